@@ -1,0 +1,262 @@
+import type { Client, ClientMetadata, ClientSource, SecretHash } from '../src/protocol/client-metadata.ts'
+import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
+import type {
+  AttemptResult,
+  CodeGrant,
+  Committed,
+  Delivery,
+  DeliveryAttempt,
+  DeliveryRef,
+  DeliveryState,
+  GuardReport,
+  Participant,
+  Person,
+  Revocation,
+  Session,
+  SigningKeyRow,
+  Standing,
+  Subject,
+  TenantRow,
+  TokenFamily,
+} from './types.ts'
+
+/**
+ * The port: each operation is one protocol act and one transaction. An answer means that its commit is on disk. Refusals are values,
+ * because throwing rolls back. Callers never hold a transaction, so that a second store can serve.
+ *
+ * @throws StoreUnavailable where nothing was written (disk full, closed, too busy): the caller answers 503 and nothing is half done.
+ */
+export interface Store
+  extends SignInActs, TokenActs, RevocationActs, DeliveryActs, FeedActs, ClientActs, KeyActs, TenantActs, Housekeeping {}
+
+export class StoreUnavailable extends Error {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'StoreUnavailable'
+  }
+}
+
+export interface NewSession {
+  person: Person
+  authTime: number
+  idleSeconds: number
+  absoluteAt: number
+  acr?: string | undefined
+  amr?: string[] | undefined
+  roles: string[]
+  staySignedIn: boolean
+  microsoftSid?: string | undefined
+  loginHintSealed?: string | undefined
+  device: string
+  cookieHash: string
+}
+
+export interface NewCode extends CodeGrant {
+  codeHash: string
+  expiresAt: number
+}
+
+export interface SignInActs {
+  /**
+   * A person has proved themselves on a browser. In one transaction: their subject is found or made; the session that `browserCookieHash`
+   * names ends as `replaced` where it is another person's, and is renewed (same sid, new cookie) where it is theirs and live; otherwise a
+   * session opens; and the code is issued for it.
+   * @param ids candidates for new rows: `sub`, `sid`
+   */
+  signIn(input: {
+    session: NewSession
+    code?: NewCode | undefined
+    browserCookieHash?: string | undefined
+    ids: { sub: string; sid: string }
+    now: number
+  }): Promise<{ session: Session; renewed: boolean; committed: Committed[] }>
+  /** Single sign-on: a code for a live session, which counts as activity. A marked, ended or unknown session gets none. */
+  issueCode(input: { sid: string; code: NewCode; now: number }): Promise<Standing>
+  standingBySid(sid: string, now: number): Promise<Standing>
+  standingByCookie(cookieHash: string, now: number): Promise<Standing>
+  findSubject(sub: string): Promise<Subject | undefined>
+  findSubjectByPerson(tid: string, oid: string): Promise<Subject | undefined>
+  /** Who took part: what sign-out tells, whether or not their tokens still live. */
+  participants(sid: string): Promise<Participant[]>
+  /** A person's live sessions, newest first, each with who took part. */
+  liveSessionsOf(sub: string, now: number): Promise<{ session: Session; participants: Participant[] }[]>
+  hasConsent(input: { sub: string; clientId: string; scope: string }): Promise<boolean>
+  recordConsent(input: { sub: string; clientId: string; scope: string; now: number }): Promise<void>
+}
+
+export type RefusedWhy = 'unknown' | 'expired' | 'revoked' | 'stale' | 'wrong_client' | 'wrong_redirect_uri' | 'wrong_verifier' | 'marked'
+
+export interface TokenActs {
+  /**
+   * Consumes a code once. A second use is refused; from the right client with the right verifier it also revokes the code's grant.
+   * `familyId` becomes the grant's token family where the code's scope has `offline_access`.
+   */
+  redeemAuthorizationCode(input: {
+    codeHash: string
+    clientId: string
+    redirectUri: string | undefined
+    verifier: string | undefined
+    familyId: string
+    now: number
+  }): Promise<
+    | { outcome: 'redeemed'; session: Session; grant: CodeGrant; family: TokenFamily | undefined; rev: number }
+    | { outcome: 'refused'; why: RefusedWhy }
+    | { outcome: 'reused'; committed: Committed }
+  >
+  /**
+   * `generation = g → g+1`, compare and set. g−1 gets the same successor again until that has been used (`replayWindowSeconds` bounds it for
+   * public clients); g−2 and older within 30 s of the last rotation is `stale`, later it is theft and the session is revoked.
+   */
+  rotateRefreshToken(input: {
+    familyId: string
+    generation: number
+    clientId: string
+    replayWindowSeconds?: number | undefined
+    now: number
+  }): Promise<
+    | { outcome: 'rotated' | 'replayed'; family: TokenFamily; session: Session; rev: number }
+    | { outcome: 'refused'; why: RefusedWhy }
+    | { outcome: 'stolen'; committed: Committed }
+  >
+  /** Who a refresh token's family belongs to, without using it (RFC 7009, RFC 7662). `current` where `generation` could still be used. */
+  findFamily(familyId: string, generation: number): Promise<{ family: TokenFamily; current: boolean } | undefined>
+  /**
+   * Whether an access token still stands: its session and the cutoffs, its client's grant included. `touch` counts as activity.
+   * With `joins`, that client becomes a participant in the same transaction (token exchange).
+   */
+  checkAccess(input: {
+    sid: string
+    sub: string
+    clientId: string
+    rev: number
+    now: number
+    touch: boolean
+    joins?: string | undefined
+  }): Promise<{ outcome: 'good'; session: Session } | { outcome: 'refused'; why: RefusedWhy }>
+  /** Whether a token of no session (client_credentials) still stands against the cutoffs of `client` and `everything`. */
+  checkClientAccess(input: { clientId: string; rev: number }): Promise<boolean>
+  /** One-time use of an identifier (`jti`, a sealed state's id). False: it was consumed before. */
+  consumeOnce(input: { purpose: string; idHash: string; expiresAt: number; now: number }): Promise<boolean>
+  /** RFC 9126: the parameters as JSON, until `expiresAt`. */
+  pushRequest(input: { requestHash: string; clientId: string; parameters: string; expiresAt: number }): Promise<void>
+  /** Reads a pushed request. `consume` at the end of its use: a page in between may be reloaded. */
+  pushedRequest(input: { requestHash: string; clientId: string; now: number; consume: boolean }): Promise<string | undefined>
+}
+
+export interface RevokeInput {
+  selector: Selector
+  reason: Reason
+  actor: Actor
+  now: number
+  caseReference?: string | undefined
+  comment?: string | undefined
+}
+
+export interface RevocationActs {
+  /**
+   * The log's one entrance. `already` where a session or grant selector covers nothing that is not ended before (nothing is appended);
+   * `unknown` where there is no such session, subject or client.
+   */
+  revoke(input: RevokeInput): Promise<{ outcome: 'revoked'; committed: Committed } | { outcome: 'already' | 'unknown' }>
+  /** Who and how many a revocation would sign out, without doing it. */
+  previewRevocation(selector: Selector, now: number): Promise<{ sessions: number; subjects: number; clients: number; deliveries: number }>
+  /** Writes the next batch of what wide revocations owe; resumable. `more` until nothing is pending. */
+  owePending(input: { limit: number; nowMs: number }): Promise<{ owed: DeliveryRef[]; more: boolean }>
+  /** Ends sessions whose idle, absolute or marked time has passed, each through the log. */
+  expireSessions(input: { now: number; limit: number }): Promise<Committed[]>
+  findRevocation(seq: number): Promise<Revocation | undefined>
+  listRevocations(input: { before?: number | undefined; limit: number }): Promise<Revocation[]>
+}
+
+export interface DeliveryActs {
+  findDelivery(id: string): Promise<Delivery | undefined>
+  /**
+   * Takes a delivery for one attempt: only if it is owed, `attempt` is the one that comes next, and nobody else has it until `untilMs`.
+   * For a delivery by `sub`, `spared` says that the person has a newer participation at that client.
+   */
+  leaseDelivery(input: { id: string; attempt: number; nowMs: number; untilMs: number }): Promise<
+    | { outcome: 'leased'; delivery: Delivery; spared: boolean }
+    | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }
+  >
+  /** Compare-and-set on (id, attempt); never leaves `delivered`. False: somebody else recorded that attempt. */
+  recordDelivery(input: { id: string; result: AttemptResult }): Promise<boolean>
+  /** Gives a lease back unused (drain, breaker open): due again at `nextAttemptAtMs`, the attempt not counted. */
+  releaseDelivery(input: { id: string; attempt: number; nextAttemptAtMs: number }): Promise<void>
+  /** Owed, due and not leased: what the relay adds jobs for. Ordered by when they became due. */
+  dueDeliveries(input: { nowMs: number; limit: number; targetId?: string | undefined }): Promise<DeliveryRef[]>
+  /** Targets to which anything is owed, with how much and since when. */
+  owedTargets(): Promise<{ targetId: string; clientId: string; uri: string; owed: number; oldestAtMs: number }[]>
+  /** Makes everything owed to a target due now: it has answered. */
+  releaseTarget(input: { targetId: string; nowMs: number }): Promise<void>
+  /** `dead` and `refused` become owed again, attempts counted anew. */
+  redrive(input: { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined; nowMs: number }): Promise<DeliveryRef[]>
+  listDeliveries(input: {
+    seq?: number | undefined
+    clientId?: string | undefined
+    state?: DeliveryState | undefined
+    limit: number
+  }): Promise<Delivery[]>
+  attemptsOf(id: string): Promise<DeliveryAttempt[]>
+  /** For metrics: how many per client and state, and the oldest that is owed. */
+  deliveryCounts(): Promise<{ clientId: string; state: DeliveryState; count: number; oldestAtMs?: number | undefined }[]>
+}
+
+export interface FeedActs {
+  head(): Promise<{ epoch: string; seq: number }>
+  /** The log after `after`, rising, only what was revoked at or after `since` (older ones cover no token that could still live). */
+  revocationsAfter(input: { after: number; since: number; limit: number }): Promise<Revocation[]>
+  /** Guards say what they enforce; only rises within an epoch. Returns the revocations that this guard reached with it (for the histogram). */
+  recordApplied(report: GuardReport): Promise<{ reached: { seq: number; at: number }[] }>
+  guardReports(): Promise<GuardReport[]>
+}
+
+export interface ClientActs {
+  findClient(clientId: string): Promise<Client | undefined>
+  /** Registered and not removed. */
+  listClients(): Promise<Client[]>
+  /** Adds or replaces a registration, its targets with it. `foreign`: another source owns it. Deliveries owed to a target that is gone stay owed to it. */
+  putClient(input: {
+    clientId: string
+    source: ClientSource
+    metadata: ClientMetadata
+    secrets?: SecretHash[] | undefined
+    now: number
+  }): Promise<{ outcome: 'added' | 'changed' | 'unchanged'; client: Client } | { outcome: 'foreign'; source: ClientSource }>
+  /** Adds a secret; of more than two good ones the oldest goes. */
+  addClientSecret(input: { clientId: string; secret: SecretHash; now: number }): Promise<boolean>
+  removeClientSecret(input: { clientId: string; secretId: string }): Promise<boolean>
+  /** Removes a registration and revokes what it holds, in one transaction. */
+  removeClient(input: { clientId: string; source: ClientSource | 'any'; actor: Actor; now: number }): Promise<
+    { outcome: 'removed'; committed: Committed } | { outcome: 'unknown' } | { outcome: 'foreign'; source: ClientSource }
+  >
+}
+
+export interface KeyActs {
+  listKeys(): Promise<SigningKeyRow[]>
+  /** Adds a key unless its kid is there. */
+  addKey(key: SigningKeyRow): Promise<void>
+  /** One transaction: `next` becomes active, the active one retiring until `retireAt`. */
+  activateKey(input: { kid: string; retireAt: number; now: number }): Promise<boolean>
+  /** Stops publishing a key at once. */
+  retireKey(input: { kid: string; now: number }): Promise<boolean>
+}
+
+export interface TenantActs {
+  listTenants(): Promise<TenantRow[]>
+  findTenant(tid: string): Promise<TenantRow | undefined>
+  putTenant(tenant: TenantRow): Promise<void>
+}
+
+export interface Housekeeping {
+  /** A value of the broker itself, sealed by the caller where it is secret. */
+  setting(name: string): Promise<string | undefined>
+  setSetting(name: string, value: string | undefined): Promise<void>
+  /** Sets it only if it is not there; returns what is there. */
+  setSettingOnce(name: string, value: string): Promise<string>
+  liveSessionCount(now: number): Promise<number>
+  /** Deletes what retention no longer wants; bounded. True while there is more. */
+  purge(input: { now: number; limit: number }): Promise<boolean>
+  /** Writes something and reads it back: for /readyz. */
+  probe(): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,193 @@
+import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
+
+/** The rows of the store as the rest of the broker sees them. `…At` is epoch seconds unless it says milliseconds. */
+
+/** Somebody as Microsoft knows them. The key is `tid` + `oid`; the rest is for display and never decides anything. */
+export interface Person {
+  tid: string
+  oid: string
+  name?: string | undefined
+  username?: string | undefined
+  email?: string | undefined
+}
+
+export interface Subject extends Person {
+  sub: string
+  createdAt: number
+}
+
+export interface Session {
+  sid: string
+  sub: string
+  person: Person
+  /** The head of the log in the transaction that opened it: a revocation S covers it iff its selector matches and openedSeq < S. */
+  openedSeq: number
+  openedAt: number
+  /** When the person last proved themselves at Microsoft. */
+  authTime: number
+  lastActiveAt: number
+  idleSeconds: number
+  /** The absolute end. No token outlives it. */
+  absoluteAt: number
+  /** A mark: from here on no refresh succeeds; and /authorize asks for a fresh sign-in as soon as it is set. */
+  markAt?: number | undefined
+  markReason?: Reason | undefined
+  acr?: string | undefined
+  amr?: string[] | undefined
+  roles: string[]
+  staySignedIn: boolean
+  /** Entra's own `sid`, by which its front-channel logout names the session. */
+  microsoftSid?: string | undefined
+  /** Entra's `login_hint` claim, sealed. */
+  loginHintSealed?: string | undefined
+  /** For the person to recognise it by: "Firefox on Windows". */
+  device: string
+  ended?: { seq: number; at: number; reason: Reason } | undefined
+}
+
+/** Whether a session is good now, decided by its row and the cutoffs and by nothing else. */
+export type Standing =
+  | { state: 'live'; session: Session }
+  /** Good for what it has, but the next /authorize needs Microsoft again. */
+  | { state: 'marked'; session: Session }
+  | { state: 'ended'; session: Session; why: 'revoked' | 'idle' | 'expired' | 'marked' }
+  | { state: 'unknown' }
+
+/** One row of the log. */
+export interface Revocation {
+  seq: number
+  selector: Selector
+  /** The tenant concerned, where the selector has one: the feed is filtered by it. */
+  tid?: string | undefined
+  reason: Reason
+  actor: Actor
+  at: number
+  /** The operator's own reference and words. */
+  caseReference?: string | undefined
+  comment?: string | undefined
+  /** What is owed for it: written whole, or still being written in batches. */
+  owing: 'complete' | 'pending'
+  /** Sessions it ended (as far as written). */
+  sessions: number
+}
+
+export interface DeliveryRef {
+  id: string
+  /** The attempt that comes next, from 1. */
+  attempt: number
+  targetId: string
+}
+
+/** A committed revocation and what became owed with it: hand it to `announce`. */
+export interface Committed {
+  revocation: Revocation
+  owed: DeliveryRef[]
+}
+
+export type DeliveryState = 'owed' | 'delivered' | 'refused' | 'dead' | 'superseded'
+
+/** One logout token owed to one target. */
+export interface Delivery {
+  id: string
+  seq: number
+  clientId: string
+  targetId: string
+  uri: string
+  /** Exactly one of the two is set: what the logout token names. */
+  sid?: string | undefined
+  sub?: string | undefined
+  state: DeliveryState
+  /** Attempts made. */
+  attempts: number
+  /** Epoch milliseconds, both: these decide within a second. */
+  createdAtMs: number
+  nextAttemptAtMs?: number | undefined
+  settledAtMs?: number | undefined
+  /** The wider delivery that speaks for this one; this closes when that is delivered. */
+  supersededBy?: string | undefined
+  lastStatus?: number | undefined
+  lastError?: string | undefined
+}
+
+/** Proof of one attempt. */
+export interface DeliveryAttempt {
+  attempt: number
+  /** Epoch milliseconds. */
+  atMs: number
+  outcome: 'delivered' | 'retry' | 'refused' | 'dead' | 'spared'
+  status?: number | undefined
+  latencyMs: number
+  jti?: string | undefined
+  /** What went wrong, in words; never a body or a token. */
+  error?: string | undefined
+}
+
+export type AttemptResult =
+  | { outcome: 'delivered' | 'refused' | 'dead' | 'spared'; attempt: DeliveryAttempt }
+  | { outcome: 'retry'; attempt: DeliveryAttempt; nextAttemptAtMs: number }
+
+export interface Participant {
+  sid: string
+  clientId: string
+  firstAt: number
+  lastAt: number
+}
+
+/** The refresh tokens of one grant. */
+export interface TokenFamily {
+  familyId: string
+  sid: string
+  clientId: string
+  generation: number
+  scope: string
+  /** The audience asked for by `resource`, else the client's own. */
+  audience: string
+  nonce?: string | undefined
+}
+
+/** What a one-time authorization code stands for. */
+export interface CodeGrant {
+  clientId: string
+  redirectUri: string
+  scope: string
+  audience: string
+  nonce?: string | undefined
+  codeChallenge?: string | undefined
+  /** The client asked for `auth_time` (max_age, or the claims parameter). */
+  wantsAuthTime?: boolean | undefined
+}
+
+export type KeyState = 'next' | 'active' | 'retiring' | 'retired'
+
+export interface SigningKeyRow {
+  kid: string
+  alg: 'ES256' | 'RS256'
+  state: KeyState
+  /** PKCS#8 DER, sealed with table `signing_keys`, row `kid`, column `private_sealed`; null for keys that a file holds. */
+  privateSealed: string | null
+  publicJwk: Record<string, unknown>
+  createdAt: number
+  activatedAt?: number | undefined
+  /** From when on it stops being published. */
+  retireAt?: number | undefined
+}
+
+export interface GuardReport {
+  clientId: string
+  guardId: string
+  epoch: string
+  appliedSeq: number
+  reportedAtMs: number
+}
+
+export interface TenantRow {
+  tid: string
+  name?: string | undefined
+  /** `auth_context:c1` … `c25`, `amr` or `conditional_access`. */
+  mfaProof: string
+  idleSeconds?: number | undefined
+  absoluteSeconds?: number | undefined
+  staySignedInSeconds?: number | undefined
+  connectedAt: number
+  removedAt?: number | undefined
+}

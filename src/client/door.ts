@@ -1,0 +1,20 @@
+import type { Client } from '../protocol/client-metadata.ts'
+import type { Params } from '../protocol/params.ts'
+
+/** The doors of this room: who an OAuth request comes from. */
+
+export interface ClientRegistry {
+  /** Registered and not removed; from memory, as fresh as the last change by this process. */
+  find(clientId: string): Client | undefined
+  list(): Client[]
+  /** Reads the store again after a change. */
+  reload(): Promise<void>
+}
+
+/** What an authentication needs of an HTTP request. */
+export interface ClientCredentialsInput {
+  authorization: string | undefined
+  params: Params
+  now: number
+}
+// authenticate.ts: authenticateClient(deps, input): Promise<Client>, throws OAuthError invalid_client (401 and WWW-Authenticate where Basic was tried)

@@ -1,0 +1,42 @@
+import type { Store } from '../db/store.ts'
+import type { ClientRegistry } from './client/door.ts'
+import type { Config } from './config.ts'
+import type { KeyRing, Sealer } from './keys/door.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import type { Microsoft } from './microsoft/door.ts'
+import type { Random } from './protocol/ids.ts'
+import type { DeliveryQueue, Feed } from './revocation/door.ts'
+
+/** Epoch seconds, and epoch milliseconds where a second is too long. Read once a request and handed down. */
+export interface Clock {
+  now(): number
+  nowMs(): number
+}
+
+/** All that is ambient, handed in: nothing in the rooms reads a clock, a random number, the network or the environment by itself. */
+export interface Deps {
+  config: Config
+  clock: Clock
+  random: Random
+  log: Log
+  metrics: Metrics
+  store: Store
+  sealer: Sealer
+  keys: KeyRing
+  clients: ClientRegistry
+  microsoft: Microsoft
+  queue: DeliveryQueue
+  feed: Feed
+  /** Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled, bounded, no redirects. */
+  outbound: Outbound
+}
+
+export interface Outbound {
+  /** Never follows a redirect; reads at most `maxBytes` of the answer. Throws on transport errors and timeouts. */
+  request(
+    url: string,
+    init: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string; timeoutMs: number; maxBytes: number },
+  ): Promise<{ status: number; headers: Record<string, string>; body: string }>
+  close(): Promise<void>
+}

@@ -1,0 +1,37 @@
+import type { SigningAlg } from '../protocol/names.ts'
+import type { SigningKeyRow } from '../../db/types.ts'
+
+/** The doors of this room: sealing what is secret at rest, and the one place that signs. */
+
+/** AES-256-GCM under keys derived (HKDF-SHA-256, a label per purpose) from `BROKER_SECRET`; the first secret seals, all of them open. */
+export interface Sealer {
+  /**
+   * @param where binds the value to its place (`sessions/<sid>/login_hint`, `authorization-request`), so that sealed values cannot be swapped
+   * @returns version, key id, nonce, ciphertext and tag as one base64url string
+   */
+  seal(where: string, plaintext: string | Uint8Array): string
+  /** Undefined where it was not sealed by us, for that place. Never throws for what a stranger sends. */
+  open(where: string, sealed: string): Buffer | undefined
+  /** HMAC-SHA-256 keys of a purpose, current first, each with the id that tokens carry. `KeyObject`s: a raw Buffer costs more per use. */
+  macKeys(purpose: string): readonly { id: string; key: import('node:crypto').KeyObject }[]
+}
+
+export interface KeyRing {
+  /** Signs with the active key of that algorithm. The only place that does. Compact JWS. */
+  sign(alg: SigningAlg, typ: string, claims: Record<string, unknown>): string
+  /** What is published: next, active and retiring keys, public parts only (RFC 7517). */
+  jwks(): { keys: Record<string, unknown>[] }
+  /**
+   * Verifies one of our own tokens: signature, alg, `typ`, issuer; expiry unless `allowExpired` (an `id_token_hint`).
+   * Undefined where it is not ours or not good. Audience and everything else is the caller's to check.
+   */
+  verify(jwt: string, expected: { typ: string; now: number; allowExpired?: boolean }): Promise<Record<string, unknown> | undefined>
+  list(): Promise<SigningKeyRow[]>
+  /** Publishes a next key; with `now` it is used at once and the active one is retired at once (emergency), which the feed tells guards. */
+  rotate(alg: SigningAlg, how: 'next' | 'activate' | 'emergency', now: number): Promise<SigningKeyRow>
+  retire(kid: string, now: number): Promise<boolean>
+  /** Does what is due: activates a next key that has been published long enough, stops publishing a retiring one. */
+  tick(now: number): Promise<void>
+  /** Kids that guards must drop at once (emergency retirement), for the feed. */
+  retiredKids(): string[]
+}

@@ -1,0 +1,26 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** What operators watch, by Prometheus. Labels come from closed lists or from registered clients: never from what a stranger sends. */
+export type Metrics = ReturnType<typeof createMetrics>
+
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 600, 3600, 86400]
+
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  return {
+    registry,
+    signIns: new Counter({ name: 'broker_sign_ins_total', help: 'Sign-ins by outcome: opened, renewed, single_sign_on, or the guidance of a refusal.', labelNames: ['outcome'] as const, registers }),
+    tokens: new Counter({ name: 'broker_tokens_total', help: 'Token requests by grant and outcome.', labelNames: ['grant', 'outcome'] as const, registers }),
+    revocations: new Counter({ name: 'broker_revocations_total', help: 'Revocations by reason.', labelNames: ['reason'] as const, registers }),
+    deliveries: new Counter({ name: 'broker_delivery_attempts_total', help: 'Attempts to deliver a logout token, by client and outcome.', labelNames: ['client', 'outcome'] as const, registers }),
+    deliverySeconds: new Histogram({ name: 'broker_delivery_request_seconds', help: 'How long a target took to answer.', labelNames: ['client'] as const, buckets: SECONDS, registers }),
+    owed: new Gauge({ name: 'broker_deliveries', help: 'Deliveries by client and state.', labelNames: ['client', 'state'] as const, registers }),
+    oldestOwedSeconds: new Gauge({ name: 'broker_oldest_owed_delivery_seconds', help: 'Age of the oldest delivery that is owed, by client.', labelNames: ['client'] as const, registers }),
+    revokedToDelivered: new Histogram({ name: 'broker_revoked_to_delivered_seconds', help: 'From the commit of a revocation to the answer of a target.', labelNames: ['client'] as const, buckets: SECONDS, registers }),
+    revokedToApplied: new Histogram({ name: 'broker_revoked_to_applied_seconds', help: 'From the commit of a revocation to a guard saying that it enforces it.', labelNames: ['client'] as const, buckets: SECONDS, registers }),
+    guards: new Gauge({ name: 'broker_feed_streams', help: 'Guards that follow the feed now, by client.', labelNames: ['client'] as const, registers }),
+    sessions: new Gauge({ name: 'broker_live_sessions', help: 'Live sessions.', registers }),
+    signals: new Counter({ name: 'broker_signals_total', help: 'Signals from Microsoft and others, by kind and outcome.', labelNames: ['kind', 'outcome'] as const, registers }),
+  }
+}

@@ -1,0 +1,74 @@
+import type { Person } from '../../db/types.ts'
+
+/** The doors of this room: Microsoft Entra ID. Nothing outside it imports MSAL or knows an AADSTS code. */
+
+/** `auth_context:c1` to `c25`, `amr`, or `conditional_access` (an administrator asserts that a policy on the app requires MFA). */
+export type MfaProof = { kind: 'auth_context'; id: string } | { kind: 'amr' } | { kind: 'conditional_access' }
+
+export interface StartSignIn {
+  /** Sealed by the caller; comes back as it is. */
+  state: string
+  nonce: string
+  codeChallenge: string
+  prompt?: 'login' | 'select_account' | 'consent' | 'none' | undefined
+  loginHint?: string | undefined
+  maxAgeSeconds?: number | undefined
+  /** Ask for these authentication contexts by the claims parameter. */
+  authContext?: string | undefined
+  /** A claims challenge of Microsoft's own, to be replayed. */
+  claims?: string | undefined
+  /** Restricts to one tenant; not set: the one that is connected, or `organizations`. */
+  tid?: string | undefined
+}
+
+/** What Microsoft has proved, after its ID token was verified: signature, issuer, audience, tenant on the allow-list, nonce, expiry. */
+export interface MicrosoftIdentity {
+  person: Person
+  authTime: number | undefined
+  issuedAt: number
+  acrs: string[]
+  amr: string[] | undefined
+  roles: string[]
+  /** Directory roles (`wids`). */
+  directoryRoles: string[]
+  sid: string | undefined
+  loginHint: string | undefined
+  /** `undefined` is unknown, which lengthens nothing. */
+  staySignedIn: boolean | undefined
+  /** MSAL's cache, serialised: a secret, to be sealed at once. */
+  cache: string
+}
+
+export interface Microsoft {
+  /** Whether tenant, client id and credential are there; else what is missing, in words for an operator. */
+  readiness(): { connected: true } | { connected: false; missing: string[] }
+  authorizeUrl(input: StartSignIn): Promise<string>
+  /** @throws MicrosoftRefusal */
+  redeemCode(input: { code: string; codeVerifier: string; nonce: string; tid?: string | undefined; now: number }): Promise<MicrosoftIdentity>
+  /** Where the browser signs out of Microsoft 365; comes back to our fixed return address. */
+  logoutUrl(input: { tid: string; logoutHint?: string | undefined }): Promise<string>
+  /** Reaches the discovery document and keys of every tenant that is connected. For `cmb doctor` and readiness. */
+  checkMetadata(): Promise<{ tid: string; ok: boolean; problem?: string | undefined }[]>
+}
+
+/** What becomes of sessions after an answer of Microsoft's. */
+export type SessionEffect = 'subject' | 'session' | 'mark' | 'nothing'
+
+/** A refusal of Microsoft's, or a token of its that we refuse. Pages choose their words by `guidance`. */
+export class MicrosoftRefusal extends Error {
+  /** A key of the guidance table in `aadsts.ts`. */
+  readonly guidance: string
+  /** AADSTS number, where there is one: it may be shown. */
+  readonly code: number | undefined
+  readonly effect: SessionEffect
+  /** A claims challenge to be replayed for a step-up. */
+  readonly claims: string | undefined
+  constructor(guidance: string, options: { code?: number | undefined; effect?: SessionEffect; claims?: string | undefined; cause?: unknown }) {
+    super(`Microsoft refused: ${guidance}${options.code === undefined ? '' : ` (AADSTS${options.code})`}`, { cause: options.cause })
+    this.name = 'MicrosoftRefusal'
+    this.guidance = guidance
+    this.code = options.code
+    this.effect = options.effect ?? 'nothing'
+    this.claims = options.claims
+  }
+}

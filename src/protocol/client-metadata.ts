@@ -1,0 +1,67 @@
+import type { GrantType, SigningAlg } from './names.ts'
+
+/** What a Case Manager instance is registered with (RFC 7591 §2 where it has a name for it). URIs are compared letter by letter. */
+export interface ClientMetadata {
+  /** Shown to people. */
+  name: string
+  /** The instance's home, shown as a link to people. */
+  uri?: string
+  redirectUris: string[]
+  postLogoutRedirectUris: string[]
+  /** Back-channel logout addresses: every one of them is told (Back-Channel Logout 1.0 §2.2 knows one). */
+  logoutUris: string[]
+  /** What a logout token for a whole person holds: each session's `sid`, or the `sub` once (instances that use the guard). */
+  logoutBy: 'sid' | 'sub'
+  /** `client_secret_basic` and `client_secret_post` are one: whoever has a secret may send it either way. `none`: a public client, PKCE only. */
+  authMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
+  /** Public keys for `private_key_jwt`: by value or by address. */
+  jwks?: { keys: Record<string, unknown>[] }
+  jwksUri?: string
+  grants: GrantType[]
+  scopes: string[]
+  /** The `aud` of its own access tokens; others name it as `resource` (RFC 8707). */
+  audience: string
+  /** Other clients' audiences that it may ask for directly by `resource`. */
+  resources: string[]
+  /** Clients that may exchange a person's token for one of this client's audience (RFC 8693). */
+  exchangeFrom: string[]
+  requirePkce: boolean
+  /** Only pushed authorization requests (RFC 9126 §6). */
+  requirePar: boolean
+  idTokenAlg: SigningAlg
+  /** Lifetime of its access tokens, 60 to 3600. */
+  accessTokenSeconds: number
+  /** Entra tenants whose people may use it; not set: every tenant that is connected. */
+  tenants?: string[]
+  /** The app role a person must hold to use it. */
+  appRole?: string
+  /** Ask the person, once, before the first sign-in there. */
+  consentRequired: boolean
+  /** Every sign-in here needs an authentication no older than this. */
+  maxAuthAgeSeconds?: number
+  /** Origins of browser code that may call the token endpoint (public clients). */
+  allowedOrigins: string[]
+}
+
+/** Who owns a client's registration; nobody else may change it. */
+export type ClientSource = 'file' | 'command' | 'api' | 'demo'
+
+/** A client's secret as it is kept: SHA-256 of 256 random bits. */
+export interface SecretHash {
+  id: string
+  hash: string
+  createdAt: number
+  /** Not set: good until it is removed. */
+  expiresAt?: number
+}
+
+export interface Client {
+  clientId: string
+  source: ClientSource
+  metadata: ClientMetadata
+  /** Two at most are good at a time. */
+  secrets: SecretHash[]
+  createdAt: number
+  updatedAt: number
+  removedAt?: number
+}

@@ -1,0 +1,64 @@
+/** What a client sees of a refusal, apart from what we log of it. Whatever is not an `OAuthError` is a bug. */
+
+/** Error codes with the HTTP status each travels with where it is not a redirect. */
+const STATUS = {
+  // RFC 6749 §4.1.2.1 and §5.2
+  invalid_request: 400,
+  invalid_client: 401,
+  invalid_grant: 400,
+  unauthorized_client: 400,
+  unsupported_grant_type: 400,
+  unsupported_response_type: 400,
+  invalid_scope: 400,
+  access_denied: 403,
+  server_error: 500,
+  temporarily_unavailable: 503,
+  // OpenID Connect Core 1.0 §3.1.2.6
+  login_required: 400,
+  interaction_required: 400,
+  consent_required: 400,
+  account_selection_required: 400,
+  request_not_supported: 400,
+  request_uri_not_supported: 400,
+  registration_not_supported: 400,
+  // RFC 9126 §2.3 and RFC 9101 §6.2
+  invalid_request_uri: 400,
+  invalid_request_object: 400,
+  // RFC 8707 §2
+  invalid_target: 400,
+  // RFC 6750 §3.1 and RFC 9470 §3
+  invalid_token: 401,
+  insufficient_scope: 403,
+  insufficient_user_authentication: 401,
+  // RFC 7009 §2.2.1
+  unsupported_token_type: 400,
+  // OpenID Connect Core, unmet_authentication_requirements 1.0
+  unmet_authentication_requirements: 400,
+} as const
+
+export type ErrorCode = keyof typeof STATUS
+
+export class OAuthError extends Error {
+  readonly code: ErrorCode
+  readonly #status: number | undefined
+
+  /**
+   * @param description what to do next, for the client's developer (RFC 6749 §5.2: printable ASCII, no `"` or `\`). Never a secret.
+   * @param options.status where HTTP asks for another status than the code's own: 405, 413, 415.
+   */
+  constructor(code: ErrorCode, description: string, options?: { cause?: unknown; status?: number }) {
+    super(description, options?.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'OAuthError'
+    this.code = code
+    this.#status = options?.status
+  }
+
+  get status(): number {
+    return this.#status ?? STATUS[this.code]
+  }
+
+  /** The JSON body of RFC 6749 §5.2. */
+  toJSON(): { error: ErrorCode; error_description: string } {
+    return { error: this.code, error_description: this.message }
+  }
+}

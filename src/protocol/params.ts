@@ -1,0 +1,33 @@
+import { OAuthError } from './error.ts'
+
+/** Parameters of one request: each at most once, empty ones as if they were not there (RFC 6749 §3.1 and §3.2). */
+export type Params = ReadonlyMap<string, string>
+
+/**
+ * @param repeatable names that a specification allows more than once (RFC 8707 §2 `resource`, RFC 8693 §2.1 `audience`); their values are joined by a space.
+ * @throws OAuthError invalid_request where a parameter is repeated
+ */
+export function readParams(source: URLSearchParams, repeatable: readonly string[] = []): Params {
+  const params = new Map<string, string>()
+  for (const [name, value] of source) {
+    if (value === '') continue
+    const before = params.get(name)
+    if (before === undefined) params.set(name, value)
+    else if (repeatable.includes(name)) params.set(name, `${before} ${value}`)
+    else throw new OAuthError('invalid_request', `Send the parameter ${printable(name)} once only.`)
+  }
+  return params
+}
+
+/** A parameter that must be there. @throws OAuthError invalid_request */
+export function required(params: Params, name: string): string {
+  const value = params.get(name)
+  if (value === undefined) throw new OAuthError('invalid_request', `The parameter ${name} is missing.`)
+  return value
+}
+
+/** A space-separated list without duplicates, in the order given (RFC 6749 §3.3). */
+export const words = (value: string | undefined): string[] => [...new Set((value ?? '').split(' ').filter(Boolean))]
+
+/** What may stand in an `error_description` (RFC 6749 §5.2), shortened; whatever else becomes `?`. */
+export const printable = (value: string): string => value.slice(0, 60).replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?')

@@ -1,0 +1,45 @@
+/** The vocabulary of revocation: what is covered, why, and by whom. */
+
+/** What a revocation covers. `seq` decides against which sessions and tokens: those opened or authorised before it. */
+export type Selector =
+  | { kind: 'session'; sid: string }
+  | { kind: 'grant'; sid: string; clientId: string }
+  | { kind: 'subject'; sub: string }
+  | { kind: 'client'; clientId: string }
+  | { kind: 'tenant'; tid: string }
+  | { kind: 'everything' }
+
+/** One row decides for all that it covers; what it owes is written in batches afterwards. */
+export type WideSelector = Extract<Selector, { kind: 'subject' | 'client' | 'tenant' | 'everything' }>
+
+/** The closed list of reasons. */
+export const REASONS = [
+  'signed_out',
+  'signed_out_everywhere',
+  'idle',
+  'expired',
+  'administrator',
+  'refresh_token_reuse',
+  'code_reuse',
+  'token_revoked',
+  'client_removed',
+  'tenant_removed',
+  'microsoft_signed_out',
+  'microsoft_session_revoked',
+  'microsoft_sign_in_required',
+  'microsoft_account_disabled',
+  'microsoft_account_deleted',
+  'mfa_lapsed',
+  'security_event',
+  'restored',
+  'replaced',
+] as const
+export type Reason = (typeof REASONS)[number]
+
+/**
+ * Who asked. `id` is a `sub`, a client_id, an operator's name or the name of one of our own parts (`sweep-expired`, `token`); never a secret.
+ */
+export interface Actor {
+  kind: 'person' | 'client' | 'operator' | 'microsoft' | 'broker'
+  id: string
+}

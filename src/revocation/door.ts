@@ -1,0 +1,26 @@
+import type { Committed, DeliveryRef, Revocation } from '../../db/types.ts'
+
+/** The doors of this room: the work queue of logout tokens, and the feed. `revoke.ts` is the one door by which a session ends. */
+
+/** BullMQ behind it. The row is the truth: losing every job loses nothing. */
+export interface DeliveryQueue {
+  /** Adds the job `<delivery>-<attempt>`, after `delayMs`. Never throws and never waits for a queue that is down: the relay adds it later. */
+  add(refs: DeliveryRef[], delayMs?: number): void
+  /** Whether the queue's server answers, and which engine it is. */
+  health(): Promise<{ up: boolean; engine: 'valkey' | 'redis' | 'postgres'; problem?: string | undefined }>
+  close(): Promise<void>
+}
+
+/** Who listens to the log: SSE streams, and the worker that owes wide revocations. */
+export interface Feed {
+  /** A revocation is committed: tell every stream that may see it. */
+  publish(revocation: Revocation): void
+  /** Signing keys changed: guards fetch the JWKS again, and drop `retiredKids` at once. */
+  publishKeys(retiredKids: string[]): void
+  /** For metrics and the console: streams open now. */
+  streams(): { clientId: string; guardId: string; since: number; appliedSeq: number | undefined }[]
+  close(): void
+}
+
+/** Called with what a store operation committed: feed first (milliseconds), then jobs. */
+export type Announce = (committed: readonly Committed[]) => void
