@@ -80,6 +80,18 @@ export interface SignInActs {
   participants(sid: string): Promise<Participant[]>
   /** A person's live sessions, newest first, each with who took part. */
   liveSessionsOf(sub: string, now: number): Promise<{ session: Session; participants: Participant[] }[]>
+  /**
+   * For operators: live sessions, newest first, by any of sub, tenant, client that took part, and `text` (letters of a name or username, case aside;
+   * or a whole oid, sub or sid). Bounded by `limit`.
+   */
+  searchSessions(input: {
+    sub?: string | undefined
+    tid?: string | undefined
+    clientId?: string | undefined
+    text?: string | undefined
+    now: number
+    limit: number
+  }): Promise<{ session: Session; participants: Participant[] }[]>
   hasConsent(input: { sub: string; clientId: string; scope: string }): Promise<boolean>
   recordConsent(input: { sub: string; clientId: string; scope: string; now: number }): Promise<void>
 }
