@@ -1,0 +1,251 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createHash, randomBytes } from 'node:crypto'
+import { getRequestListener } from '@hono/node-server'
+import type { Hono } from 'hono'
+import { onTestFinished } from 'vitest'
+import { createApp } from '../src/app.ts'
+import { newClientSecret } from '../src/client/secret.ts'
+import { openClientRegistry } from '../src/client/registry.ts'
+import type { Config } from '../src/config.ts'
+import type { Deps } from '../src/deps.ts'
+import { openKeyRing } from '../src/keys/ring.ts'
+import { createSealer } from '../src/keys/sealer.ts'
+import { createLog } from '../src/log.ts'
+import { createMetrics } from '../src/metrics.ts'
+import { MicrosoftRefusal, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../src/microsoft/door.ts'
+import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
+import { sha256 } from '../src/protocol/compare.ts'
+import { newSecret, newSid, newSub } from '../src/protocol/ids.ts'
+import { createOutbound } from '../src/outbound.ts'
+import { createFeed } from '../src/revocation/feed.ts'
+import { SESSION_COOKIE } from '../src/session/door.ts'
+import { openSqliteStore } from '../db/sqlite/store.ts'
+import type { Committed, DeliveryRef, Person, Session } from '../db/types.ts'
+
+/**
+ * The broker as tests use it: the real rooms, a real SQLite file, real keys; the clock, Microsoft and (unless asked for) the queue's server
+ * are stood in for. Everything is closed when the test that made it ends.
+ */
+
+export const TENANT = '11111111-1111-4111-8111-111111111111'
+export const OTHER_TENANT = '22222222-2222-4222-8222-222222222222'
+export const ISSUER = 'http://localhost:7400'
+/** Tuesday, 2026-11-24 09:00:00 UTC. */
+export const START = 1_795_510_800
+
+export class FakeClock {
+  #ms = START * 1000
+  now(): number {
+    return Math.floor(this.#ms / 1000)
+  }
+  nowMs(): number {
+    return this.#ms
+  }
+  advance(seconds: number): void {
+    this.#ms += Math.round(seconds * 1000)
+  }
+}
+
+/** What the next sign-in at Microsoft proves; or how it is refused. */
+export class FakeMicrosoft implements Microsoft {
+  connected = true
+  /** Sign-ins that were begun, newest last. */
+  readonly started: StartSignIn[] = []
+  next: Partial<MicrosoftIdentity> | MicrosoftRefusal = {}
+  person: Person = { tid: TENANT, oid: '00000000-0000-4000-8000-00000000a11c', name: 'Alice Adams', username: 'alice@contoso.example', email: 'alice@contoso.example' }
+  readonly #clock: FakeClock
+  constructor(clock: FakeClock) {
+    this.#clock = clock
+  }
+
+  readiness() {
+    return this.connected ? { connected: true as const } : { connected: false as const, missing: ['BROKER_ENTRA_TENANT'] }
+  }
+  async authorizeUrl(input: StartSignIn): Promise<string> {
+    this.started.push(input)
+    return `https://login.microsoftonline.com/${input.tid ?? 'organizations'}/oauth2/v2.0/authorize?${new URLSearchParams({ state: input.state })}`
+  }
+  async redeemCode(): Promise<MicrosoftIdentity> {
+    if (this.next instanceof MicrosoftRefusal) throw this.next
+    const now = this.#clock.now()
+    return {
+      person: this.person, authTime: now, issuedAt: now, acrs: ['c1'], amr: undefined, roles: ['CaseManager.User'], directoryRoles: [],
+      sid: `entra-${randomBytes(6).toString('hex')}`, loginHint: 'O.hint', staySignedIn: undefined, cache: '{"RefreshToken":{}}', ...this.next,
+    }
+  }
+  async logoutUrl(input: { tid: string; logoutHint?: string | undefined }): Promise<string> {
+    const query = new URLSearchParams({ post_logout_redirect_uri: `${ISSUER}/logout/return` })
+    if (input.logoutHint !== undefined) query.set('logout_hint', input.logoutHint)
+    return `https://login.microsoftonline.com/${input.tid}/oauth2/v2.0/logout?${query}`
+  }
+  async checkMetadata() {
+    return [{ tid: TENANT, ok: true }]
+  }
+}
+
+/** A queue that remembers what it was given: for tests that are not about the queue. */
+export class RecordingQueue {
+  readonly added: DeliveryRef[] = []
+  up = true
+  add(refs: DeliveryRef[]): void {
+    this.added.push(...refs)
+  }
+  async health() {
+    return { up: this.up, engine: 'valkey' as const }
+  }
+  async close(): Promise<void> {}
+}
+
+export const SYDNEY: ClientMetadata = {
+  name: 'Case Manager Sydney',
+  uri: 'https://sydney.case-manager.example/',
+  redirectUris: ['https://sydney.case-manager.example/oidc/callback'],
+  postLogoutRedirectUris: ['https://sydney.case-manager.example/signed-out'],
+  logoutUris: ['https://sydney.case-manager.example/oidc/backchannel-logout'],
+  logoutBy: 'sid',
+  authMethod: 'client_secret_basic',
+  grants: ['authorization_code', 'refresh_token'],
+  scopes: ['openid', 'profile', 'email', 'offline_access'],
+  audience: 'https://sydney.case-manager.example',
+  resources: [],
+  exchangeFrom: [],
+  requirePkce: true,
+  requirePar: false,
+  idTokenAlg: 'RS256',
+  accessTokenSeconds: 300,
+  consentRequired: false,
+  allowedOrigins: [],
+}
+
+/** The same, somewhere else: every address of Sydney's with the other city's name. */
+export const cityMetadata = (city: string, changes: Partial<ClientMetadata> = {}): ClientMetadata => ({
+  ...(JSON.parse(JSON.stringify(SYDNEY).replaceAll('sydney', city.toLowerCase()).replaceAll('Sydney', city)) as ClientMetadata),
+  ...changes,
+})
+
+export interface RegisteredClient {
+  clientId: string
+  secret: string
+  /** The value of an Authorization header (RFC 6749 §2.3.1). */
+  basic: string
+  metadata: ClientMetadata
+}
+
+export const VERIFIER = 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1'
+export const CHALLENGE = createHash('sha256').update(VERIFIER).digest('base64url')
+
+export type Rig = Awaited<ReturnType<typeof createRig>>
+
+export async function createRig(options: { config?: Partial<Config>; deps?: Partial<Deps>; clients?: string[] } = {}) {
+  const dir = mkdtempSync(join(tmpdir(), 'cmb-'))
+  const clock = new FakeClock()
+  const config: Config = {
+    issuer: ISSUER,
+    listen: { host: '127.0.0.1', port: 0 },
+    opsListen: { host: '127.0.0.1', port: 0 },
+    trustedProxies: [],
+    secrets: [Buffer.alloc(32, 'secret of this test rig 0123456789')],
+    entra: { tenants: [TENANT, OTHER_TENANT], clientId: '33333333-3333-4333-8333-333333333333', credential: { kind: 'secret', secret: 'entra-secret' }, authority: 'https://login.microsoftonline.com', simulated: false },
+    mfaProof: { kind: 'auth_context', id: 'c1' },
+    operatorTenant: TENANT,
+    clientsFile: undefined,
+    dataDir: dir,
+    queueUrl: undefined,
+    limits: { idleSeconds: 8 * 3600, absoluteSeconds: 12 * 3600, staySignedInSeconds: 24 * 3600 },
+    allowLoopbackTargets: true,
+    ...options.config,
+  }
+  const lines: string[] = []
+  const log = createLog((line) => lines.push(line), () => clock.nowMs())
+  const store = options.deps?.store ?? (await openSqliteStore({ file: join(dir, 'broker.db'), nowMs: () => clock.nowMs() }))
+  const sealer = createSealer(config.secrets)
+  const random = (bytes: number) => randomBytes(bytes)
+  const keys = await openKeyRing({ store, sealer, random, clock, issuer: config.issuer })
+  const clients = await openClientRegistry(store)
+  const metrics = createMetrics()
+  const outbound = createOutbound({ allowLoopback: true })
+  const queue = new RecordingQueue()
+  const microsoft = new FakeMicrosoft(clock)
+  const feed = createFeed({ store, clients, metrics, log, clock })
+  const deps: Deps = { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, queue, feed, outbound, ...options.deps }
+  const { app, opsApp } = createApp(deps)
+  const servers: Server[] = []
+  onTestFinished(async () => {
+    feed.close()
+    for (const server of servers) {
+      server.closeAllConnections()
+      await new Promise((done) => server.close(done))
+    }
+    await outbound.close()
+    await store.close()
+    rmSync(dir, { recursive: true, force: true })
+  })
+
+  const register = async (city: string, changes: Partial<ClientMetadata> = {}): Promise<RegisteredClient> => {
+    const clientId = city.toLowerCase()
+    const metadata = cityMetadata(city, changes)
+    const { secret, hash } = newClientSecret(random, clock.now())
+    const withSecret = metadata.authMethod === 'client_secret_basic' || metadata.authMethod === 'client_secret_post'
+    await store.putClient({ clientId, source: 'command', metadata, secrets: withSecret ? [hash] : [], now: clock.now() })
+    await clients.reload()
+    return { clientId, secret, basic: `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`, metadata }
+  }
+
+  /** Opens a session as a sign-in at Microsoft would, without the pages. */
+  const openSession = async (changes: { person?: Partial<Person>; device?: string } & Partial<Omit<Session, 'person' | 'device'>> = {}) => {
+    const cookie = newSecret(random)
+    const now = clock.now()
+    const { person, device, ...rest } = changes
+    const signedIn = await store.signIn({
+      session: {
+        person: { ...microsoft.person, ...person }, authTime: now, idleSeconds: config.limits.idleSeconds, absoluteAt: now + config.limits.absoluteSeconds,
+        acr: 'urn:case-manager:acr:mfa', roles: ['CaseManager.User'], staySignedIn: false, device: device ?? 'Firefox on Linux', cookieHash: sha256(cookie), ...rest,
+      },
+      ids: { sub: newSub(random), sid: newSid(random) },
+      now,
+    })
+    return { ...signedIn, cookie, cookieHeader: `${SESSION_COOKIE}=${cookie}` }
+  }
+
+  /** A code for a live session, straight from the store, and what to send to /token for it. */
+  const issueCode = async (sid: string, client: RegisteredClient, changes: { scope?: string; nonce?: string; audience?: string } = {}) => {
+    const code = newSecret(random)
+    const redirectUri = client.metadata.redirectUris[0] ?? ''
+    const standing = await store.issueCode({
+      sid,
+      code: {
+        codeHash: sha256(code), clientId: client.clientId, redirectUri, scope: changes.scope ?? 'openid profile email offline_access', audience: changes.audience ?? client.metadata.audience,
+        nonce: changes.nonce ?? 'nonce-1', codeChallenge: CHALLENGE, expiresAt: clock.now() + 60,
+      },
+      now: clock.now(),
+    })
+    return { standing, code, form: { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: VERIFIER } }
+  }
+
+  const post = (path: string, form: Record<string, string>, headers: Record<string, string> = {}) =>
+    app.request(`${config.issuer}${path}`, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers }, body: new URLSearchParams(form).toString() })
+
+  /** Signs in a client: code, exchange; the token response. */
+  const signInAt = async (sid: string, client: RegisteredClient, scope?: string) => {
+    const { form } = await issueCode(sid, client, scope === undefined ? {} : { scope })
+    const response = await post('/token', form, { authorization: client.basic })
+    return (await response.json()) as { access_token: string; refresh_token?: string; id_token?: string; expires_in: number; scope: string }
+  }
+
+  /** The app on a real port of this machine. */
+  const serve = async (which: Hono = app): Promise<string> => {
+    const server = createServer(getRequestListener(which.fetch))
+    servers.push(server)
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  return { dir, config, clock, deps, store, keys, clients, microsoft, queue, feed, metrics, app, opsApp, lines, register, openSession, issueCode, signInAt, post, serve }
+}
+
+/** Reads a Committed list down to what tests ask of it. */
+export const reasons = (committed: Committed[]): string[] => committed.map((one) => one.revocation.reason)
