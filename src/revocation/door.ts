@@ -5,7 +5,13 @@ import type { Committed, DeliveryRef, Revocation } from '../../db/types.ts'
 /** BullMQ behind it. The row is the truth: losing every job loses nothing. */
 export interface DeliveryQueue {
   /** Adds the job `<delivery>-<attempt>`, after `delayMs`. Never throws and never waits for a queue that is down: the relay adds it later. */
-  add(refs: DeliveryRef[], delayMs?: number): void
+  add(refs: readonly DeliveryRef[], delayMs?: number): void
+  /** For what somebody waits for: straight to the lanes of this process where it has them (`straight`), and jobs for what they do not take. */
+  hurry(refs: readonly DeliveryRef[]): void
+  /** This process delivers: `take` answers which refs it does not take. Undefined: no longer. */
+  straight(take: ((refs: readonly DeliveryRef[]) => readonly DeliveryRef[]) | undefined): void
+  /** Runs `perform` for each job in this process, `concurrency` at a time, until `stop`, which waits for those under way. */
+  work(perform: (ref: DeliveryRef) => Promise<void>, concurrency: number): { stop(): Promise<void> }
   /** Whether the queue's server answers, and which engine it is. */
   health(): Promise<{ up: boolean; engine: 'valkey' | 'redis' | 'postgres'; problem?: string | undefined }>
   close(): Promise<void>
@@ -17,6 +23,10 @@ export interface Feed {
   publish(revocation: Revocation): void
   /** Signing keys changed: guards fetch the JWKS again, and drop `retiredKids` at once. */
   publishKeys(retiredKids: string[]): void
+  /** Called with every revocation that is published, until the answer is called. */
+  subscribe(listener: (revocation: Revocation) => void): () => void
+  /** When this process published it, in epoch milliseconds; undefined where it did not, or long ago. */
+  publishedAtMs(seq: number): number | undefined
   /** For metrics and the console: streams open now. */
   streams(): { clientId: string; guardId: string; since: number; appliedSeq: number | undefined }[]
   close(): void

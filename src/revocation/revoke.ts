@@ -1,0 +1,49 @@
+import type { Committed } from '../../db/types.ts'
+import type { RevokeInput, Store } from '../../db/store.ts'
+import type { Deps } from '../deps.ts'
+
+/**
+ * The one door by which a session, a grant, a person, a client, a tenant or everything is revoked. It decides nothing: the store's
+ * transaction does. It refuses to wait: what was committed is announced, and whoever is down hears of it later.
+ */
+
+export type AnnounceDeps = Pick<Deps, 'feed' | 'queue' | 'metrics' | 'log'>
+
+/** The store's answer, after what it committed was announced. @throws StoreUnavailable: nothing was revoked */
+export async function revoke(deps: AnnounceDeps & { store: Pick<Store, 'revoke'> }, input: RevokeInput): ReturnType<Store['revoke']> {
+  const answer = await deps.store.revoke(input)
+  if (answer.outcome === 'revoked') announce(deps, [answer.committed])
+  return answer
+}
+
+/**
+ * What any operation of the store committed: guards first (milliseconds), then the deliveries. What a wide revocation owes is still
+ * pending; the worker that writes it listens to the feed. Synchronous, and never throws: the person who signs out waits for none of it.
+ */
+export function announce(deps: AnnounceDeps, committed: readonly Committed[]): void {
+  for (const { revocation, owed } of committed) {
+    attempt(deps, 'feed', () => deps.feed.publish(revocation))
+    if (owed.length > 0) attempt(deps, 'queue', () => deps.queue.hurry(owed))
+    deps.metrics.revocations.inc({ reason: revocation.reason })
+    deps.log.info('revoked', {
+      seq: revocation.seq,
+      selector: revocation.selector.kind,
+      reason: revocation.reason,
+      actorKind: revocation.actor.kind,
+      actor: revocation.actor.id,
+      tid: revocation.tid,
+      sessions: revocation.sessions,
+      owed: owed.length,
+      owing: revocation.owing,
+    })
+  }
+}
+
+/** One listener's fault keeps nothing from the next: feeds resume by seq, the relay finds what is owed. */
+function attempt(deps: Pick<Deps, 'log'>, part: string, tell: () => void): void {
+  try {
+    tell()
+  } catch (error) {
+    deps.log.error('announce_failed', { part, cause: error })
+  }
+}
