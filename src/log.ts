@@ -2,10 +2,13 @@
 
 export type Fields = Record<string, string | number | boolean | null | undefined | string[]>
 
+/** `cause` is what went wrong: its name, message and stack are logged. */
+export type FieldsWithCause = { cause?: unknown; [name: string]: unknown }
+
 export interface Log {
   info(event: string, fields?: Fields): void
   warn(event: string, fields?: Fields): void
-  error(event: string, fields?: Fields & { cause?: unknown }): void
+  error(event: string, fields?: FieldsWithCause): void
 }
 
 type Level = 'info' | 'warn' | 'error'
@@ -24,7 +27,7 @@ function describe(cause: unknown): Record<string, string> {
 }
 
 export function createLog(write: (line: string) => void, nowMs: () => number): Log {
-  const line = (level: Level, event: string, fields: Fields & { cause?: unknown } = {}): void => {
+  const line = (level: Level, event: string, fields: FieldsWithCause = {}): void => {
     const { cause, ...rest } = fields
     const entry: Record<string, unknown> = { at: new Date(nowMs()).toISOString(), level, event }
     for (const [name, value] of Object.entries(rest)) entry[name] = typeof value === 'string' ? clean(value) : value
