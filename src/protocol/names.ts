@@ -26,6 +26,8 @@ export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 /** What a person's tokens may be asked for. `broker:*` are for client_credentials alone. */
 export const SCOPES = ['openid', 'profile', 'email', 'offline_access'] as const
 export const OPERATOR_SCOPES = ['broker:operate', 'broker:administer'] as const
+/** The `aud` (and the `resource`, RFC 8707) of access tokens with those scopes: they are good for the admin API and for nothing else. */
+export const adminAudience = (issuer: string): string => `${issuer}/admin/v1`
 
 /** App roles of the broker itself; they count only from `BROKER_OPERATOR_TENANT`. */
 export const ROLE = { operator: 'Broker.Operator', administrator: 'Broker.Administrator' } as const
