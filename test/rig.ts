@@ -91,8 +91,15 @@ export class FakeMicrosoft implements Microsoft {
 export class RecordingQueue {
   readonly added: DeliveryRef[] = []
   up = true
-  add(refs: DeliveryRef[]): void {
+  add(refs: readonly DeliveryRef[]): void {
     this.added.push(...refs)
+  }
+  hurry(refs: readonly DeliveryRef[]): void {
+    this.added.push(...refs)
+  }
+  straight(): void {}
+  work() {
+    return { stop: async () => {} }
   }
   async health() {
     return { up: this.up, engine: 'valkey' as const }
