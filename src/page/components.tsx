@@ -1,0 +1,143 @@
+import type { Child } from 'hono/jsx'
+
+/** The pieces that pages are made of. Every one works by keyboard and without scripts. */
+
+interface ButtonProps {
+  children: Child
+  kind?: 'primary' | 'quiet' | 'danger' | undefined
+  /** What the form sends when this one is pressed. */
+  name?: string | undefined
+  value?: string | undefined
+  /** The whole width of the card. */
+  block?: boolean | undefined
+  small?: boolean | undefined
+  /** For readers who hear the button alone: "Sign out Firefox on Windows". */
+  label?: string | undefined
+}
+
+const buttonClass = ({ kind = 'primary', block, small }: Pick<ButtonProps, 'kind' | 'block' | 'small'>): string =>
+  ['button', kind === 'primary' ? '' : kind, block ? 'block' : '', small ? 'small' : ''].filter(Boolean).join(' ')
+
+/** Submits the form it stands in. */
+export const Button = (props: ButtonProps) => (
+  <button type="submit" class={buttonClass(props)} name={props.name} value={props.value} aria-label={props.label}>
+    {props.children}
+  </button>
+)
+
+export const LinkButton = (props: Omit<ButtonProps, 'name' | 'value'> & { href: string }) => (
+  <a class={buttonClass(props)} href={props.href} aria-label={props.label}>
+    {props.children}
+  </a>
+)
+
+const FourSquares = () => (
+  <svg width="21" height="21" viewBox="0 0 21 21" aria-hidden="true" focusable="false">
+    <rect x="0" y="0" width="10" height="10" fill="#f25022" />
+    <rect x="11" y="0" width="10" height="10" fill="#7fba00" />
+    <rect x="0" y="11" width="10" height="10" fill="#00a4ef" />
+    <rect x="11" y="11" width="10" height="10" fill="#ffb900" />
+  </svg>
+)
+
+/** "Sign in with Microsoft" by Microsoft's branding guidelines: wording, logo, colours and sizes are theirs. A link with `href`, else the form's submit button. */
+export const MicrosoftButton = ({ href, name, value }: { href?: string | undefined; name?: string | undefined; value?: string | undefined }) =>
+  href === undefined ? (
+    <button type="submit" class="microsoft" name={name} value={value}>
+      <FourSquares />
+      <span>Sign in with Microsoft</span>
+    </button>
+  ) : (
+    <a class="microsoft" href={href}>
+      <FourSquares />
+      <span>Sign in with Microsoft</span>
+    </a>
+  )
+
+/** Something the reader must not miss. `bad` and `warn` are announced by screen readers. */
+export const Notice = ({ kind = 'info', title, children }: { kind?: 'info' | 'good' | 'warn' | 'bad'; title?: string | undefined; children?: Child }) => (
+  <div class={`notice ${kind}`} role={kind === 'bad' ? 'alert' : kind === 'info' ? undefined : 'status'}>
+    {title === undefined ? null : <strong>{title}</strong>}
+    {children === undefined ? null : <div>{children}</div>}
+  </div>
+)
+
+/** Names and values. Facts without a value are left out. */
+export const Facts = ({ items }: { items: readonly (readonly [term: string, value: Child | undefined])[] }) => (
+  <dl class="facts">
+    {items
+      .filter(([, value]) => value !== undefined && value !== null && value !== '')
+      .map(([term, value]) => (
+        <>
+          <dt>{term}</dt>
+          <dd>{value}</dd>
+        </>
+      ))}
+  </dl>
+)
+
+export interface Choice {
+  value: string
+  label: Child
+  hint?: Child | undefined
+}
+
+/** One of several. The first is chosen unless `chosen` names another. */
+export const Choices = ({ legend, name, options, chosen }: { legend: string; name: string; options: readonly Choice[]; chosen?: string | undefined }) => (
+  <fieldset>
+    <legend>{legend}</legend>
+    {options.map((option, index) => (
+      <label class="choice">
+        <input type="radio" name={name} value={option.value} checked={chosen === undefined ? index === 0 : chosen === option.value} required />
+        <span>{option.label}</span>
+        {option.hint === undefined ? null : <span class="hint">{option.hint}</span>}
+      </label>
+    ))}
+  </fieldset>
+)
+
+/** Yes or no, beside a choice. Sends `name=yes` where it is ticked. */
+export const Tick = ({ name, label, hint, checked }: { name: string; label: Child; hint?: Child | undefined; checked?: boolean | undefined }) => (
+  <label class="choice">
+    <input type="checkbox" name={name} value="yes" checked={checked} />
+    <span>{label}</span>
+    {hint === undefined ? null : <span class="hint">{hint}</span>}
+  </label>
+)
+
+/** What a form carries unseen. */
+export const HiddenFields = ({ fields }: { fields: Readonly<Record<string, string | undefined>> }) => (
+  <>
+    {Object.entries(fields).map(([name, value]) => (value === undefined ? null : <input type="hidden" name={name} value={value} />))}
+  </>
+)
+
+/** What to do, in order. */
+export const Steps = ({ items }: { items: readonly Child[] }) => (
+  <ol class="steps">
+    {items.map((item) => (
+      <li>
+        <div>{item}</div>
+      </li>
+    ))}
+  </ol>
+)
+
+const MARK = { yes: '✓', no: '✕', unknown: '?' } as const
+const SPOKEN = { yes: 'Yes.', no: 'No.', unknown: 'Not known yet.' } as const
+
+/** A question with its answer in plain words, and what to do about it. */
+export const Answer = ({ question, is, children }: { question: string; is: keyof typeof MARK; children?: Child }) => (
+  <div class={`answer ${is}`}>
+    <span class="mark" aria-hidden="true">
+      {MARK[is]}
+    </span>
+    <h2>{question}</h2>
+    <div class="tight">
+      <p>
+        <strong>{SPOKEN[is]}</strong>
+      </p>
+      {children}
+    </div>
+  </div>
+)

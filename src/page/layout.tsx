@@ -1,0 +1,77 @@
+import type { Context } from 'hono'
+import { raw } from 'hono/html'
+import type { Child } from 'hono/jsx'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { STYLE_HREF } from './assets.ts'
+import { type PageSecurity, setPageHeaders } from './headers.ts'
+
+/** What every page shares: one layout, one style, one set of headers. Text in it is escaped by the JSX renderer; the only markup let through raw is our own constant scripts. */
+
+export interface PageOptions extends PageSecurity {
+  /** The page's heading and the window's title. */
+  title: string
+  status?: ContentfulStatusCode | undefined
+  /** Room for tables and long values. */
+  wide?: boolean | undefined
+  /** Microsoft is simulated: every page says so. */
+  simulated?: boolean | undefined
+  /** No heading of the layout's own: the body brings one. */
+  headless?: boolean | undefined
+  /** Loads the page again after so many seconds, for progress without scripts. */
+  refreshSeconds?: number | undefined
+}
+
+const Brand = () => (
+  <div class="brand">
+    <svg width="28" height="28" viewBox="0 0 28 28" aria-hidden="true" focusable="false">
+      <rect x="2" y="7" width="24" height="17" rx="4" fill="currentColor" />
+      <path d="M10 7V5.5A2.5 2.5 0 0 1 12.5 3h3A2.5 2.5 0 0 1 18 5.5V7" fill="none" stroke="currentColor" stroke-width="2" />
+      <path class="tick" d="M9.5 15.5l3.2 3.2 6-6.2" fill="none" stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round" />
+    </svg>
+    <span>Case Manager</span>
+  </div>
+)
+
+function Document({ options, children }: { options: PageOptions; children: Child }) {
+  return (
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        {options.refreshSeconds === undefined ? null : <meta http-equiv="refresh" content={String(options.refreshSeconds)} />}
+        <title>{`${options.title} · Case Manager`}</title>
+        <link rel="stylesheet" href={STYLE_HREF} />
+        <link rel="icon" href="data:," />
+      </head>
+      <body>
+        <a class="skip" href="#content">
+          Skip to the content
+        </a>
+        {options.simulated ? (
+          <div class="banner" role="note">
+            Microsoft is simulated here, for trying and testing. No real account is used.
+          </div>
+        ) : null}
+        <header class="top">
+          <Brand />
+        </header>
+        <main id="content" class={options.wide ? 'wide' : ''}>
+          <div class="card">
+            {options.headless ? null : <h1>{options.title}</h1>}
+            {children}
+          </div>
+        </main>
+        {options.script === undefined ? null : <script>{raw(options.script)}</script>}
+      </body>
+    </html>
+  )
+}
+
+/** Renders a whole page with its headers. `children` may hold no asynchronous component. */
+export function page(c: Context, options: PageOptions, children: Child): Response {
+  const html = (<Document options={options}>{children}</Document>).toString()
+  if (typeof html !== 'string') throw new TypeError('A page holds no asynchronous component.')
+  setPageHeaders(c, options)
+  return c.html(`<!doctype html>${html}`, options.status ?? 200)
+}

@@ -1,0 +1,114 @@
+import { Hono } from 'hono'
+import { describe, expect, test } from 'vitest'
+import { pageAssets, STYLE_HREF } from '../../src/page/assets.ts'
+import { Facts, HiddenFields, MicrosoftButton } from '../../src/page/components.tsx'
+import { page, type PageOptions } from '../../src/page/layout.tsx'
+import { messagePage } from '../../src/page/message.tsx'
+
+const shown = async (options: Partial<PageOptions>, body: Parameters<typeof page>[2] = <p>Hello.</p>) => {
+  const app = new Hono().get('/', (c) => page(c, { title: 'A page', ...options }, body))
+  const response = await app.request('/')
+  const policy = Object.fromEntries(
+    (response.headers.get('content-security-policy') ?? '').split('; ').map((directive) => {
+      const [name = '', ...values] = directive.split(' ')
+      return [name, values]
+    }),
+  )
+  return { response, html: await response.text(), policy }
+}
+
+describe('every page', () => {
+  test('has a policy that allows nothing but our own style sheet, and nobody may frame it', async () => {
+    const { response, policy } = await shown({})
+    expect(policy).toEqual({
+      'default-src': ["'none'"],
+      'style-src': ["'self'"],
+      'img-src': ["'self'", 'data:'],
+      'form-action': ["'self'"],
+      'frame-ancestors': ["'none'"],
+      'base-uri': ["'none'"],
+    })
+    expect(Object.fromEntries(response.headers)).toMatchObject({
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'same-origin',
+      'cross-origin-opener-policy': 'same-origin',
+      'content-type': 'text/html; charset=UTF-8',
+    })
+  })
+
+  test('lets its forms lead to the origins it names, each once, and to the scheme of an address that has no origin', async () => {
+    const formAction = ['https://sydney.example/callback?x=1', 'https://sydney.example/', 'my.app:/signed-out', undefined, 'not an address']
+    const { policy } = await shown({ formAction })
+    expect(policy['form-action']).toEqual(["'self'", 'https://sydney.example', 'my.app:'])
+  })
+
+  test('cannot be made to hold a second policy by an address with a semicolon in it', async () => {
+    const { response } = await shown({ formAction: ["https://a.example;script-src 'unsafe-inline'"] })
+    expect(response.headers.get('content-security-policy')).not.toContain('unsafe-inline')
+  })
+
+  test('allows its one script by hash and by nothing else', async () => {
+    const { policy, html } = await shown({ script: 'document.forms[0].submit()' })
+    expect(policy['script-src']).toEqual([expect.stringMatching(/^'sha256-.{44}'$/)])
+    expect(html).toContain('<script>document.forms[0].submit()</script>')
+  })
+
+  test('escapes what people are called', async () => {
+    const hostile = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+    const { html } = await shown(
+      { title: hostile },
+      <>
+        <p>{hostile}</p>
+        <Facts items={[['Name', hostile]]} />
+        <HiddenFields fields={{ name: hostile }} />
+      </>,
+    )
+    expect(html).not.toContain('<script')
+    expect(html).not.toContain('<img')
+    expect(html).not.toContain('value=""&gt;')
+  })
+
+  test('says that Microsoft is simulated, where it is', async () => {
+    expect((await shown({ simulated: true })).html).toContain('Microsoft is simulated')
+    expect((await shown({ simulated: false })).html).not.toContain('Microsoft is simulated')
+  })
+
+  test('carries no inline style, no event attribute, one heading and a language', async () => {
+    const { html } = await shown({ simulated: true }, <MicrosoftButton />)
+    expect(html).toMatch(/^<!doctype html><html lang="en">/)
+    expect(html).not.toMatch(/ (style|on\w+)=/)
+    expect(html.match(/<h1/g)).toHaveLength(1)
+    expect(html).toContain('Sign in with Microsoft')
+  })
+})
+
+test('a message says what happened, what to do, and the reference to give', async () => {
+  const app = new Hono().get('/', (c) =>
+    messagePage(c, { title: 'That did not work', status: 400, what: 'It went wrong.', next: 'Try again.', reference: 'BCDF-GHJK', code: 'AADSTS50105' }),
+  )
+  const response = await app.request('/')
+  expect(response.status).toBe(400)
+  const html = await response.text()
+  for (const part of ['It went wrong.', 'Try again.', 'BCDF-GHJK', 'AADSTS50105']) expect(html).toContain(part)
+})
+
+describe('the style sheet', () => {
+  const get = (path: string, headers: Record<string, string> = {}) => pageAssets().request(path, { headers })
+
+  test('is for good at the address with its hash, asked about again at any other', async () => {
+    const named = await get(STYLE_HREF)
+    expect(named.status).toBe(200)
+    expect(named.headers.get('content-type')).toBe('text/css; charset=utf-8')
+    expect(named.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
+    expect((await get('/assets/broker.css?v=old')).headers.get('cache-control')).toBe('public, no-cache')
+  })
+
+  test('answers 304 to whoever has it', async () => {
+    const etag = (await get(STYLE_HREF)).headers.get('etag') ?? ''
+    const again = await get('/assets/broker.css', { 'if-none-match': `W/${etag}, "other"` })
+    expect(again.status).toBe(304)
+    expect(await again.text()).toBe('')
+  })
+})
