@@ -1,0 +1,36 @@
+// Builds the guard, then the broker, into dist. With --if-changed it does nothing where no source is newer than the last build.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const stamp = join(root, 'dist', '.build')
+
+function* sources(path) {
+  if (!existsSync(path)) return
+  if (statSync(path).isFile()) return yield path
+  for (const entry of readdirSync(path).sort()) if (entry !== 'node_modules' && entry !== 'dist') yield* sources(join(path, entry))
+}
+
+const hash = createHash('sha256')
+for (const place of ['tsconfig.json', 'package-lock.json', 'guard', 'src', 'workers', 'db', 'demo', 'bench']) {
+  for (const file of sources(join(root, place))) hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0')
+}
+const wanted = hash.digest('hex')
+if (process.argv.includes('--if-changed') && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted && existsSync(join(root, 'guard', 'dist'))) process.exit(0)
+
+const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+console.error('Building…')
+for (const place of [join(root, 'dist'), join(root, 'guard', 'dist')]) rmSync(place, { recursive: true, force: true })
+for (const project of ['guard', '.']) {
+  const run = spawnSync(process.execPath, [tsc, '-p', project], { cwd: root, stdio: ['ignore', 2, 2] })
+  if (run.status !== 0) {
+    console.error('The build did not succeed: the compiler says above where.')
+    process.exit(run.status ?? 1)
+  }
+}
+chmodSync(join(root, 'dist', 'src', 'cli.js'), 0o755)
+mkdirSync(dirname(stamp), { recursive: true })
+writeFileSync(stamp, wanted)
