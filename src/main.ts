@@ -1,0 +1,52 @@
+import { ConfigError, loadConfig, type Environment } from './config.ts'
+import { createLog } from './log.ts'
+import { startBroker, systemClock, type Broker } from './start.ts'
+
+/**
+ * The broker's process: settings → parts → serve → drain. It ends by SIGTERM or SIGINT (the second one does not wait), or when the process
+ * that started it with an IPC channel is gone.
+ * @returns the exit code: 0 ended as asked, 1 could not start, 2 the settings are wrong
+ */
+export async function serve(env: Environment): Promise<number> {
+  const log = createLog((line) => process.stdout.write(`${line}\n`), systemClock.nowMs)
+  let broker: Broker
+  const asked = ending()
+  try {
+    broker = await startBroker(loadConfig(env), log)
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      process.stderr.write(`${error.message}\n`)
+      return 2
+    }
+    log.error('start_failed', { cause: error })
+    process.stderr.write(`The broker could not start: ${error instanceof Error ? error.message : String(error)}\n`)
+    return 1
+  }
+  const { issuer, entra } = broker.deps.config
+  const readiness = broker.deps.microsoft.readiness()
+  if (entra.simulated) log.warn('microsoft_is_simulated', { authority: entra.authority, meaning: 'Anybody can be anybody here. Never use this where it matters.' })
+  if (!readiness.connected) log.warn('microsoft_not_connected', { missing: readiness.missing.join(', '), next: 'cmb doctor says how to mend it' })
+  log.info('serving', { issuer, listen: `${broker.listen.host}:${broker.listen.port}`, opsListen: `${broker.opsListen.host}:${broker.opsListen.port}`, queue: broker.queueEngine })
+  process.send?.({ serving: true, queue: broker.queueEngine })
+  log.info('draining', { why: await asked })
+  await broker.stop()
+  log.info('ended')
+  return 0
+}
+
+/** Settles with what asked this process to end. */
+function ending(): Promise<string> {
+  return new Promise((resolve) => {
+    let askedAt: number | undefined
+    const ask = (why: string): void => {
+      // One Ctrl-C reaches a whole process group, and so may arrive here twice; a person who repeats it takes longer.
+      if (askedAt !== undefined && performance.now() - askedAt > 1000) process.exit(130)
+      askedAt ??= performance.now()
+      resolve(why)
+    }
+    process.on('SIGTERM', () => ask('SIGTERM'))
+    process.on('SIGINT', () => ask('SIGINT'))
+    // A parent that was killed with kill -9 cannot send a signal; its IPC channel closes all the same.
+    if (process.send) process.on('disconnect', () => ask('the process that started it is gone'))
+  })
+}

@@ -1,0 +1,142 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { mkdirSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { getRequestListener } from '@hono/node-server'
+import type { Hono } from 'hono'
+import { openSqliteStore } from '../db/sqlite/store.ts'
+import { startWorkers } from '../workers/start.ts'
+import { createApp } from './app.ts'
+import { openClientRegistry } from './client/registry.ts'
+import type { Address, Config } from './config.ts'
+import type { Clock, Deps } from './deps.ts'
+import { openKeyRing } from './keys/ring.ts'
+import { createSealer } from './keys/sealer.ts'
+import type { Log } from './log.ts'
+import { createMetrics } from './metrics.ts'
+import { createMicrosoft } from './microsoft/microsoft.ts'
+import { watchClientsFile } from './ops/clients-file.ts'
+import { serveAdminSocket } from './ops/socket.ts'
+import { createOutbound } from './outbound.ts'
+import { openDeliveryQueue } from './revocation/delivery-queue.ts'
+import { createFeed } from './revocation/feed.ts'
+import { startQueueEngine } from './revocation/queue-engine.ts'
+
+/** A broker that serves: its parts, where it listens, and how it ends. */
+export interface Broker {
+  deps: Deps
+  /** Where it really listens (a port 0 is resolved). */
+  listen: Address
+  opsListen: Address
+  queueEngine: string
+  /** Drains: no new requests, requests and deliveries under way finish (bounded), the rest goes back; then everything is closed. */
+  stop(): Promise<void>
+}
+
+export const systemClock: Clock = { now: () => Math.floor(Date.now() / 1000), nowMs: () => Date.now() }
+
+/** What was opened, closed in the opposite order; one that fails to close keeps none of the others open. */
+class Closing {
+  readonly #steps: { name: string; close: () => unknown }[] = []
+  readonly #log: Log
+  constructor(log: Log) {
+    this.#log = log
+  }
+  add(name: string, close: () => unknown): void {
+    this.#steps.push({ name, close })
+  }
+  async run(): Promise<void> {
+    for (const { name, close } of this.#steps.splice(0).reverse()) {
+      try {
+        await close()
+      } catch (error) {
+        this.#log.error('close_failed', { part: name, cause: error })
+      }
+    }
+  }
+}
+
+/**
+ * Opens the parts, in the order in which they need each other, and listens last: who answers is ready.
+ * @throws what keeps it from serving, after closing what was opened
+ */
+export async function startBroker(config: Config, log: Log, clock: Clock = systemClock): Promise<Broker> {
+  const closing = new Closing(log)
+  try {
+    const deps = await openParts(config, log, clock, closing)
+    const { app, opsApp } = createApp(deps)
+    if (config.clientsFile !== undefined) {
+      const watcher = await watchClientsFile(deps, config.clientsFile)
+      closing.add('clients file', () => watcher.close())
+    }
+    const workers = await startWorkers(deps)
+    closing.add('workers', () => workers.drain())
+    const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'))
+    closing.add('admin socket', () => socket.close())
+    const ops = await listen(opsApp, config.opsListen, 'BROKER_OPS_LISTEN')
+    closing.add('operators’ listener', () => closeServer(ops))
+    const server = await listen(app, config.listen, 'BROKER_LISTEN')
+    closing.add('listener', () => closeServer(server))
+    closing.add('feed', () => deps.feed.close())
+    const health = await deps.queue.health()
+    return { deps, listen: addressOf(server), opsListen: addressOf(ops), queueEngine: health.engine, stop: () => closing.run() }
+  } catch (error) {
+    await closing.run()
+    throw error
+  }
+}
+
+async function openParts(config: Config, log: Log, clock: Clock, closing: Closing): Promise<Deps> {
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+  const random = (bytes: number): Buffer => randomBytes(bytes)
+  const store = await openSqliteStore({ file: join(config.dataDir, 'broker.db'), nowMs: clock.nowMs })
+  closing.add('store', () => store.close())
+  const metrics = createMetrics()
+  const sealer = createSealer(config.secrets)
+  const outbound = createOutbound({ allowLoopback: config.allowLoopbackTargets })
+  closing.add('outbound', () => outbound.close())
+  const clients = await openClientRegistry(store)
+  const engine = await startQueueEngine({ dataDir: config.dataDir, url: config.queueUrl, log })
+  closing.add('queue server', () => engine.close())
+  const queue = await openDeliveryQueue({ engine, log, metrics, clock })
+  closing.add('queue', () => queue.close())
+  const feed = createFeed({ store, clients, metrics, log, clock })
+  const keys = await openKeyRing({ store, sealer, random, clock, issuer: config.issuer, onEmergency: (kids) => feed.publishKeys(kids) })
+  const microsoft = createMicrosoft({ config, log, clock })
+  return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, queue, feed, outbound }
+}
+
+/** Slow or silent clients are let go; an event stream is an answer, not a request, and may last. */
+const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 }
+
+async function listen(app: Hono, address: Address, setting: string): Promise<Server> {
+  const server = createServer(LIMITS, getRequestListener(app.fetch))
+  await new Promise<void>((ready, failed) => {
+    server.once('error', (error: NodeJS.ErrnoException) => failed(new Error(explainListen(error, address, setting), { cause: error })))
+    server.listen(address.port, address.host, ready)
+  })
+  return server
+}
+
+function explainListen(error: NodeJS.ErrnoException, address: Address, setting: string): string {
+  const where = `${address.host}:${address.port}`
+  if (error.code === 'EADDRINUSE') return `${where} is taken by another program: stop that, or choose another address with ${setting}.`
+  if (error.code === 'EACCES') return `${where} may not be used by this user: choose a port above 1023 with ${setting}.`
+  return `Cannot listen on ${where} (${error.code ?? error.message}): choose another address with ${setting}.`
+}
+
+function addressOf(server: Server): Address {
+  const { address, port } = server.address() as AddressInfo
+  return { host: address, port }
+}
+
+const DRAIN_MS = 5_000
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((done) => server.close(() => done()))
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
+  await closed
+  clearTimeout(timer)
+}
