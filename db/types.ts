@@ -23,7 +23,7 @@ export interface Session {
   /** The head of the log in the transaction that opened it: a revocation S covers it iff its selector matches and openedSeq < S. */
   openedSeq: number
   openedAt: number
-  /** When the person last proved themselves at Microsoft. */
+  /** When the person last proved themselves at Microsoft, by its `auth_time`. 0: Microsoft did not say, so that no demand for a fresh sign-in is met by it and no token claims it. */
   authTime: number
   lastActiveAt: number
   idleSeconds: number
@@ -38,7 +38,7 @@ export interface Session {
   staySignedIn: boolean
   /** Entra's own `sid`, by which its front-channel logout names the session. */
   microsoftSid?: string | undefined
-  /** Entra's `login_hint` claim, sealed. */
+  /** Entra's `login_hint` claim, sealed (src/session/sealed.ts opens it). */
   loginHintSealed?: string | undefined
   /** For the person to recognise it by: "Firefox on Windows". */
   device: string

@@ -1,0 +1,21 @@
+import type { TenantRow } from '../../db/types.ts'
+import type { Config } from '../config.ts'
+
+export interface SessionLimits {
+  idleSeconds: number
+  /** From the sign-in on; no token outlives it. */
+  absoluteSeconds: number
+}
+
+/**
+ * How long a session may last: the tenant's own limits where it has them, else the broker's. With Microsoft's "Stay signed in" it ends at one
+ * absolute time, however idle: somebody who comes back in the morning is still signed in, and a day later goes to Microsoft again.
+ * Without Microsoft's word (`undefined`) nothing is lengthened.
+ */
+export function sessionLimits(config: Pick<Config, 'limits'>, tenant: TenantRow | undefined, staySignedIn: boolean | undefined): SessionLimits {
+  const idleSeconds = tenant?.idleSeconds ?? config.limits.idleSeconds
+  const absoluteSeconds = tenant?.absoluteSeconds ?? config.limits.absoluteSeconds
+  if (staySignedIn !== true) return { idleSeconds: Math.min(idleSeconds, absoluteSeconds), absoluteSeconds }
+  const stay = tenant?.staySignedInSeconds ?? config.limits.staySignedInSeconds
+  return { idleSeconds: stay, absoluteSeconds: stay }
+}
