@@ -1,0 +1,81 @@
+import { compactVerify, decodeJwt, decodeProtectedHeader, importJWK } from 'jose'
+import type { CompactJWSHeaderParameters, CryptoKey, JWK } from 'jose'
+
+/** Verifying with jose. jose has no business outside this room and the guard. */
+
+export type PublicKey = CryptoKey
+
+/** A parsed JWS whose signature nobody has checked yet. */
+export interface UnverifiedJwt {
+  header: Record<string, unknown>
+  claims: Record<string, unknown>
+}
+
+/** What a JWT says of itself, before anybody believes it. Undefined for whatever is no compact JWS of a JSON object. */
+export function readUnverified(jwt: string): UnverifiedJwt | undefined {
+  try {
+    return { header: { ...decodeProtectedHeader(jwt) }, claims: { ...decodeJwt(jwt) } }
+  } catch {
+    return undefined
+  }
+}
+
+/** `typ` as RFC 7515 §4.1.9 compares it: no case, no `application/`. */
+export const sameType = (typ: unknown, expected: string): boolean =>
+  typeof typ === 'string' && typ.toLowerCase().replace(/^application\//, '') === expected.toLowerCase()
+
+/** @throws where it is no public key for that algorithm */
+export async function importPublic(jwk: Record<string, unknown>, alg: string): Promise<PublicKey> {
+  const key = await importJWK(jwk as JWK, alg)
+  if (key instanceof Uint8Array || key.type !== 'public') throw new Error('a JWK that is no public key')
+  return key
+}
+
+/** The claims of a JWS whose signature is good by one of the algorithms. Undefined otherwise. */
+export async function verifyCompact(
+  jwt: string,
+  key: PublicKey | ((header: CompactJWSHeaderParameters) => Promise<PublicKey> | PublicKey),
+  algorithms: string[],
+): Promise<Record<string, unknown> | undefined> {
+  try {
+    const { payload } = await compactVerify(jwt, typeof key === 'function' ? (header) => key(header) : key, { algorithms })
+    const claims: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
+    return typeof claims === 'object' && claims !== null && !Array.isArray(claims) ? (claims as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Asymmetric algorithms taken from others: a client's assertions. */
+export const FOREIGN_ALGS = ['ES256', 'RS256', 'PS256'] as const
+
+const KTY: Record<string, string> = { ES256: 'EC', RS256: 'RSA', PS256: 'RSA' }
+
+/** Which key of a client's set could have signed it: by `kid` where the header has one, else by type. */
+const fits = (jwk: Record<string, unknown>, header: Record<string, unknown>): boolean =>
+  jwk.kty === KTY[String(header.alg)] &&
+  (header.kid === undefined || jwk.kid === header.kid) &&
+  (jwk.use === undefined || jwk.use === 'sig') &&
+  (jwk.alg === undefined || jwk.alg === header.alg)
+
+/**
+ * Verifies a JWT of somebody else's by their published keys. `unknown_key`: none of them could have signed it, so that fresher keys may help.
+ */
+export async function verifyForeign(
+  jwt: string,
+  keys: readonly Record<string, unknown>[],
+): Promise<{ outcome: 'good'; claims: Record<string, unknown> } | { outcome: 'unknown_key' | 'bad' }> {
+  const header = readUnverified(jwt)?.header
+  if (!header || !FOREIGN_ALGS.some((alg) => alg === header.alg)) return { outcome: 'bad' }
+  const candidates = keys.filter((jwk) => fits(jwk, header)).slice(0, MAX_CANDIDATES)
+  if (candidates.length === 0) return { outcome: 'unknown_key' }
+  for (const jwk of candidates) {
+    const key = await importPublic(jwk, String(header.alg)).catch(() => undefined)
+    const claims = key && (await verifyCompact(jwt, key, [String(header.alg)]))
+    if (claims) return { outcome: 'good', claims }
+  }
+  return { outcome: 'bad' }
+}
+
+/** A set without `kid`s is tried key by key: not without end. */
+const MAX_CANDIDATES = 5

@@ -1,0 +1,205 @@
+/**
+ * Owns the broker's signing keys and their rotation (next → active → retiring → retired), and is the only place that signs. Refuses tokens
+ * of other issuers, other types, other algorithms, and of keys that are no longer published.
+ */
+import type { KeyState, SigningKeyRow } from '../../db/types.ts'
+import type { KeyActs } from '../../db/store.ts'
+import type { Random } from '../protocol/ids.ts'
+import type { SigningAlg } from '../protocol/names.ts'
+import type { KeyRing, Sealer } from './door.ts'
+import { importPublic, readUnverified, sameType, verifyCompact } from './jws.ts'
+import type { PublicKey } from './jws.ts'
+import { adoptFiles, loadKeyFiles } from './key-files.ts'
+import { ALGS, exportPkcs8, importPkcs8, makeSigningKey, signCompact } from './signing-key.ts'
+import type { SigningKey } from './signing-key.ts'
+
+/** A next key is published this long before it signs: longer than anybody keeps a JWKS. */
+export const PUBLISH_AHEAD_SECONDS = 24 * 3600
+/** A key is published this long after it last signed: longer than any access token, and than ID tokens come back as hints. */
+export const KEEP_RETIRING_SECONDS = 48 * 3600
+/** How old an active key grows before another takes its place. */
+export const ROTATE_AFTER_SECONDS = 90 * 24 * 3600
+
+export interface KeyRingInput {
+  store: KeyActs
+  sealer: Sealer
+  random: Random
+  clock: { now(): number }
+  issuer: string
+  /** PKCS#8 PEM files, instead of keys that the broker makes: the first of an algorithm signs, further ones are published. */
+  keyFiles?: readonly string[] | undefined
+  /** Guards must drop these keys at once. */
+  onEmergency?: ((kids: string[]) => void) | undefined
+}
+
+/** @throws Error in words for an operator, where a key file is of no use or a sealed key cannot be opened */
+export async function openKeyRing(input: KeyRingInput): Promise<KeyRing> {
+  const files = await loadKeyFiles(input.keyFiles ?? [])
+  const ring = new Ring(input, files)
+  await ring.open()
+  return ring
+}
+
+const place = (kid: string): string => `signing_keys/${kid}/private_sealed`
+const PUBLISHED: readonly KeyState[] = ['next', 'active', 'retiring']
+
+class Ring implements KeyRing {
+  readonly #input: KeyRingInput
+  readonly #files: ReadonlyMap<string, SigningKey>
+  #rows: SigningKeyRow[] = []
+  #active = new Map<SigningAlg, SigningKey>()
+  #publicKeys = new Map<string, Promise<PublicKey>>()
+  #headers = new Map<string, string>()
+  #jwks: { keys: Record<string, unknown>[] } = { keys: [] }
+
+  constructor(input: KeyRingInput, files: ReadonlyMap<string, SigningKey>) {
+    this.#input = input
+    this.#files = files
+  }
+
+  async open(): Promise<void> {
+    const { store, clock } = this.#input
+    await adoptFiles(store, this.#files, clock.now(), KEEP_RETIRING_SECONDS)
+    await this.#reload()
+    for (const alg of ALGS) {
+      if (this.#active.has(alg)) continue
+      const made = await this.#make(alg, 'next')
+      await store.activateKey({ kid: made.kid, retireAt: clock.now() + KEEP_RETIRING_SECONDS, now: clock.now() })
+    }
+    await this.#reload()
+  }
+
+  sign(alg: SigningAlg, typ: string, claims: Record<string, unknown>): string {
+    const key = this.#active.get(alg)
+    if (!key) throw new Error(`There is no active ${alg} key.`)
+    const name = `${key.kid} ${typ}`
+    let header = this.#headers.get(name)
+    if (header === undefined) {
+      header = Buffer.from(JSON.stringify({ alg, typ, kid: key.kid })).toString('base64url')
+      this.#headers.set(name, header)
+    }
+    return signCompact(key, header, claims.iss === undefined ? { iss: this.#input.issuer, ...claims } : claims)
+  }
+
+  jwks(): { keys: Record<string, unknown>[] } {
+    return this.#jwks
+  }
+
+  async verify(jwt: string, expected: { typ: string; now: number; allowExpired?: boolean }): Promise<Record<string, unknown> | undefined> {
+    const header = readUnverified(jwt)?.header
+    if (!header || !sameType(header.typ, expected.typ)) return undefined
+    const row = this.#rows.find((each) => each.kid === header.kid && PUBLISHED.includes(each.state))
+    if (!row || header.alg !== row.alg) return undefined
+    const claims = await verifyCompact(jwt, await this.#publicKey(row), [row.alg])
+    if (!claims || claims.iss !== this.#input.issuer || typeof claims.exp !== 'number') return undefined
+    return claims.exp > expected.now || expected.allowExpired === true ? claims : undefined
+  }
+
+  async list(): Promise<SigningKeyRow[]> {
+    await this.#reload()
+    return structuredClone(this.#rows)
+  }
+
+  async rotate(alg: SigningAlg, how: 'next' | 'activate' | 'emergency', now: number): Promise<SigningKeyRow> {
+    if (this.#heldByFile(alg)) {
+      throw new Error(`The ${alg} key comes from a file, so the broker does not rotate it: put the next key's file first in the list and restart.`)
+    }
+    await this.#reload()
+    const before = this.#published(alg)
+    const waiting = before.find((row) => row.state === 'next')
+    // After an emergency nothing that was made before it is trusted, a next key included.
+    const next = how !== 'emergency' && waiting ? waiting : await this.#make(alg, 'next')
+    if (how !== 'next') {
+      const retireAt = how === 'emergency' ? now : now + KEEP_RETIRING_SECONDS
+      await this.#input.store.activateKey({ kid: next.kid, retireAt, now })
+    }
+    if (how === 'emergency') for (const row of before) await this.#input.store.retireKey({ kid: row.kid, now })
+    await this.#reload()
+    if (how === 'emergency') this.#input.onEmergency?.(before.map((row) => row.kid))
+    return this.#rows.find((row) => row.kid === next.kid) ?? next
+  }
+
+  async retire(kid: string, now: number): Promise<boolean> {
+    await this.#reload()
+    const row = this.#rows.find((each) => each.kid === kid)
+    if (!row || row.state === 'retired') return false
+    if (row.state === 'active') throw new Error(`The key ${kid} is the one that signs. Rotate first, or rotate as an emergency: that retires it at once.`)
+    const retired = await this.#input.store.retireKey({ kid, now })
+    await this.#reload()
+    if (retired) this.#input.onEmergency?.([kid])
+    return retired
+  }
+
+  async tick(now: number): Promise<void> {
+    await this.#reload()
+    for (const row of this.#rows) {
+      if (row.state === 'retiring' && (row.retireAt ?? 0) <= now) await this.#input.store.retireKey({ kid: row.kid, now })
+    }
+    for (const alg of ALGS) if (!this.#heldByFile(alg)) await this.#rotateWhenDue(alg, now)
+    await this.#reload()
+  }
+
+  retiredKids(): string[] {
+    return this.#rows.filter((row) => row.state === 'retired').map((row) => row.kid)
+  }
+
+  async #rotateWhenDue(alg: SigningAlg, now: number): Promise<void> {
+    const rows = this.#published(alg)
+    const next = rows.find((row) => row.state === 'next')
+    if (next && next.createdAt + PUBLISH_AHEAD_SECONDS <= now) {
+      await this.#input.store.activateKey({ kid: next.kid, retireAt: now + KEEP_RETIRING_SECONDS, now })
+    } else if (!next) {
+      const active = rows.find((row) => row.state === 'active')
+      const due = (active?.activatedAt ?? 0) + ROTATE_AFTER_SECONDS - PUBLISH_AHEAD_SECONDS
+      if (active && due <= now) await this.#make(alg, 'next', now)
+    }
+  }
+
+  #published(alg: SigningAlg): SigningKeyRow[] {
+    return this.#rows.filter((row) => row.alg === alg && PUBLISHED.includes(row.state))
+  }
+
+  #heldByFile(alg: SigningAlg): boolean {
+    return [...this.#files.values()].some((key) => key.alg === alg)
+  }
+
+  async #make(alg: SigningAlg, state: KeyState, now = this.#input.clock.now()): Promise<SigningKeyRow> {
+    const key = await makeSigningKey(alg)
+    const privateSealed = this.#input.sealer.seal(place(key.kid), exportPkcs8(key.privateKey))
+    const row: SigningKeyRow = { kid: key.kid, alg, state, privateSealed, publicJwk: key.publicJwk, createdAt: now }
+    await this.#input.store.addKey(row)
+    return row
+  }
+
+  async #reload(): Promise<void> {
+    const rows = await this.#input.store.listKeys()
+    const active = new Map<SigningAlg, SigningKey>()
+    for (const row of rows) {
+      if (row.state !== 'active') continue
+      const key = this.#active.get(row.alg)
+      const loaded = key?.kid === row.kid ? key : this.#load(row)
+      if (loaded) active.set(row.alg, loaded)
+    }
+    this.#rows = rows
+    this.#active = active
+    this.#jwks = { keys: rows.filter((row) => PUBLISHED.includes(row.state)).map((row) => row.publicJwk) }
+  }
+
+  /** Undefined where a file held it that is no longer named: another key is made then. */
+  #load(row: SigningKeyRow): SigningKey | undefined {
+    if (row.privateSealed === null) return this.#files.get(row.kid)
+    const der = this.#input.sealer.open(place(row.kid), row.privateSealed)
+    if (!der) {
+      throw new Error(
+        `The signing key ${row.kid} cannot be opened: it was sealed under a secret that is no longer in BROKER_SECRET. Add that secret to the end of the list.`,
+      )
+    }
+    return { kid: row.kid, alg: row.alg, publicJwk: row.publicJwk, privateKey: importPkcs8(der) }
+  }
+
+  #publicKey(row: SigningKeyRow): Promise<PublicKey> {
+    let key = this.#publicKeys.get(row.kid)
+    if (!key) this.#publicKeys.set(row.kid, (key = importPublic(row.publicJwk, row.alg)))
+    return key
+  }
+}

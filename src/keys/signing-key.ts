@@ -1,0 +1,63 @@
+import { createPrivateKey, createPublicKey, generateKeyPair, sign } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { promisify } from 'node:util'
+import type { SigningAlg } from '../protocol/names.ts'
+import { sha256 } from '../protocol/compare.ts'
+
+/** One key pair that signs. */
+export interface SigningKey {
+  kid: string
+  alg: SigningAlg
+  privateKey: KeyObject
+  /** Public part, as the JWKS shows it (RFC 7517). */
+  publicJwk: Record<string, unknown>
+}
+
+const generate = promisify(generateKeyPair)
+
+export const ALGS: readonly SigningAlg[] = ['ES256', 'RS256']
+const RSA_BITS = 2048
+
+export async function makeSigningKey(alg: SigningAlg): Promise<SigningKey> {
+  const { privateKey } =
+    alg === 'ES256' ? await generate('ec', { namedCurve: 'P-256' }) : await generate('rsa', { modulusLength: RSA_BITS })
+  return describeKey(privateKey)
+}
+
+/** @throws Error in words for an operator, where the key is neither P-256 nor RSA of at least 2048 bits */
+export function describeKey(privateKey: KeyObject): SigningKey {
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = privateKey
+  const alg: SigningAlg | undefined =
+    type === 'ec' && details?.namedCurve === 'prime256v1' ? 'ES256' : type === 'rsa' && (details?.modulusLength ?? 0) >= RSA_BITS ? 'RS256' : undefined
+  if (!alg) throw new Error(`it is a key of type ${type ?? 'unknown'} that cannot be used; use EC P-256 (ES256) or RSA of at least ${RSA_BITS} bits (RS256)`)
+  const jwk = createPublicKey(privateKey).export({ format: 'jwk' })
+  const kid = thumbprint(jwk as Record<string, string>)
+  return { kid, alg, privateKey, publicJwk: { ...jwk, kid, alg, use: 'sig' } }
+}
+
+/** RFC 7638 §3: the required members in lexicographic order. */
+function thumbprint(jwk: Record<string, string>): string {
+  const members = jwk.kty === 'EC' ? ['crv', 'kty', 'x', 'y'] : ['e', 'kty', 'n']
+  return sha256(JSON.stringify(Object.fromEntries(members.map((name) => [name, jwk[name]]))))
+}
+
+/** PKCS#8 PEM. @throws Error that names what is wrong, never what is in it */
+export function readPem(pem: string): SigningKey {
+  let key: KeyObject
+  try {
+    key = createPrivateKey({ key: pem, format: 'pem' })
+  } catch (cause) {
+    throw new Error('it is no unencrypted private key in PEM; make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256', { cause })
+  }
+  return describeKey(key)
+}
+
+export const exportPkcs8 = (key: KeyObject): Buffer => key.export({ format: 'der', type: 'pkcs8' })
+export const importPkcs8 = (der: Buffer): KeyObject => createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+
+/** RFC 7515 §7.1 by node:crypto: twice as fast as through WebCrypto. RFC 7518 §3.4 wants r‖s, not DER. */
+export function signCompact(key: SigningKey, header: string, claims: Record<string, unknown>): string {
+  const input = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
+  const options = key.alg === 'ES256' ? { key: key.privateKey, dsaEncoding: 'ieee-p1363' as const } : key.privateKey
+  return `${input}.${sign('sha256', Buffer.from(input), options).toString('base64url')}`
+}
