@@ -35,7 +35,7 @@ function withErrors(app: Hono, deps: Deps): Hono {
 function answer(error: Error, c: Context, deps: Deps): Response {
   if (error instanceof HTTPException) return error.getResponse()
   c.header('Cache-Control', 'no-store')
-  if (error instanceof OAuthError) return c.json(error.toJSON(), error.status as 400)
+  if (error instanceof OAuthError) return c.json(error.toJSON(), error.status as 400, { ...error.headers })
   if (error instanceof StoreUnavailable) {
     deps.log.error('store_unavailable', { path: c.req.path, cause: error })
     c.header('Retry-After', '2')

@@ -40,16 +40,19 @@ export type ErrorCode = keyof typeof STATUS
 
 export class OAuthError extends Error {
   readonly code: ErrorCode
+  /** What HTTP wants said beside it: `WWW-Authenticate` (RFC 6749 §5.2, RFC 6750 §3), `Allow`. */
+  readonly headers: Readonly<Record<string, string>>
   readonly #status: number | undefined
 
   /**
    * @param description what to do next, for the client's developer (RFC 6749 §5.2: printable ASCII, no `"` or `\`). Never a secret.
    * @param options.status where HTTP asks for another status than the code's own: 405, 413, 415.
    */
-  constructor(code: ErrorCode, description: string, options?: { cause?: unknown; status?: number }) {
+  constructor(code: ErrorCode, description: string, options?: { cause?: unknown; status?: number; headers?: Readonly<Record<string, string>> }) {
     super(description, options?.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'OAuthError'
     this.code = code
+    this.headers = options?.headers ?? {}
     this.#status = options?.status
   }
 
