@@ -1,4 +1,5 @@
 import type { Committed, DeliveryRef, Revocation } from '../../db/types.ts'
+import type { Client } from '../protocol/client-metadata.ts'
 
 /** The doors of this room: the work queue of logout tokens, and the feed. `revoke.ts` is the one door by which a session ends. */
 
@@ -17,6 +18,12 @@ export interface DeliveryQueue {
   close(): Promise<void>
 }
 
+/** Where a listener of the feed left off: its `Last-Event-ID`. */
+export interface FeedPosition {
+  epoch: string
+  seq: number
+}
+
 /** Who listens to the log: SSE streams, and the worker that owes wide revocations. */
 export interface Feed {
   /** A revocation is committed: tell every stream that may see it. */
@@ -25,6 +32,13 @@ export interface Feed {
   publishKeys(retiredKids: string[]): void
   /** Called with every revocation that is published, until the answer is called. */
   subscribe(listener: (revocation: Revocation) => void): () => void
+  /**
+   * A stream of server-sent events for one guard of a client, from where it left off.
+   * @param drop closes the connection beneath, where its reader is too slow to be told
+   */
+  open(listener: { client: Client; guardId: string; after?: FeedPosition | undefined; retiredKids: string[]; drop?: (() => void) | undefined }): ReadableStream<Uint8Array>
+  /** A guard has said what it enforces. */
+  applied(clientId: string, guardId: string, seq: number): void
   /** When this process published it, in epoch milliseconds; undefined where it did not, or long ago. */
   publishedAtMs(seq: number): number | undefined
   /** For metrics and the console: streams open now. */

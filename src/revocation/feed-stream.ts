@@ -1,0 +1,131 @@
+import type { Store } from '../../db/store.ts'
+import type { Revocation } from '../../db/types.ts'
+import type { Client } from '../protocol/client-metadata.ts'
+import type { FeedPosition } from './door.ts'
+import { ENTRY_SECONDS, entryOf, eventId, frame, HEARTBEAT, OPENING, PAGE, visibleTo } from './feed-wire.ts'
+
+/**
+ * One guard's stream. It reads the log from where the guard left off, and goes live in the same turn in which it has read all that was
+ * broadcast: nothing falls between, and nothing waits in memory meanwhile. It refuses to keep more than a megabyte for a slow reader.
+ */
+
+const MAX_WAITING_BYTES = 1 << 20
+
+/** What a stream needs of the feed it belongs to. */
+export interface FeedLog {
+  store: Pick<Store, 'revocationsAfter'>
+  now(): number
+  /** Epoch and the last seq that was broadcast. */
+  head(): FeedPosition
+  closed(stream: FeedStream): void
+}
+
+export type EndReason = 'client_removed' | 'shutdown' | 'reset'
+
+export class FeedStream {
+  readonly client: Client
+  readonly guardId: string
+  readonly since: number
+  appliedSeq: number | undefined
+  readonly body: ReadableStream<Uint8Array>
+  readonly #log: FeedLog
+  readonly #drop: (() => void) | undefined
+  #controller!: ReadableStreamDefaultController<Uint8Array>
+  #live = false
+  #open = true
+  #hasRoom: (() => void) | undefined
+
+  constructor(log: FeedLog, listener: { client: Client; guardId: string; drop?: (() => void) | undefined }) {
+    this.#log = log
+    this.client = listener.client
+    this.guardId = listener.guardId
+    this.#drop = listener.drop
+    this.since = log.now()
+    this.body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller
+          controller.enqueue(OPENING)
+        },
+        pull: () => this.#hasRoom?.(),
+        cancel: () => this.#close(),
+      },
+      new ByteLengthQueuingStrategy({ highWaterMark: MAX_WAITING_BYTES }),
+    )
+  }
+
+  /** Brings it from `after` to now; then it is live. @throws StoreUnavailable, after which it is of no use */
+  async catchUp(after: FeedPosition | undefined, retiredKids: string[]): Promise<void> {
+    const resumes = after !== undefined && after.epoch === this.#log.head().epoch && after.seq <= this.#log.head().seq
+    if (after !== undefined && !resumes) this.send(frame('reset', { epoch: this.#log.head().epoch }))
+    let position = resumes ? after.seq : 0
+    let pages = 0
+    while (this.#open) {
+      const broadcast = this.#log.head()
+      const rows = await this.#log.store.revocationsAfter({ after: position, since: this.#log.now() - ENTRY_SECONDS, limit: PAGE })
+      const whole = rows.length < PAGE
+      position = Math.max(rows.at(-1)?.seq ?? 0, whole ? broadcast.seq : 0, position)
+      if (rows.length > 0 || (pages === 0 && !resumes)) this.#snapshot(rows, { epoch: broadcast.epoch, seq: position }, retiredKids)
+      pages++
+      // In one turn: whatever is broadcast from here on comes to this stream.
+      if (whole && position >= this.#log.head().seq) return this.#goLive({ epoch: broadcast.epoch, seq: position }, resumes, retiredKids)
+      await this.#room()
+    }
+  }
+
+  #snapshot(rows: Revocation[], at: FeedPosition, retiredKids: string[]): void {
+    const entries = rows.filter((row) => visibleTo(this.client.metadata.tenants, row)).map(entryOf)
+    this.send(frame('snapshot', { ...at, entries, retired_kids: retiredKids }, eventId(at)))
+  }
+
+  #goLive(at: FeedPosition, resumes: boolean, retiredKids: string[]): void {
+    if (resumes) this.send(frame('keys', { jwks: 'changed', retired_kids: retiredKids }))
+    this.send(frame('live', at, eventId(at)))
+    this.#live = true
+  }
+
+  /** Of a broadcast: `seen` where this client may see it, else `passed`. */
+  tell(revocation: Revocation, seen: Uint8Array, passed: Uint8Array): void {
+    if (this.#live) this.send(visibleTo(this.client.metadata.tenants, revocation) ? seen : passed)
+  }
+
+  send(bytes: Uint8Array): void {
+    if (!this.#open) return
+    this.#controller.enqueue(bytes)
+    if ((this.#controller.desiredSize ?? 0) <= 0 && this.#live) this.cut()
+  }
+
+  end(why: EndReason): void {
+    if (!this.#open) return
+    this.#controller.enqueue(frame('end', { why }))
+    this.#controller.close()
+    this.#close()
+  }
+
+  /** A reader that has let a megabyte wait since the last beat has stopped reading. */
+  beat(): void {
+    if ((this.#controller.desiredSize ?? 0) <= 0) this.cut()
+    else this.send(HEARTBEAT)
+  }
+
+  /** Too slow, or it cannot be served: nothing is lost, it resumes. */
+  cut(): void {
+    if (!this.#open) return
+    this.#controller.close()
+    this.#close()
+    this.#drop?.()
+  }
+
+  #close(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#live = false
+    this.#hasRoom?.()
+    this.#log.closed(this)
+  }
+
+  /** Between pages a slow reader is waited for. */
+  async #room(): Promise<void> {
+    while (this.#open && (this.#controller.desiredSize ?? 0) <= 0) await new Promise<void>((done) => (this.#hasRoom = done))
+  }
+}

@@ -1,0 +1,56 @@
+import type { Revocation } from '../../db/types.ts'
+import type { Selector } from '../protocol/revocation.ts'
+import type { FeedPosition } from './door.ts'
+
+/** The feed as it is on the wire (docs/feed.md): entries without their reason, and frames of server-sent events. */
+
+/** The longest an access token can live, and the difference of clocks that is allowed for: past it an entry covers nothing that could be used. */
+export const ENTRY_SECONDS = 3600 + 60
+/** Entries in one answer or `snapshot`. */
+export const PAGE = 1_000
+
+export interface FeedEntry {
+  seq: number
+  selector: Record<string, string>
+  exp: number
+}
+
+export const entryOf = (revocation: Revocation): FeedEntry => ({ seq: revocation.seq, selector: wireSelector(revocation.selector), exp: revocation.at + ENTRY_SECONDS })
+
+function wireSelector(selector: Selector): Record<string, string> {
+  const { kind } = selector
+  switch (kind) {
+    case 'session':
+      return { kind, sid: selector.sid }
+    case 'grant':
+      return { kind, sid: selector.sid, client_id: selector.clientId }
+    case 'subject':
+      return { kind, sub: selector.sub }
+    case 'client':
+      return { kind, client_id: selector.clientId }
+    case 'tenant':
+      return { kind, tid: selector.tid }
+    case 'everything':
+      return { kind }
+  }
+}
+
+/** A client of certain tenants hears of those, and of what concerns no single one. */
+export const visibleTo = (tenants: readonly string[] | undefined, revocation: Revocation): boolean =>
+  tenants === undefined || revocation.tid === undefined || tenants.includes(revocation.tid)
+
+const encoder = new TextEncoder()
+
+export const frame = (event: string, data: unknown, id?: string): Uint8Array =>
+  encoder.encode(`event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`)
+
+export const OPENING = encoder.encode(': connected\nretry: 1000\n\n')
+export const HEARTBEAT = encoder.encode(': heartbeat\n\n')
+
+export const eventId = ({ epoch, seq }: FeedPosition): string => `${epoch}.${seq}`
+
+/** Undefined where it is none of ours: the listener then starts anew. */
+export function readEventId(id: string | undefined): FeedPosition | undefined {
+  const read = /^([\w-]{1,100})\.(\d{1,15})$/.exec(id ?? '')
+  return read === null ? undefined : { epoch: read[1]!, seq: Number(read[2]) }
+}

@@ -1,0 +1,175 @@
+import type { Deps } from '../deps.ts'
+import type { Revocation } from '../../db/types.ts'
+import type { Feed, FeedPosition } from './door.ts'
+import { FeedStream, type FeedLog } from './feed-stream.ts'
+import { entryOf, eventId, frame, PAGE } from './feed-wire.ts'
+
+/**
+ * The feed: the log of revocations as guards follow it, in the order of `seq` and without a gap. It owns who listens and what was
+ * broadcast; it refuses to decide anything: what was not announced here, or in another order, it reads from the store.
+ */
+
+export { feedRoom } from './feed-room.ts'
+
+type FeedDeps = Pick<Deps, 'store' | 'clients' | 'metrics' | 'log' | 'clock'>
+
+const HEARTBEAT_MS = 15_000
+/** How often the log is looked at for what nobody announced to this process. */
+const WATCH_MS = 5_000
+/** Publication times that are remembered, for the histograms. */
+const REMEMBERED = 20_000
+
+export function createFeed(deps: FeedDeps): Feed {
+  const streams = new Set<FeedStream>()
+  const listeners = new Set<(revocation: Revocation) => void>()
+  const published = new Map<number, number>()
+  const broadcaster = createBroadcaster(deps, streams)
+  const log: FeedLog = {
+    store: deps.store,
+    now: () => deps.clock.now(),
+    head: broadcaster.head,
+    closed: (stream) => {
+      streams.delete(stream)
+      deps.metrics.guards.dec({ client: stream.client.clientId })
+      if (streams.size === 0) stopTimers()
+    },
+  }
+  let timers: NodeJS.Timeout[] = []
+  const stopTimers = (): void => {
+    for (const timer of timers) clearInterval(timer)
+    timers = []
+  }
+  const startTimers = (): void => {
+    if (timers.length > 0) return
+    timers = [setInterval(heartbeat, HEARTBEAT_MS), setInterval(() => void broadcaster.watch(), WATCH_MS)]
+    for (const timer of timers) timer.unref()
+  }
+  const heartbeat = (): void => {
+    for (const stream of [...streams]) {
+      if (deps.clients.find(stream.client.clientId) === undefined) stream.end('client_removed')
+      else stream.beat()
+    }
+  }
+
+  return {
+    publish(revocation) {
+      published.set(revocation.seq, deps.clock.nowMs())
+      if (published.size > REMEMBERED) for (const seq of [...published.keys()].slice(0, REMEMBERED / 10)) published.delete(seq)
+      broadcaster.publish(revocation)
+      for (const listener of [...listeners]) listener(revocation)
+    },
+    publishKeys(retiredKids) {
+      const bytes = frame('keys', { jwks: 'changed', retired_kids: retiredKids })
+      for (const stream of [...streams]) stream.send(bytes)
+    },
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+    publishedAtMs: (seq) => published.get(seq),
+    open({ after, retiredKids, ...listener }) {
+      const stream = new FeedStream(log, listener)
+      streams.add(stream)
+      deps.metrics.guards.inc({ client: listener.client.clientId })
+      startTimers()
+      broadcaster.ready().then(() => stream.catchUp(after, retiredKids)).catch((error: unknown) => {
+        deps.log.warn('feed_stream_failed', { client: listener.client.clientId, cause: String(error) })
+        stream.cut()
+      })
+      return stream.body
+    },
+    applied(clientId, guardId, seq) {
+      for (const stream of streams) if (stream.client.clientId === clientId && stream.guardId === guardId) stream.appliedSeq = Math.max(stream.appliedSeq ?? 0, seq)
+    },
+    streams: () => [...streams].map(({ client, guardId, since, appliedSeq }) => ({ clientId: client.clientId, guardId, since, appliedSeq })),
+    close() {
+      for (const stream of [...streams]) stream.end('shutdown')
+      stopTimers()
+    },
+  }
+}
+
+/**
+ * Sends each revocation once, in the order of the log. Announcements may come in another order, or never (another process made them):
+ * a gap is filled from the store, where everything with a lower `seq` is committed by then.
+ */
+function createBroadcaster(deps: FeedDeps, streams: Set<FeedStream>) {
+  let at: FeedPosition | undefined
+  let starting: Promise<void> | undefined
+  let filling = false
+  const ahead = new Map<number, Revocation>()
+
+  const send = (revocation: Revocation, epoch: string): void => {
+    at = { epoch, seq: revocation.seq }
+    const id = eventId(at)
+    const seen = frame('revocation', entryOf(revocation), id)
+    const passed = frame('head', { seq: revocation.seq }, id)
+    const removed = revocation.reason === 'client_removed' && revocation.selector.kind === 'client' ? revocation.selector.clientId : undefined
+    for (const stream of [...streams]) {
+      stream.tell(revocation, seen, passed)
+      if (stream.client.clientId === removed) stream.end('client_removed')
+    }
+  }
+  const drain = (): void => {
+    if (at === undefined) return
+    for (let next = ahead.get(at.seq + 1); next !== undefined; next = ahead.get(at.seq + 1)) {
+      ahead.delete(next.seq)
+      send(next, at.epoch)
+    }
+    for (const seq of ahead.keys()) if (seq <= at.seq) ahead.delete(seq)
+    if (ahead.size > 0 && !filling) void fill([...ahead.keys()].reduce((a, b) => Math.max(a, b)))
+  }
+  const fill = async (upTo: number): Promise<void> => {
+    filling = true
+    try {
+      // What is only out of order is announced within the turn.
+      await new Promise((done) => setImmediate(done))
+      while (at !== undefined && at.seq < upTo) {
+        const { epoch, seq } = at
+        const rows = await deps.store.revocationsAfter({ after: seq, since: 0, limit: PAGE })
+        for (const row of rows) if (row.seq > (at?.seq ?? 0)) send(row, epoch)
+        if (rows.length === 0) at = { epoch, seq: upTo }
+      }
+    } catch (error) {
+      deps.log.warn('feed_gap_not_read', { cause: String(error) })
+    } finally {
+      filling = false
+    }
+    // After an error the next publication, or the watch, tries again.
+    if (at !== undefined && at.seq >= upTo) drain()
+  }
+  const start = async (): Promise<void> => {
+    try {
+      at = await deps.store.head()
+      drain()
+    } finally {
+      starting = undefined
+    }
+  }
+
+  return {
+    head: (): FeedPosition => at ?? { epoch: '', seq: 0 },
+    ready: async (): Promise<void> => {
+      if (at === undefined) await (starting ??= start())
+    },
+    publish(revocation: Revocation): void {
+      // Until somebody listens there is nobody to tell; while the head is being read, what comes is kept.
+      if (at === undefined && starting === undefined) return
+      if (at === undefined || revocation.seq > at.seq) ahead.set(revocation.seq, revocation)
+      drain()
+    },
+    async watch(): Promise<void> {
+      if (at === undefined || filling) return
+      try {
+        const head = await deps.store.head()
+        if (head.epoch !== at.epoch || head.seq < at.seq) {
+          at = head
+          ahead.clear()
+          for (const stream of [...streams]) stream.end('reset')
+        } else if (head.seq > at.seq) await fill(head.seq)
+      } catch (error) {
+        deps.log.warn('feed_head_not_read', { cause: String(error) })
+      }
+    },
+  }
+}
