@@ -1,0 +1,89 @@
+import { watch, type FSWatcher } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Deps } from '../deps.ts'
+import type { Client, SecretHash } from '../protocol/client-metadata.ts'
+import { fingerprintOf, readClientsFile, type FileClient } from './read-clients-file.ts'
+
+/**
+ * Keeps the registrations of the clients file in the store. A file with a problem changes nothing: the last good one stays in force. A client that
+ * is no longer in the file stays registered, with a warning, because a slip of an editor must not sign a whole instance out: removal is explicit.
+ */
+
+const POLL_MS = 5_000
+const SETTLE_MS = 50
+
+export async function watchClientsFile(deps: Deps, path: string, options: { pollMs?: number } = {}): Promise<{ close(): Promise<void> }> {
+  const file = resolve(path)
+  let applied: { fingerprint: string; secretFiles: string[] } | undefined
+  let running: Promise<void> = Promise.resolve()
+  const look = async (): Promise<void> => {
+    try {
+      if (applied !== undefined && (await fingerprintOf(file, applied.secretFiles)) === applied.fingerprint) return
+      applied = await apply(deps, file)
+    } catch (error) {
+      // The store may be busy or full: the next look tries again.
+      deps.log.error('clients_file_not_applied', { file, cause: error })
+    }
+  }
+  const queue = (): Promise<void> => (running = running.then(look))
+  await queue()
+  const timer = setInterval(() => void queue(), options.pollMs ?? POLL_MS)
+  timer.unref()
+  const watcher = watching(dirname(file), () => void queue())
+  return {
+    async close() {
+      clearInterval(timer)
+      watcher?.close()
+      await running
+    },
+  }
+}
+
+/** The folder, because editors and config maps replace the file; where it cannot be watched (network disks, limits) polling is all there is. */
+function watching(folder: string, changed: () => void): FSWatcher | undefined {
+  let settling: NodeJS.Timeout | undefined
+  try {
+    const watcher = watch(folder, () => {
+      clearTimeout(settling)
+      settling = setTimeout(changed, SETTLE_MS)
+      settling.unref()
+    })
+    watcher.on('error', () => watcher.close())
+    watcher.unref()
+    return watcher
+  } catch {
+    return undefined
+  }
+}
+
+async function apply(deps: Deps, file: string): Promise<{ fingerprint: string; secretFiles: string[] }> {
+  const read = await readClientsFile(file, { allowLoopback: deps.config.allowLoopbackTargets })
+  if (!read.ok) {
+    deps.log.warn('clients_file_refused', { file, problems: read.problems, inForce: 'the last good one' })
+    return read
+  }
+  const changed: string[] = []
+  for (const client of read.clients) if (await put(deps, client)) changed.push(client.clientId)
+  await deps.clients.reload()
+  const named = new Set(read.clients.map((client) => client.clientId))
+  const absent = (await deps.store.listClients()).filter((client) => client.source === 'file' && !named.has(client.clientId)).map((client) => client.clientId)
+  if (absent.length > 0) deps.log.warn('clients_file_lacks', { file, clients: absent, meaning: 'They stay registered. To remove one: cmb clients remove <client> --source file' })
+  deps.log.info('clients_file_applied', { file, clients: read.clients.length, changed })
+  return read
+}
+
+/** @returns whether something changed */
+async function put(deps: Deps, wanted: FileClient): Promise<boolean> {
+  const now = deps.clock.now()
+  const before = await deps.store.findClient(wanted.clientId)
+  const secrets = wanted.secretHashes.map((hash) => secretOf(hash, before, now))
+  const answer = await deps.store.putClient({ clientId: wanted.clientId, source: 'file', metadata: wanted.metadata, secrets, now })
+  if (answer.outcome !== 'foreign') return answer.outcome !== 'unchanged'
+  deps.log.warn('clients_file_foreign', { client: wanted.clientId, source: answer.source, meaning: `It was registered by another way and stays as it is. To let the file have it, remove it there first: cmb clients remove ${wanted.clientId} --source ${answer.source}` })
+  return false
+}
+
+/** The same secret keeps its id and its age however often the file is read. */
+function secretOf(hash: string, before: Client | undefined, now: number): SecretHash {
+  return before?.secrets.find((one) => one.hash === hash) ?? { id: `f_${hash.slice(0, 12)}`, hash, createdAt: now }
+}

@@ -1,0 +1,46 @@
+import type { Context } from 'hono'
+import { StoreUnavailable } from '../../db/store.ts'
+import { OAuthError } from '../protocol/error.ts'
+import type { Log } from '../log.ts'
+
+/** A refusal of the admin API, said as RFC 9457 wants: what is wrong, every problem at once, and what to do next. */
+export class Problem extends Error {
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 503
+  readonly title: string
+  /** Each its own sentence, where there is more than one thing to mend. */
+  readonly problems: string[]
+
+  constructor(status: Problem['status'], title: string, detail: string, problems: string[] = []) {
+    super(detail)
+    this.name = 'Problem'
+    this.status = status
+    this.title = title
+    this.problems = problems
+  }
+}
+
+/** RFC 9457 §3: the document, with our one extension member `problems`. */
+export function problemResponse(problem: Problem, headers: Record<string, string> = {}): Response {
+  const { status, title, problems } = problem
+  const body = { type: 'about:blank', title, status, detail: problem.message, ...(problems.length > 0 ? { problems } : {}) }
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store', ...headers },
+  })
+}
+
+/** Whatever is not a `Problem` is said in the same shape; a bug is logged with its cause and never shown. */
+export function problemOf(error: unknown, log: Log, c: Context): Response {
+  if (error instanceof Problem) return problemResponse(error)
+  if (error instanceof OAuthError) {
+    const status = error.status === 401 || error.status === 403 || error.status === 503 ? error.status : 400
+    return problemResponse(new Problem(status, error.code, error.message))
+  }
+  if (error instanceof StoreUnavailable) {
+    log.error('admin_store_unavailable', { path: c.req.path, cause: error })
+    return problemResponse(new Problem(503, 'The store is unavailable', 'Nothing was changed. GET /readyz says what is wrong; free some disk space or try again.'))
+  }
+  log.error('admin_failed', { method: c.req.method, path: c.req.path, cause: error })
+  const body = { type: 'about:blank', title: 'The broker failed', status: 500, detail: 'This is a fault of the broker; its log has the cause as admin_failed.' }
+  return new Response(JSON.stringify(body), { status: 500, headers: { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store' } })
+}
