@@ -1,0 +1,18 @@
+import type { Client } from '../protocol/client-metadata.ts'
+import type { Person } from '../../db/types.ts'
+
+/**
+ * Whether a person may use an instance: its tenants, its app role. Asked at every sign-in, refresh and exchange, because roles and
+ * registrations change while sessions live.
+ */
+export function admits(client: Client, whom: { person: Pick<Person, 'tid'>; roles: readonly string[] }): boolean {
+  const { tenants, appRole } = client.metadata
+  return (tenants === undefined || tenants.includes(whom.person.tid)) && (appRole === undefined || whom.roles.includes(appRole))
+}
+
+/** RFC 8707 §2: which audience a client asks for. Undefined where it may not have that one. */
+export function audienceFor(client: Client, resource: string | undefined): string | undefined {
+  const { audience, resources } = client.metadata
+  if (resource === undefined || resource === audience) return audience
+  return resources.includes(resource) ? resource : undefined
+}

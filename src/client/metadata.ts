@@ -1,0 +1,166 @@
+/**
+ * The wire form of a registration (RFC 7591 §2 where it has a name for it): read with every problem at once, and written. Refuses redirect
+ * addresses with fragments, wildcards, user names or schemes of their own, and fields that it does not know.
+ */
+import { z } from 'zod'
+import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
+import { GRANT, OPERATOR_SCOPES, SCOPES } from '../protocol/names.ts'
+import type { GrantType } from '../protocol/names.ts'
+import { absoluteUri, clientIdSchema, jwksSchema, originSchema, webAddress } from './metadata-fields.ts'
+
+export interface MetadataOptions {
+  /** Of a client whose id is known apart from the wire form; its audience defaults to one made of it. */
+  clientId?: string | undefined
+  /** Addresses on this machine, http included: development and the demo. */
+  allowLoopback?: boolean | undefined
+}
+
+const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
+const GRANTS = Object.values(GRANT)
+
+const uris = (example: string, loopback: boolean) => z.array(webAddress(example, loopback)).max(50)
+
+/** @param loopback whether addresses on this machine are taken, http included */
+const wireSchema = (loopback: boolean) =>
+  z.strictObject({
+    client_id: clientIdSchema.optional(),
+    client_name: z.string('a name to be shown to people, e.g. "Case Manager Sydney"').trim().min(1, 'a name to be shown to people').max(100),
+    client_uri: webAddress('https://sydney.case-manager.example/', loopback).optional(),
+    redirect_uris: uris('https://sydney.case-manager.example/oidc/callback', loopback).default([]),
+    post_logout_redirect_uris: uris('https://sydney.case-manager.example/signed-out', loopback).default([]),
+    backchannel_logout_uri: webAddress('https://sydney.case-manager.example/oidc/backchannel-logout', loopback).optional(),
+    backchannel_logout_uris: uris('https://sydney.case-manager.example/oidc/backchannel-logout', loopback).max(10).default([]),
+    backchannel_logout_session_required: z.boolean().optional(),
+    logout_by: z.enum(['sid', 'sub'], 'sid (any receiver) or sub (instances that use the guard)').default('sid'),
+    token_endpoint_auth_method: z
+      .enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'], 'client_secret_basic, client_secret_post, private_key_jwt or none')
+      .default('client_secret_basic'),
+    jwks: jwksSchema.optional(),
+    jwks_uri: webAddress('https://sydney.case-manager.example/jwks', loopback).optional(),
+    response_types: z.array(z.literal('code', 'the only response type is "code"')).optional(),
+    grant_types: z.array(z.enum(GRANTS, `one of ${GRANTS.join(', ')}`)).min(1).default(['authorization_code', 'refresh_token']),
+    scope: z.string('names separated by spaces, e.g. "openid profile email offline_access"').default(SCOPES.join(' ')),
+    audience: absoluteUri('https://sydney.case-manager.example').optional(),
+    resources: z.array(absoluteUri('https://melbourne.case-manager.example')).default([]),
+    exchange_from: z.array(clientIdSchema).default([]),
+    require_pkce: z.boolean().default(true),
+    require_pushed_authorization_requests: z.boolean().default(false),
+    id_token_signed_response_alg: z.enum(['RS256', 'ES256'], 'RS256 or ES256').default('RS256'),
+    access_token_seconds: z.int('a whole number of seconds').min(60, 'at least 60').max(3600, 'at most 3600').default(300),
+    tenants: z.array(z.string().toLowerCase().regex(GUID, 'a tenant id, e.g. "6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11"')).min(1, 'at least one, or leave it out for every tenant').optional(),
+    app_role: z.string().min(1).max(120).optional(),
+    consent_required: z.boolean().default(false),
+    default_max_age: z.int('a whole number of seconds').min(0).optional(),
+    allowed_origins: z.array(originSchema(loopback)).default([]),
+  })
+
+type Wire = z.output<ReturnType<typeof wireSchema>>
+
+/**
+ * @returns `clientId` where the wire form holds one; else every problem, each as `path: what is wrong, with an example`
+ */
+export function parseClientMetadata(
+  input: unknown,
+  options: MetadataOptions = {},
+): { ok: true; metadata: ClientMetadata; clientId: string | undefined } | { ok: false; problems: string[] } {
+  const parsed = wireSchema(options.allowLoopback ?? false).safeParse(input)
+  if (!parsed.success) return { ok: false, problems: parsed.error.issues.flatMap(describe) }
+  const clientId = parsed.data.client_id ?? options.clientId
+  const problems = contradictions(parsed.data, clientId)
+  if (problems.length > 0) return { ok: false, problems }
+  return { ok: true, metadata: fromWire(parsed.data, clientId ?? ''), clientId }
+}
+
+function describe(issue: z.core.$ZodIssue): string[] {
+  const at = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('').replace(/^\./, '')
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${at ? `${at}.` : ''}${key}: is not a field of a registration; remove it or correct its spelling`)
+  return [`${at || 'registration'}: ${issue.message}`]
+}
+
+/** What no single field can know. */
+function contradictions(wire: Wire, clientId: string | undefined): string[] {
+  const problems: string[] = []
+  const grants = new Set<string>(wire.grant_types)
+  const scopes = wire.scope.split(' ').filter(Boolean)
+  const isPublic = wire.token_endpoint_auth_method === 'none'
+  const byKey = wire.token_endpoint_auth_method === 'private_key_jwt'
+  if (grants.has(GRANT.authorizationCode) && wire.redirect_uris.length === 0) problems.push('redirect_uris: is empty, but grant_types has authorization_code; e.g. ["https://sydney.case-manager.example/oidc/callback"]')
+  if (grants.has(GRANT.refreshToken) && !grants.has(GRANT.authorizationCode)) problems.push('grant_types: has refresh_token without authorization_code, which is what issues refresh tokens')
+  if (isPublic && grants.has(GRANT.clientCredentials)) problems.push('grant_types: client_credentials needs a client that can authenticate; token_endpoint_auth_method is none')
+  if (isPublic && grants.has(GRANT.tokenExchange)) problems.push('grant_types: token exchange needs a client that can authenticate; token_endpoint_auth_method is none')
+  if (isPublic && !wire.require_pkce) problems.push('require_pkce: cannot be false for a public client (token_endpoint_auth_method none)')
+  if (byKey && (wire.jwks === undefined) === (wire.jwks_uri === undefined)) problems.push('jwks: private_key_jwt needs exactly one of jwks and jwks_uri; e.g. jwks_uri: "https://sydney.case-manager.example/jwks"')
+  if (!byKey && (wire.jwks !== undefined || wire.jwks_uri !== undefined)) problems.push('jwks: only private_key_jwt uses keys; set token_endpoint_auth_method to it, or remove jwks and jwks_uri')
+  for (const scope of scopes) if (!SCOPE_TOKEN.test(scope)) problems.push(`scope: ${JSON.stringify(scope)} has letters that RFC 6749 §3.3 does not allow`)
+  const forOperators = scopes.filter((scope) => OPERATOR_SCOPES.some((each) => each === scope))
+  if (forOperators.length > 0 && !grants.has(GRANT.clientCredentials)) problems.push(`scope: ${forOperators.join(' ')} is for client_credentials; add that to grant_types or remove it`)
+  if (wire.audience === undefined && clientId === undefined) problems.push('audience: is missing; e.g. "https://sydney.case-manager.example"')
+  return problems
+}
+
+function fromWire(wire: Wire, clientId: string): ClientMetadata {
+  const logoutUris = wire.backchannel_logout_uri === undefined ? wire.backchannel_logout_uris : [wire.backchannel_logout_uri, ...wire.backchannel_logout_uris]
+  return {
+    name: wire.client_name,
+    ...(wire.client_uri !== undefined && { uri: wire.client_uri }),
+    redirectUris: unique(wire.redirect_uris),
+    postLogoutRedirectUris: unique(wire.post_logout_redirect_uris),
+    logoutUris: unique(logoutUris),
+    logoutBy: wire.logout_by,
+    authMethod: wire.token_endpoint_auth_method,
+    ...(wire.jwks !== undefined && { jwks: wire.jwks }),
+    ...(wire.jwks_uri !== undefined && { jwksUri: wire.jwks_uri }),
+    grants: unique<GrantType>(wire.grant_types),
+    scopes: unique(wire.scope.split(' ').filter(Boolean)),
+    audience: wire.audience ?? `urn:case-manager:instance:${clientId}`,
+    resources: unique(wire.resources),
+    exchangeFrom: unique(wire.exchange_from),
+    requirePkce: wire.require_pkce,
+    requirePar: wire.require_pushed_authorization_requests,
+    idTokenAlg: wire.id_token_signed_response_alg,
+    accessTokenSeconds: wire.access_token_seconds,
+    ...(wire.tenants !== undefined && { tenants: unique(wire.tenants) }),
+    ...(wire.app_role !== undefined && { appRole: wire.app_role }),
+    consentRequired: wire.consent_required,
+    ...(wire.default_max_age !== undefined && { maxAuthAgeSeconds: wire.default_max_age }),
+    allowedOrigins: unique(wire.allowed_origins),
+  }
+}
+
+const unique = <T>(values: readonly T[]): T[] => [...new Set(values)]
+
+/** A registration as it is shown and exported: what `parseClientMetadata` reads back to the same. Never a secret. */
+export function toWire(client: Pick<Client, 'clientId' | 'metadata'>): Record<string, unknown> {
+  const { metadata: m } = client
+  const wire: Record<string, unknown> = {
+    client_id: client.clientId,
+    client_name: m.name,
+    client_uri: m.uri,
+    redirect_uris: m.redirectUris,
+    post_logout_redirect_uris: m.postLogoutRedirectUris,
+    backchannel_logout_uris: m.logoutUris,
+    logout_by: m.logoutBy,
+    token_endpoint_auth_method: m.authMethod,
+    jwks: m.jwks,
+    jwks_uri: m.jwksUri,
+    grant_types: m.grants,
+    scope: m.scopes.join(' '),
+    audience: m.audience,
+    resources: m.resources,
+    exchange_from: m.exchangeFrom,
+    require_pkce: m.requirePkce,
+    require_pushed_authorization_requests: m.requirePar,
+    id_token_signed_response_alg: m.idTokenAlg,
+    access_token_seconds: m.accessTokenSeconds,
+    tenants: m.tenants,
+    app_role: m.appRole,
+    consent_required: m.consentRequired,
+    default_max_age: m.maxAuthAgeSeconds,
+    allowed_origins: m.allowedOrigins,
+  }
+  return Object.fromEntries(Object.entries(wire).filter(([, value]) => value !== undefined))
+}
+
+/** The wire form as JSON Schema (2020-12), for editors that check `clients.yaml`. */
+export const clientMetadataJsonSchema = (): Record<string, unknown> => ({ ...z.toJSONSchema(wireSchema(true), { io: 'input', unrepresentable: 'any' }) })
