@@ -1,0 +1,106 @@
+import type { Context } from 'hono'
+import type { Session, Standing } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import { Notice } from '../page/components.tsx'
+import { CSRF_FIELD, csrfHolds } from '../page/csrf.ts'
+import { messagePage } from '../page/message.tsx'
+import { revoke } from '../revocation/revoke.ts'
+import { chooseAccountNext } from '../session/chooser.ts'
+import { clearSessionCookie } from '../session/cookie.ts'
+import { currentStanding } from '../session/current.ts'
+import { openFromSession } from '../session/sealed.ts'
+import { goOn, goToMicrosoft } from './after.ts'
+import { askWhichSignOut, choicePurpose } from './choice.tsx'
+import { type Done, open, type Request } from './sealed.ts'
+
+/** The answer to the question. Revokes first; only then does anything else happen, so that no fault afterwards leaves anybody signed in. */
+
+/** They travel in a cookie and in an address. */
+const MOST_NAMES = 20
+
+type Scope = 'device' | 'everywhere'
+
+export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchParams, now: number): Promise<Response> {
+  const simulated = deps.config.entra.simulated
+  const sealed = form.get('request') ?? ''
+  const choice = open(deps.sealer, 'choice', sealed, now)
+  if (choice === undefined) {
+    return messagePage(c, {
+      title: 'This page is too old',
+      status: 400,
+      what: 'Nothing was changed: the page that you answered is no longer good.',
+      next: 'Open the sign-out page again and choose there.',
+      links: [{ href: '/logout', label: 'Sign out' }],
+      simulated,
+    })
+  }
+  const { request, sid } = choice
+  const standing = await currentStanding(deps, c, now)
+  const current = standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
+  const scope = form.get('scope')
+  if (!csrfHolds(deps, c, choicePurpose(sealed), form.get(CSRF_FIELD) ?? undefined)) return again(deps, c, { current, request, now, why: 'forged' })
+  if (current !== undefined && current.sid !== sid) return again(deps, c, { current, request, now, why: 'other' })
+  if (scope !== 'device' && scope !== 'everywhere') return again(deps, c, { current, request, now, why: 'nothing' })
+
+  // The form is this browser's own, made for that session: it decides, even where the cookie has gone since.
+  const asked = await deps.store.standingBySid(sid, now)
+  const stands = asked.state === 'live' || asked.state === 'marked'
+  const done = stands ? await signOut(deps, asked.session, scope, request, now) : await alreadyOut(deps, asked, scope, request, now)
+  clearSessionCookie(c)
+  chooseAccountNext(c)
+  if (form.get('microsoft') !== 'yes' || asked.state === 'unknown') return goOn(deps, c, request, done, now)
+  return viaMicrosoft(deps, c, { session: asked.session, request, done, now })
+}
+
+async function signOut(deps: Deps, session: Session, scope: Scope, request: Request, now: number): Promise<Done> {
+  const live = scope === 'everywhere' ? (await deps.store.liveSessionsOf(session.sub, now)).flatMap((one) => one.participants) : await deps.store.participants(session.sid)
+  const answer = await revoke(deps, {
+    selector: scope === 'everywhere' ? { kind: 'subject', sub: session.sub } : { kind: 'session', sid: session.sid },
+    reason: scope === 'everywhere' ? 'signed_out_everywhere' : 'signed_out',
+    actor: { kind: 'person', id: session.sub },
+    now,
+  })
+  const clientIds = [...new Set(live.map((one) => one.clientId))].slice(0, MOST_NAMES)
+  return { scope, clientIds, seq: answer.outcome === 'revoked' ? answer.committed.revocation.seq : undefined, at: now, clientId: request.clientId }
+}
+
+/** The same form a second time, or after something else ended the session: nothing is revoked again, or a newer sign-in would end with it. */
+async function alreadyOut(deps: Deps, standing: Standing, scope: Scope, request: Request, now: number): Promise<Done> {
+  if (standing.state !== 'ended') return { scope: 'none', clientIds: [], at: now, clientId: request.clientId }
+  const { session } = standing
+  const elsewhere = scope === 'everywhere' ? (await deps.store.liveSessionsOf(session.sub, now)).length : 0
+  const clientIds = (await deps.store.participants(session.sid)).map((one) => one.clientId).slice(0, MOST_NAMES)
+  return { scope: elsewhere === 0 ? scope : 'device', elsewhere, clientIds, at: now, clientId: request.clientId }
+}
+
+async function viaMicrosoft(deps: Deps, c: Context, input: { session: Session; request: Request; done: Done; now: number }): Promise<Response> {
+  const { session, request, done, now } = input
+  const logoutHint = openFromSession(deps.sealer, 'login_hint', session.person, session.loginHintSealed)
+  try {
+    const url = await deps.microsoft.logoutUrl({ tid: session.person.tid, logoutHint })
+    return goToMicrosoft(deps, c, { url, request, done, now })
+  } catch (cause) {
+    deps.log.warn('microsoft_logout_unreachable', { tid: session.person.tid, cause: cause instanceof Error ? cause.message : String(cause) })
+    // They are signed out of Case Manager; a page says what is left to do, so the registered address becomes a link on it.
+    return goOn(deps, c, { clientId: request.clientId }, { ...done, microsoft: 'unreachable', back: request.returnTo }, now)
+  }
+}
+
+const WHY = {
+  forged: { status: 403, title: 'Please confirm again', text: 'Nothing was changed: your answer did not come from a page that this browser was shown.' },
+  other: { status: 409, title: 'Another sign-in has taken its place', text: 'Nothing was changed: somebody has signed in here since you were asked.' },
+  nothing: { status: 400, title: 'Please choose', text: 'Nothing was changed: say where you want to sign out.' },
+} as const
+
+async function again(deps: Deps, c: Context, input: { current: Session | undefined; request: Request; now: number; why: keyof typeof WHY }): Promise<Response> {
+  const { status, title, text } = WHY[input.why]
+  if (input.current === undefined) {
+    return messagePage(c, { title, status, what: text, links: [{ href: '/logout', label: 'Sign out' }], simulated: deps.config.entra.simulated })
+  }
+  const notice = (
+    <Notice kind="warn" title={title}>
+      {text}
+    </Notice>
+  )
+  return askWhichSignOut(deps, c, { session: input.current, request: input.request, now: input.now, notice, status })
+}

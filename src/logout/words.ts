@@ -1,0 +1,24 @@
+import type { Person } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+
+/** Names as people read them. */
+
+type Clients = Deps['clients']
+
+export const clientName = (clients: Clients, clientId: string | undefined): string | undefined =>
+  clientId === undefined ? undefined : clients.find(clientId)?.metadata.name
+
+/** The instance's home, only where a browser may be sent there. */
+export function clientUri(clients: Clients, clientId: string | undefined): string | undefined {
+  const uri = clientId === undefined ? undefined : clients.find(clientId)?.metadata.uri
+  return uri !== undefined && /^https?:\/\//.test(uri) ? uri : undefined
+}
+
+/** In the order given; clients that were removed since have no name to show. */
+export const namesOf = (clients: Clients, clientIds: readonly string[]): string[] => clientIds.flatMap((id) => clientName(clients, id) ?? [])
+
+export function personWords({ name, username, email }: Person): string {
+  const address = username ?? email
+  if (name === undefined) return address ?? 'somebody whose name Microsoft did not tell'
+  return address === undefined ? name : `${name} (${address})`
+}
