@@ -187,8 +187,9 @@ export interface DeliveryActs {
   /**
    * Takes a delivery for one attempt: only if it is owed, `attempt` is the one that comes next, and nobody else has it until `untilMs`.
    * For a delivery by `sub`, `spared` says that the person has a newer participation at that client.
+   * With `early` it need not be due: a probe of a target that was down.
    */
-  leaseDelivery(input: { id: string; attempt: number; nowMs: number; untilMs: number }): Promise<
+  leaseDelivery(input: { id: string; attempt: number; nowMs: number; untilMs: number; early?: boolean | undefined }): Promise<
     | { outcome: 'leased'; delivery: Delivery; spared: boolean }
     | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }
   >
@@ -196,8 +197,8 @@ export interface DeliveryActs {
   recordDelivery(input: { id: string; result: AttemptResult }): Promise<boolean>
   /** Gives a lease back unused (drain, breaker open): due again at `nextAttemptAtMs`, the attempt not counted. */
   releaseDelivery(input: { id: string; attempt: number; nextAttemptAtMs: number }): Promise<void>
-  /** Owed, due and not leased: what the relay adds jobs for. Ordered by when they became due. */
-  dueDeliveries(input: { nowMs: number; limit: number; targetId?: string | undefined }): Promise<DeliveryRef[]>
+  /** Owed, due and not leased: what the relay looks for. Ordered by when they became due. With `early` those that are not yet due, too. */
+  dueDeliveries(input: { nowMs: number; limit: number; targetId?: string | undefined; early?: boolean | undefined }): Promise<DeliveryRef[]>
   /** Targets to which anything is owed, with how much and since when. */
   owedTargets(): Promise<{ targetId: string; clientId: string; uri: string; owed: number; oldestAtMs: number }[]>
   /** Makes everything owed to a target due now: it has answered. */
