@@ -1,0 +1,56 @@
+/**
+ * What an answer of a logout address means, and when to try again. Back-Channel Logout 1.0 §2.5 discourages retransmission unless the
+ * failure may be recovered from. Receivers in the wild answer a bare 400 to any failure and 404 during a deployment: only what §2.8 calls
+ * `invalid_request` is a refusal; everything else may be recovered from.
+ */
+
+/** Seconds after the first, second, … failed attempt. After the last one there is no further attempt. */
+export const RETRY_SECONDS = [0.5, 1, 2, 4, 8, 15, 30, 120, 600, 3_600, 21_600, 86_400] as const
+export const MAX_ATTEMPTS = RETRY_SECONDS.length + 1
+const JITTER = 0.25
+const MAX_RETRY_AFTER_SECONDS = 86_400
+
+export interface Answer {
+  status: number
+  headers: Record<string, string>
+  body: string
+}
+
+export type Verdict =
+  | { outcome: 'delivered' }
+  /** The receiver understood, and does not want this token. */
+  | { outcome: 'refused'; error: string }
+  | { outcome: 'retry'; error: string; retryAfterSeconds: number | undefined }
+
+/** @param now epoch seconds, for a `Retry-After` that is a date (RFC 9110 §10.2.3) */
+export function judgeAnswer({ status, headers, body }: Answer, now: number): Verdict {
+  if (status >= 200 && status < 300) return { outcome: 'delivered' }
+  if (status === 400 && errorOf(body) === 'invalid_request') return { outcome: 'refused', error: 'HTTP 400 invalid_request' }
+  return { outcome: 'retry', error: `HTTP ${status}`, retryAfterSeconds: retryAfter(headers['retry-after'], now) }
+}
+
+function errorOf(body: string): unknown {
+  try {
+    return (JSON.parse(body) as { error?: unknown } | null)?.error
+  } catch {
+    return undefined
+  }
+}
+
+function retryAfter(value: string | undefined, now: number): number | undefined {
+  if (value === undefined) return undefined
+  const seconds = /^\d{1,10}$/.test(value.trim()) ? Number(value) : Math.ceil(Date.parse(value) / 1000) - now
+  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, MAX_RETRY_AFTER_SECONDS) : undefined
+}
+
+/**
+ * Milliseconds until the next attempt; undefined after the last.
+ * @param attempt the one that failed, from 1
+ * @param random uniform in [0, 1)
+ */
+export function retryDelayMs(attempt: number, retryAfterSeconds: number | undefined, random: number): number | undefined {
+  const seconds = RETRY_SECONDS[attempt - 1]
+  if (seconds === undefined) return undefined
+  const scheduled = seconds * (1 + JITTER * (2 * random - 1))
+  return Math.round(Math.max(scheduled, retryAfterSeconds ?? 0) * 1000)
+}
