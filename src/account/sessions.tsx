@@ -1,0 +1,84 @@
+import type { Context } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { Participant, Session } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import { Button, Facts, HiddenFields, LinkButton } from '../page/components.tsx'
+import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
+import { page } from '../page/layout.tsx'
+import { ago, moment } from './words.ts'
+
+/** "Where am I signed in": a person's own live sessions, each with a way to end it. */
+
+/** What a form of this page is made for: this person's sessions, on this browser. */
+export const accountPurpose = (session: Session): string => `account ${session.sub}`
+
+interface Live {
+  session: Session
+  participants: Participant[]
+}
+
+export async function sessionsPage(deps: Deps, c: Context, current: Session, now: number, notice?: Child): Promise<Response> {
+  const live = await deps.store.liveSessionsOf(current.sub, now)
+  const here = live.filter(({ session }) => session.sid === current.sid)
+  const others = live.filter(({ session }) => session.sid !== current.sid)
+  const csrf = csrfToken(deps, c, accountPurpose(current))
+  return page(
+    c,
+    { title: 'Where you are signed in', simulated: deps.config.entra.simulated },
+    <>
+      {notice}
+      <p class="soft">{whose(current)}</p>
+      <ul class="rows">
+        {[...here, ...others].map((one) => (
+          <Row deps={deps} live={one} current={one.session.sid === current.sid} csrf={csrf} now={now} />
+        ))}
+      </ul>
+      <hr />
+      <form class="stack" method="post" action="/account/sign-out">
+        <HiddenFields fields={{ [CSRF_FIELD]: csrf, everywhere: 'yes' }} />
+        <div class="tight">
+          <h2>Lost a device, or not sure about one?</h2>
+          <p class="soft">Sign out everywhere ends every sign-in above, this one included, at every Case Manager at once.</p>
+        </div>
+        <div class="row">
+          <Button kind="danger">Sign out everywhere</Button>
+          <LinkButton kind="quiet" href="/account/ready">
+            Check your set-up
+          </LinkButton>
+        </div>
+      </form>
+    </>,
+  )
+}
+
+function Row({ deps, live: { session, participants }, current, csrf, now }: { deps: Deps; live: Live; current: boolean; csrf: string; now: number }) {
+  return (
+    <li>
+      <div class="row apart">
+        <h2>{session.device}</h2>
+        {current ? <span class="tag">This device</span> : null}
+      </div>
+      <Facts
+        items={[
+          ['Case Manager', instancesOf(deps, participants)],
+          ['Since', moment(session.openedAt)],
+          ['Last used', ago(session.lastActiveAt, now)],
+          ['Ends by', moment(session.absoluteAt)],
+        ]}
+      />
+      <form method="post" action="/account/sign-out">
+        <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid: session.sid }} />
+        <Button kind="quiet" small label={`Sign out ${session.device}, last used ${ago(session.lastActiveAt, now)}`}>
+          Sign out
+        </Button>
+      </form>
+    </li>
+  )
+}
+
+function instancesOf(deps: Deps, participants: readonly Participant[]): string {
+  const names = participants.flatMap(({ clientId }) => deps.clients.find(clientId)?.metadata.name ?? [])
+  return names.length === 0 ? 'None opened yet' : names.join(', ')
+}
+
+const whose = ({ person }: Session): string => [person.name, person.username ?? person.email].filter(Boolean).join(' · ')
