@@ -1,0 +1,76 @@
+import { request } from 'node:http'
+import { resolve } from 'node:path'
+import { findSocket } from '../ops/socket.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Talks to the running broker through the unix socket in its data directory: only its own user, and root, can. */
+export interface Broker {
+  get<T = Json>(path: string): Promise<T>
+  send<T = Json>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<T>
+}
+export type Json = Record<string, unknown>
+
+/** A command that did not do what it was asked: what to say, and the exit code. */
+export class CommandFailure extends Error {
+  readonly exitCode: ExitCode
+  constructor(exitCode: ExitCode, words: string) {
+    super(words)
+    this.name = 'CommandFailure'
+    this.exitCode = exitCode
+  }
+}
+
+export const EXIT = { done: 0, failed: 1, usage: 2, notRunning: 3 } as const
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+const TIMEOUT_MS = 60_000
+
+export const dataDirOf = (terminal: Terminal, given: string | undefined): string => resolve(given ?? (terminal.env.BROKER_DATA_DIR || 'data'))
+
+export async function openBroker(terminal: Terminal, dataDir: string): Promise<Broker> {
+  const socket = await findSocket(dataDir)
+  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+    const text = body === undefined ? undefined : JSON.stringify(body)
+    const headers = { 'x-cmb-user': terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64), ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }) }
+    const answer = await exchange({ socketPath: socket, method, path: `/admin/v1${path}`, headers }, text).catch((error: NodeJS.ErrnoException) => {
+      throw notReached(error, dataDir)
+    })
+    if (answer.status >= 400) throw refusal(answer)
+    return JSON.parse(answer.body) as T
+  }
+  return { get: (path) => call('GET', path), send: (method, path, body) => call(method, path, body) }
+}
+
+function exchange(options: { socketPath: string; method: string; path: string; headers: Record<string, string | number> }, body: string | undefined): Promise<{ status: number; body: string }> {
+  return new Promise((done, failed) => {
+    const out = request({ ...options, host: 'localhost', timeout: TIMEOUT_MS }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => done({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }))
+      response.on('error', failed)
+    })
+    out.on('timeout', () => out.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })))
+    out.on('error', failed)
+    out.end(body)
+  })
+}
+
+function notReached(error: NodeJS.ErrnoException, dataDir: string): CommandFailure {
+  if (error.code === 'EACCES') return new CommandFailure(EXIT.notRunning, `The broker of ${dataDir} belongs to another user. Run this as that user or as root (sudo -u <user> npx cmb …).`)
+  if (error.code === 'ETIMEDOUT') return new CommandFailure(EXIT.notRunning, `The broker of ${dataDir} did not answer within ${TIMEOUT_MS / 1000} seconds. Its log, and /readyz on the operators' listener, say why.`)
+  return new CommandFailure(
+    EXIT.notRunning,
+    `No broker is running on ${dataDir} (${error.code ?? error.message}).\nStart it with npm start (or cmb serve). If it keeps its data elsewhere, say where: --data-dir DIR or BROKER_DATA_DIR=DIR.`,
+  )
+}
+
+/** RFC 9457: the detail, and each problem on a line of its own. */
+function refusal({ status, body }: { status: number; body: string }): CommandFailure {
+  try {
+    const { title, detail, problems } = JSON.parse(body) as { title?: string; detail?: string; problems?: string[] }
+    const lines = problems === undefined ? [detail ?? ''] : problems.map((problem) => `  ${problem}`)
+    return new CommandFailure(EXIT.failed, [`${title ?? `The broker answered ${status}`}:`, ...lines].join('\n'))
+  } catch {
+    return new CommandFailure(EXIT.failed, `The broker answered ${status}, and not as this cmb expects: use the cmb of the same version as the broker.`)
+  }
+}

@@ -1,0 +1,53 @@
+import type { Command } from 'commander'
+import { CommandFailure, EXIT } from './broker.ts'
+import { asJson, examples, queryOf, type Context } from './context.ts'
+import { columns, timeMs, type Cell } from './show.ts'
+
+/** What is owed to instances, and trying again what was given up. */
+export function deliveryCommands(program: Command, context: Context): void {
+  const deliveries = program.command('deliveries').description('Logout tokens: what is owed, delivered, refused and given up.')
+  examples(
+    deliveries
+      .command('list')
+      .description('The newest first.')
+      .option('--state <state>', 'owed, delivered, refused, dead or superseded')
+      .option('--client <id>', 'only those to this client')
+      .option('--seq <seq>', 'only those of one revocation')
+      .option('--limit <n>', 'how many at most', '100')
+      .addOption(asJson())
+      .action(async (options: Record<'state' | 'client' | 'seq' | 'limit', string | undefined>, command: Command) => {
+        const query = queryOf({ state: options.state, client_id: options.client, seq: options.seq, limit: options.limit })
+        const answer = await (await context.broker(command)).get<{ deliveries: Record<string, Cell>[]; more: boolean }>(`/deliveries${query}`)
+        context.print(command, answer, () => deliveryWords(answer.deliveries, answer.more))
+      }),
+    'cmb deliveries list --state dead',
+    'cmb deliveries list --client sydney --state owed',
+  )
+  redriveCommand(deliveries, context)
+}
+
+function deliveryWords(deliveries: Record<string, Cell>[], more: boolean): string {
+  if (deliveries.length === 0) return 'There are none that fit.\n'
+  const rows = deliveries.map((one) => [one.id, one.seq, one.client_id, one.state, one.attempts_made, timeMs(one.next_attempt_at_ms), one.last_status, one.last_error, one.uri])
+  return `${columns(['DELIVERY', 'SEQ', 'CLIENT', 'STATE', 'ATTEMPTS', 'NEXT', 'STATUS', 'ERROR', 'ADDRESS'], rows)}${more ? 'There are more: narrow the list, or raise --limit.\n' : ''}`
+}
+
+function redriveCommand(deliveries: Command, context: Context): void {
+  examples(
+    deliveries
+      .command('redrive [delivery]')
+      .description('Try again what was refused or given up (dead): one delivery, a client, a logout address, or all.')
+      .option('--client <id>', 'all to this client')
+      .option('--target <id>', 'all to one logout address, by its target id')
+      .option('--all', 'all there are')
+      .addOption(asJson())
+      .action(async (delivery: string | undefined, options: { client?: string; target?: string; all?: boolean }, command: Command) => {
+        const wanted = { id: delivery, client_id: options.client, target_id: options.target, all: options.all }
+        if (Object.values(wanted).filter((one) => one !== undefined).length !== 1) throw new CommandFailure(EXIT.usage, 'Say what to redrive, exactly one of: a delivery, --client, --target, --all.')
+        const answer = await (await context.broker(command)).send<{ redriven: number }>('POST', '/deliveries/redrive', wanted)
+        context.print(command, answer, () => `${answer.redriven} will be tried again now.\n`)
+      }),
+    'cmb deliveries redrive --client sydney',
+    'cmb deliveries redrive --all',
+  )
+}

@@ -1,0 +1,49 @@
+import { Argument, type Command } from 'commander'
+import { CommandFailure, EXIT } from './broker.ts'
+import { asJson, examples, type Context } from './context.ts'
+import { columns, time, type Cell } from './show.ts'
+
+/** Signing keys. */
+export function keyCommands(program: Command, context: Context): void {
+  const keys = program.command('keys').description('Signing keys: what is published, and rotation.')
+  keys
+    .command('list')
+    .description('Every key: next (published ahead), active (signs), retiring (published still), retired.')
+    .addOption(asJson())
+    .action(async (_options: unknown, command: Command) => {
+      const answer = await (await context.broker(command)).get<{ keys: Record<string, Cell>[] }>('/keys')
+      context.print(command, answer, () => columns(['KID', 'ALG', 'STATE', 'SIGNS SINCE', 'PUBLISHED UNTIL', 'KEPT IN'], answer.keys.map((key) => [key.kid, key.alg, key.state, time(key.activated_at), time(key.retire_at), key.kept_in])))
+    })
+  rotateCommand(keys, context)
+  examples(
+    keys
+      .command('retire <kid>')
+      .description('Stop publishing a key at once: what it signed is refused from now on.')
+      .addOption(asJson())
+      .action(async (kid: string, _options: unknown, command: Command) => {
+        const answer = await (await context.broker(command)).send('POST', `/keys/${encodeURIComponent(kid)}/retire`)
+        context.print(command, answer, () => `${kid} is retired; guards drop it at once.\n`)
+      }),
+    'cmb keys retire 5dZ0…',
+  )
+}
+
+function rotateCommand(keys: Command, context: Context): void {
+  examples(
+    keys
+      .command('rotate')
+      .addArgument(new Argument('<alg>', 'which key').choices(['ES256', 'RS256']))
+      .description('Publish the next key; it signs a day later, by itself. (Every 90 days the broker does this alone.)')
+      .option('--activate', 'let it sign at once; the old one stays published until what it signed has expired')
+      .option('--emergency', 'let it sign at once, and retire all others at once: every token they signed is refused')
+      .addOption(asJson())
+      .action(async (alg: string, options: { activate?: boolean; emergency?: boolean }, command: Command) => {
+        if (options.activate === true && options.emergency === true) throw new CommandFailure(EXIT.usage, 'Say --activate or --emergency, not both.')
+        const how = options.emergency === true ? 'emergency' : options.activate === true ? 'activate' : 'next'
+        const answer = await (await context.broker(command)).send<{ kid: string; state: string }>('POST', '/keys/rotate', { alg, how })
+        context.print(command, answer, () => `${answer.kid} is ${answer.state}.\n`)
+      }),
+    'cmb keys rotate ES256',
+    'cmb keys rotate RS256 --emergency',
+  )
+}

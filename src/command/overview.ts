@@ -1,0 +1,57 @@
+import type { Command } from 'commander'
+import type { Json } from './broker.ts'
+import { asJson, examples, type Context } from './context.ts'
+import { columns, lines, timeMs, type Cell } from './show.ts'
+
+/** What is up, who follows the feed, which tenants are connected. */
+export function overviewCommands(program: Command, context: Context): void {
+  examples(
+    program
+      .command('status')
+      .description('What is up and what is down, and what is owed to whom.')
+      .addOption(asJson())
+      .action(async (_options: unknown, command: Command) => {
+        const answer = await (await context.broker(command)).get<Status>('/status')
+        context.print(command, answer, () => statusWords(answer))
+      }),
+    'cmb status',
+    'cmb status --json | jq .parts.queue',
+  )
+  program
+    .command('guards')
+    .description('Every guard: whether it is connected, and how far behind the log it is.')
+    .addOption(asJson())
+    .action(async (_options: unknown, command: Command) => {
+      const answer = await (await context.broker(command)).get<{ guards: Record<string, Cell>[] }>('/guards')
+      context.print(command, answer, () =>
+        columns(['CLIENT', 'GUARD', 'CONNECTED', 'APPLIED', 'BEHIND', 'REPORTED'], answer.guards.map((one) => [one.client_id, one.guard_id, one.connected === true ? 'yes' : 'no', one.applied_seq, one.behind, timeMs(one.reported_at_ms)])),
+      )
+    })
+  program
+    .command('tenants')
+    .description('The Microsoft tenants whose people may sign in.')
+    .addOption(asJson())
+    .action(async (_options: unknown, command: Command) => {
+      const answer = await (await context.broker(command)).get<{ tenants: Record<string, Cell>[] }>('/tenants')
+      context.print(command, answer, () => columns(['TENANT', 'NAME', 'ALLOWED', 'MFA PROOF'], answer.tenants.map((one) => [one.tid, one.name, one.allowed === true ? 'yes' : 'no', one.mfa_proof])))
+    })
+}
+
+interface Status extends Json {
+  status: string
+  issuer: string
+  live_sessions: number
+  log: { epoch: string; seq: number }
+  parts: Record<string, { state: string; engine?: string; problem?: string }>
+  owed: { client_id: string; uri: string; owed: number; oldest_at_ms: number }[]
+}
+
+function statusWords(answer: Status): string {
+  const parts = Object.entries(answer.parts).map(([name, part]) => [name, part.state, part.engine ?? '', part.problem ?? ''])
+  const owed = answer.owed.map((one) => [one.client_id, one.owed, timeMs(one.oldest_at_ms), one.uri])
+  return [
+    lines([['issuer', answer.issuer], ['status', answer.status], ['live sessions', answer.live_sessions], ['log', `${answer.log.seq} (epoch ${answer.log.epoch})`]]),
+    columns(['PART', 'STATE', 'ENGINE', 'PROBLEM'], parts),
+    owed.length === 0 ? 'Nothing is owed to anybody.\n' : columns(['OWED TO', 'HOW MANY', 'SINCE', 'ADDRESS'], owed),
+  ].join('\n')
+}

@@ -1,0 +1,44 @@
+import { Command, CommanderError } from 'commander'
+import { CommandFailure, EXIT } from './broker.ts'
+import { clientCommands } from './clients.ts'
+import { createContext } from './context.ts'
+import { deliveryCommands } from './deliveries.ts'
+import { doctorCommand } from './doctor.ts'
+import { keyCommands } from './keys.ts'
+import { overviewCommands } from './overview.ts'
+import { revocationCommands } from './revocations.ts'
+import { serveCommands } from './serve.ts'
+import { sessionCommands } from './sessions.ts'
+import type { Terminal } from './terminal.ts'
+
+/** `cmb`, put together. It decides nothing: it asks the running broker, and prints what it says. */
+function createProgram(terminal: Terminal): Command {
+  const program = new Command('cmb')
+    .description('Case Manager Identity Broker: runs the broker, and operates one that runs.')
+    .option('--data-dir <dir>', "the broker's data directory (default: BROKER_DATA_DIR, else ./data)")
+    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
+    .exitOverride()
+    .showHelpAfterError('(add --help for what there is)')
+    .addHelpText('after', '\nExit codes: 0 done; 1 refused, or something is wrong; 2 the command or the settings are wrong; 3 no broker answers.\nSettings: docs/configuration.md. Operating: docs/operations.md.')
+  const context = createContext(terminal)
+  for (const add of [serveCommands, doctorCommand, overviewCommands, clientCommands, sessionCommands, revocationCommands, deliveryCommands, keyCommands]) add(program, context)
+  return program
+}
+
+/** @returns the exit code */
+export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  let exitCode: number = EXIT.done
+  const program = createProgram(terminal)
+  program.hook('postAction', (_, command) => {
+    exitCode = (command.getOptionValue('exitCode') as number | undefined) ?? EXIT.done
+  })
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
+    if (!(error instanceof CommandFailure)) throw error
+    terminal.err(`${error.message}\n`)
+    return error.exitCode
+  }
+}

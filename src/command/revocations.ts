@@ -1,0 +1,151 @@
+import type { Command } from 'commander'
+import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
+import { asJson, examples, queryOf, type Context } from './context.ts'
+import { columns, lines, time, timeMs } from './show.ts'
+
+interface RevokeOptions {
+  session?: string
+  grant?: string
+  subject?: string
+  client?: string
+  tenant?: string
+  everything?: boolean
+  case?: string
+  comment?: string
+  dryRun?: boolean
+  yes?: boolean
+}
+
+/** Ending sessions, and what has been ended. */
+export function revocationCommands(program: Command, context: Context): void {
+  revokeCommand(program, context)
+  const log = program.command('revocations').description('The log of revocations, with what each owed and the proof of it.')
+  examples(
+    log
+      .command('list')
+      .description('The newest first.')
+      .option('--before <seq>', 'only those before this number')
+      .option('--limit <n>', 'how many at most', '50')
+      .addOption(asJson())
+      .action(async (options: { before?: string; limit: string }, command: Command) => {
+        const answer = await (await context.broker(command)).get<{ revocations: RevocationShown[] }>(`/revocations${queryOf({ before: options.before, limit: options.limit })}`)
+        context.print(command, answer, () => columns(['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'OWING', 'CASE'], answer.revocations.map(row)))
+      }),
+    'cmb revocations list --limit 10',
+  )
+  log
+    .command('show <seq>')
+    .description('One revocation: each delivery with its attempts, and which guards enforce it.')
+    .addOption(asJson())
+    .action(async (seq: string, _options: unknown, command: Command) => {
+      const answer = await (await context.broker(command)).get<RevocationShown & Proof>(`/revocations/${encodeURIComponent(seq)}`)
+      context.print(command, answer, () => proofWords(answer))
+    })
+}
+
+function revokeCommand(program: Command, context: Context): void {
+  const command = program
+    .command('revoke')
+    .description('End sessions: at once for the broker, and told to every instance that took part.')
+    .option('--session <sid>', 'one session')
+    .option('--grant <sid>', "one client's part of a session: with --client")
+    .option('--subject <sub>', 'everything of one person')
+    .option('--client <id>', 'everything at one client')
+    .option('--tenant <tid>', 'everybody of one Microsoft tenant')
+    .option('--everything', 'everybody, everywhere')
+    .option('--case <reference>', 'your case reference, kept in the log')
+    .option('--comment <text>', 'your words, kept in the log')
+    .option('--dry-run', 'say how many would be signed out, and do nothing')
+    .option('--yes', 'do not ask (wide revocations ask)')
+    .addOption(asJson())
+    .action(async (options: RevokeOptions, self: Command) => {
+      const selector = selectorOf(options)
+      const broker = await context.broker(self)
+      if (options.dryRun === true) return dryRun(context, self, broker, selector)
+      await agree(context, broker, selector, options)
+      const answer = await broker.send<Json & { outcome: string; seq?: number; sessions?: number; owing?: string }>('POST', '/revocations', { selector, case_reference: options.case, comment: options.comment })
+      context.print(self, answer, () =>
+        answer.outcome === 'already' ? 'That had ended already; nothing was revoked.\n' : `Revoked, number ${answer.seq} in the log. cmb revocations show ${answer.seq} says who has been told.\n`,
+      )
+    })
+  examples(
+    command,
+    'cmb revoke --session s_3qW… --case INC-4711',
+    'cmb revoke --subject u_9fK… --comment "laptop stolen"',
+    'cmb revoke --grant s_3qW… --client sydney',
+    'cmb revoke --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --dry-run',
+    'cmb revoke --everything --yes',
+  )
+}
+
+/** Exactly one of them; `--client` beside `--grant` says whose part. */
+function selectorOf(options: RevokeOptions): Json & { kind: string } {
+  const { session, grant, subject, client, tenant, everything } = options
+  const given = [session, grant, subject, grant === undefined ? client : undefined, tenant, everything === true ? 'yes' : undefined].filter((one) => one !== undefined)
+  if (given.length !== 1) throw new CommandFailure(EXIT.usage, 'Say what to revoke, exactly one of: --session, --grant with --client, --subject, --client, --tenant, --everything.')
+  if (grant !== undefined) {
+    if (client === undefined) throw new CommandFailure(EXIT.usage, '--grant needs --client: whose part of the session is to end?')
+    return { kind: 'grant', sid: grant, client_id: client }
+  }
+  if (session !== undefined) return { kind: 'session', sid: session }
+  if (subject !== undefined) return { kind: 'subject', sub: subject }
+  if (client !== undefined) return { kind: 'client', client_id: client }
+  if (tenant !== undefined) return { kind: 'tenant', tid: tenant }
+  return { kind: 'everything' }
+}
+
+interface Preview {
+  would_end: { sessions: number; subjects: number; clients: number; deliveries: number }
+}
+
+const preview = (broker: Broker, selector: Json): Promise<Preview> => broker.send('POST', '/revocations', { selector, dry_run: true })
+const previewWords = ({ would_end: end }: Preview): string => `${end.sessions} session(s) of ${end.subjects} person(s), at ${end.clients} client(s); ${end.deliveries} logout token(s) to deliver`
+
+async function dryRun(context: Context, command: Command, broker: Broker, selector: Json): Promise<void> {
+  const answer = await preview(broker, selector)
+  context.print(command, answer, () => `This would end ${previewWords(answer)}. Nothing was done.\n`)
+}
+
+/** Signing out many is asked about, with how many; where nobody can answer it has to be said beforehand. */
+async function agree(context: Context, broker: Broker, selector: Json & { kind: string }, options: RevokeOptions): Promise<void> {
+  if (options.yes === true || !['client', 'tenant', 'everything'].includes(selector.kind)) return
+  const words = previewWords(await preview(broker, selector))
+  if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `This would end ${words}. Say --yes if that is meant; nothing was done.`)
+  const answer = await context.terminal.ask(`This ends ${words}. Type yes to do it: `)
+  if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was done.')
+}
+
+interface RevocationShown {
+  seq: number
+  at: number
+  selector: Json & { kind: string }
+  reason: string
+  actor: { kind: string; id: string }
+  sessions: number
+  owing: string
+  case_reference: string | null
+  comment: string | null
+}
+interface Proof {
+  deliveries: { id: string; client_id: string; uri: string; state: string; attempts: { attempt: number; at_ms: number; outcome: string; status?: number; latency_ms: number; error?: string }[] }[]
+  more_deliveries: boolean
+  guards: { client_id: string; guard_id: string; applied: boolean }[]
+}
+
+const what = ({ kind, ...rest }: Json & { kind: string }): string => [kind, ...Object.values(rest)].join(' ')
+const row = (one: RevocationShown) => [one.seq, time(one.at), what(one.selector), one.reason, `${one.actor.kind} ${one.actor.id}`, one.sessions, one.owing, one.case_reference]
+
+function proofWords(answer: RevocationShown & Proof): string {
+  const attempts = answer.deliveries.flatMap((one) =>
+    one.attempts.length === 0
+      ? [[one.client_id, one.state, '-', '-', '-', '-', one.uri]]
+      : one.attempts.map((each) => [one.client_id, one.state, each.attempt, timeMs(each.at_ms), each.status ?? each.error ?? each.outcome, `${each.latency_ms} ms`, one.uri]),
+  )
+  const guards = answer.guards.map((one) => [one.client_id, one.guard_id, one.applied ? 'enforces it' : 'not yet'])
+  return [
+    lines([['seq', answer.seq], ['at', time(answer.at)], ['what', what(answer.selector)], ['reason', answer.reason], ['by', `${answer.actor.kind} ${answer.actor.id}`], ['sessions', answer.sessions], ['case', answer.case_reference], ['comment', answer.comment]]),
+    attempts.length === 0 ? 'Nothing was owed for it.\n' : columns(['CLIENT', 'STATE', 'ATTEMPT', 'AT', 'ANSWER', 'TOOK', 'ADDRESS'], attempts),
+    ...(guards.length === 0 ? [] : [columns(['CLIENT', 'GUARD', 'STATE'], guards)]),
+    ...(answer.more_deliveries ? ['There are more deliveries: cmb deliveries list --seq lists them.\n'] : []),
+  ].join('\n')
+}

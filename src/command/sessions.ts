@@ -1,0 +1,42 @@
+import type { Command } from 'commander'
+import { asJson, examples, queryOf, type Context } from './context.ts'
+import { columns, time } from './show.ts'
+
+interface SessionShown {
+  sid: string
+  sub: string
+  person: { tid: string; name: string | null; username: string | null }
+  device: string
+  opened_at: number
+  last_active_at: number
+  clients: { client_id: string }[]
+}
+
+/** Who is signed in. */
+export function sessionCommands(program: Command, context: Context): void {
+  const sessions = program.command('sessions').description('Who is signed in.')
+  examples(
+    sessions
+      .command('list')
+      .description('Live sessions, newest first.')
+      .option('--person <text>', 'letters of a name or username, or a whole oid')
+      .option('--sub <sub>', 'one person, by the sub of their tokens')
+      .option('--client <id>', 'only those in which this client took part')
+      .option('--tenant <tid>', 'only those of one Microsoft tenant')
+      .option('--limit <n>', 'how many at most', '100')
+      .addOption(asJson())
+      .action(async (options: Record<'person' | 'sub' | 'client' | 'tenant' | 'limit', string | undefined>, command: Command) => {
+        const query = queryOf({ person: options.person, sub: options.sub, client_id: options.client, tid: options.tenant, limit: options.limit })
+        const answer = await (await context.broker(command)).get<{ sessions: SessionShown[]; more: boolean }>(`/sessions${query}`)
+        context.print(command, answer, () => sessionWords(answer))
+      }),
+    'cmb sessions list --person alice',
+    'cmb sessions list --client sydney --json',
+  )
+}
+
+function sessionWords({ sessions, more }: { sessions: SessionShown[]; more: boolean }): string {
+  if (sessions.length === 0) return 'Nobody is signed in that fits.\n'
+  const rows = sessions.map((one) => [one.sid, one.sub, one.person.username ?? one.person.name, one.device, time(one.opened_at), time(one.last_active_at), one.clients.map((client) => client.client_id).join(' ')])
+  return `${columns(['SESSION', 'SUBJECT', 'PERSON', 'DEVICE', 'OPENED', 'ACTIVE', 'CLIENTS'], rows)}${more ? 'There are more: narrow the search, or raise --limit.\n' : ''}`
+}

@@ -1,0 +1,20 @@
+/** How commands print: columns for people; `--json` prints what the broker answered, as it is. */
+
+export type Cell = string | number | boolean | null | undefined
+
+export function columns(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  const cells = [head, ...rows].map((row) => row.map(plain))
+  const widths = head.map((_, index) => Math.max(...cells.map((row) => row[index]?.length ?? 0)))
+  return cells.map((row) => `${row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ').trimEnd()}\n`).join('')
+}
+
+/** Names and addresses come from others: a control character in one must not reach the terminal. */
+const plain = (cell: Cell): string => (cell === null || cell === undefined || cell === '' ? '-' : String(cell).replace(/[\p{Cc}\p{Cf}]/gu, '?'))
+
+export const lines = (pairs: readonly (readonly [string, Cell])[]): string => columns(['', ''], pairs).split('\n').slice(1).join('\n')
+
+/** Epoch seconds as UTC to the second. */
+export const time = (at: unknown): string => (typeof at === 'number' ? new Date(at * 1000).toISOString().replace('.000', '') : '-')
+export const timeMs = (at: unknown): string => (typeof at === 'number' ? new Date(at).toISOString() : '-')
+
+export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
