@@ -1,0 +1,91 @@
+import { importPublic, readUnverified, verifyCompact } from './jws.ts'
+
+/**
+ * Verifies JWTs of one foreign issuer by the keys it publishes. Keys are fetched when first needed, kept, and fetched again when they are old
+ * or a `kid` is unknown; that no more often than the cooldown, so that forged `kid`s are no way to make us hammer somebody.
+ */
+
+export type Verified = { outcome: 'good'; claims: Record<string, unknown> } | { outcome: 'bad'; why: 'malformed' | 'algorithm' | 'unknown_key' | 'signature' }
+
+export interface JwksVerifier {
+  /**
+   * Signature and algorithm alone: what the claims say is the caller's to check. The header needs a `kid`.
+   * @throws what `fetchKeys` throws, where there are no keys at all to judge by: an outage, not a forgery
+   */
+  verify(jwt: string, algorithms: string[]): Promise<Verified>
+  /** Fetches the keys if they are not here or too old. @throws what `fetchKeys` throws */
+  warm(): Promise<number>
+}
+
+type Jwk = Record<string, unknown>
+
+export interface JwksSource {
+  fetchKeys(): Promise<readonly Jwk[]>
+  nowMs(): number
+  /** Keys older than this are fetched again. */
+  maxAgeSeconds?: number
+  /** An unknown `kid` fetches again at most this often. */
+  cooldownSeconds?: number
+  /** Where fetching fails, keys of up to this age are good enough. */
+  staleSeconds?: number
+}
+
+interface Kept {
+  keys: ReadonlyMap<string, Jwk>
+  atMs: number
+}
+
+const KEY_TYPE: Readonly<Record<string, string>> = { RS: 'RSA', PS: 'RSA', ES: 'EC' }
+
+/** A signing key that may be used with that algorithm (RFC 7517 §4.2 to §4.4). */
+const serves = (jwk: Jwk, alg: string): boolean =>
+  jwk.kty === KEY_TYPE[alg.slice(0, 2)] && (jwk.use === undefined || jwk.use === 'sig') && (jwk.alg === undefined || jwk.alg === alg)
+
+export function createJwksVerifier(source: JwksSource): JwksVerifier {
+  const { maxAgeSeconds = 3600, cooldownSeconds = 60, staleSeconds = 86_400 } = source
+  let kept: Kept | undefined
+  let triedAtMs = Number.NEGATIVE_INFINITY
+  let fetching: Promise<Kept> | undefined
+
+  const refresh = (): Promise<Kept> => {
+    triedAtMs = source.nowMs()
+    fetching ??= source
+      .fetchKeys()
+      .then((keys) => (kept = { keys: new Map(keys.flatMap((jwk) => (typeof jwk.kid === 'string' ? [[jwk.kid, jwk] as const] : []))), atMs: source.nowMs() }))
+      .finally(() => (fetching = undefined))
+    return fetching
+  }
+  const aged = (one: Kept, seconds: number): boolean => source.nowMs() - one.atMs > seconds * 1000
+  const cooling = (): boolean => source.nowMs() - triedAtMs < cooldownSeconds * 1000
+
+  /** Keys that are good enough, fetched where they are not. */
+  const current = async (): Promise<Kept> => {
+    if (kept === undefined) return refresh()
+    if (!aged(kept, maxAgeSeconds) || (cooling() && !aged(kept, staleSeconds))) return kept
+    const before = kept
+    return refresh().catch((error: unknown) => {
+      if (aged(before, staleSeconds)) throw error
+      return before
+    })
+  }
+  const find = async (kid: string): Promise<Jwk | undefined> => {
+    const found = (await current()).keys.get(kid)
+    if (found !== undefined || cooling()) return found
+    return (await refresh().catch(() => undefined))?.keys.get(kid)
+  }
+
+  return {
+    async verify(jwt, algorithms) {
+      const header = readUnverified(jwt)?.header
+      if (header === undefined || typeof header.kid !== 'string') return { outcome: 'bad', why: 'malformed' }
+      const { alg, kid } = header
+      if (typeof alg !== 'string' || !algorithms.includes(alg)) return { outcome: 'bad', why: 'algorithm' }
+      const jwk = await find(kid)
+      if (jwk === undefined || !serves(jwk, alg)) return { outcome: 'bad', why: 'unknown_key' }
+      const key = await importPublic(jwk, alg).catch(() => undefined)
+      const claims = key === undefined ? undefined : await verifyCompact(jwt, key, [alg])
+      return claims === undefined ? { outcome: 'bad', why: 'signature' } : { outcome: 'good', claims }
+    },
+    warm: async () => (await current()).keys.size,
+  }
+}

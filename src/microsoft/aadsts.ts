@@ -1,0 +1,107 @@
+import { MicrosoftRefusal, type SessionEffect } from './door.ts'
+import type { GuidanceKey } from './guidance.ts'
+
+/**
+ * What Microsoft's refusals mean: one table from what it answers to what is said and what becomes of sessions. Our own outage or bad
+ * credentials never end a session; Microsoft's word does. What it does not know and calls `invalid_grant` asks for a fresh sign-in.
+ */
+
+export interface Outcome {
+  guidance: GuidanceKey
+  effect: SessionEffect
+  /** A refusal of where the request came from, not of the person: a probe that meets it has learnt nothing. */
+  unprobeable?: true
+}
+
+/** What Microsoft said: from the token endpoint's JSON or from the query of a callback. */
+export interface MicrosoftAnswer {
+  error?: string | undefined
+  suberror?: string | undefined
+  /** A claims challenge (JSON). */
+  claims?: string | undefined
+  codes: readonly number[]
+}
+
+/** By AADSTS number. */
+const BY_CODE: readonly (readonly [codes: readonly number[], outcome: Outcome])[] = [
+  [[50173], { guidance: 'sign_in_again', effect: 'subject' }],
+  [[50057], { guidance: 'account_disabled', effect: 'subject' }],
+  [[50034, 51004, 50020, 16000], { guidance: 'another_account', effect: 'session' }],
+  [[700082, 70008, 50055, 50144], { guidance: 'sign_in_again', effect: 'mark' }],
+  [[70043], { guidance: 'sign_in_again', effect: 'mark' }],
+  [[50076, 50074, 50078, 50158], { guidance: 'step_up', effect: 'mark' }],
+  [[50072, 50079], { guidance: 'enrol_mfa', effect: 'mark' }],
+  [[50053], { guidance: 'locked', effect: 'mark' }],
+  [[53000, 53001, 53003, 530032], { guidance: 'blocked_by_policy', effect: 'nothing', unprobeable: true }],
+  [[50105], { guidance: 'not_assigned', effect: 'session' }],
+  [[65001], { guidance: 'consent', effect: 'nothing' }],
+  [[65004], { guidance: 'declined', effect: 'nothing' }],
+  [[90094, 90095], { guidance: 'admin_consent', effect: 'nothing' }],
+  [[50011], { guidance: 'redirect_mismatch', effect: 'nothing' }],
+  [[700016, 7000112], { guidance: 'app_missing', effect: 'nothing' }],
+  [[7000215, 7000222, 700027], { guidance: 'credential', effect: 'nothing' }],
+  [[50196], { guidance: 'loop', effect: 'nothing' }],
+  [[90033], { guidance: 'outage', effect: 'nothing' }],
+]
+
+const OUTCOMES: ReadonlyMap<number, Outcome> = new Map(BY_CODE.flatMap(([codes, outcome]) => codes.map((code) => [code, outcome] as const)))
+
+/** Where no number tells, the words do: `suberror` before `error`. */
+const BY_SUBERROR: Readonly<Record<string, Outcome>> = {
+  token_expired: { guidance: 'sign_in_again', effect: 'mark' },
+  user_password_expired: { guidance: 'sign_in_again', effect: 'mark' },
+  consent_required: { guidance: 'consent', effect: 'nothing' },
+  cancel: { guidance: 'declined', effect: 'nothing' },
+}
+const BY_ERROR: Readonly<Record<string, Outcome>> = {
+  temporarily_unavailable: { guidance: 'outage', effect: 'nothing' },
+  server_error: { guidance: 'outage', effect: 'nothing' },
+  invalid_client: { guidance: 'credential', effect: 'nothing' },
+  unauthorized_client: { guidance: 'app_missing', effect: 'nothing' },
+  access_denied: { guidance: 'declined', effect: 'nothing' },
+  consent_required: { guidance: 'consent', effect: 'nothing' },
+  interaction_required: { guidance: 'step_up', effect: 'mark' },
+  login_required: { guidance: 'sign_in_again', effect: 'mark' },
+  invalid_grant: { guidance: 'sign_in_again', effect: 'mark' },
+}
+const CHALLENGED: Outcome = { guidance: 'step_up', effect: 'mark' }
+const UNKNOWN: Outcome = { guidance: 'unknown', effect: 'nothing' }
+
+/** Every number of the table, for the documentation and its test. */
+export const knownCodes = (): number[] => [...OUTCOMES.keys()]
+
+export function outcomeOf(answer: MicrosoftAnswer): Outcome & { code: number | undefined } {
+  const known = answer.codes.find((code) => OUTCOMES.has(code))
+  const code = known ?? answer.codes[0]
+  const byNumber = known === undefined ? undefined : OUTCOMES.get(known)
+  const bySuberror = own(BY_SUBERROR, answer.suberror)
+  const challenged = answer.claims === undefined ? undefined : CHALLENGED
+  return { ...(byNumber ?? bySuberror ?? challenged ?? own(BY_ERROR, answer.error) ?? UNKNOWN), code }
+}
+
+/** A stranger chooses the key: only the table's own. */
+const own = (table: Readonly<Record<string, Outcome>>, key: string | undefined): Outcome | undefined =>
+  key !== undefined && Object.hasOwn(table, key) ? table[key] : undefined
+
+export function refusalOf(answer: MicrosoftAnswer, cause?: unknown): MicrosoftRefusal {
+  const { guidance, effect, code } = outcomeOf(answer)
+  return new MicrosoftRefusal(guidance, { code, effect, claims: answer.claims, cause })
+}
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+const inWords = (description: string | undefined): number[] => [...(description ?? '').slice(0, 4000).matchAll(/AADSTS(\d{4,8})/g)].map((match) => Number(match[1]))
+
+/** The token endpoint's error body. */
+export const answerOfBody = (body: Readonly<Record<string, unknown>>): MicrosoftAnswer => ({
+  error: text(body.error),
+  suberror: text(body.suberror),
+  claims: text(body.claims),
+  codes: Array.isArray(body.error_codes) ? body.error_codes.map(Number).filter(Number.isSafeInteger) : inWords(text(body.error_description)),
+})
+
+/** The query that Microsoft sends a browser back with. Anybody can write such an address, so its claims challenge is not taken. */
+export const answerOfCallback = (params: ReadonlyMap<string, string>): MicrosoftAnswer => ({
+  error: params.get('error'),
+  suberror: params.get('suberror') ?? params.get('error_subcode'),
+  codes: inWords(params.get('error_description')),
+})

@@ -1,0 +1,76 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { ConfidentialClientApplication, type Configuration, type ICachePlugin } from '@azure/msal-node'
+import type { Config, EntraCredential } from '../config.ts'
+import type { Discovery } from './directory.ts'
+import { MicrosoftRefusal } from './door.ts'
+import type { Transport } from './transport.ts'
+
+/**
+ * One MSAL application for one request and one person. A shared one mixes people up and grows without bound; this one is dropped with its
+ * cache, which the caller seals.
+ */
+
+type Credential = Pick<Configuration['auth'], 'clientSecret' | 'clientCertificate' | 'clientAssertion'>
+
+/** The cache of one sign-in: read from `serialized`, and back in it after MSAL has changed it. */
+export function sessionCache(serialized?: string): ICachePlugin & { serialized: string | undefined } {
+  const cache = {
+    serialized,
+    beforeCacheAccess: async (context: Parameters<ICachePlugin['beforeCacheAccess']>[0]) => {
+      if (cache.serialized !== undefined) context.tokenCache.deserialize(cache.serialized)
+    },
+    afterCacheAccess: async (context: Parameters<ICachePlugin['afterCacheAccess']>[0]) => {
+      if (context.cacheHasChanged) cache.serialized = context.tokenCache.serialize()
+    },
+  }
+  return cache
+}
+
+export async function openApplication(input: {
+  config: Pick<Config, 'entra'>
+  /** A tenant's GUID, or `organizations`. */
+  tenant: string
+  discovery: Discovery
+  transport: Transport
+  cache: ICachePlugin
+}): Promise<ConfidentialClientApplication> {
+  const { authority, clientId, credential } = input.config.entra
+  if (clientId === undefined || credential === undefined) throw new MicrosoftRefusal('credential', { effect: 'nothing' })
+  const { host } = new URL(authority)
+  return new ConfidentialClientApplication({
+    auth: {
+      clientId,
+      ...(await present(credential)),
+      // Never dialled: the endpoints come with the metadata. A simulator on plain http needs it so, for MSAL refuses an http authority.
+      authority: `https://${host}/${input.tenant}`,
+      knownAuthorities: [host],
+      authorityMetadata: input.discovery.text,
+    },
+    cache: { cachePlugin: input.cache },
+    system: { networkClient: input.transport, loggerOptions: { loggerCallback: () => {}, piiLoggingEnabled: false } },
+  })
+}
+
+/** Files are read at each use: whoever renews them need not restart us. @throws MicrosoftRefusal `credential` */
+async function present(credential: EntraCredential): Promise<Credential> {
+  if (credential.kind === 'secret') return { clientSecret: credential.secret }
+  try {
+    const content = await readFile(credential.file, 'utf8')
+    return credential.kind === 'federated' ? { clientAssertion: async () => content.trim() } : { clientCertificate: certificate(content) }
+  } catch (cause) {
+    throw new MicrosoftRefusal('credential', { effect: 'nothing', cause: new Error(`The credential file ${credential.file} cannot be used.`, { cause }) })
+  }
+}
+
+const PRIVATE_KEY = /-----BEGIN (?:RSA )?PRIVATE KEY-----[^-]+-----END (?:RSA )?PRIVATE KEY-----/
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** A PEM file with the private key and the certificate, its chain after it. */
+function certificate(pem: string): NonNullable<Credential['clientCertificate']> {
+  const privateKey = PRIVATE_KEY.exec(pem)?.[0]
+  const chain = pem.match(CERTIFICATE)
+  if (privateKey === undefined || !chain?.[0]) throw new Error('It needs an unencrypted RSA private key and its certificate, both in PEM.')
+  const thumbprintSha256 = new X509Certificate(chain[0]).fingerprint256.replaceAll(':', '')
+  return { privateKey, thumbprintSha256, x5c: chain.join('\n') }
+}

@@ -1,0 +1,87 @@
+import type { Clock } from '../deps.ts'
+import { createJwksVerifier, type JwksVerifier } from '../keys/verify.ts'
+import { call, type Fetch, MicrosoftUnreachable } from './transport.ts'
+
+/**
+ * Discovery documents and signing keys of the tenants that are connected, fetched over https and kept within limits: asked again after half a
+ * day, good for a week while Microsoft cannot be reached. Only tenants of the allow-list, and `organizations`, are ever asked for.
+ */
+
+export interface Discovery {
+  /** The document itself: what MSAL is given, so that it dials nothing of its own. */
+  text: string
+  /** May hold `{tenantid}` where it speaks for several. */
+  issuer: string
+  jwksUri: string
+  endSessionEndpoint: string
+}
+
+export interface Directory {
+  /** @throws MicrosoftUnreachable */
+  discovery(tenant: string): Promise<Discovery>
+  verifier(tid: string): JwksVerifier
+}
+
+const FRESH_MS = 12 * 3600_000
+const STALE_MS = 7 * 86_400_000
+const RETRY_MS = 30_000
+
+interface Entry {
+  atMs: number
+  triedAtMs: number
+  discovery: Discovery
+}
+
+export function createDirectory({ authority, simulated, fetch, clock }: { authority: string; simulated: boolean; fetch: Fetch; clock: Clock }): Directory {
+  const entries = new Map<string, Entry>()
+  const verifiers = new Map<string, JwksVerifier>()
+  const fetching = new Map<string, Promise<Discovery>>()
+
+  const load = async (tenant: string): Promise<Discovery> => {
+    const answer = await call(fetch, `${authority}/${tenant}/v2.0/.well-known/openid-configuration`, { method: 'GET' })
+    if (answer.status !== 200) throw new MicrosoftUnreachable(`The discovery document of ${tenant} answered ${answer.status}: is the tenant's id right?`)
+    const discovery = readDiscovery(answer.body, tenant, simulated)
+    const now = clock.nowMs()
+    entries.set(tenant, { atMs: now, triedAtMs: now, discovery })
+    return discovery
+  }
+  /** One request at a time for each. */
+  const once = (tenant: string): Promise<Discovery> => {
+    const running = fetching.get(tenant) ?? load(tenant).finally(() => fetching.delete(tenant))
+    fetching.set(tenant, running)
+    return running
+  }
+  const discovery = async (tenant: string): Promise<Discovery> => {
+    const entry = entries.get(tenant)
+    const now = clock.nowMs()
+    if (entry === undefined || now - entry.atMs > STALE_MS) return once(tenant)
+    if (now - entry.atMs < FRESH_MS || now - entry.triedAtMs < RETRY_MS) return entry.discovery
+    entry.triedAtMs = now
+    return once(tenant).catch(() => entry.discovery)
+  }
+  const verifier = (tid: string): JwksVerifier => {
+    const known = verifiers.get(tid)
+    if (known) return known
+    const made = createJwksVerifier({ nowMs: () => clock.nowMs(), fetchKeys: async () => keysOf(await call(fetch, (await discovery(tid)).jwksUri, { method: 'GET' })) })
+    verifiers.set(tid, made)
+    return made
+  }
+  return { discovery, verifier }
+}
+
+const ENDPOINTS = ['authorization_endpoint', 'token_endpoint', 'end_session_endpoint', 'jwks_uri', 'issuer'] as const
+
+function readDiscovery(body: Record<string, unknown>, tenant: string, simulated: boolean): Discovery {
+  for (const name of ENDPOINTS) {
+    const value = body[name]
+    const good = typeof value === 'string' && (name === 'issuer' || URL.canParse(value)) && (value.startsWith('https://') || (simulated && value.startsWith('http://')))
+    if (!good) throw new MicrosoftUnreachable(`The discovery document of ${tenant} has no usable ${name}.`)
+  }
+  return { text: JSON.stringify(body), issuer: String(body.issuer), jwksUri: String(body.jwks_uri), endSessionEndpoint: String(body.end_session_endpoint) }
+}
+
+function keysOf(answer: { status: number; body: Record<string, unknown> }): Record<string, unknown>[] {
+  const { keys } = answer.body
+  if (answer.status !== 200 || !Array.isArray(keys)) throw new MicrosoftUnreachable(`The keys answered ${answer.status}.`)
+  return keys.filter((key): key is Record<string, unknown> => typeof key === 'object' && key !== null)
+}

@@ -1,0 +1,144 @@
+import { AuthError } from '@azure/msal-node'
+import type { Config } from '../config.ts'
+import type { Clock } from '../deps.ts'
+import type { Log } from '../log.ts'
+import { answerOfBody, refusalOf } from './aadsts.ts'
+import { openApplication, sessionCache } from './application.ts'
+import { createDirectory, type Directory } from './directory.ts'
+import { type Microsoft, type MicrosoftIdentity, MicrosoftRefusal, type StartSignIn } from './door.ts'
+import { createTransport, type Fetch, type Transport } from './transport.ts'
+import { verifyIdToken } from './verify.ts'
+
+/**
+ * Microsoft Entra ID as the rest of the broker sees it: where to send a browser, what came of it, where to sign out. Refuses whatever Microsoft
+ * has not signed for us, and never takes its silence for an answer.
+ */
+
+interface Need {
+  config: Pick<Config, 'entra' | 'issuer'>
+  clock: Clock
+  log: Log
+  fetch: Fetch
+}
+
+/** `offline_access`: the refresh token is how we learn later that Microsoft has revoked or disabled somebody. */
+const SCOPES = ['openid', 'profile', 'email', 'offline_access']
+
+export function createMicrosoft(input: Omit<Need, 'fetch'> & { fetch?: Fetch | undefined }): Microsoft {
+  const need: Need = { ...input, fetch: input.fetch ?? ((url, init) => fetch(url, init)) }
+  const { entra } = need.config
+  const directory = createDirectory({ authority: entra.authority, simulated: entra.simulated, fetch: need.fetch, clock: need.clock })
+  return {
+    readiness: () => readiness(need.config),
+    authorizeUrl: (start) => authorizeUrl(need, directory, start),
+    redeemCode: (code) => redeemCode(need, directory, code),
+    logoutUrl: (signOut) => logoutUrl(need, directory, signOut),
+    checkMetadata: () => Promise.all(entra.tenants.map((tid) => checkTenant(directory, tid))),
+  }
+}
+
+function readiness({ entra }: Pick<Config, 'entra'>): ReturnType<Microsoft['readiness']> {
+  const missing: string[] = []
+  if (entra.tenants.length === 0) missing.push('BROKER_ENTRA_TENANT: the directory (tenant) id of each organisation whose people may sign in.')
+  if (entra.clientId === undefined) missing.push('BROKER_ENTRA_CLIENT_ID: the application (client) id of the app registration in Entra.')
+  if (entra.credential === undefined) missing.push('BROKER_ENTRA_CLIENT_SECRET, BROKER_ENTRA_CERTIFICATE_FILE or BROKER_ENTRA_FEDERATED_TOKEN_FILE: what the broker proves itself to Entra with.')
+  return missing.length === 0 ? { connected: true } : { connected: false, missing }
+}
+
+/** One tenant: its own authority, whose sign-in page is the organisation's. Several: `organizations`, and the allow-list decides. */
+const tenantFor = ({ entra }: Pick<Config, 'entra'>, tid: string | undefined): string => {
+  if (tid !== undefined && entra.tenants.includes(tid)) return tid
+  return entra.tenants.length === 1 ? (entra.tenants[0] ?? 'organizations') : 'organizations'
+}
+
+const redirectUri = (config: Pick<Config, 'issuer'>): string => `${config.issuer}/signin/callback`
+
+const outage = (cause: unknown): never => {
+  throw new MicrosoftRefusal('outage', { effect: 'nothing', cause })
+}
+
+async function authorizeUrl(need: Need, directory: Directory, input: StartSignIn): Promise<string> {
+  const tenant = tenantFor(need.config, input.tid)
+  const discovery = await directory.discovery(tenant).catch(outage)
+  const application = await openApplication({ config: need.config, tenant, discovery, transport: createTransport(need.fetch), cache: sessionCache() })
+  const claims = mergeClaims(input.claims, input.authContext)
+  return application.getAuthCodeUrl({
+    scopes: SCOPES,
+    redirectUri: redirectUri(need.config),
+    responseMode: 'query',
+    state: input.state,
+    nonce: input.nonce,
+    codeChallenge: input.codeChallenge,
+    codeChallengeMethod: 'S256',
+    ...(input.prompt !== undefined && { prompt: input.prompt }),
+    ...(input.loginHint !== undefined && { loginHint: input.loginHint }),
+    ...(claims !== undefined && { claims }),
+    // MSAL's own maxAge does nothing.
+    ...(input.maxAgeSeconds !== undefined && { extraQueryParameters: { max_age: String(input.maxAgeSeconds) } }),
+  })
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Microsoft's own challenge, replayed, with the authentication context we ask for. A challenge that is no JSON object is dropped. */
+function mergeClaims(challenge: string | undefined, authContext: string | undefined): string | undefined {
+  let claims: Record<string, unknown> = {}
+  try {
+    const parsed: unknown = challenge === undefined ? {} : JSON.parse(challenge)
+    if (isObject(parsed)) claims = parsed
+  } catch {
+    // Dropped: Microsoft asks again.
+  }
+  if (authContext !== undefined) claims.id_token = { ...(isObject(claims.id_token) ? claims.id_token : {}), acrs: { essential: true, value: authContext } }
+  return Object.keys(claims).length === 0 ? undefined : JSON.stringify(claims)
+}
+
+async function redeemCode(need: Need, directory: Directory, input: Parameters<Microsoft['redeemCode']>[0]): Promise<MicrosoftIdentity> {
+  const { config } = need
+  const tenant = tenantFor(config, input.tid)
+  const discovery = await directory.discovery(tenant).catch(outage)
+  const transport = createTransport(need.fetch)
+  const cache = sessionCache()
+  const application = await openApplication({ config, tenant, discovery, transport, cache })
+  const result = await application
+    .acquireTokenByCode({ code: input.code, codeVerifier: input.codeVerifier, nonce: input.nonce, scopes: SCOPES, redirectUri: redirectUri(config) })
+    .catch((error: unknown) => refused(error, transport))
+  const identity = await verifyIdToken(directory, result.idToken, {
+    clientId: config.entra.clientId ?? '',
+    tenants: config.entra.tenants,
+    tid: tenant === 'organizations' ? undefined : tenant,
+    nonce: input.nonce,
+    now: input.now,
+  })
+  return { ...identity, cache: cache.serialized ?? application.getTokenCache().serialize() }
+}
+
+/** What MSAL threw, judged by what Microsoft answered. Whatever is neither is a bug and stays one. */
+function refused(error: unknown, transport: Transport): never {
+  if (transport.outage) return outage(transport.outage)
+  const answer = transport.answer
+  if (answer && (answer.status >= 400 || typeof answer.body.error === 'string')) throw refusalOf(answerOfBody(answer.body), error)
+  if (answer && error instanceof AuthError) throw new MicrosoftRefusal('untrusted_token', { effect: 'nothing', cause: error })
+  throw error
+}
+
+async function logoutUrl(need: Need, directory: Directory, input: { tid: string; logoutHint?: string | undefined }): Promise<string> {
+  // Signing out waits for nobody: where Microsoft does not answer, its documented address is as good.
+  const documented = `${need.config.entra.authority}/${encodeURIComponent(input.tid)}/oauth2/v2.0/logout`
+  const known = need.config.entra.tenants.includes(input.tid)
+  const endpoint = known ? await directory.discovery(input.tid).then((found) => found.endSessionEndpoint, () => documented) : documented
+  const url = new URL(endpoint)
+  url.searchParams.set('post_logout_redirect_uri', `${need.config.issuer}/logout/return`)
+  if (input.logoutHint !== undefined) url.searchParams.set('logout_hint', input.logoutHint)
+  return url.href
+}
+
+async function checkTenant(directory: Directory, tid: string): Promise<{ tid: string; ok: boolean; problem?: string | undefined }> {
+  try {
+    await directory.discovery(tid)
+    const keys = await directory.verifier(tid).warm()
+    return keys > 0 ? { tid, ok: true } : { tid, ok: false, problem: 'It publishes no signing keys.' }
+  } catch (error) {
+    return { tid, ok: false, problem: error instanceof Error ? error.message : 'It cannot be reached.' }
+  }
+}

@@ -1,0 +1,82 @@
+import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
+
+/**
+ * Calls to Microsoft: bounded in time and size, no redirects followed. MSAL's own client waits for a POST without end, and keeps from us what
+ * the token endpoint said; this one remembers it, for `aadsts.ts` to judge.
+ */
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>
+
+const TIMEOUT_MS = 10_000
+const MOST_BYTES = 1_048_576
+
+/** Microsoft could not be reached, or answered nothing that can be used: an outage, which never signs anybody out. */
+export class MicrosoftUnreachable extends Error {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'MicrosoftUnreachable'
+  }
+}
+
+export interface Answer {
+  status: number
+  headers: Record<string, string>
+  body: Record<string, unknown>
+}
+
+/** The whole body, as far as the limit; more than that is no answer. */
+async function read(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength
+    if (size > MOST_BYTES) throw new MicrosoftUnreachable('The answer is too long.')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+/** @throws MicrosoftUnreachable for timeouts, transport errors, 429, 5xx, redirects and whatever is not a JSON object */
+export async function call(fetch: Fetch, url: string, init: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string }): Promise<Answer> {
+  const where = new URL(url).origin
+  try {
+    const response = await fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) })
+    const text = await read(response)
+    if (response.status === 429 || response.status >= 500 || (response.status >= 300 && response.status < 400)) throw new MicrosoftUnreachable(`${where} answered ${response.status}.`)
+    const body: unknown = JSON.parse(text)
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new MicrosoftUnreachable(`${where} answered something else than a JSON object.`)
+    return { status: response.status, headers: Object.fromEntries(response.headers), body: body as Record<string, unknown> }
+  } catch (error) {
+    if (error instanceof MicrosoftUnreachable) throw error
+    // A SyntaxError quotes what it could not parse, which may be a token: its words go no further.
+    throw error instanceof SyntaxError ? new MicrosoftUnreachable(`${where} answered no JSON.`) : new MicrosoftUnreachable(`${where} cannot be reached.`, { cause: error })
+  }
+}
+
+/** MSAL's way to the network for one request, and what came back by it. */
+export interface Transport extends INetworkModule {
+  /** The last answer, tokens and all: never logged. */
+  answer: Answer | undefined
+  /** Set where Microsoft could not be reached. */
+  outage: MicrosoftUnreachable | undefined
+}
+
+export function createTransport(fetch: Fetch): Transport {
+  const send = async <T>(method: 'GET' | 'POST', url: string, options: NetworkRequestOptions | undefined): Promise<NetworkResponse<T>> => {
+    try {
+      const { headers, body } = options ?? {}
+      transport.answer = await call(fetch, url, { method, ...(headers && { headers }), ...(body !== undefined && { body }) })
+      return { ...transport.answer, body: transport.answer.body as T }
+    } catch (error) {
+      if (error instanceof MicrosoftUnreachable) transport.outage = error
+      throw error
+    }
+  }
+  const transport: Transport = {
+    answer: undefined,
+    outage: undefined,
+    sendGetRequestAsync: (url, options) => send('GET', url, options),
+    sendPostRequestAsync: (url, options) => send('POST', url, options),
+  }
+  return transport
+}

@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest'
+import { answerOfBody, answerOfCallback, knownCodes, outcomeOf, refusalOf } from '../../src/microsoft/aadsts.ts'
+import { guidanceFor } from '../../src/microsoft/guidance.ts'
+import { MicrosoftRefusal } from '../../src/microsoft/door.ts'
+
+const TABLE: [codes: number[], effect: string, guidance: string][] = [
+  [[50173], 'subject', 'sign_in_again'],
+  [[50057], 'subject', 'account_disabled'],
+  [[50034, 51004, 50020, 16000], 'session', 'another_account'],
+  [[700082, 70008, 50055, 50144], 'mark', 'sign_in_again'],
+  [[70043], 'mark', 'sign_in_again'],
+  [[50076, 50074, 50078, 50158], 'mark', 'step_up'],
+  [[50072, 50079], 'mark', 'enrol_mfa'],
+  [[50053], 'mark', 'locked'],
+  [[53000, 53001, 53003, 530032], 'nothing', 'blocked_by_policy'],
+  [[50105], 'session', 'not_assigned'],
+  [[65001], 'nothing', 'consent'],
+  [[65004], 'nothing', 'declined'],
+  [[90094, 90095], 'nothing', 'admin_consent'],
+  [[50011], 'nothing', 'redirect_mismatch'],
+  [[700016, 7000112], 'nothing', 'app_missing'],
+  [[7000215, 7000222, 700027], 'nothing', 'credential'],
+  [[50196], 'nothing', 'loop'],
+  [[90033], 'nothing', 'outage'],
+]
+
+describe('what Microsoft’s refusals mean', () => {
+  test.each(TABLE)('%j ends %s and reads as %s', (codes, effect, guidance) => {
+    for (const code of codes) {
+      expect(outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [code] }))).toMatchObject({ effect, guidance, code })
+      expect(outcomeOf(answerOfCallback(new Map([['error', 'access_denied'], ['error_description', `AADSTS${code}: words. Trace ID: x`]])))).toMatchObject({ effect, guidance, code })
+    }
+  })
+
+  test('the table has no other numbers', () => {
+    expect(knownCodes().sort()).toEqual(TABLE.flatMap(([codes]) => codes).sort())
+  })
+
+  test('an unknown invalid_grant is a mark: never the end, never nothing', () => {
+    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [999_999] }))).toMatchObject({ effect: 'mark', code: 999_999 })
+  })
+
+  test('our own credential, policies on where we call from, and outages never end a session', () => {
+    for (const error of ['invalid_client', 'temporarily_unavailable', 'server_error', 'unauthorized_client', 'no such error'])
+      expect(outcomeOf(answerOfBody({ error })).effect).toBe('nothing')
+    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', suberror: 'message_only', error_codes: [53003], claims: '{}' }))).toMatchObject({ effect: 'nothing', unprobeable: true })
+  })
+
+  test('suberror and a claims challenge tell where no number does', () => {
+    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', suberror: 'token_expired' }))).toMatchObject({ guidance: 'sign_in_again', effect: 'mark' })
+    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', claims: '{"access_token":{}}' }))).toMatchObject({ guidance: 'step_up', effect: 'mark' })
+    expect(refusalOf(answerOfBody({ error: 'invalid_grant', claims: '{"access_token":{}}' })).claims).toBe('{"access_token":{}}')
+  })
+
+  test('of several numbers the one that is known decides', () => {
+    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [1, 50057] }))).toMatchObject({ guidance: 'account_disabled', code: 50057 })
+  })
+
+  test('names that objects are born with are no rows of the table', () => {
+    for (const name of ['constructor', '__proto__', 'toString']) {
+      expect(outcomeOf(answerOfBody({ error: name, suberror: name }))).toMatchObject({ guidance: 'unknown', effect: 'nothing' })
+      expect(guidanceFor(name).title).toBe(guidanceFor('unknown').title)
+    }
+  })
+
+  test('an address anybody can write brings no claims challenge', () => {
+    const answer = answerOfCallback(new Map([['error', 'interaction_required'], ['claims', '{"x":1}']]))
+    expect(answer.claims).toBeUndefined()
+  })
+})
+
+describe('what people read', () => {
+  test('90094 is in Microsoft’s words and leads to Granting consent', () => {
+    const guidance = guidanceFor(refusalOf({ error: 'access_denied', codes: [90094] }).guidance)
+    expect(guidance.read).toEqual(['You need to contact your IT administrator. An extra setup action remains to be done.'])
+    expect(guidance.offers).toContain('granting_consent')
+    expect(guidance.alert).toBe(true)
+  })
+
+  test('every row has words for the person and for the operator, and no code in them', () => {
+    for (const [, , key] of TABLE) {
+      const { title, read, operator } = guidanceFor(key)
+      expect(title && operator && read.length > 0).toBeTruthy()
+      expect([title, ...read].join(' ')).not.toMatch(/AADSTS|\d{4,}|token|claim/i)
+    }
+  })
+
+  test('a policy that blocks leads to no retry', () => {
+    expect(guidanceFor('blocked_by_policy').offers).not.toContain('try_again')
+  })
+
+  test('a refusal shows its number and ends nothing by itself', () => {
+    expect(new MicrosoftRefusal('outage', {}).effect).toBe('nothing')
+    expect(new MicrosoftRefusal('credential', { code: 7000215 }).message).toContain('AADSTS7000215')
+  })
+})
