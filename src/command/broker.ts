@@ -31,7 +31,10 @@ export async function openBroker(terminal: Terminal, dataDir: string): Promise<B
   const socket = await findSocket(dataDir)
   const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
     const text = body === undefined ? undefined : JSON.stringify(body)
-    const headers = { 'x-cmb-user': terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64), ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }) }
+    const headers = {
+      'x-cmb-user': terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64),
+      ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+    }
     const answer = await exchange({ socketPath: socket, method, path: `/admin/v1${path}`, headers }, text).catch((error: NodeJS.ErrnoException) => {
       throw notReached(error, dataDir)
     })
@@ -41,7 +44,10 @@ export async function openBroker(terminal: Terminal, dataDir: string): Promise<B
   return { get: (path) => call('GET', path), send: (method, path, body) => call(method, path, body) }
 }
 
-function exchange(options: { socketPath: string; method: string; path: string; headers: Record<string, string | number> }, body: string | undefined): Promise<{ status: number; body: string }> {
+function exchange(
+  options: { socketPath: string; method: string; path: string; headers: Record<string, string | number> },
+  body: string | undefined,
+): Promise<{ status: number; body: string }> {
   return new Promise((done, failed) => {
     const out = request({ ...options, host: 'localhost', timeout: TIMEOUT_MS }, (response) => {
       const chunks: Buffer[] = []
@@ -56,8 +62,16 @@ function exchange(options: { socketPath: string; method: string; path: string; h
 }
 
 function notReached(error: NodeJS.ErrnoException, dataDir: string): CommandFailure {
-  if (error.code === 'EACCES') return new CommandFailure(EXIT.notRunning, `The broker of ${dataDir} belongs to another user. Run this as that user or as root (sudo -u <user> npx cmb …).`)
-  if (error.code === 'ETIMEDOUT') return new CommandFailure(EXIT.notRunning, `The broker of ${dataDir} did not answer within ${TIMEOUT_MS / 1000} seconds. Its log, and /readyz on the operators' listener, say why.`)
+  if (error.code === 'EACCES')
+    return new CommandFailure(
+      EXIT.notRunning,
+      `The broker of ${dataDir} belongs to another user. Run this as that user or as root (sudo -u <user> npx cmb …).`,
+    )
+  if (error.code === 'ETIMEDOUT')
+    return new CommandFailure(
+      EXIT.notRunning,
+      `The broker of ${dataDir} did not answer within ${TIMEOUT_MS / 1000} seconds. Its log, and /readyz on the operators' listener, say why.`,
+    )
   return new CommandFailure(
     EXIT.notRunning,
     `No broker is running on ${dataDir} (${error.code ?? error.message}).\nStart it with npm start (or cmb serve). If it keeps its data elsewhere, say where: --data-dir DIR or BROKER_DATA_DIR=DIR.`,
@@ -71,6 +85,9 @@ function refusal({ status, body }: { status: number; body: string }): CommandFai
     const lines = problems === undefined ? [detail ?? ''] : problems.map((problem) => `  ${problem}`)
     return new CommandFailure(EXIT.failed, [`${title ?? `The broker answered ${status}`}:`, ...lines].join('\n'))
   } catch {
-    return new CommandFailure(EXIT.failed, `The broker answered ${status}, and not as this cmb expects: use the cmb of the same version as the broker.`)
+    return new CommandFailure(
+      EXIT.failed,
+      `The broker answered ${status}, and not as this cmb expects: use the cmb of the same version as the broker.`,
+    )
   }
 }

@@ -35,5 +35,5 @@ export const repeated = (value: string, before: string[] | undefined): string[] 
 /** A query string of what is set. */
 export function queryOf(values: Record<string, string | undefined>): string {
   const query = new URLSearchParams(Object.entries(values).filter((pair): pair is [string, string] => pair[1] !== undefined))
-  return query.size > 0 ? `?${query}` : ''
+  return query.size > 0 ? `?${query.toString()}` : ''
 }

@@ -28,7 +28,17 @@ export function deliveryCommands(program: Command, context: Context): void {
 
 function deliveryWords(deliveries: Record<string, Cell>[], more: boolean): string {
   if (deliveries.length === 0) return 'There are none that fit.\n'
-  const rows = deliveries.map((one) => [one.id, one.seq, one.client_id, one.state, one.attempts_made, timeMs(one.next_attempt_at_ms), one.last_status, one.last_error, one.uri])
+  const rows = deliveries.map((one) => [
+    one.id,
+    one.seq,
+    one.client_id,
+    one.state,
+    one.attempts_made,
+    timeMs(one.next_attempt_at_ms),
+    one.last_status,
+    one.last_error,
+    one.uri,
+  ])
   return `${columns(['DELIVERY', 'SEQ', 'CLIENT', 'STATE', 'ATTEMPTS', 'NEXT', 'STATUS', 'ERROR', 'ADDRESS'], rows)}${more ? 'There are more: narrow the list, or raise --limit.\n' : ''}`
 }
 
@@ -43,7 +53,8 @@ function redriveCommand(deliveries: Command, context: Context): void {
       .addOption(asJson())
       .action(async (delivery: string | undefined, options: { client?: string; target?: string; all?: boolean }, command: Command) => {
         const wanted = { id: delivery, client_id: options.client, target_id: options.target, all: options.all }
-        if (Object.values(wanted).filter((one) => one !== undefined).length !== 1) throw new CommandFailure(EXIT.usage, 'Say what to redrive, exactly one of: a delivery, --client, --target, --all.')
+        if (Object.values(wanted).filter((one) => one !== undefined).length !== 1)
+          throw new CommandFailure(EXIT.usage, 'Say what to redrive, exactly one of: a delivery, --client, --target, --all.')
         const answer = await (await context.broker(command)).send<{ redriven: number }>('POST', '/deliveries/redrive', wanted)
         context.print(command, answer, () => `${answer.redriven} will be tried again now.\n`)
       }),

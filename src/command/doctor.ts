@@ -11,7 +11,9 @@ export function doctorCommand(program: Command, context: Context): void {
   examples(
     program
       .command('doctor')
-      .description('Check settings, store, queue, Microsoft and every client; say how to mend what is wrong. Run it with the environment of the broker.')
+      .description(
+        'Check settings, store, queue, Microsoft and every client; say how to mend what is wrong. Run it with the environment of the broker.',
+      )
       .addOption(asJson())
       .action(async (_options: unknown, command: Command) => {
         const findings = await look(context, context.dataDir(command))
@@ -38,8 +40,25 @@ function settings(context: Context, dataDir: string, running: boolean): { config
     return { config, findings: [{ name: 'environment', state: 'good', found: 'Every setting here can be read.' }] }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    if (running) return { findings: [{ name: 'environment', state: 'warning', found: 'The settings of this shell would not start a broker; the one that runs has others.', mend: 'To check them, run this with the environment of the broker.' }] }
-    return { findings: error.problems.map((one) => ({ name: one.name, state: 'bad', found: `It ${one.problem}.`, mend: one.example === '' ? 'docs/configuration.md' : `For example: ${one.name}=${one.example}` })) }
+    if (running)
+      return {
+        findings: [
+          {
+            name: 'environment',
+            state: 'warning',
+            found: 'The settings of this shell would not start a broker; the one that runs has others.',
+            mend: 'To check them, run this with the environment of the broker.',
+          },
+        ],
+      }
+    return {
+      findings: error.problems.map((one) => ({
+        name: one.name,
+        state: 'bad',
+        found: `It ${one.problem}.`,
+        mend: one.example === '' ? 'docs/configuration.md' : `For example: ${one.name}=${one.example}`,
+      })),
+    }
   }
 }
 
@@ -53,12 +72,24 @@ async function directory(dataDir: string): Promise<Finding> {
     const { bavail, bsize } = await statfs(dataDir)
     const free = `${Math.floor((bavail * bsize) / 1_048_576)} MB free`
     if ((mode & 0o077) !== 0) return { name, state: 'warning', found: `${dataDir} can be read by other users.`, mend: `chmod 700 ${dataDir}` }
-    if (bavail * bsize < LEAST_FREE_BYTES) return { name, state: 'bad', found: `${dataDir}: ${free}.`, mend: 'Free some space: a full disk refuses sign-ins and revocations.' }
+    if (bavail * bsize < LEAST_FREE_BYTES)
+      return { name, state: 'bad', found: `${dataDir}: ${free}.`, mend: 'Free some space: a full disk refuses sign-ins and revocations.' }
     return { name, state: 'good', found: `${dataDir}: ${free}.` }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') return { name, state: 'warning', found: `${dataDir} is not there yet; the broker makes it at its first start.`, mend: 'If it should be there, name the right one: --data-dir or BROKER_DATA_DIR.' }
-    return { name, state: 'bad', found: `${dataDir} cannot be used (${code ?? 'error'}).`, mend: `Run this as the broker's user, or let that user own it: chown -R <user> ${dataDir}` }
+    if (code === 'ENOENT')
+      return {
+        name,
+        state: 'warning',
+        found: `${dataDir} is not there yet; the broker makes it at its first start.`,
+        mend: 'If it should be there, name the right one: --data-dir or BROKER_DATA_DIR.',
+      }
+    return {
+      name,
+      state: 'bad',
+      found: `${dataDir} cannot be used (${code ?? 'error'}).`,
+      mend: `Run this as the broker's user, or let that user own it: chown -R <user> ${dataDir}`,
+    }
   }
 }
 
@@ -74,14 +105,23 @@ async function fromBroker(context: Context, dataDir: string): Promise<Finding[]>
     return [{ name: 'broker', state: 'good', found: 'It runs.' }, ...findings]
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error
-    return [{ name: 'broker', state: 'bad', found: error.message.replaceAll('\n', ' '), mend: 'Store, queue, Microsoft and the clients are looked at when it runs.' }]
+    return [
+      {
+        name: 'broker',
+        state: 'bad',
+        found: error.message.replaceAll('\n', ' '),
+        mend: 'Store, queue, Microsoft and the clients are looked at when it runs.',
+      },
+    ]
   }
 }
 
 const MARK = { good: 'ok  ', warning: 'warn', bad: 'BAD ' } as const
 
 function words(findings: readonly Finding[]): string {
-  const said = findings.map((one) => `${MARK[one.state]}  ${one.name}: ${one.found}\n${one.mend === undefined ? '' : `        -> ${one.mend}\n`}`).join('')
+  const said = findings
+    .map((one) => `${MARK[one.state]}  ${one.name}: ${one.found}\n${one.mend === undefined ? '' : `        -> ${one.mend}\n`}`)
+    .join('')
   const count = (state: Finding['state']): number => findings.filter((one) => one.state === state).length
   return `${said}\n${count('good')} good, ${count('warning')} to look at, ${count('bad')} wrong.\n`
 }

@@ -12,7 +12,12 @@ export function keyCommands(program: Command, context: Context): void {
     .addOption(asJson())
     .action(async (_options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<{ keys: Record<string, Cell>[] }>('/keys')
-      context.print(command, answer, () => columns(['KID', 'ALG', 'STATE', 'SIGNS SINCE', 'PUBLISHED UNTIL', 'KEPT IN'], answer.keys.map((key) => [key.kid, key.alg, key.state, time(key.activated_at), time(key.retire_at), key.kept_in])))
+      context.print(command, answer, () =>
+        columns(
+          ['KID', 'ALG', 'STATE', 'SIGNS SINCE', 'PUBLISHED UNTIL', 'KEPT IN'],
+          answer.keys.map((key) => [key.kid, key.alg, key.state, time(key.activated_at), time(key.retire_at), key.kept_in]),
+        ),
+      )
     })
   rotateCommand(keys, context)
   examples(

@@ -24,7 +24,17 @@ export function overviewCommands(program: Command, context: Context): void {
     .action(async (_options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<{ guards: Record<string, Cell>[] }>('/guards')
       context.print(command, answer, () =>
-        columns(['CLIENT', 'GUARD', 'CONNECTED', 'APPLIED', 'BEHIND', 'REPORTED'], answer.guards.map((one) => [one.client_id, one.guard_id, one.connected === true ? 'yes' : 'no', one.applied_seq, one.behind, timeMs(one.reported_at_ms)])),
+        columns(
+          ['CLIENT', 'GUARD', 'CONNECTED', 'APPLIED', 'BEHIND', 'REPORTED'],
+          answer.guards.map((one) => [
+            one.client_id,
+            one.guard_id,
+            one.connected === true ? 'yes' : 'no',
+            one.applied_seq,
+            one.behind,
+            timeMs(one.reported_at_ms),
+          ]),
+        ),
       )
     })
   program
@@ -33,7 +43,12 @@ export function overviewCommands(program: Command, context: Context): void {
     .addOption(asJson())
     .action(async (_options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<{ tenants: Record<string, Cell>[] }>('/tenants')
-      context.print(command, answer, () => columns(['TENANT', 'NAME', 'ALLOWED', 'MFA PROOF'], answer.tenants.map((one) => [one.tid, one.name, one.allowed === true ? 'yes' : 'no', one.mfa_proof])))
+      context.print(command, answer, () =>
+        columns(
+          ['TENANT', 'NAME', 'ALLOWED', 'MFA PROOF'],
+          answer.tenants.map((one) => [one.tid, one.name, one.allowed === true ? 'yes' : 'no', one.mfa_proof]),
+        ),
+      )
     })
 }
 
@@ -50,7 +65,12 @@ function statusWords(answer: Status): string {
   const parts = Object.entries(answer.parts).map(([name, part]) => [name, part.state, part.engine ?? '', part.problem ?? ''])
   const owed = answer.owed.map((one) => [one.client_id, one.owed, timeMs(one.oldest_at_ms), one.uri])
   return [
-    lines([['issuer', answer.issuer], ['status', answer.status], ['live sessions', answer.live_sessions], ['log', `${answer.log.seq} (epoch ${answer.log.epoch})`]]),
+    lines([
+      ['issuer', answer.issuer],
+      ['status', answer.status],
+      ['live sessions', answer.live_sessions],
+      ['log', `${answer.log.seq} (epoch ${answer.log.epoch})`],
+    ]),
     columns(['PART', 'STATE', 'ENGINE', 'PROBLEM'], parts),
     owed.length === 0 ? 'Nothing is owed to anybody.\n' : columns(['OWED TO', 'HOW MANY', 'SINCE', 'ADDRESS'], owed),
   ].join('\n')

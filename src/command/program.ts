@@ -19,9 +19,22 @@ function createProgram(terminal: Terminal): Command {
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
     .exitOverride()
     .showHelpAfterError('(add --help for what there is)')
-    .addHelpText('after', '\nExit codes: 0 done; 1 refused, or something is wrong; 2 the command or the settings are wrong; 3 no broker answers.\nSettings: docs/configuration.md. Operating: docs/operations.md.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done; 1 refused, or something is wrong; 2 the command or the settings are wrong; 3 no broker answers.\nSettings: docs/configuration.md. Operating: docs/operations.md.',
+    )
   const context = createContext(terminal)
-  for (const add of [serveCommands, doctorCommand, overviewCommands, clientCommands, sessionCommands, revocationCommands, deliveryCommands, keyCommands]) add(program, context)
+  for (const add of [
+    serveCommands,
+    doctorCommand,
+    overviewCommands,
+    clientCommands,
+    sessionCommands,
+    revocationCommands,
+    deliveryCommands,
+    keyCommands,
+  ])
+    add(program, context)
   return program
 }
 

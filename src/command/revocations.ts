@@ -28,7 +28,9 @@ export function revocationCommands(program: Command, context: Context): void {
       .option('--limit <n>', 'how many at most', '50')
       .addOption(asJson())
       .action(async (options: { before?: string; limit: string }, command: Command) => {
-        const answer = await (await context.broker(command)).get<{ revocations: RevocationShown[] }>(`/revocations${queryOf({ before: options.before, limit: options.limit })}`)
+        const answer = await (
+          await context.broker(command)
+        ).get<{ revocations: RevocationShown[] }>(`/revocations${queryOf({ before: options.before, limit: options.limit })}`)
         context.print(command, answer, () => columns(['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'OWING', 'CASE'], answer.revocations.map(row)))
       }),
     'cmb revocations list --limit 10',
@@ -63,9 +65,15 @@ function revokeCommand(program: Command, context: Context): void {
       const broker = await context.broker(self)
       if (options.dryRun === true) return dryRun(context, self, broker, selector)
       await agree(context, broker, selector, options)
-      const answer = await broker.send<Json & { outcome: string; seq?: number; sessions?: number; owing?: string }>('POST', '/revocations', { selector, case_reference: options.case, comment: options.comment })
+      const answer = await broker.send<Json & { outcome: string; seq?: number; sessions?: number; owing?: string }>('POST', '/revocations', {
+        selector,
+        case_reference: options.case,
+        comment: options.comment,
+      })
       context.print(self, answer, () =>
-        answer.outcome === 'already' ? 'That had ended already; nothing was revoked.\n' : `Revoked, number ${answer.seq} in the log. cmb revocations show ${answer.seq} says who has been told.\n`,
+        answer.outcome === 'already'
+          ? 'That had ended already; nothing was revoked.\n'
+          : `Revoked, number ${answer.seq} in the log. cmb revocations show ${answer.seq} says who has been told.\n`,
       )
     })
   examples(
@@ -81,8 +89,14 @@ function revokeCommand(program: Command, context: Context): void {
 /** Exactly one of them; `--client` beside `--grant` says whose part. */
 function selectorOf(options: RevokeOptions): Json & { kind: string } {
   const { session, grant, subject, client, tenant, everything } = options
-  const given = [session, grant, subject, grant === undefined ? client : undefined, tenant, everything === true ? 'yes' : undefined].filter((one) => one !== undefined)
-  if (given.length !== 1) throw new CommandFailure(EXIT.usage, 'Say what to revoke, exactly one of: --session, --grant with --client, --subject, --client, --tenant, --everything.')
+  const given = [session, grant, subject, grant === undefined ? client : undefined, tenant, everything === true ? 'yes' : undefined].filter(
+    (one) => one !== undefined,
+  )
+  if (given.length !== 1)
+    throw new CommandFailure(
+      EXIT.usage,
+      'Say what to revoke, exactly one of: --session, --grant with --client, --subject, --client, --tenant, --everything.',
+    )
   if (grant !== undefined) {
     if (client === undefined) throw new CommandFailure(EXIT.usage, '--grant needs --client: whose part of the session is to end?')
     return { kind: 'grant', sid: grant, client_id: client }
@@ -99,7 +113,8 @@ interface Preview {
 }
 
 const preview = (broker: Broker, selector: Json): Promise<Preview> => broker.send('POST', '/revocations', { selector, dry_run: true })
-const previewWords = ({ would_end: end }: Preview): string => `${end.sessions} session(s) of ${end.subjects} person(s), at ${end.clients} client(s); ${end.deliveries} logout token(s) to deliver`
+const previewWords = ({ would_end: end }: Preview): string =>
+  `${end.sessions} session(s) of ${end.subjects} person(s), at ${end.clients} client(s); ${end.deliveries} logout token(s) to deliver`
 
 async function dryRun(context: Context, command: Command, broker: Broker, selector: Json): Promise<void> {
   const answer = await preview(broker, selector)
@@ -110,7 +125,8 @@ async function dryRun(context: Context, command: Command, broker: Broker, select
 async function agree(context: Context, broker: Broker, selector: Json & { kind: string }, options: RevokeOptions): Promise<void> {
   if (options.yes === true || !['client', 'tenant', 'everything'].includes(selector.kind)) return
   const words = previewWords(await preview(broker, selector))
-  if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `This would end ${words}. Say --yes if that is meant; nothing was done.`)
+  if (context.terminal.ask === undefined)
+    throw new CommandFailure(EXIT.usage, `This would end ${words}. Say --yes if that is meant; nothing was done.`)
   const answer = await context.terminal.ask(`This ends ${words}. Type yes to do it: `)
   if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was done.')
 }
@@ -127,23 +143,55 @@ interface RevocationShown {
   comment: string | null
 }
 interface Proof {
-  deliveries: { id: string; client_id: string; uri: string; state: string; attempts: { attempt: number; at_ms: number; outcome: string; status?: number; latency_ms: number; error?: string }[] }[]
+  deliveries: {
+    id: string
+    client_id: string
+    uri: string
+    state: string
+    attempts: { attempt: number; at_ms: number; outcome: string; status?: number; latency_ms: number; error?: string }[]
+  }[]
   more_deliveries: boolean
   guards: { client_id: string; guard_id: string; applied: boolean }[]
 }
 
 const what = ({ kind, ...rest }: Json & { kind: string }): string => [kind, ...Object.values(rest)].join(' ')
-const row = (one: RevocationShown) => [one.seq, time(one.at), what(one.selector), one.reason, `${one.actor.kind} ${one.actor.id}`, one.sessions, one.owing, one.case_reference]
+const row = (one: RevocationShown) => [
+  one.seq,
+  time(one.at),
+  what(one.selector),
+  one.reason,
+  `${one.actor.kind} ${one.actor.id}`,
+  one.sessions,
+  one.owing,
+  one.case_reference,
+]
 
 function proofWords(answer: RevocationShown & Proof): string {
   const attempts = answer.deliveries.flatMap((one) =>
     one.attempts.length === 0
       ? [[one.client_id, one.state, '-', '-', '-', '-', one.uri]]
-      : one.attempts.map((each) => [one.client_id, one.state, each.attempt, timeMs(each.at_ms), each.status ?? each.error ?? each.outcome, `${each.latency_ms} ms`, one.uri]),
+      : one.attempts.map((each) => [
+          one.client_id,
+          one.state,
+          each.attempt,
+          timeMs(each.at_ms),
+          each.status ?? each.error ?? each.outcome,
+          `${each.latency_ms} ms`,
+          one.uri,
+        ]),
   )
   const guards = answer.guards.map((one) => [one.client_id, one.guard_id, one.applied ? 'enforces it' : 'not yet'])
   return [
-    lines([['seq', answer.seq], ['at', time(answer.at)], ['what', what(answer.selector)], ['reason', answer.reason], ['by', `${answer.actor.kind} ${answer.actor.id}`], ['sessions', answer.sessions], ['case', answer.case_reference], ['comment', answer.comment]]),
+    lines([
+      ['seq', answer.seq],
+      ['at', time(answer.at)],
+      ['what', what(answer.selector)],
+      ['reason', answer.reason],
+      ['by', `${answer.actor.kind} ${answer.actor.id}`],
+      ['sessions', answer.sessions],
+      ['case', answer.case_reference],
+      ['comment', answer.comment],
+    ]),
     attempts.length === 0 ? 'Nothing was owed for it.\n' : columns(['CLIENT', 'STATE', 'ATTEMPT', 'AT', 'ANSWER', 'TOOK', 'ADDRESS'], attempts),
     ...(guards.length === 0 ? [] : [columns(['CLIENT', 'GUARD', 'STATE'], guards)]),
     ...(answer.more_deliveries ? ['There are more deliveries: cmb deliveries list --seq lists them.\n'] : []),

@@ -37,6 +37,14 @@ export function sessionCommands(program: Command, context: Context): void {
 
 function sessionWords({ sessions, more }: { sessions: SessionShown[]; more: boolean }): string {
   if (sessions.length === 0) return 'Nobody is signed in that fits.\n'
-  const rows = sessions.map((one) => [one.sid, one.sub, one.person.username ?? one.person.name, one.device, time(one.opened_at), time(one.last_active_at), one.clients.map((client) => client.client_id).join(' ')])
+  const rows = sessions.map((one) => [
+    one.sid,
+    one.sub,
+    one.person.username ?? one.person.name,
+    one.device,
+    time(one.opened_at),
+    time(one.last_active_at),
+    one.clients.map((client) => client.client_id).join(' '),
+  ])
   return `${columns(['SESSION', 'SUBJECT', 'PERSON', 'DEVICE', 'OPENED', 'ACTIVE', 'CLIENTS'], rows)}${more ? 'There are more: narrow the search, or raise --limit.\n' : ''}`
 }

@@ -46,7 +46,8 @@ export function clientRoutes(deps: Deps): Hono<AdminEnv> {
     const caller = callerOf(c, 'administer')
     const client = mine(await known(deps, c.req.param('id')), caller)
     const removed = await deps.store.removeClientSecret({ clientId: client.clientId, secretId: c.req.param('secret') })
-    if (!removed) throw new Problem(404, 'No such secret', `${client.clientId} has no secret of that id; GET /admin/v1/clients/${client.clientId} lists them.`)
+    if (!removed)
+      throw new Problem(404, 'No such secret', `${client.clientId} has no secret of that id; GET /admin/v1/clients/${client.clientId} lists them.`)
     await changed(deps, caller, client.clientId, 'secret_removed')
     return c.json(shown(await known(deps, client.clientId)))
   })
@@ -60,7 +61,11 @@ export function clientRoutes(deps: Deps): Hono<AdminEnv> {
 
 /** As an operator sees it: the wire's own metadata, and of secrets only that they are there. */
 function shown(client: Client): Record<string, unknown> {
-  const secrets = client.secrets.map((secret) => ({ id: secret.id, created_at: secret.createdAt, ...(secret.expiresAt === undefined ? {} : { expires_at: secret.expiresAt }) }))
+  const secrets = client.secrets.map((secret) => ({
+    id: secret.id,
+    created_at: secret.createdAt,
+    ...(secret.expiresAt === undefined ? {} : { expires_at: secret.expiresAt }),
+  }))
   return { ...toWire(client), source: client.source, secrets, created_at: client.createdAt, updated_at: client.updatedAt }
 }
 
@@ -106,7 +111,11 @@ const usesSecret = (one: ClientMetadata): boolean => one.authMethod === 'client_
 async function add(deps: Deps, caller: Caller, id: string, one: ClientMetadata): Promise<Record<string, unknown>> {
   const before = await deps.store.findClient(id)
   if (before !== undefined && before.removedAt === undefined) {
-    throw new Problem(409, 'That client is there already', `${id} is registered, from ${WHERE[before.source]}. Choose another client_id, or change it with PUT or PATCH.`)
+    throw new Problem(
+      409,
+      'That client is there already',
+      `${id} is registered, from ${WHERE[before.source]}. Choose another client_id, or change it with PUT or PATCH.`,
+    )
   }
   const made = usesSecret(one) ? newClientSecret(deps.random, deps.clock.now()) : undefined
   const client = await put(deps, caller, id, one, made === undefined ? [] : [made.hash])
@@ -122,9 +131,11 @@ async function put(deps: Deps, caller: Caller, id: string, one: ClientMetadata, 
 
 async function rotateSecret(deps: Deps, caller: Caller, id: string): Promise<Record<string, unknown>> {
   const client = mine(await known(deps, id), caller)
-  if (!usesSecret(client.metadata)) throw new Problem(409, 'No secret to rotate', `${id} authenticates by ${client.metadata.authMethod}, without a secret.`)
+  if (!usesSecret(client.metadata))
+    throw new Problem(409, 'No secret to rotate', `${id} authenticates by ${client.metadata.authMethod}, without a secret.`)
   const { secret, hash } = newClientSecret(deps.random, deps.clock.now())
-  if (!(await deps.store.addClientSecret({ clientId: id, secret: hash, now: deps.clock.now() }))) throw new Problem(404, 'No such client', `${id} was removed meanwhile.`)
+  if (!(await deps.store.addClientSecret({ clientId: id, secret: hash, now: deps.clock.now() })))
+    throw new Problem(404, 'No such client', `${id} was removed meanwhile.`)
   await changed(deps, caller, id, 'secret_rotated')
   return { ...shown(await known(deps, id)), client_secret: secret }
 }
@@ -132,14 +143,22 @@ async function rotateSecret(deps: Deps, caller: Caller, id: string): Promise<Rec
 async function remove(deps: Deps, caller: Caller, id: string, source: ClientSource | undefined): Promise<Record<string, unknown>> {
   const now = deps.clock.now()
   const answer = await deps.store.removeClient({ clientId: id, source: source ?? caller.source, actor: caller.actor, now })
-  if (answer.outcome === 'unknown') throw new Problem(404, 'No such client', 'No client of that id is registered; GET /admin/v1/clients (cmb clients list) lists those that are.')
+  if (answer.outcome === 'unknown')
+    throw new Problem(404, 'No such client', 'No client of that id is registered; GET /admin/v1/clients (cmb clients list) lists those that are.')
   if (answer.outcome === 'foreign') {
     const { message } = foreign(id, answer.source)
-    throw new Problem(409, 'Registered elsewhere', `${message} To remove it all the same, name its source: ?source=${answer.source} (cmb clients remove ${id} --source ${answer.source}).`)
+    throw new Problem(
+      409,
+      'Registered elsewhere',
+      `${message} To remove it all the same, name its source: ?source=${answer.source} (cmb clients remove ${id} --source ${answer.source}).`,
+    )
   }
   announce(deps, [answer.committed])
   await changed(deps, caller, id, 'removed')
-  const notes = source === 'file' ? ['While it stands in the clients file, the next change of that file or the next start registers it again: take it out there too.'] : []
+  const notes =
+    source === 'file'
+      ? ['While it stands in the clients file, the next change of that file or the next start registers it again: take it out there too.']
+      : []
   return { client_id: id, removed: true, seq: answer.committed.revocation.seq, notes }
 }
 

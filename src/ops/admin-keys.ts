@@ -21,7 +21,11 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
     const { alg, how } = shaped(rotation, await jsonBody(c))
     const before = await deps.keys.list()
     if (before.some((one) => one.alg === alg && one.state === 'active' && one.privateSealed === null)) {
-      throw new Problem(409, 'That key comes from a file', `Put the file of the next ${alg} key first in the list of key files and restart the broker: it rotates what it keeps itself, not files.`)
+      throw new Problem(
+        409,
+        'That key comes from a file',
+        `Put the file of the next ${alg} key first in the list of key files and restart the broker: it rotates what it keeps itself, not files.`,
+      )
     }
     const key = await deps.keys.rotate(alg, how, deps.clock.now())
     deps.feed.publishKeys(retiredSince(before, await deps.keys.list()))
@@ -33,7 +37,12 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
     const kid = c.req.param('kid')
     const key = (await deps.keys.list()).find((one) => one.kid === kid)
     if (key === undefined) throw new Problem(404, 'No such key', 'There is no key of that kid; GET /admin/v1/keys (cmb keys list) lists them.')
-    if (key.state === 'active') throw new Problem(409, 'That key signs', `${kid} is the active key. Rotate first: how "emergency" replaces and retires it at once (cmb keys rotate ${key.alg} --emergency).`)
+    if (key.state === 'active')
+      throw new Problem(
+        409,
+        'That key signs',
+        `${kid} is the active key. Rotate first: how "emergency" replaces and retires it at once (cmb keys rotate ${key.alg} --emergency).`,
+      )
     if (!(await deps.keys.retire(kid, deps.clock.now()))) throw new Problem(409, 'Retired already', `${kid} is not published any more.`)
     deps.feed.publishKeys([kid])
     deps.log.info('key_retired', { kid, actorKind: actor.kind, actor: actor.id })
@@ -49,5 +58,13 @@ function retiredSince(before: SigningKeyRow[], after: SigningKeyRow[]): string[]
 }
 
 function shown(key: SigningKeyRow): Record<string, unknown> {
-  return { kid: key.kid, alg: key.alg, state: key.state, created_at: key.createdAt, activated_at: key.activatedAt ?? null, retire_at: key.retireAt ?? null, kept_in: key.privateSealed === null ? 'file' : 'store' }
+  return {
+    kid: key.kid,
+    alg: key.alg,
+    state: key.state,
+    created_at: key.createdAt,
+    activated_at: key.activatedAt ?? null,
+    retire_at: key.retireAt ?? null,
+    kept_in: key.privateSealed === null ? 'file' : 'store',
+  }
 }

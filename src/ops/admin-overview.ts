@@ -9,8 +9,19 @@ export function overviewRoutes(deps: Deps, readiness: () => Promise<Readiness>):
   const routes = new Hono<AdminEnv>()
   routes.get('/status', async (c) => {
     callerOf(c, 'operate')
-    const [report, head, targets, sessions] = await Promise.all([readiness(), deps.store.head(), deps.store.owedTargets(), deps.store.liveSessionCount(deps.clock.now())])
-    const owed = targets.map((target) => ({ target_id: target.targetId, client_id: target.clientId, uri: target.uri, owed: target.owed, oldest_at_ms: target.oldestAtMs }))
+    const [report, head, targets, sessions] = await Promise.all([
+      readiness(),
+      deps.store.head(),
+      deps.store.owedTargets(),
+      deps.store.liveSessionCount(deps.clock.now()),
+    ])
+    const owed = targets.map((target) => ({
+      target_id: target.targetId,
+      client_id: target.clientId,
+      uri: target.uri,
+      owed: target.owed,
+      oldest_at_ms: target.oldestAtMs,
+    }))
     return c.json({ ...report, issuer: deps.config.issuer, log: head, live_sessions: sessions, owed })
   })
   routes.get('/guards', async (c) => {
@@ -20,9 +31,18 @@ export function overviewRoutes(deps: Deps, readiness: () => Promise<Readiness>):
   routes.get('/tenants', async (c) => {
     callerOf(c, 'operate')
     const rows = await deps.store.listTenants()
-    const known = rows.map((row) => ({ tid: row.tid, name: row.name ?? null, mfa_proof: row.mfaProof, allowed: deps.config.entra.tenants.includes(row.tid), connected_at: row.connectedAt, removed_at: row.removedAt ?? null }))
+    const known = rows.map((row) => ({
+      tid: row.tid,
+      name: row.name ?? null,
+      mfa_proof: row.mfaProof,
+      allowed: deps.config.entra.tenants.includes(row.tid),
+      connected_at: row.connectedAt,
+      removed_at: row.removedAt ?? null,
+    }))
     const more = deps.config.entra.tenants.filter((tid) => !rows.some((row) => row.tid === tid))
-    return c.json({ tenants: [...known, ...more.map((tid) => ({ tid, name: null, mfa_proof: null, allowed: true, connected_at: null, removed_at: null }))] })
+    return c.json({
+      tenants: [...known, ...more.map((tid) => ({ tid, name: null, mfa_proof: null, allowed: true, connected_at: null, removed_at: null }))],
+    })
   })
   routes.get('/doctor', async (c) => {
     callerOf(c, 'operate')
@@ -42,7 +62,14 @@ async function guards(deps: Deps): Promise<Record<string, unknown>> {
     const stream = streams.find((one) => name(one.clientId, one.guardId) === key)
     const applied = report?.epoch === head.epoch ? report.appliedSeq : stream?.appliedSeq
     const { clientId, guardId } = (report ?? stream) as { clientId: string; guardId: string }
-    return { client_id: clientId, guard_id: guardId, connected: stream !== undefined, applied_seq: applied ?? null, behind: applied === undefined ? null : Math.max(0, head.seq - applied), reported_at_ms: report?.reportedAtMs ?? null }
+    return {
+      client_id: clientId,
+      guard_id: guardId,
+      connected: stream !== undefined,
+      applied_seq: applied ?? null,
+      behind: applied === undefined ? null : Math.max(0, head.seq - applied),
+      reported_at_ms: report?.reportedAtMs ?? null,
+    }
   })
   return { log: head, guards: list }
 }

@@ -37,7 +37,14 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
     const wanted = shaped(request, await jsonBody(c))
     const what = toSelector(wanted.selector)
     if (wanted.dry_run) return c.json({ dry_run: true, selector: wanted.selector, would_end: await deps.store.previewRevocation(what, now) })
-    const answer = await revoke(deps, { selector: what, reason: 'administrator', actor: caller.actor, now, caseReference: wanted.case_reference, comment: wanted.comment })
+    const answer = await revoke(deps, {
+      selector: what,
+      reason: 'administrator',
+      actor: caller.actor,
+      now,
+      caseReference: wanted.case_reference,
+      comment: wanted.comment,
+    })
     if (answer.outcome === 'unknown') throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])
     if (answer.outcome !== 'revoked') return c.json({ outcome: answer.outcome, selector: wanted.selector })
     return c.json({ outcome: 'revoked', ...shown(answer.committed.revocation) }, 201)
@@ -51,7 +58,8 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
     callerOf(c, 'operate')
     const { seq } = shaped(z.object({ seq: z.coerce.number().int().min(1) }), c.req.param())
     const revocation = await deps.store.findRevocation(seq)
-    if (revocation === undefined) throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
+    if (revocation === undefined)
+      throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
     return c.json({ ...shown(revocation), ...(await proof(deps, seq)) })
   })
   return routes

@@ -18,13 +18,24 @@ export function adminApi(deps: Deps, shared: { readiness?: () => Promise<Readine
   const api = new Hono<AdminEnv>()
   const readiness = shared.readiness ?? createReadiness(deps)
   api.onError((error, c) => problemOf(error, deps.log, c))
-  for (const routes of [clientRoutes(deps), sessionRoutes(deps), revocationRoutes(deps), deliveryRoutes(deps), keyRoutes(deps), overviewRoutes(deps, readiness)]) {
+  for (const routes of [
+    clientRoutes(deps),
+    sessionRoutes(deps),
+    revocationRoutes(deps),
+    deliveryRoutes(deps),
+    keyRoutes(deps),
+    overviewRoutes(deps, readiness),
+  ]) {
     api.route('/admin/v1', routes)
   }
   api.use('/admin/v1/*', async (c, next) => {
     await next()
     c.header('Cache-Control', 'no-store')
   })
-  api.all('/admin/v1/*', () => problemResponse(new Problem(404, 'Nothing here', 'The admin API has nothing at this address, or not by this method; docs/operations.md lists what there is.')))
+  api.all('/admin/v1/*', () =>
+    problemResponse(
+      new Problem(404, 'Nothing here', 'The admin API has nothing at this address, or not by this method; docs/operations.md lists what there is.'),
+    ),
+  )
   return api
 }

@@ -53,6 +53,10 @@ export async function callerByToken(deps: Deps, authorization: string | undefine
 /** RFC 6750 §3: no token, or one that is not good for this. */
 export const unauthorised = (): Response =>
   problemResponse(
-    new Problem(401, 'No good access token', 'Ask POST /token for one: grant_type=client_credentials, scope broker:operate or broker:administer, resource the issuer + /admin/v1.'),
+    new Problem(
+      401,
+      'No good access token',
+      'Ask POST /token for one: grant_type=client_credentials, scope broker:operate or broker:administer, resource the issuer + /admin/v1.',
+    ),
     { 'WWW-Authenticate': 'Bearer realm="admin", scope="broker:operate broker:administer"' },
   )

@@ -66,8 +66,15 @@ async function apply(deps: Deps, file: string): Promise<{ fingerprint: string; s
   for (const client of read.clients) if (await put(deps, client)) changed.push(client.clientId)
   await deps.clients.reload()
   const named = new Set(read.clients.map((client) => client.clientId))
-  const absent = (await deps.store.listClients()).filter((client) => client.source === 'file' && !named.has(client.clientId)).map((client) => client.clientId)
-  if (absent.length > 0) deps.log.warn('clients_file_lacks', { file, clients: absent, meaning: 'They stay registered. To remove one: cmb clients remove <client> --source file' })
+  const absent = (await deps.store.listClients())
+    .filter((client) => client.source === 'file' && !named.has(client.clientId))
+    .map((client) => client.clientId)
+  if (absent.length > 0)
+    deps.log.warn('clients_file_lacks', {
+      file,
+      clients: absent,
+      meaning: 'They stay registered. To remove one: cmb clients remove <client> --source file',
+    })
   deps.log.info('clients_file_applied', { file, clients: read.clients.length, changed })
   return read
 }
@@ -79,7 +86,11 @@ async function put(deps: Deps, wanted: FileClient): Promise<boolean> {
   const secrets = wanted.secretHashes.map((hash) => secretOf(hash, before, now))
   const answer = await deps.store.putClient({ clientId: wanted.clientId, source: 'file', metadata: wanted.metadata, secrets, now })
   if (answer.outcome !== 'foreign') return answer.outcome !== 'unchanged'
-  deps.log.warn('clients_file_foreign', { client: wanted.clientId, source: answer.source, meaning: `It was registered by another way and stays as it is. To let the file have it, remove it there first: cmb clients remove ${wanted.clientId} --source ${answer.source}` })
+  deps.log.warn('clients_file_foreign', {
+    client: wanted.clientId,
+    source: answer.source,
+    meaning: `It was registered by another way and stays as it is. To let the file have it, remove it there first: cmb clients remove ${wanted.clientId} --source ${answer.source}`,
+  })
   return false
 }
 

@@ -26,9 +26,11 @@ function checksOf(deps: Deps, client: Client, guarded: ReadonlySet<string>): Che
   const { logoutUris, redirectUris, jwksUri } = client.metadata
   const name = `client ${client.clientId}`
   const checks: Check[] = logoutUris.map((uri) => () => logoutAddress(deps, name, uri))
-  for (const home of new Set(redirectUris.filter((uri) => /^https?:/.test(uri)).map((uri) => new URL(uri).origin))) checks.push(() => origin(deps, name, home))
+  for (const home of new Set(redirectUris.filter((uri) => /^https?:/.test(uri)).map((uri) => new URL(uri).origin)))
+    checks.push(() => origin(deps, name, home))
   if (jwksUri !== undefined) checks.push(() => jwks(deps, name, jwksUri))
-  if (logoutUris.length === 0 && !guarded.has(client.clientId) && client.metadata.grants.includes('authorization_code')) checks.push(async () => deaf(name, client))
+  if (logoutUris.length === 0 && !guarded.has(client.clientId) && client.metadata.grants.includes('authorization_code'))
+    checks.push(async () => deaf(name, client))
   return checks
 }
 
@@ -49,22 +51,46 @@ async function get(deps: Deps, url: string, maxBytes: number): Promise<{ status:
 
 async function logoutAddress(deps: Deps, name: string, uri: string): Promise<Finding> {
   const answer = await get(deps, uri, 64 * 1024)
-  if ('problem' in answer) return { name, state: 'bad', found: `Its logout address ${uri} is not reached: ${answer.problem}`, mend: 'Start the instance, or mend its backchannel_logout_uri, DNS or the firewall. What is owed to it waits.' }
-  if (answer.status >= 500) return { name, state: 'warning', found: `Its logout address ${uri} answers ${answer.status}.`, mend: "Look at the instance's own log." }
+  if ('problem' in answer)
+    return {
+      name,
+      state: 'bad',
+      found: `Its logout address ${uri} is not reached: ${answer.problem}`,
+      mend: 'Start the instance, or mend its backchannel_logout_uri, DNS or the firewall. What is owed to it waits.',
+    }
+  if (answer.status >= 500)
+    return { name, state: 'warning', found: `Its logout address ${uri} answers ${answer.status}.`, mend: "Look at the instance's own log." }
   return { name, state: 'good', found: `Its logout address ${uri} is reached.` }
 }
 
 async function origin(deps: Deps, name: string, home: string): Promise<Finding> {
   const answer = await get(deps, `${home}/`, 1024 * 1024)
   if (!('problem' in answer)) return { name, state: 'good', found: `${home}, where browsers return to, is reached.` }
-  return { name, state: 'warning', found: `${home}, where browsers return to, is not reached from here: ${answer.problem}`, mend: 'Nothing, where browsers reach it and the broker need not; else start the instance or mend its redirect_uris.' }
+  return {
+    name,
+    state: 'warning',
+    found: `${home}, where browsers return to, is not reached from here: ${answer.problem}`,
+    mend: 'Nothing, where browsers reach it and the broker need not; else start the instance or mend its redirect_uris.',
+  }
 }
 
 async function jwks(deps: Deps, name: string, uri: string): Promise<Finding> {
   const answer = await get(deps, uri, 256 * 1024)
-  const problem = 'problem' in answer ? answer.problem : answer.status !== 200 ? `It answers ${answer.status}.` : hasKeys(answer.body) ? undefined : 'It answers no JWK Set with keys.'
+  const problem =
+    'problem' in answer
+      ? answer.problem
+      : answer.status !== 200
+        ? `It answers ${answer.status}.`
+        : hasKeys(answer.body)
+          ? undefined
+          : 'It answers no JWK Set with keys.'
   if (problem === undefined) return { name, state: 'good', found: `Its keys at ${uri} are read.` }
-  return { name, state: 'bad', found: `Its keys at ${uri} are not read: ${problem}`, mend: 'Without them it cannot authenticate (private_key_jwt). Mend its jwks_uri, or register its jwks by value.' }
+  return {
+    name,
+    state: 'bad',
+    found: `Its keys at ${uri} are not read: ${problem}`,
+    mend: 'Without them it cannot authenticate (private_key_jwt). Mend its jwks_uri, or register its jwks by value.',
+  }
 }
 
 function hasKeys(body: string): boolean {

@@ -16,7 +16,12 @@ export interface Finding {
 
 export async function examine(deps: Deps, readiness: () => Promise<Readiness>): Promise<Finding[]> {
   const [report, secrets, keys, file, deliveries, clients] = await Promise.all([
-    readiness(), examineSecrets(deps), examineKeys(deps), examineFile(deps), examineDeliveries(deps), examineClients(deps),
+    readiness(),
+    examineSecrets(deps),
+    examineKeys(deps),
+    examineFile(deps),
+    examineDeliveries(deps),
+    examineClients(deps),
   ])
   return [...examineSettings(deps), ...examineParts(report), ...secrets, ...keys, ...file, ...deliveries, ...clients]
 }
@@ -33,7 +38,12 @@ function examineParts({ parts }: Readiness): Finding[] {
     return { name, state: 'bad', found: problem ?? 'Down.', mend: mend[name] }
   })
   if (parts.queue.engine === 'postgres') {
-    found.push({ name: 'queue', state: 'warning', found: 'The queue runs on the embedded Postgres, which is for trying and testing.', mend: 'Install valkey-server, or set BROKER_QUEUE_URL to a Redis or Valkey with AOF and noeviction.' })
+    found.push({
+      name: 'queue',
+      state: 'warning',
+      found: 'The queue runs on the embedded Postgres, which is for trying and testing.',
+      mend: 'Install valkey-server, or set BROKER_QUEUE_URL to a Redis or Valkey with AOF and noeviction.',
+    })
   }
   return found
 }
@@ -43,11 +53,31 @@ function examineSettings({ config }: Deps): Finding[] {
   const warn = (when: boolean, words: string, mend: string): void => {
     if (when) found.push({ name: 'settings', state: 'warning', found: words, mend })
   }
-  warn(config.entra.simulated, 'Microsoft is simulated: whoever signs in has proved nothing.', 'Unset BROKER_ENTRA_SIMULATED and BROKER_ENTRA_AUTHORITY before real people use it.')
-  warn(config.issuer.startsWith('http:'), 'The issuer is plain http, which is for one machine alone.', 'Put a TLS proxy in front and set BROKER_ISSUER to its https address.')
-  warn(config.allowLoopbackTargets, 'Logout addresses may be loopback or http (BROKER_ALLOW_LOOPBACK_TARGETS).', 'Unset it where instances run on other machines.')
-  warn(config.operatorTenant === undefined, 'BROKER_OPERATOR_TENANT is not set: nobody has the roles of an operator.', 'Set it to the tenant whose Broker.Operator and Broker.Administrator roles count.')
-  warn(config.mfaProof.kind === 'conditional_access', 'MFA is taken on an administrator’s word (conditional_access): no token shows it.', 'Bind an authentication context to a policy that requires MFA and set BROKER_MFA_PROOF=auth_context:c1.')
+  warn(
+    config.entra.simulated,
+    'Microsoft is simulated: whoever signs in has proved nothing.',
+    'Unset BROKER_ENTRA_SIMULATED and BROKER_ENTRA_AUTHORITY before real people use it.',
+  )
+  warn(
+    config.issuer.startsWith('http:'),
+    'The issuer is plain http, which is for one machine alone.',
+    'Put a TLS proxy in front and set BROKER_ISSUER to its https address.',
+  )
+  warn(
+    config.allowLoopbackTargets,
+    'Logout addresses may be loopback or http (BROKER_ALLOW_LOOPBACK_TARGETS).',
+    'Unset it where instances run on other machines.',
+  )
+  warn(
+    config.operatorTenant === undefined,
+    'BROKER_OPERATOR_TENANT is not set: nobody has the roles of an operator.',
+    'Set it to the tenant whose Broker.Operator and Broker.Administrator roles count.',
+  )
+  warn(
+    config.mfaProof.kind === 'conditional_access',
+    'MFA is taken on an administrator’s word (conditional_access): no token shows it.',
+    'Bind an authentication context to a policy that requires MFA and set BROKER_MFA_PROOF=auth_context:c1.',
+  )
   return found
 }
 
@@ -58,17 +88,44 @@ async function examineSecrets(deps: Deps): Promise<Finding[]> {
   const since = await secretSince(deps)
   if (current === undefined || config.secrets.length < 2) return [{ name: 'secrets', state: 'good', found: 'One secret is set.' }]
   const alone = createSealer([current])
-  const held = (await store.listKeys()).filter((key) => key.state !== 'retired' && key.privateSealed !== null && alone.open(`signing_keys/${key.kid}/private_sealed`, key.privateSealed) === undefined)
+  const held = (await store.listKeys()).filter(
+    (key) =>
+      key.state !== 'retired' && key.privateSealed !== null && alone.open(`signing_keys/${key.kid}/private_sealed`, key.privateSealed) === undefined,
+  )
   if (held.length > 0) {
-    return [{ name: 'secrets', state: 'warning', found: `An old secret still seals ${held.length} signing key(s): ${held.map((key) => key.kid).join(', ')}.`, mend: 'Keep it. cmb keys rotate ES256 --activate (and RS256) makes keys under the new secret; the old ones go after 48 hours.' }]
+    return [
+      {
+        name: 'secrets',
+        state: 'warning',
+        found: `An old secret still seals ${held.length} signing key(s): ${held.map((key) => key.kid).join(', ')}.`,
+        mend: 'Keep it. cmb keys rotate ES256 --activate (and RS256) makes keys under the new secret; the old ones go after 48 hours.',
+      },
+    ]
   }
   const tenants = await store.listTenants()
-  const longest = Math.max(...Object.values(config.limits), ...tenants.flatMap((tenant) => [tenant.absoluteSeconds ?? 0, tenant.staySignedInSeconds ?? 0]))
+  const longest = Math.max(
+    ...Object.values(config.limits),
+    ...tenants.flatMap((tenant) => [tenant.absoluteSeconds ?? 0, tenant.staySignedInSeconds ?? 0]),
+  )
   const free = since + longest
   if (clock.now() < free) {
-    return [{ name: 'secrets', state: 'warning', found: `Sessions opened under an old secret may live until ${new Date(free * 1000).toISOString()}.`, mend: 'Keep it until then.' }]
+    return [
+      {
+        name: 'secrets',
+        state: 'warning',
+        found: `Sessions opened under an old secret may live until ${new Date(free * 1000).toISOString()}.`,
+        mend: 'Keep it until then.',
+      },
+    ]
   }
-  return [{ name: 'secrets', state: 'warning', found: 'Nothing needs the old secret any more.', mend: 'Remove all but the first from BROKER_SECRET and restart.' }]
+  return [
+    {
+      name: 'secrets',
+      state: 'warning',
+      found: 'Nothing needs the old secret any more.',
+      mend: 'Remove all but the first from BROKER_SECRET and restart.',
+    },
+  ]
 }
 
 /** When this broker was first seen under its current secret. Called at start, so that it is known when somebody asks. */
@@ -84,7 +141,12 @@ async function examineKeys({ keys, clock }: Deps): Promise<Finding[]> {
     if (active === undefined) return { name: `key ${alg}`, state: 'bad', found: 'There is no active key.', mend: `cmb keys rotate ${alg} --activate` }
     const days = Math.floor((clock.now() - (active.activatedAt ?? active.createdAt)) / 86_400)
     if (days <= 100) return { name: `key ${alg}`, state: 'good', found: `${active.kid} signs since ${days} day(s).` }
-    return { name: `key ${alg}`, state: 'warning', found: `${active.kid} signs since ${days} days; 90 are meant.`, mend: `cmb keys rotate ${alg}; where it comes from a file, put a new one first in the list.` }
+    return {
+      name: `key ${alg}`,
+      state: 'warning',
+      found: `${active.kid} signs since ${days} days; 90 are meant.`,
+      mend: `cmb keys rotate ${alg}; where it comes from a file, put a new one first in the list.`,
+    }
   })
 }
 
@@ -92,10 +154,22 @@ async function examineFile({ config }: Deps): Promise<Finding[]> {
   if (config.clientsFile === undefined) return []
   const read = await readClientsFile(config.clientsFile, { allowLoopback: config.allowLoopbackTargets })
   if (read.ok) return [{ name: 'clients file', state: 'good', found: `${read.clients.length} client(s) in ${config.clientsFile}.` }]
-  return [{ name: 'clients file', state: 'bad', found: `Not in use, the last good one is: ${read.problems.join(' ')}`, mend: `Mend ${config.clientsFile}; it is read again by itself.` }]
+  return [
+    {
+      name: 'clients file',
+      state: 'bad',
+      found: `Not in use, the last good one is: ${read.problems.join(' ')}`,
+      mend: `Mend ${config.clientsFile}; it is read again by itself.`,
+    },
+  ]
 }
 
 async function examineDeliveries({ store }: Deps): Promise<Finding[]> {
   const counts = (await store.deliveryCounts()).filter(({ state, count }) => (state === 'dead' || state === 'refused') && count > 0)
-  return counts.map(({ clientId, state, count }) => ({ name: `deliveries to ${clientId}`, state: 'warning', found: `${count} are ${state}.`, mend: `cmb deliveries list --client ${clientId} --state ${state} says why; then cmb deliveries redrive --client ${clientId}.` }))
+  return counts.map(({ clientId, state, count }) => ({
+    name: `deliveries to ${clientId}`,
+    state: 'warning',
+    found: `${count} are ${state}.`,
+    mend: `cmb deliveries list --client ${clientId} --state ${state} says why; then cmb deliveries redrive --client ${clientId}.`,
+  }))
 }

@@ -10,7 +10,8 @@ export async function refreshGauges(deps: Deps): Promise<void> {
   metrics.sessions.set(sessions)
   for (const { clientId, state, count, oldestAtMs } of counts) {
     metrics.owed.set({ client: clientId, state }, count)
-    if (state === 'owed' && oldestAtMs !== undefined) metrics.oldestOwedSeconds.set({ client: clientId }, Math.max(0, (clock.nowMs() - oldestAtMs) / 1000))
+    if (state === 'owed' && oldestAtMs !== undefined)
+      metrics.oldestOwedSeconds.set({ client: clientId }, Math.max(0, (clock.nowMs() - oldestAtMs) / 1000))
   }
   const streams = new Map<string, number>()
   for (const { clientId } of feed.streams()) streams.set(clientId, (streams.get(clientId) ?? 0) + 1)

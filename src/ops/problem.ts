@@ -38,9 +38,16 @@ export function problemOf(error: unknown, log: Log, c: Context): Response {
   }
   if (error instanceof StoreUnavailable) {
     log.error('admin_store_unavailable', { path: c.req.path, cause: error })
-    return problemResponse(new Problem(503, 'The store is unavailable', 'Nothing was changed. GET /readyz says what is wrong; free some disk space or try again.'))
+    return problemResponse(
+      new Problem(503, 'The store is unavailable', 'Nothing was changed. GET /readyz says what is wrong; free some disk space or try again.'),
+    )
   }
   log.error('admin_failed', { method: c.req.method, path: c.req.path, cause: error })
-  const body = { type: 'about:blank', title: 'The broker failed', status: 500, detail: 'This is a fault of the broker; its log has the cause as admin_failed.' }
+  const body = {
+    type: 'about:blank',
+    title: 'The broker failed',
+    status: 500,
+    detail: 'This is a fault of the broker; its log has the cause as admin_failed.',
+  }
   return new Response(JSON.stringify(body), { status: 500, headers: { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store' } })
 }

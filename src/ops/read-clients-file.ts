@@ -15,7 +15,9 @@ export interface FileClient {
   secretHashes: string[]
 }
 
-export type ClientsFile = { ok: true; clients: FileClient[]; fingerprint: string; secretFiles: string[] } | { ok: false; problems: string[]; fingerprint: string; secretFiles: string[] }
+export type ClientsFile =
+  | { ok: true; clients: FileClient[]; fingerprint: string; secretFiles: string[] }
+  | { ok: false; problems: string[]; fingerprint: string; secretFiles: string[] }
 
 /** base64url of 32 bytes. */
 const HASH = /^[A-Za-z0-9_-]{43}$/
@@ -27,7 +29,12 @@ export async function readClientsFile(path: string, options: { allowLoopback: bo
   try {
     text = await readFile(path, 'utf8')
   } catch (error) {
-    return { ok: false, problems: [`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'}).`], fingerprint: 'unreadable', secretFiles: [] }
+    return {
+      ok: false,
+      problems: [`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'}).`],
+      fingerprint: 'unreadable',
+      secretFiles: [],
+    }
   }
   const reading = new Reading(text, dirname(resolve(path)), options.allowLoopback)
   const clients = await reading.clients()
@@ -65,7 +72,8 @@ class Reading {
       this.#add(0, 'The file has to hold "clients:" and a list beneath it (docs/configuration.md has an example).')
       return []
     }
-    for (const { key } of top.items) if (String(key) !== 'clients') this.#add(offsetOf(key), `"${String(key)}" is not known here; the file holds "clients:" alone.`)
+    for (const { key } of top.items)
+      if (String(key) !== 'clients') this.#add(offsetOf(key), `"${String(key)}" is not known here; the file holds "clients:" alone.`)
     const found: FileClient[] = []
     for (const item of list.items) {
       const client = await this.#client(item)
@@ -96,7 +104,11 @@ class Reading {
   #hashes(value: unknown, at: number): string[] {
     const hashes = listOf(value)
     for (const hash of hashes) {
-      if (!HASH.test(hash)) this.#add(at, 'client_secret_hash has to be the SHA-256 of the secret in base64url, 43 characters: cmb clients new-secret makes a secret and its hash.')
+      if (!HASH.test(hash))
+        this.#add(
+          at,
+          'client_secret_hash has to be the SHA-256 of the secret in base64url, 43 characters: cmb clients new-secret makes a secret and its hash.',
+        )
     }
     return hashes.filter((hash) => HASH.test(hash))
   }
@@ -106,9 +118,13 @@ class Reading {
     for (const name of listOf(value)) {
       const file = resolve(this.#folder, name)
       this.secretFiles.push(file)
-      const secret = await readFile(file, 'utf8').then((text) => text.trim(), (error: NodeJS.ErrnoException) => error)
+      const secret = await readFile(file, 'utf8').then(
+        (text) => text.trim(),
+        (error: NodeJS.ErrnoException) => error,
+      )
       if (typeof secret !== 'string') this.#add(at, `client_secret_file ${name} cannot be read (${secret.code ?? 'error'}).`)
-      else if (secret.length < LEAST_SECRET) this.#add(at, `client_secret_file ${name} holds fewer than ${LEAST_SECRET} characters: a secret has to be random (cmb clients new-secret).`)
+      else if (secret.length < LEAST_SECRET)
+        this.#add(at, `client_secret_file ${name} holds fewer than ${LEAST_SECRET} characters: a secret has to be random (cmb clients new-secret).`)
       else hashes.push(sha256(secret))
     }
     return hashes
@@ -116,7 +132,8 @@ class Reading {
 
   #secretsFit({ authMethod }: ClientMetadata, count: number, at: number, problemsBefore: number): void {
     const needs = authMethod === 'client_secret_basic' || authMethod === 'client_secret_post'
-    if (needs && count === 0 && this.problems.length === problemsBefore) this.#add(at, `${authMethod} needs client_secret_hash or client_secret_file (cmb clients new-secret makes one).`)
+    if (needs && count === 0 && this.problems.length === problemsBefore)
+      this.#add(at, `${authMethod} needs client_secret_hash or client_secret_file (cmb clients new-secret makes one).`)
     if (!needs && count > 0) this.#add(at, `${authMethod} uses no secret: remove client_secret_hash and client_secret_file.`)
     if (count > 2) this.#add(at, 'Two secrets at most are good at a time: remove the oldest.')
   }
@@ -130,4 +147,5 @@ function offsetOf(node: unknown): number {
   return (node as { range?: [number, number, number] | null } | null)?.range?.[0] ?? 0
 }
 
-const listOf = (value: unknown): string[] => (value === undefined || value === null ? [] : Array.isArray(value) ? value.map(String) : [String(value)])
+/** One value or a list of them; what is no text stands for itself in the problem that it causes. */
+const listOf = (value: unknown): string[] => [value ?? []].flat().map((one) => (typeof one === 'string' ? one : JSON.stringify(one)))

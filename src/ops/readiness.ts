@@ -39,7 +39,10 @@ async function storePart(deps: ReadinessDeps): Promise<Part> {
     return { state: 'up' }
   } catch (error) {
     deps.log.warn('store_probe_failed', { problem: message(error) })
-    return { state: 'down', problem: `The store cannot commit: ${message(error)} Nothing can be signed in, refreshed or revoked. Look at the disk of the data directory.` }
+    return {
+      state: 'down',
+      problem: `The store cannot commit: ${message(error)} Nothing can be signed in, refreshed or revoked. Look at the disk of the data directory.`,
+    }
   }
 }
 
@@ -47,9 +50,16 @@ async function queuePart(deps: ReadinessDeps): Promise<Part> {
   try {
     const { up, engine, problem } = await within(PROBE_MS, deps.queue.health(), 'It did not answer within 5 seconds.')
     if (up) return { state: 'up', engine }
-    return { state: 'down', engine, problem: `${problem ?? 'The queue server does not answer.'} Revocations are effective at once and stay owed; logout tokens go out when it is back.` }
+    return {
+      state: 'down',
+      engine,
+      problem: `${problem ?? 'The queue server does not answer.'} Revocations are effective at once and stay owed; logout tokens go out when it is back.`,
+    }
   } catch (error) {
-    return { state: 'down', problem: `The queue server: ${message(error)} Revocations are effective at once and stay owed; logout tokens go out when it is back.` }
+    return {
+      state: 'down',
+      problem: `The queue server: ${message(error)} Revocations are effective at once and stay owed; logout tokens go out when it is back.`,
+    }
   }
 }
 
@@ -65,12 +75,19 @@ function remembered(deps: ReadinessDeps): () => Promise<Part> {
 
 async function microsoftPart(deps: ReadinessDeps): Promise<Part> {
   const readiness = deps.microsoft.readiness()
-  if (!readiness.connected) return { state: 'not_connected', problem: `Not connected to Microsoft yet; missing: ${readiness.missing.join(', ')}. Nobody can sign in until it is.` }
+  if (!readiness.connected)
+    return {
+      state: 'not_connected',
+      problem: `Not connected to Microsoft yet; missing: ${readiness.missing.join(', ')}. Nobody can sign in until it is.`,
+    }
   try {
     const tenants = await within(PROBE_MS, deps.microsoft.checkMetadata(), 'No answer within 5 seconds.')
     const bad = tenants.filter((tenant) => !tenant.ok)
     if (bad.length === 0) return { state: 'up' }
-    return { state: 'down', problem: `${bad.map((tenant) => `${tenant.tid}: ${tenant.problem ?? 'metadata not reached'}`).join('; ')}. Nobody of theirs can sign in; sessions go on.` }
+    return {
+      state: 'down',
+      problem: `${bad.map((tenant) => `${tenant.tid}: ${tenant.problem ?? 'metadata not reached'}`).join('; ')}. Nobody of theirs can sign in; sessions go on.`,
+    }
   } catch (error) {
     return { state: 'down', problem: `Microsoft's metadata: ${message(error)} Nobody can sign in; sessions go on.` }
   }

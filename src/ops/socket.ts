@@ -24,8 +24,10 @@ const pointer = (path: string): string => `${path}.path`
 export async function serveAdminSocket(deps: Deps, path = socketPath(deps.config.dataDir)): Promise<{ path: string; close(): Promise<void> }> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const at = await place(path)
-  if (await answers(at)) throw new Error(`Another broker answers at ${at}: one broker runs on a data directory. Stop it, or set BROKER_DATA_DIR to another directory.`)
-  const server = createServer(getRequestListener(localApi(deps).fetch))
+  if (await answers(at))
+    throw new Error(`Another broker answers at ${at}: one broker runs on a data directory. Stop it, or set BROKER_DATA_DIR to another directory.`)
+  const listener = getRequestListener(localApi(deps).fetch)
+  const server = createServer((request, response) => void listener(request, response))
   await listenPrivately(server, at)
   const { ino } = await lstat(at)
   await secretSince(deps)
@@ -58,7 +60,10 @@ async function place(path: string): Promise<string> {
   const before = (await readFile(pointer(path), 'utf8').catch(() => '')).trim()
   if (before !== '' && (await answers(before))) return before
   const short = join(await mkdtemp(join(tmpdir(), 'cmb-')), basename(path))
-  if (Buffer.byteLength(short) > MAX_PATH_BYTES) throw new Error(`The path of the admin socket is too long (${path}, and ${short}): set BROKER_DATA_DIR to a path of under ${MAX_PATH_BYTES - 12} bytes.`)
+  if (Buffer.byteLength(short) > MAX_PATH_BYTES)
+    throw new Error(
+      `The path of the admin socket is too long (${path}, and ${short}): set BROKER_DATA_DIR to a path of under ${MAX_PATH_BYTES - 12} bytes.`,
+    )
   await writeFile(pointer(path), `${short}\n`, { mode: 0o600 })
   return short
 }
