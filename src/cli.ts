@@ -2,7 +2,9 @@
 /** The `cmb` command. It looks at the runtime before anything else is loaded, because a module that is too new for it would fail in its own words. */
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 22 || (major === 22 && minor < 14)) {
-  process.stderr.write(`cmb needs Node 22.14 or later and this is ${process.versions.node}. On Linux x64 the packages bring their own: run it as npx cmb, or npm start.\n`)
+  process.stderr.write(
+    `cmb needs Node 22.14 or later and this is ${process.versions.node}. On Linux x64 the packages bring their own: run it as npx cmb, or npm start.\n`,
+  )
   process.exit(1)
 }
 const { run } = await import('./command/program.ts')
