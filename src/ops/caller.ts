@@ -56,7 +56,7 @@ export const unauthorised = (): Response =>
     new Problem(
       401,
       'No good access token',
-      'Ask POST /token for one: grant_type=client_credentials, scope broker:operate or broker:administer, resource the issuer + /admin/v1.',
+      'Ask POST /token for one: grant_type=client_credentials with the scope broker:operate or broker:administer.',
     ),
     { 'WWW-Authenticate': 'Bearer realm="admin", scope="broker:operate broker:administer"' },
   )
