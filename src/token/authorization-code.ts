@@ -1,0 +1,59 @@
+import type { RefusedWhy } from '../../db/store.ts'
+import { sha256 } from '../protocol/compare.ts'
+import { OAuthError } from '../protocol/error.ts'
+import { newId } from '../protocol/ids.ts'
+import { GRANT } from '../protocol/names.ts'
+import { required, words } from '../protocol/params.ts'
+import { announce } from '../revocation/revoke.ts'
+import { askedAudience, issueTokens, mustAdmit } from './grant.ts'
+import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
+
+/** RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is good once, for a minute, for its client, its redirect address and its verifier. */
+export async function exchangeAuthorizationCode(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
+  const code = required(params, 'code')
+  // Before the code is consumed: a request that cannot succeed costs nobody their code.
+  const audience = askedAudience(client, params)
+  const redeemed = await deps.store.redeemAuthorizationCode({
+    codeHash: sha256(code),
+    clientId: client.clientId,
+    redirectUri: params.get('redirect_uri'),
+    verifier: params.get('code_verifier'),
+    familyId: newId(deps.random),
+    now,
+  })
+  if (redeemed.outcome === 'reused') {
+    announce(deps, [redeemed.committed])
+    deps.log.warn('code_reused', { client: client.clientId, seq: redeemed.committed.revocation.seq })
+    throw new OAuthError('invalid_grant', 'The code was used before, so its tokens were revoked. Start a new sign-in.')
+  }
+  if (redeemed.outcome === 'refused') throw new OAuthError('invalid_grant', WORDS[redeemed.why])
+  const { session, grant, family, rev } = redeemed
+  mustAdmit(client, session)
+  const scope = words(grant.scope)
+  const refreshToken = family && client.metadata.grants.includes(GRANT.refreshToken) ? deps.refreshTokens.write(family) : undefined
+  return issueTokens(deps, {
+    client,
+    session,
+    scope,
+    audience: audience ?? grant.audience,
+    rev,
+    now,
+    refreshToken,
+    idToken: scope.includes('openid') && { nonce: grant.nonce },
+  })
+}
+
+const UNKNOWN = 'The code is not good here: it is not of this client, was used before, or has expired. Start a new sign-in.'
+const ENDED = 'The session that the code belongs to has ended. Start a new sign-in.'
+
+/** Whether a code of another client exists is not that client's to know. */
+const WORDS: Record<RefusedWhy, string> = {
+  unknown: UNKNOWN,
+  wrong_client: UNKNOWN,
+  stale: UNKNOWN,
+  expired: UNKNOWN,
+  revoked: ENDED,
+  marked: ENDED,
+  wrong_redirect_uri: 'The redirect_uri is not the one of the authorization request, letter by letter.',
+  wrong_verifier: 'The code_verifier does not fit the code_challenge of the authorization request.',
+}

@@ -1,0 +1,50 @@
+import type { Context } from 'hono'
+import { authenticateClient } from '../client/authenticate.ts'
+import { readForm } from '../client/form.ts'
+import { OAuthError } from '../protocol/error.ts'
+import { GRANT } from '../protocol/names.ts'
+import type { GrantType } from '../protocol/names.ts'
+import { required } from '../protocol/params.ts'
+import { exchangeAuthorizationCode } from './authorization-code.ts'
+import { clientCredentials } from './client-credentials.ts'
+import { onlyFor } from './cors.ts'
+import type { Grant, TokenDeps } from './grant.ts'
+import { refresh } from './refresh.ts'
+import { exchangeToken } from './token-exchange.ts'
+
+const grants: Record<GrantType, Grant> = {
+  [GRANT.authorizationCode]: exchangeAuthorizationCode,
+  [GRANT.refreshToken]: refresh,
+  [GRANT.clientCredentials]: clientCredentials,
+  [GRANT.tokenExchange]: exchangeToken,
+}
+
+const isGrant = (name: string | undefined): name is GrantType => name !== undefined && Object.hasOwn(grants, name)
+
+/** RFC 8707 §2 and RFC 8693 §2.1 let these be repeated; we issue for one, and say so as invalid_target. */
+const REPEATABLE = ['resource', 'audience']
+
+/** RFC 6749 §5.1, the older half for clients of HTTP/1.0. */
+const NOT_STORED = { 'Cache-Control': 'no-store', Pragma: 'no-cache' }
+
+/** `POST /token`: the phases that every grant shares; then one file a grant. */
+export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Response> {
+  const now = deps.clock.now()
+  let grant = 'unknown'
+  try {
+    const params = await readForm(c, REPEATABLE)
+    const asked = params.get('grant_type')
+    if (isGrant(asked)) grant = asked
+    const client = await authenticateClient(deps, { authorization: c.req.header('authorization'), params, now })
+    onlyFor(c, client)
+    const type = required(params, 'grant_type')
+    if (!isGrant(type)) throw new OAuthError('unsupported_grant_type', `The grants there are: ${Object.keys(grants).join(', ')}.`)
+    if (!client.metadata.grants.includes(type)) throw new OAuthError('unauthorized_client', `The client is not registered for the grant ${type}.`)
+    const answer = await grants[type](deps, { client, params, now })
+    deps.metrics.tokens.inc({ grant, outcome: 'issued' })
+    return c.json(answer, 200, NOT_STORED)
+  } catch (error) {
+    deps.metrics.tokens.inc({ grant, outcome: error instanceof OAuthError ? error.code : 'failed' })
+    throw error
+  }
+}

@@ -1,0 +1,85 @@
+import type { Session } from '../../db/types.ts'
+import { admits, audienceFor } from '../client/admission.ts'
+import type { Deps } from '../deps.ts'
+import type { Client } from '../protocol/client-metadata.ts'
+import { OAuthError } from '../protocol/error.ts'
+import type { Params } from '../protocol/params.ts'
+import { printable, words } from '../protocol/params.ts'
+import { mintAccessToken } from './access-token.ts'
+import { mintIdToken } from './id-token.ts'
+import type { refreshTokens } from './refresh-token.ts'
+
+/** What every grant gets and gives, and the checks they share. */
+
+export interface TokenDeps extends Deps {
+  refreshTokens: ReturnType<typeof refreshTokens>
+}
+
+export interface GrantInput {
+  client: Client
+  params: Params
+  now: number
+}
+
+/** RFC 6749 §5.1 */
+export interface TokenAnswer {
+  access_token: string
+  token_type: 'Bearer'
+  expires_in: number
+  scope: string
+  refresh_token?: string
+  id_token?: string
+  issued_token_type?: string
+}
+
+export type Grant = (deps: TokenDeps, input: GrantInput) => Promise<TokenAnswer>
+
+/** RFC 8707 §2: `resource` at the token endpoint. @throws OAuthError invalid_target */
+export function askedAudience(client: Client, params: Params): string | undefined {
+  const resource = params.get('resource')
+  if (resource === undefined) return undefined
+  const audience = audienceFor(client, resource)
+  if (audience === undefined) throw new OAuthError('invalid_target', 'The client may not ask for this resource. Send one resource: the audience of the client itself or one that it is registered for.')
+  return audience
+}
+
+/** What was asked for, if all of it was granted before. @throws OAuthError invalid_scope (RFC 6749 §6) */
+export function narrowed(granted: readonly string[], asked: string | undefined): string[] {
+  if (asked === undefined) return [...granted]
+  const wanted = words(asked)
+  const wider = wanted.filter((scope) => !granted.includes(scope))
+  if (wider.length > 0) throw new OAuthError('invalid_scope', `The scope ${printable(wider.join(' '))} was not granted.`)
+  return wanted
+}
+
+/** A person's tenant or roles, or the client's registration, may have changed while the session lived. @throws OAuthError invalid_grant */
+export function mustAdmit(client: Client, session: Session): void {
+  if (!admits(client, session)) throw new OAuthError('invalid_grant', 'This person may no longer use this client. Start a new sign-in to see why.')
+}
+
+/** The tokens of a person at a client. */
+export function issueTokens(
+  deps: TokenDeps,
+  input: {
+    client: Client
+    session: Session
+    scope: string[]
+    audience: string
+    rev: number
+    now: number
+    refreshToken: string | undefined
+    /** Whether an ID token goes with it, and the nonce it repeats. */
+    idToken: false | { nonce: string | undefined }
+  },
+): TokenAnswer {
+  const scope = input.scope.join(' ')
+  const { token, expiresIn } = mintAccessToken(deps, { ...input, scope })
+  return {
+    access_token: token,
+    token_type: 'Bearer',
+    expires_in: expiresIn,
+    scope,
+    ...(input.refreshToken !== undefined && { refresh_token: input.refreshToken }),
+    ...(input.idToken && { id_token: mintIdToken(deps, { ...input, nonce: input.idToken.nonce, accessToken: token, expiresIn }) }),
+  }
+}

@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto'
+import type { Person, Session } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import type { Client } from '../protocol/client-metadata.ts'
+import { TYP } from '../protocol/names.ts'
+
+/** What the scopes `profile` and `email` let a client see (OpenID Connect Core §5.4). Microsoft does not prove the address, so it says so. */
+export function personInfo(person: Person, scope: readonly string[]): Record<string, unknown> {
+  return {
+    ...(scope.includes('profile') && person.name !== undefined && { name: person.name }),
+    ...(scope.includes('profile') && person.username !== undefined && { preferred_username: person.username }),
+    ...(scope.includes('email') && person.email !== undefined && { email: person.email, email_verified: false }),
+  }
+}
+
+/** OpenID Connect Core §3.1.3.6: the left half of the access token's hash; SHA-256 for both of our algorithms. */
+const atHash = (accessToken: string): string => createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url')
+
+/** An ID token (OpenID Connect Core §2), signed with the algorithm that the client is registered with. It lives as long as the access token. */
+export function mintIdToken(
+  deps: Pick<Deps, 'keys' | 'config'>,
+  input: { client: Client; session: Session; scope: readonly string[]; nonce: string | undefined; accessToken: string; expiresIn: number; now: number },
+): string {
+  const { client, session } = input
+  return deps.keys.sign(client.metadata.idTokenAlg, TYP.idToken, {
+    iss: deps.config.issuer,
+    sub: session.sub,
+    aud: client.clientId,
+    exp: input.now + input.expiresIn,
+    iat: input.now,
+    auth_time: session.authTime,
+    sid: session.sid,
+    at_hash: atHash(input.accessToken),
+    ...(input.nonce !== undefined && { nonce: input.nonce }),
+    ...(session.acr !== undefined && { acr: session.acr }),
+    ...(session.amr !== undefined && { amr: session.amr }),
+    ...personInfo(session.person, input.scope),
+  })
+}

@@ -1,0 +1,41 @@
+import type { Context } from 'hono'
+import { authenticateClient, mustBeConfidential } from '../client/authenticate.ts'
+import { readForm } from '../client/form.ts'
+import type { Client } from '../protocol/client-metadata.ts'
+import { required } from '../protocol/params.ts'
+import { readAccessToken } from './access-token.ts'
+import type { TokenDeps } from './grant.ts'
+import { REFRESH_TOKEN_PREFIX } from './refresh-token.ts'
+
+type Introspection = { active: false } | ({ active: true } & Record<string, unknown>)
+
+const INACTIVE: Introspection = { active: false }
+
+/** `POST /introspect` (RFC 7662). `active` only to the token's audience or to the client it was issued to: nobody else learns anything. */
+export async function introspect(deps: TokenDeps, c: Context): Promise<Response> {
+  const now = deps.clock.now()
+  const params = await readForm(c)
+  const client = mustBeConfidential(await authenticateClient(deps, { authorization: c.req.header('authorization'), params, now }))
+  const token = required(params, 'token')
+  const answer = token.startsWith(REFRESH_TOKEN_PREFIX) ? await refreshToken(deps, client, token, now) : await accessToken(deps, client, token, now)
+  return c.json(answer, 200, { 'Cache-Control': 'no-store' })
+}
+
+async function accessToken(deps: TokenDeps, client: Client, token: string, now: number): Promise<Introspection> {
+  const claims = await readAccessToken(deps, token, now)
+  if (!claims || (claims.aud !== client.metadata.audience && claims.clientId !== client.clientId)) return INACTIVE
+  const { sid, sub, clientId, rev } = claims
+  const good = sid === undefined ? await deps.store.checkClientAccess({ clientId, rev }) : (await deps.store.checkAccess({ sid, sub, clientId, rev, now, touch: true })).outcome === 'good'
+  return good ? { active: true, token_type: 'Bearer', ...claims.raw } : INACTIVE
+}
+
+/** A refresh token is its own client's business alone. Asking is no use of it. */
+async function refreshToken(deps: TokenDeps, client: Client, token: string, now: number): Promise<Introspection> {
+  const presented = deps.refreshTokens.read(token)
+  const found = presented && (await deps.store.findFamily(presented.familyId, presented.generation))
+  if (!found?.current || found.family.clientId !== client.clientId) return INACTIVE
+  const standing = await deps.store.standingBySid(found.family.sid, now)
+  if (standing.state !== 'live' && standing.state !== 'marked') return INACTIVE
+  const { sub, sid, absoluteAt } = standing.session
+  return { active: true, iss: deps.config.issuer, client_id: client.clientId, sub, sid, scope: found.family.scope, exp: absoluteAt }
+}
