@@ -1,0 +1,43 @@
+import type { AccessClaims, CheckResult } from './claims.ts'
+
+export interface Requirement {
+  /** Scopes, all of which the token must have. */
+  scope?: string | readonly string[] | undefined
+  /** App roles, one of which it must have. */
+  anyRole?: readonly string[] | undefined
+}
+
+export type Authorized = { ok: true; claims: AccessClaims; stale: boolean } | { ok: false; response: Response }
+
+/** Checks the bearer token of a request (RFC 6750 §2.1: the header, and nowhere else) and answers as §3 says where it is not good. */
+export async function authorize(
+  check: (token: string) => Promise<CheckResult>,
+  request: Request,
+  requirement: Requirement = {},
+): Promise<Authorized> {
+  const header = request.headers.get('authorization')
+  // §3.1: whoever sent no credentials is told how, and of no error.
+  if (header === null || !/^bearer(?: |$)/i.test(header)) return refusal(401, undefined, 'Send an access token: Authorization: Bearer …')
+  const token = header.slice(7).trim()
+  if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) return refusal(400, 'invalid_request', 'The Authorization header holds no bearer token.')
+  const result = await check(token)
+  if (!result.ok) return refusal(result.status, result.error, result.description)
+  const scopes = typeof requirement.scope === 'string' ? requirement.scope.split(' ') : (requirement.scope ?? [])
+  const granted = new Set(result.claims.scope?.split(' '))
+  if (!scopes.every((scope) => granted.has(scope)))
+    return refusal(403, 'insufficient_scope', 'The token lacks a scope that this needs.', scopes.join(' '))
+  if (requirement.anyRole !== undefined && !requirement.anyRole.some((role) => result.claims.roles?.includes(role)))
+    return refusal(403, 'insufficient_scope', 'The person has none of the roles that this needs.')
+  return result
+}
+
+function refusal(status: number, error: string | undefined, description: string, scope?: string): Authorized {
+  const headers: Record<string, string> = { 'cache-control': 'no-store' }
+  if (status === 503) headers['retry-after'] = '1'
+  else {
+    const parts = error === undefined ? [] : [`error="${error}"`, `error_description="${description}"`]
+    if (scope) parts.push(`scope="${scope}"`)
+    headers['www-authenticate'] = `Bearer${parts.length > 0 ? ` ${parts.join(', ')}` : ''}`
+  }
+  return { ok: false, response: Response.json({ error: error ?? 'unauthorized', error_description: description }, { status, headers }) }
+}

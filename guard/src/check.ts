@@ -1,0 +1,141 @@
+import { verifyAccessToken } from './access-token.ts'
+import type { Broker } from './broker.ts'
+import { invalid, unavailable, type AccessClaims, type CheckResult, type Refusal, type Why } from './claims.ts'
+import type { Clock } from './clock.ts'
+import type { FeedReader } from './feed-reader.ts'
+import type { Hooks } from './hooks.ts'
+import { KeysUnavailable, type KeySet } from './keys.ts'
+import type { Ledger } from './ledger.ts'
+import type { Settings } from './options.ts'
+import type { TokenCache, Verified } from './token-cache.ts'
+
+export interface CheckParts {
+  broker: Broker
+  cache: TokenCache
+  clock: Clock
+  feed: FeedReader
+  hooks: Hooks
+  keys: KeySet
+  ledger: Ledger
+  settings: Settings
+  stopping: AbortSignal
+}
+
+/** Decides whether an access token is honoured. Refuses whatever it cannot be sure of. */
+export class Checker {
+  readonly counters = { checks: 0, cacheHits: 0, accepted: 0, acceptedStale: 0, introspections: 0 }
+  readonly refused: Partial<Record<Why, number>> = {}
+  readonly #parts: CheckParts
+  /** The same token, asked about by several requests at once, is verified once. */
+  readonly #verifying = new Map<string, Promise<Verified | Refusal>>()
+  readonly #asking = new Map<string, Promise<boolean>>()
+
+  constructor(parts: CheckParts) {
+    this.#parts = parts
+  }
+
+  async check(token: string): Promise<CheckResult> {
+    this.counters.checks++
+    const { cache, feed } = this.#parts
+    if (!feed.ready) return this.#refuse(unavailable('starting', 'The guard has not heard from the broker yet. Try again in a moment.'))
+    let verified = cache.get(token)
+    if (verified !== undefined) this.counters.cacheHits++
+    else {
+      const result = await this.#verify(token)
+      if ('error' in result) return this.#refuse(result)
+      verified = result
+      if (!feed.ready) return this.#refuse(unavailable('starting', 'The broker has begun a new log. Try again in a moment.'))
+    }
+    // Nothing is awaited from here to the answer, unless the broker is asked: what is known now decides.
+    const over = this.#over(token, verified)
+    if (over !== undefined) return this.#refuse(over)
+    const silentForMs = feed.freshness.silentForMs()
+    if (silentForMs <= this.#parts.settings.staleness.afterSeconds * 1000) return this.#accept(verified.claims, false)
+    return this.#whenStale(token, verified, silentForMs)
+  }
+
+  #accept(claims: AccessClaims, stale: boolean): CheckResult {
+    this.counters.accepted++
+    if (stale) this.counters.acceptedStale++
+    return { ok: true, claims, stale }
+  }
+
+  #refuse(refusal: Refusal): Refusal {
+    this.refused[refusal.why] = (this.refused[refusal.why] ?? 0) + 1
+    this.#parts.hooks.refused({ why: refusal.why })
+    return refusal
+  }
+
+  #now(): number {
+    const { clock, ledger } = this.#parts
+    // A clock that was set back does not revive tokens whose revocations have been forgotten.
+    return Math.max(Math.floor(clock.nowMs() / 1000), ledger.sweptAt)
+  }
+
+  #verify(token: string): Promise<Verified | Refusal> {
+    const running = this.#verifying.get(token)
+    if (running !== undefined) return running
+    const verifying = this.#verifyOnce(token).finally(() => this.#verifying.delete(token))
+    this.#verifying.set(token, verifying)
+    return verifying
+  }
+
+  async #verifyOnce(token: string): Promise<Verified | Refusal> {
+    const { cache, keys, settings } = this.#parts
+    const { issuer, audience, clockToleranceSeconds: toleranceSeconds } = settings
+    try {
+      const result = await verifyAccessToken(token, keys, { issuer, audience, toleranceSeconds, now: this.#now() })
+      if (!result.ok) return invalid(result.why, result.description)
+      const verified = { claims: result.claims, kid: result.kid, version: -1 }
+      cache.set(token, verified)
+      return verified
+    } catch (error) {
+      if (error instanceof KeysUnavailable) return unavailable('keys_unavailable', 'The keys of the broker cannot be read. Try again in a moment.')
+      throw error
+    }
+  }
+
+  /** Expired, revoked, or signed by a key that has been withdrawn: by the clock, and by what has been heard so far. */
+  #over(token: string, verified: Verified): Refusal | undefined {
+    const { cache, keys, ledger, settings } = this.#parts
+    const { claims } = verified
+    if (!keys.has(verified.kid)) {
+      cache.delete(token)
+      return invalid('unknown_key', 'It is signed with a key that the issuer has withdrawn.')
+    }
+    if (claims.exp + settings.clockToleranceSeconds <= this.#now()) {
+      cache.delete(token)
+      return invalid('expired', 'It has expired.')
+    }
+    if (verified.version === ledger.version) return undefined
+    const covered = ledger.isOfFormerLog(claims) ? 'revoked' : ledger.covers(claims)
+    if (covered === undefined) verified.version = ledger.version
+    else return invalid(covered, covered === 'revoked' ? 'It has been revoked.' : 'It may have been revoked. Refresh it.')
+    return undefined
+  }
+
+  async #whenStale(token: string, verified: Verified, silentForMs: number): Promise<CheckResult> {
+    const { afterSeconds, policy } = this.#parts.settings.staleness
+    if (typeof policy === 'object' && silentForMs <= (afterSeconds + policy.acceptSeconds) * 1000) return this.#accept(verified.claims, true)
+    if (policy !== 'introspect') return this.#refuse(unavailable('stale', 'The broker has not been heard for too long to know what is revoked.'))
+    try {
+      if (!(await this.#ask(token))) return this.#refuse(invalid('inactive', 'The broker says that it is not good any more.'))
+    } catch {
+      return this.#refuse(unavailable('stale', 'The broker cannot be asked whether it is revoked.'))
+    }
+    // Meanwhile the feed may have come back and said otherwise.
+    const over = this.#over(token, verified)
+    return over === undefined ? this.#accept(verified.claims, false) : this.#refuse(over)
+  }
+
+  /** Requests that wait for the same answer share it; it is not kept, because the next may be another. */
+  #ask(token: string): Promise<boolean> {
+    const running = this.#asking.get(token)
+    if (running !== undefined) return running
+    this.counters.introspections++
+    const { broker, stopping } = this.#parts
+    const asking = broker.introspect(token, stopping).finally(() => this.#asking.delete(token))
+    this.#asking.set(token, asking)
+    return asking
+  }
+}

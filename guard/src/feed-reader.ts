@@ -1,0 +1,202 @@
+import type { Clock } from './clock.ts'
+import type { StreamEvent } from './event-stream.ts'
+import { Freshness } from './freshness.ts'
+import type { Hooks } from './hooks.ts'
+import type { KeySet } from './keys.ts'
+import type { Ledger } from './ledger.ts'
+import { isSeq, readEntry, type Entry } from './selector.ts'
+
+/**
+ * It resumes from a little before what it has applied. Telling an entry twice costs nothing; one that overtook another just before the
+ * connection broke would else be missed for good.
+ */
+const OVERLAP = 64
+/** A token of a former log cannot live longer. */
+const LONGEST_TOKEN_SECONDS = 3600
+
+export interface FeedParts {
+  clock: Clock
+  hooks: Hooks
+  keys: KeySet
+  ledger: Ledger
+  /** Enforces a revocation; false where it says nothing new. */
+  enforce: (entry: Entry) => boolean
+  /** Everything up to `seq` is enforced. */
+  onApplied: (epoch: string, seq: number) => void
+  /** The first time, and after each reset: from here on tokens may be accepted. */
+  onLive: () => void
+}
+
+/** What the feed has said so far, and what each of its events means (docs/feed.md). Knows nothing of connections. */
+export class FeedReader {
+  epoch: string | undefined
+  appliedSeq = 0
+  /** Not before the first snapshot is whole, and not between a reset and the next `live`. */
+  ready = false
+  readonly freshness: Freshness
+  readonly counters = { events: 0, duplicates: 0, resets: 0 }
+  readonly #parts: FeedParts
+  #liveAtMs: number | undefined
+  /** Ask for everything, whatever is known. */
+  #fromNothing = true
+  #turned = false
+
+  constructor(parts: FeedParts) {
+    this.#parts = parts
+    this.freshness = new Freshness(parts.clock)
+  }
+
+  /** For the `Last-Event-ID` of the next connection. */
+  get resumeFrom(): string | undefined {
+    return this.#fromNothing || this.epoch === undefined ? undefined : `${this.epoch}.${Math.max(0, this.appliedSeq - OVERLAP)}`
+  }
+
+  /** Something has arrived, be it a heartbeat. It counts once this connection has told everything up to now. */
+  heard(): void {
+    if (this.#liveAtMs !== undefined) this.freshness.heard()
+  }
+
+  /** The connection is over. @returns for how long it was up to date */
+  ended(): number {
+    const liveForMs = this.#liveAtMs === undefined ? 0 : this.#parts.clock.monotonicMs() - this.#liveAtMs
+    this.#liveAtMs = undefined
+    return liveForMs
+  }
+
+  /** What is known cannot be trusted: the next connection asks for everything. */
+  startOver(): void {
+    this.ready = false
+    this.#fromNothing = true
+  }
+
+  /** @returns why the stream should end, if it should */
+  take(event: StreamEvent): string | undefined {
+    this.counters.events++
+    const data = parse(event.data)
+    switch (event.event) {
+      case 'reset':
+        this.#reset(data)
+        return undefined
+      case 'snapshot':
+        return this.#snapshot(data)
+      case 'revocation':
+        return this.#revocation(data, event.id)
+      case 'head':
+        return isSeq(data?.seq) ? this.#reached(data.seq, event.id) : this.#nonsense(event)
+      case 'live':
+        return this.#becomeLive(data, event)
+      case 'keys':
+        this.#keysChanged(data)
+        return undefined
+      case 'end':
+        return `the broker ended it: ${String(data?.why)}`
+      default:
+        // A later broker may say more than this guard understands.
+        return undefined
+    }
+  }
+
+  #reset(data: Record<string, unknown> | undefined): void {
+    const { hooks, ledger } = this.#parts
+    this.counters.resets++
+    this.ready = false
+    this.#liveAtMs = undefined
+    this.#fromNothing = true
+    this.#turned ||= this.epoch !== undefined
+    this.epoch = typeof data?.epoch === 'string' ? data.epoch : undefined
+    this.appliedSeq = 0
+    ledger.clear()
+    hooks.reset(this.epoch ?? '')
+  }
+
+  #snapshot(data: Record<string, unknown> | undefined): string | undefined {
+    if (typeof data?.epoch !== 'string' || !isSeq(data.seq) || !Array.isArray(data.entries)) return this.#nonsense({ event: 'snapshot' })
+    if (this.epoch !== undefined && this.epoch !== data.epoch) this.#reset(data)
+    this.epoch = data.epoch
+    for (const value of data.entries as unknown[]) {
+      const entry = readEntry(value)
+      if (entry === undefined) return this.#nonsense({ event: 'snapshot' })
+      this.#apply(entry)
+    }
+    this.#keysRetired(data.retired_kids)
+    this.appliedSeq = Math.max(this.appliedSeq, data.seq)
+    return undefined
+  }
+
+  #revocation(data: Record<string, unknown> | undefined, id: string | undefined): string | undefined {
+    const entry = readEntry(data)
+    if (entry === undefined) return this.#nonsense({ event: 'revocation' })
+    const foreign = this.#foreign(id)
+    if (foreign !== undefined) return foreign
+    this.#apply(entry)
+    return this.#reached(entry.seq, id)
+  }
+
+  #apply(entry: Entry): void {
+    if (!this.#parts.enforce(entry)) this.counters.duplicates++
+  }
+
+  #reached(seq: number, id: string | undefined): string | undefined {
+    const foreign = this.#foreign(id)
+    if (foreign !== undefined) return foreign
+    if (seq <= this.appliedSeq) return undefined
+    this.appliedSeq = seq
+    if (this.#liveAtMs !== undefined && this.epoch !== undefined) this.#parts.onApplied(this.epoch, seq)
+    return undefined
+  }
+
+  /** An id of another log than the one that is followed, without a reset before it: nothing here can be trusted. */
+  #foreign(id: string | undefined): string | undefined {
+    if (this.epoch !== undefined && (id === undefined || id.slice(0, id.lastIndexOf('.')) === this.epoch)) return undefined
+    this.startOver()
+    return 'it spoke of another log'
+  }
+
+  #becomeLive(data: Record<string, unknown> | undefined, event: StreamEvent): string | undefined {
+    const { clock, hooks, ledger, onApplied, onLive } = this.#parts
+    if (typeof data?.epoch !== 'string' || !isSeq(data.seq)) return this.#nonsense(event)
+    if (data.epoch !== this.epoch) {
+      this.startOver()
+      return 'it spoke of another log'
+    }
+    const now = Math.floor(clock.nowMs() / 1000)
+    if (this.#turned) ledger.turned(data.seq, now, now + LONGEST_TOKEN_SECONDS)
+    if (this.#fromNothing) ledger.refilled()
+    this.#turned = false
+    this.#fromNothing = false
+    this.appliedSeq = Math.max(this.appliedSeq, data.seq)
+    this.#liveAtMs = clock.monotonicMs()
+    this.ready = true
+    this.freshness.heard()
+    onLive()
+    onApplied(this.epoch, this.appliedSeq)
+    hooks.live({ epoch: this.epoch, seq: this.appliedSeq })
+    return undefined
+  }
+
+  #keysChanged(data: Record<string, unknown> | undefined): void {
+    this.#keysRetired(data?.retired_kids)
+    // What cannot be read now is read when a token asks for it.
+    this.#parts.keys.refresh().catch(() => {})
+  }
+
+  #keysRetired(kids: unknown): void {
+    if (Array.isArray(kids)) this.#parts.keys.retire(kids.filter((kid): kid is string => typeof kid === 'string'))
+  }
+
+  /** Half understood is not understood: everything is asked for again. */
+  #nonsense(event: { event: string }): string {
+    this.#parts.hooks.problem(new Error(`The feed sent a ${event.event} that cannot be read.`))
+    this.startOver()
+    return 'it could not be read'
+  }
+}
+
+function parse(data: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(data)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,30 @@
+import type { Requirement } from './authorize.ts'
+import type { AccessClaims } from './claims.ts'
+import type { Guard } from './guard.ts'
+
+/** As much of Hono's context as is used: this package depends on no framework. */
+interface Context {
+  req: { raw: Request }
+  set(key: string, value: unknown): void
+}
+
+/** For `new Hono<GuardVariables>()`: `c.get('claims')` is then typed. */
+export interface GuardVariables {
+  Variables: { claims: AccessClaims }
+}
+
+/** Lets a request through whose bearer token is good, with its claims as `c.get('claims')`; answers the others (RFC 6750 §3). */
+export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
+  return async (c: Context, next: () => Promise<void>): Promise<Response | undefined> => {
+    const authorized = await guard.authorize(c.req.raw, requirement)
+    if (!authorized.ok) return authorized.response
+    c.set('claims', authorized.claims)
+    await next()
+    return undefined
+  }
+}
+
+/** `app.post('/oidc/backchannel-logout', receiveLogout(guard))` */
+export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>) {
+  return (c: { req: { raw: Request } }): Promise<Response> => guard.receiveLogout(c.req.raw)
+}

@@ -1,0 +1,46 @@
+import type { Why } from './claims.ts'
+import type { Entry } from './selector.ts'
+
+/** For logs and metrics of an instance. What a hook throws is dropped: it must not decide whether a token is good. */
+export interface GuardHooks {
+  /** The feed is up to date: tokens may be accepted. */
+  live?(at: { epoch: string; seq: number }): void
+  /** The stream ended or broke; `retryMs` is when it is tried again. */
+  disconnected?(info: { why: string; retryMs: number }): void
+  /** The broker's log is another one: its database was restored. */
+  reset?(epoch: string): void
+  /** A revocation is enforced from now on. */
+  applied?(entry: Entry): void
+  /** More revocations than `maxEntries`: tokens authorised before `seq` are refused until they are refreshed. */
+  collapsed?(info: { seq: number }): void
+  /** The broker has been told what is enforced. */
+  reported?(info: { seq: number; ms: number }): void
+  refused?(info: { why: Why }): void
+  /** Something that somebody should look at; the guard goes on. Never holds a token or a secret. */
+  problem?(error: Error): void
+}
+
+type Caller = { [Name in keyof GuardHooks]-?: NonNullable<GuardHooks[Name]> }
+
+export function safely(run: () => void): void {
+  try {
+    run()
+  } catch {
+    // Not ours to judge; what it wanted to say, it can log itself.
+  }
+}
+
+export function callHooks(hooks: GuardHooks): Caller {
+  return {
+    live: (at) => safely(() => hooks.live?.(at)),
+    disconnected: (info) => safely(() => hooks.disconnected?.(info)),
+    reset: (epoch) => safely(() => hooks.reset?.(epoch)),
+    applied: (entry) => safely(() => hooks.applied?.(entry)),
+    collapsed: (info) => safely(() => hooks.collapsed?.(info)),
+    reported: (info) => safely(() => hooks.reported?.(info)),
+    refused: (info) => safely(() => hooks.refused?.(info)),
+    problem: (error) => safely(() => hooks.problem?.(error)),
+  }
+}
+
+export type Hooks = Caller

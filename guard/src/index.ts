@@ -1,0 +1,19 @@
+/**
+ * What a Case Manager instance installs: it checks the broker's access tokens offline, follows its feed of revocations, and receives its
+ * logout tokens. It refuses whatever it cannot be sure of. Depends on jose alone.
+ */
+export { createGuard, type Guard, type GuardStatus, type RevocationListener } from './guard.ts'
+export type { GuardOptions, Staleness } from './options.ts'
+export type { GuardHooks } from './hooks.ts'
+export type { GuardClock } from './clock.ts'
+export type { AccessClaims, CheckResult, Refusal, Why } from './claims.ts'
+export type { Authorized, Requirement } from './authorize.ts'
+export { covers, type Bearer, type Entry, type Selector } from './selector.ts'
+export { createLogoutReceiver, type Logout, type LogoutReceiverOptions } from './logout-receiver.ts'
+
+// For receivers of other tokens than the guard's own: the same verification, piece by piece.
+export { KeySet, KeysUnavailable, type Algorithm, type KeySetOptions } from './keys.ts'
+export { completeClock } from './clock.ts'
+export { verifyJwt, type ExpectedJwt, type VerifiedJwt } from './verify-jwt.ts'
+export { verifyLogoutToken, type LogoutTokenClaims, type LogoutTokenExpected, type VerifiedLogoutToken } from './logout-token.ts'
+export { verifySecurityEvent, type SecurityEventClaims, type SetError, type VerifiedSecurityEvent } from './security-event.ts'

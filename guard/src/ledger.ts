@@ -1,0 +1,129 @@
+import type { Bearer, Entry, Selector } from './selector.ts'
+
+/**
+ * What this guard enforces: the newest `seq` for each selector. Memory is bounded however many revocations there are: entries expire, and
+ * over the cap the older half becomes one cutoff, "everything authorised before this", which refuses more than it must and never less.
+ */
+export class Ledger {
+  /** Rises whenever a token that was good may no longer be. */
+  version = 0
+  readonly #entries = new Map<string, { seq: number; exp: number }>()
+  readonly #maxEntries: number
+  #cutoff: { seq: number; exp: number } | undefined
+  #turn: { seq: number; at: number; exp: number } | undefined
+  /** Entries that ended before this are forgotten: whoever set the clock back since must not revive what they covered. */
+  #sweptAt = 0
+
+  constructor(maxEntries: number) {
+    this.#maxEntries = maxEntries
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+  /** The cutoff that stands for entries over the cap, if any. */
+  get cutoffSeq(): number | undefined {
+    return this.#cutoff?.seq
+  }
+  get sweptAt(): number {
+    return this.#sweptAt
+  }
+
+  /** False where it says nothing new. Order does not matter, and neither does telling it twice. */
+  add({ seq, selector, exp }: Entry): boolean {
+    const key = keyOf(selector)
+    const before = this.#entries.get(key)
+    if (before !== undefined && before.seq >= seq) {
+      before.exp = Math.max(before.exp, exp)
+      return false
+    }
+    // Told again, it moves to the end: what is oldest stands first.
+    this.#entries.delete(key)
+    this.#entries.set(key, { seq, exp: Math.max(exp, before?.exp ?? 0) })
+    this.version++
+    if (this.#entries.size > this.#maxEntries) this.#collapse()
+    return true
+  }
+
+  /** Whether a bearer is revoked. `cutoff`: perhaps not, but this guard no longer remembers enough to say so. */
+  covers(bearer: Bearer): 'revoked' | 'cutoff' | undefined {
+    const { sid, sub, client_id, tid, rev } = bearer
+    if (
+      this.#reaches('*', rev) ||
+      (sid !== undefined && this.#reaches(`s:${sid}`, rev)) ||
+      (sid !== undefined && client_id !== undefined && this.#reaches(`g:${sid}\n${client_id}`, rev)) ||
+      (sub !== undefined && this.#reaches(`u:${sub}`, rev)) ||
+      (client_id !== undefined && this.#reaches(`c:${client_id}`, rev)) ||
+      (tid !== undefined && this.#reaches(`t:${tid}`, rev))
+    ) {
+      return 'revoked'
+    }
+    return this.#cutoff !== undefined && rev < this.#cutoff.seq ? 'cutoff' : undefined
+  }
+
+  #reaches(key: string, rev: number): boolean {
+    const entry = this.#entries.get(key)
+    return entry !== undefined && rev < entry.seq
+  }
+
+  /** Another log begins (a restored database): what the former one said means nothing in it. */
+  clear(): void {
+    this.#entries.clear()
+    this.#cutoff = undefined
+    this.#sweptAt = 0
+    this.version++
+  }
+
+  /**
+   * The new log stands at `seq`, learnt at `at`. A token issued before with a `rev` that this log has not reached is of the former log, and
+   * none of the entries can speak of it: refused until it has expired anyway.
+   */
+  turned(seq: number, at: number, exp: number): void {
+    this.#turn = { seq, at, exp }
+    this.version++
+  }
+  isOfFormerLog(token: { rev: number; iat: number }): boolean {
+    return this.#turn !== undefined && token.rev > this.#turn.seq && token.iat < this.#turn.at
+  }
+
+  /** Forgets what has expired before `now` (epoch seconds, the tolerance already taken off). */
+  sweep(now: number): void {
+    for (const [key, entry] of this.#entries) if (entry.exp < now) this.#entries.delete(key)
+    if (this.#cutoff !== undefined && this.#cutoff.exp < now) this.#cutoff = undefined
+    if (this.#turn !== undefined && this.#turn.exp < now) this.#turn = undefined
+    this.#sweptAt = Math.max(this.#sweptAt, now)
+  }
+  /** All that lives has been told again: nothing is forgotten any more. */
+  refilled(): void {
+    this.#sweptAt = 0
+  }
+
+  #collapse(): void {
+    let { seq, exp } = this.#cutoff ?? { seq: 0, exp: 0 }
+    let left = Math.ceil(this.#maxEntries / 2)
+    for (const [key, entry] of this.#entries) {
+      if (left-- <= 0 && entry.seq > seq) break
+      seq = Math.max(seq, entry.seq)
+      exp = Math.max(exp, entry.exp)
+      this.#entries.delete(key)
+    }
+    this.#cutoff = { seq, exp }
+  }
+}
+
+function keyOf(selector: Selector): string {
+  switch (selector.kind) {
+    case 'session':
+      return `s:${selector.sid}`
+    case 'grant':
+      return `g:${selector.sid}\n${selector.client_id}`
+    case 'subject':
+      return `u:${selector.sub}`
+    case 'client':
+      return `c:${selector.client_id}`
+    case 'tenant':
+      return `t:${selector.tid}`
+    case 'everything':
+      return '*'
+  }
+}

@@ -1,0 +1,129 @@
+import { KeysUnavailable, type KeySet } from './keys.ts'
+import { verifyLogoutToken, type LogoutTokenClaims } from './logout-token.ts'
+import { Once } from './once.ts'
+
+/** What the sink of an instance is told: end the session `sid`, or where there is none, every session of `sub`, that is older than `rev`. */
+export interface Logout {
+  sid?: string
+  sub?: string
+  /** Sessions whose `rev` is equal or higher were opened after the sign-out, and stay. Not there: the issuer does not say; end them all. */
+  rev?: number
+  jti: string
+}
+
+export interface LogoutReceiverOptions {
+  issuer: string
+  clientId: string
+  keys: KeySet
+  /** Ends the sessions. It may be told the same thing twice. */
+  sink: (logout: Logout) => void | Promise<void>
+  /** Epoch seconds. */
+  now: () => number
+  toleranceSeconds: number
+  /** Not given: 600. */
+  maxAgeSeconds?: number
+  onProblem?: (error: Error) => void
+}
+
+const MAX_BODY_BYTES = 16 * 1024
+const REMEMBERED = 100_000
+
+const answer = (status: number, error: string, description: string, headers: Record<string, string> = {}): Response =>
+  Response.json({ error, error_description: description }, { status, headers: { 'cache-control': 'no-store', ...headers } })
+const later = (description: string): Response => answer(503, 'temporarily_unavailable', description, { 'retry-after': '1' })
+const refuse = (description: string): Response => answer(400, 'invalid_request', description)
+
+/**
+ * Receives logout tokens (Back-Channel Logout 1.0 §2.5 to §2.8): 200 once the sink has ended what they name, 400 `invalid_request` for what
+ * will never be good, 503 for what should be told again.
+ */
+export function createLogoutReceiver(options: LogoutReceiverOptions): { receive(request: Request): Promise<Response>; counters: Counters } {
+  const counters: Counters = { received: 0, ended: 0, refused: 0, replayed: 0, failed: 0 }
+  const once = new Once(REMEMBERED)
+  const maxAgeSeconds = options.maxAgeSeconds ?? 600
+
+  async function receive(request: Request): Promise<Response> {
+    counters.received++
+    const body = await readForm(request)
+    const response = body instanceof Response ? body : await take(body)
+    if (response.status >= 500) counters.failed++
+    else if (response.status >= 400) counters.refused++
+    return response
+  }
+
+  async function take(form: URLSearchParams): Promise<Response> {
+    const tokens = form.getAll('logout_token')
+    const [token] = tokens
+    if (tokens.length !== 1 || token === undefined || token === '') return refuse('Send the parameter logout_token, once.')
+    const now = options.now()
+    try {
+      const { clientId, issuer, keys, toleranceSeconds } = options
+      const verified = await verifyLogoutToken(token, keys, { issuer, clientId, now, toleranceSeconds, maxAgeSeconds })
+      if (!verified.ok) return verified.certain ? refuse(verified.description) : later('The keys of the issuer could not be asked for again yet.')
+      return await end(verified.claims, now)
+    } catch (error) {
+      if (error instanceof KeysUnavailable) return later('The keys of the issuer cannot be read at the moment.')
+      throw error
+    }
+  }
+
+  async function end({ sid, sub, rev, jti, iat }: LogoutTokenClaims, now: number): Promise<Response> {
+    const logout: Logout = {
+      ...(sid === undefined ? {} : { sid }),
+      ...(sub === undefined ? {} : { sub }),
+      ...(rev === undefined ? {} : { rev }),
+      jti,
+    }
+    const until = iat + maxAgeSeconds + 2 * options.toleranceSeconds
+    try {
+      const outcome = await once.run(jti, now, until, async () => options.sink(logout))
+      if (outcome === 'done_before') {
+        counters.replayed++
+        return refuse('This logout token has been used before.')
+      }
+      counters.ended++
+      return new Response(null, { status: 200, headers: { 'cache-control': 'no-store' } })
+    } catch (cause) {
+      options.onProblem?.(new Error('The sessions that a logout token names could not be ended; the broker tells it again.', { cause }))
+      return later('The sessions could not be ended. Tell it again.')
+    }
+  }
+
+  return { receive, counters }
+}
+
+interface Counters {
+  received: number
+  ended: number
+  refused: number
+  replayed: number
+  failed: number
+}
+
+async function readForm(request: Request): Promise<URLSearchParams | Response> {
+  if (request.method !== 'POST') return answer(405, 'invalid_request', 'Logout tokens are sent by POST.', { allow: 'POST' })
+  const type = (request.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase()
+  if (type !== 'application/x-www-form-urlencoded') return answer(415, 'invalid_request', 'Send application/x-www-form-urlencoded.')
+  const text = await readText(request)
+  return text === undefined ? answer(413, 'invalid_request', `Send at most ${MAX_BODY_BYTES} bytes.`) : new URLSearchParams(text)
+}
+
+/** Undefined where it is too long; read no further than that. */
+async function readText(request: Request): Promise<string | undefined> {
+  if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) return undefined
+  if (request.body === null) return ''
+  const reader = (request.body as ReadableStream<Uint8Array>).getReader()
+  const decoder = new TextDecoder()
+  let text = ''
+  let size = 0
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return text + decoder.decode()
+    size += value.byteLength
+    if (size > MAX_BODY_BYTES) {
+      await reader.cancel()
+      return undefined
+    }
+    text += decoder.decode(value, { stream: true })
+  }
+}

@@ -1,0 +1,69 @@
+import type { Algorithm, KeySet } from './keys.ts'
+import { isSeq } from './selector.ts'
+import { verifyJwt } from './verify-jwt.ts'
+
+const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
+
+/** What a logout token says (Back-Channel Logout 1.0 §2.4). At least one of `sid` and `sub` is there; where both are, it is that session alone. */
+export interface LogoutTokenClaims {
+  sid?: string
+  sub?: string
+  jti: string
+  iat: number
+  exp: number
+  /** Ours: the place in the broker's log. What was authorised at or after it is not meant. */
+  rev?: number
+}
+
+export interface LogoutTokenExpected {
+  issuer: string
+  /** Our `client_id`. */
+  clientId: string
+  /** Epoch seconds. */
+  now: number
+  toleranceSeconds: number
+  /** An `iat` further back is refused. */
+  maxAgeSeconds: number
+  algorithms?: readonly Algorithm[]
+}
+
+export type VerifiedLogoutToken =
+  | { ok: true; claims: LogoutTokenClaims }
+  /** `certain: false`: perhaps good, but the issuer could not be asked for its keys just now. */
+  | { ok: false; description: string; certain: boolean }
+
+const refuse = (description: string): VerifiedLogoutToken => ({ ok: false, description, certain: true })
+const isId = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.length <= 512
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/**
+ * Verifies a logout token as Back-Channel Logout 1.0 §2.6 says, but for the replay of its `jti`. Ours are of `typ` `logout+jwt`; none at all is
+ * accepted too, as the specification does, and any other is refused: it is a token of another kind (RFC 8725 §3.11).
+ * @throws KeysUnavailable
+ */
+export async function verifyLogoutToken(token: string, keys: KeySet, expected: LogoutTokenExpected): Promise<VerifiedLogoutToken> {
+  const { clientId: audience, issuer, now, toleranceSeconds } = expected
+  const verified = await verifyJwt(token, keys, {
+    typ: 'logout+jwt',
+    typMayBeAbsent: true,
+    issuer,
+    audience,
+    required: ['iat', 'exp', 'jti', 'events'],
+    now,
+    toleranceSeconds,
+    ...(expected.algorithms === undefined ? {} : { algorithms: expected.algorithms }),
+  })
+  if (!verified.ok) return { ok: false, description: verified.description, certain: verified.certain }
+  const { claims } = verified
+  if ('nonce' in claims) return refuse('A logout token must not have a nonce.')
+  if (!isLogoutEvent(claims.events)) return refuse(`Its events must have the one member ${EVENT}, an object.`)
+  if ((claims.iat as number) < now - expected.maxAgeSeconds - toleranceSeconds) return refuse('It was issued too long ago.')
+  if (!isId(claims.jti)) return refuse('Its jti must be a string.')
+  for (const name of ['sid', 'sub'] as const) if (claims[name] !== undefined && !isId(claims[name])) return refuse(`Its ${name} must be a string.`)
+  if (claims.sid === undefined && claims.sub === undefined) return refuse('It names neither a session (sid) nor a person (sub).')
+  if (claims.rev !== undefined && !isSeq(claims.rev)) return refuse('Its rev must be a whole number.')
+  return { ok: true, claims: claims as unknown as LogoutTokenClaims }
+}
+
+/** §2.4: exactly this event, whose value is an object (it should be empty). */
+const isLogoutEvent = (events: unknown): boolean => isObject(events) && Object.keys(events).length === 1 && isObject(events[EVENT])

@@ -1,0 +1,96 @@
+import type { GuardClock } from './clock.ts'
+import type { GuardHooks } from './hooks.ts'
+import type { Logout } from './logout-receiver.ts'
+
+export interface GuardOptions {
+  /** The broker's issuer, letter by letter: `https://sign-in.example`. */
+  issuer: string
+  clientId: string
+  clientSecret: string
+  /** What must stand in a token's `aud`: the `audience` this client is registered with. Not given: its `client_id`. */
+  audience?: string | string[] | undefined
+  /** What becomes of tokens when the broker has not been heard for a while. Not given: after 35 s they are refused. */
+  staleness?: Staleness | undefined
+  /** How far this machine's clock may be off, 0 to 30. Not given: 5. */
+  clockToleranceSeconds?: number | undefined
+  /** The sink of logout tokens: ends the instance's own sessions. What it throws makes the broker tell it again. */
+  onLogout?: ((logout: Logout) => void | Promise<void>) | undefined
+  /** This process among those of the client, `A-Z a-z 0-9 . _ -`. Not given: a random one. */
+  guardId?: string | undefined
+  /** Over so many revocations the older half becomes one cutoff. Not given: 100,000 (some 20 MB). */
+  maxEntries?: number | undefined
+  /** Verified tokens that are remembered. Not given: 10,000; 0 remembers none. */
+  maxCachedTokens?: number | undefined
+  hooks?: GuardHooks | undefined
+  fetch?: typeof fetch | undefined
+  clock?: GuardClock | undefined
+  /** 0 to below 1, for jitter. */
+  random?: (() => number) | undefined
+}
+
+export interface Staleness {
+  /** So long a silence is no reason to worry: heartbeats come every 15 s. */
+  afterSeconds: number
+  /** What then: `introspect` asks the broker about each token; `acceptSeconds` goes on for at most so long, then refuses. */
+  policy: 'refuse' | 'introspect' | { acceptSeconds: number }
+}
+
+type Filled = 'audience' | 'staleness' | 'clockToleranceSeconds' | 'guardId' | 'maxEntries' | 'maxCachedTokens' | 'fetch' | 'random'
+export type Settings = Omit<GuardOptions, Filled> & { [Name in Filled]-?: NonNullable<GuardOptions[Name]> }
+
+/** @throws TypeError with every problem at once */
+export function readOptions(given: GuardOptions): Settings {
+  const settings: Settings = {
+    ...given,
+    audience: given.audience ?? given.clientId,
+    staleness: given.staleness ?? { afterSeconds: 35, policy: 'refuse' },
+    clockToleranceSeconds: given.clockToleranceSeconds ?? 5,
+    guardId: given.guardId ?? crypto.randomUUID(),
+    maxEntries: given.maxEntries ?? 100_000,
+    maxCachedTokens: given.maxCachedTokens ?? 10_000,
+    fetch: given.fetch ?? globalThis.fetch,
+    random: given.random ?? Math.random,
+  }
+  const problems = findProblems(settings)
+  if (problems.length > 0) throw new TypeError(`The guard cannot start.\n${problems.map((problem) => `- ${problem}`).join('\n')}`)
+  return settings
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
+const within = (value: number, from: number, to: number): boolean => Number.isFinite(value) && value >= from && value <= to
+
+function findProblems({
+  issuer,
+  clientId,
+  clientSecret,
+  audience,
+  staleness,
+  clockToleranceSeconds,
+  guardId,
+  maxEntries,
+  maxCachedTokens,
+}: Settings): string[] {
+  const problems: string[] = []
+  if (!isIssuer(issuer)) problems.push('issuer: an https address without a trailing slash, e.g. https://sign-in.example (http only on localhost).')
+  if (!isText(clientId)) problems.push('clientId: the client_id that this instance is registered with.')
+  if (!isText(clientSecret)) problems.push('clientSecret: its secret, as `cmb clients add` has shown it once.')
+  const audiences = Array.isArray(audience) ? audience : [audience]
+  if (audiences.length === 0 || !audiences.every(isText)) problems.push('audience: the audience that this client is registered with.')
+  const { afterSeconds, policy } = staleness
+  if (!within(afterSeconds, 1, 3600)) problems.push('staleness.afterSeconds: 1 to 3600; heartbeats come every 15 s, so 35 is sensible.')
+  if (typeof policy === 'object' ? !within(policy.acceptSeconds, 0, 86_400) : policy !== 'refuse' && policy !== 'introspect')
+    problems.push("staleness.policy: 'refuse', 'introspect' or { acceptSeconds: 120 }.")
+  if (!within(clockToleranceSeconds, 0, 30))
+    problems.push('clockToleranceSeconds: 0 to 30. The broker forgets a revocation 60 s after the last token it covers.')
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(guardId)) problems.push('guardId: 1 to 64 of A-Z a-z 0-9 . _ -, e.g. web-1.')
+  if (!Number.isSafeInteger(maxEntries) || maxEntries < 2) problems.push('maxEntries: a whole number, 2 or more.')
+  if (!Number.isSafeInteger(maxCachedTokens) || maxCachedTokens < 0) problems.push('maxCachedTokens: a whole number, 0 or more.')
+  return problems
+}
+
+function isIssuer(value: string): boolean {
+  if (typeof value !== 'string' || value.endsWith('/') || !URL.canParse(value)) return false
+  const { protocol, hostname, search, hash, username } = new URL(value)
+  const local = hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]'
+  return (protocol === 'https:' || (protocol === 'http:' && local)) && search === '' && hash === '' && username === ''
+}

@@ -1,0 +1,73 @@
+/** The vocabulary of revocation as the feed and logout tokens carry it. */
+
+/** What a revocation covers; `docs/feed.md`, "An entry". */
+export type Selector =
+  | { kind: 'session'; sid: string }
+  | { kind: 'grant'; sid: string; client_id: string }
+  | { kind: 'subject'; sub: string }
+  | { kind: 'client'; client_id: string }
+  | { kind: 'tenant'; tid: string }
+  | { kind: 'everything' }
+
+/** A revocation S covers a token or session iff its selector matches and their `rev` is lower than `seq`. No clock decides it. */
+export interface Entry {
+  seq: number
+  selector: Selector
+  /** Epoch seconds: when it may be forgotten. No token that it covers lives longer. */
+  exp: number
+}
+
+/** What a selector can match: an access token's claims, or what an instance remembers of a session of its own. */
+export interface Bearer {
+  sid?: string | undefined
+  sub?: string | undefined
+  client_id?: string | undefined
+  tid?: string | undefined
+  rev: number
+}
+
+/** Whether a revocation covers a bearer: for an instance to find which of its own sessions have ended. */
+export function covers(revocation: { seq: number; selector: Selector }, bearer: Bearer): boolean {
+  return bearer.rev < revocation.seq && matches(revocation.selector, bearer)
+}
+
+function matches(selector: Selector, bearer: Bearer): boolean {
+  switch (selector.kind) {
+    case 'session':
+      return bearer.sid === selector.sid
+    case 'grant':
+      return bearer.sid === selector.sid && bearer.client_id === selector.client_id
+    case 'subject':
+      return bearer.sub === selector.sub
+    case 'client':
+      return bearer.client_id === selector.client_id
+    case 'tenant':
+      return bearer.tid === selector.tid
+    case 'everything':
+      return true
+  }
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+export const isSeq = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+/**
+ * An entry as received. A kind that this version does not know becomes `everything`, because what it covers must not be honoured.
+ * Undefined where it is no entry at all.
+ */
+export function readEntry(value: unknown): Entry | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { seq, selector, exp } = value as Record<string, unknown>
+  if (!isSeq(seq) || typeof exp !== 'number' || !Number.isFinite(exp)) return undefined
+  if (typeof selector !== 'object' || selector === null) return undefined
+  return { seq, selector: readSelector(selector as Record<string, unknown>), exp }
+}
+
+function readSelector({ kind, sid, sub, client_id, tid }: Record<string, unknown>): Selector {
+  if (kind === 'session' && isText(sid)) return { kind, sid }
+  if (kind === 'grant' && isText(sid) && isText(client_id)) return { kind, sid, client_id }
+  if (kind === 'subject' && isText(sub)) return { kind, sub }
+  if (kind === 'client' && isText(client_id)) return { kind, client_id }
+  if (kind === 'tenant' && isText(tid)) return { kind, tid }
+  return { kind: 'everything' }
+}
