@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import { BoundedMap } from './bounded.ts'
+import type { Person } from './people.ts'
+
+/** Microsoft's own single sign-on session, one for each browser, several accounts in it. */
+
+export interface Account {
+  person: Person
+  sid: string
+  /** When the password was given; MFA does not move it. */
+  authTime: number
+  mfaAt: number | undefined
+  kmsi: boolean | undefined
+  signedIn: boolean
+  generation: number
+  /** Applications that took part: they hear of the sign-out. */
+  clientIds: Set<string>
+}
+
+export interface Browser {
+  id: string
+  persistent: boolean
+  accounts: Account[]
+}
+
+export const BROWSER_COOKIE = 'simulated_microsoft'
+const MAX_BROWSERS = 50_000
+const MAX_ACCOUNTS = 10
+
+export class Browsers {
+  readonly #browsers = new BoundedMap<string, Browser>(MAX_BROWSERS)
+
+  find(id: string | undefined): Browser | undefined {
+    return id === undefined ? undefined : this.#browsers.get(id)
+  }
+
+  open(): Browser {
+    const browser: Browser = { id: randomUUID(), persistent: false, accounts: [] }
+    this.#browsers.set(browser.id, browser)
+    return browser
+  }
+}
+
+/** Whether Microsoft still honours this account's session in this browser. */
+export function isLive(account: Account): boolean {
+  const { person } = account
+  return account.signedIn && !person.deleted && person.accountEnabled && account.generation === person.browserGeneration
+}
+
+export const liveAccounts = (browser: Browser): Account[] => browser.accounts.filter(isLive)
+export const accountOf = (browser: Browser, person: Person): Account | undefined => browser.accounts.find((account) => account.person === person)
+
+/** A fresh password begins a new session of that account. */
+export function signInAccount(browser: Browser, person: Person, authTime: number): Account {
+  const account: Account = {
+    person, sid: randomUUID(), authTime, mfaAt: undefined, kmsi: undefined, signedIn: true, generation: person.browserGeneration, clientIds: new Set(),
+  }
+  const before = accountOf(browser, person)
+  if (before && isLive(before)) {
+    account.sid = before.sid
+    account.clientIds = before.clientIds
+    account.kmsi = before.kmsi
+  }
+  browser.accounts = [account, ...browser.accounts.filter((other) => other !== before)].slice(0, MAX_ACCOUNTS)
+  return account
+}

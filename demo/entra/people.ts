@@ -1,0 +1,120 @@
+import type { JWK } from 'jose'
+
+/** The tenants, people and application the simulated Microsoft begins with. Everything here is made up, passwords included. */
+
+export interface Tenant {
+  tid: string
+  /** The verified domain: an authority may name the tenant by it. */
+  domain: string
+  name: string
+}
+
+export interface Person {
+  upn: string
+  name: string
+  tid: string
+  oid: string
+  password: string
+  note: string
+  mfa: 'none' | 'authenticator'
+  accountEnabled: boolean
+  deleted: boolean
+  /** To the application: without it AADSTS50105. */
+  assigned: boolean
+  /** App roles. */
+  roles: string[]
+  /** Directory role template ids. */
+  wids: string[]
+  /** One higher with each event that kills refresh tokens; a grant is dead when it was made at a lower number. */
+  grantGeneration: number
+  /** One higher with each event that ends Microsoft's own browser sessions: a password change by the person as well. */
+  browserGeneration: number
+  createdAt: number
+  /** Graph's `signInSessionsValidFromDateTime`, epoch seconds: the account's creation, until a revocation. */
+  sessionsValidFrom: number
+}
+
+export const CONTOSO: Tenant = { tid: '11111111-1111-4111-8111-111111111111', domain: 'contoso.example', name: 'Contoso' }
+export const FABRIKAM: Tenant = { tid: '22222222-2222-4222-8222-222222222222', domain: 'fabrikam.example', name: 'Fabrikam' }
+/** The one tenant of all personal Microsoft accounts; its id is Microsoft's. */
+export const PERSONAL: Tenant = { tid: '9188040d-6c67-4c5b-b112-36a304b66dad', domain: 'outlook.example', name: 'Personal accounts' }
+export const TENANTS: readonly Tenant[] = [CONTOSO, FABRIKAM, PERSONAL]
+
+export const GLOBAL_ADMINISTRATOR = '62e90394-69f5-4237-9190-012177145e10'
+/** `wids` of everybody without a directory role holds this one. */
+export const ORDINARY_MEMBER = 'b79fbf4d-3ef9-4689-8143-76b194e85509'
+
+export type PersonSeed = Pick<Person, 'upn' | 'name' | 'tid' | 'oid'> & Partial<Person>
+
+export function newPerson(seed: PersonSeed): Person {
+  const createdAt = seed.createdAt ?? Date.UTC(2024, 0, 15, 9) / 1000
+  return {
+    password: `${seed.upn.split('@')[0]}-demo`, note: '', mfa: 'authenticator', accountEnabled: true, deleted: false, assigned: true,
+    roles: [], wids: [], grantGeneration: 0, browserGeneration: 0, sessionsValidFrom: createdAt, ...seed, createdAt,
+  }
+}
+
+const oid = (last: string): string => `00000000-0000-4000-8000-${last.padStart(12, '0')}`
+const contoso = (name: string, id: string, rest: Partial<Person>): PersonSeed => ({
+  upn: `${name.split(' ')[0]!.toLowerCase()}@${CONTOSO.domain}`, name, tid: CONTOSO.tid, oid: oid(id), roles: ['CaseManager.User'], ...rest,
+})
+
+export const PEOPLE: readonly PersonSeed[] = [
+  contoso('Alice Adams', 'a11c', { note: 'has MFA, uses Case Manager' }),
+  contoso('Bob Brown', 'b0b', { note: 'has MFA, uses Case Manager' }),
+  contoso('Olivia Okafor', '011a', { note: 'has MFA, operates the broker', roles: ['CaseManager.User', 'Broker.Operator'] }),
+  contoso('Adam Archer', 'ada', {
+    note: 'has MFA, administers the broker and is Global Administrator of Contoso',
+    roles: ['CaseManager.User', 'Broker.Administrator'], wids: [GLOBAL_ADMINISTRATOR],
+  }),
+  contoso('Mia Moreau', '31a', { note: 'has no MFA: refused', mfa: 'none' }),
+  contoso('Dan Dahl', 'da4', { note: 'account disabled: refused', accountEnabled: false }),
+  contoso('Una Ueda', '41a', { note: 'not assigned to the application: refused', assigned: false, roles: [] }),
+  { upn: `faye@${FABRIKAM.domain}`, name: 'Faye Fischer', tid: FABRIKAM.tid, oid: oid('fa1e'), note: 'has MFA, of the other tenant', roles: ['CaseManager.User'] },
+  {
+    upn: `felix@${FABRIKAM.domain}`, name: 'Felix Farrow', tid: FABRIKAM.tid, oid: oid('fe11'), wids: [GLOBAL_ADMINISTRATOR],
+    note: 'has MFA, Global Administrator of the other tenant', roles: ['CaseManager.User'],
+  },
+  { upn: `pat@${PERSONAL.domain}`, name: 'Pat Personal', tid: PERSONAL.tid, oid: oid('ba7'), note: 'a personal Microsoft account: refused' },
+]
+
+export interface AppSecret {
+  value: string
+  /** Epoch seconds. */
+  expiresAt?: number
+}
+/** A workload's own issuer, trusted to vouch for the application. */
+export interface FederatedCredential {
+  issuer: string
+  subject: string
+  audience?: string
+  jwks: { keys: JWK[] }
+}
+
+export interface AppRegistration {
+  clientId: string
+  name: string
+  homeTid: string
+  secrets: AppSecret[]
+  /** PEM, X.509. */
+  certificates: string[]
+  federated: FederatedCredential[]
+  redirectUris: string[]
+  /** Front-channel logout. */
+  logoutUrl?: string
+  assignmentRequired: boolean
+  /** Application permissions that the registration asks for; a tenant's administrator consents to them. */
+  graphRoles: string[]
+}
+
+export const APP_CLIENT_ID = 'ca5e0000-0000-4000-8000-00000000b60c'
+export const APP_CLIENT_SECRET = 'simulated~secret.of-the-broker'
+
+export type AppSeed = Pick<AppRegistration, 'redirectUris'> & Partial<AppRegistration>
+
+export function newApp(seed: AppSeed): AppRegistration {
+  return {
+    clientId: APP_CLIENT_ID, name: 'Case Manager', homeTid: CONTOSO.tid, secrets: [{ value: APP_CLIENT_SECRET }], certificates: [], federated: [],
+    assignmentRequired: true, graphRoles: ['User.Read.All', 'User.RevokeSessions.All'], ...seed,
+  }
+}

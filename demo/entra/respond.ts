@@ -1,0 +1,70 @@
+import { html, raw } from 'hono/html'
+import type { Context } from 'hono'
+import { createHash } from 'node:crypto'
+import { EntraError } from './aadsts.ts'
+import { answerConsent, type Flow } from './flow.ts'
+import type { Site } from './site.ts'
+
+/** The end of a flow: the answer that goes back to the application, in the response mode it asked for. */
+
+type Answer = Response | Promise<Response>
+const SUBMIT = 'document.forms[0].submit()'
+const KNOWN_SCOPES = new Set(['openid', 'profile', 'email', 'User.Read'])
+
+export async function succeed(c: Context, site: Site, flow: Flow): Promise<Response> {
+  const { world } = site
+  const { request, person, account } = flow
+  if (!person || !account) return deny(c, site, flow, new EntraError(50058))
+  site.flows.delete(flow.id)
+  if (flow.consented) answerConsent(world, flow, false)
+  if (request.kind === 'adminconsent') {
+    return back(c, flow, { admin_consent: 'True', tenant: person.tid, scope: request.scope, ...(request.state === undefined ? {} : { state: request.state }) })
+  }
+  account.clientIds.add(request.app.clientId)
+  const asked = request.scope.split(' ').map((scope) => scope.replace('https://graph.microsoft.com/', ''))
+  const provider = await site.provider(person.tid)
+  const issued = await provider.issueCode(
+    {
+      oid: person.oid, tid: person.tid, clientId: request.app.clientId, sid: account.sid, authTime: account.authTime, mfa: account.mfaAt !== undefined,
+      acrs: request.contexts, kmsi: account.kmsi ? true : undefined, scope: request.scope, offline: asked.includes('offline_access'), generation: person.grantGeneration,
+    },
+    {
+      redirectUri: request.redirectUri, scope: asked.filter((scope) => KNOWN_SCOPES.has(scope)).join(' '), nonce: request.nonce,
+      codeChallenge: request.codeChallenge, codeChallengeMethod: request.codeChallengeMethod,
+    },
+  )
+  if ('error' in issued) return back(c, flow, { error: issued.error, error_description: issued.description, ...stateOf(flow) })
+  return back(c, flow, { code: issued.code, ...stateOf(flow), session_state: account.sid })
+}
+
+/** Errors of admin consent carry `admin_consent=True` as well: whoever tests that first is fooled. */
+export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Answer {
+  const { request } = flow
+  site.flows.delete(flow.id)
+  const body = error.body(site.world.clock.nowMs(), request.correlationId)
+  // `invalid_grant` belongs to the token endpoint; on this road Entra says the same with another word.
+  const name = body.error === 'invalid_grant' ? (error.suberror === undefined ? 'access_denied' : 'interaction_required') : body.error
+  return back(c, flow, {
+    error: name, ...(error.code === 65004 ? { error_subcode: 'cancel' } : {}), error_description: body.error_description, ...stateOf(flow),
+    ...(request.kind === 'adminconsent' ? { admin_consent: 'True', ...(flow.person ? { tenant: flow.person.tid } : {}) } : {}),
+    ...(body.claims ? { claims: body.claims } : {}),
+  })
+}
+
+const stateOf = (flow: Flow): Record<string, string> => (flow.request.state === undefined ? {} : { state: flow.request.state })
+
+function back(c: Context, flow: Flow, parameters: Record<string, string>): Answer {
+  const { redirectUri, responseMode } = flow.request
+  c.header('Cache-Control', 'no-store')
+  if (responseMode === 'form_post') return formPost(c, redirectUri, parameters)
+  const url = new URL(redirectUri)
+  if (responseMode === 'fragment') url.hash = new URLSearchParams(parameters).toString()
+  else for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+  return c.redirect(url.href)
+}
+
+function formPost(c: Context, action: string, parameters: Record<string, string>): Answer {
+  c.header('Content-Security-Policy', `default-src 'none'; script-src 'sha256-${createHash('sha256').update(SUBMIT).digest('base64')}'`)
+  const inputs = Object.entries(parameters).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`)
+  return c.html(html`<!doctype html><html lang="en"><head><title>Working…</title></head><body><form method="post" action="${action}">${inputs}<noscript><button>Continue</button></noscript></form><script>${raw(SUBMIT)}</script></body></html>`)
+}

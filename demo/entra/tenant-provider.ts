@@ -1,0 +1,199 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import type { AdapterPayload, Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import { inject } from './inject.ts'
+import { Provider } from './oidc-provider.ts'
+import { ORDINARY_MEMBER, type Person, type Tenant } from './people.ts'
+import { createTokenStore } from './token-store.ts'
+import type { SignIn, World } from './world.ts'
+
+/**
+ * One tenant as an OpenID provider, on `oidc-provider`: codes, PKCE, tokens, signatures. Who the person is was decided before it is asked;
+ * how the client proves itself too, so inside there is one secret that nobody else knows.
+ */
+
+const HOUR = 3600
+const REFRESH_SECONDS = 90 * 24 * HOUR
+const SCOPES = ['openid', 'profile', 'email', 'offline_access', 'User.Read']
+const INNER_COOKIE = 'inner'
+const CLAIMS = [
+  'sub', 'tid', 'oid', 'name', 'preferred_username', 'email', 'sid', 'login_hint', 'auth_time', 'acrs', 'amr', 'roles', 'wids', 'ver', 'uti', 'rh',
+  'signin_state', 'tenant_region_sub_scope', 'nbf', 'iat', 'aio',
+]
+
+export interface AuthorizeParameters {
+  redirectUri: string
+  scope: string
+  nonce?: string | undefined
+  codeChallenge?: string | undefined
+  codeChallengeMethod?: string | undefined
+}
+
+async function newKey(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true })
+  return { ...(await exportJWK(privateKey)), kid: randomBytes(20).toString('base64url'), use: 'sig', alg: 'RS256' }
+}
+
+export class TenantProvider {
+  readonly #world: World
+  readonly tenant: Tenant
+  readonly #store = createTokenStore((id) => this.#client(id))
+  readonly #innerSecret = randomBytes(24).toString('base64url')
+  /** The first signs; all are published. */
+  #keys: JWK[]
+  #provider: Provider
+
+  static async open(world: World, tenant: Tenant): Promise<TenantProvider> {
+    return new TenantProvider(world, tenant, await newKey())
+  }
+
+  constructor(world: World, tenant: Tenant, key: JWK) {
+    this.#world = world
+    this.tenant = tenant
+    this.#keys = [key]
+    this.#provider = this.#build()
+  }
+
+  get signingKey(): JWK {
+    return this.#keys[0]!
+  }
+
+  publicKeys(): JWK[] {
+    return this.#keys.map(({ kty, kid, use, alg, n, e }) => ({ kty: kty!, kid: kid!, use: use!, alg: alg!, n: n!, e: e! }))
+  }
+
+  /** A new key signs from now on. The old ones stay published, unless they are to be dropped. */
+  async rotateKeys(dropOld = false): Promise<void> {
+    this.#keys = [await newKey(), ...(dropOld ? [] : this.#keys.slice(0, 3))]
+    this.#provider = this.#build()
+  }
+
+  /** A code for a sign-in that is decided, or why there is none. */
+  async issueCode(signIn: Omit<SignIn, 'grantId'>, parameters: AuthorizeParameters): Promise<{ code: string } | { error: string; description: string }> {
+    const provider = this.#provider
+    const grant = new provider.Grant({ clientId: signIn.clientId, accountId: signIn.oid })
+    grant.addOIDCScope(parameters.scope)
+    const grantId = await grant.save()
+    this.#world.signIns.set(grantId, { ...signIn, grantId }, REFRESH_SECONDS * 1000)
+    const id = randomUUID()
+    const { switches } = this.#world
+    const session = Object.assign(new provider.Session(), {
+      jti: id, uid: randomUUID(), accountId: signIn.oid, authorizations: { [signIn.clientId]: { sid: signIn.sid, grantId } },
+      ...(switches.authTime && !switches.omitClaims.includes('auth_time') ? { loginTs: signIn.authTime } : {}),
+      ...(switches.amr ? { amr: signIn.mfa ? ['pwd', 'mfa'] : ['pwd'] } : {}),
+    })
+    await session.save(60)
+    const query = new URLSearchParams({ response_type: 'code', client_id: signIn.clientId, redirect_uri: parameters.redirectUri, scope: parameters.scope })
+    if (parameters.nonce !== undefined) query.set('nonce', parameters.nonce)
+    if (parameters.codeChallenge !== undefined) query.set('code_challenge', parameters.codeChallenge)
+    if (parameters.codeChallengeMethod !== undefined) query.set('code_challenge_method', parameters.codeChallengeMethod)
+    const answer = await inject(provider.callback(), { method: 'GET', url: `/auth?${query}`, headers: { host: new URL(this.#world.origin).host, cookie: `${INNER_COOKIE}=${id}`, accept: 'text/html' } })
+    await session.destroy()
+    const back = answer.location ? new URL(answer.location).searchParams : undefined
+    const code = back?.get('code')
+    if (code) return { code }
+    return { error: back?.get('error') ?? 'server_error', description: back?.get('error_description') ?? answer.body.slice(0, 500) }
+  }
+
+  /** The sign-in behind a refresh token, whether or not it is still good. */
+  async signInOf(refreshToken: string): Promise<SignIn | undefined> {
+    const found = await this.#provider.RefreshToken.find(refreshToken)
+    return found?.grantId ? this.#world.signIns.get(found.grantId) : undefined
+  }
+
+  /** The sign-in behind a code that has not been used. */
+  async signInOfCode(code: string): Promise<SignIn | undefined> {
+    const found = await this.#provider.AuthorizationCode.find(code)
+    return found?.grantId ? this.#world.signIns.get(found.grantId) : undefined
+  }
+
+  /** The token endpoint, for a client that has proved itself. */
+  async token(clientId: string, form: URLSearchParams): Promise<{ status: number; body: Record<string, unknown> }> {
+    const inner = new URLSearchParams(form)
+    for (const name of ['client_secret', 'client_assertion', 'client_assertion_type', 'client_id']) inner.delete(name)
+    inner.set('client_id', clientId)
+    inner.set('client_secret', this.#innerSecret)
+    if (inner.get('grant_type') === 'refresh_token') inner.delete('scope')
+    const answer = await inject(this.#provider.callback(), { method: 'POST', url: '/token', headers: { host: new URL(this.#world.origin).host, accept: 'application/json' }, body: inner.toString() })
+    return { status: answer.status, body: JSON.parse(answer.body) as Record<string, unknown> }
+  }
+
+  async userinfo(authorization: string): Promise<{ status: number; body: string }> {
+    return inject(this.#provider.callback(), { method: 'GET', url: '/userinfo', headers: { host: new URL(this.#world.origin).host, accept: 'application/json', authorization } })
+  }
+
+  #client(id: string): AdapterPayload | undefined {
+    const app = this.#world.apps.get(id)
+    if (!app) return undefined
+    return {
+      client_id: app.clientId, client_secret: this.#innerSecret, client_name: app.name, redirect_uris: app.redirectUris, response_types: ['code'],
+      grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'client_secret_post', subject_type: 'pairwise', id_token_signed_response_alg: 'RS256',
+    } as AdapterPayload
+  }
+
+  #claims(person: Person, signIn: SignIn): Record<string, unknown> {
+    const { switches } = this.#world
+    const now = this.#world.now()
+    const claims: Record<string, unknown> = {
+      tid: person.tid, oid: person.oid, name: person.name, preferred_username: person.upn, email: person.upn, sid: signIn.sid,
+      login_hint: this.#world.loginHintOf(person), ver: '2.0', uti: randomBytes(16).toString('base64url'), rh: `1.${randomBytes(12).toString('base64url')}.`,
+      nbf: now, iat: now, wids: person.wids.length > 0 ? person.wids : [ORDINARY_MEMBER],
+    }
+    if (signIn.acrs.length > 0) claims['acrs'] = signIn.acrs
+    if (person.roles.length > 0) claims['roles'] = person.roles
+    if (signIn.kmsi) claims['signin_state'] = ['kmsi']
+    for (const name of switches.omitClaims) delete claims[name]
+    return claims
+  }
+
+  #build(): Provider {
+    const world = this.#world
+    const configuration: Configuration = {
+      adapter: this.#store,
+      jwks: { keys: this.#keys as NonNullable<Configuration['jwks']>['keys'] },
+      scopes: SCOPES,
+      claims: { openid: CLAIMS, profile: [], email: [] },
+      subjectTypes: ['pairwise'],
+      pairwiseIdentifier: (_ctx, accountId, client) => world.pairwiseSub(this.tenant.tid, accountId, client.clientId),
+      findAccount: (_ctx, oid, token) => {
+        const grantId = token && 'grantId' in token ? token.grantId : undefined
+        const person = world.personById(this.tenant.tid, oid)
+        if (!person) return undefined
+        return {
+          accountId: oid,
+          claims: () => {
+            const signIn = grantId ? world.signIns.get(grantId) : undefined
+            return { sub: oid, ...(signIn ? this.#claims(person, signIn) : {}) }
+          },
+        }
+      },
+      cookies: { names: { session: INNER_COOKIE, interaction: 'inner_i', resume: 'inner_r' } },
+      features: {
+        devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: false }, resourceIndicators: { enabled: false },
+        pushedAuthorizationRequests: { enabled: false }, dPoP: { enabled: false },
+      },
+      interactions: { policy: [], url: () => '/' },
+      pkce: { required: () => false },
+      conformIdTokenClaims: true,
+      clientBasedCORS: () => false,
+      expiresWithSession: () => false,
+      issueRefreshToken: (_ctx, _client, code) => Boolean(code.grantId && world.signIns.get(code.grantId)?.offline),
+      rotateRefreshToken: true,
+      loadExistingGrant: async (ctx) => {
+        const clientId = ctx.oidc.client?.clientId
+        const grantId = clientId && ctx.oidc.session?.grantIdFor(clientId)
+        return grantId ? this.#provider.Grant.find(grantId) : undefined
+      },
+      ttl: {
+        AccessToken: HOUR + 600, AuthorizationCode: 600, Grant: REFRESH_SECONDS, RefreshToken: REFRESH_SECONDS, Session: 60, Interaction: 60,
+        // `iat` is ours, so that a skewed or a false clock shows; the end moves with it.
+        IdToken: () => Math.max(1, HOUR + world.now() - Math.floor(Date.now() / 1000)),
+      },
+      renderError: (ctx: KoaContextWithOIDC, out) => {
+        ctx.type = 'json'
+        ctx.body = out
+      },
+    }
+    return new Provider(world.issuerOf(this.tenant.tid), configuration)
+  }
+}

@@ -1,0 +1,139 @@
+import { Hono, type Context } from 'hono'
+import { EntraError } from './aadsts.ts'
+import { authenticateApp } from './client-auth.ts'
+import { forge } from './forge.ts'
+import { issueAppToken } from './graph/app-token.ts'
+import type { AppRegistration, Person } from './people.ts'
+import { correlationOf, type Site } from './site.ts'
+import { consentKey } from './flow.ts'
+import type { TenantProvider } from './tenant-provider.ts'
+import type { SignIn, World } from './world.ts'
+
+/** The token endpoint: who asks, whether the grant is still alive, then the tenant's provider; and its refusals in Entra's words. */
+
+interface TokenAnswer {
+  status: number
+  body: Record<string, unknown>
+}
+
+export function tokenRoom(site: Site): Hono {
+  const app = new Hono()
+  app.post('/:tenant/oauth2/v2.0/token', async (c) => {
+    c.header('Cache-Control', 'no-store')
+    c.header('Pragma', 'no-cache')
+    try {
+      const trouble = await site.trouble('token')
+      if (trouble?.retryAfter) c.header('Retry-After', trouble.retryAfter)
+      if (trouble) throw trouble.error
+      const { status, body } = await answer(c, site, new URLSearchParams(await c.req.text()))
+      return c.json(body, status as 200)
+    } catch (error) {
+      const known = error instanceof EntraError ? error : new EntraError(90033)
+      return c.json(known.body(site.world.clock.nowMs(), correlationOf(c), site.world.origin), known.status as 400)
+    }
+  })
+  return app
+}
+
+async function answer(c: Context, site: Site, form: URLSearchParams): Promise<TokenAnswer> {
+  const { world } = site
+  const tenant = c.req.param('tenant') ?? ''
+  const named = world.tenant(tenant)
+  if (!named && tenant !== 'organizations' && tenant !== 'common') throw new EntraError(90002)
+  const app = await authenticateApp(world, form, c.req.header('authorization'))
+  spendTokenError(world)
+  const grantType = form.get('grant_type')
+  if (grantType === 'client_credentials') {
+    if (!named) throw new EntraError(90002, 'An application asks for its own token at a tenant, not at organizations.')
+    return { status: 200, body: await issueAppToken(site, named.tid, app, form.get('scope') ?? '') }
+  }
+  if (grantType === 'authorization_code') return redeemCode(site, named?.tid, app, form)
+  if (grantType === 'refresh_token') return refresh(site, named?.tid, app, form)
+  throw new EntraError(70003)
+}
+
+function spendTokenError(world: World): void {
+  const { tokenErrors } = world.switches
+  if (!tokenErrors || tokenErrors.times === 0) return
+  tokenErrors.times--
+  throw new EntraError(tokenErrors.code)
+}
+
+async function redeemCode(site: Site, tid: string | undefined, app: AppRegistration, form: URLSearchParams): Promise<TokenAnswer> {
+  const code = form.get('code') ?? ''
+  const found = await findGrant(site, tid, (provider) => provider.signInOfCode(code))
+  if (!found) throw new EntraError(70000)
+  checkGrant(site.world, app, found.signIn)
+  return finish(site, found, await found.provider.token(app.clientId, form))
+}
+
+async function refresh(site: Site, tid: string | undefined, app: AppRegistration, form: URLSearchParams): Promise<TokenAnswer> {
+  const token = form.get('refresh_token') ?? ''
+  const found = await findGrant(site, tid, (provider) => provider.signInOf(token))
+  if (!found) throw new EntraError(70000)
+  checkGrant(site.world, app, found.signIn)
+  return finish(site, found, await found.provider.token(app.clientId, form))
+}
+
+interface Found {
+  provider: TenantProvider
+  signIn: SignIn
+}
+
+async function findGrant(site: Site, tid: string | undefined, look: (provider: TenantProvider) => Promise<SignIn | undefined>): Promise<Found | undefined> {
+  const providers = tid === undefined ? await site.providers() : [await site.provider(tid)]
+  for (const provider of providers) {
+    const signIn = await look(provider)
+    if (signIn) return { provider, signIn }
+  }
+  return undefined
+}
+
+/** What has become of the account, the application and the consent since the sign-in. */
+function checkGrant(world: World, app: AppRegistration, signIn: SignIn): void {
+  const { switches } = world
+  if (signIn.clientId !== app.clientId) throw new EntraError(70000)
+  const person = world.personById(signIn.tid, signIn.oid)
+  if (!person || person.deleted) throw new EntraError(50034)
+  if (switches.appMissingIn.includes(signIn.tid)) throw new EntraError(700016)
+  if (switches.appDisabledIn.includes(signIn.tid)) throw new EntraError(7000112)
+  if (!person.accountEnabled) throw new EntraError(50057)
+  const chosen = switches.errorFor[person.upn] ?? switches.errorFor['*']
+  if (chosen && chosen.at !== 'authorize') throw new EntraError(chosen.code)
+  if (signIn.generation !== person.grantGeneration) throw new EntraError(50173)
+  if (app.assignmentRequired && !person.assigned) throw new EntraError(50105)
+  if (!hasConsent(world, app, person)) throw new EntraError(65001)
+  const contextWantsMfa = signIn.acrs.some((context) => switches.boundContexts.includes(context))
+  if (!signIn.mfa && (switches.requireMfa === 'everybody' || contextWantsMfa)) throw new EntraError(person.mfa === 'none' ? 50079 : 50076)
+}
+
+function hasConsent(world: World, app: AppRegistration, person: Person): boolean {
+  const state = world.switches.consent[person.tid] ?? 'granted'
+  return state === 'granted' || world.personalConsent.has(consentKey(person, app.clientId))
+}
+
+async function finish(site: Site, found: Found, answered: TokenAnswer): Promise<TokenAnswer> {
+  const { body } = answered
+  if (typeof body['error'] === 'string') throw translate(body)
+  const { oid, tid } = found.signIn
+  const clientInfo = Buffer.from(JSON.stringify({ uid: oid, utid: tid })).toString('base64url')
+  const { forge: how } = site.world.switches
+  const idToken = typeof body['id_token'] === 'string' && how ? await forge(body['id_token'], how, found.provider.signingKey) : body['id_token']
+  const seconds = Number(body['expires_in'])
+  return {
+    status: answered.status,
+    body: { ...body, ...(idToken === undefined ? {} : { id_token: idToken }), expires_in: seconds, ext_expires_in: seconds, client_info: clientInfo },
+  }
+}
+
+/** The provider hides why; its detail is in nobody's hands but ours. */
+function translate(body: Record<string, unknown>): EntraError {
+  switch (body['error']) {
+    case 'invalid_grant': return new EntraError(70008)
+    case 'invalid_client': return new EntraError(7000215)
+    case 'invalid_scope': return new EntraError(70011)
+    case 'unsupported_grant_type': return new EntraError(70003)
+    case 'invalid_request': return new EntraError(90014, typeof body['error_description'] === 'string' ? body['error_description'] : '')
+    default: return new EntraError(90033)
+  }
+}

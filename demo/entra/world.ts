@@ -1,0 +1,145 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { Clock } from '../../src/deps.ts'
+import { BoundedMap } from './bounded.ts'
+import { newApp, newPerson, PEOPLE, TENANTS, type AppRegistration, type AppSeed, type Person, type PersonSeed, type Tenant } from './people.ts'
+import { DEFAULTS, type Area, type Switches } from './switches.ts'
+
+/** The state of the simulated Microsoft: in memory, bounded, gone with the process. It knows no HTTP. */
+
+/** What one sign-in proved: every token of its grant says this. */
+export interface SignIn {
+  grantId: string
+  oid: string
+  tid: string
+  clientId: string
+  /** Microsoft's session in that browser. */
+  sid: string
+  authTime: number
+  mfa: boolean
+  acrs: string[]
+  kmsi: boolean | undefined
+  scope: string
+  offline: boolean
+  generation: number
+}
+
+export interface Change {
+  seq: number
+  tid: string
+  oid: string
+  kind: 'updated' | 'deleted'
+}
+
+export interface WorldOptions {
+  origin: string
+  tenants?: readonly Tenant[] | undefined
+  people?: readonly PersonSeed[] | undefined
+  apps?: readonly AppSeed[] | undefined
+  clock?: Clock | undefined
+}
+
+const MAX_SIGN_INS = 200_000
+const MAX_CHANGES = 10_000
+const SYSTEM_CLOCK: Clock = { now: () => Math.floor(Date.now() / 1000), nowMs: () => Date.now() }
+
+export class World {
+  readonly origin: string
+  readonly tenants: readonly Tenant[]
+  readonly apps = new Map<string, AppRegistration>()
+  readonly clock: Clock
+  switches: Switches = structuredClone(DEFAULTS)
+  /** Who completes every authorization without pages; `*` is whoever `login_hint` names. */
+  auto: string | null = null
+  readonly signIns: BoundedMap<string, SignIn>
+  /** `oid` of a person or `tid`, by client: consent given one by one. */
+  readonly personalConsent = new Set<string>()
+  readonly changes: Change[] = []
+  #seq = 0
+  readonly #byUpn = new Map<string, Person>()
+  readonly #byOid = new Map<string, Person>()
+  readonly #listeners = new Set<(change: Change) => void>()
+  readonly #pairwiseKey = randomBytes(32)
+
+  constructor(options: WorldOptions) {
+    this.origin = options.origin
+    this.tenants = options.tenants ?? TENANTS
+    this.clock = options.clock ?? SYSTEM_CLOCK
+    this.signIns = new BoundedMap(MAX_SIGN_INS)
+    for (const seed of options.people ?? PEOPLE) this.addPerson(seed)
+    for (const seed of options.apps ?? []) {
+      const app = newApp(seed)
+      this.apps.set(app.clientId, app)
+    }
+  }
+
+  now(): number {
+    return this.clock.now() + this.switches.clockSkewSeconds
+  }
+
+  addPerson(seed: PersonSeed): Person {
+    const person = newPerson(seed)
+    this.#byUpn.set(person.upn.toLowerCase(), person)
+    this.#byOid.set(`${person.tid}/${person.oid}`, person)
+    return person
+  }
+
+  people(): Person[] {
+    return [...this.#byUpn.values()]
+  }
+
+  personOf(upn: string): Person | undefined {
+    return this.#byUpn.get(upn.trim().toLowerCase())
+  }
+
+  personById(tid: string, oid: string): Person | undefined {
+    return this.#byOid.get(`${tid}/${oid}`)
+  }
+
+  /** By id or verified domain. `organizations` and `common` are no tenant. */
+  tenant(named: string): Tenant | undefined {
+    const wanted = named.toLowerCase()
+    return this.tenants.find((tenant) => tenant.tid === wanted || tenant.domain === wanted)
+  }
+
+  issuerOf(tid: string): string {
+    return `${this.origin}/${tid}/v2.0`
+  }
+
+  /** Opaque; the value of the `login_hint` claim. */
+  loginHintOf(person: Person): string {
+    return `O.${this.#mac(`hint/${person.tid}/${person.oid}`)}`
+  }
+
+  personOfHint(hint: string): Person | undefined {
+    return hint.startsWith('O.') ? this.people().find((person) => this.loginHintOf(person) === hint) : this.personOf(hint)
+  }
+
+  pairwiseSub(tid: string, oid: string, clientId: string): string {
+    return this.#mac(`sub/${tid}/${oid}/${clientId}`)
+  }
+
+  /** Tells Graph's followers. */
+  changed(person: Person, kind: Change['kind']): void {
+    const change: Change = { seq: ++this.#seq, tid: person.tid, oid: person.oid, kind }
+    this.changes.push(change)
+    if (this.changes.length > MAX_CHANGES) this.changes.splice(0, this.changes.length - MAX_CHANGES)
+    for (const listener of this.#listeners) listener(change)
+  }
+
+  get changeSeq(): number {
+    return this.#seq
+  }
+
+  onChange(listener: (change: Change) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  down(area: Area): boolean {
+    return this.switches.outage.includes(area)
+  }
+
+  #mac(text: string): string {
+    return createHmac('sha256', this.#pairwiseKey).update(text).digest('base64url')
+  }
+}

@@ -1,0 +1,113 @@
+import { ConfidentialClientApplication, CryptoProvider, type AuthenticationResult, type NodeAuthOptions } from '@azure/msal-node'
+import { onTestFinished } from 'vitest'
+import { startEntra, type Entra, type EntraOptions } from '../../demo/entra/entra.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/people.ts'
+
+/** What the broker is to Microsoft, in miniature: msal-node, unmodified, and a browser made of fetch and a cookie jar. */
+
+export const REDIRECT = 'http://localhost:7400/signin/callback'
+export const LOGOUT_RETURN = 'http://localhost:7400/logout/return'
+export const LOGOUT_URL = 'http://localhost:7400/signal/frontchannel'
+
+export async function entra(options: Partial<EntraOptions> = {}): Promise<Entra> {
+  const started = await startEntra({ port: 0, apps: [{ redirectUris: [REDIRECT, LOGOUT_RETURN], logoutUrl: LOGOUT_URL }], ...options })
+  onTestFinished(() => started.close())
+  return started
+}
+
+export type Credential = Partial<Pick<NodeAuthOptions, 'clientSecret' | 'clientCertificate' | 'clientAssertion'>>
+
+export async function application(at: Entra, tenant: string = CONTOSO.tid, credential: Credential = { clientSecret: APP_CLIENT_SECRET }): Promise<ConfidentialClientApplication> {
+  const metadata = await (await fetch(`${at.origin}/${tenant}/v2.0/.well-known/openid-configuration`)).text()
+  const { host } = new URL(at.origin)
+  return new ConfidentialClientApplication({
+    auth: { clientId: APP_CLIENT_ID, authority: `https://${host}/${tenant}`, knownAuthorities: [host], authorityMetadata: metadata, ...credential },
+    system: { loggerOptions: { loggerCallback: () => {} } },
+  })
+}
+
+export class Browser {
+  readonly #cookies = new Map<string, string>()
+
+  async open(url: string, form?: Record<string, string>, headers: Record<string, string> = {}): Promise<Page> {
+    const response = await fetch(url, {
+      redirect: 'manual', method: form ? 'POST' : 'GET',
+      headers: { cookie: [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; '), ...(form ? { origin: new URL(url).origin } : {}), ...headers },
+      ...(form ? { body: new URLSearchParams(form) } : {}),
+    })
+    for (const line of response.headers.getSetCookie()) {
+      const [pair] = line.split(';')
+      const [name, value] = pair!.split('=') as [string, string]
+      this.#cookies.set(name, value)
+    }
+    const location = response.headers.get('location')
+    const target = location === null ? undefined : new URL(location, url)
+    if (target && target.origin === new URL(url).origin) return this.open(target.href)
+    return { url, status: response.status, html: await response.text(), left: target, headers: response.headers }
+  }
+
+  /** Fills in the form of a page. */
+  submit(page: Page, form: Record<string, string>): Promise<Page> {
+    return this.open(page.url, form)
+  }
+
+  /** Every page of a sign-in, answered as that person would. */
+  async signIn(url: string, upn: string, { staySignedIn = false, password = `${upn.split('@')[0]}-demo` } = {}): Promise<Page> {
+    let page = await this.open(url)
+    for (let i = 0; i < 12 && page.left === undefined && page.status === 200; i++) {
+      const title = titleOf(page)
+      if (title === 'Pick an account') page = await this.submit(page, { account: 'other' })
+      else if (title === 'Sign in') page = await this.submit(page, { loginfmt: upn })
+      else if (title === 'Enter password') page = await this.submit(page, { passwd: password })
+      else if (title === 'Approve sign in request') page = await this.submit(page, { number: /id="number">(\d+)</.exec(page.html)![1]! })
+      else if (title === 'Stay signed in?') page = await this.submit(page, { kmsi: staySignedIn ? 'yes' : 'no' })
+      else return page
+    }
+    return page
+  }
+}
+
+export interface Page {
+  url: string
+  status: number
+  html: string
+  /** Where it went when it left Microsoft. */
+  left: URL | undefined
+  headers: Headers
+}
+
+export const titleOf = (page: Page): string => /<title>([^<]*) ·/.exec(page.html)?.[1] ?? ''
+
+export interface Attempt {
+  url: string
+  redeem(left: URL | undefined): Promise<AuthenticationResult>
+}
+
+const CONTEXT = '{"id_token":{"acrs":{"essential":true,"value":"c1"}}}'
+
+/** An authorization request as the broker makes it, and the redemption of its code. */
+export async function attempt(app: ConfidentialClientApplication, extra: Record<string, string> = {}, claims: string | undefined = CONTEXT): Promise<Attempt> {
+  const { verifier, challenge } = await new CryptoProvider().generatePkceCodes()
+  const scopes = ['openid', 'profile', 'email', 'offline_access']
+  const url = await app.getAuthCodeUrl({
+    scopes, redirectUri: REDIRECT, state: 'state-1', nonce: 'nonce-1', codeChallenge: challenge, codeChallengeMethod: 'S256', ...(claims ? { claims } : {}),
+    extraQueryParameters: extra, responseMode: 'query',
+  })
+  return {
+    url: url.replace('https://', 'http://'),
+    redeem: (left) => {
+      const code = left?.searchParams.get('code')
+      if (!code) throw new Error(`no code: ${left?.href ?? 'still at Microsoft'}`)
+      return app.acquireTokenByCode({ code, scopes, redirectUri: REDIRECT, codeVerifier: verifier, nonce: 'nonce-1' })
+    },
+  }
+}
+
+export const refreshTokenOf = (app: ConfidentialClientApplication): string =>
+  (Object.values((JSON.parse(app.getTokenCache().serialize()) as { RefreshToken: Record<string, { secret: string }> }).RefreshToken)[0]?.secret) ?? ''
+
+export async function control(at: Entra, path: string, body?: unknown): Promise<unknown> {
+  const response = await fetch(`${at.origin}/_control/${path}`, body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
+  return response.json()
+}
