@@ -1,0 +1,52 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
+
+/** The real broker, as `npm start` runs it, in its own process: what the demo shows is what is used. */
+
+export interface RunningBroker {
+  queue: string
+  /** Settles when it has ended, with its exit code. */
+  ended: Promise<number | null>
+  stop(): Promise<void>
+}
+
+const ROOT = join(import.meta.dirname, '..')
+
+/** @throws with what it said last, where it cannot start */
+export async function runBroker(env: Record<string, string>, onLine: (line: string) => void): Promise<RunningBroker> {
+  const child = fork(join(ROOT, 'src/cli.js'), ['serve'], {
+    env: { ...inherited(), ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    // Its own process group: the terminal's Ctrl-C is ours to pass on, once.
+    detached: true,
+  })
+  const last: string[] = []
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      for (const line of text.split('\n').filter(Boolean)) {
+        last.push(line)
+        if (last.length > 20) last.shift()
+        onLine(line)
+      }
+    })
+  }
+  const ended = new Promise<number | null>((done) => child.once('exit', (code) => done(code)))
+  const queue = await Promise.race([
+    new Promise<string>((ready) => child.once('message', (message) => ready((message as { queue: string }).queue))),
+    ended.then((code) => Promise.reject(new Error(`The broker ended (${code ?? 'killed'}) before it served. It said last:\n${last.join('\n')}`))),
+  ])
+  return { queue, ended, stop: () => stop(child, ended) }
+}
+
+/** What a process needs of its surroundings; never somebody's BROKER_ settings, which are for their own broker. */
+function inherited(): Record<string, string> {
+  return Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('BROKER_')))
+}
+
+async function stop(child: ChildProcess, ended: Promise<number | null>): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill('SIGTERM')
+  const timer = setTimeout(() => child.kill('SIGKILL'), 15_000)
+  await ended
+  clearTimeout(timer)
+}

@@ -1,0 +1,119 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { stringify } from 'yaml'
+
+/** The built broker as its own process, with a simulated Microsoft where asked: for tests that kill it. */
+
+const ROOT = resolve(import.meta.dirname, '../..')
+
+/** Ports that nobody listens on now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((ready) => {
+      const server = createServer()
+      server.listen(0, '127.0.0.1', () => ready(server))
+    })),
+  )
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
+  return ports
+}
+
+/** Waits until `check` answers truthy; what it last threw or answered is in the message where it never does. */
+export async function until<T>(what: string, check: () => T | Promise<T>, seconds = 60): Promise<NonNullable<T>> {
+  const end = Date.now() + seconds * 1000
+  let last: unknown
+  while (Date.now() < end) {
+    try {
+      const value = await check()
+      if (value) return value
+      last = value
+    } catch (error) {
+      last = error
+    }
+    await new Promise((tick) => setTimeout(tick, 20))
+  }
+  throw new Error(`Waited ${seconds} s for: ${what}. Last: ${last instanceof Error ? last.message : JSON.stringify(last)}`)
+}
+
+export interface ClientEntry {
+  client_id: string
+  client_secret: string
+  [name: string]: unknown
+}
+
+export class BrokerProcess {
+  readonly dataDir: string
+  readonly issuer: string
+  readonly ops: string
+  readonly env: Record<string, string>
+  #child: ChildProcess | undefined
+  #output = ''
+
+  constructor(parts: { dataDir: string; issuer: string; ops: string; env: Record<string, string> }) {
+    this.dataDir = parts.dataDir
+    this.issuer = parts.issuer
+    this.ops = parts.ops
+    this.env = parts.env
+  }
+
+  get output(): string {
+    return this.#output
+  }
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  async start(): Promise<void> {
+    const child = fork(join(ROOT, 'dist/src/cli.js'), ['serve'], { env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...this.env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'], detached: true })
+    this.#child = child
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-200_000)))
+    await new Promise<void>((ready, failed) => {
+      child.once('message', () => ready())
+      child.once('exit', (code) => failed(new Error(`The broker ended (${code}) before it served:\n${this.#output.slice(-4000)}`)))
+    })
+  }
+
+  /** Ends it at once, as a power cut would; or asks it to drain (SIGTERM). Settles when it is gone. */
+  async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
+    const child = this.#child
+    this.#child = undefined
+    if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null
+    const gone = new Promise<number | null>((done) => child.once('exit', (code) => done(code)))
+    child.kill(signal)
+    return gone
+  }
+}
+
+/** A broker of its own: data directory, secret, free ports, clients in its clients file. Call `dispose` when done. */
+export async function prepareBroker(options: { clients?: ClientEntry[]; env?: Record<string, string> } = {}): Promise<{ broker: BrokerProcess; dispose(): Promise<void> }> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'cmbp-'))
+  const [port = 0, opsPort = 0] = await freePorts(2)
+  const issuer = `http://localhost:${port}`
+  const env: Record<string, string> = {
+    BROKER_ISSUER: issuer,
+    BROKER_LISTEN: `127.0.0.1:${port}`,
+    BROKER_OPS_LISTEN: `127.0.0.1:${opsPort}`,
+    BROKER_SECRET: randomBytes(32).toString('hex'),
+    BROKER_DATA_DIR: join(dataDir, 'data'),
+    BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
+    ...options.env,
+  }
+  if (options.clients) {
+    env.BROKER_CLIENTS_FILE = join(dataDir, 'clients.yaml')
+    const clients = options.clients.map(({ client_secret: secret, ...rest }) => ({ ...rest, client_secret_hash: createHash('sha256').update(secret).digest('base64url') }))
+    writeFileSync(env.BROKER_CLIENTS_FILE, stringify({ clients }), { mode: 0o600 })
+  }
+  const broker = new BrokerProcess({ dataDir, issuer, ops: `http://127.0.0.1:${opsPort}`, env })
+  return {
+    broker,
+    async dispose() {
+      await broker.end('SIGTERM')
+      rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
