@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -135,9 +135,8 @@ class Running {
 async function start(options: DemoOptions, running: Running): Promise<RunningBroker> {
   const { ports } = options
   await checkPorts(ports)
-  const dir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'cmb-demo-'))
-  if (options.dataDir === undefined) running.add(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
-  else mkdirSync(dir, { recursive: true, mode: 0o700 })
+  const dir = mkdtempSync(join(tmpdir(), 'cmb-demo-'))
+  running.add(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
   const instances = instancesOf(ports)
   const entra = await startEntra({
     port: ports.microsoft,

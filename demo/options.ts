@@ -11,7 +11,6 @@ Runs the broker with its workers, a simulated Microsoft and two Case Manager ins
 Options:
   --json           when everything answers, print one line of JSON about it and nothing else
   --clients FILE   register the clients of this file too (clients.yaml, see docs/configuration.md)
-  --data DIR       keep the broker's state in DIR instead of a folder that goes with the demo
   --help           this text
 
 Environment:
@@ -33,7 +32,6 @@ export interface DemoPorts {
 export interface DemoOptions {
   json: boolean
   help: boolean
-  dataDir: string | undefined
   /** Entries of a further clients file, as they stand there. */
   furtherClients: Record<string, unknown>[]
   ports: DemoPorts
@@ -43,14 +41,13 @@ export interface DemoOptions {
 export function readOptions(args: string[], env: Readonly<Record<string, string | undefined>>): DemoOptions {
   const { values } = parseArgs({
     args,
-    options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false }, clients: { type: 'string' }, data: { type: 'string' } },
+    options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false }, clients: { type: 'string' } },
   })
   const base = Number(env.DEMO_PORT_BASE || 7400)
   if (!Number.isInteger(base) || base < 1024 || base > 65_500) throw new Error('DEMO_PORT_BASE has to be a port from 1024 to 65500, for example DEMO_PORT_BASE=8400.')
   return {
     json: values.json,
     help: values.help,
-    dataDir: values.data,
     furtherClients: values.clients === undefined ? [] : readClients(values.clients),
     ports: { broker: base, ops: base + 1, microsoft: base + 2, sydney: base + 11, melbourne: base + 12 },
   }
