@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Participant, Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { Button, Facts, HiddenFields, LinkButton } from '../page/components.tsx'
+import { Button, Facts, HiddenFields, Names } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { ago, moment } from './words.ts'
@@ -42,11 +42,11 @@ export async function sessionsPage(deps: Deps, c: Context, current: Session, now
         </div>
         <div class="row">
           <Button kind="danger">Sign out everywhere</Button>
-          <LinkButton kind="quiet" href="/account/ready">
-            Check your set-up
-          </LinkButton>
         </div>
       </form>
+      <p class="soft small">
+        Something does not work? <a href="/account/ready">Check your set-up</a>
+      </p>
     </>,
   )
 }
@@ -60,7 +60,7 @@ function Row({ deps, live: { session, participants }, current, csrf, now }: { de
       </div>
       <Facts
         items={[
-          ['Case Manager', instancesOf(deps, participants)],
+          ['Signed in at', <Names names={instancesOf(deps, participants)} none="No Case Manager opened yet" />],
           ['Since', moment(session.openedAt)],
           ['Last used', ago(session.lastActiveAt, now)],
           ['Ends by', moment(session.absoluteAt)],
@@ -76,9 +76,8 @@ function Row({ deps, live: { session, participants }, current, csrf, now }: { de
   )
 }
 
-function instancesOf(deps: Deps, participants: readonly Participant[]): string {
-  const names = participants.flatMap(({ clientId }) => deps.clients.find(clientId)?.metadata.name ?? [])
-  return names.length === 0 ? 'None opened yet' : names.join(', ')
+function instancesOf(deps: Deps, participants: readonly Participant[]): string[] {
+  return participants.flatMap(({ clientId }) => deps.clients.find(clientId)?.metadata.name ?? [])
 }
 
 const whose = ({ person }: Session): string => [person.name, person.username ?? person.email].filter(Boolean).join(' · ')

@@ -3,7 +3,7 @@ import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { Button, Choices, Facts, HiddenFields, LinkButton, Notice, Tick } from '../page/components.tsx'
+import { Button, Choices, Facts, HiddenFields, LinkButton, Names, Notice, Tick } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { clientName, clientUri, namesOf, personWords } from './words.ts'
@@ -41,7 +41,7 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
         items={[
           ['Signed in as', personWords(session.person)],
           ['This device', session.device],
-          ['Case Manager', namesOf(deps.clients, here).join(', ')],
+          ['Signed in at', <Names names={namesOf(deps.clients, here)} none="No Case Manager opened yet" />],
         ]}
       />
       <form class="stack" method="post" action="/logout/confirm">
@@ -73,7 +73,7 @@ function whoseSession(deps: Deps, session: Session, { hint, clientId }: Request)
   const asker = clientName(deps.clients, clientId) ?? 'Case Manager'
   if (hint !== undefined && hint.sub !== session.sub) {
     return (
-      <Notice kind="warn" title="This is another person’s sign-in">
+      <Notice kind="warn" title="Somebody else is signed in here">
         {asker} asked to sign out somebody else. In this browser {personWords(session.person)} is signed in, and would be signed out.
       </Notice>
     )

@@ -9,7 +9,7 @@ import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
 import { currentStanding } from '../session/current.ts'
 import { openFromSession } from '../session/sealed.ts'
-import { goOn, goToMicrosoft } from './after.ts'
+import { goOn, goToMicrosoft, returnAddress } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { type Done, open, type Request } from './sealed.ts'
 
@@ -82,7 +82,7 @@ async function viaMicrosoft(deps: Deps, c: Context, input: { session: Session; r
   } catch (cause) {
     deps.log.warn('microsoft_logout_unreachable', { tid: session.person.tid, cause: cause instanceof Error ? cause.message : String(cause) })
     // They are signed out of Case Manager; a page says what is left to do, so the registered address becomes a link on it.
-    return goOn(deps, c, { clientId: request.clientId }, { ...done, microsoft: 'unreachable', back: request.returnTo }, now)
+    return goOn(deps, c, { clientId: request.clientId }, { ...done, microsoft: 'unreachable', back: returnAddress(request) }, now)
   }
 }
 

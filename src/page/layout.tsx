@@ -17,8 +17,6 @@ export interface PageOptions extends PageSecurity {
   simulated?: boolean | undefined
   /** No heading of the layout's own: the body brings one. */
   headless?: boolean | undefined
-  /** Loads the page again after so many seconds, for progress without scripts. */
-  refreshSeconds?: number | undefined
 }
 
 const Brand = () => (
@@ -39,7 +37,6 @@ function Document({ options, children }: { options: PageOptions; children: Child
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
-        {options.refreshSeconds === undefined ? null : <meta http-equiv="refresh" content={String(options.refreshSeconds)} />}
         <title>{`${options.title} · Case Manager`}</title>
         <link rel="stylesheet" href={STYLE_HREF} />
         <link rel="icon" href="data:," />
@@ -56,7 +53,7 @@ function Document({ options, children }: { options: PageOptions; children: Child
         <header class="top">
           <Brand />
         </header>
-        <main id="content" class={options.wide ? 'wide' : ''}>
+        <main id="content" class={options.wide ? 'wide' : undefined}>
           <div class="card">
             {options.headless ? null : <h1>{options.title}</h1>}
             {children}

@@ -84,6 +84,7 @@ legend { padding: 0; margin-bottom: .625rem; font-weight: 650; }
 .rows > li { display: grid; gap: .5rem; padding: 1rem 0; border-top: 1px solid var(--line); }
 .rows > li:first-child { border-top: 0; padding-top: 0; }
 .rows > li:last-child { padding-bottom: 0; }
+.plain { list-style: none; }
 .bullets { padding-inline-start: 1.25rem; display: grid; gap: .25rem; }
 .steps { list-style: none; counter-reset: step; display: grid; gap: 1rem; }
 .steps > li { counter-increment: step; display: grid; grid-template-columns: 1.75rem 1fr; gap: .25rem .75rem; }

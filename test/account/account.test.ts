@@ -1,0 +1,163 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { StoreUnavailable } from '../../db/store.ts'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { Browser } from '../page/browser.ts'
+import { createRig, OTHER_TENANT, type RegisteredClient, type Rig } from '../rig.ts'
+
+let rig: Rig
+let sydney: RegisteredClient
+let laptop: Awaited<ReturnType<Rig['openSession']>>
+let phone: Awaited<ReturnType<Rig['openSession']>>
+let bob: Awaited<ReturnType<Rig['openSession']>>
+let browser: Browser
+
+beforeEach(async () => {
+  rig = await createRig()
+  sydney = await rig.register('Sydney')
+  laptop = await rig.openSession({ device: 'Firefox on Windows' })
+  phone = await rig.openSession({ device: 'Safari on iPhone' })
+  bob = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' }, device: 'Chrome on Linux' })
+  const { form } = await rig.issueCode(laptop.session.sid, sydney)
+  await rig.store.redeemAuthorizationCode({
+    codeHash: sha256(form.code), clientId: sydney.clientId, redirectUri: form.redirect_uri, verifier: form.code_verifier, familyId: rig.deps.random(16).toString('base64url'), now: rig.clock.now(),
+  })
+  browser = new Browser(rig.app, laptop.cookieHeader)
+})
+
+const state = async (one: typeof laptop) => (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
+const formOf = (shown: { forms: { fields: Record<string, string> }[] }, sid: string) => shown.forms.findIndex((form) => form.fields.sid === sid)
+
+describe('where am I signed in', () => {
+  test('lists a person’s own devices with instance, since and last used, this one first, and nobody else’s', async () => {
+    rig.clock.advance(3 * 3600)
+    const shown = await browser.get('/account')
+    expect(shown.status).toBe(200)
+    expect(shown.text).toMatch(/Firefox on Windows This device Signed in at Case Manager Sydney Since Tuesday 24 November, 09:00 UTC Last used 3 hours ago .*Safari on iPhone/)
+    expect(shown.text).not.toContain('Chrome on Linux')
+    expect(shown.html).not.toContain(bob.session.sid)
+  })
+
+  test('without a session goes to sign in and comes back', async () => {
+    const shown = await new Browser(rig.app).get('/account')
+    expect(shown.status).toBe(303)
+    expect(shown.location).toBe('/signin/start?return_to=/account')
+  })
+
+  test('signs out another device and stays here', async () => {
+    const page = await browser.get('/account')
+    const after = await browser.submit(page, {}, formOf(page, phone.session.sid))
+    expect(after.text).toContain('Signed out: Safari on iPhone')
+    expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
+    expect((await rig.store.listRevocations({ limit: 1 }))[0]).toMatchObject({ reason: 'signed_out', actor: { kind: 'person', id: laptop.session.sub } })
+  })
+
+  test('the same form again changes nothing more', async () => {
+    const page = await browser.get('/account')
+    await browser.submit(page, {}, formOf(page, phone.session.sid))
+    const again = await browser.submit(page, {}, formOf(page, phone.session.sid))
+    expect(again.title).toBe('Where you are signed in')
+    expect(await rig.store.listRevocations({ limit: 10 })).toHaveLength(1)
+  })
+
+  test('signs out this device: its cookie goes, and the next sign-in chooses the account', async () => {
+    const page = await browser.get('/account')
+    const after = await browser.submit(page, {}, formOf(page, laptop.session.sid))
+    expect(after.title).toBe('You are signed out on this device')
+    expect([await state(laptop), await state(phone)]).toEqual(['ended', 'live'])
+    expect(browser.cookies.has('__Host-cmb_session')).toBe(false)
+    expect(browser.cookies.get('__Host-cmb_choose')).toBe('1')
+  })
+
+  test('signs out everywhere', async () => {
+    const page = await browser.get('/account')
+    const after = await browser.submit(page, {}, page.forms.length - 1)
+    expect(after.title).toBe('You are signed out everywhere')
+    expect([await state(laptop), await state(phone), await state(bob)]).toEqual(['ended', 'ended', 'live'])
+  })
+
+  test('another person’s session id does nothing', async () => {
+    const page = await browser.get('/account')
+    const after = await browser.submit(page, { sid: bob.session.sid }, formOf(page, phone.session.sid))
+    expect(after.title).toBe('Where you are signed in')
+    expect(await state(bob)).toBe('live')
+    expect(await rig.store.listRevocations({ limit: 10 })).toHaveLength(0)
+  })
+
+  test.each([
+    ['without its token', { csrf: '' }, {}],
+    ['with a token made up', { csrf: 'A'.repeat(43) }, {}],
+    ['from another site', {}, { 'sec-fetch-site': 'cross-site' }],
+    ['with another origin', {}, { origin: 'https://evil.example' }],
+  ])('a form %s is refused and changes nothing', async (_, fields, headers) => {
+    const page = await browser.get('/account')
+    const form = page.forms.at(-1)
+    const refused = await browser.post(form?.action ?? '', { ...form?.fields, ...(fields as Record<string, string>) }, { headers: headers as Record<string, string> })
+    expect(refused.status).toBe(403)
+    expect(await state(laptop)).toBe('live')
+  })
+
+  test('a store that cannot commit: still signed in, and told so', async () => {
+    const page = await browser.get('/account')
+    rig.store.revoke = () => Promise.reject(new StoreUnavailable('disk full'))
+    const failed = await browser.submit(page, {}, page.forms.length - 1)
+    expect(failed.status).toBe(503)
+    expect(failed.title).toBe('You are still signed in')
+    expect(browser.cookies.has('__Host-cmb_session')).toBe(true)
+  })
+
+  test('names of devices and people are escaped', async () => {
+    const hostile = '"><script>alert(1)</script>'
+    const mallory = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-0000000000e1', name: hostile }, device: hostile })
+    const shown = await new Browser(rig.app, mallory.cookieHeader).get('/account')
+    expect(shown.html).not.toContain('<script')
+  })
+})
+
+describe('setting yourself up', () => {
+  test('without a session explains and offers to sign in, and tells nothing about anybody', async () => {
+    await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })
+    const shown = await new Browser(rig.app).get('/account/ready')
+    expect(shown.status).toBe(200)
+    expect(shown.html).toContain('href="/signin/start?return_to=/account/ready"')
+    expect(shown.text).toContain('Sign in with Microsoft')
+    for (const word of ['Sydney', 'Melbourne', 'contoso', 'Alice']) expect(shown.text).not.toContain(word)
+  })
+
+  test('before Microsoft is connected says that sign-in is not available, and not what is missing', async () => {
+    rig.microsoft.connected = false
+    const shown = await new Browser(rig.app).get('/account/ready')
+    expect(shown.text).toContain('Sign-in is not available yet')
+    expect(shown.html).not.toContain('BROKER_')
+    expect(shown.html).not.toContain('/signin/start')
+  })
+
+  test('answers three times yes to somebody who is ready', async () => {
+    const shown = await browser.get('/account/ready')
+    expect(shown.text).toContain('You are ready to use Case Manager.')
+    expect(shown.text.match(/Yes\./g)).toHaveLength(3)
+    expect(shown.text).toContain('Case Manager Sydney')
+  })
+
+  test('names the instances of the person’s own organisation only, and the role that one wants', async () => {
+    await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })
+    await rig.register('Perth', { tenants: [OTHER_TENANT] })
+    const shown = await browser.get('/account/ready')
+    expect(shown.text).toContain('Not open to you: Case Manager Melbourne.')
+    expect(shown.text).toContain('CaseManager.Melbourne')
+    expect(shown.text).not.toContain('Perth')
+  })
+
+  test('with no instance open to them says no, and what to ask for', async () => {
+    await rig.register('Sydney', { appRole: 'CaseManager.Sydney' })
+    const shown = await browser.get('/account/ready')
+    expect(shown.text).toMatch(/Is your account connected to Case Manager\? No\./)
+    expect(shown.text).toContain('ask your administrator to assign you')
+  })
+
+  test('without proof of MFA says no, and where to set it up', async () => {
+    const bare = await rig.openSession({ acr: undefined, person: { oid: '00000000-0000-4000-8000-00000000ba4e' } })
+    const shown = await new Browser(rig.app, bare.cookieHeader).get('/account/ready')
+    expect(shown.text).toMatch(/second proof \(MFA\)\? No\./)
+    expect(shown.html).toContain('href="https://aka.ms/mfasetup"')
+  })
+})

@@ -1,0 +1,173 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { AxeResults } from 'axe-core'
+import { Hono } from 'hono'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { setSessionCookie } from '../../src/session/cookie.ts'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
+
+/**
+ * The pages in real Chromium, their Content Security Policy in force: readable at 320 px, by keyboard alone, in light and dark, and nothing
+ * that axe objects to. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs.
+ */
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
+
+let browser: Browser
+beforeAll(async () => {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+})
+afterAll(() => browser.close())
+
+let rig: Rig
+let base: string
+let session: Awaited<ReturnType<Rig['openSession']>>
+beforeEach(async () => {
+  rig = await createRig()
+  const clients = [await rig.register('Sydney'), await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })]
+  session = await rig.openSession({ device: 'Firefox on Windows' })
+  await rig.openSession({ device: 'Safari on iPhone' })
+  for (const client of clients) await takePart(client)
+  const door = new Hono().get('/test-session', (c) => {
+    setSessionCookie(c, session.cookie)
+    return c.text('signed in')
+  })
+  base = (await rig.serve(door.route('/', rig.app))).replace('127.0.0.1', 'localhost')
+  rig.config.issuer = base
+})
+
+async function takePart(client: RegisteredClient): Promise<void> {
+  const { form } = await rig.issueCode(session.session.sid, client)
+  await rig.store.redeemAuthorizationCode({
+    codeHash: sha256(form.code), clientId: client.clientId, redirectUri: form.redirect_uri, verifier: form.code_verifier, familyId: rig.deps.random(16).toString('base64url'), now: rig.clock.now(),
+  })
+}
+
+/** A window whose complaints about the policy fail the test. */
+async function open(options: { width: number; dark?: boolean; signedIn?: boolean }) {
+  const context = await browser.newContext({ viewport: { width: options.width, height: 720 }, colorScheme: options.dark ? 'dark' : 'light' })
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    if (/Content.Security.Policy|Refused to/i.test(message.text())) complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(error.message))
+  if (options.signedIn) await page.goto(`${base}/test-session`)
+  return { page, complaints, [Symbol.asyncDispose]: () => context.close() }
+}
+
+async function objections(page: Page): Promise<string[]> {
+  await page.evaluate(AXE)
+  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run())
+  return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html}`))
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  if (SCREENSHOTS === undefined) return
+  mkdirSync(SCREENSHOTS, { recursive: true })
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true })
+}
+
+const PAGES: { name: string; path: string; signedIn: boolean }[] = [
+  { name: 'sign-out', path: '/logout?client_id=sydney', signedIn: true },
+  { name: 'sign-out-refused', path: '/logout?client_id=nobody', signedIn: true },
+  { name: 'sign-out-refused-nobody', path: '/logout?client_id=nobody', signedIn: false },
+  { name: 'signed-out-nobody', path: '/logout/done', signedIn: false },
+  { name: 'account', path: '/account', signedIn: true },
+  { name: 'account-signed-out', path: '/account/signed-out?scope=everywhere', signedIn: false },
+  { name: 'ready', path: '/account/ready', signedIn: true },
+  { name: 'ready-anybody', path: '/account/ready', signedIn: false },
+]
+
+describe.each([
+  { look: 'at 320 px', width: 320 },
+  { look: 'wide', width: 960 },
+  { look: 'dark', width: 960, dark: true },
+])('$look', (look) => {
+  test.each(PAGES)('$name fits, and axe objects to nothing', async ({ name, path, signedIn }) => {
+    await using window = await open({ ...look, signedIn })
+    await window.page.goto(base + path)
+    expect(await window.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(look.width)
+    await picture(window.page, `${name}-${look.look.replaceAll(' ', '-')}`)
+    expect(await objections(window.page)).toEqual([])
+    expect(window.complaints).toEqual([])
+  })
+})
+
+describe('by keyboard alone', () => {
+  test('a person signs out everywhere', async () => {
+    await using window = await open({ width: 960, signedIn: true })
+    const { page } = window
+    await page.goto(`${base}/logout`)
+    const focused = () => page.evaluate(() => (document.activeElement as HTMLInputElement | null)?.value || document.activeElement?.textContent?.trim())
+    const seen: (string | undefined)[] = []
+    const tab = async () => {
+      await page.keyboard.press('Tab')
+      seen.push(await focused())
+      const outline = await page.evaluate(() => {
+        const at = document.activeElement
+        return [at, at?.closest('.choice')].some((one) => one && getComputedStyle(one).outlineStyle !== 'none')
+      })
+      expect(outline, `focus shows on ${seen.at(-1)}`).toBe(true)
+    }
+    await tab()
+    await tab()
+    await page.keyboard.press('ArrowDown')
+    await tab()
+    await tab()
+    expect(seen).toEqual(['Skip to the content', 'device', 'yes', 'Sign out'])
+    await page.keyboard.press('Enter')
+    await page.waitForURL('**/logout/done**')
+    expect(await page.textContent('h1')).toBe('You are signed out everywhere')
+    expect(window.complaints).toEqual([])
+  })
+})
+
+test('the signed-out page shows how far the instances have been told, while it stands there', async () => {
+  await using window = await open({ width: 960, signedIn: true })
+  const { page } = window
+  await page.goto(`${base}/logout`)
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.waitForURL('**/logout/done**')
+  expect(await page.getByText('being told').count()).toBe(2)
+  await picture(page, 'signed-out')
+  expect(await objections(page)).toEqual([])
+  for (const { id } of await rig.store.listDeliveries({ limit: 10 })) {
+    const attempt = { attempt: 1, atMs: rig.clock.nowMs(), outcome: 'delivered', latencyMs: 1, status: 200 } as const
+    await rig.store.leaseDelivery({ id, attempt: 1, nowMs: rig.clock.nowMs(), untilMs: rig.clock.nowMs() + 10_000 })
+    await rig.store.recordDelivery({ id, result: { outcome: 'delivered', attempt } })
+  }
+  await page.waitForFunction(() => document.querySelectorAll('#told .wait').length === 0)
+  expect(await page.getByText('told', { exact: true }).count()).toBe(2)
+  expect(window.complaints).toEqual([])
+})
+
+test('one device is signed out from the other’s list', async () => {
+  await using window = await open({ width: 960, signedIn: true })
+  const { page } = window
+  await page.goto(`${base}/account`)
+  await page.getByRole('button', { name: /Sign out Safari on iPhone/ }).click()
+  await page.getByText('Signed out: Safari on iPhone').waitFor()
+  expect(await page.getByRole('listitem').filter({ hasText: 'Safari on iPhone' }).count()).toBe(0)
+  expect(window.complaints).toEqual([])
+})
+
+test('the policy lets the sign-out through Microsoft to the registered address of another origin (CSP 3 form-action, redirects included)', async () => {
+  const microsoft: string = await rig.serve(new Hono().get('/logout', (c) => c.redirect(c.req.query('post_logout_redirect_uri') ?? '')))
+  const instance = await rig.serve(new Hono().get('/signed-out', (c) => c.html('<!doctype html><title>Perth</title><h1>Perth says goodbye</h1>')))
+  await rig.register('Perth', { postLogoutRedirectUris: [`${instance}/signed-out`] })
+  rig.config.entra.authority = microsoft
+  rig.microsoft.logoutUrl = () => Promise.resolve(`${microsoft}/logout?${new URLSearchParams({ post_logout_redirect_uri: `${base}/logout/return` })}`)
+  await using window = await open({ width: 960, signedIn: true })
+  const { page } = window
+  await page.goto(`${base}/logout?${new URLSearchParams({ client_id: 'perth', post_logout_redirect_uri: `${instance}/signed-out`, state: 'x y' })}`)
+  await page.getByLabel('Sign out of Microsoft 365 too').check()
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByText('Perth says goodbye').waitFor()
+  expect(page.url()).toBe(`${instance}/signed-out?state=x%20y`)
+  expect(window.complaints).toEqual([])
+})

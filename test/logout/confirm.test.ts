@@ -1,0 +1,232 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { StoreUnavailable } from '../../db/store.ts'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { sealForSession } from '../../src/session/sealed.ts'
+import { Browser } from '../page/browser.ts'
+import { createRig, ISSUER, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
+
+let rig: Rig
+let sydney: RegisteredClient
+let melbourne: RegisteredClient
+let laptop: Awaited<ReturnType<Rig['openSession']>>
+let browser: Browser
+const RETURN = 'https://sydney.case-manager.example/signed-out'
+const LEAVE = `/logout?${new URLSearchParams({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 's' })}`
+
+beforeEach(async () => {
+  rig = await createRig()
+  sydney = await rig.register('Sydney')
+  melbourne = await rig.register('Melbourne')
+  laptop = await rig.openSession({
+    device: 'Firefox on Windows',
+    loginHintSealed: sealForSession(rig.deps.sealer, 'login_hint', rig.microsoft.person, 'O.alice-hint'),
+  })
+  await takePart(laptop.session.sid, sydney, melbourne)
+  browser = new Browser(rig.app, laptop.cookieHeader)
+})
+
+async function takePart(sid: string, ...clients: RegisteredClient[]): Promise<void> {
+  for (const client of clients) {
+    const { form } = await rig.issueCode(sid, client)
+    const redeemed = await rig.store.redeemAuthorizationCode({
+      codeHash: sha256(form.code), clientId: client.clientId, redirectUri: form.redirect_uri, verifier: form.code_verifier,
+      familyId: Buffer.from(rig.deps.random(16)).toString('base64url'), now: rig.clock.now(),
+    })
+    expect(redeemed.outcome).toBe('redeemed')
+  }
+}
+const state = async (sid: string) => (await rig.store.standingBySid(sid, rig.clock.now())).state
+const log = () => rig.store.listRevocations({ limit: 10 })
+
+describe('signing out on this device', () => {
+  test('ends this session and no other, tells every instance that took part, and clears the cookie', async () => {
+    const phone = await rig.openSession({ device: 'Safari on iPhone' })
+    const done = await browser.submit(await browser.get('/logout'), { scope: 'device' })
+    expect(done.title).toBe('You are signed out on this device')
+    expect(done.text).toContain('Case Manager Sydney')
+    expect(done.text).toContain('Case Manager Melbourne')
+    expect(await state(laptop.session.sid)).toBe('ended')
+    expect(await state(phone.session.sid)).toBe('live')
+    expect((await log())[0]).toMatchObject({ selector: { kind: 'session', sid: laptop.session.sid }, reason: 'signed_out', actor: { kind: 'person', id: laptop.session.sub } })
+    expect(rig.queue.added).toHaveLength(2)
+    expect(browser.cookies.has('__Host-cmb_session')).toBe(false)
+    expect(browser.cookies.get('__Host-cmb_choose')).toBe('1')
+  })
+
+  test('the page follows the deliveries', async () => {
+    const done = await browser.submit(await browser.get('/logout'), { scope: 'device' })
+    expect(done.text).toContain('Case Manager Sydney being told')
+    expect(done.html).toContain('<script>')
+    for (const { id } of await rig.store.listDeliveries({ limit: 10 })) {
+      const attempt = { attempt: 1, atMs: rig.clock.nowMs(), outcome: 'delivered', latencyMs: 1, status: 200 } as const
+      await rig.store.leaseDelivery({ id, attempt: 1, nowMs: rig.clock.nowMs(), untilMs: rig.clock.nowMs() + 10_000 })
+      await rig.store.recordDelivery({ id, result: { outcome: 'delivered', attempt } })
+    }
+    const later = await browser.get(done.path)
+    for (const city of ['Sydney', 'Melbourne']) expect(later.text).toContain(`Case Manager ${city} told`)
+    expect(later.html).not.toContain('<script>')
+  })
+})
+
+describe('signing out everywhere', () => {
+  test('ends every session of the person by one cutoff, and nobody else’s', async () => {
+    const phone = await rig.openSession({ device: 'Safari on iPhone' })
+    const bob = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob' } })
+    const asked = await browser.get('/logout')
+    expect(asked.text).toContain('On this device and on one other.')
+    const done = await browser.submit(asked, { scope: 'everywhere' })
+    expect(done.title).toBe('You are signed out everywhere')
+    expect(await state(laptop.session.sid)).toBe('ended')
+    expect(await state(phone.session.sid)).toBe('ended')
+    expect(await state(bob.session.sid)).toBe('live')
+    expect((await log())[0]).toMatchObject({ selector: { kind: 'subject', sub: laptop.session.sub }, reason: 'signed_out_everywhere' })
+  })
+
+  test('a form that is sent again after a new sign-in ends nothing', async () => {
+    const asked = await browser.get('/logout')
+    await browser.submit(asked, { scope: 'everywhere' })
+    const anew = await rig.openSession()
+    const replayed = await browser.submit(asked, { scope: 'everywhere' })
+    expect(replayed.status).toBe(200)
+    expect(await state(anew.session.sid)).toBe('live')
+    expect(await log()).toHaveLength(1)
+    expect(replayed.text).toContain('You are still signed in on another device')
+  })
+})
+
+describe('with Microsoft 365 too', () => {
+  test('revokes first, goes to Microsoft with its own hint, and comes back to the registered address', async () => {
+    const gone = await browser.submit(await browser.get(LEAVE), { scope: 'device', microsoft: 'yes' })
+    expect(await state(laptop.session.sid)).toBe('ended')
+    const url = new URL(gone.location ?? '')
+    expect(url.pathname).toBe(`/${TENANT}/oauth2/v2.0/logout`)
+    expect(url.searchParams.get('logout_hint')).toBe('O.alice-hint')
+    expect(url.searchParams.get('post_logout_redirect_uri')).toBe(`${ISSUER}/logout/return`)
+    const back = await browser.get('/logout/return')
+    expect(back.location).toBe(`${RETURN}?state=s`)
+    expect(browser.cookies.has('__Host-cmb_after_logout')).toBe(false)
+  })
+
+  test('the form may lead to Microsoft and to the registered address, and nowhere else (CSP form-action)', async () => {
+    const asked = await browser.get(LEAVE)
+    expect(asked.response.headers.get('content-security-policy')).toContain("form-action 'self' https://login.microsoftonline.com https://sydney.case-manager.example;")
+  })
+
+  test('without an address to return to ends at the signed-out page, which says so', async () => {
+    await browser.submit(await browser.get('/logout'), { scope: 'everywhere', microsoft: 'yes' })
+    const done = await browser.get('/logout/return')
+    expect(done.title).toBe('You are signed out everywhere')
+    expect(done.text).toContain('You have signed out of Microsoft 365 in this browser too.')
+  })
+
+  test('Microsoft cannot be reached: signed out here all the same, and told the truth', async () => {
+    rig.microsoft.logoutUrl = () => Promise.reject(new Error('no metadata'))
+    const done = await browser.submit(await browser.get(LEAVE), { scope: 'device', microsoft: 'yes' })
+    expect(done.title).toBe('You are signed out on this device')
+    expect(done.text).toContain('You may still be signed in to Microsoft 365')
+    expect(done.html).toContain(`href="${RETURN}?state=s"`)
+    expect(await state(laptop.session.sid)).toBe('ended')
+  })
+
+  test('the way back is one browser’s and cannot be made up', async () => {
+    const shown = await new Browser(rig.app, '__Host-cmb_after_logout=bm90LXNlYWxlZA').get('/logout/return')
+    expect(shown.location).toBeNull()
+    expect(shown.title).toBe('You are not signed in here')
+  })
+})
+
+describe('the form', () => {
+  test('sent twice at once signs out once', async () => {
+    const asked = await browser.get(LEAVE)
+    const [one, two] = await Promise.all([browser.submit(asked), browser.submit(asked)])
+    expect([one?.location, two?.location]).toEqual([`${RETURN}?state=s`, `${RETURN}?state=s`])
+    expect(await log()).toHaveLength(1)
+  })
+
+  test('of another browser is refused, and nothing is changed', async () => {
+    const asked = await browser.get('/logout')
+    const other = new Browser(rig.app, laptop.cookieHeader)
+    const refused = await other.submit(asked)
+    expect(refused.status).toBe(403)
+    expect(refused.text).toContain('Nothing was changed')
+    expect(await state(laptop.session.sid)).toBe('live')
+    expect(other.cookies.has('__Host-cmb_session')).toBe(true)
+  })
+
+  test.each([
+    ['from another site', { headers: { 'sec-fetch-site': 'cross-site' } }],
+    ['from a neighbouring site', { headers: { 'sec-fetch-site': 'same-site' } }],
+    ['with another origin', { headers: { origin: 'https://evil.example' } }],
+    ['with the origin null', { headers: { origin: 'null' } }],
+  ])('%s is refused', async (_, options) => {
+    const asked = await browser.get('/logout')
+    const refused = await browser.post('/logout/confirm', asked.forms[0]?.fields ?? {}, options)
+    expect(refused.status).toBe(403)
+    expect(await state(laptop.session.sid)).toBe('live')
+  })
+
+  test('with its request exchanged for that of another page is refused', async () => {
+    const [one, two] = [await browser.get('/logout'), await browser.get(LEAVE)]
+    const refused = await browser.submit(one, { request: two.forms[0]?.fields.request ?? '' })
+    expect(refused.status).toBe(403)
+  })
+
+  test('for a session that another person’s has replaced ends neither', async () => {
+    const asked = await browser.get('/logout')
+    const bob = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' } })
+    browser.cookies.set('__Host-cmb_session', bob.cookie)
+    const refused = await browser.submit(asked)
+    expect(refused.status).toBe(409)
+    expect(refused.text).toContain('Bob Brown')
+    expect(await state(bob.session.sid)).toBe('live')
+  })
+
+  test.each(['', 'nowhere'])('without a choice (%j) asks again', async (scope) => {
+    const refused = await browser.submit(await browser.get('/logout'), { scope })
+    expect(refused.status).toBe(400)
+    expect(await state(laptop.session.sid)).toBe('live')
+  })
+
+  test('that is an hour old, or not ours, is refused', async () => {
+    const asked = await browser.get('/logout')
+    rig.clock.advance(3601)
+    expect((await browser.submit(asked)).status).toBe(400)
+    expect((await browser.submit(asked, { request: 'made-up' })).status).toBe(400)
+    expect(await state(laptop.session.sid)).toBe('live')
+  })
+
+  test('a store that cannot commit: an honest page, still signed in, nothing half done', async () => {
+    const asked = await browser.get(LEAVE)
+    const revoke = rig.store.revoke.bind(rig.store)
+    rig.store.revoke = () => Promise.reject(new StoreUnavailable('disk full'))
+    const failed = await browser.submit(asked, { microsoft: 'yes' })
+    expect(failed.status).toBe(503)
+    expect(failed.title).toBe('You are still signed in')
+    expect(failed.location).toBeNull()
+    expect(browser.cookies.has('__Host-cmb_session')).toBe(true)
+    expect(browser.cookies.has('__Host-cmb_after_logout')).toBe(false)
+    expect(await state(laptop.session.sid)).toBe('live')
+    rig.store.revoke = revoke
+    expect((await browser.submit(asked)).location).toBe(`${RETURN}?state=s`)
+  })
+})
+
+describe('what a GET does', () => {
+  test.each(['/logout', LEAVE, '/logout/ask', '/logout/done', '/logout/return', '/logout/confirm'])('%s changes nothing', async (path) => {
+    await browser.get(path)
+    expect(await state(laptop.session.sid)).toBe('live')
+    expect(await log()).toHaveLength(0)
+  })
+
+  test('the signed-out page does not say so to somebody who is signed in', async () => {
+    expect((await browser.get('/logout/done')).title).toBe('You are signed in')
+  })
+})
+
+test('names are escaped wherever they are shown', async () => {
+  const hostile = '<img src=x onerror=alert(1)>"\''
+  const mallory = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-0000000000e1', name: hostile, username: hostile }, device: hostile })
+  const shown = await new Browser(rig.app, mallory.cookieHeader).get('/logout')
+  expect(shown.html).not.toContain('<img')
+  expect(shown.text).toContain('onerror=alert(1)')
+})
