@@ -178,6 +178,11 @@ export interface RevocationActs {
   owePending(input: { limit: number; nowMs: number }): Promise<{ owed: DeliveryRef[]; more: boolean }>
   /** Ends sessions whose idle, absolute or marked time has passed, each through the log. */
   expireSessions(input: { now: number; limit: number }): Promise<Committed[]>
+  /**
+   * Microsoft wants to see the person again: from now on /authorize asks for it, and from `markAt` on the session has ended with `reason`.
+   * The earlier of two marks stands; a sign-in clears it. False where the session is not live.
+   */
+  markSession(input: { sid: string; markAt: number; reason: Reason; now: number }): Promise<boolean>
   findRevocation(seq: number): Promise<Revocation | undefined>
   listRevocations(input: { before?: number | undefined; limit: number }): Promise<Revocation[]>
 }
@@ -221,7 +226,7 @@ export interface FeedActs {
   /** The log after `after`, rising, only what was revoked at or after `since` (older ones cover no token that could still live). */
   revocationsAfter(input: { after: number; since: number; limit: number }): Promise<Revocation[]>
   /** Guards say what they enforce; only rises within an epoch. Returns the revocations that this guard reached with it (for the histogram). */
-  recordApplied(report: GuardReport): Promise<{ reached: { seq: number; at: number }[] }>
+  recordApplied(report: GuardReport): Promise<{ reached: { seq: number; at: number; atMs: number }[] }>
   guardReports(): Promise<GuardReport[]>
 }
 

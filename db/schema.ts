@@ -1,0 +1,332 @@
+import { sql } from 'drizzle-orm'
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+/**
+ * The tables of the embedded store: the one source of `db/migrations` (`drizzle-kit generate --config db/drizzle.config.ts`). The acts in
+ * `db/sqlite` are hand-written SQL, prepared when the store opens, so that a column that is not here fails at start.
+ *
+ * `…_at` is epoch seconds, `…_at_ms` milliseconds, `…_hash` a SHA-256, `…_sealed` AES-GCM under `BROKER_SECRET`; lists and objects are JSON.
+ * No foreign keys: one process writes, every act keeps its rows together, and retention deletes in batches.
+ */
+
+/** One row. `seq` only ever rises by one inside a transaction that appends, so it is commit-ordered; `epoch` is new after a restore. */
+export const logHead = sqliteTable('log_head', {
+  id: integer().primaryKey(),
+  seq: integer().notNull(),
+  epoch: text().notNull(),
+})
+
+export const revocations = sqliteTable(
+  'revocations',
+  {
+    seq: integer().primaryKey(),
+    kind: text({ enum: ['session', 'grant', 'subject', 'client', 'tenant', 'everything'] }).notNull(),
+    sid: text(),
+    sub: text(),
+    clientId: text('client_id'),
+    tid: text(),
+    reason: text().notNull(),
+    actorKind: text('actor_kind').notNull(),
+    actorId: text('actor_id').notNull(),
+    at: integer().notNull(),
+    atMs: integer('at_ms').notNull(),
+    caseReference: text('case_reference'),
+    comment: text(),
+    owing: text({ enum: ['complete', 'pending'] }).notNull(),
+    /** The last sid whose deliveries are written, while owing is pending. */
+    oweCursor: text('owe_cursor').notNull().default(''),
+    sessions: integer().notNull().default(0),
+  },
+  (t) => [
+    index('revocations_by_at').on(t.at),
+    index('revocations_pending').on(t.seq).where(sql`owing = 'pending'`),
+  ],
+)
+
+/** The latest wide revocation of each selector: what makes validity one look-up, whatever was revoked. */
+export const cutoffs = sqliteTable(
+  'cutoffs',
+  {
+    kind: text({ enum: ['subject', 'client', 'tenant', 'everything'] }).notNull(),
+    /** sub, client_id or tid; empty for everything. */
+    key: text().notNull(),
+    seq: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.kind, t.key] })],
+)
+
+export const subjects = sqliteTable(
+  'subjects',
+  {
+    sub: text().primaryKey(),
+    tid: text().notNull(),
+    oid: text().notNull(),
+    name: text(),
+    username: text(),
+    email: text(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (t) => [uniqueIndex('subjects_by_person').on(t.tid, t.oid)],
+)
+
+export const sessions = sqliteTable(
+  'sessions',
+  {
+    sid: text().primaryKey(),
+    sub: text().notNull(),
+    tid: text().notNull(),
+    openedSeq: integer('opened_seq').notNull(),
+    openedAt: integer('opened_at').notNull(),
+    authTime: integer('auth_time').notNull(),
+    lastActiveAt: integer('last_active_at').notNull(),
+    idleSeconds: integer('idle_seconds').notNull(),
+    absoluteAt: integer('absolute_at').notNull(),
+    markAt: integer('mark_at'),
+    markReason: text('mark_reason'),
+    /** The earliest of the idle, absolute and marked ends: what the sweep looks for. */
+    deadlineAt: integer('deadline_at').notNull(),
+    acr: text(),
+    amr: text(),
+    roles: text().notNull(),
+    staySignedIn: integer('stay_signed_in').notNull(),
+    microsoftSid: text('microsoft_sid'),
+    loginHintSealed: text('login_hint_sealed'),
+    /** Microsoft's own tokens: gone when the session ends. */
+    microsoftCacheSealed: text('microsoft_cache_sealed'),
+    probeDueAt: integer('probe_due_at'),
+    probedAt: integer('probed_at'),
+    device: text().notNull(),
+    cookieHash: text('cookie_hash').notNull(),
+    endedSeq: integer('ended_seq'),
+    endedAt: integer('ended_at'),
+    endedReason: text('ended_reason'),
+  },
+  (t) => [
+    uniqueIndex('sessions_by_cookie').on(t.cookieHash),
+    index('sessions_open_by_opening').on(t.openedAt, t.sid).where(sql`ended_seq IS NULL`),
+    index('sessions_open_by_sub').on(t.sub, t.sid).where(sql`ended_seq IS NULL`),
+    index('sessions_open_by_tenant').on(t.tid, t.sid).where(sql`ended_seq IS NULL`),
+    index('sessions_open_by_microsoft').on(t.microsoftSid, t.tid).where(sql`ended_seq IS NULL AND microsoft_sid IS NOT NULL`),
+    index('sessions_open_by_deadline').on(t.deadlineAt).where(sql`ended_seq IS NULL`),
+    index('sessions_open_by_probe').on(t.probeDueAt).where(sql`ended_seq IS NULL AND probe_due_at IS NOT NULL`),
+    index('sessions_ended').on(t.endedAt).where(sql`ended_seq IS NOT NULL`),
+  ],
+)
+
+/** Who took part in a session: kept when their tokens are gone, because they are still owed a logout token. */
+export const participants = sqliteTable(
+  'participants',
+  {
+    sid: text().notNull(),
+    clientId: text('client_id').notNull(),
+    firstAt: integer('first_at').notNull(),
+    lastAt: integer('last_at').notNull(),
+    /** The head of the log when it last joined. */
+    joinedSeq: integer('joined_seq').notNull(),
+    /** The latest revocation of this grant; 0 where there is none. */
+    grantCutoff: integer('grant_cutoff').notNull().default(0),
+  },
+  (t) => [primaryKey({ columns: [t.sid, t.clientId] }), index('participants_by_client').on(t.clientId, t.sid)],
+)
+
+export const codes = sqliteTable(
+  'codes',
+  {
+    codeHash: text('code_hash').primaryKey(),
+    sid: text().notNull(),
+    clientId: text('client_id').notNull(),
+    redirectUri: text('redirect_uri').notNull(),
+    scope: text().notNull(),
+    audience: text().notNull(),
+    nonce: text(),
+    codeChallenge: text('code_challenge'),
+    wantsAuthTime: integer('wants_auth_time').notNull(),
+    openedSeq: integer('opened_seq').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+    consumedAt: integer('consumed_at'),
+  },
+  (t) => [index('codes_by_expiry').on(t.expiresAt)],
+)
+
+/** One row a grant, whatever the number of refreshes; nothing here can be used as a token. */
+export const families = sqliteTable(
+  'families',
+  {
+    familyId: text('family_id').primaryKey(),
+    sid: text().notNull(),
+    clientId: text('client_id').notNull(),
+    generation: integer().notNull(),
+    scope: text().notNull(),
+    audience: text().notNull(),
+    nonce: text(),
+    openedSeq: integer('opened_seq').notNull(),
+    rotatedAt: integer('rotated_at').notNull(),
+  },
+  (t) => [index('families_by_session').on(t.sid)],
+)
+
+export const consents = sqliteTable(
+  'consents',
+  {
+    sub: text().notNull(),
+    clientId: text('client_id').notNull(),
+    scope: text().notNull(),
+    at: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.sub, t.clientId] })],
+)
+
+export const consumed = sqliteTable(
+  'consumed',
+  {
+    purpose: text().notNull(),
+    idHash: text('id_hash').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.purpose, t.idHash] }), index('consumed_by_expiry').on(t.expiresAt)],
+)
+
+export const pushedRequests = sqliteTable(
+  'pushed_requests',
+  {
+    requestHash: text('request_hash').primaryKey(),
+    clientId: text('client_id').notNull(),
+    parameters: text().notNull(),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  (t) => [index('pushed_requests_by_expiry').on(t.expiresAt)],
+)
+
+/** One logout token owed to one target. Due: owed, not superseded, its time come, and not leased. */
+export const deliveries = sqliteTable(
+  'deliveries',
+  {
+    id: text().primaryKey(),
+    seq: integer().notNull(),
+    clientId: text('client_id').notNull(),
+    targetId: text('target_id').notNull(),
+    /** Exactly one of the two. */
+    sid: text(),
+    sub: text(),
+    state: text({ enum: ['owed', 'delivered', 'refused', 'dead', 'superseded'] }).notNull(),
+    attempts: integer().notNull(),
+    createdAtMs: integer('created_at_ms').notNull(),
+    nextAttemptAtMs: integer('next_attempt_at_ms').notNull(),
+    leasedUntilMs: integer('leased_until_ms').notNull().default(0),
+    settledAtMs: integer('settled_at_ms'),
+    supersededBy: text('superseded_by'),
+    lastStatus: integer('last_status'),
+    lastError: text('last_error'),
+  },
+  (t) => [
+    uniqueIndex('deliveries_by_sid').on(t.targetId, t.sid, t.seq).where(sql`sid IS NOT NULL`),
+    uniqueIndex('deliveries_by_sub').on(t.targetId, t.sub, t.seq).where(sql`sub IS NOT NULL`),
+    index('deliveries_by_seq').on(t.seq),
+    index('deliveries_by_state').on(t.state, t.clientId, t.createdAtMs),
+    index('deliveries_due').on(t.nextAttemptAtMs).where(sql`state = 'owed' AND superseded_by IS NULL`),
+    index('deliveries_due_by_target').on(t.targetId, t.nextAttemptAtMs, t.createdAtMs).where(sql`state = 'owed' AND superseded_by IS NULL`),
+    index('deliveries_superseded').on(t.supersededBy).where(sql`superseded_by IS NOT NULL`),
+    index('deliveries_settled').on(t.settledAtMs).where(sql`settled_at_ms IS NOT NULL`),
+  ],
+)
+
+/** How many deliveries each client has in each state: kept with every change, because counting a retention's worth stops the process. */
+export const deliveryCounts = sqliteTable(
+  'delivery_counts',
+  {
+    clientId: text('client_id').notNull(),
+    state: text().notNull(),
+    count: integer().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.clientId, t.state] })],
+)
+
+/** Proof, one row an attempt. A redriven delivery counts its attempts anew, so the pair is not unique. */
+export const deliveryAttempts = sqliteTable(
+  'delivery_attempts',
+  {
+    id: integer().primaryKey(),
+    deliveryId: text('delivery_id').notNull(),
+    attempt: integer().notNull(),
+    atMs: integer('at_ms').notNull(),
+    outcome: text().notNull(),
+    status: integer(),
+    latencyMs: integer('latency_ms').notNull(),
+    jti: text(),
+    error: text(),
+  },
+  (t) => [index('delivery_attempts_by_delivery').on(t.deliveryId)],
+)
+
+export const guards = sqliteTable(
+  'guards',
+  {
+    clientId: text('client_id').notNull(),
+    guardId: text('guard_id').notNull(),
+    epoch: text().notNull(),
+    appliedSeq: integer('applied_seq').notNull(),
+    reportedAtMs: integer('reported_at_ms').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.clientId, t.guardId] })],
+)
+
+export const clients = sqliteTable('clients', {
+  clientId: text('client_id').primaryKey(),
+  source: text().notNull(),
+  metadata: text().notNull(),
+  logoutBy: text('logout_by', { enum: ['sid', 'sub'] }).notNull(),
+  createdAt: integer('created_at').notNull(),
+  updatedAt: integer('updated_at').notNull(),
+  removedAt: integer('removed_at'),
+})
+
+export const clientSecrets = sqliteTable(
+  'client_secrets',
+  {
+    clientId: text('client_id').notNull(),
+    id: text().notNull(),
+    hash: text().notNull(),
+    createdAt: integer('created_at').notNull(),
+    expiresAt: integer('expires_at'),
+  },
+  (t) => [primaryKey({ columns: [t.clientId, t.id] })],
+)
+
+/** A logout address. It is owed revocations up to `removed_seq`: also those whose owing was still pending when it went. */
+export const targets = sqliteTable(
+  'targets',
+  {
+    targetId: text('target_id').primaryKey(),
+    clientId: text('client_id').notNull(),
+    uri: text().notNull(),
+    removedSeq: integer('removed_seq'),
+  },
+  (t) => [uniqueIndex('targets_by_client').on(t.clientId, t.uri)],
+)
+
+export const signingKeys = sqliteTable('signing_keys', {
+  kid: text().primaryKey(),
+  alg: text({ enum: ['ES256', 'RS256'] }).notNull(),
+  state: text({ enum: ['next', 'active', 'retiring', 'retired'] }).notNull(),
+  privateSealed: text('private_sealed'),
+  publicJwk: text('public_jwk').notNull(),
+  createdAt: integer('created_at').notNull(),
+  activatedAt: integer('activated_at'),
+  retireAt: integer('retire_at'),
+})
+
+export const tenants = sqliteTable('tenants', {
+  tid: text().primaryKey(),
+  name: text(),
+  mfaProof: text('mfa_proof').notNull(),
+  idleSeconds: integer('idle_seconds'),
+  absoluteSeconds: integer('absolute_seconds'),
+  staySignedInSeconds: integer('stay_signed_in_seconds'),
+  connectedAt: integer('connected_at').notNull(),
+  removedAt: integer('removed_at'),
+})
+
+export const settings = sqliteTable('settings', {
+  name: text().primaryKey(),
+  value: text().notNull(),
+})

@@ -1,0 +1,29 @@
+import type { Writer } from './writer.ts'
+import { refusal } from './writer.ts'
+import type { Sqlite } from './open.ts'
+
+/** What every act is built from: the connection, the writer, the clock in milliseconds and ids for rows of the store's own. */
+export interface Core {
+  db: Sqlite
+  write: Writer['write']
+  /** Between two commits, so that it sees only what is on disk. */
+  read<T>(act: () => T): Promise<T>
+  nowMs(): number
+  newId(): string
+}
+
+export const reading =
+  (db: Sqlite, closedError: () => Error) =>
+  async <T>(act: () => T): Promise<T> => {
+    if (!db.open) throw closedError()
+    try {
+      return act()
+    } catch (error) {
+      throw refusal(error)
+    }
+  }
+
+/** A column that may be NULL, as the rest of the broker knows it. */
+export const optional = <T>(value: T | null): T | undefined => value ?? undefined
+
+export const parseList = (value: string | null): string[] | undefined => (value === null ? undefined : (JSON.parse(value) as string[]))

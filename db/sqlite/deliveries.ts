@@ -1,0 +1,14 @@
+import type { DeliveryActs } from '../store.ts'
+import type { Core } from './core.ts'
+import { deliveryAttempts } from './delivery-attempts.ts'
+import { deliveriesAgain, dueDeliveries } from './delivery-due.ts'
+import { deliveryLists } from './delivery-lists.ts'
+import type { Owing } from './owe.ts'
+
+/** What is owed to whom and how it went: the row is the truth, a job only its errand. */
+export const deliveryActs = (core: Core, owing: Owing): DeliveryActs => ({
+  ...deliveryAttempts(core, owing),
+  ...dueDeliveries(core),
+  ...deliveriesAgain(core, owing),
+  ...deliveryLists(core),
+})

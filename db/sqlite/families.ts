@@ -1,0 +1,108 @@
+import type { RefusedWhy, Store } from '../store.ts'
+import type { CodeGrant, TokenFamily } from '../types.ts'
+import { optional } from './core.ts'
+import type { Core } from './core.ts'
+import type { RevocationLog } from './log.ts'
+import { isRevoked, refusedBy, SESSION_COLUMNS } from './session-rows.ts'
+import type { SessionRow, Sessions } from './session-rows.ts'
+
+/** Token families: rotation, replay and theft (RFC 9700 §4.14.2). It refuses every generation but the current one and, until that is used, the one before. */
+
+/** Requests of one client that were under way together; what comes later than this is theft. */
+const PIPELINE_SECONDS = 30
+
+interface FamilyRow {
+  family_id: string
+  family_client: string
+  generation: number
+  scope: string
+  audience: string
+  nonce: string | null
+  family_opened_seq: number
+  rotated_at: number
+  /** The latest revocation of this grant or of its client. */
+  grant_cutoff: number
+}
+
+type FamilyOfSession = FamilyRow & SessionRow
+
+type Rotation = Awaited<ReturnType<Store['rotateRefreshToken']>>
+
+const familyOf = (row: FamilyOfSession, generation = row.generation): TokenFamily => ({
+  familyId: row.family_id,
+  sid: row.sid,
+  clientId: row.family_client,
+  generation,
+  scope: row.scope,
+  audience: row.audience,
+  nonce: optional(row.nonce),
+})
+
+export interface Families {
+  open(input: { familyId: string; sid: string; grant: CodeGrant; openedSeq: number; now: number }): TokenFamily
+  rotate(input: Parameters<Store['rotateRefreshToken']>[0]): Rotation
+  find(familyId: string, generation: number): { family: TokenFamily; current: boolean } | undefined
+}
+
+export function tokenFamilies({ db }: Core, log: RevocationLog, sessions: Sessions): Families {
+  const insert = db.prepare(`INSERT INTO families (family_id, sid, client_id, generation, scope, audience, nonce, opened_seq, rotated_at)
+    VALUES (@familyId, @sid, @clientId, 1, @scope, @audience, @nonce, @openedSeq, @now)`)
+  const byId = db.prepare<[string], FamilyOfSession>(`SELECT f.family_id, f.client_id AS family_client, f.generation, f.scope, f.audience, f.nonce,
+      f.opened_seq AS family_opened_seq, f.rotated_at,
+      max(coalesce((SELECT grant_cutoff FROM participants WHERE sid = f.sid AND client_id = f.client_id), 0),
+          coalesce((SELECT seq FROM cutoffs WHERE kind = 'client' AND key = f.client_id), 0)) AS grant_cutoff,
+      ${SESSION_COLUMNS}
+    FROM families f JOIN sessions s ON s.sid = f.sid JOIN subjects u ON u.sub = s.sub WHERE f.family_id = ?`)
+  const advance = db.prepare<[number, string, number]>(
+    'UPDATE families SET generation = generation + 1, rotated_at = ? WHERE family_id = ? AND generation = ?',
+  )
+
+  const refused = (why: RefusedWhy): Rotation => ({ outcome: 'refused', why })
+
+  /** The generation before the current one, again: its answer was lost, or it was sent twice. The successor is the same one. */
+  const mayReplay = (row: FamilyOfSession, generation: number, windowSeconds: number | undefined, now: number): boolean =>
+    generation === row.generation - 1 && (windowSeconds === undefined || now - row.rotated_at <= windowSeconds)
+
+  const older = (row: FamilyOfSession, now: number): Rotation => {
+    if (now - row.rotated_at <= PIPELINE_SECONDS) return refused('stale')
+    const committed = log.append({
+      selector: { kind: 'session', sid: row.sid },
+      reason: 'refresh_token_reuse',
+      actor: { kind: 'broker', id: 'token' },
+      now,
+    })
+    return { outcome: 'stolen', committed }
+  }
+
+  return {
+    open({ familyId, sid, grant, openedSeq, now }) {
+      const { clientId, scope, audience, nonce } = grant
+      insert.run({ familyId, sid, clientId, scope, audience, nonce: nonce ?? null, openedSeq, now })
+      return { familyId, sid, clientId, generation: 1, scope, audience, nonce }
+    },
+
+    rotate({ familyId, generation, clientId, replayWindowSeconds, now }) {
+      const row = byId.get(familyId)
+      if (row === undefined || generation > row.generation || generation < 1) return refused('unknown')
+      if (row.family_client !== clientId) return refused('wrong_client')
+      const standing = sessions.standing(row, now)
+      if (standing.state === 'unknown') return refused('unknown')
+      if (standing.state === 'ended') return refused(refusedBy(standing.why))
+      if (row.grant_cutoff > row.family_opened_seq) return refused('revoked')
+      if (generation === row.generation) {
+        advance.run(now, familyId, generation)
+        sessions.touch(row, clientId, now)
+        return { outcome: 'rotated', family: familyOf(row, generation + 1), session: sessions.session(row), rev: log.head() }
+      }
+      if (!mayReplay(row, generation, replayWindowSeconds, now)) return older(row, now)
+      return { outcome: 'replayed', family: familyOf(row), session: standing.session, rev: log.head() }
+    },
+
+    find(familyId, generation) {
+      const row = byId.get(familyId)
+      if (row === undefined || generation > row.generation || generation < 1) return undefined
+      const usable = generation >= row.generation - 1 && !isRevoked(row) && row.grant_cutoff <= row.family_opened_seq
+      return { family: familyOf(row), current: usable }
+    },
+  }
+}

@@ -1,0 +1,67 @@
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import Database from 'better-sqlite3'
+import { drizzle } from 'drizzle-orm/better-sqlite3'
+import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
+import { StoreUnavailable } from '../store.ts'
+import { lockDataFile } from './lock.ts'
+
+export type Sqlite = Database.Database
+
+/** Opens the data file for this process alone, readable by nobody else (0600 in a directory of 0700), and brings its tables up to date. */
+export function openDatabase(file: string): { db: Sqlite; unlock: () => void } {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  // Made by us and not by SQLite, which would go by the umask; the WAL and its index take the file's mode.
+  closeSync(openSync(file, 'a', 0o600))
+  chmodSync(file, 0o600)
+  const unlock = lockDataFile(file)
+  let db: Sqlite | undefined
+  try {
+    db = new Database(file, { timeout: 1000 })
+    configure(db)
+    bringUpToDate(db, file)
+    return { db, unlock }
+  } catch (error) {
+    db?.close()
+    unlock()
+    throw error
+  }
+}
+
+function configure(db: Sqlite): void {
+  db.pragma('journal_mode = WAL')
+  // An answer means that its commit is on disk: every commit is synced.
+  db.pragma('synchronous = FULL')
+  // Savepoints keep what they overwrite: in memory, not in a file of their own.
+  db.pragma('temp_store = MEMORY')
+  db.pragma('cache_size = -65536')
+  db.pragma('journal_size_limit = 67108864')
+  // Sealed and hashed as secrets are, deleted rows are overwritten all the same.
+  db.pragma('secure_delete = FAST')
+}
+
+function bringUpToDate(db: Sqlite, file: string): void {
+  const migrationsFolder = findMigrations()
+  const journal = JSON.parse(readFileSync(join(migrationsFolder, 'meta', '_journal.json'), 'utf8')) as { entries: { when: number }[] }
+  const known = Math.max(...journal.entries.map((entry) => entry.when))
+  const applied = lastMigration(db)
+  if (applied > known)
+    throw new StoreUnavailable(`${file} was written by a newer version of the broker. Start that version again, or restore a backup made by this one.`)
+  migrate(drizzle(db), { migrationsFolder })
+}
+
+function lastMigration(db: Sqlite): number {
+  const table = db.prepare("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'").get()
+  if (table === undefined) return 0
+  return db.prepare<[], number>('SELECT coalesce(max(created_at), 0) FROM __drizzle_migrations').pluck().get() ?? 0
+}
+
+/** `db/migrations` of the package this file belongs to, whether it runs from its source or from `dist`. */
+function findMigrations(): string {
+  for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
+    const candidate = join(folder, 'db', 'migrations')
+    if (existsSync(join(folder, 'package.json')) && existsSync(join(candidate, 'meta', '_journal.json'))) return candidate
+    if (dirname(folder) === folder)
+      throw new StoreUnavailable('The folder db/migrations is missing. It belongs beside package.json: install the broker whole again.')
+  }
+}

@@ -1,0 +1,66 @@
+import type { RevocationActs } from '../store.ts'
+import type { DeliveryRef } from '../types.ts'
+import type { Core } from './core.ts'
+import type { RevocationRow } from './log.ts'
+import type { Owing } from './owe.ts'
+
+/**
+ * What wide revocations owe, in batches. The cutoff has ended everything at its commit already; this writes it into the sessions' rows, session by
+ * session in the order of sid, and remembers how far it is: a crash costs nothing, and a session is never owed twice for one revocation.
+ */
+
+interface Covered {
+  sid: string
+  sub: string
+}
+
+const COVERED = {
+  subject: 'SELECT sid, sub FROM sessions WHERE sub = @sub AND sid > @cursor AND ended_seq IS NULL AND opened_seq < @seq ORDER BY sid LIMIT @limit',
+  tenant: 'SELECT sid, sub FROM sessions WHERE tid = @tid AND sid > @cursor AND ended_seq IS NULL AND opened_seq < @seq ORDER BY sid LIMIT @limit',
+  everything: 'SELECT sid, sub FROM sessions WHERE sid > @cursor AND ended_seq IS NULL AND opened_seq < @seq ORDER BY sid LIMIT @limit',
+  client: `SELECT p.sid, s.sub FROM participants p JOIN sessions s ON s.sid = p.sid
+    WHERE p.client_id = @clientId AND p.sid > @cursor AND p.joined_seq < @seq AND s.ended_seq IS NULL ORDER BY p.sid LIMIT @limit`,
+}
+
+type Wide = keyof typeof COVERED
+
+export function owePending({ db, write }: Core, { owe }: Owing): RevocationActs['owePending'] {
+  // One person's is short and somebody waits for it: before anything wider.
+  const pending = db.prepare<[], RevocationRow>(
+    "SELECT * FROM revocations WHERE owing = 'pending' ORDER BY kind <> 'subject', seq LIMIT 1",
+  )
+  const covered = Object.fromEntries(Object.entries(COVERED).map(([kind, sql]) => [kind, db.prepare<[object], Covered>(sql)])) as Record<
+    Wide,
+    ReturnType<typeof db.prepare<[object], Covered>>
+  >
+  const endSession = db.prepare(`UPDATE sessions SET ended_seq = @seq, ended_at = @at, ended_reason = @reason, microsoft_cache_sealed = NULL
+    WHERE sid = @sid AND ended_seq IS NULL`)
+  const advance = db.prepare('UPDATE revocations SET owe_cursor = @cursor, owing = @owing, sessions = sessions + @ended WHERE seq = @seq')
+
+  /** Writes the next sessions of one revocation, until about `limit` deliveries are owed. */
+  const advanceOne = (revocation: RevocationRow, limit: number): DeliveryRef[] => {
+    const { seq, kind, sub, tid, client_id: clientId, at, at_ms: atMs, reason } = revocation
+    if (kind === 'session' || kind === 'grant') return []
+    const next = covered[kind].all({ sub, tid, clientId, seq, cursor: revocation.owe_cursor, limit })
+    const owed: DeliveryRef[] = []
+    let cursor = revocation.owe_cursor
+    let ended = 0
+    for (const session of next) {
+      if (owed.length >= limit) break
+      owed.push(...owe({ seq, atMs, ...session, clientId: kind === 'client' ? (clientId ?? undefined) : undefined, wide: true }))
+      if (kind !== 'client') ended += endSession.run({ seq, at, reason, sid: session.sid }).changes
+      cursor = session.sid
+    }
+    const done = next.length < limit && cursor === (next.at(-1)?.sid ?? cursor)
+    advance.run({ seq, cursor, owing: done ? 'complete' : 'pending', ended })
+    return owed
+  }
+
+  return ({ limit }) =>
+    write(() => {
+      const revocation = pending.get()
+      if (revocation === undefined) return { owed: [], more: false }
+      const owed = advanceOne(revocation, limit)
+      return { owed, more: pending.get() !== undefined }
+    })
+}

@@ -1,0 +1,82 @@
+import type { DeliveryRef } from '../types.ts'
+import type { Core } from './core.ts'
+
+/** Writes what is owed: one delivery for each logout address of each client that took part. It never decides whether a revocation covers. */
+
+export interface OweFor {
+  seq: number
+  /** When the revocation was committed: what is owed is owed since then, however late a batch writes it. */
+  atMs: number
+  sid: string
+  sub: string
+  /** Only this participant (a grant, a client); else all of the session's. */
+  clientId?: string | undefined
+  /** A wide revocation: clients that asked for it are told once a person, by `sub`. */
+  wide: boolean
+}
+
+interface TargetRow {
+  target_id: string
+  client_id: string
+  logout_by: 'sid' | 'sub'
+}
+
+export interface Owing {
+  owe(what: OweFor): DeliveryRef[]
+  /** Keeps the counts true: every change of a delivery's state passes here. */
+  count(clientId: string, state: string, by: number): void
+}
+
+// A target that was removed is still owed what was revoked before it went.
+const TARGETS = `SELECT t.target_id, t.client_id, c.logout_by FROM participants p
+  JOIN clients c ON c.client_id = p.client_id
+  JOIN targets t ON t.client_id = p.client_id AND (t.removed_seq IS NULL OR t.removed_seq >= @seq)
+  WHERE p.sid = @sid`
+
+export function owing({ db, newId, nowMs }: Pick<Core, 'db' | 'newId' | 'nowMs'>): Owing {
+  const targetsOf = db.prepare<[{ sid: string; seq: number }], TargetRow>(TARGETS)
+  const targetsOfOne = db.prepare<[{ sid: string; seq: number; clientId: string }], TargetRow>(`${TARGETS} AND p.client_id = @clientId`)
+  const insert = db.prepare(`INSERT OR IGNORE INTO deliveries
+    (id, seq, client_id, target_id, sid, sub, state, attempts, created_at_ms, next_attempt_at_ms)
+    VALUES (@id, @seq, @clientId, @targetId, @sid, @sub, 'owed', 0, @atMs, @nowMs)`)
+  const supersedeSid = db.prepare<[string, string, string, number]>(
+    "UPDATE deliveries SET superseded_by = ? WHERE target_id = ? AND sid = ? AND seq < ? AND state = 'owed'",
+  )
+  const supersedeSub = db.prepare<[string, string, string, number]>(
+    "UPDATE deliveries SET superseded_by = ? WHERE target_id = ? AND sub = ? AND seq < ? AND state = 'owed'",
+  )
+  const add = db.prepare<[string, string, number]>(
+    'INSERT INTO delivery_counts (client_id, state, count) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
+  )
+  const count: Owing['count'] = (clientId, state, by) => void add.run(clientId, state, by)
+
+  const oweOne = (target: TargetRow, what: OweFor): DeliveryRef | undefined => {
+    const bySub = what.wide && target.logout_by === 'sub'
+    const id = newId()
+    const written = insert.run({
+      id,
+      seq: what.seq,
+      clientId: target.client_id,
+      targetId: target.target_id,
+      sid: bySub ? null : what.sid,
+      sub: bySub ? what.sub : null,
+      atMs: what.atMs,
+      nowMs: nowMs(),
+    })
+    // By `sub`, another session of the same person has written it already.
+    if (written.changes === 0) return undefined
+    count(target.client_id, 'owed', 1)
+    if (bySub) supersedeSub.run(id, target.target_id, what.sub, what.seq)
+    else supersedeSid.run(id, target.target_id, what.sid, what.seq)
+    return { id, attempt: 1, targetId: target.target_id }
+  }
+
+  return {
+    count,
+    owe(what) {
+      const { sid, seq, clientId } = what
+      const targets = clientId === undefined ? targetsOf.all({ sid, seq }) : targetsOfOne.all({ sid, seq, clientId })
+      return targets.map((target) => oweOne(target, what)).filter((ref) => ref !== undefined)
+    },
+  }
+}

@@ -1,0 +1,65 @@
+import type { Housekeeping } from '../store.ts'
+import type { DeliveryState } from '../types.ts'
+import type { Core } from './core.ts'
+import type { Owing } from './owe.ts'
+
+/** Deletes what retention no longer wants, a bounded number of each kind at a time. It leaves subjects (a `sub` is never reused) and cutoffs. */
+
+const DAY = 86_400
+const RETENTION = {
+  /** A used code is remembered past its end, so that a late second use is still known for one. */
+  code: 600,
+  session: 30 * DAY,
+  revocation: 90 * DAY,
+  guard: 30 * DAY,
+}
+
+export function purging({ db, write }: Core, { count }: Owing): Housekeeping['purge'] {
+  const simple = [
+    { sql: 'DELETE FROM codes WHERE rowid IN (SELECT rowid FROM codes WHERE expires_at <= ? LIMIT ?)', keep: RETENTION.code },
+    { sql: 'DELETE FROM consumed WHERE rowid IN (SELECT rowid FROM consumed WHERE expires_at <= ? LIMIT ?)', keep: 0 },
+    { sql: 'DELETE FROM pushed_requests WHERE rowid IN (SELECT rowid FROM pushed_requests WHERE expires_at <= ? LIMIT ?)', keep: 0 },
+    { sql: 'DELETE FROM guards WHERE rowid IN (SELECT rowid FROM guards WHERE reported_at_ms / 1000 <= ? LIMIT ?)', keep: RETENTION.guard },
+    {
+      sql: `DELETE FROM revocations WHERE seq IN (SELECT r.seq FROM revocations r WHERE r.at <= ? AND r.owing = 'complete'
+        AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq) LIMIT ?)`,
+      keep: RETENTION.revocation,
+    },
+  ].map(({ sql, keep }) => ({ statement: db.prepare<[number, number]>(sql), keep }))
+
+  const oldSessions = db.prepare<[number, number], string>('SELECT sid FROM sessions WHERE ended_seq IS NOT NULL AND ended_at <= ? LIMIT ?').pluck()
+  const ofSession = ['families', 'participants', 'sessions'].map((table) => db.prepare<[string]>(`DELETE FROM ${table} WHERE sid = ?`))
+
+  type Old = { id: string; client_id: string; state: DeliveryState }
+  const oldDeliveries = db.prepare<[number, number], Old>('SELECT id, client_id, state FROM deliveries WHERE settled_at_ms <= ? LIMIT ?')
+  const spokenFor = db.prepare<[string], Old>('SELECT id, client_id, state FROM deliveries WHERE superseded_by = ?')
+  const dropAttempts = db.prepare<[string]>('DELETE FROM delivery_attempts WHERE delivery_id = ?')
+  const dropDelivery = db.prepare<[string]>('DELETE FROM deliveries WHERE id = ?')
+
+  const dropOne = ({ id, client_id: clientId, state }: Old): void => {
+    dropAttempts.run(id)
+    if (dropDelivery.run(id).changes === 1) count(clientId, state, -1)
+  }
+
+  const purgeSessions = (now: number, limit: number): number => {
+    const sids = oldSessions.all(now - RETENTION.session, limit)
+    for (const sid of sids) for (const statement of ofSession) statement.run(sid)
+    return sids.length
+  }
+
+  const purgeDeliveries = (now: number, limit: number): number => {
+    const rows = oldDeliveries.all((now - RETENTION.revocation) * 1000, limit)
+    for (const row of rows) {
+      for (const older of spokenFor.all(row.id)) dropOne(older)
+      dropOne(row)
+    }
+    return rows.length
+  }
+
+  return ({ now, limit }) =>
+    write(() => {
+      const deleted = simple.map(({ statement, keep }) => statement.run(now - keep, limit).changes)
+      deleted.push(purgeSessions(now, limit), purgeDeliveries(now, limit))
+      return deleted.some((rows) => rows >= limit)
+    })
+}

@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto'
+import { newId } from '../../src/protocol/ids.ts'
+import type { Random } from '../../src/protocol/ids.ts'
+import { StoreUnavailable } from '../store.ts'
+import type { Store } from '../store.ts'
+import { clientActs } from './clients.ts'
+import { reading } from './core.ts'
+import type { Core } from './core.ts'
+import { deliveryActs } from './deliveries.ts'
+import { tokenFamilies } from './families.ts'
+import { feedActs } from './feed.ts'
+import { housekeeping } from './housekeeping.ts'
+import { keyActs } from './keys.ts'
+import { revocationLog } from './log.ts'
+import { openDatabase } from './open.ts'
+import type { Sqlite } from './open.ts'
+import { owing } from './owe.ts'
+import { revocationActs } from './revocations.ts'
+import { sessionRows } from './session-rows.ts'
+import { signInActs } from './sign-in.ts'
+import { tenantActs } from './tenants.ts'
+import { tokenActs } from './tokens.ts'
+import { createWriter } from './writer.ts'
+
+/** The embedded store: one SQLite file, one process that writes it. */
+
+export interface SqliteStoreOptions {
+  /** Made where it is not there, its directory too. */
+  file: string
+  /** Epoch milliseconds: when a revocation was committed, and when what it owes is due. */
+  nowMs?: (() => number) | undefined
+  random?: Random | undefined
+  /** The file's largest size in pages of 4 KiB; past it, the disk counts as full. */
+  maxPages?: number | undefined
+}
+
+/** @throws StoreUnavailable where another process has the file, a newer version wrote it, or it cannot be opened */
+export async function openSqliteStore({ file, nowMs = Date.now, random = randomBytes, maxPages }: SqliteStoreOptions): Promise<Store> {
+  const { db, unlock } = openDatabase(file)
+  if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
+  db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(random(9).toString('base64url'))
+  const writer = createWriter(db)
+  const closed = () => new StoreUnavailable('The store is closed.')
+  const core: Core = { db, write: writer.write, read: reading(db, closed), nowMs, newId: () => newId(random) }
+  return {
+    ...acts(core),
+    async close() {
+      writer.close()
+      if (db.open) shut(db)
+      unlock()
+    },
+  }
+}
+
+function acts(core: Core): Omit<Store, 'close'> {
+  const owed = owing(core)
+  const log = revocationLog(core, owed)
+  const sessions = sessionRows(core)
+  const families = tokenFamilies(core, log, sessions)
+  return {
+    ...signInActs(core, log, sessions),
+    ...tokenActs(core, log, sessions, families),
+    ...revocationActs(core, log, sessions, owed),
+    ...deliveryActs(core, owed),
+    ...feedActs(core, log),
+    ...clientActs(core, log),
+    ...keyActs(core),
+    ...tenantActs(core),
+    ...housekeeping(core, owed),
+  }
+}
+
+/** Leaves one file behind: the log is moved into it, so that a copy of the file is whole. */
+function shut(db: Sqlite): void {
+  try {
+    db.pragma('wal_checkpoint(TRUNCATE)')
+  } catch {
+    // A full disk: what is committed stays in the log beside the file, and the next start reads it from there.
+  }
+  db.close()
+}

@@ -1,0 +1,125 @@
+import { StoreUnavailable } from '../store.ts'
+import type { Sqlite } from './open.ts'
+
+/**
+ * The group-commit writer. Acts that wait are run in one `BEGIN IMMEDIATE … COMMIT`, each in its own savepoint, and each is answered only when
+ * the commit is on disk: many requests, one fsync. It refuses to leave anything half done: an act that throws leaves no trace of itself, and
+ * a transaction that SQLite gave up takes all of its acts with it.
+ */
+export interface Writer {
+  /** @param act synchronous and bounded; whatever it throws rolls it back and rejects. */
+  write<T>(act: () => T): Promise<T>
+  /** Runs what waits, then refuses. */
+  close(): void
+}
+
+/** Acts of one transaction at most: bounds how long the event loop waits, and what a full disk can take along. */
+const BATCH = 200
+
+interface Waiting {
+  act: () => unknown
+  resolve: (value: unknown) => void
+  reject: (error: unknown) => void
+}
+
+type Ran = { ok: true; value: unknown } | { ok: false; error: unknown }
+
+export function createWriter(db: Sqlite): Writer {
+  const statements = {
+    begin: db.prepare('BEGIN IMMEDIATE'),
+    commit: db.prepare('COMMIT'),
+    rollback: db.prepare('ROLLBACK'),
+    savepoint: db.prepare('SAVEPOINT act'),
+    release: db.prepare('RELEASE act'),
+    undo: db.prepare('ROLLBACK TO act'),
+  }
+  let queue: Waiting[] = []
+  let scheduled = false
+  let closed = false
+
+  const runOne = (act: () => unknown): Ran => {
+    statements.savepoint.run()
+    try {
+      const value = act()
+      statements.release.run()
+      return { ok: true, value }
+    } catch (error) {
+      // A full disk can have rolled back everything, savepoints included: then there is nothing to undo, and the batch is lost.
+      if (!db.inTransaction) throw error
+      statements.undo.run()
+      statements.release.run()
+      return { ok: false, error: refusal(error) }
+    }
+  }
+
+  const runBatch = (batch: Waiting[]): Ran[] => {
+    try {
+      statements.begin.run()
+      const ran = batch.map(({ act }) => runOne(act))
+      statements.commit.run()
+      return ran
+    } catch (error) {
+      giveUp()
+      const failed: Ran = { ok: false, error: unavailable(error) }
+      return batch.map(() => failed)
+    }
+  }
+
+  const giveUp = (): void => {
+    try {
+      if (db.inTransaction) statements.rollback.run()
+    } catch {
+      // SQLite has lost the transaction by itself; the next BEGIN says whether it is well again.
+    }
+  }
+
+  const flush = (): void => {
+    scheduled = false
+    const batch = queue.slice(0, BATCH)
+    queue = queue.slice(BATCH)
+    if (queue.length > 0) schedule()
+    if (batch.length === 0) return
+    const ran = runBatch(batch)
+    for (const [i, { resolve, reject }] of batch.entries()) {
+      const result = ran[i]
+      if (result?.ok) resolve(result.value)
+      else reject(result?.error)
+    }
+  }
+
+  /** After the requests that are already there have been read: so they share one commit. */
+  const schedule = (): void => {
+    if (scheduled) return
+    scheduled = true
+    setImmediate(flush)
+  }
+
+  return {
+    write: <T>(act: () => T) =>
+      new Promise<T>((resolve, reject) => {
+        if (closed) return reject(new StoreUnavailable('The store is closed.'))
+        queue.push({ act, resolve: resolve as (value: unknown) => void, reject })
+        schedule()
+      }),
+    close() {
+      closed = true
+      while (queue.length > 0) flush()
+    },
+  }
+}
+
+const isSqliteError = (error: unknown): error is Error & { code: string } =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('SQLITE_')
+
+/** What the disk or the file refuses is `StoreUnavailable`; a constraint or wrong SQL is a bug and stays what it is. */
+export function refusal(error: unknown): unknown {
+  if (!isSqliteError(error)) return error
+  return /^SQLITE_(FULL|IOERR|BUSY|LOCKED|READONLY|NOMEM|CANTOPEN|CORRUPT|NOTADB|PROTOCOL)/.test(error.code) ? unavailable(error) : error
+}
+
+function unavailable(error: unknown): StoreUnavailable {
+  if (error instanceof StoreUnavailable) return error
+  if (isSqliteError(error) && error.code === 'SQLITE_FULL')
+    return new StoreUnavailable('The disk is full: nothing was written. Make room on the volume of BROKER_DATA_DIR.', { cause: error })
+  return new StoreUnavailable('The store could not write: nothing was written. The cause says why; look at the volume of BROKER_DATA_DIR.', { cause: error })
+}
