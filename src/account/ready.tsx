@@ -38,7 +38,8 @@ export function readyForAnybody(deps: Deps, c: Context): Response {
           <div class="tight">
             <h2>{QUESTION.mfa}</h2>
             <p class="soft">
-              Have your telephone at hand. Nothing set up yet? Do it first at <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a>, for instance with Microsoft Authenticator.
+              Have your telephone at hand. Nothing set up yet? Do it first at <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a>, for instance with
+              Microsoft Authenticator.
             </p>
           </div>,
         ]}
@@ -79,7 +80,8 @@ export function readyFor(deps: Deps, c: Context, session: Session, now: number):
           <p class="soft">Microsoft asked you for a second proof, or knew of a recent one.</p>
         ) : (
           <p>
-            Set up a second proof at <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a>, then sign out and in again. If it is set up already, ask your administrator to require it for Case Manager.
+            Set up a second proof at <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a>, then sign out and in again. If it is set up already, ask
+            your administrator to require it for Case Manager.
           </p>
         )}
       </Answer>
@@ -104,10 +106,15 @@ function Connected({ open, closed }: { open: readonly ClientMetadata[]; closed: 
           ))}
         </ul>
       )}
-      {open.length > 0 || closed.length > 0 ? null : <p>Your organisation has no Case Manager here yet. Ask your administrator which address to use.</p>}
+      {open.length > 0 || closed.length > 0 ? null : (
+        <p>Your organisation has no Case Manager here yet. Ask your administrator which address to use.</p>
+      )}
       {closed.length === 0 ? null : (
         <>
-          <p>Not open to you: {closed.map(({ name }) => name).join(', ')}. If you need it, ask your administrator to assign you to Case Manager in Microsoft Entra with this role:</p>
+          <p>
+            Not open to you: {closed.map(({ name }) => name).join(', ')}. If you need it, ask your administrator to assign you to Case Manager in
+            Microsoft Entra with this role:
+          </p>
           <ul class="bullets">
             {[...new Set(closed.map(({ appRole }) => appRole))].map((role) => (
               <li>

@@ -29,7 +29,9 @@ export function accountRoom(deps: Deps): Hono {
     if (session === undefined) return toSignIn(c)
     return signOutFrom(deps, c, session, new URLSearchParams(await c.req.text()), now)
   })
-  room.get('/account/signed-out', async (c) => ((await current(c, deps.clock.now())) === undefined ? signedOut(deps, c) : c.redirect('/account', 303)))
+  room.get('/account/signed-out', async (c) =>
+    (await current(c, deps.clock.now())) === undefined ? signedOut(deps, c) : c.redirect('/account', 303),
+  )
   room.get('/account/ready', async (c) => {
     const now = deps.clock.now()
     const session = await current(c, now)
@@ -40,4 +42,9 @@ export function accountRoom(deps: Deps): Hono {
 }
 
 const tooLong = (deps: Deps, c: Context): Response =>
-  messagePage(c, { title: 'That request cannot be used', status: 413, what: 'Nothing was changed: the request is longer than any that is needed.', simulated: deps.config.entra.simulated })
+  messagePage(c, {
+    title: 'That request cannot be used',
+    status: 413,
+    what: 'Nothing was changed: the request is longer than any that is needed.',
+    simulated: deps.config.entra.simulated,
+  })

@@ -44,7 +44,10 @@ export const signedOut = (deps: Deps, c: Context): Response =>
   messagePage(c, {
     title: c.req.query('scope') === 'everywhere' ? 'You are signed out everywhere' : 'You are signed out on this device',
     status: 200,
-    what: c.req.query('scope') === 'everywhere' ? 'Every Case Manager on every device is being told at this moment.' : 'Every Case Manager that you opened in this browser is being told at this moment.',
+    what:
+      c.req.query('scope') === 'everywhere'
+        ? 'Every Case Manager on every device is being told at this moment.'
+        : 'Every Case Manager that you opened in this browser is being told at this moment.',
     next: 'You may still be signed in to Microsoft 365 in this browser. On a computer that others use, sign out there too.',
     links: [{ href: '/account', label: 'Sign in again' }],
     simulated: deps.config.entra.simulated,

@@ -51,10 +51,21 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
           name="scope"
           options={[
             { value: 'device', label: 'On this device', hint: 'Every Case Manager that you opened in this browser.' },
-            { value: 'everywhere', label: 'Everywhere', hint: others === 0 ? 'On every device. You are signed in on this one only.' : `On this device and on ${others === 1 ? 'one other' : `${others} others`}.` },
+            {
+              value: 'everywhere',
+              label: 'Everywhere',
+              hint:
+                others === 0
+                  ? 'On every device. You are signed in on this one only.'
+                  : `On this device and on ${others === 1 ? 'one other' : `${others} others`}.`,
+            },
           ]}
         />
-        <Tick name="microsoft" label="Sign out of Microsoft 365 too" hint="In this browser: Outlook, Teams and whatever else you opened with this account." />
+        <Tick
+          name="microsoft"
+          label="Sign out of Microsoft 365 too"
+          hint="In this browser: Outlook, Teams and whatever else you opened with this account."
+        />
         <div class="row">
           <Button>Sign out</Button>
           {back === undefined ? null : (
@@ -79,7 +90,11 @@ function whoseSession(deps: Deps, session: Session, { hint, clientId }: Request)
     )
   }
   if (hint?.sid !== undefined && hint.sid !== session.sid) {
-    return <Notice title="You have signed in again since">{asker} asked to sign out an earlier sign-in of yours. Signing out now ends the one below.</Notice>
+    return (
+      <Notice title="You have signed in again since">
+        {asker} asked to sign out an earlier sign-in of yours. Signing out now ends the one below.
+      </Notice>
+    )
   }
   return null
 }

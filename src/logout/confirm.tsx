@@ -53,7 +53,10 @@ export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchPara
 }
 
 async function signOut(deps: Deps, session: Session, scope: Scope, request: Request, now: number): Promise<Done> {
-  const live = scope === 'everywhere' ? (await deps.store.liveSessionsOf(session.sub, now)).flatMap((one) => one.participants) : await deps.store.participants(session.sid)
+  const live =
+    scope === 'everywhere'
+      ? (await deps.store.liveSessionsOf(session.sub, now)).flatMap((one) => one.participants)
+      : await deps.store.participants(session.sid)
   const answer = await revoke(deps, {
     selector: scope === 'everywhere' ? { kind: 'subject', sub: session.sub } : { kind: 'session', sid: session.sid },
     reason: scope === 'everywhere' ? 'signed_out_everywhere' : 'signed_out',
@@ -87,12 +90,24 @@ async function viaMicrosoft(deps: Deps, c: Context, input: { session: Session; r
 }
 
 const WHY = {
-  forged: { status: 403, title: 'Please confirm again', text: 'Nothing was changed: your answer did not come from a page that this browser was shown.' },
-  other: { status: 409, title: 'Another sign-in has taken its place', text: 'Nothing was changed: somebody has signed in here since you were asked.' },
+  forged: {
+    status: 403,
+    title: 'Please confirm again',
+    text: 'Nothing was changed: your answer did not come from a page that this browser was shown.',
+  },
+  other: {
+    status: 409,
+    title: 'Another sign-in has taken its place',
+    text: 'Nothing was changed: somebody has signed in here since you were asked.',
+  },
   nothing: { status: 400, title: 'Please choose', text: 'Nothing was changed: say where you want to sign out.' },
 } as const
 
-async function again(deps: Deps, c: Context, input: { current: Session | undefined; request: Request; now: number; why: keyof typeof WHY }): Promise<Response> {
+async function again(
+  deps: Deps,
+  c: Context,
+  input: { current: Session | undefined; request: Request; now: number; why: keyof typeof WHY },
+): Promise<Response> {
   const { status, title, text } = WHY[input.why]
   if (input.current === undefined) {
     return messagePage(c, { title, status, what: text, links: [{ href: '/logout', label: 'Sign out' }], simulated: deps.config.entra.simulated })

@@ -32,7 +32,11 @@ const FOLLOW = `{
   }, 1000)
 }`
 
-const TITLE = { device: 'You are signed out on this device', everywhere: 'You are signed out everywhere', none: 'You are not signed in here' } as const
+const TITLE = {
+  device: 'You are signed out on this device',
+  everywhere: 'You are signed out everywhere',
+  none: 'You are not signed in here',
+} as const
 const WHAT = {
   device: 'In this browser you are signed out of:',
   everywhere: 'On every device you are signed out of:',
@@ -50,9 +54,15 @@ export async function signedOutPage(deps: Deps, c: Context, done: Done | undefin
     c,
     { title: TITLE[scope], simulated, script: watching ? FOLLOW : undefined },
     <>
-      {rows.length === 0 ? <p>{scope === 'none' ? WHAT.none : 'You are signed out of Case Manager.'}</p> : <Instances what={WHAT[scope]} rows={rows} />}
+      {rows.length === 0 ? (
+        <p>{scope === 'none' ? WHAT.none : 'You are signed out of Case Manager.'}</p>
+      ) : (
+        <Instances what={WHAT[scope]} rows={rows} />
+      )}
       {rows.some((row) => row.told === 'waiting') ? (
-        <p class="soft small">An instance that cannot be reached is told as soon as it is back. Until then it may show you as signed in, for a few minutes at most.</p>
+        <p class="soft small">
+          An instance that cannot be reached is told as soon as it is back. Until then it may show you as signed in, for a few minutes at most.
+        </p>
       ) : null}
       {done?.elsewhere === undefined || done.elsewhere === 0 ? null : (
         <Notice kind="warn" title={`You are still signed in on ${done.elsewhere === 1 ? 'another device' : `${done.elsewhere} other devices`}`}>
@@ -136,7 +146,11 @@ function wayBack(deps: Deps, done: Done | undefined): Child {
   const href = done?.back ?? clientUri(deps.clients, done?.clientId)
   return (
     <div class="row">
-      {href === undefined || name === undefined ? <LinkButton href="/account">Sign in again</LinkButton> : <LinkButton href={href}>Back to {name}</LinkButton>}
+      {href === undefined || name === undefined ? (
+        <LinkButton href="/account">Sign in again</LinkButton>
+      ) : (
+        <LinkButton href={href}>Back to {name}</LinkButton>
+      )}
     </div>
   )
 }

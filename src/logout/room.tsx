@@ -47,7 +47,12 @@ export function logoutRoom(deps: Deps): Hono {
     const now = deps.clock.now()
     return signedOutPage(deps, c, open(deps.sealer, 'done', c.req.query('about'), now), now)
   })
-  room.onError(pageErrors(deps, { title: 'You are still signed in', what: 'The sign-out could not be written down, so nothing was changed: you are still signed in everywhere.' }))
+  room.onError(
+    pageErrors(deps, {
+      title: 'You are still signed in',
+      what: 'The sign-out could not be written down, so nothing was changed: you are still signed in everywhere.',
+    }),
+  )
   return room
 }
 

@@ -55,7 +55,15 @@ export const MicrosoftButton = ({ href, name, value }: { href?: string | undefin
   )
 
 /** Something the reader must not miss. `bad` and `warn` are announced by screen readers. */
-export const Notice = ({ kind = 'info', title, children }: { kind?: 'info' | 'good' | 'warn' | 'bad'; title?: string | undefined; children?: Child }) => (
+export const Notice = ({
+  kind = 'info',
+  title,
+  children,
+}: {
+  kind?: 'info' | 'good' | 'warn' | 'bad'
+  title?: string | undefined
+  children?: Child
+}) => (
   <div class={`notice ${kind}`} role={kind === 'bad' ? 'alert' : kind === 'info' ? undefined : 'status'}>
     {title === undefined ? null : <strong>{title}</strong>}
     {children === undefined ? null : <div>{children}</div>}
@@ -95,7 +103,17 @@ export interface Choice {
 }
 
 /** One of several. The first is chosen unless `chosen` names another. */
-export const Choices = ({ legend, name, options, chosen }: { legend: string; name: string; options: readonly Choice[]; chosen?: string | undefined }) => (
+export const Choices = ({
+  legend,
+  name,
+  options,
+  chosen,
+}: {
+  legend: string
+  name: string
+  options: readonly Choice[]
+  chosen?: string | undefined
+}) => (
   <fieldset>
     <legend>{legend}</legend>
     {options.map((option, index) => (
@@ -119,9 +137,7 @@ export const Tick = ({ name, label, hint, checked }: { name: string; label: Chil
 
 /** What a form carries unseen. */
 export const HiddenFields = ({ fields }: { fields: Readonly<Record<string, string | undefined>> }) => (
-  <>
-    {Object.entries(fields).map(([name, value]) => (value === undefined ? null : <input type="hidden" name={name} value={value} />))}
-  </>
+  <>{Object.entries(fields).map(([name, value]) => (value === undefined ? null : <input type="hidden" name={name} value={value} />))}</>
 )
 
 /** What to do, in order. */

@@ -19,11 +19,27 @@ export function pageErrors(deps: Pick<Deps, 'log' | 'random' | 'config'>, unchan
     if (error instanceof StoreUnavailable) {
       deps.log.error('store_unavailable', { path: c.req.path, reference, cause: error })
       c.header('Retry-After', '2')
-      const words = c.req.method === 'GET' ? { title: 'This page cannot be shown right now', what: 'What it shows could not be read. Nothing was changed.' } : unchanged
-      return messagePage(c, { ...words, status: 503, next: 'Try again in a moment. If it stays like this, tell your administrator.', reference, simulated })
+      const words =
+        c.req.method === 'GET'
+          ? { title: 'This page cannot be shown right now', what: 'What it shows could not be read. Nothing was changed.' }
+          : unchanged
+      return messagePage(c, {
+        ...words,
+        status: 503,
+        next: 'Try again in a moment. If it stays like this, tell your administrator.',
+        reference,
+        simulated,
+      })
     }
     deps.log.error('bug', { path: c.req.path, method: c.req.method, reference, cause: error })
     const what = 'This page could not be shown. The fault is ours, and it has been written down.'
-    return messagePage(c, { title: 'Something went wrong here', status: 500, what, next: 'Try again. If it happens again, tell your administrator.', reference, simulated })
+    return messagePage(c, {
+      title: 'Something went wrong here',
+      status: 500,
+      what,
+      next: 'Try again. If it happens again, tell your administrator.',
+      reference,
+      simulated,
+    })
   }
 }

@@ -15,8 +15,6 @@ export interface PageOptions extends PageSecurity {
   wide?: boolean | undefined
   /** Microsoft is simulated: every page says so. */
   simulated?: boolean | undefined
-  /** No heading of the layout's own: the body brings one. */
-  headless?: boolean | undefined
 }
 
 const Brand = () => (
@@ -55,7 +53,7 @@ function Document({ options, children }: { options: PageOptions; children: Child
         </header>
         <main id="content" class={options.wide ? 'wide' : undefined}>
           <div class="card">
-            {options.headless ? null : <h1>{options.title}</h1>}
+            <h1>{options.title}</h1>
             {children}
           </div>
         </main>
@@ -67,6 +65,7 @@ function Document({ options, children }: { options: PageOptions; children: Child
 
 /** Renders a whole page with its headers. `children` may hold no asynchronous component. */
 export function page(c: Context, options: PageOptions, children: Child): Response {
+  // oxlint-disable-next-line typescript/no-base-to-string -- a JSX node renders itself by toString
   const html = (<Document options={options}>{children}</Document>).toString()
   if (typeof html !== 'string') throw new TypeError('A page holds no asynchronous component.')
   setPageHeaders(c, options)

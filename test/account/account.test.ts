@@ -19,7 +19,12 @@ beforeEach(async () => {
   bob = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' }, device: 'Chrome on Linux' })
   const { form } = await rig.issueCode(laptop.session.sid, sydney)
   await rig.store.redeemAuthorizationCode({
-    codeHash: sha256(form.code), clientId: sydney.clientId, redirectUri: form.redirect_uri, verifier: form.code_verifier, familyId: rig.deps.random(16).toString('base64url'), now: rig.clock.now(),
+    codeHash: sha256(form.code),
+    clientId: sydney.clientId,
+    redirectUri: form.redirect_uri,
+    verifier: form.code_verifier,
+    familyId: rig.deps.random(16).toString('base64url'),
+    now: rig.clock.now(),
   })
   browser = new Browser(rig.app, laptop.cookieHeader)
 })
@@ -32,7 +37,9 @@ describe('where am I signed in', () => {
     rig.clock.advance(3 * 3600)
     const shown = await browser.get('/account')
     expect(shown.status).toBe(200)
-    expect(shown.text).toMatch(/Firefox on Windows This device Signed in at Case Manager Sydney Since Tuesday 24 November, 09:00 UTC Last used 3 hours ago .*Safari on iPhone/)
+    expect(shown.text).toMatch(
+      /Firefox on Windows This device Signed in at Case Manager Sydney Since Tuesday 24 November, 09:00 UTC Last used 3 hours ago .*Safari on iPhone/,
+    )
     expect(shown.text).not.toContain('Chrome on Linux')
     expect(shown.html).not.toContain(bob.session.sid)
   })
@@ -48,7 +55,10 @@ describe('where am I signed in', () => {
     const after = await browser.submit(page, {}, formOf(page, phone.session.sid))
     expect(after.text).toContain('Signed out: Safari on iPhone')
     expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
-    expect((await rig.store.listRevocations({ limit: 1 }))[0]).toMatchObject({ reason: 'signed_out', actor: { kind: 'person', id: laptop.session.sub } })
+    expect((await rig.store.listRevocations({ limit: 1 }))[0]).toMatchObject({
+      reason: 'signed_out',
+      actor: { kind: 'person', id: laptop.session.sub },
+    })
   })
 
   test('the same form again changes nothing more', async () => {
@@ -91,7 +101,7 @@ describe('where am I signed in', () => {
   ])('a form %s is refused and changes nothing', async (_, fields, headers) => {
     const page = await browser.get('/account')
     const form = page.forms.at(-1)
-    const refused = await browser.post(form?.action ?? '', { ...form?.fields, ...(fields as Record<string, string>) }, { headers: headers as Record<string, string> })
+    const refused = await browser.post(form?.action ?? '', { ...form?.fields, ...fields }, { headers })
     expect(refused.status).toBe(403)
     expect(await state(laptop)).toBe('live')
   })

@@ -43,7 +43,12 @@ beforeEach(async () => {
 async function takePart(client: RegisteredClient): Promise<void> {
   const { form } = await rig.issueCode(session.session.sid, client)
   await rig.store.redeemAuthorizationCode({
-    codeHash: sha256(form.code), clientId: client.clientId, redirectUri: form.redirect_uri, verifier: form.code_verifier, familyId: rig.deps.random(16).toString('base64url'), now: rig.clock.now(),
+    codeHash: sha256(form.code),
+    clientId: client.clientId,
+    redirectUri: form.redirect_uri,
+    verifier: form.code_verifier,
+    familyId: rig.deps.random(16).toString('base64url'),
+    now: rig.clock.now(),
   })
 }
 
@@ -103,7 +108,8 @@ describe('by keyboard alone', () => {
     await using window = await open({ width: 960, signedIn: true })
     const { page } = window
     await page.goto(`${base}/logout`)
-    const focused = () => page.evaluate(() => (document.activeElement as HTMLInputElement | null)?.value || document.activeElement?.textContent?.trim())
+    const focused = () =>
+      page.evaluate(() => (document.activeElement as HTMLInputElement | null)?.value || document.activeElement?.textContent?.trim())
     const seen: (string | undefined)[] = []
     const tab = async () => {
       await page.keyboard.press('Tab')

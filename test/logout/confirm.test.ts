@@ -29,8 +29,12 @@ async function takePart(sid: string, ...clients: RegisteredClient[]): Promise<vo
   for (const client of clients) {
     const { form } = await rig.issueCode(sid, client)
     const redeemed = await rig.store.redeemAuthorizationCode({
-      codeHash: sha256(form.code), clientId: client.clientId, redirectUri: form.redirect_uri, verifier: form.code_verifier,
-      familyId: Buffer.from(rig.deps.random(16)).toString('base64url'), now: rig.clock.now(),
+      codeHash: sha256(form.code),
+      clientId: client.clientId,
+      redirectUri: form.redirect_uri,
+      verifier: form.code_verifier,
+      familyId: Buffer.from(rig.deps.random(16)).toString('base64url'),
+      now: rig.clock.now(),
     })
     expect(redeemed.outcome).toBe('redeemed')
   }
@@ -47,7 +51,11 @@ describe('signing out on this device', () => {
     expect(done.text).toContain('Case Manager Melbourne')
     expect(await state(laptop.session.sid)).toBe('ended')
     expect(await state(phone.session.sid)).toBe('live')
-    expect((await log())[0]).toMatchObject({ selector: { kind: 'session', sid: laptop.session.sid }, reason: 'signed_out', actor: { kind: 'person', id: laptop.session.sub } })
+    expect((await log())[0]).toMatchObject({
+      selector: { kind: 'session', sid: laptop.session.sid },
+      reason: 'signed_out',
+      actor: { kind: 'person', id: laptop.session.sub },
+    })
     expect(rig.queue.added).toHaveLength(2)
     expect(browser.cookies.has('__Host-cmb_session')).toBe(false)
     expect(browser.cookies.get('__Host-cmb_choose')).toBe('1')
@@ -109,7 +117,9 @@ describe('with Microsoft 365 too', () => {
 
   test('the form may lead to Microsoft and to the registered address, and nowhere else (CSP form-action)', async () => {
     const asked = await browser.get(LEAVE)
-    expect(asked.response.headers.get('content-security-policy')).toContain("form-action 'self' https://login.microsoftonline.com https://sydney.case-manager.example;")
+    expect(asked.response.headers.get('content-security-policy')).toContain(
+      "form-action 'self' https://login.microsoftonline.com https://sydney.case-manager.example;",
+    )
   })
 
   test('without an address to return to ends at the signed-out page, which says so', async () => {
@@ -225,7 +235,10 @@ describe('what a GET does', () => {
 
 test('names are escaped wherever they are shown', async () => {
   const hostile = '<img src=x onerror=alert(1)>"\''
-  const mallory = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-0000000000e1', name: hostile, username: hostile }, device: hostile })
+  const mallory = await rig.openSession({
+    person: { oid: '00000000-0000-4000-8000-0000000000e1', name: hostile, username: hostile },
+    device: hostile,
+  })
   const shown = await new Browser(rig.app, mallory.cookieHeader).get('/logout')
   expect(shown.html).not.toContain('<img')
   expect(shown.text).toContain('onerror=alert(1)')

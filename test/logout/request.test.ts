@@ -20,7 +20,16 @@ beforeEach(async () => {
 
 const idToken = (changes: Record<string, unknown> = {}, typ = 'JWT') => {
   const now = rig.clock.now()
-  return rig.keys.sign('RS256', typ, { iss: ISSUER, sub: signedIn.session.sub, aud: sydney.clientId, sid: signedIn.session.sid, iat: now, exp: now + 300, nonce: 'n', ...changes })
+  return rig.keys.sign('RS256', typ, {
+    iss: ISSUER,
+    sub: signedIn.session.sub,
+    aud: sydney.clientId,
+    sid: signedIn.session.sid,
+    iat: now,
+    exp: now + 300,
+    nonce: 'n',
+    ...changes,
+  })
 }
 const query = (params: Record<string, string>) => `/logout?${new URLSearchParams(params)}`
 const standing = async () => (await rig.store.standingBySid(signedIn.session.sid, rig.clock.now())).state
@@ -53,7 +62,7 @@ describe('what the certification suite checks', () => {
     ['only a state', () => ({ state: 'only' })],
     ['no post_logout_redirect_uri', () => ({ id_token_hint: idToken(), state: 'unread' })],
   ])('with %s the person is signed out and stays on our page', async (_, params) => {
-    const asked = await browser.get(query(params() as Record<string, string>))
+    const asked = await browser.get(query(params()))
     expect(asked.status).toBe(200)
     const done = await browser.submit(asked)
     expect(done.location).toBeNull()
@@ -64,31 +73,61 @@ describe('what the certification suite checks', () => {
   const bad: [string, () => Promise<Record<string, string>> | Record<string, string>][] = [
     ['an unregistered post_logout_redirect_uri', () => ({ id_token_hint: idToken(), post_logout_redirect_uri: 'https://evil.example/' })],
     ['a post_logout_redirect_uri with a query added', () => ({ id_token_hint: idToken(), post_logout_redirect_uri: `${RETURN}?foo=bar` })],
-    ['a post_logout_redirect_uri in another case', () => ({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN.replace('sydney', 'Sydney') })],
+    [
+      'a post_logout_redirect_uri in another case',
+      () => ({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN.replace('sydney', 'Sydney') }),
+    ],
     ['a post_logout_redirect_uri that is no address', () => ({ id_token_hint: idToken(), post_logout_redirect_uri: 'javascript:alert(1)' })],
-    ['an id_token_hint whose alg was made none', () => {
-      const claims = { sub: signedIn.session.sub, aud: sydney.clientId, sid: signedIn.session.sid, iss: ISSUER, iat: rig.clock.now(), exp: rig.clock.now() + 300 }
-      return { id_token_hint: new UnsecuredJWT(claims).encode(), post_logout_redirect_uri: RETURN }
-    }],
-    ['an id_token_hint with a claim changed', () => {
-      const [head, , signature] = idToken().split('.')
-      const body = Buffer.from(JSON.stringify({ iss: ISSUER, sub: 'u_other', aud: sydney.clientId, exp: rig.clock.now() + 300 })).toString('base64url')
-      return { id_token_hint: `${head}.${body}.${signature}`, post_logout_redirect_uri: RETURN }
-    }],
-    ['an id_token_hint signed with a foreign key', async () => {
-      const { privateKey } = await generateKeyPair('RS256')
-      const kid = String((rig.keys.jwks().keys.find((key) => key.alg === 'RS256' || key.kty === 'RSA') ?? {}).kid)
-      const jwt = await new SignJWT({ sid: signedIn.session.sid }).setProtectedHeader({ alg: 'RS256', kid, typ: 'JWT' }).setIssuer(ISSUER).setSubject(signedIn.session.sub).setAudience(sydney.clientId).setExpirationTime(rig.clock.now() + 300).sign(privateKey)
-      return { id_token_hint: jwt, post_logout_redirect_uri: RETURN }
-    }],
+    [
+      'an id_token_hint whose alg was made none',
+      () => {
+        const claims = {
+          sub: signedIn.session.sub,
+          aud: sydney.clientId,
+          sid: signedIn.session.sid,
+          iss: ISSUER,
+          iat: rig.clock.now(),
+          exp: rig.clock.now() + 300,
+        }
+        return { id_token_hint: new UnsecuredJWT(claims).encode(), post_logout_redirect_uri: RETURN }
+      },
+    ],
+    [
+      'an id_token_hint with a claim changed',
+      () => {
+        const [head, , signature] = idToken().split('.')
+        const body = Buffer.from(JSON.stringify({ iss: ISSUER, sub: 'u_other', aud: sydney.clientId, exp: rig.clock.now() + 300 })).toString(
+          'base64url',
+        )
+        return { id_token_hint: `${head}.${body}.${signature}`, post_logout_redirect_uri: RETURN }
+      },
+    ],
+    [
+      'an id_token_hint signed with a foreign key',
+      async () => {
+        const { privateKey } = await generateKeyPair('RS256')
+        const kid = String((rig.keys.jwks().keys.find((key) => key.alg === 'RS256' || key.kty === 'RSA') ?? {}).kid)
+        const jwt = await new SignJWT({ sid: signedIn.session.sid })
+          .setProtectedHeader({ alg: 'RS256', kid, typ: 'JWT' })
+          .setIssuer(ISSUER)
+          .setSubject(signedIn.session.sub)
+          .setAudience(sydney.clientId)
+          .setExpirationTime(rig.clock.now() + 300)
+          .sign(privateKey)
+        return { id_token_hint: jwt, post_logout_redirect_uri: RETURN }
+      },
+    ],
     ['no id_token_hint and no client_id', () => ({ post_logout_redirect_uri: RETURN })],
     ['an access token for an id_token_hint', () => ({ id_token_hint: idToken({}, 'at+jwt'), post_logout_redirect_uri: RETURN })],
     ['a logout token for an id_token_hint', () => ({ id_token_hint: idToken({}, 'logout+jwt'), post_logout_redirect_uri: RETURN })],
     ['what is no token for an id_token_hint', () => ({ id_token_hint: 'nonsense', post_logout_redirect_uri: RETURN })],
-    ['a client_id that is not the one of the id_token_hint', async () => {
-      await rig.register('Melbourne')
-      return { id_token_hint: idToken(), client_id: 'melbourne', post_logout_redirect_uri: 'https://melbourne.case-manager.example/signed-out' }
-    }],
+    [
+      'a client_id that is not the one of the id_token_hint',
+      async () => {
+        await rig.register('Melbourne')
+        return { id_token_hint: idToken(), client_id: 'melbourne', post_logout_redirect_uri: 'https://melbourne.case-manager.example/signed-out' }
+      },
+    ],
     ['a client_id that is nobody', () => ({ client_id: 'nobody', post_logout_redirect_uri: RETURN })],
   ]
   test.each(bad)('%s: never a redirect, but the person may still sign out', async (_, params) => {
@@ -143,7 +182,9 @@ describe('the request', () => {
   })
 
   test('with client_id alone goes back once the person has confirmed', async () => {
-    const asked = await browser.get(query({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 's', logout_hint: 'alice', ui_locales: 'de' }))
+    const asked = await browser.get(
+      query({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 's', logout_hint: 'alice', ui_locales: 'de' }),
+    )
     expect((await browser.submit(asked)).location).toBe(`${RETURN}?state=s`)
   })
 

@@ -17,7 +17,12 @@ export class Browser {
   /** A form of our own page, unless `headers` or `cross` say that another site sends it: then without our SameSite=Lax cookies. */
   post(path: string, form: Record<string, string>, options: { cross?: boolean; headers?: Record<string, string> } = {}): Promise<Shown> {
     const origin = options.cross ? 'https://sydney.case-manager.example' : ISSUER
-    const headers = { 'content-type': 'application/x-www-form-urlencoded', origin, 'sec-fetch-site': options.cross ? 'cross-site' : 'same-origin', ...options.headers }
+    const headers = {
+      'content-type': 'application/x-www-form-urlencoded',
+      origin,
+      'sec-fetch-site': options.cross ? 'cross-site' : 'same-origin',
+      ...options.headers,
+    }
     return this.#go(path, { method: 'POST', headers, body: new URLSearchParams(form).toString() }, options.cross === true)
   }
 
@@ -68,7 +73,12 @@ export class Shown {
   }
   /** The page's words without its markup. */
   get text(): string {
-    return unescape(this.html.replace(/^.*<main/s, '<main').replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' '))
+    return unescape(
+      this.html
+        .replace(/^.*<main/s, '<main')
+        .replace(/<[^>]+>/g, ' ')
+        .replace(/\s+/g, ' '),
+    )
   }
   get forms(): { action: string; fields: Record<string, string> }[] {
     return [...this.html.matchAll(/<form[^>]* action="([^"]*)"[^>]*>(.*?)<\/form>/gs)].map(([, action = '', body = '']) => {
@@ -83,4 +93,5 @@ export class Shown {
   }
 }
 
-const unescape = (text: string): string => text.replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')
+const unescape = (text: string): string =>
+  text.replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')

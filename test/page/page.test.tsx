@@ -86,7 +86,14 @@ describe('every page', () => {
 
 test('a message says what happened, what to do, and the reference to give', async () => {
   const app = new Hono().get('/', (c) =>
-    messagePage(c, { title: 'That did not work', status: 400, what: 'It went wrong.', next: 'Try again.', reference: 'BCDF-GHJK', code: 'AADSTS50105' }),
+    messagePage(c, {
+      title: 'That did not work',
+      status: 400,
+      what: 'It went wrong.',
+      next: 'Try again.',
+      reference: 'BCDF-GHJK',
+      code: 'AADSTS50105',
+    }),
   )
   const response = await app.request('/')
   expect(response.status).toBe(400)
