@@ -98,6 +98,9 @@ export class RecordingQueue {
     this.added.push(...refs)
   }
   straight(): void {}
+  targets() {
+    return []
+  }
   work() {
     return { stop: async () => {} }
   }

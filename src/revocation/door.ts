@@ -3,14 +3,32 @@ import type { Client } from '../protocol/client-metadata.ts'
 
 /** The doors of this room: the work queue of logout tokens, and the feed. `revoke.ts` is the one door by which a session ends. */
 
+/** Lanes of this process, one for each target. */
+export interface LocalLanes {
+  /** @returns those it has no room for */
+  take(refs: readonly DeliveryRef[]): readonly DeliveryRef[]
+  states(): TargetState[]
+}
+
+/** `unknown`: not called since the start. `failing`: its last answer was no success. `open`: several in a row; it is probed, one call at a time. */
+export interface TargetState {
+  targetId: string
+  breaker: 'unknown' | 'closed' | 'failing' | 'open'
+  failuresInARow: number
+  waiting: number
+  running: number
+}
+
 /** BullMQ behind it. The row is the truth: losing every job loses nothing. */
 export interface DeliveryQueue {
   /** Adds the job `<delivery>-<attempt>`, after `delayMs`. Never throws and never waits for a queue that is down: the relay adds it later. */
   add(refs: readonly DeliveryRef[], delayMs?: number): void
   /** For what somebody waits for: straight to the lanes of this process where it has them (`straight`), and jobs for what they do not take. */
   hurry(refs: readonly DeliveryRef[]): void
-  /** This process delivers: `take` answers which refs it does not take. Undefined: no longer. */
-  straight(take: ((refs: readonly DeliveryRef[]) => readonly DeliveryRef[]) | undefined): void
+  /** This process delivers, by these lanes. Undefined: no longer. */
+  straight(lanes: LocalLanes | undefined): void
+  /** Targets as this process knows them: who answers, who does not. Empty where it does not deliver. */
+  targets(): TargetState[]
   /** Runs `perform` for each job in this process, `concurrency` at a time, until `stop`, which waits for those under way. */
   work(perform: (ref: DeliveryRef) => Promise<void>, concurrency: number): { stop(): Promise<void> }
   /** Whether the queue's server answers, and which engine it is. */

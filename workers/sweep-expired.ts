@@ -1,0 +1,19 @@
+import type { Deps } from '../src/deps.ts'
+import { announce } from '../src/revocation/revoke.ts'
+
+/** Ends sessions whose time has passed, each through the log, so that instances hear of it as of any other end. */
+
+const BATCH = 200
+
+export async function sweepExpired(deps: Pick<Deps, 'store' | 'clock' | 'feed' | 'queue' | 'metrics' | 'log'>, going: () => boolean = () => true): Promise<void> {
+  while (going()) {
+    const committed = await deps.store.expireSessions({ now: deps.clock.now(), limit: BATCH })
+    announce(deps, committed)
+    if (committed.length < BATCH) return
+  }
+}
+
+/** Deletes what retention no longer wants, in small pieces. */
+export async function purgeOld(deps: Pick<Deps, 'store' | 'clock'>, going: () => boolean = () => true): Promise<void> {
+  while (going() && (await deps.store.purge({ now: deps.clock.now(), limit: 1_000 }))) await new Promise((done) => setImmediate(done))
+}
