@@ -1,0 +1,171 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { createRig, type Rig } from '../rig.ts'
+import { startCmb } from './cmb.ts'
+
+let rig: Rig
+let type: Awaited<ReturnType<typeof startCmb>>['type']
+
+beforeEach(async () => {
+  rig = await createRig()
+  ;({ type } = await startCmb(rig))
+})
+
+const ADD = [
+  'clients',
+  'add',
+  'sydney',
+  '--name',
+  'Case Manager Sydney',
+  '--redirect-uri',
+  'https://sydney.example/callback',
+  '--logout-uri',
+  'https://sydney.example/logout',
+]
+
+describe('cmb clients', () => {
+  test('adds a client: its secret is printed once, kept as a hash, and good', async () => {
+    const added = await type([...ADD, '--json'])
+    expect(added).toMatchObject({ code: 0, err: '' })
+    const { client_secret: secret } = added.json<{ client_secret: string }>()
+    expect(secret).toMatch(/^cms_[\w-]{43}$/)
+    expect(rig.clients.find('sydney')?.secrets.map((one) => one.hash)).toEqual([sha256(secret)])
+    const shown = await type(['clients', 'show', 'sydney', '--json'])
+    expect(shown.out).not.toContain(secret)
+    expect(shown.json()).toMatchObject({
+      client_id: 'sydney',
+      source: 'command',
+      backchannel_logout_uris: ['https://sydney.example/logout'],
+      secrets: [{ id: expect.any(String) as string }],
+    })
+    expect((await type(['clients', 'list'])).out).toContain('Case Manager Sydney')
+    expect(rig.lines.join('\n')).not.toContain(secret)
+  })
+
+  test('words for people say that the secret is shown this once', async () => {
+    const { out } = await type(ADD)
+    expect(out).toContain('shown this once')
+    expect(out).toMatch(/cms_[\w-]{43}/)
+  })
+
+  test('a client_id that is taken is refused and changes nothing', async () => {
+    await type(ADD)
+    const before = rig.clients.find('sydney')
+    const again = await type(ADD)
+    expect(again.code).toBe(1)
+    expect(again.err).toContain('sydney is registered')
+    expect(rig.clients.find('sydney')).toEqual(before)
+  })
+
+  test('every problem of a registration is said at once', async () => {
+    const refused = await type([
+      'clients',
+      'add',
+      'sydney',
+      '--name',
+      'Sydney',
+      '--redirect-uri',
+      'http://sydney.example/',
+      '--logout-uri',
+      'ftp://sydney.example/',
+      '--grant',
+      'authorization_code',
+    ])
+    expect(refused.code).toBe(1)
+    expect(refused.err).toContain('redirect_uris')
+    expect(refused.err).toContain('backchannel_logout_uris')
+  })
+
+  test('a registration is read from a file or standard input, options win over it', async () => {
+    const yaml = 'client_name: From a file\nredirect_uris: [https://reports.example/callback]\n'
+    const file = join(rig.dir, 'reports.yaml')
+    writeFileSync(file, yaml)
+    expect((await type(['clients', 'add', 'reports', '--metadata', file, '--name', 'Reports', '--json'])).json()).toMatchObject({
+      client_name: 'Reports',
+      redirect_uris: ['https://reports.example/callback'],
+    })
+    expect((await type(['clients', 'add', 'reports2', '--metadata', '-', '--json'], { input: yaml })).json()).toMatchObject({
+      client_name: 'From a file',
+    })
+    expect(await type(['clients', 'add', 'reports3', '--metadata', join(rig.dir, 'nowhere')])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('cannot be read') as string,
+    })
+  })
+
+  test('update changes what is named and keeps the rest', async () => {
+    await type(ADD)
+    const { secrets } = rig.clients.find('sydney') ?? { secrets: [] }
+    expect(await type(['clients', 'update', 'sydney', '--name', 'Sydney 2'])).toMatchObject({ code: 0 })
+    expect(rig.clients.find('sydney')).toMatchObject({ metadata: { name: 'Sydney 2', redirectUris: ['https://sydney.example/callback'] }, secrets })
+    expect(await type(['clients', 'update', 'sydney'])).toMatchObject({ code: 2 })
+  })
+
+  test('rotate-secret: two are good at a time, a third ends the first', async () => {
+    const first = (await type([...ADD, '--json'])).json<{ client_secret: string }>().client_secret
+    rig.clock.advance(1)
+    const second = (await type(['clients', 'rotate-secret', 'sydney', '--json'])).json<{ client_secret: string }>().client_secret
+    const hashes = () =>
+      rig.clients
+        .find('sydney')
+        ?.secrets.map((one) => one.hash)
+        .toSorted()
+    expect(hashes()).toEqual([sha256(first), sha256(second)].toSorted())
+    rig.clock.advance(1)
+    const third = (await type(['clients', 'rotate-secret', 'sydney', '--json'])).json<{ client_secret: string }>().client_secret
+    expect(hashes()).toEqual([sha256(second), sha256(third)].toSorted())
+  })
+
+  test('remove asks for the name, revokes what the client holds, and names the revocation', async () => {
+    await type(ADD)
+    expect(await type(['clients', 'remove', 'sydney'])).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string })
+    expect(await type(['clients', 'remove', 'sydney'], { answer: 'melbourne' })).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('Nothing was done') as string,
+    })
+    expect(rig.clients.find('sydney')).toBeDefined()
+    expect((await type(['clients', 'remove', 'sydney'], { answer: 'sydney' })).out).toMatch(/removed; revocation number \d+/)
+    expect(rig.clients.find('sydney')).toBeUndefined()
+    const [revocation] = await rig.store.listRevocations({ limit: 1 })
+    expect(revocation).toMatchObject({
+      selector: { kind: 'client', clientId: 'sydney' },
+      reason: 'client_removed',
+      actor: { kind: 'operator', id: 'cmb@olga' },
+    })
+    expect(await type(['clients', 'remove', 'sydney', '--yes'])).toMatchObject({ code: 1 })
+  })
+
+  test('what another source has registered is not touched, except for an explicit removal', async () => {
+    const sydney = await rig.register('Sydney')
+    await rig.store.putClient({
+      clientId: 'perth',
+      source: 'file',
+      metadata: { ...sydney.metadata, name: 'Perth' },
+      secrets: [],
+      now: rig.clock.now(),
+    })
+    await rig.clients.reload()
+    for (const args of [
+      ['update', 'perth', '--name', 'Mine'],
+      ['rotate-secret', 'perth'],
+      ['remove', 'perth', '--yes'],
+    ]) {
+      expect(await type(['clients', ...args])).toMatchObject({ code: 1, err: expect.stringContaining('clients file') as string })
+    }
+    expect(rig.clients.find('perth')?.metadata.name).toBe('Perth')
+    const removed = await type(['clients', 'remove', 'perth', '--source', 'file', '--yes'])
+    expect(removed.out).toContain('take it out there too')
+    expect(rig.clients.find('perth')).toBeUndefined()
+  })
+
+  test('new-secret and schema need no broker', async () => {
+    const { client_secret: secret, client_secret_hash: hash } = (await type(['clients', 'new-secret', '--json'])).json<{
+      client_secret: string
+      client_secret_hash: string
+    }>()
+    expect(hash).toBe(sha256(secret))
+    expect((await type(['clients', 'schema'])).json()).toHaveProperty('properties.clients')
+  })
+})

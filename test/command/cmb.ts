@@ -1,0 +1,41 @@
+import { onTestFinished } from 'vitest'
+import { run } from '../../src/command/program.ts'
+import type { Terminal } from '../../src/command/terminal.ts'
+import { serveAdminSocket } from '../../src/ops/socket.ts'
+import type { Rig } from '../rig.ts'
+
+/** `cmb` as a person or a script types it, against a broker that really listens on its unix socket. */
+export interface Ran {
+  code: number
+  out: string
+  err: string
+  json<T = Record<string, unknown>>(): T
+}
+
+export async function cmb(
+  args: string[],
+  options: { dataDir: string; answer?: string; input?: string; env?: Record<string, string>; user?: string },
+): Promise<Ran> {
+  let out = ''
+  let err = ''
+  const { answer } = options
+  const terminal: Terminal = {
+    env: { BROKER_DATA_DIR: options.dataDir, ...options.env },
+    out: (text) => void (out += text),
+    err: (text) => void (err += text),
+    user: options.user ?? 'olga',
+    ask: answer === undefined ? undefined : async (question) => ((err += question), answer),
+    input: async () => options.input ?? '',
+  }
+  const code = await run(args, terminal)
+  return { code, out, err, json: <T>() => JSON.parse(out) as T }
+}
+
+/** @returns `cmb` with the rig's broker running */
+export async function startCmb(rig: Rig) {
+  const socket = await serveAdminSocket(rig.deps)
+  onTestFinished(() => socket.close())
+  const type = (args: string[], options: { answer?: string; input?: string; env?: Record<string, string> } = {}): Promise<Ran> =>
+    cmb(args, { dataDir: rig.config.dataDir, ...options })
+  return { type, socket }
+}

@@ -1,0 +1,57 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { createRig, type Rig } from '../rig.ts'
+import { startCmb } from './cmb.ts'
+
+let rig: Rig
+let type: Awaited<ReturnType<typeof startCmb>>['type']
+interface KeyShown {
+  kid: string
+  alg: string
+  state: string
+}
+
+beforeEach(async () => {
+  rig = await createRig()
+  ;({ type } = await startCmb(rig))
+})
+
+const list = async (alg = 'ES256') => (await type(['keys', 'list', '--json'])).json<{ keys: KeyShown[] }>().keys.filter((key) => key.alg === alg)
+
+describe('cmb keys', () => {
+  test('lists keys without anything private', async () => {
+    const ran = await type(['keys', 'list', '--json'])
+    expect(
+      ran
+        .json<{ keys: KeyShown[] }>()
+        .keys.map((key) => `${key.alg} ${key.state}`)
+        .toSorted(),
+    ).toEqual(['ES256 active', 'RS256 active'])
+    expect(ran.out).not.toMatch(/sealed|"d"/i)
+  })
+
+  test('rotate publishes the next key ahead; the old one goes on signing', async () => {
+    const [before] = await list()
+    const next = (await type(['keys', 'rotate', 'ES256', '--json'])).json<KeyShown>()
+    expect(next.state).toBe('next')
+    expect((await list()).find((key) => key.state === 'active')?.kid).toBe(before?.kid)
+  })
+
+  test('an emergency retires the old key at once and tells guards which', async () => {
+    const [before] = await list()
+    const told = vi.spyOn(rig.feed, 'publishKeys')
+    expect((await type(['keys', 'rotate', 'ES256', '--emergency'])).code).toBe(0)
+    expect(told).toHaveBeenCalledWith([before?.kid])
+    expect((await list()).find((key) => key.kid === before?.kid)?.state).toBe('retired')
+    expect(await type(['keys', 'rotate', 'ES256', '--emergency', '--activate'])).toMatchObject({ code: 2 })
+    expect(await type(['keys', 'rotate', 'HS256'])).toMatchObject({ code: 2 })
+  })
+
+  test('the key that signs is not retired; one that does not, is', async () => {
+    const [active] = await list()
+    expect(await type(['keys', 'retire', active?.kid ?? ''])).toMatchObject({ code: 1, err: expect.stringContaining('--emergency') as string })
+    await type(['keys', 'rotate', 'ES256', '--activate'])
+    expect((await type(['keys', 'retire', active?.kid ?? ''])).code).toBe(0)
+    expect(rig.keys.jwks().keys.map((key) => key.kid)).not.toContain(active?.kid)
+    expect(await type(['keys', 'retire', 'nobody'])).toMatchObject({ code: 1 })
+  })
+})

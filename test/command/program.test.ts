@@ -1,0 +1,133 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createRig } from '../rig.ts'
+import { cmb, startCmb } from './cmb.ts'
+
+const emptyDir = (): string => {
+  const dir = mkdtempSync(join(tmpdir(), 'cmb-none-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  return dir
+}
+const GOOD = {
+  BROKER_ISSUER: 'https://login.case-manager.example',
+  BROKER_SECRET: '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff',
+}
+
+describe('cmb', () => {
+  test('says how to start a broker where none runs, and exits 3', async () => {
+    for (const args of [
+      ['status'],
+      ['clients', 'list'],
+      ['sessions', 'list'],
+      ['revoke', '--session', 's'],
+      ['deliveries', 'list'],
+      ['keys', 'list'],
+      ['guards'],
+      ['tenants'],
+      ['revocations', 'list'],
+    ]) {
+      const ran = await cmb(args, { dataDir: emptyDir() })
+      expect(ran).toMatchObject({ code: 3, out: '' })
+      expect(ran.err).toContain('npm start')
+      expect(ran.err).toContain('--data-dir')
+    }
+  })
+
+  test('every command has help, and help is no error', async () => {
+    const paths = [
+      '',
+      'serve',
+      'work',
+      'doctor',
+      'status',
+      'guards',
+      'tenants',
+      'clients',
+      'clients list',
+      'clients show',
+      'clients add',
+      'clients update',
+      'clients rotate-secret',
+      'clients remove',
+      'sessions list',
+      'revoke',
+      'revocations list',
+      'revocations show',
+      'deliveries list',
+      'deliveries redrive',
+      'keys list',
+      'keys rotate',
+      'keys retire',
+    ]
+    for (const path of paths) {
+      const ran = await cmb([...path.split(' ').filter(Boolean), '--help'], { dataDir: emptyDir() })
+      expect(ran).toMatchObject({ code: 0, err: '' })
+      expect(ran.out).toContain(`Usage: cmb ${path}`.trim())
+    }
+  })
+
+  test('what is not a command, or lacks something, exits 2', async () => {
+    for (const args of [[], ['dance'], ['clients'], ['clients', 'show'], ['status', '--loud'], ['keys', 'rotate']])
+      expect((await cmb(args, { dataDir: emptyDir() })).code).toBe(2)
+  })
+
+  test('work says why the workers run inside the broker', async () => {
+    expect(await cmb(['work'], { dataDir: emptyDir() })).toMatchObject({ code: 1, err: expect.stringContaining('SQLite') as string })
+  })
+
+  test('--data-dir wins over BROKER_DATA_DIR', async () => {
+    const rig = await createRig()
+    await startCmb(rig)
+    expect((await cmb(['status', '--data-dir', rig.config.dataDir], { dataDir: emptyDir() })).out).toContain(rig.config.issuer)
+  })
+
+  test('status, guards and tenants, in words and as JSON', async () => {
+    const rig = await createRig()
+    const { type } = await startCmb(rig)
+    rig.queue.up = false
+    const status = (await type(['status', '--json'])).json<{ status: string; parts: { queue: { state: string } } }>()
+    expect(status).toMatchObject({ status: 'degraded', parts: { queue: { state: 'down' } } })
+    expect((await type(['status'])).out).toContain('degraded')
+    expect((await type(['tenants'])).out).toContain(rig.config.entra.tenants[0])
+    const { epoch } = await rig.store.head()
+    await rig.store.recordApplied({ clientId: 'sydney', guardId: 'web-1', epoch, appliedSeq: 0, reportedAtMs: rig.clock.nowMs() })
+    expect((await type(['guards', '--json'])).json()).toMatchObject({ guards: [{ client_id: 'sydney', guard_id: 'web-1', connected: false }] })
+  })
+})
+
+describe('cmb doctor', () => {
+  test('without a broker: every problem of the settings with how to mend it, and exit 1', async () => {
+    const ran = await cmb(['doctor'], { dataDir: emptyDir() })
+    expect(ran.code).toBe(1)
+    expect(ran.out).toContain('BROKER_ISSUER')
+    expect(ran.out).toContain('BROKER_SECRET')
+    expect(ran.out).toContain('npm start')
+  })
+
+  test('with good settings and no broker the broker is what is wrong', async () => {
+    const ran = await cmb(['doctor', '--json'], { dataDir: emptyDir(), env: GOOD })
+    const { findings } = ran.json<{ findings: { name: string; state: string }[] }>()
+    expect(findings.filter((one) => one.state === 'bad').map((one) => one.name)).toEqual(['broker'])
+  })
+
+  test('beside a running broker it looks at store, queue, Microsoft, keys and every client', async () => {
+    const rig = await createRig()
+    const { type } = await startCmb(rig)
+    const home = await rig.serve()
+    await rig.register('Sydney', { logoutUris: [`${home}/healthz`], redirectUris: [`${home}/callback`] })
+    await rig.register('Melbourne', { logoutUris: ['http://127.0.0.1:1/logout'], redirectUris: [`${home}/callback`] })
+    await rig.register('Perth', { logoutUris: [], redirectUris: [`${home}/callback`] })
+    const ran = await type(['doctor', '--json'], { env: GOOD })
+    const { findings } = ran.json<{ findings: { name: string; state: string; found: string; mend?: string }[] }>()
+    const states = (name: string) => findings.filter((one) => one.name === name).map((one) => one.state)
+    for (const name of ['environment', 'broker', 'store', 'queue', 'microsoft', 'key ES256', 'key RS256'])
+      expect([name, states(name)]).toEqual([name, ['good']])
+    expect(states('client sydney')).toEqual(['good', 'good'])
+    expect(states('client melbourne')).toContain('bad')
+    expect(findings.find((one) => one.name === 'client perth' && one.state === 'warning')?.found).toContain('neither a logout address nor a guard')
+    expect(findings.filter((one) => one.state !== 'good').every((one) => one.mend !== undefined && one.mend !== '')).toBe(true)
+    expect(ran.code).toBe(1)
+  })
+})

@@ -1,0 +1,146 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { createRig, OTHER_TENANT, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
+import { startCmb } from './cmb.ts'
+
+let rig: Rig
+let type: Awaited<ReturnType<typeof startCmb>>['type']
+let sydney: RegisteredClient
+let alice: Awaited<ReturnType<Rig['openSession']>>
+let bob: Awaited<ReturnType<Rig['openSession']>>
+
+beforeEach(async () => {
+  rig = await createRig()
+  ;({ type } = await startCmb(rig))
+  sydney = await rig.register('Sydney')
+  alice = await rig.openSession()
+  bob = await rig.openSession({
+    person: { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown', username: 'bob@fabrikam.example' },
+  })
+  await rig.signInAt(alice.session.sid, sydney)
+})
+
+const state = async (one: typeof alice) => (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
+const newest = async () => (await rig.store.listRevocations({ limit: 1 }))[0]
+
+describe('cmb sessions list', () => {
+  test('finds people by name, tenant, sub and client; shows no cookie', async () => {
+    const sids = async (...args: string[]) =>
+      (await type(['sessions', 'list', ...args, '--json'])).json<{ sessions: { sid: string }[] }>().sessions.map((one) => one.sid)
+    expect((await sids()).toSorted()).toEqual([alice.session.sid, bob.session.sid].toSorted())
+    expect(await sids('--person', 'ALICE')).toEqual([alice.session.sid])
+    expect(await sids('--tenant', OTHER_TENANT)).toEqual([bob.session.sid])
+    expect(await sids('--sub', bob.session.sub)).toEqual([bob.session.sid])
+    expect(await sids('--client', 'sydney')).toEqual([alice.session.sid])
+    const { out } = await type(['sessions', 'list'])
+    expect(out).toContain('alice@contoso.example')
+    expect(out).not.toContain(alice.cookie)
+  })
+
+  test('a name that holds control characters cannot reach the terminal', async () => {
+    await rig.openSession({ person: { oid: '00000000-0000-4000-8000-00000000e71e', username: 'eve\u001b[2J@contoso.example' } })
+    expect((await type(['sessions', 'list'])).out).not.toContain('\u001b')
+  })
+})
+
+describe('cmb revoke', () => {
+  test('--session ends it, with the operator, the case and the words in the log', async () => {
+    const ran = await type(['revoke', '--session', alice.session.sid, '--case', 'INC-4711', '--comment', 'laptop stolen'])
+    expect(ran).toMatchObject({ code: 0, err: '' })
+    expect(await state(alice)).toBe('ended')
+    expect(await state(bob)).toBe('live')
+    expect(await newest()).toMatchObject({
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'cmb@olga' },
+      caseReference: 'INC-4711',
+      comment: 'laptop stolen',
+      sessions: 1,
+    })
+    expect(await type(['revoke', '--session', alice.session.sid])).toMatchObject({ code: 0, out: expect.stringContaining('already') as string })
+  })
+
+  test('--grant needs --client, and ends that part alone', async () => {
+    expect(await type(['revoke', '--grant', alice.session.sid])).toMatchObject({ code: 2, err: expect.stringContaining('--client') as string })
+    expect(await type(['revoke', '--grant', alice.session.sid, '--client', 'sydney'])).toMatchObject({ code: 0 })
+    expect(await state(alice)).toBe('live')
+    expect((await newest())?.selector).toEqual({ kind: 'grant', sid: alice.session.sid, clientId: 'sydney' })
+  })
+
+  test('--subject ends everything of one person', async () => {
+    const other = await rig.openSession({ device: 'Safari on iPhone' })
+    expect((await type(['revoke', '--subject', alice.session.sub])).code).toBe(0)
+    expect([await state(alice), await state(other), await state(bob)]).toEqual(['ended', 'ended', 'live'])
+  })
+
+  test('--dry-run says how many and does nothing', async () => {
+    const { seq } = await rig.store.head()
+    const ran = await type(['revoke', '--tenant', TENANT, '--dry-run', '--json'])
+    expect(ran.json()).toMatchObject({ dry_run: true, would_end: { sessions: 1, subjects: 1 } })
+    expect((await rig.store.head()).seq).toBe(seq)
+    expect(await state(alice)).toBe('live')
+  })
+
+  test('a wide one is asked about; without anybody to answer it has to be said beforehand', async () => {
+    expect(await type(['revoke', '--everything'])).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string })
+    expect(await type(['revoke', '--everything'], { answer: 'no' })).toMatchObject({ code: 1 })
+    expect(await state(alice)).toBe('live')
+    const asked = await type(['revoke', '--everything'], { answer: 'yes' })
+    expect(asked.err).toContain('2 session(s) of 2 person(s)')
+    expect([await state(alice), await state(bob)]).toEqual(['ended', 'ended'])
+  })
+
+  test('--tenant and --client with --yes', async () => {
+    expect((await type(['revoke', '--tenant', OTHER_TENANT, '--yes'])).code).toBe(0)
+    expect([await state(alice), await state(bob)]).toEqual(['live', 'ended'])
+    expect((await type(['revoke', '--client', 'sydney', '--yes'])).code).toBe(0)
+    expect((await newest())?.selector).toEqual({ kind: 'client', clientId: 'sydney' })
+  })
+
+  test('exactly one selector; an unknown one is refused with where to look', async () => {
+    expect(await type(['revoke'])).toMatchObject({ code: 2 })
+    expect(await type(['revoke', '--session', 's', '--subject', 'u'])).toMatchObject({ code: 2 })
+    expect(await type(['revoke', '--session', 's_nobody'])).toMatchObject({ code: 1, err: expect.stringContaining('cmb sessions list') as string })
+    expect(await type(['revoke', '--tenant', 'contoso', '--yes'])).toMatchObject({ code: 1, err: expect.stringContaining('GUID') as string })
+  })
+
+  test('what was opened after it stays', async () => {
+    await type(['revoke', '--subject', alice.session.sub])
+    const later = await rig.openSession()
+    expect(await state(later)).toBe('live')
+  })
+})
+
+describe('cmb revocations and deliveries', () => {
+  test('the log shows each delivery with its attempts', async () => {
+    await type(['revoke', '--session', alice.session.sid])
+    const seq = (await newest())?.seq ?? 0
+    const [delivery] = await rig.store.listDeliveries({ seq, limit: 10 })
+    if (delivery === undefined) throw new Error('nothing was owed')
+    expect(rig.queue.added.map((one) => one.id)).toContain(delivery.id)
+    const nowMs = rig.clock.nowMs()
+    await rig.store.leaseDelivery({ id: delivery.id, attempt: 1, nowMs, untilMs: nowMs + 10_000 })
+    await rig.store.recordDelivery({
+      id: delivery.id,
+      result: {
+        outcome: 'refused',
+        attempt: { attempt: 1, atMs: nowMs, outcome: 'refused', status: 400, latencyMs: 12, jti: 'j1', error: 'HTTP 400 invalid_request' },
+      },
+    })
+    const shown = await type(['revocations', 'show', String(seq), '--json'])
+    expect(shown.json()).toMatchObject({
+      seq,
+      reason: 'administrator',
+      deliveries: [{ client_id: 'sydney', state: 'refused', attempts: [{ attempt: 1, status: 400, latency_ms: 12, jti: 'j1' }] }],
+    })
+    expect((await type(['revocations', 'show', String(seq)])).out).toContain('refused')
+    expect((await type(['revocations', 'list'])).out).toContain('cmb@olga')
+    expect((await type(['deliveries', 'list', '--state', 'refused', '--json'])).json<{ deliveries: unknown[] }>().deliveries).toHaveLength(1)
+
+    rig.queue.added.length = 0
+    expect(await type(['deliveries', 'redrive'])).toMatchObject({ code: 2 })
+    expect((await type(['deliveries', 'redrive', '--client', 'sydney', '--json'])).json()).toEqual({ redriven: 1 })
+    expect(rig.queue.added).toMatchObject([{ id: delivery.id, attempt: 1 }])
+    expect((await type(['deliveries', 'list', '--state', 'owed'])).out).toContain(delivery.id)
+    expect(await type(['deliveries', 'list', '--state', 'lost'])).toMatchObject({ code: 1, err: expect.stringContaining('state') as string })
+    expect(await type(['revocations', 'show', '999'])).toMatchObject({ code: 1 })
+  })
+})
