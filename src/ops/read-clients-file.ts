@@ -25,33 +25,34 @@ const HASH = /^[A-Za-z0-9_-]{43}$/
 const LEAST_SECRET = 32
 
 export async function readClientsFile(path: string, options: { allowLoopback: boolean }): Promise<ClientsFile> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    return {
-      ok: false,
-      problems: [`${path} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'}).`],
-      fingerprint: 'unreadable',
-      secretFiles: [],
-    }
-  }
-  const reading = new Reading(text, dirname(resolve(path)), options.allowLoopback)
+  const read = await textOf(path)
+  if ('code' in read) return { ok: false, problems: [`${path} cannot be read (${read.code}).`], fingerprint: fingerprint([read]), secretFiles: [] }
+  const reading = new Reading(read.text, dirname(resolve(path)), options.allowLoopback)
   const clients = await reading.clients()
-  const { problems, secretFiles } = reading
-  const fingerprint = await fingerprintOf(path, secretFiles)
-  return problems.length > 0 ? { ok: false, problems, fingerprint, secretFiles } : { ok: true, clients, fingerprint, secretFiles }
+  const { problems, secrets } = reading
+  // Of what was read, not of what stands there by now: a change in between must not pass for read.
+  const seen = { fingerprint: fingerprint([read, ...secrets.map((secret) => secret.read)]), secretFiles: secrets.map((secret) => secret.file) }
+  return problems.length > 0 ? { ok: false, problems, ...seen } : { ok: true, clients, ...seen }
 }
 
 /** Changes exactly when the file or a secret's file that it names does. */
 export async function fingerprintOf(path: string, secretFiles: readonly string[]): Promise<string> {
-  const parts = await Promise.all([path, ...secretFiles].map((file) => readFile(file, 'utf8').catch(() => 'unreadable')))
-  return sha256(JSON.stringify(parts))
+  return fingerprint(await Promise.all([path, ...secretFiles].map(textOf)))
 }
+
+type Read = { text: string } | { code: string }
+
+const textOf = (file: string): Promise<Read> =>
+  readFile(file, 'utf8').then(
+    (text) => ({ text }),
+    (error: NodeJS.ErrnoException) => ({ code: error.code ?? 'error' }),
+  )
+
+const fingerprint = (parts: readonly Read[]): string => sha256(JSON.stringify(parts))
 
 class Reading {
   readonly problems: string[] = []
-  readonly secretFiles: string[] = []
+  readonly secrets: { file: string; read: Read }[] = []
   readonly #lines = new LineCounter()
   readonly #document: Document
   readonly #folder: string
@@ -117,12 +118,10 @@ class Reading {
     const hashes: string[] = []
     for (const name of listOf(value)) {
       const file = resolve(this.#folder, name)
-      this.secretFiles.push(file)
-      const secret = await readFile(file, 'utf8').then(
-        (text) => text.trim(),
-        (error: NodeJS.ErrnoException) => error,
-      )
-      if (typeof secret !== 'string') this.#add(at, `client_secret_file ${name} cannot be read (${secret.code ?? 'error'}).`)
+      const read = await textOf(file)
+      this.secrets.push({ file, read })
+      const secret = 'text' in read ? read.text.trim() : undefined
+      if (secret === undefined) this.#add(at, `client_secret_file ${name} cannot be read (${'code' in read ? read.code : ''}).`)
       else if (secret.length < LEAST_SECRET)
         this.#add(at, `client_secret_file ${name} holds fewer than ${LEAST_SECRET} characters: a secret has to be random (cmb clients new-secret).`)
       else hashes.push(sha256(secret))

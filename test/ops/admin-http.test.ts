@@ -1,0 +1,198 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { adminAudience, TYP } from '../../src/protocol/names.ts'
+import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
+
+let rig: Rig
+let robot: RegisteredClient
+
+beforeEach(async () => {
+  rig = await createRig()
+  robot = await rig.register('Robot', { grants: ['client_credentials'], redirectUris: [], scopes: ['broker:operate', 'broker:administer'] })
+})
+
+const tokenFor = async (scope: string, client = robot): Promise<string> => {
+  const response = await rig.post('/token', { grant_type: 'client_credentials', scope }, { authorization: client.basic })
+  return ((await response.json()) as { access_token: string }).access_token
+}
+
+async function call(token: string | undefined, method: string, path: string, body?: unknown) {
+  const headers = {
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+  }
+  const response = await rig.opsApp.request(`http://localhost:7401/admin/v1${path}`, {
+    method,
+    headers,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  return {
+    status: response.status,
+    type: response.headers.get('content-type'),
+    headers: response.headers,
+    body: (await response.json()) as Record<string, unknown>,
+  }
+}
+
+const METADATA = { client_name: 'Perth', redirect_uris: ['https://perth.example/callback'] }
+
+describe('the admin API over HTTP', () => {
+  test('without a token: 401, how to get one, as a problem document (RFC 9457, RFC 6750 §3)', async () => {
+    const answer = await call(undefined, 'GET', '/clients')
+    expect(answer).toMatchObject({ status: 401, type: 'application/problem+json', body: { status: 401, title: expect.any(String) as string } })
+    expect(answer.headers.get('www-authenticate')).toContain('Bearer')
+  })
+
+  test('broker:operate reads and redrives, and is refused what changes something', async () => {
+    const token = await tokenFor('broker:operate')
+    for (const path of ['/clients', '/sessions', '/revocations', '/deliveries', '/keys', '/guards', '/tenants', '/status'])
+      expect([path, (await call(token, 'GET', path)).status]).toEqual([path, 200])
+    expect((await call(token, 'POST', '/deliveries/redrive', { all: true })).status).toBe(200)
+    expect((await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })).status).toBe(403)
+    expect((await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA })).status).toBe(403)
+    expect((await call(token, 'POST', '/keys/rotate', { alg: 'ES256' })).status).toBe(403)
+    expect((await rig.store.listRevocations({ limit: 1 })).length).toBe(0)
+  })
+
+  test('broker:administer registers, and revokes in the client’s name', async () => {
+    const token = await tokenFor('broker:administer')
+    const added = await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA })
+    expect(added).toMatchObject({ status: 201, body: { client_id: 'perth', source: 'api', client_secret: expect.stringMatching(/^cms_/) as string } })
+    expect((await call(token, 'GET', '/clients/perth')).body).not.toHaveProperty('client_secret')
+    const { session } = await rig.openSession()
+    expect(await call(token, 'POST', '/revocations', { selector: { kind: 'session', sid: session.sid }, case_reference: 'INC-1' })).toMatchObject({
+      status: 201,
+      body: { outcome: 'revoked', actor: { kind: 'client', id: 'robot' }, case_reference: 'INC-1' },
+    })
+    expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('ended')
+  })
+
+  test('PATCH keeps what it does not name, PUT replaces; null removes', async () => {
+    const token = await tokenFor('broker:administer')
+    await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA, app_role: 'CaseManager.User' })
+    expect((await call(token, 'PATCH', '/clients/perth', { client_name: 'Perth 2' })).body).toMatchObject({
+      client_name: 'Perth 2',
+      app_role: 'CaseManager.User',
+    })
+    expect((await call(token, 'PATCH', '/clients/perth', { app_role: null })).body).not.toHaveProperty('app_role')
+    const { body } = await call(token, 'GET', '/clients/perth')
+    expect(await call(token, 'PUT', '/clients/perth', body)).toMatchObject({ status: 200, body: { client_name: 'Perth 2' } })
+    expect((await call(token, 'PUT', '/clients/perth', METADATA)).body).toMatchObject({ client_name: 'Perth', secrets: [expect.anything()] })
+    expect((await call(token, 'PUT', '/clients/nobody', METADATA)).status).toBe(404)
+  })
+
+  test('every problem of a request is named', async () => {
+    const token = await tokenFor('broker:administer')
+    const answer = await call(token, 'POST', '/clients', {
+      client_id: 'perth',
+      client_name: '',
+      redirect_uris: ['http://perth.example/#x'],
+      colour: 'red',
+    })
+    expect(answer.status).toBe(422)
+    expect((answer.body.problems as string[]).length).toBeGreaterThanOrEqual(3)
+    expect((await call(token, 'POST', '/revocations', { selector: { kind: 'grant', sid: 's' }, colour: 'red' })).body.problems).toHaveLength(2)
+    expect((await call(token, 'POST', '/deliveries/redrive', {})).status).toBe(422)
+  })
+
+  test('what cmb registered is not the API’s to change (409)', async () => {
+    const token = await tokenFor('broker:administer')
+    await rig.register('Sydney')
+    expect(await call(token, 'PATCH', '/clients/sydney', { client_name: 'Mine' })).toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('cmb') as string },
+    })
+    expect((await call(token, 'POST', '/clients/sydney/secrets')).status).toBe(409)
+    expect((await call(token, 'DELETE', '/clients/sydney')).status).toBe(409)
+    expect(rig.clients.find('sydney')?.metadata.name).toBe('Case Manager Sydney')
+  })
+
+  test('secrets are listed by id and removed one by one', async () => {
+    const token = await tokenFor('broker:administer')
+    await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA })
+    const { body } = await call(token, 'POST', '/clients/perth/secrets')
+    const [first] = body.secrets as { id: string }[]
+    expect((await call(token, 'DELETE', `/clients/perth/secrets/${first?.id}`)).body.secrets).toHaveLength(1)
+    expect((await call(token, 'DELETE', `/clients/perth/secrets/${first?.id}`)).status).toBe(404)
+  })
+
+  test('not JSON, too large, nothing there', async () => {
+    const token = await tokenFor('broker:administer')
+    const send = (body: string, type: string) =>
+      rig.opsApp.request('http://localhost:7401/admin/v1/revocations', {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': type },
+        body,
+      })
+    expect((await send('{}', 'text/plain')).status).toBe(415)
+    expect((await send('{', 'application/json')).status).toBe(400)
+    expect((await send(`"${'x'.repeat(300_000)}"`, 'application/json')).status).toBe(413)
+    expect((await call(token, 'GET', '/nothing')).status).toBe(404)
+  })
+})
+
+describe('whose token counts', () => {
+  const mint = (claims: Record<string, unknown>): string =>
+    rig.keys.sign('ES256', TYP.accessToken, {
+      iss: rig.config.issuer,
+      sub: 'robot',
+      client_id: 'robot',
+      aud: adminAudience(rig.config.issuer),
+      scope: 'broker:administer',
+      rev: 0,
+      iat: rig.clock.now(),
+      exp: rig.clock.now() + 300,
+      ...claims,
+    })
+  const status = async (token: string): Promise<number> => (await call(token, 'GET', '/clients')).status
+
+  test('a token for the admin API does; another audience, a person’s, an expired one, one without the scope do not', async () => {
+    expect(await status(mint({}))).toBe(200)
+    expect(await status(mint({ aud: 'https://sydney.case-manager.example' }))).toBe(401)
+    expect(await status(mint({ sid: 's_1', sub: 'u_1' }))).toBe(401)
+    expect(await status(mint({ exp: rig.clock.now() - 1 }))).toBe(401)
+    expect(await status(mint({ scope: 'openid' }))).toBe(401)
+    expect(await status(mint({ client_id: 'nobody' }))).toBe(401)
+    expect(
+      await status(
+        rig.keys.sign('ES256', TYP.logoutToken, {
+          client_id: 'robot',
+          aud: adminAudience(rig.config.issuer),
+          scope: 'broker:administer',
+          rev: 0,
+          exp: rig.clock.now() + 300,
+        }),
+      ),
+    ).toBe(401)
+    expect(await status('nonsense')).toBe(401)
+  })
+
+  test('a revocation of its client, or of everything, ends it at once; the client’s next token is good', async () => {
+    const token = await tokenFor('broker:administer')
+    expect(await status(token)).toBe(200)
+    await rig.store.revoke({
+      selector: { kind: 'client', clientId: 'robot' },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'test' },
+      now: rig.clock.now(),
+    })
+    expect(await status(token)).toBe(401)
+    expect(await status(await tokenFor('broker:administer'))).toBe(200)
+  })
+
+  test('a scope that was taken from the client since counts no longer', async () => {
+    const token = await tokenFor('broker:administer')
+    await rig.store.putClient({
+      clientId: 'robot',
+      source: 'command',
+      metadata: { ...robot.metadata, scopes: ['broker:operate'] },
+      now: rig.clock.now(),
+    })
+    await rig.clients.reload()
+    expect(await status(token)).toBe(401)
+  })
+
+  test('a client without the scope gets no such token', async () => {
+    const sydney = await rig.register('Sydney', { grants: ['client_credentials'], scopes: ['openid'] })
+    expect(await tokenFor('broker:administer', sydney)).toBeUndefined()
+  })
+})

@@ -1,0 +1,109 @@
+import { describe, expect, test, vi } from 'vitest'
+import { StoreUnavailable } from '../../db/store.ts'
+import { createRig } from '../rig.ts'
+
+describe('/healthz', () => {
+  test('the process is alive, on both listeners, and a stranger learns nothing more', async () => {
+    const rig = await createRig()
+    for (const app of [rig.app, rig.opsApp]) {
+      const response = await app.request('/healthz')
+      expect([response.status, await response.json()]).toEqual([200, { status: 'alive' }])
+    }
+    for (const path of ['/readyz', '/metrics', '/admin/v1/clients']) expect((await rig.app.request(path)).status).toBe(404)
+  })
+})
+
+describe('/readyz', () => {
+  const ready = async (rig: Awaited<ReturnType<typeof createRig>>) => {
+    const response = await rig.opsApp.request('/readyz')
+    return { code: response.status, ...((await response.json()) as { status: string; parts: Record<string, { state: string; problem?: string }> }) }
+  }
+
+  test('all is up', async () => {
+    expect(await ready(await createRig())).toMatchObject({
+      code: 200,
+      status: 'ready',
+      parts: { store: { state: 'up' }, queue: { state: 'up', engine: 'valkey' }, microsoft: { state: 'up' } },
+    })
+  })
+
+  test('without its queue the broker is degraded and ready: sign-in and revocation still work', async () => {
+    const rig = await createRig()
+    rig.queue.up = false
+    expect(await ready(rig)).toMatchObject({
+      code: 200,
+      status: 'degraded',
+      parts: { queue: { state: 'down', problem: expect.stringContaining('stay owed') as string } },
+    })
+    rig.queue.up = true
+    expect(await ready(rig)).toMatchObject({ status: 'ready' })
+  })
+
+  test('a store that cannot commit makes it unable to serve: 503, and it says so plainly', async () => {
+    const rig = await createRig()
+    const probe = vi.spyOn(rig.store, 'probe').mockRejectedValue(new StoreUnavailable('database or disk is full'))
+    expect(await ready(rig)).toMatchObject({
+      code: 503,
+      status: 'unavailable',
+      parts: { store: { state: 'down', problem: expect.stringContaining('disk is full') as string } },
+    })
+    probe.mockRestore()
+    expect(await ready(rig)).toMatchObject({ code: 200 })
+  })
+
+  test('not connected to Microsoft: degraded, with what is missing', async () => {
+    const rig = await createRig()
+    rig.microsoft.connected = false
+    expect(await ready(rig)).toMatchObject({
+      code: 200,
+      status: 'degraded',
+      parts: { microsoft: { state: 'not_connected', problem: expect.stringContaining('BROKER_ENTRA_TENANT') as string } },
+    })
+  })
+
+  test("Microsoft's metadata is asked for once in 30 s, however often somebody looks", async () => {
+    const rig = await createRig()
+    const check = vi.spyOn(rig.microsoft, 'checkMetadata').mockResolvedValue([{ tid: 't', ok: false, problem: 'refused' } as never])
+    expect(await Promise.all([ready(rig), ready(rig)])).toMatchObject([
+      { code: 200, status: 'degraded' },
+      { parts: { microsoft: { state: 'down', problem: expect.stringContaining('refused') as string } } },
+    ])
+    rig.clock.advance(29)
+    await ready(rig)
+    expect(check).toHaveBeenCalledTimes(1)
+    rig.clock.advance(2)
+    await ready(rig)
+    expect(check).toHaveBeenCalledTimes(2)
+  })
+})
+
+describe('/metrics', () => {
+  test('gauges are read at the scrape: live sessions, what is owed, and since when', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const { session } = await rig.openSession()
+    await rig.signInAt(session.sid, sydney)
+    const scrape = async () => (await rig.opsApp.request('/metrics')).text()
+    expect(await scrape()).toMatch(/^broker_live_sessions 1$/m)
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'test' },
+      now: rig.clock.now(),
+    })
+    rig.clock.advance(42)
+    const text = await scrape()
+    expect(text).toMatch(/^broker_live_sessions 0$/m)
+    expect(text).toMatch(/^broker_deliveries\{client="sydney",state="owed"\} 1$/m)
+    expect(text).toMatch(/^broker_oldest_owed_delivery_seconds\{client="sydney"\} 42$/m)
+  })
+
+  test('a store that is down leaves the counters', async () => {
+    const rig = await createRig()
+    vi.spyOn(rig.store, 'deliveryCounts').mockRejectedValue(new StoreUnavailable('closed'))
+    rig.metrics.revocations.inc({ reason: 'administrator' })
+    const response = await rig.opsApp.request('/metrics')
+    expect(response.status).toBe(200)
+    expect(await response.text()).toContain('broker_revocations_total{reason="administrator"} 1')
+  })
+})
