@@ -1,0 +1,200 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach } from 'vitest'
+import { openSqliteStore } from '../../db/sqlite/store.ts'
+import type { NewCode, NewSession, Store } from '../../db/store.ts'
+import type { Session, TokenFamily } from '../../db/types.ts'
+import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
+import type { Selector } from '../../src/protocol/revocation.ts'
+
+/**
+ * What the conformance suite needs of a store: each test in `test/store` is written against the port and runs for every store in `STORES`.
+ * Only what is SQLite's own (the file, the lock, a full disk) is in `sqlite.test.ts`.
+ */
+export interface StoreUnderTest {
+  open(nowMs: () => number): Promise<Store>
+  remove(): void
+}
+
+export const STORES: [name: string, make: () => StoreUnderTest][] = [
+  [
+    'sqlite',
+    () => {
+      const dir = mkdtempSync(join(tmpdir(), 'broker-store-'))
+      return {
+        open: (nowMs) => openSqliteStore({ file: join(dir, 'data', 'broker.db'), nowMs }),
+        remove: () => rmSync(dir, { recursive: true, force: true }),
+      }
+    },
+  ],
+]
+
+export const T0 = 1_800_000_000
+export const TENANT = '11111111-2222-4333-8444-555555555555'
+
+export interface Bench {
+  store: Store
+  /** Epoch seconds; the store's milliseconds follow it. */
+  now: number
+  client(clientId: string, metadata?: Partial<ClientMetadata>): Promise<string>
+  signIn(who?: string, options?: SignInOptions): Promise<SignedIn>
+  /** Single sign-on at a client and the exchange of its code. */
+  exchange(sid: string, clientId: string, scope?: string): Promise<{ family: TokenFamily | undefined; rev: number }>
+  refresh(family: TokenFamily, generation?: number, replayWindowSeconds?: number): ReturnType<Store['rotateRefreshToken']>
+  revoke(selector: Selector): ReturnType<Store['revoke']>
+  /** Until nothing is pending. */
+  oweAll(limit?: number): Promise<number>
+  close(): Promise<void>
+}
+
+export interface SignInOptions {
+  browser?: string | undefined
+  tid?: string
+  session?: Partial<NewSession>
+  code?: NewCode
+}
+
+export interface SignedIn {
+  session: Session
+  cookie: string
+  renewed: boolean
+  committed: Awaited<ReturnType<Store['signIn']>>['committed']
+}
+
+const random = (prefix = '') => `${prefix}${randomBytes(16).toString('base64url')}`
+export const sha = (value: string) => createHash('sha256').update(value).digest('base64url')
+
+export const metadataOf = (clientId: string, changed: Partial<ClientMetadata> = {}): ClientMetadata => ({
+  name: clientId,
+  redirectUris: [`https://${clientId}.example/callback`],
+  postLogoutRedirectUris: [],
+  logoutUris: [`https://${clientId}.example/backchannel`],
+  logoutBy: 'sid',
+  authMethod: 'client_secret_basic',
+  grants: ['authorization_code', 'refresh_token'],
+  scopes: ['openid', 'offline_access'],
+  audience: `https://${clientId}.example`,
+  resources: [],
+  exchangeFrom: [],
+  requirePkce: true,
+  requirePar: false,
+  idTokenAlg: 'RS256',
+  accessTokenSeconds: 300,
+  consentRequired: false,
+  allowedOrigins: [],
+  ...changed,
+})
+
+/** A verifier and its challenge (RFC 7636 §4.2). */
+export const VERIFIER = 'a-verifier-of-at-least-forty-three-characters-long'
+export const CHALLENGE = sha(VERIFIER)
+
+export function codeFor(clientId: string, now: number, changed: Partial<NewCode> = {}): NewCode {
+  return {
+    codeHash: random(),
+    clientId,
+    redirectUri: `https://${clientId}.example/callback`,
+    scope: 'openid offline_access',
+    audience: `https://${clientId}.example`,
+    codeChallenge: CHALLENGE,
+    expiresAt: now + 60,
+    ...changed,
+  }
+}
+
+export const redemptionOf = (code: NewCode, now: number) => ({
+  codeHash: code.codeHash,
+  clientId: code.clientId,
+  redirectUri: code.redirectUri,
+  verifier: VERIFIER,
+  familyId: random(),
+  now,
+})
+
+const newSession = (who: string, tid: string, cookie: string, now: number): NewSession => ({
+  person: { tid, oid: `oid-${who}`, name: who, username: `${who}@contoso.example` },
+  authTime: now,
+  idleSeconds: 28_800,
+  absoluteAt: now + 43_200,
+  roles: ['Case.Worker'],
+  staySignedIn: false,
+  device: 'Firefox on Windows',
+  cookieHash: sha(cookie),
+})
+
+export async function bench(under: StoreUnderTest): Promise<Bench> {
+  const b: Bench = {
+    now: T0,
+    store: undefined as unknown as Store,
+    async client(clientId, metadata) {
+      await b.store.putClient({ clientId, source: 'command', metadata: metadataOf(clientId, metadata), now: b.now })
+      return clientId
+    },
+    async signIn(who = 'alice', { browser, tid = TENANT, session, code } = {}) {
+      const cookie = random()
+      const done = await b.store.signIn({
+        session: { ...newSession(who, tid, cookie, b.now), ...session },
+        code,
+        browserCookieHash: browser === undefined ? undefined : sha(browser),
+        ids: { sub: random('u_'), sid: random('s_') },
+        now: b.now,
+      })
+      return { ...done, cookie }
+    },
+    async exchange(sid, clientId, scope = 'openid offline_access') {
+      const code = codeFor(clientId, b.now, { scope })
+      const standing = await b.store.issueCode({ sid, code, now: b.now })
+      if (standing.state !== 'live') throw new Error(`No code: the session is ${standing.state}.`)
+      const done = await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))
+      if (done.outcome !== 'redeemed') throw new Error(`The code was not redeemed: ${JSON.stringify(done)}`)
+      return { family: done.family, rev: done.rev }
+    },
+    refresh: (family, generation = family.generation, replayWindowSeconds) =>
+      b.store.rotateRefreshToken({ familyId: family.familyId, clientId: family.clientId, generation, replayWindowSeconds, now: b.now }),
+    revoke: (selector) =>
+      b.store.revoke({ selector, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now }),
+    async oweAll(limit = 100) {
+      let owed = 0
+      for (;;) {
+        const batch = await b.store.owePending({ limit, nowMs: b.now * 1000 })
+        owed += batch.owed.length
+        if (!batch.more) return owed
+      }
+    },
+    close: () => b.store.close(),
+  }
+  b.store = await under.open(() => b.now * 1000)
+  return b
+}
+
+/** A fresh store for each test, with its clock; closed and removed after it. */
+export function benches(make: () => StoreUnderTest): () => Promise<Bench> {
+  const open: { bench: Bench; under: StoreUnderTest }[] = []
+  afterEach(async () => {
+    for (const { bench: one, under } of open.splice(0)) {
+      await one.close()
+      under.remove()
+    }
+  })
+  return async () => {
+    const under = make()
+    const one = await bench(under)
+    open.push({ bench: one, under })
+    return one
+  }
+}
+
+export const family = (given: TokenFamily | undefined): TokenFamily => {
+  if (given === undefined) throw new Error('No token family was opened.')
+  return given
+}
+
+type With<R, O> = R extends { outcome: infer A } ? (O extends A ? R : never) : never
+
+/** An outcome that the test expects, with its other fields. */
+export function expectOutcome<R extends { outcome: string }, O extends R['outcome']>(result: R, outcome: O): With<R, O> {
+  if (result.outcome !== outcome) throw new Error(`Expected ${outcome}, got ${JSON.stringify(result)}`)
+  return result as With<R, O>
+}
