@@ -4,8 +4,13 @@ import { once } from 'node:events'
 import type { AddressInfo, Server } from 'node:net'
 import type { Server as HttpServer } from 'node:http'
 import type { Clock } from '../../src/deps.ts'
+import { adminRoom } from './admin.tsx'
 import { authorizeRoom } from './authorize.tsx'
+import { controlRoom } from './control.ts'
 import { discoveryRoom } from './discovery.ts'
+import { graphRoom } from './graph/graph.ts'
+import { Subscriptions } from './graph/subscriptions.ts'
+import { logoutRoom } from './logout.tsx'
 import type { AppSeed, PersonSeed, Tenant } from './people.ts'
 import { Site } from './site.ts'
 import { tokenRoom } from './token.ts'
@@ -29,6 +34,7 @@ export interface Entra {
   authority: string
   world: World
   site: Site
+  subscriptions: Subscriptions
   close(): Promise<void>
 }
 
@@ -40,10 +46,12 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   const origin = `http://localhost:${(server.address() as AddressInfo).port}`
   const world = new World({ origin, tenants: options.tenants, people: options.people, apps: options.apps, clock: options.clock })
   const site = new Site(world)
-  for (const room of [discoveryRoom(site), tokenRoom(site), authorizeRoom(site)]) app.route('/', room)
+  const subscriptions = new Subscriptions(world)
+  for (const room of [controlRoom(site, subscriptions), adminRoom(site), graphRoom(site, subscriptions), discoveryRoom(site), tokenRoom(site), logoutRoom(site), authorizeRoom(site)]) app.route('/', room)
   return {
-    origin, authority: origin, world, site,
+    origin, authority: origin, world, site, subscriptions,
     close: () => new Promise((resolve) => {
+      subscriptions.close()
       server.close(() => resolve())
       server.closeAllConnections()
     }),

@@ -86,7 +86,7 @@ export interface Attempt {
 const CONTEXT = '{"id_token":{"acrs":{"essential":true,"value":"c1"}}}'
 
 /** An authorization request as the broker makes it, and the redemption of its code. */
-export async function attempt(app: ConfidentialClientApplication, extra: Record<string, string> = {}, claims: string | undefined = CONTEXT): Promise<Attempt> {
+export async function attempt(app: ConfidentialClientApplication, extra: Record<string, string> = {}, claims: string | null = CONTEXT): Promise<Attempt> {
   const { verifier, challenge } = await new CryptoProvider().generatePkceCodes()
   const scopes = ['openid', 'profile', 'email', 'offline_access']
   const url = await app.getAuthCodeUrl({

@@ -1,9 +1,9 @@
-import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { APP_CLIENT_ID, CONTOSO } from '../../demo/entra/people.ts'
-import { application, attempt, Browser, entra, REDIRECT } from './relying-party.ts'
+import { APP_CLIENT_ID, CONTOSO, FABRIKAM, PERSONAL } from '../../demo/entra/people.ts'
+import { application, attempt, Browser, entra, REDIRECT, titleOf } from './relying-party.ts'
 
-describe('sign-in with msal-node', () => {
+describe('sign-in with msal-node 7', () => {
   test('in auto mode an authorization completes without a page, with Entra v2.0 claims', async () => {
     const at = await entra()
     at.world.auto = 'alice@contoso.example'
@@ -25,5 +25,207 @@ describe('sign-in with msal-node', () => {
     expect(payload).not.toHaveProperty('amr')
     expect(payload).not.toHaveProperty('signin_state')
     expect(result.account?.homeAccountId).toBe(`${String(payload['oid'])}.${CONTOSO.tid}`)
+  })
+
+  test('every page clicked: email, password, number matching, "Stay signed in?" yes sets account.kmsi', async () => {
+    const at = await entra()
+    const app = await application(at, 'organizations')
+    const { url, redeem } = await attempt(app, { prompt: 'select_account' })
+    const browser = new Browser()
+    const email = await browser.open(url)
+    expect(titleOf(email)).toBe('Sign in')
+    expect(email.html).toContain('Simulated')
+    const password = await browser.submit(email, { loginfmt: 'alice@contoso.example' })
+    expect(titleOf(password)).toBe('Enter password')
+    const wrong = await browser.submit(password, { passwd: 'guess' })
+    expect(wrong.html).toContain('incorrect')
+    const approve = await browser.submit(wrong, { passwd: 'alice-demo' })
+    expect(titleOf(approve)).toBe('Approve sign in request')
+    const offered = [...approve.html.matchAll(/name="number" value="(\d+)"/g)].map((match) => match[1])
+    const shown = /id="number">(\d+)</.exec(approve.html)![1]!
+    expect(offered).toHaveLength(3)
+    expect(offered).toContain(shown)
+    const again = await browser.submit(approve, { number: offered.find((number) => number !== shown)! })
+    expect(again.html).toContain('not the number')
+    const kmsi = await browser.submit(again, { number: /id="number">(\d+)</.exec(again.html)![1]! })
+    expect(titleOf(kmsi)).toBe('Stay signed in?')
+    const done = await browser.submit(kmsi, { kmsi: 'yes' })
+    const result = await redeem(done.left)
+    expect(result.account?.kmsi).toBe(true)
+    expect(decodeJwt(result.idToken)['signin_state']).toEqual(['kmsi'])
+  })
+
+  test('"Stay signed in?" no leaves signin_state away', async () => {
+    const at = await entra()
+    const app = await application(at)
+    const { url, redeem } = await attempt(app)
+    const result = await redeem((await new Browser().signIn(url, 'bob@contoso.example')).left)
+    expect(result.account?.kmsi).toBeFalsy()
+    expect(decodeJwt(result.idToken)).not.toHaveProperty('signin_state')
+  })
+
+  test('one browser, one Microsoft session: no page the second time, same sid; prompt=login asks again; select_account offers the account', async () => {
+    const at = await entra()
+    const app = await application(at)
+    const browser = new Browser()
+    const first = await attempt(app)
+    const one = decodeJwt((await first.redeem((await browser.signIn(first.url, 'alice@contoso.example')).left)).idToken)
+    const second = await attempt(app)
+    const two = decodeJwt((await second.redeem((await browser.open(second.url)).left)).idToken)
+    expect(two['sid']).toBe(one['sid'])
+    expect(two['auth_time']).toBe(one['auth_time'])
+    expect(titleOf(await browser.open((await attempt(app, { prompt: 'login', login_hint: 'alice@contoso.example' })).url))).toBe('Enter password')
+    const chooser = await browser.open((await attempt(app, { prompt: 'select_account' })).url)
+    expect(titleOf(chooser)).toBe('Pick an account')
+    expect(chooser.html).toContain('Use another account')
+    expect((await browser.submit(chooser, { account: 'alice@contoso.example' })).left?.searchParams.has('code')).toBe(true)
+    const other = await browser.open((await attempt(app, { prompt: 'select_account' })).url)
+    expect(titleOf(await browser.submit(other, { account: 'other' }))).toBe('Sign in')
+  })
+
+  test('prompt=none without a session is login_required; with one it completes', async () => {
+    const at = await entra()
+    const app = await application(at)
+    const browser = new Browser()
+    const refused = await browser.open((await attempt(app, { prompt: 'none' })).url)
+    expect(refused.left?.searchParams.get('error')).toBe('login_required')
+    expect(refused.left?.searchParams.get('error_description')).toContain('AADSTS50058')
+    await browser.signIn((await attempt(app)).url, 'alice@contoso.example')
+    expect((await browser.open((await attempt(app, { prompt: 'none' })).url)).left?.searchParams.has('code')).toBe(true)
+  })
+
+  test('max_age counts from the password', async () => {
+    let now = 1_795_510_800
+    const at = await entra({ clock: { now: () => now, nowMs: () => now * 1000 } })
+    const app = await application(at)
+    const browser = new Browser()
+    await browser.signIn((await attempt(app)).url, 'alice@contoso.example')
+    now += 100
+    expect((await browser.open((await attempt(app, { max_age: '200' })).url)).left).toBeDefined()
+    now += 200
+    expect(titleOf(await browser.open((await attempt(app, { max_age: '200' })).url))).toBe('Enter password')
+  })
+
+  test('response_mode=form_post and fragment', async () => {
+    const at = await entra()
+    at.world.auto = 'alice@contoso.example'
+    const { url } = await attempt(await application(at))
+    const posted = await new Browser().open(url.replace('response_mode=query', 'response_mode=form_post'))
+    expect(posted.html).toContain(`action="${REDIRECT}"`)
+    expect(posted.html).toMatch(/name="code" value="[^"]+"/)
+    const fragment = await new Browser().open(url.replace('response_mode=query', 'response_mode=fragment'))
+    expect(new URLSearchParams(fragment.left!.hash.slice(1)).has('code')).toBe(true)
+  })
+})
+
+describe('proof of MFA', () => {
+  test('no policy on the application, none asked: somebody without MFA gets in, and nothing in the token says so', async () => {
+    const at = await entra()
+    const app = await application(at)
+    const { url, redeem } = await attempt(app, {}, null)
+    const claims = decodeJwt((await redeem((await new Browser().signIn(url, 'mia@contoso.example')).left)).idToken)
+    expect(claims).not.toHaveProperty('acrs')
+    expect(claims).not.toHaveProperty('amr')
+  })
+
+  test('the trap: an authentication context that no policy is bound to is issued all the same', async () => {
+    const at = await entra()
+    at.world.switches.boundContexts = []
+    const { url, redeem } = await attempt(await application(at))
+    const claims = decodeJwt((await redeem((await new Browser().signIn(url, 'mia@contoso.example')).left)).idToken)
+    expect(claims['acrs']).toEqual(['c1'])
+  })
+
+  test('bound, somebody without MFA has to set it up on Microsoft’s page; without pages it is AADSTS50079', async () => {
+    const at = await entra()
+    const app = await application(at)
+    const browser = new Browser()
+    const page = await browser.signIn((await attempt(app)).url, 'mia@contoso.example')
+    expect(titleOf(page)).toBe('More information required')
+    const cancelled = await browser.submit(page, { enrol: 'no' })
+    expect(cancelled.left?.searchParams.get('error_description')).toContain('AADSTS50079')
+    at.world.auto = 'mia@contoso.example'
+    const silent = await new Browser().open((await attempt(app)).url)
+    expect(silent.left?.searchParams.get('error')).toBe('interaction_required')
+    at.world.auto = null
+    const second = await browser.signIn((await attempt(app)).url, 'mia@contoso.example')
+    expect(titleOf(await browser.submit(second, { enrol: 'yes' }))).toBe('Approve sign in request')
+  })
+
+  test('amr comes only when switched on', async () => {
+    const at = await entra()
+    at.world.switches.amr = true
+    at.world.auto = 'alice@contoso.example'
+    const { url, redeem } = await attempt(await application(at))
+    expect(decodeJwt((await redeem((await new Browser().open(url)).left)).idToken)['amr']).toEqual(['pwd', 'mfa'])
+  })
+})
+
+describe('who is not let in', () => {
+  test.each([
+    ['dan@contoso.example', 'AADSTS50057'], ['una@contoso.example', 'AADSTS50105'], ['faye@fabrikam.example', 'AADSTS50020'],
+  ])('%s ends on a page of Microsoft’s with %s', async (upn, code) => {
+    const at = await entra()
+    const page = await new Browser().signIn((await attempt(await application(at))).url, upn)
+    expect(page.left).toBeUndefined()
+    expect(page.html).toContain(code)
+    at.world.auto = upn
+    const silent = await new Browser().open((await attempt(await application(at))).url)
+    expect(silent.left?.searchParams.get('error_description')).toContain(code)
+  })
+
+  test('somebody unknown, deleted, or with a personal account is told at the email', async () => {
+    const at = await entra()
+    at.world.personOf('bob@contoso.example')!.deleted = true
+    const browser = new Browser()
+    const page = await browser.open((await attempt(await application(at, 'organizations'))).url)
+    expect((await browser.submit(page, { loginfmt: 'nobody@contoso.example' })).html).toContain('find an account')
+    expect((await browser.submit(page, { loginfmt: 'bob@contoso.example' })).html).toContain('find an account')
+    expect((await browser.submit(page, { loginfmt: 'pat@outlook.example' })).html).toContain('personal account')
+  })
+
+  test('organizations takes people of every tenant; personal accounts only when switched on', async () => {
+    const at = await entra()
+    at.world.auto = 'faye@fabrikam.example'
+    const faye = await attempt(await application(at, 'organizations'))
+    expect(decodeJwt((await faye.redeem((await new Browser().open(faye.url)).left)).idToken)).toMatchObject({ tid: FABRIKAM.tid, iss: `${at.origin}/${FABRIKAM.tid}/v2.0` })
+    at.world.auto = 'pat@outlook.example'
+    at.world.switches.personalAccounts = true
+    const pat = await attempt(await application(at, 'organizations'), {}, null)
+    expect(decodeJwt((await pat.redeem((await new Browser().open(pat.url)).left)).idToken)['tid']).toBe(PERSONAL.tid)
+  })
+
+  test('what the application did wrong stays with Microsoft: 50011, 700016, 90002; what can go back goes back: 700054, 901002', async () => {
+    const at = await entra()
+    const { url } = await attempt(await application(at))
+    const browser = new Browser()
+    const pageOf = async (change: (url: URL) => void): Promise<string> => {
+      const changed = new URL(url)
+      change(changed)
+      const page = await browser.open(changed.href)
+      return page.left?.searchParams.get('error_description') ?? page.html
+    }
+    expect(await pageOf((u) => u.searchParams.set('redirect_uri', 'http://localhost:7400/signin/other'))).toContain('<p id="problem" role="alert">AADSTS50011')
+    expect(await pageOf((u) => u.searchParams.set('client_id', 'unknown'))).toContain('AADSTS700016')
+    expect(await pageOf((u) => { u.pathname = u.pathname.replace(CONTOSO.tid, 'nowhere.example') })).toContain('AADSTS90002')
+    expect(await pageOf((u) => u.searchParams.set('response_type', 'token'))).toMatch(/^AADSTS700054/)
+    expect(await pageOf((u) => u.searchParams.set('amr_values', 'mfa'))).toMatch(/^AADSTS901002/)
+  })
+
+  test('an error chosen for a person arrives at sign-in: on a page, or at the application', async () => {
+    const at = await entra()
+    at.world.switches.errorFor = { 'alice@contoso.example': { code: 53003, at: 'authorize' } }
+    const app = await application(at)
+    expect((await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).html).toContain('AADSTS53003')
+    at.world.switches.errorsToApp = true
+    expect((await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).left?.searchParams.get('error_description')).toContain('AADSTS53003')
+  })
+
+  test('a form from another origin, or another browser, is not taken', async () => {
+    const at = await entra()
+    const browser = new Browser()
+    const page = await browser.open((await attempt(await application(at))).url)
+    expect((await browser.open(page.url, { loginfmt: 'alice@contoso.example' }, { origin: 'http://localhost:7411' })).status).toBe(403)
+    expect((await new Browser().submit(page, { loginfmt: 'alice@contoso.example' })).html).toContain('expired')
   })
 })

@@ -1,0 +1,172 @@
+import type { Context } from 'hono'
+import { randomUUID } from 'node:crypto'
+import type { Change, World } from '../world.ts'
+import type { GraphCaller } from './app-token.ts'
+import { graphError } from './graph-error.ts'
+import { Notifier } from './notifier.ts'
+
+/** Change notifications on `/users`: the validation handshake, the limits, and who is to be told of what. */
+
+export interface Subscription {
+  id: string
+  tid: string
+  clientId: string
+  resource: string
+  changeTypes: string[]
+  notificationUrl: string
+  lifecycleNotificationUrl: string | undefined
+  clientState: string | undefined
+  expiresAtMs: number
+}
+
+const MAX_MINUTES = 41_760
+const MAX_PER_APP = 100
+
+export class Subscriptions {
+  readonly #world: World
+  readonly #notifier: Notifier
+  readonly #all = new Map<string, Subscription>()
+  readonly #unfollow: () => void
+
+  constructor(world: World) {
+    this.#world = world
+    this.#notifier = new Notifier(world)
+    this.#unfollow = world.onChange((change) => this.#tell(change))
+  }
+
+  close(): void {
+    this.#unfollow()
+    this.#notifier.close()
+  }
+
+  /** Live ones; an expired one is gone, as with Graph. */
+  live(): Subscription[] {
+    for (const one of this.#all.values()) if (one.expiresAtMs <= this.#world.clock.nowMs()) this.#all.delete(one.id)
+    return [...this.#all.values()]
+  }
+
+  /** All that users get of lifecycle notifications. */
+  askToReauthorize(): number {
+    const asked = this.live().filter((one) => one.lifecycleNotificationUrl !== undefined)
+    for (const one of asked) {
+      this.#notifier.send(one.lifecycleNotificationUrl!, { value: [{ ...envelope(one), lifecycleEvent: 'reauthorizationRequired' }] })
+    }
+    return asked.length
+  }
+
+  /** Gone without a word, for trying that it is repaired. */
+  lose(): number {
+    const count = this.#all.size
+    this.#all.clear()
+    return count
+  }
+
+  list(c: Context, caller: GraphCaller): Response {
+    return c.json({ value: this.#of(caller).map(toWire) })
+  }
+
+  async create(c: Context, caller: GraphCaller): Promise<Response> {
+    const nowMs = this.#world.clock.nowMs()
+    const body = await readJson(c)
+    const resource = text(body['resource'])?.replace(/^\//, '')
+    const notificationUrl = text(body['notificationUrl'])
+    const changeTypes = (text(body['changeType']) ?? '').split(',').map((type) => type.trim())
+    const expiresAtMs = Date.parse(text(body['expirationDateTime']) ?? '')
+    const lifecycleNotificationUrl = text(body['lifecycleNotificationUrl'])
+    if (resource !== 'users' && !/^users\/[0-9a-f-]{36}$/.test(resource ?? '')) return graphError(c, 400, 'InvalidRequest', 'The simulator has subscriptions on users only.', nowMs)
+    if (!changeTypes.every((type) => ['created', 'updated', 'deleted'].includes(type))) return graphError(c, 400, 'InvalidRequest', 'changeType has to be of created, updated, deleted.', nowMs)
+    if (!notificationUrl || !URL.canParse(notificationUrl)) return graphError(c, 400, 'InvalidRequest', 'notificationUrl is missing or no address.', nowMs)
+    const late = this.#checkExpiry(c, expiresAtMs)
+    if (late) return late
+    if (this.#of(caller).length >= MAX_PER_APP) return graphError(c, 403, 'ExtensionError', `Subscription quota of ${MAX_PER_APP} per application and tenant is exceeded.`, nowMs)
+    const proved = (await this.#notifier.validate(notificationUrl)) && (!lifecycleNotificationUrl || (await this.#notifier.validate(lifecycleNotificationUrl)))
+    if (!proved) return graphError(c, 400, 'ValidationError', 'Subscription validation request failed. Notification endpoint must respond with 200 OK to validation request, with the token as text/plain, within 10 seconds.', nowMs)
+    const one: Subscription = {
+      id: randomUUID(), tid: caller.tid, clientId: caller.clientId, resource: resource!, changeTypes, notificationUrl, lifecycleNotificationUrl,
+      clientState: text(body['clientState']), expiresAtMs,
+    }
+    this.#all.set(one.id, one)
+    return c.json({ '@odata.context': `${this.#world.origin}/graph/v1.0/$metadata#subscriptions/$entity`, ...toWire(one) }, 201)
+  }
+
+  show(c: Context, caller: GraphCaller): Response {
+    const one = this.#find(c, caller)
+    return one ? c.json(toWire(one)) : this.#missing(c)
+  }
+
+  async renew(c: Context, caller: GraphCaller): Promise<Response> {
+    const one = this.#find(c, caller)
+    if (!one) return this.#missing(c)
+    const expiresAtMs = Date.parse(text((await readJson(c))['expirationDateTime']) ?? '')
+    const late = this.#checkExpiry(c, expiresAtMs)
+    if (late) return late
+    one.expiresAtMs = expiresAtMs
+    return c.json(toWire(one))
+  }
+
+  remove(c: Context, caller: GraphCaller): Response {
+    const one = this.#find(c, caller)
+    if (!one) return this.#missing(c)
+    this.#all.delete(one.id)
+    return c.body(null, 204)
+  }
+
+  #of(caller: GraphCaller): Subscription[] {
+    return this.live().filter((one) => one.tid === caller.tid && one.clientId === caller.clientId)
+  }
+
+  #find(c: Context, caller: GraphCaller): Subscription | undefined {
+    return this.#of(caller).find((one) => one.id === c.req.param('id'))
+  }
+
+  #missing(c: Context): Response {
+    return graphError(c, 404, 'ResourceNotFound', 'The object was not found.', this.#world.clock.nowMs())
+  }
+
+  #checkExpiry(c: Context, expiresAtMs: number): Response | undefined {
+    const nowMs = this.#world.clock.nowMs()
+    if (Number.isNaN(expiresAtMs) || expiresAtMs <= nowMs) return graphError(c, 400, 'InvalidRequest', 'expirationDateTime is missing or in the past.', nowMs)
+    if (expiresAtMs > nowMs + MAX_MINUTES * 60_000 + 60_000) return graphError(c, 400, 'InvalidRequest', `Subscription expiration can only be ${MAX_MINUTES} minutes in the future.`, nowMs)
+    return undefined
+  }
+
+  #tell(change: Change): void {
+    const { duplicateNotifications, dropNotifications } = this.#world.switches
+    if (dropNotifications) return
+    for (const one of this.live()) {
+      const concerned = one.tid === change.tid && one.changeTypes.includes(change.kind) && (one.resource === 'users' || one.resource === `users/${change.oid}`)
+      if (!concerned) continue
+      const body = { value: [{
+        ...envelope(one), changeType: change.kind, resource: `Users/${change.oid}`,
+        resourceData: { '@odata.type': '#Microsoft.Graph.User', '@odata.id': `Users/${change.oid}`, id: change.oid, organizationId: change.tid, sequenceNumber: change.seq },
+      }] }
+      for (let i = duplicateNotifications ? 2 : 1; i > 0; i--) this.#notifier.send(one.notificationUrl, body)
+    }
+  }
+}
+
+function envelope(one: Subscription): Record<string, unknown> {
+  return {
+    subscriptionId: one.id, subscriptionExpirationDateTime: new Date(one.expiresAtMs).toISOString(), tenantId: one.tid,
+    ...(one.clientState === undefined ? {} : { clientState: one.clientState }),
+  }
+}
+
+/** `clientState` is never shown again. */
+function toWire(one: Subscription): Record<string, unknown> {
+  return {
+    id: one.id, resource: one.resource, applicationId: one.clientId, changeType: one.changeTypes.join(','), clientState: null, notificationUrl: one.notificationUrl,
+    lifecycleNotificationUrl: one.lifecycleNotificationUrl ?? null, expirationDateTime: new Date(one.expiresAtMs).toISOString(), latestSupportedTlsVersion: 'v1_2',
+  }
+}
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+
+async function readJson(c: Context): Promise<Record<string, unknown>> {
+  try {
+    const body: unknown = await c.req.json()
+    return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
