@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'vitest'
+import type { AttemptResult } from '../../db/types.ts'
+import { benches, expectOutcome, STORES, T0 } from './fixture.ts'
+import type { Bench } from './fixture.ts'
+
+const MS = T0 * 1000
+
+/** A session at `clients`, ended: what is owed for it. */
+async function owed(b: Bench, ...clients: string[]) {
+  for (const one of clients) await b.client(one)
+  const { session } = await b.signIn('alice')
+  for (const one of clients) await b.exchange(session.sid, one)
+  const { committed } = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
+  return committed.owed
+}
+
+const first = async (b: Bench) => (await owed(b, 'sydney'))[0] ?? { id: '', attempt: 0, targetId: '' }
+
+const done = (attempt: number, outcome: 'delivered' | 'refused' | 'dead' | 'spared', atMs = MS): AttemptResult => ({
+  outcome,
+  attempt: { attempt, atMs, outcome, status: 200, latencyMs: 12, jti: `jti-${attempt}` },
+})
+const retry = (attempt: number, nextAttemptAtMs: number): AttemptResult => ({
+  outcome: 'retry',
+  nextAttemptAtMs,
+  attempt: { attempt, atMs: MS, outcome: 'retry', status: 503, latencyMs: 12, error: 'answered 503' },
+})
+
+describe.each(STORES)('deliveries, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('one attempt is leased to one worker, also of two at once, until its time is over', async () => {
+    const b = await open()
+    const { id } = await first(b)
+    const lease = (nowMs: number) => b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 10_000 })
+    const both = await Promise.all([lease(MS), lease(MS)])
+    expect(both.map(({ outcome }) => outcome).toSorted()).toEqual(['leased', 'taken'])
+    expect(expectOutcome(both.find(({ outcome }) => outcome === 'leased') ?? both[0], 'leased')).toMatchObject({ spared: false, delivery: { id, attempts: 0 } })
+    expect(await b.store.dueDeliveries({ nowMs: MS, limit: 10 })).toEqual([])
+    // Its worker was killed: the same attempt is due again.
+    expect(await b.store.dueDeliveries({ nowMs: MS + 10_000, limit: 10 })).toMatchObject([{ id, attempt: 1 }])
+    expect((await lease(MS + 10_000)).outcome).toBe('leased')
+  })
+
+  test('only the attempt that comes next is leased, when it is due, and not one that is settled', async () => {
+    const b = await open()
+    const { id } = await first(b)
+    const lease = async (attempt: number, nowMs: number, early = false) =>
+      (await b.store.leaseDelivery({ id, attempt, nowMs, untilMs: nowMs + 1000, early })).outcome
+    expect(await lease(2, MS)).toBe('not_due')
+    expect(await b.store.recordDelivery({ id, result: retry(1, MS + 60_000) })).toBe(true)
+    expect(await lease(1, MS + 60_000)).toBe('not_due')
+    expect(await lease(2, MS + 30_000)).toBe('not_due')
+    expect(await lease(2, MS + 30_000, true)).toBe('leased')
+    expect(await lease(2, MS + 60_000)).toBe('leased')
+    await b.store.recordDelivery({ id, result: done(2, 'delivered') })
+    expect(await lease(3, MS + 60_000)).toBe('settled')
+    expect((await b.store.leaseDelivery({ id: 'none', attempt: 1, nowMs: MS, untilMs: MS })).outcome).toBe('unknown')
+  })
+
+  test('an attempt is recorded once, and nothing leaves delivered', async () => {
+    const b = await open()
+    const { id } = await first(b)
+    const both = await Promise.all([b.store.recordDelivery({ id, result: done(1, 'delivered') }), b.store.recordDelivery({ id, result: retry(1, MS) })])
+    expect(both).toEqual([true, false])
+    expect(await b.store.recordDelivery({ id, result: done(2, 'dead') })).toBe(false)
+    expect(await b.store.findDelivery(id)).toMatchObject({ state: 'delivered', attempts: 1, lastStatus: 200, settledAtMs: MS + 12, nextAttemptAtMs: undefined })
+    expect(await b.store.redrive({ id, nowMs: MS })).toEqual([])
+  })
+
+  test('each attempt leaves its proof', async () => {
+    const b = await open()
+    const { id } = await first(b)
+    await b.store.recordDelivery({ id, result: retry(1, MS + 500) })
+    expect(await b.store.findDelivery(id)).toMatchObject({ state: 'owed', attempts: 1, nextAttemptAtMs: MS + 500, lastStatus: 503, lastError: 'answered 503' })
+    await b.store.recordDelivery({ id, result: done(2, 'delivered', MS + 600) })
+    expect(await b.store.attemptsOf(id)).toEqual([
+      { attempt: 1, atMs: MS, outcome: 'retry', status: 503, latencyMs: 12, jti: undefined, error: 'answered 503' },
+      { attempt: 2, atMs: MS + 600, outcome: 'delivered', status: 200, latencyMs: 12, jti: 'jti-2', error: undefined },
+    ])
+  })
+
+  test('a lease given back is due when its giver says, the attempt not counted', async () => {
+    const b = await open()
+    const { id } = await first(b)
+    await b.store.leaseDelivery({ id, attempt: 1, nowMs: MS, untilMs: MS + 60_000 })
+    await b.store.releaseDelivery({ id, attempt: 1, nextAttemptAtMs: MS + 5000 })
+    expect(await b.store.dueDeliveries({ nowMs: MS + 4999, limit: 10 })).toEqual([])
+    expect(await b.store.dueDeliveries({ nowMs: MS, limit: 10, early: true })).toMatchObject([{ id, attempt: 1 }])
+    expect(await b.store.dueDeliveries({ nowMs: MS + 5000, limit: 10 })).toMatchObject([{ id, attempt: 1 }])
+    await b.store.recordDelivery({ id, result: done(1, 'delivered') })
+    await b.store.releaseDelivery({ id, attempt: 2, nextAttemptAtMs: MS })
+    expect(await b.store.findDelivery(id)).toMatchObject({ state: 'delivered' })
+  })
+
+  test('what is due comes in the order in which it became due, by target if asked', async () => {
+    const b = await open()
+    const refs = await owed(b, 'sydney', 'melbourne', 'perth')
+    const [x, y, z] = refs.map(({ id }) => id)
+    await b.store.recordDelivery({ id: x ?? '', result: retry(1, MS + 300) })
+    await b.store.recordDelivery({ id: y ?? '', result: retry(1, MS + 100) })
+    expect((await b.store.dueDeliveries({ nowMs: MS + 300, limit: 10 })).map(({ id }) => id)).toEqual([z, y, x])
+    expect(await b.store.dueDeliveries({ nowMs: MS + 300, limit: 1 })).toHaveLength(1)
+    expect(await b.store.dueDeliveries({ nowMs: MS + 300, limit: 10, targetId: refs[0]?.targetId })).toMatchObject([{ id: x, attempt: 2 }])
+  })
+
+  test('a target that answers again has everything it is owed made due at once', async () => {
+    const b = await open()
+    const refs = [...(await owed(b, 'sydney')), ...(await owed(b, 'sydney')), ...(await owed(b, 'perth'))]
+    for (const { id } of refs) await b.store.recordDelivery({ id, result: retry(1, MS + 3_600_000) })
+    expect(await b.store.owedTargets()).toMatchObject([
+      { clientId: expect.any(String), owed: expect.any(Number), oldestAtMs: MS },
+      { oldestAtMs: MS },
+    ])
+    const sydney = (await b.store.owedTargets()).find(({ clientId }) => clientId === 'sydney')
+    expect(sydney).toMatchObject({ owed: 2, uri: 'https://sydney.example/backchannel' })
+    await b.store.releaseTarget({ targetId: sydney?.targetId ?? '', nowMs: MS + 1000 })
+    expect(await b.store.dueDeliveries({ nowMs: MS + 1000, limit: 10 })).toHaveLength(2)
+  })
+
+  test('dead and refused ones stay visible and are redriven, by one, by target or by client; attempts count anew', async () => {
+    const b = await open()
+    const [sydney, perth] = await owed(b, 'sydney', 'perth').then((refs) => refs.toSorted((a, z) => a.id.localeCompare(z.id)))
+    await b.store.recordDelivery({ id: sydney?.id ?? '', result: done(1, 'dead') })
+    await b.store.recordDelivery({ id: perth?.id ?? '', result: done(1, 'refused') })
+    expect(await b.store.dueDeliveries({ nowMs: MS, limit: 10 })).toEqual([])
+    expect(await b.store.listDeliveries({ state: 'dead', limit: 10 })).toMatchObject([{ id: sydney?.id, settledAtMs: MS + 12 }])
+    expect(await b.store.redrive({ id: 'none', nowMs: MS })).toEqual([])
+    expect(await b.store.redrive({ targetId: sydney?.targetId, nowMs: MS + 50 })).toEqual([{ ...sydney, attempt: 1 }])
+    const both = await Promise.all([b.store.redrive({ nowMs: MS + 50 }), b.store.redrive({ nowMs: MS + 50 })])
+    expect(both.flat()).toMatchObject([{ id: perth?.id, attempt: 1 }])
+    expect(await b.store.findDelivery(sydney?.id ?? '')).toMatchObject({ state: 'owed', attempts: 0, nextAttemptAtMs: MS + 50, settledAtMs: undefined })
+    expect((await b.store.leaseDelivery({ id: sydney?.id ?? '', attempt: 1, nowMs: MS + 50, untilMs: MS + 60 })).outcome).toBe('leased')
+  })
+
+  test('they are counted by client and state, with the oldest that is owed, and listed newest first', async () => {
+    const b = await open()
+    const refs = await owed(b, 'sydney', 'perth')
+    b.now += 10
+    await owed(b, 'sydney')
+    const sydney = (await b.store.listDeliveries({ clientId: 'sydney', limit: 10 })).map(({ id }) => id)
+    expect(sydney).toHaveLength(2)
+    expect(await b.store.listDeliveries({ clientId: 'sydney', limit: 1 })).toMatchObject([{ createdAtMs: MS + 10_000 }])
+    expect(await b.store.listDeliveries({ limit: 10 })).toHaveLength(3)
+    expect(await b.store.listDeliveries({ seq: 1, clientId: 'perth', state: 'owed', limit: 10 })).toHaveLength(1)
+    await b.store.recordDelivery({ id: refs.find(({ id }) => sydney.includes(id))?.id ?? '', result: done(1, 'delivered') })
+    expect(await b.store.deliveryCounts()).toEqual([
+      { clientId: 'perth', state: 'owed', count: 1, oldestAtMs: MS },
+      { clientId: 'sydney', state: 'delivered', count: 1 },
+      { clientId: 'sydney', state: 'owed', count: 1, oldestAtMs: MS + 10_000 },
+    ])
+  })
+
+  test('by sub, a person with a newer participation there is spared, and only there and only while that session lives', async () => {
+    const b = await open()
+    await b.client('sydney', { logoutBy: 'sub' })
+    await b.client('perth', { logoutBy: 'sub' })
+    const { session } = await b.signIn('alice')
+    for (const one of ['sydney', 'perth']) await b.exchange(session.sid, one)
+    await b.revoke({ kind: 'subject', sub: session.sub })
+    await b.oweAll()
+    const again = await b.signIn('alice')
+    await b.exchange(again.session.sid, 'sydney')
+    const spared = async () => {
+      const found: Record<string, boolean> = {}
+      for (const { id, attempt } of await b.store.dueDeliveries({ nowMs: MS, limit: 10 })) {
+        const lease = expectOutcome(await b.store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS }), 'leased')
+        found[lease.delivery.clientId] = lease.spared
+      }
+      return found
+    }
+    expect(await spared()).toEqual({ sydney: true, perth: false })
+    await b.revoke({ kind: 'session', sid: again.session.sid })
+    expect(await spared()).toMatchObject({ sydney: false, perth: false })
+  })
+
+  test('a delivery that is spared closes without having been delivered', async () => {
+    const b = await open()
+    const { id } = await first(b)
+    expect(await b.store.recordDelivery({ id, result: done(1, 'spared') })).toBe(true)
+    expect(await b.store.findDelivery(id)).toMatchObject({ state: 'superseded' })
+    expect(await b.store.attemptsOf(id)).toMatchObject([{ outcome: 'spared' }])
+  })
+})

@@ -1,0 +1,188 @@
+import { describe, expect, test } from 'vitest'
+import { benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
+import type { Bench } from './fixture.ts'
+
+/** `people` people, each signed in on `browsers` browsers and at sydney on each. */
+async function crowd(b: Bench, people: number, browsers = 1) {
+  const sessions = []
+  for (let i = 0; i < people * browsers; i++) {
+    const { session } = await b.signIn(`person-${i % people}`)
+    await b.exchange(session.sid, 'sydney')
+    sessions.push(session)
+  }
+  return sessions
+}
+
+const all = async (b: Bench) => (await b.store.listDeliveries({ limit: 1000 })).map(({ sid, sub, clientId, state }) => ({ sid, sub, clientId, state }))
+
+describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('everybody is out at the commit, whatever the size; deliveries follow in batches, resumable, each session once', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const sessions = await crowd(b, 25)
+    const { committed } = expectOutcome(await b.revoke({ kind: 'tenant', tid: TENANT }), 'revoked')
+    expect(committed).toMatchObject({ revocation: { owing: 'pending', sessions: 0, tid: TENANT }, owed: [] })
+    for (const { sid } of sessions) expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked', session: { ended: { seq: 1 } } })
+    const first = await b.store.owePending({ limit: 10, nowMs: b.now * 1000 })
+    expect(first).toMatchObject({ more: true })
+    expect(first.owed).toHaveLength(10)
+    expect(await b.store.findRevocation(1)).toMatchObject({ owing: 'pending', sessions: 10 })
+    b.now += 5
+    // Two workers at once: nothing twice.
+    await Promise.all([b.oweAll(10), b.oweAll(10)])
+    expect(await b.store.findRevocation(1)).toMatchObject({ owing: 'complete', sessions: 25 })
+    const sids = (await all(b)).map(({ sid }) => sid)
+    expect(sids).toHaveLength(25)
+    expect(new Set(sids)).toEqual(new Set(sessions.map(({ sid }) => sid)))
+    // Owed since the commit, however late the batch.
+    expect((await b.store.listDeliveries({ limit: 1000 })).every(({ createdAtMs }) => createdAtMs === T0 * 1000)).toBe(true)
+    expect(await b.store.owePending({ limit: 10, nowMs: b.now * 1000 })).toEqual({ owed: [], more: false })
+  })
+
+  test('a session opened after it is neither ended nor owed, also while the batches are still written', async () => {
+    const b = await open()
+    await b.client('sydney')
+    await crowd(b, 10)
+    await b.revoke({ kind: 'everything' })
+    await b.store.owePending({ limit: 3, nowMs: b.now * 1000 })
+    const later = await crowd(b, 10)
+    await b.oweAll(3)
+    for (const { sid } of later) expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await all(b)).toHaveLength(10)
+  })
+
+  test('one person’s is written before what is owed for many', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const sessions = await crowd(b, 10)
+    await b.revoke({ kind: 'everything' })
+    const { session } = await b.signIn('alice')
+    await b.exchange(session.sid, 'sydney')
+    await b.revoke({ kind: 'subject', sub: session.sub })
+    const first = await b.store.owePending({ limit: 5, nowMs: b.now * 1000 })
+    expect(await b.store.findDelivery(first.owed[0]?.id ?? '')).toMatchObject({ sid: session.sid, seq: 2 })
+    expect(first).toMatchObject({ owed: [{ attempt: 1 }], more: true })
+    await b.oweAll()
+    expect(await all(b)).toHaveLength(sessions.length + 1)
+  })
+
+  test('a session that was ended before is not owed again, and one covered by two wide ones is owed once', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const [alone, both] = await crowd(b, 2)
+    await b.revoke({ kind: 'session', sid: alone?.sid ?? '' })
+    await b.revoke({ kind: 'tenant', tid: TENANT })
+    await b.revoke({ kind: 'everything' })
+    await b.oweAll()
+    const sids = (await all(b)).map(({ sid }) => sid)
+    expect(sids.toSorted()).toEqual([alone?.sid, both?.sid].toSorted())
+  })
+
+  test('a client that asks for it is told once a person, by sub alone; the others once a session, by sid alone', async () => {
+    const b = await open()
+    await b.client('sydney', { logoutBy: 'sub' })
+    await b.client('perth')
+    const sessions = await crowd(b, 2, 3)
+    for (const { sid } of sessions) await b.exchange(sid, 'perth')
+    await b.revoke({ kind: 'everything' })
+    // Batches of one: the three sessions of a person are in different batches.
+    await b.oweAll(1)
+    const deliveries = await all(b)
+    const [bySub, bySid] = [deliveries.filter(({ sub }) => sub), deliveries.filter(({ sid }) => sid)]
+    expect(bySub.map(({ sub }) => sub).toSorted()).toEqual([...new Set(sessions.map(({ sub }) => sub))].toSorted())
+    expect(bySub.every(({ sid, clientId }) => sid === undefined && clientId === 'sydney')).toBe(true)
+    expect(bySid.map(({ sid }) => sid).toSorted()).toEqual(sessions.map(({ sid }) => sid).toSorted())
+    expect(bySid.every(({ sub, clientId }) => sub === undefined && clientId === 'perth')).toBe(true)
+  })
+
+  test('a session of its own is told by sid, also to a client that asks for sub', async () => {
+    const b = await open()
+    await b.client('sydney', { logoutBy: 'sub' })
+    const [session] = await crowd(b, 1)
+    await b.revoke({ kind: 'session', sid: session?.sid ?? '' })
+    expect(await all(b)).toMatchObject([{ sid: session?.sid, sub: undefined }])
+  })
+
+  test('a client’s revocation ends its grants and no session, and is owed to that client alone', async () => {
+    const b = await open()
+    await b.client('sydney')
+    await b.client('perth')
+    const sessions = await crowd(b, 3)
+    for (const { sid } of sessions) await b.exchange(sid, 'perth')
+    await b.revoke({ kind: 'client', clientId: 'sydney' })
+    await b.exchange(sessions[0]?.sid ?? '', 'sydney')
+    await b.oweAll(1)
+    const deliveries = await all(b)
+    expect(deliveries.map(({ clientId }) => clientId)).toEqual(['sydney', 'sydney'])
+    // Whoever has come back in the meantime is not told.
+    expect(deliveries.map(({ sid }) => sid).toSorted()).toEqual(sessions.slice(1).map(({ sid }) => sid).toSorted())
+    for (const { sid } of sessions) expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await b.store.findRevocation(1)).toMatchObject({ owing: 'complete', sessions: 0 })
+  })
+
+  test('an address that goes while batches are pending is still owed what was revoked before', async () => {
+    const b = await open()
+    await b.client('sydney')
+    await crowd(b, 4)
+    await b.revoke({ kind: 'everything' })
+    await b.client('sydney', { logoutUris: ['https://sydney.example/new'] })
+    await b.oweAll(1)
+    const uris = (await b.store.listDeliveries({ limit: 100 })).map(({ uri }) => uri)
+    expect(uris.filter((uri) => uri === 'https://sydney.example/backchannel')).toHaveLength(4)
+    const { session } = await b.signIn('alice')
+    await b.exchange(session.sid, 'sydney')
+    await b.revoke({ kind: 'session', sid: session.sid })
+    expect((await b.store.listDeliveries({ seq: 2, limit: 100 })).map(({ uri }) => uri)).toEqual(['https://sydney.example/new'])
+  })
+})
+
+describe.each(STORES)('the same thing owed twice, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('the older one waits for the newer, and closes when that is delivered', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const [session] = await crowd(b, 1)
+    const sid = session?.sid ?? ''
+    const grant = expectOutcome(await b.revoke({ kind: 'grant', sid, clientId: 'sydney' }), 'revoked')
+    const end = expectOutcome(await b.revoke({ kind: 'session', sid }), 'revoked')
+    const [older, newer] = [grant.committed.owed[0]?.id ?? '', end.committed.owed[0]?.id ?? '']
+    expect(await b.store.findDelivery(older)).toMatchObject({ state: 'owed', supersededBy: newer })
+    expect((await b.store.dueDeliveries({ nowMs: b.now * 1000, limit: 10 })).map(({ id }) => id)).toEqual([newer])
+    expect(await b.store.owedTargets()).toMatchObject([{ owed: 1 }])
+    expect(await b.store.leaseDelivery({ id: older, attempt: 1, nowMs: b.now * 1000, untilMs: b.now * 1000 + 1 })).toEqual({ outcome: 'not_due' })
+    const attempt = (outcome: 'dead' | 'delivered') => ({ outcome, attempt: { attempt: 1, atMs: b.now * 1000, outcome, latencyMs: 5 } })
+    await b.store.recordDelivery({ id: newer, result: attempt('dead') })
+    expect(await b.store.findDelivery(older)).toMatchObject({ state: 'owed' })
+    expect((await b.store.redrive({ clientId: 'sydney', nowMs: b.now * 1000 })).map(({ id }) => id)).toEqual([newer])
+    await b.store.recordDelivery({ id: newer, result: attempt('delivered') })
+    expect(await b.store.findDelivery(older)).toMatchObject({ state: 'superseded', settledAtMs: b.now * 1000 + 5 })
+    expect(await b.store.deliveryCounts()).toEqual([
+      { clientId: 'sydney', state: 'delivered', count: 1 },
+      { clientId: 'sydney', state: 'superseded', count: 1 },
+    ])
+  })
+
+  test('of three, the last speaks for both; one that is delivered while superseded stays delivered', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const [session] = await crowd(b, 1)
+    const sid = session?.sid ?? ''
+    const ids: string[] = []
+    for (let i = 0; i < 2; i++) {
+      const { committed } = expectOutcome(await b.revoke({ kind: 'grant', sid, clientId: 'sydney' }), 'revoked')
+      ids.push(committed.owed[0]?.id ?? '')
+      await b.exchange(sid, 'sydney')
+    }
+    const end = expectOutcome(await b.revoke({ kind: 'session', sid }), 'revoked')
+    const last = end.committed.owed[0]?.id ?? ''
+    for (const id of ids) expect(await b.store.findDelivery(id)).toMatchObject({ state: 'owed', supersededBy: last })
+    const attempt = { attempt: 1, atMs: b.now * 1000, outcome: 'delivered', latencyMs: 5 } as const
+    expect(await b.store.recordDelivery({ id: ids[0] ?? '', result: { outcome: 'delivered', attempt } })).toBe(true)
+    await b.store.recordDelivery({ id: last, result: { outcome: 'delivered', attempt } })
+    expect(await b.store.findDelivery(ids[0] ?? '')).toMatchObject({ state: 'delivered' })
+    expect(await b.store.findDelivery(ids[1] ?? '')).toMatchObject({ state: 'superseded' })
+  })
+})
