@@ -126,7 +126,7 @@ function openRedis(engine: QueueEngine, log: Pick<Deps, 'log'>['log']): Server {
   const common: RedisOptions = { ...('socket' in at ? { path: at.socket } : {}), retryStrategy: (times) => Math.min(times * 100, 1_000) }
   const connect = (options: RedisOptions): Redis => {
     const all = { ...common, ...options } as RedisOptions
-    const client = 'url' in at ? new Redis(at.url, all) : new Redis(all)
+    const client: Redis = 'url' in at ? new Redis(at.url, all as never) : new Redis(all as never)
     client.on('error', () => {})
     return client
   }
