@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest'
+import { control, entra } from './relying-party.ts'
+
+describe('the control API', () => {
+  test('lists people with their passwords, changes them, adds one', async () => {
+    const at = await entra()
+    const people = (await control(at, 'people')) as { upn: string; password: string; note: string }[]
+    expect(people.map((person) => person.upn)).toEqual(expect.arrayContaining(['alice@contoso.example', 'faye@fabrikam.example', 'pat@outlook.example']))
+    expect(people[0]).toMatchObject({ upn: 'alice@contoso.example', password: 'alice-demo', mfa: 'authenticator', accountEnabled: true })
+    expect(await control(at, 'people/alice@contoso.example', { accountEnabled: false, mfa: 'none', assigned: false })).toMatchObject({ accountEnabled: false, mfa: 'none', assigned: false })
+    expect(await control(at, 'people', { upn: 'zoe@contoso.example' })).toMatchObject({ password: 'zoe-demo', tenant: 'Contoso' })
+  })
+
+  test('auto takes a person or null, and refuses a stranger', async () => {
+    const at = await entra()
+    expect(await control(at, 'auto', { upn: 'alice@contoso.example' })).toEqual({ upn: 'alice@contoso.example' })
+    expect(at.world.auto).toBe('alice@contoso.example')
+    await control(at, 'auto', { upn: null })
+    expect(at.world.auto).toBeNull()
+    await expect(control(at, 'auto', { upn: 'nobody@contoso.example' })).rejects.toThrow('404')
+  })
+
+  test('switches: set, read, set back; a word it does not know is refused, and says which', async () => {
+    const at = await entra()
+    await control(at, 'switches', { amr: true })
+    expect(await control(at, 'switches')).toMatchObject({ amr: true, outage: [] })
+    await expect(control(at, 'switches', { outrage: ['token'] })).rejects.toThrow('outrage')
+    await fetch(`${at.origin}/_control/switches`, { method: 'DELETE' })
+    expect(await control(at, 'switches')).toMatchObject({ amr: false })
+  })
+
+  test.each([{ origin: 'http://evil.example' }, { origin: 'http://localhost:7411' }, { origin: 'null' }, { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }])(
+    'a page elsewhere may not press its buttons: %o', async (headers) => {
+      const at = await entra()
+      for (const path of ['/_control/people/alice@contoso.example', '/_control/auto', '/_admin/alice@contoso.example']) {
+        const response = await fetch(`${at.origin}${path}`, { method: 'POST', headers: headers as Record<string, string>, body: '{"accountEnabled":false}' })
+        expect(response.status).toBe(403)
+      }
+      expect(at.world.personOf('alice@contoso.example')!.accountEnabled).toBe(true)
+    },
+  )
+
+  test('the administrator’s page lists everybody, and its buttons work', async () => {
+    const at = await entra()
+    const page = await (await fetch(`${at.origin}/`)).text()
+    expect(page).toContain('Alice Adams')
+    await fetch(`${at.origin}/_admin/alice@contoso.example`, { method: 'POST', headers: { origin: at.origin }, body: new URLSearchParams({ act: 'enable' }) })
+    expect(at.world.personOf('alice@contoso.example')!.accountEnabled).toBe(false)
+  })
+})
