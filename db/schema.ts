@@ -39,7 +39,7 @@ export const revocations = sqliteTable(
   },
   (t) => [
     index('revocations_by_at').on(t.at),
-    index('revocations_pending').on(t.seq).where(sql`owing = 'pending'`),
+    index('revocations_pending').on(t.kind, t.seq).where(sql`owing = 'pending'`),
   ],
 )
 
@@ -224,7 +224,7 @@ export const deliveries = sqliteTable(
     index('deliveries_by_seq').on(t.seq),
     index('deliveries_by_state').on(t.state, t.clientId, t.createdAtMs),
     index('deliveries_due').on(t.nextAttemptAtMs).where(sql`state = 'owed' AND superseded_by IS NULL`),
-    index('deliveries_due_by_target').on(t.targetId, t.nextAttemptAtMs, t.createdAtMs).where(sql`state = 'owed' AND superseded_by IS NULL`),
+    index('deliveries_due_by_target').on(t.targetId, t.nextAttemptAtMs, t.createdAtMs, t.state, t.supersededBy).where(sql`state = 'owed' AND superseded_by IS NULL`),
     index('deliveries_superseded').on(t.supersededBy).where(sql`superseded_by IS NOT NULL`),
     index('deliveries_settled').on(t.settledAtMs).where(sql`settled_at_ms IS NOT NULL`),
   ],

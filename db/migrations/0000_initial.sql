@@ -79,7 +79,7 @@ CREATE UNIQUE INDEX `deliveries_by_sub` ON `deliveries` (`target_id`,`sub`,`seq`
 CREATE INDEX `deliveries_by_seq` ON `deliveries` (`seq`);--> statement-breakpoint
 CREATE INDEX `deliveries_by_state` ON `deliveries` (`state`,`client_id`,`created_at_ms`);--> statement-breakpoint
 CREATE INDEX `deliveries_due` ON `deliveries` (`next_attempt_at_ms`) WHERE state = 'owed' AND superseded_by IS NULL;--> statement-breakpoint
-CREATE INDEX `deliveries_due_by_target` ON `deliveries` (`target_id`,`next_attempt_at_ms`,`created_at_ms`) WHERE state = 'owed' AND superseded_by IS NULL;--> statement-breakpoint
+CREATE INDEX `deliveries_due_by_target` ON `deliveries` (`target_id`,`next_attempt_at_ms`,`created_at_ms`,`state`,`superseded_by`) WHERE state = 'owed' AND superseded_by IS NULL;--> statement-breakpoint
 CREATE INDEX `deliveries_superseded` ON `deliveries` (`superseded_by`) WHERE superseded_by IS NOT NULL;--> statement-breakpoint
 CREATE INDEX `deliveries_settled` ON `deliveries` (`settled_at_ms`) WHERE settled_at_ms IS NOT NULL;--> statement-breakpoint
 CREATE TABLE `delivery_attempts` (
@@ -169,7 +169,7 @@ CREATE TABLE `revocations` (
 );
 --> statement-breakpoint
 CREATE INDEX `revocations_by_at` ON `revocations` (`at`);--> statement-breakpoint
-CREATE INDEX `revocations_pending` ON `revocations` (`seq`) WHERE owing = 'pending';--> statement-breakpoint
+CREATE INDEX `revocations_pending` ON `revocations` (`kind`,`seq`) WHERE owing = 'pending';--> statement-breakpoint
 CREATE TABLE `sessions` (
 	`sid` text PRIMARY KEY NOT NULL,
 	`sub` text NOT NULL,

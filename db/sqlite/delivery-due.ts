@@ -13,14 +13,15 @@ const DUE = "d.state = 'owed' AND d.superseded_by IS NULL"
 
 export function dueDeliveries({ db, read }: Core) {
   type Due = { id: string; attempts: number; target_id: string }
-  const dueNow = db.prepare<[{ nowMs: number; dueByMs: number; limit: number }], Due>(`SELECT d.id, d.attempts, d.target_id FROM deliveries d
-    WHERE ${DUE} AND d.next_attempt_at_ms <= @dueByMs AND d.leased_until_ms <= @nowMs ORDER BY d.next_attempt_at_ms LIMIT @limit`)
-  const dueTo = db.prepare<[{ nowMs: number; dueByMs: number; limit: number; targetId: string }], Due>(`SELECT d.id, d.attempts, d.target_id FROM deliveries d
-    WHERE ${DUE} AND d.target_id = @targetId AND d.next_attempt_at_ms <= @dueByMs AND d.leased_until_ms <= @nowMs
+  const dueNow = db.prepare<[{ nowMs: number; dueByMs: number; limit: number }], Due>(`SELECT d.id, d.attempts, d.target_id
+    FROM deliveries d INDEXED BY deliveries_due WHERE ${DUE} AND d.next_attempt_at_ms <= @dueByMs AND d.leased_until_ms <= @nowMs ORDER BY d.next_attempt_at_ms LIMIT @limit`)
+  const dueTo = db.prepare<[{ nowMs: number; dueByMs: number; limit: number; targetId: string }], Due>(`SELECT d.id, d.attempts, d.target_id
+    FROM deliveries d INDEXED BY deliveries_due_by_target WHERE ${DUE} AND d.target_id = @targetId AND d.next_attempt_at_ms <= @dueByMs AND d.leased_until_ms <= @nowMs
     ORDER BY d.next_attempt_at_ms LIMIT @limit`)
   const targets = db.prepare<[], { target_id: string; client_id: string; uri: string; owed: number; oldest: number }>(
     `SELECT t.target_id, t.client_id, t.uri, o.owed, o.oldest FROM
-      (SELECT d.target_id, count(*) AS owed, min(d.created_at_ms) AS oldest FROM deliveries d WHERE ${DUE} GROUP BY d.target_id) o
+      (SELECT d.target_id, count(*) AS owed, min(d.created_at_ms) AS oldest
+        FROM deliveries d INDEXED BY deliveries_due_by_target WHERE ${DUE} GROUP BY d.target_id) o
       JOIN targets t ON t.target_id = o.target_id ORDER BY o.oldest`,
   )
   return {
@@ -44,11 +45,11 @@ export function dueDeliveries({ db, read }: Core) {
 
 export function deliveriesAgain({ db, write }: Core, { count }: Owing) {
   const makeDue = db.prepare<[{ targetId: string; nowMs: number }]>(`UPDATE deliveries SET next_attempt_at_ms = @nowMs WHERE id IN (
-    SELECT d.id FROM deliveries d WHERE ${DUE} AND d.target_id = @targetId AND d.next_attempt_at_ms > @nowMs
+    SELECT d.id FROM deliveries d INDEXED BY deliveries_due_by_target
+    WHERE ${DUE} AND d.target_id = @targetId AND d.next_attempt_at_ms > @nowMs
     ORDER BY d.next_attempt_at_ms LIMIT ${BATCH})`)
   const failed = db.prepare<[object], DeliveryRow>(`SELECT d.* FROM deliveries d WHERE d.state IN ('dead', 'refused') AND d.superseded_by IS NULL
-    AND (@id IS NULL OR d.id = @id) AND (@targetId IS NULL OR d.target_id = @targetId) AND (@clientId IS NULL OR d.client_id = @clientId)
-    ORDER BY d.rowid LIMIT ${BATCH}`)
+    AND (@id IS NULL OR d.id = @id) AND (@targetId IS NULL OR d.target_id = @targetId) AND (@clientId IS NULL OR d.client_id = @clientId) LIMIT ${BATCH}`)
   const oweAgain = db.prepare<[number, string]>(`UPDATE deliveries SET state = 'owed', attempts = 0, next_attempt_at_ms = ?, leased_until_ms = 0,
     settled_at_ms = NULL WHERE id = ?`)
 

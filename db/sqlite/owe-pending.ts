@@ -26,9 +26,11 @@ type Wide = keyof typeof COVERED
 
 export function owePending({ db, write }: Core, { owe }: Owing): RevocationActs['owePending'] {
   // One person's is short and somebody waits for it: before anything wider.
-  const pending = db.prepare<[], RevocationRow>(
-    "SELECT * FROM revocations WHERE owing = 'pending' ORDER BY kind <> 'subject', seq LIMIT 1",
-  )
+  const ofPerson = db.prepare<[], RevocationRow>(`SELECT * FROM revocations INDEXED BY revocations_pending
+    WHERE owing = 'pending' AND kind = 'subject' ORDER BY seq LIMIT 1`)
+  const wider = db.prepare<[], RevocationRow>(`SELECT * FROM revocations INDEXED BY revocations_pending
+    WHERE owing = 'pending' AND kind IN ('client', 'tenant', 'everything') ORDER BY seq LIMIT 1`)
+  const nextPending = (): RevocationRow | undefined => ofPerson.get() ?? wider.get()
   const covered = Object.fromEntries(Object.entries(COVERED).map(([kind, sql]) => [kind, db.prepare<[object], Covered>(sql)])) as Record<
     Wide,
     ReturnType<typeof db.prepare<[object], Covered>>
@@ -58,9 +60,12 @@ export function owePending({ db, write }: Core, { owe }: Owing): RevocationActs[
 
   return ({ limit }) =>
     write(() => {
-      const revocation = pending.get()
-      if (revocation === undefined) return { owed: [], more: false }
-      const owed = advanceOne(revocation, limit)
-      return { owed, more: pending.get() !== undefined }
+      const owed: DeliveryRef[] = []
+      let revocation = nextPending()
+      for (let taken = 0; revocation !== undefined && taken < limit && owed.length < limit; taken++) {
+        owed.push(...advanceOne(revocation, limit - owed.length))
+        revocation = nextPending()
+      }
+      return { owed, more: revocation !== undefined }
     })
 }
