@@ -40,7 +40,9 @@ export async function runBroker(env: Record<string, string>, onLine: (line: stri
 
 /** What a process needs of its surroundings; never somebody's BROKER_ settings, which are for their own broker. */
 function inherited(): Record<string, string> {
-  return Object.fromEntries(Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('BROKER_')))
+  return Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith('BROKER_')),
+  )
 }
 
 async function stop(child: ChildProcess, ended: Promise<number | null>): Promise<void> {

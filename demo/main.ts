@@ -28,7 +28,13 @@ const localhost = (port: number): string => `http://localhost:${port}`
 function instancesOf(ports: DemoPorts): Instance[] {
   return (['Sydney', 'Melbourne'] as const).map((city) => {
     const port = city === 'Sydney' ? ports.sydney : ports.melbourne
-    return { name: `Case Manager ${city}`, clientId: city.toLowerCase(), clientSecret: `cms_${randomBytes(32).toString('base64url')}`, port, url: localhost(port) }
+    return {
+      name: `Case Manager ${city}`,
+      clientId: city.toLowerCase(),
+      clientSecret: `cms_${randomBytes(32).toString('base64url')}`,
+      port,
+      url: localhost(port),
+    }
   })
 }
 
@@ -86,7 +92,14 @@ function describe(options: DemoOptions, entra: Entra, instances: readonly Instan
     people: entra.world.people().map(({ upn, password, note }) => ({ upn, password, note })),
     instances: instances.map((one) => {
       const { redirect_uris: redirects, backchannel_logout_uris: logouts } = registrationOf(one.name, one.url)
-      return { name: one.name, url: one.url, client_id: one.clientId, client_secret: one.clientSecret, redirect_uri: redirects[0], backchannel_logout_uri: logouts[0] }
+      return {
+        name: one.name,
+        url: one.url,
+        client_id: one.clientId,
+        client_secret: one.clientSecret,
+        redirect_uri: redirects[0],
+        backchannel_logout_uri: logouts[0],
+      }
     }),
     queue,
     store: 'sqlite',
@@ -156,7 +169,12 @@ async function start(options: DemoOptions, running: Running): Promise<RunningBro
   for (const one of instances) {
     const other = instances.find((candidate) => candidate !== one)
     const instance = await startCaseManager({
-      name: one.name, port: one.port, url: one.url, issuer: localhost(ports.broker), clientId: one.clientId, clientSecret: one.clientSecret,
+      name: one.name,
+      port: one.port,
+      url: one.url,
+      issuer: localhost(ports.broker),
+      clientId: one.clientId,
+      clientSecret: one.clientSecret,
       ...(other === undefined ? {} : { other: { name: other.name, url: other.url } }),
     })
     running.add(() => instance.close())

@@ -44,7 +44,8 @@ export function readOptions(args: string[], env: Readonly<Record<string, string 
     options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false }, clients: { type: 'string' } },
   })
   const base = Number(env.DEMO_PORT_BASE || 7400)
-  if (!Number.isInteger(base) || base < 1024 || base > 65_500) throw new Error('DEMO_PORT_BASE has to be a port from 1024 to 65500, for example DEMO_PORT_BASE=8400.')
+  if (!Number.isInteger(base) || base < 1024 || base > 65_500)
+    throw new Error('DEMO_PORT_BASE has to be a port from 1024 to 65500, for example DEMO_PORT_BASE=8400.')
   return {
     json: values.json,
     help: values.help,

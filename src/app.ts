@@ -20,7 +20,17 @@ import { tokenRoom } from './token/room.ts'
  */
 export function createApp(deps: Deps): { app: Hono; opsApp: Hono } {
   const app = withErrors(new Hono(), deps)
-  for (const room of [discoveryRoom(deps), tokenRoom(deps), feedRoom(deps), signinRoom(deps), logoutRoom(deps), accountRoom(deps), healthRoom(deps), pageAssets()]) app.route('/', room)
+  for (const room of [
+    discoveryRoom(deps),
+    tokenRoom(deps),
+    feedRoom(deps),
+    signinRoom(deps),
+    logoutRoom(deps),
+    accountRoom(deps),
+    healthRoom(deps),
+    pageAssets(),
+  ])
+    app.route('/', room)
   const opsApp = withErrors(new Hono(), deps)
   for (const room of [opsRoom(deps), pageAssets()]) opsApp.route('/', room)
   return { app, opsApp }

@@ -11,10 +11,7 @@ export interface Address {
   port: number
 }
 
-export type EntraCredential =
-  | { kind: 'secret'; secret: string }
-  | { kind: 'certificate'; file: string }
-  | { kind: 'federated'; file: string }
+export type EntraCredential = { kind: 'secret'; secret: string } | { kind: 'certificate'; file: string } | { kind: 'federated'; file: string }
 
 export interface Config {
   /** `https://…` (http only on localhost), no trailing slash. */
@@ -55,7 +52,9 @@ export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[]
   constructor(problems: readonly ConfigProblem[]) {
     const lines = problems.map((p) => `  ${p.name}: ${p.problem}\n      for example: ${p.name}=${p.example}`)
-    super(`The settings have ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${lines.join('\n')}\nAll settings: docs/configuration.md`)
+    super(
+      `The settings have ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${lines.join('\n')}\nAll settings: docs/configuration.md`,
+    )
     this.name = 'ConfigError'
     this.problems = problems
   }
@@ -91,11 +90,17 @@ const address = z.string().transform((value, c): Address => {
   return z.NEVER
 })
 
-const list = z.string().transform((value) => value.split(',').map((part) => part.trim()).filter(Boolean))
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean),
+)
 const guids = list.transform((values, c) => {
   const lower = values.map((value) => value.toLowerCase())
   for (const value of lower) {
-    if (!GUID.test(value)) c.addIssue(`has to be a comma list of tenant ids; "${value.slice(0, 40)}" is none (Entra admin centre, Overview, Tenant ID)`)
+    if (!GUID.test(value))
+      c.addIssue(`has to be a comma list of tenant ids; "${value.slice(0, 40)}" is none (Entra admin centre, Overview, Tenant ID)`)
     else if (value === PERSONAL_TENANT) c.addIssue('names the tenant of personal Microsoft accounts, which are never let in')
   }
   return [...new Set(lower)]
@@ -108,7 +113,8 @@ const guid = guids.transform((values, c) => {
 
 const secrets = list.transform((values, c) => {
   const decoded = values.map((value) => (/^(?:[0-9a-f]{2})+$/i.test(value) ? Buffer.from(value, 'hex') : Buffer.from(value, 'base64url')))
-  if (decoded.length === 0 || decoded.some((secret) => secret.length < 32)) c.addIssue('has to be at least 32 random bytes, in base64url or hex (make one: openssl rand -hex 32)')
+  if (decoded.length === 0 || decoded.some((secret) => secret.length < 32))
+    c.addIssue('has to be at least 32 random bytes, in base64url or hex (make one: openssl rand -hex 32)')
   else if (decoded.some((secret) => new Set(secret).size < 8)) c.addIssue('is no random value (make one: openssl rand -hex 32)')
   return decoded
 })
@@ -159,7 +165,11 @@ class Reader {
     try {
       return readFileSync(file, 'utf8').trim() || this.add(`${name}_FILE`, `names an empty file (${file})`, '/run/secrets/broker')
     } catch (error) {
-      return this.add(`${name}_FILE`, `names a file that cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'error'} ${file}`, '/run/secrets/broker')
+      return this.add(
+        `${name}_FILE`,
+        `names a file that cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'error'} ${file}`,
+        '/run/secrets/broker',
+      )
     }
   }
 
@@ -208,9 +218,15 @@ function readEntra(read: Reader): Config['entra'] {
   const given = read.optional('BROKER_ENTRA_AUTHORITY', origin, 'https://login.microsoftonline.com')
   const authority = given === undefined ? 'https://login.microsoftonline.com' : trimmed(given)
   const microsofts = MICROSOFT_AUTHORITIES.includes(authority)
-  if (!microsofts && !simulated) read.add('BROKER_ENTRA_AUTHORITY', "is not Microsoft's: a simulated Microsoft proves nothing about anybody, so say BROKER_ENTRA_SIMULATED=yes where that is meant", 'https://login.microsoftonline.com')
+  if (!microsofts && !simulated)
+    read.add(
+      'BROKER_ENTRA_AUTHORITY',
+      "is not Microsoft's: a simulated Microsoft proves nothing about anybody, so say BROKER_ENTRA_SIMULATED=yes where that is meant",
+      'https://login.microsoftonline.com',
+    )
   if (microsofts && simulated) read.add('BROKER_ENTRA_SIMULATED', "is yes, but the authority is Microsoft's own: remove one of the two", 'no')
-  if (given?.protocol === 'http:' && !LOOPBACK.has(given.hostname)) read.add('BROKER_ENTRA_AUTHORITY', 'has to be https (http is for a simulated Microsoft on localhost)', 'https://login.microsoftonline.com')
+  if (given?.protocol === 'http:' && !LOOPBACK.has(given.hostname))
+    read.add('BROKER_ENTRA_AUTHORITY', 'has to be https (http is for a simulated Microsoft on localhost)', 'https://login.microsoftonline.com')
   return { tenants, clientId, credential: readCredential(read), authority, simulated }
 }
 
@@ -241,7 +257,8 @@ export function loadConfig(env: Environment): Config {
     },
     allowLoopbackTargets: read.optional('BROKER_ALLOW_LOOPBACK_TARGETS', yes, 'yes') ?? false,
   }
-  if (env.BROKER_DATABASE_URL) read.add('BROKER_DATABASE_URL', 'is not supported yet: this version keeps its state in SQLite, in BROKER_DATA_DIR; remove the variable', '')
+  if (env.BROKER_DATABASE_URL)
+    read.add('BROKER_DATABASE_URL', 'is not supported yet: this version keeps its state in SQLite, in BROKER_DATA_DIR; remove the variable', '')
   if (read.problems.length > 0) throw new ConfigError(read.problems)
   return config
 }

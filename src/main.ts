@@ -24,9 +24,15 @@ export async function serve(env: Environment): Promise<number> {
   }
   const { issuer, entra } = broker.deps.config
   const readiness = broker.deps.microsoft.readiness()
-  if (entra.simulated) log.warn('microsoft_is_simulated', { authority: entra.authority, meaning: 'Anybody can be anybody here. Never use this where it matters.' })
+  if (entra.simulated)
+    log.warn('microsoft_is_simulated', { authority: entra.authority, meaning: 'Anybody can be anybody here. Never use this where it matters.' })
   if (!readiness.connected) log.warn('microsoft_not_connected', { missing: readiness.missing.join(', '), next: 'cmb doctor says how to mend it' })
-  log.info('serving', { issuer, listen: `${broker.listen.host}:${broker.listen.port}`, opsListen: `${broker.opsListen.host}:${broker.opsListen.port}`, queue: broker.queueEngine })
+  log.info('serving', {
+    issuer,
+    listen: `${broker.listen.host}:${broker.listen.port}`,
+    opsListen: `${broker.opsListen.host}:${broker.opsListen.port}`,
+    queue: broker.queueEngine,
+  })
   process.send?.({ serving: true, queue: broker.queueEngine })
   log.info('draining', { why: await asked })
   await broker.stop()

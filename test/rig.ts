@@ -56,7 +56,13 @@ export class FakeMicrosoft implements Microsoft {
   /** Sign-ins that were begun, newest last. */
   readonly started: StartSignIn[] = []
   next: Partial<MicrosoftIdentity> | MicrosoftRefusal = {}
-  person: Person = { tid: TENANT, oid: '00000000-0000-4000-8000-00000000a11c', name: 'Alice Adams', username: 'alice@contoso.example', email: 'alice@contoso.example' }
+  person: Person = {
+    tid: TENANT,
+    oid: '00000000-0000-4000-8000-00000000a11c',
+    name: 'Alice Adams',
+    username: 'alice@contoso.example',
+    email: 'alice@contoso.example',
+  }
   readonly #clock: FakeClock
   constructor(clock: FakeClock) {
     this.#clock = clock
@@ -73,8 +79,18 @@ export class FakeMicrosoft implements Microsoft {
     if (this.next instanceof MicrosoftRefusal) throw this.next
     const now = this.#clock.now()
     return {
-      person: this.person, authTime: now, issuedAt: now, acrs: ['c1'], amr: undefined, roles: ['CaseManager.User'], directoryRoles: [],
-      sid: `entra-${randomBytes(6).toString('hex')}`, loginHint: 'O.hint', staySignedIn: undefined, cache: '{"RefreshToken":{}}', ...this.next,
+      person: this.person,
+      authTime: now,
+      issuedAt: now,
+      acrs: ['c1'],
+      amr: undefined,
+      roles: ['CaseManager.User'],
+      directoryRoles: [],
+      sid: `entra-${randomBytes(6).toString('hex')}`,
+      loginHint: 'O.hint',
+      staySignedIn: undefined,
+      cache: '{"RefreshToken":{}}',
+      ...this.next,
     }
   }
   async logoutUrl(input: { tid: string; logoutHint?: string | undefined }): Promise<string> {
@@ -159,7 +175,13 @@ export async function createRig(options: { config?: Partial<Config>; deps?: Part
     opsListen: { host: '127.0.0.1', port: 0 },
     trustedProxies: [],
     secrets: [Buffer.alloc(32, 'secret of this test rig 0123456789')],
-    entra: { tenants: [TENANT, OTHER_TENANT], clientId: '33333333-3333-4333-8333-333333333333', credential: { kind: 'secret', secret: 'entra-secret' }, authority: 'https://login.microsoftonline.com', simulated: false },
+    entra: {
+      tenants: [TENANT, OTHER_TENANT],
+      clientId: '33333333-3333-4333-8333-333333333333',
+      credential: { kind: 'secret', secret: 'entra-secret' },
+      authority: 'https://login.microsoftonline.com',
+      simulated: false,
+    },
     mfaProof: { kind: 'auth_context', id: 'c1' },
     operatorTenant: TENANT,
     clientsFile: undefined,
@@ -170,7 +192,10 @@ export async function createRig(options: { config?: Partial<Config>; deps?: Part
     ...options.config,
   }
   const lines: string[] = []
-  const log = createLog((line) => lines.push(line), () => clock.nowMs())
+  const log = createLog(
+    (line) => lines.push(line),
+    () => clock.nowMs(),
+  )
   const store = options.deps?.store ?? (await openSqliteStore({ file: join(dir, 'broker.db'), nowMs: () => clock.nowMs() }))
   const sealer = createSealer(config.secrets)
   const random = (bytes: number) => randomBytes(bytes)
@@ -212,8 +237,16 @@ export async function createRig(options: { config?: Partial<Config>; deps?: Part
     const { person, device, ...rest } = changes
     const signedIn = await store.signIn({
       session: {
-        person: { ...microsoft.person, ...person }, authTime: now, idleSeconds: config.limits.idleSeconds, absoluteAt: now + config.limits.absoluteSeconds,
-        acr: 'urn:case-manager:acr:mfa', roles: ['CaseManager.User'], staySignedIn: false, device: device ?? 'Firefox on Linux', cookieHash: sha256(cookie), ...rest,
+        person: { ...microsoft.person, ...person },
+        authTime: now,
+        idleSeconds: config.limits.idleSeconds,
+        absoluteAt: now + config.limits.absoluteSeconds,
+        acr: 'urn:case-manager:acr:mfa',
+        roles: ['CaseManager.User'],
+        staySignedIn: false,
+        device: device ?? 'Firefox on Linux',
+        cookieHash: sha256(cookie),
+        ...rest,
       },
       ids: { sub: newSub(random), sid: newSid(random) },
       now,
@@ -228,8 +261,14 @@ export async function createRig(options: { config?: Partial<Config>; deps?: Part
     const standing = await store.issueCode({
       sid,
       code: {
-        codeHash: sha256(code), clientId: client.clientId, redirectUri, scope: changes.scope ?? 'openid profile email offline_access', audience: changes.audience ?? client.metadata.audience,
-        nonce: changes.nonce ?? 'nonce-1', codeChallenge: CHALLENGE, expiresAt: clock.now() + 60,
+        codeHash: sha256(code),
+        clientId: client.clientId,
+        redirectUri,
+        scope: changes.scope ?? 'openid profile email offline_access',
+        audience: changes.audience ?? client.metadata.audience,
+        nonce: changes.nonce ?? 'nonce-1',
+        codeChallenge: CHALLENGE,
+        expiresAt: clock.now() + 60,
       },
       now: clock.now(),
     })
@@ -237,7 +276,11 @@ export async function createRig(options: { config?: Partial<Config>; deps?: Part
   }
 
   const post = (path: string, form: Record<string, string>, headers: Record<string, string> = {}) =>
-    app.request(`${config.issuer}${path}`, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers }, body: new URLSearchParams(form).toString() })
+    app.request(`${config.issuer}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+      body: new URLSearchParams(form).toString(),
+    })
 
   /** Signs in a client: code, exchange; the token response. */
   const signInAt = async (sid: string, client: RegisteredClient, scope?: string) => {
@@ -254,7 +297,28 @@ export async function createRig(options: { config?: Partial<Config>; deps?: Part
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   }
 
-  return { dir, config, clock, deps, store, keys, clients, microsoft, queue, feed, metrics, app, opsApp, lines, register, openSession, issueCode, signInAt, post, serve }
+  return {
+    dir,
+    config,
+    clock,
+    deps,
+    store,
+    keys,
+    clients,
+    microsoft,
+    queue,
+    feed,
+    metrics,
+    app,
+    opsApp,
+    lines,
+    register,
+    openSession,
+    issueCode,
+    signInAt,
+    post,
+    serve,
+  }
 }
 
 /** Reads a Committed list down to what tests ask of it. */

@@ -31,7 +31,14 @@ describe('settings', () => {
   })
 
   test('every problem is reported at once, each with its name and an example, and no value of a secret', () => {
-    const env = { BROKER_ISSUER: 'http://login.example/path', BROKER_SECRET: 'too-short-to-be-good', BROKER_LISTEN: 'nowhere', BROKER_MFA_PROOF: 'sms', BROKER_QUEUE_URL: 'amqp://x', BROKER_ENTRA_TENANT: 'contoso' }
+    const env = {
+      BROKER_ISSUER: 'http://login.example/path',
+      BROKER_SECRET: 'too-short-to-be-good',
+      BROKER_LISTEN: 'nowhere',
+      BROKER_MFA_PROOF: 'sms',
+      BROKER_QUEUE_URL: 'amqp://x',
+      BROKER_ENTRA_TENANT: 'contoso',
+    }
     expect(problems(env).toSorted()).toEqual(Object.keys(env).toSorted())
     expect(() => loadConfig(env)).toThrow(/BROKER_LISTEN: has to be host:port[\s\S]*for example: BROKER_LISTEN=/)
     expect(() => loadConfig(env)).not.toThrow(/too-short/)
@@ -53,7 +60,9 @@ describe('settings', () => {
   })
 
   test('one credential of Entra’s, not two', () => {
-    expect(problems({ ...LEAST, BROKER_ENTRA_CLIENT_SECRET: 's', BROKER_ENTRA_CERTIFICATE_FILE: '/etc/entra.pem' })).toEqual(['BROKER_ENTRA_CLIENT_SECRET'])
+    expect(problems({ ...LEAST, BROKER_ENTRA_CLIENT_SECRET: 's', BROKER_ENTRA_CERTIFICATE_FILE: '/etc/entra.pem' })).toEqual([
+      'BROKER_ENTRA_CLIENT_SECRET',
+    ])
   })
 
   test('a value may come from a file; file and value together, or a file that is not there, are told', () => {

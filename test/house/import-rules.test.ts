@@ -35,7 +35,9 @@ interface Import {
 function importsOf(file: string): Import[] {
   const source = readFileSync(join(ROOT, file), 'utf8')
   const found: Import[] = []
-  for (const match of source.matchAll(/(?:^|\n)\s*(?:import|export)\s+(type\s+)?(?:[^'"();]*?\sfrom\s+)?['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)/g)) {
+  for (const match of source.matchAll(
+    /(?:^|\n)\s*(?:import|export)\s+(type\s+)?(?:[^'"();]*?\sfrom\s+)?['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)/g,
+  )) {
     const to = match[2] ?? match[3]
     if (to === undefined) continue
     const resolved = to.startsWith('.') ? relative(ROOT, resolve(ROOT, dirname(file), to)) : to
@@ -60,7 +62,8 @@ function allowed({ from, to, typeOnly }: Import): boolean {
   if (here === 'protocol') return false
   if (here === 'root' || here === 'test' || here === 'bench' || here === 'demo' || here === 'command') return true
   if (VOCABULARY.has(to)) return typeOnly || here !== 'db'
-  if (there === 'demo' || there === 'workers' || there === 'bench' || there === 'test' || there === 'root' || there === 'command') return here === 'workers' && there === 'root'
+  if (there === 'demo' || there === 'workers' || there === 'bench' || there === 'test' || there === 'root' || there === 'command')
+    return here === 'workers' && there === 'root'
   if (there === 'page') return ROOMS.includes(here)
   if (here === 'page') return layer(there) >= 0 && layer(there) <= layer('client')
   if (ROOMS.includes(there)) return here === 'workers' && there === 'signal'
@@ -81,13 +84,18 @@ describe('the import rules', () => {
   })
 
   test('the guard imports nothing of ours, and no package but jose', () => {
-    const broken = all.filter((one) => one.from.startsWith('guard/') && !one.to.startsWith('guard/src/') && !one.to.startsWith('node:') && one.to !== 'jose')
+    const broken = all.filter(
+      (one) => one.from.startsWith('guard/') && !one.to.startsWith('guard/src/') && !one.to.startsWith('node:') && one.to !== 'jose',
+    )
     expect(broken.map((one) => `${one.from} imports ${one.to}`)).toEqual([])
   })
 
   test('MSAL, the database drivers, BullMQ and jose stay in their rooms', () => {
     const broken = all.filter((one) => {
-      const name = one.to.split('/').slice(0, one.to.startsWith('@') ? 2 : 1).join('/')
+      const name = one.to
+        .split('/')
+        .slice(0, one.to.startsWith('@') ? 2 : 1)
+        .join('/')
       return !(ONLY_IN[name]?.(one.from) ?? true)
     })
     expect(broken.map((one) => `${one.from} imports ${one.to}`)).toEqual([])

@@ -13,10 +13,14 @@ const ROOT = resolve(import.meta.dirname, '../..')
 /** Ports that nobody listens on now. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
-    Array.from({ length: count }, () => new Promise<ReturnType<typeof createServer>>((ready) => {
-      const server = createServer()
-      server.listen(0, '127.0.0.1', () => ready(server))
-    })),
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((ready) => {
+          const server = createServer()
+          server.listen(0, '127.0.0.1', () => ready(server))
+        }),
+    ),
   )
   const ports = servers.map((server) => (server.address() as { port: number }).port)
   await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
@@ -69,9 +73,14 @@ export class BrokerProcess {
   }
 
   async start(): Promise<void> {
-    const child = fork(join(ROOT, 'dist/src/cli.js'), ['serve'], { env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...this.env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'], detached: true })
+    const child = fork(join(ROOT, 'dist/src/cli.js'), ['serve'], {
+      env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...this.env },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: true,
+    })
     this.#child = child
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-200_000)))
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-200_000)))
     await new Promise<void>((ready, failed) => {
       child.once('message', () => ready())
       child.once('exit', (code) => failed(new Error(`The broker ended (${code}) before it served:\n${this.#output.slice(-4000)}`)))
@@ -90,7 +99,9 @@ export class BrokerProcess {
 }
 
 /** A broker of its own: data directory, secret, free ports, clients in its clients file. Call `dispose` when done. */
-export async function prepareBroker(options: { clients?: ClientEntry[]; env?: Record<string, string> } = {}): Promise<{ broker: BrokerProcess; dispose(): Promise<void> }> {
+export async function prepareBroker(
+  options: { clients?: ClientEntry[]; env?: Record<string, string> } = {},
+): Promise<{ broker: BrokerProcess; dispose(): Promise<void> }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'cmbp-'))
   const [port = 0, opsPort = 0] = await freePorts(2)
   const issuer = `http://localhost:${port}`
@@ -105,7 +116,10 @@ export async function prepareBroker(options: { clients?: ClientEntry[]; env?: Re
   }
   if (options.clients) {
     env.BROKER_CLIENTS_FILE = join(dataDir, 'clients.yaml')
-    const clients = options.clients.map(({ client_secret: secret, ...rest }) => ({ ...rest, client_secret_hash: createHash('sha256').update(secret).digest('base64url') }))
+    const clients = options.clients.map(({ client_secret: secret, ...rest }) => ({
+      ...rest,
+      client_secret_hash: createHash('sha256').update(secret).digest('base64url'),
+    }))
     writeFileSync(env.BROKER_CLIENTS_FILE, stringify({ clients }), { mode: 0o600 })
   }
   const broker = new BrokerProcess({ dataDir, issuer, ops: `http://127.0.0.1:${opsPort}`, env })

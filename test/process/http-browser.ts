@@ -46,6 +46,13 @@ export function formsOf(page: Page): Form[] {
   })
 }
 
+/** What a person reads there, shortened. */
+const textOf = (page: Page): string =>
+  page.html
+    .replace(/<style[\s\S]*?<\/style>|<[^>]*>/g, ' ')
+    .replace(/\s+/g, ' ')
+    .slice(0, 400)
+
 export class HttpBrowser {
   readonly #cookies = new Map<string, string>()
   readonly #stopAt: ((url: string) => boolean) | undefined
@@ -69,11 +76,17 @@ export class HttpBrowser {
     for (let hop = 0; hop < 25; hop++) {
       visited.push(url)
       if (this.#stopAt?.(url)) return { url, status: 0, html: '', headers: new Headers(), visited }
-      const response = await fetch(url, { method, redirect: 'manual', headers: this.#headers(body, init.origin), ...(body === undefined ? {} : { body }) })
+      const response = await fetch(url, {
+        method,
+        redirect: 'manual',
+        headers: this.#headers(body, init.origin),
+        ...(body === undefined ? {} : { body }),
+      })
       this.#keep(response)
       const location = response.headers.get('location')
       const html = await response.text()
-      if (location === null || response.status < 300 || response.status > 399) return { url, status: response.status, html, headers: response.headers, visited }
+      if (location === null || response.status < 300 || response.status > 399)
+        return { url, status: response.status, html, headers: response.headers, visited }
       url = new URL(location, url).href
       if (response.status !== 307 && response.status !== 308) {
         method = 'GET'
@@ -83,11 +96,21 @@ export class HttpBrowser {
     throw new Error(`More than 25 redirects; the last one to ${new URL(url).origin}${new URL(url).pathname}`)
   }
 
+  /** Follows the link with those words. */
+  async follow(page: Page, label: string): Promise<Page> {
+    for (const [, tag = '', content = ''] of page.html.matchAll(/<a\b([^>]*)>([\s\S]*?)<\/a>/gi)) {
+      const href = attribute(` ${tag}`, 'href')
+      if (href !== undefined && content.replace(/<[^>]*>/g, '').includes(label)) return this.open(new URL(href, page.url).href)
+    }
+    throw new Error(`No link "${label}" at ${page.url} (${page.status}): ${textOf(page)}`)
+  }
+
   /** Sends a form of the page: the one with that button where `button` is given, else the first. */
   async submit(page: Page, changes: Record<string, string> = {}, button?: string): Promise<Page> {
     const forms = formsOf(page)
     const form = button === undefined ? forms[0] : forms.find((one) => one.buttons.some((candidate) => candidate.label.includes(button)))
-    if (!form) throw new Error(`No form ${button === undefined ? '' : `with the button "${button}" `}at ${page.url} (${page.status}): ${page.html.replace(/<style[\s\S]*?<\/style>|<[^>]*>/g, ' ').replace(/\s+/g, ' ').slice(0, 400)}`)
+    if (!form)
+      throw new Error(`No form ${button === undefined ? '' : `with the button "${button}" `}at ${page.url} (${page.status}): ${textOf(page)}`)
     const pressed = form.buttons.find((candidate) => button !== undefined && candidate.label.includes(button))
     const fields = new URLSearchParams({ ...form.fields, ...(pressed?.name === undefined ? {} : { [pressed.name]: pressed.value }), ...changes })
     if (form.method === 'GET') return this.open(`${form.action.split('?')[0]}?${fields}`)
@@ -95,7 +118,10 @@ export class HttpBrowser {
   }
 
   #headers(body: string | undefined, origin: string | undefined): Record<string, string> {
-    const headers: Record<string, string> = { accept: 'text/html', 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0' }
+    const headers: Record<string, string> = {
+      accept: 'text/html',
+      'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0',
+    }
     if (this.#cookies.size > 0) headers.cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     if (body !== undefined) headers['content-type'] = 'application/x-www-form-urlencoded'
     if (origin !== undefined) headers.origin = origin

@@ -1,0 +1,91 @@
+import { execFile } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { onTestFinished, expect, test } from 'vitest'
+import { START, startBroker, TestClock } from '../guard/stand-in.ts'
+
+const run = promisify(execFile)
+const root = new URL('../..', import.meta.url).pathname
+const tsc = join(root, 'node_modules/typescript/bin/tsc')
+
+/** What an instance would write: checks a token, waits until it hears that it is revoked, receives a logout token. */
+const INSTANCE = `
+import { createGuard } from '@case-manager/guard'
+import { requireToken, receiveLogout } from '@case-manager/guard/hono'
+const { issuer, token, logoutToken } = JSON.parse(process.env.INPUT)
+const said = []
+const guard = createGuard({ issuer, clientId: 'sydney', clientSecret: 'a secret: with / and %', audience: 'https://sydney.example', onLogout: ({ sid }) => { said.push('logout ' + sid) } })
+await guard.start()
+const request = new Request('http://localhost/', { headers: { authorization: 'Bearer ' + token } })
+await requireToken(guard)({ req: { raw: request }, set: (name, claims) => said.push(name + ' ' + claims.sub) }, async () => {})
+process.stdout.write('ready\\n')
+while ((await guard.check(token)).ok) await new Promise((resolve) => setTimeout(resolve, 5))
+said.push((await guard.check(token)).why)
+const form = new Request('http://localhost/', { method: 'POST', body: new URLSearchParams({ logout_token: logoutToken }) })
+said.push((await receiveLogout(guard)({ req: { raw: form } })).status)
+await guard.stop()
+process.stdout.write(JSON.stringify(said) + '\\n')
+`
+
+const TYPED = `
+import { createGuard, type CheckResult, type Guard } from '@case-manager/guard'
+import { requireToken } from '@case-manager/guard/hono'
+export const guard: Guard = createGuard({ issuer: 'https://sign-in.example', clientId: 'a', clientSecret: 'b', onLogout: ({ sid }) => void sid?.length })
+export const result: Promise<CheckResult> = guard.check('x')
+export const middleware = requireToken(guard, { scope: 'openid' })
+// @ts-expect-error an issuer must be given
+createGuard({ clientId: 'a', clientSecret: 'b' })
+`
+
+function temporary(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'guard-packed-'))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+test('its tarball, installed alone in an empty project, is all an instance needs', async () => {
+  const directory = temporary()
+  const built = join(directory, 'built')
+  const project = join(directory, 'project')
+  for (const one of [built, project]) mkdirSync(one)
+  await run(process.execPath, [tsc, '-p', join(root, 'guard'), '--outDir', join(built, 'dist')])
+  for (const file of ['package.json', 'README.md']) cpSync(join(root, 'guard', file), join(built, file))
+  await run('npm', ['pack', '--pack-destination', directory, '--ignore-scripts'], { cwd: built })
+  const { version } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as { version: string }
+
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'an-instance', private: true, type: 'module' }))
+  await run('npm', ['install', '--prefix', project, '--no-audit', '--no-fund', join(directory, `case-manager-guard-${version}.tgz`)], {
+    cwd: project,
+  })
+  const lock = JSON.parse(readFileSync(join(project, 'package-lock.json'), 'utf8')) as { packages: Record<string, unknown> }
+  expect(Object.keys(lock.packages).sort()).toEqual(['', 'node_modules/@case-manager/guard', 'node_modules/jose'])
+
+  const clock = new TestClock()
+  clock.set(Date.now() / 1000 - START)
+  const broker = await startBroker(clock)
+  const input = JSON.stringify({ issuer: broker.issuer, token: await broker.token(), logoutToken: await broker.logoutToken({ sid: 's_7' }) })
+  writeFileSync(join(project, 'instance.js'), INSTANCE)
+  const instance = run(process.execPath, ['instance.js'], { cwd: project, env: { ...process.env, INPUT: input } })
+  instance.child.stdout?.once('data', () => broker.revoke({ kind: 'session', sid: 's_1' }))
+  const { stdout } = await instance
+  expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toEqual(['claims u_alice', 'revoked', 'logout s_7', 200])
+
+  // Its types, as strictly as they can be read, in a project that has those of Node.
+  writeFileSync(join(project, 'typed.ts'), TYPED)
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--module',
+    'nodenext',
+    '--target',
+    'es2023',
+    '--lib',
+    'es2023',
+    '--exactOptionalPropertyTypes',
+    '--skipLibCheck',
+    'false',
+  ]
+  await run(process.execPath, [tsc, ...options, '--types', 'node', '--typeRoots', join(root, 'node_modules/@types'), 'typed.ts'], { cwd: project })
+})

@@ -1,0 +1,157 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { until } from './broker-process.ts'
+import { ALICE, newBrowser, openWorld, type TestWorld } from './world.ts'
+
+/** The main job over plain HTTP with openid-client, the broker in a process of its own that is killed where the test says so. */
+
+let world: TestWorld
+beforeAll(async () => {
+  world = await openWorld()
+})
+afterAll(() => world?.dispose())
+
+const [SYDNEY, MELBOURNE] = [0, 1] as const
+const instance = (index: number) => world.instances[index] ?? expect.fail('no such instance')
+const sidOf = (idToken: string | undefined) => (JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString()) as { sid: string }).sid
+const toldOf = (index: number, sid: string) => instance(index).receiver.told.filter((one) => one.claims.sid === sid)
+
+/** Alice signed in at both instances on a browser of her own. */
+async function signedInAtBoth() {
+  world.as(ALICE)
+  const browser = newBrowser()
+  const sydney = await world.signIn(browser, instance(SYDNEY))
+  const melbourne = await world.signIn(browser, instance(MELBOURNE))
+  return { browser, sydney, melbourne, sid: sidOf(sydney.tokens.id_token) }
+}
+
+describe('the main job, over HTTP', () => {
+  test('sign in with Microsoft at one instance, at the other without a page, out everywhere: both are told and neither can refresh', async () => {
+    const { browser, sydney, melbourne, sid } = await signedInAtBoth()
+    expect(sydney.pages).toBe(1)
+    expect(melbourne.pages).toBe(0)
+    expect(sidOf(melbourne.tokens.id_token)).toBe(sid)
+    const done = await world.signOut(browser, 'everywhere')
+    expect(done.status).toBe(200)
+    await until('both are told', () => toldOf(SYDNEY, sid).length > 0 && toldOf(MELBOURNE, sid).length > 0, 5)
+    const [told] = toldOf(SYDNEY, sid)
+    expect(told?.claims).toMatchObject({
+      iss: world.broker.issuer,
+      aud: 'sydney',
+      events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
+    })
+    expect(told?.claims).not.toHaveProperty('nonce')
+    expect(told?.claims).not.toHaveProperty('sub')
+    await expect(world.refresh(instance(SYDNEY), sydney.tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
+    await expect(world.refresh(instance(MELBOURNE), melbourne.tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
+  })
+
+  test('an instance that is down hears when it is back, and a person who signed in there again meanwhile stays signed in', async () => {
+    const { browser, sid } = await signedInAtBoth()
+    await instance(MELBOURNE).receiver.close()
+    await world.signOut(browser, 'everywhere')
+    await until('the one that is up is told', () => toldOf(SYDNEY, sid).length > 0, 10)
+    const again = await world.signIn(browser, instance(MELBOURNE))
+    const backAt = Date.now()
+    await instance(MELBOURNE).receiver.open()
+    await until('the one that was down is told', () => toldOf(MELBOURNE, sid).length > 0, 30)
+    expect.soft(toldOf(MELBOURNE, sid)[0]?.atMs ?? Infinity).toBeLessThan(backAt + 10_000)
+    const newSid = sidOf(again.tokens.id_token)
+    expect(newSid).not.toBe(sid)
+    expect(toldOf(MELBOURNE, newSid)).toEqual([])
+    await expect(world.refresh(instance(MELBOURNE), again.tokens.refresh_token ?? '')).resolves.toHaveProperty('access_token')
+  })
+
+  test('kill -9 right after the sign-out answered: after the restart both are told', async () => {
+    const { browser, sid } = await signedInAtBoth()
+    for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.close()
+    expect((await world.signOut(browser, 'device')).status).toBe(200)
+    await world.broker.end('SIGKILL')
+    for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.open()
+    await world.broker.start()
+    await until('both are told', () => toldOf(SYDNEY, sid).length > 0 && toldOf(MELBOURNE, sid).length > 0, 30)
+  })
+
+  test('killed between the POST and its record: told again, which an instance takes as it takes the first', async () => {
+    const { browser, sid } = await signedInAtBoth()
+    const receiver = instance(SYDNEY).receiver
+    const before = receiver.answer
+    receiver.answer = () => undefined
+    await world.signOut(browser, 'device')
+    await until('the POST has arrived', () => toldOf(SYDNEY, sid).length === 1, 10)
+    await world.broker.end('SIGKILL')
+    receiver.answer = before
+    await world.broker.start()
+    await until('told again', () => toldOf(SYDNEY, sid).length >= 2, 60)
+    const [first, second] = toldOf(SYDNEY, sid)
+    expect(second?.claims.jti).not.toBe(first?.claims.jti)
+  })
+
+  test('the queue’s server killed and its data lost: sign-out answers all the same, and both are told', async () => {
+    const { browser, sid } = await signedInAtBoth()
+    for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.close()
+    const killed = killQueueServers(world.broker.pid ?? 0)
+    expect(killed).toBeGreaterThan(0)
+    const queueData = join(world.broker.env.BROKER_DATA_DIR ?? '', 'queue')
+    if (existsSync(queueData))
+      for (const entry of readdirSync(queueData))
+        if (entry.startsWith('appendonly') || entry.endsWith('.rdb')) rmSync(join(queueData, entry), { recursive: true, force: true })
+    expect((await world.signOut(browser, 'everywhere')).status).toBe(200)
+    for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.open()
+    await until('both are told', () => toldOf(SYDNEY, sid).length > 0 && toldOf(MELBOURNE, sid).length > 0, 45)
+  })
+
+  test('no secret, token, code or cookie is in anything the broker has printed', () => {
+    expect(world.broker.output).toContain('"event":"revoked"')
+    expect(world.broker.output).not.toMatch(/eyJ[\w-]{10,}\.|cmr_[\w-]{20,}|cms_[\w-]{20,}|__Host-cmb_session=\w/)
+    for (const { entry } of world.instances) expect(world.broker.output).not.toContain(entry.client_secret)
+  })
+})
+
+/** Every queue server beneath that process, the ones in a shell of their own included. */
+function killQueueServers(root: number): number {
+  const rows = execFileSync('ps', ['-eo', 'pid=,ppid=,comm='], { encoding: 'utf8' })
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+  const beneath = new Set([String(root)])
+  for (let grown = true; grown;) {
+    grown = false
+    for (const [pid = '', parent = ''] of rows) if (beneath.has(parent) && !beneath.has(pid)) grown = beneath.add(pid).size > 0
+  }
+  const servers = rows.filter(([pid = '', , name = '']) => beneath.has(pid) && /valkey-server|redis-server|postgres/.test(name))
+  for (const [pid] of servers) {
+    try {
+      process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // gone with its parent
+    }
+  }
+  return servers.length
+}
+
+test('an unconnected broker starts with issuer and secret alone, and says at /authorize what is missing', async () => {
+  const alone = await openWorld({ start: false })
+  try {
+    for (const name of Object.keys(alone.broker.env)) if (name.startsWith('BROKER_ENTRA')) delete alone.broker.env[name]
+    await alone.broker.start()
+    const config = (await fetch(`${alone.broker.issuer}/.well-known/openid-configuration`).then((response) => response.json())) as {
+      authorization_endpoint: string
+    }
+    const query = new URLSearchParams({
+      client_id: 'sydney',
+      response_type: 'code',
+      redirect_uri: 'http://127.0.0.1/sydney/oidc/callback',
+      scope: 'openid',
+      code_challenge: 'a'.repeat(43),
+      code_challenge_method: 'S256',
+      state: 's',
+    })
+    const page = await newBrowser().open(`${config.authorization_endpoint}?${query}`)
+    expect(page.html).toContain('BROKER_ENTRA_TENANT')
+  } finally {
+    await alone.dispose()
+  }
+})

@@ -1,0 +1,170 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import * as oidc from 'openid-client'
+import { startEntra, type Entra } from '../../demo/entra/entra.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/people.ts'
+import { type BrokerProcess, type ClientEntry, prepareBroker } from './broker-process.ts'
+import { HttpBrowser, type Page } from './http-browser.ts'
+
+/** A broker process, a simulated Microsoft and instances whose logout addresses do what a test wants of them. */
+
+/** An instance's back-channel logout address: remembers what it was told, and answers as it is told to. */
+export class Receiver {
+  readonly told: { claims: Record<string, unknown>; atMs: number }[] = []
+  answer: (response: ServerResponse) => void = (response) => void response.writeHead(200).end()
+  #server: Server | undefined
+  #port = 0
+
+  async open(): Promise<void> {
+    const server = createServer((request, response) => {
+      let body = ''
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+      request.on('end', () => {
+        const token = new URLSearchParams(body).get('logout_token') ?? ''
+        this.told.push({
+          claims: JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>,
+          atMs: Date.now(),
+        })
+        this.answer(response)
+      })
+    })
+    await new Promise<void>((ready) => server.listen(this.#port, '127.0.0.1', ready))
+    this.#port = (server.address() as AddressInfo).port
+    this.#server = server
+  }
+  async close(): Promise<void> {
+    const server = this.#server
+    this.#server = undefined
+    if (!server) return
+    server.closeAllConnections()
+    await new Promise((done) => server.close(done))
+  }
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}/oidc/backchannel-logout`
+  }
+}
+
+export interface TestInstance {
+  entry: ClientEntry
+  redirectUri: string
+  receiver: Receiver
+}
+
+export interface TestWorld {
+  broker: BrokerProcess
+  entra: Entra
+  instances: TestInstance[]
+  /** From now on authorizations at Microsoft complete as that person. */
+  as(upn: string): void
+  /** Code flow with PKCE by openid-client, through the broker's pages; `pages` is what was seen on the way. */
+  signIn(
+    browser: HttpBrowser,
+    instance: TestInstance,
+    parameters?: Record<string, string>,
+  ): Promise<{ tokens: oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers; pages: number; config: oidc.Configuration }>
+  refresh(instance: TestInstance, refreshToken: string): Promise<oidc.TokenEndpointResponse>
+  /** By the sign-out page, as a person does. */
+  signOut(browser: HttpBrowser, scope: 'device' | 'everywhere'): Promise<Page>
+  dispose(): Promise<void>
+}
+
+export const ALICE = 'alice@contoso.example'
+export const BOB = 'bob@contoso.example'
+
+export async function openWorld(options: { cities?: string[]; env?: Record<string, string>; start?: boolean } = {}): Promise<TestWorld> {
+  const instances: TestInstance[] = []
+  for (const city of options.cities ?? ['sydney', 'melbourne']) {
+    const receiver = new Receiver()
+    await receiver.open()
+    const redirectUri = `http://127.0.0.1/${city}/oidc/callback`
+    instances.push({
+      receiver,
+      redirectUri,
+      entry: {
+        client_id: city,
+        client_secret: `cms_${randomBytes(32).toString('base64url')}`,
+        client_name: `Case Manager ${city}`,
+        redirect_uris: [redirectUri],
+        backchannel_logout_uris: [receiver.url],
+      },
+    })
+  }
+  const env: Record<string, string> = {
+    BROKER_ENTRA_SIMULATED: 'yes',
+    BROKER_ENTRA_TENANT: `${CONTOSO.tid},${FABRIKAM.tid}`,
+    BROKER_ENTRA_CLIENT_ID: APP_CLIENT_ID,
+    BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET,
+    BROKER_OPERATOR_TENANT: CONTOSO.tid,
+    ...options.env,
+  }
+  const { broker, dispose } = await prepareBroker({ clients: instances.map((one) => one.entry), env })
+  const entra = await startEntra({
+    port: 0,
+    apps: [
+      {
+        redirectUris: [`${broker.issuer}/signin/callback`, `${broker.issuer}/logout/return`],
+        logoutUrl: `${broker.issuer}/signal/microsoft/front-channel-logout`,
+      },
+    ],
+  })
+  broker.env.BROKER_ENTRA_AUTHORITY = entra.authority
+  if (options.start !== false) await broker.start()
+  const configs = new Map<TestInstance, Promise<oidc.Configuration>>()
+  const configOf = (instance: TestInstance): Promise<oidc.Configuration> => {
+    const known =
+      configs.get(instance) ??
+      oidc.discovery(new URL(broker.issuer), instance.entry.client_id, {}, oidc.ClientSecretBasic(instance.entry.client_secret), {
+        execute: [oidc.allowInsecureRequests],
+      })
+    configs.set(instance, known)
+    return known
+  }
+  return {
+    broker,
+    entra,
+    instances,
+    as: (upn) => (entra.world.auto = upn),
+    async signIn(browser, instance, parameters = {}) {
+      const config = await configOf(instance)
+      const verifier = oidc.randomPKCECodeVerifier()
+      const [state, nonce] = [oidc.randomState(), oidc.randomNonce()]
+      const url = oidc.buildAuthorizationUrl(config, {
+        redirect_uri: instance.redirectUri,
+        scope: 'openid profile email offline_access',
+        code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+        code_challenge_method: 'S256',
+        state,
+        nonce,
+        ...parameters,
+      })
+      let page = await browser.open(url.href)
+      let pages = 0
+      while (page.status !== 0) {
+        if (pages++ > 5) throw new Error(`More than five pages on the way; the last one at ${page.url}`)
+        page = await browser.follow(page, 'Sign in with Microsoft')
+      }
+      const tokens = await oidc.authorizationCodeGrant(config, new URL(page.url), {
+        pkceCodeVerifier: verifier,
+        expectedState: state,
+        expectedNonce: nonce,
+        idTokenExpected: true,
+      })
+      return { tokens, pages, config }
+    },
+    async refresh(instance, refreshToken) {
+      return oidc.refreshTokenGrant(await configOf(instance), refreshToken)
+    },
+    async signOut(browser, scope) {
+      return browser.submit(await browser.open(`${broker.issuer}/logout`), { scope }, 'Sign out')
+    },
+    async dispose() {
+      await dispose()
+      await entra.close()
+      for (const instance of instances) await instance.receiver.close()
+    },
+  }
+}
+
+/** A browser that stops at the instances' redirect URIs. */
+export const newBrowser = (): HttpBrowser => new HttpBrowser({ stopAt: (url) => url.startsWith('http://127.0.0.1/') })
