@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Client } from 'pg'
@@ -79,7 +79,6 @@ describe('our own Valkey', () => {
     const dir = dataDir()
     const first = await start(dir)
     await first.close()
-    const { writeFileSync, readdirSync } = await import('node:fs')
     const kept = join(dir, 'queue', 'appendonlydir')
     for (const file of readdirSync(kept)) writeFileSync(join(kept, file), 'this is no append-only file\n')
     const lines: string[] = []
@@ -105,8 +104,6 @@ describe('our own Valkey', () => {
     const engine = await start(dir)
     const second = pidIn(join(dir, 'queue', 'server.pid'))
     const shell = Number(readFileSync(`/proc/${second}/stat`, 'utf8').split(') ')[1]?.split(' ')[1])
-    const leftover = dataDir()
-    void leftover
     process.kill(shell, 'SIGKILL')
     await vi.waitFor(() => expect(pidIn(join(dir, 'queue', 'server.pid'))).not.toBe(second), { timeout: 20_000 })
     await gone(second)

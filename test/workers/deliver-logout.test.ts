@@ -1,0 +1,368 @@
+import type { ServerResponse } from 'node:http'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { decodeProtectedHeader } from 'jose'
+import type { Committed, DeliveryRef } from '../../db/types.ts'
+import { announce, revoke } from '../../src/revocation/revoke.ts'
+import { MAX_ATTEMPTS } from '../../src/revocation/retry.ts'
+import { deliverLogout } from '../../workers/deliver-logout.ts'
+import { startWorkers } from '../../workers/start.ts'
+import { createRig, type FakeClock, type Rig } from '../rig.ts'
+import { LocalQueue } from './local-queue.ts'
+import { hang, ok, startReceiver, status, type Receiver } from './receiver.ts'
+
+const ADMINISTRATOR = { kind: 'operator', id: 'olivia' } as const
+
+async function broker() {
+  const queue = new LocalQueue()
+  const rig = await createRig({ deps: { queue } })
+  return { rig, queue }
+}
+
+/** One person, signed in at one instance. */
+async function signedIn(rig: Rig, receiver: Receiver, changes: Parameters<Rig['register']>[1] = {}) {
+  const client = await rig.register('Sydney', { logoutUris: [receiver.url], ...changes })
+  const { session } = await rig.openSession()
+  await rig.signInAt(session.sid, client)
+  return { client, session }
+}
+
+async function end(rig: Rig, sid: string): Promise<Committed> {
+  const answer = await rig.deps.store.revoke({ selector: { kind: 'session', sid }, reason: 'signed_out', actor: { kind: 'person', id: 'u_1' }, now: rig.clock.now() })
+  if (answer.outcome !== 'revoked') throw new Error(`not revoked: ${answer.outcome}`)
+  return answer.committed
+}
+
+const only = (refs: readonly DeliveryRef[]): DeliveryRef => {
+  expect(refs).toHaveLength(1)
+  return refs[0] as DeliveryRef
+}
+
+const find = async (rig: Rig, ref: DeliveryRef) => {
+  const delivery = await rig.deps.store.findDelivery(ref.id)
+  if (delivery === undefined) throw new Error('no such delivery')
+  return delivery
+}
+
+describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
+  test('holds what the specification asks for, sid alone, the seq of the log, and no nonce', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session } = await signedIn(rig, receiver)
+    const { owed, revocation } = await end(rig, session.sid)
+    await deliverLogout(rig.deps, only(owed))
+    const { iat, exp, jti, ...rest } = receiver.tokens[0] ?? {}
+    expect(rest).toEqual({ iss: rig.config.issuer, aud: 'sydney', events: { 'http://schemas.openid.net/event/backchannel-logout': {} }, sid: session.sid, rev: revocation.seq })
+    expect(iat).toBe(rig.clock.now())
+    expect(exp).toBe(rig.clock.now() + 120)
+    expect(jti).toMatch(/^[\w-]{22}$/)
+  })
+
+  test.each(['RS256', 'ES256'] as const)('is signed with the algorithm of the ID tokens of the client: %s', async (idTokenAlg) => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session } = await signedIn(rig, receiver, { idTokenAlg })
+    await deliverLogout(rig.deps, only((await end(rig, session.sid)).owed))
+    const token = new URLSearchParams(receiver.requests[0]?.body).get('logout_token') ?? ''
+    expect(decodeProtectedHeader(token)).toMatchObject({ alg: idTokenAlg, typ: 'logout+jwt' })
+    expect(await rig.keys.verify(token, { typ: 'logout+jwt', now: rig.clock.now() })).toBeDefined()
+  })
+
+  test('is the only parameter of a form that is posted (§2.5)', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session } = await signedIn(rig, receiver)
+    await deliverLogout(rig.deps, only((await end(rig, session.sid)).owed))
+    const request = receiver.requests[0]
+    expect(request?.method).toBe('POST')
+    expect(request?.headers['content-type']).toBe('application/x-www-form-urlencoded')
+    expect([...new URLSearchParams(request?.body).keys()]).toEqual(['logout_token'])
+  })
+
+  test('names the person, and no session, where the client is registered so', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session } = await signedIn(rig, receiver, { logoutBy: 'sub' })
+    await revoke(rig.deps, { selector: { kind: 'subject', sub: session.sub }, reason: 'signed_out_everywhere', actor: { kind: 'person', id: session.sub }, now: rig.clock.now() })
+    const { owed } = await rig.deps.store.owePending({ limit: 100, nowMs: rig.clock.nowMs() })
+    await deliverLogout(rig.deps, only(owed))
+    expect(receiver.tokens[0]).toMatchObject({ sub: session.sub })
+    expect(receiver.tokens[0]).not.toHaveProperty('sid')
+  })
+})
+
+describe('one attempt', () => {
+  test('delivered: the proof is kept', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver(status(204))
+    const { session } = await signedIn(rig, receiver)
+    const ref = only((await end(rig, session.sid)).owed)
+    expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'delivered' })
+    expect(await find(rig, ref)).toMatchObject({ state: 'delivered', attempts: 1, lastStatus: 204 })
+    expect(await rig.deps.store.attemptsOf(ref.id)).toMatchObject([{ attempt: 1, outcome: 'delivered', status: 204, jti: receiver.tokens[0]?.['jti'], atMs: rig.clock.nowMs() }])
+    expect(await rig.metrics.registry.metrics()).toContain('broker_delivery_attempts_total{client="sydney",outcome="delivered"} 1')
+  })
+
+  test('ran twice, one after the other and at once: the instance is told once', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session } = await signedIn(rig, receiver)
+    const ref = only((await end(rig, session.sid)).owed)
+    const taken = await Promise.all([deliverLogout(rig.deps, ref), deliverLogout(rig.deps, ref)])
+    expect(taken.map(({ outcome }) => outcome).sort()).toEqual(['delivered', 'passed'])
+    expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'passed' })
+    expect(receiver.tokens).toHaveLength(1)
+  })
+
+  test('refused: 400 invalid_request settles it, visibly', async () => {
+    const { rig, queue } = await broker()
+    const receiver = await startReceiver(status(400, '{"error":"invalid_request"}', { 'content-type': 'application/json' }))
+    const { session } = await signedIn(rig, receiver)
+    const ref = only((await end(rig, session.sid)).owed)
+    expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'refused' })
+    expect(await find(rig, ref)).toMatchObject({ state: 'refused', lastStatus: 400 })
+    expect(queue.jobs).toEqual([])
+  })
+
+  test.each([
+    ['a bare 400', status(400)],
+    ['garbage', (response: ServerResponse) => void response.socket?.end('what is this')],
+    ['a redirect', status(302, '', { location: 'http://127.0.0.1:1/' })],
+    ['404', status(404)],
+    ['500 with a page', status(500, '<html>'.repeat(5_000))],
+    ['a connection that breaks', (response: ServerResponse) => void response.socket?.destroy()],
+  ])('%s: tried again, as a job with a delay, and with a jti of its own', async (_what, answer) => {
+    const { rig, queue } = await broker()
+    const receiver = await startReceiver(answer)
+    const { session } = await signedIn(rig, receiver)
+    const ref = only((await end(rig, session.sid)).owed)
+    expect(await deliverLogout(rig.deps, ref)).toMatchObject({ outcome: 'failed' })
+    expect(await find(rig, ref)).toMatchObject({ state: 'owed', attempts: 1 })
+    const job = queue.jobs[0]
+    expect(job?.ref).toEqual({ ...ref, attempt: 2 })
+    expect(job?.delayMs).toBeGreaterThanOrEqual(375)
+    expect(job?.delayMs).toBeLessThanOrEqual(625)
+    // Too early is nobody's.
+    expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'passed' })
+    rig.clock.advance(1)
+    receiver.answer = ok
+    expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'delivered' })
+    const [first, second] = receiver.tokens
+    expect(second?.['jti']).not.toBe(first?.['jti'])
+    expect(second?.['sid']).toBe(first?.['sid'])
+  })
+
+  test('Retry-After is honoured', async () => {
+    const { rig, queue } = await broker()
+    const receiver = await startReceiver(status(429, '', { 'retry-after': '120' }))
+    const { session } = await signedIn(rig, receiver)
+    expect(await deliverLogout(rig.deps, only((await end(rig, session.sid)).owed))).toEqual({ outcome: 'failed', retryAfterSeconds: 120 })
+    expect(queue.jobs[0]?.delayMs).toBe(120_000)
+  })
+
+  test('the last attempt spent: dead, said in the log, and redrivable', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver(status(503))
+    const { session } = await signedIn(rig, receiver)
+    const ref = only((await end(rig, session.sid)).owed)
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      await deliverLogout(rig.deps, { ...ref, attempt })
+      rig.clock.advance(2 * 86_400)
+    }
+    expect(await find(rig, ref)).toMatchObject({ state: 'dead', attempts: MAX_ATTEMPTS })
+    expect(rig.lines.some((line) => line.includes('logout_not_delivered'))).toBe(true)
+    const again = only(await rig.deps.store.redrive({ id: ref.id, nowMs: rig.clock.nowMs() }))
+    receiver.answer = ok
+    expect(await deliverLogout(rig.deps, again)).toEqual({ outcome: 'delivered' })
+  })
+
+  test('a probe that fails is no attempt; one that succeeds delivers', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver(status(503))
+    const { session } = await signedIn(rig, receiver)
+    const ref = only((await end(rig, session.sid)).owed)
+    for (let attempt = 1; attempt <= 9; attempt++) {
+      await deliverLogout(rig.deps, { ...ref, attempt })
+      rig.clock.advance(700)
+    }
+    const before = await find(rig, ref)
+    rig.clock.advance(-700)
+    const tenth = { ...ref, attempt: 10 }
+    for (let i = 0; i < 5; i++) expect(await deliverLogout(rig.deps, tenth, true)).toMatchObject({ outcome: 'failed' })
+    expect(await find(rig, ref)).toEqual(before)
+    receiver.answer = ok
+    expect(await deliverLogout(rig.deps, tenth, true)).toEqual({ outcome: 'delivered' })
+  })
+
+  test('killed between the POST and the record: told again, with a jti that the instance has not seen', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session } = await signedIn(rig, receiver)
+    const ref = only((await end(rig, session.sid)).owed)
+    const dying = { ...rig.deps, store: Object.create(rig.deps.store, { recordDelivery: { value: () => Promise.reject(new Error('killed')) } }) as typeof rig.deps.store }
+    await expect(deliverLogout(dying, ref)).rejects.toThrow('killed')
+    expect(receiver.tokens).toHaveLength(1)
+    // Its lease still stands; then it has run out, and the relay finds the row.
+    expect(await rig.deps.store.dueDeliveries({ nowMs: rig.clock.nowMs(), limit: 10 })).toEqual([])
+    rig.clock.advance(30)
+    expect(await rig.deps.store.dueDeliveries({ nowMs: rig.clock.nowMs(), limit: 10 })).toEqual([ref])
+    expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'delivered' })
+    expect(new Set(receiver.tokens.map((token) => token['jti'])).size).toBe(2)
+  })
+
+  test('by sub, a person who has signed in there again in the meantime is spared', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session, client } = await signedIn(rig, receiver, { logoutBy: 'sub' })
+    await revoke(rig.deps, { selector: { kind: 'subject', sub: session.sub }, reason: 'signed_out_everywhere', actor: { kind: 'person', id: session.sub }, now: rig.clock.now() })
+    const { owed } = await rig.deps.store.owePending({ limit: 100, nowMs: rig.clock.nowMs() })
+    await rig.signInAt((await rig.openSession()).session.sid, client)
+    expect(await deliverLogout(rig.deps, only(owed))).toEqual({ outcome: 'passed' })
+    expect(receiver.tokens).toEqual([])
+    expect(await rig.deps.store.attemptsOf(only(owed).id)).toMatchObject([{ outcome: 'spared' }])
+  })
+
+  test('a client that has been removed is still told', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session } = await signedIn(rig, receiver, { idTokenAlg: 'ES256' })
+    const ref = only((await end(rig, session.sid)).owed)
+    await rig.deps.store.removeClient({ clientId: 'sydney', source: 'any', actor: ADMINISTRATOR, now: rig.clock.now() })
+    await rig.clients.reload()
+    expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'delivered' })
+    expect(receiver.tokens[0]).toMatchObject({ aud: 'sydney' })
+  })
+})
+
+/** The rig's clock moves with the wall's, `times` as fast. */
+function run(clock: FakeClock, times = 1): void {
+  let last = performance.now()
+  const timer = setInterval(() => {
+    const now = performance.now()
+    clock.advance(((now - last) / 1000) * times)
+    last = now
+  }, 20)
+  onTestFinished(() => clearInterval(timer))
+}
+
+async function working(rig: Rig) {
+  const workers = await startWorkers(rig.deps)
+  onTestFinished(() => workers.drain())
+  return workers
+}
+
+const delivered = (receiver: Receiver, count: number) => vi.waitFor(() => expect(receiver.tokens.length).toBeGreaterThanOrEqual(count), { timeout: 20_000, interval: 20 })
+
+describe('the workers', () => {
+  test('what is announced is delivered at once, although the queue is down', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session } = await signedIn(rig, receiver)
+    await working(rig)
+    announce(rig.deps, [await end(rig, session.sid)])
+    await delivered(receiver, 1)
+  })
+
+  test('what nobody announced is found by the relay at start', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session } = await signedIn(rig, receiver)
+    await end(rig, session.sid)
+    await working(rig)
+    await delivered(receiver, 1)
+  })
+
+  test('sign-out everywhere: the cutoff is one row, and the worker owes and delivers each session', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session, client } = await signedIn(rig, receiver)
+    const sids = [session.sid]
+    for (let i = 0; i < 4; i++) {
+      const more = await rig.openSession()
+      await rig.signInAt(more.session.sid, client)
+      sids.push(more.session.sid)
+    }
+    await working(rig)
+    await revoke(rig.deps, { selector: { kind: 'subject', sub: session.sub }, reason: 'signed_out_everywhere', actor: { kind: 'person', id: session.sub }, now: rig.clock.now() })
+    await delivered(receiver, 5)
+    expect(receiver.tokens.map((token) => token['sid']).sort()).toEqual(sids.sort())
+  })
+
+  test('a session whose time has passed ends as any other: the instance is told', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session } = await signedIn(rig, receiver)
+    rig.clock.advance(9 * 3600)
+    await working(rig)
+    await delivered(receiver, 1)
+    expect(receiver.tokens[0]).toMatchObject({ sid: session.sid })
+  })
+
+  test('an instance that was down for hours hears all that it is owed soon after its return, not at the end of a backoff', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session, client } = await signedIn(rig, receiver)
+    const second = await rig.openSession()
+    await rig.signInAt(second.session.sid, client)
+    await receiver.goDown()
+    for (const { sid } of [session, second.session]) {
+      const ref = only((await end(rig, sid)).owed)
+      for (let attempt = 1; attempt <= 11; attempt++) {
+        await deliverLogout(rig.deps, { ...ref, attempt })
+        rig.clock.advance(4 * 3600)
+      }
+      // The next is hours away.
+      rig.clock.advance(-4 * 3600)
+    }
+    await working(rig)
+    run(rig.clock, 5)
+    await vi.waitFor(() => expect(rig.deps.queue.targets()).toMatchObject([{ breaker: 'open' }]), { timeout: 20_000 })
+    await receiver.comeBack()
+    await delivered(receiver, 2)
+    await vi.waitFor(() => expect(rig.deps.queue.targets()).toMatchObject([{ breaker: 'closed', waiting: 0, running: 0 }]))
+  })
+
+  test('one that hangs delays nobody else', async () => {
+    const { rig } = await broker()
+    const hanging = await startReceiver(hang)
+    const healthy = await startReceiver()
+    const sydney = await rig.register('Sydney', { logoutUris: [hanging.url] })
+    const melbourne = await rig.register('Melbourne', { logoutUris: [healthy.url] })
+    await working(rig)
+    const committed: Committed[] = []
+    for (let i = 0; i < 30; i++) {
+      const { session } = await rig.openSession()
+      for (const client of [sydney, melbourne]) await rig.signInAt(session.sid, client)
+      committed.push(await end(rig, session.sid))
+    }
+    announce(rig.deps, committed)
+    await delivered(healthy, 30)
+    const counts = await rig.deps.store.deliveryCounts()
+    expect(counts.filter(({ clientId }) => clientId === 'sydney')).toMatchObject([{ state: 'owed', count: 30 }])
+    expect(hanging.requests.length).toBeLessThanOrEqual(8)
+    await hanging.goDown()
+  })
+
+  test('drain: what is under way finishes, what waited is left in the store for the next', async () => {
+    const { rig } = await broker()
+    const answers: (() => void)[] = []
+    const receiver = await startReceiver((response) => void answers.push(() => ok(response)))
+    const client = await rig.register('Sydney', { logoutUris: [receiver.url] })
+    const workers = await startWorkers(rig.deps)
+    const committed: Committed[] = []
+    for (let i = 0; i < 12; i++) {
+      const { session } = await rig.openSession()
+      await rig.signInAt(session.sid, client)
+      committed.push(await end(rig, session.sid))
+    }
+    announce(rig.deps, committed)
+    await delivered(receiver, 8)
+    const drained = workers.drain()
+    for (const answer of answers) answer()
+    await drained
+    expect(receiver.tokens).toHaveLength(8)
+    expect((await rig.deps.store.deliveryCounts()).map(({ state, count }) => [state, count]).sort()).toEqual([['delivered', 8], ['owed', 4]])
+    receiver.answer = ok
+    await working(rig)
+    await delivered(receiver, 12)
+  })
+})

@@ -1,0 +1,28 @@
+import type { DeliveryRef } from '../../db/types.ts'
+import type { DeliveryQueue, LocalLanes } from '../../src/revocation/door.ts'
+
+/** The queue of a process whose queue server is down, or (`up`) that performs its jobs at once: without BullMQ, for tests that are not about it. */
+export class LocalQueue implements DeliveryQueue {
+  readonly jobs: { ref: DeliveryRef; delayMs: number }[] = []
+  #lanes: LocalLanes | undefined
+
+  add(refs: readonly DeliveryRef[], delayMs = 0): void {
+    for (const ref of refs) this.jobs.push({ ref, delayMs })
+  }
+  hurry(refs: readonly DeliveryRef[]): void {
+    this.add(this.#lanes === undefined ? refs : this.#lanes.take(refs))
+  }
+  straight(lanes: LocalLanes | undefined): void {
+    this.#lanes = lanes
+  }
+  targets() {
+    return this.#lanes?.states() ?? []
+  }
+  work() {
+    return { stop: async () => {} }
+  }
+  async health() {
+    return { up: false, engine: 'valkey' as const, problem: 'It is down.' }
+  }
+  async close(): Promise<void> {}
+}
