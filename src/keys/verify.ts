@@ -5,7 +5,9 @@ import { importPublic, readUnverified, verifyCompact } from './jws.ts'
  * or a `kid` is unknown; that no more often than the cooldown, so that forged `kid`s are no way to make us hammer somebody.
  */
 
-export type Verified = { outcome: 'good'; claims: Record<string, unknown> } | { outcome: 'bad'; why: 'malformed' | 'algorithm' | 'unknown_key' | 'signature' }
+export type Verified =
+  | { outcome: 'good'; claims: Record<string, unknown> }
+  | { outcome: 'bad'; why: 'malformed' | 'algorithm' | 'unknown_key' | 'signature' }
 
 export interface JwksVerifier {
   /**
@@ -51,7 +53,10 @@ export function createJwksVerifier(source: JwksSource): JwksVerifier {
     triedAtMs = source.nowMs()
     fetching ??= source
       .fetchKeys()
-      .then((keys) => (kept = { keys: new Map(keys.flatMap((jwk) => (typeof jwk.kid === 'string' ? [[jwk.kid, jwk] as const] : []))), atMs: source.nowMs() }))
+      .then(
+        (keys) =>
+          (kept = { keys: new Map(keys.flatMap((jwk) => (typeof jwk.kid === 'string' ? [[jwk.kid, jwk] as const] : []))), atMs: source.nowMs() }),
+      )
       .finally(() => (fetching = undefined))
     return fetching
   }

@@ -89,7 +89,8 @@ export function refusalOf(answer: MicrosoftAnswer, cause?: unknown): MicrosoftRe
 }
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
-const inWords = (description: string | undefined): number[] => [...(description ?? '').slice(0, 4000).matchAll(/AADSTS(\d{4,8})/g)].map((match) => Number(match[1]))
+const inWords = (description: string | undefined): number[] =>
+  [...(description ?? '').slice(0, 4000).matchAll(/AADSTS(\d{4,8})/g)].map((match) => Number(match[1]))
 
 /** The token endpoint's error body. */
 export const answerOfBody = (body: Readonly<Record<string, unknown>>): MicrosoftAnswer => ({

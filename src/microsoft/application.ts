@@ -59,7 +59,10 @@ async function present(credential: EntraCredential): Promise<Credential> {
     const content = await readFile(credential.file, 'utf8')
     return credential.kind === 'federated' ? { clientAssertion: async () => content.trim() } : { clientCertificate: certificate(content) }
   } catch (cause) {
-    throw new MicrosoftRefusal('credential', { effect: 'nothing', cause: new Error(`The credential file ${credential.file} cannot be used.`, { cause }) })
+    throw new MicrosoftRefusal('credential', {
+      effect: 'nothing',
+      cause: new Error(`The credential file ${credential.file} cannot be used.`, { cause }),
+    })
   }
 }
 

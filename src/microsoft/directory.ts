@@ -32,14 +32,25 @@ interface Entry {
   discovery: Discovery
 }
 
-export function createDirectory({ authority, simulated, fetch, clock }: { authority: string; simulated: boolean; fetch: Fetch; clock: Clock }): Directory {
+export function createDirectory({
+  authority,
+  simulated,
+  fetch,
+  clock,
+}: {
+  authority: string
+  simulated: boolean
+  fetch: Fetch
+  clock: Clock
+}): Directory {
   const entries = new Map<string, Entry>()
   const verifiers = new Map<string, JwksVerifier>()
   const fetching = new Map<string, Promise<Discovery>>()
 
   const load = async (tenant: string): Promise<Discovery> => {
     const answer = await call(fetch, `${authority}/${tenant}/v2.0/.well-known/openid-configuration`, { method: 'GET' })
-    if (answer.status !== 200) throw new MicrosoftUnreachable(`The discovery document of ${tenant} answered ${answer.status}: is the tenant's id right?`)
+    if (answer.status !== 200)
+      throw new MicrosoftUnreachable(`The discovery document of ${tenant} answered ${answer.status}: is the tenant's id right?`)
     const discovery = readDiscovery(answer.body, tenant, simulated)
     const now = clock.nowMs()
     entries.set(tenant, { atMs: now, triedAtMs: now, discovery })
@@ -62,7 +73,10 @@ export function createDirectory({ authority, simulated, fetch, clock }: { author
   const verifier = (tid: string): JwksVerifier => {
     const known = verifiers.get(tid)
     if (known) return known
-    const made = createJwksVerifier({ nowMs: () => clock.nowMs(), fetchKeys: async () => keysOf(await call(fetch, (await discovery(tid)).jwksUri, { method: 'GET' })) })
+    const made = createJwksVerifier({
+      nowMs: () => clock.nowMs(),
+      fetchKeys: async () => keysOf(await call(fetch, (await discovery(tid)).jwksUri, { method: 'GET' })),
+    })
     verifiers.set(tid, made)
     return made
   }
@@ -74,10 +88,18 @@ const ENDPOINTS = ['authorization_endpoint', 'token_endpoint', 'end_session_endp
 function readDiscovery(body: Record<string, unknown>, tenant: string, simulated: boolean): Discovery {
   for (const name of ENDPOINTS) {
     const value = body[name]
-    const good = typeof value === 'string' && (name === 'issuer' || URL.canParse(value)) && (value.startsWith('https://') || (simulated && value.startsWith('http://')))
+    const good =
+      typeof value === 'string' &&
+      (name === 'issuer' || URL.canParse(value)) &&
+      (value.startsWith('https://') || (simulated && value.startsWith('http://')))
     if (!good) throw new MicrosoftUnreachable(`The discovery document of ${tenant} has no usable ${name}.`)
   }
-  return { text: JSON.stringify(body), issuer: String(body.issuer), jwksUri: String(body.jwks_uri), endSessionEndpoint: String(body.end_session_endpoint) }
+  return {
+    text: JSON.stringify(body),
+    issuer: String(body.issuer),
+    jwksUri: String(body.jwks_uri),
+    endSessionEndpoint: String(body.end_session_endpoint),
+  }
 }
 
 function keysOf(answer: { status: number; body: Record<string, unknown> }): Record<string, unknown>[] {

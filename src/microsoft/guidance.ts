@@ -59,7 +59,9 @@ const GUIDANCE = {
   },
   step_up: {
     title: 'Microsoft asks for one more step',
-    read: ['Your organisation wants you to confirm your sign-in, for example with your authenticator app. Please try again and follow what Microsoft asks.'],
+    read: [
+      'Your organisation wants you to confirm your sign-in, for example with your authenticator app. Please try again and follow what Microsoft asks.',
+    ],
     operator: 'Conditional Access wants MFA or another challenge.',
     offers: AGAIN,
     error: 'login_required',
@@ -77,13 +79,16 @@ const GUIDANCE = {
       'Microsoft did not confirm that you signed in with a second factor, and Case Manager lets nobody in without.',
       'Set up multifactor authentication for your account if you have not, then try again. If you did confirm a second factor just now, please tell your administrator.',
     ],
-    operator: 'The ID token holds no proof of MFA as the tenant’s policy demands it (BROKER_MFA_PROOF): check that the Conditional Access policy is bound to the authentication context and applies to this app.',
+    operator:
+      'The ID token holds no proof of MFA as the tenant’s policy demands it (BROKER_MFA_PROOF): check that the Conditional Access policy is bound to the authentication context and applies to this app.',
     offers: ['try_again', 'set_up_mfa', 'another_account'],
     error: 'access_denied',
   },
   freshness_not_proved: {
     title: 'Please sign in once more',
-    read: ['For this step your sign-in has to be fresh, and Microsoft did not confirm that it is. Please try again and enter your credentials when you are asked. If this page comes back, please tell your administrator.'],
+    read: [
+      'For this step your sign-in has to be fresh, and Microsoft did not confirm that it is. Please try again and enter your credentials when you are asked. If this page comes back, please tell your administrator.',
+    ],
     operator: 'A fresh sign-in was demanded, and the ID token’s auth_time is missing or too old: register the optional claim auth_time for the app.',
     offers: ['try_again'],
     error: 'login_required',
@@ -125,7 +130,9 @@ const GUIDANCE = {
   },
   consent: {
     title: 'Your agreement is needed',
-    read: ['Microsoft asks whether Case Manager may read your basic profile. Please try again and accept. If Microsoft does not let you, your administrator has to accept for everybody.'],
+    read: [
+      'Microsoft asks whether Case Manager may read your basic profile. Please try again and accept. If Microsoft does not let you, your administrator has to accept for everybody.',
+    ],
     operator: 'Nobody has consented to the app in this tenant.',
     offers: ['try_again', 'granting_consent'],
     error: 'access_denied',
@@ -186,7 +193,9 @@ const GUIDANCE = {
   },
   untrusted_token: {
     title: 'The sign-in could not be verified',
-    read: ['What came back from Microsoft could not be verified, so nobody was signed in. Please try again. If it happens again, tell your administrator.'],
+    read: [
+      'What came back from Microsoft could not be verified, so nobody was signed in. Please try again. If it happens again, tell your administrator.',
+    ],
     operator: 'An ID token was refused: signature, issuer, audience, nonce or times. Once may be a clock; often is an attack.',
     offers: ['try_again'],
     alert: true,

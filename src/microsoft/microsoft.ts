@@ -41,7 +41,10 @@ function readiness({ entra }: Pick<Config, 'entra'>): ReturnType<Microsoft['read
   const missing: string[] = []
   if (entra.tenants.length === 0) missing.push('BROKER_ENTRA_TENANT: the directory (tenant) id of each organisation whose people may sign in.')
   if (entra.clientId === undefined) missing.push('BROKER_ENTRA_CLIENT_ID: the application (client) id of the app registration in Entra.')
-  if (entra.credential === undefined) missing.push('BROKER_ENTRA_CLIENT_SECRET, BROKER_ENTRA_CERTIFICATE_FILE or BROKER_ENTRA_FEDERATED_TOKEN_FILE: what the broker proves itself to Entra with.')
+  if (entra.credential === undefined)
+    missing.push(
+      'BROKER_ENTRA_CLIENT_SECRET, BROKER_ENTRA_CERTIFICATE_FILE or BROKER_ENTRA_FEDERATED_TOKEN_FILE: what the broker proves itself to Entra with.',
+    )
   return missing.length === 0 ? { connected: true } : { connected: false, missing }
 }
 
@@ -89,7 +92,8 @@ function mergeClaims(challenge: string | undefined, authContext: string | undefi
   } catch {
     // Dropped: Microsoft asks again.
   }
-  if (authContext !== undefined) claims.id_token = { ...(isObject(claims.id_token) ? claims.id_token : {}), acrs: { essential: true, value: authContext } }
+  if (authContext !== undefined)
+    claims.id_token = { ...(isObject(claims.id_token) ? claims.id_token : {}), acrs: { essential: true, value: authContext } }
   return Object.keys(claims).length === 0 ? undefined : JSON.stringify(claims)
 }
 
@@ -126,7 +130,12 @@ async function logoutUrl(need: Need, directory: Directory, input: { tid: string;
   // Signing out waits for nobody: where Microsoft does not answer, its documented address is as good.
   const documented = `${need.config.entra.authority}/${encodeURIComponent(input.tid)}/oauth2/v2.0/logout`
   const known = need.config.entra.tenants.includes(input.tid)
-  const endpoint = known ? await directory.discovery(input.tid).then((found) => found.endSessionEndpoint, () => documented) : documented
+  const endpoint = known
+    ? await directory.discovery(input.tid).then(
+        (found) => found.endSessionEndpoint,
+        () => documented,
+      )
+    : documented
   const url = new URL(endpoint)
   url.searchParams.set('post_logout_redirect_uri', `${need.config.issuer}/logout/return`)
   if (input.logoutHint !== undefined) url.searchParams.set('logout_hint', input.logoutHint)

@@ -37,19 +37,27 @@ async function read(response: Response): Promise<string> {
 }
 
 /** @throws MicrosoftUnreachable for timeouts, transport errors, 429, 5xx, redirects and whatever is not a JSON object */
-export async function call(fetch: Fetch, url: string, init: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string }): Promise<Answer> {
+export async function call(
+  fetch: Fetch,
+  url: string,
+  init: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string },
+): Promise<Answer> {
   const where = new URL(url).origin
   try {
     const response = await fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) })
     const text = await read(response)
-    if (response.status === 429 || response.status >= 500 || (response.status >= 300 && response.status < 400)) throw new MicrosoftUnreachable(`${where} answered ${response.status}.`)
+    if (response.status === 429 || response.status >= 500 || (response.status >= 300 && response.status < 400))
+      throw new MicrosoftUnreachable(`${where} answered ${response.status}.`)
     const body: unknown = JSON.parse(text)
-    if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new MicrosoftUnreachable(`${where} answered something else than a JSON object.`)
+    if (typeof body !== 'object' || body === null || Array.isArray(body))
+      throw new MicrosoftUnreachable(`${where} answered something else than a JSON object.`)
     return { status: response.status, headers: Object.fromEntries(response.headers), body: body as Record<string, unknown> }
   } catch (error) {
     if (error instanceof MicrosoftUnreachable) throw error
     // A SyntaxError quotes what it could not parse, which may be a token: its words go no further.
-    throw error instanceof SyntaxError ? new MicrosoftUnreachable(`${where} answered no JSON.`) : new MicrosoftUnreachable(`${where} cannot be reached.`, { cause: error })
+    throw error instanceof SyntaxError
+      ? new MicrosoftUnreachable(`${where} answered no JSON.`)
+      : new MicrosoftUnreachable(`${where} cannot be reached.`, { cause: error })
   }
 }
 

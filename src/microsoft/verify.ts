@@ -79,7 +79,10 @@ const strings = (value: unknown): string[] | undefined =>
   Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string').slice(0, 200) : typeof value === 'string' ? [value] : undefined
 
 function readIdentity(claims: Record<string, unknown>, tid: string): ProvedIdentity {
-  const oid = typeof claims.oid === 'string' && /^[\w-]{8,64}$/.test(claims.oid) ? claims.oid.toLowerCase() : refuse('untrusted_token', 'no oid: is the scope profile granted?')
+  const oid =
+    typeof claims.oid === 'string' && /^[\w-]{8,64}$/.test(claims.oid)
+      ? claims.oid.toLowerCase()
+      : refuse('untrusted_token', 'no oid: is the scope profile granted?')
   const person: Person = { tid, oid, name: shown(claims.name), username: shown(claims.preferred_username), email: shown(claims.email) }
   const state = strings(claims.signin_state)
   return {

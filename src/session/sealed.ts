@@ -9,7 +9,8 @@ export type SealedColumn = 'login_hint' | 'microsoft_cache'
 
 const place = (column: SealedColumn, { tid, oid }: Person): string => `sessions/${column}/${tid}/${oid}`
 
-export const sealForSession = (sealer: Sealer, column: SealedColumn, person: Person, value: string): string => sealer.seal(place(column, person), value)
+export const sealForSession = (sealer: Sealer, column: SealedColumn, person: Person, value: string): string =>
+  sealer.seal(place(column, person), value)
 
 /** Undefined where there is none, or where it was not sealed for that person and column. */
 export function openFromSession(sealer: Sealer, column: SealedColumn, person: Person, sealed: string | undefined): string | undefined {

@@ -28,7 +28,16 @@ describe('what Microsoft’s refusals mean', () => {
   test.each(TABLE)('%j ends %s and reads as %s', (codes, effect, guidance) => {
     for (const code of codes) {
       expect(outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [code] }))).toMatchObject({ effect, guidance, code })
-      expect(outcomeOf(answerOfCallback(new Map([['error', 'access_denied'], ['error_description', `AADSTS${code}: words. Trace ID: x`]])))).toMatchObject({ effect, guidance, code })
+      expect(
+        outcomeOf(
+          answerOfCallback(
+            new Map([
+              ['error', 'access_denied'],
+              ['error_description', `AADSTS${code}: words. Trace ID: x`],
+            ]),
+          ),
+        ),
+      ).toMatchObject({ effect, guidance, code })
     }
   })
 
@@ -43,11 +52,17 @@ describe('what Microsoft’s refusals mean', () => {
   test('our own credential, policies on where we call from, and outages never end a session', () => {
     for (const error of ['invalid_client', 'temporarily_unavailable', 'server_error', 'unauthorized_client', 'no such error'])
       expect(outcomeOf(answerOfBody({ error })).effect).toBe('nothing')
-    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', suberror: 'message_only', error_codes: [53003], claims: '{}' }))).toMatchObject({ effect: 'nothing', unprobeable: true })
+    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', suberror: 'message_only', error_codes: [53003], claims: '{}' }))).toMatchObject({
+      effect: 'nothing',
+      unprobeable: true,
+    })
   })
 
   test('suberror and a claims challenge tell where no number does', () => {
-    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', suberror: 'token_expired' }))).toMatchObject({ guidance: 'sign_in_again', effect: 'mark' })
+    expect(outcomeOf(answerOfBody({ error: 'invalid_grant', suberror: 'token_expired' }))).toMatchObject({
+      guidance: 'sign_in_again',
+      effect: 'mark',
+    })
     expect(outcomeOf(answerOfBody({ error: 'invalid_grant', claims: '{"access_token":{}}' }))).toMatchObject({ guidance: 'step_up', effect: 'mark' })
     expect(refusalOf(answerOfBody({ error: 'invalid_grant', claims: '{"access_token":{}}' })).claims).toBe('{"access_token":{}}')
   })
@@ -64,7 +79,12 @@ describe('what Microsoft’s refusals mean', () => {
   })
 
   test('an address anybody can write brings no claims challenge', () => {
-    const answer = answerOfCallback(new Map([['error', 'interaction_required'], ['claims', '{"x":1}']]))
+    const answer = answerOfCallback(
+      new Map([
+        ['error', 'interaction_required'],
+        ['claims', '{"x":1}'],
+      ]),
+    )
     expect(answer.claims).toBeUndefined()
   })
 })

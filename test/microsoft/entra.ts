@@ -35,11 +35,24 @@ export async function startEntra() {
     idToken: undefined as string | undefined,
     issuer: (tid: string) => `${entra.origin}/${tid}/v2.0`,
     claims: (changes: Claims = {}): Claims => ({
-      iss: entra.issuer(TENANT), aud: CLIENT, tid: TENANT, oid: OID, sub: 'pairwise', nonce: NONCE, ver: '2.0', name: 'Alice Adams', preferred_username: 'alice@contoso.example',
-      iat: entra.now, nbf: entra.now, exp: entra.now + 3600, ...changes,
+      iss: entra.issuer(TENANT),
+      aud: CLIENT,
+      tid: TENANT,
+      oid: OID,
+      sub: 'pairwise',
+      nonce: NONCE,
+      ver: '2.0',
+      name: 'Alice Adams',
+      preferred_username: 'alice@contoso.example',
+      iat: entra.now,
+      nbf: entra.now,
+      exp: entra.now + 3600,
+      ...changes,
     }),
     sign: (claims: Claims, options: { key?: CryptoKey; kid?: string; alg?: string } = {}) =>
-      new SignJWT(claims).setProtectedHeader({ alg: options.alg ?? 'RS256', kid: options.kid ?? entra.kid, typ: 'JWT' }).sign(options.key ?? privateKey),
+      new SignJWT(claims)
+        .setProtectedHeader({ alg: options.alg ?? 'RS256', kid: options.kid ?? entra.kid, typ: 'JWT' })
+        .sign(options.key ?? privateKey),
     strangersKey: stranger.privateKey,
     /** The public key as bytes: what an HS256 forger would sign with. */
     publicBytes: new TextEncoder().encode(JSON.stringify(await exportJWK(publicKey))),
@@ -56,7 +69,15 @@ export async function startEntra() {
   const token = async (): Promise<TokenAnswer> =>
     entra.token ?? {
       status: 200,
-      body: { token_type: 'Bearer', access_token: 'microsoft-access-token', refresh_token: 'microsoft-refresh-token', expires_in: 3600, scope: 'openid profile email offline_access', id_token: entra.idToken ?? (await entra.sign(entra.claims())), client_info: clientInfo },
+      body: {
+        token_type: 'Bearer',
+        access_token: 'microsoft-access-token',
+        refresh_token: 'microsoft-refresh-token',
+        expires_in: 3600,
+        scope: 'openid profile email offline_access',
+        id_token: entra.idToken ?? (await entra.sign(entra.claims())),
+        client_info: clientInfo,
+      },
     }
   const answer = async (path: string): Promise<TokenAnswer> => {
     const tenant = path.split('/')[1] ?? ''
@@ -71,7 +92,9 @@ export async function startEntra() {
       const path = (request.url ?? '').replace(/\?.*/, '')
       requests.push({ method: request.method ?? '', path, form: new URLSearchParams(text) })
       const { status, body: content, headers } = await answer(path)
-      response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(typeof content === 'string' ? content : JSON.stringify(content))
+      response
+        .writeHead(status, { 'content-type': 'application/json', ...headers })
+        .end(typeof content === 'string' ? content : JSON.stringify(content))
     })
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))

@@ -40,7 +40,14 @@ async function connect(changes: Partial<Config['entra']> = {}, fetch?: Fetch) {
   const clock = { offsetSeconds: 0, now: () => entra.now + clock.offsetSeconds, nowMs: () => clock.now() * 1000 }
   const config = {
     issuer: 'https://broker.example',
-    entra: { tenants: [TENANT], clientId: CLIENT, credential: { kind: 'secret' as const, secret: 'entra-secret' }, authority: entra.origin, simulated: true, ...changes },
+    entra: {
+      tenants: [TENANT],
+      clientId: CLIENT,
+      credential: { kind: 'secret' as const, secret: 'entra-secret' },
+      authority: entra.origin,
+      simulated: true,
+      ...changes,
+    },
   }
   const microsoft = createMicrosoft({ config, clock, log: silent, fetch })
   const redeem = (tid?: string) => microsoft.redeemCode({ code: 'code-1', codeVerifier: 'v'.repeat(43), nonce: NONCE, tid, now: clock.now() })
@@ -59,12 +66,30 @@ describe('a sign-in at Microsoft', () => {
   test('comes back as a person, keyed on tid and oid, with what Microsoft proved', async () => {
     const { entra, redeem } = await connect()
     entra.idToken = await entra.sign(
-      entra.claims({ acrs: ['c1'], amr: ['pwd', 'mfa'], roles: ['CaseManager.User'], wids: ['role-1'], sid: 'entra-sid', login_hint: 'O.hint', auth_time: entra.now - 5, signin_state: ['kmsi'], email: 'alice@contoso.example' }),
+      entra.claims({
+        acrs: ['c1'],
+        amr: ['pwd', 'mfa'],
+        roles: ['CaseManager.User'],
+        wids: ['role-1'],
+        sid: 'entra-sid',
+        login_hint: 'O.hint',
+        auth_time: entra.now - 5,
+        signin_state: ['kmsi'],
+        email: 'alice@contoso.example',
+      }),
     )
     const { cache, ...identity } = await redeem()
     expect(identity).toEqual({
       person: { tid: TENANT, oid: OID, name: 'Alice Adams', username: 'alice@contoso.example', email: 'alice@contoso.example' },
-      authTime: entra.now - 5, issuedAt: entra.now, acrs: ['c1'], amr: ['pwd', 'mfa'], roles: ['CaseManager.User'], directoryRoles: ['role-1'], sid: 'entra-sid', loginHint: 'O.hint', staySignedIn: true,
+      authTime: entra.now - 5,
+      issuedAt: entra.now,
+      acrs: ['c1'],
+      amr: ['pwd', 'mfa'],
+      roles: ['CaseManager.User'],
+      directoryRoles: ['role-1'],
+      sid: 'entra-sid',
+      loginHint: 'O.hint',
+      staySignedIn: true,
     })
     expect(JSON.stringify(JSON.parse(cache))).toContain('microsoft-refresh-token')
   })
@@ -74,12 +99,26 @@ describe('a sign-in at Microsoft', () => {
     await redeem()
     const { path, form } = entra.requests.find((one) => one.method === 'POST') ?? expect.unreachable()
     expect(path).toBe(`/${TENANT}/oauth2/v2.0/token`)
-    expect(Object.fromEntries(form)).toMatchObject({ code: 'code-1', code_verifier: 'v'.repeat(43), client_secret: 'entra-secret', redirect_uri: 'https://broker.example/signin/callback', grant_type: 'authorization_code' })
+    expect(Object.fromEntries(form)).toMatchObject({
+      code: 'code-1',
+      code_verifier: 'v'.repeat(43),
+      client_secret: 'entra-secret',
+      redirect_uri: 'https://broker.example/signin/callback',
+      grant_type: 'authorization_code',
+    })
   })
 
   test('what Microsoft does not say stays unknown: no amr, no auth_time, no "Stay signed in"', async () => {
     const { redeem } = await connect()
-    expect(await redeem()).toMatchObject({ amr: undefined, authTime: undefined, staySignedIn: undefined, acrs: [], roles: [], sid: undefined, loginHint: undefined })
+    expect(await redeem()).toMatchObject({
+      amr: undefined,
+      authTime: undefined,
+      staySignedIn: undefined,
+      acrs: [],
+      roles: [],
+      sid: undefined,
+      loginHint: undefined,
+    })
   })
 
   test('a device joined to the domain is not the person’s "Stay signed in"', async () => {
@@ -181,7 +220,16 @@ describe('what Microsoft refuses', () => {
   test('is read from what its token endpoint said: number, suberror and claims challenge', async () => {
     const { entra, refused } = await connect()
     const challenge = '{"access_token":{"capolids":{"essential":true,"values":["x"]}}}'
-    entra.token = { status: 400, body: { error: 'invalid_grant', suberror: 'basic_action', error_codes: [50076], error_description: 'AADSTS50076: more is needed.', claims: challenge } }
+    entra.token = {
+      status: 400,
+      body: {
+        error: 'invalid_grant',
+        suberror: 'basic_action',
+        error_codes: [50076],
+        error_description: 'AADSTS50076: more is needed.',
+        claims: challenge,
+      },
+    }
     expect(await refused()).toMatchObject({ guidance: 'step_up', code: 50076, effect: 'mark', claims: challenge })
   })
 
@@ -233,8 +281,15 @@ describe('the address that a browser is sent to', () => {
     const url = new URL(await microsoft.authorizeUrl({ ...start, prompt: 'select_account', authContext: 'c1' }))
     expect(url.origin + url.pathname).toBe(`${entra.origin}/${TENANT}/oauth2/v2.0/authorize`)
     expect(Object.fromEntries(url.searchParams)).toMatchObject({
-      client_id: CLIENT, response_type: 'code', response_mode: 'query', redirect_uri: 'https://broker.example/signin/callback', state: 'sealed-state', nonce: NONCE,
-      code_challenge: 'c'.repeat(43), code_challenge_method: 'S256', prompt: 'select_account',
+      client_id: CLIENT,
+      response_type: 'code',
+      response_mode: 'query',
+      redirect_uri: 'https://broker.example/signin/callback',
+      state: 'sealed-state',
+      nonce: NONCE,
+      code_challenge: 'c'.repeat(43),
+      code_challenge_method: 'S256',
+      prompt: 'select_account',
     })
     expect(url.searchParams.get('scope')?.split(' ').sort()).toEqual(['email', 'offline_access', 'openid', 'profile'])
     expect(JSON.parse(url.searchParams.get('claims') ?? '')).toMatchObject({ id_token: { acrs: { essential: true, value: 'c1' } } })
@@ -242,10 +297,22 @@ describe('the address that a browser is sent to', () => {
 
   test('has max_age and the login hint, and Microsoft’s own challenge beside ours', async () => {
     const { microsoft } = await connect()
-    const url = new URL(await microsoft.authorizeUrl({ ...start, prompt: 'login', loginHint: 'O.hint', maxAgeSeconds: 0, authContext: 'c2', claims: '{"access_token":{"capolids":{"essential":true}}}' }))
+    const url = new URL(
+      await microsoft.authorizeUrl({
+        ...start,
+        prompt: 'login',
+        loginHint: 'O.hint',
+        maxAgeSeconds: 0,
+        authContext: 'c2',
+        claims: '{"access_token":{"capolids":{"essential":true}}}',
+      }),
+    )
     expect(url.searchParams.get('max_age')).toBe('0')
     expect(url.searchParams.get('login_hint')).toBe('O.hint')
-    expect(JSON.parse(url.searchParams.get('claims') ?? '')).toMatchObject({ id_token: { acrs: { value: 'c2' } }, access_token: { capolids: { essential: true } } })
+    expect(JSON.parse(url.searchParams.get('claims') ?? '')).toMatchObject({
+      id_token: { acrs: { value: 'c2' } },
+      access_token: { capolids: { essential: true } },
+    })
   })
 
   test('is organizations’ for several tenants, one tenant’s where only that one will do, and never one that is not connected', async () => {
@@ -281,7 +348,10 @@ describe('the broker’s own credential', () => {
     await redeem()
     writeFileSync(path, 'second-token\n')
     await redeem()
-    expect(entra.requests.filter((one) => one.method === 'POST').map((one) => one.form.get('client_assertion'))).toEqual(['first-token', 'second-token'])
+    expect(entra.requests.filter((one) => one.method === 'POST').map((one) => one.form.get('client_assertion'))).toEqual([
+      'first-token',
+      'second-token',
+    ])
   })
 
   test('a certificate signs an assertion for Entra', async () => {
@@ -311,7 +381,10 @@ describe('the broker’s own credential', () => {
 
   test('checkMetadata says for each tenant whether its document and keys are reached', async () => {
     const { entra, microsoft } = await connect({ tenants: [TENANT, OTHER_TENANT] })
-    expect(await microsoft.checkMetadata()).toEqual([{ tid: TENANT, ok: true }, { tid: OTHER_TENANT, ok: true }])
+    expect(await microsoft.checkMetadata()).toEqual([
+      { tid: TENANT, ok: true },
+      { tid: OTHER_TENANT, ok: true },
+    ])
     const down = await connect()
     down.entra.down = true
     expect(await down.microsoft.checkMetadata()).toMatchObject([{ tid: TENANT, ok: false, problem: expect.stringContaining('503') as string }])

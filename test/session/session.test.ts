@@ -36,7 +36,8 @@ describe('the session cookie', () => {
   test('is read only where it can be one of ours', async () => {
     const read = async (cookie: string) => (await app.request('/read', { headers: { cookie } })).json()
     expect(await read(`${SESSION_COOKIE}=${value}`)).toEqual({ value, hash: sha256(value) })
-    for (const other of ['', 'short', `${value}B`, `${'A'.repeat(42)}%`]) expect(await read(`${SESSION_COOKIE}=${other}`)).toEqual({ value: null, hash: null })
+    for (const other of ['', 'short', `${value}B`, `${'A'.repeat(42)}%`])
+      expect(await read(`${SESSION_COOKIE}=${other}`)).toEqual({ value: null, hash: null })
   })
 
   test('holds 256 random bits, of which the store gets the hash', () => {
@@ -73,9 +74,15 @@ describe('the limits of a session', () => {
 
 test.each([
   ['Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0', 'Firefox on Windows'],
-  ['Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0', 'Edge on Windows'],
+  [
+    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0',
+    'Edge on Windows',
+  ],
   ['Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15', 'Safari on macOS'],
-  ['Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/140.0 Mobile/15E148 Safari/604.1', 'Chrome on iPhone'],
+  [
+    'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/140.0 Mobile/15E148 Safari/604.1',
+    'Chrome on iPhone',
+  ],
   ['Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36', 'Chrome on Android'],
   ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/140.0.0.0 Safari/537.36', 'Chrome on Linux'],
   ['curl/8.9', 'Unknown browser'],

@@ -1,0 +1,77 @@
+import type { Context } from 'hono'
+import { StoreUnavailable } from '../../db/store.ts'
+import { admits } from '../client/admission.ts'
+import type { Deps } from '../deps.ts'
+import type { Client } from '../protocol/client-metadata.ts'
+import { OAuthError } from '../protocol/error.ts'
+import { currentStanding } from '../session/current.ts'
+import { codeForSession } from './code.ts'
+import { consentMissing, toConsent } from './consent.tsx'
+import { againAddress, guidancePage, notConnectedPage, signInPage } from './pages.tsx'
+import { gone, pushedHash, readPushed, usePushed } from './pushed.ts'
+import { answerInstance } from './reply.tsx'
+import { clientOf, readRequest, readReturn, type SignInRequest } from './request.ts'
+import { servingSession } from './session-serves.ts'
+
+/** The authorization endpoint: a session that serves goes straight back with a code; whoever has none sees the sign-in page. */
+
+/** @throws OAuthError that must not redirect */
+export async function authorize(deps: Deps, c: Context, sent: URLSearchParams, now: number): Promise<Response> {
+  const readiness = deps.microsoft.readiness()
+  if (!readiness.connected) return notConnectedPage(deps, c, readiness.missing)
+  const hash = pushedHash(sent)
+  const { source, pushed } = hash === undefined ? { source: sent, pushed: undefined } : await readPushed(deps, sent, hash, now)
+  const { client, reply } = readReturn(deps, source)
+  const read = await readRequest(deps, client, reply, source, now).catch(asAnswer)
+  if (read instanceof OAuthError) return answerInstance(deps, c, reply, read)
+  // RFC 9126 §6
+  if (client.metadata.requirePar && pushed === undefined)
+    return answerInstance(deps, c, reply, new OAuthError('invalid_request', 'This client has to push its authorization requests to /par (RFC 9126).'))
+  const request: SignInRequest = { ...read, pushed }
+  // Another site's form comes without our cookies (SameSite=Lax). A GET that follows it has them.
+  if (c.req.method === 'POST') return c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)
+  return serve(deps, c, request, now)
+}
+
+function asAnswer(error: unknown): OAuthError {
+  if (error instanceof OAuthError) return error
+  throw error
+}
+
+/** A request that was read and found good. @throws OAuthError that must not redirect */
+export async function serve(deps: Deps, c: Context, request: SignInRequest, now: number): Promise<Response> {
+  const client = clientOf(deps, request)
+  if (!request.prompt.includes('none')) return serveWithPages(deps, c, client, request, now)
+  const answer = await serveSilently(deps, c, client, request, now).catch((error: unknown) => {
+    if (error instanceof StoreUnavailable)
+      return new OAuthError('temporarily_unavailable', 'Nothing was changed. Try again in a moment.', { cause: error })
+    throw error
+  })
+  return answer instanceof OAuthError ? answerInstance(deps, c, request.reply, answer) : answer
+}
+
+/** prompt=none (OpenID Connect Core 1.0 §3.1.2.1): a code or an error, never a page, and never Microsoft. */
+async function serveSilently(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response | OAuthError> {
+  const session = servingSession(await currentStanding(deps, c, now), request, now)
+  if (session === undefined) return new OAuthError('login_required', 'The person has to sign in.')
+  if (!admits(client, session)) return new OAuthError('access_denied', 'The person may not use this application.')
+  if (await consentMissing(deps, client, request, session.sub)) return new OAuthError('consent_required', 'The person has to agree first.')
+  if (!(await usePushed(deps, request, now))) throw gone()
+  const answer = await codeForSession(deps, c, request, session.sid, now)
+  if (answer === undefined) return new OAuthError('login_required', 'The person has to sign in.')
+  deps.metrics.signIns.inc({ outcome: 'single_sign_on' })
+  return answer
+}
+
+async function serveWithPages(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response> {
+  const errand = { kind: 'instance', request } as const
+  const session = servingSession(await currentStanding(deps, c, now), request, now)
+  if (session === undefined) return signInPage(deps, c, errand, now)
+  if (!admits(client, session)) return guidancePage(deps, c, { key: 'not_assigned_here', errand, now })
+  if (!(await usePushed(deps, request, now))) throw gone()
+  if (await consentMissing(deps, client, request, session.sub)) return toConsent(deps, c, request, session.sid, now)
+  const answer = await codeForSession(deps, c, request, session.sid, now)
+  if (answer === undefined) return signInPage(deps, c, errand, now)
+  deps.metrics.signIns.inc({ outcome: 'single_sign_on' })
+  return answer
+}

@@ -1,0 +1,152 @@
+import type { Context } from 'hono'
+import type { NewSession } from '../../db/store.ts'
+import type { TenantRow } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import { answerOfCallback, refusalOf } from '../microsoft/aadsts.ts'
+import { type MicrosoftIdentity, MicrosoftRefusal } from '../microsoft/door.ts'
+import { sha256 } from '../protocol/compare.ts'
+import { OAuthError } from '../protocol/error.ts'
+import { newSid, newSub } from '../protocol/ids.ts'
+import { type Params, readParams } from '../protocol/params.ts'
+import { announce } from '../revocation/revoke.ts'
+import { accountChosen } from '../session/chooser.ts'
+import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
+import { deviceName } from '../session/device.ts'
+import { sessionLimits } from '../session/limits.ts'
+import { sealForSession } from '../session/sealed.ts'
+import { codeForSession, newCode } from './code.ts'
+import { consentMissing, toConsent } from './consent.tsx'
+import { type Judgement, judge } from './judge.ts'
+import { guidancePage, stalePage } from './pages.tsx'
+import { answerInstance } from './reply.tsx'
+import { clientOf, type SignInRequest } from './request.ts'
+import { open, type Visit } from './sealed.ts'
+import { visitAgain } from './to-microsoft.ts'
+
+/** Back from Microsoft: the visit is ours, of this browser, and used once; what it brought is judged; a session opens and its code is issued in one transaction. */
+export async function callback(deps: Deps, c: Context, now: number): Promise<Response> {
+  const params = readOnce(new URL(c.req.url).searchParams)
+  const opened = open(deps, c, 'visit', params?.get('state'), now)
+  if (opened.how !== 'good') return stalePage(deps, c, opened.how, opened.how === 'foreign' ? undefined : opened.value.errand, now)
+  const visit = opened.value
+  // Consumed before the code is redeemed: of two callbacks at once one goes on.
+  const first = await deps.store.consumeOnce({ purpose: 'microsoft-visit', idHash: sha256(visit.id), expiresAt: opened.until + 60, now })
+  if (!first || params === undefined) return stalePage(deps, c, 'used', visit.errand, now)
+  try {
+    const identity = await identify(deps, visit, params, now)
+    const tenant = await deps.store.findTenant(identity.person.tid)
+    return await follow(deps, c, visit, identity, tenant, await judge(deps, visit, identity, tenant, now), now)
+  } catch (error) {
+    // What it would do to sessions is not done: who was refused at Microsoft's pages is nobody we know.
+    if (error instanceof MicrosoftRefusal) return refused(deps, c, visit, error, now)
+    throw error
+  }
+}
+
+function readOnce(query: URLSearchParams): Params | undefined {
+  try {
+    return readParams(query)
+  } catch (error) {
+    if (error instanceof OAuthError) return undefined
+    throw error
+  }
+}
+
+/** @throws MicrosoftRefusal */
+async function identify(deps: Deps, visit: Visit, params: Params, now: number): Promise<MicrosoftIdentity> {
+  const code = params.get('code')
+  if (params.has('error') || code === undefined) throw refusalOf(answerOfCallback(params))
+  return deps.microsoft.redeemCode({ code, codeVerifier: visit.verifier, nonce: visit.nonce, tid: visit.tid, now })
+}
+
+function refused(deps: Deps, c: Context, visit: Visit, error: MicrosoftRefusal, now: number): Response | Promise<Response> {
+  // Microsoft says itself what it wants; asked for it once, not for ever.
+  if (error.claims !== undefined && !visit.again) return visitAgain(deps, c, visit, { claims: error.claims }, now)
+  deps.metrics.signIns.inc({ outcome: error.guidance })
+  return guidancePage(deps, c, { key: error.guidance, errand: visit.errand, now, code: error.code, cause: error.cause ?? error })
+}
+
+async function follow(
+  deps: Deps,
+  c: Context,
+  visit: Visit,
+  identity: MicrosoftIdentity,
+  tenant: TenantRow | undefined,
+  judgement: Judgement,
+  now: number,
+): Promise<Response> {
+  const { errand } = visit
+  if (judgement.admitted) return openSession(deps, c, visit, { identity, tenant, acr: judgement.acr, amr: judgement.amr }, now)
+  if ('askAgain' in judgement)
+    return visitAgain(deps, c, visit, { ...judgement.askAgain, loginHint: identity.loginHint ?? identity.person.username }, now)
+  if ('tell' in judgement && errand.kind === 'instance') {
+    deps.metrics.signIns.inc({ outcome: judgement.tell.code })
+    return answerInstance(deps, c, errand.request.reply, judgement.tell)
+  }
+  const key = 'guidance' in judgement ? judgement.guidance : 'mfa_not_proved'
+  deps.metrics.signIns.inc({ outcome: key })
+  return guidancePage(deps, c, { key, errand, now })
+}
+
+interface Proved {
+  identity: MicrosoftIdentity
+  tenant: TenantRow | undefined
+  acr: string | undefined
+  amr: string[] | undefined
+}
+
+async function openSession(deps: Deps, c: Context, { errand }: Visit, proved: Proved, now: number): Promise<Response> {
+  const request = errand.kind === 'instance' ? errand.request : undefined
+  const asks = request !== undefined && (clientOf(deps, request).metadata.consentRequired || request.prompt.includes('consent'))
+  const made = request === undefined || asks ? undefined : newCode(deps.random, request, now)
+  const cookie = newSessionCookie(deps.random)
+  const { session, renewed, committed } = await deps.store.signIn({
+    session: newSession(deps, c, proved, cookie.hash, now),
+    code: made?.row,
+    browserCookieHash: sessionCookieHash(c),
+    ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
+    now,
+  })
+  announce(deps, committed)
+  setSessionCookie(c, cookie.value, session.staySignedIn ? { staySignedInUntil: session.absoluteAt } : {})
+  accountChosen(c)
+  const outcome = renewed ? 'renewed' : 'opened'
+  deps.metrics.signIns.inc({ outcome })
+  deps.log.info('signed_in', { outcome, sub: session.sub, sid: session.sid, tid: session.person.tid, clientId: request?.clientId })
+  if (errand.kind === 'own') return c.redirect(errand.returnTo, 303)
+  if (made !== undefined) return answerInstance(deps, c, errand.request.reply, { code: made.code })
+  return afterConsent(deps, c, errand.request, session, now)
+}
+
+function newSession(deps: Deps, c: Context, { identity, tenant, acr, amr }: Proved, cookieHash: string, now: number): NewSession {
+  const { person } = identity
+  const limits = sessionLimits(deps.config, tenant, identity.staySignedIn)
+  return {
+    person,
+    // 0: Microsoft did not say. The time of the token is no time of a sign-in.
+    authTime: identity.authTime ?? 0,
+    idleSeconds: limits.idleSeconds,
+    absoluteAt: now + limits.absoluteSeconds,
+    acr,
+    amr,
+    roles: identity.roles,
+    staySignedIn: identity.staySignedIn === true,
+    microsoftSid: identity.sid,
+    loginHintSealed: identity.loginHint === undefined ? undefined : sealForSession(deps.sealer, 'login_hint', person, identity.loginHint),
+    microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', person, identity.cache),
+    device: deviceName(c.req.header('user-agent')),
+    cookieHash,
+  }
+}
+
+/** Who agreed before is not asked again, unless the instance wants it. */
+async function afterConsent(
+  deps: Deps,
+  c: Context,
+  request: SignInRequest,
+  { sub, sid }: { sub: string; sid: string },
+  now: number,
+): Promise<Response> {
+  if (await consentMissing(deps, clientOf(deps, request), request, sub)) return toConsent(deps, c, request, sid, now)
+  return (await codeForSession(deps, c, request, sid, now)) ?? stalePage(deps, c, 'used', { kind: 'instance', request }, now)
+}

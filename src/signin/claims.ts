@@ -1,0 +1,40 @@
+import { OAuthError } from '../protocol/error.ts'
+import { ACR_MFA } from '../protocol/names.ts'
+
+/** The claims parameter (OpenID Connect Core 1.0 §5.5), as far as it changes how somebody signs in; what it asks of userinfo is voluntary. */
+export interface ClaimsAsked {
+  authTime: boolean
+  acr: boolean
+  sub: string | undefined
+}
+
+type Json = Record<string, unknown>
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** @throws OAuthError invalid_request; unmet_authentication_requirements for an essential acr that nobody here can have */
+export function readClaims(parameter: string | undefined): ClaimsAsked {
+  const idToken = parameter === undefined ? {} : idTokenMember(parameter)
+  const sub = isObject(idToken.sub) ? idToken.sub.value : undefined
+  if (sub !== undefined && typeof sub !== 'string')
+    throw new OAuthError('invalid_request', 'In the claims parameter the value of sub has to be a string.')
+  return { authTime: Object.hasOwn(idToken, 'auth_time'), acr: demandsMfa(idToken.acr), sub }
+}
+
+function idTokenMember(parameter: string): Json {
+  let claims: unknown
+  try {
+    claims = JSON.parse(parameter)
+  } catch {
+    // Said below: what the parser says quotes the request.
+  }
+  if (!isObject(claims)) throw new OAuthError('invalid_request', 'The claims parameter has to be a JSON object.')
+  return isObject(claims.id_token) ? claims.id_token : {}
+}
+
+/** Voluntary (§5.5.1) is whatever is not essential: it is met if it happens to be. */
+function demandsMfa(acr: unknown): boolean {
+  if (!isObject(acr) || acr.essential !== true) return false
+  const named = [acr.value, Array.isArray(acr.values) ? (acr.values as unknown[]) : undefined].flat().filter((value) => value !== undefined)
+  if (named.length > 0 && !named.includes(ACR_MFA)) throw new OAuthError('unmet_authentication_requirements', `The only acr there is: ${ACR_MFA}.`)
+  return true
+}

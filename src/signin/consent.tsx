@@ -1,0 +1,92 @@
+import type { Context } from 'hono'
+import { admits } from '../client/admission.ts'
+import type { Deps } from '../deps.ts'
+import { Button, HiddenFields } from '../page/components.tsx'
+import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
+import { page } from '../page/layout.tsx'
+import type { Client } from '../protocol/client-metadata.ts'
+import { OAuthError } from '../protocol/error.ts'
+import { words } from '../protocol/params.ts'
+import { currentStanding } from '../session/current.ts'
+import { codeForSession } from './code.ts'
+import { againAddress, stalePage } from './pages.tsx'
+import { answerInstance } from './reply.tsx'
+import { clientOf, type SignInRequest } from './request.ts'
+import { open, type Opened, seal } from './sealed.ts'
+
+/** Asking the person before an instance learns who they are, where the instance is registered so or asks for it itself. Whoever comes here has passed every other check for that session. */
+
+export async function consentMissing(deps: Pick<Deps, 'store'>, client: Client, request: SignInRequest, sub: string): Promise<boolean> {
+  if (request.prompt.includes('consent')) return true
+  return client.metadata.consentRequired && !(await deps.store.hasConsent({ sub, clientId: client.clientId, scope: request.scope }))
+}
+
+/** A page of its own, so that loading it again asks again and does nothing else. */
+export const toConsent = (deps: Deps, c: Context, request: SignInRequest, sid: string, now: number): Response =>
+  c.redirect(`/signin/consent?${new URLSearchParams({ request: seal(deps, c, 'consent', { request, sid }, now) })}`, 303)
+
+const SHARED: Readonly<Record<string, string>> = {
+  openid: 'that it is you, by an identifier made for Case Manager',
+  profile: 'your name and your user name at Microsoft',
+  email: 'your email address',
+  offline_access: 'new access while you are signed in, without asking again',
+}
+
+const csrfPurpose = (sealed: string): string => `consent:${sealed}`
+
+export async function askConsent(deps: Deps, c: Context, sealed: string | undefined, now: number): Promise<Response> {
+  const checked = await check(deps, c, open(deps, c, 'consent', sealed, now), now)
+  if (checked instanceof Response || sealed === undefined)
+    return checked instanceof Response ? checked : stalePage(deps, c, 'foreign', undefined, now)
+  const { client, request, who } = checked
+  const { name, uri, redirectUris } = client.metadata
+  return page(
+    c,
+    { title: `Go on to ${name}?`, formAction: [request.reply.redirectUri, uri, ...redirectUris], simulated: deps.config.entra.simulated },
+    <form class="stack" method="post" action="/signin/consent">
+      <p>
+        You are signed in as <strong>{who}</strong>. {name} asks to know:
+      </p>
+      <ul class="bullets">
+        {words(request.scope).map((scope) => (
+          <li>{SHARED[scope] ?? scope}</li>
+        ))}
+      </ul>
+      <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, csrfPurpose(sealed)) }} />
+      <div class="row">
+        <Button name="decision" value="allow">
+          Allow
+        </Button>
+        <Button name="decision" value="deny" kind="quiet">
+          Do not allow
+        </Button>
+      </div>
+    </form>,
+  )
+}
+
+export async function decideConsent(deps: Deps, c: Context, form: URLSearchParams, now: number): Promise<Response> {
+  const sealed = form.get('request') ?? ''
+  const checked = await check(deps, c, open(deps, c, 'consent', sealed, now), now)
+  if (checked instanceof Response) return checked
+  if (!csrfHolds(deps, c, csrfPurpose(sealed), form.get(CSRF_FIELD) ?? undefined))
+    return stalePage(deps, c, 'elsewhere', { kind: 'instance', request: checked.request }, now)
+  const { client, request, sub, sid } = checked
+  if (form.get('decision') !== 'allow') return answerInstance(deps, c, request.reply, new OAuthError('access_denied', 'The person did not agree.'))
+  await deps.store.recordConsent({ sub, clientId: client.clientId, scope: request.scope, now })
+  const answer = await codeForSession(deps, c, request, sid, now)
+  return answer ?? c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)
+}
+
+/** The request is ours, of this browser and in time; the session it was checked for is still the browser's and lives. Else the way to start anew. */
+async function check(deps: Deps, c: Context, opened: Opened<{ request: SignInRequest; sid: string }>, now: number) {
+  if (opened.how !== 'good')
+    return stalePage(deps, c, opened.how, opened.how === 'foreign' ? undefined : { kind: 'instance', request: opened.value.request }, now)
+  const { request, sid } = opened.value
+  const client = clientOf(deps, request)
+  const standing = await currentStanding(deps, c, now)
+  if (standing.state !== 'live' || standing.session.sid !== sid || !admits(client, standing.session))
+    return c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)
+  const { person, sub } = standing.session
+  return { client, request, sid, sub, who: person.username ?? person.name ?? 'your Microsoft account' }
+}

@@ -1,0 +1,83 @@
+import type { Context } from 'hono'
+import { authenticateClient } from '../client/authenticate.ts'
+import { readForm } from '../client/form.ts'
+import type { Deps } from '../deps.ts'
+import { sha256 } from '../protocol/compare.ts'
+import { OAuthError } from '../protocol/error.ts'
+import { newSecret } from '../protocol/ids.ts'
+import { readReturn, readRequest } from './request.ts'
+
+/** Pushed authorization requests (RFC 9126): checked when they are pushed, read again at /authorize, used once within a minute. */
+
+const URN = 'urn:ietf:params:oauth:request_uri:'
+const SECONDS = 60
+/** What proves the client is no part of its request. */
+const CREDENTIALS = ['client_secret', 'client_assertion', 'client_assertion_type']
+
+interface Pushed {
+  parameters: string
+  expiresAt: number
+}
+
+export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
+  const now = deps.clock.now()
+  const params = await readForm(c, ['resource'])
+  const client = await authenticateClient(deps, { authorization: c.req.header('authorization'), params, now })
+  // RFC 9126 §2.1
+  if (params.has('request_uri')) throw new OAuthError('invalid_request', 'A pushed request holds no request_uri.')
+  const source = new URLSearchParams([...params].filter(([name]) => !CREDENTIALS.includes(name)))
+  source.set('client_id', client.clientId)
+  const { reply } = readReturn(deps, source)
+  await readRequest(deps, client, reply, source, now)
+  const id = newSecret(deps.random)
+  const pushed: Pushed = { parameters: source.toString(), expiresAt: now + SECONDS }
+  await deps.store.pushRequest({
+    requestHash: sha256(id),
+    clientId: client.clientId,
+    parameters: JSON.stringify(pushed),
+    expiresAt: pushed.expiresAt,
+  })
+  return c.json({ request_uri: `${URN}${id}`, expires_in: SECONDS }, 201, { 'Cache-Control': 'no-store' })
+}
+
+export interface PushedReference {
+  hash: string
+  expiresAt: number
+}
+
+/** The request_uri of a pushed request; undefined where it is somebody else's or none. */
+export function pushedHash(source: URLSearchParams): string | undefined {
+  const [uri, another] = source.getAll('request_uri')
+  return another === undefined && uri?.startsWith(URN) ? sha256(uri.slice(URN.length)) : undefined
+}
+
+/**
+ * What was pushed, in place of what the browser brings (RFC 9126 §4). Read without using it up: a page may be loaded again.
+ * @throws OAuthError that must not redirect
+ */
+export async function readPushed(
+  deps: Pick<Deps, 'store'>,
+  source: URLSearchParams,
+  hash: string,
+  now: number,
+): Promise<{ source: URLSearchParams; pushed: PushedReference }> {
+  const clientId = source.get('client_id') ?? ''
+  const stored = await deps.store.pushedRequest({ requestHash: hash, clientId, now, consume: false })
+  if (stored === undefined) throw gone()
+  const { parameters, expiresAt } = JSON.parse(stored) as Pushed
+  return { source: new URLSearchParams(parameters), pushed: { hash, expiresAt } }
+}
+
+/** Once it leads somewhere it is used. False where somebody else has used it. What was pushed and shown in time may be finished later. */
+export async function usePushed(
+  deps: Pick<Deps, 'store'>,
+  request: { clientId: string; pushed?: PushedReference | undefined },
+  now: number,
+): Promise<boolean> {
+  const { pushed, clientId } = request
+  if (pushed === undefined || pushed.expiresAt <= now) return true
+  return (await deps.store.pushedRequest({ requestHash: pushed.hash, clientId, now, consume: true })) !== undefined
+}
+
+export const gone = (): OAuthError =>
+  new OAuthError('invalid_request_uri', 'The request_uri is unknown, used or too old. Go back to the application and sign in again from there.')

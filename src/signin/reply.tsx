@@ -1,0 +1,65 @@
+import type { Context } from 'hono'
+import type { Deps } from '../deps.ts'
+import { Button, HiddenFields, LinkButton } from '../page/components.tsx'
+import { page } from '../page/layout.tsx'
+import type { OAuthError } from '../protocol/error.ts'
+
+/**
+ * The authorization response (RFC 6749 §4.1.2, with `iss` of RFC 9207), in the mode that was asked for. Refuses nothing: whoever calls has
+ * made sure that the address is registered.
+ */
+
+export interface Reply {
+  redirectUri: string
+  mode: 'query' | 'form_post'
+  state?: string | undefined
+}
+
+type Answer = { code: string } | Pick<OAuthError, 'code' | 'message'>
+
+function fields(issuer: string, reply: Reply, answer: Answer): Record<string, string> {
+  const content: Record<string, string> = 'message' in answer ? { error: answer.code, error_description: answer.message } : { code: answer.code }
+  return { ...content, ...(reply.state === undefined ? {} : { state: reply.state }), iss: issuer }
+}
+
+/** The registered address is appended to as it stands: parsing it would change letters of it. */
+const address = (reply: Reply, content: Record<string, string>): string =>
+  `${reply.redirectUri}${reply.redirectUri.includes('?') ? '&' : '?'}${new URLSearchParams(content)}`
+
+/** A constant, so that the policy can allow it by its hash. Without scripts there is the button. */
+const SUBMIT = 'document.forms[0].submit()'
+
+export function answerInstance(deps: Pick<Deps, 'config'>, c: Context, reply: Reply, answer: Answer): Response {
+  const content = fields(deps.config.issuer, reply, answer)
+  c.header('Cache-Control', 'no-store')
+  c.header('Referrer-Policy', 'no-referrer')
+  // 303 and never 307 (RFC 9700 §4.12): what the browser sent to us goes no further.
+  if (reply.mode === 'query') return c.redirect(address(reply, content), 303)
+  return page(
+    c,
+    { title: 'Going back to Case Manager', formAction: [reply.redirectUri], script: SUBMIT, simulated: deps.config.entra.simulated },
+    <form class="stack" method="post" action={reply.redirectUri}>
+      <HiddenFields fields={content} />
+      <p>If nothing happens, continue yourself.</p>
+      <Button>Continue</Button>
+    </form>,
+  )
+}
+
+/** The way back for somebody who will not sign in: the instance is told what came of it. */
+export function WayBack({ deps, reply, answer, name }: { deps: Pick<Deps, 'config'>; reply: Reply; answer: Answer; name: string }) {
+  const content = fields(deps.config.issuer, reply, answer)
+  if (reply.mode === 'query') {
+    return (
+      <LinkButton href={address(reply, content)} kind="quiet">
+        Go back to {name}
+      </LinkButton>
+    )
+  }
+  return (
+    <form method="post" action={reply.redirectUri}>
+      <HiddenFields fields={content} />
+      <Button kind="quiet">Go back to {name}</Button>
+    </form>
+  )
+}

@@ -1,0 +1,191 @@
+import { audienceFor } from '../client/admission.ts'
+import type { Deps } from '../deps.ts'
+import type { Client } from '../protocol/client-metadata.ts'
+import { OAuthError } from '../protocol/error.ts'
+import { ACR_MFA, OPERATOR_SCOPES, TYP } from '../protocol/names.ts'
+import { type Params, printable, readParams, words } from '../protocol/params.ts'
+import { isCodeChallenge } from '../protocol/pkce.ts'
+import { readClaims } from './claims.ts'
+import type { Reply } from './reply.tsx'
+
+/**
+ * An authorization request (RFC 6749 §4.1.1, OpenID Connect Core 1.0 §3.1.2.1), read in two steps: first whose it is and where its answer may
+ * go, because until both are certain no browser is sent anywhere; then what it asks for, whose faults the instance is told. Parameters that
+ * nobody knows are ignored.
+ */
+
+export type Prompt = 'none' | 'login' | 'select_account' | 'consent'
+
+/** What an instance asks for: checked, complete, and small enough to travel sealed. */
+export interface SignInRequest {
+  clientId: string
+  reply: Reply
+  scope: string
+  audience: string
+  nonce?: string | undefined
+  codeChallenge?: string | undefined
+  prompt: Prompt[]
+  /** Not older than this may the person's sign-in at Microsoft be: `max_age`, or the client's own demand. */
+  maxAgeSeconds?: number | undefined
+  loginHint?: string | undefined
+  /** It has to be this person (`id_token_hint`, or `sub` in the claims parameter). */
+  sub?: string | undefined
+  /** MFA has to be proved by Microsoft itself. */
+  acr?: true | undefined
+  wantsAuthTime?: true | undefined
+  /** The pushed request (RFC 9126) it came by. */
+  pushed?: { hash: string; expiresAt: number } | undefined
+}
+
+/** It travels in Microsoft's `state`, which is an address; longer ones are cut off somewhere on the way. */
+const MOST_BYTES = 4096
+
+/** @throws OAuthError that must not redirect: to whom is exactly what is not certain */
+export function readReturn(deps: Pick<Deps, 'clients'>, source: URLSearchParams): { client: Client; reply: Reply } {
+  const client = deps.clients.find(only(source, 'client_id'))
+  if (client === undefined) throw new OAuthError('invalid_request', 'The client_id is not registered here.')
+  const redirectUri = only(source, 'redirect_uri')
+  // Letter by letter (RFC 9700 §4.1.3): no prefix, no other query, no other port.
+  if (!client.metadata.redirectUris.includes(redirectUri))
+    throw new OAuthError('invalid_request', 'The redirect_uri is not registered for this client: it has to be the same, letter by letter.')
+  const mode = source.getAll('response_mode').at(0) === 'form_post' ? 'form_post' : 'query'
+  const states = source.getAll('state')
+  return { client, reply: { redirectUri, mode, state: states.length === 1 && states[0] !== '' ? states[0] : undefined } }
+}
+
+/** The client of a request that has travelled: registrations change meanwhile. @throws OAuthError that must not redirect */
+export function clientOf(deps: Pick<Deps, 'clients'>, request: SignInRequest): Client {
+  const client = deps.clients.find(request.clientId)
+  if (!client?.metadata.redirectUris.includes(request.reply.redirectUri))
+    throw new OAuthError('invalid_request', 'The application that asked is no longer registered here, or its address has changed.')
+  return client
+}
+
+function only(source: URLSearchParams, name: string): string {
+  const [value, another] = source.getAll(name)
+  if (another !== undefined) throw new OAuthError('invalid_request', `Send the parameter ${name} once only.`)
+  if (!value) throw new OAuthError('invalid_request', `The parameter ${name} is missing.`)
+  return value
+}
+
+/** @throws OAuthError for the instance to read, at its own address */
+export async function readRequest(
+  deps: Pick<Deps, 'keys'>,
+  client: Client,
+  reply: Reply,
+  source: URLSearchParams,
+  now: number,
+): Promise<SignInRequest> {
+  const params = readParams(source, ['resource'])
+  refuseUnsupported(params)
+  checkResponse(client, params)
+  const claims = readClaims(params.get('claims'))
+  const hinted = await readIdTokenHint(deps, client, params.get('id_token_hint'), now)
+  if (hinted !== undefined && claims.sub !== undefined && hinted !== claims.sub)
+    throw new OAuthError('invalid_request', 'id_token_hint and the claims parameter name different people.')
+  const maxAge = readMaxAge(params.get('max_age'))
+  const request: SignInRequest = {
+    clientId: client.clientId,
+    reply,
+    scope: readScope(client, params.get('scope')),
+    audience: readAudience(client, params.get('resource')),
+    nonce: params.get('nonce'),
+    codeChallenge: readChallenge(client, params),
+    prompt: readPrompt(params.get('prompt')),
+    maxAgeSeconds: least(maxAge, client.metadata.maxAuthAgeSeconds),
+    loginHint: params.get('login_hint'),
+    sub: hinted ?? claims.sub,
+    acr: claims.acr || words(params.get('acr_values')).includes(ACR_MFA) ? true : undefined,
+    wantsAuthTime: claims.authTime || maxAge !== undefined ? true : undefined,
+  }
+  if (Buffer.byteLength(JSON.stringify(request)) > MOST_BYTES)
+    throw new OAuthError('invalid_request', 'The request is too long: shorten state, nonce or login_hint.')
+  return request
+}
+
+const least = (...values: (number | undefined)[]): number | undefined => {
+  const given = values.filter((value) => value !== undefined)
+  return given.length === 0 ? undefined : Math.min(...given)
+}
+
+function refuseUnsupported(params: Params): void {
+  // OpenID Connect Core 1.0 §6 and §7.2.1. A request_uri of a pushed request was replaced by what was pushed before this.
+  if (params.has('request'))
+    throw new OAuthError('request_not_supported', 'Request objects are not supported: send the parameters, or push them to /par.')
+  if (params.has('request_uri')) throw new OAuthError('request_uri_not_supported', 'Only a request_uri that /par has given is supported.')
+  if (params.has('registration')) throw new OAuthError('registration_not_supported', 'The registration parameter is not supported.')
+}
+
+function checkResponse(client: Client, params: Params): void {
+  const type = params.get('response_type')
+  if (type === undefined) throw new OAuthError('invalid_request', 'The parameter response_type is missing.')
+  if (type !== 'code') throw new OAuthError('unsupported_response_type', 'The response_type has to be code.')
+  if (!client.metadata.grants.includes('authorization_code'))
+    throw new OAuthError('unauthorized_client', 'The client is not registered for the grant authorization_code.')
+  const mode = params.get('response_mode') ?? 'query'
+  if (mode !== 'query' && mode !== 'form_post') throw new OAuthError('invalid_request', 'The response_mode has to be query or form_post.')
+}
+
+const NOT_A_PERSONS: readonly string[] = OPERATOR_SCOPES
+
+/**
+ * What is not registered for the client is left out (RFC 6749 §3.3), and so is offline_access where it may not refresh; something has to be
+ * left. Without openid it is plain OAuth: no ID token.
+ */
+function readScope(client: Client, asked: string | undefined): string {
+  const { scopes, grants } = client.metadata
+  const granted = words(asked).filter(
+    (scope) => scopes.includes(scope) && !NOT_A_PERSONS.includes(scope) && (scope !== 'offline_access' || grants.includes('refresh_token')),
+  )
+  if (granted.length === 0) throw new OAuthError('invalid_scope', `Ask for at least one scope of: ${scopes.join(' ')}.`)
+  return granted.join(' ')
+}
+
+/** RFC 8707 §2: for one at a time, and only what the client is registered for. */
+function readAudience(client: Client, resource: string | undefined): string {
+  const audience = audienceFor(client, resource)
+  if (audience === undefined) throw new OAuthError('invalid_target', 'The resource has to be one that the client is registered for, and one only.')
+  return audience
+}
+
+/** RFC 7636, and RFC 9700 §2.1.1: S256 from everybody who has no secret to show instead, and from everybody else unless registered otherwise. */
+function readChallenge(client: Client, params: Params): string | undefined {
+  const challenge = params.get('code_challenge')
+  const method = params.get('code_challenge_method')
+  if (challenge === undefined) {
+    if (client.metadata.requirePkce || client.metadata.authMethod === 'none')
+      throw new OAuthError('invalid_request', 'Send a code_challenge with code_challenge_method S256 (RFC 7636).')
+    if (method !== undefined) throw new OAuthError('invalid_request', 'There is a code_challenge_method without a code_challenge.')
+    return undefined
+  }
+  // Not sent means plain (RFC 7636 §4.3), which protects from nothing that reads the request.
+  if (method !== 'S256') throw new OAuthError('invalid_request', 'The code_challenge_method has to be S256.')
+  if (!isCodeChallenge(challenge)) throw new OAuthError('invalid_request', 'The code_challenge is not a SHA-256 in base64url.')
+  return challenge
+}
+
+const PROMPTS: readonly string[] = ['none', 'login', 'select_account', 'consent'] satisfies Prompt[]
+
+function readPrompt(value: string | undefined): Prompt[] {
+  const prompts = words(value)
+  const unknown = prompts.find((one) => !PROMPTS.includes(one))
+  if (unknown !== undefined) throw new OAuthError('invalid_request', `The prompt ${printable(unknown)} is not supported: ${PROMPTS.join(', ')} are.`)
+  if (prompts.length > 1 && prompts.includes('none')) throw new OAuthError('invalid_request', 'The prompt none stands alone.')
+  return prompts as Prompt[]
+}
+
+function readMaxAge(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  if (!/^\d{1,9}$/.test(value)) throw new OAuthError('invalid_request', 'The max_age has to be a number of seconds.')
+  return Number(value)
+}
+
+/** The person an instance knows already: an ID token of ours, for that client, expired or not. */
+async function readIdTokenHint(deps: Pick<Deps, 'keys'>, client: Client, jwt: string | undefined, now: number): Promise<string | undefined> {
+  if (jwt === undefined) return undefined
+  const claims = await deps.keys.verify(jwt, { typ: TYP.idToken, now, allowExpired: true })
+  const audiences = [claims?.aud].flat()
+  if (claims === undefined || typeof claims.sub !== 'string' || !audiences.includes(client.clientId))
+    throw new OAuthError('invalid_request', 'The id_token_hint is not an ID token of this issuer for this client.')
+  return claims.sub
+}

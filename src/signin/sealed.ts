@@ -1,0 +1,95 @@
+import type { Context } from 'hono'
+import { getCookie, setCookie } from 'hono/cookie'
+import type { Deps } from '../deps.ts'
+import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
+import { newSecret } from '../protocol/ids.ts'
+import type { SignInRequest } from './request.ts'
+
+/**
+ * What travels through the browser, because nothing is kept before Microsoft's callback: sealed, each for one place, good for a while, and
+ * where it matters bound to the browser it was made for.
+ */
+
+/** What somebody wants to be signed in for: an instance's request, or a page of our own. */
+export type Errand = { kind: 'instance'; request: SignInRequest } | { kind: 'own'; returnTo: string }
+
+/** One visit to Microsoft: what went there, to be checked against what comes back. */
+export interface Visit {
+  id: string
+  errand: Errand
+  nonce: string
+  verifier: string
+  /** When the browser was first sent there. */
+  startedAt: number
+  /** A fresh sign-in was demanded of Microsoft: its `auth_time` has to show it. */
+  fresh: boolean
+  tid?: string | undefined
+  authContext?: string | undefined
+  /** Microsoft was asked a second time, for more proof; there is no third. */
+  again?: true | undefined
+}
+
+interface Travels {
+  /** To be taken up again from any browser, like the address of /authorize itself. */
+  again: Errand
+  /** In the link that leads to Microsoft. */
+  start: Errand
+  /** In the form that asks for consent, once everything else was checked for that session. */
+  consent: { request: SignInRequest; sid: string }
+  /** As Microsoft's `state`. */
+  visit: Visit
+}
+
+const SECONDS: Record<keyof Travels, number> = { again: 86_400, start: 3600, consent: 600, visit: 600 }
+const BOUND: Record<keyof Travels, boolean> = { again: false, start: true, consent: true, visit: true }
+
+interface Envelope<T> {
+  until: number
+  /** SHA-256 of the browser's cookie. */
+  browser?: string | undefined
+  value: T
+}
+
+const COOKIE = '__Host-cmb_signin'
+const isOurs = (value: string | undefined): value is string => value !== undefined && /^[\w-]{43}$/.test(value)
+
+/** Names a browser, not a person. It stays over several sign-ins: two tabs may be at it at once. */
+function browserOf(c: Context): string | undefined {
+  const sent = getCookie(c, COOKIE)
+  return isOurs(sent) ? sent : (c.get('signinBrowser') as string | undefined)
+}
+
+function nameBrowser(deps: Pick<Deps, 'random'>, c: Context): string {
+  const known = browserOf(c)
+  if (known !== undefined) return known
+  const made = newSecret(deps.random)
+  c.set('signinBrowser', made)
+  setCookie(c, COOKIE, made, { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' })
+  return made
+}
+
+export function seal<K extends keyof Travels>(deps: Pick<Deps, 'sealer' | 'random'>, c: Context, place: K, value: Travels[K], now: number): string {
+  const envelope: Envelope<Travels[K]> = { until: now + SECONDS[place], browser: BOUND[place] ? sha256(nameBrowser(deps, c)) : undefined, value }
+  return deps.sealer.seal(`signin/${place}`, JSON.stringify(envelope))
+}
+
+export type Opened<T> =
+  | { how: 'good'; value: T; until: number }
+  /** Ours, but too old, or of another browser: its content may be shown the way to start anew, and nothing more. */
+  | { how: 'late' | 'elsewhere'; value: T }
+  | { how: 'foreign' }
+
+export function open<K extends keyof Travels>(
+  deps: Pick<Deps, 'sealer'>,
+  c: Context,
+  place: K,
+  sealed: string | undefined,
+  now: number,
+): Opened<Travels[K]> {
+  const opened = sealed === undefined ? undefined : deps.sealer.open(`signin/${place}`, sealed)
+  if (opened === undefined) return { how: 'foreign' }
+  const { until, browser, value } = JSON.parse(opened.toString('utf8')) as Envelope<Travels[K]>
+  const sent = browserOf(c)
+  if (BOUND[place] && (browser === undefined || sent === undefined || !equalInConstantTime(browser, sha256(sent)))) return { how: 'elsewhere', value }
+  return until < now ? { how: 'late', value } : { how: 'good', value, until }
+}

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto'
+import type { Context } from 'hono'
+import type { Session } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import { MicrosoftRefusal, type StartSignIn } from '../microsoft/door.ts'
+import { newId, newSecret } from '../protocol/ids.ts'
+import { mustChooseAccount } from '../session/chooser.ts'
+import { currentStanding } from '../session/current.ts'
+import { openFromSession } from '../session/sealed.ts'
+import { mfaPolicy } from './mfa.ts'
+import { guidancePage } from './pages.tsx'
+import { clientOf } from './request.ts'
+import { type Errand, seal, type Visit } from './sealed.ts'
+import { wantsFresh } from './session-serves.ts'
+
+/** Sends the browser to Microsoft, with all that its return will be held against sealed in `state`. */
+
+type Ask = Pick<StartSignIn, 'prompt' | 'loginHint' | 'maxAgeSeconds' | 'authContext' | 'claims' | 'tid'>
+
+/** The first time. `another`: the person asked for the account chooser. */
+export async function visitMicrosoft(deps: Deps, c: Context, errand: Errand, now: number, another: boolean): Promise<Response> {
+  const fresh = errand.kind === 'instance' && wantsFresh(errand.request)
+  const ask = await whatToAsk(deps, c, errand, now, { fresh, another })
+  return leave(deps, c, newVisit(deps, { errand, startedAt: now, fresh, tid: ask.tid, authContext: ask.authContext }), ask, now)
+}
+
+/** Once more, for proof that the first visit did not bring. Who was just there needs no account chooser. */
+export async function visitAgain(deps: Deps, c: Context, visit: Visit, more: Ask, now: number): Promise<Response> {
+  const { errand, startedAt, fresh } = visit
+  const ask = { tid: visit.tid, authContext: visit.authContext, ...more }
+  return leave(deps, c, newVisit(deps, { errand, startedAt, fresh, tid: ask.tid, authContext: ask.authContext, again: true }), ask, now)
+}
+
+const newVisit = (deps: Pick<Deps, 'random'>, about: Omit<Visit, 'id' | 'nonce' | 'verifier'>): Visit => ({
+  id: newId(deps.random),
+  nonce: newSecret(deps.random),
+  verifier: newSecret(deps.random),
+  ...about,
+})
+
+async function leave(deps: Deps, c: Context, visit: Visit, ask: Ask, now: number): Promise<Response> {
+  try {
+    const codeChallenge = createHash('sha256').update(visit.verifier).digest('base64url')
+    const url = await deps.microsoft.authorizeUrl({ ...ask, state: seal(deps, c, 'visit', visit, now), nonce: visit.nonce, codeChallenge })
+    c.header('Cache-Control', 'no-store')
+    // The address of this page holds a sealed request: Microsoft need not see it.
+    c.header('Referrer-Policy', 'no-referrer')
+    return c.redirect(url, 303)
+  } catch (error) {
+    if (!(error instanceof MicrosoftRefusal)) throw error
+    deps.metrics.signIns.inc({ outcome: error.guidance })
+    return guidancePage(deps, c, { key: error.guidance, errand: visit.errand, now, code: error.code, cause: error.cause })
+  }
+}
+
+async function whatToAsk(
+  deps: Deps,
+  c: Context,
+  errand: Errand,
+  now: number,
+  { fresh, another }: { fresh: boolean; another: boolean },
+): Promise<Ask> {
+  const tid = onlyTenant(deps, errand)
+  const policy = mfaPolicy(deps.config, tid === undefined ? undefined : await deps.store.findTenant(tid))
+  const authContext = policy?.kind === 'auth_context' ? policy.id : undefined
+  const request = errand.kind === 'instance' ? errand.request : undefined
+  // Asked for by the person, owed to one who signed out, or wanted by the instance: stronger than a hint, which does not go with it.
+  const chooses = another || mustChooseAccount(c) || request?.prompt.includes('select_account') === true
+  const loginHint = chooses ? undefined : await hintFor(deps, c, errand, now)
+  // Where no authentication context can be asked for, entering the credentials anew is how Entra comes to ask for a second factor.
+  if (fresh || (request?.acr && authContext === undefined))
+    return { prompt: 'login', loginHint, maxAgeSeconds: request?.maxAgeSeconds, authContext, tid }
+  return { ...(loginHint === undefined ? { prompt: 'select_account' } : { loginHint }), authContext, tid }
+}
+
+/** Where an instance is for one tenant's people alone, nobody else's sign-in page is shown. */
+function onlyTenant(deps: Pick<Deps, 'clients'>, errand: Errand): string | undefined {
+  const tenants = errand.kind === 'instance' ? clientOf(deps, errand.request).metadata.tenants : undefined
+  return tenants?.length === 1 ? tenants[0] : undefined
+}
+
+/** Whom to expect: by the instance's word, else whom the request names, else, for a step-up, who is signed in here. */
+async function hintFor(deps: Deps, c: Context, errand: Errand, now: number): Promise<string | undefined> {
+  if (errand.kind === 'own') return undefined
+  const { request } = errand
+  if (request.loginHint !== undefined) return request.loginHint
+  if (request.sub !== undefined) return (await deps.store.findSubject(request.sub))?.username
+  if (!wantsFresh(request) && !request.acr) return undefined
+  const standing = await currentStanding(deps, c, now)
+  return standing.state === 'live' || standing.state === 'marked' ? hintOf(deps, standing.session) : undefined
+}
+
+const hintOf = (deps: Pick<Deps, 'sealer'>, { person, loginHintSealed }: Session): string | undefined =>
+  openFromSession(deps.sealer, 'login_hint', person, loginHintSealed) ?? person.username

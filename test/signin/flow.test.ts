@@ -1,0 +1,390 @@
+import { describe, expect, test } from 'vitest'
+import { MicrosoftRefusal } from '../../src/microsoft/door.ts'
+import { ACR_MFA } from '../../src/protocol/names.ts'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { SESSION_COOKIE } from '../../src/session/door.ts'
+import { openFromSession } from '../../src/session/sealed.ts'
+import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
+import { atMicrosoft, authorizePath, createBrowser, linkOf, location, signIn, told } from './browser.ts'
+
+describe('signing in', () => {
+  test('goes by the sign-in page to Microsoft and back to the instance with code, state and iss (RFC 9207)', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+
+    const page = await browser.get(authorizePath(sydney))
+    expect(page.status).toBe(200)
+    const html = await page.clone().text()
+    expect(html).toContain('Case Manager Sydney')
+    expect(html).toContain('sydney.case-manager.example')
+    expect(html).toContain('Sign in with Microsoft')
+    expect(html).not.toContain('simulated')
+
+    const response = await browser.get(await atMicrosoft(rig, browser, page))
+    const url = location(response)
+    expect(url.origin + url.pathname).toBe(sydney.metadata.redirectUris[0])
+    expect(told(response)).toEqual({ code: expect.stringMatching(/^[\w-]{43}$/) as string, state: 'state-1', iss: ISSUER })
+    const redeemed = await rig.store.redeemAuthorizationCode({
+      codeHash: sha256(told(response).code ?? ''),
+      clientId: 'sydney',
+      redirectUri: url.origin + url.pathname,
+      verifier: 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1',
+      familyId: 'f',
+      now: rig.clock.now(),
+    })
+    expect(redeemed).toMatchObject({
+      outcome: 'redeemed',
+      session: {
+        person: { tid: TENANT, username: 'alice@contoso.example' },
+        acr: ACR_MFA,
+        authTime: rig.clock.now(),
+        idleSeconds: 28_800,
+        absoluteAt: rig.clock.now() + 43_200,
+        device: 'Firefox on Linux',
+        roles: ['CaseManager.User'],
+      },
+      grant: { scope: 'openid profile offline_access', audience: sydney.metadata.audience, nonce: 'nonce-1' },
+    })
+  })
+
+  test('stores nothing before Microsoft’s callback', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
+    expect(browser.cookies.has(SESSION_COOKIE)).toBe(false)
+  })
+
+  test('what is Microsoft’s own secret is sealed, and nothing of it is logged', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    const response = await signIn(rig, browser, authorizePath(sydney))
+    const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), rig.clock.now())
+    if (standing.state !== 'live') expect.unreachable()
+    const { person, loginHintSealed } = standing.session
+    expect(loginHintSealed).not.toContain('O.hint')
+    expect(openFromSession(rig.deps.sealer, 'login_hint', person, loginHintSealed)).toBe('O.hint')
+    const log = rig.lines.join('\n')
+    for (const secret of [told(response).code, browser.cookies.get(SESSION_COOKIE), 'microsoft-code', 'O.hint', 'RefreshToken'])
+      expect(log).not.toContain(secret)
+    expect(log).toContain('"signed_in"')
+  })
+
+  test('asks for the account chooser, an authentication context, PKCE and a nonce of its own each time', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    const [first, second] = rig.microsoft.started
+    expect(first).toMatchObject({ prompt: 'select_account', authContext: 'c1' })
+    expect(first?.loginHint).toBeUndefined()
+    expect(new Set([first?.nonce, second?.nonce, first?.codeChallenge, second?.codeChallenge, first?.state, second?.state]).size).toBe(6)
+  })
+
+  test('says that Microsoft is simulated where it is', async () => {
+    const rig = await createRig({
+      config: {
+        entra: { tenants: [TENANT], clientId: 'x', credential: { kind: 'secret', secret: 's' }, authority: 'http://localhost:1', simulated: true },
+      },
+    })
+    const sydney = await rig.register('Sydney')
+    expect(await (await rig.app.request(authorizePath(sydney))).text()).toContain('Microsoft is simulated here')
+  })
+
+  test('not connected to Microsoft, the broker says what is missing', async () => {
+    const rig = await createRig()
+    rig.microsoft.connected = false
+    const response = await rig.app.request('/authorize')
+    expect(response.status).toBe(503)
+    expect(await response.text()).toContain('BROKER_ENTRA_TENANT')
+  })
+})
+
+describe('single sign-on', () => {
+  test('another instance gets its code without a page', async () => {
+    const rig = await createRig()
+    const [sydney, melbourne] = [await rig.register('Sydney'), await rig.register('Melbourne')]
+    const browser = createBrowser(rig.app)
+    await signIn(rig, browser, authorizePath(sydney))
+    const response = await browser.get(authorizePath(melbourne, { state: 'x'.repeat(128) }))
+    expect(location(response).host).toBe('melbourne.case-manager.example')
+    expect(told(response)).toMatchObject({ code: expect.any(String) as string, state: 'x'.repeat(128), iss: ISSUER })
+    expect(rig.microsoft.started).toHaveLength(1)
+  })
+
+  test('a session that was marked goes to Microsoft again, and is renewed under its own sid', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    await signIn(rig, browser, authorizePath(sydney))
+    const sidOf = async () => {
+      const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), rig.clock.now())
+      return standing.state === 'unknown' ? undefined : standing.session.sid
+    }
+    const [before, cookie] = [await sidOf(), browser.cookies.get(SESSION_COOKIE)]
+    await signIn(rig, browser, authorizePath(sydney, { prompt: 'login' }))
+    expect(await sidOf()).toBe(before)
+    expect(browser.cookies.get(SESSION_COOKIE)).not.toBe(cookie)
+  })
+
+  test('another person on the same browser ends the former session there, and every instance is told', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    const first = await signIn(rig, browser, authorizePath(sydney))
+    await rig.post(
+      '/token',
+      {
+        grant_type: 'authorization_code',
+        code: told(first).code ?? '',
+        redirect_uri: sydney.metadata.redirectUris[0] ?? '',
+        code_verifier: 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1',
+      },
+      { authorization: sydney.basic },
+    )
+    rig.microsoft.person = { ...rig.microsoft.person, oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' }
+    await signIn(rig, browser, authorizePath(sydney, { prompt: 'select_account' }))
+    expect((await rig.store.listRevocations({ limit: 5 })).map((one) => one.reason)).toEqual(['replaced'])
+    expect(rig.queue.added).toHaveLength(1)
+  })
+
+  test('is over when the session is', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    await signIn(rig, browser, authorizePath(sydney))
+    rig.clock.advance(8 * 3600 + 1)
+    expect((await browser.get(authorizePath(sydney))).status).toBe(200)
+    expect(told(await browser.get(authorizePath(sydney, { prompt: 'none' })))).toEqual({
+      error: 'login_required',
+      error_description: expect.any(String) as string,
+      state: 'state-1',
+      iss: ISSUER,
+    })
+  })
+})
+
+describe('"Stay signed in?"', () => {
+  test('by Microsoft’s word a session lasts 24 hours, and its cookie outlives the window until then', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    rig.microsoft.next = { staySignedIn: true }
+    const response = await signIn(rig, browser, authorizePath(sydney))
+    const until = rig.clock.now() + 86_400
+    expect(response.headers.getSetCookie().find((line) => line.startsWith(SESSION_COOKIE))).toContain(
+      `Expires=${new Date(until * 1000).toUTCString()}`,
+    )
+    rig.clock.advance(86_399)
+    expect((await browser.get(authorizePath(sydney))).status).toBe(303)
+    rig.clock.advance(2)
+    expect((await browser.get(authorizePath(sydney))).status).toBe(200)
+  })
+
+  test('unknown lengthens nothing', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    const response = await signIn(rig, browser, authorizePath(sydney))
+    expect(response.headers.getSetCookie().find((line) => line.startsWith(SESSION_COOKIE))).not.toContain('Expires')
+  })
+})
+
+describe('the state that comes back', () => {
+  test('is good once; the second time there is a page with a way on, which then needs no Microsoft', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    await browser.get(callback)
+    const again = await browser.get(callback)
+    expect(again.status).toBe(409)
+    const on = await browser.get(linkOf(await again.text(), 'Continue'))
+    expect(told(on)).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
+  })
+
+  test('of two callbacks at once one signs in', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    const answers = await Promise.all([browser.get(callback), browser.get(callback), browser.get(callback)])
+    expect(answers.map((one) => one.status).sort()).toEqual([303, 409, 409])
+    expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(1)
+  })
+
+  test('is refused in another browser, which may begin anew', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const [victim, attacker] = [createBrowser(rig.app), createBrowser(rig.app)]
+    const callback = await atMicrosoft(rig, attacker, await attacker.get(authorizePath(sydney)))
+    const response = await victim.get(callback)
+    expect(response.status).toBe(400)
+    expect(victim.cookies.has(SESSION_COOKIE)).toBe(false)
+    expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
+    expect((await victim.get(linkOf(await response.text(), 'Continue'))).status).toBe(200)
+    // And with a cookie of its own, made for another sign-in.
+    await victim.get(authorizePath(sydney))
+    expect((await victim.get(callback)).status).toBe(400)
+    // Refusing it used nothing up.
+    expect((await attacker.get(callback)).status).toBe(303)
+  })
+
+  test('is refused after ten minutes', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    rig.clock.advance(601)
+    const response = await browser.get(callback)
+    expect(response.status).toBe(400)
+    expect(await response.text()).toContain('Continue')
+  })
+
+  test.each(['', '?state=forged&code=x', '?code=x', '?error=access_denied', '?state=a&state=b&code=x'])('made up is refused: %s', async (query) => {
+    const rig = await createRig()
+    const response = await rig.app.request(`/signin/callback${query}`)
+    expect(response.status).toBe(400)
+    expect(await response.text()).toContain('cannot be continued')
+  })
+
+  test('two tabs sign in beside each other', async () => {
+    const rig = await createRig()
+    const [sydney, melbourne] = [await rig.register('Sydney'), await rig.register('Melbourne')]
+    const browser = createBrowser(rig.app)
+    const first = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    const second = await atMicrosoft(rig, browser, await browser.get(authorizePath(melbourne)))
+    expect((await browser.get(first)).status).toBe(303)
+    expect((await browser.get(second)).status).toBe(303)
+    expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(1)
+  })
+
+  test('the link to Microsoft is good in the browser it was made for alone', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const link = linkOf(await (await createBrowser(rig.app).get(authorizePath(sydney))).text(), 'Sign in with Microsoft')
+    const other = createBrowser(rig.app)
+    await other.get(authorizePath(sydney))
+    expect((await other.get(link)).status).toBe(400)
+    expect(rig.microsoft.started).toEqual([])
+  })
+})
+
+describe('what Microsoft refuses', () => {
+  test('is a page in words, with another try and a way back that tells the instance', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    const refused = await browser.get(callback.replace('code=microsoft-code', 'error=access_denied&error_description=AADSTS65004%3A+declined'))
+    expect(refused.status).toBe(403)
+    const html = await refused.text()
+    const back = new URL(linkOf(html, 'Go back to Case Manager Sydney'))
+    expect(back.origin + back.pathname).toBe(sydney.metadata.redirectUris[0])
+    expect(Object.fromEntries(back.searchParams)).toMatchObject({ error: 'access_denied', state: 'state-1', iss: ISSUER })
+    const again = location(await browser.get(linkOf(html, 'Try again')))
+    expect(again.host).toBe('login.microsoftonline.com')
+  })
+
+  test('90094 leads to Granting consent', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    rig.microsoft.next = new MicrosoftRefusal('admin_consent', { code: 90094 })
+    const html = await (await signIn(rig, browser, authorizePath(sydney))).text()
+    expect(html).toContain('You need to contact your IT administrator. An extra setup action remains to be done.')
+    const consent = await browser.get(linkOf(html, 'Granting consent'))
+    expect(consent.status).toBe(200)
+    expect(await consent.text()).toContain(rig.config.entra.clientId)
+    expect(rig.lines.join('')).toContain('"level":"error"')
+  })
+
+  test('an outage is said to be one, and leaves who is signed in signed in', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    await signIn(rig, browser, authorizePath(sydney))
+    rig.microsoft.next = new MicrosoftRefusal('outage', {})
+    const response = await signIn(rig, browser, authorizePath(sydney, { prompt: 'select_account' }))
+    expect(response.status).toBe(503)
+    expect(told(await browser.get(authorizePath(sydney, { prompt: 'none' })))).toHaveProperty('code')
+  })
+
+  test('a claims challenge is replayed, once', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    rig.microsoft.next = new MicrosoftRefusal('step_up', { code: 50076, effect: 'mark', claims: '{"access_token":{}}' })
+    const second = location(await signIn(rig, browser, authorizePath(sydney)))
+    expect(second.host).toBe('login.microsoftonline.com')
+    expect(rig.microsoft.started.at(-1)).toMatchObject({ claims: '{"access_token":{}}', authContext: 'c1' })
+    const third = await browser.get(`/signin/callback?${new URLSearchParams({ code: 'c', state: second.searchParams.get('state') ?? '' })}`)
+    expect(third.status).toBe(403)
+    expect(rig.microsoft.started).toHaveLength(2)
+  })
+})
+
+describe('for a page of our own', () => {
+  test('there is no client and no code: sign in and go there', async () => {
+    const rig = await createRig()
+    const browser = createBrowser(rig.app)
+    const response = await signIn(rig, browser, '/signin/start?return_to=/account')
+    expect(response.headers.get('location')).toBe('/account')
+    expect((await browser.get('/signin/start?return_to=/account/ready')).headers.get('location')).toBe('/account/ready')
+  })
+
+  test.each([
+    '',
+    '//evil.example',
+    '/\\evil.example',
+    'https://evil.example/account',
+    '/accounts',
+    '/account/../logout',
+    '/account//evil.example',
+    '/account?next=x',
+    '/account&return_to=/account',
+    '/logout',
+    'javascript:alert(1)',
+  ])('no other address is gone to: %s', async (returnTo) => {
+    const rig = await createRig()
+    const browser = createBrowser(rig.app)
+    await signIn(rig, browser, '/signin/start?return_to=/account')
+    const response = await browser.get(`/signin/start?return_to=${returnTo.includes('&') ? returnTo : encodeURIComponent(returnTo)}`)
+    expect(response.status).toBe(400)
+    expect(response.headers.get('location')).toBeNull()
+  })
+})
+
+describe('who may use an instance', () => {
+  test('a person of another tenant, or without its app role, is told so, and the instance only when they go back', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney', { tenants: [OTHER_TENANT] })
+    const perth = await rig.register('Perth', { appRole: 'CaseManager.Perth' })
+    for (const client of [sydney, perth]) {
+      const browser = createBrowser(rig.app)
+      const response = await signIn(rig, browser, authorizePath(client))
+      expect(response.status).toBe(403)
+      const html = await response.text()
+      expect(html).toContain('You have no access here')
+      expect(new URL(linkOf(html, `Go back to ${client.metadata.name}`)).searchParams.get('error')).toBe('access_denied')
+      expect(location(await browser.get(linkOf(html, 'Use another account'))).host).toBe('login.microsoftonline.com')
+      expect(rig.microsoft.started.at(-1)?.prompt).toBe('select_account')
+    }
+    expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
+    // Where only one tenant will do, its own sign-in page is shown.
+    expect(rig.microsoft.started[0]?.tid).toBe(OTHER_TENANT)
+  })
+
+  test('single sign-on admits nobody either: no code, no loop; prompt=none is access_denied', async () => {
+    const rig = await createRig()
+    const [sydney, perth] = [await rig.register('Sydney'), await rig.register('Perth', { appRole: 'CaseManager.Perth' })]
+    const browser = createBrowser(rig.app)
+    await signIn(rig, browser, authorizePath(sydney))
+    expect((await browser.get(authorizePath(perth))).status).toBe(403)
+    expect(told(await browser.get(authorizePath(perth, { prompt: 'none' })))).toMatchObject({ error: 'access_denied' })
+  })
+})
