@@ -1,0 +1,339 @@
+import { describe, expect, test } from 'vitest'
+import { covers, createGuard, type Bearer, type Entry, type Selector } from '@case-manager/guard'
+import { CLIENT, eventually, startBroker, startGuard, TestClock, why } from './stand-in.ts'
+
+const ALICE = { sid: 's_1', sub: 'u_alice', client_id: 'sydney', tid: 'tenant-1' }
+
+describe('what a revocation covers (docs/feed.md, "An entry")', () => {
+  const SELECTORS: [Selector, Record<string, unknown>][] = [
+    [{ kind: 'session', sid: 's_1' }, { sid: 's_2' }],
+    [{ kind: 'grant', sid: 's_1', client_id: 'sydney' }, { client_id: 'melbourne' }],
+    [{ kind: 'grant', sid: 's_1', client_id: 'sydney' }, { sid: 's_2' }],
+    [{ kind: 'subject', sub: 'u_alice' }, { sub: 'u_bob' }],
+    [{ kind: 'client', client_id: 'sydney' }, { client_id: 'melbourne' }],
+    [{ kind: 'tenant', tid: 'tenant-1' }, { tid: 'tenant-2' }],
+  ]
+
+  test.each(SELECTORS)('%j: tokens authorised before it, not those authorised after, and not %j', async (selector, other) => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const before = await broker.token()
+    const others = await broker.token(other)
+    expect(await why(guard, before)).toBe('good')
+    const seq = broker.revoke(selector)
+    await eventually(() => expect(guard.status().appliedSeq).toBe(seq))
+    expect(await why(guard, before)).toBe('revoked')
+    expect(await why(guard, others)).toBe('good')
+    // The same second, the same session: the log decides, no clock.
+    expect(await why(guard, await broker.token({ rev: seq }))).toBe('good')
+    expect(guard.isRevoked({ ...ALICE, rev: seq - 1 })).toBe(true)
+    expect(guard.isRevoked({ ...ALICE, rev: seq })).toBe(false)
+  })
+
+  test('everything', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const token = await broker.token({ sub: 'u_anyone', sid: 's_any' })
+    broker.revoke({ kind: 'everything' })
+    await eventually(async () => expect(await why(guard, token)).toBe('revoked'))
+  })
+
+  test('a token of no session is reached by its client and by everything, and by nothing of a person', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const token = await broker.token({ sid: undefined, tid: undefined, sub: 'sydney' })
+    for (const [selector] of SELECTORS) if (selector.kind !== 'client') broker.revoke(selector)
+    await eventually(() => expect(guard.status().appliedSeq).toBe(broker.seq))
+    expect(await why(guard, token)).toBe('good')
+    const seq = broker.revoke({ kind: 'client', client_id: 'sydney' })
+    await eventually(() => expect(guard.status().appliedSeq).toBe(seq))
+    expect(await why(guard, token)).toBe('revoked')
+  })
+
+  test('a kind that this guard does not know covers everything', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const token = await broker.token()
+    broker.revoke({ kind: 'device', device: 'x' } as unknown as Selector)
+    await eventually(async () => expect(await why(guard, token)).toBe('revoked'))
+  })
+})
+
+describe('following the feed', () => {
+  test('nothing is accepted before the first snapshot: 503', async () => {
+    const broker = await startBroker()
+    broker.broken['/revocations'] = 503
+    const guard = await startGuard(broker, { start: false })
+    const started = guard.start()
+    const token = await broker.token()
+    await eventually(() => expect(broker.count('/revocations')).toBeGreaterThan(1))
+    expect(await guard.check(token)).toMatchObject({ ok: false, status: 503, why: 'starting' })
+    broker.revoke({ kind: 'session', sid: 's_1' })
+    broker.broken = {}
+    await started
+    expect(await why(guard, token)).toBe('revoked')
+    expect(await why(guard, await broker.token())).toBe('good')
+  })
+
+  test('a guard without the right secret accepts nothing, says what to do, and does not give up', async () => {
+    const broker = await startBroker()
+    const causes: unknown[] = []
+    const guard = await startGuard(broker, { start: false, clientSecret: 'wrong', hooks: { problem: (error) => causes.push(error.cause) } })
+    void guard.start()
+    await eventually(() => expect(String(causes[0])).toContain('refused the client_id or the secret'))
+    expect(String(causes)).not.toContain('wrong')
+    expect(await why(guard, await broker.token())).toBe('starting')
+    await eventually(() => expect(broker.count('/revocations')).toBeGreaterThan(1))
+  })
+
+  test('it names itself and authenticates by Basic, form-encoded (RFC 6749 §2.3.1)', async () => {
+    const broker = await startBroker()
+    await startGuard(broker)
+    expect(broker.requests.find(({ url }) => url.startsWith('/revocations?'))?.url).toBe('/revocations?guard=web-1')
+  })
+
+  test('it reports what it enforces: at once, and of a burst the newest', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    await eventually(() => expect(broker.reports).toEqual([{ epoch: 'epoch-a', seq: 100, guard: 'web-1' }]))
+    for (let i = 0; i < 200; i++) broker.revoke({ kind: 'session', sid: `s_${i}` })
+    await eventually(() => expect(broker.reports.at(-1)?.seq).toBe(300))
+    expect(broker.reports.length).toBeLessThan(100)
+    await eventually(() => expect(guard.status()).toMatchObject({ appliedSeq: 300, reportedSeq: 300, entries: 200 }))
+  })
+
+  test('what does not concern it is applied as well', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    broker.seq = 150
+    broker.send('head', { seq: 150 }, 150)
+    await eventually(() => expect(broker.reports.at(-1)?.seq).toBe(150))
+    expect(guard.status().entries).toBe(0)
+  })
+
+  test('a report that was not heard is made again', async () => {
+    const broker = await startBroker()
+    broker.reportStatus = 503
+    const guard = await startGuard(broker)
+    await eventually(() => expect(broker.count('/revocations/applied')).toBeGreaterThan(1))
+    broker.reportStatus = 204
+    await eventually(() => expect(guard.status().reportedSeq).toBe(100))
+  })
+
+  test('after a break it resumes from what it had, a little before, and misses nothing', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const token = await broker.token()
+    expect(await why(guard, token)).toBe('good')
+    broker.cut()
+    broker.revoke({ kind: 'session', sid: 's_1' })
+    await eventually(async () => expect(await why(guard, token)).toBe('revoked'))
+    await eventually(() => expect(broker.reports.at(-1)?.seq).toBe(101))
+    const resumed = broker.requests.filter(({ url }) => url.startsWith('/revocations?')).at(-1)
+    expect(resumed?.headers['last-event-id']).toBe('epoch-a.36')
+    // It never was stale: the break was short.
+    expect(guard.status()).toMatchObject({ ready: true, connected: true, stale: false })
+  })
+
+  test('keys that were retired while it was away are dropped when it is back', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const token = await broker.token()
+    expect(await why(guard, token)).toBe('good')
+    broker.retiredKids = ['es-1']
+    broker.cut()
+    await eventually(async () => expect(await why(guard, token)).toBe('unknown_key'))
+  })
+
+  test('duplicates, gaps and entries out of order change nothing', async () => {
+    const broker = await startBroker()
+    const heard: number[] = []
+    const guard = await startGuard(broker, { hooks: { applied: ({ seq }) => heard.push(seq) } })
+    const exp = broker.clock.now + 360
+    const one = { seq: 110, selector: { kind: 'session', sid: 's_1' }, exp }
+    const two = { seq: 120, selector: { kind: 'session', sid: 's_1' }, exp }
+    const three = { seq: 115, selector: { kind: 'session', sid: 's_2' }, exp }
+    for (const entry of [two, two, one, three, one, two]) broker.send('revocation', entry, entry.seq)
+    broker.send('head', { seq: 130 }, 130)
+    broker.seq = 130
+    await eventually(() => expect(guard.status().appliedSeq).toBe(130))
+    expect(heard).toEqual([120, 115])
+    expect(guard.status().counters.duplicates).toBe(4)
+    expect(await why(guard, await broker.token({ rev: 119 }))).toBe('revoked')
+    expect(await why(guard, await broker.token({ rev: 120 }))).toBe('good')
+    expect(await why(guard, await broker.token({ sid: 's_2', rev: 114 }))).toBe('revoked')
+  })
+
+  test('a restored broker: what the former log said is forgotten, and none of its tokens is honoured', async () => {
+    const broker = await startBroker()
+    const resets: string[] = []
+    const guard = await startGuard(broker, { hooks: { reset: (epoch) => resets.push(epoch) } })
+    broker.revoke({ kind: 'subject', sub: 'u_alice' })
+    await eventually(() => expect(guard.status().entries).toBe(1))
+    const old = await broker.token({ sub: 'u_bob', sid: 's_bob' })
+    expect(await why(guard, old)).toBe('good')
+    broker.clock.advance(2)
+    // The new log stands far below the former one's numbers.
+    broker.restore(40)
+    broker.revoke({ kind: 'everything' })
+    await eventually(() => expect(broker.reports.at(-1)).toEqual({ epoch: broker.epoch, seq: 41, guard: 'web-1' }))
+    expect(resets).toEqual([broker.epoch])
+    expect(guard.status()).toMatchObject({ ready: true, epoch: broker.epoch, appliedSeq: 41, entries: 1, counters: { resets: 1 } })
+    expect(await why(guard, old)).toBe('revoked')
+    expect(await why(guard, await broker.token())).toBe('good')
+    const seq = broker.revoke({ kind: 'session', sid: 's_other' })
+    await eventually(() => expect(guard.status().appliedSeq).toBe(seq))
+    expect(await why(guard, await broker.token())).toBe('good')
+    expect(await why(guard, old)).toBe('revoked')
+  })
+
+  test('between a reset and what follows it, nothing is accepted', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const token = await broker.token()
+    broker.send('reset', { epoch: 'epoch-b' })
+    await eventually(async () => expect(await why(guard, token)).toBe('starting'))
+    broker.send('snapshot', { epoch: 'epoch-b', seq: 7, entries: [], retired_kids: [] }, 7, 'epoch-b')
+    broker.send('live', { epoch: 'epoch-b', seq: 7 }, 7, 'epoch-b')
+    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, epoch: 'epoch-b', appliedSeq: 7 }))
+  })
+
+  test('told that its report was of a former log, it begins anew', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    await eventually(() => expect(broker.reports.length).toBe(1))
+    broker.reportStatus = 409
+    broker.revoke({ kind: 'session', sid: 's_9' })
+    await eventually(() => expect(broker.count('/revocations')).toBeGreaterThan(1))
+    broker.reportStatus = 204
+    await eventually(() => expect(guard.status().ready).toBe(true))
+    expect(broker.requests.filter(({ url }) => url.startsWith('/revocations?')).at(-1)?.headers['last-event-id']).toBeUndefined()
+  })
+
+  test.each([
+    ['an entry that is none', 'revocation', { seq: 'x' }],
+    ['a snapshot that is none', 'snapshot', { epoch: 'epoch-a' }],
+    ['a live that is none', 'live', {}],
+    ['a head that is none', 'head', { seq: -1 }],
+  ])('%s is not passed over: everything is asked for again', async (_, event, data) => {
+    const broker = await startBroker()
+    const problems: string[] = []
+    const guard = await startGuard(broker, { hooks: { problem: ({ message }) => problems.push(message) } })
+    broker.send(event, data, 101)
+    await eventually(() => expect(problems).toContain(`The feed sent a ${event} that cannot be read.`))
+    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, counters: { connects: 2 } }))
+  })
+
+  test('another log in the midst of a stream is not believed', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    broker.send('revocation', { seq: 500, selector: { kind: 'session', sid: 's_1' }, exp: broker.clock.now + 360 }, 500, 'epoch-x')
+    await eventually(() => expect(guard.status().counters.connects).toBe(2))
+    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, appliedSeq: 100, entries: 0 }))
+  })
+
+  test('events of a later broker are passed over', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    broker.raw('event: weather\ndata: sunny\n\n')
+    const seq = broker.revoke({ kind: 'session', sid: 's_1' })
+    await eventually(() => expect(guard.status().appliedSeq).toBe(seq))
+    expect(guard.status().counters.connects).toBe(1)
+  })
+
+  test('when the broker ends the stream it is connected again', async () => {
+    const broker = await startBroker()
+    const gone: string[] = []
+    const guard = await startGuard(broker, { hooks: { disconnected: ({ why }) => gone.push(why) } })
+    broker.send('end', { why: 'shutdown' })
+    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, counters: { connects: 2 } }))
+    expect(gone).toEqual(['the broker ended it: shutdown'])
+  })
+
+  test('memory is bounded: expired entries are forgotten, and over the cap the older half becomes one cutoff', async () => {
+    const clock = new TestClock('turned')
+    const broker = await startBroker(clock)
+    const collapsed: number[] = []
+    const guard = await startGuard(broker, { maxEntries: 10, hooks: { collapsed: ({ seq }) => collapsed.push(seq) } })
+    const token = await broker.token()
+    for (let i = 0; i < 11; i++) broker.revoke({ kind: 'session', sid: `s_other_${i}` })
+    await eventually(() => expect(guard.status()).toMatchObject({ appliedSeq: 111, entries: 6, cutoffSeq: 105 }))
+    expect(collapsed).toEqual([105])
+    expect(await guard.check(token)).toMatchObject({ why: 'cutoff', error: 'invalid_token' })
+    // Not known to be revoked, though: it only has to be refreshed.
+    expect(guard.isRevoked({ ...ALICE, rev: 100 })).toBe(false)
+    expect(await why(guard, await broker.token({ rev: 105 }))).toBe('good')
+    expect(await why(guard, await broker.token({ sid: 's_other_10', rev: 110 }))).toBe('revoked')
+    clock.advance(20)
+    for (let beats = 0; beats < 20; beats++) {
+      const heard = guard.status().silentForMs
+      broker.heartbeat()
+      await eventually(() => expect(guard.status().silentForMs).toBeLessThanOrEqual(Math.min(heard, 0)))
+      clock.advance(20)
+    }
+    expect(guard.status()).toMatchObject({ entries: 0, cutoffSeq: undefined, ready: true, counters: { connects: 1 } })
+  })
+
+  test('a clock that was set back revives nothing', async () => {
+    const clock = new TestClock('turned')
+    const broker = await startBroker(clock)
+    const guard = await startGuard(broker)
+    const token = await broker.token({ exp: clock.now + 600 })
+    broker.revoke({ kind: 'session', sid: 's_1' })
+    await eventually(async () => expect(await why(guard, token)).toBe('revoked'))
+    clock.set(3600)
+    clock.advance(31)
+    expect(guard.status().entries).toBe(0)
+    clock.set(-3600)
+    expect(await why(guard, token)).not.toBe('good')
+    // At the next sweep it notices, and has everything told again.
+    clock.advance(31)
+    await eventually(() => {
+      clock.advance(0.2)
+      expect(guard.status()).toMatchObject({ ready: true, entries: 1 })
+    })
+    expect(await why(guard, token)).toBe('revoked')
+    expect(await why(guard, await broker.token({ sid: 's_2' }))).toBe('good')
+  })
+})
+
+describe('listening to revocations', () => {
+  test('each one is told once, when it is already enforced; what a listener throws hurts nobody', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const mine: Bearer[] = [
+      { ...ALICE, rev: 100 },
+      { ...ALICE, sid: 's_2', rev: 100 },
+      { ...ALICE, rev: 101 },
+    ]
+    const ended: Bearer[] = []
+    const told: Entry[] = []
+    guard.onRevocation(() => {
+      throw new Error('a listener of somebody else')
+    })
+    guard.onRevocation((revocation) => {
+      told.push(revocation)
+      expect(guard.isRevoked({ ...ALICE, rev: revocation.seq - 1 })).toBe(true)
+      ended.push(...mine.filter((session) => covers(revocation, session)))
+    })
+    const deaf = guard.onRevocation(() => expect.unreachable())
+    deaf()
+    broker.revoke({ kind: 'session', sid: 's_1' })
+    broker.cut()
+    await eventually(() => expect(guard.status().counters.duplicates + guard.status().counters.connects).toBeGreaterThanOrEqual(2))
+    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, appliedSeq: 101 }))
+    expect(told.map(({ seq }) => seq)).toEqual([101])
+    expect(ended).toEqual([mine[0]])
+  })
+
+  test('what was revoked while an instance was down is told at its start', async () => {
+    const broker = await startBroker()
+    broker.revoke({ kind: 'session', sid: 's_1' })
+    const guard = createGuard({ issuer: broker.issuer, ...CLIENT, clock: broker.clock })
+    const told: Entry[] = []
+    guard.onRevocation((revocation) => told.push(revocation))
+    await guard.start()
+    expect(told.map(({ selector }) => selector)).toEqual([{ kind: 'session', sid: 's_1' }])
+    await guard.stop()
+  })
+})

@@ -1,0 +1,96 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { covers, type Bearer, type Entry, type Selector } from '@case-manager/guard'
+import { Ledger } from '../../guard/src/ledger.ts'
+
+const name = fc.constantFrom('a', 'b', 'c')
+const selector: fc.Arbitrary<Selector> = fc.oneof(
+  fc.record({ kind: fc.constant('session' as const), sid: name }),
+  fc.record({ kind: fc.constant('grant' as const), sid: name, client_id: name }),
+  fc.record({ kind: fc.constant('subject' as const), sub: name }),
+  fc.record({ kind: fc.constant('client' as const), client_id: name }),
+  fc.record({ kind: fc.constant('tenant' as const), tid: name }),
+  fc.record({ kind: fc.constant('everything' as const) }),
+)
+const entry: fc.Arbitrary<Entry> = fc.record({ seq: fc.nat(50), selector, exp: fc.integer({ min: 100, max: 200 }) })
+const bearer: fc.Arbitrary<Bearer> = fc.record({
+  sid: fc.option(name, { nil: undefined }),
+  sub: name,
+  client_id: name,
+  tid: fc.option(name, { nil: undefined }),
+  rev: fc.nat(50),
+})
+
+const fill = (entries: Entry[], cap = 1000): Ledger => {
+  const ledger = new Ledger(cap)
+  for (const one of entries) ledger.add(one)
+  return ledger
+}
+
+describe('the ledger of what a guard enforces', () => {
+  test('says of every bearer what the entries say one by one, in whatever order and however often they came', () => {
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 30 }), fc.array(bearer, { minLength: 1, maxLength: 20 }), fc.nat(), (entries, bearers, turn) => {
+        const turned = [...entries.slice(turn % (entries.length + 1)), ...entries].reverse()
+        for (const one of bearers) {
+          const expected = entries.some((revocation) => covers(revocation, one)) ? 'revoked' : undefined
+          expect(fill(entries).covers(one)).toBe(expected)
+          expect(fill(turned).covers(one)).toBe(expected)
+        }
+      }),
+    )
+  })
+
+  test('over its cap it refuses more than it must and never less, and holds no more than it may', () => {
+    fc.assert(
+      fc.property(
+        fc.array(entry, { maxLength: 60 }),
+        fc.array(bearer, { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: 2, max: 8 }),
+        (entries, bearers, cap) => {
+          const ledger = fill(entries, cap)
+          expect(ledger.size).toBeLessThanOrEqual(cap)
+          for (const one of bearers) if (entries.some((revocation) => covers(revocation, one))) expect(ledger.covers(one)).toBeDefined()
+        },
+      ),
+    )
+  })
+
+  test('forgets nothing before it has expired, a cutoff neither', () => {
+    fc.assert(
+      fc.property(
+        fc.array(entry, { maxLength: 40 }),
+        bearer,
+        fc.integer({ min: 100, max: 200 }),
+        fc.integer({ min: 2, max: 50 }),
+        (entries, one, now, cap) => {
+          const ledger = fill(entries, cap)
+          ledger.sweep(now)
+          if (entries.some((revocation) => revocation.exp >= now && covers(revocation, one))) expect(ledger.covers(one)).toBeDefined()
+        },
+      ),
+    )
+  })
+
+  test('its version changes whenever a verdict may have become worse', () => {
+    fc.assert(
+      fc.property(fc.array(entry, { maxLength: 30 }), bearer, (entries, one) => {
+        const ledger = new Ledger(5)
+        for (const revocation of entries) {
+          const before = { version: ledger.version, good: ledger.covers(one) === undefined }
+          ledger.add(revocation)
+          if (before.good && ledger.covers(one) !== undefined) expect(ledger.version).not.toBe(before.version)
+        }
+      }),
+    )
+  })
+
+  test('a hundred thousand revocations and more cost what the cap costs', () => {
+    const ledger = new Ledger(10_000)
+    for (let seq = 1; seq <= 200_000; seq++) ledger.add({ seq, selector: { kind: 'session', sid: `s_${seq}` }, exp: 1000 })
+    expect(ledger.size).toBeLessThanOrEqual(10_000)
+    expect(ledger.covers({ sid: 's_200000', rev: 199_999 })).toBe('revoked')
+    expect(ledger.covers({ sid: 's_1', rev: 0 })).toBe('cutoff')
+    expect(ledger.covers({ sid: 's_1', rev: 200_000 })).toBeUndefined()
+  })
+})

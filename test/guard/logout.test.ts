@@ -1,0 +1,234 @@
+import { SignJWT, UnsecuredJWT } from 'jose'
+import { describe, expect, test } from 'vitest'
+import type { Guard, GuardOptions, Logout } from '@case-manager/guard'
+import { LOGOUT_EVENT, eventually, logoutRequest, makeKey, startBroker, startGuard, why, type Broker } from './stand-in.ts'
+
+async function receiver(options: Partial<GuardOptions> = {}): Promise<{ broker: Broker; guard: Guard; ended: Logout[] }> {
+  const broker = await startBroker()
+  const ended: Logout[] = []
+  const guard = await startGuard(broker, { onLogout: (logout) => void ended.push(logout), ...options })
+  return { broker, guard, ended }
+}
+
+async function refused(response: Response): Promise<void> {
+  expect(response.status).toBe(400)
+  expect(response.headers.get('cache-control')).toBe('no-store')
+  expect(await response.json()).toMatchObject({ error: 'invalid_request' })
+}
+
+describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)', () => {
+  test('a good one ends the session it names: 200, not to be cached', async () => {
+    const { broker, guard, ended } = await receiver()
+    const response = await guard.receiveLogout(logoutRequest(await broker.logoutToken({ jti: 'j1' })))
+    expect([response.status, response.headers.get('cache-control'), await response.text()]).toEqual([200, 'no-store', ''])
+    expect(ended).toEqual([{ sid: 's_1', rev: 100, jti: 'j1' }])
+    expect(guard.status().counters.logout).toEqual({ received: 1, ended: 1, refused: 0, replayed: 0, failed: 0 })
+  })
+
+  test('with sub alone it names all sessions of a person; without typ it is accepted; others of another issuer need no rev', async () => {
+    const { broker, guard, ended } = await receiver()
+    const token = await broker.logoutToken({ jti: 'j2', sid: undefined, sub: 'u_alice', rev: undefined }, { typ: undefined })
+    expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)
+    expect(ended).toEqual([{ sub: 'u_alice', jti: 'j2' }])
+  })
+
+  test('RS256; several audiences of which we are one; an event value with members; other form parameters: accepted', async () => {
+    const { broker, guard } = await receiver()
+    const rsa = await makeKey('rs-1', 'RS256')
+    broker.keys.push(rsa)
+    broker.clock.advance(6)
+    const token = await broker.logoutToken({ aud: ['melbourne', 'sydney'], events: { [LOGOUT_EVENT]: { more: 1 } } }, {}, rsa)
+    const body = new URLSearchParams({ logout_token: token, other: 'x' }).toString()
+    expect((await guard.receiveLogout(logoutRequest(undefined, { body }))).status).toBe(200)
+  })
+
+  test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    ['no event', { events: {} }, {}],
+    ['no events at all', { events: undefined }, {}],
+    ['a wrong event', { events: { 'http://schemas.openid.net/event/other': {} } }, {}],
+    ['a second event', { events: { [LOGOUT_EVENT]: {}, other: {} } }, {}],
+    ['an event whose value is no object', { events: { [LOGOUT_EVENT]: true } }, {}],
+    ['events that are a list', { events: [LOGOUT_EVENT] }, {}],
+    ['a nonce', { nonce: 'n' }, {}],
+    ['a nonce that is null', { nonce: null }, {}],
+    ['a wrong aud', { aud: 'melbourne' }, {}],
+    ['no aud', { aud: undefined }, {}],
+    ['a wrong iss', { iss: 'https://other.example' }, {}],
+    ['no iss', { iss: undefined }, {}],
+    ['no iat', { iat: undefined }, {}],
+    ['an iat in the future', { iat: 1_795_510_806 }, {}],
+    ['an iat long ago', { iat: 1_795_510_800 - 606 }, {}],
+    ['an exp in the past', { exp: 1_795_510_794 }, {}],
+    ['no exp', { exp: undefined }, {}],
+    ['no jti', { jti: undefined }, {}],
+    ['an empty jti', { jti: '' }, {}],
+    ['a jti that is no string', { jti: 7 }, {}],
+    ['neither sid nor sub', { sid: undefined }, {}],
+    ['a sid that is no string', { sid: { s: 1 } }, {}],
+    ['a sub that is no string', { sub: 7 }, {}],
+    ['a rev that is no number', { rev: 'soon' }, {}],
+    ['the typ of an access token', {}, { typ: 'at+jwt' }],
+    ['the typ of an ID token', {}, { typ: 'JWT' }],
+    ['no kid', {}, { kid: undefined }],
+  ])('one with %s is refused: 400 invalid_request', async (_, claims, header) => {
+    const { broker, guard, ended } = await receiver()
+    await refused(await guard.receiveLogout(logoutRequest(await broker.logoutToken(claims, header))))
+    expect(ended).toEqual([])
+    expect(guard.status().counters.logout.refused).toBe(1)
+  })
+
+  test('alg none, a wrong alg, and a foreign key are refused', async () => {
+    const { broker, guard, ended } = await receiver()
+    const { now } = broker.clock
+    const claims = { iss: broker.issuer, aud: 'sydney', iat: now, exp: now + 120, jti: 'j', sid: 's_1', events: { [LOGOUT_EVENT]: {} } }
+    const none = new UnsecuredJWT(claims).encode()
+    const symmetric = await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'HS256', typ: 'logout+jwt', kid: 'es-1' })
+      .sign(new TextEncoder().encode('a secret: with / and %'.padEnd(32)))
+    const foreign = await broker.logoutToken({}, {}, await makeKey('es-1'))
+    for (const token of [none, symmetric, foreign]) await refused(await guard.receiveLogout(logoutRequest(token)))
+    expect(ended).toEqual([])
+  })
+
+  test('an access token and an ID token are no logout tokens', async () => {
+    const { broker, guard } = await receiver()
+    await refused(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }))))
+    await refused(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }, { typ: undefined }))))
+  })
+
+  test.each(['', 'logout_token=', 'logout_token=x', 'logout_token=a.b.c', 'other=x', 'logout_token=a.b.c&logout_token=d.e.f'])(
+    'the body %j is refused',
+    async (body) => {
+      const { guard } = await receiver()
+      await refused(await guard.receiveLogout(logoutRequest(undefined, { body })))
+    },
+  )
+
+  test('only POST (405), only a form (415), and no more than 16 KiB (413)', async () => {
+    const { guard } = await receiver()
+    const url = 'http://localhost/oidc/backchannel-logout'
+    const get = await guard.receiveLogout(new Request(url))
+    expect([get.status, get.headers.get('allow')]).toEqual([405, 'POST'])
+    expect(
+      (await guard.receiveLogout(new Request(url, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } }))).status,
+    ).toBe(415)
+    expect((await guard.receiveLogout(logoutRequest('x'.repeat(17_000)))).status).toBe(413)
+    expect(guard.status().counters.logout).toMatchObject({ received: 3, refused: 3 })
+  })
+
+  test('where the keys cannot be read it is to be told again: 503, for 400 would be final', async () => {
+    const broker = await startBroker()
+    broker.broken['/jwks'] = 500
+    const guard = await startGuard(broker, { onLogout: () => {} })
+    const response = await guard.receiveLogout(logoutRequest(await broker.logoutToken()))
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1'])
+  })
+
+  test('an unknown key that the broker cannot be asked for yet: 503; when it has been asked: 400', async () => {
+    const { broker, guard } = await receiver()
+    const next = await makeKey('es-2')
+    const token = await broker.logoutToken({}, {}, next)
+    expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(503)
+    broker.clock.advance(6)
+    await refused(await guard.receiveLogout(logoutRequest(token)))
+    broker.keys.push(next)
+    broker.clock.advance(6)
+    expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)
+  })
+})
+
+describe('the jti of a logout token is good once', () => {
+  test('a replay is refused', async () => {
+    const { broker, guard, ended } = await receiver()
+    const token = await broker.logoutToken()
+    expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)
+    await refused(await guard.receiveLogout(logoutRequest(token)))
+    expect(ended).toHaveLength(1)
+    expect(guard.status().counters.logout.replayed).toBe(1)
+  })
+
+  test('it is burned only after the sink has succeeded: 503 while it fails, then the same token is taken', async () => {
+    let broken = true
+    const problems: Error[] = []
+    const { broker, guard, ended } = await receiver({
+      onLogout: async (logout) => {
+        if (broken) throw new Error('the database is down')
+        ended.push(logout)
+      },
+      hooks: { problem: (error) => problems.push(error) },
+    })
+    const token = await broker.logoutToken()
+    const response = await guard.receiveLogout(logoutRequest(token))
+    expect([response.status, response.headers.get('cache-control'), response.headers.get('retry-after')]).toEqual([503, 'no-store', '1'])
+    expect(await response.text()).not.toContain('database')
+    expect(problems.at(-1)?.cause).toEqual(new Error('the database is down'))
+    broken = false
+    expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)
+    expect(ended).toHaveLength(1)
+    await refused(await guard.receiveLogout(logoutRequest(token)))
+  })
+
+  test('told twice at once, the sink runs once, and the second hears what became of it', async () => {
+    const gates: (() => void)[] = []
+    let calls = 0
+    let fails = true
+    const { broker, guard } = await receiver({
+      onLogout: async () => {
+        calls++
+        await new Promise<void>((resolve) => gates.push(resolve))
+        if (fails) throw new Error('no')
+      },
+    })
+    const token = await broker.logoutToken()
+    const twice = async (): Promise<number[]> => {
+      const answers = [1, 2, 3].map(() => guard.receiveLogout(logoutRequest(token)))
+      await eventually(() => expect(gates.length).toBe(1))
+      gates.pop()?.()
+      return (await Promise.all(answers)).map(({ status }) => status)
+    }
+    expect(await twice()).toEqual([503, 503, 503])
+    expect(calls).toBe(1)
+    fails = false
+    expect((await twice()).sort()).toEqual([200, 400, 400])
+    expect(calls).toBe(2)
+  })
+})
+
+describe('a logout token with rev is a revocation like any other', () => {
+  test('its session is refused at once, also where the feed is down; newer sessions are spared', async () => {
+    const { broker, guard } = await receiver()
+    const told: unknown[] = []
+    guard.onRevocation(({ selector, seq }) => told.push([selector, seq]))
+    broker.broken['/revocations'] = 503
+    broker.cut()
+    const token = await broker.token()
+    expect(await why(guard, token)).toBe('good')
+    await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))
+    expect(await why(guard, token)).toBe('revoked')
+    expect(await why(guard, await broker.token({ rev: 101 }))).toBe('good')
+    expect(await why(guard, await broker.token({ sid: 's_2' }))).toBe('good')
+    expect(told).toEqual([[{ kind: 'session', sid: 's_1' }, 101]])
+    // What the log has said up to there, it has not heard.
+    expect(guard.status().appliedSeq).toBe(100)
+  })
+
+  test('a late one, about what was told before, ends nothing that is newer and is no news', async () => {
+    const { broker, guard } = await receiver()
+    const told: unknown[] = []
+    guard.onRevocation(({ seq }) => told.push(seq))
+    const seq = broker.revoke({ kind: 'subject', sub: 'u_alice' })
+    await eventually(() => expect(guard.status().appliedSeq).toBe(seq))
+    const again = await broker.token({ rev: seq })
+    const late = await broker.logoutToken({ sid: undefined, sub: 'u_alice', rev: seq })
+    expect((await guard.receiveLogout(logoutRequest(late))).status).toBe(200)
+    expect(await why(guard, again)).toBe('good')
+    expect(told).toEqual([seq])
+  })
+
+  test('it counts although the sink fails: the tokens are refused, the cookies are ended when it is told again', async () => {
+    const { broker, guard } = await receiver({ onLogout: () => Promise.reject(new Error('no')) })
+    const token = await broker.token()
+    expect((await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))).status).toBe(503)
+    expect(await why(guard, token)).toBe('revoked')
+  })
+})

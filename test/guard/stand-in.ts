@@ -1,0 +1,263 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { exportJWK, generateKeyPair, SignJWT, type JWK } from 'jose'
+import { onTestFinished, vi } from 'vitest'
+import { createGuard, type Guard, type GuardClock, type GuardOptions, type Selector } from '@case-manager/guard'
+
+/** The broker as the guard sees it (docs/feed.md), on a real listener, in the hands of a test. */
+
+/** Tuesday, 2026-11-24 09:00:00 UTC. */
+export const START = 1_795_510_800
+export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
+export const CLIENT = { clientId: 'sydney', clientSecret: 'a secret: with / and %' }
+
+/** Stands still unless turned. Timers are the machine's, but for a clock that turns them too. */
+export class TestClock implements GuardClock {
+  #ms = START * 1000
+  #monotonic = 0
+  #timers: { at: number; run: () => void }[] = []
+  readonly after?: (ms: number, run: () => void) => () => void
+
+  constructor(timers: 'real' | 'turned' = 'real') {
+    if (timers === 'turned') this.after = (ms, run) => this.#after(ms, run)
+  }
+  nowMs(): number {
+    return this.#ms
+  }
+  monotonicMs(): number {
+    return this.#monotonic
+  }
+  get now(): number {
+    return Math.floor(this.#ms / 1000)
+  }
+  advance(seconds: number): void {
+    const until = this.#monotonic + seconds * 1000
+    for (;;) {
+      const due = this.#timers.filter((timer) => timer.at <= until).sort((a, b) => a.at - b.at)[0]
+      if (due === undefined) break
+      this.#timers = this.#timers.filter((timer) => timer !== due)
+      this.#ms += due.at - this.#monotonic
+      this.#monotonic = due.at
+      due.run()
+    }
+    this.#ms += until - this.#monotonic
+    this.#monotonic = until
+  }
+  /** Somebody sets the machine's clock. */
+  set(seconds: number): void {
+    this.#ms += seconds * 1000
+  }
+  #after(ms: number, run: () => void): () => void {
+    const timer = { at: this.#monotonic + ms, run }
+    this.#timers.push(timer)
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer)
+    }
+  }
+}
+
+interface SigningKey {
+  kid: string
+  alg: 'ES256' | 'RS256'
+  key: CryptoKey
+  jwk: JWK
+}
+
+export async function makeKey(kid: string, alg: 'ES256' | 'RS256' = 'ES256'): Promise<SigningKey> {
+  const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
+  return { kid, alg, key: privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } }
+}
+
+const firstKey = makeKey('es-1')
+
+export class Broker {
+  readonly clock: TestClock
+  readonly requests: { method: string; url: string; headers: IncomingMessage['headers'] }[] = []
+  readonly reports: { epoch: string; seq: number; guard: string }[] = []
+  readonly streams = new Set<ServerResponse>()
+  issuer = ''
+  epoch = 'epoch-a'
+  seq = 100
+  entries: { seq: number; selector: Selector; exp: number }[] = []
+  retiredKids: string[] = []
+  keys: SigningKey[] = []
+  /** What /introspect says; undefined: it is down. */
+  active: boolean | undefined = true
+  /** The status of a whole route, instead of what it does. */
+  broken: Record<string, number> = {}
+  reportStatus = 204
+  /** Resolves what waits, for answers that a test wants late. */
+  hold: Promise<void> | undefined
+
+  constructor(clock: TestClock) {
+    this.clock = clock
+  }
+
+  get count() {
+    return (path: string): number => this.requests.filter(({ url }) => url.split('?')[0] === path).length
+  }
+
+  /** Appends to the log and tells every stream. */
+  revoke(selector: Selector): number {
+    const entry = { seq: ++this.seq, selector, exp: this.clock.now + 360 }
+    this.entries.push(entry)
+    this.send('revocation', entry, entry.seq)
+    return entry.seq
+  }
+  send(event: string, data: unknown, seq?: number, epoch = this.epoch): void {
+    this.raw(`event: ${event}\n${seq === undefined ? '' : `id: ${epoch}.${seq}\n`}data: ${JSON.stringify(data)}\n\n`)
+  }
+  raw(text: string): void {
+    for (const stream of this.streams) stream.write(text)
+  }
+  heartbeat(): void {
+    this.raw(': heartbeat\n\n')
+  }
+  /** Every stream breaks, without a word. */
+  cut(): void {
+    for (const stream of this.streams) stream.destroy()
+  }
+  /** The database is restored: another log, in which all of the past is revoked. */
+  restore(seq = 40): void {
+    this.epoch = `epoch-${Math.random()}`
+    this.seq = seq
+    this.entries = []
+    this.cut()
+  }
+
+  async token(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = this.keys[0]): Promise<string> {
+    const { clock, issuer } = this
+    const all = {
+      iss: issuer,
+      aud: 'https://sydney.example',
+      sub: 'u_alice',
+      client_id: 'sydney',
+      sid: 's_1',
+      rev: this.seq,
+      jti: `jti-${Math.random()}`,
+      iat: clock.now,
+      exp: clock.now + 300,
+      scope: 'openid profile',
+      tid: 'tenant-1',
+      roles: ['CaseManager.User'],
+      ...claims,
+    }
+    if (key === undefined) throw new Error('no key')
+    return new SignJWT(all).setProtectedHeader({ alg: key.alg, typ: 'at+jwt', kid: key.kid, ...header }).sign(key.key)
+  }
+
+  async logoutToken(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = this.keys[0]): Promise<string> {
+    const all = {
+      iss: this.issuer,
+      aud: CLIENT.clientId,
+      iat: this.clock.now,
+      exp: this.clock.now + 120,
+      jti: `jti-${Math.random()}`,
+      sid: 's_1',
+      rev: this.seq,
+      events: { [LOGOUT_EVENT]: {} },
+      ...claims,
+    }
+    if (key === undefined) throw new Error('no key')
+    return new SignJWT(all).setProtectedHeader({ alg: key.alg, typ: 'logout+jwt', kid: key.kid, ...header }).sign(key.key)
+  }
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', url = '', headers } = request
+    this.requests.push({ method, url, headers })
+    const body = await read(request)
+    await this.hold
+    const path = url.split('?')[0] ?? ''
+    const status = this.broken[path]
+    if (status !== undefined) return void response.writeHead(status).end()
+    if (path === '/jwks') return json(response, 200, { keys: this.keys.map(({ jwk }) => jwk) })
+    if (headers.authorization !== basic(CLIENT)) return void response.writeHead(401).end()
+    if (path === '/revocations') return this.#feed(headers['last-event-id'], response)
+    if (path === '/revocations/applied') {
+      if (this.reportStatus === 204) this.reports.push(JSON.parse(body) as { epoch: string; seq: number; guard: string })
+      return void response.writeHead(this.reportStatus).end()
+    }
+    if (path === '/introspect') return void (this.active === undefined ? response.writeHead(503).end() : json(response, 200, { active: this.active }))
+    response.writeHead(404).end()
+  }
+
+  #feed(lastEventId: string | string[] | undefined, response: ServerResponse): void {
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store, no-transform' })
+    const event = (name: string, data: unknown, seq?: number): void =>
+      void response.write(`event: ${name}\n${seq === undefined ? '' : `id: ${this.epoch}.${seq}\n`}data: ${JSON.stringify(data)}\n\n`)
+    response.write(': welcome\nretry: 1000\n\n')
+    const [, epoch, after] = /^(.*)\.(\d+)$/.exec(String(lastEventId ?? '')) ?? []
+    const resumes = epoch === this.epoch && Number(after) <= this.seq
+    if (lastEventId !== undefined && !resumes) event('reset', { epoch: this.epoch })
+    const missed = this.entries.filter(({ seq, exp }) => exp > this.clock.now && (!resumes || seq > Number(after)))
+    if (!resumes || missed.length > 0)
+      event('snapshot', { epoch: this.epoch, seq: this.seq, entries: missed, retired_kids: this.retiredKids }, this.seq)
+    if (resumes) event('keys', { jwks: 'changed', retired_kids: this.retiredKids })
+    event('live', { epoch: this.epoch, seq: this.seq }, this.seq)
+    this.streams.add(response)
+    response.on('close', () => this.streams.delete(response))
+  }
+}
+
+const json = (response: ServerResponse, status: number, body: unknown): void =>
+  void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+
+const basic = ({ clientId, clientSecret }: typeof CLIENT): string => {
+  const encode = (text: string): string => encodeURIComponent(text).replaceAll('%20', '+')
+  return `Basic ${Buffer.from(`${encode(clientId)}:${encode(clientSecret)}`).toString('base64')}`
+}
+
+async function read(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = []
+  for await (const piece of request) pieces.push(piece as Buffer)
+  return Buffer.concat(pieces).toString()
+}
+
+export async function startBroker(clock = new TestClock()): Promise<Broker> {
+  const broker = new Broker(clock)
+  broker.keys = [await firstKey]
+  const server = createServer((request, response) => {
+    broker.answer(request, response).catch(() => response.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  broker.issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  onTestFinished(async () => {
+    const closed = new Promise((resolve) => server.close(resolve))
+    server.closeAllConnections()
+    await closed
+  })
+  return broker
+}
+
+/** A guard that is ready, unless `start: false`. Comes back fast after a break. */
+export async function startGuard(broker: Broker, options: Partial<GuardOptions> & { start?: boolean } = {}): Promise<Guard> {
+  const { start = true, ...given } = options
+  const guard = createGuard({
+    issuer: broker.issuer,
+    ...CLIENT,
+    audience: 'https://sydney.example',
+    guardId: 'web-1',
+    clock: broker.clock,
+    random: () => 0,
+    ...given,
+  })
+  onTestFinished(() => guard.stop())
+  if (start) await guard.start()
+  return guard
+}
+
+/** Waits as long as a busy machine may need. */
+export const eventually = <T>(what: () => T | Promise<T>): Promise<T> => vi.waitFor(what, { timeout: 15_000, interval: 10 })
+
+export async function why(guard: Guard, token: string): Promise<string> {
+  const result = await guard.check(token)
+  return result.ok ? 'good' : result.why
+}
+
+export const logoutRequest = (token: string | undefined, init: RequestInit = {}): Request =>
+  new Request('http://localhost/oidc/backchannel-logout', {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: token === undefined ? '' : new URLSearchParams({ logout_token: token }).toString(),
+    ...init,
+  })
