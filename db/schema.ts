@@ -36,6 +36,8 @@ export const revocations = sqliteTable(
     /** The last sid whose deliveries are written, while owing is pending. */
     oweCursor: text('owe_cursor').notNull().default(''),
     sessions: integer().notNull().default(0),
+    /** When a guard last said that it enforces it: what operators' times are made of. */
+    appliedAtMs: integer('applied_at_ms'),
   },
   (t) => [
     index('revocations_by_at').on(t.at),
@@ -329,4 +331,34 @@ export const tenants = sqliteTable('tenants', {
 export const settings = sqliteTable('settings', {
   name: text().primaryKey(),
   value: text().notNull(),
+})
+
+/**
+ * What operators and administrators did. A row is written before its act is done, and is never changed; ids are never reused. Triggers (a
+ * migration of their own) refuse every UPDATE, and every DELETE but the oldest row's: retention shortens it from its old end alone.
+ */
+export const audit = sqliteTable(
+  'audit',
+  {
+    id: integer().primaryKey({ autoIncrement: true }),
+    atMs: integer('at_ms').notNull(),
+    actorKind: text('actor_kind').notNull(),
+    actorId: text('actor_id').notNull(),
+    /** By which way: the console, the admin API, cmb. */
+    via: text().notNull(),
+    act: text().notNull(),
+    target: text(),
+    caseReference: text('case_reference'),
+    comment: text(),
+    details: text().notNull(),
+  },
+  (t) => [index('audit_by_actor').on(t.actorId, t.id), index('audit_by_act').on(t.act, t.id), index('audit_by_target').on(t.target, t.id)],
+)
+
+/** How an act ended, once. One that has none was cut off: its effect is in the other tables, or is not. */
+export const auditOutcomes = sqliteTable('audit_outcomes', {
+  id: integer().primaryKey(),
+  atMs: integer('at_ms').notNull(),
+  outcome: text({ enum: ['done', 'refused', 'failed'] }).notNull(),
+  result: text().notNull(),
 })

@@ -2,6 +2,8 @@ import type { Client, ClientMetadata, ClientSource, SecretHash } from '../src/pr
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
 import type {
   AttemptResult,
+  AuditEntry,
+  AuditOutcome,
   CodeGrant,
   Committed,
   Delivery,
@@ -9,9 +11,11 @@ import type {
   DeliveryRef,
   DeliveryState,
   GuardReport,
+  NewAuditEntry,
   Participant,
   Person,
   Revocation,
+  RevocationTime,
   Session,
   SigningKeyRow,
   Standing,
@@ -27,7 +31,7 @@ import type {
  * @throws StoreUnavailable where nothing was written (disk full, closed, too busy): the caller answers 503 and nothing is half done.
  */
 export interface Store
-  extends SignInActs, TokenActs, RevocationActs, DeliveryActs, FeedActs, ClientActs, KeyActs, TenantActs, Housekeeping {}
+  extends SignInActs, TokenActs, RevocationActs, DeliveryActs, FeedActs, ClientActs, KeyActs, TenantActs, AuditActs, Housekeeping {}
 
 export class StoreUnavailable extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
@@ -91,6 +95,8 @@ export interface SignInActs {
     tid?: string | undefined
     clientId?: string | undefined
     text?: string | undefined
+    /** Letters of the device's name, case aside. */
+    device?: string | undefined
     now: number
     limit: number
   }): Promise<{ session: Session; participants: Participant[] }[]>
@@ -185,6 +191,8 @@ export interface RevocationActs {
   markSession(input: { sid: string; markAt: number; reason: Reason; now: number }): Promise<boolean>
   findRevocation(seq: number): Promise<Revocation | undefined>
   listRevocations(input: { before?: number | undefined; limit: number }): Promise<Revocation[]>
+  /** For the console's chart: the latest `limit` revocations, newest first. Bounded: one that owes more than is read has no `deliveredMs`. */
+  revocationTimes(input: { limit: number }): Promise<RevocationTime[]>
 }
 
 export interface DeliveryActs {
@@ -265,6 +273,26 @@ export interface TenantActs {
   listTenants(): Promise<TenantRow[]>
   findTenant(tid: string): Promise<TenantRow | undefined>
   putTenant(tenant: TenantRow): Promise<void>
+}
+
+/** What operators and administrators did: append-only. Only retention (`purge`) shortens it, from its old end. */
+export interface AuditActs {
+  /** Before the act is done: who cannot be written down does nothing. @returns its id, which rises */
+  appendAudit(entry: NewAuditEntry): Promise<number>
+  /** How it ended. Once: a second word about the same act changes nothing. */
+  concludeAudit(input: { id: number } & AuditOutcome): Promise<void>
+  /** Newest first, before `before`; or rising from `after` on. Times are epoch milliseconds, `untilMs` not included. */
+  listAudit(input: {
+    before?: number | undefined
+    after?: number | undefined
+    actorId?: string | undefined
+    act?: string | undefined
+    target?: string | undefined
+    caseReference?: string | undefined
+    sinceMs?: number | undefined
+    untilMs?: number | undefined
+    limit: number
+  }): Promise<AuditEntry[]>
 }
 
 export interface Housekeeping {

@@ -191,3 +191,45 @@ export interface TenantRow {
   connectedAt: number
   removedAt?: number | undefined
 }
+
+/** By which way an operator's act came in. */
+export type AuditWay = 'console' | 'api' | 'command' | 'setup'
+
+/** What somebody is about to do. Never a secret; people by their `sub`. */
+export interface NewAuditEntry {
+  actor: Actor
+  via: AuditWay
+  /** `revoke`, `redrive`, `client.add`, `key.rotate`, `console.sign_in` … */
+  act: string
+  /** What it is done to: `session s_…`, `client sydney`, `key …`. */
+  target?: string | undefined
+  caseReference?: string | undefined
+  comment?: string | undefined
+  details?: Record<string, unknown> | undefined
+}
+
+export interface AuditOutcome {
+  /** `refused`: for a reason that the caller was told. `failed`: a fault of ours, or the store's. */
+  outcome: 'done' | 'refused' | 'failed'
+  result?: Record<string, unknown> | undefined
+}
+
+export interface AuditEntry extends NewAuditEntry {
+  id: number
+  /** Epoch milliseconds: when it began. */
+  atMs: number
+  details: Record<string, unknown>
+  /** Not there: cut off before its end was written. */
+  ended?: (AuditOutcome & { atMs: number; result: Record<string, unknown> }) | undefined
+}
+
+/** How long a revocation took, from its commit, in milliseconds. */
+export interface RevocationTime {
+  seq: number
+  /** Epoch milliseconds of its commit. */
+  atMs: number
+  /** Until the last target had answered; not there while one has not. */
+  deliveredMs?: number | undefined
+  /** Until the last guard that has said so enforced it. */
+  appliedMs?: number | undefined
+}

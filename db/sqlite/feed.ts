@@ -27,6 +27,8 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
   const between = db.prepare<[number, number], { seq: number; at: number; atMs: number }>(
     `SELECT seq, at, at_ms AS atMs FROM revocations WHERE seq > ? AND seq <= ? ORDER BY seq DESC LIMIT ${REACHED}`,
   )
+  // Of those that it tells of; a later guard's word is the later one.
+  const markApplied = db.prepare<[number, number, number]>('UPDATE revocations SET applied_at_ms = ? WHERE seq >= ? AND seq <= ?')
   const all = db.prepare<[], GuardRow>('SELECT * FROM guards ORDER BY client_id, guard_id')
 
   const apply = ({ clientId, guardId, epoch, appliedSeq, reportedAtMs }: GuardReport) => {
@@ -36,7 +38,10 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
     const seq = Math.max(from ?? 0, Math.min(appliedSeq, log.head()))
     report.run({ clientId, guardId, epoch, seq, reportedAtMs })
     // A guard's first report says where it begins, not what it has just reached.
-    return { reached: from === undefined ? [] : between.all(from, seq).reverse() }
+    const reached = from === undefined ? [] : between.all(from, seq).reverse()
+    const [first] = reached
+    if (first !== undefined) markApplied.run(reportedAtMs, first.seq, seq)
+    return { reached }
   }
 
   return {

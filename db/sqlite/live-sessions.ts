@@ -27,6 +27,9 @@ const participantOf = (row: ParticipantRow): Participant => ({
   lastAt: row.last_at,
 })
 
+const deviceMatches = (row: SessionRow, device: string | undefined): boolean =>
+  device === undefined || row.device.toLowerCase().includes(device.toLowerCase())
+
 function textMatches(row: SessionRow, text: string | undefined): boolean {
   if (text === undefined) return true
   if (row.sid === text || row.sub === text || row.oid === text.toLowerCase()) return true
@@ -44,8 +47,9 @@ export function liveSessions({ db, read }: Core, sessions: Sessions) {
 
   const participants = (sid: string): Participant[] => participantsOf.all(sid).map(participantOf)
 
-  const found = (row: SessionRow, { sub, tid, clientId, text, now }: Partial<Search> & { now: number }): Found | undefined => {
-    if ((sub !== undefined && row.sub !== sub) || (tid !== undefined && row.tid !== tid) || !textMatches(row, text)) return undefined
+  const found = (row: SessionRow, { sub, tid, clientId, text, device, now }: Partial<Search> & { now: number }): Found | undefined => {
+    if ((sub !== undefined && row.sub !== sub) || (tid !== undefined && row.tid !== tid)) return undefined
+    if (!textMatches(row, text) || !deviceMatches(row, device)) return undefined
     const standing = sessions.standing(row, now)
     if (standing.state !== 'live' && standing.state !== 'marked') return undefined
     const took = participants(row.sid)

@@ -12,6 +12,7 @@ const RETENTION = {
   session: 30 * DAY,
   revocation: 90 * DAY,
   guard: 30 * DAY,
+  audit: 730 * DAY,
 }
 
 export function purging({ db, write }: Core, { count }: Owing): Housekeeping['purge'] {
@@ -36,6 +37,17 @@ export function purging({ db, write }: Core, { count }: Owing): Housekeeping['pu
   const dropAttempts = db.prepare<[string]>('DELETE FROM delivery_attempts WHERE delivery_id = ?')
   const dropDelivery = db.prepare<[string]>('DELETE FROM deliveries WHERE id = ?')
 
+  // From its old end, in the order of its ids: its trigger refuses anything else.
+  const oldAudit = db.prepare<[number, number], number>('SELECT id FROM audit WHERE at_ms <= ? ORDER BY id LIMIT ?').pluck()
+  const dropAudit = ['audit', 'audit_outcomes'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE id <= ?`))
+
+  const purgeAudit = (now: number, limit: number): number => {
+    const ids = oldAudit.all((now - RETENTION.audit) * 1000, limit)
+    const last = ids.at(-1)
+    if (last !== undefined) for (const statement of dropAudit) statement.run(last)
+    return ids.length
+  }
+
   const dropOne = ({ id, client_id: clientId, state }: Old): void => {
     dropAttempts.run(id)
     if (dropDelivery.run(id).changes === 1) count(clientId, state, -1)
@@ -59,7 +71,7 @@ export function purging({ db, write }: Core, { count }: Owing): Housekeeping['pu
   return ({ now, limit }) =>
     write(() => {
       const deleted = simple.map(({ statement, keep }) => statement.run(now - keep, limit).changes)
-      deleted.push(purgeSessions(now, limit), purgeDeliveries(now, limit))
+      deleted.push(purgeSessions(now, limit), purgeDeliveries(now, limit), purgeAudit(now, limit))
       return deleted.some((rows) => rows >= limit)
     })
 }

@@ -6,6 +6,7 @@ import type { RevocationLog, RevocationRow } from './log.ts'
 import type { Owing } from './owe.ts'
 import { owePending } from './owe-pending.ts'
 import { previewRevocation } from './preview.ts'
+import { revocationTimes } from './revocation-times.ts'
 import { isRevoked, SESSION_COLUMNS, SESSION_FROM, timeReason } from './session-rows.ts'
 import type { SessionRow, Sessions } from './session-rows.ts'
 
@@ -52,6 +53,7 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
       }),
 
     previewRevocation: previewRevocation(core, sessions),
+    revocationTimes: revocationTimes(core),
     owePending: owePending(core, owing),
 
     expireSessions: ({ now, limit }) =>

@@ -3,6 +3,7 @@ import { newId } from '../../src/protocol/ids.ts'
 import type { Random } from '../../src/protocol/ids.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
+import { auditActs } from './audit.ts'
 import { clientActs } from './clients.ts'
 import { reading } from './core.ts'
 import type { Core } from './core.ts'
@@ -66,6 +67,7 @@ function acts(core: Core): Omit<Store, 'close'> {
     ...clientActs(core, log),
     ...keyActs(core),
     ...tenantActs(core),
+    ...auditActs(core),
     ...housekeeping(core, owed),
   }
 }

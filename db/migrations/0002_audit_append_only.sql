@@ -1,0 +1,12 @@
+-- The audit log only grows, whoever writes in this file: no row is changed or replaced, and none but the oldest goes (retention).
+CREATE TRIGGER `audit_never_changes` BEFORE UPDATE ON `audit` BEGIN SELECT RAISE(ABORT, 'The audit log is append-only.'); END;
+--> statement-breakpoint
+CREATE TRIGGER `audit_never_replaced` BEFORE INSERT ON `audit` WHEN EXISTS (SELECT 1 FROM `audit` WHERE `id` = NEW.`id`) BEGIN SELECT RAISE(ABORT, 'The audit log is append-only.'); END;
+--> statement-breakpoint
+CREATE TRIGGER `audit_from_its_old_end` BEFORE DELETE ON `audit` WHEN EXISTS (SELECT 1 FROM `audit` WHERE `id` < OLD.`id`) BEGIN SELECT RAISE(ABORT, 'The audit log is shortened from its old end alone.'); END;
+--> statement-breakpoint
+CREATE TRIGGER `audit_outcomes_never_change` BEFORE UPDATE ON `audit_outcomes` BEGIN SELECT RAISE(ABORT, 'The audit log is append-only.'); END;
+--> statement-breakpoint
+CREATE TRIGGER `audit_outcomes_said_once` BEFORE INSERT ON `audit_outcomes` WHEN EXISTS (SELECT 1 FROM `audit_outcomes` WHERE `id` = NEW.`id`) BEGIN SELECT RAISE(IGNORE); END;
+--> statement-breakpoint
+CREATE TRIGGER `audit_outcomes_from_their_old_end` BEFORE DELETE ON `audit_outcomes` WHEN EXISTS (SELECT 1 FROM `audit_outcomes` WHERE `id` < OLD.`id`) BEGIN SELECT RAISE(ABORT, 'The audit log is shortened from its old end alone.'); END;

@@ -1,0 +1,78 @@
+import type { Actor } from '../../src/protocol/revocation.ts'
+import type { AuditActs } from '../store.ts'
+import type { AuditEntry, AuditOutcome, AuditWay } from '../types.ts'
+import { optional } from './core.ts'
+import type { Core } from './core.ts'
+
+/** What operators did. It refuses to change what is written: there is no such act here, and triggers refuse whoever tries it in SQL. */
+
+interface AuditRow {
+  id: number
+  at_ms: number
+  actor_kind: Actor['kind']
+  actor_id: string
+  via: AuditWay
+  act: string
+  target: string | null
+  case_reference: string | null
+  comment: string | null
+  details: string
+  ended_at_ms: number | null
+  outcome: AuditOutcome['outcome'] | null
+  result: string | null
+}
+
+const parse = (value: string | null): Record<string, unknown> => JSON.parse(value ?? '{}') as Record<string, unknown>
+
+const entryOf = (row: AuditRow): AuditEntry => ({
+  id: row.id,
+  atMs: row.at_ms,
+  actor: { kind: row.actor_kind, id: row.actor_id },
+  via: row.via,
+  act: row.act,
+  target: optional(row.target),
+  caseReference: optional(row.case_reference),
+  comment: optional(row.comment),
+  details: parse(row.details),
+  ...(row.outcome === null ? {} : { ended: { outcome: row.outcome, atMs: row.ended_at_ms ?? row.at_ms, result: parse(row.result) } }),
+})
+
+/** Each with an index that ends in the id, so that a page reads little more than its own length. */
+const FILTERS = { actorId: 'a.actor_id = @actorId', act: 'a.act = @act', target: 'a.target = @target' } as const
+
+export function auditActs({ db, write, read, nowMs }: Core): AuditActs {
+  const append = db.prepare(`INSERT INTO audit (at_ms, actor_kind, actor_id, via, act, target, case_reference, comment, details)
+    VALUES (@atMs, @actorKind, @actorId, @via, @act, @target, @caseReference, @comment, @details)`)
+  const conclude = db.prepare<[number, number, string, string]>(
+    'INSERT OR IGNORE INTO audit_outcomes (id, at_ms, outcome, result) VALUES (?, ?, ?, ?)',
+  )
+  const list = (by: keyof typeof FILTERS | undefined, rising: boolean) =>
+    db.prepare<[object], AuditRow>(`SELECT a.*, o.at_ms AS ended_at_ms, o.outcome, o.result FROM audit a LEFT JOIN audit_outcomes o ON o.id = a.id
+      WHERE ${rising ? 'a.id > @after' : 'a.id < @before'} AND ${by === undefined ? 'true' : FILTERS[by]}
+        AND (@actorId IS NULL OR a.actor_id = @actorId) AND (@act IS NULL OR a.act = @act) AND (@target IS NULL OR a.target = @target)
+        AND (@caseReference IS NULL OR a.case_reference = @caseReference)
+        AND (@sinceMs IS NULL OR a.at_ms >= @sinceMs) AND (@untilMs IS NULL OR a.at_ms < @untilMs)
+      ORDER BY a.id ${rising ? 'ASC' : 'DESC'} LIMIT @limit`)
+  const both = (by?: keyof typeof FILTERS) => ({ rising: list(by, true), falling: list(by, false) })
+  const lists = { target: both('target'), actorId: both('actorId'), act: both('act'), none: both() }
+
+  return {
+    appendAudit: ({ actor, via, act, target, caseReference, comment, details }) =>
+      write(() => {
+        const row = { actorKind: actor.kind, actorId: actor.id, via, act, target: target ?? null, caseReference: caseReference ?? null }
+        return Number(append.run({ ...row, atMs: nowMs(), comment: comment ?? null, details: JSON.stringify(details ?? {}) }).lastInsertRowid)
+      }),
+    concludeAudit: ({ id, outcome, result }) => write(() => void conclude.run(id, nowMs(), outcome, JSON.stringify(result ?? {}))),
+    listAudit: ({ before, after, limit, ...wanted }) =>
+      read(() => {
+        const { actorId = null, act = null, target = null, caseReference = null, sinceMs = null, untilMs = null } = wanted
+        const by = target !== null ? 'target' : actorId !== null ? 'actorId' : act !== null ? 'act' : 'none'
+        const filters = { actorId, act, target, caseReference, sinceMs, untilMs, limit }
+        const rows =
+          after === undefined
+            ? lists[by].falling.all({ ...filters, before: before ?? Number.MAX_SAFE_INTEGER })
+            : lists[by].rising.all({ ...filters, after })
+        return rows.map(entryOf)
+      }),
+  }
+}

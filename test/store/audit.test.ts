@@ -1,0 +1,148 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { audited } from '../../db/audited.ts'
+import { openSqliteStore } from '../../db/sqlite/store.ts'
+import type { NewAuditEntry } from '../../db/types.ts'
+import { benches, STORES, T0 } from './fixture.ts'
+
+const ANN: NewAuditEntry = { actor: { kind: 'operator', id: 'u_ann' }, via: 'console', act: 'revoke', target: 'session s_1' }
+
+describe.each(STORES)('the audit log, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('an entry is there before its act is done, and its end is written once', async () => {
+    const { store } = await open()
+    const id = await store.appendAudit({ ...ANN, caseReference: 'INC-1', comment: 'laptop stolen', details: { dry_run: false } })
+    const begun = { id, atMs: T0 * 1000, ...ANN, caseReference: 'INC-1', comment: 'laptop stolen', details: { dry_run: false } }
+    expect(await store.listAudit({ limit: 10 })).toEqual([begun])
+    await store.concludeAudit({ id, outcome: 'done', result: { seq: 7 } })
+    await store.concludeAudit({ id, outcome: 'failed' })
+    expect(await store.listAudit({ limit: 10 })).toEqual([{ ...begun, ended: { outcome: 'done', atMs: T0 * 1000, result: { seq: 7 } } }])
+  })
+
+  test('it is paged both ways, and filtered by who, what, to what, case and time', async () => {
+    const b = await open()
+    const ids: number[] = []
+    for (const [i, act] of ['revoke', 'redrive', 'revoke', 'key.rotate'].entries()) {
+      b.now = T0 + i
+      ids.push(
+        await b.store.appendAudit({
+          ...ANN,
+          act,
+          actor: { kind: 'operator', id: i < 2 ? 'u_ann' : 'u_bob' },
+          target: `t${i}`,
+          caseReference: `INC-${i}`,
+        }),
+      )
+    }
+    const found = async (wanted: Partial<Parameters<typeof b.store.listAudit>[0]>) =>
+      (await b.store.listAudit({ limit: 10, ...wanted })).map((one) => ids.indexOf(one.id))
+    expect(ids).toEqual([...ids].sort((x, y) => x - y))
+    expect(await found({ limit: 2 })).toEqual([3, 2])
+    expect(await found({ before: ids[2] ?? 0 })).toEqual([1, 0])
+    expect(await found({ after: 0, limit: 3 })).toEqual([0, 1, 2])
+    expect(await found({ after: ids[2] ?? 0 })).toEqual([3])
+    expect(await found({ act: 'revoke' })).toEqual([2, 0])
+    expect(await found({ actorId: 'u_bob', act: 'revoke' })).toEqual([2])
+    expect(await found({ target: 't1' })).toEqual([1])
+    expect(await found({ caseReference: 'INC-3' })).toEqual([3])
+    expect(await found({ sinceMs: (T0 + 1) * 1000, untilMs: (T0 + 3) * 1000 })).toEqual([2, 1])
+  })
+
+  test('retention shortens it from its old end', async () => {
+    const b = await open()
+    await b.store.appendAudit(ANN)
+    b.now += 731 * 86_400
+    const kept = await b.store.appendAudit(ANN)
+    await b.store.purge({ now: b.now, limit: 100 })
+    expect((await b.store.listAudit({ limit: 10 })).map((one) => one.id)).toEqual([kept])
+  })
+
+  test('what cannot be written down is not done; how it ended is written, a refusal and a fault too', async () => {
+    const { store } = await open()
+    expect(await audited(store, ANN, async () => 5, { result: (count) => ({ count }) })).toBe(5)
+    await expect(audited(store, ANN, () => Promise.reject(new Error('told')), { refusal: () => ({ why: 'told' }) })).rejects.toThrow('told')
+    await expect(audited(store, ANN, () => Promise.reject(new Error('bug')))).rejects.toThrow('bug')
+    expect((await store.listAudit({ after: 0, limit: 10 })).map((one) => one.ended)).toMatchObject([
+      { outcome: 'done', result: { count: 5 } },
+      { outcome: 'refused', result: { why: 'told' } },
+      { outcome: 'failed', result: {} },
+    ])
+    let done = false
+    const full = { ...store, appendAudit: () => Promise.reject(new Error('full')) }
+    await expect(audited(full, ANN, async () => (done = true))).rejects.toThrow('full')
+    expect(done).toBe(false)
+  })
+})
+
+describe('the audit log in its file', () => {
+  test('refuses every change, replacement and hole, whoever writes', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'cmb-audit-'))
+    onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+    const file = join(dir, 'broker.db')
+    const store = await openSqliteStore({ file })
+    for (const act of ['a', 'b', 'c']) await store.concludeAudit({ id: await store.appendAudit({ ...ANN, act }), outcome: 'done' })
+    await store.close()
+    const db = new Database(file)
+    onTestFinished(() => void db.close())
+    for (const sql of [
+      "UPDATE audit SET act = 'nothing' WHERE id = 2",
+      "INSERT OR REPLACE INTO audit (id, at_ms, actor_kind, actor_id, via, act, details) VALUES (2, 0, 'operator', 'x', 'api', 'nothing', '{}')",
+      'DELETE FROM audit WHERE id = 2',
+      'DELETE FROM audit WHERE id = 3',
+      "UPDATE audit_outcomes SET outcome = 'failed'",
+      'DELETE FROM audit_outcomes WHERE id = 3',
+    ])
+      expect(() => db.exec(sql), sql).toThrow('The audit log')
+    db.exec("INSERT OR REPLACE INTO audit_outcomes (id, at_ms, outcome, result) VALUES (2, 0, 'failed', '{}')")
+    expect(db.prepare('SELECT group_concat(act) FROM audit').pluck().get()).toBe('a,b,c')
+    expect(db.prepare("SELECT count(*) FROM audit_outcomes WHERE outcome = 'done'").pluck().get()).toBe(3)
+    db.exec('DELETE FROM audit WHERE id <= 2')
+    expect(db.prepare('SELECT group_concat(act) FROM audit').pluck().get()).toBe('c')
+  })
+})
+
+describe.each(STORES)('how long revocations took, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('until the last target had answered, and until the last guard enforced it; one that is still owed has no time', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const { epoch } = await b.store.head()
+    const report = (appliedSeq: number, reportedAtMs: number) =>
+      b.store.recordApplied({ clientId: 'sydney', guardId: 'g1', epoch, appliedSeq, reportedAtMs })
+    await report(0, T0 * 1000)
+    const seqs: number[] = []
+    for (const who of ['alice', 'bob']) {
+      const { session } = await b.signIn(who)
+      await b.exchange(session.sid, 'sydney')
+      const answer = await b.revoke({ kind: 'session', sid: session.sid })
+      if (answer.outcome === 'revoked') seqs.push(answer.committed.revocation.seq)
+    }
+    const [first = 0, second = 0] = seqs
+    const [delivery] = await b.store.listDeliveries({ seq: first, limit: 1 })
+    const id = delivery?.id ?? ''
+    await b.store.leaseDelivery({ id, attempt: 1, nowMs: b.now * 1000, untilMs: b.now * 1000 + 5000 })
+    await b.store.recordDelivery({
+      id,
+      result: { outcome: 'delivered', attempt: { attempt: 1, atMs: b.now * 1000 + 20, latencyMs: 15, outcome: 'delivered', status: 200 } },
+    })
+    await report(first, b.now * 1000 + 12)
+    expect(await b.store.revocationTimes({ limit: 10 })).toEqual([
+      { seq: second, atMs: b.now * 1000 },
+      { seq: first, atMs: b.now * 1000, deliveredMs: 35, appliedMs: 12 },
+    ])
+    expect(await b.store.revocationTimes({ limit: 1 })).toHaveLength(1)
+  })
+
+  test('sessions are found by their device, case aside', async () => {
+    const b = await open()
+    await b.signIn('alice', { session: { device: 'Firefox on Windows' } })
+    await b.signIn('bob', { session: { device: 'Safari on iPhone' } })
+    const found = await b.store.searchSessions({ device: 'iphone', now: b.now, limit: 10 })
+    expect(found.map(({ session }) => session.person.name)).toEqual(['bob'])
+  })
+})
