@@ -1,0 +1,50 @@
+# syntax=docker/dockerfile:1
+
+# The image uses Node's own runtime: the optional runtime package and the embedded Postgres stay out of it. Name a queue server by BROKER_QUEUE_URL.
+ARG NODE_IMAGE=node:26.10.0-bookworm-slim
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+COPY guard/package.json guard/
+# No package's own script is run: the SQLite binding comes built.
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json ./
+COPY scripts scripts
+COPY guard guard
+COPY db db
+COPY src src
+COPY workers workers
+COPY demo demo
+COPY bench bench
+RUN node scripts/build.mjs
+
+FROM ${NODE_IMAGE} AS packages
+WORKDIR /app
+COPY package.json package-lock.json ./
+COPY guard/package.json guard/
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+
+FROM ${NODE_IMAGE}
+LABEL org.opencontainers.image.title="Case Manager Identity Broker" \
+      org.opencontainers.image.licenses="Apache-2.0"
+ENV NODE_ENV=production \
+    BROKER_DATA_DIR=/data \
+    BROKER_LISTEN=0.0.0.0:7400 \
+    BROKER_OPS_LISTEN=0.0.0.0:7401
+WORKDIR /app
+COPY --from=packages /app/node_modules node_modules
+COPY --from=build /app/guard/package.json guard/package.json
+COPY --from=build /app/guard/dist guard/dist
+COPY --from=build /app/dist dist
+COPY db/migrations db/migrations
+COPY package.json LICENSE ./
+RUN ln -s /app/dist/src/cli.js /usr/local/bin/cmb \
+ && install -d -m 0700 -o node -g node /data
+USER node
+VOLUME /data
+EXPOSE 7400 7401
+HEALTHCHECK --interval=15s --timeout=6s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:7401/readyz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "dist/src/cli.js"]
+CMD ["serve"]
