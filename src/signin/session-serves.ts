@@ -7,13 +7,14 @@ export function servingSession(standing: Standing, request: SignInRequest, now: 
   if (standing.state !== 'live') return undefined
   const { session } = standing
   if (request.prompt.includes('login') || request.prompt.includes('select_account')) return undefined
-  // 0: Microsoft did not say when; then no age is young enough.
-  const { maxAgeSeconds } = request
-  if (maxAgeSeconds !== undefined && (session.authTime === 0 || now - session.authTime > maxAgeSeconds)) return undefined
+  if (request.maxAgeSeconds !== undefined && !youngerThan(session, request.maxAgeSeconds, now)) return undefined
   if (request.acr && session.acr !== ACR_MFA) return undefined
   if (request.sub !== undefined && request.sub !== session.sub) return undefined
   return session
 }
+
+/** `authTime` 0: Microsoft did not say when, and no age is young enough. A `max_age` of 0 is another word for prompt=login. */
+const youngerThan = ({ authTime }: Session, seconds: number, now: number): boolean => authTime > 0 && seconds > 0 && now - authTime <= seconds
 
 /** Microsoft is asked to make the person prove themselves anew. */
 export const wantsFresh = (request: SignInRequest): boolean => request.prompt.includes('login') || request.maxAgeSeconds !== undefined

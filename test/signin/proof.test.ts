@@ -1,0 +1,300 @@
+import { describe, expect, test } from 'vitest'
+import type { MfaProof } from '../../src/microsoft/door.ts'
+import { ACR_MFA } from '../../src/protocol/names.ts'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { SESSION_COOKIE } from '../../src/session/door.ts'
+import { judgeMfa, mfaPolicy } from '../../src/signin/mfa.ts'
+import { createRig, ISSUER, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
+import { atMicrosoft, authorizePath, type Browser, createBrowser, fieldsOf, linkOf, location, signIn, told } from './browser.ts'
+
+const sessionOf = async (rig: Rig, browser: Browser) => {
+  const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), rig.clock.now())
+  return standing.state === 'live' ? standing.session : undefined
+}
+
+async function arrive(options: Parameters<typeof createRig>[0] = {}, changes: Parameters<Rig['register']>[1] = {}) {
+  const rig = await createRig(options)
+  const client = await rig.register('Sydney', changes)
+  return { rig, client, browser: createBrowser(rig.app) }
+}
+
+describe('proof of MFA', () => {
+  const policies: [MfaProof, Parameters<typeof judgeMfa>[1], boolean, string | undefined][] = [
+    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: undefined }, true, ACR_MFA],
+    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c2', 'c11'], amr: ['mfa'] }, false, undefined],
+    [{ kind: 'auth_context', id: 'c1' }, { acrs: [], amr: undefined }, false, undefined],
+    [{ kind: 'amr' }, { acrs: [], amr: ['pwd', 'mfa'] }, true, ACR_MFA],
+    [{ kind: 'amr' }, { acrs: ['c1'], amr: ['pwd', 'ngcmfa'] }, false, undefined],
+    [{ kind: 'amr' }, { acrs: ['c1'], amr: undefined }, false, undefined],
+    [{ kind: 'conditional_access' }, { acrs: [], amr: undefined }, true, undefined],
+    [{ kind: 'conditional_access' }, { acrs: [], amr: ['mfa'] }, true, ACR_MFA],
+  ]
+
+  test.each(policies)('%j with %j: %s, acr %s', async (policy, identity, proved, acr) => {
+    expect(judgeMfa(policy, identity)).toEqual(proved ? { proved, acr, amr: identity.amr } : { proved })
+    const { rig, client, browser } = await arrive({ config: { mfaProof: policy } })
+    rig.microsoft.next = identity
+    const response = await signIn(rig, browser, authorizePath(client))
+    const session = await sessionOf(rig, browser)
+    expect(session === undefined).toBe(!proved)
+    expect(session?.acr).toBe(acr)
+    expect(session?.amr).toEqual(proved ? identity.amr : undefined)
+    expect(response.status).toBe(proved ? 303 : 403)
+  })
+
+  test('a tenant’s own policy decides for its people, and one that cannot be read lets nobody in', async () => {
+    const { rig, client, browser } = await arrive()
+    await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
+    const response = await signIn(rig, browser, authorizePath(client))
+    expect(response.status).toBe(403)
+    expect(await response.text()).toContain('Multifactor authentication is needed')
+    const tenant = { tid: TENANT, mfaProof: 'trust_me', connectedAt: 0 }
+    expect(judgeMfa(mfaPolicy(rig.config, tenant), { acrs: ['c1'], amr: ['mfa'] })).toEqual({ proved: false })
+  })
+
+  test('a tenant that was disconnected lets nobody in', async () => {
+    const { rig, client, browser } = await arrive()
+    await rig.store.putTenant({ tid: TENANT, mfaProof: 'auth_context:c1', connectedAt: rig.clock.now(), removedAt: rig.clock.now() })
+    expect((await signIn(rig, browser, authorizePath(client))).status).toBe(403)
+    expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
+  })
+
+  test('where the tenant has another authentication context than was asked for, Microsoft is asked again, once', async () => {
+    const { rig, client, browser } = await arrive()
+    await rig.store.putTenant({ tid: TENANT, mfaProof: 'auth_context:c7', connectedAt: rig.clock.now() })
+    const again = location(await signIn(rig, browser, authorizePath(client)))
+    expect(again.host).toBe('login.microsoftonline.com')
+    expect(rig.microsoft.started.at(-1)).toMatchObject({ authContext: 'c7', tid: TENANT, loginHint: 'O.hint' })
+    expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
+    const callback = `/signin/callback?${new URLSearchParams({ code: 'c', state: again.searchParams.get('state') ?? '' })}`
+    rig.microsoft.next = { acrs: ['c7'] }
+    expect(told(await browser.get(callback))).toHaveProperty('code')
+  })
+
+  test('asked again and still without, it is a page and no third visit', async () => {
+    const { rig, client, browser } = await arrive()
+    await rig.store.putTenant({ tid: TENANT, mfaProof: 'auth_context:c7', connectedAt: rig.clock.now() })
+    const again = location(await signIn(rig, browser, authorizePath(client)))
+    const last = await browser.get(`/signin/callback?${new URLSearchParams({ code: 'c', state: again.searchParams.get('state') ?? '' })}`)
+    expect(last.status).toBe(403)
+    expect(rig.microsoft.started).toHaveLength(2)
+  })
+})
+
+describe('a fresh sign-in', () => {
+  test('prompt=login asks Microsoft for one, and auth_time has to show it', async () => {
+    const { rig, client, browser } = await arrive()
+    await signIn(rig, browser, authorizePath(client))
+    rig.clock.advance(600)
+    const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(client, { prompt: 'login' })))
+    expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login', loginHint: 'O.hint' })
+    rig.microsoft.next = { authTime: rig.clock.now() - 600 }
+    const stale = await browser.get(callback)
+    expect(stale.status).toBe(403)
+    expect(await stale.text()).toContain('Please sign in once more')
+    rig.microsoft.next = {}
+    expect(told(await signIn(rig, browser, authorizePath(client, { prompt: 'login' })))).toHaveProperty('code')
+  })
+
+  test('without auth_time nothing proves it: not the token’s own age, however young', async () => {
+    const { rig, client, browser } = await arrive()
+    rig.microsoft.next = { authTime: undefined }
+    expect(told(await signIn(rig, browser, authorizePath(client)))).toHaveProperty('code')
+    expect((await sessionOf(rig, browser))?.authTime).toBe(0)
+    for (const demand of [{ prompt: 'login' }, { max_age: '100000' }])
+      expect((await signIn(rig, browser, authorizePath(client, demand))).status).toBe(403)
+    expect(told(await browser.get(authorizePath(client, { prompt: 'none', max_age: '100000' })))).toMatchObject({ error: 'login_required' })
+  })
+
+  test('max_age: a younger sign-in serves, an older one goes to Microsoft (OIDC Core §3.1.2.1)', async () => {
+    const { rig, client, browser } = await arrive()
+    await signIn(rig, browser, authorizePath(client))
+    rig.clock.advance(300)
+    expect(told(await browser.get(authorizePath(client, { max_age: '300' })))).toHaveProperty('code')
+    rig.clock.advance(1)
+    expect(told(await browser.get(authorizePath(client, { max_age: '300', prompt: 'none' })))).toMatchObject({ error: 'login_required' })
+    expect(told(await signIn(rig, browser, authorizePath(client, { max_age: '300' })))).toHaveProperty('code')
+    expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login', maxAgeSeconds: 300 })
+    expect(told(await signIn(rig, browser, authorizePath(client, { max_age: '0' })))).toHaveProperty('code')
+  })
+
+  test('a client’s own demand holds without being asked', async () => {
+    const { rig, client, browser } = await arrive({}, { maxAuthAgeSeconds: 60 })
+    await signIn(rig, browser, authorizePath(client))
+    rig.clock.advance(61)
+    expect(told(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'login_required' })
+    expect(told(await browser.get(authorizePath(client, { prompt: 'none', max_age: '9999' })))).toMatchObject({ error: 'login_required' })
+  })
+
+  test('max_age puts auth_time in the ID token (OIDC Core §2)', async () => {
+    const { rig, client, browser } = await arrive()
+    const answer = told(await signIn(rig, browser, authorizePath(client, { max_age: '300' })))
+    const response = await rig.post(
+      '/token',
+      {
+        grant_type: 'authorization_code',
+        code: answer.code ?? '',
+        redirect_uri: client.metadata.redirectUris[0] ?? '',
+        code_verifier: 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1',
+      },
+      { authorization: client.basic },
+    )
+    const { id_token } = (await response.json()) as { id_token: string }
+    expect(JSON.parse(Buffer.from(id_token.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({ auth_time: rig.clock.now(), acr: ACR_MFA })
+  })
+})
+
+describe('step-up by acr (RFC 9470, OIDC Core §5.5.1.1)', () => {
+  const demands = [{ acr_values: ACR_MFA }, { claims: `{"id_token":{"acr":{"essential":true,"values":["${ACR_MFA}"]}}}` }]
+
+  test.each(demands)('%j: a session without that proof goes to Microsoft, and comes back with it', async (demand) => {
+    const { rig, client, browser } = await arrive({ config: { mfaProof: { kind: 'conditional_access' } } })
+    await signIn(rig, browser, authorizePath(client))
+    expect((await sessionOf(rig, browser))?.acr).toBeUndefined()
+    expect(told(await browser.get(authorizePath(client, { ...demand, prompt: 'none' })))).toMatchObject({ error: 'login_required' })
+    rig.microsoft.next = { amr: ['pwd', 'mfa'] }
+    expect(told(await signIn(rig, browser, authorizePath(client, demand)))).toHaveProperty('code')
+    expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login', loginHint: 'O.hint' })
+    expect((await sessionOf(rig, browser))?.acr).toBe(ACR_MFA)
+    expect(told(await browser.get(authorizePath(client, { ...demand, prompt: 'none' })))).toHaveProperty('code')
+  })
+
+  test('where Microsoft does not prove it the instance is told unmet_authentication_requirements', async () => {
+    const { rig, client, browser } = await arrive({ config: { mfaProof: { kind: 'conditional_access' } } })
+    expect(told(await signIn(rig, browser, authorizePath(client, { acr_values: ACR_MFA })))).toMatchObject({
+      error: 'unmet_authentication_requirements',
+      state: 'state-1',
+      iss: ISSUER,
+    })
+    expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
+  })
+})
+
+describe('which account', () => {
+  test('a login_hint goes to Microsoft instead of the chooser; never both', async () => {
+    const { rig, client, browser } = await arrive()
+    await atMicrosoft(rig, browser, await browser.get(authorizePath(client, { login_hint: 'alice@contoso.example' })))
+    expect(rig.microsoft.started[0]).toMatchObject({ loginHint: 'alice@contoso.example' })
+    expect(rig.microsoft.started[0]?.prompt).toBeUndefined()
+    await atMicrosoft(rig, browser, await browser.get(authorizePath(client, { login_hint: 'alice@contoso.example', prompt: 'select_account' })))
+    expect(rig.microsoft.started[1]).toMatchObject({ prompt: 'select_account' })
+    expect(rig.microsoft.started[1]?.loginHint).toBeUndefined()
+  })
+
+  test('after an explicit sign-out it is the chooser, whatever the instance hints at, until somebody has signed in', async () => {
+    const { rig, client, browser } = await arrive()
+    browser.cookies.set('__Host-cmb_choose', '1')
+    await signIn(rig, browser, authorizePath(client, { login_hint: 'alice@contoso.example' }))
+    expect(rig.microsoft.started[0]).toMatchObject({ prompt: 'select_account' })
+    expect(browser.cookies.has('__Host-cmb_choose')).toBe(false)
+    await atMicrosoft(rig, browser, await browser.get(authorizePath(client, { login_hint: 'alice@contoso.example', prompt: 'login' })))
+    expect(rig.microsoft.started[1]).toMatchObject({ prompt: 'login', loginHint: 'alice@contoso.example' })
+  })
+
+  test('prompt=select_account shows the way to Microsoft although there is a session', async () => {
+    const { rig, client, browser } = await arrive()
+    await signIn(rig, browser, authorizePath(client))
+    expect((await browser.get(authorizePath(client, { prompt: 'select_account' }))).status).toBe(200)
+  })
+
+  test('an id_token_hint of another person: login_required, silently or after they signed in', async () => {
+    const { rig, client, browser } = await arrive()
+    const bob = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' } })
+    const { id_token = '' } = await rig.signInAt(bob.session.sid, client)
+    await signIn(rig, browser, authorizePath(client))
+    expect(told(await browser.get(authorizePath(client, { prompt: 'none', id_token_hint: id_token })))).toMatchObject({ error: 'login_required' })
+    const refused = await signIn(rig, browser, authorizePath(client, { id_token_hint: id_token }))
+    expect(rig.microsoft.started.at(-1)?.loginHint).toBe('bob@contoso.example')
+    expect(refused.status).toBe(403)
+    expect(new URL(linkOf(await refused.text(), 'Go back to Case Manager Sydney')).searchParams.get('error')).toBe('login_required')
+  })
+
+  test('an id_token_hint of the person who is signed in is served, expired too', async () => {
+    const { rig, client, browser } = await arrive()
+    await signIn(rig, browser, authorizePath(client))
+    const session = await sessionOf(rig, browser)
+    const { id_token = '' } = await rig.signInAt(session?.sid ?? '', client)
+    rig.clock.advance(2 * 3600)
+    expect(told(await browser.get(authorizePath(client, { prompt: 'none', id_token_hint: id_token })))).toHaveProperty('code')
+    expect(
+      told(await browser.get(authorizePath(client, { prompt: 'none', claims: JSON.stringify({ id_token: { sub: { value: session?.sub } } }) }))),
+    ).toHaveProperty('code')
+    expect(told(await browser.get(authorizePath(client, { prompt: 'none', claims: '{"id_token":{"sub":{"value":"u_other"}}}' })))).toMatchObject({
+      error: 'login_required',
+    })
+    const other = await rig.register('Melbourne')
+    expect(told(await browser.get(authorizePath(other, { id_token_hint: id_token })))).toMatchObject({ error: 'invalid_request' })
+  })
+
+  test('of several tenants the person’s own is stored, and a tenant that only one instance admits is asked for', async () => {
+    const { rig, client, browser } = await arrive({}, { tenants: [OTHER_TENANT] })
+    rig.microsoft.person = { ...rig.microsoft.person, tid: OTHER_TENANT }
+    expect(told(await signIn(rig, browser, authorizePath(client)))).toHaveProperty('code')
+    expect(rig.microsoft.started[0]?.tid).toBe(OTHER_TENANT)
+    expect((await sessionOf(rig, browser))?.person.tid).toBe(OTHER_TENANT)
+  })
+})
+
+describe('consent', () => {
+  const consentPage = async (rig: Rig, browser: Browser, client: RegisteredClient, changes: Record<string, string> = {}) => {
+    const url = location(await signIn(rig, browser, authorizePath(client, changes)))
+    expect(url.pathname).toBe('/signin/consent')
+    return url.pathname + url.search
+  }
+
+  test('is asked once, where the client is registered so, and then the code comes', async () => {
+    const { rig, client, browser } = await arrive({}, { consentRequired: true })
+    const path = await consentPage(rig, browser, client)
+    const page = await browser.get(path)
+    const html = await page.text()
+    expect(html).toContain('alice@contoso.example')
+    expect(html).toContain('Case Manager Sydney')
+    expect(page.headers.get('content-security-policy')).toContain("form-action 'self' https://sydney.case-manager.example")
+    expect(told(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'allow' }))).toMatchObject({
+      code: expect.any(String) as string,
+      state: 'state-1',
+    })
+    expect(told(await browser.get(authorizePath(client, { prompt: 'none' })))).toHaveProperty('code')
+  })
+
+  test('refused, the instance is told access_denied; prompt=none before it is consent_required', async () => {
+    const { rig, client, browser } = await arrive({}, { consentRequired: true })
+    const html = await (await browser.get(await consentPage(rig, browser, client))).text()
+    expect(told(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })
+    expect(told(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'deny' }))).toMatchObject({
+      error: 'access_denied',
+      state: 'state-1',
+    })
+  })
+
+  test('prompt=consent asks again', async () => {
+    const { rig, client, browser } = await arrive()
+    await consentPage(rig, browser, client, { prompt: 'consent' })
+    expect(location(await browser.get(authorizePath(client, { prompt: 'consent' }))).pathname).toBe('/signin/consent')
+  })
+
+  test('a forged form, one of another browser, or one for another session agrees to nothing', async () => {
+    const { rig, client, browser } = await arrive({}, { consentRequired: true })
+    const fields = fieldsOf(await (await browser.get(await consentPage(rig, browser, client))).text())
+    const other = createBrowser(rig.app)
+    await consentPage(rig, other, client)
+    for (const response of [
+      await browser.post('/signin/consent', { ...fields, csrf: 'forged', decision: 'allow' }),
+      await other.post('/signin/consent', { ...fields, decision: 'allow' }),
+    ]) {
+      expect(response.status).toBe(400)
+      expect(response.headers.get('location')).toBeNull()
+    }
+    rig.microsoft.person = { ...rig.microsoft.person, oid: '00000000-0000-4000-8000-000000000b0b' }
+    await signIn(rig, browser, authorizePath(client, { prompt: 'select_account' }))
+    expect(location(await browser.post('/signin/consent', { ...fields, decision: 'allow' })).pathname).toBe('/signin/continue')
+    expect(told(await other.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })
+  })
+
+  test('is no way around a fresh sign-in: a link made for another step is not taken', async () => {
+    const { rig, client, browser } = await arrive()
+    await signIn(rig, browser, authorizePath(client))
+    const link = linkOf(await (await browser.get(authorizePath(client, { prompt: 'login' }))).text(), 'Sign in with Microsoft')
+    expect((await browser.get(link.replace('/signin/microsoft', '/signin/consent'))).status).toBe(400)
+  })
+})

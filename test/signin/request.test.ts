@@ -1,0 +1,339 @@
+import { describe, expect, test } from 'vitest'
+import { ACR_MFA } from '../../src/protocol/names.ts'
+import { CHALLENGE, createRig, ISSUER, type RegisteredClient } from '../rig.ts'
+import { atMicrosoft, authorizePath, createBrowser, fieldsOf, linkOf, location, signIn, told } from './browser.ts'
+
+/** Sydney, and a browser that has a session already: whatever is good comes back with a code at once. */
+async function signedIn(changes: Parameters<Awaited<ReturnType<typeof createRig>>['register']>[1] = {}) {
+  const rig = await createRig()
+  const client = await rig.register('Sydney', changes)
+  const other = await rig.register('Melbourne')
+  const browser = createBrowser(rig.app)
+  await signIn(rig, browser, authorizePath(other))
+  const ask = (parameters: Record<string, string | undefined> = {}) => browser.get(authorizePath(client, parameters))
+  return { rig, client, other, browser, ask }
+}
+
+describe('a request whose answer may go nowhere (RFC 6749 §4.1.2.1) is a page and never a redirect', () => {
+  test.each([
+    ['no client_id', { client_id: undefined }],
+    ['an unknown client_id', { client_id: 'nobody' }],
+    ['no redirect_uri', { redirect_uri: undefined }],
+    ['another host', { redirect_uri: 'https://evil.example/oidc/callback' }],
+    ['another path', { redirect_uri: 'https://sydney.case-manager.example/oidc/callback/x' }],
+    ['a query added', { redirect_uri: 'https://sydney.case-manager.example/oidc/callback?x=1' }],
+    ['another case', { redirect_uri: 'https://SYDNEY.case-manager.example/oidc/callback' }],
+    ['a fragment added', { redirect_uri: 'https://sydney.case-manager.example/oidc/callback#x' }],
+    ['another client’s address', { redirect_uri: 'https://melbourne.case-manager.example/oidc/callback' }],
+  ])('%s', async (_what, parameters) => {
+    const { ask } = await signedIn()
+    const response = await ask(parameters)
+    expect(response.status).toBe(400)
+    expect(response.headers.get('location')).toBeNull()
+    expect(response.headers.get('content-type')).toContain('text/html')
+  })
+
+  test.each(['client_id', 'redirect_uri'])('%s twice', async (name) => {
+    const { client, browser } = await signedIn()
+    const path = authorizePath(client)
+    const response = await browser.get(`${path}&${name}=${encodeURIComponent(new URL(path, ISSUER).searchParams.get(name) ?? '')}`)
+    expect(response.status).toBe(400)
+    expect(response.headers.get('location')).toBeNull()
+  })
+})
+
+describe('a request that is wrong is told to the instance, with state and iss', () => {
+  test.each([
+    ['no response_type', { response_type: undefined }, 'invalid_request'],
+    ['another response_type', { response_type: 'token' }, 'unsupported_response_type'],
+    ['a hybrid response_type', { response_type: 'code id_token' }, 'unsupported_response_type'],
+    ['response_mode fragment', { response_mode: 'fragment' }, 'invalid_request'],
+    ['no scope (RFC 6749 §3.3)', { scope: undefined }, 'invalid_scope'],
+    ['no scope that is registered', { scope: 'payroll' }, 'invalid_scope'],
+    ['the operators’ scopes', { scope: 'broker:operate' }, 'invalid_scope'],
+    ['no code_challenge (RFC 9700 §2.1.1)', { code_challenge: undefined, code_challenge_method: undefined }, 'invalid_request'],
+    ['plain (RFC 7636 §4.2)', { code_challenge_method: 'plain' }, 'invalid_request'],
+    ['no method, which means plain (RFC 7636 §4.3)', { code_challenge_method: undefined }, 'invalid_request'],
+    ['a code_challenge that is no SHA-256', { code_challenge: 'short' }, 'invalid_request'],
+    ['a request object (OIDC Core §6)', { request: 'eyJhbGciOiJub25lIn0.e30.' }, 'request_not_supported'],
+    ['a request_uri of the client’s own', { request_uri: 'https://sydney.case-manager.example/request.jwt' }, 'request_uri_not_supported'],
+    ['registration', { registration: '{}' }, 'registration_not_supported'],
+    ['prompt none with another', { prompt: 'none login' }, 'invalid_request'],
+    ['an unknown prompt', { prompt: 'create' }, 'invalid_request'],
+    ['a max_age that is no number', { max_age: 'soon' }, 'invalid_request'],
+    ['a negative max_age', { max_age: '-1' }, 'invalid_request'],
+    ['an id_token_hint of nobody’s', { id_token_hint: 'eyJhbGciOiJub25lIn0.e30.' }, 'invalid_request'],
+    ['claims that are no JSON', { claims: '{' }, 'invalid_request'],
+    [
+      'an essential acr that nobody has',
+      { claims: '{"id_token":{"acr":{"essential":true,"value":"urn:other"}}}' },
+      'unmet_authentication_requirements',
+    ],
+    ['a resource of others (RFC 8707 §2)', { resource: 'https://melbourne.case-manager.example' }, 'invalid_target'],
+    ['a request that is too long to travel', { nonce: 'n'.repeat(5000) }, 'invalid_request'],
+  ])('%s', async (_what, parameters, error) => {
+    const { ask, client } = await signedIn()
+    const response = await ask(parameters)
+    expect(location(response).href.startsWith(`${client.metadata.redirectUris[0]}?`)).toBe(true)
+    expect(told(response)).toEqual({
+      error,
+      error_description: expect.stringMatching(/^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/) as string,
+      state: 'state-1',
+      iss: ISSUER,
+    })
+  })
+
+  test('a parameter sent twice (RFC 6749 §3.1); its state, if that is the one, is not repeated', async () => {
+    const { client, browser } = await signedIn()
+    expect(told(await browser.get(`${authorizePath(client)}&nonce=another`))).toMatchObject({ error: 'invalid_request', state: 'state-1' })
+    expect(told(await browser.get(`${authorizePath(client)}&state=another`))).toEqual({
+      error: 'invalid_request',
+      error_description: expect.any(String) as string,
+      iss: ISSUER,
+    })
+  })
+
+  test('a client that is not registered for the grant', async () => {
+    const { ask } = await signedIn({ grants: ['client_credentials'] })
+    expect(told(await ask())).toMatchObject({ error: 'unauthorized_client' })
+  })
+})
+
+describe('a request that is good', () => {
+  const grantOf = async (made: Awaited<ReturnType<typeof signedIn>>, parameters: Record<string, string | undefined>) => {
+    const code = told(await made.ask(parameters)).code
+    const response = await made.rig.post(
+      '/token',
+      {
+        grant_type: 'authorization_code',
+        code: code ?? '',
+        redirect_uri: made.client.metadata.redirectUris[0] ?? '',
+        ...(parameters.code_challenge !== undefined || !('code_challenge' in parameters)
+          ? { code_verifier: 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1' }
+          : {}),
+      },
+      { authorization: made.client.basic },
+    )
+    expect(response.status).toBe(200)
+    return (await response.json()) as { scope: string; access_token: string; refresh_token?: string; id_token?: string }
+  }
+
+  test('ignores parameters that nobody knows, and empty ones (RFC 6749 §3.1)', async () => {
+    const { ask } = await signedIn()
+    expect(told(await ask({ ui_locales: 'en', display: 'popup', utm: 'x', max_age: '', prompt: '' }))).toHaveProperty('code')
+  })
+
+  test('leaves out what is not registered, and offline_access where the client may not refresh', async () => {
+    expect((await grantOf(await signedIn(), { scope: 'openid payroll profile offline_access' })).scope).toBe('openid profile offline_access')
+    const without = await grantOf(await signedIn({ grants: ['authorization_code'] }), { scope: 'openid offline_access' })
+    expect(without.scope).toBe('openid')
+    expect(without.refresh_token).toBeUndefined()
+  })
+
+  test('without openid is plain OAuth: no ID token', async () => {
+    const answer = await grantOf(await signedIn(), { scope: 'profile' })
+    expect(answer.id_token).toBeUndefined()
+    expect(answer.access_token).toBeTruthy()
+  })
+
+  test('needs no PKCE where a confidential client is registered so; with PKCE it is held to it', async () => {
+    const made = await signedIn({ requirePkce: false })
+    await grantOf(made, { code_challenge: undefined, code_challenge_method: undefined })
+    expect(told(await made.ask({ code_challenge: undefined }))).toMatchObject({ error: 'invalid_request' })
+  })
+
+  test('a public client has PKCE whatever its registration says', async () => {
+    const { ask } = await signedIn({ authMethod: 'none', requirePkce: false })
+    expect(told(await ask({ code_challenge: undefined, code_challenge_method: undefined }))).toMatchObject({ error: 'invalid_request' })
+  })
+
+  test('may name its own audience or one it is registered for by resource (RFC 8707), and one only', async () => {
+    const { ask, client, browser } = await signedIn({ resources: ['https://reports.example'] })
+    expect(told(await ask({ resource: 'https://reports.example' }))).toHaveProperty('code')
+    expect(told(await ask({ resource: client.metadata.audience }))).toHaveProperty('code')
+    expect(
+      told(
+        await browser.get(
+          `${authorizePath(client, { resource: 'https://reports.example' })}&resource=${encodeURIComponent(client.metadata.audience)}`,
+        ),
+      ),
+    ).toMatchObject({ error: 'invalid_target' })
+  })
+
+  test('acr_values that nobody knows are no demand (OIDC Core §3.1.2.1)', async () => {
+    const { ask } = await signedIn()
+    expect(told(await ask({ acr_values: '1 2' }))).toHaveProperty('code')
+    expect(told(await ask({ acr_values: ACR_MFA }))).toHaveProperty('code')
+  })
+
+  test('keeps a query that the registered address has', async () => {
+    const { ask } = await signedIn({ redirectUris: ['https://sydney.case-manager.example/cb?dummy1=lorem&dummy2=ipsum'] })
+    expect(told(await ask())).toMatchObject({ dummy1: 'lorem', dummy2: 'ipsum', code: expect.any(String) as string, iss: ISSUER })
+  })
+})
+
+describe('by POST (OIDC Core §3.1.2.1)', () => {
+  const form = (client: RegisteredClient, changes: Record<string, string> = {}) => ({
+    ...Object.fromEntries(new URL(authorizePath(client), ISSUER).searchParams),
+    ...changes,
+  })
+
+  test('the same request is taken, and taken up by a GET, which has the browser’s cookies', async () => {
+    const { rig, client, browser } = await signedIn()
+    // Another site's form: the browser sends no SameSite=Lax cookie.
+    const posted = await rig.post('/authorize', form(client))
+    const next = location(posted)
+    expect(next.pathname).toBe('/signin/continue')
+    expect(told(await browser.get(next.pathname + next.search))).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
+    // It does not take the browser's name away from a sign-in in another tab.
+    expect(posted.headers.getSetCookie()).toEqual([])
+  })
+
+  test('a wrong one is told to the instance at once; another content type is a page', async () => {
+    const { rig, client } = await signedIn()
+    expect(told(await rig.post('/authorize', form(client, { response_type: 'token' })))).toMatchObject({ error: 'unsupported_response_type' })
+    expect((await rig.app.request('/authorize', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })).status).toBe(415)
+    expect((await rig.post('/authorize', { x: 'x'.repeat(70_000) })).status).toBe(413)
+    expect((await rig.app.request('/authorize', { method: 'PUT' })).status).toBe(405)
+  })
+})
+
+describe('response_mode form_post (OAuth 2.0 Form Post Response Mode §2)', () => {
+  test('is a page whose form posts the answer to the registered address, by script or by its button', async () => {
+    const { ask, client } = await signedIn()
+    const response = await ask({ response_mode: 'form_post' })
+    expect(response.status).toBe(200)
+    const html = await response.text()
+    expect(fieldsOf(html)).toEqual({ code: expect.stringMatching(/^[\w-]{43}$/) as string, state: 'state-1', iss: ISSUER })
+    expect(html).toContain(`method="post" action="${client.metadata.redirectUris[0]}"`)
+    const policy = response.headers.get('content-security-policy') ?? ''
+    expect(policy).toContain("form-action 'self' https://sydney.case-manager.example")
+    expect(policy).toMatch(/script-src 'sha256-/)
+    expect(policy).not.toContain('unsafe-inline')
+    expect(response.headers.get('cache-control')).toBe('no-store')
+  })
+
+  test('carries errors too', async () => {
+    const { ask } = await signedIn()
+    expect(fieldsOf(await (await ask({ response_mode: 'form_post', scope: 'payroll' })).text())).toMatchObject({
+      error: 'invalid_scope',
+      state: 'state-1',
+      iss: ISSUER,
+    })
+  })
+
+  test('what the instance sent is text in the page and nothing else', async () => {
+    const { ask } = await signedIn()
+    const html = await (await ask({ response_mode: 'form_post', state: '"><script>alert(1)</script>' })).text()
+    expect(html).not.toContain('<script>alert')
+    expect(fieldsOf(html.replaceAll('&lt;', '<').replaceAll('&gt;', '>')).state).toContain('script')
+  })
+})
+
+describe('pushed authorization requests (RFC 9126)', () => {
+  const push = async (
+    rig: Awaited<ReturnType<typeof createRig>>,
+    client: RegisteredClient,
+    changes: Record<string, string> = {},
+    authorization = client.basic,
+  ) => rig.post('/par', { ...Object.fromEntries(new URL(authorizePath(client), ISSUER).searchParams), ...changes }, { authorization })
+  const uriOf = async (response: Response) => ((await response.json()) as { request_uri: string }).request_uri
+  const path = (client: RegisteredClient, uri: string) => `/authorize?${new URLSearchParams({ client_id: client.clientId, request_uri: uri })}`
+
+  test('are answered with a request_uri for a minute (§2.2), good once', async () => {
+    const { rig, client, browser } = await signedIn({ requirePar: true })
+    const response = await push(rig, client)
+    expect(response.status).toBe(201)
+    expect(response.headers.get('cache-control')).toBe('no-store')
+    const body = (await response.json()) as { request_uri: string; expires_in: number }
+    expect(body).toEqual({ request_uri: expect.stringMatching(/^urn:ietf:params:oauth:request_uri:[\w-]{43}$/) as string, expires_in: 60 })
+    expect(told(await browser.get(path(client, body.request_uri)))).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
+    const second = await browser.get(path(client, body.request_uri))
+    expect(second.status).toBe(400)
+    expect(second.headers.get('location')).toBeNull()
+  })
+
+  test('of two uses at once one gets a code', async () => {
+    const { rig, client, browser } = await signedIn()
+    const uri = await uriOf(await push(rig, client))
+    const answers = await Promise.all([1, 2, 3].map(() => browser.get(path(client, uri))))
+    expect(answers.map((one) => one.status).sort()).toEqual([303, 400, 400])
+  })
+
+  test('may be shown again while the person has not gone on, and finished after the minute', async () => {
+    const rig = await createRig()
+    const client = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    const uri = await uriOf(await push(rig, client))
+    expect((await browser.get(path(client, uri))).status).toBe(200)
+    const page = await browser.get(path(client, uri))
+    rig.clock.advance(300)
+    expect(told(await browser.get(await atMicrosoft(rig, browser, page)))).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
+    expect((await browser.get(path(client, uri))).status).toBe(400)
+  })
+
+  test('are used up by whoever goes on to Microsoft with them', async () => {
+    const rig = await createRig()
+    const client = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    const uri = await uriOf(await push(rig, client))
+    await atMicrosoft(rig, browser, await browser.get(path(client, uri)))
+    expect((await browser.get(path(client, uri))).status).toBe(400)
+  })
+
+  test('are nobody else’s, and parameters beside the request_uri do not count (§4)', async () => {
+    const { rig, client, other, browser } = await signedIn()
+    const uri = await uriOf(await push(rig, client))
+    expect((await browser.get(path(other, uri))).status).toBe(400)
+    expect(told(await browser.get(`${path(client, uri)}&state=other&redirect_uri=https://evil.example`))).toMatchObject({ state: 'state-1' })
+  })
+
+  test('are checked when they are pushed (§2.1), and answered in JSON', async () => {
+    const { rig, client } = await signedIn()
+    const refusals: [Record<string, string>, string][] = [
+      [{ redirect_uri: 'https://evil.example' }, 'invalid_request'],
+      [{ request_uri: 'urn:ietf:params:oauth:request_uri:x' }, 'invalid_request'],
+      [{ response_type: 'token' }, 'unsupported_response_type'],
+      [{ code_challenge_method: 'plain' }, 'invalid_request'],
+      [{ scope: 'payroll' }, 'invalid_scope'],
+    ]
+    for (const [changes, error] of refusals) {
+      const response = await push(rig, client, changes)
+      expect(response.status).toBe(400)
+      expect(await response.json()).toMatchObject({ error })
+    }
+    expect((await push(rig, client, {}, 'Basic c3lkbmV5Ondyb25n')).status).toBe(401)
+    expect((await rig.app.request('/par')).status).toBe(405)
+    expect((await rig.app.request('/par', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })).status).toBe(415)
+  })
+
+  test('a client that has to push is refused without (§6)', async () => {
+    const { ask } = await signedIn({ requirePar: true })
+    expect(told(await ask())).toMatchObject({ error: 'invalid_request', state: 'state-1' })
+  })
+
+  test('the client’s secret is not kept with what it pushed', async () => {
+    const rig = await createRig()
+    const client = await rig.register('Sydney')
+    const kept: string[] = []
+    const { pushRequest } = rig.store
+    rig.store.pushRequest = async (input) => {
+      kept.push(input.parameters)
+      return pushRequest(input)
+    }
+    const fields = Object.fromEntries(new URL(authorizePath(client), ISSUER).searchParams)
+    expect((await rig.post('/par', { ...fields, client_secret: client.secret })).status).toBe(201)
+    expect(kept).toHaveLength(1)
+    expect(kept[0]).toContain(CHALLENGE)
+    expect(kept[0]).not.toContain(client.secret)
+  })
+})
+
+test('a request that travelled is held to the registration as it is when it comes back', async () => {
+  const { rig, client, browser } = await signedIn()
+  const link = linkOf(await (await browser.get(authorizePath(client, { prompt: 'select_account' }))).text(), 'Sign in with Microsoft')
+  await rig.register('Sydney', { redirectUris: ['https://sydney.case-manager.example/elsewhere'] })
+  const response = await browser.get(link)
+  expect(response.status).toBe(400)
+  expect(response.headers.get('location')).toBeNull()
+})
