@@ -63,7 +63,7 @@ const ROWS: Record<number, Row> = {
   7000222: { error: 'invalid_client', text: 'The provided client secret keys are expired.', status: 401 },
 }
 
-export interface EntraErrorBody {
+interface EntraErrorBody {
   error: string
   error_description: string
   error_codes: number[]

@@ -25,7 +25,7 @@ export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
   const { world } = site
   const app = new Hono()
   app.use('/_control/*', async (c, next) => {
-    if (isForeign(c, world.origin)) return c.json({ error: 'cross_site', message: 'A page of another site may not control the simulator.' }, 403)
+    if (isForeign(c, world.origin) || !isHere(c, world)) return c.json({ error: 'cross_site', message: 'A page of another site may not control the simulator.' }, 403)
     c.header('Cache-Control', 'no-store')
     return next()
   })
@@ -69,6 +69,12 @@ export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
 
 type Answer = Response | Promise<Response>
 
+/** A name that somebody made to point at this machine is not its name. */
+function isHere(c: Context, world: World): boolean {
+  const { port } = new URL(world.origin)
+  return [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`].includes(c.req.header('host') ?? '')
+}
+
 async function withBody<T>(c: Context, schema: z.ZodType<T>, act: (body: T) => Answer): Promise<Response> {
   const text = await c.req.text()
   let json: unknown
@@ -103,7 +109,7 @@ function addPerson(c: Context, world: World, body: z.infer<typeof newPersonBody>
 }
 
 /** Everything there is, the password included: it is made up. */
-export function describePerson(world: World, person: Person): Record<string, unknown> {
+function describePerson(world: World, person: Person): Record<string, unknown> {
   const { grantGeneration: _grant, browserGeneration: _browser, sessionsValidFrom, createdAt: _created, ...rest } = person
   return { ...rest, tenant: world.tenant(person.tid)?.name, signInSessionsValidFromDateTime: new Date(sessionsValidFrom * 1000).toISOString() }
 }

@@ -6,7 +6,7 @@ import type { Site } from './site.ts'
 
 const WIDE = new Set(['organizations', 'common', 'consumers'])
 
-export function discoveryDocument(origin: string, segment: string, issuerTid: string): Record<string, unknown> {
+function discoveryDocument(origin: string, segment: string, issuerTid: string): Record<string, unknown> {
   const base = `${origin}/${segment}`
   return {
     token_endpoint: `${base}/oauth2/v2.0/token`,

@@ -1,9 +1,11 @@
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
 import { once } from 'node:events'
 import type { AddressInfo, Server } from 'node:net'
 import type { Server as HttpServer } from 'node:http'
 import type { Clock } from '../../src/deps.ts'
+import { EntraError } from './aadsts.ts'
 import { adminRoom } from './admin.tsx'
 import { authorizeRoom } from './authorize.tsx'
 import { controlRoom } from './control.ts'
@@ -12,11 +14,15 @@ import { graphRoom } from './graph/graph.ts'
 import { Subscriptions } from './graph/subscriptions.ts'
 import { logoutRoom } from './logout.tsx'
 import type { AppSeed, PersonSeed, Tenant } from './people.ts'
+import { changePerson, type PersonPatch } from './person-acts.ts'
 import { Site } from './site.ts'
+import type { Switches } from './switches.ts'
 import { tokenRoom } from './token.ts'
 import { World } from './world.ts'
 
 /** A stand-in for Microsoft Entra ID and the few calls of Microsoft Graph that the broker makes, over plain HTTP on this machine alone. */
+
+const MAX_BODY = 1024 * 1024
 
 export interface EntraOptions {
   /** 0: picked by the system. */
@@ -26,12 +32,22 @@ export interface EntraOptions {
   people?: readonly PersonSeed[]
   apps?: readonly AppSeed[]
   clock?: Clock
+  /** Hears of what went wrong inside; nothing is printed. */
+  onError?: (error: unknown) => void
 }
 
 export interface Entra {
   origin: string
   /** What `BROKER_ENTRA_AUTHORITY` names. */
   authority: string
+  /** Who completes every authorization without pages; `*`: whoever `login_hint` names; null: pages again. */
+  auto(upn: string | null): void
+  /** As `POST /_control/people/{upn}`. */
+  change(upn: string, patch: PersonPatch): void
+  /** As `POST /_control/switches`. */
+  set(switches: Partial<Switches>): void
+  /** A new signing key of that tenant; the old ones stay published unless dropped. */
+  rotateKeys(tid: string, dropOld?: boolean): Promise<void>
   world: World
   site: Site
   subscriptions: Subscriptions
@@ -40,6 +56,11 @@ export interface Entra {
 
 export async function startEntra(options: EntraOptions): Promise<Entra> {
   const app = new Hono()
+  app.use(bodyLimit({ maxSize: MAX_BODY }))
+  app.onError((error, c) => {
+    options.onError?.(error)
+    return c.json(new EntraError(90033).body(Date.now()), 500)
+  })
   const server = createAdaptorServer({ fetch: app.fetch }) as HttpServer
   server.listen(options.port, options.host ?? '127.0.0.1')
   await once(server as Server, 'listening')
@@ -50,6 +71,18 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   for (const room of [controlRoom(site, subscriptions), adminRoom(site), graphRoom(site, subscriptions), discoveryRoom(site), tokenRoom(site), logoutRoom(site), authorizeRoom(site)]) app.route('/', room)
   return {
     origin, authority: origin, world, site, subscriptions,
+    auto: (upn) => {
+      world.auto = upn
+    },
+    change: (upn, patch) => {
+      const person = world.personOf(upn)
+      if (!person) throw new Error(`There is nobody called ${upn}.`)
+      changePerson(world, person, patch)
+    },
+    set: (switches) => {
+      Object.assign(world.switches, switches)
+    },
+    rotateKeys: async (tid, dropOld = false) => (await site.provider(tid)).rotateKeys(dropOld),
     close: () => new Promise((resolve) => {
       subscriptions.close()
       server.close(() => resolve())

@@ -41,8 +41,8 @@ export function emailPage(c: Context, browser: Browser, flow: Flow): Answer {
       <label for="loginfmt">Email</label>
       <input id="loginfmt" name="loginfmt" type="email" autocomplete="username" value={flow.request.loginHint?.includes('@') ? flow.request.loginHint : ''} required autofocus />
       <div class="actions">
-        {browser.accounts.length > 0 ? <button name="account" value="list" formnovalidate>Back</button> : null}
         <button class="primary" id="next">Next</button>
+        {browser.accounts.length > 0 ? <button name="account" value="list" formnovalidate>Back</button> : null}
       </div>
     </form>
   ))
@@ -54,12 +54,13 @@ export function passwordPage(c: Context, flow: Flow): Answer {
       {who(flow)}
       <h1>Enter password</h1>
       {problem(flow)}
+      <input type="text" name="username" autocomplete="username" value={flow.person?.upn ?? ''} hidden readonly />
       <label for="passwd">Password</label>
       <input id="passwd" name="passwd" type="password" autocomplete="current-password" required autofocus />
       <p class="soft">In this simulation the password is <code>{flow.person?.password}</code></p>
       <div class="actions">
-        <button name="account" value="other" formnovalidate>Back</button>
         <button class="primary" id="signin">Sign in</button>
+        <button name="account" value="other" formnovalidate>Back</button>
       </div>
     </form>
   ))
@@ -95,8 +96,8 @@ export function enrolPage(c: Context, flow: Flow): Answer {
       <p>Your organisation needs more information to keep your account secure: set up the Authenticator app on your phone.</p>
       <p class="soft">AADSTS50079</p>
       <div class="actions">
-        <button name="enrol" value="no">Cancel</button>
         <button class="primary" name="enrol" value="yes">Set it up</button>
+        <button name="enrol" value="no">Cancel</button>
       </div>
     </form>
   ))
@@ -118,8 +119,8 @@ export function consentPage(c: Context, world: World, flow: Flow, administrator:
       </ul>
       {administrator && !wide ? <label><input type="checkbox" name="organisation" value="yes" /> Consent on behalf of your organisation</label> : null}
       <div class="actions">
-        <button name="consent" value="no">Cancel</button>
         <button class="primary" name="consent" value="yes">Accept</button>
+        <button name="consent" value="no">Cancel</button>
       </div>
     </form>
   ))
@@ -132,8 +133,8 @@ export function kmsiPage(c: Context, flow: Flow): Answer {
       <h1>Stay signed in?</h1>
       <p>Do this to reduce the number of times you are asked to sign in.</p>
       <div class="actions">
-        <button name="kmsi" value="no">No</button>
         <button class="primary" name="kmsi" value="yes">Yes</button>
+        <button name="kmsi" value="no">No</button>
       </div>
     </form>
   ))

@@ -224,5 +224,3 @@ export function answerKmsi(browser: Browser, flow: Flow, yes: boolean): void {
   flow.account.kmsi = yes
   if (yes) browser.persistent = true
 }
-
-export { isLive }

@@ -7,7 +7,11 @@ export interface Injected {
   status: number
   location: string | undefined
   body: string
+  /** Why a grant was refused: kept inside, the provider's own answer does not say. */
+  detail: string | undefined
 }
+
+export const DETAIL = 'x-inner-detail'
 
 export function inject(
   listener: RequestListener,
@@ -29,7 +33,7 @@ export function inject(
     outgoing.write = ((chunk: unknown) => (keep(chunk), true)) as typeof outgoing.write
     outgoing.end = ((chunk: unknown) => {
       keep(chunk)
-      resolve({ status: outgoing.statusCode, location: outgoing.getHeader('location')?.toString(), body: Buffer.concat(chunks).toString('utf8') })
+      resolve({ status: outgoing.statusCode, location: outgoing.getHeader('location')?.toString(), body: Buffer.concat(chunks).toString('utf8'), detail: outgoing.getHeader(DETAIL)?.toString() })
       return outgoing
     }) as typeof outgoing.end
     Promise.resolve(listener(incoming, outgoing) as unknown).catch(reject)

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 
 /** The frame of every page: a card, and the word "Simulated" where nobody can miss it. No asset of Microsoft's is used. */
 
-export const STYLE = `
+const STYLE = `
 :root { color-scheme: light; --ink: #1b1a19; --soft: #605e5c; --line: #8a8886; --blue: #005a9e; --deep: #004578; --bad: #a4262c; }
 * { box-sizing: border-box; }
 body { margin: 0; min-height: 100vh; display: flex; flex-direction: column; font: 15px/1.45 'Segoe UI', system-ui, sans-serif; color: var(--ink);
@@ -15,12 +15,14 @@ main { flex: 1; display: flex; flex-wrap: wrap; gap: 20px; align-items: center; 
 .card.wide { max-width: 1100px; }
 .mark { display: flex; align-items: center; gap: 8px; font-weight: 600; color: var(--soft); margin-bottom: 18px; }
 .mark span { border: 1px dashed var(--line); border-radius: 10px; padding: 0 8px; font-size: 12px; font-weight: 400; }
+table + h1, .scroll + h1 { margin-top: 30px; }
 h1 { font-size: 24px; line-height: 1.25; margin: 0 0 14px; font-weight: 600; }
 p { margin: 0 0 14px; } .soft { color: var(--soft); font-size: 13px; } .who { margin-bottom: 8px; }
 label { display: block; margin-bottom: 6px; }
 input[type=text], input[type=email], input[type=password] { width: 100%; font: inherit; padding: 8px 2px; border: 0; border-bottom: 1px solid var(--line); margin-bottom: 20px; }
 :focus-visible { outline: 2px solid var(--blue); outline-offset: 2px; }
-.actions { display: flex; justify-content: flex-end; gap: 8px; margin-top: 20px; flex-wrap: wrap; }
+/* The first button of a form is the one that Enter presses, so the answer that goes on comes first and is shown last. */
+.actions { display: flex; flex-direction: row-reverse; justify-content: flex-start; gap: 8px; margin-top: 20px; flex-wrap: wrap; }
 button, .button { font: inherit; min-width: 108px; padding: 7px 14px; border: 1px solid transparent; background: #e1dfdd; color: var(--ink); cursor: pointer; text-decoration: none; text-align: center; }
 button:hover, .button:hover { background: #cfcdcb; }
 .primary { background: var(--blue); color: #fff; } .primary:hover { background: var(--deep); }
@@ -34,12 +36,12 @@ button:hover, .button:hover { background: #cfcdcb; }
 .phone button:hover { background: #4f4d4b; } .phone .no { font-size: 14px; background: none; border-color: #8a8886; }
 footer { text-align: center; padding: 12px; font-size: 13px; color: var(--soft); }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: 8px 6px; border-bottom: 1px solid #edebe9; vertical-align: top; }
-td form { display: inline-block; margin: 0 4px 4px 0; } td button { min-width: 0; padding: 3px 9px; font-size: 13px; }
+td form { display: flex; flex-wrap: wrap; gap: 5px; min-width: 190px; } td button { min-width: 0; padding: 3px 9px; font-size: 13px; }
 .scroll { overflow-x: auto; } .frames { display: none; } code { font-size: 13px; overflow-wrap: anywhere; }
 @media (max-width: 480px) { .card { padding: 24px 20px; } }
 `
 
-export interface PageOptions {
+interface PageOptions {
   title: string
   wide?: boolean
   /** Beside the card. */
@@ -72,7 +74,7 @@ export function render(c: Context, options: PageOptions, body: Child, status: 20
       <body>
         <main>
           <div class={options.wide ? 'card wide' : 'card'}>
-            <div class="mark">Microsoft <span>Simulated</span></div>
+            <div class="mark">Simulated Microsoft <span>not the real one</span></div>
             {body}
           </div>
           {options.aside ?? null}

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { AdapterPayload, Configuration, KoaContextWithOIDC } from 'oidc-provider'
-import { inject } from './inject.ts'
+import { DETAIL, inject } from './inject.ts'
 import { Provider } from './oidc-provider.ts'
 import { ORDINARY_MEMBER, type Person, type Tenant } from './people.ts'
 import { createTokenStore } from './token-store.ts'
@@ -21,7 +21,7 @@ const CLAIMS = [
   'signin_state', 'tenant_region_sub_scope', 'nbf', 'iat', 'aio',
 ]
 
-export interface AuthorizeParameters {
+interface AuthorizeParameters {
   redirectUri: string
   scope: string
   nonce?: string | undefined
@@ -108,14 +108,14 @@ export class TenantProvider {
   }
 
   /** The token endpoint, for a client that has proved itself. */
-  async token(clientId: string, form: URLSearchParams): Promise<{ status: number; body: Record<string, unknown> }> {
+  async token(clientId: string, form: URLSearchParams): Promise<{ status: number; body: Record<string, unknown>; detail: string }> {
     const inner = new URLSearchParams(form)
     for (const name of ['client_secret', 'client_assertion', 'client_assertion_type', 'client_id']) inner.delete(name)
     inner.set('client_id', clientId)
     inner.set('client_secret', this.#innerSecret)
     if (inner.get('grant_type') === 'refresh_token') inner.delete('scope')
     const answer = await inject(this.#provider.callback(), { method: 'POST', url: '/token', headers: { host: new URL(this.#world.origin).host, accept: 'application/json' }, body: inner.toString() })
-    return { status: answer.status, body: JSON.parse(answer.body) as Record<string, unknown> }
+    return { status: answer.status, body: JSON.parse(answer.body) as Record<string, unknown>, detail: decodeURIComponent(answer.detail ?? '') }
   }
 
   async userinfo(authorization: string): Promise<{ status: number; body: string }> {
@@ -127,7 +127,9 @@ export class TenantProvider {
     if (!app) return undefined
     return {
       client_id: app.clientId, client_secret: this.#innerSecret, client_name: app.name, redirect_uris: app.redirectUris, response_types: ['code'],
-      grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'client_secret_post', subject_type: 'pairwise', id_token_signed_response_alg: 'RS256',
+      grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'client_secret_post', subject_type: 'pairwise',
+      // Redirect addresses of several hosts need one; `pairwiseIdentifier` below is what counts.
+      sector_identifier_uri: 'https://sector.invalid/', id_token_signed_response_alg: 'RS256',
     } as AdapterPayload
   }
 
@@ -154,6 +156,7 @@ export class TenantProvider {
       scopes: SCOPES,
       claims: { openid: CLAIMS, profile: [], email: [] },
       subjectTypes: ['pairwise'],
+      sectorIdentifierUriValidate: () => false,
       pairwiseIdentifier: (_ctx, accountId, client) => world.pairwiseSub(this.tenant.tid, accountId, client.clientId),
       findAccount: (_ctx, oid, token) => {
         const grantId = token && 'grantId' in token ? token.grantId : undefined
@@ -194,6 +197,9 @@ export class TenantProvider {
         ctx.body = out
       },
     }
-    return new Provider(world.issuerOf(this.tenant.tid), configuration)
+    const provider = new Provider(world.issuerOf(this.tenant.tid), configuration)
+    provider.silent = true
+    provider.on('grant.error', (ctx, error) => ctx.res.setHeader(DETAIL, encodeURIComponent(error.error_detail ?? '')))
+    return provider
   }
 }

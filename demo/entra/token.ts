@@ -28,8 +28,8 @@ export function tokenRoom(site: Site): Hono {
       const { status, body } = await answer(c, site, new URLSearchParams(await c.req.text()))
       return c.json(body, status as 200)
     } catch (error) {
-      const known = error instanceof EntraError ? error : new EntraError(90033)
-      return c.json(known.body(site.world.clock.nowMs(), correlationOf(c), site.world.origin), known.status as 400)
+      if (!(error instanceof EntraError)) throw error
+      return c.json(error.body(site.world.clock.nowMs(), correlationOf(c), site.world.origin), error.status as 400)
     }
   })
   return app
@@ -112,9 +112,9 @@ function hasConsent(world: World, app: AppRegistration, person: Person): boolean
   return state === 'granted' || world.personalConsent.has(consentKey(person, app.clientId))
 }
 
-async function finish(site: Site, found: Found, answered: TokenAnswer): Promise<TokenAnswer> {
+async function finish(site: Site, found: Found, answered: TokenAnswer & { detail: string }): Promise<TokenAnswer> {
   const { body } = answered
-  if (typeof body['error'] === 'string') throw translate(body)
+  if (typeof body['error'] === 'string') throw translate(body, answered.detail)
   const { oid, tid } = found.signIn
   const clientInfo = Buffer.from(JSON.stringify({ uid: oid, utid: tid })).toString('base64url')
   const { forge: how } = site.world.switches
@@ -127,7 +127,10 @@ async function finish(site: Site, found: Found, answered: TokenAnswer): Promise<
 }
 
 /** The provider hides why; its detail is in nobody's hands but ours. */
-function translate(body: Record<string, unknown>): EntraError {
+function translate(body: Record<string, unknown>, detail: string): EntraError {
+  if (detail.includes('already consumed')) return new EntraError(54005)
+  if (detail.includes('redirect_uri mismatch')) return new EntraError(500112)
+  if (detail.includes('code_verifier')) return new EntraError(501481)
   switch (body['error']) {
     case 'invalid_grant': return new EntraError(70008)
     case 'invalid_client': return new EntraError(7000215)

@@ -30,7 +30,7 @@ export interface Change {
   kind: 'updated' | 'deleted'
 }
 
-export interface WorldOptions {
+interface WorldOptions {
   origin: string
   tenants?: readonly Tenant[] | undefined
   people?: readonly PersonSeed[] | undefined

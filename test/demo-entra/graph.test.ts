@@ -15,13 +15,26 @@ async function graph(at: Entra, tenant: string = CONTOSO.tid) {
       method, headers: { authorization: `Bearer ${token!.accessToken}`, 'content-type': 'application/json' }, ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const text = await response.text()
-    return { status: response.status, headers: response.headers, body: (text === '' ? {} : JSON.parse(text)) as Record<string, any> }
+    return { status: response.status, headers: response.headers, body: (text === '' ? {} : JSON.parse(text)) as GraphBody }
   }
+}
+
+interface GraphBody {
+  [name: string]: unknown
+  id?: string
+  value?: unknown
+  error?: { code: string }
+}
+
+interface Notification {
+  changeType: string
+  lifecycleEvent?: string
+  resourceData: { id: string; sequenceNumber: number }
 }
 
 interface Receiver {
   url: string
-  got: { validationToken: string | null; body: any }[]
+  got: { validationToken: string | null; body: { value: Notification[] } | undefined }[]
   answerValidation: boolean
 }
 
@@ -33,7 +46,7 @@ async function receiver(): Promise<Receiver> {
     req.on('end', () => {
       const validationToken = new URL(req.url!, 'http://x').searchParams.get('validationToken')
       const text = Buffer.concat(chunks).toString()
-      state.got.push({ validationToken, body: text === '' ? undefined : JSON.parse(text) })
+      state.got.push({ validationToken, body: text === '' ? undefined : (JSON.parse(text) as { value: Notification[] }) })
       if (validationToken !== null) res.writeHead(200, { 'content-type': 'text/plain' }).end(state.answerValidation ? validationToken : 'what?')
       else res.writeHead(202).end()
     })
@@ -45,7 +58,9 @@ async function receiver(): Promise<Receiver> {
 }
 
 const inMinutes = (minutes: number): string => new Date(Date.now() + minutes * 60_000).toISOString()
-const notifications = (to: Receiver) => to.got.filter((one) => one.validationToken === null).map((one) => one.body.value[0])
+const notifications = (to: Receiver) => to.got.filter((one) => one.validationToken === null).flatMap((one) => one.body?.value ?? [])
+/** A receiver on a busy machine may be told again: what counts is what it was told of. */
+const told = (to: Receiver): string[] => [...new Set(notifications(to).map((one) => `${one.changeType} ${one.resourceData.sequenceNumber}`))]
 
 describe('Graph users', () => {
   test('what was selected; nobody signed out at birth; 404 when deleted or of another tenant', async () => {
@@ -71,7 +86,7 @@ describe('Graph users', () => {
     const at = await entra()
     expect((await fetch(`${at.origin}/graph/v1.0/users/${ALICE}`)).status).toBe(401)
     await control(at, 'switches', { consent: { [CONTOSO.tid]: 'admin' } })
-    expect((await (await graph(at))(`/users/${ALICE}`)).body['error'].code).toBe('Authorization_RequestDenied')
+    expect((await (await graph(at))(`/users/${ALICE}`)).body.error?.code).toBe('Authorization_RequestDenied')
     await control(at, 'switches', { consent: {}, throttle: { areas: ['graph'], retryAfterSeconds: 11 } })
     const call = await graph(at)
     const throttled = await call(`/users/${ALICE}`)
@@ -84,10 +99,10 @@ describe('Graph users', () => {
     const at = await entra()
     const call = await graph(at)
     let page = await call('/users/delta?$select=id,accountEnabled&$top=3')
-    let seen = page.body['value'].length as number
+    let seen = (page.body.value as unknown[]).length
     while (page.body['@odata.nextLink']) {
       page = await call(`${page.body['@odata.nextLink'] as string}&$top=3`)
-      seen += page.body['value'].length as number
+      seen += (page.body.value as unknown[]).length
     }
     expect(seen).toBe(7)
     await control(at, 'people/alice@contoso.example', { accountEnabled: false })
@@ -109,10 +124,10 @@ describe('Graph subscriptions', () => {
     expect(to.got[0]!.validationToken).toContain('Validation')
     expect(made.body).toMatchObject({ resource: 'users', changeType: 'updated,deleted', clientState: null })
     const later = inMinutes(41_000)
-    expect((await call(`/subscriptions/${made.body['id'] as string}`, 'PATCH', { expirationDateTime: later })).body['expirationDateTime']).toBe(later)
+    expect((await call(`/subscriptions/${made.body.id!}`, 'PATCH', { expirationDateTime: later })).body['expirationDateTime']).toBe(later)
     expect((await call('/subscriptions')).body['value']).toHaveLength(1)
-    expect((await call(`/subscriptions/${made.body['id'] as string}`, 'DELETE')).status).toBe(204)
-    expect((await call(`/subscriptions/${made.body['id'] as string}`)).status).toBe(404)
+    expect((await call(`/subscriptions/${made.body.id!}`, 'DELETE')).status).toBe(204)
+    expect((await call(`/subscriptions/${made.body.id!}`)).status).toBe(404)
   })
 
   test('refused: a receiver that fails the handshake, an end beyond 41,760 minutes, the 101st', async () => {
@@ -121,7 +136,7 @@ describe('Graph subscriptions', () => {
     const to = await receiver()
     const ask = (minutes = 60) => call('/subscriptions', 'POST', { changeType: 'updated', resource: 'users', notificationUrl: to.url, expirationDateTime: inMinutes(minutes) })
     to.answerValidation = false
-    expect((await ask()).body['error'].code).toBe('ValidationError')
+    expect((await ask()).body.error?.code).toBe('ValidationError')
     to.answerValidation = true
     expect((await ask(42_000)).status).toBe(400)
     for (let i = 0; i < 100; i++) expect((await ask()).status).toBe(201)
@@ -136,12 +151,12 @@ describe('Graph subscriptions', () => {
     await control(at, 'people/bob@contoso.example', { revokeSessions: true })
     await control(at, 'people/faye@fabrikam.example', { accountEnabled: false })
     await control(at, 'people/alice@contoso.example', { accountEnabled: false })
-    await vi.waitFor(() => expect(notifications(to)).toHaveLength(1), { timeout: 10_000 })
+    await vi.waitFor(() => expect(told(to)).toHaveLength(1), { timeout: 10_000 })
     expect(notifications(to)[0]).toMatchObject({ changeType: 'updated', clientState: 'secret-state', tenantId: CONTOSO.tid, resource: `Users/${ALICE}`, resourceData: { id: ALICE } })
     expect(JSON.stringify(notifications(to)[0])).not.toContain('alice')
     await control(at, 'switches', { revokeNotifies: true, duplicateNotifications: true })
     await control(at, 'people/bob@contoso.example', { revokeSessions: true })
-    await vi.waitFor(() => expect(notifications(to)).toHaveLength(3), { timeout: 10_000 })
+    await vi.waitFor(() => expect(notifications(to).filter((one) => one.resourceData.id !== ALICE).length).toBeGreaterThanOrEqual(2), { timeout: 10_000 })
     await control(at, 'switches', { duplicateNotifications: false })
     await control(at, 'people/alice@contoso.example', { deleted: true })
     await vi.waitFor(() => expect(notifications(to).map((one) => one.changeType)).toContain('deleted'), { timeout: 10_000 })

@@ -111,3 +111,32 @@ export async function control(at: Entra, path: string, body?: unknown): Promise<
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
   return response.json()
 }
+
+/** Signed in without a page. */
+export async function signedIn(at: Entra, upn = 'alice@contoso.example'): Promise<ConfidentialClientApplication> {
+  at.world.auto = upn
+  const app = await application(at)
+  const { url, redeem } = await attempt(app)
+  await redeem((await new Browser().open(url)).left)
+  return app
+}
+
+export interface TokenBody {
+  error?: string
+  error_description?: string
+  error_codes?: number[]
+  suberror?: string
+  claims?: string
+  refresh_token?: string
+  id_token?: string
+  client_info?: string
+  access_token?: string
+  [other: string]: unknown
+}
+
+export async function post(at: Entra, form: Record<string, string>, tenant: string = CONTOSO.tid): Promise<{ status: number; body: TokenBody; headers: Headers }> {
+  const response = await fetch(`${at.origin}/${tenant}/oauth2/v2.0/token`, { method: 'POST', body: new URLSearchParams({ client_id: APP_CLIENT_ID, client_secret: APP_CLIENT_SECRET, ...form }) })
+  return { status: response.status, body: (await response.json()) as TokenBody, headers: response.headers }
+}
+
+export const refresh = (at: Entra, token: string) => post(at, { grant_type: 'refresh_token', refresh_token: token, scope: 'openid profile offline_access' })

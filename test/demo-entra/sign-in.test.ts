@@ -106,6 +106,12 @@ describe('sign-in with msal-node 7', () => {
     expect(titleOf(await browser.open((await attempt(app, { max_age: '200' })).url))).toBe('Enter password')
   })
 
+  test('an application may have redirect addresses on several hosts', async () => {
+    const at = await entra({ apps: [{ redirectUris: [REDIRECT, 'http://localhost:8400/signin/callback', 'https://broker.example/signin/callback'] }] })
+    at.world.auto = 'alice@contoso.example'
+    expect((await new Browser().open((await attempt(await application(at))).url)).left?.searchParams.has('code')).toBe(true)
+  })
+
   test('response_mode=form_post and fragment', async () => {
     const at = await entra()
     at.world.auto = 'alice@contoso.example'

@@ -7,7 +7,7 @@ import { Notifier } from './notifier.ts'
 
 /** Change notifications on `/users`: the validation handshake, the limits, and who is to be told of what. */
 
-export interface Subscription {
+interface Subscription {
   id: string
   tid: string
   clientId: string
