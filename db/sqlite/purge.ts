@@ -70,8 +70,9 @@ export function purging({ db, write }: Core, { count }: Owing): Housekeeping['pu
 
   return ({ now, limit }) =>
     write(() => {
-      const deleted = simple.map(({ statement, keep }) => statement.run(now - keep, limit).changes)
-      deleted.push(purgeSessions(now, limit), purgeDeliveries(now, limit), purgeAudit(now, limit))
+      // Deliveries first: a revocation goes when nothing is kept of what it owed.
+      const deleted = [purgeSessions(now, limit), purgeDeliveries(now, limit), purgeAudit(now, limit)]
+      for (const { statement, keep } of simple) deleted.push(statement.run(now - keep, limit).changes)
       return deleted.some((rows) => rows >= limit)
     })
 }

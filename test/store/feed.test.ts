@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest'
+import { benches, STORES, T0 } from './fixture.ts'
+import type { Bench } from './fixture.ts'
+
+const revokeSome = async (b: Bench, count: number) => {
+  for (let i = 0; i < count; i++) await b.revoke({ kind: 'tenant', tid: `tenant-${i}` })
+}
+
+describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('it begins at 0 in an epoch of its own, and rises by one with each revocation', async () => {
+    const b = await open()
+    const { epoch, seq } = await b.store.head()
+    expect(seq).toBe(0)
+    expect(epoch).toMatch(/^[\w-]{12}$/)
+    await revokeSome(b, 3)
+    expect(await b.store.head()).toEqual({ epoch, seq: 3 })
+    expect((await (await open()).store.head()).epoch).not.toBe(epoch)
+  })
+
+  test('read from where one left off, rising, without a gap, page by page', async () => {
+    const b = await open()
+    await revokeSome(b, 5)
+    const page = async (after: number) => (await b.store.revocationsAfter({ after, since: 0, limit: 2 })).map(({ seq }) => seq)
+    expect([await page(0), await page(2), await page(4), await page(5)]).toEqual([[1, 2], [3, 4], [5], []])
+  })
+
+  test('older ones than asked for are left out, also where a clock went backwards', async () => {
+    const b = await open()
+    for (const at of [T0, T0 + 100, T0 + 40, T0 + 110]) {
+      b.now = at
+      await revokeSome(b, 1)
+    }
+    const since = async (at: number) => (await b.store.revocationsAfter({ after: 0, since: at, limit: 10 })).map(({ seq }) => seq)
+    expect(await since(T0 + 50)).toEqual([2, 4])
+    expect(await since(T0 + 200)).toEqual([])
+  })
+
+  test('many at once: each seq once, none left out', async () => {
+    const b = await open()
+    await Promise.all(Array.from({ length: 50 }, (_, i) => b.revoke({ kind: 'tenant', tid: `tenant-${i}` })))
+    const all = await b.store.revocationsAfter({ after: 0, since: 0, limit: 100 })
+    expect(all.map(({ seq }) => seq)).toEqual(Array.from({ length: 50 }, (_, i) => i + 1))
+    expect(new Set(all.map(({ tid }) => tid)).size).toBe(50)
+  })
+
+  test('a guard reports how far it is: only rising, never past the head, and each revocation reached is told once', async () => {
+    const b = await open()
+    const { epoch } = await b.store.head()
+    await revokeSome(b, 4)
+    const report = async (appliedSeq: number, guardId = 'g-1') =>
+      (await b.store.recordApplied({ clientId: 'sydney', guardId, epoch, appliedSeq, reportedAtMs: b.now * 1000 })).reached
+    // The first report says where it begins.
+    expect(await report(1)).toEqual([])
+    expect(await report(3)).toEqual([
+      { seq: 2, at: T0, atMs: T0 * 1000 },
+      { seq: 3, at: T0, atMs: T0 * 1000 },
+    ])
+    expect(await report(2)).toEqual([])
+    expect(await report(3)).toEqual([])
+    expect((await Promise.all([report(99), report(99)])).flat()).toMatchObject([{ seq: 4 }])
+    await report(1, 'g-2')
+    expect(await b.store.guardReports()).toMatchObject([
+      { clientId: 'sydney', guardId: 'g-1', appliedSeq: 4, epoch },
+      { clientId: 'sydney', guardId: 'g-2', appliedSeq: 1 },
+    ])
+  })
+
+  test('a report of another epoch counts for nothing', async () => {
+    const b = await open()
+    await revokeSome(b, 2)
+    const report = { clientId: 'sydney', guardId: 'g-1', epoch: 'another', appliedSeq: 2, reportedAtMs: 0 }
+    expect(await b.store.recordApplied(report)).toEqual({ reached: [] })
+    expect(await b.store.guardReports()).toEqual([])
+  })
+
+  test('a guard that was away long tells of the last hundred at most', async () => {
+    const b = await open()
+    const { epoch } = await b.store.head()
+    const report = (appliedSeq: number) => b.store.recordApplied({ clientId: 'sydney', guardId: 'g', epoch, appliedSeq, reportedAtMs: 0 })
+    await report(0)
+    await Promise.all(Array.from({ length: 130 }, () => b.revoke({ kind: 'everything' })))
+    const { reached } = await report(130)
+    expect(reached).toHaveLength(100)
+    expect([reached[0]?.seq, reached.at(-1)?.seq]).toEqual([31, 130])
+  })
+})

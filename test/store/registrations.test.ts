@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest'
+import type { SecretHash } from '../../src/protocol/client-metadata.ts'
+import type { SigningKeyRow } from '../../db/types.ts'
+import { benches, expectOutcome, family, metadataOf, STORES, T0 } from './fixture.ts'
+import type { Bench } from './fixture.ts'
+
+const secret = (id: string, createdAt: number, expiresAt?: number): SecretHash => ({
+  id,
+  hash: `hash-${id}`,
+  createdAt,
+  ...(expiresAt === undefined ? {} : { expiresAt }),
+})
+
+const put = (b: Bench, changed: Partial<Parameters<Bench['store']['putClient']>[0]> = {}) =>
+  b.store.putClient({ clientId: 'sydney', source: 'command', metadata: metadataOf('sydney'), now: b.now, ...changed })
+
+describe.each(STORES)('registrations, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('a registration is added, changed, and left alone where nothing differs', async () => {
+    const b = await open()
+    const added = expectOutcome(await put(b, { secrets: [secret('s-1', T0)] }), 'added')
+    expect(added.client).toEqual({ clientId: 'sydney', source: 'command', metadata: metadataOf('sydney'), secrets: [secret('s-1', T0)], createdAt: T0, updatedAt: T0 })
+    b.now += 60
+    expect(await put(b)).toMatchObject({ outcome: 'unchanged', client: { updatedAt: T0 } })
+    expect(await put(b, { secrets: [secret('s-1', T0)] })).toMatchObject({ outcome: 'unchanged' })
+    const changed = expectOutcome(await put(b, { metadata: metadataOf('sydney', { name: 'Sydney' }) }), 'changed')
+    expect(changed.client).toMatchObject({ metadata: { name: 'Sydney' }, secrets: [{ id: 's-1' }], createdAt: T0, updatedAt: T0 + 60 })
+    expect(await put(b, { secrets: [secret('s-2', T0)], metadata: metadataOf('sydney', { name: 'Sydney' }) })).toMatchObject({ outcome: 'changed', client: { secrets: [{ id: 's-2' }] } })
+    expect(await b.store.listClients()).toHaveLength(1)
+    expect(await b.store.findClient('none')).toBeUndefined()
+  })
+
+  test('whoever does not own it may neither change nor remove it', async () => {
+    const b = await open()
+    await put(b, { source: 'file' })
+    expect(await put(b, { source: 'api' })).toEqual({ outcome: 'foreign', source: 'file' })
+    const actor = { kind: 'operator', id: 'o' } as const
+    expect(await b.store.removeClient({ clientId: 'sydney', source: 'command', actor, now: b.now })).toEqual({ outcome: 'foreign', source: 'file' })
+    expect((await b.store.removeClient({ clientId: 'sydney', source: 'any', actor, now: b.now })).outcome).toBe('removed')
+    expect(await b.store.removeClient({ clientId: 'sydney', source: 'any', actor, now: b.now })).toEqual({ outcome: 'unknown' })
+  })
+
+  test('two secrets are good at a time: with a third, the oldest good one goes, and those that have expired', async () => {
+    const b = await open()
+    await put(b, { secrets: [secret('s-1', T0), secret('s-2', T0 + 1), secret('s-0', T0 - 9, T0 - 1)] })
+    const add = (id: string, createdAt: number) => b.store.addClientSecret({ clientId: 'sydney', secret: secret(id, createdAt), now: b.now })
+    const ids = async () => (await b.store.findClient('sydney'))?.secrets.map(({ id }) => id)
+    expect(await add('s-3', T0 + 2)).toBe(true)
+    expect(await ids()).toEqual(['s-2', 's-3'])
+    await Promise.all([add('s-4', T0 + 3), add('s-5', T0 + 4)])
+    expect(await ids()).toEqual(['s-4', 's-5'])
+    expect(await b.store.removeClientSecret({ clientId: 'sydney', secretId: 's-4' })).toBe(true)
+    expect(await b.store.removeClientSecret({ clientId: 'sydney', secretId: 's-4' })).toBe(false)
+    expect(await ids()).toEqual(['s-5'])
+    expect(await b.store.addClientSecret({ clientId: 'none', secret: secret('x', T0), now: b.now })).toBe(false)
+  })
+
+  test('removing a client revokes what it holds in the same act; its people are told, its secrets are gone', async () => {
+    const b = await open()
+    await put(b, { secrets: [secret('s-1', T0)] })
+    const { session } = await b.signIn('alice')
+    const granted = await b.exchange(session.sid, 'sydney')
+    const removed = expectOutcome(
+      await b.store.removeClient({ clientId: 'sydney', source: 'command', actor: { kind: 'operator', id: 'o' }, now: b.now }),
+      'removed',
+    )
+    expect(removed.committed.revocation).toMatchObject({ selector: { kind: 'client', clientId: 'sydney' }, reason: 'client_removed' })
+    expect(await b.refresh(family(granted.family))).toEqual({ outcome: 'refused', why: 'revoked' })
+    expect(await b.oweAll()).toBe(1)
+    expect(await b.store.listDeliveries({ limit: 10 })).toMatchObject([{ sid: session.sid, uri: 'https://sydney.example/backchannel' }])
+    expect(await b.store.listClients()).toEqual([])
+    // Still found, because what it is owed is still to be signed for it.
+    expect(await b.store.findClient('sydney')).toMatchObject({ removedAt: T0, secrets: [] })
+    expect(await b.store.addClientSecret({ clientId: 'sydney', secret: secret('x', T0), now: b.now })).toBe(false)
+  })
+
+  test('what was revoked with a client stays revoked when the client is registered again', async () => {
+    const b = await open()
+    await put(b)
+    const { session } = await b.signIn('alice')
+    const before = await b.exchange(session.sid, 'sydney')
+    await b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
+    b.now += 10
+    expect(await put(b, { source: 'api' })).toMatchObject({ outcome: 'added', client: { source: 'api', createdAt: T0 + 10 } })
+    expect(await b.refresh(family(before.family))).toEqual({ outcome: 'refused', why: 'revoked' })
+    const after = await b.exchange(session.sid, 'sydney')
+    expect((await b.refresh(family(after.family))).outcome).toBe('rotated')
+    await b.revoke({ kind: 'session', sid: session.sid })
+    expect(await b.store.listDeliveries({ seq: 2, limit: 10 })).toHaveLength(1)
+  })
+})
+
+const key = (kid: string, state: SigningKeyRow['state'], alg: SigningKeyRow['alg'] = 'ES256'): SigningKeyRow => ({
+  kid,
+  alg,
+  state,
+  privateSealed: `sealed-${kid}`,
+  publicJwk: { kty: 'EC', kid },
+  createdAt: T0,
+})
+
+describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make) => {
+  const open = benches(make)
+  const states = async (b: Bench) => Object.fromEntries((await b.store.listKeys()).map(({ kid, state }) => [kid, state]))
+
+  test('a next key becomes active and the active one of its algorithm retires, in one act, also of two at once', async () => {
+    const b = await open()
+    for (const one of [key('a', 'active'), key('b', 'next'), key('c', 'next'), key('r', 'active', 'RS256')]) await b.store.addKey(one)
+    await b.store.addKey({ ...key('a', 'retired'), privateSealed: null })
+    const activate = (kid: string) => b.store.activateKey({ kid, retireAt: T0 + 900, now: T0 })
+    expect((await Promise.all([activate('b'), activate('b')])).toSorted()).toEqual([false, true])
+    expect(await states(b)).toEqual({ a: 'retiring', b: 'active', c: 'next', r: 'active' })
+    expect((await b.store.listKeys())[0]).toEqual({ ...key('a', 'retiring'), activatedAt: undefined, retireAt: T0 + 900 })
+    expect(await activate('none')).toBe(false)
+    expect([await b.store.retireKey({ kid: 'b', now: T0 }), await b.store.retireKey({ kid: 'b', now: T0 })]).toEqual([true, false])
+    expect(await states(b)).toMatchObject({ b: 'retired' })
+  })
+
+  test('tenants are kept by their id', async () => {
+    const b = await open()
+    await b.store.putTenant({ tid: 't-1', mfaProof: 'amr', connectedAt: T0 })
+    await b.store.putTenant({ tid: 't-1', name: 'Contoso', mfaProof: 'auth_context:c1', idleSeconds: 600, connectedAt: T0 })
+    expect(await b.store.findTenant('t-1')).toMatchObject({ name: 'Contoso', mfaProof: 'auth_context:c1', idleSeconds: 600, removedAt: undefined })
+    expect(await b.store.listTenants()).toHaveLength(1)
+    expect(await b.store.findTenant('t-2')).toBeUndefined()
+  })
+
+  test('a setting is set, unset, or set once: of two at once both see the first', async () => {
+    const b = await open()
+    await b.store.setSetting('x', '1')
+    expect(await b.store.setting('x')).toBe('1')
+    await b.store.setSetting('x', undefined)
+    expect(await b.store.setting('x')).toBeUndefined()
+    expect(await Promise.all([b.store.setSettingOnce('y', '1'), b.store.setSettingOnce('y', '2')])).toEqual(['1', '1'])
+  })
+})

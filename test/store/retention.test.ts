@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest'
+import { benches, codeFor, expectOutcome, redemptionOf, STORES, T0 } from './fixture.ts'
+import type { Bench } from './fixture.ts'
+
+const DAY = 86_400
+const purge = async (b: Bench, now: number) => {
+  let rounds = 1
+  while (await b.store.purge({ now, limit: 2 })) rounds++
+  return rounds
+}
+
+describe.each(STORES)('retention, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('ended sessions go after 30 days, with who took part; their subject and what is live stay', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const ended = await Promise.all(['alice', 'bob', 'carol'].map((who) => b.signIn(who)))
+    for (const { session } of ended) {
+      await b.exchange(session.sid, 'sydney')
+      await b.revoke({ kind: 'session', sid: session.sid })
+    }
+    const live = await b.signIn('dave')
+    const sid = ended[0]?.session.sid ?? ''
+    await purge(b, T0 + 30 * DAY - 1)
+    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'ended' })
+    expect(await purge(b, T0 + 30 * DAY)).toBeGreaterThan(1)
+    expect(await b.store.standingBySid(sid, b.now)).toEqual({ state: 'unknown' })
+    expect(await b.store.participants(sid)).toEqual([])
+    expect(await b.store.findSubject(ended[0]?.session.sub ?? '')).toBeDefined()
+    expect(await b.store.standingBySid(live.session.sid, b.now)).toMatchObject({ state: 'live' })
+  })
+
+  test('the log and settled deliveries go after 90 days, with their proof; what is owed stays, and so does its revocation', async () => {
+    const b = await open()
+    await b.client('sydney')
+    await b.client('perth')
+    const { session } = await b.signIn('alice')
+    for (const one of ['sydney', 'perth']) await b.exchange(session.sid, one)
+    await b.revoke({ kind: 'tenant', tid: 'another' })
+    await b.oweAll()
+    const { committed } = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
+    const [done, owed] = committed.owed
+    const attempt = { attempt: 1, atMs: T0 * 1000, outcome: 'delivered', latencyMs: 0 } as const
+    await b.store.recordDelivery({ id: done?.id ?? '', result: { outcome: 'delivered', attempt } })
+    await purge(b, T0 + 90 * DAY - 1)
+    expect(await b.store.listRevocations({ limit: 10 })).toHaveLength(2)
+    await purge(b, T0 + 90 * DAY)
+    expect((await b.store.listRevocations({ limit: 10 })).map(({ seq }) => seq)).toEqual([2])
+    expect(await b.store.findDelivery(done?.id ?? '')).toBeUndefined()
+    expect(await b.store.attemptsOf(done?.id ?? '')).toEqual([])
+    expect(await b.store.findDelivery(owed?.id ?? '')).toMatchObject({ state: 'owed' })
+    expect((await b.store.deliveryCounts()).map(({ state, count }) => [state, count])).toEqual([['owed', 1]])
+  })
+
+  test('a wide revocation holds when the log has forgotten it', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice', { session: { absoluteAt: T0 + 400 * DAY, idleSeconds: 400 * DAY } })
+    await b.client('sydney')
+    const { rev } = await b.exchange(session.sid, 'sydney')
+    await b.revoke({ kind: 'client', clientId: 'sydney' })
+    await b.oweAll()
+    for (const one of await b.store.dueDeliveries({ nowMs: b.now * 1000, limit: 10 })) {
+      const attempt = { attempt: 1, atMs: T0 * 1000, outcome: 'delivered', latencyMs: 0 } as const
+      await b.store.recordDelivery({ id: one.id, result: { outcome: 'delivered', attempt } })
+    }
+    b.now += 91 * DAY
+    await purge(b, b.now)
+    expect(await b.store.listRevocations({ limit: 10 })).toEqual([])
+    const check = { sid: session.sid, sub: session.sub, clientId: 'sydney', rev, now: b.now, touch: false }
+    expect(await b.store.checkAccess(check)).toEqual({ outcome: 'refused', why: 'revoked' })
+  })
+
+  test('codes, identifiers and pushed requests go when their time is over; a used code is known a while longer', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const { session } = await b.signIn('alice')
+    const code = codeFor('sydney', b.now)
+    await b.store.issueCode({ sid: session.sid, code, now: b.now })
+    await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))
+    const jti = { purpose: 'assertion', idHash: 'j', expiresAt: T0 + 60, now: b.now }
+    await b.store.consumeOnce(jti)
+    await b.store.pushRequest({ requestHash: 'r', clientId: 'sydney', parameters: '{}', expiresAt: T0 + 60 })
+    await purge(b, T0 + 59)
+    expect(await b.store.consumeOnce(jti)).toBe(false)
+    await purge(b, T0 + 60)
+    expect(await b.store.consumeOnce(jti)).toBe(true)
+    expect((await b.store.redeemAuthorizationCode(redemptionOf(code, T0 + 120))).outcome).toBe('reused')
+    await purge(b, T0 + 660)
+    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual({ outcome: 'refused', why: 'unknown' })
+  })
+
+  test('the store proves that it writes, and refuses when it is closed', async () => {
+    const b = await open()
+    await b.store.probe()
+    await b.store.close()
+    await expect(b.store.probe()).rejects.toThrow('The store is closed.')
+    await expect(b.store.head()).rejects.toMatchObject({ name: 'StoreUnavailable' })
+  })
+})
