@@ -52,7 +52,7 @@ export function tokenFamilies({ db }: Core, log: RevocationLog, sessions: Sessio
       max(coalesce((SELECT grant_cutoff FROM participants WHERE sid = f.sid AND client_id = f.client_id), 0),
           coalesce((SELECT seq FROM cutoffs WHERE kind = 'client' AND key = f.client_id), 0)) AS grant_cutoff,
       ${SESSION_COLUMNS}
-    FROM families f JOIN sessions s ON s.sid = f.sid JOIN subjects u ON u.sub = s.sub WHERE f.family_id = ?`)
+    FROM families f JOIN sessions s ON s.sid = f.sid JOIN subjects u ON u.sub = s.sub WHERE f.family_id = +?`)
   const advance = db.prepare<[number, string, number]>(
     'UPDATE families SET generation = generation + 1, rotated_at = ? WHERE family_id = ? AND generation = ?',
   )
