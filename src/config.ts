@@ -33,6 +33,8 @@ export interface Config {
   }
   mfaProof: MfaProof
   operatorTenant: string | undefined
+  /** Where browsers reach the operators' listener: an origin, no trailing slash. */
+  opsOrigin: string
   clientsFile: string | undefined
   dataDir: string
   queueUrl: string | undefined
@@ -72,6 +74,12 @@ const origin = z.string().transform((value, c) => {
   if (url && (url.protocol === 'https:' || url.protocol === 'http:') && !url.search && !url.hash && !url.username && !url.password) return url
   c.addIssue('has to be an address like https://host, without a query, a fragment or a user name')
   return z.NEVER
+})
+
+const opsOrigin = origin.transform((url, c) => {
+  if (url.pathname !== '/') c.addIssue('has to have no path: the console is at /ops of it')
+  else if (url.protocol !== 'https:' && !LOOPBACK.has(url.hostname)) c.addIssue('has to be https (http is for localhost alone)')
+  return url.origin
 })
 
 const trimmed = (url: URL): string => url.href.replace(/\/+$/, '')
@@ -238,11 +246,13 @@ export function loadConfig(env: Environment): Config {
   const read = new Reader(env)
   const issuerValue = read.required('BROKER_ISSUER', issuer, 'https://login.case-manager.example')
   const secretValues = read.required('BROKER_SECRET', secrets, '"$(openssl rand -hex 32)"')
+  const opsListen = read.optional('BROKER_OPS_LISTEN', address, '127.0.0.1:7401') ?? { host: '127.0.0.1', port: 7401 }
   const config: Config = {
     issuer: issuerValue ?? '',
     secrets: secretValues ?? [],
     listen: read.optional('BROKER_LISTEN', address, '0.0.0.0:7400') ?? { host: '127.0.0.1', port: 7400 },
-    opsListen: read.optional('BROKER_OPS_LISTEN', address, '127.0.0.1:7401') ?? { host: '127.0.0.1', port: 7401 },
+    opsListen,
+    opsOrigin: read.optional('BROKER_OPS_ORIGIN', opsOrigin, 'https://ops.case-manager.example') ?? `http://localhost:${opsListen.port}`,
     trustedProxies: read.optional('BROKER_TRUSTED_PROXIES', list, '10.0.0.0/8') ?? [],
     entra: readEntra(read),
     mfaProof: read.optional('BROKER_MFA_PROOF', mfaProof, 'auth_context:c1') ?? { kind: 'auth_context', id: 'c1' },

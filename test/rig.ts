@@ -173,6 +173,7 @@ export async function createRig(options: { config?: Partial<Config>; deps?: Part
     issuer: ISSUER,
     listen: { host: '127.0.0.1', port: 0 },
     opsListen: { host: '127.0.0.1', port: 0 },
+    opsOrigin: 'http://localhost:7401',
     trustedProxies: [],
     secrets: [Buffer.alloc(32, 'secret of this test rig 0123456789')],
     entra: {

@@ -43,8 +43,8 @@ export interface ClientMetadata {
   allowedOrigins: string[]
 }
 
-/** Who owns a client's registration; nobody else may change it. */
-export type ClientSource = 'file' | 'command' | 'api' | 'demo'
+/** Who owns a client's registration; nobody else may change it. `broker`: a part of the broker itself (the operators' console). */
+export type ClientSource = 'file' | 'command' | 'api' | 'demo' | 'broker'
 
 /** A client's secret as it is kept: SHA-256 of 256 random bits. */
 export interface SecretHash {

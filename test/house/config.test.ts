@@ -24,6 +24,7 @@ describe('settings', () => {
       issuer: 'https://login.case-manager.example',
       listen: { host: '127.0.0.1', port: 7400 },
       opsListen: { host: '127.0.0.1', port: 7401 },
+      opsOrigin: 'http://localhost:7401',
       entra: { tenants: [], clientId: undefined, credential: undefined, authority: 'https://login.microsoftonline.com', simulated: false },
       mfaProof: { kind: 'auth_context', id: 'c1' },
       allowLoopbackTargets: false,
@@ -37,6 +38,7 @@ describe('settings', () => {
       BROKER_LISTEN: 'nowhere',
       BROKER_MFA_PROOF: 'sms',
       BROKER_QUEUE_URL: 'amqp://x',
+      BROKER_OPS_ORIGIN: 'http://ops.case-manager.example',
       BROKER_ENTRA_TENANT: 'contoso',
     }
     expect(problems(env).toSorted()).toEqual(Object.keys(env).toSorted())
