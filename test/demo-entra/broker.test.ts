@@ -1,0 +1,99 @@
+import { CryptoProvider } from '@azure/msal-node'
+import { describe, expect, test } from 'vitest'
+import type { Entra } from '../../demo/entra/entra.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/people.ts'
+import { FORGERIES } from '../../demo/entra/switches.ts'
+import { createLog } from '../../src/log.ts'
+import { MicrosoftRefusal, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../../src/microsoft/door.ts'
+import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
+import { Browser, entra, LOGOUT_RETURN } from './relying-party.ts'
+
+/** The broker's own Microsoft room against the simulator: the two were written apart, from the same page of facts. */
+
+function connect(at: Entra, tenants: string[] = [CONTOSO.tid]): Microsoft {
+  const config = {
+    issuer: 'http://localhost:7400',
+    entra: { tenants, clientId: APP_CLIENT_ID, credential: { kind: 'secret' as const, secret: APP_CLIENT_SECRET }, authority: at.authority, simulated: true },
+  }
+  return createMicrosoft({ config, clock: at.world.clock, log: createLog(() => {}, Date.now) })
+}
+
+async function signIn(at: Entra, microsoft: Microsoft, upn: string, extra: Partial<StartSignIn> = {}, staySignedIn = false): Promise<MicrosoftIdentity> {
+  const { verifier, challenge } = await new CryptoProvider().generatePkceCodes()
+  const url = await microsoft.authorizeUrl({ state: 's', nonce: 'n', codeChallenge: challenge, authContext: 'c1', ...extra })
+  const page = await new Browser().signIn(url, upn, { staySignedIn })
+  const code = page.left?.searchParams.get('code')
+  if (!code) throw new Error(page.left?.searchParams.get('error_description') ?? page.html)
+  return microsoft.redeemCode({ code, codeVerifier: verifier, nonce: 'n', now: at.world.clock.now() })
+}
+
+const EFFECTS = {
+  subject: [50173, 50057],
+  session: [50034, 50020, 50105],
+  mark: [700082, 70008, 50055, 70043, 50076, 50079, 50053],
+  nothing: [53003, 65001, 700016, 7000112, 7000215, 7000222, 700027, 50196],
+}
+
+async function refused(trying: Promise<unknown>): Promise<MicrosoftRefusal> {
+  const error: unknown = await trying.then(() => undefined, (thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(MicrosoftRefusal)
+  return error as MicrosoftRefusal
+}
+
+describe('the broker at the simulator', () => {
+  test('one tenant: a person with what Microsoft proved', async () => {
+    const at = await entra()
+    const identity = await signIn(at, connect(at), 'alice@contoso.example', { prompt: 'select_account' }, true)
+    expect(identity).toMatchObject({
+      person: { tid: CONTOSO.tid, oid: '00000000-0000-4000-8000-00000000a11c', name: 'Alice Adams' }, acrs: ['c1'], amr: undefined, roles: ['CaseManager.User'],
+      staySignedIn: true, sid: expect.any(String), loginHint: expect.any(String), authTime: expect.any(Number),
+    })
+  })
+
+  test('several tenants: at organizations each is judged by its own issuer and keys', async () => {
+    const at = await entra()
+    const microsoft = connect(at, [CONTOSO.tid, FABRIKAM.tid])
+    expect((await signIn(at, microsoft, 'faye@fabrikam.example')).person.tid).toBe(FABRIKAM.tid)
+    expect((await signIn(at, microsoft, 'adam@contoso.example')).directoryRoles).toEqual(['62e90394-69f5-4237-9190-012177145e10'])
+    expect((await microsoft.checkMetadata()).map((one) => one.ok)).toEqual([true, true])
+  })
+
+  test('a personal account and a tenant that is not on the list are refused', async () => {
+    const at = await entra()
+    at.set({ personalAccounts: true, boundContexts: [] })
+    const microsoft = connect(at, [CONTOSO.tid, '33333333-3333-4333-8333-333333333333'])
+    for (const upn of ['pat@outlook.example', 'faye@fabrikam.example']) {
+      await expect(signIn(at, microsoft, upn)).rejects.toBeInstanceOf(MicrosoftRefusal)
+    }
+  })
+
+  test('an ID token forged in whatever part is refused as untrusted', async () => {
+    const at = await entra()
+    const microsoft = connect(at)
+    for (const forge of FORGERIES) {
+      at.set({ forge })
+      const refusal = await refused(signIn(at, microsoft, 'alice@contoso.example'))
+      expect([forge, refusal.guidance, refusal.effect]).toEqual([forge, expect.stringMatching(/untrusted|tenant/), 'nothing'])
+    }
+  })
+
+  test('each refusal in the simulator’s words means to the broker what the table of errors says', async () => {
+    const at = await entra()
+    const microsoft = connect(at)
+    for (const [effect, codes] of Object.entries(EFFECTS)) {
+      for (const code of codes) {
+        at.set({ tokenErrors: { code, times: 1 } })
+        const refusal = await refused(signIn(at, microsoft, 'alice@contoso.example'))
+        expect([code, refusal.effect]).toEqual([code, effect])
+      }
+    }
+  })
+
+  test('its logout address leads back to the broker', async () => {
+    const at = await entra()
+    const microsoft = connect(at)
+    const { loginHint } = await signIn(at, microsoft, 'alice@contoso.example')
+    const page = await new Browser().open(await microsoft.logoutUrl({ tid: CONTOSO.tid, logoutHint: loginHint }))
+    expect(page.left?.href).toBe(LOGOUT_RETURN)
+  })
+})
