@@ -1,0 +1,107 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { startEntra } from '../../demo/entra/entra.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET } from '../../demo/entra/people.ts'
+import { FORGERIES } from '../../demo/entra/switches.ts'
+import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
+import type { MfaProof } from '../../src/microsoft/door.ts'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { SESSION_COOKIE } from '../../src/session/door.ts'
+import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
+import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
+import { authorizePath, createBrowser, linkOf, location, told } from './browser.ts'
+
+/** The way in on real parts: our rooms, msal-node, and the simulated Microsoft with its pages, on sockets. */
+async function broker(options: { mfaProof?: MfaProof; tenants?: string[] } = {}) {
+  // The simulator's libraries know no other clock than the machine's.
+  const clock = { now: () => Math.floor(Date.now() / 1000), nowMs: () => Date.now() }
+  const entra = await startEntra({ port: 0, clock, apps: [{ redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`] }] })
+  onTestFinished(() => entra.close())
+  const config = {
+    entra: {
+      tenants: options.tenants ?? [TENANT],
+      clientId: APP_CLIENT_ID,
+      credential: { kind: 'secret' as const, secret: APP_CLIENT_SECRET },
+      authority: entra.authority,
+      simulated: true,
+    },
+    ...(options.mfaProof && { mfaProof: options.mfaProof }),
+  }
+  const log = { info: () => {}, warn: () => {}, error: () => {} }
+  const rig = await createRig({ config, deps: { clock, microsoft: createMicrosoft({ config: { ...config, issuer: ISSUER }, clock, log }) } })
+  const sydney = await rig.register('Sydney')
+  const browser = createBrowser(rig.app)
+  const signInAs = async (upn: string, changes: Record<string, string> = {}, staySignedIn = false): Promise<Response> => {
+    const page = await browser.get(authorizePath(sydney, changes))
+    const toMicrosoft = location(await browser.get(linkOf(await page.text(), 'Sign in with Microsoft')))
+    expect(toMicrosoft.origin).toBe(entra.origin)
+    const left = (await new MicrosoftBrowser().signIn(toMicrosoft.href, upn, { staySignedIn })).left ?? expect.unreachable()
+    expect(left.origin).toBe(ISSUER)
+    return browser.get(left.pathname + left.search)
+  }
+  const session = async () => {
+    const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), clock.now())
+    return standing.state === 'live' ? standing.session : undefined
+  }
+  return { rig, entra, clock, sydney, browser, signInAs, session }
+}
+
+describe('with the simulated Microsoft', () => {
+  test('alice signs in with password, authenticator and "Stay signed in?", and an instance gets her code', async () => {
+    const { rig, sydney, browser, signInAs, session } = await broker()
+    const response = await signInAs('alice@contoso.example', {}, true)
+    expect(location(response).href.startsWith(sydney.metadata.redirectUris[0] ?? '')).toBe(true)
+    expect(told(response)).toMatchObject({ code: expect.any(String) as string, state: 'state-1', iss: ISSUER })
+    expect(await session()).toMatchObject({
+      person: { tid: TENANT, username: 'alice@contoso.example' },
+      authTime: expect.any(Number) as number,
+      staySignedIn: true,
+      acr: 'urn:case-manager:acr:mfa',
+      amr: undefined,
+    })
+    const melbourne = await rig.register('Melbourne')
+    expect(told(await browser.get(authorizePath(melbourne)))).toHaveProperty('code')
+  })
+
+  test('of several tenants, by organizations', async () => {
+    const { signInAs, session } = await broker({ tenants: [TENANT, OTHER_TENANT] })
+    expect(told(await signInAs('alice@contoso.example'))).toHaveProperty('code')
+    expect((await session())?.person.tid).toBe(TENANT)
+  })
+
+  test('a fresh sign-in shows itself by auth_time', async () => {
+    const { signInAs } = await broker()
+    expect(told(await signInAs('alice@contoso.example', { prompt: 'login', max_age: '0' }))).toHaveProperty('code')
+  })
+
+  test.each(FORGERIES)('a forged ID token lets nobody in: %s', async (forge) => {
+    const { rig, entra, clock, signInAs } = await broker({ tenants: [TENANT, OTHER_TENANT] })
+    entra.set({ forge })
+    expect((await signInAs('alice@contoso.example')).status).toBe(403)
+    expect(await rig.store.liveSessionCount(clock.now())).toBe(0)
+  })
+
+  test.each([
+    ['faye@fabrikam.example', 'of a tenant that is not on the list', 'not connected'],
+    ['pat@outlook.example', 'with a personal account', 'Personal Microsoft accounts'],
+    ['dan@contoso.example', 'whose account is disabled', 'switched this account off'],
+    ['una@contoso.example', 'who is not assigned', 'not been given access'],
+  ])('%s, %s, reads what to do and gets no session', async (upn, _who, words) => {
+    const { rig, entra, clock, signInAs } = await broker({ tenants: [TENANT, '55555555-5555-4555-8555-555555555555'] })
+    entra.set({ personalAccounts: true, errorsToApp: true, requireMfa: 'registered' })
+    const response = await signInAs(upn)
+    expect(response.status).toBe(403)
+    expect(await response.text()).toContain(words)
+    expect(await rig.store.liveSessionCount(clock.now())).toBe(0)
+  })
+
+  test('by the policy amr nobody is let in whose token holds none, as v2 tokens do, and nobody without mfa in it', async () => {
+    const { rig, entra, clock, signInAs } = await broker({ mfaProof: { kind: 'amr' } })
+    expect((await signInAs('alice@contoso.example')).status).toBe(403)
+    entra.set({ amr: true, requireMfa: 'registered' })
+    const response = await signInAs('mia@contoso.example')
+    expect(response.status).toBe(403)
+    expect(await response.text()).toContain('second factor')
+    expect(await rig.store.liveSessionCount(clock.now())).toBe(0)
+    expect(told(await signInAs('alice@contoso.example'))).toHaveProperty('code')
+  })
+})
