@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { auditCommand } from './audit.ts'
 import { CommandFailure, EXIT } from './broker.ts'
 import { clientCommands } from './clients.ts'
 import { createContext } from './context.ts'
@@ -33,6 +34,7 @@ function createProgram(terminal: Terminal): Command {
     revocationCommands,
     deliveryCommands,
     keyCommands,
+    auditCommand,
   ])
     add(program, context)
   return program

@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { jsonBody, limit, query, shaped } from './body.ts'
 import { callerOf, type AdminEnv } from './caller.ts'
 import { Problem } from './problem.ts'
+import { recorded } from './recorded.ts'
 
 /** What is owed to instances and what came of it; and trying again what was given up. */
 
@@ -35,11 +36,18 @@ export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
     return c.json(deliveryShown(delivery, await deps.store.attemptsOf(delivery.id)))
   })
   routes.post('/deliveries/redrive', async (c) => {
-    const { actor } = callerOf(c, 'operate')
+    const caller = callerOf(c, 'operate')
     const wanted = shaped(redriving, await jsonBody(c))
-    const refs = await deps.store.redrive({ id: wanted.id, targetId: wanted.target_id, clientId: wanted.client_id, nowMs: deps.clock.nowMs() })
+    const [target] = Object.entries(wanted)
+    const refs = await recorded(
+      deps,
+      caller,
+      { act: 'redrive', target: target?.join(' ') },
+      () => deps.store.redrive({ id: wanted.id, targetId: wanted.target_id, clientId: wanted.client_id, nowMs: deps.clock.nowMs() }),
+      ({ length }) => ({ redriven: length }),
+    )
     if (refs.length > 0) deps.queue.add(refs)
-    deps.log.info('deliveries_redriven', { count: refs.length, actorKind: actor.kind, actor: actor.id })
+    deps.log.info('deliveries_redriven', { count: refs.length, actorKind: caller.actor.kind, actor: caller.actor.id })
     return c.json({ redriven: refs.length })
   })
   return routes

@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { jsonBody, shaped } from './body.ts'
 import { callerOf, type AdminEnv } from './caller.ts'
 import { Problem } from './problem.ts'
+import { recorded } from './recorded.ts'
 
 /** Signing keys: what is published, rotation, and the emergency one. Private parts never leave the key ring. */
 
@@ -17,7 +18,7 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
     return c.json({ keys: (await deps.keys.list()).map(shown) })
   })
   routes.post('/keys/rotate', async (c) => {
-    const { actor } = callerOf(c, 'administer')
+    const caller = callerOf(c, 'administer')
     const { alg, how } = shaped(rotation, await jsonBody(c))
     const before = await deps.keys.list()
     if (before.some((one) => one.alg === alg && one.state === 'active' && one.privateSealed === null)) {
@@ -27,13 +28,19 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
         `Put the file of the next ${alg} key first in the list of key files and restart the broker: it rotates what it keeps itself, not files.`,
       )
     }
-    const key = await deps.keys.rotate(alg, how, deps.clock.now())
+    const key = await recorded(
+      deps,
+      caller,
+      { act: 'key.rotate', target: `key ${alg}`, details: { how } },
+      () => deps.keys.rotate(alg, how, deps.clock.now()),
+      ({ kid }) => ({ kid }),
+    )
     deps.feed.publishKeys(retiredSince(before, await deps.keys.list()))
-    deps.log.info('keys_rotated', { alg, how, kid: key.kid, actorKind: actor.kind, actor: actor.id })
+    deps.log.info('keys_rotated', { alg, how, kid: key.kid, actorKind: caller.actor.kind, actor: caller.actor.id })
     return c.json(shown(key), 201)
   })
   routes.post('/keys/:kid/retire', async (c) => {
-    const { actor } = callerOf(c, 'administer')
+    const caller = callerOf(c, 'administer')
     const kid = c.req.param('kid')
     const key = (await deps.keys.list()).find((one) => one.kid === kid)
     if (key === undefined) throw new Problem(404, 'No such key', 'There is no key of that kid; GET /admin/v1/keys (cmb keys list) lists them.')
@@ -43,9 +50,11 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
         'That key signs',
         `${kid} is the active key. Rotate first: how "emergency" replaces and retires it at once (cmb keys rotate ${key.alg} --emergency).`,
       )
-    if (!(await deps.keys.retire(kid, deps.clock.now()))) throw new Problem(409, 'Retired already', `${kid} is not published any more.`)
+    await recorded(deps, caller, { act: 'key.retire', target: `key ${kid}` }, async () => {
+      if (!(await deps.keys.retire(kid, deps.clock.now()))) throw new Problem(409, 'Retired already', `${kid} is not published any more.`)
+    })
     deps.feed.publishKeys([kid])
-    deps.log.info('key_retired', { kid, actorKind: actor.kind, actor: actor.id })
+    deps.log.info('key_retired', { kid, actorKind: caller.actor.kind, actor: caller.actor.id })
     return c.json({ kid, retired: true })
   })
   return routes

@@ -6,8 +6,9 @@ import type { Selector } from '../protocol/revocation.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { deliveryShown } from './admin-deliveries.ts'
 import { jsonBody, limit, query, shaped } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import { callerOf, type AdminEnv, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
+import { recorded } from './recorded.ts'
 
 /** An operator's revocations, and the log of all of them with what each owed and the proof of it. */
 
@@ -37,15 +38,9 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
     const wanted = shaped(request, await jsonBody(c))
     const what = toSelector(wanted.selector)
     if (wanted.dry_run) return c.json({ dry_run: true, selector: wanted.selector, would_end: await deps.store.previewRevocation(what, now) })
-    const answer = await revoke(deps, {
-      selector: what,
-      reason: 'administrator',
-      actor: caller.actor,
-      now,
-      caseReference: wanted.case_reference,
-      comment: wanted.comment,
-    })
-    if (answer.outcome === 'unknown') throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])
+    const { case_reference: caseReference, comment } = wanted
+    const entry = { act: 'revoke', target: Object.values(what).join(' '), caseReference, comment }
+    const answer = await recorded(deps, caller, entry, () => revokeAs(deps, caller, what, { now, caseReference, comment }), outcomeOf)
     if (answer.outcome !== 'revoked') return c.json({ outcome: answer.outcome, selector: wanted.selector })
     return c.json({ outcome: 'revoked', ...shown(answer.committed.revocation) }, 201)
   })
@@ -64,6 +59,22 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
   })
   return routes
 }
+
+async function revokeAs(
+  deps: Deps,
+  { actor }: Caller,
+  what: Selector,
+  rest: { now: number; caseReference: string | undefined; comment: string | undefined },
+) {
+  const answer = await revoke(deps, { selector: what, reason: 'administrator', actor, ...rest })
+  if (answer.outcome === 'unknown') throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])
+  return answer
+}
+
+const outcomeOf = (answer: Awaited<ReturnType<typeof revokeAs>>): Record<string, unknown> =>
+  answer.outcome === 'revoked'
+    ? { seq: answer.committed.revocation.seq, sessions: answer.committed.revocation.sessions }
+    : { outcome: answer.outcome }
 
 /** Each delivery with its attempts: when, how it ended, status, latency and the logout token's `jti`. And which guards enforce it. */
 async function proof(deps: Deps, seq: number): Promise<Record<string, unknown>> {

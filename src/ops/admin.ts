@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import type { Deps } from '../deps.ts'
+import { auditRoutes } from './admin-audit.ts'
 import { clientRoutes } from './admin-clients.ts'
 import { deliveryRoutes } from './admin-deliveries.ts'
 import { keyRoutes } from './admin-keys.ts'
@@ -24,6 +25,7 @@ export function adminApi(deps: Deps, shared: { readiness?: () => Promise<Readine
     revocationRoutes(deps),
     deliveryRoutes(deps),
     keyRoutes(deps),
+    auditRoutes(deps),
     overviewRoutes(deps, readiness),
   ]) {
     api.route('/admin/v1', routes)

@@ -4,6 +4,7 @@ import { adminAudience, TYP } from '../protocol/names.ts'
 import { words } from '../protocol/params.ts'
 import type { Actor } from '../protocol/revocation.ts'
 import type { ClientSource } from '../protocol/client-metadata.ts'
+import type { AuditWay } from '../../db/types.ts'
 import { Problem, problemResponse } from './problem.ts'
 
 /** Who speaks to the admin API, and what they may. Set by the way in (the socket, a bearer token), never by the request's body. */
@@ -11,6 +12,8 @@ export interface Caller {
   actor: Actor
   /** What they register belongs to this source. */
   source: ClientSource
+  /** How the audit log names the way in. */
+  via: AuditWay
   /** `operate` reads and redrives; `administer` also revokes, registers and rotates. */
   may: 'operate' | 'administer'
 }
@@ -47,7 +50,7 @@ export async function callerByToken(deps: Deps, authorization: string | undefine
   // A scope taken from the client since counts no longer.
   const granted = words(scope).filter((name) => client.metadata.scopes.includes(name))
   const may = granted.includes('broker:administer') ? 'administer' : granted.includes('broker:operate') ? 'operate' : undefined
-  return may === undefined ? undefined : { actor: { kind: 'client', id: clientId }, source: 'api', may }
+  return may === undefined ? undefined : { actor: { kind: 'client', id: clientId }, source: 'api', via: 'api', may }
 }
 
 /** RFC 6750 §3: no token, or one that is not good for this. */

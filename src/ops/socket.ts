@@ -100,7 +100,7 @@ function localApi(deps: Deps): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>()
   app.use('*', async (c, next) => {
     const user = /^[\w.@-]{1,64}$/.exec(c.req.header('x-cmb-user') ?? '')?.[0] ?? 'unknown'
-    c.set('caller', { actor: { kind: 'operator', id: `cmb@${user}` }, source: 'command', may: 'administer' })
+    c.set('caller', { actor: { kind: 'operator', id: `cmb@${user}` }, source: 'command', via: 'command', may: 'administer' })
     return next()
   })
   app.route('/', adminApi(deps))

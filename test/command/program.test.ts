@@ -60,6 +60,7 @@ describe('cmb', () => {
       'keys list',
       'keys rotate',
       'keys retire',
+      'audit',
     ]
     for (const path of paths) {
       const ran = await cmb([...path.split(' ').filter(Boolean), '--help'], { dataDir: emptyDir() })

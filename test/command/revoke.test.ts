@@ -109,6 +109,46 @@ describe('cmb revoke', () => {
   })
 })
 
+describe('cmb audit', () => {
+  test('every act is written down, with who, by which way, and how it ended; a refused one too', async () => {
+    await type(['revoke', '--session', alice.session.sid, '--case', 'INC-1'])
+    await type(['revoke', '--session', 's_nobody', '--case', 'INC-2'])
+    await type(['clients', 'rotate-secret', 'sydney'])
+    await type(['keys', 'rotate', 'ES256'])
+    await type(['deliveries', 'redrive', '--all'])
+    await type(['revoke', '--everything', '--dry-run'])
+    const { entries } = (await type(['audit', '--json'])).json<{ entries: { act: string; ended: { outcome: string } }[] }>()
+    expect(entries.map((one) => `${one.act} ${one.ended.outcome}`)).toEqual([
+      'redrive done',
+      'key.rotate done',
+      'client.rotate_secret done',
+      'revoke refused',
+      'revoke done',
+    ])
+    expect(entries[4]).toMatchObject({
+      actor: { kind: 'operator', id: 'cmb@olga' },
+      via: 'command',
+      target: `session ${alice.session.sid}`,
+      case_reference: 'INC-1',
+      ended: { result: { sessions: 1 } },
+    })
+    expect((await type(['audit', '--case', 'INC-2', '--json'])).json()).toMatchObject({ entries: [{ act: 'revoke' }] })
+    expect((await type(['audit'])).out).toContain('cmb@olga')
+    expect(JSON.stringify(entries)).not.toContain('cms_')
+  })
+
+  test('--export is all of it, oldest first, as JSON lines', async () => {
+    for (let n = 0; n < 3; n++) await type(['deliveries', 'redrive', '--all'])
+    const { out } = await type(['audit', '--export'])
+    const ids = out
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { id: number }).id)
+    expect(ids).toEqual([...ids].toSorted((a, b) => a - b))
+    expect(ids).toHaveLength(3)
+  })
+})
+
 describe('cmb revocations and deliveries', () => {
   test('the log shows each delivery with its attempts', async () => {
     await type(['revoke', '--session', alice.session.sid])

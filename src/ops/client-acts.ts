@@ -1,0 +1,122 @@
+import { toWire } from '../client/metadata.ts'
+import { newClientSecret } from '../client/secret.ts'
+import type { Deps } from '../deps.ts'
+import type { Client, ClientMetadata, ClientSource, SecretHash } from '../protocol/client-metadata.ts'
+import { announce } from '../revocation/revoke.ts'
+import type { Caller } from './caller.ts'
+import { Problem } from './problem.ts'
+import { recorded } from './recorded.ts'
+
+/** What an operator does to a registration: each act recorded, each refused where another source owns it. */
+
+/** As an operator sees it: the wire's own metadata, and of secrets only that they are there. */
+export function shown(client: Client): Record<string, unknown> {
+  const secrets = client.secrets.map((secret) => ({
+    id: secret.id,
+    created_at: secret.createdAt,
+    ...(secret.expiresAt === undefined ? {} : { expires_at: secret.expiresAt }),
+  }))
+  return { ...toWire(client), source: client.source, secrets, created_at: client.createdAt, updated_at: client.updatedAt }
+}
+
+export async function known(deps: Deps, id: string): Promise<Client> {
+  const client = await deps.store.findClient(id)
+  if (client !== undefined && client.removedAt === undefined) return client
+  throw new Problem(404, 'No such client', 'No client of that id is registered; GET /admin/v1/clients (cmb clients list) lists those that are.')
+}
+
+const WHERE: Record<ClientSource, string> = {
+  file: 'the clients file: change it there',
+  command: 'the cmb command: change it with cmb clients',
+  api: 'the admin API: change it over HTTP',
+  demo: 'the demo: it lasts as long as the demo runs',
+  broker: 'the broker itself, which keeps it as it has to be',
+}
+
+const foreign = (id: string, source: ClientSource): Problem => new Problem(409, 'Registered elsewhere', `${id} belongs to ${WHERE[source]}.`)
+
+function mine(client: Client, caller: Caller): Client {
+  if (client.source === caller.source) return client
+  throw foreign(client.clientId, client.source)
+}
+
+const usesSecret = (one: ClientMetadata): boolean => one.authMethod === 'client_secret_basic' || one.authMethod === 'client_secret_post'
+
+/** Shows the secret that it makes in its answer, once. */
+export async function add(deps: Deps, caller: Caller, id: string, one: ClientMetadata): Promise<Record<string, unknown>> {
+  const before = await deps.store.findClient(id)
+  if (before !== undefined && before.removedAt === undefined) {
+    throw new Problem(
+      409,
+      'That client is there already',
+      `${id} is registered, from ${WHERE[before.source]}. Choose another client_id, or change it with PUT or PATCH.`,
+    )
+  }
+  return recorded(deps, caller, { act: 'client.add', target: `client ${id}` }, async () => {
+    const made = usesSecret(one) ? newClientSecret(deps.random, deps.clock.now()) : undefined
+    const client = await put(deps, caller, id, one, made === undefined ? [] : [made.hash])
+    return { ...shown(client), ...(made === undefined ? {} : { client_secret: made.secret }) }
+  })
+}
+
+export const change = (deps: Deps, caller: Caller, id: string, one: ClientMetadata): Promise<Client> =>
+  recorded(deps, caller, { act: 'client.change', target: `client ${id}` }, () => put(deps, caller, id, one))
+
+async function put(deps: Deps, caller: Caller, id: string, one: ClientMetadata, secrets?: SecretHash[]): Promise<Client> {
+  const answer = await deps.store.putClient({ clientId: id, source: caller.source, metadata: one, secrets, now: deps.clock.now() })
+  if (answer.outcome === 'foreign') throw foreign(id, answer.source)
+  await changed(deps, caller, id, answer.outcome)
+  return answer.client
+}
+
+export function rotateSecret(deps: Deps, caller: Caller, id: string): Promise<Record<string, unknown>> {
+  return recorded(deps, caller, { act: 'client.rotate_secret', target: `client ${id}` }, async () => {
+    const client = mine(await known(deps, id), caller)
+    if (!usesSecret(client.metadata))
+      throw new Problem(409, 'No secret to rotate', `${id} authenticates by ${client.metadata.authMethod}, without a secret.`)
+    const { secret, hash } = newClientSecret(deps.random, deps.clock.now())
+    if (!(await deps.store.addClientSecret({ clientId: id, secret: hash, now: deps.clock.now() })))
+      throw new Problem(404, 'No such client', `${id} was removed meanwhile.`)
+    await changed(deps, caller, id, 'secret_rotated')
+    return { ...shown(await known(deps, id)), client_secret: secret }
+  })
+}
+
+export function removeSecret(deps: Deps, caller: Caller, id: string, secretId: string): Promise<Record<string, unknown>> {
+  return recorded(deps, caller, { act: 'client.remove_secret', target: `client ${id}`, details: { secret_id: secretId } }, async () => {
+    mine(await known(deps, id), caller)
+    if (!(await deps.store.removeClientSecret({ clientId: id, secretId })))
+      throw new Problem(404, 'No such secret', `${id} has no secret of that id; GET /admin/v1/clients/${id} lists them.`)
+    await changed(deps, caller, id, 'secret_removed')
+    return shown(await known(deps, id))
+  })
+}
+
+export function remove(deps: Deps, caller: Caller, id: string, source: ClientSource | undefined): Promise<Record<string, unknown>> {
+  return recorded(deps, caller, { act: 'client.remove', target: `client ${id}`, details: { source: source ?? caller.source } }, async () => {
+    const now = deps.clock.now()
+    const answer = await deps.store.removeClient({ clientId: id, source: source ?? caller.source, actor: caller.actor, now })
+    if (answer.outcome === 'unknown')
+      throw new Problem(404, 'No such client', 'No client of that id is registered; GET /admin/v1/clients (cmb clients list) lists those that are.')
+    if (answer.outcome === 'foreign') {
+      const { message } = foreign(id, answer.source)
+      throw new Problem(
+        409,
+        'Registered elsewhere',
+        `${message} To remove it all the same, name its source: ?source=${answer.source} (cmb clients remove ${id} --source ${answer.source}).`,
+      )
+    }
+    announce(deps, [answer.committed])
+    await changed(deps, caller, id, 'removed')
+    const notes =
+      source === 'file'
+        ? ['While it stands in the clients file, the next change of that file or the next start registers it again: take it out there too.']
+        : []
+    return { client_id: id, removed: true, seq: answer.committed.revocation.seq, notes }
+  })
+}
+
+async function changed(deps: Deps, caller: Caller, id: string, how: string): Promise<void> {
+  await deps.clients.reload()
+  deps.log.info('client_changed', { client: id, how, actorKind: caller.actor.kind, actor: caller.actor.id, source: caller.source })
+}
