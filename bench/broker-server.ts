@@ -1,0 +1,102 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { getRequestListener } from '@hono/node-server'
+import { openSqliteStore } from '../db/sqlite/store.ts'
+import { createApp } from '../src/app.ts'
+import { openClientRegistry } from '../src/client/registry.ts'
+import { parseClientMetadata } from '../src/client/metadata.ts'
+import { newClientSecret } from '../src/client/secret.ts'
+import { loadConfig } from '../src/config.ts'
+import type { Deps } from '../src/deps.ts'
+import { openKeyRing } from '../src/keys/ring.ts'
+import { createSealer } from '../src/keys/sealer.ts'
+import { createLog } from '../src/log.ts'
+import { createMetrics } from '../src/metrics.ts'
+import { createMicrosoft } from '../src/microsoft/microsoft.ts'
+import { createOutbound } from '../src/outbound.ts'
+import { newId, newSecret, newSid, newSub } from '../src/protocol/ids.ts'
+import { sha256 } from '../src/protocol/compare.ts'
+import type { DeliveryQueue } from '../src/revocation/door.ts'
+import { createFeed } from '../src/revocation/feed.ts'
+import { announceTarget } from './loader.ts'
+
+/**
+ * The broker as it serves: the whole app, its store with synchronous=FULL, over real HTTP. Only the queue's server is left out, which no
+ * refresh meets.
+ */
+export async function serveBroker(dataDir: string, sessions: number): Promise<void> {
+  const deps = await openParts(dataDir)
+  const { app } = createApp(deps)
+  const server = createServer(getRequestListener(app.fetch))
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const authorization = await register(deps)
+  const refreshTokens: string[] = []
+  for (let index = 0; index < sessions; index++) refreshTokens.push(await signIn(deps, url, authorization))
+  announceTarget({ url, authorization, refreshTokens })
+}
+
+const now = (): number => Math.floor(Date.now() / 1000)
+const REDIRECT_URI = 'https://bench.case-manager.example/oidc/callback'
+const TENANT = '11111111-1111-4111-8111-111111111111'
+
+async function openParts(dataDir: string): Promise<Deps> {
+  const config = loadConfig({ BROKER_ISSUER: 'http://localhost:7400', BROKER_SECRET: randomBytes(32).toString('hex'), BROKER_DATA_DIR: dataDir })
+  const clock = { now, nowMs: () => Date.now() }
+  const random = (bytes: number): Buffer => randomBytes(bytes)
+  const log = createLog((line) => process.stderr.write(`${line}\n`), clock.nowMs)
+  const store = await openSqliteStore({ file: join(dataDir, 'broker.db') })
+  const metrics = createMetrics()
+  const sealer = createSealer(config.secrets)
+  const clients = await openClientRegistry(store)
+  const keys = await openKeyRing({ store, sealer, random, clock, issuer: config.issuer })
+  const feed = createFeed({ store, clients, metrics, log, clock })
+  const outbound = createOutbound({ allowLoopback: false })
+  const microsoft = createMicrosoft({ config, log, clock })
+  return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, queue: noQueue(), feed, outbound }
+}
+
+/** Nothing is revoked here, so nothing is owed. */
+function noQueue(): DeliveryQueue {
+  return {
+    add: () => {},
+    hurry: () => {},
+    straight: () => {},
+    targets: () => [],
+    work: () => ({ stop: async () => {} }),
+    health: async () => ({ up: false, engine: 'valkey' }),
+    close: async () => {},
+  }
+}
+
+async function register(deps: Deps): Promise<string> {
+  const parsed = parseClientMetadata({ client_id: 'bench', client_name: 'Bench', redirect_uris: [REDIRECT_URI] })
+  if (!parsed.ok) throw new Error(parsed.problems.join('\n'))
+  const { secret, hash } = newClientSecret(deps.random, now())
+  await deps.store.putClient({ clientId: 'bench', source: 'command', metadata: parsed.metadata, secrets: [hash], now: now() })
+  await deps.clients.reload()
+  return `Basic ${Buffer.from(`bench:${secret}`).toString('base64')}`
+}
+
+/** A session, as a sign-in at Microsoft opens it, and its first tokens, by a code at the token endpoint. */
+async function signIn(deps: Deps, url: string, authorization: string): Promise<string> {
+  const [code, verifier] = [newSecret(deps.random), newSecret(deps.random)]
+  const codeChallenge = createHash('sha256').update(verifier).digest('base64url')
+  await deps.store.signIn({
+    session: {
+      person: { tid: TENANT, oid: newId(deps.random), name: 'Somebody' }, authTime: now(), idleSeconds: 8 * 3600, absoluteAt: now() + 12 * 3600,
+      acr: 'urn:case-manager:acr:mfa', roles: ['CaseManager.User'], staySignedIn: false, device: 'Firefox on Linux', cookieHash: sha256(newSecret(deps.random)),
+    },
+    code: {
+      codeHash: sha256(code), clientId: 'bench', redirectUri: REDIRECT_URI, scope: 'openid profile email offline_access', audience: 'urn:case-manager:instance:bench', codeChallenge, expiresAt: now() + 60,
+    },
+    ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
+    now: now(),
+  })
+  const body = new URLSearchParams({ grant_type: 'authorization_code', code, redirect_uri: REDIRECT_URI, code_verifier: verifier })
+  const answer = await fetch(`${url}/token`, { method: 'POST', headers: { authorization }, body })
+  if (answer.status !== 200) throw new Error(`The first tokens were refused: ${answer.status} ${await answer.text()}`)
+  return ((await answer.json()) as { refresh_token: string }).refresh_token
+}

@@ -1,0 +1,71 @@
+import { createHash, createHmac, generateKeyPairSync, randomBytes, sign, timingSafeEqual, createSecretKey } from 'node:crypto'
+import { join } from 'node:path'
+import { serve } from '@hono/node-server'
+import { Hono } from 'hono'
+import { openDatabase } from '../db/sqlite/open.ts'
+import { announceTarget } from './loader.ts'
+
+/**
+ * The composed limit: what a refresh costs on these primitives when nothing else is asked of it. Hono, the client's secret, the MAC, one row
+ * in a group commit with synchronous=FULL, one ES256 signature. No sessions, no revocations, no scopes, no replay, no errors.
+ */
+export async function serveLimit(dataDir: string, families: number): Promise<void> {
+  const { db } = openDatabase(join(dataDir, 'limit.db'))
+  db.exec('CREATE TABLE limit_families (id TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID')
+  const insert = db.prepare('INSERT INTO limit_families VALUES (?, 1)')
+  const advance = db.prepare('UPDATE limit_families SET generation = generation + 1 WHERE id = ? AND generation = ?')
+  const [begin, commit] = [db.prepare('BEGIN IMMEDIATE'), db.prepare('COMMIT')]
+
+  let waiting: { id: string; generation: number; resolve: (changed: boolean) => void }[] = []
+  const flush = (): void => {
+    const batch = waiting
+    waiting = []
+    begin.run()
+    const changed = batch.map(({ id, generation }) => advance.run(id, generation).changes === 1)
+    commit.run()
+    for (const [index, { resolve }] of batch.entries()) resolve(changed[index] ?? false)
+  }
+  const rotate = (id: string, generation: number): Promise<boolean> =>
+    new Promise((resolve) => {
+      if (waiting.push({ id, generation, resolve }) === 1) setImmediate(flush)
+    })
+
+  const secret = randomBytes(32).toString('base64url')
+  const secretHash = createHash('sha256').update(secret).digest()
+  const macKey = createSecretKey(randomBytes(32))
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const header = Buffer.from('{"alg":"ES256","typ":"at+jwt","kid":"limit"}').toString('base64url')
+
+  const mac = (bytes: Buffer): Buffer => createHmac('sha256', macKey).update(bytes.subarray(0, 20)).digest()
+  const write = (id: string, generation: number): string => {
+    const bytes = Buffer.alloc(52)
+    bytes.write(id, 0, 16, 'base64url')
+    bytes.writeUInt32BE(generation, 16)
+    mac(bytes).copy(bytes, 20)
+    return bytes.toString('base64url')
+  }
+  const accessToken = (sub: string, now: number): string => {
+    const claims = { iss: 'http://localhost', sub, aud: 'limit', client_id: 'limit', iat: now, exp: now + 300, jti: randomBytes(16).toString('base64url') }
+    const input = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
+    return `${input}.${sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
+  }
+
+  const app = new Hono()
+  app.post('/token', async (c) => {
+    const params = new URLSearchParams(await c.req.text())
+    const [, presented = ''] = Buffer.from((c.req.header('authorization') ?? '').slice(6), 'base64').toString().split(':')
+    if (!timingSafeEqual(createHash('sha256').update(presented).digest(), secretHash)) return c.json({ error: 'invalid_client' }, 401)
+    const bytes = Buffer.from(params.get('refresh_token') ?? '', 'base64url')
+    if (bytes.length !== 52 || !timingSafeEqual(mac(bytes), bytes.subarray(20))) return c.json({ error: 'invalid_grant' }, 400)
+    const [id, generation] = [bytes.toString('base64url', 0, 16), bytes.readUInt32BE(16)]
+    if (!(await rotate(id, generation))) return c.json({ error: 'invalid_grant' }, 400)
+    const now = Math.floor(Date.now() / 1000)
+    return c.json({ access_token: accessToken(id, now), token_type: 'Bearer', expires_in: 300, refresh_token: write(id, generation + 1) }, 200, { 'Cache-Control': 'no-store' })
+  })
+
+  const ids = Array.from({ length: families }, () => randomBytes(16).toString('base64url'))
+  for (const id of ids) insert.run(id)
+  serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ port }) =>
+    announceTarget({ url: `http://127.0.0.1:${port}`, authorization: `Basic ${Buffer.from(`limit:${secret}`).toString('base64')}`, refreshTokens: ids.map((id) => write(id, 1)) }),
+  )
+}
