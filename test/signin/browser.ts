@@ -1,6 +1,6 @@
 import type { Hono } from 'hono'
 import { expect } from 'vitest'
-import { CHALLENGE, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
+import { CHALLENGE, createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 
 /** A browser as far as these tests need one: it keeps cookies, follows nothing by itself, and reads forms and links. */
 export function createBrowser(app: Hono, userAgent = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0') {
@@ -82,4 +82,15 @@ export async function atMicrosoft(rig: Rig, browser: Browser, page: Response, la
 /** The whole way, every page. */
 export async function signIn(rig: Rig, browser: Browser, path: string): Promise<Response> {
   return browser.get(await atMicrosoft(rig, browser, await browser.get(path)))
+}
+
+/** Sydney, and a browser that has a session already: whatever is good comes back with a code at once. */
+export async function signedIn(changes: Parameters<Awaited<ReturnType<typeof createRig>>['register']>[1] = {}) {
+  const rig = await createRig()
+  const client = await rig.register('Sydney', changes)
+  const other = await rig.register('Melbourne')
+  const browser = createBrowser(rig.app)
+  await signIn(rig, browser, authorizePath(other))
+  const ask = (parameters: Record<string, string | undefined> = {}) => browser.get(authorizePath(client, parameters))
+  return { rig, client, other, browser, ask }
 }

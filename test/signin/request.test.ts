@@ -1,18 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ACR_MFA } from '../../src/protocol/names.ts'
-import { CHALLENGE, createRig, ISSUER, type RegisteredClient } from '../rig.ts'
-import { atMicrosoft, authorizePath, createBrowser, fieldsOf, linkOf, location, signIn, told } from './browser.ts'
-
-/** Sydney, and a browser that has a session already: whatever is good comes back with a code at once. */
-async function signedIn(changes: Parameters<Awaited<ReturnType<typeof createRig>>['register']>[1] = {}) {
-  const rig = await createRig()
-  const client = await rig.register('Sydney', changes)
-  const other = await rig.register('Melbourne')
-  const browser = createBrowser(rig.app)
-  await signIn(rig, browser, authorizePath(other))
-  const ask = (parameters: Record<string, string | undefined> = {}) => browser.get(authorizePath(client, parameters))
-  return { rig, client, other, browser, ask }
-}
+import { ISSUER, type RegisteredClient } from '../rig.ts'
+import { authorizePath, fieldsOf, linkOf, location, signedIn, told } from './browser.ts'
 
 describe('a request whose answer may go nowhere (RFC 6749 §4.1.2.1) is a page and never a redirect', () => {
   test.each([
@@ -227,105 +216,6 @@ describe('response_mode form_post (OAuth 2.0 Form Post Response Mode §2)', () =
     const html = await (await ask({ response_mode: 'form_post', state: '"><script>alert(1)</script>' })).text()
     expect(html).not.toContain('<script>alert')
     expect(fieldsOf(html.replaceAll('&lt;', '<').replaceAll('&gt;', '>')).state).toContain('script')
-  })
-})
-
-describe('pushed authorization requests (RFC 9126)', () => {
-  const push = async (
-    rig: Awaited<ReturnType<typeof createRig>>,
-    client: RegisteredClient,
-    changes: Record<string, string> = {},
-    authorization = client.basic,
-  ) => rig.post('/par', { ...Object.fromEntries(new URL(authorizePath(client), ISSUER).searchParams), ...changes }, { authorization })
-  const uriOf = async (response: Response) => ((await response.json()) as { request_uri: string }).request_uri
-  const path = (client: RegisteredClient, uri: string) => `/authorize?${new URLSearchParams({ client_id: client.clientId, request_uri: uri })}`
-
-  test('are answered with a request_uri for a minute (§2.2), good once', async () => {
-    const { rig, client, browser } = await signedIn({ requirePar: true })
-    const response = await push(rig, client)
-    expect(response.status).toBe(201)
-    expect(response.headers.get('cache-control')).toBe('no-store')
-    const body = (await response.json()) as { request_uri: string; expires_in: number }
-    expect(body).toEqual({ request_uri: expect.stringMatching(/^urn:ietf:params:oauth:request_uri:[\w-]{43}$/) as string, expires_in: 60 })
-    expect(told(await browser.get(path(client, body.request_uri)))).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
-    const second = await browser.get(path(client, body.request_uri))
-    expect(second.status).toBe(400)
-    expect(second.headers.get('location')).toBeNull()
-  })
-
-  test('of two uses at once one gets a code', async () => {
-    const { rig, client, browser } = await signedIn()
-    const uri = await uriOf(await push(rig, client))
-    const answers = await Promise.all([1, 2, 3].map(() => browser.get(path(client, uri))))
-    expect(answers.map((one) => one.status).sort()).toEqual([303, 400, 400])
-  })
-
-  test('may be shown again while the person has not gone on, and finished after the minute', async () => {
-    const rig = await createRig()
-    const client = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
-    const uri = await uriOf(await push(rig, client))
-    expect((await browser.get(path(client, uri))).status).toBe(200)
-    const page = await browser.get(path(client, uri))
-    rig.clock.advance(300)
-    expect(told(await browser.get(await atMicrosoft(rig, browser, page)))).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
-    expect((await browser.get(path(client, uri))).status).toBe(400)
-  })
-
-  test('are used up by whoever goes on to Microsoft with them', async () => {
-    const rig = await createRig()
-    const client = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
-    const uri = await uriOf(await push(rig, client))
-    await atMicrosoft(rig, browser, await browser.get(path(client, uri)))
-    expect((await browser.get(path(client, uri))).status).toBe(400)
-  })
-
-  test('are nobody else’s, and parameters beside the request_uri do not count (§4)', async () => {
-    const { rig, client, other, browser } = await signedIn()
-    const uri = await uriOf(await push(rig, client))
-    expect((await browser.get(path(other, uri))).status).toBe(400)
-    expect(told(await browser.get(`${path(client, uri)}&state=other&redirect_uri=https://evil.example`))).toMatchObject({ state: 'state-1' })
-  })
-
-  test('are checked when they are pushed (§2.1), and answered in JSON', async () => {
-    const { rig, client } = await signedIn()
-    const refusals: [Record<string, string>, string][] = [
-      [{ redirect_uri: 'https://evil.example' }, 'invalid_request'],
-      [{ request_uri: 'urn:ietf:params:oauth:request_uri:x' }, 'invalid_request'],
-      [{ response_type: 'token' }, 'unsupported_response_type'],
-      [{ code_challenge_method: 'plain' }, 'invalid_request'],
-      [{ scope: 'payroll' }, 'invalid_scope'],
-    ]
-    for (const [changes, error] of refusals) {
-      const response = await push(rig, client, changes)
-      expect(response.status).toBe(400)
-      expect(await response.json()).toMatchObject({ error })
-    }
-    expect((await push(rig, client, {}, 'Basic c3lkbmV5Ondyb25n')).status).toBe(401)
-    expect((await rig.app.request('/par')).status).toBe(405)
-    expect((await rig.app.request('/par', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })).status).toBe(415)
-  })
-
-  test('a client that has to push is refused without (§6)', async () => {
-    const { ask } = await signedIn({ requirePar: true })
-    expect(told(await ask())).toMatchObject({ error: 'invalid_request', state: 'state-1' })
-  })
-
-  test('the client’s secret is not kept with what it pushed', async () => {
-    const rig = await createRig()
-    const client = await rig.register('Sydney')
-    const kept: string[] = []
-    const { pushRequest } = rig.store
-    rig.store.pushRequest = async (input) => {
-      kept.push(input.parameters)
-      return pushRequest(input)
-    }
-    const fields = Object.fromEntries(new URL(authorizePath(client), ISSUER).searchParams)
-    expect((await rig.post('/par', { ...fields, client_secret: client.secret })).status).toBe(201)
-    expect(kept).toHaveLength(1)
-    expect(kept[0]).toContain(CHALLENGE)
-    expect(kept[0]).not.toContain(client.secret)
   })
 })
 
