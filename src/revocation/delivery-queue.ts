@@ -3,6 +3,7 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { Pool } from 'pg'
 import type { DeliveryRef } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import type { Log } from '../log.ts'
 import type { DeliveryQueue, LocalLanes } from './door.ts'
 import type { QueueEngine } from './queue-engine.ts'
 
@@ -30,10 +31,9 @@ export interface OpenedDeliveryQueue extends DeliveryQueue {
 
 export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Deps, 'log' | 'metrics' | 'clock'>): Promise<OpenedDeliveryQueue> {
   const { engine, log } = deps
-  const server = engine.address.kind === 'postgres' ? await openPostgres(engine, log) : openRedis(engine, log)
-  const bull = server.queue
   const outages = createOutageLog(log)
-  bull.on('error', (error) => outages.down(error))
+  const server = engine.address.kind === 'postgres' ? await openPostgres(engine, outages) : await openRedis(engine, outages, log)
+  const bull = server.queue
 
   let lanes: LocalLanes | undefined
   let waiting: Added[] = []
@@ -102,12 +102,12 @@ const toJob = ({ ref, delayMs }: Added) => ({
 
 function startWorker(server: Server, perform: (ref: DeliveryRef) => Promise<void>, concurrency: number, outages: OutageLog): { stop(): Promise<void> } {
   const worker = server.worker(async (job: Job<DeliveryRef>) => perform(job.data), concurrency)
-  worker.on('error', (error) => outages.down(error))
-  worker.on('ready', () => outages.up())
+  worker.on('error', outages.down)
+  worker.on('ready', outages.up)
   return {
     async stop() {
       // A server that is down cannot be said goodbye to.
-      await within(ANSWER_MS, worker.close()).catch(() => within(ANSWER_MS, worker.close(true)).catch(() => {}))
+      await within(ANSWER_MS, worker.close()).catch(() => {})
     },
   }
 }
@@ -121,7 +121,7 @@ interface Server {
 
 const WORKER = { autorun: true, removeOnComplete: { count: 0 }, removeOnFail: { count: 0 }, lockDuration: 30_000, drainDelay: 5, runRetryDelay: 1_000 }
 
-function openRedis(engine: QueueEngine, log: Pick<Deps, 'log'>['log']): Server {
+async function openRedis(engine: QueueEngine, outages: OutageLog, log: Log): Promise<Server> {
   const at = engine.address as { url: string } | { socket: string }
   const common: RedisOptions = { ...('socket' in at ? { path: at.socket } : {}), retryStrategy: (times) => Math.min(times * 100, 1_000) }
   const connect = (options: RedisOptions): Redis => {
@@ -130,11 +130,15 @@ function openRedis(engine: QueueEngine, log: Pick<Deps, 'log'>['log']): Server {
     client.on('error', () => {})
     return client
   }
-  // A producer never waits for a server that is down.
-  const producer = connect({ enableOfflineQueue: false, maxRetriesPerRequest: 1, connectTimeout: ANSWER_MS })
+  // A producer does not wait for a server that is down. (Without its offline queue BullMQ's first INFO fails before there is a connection,
+  // and the queue stays unusable.)
+  const producer = connect({ maxRetriesPerRequest: 1, connectTimeout: ANSWER_MS })
   const workers: Redis[] = []
-  const queue = new Queue(QUEUE_NAME, { connection: producer, skipWaitingForReady: true })
-  void warnUnlessSafe(producer, log)
+  const queue = new Queue(QUEUE_NAME, { connection: producer })
+  // At once: an error that nobody listens for is printed.
+  queue.on('error', outages.down)
+  // One that is down does not keep the broker from starting.
+  await within(ANSWER_MS, warnUnlessSafe(producer, log)).catch(() => {})
   return {
     queue,
     worker(perform, concurrency) {
@@ -151,7 +155,7 @@ function openRedis(engine: QueueEngine, log: Pick<Deps, 'log'>['log']): Server {
 }
 
 /** A server that evicts or forgets still loses nothing, but each loss costs the seconds of a relay: operators should know. */
-async function warnUnlessSafe(client: Redis, log: Pick<Deps, 'log'>['log']): Promise<void> {
+async function warnUnlessSafe(client: Redis, log: Log): Promise<void> {
   try {
     await new Promise<void>((ready) => (client.status === 'ready' ? ready() : client.once('ready', ready)))
     const settings = (await client.config('GET', 'maxmemory-policy')) as string[]
@@ -161,11 +165,11 @@ async function warnUnlessSafe(client: Redis, log: Pick<Deps, 'log'>['log']): Pro
   }
 }
 
-async function openPostgres(engine: QueueEngine, log: Pick<Deps, 'log'>['log']): Promise<Server> {
+async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Server> {
   const { address } = engine.address as { address: object }
   const open = (max: number): Pool => {
     const pool = new Pool({ ...address, max, options: `-c search_path=${SCHEMA}`, connectionTimeoutMillis: ANSWER_MS })
-    pool.on('error', (error) => log.warn('queue_connection_lost', { cause: String(error) }))
+    pool.on('error', outages.down)
     pool.on('connect', (client) => client.on('error', () => {}))
     return pool
   }
@@ -180,12 +184,13 @@ async function openPostgres(engine: QueueEngine, log: Pick<Deps, 'log'>['log']):
     }
   })
   const queue = new Queue(QUEUE_NAME, { connection: pool }, createPostgresBackend as never) as unknown as Queue
+  queue.on('error', outages.down)
   return {
     queue,
     worker(perform, concurrency) {
       const own = open(10)
       workers.push(own)
-      return new Worker(QUEUE_NAME, perform, { ...WORKER, connection: own, concurrency: Math.min(concurrency, 20) } as never, createPostgresBackend as never) as unknown as Worker
+      return new Worker(QUEUE_NAME, perform, { ...WORKER, drainDelay: 1, connection: own, concurrency: Math.min(concurrency, 20) } as never, createPostgresBackend as never) as unknown as Worker
     },
     ping: () => pool.query('SELECT 1'),
     async close() {
@@ -201,7 +206,7 @@ interface OutageLog {
 }
 
 /** One line when the server goes, one when it is back: not one for each of a thousand attempts in between. */
-function createOutageLog(log: Pick<Deps, 'log'>['log']): OutageLog {
+function createOutageLog(log: Log): OutageLog {
   let down = false
   let lost = 0
   const begin = (error: unknown): void => {

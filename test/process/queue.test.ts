@@ -1,0 +1,141 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { DeliveryRef } from '../../db/types.ts'
+import { createLog } from '../../src/log.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { openDeliveryQueue, type OpenedDeliveryQueue } from '../../src/revocation/delivery-queue.ts'
+import { startQueueEngine, type QueueEngine } from '../../src/revocation/queue-engine.ts'
+import { revoke } from '../../src/revocation/revoke.ts'
+import { startWorkers } from '../../workers/start.ts'
+import { createRig } from '../rig.ts'
+import { ok, startReceiver, status } from '../workers/receiver.ts'
+
+/** The queue on real servers: BullMQ on Valkey, and on Postgres. */
+
+const PATHS = { valkey: undefined, postgres: '/nonexistent' } as const
+const SOON = { timeout: 30_000, interval: 25 }
+
+function dataDir(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'cmb-queue-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  return dir
+}
+
+async function open(kind: keyof typeof PATHS) {
+  const dir = dataDir()
+  const lines: string[] = []
+  const log = createLog((line) => lines.push(line), Date.now)
+  const engine = await startQueueEngine({ dataDir: dir, url: undefined, log, path: PATHS[kind] })
+  onTestFinished(() => engine.close())
+  const queue = await queueOn(engine, log)
+  const pid = (): number => Number.parseInt(readFileSync(kind === 'valkey' ? join(dir, 'queue', 'server.pid') : join((engine.address as { address: { host: string } }).address.host, 'pg', 'postmaster.pid'), 'utf8'), 10)
+  return { dir, engine, queue, lines, pid }
+}
+
+async function queueOn(engine: QueueEngine, log = createLog(() => {}, Date.now)): Promise<OpenedDeliveryQueue> {
+  const queue = await openDeliveryQueue({ engine, log, metrics: createMetrics(), clock: { now: () => Math.floor(Date.now() / 1000), nowMs: Date.now } })
+  onTestFinished(() => queue.close())
+  return queue
+}
+
+const ref = (id: string, attempt = 1): DeliveryRef => ({ id, attempt, targetId: 't1' })
+
+function performing(queue: OpenedDeliveryQueue) {
+  const done: DeliveryRef[] = []
+  const worker = queue.work(async (job) => void done.push(job), 10)
+  onTestFinished(() => worker.stop())
+  return done
+}
+
+describe.each(['valkey', 'postgres'] as const)('on %s', (kind) => {
+  test('a job is performed, once for each attempt, and is gone then', async () => {
+    const { queue } = await open(kind)
+    queue.add([ref('a'), ref('b'), ref('a')])
+    queue.add([ref('a')])
+    const done = performing(queue)
+    await vi.waitFor(() => expect(done).toHaveLength(2), SOON)
+    // Its id is free again.
+    await vi.waitFor(async () => expect(await queue.bull.getJobCounts()).toMatchObject({ active: 0, completed: 0, failed: 0, waiting: 0 }), SOON)
+    queue.add([ref('a'), ref('a', 2)])
+    await vi.waitFor(() => expect(done).toHaveLength(4), SOON)
+    expect(done.map(({ id, attempt }) => `${id}-${attempt}`).sort()).toEqual(['a-1', 'a-1', 'a-2', 'b-1'])
+  })
+
+  test('a job with a delay waits for it', async () => {
+    const { queue } = await open(kind)
+    const done = performing(queue)
+    queue.add([ref('later')], 3_600_000)
+    queue.add([ref('soon')], 200)
+    await vi.waitFor(() => expect(done.map(({ id }) => id)).toEqual(['soon']), SOON)
+    expect(await queue.bull.getJobCounts('delayed')).toEqual({ delayed: 1 })
+  })
+
+  test('a job whose work throws is gone as well', async () => {
+    const { queue } = await open(kind)
+    let times = 0
+    const worker = queue.work(async () => {
+      times++
+      throw new Error('no')
+    }, 1)
+    onTestFinished(() => worker.stop())
+    queue.add([ref('a')])
+    await vi.waitFor(async () => {
+      expect(times).toBe(1)
+      expect(await queue.bull.getJobCounts()).toMatchObject({ active: 0, failed: 0, waiting: 0, delayed: 0 })
+    }, SOON)
+  })
+
+  test('the server killed: adding neither waits nor throws, health says so, and the queue is used again when the server is back', async () => {
+    const { queue, pid, lines } = await open(kind)
+    const done = performing(queue)
+    queue.add([ref('before')])
+    await vi.waitFor(() => expect(done).toHaveLength(1), SOON)
+    expect(await queue.health()).toMatchObject({ up: true, engine: kind })
+    process.kill(pid(), 'SIGKILL')
+    for (let i = 0; i < 1_000; i++) queue.add([ref(`while-down-${i}`)])
+    await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
+    await vi.waitFor(async () => expect(await queue.health()).toMatchObject({ up: true }), SOON)
+    await vi.waitFor(() => {
+      queue.add([ref(`after-${done.length}`)])
+      expect(done.some(({ id }) => id.startsWith('after'))).toBe(true)
+    }, { ...SOON, interval: 250 })
+  })
+})
+
+test('a server that was never there: the queue opens, adding returns, health says what is wrong', async () => {
+  const engine = await startQueueEngine({ dataDir: dataDir(), url: 'redis://127.0.0.1:1', log: createLog(() => {}, Date.now) })
+  const queue = await queueOn(engine)
+  for (let i = 0; i < 100; i++) queue.add([ref(`x${i}`)])
+  const health = await queue.health()
+  expect(health.up).toBe(false)
+  expect(health.problem).toContain('redis://127.0.0.1:1')
+  performing(queue)
+})
+
+describe('a broker whose queue server is killed, its data lost', () => {
+  test('sign-out is told at once all the same, and retries go on when it is back', async () => {
+    const { queue, pid, dir, lines } = await open('valkey')
+    const rig = await createRig({ deps: { queue } })
+    const timer = setInterval(() => rig.clock.advance(0.05), 50)
+    onTestFinished(() => clearInterval(timer))
+    const [sydney, melbourne] = [await startReceiver(), await startReceiver(status(503))]
+    const clients = [await rig.register('Sydney', { logoutUris: [sydney.url] }), await rig.register('Melbourne', { logoutUris: [melbourne.url] })]
+    const { session } = await rig.openSession()
+    for (const client of clients) await rig.signInAt(session.sid, client)
+    const workers = await startWorkers(rig.deps)
+    onTestFinished(() => workers.drain())
+
+    process.kill(pid(), 'SIGKILL')
+    rmSync(join(dir, 'queue', 'appendonlydir'), { recursive: true, force: true })
+    const answer = await revoke(rig.deps, { selector: { kind: 'session', sid: session.sid }, reason: 'signed_out', actor: { kind: 'person', id: session.sub }, now: rig.clock.now() })
+    expect(answer.outcome).toBe('revoked')
+    await vi.waitFor(() => expect(sydney.tokens).toHaveLength(1), SOON)
+    await vi.waitFor(() => expect(melbourne.tokens.length).toBeGreaterThan(0), SOON)
+    await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
+    melbourne.answer = ok
+    await vi.waitFor(async () => expect((await rig.deps.store.deliveryCounts()).every(({ state, count }) => state === 'delivered' || count === 0)).toBe(true), SOON)
+    for (const receiver of [sydney, melbourne]) expect(receiver.tokens.at(-1)).toMatchObject({ sid: session.sid })
+  })
+})
