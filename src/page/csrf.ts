@@ -42,18 +42,27 @@ function browserOf(c: Context): string | undefined {
   return c.get('cmbBrowser') as string | undefined
 }
 
-/** Whether a form came from our own page in this very browser. */
-export function csrfHolds(deps: Need & Pick<Deps, 'config'>, c: Context, purpose: string, presented: string | undefined): boolean {
-  if (!sameOrigin(deps.config.issuer, c)) return false
+/**
+ * Whether a form came from our own page in this very browser.
+ * @param own where our pages are: the operators' listener has an origin of its own
+ */
+export function csrfHolds(
+  deps: Need & Pick<Deps, 'config'>,
+  c: Context,
+  purpose: string,
+  presented: string | undefined,
+  own: string = deps.config.issuer,
+): boolean {
+  if (!sameOrigin(own, c)) return false
   const browser = browserOf(c)
   if (browser === undefined || presented === undefined) return false
   return deps.sealer.macKeys('csrf').some(({ key }) => equalInConstantTime(mac(key, browser, purpose), presented))
 }
 
 /** Fetch Metadata and `Origin`, where the browser sends them; a client that is no browser sends neither and has no cookies to abuse. */
-function sameOrigin(issuer: string, c: Context): boolean {
+function sameOrigin(own: string, c: Context): boolean {
   const site = c.req.header('Sec-Fetch-Site')
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return false
   const origin = c.req.header('Origin')
-  return origin === undefined || origin === new URL(issuer).origin
+  return origin === undefined || origin === new URL(own).origin
 }

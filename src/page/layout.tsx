@@ -15,6 +15,8 @@ export interface PageOptions extends PageSecurity {
   wide?: boolean | undefined
   /** Microsoft is simulated: every page says so. */
   simulated?: boolean | undefined
+  /** A room with ways of its own: they stand beneath the brand, and the page is as wide as its tables; its parts bring their own cards. */
+  desk?: { nav: Child; sheet: string } | undefined
 }
 
 const Brand = () => (
@@ -37,9 +39,10 @@ function Document({ options, children }: { options: PageOptions; children: Child
         <meta name="color-scheme" content="light dark" />
         <title>{`${options.title} · Case Manager`}</title>
         <link rel="stylesheet" href={STYLE_HREF} />
+        {options.desk === undefined ? null : <link rel="stylesheet" href={options.desk.sheet} />}
         <link rel="icon" href="data:," />
       </head>
-      <body>
+      <body class={options.desk === undefined ? undefined : 'desk'}>
         <a class="skip" href="#content">
           Skip to the content
         </a>
@@ -50,9 +53,10 @@ function Document({ options, children }: { options: PageOptions; children: Child
         ) : null}
         <header class="top">
           <Brand />
+          {options.desk?.nav}
         </header>
         <main id="content" class={options.wide ? 'wide' : undefined}>
-          <div class="card">
+          <div class={options.desk === undefined ? 'card' : 'stack'}>
             <h1>{options.title}</h1>
             {children}
           </div>
