@@ -245,11 +245,13 @@ describe('the state that comes back', () => {
     expect(await response.text()).toContain('Continue')
   })
 
-  test.each(['', '?state=forged&code=x', '?code=x', '?error=access_denied', '?state=a&state=b&code=x'])('made up is refused: %s', async (query) => {
+  test('made up is refused', async () => {
     const rig = await createRig()
-    const response = await rig.app.request(`/signin/callback${query}`)
-    expect(response.status).toBe(400)
-    expect(await response.text()).toContain('cannot be continued')
+    for (const query of ['', '?state=forged&code=x', '?code=x', '?error=access_denied', '?state=a&state=b&code=x']) {
+      const response = await rig.app.request(`/signin/callback${query}`)
+      expect(response.status, query).toBe(400)
+      expect(await response.text(), query).toContain('cannot be continued')
+    }
   })
 
   test('two tabs sign in beside each other', async () => {
@@ -337,7 +339,7 @@ describe('for a page of our own', () => {
     expect((await browser.get('/signin/start?return_to=/account/ready')).headers.get('location')).toBe('/account/ready')
   })
 
-  test.each([
+  const elsewhere = [
     '',
     '//evil.example',
     '/\\evil.example',
@@ -346,16 +348,19 @@ describe('for a page of our own', () => {
     '/account/../logout',
     '/account//evil.example',
     '/account?next=x',
-    '/account&return_to=/account',
     '/logout',
     'javascript:alert(1)',
-  ])('no other address is gone to: %s', async (returnTo) => {
+  ]
+
+  test('no other address is gone to', async () => {
     const rig = await createRig()
     const browser = createBrowser(rig.app)
     await signIn(rig, browser, '/signin/start?return_to=/account')
-    const response = await browser.get(`/signin/start?return_to=${returnTo.includes('&') ? returnTo : encodeURIComponent(returnTo)}`)
-    expect(response.status).toBe(400)
-    expect(response.headers.get('location')).toBeNull()
+    for (const query of [...elsewhere.map((one) => encodeURIComponent(one)), '/account&return_to=/account']) {
+      const response = await browser.get(`/signin/start?return_to=${query}`)
+      expect(response.status, query).toBe(400)
+      expect(response.headers.get('location'), query).toBeNull()
+    }
   })
 })
 
