@@ -92,8 +92,5 @@ async function noteApplied(deps: Deps, client: Client, report: Report): Promise<
   const nowMs = deps.clock.nowMs()
   const { reached } = await deps.store.recordApplied({ clientId: client.clientId, guardId: report.guard, epoch: report.epoch, appliedSeq: report.seq, reportedAtMs: nowMs })
   deps.feed.applied(client.clientId, report.guard, report.seq)
-  for (const { seq, at } of reached) {
-    const sinceMs = deps.feed.publishedAtMs(seq) ?? at * 1000
-    deps.metrics.revokedToApplied.observe({ client: client.clientId }, Math.max(0, nowMs - sinceMs) / 1000)
-  }
+  for (const { atMs } of reached) deps.metrics.revokedToApplied.observe({ client: client.clientId }, Math.max(0, nowMs - atMs) / 1000)
 }

@@ -1,0 +1,44 @@
+import { onTestFinished, vi } from 'vitest'
+
+export interface Received {
+  event: string
+  id: string | undefined
+  data: Record<string, unknown>
+}
+
+/** A reader of the feed: what it has received so far. */
+export async function follow(url: string, headers: Record<string, string> = {}) {
+  const abort = new AbortController()
+  onTestFinished(() => abort.abort())
+  const response = await fetch(url, { headers: { accept: 'text/event-stream', ...headers }, signal: abort.signal })
+  const events: Received[] = []
+  const comments: string[] = []
+  let ended = false
+  const read = async (): Promise<void> => {
+    let rest = ''
+    const decoder = new TextDecoder()
+    for await (const chunk of response.body ?? []) {
+      const blocks = (rest + decoder.decode(chunk, { stream: true })).split('\n\n')
+      rest = blocks.pop() ?? ''
+      for (const block of blocks) {
+        const fields = new Map(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]))
+        if (fields.has('')) comments.push(fields.get('') ?? '')
+        const event = fields.get('event')
+        if (event !== undefined) events.push({ event, id: fields.get('id'), data: JSON.parse(fields.get('data') ?? '{}') as Record<string, unknown> })
+      }
+    }
+  }
+  read().catch(() => {}).finally(() => (ended = true))
+  const names = (): string[] => events.map(({ event }) => event)
+  return {
+    response, events, comments, names,
+    ended: () => ended,
+    close: () => abort.abort(),
+    until: (event: string, count = 1) =>
+      vi.waitFor(() => {
+        const found = events.filter((one) => one.event === event)
+        if (found.length < count) throw new Error(`${found.length} of ${count} ${event}: ${names().join(' ')}`)
+        return found[count - 1] as Received
+      }, { timeout: 15_000, interval: 10 }),
+  }
+}

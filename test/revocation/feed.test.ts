@@ -1,0 +1,299 @@
+import { connect } from 'node:net'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { Selector } from '../../src/protocol/revocation.ts'
+import { announce, revoke } from '../../src/revocation/revoke.ts'
+import { createRig, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
+import { follow } from './event-stream.ts'
+
+const OLIVIA = { kind: 'operator', id: 'olivia' } as const
+
+async function broker() {
+  const rig = await createRig()
+  const client = await rig.register('Sydney')
+  const url = await rig.serve()
+  const feed = (query = '', headers: Record<string, string> = {}, basic = client.basic) => follow(`${url}/revocations${query}`, { authorization: basic, ...headers })
+  const snapshot = async (query = '', basic = client.basic) => {
+    const response = await fetch(`${url}/revocations${query}`, { headers: { authorization: basic, accept: 'application/json' } })
+    return { response, body: (await response.json()) as Record<string, unknown> }
+  }
+  const applied = (report: unknown, basic = client.basic) =>
+    fetch(`${url}/revocations/applied`, { method: 'POST', headers: { authorization: basic, 'content-type': 'application/json' }, body: JSON.stringify(report) })
+  return { rig, client, url, feed, snapshot, applied }
+}
+
+async function end(rig: Rig, selector?: Selector): Promise<{ seq: number; sid: string }> {
+  const sid = selector === undefined ? (await rig.openSession()).session.sid : ''
+  const answer = await revoke(rig.deps, { selector: selector ?? { kind: 'session', sid }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+  if (answer.outcome !== 'revoked') throw new Error(answer.outcome)
+  return { seq: answer.committed.revocation.seq, sid }
+}
+
+describe('who may follow', () => {
+  test.each(['/revocations', '/revocations/applied'])('%s: a registered client alone', async (path) => {
+    const { url } = await broker()
+    for (const authorization of [undefined, 'Basic c3lkbmV5Ondyb25n', 'Bearer x']) {
+      const response = await fetch(url + path, { method: path.endsWith('applied') ? 'POST' : 'GET', headers: authorization === undefined ? {} : { authorization } })
+      expect(response.status).toBe(401)
+      await response.body?.cancel()
+    }
+  })
+})
+
+describe('the snapshot', () => {
+  test('holds what is revoked, with selector, seq and expiry, and not why', async () => {
+    const { rig, snapshot } = await broker()
+    const { seq, sid } = await end(rig)
+    const { response, body } = await snapshot()
+    expect(response.headers.get('cache-control')).toBe('no-store, no-transform')
+    const { epoch } = await rig.deps.store.head()
+    expect(body).toEqual({ epoch, seq, entries: [{ seq, selector: { kind: 'session', sid }, exp: rig.clock.now() + 3_660 }], retired_kids: [], reset: false, more: false })
+    expect(JSON.stringify(body)).not.toContain('administrator')
+  })
+
+  test('goes on after a seq, resets for a foreign epoch, and forgets what covers no token any more', async () => {
+    const { rig, snapshot } = await broker()
+    const first = await end(rig)
+    const second = await end(rig)
+    const { epoch } = await rig.deps.store.head()
+    expect((await snapshot(`?after=${first.seq}&epoch=${epoch}`)).body).toMatchObject({ seq: second.seq, reset: false, entries: [{ seq: second.seq }] })
+    expect((await snapshot(`?after=${first.seq}&epoch=another`)).body).toMatchObject({ reset: true, entries: [{ seq: first.seq }, { seq: second.seq }] })
+    expect((await snapshot(`?after=999999&epoch=${epoch}`)).body).toMatchObject({ reset: true })
+    rig.clock.advance(3_700)
+    expect((await snapshot()).body).toMatchObject({ seq: second.seq, entries: [] })
+  })
+
+  test('has every kind of selector in its wire form', async () => {
+    const { rig, client, snapshot } = await broker()
+    const { session } = await rig.openSession()
+    await rig.signInAt(session.sid, client)
+    const selectors: Selector[] = [{ kind: 'grant', sid: session.sid, clientId: 'sydney' }, { kind: 'subject', sub: session.sub }, { kind: 'client', clientId: 'sydney' }, { kind: 'tenant', tid: TENANT }, { kind: 'everything' }]
+    for (const selector of selectors) await end(rig, selector)
+    expect(((await snapshot()).body['entries'] as { selector: unknown }[]).map(({ selector }) => selector)).toEqual([
+      { kind: 'grant', sid: session.sid, client_id: 'sydney' }, { kind: 'subject', sub: session.sub }, { kind: 'client', client_id: 'sydney' }, { kind: 'tenant', tid: TENANT }, { kind: 'everything' },
+    ])
+  })
+
+  test('of more than a thousand comes in parts', async () => {
+    const { rig, snapshot } = await broker()
+    for (let i = 0; i < 21; i++) await Promise.all(Array.from({ length: 50 }, () => end(rig)))
+    const { body } = await snapshot()
+    expect(body).toMatchObject({ more: true, seq: 1_000 })
+    expect((await snapshot(`?after=1000&epoch=${String(body['epoch'])}`)).body).toMatchObject({ more: false, seq: 1_050 })
+  })
+
+  test.each(['?after=1', '?epoch=x', '?after=-1&epoch=x', '?after=x&epoch=x'])('%s is refused', async (query) => {
+    const { snapshot } = await broker()
+    expect((await snapshot(query)).response.status).toBe(400)
+  })
+})
+
+describe('the stream', () => {
+  test('begins at once with its headers, and with a snapshot and live, though nothing was ever revoked', async () => {
+    const { feed } = await broker()
+    const guard = await feed()
+    expect(Object.fromEntries(guard.response.headers)).toMatchObject({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no' })
+    await guard.until('live')
+    expect(guard.names()).toEqual(['snapshot', 'live'])
+    expect(guard.comments).toEqual(['connected'])
+  })
+
+  test('tells of a revocation as it happens', async () => {
+    const { rig, feed } = await broker()
+    const guard = await feed('?guard=web-1')
+    await guard.until('live')
+    const { seq, sid } = await end(rig)
+    const { epoch } = await rig.deps.store.head()
+    expect(await guard.until('revocation')).toEqual({ event: 'revocation', id: `${epoch}.${seq}`, data: { seq, selector: { kind: 'session', sid }, exp: rig.clock.now() + 3_660 } })
+    expect(rig.feed.streams()).toEqual([{ clientId: 'sydney', guardId: 'web-1', since: rig.clock.now(), appliedSeq: undefined }])
+  })
+
+  test.each(['header', 'query'])('resumes where it left off (by %s), without what it had', async (by) => {
+    const { rig, feed } = await broker()
+    const had = await end(rig)
+    const missed = await end(rig)
+    const { epoch } = await rig.deps.store.head()
+    const id = `${epoch}.${had.seq}`
+    const guard = await (by === 'header' ? feed('', { 'last-event-id': id }) : feed(`?last_event_id=${id}`))
+    const live = await guard.until('live')
+    expect(live).toMatchObject({ id: `${epoch}.${missed.seq}`, data: { epoch, seq: missed.seq } })
+    expect(guard.names()).toEqual(['snapshot', 'keys', 'live'])
+    expect(guard.events[0]?.data['entries']).toMatchObject([{ seq: missed.seq }])
+  })
+
+  test('that missed nothing goes live at once', async () => {
+    const { rig, feed } = await broker()
+    const { seq } = await end(rig)
+    const guard = await feed('', { 'last-event-id': `${(await rig.deps.store.head()).epoch}.${seq}` })
+    await guard.until('live')
+    expect(guard.names()).toEqual(['keys', 'live'])
+  })
+
+  test.each(['another.5', 'nonsense', 'x.y', '.'])('with %j as its last id is reset', async (id) => {
+    const { rig, feed } = await broker()
+    const { seq } = await end(rig)
+    const guard = await feed('', { 'last-event-id': id })
+    await guard.until('live')
+    expect(guard.names()).toEqual(['reset', 'snapshot', 'live'])
+    expect(guard.events[1]?.data['entries']).toMatchObject([{ seq }])
+  })
+
+  test('with a seq that this log has not reached is reset: the database was restored', async () => {
+    const { rig, feed } = await broker()
+    const guard = await feed('', { 'last-event-id': `${(await rig.deps.store.head()).epoch}.999` })
+    await guard.until('live')
+    expect(guard.names()).toEqual(['reset', 'snapshot', 'live'])
+  })
+
+  test('of a client of certain tenants holds those alone, and says how far it is all the same', async () => {
+    const { rig, feed, snapshot } = await broker()
+    const adelaide = await rig.register('Adelaide', { tenants: [OTHER_TENANT] })
+    const guard = await feed('', {}, adelaide.basic)
+    await guard.until('live')
+    const foreign = await end(rig)
+    const own = await end(rig, { kind: 'tenant', tid: OTHER_TENANT })
+    const all = await end(rig, { kind: 'everything' })
+    await guard.until('revocation', 2)
+    expect(guard.events.slice(2).map(({ event, data }) => [event, data['seq']])).toEqual([['head', foreign.seq], ['revocation', own.seq], ['revocation', all.seq]])
+    expect((await snapshot('', adelaide.basic)).body['entries']).toMatchObject([{ seq: own.seq }, { seq: all.seq }])
+  })
+
+  test('has no gap and no repetition while revocations go on as it opens', async () => {
+    const { rig, feed } = await broker()
+    let going = true
+    const revoking = (async () => {
+      while (going) await Promise.all(Array.from({ length: 5 }, () => end(rig)))
+    })()
+    const guards = []
+    for (let i = 0; i < 5; i++) guards.push(await feed(`?guard=g${i}`))
+    for (const guard of guards) await guard.until('live')
+    going = false
+    await revoking
+    const { seq } = await rig.deps.store.head()
+    for (const guard of guards) {
+      await vi.waitFor(() => expect(guard.events.at(-1)?.id?.endsWith(`.${seq}`)).toBe(true), { timeout: 15_000 })
+      const seqs = guard.events.flatMap(({ event, data }) => (event === 'snapshot' ? (data['entries'] as { seq: number }[]).map((entry) => entry.seq) : event === 'revocation' ? [data['seq'] as number] : []))
+      expect(seqs).toEqual(Array.from({ length: seq }, (_, i) => i + 1))
+    }
+  })
+
+  test('brings announcements that came out of order in order, and what was never announced with the next', async () => {
+    const { rig, feed } = await broker()
+    const guard = await feed()
+    await guard.until('live')
+    const committed = []
+    for (let i = 0; i < 4; i++) {
+      const answer = await rig.deps.store.revoke({ selector: { kind: 'session', sid: (await rig.openSession()).session.sid }, reason: 'idle', actor: OLIVIA, now: rig.clock.now() })
+      if (answer.outcome === 'revoked') committed.push(answer.committed)
+    }
+    const [first, , third, fourth] = committed
+    announce(rig.deps, [fourth!, third!, first!])
+    await guard.until('revocation', 4)
+    expect(guard.events.slice(2).map(({ data }) => data['seq'])).toEqual(committed.map(({ revocation }) => revocation.seq))
+  })
+
+  test('tells of changed keys, and names the retired ones to whoever connects later', async () => {
+    const { rig, feed } = await broker()
+    const guard = await feed()
+    await guard.until('live')
+    const before = rig.keys.jwks().keys.length
+    expect(before).toBeGreaterThan(0)
+    await rig.keys.rotate('ES256', 'emergency', rig.clock.now())
+    const retired = rig.keys.retiredKids()
+    rig.feed.publishKeys(retired)
+    expect((await guard.until('keys')).data).toEqual({ jwks: 'changed', retired_kids: retired })
+    const later = await feed()
+    expect((await later.until('snapshot')).data['retired_kids']).toEqual(retired)
+  })
+
+  test('ends when its client is removed, which is then told nothing more', async () => {
+    const { rig, feed, url, client } = await broker()
+    const guard = await feed()
+    await guard.until('live')
+    const removed = await rig.deps.store.removeClient({ clientId: 'sydney', source: 'any', actor: OLIVIA, now: rig.clock.now() })
+    await rig.clients.reload()
+    if (removed.outcome === 'removed') announce(rig.deps, [removed.committed])
+    expect((await guard.until('end')).data).toEqual({ why: 'client_removed' })
+    await vi.waitFor(() => expect(guard.ended()).toBe(true))
+    expect(rig.feed.streams()).toEqual([])
+    expect((await fetch(`${url}/revocations`, { headers: { authorization: client.basic } })).status).toBe(401)
+  })
+
+  test('is forgotten when its reader goes', async () => {
+    const { rig, feed } = await broker()
+    const guard = await feed()
+    await guard.until('live')
+    guard.close()
+    await vi.waitFor(() => expect(rig.feed.streams()).toEqual([]), { timeout: 10_000 })
+  })
+
+  test('that nobody reads is dropped, and delays no other', async () => {
+    const { rig, feed, url, client } = await broker()
+    const slow = connect(Number(new URL(url).port), '127.0.0.1')
+    onTestFinished(() => void slow.destroy())
+    slow.on('error', () => {})
+    slow.write(`GET /revocations?guard=slow HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: ${client.basic}\r\n\r\n`)
+    await vi.waitFor(() => expect(rig.feed.streams()).toHaveLength(1))
+    slow.pause()
+    const guard = await feed('?guard=quick')
+    await guard.until('live')
+    // What the sockets of both ends hold, and a megabyte more.
+    const kids = Array.from({ length: 500 }, (_, i) => `kid-${i}-${'x'.repeat(400)}`)
+    await vi.waitFor(() => {
+      rig.feed.publishKeys(kids)
+      expect(rig.feed.streams().map(({ guardId }) => guardId)).toEqual(['quick'])
+    }, { timeout: 15_000, interval: 5 })
+    const { seq } = await end(rig)
+    expect((await guard.until('revocation')).data['seq']).toBe(seq)
+  })
+
+  test('a name that is none is refused', async () => {
+    const { url, client } = await broker()
+    const response = await fetch(`${url}/revocations?guard=${encodeURIComponent('a b')}`, { headers: { authorization: client.basic, accept: 'text/event-stream' } })
+    expect(response.status).toBe(400)
+  })
+
+  test('ends with the broker', async () => {
+    const { rig, feed } = await broker()
+    const guard = await feed()
+    await guard.until('live')
+    rig.feed.close()
+    expect((await guard.until('end')).data).toEqual({ why: 'shutdown' })
+  })
+})
+
+describe('what a guard has applied', () => {
+  test('is the proof that it enforces: kept, shown, and measured', async () => {
+    const { rig, feed, applied } = await broker()
+    const guard = await feed('?guard=web-1')
+    await guard.until('live')
+    const { seq } = await end(rig)
+    await guard.until('revocation')
+    const { epoch } = await rig.deps.store.head()
+    // Its first report says where it begins.
+    expect((await applied({ epoch, seq: 0, guard: 'web-1' })).status).toBe(204)
+    rig.clock.advance(0.04)
+    expect((await applied({ epoch, seq, guard: 'web-1' })).status).toBe(204)
+    expect(await rig.deps.store.guardReports()).toMatchObject([{ clientId: 'sydney', guardId: 'web-1', epoch, appliedSeq: seq }])
+    expect(rig.feed.streams()).toMatchObject([{ appliedSeq: seq }])
+    const metrics = await rig.metrics.registry.metrics()
+    expect(metrics).toContain('broker_revoked_to_applied_seconds_count{client="sydney"} 1')
+    expect(metrics).toContain('broker_revoked_to_applied_seconds_sum{client="sydney"} 0.04')
+  })
+
+  test('of another epoch, or beyond the log, is a conflict', async () => {
+    const { rig, applied } = await broker()
+    const { epoch } = await rig.deps.store.head()
+    expect((await applied({ epoch: 'another', seq: 0, guard: 'g' })).status).toBe(409)
+    expect((await applied({ epoch, seq: 5, guard: 'g' })).status).toBe(409)
+  })
+
+  test.each([[{}], [{ epoch: 'e', seq: 1.5, guard: 'g' }], [{ epoch: 'e', seq: 1, guard: 'a b' }], [[]], ['x']])('%j is refused', async (report) => {
+    const { applied } = await broker()
+    expect((await applied(report)).status).toBe(400)
+  })
+
+  test('in more than 4 KiB is refused', async () => {
+    const { applied } = await broker()
+    expect((await applied({ epoch: 'x'.repeat(5_000), seq: 1, guard: 'g' })).status).toBe(413)
+  })
+})
