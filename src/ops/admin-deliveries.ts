@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Delivery, DeliveryAttempt } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { jsonBody, limit, query, shaped } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import { callerOf, type AdminEnv, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 import { recorded } from './recorded.ts'
 
@@ -38,19 +38,24 @@ export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
   routes.post('/deliveries/redrive', async (c) => {
     const caller = callerOf(c, 'operate')
     const wanted = shaped(redriving, await jsonBody(c))
-    const [target] = Object.entries(wanted)
-    const refs = await recorded(
-      deps,
-      caller,
-      { act: 'redrive', target: target?.join(' ') },
-      () => deps.store.redrive({ id: wanted.id, targetId: wanted.target_id, clientId: wanted.client_id, nowMs: deps.clock.nowMs() }),
-      ({ length }) => ({ redriven: length }),
-    )
-    if (refs.length > 0) deps.queue.add(refs)
-    deps.log.info('deliveries_redriven', { count: refs.length, actorKind: caller.actor.kind, actor: caller.actor.id })
-    return c.json({ redriven: refs.length })
+    return c.json({ redriven: await redriveAs(deps, caller, wanted) })
   })
   return routes
+}
+
+/** Refused and dead deliveries tried again, recorded; by whatever way the caller came. @returns how many */
+export async function redriveAs(deps: Deps, caller: Caller, wanted: z.output<typeof redriving>): Promise<number> {
+  const [target] = Object.entries(wanted)
+  const refs = await recorded(
+    deps,
+    caller,
+    { act: 'redrive', target: target?.join(' ') },
+    () => deps.store.redrive({ id: wanted.id, targetId: wanted.target_id, clientId: wanted.client_id, nowMs: deps.clock.nowMs() }),
+    ({ length }) => ({ redriven: length }),
+  )
+  if (refs.length > 0) deps.queue.add(refs)
+  deps.log.info('deliveries_redriven', { count: refs.length, actorKind: caller.actor.kind, actor: caller.actor.id })
+  return refs.length
 }
 
 export function deliveryShown(delivery: Delivery, attempts?: DeliveryAttempt[]): Record<string, unknown> {

@@ -38,9 +38,7 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
     const wanted = shaped(request, await jsonBody(c))
     const what = toSelector(wanted.selector)
     if (wanted.dry_run) return c.json({ dry_run: true, selector: wanted.selector, would_end: await deps.store.previewRevocation(what, now) })
-    const { case_reference: caseReference, comment } = wanted
-    const entry = { act: 'revoke', target: Object.values(what).join(' '), caseReference, comment }
-    const answer = await recorded(deps, caller, entry, () => revokeAs(deps, caller, what, { now, caseReference, comment }), outcomeOf)
+    const answer = await revokeAs(deps, caller, what, { now, caseReference: wanted.case_reference, comment: wanted.comment })
     if (answer.outcome !== 'revoked') return c.json({ outcome: answer.outcome, selector: wanted.selector })
     return c.json({ outcome: 'revoked', ...shown(answer.committed.revocation) }, 201)
   })
@@ -60,18 +58,30 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
   return routes
 }
 
-async function revokeAs(
-  deps: Deps,
-  { actor }: Caller,
-  what: Selector,
-  rest: { now: number; caseReference: string | undefined; comment: string | undefined },
-) {
-  const answer = await revoke(deps, { selector: what, reason: 'administrator', actor, ...rest })
-  if (answer.outcome === 'unknown') throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])
-  return answer
+interface Asked {
+  now: number
+  caseReference?: string | undefined
+  comment?: string | undefined
+}
+type Answered = Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }> | { outcome: 'already' }
+
+/** An administrator's revocation, recorded; by whatever way they came. @throws Problem 404 where there is nothing of that name */
+export function revokeAs(deps: Deps, caller: Caller, what: Selector, asked: Asked): Promise<Answered> {
+  const { caseReference, comment } = asked
+  return recorded(
+    deps,
+    caller,
+    { act: 'revoke', target: Object.values(what).join(' '), caseReference, comment },
+    async () => {
+      const answer = await revoke(deps, { selector: what, reason: 'administrator', actor: caller.actor, ...asked })
+      if (answer.outcome === 'unknown') throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])
+      return answer.outcome === 'revoked' ? answer : { outcome: 'already' }
+    },
+    outcomeOf,
+  )
 }
 
-const outcomeOf = (answer: Awaited<ReturnType<typeof revokeAs>>): Record<string, unknown> =>
+const outcomeOf = (answer: Answered): Record<string, unknown> =>
   answer.outcome === 'revoked'
     ? { seq: answer.committed.revocation.seq, sessions: answer.committed.revocation.sessions }
     : { outcome: answer.outcome }

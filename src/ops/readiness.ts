@@ -78,7 +78,7 @@ async function microsoftPart(deps: ReadinessDeps): Promise<Part> {
   if (!readiness.connected)
     return {
       state: 'not_connected',
-      problem: `Not connected to Microsoft yet; missing: ${readiness.missing.join(', ')}. Nobody can sign in until it is.`,
+      problem: `Not connected to Microsoft yet; missing: ${readiness.missing.map((one) => one.replace(/\.$/, '')).join('; ')}. Nobody can sign in until it is.`,
     }
   try {
     const tenants = await within(PROBE_MS, deps.microsoft.checkMetadata(), 'No answer within 5 seconds.')
