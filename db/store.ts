@@ -242,6 +242,8 @@ export interface ClientActs {
   findClient(clientId: string): Promise<Client | undefined>
   /** Registered and not removed. */
   listClients(): Promise<Client[]>
+  /** The logout addresses that clients have now. */
+  listTargets(): Promise<{ targetId: string; clientId: string; uri: string }[]>
   /** Adds or replaces a registration, its targets with it. `foreign`: another source owns it. Deliveries owed to a target that is gone stay owed to it. */
   putClient(input: {
     clientId: string

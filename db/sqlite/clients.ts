@@ -90,6 +90,9 @@ export function clientActs(core: Core, log: RevocationLog): ClientActs {
       VALUES (@clientId, @source, @metadata, @logoutBy, @now, @now)
     ON CONFLICT DO UPDATE SET source = excluded.source, metadata = excluded.metadata, logout_by = excluded.logout_by,
       updated_at = excluded.updated_at, created_at = iif(removed_at IS NULL, created_at, excluded.created_at), removed_at = NULL`)
+  const addresses = db.prepare<[], { targetId: string; clientId: string; uri: string }>(
+    'SELECT target_id AS targetId, client_id AS clientId, uri FROM targets WHERE removed_seq IS NULL ORDER BY client_id, uri',
+  )
   const touch = db.prepare<[number, string]>('UPDATE clients SET updated_at = ? WHERE client_id = ?')
   const remove = db.prepare<[number, string]>('UPDATE clients SET removed_at = ? WHERE client_id = ?')
 
@@ -111,6 +114,7 @@ export function clientActs(core: Core, log: RevocationLog): ClientActs {
   return {
     findClient: (clientId) => read(() => current(clientId)),
     listClients: () => read(() => registered.all().map(clientOf)),
+    listTargets: () => read(() => addresses.all()),
 
     putClient: ({ clientId, source, metadata, secrets: given, now }) =>
       write(() => {
