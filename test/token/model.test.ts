@@ -1,0 +1,139 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { createRig } from '../rig.ts'
+import type { RegisteredClient, Rig } from '../rig.ts'
+import { claimsOf, refreshForm, tokensOf } from './tokens.ts'
+import type { Tokens } from './tokens.ts'
+
+/** What may happen to a person's tokens at an instance, honest or not. `pick` chooses among what there is. */
+type Step =
+  | { do: 'refresh'; times: number }
+  | { do: 'lose the answer' }
+  | { do: 'wait'; seconds: number }
+  | { do: 'steal'; pick: number }
+  | { do: 'sign out' }
+  | { do: 'sign in again' }
+  | { do: 'revoke the grant' }
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('refresh' as const), times: fc.integer({ min: 1, max: 4 }) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('lose the answer' as const) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(1, 29, 31, 200, 1000) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('steal' as const), pick: fc.nat(20) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('sign out' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('sign in again' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('revoke the grant' as const) }) },
+)
+
+interface Grant {
+  sid: string
+  /** Every refresh token of the family, by generation. */
+  generations: string[]
+  /** What the honest client holds: an index into `generations`. */
+  held: number
+  accessTokens: string[]
+  rotatedAt: number
+  /** Why it is over; undefined while nothing has happened that may end it. */
+  over?: 'signed out' | 'revoked' | 'stolen' | undefined
+}
+
+class World {
+  readonly rig: Rig
+  readonly client: RegisteredClient
+  readonly person = { oid: crypto.randomUUID() }
+  readonly grants: Grant[] = []
+  constructor(rig: Rig, client: RegisteredClient) {
+    this.rig = rig
+    this.client = client
+  }
+
+  get current(): Grant {
+    return this.grants.at(-1)!
+  }
+
+  async signIn(): Promise<void> {
+    const { session } = await this.rig.openSession({ person: this.person })
+    const tokens = (await this.rig.signInAt(session.sid, this.client)) as Tokens
+    this.grants.push({ sid: session.sid, generations: [tokens.refresh_token!], held: 0, accessTokens: [tokens.access_token], rotatedAt: this.rig.clock.now() })
+  }
+
+  send(token: string): Response | Promise<Response> {
+    return this.rig.post('/token', refreshForm(token), { authorization: this.client.basic })
+  }
+
+  /** The honest client refreshes, `times` at once; where the answer is lost it keeps what it holds. */
+  async refresh(grant: Grant, times: number, lost: boolean): Promise<void> {
+    const answers = await Promise.all(Array.from({ length: times }, () => this.send(grant.generations[grant.held]!)))
+    if (grant.over) return expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 400))
+    const tokens = await Promise.all(answers.map((answer) => tokensOf(answer)))
+    const successors = [...new Set(tokens.map((each) => each.refresh_token!))]
+    expect(successors, 'all get the same successor').toHaveLength(1)
+    if (grant.held === grant.generations.length - 1) {
+      grant.generations.push(successors[0]!)
+      grant.rotatedAt = this.rig.clock.now()
+    }
+    expect(successors[0], 'a replay gives the successor that there is').toBe(grant.generations.at(-1))
+    grant.accessTokens.push(tokens[0]!.access_token)
+    if (!lost) grant.held = grant.generations.length - 1
+  }
+
+  /** Somebody sends an old token. Two generations old and 30 s after the last rotation it is theft. */
+  async steal(grant: Grant, pick: number): Promise<void> {
+    const index = pick % grant.generations.length
+    if (index >= grant.generations.length - 2) return
+    const answer = await this.send(grant.generations[index]!)
+    expect(answer.status).toBe(400)
+    if (!grant.over && this.rig.clock.now() - grant.rotatedAt > 30) grant.over = 'stolen'
+  }
+
+  async isActive(token: string): Promise<boolean> {
+    return ((await (await this.rig.post('/introspect', { token }, { authorization: this.client.basic })).json()) as { active: boolean }).active
+  }
+
+  async check(): Promise<void> {
+    for (const grant of this.grants.slice(-2)) {
+      const newest = grant.accessTokens.at(-1)!
+      const unexpired = (claimsOf(newest).exp as number) > this.rig.clock.now()
+      expect(await this.isActive(newest), 'no access token is accepted after its revocation, none is refused before').toBe(!grant.over && unexpired)
+      const active = await Promise.all(grant.generations.slice(-4).map((token) => this.isActive(token)))
+      const wanted = grant.generations.slice(-4).map((_, index, all) => !grant.over && index >= all.length - 2)
+      expect(active, 'at most the current generation and the one before it are good').toEqual(wanted)
+    }
+    const standing = await this.rig.store.standingBySid(this.current.sid, this.rig.clock.now())
+    expect(standing.state === 'live', 'nobody is signed out who did nothing wrong').toBe(this.current.over === undefined || this.current.over === 'revoked')
+  }
+}
+
+async function run(world: World, step: Step): Promise<void> {
+  const { rig, current, client } = world
+  if (step.do === 'refresh') return world.refresh(current, step.times, false)
+  if (step.do === 'lose the answer') return world.refresh(current, 1, true)
+  if (step.do === 'steal') return world.steal(current, step.pick)
+  if (step.do === 'wait') return rig.clock.advance(step.seconds)
+  if (step.do === 'sign in again') return world.signIn()
+  if (step.do === 'revoke the grant') {
+    await rig.post('/revoke', { token: current.generations[current.held]! }, { authorization: client.basic })
+    current.over ??= 'revoked'
+    return
+  }
+  await rig.store.revoke({ selector: { kind: 'session', sid: current.sid }, reason: 'signed_out', actor: { kind: 'broker', id: 'model' }, now: rig.clock.now() })
+  if (current.over === undefined || current.over === 'revoked') current.over = 'signed out'
+}
+
+describe('whatever happens, in whatever order', () => {
+  test('no two live generations of a family, no token accepted after its revocation, nobody signed out who did nothing wrong', async () => {
+    const rig = await createRig()
+    const client = await rig.register('Sydney')
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 20 }), async (steps) => {
+        const world = new World(rig, client)
+        await world.signIn()
+        for (const each of steps) {
+          await run(world, each)
+          await world.check()
+        }
+      }),
+      { numRuns: Number(process.env.PROPERTY_RUNS ?? 20), interruptAfterTimeLimit: Number(process.env.PROPERTY_MS ?? 15_000), markInterruptAsFailure: false },
+    )
+  })
+})
