@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto'
+import { receiveLogout, requireToken, type GuardVariables } from '@case-manager/guard/hono'
+import type { Guard } from '@case-manager/guard'
+import { Hono, type Context } from 'hono'
+import { getCookie, setCookie, deleteCookie } from 'hono/cookie'
+import { SCRIPT, STYLE } from './assets.ts'
+import { casesOf } from './cases.ts'
+import { eventsOf } from './events.ts'
+import { SignInFailed, type RelyingParty } from './oidc.ts'
+import { CasesPage, ProblemPage, SignedOutPage, WelcomePage, type Place } from './pages.tsx'
+import type { InstanceSession, Sessions } from './sessions.ts'
+import type { createStanding } from './standing.ts'
+
+export interface InstanceParts {
+  place: Place
+  /** Where it is itself, without a trailing slash. */
+  url: string
+  guard: Guard
+  relyingParty: RelyingParty
+  sessions: Sessions
+  standing: ReturnType<typeof createStanding>
+}
+
+type App = Hono<GuardVariables>
+
+export function createInstance(parts: InstanceParts): App {
+  const app: App = new Hono<GuardVariables>()
+  const { place } = parts
+  app.use(securityHeaders(place))
+  app.get('/style.css', (c) => c.body(STYLE, 200, { 'content-type': 'text/css; charset=utf-8', 'cache-control': 'max-age=300' }))
+  app.get('/app.js', (c) => c.body(SCRIPT, 200, { 'content-type': 'text/javascript; charset=utf-8', 'cache-control': 'max-age=300' }))
+  const cookies = cookiesOf(parts)
+  pages(app, parts, cookies)
+  signInAndOut(app, parts, cookies)
+  api(app, parts, cookies)
+  app.notFound((c) => c.html(<ProblemPage place={place} title="Not found" words="There is nothing at this address." again="/" />, 404))
+  app.onError((error, c) => {
+    const failed = error instanceof SignInFailed ? error : new SignInFailed('Something went wrong here.', 503, { cause: error })
+    return c.html(<ProblemPage place={place} title="That did not work" words={failed.message} again="/" />, failed.status)
+  })
+  return app
+}
+
+const securityHeaders =
+  ({ issuer }: Place) =>
+  async (c: Context, next: () => Promise<void>): Promise<void> => {
+    await next()
+    const policy = `default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self' ${issuer}; frame-ancestors 'none'; base-uri 'none'`
+    c.header('Content-Security-Policy', policy)
+    c.header('X-Content-Type-Options', 'nosniff')
+    c.header('Referrer-Policy', 'no-referrer')
+    if (c.res.headers.get('cache-control') === null) c.header('Cache-Control', 'no-store')
+  }
+
+/** Cookies ignore ports, so that each instance on one machine needs names of its own. */
+function cookiesOf({ place, sessions, url }: InstanceParts) {
+  const name = place.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '_')
+  const options = { path: '/', httpOnly: true, sameSite: 'Lax', secure: url.startsWith('https:') } as const
+  return {
+    session: (c: Context): InstanceSession | undefined => sessions.find(getCookie(c, name)),
+    open: (c: Context, session: InstanceSession): void => setCookie(c, name, sessions.open(session), options),
+    clear: (c: Context): void => void deleteCookie(c, name, options),
+    /** What binds a sign-in to this browser. */
+    browser: (c: Context): string | undefined => getCookie(c, `${name}_browser`),
+    setBrowser(c: Context): string {
+      const value = randomBytes(32).toString('base64url')
+      setCookie(c, `${name}_browser`, value, options)
+      return value
+    },
+  }
+}
+type Cookies = ReturnType<typeof cookiesOf>
+
+function pages(app: App, { place, sessions, standing }: InstanceParts, cookies: Cookies): void {
+  app.get('/', async (c) => {
+    const session = cookies.session(c)
+    if (session === undefined) return c.html(<WelcomePage place={place} />)
+    const state = await standing(session)
+    if (state === 'good') return c.html(<CasesPage place={place} person={session} cases={casesOf(place.name)} />)
+    if (state === 'unknown')
+      return c.html(
+        <ProblemPage
+          place={place}
+          title="One moment"
+          words="Case Manager cannot reach the broker at the moment, so it shows nothing. You are not signed out."
+          again="/"
+        />,
+        503,
+      )
+    cookies.clear(c)
+    return c.html(<SignedOutPage place={place} />)
+  })
+
+  app.get('/signed-out', (c) => {
+    const session = cookies.session(c)
+    // Only the answer to a sign-out that began here ends anything: a link does not.
+    if (session?.signOutState !== undefined && c.req.query('state') === session.signOutState) {
+      sessions.end(session)
+      cookies.clear(c)
+    }
+    return c.html(<SignedOutPage place={place} />)
+  })
+}
+
+function signInAndOut(app: App, { guard, relyingParty, sessions, standing, url }: InstanceParts, cookies: Cookies): void {
+  app.get('/sign-in', async (c) => {
+    const session = cookies.session(c)
+    if (session !== undefined && (await standing(session)) === 'good') return c.redirect('/')
+    const address = await relyingParty.begin(cookies.browser(c) ?? cookies.setBrowser(c))
+    return c.redirect(address.href)
+  })
+
+  app.get('/oidc/callback', async (c) => {
+    const session = await relyingParty.finish(new URL(c.req.url).searchParams, cookies.browser(c))
+    const former = cookies.session(c)
+    if (former !== undefined) sessions.end(former)
+    cookies.open(c, session)
+    return c.redirect('/')
+  })
+
+  app.post('/sign-out', async (c) => {
+    // Pages of other origins do not sign anybody out; SameSite alone would let another port through.
+    if (c.req.header('origin') !== url) return c.text('Sign out on the page itself.', 403)
+    const session = cookies.session(c)
+    return session === undefined ? c.redirect('/signed-out', 303) : c.redirect((await relyingParty.signOut(session)).href, 303)
+  })
+
+  app.post('/oidc/backchannel-logout', receiveLogout(guard))
+}
+
+function api(app: App, { guard, place, standing }: InstanceParts, cookies: Cookies): void {
+  /** By cookie: 401 at once when the session has ended. */
+  const bySession = async (c: Context, answer: (session: InstanceSession) => object): Promise<Response> => {
+    const session = cookies.session(c)
+    const state = session === undefined ? 'ended' : await standing(session)
+    if (session === undefined || state === 'ended') return c.json({ error: 'signed_out' }, 401)
+    if (state === 'unknown') return c.json({ error: 'temporarily_unavailable' }, 503, { 'Retry-After': '1' })
+    return c.json(answer(session))
+  }
+  app.get('/api/cases', (c) => bySession(c, () => ({ cases: casesOf(place.name) })))
+  // Looks at what is known, and refreshes nothing: a page that is merely open is no activity.
+  app.get('/api/session', (c) => {
+    const session = cookies.session(c)
+    return session === undefined ? c.json({ error: 'signed_out' }, 401) : c.json({ name: session.name, sid: session.sid })
+  })
+  app.get('/events', (c) => {
+    const session = cookies.session(c)
+    if (session === undefined) return c.json({ error: 'signed_out' }, 401)
+    return c.body(eventsOf(session), 200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' })
+  })
+  /** By bearer token, for other services: the guard decides. */
+  app.get('/api/whoami', requireToken(guard), (c) => {
+    const { client_id, exp, rev, roles, scope, sid, sub, tid } = c.get('claims')
+    return c.json({ sub, sid, client_id, tid, scope, roles, rev, exp })
+  })
+}

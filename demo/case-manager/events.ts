@@ -1,0 +1,29 @@
+import type { InstanceSession } from './sessions.ts'
+
+const HEARTBEAT_MS = 15_000
+
+/** Server-sent events for one open page: silent until the session has ended, then it says so and closes. */
+export function eventsOf(session: InstanceSession): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  let stop = (): void => {}
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      const say = (text: string): void => controller.enqueue(encoder.encode(text))
+      const beat = setInterval(() => say(': heartbeat\n\n'), HEARTBEAT_MS)
+      beat.unref()
+      const ended = (): void => {
+        stop()
+        say('event: ended\ndata: {}\n\n')
+        controller.close()
+      }
+      stop = () => {
+        clearInterval(beat)
+        session.pages.delete(ended)
+      }
+      say('retry: 1000\n\n')
+      if (session.ended) ended()
+      else session.pages.add(ended)
+    },
+    cancel: () => stop(),
+  })
+}

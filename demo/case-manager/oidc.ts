@@ -1,0 +1,158 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { Guard } from '@case-manager/guard'
+import * as oidc from 'openid-client'
+import type { InstanceSession } from './sessions.ts'
+
+/** The instance as a relying party: code flow with PKCE, refresh, sign-out, by `openid-client`; access tokens are judged by the guard. */
+
+export interface RelyingPartyOptions {
+  issuer: string
+  clientId: string
+  clientSecret: string
+  redirectUri: string
+  signedOutUri: string
+  guard: Guard
+  /** Epoch seconds. */
+  now: () => number
+}
+
+interface Begun {
+  browser: string
+  verifier: string
+  nonce: string
+  at: number
+}
+
+const BEGUN_SECONDS = 600
+const MOST_BEGUN = 1000
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
+
+/** Signing in did not work, in words for the person. */
+export class SignInFailed extends Error {
+  readonly status: 400 | 503
+  constructor(message: string, status: 400 | 503, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'SignInFailed'
+    this.status = status
+  }
+}
+
+export class RelyingParty {
+  readonly #options: RelyingPartyOptions
+  readonly #begun = new Map<string, Begun>()
+  #config: oidc.Configuration | undefined
+
+  constructor(options: RelyingPartyOptions) {
+    this.#options = options
+  }
+
+  /** Where the browser goes to sign in. @param browser binds the answer to this browser */
+  async begin(browser: string): Promise<URL> {
+    const { now, redirectUri } = this.#options
+    const verifier = oidc.randomPKCECodeVerifier()
+    const [state, nonce] = [oidc.randomState(), oidc.randomNonce()]
+    for (const [old, { at }] of this.#begun) if (at < now() - BEGUN_SECONDS || this.#begun.size >= MOST_BEGUN) this.#begun.delete(old)
+    this.#begun.set(state, { browser, verifier, nonce, at: now() })
+    return oidc.buildAuthorizationUrl(await this.#discover(), {
+      redirect_uri: redirectUri,
+      scope: 'openid profile email offline_access',
+      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+      code_challenge_method: 'S256',
+      state,
+      nonce,
+    })
+  }
+
+  /** @throws SignInFailed */
+  async finish(query: URLSearchParams, browser: string | undefined): Promise<InstanceSession> {
+    const state = query.get('state') ?? ''
+    const begun = this.#begun.get(state)
+    if (begun === undefined || begun.browser !== browser || begun.at < this.#options.now() - BEGUN_SECONDS)
+      throw new SignInFailed('This sign-in was begun in another browser, or too long ago. Sign in again.', 400)
+    this.#begun.delete(state)
+    const tokens = await this.#exchange(new URL(`${this.#options.redirectUri}?${query.toString()}`), state, begun)
+    const claims = tokens.claims()
+    if (claims === undefined || tokens.id_token === undefined) throw new SignInFailed('The broker sent no ID token. Sign in again.', 400)
+    const session: InstanceSession = {
+      sid: '',
+      sub: claims.sub,
+      rev: 0,
+      name: text(claims.name) ?? text(claims.preferred_username) ?? 'Somebody',
+      email: text(claims.email),
+      idToken: tokens.id_token,
+      accessToken: '',
+      refreshToken: undefined,
+      refreshAt: 0,
+      ended: false,
+      signOutState: undefined,
+      pages: new Set(),
+    }
+    // The guard has heard of it if it has been revoked since; and where it cannot say, nobody is signed in.
+    if (!(await this.#take(session, tokens))) throw new SignInFailed('Case Manager cannot reach the broker at the moment. Sign in again.', 503)
+    return session
+  }
+
+  async #exchange(answer: URL, state: string, begun: Begun) {
+    try {
+      return await oidc.authorizationCodeGrant(await this.#discover(), answer, {
+        pkceCodeVerifier: begun.verifier,
+        expectedState: state,
+        expectedNonce: begun.nonce,
+        idTokenExpected: true,
+      })
+    } catch (cause) {
+      if (cause instanceof oidc.AuthorizationResponseError && cause.error === 'access_denied')
+        throw new SignInFailed('You have not been signed in.', 400, { cause })
+      throw new SignInFailed('Signing in did not work. Sign in again.', 400, { cause })
+    }
+  }
+
+  /**
+   * `over`: the broker says that the session has ended. `failed` says nothing of the session, which is as good as its present token still is
+   * and no longer.
+   */
+  async refresh(session: InstanceSession): Promise<'refreshed' | 'over' | 'failed'> {
+    if (session.refreshToken === undefined) return 'over'
+    try {
+      const tokens = await oidc.refreshTokenGrant(await this.#discover(), session.refreshToken)
+      return (await this.#take(session, tokens)) ? 'refreshed' : 'failed'
+    } catch (error) {
+      return error instanceof oidc.ResponseBodyError && error.error === 'invalid_grant' ? 'over' : 'failed'
+    }
+  }
+
+  /** Takes new tokens into a session, if the guard honours them: their `sid` and `rev` say what may end it. */
+  async #take(session: InstanceSession, tokens: oidc.TokenEndpointResponse): Promise<boolean> {
+    // Whatever becomes of the access token, only this one can be used next.
+    session.refreshToken = tokens.refresh_token ?? session.refreshToken
+    const checked = await this.#options.guard.check(tokens.access_token)
+    if (!checked.ok || checked.claims.sub !== session.sub || checked.claims.sid === undefined) return false
+    const { client_id, exp, iat, rev, sid, tid } = checked.claims
+    const early = Math.min(60, (exp - iat) / 2)
+    Object.assign(session, { accessToken: tokens.access_token, sid, client_id, tid, rev, refreshAt: exp - early })
+    return true
+  }
+
+  /** Where the browser goes to sign out; the broker asks the person how far. */
+  async signOut(session: InstanceSession): Promise<URL> {
+    session.signOutState = randomBytes(16).toString('base64url')
+    return oidc.buildEndSessionUrl(await this.#discover(), {
+      id_token_hint: session.idToken,
+      post_logout_redirect_uri: this.#options.signedOutUri,
+      state: session.signOutState,
+    })
+  }
+
+  /** Once, as soon as the broker answers. */
+  async #discover(): Promise<oidc.Configuration> {
+    const { clientId, clientSecret, issuer } = this.#options
+    const execute = issuer.startsWith('http:') ? [oidc.allowInsecureRequests] : []
+    try {
+      this.#config ??= await oidc.discovery(new URL(issuer), clientId, {}, oidc.ClientSecretBasic(clientSecret), { execute })
+      return this.#config
+    } catch (cause) {
+      throw new SignInFailed('Case Manager cannot reach the broker at the moment. Try again shortly.', 503, { cause })
+    }
+  }
+}

@@ -1,0 +1,171 @@
+import type { Child } from 'hono/jsx'
+import { raw } from 'hono/html'
+import type { Case } from './cases.ts'
+
+/** What people see. Rendered here, shown by the browser as it is; the one script only takes it away when the session has ended. */
+
+export interface Place {
+  name: string
+  issuer: string
+  other: { name: string; url: string } | undefined
+}
+
+interface Frame {
+  place: Place
+  title: string
+  narrow?: boolean
+  person?: { name: string; email: string | undefined }
+  live?: boolean
+  children?: Child
+}
+
+const cityOf = (name: string): string => name.split(' ').at(-1) ?? name
+
+const Mark = ({ name }: { name: string }) => (
+  <a class="mark" href="/">
+    <span aria-hidden="true">{cityOf(name).slice(0, 3).toUpperCase()}</span>
+    {name}
+  </a>
+)
+
+function Layout({ place, title, narrow, person, live, children }: Frame) {
+  return (
+    <>
+      {raw('<!doctype html>')}
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <title>{`${title} · ${place.name}`}</title>
+          <link rel="stylesheet" href="/style.css" />
+          <link rel="icon" href="data:," />
+        </head>
+        <body class={cityOf(place.name).toLowerCase()}>
+          <div id="page">
+            <header class="bar">
+              <div>
+                <Mark name={place.name} />
+                {person && (
+                  <>
+                    <p class="who">
+                      {person.name}
+                      {person.email && <small>{person.email}</small>}
+                    </p>
+                    <form method="post" action="/sign-out">
+                      <button class="button quiet" type="submit">
+                        Sign out
+                      </button>
+                    </form>
+                  </>
+                )}
+              </div>
+            </header>
+            <main class={narrow ? 'narrow' : undefined}>{children}</main>
+          </div>
+          {live && (
+            <>
+              <template id="ended">
+                <main class="narrow arrive">
+                  <Ended place={place} />
+                </main>
+              </template>
+              <script src="/app.js" type="module"></script>
+            </>
+          )}
+        </body>
+      </html>
+    </>
+  )
+}
+
+const Ended = ({ place }: { place: Place }) => (
+  <section class="card big" role="alert">
+    <h1 tabindex={-1}>You have been signed out</h1>
+    <p class="soft">Nothing of {place.name} is shown on this page any more.</p>
+    <a class="button" href="/sign-in">
+      Sign in again
+    </a>
+  </section>
+)
+
+const Elsewhere = ({ place }: { place: Place }) =>
+  place.other ? (
+    <a class="button quiet" href={`${place.other.url}/sign-in`}>
+      Open in {cityOf(place.other.name)}
+    </a>
+  ) : null
+
+export const WelcomePage = ({ place }: { place: Place }) => (
+  <Layout place={place} title="Welcome" narrow>
+    <section class="card big">
+      <h1>{place.name}</h1>
+      <p class="soft">Sign in with your work account to see your cases.</p>
+      <div class="row">
+        <a class="button" href="/sign-in">
+          Sign in
+        </a>
+        <Elsewhere place={place} />
+      </div>
+    </section>
+  </Layout>
+)
+
+export const CasesPage = ({ place, person, cases }: { place: Place; person: { name: string; email: string | undefined }; cases: Case[] }) => (
+  <Layout place={place} title="Your cases" person={person} live>
+    <div class="head">
+      <h1>Your cases</h1>
+      <p id="live" class="soft small">
+        Connecting
+      </p>
+    </div>
+    <section class="card scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Number</th>
+            <th scope="col">Case</th>
+            <th scope="col">Status</th>
+            <th scope="col">Updated</th>
+          </tr>
+        </thead>
+        <tbody>
+          {cases.map((one) => (
+            <tr>
+              <td>{one.number}</td>
+              <td>{one.title}</td>
+              <td>
+                <span class={`status ${one.status.toLowerCase().replace(' ', '-')}`}>{one.status}</span>
+              </td>
+              <td>{one.updated}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+    <div class="row">
+      <Elsewhere place={place} />
+      <a class="button quiet" href={`${place.issuer}/account`}>
+        Where you are signed in
+      </a>
+    </div>
+    <p class="soft small">When you sign out, here or anywhere else, this page says so at once.</p>
+  </Layout>
+)
+
+export const SignedOutPage = ({ place }: { place: Place }) => (
+  <Layout place={place} title="Signed out" narrow>
+    <Ended place={place} />
+  </Layout>
+)
+
+export const ProblemPage = ({ place, title, words, again }: { place: Place; title: string; words: string; again: string }) => (
+  <Layout place={place} title={title} narrow>
+    <section class="card big">
+      <h1>{title}</h1>
+      <p class="soft">{words}</p>
+      <a class="button" href={again}>
+        Try again
+      </a>
+    </section>
+  </Layout>
+)

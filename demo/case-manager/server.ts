@@ -1,0 +1,90 @@
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import { createGuard, type Guard, type GuardClock } from '@case-manager/guard'
+import { createInstance } from './app.tsx'
+import { RelyingParty } from './oidc.ts'
+import { Sessions } from './sessions.ts'
+import { createStanding } from './standing.ts'
+
+/** A sample Case Manager instance: a small case list that signs people in through the broker, and stops honouring a session the moment it has ended. */
+
+export interface CaseManagerOptions {
+  /** "Case Manager Sydney" */
+  name: string
+  /** 0: any that is free. */
+  port: number
+  /** How browsers and the broker reach it; not given: `http://localhost:<port>`. */
+  url?: string | undefined
+  issuer: string
+  clientId: string
+  clientSecret: string
+  /** Another instance to link to. */
+  other?: { name: string; url: string } | undefined
+  clock?: GuardClock | undefined
+  /** What somebody should look at: the feed is down, a logout token could not be taken. */
+  onProblem?: ((error: Error) => void) | undefined
+}
+
+/** What it has to be registered with (RFC 7591 names). */
+export const registrationOf = (name: string, url: string) => ({
+  client_name: name,
+  client_uri: `${url}/`,
+  redirect_uris: [`${url}/oidc/callback`],
+  post_logout_redirect_uris: [`${url}/signed-out`],
+  backchannel_logout_uris: [`${url}/oidc/backchannel-logout`],
+  // It uses the guard, which knows what to do with a `sub`.
+  logout_by: 'sub',
+  audience: url,
+})
+
+/** How long it waits for the broker before it serves: until then it refuses what it cannot judge. */
+const READY_MS = 15_000
+
+/** Resolves when it listens and, if the broker answers by then, when tokens can be checked. */
+export async function startCaseManager(options: CaseManagerOptions): Promise<{ url: string; guard: Guard; close(): Promise<void> }> {
+  const { clientId, clientSecret, clock, issuer, name, onProblem } = options
+  let listener: RequestListener = (_, response) => void response.writeHead(503).end()
+  const server = createServer((request, response) => listener(request, response))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, '127.0.0.1', resolve)
+  })
+  const url = options.url ?? `http://localhost:${(server.address() as AddressInfo).port}`
+  const now = (): number => Math.floor((clock?.nowMs() ?? Date.now()) / 1000)
+
+  const sessions = new Sessions()
+  const guard = createGuard({
+    issuer,
+    clientId,
+    clientSecret,
+    audience: url,
+    clock,
+    onLogout: (logout) => sessions.loggedOut(logout),
+    hooks: onProblem === undefined ? {} : { problem: onProblem },
+  })
+  guard.onRevocation((revocation) => sessions.revoked(revocation))
+  const redirectUri = `${url}/oidc/callback`
+  const relyingParty = new RelyingParty({ issuer, clientId, clientSecret, guard, now, redirectUri, signedOutUri: `${url}/signed-out` })
+  const standing = createStanding({ guard, relyingParty, sessions, now })
+  const app = createInstance({ place: { name, issuer, other: options.other }, url, guard, relyingParty, sessions, standing })
+  const answer = getRequestListener(app.fetch)
+  listener = (request, response) => void answer(request, response)
+  await within(READY_MS, guard.start())
+  return {
+    url,
+    guard,
+    async close() {
+      await guard.stop()
+      const closed = new Promise((resolve) => server.close(resolve))
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+async function within(ms: number, what: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  await Promise.race([what, new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)))])
+  clearTimeout(timer)
+}

@@ -1,0 +1,247 @@
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { registrationOf, startCaseManager } from '../../demo/case-manager/server.ts'
+import { parseClientMetadata } from '../../src/client/metadata.ts'
+import { announce, revoke } from '../../src/revocation/revoke.ts'
+import { mintLogoutToken } from '../../src/revocation/logout-token.ts'
+import { newId } from '../../src/protocol/ids.ts'
+import { mintAccessToken } from '../../src/token/access-token.ts'
+import { HttpBrowser } from '../process/http-browser.ts'
+import { createRig, START, type Rig } from '../rig.ts'
+
+/** Two instances and the real broker, on real listeners; the clock of all of them is the rig's, set to the present, as `openid-client` has its own. */
+
+const eventually = <T>(what: () => T | Promise<T>): Promise<T> => vi.waitFor(what, { timeout: 15_000, interval: 10 })
+
+async function listen(): Promise<{ url: string; serve: (listener: RequestListener) => void; stop: () => Promise<void> }> {
+  let listener: RequestListener = (_, response) => void response.writeHead(503).end()
+  const server = createServer((request, response) => listener(request, response))
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const { port } = server.address() as AddressInfo
+  const stop = async (): Promise<void> => {
+    const closed = new Promise((done) => server.close(done))
+    server.closeAllConnections()
+    await closed
+  }
+  return { url: `http://localhost:${port}`, serve: (next) => (listener = next), stop }
+}
+
+async function freePort(): Promise<number> {
+  const { url, stop } = await listen()
+  await stop()
+  return Number(new URL(url).port)
+}
+
+interface City {
+  name: string
+  url: string
+  clientId: string
+  instance: Awaited<ReturnType<typeof startCaseManager>>
+}
+
+async function world(): Promise<{ rig: Rig; cities: City[]; browser: HttpBrowser; signIn: (city: City, browser?: HttpBrowser) => Promise<string> }> {
+  const front = await listen()
+  onTestFinished(front.stop)
+  const rig = await createRig({ config: { issuer: front.url } })
+  rig.clock.advance(Math.max(0, Date.now() / 1000 - START))
+  const answer = getRequestListener(rig.app.fetch)
+  front.serve((request, response) => void answer(request, response))
+  const places = await Promise.all(
+    ['Sydney', 'Melbourne'].map(async (city) => ({ name: `Case Manager ${city}`, clientId: city.toLowerCase(), city, port: await freePort() })),
+  )
+  const cities: City[] = []
+  for (const { city, clientId, name, port } of places) {
+    const url = `http://localhost:${port}`
+    const other = places.find((one) => one.city !== city)
+    const read = parseClientMetadata(registrationOf(name, url), { clientId, allowLoopback: true })
+    if (!read.ok) throw new Error(read.problems.join('\n'))
+    const client = await rig.register(city, read.metadata)
+    const instance = await startCaseManager({
+      name,
+      port,
+      issuer: front.url,
+      clientId,
+      clientSecret: client.secret,
+      clock: { nowMs: () => rig.clock.nowMs() },
+      other: { name: other?.name ?? '', url: `http://localhost:${other?.port}` },
+    })
+    onTestFinished(() => instance.close())
+    cities.push({ name, url, clientId, instance })
+  }
+  const stopAt = (url: string): boolean => url.startsWith('https://login.microsoftonline.com/')
+  const browser = new HttpBrowser({ stopAt })
+  /** Signs in by the instance's own link; returns the page it ends at. */
+  const signIn = async (city: City, which = browser): Promise<string> => {
+    let page = await which.open(`${city.url}/sign-in`)
+    if (page.status === 200 && page.html.includes('Sign in with Microsoft')) page = await which.follow(page, 'Sign in with Microsoft')
+    if (stopAt(page.url))
+      page = await which.open(`${front.url}/signin/callback?code=x&state=${encodeURIComponent(new URL(page.url).searchParams.get('state') ?? '')}`)
+    expect(page.url).toBe(`${city.url}/`)
+    return page.html
+  }
+  return { rig, cities, browser, signIn }
+}
+
+const at = (cities: City[], index: number): City => {
+  const city = cities[index]
+  if (city === undefined) throw new Error('no such city')
+  return city
+}
+
+const statusOf = async (browser: HttpBrowser, city: City): Promise<number> => (await browser.open(`${city.url}/api/cases`)).status
+const sidAt = async (browser: HttpBrowser, city: City): Promise<string> =>
+  (JSON.parse((await browser.open(`${city.url}/api/session`)).html) as { sid: string }).sid
+
+/** An open page of somebody; `said` is what its stream has said when it closes. */
+async function openPage(browser: HttpBrowser, city: City): Promise<{ said: Promise<string> }> {
+  const cookie = `${city.name.toLowerCase().replaceAll(' ', '_')}=${browser.cookie(city.name.toLowerCase().replaceAll(' ', '_'))}`
+  const response = await fetch(`${city.url}/events`, { headers: { cookie } })
+  expect(response.status).toBe(200)
+  return { said: response.text() }
+}
+
+describe('a sample instance', () => {
+  test('signs in through the broker, and at the other one without a page; signed out everywhere, both refuse at once and the open pages hear it', async () => {
+    const { rig, cities, browser, signIn } = await world()
+    const [sydney, melbourne] = [at(cities, 0), at(cities, 1)]
+    expect((await browser.open(`${sydney.url}/`)).html).toContain('Sign in')
+    expect(await statusOf(browser, sydney)).toBe(401)
+    const page = await signIn(sydney)
+    expect(page).toContain('Alice Adams')
+    expect(page).toContain('SYD-1042')
+    expect(page).toContain('Open in Melbourne')
+    expect(await signIn(melbourne)).toContain('MEL-2207')
+    expect([await statusOf(browser, sydney), await statusOf(browser, melbourne)]).toEqual([200, 200])
+    const open = await Promise.all([openPage(browser, sydney), openPage(browser, melbourne)])
+    const { sub } = ((await rig.store.standingBySid(await sidAt(browser, sydney), rig.clock.now())) as { session: { sub: string } }).session
+    await revoke(rig.deps, {
+      selector: { kind: 'subject', sub },
+      reason: 'signed_out_everywhere',
+      actor: { kind: 'person', id: sub },
+      now: rig.clock.now(),
+    })
+    for (const { said } of open) expect(await said).toContain('event: ended')
+    expect([await statusOf(browser, sydney), await statusOf(browser, melbourne)]).toEqual([401, 401])
+    expect((await browser.open(`${sydney.url}/`)).html).not.toContain('SYD-1042')
+  })
+
+  test('a logout token that comes late does not end a newer session; one that does not, ends it', async () => {
+    const { rig, cities, browser, signIn } = await world()
+    const sydney = at(cities, 0)
+    await signIn(sydney)
+    const sid = await sidAt(browser, sydney)
+    const standing = (await rig.store.standingBySid(sid, rig.clock.now())) as { session: { sub: string } }
+    const { sub } = standing.session
+    const revoked = await rig.store.revoke({
+      selector: { kind: 'subject', sub },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'o' },
+      now: rig.clock.now(),
+    })
+    if (revoked.outcome !== 'revoked') throw new Error(revoked.outcome)
+    const { seq } = revoked.committed.revocation
+    const tell = async (): Promise<number> => {
+      const delivery = { clientId: sydney.clientId, sub, seq }
+      const token = mintLogoutToken(rig.keys, {
+        issuer: rig.config.issuer,
+        alg: 'RS256',
+        delivery,
+        jti: newId(rig.deps.random),
+        now: rig.clock.now(),
+      })
+      return (await fetch(`${sydney.url}/oidc/backchannel-logout`, { method: 'POST', body: new URLSearchParams({ logout_token: token }) })).status
+    }
+    // The feed has not been told: the logout token alone ends it.
+    expect(await tell()).toBe(200)
+    expect(await statusOf(browser, sydney)).toBe(401)
+    announce(rig.deps, [revoked.committed])
+    await signIn(sydney)
+    expect(await tell()).toBe(200)
+    await eventually(() => expect(sydney.instance.guard.status().appliedSeq).toBe(seq))
+    expect(await statusOf(browser, sydney)).toBe(200)
+  })
+
+  test('refreshes before the token expires, once for all requests; never lives on without', async () => {
+    const { rig, cities, browser, signIn } = await world()
+    const sydney = at(cities, 0)
+    await signIn(sydney)
+    rig.clock.advance(245)
+    rig.feed.publishKeys([])
+    await eventually(() => expect(sydney.instance.guard.status().stale).toBe(false))
+    expect(await Promise.all(Array.from({ length: 8 }, () => statusOf(browser, sydney)))).toEqual(Array(8).fill(200))
+    expect(await counted(rig, 'refresh_token')).toBe(1)
+    const sid = await sidAt(browser, sydney)
+    // The broker ends it without a word to the instance: the next refresh finds out.
+    await rig.store.revoke({
+      selector: { kind: 'session', sid },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'o' },
+      now: rig.clock.now(),
+    })
+    rig.clock.advance(245)
+    rig.feed.publishKeys([])
+    await eventually(() => expect(sydney.instance.guard.status().stale).toBe(false))
+    expect(await statusOf(browser, sydney)).toBe(401)
+  })
+
+  test('signing out begins here and ends at the broker’s page; the way back needs its state', async () => {
+    const { rig, cities, browser, signIn } = await world()
+    const sydney = at(cities, 0)
+    const page = await browser.open((await signIn(sydney), `${sydney.url}/`))
+    const out = await browser.submit(page, {}, 'Sign out')
+    const asked = new URL(out.url)
+    expect(`${asked.origin}${asked.pathname}`).toBe(`${rig.config.issuer}/logout`)
+    await browser.open(`${sydney.url}/signed-out?state=wrong`)
+    expect(await statusOf(browser, sydney)).toBe(200)
+    const done = await browser.submit(out, {}, 'Sign out')
+    expect(done.visited.join(' ') + done.html).toContain(`${sydney.url}/signed-out`)
+    await eventually(async () => expect(await statusOf(browser, sydney)).toBe(401))
+  })
+
+  test('a sign-out that another origin posts is refused', async () => {
+    const { cities, browser, signIn } = await world()
+    const sydney = at(cities, 0)
+    await signIn(sydney)
+    const forged = await browser.open(`${sydney.url}/sign-out`, { method: 'POST', body: '', origin: at(cities, 1).url })
+    expect(forged.status).toBe(403)
+  })
+
+  test('an answer to a sign-in that this browser did not begin is refused', async () => {
+    const { cities, browser } = await world()
+    const sydney = at(cities, 0)
+    const begun = await browser.open(`${sydney.url}/sign-in`)
+    expect(begun.html).toContain('Sign in with Microsoft')
+    const asked = new URL(begun.visited[1] ?? '')
+    const answer = `${sydney.url}/oidc/callback?code=x&state=${asked.searchParams.get('state')}`
+    expect((await new HttpBrowser().open(answer)).status).toBe(400)
+    expect((await browser.open(`${sydney.url}/oidc/callback?code=x&state=y`)).status).toBe(400)
+  })
+
+  test('a bearer token of another service is judged by the guard', async () => {
+    const { rig, cities } = await world()
+    const sydney = at(cities, 0)
+    const { session } = await rig.openSession()
+    const client = rig.clients.find('sydney')
+    if (client === undefined) throw new Error('no client')
+    const mint = (audience: string): string =>
+      mintAccessToken(rig.deps, { client, session, audience, scope: 'openid', rev: session.openedSeq, now: rig.clock.now() }).token
+    const who = (token: string) => fetch(`${sydney.url}/api/whoami`, { headers: { authorization: `Bearer ${token}` } })
+    const token = mint(sydney.url)
+    expect(await (await who(token)).json()).toMatchObject({ sub: session.sub, sid: session.sid, client_id: 'sydney' })
+    expect((await who(mint('https://elsewhere.example'))).status).toBe(401)
+    await revoke(rig.deps, {
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'o' },
+      now: rig.clock.now(),
+    })
+    await eventually(async () => expect((await who(token)).status).toBe(401))
+  })
+})
+
+async function counted(rig: Rig, grant: string): Promise<number> {
+  const { values } = await rig.metrics.tokens.get()
+  return values.filter(({ labels }) => labels.grant === grant).reduce((sum, { value }) => sum + value, 0)
+}
