@@ -62,8 +62,7 @@ export function readyFor(deps: Deps, c: Context, session: Session, now: number):
     .filter((client) => client.grants.includes(GRANT.authorizationCode) && (client.tenants?.includes(session.person.tid) ?? true))
   const open = instances.filter((client) => holds(session, client))
   const closed = instances.filter((client) => !holds(session, client))
-  const proved = session.acr === ACR_MFA
-  const ready = open.length > 0 && proved
+  const ready = open.length > 0
   return page(
     c,
     { title: TITLE, simulated: deps.config.entra.simulated },
@@ -72,18 +71,16 @@ export function readyFor(deps: Deps, c: Context, session: Session, now: number):
         {[session.person.name, session.person.username ?? session.person.email].filter(Boolean).join(' · ')}
       </Notice>
       <Answer question={QUESTION.reach} is="yes">
-        <p class="soft">Microsoft confirmed that it is you, {ago(session.authTime, now)}.</p>
+        <p class="soft">Microsoft confirmed that it is you, {ago(session.authTime > 0 ? session.authTime : session.openedAt, now)}.</p>
       </Answer>
       <Connected open={open} closed={closed} />
-      <Answer question={QUESTION.mfa} is={proved ? 'yes' : 'no'}>
-        {proved ? (
-          <p class="soft">Microsoft asked you for a second proof, or knew of a recent one.</p>
-        ) : (
-          <p>
-            Set up a second proof at <a href="https://aka.ms/mfasetup">aka.ms/mfasetup</a>, then sign out and in again. If it is set up already, ask
-            your administrator to require it for Case Manager.
-          </p>
-        )}
+      {/* Without it there would be no session: signin/mfa.ts decides. */}
+      <Answer question={QUESTION.mfa} is="yes">
+        <p class="soft">
+          {session.acr === ACR_MFA
+            ? 'Microsoft asked you for a second proof, or knew of a recent one.'
+            : 'Your organisation requires a second proof for Case Manager, and Microsoft let you in.'}
+        </p>
       </Answer>
       <div class="row">
         <LinkButton kind="quiet" href="/account">

@@ -48,7 +48,8 @@ export function mintAccessToken(deps: Pick<Deps, 'keys' | 'random' | 'config'>, 
 function personClaims(session: Session): Record<string, unknown> {
   return {
     sid: session.sid,
-    auth_time: session.authTime,
+    // 0: Microsoft did not say when; nothing is invented.
+    ...(session.authTime > 0 && { auth_time: session.authTime }),
     tid: session.person.tid,
     oid: session.person.oid,
     roles: session.roles,

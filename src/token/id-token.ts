@@ -28,7 +28,7 @@ export function mintIdToken(
     aud: client.clientId,
     exp: input.now + input.expiresIn,
     iat: input.now,
-    auth_time: session.authTime,
+    ...(session.authTime > 0 && { auth_time: session.authTime }),
     sid: session.sid,
     at_hash: atHash(input.accessToken),
     ...(input.nonce !== undefined && { nonce: input.nonce }),

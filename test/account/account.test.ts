@@ -164,10 +164,10 @@ describe('setting yourself up', () => {
     expect(shown.text).toContain('ask your administrator to assign you')
   })
 
-  test('without proof of MFA says no, and where to set it up', async () => {
+  test('where the tenant’s administrator asserts that MFA is required, says so and claims no more', async () => {
     const bare = await rig.openSession({ acr: undefined, person: { oid: '00000000-0000-4000-8000-00000000ba4e' } })
     const shown = await new Browser(rig.app, bare.cookieHeader).get('/account/ready')
-    expect(shown.text).toMatch(/second proof \(MFA\)\? No\./)
-    expect(shown.html).toContain('href="https://aka.ms/mfasetup"')
+    expect(shown.text).toMatch(/second proof \(MFA\)\? Yes\./)
+    expect(shown.text).toContain('Your organisation requires a second proof')
   })
 })
