@@ -41,6 +41,17 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     expect(await b.store.owePending({ limit: 10, nowMs: b.now * 1000 })).toEqual({ owed: [], more: false })
   })
 
+  test('a batch that ends within what it had read leaves nobody out', async () => {
+    const b = await open()
+    for (const one of ['sydney', 'perth']) await b.client(one)
+    const sessions = await crowd(b, 6)
+    for (const { sid } of sessions) await b.exchange(sid, 'perth')
+    await b.revoke({ kind: 'everything' })
+    // Each session owes two: three are reached in the middle of the second one.
+    expect(await b.oweAll(3)).toBe(12)
+    expect(await b.store.findRevocation(1)).toMatchObject({ owing: 'complete', sessions: 6 })
+  })
+
   test('a session opened after it is neither ended nor owed, also while the batches are still written', async () => {
     const b = await open()
     await b.client('sydney')
