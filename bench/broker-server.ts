@@ -1,8 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { getRequestListener } from '@hono/node-server'
+import { serve } from '@hono/node-server'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import { createApp } from '../src/app.ts'
 import { openClientRegistry } from '../src/client/registry.ts'
@@ -29,9 +27,9 @@ import { announceTarget } from './loader.ts'
 export async function serveBroker(dataDir: string, sessions: number): Promise<void> {
   const deps = await openParts(dataDir)
   const { app } = createApp(deps)
-  const server = createServer(getRequestListener(app.fetch))
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const url = await new Promise<string>((done) => {
+    serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ port }) => done(`http://127.0.0.1:${port}`))
+  })
   const authorization = await register(deps)
   const refreshTokens: string[] = []
   for (let index = 0; index < sessions; index++) refreshTokens.push(await signIn(deps, url, authorization))
@@ -86,11 +84,24 @@ async function signIn(deps: Deps, url: string, authorization: string): Promise<s
   const codeChallenge = createHash('sha256').update(verifier).digest('base64url')
   await deps.store.signIn({
     session: {
-      person: { tid: TENANT, oid: newId(deps.random), name: 'Somebody' }, authTime: now(), idleSeconds: 8 * 3600, absoluteAt: now() + 12 * 3600,
-      acr: 'urn:case-manager:acr:mfa', roles: ['CaseManager.User'], staySignedIn: false, device: 'Firefox on Linux', cookieHash: sha256(newSecret(deps.random)),
+      person: { tid: TENANT, oid: newId(deps.random), name: 'Somebody' },
+      authTime: now(),
+      idleSeconds: 8 * 3600,
+      absoluteAt: now() + 12 * 3600,
+      acr: 'urn:case-manager:acr:mfa',
+      roles: ['CaseManager.User'],
+      staySignedIn: false,
+      device: 'Firefox on Linux',
+      cookieHash: sha256(newSecret(deps.random)),
     },
     code: {
-      codeHash: sha256(code), clientId: 'bench', redirectUri: REDIRECT_URI, scope: 'openid profile email offline_access', audience: 'urn:case-manager:instance:bench', codeChallenge, expiresAt: now() + 60,
+      codeHash: sha256(code),
+      clientId: 'bench',
+      redirectUri: REDIRECT_URI,
+      scope: 'openid profile email offline_access',
+      audience: 'urn:case-manager:instance:bench',
+      codeChallenge,
+      expiresAt: now() + 60,
     },
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
     now: now(),

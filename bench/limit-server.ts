@@ -45,7 +45,15 @@ export async function serveLimit(dataDir: string, families: number): Promise<voi
     return bytes.toString('base64url')
   }
   const accessToken = (sub: string, now: number): string => {
-    const claims = { iss: 'http://localhost', sub, aud: 'limit', client_id: 'limit', iat: now, exp: now + 300, jti: randomBytes(16).toString('base64url') }
+    const claims = {
+      iss: 'http://localhost',
+      sub,
+      aud: 'limit',
+      client_id: 'limit',
+      iat: now,
+      exp: now + 300,
+      jti: randomBytes(16).toString('base64url'),
+    }
     const input = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
     return `${input}.${sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
   }
@@ -53,19 +61,27 @@ export async function serveLimit(dataDir: string, families: number): Promise<voi
   const app = new Hono()
   app.post('/token', async (c) => {
     const params = new URLSearchParams(await c.req.text())
-    const [, presented = ''] = Buffer.from((c.req.header('authorization') ?? '').slice(6), 'base64').toString().split(':')
+    const [, presented = ''] = Buffer.from((c.req.header('authorization') ?? '').slice(6), 'base64')
+      .toString()
+      .split(':')
     if (!timingSafeEqual(createHash('sha256').update(presented).digest(), secretHash)) return c.json({ error: 'invalid_client' }, 401)
     const bytes = Buffer.from(params.get('refresh_token') ?? '', 'base64url')
     if (bytes.length !== 52 || !timingSafeEqual(mac(bytes), bytes.subarray(20))) return c.json({ error: 'invalid_grant' }, 400)
     const [id, generation] = [bytes.toString('base64url', 0, 16), bytes.readUInt32BE(16)]
     if (!(await rotate(id, generation))) return c.json({ error: 'invalid_grant' }, 400)
     const now = Math.floor(Date.now() / 1000)
-    return c.json({ access_token: accessToken(id, now), token_type: 'Bearer', expires_in: 300, refresh_token: write(id, generation + 1) }, 200, { 'Cache-Control': 'no-store' })
+    return c.json({ access_token: accessToken(id, now), token_type: 'Bearer', expires_in: 300, refresh_token: write(id, generation + 1) }, 200, {
+      'Cache-Control': 'no-store',
+    })
   })
 
   const ids = Array.from({ length: families }, () => randomBytes(16).toString('base64url'))
   for (const id of ids) insert.run(id)
   serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ port }) =>
-    announceTarget({ url: `http://127.0.0.1:${port}`, authorization: `Basic ${Buffer.from(`limit:${secret}`).toString('base64')}`, refreshTokens: ids.map((id) => write(id, 1)) }),
+    announceTarget({
+      url: `http://127.0.0.1:${port}`,
+      authorization: `Basic ${Buffer.from(`limit:${secret}`).toString('base64')}`,
+      refreshTokens: ids.map((id) => write(id, 1)),
+    }),
   )
 }

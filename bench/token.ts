@@ -63,7 +63,9 @@ function start(name: Name, core: string | undefined): Promise<Server> {
 async function compare(): Promise<void> {
   const pinned = cores()
   if (pinned) spawnSync('taskset', ['-acp', pinned[1], String(process.pid)])
-  const where = pinned ? `servers on core ${pinned[0]}, loader on core ${pinned[1]}` : `cores not chosen (no taskset, or one core; ${availableParallelism()} available)`
+  const where = pinned
+    ? `servers on core ${pinned[0]}, loader on core ${pinned[1]}`
+    : `cores not chosen (no taskset, or one core; ${availableParallelism()} available)`
   console.log(`Node ${process.version}, ${CONNECTIONS} connections, synchronous=FULL, ${where}; ${ROUNDS} rounds of ${SECONDS} s each, alternating.`)
   const servers = await Promise.all([start('limit', pinned?.[0]), start('broker', pinned?.[0])])
   const rounds: Record<Name, Round[]> = { limit: [], broker: [] }

@@ -22,7 +22,8 @@ export async function verifyAssertion(
   attempt: { assertion: string; assertionType: string | undefined },
   now: number,
 ): Promise<Client | undefined> {
-  if (attempt.assertionType !== JWT_BEARER_ASSERTION) throw new OAuthError('invalid_request', `client_assertion_type has to be ${JWT_BEARER_ASSERTION}.`)
+  if (attempt.assertionType !== JWT_BEARER_ASSERTION)
+    throw new OAuthError('invalid_request', `client_assertion_type has to be ${JWT_BEARER_ASSERTION}.`)
   const unverified = attempt.assertion.length > MAX_LENGTH ? undefined : readUnverified(attempt.assertion)
   const issuer = unverified?.claims.iss
   const client = typeof issuer === 'string' ? deps.clients.find(issuer) : undefined

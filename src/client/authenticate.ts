@@ -21,11 +21,13 @@ export async function authenticateClient(deps: AuthenticateDeps, input: ClientCr
   const named = input.params.get('client_id')
   if (attempt.method !== 'assertion') {
     if (attempt.clientId === undefined) throw refused(attempt)
-    if (named !== undefined && named !== attempt.clientId) throw new OAuthError('invalid_request', 'The parameter client_id names another client than the one that authenticates.')
+    if (named !== undefined && named !== attempt.clientId)
+      throw new OAuthError('invalid_request', 'The parameter client_id names another client than the one that authenticates.')
   }
   const client = await identify(deps, attempt, input.now)
   if (!client) throw refused(attempt)
-  if (named !== undefined && named !== client.clientId) throw new OAuthError('invalid_request', 'The parameter client_id names another client than the one that authenticates.')
+  if (named !== undefined && named !== client.clientId)
+    throw new OAuthError('invalid_request', 'The parameter client_id names another client than the one that authenticates.')
   return client
 }
 
@@ -39,7 +41,8 @@ function readAttempt({ authorization, params }: ClientCredentialsInput): Attempt
   const secret = params.get('client_secret')
   const assertion = params.get('client_assertion')
   const ways = [authorization, secret, assertion ?? params.get('client_assertion_type')].filter((way) => way !== undefined)
-  if (ways.length > 1) throw new OAuthError('invalid_request', 'Authenticate the client in one way only: Authorization header, client_secret or client_assertion.')
+  if (ways.length > 1)
+    throw new OAuthError('invalid_request', 'Authenticate the client in one way only: Authorization header, client_secret or client_assertion.')
   if (authorization !== undefined) return readBasic(authorization)
   if (secret !== undefined) return { method: 'post', clientId: params.get('client_id'), secret }
   if (assertion !== undefined) return { method: 'assertion', assertion, assertionType: params.get('client_assertion_type') }
@@ -104,4 +107,3 @@ export function mustBeConfidential(client: Client): Client {
   if (client.metadata.authMethod === 'none') throw new OAuthError('invalid_client', 'A client without a credential cannot use this endpoint.')
   return client
 }
-

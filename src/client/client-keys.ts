@@ -25,7 +25,11 @@ const MAX_BYTES = 64 * 1024
 const caches = new WeakMap<ClientRegistry, Map<string, Cached>>()
 
 /** `refresh` answers fresher keys, or undefined where there are none to be had now. */
-export async function clientKeys(deps: AuthenticateDeps, client: Client, now: number): Promise<{ keys: Jwk[]; refresh: () => Promise<Jwk[] | undefined> }> {
+export async function clientKeys(
+  deps: AuthenticateDeps,
+  client: Client,
+  now: number,
+): Promise<{ keys: Jwk[]; refresh: () => Promise<Jwk[] | undefined> }> {
   const { jwks, jwksUri } = client.metadata
   if (jwksUri === undefined) return { keys: jwks?.keys ?? [], refresh: async () => undefined }
   const cached = cacheOf(deps.clients, client.clientId, jwksUri)
@@ -33,7 +37,8 @@ export async function clientKeys(deps: AuthenticateDeps, client: Client, now: nu
     if (!cached.pending && now - cached.triedAt < TRY_NO_SOONER_SECONDS) return undefined
     return fetchOnce(deps, client.clientId, cached, now)
   }
-  if (now - cached.fetchedAt >= FRESH_SECONDS && (cached.pending || now - cached.triedAt >= TRY_NO_SOONER_SECONDS)) await fetchOnce(deps, client.clientId, cached, now)
+  if (now - cached.fetchedAt >= FRESH_SECONDS && (cached.pending || now - cached.triedAt >= TRY_NO_SOONER_SECONDS))
+    await fetchOnce(deps, client.clientId, cached, now)
   return { keys: cached.keys, refresh }
 }
 
@@ -54,7 +59,12 @@ function fetchOnce(deps: AuthenticateDeps, clientId: string, cached: Cached, now
 async function fetchKeys(deps: AuthenticateDeps, clientId: string, cached: Cached, now: number): Promise<Jwk[] | undefined> {
   cached.triedAt = now
   try {
-    const answer = await deps.outbound.request(cached.uri, { method: 'GET', headers: { accept: 'application/jwk-set+json, application/json' }, timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES })
+    const answer = await deps.outbound.request(cached.uri, {
+      method: 'GET',
+      headers: { accept: 'application/jwk-set+json, application/json' },
+      timeoutMs: TIMEOUT_MS,
+      maxBytes: MAX_BYTES,
+    })
     if (answer.status !== 200) throw new Error(`jwks_uri answered ${answer.status}`)
     cached.keys = jwksSchema.parse(JSON.parse(answer.body)).keys
     cached.fetchedAt = now

@@ -13,7 +13,8 @@ function problemOf(value: string, loopback: boolean): string | undefined {
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (!url || /[\s\\]/.test(value)) return 'is no absolute address'
   const onThisMachine = LOOPBACK.has(url.hostname)
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') return `has the scheme ${url.protocol}, but only https is taken (no schemes of apps' own)`
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    return `has the scheme ${url.protocol}, but only https is taken (no schemes of apps' own)`
   if (url.protocol === 'http:' && !(loopback && onThisMachine)) return 'has to be https'
   if (onThisMachine && !loopback) return 'is on this machine (set BROKER_ALLOW_LOOPBACK_TARGETS=yes where that is meant)'
   if (value.includes('#')) return 'must not have a fragment (#)'
@@ -24,10 +25,13 @@ function problemOf(value: string, loopback: boolean): string | undefined {
 
 /** An https address without fragment (RFC 6749 §3.1.2), wildcard or user name. */
 export const webAddress = (example: string, loopback: boolean) =>
-  z.string(`an address, e.g. "${example}"`).max(2000, 'at most 2000 letters').superRefine((value, c) => {
-    const problem = problemOf(value, loopback)
-    if (problem !== undefined) c.addIssue({ code: 'custom', message: `${JSON.stringify(value.slice(0, 100))} ${problem}; e.g. "${example}"` })
-  })
+  z
+    .string(`an address, e.g. "${example}"`)
+    .max(2000, 'at most 2000 letters')
+    .superRefine((value, c) => {
+      const problem = problemOf(value, loopback)
+      if (problem !== undefined) c.addIssue({ code: 'custom', message: `${JSON.stringify(value.slice(0, 100))} ${problem}; e.g. "${example}"` })
+    })
 
 /** RFC 8707 §2: an absolute URI without a fragment; a `urn:` will do. */
 export const absoluteUri = (example: string) =>
@@ -47,10 +51,18 @@ const PRIVATE_PARTS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 
 /** RFC 7517 §5, public keys only. */
 export const jwksSchema = z
-  .object({ keys: z.array(z.record(z.string(), z.unknown())).min(1, 'at least one key').max(20) }, 'a key set, e.g. {"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"…","y":"…"}]}')
+  .object(
+    { keys: z.array(z.record(z.string(), z.unknown())).min(1, 'at least one key').max(20) },
+    'a key set, e.g. {"keys":[{"kty":"EC","crv":"P-256","kid":"1","x":"…","y":"…"}]}',
+  )
   .superRefine((set, c) => {
     for (const [index, key] of set.keys.entries()) {
-      if (PRIVATE_PARTS.some((part) => key[part] !== undefined)) c.addIssue({ code: 'custom', path: ['keys', index], message: 'holds a private or symmetric key. Make another one, and register its public part only' })
+      if (PRIVATE_PARTS.some((part) => key[part] !== undefined))
+        c.addIssue({
+          code: 'custom',
+          path: ['keys', index],
+          message: 'holds a private or symmetric key. Make another one, and register its public part only',
+        })
       else if (key.kty !== 'EC' && key.kty !== 'RSA') c.addIssue({ code: 'custom', path: ['keys', index, 'kty'], message: 'has to be EC or RSA' })
     }
   })

@@ -34,12 +34,18 @@ const wireSchema = (loopback: boolean) =>
     backchannel_logout_session_required: z.boolean().optional(),
     logout_by: z.enum(['sid', 'sub'], 'sid (any receiver) or sub (instances that use the guard)').default('sid'),
     token_endpoint_auth_method: z
-      .enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'], 'client_secret_basic, client_secret_post, private_key_jwt or none')
+      .enum(
+        ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+        'client_secret_basic, client_secret_post, private_key_jwt or none',
+      )
       .default('client_secret_basic'),
     jwks: jwksSchema.optional(),
     jwks_uri: webAddress('https://sydney.case-manager.example/jwks', loopback).optional(),
     response_types: z.array(z.literal('code', 'the only response type is "code"')).optional(),
-    grant_types: z.array(z.enum(GRANTS, `one of ${GRANTS.join(', ')}`)).min(1).default(['authorization_code', 'refresh_token']),
+    grant_types: z
+      .array(z.enum(GRANTS, `one of ${GRANTS.join(', ')}`))
+      .min(1)
+      .default(['authorization_code', 'refresh_token']),
     scope: z.string('names separated by spaces, e.g. "openid profile email offline_access"').default(SCOPES.join(' ')),
     audience: absoluteUri('https://sydney.case-manager.example').optional(),
     resources: z.array(absoluteUri('https://melbourne.case-manager.example')).default([]),
@@ -48,7 +54,10 @@ const wireSchema = (loopback: boolean) =>
     require_pushed_authorization_requests: z.boolean().default(false),
     id_token_signed_response_alg: z.enum(['RS256', 'ES256'], 'RS256 or ES256').default('RS256'),
     access_token_seconds: z.int('a whole number of seconds').min(60, 'at least 60').max(3600, 'at most 3600').default(300),
-    tenants: z.array(z.string().toLowerCase().regex(GUID, 'a tenant id, e.g. "6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11"')).min(1, 'at least one, or leave it out for every tenant').optional(),
+    tenants: z
+      .array(z.string().toLowerCase().regex(GUID, 'a tenant id, e.g. "6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11"'))
+      .min(1, 'at least one, or leave it out for every tenant')
+      .optional(),
     app_role: z.string().min(1).max(120).optional(),
     consent_required: z.boolean().default(false),
     default_max_age: z.int('a whole number of seconds').min(0).optional(),
@@ -73,8 +82,12 @@ export function parseClientMetadata(
 }
 
 function describe(issue: z.core.$ZodIssue): string[] {
-  const at = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('').replace(/^\./, '')
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${at ? `${at}.` : ''}${key}: is not a field of a registration; remove it or correct its spelling`)
+  const at = issue.path
+    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '')
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => `${at ? `${at}.` : ''}${key}: is not a field of a registration; remove it or correct its spelling`)
   return [`${at || 'registration'}: ${issue.message}`]
 }
 
@@ -85,22 +98,31 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
   const scopes = wire.scope.split(' ').filter(Boolean)
   const isPublic = wire.token_endpoint_auth_method === 'none'
   const byKey = wire.token_endpoint_auth_method === 'private_key_jwt'
-  if (grants.has(GRANT.authorizationCode) && wire.redirect_uris.length === 0) problems.push('redirect_uris: is empty, but grant_types has authorization_code; e.g. ["https://sydney.case-manager.example/oidc/callback"]')
-  if (grants.has(GRANT.refreshToken) && !grants.has(GRANT.authorizationCode)) problems.push('grant_types: has refresh_token without authorization_code, which is what issues refresh tokens')
-  if (isPublic && grants.has(GRANT.clientCredentials)) problems.push('grant_types: client_credentials needs a client that can authenticate; token_endpoint_auth_method is none')
-  if (isPublic && grants.has(GRANT.tokenExchange)) problems.push('grant_types: token exchange needs a client that can authenticate; token_endpoint_auth_method is none')
+  if (grants.has(GRANT.authorizationCode) && wire.redirect_uris.length === 0)
+    problems.push('redirect_uris: is empty, but grant_types has authorization_code; e.g. ["https://sydney.case-manager.example/oidc/callback"]')
+  if (grants.has(GRANT.refreshToken) && !grants.has(GRANT.authorizationCode))
+    problems.push('grant_types: has refresh_token without authorization_code, which is what issues refresh tokens')
+  if (isPublic && grants.has(GRANT.clientCredentials))
+    problems.push('grant_types: client_credentials needs a client that can authenticate; token_endpoint_auth_method is none')
+  if (isPublic && grants.has(GRANT.tokenExchange))
+    problems.push('grant_types: token exchange needs a client that can authenticate; token_endpoint_auth_method is none')
   if (isPublic && !wire.require_pkce) problems.push('require_pkce: cannot be false for a public client (token_endpoint_auth_method none)')
-  if (byKey && (wire.jwks === undefined) === (wire.jwks_uri === undefined)) problems.push('jwks: private_key_jwt needs exactly one of jwks and jwks_uri; e.g. jwks_uri: "https://sydney.case-manager.example/jwks"')
-  if (!byKey && (wire.jwks !== undefined || wire.jwks_uri !== undefined)) problems.push('jwks: only private_key_jwt uses keys; set token_endpoint_auth_method to it, or remove jwks and jwks_uri')
-  for (const scope of scopes) if (!SCOPE_TOKEN.test(scope)) problems.push(`scope: ${JSON.stringify(scope)} has letters that RFC 6749 §3.3 does not allow`)
+  if (byKey && (wire.jwks === undefined) === (wire.jwks_uri === undefined))
+    problems.push('jwks: private_key_jwt needs exactly one of jwks and jwks_uri; e.g. jwks_uri: "https://sydney.case-manager.example/jwks"')
+  if (!byKey && (wire.jwks !== undefined || wire.jwks_uri !== undefined))
+    problems.push('jwks: only private_key_jwt uses keys; set token_endpoint_auth_method to it, or remove jwks and jwks_uri')
+  for (const scope of scopes)
+    if (!SCOPE_TOKEN.test(scope)) problems.push(`scope: ${JSON.stringify(scope)} has letters that RFC 6749 §3.3 does not allow`)
   const forOperators = scopes.filter((scope) => OPERATOR_SCOPES.some((each) => each === scope))
-  if (forOperators.length > 0 && !grants.has(GRANT.clientCredentials)) problems.push(`scope: ${forOperators.join(' ')} is for client_credentials; add that to grant_types or remove it`)
+  if (forOperators.length > 0 && !grants.has(GRANT.clientCredentials))
+    problems.push(`scope: ${forOperators.join(' ')} is for client_credentials; add that to grant_types or remove it`)
   if (wire.audience === undefined && clientId === undefined) problems.push('audience: is missing; e.g. "https://sydney.case-manager.example"')
   return problems
 }
 
 function fromWire(wire: Wire, clientId: string): ClientMetadata {
-  const logoutUris = wire.backchannel_logout_uri === undefined ? wire.backchannel_logout_uris : [wire.backchannel_logout_uri, ...wire.backchannel_logout_uris]
+  const logoutUris =
+    wire.backchannel_logout_uri === undefined ? wire.backchannel_logout_uris : [wire.backchannel_logout_uri, ...wire.backchannel_logout_uris]
   return {
     name: wire.client_name,
     ...(wire.client_uri !== undefined && { uri: wire.client_uri }),
@@ -163,4 +185,6 @@ export function toWire(client: Pick<Client, 'clientId' | 'metadata'>): Record<st
 }
 
 /** The wire form as JSON Schema (2020-12), for editors that check `clients.yaml`. */
-export const clientMetadataJsonSchema = (): Record<string, unknown> => ({ ...z.toJSONSchema(wireSchema(true), { io: 'input', unrepresentable: 'any' }) })
+export const clientMetadataJsonSchema = (): Record<string, unknown> => ({
+  ...z.toJSONSchema(wireSchema(true), { io: 'input', unrepresentable: 'any' }),
+})

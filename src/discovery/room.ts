@@ -37,7 +37,13 @@ function publish(room: Hono, path: string, seconds: number, read: () => Document
     return c.body(body, 200, { 'Content-Type': 'application/json' })
   })
   room.options(path, (c) =>
-    c.body(null, 204, { Allow: 'GET, HEAD, OPTIONS', 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Methods': 'GET, HEAD', 'Access-Control-Allow-Headers': '*', 'Access-Control-Max-Age': '86400' }),
+    c.body(null, 204, {
+      Allow: 'GET, HEAD, OPTIONS',
+      'Access-Control-Allow-Origin': '*',
+      'Access-Control-Allow-Methods': 'GET, HEAD',
+      'Access-Control-Allow-Headers': '*',
+      'Access-Control-Max-Age': '86400',
+    }),
   )
   room.all(path, () => {
     throw new OAuthError('invalid_request', 'Use GET here.', { status: 405, headers: { Allow: 'GET, HEAD, OPTIONS' } })

@@ -34,6 +34,9 @@ export async function adoptFiles(store: KeyActs, files: ReadonlyMap<string, Sign
     seen.add(key.alg)
     if (row?.state === 'active') continue
     const activated = await store.activateKey({ kid: key.kid, retireAt: now + keepSeconds, now })
-    if (!activated) throw new Error(`The ${key.alg} key that comes first in the key files (kid ${key.kid}) has signed before and is being retired. Put another first.`)
+    if (!activated)
+      throw new Error(
+        `The ${key.alg} key that comes first in the key files (kid ${key.kid}) has signed before and is being retired. Put another first.`,
+      )
   }
 }

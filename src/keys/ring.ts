@@ -123,7 +123,8 @@ class Ring implements KeyRing {
     await this.#reload()
     const row = this.#rows.find((each) => each.kid === kid)
     if (!row || row.state === 'retired') return false
-    if (row.state === 'active') throw new Error(`The key ${kid} is the one that signs. Rotate first, or rotate as an emergency: that retires it at once.`)
+    if (row.state === 'active')
+      throw new Error(`The key ${kid} is the one that signs. Rotate first, or rotate as an emergency: that retires it at once.`)
     const retired = await this.#input.store.retireKey({ kid, now })
     await this.#reload()
     if (retired) this.#input.onEmergency?.([kid])

@@ -19,8 +19,7 @@ export const ALGS: readonly SigningAlg[] = ['ES256', 'RS256']
 const RSA_BITS = 2048
 
 export async function makeSigningKey(alg: SigningAlg): Promise<SigningKey> {
-  const { privateKey } =
-    alg === 'ES256' ? await generate('ec', { namedCurve: 'P-256' }) : await generate('rsa', { modulusLength: RSA_BITS })
+  const { privateKey } = alg === 'ES256' ? await generate('ec', { namedCurve: 'P-256' }) : await generate('rsa', { modulusLength: RSA_BITS })
   return describeKey(privateKey)
 }
 
@@ -28,8 +27,13 @@ export async function makeSigningKey(alg: SigningAlg): Promise<SigningKey> {
 export function describeKey(privateKey: KeyObject): SigningKey {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = privateKey
   const alg: SigningAlg | undefined =
-    type === 'ec' && details?.namedCurve === 'prime256v1' ? 'ES256' : type === 'rsa' && (details?.modulusLength ?? 0) >= RSA_BITS ? 'RS256' : undefined
-  if (!alg) throw new Error(`it is a key of type ${type ?? 'unknown'} that cannot be used; use EC P-256 (ES256) or RSA of at least ${RSA_BITS} bits (RS256)`)
+    type === 'ec' && details?.namedCurve === 'prime256v1'
+      ? 'ES256'
+      : type === 'rsa' && (details?.modulusLength ?? 0) >= RSA_BITS
+        ? 'RS256'
+        : undefined
+  if (!alg)
+    throw new Error(`it is a key of type ${type ?? 'unknown'} that cannot be used; use EC P-256 (ES256) or RSA of at least ${RSA_BITS} bits (RS256)`)
   const jwk = createPublicKey(privateKey).export({ format: 'jwk' })
   const kid = thumbprint(jwk as Record<string, string>)
   return { kid, alg, privateKey, publicJwk: { ...jwk, kid, alg, use: 'sig' } }
@@ -47,7 +51,9 @@ export function readPem(pem: string): SigningKey {
   try {
     key = createPrivateKey({ key: pem, format: 'pem' })
   } catch (cause) {
-    throw new Error('it is no unencrypted private key in PEM; make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256', { cause })
+    throw new Error('it is no unencrypted private key in PEM; make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256', {
+      cause,
+    })
   }
   return describeKey(key)
 }

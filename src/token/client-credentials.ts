@@ -35,10 +35,13 @@ function scopesFor(client: Client, asked: string | undefined, forAdmin: boolean)
 function audienceOf(scopes: readonly string[], resource: string | undefined, admin: string): string | undefined {
   const forOperators = scopes.filter((scope) => OPERATORS.includes(scope))
   if (forOperators.length === 0) {
-    if (resource === admin) throw new OAuthError('invalid_target', 'The admin API takes tokens with the scope broker:operate or broker:administer only.')
+    if (resource === admin)
+      throw new OAuthError('invalid_target', 'The admin API takes tokens with the scope broker:operate or broker:administer only.')
     return undefined
   }
-  if (forOperators.length < scopes.length) throw new OAuthError('invalid_scope', 'Ask for broker:* scopes by themselves: their tokens are for the admin API.')
-  if (resource !== undefined && resource !== admin) throw new OAuthError('invalid_target', `The scope ${forOperators.join(' ')} is for the resource ${admin}.`)
+  if (forOperators.length < scopes.length)
+    throw new OAuthError('invalid_scope', 'Ask for broker:* scopes by themselves: their tokens are for the admin API.')
+  if (resource !== undefined && resource !== admin)
+    throw new OAuthError('invalid_target', `The scope ${forOperators.join(' ')} is for the resource ${admin}.`)
   return admin
 }

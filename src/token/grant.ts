@@ -39,7 +39,11 @@ export function askedAudience(client: Client, params: Params): string | undefine
   const resource = params.get('resource')
   if (resource === undefined) return undefined
   const audience = audienceFor(client, resource)
-  if (audience === undefined) throw new OAuthError('invalid_target', 'The client may not ask for this resource. Send one resource: the audience of the client itself or one that it is registered for.')
+  if (audience === undefined)
+    throw new OAuthError(
+      'invalid_target',
+      'The client may not ask for this resource. Send one resource: the audience of the client itself or one that it is registered for.',
+    )
   return audience
 }
 

@@ -19,7 +19,15 @@ const atHash = (accessToken: string): string => createHash('sha256').update(acce
 /** An ID token (OpenID Connect Core §2), signed with the algorithm that the client is registered with. It lives as long as the access token. */
 export function mintIdToken(
   deps: Pick<Deps, 'keys' | 'config'>,
-  input: { client: Client; session: Session; scope: readonly string[]; nonce: string | undefined; accessToken: string; expiresIn: number; now: number },
+  input: {
+    client: Client
+    session: Session
+    scope: readonly string[]
+    nonce: string | undefined
+    accessToken: string
+    expiresIn: number
+    now: number
+  },
 ): string {
   const { client, session } = input
   return deps.keys.sign(client.metadata.idTokenAlg, TYP.idToken, {

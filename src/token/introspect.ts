@@ -25,7 +25,10 @@ async function accessToken(deps: TokenDeps, client: Client, token: string, now: 
   const claims = await readAccessToken(deps, token, now)
   if (!claims || (claims.aud !== client.metadata.audience && claims.clientId !== client.clientId)) return INACTIVE
   const { sid, sub, clientId, rev } = claims
-  const good = sid === undefined ? await deps.store.checkClientAccess({ clientId, rev }) : (await deps.store.checkAccess({ sid, sub, clientId, rev, now, touch: true })).outcome === 'good'
+  const good =
+    sid === undefined
+      ? await deps.store.checkClientAccess({ clientId, rev })
+      : (await deps.store.checkAccess({ sid, sub, clientId, rev, now, touch: true })).outcome === 'good'
   return good ? { active: true, token_type: 'Bearer', ...claims.raw } : INACTIVE
 }
 

@@ -33,7 +33,10 @@ export async function refresh(deps: TokenDeps, { client, params, now }: GrantInp
   if (rotated.outcome === 'stolen') {
     announce(deps, [rotated.committed])
     deps.log.warn('refresh_token_stolen', { client: client.clientId, seq: rotated.committed.revocation.seq })
-    throw new OAuthError('invalid_grant', 'This refresh token was replaced long ago, so it may be stolen: the session was ended. Start a new sign-in.')
+    throw new OAuthError(
+      'invalid_grant',
+      'This refresh token was replaced long ago, so it may be stolen: the session was ended. Start a new sign-in.',
+    )
   }
   if (rotated.outcome === 'refused') throw new OAuthError('invalid_grant', WORDS[rotated.why])
   const { family, session, rev } = rotated
@@ -55,7 +58,8 @@ const stillRegistered = (client: Client, scope: string): string[] => words(scope
 
 function mustStillHave(client: Client, audience: string): string {
   const still = audienceFor(client, audience)
-  if (still === undefined) throw new OAuthError('invalid_target', 'The client is no longer registered for the resource that these tokens are for. Start a new sign-in.')
+  if (still === undefined)
+    throw new OAuthError('invalid_target', 'The client is no longer registered for the resource that these tokens are for. Start a new sign-in.')
   return still
 }
 

@@ -21,7 +21,12 @@ export async function revokeToken(deps: TokenDeps, c: Context): Promise<Response
   onlyFor(c, client)
   const sid = await sessionOf(deps, client, required(params, 'token'), now)
   if (sid !== undefined) {
-    await revoke(deps, { selector: { kind: 'grant', sid, clientId: client.clientId }, reason: 'token_revoked', actor: { kind: 'client', id: client.clientId }, now })
+    await revoke(deps, {
+      selector: { kind: 'grant', sid, clientId: client.clientId },
+      reason: 'token_revoked',
+      actor: { kind: 'client', id: client.clientId },
+      now,
+    })
   }
   return c.body(null, 200, { 'Cache-Control': 'no-store' })
 }
@@ -35,6 +40,10 @@ async function sessionOf(deps: TokenDeps, client: Client, token: string, now: nu
   }
   const claims = await readAccessToken(deps, token, now)
   if (!claims || claims.clientId !== client.clientId) return undefined
-  if (claims.sid === undefined) throw new OAuthError('unsupported_token_type', 'A token of the client itself cannot be revoked by itself: it expires within minutes. Operators can revoke the client.')
+  if (claims.sid === undefined)
+    throw new OAuthError(
+      'unsupported_token_type',
+      'A token of the client itself cannot be revoked by itself: it expires within minutes. Operators can revoke the client.',
+    )
   return claims.sid
 }

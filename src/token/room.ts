@@ -36,5 +36,9 @@ export function tokenRoom(deps: Deps): Hono {
 
 /** RFC 6749 §3.2: the token endpoint is for POST; RFC 9110 §15.5.6 wants to hear which methods there are. */
 function wrongMethod(c: Context, methods: string[]): never {
-  throw new OAuthError('invalid_request', `Use ${methods.join(' or ')} here, not ${/^[A-Z]{1,10}$/.test(c.req.method) ? c.req.method : 'this method'}.`, { status: 405, headers: { Allow: methods.join(', ') } })
+  throw new OAuthError(
+    'invalid_request',
+    `Use ${methods.join(' or ')} here, not ${/^[A-Z]{1,10}$/.test(c.req.method) ? c.req.method : 'this method'}.`,
+    { status: 405, headers: { Allow: methods.join(', ') } },
+  )
 }

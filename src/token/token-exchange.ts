@@ -22,34 +22,54 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   const target = targetOf(deps, client, params)
   const source = await readAccessToken(deps, required(params, 'subject_token'), now)
   // §2.2.2: a subject_token that is not good is invalid_request.
-  if (!source || source.sid === undefined || source.aud !== client.metadata.audience) throw new OAuthError('invalid_request', 'The subject_token has to be a good access token of a person, issued for this client.')
-  const scope = narrowed(words(source.scope).filter((each) => each !== 'offline_access'), params.get('scope')).join(' ')
+  if (!source || source.sid === undefined || source.aud !== client.metadata.audience)
+    throw new OAuthError('invalid_request', 'The subject_token has to be a good access token of a person, issued for this client.')
+  const scope = narrowed(
+    words(source.scope).filter((each) => each !== 'offline_access'),
+    params.get('scope'),
+  ).join(' ')
   const act = actors(client, source)
   // Asked before anybody becomes a participant.
   mustBeAdmitted(target, await standing(deps, source, source.sid, now), now)
   const session = await standing(deps, source, source.sid, now, target.clientId)
-  const { token, expiresIn } = mintAccessToken(deps, { client, audience: target.metadata.audience, scope, rev: source.rev, now, session, notAfter: source.exp, act })
+  const { token, expiresIn } = mintAccessToken(deps, {
+    client,
+    audience: target.metadata.audience,
+    scope,
+    rev: source.rev,
+    now,
+    session,
+    notAfter: source.exp,
+    act,
+  })
   return { access_token: token, issued_token_type: TOKEN_TYPE.accessToken, token_type: 'Bearer', expires_in: expiresIn, scope }
 }
 
 function mustBePlain(params: Params): void {
-  if (!TAKEN.includes(required(params, 'subject_token_type'))) throw new OAuthError('invalid_request', `subject_token_type has to be ${TOKEN_TYPE.accessToken}.`)
+  if (!TAKEN.includes(required(params, 'subject_token_type')))
+    throw new OAuthError('invalid_request', `subject_token_type has to be ${TOKEN_TYPE.accessToken}.`)
   const requested = params.get('requested_token_type')
-  if (requested !== undefined && !TAKEN.includes(requested)) throw new OAuthError('invalid_request', `requested_token_type has to be ${TOKEN_TYPE.accessToken}, or left out.`)
-  if (params.has('actor_token') || params.has('actor_token_type')) throw new OAuthError('invalid_request', 'Leave actor_token out: the client that authenticates is the actor.')
+  if (requested !== undefined && !TAKEN.includes(requested))
+    throw new OAuthError('invalid_request', `requested_token_type has to be ${TOKEN_TYPE.accessToken}, or left out.`)
+  if (params.has('actor_token') || params.has('actor_token_type'))
+    throw new OAuthError('invalid_request', 'Leave actor_token out: the client that authenticates is the actor.')
 }
 
 /** §2.1: `audience` is a client's id or audience, `resource` its audience. One target a request. @throws OAuthError invalid_target */
 function targetOf(deps: TokenDeps, caller: Client, params: Params): Client {
   const [audience, resource] = [params.get('audience'), params.get('resource')]
-  if (audience === undefined && resource === undefined) throw new OAuthError('invalid_request', 'Name the instance to be called, by audience or resource.')
+  if (audience === undefined && resource === undefined)
+    throw new OAuthError('invalid_request', 'Name the instance to be called, by audience or resource.')
   const found = deps.clients
     .list()
     .filter((each) => resource === undefined || each.metadata.audience === resource)
     .filter((each) => audience === undefined || each.clientId === audience || each.metadata.audience === audience)
   const target = found.length === 1 ? found[0] : undefined
   if (!target || !target.metadata.exchangeFrom.includes(caller.clientId)) {
-    throw new OAuthError('invalid_target', 'There is no such instance, or it does not let this client exchange tokens for it (exchange_from in its registration).')
+    throw new OAuthError(
+      'invalid_target',
+      'There is no such instance, or it does not let this client exchange tokens for it (exchange_from in its registration).',
+    )
   }
   return target
 }
@@ -64,7 +84,15 @@ function actors(client: Client, source: AccessTokenClaims): Act {
 }
 
 async function standing(deps: TokenDeps, source: AccessTokenClaims, sid: string, now: number, joins?: string): Promise<Session> {
-  const access = await deps.store.checkAccess({ sid, sub: source.sub, clientId: source.clientId, rev: source.rev, now, touch: joins !== undefined, joins })
+  const access = await deps.store.checkAccess({
+    sid,
+    sub: source.sub,
+    clientId: source.clientId,
+    rev: source.rev,
+    now,
+    touch: joins !== undefined,
+    joins,
+  })
   if (access.outcome === 'good') return access.session
   throw new OAuthError('invalid_request', 'The session of the subject_token has ended. The person has to sign in again.')
 }

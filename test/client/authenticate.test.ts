@@ -22,10 +22,30 @@ const keyPair = await generateKeyPair('ES256', { extractable: true })
 const publicJwk = { ...(await exportJWK(keyPair.publicKey)), kid: 'k1' }
 
 const client = (clientId: string, metadata: Partial<ClientMetadata>, secrets: Client['secrets'] = []): Client => ({
-  clientId, source: 'command', secrets, createdAt: NOW, updatedAt: NOW,
+  clientId,
+  source: 'command',
+  secrets,
+  createdAt: NOW,
+  updatedAt: NOW,
   metadata: {
-    name: clientId, redirectUris: [], postLogoutRedirectUris: [], logoutUris: [], logoutBy: 'sid', authMethod: 'client_secret_basic', grants: [], scopes: [], audience: `urn:${clientId}`,
-    resources: [], exchangeFrom: [], requirePkce: true, requirePar: false, idTokenAlg: 'RS256', accessTokenSeconds: 300, consentRequired: false, allowedOrigins: [], ...metadata,
+    name: clientId,
+    redirectUris: [],
+    postLogoutRedirectUris: [],
+    logoutUris: [],
+    logoutBy: 'sid',
+    authMethod: 'client_secret_basic',
+    grants: [],
+    scopes: [],
+    audience: `urn:${clientId}`,
+    resources: [],
+    exchangeFrom: [],
+    requirePkce: true,
+    requirePar: false,
+    idTokenAlg: 'RS256',
+    accessTokenSeconds: 300,
+    consentRequired: false,
+    allowedOrigins: [],
+    ...metadata,
   },
 })
 
@@ -48,7 +68,10 @@ beforeEach(async () => {
   deps = {
     clients: await openClientRegistry({ listClients: async () => clients }),
     config: { issuer: ISSUER } as Config,
-    log: createLog(() => {}, () => 0),
+    log: createLog(
+      () => {},
+      () => 0,
+    ),
     store: {
       consumeOnce: async ({ purpose, idHash }: { purpose: string; idHash: string }) => {
         const fresh = !consumed.has(purpose + idHash)
@@ -91,7 +114,15 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
   })
 
   test('an expired secret, a wrong one, an unknown client and a client of another method are refused alike: 401, and the Basic challenge where Basic was tried (RFC 6749 §5.2)', async () => {
-    for (const [id, secret] of [['sydney', past.secret], ['sydney', 'wrong'], ['sydney', ''], ['nobody', one.secret], ['app', ''], ['signer', 'x'], ['', '']] as const) {
+    for (const [id, secret] of [
+      ['sydney', past.secret],
+      ['sydney', 'wrong'],
+      ['sydney', ''],
+      ['nobody', one.secret],
+      ['app', ''],
+      ['signer', 'x'],
+      ['', ''],
+    ] as const) {
       expect(await attempt({}, basic(id, secret))).toBe('401 invalid_client Basic')
     }
     expect(await attempt({ client_id: 'sydney', client_secret: 'wrong' })).toBe('401 invalid_client')
@@ -104,14 +135,23 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
   })
 
   test('a malformed header is no client', async () => {
-    for (const header of ['Basic', 'Basic !!!', `Basic ${Buffer.from('nocolon').toString('base64')}`, 'Bearer abc', basic('%zz', one.secret), basic('sydney', '%zz')]) {
+    for (const header of [
+      'Basic',
+      'Basic !!!',
+      `Basic ${Buffer.from('nocolon').toString('base64')}`,
+      'Bearer abc',
+      basic('%zz', one.secret),
+      basic('sydney', '%zz'),
+    ]) {
       expect(await attempt({}, header)).toBe('401 invalid_client Basic')
     }
   })
 
   test('more than one method in a request is invalid_request (§2.3), also when both are right', async () => {
     expect(await attempt({ client_id: 'sydney', client_secret: one.secret }, basic('sydney', one.secret))).toBe('400 invalid_request')
-    expect(await attempt({ client_id: 'sydney', client_secret: one.secret, client_assertion: 'x', client_assertion_type: JWT_BEARER_ASSERTION })).toBe('400 invalid_request')
+    expect(
+      await attempt({ client_id: 'sydney', client_secret: one.secret, client_assertion: 'x', client_assertion_type: JWT_BEARER_ASSERTION }),
+    ).toBe('400 invalid_request')
     expect(await attempt({ client_assertion_type: JWT_BEARER_ASSERTION }, basic('sydney', one.secret))).toBe('400 invalid_request')
   })
 
@@ -131,7 +171,9 @@ describe('client secrets (RFC 6749 §2.3.1)', () => {
 describe('private_key_jwt (RFC 7523 §3)', () => {
   let count = 0
   const sign = (claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key: CryptoKey = keyPair.privateKey) =>
-    new SignJWT({ iss: 'signer', sub: 'signer', aud: ISSUER, jti: `j${count++}`, iat: NOW, exp: NOW + 60, ...claims }).setProtectedHeader({ alg: 'ES256', kid: 'k1', ...header }).sign(key)
+    new SignJWT({ iss: 'signer', sub: 'signer', aud: ISSUER, jti: `j${count++}`, iat: NOW, exp: NOW + 60, ...claims })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k1', ...header })
+      .sign(key)
   const assert = async (jwt: string | Promise<string>, more: Record<string, string> = {}, now = NOW) =>
     attempt({ client_assertion: await jwt, client_assertion_type: JWT_BEARER_ASSERTION, ...more }, undefined, now)
 
@@ -144,10 +186,21 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
   })
 
   test.each([
-    ['another subject', { sub: 'sydney' }], ['an unknown issuer', { iss: 'nobody', sub: 'nobody' }], ['a client of another method', { iss: 'sydney', sub: 'sydney' }],
-    ['another audience', { aud: 'https://other.example' }], ['two audiences', { aud: [ISSUER, 'https://other.example'] }], ['no audience', { aud: undefined }],
-    ['no jti', { jti: undefined }], ['an empty jti', { jti: '' }], ['a long jti', { jti: 'x'.repeat(300) }], ['a jti that is no text', { jti: 7 }],
-    ['no expiry', { exp: undefined }], ['expired', { exp: NOW - 31 }], ['more than five minutes ahead', { exp: NOW + 331 }], ['not yet valid', { nbf: NOW + 60 }], ['of the future', { iat: NOW + 60 }],
+    ['another subject', { sub: 'sydney' }],
+    ['an unknown issuer', { iss: 'nobody', sub: 'nobody' }],
+    ['a client of another method', { iss: 'sydney', sub: 'sydney' }],
+    ['another audience', { aud: 'https://other.example' }],
+    ['two audiences', { aud: [ISSUER, 'https://other.example'] }],
+    ['no audience', { aud: undefined }],
+    ['no jti', { jti: undefined }],
+    ['an empty jti', { jti: '' }],
+    ['a long jti', { jti: 'x'.repeat(300) }],
+    ['a jti that is no text', { jti: 7 }],
+    ['no expiry', { exp: undefined }],
+    ['expired', { exp: NOW - 31 }],
+    ['more than five minutes ahead', { exp: NOW + 331 }],
+    ['not yet valid', { nbf: NOW + 60 }],
+    ['of the future', { iat: NOW + 60 }],
   ])('%s: refused', async (_what, claims) => {
     expect(await assert(sign(claims))).toBe('401 invalid_client')
   })
@@ -157,7 +210,9 @@ describe('private_key_jwt (RFC 7523 §3)', () => {
     expect(await assert(sign({}, {}, foreign.privateKey))).toBe('401 invalid_client')
     const [, payload] = (await sign()).split('.')
     expect(await assert(`${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.`)).toBe('401 invalid_client')
-    const hmac = new SignJWT({ iss: 'signer', sub: 'signer', aud: ISSUER, jti: 'h', exp: NOW + 60 }).setProtectedHeader({ alg: 'HS256', kid: 'k1' }).sign(Buffer.from(JSON.stringify(publicJwk)))
+    const hmac = new SignJWT({ iss: 'signer', sub: 'signer', aud: ISSUER, jti: 'h', exp: NOW + 60 })
+      .setProtectedHeader({ alg: 'HS256', kid: 'k1' })
+      .sign(Buffer.from(JSON.stringify(publicJwk)))
     expect(await assert(hmac)).toBe('401 invalid_client')
     for (const rubbish of ['x', 'a.b.c', 'x'.repeat(20_000)]) expect(await assert(rubbish)).toBe('401 invalid_client')
   })

@@ -21,8 +21,17 @@ describe('reading a registration (RFC 7591 §2)', () => {
       ok: true,
       clientId: 'sydney',
       metadata: {
-        authMethod: 'client_secret_basic', requirePkce: true, requirePar: false, idTokenAlg: 'RS256', accessTokenSeconds: 300, logoutBy: 'sid',
-        grants: ['authorization_code', 'refresh_token'], scopes: ['openid', 'profile', 'email', 'offline_access'], exchangeFrom: [], resources: [], logoutUris: [],
+        authMethod: 'client_secret_basic',
+        requirePkce: true,
+        requirePar: false,
+        idTokenAlg: 'RS256',
+        accessTokenSeconds: 300,
+        logoutBy: 'sid',
+        grants: ['authorization_code', 'refresh_token'],
+        scopes: ['openid', 'profile', 'email', 'offline_access'],
+        exchangeFrom: [],
+        resources: [],
+        logoutUris: [],
       },
     })
   })
@@ -38,16 +47,32 @@ describe('reading a registration (RFC 7591 §2)', () => {
   })
 
   test.each([
-    'http://sydney.example/cb', 'https://sydney.example/cb#x', 'https://sydney.example/#', 'https://*.example/cb', 'https://sydney.example/*', 'com.example.app:/cb',
-    'javascript:alert(1)', 'data:text/html,x', 'https://user:pw@sydney.example/cb', '/cb', '', 'sydney.example/cb', 'https://sydney.example/c b', 'https:\\\\sydney.example',
-    'http://localhost:7411/cb', 'https://localhost/cb', 'http://127.0.0.1/cb',
+    'http://sydney.example/cb',
+    'https://sydney.example/cb#x',
+    'https://sydney.example/#',
+    'https://*.example/cb',
+    'https://sydney.example/*',
+    'com.example.app:/cb',
+    'javascript:alert(1)',
+    'data:text/html,x',
+    'https://user:pw@sydney.example/cb',
+    '/cb',
+    '',
+    'sydney.example/cb',
+    'https://sydney.example/c b',
+    'https:\\\\sydney.example',
+    'http://localhost:7411/cb',
+    'https://localhost/cb',
+    'http://127.0.0.1/cb',
   ])('the redirect address %j is refused (RFC 6749 §3.1.2, RFC 9700 §2.1)', (uri) => {
     expect(problems({ redirect_uris: [uri] })).toHaveLength(1)
   })
 
   test('addresses of this machine are taken where the settings allow it, http included; others stay https', () => {
-    for (const uri of ['http://localhost:7411/cb', 'http://127.0.0.1/cb', 'http://[::1]:1/cb']) expect(problems({ redirect_uris: [uri] }, { allowLoopback: true })).toEqual([])
-    for (const uri of ['http://sydney.example/cb', 'http://localhost.example/cb', 'http://localhost:1/cb#f']) expect(problems({ redirect_uris: [uri] }, { allowLoopback: true })).toHaveLength(1)
+    for (const uri of ['http://localhost:7411/cb', 'http://127.0.0.1/cb', 'http://[::1]:1/cb'])
+      expect(problems({ redirect_uris: [uri] }, { allowLoopback: true })).toEqual([])
+    for (const uri of ['http://sydney.example/cb', 'http://localhost.example/cb', 'http://localhost:1/cb#f'])
+      expect(problems({ redirect_uris: [uri] }, { allowLoopback: true })).toHaveLength(1)
   })
 
   test('an address is kept letter by letter', () => {
@@ -58,13 +83,33 @@ describe('reading a registration (RFC 7591 §2)', () => {
 
   test.each([
     ['private_key_jwt without keys', { token_endpoint_auth_method: 'private_key_jwt' }, /exactly one of jwks and jwks_uri/],
-    ['both kinds of keys', { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [JWK] }, jwks_uri: 'https://x.example/jwks' }, /exactly one/],
+    [
+      'both kinds of keys',
+      { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [JWK] }, jwks_uri: 'https://x.example/jwks' },
+      /exactly one/,
+    ],
     ['keys nobody uses', { jwks: { keys: [JWK] } }, /only private_key_jwt/],
-    ['a private key', { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [{ ...JWK, d: 'secret' }] } }, /jwks\.keys\[0\]: holds a private/],
-    ['a symmetric key', { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [{ kty: 'oct', k: 'secret' }] } }, /holds a private or symmetric/],
+    [
+      'a private key',
+      { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [{ ...JWK, d: 'secret' }] } },
+      /jwks\.keys\[0\]: holds a private/,
+    ],
+    [
+      'a symmetric key',
+      { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [{ kty: 'oct', k: 'secret' }] } },
+      /holds a private or symmetric/,
+    ],
     ['a public client without PKCE', { token_endpoint_auth_method: 'none', require_pkce: false }, /require_pkce/],
-    ['a public client with client_credentials', { token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'client_credentials'] }, /can authenticate/],
-    ['a public client that exchanges tokens', { token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'urn:ietf:params:oauth:grant-type:token-exchange'] }, /can authenticate/],
+    [
+      'a public client with client_credentials',
+      { token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'client_credentials'] },
+      /can authenticate/,
+    ],
+    [
+      'a public client that exchanges tokens',
+      { token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'urn:ietf:params:oauth:grant-type:token-exchange'] },
+      /can authenticate/,
+    ],
     ['refresh without code', { grant_types: ['refresh_token'] }, /without authorization_code/],
     ['code without an address to return to', { redirect_uris: [] }, /redirect_uris: is empty/],
     ['operator scopes for people', { scope: 'openid broker:operate' }, /client_credentials/],
@@ -91,16 +136,32 @@ describe('reading a registration (RFC 7591 §2)', () => {
   })
 
   test('one back-channel address (Back-Channel Logout 1.0 §2.2) and several are the same list', () => {
-    const parsed = parseClientMetadata({ ...SYDNEY, backchannel_logout_uri: 'https://a.example/', backchannel_logout_uris: ['https://b.example/', 'https://a.example/'] })
+    const parsed = parseClientMetadata({
+      ...SYDNEY,
+      backchannel_logout_uri: 'https://a.example/',
+      backchannel_logout_uris: ['https://b.example/', 'https://a.example/'],
+    })
     expect(parsed.ok && parsed.metadata.logoutUris).toEqual(['https://a.example/', 'https://b.example/'])
   })
 
   test('what toWire writes reads back to the same', () => {
     const full = {
-      ...SYDNEY, client_uri: 'https://sydney.case-manager.example/', token_endpoint_auth_method: 'private_key_jwt', jwks_uri: 'https://sydney.case-manager.example/jwks',
-      grant_types: ['authorization_code', 'refresh_token', 'client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'], scope: 'openid cases:read', resources: ['urn:x:y'],
-      exchange_from: ['melbourne'], tenants: ['6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'], app_role: 'CaseManager.User', consent_required: true, default_max_age: 0, logout_by: 'sub',
-      allowed_origins: ['https://app.case-manager.example'], backchannel_logout_uris: ['https://sydney.case-manager.example/out'], id_token_signed_response_alg: 'ES256',
+      ...SYDNEY,
+      client_uri: 'https://sydney.case-manager.example/',
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks_uri: 'https://sydney.case-manager.example/jwks',
+      grant_types: ['authorization_code', 'refresh_token', 'client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+      scope: 'openid cases:read',
+      resources: ['urn:x:y'],
+      exchange_from: ['melbourne'],
+      tenants: ['6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'],
+      app_role: 'CaseManager.User',
+      consent_required: true,
+      default_max_age: 0,
+      logout_by: 'sub',
+      allowed_origins: ['https://app.case-manager.example'],
+      backchannel_logout_uris: ['https://sydney.case-manager.example/out'],
+      id_token_signed_response_alg: 'ES256',
     }
     const parsed = parseClientMetadata(full)
     if (!parsed.ok) throw new Error(parsed.problems.join('\n'))

@@ -25,12 +25,26 @@ describe('provider metadata (OpenID Connect Discovery 1.0 §3, RFC 8414 §2)', (
     const metadata = await json(rig.app.request('/.well-known/openid-configuration'))
     expect(metadata).toMatchObject({
       issuer: ISSUER,
-      authorization_endpoint: `${ISSUER}/authorize`, token_endpoint: `${ISSUER}/token`, userinfo_endpoint: `${ISSUER}/userinfo`, jwks_uri: `${ISSUER}/jwks`,
-      introspection_endpoint: `${ISSUER}/introspect`, revocation_endpoint: `${ISSUER}/revoke`, end_session_endpoint: `${ISSUER}/logout`, pushed_authorization_request_endpoint: `${ISSUER}/par`,
-      response_types_supported: ['code'], response_modes_supported: ['query', 'form_post'], subject_types_supported: ['public'], code_challenge_methods_supported: ['S256'],
+      authorization_endpoint: `${ISSUER}/authorize`,
+      token_endpoint: `${ISSUER}/token`,
+      userinfo_endpoint: `${ISSUER}/userinfo`,
+      jwks_uri: `${ISSUER}/jwks`,
+      introspection_endpoint: `${ISSUER}/introspect`,
+      revocation_endpoint: `${ISSUER}/revoke`,
+      end_session_endpoint: `${ISSUER}/logout`,
+      pushed_authorization_request_endpoint: `${ISSUER}/par`,
+      response_types_supported: ['code'],
+      response_modes_supported: ['query', 'form_post'],
+      subject_types_supported: ['public'],
+      code_challenge_methods_supported: ['S256'],
       prompt_values_supported: ['none', 'login', 'select_account', 'consent'],
-      request_parameter_supported: false, request_uri_parameter_supported: false, claims_parameter_supported: true, authorization_response_iss_parameter_supported: true,
-      backchannel_logout_supported: true, backchannel_logout_session_supported: true, frontchannel_logout_supported: false,
+      request_parameter_supported: false,
+      request_uri_parameter_supported: false,
+      claims_parameter_supported: true,
+      authorization_response_iss_parameter_supported: true,
+      backchannel_logout_supported: true,
+      backchannel_logout_session_supported: true,
+      frontchannel_logout_supported: false,
     })
     expect(metadata.id_token_signing_alg_values_supported).toContain('RS256')
     expect(metadata.scopes_supported).toContain('openid')
@@ -43,7 +57,8 @@ describe('provider metadata (OpenID Connect Discovery 1.0 §3, RFC 8414 §2)', (
     const rig = await createRig()
     const client = await rig.register('Sydney', { grants: [] })
     const { grant_types_supported: grants } = await json(rig.app.request('/.well-known/openid-configuration'))
-    for (const grant_type of grants as string[]) expect(await json(rig.post('/token', { grant_type }, { authorization: client.basic }))).toMatchObject({ error: 'unauthorized_client' })
+    for (const grant_type of grants as string[])
+      expect(await json(rig.post('/token', { grant_type }, { authorization: client.basic }))).toMatchObject({ error: 'unauthorized_client' })
   })
 })
 
@@ -52,7 +67,10 @@ describe('the JWKS (RFC 7517)', () => {
     const rig = await createRig()
     const jwks = await json(rig.app.request('/jwks'))
     const token = rig.keys.sign('ES256', 'at+jwt', { sub: 'u', exp: rig.clock.now() + 60 })
-    await jwtVerify(token, createLocalJWKSet(jwks as unknown as Parameters<typeof createLocalJWKSet>[0]), { issuer: ISSUER, currentDate: new Date(rig.clock.nowMs()) })
+    await jwtVerify(token, createLocalJWKSet(jwks as unknown as Parameters<typeof createLocalJWKSet>[0]), {
+      issuer: ISSUER,
+      currentDate: new Date(rig.clock.nowMs()),
+    })
     expect(JSON.stringify(jwks)).not.toMatch(/"(d|p|q|dp|dq|qi|k)":/)
   })
 
@@ -76,7 +94,9 @@ describe('the JWKS (RFC 7517)', () => {
       const post = await rig.app.request(path, { method: 'POST' })
       expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS'])
       expect((await rig.app.request(path, { method: 'HEAD' })).status).toBe(200)
-      expect((await rig.app.request(path, { method: 'OPTIONS', headers: { origin: 'https://a.example' } })).headers.get('access-control-allow-origin')).toBe('*')
+      expect(
+        (await rig.app.request(path, { method: 'OPTIONS', headers: { origin: 'https://a.example' } })).headers.get('access-control-allow-origin'),
+      ).toBe('*')
     }
   })
 })

@@ -22,7 +22,13 @@ beforeEach(() => {
 })
 const open = (keyFiles?: string[]) =>
   openKeyRing({
-    store, sealer: createSealer([secret]), random: randomBytes, clock: { now: () => now }, issuer: ISSUER, keyFiles, onEmergency: (kids) => emergencies.push(kids),
+    store,
+    sealer: createSealer([secret]),
+    random: randomBytes,
+    clock: { now: () => now },
+    issuer: ISSUER,
+    keyFiles,
+    onEmergency: (kids) => emergencies.push(kids),
   })
 const kidOf = (jwt: string) => (JSON.parse(Buffer.from(jwt.split('.')[0]!, 'base64url').toString()) as { kid: string }).kid
 const published = (ring: Awaited<ReturnType<typeof open>>) => ring.jwks().keys.map((key) => key.kid)
@@ -82,13 +88,29 @@ describe('verifying our own tokens', () => {
     const good = ring.sign('ES256', 'JWT', claims())
     const [header, payload, signature] = good.split('.') as [string, string, string]
     const { privateKey } = await generateKeyPair('ES256')
-    const foreign = await new SignJWT(claims()).setIssuer(ISSUER).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: kidOf(good) }).sign(privateKey)
+    const foreign = await new SignJWT(claims())
+      .setIssuer(ISSUER)
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: kidOf(good) })
+      .sign(privateKey)
     const none = `${Buffer.from('{"alg":"none","typ":"at+jwt"}').toString('base64url')}.${payload}.`
-    const hmac = await new SignJWT(claims()).setIssuer(ISSUER).setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid: kidOf(good) }).sign(randomBytes(32))
+    const hmac = await new SignJWT(claims())
+      .setIssuer(ISSUER)
+      .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt', kid: kidOf(good) })
+      .sign(randomBytes(32))
     const changed = Buffer.from(JSON.stringify({ ...claims(), sub: 'u_2', iss: ISSUER })).toString('base64url')
     for (const jwt of [
-      good, none, foreign, hmac, `${header}.${changed}.${signature}`, `${header}.${payload}.`, `${header}.${payload}`, '', 'a.b.c', '....',
-      ring.sign('ES256', 'at+jwt', { ...claims(), iss: 'https://other.example' }), ring.sign('ES256', 'at+jwt', { sub: 'u_1' }),
+      good,
+      none,
+      foreign,
+      hmac,
+      `${header}.${changed}.${signature}`,
+      `${header}.${payload}.`,
+      `${header}.${payload}`,
+      '',
+      'a.b.c',
+      '....',
+      ring.sign('ES256', 'at+jwt', { ...claims(), iss: 'https://other.example' }),
+      ring.sign('ES256', 'at+jwt', { sub: 'u_1' }),
     ]) {
       expect(await ring.verify(jwt, { typ: 'at+jwt', now })).toBeUndefined()
     }
@@ -207,10 +229,16 @@ describe('keys from PKCS#8 files', () => {
   })
 
   test('every file that is of no use is named, with why', async () => {
-    const small = write('small.pem', generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({ format: 'pem', type: 'pkcs8' }) as string)
+    const small = write(
+      'small.pem',
+      generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({ format: 'pem', type: 'pkcs8' }) as string,
+    )
     const ed = write('ed.pem', generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }) as string)
     const text = write('text.pem', 'nothing')
-    const error = await open([small, ed, text, '/nowhere/key.pem']).then(() => undefined, (cause: Error) => cause.message)
+    const error = await open([small, ed, text, '/nowhere/key.pem']).then(
+      () => undefined,
+      (cause: Error) => cause.message,
+    )
     for (const part of [small, ed, text, '/nowhere/key.pem', '2048', 'P-256', 'PEM']) expect(error).toContain(part)
   })
 })

@@ -16,13 +16,22 @@ describe('the client credentials grant (RFC 6749 §4.4)', () => {
     const tokens = await tokensOf(ask({}))
     expect(Object.keys(tokens).toSorted()).toEqual(['access_token', 'expires_in', 'scope', 'token_type'])
     expect(claimsOf(tokens.access_token)).toEqual({
-      iss: ISSUER, sub: 'sydney', client_id: 'sydney', aud: 'https://sydney.case-manager.example', iat: START, exp: START + 300, jti: expect.any(String), rev: 0, scope: 'cases:read cases:write',
+      iss: ISSUER,
+      sub: 'sydney',
+      client_id: 'sydney',
+      aud: 'https://sydney.case-manager.example',
+      iat: START,
+      exp: START + 300,
+      jti: expect.any(String),
+      rev: 0,
+      scope: 'cases:read cases:write',
     })
   })
 
   test('a scope it is not registered for, or one that is about people, is invalid_scope', async () => {
     expect(claimsOf((await tokensOf(ask({}, { scope: 'cases:read' }))).access_token).scope).toBe('cases:read')
-    for (const scope of ['cases:delete', 'openid', 'cases:read offline_access']) expect(await outcome(ask({}, { scope }))).toEqual([400, 'invalid_scope'])
+    for (const scope of ['cases:delete', 'openid', 'cases:read offline_access'])
+      expect(await outcome(ask({}, { scope }))).toEqual([400, 'invalid_scope'])
   })
 
   test('another instance’s audience only where the client is registered for it (RFC 8707)', async () => {
@@ -34,7 +43,10 @@ describe('the client credentials grant (RFC 6749 §4.4)', () => {
   test('broker:* scopes are for the admin API alone, whoever asks and however', async () => {
     const changes = { scopes: ['cases:read', 'broker:operate', 'broker:administer'] }
     expect(claimsOf((await tokensOf(ask(changes, { scope: 'broker:operate' }))).access_token)).toMatchObject({ aud: ADMIN, scope: 'broker:operate' })
-    expect(claimsOf((await tokensOf(ask(changes, { resource: ADMIN }))).access_token)).toMatchObject({ aud: ADMIN, scope: 'broker:operate broker:administer' })
+    expect(claimsOf((await tokensOf(ask(changes, { resource: ADMIN }))).access_token)).toMatchObject({
+      aud: ADMIN,
+      scope: 'broker:operate broker:administer',
+    })
     expect(claimsOf((await tokensOf(ask(changes))).access_token)).toMatchObject({ aud: 'https://sydney.case-manager.example', scope: 'cases:read' })
     expect(await outcome(ask(changes, { scope: 'broker:operate cases:read' }))).toEqual([400, 'invalid_scope'])
     expect(await outcome(ask(changes, { scope: 'broker:operate', resource: 'https://sydney.case-manager.example' }))).toEqual([400, 'invalid_target'])
@@ -53,10 +65,16 @@ describe('the client credentials grant (RFC 6749 §4.4)', () => {
     const rig = await createRig()
     const client = await rig.register('Sydney', { ...GRANTS, scopes: ['cases:read'] })
     const get = async () => (await tokensOf(rig.post('/token', { grant_type: 'client_credentials' }, { authorization: client.basic }))).access_token
-    const active = async (token: string) => ((await (await rig.post('/introspect', { token }, { authorization: client.basic })).json()) as { active: boolean }).active
+    const active = async (token: string) =>
+      ((await (await rig.post('/introspect', { token }, { authorization: client.basic })).json()) as { active: boolean }).active
     const before = await get()
     expect(await active(before)).toBe(true)
-    await rig.store.revoke({ selector: { kind: 'client', clientId: 'sydney' }, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: START })
+    await rig.store.revoke({
+      selector: { kind: 'client', clientId: 'sydney' },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'test' },
+      now: START,
+    })
     expect(await active(before)).toBe(false)
     expect(await active(await get())).toBe(true)
   })

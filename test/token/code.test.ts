@@ -11,13 +11,35 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     expect(headerOf(tokens.access_token)).toMatchObject({ typ: 'at+jwt', alg: 'ES256' })
     const claims = claimsOf(tokens.access_token)
     expect(claims).toEqual({
-      iss: ISSUER, sub: session.sub, aud: client.metadata.audience, client_id: 'sydney', iat: START, exp: START + 300, jti: expect.stringMatching(/^[\w-]{22}$/),
-      sid: session.sid, rev: (await rig.store.head()).seq, scope: 'openid profile email offline_access', auth_time: START, tid: TENANT, oid: session.person.oid,
-      roles: ['CaseManager.User'], acr: 'urn:case-manager:acr:mfa',
+      iss: ISSUER,
+      sub: session.sub,
+      aud: client.metadata.audience,
+      client_id: 'sydney',
+      iat: START,
+      exp: START + 300,
+      jti: expect.stringMatching(/^[\w-]{22}$/),
+      sid: session.sid,
+      rev: (await rig.store.head()).seq,
+      scope: 'openid profile email offline_access',
+      auth_time: START,
+      tid: TENANT,
+      oid: session.person.oid,
+      roles: ['CaseManager.User'],
+      acr: 'urn:case-manager:acr:mfa',
     })
     const jwks = createLocalJWKSet((await (await rig.app.request('/jwks')).json()) as Parameters<typeof createLocalJWKSet>[0])
-    await jwtVerify(tokens.access_token, jwks, { issuer: ISSUER, audience: client.metadata.audience, typ: 'at+jwt', currentDate: new Date(START * 1000) })
-    expect(tokens).toMatchObject({ token_type: 'Bearer', expires_in: 300, scope: 'openid profile email offline_access', refresh_token: expect.stringMatching(/^cmr_/) })
+    await jwtVerify(tokens.access_token, jwks, {
+      issuer: ISSUER,
+      audience: client.metadata.audience,
+      typ: 'at+jwt',
+      currentDate: new Date(START * 1000),
+    })
+    expect(tokens).toMatchObject({
+      token_type: 'Bearer',
+      expires_in: 300,
+      scope: 'openid profile email offline_access',
+      refresh_token: expect.stringMatching(/^cmr_/),
+    })
   })
 
   test('gives an ID token by OpenID Connect Core §2 and §3.1.3.6, RS256 by default; the address is marked unverified', async () => {
@@ -25,9 +47,20 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     const { session, tokens } = await signedIn(rig)
     expect(headerOf(tokens.id_token!)).toMatchObject({ alg: 'RS256', typ: 'JWT' })
     expect(claimsOf(tokens.id_token!)).toEqual({
-      iss: ISSUER, sub: session.sub, aud: 'sydney', exp: START + 300, iat: START, auth_time: START, nonce: 'nonce-1', sid: session.sid, acr: 'urn:case-manager:acr:mfa',
+      iss: ISSUER,
+      sub: session.sub,
+      aud: 'sydney',
+      exp: START + 300,
+      iat: START,
+      auth_time: START,
+      nonce: 'nonce-1',
+      sid: session.sid,
+      acr: 'urn:case-manager:acr:mfa',
       at_hash: createHash('sha256').update(tokens.access_token).digest().subarray(0, 16).toString('base64url'),
-      name: 'Alice Adams', preferred_username: 'alice@contoso.example', email: 'alice@contoso.example', email_verified: false,
+      name: 'Alice Adams',
+      preferred_username: 'alice@contoso.example',
+      email: 'alice@contoso.example',
+      email_verified: false,
     })
   })
 
@@ -125,11 +158,14 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession()
     const { form } = await rig.issueCode(session.sid, client)
-    const answers = await Promise.all([0, 1].map(() => rig.post('/token', form, { authorization: client.basic })))
+    const answers = await Promise.all([0, 1].map(async () => rig.post('/token', form, { authorization: client.basic })))
     expect(answers.map((answer) => answer.status).toSorted()).toEqual([200, 400])
     const tokens = await tokensOf(answers.find((answer) => answer.status === 200)!)
     expect(await outcome(rig.post('/token', refreshForm(tokens.refresh_token), { authorization: client.basic }))).toEqual([400, 'invalid_grant'])
-    expect(await outcome(rig.app.request('/userinfo', { headers: { authorization: `Bearer ${tokens.access_token}` } }))).toEqual([401, 'invalid_token'])
+    expect(await outcome(rig.app.request('/userinfo', { headers: { authorization: `Bearer ${tokens.access_token}` } }))).toEqual([
+      401,
+      'invalid_token',
+    ])
     expect(await isLive(rig, session.sid)).toBe(true)
     expect(rig.queue.added.length).toBeGreaterThan(0)
     expect(await rig.store.listRevocations({ limit: 5 })).toMatchObject([{ reason: 'code_reuse', selector: { kind: 'grant' } }])
@@ -140,7 +176,12 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession()
     const { form } = await rig.issueCode(session.sid, client)
-    await rig.store.revoke({ selector: { kind: 'session', sid: session.sid }, reason: 'signed_out', actor: { kind: 'person', id: session.sub }, now: START })
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'signed_out',
+      actor: { kind: 'person', id: session.sub },
+      now: START,
+    })
     expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([400, 'invalid_grant'])
   })
 
@@ -156,7 +197,11 @@ describe('resource indicators (RFC 8707 §2)', () => {
     const rig = await createRig()
     const client = await rig.register('Sydney', { resources: ['urn:reports'] })
     const { session } = await rig.openSession()
-    for (const [resource, audience] of [[undefined, client.metadata.audience], [client.metadata.audience, client.metadata.audience], ['urn:reports', 'urn:reports']]) {
+    for (const [resource, audience] of [
+      [undefined, client.metadata.audience],
+      [client.metadata.audience, client.metadata.audience],
+      ['urn:reports', 'urn:reports'],
+    ]) {
       const { form } = await rig.issueCode(session.sid, client)
       const tokens = await tokensOf(rig.post('/token', { ...form, ...(resource && { resource }) }, { authorization: client.basic }))
       expect(claimsOf(tokens.access_token).aud).toBe(audience)
@@ -180,7 +225,11 @@ describe('resource indicators (RFC 8707 §2)', () => {
     const { form } = await rig.issueCode(session.sid, client)
     expect(await outcome(rig.post('/token', { ...form, resource: 'urn:other' }, { authorization: client.basic }))).toEqual([400, 'invalid_target'])
     const body = `${new URLSearchParams(form)}&resource=urn:reports&resource=${encodeURIComponent(client.metadata.audience)}`
-    const twice = rig.app.request('/token', { method: 'POST', body, headers: { authorization: client.basic, 'content-type': 'application/x-www-form-urlencoded' } })
+    const twice = rig.app.request('/token', {
+      method: 'POST',
+      body,
+      headers: { authorization: client.basic, 'content-type': 'application/x-www-form-urlencoded' },
+    })
     expect(await outcome(twice)).toEqual([400, 'invalid_target'])
     expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([200, 'ok'])
   })

@@ -43,7 +43,10 @@ describe('the token endpoint’s errors (RFC 6749 §5.2)', () => {
     const { client, tokens } = await signedIn(rig)
     const post = { client_id: client.clientId, client_secret: client.secret }
     expect(await outcome(rig.post('/token', { ...refreshForm(tokens.refresh_token), ...post }))).toEqual([200, 'ok'])
-    expect(await outcome(rig.post('/token', { ...refreshForm(tokens.refresh_token), ...post }, { authorization: client.basic }))).toEqual([400, 'invalid_request'])
+    expect(await outcome(rig.post('/token', { ...refreshForm(tokens.refresh_token), ...post }, { authorization: client.basic }))).toEqual([
+      400,
+      'invalid_request',
+    ])
   })
 
   test('credentials in the query are no credentials (§2.3.1)', async () => {
@@ -67,11 +70,22 @@ describe('the token endpoint’s errors (RFC 6749 §5.2)', () => {
     const { client, tokens } = await signedIn(rig)
     const form = refreshForm(tokens.refresh_token)
     const send = (body: BodyInit, headers: Record<string, string>) =>
-      rig.app.request('/token', { method: 'POST', body, headers: { authorization: client.basic, ...headers }, ...(body instanceof ReadableStream && { duplex: 'half' }) } as RequestInit)
+      rig.app.request('/token', {
+        method: 'POST',
+        body,
+        headers: { authorization: client.basic, ...headers },
+        ...(body instanceof ReadableStream && { duplex: 'half' }),
+      } as RequestInit)
     expect(await outcome(send(JSON.stringify(form), { 'content-type': 'application/json' }))).toEqual([415, 'invalid_request'])
     expect(await outcome(send(new URLSearchParams(form).toString(), { 'content-type': 'text/plain' }))).toEqual([415, 'invalid_request'])
-    expect(await outcome(send(new URLSearchParams(form).toString(), { 'content-type': 'application/x-www-form-urlencoded-not' }))).toEqual([415, 'invalid_request'])
-    expect(await outcome(send(new URLSearchParams(form).toString(), { 'content-type': 'application/x-www-form-urlencoded;charset=UTF-8' }))).toEqual([200, 'ok'])
+    expect(await outcome(send(new URLSearchParams(form).toString(), { 'content-type': 'application/x-www-form-urlencoded-not' }))).toEqual([
+      415,
+      'invalid_request',
+    ])
+    expect(await outcome(send(new URLSearchParams(form).toString(), { 'content-type': 'application/x-www-form-urlencoded;charset=UTF-8' }))).toEqual([
+      200,
+      'ok',
+    ])
     const large = `x=${'a'.repeat(70_000)}`
     expect(await outcome(send(large, { ...FORM, 'content-length': String(large.length) }))).toEqual([413, 'invalid_request'])
     expect(await outcome(send(large, FORM))).toEqual([413, 'invalid_request'])
@@ -83,7 +97,12 @@ describe('the token endpoint’s errors (RFC 6749 §5.2)', () => {
 
   test('a wrong method is 405 and names the right ones', async () => {
     const rig = await createRig()
-    for (const [path, allow] of [['/token', 'POST'], ['/introspect', 'POST'], ['/revoke', 'POST'], ['/userinfo', 'GET, POST']] as const) {
+    for (const [path, allow] of [
+      ['/token', 'POST'],
+      ['/introspect', 'POST'],
+      ['/revoke', 'POST'],
+      ['/userinfo', 'GET, POST'],
+    ] as const) {
       for (const method of ['PUT', 'DELETE', 'PATCH', ...(allow === 'POST' ? ['GET', 'HEAD'] : [])]) {
         const answer = await rig.app.request(path, { method })
         expect([path, method, answer.status, answer.headers.get('allow')]).toEqual([path, method, 405, allow])
@@ -113,9 +132,12 @@ describe('the token endpoint’s errors (RFC 6749 §5.2)', () => {
     await rig.post('/token', { grant_type: 'made up' }, { authorization: client.basic })
     const text = await rig.metrics.registry.metrics()
     for (const line of [
-      'broker_tokens_total{grant="authorization_code",outcome="issued"} 1', 'broker_tokens_total{grant="refresh_token",outcome="issued"} 1',
-      'broker_tokens_total{grant="refresh_token",outcome="invalid_grant"} 1', 'broker_tokens_total{grant="unknown",outcome="unsupported_grant_type"} 1',
-    ]) expect(text).toContain(line)
+      'broker_tokens_total{grant="authorization_code",outcome="issued"} 1',
+      'broker_tokens_total{grant="refresh_token",outcome="issued"} 1',
+      'broker_tokens_total{grant="refresh_token",outcome="invalid_grant"} 1',
+      'broker_tokens_total{grant="unknown",outcome="unsupported_grant_type"} 1',
+    ])
+      expect(text).toContain(line)
     expect(text).not.toContain('made up')
   })
 
@@ -161,7 +183,11 @@ describe('CORS, only where a browser client needs it', () => {
     const bad = await send(ORIGIN, refreshForm('x'))
     const foreign = await send('https://other.example', refreshForm('x'))
     const good = await send(ORIGIN, form)
-    expect([bad, foreign, good].map((each) => [each.status, each.headers.get('access-control-allow-origin')])).toEqual([[400, ORIGIN], [400, null], [200, ORIGIN]])
+    expect([bad, foreign, good].map((each) => [each.status, each.headers.get('access-control-allow-origin')])).toEqual([
+      [400, ORIGIN],
+      [400, null],
+      [200, ORIGIN],
+    ])
     const { access_token } = (await good.json()) as { access_token: string }
     const info = await rig.app.request('/userinfo', { headers: { origin: ORIGIN, authorization: `Bearer ${access_token}` } })
     expect([info.status, info.headers.get('access-control-allow-origin')]).toEqual([200, ORIGIN])

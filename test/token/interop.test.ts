@@ -5,10 +5,13 @@ import { createRig, ISSUER, VERIFIER } from '../rig.ts'
 import type { RegisteredClient, Rig } from '../rig.ts'
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange' as const
-const ALL = { grants: ['authorization_code' as const, 'refresh_token' as const, 'client_credentials' as const, EXCHANGE], scopes: ['openid', 'profile', 'email', 'offline_access', 'cases:read'] }
+const ALL = {
+  grants: ['authorization_code' as const, 'refresh_token' as const, 'client_credentials' as const, EXCHANGE],
+  scopes: ['openid', 'profile', 'email', 'offline_access', 'cases:read'],
+}
 
 /** The library asks the issuer's address and reaches the test's listener. */
-const rewritten = (base: string) => (url: string | URL | Request, init?: RequestInit) => fetch(String(url).replace(ISSUER, base), init)
+const rewritten = (base: string) => (url: string, init?: RequestInit) => fetch(url.replace(ISSUER, base), init)
 /** These libraries go by the machine's clock, so the broker does too. */
 async function createRealTimeRig(): Promise<Rig> {
   const rig = await createRig()
@@ -36,7 +39,11 @@ describe('openid-client, unmodified, against a real listener', () => {
   test.each(['client_secret_basic', 'client_secret_post'] as const)('by %s: code, userinfo, refresh, introspection, revocation', async (method) => {
     const rig = await createRealTimeRig()
     const client = await rig.register('Sydney', ALL)
-    const config = await configure(rig, client, method === 'client_secret_basic' ? openid.ClientSecretBasic(client.secret) : openid.ClientSecretPost(client.secret))
+    const config = await configure(
+      rig,
+      client,
+      method === 'client_secret_basic' ? openid.ClientSecretBasic(client.secret) : openid.ClientSecretPost(client.secret),
+    )
     const tokens = await openid.authorizationCodeGrant(config, await callbackOf(rig, client), CHECKS)
     const sub = tokens.claims()?.sub ?? ''
     expect(await openid.fetchUserInfo(config, tokens.access_token, sub)).toMatchObject({ sub, name: 'Alice Adams' })
@@ -61,9 +68,14 @@ describe('openid-client, unmodified, against a real listener', () => {
     await openid.refreshTokenGrant(config, tokens.refresh_token ?? '')
     expect((await openid.clientCredentialsGrant(config, { scope: 'cases:read' })).scope).toBe('cases:read')
     const exchanged = await openid.genericGrantRequest(config, EXCHANGE, {
-      subject_token: tokens.access_token, subject_token_type: 'urn:ietf:params:oauth:token-type:access_token', audience: melbourne.clientId,
+      subject_token: tokens.access_token,
+      subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+      audience: melbourne.clientId,
     })
-    expect(JSON.parse(Buffer.from(exchanged.access_token.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({ aud: melbourne.metadata.audience, act: { sub: 'sydney' } })
+    expect(JSON.parse(Buffer.from(exchanged.access_token.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({
+      aud: melbourne.metadata.audience,
+      act: { sub: 'sydney' },
+    })
   })
 
   test('a public client with PKCE', async () => {
@@ -83,13 +95,24 @@ describe('oauth4webapi, unmodified, against a real listener', () => {
     const as = await oauth.processDiscoveryResponse(new URL(ISSUER), await oauth.discoveryRequest(new URL(ISSUER), insecure))
     const client: oauth.Client = { client_id: 'sydney', id_token_signed_response_alg: 'ES256' }
     const callback = oauth.validateAuthResponse(as, client, await callbackOf(rig, registered), 'state-1')
-    const response = await oauth.authorizationCodeGrantRequest(as, client, oauth.ClientSecretBasic(registered.secret), callback, registered.metadata.redirectUris[0] ?? '', VERIFIER, insecure)
+    const response = await oauth.authorizationCodeGrantRequest(
+      as,
+      client,
+      oauth.ClientSecretBasic(registered.secret),
+      callback,
+      registered.metadata.redirectUris[0] ?? '',
+      VERIFIER,
+      insecure,
+    )
     const tokens = await oauth.processAuthorizationCodeResponse(as, client, response, { expectedNonce: 'nonce-1', requireIdToken: true })
     await oauth.validateApplicationLevelSignature(as, response, insecure)
     const request = new Request('https://sydney.case-manager.example/api', { headers: { authorization: `Bearer ${tokens.access_token}` } })
     const claims = await oauth.validateJwtAccessToken(as, request, registered.metadata.audience, insecure)
     expect(claims).toMatchObject({ client_id: 'sydney', sid: expect.any(String) })
-    const oauthMetadata = await oauth.processDiscoveryResponse(new URL(ISSUER), await oauth.discoveryRequest(new URL(ISSUER), { ...insecure, algorithm: 'oauth2' }))
+    const oauthMetadata = await oauth.processDiscoveryResponse(
+      new URL(ISSUER),
+      await oauth.discoveryRequest(new URL(ISSUER), { ...insecure, algorithm: 'oauth2' }),
+    )
     expect(oauthMetadata.token_endpoint).toBe(as.token_endpoint)
   })
 })

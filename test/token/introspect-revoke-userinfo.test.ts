@@ -22,14 +22,21 @@ describe('introspection (RFC 7662)', () => {
     const { client, tokens } = await signedIn(rig)
     const melbourne = await rig.register('Melbourne')
     for (const token of [tokens.access_token, tokens.refresh_token]) expect(await introspect(rig, melbourne, token)).toEqual({ active: false })
-    for (const token of [tokens.id_token, 'x', `${tokens.access_token}x`, `${tokens.refresh_token!.slice(0, -4)}AAAA`]) expect(await introspect(rig, client, token)).toEqual({ active: false })
+    for (const token of [tokens.id_token, 'x', `${tokens.access_token}x`, `${tokens.refresh_token!.slice(0, -4)}AAAA`])
+      expect(await introspect(rig, client, token)).toEqual({ active: false })
   })
 
   test('a refresh token is active while it can be used: the current one and, until that is used, the one before', async () => {
     const rig = await createRig()
     const { client, session, tokens } = await signedIn(rig)
     expect(await introspect(rig, client, tokens.refresh_token)).toEqual({
-      active: true, iss: ISSUER, client_id: 'sydney', sub: session.sub, sid: session.sid, scope: tokens.scope, exp: session.absoluteAt,
+      active: true,
+      iss: ISSUER,
+      client_id: 'sydney',
+      sub: session.sub,
+      sid: session.sid,
+      scope: tokens.scope,
+      exp: session.absoluteAt,
     })
     const second = await tokensOf(rig.post('/token', refreshForm(tokens.refresh_token), { authorization: client.basic }))
     expect(await introspect(rig, client, tokens.refresh_token)).toMatchObject({ active: true })
@@ -72,21 +79,27 @@ describe('introspection (RFC 7662)', () => {
 })
 
 describe('revocation by a client (RFC 7009)', () => {
-  const revoke = (rig: Rig, client: RegisteredClient, token: string | undefined) => rig.post('/revoke', { token: token ?? '' }, { authorization: client.basic })
+  const revoke = (rig: Rig, client: RegisteredClient, token: string | undefined) =>
+    rig.post('/revoke', { token: token ?? '' }, { authorization: client.basic })
 
-  test.each(['refresh_token', 'access_token'] as const)('with its %s a client ends the whole grant; the session and other clients’ grants go on', async (kind) => {
-    const rig = await createRig()
-    const { client, session, tokens } = await signedIn(rig)
-    const melbourne = await rig.register('Melbourne')
-    const there = await rig.signInAt(session.sid, melbourne)
-    const answer = await revoke(rig, client, tokens[kind])
-    expect([answer.status, await answer.text()]).toEqual([200, ''])
-    expect(await outcome(rig.post('/token', refreshForm(tokens.refresh_token), { authorization: client.basic }))).toEqual([400, 'invalid_grant'])
-    expect(await introspect(rig, client, tokens.access_token)).toEqual({ active: false })
-    expect(await isLive(rig, session.sid)).toBe(true)
-    expect(await outcome(rig.post('/token', refreshForm(there.refresh_token), { authorization: melbourne.basic }))).toEqual([200, 'ok'])
-    expect(await rig.store.listRevocations({ limit: 5 })).toMatchObject([{ reason: 'token_revoked', selector: { kind: 'grant', sid: session.sid, clientId: 'sydney' } }])
-  })
+  test.each(['refresh_token', 'access_token'] as const)(
+    'with its %s a client ends the whole grant; the session and other clients’ grants go on',
+    async (kind) => {
+      const rig = await createRig()
+      const { client, session, tokens } = await signedIn(rig)
+      const melbourne = await rig.register('Melbourne')
+      const there = await rig.signInAt(session.sid, melbourne)
+      const answer = await revoke(rig, client, tokens[kind])
+      expect([answer.status, await answer.text()]).toEqual([200, ''])
+      expect(await outcome(rig.post('/token', refreshForm(tokens.refresh_token), { authorization: client.basic }))).toEqual([400, 'invalid_grant'])
+      expect(await introspect(rig, client, tokens.access_token)).toEqual({ active: false })
+      expect(await isLive(rig, session.sid)).toBe(true)
+      expect(await outcome(rig.post('/token', refreshForm(there.refresh_token), { authorization: melbourne.basic }))).toEqual([200, 'ok'])
+      expect(await rig.store.listRevocations({ limit: 5 })).toMatchObject([
+        { reason: 'token_revoked', selector: { kind: 'grant', sid: session.sid, clientId: 'sydney' } },
+      ])
+    },
+  )
 
   test('who took part stays known, and is told when the session ends', async () => {
     const rig = await createRig()
@@ -102,7 +115,8 @@ describe('revocation by a client (RFC 7009)', () => {
     const rig = await createRig()
     const { client, tokens } = await signedIn(rig)
     const melbourne = await rig.register('Melbourne')
-    for (const token of ['x', 'cmr_x', tokens.access_token, tokens.refresh_token, tokens.id_token]) expect((await revoke(rig, melbourne, token)).status).toBe(200)
+    for (const token of ['x', 'cmr_x', tokens.access_token, tokens.refresh_token, tokens.id_token])
+      expect((await revoke(rig, melbourne, token)).status).toBe(200)
     expect(await rig.store.listRevocations({ limit: 5 })).toEqual([])
     rig.clock.advance(300)
     expect((await revoke(rig, client, tokens.access_token)).status).toBe(200)
@@ -143,7 +157,13 @@ describe('userinfo (OpenID Connect Core §5.3)', () => {
   test('by GET, by POST with the header, by POST with a form (RFC 6750 §2)', async () => {
     const rig = await createRig()
     const { session, tokens } = await signedIn(rig)
-    const all = { sub: session.sub, name: 'Alice Adams', preferred_username: 'alice@contoso.example', email: 'alice@contoso.example', email_verified: false }
+    const all = {
+      sub: session.sub,
+      name: 'Alice Adams',
+      preferred_username: 'alice@contoso.example',
+      email: 'alice@contoso.example',
+      email_verified: false,
+    }
     const byForm = await rig.post('/userinfo', { access_token: tokens.access_token })
     const byHeader = await rig.app.request('/userinfo', { method: 'POST', headers: { authorization: `bearer ${tokens.access_token}` } })
     for (const answer of [await get(rig, tokens.access_token), byForm, byHeader]) {
@@ -156,7 +176,11 @@ describe('userinfo (OpenID Connect Core §5.3)', () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession()
-    for (const [scope, names] of [['openid', ['sub']], ['openid profile', ['name', 'preferred_username', 'sub']], ['openid email', ['email', 'email_verified', 'sub']]] as const) {
+    for (const [scope, names] of [
+      ['openid', ['sub']],
+      ['openid profile', ['name', 'preferred_username', 'sub']],
+      ['openid email', ['email', 'email_verified', 'sub']],
+    ] as const) {
       const { access_token } = await rig.signInAt(session.sid, client, scope)
       expect(Object.keys((await (await get(rig, access_token)).json()) as object).toSorted()).toEqual(names)
     }
@@ -169,7 +193,10 @@ describe('userinfo (OpenID Connect Core §5.3)', () => {
     expect([none.status, none.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="Case Manager Identity Broker"'])
     for (const token of ['x', tokens.id_token!, tokens.refresh_token!, `${tokens.access_token.slice(0, -6)}AAAAAA`]) {
       const bad = await get(rig, token)
-      expect([bad.status, bad.headers.get('www-authenticate')]).toEqual([401, expect.stringMatching(/^Bearer realm="[^"]+", error="invalid_token", error_description="[^"]+"$/)])
+      expect([bad.status, bad.headers.get('www-authenticate')]).toEqual([
+        401,
+        expect.stringMatching(/^Bearer realm="[^"]+", error="invalid_token", error_description="[^"]+"$/),
+      ])
     }
     const both = await rig.post('/userinfo', { access_token: tokens.access_token }, { authorization: `Bearer ${tokens.access_token}` })
     expect([both.status, both.headers.get('www-authenticate')]).toEqual([400, expect.stringContaining('error="invalid_request"')])
@@ -191,7 +218,10 @@ describe('userinfo (OpenID Connect Core §5.3)', () => {
     const own = await tokensOf(rig.post('/token', { grant_type: 'client_credentials' }, { authorization: client.basic }))
     for (const { access_token } of [person, own]) {
       const answer = await get(rig, access_token)
-      expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([403, expect.stringMatching(/error="insufficient_scope".*scope="openid"/)])
+      expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
+        403,
+        expect.stringMatching(/error="insufficient_scope".*scope="openid"/),
+      ])
     }
   })
 

@@ -54,7 +54,13 @@ class World {
   async signIn(): Promise<void> {
     const { session } = await this.rig.openSession({ person: this.person })
     const tokens = (await this.rig.signInAt(session.sid, this.client)) as Tokens
-    this.grants.push({ sid: session.sid, generations: [tokens.refresh_token!], held: 0, accessTokens: [tokens.access_token], rotatedAt: this.rig.clock.now() })
+    this.grants.push({
+      sid: session.sid,
+      generations: [tokens.refresh_token!],
+      held: 0,
+      accessTokens: [tokens.access_token],
+      rotatedAt: this.rig.clock.now(),
+    })
   }
 
   send(token: string): Response | Promise<Response> {
@@ -63,7 +69,7 @@ class World {
 
   /** The honest client refreshes, `times` at once; where the answer is lost it keeps what it holds. */
   async refresh(grant: Grant, times: number, lost: boolean): Promise<void> {
-    const answers = await Promise.all(Array.from({ length: times }, () => this.send(grant.generations[grant.held]!)))
+    const answers = await Promise.all(Array.from({ length: times }, async () => this.send(grant.generations[grant.held]!)))
     if (grant.over) return expect(answers.map((answer) => answer.status)).toEqual(answers.map(() => 400))
     const tokens = await Promise.all(answers.map((answer) => tokensOf(answer)))
     const successors = [...new Set(tokens.map((each) => each.refresh_token!))]
@@ -100,7 +106,9 @@ class World {
       expect(active, 'at most the current generation and the one before it are good').toEqual(wanted)
     }
     const standing = await this.rig.store.standingBySid(this.current.sid, this.rig.clock.now())
-    expect(standing.state === 'live', 'nobody is signed out who did nothing wrong').toBe(this.current.over === undefined || this.current.over === 'revoked')
+    expect(standing.state === 'live', 'nobody is signed out who did nothing wrong').toBe(
+      this.current.over === undefined || this.current.over === 'revoked',
+    )
   }
 }
 
@@ -116,7 +124,12 @@ async function run(world: World, step: Step): Promise<void> {
     current.over ??= 'revoked'
     return
   }
-  await rig.store.revoke({ selector: { kind: 'session', sid: current.sid }, reason: 'signed_out', actor: { kind: 'broker', id: 'model' }, now: rig.clock.now() })
+  await rig.store.revoke({
+    selector: { kind: 'session', sid: current.sid },
+    reason: 'signed_out',
+    actor: { kind: 'broker', id: 'model' },
+    now: rig.clock.now(),
+  })
   if (current.over === undefined || current.over === 'revoked') current.over = 'signed out'
 }
 
@@ -133,7 +146,11 @@ describe('whatever happens, in whatever order', () => {
           await world.check()
         }
       }),
-      { numRuns: Number(process.env.PROPERTY_RUNS ?? 20), interruptAfterTimeLimit: Number(process.env.PROPERTY_MS ?? 15_000), markInterruptAsFailure: false },
+      {
+        numRuns: Number(process.env.PROPERTY_RUNS ?? 20),
+        interruptAfterTimeLimit: Number(process.env.PROPERTY_MS ?? 15_000),
+        markInterruptAsFailure: false,
+      },
     )
   })
 })

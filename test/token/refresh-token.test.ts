@@ -37,7 +37,8 @@ describe('a refresh token is a MAC over family and generation', () => {
   test('what another secret signed, another length, rubbish: no token, and nothing thrown', () => {
     const forged = refreshTokens(createSealer([randomBytes(32)])).write(some())
     const good = tokens.write(some())
-    for (const text of [forged, good.slice(0, -1), `${good}A`, `${good}=`, ` ${good}`, good.slice(4), 'cmr_', '', 'x'.repeat(100_000)]) expect(tokens.read(text)).toBeUndefined()
+    for (const text of [forged, good.slice(0, -1), `${good}A`, `${good}=`, ` ${good}`, good.slice(4), 'cmr_', '', 'x'.repeat(100_000)])
+      expect(tokens.read(text)).toBeUndefined()
   })
 
   test('after a rotation of the secret old tokens are good and new ones are signed with the new one', () => {

@@ -57,12 +57,16 @@ describe('the refresh token grant (RFC 6749 §6)', () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
     const calls: string[] = []
-    const store = new Proxy(rig.store, { get: (target, name, receiver) => (calls.push(String(name)), Reflect.get(target, name, receiver) as unknown) })
+    const store = new Proxy(rig.store, {
+      get: (target, name, receiver) => (calls.push(String(name)), Reflect.get(target, name, receiver) as unknown),
+    })
     const { tokenRoom } = await import('../../src/token/room.ts')
     const room = tokenRoom({ ...rig.deps, store })
     room.onError((error, c) => c.text(error.message, 400))
     const answer = await room.request('/token', {
-      method: 'POST', body: new URLSearchParams(refreshForm(`cmr_${'A'.repeat(75)}`)).toString(), headers: { authorization: client.basic, 'content-type': 'application/x-www-form-urlencoded' },
+      method: 'POST',
+      body: new URLSearchParams(refreshForm(`cmr_${'A'.repeat(75)}`)).toString(),
+      headers: { authorization: client.basic, 'content-type': 'application/x-www-form-urlencoded' },
     })
     expect(answer.status).toBe(400)
     expect(calls).toEqual([])
@@ -82,7 +86,7 @@ describe('the refresh token grant (RFC 6749 §6)', () => {
     let tokens = await rig.signInAt(absolute.sid, client)
     for (const hours of [5, 5]) {
       rig.clock.advance(hours * 3600)
-      tokens = await tokensOf(refresh(rig, client, tokens.refresh_token)) as typeof tokens
+      tokens = (await tokensOf(refresh(rig, client, tokens.refresh_token))) as typeof tokens
     }
     rig.clock.advance(2 * 3600 - 60)
     const last = await tokensOf(refresh(rig, client, tokens.refresh_token))
@@ -107,7 +111,12 @@ describe('the refresh token grant (RFC 6749 §6)', () => {
   test('scopes that the client has lost are gone with the next refresh', async () => {
     const rig = await createRig()
     const { client, tokens } = await signedIn(rig)
-    await rig.store.putClient({ clientId: 'sydney', source: 'command', metadata: { ...client.metadata, scopes: ['openid', 'offline_access'] }, now: rig.clock.now() })
+    await rig.store.putClient({
+      clientId: 'sydney',
+      source: 'command',
+      metadata: { ...client.metadata, scopes: ['openid', 'offline_access'] },
+      now: rig.clock.now(),
+    })
     await rig.clients.reload()
     expect((await tokensOf(refresh(rig, client, tokens.refresh_token))).scope).toBe('openid offline_access')
   })
@@ -162,7 +171,9 @@ describe('rotation (RFC 9700 §4.14.2)', () => {
     expect(await isLive(rig, session.sid)).toBe(false)
     expect(await outcome(refresh(rig, client, third.refresh_token))).toEqual([400, 'invalid_grant'])
     expect(await outcome(refresh(rig, melbourne, there.refresh_token))).toEqual([400, 'invalid_grant'])
-    expect(await rig.store.listRevocations({ limit: 5 })).toMatchObject([{ reason: 'refresh_token_reuse', selector: { kind: 'session', sid: session.sid } }])
+    expect(await rig.store.listRevocations({ limit: 5 })).toMatchObject([
+      { reason: 'refresh_token_reuse', selector: { kind: 'session', sid: session.sid } },
+    ])
     expect((await rig.store.listDeliveries({ limit: 10 })).map((each) => each.clientId).toSorted()).toEqual(['melbourne', 'sydney'])
     expect(rig.queue.added).toHaveLength(2)
     // Once more is no second theft.

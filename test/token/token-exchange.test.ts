@@ -8,7 +8,11 @@ const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 const GRANTS = ['authorization_code' as const, 'refresh_token' as const, EXCHANGE]
 
 const exchange = (rig: Rig, client: RegisteredClient, token: string, target: string | undefined, more: Record<string, string> = {}) =>
-  rig.post('/token', { grant_type: EXCHANGE, subject_token: token, subject_token_type: ACCESS_TOKEN, ...(target !== undefined && { audience: target }), ...more }, { authorization: client.basic })
+  rig.post(
+    '/token',
+    { grant_type: EXCHANGE, subject_token: token, subject_token_type: ACCESS_TOKEN, ...(target !== undefined && { audience: target }), ...more },
+    { authorization: client.basic },
+  )
 
 async function instances(changes: Record<string, unknown> = {}) {
   const rig = await createRig()
@@ -24,10 +28,26 @@ describe('token exchange (RFC 8693)', () => {
     const { rig, sydney, melbourne, session, tokens } = await instances()
     rig.clock.advance(60)
     const answer = await tokensOf(exchange(rig, sydney, tokens.access_token, 'melbourne'))
-    expect(answer).toEqual({ access_token: expect.any(String), issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: 240, scope: 'openid profile email' })
+    expect(answer).toEqual({
+      access_token: expect.any(String),
+      issued_token_type: ACCESS_TOKEN,
+      token_type: 'Bearer',
+      expires_in: 240,
+      scope: 'openid profile email',
+    })
     const [source, claims] = [claimsOf(tokens.access_token), claimsOf(answer.access_token)]
     expect(claims).toMatchObject({
-      aud: melbourne.metadata.audience, client_id: 'sydney', sub: session.sub, sid: session.sid, rev: source.rev, exp: source.exp, act: { sub: 'sydney' }, auth_time: source.auth_time, tid: source.tid, oid: source.oid, roles: source.roles,
+      aud: melbourne.metadata.audience,
+      client_id: 'sydney',
+      sub: session.sub,
+      sid: session.sid,
+      rev: source.rev,
+      exp: source.exp,
+      act: { sub: 'sydney' },
+      auth_time: source.auth_time,
+      tid: source.tid,
+      oid: source.oid,
+      roles: source.roles,
     })
     expect(claims.jti).not.toBe(source.jti)
   })
@@ -36,19 +56,28 @@ describe('token exchange (RFC 8693)', () => {
     const { rig, sydney, session, tokens } = await instances()
     await tokensOf(exchange(rig, sydney, tokens.access_token, 'melbourne'))
     expect((await rig.store.participants(session.sid)).map((each) => each.clientId).toSorted()).toEqual(['melbourne', 'sydney'])
-    await rig.store.revoke({ selector: { kind: 'session', sid: session.sid }, reason: 'signed_out', actor: { kind: 'person', id: session.sub }, now: START })
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'signed_out',
+      actor: { kind: 'person', id: session.sub },
+      now: START,
+    })
     expect((await rig.store.listDeliveries({ limit: 10 })).map((each) => each.clientId).toSorted()).toEqual(['melbourne', 'sydney'])
   })
 
   test('the target is named by client id, by audience or by resource, and once', async () => {
     const { rig, sydney, melbourne, tokens } = await instances()
     const { audience } = melbourne.metadata
-    const aud = async (target: string | undefined, more = {}) => claimsOf((await tokensOf(exchange(rig, sydney, tokens.access_token, target, more))).access_token).aud
+    const aud = async (target: string | undefined, more = {}) =>
+      claimsOf((await tokensOf(exchange(rig, sydney, tokens.access_token, target, more))).access_token).aud
     expect(await aud('melbourne')).toBe(audience)
     expect(await aud(audience)).toBe(audience)
     expect(await aud(undefined, { resource: audience })).toBe(audience)
     expect(await aud('melbourne', { resource: audience })).toBe(audience)
-    expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne', { resource: sydney.metadata.audience }))).toEqual([400, 'invalid_target'])
+    expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne', { resource: sydney.metadata.audience }))).toEqual([
+      400,
+      'invalid_target',
+    ])
     expect(await outcome(exchange(rig, sydney, tokens.access_token, undefined))).toEqual([400, 'invalid_request'])
     expect(await outcome(exchange(rig, sydney, tokens.access_token, 'nobody'))).toEqual([400, 'invalid_target'])
   })
@@ -67,17 +96,33 @@ describe('token exchange (RFC 8693)', () => {
   test('scope can be narrowed, never widened', async () => {
     const { rig, sydney, tokens } = await instances()
     expect((await tokensOf(exchange(rig, sydney, tokens.access_token, 'melbourne', { scope: 'openid' }))).scope).toBe('openid')
-    for (const scope of ['openid cases:read', 'offline_access']) expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne', { scope }))).toEqual([400, 'invalid_scope'])
+    for (const scope of ['openid cases:read', 'offline_access'])
+      expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne', { scope }))).toEqual([400, 'invalid_scope'])
   })
 
   test('expired, forged, ended, of a client alone, of another kind: invalid_request (§2.2.2)', async () => {
     const { rig, sydney, session, tokens } = await instances()
     const forged = `${tokens.access_token.slice(0, -6)}AAAAAA`
-    for (const token of [forged, tokens.id_token ?? '', tokens.refresh_token ?? '', 'x']) expect(await outcome(exchange(rig, sydney, token, 'melbourne'))).toEqual([400, 'invalid_request'])
-    expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne', { subject_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' }))).toEqual([400, 'invalid_request'])
-    expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne', { requested_token_type: 'urn:ietf:params:oauth:token-type:saml2' }))).toEqual([400, 'invalid_request'])
-    expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne', { actor_token: 'x', actor_token_type: ACCESS_TOKEN }))).toEqual([400, 'invalid_request'])
-    await rig.store.revoke({ selector: { kind: 'subject', sub: session.sub }, reason: 'signed_out_everywhere', actor: { kind: 'person', id: session.sub }, now: START })
+    for (const token of [forged, tokens.id_token ?? '', tokens.refresh_token ?? '', 'x'])
+      expect(await outcome(exchange(rig, sydney, token, 'melbourne'))).toEqual([400, 'invalid_request'])
+    expect(
+      await outcome(
+        exchange(rig, sydney, tokens.access_token, 'melbourne', { subject_token_type: 'urn:ietf:params:oauth:token-type:refresh_token' }),
+      ),
+    ).toEqual([400, 'invalid_request'])
+    expect(
+      await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne', { requested_token_type: 'urn:ietf:params:oauth:token-type:saml2' })),
+    ).toEqual([400, 'invalid_request'])
+    expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne', { actor_token: 'x', actor_token_type: ACCESS_TOKEN }))).toEqual([
+      400,
+      'invalid_request',
+    ])
+    await rig.store.revoke({
+      selector: { kind: 'subject', sub: session.sub },
+      reason: 'signed_out_everywhere',
+      actor: { kind: 'person', id: session.sub },
+      now: START,
+    })
     expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne'))).toEqual([400, 'invalid_request'])
     expect((await rig.store.participants(session.sid)).map((each) => each.clientId)).toEqual(['sydney'])
     rig.clock.advance(300)
@@ -85,7 +130,11 @@ describe('token exchange (RFC 8693)', () => {
   })
 
   test('a person whom the target does not take, or whose authentication is too old for it, is refused, and nobody becomes a participant', async () => {
-    for (const [changes, error] of [[{ tenants: [OTHER_TENANT] }, 'invalid_target'], [{ appRole: 'CaseManager.Lead' }, 'invalid_target'], [{ maxAuthAgeSeconds: 30 }, 'interaction_required']] as const) {
+    for (const [changes, error] of [
+      [{ tenants: [OTHER_TENANT] }, 'invalid_target'],
+      [{ appRole: 'CaseManager.Lead' }, 'invalid_target'],
+      [{ maxAuthAgeSeconds: 30 }, 'interaction_required'],
+    ] as const) {
       const { rig, sydney, session, tokens } = await instances(changes)
       rig.clock.advance(31)
       expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne'))).toEqual([400, error])
@@ -97,7 +146,8 @@ describe('token exchange (RFC 8693)', () => {
     const rig = await createRig()
     const names = ['Sydney', 'Melbourne', 'Perth', 'Hobart', 'Darwin']
     const clients: RegisteredClient[] = []
-    for (const [index, name] of names.entries()) clients.push(await rig.register(name, { grants: GRANTS, exchangeFrom: index === 0 ? [] : [names[index - 1]!.toLowerCase()] }))
+    for (const [index, name] of names.entries())
+      clients.push(await rig.register(name, { grants: GRANTS, exchangeFrom: index === 0 ? [] : [names[index - 1]!.toLowerCase()] }))
     const { session } = await rig.openSession()
     let token = (await rig.signInAt(session.sid, clients[0]!)).access_token
     for (let hop = 0; hop < 3; hop++) token = (await tokensOf(exchange(rig, clients[hop]!, token, clients[hop + 1]!.clientId))).access_token
@@ -108,9 +158,15 @@ describe('token exchange (RFC 8693)', () => {
   test('after the session has ended the exchanged token is not active, and the source client refreshes no more', async () => {
     const { rig, sydney, melbourne, session, tokens } = await instances()
     const { access_token } = await tokensOf(exchange(rig, sydney, tokens.access_token, 'melbourne'))
-    const active = async () => ((await (await rig.post('/introspect', { token: access_token }, { authorization: melbourne.basic })).json()) as { active: boolean }).active
+    const active = async () =>
+      ((await (await rig.post('/introspect', { token: access_token }, { authorization: melbourne.basic })).json()) as { active: boolean }).active
     expect(await active()).toBe(true)
-    await rig.store.revoke({ selector: { kind: 'session', sid: session.sid }, reason: 'signed_out', actor: { kind: 'person', id: session.sub }, now: START })
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'signed_out',
+      actor: { kind: 'person', id: session.sub },
+      now: START,
+    })
     expect(await active()).toBe(false)
     expect(await outcome(rig.post('/token', refreshForm(tokens.refresh_token), { authorization: sydney.basic }))).toEqual([400, 'invalid_grant'])
   })

@@ -12,8 +12,10 @@ export interface Tokens {
   issued_token_type?: string
 }
 
-export const claimsOf = (jwt: string): Record<string, unknown> => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
-export const headerOf = (jwt: string): Record<string, unknown> => JSON.parse(Buffer.from(jwt.split('.')[0] ?? '', 'base64url').toString()) as Record<string, unknown>
+export const claimsOf = (jwt: string): Record<string, unknown> =>
+  JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
+export const headerOf = (jwt: string): Record<string, unknown> =>
+  JSON.parse(Buffer.from(jwt.split('.')[0] ?? '', 'base64url').toString()) as Record<string, unknown>
 
 /** Status and body at once: `[400, 'invalid_grant']` or `[200, tokens]`. */
 export async function outcome(response: Response | Promise<Response>): Promise<[number, string]> {
@@ -22,7 +24,11 @@ export async function outcome(response: Response | Promise<Response>): Promise<[
   return [answer.status, text === '' ? '' : ((JSON.parse(text) as { error?: string }).error ?? 'ok')]
 }
 
-export const refreshForm = (token: string | undefined, more: Record<string, string> = {}) => ({ grant_type: 'refresh_token', refresh_token: token ?? '', ...more })
+export const refreshForm = (token: string | undefined, more: Record<string, string> = {}) => ({
+  grant_type: 'refresh_token',
+  refresh_token: token ?? '',
+  ...more,
+})
 
 export async function tokensOf(response: Response | Promise<Response>): Promise<Tokens> {
   const answer = await response
