@@ -40,6 +40,8 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   const { db, unlock } = openDatabase(file)
   if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
   db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(random(9).toString('base64url'))
+  // One process writes this file: whoever had a lease has gone, and what they were sending is due again at once.
+  db.prepare("UPDATE deliveries SET leased_until_ms = 0 WHERE state = 'owed' AND superseded_by IS NULL AND leased_until_ms > 0").run()
   const writer = createWriter(db)
   const closed = () => new StoreUnavailable('The store is closed.')
   const core: Core = { db, write: writer.write, read: reading(db, closed), nowMs, newId: () => newId(random) }
