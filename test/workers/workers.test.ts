@@ -1,0 +1,204 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { StoreUnavailable } from '../../db/store.ts'
+import type { DeliveryRef } from '../../db/types.ts'
+import { createLog } from '../../src/log.ts'
+import { announce, revoke } from '../../src/revocation/revoke.ts'
+import { oweDeliveries } from '../../workers/owe-deliveries.ts'
+import { repeat } from '../../workers/repeat.ts'
+import { rotateKeys } from '../../workers/rotate-keys.ts'
+import { startWorkers } from '../../workers/start.ts'
+import { purgeOld, sweepExpired } from '../../workers/sweep-expired.ts'
+import { createRig, TENANT, type Rig } from '../rig.ts'
+import { LocalQueue } from './local-queue.ts'
+import { startReceiver } from './receiver.ts'
+
+const OLIVIA = { kind: 'operator', id: 'olivia' } as const
+
+async function people(rig: Rig, count: number): Promise<string[]> {
+  const client = await rig.register('Sydney')
+  const sids: string[] = []
+  for (let i = 0; i < count; i++) {
+    const { session } = await rig.openSession({ person: { oid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}` } })
+    await rig.signInAt(session.sid, client)
+    sids.push(session.sid)
+  }
+  return sids
+}
+
+describe('announcing', () => {
+  const committed = async (rig: Rig) => {
+    const [sid] = await people(rig, 1)
+    const answer = await rig.deps.store.revoke({ selector: { kind: 'session', sid: sid ?? '' }, reason: 'mfa_lapsed', actor: OLIVIA, now: rig.clock.now() })
+    if (answer.outcome !== 'revoked') throw new Error(answer.outcome)
+    return answer.committed
+  }
+
+  test('tells feed and queue, counts the reason, and writes a line that names the seq', async () => {
+    const rig = await createRig()
+    const published: number[] = []
+    rig.feed.subscribe(({ seq }) => published.push(seq))
+    const one = await committed(rig)
+    announce(rig.deps, [one])
+    expect(published).toEqual([one.revocation.seq])
+    expect(rig.queue.added).toEqual(one.owed)
+    expect(await rig.metrics.registry.metrics()).toContain('broker_revocations_total{reason="mfa_lapsed"} 1')
+    expect(rig.lines.map((line) => JSON.parse(line) as object)).toContainEqual(expect.objectContaining({ event: 'revoked', seq: one.revocation.seq, reason: 'mfa_lapsed', owed: 1 }))
+  })
+
+  test('a listener that throws keeps it from nobody else, and never reaches the person who signs out', async () => {
+    const rig = await createRig()
+    rig.feed.subscribe(() => {
+      throw new Error('a listener of no use')
+    })
+    const one = await committed(rig)
+    expect(() => announce(rig.deps, [one])).not.toThrow()
+    expect(rig.queue.added).toEqual(one.owed)
+  })
+
+  test('what covers nothing is announced to nobody', async () => {
+    const rig = await createRig()
+    expect(await revoke(rig.deps, { selector: { kind: 'session', sid: 's_unknown' }, reason: 'signed_out', actor: OLIVIA, now: rig.clock.now() })).toEqual({ outcome: 'unknown' })
+    expect(rig.lines.filter((line) => line.includes('"revoked"'))).toEqual([])
+  })
+})
+
+describe('owe-deliveries', () => {
+  test('ran twice: each session is owed once', async () => {
+    const rig = await createRig()
+    await people(rig, 7)
+    await revoke(rig.deps, { selector: { kind: 'tenant', tid: TENANT }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+    await Promise.all([oweDeliveries(rig.deps), oweDeliveries(rig.deps)])
+    await oweDeliveries(rig.deps)
+    expect(new Set(rig.queue.added.map(({ id }) => id)).size).toBe(7)
+    expect(rig.queue.added).toHaveLength(7)
+  })
+
+  test('goes on where it was stopped', async () => {
+    const rig = await createRig()
+    await people(rig, 5)
+    await revoke(rig.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+    expect((await rig.deps.store.owePending({ limit: 2, nowMs: rig.clock.nowMs() })).more).toBe(true)
+    await oweDeliveries(rig.deps)
+    expect(await rig.deps.store.owePending({ limit: 2, nowMs: rig.clock.nowMs() })).toEqual({ owed: [], more: false })
+    expect((await rig.deps.store.deliveryCounts()).map(({ count }) => count)).toEqual([5])
+  })
+
+  test('a store that is busy: nothing is lost, the next turn goes on', async () => {
+    const rig = await createRig()
+    await people(rig, 3)
+    await revoke(rig.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+    const store = Object.create(rig.deps.store, { owePending: { value: () => Promise.reject(new StoreUnavailable('busy')) } }) as typeof rig.deps.store
+    await expect(oweDeliveries({ ...rig.deps, store })).rejects.toThrow('busy')
+    await oweDeliveries(rig.deps)
+    expect(rig.queue.added).toHaveLength(3)
+  })
+})
+
+describe('sweep-expired', () => {
+  test('ends what is idle or past its end, once, through the log; ran twice it does nothing more', async () => {
+    const rig = await createRig()
+    const sids = await people(rig, 3)
+    rig.clock.advance(9 * 3600)
+    const seen: string[] = []
+    rig.feed.subscribe(({ reason, selector }) => seen.push(`${reason} ${'sid' in selector ? selector.sid : ''}`))
+    await Promise.all([sweepExpired(rig.deps), sweepExpired(rig.deps)])
+    expect(seen.sort()).toEqual(sids.map((sid) => `idle ${sid}`).sort())
+    expect(rig.queue.added).toHaveLength(3)
+  })
+
+  test('purges in small pieces until there is no more', async () => {
+    const rig = await createRig()
+    await people(rig, 2)
+    rig.clock.advance(9 * 3600)
+    await sweepExpired(rig.deps)
+    rig.clock.advance(400 * 86_400)
+    await purgeOld(rig.deps)
+    expect(await rig.deps.store.purge({ now: rig.clock.now(), limit: 10 })).toBe(false)
+  })
+})
+
+describe('rotate-keys', () => {
+  test('changes keys when it is time, and tells guards; before that it says nothing', async () => {
+    const rig = await createRig()
+    let told = 0
+    const feed = Object.assign(Object.create(rig.feed) as typeof rig.feed, { publishKeys: () => void told++ })
+    await rotateKeys({ ...rig.deps, feed })
+    expect(told).toBe(0)
+    const before = rig.keys.jwks().keys.length
+    rig.clock.advance(91 * 86_400)
+    await rotateKeys({ ...rig.deps, feed })
+    expect(rig.keys.jwks().keys.length).toBeGreaterThan(before)
+    expect(told).toBe(1)
+    await rotateKeys({ ...rig.deps, feed })
+    expect(told).toBe(1)
+  })
+})
+
+describe('work that repeats', () => {
+  const log = createLog(() => {}, Date.now)
+
+  test('never runs twice at a time, and once more where it was woken meanwhile', async () => {
+    let runs = 0
+    let atATime = 0
+    const gates: (() => void)[] = []
+    const work = repeat(log, 'test', 3_600_000, async () => {
+      runs++
+      expect(++atATime).toBe(1)
+      await new Promise<void>((done) => gates.push(done))
+      atATime--
+    })
+    for (let i = 0; i < 3; i++) work.wake()
+    await vi.waitFor(() => expect(gates).toHaveLength(1))
+    gates[0]?.()
+    await vi.waitFor(() => expect(gates).toHaveLength(2))
+    gates[1]?.()
+    await work.stop()
+    expect(runs).toBe(2)
+  })
+
+  test('goes on after a fault', async () => {
+    let runs = 0
+    const work = repeat(log, 'test', 20, async () => {
+      runs++
+      throw new Error('no')
+    })
+    await vi.waitFor(() => expect(runs).toBeGreaterThan(2))
+    await work.stop()
+  })
+})
+
+test('a store that cannot write while it is to deliver: nothing is sent untold, and it goes on when the store does', async () => {
+  const queue = new LocalQueue()
+  const rig = await createRig({ deps: { queue } })
+  const receiver = await startReceiver()
+  const client = await rig.register('Sydney', { logoutUris: [receiver.url] })
+  const { session } = await rig.openSession()
+  await rig.signInAt(session.sid, client)
+  let full = true
+  const store = Object.create(rig.deps.store, {
+    leaseDelivery: { value: (input: { id: string; attempt: number; nowMs: number; untilMs: number }) => (full ? Promise.reject(new StoreUnavailable('the disk is full')) : rig.deps.store.leaseDelivery(input)) },
+  }) as typeof rig.deps.store
+  const workers = await startWorkers({ ...rig.deps, store })
+  onTestFinished(() => workers.drain())
+  const timer = setInterval(() => rig.clock.advance(0.2), 20)
+  onTestFinished(() => clearInterval(timer))
+  await revoke(rig.deps, { selector: { kind: 'session', sid: session.sid }, reason: 'signed_out', actor: { kind: 'person', id: session.sub }, now: rig.clock.now() })
+  await vi.waitFor(() => expect(rig.lines.join('\n')).toContain('the disk is full'))
+  expect(receiver.tokens).toEqual([])
+  full = false
+  await vi.waitFor(() => expect(receiver.tokens).toHaveLength(1), { timeout: 15_000 })
+})
+
+test('jobs of a queue only wake the lanes: one for what is settled, unknown or not yet due does nothing', async () => {
+  const queue = new LocalQueue()
+  const performed: ((ref: DeliveryRef) => Promise<void>)[] = []
+  queue.work = ((perform: (ref: DeliveryRef) => Promise<void>) => {
+    performed.push(perform)
+    return { stop: async () => {} }
+  }) as unknown as typeof queue.work
+  const rig = await createRig({ deps: { queue } })
+  const workers = await startWorkers(rig.deps)
+  onTestFinished(() => workers.drain())
+  await performed[0]?.({ id: 'unknown', attempt: 1, targetId: 'gone' })
+  await vi.waitFor(() => expect(queue.targets()).toMatchObject([{ targetId: 'gone', waiting: 0, running: 0, breaker: 'unknown' }]))
+})
