@@ -40,9 +40,9 @@ export function owePending({ db, write }: Core, { owe }: Owing): RevocationActs[
   const advance = db.prepare('UPDATE revocations SET owe_cursor = @cursor, owing = @owing, sessions = sessions + @ended WHERE seq = @seq')
 
   /** Writes the next sessions of one revocation, until about `limit` deliveries are owed. */
-  const advanceOne = (revocation: RevocationRow, limit: number): DeliveryRef[] => {
+  const advanceOne = (revocation: RevocationRow, limit: number): { owed: DeliveryRef[]; sessions: number } => {
     const { seq, kind, sub, tid, client_id: clientId, at, at_ms: atMs, reason } = revocation
-    if (kind === 'session' || kind === 'grant') return []
+    if (kind === 'session' || kind === 'grant') return { owed: [], sessions: 0 }
     const next = covered[kind].all({ sub, tid, clientId, seq, cursor: revocation.owe_cursor, limit })
     const owed: DeliveryRef[] = []
     let cursor = revocation.owe_cursor
@@ -55,15 +55,18 @@ export function owePending({ db, write }: Core, { owe }: Owing): RevocationActs[
     }
     const done = next.length < limit && cursor === (next.at(-1)?.sid ?? cursor)
     advance.run({ seq, cursor, owing: done ? 'complete' : 'pending', ended })
-    return owed
+    return { owed, sessions: next.length }
   }
 
   return ({ limit }) =>
     write(() => {
       const owed: DeliveryRef[] = []
       let revocation = nextPending()
-      for (let taken = 0; revocation !== undefined && taken < limit && owed.length < limit; taken++) {
-        owed.push(...advanceOne(revocation, limit - owed.length))
+      // Bounded by what is read as well: sessions that owe nothing are work all the same.
+      for (let read = 0; revocation !== undefined && read < limit && owed.length < limit; ) {
+        const advanced = advanceOne(revocation, limit - owed.length)
+        owed.push(...advanced.owed)
+        read += 1 + advanced.sessions
         revocation = nextPending()
       }
       return { owed, more: revocation !== undefined }
