@@ -87,7 +87,7 @@ function guardedConnector({ allowLoopback, connectTimeoutMs = 3_000, ca, lookup 
     autoSelectFamily: true,
     lookup: guardedLookup(lookup, allowLoopback),
     ...(ca === undefined ? {} : { ca }),
-  } as buildConnector.BuildOptions)
+  })
   return (target, done) => {
     // A literal address is never looked up.
     const literal = target.hostname.replace(/^\[|\]$/g, '')
@@ -111,7 +111,14 @@ function guardedLookup(lookup: typeof systemLookup, allowLoopback: boolean): Loo
       if (error !== null) return done(error, '', 0)
       const good = found.filter(({ address }) => addressProblem(address, allowLoopback) === undefined)
       const first = good[0]
-      if (first === undefined) return done(new AddressRefused(`${hostname} resolves to nothing that may be called: ${found.map(({ address }) => addressProblem(address, allowLoopback)).join('; ')}.`), '', 0)
+      if (first === undefined)
+        return done(
+          new AddressRefused(
+            `${hostname} resolves to nothing that may be called: ${found.map(({ address }) => addressProblem(address, allowLoopback)).join('; ')}.`,
+          ),
+          '',
+          0,
+        )
       return asked.all === true ? (done as unknown as (e: null, all: LookupAddress[]) => void)(null, good) : done(null, first.address, first.family)
     })
   }

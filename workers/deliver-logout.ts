@@ -29,7 +29,10 @@ export async function deliverLogout(deps: DeliverDeps, ref: DeliveryRef, early =
   if (lease.outcome !== 'leased') return { outcome: 'passed' }
   const { delivery } = lease
   if (lease.spared) {
-    await deps.store.recordDelivery({ id: ref.id, result: { outcome: 'spared', attempt: { attempt: ref.attempt, atMs: nowMs, outcome: 'spared', latencyMs: 0 } } })
+    await deps.store.recordDelivery({
+      id: ref.id,
+      result: { outcome: 'spared', attempt: { attempt: ref.attempt, atMs: nowMs, outcome: 'spared', latencyMs: 0 } },
+    })
     deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'spared' })
     return { outcome: 'passed' }
   }
@@ -37,7 +40,12 @@ export async function deliverLogout(deps: DeliverDeps, ref: DeliveryRef, early =
   const posted = await post(deps, delivery, jti, early)
   deps.metrics.deliverySeconds.observe({ client: delivery.clientId }, posted.latencyMs / 1000)
   const attempt: DeliveryAttempt = {
-    attempt: ref.attempt, atMs: nowMs, outcome: posted.verdict.outcome, status: posted.status, latencyMs: posted.latencyMs, jti,
+    attempt: ref.attempt,
+    atMs: nowMs,
+    outcome: posted.verdict.outcome,
+    status: posted.status,
+    latencyMs: posted.latencyMs,
+    jti,
     ...('error' in posted.verdict ? { error: posted.verdict.error } : {}),
   }
   const { verdict } = posted
@@ -47,7 +55,13 @@ export async function deliverLogout(deps: DeliverDeps, ref: DeliveryRef, early =
 }
 
 async function post(deps: DeliverDeps, delivery: Delivery, jti: string, early: boolean): Promise<Posted> {
-  const token = mintLogoutToken(deps.keys, { issuer: deps.config.issuer, alg: await algOf(deps, delivery.clientId), delivery, jti, now: deps.clock.now() })
+  const token = mintLogoutToken(deps.keys, {
+    issuer: deps.config.issuer,
+    alg: await algOf(deps, delivery.clientId),
+    delivery,
+    jti,
+    now: deps.clock.now(),
+  })
   const startedMs = performance.now()
   const tookMs = (): number => Math.round(performance.now() - startedMs)
   try {
@@ -80,16 +94,32 @@ async function settle(deps: DeliverDeps, delivery: Delivery, outcome: 'delivered
   } else deps.log.warn('logout_refused', { delivery: delivery.id, client: delivery.clientId, seq: delivery.seq })
 }
 
-async function tryAgain(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef, attempt: DeliveryAttempt, verdict: Verdict & { outcome: 'retry' }): Promise<Taken> {
+async function tryAgain(
+  deps: DeliverDeps,
+  delivery: Delivery,
+  ref: DeliveryRef,
+  attempt: DeliveryAttempt,
+  verdict: Verdict & { outcome: 'retry' },
+): Promise<Taken> {
   const failed: Taken = { outcome: 'failed', retryAfterSeconds: verdict.retryAfterSeconds }
   const delayMs = retryDelayMs(ref.attempt, verdict.retryAfterSeconds, uniform(deps.random))
   if (delayMs === undefined) {
     if (!(await deps.store.recordDelivery({ id: delivery.id, result: { outcome: 'dead', attempt: { ...attempt, outcome: 'dead' } } }))) return failed
     deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'dead' })
-    deps.log.error('logout_not_delivered', { delivery: delivery.id, client: delivery.clientId, seq: delivery.seq, attempts: ref.attempt, last: verdict.error, next: 'mend the instance, then redrive the delivery' })
+    deps.log.error('logout_not_delivered', {
+      delivery: delivery.id,
+      client: delivery.clientId,
+      seq: delivery.seq,
+      attempts: ref.attempt,
+      last: verdict.error,
+      next: 'mend the instance, then redrive the delivery',
+    })
     return failed
   }
-  const recorded = await deps.store.recordDelivery({ id: delivery.id, result: { outcome: 'retry', attempt, nextAttemptAtMs: deps.clock.nowMs() + delayMs } })
+  const recorded = await deps.store.recordDelivery({
+    id: delivery.id,
+    result: { outcome: 'retry', attempt, nextAttemptAtMs: deps.clock.nowMs() + delayMs },
+  })
   if (!recorded) return failed
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'retry' })
   deps.queue.add([{ ...ref, attempt: ref.attempt + 1 }], delayMs)

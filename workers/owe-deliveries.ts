@@ -9,7 +9,7 @@ const BATCH = 500
 
 /** @param going false: the process is ending, the rest is written by the next */
 export async function oweDeliveries(deps: Pick<Deps, 'store' | 'queue' | 'clock'>, going: () => boolean = () => true): Promise<void> {
-  for (let more = true; more && going(); ) {
+  for (let more = true; more && going();) {
     const batch = await deps.store.owePending({ limit: BATCH, nowMs: deps.clock.nowMs() })
     if (batch.owed.length > 0) deps.queue.hurry(batch.owed)
     more = batch.more

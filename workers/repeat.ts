@@ -11,7 +11,7 @@ export interface Repeating {
 export function repeat(log: Log, name: string, everyMs: number, work: () => Promise<void>): Repeating {
   let running: Promise<void> | undefined
   let again = false
-  let stopped = false
+  const stopped = new AbortController()
 
   const run = async (): Promise<void> => {
     do {
@@ -21,11 +21,11 @@ export function repeat(log: Log, name: string, everyMs: number, work: () => Prom
       } catch (error) {
         log.error('worker_failed', { worker: name, cause: error })
       }
-    } while (again && !stopped)
+    } while (again && !stopped.signal.aborted)
     running = undefined
   }
   const wake = (): void => {
-    if (stopped) return
+    if (stopped.signal.aborted) return
     if (running === undefined) running = run()
     else again = true
   }
@@ -37,7 +37,7 @@ export function repeat(log: Log, name: string, everyMs: number, work: () => Prom
   return {
     wake,
     async stop() {
-      stopped = true
+      stopped.abort()
       clearInterval(timer)
       await running
     },

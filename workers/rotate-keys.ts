@@ -9,4 +9,8 @@ export async function rotateKeys(deps: Pick<Deps, 'keys' | 'clock' | 'feed' | 'l
   deps.feed.publishKeys(deps.keys.retiredKids())
 }
 
-const kids = (deps: Pick<Deps, 'keys'>): string => deps.keys.jwks().keys.map((key) => String(key['kid'])).join(' ')
+const kids = (deps: Pick<Deps, 'keys'>): string =>
+  deps.keys
+    .jwks()
+    .keys.map((key) => String(key['kid']))
+    .join(' ')

@@ -5,7 +5,10 @@ import { announce } from '../src/revocation/revoke.ts'
 
 const BATCH = 200
 
-export async function sweepExpired(deps: Pick<Deps, 'store' | 'clock' | 'feed' | 'queue' | 'metrics' | 'log'>, going: () => boolean = () => true): Promise<void> {
+export async function sweepExpired(
+  deps: Pick<Deps, 'store' | 'clock' | 'feed' | 'queue' | 'metrics' | 'log'>,
+  going: () => boolean = () => true,
+): Promise<void> {
   while (going()) {
     const committed = await deps.store.expireSessions({ now: deps.clock.now(), limit: BATCH })
     announce(deps, committed)

@@ -42,7 +42,8 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
 
   const flush = async (): Promise<void> => {
     try {
-      while (waiting.length > 0 && !closed) {
+      // Emptied by what fails and by close.
+      while (waiting.length > 0) {
         const batch = waiting.splice(0, BATCH)
         await within(ANSWER_MS, bull.addBulk(batch.map(toJob)))
         outages.up()
@@ -81,7 +82,11 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
         await within(1_000, server.ping())
         return { up: true, engine: engine.kind }
       } catch (error) {
-        return { up: false, engine: engine.kind, problem: `The queue's server does not answer (${engine.description}): ${error instanceof Error ? error.message : String(error)}` }
+        return {
+          up: false,
+          engine: engine.kind,
+          problem: `The queue's server does not answer (${engine.description}): ${error instanceof Error ? error.message : String(error)}`,
+        }
       }
     },
     async close() {
@@ -100,7 +105,12 @@ const toJob = ({ ref, delayMs }: Added) => ({
   opts: { jobId: `${ref.id}-${ref.attempt}`, attempts: 1, removeOnComplete: true, removeOnFail: true, ...(delayMs > 0 ? { delay: delayMs } : {}) },
 })
 
-function startWorker(server: Server, perform: (ref: DeliveryRef) => Promise<void>, concurrency: number, outages: OutageLog): { stop(): Promise<void> } {
+function startWorker(
+  server: Server,
+  perform: (ref: DeliveryRef) => Promise<void>,
+  concurrency: number,
+  outages: OutageLog,
+): { stop(): Promise<void> } {
   const worker = server.worker(async (job: Job<DeliveryRef>) => perform(job.data), concurrency)
   worker.on('error', outages.down)
   worker.on('ready', outages.up)
@@ -119,7 +129,14 @@ interface Server {
   close(): Promise<void>
 }
 
-const WORKER = { autorun: true, removeOnComplete: { count: 0 }, removeOnFail: { count: 0 }, lockDuration: 30_000, drainDelay: 5, runRetryDelay: 1_000 }
+const WORKER = {
+  autorun: true,
+  removeOnComplete: { count: 0 },
+  removeOnFail: { count: 0 },
+  lockDuration: 30_000,
+  drainDelay: 5,
+  runRetryDelay: 1_000,
+}
 
 async function openRedis(engine: QueueEngine, outages: OutageLog, log: Log): Promise<Server> {
   const at = engine.address as { url: string } | { socket: string }
@@ -158,8 +175,9 @@ async function openRedis(engine: QueueEngine, outages: OutageLog, log: Log): Pro
 async function warnUnlessSafe(client: Redis, log: Log): Promise<void> {
   try {
     await new Promise<void>((ready) => (client.status === 'ready' ? ready() : client.once('ready', ready)))
-    const settings = (await client.config('GET', 'maxmemory-policy')) as string[]
-    if (settings[1] !== undefined && settings[1] !== 'noeviction') log.warn('queue_server_evicts', { policy: settings[1], next: 'set maxmemory-policy noeviction on it' })
+    const settings = await client.config('GET', 'maxmemory-policy')
+    if (settings[1] !== undefined && settings[1] !== 'noeviction')
+      log.warn('queue_server_evicts', { policy: settings[1], next: 'set maxmemory-policy noeviction on it' })
   } catch {
     // Managed servers forbid CONFIG.
   }
@@ -183,14 +201,15 @@ async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Se
       client.release()
     }
   })
-  const queue = new Queue(QUEUE_NAME, { connection: pool }, createPostgresBackend as never) as unknown as Queue
+  const queue = new Queue(QUEUE_NAME, { connection: pool }, createPostgresBackend as never)
   queue.on('error', outages.down)
   return {
     queue,
     worker(perform, concurrency) {
       const own = open(10)
       workers.push(own)
-      return new Worker(QUEUE_NAME, perform, { ...WORKER, drainDelay: 1, connection: own, concurrency: Math.min(concurrency, 20) } as never, createPostgresBackend as never) as unknown as Worker
+      const options = { ...WORKER, drainDelay: 1, connection: own, concurrency: Math.min(concurrency, 20) }
+      return new Worker(QUEUE_NAME, perform, options, createPostgresBackend as never)
     },
     ping: () => pool.query('SELECT 1'),
     async close() {
@@ -200,9 +219,9 @@ async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Se
 }
 
 interface OutageLog {
-  down(error: unknown): void
-  dropped(jobs: number, error: unknown): void
-  up(): void
+  down: (error: unknown) => void
+  dropped: (jobs: number, error: unknown) => void
+  up: () => void
 }
 
 /** One line when the server goes, one when it is back: not one for each of a thousand attempts in between. */

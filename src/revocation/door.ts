@@ -1,4 +1,4 @@
-import type { Committed, DeliveryRef, Revocation } from '../../db/types.ts'
+import type { DeliveryRef, Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 
 /** The doors of this room: the work queue of logout tokens, and the feed. `revoke.ts` is the one door by which a session ends. */
@@ -54,7 +54,13 @@ export interface Feed {
    * A stream of server-sent events for one guard of a client, from where it left off.
    * @param drop closes the connection beneath, where its reader is too slow to be told
    */
-  open(listener: { client: Client; guardId: string; after?: FeedPosition | undefined; retiredKids: string[]; drop?: (() => void) | undefined }): ReadableStream<Uint8Array>
+  open(listener: {
+    client: Client
+    guardId: string
+    after?: FeedPosition | undefined
+    retiredKids: string[]
+    drop?: (() => void) | undefined
+  }): ReadableStream<Uint8Array>
   /** A guard has said what it enforces. */
   applied(clientId: string, guardId: string, seq: number): void
   /** When this process published it, in epoch milliseconds; undefined where it did not, or long ago. */
@@ -63,6 +69,3 @@ export interface Feed {
   streams(): { clientId: string; guardId: string; since: number; appliedSeq: number | undefined }[]
   close(): void
 }
-
-/** Called with what a store operation committed: feed first (milliseconds), then jobs. */
-export type Announce = (committed: readonly Committed[]) => void

@@ -26,12 +26,25 @@ const PORT = 5432
 const ROLE = 'queue'
 
 /** @param dir for data and socket; where this process is root, another user's */
-export async function postgresServer(input: { dir: string; as: { uid: number; gid: number } | undefined }): Promise<OwnServer & { address: PostgresAddress }> {
+export async function postgresServer(input: {
+  dir: string
+  as: { uid: number; gid: number } | undefined
+}): Promise<OwnServer & { address: PostgresAddress }> {
   const data = join(input.dir, 'pg')
   const binaries = await findBinaries(input.dir, input.as)
   const passwords = { admin: randomBytes(24).toString('base64url'), role: randomBytes(24).toString('base64url') }
   const address = { host: input.dir, port: PORT, user: ROLE, password: passwords.role, database: ROLE }
-  const settings = { listen_addresses: '', unix_socket_directories: input.dir, unix_socket_permissions: '0700', fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', shared_buffers: '32MB', max_connections: '60', log_min_messages: 'fatal' }
+  const settings = {
+    listen_addresses: '',
+    unix_socket_directories: input.dir,
+    unix_socket_permissions: '0700',
+    fsync: 'off',
+    synchronous_commit: 'off',
+    full_page_writes: 'off',
+    shared_buffers: '32MB',
+    max_connections: '60',
+    log_min_messages: 'fatal',
+  }
   return {
     name: 'postgres',
     command: binaries.postgres,
@@ -50,7 +63,10 @@ export async function postgresServer(input: { dir: string; as: { uid: number; gi
 }
 
 /** A crash keeps the data of this broker's life; an earlier broker's has other passwords and goes. */
-async function initialise(initdb: string, input: { dir: string; data: string; password: string; as: { uid: number; gid: number } | undefined }): Promise<void> {
+async function initialise(
+  initdb: string,
+  input: { dir: string; data: string; password: string; as: { uid: number; gid: number } | undefined },
+): Promise<void> {
   const mark = join(input.data, 'made-by')
   const made = createMark(input.password)
   if ((await readFile(mark, 'utf8').catch(() => '')) === made) return rm(join(input.data, 'postmaster.pid'), { force: true })
@@ -60,7 +76,22 @@ async function initialise(initdb: string, input: { dir: string; data: string; pa
   await writeFile(passwordFile, `${input.password}\n`, { mode: 0o600 })
   try {
     if (input.as !== undefined) for (const path of [input.data, passwordFile]) await chown(path, input.as.uid, input.as.gid)
-    await run(initdb, ['-D', input.data, '-U', 'postgres', '--auth=scram-sha-256', `--pwfile=${passwordFile}`, '--encoding=UTF8', '--no-locale', '--no-sync', '--no-instructions'], input.as)
+    await run(
+      initdb,
+      [
+        '-D',
+        input.data,
+        '-U',
+        'postgres',
+        '--auth=scram-sha-256',
+        `--pwfile=${passwordFile}`,
+        '--encoding=UTF8',
+        '--no-locale',
+        '--no-sync',
+        '--no-instructions',
+      ],
+      input.as,
+    )
     await writeFile(mark, made, { mode: 0o600 })
   } finally {
     await rm(passwordFile, { force: true })
@@ -134,6 +165,7 @@ async function linkLibraries(native: string): Promise<void> {
 }
 
 async function othersReach(file: string): Promise<boolean> {
-  for (let path = file; path !== dirname(path); path = dirname(path)) if (((await stat(path)).mode & 0o005) === 0 || ((await stat(path)).mode & 0o001) === 0) return false
+  for (let path = file; path !== dirname(path); path = dirname(path))
+    if (((await stat(path)).mode & 0o005) === 0 || ((await stat(path)).mode & 0o001) === 0) return false
   return true
 }

@@ -53,7 +53,7 @@ exit $code`
 /** @throws Error where it does not start, in words for an operator */
 export async function keepRunning(server: OwnServer, log: Log): Promise<{ close(): Promise<void> }> {
   let child: ChildProcess | undefined
-  let closing = false
+  const ending = new AbortController()
   let supervising: Promise<void> = Promise.resolve()
 
   const start = async (): Promise<void> => {
@@ -73,12 +73,12 @@ export async function keepRunning(server: OwnServer, log: Log): Promise<{ close(
     }
   }
   const supervise = async (): Promise<void> => {
-    for (let pauseMs = 100; !closing; ) {
+    for (let pauseMs = 100; !ending.signal.aborted;) {
       const code = await exited(child)
-      if (closing) return
+      if (ending.signal.aborted) return
       log.error('queue_server_died', { server: server.name, code: String(code) })
       await sleep(pauseMs)
-      if (closing) return
+      if (ending.signal.aborted) return
       try {
         await startOrAnew()
         log.info('queue_server_restarted', { server: server.name })
@@ -95,7 +95,7 @@ export async function keepRunning(server: OwnServer, log: Log): Promise<{ close(
   supervising = supervise()
   return {
     async close() {
-      closing = true
+      ending.abort()
       await stop(child)
       await supervising
       // One that was being started meanwhile.

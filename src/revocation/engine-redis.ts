@@ -8,8 +8,18 @@ export function redisServer(input: { name: string; command: string; dir: string;
   const socket = join(input.socketDir, 'queue.sock')
   const pidFile = join(input.dir, 'server.pid')
   const args = {
-    port: '0', unixsocket: socket, unixsocketperm: '700', dir: input.dir, pidfile: pidFile, appendonly: 'yes', appendfsync: 'everysec', save: '',
-    'maxmemory-policy': 'noeviction', daemonize: 'no', 'set-proc-title': 'no', loglevel: 'warning',
+    port: '0',
+    unixsocket: socket,
+    unixsocketperm: '700',
+    dir: input.dir,
+    pidfile: pidFile,
+    appendonly: 'yes',
+    appendfsync: 'everysec',
+    save: '',
+    'maxmemory-policy': 'noeviction',
+    daemonize: 'no',
+    'set-proc-title': 'no',
+    loglevel: 'warning',
   }
   return {
     name: input.name,
@@ -35,6 +45,9 @@ function ping(path: string): Promise<boolean> {
       done(good)
     }
     client.setTimeout(1_000, () => answer(false))
-    client.once('data', (data) => answer(data.toString().startsWith('+PONG'))).once('error', () => answer(false)).once('close', () => done(false))
+    client
+      .once('data', (data) => answer(data.toString().startsWith('+PONG')))
+      .once('error', () => answer(false))
+      .once('close', () => done(false))
   })
 }

@@ -15,7 +15,9 @@ export function feedRoom(deps: Deps): Hono {
   const room = new Hono()
   room.get('/revocations', async (c) => {
     const client = await whoAsks(deps, c)
-    return (c.req.header('accept') ?? '').includes('text/event-stream') ? stream(deps, client, c) : c.json(await snapshot(deps, client, c), 200, NO_STORE)
+    return (c.req.header('accept') ?? '').includes('text/event-stream')
+      ? stream(deps, client, c)
+      : c.json(await snapshot(deps, client, c), 200, NO_STORE)
   })
   room.post('/revocations/applied', async (c) => {
     const client = await whoAsks(deps, c)
@@ -50,7 +52,8 @@ function stream(deps: Deps, client: Client, c: Context): Response {
 
 async function snapshot(deps: Deps, client: Client, c: Context) {
   const { after, epoch } = c.req.query()
-  if ((after === undefined) !== (epoch === undefined)) throw new OAuthError('invalid_request', 'Send the parameters after and epoch both, or neither.')
+  if ((after === undefined) !== (epoch === undefined))
+    throw new OAuthError('invalid_request', 'Send the parameters after and epoch both, or neither.')
   if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new OAuthError('invalid_request', 'The parameter after is a seq: digits alone.')
   const head = await deps.store.head()
   const known = epoch === undefined || (epoch === head.epoch && Number(after) <= head.seq)
@@ -74,23 +77,35 @@ interface Report {
 }
 
 async function readReport(c: Context): Promise<Report> {
-  if (!(c.req.header('content-type') ?? '').startsWith('application/json')) throw new OAuthError('invalid_request', 'Send application/json.', { status: 415 })
+  if (!(c.req.header('content-type') ?? '').startsWith('application/json'))
+    throw new OAuthError('invalid_request', 'Send application/json.', { status: 415 })
   const text = Number(c.req.header('content-length') ?? 0) > MAX_REPORT_BYTES ? undefined : await c.req.text()
   if (text === undefined || text.length > MAX_REPORT_BYTES) throw new OAuthError('invalid_request', 'Send at most 4 KiB.', { status: 413 })
   try {
     const { epoch, seq, guard } = JSON.parse(text) as Record<string, unknown>
-    if (typeof epoch === 'string' && Number.isSafeInteger(seq) && typeof guard === 'string' && GUARD_ID.test(guard)) return { epoch, seq: seq as number, guard }
+    if (typeof epoch === 'string' && Number.isSafeInteger(seq) && typeof guard === 'string' && GUARD_ID.test(guard))
+      return { epoch, seq: seq as number, guard }
   } catch {
     // Said below.
   }
-  throw new OAuthError('invalid_request', 'Send an object with epoch, seq (a whole number) and guard (1 to 64 letters, digits, dots, dashes or underscores).')
+  throw new OAuthError(
+    'invalid_request',
+    'Send an object with epoch, seq (a whole number) and guard (1 to 64 letters, digits, dots, dashes or underscores).',
+  )
 }
 
 async function noteApplied(deps: Deps, client: Client, report: Report): Promise<void> {
   const head = await deps.store.head()
-  if (report.epoch !== head.epoch || report.seq > head.seq) throw new OAuthError('invalid_request', 'That is not a position of this log. Connect to the feed anew.', { status: 409 })
+  if (report.epoch !== head.epoch || report.seq > head.seq)
+    throw new OAuthError('invalid_request', 'That is not a position of this log. Connect to the feed anew.', { status: 409 })
   const nowMs = deps.clock.nowMs()
-  const { reached } = await deps.store.recordApplied({ clientId: client.clientId, guardId: report.guard, epoch: report.epoch, appliedSeq: report.seq, reportedAtMs: nowMs })
+  const { reached } = await deps.store.recordApplied({
+    clientId: client.clientId,
+    guardId: report.guard,
+    epoch: report.epoch,
+    appliedSeq: report.seq,
+    reportedAtMs: nowMs,
+  })
   deps.feed.applied(client.clientId, report.guard, report.seq)
   for (const { atMs } of reached) deps.metrics.revokedToApplied.observe({ client: client.clientId }, Math.max(0, nowMs - atMs) / 1000)
 }

@@ -15,7 +15,11 @@ export interface FeedEntry {
   exp: number
 }
 
-export const entryOf = (revocation: Revocation): FeedEntry => ({ seq: revocation.seq, selector: wireSelector(revocation.selector), exp: revocation.at + ENTRY_SECONDS })
+export const entryOf = (revocation: Revocation): FeedEntry => ({
+  seq: revocation.seq,
+  selector: wireSelector(revocation.selector),
+  exp: revocation.at + ENTRY_SECONDS,
+})
 
 function wireSelector(selector: Selector): Record<string, string> {
   const { kind } = selector

@@ -72,14 +72,18 @@ export function createFeed(deps: FeedDeps): Feed {
       streams.add(stream)
       deps.metrics.guards.inc({ client: listener.client.clientId })
       startTimers()
-      broadcaster.ready().then(() => stream.catchUp(after, retiredKids)).catch((error: unknown) => {
-        deps.log.warn('feed_stream_failed', { client: listener.client.clientId, cause: String(error) })
-        stream.cut()
-      })
+      broadcaster
+        .ready()
+        .then(() => stream.catchUp(after, retiredKids))
+        .catch((error: unknown) => {
+          deps.log.warn('feed_stream_failed', { client: listener.client.clientId, cause: String(error) })
+          stream.cut()
+        })
       return stream.body
     },
     applied(clientId, guardId, seq) {
-      for (const stream of streams) if (stream.client.clientId === clientId && stream.guardId === guardId) stream.appliedSeq = Math.max(stream.appliedSeq ?? 0, seq)
+      for (const stream of streams)
+        if (stream.client.clientId === clientId && stream.guardId === guardId) stream.appliedSeq = Math.max(stream.appliedSeq ?? 0, seq)
     },
     streams: () => [...streams].map(({ client, guardId, since, appliedSeq }) => ({ clientId: client.clientId, guardId, since, appliedSeq })),
     close() {

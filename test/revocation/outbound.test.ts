@@ -19,25 +19,45 @@ async function receiver(listener: RequestListener) {
     server.closeAllConnections()
     await new Promise((done) => server.close(done))
   })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/logout?instance=1`, port: (server.address() as AddressInfo).port, connections: () => connections }
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/logout?instance=1`,
+    port: (server.address() as AddressInfo).port,
+    connections: () => connections,
+  }
 }
 
 const post = { method: 'POST' as const, timeoutMs: 5_000, maxBytes: 1_000 }
 
 describe('which addresses may be called', () => {
-  test.each(['169.254.169.254', 'fe80::1', 'fe80::1%eth0', 'fd00:ec2::254', '0.0.0.0', '::', '224.0.0.1', '255.255.255.255', 'ff02::1', '168.63.129.16', '::ffff:169.254.169.254', '::ffff:a9fe:a9fe', '64:ff9b::a9fe:a9fe', '2002:a9fe:a9fe::1', 'not an address'])(
-    '%s never is, whatever is configured',
-    (address) => expect(addressProblem(address, true)).toBeDefined(),
-  )
+  test.each([
+    '169.254.169.254',
+    'fe80::1',
+    'fe80::1%eth0',
+    'fd00:ec2::254',
+    '0.0.0.0',
+    '::',
+    '224.0.0.1',
+    '255.255.255.255',
+    'ff02::1',
+    '168.63.129.16',
+    '::ffff:169.254.169.254',
+    '::ffff:a9fe:a9fe',
+    '64:ff9b::a9fe:a9fe',
+    '2002:a9fe:a9fe::1',
+    'not an address',
+  ])('%s never is, whatever is configured', (address) => expect(addressProblem(address, true)).toBeDefined())
 
   test.each(['10.0.0.5', '172.16.3.4', '192.168.1.1', 'fd12:3456::1', '203.0.113.7', '2001:db8::1'])('%s is: instances may be private', (address) => {
     expect(addressProblem(address, false)).toBeUndefined()
   })
 
-  test.each(['127.0.0.1', '127.8.9.1', '::1', '::ffff:127.0.0.1', '64:ff9b::7f00:1', '2002:7f00:1::'])('%s is only where loopback is configured', (address) => {
-    expect(addressProblem(address, false)).toMatch(/BROKER_ALLOW_LOOPBACK_TARGETS/)
-    expect(addressProblem(address, true)).toBeUndefined()
-  })
+  test.each(['127.0.0.1', '127.8.9.1', '::1', '::ffff:127.0.0.1', '64:ff9b::7f00:1', '2002:7f00:1::'])(
+    '%s is only where loopback is configured',
+    (address) => {
+      expect(addressProblem(address, false)).toMatch(/BROKER_ALLOW_LOOPBACK_TARGETS/)
+      expect(addressProblem(address, true)).toBeUndefined()
+    },
+  )
 
   test('a literal metadata address is refused before anything is connected', async () => {
     await expect(outboundWith().request('http://169.254.169.254/latest/meta-data/', post)).rejects.toThrow(/never called/)
@@ -49,14 +69,18 @@ describe('which addresses may be called', () => {
   })
 
   test('a name is judged by what it resolves to', async () => {
-    const lookup = ((_name: string, _options: object, done: (e: null, all: object[]) => void) => done(null, [{ address: '169.254.169.254', family: 4 }])) as unknown as typeof systemLookup
+    const lookup = ((_name: string, _options: object, done: (e: null, all: object[]) => void) =>
+      done(null, [{ address: '169.254.169.254', family: 4 }])) as unknown as typeof systemLookup
     await expect(outboundWith({ lookup }).request('http://instance.example/', post)).rejects.toThrow(/169\.254\.169\.254/)
   })
 
   test('a name that resolves to good and bad addresses is called at the good one only', async () => {
     const there = await receiver((_request, response) => response.end('here'))
     const lookup = ((_name: string, _options: object, done: (e: null, all: object[]) => void) =>
-      done(null, [{ address: '169.254.169.254', family: 4 }, { address: '127.0.0.1', family: 4 }])) as unknown as typeof systemLookup
+      done(null, [
+        { address: '169.254.169.254', family: 4 },
+        { address: '127.0.0.1', family: 4 },
+      ])) as unknown as typeof systemLookup
     const answer = await outboundWith({ lookup }).request(`http://instance.example:${there.port}/`, post)
     expect(answer.body).toBe('here')
   })
@@ -69,8 +93,14 @@ describe('which addresses may be called', () => {
     })
     // What is checked says 10.0.0.5; what the socket then connects to is loopback.
     let times = 0
-    const rebound = { family: 4, get address() { return times++ === 0 ? '10.0.0.5' : '127.0.0.1' } }
-    const lookup = ((_name: string, _options: object, done: (e: null, all: object[]) => void) => done(null, [rebound])) as unknown as typeof systemLookup
+    const rebound = {
+      family: 4,
+      get address() {
+        return times++ === 0 ? '10.0.0.5' : '127.0.0.1'
+      },
+    }
+    const lookup = ((_name: string, _options: object, done: (e: null, all: object[]) => void) =>
+      done(null, [rebound])) as unknown as typeof systemLookup
     const outbound = outboundWith({ lookup, allowLoopback: false, allowHttp: true })
     await expect(outbound.request(`http://instance.example:${there.port}/`, post)).rejects.toThrow(/127\.0\.0\.1 is a loopback address/)
     expect(requests).toBe(0)
@@ -95,9 +125,15 @@ describe('a request', () => {
     const there = await receiver(async (request, response) => {
       let body = ''
       for await (const chunk of request) body += String(chunk)
-      response.writeHead(400, { 'content-type': 'application/json', 'retry-after': '7' }).end(JSON.stringify({ body, type: request.headers['content-type'], url: request.url }))
+      response
+        .writeHead(400, { 'content-type': 'application/json', 'retry-after': '7' })
+        .end(JSON.stringify({ body, type: request.headers['content-type'], url: request.url }))
     })
-    const answer = await outboundWith().request(there.url, { ...post, headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'logout_token=x' })
+    const answer = await outboundWith().request(there.url, {
+      ...post,
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: 'logout_token=x',
+    })
     expect(answer.status).toBe(400)
     expect(answer.headers['retry-after']).toBe('7')
     expect(JSON.parse(answer.body)).toEqual({ body: 'logout_token=x', type: 'application/x-www-form-urlencoded', url: '/logout?instance=1' })

@@ -8,13 +8,22 @@ describe('what an answer means (Back-Channel Logout 1.0 §2.8)', () => {
   test.each([200, 201, 202, 204, 299])('%i is delivered', (status) => expect(judge(status).outcome).toBe('delivered'))
 
   test('400 with error=invalid_request is a refusal', () => {
-    expect(judge(400, '{"error":"invalid_request","error_description":"no such session"}')).toEqual({ outcome: 'refused', error: 'HTTP 400 invalid_request' })
+    expect(judge(400, '{"error":"invalid_request","error_description":"no such session"}')).toEqual({
+      outcome: 'refused',
+      error: 'HTTP 400 invalid_request',
+    })
   })
 
-  test.each(['', 'Bad Request', '{"error":"invalid_token"}', '{"error":["invalid_request"]}', '[]', 'null', '{"error":"invalid_request"', '<html>invalid_request</html>'])(
-    '400 with %j is tried again: receivers answer so to any failure',
-    (body) => expect(judge(400, body).outcome).toBe('retry'),
-  )
+  test.each([
+    '',
+    'Bad Request',
+    '{"error":"invalid_token"}',
+    '{"error":["invalid_request"]}',
+    '[]',
+    'null',
+    '{"error":"invalid_request"',
+    '<html>invalid_request</html>',
+  ])('400 with %j is tried again: receivers answer so to any failure', (body) => expect(judge(400, body).outcome).toBe('retry'))
 
   test.each([301, 302, 307, 401, 403, 404, 405, 408, 410, 413, 429, 500, 502, 503, 504, 599])('%i is tried again', (status) => {
     expect(judge(status, '{"error":"invalid_request"}')).toMatchObject({ outcome: 'retry', error: `HTTP ${status}` })
@@ -37,7 +46,9 @@ describe('what an answer means (Back-Channel Logout 1.0 §2.8)', () => {
 
 describe('when to try again', () => {
   test('quick first, then rarer, for about a day and a half; then never', () => {
-    const seconds = Array.from({ length: MAX_ATTEMPTS }, (_, i) => retryDelayMs(i + 1, undefined, 0.5)).map((ms) => (ms === undefined ? undefined : ms / 1000))
+    const seconds = Array.from({ length: MAX_ATTEMPTS }, (_, i) => retryDelayMs(i + 1, undefined, 0.5)).map((ms) =>
+      ms === undefined ? undefined : ms / 1000,
+    )
     expect(seconds).toEqual([0.5, 1, 2, 4, 8, 15, 30, 120, 600, 3_600, 21_600, 86_400, undefined])
   })
 

@@ -27,7 +27,12 @@ async function signedIn(rig: Rig, receiver: Receiver, changes: Parameters<Rig['r
 }
 
 async function end(rig: Rig, sid: string): Promise<Committed> {
-  const answer = await rig.deps.store.revoke({ selector: { kind: 'session', sid }, reason: 'signed_out', actor: { kind: 'person', id: 'u_1' }, now: rig.clock.now() })
+  const answer = await rig.deps.store.revoke({
+    selector: { kind: 'session', sid },
+    reason: 'signed_out',
+    actor: { kind: 'person', id: 'u_1' },
+    now: rig.clock.now(),
+  })
   if (answer.outcome !== 'revoked') throw new Error(`not revoked: ${answer.outcome}`)
   return answer.committed
 }
@@ -51,7 +56,13 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
     const { owed, revocation } = await end(rig, session.sid)
     await deliverLogout(rig.deps, only(owed))
     const { iat, exp, jti, ...rest } = receiver.tokens[0] ?? {}
-    expect(rest).toEqual({ iss: rig.config.issuer, aud: 'sydney', events: { 'http://schemas.openid.net/event/backchannel-logout': {} }, sid: session.sid, rev: revocation.seq })
+    expect(rest).toEqual({
+      iss: rig.config.issuer,
+      aud: 'sydney',
+      events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
+      sid: session.sid,
+      rev: revocation.seq,
+    })
     expect(iat).toBe(rig.clock.now())
     expect(exp).toBe(rig.clock.now() + 120)
     expect(jti).toMatch(/^[\w-]{22}$/)
@@ -82,7 +93,12 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver, { logoutBy: 'sub' })
-    await revoke(rig.deps, { selector: { kind: 'subject', sub: session.sub }, reason: 'signed_out_everywhere', actor: { kind: 'person', id: session.sub }, now: rig.clock.now() })
+    await revoke(rig.deps, {
+      selector: { kind: 'subject', sub: session.sub },
+      reason: 'signed_out_everywhere',
+      actor: { kind: 'person', id: session.sub },
+      now: rig.clock.now(),
+    })
     const { owed } = await rig.deps.store.owePending({ limit: 100, nowMs: rig.clock.nowMs() })
     await deliverLogout(rig.deps, only(owed))
     expect(receiver.tokens[0]).toMatchObject({ sub: session.sub })
@@ -98,7 +114,9 @@ describe('one attempt', () => {
     const ref = only((await end(rig, session.sid)).owed)
     expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'delivered' })
     expect(await find(rig, ref)).toMatchObject({ state: 'delivered', attempts: 1, lastStatus: 204 })
-    expect(await rig.deps.store.attemptsOf(ref.id)).toMatchObject([{ attempt: 1, outcome: 'delivered', status: 204, jti: receiver.tokens[0]?.['jti'], atMs: rig.clock.nowMs() }])
+    expect(await rig.deps.store.attemptsOf(ref.id)).toMatchObject([
+      { attempt: 1, outcome: 'delivered', status: 204, jti: receiver.tokens[0]?.['jti'], atMs: rig.clock.nowMs() },
+    ])
     expect(await rig.metrics.registry.metrics()).toContain('broker_delivery_attempts_total{client="sydney",outcome="delivered"} 1')
   })
 
@@ -198,7 +216,10 @@ describe('one attempt', () => {
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
     const ref = only((await end(rig, session.sid)).owed)
-    const dying = { ...rig.deps, store: Object.create(rig.deps.store, { recordDelivery: { value: () => Promise.reject(new Error('killed')) } }) as typeof rig.deps.store }
+    const dying = {
+      ...rig.deps,
+      store: Object.create(rig.deps.store, { recordDelivery: { value: () => Promise.reject(new Error('killed')) } }) as typeof rig.deps.store,
+    }
     await expect(deliverLogout(dying, ref)).rejects.toThrow('killed')
     expect(receiver.tokens).toHaveLength(1)
     // Its lease still stands; then it has run out, and the relay finds the row.
@@ -213,7 +234,12 @@ describe('one attempt', () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session, client } = await signedIn(rig, receiver, { logoutBy: 'sub' })
-    await revoke(rig.deps, { selector: { kind: 'subject', sub: session.sub }, reason: 'signed_out_everywhere', actor: { kind: 'person', id: session.sub }, now: rig.clock.now() })
+    await revoke(rig.deps, {
+      selector: { kind: 'subject', sub: session.sub },
+      reason: 'signed_out_everywhere',
+      actor: { kind: 'person', id: session.sub },
+      now: rig.clock.now(),
+    })
     const { owed } = await rig.deps.store.owePending({ limit: 100, nowMs: rig.clock.nowMs() })
     await rig.signInAt((await rig.openSession()).session.sid, client)
     expect(await deliverLogout(rig.deps, only(owed))).toEqual({ outcome: 'passed' })
@@ -250,7 +276,8 @@ async function working(rig: Rig) {
   return workers
 }
 
-const delivered = (receiver: Receiver, count: number) => vi.waitFor(() => expect(receiver.tokens.length).toBeGreaterThanOrEqual(count), { timeout: 20_000, interval: 20 })
+const delivered = (receiver: Receiver, count: number) =>
+  vi.waitFor(() => expect(receiver.tokens.length).toBeGreaterThanOrEqual(count), { timeout: 20_000, interval: 20 })
 
 describe('the workers', () => {
   test('what is announced is delivered at once, although the queue is down', async () => {
@@ -282,7 +309,12 @@ describe('the workers', () => {
       sids.push(more.session.sid)
     }
     await working(rig)
-    await revoke(rig.deps, { selector: { kind: 'subject', sub: session.sub }, reason: 'signed_out_everywhere', actor: { kind: 'person', id: session.sub }, now: rig.clock.now() })
+    await revoke(rig.deps, {
+      selector: { kind: 'subject', sub: session.sub },
+      reason: 'signed_out_everywhere',
+      actor: { kind: 'person', id: session.sub },
+      now: rig.clock.now(),
+    })
     await delivered(receiver, 5)
     expect(receiver.tokens.map((token) => token['sid']).sort()).toEqual(sids.sort())
   })
@@ -360,7 +392,10 @@ describe('the workers', () => {
     for (const answer of answers) answer()
     await drained
     expect(receiver.tokens).toHaveLength(8)
-    expect((await rig.deps.store.deliveryCounts()).map(({ state, count }) => [state, count]).sort()).toEqual([['delivered', 8], ['owed', 4]])
+    expect((await rig.deps.store.deliveryCounts()).map(({ state, count }) => [state, count]).sort()).toEqual([
+      ['delivered', 8],
+      ['owed', 4],
+    ])
     receiver.answer = ok
     await working(rig)
     await delivered(receiver, 12)

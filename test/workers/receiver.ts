@@ -16,7 +16,10 @@ export interface Receiver {
 }
 
 export const ok = (response: ServerResponse): void => void response.writeHead(200).end()
-export const status = (code: number, body = '', headers: Record<string, string> = {}) => (response: ServerResponse): void => void response.writeHead(code, headers).end(body)
+export const status =
+  (code: number, body = '', headers: Record<string, string> = {}) =>
+  (response: ServerResponse): void =>
+    void response.writeHead(code, headers).end(body)
 export const hang = (): void => {}
 
 export async function startReceiver(answer: Receiver['answer'] = ok): Promise<Receiver> {
@@ -40,7 +43,11 @@ export async function startReceiver(answer: Receiver['answer'] = ok): Promise<Re
     await new Promise<void>((done) => (closing === undefined ? done() : closing.close(() => done())))
   }
   const receiver: Receiver = {
-    url: `http://127.0.0.1:${port}/oidc/backchannel-logout`, tokens: [], requests: [], answer, goDown,
+    url: `http://127.0.0.1:${port}/oidc/backchannel-logout`,
+    tokens: [],
+    requests: [],
+    answer,
+    goDown,
     async comeBack() {
       server = await listen(port)
     },
@@ -49,4 +56,5 @@ export async function startReceiver(answer: Receiver['answer'] = ok): Promise<Re
   return receiver
 }
 
-const claimsOf = (jwt: string): Record<string, unknown> => JSON.parse(Buffer.from(jwt.split('.')[1] ?? 'e30', 'base64url').toString()) as Record<string, unknown>
+const claimsOf = (jwt: string): Record<string, unknown> =>
+  JSON.parse(Buffer.from(jwt.split('.')[1] ?? 'e30', 'base64url').toString()) as Record<string, unknown>

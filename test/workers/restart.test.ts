@@ -15,7 +15,12 @@ test('a broker that was killed while it delivered: the next one finds the delive
   const client = await rig.register('Sydney')
   const { session } = await rig.openSession()
   await rig.signInAt(session.sid, client)
-  const answer = await store.revoke({ selector: { kind: 'session', sid: session.sid }, reason: 'signed_out', actor: { kind: 'person', id: session.sub }, now: rig.clock.now() })
+  const answer = await store.revoke({
+    selector: { kind: 'session', sid: session.sid },
+    reason: 'signed_out',
+    actor: { kind: 'person', id: session.sub },
+    now: rig.clock.now(),
+  })
   const [ref] = answer.outcome === 'revoked' ? answer.committed.owed : []
   expect(await store.leaseDelivery({ id: ref?.id ?? '', attempt: 1, nowMs, untilMs: nowMs + 15_000 })).toMatchObject({ outcome: 'leased' })
   expect(await store.dueDeliveries({ nowMs, limit: 10 })).toEqual([])

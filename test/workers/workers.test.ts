@@ -28,7 +28,12 @@ async function people(rig: Rig, count: number): Promise<string[]> {
 describe('announcing', () => {
   const committed = async (rig: Rig) => {
     const [sid] = await people(rig, 1)
-    const answer = await rig.deps.store.revoke({ selector: { kind: 'session', sid: sid ?? '' }, reason: 'mfa_lapsed', actor: OLIVIA, now: rig.clock.now() })
+    const answer = await rig.deps.store.revoke({
+      selector: { kind: 'session', sid: sid ?? '' },
+      reason: 'mfa_lapsed',
+      actor: OLIVIA,
+      now: rig.clock.now(),
+    })
     if (answer.outcome !== 'revoked') throw new Error(answer.outcome)
     return answer.committed
   }
@@ -42,7 +47,9 @@ describe('announcing', () => {
     expect(published).toEqual([one.revocation.seq])
     expect(rig.queue.added).toEqual(one.owed)
     expect(await rig.metrics.registry.metrics()).toContain('broker_revocations_total{reason="mfa_lapsed"} 1')
-    expect(rig.lines.map((line) => JSON.parse(line) as object)).toContainEqual(expect.objectContaining({ event: 'revoked', seq: one.revocation.seq, reason: 'mfa_lapsed', owed: 1 }))
+    expect(rig.lines.map((line) => JSON.parse(line) as object)).toContainEqual(
+      expect.objectContaining({ event: 'revoked', seq: one.revocation.seq, reason: 'mfa_lapsed', owed: 1 }),
+    )
   })
 
   test('a listener that throws keeps it from nobody else, and never reaches the person who signs out', async () => {
@@ -57,7 +64,9 @@ describe('announcing', () => {
 
   test('what covers nothing is announced to nobody', async () => {
     const rig = await createRig()
-    expect(await revoke(rig.deps, { selector: { kind: 'session', sid: 's_unknown' }, reason: 'signed_out', actor: OLIVIA, now: rig.clock.now() })).toEqual({ outcome: 'unknown' })
+    expect(
+      await revoke(rig.deps, { selector: { kind: 'session', sid: 's_unknown' }, reason: 'signed_out', actor: OLIVIA, now: rig.clock.now() }),
+    ).toEqual({ outcome: 'unknown' })
     expect(rig.lines.filter((line) => line.includes('"revoked"'))).toEqual([])
   })
 })
@@ -87,7 +96,9 @@ describe('owe-deliveries', () => {
     const rig = await createRig()
     await people(rig, 3)
     await revoke(rig.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
-    const store = Object.create(rig.deps.store, { owePending: { value: () => Promise.reject(new StoreUnavailable('busy')) } }) as typeof rig.deps.store
+    const store = Object.create(rig.deps.store, {
+      owePending: { value: () => Promise.reject(new StoreUnavailable('busy')) },
+    }) as typeof rig.deps.store
     await expect(oweDeliveries({ ...rig.deps, store })).rejects.toThrow('busy')
     await oweDeliveries(rig.deps)
     expect(rig.queue.added).toHaveLength(3)
@@ -176,13 +187,21 @@ test('a store that cannot write while it is to deliver: nothing is sent untold, 
   await rig.signInAt(session.sid, client)
   let full = true
   const store = Object.create(rig.deps.store, {
-    leaseDelivery: { value: (input: { id: string; attempt: number; nowMs: number; untilMs: number }) => (full ? Promise.reject(new StoreUnavailable('the disk is full')) : rig.deps.store.leaseDelivery(input)) },
+    leaseDelivery: {
+      value: (input: { id: string; attempt: number; nowMs: number; untilMs: number }) =>
+        full ? Promise.reject(new StoreUnavailable('the disk is full')) : rig.deps.store.leaseDelivery(input),
+    },
   }) as typeof rig.deps.store
   const workers = await startWorkers({ ...rig.deps, store })
   onTestFinished(() => workers.drain())
   const timer = setInterval(() => rig.clock.advance(0.2), 20)
   onTestFinished(() => clearInterval(timer))
-  await revoke(rig.deps, { selector: { kind: 'session', sid: session.sid }, reason: 'signed_out', actor: { kind: 'person', id: session.sub }, now: rig.clock.now() })
+  await revoke(rig.deps, {
+    selector: { kind: 'session', sid: session.sid },
+    reason: 'signed_out',
+    actor: { kind: 'person', id: session.sub },
+    now: rig.clock.now(),
+  })
   await vi.waitFor(() => expect(rig.lines.join('\n')).toContain('the disk is full'))
   expect(receiver.tokens).toEqual([])
   full = false
