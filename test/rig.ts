@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,11 +39,17 @@ export const START = 1_795_510_800
 
 export class FakeClock {
   #ms = START * 1000
+  readonly #real: boolean
+  /** @param real the machine's own time, for libraries that go by it; `advance` is then on top of it. */
+  constructor(real = false) {
+    this.#real = real
+    if (real) this.#ms = 0
+  }
   now(): number {
-    return Math.floor(this.#ms / 1000)
+    return Math.floor(this.nowMs() / 1000)
   }
   nowMs(): number {
-    return this.#ms
+    return this.#real ? Date.now() + this.#ms : this.#ms
   }
   advance(seconds: number): void {
     this.#ms += Math.round(seconds * 1000)
@@ -166,11 +172,32 @@ export const CHALLENGE = createHash('sha256').update(VERIFIER).digest('base64url
 
 export type Rig = Awaited<ReturnType<typeof createRig>>
 
-export async function createRig(options: { config?: Partial<Config>; deps?: Partial<Deps>; clients?: string[] } = {}) {
+export interface RigOptions {
+  config?: Partial<Config>
+  deps?: Partial<Deps>
+  clients?: string[]
+  /** The issuer is a real listener of this machine, `config.issuer`; `app` answers there. */
+  listening?: boolean
+  /** The machine's own time. */
+  realTime?: boolean
+  /** Who closes the rig; not given: the test that made it, when it ends. */
+  onEnd?: (close: () => Promise<void>) => void
+}
+
+export async function createRig(options: RigOptions = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-'))
-  const clock = new FakeClock()
+  const clock = new FakeClock(options.realTime)
+  const servers: Server[] = []
+  const listen = async (answer: RequestListener): Promise<number> => {
+    const server = createServer(answer)
+    servers.push(server)
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    return (server.address() as AddressInfo).port
+  }
+  let answer: RequestListener = (_request, response) => void response.writeHead(503).end()
+  const issuer = options.listening ? `http://127.0.0.1:${await listen((request, response) => answer(request, response))}` : ISSUER
   const config: Config = {
-    issuer: ISSUER,
+    issuer,
     listen: { host: '127.0.0.1', port: 0 },
     opsListen: { host: '127.0.0.1', port: 0 },
     opsOrigin: 'http://localhost:7401',
@@ -209,8 +236,9 @@ export async function createRig(options: { config?: Partial<Config>; deps?: Part
   const feed = createFeed({ store, clients, metrics, log, clock })
   const deps: Deps = { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, queue, feed, outbound, ...options.deps }
   const { app, opsApp } = createApp(deps)
-  const servers: Server[] = []
-  onTestFinished(async () => {
+  answer = getRequestListener(app.fetch)
+  const onEnd = options.onEnd ?? onTestFinished
+  onEnd(async () => {
     feed.close()
     for (const server of servers) {
       server.closeAllConnections()
@@ -291,12 +319,7 @@ export async function createRig(options: { config?: Partial<Config>; deps?: Part
   }
 
   /** The app on a real port of this machine. */
-  const serve = async (which: Hono = app): Promise<string> => {
-    const server = createServer(getRequestListener(which.fetch))
-    servers.push(server)
-    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  }
+  const serve = async (which: Hono = app): Promise<string> => `http://127.0.0.1:${await listen(getRequestListener(which.fetch))}`
 
   return {
     dir,
