@@ -324,6 +324,10 @@ export const tenants = sqliteTable('tenants', {
   idleSeconds: integer('idle_seconds'),
   absoluteSeconds: integer('absolute_seconds'),
   staySignedInSeconds: integer('stay_signed_in_seconds'),
+  proofAssertedBy: text('proof_asserted_by'),
+  proofAssertedAt: integer('proof_asserted_at'),
+  consentConfirmedBy: text('consent_confirmed_by'),
+  consentConfirmedAt: integer('consent_confirmed_at'),
   connectedAt: integer('connected_at').notNull(),
   removedAt: integer('removed_at'),
 })

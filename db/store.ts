@@ -275,6 +275,8 @@ export interface TenantActs {
   listTenants(): Promise<TenantRow[]>
   findTenant(tid: string): Promise<TenantRow | undefined>
   putTenant(tenant: TenantRow): Promise<void>
+  /** Disconnects a tenant and revokes every session of its people, in one transaction. `unknown` where it is not connected. */
+  removeTenant(input: { tid: string; actor: Actor; now: number }): Promise<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }>
 }
 
 /** What operators and administrators did: append-only. Only retention (`purge`) shortens it, from its old end. */

@@ -183,11 +183,17 @@ export interface GuardReport {
 export interface TenantRow {
   tid: string
   name?: string | undefined
-  /** `auth_context:c1` … `c25`, `amr` or `conditional_access`. */
+  /** `auth_context:c1` … `c25`, `amr` or `conditional_access`. Anything else (`undecided`) lets nobody in. */
   mfaProof: string
   idleSeconds?: number | undefined
   absoluteSeconds?: number | undefined
   staySignedInSeconds?: number | undefined
+  /** Who asserted the proof of MFA, and when. Not there: it came with the settings or by command. */
+  proofAssertedBy?: string | undefined
+  proofAssertedAt?: number | undefined
+  /** Which administrator of this very tenant has confirmed its consent by signing in, and when. */
+  consentConfirmedBy?: string | undefined
+  consentConfirmedAt?: number | undefined
   connectedAt: number
   removedAt?: number | undefined
 }

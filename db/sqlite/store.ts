@@ -68,7 +68,7 @@ function acts(core: Core): Omit<Store, 'close'> {
     ...feedActs(core, log),
     ...clientActs(core, log),
     ...keyActs(core),
-    ...tenantActs(core),
+    ...tenantActs(core, log),
     ...auditActs(core),
     ...housekeeping(core, owed),
   }

@@ -2,6 +2,7 @@ import type { TenantActs } from '../store.ts'
 import type { TenantRow } from '../types.ts'
 import { optional } from './core.ts'
 import type { Core } from './core.ts'
+import type { RevocationLog } from './log.ts'
 
 /** Microsoft tenants that are or were connected. */
 
@@ -12,6 +13,10 @@ interface Row {
   idle_seconds: number | null
   absolute_seconds: number | null
   stay_signed_in_seconds: number | null
+  proof_asserted_by: string | null
+  proof_asserted_at: number | null
+  consent_confirmed_by: string | null
+  consent_confirmed_at: number | null
   connected_at: number
   removed_at: number | null
 }
@@ -23,16 +28,38 @@ const tenantOf = (row: Row): TenantRow => ({
   idleSeconds: optional(row.idle_seconds),
   absoluteSeconds: optional(row.absolute_seconds),
   staySignedInSeconds: optional(row.stay_signed_in_seconds),
+  proofAssertedBy: optional(row.proof_asserted_by),
+  proofAssertedAt: optional(row.proof_asserted_at),
+  consentConfirmedBy: optional(row.consent_confirmed_by),
+  consentConfirmedAt: optional(row.consent_confirmed_at),
   connectedAt: row.connected_at,
   removedAt: optional(row.removed_at),
 })
 
-export function tenantActs({ db, write, read }: Core): TenantActs {
+/** What a row holds besides `tid`, `mfaProof` and `connectedAt`. */
+const NOTHING = {
+  name: null,
+  idleSeconds: null,
+  absoluteSeconds: null,
+  staySignedInSeconds: null,
+  proofAssertedBy: null,
+  proofAssertedAt: null,
+  consentConfirmedBy: null,
+  consentConfirmedAt: null,
+  removedAt: null,
+}
+
+const given = (tenant: TenantRow): Record<string, unknown> => Object.fromEntries(Object.entries(tenant).filter(([, value]) => value !== undefined))
+
+export function tenantActs({ db, write, read }: Core, log: RevocationLog): TenantActs {
   const all = db.prepare<[], Row>('SELECT * FROM tenants ORDER BY connected_at, tid')
   const find = db.prepare<[string], Row>('SELECT * FROM tenants WHERE tid = ?')
   const put = db.prepare(`INSERT OR REPLACE INTO tenants
-      (tid, name, mfa_proof, idle_seconds, absolute_seconds, stay_signed_in_seconds, connected_at, removed_at)
-    VALUES (@tid, @name, @mfaProof, @idleSeconds, @absoluteSeconds, @staySignedInSeconds, @connectedAt, @removedAt)`)
+      (tid, name, mfa_proof, idle_seconds, absolute_seconds, stay_signed_in_seconds, proof_asserted_by, proof_asserted_at,
+       consent_confirmed_by, consent_confirmed_at, connected_at, removed_at)
+    VALUES (@tid, @name, @mfaProof, @idleSeconds, @absoluteSeconds, @staySignedInSeconds, @proofAssertedBy, @proofAssertedAt,
+       @consentConfirmedBy, @consentConfirmedAt, @connectedAt, @removedAt)`)
+  const remove = db.prepare<[number, string]>('UPDATE tenants SET removed_at = ? WHERE tid = ?')
   return {
     listTenants: () => read(() => all.all().map(tenantOf)),
     findTenant: (tid) =>
@@ -40,10 +67,13 @@ export function tenantActs({ db, write, read }: Core): TenantActs {
         const row = find.get(tid)
         return row && tenantOf(row)
       }),
-    putTenant: (tenant) =>
+    putTenant: (tenant) => write(() => void put.run({ ...NOTHING, ...given(tenant) })),
+    removeTenant: ({ tid, actor, now }) =>
       write(() => {
-        const { name = null, idleSeconds = null, absoluteSeconds = null, staySignedInSeconds = null, removedAt = null } = tenant
-        put.run({ ...tenant, name, idleSeconds, absoluteSeconds, staySignedInSeconds, removedAt })
+        const row = find.get(tid)
+        if (row === undefined || row.removed_at !== null) return { outcome: 'unknown' } as const
+        remove.run(now, tid)
+        return { outcome: 'removed', committed: log.append({ selector: { kind: 'tenant', tid }, reason: 'tenant_removed', actor, now }) } as const
       }),
   }
 }

@@ -126,6 +126,19 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
     expect(await b.store.findTenant('t-2')).toBeUndefined()
   })
 
+  test('a tenant is removed with the sessions of its people, in one act: of two at once one does it', async () => {
+    const b = await open()
+    const row = { tid: 't-1', mfaProof: 'amr', connectedAt: T0, proofAssertedBy: 'Adam', proofAssertedAt: T0, consentConfirmedBy: 'Adam', consentConfirmedAt: T0 }
+    await b.store.putTenant(row)
+    expect(await b.store.findTenant('t-1')).toMatchObject(row)
+    const remove = () => b.store.removeTenant({ tid: 't-1', actor: { kind: 'operator', id: 'olga' }, now: T0 + 1 })
+    const [one, two] = (await Promise.all([remove(), remove()])).toSorted((a) => (a.outcome === 'removed' ? -1 : 1))
+    expect(one).toMatchObject({ outcome: 'removed', committed: { revocation: { selector: { kind: 'tenant', tid: 't-1' }, reason: 'tenant_removed' } } })
+    expect(two).toEqual({ outcome: 'unknown' })
+    expect(await b.store.findTenant('t-1')).toMatchObject({ ...row, removedAt: T0 + 1 })
+    expect(await b.store.removeTenant({ tid: 't-2', actor: { kind: 'operator', id: 'olga' }, now: T0 })).toEqual({ outcome: 'unknown' })
+  })
+
   test('a setting is set, unset, or set once: of two at once both see the first', async () => {
     const b = await open()
     await b.store.setSetting('x', '1')
