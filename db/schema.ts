@@ -41,7 +41,9 @@ export const revocations = sqliteTable(
   },
   (t) => [
     index('revocations_by_at').on(t.at),
-    index('revocations_pending').on(t.kind, t.seq).where(sql`owing = 'pending'`),
+    index('revocations_pending')
+      .on(t.kind, t.seq)
+      .where(sql`owing = 'pending'`),
   ],
 )
 
@@ -105,13 +107,27 @@ export const sessions = sqliteTable(
   },
   (t) => [
     uniqueIndex('sessions_by_cookie').on(t.cookieHash),
-    index('sessions_open_by_opening').on(t.openedAt, t.sid).where(sql`ended_seq IS NULL`),
-    index('sessions_open_by_sub').on(t.sub, t.sid).where(sql`ended_seq IS NULL`),
-    index('sessions_open_by_tenant').on(t.tid, t.sid).where(sql`ended_seq IS NULL`),
-    index('sessions_open_by_microsoft').on(t.microsoftSid, t.tid).where(sql`ended_seq IS NULL AND microsoft_sid IS NOT NULL`),
-    index('sessions_open_by_deadline').on(t.deadlineAt).where(sql`ended_seq IS NULL`),
-    index('sessions_open_by_probe').on(t.probeDueAt).where(sql`ended_seq IS NULL AND probe_due_at IS NOT NULL`),
-    index('sessions_ended').on(t.endedAt).where(sql`ended_seq IS NOT NULL`),
+    index('sessions_open_by_opening')
+      .on(t.openedAt, t.sid)
+      .where(sql`ended_seq IS NULL`),
+    index('sessions_open_by_sub')
+      .on(t.sub, t.sid)
+      .where(sql`ended_seq IS NULL`),
+    index('sessions_open_by_tenant')
+      .on(t.tid, t.sid)
+      .where(sql`ended_seq IS NULL`),
+    index('sessions_open_by_microsoft')
+      .on(t.microsoftSid, t.tid)
+      .where(sql`ended_seq IS NULL AND microsoft_sid IS NOT NULL`),
+    index('sessions_open_by_deadline')
+      .on(t.deadlineAt)
+      .where(sql`ended_seq IS NULL`),
+    index('sessions_open_by_probe')
+      .on(t.probeDueAt)
+      .where(sql`ended_seq IS NULL AND probe_due_at IS NOT NULL`),
+    index('sessions_ended')
+      .on(t.endedAt)
+      .where(sql`ended_seq IS NOT NULL`),
   ],
 )
 
@@ -221,14 +237,26 @@ export const deliveries = sqliteTable(
     lastError: text('last_error'),
   },
   (t) => [
-    uniqueIndex('deliveries_by_sid').on(t.targetId, t.sid, t.seq).where(sql`sid IS NOT NULL`),
-    uniqueIndex('deliveries_by_sub').on(t.targetId, t.sub, t.seq).where(sql`sub IS NOT NULL`),
+    uniqueIndex('deliveries_by_sid')
+      .on(t.targetId, t.sid, t.seq)
+      .where(sql`sid IS NOT NULL`),
+    uniqueIndex('deliveries_by_sub')
+      .on(t.targetId, t.sub, t.seq)
+      .where(sql`sub IS NOT NULL`),
     index('deliveries_by_seq').on(t.seq),
     index('deliveries_by_state').on(t.state, t.clientId, t.createdAtMs),
-    index('deliveries_due').on(t.nextAttemptAtMs).where(sql`state = 'owed' AND superseded_by IS NULL`),
-    index('deliveries_due_by_target').on(t.targetId, t.nextAttemptAtMs, t.createdAtMs, t.state, t.supersededBy).where(sql`state = 'owed' AND superseded_by IS NULL`),
-    index('deliveries_superseded').on(t.supersededBy).where(sql`superseded_by IS NOT NULL`),
-    index('deliveries_settled').on(t.settledAtMs).where(sql`settled_at_ms IS NOT NULL`),
+    index('deliveries_due')
+      .on(t.nextAttemptAtMs)
+      .where(sql`state = 'owed' AND superseded_by IS NULL`),
+    index('deliveries_due_by_target')
+      .on(t.targetId, t.nextAttemptAtMs, t.createdAtMs, t.state, t.supersededBy)
+      .where(sql`state = 'owed' AND superseded_by IS NULL`),
+    index('deliveries_superseded')
+      .on(t.supersededBy)
+      .where(sql`superseded_by IS NOT NULL`),
+    index('deliveries_settled')
+      .on(t.settledAtMs)
+      .where(sql`settled_at_ms IS NOT NULL`),
   ],
 )
 

@@ -37,11 +37,16 @@ const secretOf = (row: SecretRow): SecretHash => ({
 const asKept = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
 
 /** The same address of the same client is the same target for ever, also when it was removed in between. */
-const targetId = (clientId: string, uri: string): string => `t_${createHash('sha256').update(JSON.stringify([clientId, uri])).digest('base64url').slice(0, 22)}`
+const targetId = (clientId: string, uri: string): string =>
+  `t_${createHash('sha256')
+    .update(JSON.stringify([clientId, uri]))
+    .digest('base64url')
+    .slice(0, 22)}`
 
 function secrets({ db }: Core) {
   const all = db.prepare<[string], SecretRow>('SELECT * FROM client_secrets WHERE client_id = ? ORDER BY created_at, id')
-  const add = db.prepare(`INSERT INTO client_secrets (client_id, id, hash, created_at, expires_at) VALUES (@clientId, @id, @hash, @createdAt, @expiresAt)
+  const add =
+    db.prepare(`INSERT INTO client_secrets (client_id, id, hash, created_at, expires_at) VALUES (@clientId, @id, @hash, @createdAt, @expiresAt)
     ON CONFLICT DO UPDATE SET hash = excluded.hash, created_at = excluded.created_at, expires_at = excluded.expires_at`)
   const drop = db.prepare<[string, string]>('DELETE FROM client_secrets WHERE client_id = ? AND id = ?')
   const dropAll = db.prepare<[string]>('DELETE FROM client_secrets WHERE client_id = ?')
@@ -66,7 +71,9 @@ function secrets({ db }: Core) {
 }
 
 function targets({ db }: Core, log: RevocationLog) {
-  const live = db.prepare<[string], { target_id: string; uri: string }>('SELECT target_id, uri FROM targets WHERE client_id = ? AND removed_seq IS NULL')
+  const live = db.prepare<[string], { target_id: string; uri: string }>(
+    'SELECT target_id, uri FROM targets WHERE client_id = ? AND removed_seq IS NULL',
+  )
   const add = db.prepare<[string, string, string]>(
     'INSERT INTO targets (target_id, client_id, uri) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET removed_seq = NULL',
   )

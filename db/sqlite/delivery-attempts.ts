@@ -38,7 +38,9 @@ export function deliveryAttempts({ db, write, read }: Core, { count }: Owing) {
   const byId = db.prepare<[string], DeliveryRow>(`SELECT d.*, t.uri FROM ${DELIVERY_FROM} WHERE d.id = ?`)
   const lease = db.prepare<[number, string]>('UPDATE deliveries SET leased_until_ms = ? WHERE id = ?')
   // A participation after the revocation: the person is signed in there again, and a token that names the whole person would end that.
-  const newer = db.prepare<[{ sub: string; clientId: string; seq: number; now: number }]>(`SELECT 1 FROM sessions s JOIN participants p ON p.sid = s.sid
+  const newer = db.prepare<
+    [{ sub: string; clientId: string; seq: number; now: number }]
+  >(`SELECT 1 FROM sessions s JOIN participants p ON p.sid = s.sid
     WHERE s.sub = @sub AND s.ended_seq IS NULL AND s.deadline_at > @now AND p.client_id = @clientId AND p.joined_seq >= @seq
       AND s.opened_seq >= max(coalesce((SELECT seq FROM cutoffs WHERE kind = 'subject' AND key = s.sub), 0),
         coalesce((SELECT seq FROM cutoffs WHERE kind = 'tenant' AND key = s.tid), 0),

@@ -46,7 +46,9 @@ function bringUpToDate(db: Sqlite, file: string): void {
   const known = Math.max(...journal.entries.map((entry) => entry.when))
   const applied = lastMigration(db)
   if (applied > known)
-    throw new StoreUnavailable(`${file} was written by a newer version of the broker. Start that version again, or restore a backup made by this one.`)
+    throw new StoreUnavailable(
+      `${file} was written by a newer version of the broker. Start that version again, or restore a backup made by this one.`,
+    )
   migrate(drizzle(db), { migrationsFolder })
 }
 

@@ -63,7 +63,7 @@ export function owePending({ db, write }: Core, { owe }: Owing): RevocationActs[
       const owed: DeliveryRef[] = []
       let revocation = nextPending()
       // Bounded by what is read as well: sessions that owe nothing are work all the same.
-      for (let read = 0; revocation !== undefined && read < limit && owed.length < limit; ) {
+      for (let read = 0; revocation !== undefined && read < limit && owed.length < limit;) {
         const advanced = advanceOne(revocation, limit - owed.length)
         owed.push(...advanced.owed)
         read += 1 + advanced.sessions

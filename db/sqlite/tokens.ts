@@ -46,24 +46,30 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
   const { db, write, read } = core
   const findCode = db.prepare<[string], CodeRow>('SELECT * FROM codes WHERE code_hash = ?')
   const consumeCode = db.prepare<[number, string]>('UPDATE codes SET consumed_at = ? WHERE code_hash = ? AND consumed_at IS NULL')
-  const grantCutoff = db.prepare<[{ sid: string; clientId: string }], number>(`SELECT max(
+  const grantCutoff = db
+    .prepare<[{ sid: string; clientId: string }], number>(`SELECT max(
       coalesce((SELECT grant_cutoff FROM participants WHERE sid = @sid AND client_id = @clientId), 0),
-      coalesce((SELECT seq FROM cutoffs WHERE kind = 'client' AND key = @clientId), 0))`).pluck()
-  const clientCutoff = db.prepare<[{ clientId: string }], number>(`SELECT max(
+      coalesce((SELECT seq FROM cutoffs WHERE kind = 'client' AND key = @clientId), 0))`)
+    .pluck()
+  const clientCutoff = db
+    .prepare<[{ clientId: string }], number>(`SELECT max(
       coalesce((SELECT seq FROM cutoffs WHERE kind = 'client' AND key = @clientId), 0),
-      coalesce((SELECT seq FROM cutoffs WHERE kind = 'everything' AND key = ''), 0))`).pluck()
+      coalesce((SELECT seq FROM cutoffs WHERE kind = 'everything' AND key = ''), 0))`)
+    .pluck()
   const join = db.prepare(`INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq) VALUES (@sid, @clientId, @now, @now, @head)
     ON CONFLICT DO UPDATE SET last_at = excluded.last_at, joined_seq = excluded.joined_seq`)
   const consume = db.prepare<[string, string, number]>('INSERT OR IGNORE INTO consumed (purpose, id_hash, expires_at) VALUES (?, ?, ?)')
   const push = db.prepare<[string, string, string, number]>(
     'INSERT INTO pushed_requests (request_hash, client_id, parameters, expires_at) VALUES (?, ?, ?, ?)',
   )
-  const pushed = db.prepare<[string, string, number], string>(
-    'SELECT parameters FROM pushed_requests WHERE request_hash = ? AND client_id = ? AND expires_at > ?',
-  ).pluck()
-  const pullPushed = db.prepare<[string, string, number], string>(
-    'DELETE FROM pushed_requests WHERE request_hash = ? AND client_id = ? AND expires_at > ? RETURNING parameters',
-  ).pluck()
+  const pushed = db
+    .prepare<[string, string, number], string>('SELECT parameters FROM pushed_requests WHERE request_hash = ? AND client_id = ? AND expires_at > ?')
+    .pluck()
+  const pullPushed = db
+    .prepare<[string, string, number], string>(
+      'DELETE FROM pushed_requests WHERE request_hash = ? AND client_id = ? AND expires_at > ? RETURNING parameters',
+    )
+    .pluck()
 
   /** The grant's own revocation, or its client's. */
   const grantIsRevoked = (sid: string, clientId: string, openedSeq: number): boolean => (grantCutoff.get({ sid, clientId }) ?? 0) > openedSeq
@@ -150,8 +156,7 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
     checkClientAccess: ({ clientId, rev }) => read(() => (clientCutoff.get({ clientId }) ?? 0) <= rev),
 
     consumeOnce: ({ purpose, idHash, expiresAt }) => write(() => consume.run(purpose, idHash, expiresAt).changes === 1),
-    pushRequest: ({ requestHash, clientId, parameters, expiresAt }) =>
-      write(() => void push.run(requestHash, clientId, parameters, expiresAt)),
+    pushRequest: ({ requestHash, clientId, parameters, expiresAt }) => write(() => void push.run(requestHash, clientId, parameters, expiresAt)),
     pushedRequest: ({ requestHash, clientId, now, consume: once }) =>
       once ? write(() => pullPushed.get(requestHash, clientId, now)) : read(() => pushed.get(requestHash, clientId, now)),
   }

@@ -16,8 +16,7 @@ describe.each(STORES)('whether an access token still stands, on %s', (_name, mak
     await b.client('sydney')
     const { session } = await b.signIn('alice')
     const { rev } = await b.exchange(session.sid, 'sydney')
-    const check = (sid: string, at: number) =>
-      b.store.checkAccess({ sid, sub: session.sub, clientId: 'sydney', rev: at, now: b.now, touch: false })
+    const check = (sid: string, at: number) => b.store.checkAccess({ sid, sub: session.sub, clientId: 'sydney', rev: at, now: b.now, touch: false })
     expect(await check(session.sid, rev)).toMatchObject({ outcome: 'good', session: { sid: session.sid } })
     const chosen = selector(session.sid, session.sub)
     await b.revoke(chosen)
@@ -39,7 +38,9 @@ describe.each(STORES)('whether an access token still stands, on %s', (_name, mak
     await b.revoke({ kind: 'session', sid: bob.session.sid })
     await b.revoke({ kind: 'client', clientId: 'melbourne' })
     await b.revoke({ kind: 'tenant', tid: 'another' })
-    expect(await b.store.checkAccess({ sid: session.sid, sub: session.sub, clientId: 'sydney', rev, now: b.now, touch: true })).toMatchObject({ outcome: 'good' })
+    expect(await b.store.checkAccess({ sid: session.sid, sub: session.sub, clientId: 'sydney', rev, now: b.now, touch: true })).toMatchObject({
+      outcome: 'good',
+    })
   })
 
   test('a sid with another sub, or no sid that we know, is refused', async () => {
@@ -71,7 +72,8 @@ describe.each(STORES)('whether an access token still stands, on %s', (_name, mak
     for (const one of ['sydney', 'melbourne']) await b.client(one)
     const { session } = await b.signIn('alice')
     const { rev } = await b.exchange(session.sid, 'sydney')
-    const check = (joins: string) => b.store.checkAccess({ sid: session.sid, sub: session.sub, clientId: 'sydney', rev, now: b.now, touch: true, joins })
+    const check = (joins: string) =>
+      b.store.checkAccess({ sid: session.sid, sub: session.sub, clientId: 'sydney', rev, now: b.now, touch: true, joins })
     expect(await check('melbourne')).toMatchObject({ outcome: 'good' })
     await b.revoke({ kind: 'session', sid: session.sid })
     expect(await check('perth')).toEqual({ outcome: 'refused', why: 'revoked' })

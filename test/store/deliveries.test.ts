@@ -35,7 +35,10 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const lease = (nowMs: number) => b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 10_000 })
     const both = await Promise.all([lease(MS), lease(MS)])
     expect(both.map(({ outcome }) => outcome).toSorted()).toEqual(['leased', 'taken'])
-    expect(expectOutcome(both.find(({ outcome }) => outcome === 'leased') ?? both[0], 'leased')).toMatchObject({ spared: false, delivery: { id, attempts: 0 } })
+    expect(expectOutcome(both.find(({ outcome }) => outcome === 'leased') ?? both[0], 'leased')).toMatchObject({
+      spared: false,
+      delivery: { id, attempts: 0 },
+    })
     expect(await b.store.dueDeliveries({ nowMs: MS, limit: 10 })).toEqual([])
     // Its worker was killed: the same attempt is due again.
     expect(await b.store.dueDeliveries({ nowMs: MS + 10_000, limit: 10 })).toMatchObject([{ id, attempt: 1 }])
@@ -61,10 +64,19 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
   test('an attempt is recorded once, and nothing leaves delivered', async () => {
     const b = await open()
     const { id } = await first(b)
-    const both = await Promise.all([b.store.recordDelivery({ id, result: done(1, 'delivered') }), b.store.recordDelivery({ id, result: retry(1, MS) })])
+    const both = await Promise.all([
+      b.store.recordDelivery({ id, result: done(1, 'delivered') }),
+      b.store.recordDelivery({ id, result: retry(1, MS) }),
+    ])
     expect(both).toEqual([true, false])
     expect(await b.store.recordDelivery({ id, result: done(2, 'dead') })).toBe(false)
-    expect(await b.store.findDelivery(id)).toMatchObject({ state: 'delivered', attempts: 1, lastStatus: 200, settledAtMs: MS + 12, nextAttemptAtMs: undefined })
+    expect(await b.store.findDelivery(id)).toMatchObject({
+      state: 'delivered',
+      attempts: 1,
+      lastStatus: 200,
+      settledAtMs: MS + 12,
+      nextAttemptAtMs: undefined,
+    })
     expect(await b.store.redrive({ id, nowMs: MS })).toEqual([])
   })
 
@@ -72,7 +84,13 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const b = await open()
     const { id } = await first(b)
     await b.store.recordDelivery({ id, result: retry(1, MS + 500) })
-    expect(await b.store.findDelivery(id)).toMatchObject({ state: 'owed', attempts: 1, nextAttemptAtMs: MS + 500, lastStatus: 503, lastError: 'answered 503' })
+    expect(await b.store.findDelivery(id)).toMatchObject({
+      state: 'owed',
+      attempts: 1,
+      nextAttemptAtMs: MS + 500,
+      lastStatus: 503,
+      lastError: 'answered 503',
+    })
     await b.store.recordDelivery({ id, result: done(2, 'delivered', MS + 600) })
     expect(await b.store.attemptsOf(id)).toEqual([
       { attempt: 1, atMs: MS, outcome: 'retry', status: 503, latencyMs: 12, jti: undefined, error: 'answered 503' },
@@ -129,7 +147,12 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     expect(await b.store.redrive({ targetId: sydney?.targetId, nowMs: MS + 50 })).toEqual([{ ...sydney, attempt: 1 }])
     const both = await Promise.all([b.store.redrive({ nowMs: MS + 50 }), b.store.redrive({ nowMs: MS + 50 })])
     expect(both.flat()).toMatchObject([{ id: perth?.id, attempt: 1 }])
-    expect(await b.store.findDelivery(sydney?.id ?? '')).toMatchObject({ state: 'owed', attempts: 0, nextAttemptAtMs: MS + 50, settledAtMs: undefined })
+    expect(await b.store.findDelivery(sydney?.id ?? '')).toMatchObject({
+      state: 'owed',
+      attempts: 0,
+      nextAttemptAtMs: MS + 50,
+      settledAtMs: undefined,
+    })
     expect((await b.store.leaseDelivery({ id: sydney?.id ?? '', attempt: 1, nowMs: MS + 50, untilMs: MS + 60 })).outcome).toBe('leased')
   })
 

@@ -153,8 +153,7 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
     },
     refresh: (family, generation = family.generation, replayWindowSeconds) =>
       b.store.rotateRefreshToken({ familyId: family.familyId, clientId: family.clientId, generation, replayWindowSeconds, now: b.now }),
-    revoke: (selector) =>
-      b.store.revoke({ selector, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now }),
+    revoke: (selector) => b.store.revoke({ selector, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now }),
     async oweAll(limit = 100) {
       let owed = 0
       for (;;) {

@@ -114,13 +114,17 @@ class Run {
     await this.sweep()
     await this.b.oweAll(2)
     const { store, now } = this.b
-    expect((await store.revocationsAfter({ after: 0, since: 0, limit: 1000 })).map(({ seq, selector }) => ({ seq, selector }))).toEqual(this.model.log)
+    expect((await store.revocationsAfter({ after: 0, since: 0, limit: 1000 })).map(({ seq, selector }) => ({ seq, selector }))).toEqual(
+      this.model.log,
+    )
     const owed = await store.listDeliveries({ limit: 10_000 })
     for (const session of this.model.sessions) {
       const live = this.model.isLive(session, now)
       expect((await store.standingBySid(session.sid, now)).state).toBe(live ? 'live' : 'ended')
       for (const { clientId } of await store.participants(session.sid)) {
-        const told = owed.some((one) => one.clientId === clientId && one.sid === session.sid && one.state === 'owed' && one.supersededBy === undefined)
+        const told = owed.some(
+          (one) => one.clientId === clientId && one.sid === session.sid && one.state === 'owed' && one.supersededBy === undefined,
+        )
         const joined = this.model.joined.get(`${session.sid} ${clientId}`) ?? 0
         const mustBeTold = !live || this.model.grantIsRevoked(session.sid, clientId, joined)
         // Whoever's session has ended is told of it; who is signed in and did nothing is not, but for a grant that has ended before.
@@ -128,7 +132,9 @@ class Run {
         else if (!this.model.grantIsRevoked(session.sid, clientId, session.openedSeq)) expect(told).toBe(false)
       }
     }
-    const key = owed.filter(({ state, supersededBy }) => state === 'owed' && supersededBy === undefined).map(({ targetId, sid }) => `${targetId} ${sid}`)
+    const key = owed
+      .filter(({ state, supersededBy }) => state === 'owed' && supersededBy === undefined)
+      .map(({ targetId, sid }) => `${targetId} ${sid}`)
     expect(new Set(key).size).toBe(key.length)
     const counted = (await store.deliveryCounts()).reduce((sum, { count }) => sum + count, 0)
     expect(counted).toBe(owed.length)

@@ -13,7 +13,8 @@ async function crowd(b: Bench, people: number, browsers = 1) {
   return sessions
 }
 
-const all = async (b: Bench) => (await b.store.listDeliveries({ limit: 1000 })).map(({ sid, sub, clientId, state }) => ({ sid, sub, clientId, state }))
+const all = async (b: Bench) =>
+  (await b.store.listDeliveries({ limit: 1000 })).map(({ sid, sub, clientId, state }) => ({ sid, sub, clientId, state }))
 
 describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
   const open = benches(make)
@@ -24,7 +25,8 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     const sessions = await crowd(b, 25)
     const { committed } = expectOutcome(await b.revoke({ kind: 'tenant', tid: TENANT }), 'revoked')
     expect(committed).toMatchObject({ revocation: { owing: 'pending', sessions: 0, tid: TENANT }, owed: [] })
-    for (const { sid } of sessions) expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked', session: { ended: { seq: 1 } } })
+    for (const { sid } of sessions)
+      expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked', session: { ended: { seq: 1 } } })
     const first = await b.store.owePending({ limit: 10, nowMs: b.now * 1000 })
     expect(first).toMatchObject({ more: true })
     expect(first.owed).toHaveLength(10)
@@ -129,7 +131,12 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     const deliveries = await all(b)
     expect(deliveries.map(({ clientId }) => clientId)).toEqual(['sydney', 'sydney'])
     // Whoever has come back in the meantime is not told.
-    expect(deliveries.map(({ sid }) => sid).toSorted()).toEqual(sessions.slice(1).map(({ sid }) => sid).toSorted())
+    expect(deliveries.map(({ sid }) => sid).toSorted()).toEqual(
+      sessions
+        .slice(1)
+        .map(({ sid }) => sid)
+        .toSorted(),
+    )
     for (const { sid } of sessions) expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
     expect(await b.store.findRevocation(1)).toMatchObject({ owing: 'complete', sessions: 0 })
   })

@@ -20,13 +20,23 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
   test('a registration is added, changed, and left alone where nothing differs', async () => {
     const b = await open()
     const added = expectOutcome(await put(b, { secrets: [secret('s-1', T0)] }), 'added')
-    expect(added.client).toEqual({ clientId: 'sydney', source: 'command', metadata: metadataOf('sydney'), secrets: [secret('s-1', T0)], createdAt: T0, updatedAt: T0 })
+    expect(added.client).toEqual({
+      clientId: 'sydney',
+      source: 'command',
+      metadata: metadataOf('sydney'),
+      secrets: [secret('s-1', T0)],
+      createdAt: T0,
+      updatedAt: T0,
+    })
     b.now += 60
     expect(await put(b)).toMatchObject({ outcome: 'unchanged', client: { updatedAt: T0 } })
     expect(await put(b, { secrets: [secret('s-1', T0)] })).toMatchObject({ outcome: 'unchanged' })
     const changed = expectOutcome(await put(b, { metadata: metadataOf('sydney', { name: 'Sydney' }) }), 'changed')
     expect(changed.client).toMatchObject({ metadata: { name: 'Sydney' }, secrets: [{ id: 's-1' }], createdAt: T0, updatedAt: T0 + 60 })
-    expect(await put(b, { secrets: [secret('s-2', T0)], metadata: metadataOf('sydney', { name: 'Sydney' }) })).toMatchObject({ outcome: 'changed', client: { secrets: [{ id: 's-2' }] } })
+    expect(await put(b, { secrets: [secret('s-2', T0)], metadata: metadataOf('sydney', { name: 'Sydney' }) })).toMatchObject({
+      outcome: 'changed',
+      client: { secrets: [{ id: 's-2' }] },
+    })
     expect(await b.store.listClients()).toHaveLength(1)
     expect(await b.store.findClient('none')).toBeUndefined()
   })
@@ -128,12 +138,23 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
 
   test('a tenant is removed with the sessions of its people, in one act: of two at once one does it', async () => {
     const b = await open()
-    const row = { tid: 't-1', mfaProof: 'amr', connectedAt: T0, proofAssertedBy: 'Adam', proofAssertedAt: T0, consentConfirmedBy: 'Adam', consentConfirmedAt: T0 }
+    const row = {
+      tid: 't-1',
+      mfaProof: 'amr',
+      connectedAt: T0,
+      proofAssertedBy: 'Adam',
+      proofAssertedAt: T0,
+      consentConfirmedBy: 'Adam',
+      consentConfirmedAt: T0,
+    }
     await b.store.putTenant(row)
     expect(await b.store.findTenant('t-1')).toMatchObject(row)
     const remove = () => b.store.removeTenant({ tid: 't-1', actor: { kind: 'operator', id: 'olga' }, now: T0 + 1 })
     const [one, two] = (await Promise.all([remove(), remove()])).toSorted((a) => (a.outcome === 'removed' ? -1 : 1))
-    expect(one).toMatchObject({ outcome: 'removed', committed: { revocation: { selector: { kind: 'tenant', tid: 't-1' }, reason: 'tenant_removed' } } })
+    expect(one).toMatchObject({
+      outcome: 'removed',
+      committed: { revocation: { selector: { kind: 'tenant', tid: 't-1' }, reason: 'tenant_removed' } },
+    })
     expect(two).toEqual({ outcome: 'unknown' })
     expect(await b.store.findTenant('t-1')).toMatchObject({ ...row, removedAt: T0 + 1 })
     expect(await b.store.removeTenant({ tid: 't-2', actor: { kind: 'operator', id: 'olga' }, now: T0 })).toEqual({ outcome: 'unknown' })

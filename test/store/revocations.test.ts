@@ -39,7 +39,11 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     ])
     for (const one of deliveries)
       expect(one).toMatchObject({ sid: session.sid, sub: undefined, state: 'owed', attempts: 0, createdAtMs: T0 * 1000, nextAttemptAtMs: T0 * 1000 })
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked', session: { ended: { seq: 1, at: T0, reason: 'administrator' } } })
+    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
+      state: 'ended',
+      why: 'revoked',
+      session: { ended: { seq: 1, at: T0, reason: 'administrator' } },
+    })
   })
 
   test('what covers nothing is told so, and nothing is appended', async () => {

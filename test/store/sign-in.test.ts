@@ -33,7 +33,14 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     b.now += 100
     const renewed = await b.signIn('alice', { browser: first.cookie, session: { roles: ['Case.Lead'], microsoftSid: 'ms-2', amr: ['pwd', 'mfa'] } })
     expect(renewed).toMatchObject({ renewed: true, committed: [] })
-    expect(renewed.session).toMatchObject({ sid: first.session.sid, openedSeq: 0, openedAt: T0, authTime: T0 + 100, roles: ['Case.Lead'], amr: ['pwd', 'mfa'] })
+    expect(renewed.session).toMatchObject({
+      sid: first.session.sid,
+      openedSeq: 0,
+      openedAt: T0,
+      authTime: T0 + 100,
+      roles: ['Case.Lead'],
+      amr: ['pwd', 'mfa'],
+    })
     expect(renewed.session.markAt).toBeUndefined()
     expect(renewed.session.absoluteAt).toBe(T0 + 100 + 43_200)
     expect(await b.store.standingByCookie(sha(first.cookie), b.now)).toEqual({ state: 'unknown' })
@@ -49,10 +56,21 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     expect(bob.renewed).toBe(false)
     expect(bob.session.openedSeq).toBe(1)
     expect(bob.committed).toMatchObject([
-      { revocation: { seq: 1, selector: { kind: 'session', sid: alice.session.sid }, reason: 'replaced', actor: { kind: 'person', id: bob.session.sub } } },
+      {
+        revocation: {
+          seq: 1,
+          selector: { kind: 'session', sid: alice.session.sid },
+          reason: 'replaced',
+          actor: { kind: 'person', id: bob.session.sub },
+        },
+      },
     ])
     expect(bob.committed[0]?.owed).toHaveLength(1)
-    expect(await b.store.standingBySid(alice.session.sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked', session: { ended: { reason: 'replaced', seq: 1 } } })
+    expect(await b.store.standingBySid(alice.session.sid, b.now)).toMatchObject({
+      state: 'ended',
+      why: 'revoked',
+      session: { ended: { reason: 'replaced', seq: 1 } },
+    })
     expect(await b.store.standingBySid(bob.session.sid, b.now)).toMatchObject({ state: 'live' })
   })
 

@@ -143,7 +143,8 @@ describe('kill -9 and a full disk', () => {
       expect(await store.standingBySid(`s_${n}`, T0)).toEqual({ state: 'unknown' })
       expect(await store.findSubjectByPerson('t', `oid-${n}`)).toBeUndefined()
     }
-    for (const [n, { status }] of outcomes.entries()) if (status === 'fulfilled') expect(await store.standingBySid(`s_${n}`, T0)).toMatchObject({ state: 'live' })
+    for (const [n, { status }] of outcomes.entries())
+      if (status === 'fulfilled') expect(await store.standingBySid(`s_${n}`, T0)).toMatchObject({ state: 'live' })
     await store.close()
     const roomy = await openSqliteStore({ file })
     const again = refused[0]?.n ?? -1
@@ -157,7 +158,7 @@ describe('the group-commit writer', () => {
     const { db, unlock } = openDatabase(file)
     db.exec('CREATE TABLE t (n INTEGER PRIMARY KEY)')
     const insert = db.prepare<[number]>('INSERT INTO t VALUES (?)')
-    
+
     const all = () => db.prepare<[], number>('SELECT n FROM t ORDER BY n').pluck().all()
     return { db, insert, all, ...createWriter(db), end: () => (db.close(), unlock()) }
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { benches, codeFor, expectOutcome, family, redemptionOf, STORES, T0, VERIFIER } from './fixture.ts'
+import { benches, expectOutcome, family, STORES, T0 } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
 const DEAD = { outcome: 'refused', why: 'revoked' }
@@ -9,108 +9,6 @@ async function signedIn(b: Bench) {
   await b.client('melbourne')
   return (await b.signIn('alice')).session
 }
-
-describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, make) => {
-  const open = benches(make)
-
-  test('a code is exchanged once, and makes its client a participant', async () => {
-    const b = await open()
-    const code = codeFor('sydney', b.now, { nonce: 'n-1', wantsAuthTime: true })
-    await b.client('sydney')
-    const { session } = await b.signIn('alice', { code })
-    const done = expectOutcome(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now)), 'redeemed')
-    expect(done).toMatchObject({ session: { sid: session.sid }, grant: { clientId: 'sydney', nonce: 'n-1', wantsAuthTime: true }, rev: 0 })
-    expect(done.family).toMatchObject({ sid: session.sid, clientId: 'sydney', scope: 'openid offline_access', nonce: 'n-1' })
-    expect(await b.store.participants(session.sid)).toMatchObject([{ clientId: 'sydney' }])
-  })
-
-  test('without offline_access there is no family', async () => {
-    const b = await open()
-    const session = await signedIn(b)
-    expect((await b.exchange(session.sid, 'sydney', 'openid')).family).toBeUndefined()
-  })
-
-  test.each([
-    ['another client', { clientId: 'melbourne' }, 'wrong_client'],
-    ['another redirect address', { redirectUri: 'https://sydney.example/other' }, 'wrong_redirect_uri'],
-    ['no redirect address', { redirectUri: undefined }, 'wrong_redirect_uri'],
-    ['another verifier', { verifier: `${VERIFIER}-not` }, 'wrong_verifier'],
-    ['no verifier', { verifier: undefined }, 'wrong_verifier'],
-    ['an hour too late', { now: T0 + 3600 }, 'expired'],
-    ['a code nobody issued', { codeHash: 'nothing' }, 'unknown'],
-  ])('%s: refused, and the code is not used up by it', async (_what, changed, why) => {
-    const b = await open()
-    const session = await signedIn(b)
-    const code = codeFor('sydney', b.now)
-    await b.store.issueCode({ sid: session.sid, code, now: b.now })
-    expect(await b.store.redeemAuthorizationCode({ ...redemptionOf(code, b.now), ...changed })).toEqual({ outcome: 'refused', why })
-    expect((await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).outcome).toBe('redeemed')
-  })
-
-  test('a verifier where there was no challenge is refused (RFC 9700 §4.8.2)', async () => {
-    const b = await open()
-    const session = await signedIn(b)
-    const code = codeFor('sydney', b.now, { codeChallenge: undefined })
-    await b.store.issueCode({ sid: session.sid, code, now: b.now })
-    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toMatchObject({ why: 'wrong_verifier' })
-    expect(await b.store.redeemAuthorizationCode({ ...redemptionOf(code, b.now), verifier: undefined })).toMatchObject({ outcome: 'redeemed' })
-  })
-
-  test("a second use revokes that code's grant, not the session nor another client's grant (RFC 6749 §4.1.2)", async () => {
-    const b = await open()
-    const session = await signedIn(b)
-    const other = family((await b.exchange(session.sid, 'melbourne')).family)
-    const code = codeFor('sydney', b.now)
-    await b.store.issueCode({ sid: session.sid, code, now: b.now })
-    const first = expectOutcome(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now)), 'redeemed')
-    const reused = expectOutcome(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now)), 'reused')
-    expect(reused.committed.revocation).toMatchObject({ reason: 'code_reuse', selector: { kind: 'grant', sid: session.sid, clientId: 'sydney' } })
-    expect(reused.committed.owed).toHaveLength(1)
-    expect(await b.refresh(family(first.family))).toEqual(DEAD)
-    expect(await b.store.checkAccess({ sid: session.sid, sub: session.sub, clientId: 'sydney', rev: first.rev, now: b.now, touch: false })).toEqual(DEAD)
-    expect((await b.refresh(other)).outcome).toBe('rotated')
-    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
-    // A third use finds nothing left to revoke.
-    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual(DEAD)
-    // The person goes on: a new code at the same client is good.
-    expect((await b.refresh(family((await b.exchange(session.sid, 'sydney')).family))).outcome).toBe('rotated')
-  })
-
-  test('a second use by another client, or with a wrong verifier, revokes nothing', async () => {
-    const b = await open()
-    const session = await signedIn(b)
-    const code = codeFor('sydney', b.now)
-    await b.store.issueCode({ sid: session.sid, code, now: b.now })
-    const first = expectOutcome(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now)), 'redeemed')
-    await b.store.redeemAuthorizationCode({ ...redemptionOf(code, b.now), clientId: 'melbourne' })
-    await b.store.redeemAuthorizationCode({ ...redemptionOf(code, b.now), verifier: `${VERIFIER}-not` })
-    expect((await b.refresh(family(first.family))).outcome).toBe('rotated')
-  })
-
-  test('of two uses at once exactly one is redeemed', async () => {
-    const b = await open()
-    const session = await signedIn(b)
-    for (let i = 0; i < 25; i++) {
-      const code = codeFor('sydney', b.now)
-      await b.store.issueCode({ sid: session.sid, code, now: b.now })
-      const both = await Promise.all([1, 2].map(() => b.store.redeemAuthorizationCode(redemptionOf(code, b.now))))
-      expect(both.map(({ outcome }) => outcome).toSorted()).toEqual(['redeemed', 'reused'])
-    }
-  })
-
-  test.each([
-    ['session', (sid: string) => ({ kind: 'session', sid }) as const],
-    ['client', () => ({ kind: 'client', clientId: 'sydney' }) as const],
-    ['everything', () => ({ kind: 'everything' }) as const],
-  ])('a code issued before a revocation by %s is refused after it', async (_kind, selector) => {
-    const b = await open()
-    const session = await signedIn(b)
-    const code = codeFor('sydney', b.now)
-    await b.store.issueCode({ sid: session.sid, code, now: b.now })
-    await b.revoke(selector(session.sid))
-    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual(DEAD)
-  })
-})
 
 describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_name, make) => {
   const open = benches(make)
