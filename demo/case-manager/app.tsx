@@ -48,7 +48,8 @@ const securityHeaders =
     const policy = `default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self' ${issuer}; frame-ancestors 'none'; base-uri 'none'`
     c.header('Content-Security-Policy', policy)
     c.header('X-Content-Type-Options', 'nosniff')
-    c.header('Referrer-Policy', 'no-referrer')
+    // Not `no-referrer`: browsers then send `Origin: null` with the page's own forms.
+    c.header('Referrer-Policy', 'same-origin')
     if (c.res.headers.get('cache-control') === null) c.header('Cache-Control', 'no-store')
   }
 

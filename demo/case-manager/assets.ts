@@ -14,11 +14,12 @@ html { font: 100%/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans",
 body { margin: 0; min-height: 100vh; background: var(--ground); color: var(--ink); }
 h1, h2, p, ul, table { margin: 0; }
 a { color: var(--act); text-underline-offset: .2em; }
+h1:focus { outline: none; }
 :focus-visible { outline: 3px solid var(--act); outline-offset: 2px; border-radius: 6px; }
 .bar { background: var(--card); border-bottom: 1px solid var(--line); border-top: 4px solid var(--act); }
 .bar > div { max-width: 60rem; margin: 0 auto; padding: .85rem 1.25rem; display: flex; flex-wrap: wrap; gap: .75rem 1.25rem; align-items: center; }
 .mark { display: flex; align-items: center; gap: .6rem; font-weight: 680; font-size: 1.05rem; color: var(--ink); text-decoration: none; margin-right: auto; }
-.mark span { display: grid; place-items: center; width: 2rem; height: 2rem; border-radius: .55rem; background: var(--act); color: var(--on-act); font-size: .8rem; letter-spacing: .03em; }
+.mark span { display: grid; place-items: center; width: 2rem; height: 2rem; border-radius: .55rem; background: var(--act); color: var(--on-act); font-size: .68rem; letter-spacing: .02em; }
 .who { text-align: right; line-height: 1.25; } .who small { color: var(--soft); display: block; }
 main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.25rem 3rem; display: grid; gap: 1.25rem; }
 main.narrow { max-width: 34rem; padding-top: 12vh; }
@@ -31,14 +32,15 @@ h1 { font-size: 1.6rem; letter-spacing: -.015em; line-height: 1.2; text-wrap: ba
 .button { display: inline-flex; align-items: center; min-height: 2.6rem; padding: .45rem 1.1rem; border: 1px solid var(--act); border-radius: .6rem; background: var(--act); color: var(--on-act);
   font: inherit; font-weight: 620; text-decoration: none; cursor: pointer; }
 .button.quiet { background: transparent; color: var(--ink); border-color: var(--line); } .button.quiet:hover { background: var(--tint); border-color: var(--act); }
-.scroll { overflow-x: auto; } table { width: 100%; border-collapse: collapse; } th { text-align: left; font-size: .8rem; color: var(--soft); font-weight: 600; }
+.scroll { overflow-x: auto; } caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); } table { width: 100%; border-collapse: collapse; } th { text-align: left; font-size: .8rem; color: var(--soft); font-weight: 600; }
 th, td { padding: .7rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; } tbody tr:last-child td { border-bottom: 0; } tbody tr:hover { background: var(--tint); }
 td:first-child { font-variant-numeric: tabular-nums; white-space: nowrap; color: var(--soft); } td:last-child { white-space: nowrap; color: var(--soft); }
 .status { font-size: .8rem; font-weight: 620; white-space: nowrap; } .status::before { content: "●"; margin-right: .4em; }
 .status.new { color: var(--info); } .status.in-progress { color: var(--good); } .status.waiting { color: var(--warn); } .status.closed { color: var(--soft); }
 #live { display: inline-flex; align-items: center; gap: .5em; } #live::before { content: ""; width: .6em; height: .6em; border-radius: 50%; background: var(--soft); }
 #live.on::before { background: var(--good); }
-@media (prefers-reduced-motion: no-preference) { #live.on::before { animation: beat 2.4s ease-in-out infinite; } @keyframes beat { 50% { opacity: .35; } } .arrive { animation: arrive .25s ease-out; } @keyframes arrive { from { opacity: 0; transform: translateY(6px); } } }
+@media (prefers-reduced-motion: no-preference) { #live.on::before { animation: beat 2.4s ease-in-out infinite; } @keyframes beat { 50% { opacity: .35; } } .arrive { animation: arrive .25s ease-out; } @keyframes arrive { from { transform: translateY(6px); } } }
+@media (max-width: 34rem) { .card.scroll { padding: .5rem; } th:last-child, td:last-child { display: none; } }
 `
 
 /** Hears from the instance when the session has ended, and then shows nothing of it any more. */

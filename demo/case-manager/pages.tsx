@@ -65,6 +65,11 @@ function Layout({ place, title, narrow, person, live, children }: Frame) {
           {live && (
             <>
               <template id="ended">
+                <header class="bar">
+                  <div>
+                    <Mark name={place.name} />
+                  </div>
+                </header>
                 <main class="narrow arrive">
                   <Ended place={place} />
                 </main>
@@ -118,8 +123,9 @@ export const CasesPage = ({ place, person, cases }: { place: Place; person: { na
         Connecting
       </p>
     </div>
-    <section class="card scroll">
+    <section class="card scroll" aria-label="Cases" tabindex={0}>
       <table>
+        <caption>Your cases, the newest first</caption>
         <thead>
           <tr>
             <th scope="col">Number</th>

@@ -190,6 +190,8 @@ describe('a sample instance', () => {
     const { rig, cities, browser, signIn } = await world()
     const sydney = at(cities, 0)
     const page = await browser.open((await signIn(sydney), `${sydney.url}/`))
+    // A browser would send `Origin: null` with its forms if the page said `no-referrer`, and could not sign out.
+    expect(page.headers.get('referrer-policy')).toBe('same-origin')
     const out = await browser.submit(page, {}, 'Sign out')
     const asked = new URL(out.url)
     expect(`${asked.origin}${asked.pathname}`).toBe(`${rig.config.issuer}/logout`)
