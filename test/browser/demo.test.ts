@@ -1,0 +1,181 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { until } from '../process/broker-process.ts'
+import { type Demo, startDemo } from '../process/demo-process.ts'
+
+/** The main job as a person does it: real Chromium, the demo, every page clicked. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs. */
+
+const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
+
+let browser: Browser
+let demo: Demo
+beforeAll(async () => {
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+  })
+  demo = await startDemo()
+})
+afterAll(async () => {
+  await browser?.close()
+  await demo?.interrupt()
+})
+
+const instance = (index: number) => demo.facts.instances[index] ?? expect.fail('no such instance')
+const person = (name: string) => demo.facts.people.find((one) => one.upn.startsWith(`${name}@`)) ?? expect.fail(`no ${name}`)
+
+async function newContext(): Promise<BrowserContext> {
+  const context = await browser.newContext({ viewport: { width: 1180, height: 720 } })
+  context.setDefaultTimeout(20_000)
+  return context
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  if (SCREENSHOTS === undefined) return
+  mkdirSync(SCREENSHOTS, { recursive: true })
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) })
+}
+
+/** Microsoft's pages, as far as they go for that person: some are told already there that they may not. */
+async function atMicrosoft(page: Page, name: string, stay = 'No'): Promise<void> {
+  const { upn, password } = person(name)
+  await page.waitForURL(`${demo.facts.microsoft}/**`)
+  const press = async (button: Locator): Promise<void> => {
+    await button.click()
+    await page.waitForLoadState()
+  }
+  const there = async (locator: Locator): Promise<boolean> => page.url().startsWith(demo.facts.microsoft) && (await locator.count()) > 0
+  const other = page.getByRole('button', { name: 'Use another account' })
+  if (await there(other)) await press(other)
+  await page.locator('#loginfmt').fill(upn)
+  await press(page.locator('#next'))
+  if (!(await there(page.locator('#passwd')))) return
+  await page.locator('#passwd').fill(password)
+  await picture(page, 'microsoft-password')
+  await press(page.locator('#signin'))
+  if (!(await there(page.locator('#number')))) return
+  const number = (await page.locator('#number').textContent())?.trim() ?? ''
+  await picture(page, 'microsoft-number')
+  await press(page.getByRole('button', { name: number, exact: true }))
+  const answer = page.getByRole('button', { name: stay, exact: true })
+  if (await there(answer)) await press(answer)
+}
+
+async function signIn(page: Page, index: number, name: string): Promise<void> {
+  await page.goto(`${instance(index).url}/sign-in`)
+  await picture(page, 'sign-in')
+  await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
+  await atMicrosoft(page, name)
+}
+
+describe('the demo in a browser', () => {
+  test('alice signs in at Sydney with every page, is in at Melbourne without one, signs out everywhere, and both refuse her within a second', async () => {
+    const context = await newContext()
+    const sydney = await context.newPage()
+    await signIn(sydney, 0, 'alice')
+    await sydney.waitForURL(`${instance(0).url}/`)
+    expect(await sydney.getByRole('heading', { name: 'Your cases' }).count()).toBe(1)
+
+    const melbourne = await context.newPage()
+    const visited: string[] = []
+    melbourne.on('framenavigated', (frame) => visited.push(new URL(frame.url()).origin))
+    await melbourne.goto(`${instance(1).url}/sign-in`)
+    await melbourne.waitForURL(`${instance(1).url}/`)
+    expect(new Set(visited)).toEqual(new Set([instance(1).url]))
+    await melbourne.locator('#live', { hasText: 'Live' }).waitFor()
+    await picture(sydney, 'case-manager')
+
+    const cookies = await context.cookies(instance(1).url)
+    const cookie = cookies.map(({ name, value }) => `${name}=${value}`).join('; ')
+    const statusAt = async (index: number): Promise<number> => (await fetch(`${instance(index).url}/api/cases`, { headers: { cookie } })).status
+    expect([await statusAt(0), await statusAt(1)]).toEqual([200, 200])
+
+    await sydney.getByRole('button', { name: 'Sign out' }).click()
+    await sydney.waitForURL(`${demo.facts.issuer}/**`)
+    await sydney.getByLabel('Everywhere').check()
+    await picture(sydney, 'sign-out')
+    const answered = sydney.waitForResponse((response) => response.url().endsWith('/logout/confirm'))
+    await sydney.getByRole('button', { name: 'Sign out' }).click()
+    await answered
+    const committedAt = Date.now()
+    const refusedAfter = await Promise.all([
+      until('Sydney refuses her', async () => ((await statusAt(0)) === 401 ? Date.now() - committedAt + 1 : 0), 15),
+      until('Melbourne refuses her', async () => ((await statusAt(1)) === 401 ? Date.now() - committedAt + 1 : 0), 15),
+      melbourne
+        .getByRole('heading', { name: 'You have been signed out' })
+        .waitFor()
+        .then(() => Date.now() - committedAt + 1),
+    ])
+    await picture(melbourne, 'signed-out-live')
+    for (const milliseconds of refusedAfter) expect(milliseconds).toBeLessThan(1000)
+    await context.close()
+  })
+
+  test('she signs in again after it, chooses her account, and stays signed in while late logout tokens arrive', async () => {
+    const context = await newContext()
+    const page = await context.newPage()
+    await signIn(page, 0, 'bob')
+    await page.waitForURL(`${instance(0).url}/`)
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.waitForURL(`${demo.facts.issuer}/**`)
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.waitForURL(`${instance(0).url}/signed-out**`)
+    await page.goto(`${instance(0).url}/sign-in`)
+    await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
+    // The account chooser, although Microsoft still knows him.
+    await page.getByRole('button', { name: new RegExp(person('bob').upn) }).click()
+    await page.waitForLoadState()
+    const number = page.locator('#number')
+    if ((await number.count()) > 0) await page.getByRole('button', { name: (await number.textContent())?.trim() ?? '', exact: true }).click()
+    const stay = page.getByRole('button', { name: 'No', exact: true })
+    if (!page.url().startsWith(instance(0).url) && (await stay.count()) > 0) await stay.click()
+    await page.waitForURL(`${instance(0).url}/`)
+    const owed = async () =>
+      (await (await fetch(`${demo.facts.ops}/metrics`)).text()).split('\n').filter((line) => /^broker_deliveries\{.*state="owed"\} [1-9]/.test(line))
+    await until('nothing is owed any more', async () => (await owed()).length === 0, 20)
+    await page.reload()
+    expect(await page.getByRole('heading', { name: 'Your cases' }).count()).toBe(1)
+    await context.close()
+  })
+
+  test.each([
+    ['mia', 'who has no MFA', /MFA|second proof|set ?up/i],
+    ['una', 'who is not assigned', /assign|access/i],
+    ['dan', 'whose account is disabled', /disabled|administrator|locked/i],
+    ['pat', 'who has a personal account', /work|organisation|account/i],
+  ])('%s, %s, gets no session and a page that says what to do', async (name, _who, words) => {
+    const context = await newContext()
+    const page = await context.newPage()
+    await signIn(page, 0, name)
+    await page.waitForLoadState()
+    expect(await page.locator('body').innerText()).toMatch(words)
+    await page.goto(instance(0).url)
+    expect(await page.getByRole('link', { name: 'Sign in' }).count()).toBe(1)
+    expect((await context.cookies(demo.facts.issuer)).filter((cookie) => cookie.name === '__Host-cmb_session')).toEqual([])
+    await context.close()
+  })
+
+  test('Ctrl-C ends it with code 0 and leaves no process behind', async () => {
+    const beneath = (): string[] =>
+      execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' })
+        .split('\n')
+        .filter((line) => /cmb-demo-/.test(line) || new RegExp(`^\\s*\\d+\\s+${demo.pid}\\s`).test(line))
+    expect(beneath().length).toBeGreaterThan(0)
+    const queueServers = beneath()
+      .filter((line) => /cmb-demo-/.test(line))
+      .map((line) => /cmb-demo-\w+/.exec(line)?.[0])
+    expect(await demo.interrupt()).toBe(0)
+    await until(
+      'its processes are gone',
+      () =>
+        !beneath().some(
+          (line) => new RegExp(`^\\s*\\d+\\s+${demo.pid}\\s`).test(line) || queueServers.some((name) => name !== undefined && line.includes(name)),
+        ),
+      15,
+    )
+    await expect(fetch(demo.facts.issuer)).rejects.toThrow()
+  })
+})

@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import { until } from './broker-process.ts'
+
+/** The demo as `npm run demo -- --json` starts it, in its own process group and on ports of its own. */
+
+const ROOT = resolve(import.meta.dirname, '../..')
+
+export interface DemoFacts {
+  issuer: string
+  ops: string
+  microsoft: string
+  people: { upn: string; password: string; note: string }[]
+  instances: { name: string; url: string; client_id: string; client_secret: string; redirect_uri: string; backchannel_logout_uri: string }[]
+  queue: 'valkey' | 'redis' | 'postgres'
+  store: string
+}
+
+export interface Demo {
+  facts: DemoFacts
+  pid: number
+  /** What it printed besides. */
+  errors(): string
+  /** As Ctrl-C does; settles with the exit code when it is gone. */
+  interrupt(): Promise<number | null>
+}
+
+const answers = (port: number): Promise<boolean> =>
+  new Promise((done) => {
+    const server = createServer()
+    server.once('error', () => done(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => done(true)))
+  })
+
+/** A base whose five ports are free; the process id keeps two runs beside each other apart. */
+async function freeBase(): Promise<number> {
+  for (let base = 20_000 + (process.pid % 400) * 50; base < 60_000; base += 50) {
+    const free = await Promise.all([0, 1, 2, 11, 12].map((offset) => answers(base + offset)))
+    if (free.every(Boolean)) return base
+  }
+  throw new Error('No five free ports.')
+}
+
+export async function startDemo(args: string[] = [], env: Record<string, string> = {}): Promise<Demo> {
+  const child: ChildProcess = spawn(process.execPath, [join(ROOT, 'dist/demo/main.js'), '--json', ...args], {
+    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', DEMO_PORT_BASE: String(await freeBase()), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  let output = ''
+  let errors = ''
+  child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+  const gone = new Promise<number | null>((done) => child.once('exit', (code) => done(code)))
+  const ended = gone.then((code) => Promise.reject(new Error(`The demo ended (${code}): ${errors}`)))
+  ended.catch(() => undefined)
+  await Promise.race([until('the demo’s line', () => output.includes('\n'), 90), ended])
+  return {
+    facts: JSON.parse(output) as DemoFacts,
+    pid: child.pid ?? 0,
+    errors: () => errors,
+    async interrupt() {
+      if (child.exitCode === null) child.kill('SIGINT')
+      return gone
+    },
+  }
+}
