@@ -28,12 +28,6 @@ async function listen(): Promise<{ url: string; serve: (listener: RequestListene
   return { url: `http://localhost:${port}`, serve: (next) => (listener = next), stop }
 }
 
-async function freePort(): Promise<number> {
-  const { url, stop } = await listen()
-  await stop()
-  return Number(new URL(url).port)
-}
-
 interface City {
   name: string
   url: string
@@ -48,27 +42,30 @@ async function world(): Promise<{ rig: Rig; cities: City[]; browser: HttpBrowser
   rig.clock.advance(Math.max(0, Date.now() / 1000 - START))
   const answer = getRequestListener(rig.app.fetch)
   front.serve((request, response) => void answer(request, response))
-  const places = await Promise.all(
-    ['Sydney', 'Melbourne'].map(async (city) => ({ name: `Case Manager ${city}`, clientId: city.toLowerCase(), city, port: await freePort() })),
-  )
   const cities: City[] = []
-  for (const { city, clientId, name, port } of places) {
-    const url = `http://localhost:${port}`
-    const other = places.find((one) => one.city !== city)
-    const read = parseClientMetadata(registrationOf(name, url), { clientId, allowLoopback: true })
-    if (!read.ok) throw new Error(read.problems.join('\n'))
-    const client = await rig.register(city, read.metadata)
+  for (const [city, other] of [
+    ['Sydney', 'Melbourne'],
+    ['Melbourne', 'Sydney'],
+  ] as const) {
+    const clientId = city.toLowerCase()
+    const name = `Case Manager ${city}`
+    const { secret } = await rig.register(city)
     const instance = await startCaseManager({
       name,
-      port,
+      port: 0,
       issuer: front.url,
       clientId,
-      clientSecret: client.secret,
+      clientSecret: secret,
       clock: { nowMs: () => rig.clock.nowMs() },
-      other: { name: other?.name ?? '', url: `http://localhost:${other?.port}` },
+      other: { name: `Case Manager ${other}`, url: `http://${other.toLowerCase()}.localhost` },
     })
     onTestFinished(() => instance.close())
-    cities.push({ name, url, clientId, instance })
+    // Its addresses are known only now: the port is whichever was free.
+    const read = parseClientMetadata(registrationOf(name, instance.url), { clientId, allowLoopback: true })
+    if (!read.ok) throw new Error(read.problems.join('\n'))
+    await rig.store.putClient({ clientId, source: 'command', metadata: read.metadata, now: rig.clock.now() })
+    await rig.clients.reload()
+    cities.push({ name, url: instance.url, clientId, instance })
   }
   const stopAt = (url: string): boolean => url.startsWith('https://login.microsoftonline.com/')
   const browser = new HttpBrowser({ stopAt })
