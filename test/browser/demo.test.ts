@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -37,6 +37,18 @@ async function picture(page: Page, name: string): Promise<void> {
   if (SCREENSHOTS === undefined) return
   mkdirSync(SCREENSHOTS, { recursive: true })
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) })
+}
+
+/** The picture of the README: what was open at both instances before the sign-out, the question, and what the other page said by itself. */
+async function story(names: string[]): Promise<void> {
+  if (SCREENSHOTS === undefined) return
+  const images = names.map((name) => `<img src="data:image/png;base64,${readFileSync(join(SCREENSHOTS, `${name}.png`)).toString('base64')}">`)
+  const page = await browser.newPage({ viewport: { width: 1500, height: 340 } })
+  await page.setContent(
+    `<body style="margin:0;padding:24px;background:#e6e9ec;display:flex;gap:20px">${images.join('')}<style>img{width:calc((100% - 40px)/3);border-radius:8px;box-shadow:0 2px 12px #0003;align-self:flex-start}</style>`,
+  )
+  await page.screenshot({ path: join(SCREENSHOTS, 'demo.png'), fullPage: true })
+  await page.close()
 }
 
 /** Microsoft's pages, as far as they go for that person: some are told already there that they may not. */
@@ -110,6 +122,7 @@ describe('the demo in a browser', () => {
         .then(() => Date.now() - committedAt + 1),
     ])
     await picture(melbourne, 'signed-out-live')
+    await story(['case-manager', 'sign-out', 'signed-out-live'])
     for (const milliseconds of refusedAfter) expect(milliseconds).toBeLessThan(1000)
     await context.close()
   })
