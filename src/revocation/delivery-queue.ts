@@ -92,6 +92,7 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
     async close() {
       closed = true
       waiting = []
+      outages.end()
       await within(ANSWER_MS, bull.close()).catch(() => {})
       await server.close()
     },
@@ -222,13 +223,17 @@ interface OutageLog {
   down: (error: unknown) => void
   dropped: (jobs: number, error: unknown) => void
   up: () => void
+  /** The queue is closed: its server may go. */
+  end: () => void
 }
 
 /** One line when the server goes, one when it is back: not one for each of a thousand attempts in between. */
 function createOutageLog(log: Log): OutageLog {
   let down = false
+  let ended = false
   let lost = 0
   const begin = (error: unknown): void => {
+    if (ended) return
     if (!down) log.warn('queue_down', { cause: String(error), next: 'deliveries go on from the store; their jobs are added again when it is back' })
     down = true
   }
@@ -242,6 +247,9 @@ function createOutageLog(log: Log): OutageLog {
       if (down) log.info('queue_up', { jobsDropped: lost })
       down = false
       lost = 0
+    },
+    end() {
+      ended = true
     },
   }
 }

@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { Breaker } from './breaker.ts'
 import type { LocalLanes, TargetState } from './door.ts'
 import { uniform } from './retry.ts'
+import { WaitingLine } from './waiting-line.ts'
 
 /**
  * One lane for each target: a few calls at a time, behind its breaker, so that one that hangs delays nobody else. A lane holds only what it
@@ -37,7 +38,7 @@ type LaneDeps = Pick<Deps, 'clock' | 'log' | 'random'> & { store: Pick<Store, 'd
 class Lane {
   readonly targetId: string
   readonly breaker = new Breaker()
-  readonly waiting = new Map<string, DeliveryRef>()
+  readonly waiting = new WaitingLine()
   readonly running = new Set<string>()
   /** More is due in the store than there was room for. */
   more = false
@@ -75,18 +76,15 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
       lane.more = true
       return false
     }
-    lane.waiting.set(ref.id, ref)
+    lane.waiting.add(ref)
     waitingInAll++
     return true
   }
 
   const next = (lane: Lane): DeliveryRef | undefined => {
-    for (const ref of lane.waiting.values()) {
-      lane.waiting.delete(ref.id)
-      waitingInAll--
-      return ref
-    }
-    return undefined
+    const ref = lane.waiting.next()
+    if (ref !== undefined) waitingInAll--
+    return ref
   }
 
   const pump = (lane: Lane): void => {
