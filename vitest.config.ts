@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { CHROMIUM } from './test/needs.ts'
 
 const alias = {
   '@case-manager/guard/hono': new URL('./guard/src/hono.ts', import.meta.url).pathname,
@@ -30,7 +31,7 @@ export default defineConfig({
         resolve: { alias },
         test: {
           name: 'process',
-          include: ['test/process/**/*.test.ts', 'test/browser/**/*.test.ts'],
+          include: ['test/process/**/*.test.ts', ...(CHROMIUM === undefined ? [] : ['test/browser/**/*.test.ts'])],
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 120_000,

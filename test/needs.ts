@@ -1,0 +1,14 @@
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/** What a machine may not have: scripts/test-needs.mjs installs it where it may, and says what is left out where it may not. */
+
+const onPath = (name: string): string | undefined =>
+  (process.env.PATH ?? '')
+    .split(delimiter)
+    .map((dir) => join(dir, name))
+    .find((file) => existsSync(file))
+
+export const CHROMIUM = process.env.CHROMIUM ?? onPath('chromium')
+export const QUEUE_SERVER = onPath('valkey-server') ?? onPath('redis-server')
+export const PROMTOOL = onPath('promtool')
