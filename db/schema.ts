@@ -97,7 +97,9 @@ export const sessions = sqliteTable(
     loginHintSealed: text('login_hint_sealed'),
     /** Microsoft's own tokens: gone when the session ends. */
     microsoftCacheSealed: text('microsoft_cache_sealed'),
-    probeDueAt: integer('probe_due_at'),
+    /** Its place in each round of the probe, 0 to 65535, for life: sessions are spread evenly over it. */
+    probePhase: integer('probe_phase').notNull().default(0),
+    /** When Microsoft last vouched for it: its sign-in, or the latest probe that was answered with tokens. */
     probedAt: integer('probed_at'),
     device: text().notNull(),
     cookieHash: text('cookie_hash').notNull(),
@@ -122,9 +124,9 @@ export const sessions = sqliteTable(
     index('sessions_open_by_deadline')
       .on(t.deadlineAt)
       .where(sql`ended_seq IS NULL`),
-    index('sessions_open_by_probe')
-      .on(t.probeDueAt)
-      .where(sql`ended_seq IS NULL AND probe_due_at IS NOT NULL`),
+    index('sessions_to_probe')
+      .on(t.tid, t.probePhase, t.sid)
+      .where(sql`ended_seq IS NULL AND microsoft_cache_sealed IS NOT NULL`),
     index('sessions_ended')
       .on(t.endedAt)
       .where(sql`ended_seq IS NOT NULL`),
@@ -359,6 +361,30 @@ export const tenants = sqliteTable('tenants', {
   connectedAt: integer('connected_at').notNull(),
   removedAt: integer('removed_at'),
 })
+
+/** What is to be asked of Microsoft Graph, each once however often it was asked for; done, its row goes. */
+export const microsoftWork = sqliteTable(
+  'microsoft_work',
+  {
+    kind: text({ enum: ['check_person', 'revoke_sessions', 'tend_subscription'] }).notNull(),
+    tid: text().notNull(),
+    /** Of the person; empty where it is about the tenant. */
+    oid: text().notNull(),
+    /** One higher each time it is asked for: what was asked for again meanwhile is not done. */
+    generation: integer().notNull(),
+    attempts: integer().notNull(),
+    state: text({ enum: ['owed', 'dead'] }).notNull(),
+    askedAtMs: integer('asked_at_ms').notNull(),
+    nextAtMs: integer('next_at_ms').notNull(),
+    lastError: text('last_error'),
+  },
+  (t) => [
+    primaryKey({ columns: [t.kind, t.tid, t.oid] }),
+    index('microsoft_work_due')
+      .on(t.nextAtMs)
+      .where(sql`state = 'owed'`),
+  ],
+)
 
 export const settings = sqliteTable('settings', {
   name: text().primaryKey(),

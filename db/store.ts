@@ -12,8 +12,13 @@ import type {
   DeliveryState,
   GuardReport,
   NewAuditEntry,
+  MicrosoftWork,
+  OwedMicrosoftWork,
   Participant,
   Person,
+  ProbeDue,
+  ProbeFinding,
+  ProbePlace,
   Revocation,
   RevocationTime,
   Session,
@@ -31,7 +36,7 @@ import type {
  * @throws StoreUnavailable where nothing was written (disk full, closed, too busy): the caller answers 503 and nothing is half done.
  */
 export interface Store
-  extends SignInActs, TokenActs, RevocationActs, DeliveryActs, FeedActs, ClientActs, KeyActs, TenantActs, AuditActs, Housekeeping {}
+  extends SignInActs, TokenActs, RevocationActs, MicrosoftActs, DeliveryActs, FeedActs, ClientActs, KeyActs, TenantActs, AuditActs, Housekeeping {}
 
 export class StoreUnavailable extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
@@ -170,6 +175,8 @@ export interface RevokeInput {
   now: number
   caseReference?: string | undefined
   comment?: string | undefined
+  /** A `subject` of one of these tenants is to be signed out at Microsoft too: owed in the same transaction. */
+  alsoAtMicrosoft?: readonly string[] | undefined
 }
 
 export interface RevocationActs {
@@ -195,6 +202,49 @@ export interface RevocationActs {
   revocationTimes(input: { limit: number }): Promise<RevocationTime[]>
 }
 
+/** What Microsoft says of sessions, and what is to be asked of it. */
+export interface MicrosoftActs {
+  /** Live sessions of a tenant whose place is after `after`, up to phase `before` (not included), in the order of their places. */
+  dueProbes(input: { tid: string; after: ProbePlace; before: number; limit: number; now: number }): Promise<ProbeDue[]>
+  /** One session as `dueProbes` has it, if it is live and keeps Microsoft's tokens. */
+  findProbe(sid: string, now: number): Promise<ProbeDue | undefined>
+  /**
+   * What a probe has learnt takes effect, if the session still keeps the tokens that were probed: a sign-in meanwhile has brought newer ones,
+   * and what the old ones say (`stale`) means nothing.
+   */
+  recordProbe(input: {
+    sid: string
+    cacheWas: string
+    finding: ProbeFinding
+    now: number
+  }): Promise<{ outcome: 'recorded' | 'stale'; committed: Committed[] }>
+  /** Ends every live session that Entra's own `sid` names. Where no tenant is named and several have it, none. */
+  endMicrosoftSession(input: { microsoftSid: string; tid?: string | undefined; reason: Reason; actor: Actor; now: number }): Promise<Committed[]>
+  /**
+   * Ends a person's live sessions that were authenticated at or before `until` (not given: all), one of them where `sid` is given. Where that is
+   * all of them, the person is revoked. A session that has no time of authentication counts from its opening.
+   */
+  endAuthenticated(input: {
+    sub: string
+    sid?: string | undefined
+    until?: number | undefined
+    reason: Reason
+    actor: Actor
+    now: number
+  }): Promise<Committed[]>
+  /** Persists work in one transaction; what is there already is asked for again, and due now. */
+  askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Promise<void>
+  /** `check_person` for everybody of a tenant who has a live session. How many. */
+  askAboutEverybody(input: { tid: string; now: number; nowMs: number }): Promise<number>
+  dueMicrosoftWork(input: { nowMs: number; limit: number }): Promise<OwedMicrosoftWork[]>
+  /** Done: it goes, unless it was asked for again since. */
+  settleMicrosoftWork(work: OwedMicrosoftWork): Promise<void>
+  /** Not done: due again at `nextAtMs`, or dead where there is none. Nothing where it was asked for again since. */
+  postponeMicrosoftWork(work: OwedMicrosoftWork, input: { nextAtMs: number | undefined; error: string }): Promise<void>
+  /** What was given up. */
+  deadMicrosoftWork(limit: number): Promise<OwedMicrosoftWork[]>
+}
+
 export interface DeliveryActs {
   findDelivery(id: string): Promise<Delivery | undefined>
   /**
@@ -202,10 +252,13 @@ export interface DeliveryActs {
    * For a delivery by `sub`, `spared` says that the person has a newer participation at that client.
    * With `early` it need not be due: a probe of a target that was down.
    */
-  leaseDelivery(input: { id: string; attempt: number; nowMs: number; untilMs: number; early?: boolean | undefined }): Promise<
-    | { outcome: 'leased'; delivery: Delivery; spared: boolean }
-    | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }
-  >
+  leaseDelivery(input: {
+    id: string
+    attempt: number
+    nowMs: number
+    untilMs: number
+    early?: boolean | undefined
+  }): Promise<{ outcome: 'leased'; delivery: Delivery; spared: boolean } | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }>
   /** Compare-and-set on (id, attempt); never leaves `delivered`. False: somebody else recorded that attempt. */
   recordDelivery(input: { id: string; result: AttemptResult }): Promise<boolean>
   /** Gives a lease back unused (drain, breaker open): due again at `nextAttemptAtMs`, the attempt not counted. */
@@ -256,9 +309,12 @@ export interface ClientActs {
   addClientSecret(input: { clientId: string; secret: SecretHash; now: number }): Promise<boolean>
   removeClientSecret(input: { clientId: string; secretId: string }): Promise<boolean>
   /** Removes a registration and revokes what it holds, in one transaction. */
-  removeClient(input: { clientId: string; source: ClientSource | 'any'; actor: Actor; now: number }): Promise<
-    { outcome: 'removed'; committed: Committed } | { outcome: 'unknown' } | { outcome: 'foreign'; source: ClientSource }
-  >
+  removeClient(input: {
+    clientId: string
+    source: ClientSource | 'any'
+    actor: Actor
+    now: number
+  }): Promise<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' } | { outcome: 'foreign'; source: ClientSource }>
 }
 
 export interface KeyActs {

@@ -42,6 +42,8 @@ export interface Session {
   loginHintSealed?: string | undefined
   /** For the person to recognise it by: "Firefox on Windows". */
   device: string
+  /** When Microsoft last vouched for it: its sign-in, or the latest probe. */
+  probedAt?: number | undefined
   ended?: { seq: number; at: number; reason: Reason } | undefined
 }
 
@@ -227,6 +229,49 @@ export interface AuditEntry extends NewAuditEntry {
   details: Record<string, unknown>
   /** Not there: cut off before its end was written. */
   ended?: (AuditOutcome & { atMs: number; result: Record<string, unknown> }) | undefined
+}
+
+/** Where a session stands in the rounds of the probe: by `phase` (0 to 65535), then by sid. */
+export interface ProbePlace {
+  phase: number
+  sid: string
+}
+
+/** A live session to be probed, with Microsoft's own tokens, sealed. */
+export interface ProbeDue extends ProbePlace {
+  sub: string
+  person: Pick<Person, 'tid' | 'oid'>
+  cacheSealed: string
+  probedAt?: number | undefined
+}
+
+/** What a probe has learnt. `vouched`: Microsoft gave new tokens; `roles` where it said which. */
+export type ProbeFinding =
+  | { outcome: 'vouched'; cacheSealed: string; roles?: string[] | undefined }
+  | { outcome: 'mark'; markAt: number; reason: Reason }
+  | { outcome: 'end_session'; reason: Reason }
+  /** The person's sessions: all of them, or those authenticated up to a moment. */
+  | { outcome: 'end_person'; reason: Reason; until?: number | undefined }
+
+/**
+ * What is to be asked of Microsoft Graph: read whether somebody is still good, sign somebody out there, tend the subscription of a tenant
+ * (`oid` is empty).
+ */
+export interface MicrosoftWork {
+  kind: 'check_person' | 'revoke_sessions' | 'tend_subscription'
+  tid: string
+  oid: string
+}
+
+export interface OwedMicrosoftWork extends MicrosoftWork {
+  /** One higher each time it is asked for. */
+  generation: number
+  /** Attempts made. */
+  attempts: number
+  /** Epoch milliseconds, both. */
+  askedAtMs: number
+  nextAtMs: number
+  lastError?: string | undefined
 }
 
 /** How long a revocation took, from its commit, in milliseconds. */

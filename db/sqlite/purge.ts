@@ -22,6 +22,11 @@ export function purging({ db, write }: Core, { count }: Owing): Housekeeping['pu
     { sql: 'DELETE FROM pushed_requests WHERE rowid IN (SELECT rowid FROM pushed_requests WHERE expires_at <= ? LIMIT ?)', keep: 0 },
     { sql: 'DELETE FROM guards WHERE rowid IN (SELECT rowid FROM guards WHERE reported_at_ms / 1000 <= ? LIMIT ?)', keep: RETENTION.guard },
     {
+      sql: `DELETE FROM microsoft_work WHERE rowid IN (SELECT rowid FROM microsoft_work
+        WHERE state = 'dead' AND asked_at_ms / 1000 <= ? LIMIT ?)`,
+      keep: RETENTION.revocation,
+    },
+    {
       sql: `DELETE FROM revocations WHERE seq IN (SELECT r.seq FROM revocations r WHERE r.at <= ? AND r.owing = 'complete'
         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq) LIMIT ?)`,
       keep: RETENTION.revocation,

@@ -4,6 +4,8 @@ import type { Core } from './core.ts'
 import { revocationOf } from './log.ts'
 import type { RevocationLog, RevocationRow } from './log.ts'
 import type { Owing } from './owe.ts'
+import { markingSessions } from './marks.ts'
+import { owingMicrosoft } from './microsoft-work.ts'
 import { owePending } from './owe-pending.ts'
 import { previewRevocation } from './preview.ts'
 import { revocationTimes } from './revocation-times.ts'
@@ -24,7 +26,9 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
   const overdue = db.prepare<[number, number], SessionRow>(`SELECT * FROM (
       SELECT ${SESSION_COLUMNS}, s.deadline_at FROM ${SESSION_FROM} WHERE s.ended_seq IS NULL AND s.deadline_at <= ?)
     WHERE cutoff <= opened_seq ORDER BY deadline_at LIMIT ?`)
-  const mark = db.prepare('UPDATE sessions SET mark_at = @markAt, mark_reason = @reason, deadline_at = min(deadline_at, @markAt) WHERE sid = @sid')
+  const mark = markingSessions(core, sessions)
+  const oweMicrosoft = owingMicrosoft(core)
+  const personOf = db.prepare<[string], { tid: string; oid: string }>('SELECT tid, oid FROM subjects WHERE sub = ?')
   const bySeq = db.prepare<[number], RevocationRow>('SELECT * FROM revocations WHERE seq = ?')
   const before = db.prepare<[number, number], RevocationRow>('SELECT * FROM revocations WHERE seq < ? ORDER BY seq DESC LIMIT ?')
 
@@ -45,11 +49,18 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
     return grantCovers(selector.sid, selector.clientId) ? undefined : 'already'
   }
 
+  const signOutAtMicrosoft = (sub: string, tenants: readonly string[] = []): void => {
+    const person = personOf.get(sub)
+    if (person !== undefined && tenants.includes(person.tid)) oweMicrosoft({ kind: 'revoke_sessions', ...person }, core.nowMs())
+  }
+
   return {
     revoke: (input: RevokeInput) =>
       write(() => {
         const outcome = uncovered(input.selector)
-        return outcome === undefined ? ({ outcome: 'revoked', committed: log.append(input) } as const) : { outcome }
+        if (outcome !== undefined) return { outcome }
+        if (input.selector.kind === 'subject') signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft)
+        return { outcome: 'revoked', committed: log.append(input) } as const
       }),
 
     previewRevocation: previewRevocation(core, sessions),
@@ -68,15 +79,7 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
         ),
       ),
 
-    markSession: ({ sid, markAt, reason, now }) =>
-      write(() => {
-        const row = sessions.bySid(sid)
-        if (row === undefined || sessions.standing(row, now).state === 'ended') return false
-        // An earlier mark stands: a later one never lengthens what is left.
-        if (row.mark_at !== null && row.mark_at <= markAt) return true
-        mark.run({ sid, markAt, reason })
-        return true
-      }),
+    markSession: (input) => write(() => mark(input)),
 
     findRevocation: (seq) =>
       read(() => {

@@ -29,6 +29,7 @@ export interface SessionRow {
   microsoft_sid: string | null
   login_hint_sealed: string | null
   device: string
+  probed_at: number | null
   ended_seq: number | null
   ended_at: number | null
   ended_reason: Reason | null
@@ -39,7 +40,7 @@ export interface SessionRow {
 /** Columns of SessionRow from `sessions s JOIN subjects u`. */
 export const SESSION_COLUMNS = `s.sid, s.sub, s.tid, u.oid, u.name, u.username, u.email, s.opened_seq, s.opened_at, s.auth_time, s.last_active_at,
   s.idle_seconds, s.absolute_at, s.mark_at, s.mark_reason, s.acr, s.amr, s.roles, s.stay_signed_in, s.microsoft_sid, s.login_hint_sealed, s.device,
-  s.ended_seq, s.ended_at, s.ended_reason,
+  s.probed_at, s.ended_seq, s.ended_at, s.ended_reason,
   max(coalesce((SELECT seq FROM cutoffs WHERE kind = 'subject' AND key = s.sub), 0),
       coalesce((SELECT seq FROM cutoffs WHERE kind = 'tenant' AND key = s.tid), 0),
       coalesce((SELECT seq FROM cutoffs WHERE kind = 'everything' AND key = ''), 0)) AS cutoff`
@@ -122,6 +123,7 @@ export function sessionRows({ db }: Pick<Core, 'db'>): Sessions {
     microsoftSid: optional(row.microsoft_sid),
     loginHintSealed: optional(row.login_hint_sealed),
     device: row.device,
+    probedAt: optional(row.probed_at),
     ended: endOf(row),
   })
 

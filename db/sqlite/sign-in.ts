@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { words } from '../../src/protocol/params.ts'
 import type { NewCode, NewSession, SignInActs } from '../store.ts'
 import type { Committed, Subject } from '../types.ts'
@@ -30,6 +31,9 @@ const subjectOf = (row: SubjectRow): Subject => ({
   createdAt: row.created_at,
 })
 
+/** Two bytes of a hash: even, and the same whoever asks. */
+const phaseOf = (sid: string): number => createHash('sha256').update(sid).digest().readUInt16BE(0)
+
 /** The columns that a sign-in sets, also on a session that it renews. */
 const sessionValues = (input: NewSession, now: number) => ({
   authTime: input.authTime,
@@ -55,15 +59,15 @@ function writes({ db }: Core, log: RevocationLog) {
   const describeSubject = db.prepare('UPDATE subjects SET name = @name, username = @username, email = @email WHERE sub = @sub')
   const open = db.prepare(`INSERT INTO sessions (sid, sub, tid, opened_seq, opened_at, auth_time, last_active_at, idle_seconds, absolute_at,
       deadline_at, acr, amr, roles, stay_signed_in, microsoft_sid, login_hint_sealed, microsoft_cache_sealed, device,
-      cookie_hash)
+      cookie_hash, probe_phase, probed_at)
     VALUES (@sid, @sub, @tid, @openedSeq, @now, @authTime, @now, @idleSeconds, @absoluteAt,
       @deadlineAt, @acr, @amr, @roles, @staySignedIn, @microsoftSid, @loginHintSealed, @microsoftCacheSealed, @device,
-      @cookieHash)`)
+      @cookieHash, @probePhase, @now)`)
   const renew = db.prepare(`UPDATE sessions SET auth_time = @authTime, last_active_at = @now, idle_seconds = @idleSeconds,
       absolute_at = @absoluteAt, mark_at = NULL, mark_reason = NULL, deadline_at = @deadlineAt, acr = @acr, amr = @amr, roles = @roles,
       stay_signed_in = @staySignedIn, microsoft_sid = @microsoftSid, login_hint_sealed = @loginHintSealed,
       microsoft_cache_sealed = @microsoftCacheSealed, device = @device,
-      cookie_hash = @cookieHash
+      cookie_hash = @cookieHash, probed_at = @now
     WHERE sid = @sid`)
   const addCode = db.prepare(`INSERT INTO codes (code_hash, sid, client_id, redirect_uri, scope, audience, nonce, code_challenge,
       wants_auth_time, opened_seq, expires_at)
@@ -80,7 +84,7 @@ function writes({ db }: Core, log: RevocationLog) {
       return known?.sub ?? sub
     },
     openSession(input: NewSession, ids: { sid: string; sub: string }, now: number): void {
-      open.run({ ...sessionValues(input, now), ...ids, tid: input.person.tid, openedSeq: log.head() })
+      open.run({ ...sessionValues(input, now), ...ids, probePhase: phaseOf(ids.sid), tid: input.person.tid, openedSeq: log.head() })
     },
     renewSession(input: NewSession, sid: string, now: number): void {
       renew.run({ ...sessionValues(input, now), sid })

@@ -13,6 +13,7 @@ import { feedActs } from './feed.ts'
 import { housekeeping } from './housekeeping.ts'
 import { keyActs } from './keys.ts'
 import { revocationLog } from './log.ts'
+import { microsoftActs } from './microsoft.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { owing } from './owe.ts'
@@ -64,6 +65,7 @@ function acts(core: Core): Omit<Store, 'close'> {
     ...signInActs(core, log, sessions),
     ...tokenActs(core, log, sessions, families),
     ...revocationActs(core, log, sessions, owed),
+    ...microsoftActs(core, log, sessions),
     ...deliveryActs(core, owed),
     ...feedActs(core, log),
     ...clientActs(core, log),

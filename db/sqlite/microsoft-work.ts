@@ -1,0 +1,70 @@
+import type { MicrosoftActs } from '../store.ts'
+import type { MicrosoftWork, OwedMicrosoftWork } from '../types.ts'
+import { optional } from './core.ts'
+import type { Core } from './core.ts'
+
+/** What is to be asked of Microsoft Graph: rows that stay until it is done. It refuses to take something asked for again as done. */
+
+interface Row {
+  kind: MicrosoftWork['kind']
+  tid: string
+  oid: string
+  generation: number
+  attempts: number
+  asked_at_ms: number
+  next_at_ms: number
+  last_error: string | null
+}
+
+type WorkActs = Pick<
+  MicrosoftActs,
+  'askMicrosoft' | 'askAboutEverybody' | 'dueMicrosoftWork' | 'settleMicrosoftWork' | 'postponeMicrosoftWork' | 'deadMicrosoftWork'
+>
+
+const workOf = (row: Row): OwedMicrosoftWork => ({
+  kind: row.kind,
+  tid: row.tid,
+  oid: row.oid,
+  generation: row.generation,
+  attempts: row.attempts,
+  askedAtMs: row.asked_at_ms,
+  nextAtMs: row.next_at_ms,
+  lastError: optional(row.last_error),
+})
+
+const AGAIN = `ON CONFLICT DO UPDATE SET generation = generation + 1, attempts = 0, state = 'owed', asked_at_ms = excluded.asked_at_ms,
+  next_at_ms = excluded.next_at_ms`
+
+/** For acts that owe it in a transaction of their own. */
+export function owingMicrosoft({ db }: Pick<Core, 'db'>): (work: MicrosoftWork, nowMs: number) => void {
+  const ask = db.prepare(`INSERT INTO microsoft_work (kind, tid, oid, generation, attempts, state, asked_at_ms, next_at_ms)
+    VALUES (@kind, @tid, @oid, 1, 0, 'owed', @nowMs, @nowMs) ${AGAIN}`)
+  return ({ kind, tid, oid }, nowMs) => void ask.run({ kind, tid, oid, nowMs })
+}
+
+export function microsoftWorkActs(core: Core): WorkActs {
+  const { db, write, read } = core
+  const ask = owingMicrosoft(core)
+  const askEverybody = db.prepare(`INSERT INTO microsoft_work (kind, tid, oid, generation, attempts, state, asked_at_ms, next_at_ms)
+    SELECT DISTINCT 'check_person', u.tid, u.oid, 1, 0, 'owed', @nowMs, @nowMs FROM sessions s JOIN subjects u ON u.sub = s.sub
+    WHERE s.tid = @tid AND s.ended_seq IS NULL AND s.deadline_at > @now ${AGAIN}`)
+  const due = db.prepare<[number, number], Row>("SELECT * FROM microsoft_work WHERE state = 'owed' AND next_at_ms <= ? ORDER BY next_at_ms LIMIT ?")
+  const dead = db.prepare<[number], Row>("SELECT * FROM microsoft_work WHERE state = 'dead' ORDER BY asked_at_ms DESC LIMIT ?")
+  const settle = db.prepare('DELETE FROM microsoft_work WHERE kind = @kind AND tid = @tid AND oid = @oid AND generation = @generation')
+  const postpone = db.prepare(`UPDATE microsoft_work SET attempts = attempts + 1, state = @state, next_at_ms = @nextAtMs, last_error = @error
+    WHERE kind = @kind AND tid = @tid AND oid = @oid AND generation = @generation`)
+  const key = ({ kind, tid, oid, generation }: OwedMicrosoftWork) => ({ kind, tid, oid, generation })
+
+  return {
+    askMicrosoft: (work, nowMs) =>
+      write(() => {
+        for (const one of work) ask(one, nowMs)
+      }),
+    askAboutEverybody: (input) => write(() => askEverybody.run(input).changes),
+    dueMicrosoftWork: ({ nowMs, limit }) => read(() => due.all(nowMs, limit).map(workOf)),
+    settleMicrosoftWork: (work) => write(() => void settle.run(key(work))),
+    postponeMicrosoftWork: (work, { nextAtMs, error }) =>
+      write(() => void postpone.run({ ...key(work), nextAtMs: nextAtMs ?? work.nextAtMs, state: nextAtMs === undefined ? 'dead' : 'owed', error })),
+    deadMicrosoftWork: (limit) => read(() => dead.all(limit).map(workOf)),
+  }
+}
