@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { readSignals, type SignalSettings } from './config-signals.ts'
 import type { MfaProof } from './microsoft/door.ts'
 import { PERSONAL_TENANT } from './protocol/names.ts'
+import { trustedProxies, type TrustedProxies } from './protocol/remote-address.ts'
 
 /** The settings of one broker, read from the environment once. Every problem is reported at once, with the variable's name and an example. */
 
@@ -18,8 +20,8 @@ export interface Config {
   issuer: string
   listen: Address
   opsListen: Address
-  /** CIDRs or addresses whose X-Forwarded-For and -Proto count. */
-  trustedProxies: string[]
+  /** Whose X-Forwarded-For counts. */
+  trustedProxies: TrustedProxies
   /** Raw values of BROKER_SECRET, current first. */
   secrets: Buffer[]
   entra: {
@@ -37,11 +39,15 @@ export interface Config {
   opsOrigin: string
   clientsFile: string | undefined
   dataDir: string
+  /** PEM files (PKCS#8) with signing keys; none: the broker makes and keeps its own. */
+  keyFiles: string[]
   queueUrl: string | undefined
   /** Defaults; a tenant may have its own. */
   limits: { idleSeconds: number; absoluteSeconds: number; staySignedInSeconds: number }
   /** Logout targets and `jwks_uri` may be loopback or http: the demo, and development on one machine. */
   allowLoopbackTargets: boolean
+  /** What ends sessions from outside. */
+  signals: SignalSettings
 }
 
 export interface ConfigProblem {
@@ -104,6 +110,14 @@ const list = z.string().transform((value) =>
     .map((part) => part.trim())
     .filter(Boolean),
 )
+const proxies = list.transform((ranges, c): TrustedProxies => {
+  try {
+    return trustedProxies(ranges)
+  } catch (error) {
+    c.addIssue(`has to be a comma list of addresses and CIDRs: ${(error as Error).message}`)
+    return z.NEVER
+  }
+})
 const guids = list.transform((values, c) => {
   const lower = values.map((value) => value.toLowerCase())
   for (const value of lower) {
@@ -247,25 +261,29 @@ export function loadConfig(env: Environment): Config {
   const issuerValue = read.required('BROKER_ISSUER', issuer, 'https://login.case-manager.example')
   const secretValues = read.required('BROKER_SECRET', secrets, '"$(openssl rand -hex 32)"')
   const opsListen = read.optional('BROKER_OPS_LISTEN', address, '127.0.0.1:7401') ?? { host: '127.0.0.1', port: 7401 }
+  const entra = readEntra(read)
+  const allowLoopback = read.optional('BROKER_ALLOW_LOOPBACK_TARGETS', yes, 'yes') ?? false
   const config: Config = {
     issuer: issuerValue ?? '',
     secrets: secretValues ?? [],
     listen: read.optional('BROKER_LISTEN', address, '0.0.0.0:7400') ?? { host: '127.0.0.1', port: 7400 },
     opsListen,
     opsOrigin: read.optional('BROKER_OPS_ORIGIN', opsOrigin, 'https://ops.case-manager.example') ?? `http://localhost:${opsListen.port}`,
-    trustedProxies: read.optional('BROKER_TRUSTED_PROXIES', list, '10.0.0.0/8') ?? [],
-    entra: readEntra(read),
+    trustedProxies: read.optional('BROKER_TRUSTED_PROXIES', proxies, '10.0.0.0/8') ?? trustedProxies([]),
+    entra,
     mfaProof: read.optional('BROKER_MFA_PROOF', mfaProof, 'auth_context:c1') ?? { kind: 'auth_context', id: 'c1' },
     operatorTenant: read.optional('BROKER_OPERATOR_TENANT', guid, EXAMPLE_GUID),
     clientsFile: read.path('BROKER_CLIENTS_FILE'),
     dataDir: resolve(env.BROKER_DATA_DIR || 'data'),
+    keyFiles: (read.optional('BROKER_KEY_FILES', list, '/run/secrets/es256.pem,/run/secrets/rs256.pem') ?? []).map((file) => resolve(file)),
     queueUrl: read.optional('BROKER_QUEUE_URL', queueUrl, 'rediss://queue.internal:6379'),
     limits: {
       idleSeconds: read.optional('BROKER_SESSION_IDLE_SECONDS', seconds(60, 604_800), '28800') ?? 8 * 3600,
       absoluteSeconds: read.optional('BROKER_SESSION_ABSOLUTE_SECONDS', seconds(300, 604_800), '43200') ?? 12 * 3600,
       staySignedInSeconds: read.optional('BROKER_SESSION_STAY_SIGNED_IN_SECONDS', seconds(300, 7_776_000), '86400') ?? 24 * 3600,
     },
-    allowLoopbackTargets: read.optional('BROKER_ALLOW_LOOPBACK_TARGETS', yes, 'yes') ?? false,
+    allowLoopbackTargets: allowLoopback,
+    signals: readSignals(read, { issuer: issuerValue ?? '', tenants: entra.tenants, simulated: entra.simulated, allowLoopback }),
   }
   if (env.BROKER_DATABASE_URL)
     read.add('BROKER_DATABASE_URL', 'is not supported yet: this version keeps its state in SQLite, in BROKER_DATA_DIR; remove the variable', '')

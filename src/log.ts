@@ -14,7 +14,8 @@ export interface Log {
 type Level = 'info' | 'warn' | 'error'
 
 /** What looks like one of our secrets or a JWT is cut out, whatever brought it here: a second fence, not the first. */
-const SECRET = /eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|cm[rs]_[\w-]{20,}|(?:[?&](?:code|state|token|id_token_hint|client_secret|refresh_token|logout_token)=)[^&\s"]+/g
+const SECRET =
+  /eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|cm[rs]_[\w-]{20,}|(?:[?&](?:code|state|token|id_token_hint|client_secret|refresh_token|logout_token)=)[^&\s"]+/g
 
 const clean = (text: string): string => text.replace(SECRET, '[removed]')
 

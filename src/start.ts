@@ -102,7 +102,7 @@ async function openParts(config: Config, log: Log, clock: Clock, closing: Closin
   const queue = await openDeliveryQueue({ engine, log, metrics, clock })
   closing.add('queue', () => queue.close())
   const feed = createFeed({ store, clients, metrics, log, clock })
-  const keys = await openKeyRing({ store, sealer, random, clock, issuer: config.issuer, onEmergency: (kids) => feed.publishKeys(kids) })
+  const keys = await openKeyRing({ store, sealer, random, clock, issuer: config.issuer, keyFiles: config.keyFiles, onEmergency: (kids) => feed.publishKeys(kids) })
   const microsoft = createMicrosoft({ config, log, clock })
   return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, queue, feed, outbound }
 }

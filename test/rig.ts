@@ -19,6 +19,7 @@ import { createMetrics } from '../src/metrics.ts'
 import { MicrosoftRefusal, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../src/microsoft/door.ts'
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 import { sha256 } from '../src/protocol/compare.ts'
+import { trustedProxies } from '../src/protocol/remote-address.ts'
 import { newSecret, newSid, newSub } from '../src/protocol/ids.ts'
 import { createOutbound } from '../src/outbound.ts'
 import { createFeed } from '../src/revocation/feed.ts'
@@ -201,7 +202,8 @@ export async function createRig(options: RigOptions = {}) {
     listen: { host: '127.0.0.1', port: 0 },
     opsListen: { host: '127.0.0.1', port: 0 },
     opsOrigin: 'http://localhost:7401',
-    trustedProxies: [],
+    trustedProxies: trustedProxies([]),
+    keyFiles: [],
     secrets: [Buffer.alloc(32, 'secret of this test rig 0123456789')],
     entra: {
       tenants: [TENANT, OTHER_TENANT],

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { NewSession } from '../../db/store.ts'
-import type { TenantRow } from '../../db/types.ts'
+import type { Session, TenantRow } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { answerOfCallback, refusalOf } from '../microsoft/aadsts.ts'
 import { type MicrosoftIdentity, MicrosoftRefusal } from '../microsoft/door.ts'
@@ -8,11 +8,12 @@ import { sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { newSid, newSub } from '../protocol/ids.ts'
 import { type Params, readParams } from '../protocol/params.ts'
-import { announce } from '../revocation/revoke.ts'
+import { announce, revoke } from '../revocation/revoke.ts'
 import { accountChosen } from '../session/chooser.ts'
 import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
 import { deviceName } from '../session/device.ts'
 import { sessionLimits } from '../session/limits.ts'
+import { remoteOf } from '../session/remote.ts'
 import { sealForSession } from '../session/sealed.ts'
 import { codeForSession, newCode } from './code.ts'
 import { consentMissing, toConsent } from './consent.tsx'
@@ -108,14 +109,28 @@ async function openSession(deps: Deps, c: Context, { errand }: Visit, proved: Pr
     now,
   })
   announce(deps, committed)
+  // Removed since it was judged: the revocation came before this session and does not cover it.
+  if ((await deps.store.findTenant(session.person.tid))?.removedAt !== undefined) return tooLate(deps, c, session, errand, now)
   setSessionCookie(c, cookie.value, session.staySignedIn ? { staySignedInUntil: session.absoluteAt } : {})
   accountChosen(c)
   const outcome = renewed ? 'renewed' : 'opened'
   deps.metrics.signIns.inc({ outcome })
-  deps.log.info('signed_in', { outcome, sub: session.sub, sid: session.sid, tid: session.person.tid, clientId: request?.clientId })
+  deps.log.info('signed_in', {
+    outcome,
+    sub: session.sub,
+    sid: session.sid,
+    tid: session.person.tid,
+    clientId: request?.clientId,
+    from: remoteOf(c, deps.config),
+  })
   if (errand.kind === 'own') return c.redirect(errand.returnTo, 303)
   if (made !== undefined) return answerInstance(deps, c, errand.request.reply, { code: made.code })
   return afterConsent(deps, c, errand.request, session, now)
+}
+
+async function tooLate(deps: Deps, c: Context, { sid }: Session, errand: Visit['errand'], now: number): Promise<Response> {
+  await revoke(deps, { selector: { kind: 'session', sid }, reason: 'tenant_removed', actor: { kind: 'broker', id: 'signin' }, now })
+  return guidancePage(deps, c, { key: 'tenant_not_connected', errand, now })
 }
 
 function newSession(deps: Deps, c: Context, { identity, tenant, acr, amr }: Proved, cookieHash: string, now: number): NewSession {

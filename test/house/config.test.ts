@@ -38,6 +38,7 @@ describe('settings', () => {
       BROKER_LISTEN: 'nowhere',
       BROKER_MFA_PROOF: 'sms',
       BROKER_QUEUE_URL: 'amqp://x',
+      BROKER_TRUSTED_PROXIES: 'proxy',
       BROKER_OPS_ORIGIN: 'http://ops.case-manager.example',
       BROKER_ENTRA_TENANT: 'contoso',
     }

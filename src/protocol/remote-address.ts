@@ -1,0 +1,42 @@
+import { BlockList, isIP } from 'node:net'
+
+/** Where a request comes from, behind proxies: only what a trusted proxy adds to X-Forwarded-For counts, because anybody can send that header. */
+
+export type TrustedProxies = BlockList
+
+/** @param ranges addresses (`10.0.0.7`) and CIDRs (`10.0.0.0/8`, `fd00::/8`). @throws Error that names the range that is none */
+export function trustedProxies(ranges: readonly string[]): TrustedProxies {
+  const list = new BlockList()
+  for (const range of ranges) {
+    const [address = '', prefix] = range.split('/')
+    const version = isIP(address)
+    const bits = prefix === undefined ? (version === 4 ? 32 : 128) : Number(prefix)
+    if (version === 0 || !Number.isInteger(bits) || bits < 0 || bits > (version === 4 ? 32 : 128))
+      throw new Error(`${range} is neither an address nor a CIDR.`)
+    list.addSubnet(address, bits, version === 4 ? 'ipv4' : 'ipv6')
+  }
+  return list
+}
+
+const plain = (address: string): string =>
+  address
+    .trim()
+    .replace(/^\[|\]$/g, '')
+    .replace(/^::ffff:(?=\d+\.)/i, '')
+
+const trusts = (proxies: TrustedProxies, address: string): boolean => {
+  const version = isIP(address)
+  return version !== 0 && proxies.check(address, version === 4 ? 'ipv4' : 'ipv6')
+}
+
+/** The first address from the right that is no trusted proxy; the peer itself where it is none. */
+export function remoteAddress(peer: string | undefined, forwardedFor: string | undefined, proxies: TrustedProxies): string | undefined {
+  if (peer === undefined) return undefined
+  let from = plain(peer)
+  for (const hop of (forwardedFor ?? '').split(',').toReversed()) {
+    const address = plain(hop)
+    if (!trusts(proxies, from) || isIP(address) === 0) break
+    from = address
+  }
+  return from
+}

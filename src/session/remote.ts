@@ -1,0 +1,10 @@
+import type { IncomingMessage } from 'node:http'
+import type { Context } from 'hono'
+import type { Config } from '../config.ts'
+import { remoteAddress } from '../protocol/remote-address.ts'
+
+/** Where this request comes from, for the log: it decides nothing. */
+export function remoteOf(c: Context, config: Pick<Config, 'trustedProxies'>): string | undefined {
+  const { incoming } = (c.env ?? {}) as { incoming?: IncomingMessage }
+  return remoteAddress(incoming?.socket.remoteAddress, c.req.header('x-forwarded-for'), config.trustedProxies)
+}
