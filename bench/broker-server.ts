@@ -12,6 +12,7 @@ import { openKeyRing } from '../src/keys/ring.ts'
 import { createSealer } from '../src/keys/sealer.ts'
 import { createLog } from '../src/log.ts'
 import { createMetrics } from '../src/metrics.ts'
+import { openConnection } from '../src/microsoft/connection.ts'
 import { createMicrosoft } from '../src/microsoft/microsoft.ts'
 import { createOutbound } from '../src/outbound.ts'
 import { newId, newSecret, newSid, newSub } from '../src/protocol/ids.ts'
@@ -52,8 +53,9 @@ async function openParts(dataDir: string): Promise<Deps> {
   const keys = await openKeyRing({ store, sealer, random, clock, issuer: config.issuer })
   const feed = createFeed({ store, clients, metrics, log, clock })
   const outbound = createOutbound({ allowLoopback: false })
-  const microsoft = createMicrosoft({ config, log, clock })
-  return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, queue: noQueue(), feed, outbound }
+  const connection = await openConnection({ store, sealer, config, clock, log })
+  const microsoft = createMicrosoft({ config, connection: connection.current, log, clock })
+  return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, connection, queue: noQueue(), feed, outbound }
 }
 
 /** Nothing is revoked here, so nothing is owed. */

@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import type { KeyRing, Sealer } from './keys/door.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import type { EntraConnection } from './microsoft/connection.ts'
 import type { Microsoft } from './microsoft/door.ts'
 import type { Random } from './protocol/ids.ts'
 import type { DeliveryQueue, Feed } from './revocation/door.ts'
@@ -26,6 +27,8 @@ export interface Deps {
   keys: KeyRing
   clients: ClientRegistry
   microsoft: Microsoft
+  /** Which Microsoft tenants are connected, as which application: the store's word, which the environment seeded. */
+  connection: EntraConnection
   queue: DeliveryQueue
   feed: Feed
   /** Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled, bounded, no redirects. */

@@ -15,6 +15,7 @@ import { openKeyRing } from './keys/ring.ts'
 import { createSealer } from './keys/sealer.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
+import { openConnection } from './microsoft/connection.ts'
 import { createMicrosoft } from './microsoft/microsoft.ts'
 import { watchClientsFile } from './ops/clients-file.ts'
 import { serveAdminSocket } from './ops/socket.ts'
@@ -102,9 +103,18 @@ async function openParts(config: Config, log: Log, clock: Clock, closing: Closin
   const queue = await openDeliveryQueue({ engine, log, metrics, clock })
   closing.add('queue', () => queue.close())
   const feed = createFeed({ store, clients, metrics, log, clock })
-  const keys = await openKeyRing({ store, sealer, random, clock, issuer: config.issuer, keyFiles: config.keyFiles, onEmergency: (kids) => feed.publishKeys(kids) })
-  const microsoft = createMicrosoft({ config, log, clock })
-  return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, queue, feed, outbound }
+  const keys = await openKeyRing({
+    store,
+    sealer,
+    random,
+    clock,
+    issuer: config.issuer,
+    keyFiles: config.keyFiles,
+    onEmergency: (kids) => feed.publishKeys(kids),
+  })
+  const connection = await openConnection({ store, sealer, config, clock, log })
+  const microsoft = createMicrosoft({ config, connection: connection.current, log, clock })
+  return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, connection, queue, feed, outbound }
 }
 
 /** Slow or silent clients are let go; an event stream is an answer, not a request, and may last. */

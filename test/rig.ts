@@ -16,6 +16,7 @@ import { openKeyRing } from '../src/keys/ring.ts'
 import { createSealer } from '../src/keys/sealer.ts'
 import { createLog } from '../src/log.ts'
 import { createMetrics } from '../src/metrics.ts'
+import { openConnection } from '../src/microsoft/connection.ts'
 import { MicrosoftRefusal, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../src/microsoft/door.ts'
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 import { sha256 } from '../src/protocol/compare.ts'
@@ -219,6 +220,12 @@ export async function createRig(options: RigOptions = {}) {
     queueUrl: undefined,
     limits: { idleSeconds: 8 * 3600, absoluteSeconds: 12 * 3600, staySignedInSeconds: 24 * 3600 },
     allowLoopbackTargets: true,
+    signals: {
+      probe: { everySeconds: 900, perSecond: 100 },
+      graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
+      revokeAtMicrosoft: [],
+      issuers: [],
+    },
     ...options.config,
   }
   const lines: string[] = []
@@ -236,7 +243,24 @@ export async function createRig(options: RigOptions = {}) {
   const queue = new RecordingQueue()
   const microsoft = new FakeMicrosoft(clock)
   const feed = createFeed({ store, clients, metrics, log, clock })
-  const deps: Deps = { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, queue, feed, outbound, ...options.deps }
+  const connection = options.deps?.connection ?? (await openConnection({ store, sealer, config, clock: options.deps?.clock ?? clock, log }))
+  const deps: Deps = {
+    config,
+    clock,
+    random,
+    log,
+    metrics,
+    store,
+    sealer,
+    keys,
+    clients,
+    microsoft,
+    connection,
+    queue,
+    feed,
+    outbound,
+    ...options.deps,
+  }
   const { app, opsApp } = createApp(deps)
   answer = getRequestListener(app.fetch)
   const onEnd = options.onEnd ?? onTestFinished

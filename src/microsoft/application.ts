@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { ConfidentialClientApplication, type Configuration, type ICachePlugin } from '@azure/msal-node'
-import type { Config, EntraCredential } from '../config.ts'
+import type { Config } from '../config.ts'
+import type { Connection, Credential } from './connection.ts'
 import type { Discovery } from './directory.ts'
 import { MicrosoftRefusal } from './door.ts'
 import type { Transport } from './transport.ts'
@@ -11,7 +12,7 @@ import type { Transport } from './transport.ts'
  * cache, which the caller seals.
  */
 
-type Credential = Pick<Configuration['auth'], 'clientSecret' | 'clientCertificate' | 'clientAssertion'>
+type Presented = Pick<Configuration['auth'], 'clientSecret' | 'clientCertificate' | 'clientAssertion'>
 
 /** The cache of one sign-in: read from `serialized`, and back in it after MSAL has changed it. */
 export function sessionCache(serialized?: string): ICachePlugin & { serialized: string | undefined } {
@@ -29,13 +30,15 @@ export function sessionCache(serialized?: string): ICachePlugin & { serialized: 
 
 export async function openApplication(input: {
   config: Pick<Config, 'entra'>
+  connection: Pick<Connection, 'clientId' | 'credential'>
   /** A tenant's GUID, or `organizations`. */
   tenant: string
   discovery: Discovery
   transport: Transport
   cache: ICachePlugin
 }): Promise<ConfidentialClientApplication> {
-  const { authority, clientId, credential } = input.config.entra
+  const { authority } = input.config.entra
+  const { clientId, credential } = input.connection
   if (clientId === undefined || credential === undefined) throw new MicrosoftRefusal('credential', { effect: 'nothing' })
   const { host } = new URL(authority)
   return new ConfidentialClientApplication({
@@ -53,15 +56,16 @@ export async function openApplication(input: {
 }
 
 /** Files are read at each use: whoever renews them need not restart us. @throws MicrosoftRefusal `credential` */
-async function present(credential: EntraCredential): Promise<Credential> {
+async function present(credential: Credential): Promise<Presented> {
   if (credential.kind === 'secret') return { clientSecret: credential.secret }
   try {
+    if (credential.kind === 'pem') return { clientCertificate: certificate(credential.pem) }
     const content = await readFile(credential.file, 'utf8')
     return credential.kind === 'federated' ? { clientAssertion: async () => content.trim() } : { clientCertificate: certificate(content) }
   } catch (cause) {
     throw new MicrosoftRefusal('credential', {
       effect: 'nothing',
-      cause: new Error(`The credential file ${credential.file} cannot be used.`, { cause }),
+      cause: new Error(credential.kind === 'pem' ? 'The certificate entered at /setup cannot be used.' : `The credential file ${credential.file} cannot be used.`, { cause }),
     })
   }
 }
@@ -70,7 +74,7 @@ const PRIVATE_KEY = /-----BEGIN (?:RSA )?PRIVATE KEY-----[^-]+-----END (?:RSA )?
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 /** A PEM file with the private key and the certificate, its chain after it. */
-function certificate(pem: string): NonNullable<Credential['clientCertificate']> {
+function certificate(pem: string): NonNullable<Presented['clientCertificate']> {
   const privateKey = PRIVATE_KEY.exec(pem)?.[0]
   const chain = pem.match(CERTIFICATE)
   if (privateKey === undefined || !chain?.[0]) throw new Error('It needs an unencrypted RSA private key and its certificate, both in PEM.')

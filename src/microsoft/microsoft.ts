@@ -4,6 +4,7 @@ import type { Clock } from '../deps.ts'
 import type { Log } from '../log.ts'
 import { answerOfBody, refusalOf } from './aadsts.ts'
 import { openApplication, sessionCache } from './application.ts'
+import { type Connection, connectionOf } from './connection.ts'
 import { createDirectory, type Directory } from './directory.ts'
 import { type Microsoft, type MicrosoftIdentity, MicrosoftRefusal, type StartSignIn } from './door.ts'
 import { createTransport, type Fetch, type Transport } from './transport.ts'
@@ -16,6 +17,8 @@ import { verifyIdToken } from './verify.ts'
 
 interface Need {
   config: Pick<Config, 'entra' | 'issuer'>
+  /** What is connected now: read anew for each request. */
+  connection: () => Connection
   clock: Clock
   log: Log
   fetch: Fetch
@@ -24,20 +27,24 @@ interface Need {
 /** `offline_access`: the refresh token is how we learn later that Microsoft has revoked or disabled somebody. */
 const SCOPES = ['openid', 'profile', 'email', 'offline_access']
 
-export function createMicrosoft(input: Omit<Need, 'fetch'> & { fetch?: Fetch | undefined }): Microsoft {
-  const need: Need = { ...input, fetch: input.fetch ?? ((url, init) => fetch(url, init)) }
+/** Without a `connection` the settings are all there is. */
+export function createMicrosoft(
+  input: Omit<Need, 'fetch' | 'connection'> & { fetch?: Fetch | undefined; connection?: (() => Connection) | undefined },
+): Microsoft {
+  const connection = input.connection ?? (() => connectionOf(input.config))
+  const need: Need = { ...input, connection, fetch: input.fetch ?? ((url, init) => fetch(url, init)) }
   const { entra } = need.config
   const directory = createDirectory({ authority: entra.authority, simulated: entra.simulated, fetch: need.fetch, clock: need.clock })
   return {
-    readiness: () => readiness(need.config),
+    readiness: () => readiness(connection()),
     authorizeUrl: (start) => authorizeUrl(need, directory, start),
     redeemCode: (code) => redeemCode(need, directory, code),
     logoutUrl: (signOut) => logoutUrl(need, directory, signOut),
-    checkMetadata: () => Promise.all(entra.tenants.map((tid) => checkTenant(directory, tid))),
+    checkMetadata: () => Promise.all(connection().tenants.map((tid) => checkTenant(directory, tid))),
   }
 }
 
-function readiness({ entra }: Pick<Config, 'entra'>): ReturnType<Microsoft['readiness']> {
+function readiness(entra: Connection): ReturnType<Microsoft['readiness']> {
   const missing: string[] = []
   if (entra.tenants.length === 0) missing.push('BROKER_ENTRA_TENANT: the directory (tenant) id of each organisation whose people may sign in.')
   if (entra.clientId === undefined) missing.push('BROKER_ENTRA_CLIENT_ID: the application (client) id of the app registration in Entra.')
@@ -49,9 +56,9 @@ function readiness({ entra }: Pick<Config, 'entra'>): ReturnType<Microsoft['read
 }
 
 /** One tenant: its own authority, whose sign-in page is the organisation's. Several: `organizations`, and the allow-list decides. */
-const tenantFor = ({ entra }: Pick<Config, 'entra'>, tid: string | undefined): string => {
-  if (tid !== undefined && entra.tenants.includes(tid)) return tid
-  return entra.tenants.length === 1 ? (entra.tenants[0] ?? 'organizations') : 'organizations'
+const tenantFor = ({ tenants }: Connection, tid: string | undefined): string => {
+  if (tid !== undefined && tenants.includes(tid)) return tid
+  return tenants.length === 1 ? (tenants[0] ?? 'organizations') : 'organizations'
 }
 
 const redirectUri = (config: Pick<Config, 'issuer'>): string => `${config.issuer}/signin/callback`
@@ -61,9 +68,10 @@ const outage = (cause: unknown): never => {
 }
 
 async function authorizeUrl(need: Need, directory: Directory, input: StartSignIn): Promise<string> {
-  const tenant = tenantFor(need.config, input.tid)
+  const connection = need.connection()
+  const tenant = tenantFor(connection, input.tid)
   const discovery = await directory.discovery(tenant).catch(outage)
-  const application = await openApplication({ config: need.config, tenant, discovery, transport: createTransport(need.fetch), cache: sessionCache() })
+  const application = await openApplication({ config: need.config, connection, tenant, discovery, transport: createTransport(need.fetch), cache: sessionCache() })
   const claims = mergeClaims(input.claims, input.authContext)
   return application.getAuthCodeUrl({
     scopes: SCOPES,
@@ -99,17 +107,18 @@ function mergeClaims(challenge: string | undefined, authContext: string | undefi
 
 async function redeemCode(need: Need, directory: Directory, input: Parameters<Microsoft['redeemCode']>[0]): Promise<MicrosoftIdentity> {
   const { config } = need
-  const tenant = tenantFor(config, input.tid)
+  const connection = need.connection()
+  const tenant = tenantFor(connection, input.tid)
   const discovery = await directory.discovery(tenant).catch(outage)
   const transport = createTransport(need.fetch)
   const cache = sessionCache()
-  const application = await openApplication({ config, tenant, discovery, transport, cache })
+  const application = await openApplication({ config, connection, tenant, discovery, transport, cache })
   const result = await application
     .acquireTokenByCode({ code: input.code, codeVerifier: input.codeVerifier, nonce: input.nonce, scopes: SCOPES, redirectUri: redirectUri(config) })
     .catch((error: unknown) => refused(error, transport))
   const identity = await verifyIdToken(directory, result.idToken, {
-    clientId: config.entra.clientId ?? '',
-    tenants: config.entra.tenants,
+    clientId: connection.clientId ?? '',
+    tenants: connection.tenants,
     tid: tenant === 'organizations' ? undefined : tenant,
     nonce: input.nonce,
     now: input.now,
@@ -129,7 +138,7 @@ function refused(error: unknown, transport: Transport): never {
 async function logoutUrl(need: Need, directory: Directory, input: { tid: string; logoutHint?: string | undefined }): Promise<string> {
   // Signing out waits for nobody: where Microsoft does not answer, its documented address is as good.
   const documented = `${need.config.entra.authority}/${encodeURIComponent(input.tid)}/oauth2/v2.0/logout`
-  const known = need.config.entra.tenants.includes(input.tid)
+  const known = need.connection().tenants.includes(input.tid)
   const endpoint = known
     ? await directory.discovery(input.tid).then(
         (found) => found.endSessionEndpoint,

@@ -4,7 +4,7 @@ import { callerOf, type AdminEnv } from './caller.ts'
 import { examine } from './doctor.ts'
 import type { Readiness } from './readiness.ts'
 
-/** What is up, which guards enforce what, which tenants are connected, and what `cmb doctor` finds from inside. */
+/** What is up, which guards enforce what, and what `cmb doctor` finds from inside. */
 export function overviewRoutes(deps: Deps, readiness: () => Promise<Readiness>): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   routes.get('/status', async (c) => {
@@ -27,22 +27,6 @@ export function overviewRoutes(deps: Deps, readiness: () => Promise<Readiness>):
   routes.get('/guards', async (c) => {
     callerOf(c, 'operate')
     return c.json(await guards(deps))
-  })
-  routes.get('/tenants', async (c) => {
-    callerOf(c, 'operate')
-    const rows = await deps.store.listTenants()
-    const known = rows.map((row) => ({
-      tid: row.tid,
-      name: row.name ?? null,
-      mfa_proof: row.mfaProof,
-      allowed: deps.config.entra.tenants.includes(row.tid),
-      connected_at: row.connectedAt,
-      removed_at: row.removedAt ?? null,
-    }))
-    const more = deps.config.entra.tenants.filter((tid) => !rows.some((row) => row.tid === tid))
-    return c.json({
-      tenants: [...known, ...more.map((tid) => ({ tid, name: null, mfa_proof: null, allowed: true, connected_at: null, removed_at: null }))],
-    })
   })
   routes.get('/doctor', async (c) => {
     callerOf(c, 'operate')

@@ -7,6 +7,7 @@ import { keyRoutes } from './admin-keys.ts'
 import { overviewRoutes } from './admin-overview.ts'
 import { revocationRoutes } from './admin-revocations.ts'
 import { sessionRoutes } from './admin-sessions.ts'
+import { tenantRoutes } from './admin-tenants.ts'
 import type { AdminEnv } from './caller.ts'
 import { Problem, problemOf, problemResponse } from './problem.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
@@ -25,6 +26,7 @@ export function adminApi(deps: Deps, shared: { readiness?: () => Promise<Readine
     revocationRoutes(deps),
     deliveryRoutes(deps),
     keyRoutes(deps),
+    tenantRoutes(deps),
     auditRoutes(deps),
     overviewRoutes(deps, readiness),
   ]) {

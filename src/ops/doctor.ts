@@ -48,7 +48,7 @@ function examineParts({ parts }: Readiness): Finding[] {
   return found
 }
 
-function examineSettings({ config }: Deps): Finding[] {
+function examineSettings({ config, connection }: Deps): Finding[] {
   const found: Finding[] = [{ name: 'settings', state: 'good', found: `Read; the issuer is ${config.issuer}.` }]
   const warn = (when: boolean, words: string, mend: string): void => {
     if (when) found.push({ name: 'settings', state: 'warning', found: words, mend })
@@ -69,10 +69,11 @@ function examineSettings({ config }: Deps): Finding[] {
     'Unset it where instances run on other machines.',
   )
   warn(
-    config.operatorTenant === undefined,
-    'BROKER_OPERATOR_TENANT is not set: nobody has the roles of an operator.',
-    'Set it to the tenant whose Broker.Operator and Broker.Administrator roles count.',
+    connection.current().operatorTenant === undefined,
+    'There is no operators’ tenant: nobody has the roles of an operator.',
+    'Choose it at /setup, or set BROKER_OPERATOR_TENANT to the tenant whose Broker.Operator and Broker.Administrator roles count.',
   )
+  for (const words of connection.differences()) warn(true, words, 'The store counts. Make the setting say the same, or leave it out.')
   warn(
     config.mfaProof.kind === 'conditional_access',
     'MFA is taken on an administrator’s word (conditional_access): no token shows it.',

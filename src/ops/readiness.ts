@@ -10,6 +10,8 @@ export interface Part {
   /** In words, what is wrong and what follows from it. */
   problem?: string
   engine?: string
+  /** Where the settings say otherwise than the store, which counts. */
+  differences?: string[]
 }
 
 export interface Readiness {
@@ -20,14 +22,15 @@ export interface Readiness {
 const PROBE_MS = 5_000
 const METADATA_FRESH_MS = 30_000
 
-type ReadinessDeps = Pick<Deps, 'store' | 'queue' | 'microsoft' | 'clock' | 'log'>
+type ReadinessDeps = Pick<Deps, 'store' | 'queue' | 'microsoft' | 'connection' | 'clock' | 'log'>
 
 /** @returns a function that looks; Microsoft's metadata at most once in 30 s, however often it is asked */
 export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
   const microsoft = remembered(deps)
   return async () => {
     const [store, queue, entra] = await Promise.all([storePart(deps), queuePart(deps), microsoft()])
-    const parts = { store, queue, microsoft: entra }
+    const differences = deps.connection.differences()
+    const parts = { store, queue, microsoft: differences.length === 0 ? entra : { ...entra, differences } }
     const status = store.state !== 'up' ? 'unavailable' : queue.state === 'up' && entra.state === 'up' ? 'ready' : 'degraded'
     return { status, parts }
   }

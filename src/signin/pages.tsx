@@ -157,13 +157,17 @@ export function notConnectedPage(deps: Pick<Deps, 'config'>, c: Context, missing
           <li>{one}</li>
         ))}
       </ul>
-      <p class="soft small">Then restart the broker. `cmb doctor` checks every setting and says how to mend each.</p>
+      <p class="soft small">
+        Are you its operator? Open <code>/setup</code> at the operators’ address of this broker: it takes you through it, and <code>cmb setup</code> prints
+        what you need to get in. Or set what is missing and restart the broker. <code>cmb doctor</code> checks every setting.
+      </p>
     </>,
   )
 }
 
-export function grantingConsentPage(deps: Pick<Deps, 'config'>, c: Context): Response {
-  const { clientId, simulated } = deps.config.entra
+export function grantingConsentPage(deps: Pick<Deps, 'config' | 'connection'>, c: Context): Response {
+  const { simulated } = deps.config.entra
+  const { clientId } = deps.connection.current()
   return page(
     c,
     { title: 'Granting consent', simulated },

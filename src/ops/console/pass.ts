@@ -57,7 +57,7 @@ function readPass(deps: Pick<Deps, 'sealer'>, c: Context): Pass | undefined {
 
 /** @param touch whether somebody looks at it: then it counts as activity of their session */
 export async function visitorOf(
-  deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'config'>,
+  deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'connection'>,
   c: Context,
   now: number,
   touch: boolean,
@@ -67,7 +67,7 @@ export async function visitorOf(
 }
 
 /** Whether a pass is still good, by the store's word and nothing else. */
-export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'config'>, pass: Pass, now: number, touch: boolean): Promise<Visitor> {
+export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, pass: Pass, now: number, touch: boolean): Promise<Visitor> {
   if (now >= pass.until || deps.clients.find(CONSOLE)?.source !== 'broker') return { is: 'nobody', why: 'over' }
   const access = await deps.store.checkAccess({ ...pass, clientId: CONSOLE, now, touch })
   if (access.outcome === 'refused') return { is: 'nobody', why: 'over' }
@@ -79,8 +79,9 @@ export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'config'>,
 }
 
 /** The broker's own roles count only from the operators' tenant: anybody may give them to anybody in a tenant of their own. */
-export function judge({ config }: Pick<Deps, 'config'>, { person, roles }: Pick<Session, 'person' | 'roles'>): Caller['may'] | Refusal {
-  if (config.operatorTenant === undefined || person.tid !== config.operatorTenant) return 'other_tenant'
+export function judge({ connection }: Pick<Deps, 'connection'>, { person, roles }: Pick<Session, 'person' | 'roles'>): Caller['may'] | Refusal {
+  const { operatorTenant } = connection.current()
+  if (operatorTenant === undefined || person.tid !== operatorTenant) return 'other_tenant'
   if (roles.includes(ROLE.administrator)) return 'administer'
   return roles.includes(ROLE.operator) ? 'operate' : 'no_role'
 }

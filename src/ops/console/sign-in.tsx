@@ -8,6 +8,7 @@ import { messagePage } from '../../page/message.tsx'
 import { equalInConstantTime, sha256 } from '../../protocol/compare.ts'
 import { newId, newSecret } from '../../protocol/ids.ts'
 import { announce, revoke } from '../../revocation/revoke.ts'
+import { operatorWasHere } from '../../session/setup-token.ts'
 import { FRESH_SECONDS, givePass, judge, type Operator, PASS_SECONDS, type Pass, type Refusal, takePass } from './pass.ts'
 import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
 
@@ -18,7 +19,7 @@ const PLACE = 'ops/sign-in'
 const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
 const SECONDS = 600
 /** Pages of the console, and nothing that a browser could read as another host. */
-const OWN = /^\/ops(?:\/(?!sign|callback)[\w-]+)*(?:\?[\w=&%.~-]*)?$/
+const OWN = /^\/(?:ops|setup)(?:\/(?!sign|callback)[\w-]+)*(?:\?[\w=&%.~-]*)?$/
 
 interface Pending {
   state: string
@@ -78,6 +79,7 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
     deps.log.warn('console_refused', { sub: session.sub, tid: session.person.tid, why: may })
     return refusedPage(deps, c, may, session)
   }
+  if (may === 'administer') await operatorWasHere(deps.store, now)
   const until = Math.min(now + PASS_SECONDS, session.absoluteAt)
   const entry = {
     actor: { kind: 'operator', id: session.sub },

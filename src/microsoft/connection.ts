@@ -1,0 +1,129 @@
+import type { Store } from '../../db/store.ts'
+import type { Config, EntraCredential } from '../config.ts'
+import type { Clock } from '../deps.ts'
+import type { Sealer } from '../keys/door.ts'
+import type { Log } from '../log.ts'
+
+/**
+ * Which tenants are connected, as which application, proved with what. The database is the truth; the environment seeds what the database
+ * does not have yet, and a later difference is said and never obeyed: whoever starts a broker with old settings must not bring back a tenant that
+ * was removed. Only the credential stays the environment's where it gives one: that is where secrets are rotated.
+ */
+
+/** What the broker proves itself to Entra with: the environment's, or entered at /setup and sealed in the store. */
+export type Credential = EntraCredential | { kind: 'pem'; pem: string }
+
+export interface Connection {
+  /** The allow-list: GUIDs in lower case. */
+  tenants: readonly string[]
+  clientId: string | undefined
+  credential: Credential | undefined
+  credentialFrom: 'environment' | 'store' | undefined
+  /** The tenant whose app roles Broker.Operator and Broker.Administrator count. */
+  operatorTenant: string | undefined
+}
+
+export interface EntraConnection {
+  /** As of the last reload. */
+  current(): Connection
+  /** After tenants were changed in the store: counts from the next request on, without a restart. */
+  reload(): Promise<void>
+  change(what: { clientId?: string; credential?: Credential & { kind: 'secret' | 'pem' }; operatorTenant?: string }): Promise<void>
+  /** What the environment says otherwise than the store, in words for an operator. */
+  differences(): string[]
+}
+
+/** Where nothing but the settings is known: for a room that is used alone. */
+export const connectionOf = ({ entra, operatorTenant }: Pick<Config, 'entra'> & Partial<Pick<Config, 'operatorTenant'>>): Connection => ({
+  tenants: entra.tenants,
+  clientId: entra.clientId,
+  credential: entra.credential,
+  credentialFrom: entra.credential === undefined ? undefined : 'environment',
+  operatorTenant,
+})
+
+interface Need {
+  store: Store
+  sealer: Sealer
+  config: Pick<Config, 'entra' | 'operatorTenant' | 'mfaProof'>
+  clock: Clock
+  log: Log
+}
+
+const SETTING = { clientId: 'entra/client_id', credential: 'entra/credential', operatorTenant: 'entra/operator_tenant' } as const
+const PLACE = `settings/${SETTING.credential}`
+
+export const proofWords = (proof: Config['mfaProof']): string => (proof.kind === 'auth_context' ? `auth_context:${proof.id}` : proof.kind)
+
+export async function openConnection(need: Need): Promise<EntraConnection> {
+  await seed(need)
+  await resealCredential(need)
+  let { connection, differences } = await load(need)
+  for (const words of differences) need.log.warn('settings_differ_from_store', { words, next: 'the store counts; change it at /setup or with cmb' })
+  const reload = async (): Promise<void> => {
+    ;({ connection, differences } = await load(need))
+  }
+  return {
+    current: () => connection,
+    differences: () => differences,
+    reload,
+    async change({ clientId, credential, operatorTenant }) {
+      if (clientId !== undefined) await need.store.setSetting(SETTING.clientId, clientId)
+      if (credential !== undefined) await need.store.setSetting(SETTING.credential, need.sealer.seal(PLACE, JSON.stringify(credential)))
+      if (operatorTenant !== undefined) await need.store.setSetting(SETTING.operatorTenant, operatorTenant)
+      await reload()
+    },
+  }
+}
+
+/** Each part on its own: a broker that was first started without settings may still be given them by a later start. */
+async function seed({ store, config, clock }: Need): Promise<void> {
+  const { entra, mfaProof, operatorTenant } = config
+  if (entra.clientId !== undefined) await store.setSettingOnce(SETTING.clientId, entra.clientId)
+  if (operatorTenant !== undefined) await store.setSettingOnce(SETTING.operatorTenant, operatorTenant)
+  // Removed ones count: a tenant that was removed is not brought back by the settings it once came with.
+  if ((await store.listTenants()).length > 0) return
+  for (const tid of entra.tenants) await store.putTenant({ tid, mfaProof: proofWords(mfaProof), connectedAt: clock.now() })
+}
+
+/** Under the current secret, so that an old one can go. */
+async function resealCredential({ store, sealer }: Need): Promise<void> {
+  const sealed = await store.setting(SETTING.credential)
+  const opened = sealed === undefined ? undefined : sealer.open(PLACE, sealed)
+  if (opened !== undefined) await store.setSetting(SETTING.credential, sealer.seal(PLACE, opened))
+}
+
+async function load(need: Need): Promise<{ connection: Connection; differences: string[] }> {
+  const { store, sealer, config } = need
+  const [rows, clientId, sealed, operatorTenant] = await Promise.all([
+    store.listTenants(),
+    store.setting(SETTING.clientId),
+    store.setting(SETTING.credential),
+    store.setting(SETTING.operatorTenant),
+  ])
+  const tenants = rows.filter((row) => row.removedAt === undefined)
+  const opened = sealed === undefined ? undefined : sealer.open(PLACE, sealed)
+  const stored = opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Credential)
+  const { credential = stored } = config.entra
+  const credentialFrom = config.entra.credential !== undefined ? 'environment' : stored === undefined ? undefined : 'store'
+  const differences = [
+    ...config.entra.tenants
+      .filter((tid) => !tenants.some((row) => row.tid === tid))
+      .map((tid) => `BROKER_ENTRA_TENANT names ${tid}, which is not connected: connect it with cmb tenants add ${tid}, or take it out of the setting.`),
+    ...(config.entra.tenants.length === 0 ? [] : tenants)
+      .filter((row) => !config.entra.tenants.includes(row.tid))
+      .map(({ tid }) => `${tid} is connected, and BROKER_ENTRA_TENANT does not name it: add it there, or remove it with cmb tenants remove ${tid}.`),
+    ...differ('BROKER_ENTRA_CLIENT_ID', config.entra.clientId, clientId, 'the application is changed at /setup'),
+    ...differ('BROKER_OPERATOR_TENANT', config.operatorTenant, operatorTenant, 'the operators’ tenant is changed at /setup'),
+    ...(config.entra.credential !== undefined && sealed !== undefined
+      ? ['The credential of the settings is used; another was entered at /setup and is kept beside it.']
+      : []),
+    ...(sealed !== undefined && opened === undefined
+      ? ['The credential entered at /setup was sealed under a BROKER_SECRET that is not there any more: enter it again at /setup.']
+      : []),
+  ]
+  return { connection: { tenants: tenants.map((row) => row.tid), clientId, credential, credentialFrom, operatorTenant }, differences }
+}
+
+const differ = (name: string, set: string | undefined, kept: string | undefined, next: string): string[] =>
+  set === undefined || set === kept ? [] : [`${name} is ${set}, and the store has ${kept ?? 'none'}, which counts: ${next}; or set the variable to that.`]

@@ -1,0 +1,48 @@
+import type { TenantRow } from '../../db/types.ts'
+import { mfaProof } from '../config.ts'
+import type { Deps } from '../deps.ts'
+import { PERSONAL_TENANT } from '../protocol/names.ts'
+import type { Actor } from '../protocol/revocation.ts'
+import { announce } from '../revocation/revoke.ts'
+
+/** Connecting a tenant and removing it: at /setup, by `cmb`, by the admin API, all through here. Refuses what is no tenant's id, and Microsoft's tenant of personal accounts. */
+
+const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/** A tenant whose proof of MFA is not chosen yet: its people are refused, because nothing proves MFA for them. */
+export const UNDECIDED = 'undecided'
+export const isDecided = (row: Pick<TenantRow, 'mfaProof'>): boolean => mfaProof.safeParse(row.mfaProof).success
+
+export const isGuid = (value: string): boolean => GUID.test(value)
+
+/** In lower case, or what is wrong with it. */
+export function readTenantId(value: string): { tid: string } | { problem: string } {
+  const tid = value.trim().toLowerCase()
+  if (!GUID.test(tid)) return { problem: 'The tenant id is a GUID: Entra admin center, Overview, Tenant ID.' }
+  if (tid === PERSONAL_TENANT) return { problem: 'That is Microsoft’s tenant of personal accounts, whose people are never let in.' }
+  return { tid }
+}
+
+/** Connected anew, it begins without what was asserted and confirmed before. */
+export async function connectTenant(
+  deps: Pick<Deps, 'store' | 'connection' | 'log'>,
+  { tid, name, proof, actor, now }: { tid: string; name?: string | undefined; proof?: string | undefined; actor: Actor; now: number },
+): Promise<'connected' | 'already'> {
+  const known = await deps.store.findTenant(tid)
+  if (known !== undefined && known.removedAt === undefined) return 'already'
+  await deps.store.putTenant({ tid, name: name ?? known?.name, mfaProof: proof ?? UNDECIDED, connectedAt: now })
+  await deps.connection.reload()
+  deps.log.info('tenant_connected', { tid, mfaProof: proof ?? UNDECIDED, actorKind: actor.kind, actor: actor.id })
+  return 'connected'
+}
+
+/** Its people's sessions end everywhere with the same commit. */
+export async function disconnectTenant(
+  deps: Pick<Deps, 'store' | 'connection' | 'feed' | 'queue' | 'metrics' | 'log'>,
+  { tid, actor, now }: { tid: string; actor: Actor; now: number },
+): Promise<{ outcome: 'removed'; seq: number } | { outcome: 'unknown' }> {
+  const answer = await deps.store.removeTenant({ tid, actor, now })
+  if (answer.outcome === 'removed') announce(deps, [answer.committed])
+  await deps.connection.reload()
+  return answer.outcome === 'removed' ? { outcome: 'removed', seq: answer.committed.revocation.seq } : answer
+}
