@@ -1,26 +1,33 @@
 import { OAuthError } from '../protocol/error.ts'
 import { ACR_MFA } from '../protocol/names.ts'
 
-/** The claims parameter (OpenID Connect Core 1.0 §5.5), as far as it changes how somebody signs in; what it asks of userinfo is voluntary. */
+/** The claims parameter (OpenID Connect Core 1.0 §5.5): what it changes of how somebody signs in, and of what the instance learns. */
 export interface ClaimsAsked {
   authTime: boolean
   acr: boolean
   sub: string | undefined
+  /** The scopes that bring what is asked of the person (§5.4): one claim of a scope is had with the others of it. */
+  scopes: string[]
 }
+
+/** Claims of a person that a scope brings, here and in the ID token (§5.4). */
+const SCOPE_OF: Readonly<Record<string, string>> = { name: 'profile', preferred_username: 'profile', email: 'email', email_verified: 'email' }
 
 type Json = Record<string, unknown>
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** @throws OAuthError invalid_request; unmet_authentication_requirements for an essential acr that nobody here can have */
 export function readClaims(parameter: string | undefined): ClaimsAsked {
-  const idToken = parameter === undefined ? {} : idTokenMember(parameter)
+  const { idToken, userinfo } = parameter === undefined ? { idToken: {}, userinfo: {} } : members(parameter)
   const sub = isObject(idToken.sub) ? idToken.sub.value : undefined
   if (sub !== undefined && typeof sub !== 'string')
     throw new OAuthError('invalid_request', 'In the claims parameter the value of sub has to be a string.')
-  return { authTime: Object.hasOwn(idToken, 'auth_time'), acr: demandsMfa(idToken.acr), sub }
+  const named = [...Object.keys(idToken), ...Object.keys(userinfo)]
+  const scopes = named.flatMap((claim) => (Object.hasOwn(SCOPE_OF, claim) ? (SCOPE_OF[claim] ?? []) : []))
+  return { authTime: Object.hasOwn(idToken, 'auth_time'), acr: demandsMfa(idToken.acr), sub, scopes }
 }
 
-function idTokenMember(parameter: string): Json {
+function members(parameter: string): { idToken: Json; userinfo: Json } {
   let claims: unknown
   try {
     claims = JSON.parse(parameter)
@@ -28,7 +35,7 @@ function idTokenMember(parameter: string): Json {
     // Said below: what the parser says quotes the request.
   }
   if (!isObject(claims)) throw new OAuthError('invalid_request', 'The claims parameter has to be a JSON object.')
-  return isObject(claims.id_token) ? claims.id_token : {}
+  return { idToken: isObject(claims.id_token) ? claims.id_token : {}, userinfo: isObject(claims.userinfo) ? claims.userinfo : {} }
 }
 
 /** Voluntary (§5.5.1) is whatever is not essential: it is met if it happens to be. */

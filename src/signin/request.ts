@@ -87,7 +87,7 @@ export async function readRequest(
   const request: SignInRequest = {
     clientId: client.clientId,
     reply,
-    scope: readScope(client, params.get('scope')),
+    scope: readScope(client, params.get('scope'), claims.scopes),
     audience: readAudience(client, params.get('resource')),
     nonce: params.get('nonce'),
     codeChallenge: readChallenge(client, params),
@@ -130,11 +130,12 @@ const NOT_A_PERSONS: readonly string[] = OPERATOR_SCOPES
 
 /**
  * What is not registered for the client is left out (RFC 6749 §3.3), and so is offline_access where it may not refresh; something has to be
- * left. Without openid it is plain OAuth: no ID token.
+ * left. Without openid it is plain OAuth: no ID token, and no claims of a person.
  */
-function readScope(client: Client, asked: string | undefined): string {
+function readScope(client: Client, asked: string | undefined, forClaims: readonly string[]): string {
   const { scopes, grants } = client.metadata
-  const granted = words(asked).filter(
+  const named = words(asked)
+  const granted = [...new Set([...named, ...(named.includes('openid') ? forClaims : [])])].filter(
     (scope) => scopes.includes(scope) && !NOT_A_PERSONS.includes(scope) && (scope !== 'offline_access' || grants.includes('refresh_token')),
   )
   if (granted.length === 0) throw new OAuthError('invalid_scope', `Ask for at least one scope of: ${scopes.join(' ')}.`)

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+
+/** docs/conformance.md is kept to what there is. */
+
+const ROOT = join(import.meta.dirname, '../..')
+const page = readFileSync(join(ROOT, 'docs/conformance.md'), 'utf8')
+
+interface Row {
+  what: string
+  file: string
+  test: string
+}
+
+const rows: Row[] = page
+  .split('\n')
+  .filter((line) => line.startsWith('|') && line.includes('.test.ts'))
+  .map((line) => {
+    const cells = line.split('|').map((cell) => cell.trim())
+    return { what: cells[1] ?? '', file: (cells.at(-3) ?? '').replaceAll('`', ''), test: cells.at(-2) ?? '' }
+  })
+
+/** The modules that each plan has when clients are registered by hand and the metadata is discovered. */
+const BASIC = 38
+const MODULES = BASIC + 1 + 11 + 2
+
+test('the table has every module of the five plans', () => {
+  const modules = new Set(rows.map((row) => row.what).filter((what) => what.startsWith('`oidcc-')))
+  expect(modules.size).toBe(MODULES)
+})
+
+test('every test that the table names is there, under that name', () => {
+  const texts = new Map<string, string>()
+  const missing = rows.filter(({ file, test: name }) => {
+    const text = texts.get(file) ?? readFileSync(join(ROOT, file), 'utf8')
+    texts.set(file, text)
+    return !text.includes(`test('${name}',`)
+  })
+  expect(missing).toEqual([])
+  expect(rows.length).toBeGreaterThan(MODULES)
+})
+
+test('every test of the plans is in the table', () => {
+  for (const file of ['config', 'basic', 'logout'].map((name) => `test/conformance/${name}.test.ts`)) {
+    const named = new Set(rows.filter((row) => row.file === file).map((row) => row.test))
+    const there = [...readFileSync(join(ROOT, file), 'utf8').matchAll(/^ +test\('([^']+)',/gm)].map(([, name]) => name ?? '')
+    expect([file, there.filter((name) => !named.has(name))]).toEqual([file, []])
+  }
+})
