@@ -31,7 +31,8 @@ export class FeedStream {
   readonly #log: FeedLog
   readonly #drop: (() => void) | undefined
   #controller!: ReadableStreamDefaultController<Uint8Array>
-  #live = false
+  /** Set once it is live: it has been told everything up to here, which may be more than was broadcast. */
+  #liveFrom: number | undefined
   #open = true
   #hasRoom: (() => void) | undefined
 
@@ -81,18 +82,19 @@ export class FeedStream {
   #goLive(at: FeedPosition, resumes: boolean, retiredKids: string[]): void {
     if (resumes) this.send(frame('keys', { jwks: 'changed', retired_kids: retiredKids }))
     this.send(frame('live', at, eventId(at)))
-    this.#live = true
+    this.#liveFrom = at.seq
   }
 
   /** Of a broadcast: `seen` where this client may see it, else `passed`. */
   tell(revocation: Revocation, seen: Uint8Array, passed: Uint8Array): void {
-    if (this.#live) this.send(visibleTo(this.client.metadata.tenants, revocation) ? seen : passed)
+    if (this.#liveFrom !== undefined && revocation.seq > this.#liveFrom)
+      this.send(visibleTo(this.client.metadata.tenants, revocation) ? seen : passed)
   }
 
   send(bytes: Uint8Array): void {
     if (!this.#open) return
     this.#controller.enqueue(bytes)
-    if ((this.#controller.desiredSize ?? 0) <= 0 && this.#live) this.cut()
+    if ((this.#controller.desiredSize ?? 0) <= 0 && this.#liveFrom !== undefined) this.cut()
   }
 
   end(why: EndReason): void {
@@ -119,7 +121,6 @@ export class FeedStream {
   #close(): void {
     if (!this.#open) return
     this.#open = false
-    this.#live = false
     this.#hasRoom?.()
     this.#log.closed(this)
   }

@@ -101,6 +101,7 @@ function createBroadcaster(deps: FeedDeps, streams: Set<FeedStream>) {
   let at: FeedPosition | undefined
   let starting: Promise<void> | undefined
   let filling = false
+  let scheduled = false
   const ahead = new Map<number, Revocation>()
 
   const send = (revocation: Revocation, epoch: string): void => {
@@ -126,8 +127,6 @@ function createBroadcaster(deps: FeedDeps, streams: Set<FeedStream>) {
   const fill = async (upTo: number): Promise<void> => {
     filling = true
     try {
-      // What is only out of order is announced within the turn.
-      await new Promise((done) => setImmediate(done))
       while (at !== undefined && at.seq < upTo) {
         const { epoch, seq } = at
         const rows = await deps.store.revocationsAfter({ after: seq, since: 0, limit: PAGE })
@@ -160,7 +159,13 @@ function createBroadcaster(deps: FeedDeps, streams: Set<FeedStream>) {
       // Until somebody listens there is nobody to tell; while the head is being read, what comes is kept.
       if (at === undefined && starting === undefined) return
       if (at === undefined || revocation.seq > at.seq) ahead.set(revocation.seq, revocation)
-      drain()
+      if (scheduled) return
+      scheduled = true
+      // After the turn: whoever signs out has their answer first, and what was announced out of order is in order by then.
+      setImmediate(() => {
+        scheduled = false
+        drain()
+      })
     },
     async watch(): Promise<void> {
       if (at === undefined || filling) return

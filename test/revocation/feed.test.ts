@@ -231,6 +231,29 @@ describe('the stream', () => {
     }
   })
 
+  test('does not repeat what its catching up had read before it was announced', async () => {
+    const { rig, feed } = await broker()
+    const first = await feed()
+    await first.until('live')
+    const answer = await rig.deps.store.revoke({
+      selector: { kind: 'session', sid: (await rig.openSession()).session.sid },
+      reason: 'idle',
+      actor: OLIVIA,
+      now: rig.clock.now(),
+    })
+    const guard = await feed()
+    await guard.until('live')
+    if (answer.outcome === 'revoked') announce(rig.deps, [answer.committed])
+    await first.until('revocation')
+    await end(rig)
+    await guard.until('revocation')
+    expect(guard.events.map(({ event, data }) => [event, data['seq']])).toEqual([
+      ['snapshot', 1],
+      ['live', 1],
+      ['revocation', 2],
+    ])
+  })
+
   test('brings announcements that came out of order in order, and what was never announced with the next', async () => {
     const { rig, feed } = await broker()
     const guard = await feed()
