@@ -176,7 +176,7 @@ export interface RevokeInput {
   caseReference?: string | undefined
   comment?: string | undefined
   /** A `subject` of one of these tenants is to be signed out at Microsoft too: owed in the same transaction. */
-  alsoAtMicrosoft?: readonly string[] | undefined
+  alsoAtMicrosoft?: 'all' | readonly string[] | undefined
 }
 
 export interface RevocationActs {

@@ -283,7 +283,7 @@ export function loadConfig(env: Environment): Config {
       staySignedInSeconds: read.optional('BROKER_SESSION_STAY_SIGNED_IN_SECONDS', seconds(300, 7_776_000), '86400') ?? 24 * 3600,
     },
     allowLoopbackTargets: allowLoopback,
-    signals: readSignals(read, { issuer: issuerValue ?? '', tenants: entra.tenants, simulated: entra.simulated, allowLoopback }),
+    signals: readSignals(read, { issuer: issuerValue ?? '', simulated: entra.simulated, allowLoopback }),
   }
   if (env.BROKER_DATABASE_URL)
     read.add('BROKER_DATABASE_URL', 'is not supported yet: this version keeps its state in SQLite, in BROKER_DATA_DIR; remove the variable', '')

@@ -17,7 +17,15 @@ import { createSealer } from '../src/keys/sealer.ts'
 import { createLog } from '../src/log.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { openConnection } from '../src/microsoft/connection.ts'
-import { MicrosoftRefusal, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../src/microsoft/door.ts'
+import {
+  type Graph,
+  GraphProblem,
+  MicrosoftRefusal,
+  type Microsoft,
+  type MicrosoftIdentity,
+  type Renewal,
+  type StartSignIn,
+} from '../src/microsoft/door.ts'
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 import { sha256 } from '../src/protocol/compare.ts'
 import { trustedProxies } from '../src/protocol/remote-address.ts'
@@ -101,6 +109,17 @@ export class FakeMicrosoft implements Microsoft {
       ...this.next,
     }
   }
+  /** What a probe is answered, by the cache that it shows. */
+  renewals: (input: { cache: string; person: Pick<Person, 'tid' | 'oid'> }) => Renewal | MicrosoftRefusal | undefined = () => undefined
+  async renew(input: { cache: string; person: Pick<Person, 'tid' | 'oid'> }): Promise<Renewal | undefined> {
+    const answer = this.renewals(input)
+    if (answer instanceof MicrosoftRefusal) throw answer
+    return answer
+  }
+  /** Graph is away, unless a test puts one here. */
+  graph: Graph = new Proxy({} as Graph, {
+    get: () => () => Promise.reject(new GraphProblem('outage', 'There is no Graph in this test.')),
+  })
   async logoutUrl(input: { tid: string; logoutHint?: string | undefined }): Promise<string> {
     const query = new URLSearchParams({ post_logout_redirect_uri: `${ISSUER}/logout/return` })
     if (input.logoutHint !== undefined) query.set('logout_hint', input.logoutHint)

@@ -49,9 +49,10 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
     return grantCovers(selector.sid, selector.clientId) ? undefined : 'already'
   }
 
-  const signOutAtMicrosoft = (sub: string, tenants: readonly string[] = []): void => {
+  const signOutAtMicrosoft = (sub: string, tenants: RevokeInput['alsoAtMicrosoft'] = []): void => {
     const person = personOf.get(sub)
-    if (person !== undefined && tenants.includes(person.tid)) oweMicrosoft({ kind: 'revoke_sessions', ...person }, core.nowMs())
+    if (person !== undefined && (tenants === 'all' || tenants.includes(person.tid)))
+      oweMicrosoft({ kind: 'revoke_sessions', ...person }, core.nowMs())
   }
 
   return {

@@ -65,7 +65,10 @@ async function present(credential: Credential): Promise<Presented> {
   } catch (cause) {
     throw new MicrosoftRefusal('credential', {
       effect: 'nothing',
-      cause: new Error(credential.kind === 'pem' ? 'The certificate entered at /setup cannot be used.' : `The credential file ${credential.file} cannot be used.`, { cause }),
+      cause: new Error(
+        credential.kind === 'pem' ? 'The certificate entered at /setup cannot be used.' : `The credential file ${credential.file} cannot be used.`,
+        { cause },
+      ),
     })
   }
 }

@@ -109,7 +109,9 @@ async function load(need: Need): Promise<{ connection: Connection; differences: 
   const differences = [
     ...config.entra.tenants
       .filter((tid) => !tenants.some((row) => row.tid === tid))
-      .map((tid) => `BROKER_ENTRA_TENANT names ${tid}, which is not connected: connect it with cmb tenants add ${tid}, or take it out of the setting.`),
+      .map(
+        (tid) => `BROKER_ENTRA_TENANT names ${tid}, which is not connected: connect it with cmb tenants add ${tid}, or take it out of the setting.`,
+      ),
     ...(config.entra.tenants.length === 0 ? [] : tenants)
       .filter((row) => !config.entra.tenants.includes(row.tid))
       .map(({ tid }) => `${tid} is connected, and BROKER_ENTRA_TENANT does not name it: add it there, or remove it with cmb tenants remove ${tid}.`),
@@ -126,4 +128,6 @@ async function load(need: Need): Promise<{ connection: Connection; differences: 
 }
 
 const differ = (name: string, set: string | undefined, kept: string | undefined, next: string): string[] =>
-  set === undefined || set === kept ? [] : [`${name} is ${set}, and the store has ${kept ?? 'none'}, which counts: ${next}; or set the variable to that.`]
+  set === undefined || set === kept
+    ? []
+    : [`${name} is ${set}, and the store has ${kept ?? 'none'}, which counts: ${next}; or set the variable to that.`]

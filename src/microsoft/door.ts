@@ -39,12 +39,59 @@ export interface MicrosoftIdentity {
   cache: string
 }
 
+/** What became of a session's tokens at Microsoft: new ones, to be sealed at once, and what the new ID token says. */
+export interface Renewal {
+  cache: string
+  /** App roles; undefined where no ID token came. */
+  roles: string[] | undefined
+}
+
+/** Microsoft Graph by the broker's own permissions. Each call may throw a `GraphProblem`. */
+export interface Graph {
+  /** `sessionsValidFrom`: what was signed in before is over. Epoch seconds. */
+  person(tid: string, oid: string): Promise<{ state: 'gone' } | { state: 'there'; enabled: boolean; sessionsValidFrom: number | undefined }>
+  /** Asks Microsoft to end the person's sessions, which takes it minutes. `gone`: nobody of that id. */
+  revokeSessions(tid: string, oid: string): Promise<'asked' | 'gone'>
+  /** One on `/users`. Microsoft calls the address back before it answers. */
+  subscribe(tid: string, input: { address: string; clientState: string; until: number }): Promise<{ id: string; until: number }>
+  /** Undefined: it is gone. */
+  renewSubscription(tid: string, id: string, until: number): Promise<{ id: string; until: number } | undefined>
+  /** Those of ours on that address. */
+  subscriptions(tid: string, address: string): Promise<{ id: string; until: number }[]>
+  unsubscribe(tid: string, id: string): Promise<void>
+  /** Where changes are counted from now on. */
+  deltaFromNow(tid: string): Promise<string>
+  /** One page of who has changed since; `next` to go on, `link` to begin with next time. `lost`: the link is too old. */
+  changes(
+    tid: string,
+    link: string,
+  ): Promise<{ outcome: 'page'; oids: string[]; next?: string | undefined; link?: string | undefined } | { outcome: 'lost' }>
+}
+
+/** Why Graph did not do it. None of it says anything about anybody's session. */
+export class GraphProblem extends Error {
+  readonly kind: 'outage' | 'throttled' | 'credential' | 'forbidden' | 'refused'
+  readonly retryAfterSeconds: number | undefined
+  constructor(kind: GraphProblem['kind'], message: string, options: { cause?: unknown; retryAfterSeconds?: number | undefined } = {}) {
+    super(message, { cause: options.cause })
+    this.name = 'GraphProblem'
+    this.kind = kind
+    this.retryAfterSeconds = options.retryAfterSeconds
+  }
+}
+
 export interface Microsoft {
   /** Whether tenant, client id and credential are there; else what is missing, in words for an operator. */
   readiness(): { connected: true } | { connected: false; missing: string[] }
   authorizeUrl(input: StartSignIn): Promise<string>
   /** @throws MicrosoftRefusal */
   redeemCode(input: { code: string; codeVerifier: string; nonce: string; tid?: string | undefined; now: number }): Promise<MicrosoftIdentity>
+  /**
+   * Redeems the refresh token in a session's cache. Undefined: it holds none.
+   * @throws MicrosoftRefusal whose `effect` says what becomes of sessions
+   */
+  renew(input: { cache: string; person: Pick<Person, 'tid' | 'oid'>; now: number }): Promise<Renewal | undefined>
+  readonly graph: Graph
   /** Where the browser signs out of Microsoft 365; comes back to our fixed return address. */
   logoutUrl(input: { tid: string; logoutHint?: string | undefined }): Promise<string>
   /** Reaches the discovery document and keys of every tenant that is connected. For `cmb doctor` and readiness. */
@@ -63,12 +110,24 @@ export class MicrosoftRefusal extends Error {
   readonly effect: SessionEffect
   /** A claims challenge to be replayed for a step-up. */
   readonly claims: string | undefined
-  constructor(guidance: string, options: { code?: number | undefined; effect?: SessionEffect; claims?: string | undefined; cause?: unknown }) {
+  /** Of an outage: what Microsoft's Retry-After asked for. */
+  readonly retryAfterSeconds: number | undefined
+  constructor(
+    guidance: string,
+    options: {
+      code?: number | undefined
+      effect?: SessionEffect
+      claims?: string | undefined
+      cause?: unknown
+      retryAfterSeconds?: number | undefined
+    },
+  ) {
     super(`Microsoft refused: ${guidance}${options.code === undefined ? '' : ` (AADSTS${options.code})`}`, { cause: options.cause })
     this.name = 'MicrosoftRefusal'
     this.guidance = guidance
     this.code = options.code
     this.effect = options.effect ?? 'nothing'
     this.claims = options.claims
+    this.retryAfterSeconds = options.retryAfterSeconds
   }
 }

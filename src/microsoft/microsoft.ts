@@ -7,7 +7,9 @@ import { openApplication, sessionCache } from './application.ts'
 import { type Connection, connectionOf } from './connection.ts'
 import { createDirectory, type Directory } from './directory.ts'
 import { type Microsoft, type MicrosoftIdentity, MicrosoftRefusal, type StartSignIn } from './door.ts'
-import { createTransport, type Fetch, type Transport } from './transport.ts'
+import { createGraph } from './graph.ts'
+import { renew } from './renew.ts'
+import { createTransport, type Fetch, MicrosoftUnreachable, type Transport } from './transport.ts'
 import { verifyIdToken } from './verify.ts'
 
 /**
@@ -15,8 +17,8 @@ import { verifyIdToken } from './verify.ts'
  * has not signed for us, and never takes its silence for an answer.
  */
 
-interface Need {
-  config: Pick<Config, 'entra' | 'issuer'>
+export interface Need {
+  config: Pick<Config, 'entra' | 'issuer'> & { signals?: Pick<Config['signals'], 'graph'> | undefined }
   /** What is connected now: read anew for each request. */
   connection: () => Connection
   clock: Clock
@@ -25,7 +27,7 @@ interface Need {
 }
 
 /** `offline_access`: the refresh token is how we learn later that Microsoft has revoked or disabled somebody. */
-const SCOPES = ['openid', 'profile', 'email', 'offline_access']
+export const SCOPES = ['openid', 'profile', 'email', 'offline_access']
 
 /** Without a `connection` the settings are all there is. */
 export function createMicrosoft(
@@ -39,6 +41,8 @@ export function createMicrosoft(
     readiness: () => readiness(connection()),
     authorizeUrl: (start) => authorizeUrl(need, directory, start),
     redeemCode: (code) => redeemCode(need, directory, code),
+    renew: (session) => renew(need, directory, session),
+    graph: createGraph(need, directory),
     logoutUrl: (signOut) => logoutUrl(need, directory, signOut),
     checkMetadata: () => Promise.all(connection().tenants.map((tid) => checkTenant(directory, tid))),
   }
@@ -63,15 +67,26 @@ const tenantFor = ({ tenants }: Connection, tid: string | undefined): string => 
 
 const redirectUri = (config: Pick<Config, 'issuer'>): string => `${config.issuer}/signin/callback`
 
-const outage = (cause: unknown): never => {
-  throw new MicrosoftRefusal('outage', { effect: 'nothing', cause })
+export const outage = (cause: unknown): never => {
+  throw new MicrosoftRefusal('outage', {
+    effect: 'nothing',
+    cause,
+    retryAfterSeconds: cause instanceof MicrosoftUnreachable ? cause.retryAfterSeconds : undefined,
+  })
 }
 
 async function authorizeUrl(need: Need, directory: Directory, input: StartSignIn): Promise<string> {
   const connection = need.connection()
   const tenant = tenantFor(connection, input.tid)
   const discovery = await directory.discovery(tenant).catch(outage)
-  const application = await openApplication({ config: need.config, connection, tenant, discovery, transport: createTransport(need.fetch), cache: sessionCache() })
+  const application = await openApplication({
+    config: need.config,
+    connection,
+    tenant,
+    discovery,
+    transport: createTransport(need.fetch),
+    cache: sessionCache(),
+  })
   const claims = mergeClaims(input.claims, input.authContext)
   return application.getAuthCodeUrl({
     scopes: SCOPES,
@@ -127,7 +142,7 @@ async function redeemCode(need: Need, directory: Directory, input: Parameters<Mi
 }
 
 /** What MSAL threw, judged by what Microsoft answered. Whatever is neither is a bug and stays one. */
-function refused(error: unknown, transport: Transport): never {
+export function refused(error: unknown, transport: Transport): never {
   if (transport.outage) return outage(transport.outage)
   const answer = transport.answer
   if (answer && (answer.status >= 400 || typeof answer.body.error === 'string')) throw refusalOf(answerOfBody(answer.body), error)

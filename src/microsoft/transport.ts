@@ -12,9 +12,12 @@ const MOST_BYTES = 1_048_576
 
 /** Microsoft could not be reached, or answered nothing that can be used: an outage, which never signs anybody out. */
 export class MicrosoftUnreachable extends Error {
-  constructor(message: string, options?: { cause?: unknown }) {
-    super(message, options)
+  /** What its Retry-After asked for. */
+  readonly retryAfterSeconds: number | undefined
+  constructor(message: string, options: { cause?: unknown; retryAfterSeconds?: number | undefined } = {}) {
+    super(message, { cause: options.cause })
     this.name = 'MicrosoftUnreachable'
+    this.retryAfterSeconds = options.retryAfterSeconds
   }
 }
 
@@ -22,6 +25,11 @@ export interface Answer {
   status: number
   headers: Record<string, string>
   body: Record<string, unknown>
+}
+
+/** RFC 9110 §10.2.3, in seconds; a date is left aside. A day at most. */
+function retryAfter(value: string | null): number | undefined {
+  return value !== null && /^\d{1,9}$/.test(value) ? Math.min(Number(value), 86_400) : undefined
 }
 
 /** The whole body, as far as the limit; more than that is no answer. */
@@ -40,15 +48,15 @@ async function read(response: Response): Promise<string> {
 export async function call(
   fetch: Fetch,
   url: string,
-  init: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string },
+  init: { method: 'GET' | 'POST' | 'PATCH' | 'DELETE'; headers?: Record<string, string>; body?: string },
 ): Promise<Answer> {
   const where = new URL(url).origin
   try {
     const response = await fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) })
     const text = await read(response)
     if (response.status === 429 || response.status >= 500 || (response.status >= 300 && response.status < 400))
-      throw new MicrosoftUnreachable(`${where} answered ${response.status}.`)
-    const body: unknown = JSON.parse(text)
+      throw new MicrosoftUnreachable(`${where} answered ${response.status}.`, { retryAfterSeconds: retryAfter(response.headers.get('retry-after')) })
+    const body: unknown = response.status === 204 ? {} : JSON.parse(text)
     if (typeof body !== 'object' || body === null || Array.isArray(body))
       throw new MicrosoftUnreachable(`${where} answered something else than a JSON object.`)
     return { status: response.status, headers: Object.fromEntries(response.headers), body: body as Record<string, unknown> }

@@ -18,7 +18,8 @@ export interface Expected {
   tenants: readonly string[]
   /** Where the sign-in was sent to one tenant, no other will do. */
   tid?: string | undefined
-  nonce: string
+  /** Undefined where there was none to give: the answer to a refresh token (OpenID Connect Core 1.0 §12.2). */
+  nonce: string | undefined
   now: number
 }
 
@@ -66,7 +67,8 @@ function checkClaims(claims: Record<string, unknown>, expected: Expected & { iss
   const audience = Array.isArray(claims.aud) && claims.aud.length === 1 ? claims.aud[0] : claims.aud
   if (claims.iss !== expected.issuer) refuse('untrusted_token', 'another issuer')
   if (audience !== expected.clientId) refuse('untrusted_token', 'another audience')
-  if (typeof nonce !== 'string' || !equalInConstantTime(nonce, expected.nonce)) refuse('untrusted_token', 'another nonce')
+  if (expected.nonce !== undefined && (typeof nonce !== 'string' || !equalInConstantTime(nonce, expected.nonce)))
+    refuse('untrusted_token', 'another nonce')
   if (typeof exp !== 'number' || exp <= now - SKEW_SECONDS) refuse('untrusted_token', 'expired: is a clock wrong?')
   if (nbf !== undefined && (typeof nbf !== 'number' || nbf > now + SKEW_SECONDS)) refuse('untrusted_token', 'not valid yet: is a clock wrong?')
   if (typeof iat !== 'number' || iat > now + SKEW_SECONDS) refuse('untrusted_token', 'issued in the future: is a clock wrong?')

@@ -1,0 +1,169 @@
+import type { Directory } from './directory.ts'
+import { openApplication, sessionCache } from './application.ts'
+import { type Graph, GraphProblem, MicrosoftRefusal } from './door.ts'
+import { type Need, outage, refused } from './microsoft.ts'
+import { type Answer, call, createTransport, MicrosoftUnreachable } from './transport.ts'
+
+/**
+ * Microsoft Graph by the application's own permissions: `User.Read.All`, and `User.RevokeSessions.All` where sign-out goes on to Microsoft.
+ * It refuses to send its token anywhere but to Graph, links that Graph itself hands out included.
+ */
+
+const DEFAULT_ORIGIN = 'https://graph.microsoft.com/v1.0'
+/** A token is asked for anew so long before its end. */
+const EARLY_SECONDS = 300
+
+interface AppToken {
+  value: string
+  until: number
+}
+
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+type Ask = (tid: string, method: Method, url: string, body?: Record<string, unknown>) => Promise<Answer>
+
+export function createGraph(need: Need, directory: Directory): Graph {
+  const origin = need.config.signals?.graph.origin ?? DEFAULT_ORIGIN
+  const ask = asking(need, directory, origin)
+  const path = (tid: string, method: Method, rest: string, body?: Record<string, unknown>) => ask(tid, method, `${origin}${rest}`, body)
+  return {
+    async person(tid, oid) {
+      const select = '$select=id,accountEnabled,signInSessionsValidFromDateTime'
+      const answer = await path(tid, 'GET', `/users/${encodeURIComponent(oid)}?${select}`)
+      if (answer.status === 404) return { state: 'gone' }
+      const { accountEnabled, signInSessionsValidFromDateTime: from } = good(answer).body
+      if (typeof accountEnabled !== 'boolean') throw new GraphProblem('refused', 'Graph does not say whether the account is enabled.')
+      const atMs = typeof from === 'string' ? Date.parse(from) : Number.NaN
+      return { state: 'there', enabled: accountEnabled, sessionsValidFrom: Number.isNaN(atMs) ? undefined : Math.floor(atMs / 1000) }
+    },
+    async revokeSessions(tid, oid) {
+      const answer = await path(tid, 'POST', `/users/${encodeURIComponent(oid)}/revokeSignInSessions`, {})
+      if (answer.status === 404) return 'gone'
+      good(answer)
+      return 'asked'
+    },
+    async subscribe(tid, { address, clientState, until }) {
+      const answer = await path(tid, 'POST', '/subscriptions', {
+        changeType: 'updated,deleted',
+        resource: 'users',
+        notificationUrl: address,
+        lifecycleNotificationUrl: address,
+        clientState,
+        expirationDateTime: new Date(until * 1000).toISOString(),
+      })
+      return subscriptionOf(good(answer).body)
+    },
+    async renewSubscription(tid, id, until) {
+      const answer = await path(tid, 'PATCH', `/subscriptions/${encodeURIComponent(id)}`, {
+        expirationDateTime: new Date(until * 1000).toISOString(),
+      })
+      return answer.status === 404 ? undefined : subscriptionOf(good(answer).body)
+    },
+    async subscriptions(tid, address) {
+      const { value } = good(await path(tid, 'GET', '/subscriptions')).body
+      return rows(value)
+        .filter((one) => one.notificationUrl === address)
+        .map(subscriptionOf)
+    },
+    async unsubscribe(tid, id) {
+      const answer = await path(tid, 'DELETE', `/subscriptions/${encodeURIComponent(id)}`)
+      if (answer.status !== 404) good(answer)
+    },
+    async deltaFromNow(tid) {
+      const answer = good(await path(tid, 'GET', '/users/delta?$deltatoken=latest&$select=id,accountEnabled'))
+      return within(origin, answer.body['@odata.deltaLink'])
+    },
+    async changes(tid, link) {
+      const answer = await ask(tid, 'GET', within(origin, link))
+      // 410 and syncStateNotFound: begin again.
+      if (answer.status === 410 || answer.status === 404) return { outcome: 'lost' }
+      const { value, '@odata.nextLink': next, '@odata.deltaLink': again } = good(answer).body
+      return {
+        outcome: 'page',
+        oids: rows(value).flatMap((one) => (typeof one.id === 'string' ? [one.id.toLowerCase()] : [])),
+        ...(next === undefined ? {} : { next: within(origin, next) }),
+        ...(again === undefined ? {} : { link: within(origin, again) }),
+      }
+    },
+  }
+}
+
+function asking(need: Need, directory: Directory, origin: string): Ask {
+  const tokens = new Map<string, AppToken>()
+  return async (tid, method, url, body) => {
+    const token = await appToken(need, directory, origin, tokens, tid)
+    const headers: Record<string, string> = { authorization: `Bearer ${token}`, accept: 'application/json', prefer: 'odata.maxpagesize=500' }
+    if (body !== undefined) headers['content-type'] = 'application/json'
+    try {
+      const answer = await call(need.fetch, url, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) })
+      if (answer.status === 401) tokens.delete(tid)
+      return answer
+    } catch (cause) {
+      throw problemOf(cause)
+    }
+  }
+}
+
+/** By client credentials, for one tenant; kept in memory until shortly before its end. */
+async function appToken(need: Need, directory: Directory, origin: string, tokens: Map<string, AppToken>, tid: string): Promise<string> {
+  const now = need.clock.now()
+  const known = tokens.get(tid)
+  if (known !== undefined && known.until - EARLY_SECONDS > now) return known.value
+  try {
+    const discovery = await directory.discovery(tid).catch(outage)
+    const transport = createTransport(need.fetch)
+    const application = await openApplication({
+      config: need.config,
+      connection: need.connection(),
+      tenant: tid,
+      discovery,
+      transport,
+      cache: sessionCache(),
+    })
+    const scopes = [`${new URL(origin).origin}/.default`]
+    const result = await application.acquireTokenByClientCredential({ scopes }).catch((error: unknown) => refused(error, transport))
+    if (result === null) throw new GraphProblem('outage', 'Microsoft gave no token for Graph.')
+    const until = now + Number(transport.answer?.body.expires_in ?? 0)
+    tokens.set(tid, { value: result.accessToken, until })
+    return result.accessToken
+  } catch (cause) {
+    throw problemOf(cause)
+  }
+}
+
+function problemOf(cause: unknown): unknown {
+  if (cause instanceof GraphProblem) return cause
+  if (cause instanceof MicrosoftUnreachable)
+    return new GraphProblem(cause.retryAfterSeconds === undefined ? 'outage' : 'throttled', cause.message, {
+      cause,
+      retryAfterSeconds: cause.retryAfterSeconds,
+    })
+  if (!(cause instanceof MicrosoftRefusal)) return cause
+  const kind = cause.guidance === 'outage' ? 'outage' : 'credential'
+  return new GraphProblem(kind, cause.message, { cause, retryAfterSeconds: cause.retryAfterSeconds })
+}
+
+/** @throws GraphProblem where it is no success. What Graph wrote is for nobody's eyes but its code. */
+function good(answer: Answer): Answer {
+  if (answer.status >= 200 && answer.status < 300) return answer
+  const { error } = answer.body
+  const code = typeof error === 'object' && error !== null ? String((error as { code?: unknown }).code ?? '') : ''
+  const words = `Graph answered ${answer.status}${/^\w{1,60}$/.test(code) ? ` (${code})` : ''}`
+  if (answer.status === 403) throw new GraphProblem('forbidden', `${words}: is the application permission there, and consented to?`)
+  throw new GraphProblem(answer.status === 401 ? 'credential' : 'refused', `${words}.`)
+}
+
+const rows = (value: unknown): Record<string, unknown>[] =>
+  Array.isArray(value) ? value.filter((one): one is Record<string, unknown> => typeof one === 'object' && one !== null) : []
+
+function subscriptionOf(body: Record<string, unknown>): { id: string; until: number } {
+  const until = Date.parse(String(body.expirationDateTime))
+  if (typeof body.id !== 'string' || Number.isNaN(until)) throw new GraphProblem('refused', 'Graph answered no subscription.')
+  return { id: body.id, until: Math.floor(until / 1000) }
+}
+
+/** A link of Graph's own, and of nobody else's. */
+function within(origin: string, link: unknown): string {
+  if (typeof link !== 'string' || !link.startsWith(`${origin}/`) || !URL.canParse(link))
+    throw new GraphProblem('refused', 'Graph handed out a link that is not its own.')
+  return link
+}
