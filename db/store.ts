@@ -331,6 +331,8 @@ export interface TenantActs {
   listTenants(): Promise<TenantRow[]>
   findTenant(tid: string): Promise<TenantRow | undefined>
   putTenant(tenant: TenantRow): Promise<void>
+  /** Changes some of a tenant that is connected; false where it is not, so that a removal at the same time stands. */
+  changeTenant(input: { tid: string; change: Partial<Omit<TenantRow, 'tid' | 'connectedAt' | 'removedAt'>> }): Promise<boolean>
   /** Disconnects a tenant and revokes every session of its people, in one transaction. `unknown` where it is not connected. */
   removeTenant(input: { tid: string; actor: Actor; now: number }): Promise<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }>
 }

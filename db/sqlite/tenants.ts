@@ -68,6 +68,13 @@ export function tenantActs({ db, write, read }: Core, log: RevocationLog): Tenan
         return row && tenantOf(row)
       }),
     putTenant: (tenant) => write(() => void put.run({ ...NOTHING, ...given(tenant) })),
+    changeTenant: ({ tid, change }) =>
+      write(() => {
+        const row = find.get(tid)
+        if (row === undefined || row.removed_at !== null) return false
+        put.run({ ...NOTHING, ...given({ ...tenantOf(row), ...change }) })
+        return true
+      }),
     removeTenant: ({ tid, actor, now }) =>
       write(() => {
         const row = find.get(tid)

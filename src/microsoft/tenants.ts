@@ -23,6 +23,10 @@ export function readTenantId(value: string): { tid: string } | { problem: string
   return { tid }
 }
 
+/** What /setup has seen of a tenant: that consent came back for it, and the latest trial sign-in. */
+export const consentSetting = (tid: string): string => `setup/consent/${tid}`
+export const trialSetting = (tid: string): string => `setup/trial/${tid}`
+
 /** Connected anew, it begins without what was asserted and confirmed before. */
 export async function connectTenant(
   deps: Pick<Deps, 'store' | 'connection' | 'log'>,
@@ -30,6 +34,7 @@ export async function connectTenant(
 ): Promise<'connected' | 'already'> {
   const known = await deps.store.findTenant(tid)
   if (known !== undefined && known.removedAt === undefined) return 'already'
+  for (const setting of [consentSetting(tid), trialSetting(tid)]) await deps.store.setSetting(setting, undefined)
   await deps.store.putTenant({ tid, name: name ?? known?.name, mfaProof: proof ?? UNDECIDED, connectedAt: now })
   await deps.connection.reload()
   deps.log.info('tenant_connected', { tid, mfaProof: proof ?? UNDECIDED, actorKind: actor.kind, actor: actor.id })

@@ -16,9 +16,7 @@ import { recorded } from './recorded.ts'
 const addition = z.strictObject({
   tid: z.string(),
   name: z.string().trim().min(1).max(100).optional(),
-  mfa_proof: mfaProof
-    .transform((proof) => (proof.kind === 'auth_context' ? `auth_context:${proof.id}` : proof.kind))
-    .optional(),
+  mfa_proof: mfaProof.transform((proof) => (proof.kind === 'auth_context' ? `auth_context:${proof.id}` : proof.kind)).optional(),
 })
 
 export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
@@ -39,7 +37,11 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
     const about = { act: 'tenant.add', target: `tenant ${tid}`, details: { name, mfa_proof: proof ?? UNDECIDED } }
     await recorded(deps, caller, about, async () => {
       if ((await connectTenant(deps, { tid, name, proof, actor: caller.actor, now })) === 'already')
-        throw new Problem(409, 'Connected already', `${tid} is connected; GET /admin/v1/tenants (cmb tenants) shows it. Its proof of MFA is changed at /setup.`)
+        throw new Problem(
+          409,
+          'Connected already',
+          `${tid} is connected; GET /admin/v1/tenants (cmb tenants) shows it. Its proof of MFA is changed at /setup.`,
+        )
     })
     const row = await deps.store.findTenant(tid)
     if (row === undefined) throw new Error('The tenant that was just connected is not there.')
@@ -54,7 +56,8 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
       { act: 'tenant.remove', target: `tenant ${tid}` },
       async () => {
         const answer = await disconnectTenant(deps, { tid, actor: caller.actor, now: deps.clock.now() })
-        if (answer.outcome === 'unknown') throw new Problem(404, 'No such tenant', `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`)
+        if (answer.outcome === 'unknown')
+          throw new Problem(404, 'No such tenant', `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`)
         return answer
       },
       ({ seq }) => ({ seq }),
@@ -68,7 +71,11 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
     const made = await recorded(deps, caller, { act: 'setup.token' }, async () => {
       const token = await newSetupToken(deps, deps.clock.now())
       if (token === undefined)
-        throw new Problem(409, 'There is an administrator already', `Sign in at ${deps.config.opsOrigin}/setup with the app role Broker.Administrator.`)
+        throw new Problem(
+          409,
+          'There is an administrator already',
+          `Sign in at ${deps.config.opsOrigin}/setup with the app role Broker.Administrator.`,
+        )
       return token
     })
     return c.json({ token: made.token, expires_at: made.expiresAt, url: `${deps.config.opsOrigin}/setup` }, 201)

@@ -30,7 +30,12 @@ function readable(random: Random): string {
   const letters = [...random(25)].map((byte) => LETTERS[byte % 32]).join('')
   return letters.match(/.{5}/g)?.join('-') ?? letters
 }
-const normal = (typed: string): string => typed.toUpperCase().replaceAll('O', '0').replace(/[IL]/g, '1').replace(/[^0-9A-Z]/g, '')
+const normal = (typed: string): string =>
+  typed
+    .toUpperCase()
+    .replaceAll('O', '0')
+    .replace(/[IL]/g, '1')
+    .replace(/[^0-9A-Z]/g, '')
 
 /** A new one; the one before it is dead. Undefined: there is an operator, and no need of it. */
 export async function newSetupToken(

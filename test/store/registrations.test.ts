@@ -149,6 +149,9 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
     }
     await b.store.putTenant(row)
     expect(await b.store.findTenant('t-1')).toMatchObject(row)
+    expect(await b.store.changeTenant({ tid: 't-1', change: { mfaProof: 'auth_context:c2', proofAssertedBy: 'Olga' } })).toBe(true)
+    expect(await b.store.findTenant('t-1')).toMatchObject({ ...row, mfaProof: 'auth_context:c2', proofAssertedBy: 'Olga' })
+    await b.store.changeTenant({ tid: 't-1', change: { mfaProof: 'amr', proofAssertedBy: 'Adam' } })
     const remove = () => b.store.removeTenant({ tid: 't-1', actor: { kind: 'operator', id: 'olga' }, now: T0 + 1 })
     const [one, two] = (await Promise.all([remove(), remove()])).toSorted((a) => (a.outcome === 'removed' ? -1 : 1))
     expect(one).toMatchObject({
@@ -157,6 +160,7 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
     })
     expect(two).toEqual({ outcome: 'unknown' })
     expect(await b.store.findTenant('t-1')).toMatchObject({ ...row, removedAt: T0 + 1 })
+    expect(await b.store.changeTenant({ tid: 't-1', change: { mfaProof: 'amr' } })).toBe(false)
     expect(await b.store.removeTenant({ tid: 't-2', actor: { kind: 'operator', id: 'olga' }, now: T0 })).toEqual({ outcome: 'unknown' })
   })
 
