@@ -18,6 +18,7 @@ import { createMetrics } from './metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
 import { createMicrosoft } from './microsoft/microsoft.ts'
 import { watchClientsFile } from './ops/clients-file.ts'
+import { closeConsole } from './ops/console/room.tsx'
 import { serveAdminSocket } from './ops/socket.ts'
 import { createOutbound } from './outbound.ts'
 import { openDeliveryQueue } from './revocation/delivery-queue.ts'
@@ -80,6 +81,7 @@ export async function startBroker(config: Config, log: Log, clock: Clock = syste
     const server = await listen(app, config.listen, 'BROKER_LISTEN')
     closing.add('listener', () => closeServer(server))
     closing.add('feed', () => deps.feed.close())
+    closing.add('console', () => closeConsole(deps))
     const health = await deps.queue.health()
     return { deps, listen: addressOf(server), opsListen: addressOf(ops), queueEngine: health.engine, stop: () => closing.run() }
   } catch (error) {

@@ -58,6 +58,7 @@ export function readyForAnybody(deps: Deps, c: Context): Response {
 export function readyFor(deps: Deps, c: Context, session: Session, now: number): Response {
   const instances = deps.clients
     .list()
+    .filter((client) => client.source !== 'broker')
     .map((client) => client.metadata)
     .filter((client) => client.grants.includes(GRANT.authorizationCode) && (client.tenants?.includes(session.person.tid) ?? true))
   const open = instances.filter((client) => holds(session, client))

@@ -11,7 +11,8 @@ const AT_ONCE = 8
 export async function examineClients(deps: Deps): Promise<Finding[]> {
   const [clients, reports] = await Promise.all([deps.store.listClients(), deps.store.guardReports()])
   const guarded = new Set([...reports, ...deps.feed.streams()].map((one) => one.clientId))
-  const checks = clients.flatMap((client) => checksOf(deps, client, guarded))
+  // The broker's own console is looked at by whoever opens it.
+  const checks = clients.filter((client) => client.source !== 'broker').flatMap((client) => checksOf(deps, client, guarded))
   const found: Finding[] = []
   const run = async (): Promise<void> => {
     for (let check = checks.shift(); check !== undefined; check = checks.shift()) found.push(await check())

@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import type { Deps } from '../deps.ts'
 import { adminApi } from './admin.ts'
 import { callerByToken, unauthorised, type AdminEnv } from './caller.ts'
+import { consoleRoom } from './console/room.tsx'
 import { refreshGauges } from './gauges.ts'
 import { healthRoom } from './health.ts'
 import { createReadiness } from './readiness.ts'
@@ -37,5 +38,6 @@ export function opsRoom(deps: Deps): Hono {
   })
   guarded.route('/', adminApi(deps, { readiness }))
   room.route('/', guarded)
+  room.route('/', consoleRoom(deps, readiness))
   return room
 }
