@@ -1,0 +1,56 @@
+import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
+import { createRig, type RegisteredClient } from '../rig.ts'
+import { formsOf, HttpBrowser, type Page } from '../process/http-browser.ts'
+
+/** A broker on a real listener that is its issuer, by the machine's time, and the browser of somebody whom Microsoft knows: for libraries as they come. */
+
+export const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange' as const
+export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
+export const METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'] as const
+export type Method = (typeof METHODS)[number]
+
+const ALL: Partial<ClientMetadata> = {
+  grants: ['authorization_code', 'refresh_token', 'client_credentials', EXCHANGE],
+  scopes: ['openid', 'profile', 'email', 'offline_access', 'cases:read'],
+}
+
+export type ClientWorld = Awaited<ReturnType<typeof openClientWorld>>
+
+export async function openClientWorld(method: Method, changes: Partial<ClientMetadata> = {}) {
+  const rig = await createRig({ listening: true, realTime: true })
+  const key = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify'])
+  const jwk = { ...(await crypto.subtle.exportKey('jwk', key.publicKey)), kid: 'k1' } as Record<string, unknown>
+  const client: RegisteredClient = await rig.register('Sydney', {
+    ...ALL,
+    authMethod: method,
+    ...(method === 'private_key_jwt' && { jwks: { keys: [jwk] } }),
+    ...changes,
+  })
+  const target = await rig.register('Melbourne', { exchangeFrom: [client.clientId] })
+  const browser = new HttpBrowser({ stopAt: (url) => !url.startsWith(`${rig.config.issuer}/`) })
+
+  /** Follows the client's own address to where the client hears the answer: its redirect URI, or the page that posts to it. */
+  const visit = async (address: URL): Promise<Page> => {
+    const page = await browser.open(address.href)
+    if (!page.html.includes('Sign in with Microsoft')) return page
+    const microsoft = new URL((await browser.follow(page, 'Sign in with Microsoft')).url)
+    const state = microsoft.searchParams.get('state') ?? ''
+    return browser.open(`${rig.config.issuer}/signin/callback?${new URLSearchParams({ code: 'microsoft-code', state }).toString()}`)
+  }
+  /** The request that the client's own server gets, by GET or (form_post) by POST. */
+  const answerTo = async (address: URL): Promise<Request> => {
+    const page = await visit(address)
+    if (page.status === 0) return new Request(page.url)
+    const form = formsOf(page)[0]
+    if (form === undefined) throw new Error(`There is no form at ${page.url} (${page.status})`)
+    return new Request(form.action, { method: 'POST', body: new URLSearchParams(form.fields) })
+  }
+  /** The person follows the client's link to sign out, confirms, and is taken back. */
+  const signOutBy = async (address: URL): Promise<string> => {
+    const page = await browser.open(address.href)
+    return (await browser.submit(page, { scope: 'device' }, 'Sign out')).url
+  }
+  const redirectUri = client.metadata.redirectUris[0] ?? ''
+  const postLogoutRedirectUri = client.metadata.postLogoutRedirectUris[0] ?? ''
+  return { rig, issuer: rig.config.issuer, client, target, key: key.privateKey, redirectUri, postLogoutRedirectUri, answerTo, signOutBy }
+}
