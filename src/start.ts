@@ -123,7 +123,8 @@ async function openParts(config: Config, log: Log, clock: Clock, closing: Closin
 const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 }
 
 async function listen(app: Hono, address: Address, setting: string): Promise<Server> {
-  const server = createServer(LIMITS, getRequestListener(app.fetch))
+  const answer = getRequestListener(app.fetch)
+  const server = createServer(LIMITS, (request, response) => void answer(request, response))
   await new Promise<void>((ready, failed) => {
     server.once('error', (error: NodeJS.ErrnoException) => failed(new Error(explainListen(error, address, setting), { cause: error })))
     server.listen(address.port, address.host, ready)

@@ -51,46 +51,98 @@ interface Toggle {
 
 const TOGGLES: Record<string, Toggle> = {
   outage: { label: 'Microsoft is down', on: (s) => s.outage.length > 0, flip: (s) => ({ outage: s.outage.length > 0 ? [] : [...AREAS] }) },
-  expired: { label: "The application's credential has expired", on: (s) => s.credentialExpired, flip: (s) => ({ credentialExpired: !s.credentialExpired }) },
-  everybody: { label: 'MFA is required of everybody', on: (s) => s.requireMfa === 'everybody', flip: (s) => ({ requireMfa: s.requireMfa === 'everybody' ? 'registered' : 'everybody' }) },
+  expired: {
+    label: "The application's credential has expired",
+    on: (s) => s.credentialExpired,
+    flip: (s) => ({ credentialExpired: !s.credentialExpired }),
+  },
+  everybody: {
+    label: 'MFA is required of everybody',
+    on: (s) => s.requireMfa === 'everybody',
+    flip: (s) => ({ requireMfa: s.requireMfa === 'everybody' ? 'registered' : 'everybody' }),
+  },
   amr: { label: 'ID tokens carry amr', on: (s) => s.amr, flip: (s) => ({ amr: !s.amr }) },
-  bound: { label: 'Authentication context c1 is bound to a policy', on: (s) => s.boundContexts.includes('c1'), flip: (s) => ({ boundContexts: s.boundContexts.includes('c1') ? [] : ['c1'] }) },
+  bound: {
+    label: 'Authentication context c1 is bound to a policy',
+    on: (s) => s.boundContexts.includes('c1'),
+    flip: (s) => ({ boundContexts: s.boundContexts.includes('c1') ? [] : ['c1'] }),
+  },
 }
 
 function adminPage(c: Context, world: World): Answer {
-  return render(c, { title: 'Administration', wide: true }, (
+  return render(
+    c,
+    { title: 'Administration', wide: true },
     <div>
       <h1>Administration of the simulated directory</h1>
       <div class="scroll">
         <table>
-          <thead><tr><th scope="col">Person</th><th scope="col">Password</th><th scope="col">State</th><th scope="col">Roles</th><th scope="col">Change</th></tr></thead>
-          <tbody>{world.people().slice(0, 200).map((person) => row(world, person))}</tbody>
+          <thead>
+            <tr>
+              <th scope="col">Person</th>
+              <th scope="col">Password</th>
+              <th scope="col">State</th>
+              <th scope="col">Roles</th>
+              <th scope="col">Change</th>
+            </tr>
+          </thead>
+          <tbody>
+            {world
+              .people()
+              .slice(0, 200)
+              .map((person) => row(world, person))}
+          </tbody>
         </table>
       </div>
       <h1>Switches</h1>
       <form method="post" action="/_admin">
         {Object.entries(TOGGLES).map(([name, toggle]) => (
-          <p><button name="switch" value={name}>{toggle.on(world.switches) ? 'Turn off' : 'Turn on'}</button> {toggle.label}: <strong>{toggle.on(world.switches) ? 'yes' : 'no'}</strong></p>
+          <p>
+            <button name="switch" value={name}>
+              {toggle.on(world.switches) ? 'Turn off' : 'Turn on'}
+            </button>{' '}
+            {toggle.label}: <strong>{toggle.on(world.switches) ? 'yes' : 'no'}</strong>
+          </p>
         ))}
       </form>
-      <p class="soft">All of it, and more, for scripts: <code>GET /_control/people</code>, <code>POST /_control/people/&#123;upn&#125;</code>, <code>GET|POST /_control/switches</code>, <code>POST /_control/auto</code>.</p>
-    </div>
-  ))
+      <p class="soft">
+        All of it, and more, for scripts: <code>GET /_control/people</code>, <code>POST /_control/people/&#123;upn&#125;</code>,{' '}
+        <code>GET|POST /_control/switches</code>, <code>POST /_control/auto</code>.
+      </p>
+    </div>,
+  )
 }
 
 function row(world: World, person: Person) {
   const state = [
-    person.deleted ? 'deleted' : person.accountEnabled ? 'enabled' : 'disabled', person.mfa === 'none' ? 'no MFA' : 'MFA', person.assigned ? 'assigned' : 'not assigned',
+    person.deleted ? 'deleted' : person.accountEnabled ? 'enabled' : 'disabled',
+    person.mfa === 'none' ? 'no MFA' : 'MFA',
+    person.assigned ? 'assigned' : 'not assigned',
   ]
   return (
     <tr>
-      <td>{person.name}<br /><span class="soft">{person.upn} · {world.tenant(person.tid)?.name}</span></td>
-      <td><code>{person.password}</code></td>
+      <td>
+        {person.name}
+        <br />
+        <span class="soft">
+          {person.upn} · {world.tenant(person.tid)?.name}
+        </span>
+      </td>
+      <td>
+        <code>{person.password}</code>
+      </td>
       <td>{state.join(', ')}</td>
-      <td>{person.roles.join(', ') || '–'}{person.wids.length > 0 ? <span class="soft"> + directory role</span> : null}</td>
+      <td>
+        {person.roles.join(', ') || '–'}
+        {person.wids.length > 0 ? <span class="soft"> + directory role</span> : null}
+      </td>
       <td>
         <form method="post" action={`/_admin/${encodeURIComponent(person.upn)}`}>
-          {Object.entries(ACTS).map(([name, act]) => <button name="act" value={name} aria-label={`${act.label(person)}: ${person.name}`}>{act.label(person)}</button>)}
+          {Object.entries(ACTS).map(([name, act]) => (
+            <button name="act" value={name} aria-label={`${act.label(person)}: ${person.name}`}>
+              {act.label(person)}
+            </button>
+          ))}
         </form>
       </td>
     </tr>

@@ -2,8 +2,22 @@ import { Hono, type Context } from 'hono'
 import { EntraError } from './aadsts.ts'
 import type { Browser } from './browser.ts'
 import {
-  answerConsent, answerKmsi, chooseAccount, completeAs, enrol, giveEmail, givePassword, isAdministrator, newFlow, newMatching, nextStep, silentError, tapNumber,
-  type Flow, type FlowRequest, type Step,
+  answerConsent,
+  answerKmsi,
+  chooseAccount,
+  completeAs,
+  enrol,
+  giveEmail,
+  givePassword,
+  isAdministrator,
+  newFlow,
+  newMatching,
+  nextStep,
+  silentError,
+  tapNumber,
+  type Flow,
+  type FlowRequest,
+  type Step,
 } from './flow.ts'
 import { approvePage, choosePage, consentPage, emailPage, enrolPage, errorPage, kmsiPage, needAdminPage, passwordPage } from './flow-pages.tsx'
 import type { Person } from './people.ts'
@@ -54,7 +68,13 @@ function autoPerson(site: Site, request: FlowRequest): Person | undefined {
   return request.loginHint === undefined ? undefined : world.personOfHint(request.loginHint)
 }
 
-function readRequest(site: Site, tenant: string, parameters: URLSearchParams, kind: FlowRequest['kind'], correlationId: string): FlowRequest | EntraError {
+function readRequest(
+  site: Site,
+  tenant: string,
+  parameters: URLSearchParams,
+  kind: FlowRequest['kind'],
+  correlationId: string,
+): FlowRequest | EntraError {
   const { world } = site
   const named = world.tenant(tenant)
   const wide = tenant === 'organizations' || (tenant === 'common' && kind === 'authorize') || (tenant === 'consumers' && kind === 'authorize')
@@ -68,11 +88,21 @@ function readRequest(site: Site, tenant: string, parameters: URLSearchParams, ki
   const mode = parameters.get('response_mode')
   const maxAge = parameters.get('max_age')
   return {
-    kind, tenant, app, redirectUri, correlationId, responseMode: mode === 'fragment' || mode === 'form_post' ? mode : 'query',
-    state: parameters.get('state') ?? undefined, scope: parameters.get('scope') ?? '', nonce: parameters.get('nonce') ?? undefined,
-    codeChallenge: parameters.get('code_challenge') ?? undefined, codeChallengeMethod: parameters.get('code_challenge_method') ?? undefined,
-    prompt: parameters.get('prompt') ?? undefined, loginHint: parameters.get('login_hint') ?? undefined,
-    maxAge: maxAge !== null && /^\d+$/.test(maxAge) ? Number(maxAge) : undefined, contexts: contextsOf(parameters.get('claims')),
+    kind,
+    tenant,
+    app,
+    redirectUri,
+    correlationId,
+    responseMode: mode === 'fragment' || mode === 'form_post' ? mode : 'query',
+    state: parameters.get('state') ?? undefined,
+    scope: parameters.get('scope') ?? '',
+    nonce: parameters.get('nonce') ?? undefined,
+    codeChallenge: parameters.get('code_challenge') ?? undefined,
+    codeChallengeMethod: parameters.get('code_challenge_method') ?? undefined,
+    prompt: parameters.get('prompt') ?? undefined,
+    loginHint: parameters.get('login_hint') ?? undefined,
+    maxAge: maxAge !== null && /^\d+$/.test(maxAge) ? Number(maxAge) : undefined,
+    contexts: contextsOf(parameters.get('claims')),
   }
 }
 
@@ -82,7 +112,8 @@ function requestError(parameters: URLSearchParams, request: FlowRequest): EntraE
   if (parameters.get('response_type') !== 'code') return new EntraError(700054)
   if (parameters.has('amr_values')) return new EntraError(901002)
   if (!request.scope.split(' ').includes('openid')) return new EntraError(70011, 'The scope has to hold openid.')
-  if (request.prompt !== undefined && !['login', 'none', 'consent', 'select_account', 'create'].includes(request.prompt)) return new EntraError(90014, 'Unsupported prompt.')
+  if (request.prompt !== undefined && !['login', 'none', 'consent', 'select_account', 'create'].includes(request.prompt))
+    return new EntraError(90014, 'Unsupported prompt.')
   return undefined
 }
 
@@ -103,7 +134,8 @@ function flowOf(c: Context, site: Site): { flow: Flow; browser: Browser } | unde
   return flow && flow.browserId === browser.id ? { flow, browser } : undefined
 }
 
-const expired = (c: Context, site: Site): Answer => errorPage(c, site.world, new EntraError(90014, 'This sign-in has expired: go back to the application and begin again.'), correlationOf(c))
+const expired = (c: Context, site: Site): Answer =>
+  errorPage(c, site.world, new EntraError(90014, 'This sign-in has expired: go back to the application and begin again.'), correlationOf(c))
 
 function show(c: Context, site: Site): Answer {
   const found = flowOf(c, site)
@@ -112,17 +144,25 @@ function show(c: Context, site: Site): Answer {
 
 function stepPage(c: Context, site: Site, browser: Browser, flow: Flow, step: Step): Answer {
   switch (step.step) {
-    case 'choose': return choosePage(c, browser, flow)
-    case 'email': return emailPage(c, browser, flow)
-    case 'password': return passwordPage(c, flow)
+    case 'choose':
+      return choosePage(c, browser, flow)
+    case 'email':
+      return emailPage(c, browser, flow)
+    case 'password':
+      return passwordPage(c, flow)
     case 'approve':
       flow.matching ??= newMatching()
       return approvePage(c, flow)
-    case 'enrol': return enrolPage(c, flow)
-    case 'consent': return consentPage(c, site.world, flow, flow.person !== undefined && isAdministrator(flow.person))
-    case 'kmsi': return kmsiPage(c, flow)
-    case 'error': return step.page === 'needAdmin' ? needAdminPage(c, flow) : errorPage(c, site.world, step.error, flow.request.correlationId, true)
-    case 'done': return succeed(c, site, flow)
+    case 'enrol':
+      return enrolPage(c, flow)
+    case 'consent':
+      return consentPage(c, site.world, flow, flow.person !== undefined && isAdministrator(flow.person))
+    case 'kmsi':
+      return kmsiPage(c, flow)
+    case 'error':
+      return step.page === 'needAdmin' ? needAdminPage(c, flow) : errorPage(c, site.world, step.error, flow.request.correlationId, true)
+    case 'done':
+      return succeed(c, site, flow)
   }
 }
 

@@ -53,7 +53,14 @@ export const accountOf = (browser: Browser, person: Person): Account | undefined
 /** A fresh password begins a new session of that account. */
 export function signInAccount(browser: Browser, person: Person, authTime: number): Account {
   const account: Account = {
-    person, sid: randomUUID(), authTime, mfaAt: undefined, kmsi: undefined, signedIn: true, generation: person.browserGeneration, clientIds: new Set(),
+    person,
+    sid: randomUUID(),
+    authTime,
+    mfaAt: undefined,
+    kmsi: undefined,
+    signedIn: true,
+    generation: person.browserGeneration,
+    clientIds: new Set(),
   }
   const before = accountOf(browser, person)
   if (before && isLive(before)) {

@@ -60,7 +60,13 @@ async function byCertificate(world: World, app: AppRegistration, assertion: stri
     for (const algorithm of ['PS256', 'RS256']) {
       try {
         const key = await importX509(pem, algorithm)
-        const { payload } = await jwtVerify(assertion, key, { algorithms: [algorithm], issuer: app.clientId, subject: app.clientId, clockTolerance: 300, currentDate: new Date(world.clock.nowMs()) })
+        const { payload } = await jwtVerify(assertion, key, {
+          algorithms: [algorithm],
+          issuer: app.clientId,
+          subject: app.clientId,
+          clockTolerance: 300,
+          currentDate: new Date(world.clock.nowMs()),
+        })
         if (isTokenEndpoint(world, payload.aud)) return payload
       } catch {
         // The next certificate, or the other padding.
@@ -74,7 +80,11 @@ async function byFederation(world: World, app: AppRegistration, assertion: strin
   for (const credential of app.federated) {
     try {
       const { payload } = await jwtVerify(assertion, createLocalJWKSet(credential.jwks), {
-        issuer: credential.issuer, subject: credential.subject, audience: credential.audience ?? FEDERATED_AUDIENCE, clockTolerance: 300, currentDate: new Date(world.clock.nowMs()),
+        issuer: credential.issuer,
+        subject: credential.subject,
+        audience: credential.audience ?? FEDERATED_AUDIENCE,
+        clockTolerance: 300,
+        currentDate: new Date(world.clock.nowMs()),
       })
       return payload
     } catch {

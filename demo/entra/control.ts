@@ -11,59 +11,85 @@ import type { World } from './world.ts'
 
 const autoBody = z.strictObject({ upn: z.string().nullable() })
 const newPersonBody = z.strictObject({
-  upn: z.string().regex(/^[^@\s]+@[^@\s]+$/), name: z.string().optional(), tid: z.string().optional(), oid: z.guid().optional(),
-  password: z.string().optional(), mfa: z.enum(['none', 'authenticator']).optional(), roles: z.array(z.string()).optional(),
+  upn: z.string().regex(/^[^@\s]+@[^@\s]+$/),
+  name: z.string().optional(),
+  tid: z.string().optional(),
+  oid: z.guid().optional(),
+  password: z.string().optional(),
+  mfa: z.enum(['none', 'authenticator']).optional(),
+  roles: z.array(z.string()).optional(),
 })
 const keysBody = z.strictObject({ tid: z.string(), dropOld: z.boolean().optional() })
 const subscriptionsBody = z.strictObject({ act: z.enum(['lose', 'reauthorize']) })
 const appBody = z.strictObject({
-  redirectUris: z.array(z.url()).optional(), logoutUrl: z.url().optional(), secrets: z.array(z.strictObject({ value: z.string(), expiresAt: z.int().optional() })).optional(),
-  certificates: z.array(z.string()).optional(), assignmentRequired: z.boolean().optional(), graphRoles: z.array(z.string()).optional(), name: z.string().optional(),
+  redirectUris: z.array(z.url()).optional(),
+  logoutUrl: z.url().optional(),
+  secrets: z.array(z.strictObject({ value: z.string(), expiresAt: z.int().optional() })).optional(),
+  certificates: z.array(z.string()).optional(),
+  assignmentRequired: z.boolean().optional(),
+  graphRoles: z.array(z.string()).optional(),
+  name: z.string().optional(),
 })
 
 export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
   const { world } = site
   const app = new Hono()
   app.use('/_control/*', async (c, next) => {
-    if (isForeign(c, world.origin) || !isHere(c, world)) return c.json({ error: 'cross_site', message: 'A page of another site may not control the simulator.' }, 403)
+    if (isForeign(c, world.origin) || !isHere(c, world))
+      return c.json({ error: 'cross_site', message: 'A page of another site may not control the simulator.' }, 403)
     c.header('Cache-Control', 'no-store')
     return next()
   })
   app.get('/_control/people', (c) => c.json(world.people().map((person) => describePerson(world, person))))
   app.post('/_control/people', (c) => withBody(c, newPersonBody, (body) => addPerson(c, world, body)))
   app.get('/_control/people/:upn', (c) => withPerson(c, world, (person) => c.json(describePerson(world, person))))
-  app.post('/_control/people/:upn', (c) => withPerson(c, world, (person) => withBody(c, personPatch, (patch) => {
-    changePerson(world, person, patch)
-    return c.json(describePerson(world, person))
-  })))
+  app.post('/_control/people/:upn', (c) =>
+    withPerson(c, world, (person) =>
+      withBody(c, personPatch, (patch) => {
+        changePerson(world, person, patch)
+        return c.json(describePerson(world, person))
+      }),
+    ),
+  )
   app.get('/_control/auto', (c) => c.json({ upn: world.auto }))
-  app.post('/_control/auto', (c) => withBody(c, autoBody, ({ upn }) => {
-    if (upn !== null && upn !== '*' && !world.personOf(upn)) return unknownPerson(c, upn)
-    world.auto = upn
-    return c.json({ upn })
-  }))
+  app.post('/_control/auto', (c) =>
+    withBody(c, autoBody, ({ upn }) => {
+      if (upn !== null && upn !== '*' && !world.personOf(upn)) return unknownPerson(c, upn)
+      world.auto = upn
+      return c.json({ upn })
+    }),
+  )
   app.get('/_control/switches', (c) => c.json(world.switches))
-  app.post('/_control/switches', (c) => withBody(c, switchesPatch, (patch) => {
-    Object.assign(world.switches, patch)
-    return c.json(world.switches)
-  }))
+  app.post('/_control/switches', (c) =>
+    withBody(c, switchesPatch, (patch) => {
+      Object.assign(world.switches, patch)
+      return c.json(world.switches)
+    }),
+  )
   app.delete('/_control/switches', (c) => {
     world.switches = structuredClone(DEFAULTS)
     return c.json(world.switches)
   })
-  app.post('/_control/keys', (c) => withBody(c, keysBody, async ({ tid, dropOld }) => {
-    const provider = await site.provider(tid)
-    await provider.rotateKeys(dropOld ?? false)
-    return c.json({ keys: provider.publicKeys().map((key) => key.kid) })
-  }))
-  app.post('/_control/apps/:clientId', (c) => withBody(c, appBody, (body) => {
-    const found = world.apps.get(c.req.param('clientId') ?? '')
-    if (!found) return c.json({ error: 'unknown_app', message: `There is no application ${c.req.param('clientId')}.`, known: [...world.apps.keys()] }, 404)
-    Object.assign(found, body)
-    return c.json({ clientId: found.clientId, redirectUris: found.redirectUris })
-  }))
+  app.post('/_control/keys', (c) =>
+    withBody(c, keysBody, async ({ tid, dropOld }) => {
+      const provider = await site.provider(tid)
+      await provider.rotateKeys(dropOld ?? false)
+      return c.json({ keys: provider.publicKeys().map((key) => key.kid) })
+    }),
+  )
+  app.post('/_control/apps/:clientId', (c) =>
+    withBody(c, appBody, (body) => {
+      const found = world.apps.get(c.req.param('clientId') ?? '')
+      if (!found)
+        return c.json({ error: 'unknown_app', message: `There is no application ${c.req.param('clientId')}.`, known: [...world.apps.keys()] }, 404)
+      Object.assign(found, body)
+      return c.json({ clientId: found.clientId, redirectUris: found.redirectUris })
+    }),
+  )
   app.get('/_control/subscriptions', (c) => c.json(subscriptions.live()))
-  app.post('/_control/subscriptions', (c) => withBody(c, subscriptionsBody, ({ act }) => c.json({ subscriptions: act === 'lose' ? subscriptions.lose() : subscriptions.askToReauthorize() })))
+  app.post('/_control/subscriptions', (c) =>
+    withBody(c, subscriptionsBody, ({ act }) => c.json({ subscriptions: act === 'lose' ? subscriptions.lose() : subscriptions.askToReauthorize() })),
+  )
   return app
 }
 
@@ -94,7 +120,8 @@ function withPerson(c: Context, world: World, act: (person: Person) => Answer): 
   return person ? act(person) : unknownPerson(c, upn)
 }
 
-const unknownPerson = (c: Context, upn: string): Response => c.json({ error: 'unknown_person', message: `There is nobody called ${upn.slice(0, 100)}: GET /_control/people lists them.` }, 404)
+const unknownPerson = (c: Context, upn: string): Response =>
+  c.json({ error: 'unknown_person', message: `There is nobody called ${upn.slice(0, 100)}: GET /_control/people lists them.` }, 404)
 
 function addPerson(c: Context, world: World, body: z.infer<typeof newPersonBody>): Response {
   if (world.personOf(body.upn)) return c.json({ error: 'taken', message: `${body.upn} is there already.` }, 409)
@@ -102,8 +129,13 @@ function addPerson(c: Context, world: World, body: z.infer<typeof newPersonBody>
   const { upn, name, tid, oid, ...rest } = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)) as typeof body
   const domain = upn.split('@')[1]!
   const person = world.addPerson({
-    ...(rest as Partial<Person>), upn, name: name ?? upn.split('@')[0]!, tid: tid ?? world.tenant(domain)?.tid ?? CONTOSO.tid, oid: oid ?? crypto.randomUUID(),
-    ...(rest.roles ? {} : { roles: ['CaseManager.User'] }), createdAt: world.clock.now(),
+    ...(rest as Partial<Person>),
+    upn,
+    name: name ?? upn.split('@')[0]!,
+    tid: tid ?? world.tenant(domain)?.tid ?? CONTOSO.tid,
+    oid: oid ?? crypto.randomUUID(),
+    ...(rest.roles ? {} : { roles: ['CaseManager.User'] }),
+    createdAt: world.clock.now(),
   })
   return c.json(describePerson(world, person), 201)
 }

@@ -26,8 +26,25 @@ function discoveryDocument(origin: string, segment: string, issuerTid: string): 
     frontchannel_logout_supported: true,
     end_session_endpoint: `${base}/oauth2/v2.0/logout`,
     claims_supported: [
-      'sub', 'iss', 'cloud_instance_name', 'cloud_instance_host_name', 'cloud_graph_host_name', 'msgraph_host', 'aud', 'exp', 'iat', 'auth_time', 'acr',
-      'nonce', 'preferred_username', 'name', 'tid', 'ver', 'at_hash', 'c_hash', 'email',
+      'sub',
+      'iss',
+      'cloud_instance_name',
+      'cloud_instance_host_name',
+      'cloud_graph_host_name',
+      'msgraph_host',
+      'aud',
+      'exp',
+      'iat',
+      'auth_time',
+      'acr',
+      'nonce',
+      'preferred_username',
+      'name',
+      'tid',
+      'ver',
+      'at_hash',
+      'c_hash',
+      'email',
     ],
     kerberos_endpoint: `${base}/kerberos`,
     mtls_endpoint_aliases: { token_endpoint: `${base}/oauth2/v2.0/token` },
@@ -71,6 +88,8 @@ export function discoveryRoom(site: Site): Hono {
     }
     return c.json({ error: { code: 'InvalidAuthenticationToken', message: 'Access token is empty or not one of ours.' } }, 401)
   })
-  app.post('/:tenant/oauth2/v2.0/devicecode', (c) => c.json(new EntraError(70003, 'The simulator has no device code flow.').body(world.clock.nowMs()), 400))
+  app.post('/:tenant/oauth2/v2.0/devicecode', (c) =>
+    c.json(new EntraError(70003, 'The simulator has no device code flow.').body(world.clock.nowMs()), 400),
+  )
   return app
 }

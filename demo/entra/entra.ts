@@ -68,9 +68,22 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   const world = new World({ origin, tenants: options.tenants, people: options.people, apps: options.apps, clock: options.clock })
   const site = new Site(world)
   const subscriptions = new Subscriptions(world)
-  for (const room of [controlRoom(site, subscriptions), adminRoom(site), graphRoom(site, subscriptions), discoveryRoom(site), tokenRoom(site), logoutRoom(site), authorizeRoom(site)]) app.route('/', room)
+  for (const room of [
+    controlRoom(site, subscriptions),
+    adminRoom(site),
+    graphRoom(site, subscriptions),
+    discoveryRoom(site),
+    tokenRoom(site),
+    logoutRoom(site),
+    authorizeRoom(site),
+  ])
+    app.route('/', room)
   return {
-    origin, authority: origin, world, site, subscriptions,
+    origin,
+    authority: origin,
+    world,
+    site,
+    subscriptions,
     auto: (upn) => {
       world.auto = upn
     },
@@ -83,10 +96,11 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
       Object.assign(world.switches, switches)
     },
     rotateKeys: async (tid, dropOld = false) => (await site.provider(tid)).rotateKeys(dropOld),
-    close: () => new Promise((resolve) => {
-      subscriptions.close()
-      server.close(() => resolve())
-      server.closeAllConnections()
-    }),
+    close: () =>
+      new Promise((resolve) => {
+        subscriptions.close()
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
   }
 }

@@ -13,10 +13,17 @@ import type { World } from './world.ts'
 type Answer = Response | Promise<Response>
 
 const who = (flow: Flow) => <p class="who">{flow.person?.upn}</p>
-const problem = (flow: Flow) => (flow.problem ? <p class="problem" role="alert" id="problem">{flow.problem}</p> : null)
+const problem = (flow: Flow) =>
+  flow.problem ? (
+    <p class="problem" role="alert" id="problem">
+      {flow.problem}
+    </p>
+  ) : null
 
 export function choosePage(c: Context, browser: Browser, flow: Flow): Answer {
-  return render(c, { title: 'Pick an account' }, (
+  return render(
+    c,
+    { title: 'Pick an account' },
     <form method="post">
       <h1>Pick an account</h1>
       <p class="soft">to continue to {flow.request.app.name}</p>
@@ -24,32 +31,54 @@ export function choosePage(c: Context, browser: Browser, flow: Flow): Answer {
       {browser.accounts.map((account) => (
         <button class="tile" name="account" value={account.person.upn}>
           {account.person.name}
-          <small>{account.person.upn} · {isLive(account) ? 'Signed in' : 'Signed out'}</small>
+          <small>
+            {account.person.upn} · {isLive(account) ? 'Signed in' : 'Signed out'}
+          </small>
         </button>
       ))}
-      <button class="tile" name="account" value="other">Use another account</button>
-    </form>
-  ))
+      <button class="tile" name="account" value="other">
+        Use another account
+      </button>
+    </form>,
+  )
 }
 
 export function emailPage(c: Context, browser: Browser, flow: Flow): Answer {
-  return render(c, { title: 'Sign in' }, (
+  return render(
+    c,
+    { title: 'Sign in' },
     <form method="post">
       <h1>Sign in</h1>
       <p class="soft">to continue to {flow.request.app.name}</p>
       {problem(flow)}
       <label for="loginfmt">Email</label>
-      <input id="loginfmt" name="loginfmt" type="email" autocomplete="username" value={flow.request.loginHint?.includes('@') ? flow.request.loginHint : ''} required autofocus />
+      <input
+        id="loginfmt"
+        name="loginfmt"
+        type="email"
+        autocomplete="username"
+        value={flow.request.loginHint?.includes('@') ? flow.request.loginHint : ''}
+        required
+        autofocus
+      />
       <div class="actions">
-        <button class="primary" id="next">Next</button>
-        {browser.accounts.length > 0 ? <button name="account" value="list" formnovalidate>Back</button> : null}
+        <button class="primary" id="next">
+          Next
+        </button>
+        {browser.accounts.length > 0 ? (
+          <button name="account" value="list" formnovalidate>
+            Back
+          </button>
+        ) : null}
       </div>
-    </form>
-  ))
+    </form>,
+  )
 }
 
 export function passwordPage(c: Context, flow: Flow): Answer {
-  return render(c, { title: 'Enter password' }, (
+  return render(
+    c,
+    { title: 'Enter password' },
     <form method="post">
       {who(flow)}
       <h1>Enter password</h1>
@@ -57,57 +86,83 @@ export function passwordPage(c: Context, flow: Flow): Answer {
       <input type="text" name="username" autocomplete="username" value={flow.person?.upn ?? ''} hidden readonly />
       <label for="passwd">Password</label>
       <input id="passwd" name="passwd" type="password" autocomplete="current-password" required autofocus />
-      <p class="soft">In this simulation the password is <code>{flow.person?.password}</code></p>
+      <p class="soft">
+        In this simulation the password is <code>{flow.person?.password}</code>
+      </p>
       <div class="actions">
-        <button class="primary" id="signin">Sign in</button>
-        <button name="account" value="other" formnovalidate>Back</button>
+        <button class="primary" id="signin">
+          Sign in
+        </button>
+        <button name="account" value="other" formnovalidate>
+          Back
+        </button>
       </div>
-    </form>
-  ))
+    </form>,
+  )
 }
 
 export function approvePage(c: Context, flow: Flow): Answer {
   const phone = (
     <aside class="phone" aria-label="Simulated phone">
       <h2>Authenticator</h2>
-      <p>{flow.person?.name}, are you trying to sign in to {flow.request.app.name}? Tap the number that you see.</p>
+      <p>
+        {flow.person?.name}, are you trying to sign in to {flow.request.app.name}? Tap the number that you see.
+      </p>
       <form method="post">
-        {flow.matching?.offered.map((number) => <button name="number" value={String(number)}>{number}</button>)}
-        <button class="no" name="number" value="no">No, it's not me</button>
+        {flow.matching?.offered.map((number) => (
+          <button name="number" value={String(number)}>
+            {number}
+          </button>
+        ))}
+        <button class="no" name="number" value="no">
+          No, it's not me
+        </button>
       </form>
     </aside>
   )
-  return render(c, { title: 'Approve sign in request', aside: phone }, (
+  return render(
+    c,
+    { title: 'Approve sign in request', aside: phone },
     <div>
       {who(flow)}
       <h1>Approve sign in request</h1>
       {problem(flow)}
       <p>Open your Authenticator app, and tap the number shown to sign in. (The phone beside this is yours.)</p>
-      <p class="number" id="number">{flow.matching?.shown}</p>
-    </div>
-  ))
+      <p class="number" id="number">
+        {flow.matching?.shown}
+      </p>
+    </div>,
+  )
 }
 
 export function enrolPage(c: Context, flow: Flow): Answer {
-  return render(c, { title: 'More information required' }, (
+  return render(
+    c,
+    { title: 'More information required' },
     <form method="post">
       {who(flow)}
       <h1>More information required</h1>
       <p>Your organisation needs more information to keep your account secure: set up the Authenticator app on your phone.</p>
       <p class="soft">AADSTS50079</p>
       <div class="actions">
-        <button class="primary" name="enrol" value="yes">Set it up</button>
-        <button name="enrol" value="no">Cancel</button>
+        <button class="primary" name="enrol" value="yes">
+          Set it up
+        </button>
+        <button name="enrol" value="no">
+          Cancel
+        </button>
       </div>
-    </form>
-  ))
+    </form>,
+  )
 }
 
 export function consentPage(c: Context, world: World, flow: Flow, administrator: boolean): Answer {
   const { app, kind, scope } = flow.request
   const tenant = flow.person && world.tenant(flow.person.tid)
   const wide = kind === 'adminconsent'
-  return render(c, { title: 'Permissions requested' }, (
+  return render(
+    c,
+    { title: 'Permissions requested' },
     <form method="post">
       {who(flow)}
       <h1>Permissions requested</h1>
@@ -117,52 +172,95 @@ export function consentPage(c: Context, world: World, flow: Flow, administrator:
         {scope.includes('offline_access') ? <li>Maintain access to data you have given it access to</li> : null}
         {wide ? app.graphRoles.map((role) => <li>{role} (application)</li>) : null}
       </ul>
-      {administrator && !wide ? <label><input type="checkbox" name="organisation" value="yes" /> Consent on behalf of your organisation</label> : null}
+      {administrator && !wide ? (
+        <label>
+          <input type="checkbox" name="organisation" value="yes" /> Consent on behalf of your organisation
+        </label>
+      ) : null}
       <div class="actions">
-        <button class="primary" name="consent" value="yes">Accept</button>
-        <button name="consent" value="no">Cancel</button>
+        <button class="primary" name="consent" value="yes">
+          Accept
+        </button>
+        <button name="consent" value="no">
+          Cancel
+        </button>
       </div>
-    </form>
-  ))
+    </form>,
+  )
 }
 
 export function kmsiPage(c: Context, flow: Flow): Answer {
-  return render(c, { title: 'Stay signed in?' }, (
+  return render(
+    c,
+    { title: 'Stay signed in?' },
     <form method="post">
       {who(flow)}
       <h1>Stay signed in?</h1>
       <p>Do this to reduce the number of times you are asked to sign in.</p>
       <div class="actions">
-        <button class="primary" name="kmsi" value="yes">Yes</button>
-        <button name="kmsi" value="no">No</button>
+        <button class="primary" name="kmsi" value="yes">
+          Yes
+        </button>
+        <button name="kmsi" value="no">
+          No
+        </button>
       </div>
-    </form>
-  ))
+    </form>,
+  )
 }
 
 export function needAdminPage(c: Context, flow: Flow): Answer {
-  return render(c, { title: 'Need admin approval' }, (
+  return render(
+    c,
+    { title: 'Need admin approval' },
     <form method="post">
       {who(flow)}
       <h1>Need admin approval</h1>
-      <p><strong>{flow.request.app.name}</strong> needs permission to access resources in your organisation that only an admin can grant. Please ask an admin to grant permission to this app before you can use it.</p>
+      <p>
+        <strong>{flow.request.app.name}</strong> needs permission to access resources in your organisation that only an admin can grant. Please ask an
+        admin to grant permission to this app before you can use it.
+      </p>
       <p class="soft">AADSTS90094</p>
-      <p><button class="tile" name="account" value="other">Have an admin account? Sign in with that account</button></p>
-      <p><button class="tile" name="consent" value="no">Return to the application without granting consent</button></p>
-    </form>
-  ), 403)
+      <p>
+        <button class="tile" name="account" value="other">
+          Have an admin account? Sign in with that account
+        </button>
+      </p>
+      <p>
+        <button class="tile" name="consent" value="no">
+          Return to the application without granting consent
+        </button>
+      </p>
+    </form>,
+    403,
+  )
 }
 
 /** Where Entra keeps the person on a page of its own; the application never hears of it. */
 export function errorPage(c: Context, world: World, error: EntraError, correlationId: string, canSwitch = false): Answer {
   const body = error.body(world.clock.nowMs(), correlationId)
   const status = error.code === 90033 ? 503 : error.code === 90055 ? 429 : error.code === 50105 || error.code === 50057 ? 403 : 400
-  return render(c, { title: 'Trouble signing you in' }, (
+  return render(
+    c,
+    { title: 'Trouble signing you in' },
     <form method="post">
       <h1>Sorry, but we're having trouble signing you in.</h1>
-      <p id="problem" role="alert">AADSTS{error.code}: {error.text}</p>
-      <p class="soft">Correlation ID: {body.correlation_id}<br />Timestamp: {body.timestamp}</p>
-      {canSwitch ? <div class="actions"><button name="account" value="other">Sign in with another account</button></div> : null}
-    </form>
-  ), status)
+      <p id="problem" role="alert">
+        AADSTS{error.code}: {error.text}
+      </p>
+      <p class="soft">
+        Correlation ID: {body.correlation_id}
+        <br />
+        Timestamp: {body.timestamp}
+      </p>
+      {canSwitch ? (
+        <div class="actions">
+          <button name="account" value="other">
+            Sign in with another account
+          </button>
+        </div>
+      ) : null}
+    </form>,
+    status,
+  )
 }

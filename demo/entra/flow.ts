@@ -50,8 +50,18 @@ export type Step =
 
 export function newFlow(world: World, browser: Browser, request: FlowRequest): Flow {
   const flow: Flow = {
-    id: randomUUID(), browserId: browser.id, request, silent: request.prompt === 'none', person: undefined, account: undefined, useAnother: false,
-    consented: false, kmsiAsked: false, interactive: false, matching: undefined, problem: undefined,
+    id: randomUUID(),
+    browserId: browser.id,
+    request,
+    silent: request.prompt === 'none',
+    person: undefined,
+    account: undefined,
+    useAnother: false,
+    consented: false,
+    kmsiAsked: false,
+    interactive: false,
+    matching: undefined,
+    problem: undefined,
   }
   const prompt = request.prompt
   if (prompt === 'select_account') return flow
@@ -149,14 +159,23 @@ function consentStep(world: World, flow: Flow, person: Person): Step | undefined
 /** What a page that may not be shown becomes. */
 export function silentError(browser: Browser, step: Step): EntraError | undefined {
   switch (step.step) {
-    case 'done': return undefined
-    case 'error': return step.error
-    case 'choose': return liveAccounts(browser).length > 1 ? new EntraError(16000) : new EntraError(50058)
-    case 'email': case 'password': return new EntraError(50058)
-    case 'approve': return new EntraError(50076)
-    case 'enrol': return new EntraError(50079)
-    case 'consent': return new EntraError(65001)
-    case 'kmsi': return undefined
+    case 'done':
+      return undefined
+    case 'error':
+      return step.error
+    case 'choose':
+      return liveAccounts(browser).length > 1 ? new EntraError(16000) : new EntraError(50058)
+    case 'email':
+    case 'password':
+      return new EntraError(50058)
+    case 'approve':
+      return new EntraError(50076)
+    case 'enrol':
+      return new EntraError(50079)
+    case 'consent':
+      return new EntraError(65001)
+    case 'kmsi':
+      return undefined
   }
 }
 

@@ -13,11 +13,21 @@ export async function forge(idToken: string, how: (typeof FORGERIES)[number], ke
     }
     case 'algorithm':
       return `${Buffer.from(JSON.stringify({ alg: 'none' })).toString('base64url')}.${Buffer.from(encode(claims)).toString('base64url')}.`
-    case 'issuer': claims['iss'] = 'https://login.example.com/elsewhere/v2.0'; break
-    case 'audience': claims['aud'] = randomUUID(); break
-    case 'tenant': claims['tid'] = randomUUID(); break
-    case 'nonce': claims['nonce'] = randomUUID(); break
-    case 'expiry': Object.assign(claims, { exp: Number(claims['exp']) - 8000, iat: Number(claims['iat']) - 8000, nbf: Number(claims['nbf']) - 8000 }); break
+    case 'issuer':
+      claims['iss'] = 'https://login.example.com/elsewhere/v2.0'
+      break
+    case 'audience':
+      claims['aud'] = randomUUID()
+      break
+    case 'tenant':
+      claims['tid'] = randomUUID()
+      break
+    case 'nonce':
+      claims['nonce'] = randomUUID()
+      break
+    case 'expiry':
+      Object.assign(claims, { exp: Number(claims['exp']) - 8000, iat: Number(claims['iat']) - 8000, nbf: Number(claims['nbf']) - 8000 })
+      break
   }
   return new CompactSign(encode(claims)).setProtectedHeader(header).sign(await importJWK(key, 'RS256'))
 }

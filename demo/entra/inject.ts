@@ -14,14 +14,17 @@ export interface Injected {
 export const DETAIL = 'x-inner-detail'
 
 export function inject(
-  listener: RequestListener,
+  listener: (...parameters: Parameters<RequestListener>) => unknown,
   request: { method: 'GET' | 'POST'; url: string; headers: Record<string, string>; body?: string },
 ): Promise<Injected> {
   const incoming = new IncomingMessage(new Socket())
   incoming.method = request.method
   incoming.url = request.url
   const body = request.body === undefined ? undefined : Buffer.from(request.body)
-  incoming.headers = { ...request.headers, ...(body ? { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(body.length) } : {}) }
+  incoming.headers = {
+    ...request.headers,
+    ...(body ? { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(body.length) } : {}),
+  }
   if (body) incoming.push(body)
   incoming.push(null)
   const outgoing = new ServerResponse(incoming)
@@ -33,9 +36,14 @@ export function inject(
     outgoing.write = ((chunk: unknown) => (keep(chunk), true)) as typeof outgoing.write
     outgoing.end = ((chunk: unknown) => {
       keep(chunk)
-      resolve({ status: outgoing.statusCode, location: outgoing.getHeader('location')?.toString(), body: Buffer.concat(chunks).toString('utf8'), detail: outgoing.getHeader(DETAIL)?.toString() })
+      resolve({
+        status: outgoing.statusCode,
+        location: outgoing.getHeader('location')?.toString(),
+        body: Buffer.concat(chunks).toString('utf8'),
+        detail: outgoing.getHeader(DETAIL)?.toString(),
+      })
       return outgoing
     }) as typeof outgoing.end
-    Promise.resolve(listener(incoming, outgoing) as unknown).catch(reject)
+    Promise.resolve(listener(incoming, outgoing)).catch(reject)
   })
 }

@@ -56,9 +56,17 @@ interface PageOptions {
 const hashOf = (text: string): string => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 const STYLE_HASH = hashOf(STYLE)
 
-export function render(c: Context, options: PageOptions, body: Child, status: 200 | 400 | 401 | 403 | 404 | 429 | 503 = 200): Response | Promise<Response> {
+export function render(
+  c: Context,
+  options: PageOptions,
+  body: Child,
+  status: 200 | 400 | 401 | 403 | 404 | 429 | 503 = 200,
+): Response | Promise<Response> {
   const frames = options.frames?.length ? `frame-src ${options.frames.map((frame) => new URL(frame).origin).join(' ')}; ` : ''
-  c.header('Content-Security-Policy', `default-src 'none'; style-src ${STYLE_HASH}; ${options.script ? `script-src ${hashOf(options.script)}; ` : ''}${frames}base-uri 'none'; frame-ancestors 'none'`)
+  c.header(
+    'Content-Security-Policy',
+    `default-src 'none'; style-src ${STYLE_HASH}; ${options.script ? `script-src ${hashOf(options.script)}; ` : ''}${frames}base-uri 'none'; frame-ancestors 'none'`,
+  )
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'strict-origin-when-cross-origin')
   c.header('X-Content-Type-Options', 'nosniff')
@@ -74,7 +82,9 @@ export function render(c: Context, options: PageOptions, body: Child, status: 20
       <body>
         <main>
           <div class={options.wide ? 'card wide' : 'card'}>
-            <div class="mark">Simulated Microsoft <span>not the real one</span></div>
+            <div class="mark">
+              Simulated Microsoft <span>not the real one</span>
+            </div>
             {body}
           </div>
           {options.aside ?? null}

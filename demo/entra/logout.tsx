@@ -23,7 +23,13 @@ export function logoutRoom(site: Site): Hono {
     if (upn === null) return begin(c, site, form)
     if (isForeign(c, site.world.origin)) return c.text('Only a form of this site may be sent here.', 403)
     const browser = site.browserOf(c)
-    return signOut(c, site, browser, liveAccounts(browser).filter((account) => upn === '*' || account.person.upn === upn), new URL(c.req.url).searchParams)
+    return signOut(
+      c,
+      site,
+      browser,
+      liveAccounts(browser).filter((account) => upn === '*' || account.person.upn === upn),
+      new URL(c.req.url).searchParams,
+    )
   })
   return app
 }
@@ -33,7 +39,8 @@ async function begin(c: Context, site: Site, parameters: URLSearchParams): Promi
   if (trouble?.retryAfter) c.header('Retry-After', trouble.retryAfter)
   if (trouble) return errorPage(c, site.world, trouble.error, correlationOf(c))
   const tenant = c.req.param('tenant') ?? ''
-  if (!site.world.tenant(tenant) && !['organizations', 'common', 'consumers'].includes(tenant)) return errorPage(c, site.world, new EntraError(90002), correlationOf(c))
+  if (!site.world.tenant(tenant) && !['organizations', 'common', 'consumers'].includes(tenant))
+    return errorPage(c, site.world, new EntraError(90002), correlationOf(c))
   const browser = site.browserOf(c)
   const live = liveAccounts(browser)
   const hint = parameters.get('logout_hint')
@@ -45,14 +52,23 @@ async function begin(c: Context, site: Site, parameters: URLSearchParams): Promi
 function chooser(c: Context, site: Site, live: Account[], parameters: URLSearchParams): Answer {
   const back = returnAddress(site.world, parameters)
   const action = `${new URL(c.req.url).pathname}${back ? `?${new URLSearchParams({ post_logout_redirect_uri: back.href })}` : ''}`
-  return render(c, { title: 'Pick an account to sign out' }, (
+  return render(
+    c,
+    { title: 'Pick an account to sign out' },
     <form method="post" action={action}>
       <h1>Pick an account</h1>
       <p>Which account do you want to sign out of?</p>
-      {live.map((account) => <button class="tile" name="account" value={account.person.upn}>{account.person.name}<small>{account.person.upn}</small></button>)}
-      <button class="tile" name="account" value="*">All of them</button>
-    </form>
-  ))
+      {live.map((account) => (
+        <button class="tile" name="account" value={account.person.upn}>
+          {account.person.name}
+          <small>{account.person.upn}</small>
+        </button>
+      ))}
+      <button class="tile" name="account" value="*">
+        All of them
+      </button>
+    </form>,
+  )
 }
 
 /** Only the redirect address of an application that we know. */
@@ -78,14 +94,26 @@ function signOut(c: Context, site: Site, browser: Browser, accounts: Account[], 
   site.sendBrowser(c, browser)
   const back = returnAddress(world, parameters)
   if (frames.length === 0 && back) return c.redirect(back.href)
-  return render(c, { title: 'You signed out', frames, ...(back ? { script: GO_ON, refresh: { seconds: 5, url: back.href } } : {}) }, (
+  return render(
+    c,
+    { title: 'You signed out', frames, ...(back ? { script: GO_ON, refresh: { seconds: 5, url: back.href } } : {}) },
     <div>
       <h1>You signed out of your account</h1>
       <p>It's a good idea to close all browser windows.</p>
-      {back ? <p><a id="continue" href={back.href}>Continue</a></p> : null}
-      <div class="frames" aria-hidden="true">{frames.map((frame) => <iframe src={frame} title="Signing out" tabindex={-1}></iframe>)}</div>
-    </div>
-  ))
+      {back ? (
+        <p>
+          <a id="continue" href={back.href}>
+            Continue
+          </a>
+        </p>
+      ) : null}
+      <div class="frames" aria-hidden="true">
+        {frames.map((frame) => (
+          <iframe src={frame} title="Signing out" tabindex={-1}></iframe>
+        ))}
+      </div>
+    </div>,
+  )
 }
 
 function logoutFrame(world: World, account: Account, clientId: string): string[] {

@@ -49,14 +49,30 @@ export type PersonSeed = Pick<Person, 'upn' | 'name' | 'tid' | 'oid'> & Partial<
 export function newPerson(seed: PersonSeed): Person {
   const createdAt = seed.createdAt ?? Date.UTC(2024, 0, 15, 9) / 1000
   return {
-    password: `${seed.upn.split('@')[0]}-demo`, note: '', mfa: 'authenticator', accountEnabled: true, deleted: false, assigned: true,
-    roles: [], wids: [], grantGeneration: 0, browserGeneration: 0, sessionsValidFrom: createdAt, ...seed, createdAt,
+    password: `${seed.upn.split('@')[0]}-demo`,
+    note: '',
+    mfa: 'authenticator',
+    accountEnabled: true,
+    deleted: false,
+    assigned: true,
+    roles: [],
+    wids: [],
+    grantGeneration: 0,
+    browserGeneration: 0,
+    sessionsValidFrom: createdAt,
+    ...seed,
+    createdAt,
   }
 }
 
 const oid = (last: string): string => `00000000-0000-4000-8000-${last.padStart(12, '0')}`
 const contoso = (name: string, id: string, rest: Partial<Person>): PersonSeed => ({
-  upn: `${name.split(' ')[0]!.toLowerCase()}@${CONTOSO.domain}`, name, tid: CONTOSO.tid, oid: oid(id), roles: ['CaseManager.User'], ...rest,
+  upn: `${name.split(' ')[0]!.toLowerCase()}@${CONTOSO.domain}`,
+  name,
+  tid: CONTOSO.tid,
+  oid: oid(id),
+  roles: ['CaseManager.User'],
+  ...rest,
 })
 
 export const PEOPLE: readonly PersonSeed[] = [
@@ -65,15 +81,28 @@ export const PEOPLE: readonly PersonSeed[] = [
   contoso('Olivia Okafor', '011a', { note: 'has MFA, operates the broker', roles: ['CaseManager.User', 'Broker.Operator'] }),
   contoso('Adam Archer', 'ada', {
     note: 'has MFA, administers the broker and is Global Administrator of Contoso',
-    roles: ['CaseManager.User', 'Broker.Administrator'], wids: [GLOBAL_ADMINISTRATOR],
+    roles: ['CaseManager.User', 'Broker.Administrator'],
+    wids: [GLOBAL_ADMINISTRATOR],
   }),
   contoso('Mia Moreau', '31a', { note: 'has no MFA: refused', mfa: 'none' }),
   contoso('Dan Dahl', 'da4', { note: 'account disabled: refused', accountEnabled: false }),
   contoso('Una Ueda', '41a', { note: 'not assigned to the application: refused', assigned: false, roles: [] }),
-  { upn: `faye@${FABRIKAM.domain}`, name: 'Faye Fischer', tid: FABRIKAM.tid, oid: oid('fa1e'), note: 'has MFA, of the other tenant', roles: ['CaseManager.User'] },
   {
-    upn: `felix@${FABRIKAM.domain}`, name: 'Felix Farrow', tid: FABRIKAM.tid, oid: oid('fe11'), wids: [GLOBAL_ADMINISTRATOR],
-    note: 'has MFA, Global Administrator of the other tenant', roles: ['CaseManager.User'],
+    upn: `faye@${FABRIKAM.domain}`,
+    name: 'Faye Fischer',
+    tid: FABRIKAM.tid,
+    oid: oid('fa1e'),
+    note: 'has MFA, of the other tenant',
+    roles: ['CaseManager.User'],
+  },
+  {
+    upn: `felix@${FABRIKAM.domain}`,
+    name: 'Felix Farrow',
+    tid: FABRIKAM.tid,
+    oid: oid('fe11'),
+    wids: [GLOBAL_ADMINISTRATOR],
+    note: 'has MFA, Global Administrator of the other tenant',
+    roles: ['CaseManager.User'],
   },
   { upn: `pat@${PERSONAL.domain}`, name: 'Pat Personal', tid: PERSONAL.tid, oid: oid('ba7'), note: 'a personal Microsoft account: refused' },
 ]
@@ -114,7 +143,14 @@ export type AppSeed = Pick<AppRegistration, 'redirectUris'> & Partial<AppRegistr
 
 export function newApp(seed: AppSeed): AppRegistration {
   return {
-    clientId: APP_CLIENT_ID, name: 'Case Manager', homeTid: CONTOSO.tid, secrets: [{ value: APP_CLIENT_SECRET }], certificates: [], federated: [],
-    assignmentRequired: true, graphRoles: ['User.Read.All', 'User.RevokeSessions.All'], ...seed,
+    clientId: APP_CLIENT_ID,
+    name: 'Case Manager',
+    homeTid: CONTOSO.tid,
+    secrets: [{ value: APP_CLIENT_SECRET }],
+    certificates: [],
+    federated: [],
+    assignmentRequired: true,
+    graphRoles: ['User.Read.All', 'User.RevokeSessions.All'],
+    ...seed,
   }
 }

@@ -18,19 +18,36 @@ export async function succeed(c: Context, site: Site, flow: Flow): Promise<Respo
   site.flows.delete(flow.id)
   if (flow.consented) answerConsent(world, flow, false)
   if (request.kind === 'adminconsent') {
-    return back(c, flow, { admin_consent: 'True', tenant: person.tid, scope: request.scope, ...(request.state === undefined ? {} : { state: request.state }) })
+    return back(c, flow, {
+      admin_consent: 'True',
+      tenant: person.tid,
+      scope: request.scope,
+      ...(request.state === undefined ? {} : { state: request.state }),
+    })
   }
   account.clientIds.add(request.app.clientId)
   const asked = request.scope.split(' ').map((scope) => scope.replace('https://graph.microsoft.com/', ''))
   const provider = await site.provider(person.tid)
   const issued = await provider.issueCode(
     {
-      oid: person.oid, tid: person.tid, clientId: request.app.clientId, sid: account.sid, authTime: account.authTime, mfa: account.mfaAt !== undefined,
-      acrs: request.contexts, kmsi: account.kmsi ? true : undefined, scope: request.scope, offline: asked.includes('offline_access'), generation: person.grantGeneration,
+      oid: person.oid,
+      tid: person.tid,
+      clientId: request.app.clientId,
+      sid: account.sid,
+      authTime: account.authTime,
+      mfa: account.mfaAt !== undefined,
+      acrs: request.contexts,
+      kmsi: account.kmsi ? true : undefined,
+      scope: request.scope,
+      offline: asked.includes('offline_access'),
+      generation: person.grantGeneration,
     },
     {
-      redirectUri: request.redirectUri, scope: asked.filter((scope) => KNOWN_SCOPES.has(scope)).join(' '), nonce: request.nonce,
-      codeChallenge: request.codeChallenge, codeChallengeMethod: request.codeChallengeMethod,
+      redirectUri: request.redirectUri,
+      scope: asked.filter((scope) => KNOWN_SCOPES.has(scope)).join(' '),
+      nonce: request.nonce,
+      codeChallenge: request.codeChallenge,
+      codeChallengeMethod: request.codeChallengeMethod,
     },
   )
   if ('error' in issued) return back(c, flow, { error: issued.error, error_description: issued.description, ...stateOf(flow) })
@@ -45,7 +62,10 @@ export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Ans
   // `invalid_grant` belongs to the token endpoint; on this road Entra says the same with another word.
   const name = body.error === 'invalid_grant' ? (error.suberror === undefined ? 'access_denied' : 'interaction_required') : body.error
   return back(c, flow, {
-    error: name, ...(error.code === 65004 ? { error_subcode: 'cancel' } : {}), error_description: body.error_description, ...stateOf(flow),
+    error: name,
+    ...(error.code === 65004 ? { error_subcode: 'cancel' } : {}),
+    error_description: body.error_description,
+    ...stateOf(flow),
     ...(request.kind === 'adminconsent' ? { admin_consent: 'True', ...(flow.person ? { tenant: flow.person.tid } : {}) } : {}),
     ...(body.claims ? { claims: body.claims } : {}),
   })
@@ -66,5 +86,20 @@ function back(c: Context, flow: Flow, parameters: Record<string, string>): Answe
 function formPost(c: Context, action: string, parameters: Record<string, string>): Answer {
   c.header('Content-Security-Policy', `default-src 'none'; script-src 'sha256-${createHash('sha256').update(SUBMIT).digest('base64')}'`)
   const inputs = Object.entries(parameters).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}" />`)
-  return c.html(html`<!doctype html><html lang="en"><head><title>Working…</title></head><body><form method="post" action="${action}">${inputs}<noscript><button>Continue</button></noscript></form><script>${raw(SUBMIT)}</script></body></html>`)
+  return c.html(
+    html`<!doctype html>
+      <html lang="en">
+        <head>
+          <title>Working…</title>
+        </head>
+        <body>
+          <form method="post" action="${action}">
+            ${inputs}<noscript><button>Continue</button></noscript>
+          </form>
+          <script>
+            ${raw(SUBMIT)}
+          </script>
+        </body>
+      </html>`,
+  )
 }

@@ -57,10 +57,31 @@ export const switchesSchema = z.strictObject({
 export type Switches = z.infer<typeof switchesSchema>
 
 export const DEFAULTS: Switches = {
-  outage: [], throttle: null, latencyMs: {}, errorFor: {}, tokenErrors: null, amr: false, authTime: true, omitClaims: [], boundContexts: ['c1'],
-  requireMfa: 'registered', kmsiPrompt: true, kmsiDefault: false, personalAccounts: false, errorsToApp: false, consent: {}, appMissingIn: [],
-  appDisabledIn: [], credentialExpired: false, clockSkewSeconds: 0, issInFrontchannel: false, forge: null, duplicateNotifications: false,
-  dropNotifications: false, revokeNotifies: false, revokeDelayMs: 0,
+  outage: [],
+  throttle: null,
+  latencyMs: {},
+  errorFor: {},
+  tokenErrors: null,
+  amr: false,
+  authTime: true,
+  omitClaims: [],
+  boundContexts: ['c1'],
+  requireMfa: 'registered',
+  kmsiPrompt: true,
+  kmsiDefault: false,
+  personalAccounts: false,
+  errorsToApp: false,
+  consent: {},
+  appMissingIn: [],
+  appDisabledIn: [],
+  credentialExpired: false,
+  clockSkewSeconds: 0,
+  issInFrontchannel: false,
+  forge: null,
+  duplicateNotifications: false,
+  dropNotifications: false,
+  revokeNotifies: false,
+  revokeDelayMs: 0,
 }
 
 export const switchesPatch = switchesSchema.partial()

@@ -17,8 +17,27 @@ const REFRESH_SECONDS = 90 * 24 * HOUR
 const SCOPES = ['openid', 'profile', 'email', 'offline_access', 'User.Read']
 const INNER_COOKIE = 'inner'
 const CLAIMS = [
-  'sub', 'tid', 'oid', 'name', 'preferred_username', 'email', 'sid', 'login_hint', 'auth_time', 'acrs', 'amr', 'roles', 'wids', 'ver', 'uti', 'rh',
-  'signin_state', 'tenant_region_sub_scope', 'nbf', 'iat', 'aio',
+  'sub',
+  'tid',
+  'oid',
+  'name',
+  'preferred_username',
+  'email',
+  'sid',
+  'login_hint',
+  'auth_time',
+  'acrs',
+  'amr',
+  'roles',
+  'wids',
+  'ver',
+  'uti',
+  'rh',
+  'signin_state',
+  'tenant_region_sub_scope',
+  'nbf',
+  'iat',
+  'aio',
 ]
 
 interface AuthorizeParameters {
@@ -69,7 +88,10 @@ export class TenantProvider {
   }
 
   /** A code for a sign-in that is decided, or why there is none. */
-  async issueCode(signIn: Omit<SignIn, 'grantId'>, parameters: AuthorizeParameters): Promise<{ code: string } | { error: string; description: string }> {
+  async issueCode(
+    signIn: Omit<SignIn, 'grantId'>,
+    parameters: AuthorizeParameters,
+  ): Promise<{ code: string } | { error: string; description: string }> {
     const provider = this.#provider
     const grant = new provider.Grant({ clientId: signIn.clientId, accountId: signIn.oid })
     grant.addOIDCScope(parameters.scope)
@@ -78,16 +100,28 @@ export class TenantProvider {
     const id = randomUUID()
     const { switches } = this.#world
     const session = Object.assign(new provider.Session(), {
-      jti: id, uid: randomUUID(), accountId: signIn.oid, authorizations: { [signIn.clientId]: { sid: signIn.sid, grantId } },
+      jti: id,
+      uid: randomUUID(),
+      accountId: signIn.oid,
+      authorizations: { [signIn.clientId]: { sid: signIn.sid, grantId } },
       ...(switches.authTime && !switches.omitClaims.includes('auth_time') ? { loginTs: signIn.authTime } : {}),
       ...(switches.amr ? { amr: signIn.mfa ? ['pwd', 'mfa'] : ['pwd'] } : {}),
     })
     await session.save(60)
-    const query = new URLSearchParams({ response_type: 'code', client_id: signIn.clientId, redirect_uri: parameters.redirectUri, scope: parameters.scope })
+    const query = new URLSearchParams({
+      response_type: 'code',
+      client_id: signIn.clientId,
+      redirect_uri: parameters.redirectUri,
+      scope: parameters.scope,
+    })
     if (parameters.nonce !== undefined) query.set('nonce', parameters.nonce)
     if (parameters.codeChallenge !== undefined) query.set('code_challenge', parameters.codeChallenge)
     if (parameters.codeChallengeMethod !== undefined) query.set('code_challenge_method', parameters.codeChallengeMethod)
-    const answer = await inject(provider.callback(), { method: 'GET', url: `/auth?${query}`, headers: { host: new URL(this.#world.origin).host, cookie: `${INNER_COOKIE}=${id}`, accept: 'text/html' } })
+    const answer = await inject(provider.callback(), {
+      method: 'GET',
+      url: `/auth?${query}`,
+      headers: { host: new URL(this.#world.origin).host, cookie: `${INNER_COOKIE}=${id}`, accept: 'text/html' },
+    })
     await session.destroy()
     const back = answer.location ? new URL(answer.location).searchParams : undefined
     const code = back?.get('code')
@@ -114,32 +148,58 @@ export class TenantProvider {
     inner.set('client_id', clientId)
     inner.set('client_secret', this.#innerSecret)
     if (inner.get('grant_type') === 'refresh_token') inner.delete('scope')
-    const answer = await inject(this.#provider.callback(), { method: 'POST', url: '/token', headers: { host: new URL(this.#world.origin).host, accept: 'application/json' }, body: inner.toString() })
+    const answer = await inject(this.#provider.callback(), {
+      method: 'POST',
+      url: '/token',
+      headers: { host: new URL(this.#world.origin).host, accept: 'application/json' },
+      body: inner.toString(),
+    })
     return { status: answer.status, body: JSON.parse(answer.body) as Record<string, unknown>, detail: decodeURIComponent(answer.detail ?? '') }
   }
 
   async userinfo(authorization: string): Promise<{ status: number; body: string }> {
-    return inject(this.#provider.callback(), { method: 'GET', url: '/userinfo', headers: { host: new URL(this.#world.origin).host, accept: 'application/json', authorization } })
+    return inject(this.#provider.callback(), {
+      method: 'GET',
+      url: '/userinfo',
+      headers: { host: new URL(this.#world.origin).host, accept: 'application/json', authorization },
+    })
   }
 
   #client(id: string): AdapterPayload | undefined {
     const app = this.#world.apps.get(id)
     if (!app) return undefined
     return {
-      client_id: app.clientId, client_secret: this.#innerSecret, client_name: app.name, redirect_uris: app.redirectUris, response_types: ['code'],
-      grant_types: ['authorization_code', 'refresh_token'], token_endpoint_auth_method: 'client_secret_post', subject_type: 'pairwise',
+      client_id: app.clientId,
+      client_secret: this.#innerSecret,
+      client_name: app.name,
+      redirect_uris: app.redirectUris,
+      response_types: ['code'],
+      grant_types: ['authorization_code', 'refresh_token'],
+      token_endpoint_auth_method: 'client_secret_post',
+      subject_type: 'pairwise',
       // Redirect addresses of several hosts need one; `pairwiseIdentifier` below is what counts.
-      sector_identifier_uri: 'https://sector.invalid/', id_token_signed_response_alg: 'RS256',
-    } as AdapterPayload
+      sector_identifier_uri: 'https://sector.invalid/',
+      id_token_signed_response_alg: 'RS256',
+    }
   }
 
   #claims(person: Person, signIn: SignIn): Record<string, unknown> {
     const { switches } = this.#world
     const now = this.#world.now()
     const claims: Record<string, unknown> = {
-      tid: person.tid, oid: person.oid, name: person.name, preferred_username: person.upn, email: person.upn, sid: signIn.sid,
-      login_hint: this.#world.loginHintOf(person), ver: '2.0', uti: randomBytes(16).toString('base64url'), rh: `1.${randomBytes(12).toString('base64url')}.`,
-      nbf: now, iat: now, wids: person.wids.length > 0 ? person.wids : [ORDINARY_MEMBER],
+      tid: person.tid,
+      oid: person.oid,
+      name: person.name,
+      preferred_username: person.upn,
+      email: person.upn,
+      sid: signIn.sid,
+      login_hint: this.#world.loginHintOf(person),
+      ver: '2.0',
+      uti: randomBytes(16).toString('base64url'),
+      rh: `1.${randomBytes(12).toString('base64url')}.`,
+      nbf: now,
+      iat: now,
+      wids: person.wids.length > 0 ? person.wids : [ORDINARY_MEMBER],
     }
     if (signIn.acrs.length > 0) claims['acrs'] = signIn.acrs
     if (person.roles.length > 0) claims['roles'] = person.roles
@@ -152,7 +212,7 @@ export class TenantProvider {
     const world = this.#world
     const configuration: Configuration = {
       adapter: this.#store,
-      jwks: { keys: this.#keys as NonNullable<Configuration['jwks']>['keys'] },
+      jwks: { keys: this.#keys },
       scopes: SCOPES,
       claims: { openid: CLAIMS, profile: [], email: [] },
       subjectTypes: ['pairwise'],
@@ -172,8 +232,11 @@ export class TenantProvider {
       },
       cookies: { names: { session: INNER_COOKIE, interaction: 'inner_i', resume: 'inner_r' } },
       features: {
-        devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: false }, resourceIndicators: { enabled: false },
-        pushedAuthorizationRequests: { enabled: false }, dPoP: { enabled: false },
+        devInteractions: { enabled: false },
+        rpInitiatedLogout: { enabled: false },
+        resourceIndicators: { enabled: false },
+        pushedAuthorizationRequests: { enabled: false },
+        dPoP: { enabled: false },
       },
       interactions: { policy: [], url: () => '/' },
       pkce: { required: () => false },
@@ -188,7 +251,12 @@ export class TenantProvider {
         return grantId ? this.#provider.Grant.find(grantId) : undefined
       },
       ttl: {
-        AccessToken: HOUR + 600, AuthorizationCode: 600, Grant: REFRESH_SECONDS, RefreshToken: REFRESH_SECONDS, Session: 60, Interaction: 60,
+        AccessToken: HOUR + 600,
+        AuthorizationCode: 600,
+        Grant: REFRESH_SECONDS,
+        RefreshToken: REFRESH_SECONDS,
+        Session: 60,
+        Interaction: 60,
         // `iat` is ours, so that a skewed or a false clock shows; the end moves with it.
         IdToken: () => Math.max(1, HOUR + world.now() - Math.floor(Date.now() / 1000)),
       },

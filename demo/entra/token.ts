@@ -80,7 +80,11 @@ interface Found {
   signIn: SignIn
 }
 
-async function findGrant(site: Site, tid: string | undefined, look: (provider: TenantProvider) => Promise<SignIn | undefined>): Promise<Found | undefined> {
+async function findGrant(
+  site: Site,
+  tid: string | undefined,
+  look: (provider: TenantProvider) => Promise<SignIn | undefined>,
+): Promise<Found | undefined> {
   const providers = tid === undefined ? await site.providers() : [await site.provider(tid)]
   for (const provider of providers) {
     const signIn = await look(provider)
@@ -132,11 +136,17 @@ function translate(body: Record<string, unknown>, detail: string): EntraError {
   if (detail.includes('redirect_uri mismatch')) return new EntraError(500112)
   if (detail.includes('code_verifier')) return new EntraError(501481)
   switch (body['error']) {
-    case 'invalid_grant': return new EntraError(70008)
-    case 'invalid_client': return new EntraError(7000215)
-    case 'invalid_scope': return new EntraError(70011)
-    case 'unsupported_grant_type': return new EntraError(70003)
-    case 'invalid_request': return new EntraError(90014, typeof body['error_description'] === 'string' ? body['error_description'] : '')
-    default: return new EntraError(90033)
+    case 'invalid_grant':
+      return new EntraError(70008)
+    case 'invalid_client':
+      return new EntraError(7000215)
+    case 'invalid_scope':
+      return new EntraError(70011)
+    case 'unsupported_grant_type':
+      return new EntraError(70003)
+    case 'invalid_request':
+      return new EntraError(90014, typeof body['error_description'] === 'string' ? body['error_description'] : '')
+    default:
+      return new EntraError(90033)
   }
 }

@@ -4,13 +4,11 @@
 export type Selector =
   | { kind: 'session'; sid: string }
   | { kind: 'grant'; sid: string; clientId: string }
+  // From here on wide: one row decides for all that it covers; what it owes is written in batches afterwards.
   | { kind: 'subject'; sub: string }
   | { kind: 'client'; clientId: string }
   | { kind: 'tenant'; tid: string }
   | { kind: 'everything' }
-
-/** One row decides for all that it covers; what it owes is written in batches afterwards. */
-export type WideSelector = Extract<Selector, { kind: 'subject' | 'client' | 'tenant' | 'everything' }>
 
 /** The closed list of reasons. */
 export const REASONS = [

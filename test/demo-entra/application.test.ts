@@ -8,7 +8,10 @@ describe('how the application proves itself', () => {
   test('a wrong secret, an expired one, none, an unknown application', async () => {
     const at = await entra()
     const asApp = { grant_type: 'client_credentials', scope: 'https://graph.microsoft.com/.default' }
-    expect(await post(at, { ...asApp, client_secret: 'wrong' })).toMatchObject({ status: 401, body: { error: 'invalid_client', error_codes: [7000215] } })
+    expect(await post(at, { ...asApp, client_secret: 'wrong' })).toMatchObject({
+      status: 401,
+      body: { error: 'invalid_client', error_codes: [7000215] },
+    })
     expect((await post(at, { ...asApp, client_secret: '' })).body.error_codes).toEqual([7000218])
     expect((await post(at, { ...asApp, client_id: 'other' })).body).toMatchObject({ error: 'unauthorized_client', error_codes: [700016] })
     await control(at, `apps/${APP_CLIENT_ID}`, { secrets: [{ value: APP_CLIENT_SECRET, expiresAt: 1_000 }] })
@@ -20,9 +23,13 @@ describe('how the application proves itself', () => {
     const old = newCertificate(new Date(Date.now() - 1000))
     const at = await entra({ apps: [{ redirectUris: [REDIRECT], secrets: [], certificates: [old.certificate, good.certificate] }] })
     const scopes = ['https://graph.microsoft.com/.default']
-    const as = async (one: ReturnType<typeof newCertificate>) => application(at, CONTOSO.tid, { clientCertificate: { thumbprintSha256: one.thumbprintSha256, privateKey: one.privateKey, x5c: one.certificate } })
+    const as = async (one: ReturnType<typeof newCertificate>) =>
+      application(at, CONTOSO.tid, {
+        clientCertificate: { thumbprintSha256: one.thumbprintSha256, privateKey: one.privateKey, x5c: one.certificate },
+      })
     expect((await (await as(good)).acquireTokenByClientCredential({ scopes }))?.accessToken).toBeDefined()
-    for (const bad of [old, newCertificate()]) await expect((await as(bad)).acquireTokenByClientCredential({ scopes })).rejects.toThrow('AADSTS700027')
+    for (const bad of [old, newCertificate()])
+      await expect((await as(bad)).acquireTokenByClientCredential({ scopes })).rejects.toThrow('AADSTS700027')
   })
 
   test('a federated token of an issuer that is trusted, through msal; another key is 700027', async () => {
@@ -30,8 +37,15 @@ describe('how the application proves itself', () => {
     const other = await generateKeyPair('RS256')
     const federated = [{ issuer: 'https://kube.example', subject: 'system:serviceaccount:broker', jwks: { keys: [await exportJWK(publicKey)] } }]
     const at = await entra({ apps: [{ redirectUris: [REDIRECT], federated }] })
-    const token = (key: CryptoKey) => new SignJWT({}).setProtectedHeader({ alg: 'RS256' }).setIssuer('https://kube.example').setSubject('system:serviceaccount:broker')
-      .setAudience('api://AzureADTokenExchange').setExpirationTime('5m').setIssuedAt().sign(key)
+    const token = (key: CryptoKey) =>
+      new SignJWT({})
+        .setProtectedHeader({ alg: 'RS256' })
+        .setIssuer('https://kube.example')
+        .setSubject('system:serviceaccount:broker')
+        .setAudience('api://AzureADTokenExchange')
+        .setExpirationTime('5m')
+        .setIssuedAt()
+        .sign(key)
     at.world.auto = 'alice@contoso.example'
     const good = await application(at, CONTOSO.tid, { clientAssertion: () => token(privateKey) })
     const { url, redeem } = await attempt(good)
@@ -76,8 +90,12 @@ describe('Microsoft, when it is unwell', () => {
     const token = refreshTokenOf(await signedIn(at))
     await control(at, 'switches', { forge: how })
     const idToken = (await refresh(at, token)).body.id_token!
-    const verified = jwtVerify(idToken, createRemoteJWKSet(new URL(`${at.origin}/${CONTOSO.tid}/discovery/v2.0/keys`)), { issuer: `${at.origin}/${CONTOSO.tid}/v2.0`, audience: APP_CLIENT_ID })
-    if (how === 'tenant' || how === 'nonce') expect((await verified).payload[how === 'tenant' ? 'tid' : 'nonce']).not.toBe(how === 'tenant' ? CONTOSO.tid : 'nonce-1')
+    const verified = jwtVerify(idToken, createRemoteJWKSet(new URL(`${at.origin}/${CONTOSO.tid}/discovery/v2.0/keys`)), {
+      issuer: `${at.origin}/${CONTOSO.tid}/v2.0`,
+      audience: APP_CLIENT_ID,
+    })
+    if (how === 'tenant' || how === 'nonce')
+      expect((await verified).payload[how === 'tenant' ? 'tid' : 'nonce']).not.toBe(how === 'tenant' ? CONTOSO.tid : 'nonce-1')
     else await expect(verified).rejects.toThrow()
   })
 

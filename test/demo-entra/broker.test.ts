@@ -13,12 +13,24 @@ import { Browser, entra, LOGOUT_RETURN } from './relying-party.ts'
 function connect(at: Entra, tenants: string[] = [CONTOSO.tid]): Microsoft {
   const config = {
     issuer: 'http://localhost:7400',
-    entra: { tenants, clientId: APP_CLIENT_ID, credential: { kind: 'secret' as const, secret: APP_CLIENT_SECRET }, authority: at.authority, simulated: true },
+    entra: {
+      tenants,
+      clientId: APP_CLIENT_ID,
+      credential: { kind: 'secret' as const, secret: APP_CLIENT_SECRET },
+      authority: at.authority,
+      simulated: true,
+    },
   }
   return createMicrosoft({ config, clock: at.world.clock, log: createLog(() => {}, Date.now) })
 }
 
-async function signIn(at: Entra, microsoft: Microsoft, upn: string, extra: Partial<StartSignIn> = {}, staySignedIn = false): Promise<MicrosoftIdentity> {
+async function signIn(
+  at: Entra,
+  microsoft: Microsoft,
+  upn: string,
+  extra: Partial<StartSignIn> = {},
+  staySignedIn = false,
+): Promise<MicrosoftIdentity> {
   const { verifier, challenge } = await new CryptoProvider().generatePkceCodes()
   const url = await microsoft.authorizeUrl({ state: 's', nonce: 'n', codeChallenge: challenge, authContext: 'c1', ...extra })
   const page = await new Browser().signIn(url, upn, { staySignedIn })
@@ -35,7 +47,10 @@ const EFFECTS = {
 }
 
 async function refused(trying: Promise<unknown>): Promise<MicrosoftRefusal> {
-  const error: unknown = await trying.then(() => undefined, (thrown: unknown) => thrown)
+  const error: unknown = await trying.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
   expect(error).toBeInstanceOf(MicrosoftRefusal)
   return error as MicrosoftRefusal
 }
@@ -45,8 +60,14 @@ describe('the broker at the simulator', () => {
     const at = await entra()
     const identity = await signIn(at, connect(at), 'alice@contoso.example', { prompt: 'select_account' }, true)
     expect(identity).toMatchObject({
-      person: { tid: CONTOSO.tid, oid: '00000000-0000-4000-8000-00000000a11c', name: 'Alice Adams' }, acrs: ['c1'], amr: undefined, roles: ['CaseManager.User'],
-      staySignedIn: true, sid: expect.any(String), loginHint: expect.any(String), authTime: expect.any(Number),
+      person: { tid: CONTOSO.tid, oid: '00000000-0000-4000-8000-00000000a11c', name: 'Alice Adams' },
+      acrs: ['c1'],
+      amr: undefined,
+      roles: ['CaseManager.User'],
+      staySignedIn: true,
+      sid: expect.any(String),
+      loginHint: expect.any(String),
+      authTime: expect.any(Number),
     })
   })
 

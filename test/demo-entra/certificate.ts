@@ -22,12 +22,23 @@ export function newCertificate(notAfter: Date = new Date(Date.now() + 86_400_000
   const name = sequence(tlv(0x31, sequence(COMMON_NAME, tlv(0x0c, Buffer.from('broker')))))
   const serial = tlv(0x02, Buffer.concat([Buffer.from([1]), randomBytes(8)]))
   const validity = sequence(time(new Date(notAfter.getTime() - 30 * 86_400_000)), time(notAfter))
-  const body = sequence(tlv(0xa0, tlv(0x02, Buffer.from([2]))), serial, SHA256_WITH_RSA, name, validity, name, publicKey.export({ type: 'spki', format: 'der' }))
+  const body = sequence(
+    tlv(0xa0, tlv(0x02, Buffer.from([2]))),
+    serial,
+    SHA256_WITH_RSA,
+    name,
+    validity,
+    name,
+    publicKey.export({ type: 'spki', format: 'der' }),
+  )
   const signature = createSign('RSA-SHA256').update(body).sign(privateKey)
   const der = sequence(body, SHA256_WITH_RSA, tlv(0x03, Buffer.from([0]), signature))
   return {
-    certificate: `-----BEGIN CERTIFICATE-----\n${der.toString('base64').match(/.{1,64}/g)!.join('\n')}\n-----END CERTIFICATE-----\n`,
-    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    certificate: `-----BEGIN CERTIFICATE-----\n${der
+      .toString('base64')
+      .match(/.{1,64}/g)!
+      .join('\n')}\n-----END CERTIFICATE-----\n`,
+    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }),
     thumbprintSha256: createHash('sha256').update(der).digest('hex').toUpperCase(),
   }
 }

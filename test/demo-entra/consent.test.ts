@@ -42,7 +42,12 @@ describe('consent', () => {
     const browser = new Browser()
     const page = await browser.signIn(adminConsent(at.origin), 'adam@contoso.example')
     const done = await browser.submit(page, { consent: 'yes' })
-    expect(Object.fromEntries(done.left!.searchParams)).toEqual({ admin_consent: 'True', tenant: CONTOSO.tid, scope: 'openid profile', state: 'setup-1' })
+    expect(Object.fromEntries(done.left!.searchParams)).toEqual({
+      admin_consent: 'True',
+      tenant: CONTOSO.tid,
+      scope: 'openid profile',
+      state: 'setup-1',
+    })
     const signedIn = await new Browser().signIn((await attempt(await application(at))).url, 'alice@contoso.example')
     expect(signedIn.left?.searchParams.has('code')).toBe(true)
   })
@@ -51,10 +56,18 @@ describe('consent', () => {
     const at = await entra()
     const browser = new Browser()
     const declined = await browser.submit(await browser.signIn(adminConsent(at.origin), 'adam@contoso.example'), { consent: 'no' })
-    expect(Object.fromEntries(declined.left!.searchParams)).toMatchObject({ error: 'access_denied', admin_consent: 'True', state: 'setup-1', tenant: CONTOSO.tid })
+    expect(Object.fromEntries(declined.left!.searchParams)).toMatchObject({
+      error: 'access_denied',
+      admin_consent: 'True',
+      state: 'setup-1',
+      tenant: CONTOSO.tid,
+    })
     at.world.auto = 'alice@contoso.example'
     const refused = await new Browser().open(adminConsent(at.origin))
-    expect(Object.fromEntries(refused.left!.searchParams)).toMatchObject({ admin_consent: 'True', error_description: expect.stringContaining('AADSTS90094') })
+    expect(Object.fromEntries(refused.left!.searchParams)).toMatchObject({
+      admin_consent: 'True',
+      error_description: expect.stringContaining('AADSTS90094'),
+    })
   })
 
   test('not at common', async () => {

@@ -5,9 +5,15 @@ describe('the control API', () => {
   test('lists people with their passwords, changes them, adds one', async () => {
     const at = await entra()
     const people = (await control(at, 'people')) as { upn: string; password: string; note: string }[]
-    expect(people.map((person) => person.upn)).toEqual(expect.arrayContaining(['alice@contoso.example', 'faye@fabrikam.example', 'pat@outlook.example']))
+    expect(people.map((person) => person.upn)).toEqual(
+      expect.arrayContaining(['alice@contoso.example', 'faye@fabrikam.example', 'pat@outlook.example']),
+    )
     expect(people[0]).toMatchObject({ upn: 'alice@contoso.example', password: 'alice-demo', mfa: 'authenticator', accountEnabled: true })
-    expect(await control(at, 'people/alice@contoso.example', { accountEnabled: false, mfa: 'none', assigned: false })).toMatchObject({ accountEnabled: false, mfa: 'none', assigned: false })
+    expect(await control(at, 'people/alice@contoso.example', { accountEnabled: false, mfa: 'none', assigned: false })).toMatchObject({
+      accountEnabled: false,
+      mfa: 'none',
+      assigned: false,
+    })
     expect(await control(at, 'people', { upn: 'zoe@contoso.example' })).toMatchObject({ password: 'zoe-demo', tenant: 'Contoso' })
   })
 
@@ -29,22 +35,34 @@ describe('the control API', () => {
     expect(await control(at, 'switches')).toMatchObject({ amr: false })
   })
 
-  test.each([{ origin: 'http://evil.example' }, { origin: 'http://localhost:7411' }, { origin: 'null' }, { 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }])(
-    'a page elsewhere may not press its buttons: %o', async (headers) => {
-      const at = await entra()
-      for (const path of ['/_control/people/alice@contoso.example', '/_control/auto', '/_admin/alice@contoso.example']) {
-        const response = await fetch(`${at.origin}${path}`, { method: 'POST', headers: headers as Record<string, string>, body: '{"accountEnabled":false}' })
-        expect(response.status).toBe(403)
-      }
-      expect(at.world.personOf('alice@contoso.example')!.accountEnabled).toBe(true)
-    },
-  )
+  test.each([
+    { origin: 'http://evil.example' },
+    { origin: 'http://localhost:7411' },
+    { origin: 'null' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+  ])('a page elsewhere may not press its buttons: %o', async (headers) => {
+    const at = await entra()
+    for (const path of ['/_control/people/alice@contoso.example', '/_control/auto', '/_admin/alice@contoso.example']) {
+      const response = await fetch(`${at.origin}${path}`, {
+        method: 'POST',
+        headers: headers as Record<string, string>,
+        body: '{"accountEnabled":false}',
+      })
+      expect(response.status).toBe(403)
+    }
+    expect(at.world.personOf('alice@contoso.example')!.accountEnabled).toBe(true)
+  })
 
   test('the administrator’s page lists everybody, and its buttons work', async () => {
     const at = await entra()
     const page = await (await fetch(`${at.origin}/`)).text()
     expect(page).toContain('Alice Adams')
-    await fetch(`${at.origin}/_admin/alice@contoso.example`, { method: 'POST', headers: { origin: at.origin }, body: new URLSearchParams({ act: 'enable' }) })
+    await fetch(`${at.origin}/_admin/alice@contoso.example`, {
+      method: 'POST',
+      headers: { origin: at.origin },
+      body: new URLSearchParams({ act: 'enable' }),
+    })
     expect(at.world.personOf('alice@contoso.example')!.accountEnabled).toBe(false)
   })
 })

@@ -12,7 +12,9 @@ async function graph(at: Entra, tenant: string = CONTOSO.tid) {
   const token = await (await application(at, tenant)).acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })
   return async (path: string, method = 'GET', body?: unknown) => {
     const response = await fetch(path.startsWith('http') ? path : `${at.origin}/graph/v1.0${path}`, {
-      method, headers: { authorization: `Bearer ${token!.accessToken}`, 'content-type': 'application/json' }, ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      method,
+      headers: { authorization: `Bearer ${token!.accessToken}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
     const text = await response.text()
     return { status: response.status, headers: response.headers, body: (text === '' ? {} : JSON.parse(text)) as GraphBody }
@@ -52,7 +54,10 @@ async function receiver(): Promise<Receiver> {
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => { server.closeAllConnections(); server.close() })
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
   state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/notify`
   return state
 }
@@ -67,7 +72,11 @@ describe('Graph users', () => {
     const at = await entra()
     const call = await graph(at)
     const select = '?$select=id,accountEnabled,signInSessionsValidFromDateTime'
-    expect((await call(`/users/${ALICE}${select}`)).body).toMatchObject({ id: ALICE, accountEnabled: true, signInSessionsValidFromDateTime: YEAR_2024 })
+    expect((await call(`/users/${ALICE}${select}`)).body).toMatchObject({
+      id: ALICE,
+      accountEnabled: true,
+      signInSessionsValidFromDateTime: YEAR_2024,
+    })
     expect((await call(`/users/${ALICE}`)).body).not.toHaveProperty('accountEnabled')
     await control(at, 'people/alice@contoso.example', { deleted: true })
     expect(await call(`/users/${ALICE}${select}`)).toMatchObject({ status: 404, body: { error: { code: 'Request_ResourceNotFound' } } })
@@ -108,7 +117,10 @@ describe('Graph users', () => {
     await control(at, 'people/alice@contoso.example', { accountEnabled: false })
     await control(at, 'people/bob@contoso.example', { deleted: true })
     const changes = await call(page.body['@odata.deltaLink'] as string)
-    expect(changes.body['value']).toEqual([{ id: ALICE, accountEnabled: false }, { id: '00000000-0000-4000-8000-000000000b0b', '@removed': { reason: 'changed' } }])
+    expect(changes.body['value']).toEqual([
+      { id: ALICE, accountEnabled: false },
+      { id: '00000000-0000-4000-8000-000000000b0b', '@removed': { reason: 'changed' } },
+    ])
     expect((await call(changes.body['@odata.deltaLink'] as string)).body['value']).toEqual([])
     expect((await call('/users/delta?$deltatoken=nonsense')).status).toBe(400)
   })
@@ -119,7 +131,13 @@ describe('Graph subscriptions', () => {
     const at = await entra()
     const call = await graph(at)
     const to = await receiver()
-    const made = await call('/subscriptions', 'POST', { changeType: 'updated,deleted', resource: '/users', notificationUrl: to.url, clientState: 'secret-state', expirationDateTime: inMinutes(60) })
+    const made = await call('/subscriptions', 'POST', {
+      changeType: 'updated,deleted',
+      resource: '/users',
+      notificationUrl: to.url,
+      clientState: 'secret-state',
+      expirationDateTime: inMinutes(60),
+    })
     expect(made.status).toBe(201)
     expect(to.got[0]!.validationToken).toContain('Validation')
     expect(made.body).toMatchObject({ resource: 'users', changeType: 'updated,deleted', clientState: null })
@@ -134,7 +152,8 @@ describe('Graph subscriptions', () => {
     const at = await entra()
     const call = await graph(at)
     const to = await receiver()
-    const ask = (minutes = 60) => call('/subscriptions', 'POST', { changeType: 'updated', resource: 'users', notificationUrl: to.url, expirationDateTime: inMinutes(minutes) })
+    const ask = (minutes = 60) =>
+      call('/subscriptions', 'POST', { changeType: 'updated', resource: 'users', notificationUrl: to.url, expirationDateTime: inMinutes(minutes) })
     to.answerValidation = false
     expect((await ask()).body.error?.code).toBe('ValidationError')
     to.answerValidation = true
@@ -147,16 +166,30 @@ describe('Graph subscriptions', () => {
     const at = await entra()
     const call = await graph(at)
     const to = await receiver()
-    await call('/subscriptions', 'POST', { changeType: 'updated,deleted', resource: 'users', notificationUrl: to.url, clientState: 'secret-state', expirationDateTime: inMinutes(60) })
+    await call('/subscriptions', 'POST', {
+      changeType: 'updated,deleted',
+      resource: 'users',
+      notificationUrl: to.url,
+      clientState: 'secret-state',
+      expirationDateTime: inMinutes(60),
+    })
     await control(at, 'people/bob@contoso.example', { revokeSessions: true })
     await control(at, 'people/faye@fabrikam.example', { accountEnabled: false })
     await control(at, 'people/alice@contoso.example', { accountEnabled: false })
     await vi.waitFor(() => expect(told(to)).toHaveLength(1), { timeout: 10_000 })
-    expect(notifications(to)[0]).toMatchObject({ changeType: 'updated', clientState: 'secret-state', tenantId: CONTOSO.tid, resource: `Users/${ALICE}`, resourceData: { id: ALICE } })
+    expect(notifications(to)[0]).toMatchObject({
+      changeType: 'updated',
+      clientState: 'secret-state',
+      tenantId: CONTOSO.tid,
+      resource: `Users/${ALICE}`,
+      resourceData: { id: ALICE },
+    })
     expect(JSON.stringify(notifications(to)[0])).not.toContain('alice')
     await control(at, 'switches', { revokeNotifies: true, duplicateNotifications: true })
     await control(at, 'people/bob@contoso.example', { revokeSessions: true })
-    await vi.waitFor(() => expect(notifications(to).filter((one) => one.resourceData.id !== ALICE).length).toBeGreaterThanOrEqual(2), { timeout: 10_000 })
+    await vi.waitFor(() => expect(notifications(to).filter((one) => one.resourceData.id !== ALICE).length).toBeGreaterThanOrEqual(2), {
+      timeout: 10_000,
+    })
     await control(at, 'switches', { duplicateNotifications: false })
     await control(at, 'people/alice@contoso.example', { deleted: true })
     await vi.waitFor(() => expect(notifications(to).map((one) => one.changeType)).toContain('deleted'), { timeout: 10_000 })
@@ -166,7 +199,13 @@ describe('Graph subscriptions', () => {
     const at = await entra()
     const call = await graph(at)
     const to = await receiver()
-    await call('/subscriptions', 'POST', { changeType: 'updated', resource: 'users', notificationUrl: to.url, lifecycleNotificationUrl: to.url, expirationDateTime: inMinutes(60) })
+    await call('/subscriptions', 'POST', {
+      changeType: 'updated',
+      resource: 'users',
+      notificationUrl: to.url,
+      lifecycleNotificationUrl: to.url,
+      expirationDateTime: inMinutes(60),
+    })
     expect(await control(at, 'subscriptions', { act: 'reauthorize' })).toEqual({ subscriptions: 1 })
     await vi.waitFor(() => expect(notifications(to)[0]?.lifecycleEvent).toBe('reauthorizationRequired'), { timeout: 10_000 })
     await control(at, 'subscriptions', { act: 'lose' })

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { CONTOSO } from '../../demo/entra/people.ts'
 import { application, attempt, Browser, entra, LOGOUT_RETURN, LOGOUT_URL, titleOf } from './relying-party.ts'
 
-const logoutUrl = (origin: string, parameters: Record<string, string> = {}): string => `${origin}/${CONTOSO.tid}/oauth2/v2.0/logout?${new URLSearchParams(parameters)}`
+const logoutUrl = (origin: string, parameters: Record<string, string> = {}): string =>
+  `${origin}/${CONTOSO.tid}/oauth2/v2.0/logout?${new URLSearchParams(parameters)}`
 
 async function signedIn(upns: string[]) {
   const at = await entra()
@@ -42,7 +43,9 @@ describe('sign-out of Microsoft', () => {
     const page = await browser.open(`${at.origin}${action}`, { account: 'alice@contoso.example' })
     expect(page.html).toContain(String(claims[0]!['sid']))
     expect(page.html).not.toContain(String(claims[1]!['sid']))
-    expect((await browser.open((await attempt(app, { prompt: 'none', login_hint: 'bob@contoso.example' })).url)).left?.searchParams.has('code')).toBe(true)
+    expect((await browser.open((await attempt(app, { prompt: 'none', login_hint: 'bob@contoso.example' })).url)).left?.searchParams.has('code')).toBe(
+      true,
+    )
   })
 
   test('a return address that nobody registered is not followed', async () => {

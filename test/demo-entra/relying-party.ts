@@ -17,7 +17,11 @@ export async function entra(options: Partial<EntraOptions> = {}): Promise<Entra>
 
 export type Credential = Partial<Pick<NodeAuthOptions, 'clientSecret' | 'clientCertificate' | 'clientAssertion'>>
 
-export async function application(at: Entra, tenant: string = CONTOSO.tid, credential: Credential = { clientSecret: APP_CLIENT_SECRET }): Promise<ConfidentialClientApplication> {
+export async function application(
+  at: Entra,
+  tenant: string = CONTOSO.tid,
+  credential: Credential = { clientSecret: APP_CLIENT_SECRET },
+): Promise<ConfidentialClientApplication> {
   const metadata = await (await fetch(`${at.origin}/${tenant}/v2.0/.well-known/openid-configuration`)).text()
   const { host } = new URL(at.origin)
   return new ConfidentialClientApplication({
@@ -31,8 +35,13 @@ export class Browser {
 
   async open(url: string, form?: Record<string, string>, headers: Record<string, string> = {}): Promise<Page> {
     const response = await fetch(url, {
-      redirect: 'manual', method: form ? 'POST' : 'GET',
-      headers: { cookie: [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; '), ...(form ? { origin: new URL(url).origin } : {}), ...headers },
+      redirect: 'manual',
+      method: form ? 'POST' : 'GET',
+      headers: {
+        cookie: [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+        ...(form ? { origin: new URL(url).origin } : {}),
+        ...headers,
+      },
       ...(form ? { body: new URLSearchParams(form) } : {}),
     })
     for (const line of response.headers.getSetCookie()) {
@@ -86,12 +95,23 @@ export interface Attempt {
 const CONTEXT = '{"id_token":{"acrs":{"essential":true,"value":"c1"}}}'
 
 /** An authorization request as the broker makes it, and the redemption of its code. */
-export async function attempt(app: ConfidentialClientApplication, extra: Record<string, string> = {}, claims: string | null = CONTEXT): Promise<Attempt> {
+export async function attempt(
+  app: ConfidentialClientApplication,
+  extra: Record<string, string> = {},
+  claims: string | null = CONTEXT,
+): Promise<Attempt> {
   const { verifier, challenge } = await new CryptoProvider().generatePkceCodes()
   const scopes = ['openid', 'profile', 'email', 'offline_access']
   const url = await app.getAuthCodeUrl({
-    scopes, redirectUri: REDIRECT, state: 'state-1', nonce: 'nonce-1', codeChallenge: challenge, codeChallengeMethod: 'S256', ...(claims ? { claims } : {}),
-    extraQueryParameters: extra, responseMode: 'query',
+    scopes,
+    redirectUri: REDIRECT,
+    state: 'state-1',
+    nonce: 'nonce-1',
+    codeChallenge: challenge,
+    codeChallengeMethod: 'S256',
+    ...(claims ? { claims } : {}),
+    extraQueryParameters: extra,
+    responseMode: 'query',
   })
   return {
     url: url.replace('https://', 'http://'),
@@ -104,10 +124,13 @@ export async function attempt(app: ConfidentialClientApplication, extra: Record<
 }
 
 export const refreshTokenOf = (app: ConfidentialClientApplication): string =>
-  (Object.values((JSON.parse(app.getTokenCache().serialize()) as { RefreshToken: Record<string, { secret: string }> }).RefreshToken)[0]?.secret) ?? ''
+  Object.values((JSON.parse(app.getTokenCache().serialize()) as { RefreshToken: Record<string, { secret: string }> }).RefreshToken)[0]?.secret ?? ''
 
 export async function control(at: Entra, path: string, body?: unknown): Promise<unknown> {
-  const response = await fetch(`${at.origin}/_control/${path}`, body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  const response = await fetch(
+    `${at.origin}/_control/${path}`,
+    body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
+  )
   if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
   return response.json()
 }
@@ -134,9 +157,17 @@ export interface TokenBody {
   [other: string]: unknown
 }
 
-export async function post(at: Entra, form: Record<string, string>, tenant: string = CONTOSO.tid): Promise<{ status: number; body: TokenBody; headers: Headers }> {
-  const response = await fetch(`${at.origin}/${tenant}/oauth2/v2.0/token`, { method: 'POST', body: new URLSearchParams({ client_id: APP_CLIENT_ID, client_secret: APP_CLIENT_SECRET, ...form }) })
+export async function post(
+  at: Entra,
+  form: Record<string, string>,
+  tenant: string = CONTOSO.tid,
+): Promise<{ status: number; body: TokenBody; headers: Headers }> {
+  const response = await fetch(`${at.origin}/${tenant}/oauth2/v2.0/token`, {
+    method: 'POST',
+    body: new URLSearchParams({ client_id: APP_CLIENT_ID, client_secret: APP_CLIENT_SECRET, ...form }),
+  })
   return { status: response.status, body: (await response.json()) as TokenBody, headers: response.headers }
 }
 
-export const refresh = (at: Entra, token: string) => post(at, { grant_type: 'refresh_token', refresh_token: token, scope: 'openid profile offline_access' })
+export const refresh = (at: Entra, token: string) =>
+  post(at, { grant_type: 'refresh_token', refresh_token: token, scope: 'openid profile offline_access' })

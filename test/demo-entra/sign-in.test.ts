@@ -13,13 +13,27 @@ describe('sign-in with msal-node 7', () => {
     expect(page.left?.href.startsWith(REDIRECT)).toBe(true)
     expect(page.left?.searchParams.get('state')).toBe('state-1')
     const result = await redeem(page.left)
-    const { payload, protectedHeader } = await jwtVerify(result.idToken, createRemoteJWKSet(new URL(`${at.origin}/${CONTOSO.tid}/discovery/v2.0/keys`)), {
-      issuer: `${at.origin}/${CONTOSO.tid}/v2.0`, audience: APP_CLIENT_ID,
-    })
+    const { payload, protectedHeader } = await jwtVerify(
+      result.idToken,
+      createRemoteJWKSet(new URL(`${at.origin}/${CONTOSO.tid}/discovery/v2.0/keys`)),
+      {
+        issuer: `${at.origin}/${CONTOSO.tid}/v2.0`,
+        audience: APP_CLIENT_ID,
+      },
+    )
     expect(protectedHeader.alg).toBe('RS256')
     expect(payload).toMatchObject({
-      tid: CONTOSO.tid, oid: '00000000-0000-4000-8000-00000000a11c', ver: '2.0', nonce: 'nonce-1', preferred_username: 'alice@contoso.example', acrs: ['c1'],
-      roles: ['CaseManager.User'], auth_time: expect.any(Number), sid: expect.any(String), login_hint: expect.any(String), uti: expect.any(String),
+      tid: CONTOSO.tid,
+      oid: '00000000-0000-4000-8000-00000000a11c',
+      ver: '2.0',
+      nonce: 'nonce-1',
+      preferred_username: 'alice@contoso.example',
+      acrs: ['c1'],
+      roles: ['CaseManager.User'],
+      auth_time: expect.any(Number),
+      sid: expect.any(String),
+      login_hint: expect.any(String),
+      uti: expect.any(String),
     })
     expect(payload.sub).not.toBe(payload['oid'])
     expect(payload).not.toHaveProperty('amr')
@@ -107,7 +121,9 @@ describe('sign-in with msal-node 7', () => {
   })
 
   test('an application may have redirect addresses on several hosts', async () => {
-    const at = await entra({ apps: [{ redirectUris: [REDIRECT, 'http://localhost:8400/signin/callback', 'https://broker.example/signin/callback'] }] })
+    const at = await entra({
+      apps: [{ redirectUris: [REDIRECT, 'http://localhost:8400/signin/callback', 'https://broker.example/signin/callback'] }],
+    })
     at.world.auto = 'alice@contoso.example'
     expect((await new Browser().open((await attempt(await application(at))).url)).left?.searchParams.has('code')).toBe(true)
   })
@@ -169,7 +185,9 @@ describe('proof of MFA', () => {
 
 describe('who is not let in', () => {
   test.each([
-    ['dan@contoso.example', 'AADSTS50057'], ['una@contoso.example', 'AADSTS50105'], ['faye@fabrikam.example', 'AADSTS50020'],
+    ['dan@contoso.example', 'AADSTS50057'],
+    ['una@contoso.example', 'AADSTS50105'],
+    ['faye@fabrikam.example', 'AADSTS50020'],
   ])('%s ends on a page of Microsoft’s with %s', async (upn, code) => {
     const at = await entra()
     const page = await new Browser().signIn((await attempt(await application(at))).url, upn)
@@ -194,7 +212,10 @@ describe('who is not let in', () => {
     const at = await entra()
     at.world.auto = 'faye@fabrikam.example'
     const faye = await attempt(await application(at, 'organizations'))
-    expect(decodeJwt((await faye.redeem((await new Browser().open(faye.url)).left)).idToken)).toMatchObject({ tid: FABRIKAM.tid, iss: `${at.origin}/${FABRIKAM.tid}/v2.0` })
+    expect(decodeJwt((await faye.redeem((await new Browser().open(faye.url)).left)).idToken)).toMatchObject({
+      tid: FABRIKAM.tid,
+      iss: `${at.origin}/${FABRIKAM.tid}/v2.0`,
+    })
     at.world.auto = 'pat@outlook.example'
     at.world.switches.personalAccounts = true
     const pat = await attempt(await application(at, 'organizations'), {}, null)
@@ -211,9 +232,15 @@ describe('who is not let in', () => {
       const page = await browser.open(changed.href)
       return page.left?.searchParams.get('error_description') ?? page.html
     }
-    expect(await pageOf((u) => u.searchParams.set('redirect_uri', 'http://localhost:7400/signin/other'))).toContain('<p id="problem" role="alert">AADSTS50011')
+    expect(await pageOf((u) => u.searchParams.set('redirect_uri', 'http://localhost:7400/signin/other'))).toContain(
+      '<p id="problem" role="alert">AADSTS50011',
+    )
     expect(await pageOf((u) => u.searchParams.set('client_id', 'unknown'))).toContain('AADSTS700016')
-    expect(await pageOf((u) => { u.pathname = u.pathname.replace(CONTOSO.tid, 'nowhere.example') })).toContain('AADSTS90002')
+    expect(
+      await pageOf((u) => {
+        u.pathname = u.pathname.replace(CONTOSO.tid, 'nowhere.example')
+      }),
+    ).toContain('AADSTS90002')
     expect(await pageOf((u) => u.searchParams.set('response_type', 'token'))).toMatch(/^AADSTS700054/)
     expect(await pageOf((u) => u.searchParams.set('amr_values', 'mfa'))).toMatch(/^AADSTS901002/)
   })
@@ -224,7 +251,9 @@ describe('who is not let in', () => {
     const app = await application(at)
     expect((await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).html).toContain('AADSTS53003')
     at.world.switches.errorsToApp = true
-    expect((await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).left?.searchParams.get('error_description')).toContain('AADSTS53003')
+    expect((await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).left?.searchParams.get('error_description')).toContain(
+      'AADSTS53003',
+    )
   })
 
   test('a form from another origin, or another browser, is not taken', async () => {

@@ -70,7 +70,12 @@ describe('refresh tokens', () => {
     const token = refreshTokenOf(await signedIn(at, 'mia@contoso.example'))
     await control(at, 'switches', { requireMfa: 'everybody' })
     const { body } = await refresh(at, token)
-    expect(body).toMatchObject({ error: 'invalid_grant', error_codes: [50079], suberror: 'basic_action', claims: expect.stringContaining('access_token') })
+    expect(body).toMatchObject({
+      error: 'invalid_grant',
+      error_codes: [50079],
+      suberror: 'basic_action',
+      claims: expect.stringContaining('access_token'),
+    })
   })
 
   test('consent taken back: 65001; the application gone or disabled in the tenant: 700016, 7000112', async () => {
@@ -103,7 +108,10 @@ describe('refresh tokens', () => {
     const { body } = await post(at, { grant_type: 'authorization_code', code, redirect_uri: REDIRECT })
     expect(body.id_token).toBeDefined()
     expect(body.refresh_token).toBeUndefined()
-    expect(JSON.parse(Buffer.from(body.client_info!, 'base64url').toString())).toEqual({ uid: '00000000-0000-4000-8000-00000000a11c', utid: CONTOSO.tid })
+    expect(JSON.parse(Buffer.from(body.client_info!, 'base64url').toString())).toEqual({
+      uid: '00000000-0000-4000-8000-00000000a11c',
+      utid: CONTOSO.tid,
+    })
   })
 
   test('a code twice: 54005; with another address: 500112; without its verifier: 501481; an invented one: 70000', async () => {

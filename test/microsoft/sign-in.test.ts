@@ -14,7 +14,7 @@ import { CLIENT, type Claims, type FakeEntra, NONCE, OID, OTHER_TENANT, startEnt
 const silent = { info: () => {}, warn: () => {}, error: () => {} }
 
 // A certificate of nobody's; the key beside it is made anew each time: MSAL signs with the one and names the other.
-const CREDENTIAL_PEM = `${generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()}-----BEGIN CERTIFICATE-----
+const CREDENTIAL_PEM = `${generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ type: 'pkcs8', format: 'pem' })}-----BEGIN CERTIFICATE-----
 MIIDDzCCAfegAwIBAgIUVMF03aFj3aQ+caBsrG/14OrTDYcwDQYJKoZIhvcNAQEL
 BQAwFjEUMBIGA1UEAwwLYnJva2VyIHRlc3QwIBcNMjYxMTI0MjI1MDA5WhgPMjEy
 NjEwMzEyMjUwMDlaMBYxFDASBgNVBAMMC2Jyb2tlciB0ZXN0MIIBIjANBgkqhkiG

@@ -25,7 +25,12 @@ export async function issueAppToken(site: Site, tid: string, app: AppRegistratio
   const consented = (world.switches.consent[tid] ?? 'granted') === 'granted'
   const token = await new SignJWT({ appid: app.clientId, tid, ver: '1.0', roles: consented ? app.graphRoles : [], uti: randomUUID() })
     .setProtectedHeader({ alg: 'RS256', typ: 'JWT', kid: provider.signingKey.kid! })
-    .setIssuer(world.issuerOf(tid)).setAudience(GRAPH).setSubject(app.clientId).setIssuedAt(now).setNotBefore(now).setExpirationTime(now + LIFETIME)
+    .setIssuer(world.issuerOf(tid))
+    .setAudience(GRAPH)
+    .setSubject(app.clientId)
+    .setIssuedAt(now)
+    .setNotBefore(now)
+    .setExpirationTime(now + LIFETIME)
     .sign(await importJWK(provider.signingKey, 'RS256'))
   return { token_type: 'Bearer', expires_in: LIFETIME, ext_expires_in: LIFETIME, access_token: token }
 }
@@ -38,9 +43,16 @@ export async function readAppToken(site: Site, authorization: string | undefined
     for (const key of provider.publicKeys()) {
       try {
         const { payload } = await jwtVerify(token, await importJWK(key, 'RS256'), {
-          audience: GRAPH, issuer: site.world.issuerOf(provider.tenant.tid), currentDate: new Date(site.world.clock.nowMs()), clockTolerance: 90_000,
+          audience: GRAPH,
+          issuer: site.world.issuerOf(provider.tenant.tid),
+          currentDate: new Date(site.world.clock.nowMs()),
+          clockTolerance: 90_000,
         })
-        return { tid: String(payload['tid']), clientId: String(payload['appid']), roles: Array.isArray(payload['roles']) ? payload['roles'].map(String) : [] }
+        return {
+          tid: String(payload['tid']),
+          clientId: String(payload['appid']),
+          roles: Array.isArray(payload['roles']) ? payload['roles'].map(String) : [],
+        }
       } catch {
         // Another key, or another tenant.
       }

@@ -34,14 +34,16 @@ export function delta(c: Context, world: World, tid: string): Response {
   if (token !== undefined) position = decode(token)
   if (!position) return graphError(c, 400, 'Request_BadRequest', 'The token is malformed.', nowMs)
   const oldest = world.changes[0]?.seq ?? world.changeSeq + 1
-  if (position.after >= 0 && position.after < oldest - 1) return graphError(c, 410, 'syncStateNotFound', 'The delta token is no longer valid: begin again.', nowMs)
+  if (position.after >= 0 && position.after < oldest - 1)
+    return graphError(c, 410, 'syncStateNotFound', 'The delta token is no longer valid: begin again.', nowMs)
   if (c.req.query('$deltatoken') !== undefined) position = { ...position, head: world.changeSeq, skip: 0 }
   const rows = position.after < 0 ? everybody(world, tid, position.select) : changed(world, tid, position)
   const size = pageSize(c)
   const next = position.skip + size
   const value = rows.slice(position.skip, next)
   return c.json({
-    '@odata.context': `${world.origin}/graph/v1.0/$metadata#users`, value,
+    '@odata.context': `${world.origin}/graph/v1.0/$metadata#users`,
+    value,
     ...(next < rows.length
       ? { '@odata.nextLink': link(world, '$skiptoken', { ...position, skip: next }) }
       : { '@odata.deltaLink': link(world, '$deltatoken', { ...position, after: position.head, skip: 0 }) }),
@@ -57,12 +59,17 @@ function pageSize(c: Context): number {
 }
 
 function everybody(world: World, tid: string, select: string): Record<string, unknown>[] {
-  return world.people().filter((person) => person.tid === tid && !person.deleted).map((person) => selectProperties(person, select))
+  return world
+    .people()
+    .filter((person) => person.tid === tid && !person.deleted)
+    .map((person) => selectProperties(person, select))
 }
 
 /** Each person once, as they are now. */
 function changed(world: World, tid: string, position: Position): Record<string, unknown>[] {
-  const ids = new Set(world.changes.filter((change) => change.tid === tid && change.seq > position.after && change.seq <= position.head).map((change) => change.oid))
+  const ids = new Set(
+    world.changes.filter((change) => change.tid === tid && change.seq > position.after && change.seq <= position.head).map((change) => change.oid),
+  )
   return [...ids].map((oid) => {
     const person = world.personById(tid, oid)
     return !person || person.deleted ? { id: oid, '@removed': { reason: 'changed' } } : { ...selectProperties(person, position.select), id: oid }

@@ -18,32 +18,66 @@ const BASE = '/graph/v1.0'
 export function graphRoom(site: Site, subscriptions: Subscriptions): Hono {
   const app = new Hono()
   const { world } = site
-  const may = (roles: string[], act: Act) => async (c: Context): Promise<Response> => {
-    const trouble = await site.trouble('graph')
-    if (trouble?.retryAfter) {
-      c.header('Retry-After', trouble.retryAfter)
-      return graphError(c, 429, 'TooManyRequests', 'Too many requests.', world.clock.nowMs())
+  const may =
+    (roles: string[], act: Act) =>
+    async (c: Context): Promise<Response> => {
+      const trouble = await site.trouble('graph')
+      if (trouble?.retryAfter) {
+        c.header('Retry-After', trouble.retryAfter)
+        return graphError(c, 429, 'TooManyRequests', 'Too many requests.', world.clock.nowMs())
+      }
+      if (trouble) return graphError(c, 503, 'ServiceUnavailable', 'The service is unavailable.', world.clock.nowMs())
+      const caller = await readAppToken(site, c.req.header('authorization'))
+      if (!caller) return graphError(c, 401, 'InvalidAuthenticationToken', 'Access token is empty, expired or not one of ours.', world.clock.nowMs())
+      if (!roles.some((role) => caller.roles.includes(role)))
+        return graphError(c, 403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.', world.clock.nowMs())
+      return act(c, caller)
     }
-    if (trouble) return graphError(c, 503, 'ServiceUnavailable', 'The service is unavailable.', world.clock.nowMs())
-    const caller = await readAppToken(site, c.req.header('authorization'))
-    if (!caller) return graphError(c, 401, 'InvalidAuthenticationToken', 'Access token is empty, expired or not one of ours.', world.clock.nowMs())
-    if (!roles.some((role) => caller.roles.includes(role))) return graphError(c, 403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.', world.clock.nowMs())
-    return act(c, caller)
-  }
   const read = ['User.Read.All', 'Directory.Read.All']
-  app.get(`${BASE}/users/delta`, may(read, (c, caller) => delta(c, world, caller.tid)))
-  app.get(`${BASE}/users/:id`, may(read, (c, caller) => withUser(c, site, caller, (person) => c.json({
-    '@odata.context': `${world.origin}${BASE}/$metadata#users/$entity`, ...selectProperties(person, c.req.query('$select')),
-  }))))
-  app.post(`${BASE}/users/:id/revokeSignInSessions`, may(['User.RevokeSessions.All'], (c, caller) => withUser(c, site, caller, (person) => {
-    revokeLater(site, person)
-    return c.json({ '@odata.context': `${world.origin}${BASE}/$metadata#Edm.Boolean`, value: true })
-  })))
-  app.get(`${BASE}/subscriptions`, may(read, (c, caller) => subscriptions.list(c, caller)))
-  app.post(`${BASE}/subscriptions`, may(read, (c, caller) => subscriptions.create(c, caller)))
-  app.get(`${BASE}/subscriptions/:id`, may(read, (c, caller) => subscriptions.show(c, caller)))
-  app.patch(`${BASE}/subscriptions/:id`, may(read, (c, caller) => subscriptions.renew(c, caller)))
-  app.delete(`${BASE}/subscriptions/:id`, may(read, (c, caller) => subscriptions.remove(c, caller)))
+  app.get(
+    `${BASE}/users/delta`,
+    may(read, (c, caller) => delta(c, world, caller.tid)),
+  )
+  app.get(
+    `${BASE}/users/:id`,
+    may(read, (c, caller) =>
+      withUser(c, site, caller, (person) =>
+        c.json({
+          '@odata.context': `${world.origin}${BASE}/$metadata#users/$entity`,
+          ...selectProperties(person, c.req.query('$select')),
+        }),
+      ),
+    ),
+  )
+  app.post(
+    `${BASE}/users/:id/revokeSignInSessions`,
+    may(['User.RevokeSessions.All'], (c, caller) =>
+      withUser(c, site, caller, (person) => {
+        revokeLater(site, person)
+        return c.json({ '@odata.context': `${world.origin}${BASE}/$metadata#Edm.Boolean`, value: true })
+      }),
+    ),
+  )
+  app.get(
+    `${BASE}/subscriptions`,
+    may(read, (c, caller) => subscriptions.list(c, caller)),
+  )
+  app.post(
+    `${BASE}/subscriptions`,
+    may(read, (c, caller) => subscriptions.create(c, caller)),
+  )
+  app.get(
+    `${BASE}/subscriptions/:id`,
+    may(read, (c, caller) => subscriptions.show(c, caller)),
+  )
+  app.patch(
+    `${BASE}/subscriptions/:id`,
+    may(read, (c, caller) => subscriptions.renew(c, caller)),
+  )
+  app.delete(
+    `${BASE}/subscriptions/:id`,
+    may(read, (c, caller) => subscriptions.remove(c, caller)),
+  )
   return app
 }
 
@@ -51,7 +85,13 @@ function withUser(c: Context, site: Site, caller: GraphCaller, act: (person: Per
   const id = c.req.param('id') ?? ''
   const person = site.world.personById(caller.tid, id) ?? site.world.personOf(id)
   if (!person || person.deleted || person.tid !== caller.tid) {
-    return graphError(c, 404, 'Request_ResourceNotFound', `Resource '${id.slice(0, 60)}' does not exist or one of its queried reference-property objects are not present.`, site.world.clock.nowMs())
+    return graphError(
+      c,
+      404,
+      'Request_ResourceNotFound',
+      `Resource '${id.slice(0, 60)}' does not exist or one of its queried reference-property objects are not present.`,
+      site.world.clock.nowMs(),
+    )
   }
   return act(person)
 }

@@ -27,7 +27,13 @@ export class Notifier {
     const target = new URL(url)
     target.searchParams.set('validationToken', token)
     try {
-      const response = await fetch(target, { method: 'POST', headers: { 'content-type': 'text/plain; charset=utf-8' }, body: '', redirect: 'error', signal: this.#limit(VALIDATION_MS) })
+      const response = await fetch(target, {
+        method: 'POST',
+        headers: { 'content-type': 'text/plain; charset=utf-8' },
+        body: '',
+        redirect: 'error',
+        signal: this.#limit(VALIDATION_MS),
+      })
       const answer = (await response.text()).trim()
       return response.status === 200 && (response.headers.get('content-type') ?? '').startsWith('text/plain') && answer === token
     } catch {
@@ -46,7 +52,13 @@ export class Notifier {
       if (pause > 0) await this.#wait(pause)
       if (this.#stop.signal.aborted) return
       try {
-        const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json; charset=utf-8' }, body, redirect: 'error', signal: this.#limit(NOTIFICATION_MS) })
+        const response = await fetch(url, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json; charset=utf-8' },
+          body,
+          redirect: 'error',
+          signal: this.#limit(NOTIFICATION_MS),
+        })
         await response.arrayBuffer()
         if (response.ok) return
       } catch {
@@ -64,10 +76,14 @@ export class Notifier {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
       timer.unref()
-      this.#stop.signal.addEventListener('abort', () => {
-        clearTimeout(timer)
-        resolve()
-      }, { once: true })
+      this.#stop.signal.addEventListener(
+        'abort',
+        () => {
+          clearTimeout(timer)
+          resolve()
+        },
+        { once: true },
+      )
     })
   }
 }

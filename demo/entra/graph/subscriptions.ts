@@ -73,17 +73,36 @@ export class Subscriptions {
     const changeTypes = (text(body['changeType']) ?? '').split(',').map((type) => type.trim())
     const expiresAtMs = Date.parse(text(body['expirationDateTime']) ?? '')
     const lifecycleNotificationUrl = text(body['lifecycleNotificationUrl'])
-    if (resource !== 'users' && !/^users\/[0-9a-f-]{36}$/.test(resource ?? '')) return graphError(c, 400, 'InvalidRequest', 'The simulator has subscriptions on users only.', nowMs)
-    if (!changeTypes.every((type) => ['created', 'updated', 'deleted'].includes(type))) return graphError(c, 400, 'InvalidRequest', 'changeType has to be of created, updated, deleted.', nowMs)
-    if (!notificationUrl || !URL.canParse(notificationUrl)) return graphError(c, 400, 'InvalidRequest', 'notificationUrl is missing or no address.', nowMs)
+    if (resource !== 'users' && !/^users\/[0-9a-f-]{36}$/.test(resource ?? ''))
+      return graphError(c, 400, 'InvalidRequest', 'The simulator has subscriptions on users only.', nowMs)
+    if (!changeTypes.every((type) => ['created', 'updated', 'deleted'].includes(type)))
+      return graphError(c, 400, 'InvalidRequest', 'changeType has to be of created, updated, deleted.', nowMs)
+    if (!notificationUrl || !URL.canParse(notificationUrl))
+      return graphError(c, 400, 'InvalidRequest', 'notificationUrl is missing or no address.', nowMs)
     const late = this.#checkExpiry(c, expiresAtMs)
     if (late) return late
-    if (this.#of(caller).length >= MAX_PER_APP) return graphError(c, 403, 'ExtensionError', `Subscription quota of ${MAX_PER_APP} per application and tenant is exceeded.`, nowMs)
-    const proved = (await this.#notifier.validate(notificationUrl)) && (!lifecycleNotificationUrl || (await this.#notifier.validate(lifecycleNotificationUrl)))
-    if (!proved) return graphError(c, 400, 'ValidationError', 'Subscription validation request failed. Notification endpoint must respond with 200 OK to validation request, with the token as text/plain, within 10 seconds.', nowMs)
+    if (this.#of(caller).length >= MAX_PER_APP)
+      return graphError(c, 403, 'ExtensionError', `Subscription quota of ${MAX_PER_APP} per application and tenant is exceeded.`, nowMs)
+    const proved =
+      (await this.#notifier.validate(notificationUrl)) && (!lifecycleNotificationUrl || (await this.#notifier.validate(lifecycleNotificationUrl)))
+    if (!proved)
+      return graphError(
+        c,
+        400,
+        'ValidationError',
+        'Subscription validation request failed. Notification endpoint must respond with 200 OK to validation request, with the token as text/plain, within 10 seconds.',
+        nowMs,
+      )
     const one: Subscription = {
-      id: randomUUID(), tid: caller.tid, clientId: caller.clientId, resource: resource!, changeTypes, notificationUrl, lifecycleNotificationUrl,
-      clientState: text(body['clientState']), expiresAtMs,
+      id: randomUUID(),
+      tid: caller.tid,
+      clientId: caller.clientId,
+      resource: resource!,
+      changeTypes,
+      notificationUrl,
+      lifecycleNotificationUrl,
+      clientState: text(body['clientState']),
+      expiresAtMs,
     }
     this.#all.set(one.id, one)
     return c.json({ '@odata.context': `${this.#world.origin}/graph/v1.0/$metadata#subscriptions/$entity`, ...toWire(one) }, 201)
@@ -125,8 +144,10 @@ export class Subscriptions {
 
   #checkExpiry(c: Context, expiresAtMs: number): Response | undefined {
     const nowMs = this.#world.clock.nowMs()
-    if (Number.isNaN(expiresAtMs) || expiresAtMs <= nowMs) return graphError(c, 400, 'InvalidRequest', 'expirationDateTime is missing or in the past.', nowMs)
-    if (expiresAtMs > nowMs + MAX_MINUTES * 60_000 + 60_000) return graphError(c, 400, 'InvalidRequest', `Subscription expiration can only be ${MAX_MINUTES} minutes in the future.`, nowMs)
+    if (Number.isNaN(expiresAtMs) || expiresAtMs <= nowMs)
+      return graphError(c, 400, 'InvalidRequest', 'expirationDateTime is missing or in the past.', nowMs)
+    if (expiresAtMs > nowMs + MAX_MINUTES * 60_000 + 60_000)
+      return graphError(c, 400, 'InvalidRequest', `Subscription expiration can only be ${MAX_MINUTES} minutes in the future.`, nowMs)
     return undefined
   }
 
@@ -134,12 +155,25 @@ export class Subscriptions {
     const { duplicateNotifications, dropNotifications } = this.#world.switches
     if (dropNotifications) return
     for (const one of this.live()) {
-      const concerned = one.tid === change.tid && one.changeTypes.includes(change.kind) && (one.resource === 'users' || one.resource === `users/${change.oid}`)
+      const concerned =
+        one.tid === change.tid && one.changeTypes.includes(change.kind) && (one.resource === 'users' || one.resource === `users/${change.oid}`)
       if (!concerned) continue
-      const body = { value: [{
-        ...envelope(one), changeType: change.kind, resource: `Users/${change.oid}`,
-        resourceData: { '@odata.type': '#Microsoft.Graph.User', '@odata.id': `Users/${change.oid}`, id: change.oid, organizationId: change.tid, sequenceNumber: change.seq },
-      }] }
+      const body = {
+        value: [
+          {
+            ...envelope(one),
+            changeType: change.kind,
+            resource: `Users/${change.oid}`,
+            resourceData: {
+              '@odata.type': '#Microsoft.Graph.User',
+              '@odata.id': `Users/${change.oid}`,
+              id: change.oid,
+              organizationId: change.tid,
+              sequenceNumber: change.seq,
+            },
+          },
+        ],
+      }
       for (let i = duplicateNotifications ? 2 : 1; i > 0; i--) this.#notifier.send(one.notificationUrl, body)
     }
   }
@@ -147,7 +181,9 @@ export class Subscriptions {
 
 function envelope(one: Subscription): Record<string, unknown> {
   return {
-    subscriptionId: one.id, subscriptionExpirationDateTime: new Date(one.expiresAtMs).toISOString(), tenantId: one.tid,
+    subscriptionId: one.id,
+    subscriptionExpirationDateTime: new Date(one.expiresAtMs).toISOString(),
+    tenantId: one.tid,
     ...(one.clientState === undefined ? {} : { clientState: one.clientState }),
   }
 }
@@ -155,8 +191,15 @@ function envelope(one: Subscription): Record<string, unknown> {
 /** `clientState` is never shown again. */
 function toWire(one: Subscription): Record<string, unknown> {
   return {
-    id: one.id, resource: one.resource, applicationId: one.clientId, changeType: one.changeTypes.join(','), clientState: null, notificationUrl: one.notificationUrl,
-    lifecycleNotificationUrl: one.lifecycleNotificationUrl ?? null, expirationDateTime: new Date(one.expiresAtMs).toISOString(), latestSupportedTlsVersion: 'v1_2',
+    id: one.id,
+    resource: one.resource,
+    applicationId: one.clientId,
+    changeType: one.changeTypes.join(','),
+    clientState: null,
+    notificationUrl: one.notificationUrl,
+    lifecycleNotificationUrl: one.lifecycleNotificationUrl ?? null,
+    expirationDateTime: new Date(one.expiresAtMs).toISOString(),
+    latestSupportedTlsVersion: 'v1_2',
   }
 }
 

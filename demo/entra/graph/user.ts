@@ -4,8 +4,13 @@ const iso = (seconds: number): string => new Date(seconds * 1000).toISOString().
 
 function properties(person: Person): Record<string, unknown> {
   return {
-    id: person.oid, displayName: person.name, userPrincipalName: person.upn, mail: person.upn, accountEnabled: person.accountEnabled,
-    signInSessionsValidFromDateTime: iso(person.sessionsValidFrom), createdDateTime: iso(person.createdAt),
+    id: person.oid,
+    displayName: person.name,
+    userPrincipalName: person.upn,
+    mail: person.upn,
+    accountEnabled: person.accountEnabled,
+    signInSessionsValidFromDateTime: iso(person.sessionsValidFrom),
+    createdDateTime: iso(person.createdAt),
   }
 }
 
