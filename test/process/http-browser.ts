@@ -56,10 +56,15 @@ const textOf = (page: Page): string =>
 export class HttpBrowser {
   readonly #cookies = new Map<string, string>()
   readonly #stopAt: ((url: string) => boolean) | undefined
+  readonly #route: (url: string) => string
 
-  /** @param stopAt addresses that are not asked for: their URL is what the test wants (a client's redirect URI with a code in it) */
-  constructor(options: { stopAt?: (url: string) => boolean } = {}) {
+  /**
+   * @param stopAt addresses that are not asked for: their URL is what the test wants (a client's redirect URI with a code in it)
+   * @param route where an address is really served, as a name server and a proxy that ends TLS would have it
+   */
+  constructor(options: { stopAt?: (url: string) => boolean; route?: (url: string) => string } = {}) {
     this.#stopAt = options.stopAt
+    this.#route = options.route ?? ((url) => url)
   }
 
   cookie(name: string): string | undefined {
@@ -76,7 +81,7 @@ export class HttpBrowser {
     for (let hop = 0; hop < 25; hop++) {
       visited.push(url)
       if (this.#stopAt?.(url)) return { url, status: 0, html: '', headers: new Headers(), visited }
-      const response = await fetch(url, {
+      const response = await fetch(this.#route(url), {
         method,
         redirect: 'manual',
         headers: this.#headers(body, init.origin),
