@@ -36,7 +36,19 @@ import type {
  * @throws StoreUnavailable where nothing was written (disk full, closed, too busy): the caller answers 503 and nothing is half done.
  */
 export interface Store
-  extends SignInActs, TokenActs, RevocationActs, MicrosoftActs, DeliveryActs, FeedActs, ClientActs, KeyActs, TenantActs, AuditActs, Housekeeping {}
+  extends
+    SignInActs,
+    TokenActs,
+    RevocationActs,
+    MicrosoftActs,
+    DeliveryActs,
+    FeedActs,
+    ClientActs,
+    KeyActs,
+    TenantActs,
+    PeopleActs,
+    AuditActs,
+    Housekeeping {}
 
 export class StoreUnavailable extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
@@ -337,6 +349,21 @@ export interface TenantActs {
   removeTenant(input: { tid: string; actor: Actor; now: number }): Promise<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }>
 }
 
+export interface PeopleActs {
+  /**
+   * Everything of one person is revoked, and with it, in the same transaction, their name, username and email are forgotten; then, in batches,
+   * what their sessions still say of them (device, Entra's session, login hint, Microsoft's tokens, roles). Opaque ids stay, so that a `sub` is
+   * never another's. Run again, it forgets what has come since.
+   */
+  erasePerson(input: {
+    sub: string
+    actor: Actor
+    caseReference?: string | undefined
+    comment?: string | undefined
+    now: number
+  }): Promise<{ outcome: 'erased'; committed: Committed } | { outcome: 'unknown' }>
+}
+
 /** What operators and administrators did: append-only. Only retention (`purge`) shortens it, from its old end. */
 export interface AuditActs {
   /** Before the act is done: who cannot be written down does nothing. @returns its id, which rises */
@@ -368,5 +395,12 @@ export interface Housekeeping {
   purge(input: { now: number; limit: number }): Promise<boolean>
   /** Writes something and reads it back: for /readyz. */
   probe(): Promise<void>
+  /**
+   * Copies all there is into one new file (0600), as it stands when the copy ends; acts go on meanwhile. Nothing is written over.
+   * @param path absolute, in a directory that is there
+   */
+  backup(
+    path: string,
+  ): Promise<{ outcome: 'made'; bytes: number; epoch: string; seq: number } | { outcome: 'exists' } | { outcome: 'unwritable'; code: string }>
   close(): Promise<void>
 }

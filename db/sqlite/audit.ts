@@ -1,6 +1,6 @@
 import type { Actor } from '../../src/protocol/revocation.ts'
 import type { AuditActs } from '../store.ts'
-import type { AuditEntry, AuditOutcome, AuditWay } from '../types.ts'
+import type { AuditEntry, AuditOutcome, AuditWay, NewAuditEntry } from '../types.ts'
 import { optional } from './core.ts'
 import type { Core } from './core.ts'
 
@@ -40,12 +40,25 @@ const entryOf = (row: AuditRow): AuditEntry => ({
 /** Each with an index that ends in the id, so that a page reads little more than its own length. */
 const FILTERS = { actorId: 'a.actor_id = @actorId', act: 'a.act = @act', target: 'a.target = @target' } as const
 
-export function auditActs({ db, write, read, nowMs }: Core): AuditActs {
+/** The two writes, inside a transaction of the caller's. */
+export function auditRows({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>) {
   const append = db.prepare(`INSERT INTO audit (at_ms, actor_kind, actor_id, via, act, target, case_reference, comment, details)
     VALUES (@atMs, @actorKind, @actorId, @via, @act, @target, @caseReference, @comment, @details)`)
   const conclude = db.prepare<[number, number, string, string]>(
     'INSERT OR IGNORE INTO audit_outcomes (id, at_ms, outcome, result) VALUES (?, ?, ?, ?)',
   )
+  return {
+    append({ actor, via, act, target, caseReference, comment, details }: NewAuditEntry): number {
+      const row = { actorKind: actor.kind, actorId: actor.id, via, act, target: target ?? null, caseReference: caseReference ?? null }
+      return Number(append.run({ ...row, atMs: nowMs(), comment: comment ?? null, details: JSON.stringify(details ?? {}) }).lastInsertRowid)
+    },
+    conclude: ({ id, outcome, result }: { id: number } & AuditOutcome): void => void conclude.run(id, nowMs(), outcome, JSON.stringify(result ?? {})),
+  }
+}
+
+export function auditActs(core: Core): AuditActs {
+  const { db, write, read } = core
+  const rows = auditRows(core)
   const list = (by: keyof typeof FILTERS | undefined, rising: boolean) =>
     db.prepare<[object], AuditRow>(`SELECT a.*, o.at_ms AS ended_at_ms, o.outcome, o.result FROM audit a LEFT JOIN audit_outcomes o ON o.id = a.id
       WHERE ${rising ? 'a.id > @after' : 'a.id < @before'} AND ${by === undefined ? 'true' : FILTERS[by]}
@@ -57,22 +70,18 @@ export function auditActs({ db, write, read, nowMs }: Core): AuditActs {
   const lists = { target: both('target'), actorId: both('actorId'), act: both('act'), none: both() }
 
   return {
-    appendAudit: ({ actor, via, act, target, caseReference, comment, details }) =>
-      write(() => {
-        const row = { actorKind: actor.kind, actorId: actor.id, via, act, target: target ?? null, caseReference: caseReference ?? null }
-        return Number(append.run({ ...row, atMs: nowMs(), comment: comment ?? null, details: JSON.stringify(details ?? {}) }).lastInsertRowid)
-      }),
-    concludeAudit: ({ id, outcome, result }) => write(() => void conclude.run(id, nowMs(), outcome, JSON.stringify(result ?? {}))),
+    appendAudit: (entry) => write(() => rows.append(entry)),
+    concludeAudit: (end) => write(() => rows.conclude(end)),
     listAudit: ({ before, after, limit, ...wanted }) =>
       read(() => {
         const { actorId = null, act = null, target = null, caseReference = null, sinceMs = null, untilMs = null } = wanted
         const by = target !== null ? 'target' : actorId !== null ? 'actorId' : act !== null ? 'act' : 'none'
         const filters = { actorId, act, target, caseReference, sinceMs, untilMs, limit }
-        const rows =
+        const found =
           after === undefined
             ? lists[by].falling.all({ ...filters, before: before ?? Number.MAX_SAFE_INTEGER })
             : lists[by].rising.all({ ...filters, after })
-        return rows.map(entryOf)
+        return found.map(entryOf)
       }),
   }
 }

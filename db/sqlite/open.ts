@@ -15,15 +15,23 @@ export function openDatabase(file: string): { db: Sqlite; unlock: () => void } {
   closeSync(openSync(file, 'a', 0o600))
   chmodSync(file, 0o600)
   const unlock = lockDataFile(file)
-  let db: Sqlite | undefined
   try {
-    db = new Database(file, { timeout: 1000 })
+    return { db: openTables(file), unlock }
+  } catch (error) {
+    unlock()
+    throw error
+  }
+}
+
+/** The same without the lock: for a file that has no name yet by which a broker would open it. */
+export function openTables(file: string): Sqlite {
+  const db = new Database(file, { timeout: 1000 })
+  try {
     configure(db)
     bringUpToDate(db, file)
-    return { db, unlock }
+    return db
   } catch (error) {
-    db?.close()
-    unlock()
+    db.close()
     throw error
   }
 }

@@ -4,6 +4,7 @@ import type { Random } from '../../src/protocol/ids.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
 import { auditActs } from './audit.ts'
+import { backingUp } from './backup.ts'
 import { clientActs } from './clients.ts'
 import { reading } from './core.ts'
 import type { Core } from './core.ts'
@@ -17,6 +18,7 @@ import { microsoftActs } from './microsoft.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { owing } from './owe.ts'
+import { peopleActs } from './people.ts'
 import { revocationActs } from './revocations.ts'
 import { sessionRows } from './session-rows.ts'
 import { signInActs } from './sign-in.ts'
@@ -46,9 +48,13 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   const writer = createWriter(db)
   const closed = () => new StoreUnavailable('The store is closed.')
   const core: Core = { db, write: writer.write, read: reading(db, closed), nowMs, newId: () => newId(random) }
+  const log = revocationLog(core, owing(core))
+  const copies = backingUp(core, log)
   return {
     ...acts(core),
+    backup: copies.backup,
     async close() {
+      await copies.stop()
       writer.close()
       if (db.open) shut(db)
       unlock()
@@ -56,7 +62,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   }
 }
 
-function acts(core: Core): Omit<Store, 'close'> {
+function acts(core: Core): Omit<Store, 'close' | 'backup'> {
   const owed = owing(core)
   const log = revocationLog(core, owed)
   const sessions = sessionRows(core)
@@ -71,6 +77,7 @@ function acts(core: Core): Omit<Store, 'close'> {
     ...clientActs(core, log),
     ...keyActs(core),
     ...tenantActs(core, log),
+    ...peopleActs(core, log),
     ...auditActs(core),
     ...housekeeping(core, owed),
   }

@@ -6,7 +6,7 @@ import type { Terminal } from './terminal.ts'
 /** Talks to the running broker through the unix socket in its data directory: only its own user, and root, can. */
 export interface Broker {
   get<T = Json>(path: string): Promise<T>
-  send<T = Json>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<T>
+  send<T = Json>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown, timeoutMs?: number): Promise<T>
 }
 export type Json = Record<string, unknown>
 
@@ -29,27 +29,29 @@ export const dataDirOf = (terminal: Terminal, given: string | undefined): string
 
 export async function openBroker(terminal: Terminal, dataDir: string): Promise<Broker> {
   const socket = await findSocket(dataDir)
-  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+  const call = async <T>(method: string, path: string, body?: unknown, timeoutMs = TIMEOUT_MS): Promise<T> => {
     const text = body === undefined ? undefined : JSON.stringify(body)
     const headers = {
       'x-cmb-user': terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64),
       ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
     }
-    const answer = await exchange({ socketPath: socket, method, path: `/admin/v1${path}`, headers }, text).catch((error: NodeJS.ErrnoException) => {
-      throw notReached(error, dataDir)
-    })
+    const answer = await exchange({ socketPath: socket, method, path: `/admin/v1${path}`, headers, timeout: timeoutMs }, text).catch(
+      (error: NodeJS.ErrnoException) => {
+        throw notReached(error, dataDir)
+      },
+    )
     if (answer.status >= 400) throw refusal(answer)
     return JSON.parse(answer.body) as T
   }
-  return { get: (path) => call('GET', path), send: (method, path, body) => call(method, path, body) }
+  return { get: (path) => call('GET', path), send: call }
 }
 
 function exchange(
-  options: { socketPath: string; method: string; path: string; headers: Record<string, string | number> },
+  options: { socketPath: string; method: string; path: string; headers: Record<string, string | number>; timeout: number },
   body: string | undefined,
 ): Promise<{ status: number; body: string }> {
   return new Promise((done, failed) => {
-    const out = request({ ...options, host: 'localhost', timeout: TIMEOUT_MS }, (response) => {
+    const out = request({ ...options, host: 'localhost' }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('end', () => done({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }))

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { auditCommand } from './audit.ts'
+import { backupCommands } from './backup.ts'
 import { CommandFailure, EXIT } from './broker.ts'
 import { clientCommands } from './clients.ts'
 import { createContext } from './context.ts'
@@ -7,6 +8,7 @@ import { deliveryCommands } from './deliveries.ts'
 import { doctorCommand } from './doctor.ts'
 import { keyCommands } from './keys.ts'
 import { overviewCommands } from './overview.ts'
+import { peopleCommands } from './people.ts'
 import { revocationCommands } from './revocations.ts'
 import { serveCommands } from './serve.ts'
 import { sessionCommands } from './sessions.ts'
@@ -35,6 +37,8 @@ function createProgram(terminal: Terminal): Command {
     deliveryCommands,
     keyCommands,
     auditCommand,
+    peopleCommands,
+    backupCommands,
   ])
     add(program, context)
   return program

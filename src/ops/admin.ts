@@ -1,10 +1,12 @@
 import { Hono } from 'hono'
 import type { Deps } from '../deps.ts'
 import { auditRoutes } from './admin-audit.ts'
+import { backupRoutes } from './admin-backup.ts'
 import { clientRoutes } from './admin-clients.ts'
 import { deliveryRoutes } from './admin-deliveries.ts'
 import { keyRoutes } from './admin-keys.ts'
 import { overviewRoutes } from './admin-overview.ts'
+import { peopleRoutes } from './admin-people.ts'
 import { revocationRoutes } from './admin-revocations.ts'
 import { sessionRoutes } from './admin-sessions.ts'
 import { tenantRoutes } from './admin-tenants.ts'
@@ -28,6 +30,8 @@ export function adminApi(deps: Deps, shared: { readiness?: () => Promise<Readine
     keyRoutes(deps),
     tenantRoutes(deps),
     auditRoutes(deps),
+    peopleRoutes(deps),
+    backupRoutes(deps),
     overviewRoutes(deps, readiness),
   ]) {
     api.route('/admin/v1', routes)

@@ -1,0 +1,191 @@
+import { randomBytes } from 'node:crypto'
+import {
+  chownSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import { newId } from '../../src/protocol/ids.ts'
+import type { Actor } from '../../src/protocol/revocation.ts'
+import { StoreUnavailable } from '../store.ts'
+import { auditRows } from './audit.ts'
+import { syncFile } from './backup.ts'
+import { lockDataFile } from './lock.ts'
+import { revocationLog } from './log.ts'
+import { openTables } from './open.ts'
+import type { Sqlite } from './open.ts'
+import { owing } from './owe.ts'
+
+/**
+ * Puts a backup in the place of the data file, while no broker runs. What ended since the backup was made is not in it, so a new log begins:
+ * its first entry revokes everything, and no key of the former one signs or counts any more. It is made whole beside the data file and takes
+ * its place by one rename: until then nothing is changed, from then on everything is. It refuses what is no whole database of the broker.
+ */
+
+export interface Restored {
+  epoch: string
+  /** Of the revocation of everything. */
+  seq: number
+  /** When the backup was made, as far as the file says: its latest revocation's time, epoch seconds. */
+  lastRevocationAt: number | undefined
+  /** What stood there before, kept; undefined where there was nothing. */
+  formerKeptAs: string | undefined
+}
+
+export interface RestoreInput {
+  backup: string
+  /** The data file, `broker.db`. */
+  file: string
+  actor: Actor
+  nowMs: number
+}
+
+/** @throws StoreUnavailable where a broker runs on the file, or the backup is no whole database of this version or an older one */
+export function restoreBackup(input: RestoreInput): Restored {
+  const { backup, file } = input
+  if (!existsSync(backup)) throw new StoreUnavailable(`There is no file ${backup}.`)
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  const wasThere = existsSync(file)
+  if (wasThere && realpathSync(file) === realpathSync(backup)) throw new StoreUnavailable(`${backup} is the data file itself. Name a backup of it.`)
+  if (!wasThere) closeSync(openSync(file, 'wx', 0o600))
+  let placed = false
+  try {
+    const unlock = lockDataFile(file)
+    try {
+      const restored = replace(input, wasThere && statSync(file).size > 0)
+      placed = true
+      ownedAsItsDirectory([file, `${file}.lock`], dirname(file))
+      return restored
+    } finally {
+      unlock()
+    }
+  } finally {
+    if (!wasThere && !placed) for (const one of [file, `${file}.lock`]) rmSync(one, { force: true })
+  }
+}
+
+function replace(input: RestoreInput, former: boolean): Restored {
+  const { file, nowMs } = input
+  const formerSeq = former ? settleFormer(file, nowMs) : 0
+  const copy = `${file}.restoring-${randomBytes(6).toString('hex')}`
+  try {
+    copyWhole(input.backup, copy)
+    const begun = beginAnew(copy, input, formerSeq)
+    syncFile(copy)
+    const formerKeptAs = former ? `${file}.before-${new Date(nowMs).toISOString().replaceAll(/[:.]/g, '-')}` : undefined
+    if (formerKeptAs !== undefined) linkSync(file, formerKeptAs)
+    renameSync(copy, file)
+    syncFile(dirname(file))
+    return { ...begun, formerKeptAs }
+  } finally {
+    for (const end of ['', '-wal', '-shm']) rmSync(`${copy}${end}`, { force: true })
+  }
+}
+
+/**
+ * Brings what a killed broker left in the log beside its file into the file: left there, it would be taken for the log of the new one.
+ * One that cannot be read is put out of the way. @returns how far its log had come
+ */
+function settleFormer(file: string, nowMs: number): number {
+  let db: Sqlite | undefined
+  try {
+    db = new Database(file, { timeout: 1000 })
+    const seq = db.prepare<[], number>('SELECT seq FROM log_head WHERE id = 1').pluck().get() ?? 0
+    db.pragma('wal_checkpoint(TRUNCATE)')
+    return seq
+  } catch {
+    return 0
+  } finally {
+    db?.close()
+    for (const end of ['-wal', '-shm']) if (existsSync(`${file}${end}`)) renameSync(`${file}${end}`, `${file}${end}.before-${nowMs}`)
+  }
+}
+
+/** With the log beside it, where it has one: a data file copied from a stopped machine is as good as a backup. */
+function copyWhole(from: string, to: string): void {
+  for (const end of ['', '-wal']) {
+    if (end !== '' && !existsSync(`${from}${end}`)) continue
+    closeSync(openSync(`${to}${end}`, 'wx', 0o600))
+    copyFileSync(`${from}${end}`, `${to}${end}`, constants.COPYFILE_FICLONE)
+  }
+}
+
+/**
+ * Ahead of whatever was issued by the log that is given up, also where that is lost and the same backup was restored before: no log takes
+ * more than a hundred revocations in every millisecond. Below 10^15, which is what the feed's numbers have room for.
+ */
+const seqAhead = (backupSeq: number, formerSeq: number, nowMs: number): number => Math.max(Math.max(backupSeq, formerSeq) + 2 ** 32, nowMs * 100)
+
+function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerSeq: number): Omit<Restored, 'formerKeptAs'> {
+  const db = openCopy(copy, backup)
+  try {
+    const now = Math.floor(nowMs / 1000)
+    const core = { db, nowMs: () => nowMs, newId: () => newId(randomBytes) }
+    const log = revocationLog(core, owing(core))
+    const lastRevocationAt = db.prepare<[], number | null>('SELECT max(at) FROM revocations').pluck().get() ?? undefined
+    const seq = db.transaction(() => {
+      const epoch = randomBytes(9).toString('base64url')
+      const audit = auditRows(core)
+      const id = audit.append({ actor, via: 'command', act: 'restore', target: `log ${log.epoch()}`, details: { seq: log.head(), epoch } })
+      db.prepare<[number, string]>('UPDATE log_head SET seq = ?, epoch = ? WHERE id = 1').run(seqAhead(log.head(), formerSeq, nowMs), epoch)
+      // A key that leaked, and was retired since, would sign again: the broker makes new ones when it starts. Those that files hold are the operator's.
+      db.prepare<[number]>("UPDATE signing_keys SET state = 'retired', retire_at = ? WHERE private_sealed IS NOT NULL AND state <> 'retired'").run(
+        now,
+      )
+      const { revocation } = log.append({ selector: { kind: 'everything' }, reason: 'restored', actor, now })
+      audit.conclude({ id, outcome: 'done', result: { seq: revocation.seq } })
+      return revocation.seq
+    })()
+    db.pragma('wal_checkpoint(TRUNCATE)')
+    return { epoch: log.epoch(), seq, lastRevocationAt }
+  } finally {
+    db.close()
+  }
+}
+
+function openCopy(copy: string, backup: string): Sqlite {
+  const refused = (cause: unknown): StoreUnavailable =>
+    cause instanceof StoreUnavailable
+      ? new StoreUnavailable(cause.message.replaceAll(copy, backup), { cause })
+      : new StoreUnavailable(
+          `${backup} is no whole database of the broker (${cause instanceof Error ? cause.message : 'unknown'}). Nothing was changed.`,
+          {
+            cause,
+          },
+        )
+  try {
+    check(copy)
+    return openTables(copy)
+  } catch (error) {
+    throw refused(error)
+  }
+}
+
+function check(copy: string): void {
+  const db = new Database(copy)
+  try {
+    const found = db.pragma('integrity_check(1)', { simple: true })
+    if (found !== 'ok') throw new Error(String(found))
+    if (db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'log_head'").get() === undefined) throw new Error('it has other tables')
+    if (db.prepare('SELECT 1 FROM log_head WHERE id = 1').get() === undefined) throw new Error('its log has no head')
+  } finally {
+    db.close()
+  }
+}
+
+/** Restored by root, it is still the broker's own. */
+function ownedAsItsDirectory(files: string[], directory: string): void {
+  if (process.getuid?.() !== 0) return
+  const { uid, gid } = statSync(directory)
+  for (const one of files) if (existsSync(one)) chownSync(one, uid, gid)
+}

@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { openSqliteStore } from '../../db/sqlite/store.ts'
+import { createRig, type Rig } from '../rig.ts'
+import { cmb, startCmb } from './cmb.ts'
+
+let rig: Rig
+let type: Awaited<ReturnType<typeof startCmb>>['type']
+let alice: Awaited<ReturnType<Rig['openSession']>>
+let dir: string
+
+beforeEach(async () => {
+  rig = await createRig()
+  ;({ type } = await startCmb(rig))
+  alice = await rig.openSession()
+  const made = mkdtempSync(join(tmpdir(), 'cmb-backup-'))
+  onTestFinished(() => rmSync(made, { recursive: true, force: true }))
+  dir = made
+})
+
+const audit = async () => (await rig.store.listAudit({ limit: 1 }))[0]
+
+describe('cmb backup and restore', () => {
+  test('a backup of the running broker, written down; a second of the same name is refused', async () => {
+    const file = join(dir, 'broker.db')
+    expect(await type(['backup', file])).toMatchObject({ code: 0, err: '', out: `${file}: ${statSync(file).size} bytes, the log up to 0.\n` })
+    expect(await audit()).toMatchObject({ act: 'backup', target: `file ${file}`, actor: { id: 'cmb@olga' }, ended: { outcome: 'done' } })
+    const again = await type(['backup', file])
+    expect(again.code).toBe(1)
+    expect(again.err).toContain('writes over nothing')
+    expect((await type(['backup', join(dir, 'nowhere', 'broker.db')])).err).toContain('ENOENT')
+  })
+
+  test('restored on another machine: everybody is signed out, and it says so', async () => {
+    const file = join(dir, 'broker.db')
+    await type(['backup', file])
+    const dataDir = join(dir, 'data')
+    const ran = await cmb(['restore', file], { dataDir, answer: 'yes' })
+    expect(ran).toMatchObject({ code: 0 })
+    expect(ran.out).toContain('Everybody is signed out')
+    expect(ran.err).toContain('signs everybody out')
+    const store = await openSqliteStore({ file: join(dataDir, 'broker.db') })
+    expect(await store.standingBySid(alice.session.sid, rig.clock.now())).toMatchObject({
+      state: 'ended',
+      session: { ended: { reason: 'restored' } },
+    })
+    await store.close()
+  })
+
+  test('is asked about; where nobody can answer it needs --yes', async () => {
+    const file = join(dir, 'broker.db')
+    await type(['backup', file])
+    const dataDir = join(dir, 'data')
+    expect(await cmb(['restore', file], { dataDir, answer: 'no' })).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('Nothing was done') as string,
+    })
+    expect(await cmb(['restore', file], { dataDir })).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string })
+    expect(await cmb(['restore', file, '--yes', '--json'], { dataDir })).toMatchObject({ code: 0 })
+  })
+
+  test('is refused while a broker runs on that data', async () => {
+    const file = join(dir, 'broker.db')
+    await type(['backup', file])
+    const ran = await type(['restore', file, '--yes'])
+    expect(ran.code).toBe(1)
+    expect(ran.err).toContain('Another broker has')
+    expect((await rig.store.standingBySid(alice.session.sid, rig.clock.now())).state).toBe('live')
+  })
+})
+
+describe('cmb people erase', () => {
+  test('asks with how many sessions and who, then signs out and forgets; the record has no name', async () => {
+    const sub = alice.session.sub
+    const ran = await type(['people', 'erase', '--subject', sub, '--case', 'DSR-1'], { answer: 'yes' })
+    expect(ran).toMatchObject({ code: 0 })
+    expect(ran.err).toContain(`ends 1 session(s) of ${sub}`)
+    expect((await rig.store.standingBySid(alice.session.sid, rig.clock.now())).state).toBe('ended')
+    expect(await rig.store.findSubject(sub)).toMatchObject({ name: undefined, username: undefined })
+    const entry = await audit()
+    expect(entry).toMatchObject({ act: 'people.erase', target: `subject ${sub}`, caseReference: 'DSR-1', ended: { outcome: 'done' } })
+    expect(JSON.stringify(entry)).not.toContain('alice')
+    // What the feed's listeners and instances hear is an ordinary revocation.
+    expect(rig.lines.join('\n')).toContain('"event":"revoked"')
+  })
+
+  test('by tenant and object id; nobody of that name, and half a name, are refused', async () => {
+    const { tid, oid } = rig.microsoft.person
+    expect(await type(['people', 'erase', '--tid', tid, '--oid', oid, '--yes'])).toMatchObject({ code: 0 })
+    expect(await type(['people', 'erase', '--subject', 'u_nobody', '--yes'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('No such person') as string,
+    })
+    expect(await type(['people', 'erase', '--tid', tid])).toMatchObject({ code: 2 })
+    expect(await type(['people', 'erase', '--subject', alice.session.sub])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--yes') as string,
+    })
+  })
+})
+
+describe('by the admin API over HTTP', () => {
+  test('no backup is made: its path would be one of this machine; and only an administrator erases', async () => {
+    const bearer = async (scope: string) => {
+      const client = await rig.register(scope.replace(':', '-'), { grants: ['client_credentials'], scopes: [scope], redirectUris: [] })
+      const answer = await rig.post('/token', { grant_type: 'client_credentials', scope }, { authorization: client.basic })
+      return `Bearer ${((await answer.json()) as { access_token: string }).access_token}`
+    }
+    const send = async (path: string, scope: string, body: unknown) =>
+      rig.opsApp.request(`http://localhost:7401/admin/v1${path}`, {
+        method: 'POST',
+        headers: { authorization: await bearer(scope), 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    expect((await send('/backup', 'broker:administer', { path: join(dir, 'b.db') })).status).toBe(403)
+    expect((await send('/people/erase', 'broker:operate', { sub: alice.session.sub })).status).toBe(403)
+    expect((await rig.store.standingBySid(alice.session.sid, rig.clock.now())).state).toBe('live')
+  })
+})

@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest'
+import { benches, expectOutcome, family, STORES } from './fixture.ts'
+
+const OPERATOR = { kind: 'operator', id: 'olga' } as const
+
+describe.each(STORES)('a person who is to be forgotten, on %s', (_name, make) => {
+  const open = benches(make)
+  const personal = { loginHintSealed: 'sealed-hint', microsoftCacheSealed: 'sealed-cache', microsoftSid: 'entra-sid', acr: 'mfa', amr: ['mfa'] }
+
+  test('is signed out everywhere, and has neither name nor device afterwards; their ids stay', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const ended = await b.signIn('alice', { session: personal })
+    await b.revoke({ kind: 'session', sid: ended.session.sid })
+    const live = await b.signIn('alice', { session: { ...personal, cookieHash: 'another' } })
+    const { family: tokens } = await b.exchange(live.session.sid, 'sydney')
+    const { committed } = expectOutcome(
+      await b.store.erasePerson({ sub: live.session.sub, actor: OPERATOR, caseReference: 'DSR-1', now: b.now }),
+      'erased',
+    )
+    expect(committed.revocation).toMatchObject({
+      selector: { kind: 'subject', sub: live.session.sub },
+      reason: 'administrator',
+      caseReference: 'DSR-1',
+    })
+    expect(await b.refresh(family(tokens))).toEqual({ outcome: 'refused', why: 'revoked' })
+    expect(await b.oweAll()).toBe(1)
+    for (const { session } of [ended, live]) {
+      const standing = await b.store.standingBySid(session.sid, b.now)
+      expect(standing).toMatchObject({ state: 'ended', session: { sid: session.sid, sub: session.sub, device: '', roles: [] } })
+      const kept = JSON.stringify(standing)
+      for (const value of ['alice@contoso.example', '"alice"', 'sealed-hint', 'entra-sid', 'Firefox', 'Case.Worker', '"mfa"'])
+        expect(kept).not.toContain(value)
+    }
+    expect(await b.store.findSubject(live.session.sub)).toMatchObject({ oid: 'oid-alice', name: undefined, username: undefined, email: undefined })
+  })
+
+  test('nobody else is touched', async () => {
+    const b = await open()
+    const [alice, bob] = [await b.signIn('alice'), await b.signIn('bob')]
+    await b.store.erasePerson({ sub: alice.session.sub, actor: OPERATOR, now: b.now })
+    await b.oweAll()
+    expect(await b.store.standingBySid(bob.session.sid, b.now)).toMatchObject({
+      state: 'live',
+      session: { person: { name: 'bob' }, device: 'Firefox on Windows' },
+    })
+  })
+
+  test('who signs in again is the same subject', async () => {
+    const b = await open()
+    const before = await b.signIn('alice')
+    await b.store.erasePerson({ sub: before.session.sub, actor: OPERATOR, now: b.now })
+    const after = await b.signIn('alice')
+    expect(after.session.sub).toBe(before.session.sub)
+    expect(await b.store.standingBySid(after.session.sid, b.now)).toMatchObject({ state: 'live', session: { person: { name: 'alice' } } })
+  })
+
+  test('nobody of that name: nothing is revoked', async () => {
+    const b = await open()
+    expect(await b.store.erasePerson({ sub: 'u_nobody', actor: OPERATOR, now: b.now })).toEqual({ outcome: 'unknown' })
+    expect((await b.store.head()).seq).toBe(0)
+  })
+
+  test('among more sessions than one transaction looks at', async () => {
+    const b = await open()
+    const alice = await b.signIn('alice')
+    await b.revoke({ kind: 'session', sid: alice.session.sid })
+    await Promise.all(Array.from({ length: 4_100 }, (_, n) => b.signIn(`other-${n}`)))
+    await b.store.erasePerson({ sub: alice.session.sub, actor: OPERATOR, now: b.now })
+    expect(await b.store.standingBySid(alice.session.sid, b.now)).toMatchObject({ session: { device: '' } })
+  })
+})
