@@ -368,7 +368,7 @@ export const microsoftWork = sqliteTable(
   {
     kind: text({ enum: ['check_person', 'revoke_sessions', 'tend_subscription'] }).notNull(),
     tid: text().notNull(),
-    /** Of the person; empty where it is about the tenant. */
+    /** Of the person; where it is about the tenant, why. */
     oid: text().notNull(),
     /** One higher each time it is asked for: what was asked for again meanwhile is not done. */
     generation: integer().notNull(),
@@ -381,7 +381,7 @@ export const microsoftWork = sqliteTable(
   (t) => [
     primaryKey({ columns: [t.kind, t.tid, t.oid] }),
     index('microsoft_work_due')
-      .on(t.nextAtMs)
+      .on(t.tid, t.nextAtMs)
       .where(sql`state = 'owed'`),
   ],
 )

@@ -230,8 +230,15 @@ export interface MicrosoftActs {
     finding: ProbeFinding
     now: number
   }): Promise<{ outcome: 'recorded' | 'stale'; committed: Committed[] }>
-  /** Ends every live session that Entra's own `sid` names. Where no tenant is named and several have it, none. */
-  endMicrosoftSession(input: { microsoftSid: string; tid?: string | undefined; reason: Reason; actor: Actor; now: number }): Promise<Committed[]>
+  /** Ends every live session that Entra's own `sid` names and that was authenticated at or before `until` (not given: all). Where no tenant is named and several have it, none. */
+  endMicrosoftSession(input: {
+    microsoftSid: string
+    tid?: string | undefined
+    until?: number | undefined
+    reason: Reason
+    actor: Actor
+    now: number
+  }): Promise<Committed[]>
   /**
    * Ends a person's live sessions that were authenticated at or before `until` (not given: all), one of them where `sid` is given. Where that is
    * all of them, the person is revoked. A session that has no time of authentication counts from its opening.
@@ -246,9 +253,11 @@ export interface MicrosoftActs {
   }): Promise<Committed[]>
   /** Persists work in one transaction; what is there already is asked for again, and due now. */
   askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Promise<void>
+  /** Whether it is owed already. */
+  owesMicrosoft(work: MicrosoftWork): Promise<boolean>
   /** `check_person` for everybody of a tenant who has a live session. How many. */
   askAboutEverybody(input: { tid: string; now: number; nowMs: number }): Promise<number>
-  dueMicrosoftWork(input: { nowMs: number; limit: number }): Promise<OwedMicrosoftWork[]>
+  dueMicrosoftWork(input: { tid: string; nowMs: number; limit: number }): Promise<OwedMicrosoftWork[]>
   /** Done: it goes, unless it was asked for again since. */
   settleMicrosoftWork(work: OwedMicrosoftWork): Promise<void>
   /** Not done: due again at `nextAtMs`, or dead where there is none. Nothing where it was asked for again since. */

@@ -255,7 +255,7 @@ export type ProbeFinding =
 
 /**
  * What is to be asked of Microsoft Graph: read whether somebody is still good, sign somebody out there, tend the subscription of a tenant
- * (`oid` is empty).
+ * (`oid` says why).
  */
 export interface MicrosoftWork {
   kind: 'check_person' | 'revoke_sessions' | 'tend_subscription'

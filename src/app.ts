@@ -11,6 +11,7 @@ import { opsRoom } from './ops/room.ts'
 import { pageAssets } from './page/assets.ts'
 import { OAuthError } from './protocol/error.ts'
 import { feedRoom } from './revocation/feed.ts'
+import { signalRoom } from './signal/room.ts'
 import { signinRoom } from './signin/room.tsx'
 import { tokenRoom } from './token/room.ts'
 
@@ -25,6 +26,7 @@ export function createApp(deps: Deps): { app: Hono; opsApp: Hono } {
     tokenRoom(deps),
     feedRoom(deps),
     signinRoom(deps),
+    signalRoom(deps),
     logoutRoom(deps),
     accountRoom(deps),
     healthRoom(deps),

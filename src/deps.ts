@@ -1,4 +1,5 @@
 import type { Store } from '../db/store.ts'
+import type { Session } from '../db/types.ts'
 import type { ClientRegistry } from './client/door.ts'
 import type { Config } from './config.ts'
 import type { KeyRing, Sealer } from './keys/door.ts'
@@ -30,6 +31,8 @@ export interface Deps {
   /** Which Microsoft tenants are connected, as which application: the store's word, which the environment seeded. */
   connection: EntraConnection
   queue: DeliveryQueue
+  /** Whoever wants to hear of refreshes that succeeded. Nobody waits for it. */
+  refreshes?: { listener?: ((session: Session) => void) | undefined } | undefined
   feed: Feed
   /** Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled, bounded, no redirects. */
   outbound: Outbound

@@ -116,7 +116,7 @@ async function openParts(config: Config, log: Log, clock: Clock, closing: Closin
   })
   const connection = await openConnection({ store, sealer, config, clock, log })
   const microsoft = createMicrosoft({ config, connection: connection.current, log, clock })
-  return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, connection, queue, feed, outbound }
+  return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, connection, queue, refreshes: {}, feed, outbound }
 }
 
 /** Slow or silent clients are let go; an event stream is an answer, not a request, and may last. */

@@ -1,8 +1,11 @@
 import type { Deps } from '../src/deps.ts'
 import { createLanes } from '../src/revocation/lanes.ts'
+import { askMicrosoft } from './ask-microsoft.ts'
 import { deliverLogout } from './deliver-logout.ts'
 import { oweDeliveries } from './owe-deliveries.ts'
+import { createProbing } from './probe-microsoft.ts'
 import { relayDeliveries } from './relay-deliveries.ts'
+import { subscriptionCare } from './renew-graph-subscription.ts'
 import { repeat } from './repeat.ts'
 import { rotateKeys } from './rotate-keys.ts'
 import { purgeOld, sweepExpired } from './sweep-expired.ts'
@@ -15,6 +18,9 @@ import { purgeOld, sweepExpired } from './sweep-expired.ts'
 const RELAY_MS = 5_000
 const OWE_MS = 5_000
 const SWEEP_MS = 500
+const PROBE_MS = 1_000
+const ASK_MICROSOFT_MS = 500
+const SUBSCRIPTIONS_MS = 60_000
 const PURGE_MS = 10 * 60_000
 const KEYS_MS = 60 * 60_000
 /** Jobs only pass refs on to the lanes: this many at a time keeps the round trips to the queue's server full. */
@@ -29,7 +35,12 @@ export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void>
   deps.queue.straight(lanes)
   const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
   const owing = repeat(deps.log, 'owe-deliveries', OWE_MS, () => oweDeliveries(deps, stillGoing))
+  const probing = createProbing(deps, stillGoing)
+  if (deps.refreshes !== undefined) deps.refreshes.listener = probing.refreshed
   const others = [
+    ...(deps.config.signals.probe.everySeconds > 0 ? [repeat(deps.log, 'probe-microsoft', PROBE_MS, () => probing.turn())] : []),
+    repeat(deps.log, 'ask-microsoft', ASK_MICROSOFT_MS, async () => void (await askMicrosoft(deps, stillGoing))),
+    repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps)),
     repeat(deps.log, 'relay-deliveries', RELAY_MS, () => relayDeliveries(lanes)),
     repeat(deps.log, 'sweep-expired', SWEEP_MS, () => sweepExpired(deps, stillGoing)),
     repeat(deps.log, 'purge', PURGE_MS, () => purgeOld(deps, stillGoing)),
@@ -45,6 +56,7 @@ export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void>
       going = false
       unsubscribe()
       deps.queue.straight(undefined)
+      if (deps.refreshes !== undefined) deps.refreshes.listener = undefined
       await Promise.all([jobs.stop(), ...[owing, ...others].map((work) => work.stop())])
       // What waited is due in the store and nobody's; what is under way may finish, and past that its lease runs out.
       if (!(await lanes.drain(DRAIN_MS))) deps.log.warn('deliveries_cut_off', { next: 'they are tried again by the next process' })

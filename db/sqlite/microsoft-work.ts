@@ -18,7 +18,7 @@ interface Row {
 
 type WorkActs = Pick<
   MicrosoftActs,
-  'askMicrosoft' | 'askAboutEverybody' | 'dueMicrosoftWork' | 'settleMicrosoftWork' | 'postponeMicrosoftWork' | 'deadMicrosoftWork'
+  'askMicrosoft' | 'owesMicrosoft' | 'askAboutEverybody' | 'dueMicrosoftWork' | 'settleMicrosoftWork' | 'postponeMicrosoftWork' | 'deadMicrosoftWork'
 >
 
 const workOf = (row: Row): OwedMicrosoftWork => ({
@@ -48,8 +48,11 @@ export function microsoftWorkActs(core: Core): WorkActs {
   const askEverybody = db.prepare(`INSERT INTO microsoft_work (kind, tid, oid, generation, attempts, state, asked_at_ms, next_at_ms)
     SELECT DISTINCT 'check_person', u.tid, u.oid, 1, 0, 'owed', @nowMs, @nowMs FROM sessions s JOIN subjects u ON u.sub = s.sub
     WHERE s.tid = @tid AND s.ended_seq IS NULL AND s.deadline_at > @now ${AGAIN}`)
-  const due = db.prepare<[number, number], Row>("SELECT * FROM microsoft_work WHERE state = 'owed' AND next_at_ms <= ? ORDER BY next_at_ms LIMIT ?")
+  const due = db.prepare<[string, number, number], Row>(
+    "SELECT * FROM microsoft_work WHERE state = 'owed' AND tid = ? AND next_at_ms <= ? ORDER BY next_at_ms LIMIT ?",
+  )
   const dead = db.prepare<[number], Row>("SELECT * FROM microsoft_work WHERE state = 'dead' ORDER BY asked_at_ms DESC LIMIT ?")
+  const owes = db.prepare<[object]>("SELECT 1 FROM microsoft_work WHERE kind = @kind AND tid = @tid AND oid = @oid AND state = 'owed'")
   const settle = db.prepare('DELETE FROM microsoft_work WHERE kind = @kind AND tid = @tid AND oid = @oid AND generation = @generation')
   const postpone = db.prepare(`UPDATE microsoft_work SET attempts = attempts + 1, state = @state, next_at_ms = @nextAtMs, last_error = @error
     WHERE kind = @kind AND tid = @tid AND oid = @oid AND generation = @generation`)
@@ -60,8 +63,9 @@ export function microsoftWorkActs(core: Core): WorkActs {
       write(() => {
         for (const one of work) ask(one, nowMs)
       }),
+    owesMicrosoft: ({ kind, tid, oid }) => read(() => owes.get({ kind, tid, oid }) !== undefined),
     askAboutEverybody: (input) => write(() => askEverybody.run(input).changes),
-    dueMicrosoftWork: ({ nowMs, limit }) => read(() => due.all(nowMs, limit).map(workOf)),
+    dueMicrosoftWork: ({ tid, nowMs, limit }) => read(() => due.all(tid, nowMs, limit).map(workOf)),
     settleMicrosoftWork: (work) => write(() => void settle.run(key(work))),
     postponeMicrosoftWork: (work, { nextAtMs, error }) =>
       write(() => void postpone.run({ ...key(work), nextAtMs: nextAtMs ?? work.nextAtMs, state: nextAtMs === undefined ? 'dead' : 'owed', error })),

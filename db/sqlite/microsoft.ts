@@ -32,6 +32,8 @@ const dueOf = (row: DueRow): ProbeDue => ({
 /** By Microsoft's clock; where it did not say, by ours. */
 const authenticatedAt = (row: SessionRow): number => (row.auth_time > 0 ? row.auth_time : row.opened_at)
 
+const isMeant = (row: SessionRow, until: number | undefined): boolean => until === undefined || authenticatedAt(row) <= until
+
 function ending({ db }: Core, log: RevocationLog, sessions: Sessions) {
   const openOf = db.prepare<[string], SessionRow>(
     `SELECT ${SESSION_COLUMNS} FROM ${SESSION_FROM} WHERE s.sub = ? AND s.ended_seq IS NULL ORDER BY s.sid`,
@@ -44,13 +46,13 @@ function ending({ db }: Core, log: RevocationLog, sessions: Sessions) {
   return {
     authenticated({ sub, sid, until, reason, actor, now }: Parameters<MicrosoftActs['endAuthenticated']>[0]): Committed[] {
       const live = openOf.all(sub).filter((row) => isLive(row, now))
-      const meant = live.filter((row) => (sid === undefined || row.sid === sid) && (until === undefined || authenticatedAt(row) <= until))
+      const meant = live.filter((row) => (sid === undefined || row.sid === sid) && isMeant(row, until))
       if (meant.length === 0) return []
       if (meant.length === live.length && sid === undefined) return [log.append({ selector: { kind: 'subject', sub }, reason, actor, now })]
       return meant.map((row) => log.append({ selector: { kind: 'session', sid: row.sid }, reason, actor, now }))
     },
-    ofMicrosoft({ microsoftSid, tid, reason, actor, now }: Parameters<MicrosoftActs['endMicrosoftSession']>[0]): Committed[] {
-      const meant = byMicrosoft.all(microsoftSid).filter((row) => isLive(row, now) && (tid === undefined || row.tid === tid))
+    ofMicrosoft({ microsoftSid, tid, until, reason, actor, now }: Parameters<MicrosoftActs['endMicrosoftSession']>[0]): Committed[] {
+      const meant = byMicrosoft.all(microsoftSid).filter((row) => isLive(row, now) && (tid === undefined || row.tid === tid) && isMeant(row, until))
       if (new Set(meant.map((row) => row.tid)).size > 1) return []
       return meant.map((row) => log.append({ selector: { kind: 'session', sid: row.sid }, reason, actor, now }))
     },

@@ -7,14 +7,18 @@ import type { Deps } from '../deps.ts'
  * transaction does. It refuses to wait: what was committed is announced, and whoever is down hears of it later.
  */
 
-export type AnnounceDeps = Pick<Deps, 'feed' | 'queue' | 'metrics' | 'log'>
+export type AnnounceDeps = Pick<Deps, 'feed' | 'queue' | 'metrics' | 'log'> & Partial<Pick<Deps, 'config'>>
 
 /** The store's answer, after what it committed was announced. @throws StoreUnavailable: nothing was revoked */
 export async function revoke(deps: AnnounceDeps & { store: Pick<Store, 'revoke'> }, input: RevokeInput): ReturnType<Store['revoke']> {
-  const answer = await deps.store.revoke(input)
+  const answer = await deps.store.revoke({ ...input, ...alsoAtMicrosoft(deps, input) })
   if (answer.outcome === 'revoked') announce(deps, [answer.committed])
   return answer
 }
+
+/** Signing out everywhere goes on to Microsoft in tenants that want it so; owed in the same transaction. */
+const alsoAtMicrosoft = ({ config }: AnnounceDeps, { reason }: RevokeInput): Pick<RevokeInput, 'alsoAtMicrosoft'> =>
+  reason === 'signed_out_everywhere' ? { alsoAtMicrosoft: config?.signals.revokeAtMicrosoft } : {}
 
 /**
  * What any operation of the store committed: guards first (milliseconds), then the deliveries. What a wide revocation owes is still

@@ -1,0 +1,51 @@
+/**
+ * Whether what probes say of a tenant is believable as a whole. Where more than 5 % of its people would be signed out within ten minutes, it
+ * is more likely that a policy refuses the broker's own address than that they all have left. What Microsoft says outright of a person, that
+ * they were revoked or disabled, is believed of however many; it is counted apart, and told.
+ */
+
+const WINDOW_SECONDS = 600
+const SLICE_SECONDS = 30
+const SHARE = 0.05
+const FEWEST_PEOPLE = 5
+
+/** `revoked` (50173) and `disabled` (50057) are Microsoft's word about the person; `ending` is everything else that would end a session. */
+export type ProbeVerdict = 'good' | 'ending' | 'revoked' | 'disabled'
+
+interface Slice {
+  at: number
+  probes: number
+  people: Record<Exclude<ProbeVerdict, 'good'>, Set<string>>
+}
+
+export interface ProbeAlarm {
+  /** @returns true where this one makes it too many */
+  count(tid: string, sub: string, verdict: ProbeVerdict, now: number): boolean
+  /** An operator has looked: counting begins anew. */
+  reset(tid: string): void
+}
+
+export function createProbeAlarm(): ProbeAlarm {
+  const tenants = new Map<string, Slice[]>()
+  const sliceOf = (tid: string, now: number): Slice[] => {
+    const kept = (tenants.get(tid) ?? []).filter((slice) => slice.at > now - WINDOW_SECONDS)
+    const at = now - (now % SLICE_SECONDS)
+    if (kept.at(-1)?.at !== at) kept.push({ at, probes: 0, people: { ending: new Set(), revoked: new Set(), disabled: new Set() } })
+    tenants.set(tid, kept)
+    return kept
+  }
+  return {
+    count(tid, sub, verdict, now) {
+      const slices = sliceOf(tid, now)
+      const current = slices.at(-1)
+      if (current === undefined) return false
+      current.probes++
+      if (verdict === 'good') return false
+      current.people[verdict].add(sub)
+      const probes = slices.reduce((sum, slice) => sum + slice.probes, 0)
+      const people = new Set(slices.flatMap((slice) => [...slice.people[verdict]])).size
+      return people >= FEWEST_PEOPLE && people > probes * SHARE
+    },
+    reset: (tid) => void tenants.delete(tid),
+  }
+}

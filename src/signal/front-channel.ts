@@ -1,0 +1,44 @@
+import type { Context } from 'hono'
+import type { Deps } from '../deps.ts'
+import { announce } from '../revocation/revoke.ts'
+
+/**
+ * Entra's front-channel logout (OpenID Connect Front-Channel Logout 1.0): in an iframe of Microsoft's sign-out page, by `sid`, often without
+ * `iss`. It never looks at a cookie: whose browser asks says nothing about whose session is meant. What it answers tells nothing either.
+ */
+
+const MOST = 200
+
+export async function frontChannelLogout(deps: Deps, c: Context): Promise<Response> {
+  const query = new URL(c.req.url).searchParams
+  const outcome = await end(deps, query.getAll('sid'), query.getAll('iss'))
+  deps.metrics.signals.inc({ kind: 'front_channel', outcome })
+  return c.body('<!doctype html><title>Signed out</title>', 200, {
+    'Content-Type': 'text/html; charset=utf-8',
+    'Cache-Control': 'no-store',
+    'Content-Security-Policy': `default-src 'none'; frame-ancestors ${new URL(deps.config.entra.authority).origin}`,
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+  })
+}
+
+async function end(deps: Deps, sids: string[], issuers: string[]): Promise<'ended' | 'nothing' | 'malformed' | 'foreign'> {
+  const [microsoftSid] = sids
+  if (sids.length !== 1 || microsoftSid === undefined || microsoftSid === '' || microsoftSid.length > MOST || issuers.length > 1) return 'malformed'
+  const [issuer] = issuers
+  const tid = issuer === undefined ? undefined : tenantOf(deps, issuer)
+  if (issuer !== undefined && tid === undefined) return 'foreign'
+  const committed = await deps.store.endMicrosoftSession({
+    microsoftSid,
+    tid,
+    reason: 'microsoft_signed_out',
+    actor: { kind: 'microsoft', id: 'front-channel' },
+    now: deps.clock.now(),
+  })
+  announce(deps, committed)
+  return committed.length > 0 ? 'ended' : 'nothing'
+}
+
+/** Of a tenant that is connected, as its tokens name it. */
+const tenantOf = ({ config, connection }: Deps, issuer: string): string | undefined =>
+  connection.current().tenants.find((tid) => issuer === `${config.entra.authority}/${tid}/v2.0`)

@@ -1,0 +1,85 @@
+import type { Context } from 'hono'
+import { z } from 'zod'
+import type { MicrosoftWork } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import { equalInConstantTime } from '../protocol/compare.ts'
+import { readBody } from './body.ts'
+import { clientStateOf } from './subscription.ts'
+import { graphTenants } from './tenants.ts'
+
+/**
+ * Where Microsoft Graph says that somebody has changed. It answers within milliseconds, because Graph waits three seconds: what is said is kept,
+ * and looked into later. It believes nothing but that there is something to look into, and that only with the right `clientState`.
+ */
+
+const MOST_BYTES = 512 * 1024
+const MOST_PEOPLE = 1000
+const HEADERS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } as const
+
+const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+const guid = z.string().regex(GUID).toLowerCase()
+const notification = z.object({
+  clientState: z.string().max(256),
+  tenantId: guid,
+  lifecycleEvent: z.enum(['reauthorizationRequired', 'subscriptionRemoved', 'missed']).optional(),
+  resourceData: z.object({ id: guid }).optional(),
+})
+const notifications = z.object({ value: z.array(z.unknown()).max(MOST_PEOPLE) })
+
+export async function graphNotification(deps: Deps, c: Context): Promise<Response> {
+  if (graphTenants(deps).length === 0) return c.notFound()
+  const tokens = new URL(c.req.url).searchParams.getAll('validationToken')
+  if (tokens.length > 0) return handshake(deps, c, tokens)
+  const body = await readBody(c, MOST_BYTES)
+  if (body === undefined) return refused(deps, c, 413, 'The notification is too long.')
+  const read = notifications.safeParse(parse(body))
+  if (!read.success) return refused(deps, c, 400, 'This is no change notification.')
+  const work = await believable(deps, read.data.value)
+  if (work.length > 0) await deps.store.askMicrosoft(work, deps.clock.nowMs())
+  return c.body(null, 202, HEADERS)
+}
+
+/** Graph wants its token back, decoded, as plain text. What could be read as anything else is not repeated. */
+function handshake(deps: Deps, c: Context, [token = '', ...more]: string[]): Response {
+  if (more.length > 0 || token.length > 1024 || !/^[\x20-\x3b\x3d\x3f-\x7e]+$/.test(token))
+    return refused(deps, c, 400, 'This is no validation token.')
+  deps.metrics.signals.inc({ kind: 'graph', outcome: 'handshake' })
+  return c.body(token, 200, {
+    ...HEADERS,
+    'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; sandbox",
+  })
+}
+
+function refused(deps: Deps, c: Context, status: 400 | 413, description: string): Response {
+  deps.metrics.signals.inc({ kind: 'graph', outcome: 'malformed' })
+  return c.json({ error: 'invalid_request', error_description: description }, status, HEADERS)
+}
+
+/** A stranger's are passed over without a word: an answer that differs would tell them how far they have come. */
+async function believable(deps: Deps, value: readonly unknown[]): Promise<MicrosoftWork[]> {
+  const states = new Map<string, string | undefined>()
+  for (const tid of graphTenants(deps)) states.set(tid, await clientStateOf(deps, tid))
+  const work: MicrosoftWork[] = []
+  for (const one of value) {
+    const read = notification.safeParse(one)
+    const expected = read.success ? states.get(read.data.tenantId) : undefined
+    if (!read.success || expected === undefined || !equalInConstantTime(read.data.clientState, expected)) {
+      deps.metrics.signals.inc({ kind: 'graph', outcome: 'foreign' })
+      continue
+    }
+    const { tenantId: tid, lifecycleEvent, resourceData } = read.data
+    if (lifecycleEvent !== undefined) work.push({ kind: 'tend_subscription', tid, oid: lifecycleEvent })
+    else if (resourceData !== undefined) work.push({ kind: 'check_person', tid, oid: resourceData.id })
+    deps.metrics.signals.inc({ kind: 'graph', outcome: lifecycleEvent ?? 'changed' })
+  }
+  return work
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,107 @@
+import type { ProbeDue, ProbeFinding } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import { MicrosoftRefusal } from '../microsoft/door.ts'
+import { announce } from '../revocation/revoke.ts'
+import { openFromSession, sealForSession } from '../session/sealed.ts'
+import type { ProbeAlarm, ProbeVerdict } from './alarm.ts'
+
+/**
+ * One probe: Microsoft's refresh token of one session is redeemed, and what comes of it is done. Our own outage, our own bad credentials and a
+ * policy that refuses this machine say nothing about anybody, and end nothing.
+ */
+
+export type ProbeDeps = Pick<Deps, 'store' | 'sealer' | 'microsoft' | 'clock' | 'log' | 'metrics' | 'feed' | 'queue'>
+
+export type Probed =
+  /** Microsoft gave an answer about this person. `look` names other sessions of theirs of which it is not known yet. */
+  | { kind: 'answered'; look: string[] }
+  /** Microsoft, or what we prove ourselves with, is not well: leave the tenant alone for a while. */
+  | { kind: 'trouble'; guidance: string; retryAfterSeconds: number | undefined }
+  | { kind: 'nothing' }
+
+/** With a mark, what a session still has lasts so long. */
+const MARK_SECONDS = 3600
+const REVOKED = 50173
+const DISABLED = 50057
+const TROUBLE = new Set(['outage', 'loop', 'credential', 'app_missing'])
+
+const NOTHING: Probed = { kind: 'nothing' }
+
+export const pausedSetting = (tid: string): string => `probe_paused/${tid}`
+
+export async function probeSession(deps: ProbeDeps, due: ProbeDue, alarm: ProbeAlarm): Promise<Probed> {
+  const cache = openFromSession(deps.sealer, 'microsoft_cache', due.person, due.cacheSealed)
+  if (cache === undefined) return nothing(deps, 'unreadable')
+  try {
+    const renewal = await deps.microsoft.renew({ cache, person: due.person, now: deps.clock.now() })
+    if (renewal === undefined) return nothing(deps, 'no_tokens')
+    alarm.count(due.person.tid, due.sub, 'good', deps.clock.now())
+    const cacheSealed = sealForSession(deps.sealer, 'microsoft_cache', due.person, renewal.cache)
+    return await record(deps, due, { outcome: 'vouched', cacheSealed, roles: renewal.roles }, 'good')
+  } catch (error) {
+    if (error instanceof MicrosoftRefusal) return judge(deps, due, error, alarm)
+    throw error
+  }
+}
+
+async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRefusal, alarm: ProbeAlarm): Promise<Probed> {
+  const { guidance, code, retryAfterSeconds } = refusal
+  const now = deps.clock.now()
+  const finding = findingOf(due, refusal, now)
+  if (finding === undefined) {
+    nothing(deps, guidance)
+    if (guidance === 'untrusted_token') deps.log.error('probe_untrusted', { sid: due.sid, tid: due.person.tid, cause: refusal })
+    return TROUBLE.has(guidance) ? { kind: 'trouble', guidance, retryAfterSeconds } : NOTHING
+  }
+  const verdict: ProbeVerdict = code === REVOKED ? 'revoked' : code === DISABLED ? 'disabled' : 'ending'
+  const many = alarm.count(due.person.tid, due.sub, verdict, now)
+  if (many && verdict === 'ending') return pause(deps, due, refusal, now)
+  if (many)
+    deps.log.warn('probe_many_ended', { tid: due.person.tid, code, next: 'Microsoft says so of each of them: ask the tenant’s administrator' })
+  if (await isPaused(deps, due)) return nothing(deps, 'held')
+  return record(deps, due, finding, guidance)
+}
+
+/** Undefined: it says nothing about the session. */
+function findingOf(due: ProbeDue, { effect, code, guidance }: MicrosoftRefusal, now: number): ProbeFinding | undefined {
+  if (effect === 'nothing') return undefined
+  if (effect === 'session') return { outcome: 'end_session', reason: 'microsoft_session_revoked' }
+  if (effect === 'mark') {
+    const reason = guidance === 'step_up' || guidance === 'enrol_mfa' ? 'mfa_lapsed' : 'microsoft_sign_in_required'
+    return { outcome: 'mark', markAt: now + MARK_SECONDS, reason }
+  }
+  if (code === DISABLED) return { outcome: 'end_person', reason: 'microsoft_account_disabled' }
+  // Revoked after Microsoft last vouched for this session: what was authenticated before that is over too. What came later is looked at by itself,
+  // for it may have come after the revocation.
+  return { outcome: 'end_person', reason: 'microsoft_session_revoked', until: due.probedAt }
+}
+
+async function record(deps: ProbeDeps, due: ProbeDue, finding: ProbeFinding, words: string): Promise<Probed> {
+  const now = deps.clock.now()
+  const { outcome, committed } = await deps.store.recordProbe({ sid: due.sid, cacheWas: due.cacheSealed, finding, now })
+  announce(deps, committed)
+  deps.metrics.signals.inc({ kind: 'probe', outcome: outcome === 'stale' ? 'stale' : words })
+  const look = finding.outcome === 'end_person' && outcome === 'recorded' ? await deps.store.liveSessionsOf(due.sub, now) : []
+  return { kind: 'answered', look: look.map(({ session }) => session.sid) }
+}
+
+async function pause(deps: ProbeDeps, due: ProbeDue, { guidance, code }: MicrosoftRefusal, now: number): Promise<Probed> {
+  const { tid } = due.person
+  await deps.store.setSetting(pausedSetting(tid), JSON.stringify({ at: now, guidance, code }))
+  deps.metrics.signals.inc({ kind: 'probe', outcome: 'alarm' })
+  deps.log.error('probe_paused', {
+    tid,
+    guidance,
+    code,
+    meaning: 'More than 5 % of this tenant’s people would be signed out within 10 minutes. Nobody more is, and its sessions are not probed.',
+    next: 'look whether a Conditional Access policy refuses the broker’s own address; then let it go on: cmb probe resume',
+  })
+  return NOTHING
+}
+
+const isPaused = async ({ store }: ProbeDeps, due: ProbeDue): Promise<boolean> => (await store.setting(pausedSetting(due.person.tid))) !== undefined
+
+function nothing(deps: ProbeDeps, outcome: string): Probed {
+  deps.metrics.signals.inc({ kind: 'probe', outcome })
+  return NOTHING
+}

@@ -1,0 +1,102 @@
+import { KeysUnavailable, type SecurityEventClaims, type SetError, verifySecurityEvent } from '@case-manager/guard'
+import type { Context } from 'hono'
+import type { Deps } from '../deps.ts'
+import { sha256 } from '../protocol/compare.ts'
+import type { Reason } from '../protocol/revocation.ts'
+import { announce } from '../revocation/revoke.ts'
+import { readBody } from './body.ts'
+import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
+import { whoIsMeant } from './subjects.ts'
+
+/**
+ * Security event tokens (RFC 8417) that configured issuers push (RFC 8935). It acknowledges what it has committed, and nothing before. An event
+ * speaks of its moment: who was authenticated after it stays.
+ */
+
+const MOST_BYTES = 64 * 1024
+const TOLERANCE_SECONDS = 60
+const REMEMBERED_SECONDS = 30 * 86_400
+
+const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
+const RISC = 'https://schemas.openid.net/secevent/risc/event-type/'
+
+type Payload = Record<string, unknown>
+
+/** What each event ends, or undefined where it is no reason to. Types that are not here are acknowledged and passed over. */
+const EVENTS: Readonly<Record<string, (payload: Payload) => Reason | undefined>> = {
+  [`${CAEP}session-revoked`]: () => 'security_event',
+  // A further credential takes nothing from what was proved with the others.
+  [`${CAEP}credential-change`]: ({ change_type: type }) => (type === 'create' ? undefined : 'security_event'),
+  [`${CAEP}assurance-level-change`]: ({ change_direction: direction }) => (direction === 'increase' ? undefined : 'mfa_lapsed'),
+  [`${RISC}account-disabled`]: () => 'security_event',
+  [`${RISC}account-purged`]: () => 'security_event',
+}
+
+export async function securityEvent(deps: Deps, { secevent }: Issuers, c: Context): Promise<Response> {
+  const type = (c.req.header('content-type') ?? '').split(';')[0]?.trim().toLowerCase()
+  if (type !== 'application/secevent+jwt') return refuse(deps, c, 'invalid_request', 'The content type has to be application/secevent+jwt.')
+  const token = (await readBody(c, MOST_BYTES))?.trim()
+  if (token === undefined) return refuse(deps, c, 'invalid_request', 'The token is too long.')
+  const issuer = secevent.get(issuerOf(token) ?? '')
+  if (issuer === undefined) return refuse(deps, c, 'invalid_issuer', 'This issuer is not configured here.')
+  const now = deps.clock.now()
+  try {
+    const expected = { issuer: issuer.issuer, audience: issuer.audience, now, toleranceSeconds: TOLERANCE_SECONDS }
+    const verified = await verifySecurityEvent(token, issuer.keys, expected)
+    if (!verified.ok) return verified.certain ? refuse(deps, c, verified.error, verified.description) : later(deps, c)
+    await obey(deps, issuer, verified.claims, now)
+    return c.body(null, 202, { 'Cache-Control': 'no-store' })
+  } catch (error) {
+    if (error instanceof KeysUnavailable) return later(deps, c)
+    throw error
+  }
+}
+
+/** RFC 8935 §2.4 */
+function refuse(deps: Deps, c: Context, err: SetError, description: string): Response {
+  deps.metrics.signals.inc({ kind: 'security_event', outcome: err })
+  return c.json({ err, description }, 400, { 'Cache-Control': 'no-store', 'Content-Language': 'en' })
+}
+
+/** Its keys cannot be read at the moment: neither taken nor refused. */
+function later(deps: Deps, c: Context): Response {
+  deps.metrics.signals.inc({ kind: 'security_event', outcome: 'keys_unavailable' })
+  return c.body(null, 503, { 'Cache-Control': 'no-store', 'Retry-After': '30' })
+}
+
+async function obey(deps: Deps, issuer: KnownIssuer, claims: SecurityEventClaims, now: number): Promise<void> {
+  for (const [type, payload] of Object.entries(claims.events)) {
+    const reason = Object.hasOwn(EVENTS, type) ? EVENTS[type]?.(payload) : undefined
+    const outcome = reason === undefined ? 'passed_over' : await end(deps, issuer, { claims, payload, reason }, now)
+    deps.metrics.signals.inc({ kind: 'security_event', outcome })
+    deps.log.info('security_event', { issuer: issuer.issuer, type: type.slice(0, 120), outcome })
+  }
+  // Burned when what it says is committed: cut off before, it is told again and does the rest. A second telling ends nothing that the first did not.
+  await deps.store.consumeOnce({
+    purpose: 'security-event',
+    idHash: sha256(`${issuer.issuer} ${claims.jti}`),
+    expiresAt: now + REMEMBERED_SECONDS,
+    now,
+  })
+}
+
+async function end(
+  deps: Deps,
+  issuer: KnownIssuer,
+  { claims, payload, reason }: { claims: SecurityEventClaims; payload: Payload; reason: Reason },
+  now: number,
+): Promise<'ended' | 'nothing' | 'nobody'> {
+  const meant = await whoIsMeant(deps, issuer, claims.sub_id ?? payload.subject)
+  if (meant === undefined) return 'nobody'
+  const actor = { kind: 'broker', id: 'security-event' } as const
+  const committed = await deps.store.endAuthenticated({ ...meant, until: momentOf(claims, payload, now), reason, actor, now })
+  announce(deps, committed)
+  return committed.length > 0 ? 'ended' : 'nothing'
+}
+
+/** When it happened; some send milliseconds. Never later than now: nobody ends sessions that are still to come. */
+function momentOf(claims: SecurityEventClaims, payload: Payload, now: number): number {
+  const said = [payload.event_timestamp, claims.toe, claims.iat].find((value): value is number => typeof value === 'number' && value > 0)
+  if (said === undefined) return now
+  return Math.min(Math.floor(said > 1e11 ? said / 1000 : said), now)
+}

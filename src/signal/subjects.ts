@@ -1,0 +1,67 @@
+import type { Deps } from '../deps.ts'
+import type { KnownIssuer } from './issuers.ts'
+
+/**
+ * Whom a security event means (RFC 9493, and the older `subject` inside an event), as far as its issuer may speak of them. An issuer names people
+ * in the one way that it is configured with, and speaks only of its own tenants.
+ */
+
+export interface Meant {
+  sub: string
+  /** That session alone. */
+  sid?: string | undefined
+}
+
+type Identifier = Record<string, unknown>
+type SubjectDeps = Pick<Deps, 'store' | 'config' | 'connection' | 'clock'>
+
+const isObject = (value: unknown): value is Identifier => typeof value === 'object' && value !== null && !Array.isArray(value)
+const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' && value.length <= 512 ? value : undefined)
+
+/** @returns undefined where it is nobody that we know, or nobody that this issuer may speak of */
+export async function whoIsMeant(deps: SubjectDeps, issuer: KnownIssuer, identifier: unknown): Promise<Meant | undefined> {
+  if (!isObject(identifier)) return undefined
+  const { user, session } = identifier
+  // A complex subject: its `session` is one of ours, its `user` a person.
+  const sid = isObject(session) ? text(session.id) : undefined
+  if (sid !== undefined) return ofSession(deps, issuer, sid)
+  return ofPerson(deps, issuer, isObject(user) ? { ...user, ...tenantOf(identifier) } : identifier)
+}
+
+const tenantOf = ({ tenant }: Identifier): Identifier => (isObject(tenant) && text(tenant.id) !== undefined ? { tid: tenant.id } : {})
+
+async function ofSession(deps: SubjectDeps, issuer: KnownIssuer, sid: string): Promise<Meant | undefined> {
+  const standing = await deps.store.standingBySid(sid, deps.clock.now())
+  if (standing.state === 'unknown' || !maySpeakOf(deps, issuer, standing.session.person.tid)) return undefined
+  return { sub: standing.session.sub, sid }
+}
+
+async function ofPerson(deps: SubjectDeps, issuer: KnownIssuer, given: Identifier): Promise<Meant | undefined> {
+  if (issuer.subject === 'opaque') return bySub(deps, issuer, text(given.id) ?? text(given.sub))
+  if (issuer.subject === 'iss_sub') {
+    const iss = text(given.iss)
+    if (iss === deps.config.issuer) return bySub(deps, issuer, text(given.sub))
+    const tid = deps.connection.current().tenants.find((one) => iss === `${deps.config.entra.authority}/${one}/v2.0`)
+    return byObject(deps, issuer, tid, text(given.sub))
+  }
+  const only = issuer.tenants?.length === 1 ? issuer.tenants[0] : undefined
+  return byObject(deps, issuer, text(given.tid)?.toLowerCase() ?? only, text(given.oid) ?? text(given.id) ?? text(given.sub))
+}
+
+async function bySub(deps: SubjectDeps, issuer: KnownIssuer, sub: string | undefined): Promise<Meant | undefined> {
+  const subject = sub === undefined ? undefined : await deps.store.findSubject(sub)
+  return subject !== undefined && maySpeakOf(deps, issuer, subject.tid) ? { sub: subject.sub } : undefined
+}
+
+async function byObject(deps: SubjectDeps, issuer: KnownIssuer, tid: string | undefined, oid: string | undefined): Promise<Meant | undefined> {
+  if (tid === undefined || oid === undefined || !maySpeakOf(deps, issuer, tid)) return undefined
+  const subject = await deps.store.findSubjectByPerson(tid, oid.toLowerCase())
+  return subject && { sub: subject.sub }
+}
+
+export const maySpeakOf = ({ connection }: Pick<Deps, 'connection'>, issuer: KnownIssuer, tid: string): boolean =>
+  (issuer.tenants ?? connection.current().tenants).includes(tid)
+
+/** By the claims of an upstream provider's logout token. */
+export const whoIsLoggedOut = (deps: SubjectDeps, issuer: KnownIssuer, sub: string): Promise<Meant | undefined> =>
+  ofPerson(deps, issuer, issuer.subject === 'iss_sub' ? { iss: issuer.issuer, sub } : { sub })

@@ -1,0 +1,73 @@
+import type { OwedMicrosoftWork } from '../db/types.ts'
+import type { Deps } from '../src/deps.ts'
+import { GraphProblem } from '../src/microsoft/door.ts'
+import { doMicrosoftWork } from '../src/signal/microsoft-work.ts'
+
+/**
+ * Does what is to be asked of Microsoft Graph, from the store's rows: after a notification, after a gap, and where signing out everywhere goes on to
+ * Microsoft. A row goes when it is done. It refuses to give up early, and to press a Graph that is not well.
+ */
+
+const BATCH = 100
+const CONCURRENCY = 8
+const MOST_DELAY_MS = 10 * 60_000
+/** A permission or credential that is missing is not there a second later either. */
+const SET_UP_DELAY_MS = 5 * 60_000
+/** Then it is dead, and shown as such. */
+const GIVE_UP_MS = 24 * 3600_000
+
+/** @returns how often it tried */
+export async function askMicrosoft(deps: Deps, going: () => boolean = () => true): Promise<number> {
+  const { tenants } = deps.connection.current()
+  const tried = await Promise.all(tenants.map((tid) => askOf(deps, tid, going)))
+  return tried.reduce((sum, one) => sum + one, 0)
+}
+
+async function askOf(deps: Deps, tid: string, going: () => boolean): Promise<number> {
+  let tried = 0
+  for (;;) {
+    const due = await deps.store.dueMicrosoftWork({ tid, nowMs: deps.clock.nowMs(), limit: BATCH })
+    const rest = due.values()
+    let well = true
+    const worker = async (): Promise<void> => {
+      for (const work of rest) {
+        if (!well || !going()) return
+        tried++
+        well = (await attempt(deps, work)) && well
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(CONCURRENCY, due.length) }, worker))
+    if (!well || !going() || due.length < BATCH) return tried
+  }
+}
+
+/** @returns false where Graph, or what we prove ourselves with, is not well */
+async function attempt(deps: Deps, work: OwedMicrosoftWork): Promise<boolean> {
+  try {
+    await doMicrosoftWork(deps, work)
+    await deps.store.settleMicrosoftWork(work)
+    return true
+  } catch (error) {
+    await postpone(deps, work, error)
+    return error instanceof GraphProblem && error.kind === 'refused'
+  }
+}
+
+async function postpone(deps: Deps, work: OwedMicrosoftWork, error: unknown): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  const problem = error instanceof GraphProblem ? error : undefined
+  const dead = nowMs - work.askedAtMs >= GIVE_UP_MS
+  const words = problem === undefined ? 'It failed here: see the log.' : problem.message.slice(0, 300)
+  await deps.store.postponeMicrosoftWork(work, { nextAtMs: dead ? undefined : nowMs + delayMs(work, problem), error: words })
+  deps.metrics.signals.inc({ kind: work.kind, outcome: dead ? 'dead' : (problem?.kind ?? 'failed') })
+  const about = { kind: work.kind, tid: work.tid, attempts: work.attempts + 1, problem: words }
+  if (dead) deps.log.error('microsoft_work_given_up', { ...about, next: 'see docs/microsoft.md; the probe finds what this would have found' })
+  else if (problem === undefined) deps.log.error('microsoft_work_failed', { ...about, cause: error })
+  else if (work.attempts === 0 || problem.kind === 'forbidden' || problem.kind === 'credential') deps.log.warn('microsoft_work_postponed', about)
+}
+
+function delayMs({ attempts }: OwedMicrosoftWork, problem: GraphProblem | undefined): number {
+  if (problem?.retryAfterSeconds !== undefined) return problem.retryAfterSeconds * 1000
+  if (problem?.kind === 'forbidden' || problem?.kind === 'credential') return SET_UP_DELAY_MS
+  return Math.min(1000 * 2 ** Math.min(attempts, 12), MOST_DELAY_MS)
+}
