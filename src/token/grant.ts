@@ -61,7 +61,16 @@ export function mustAdmit(client: Client, session: Session): void {
   if (!admits(client, session)) throw new OAuthError('invalid_grant', 'This person may no longer use this client. Start a new sign-in to see why.')
 }
 
-/** The tokens of a person at a client. */
+/** What an instance asks of its own sign-ins, it asks of those who come by way of another. @throws OAuthError invalid_target, interaction_required */
+export function mustAdmitThere(target: Client, session: Session, now: number): void {
+  if (!admits(target, session)) throw new OAuthError('invalid_target', 'This person may not use that instance.')
+  const { maxAuthAgeSeconds } = target.metadata
+  if (maxAuthAgeSeconds !== undefined && now - session.authTime > maxAuthAgeSeconds) {
+    throw new OAuthError('interaction_required', 'That instance needs a fresher authentication. Send the person through /authorize with max_age.')
+  }
+}
+
+/** The tokens of a person at a client. @throws OAuthError invalid_target, interaction_required where they are for another instance, which would not have the person */
 export function issueTokens(
   deps: TokenDeps,
   input: {
@@ -77,6 +86,8 @@ export function issueTokens(
   },
 ): TokenAnswer {
   const scope = input.scope.join(' ')
+  for (const other of deps.clients.list())
+    if (other.clientId !== input.client.clientId && other.metadata.audience === input.audience) mustAdmitThere(other, input.session, input.now)
   const { token, expiresIn } = mintAccessToken(deps, { ...input, scope })
   return {
     access_token: token,

@@ -1,4 +1,3 @@
-import { admits } from '../client/admission.ts'
 import type { Session } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
@@ -7,7 +6,7 @@ import type { Params } from '../protocol/params.ts'
 import { required, words } from '../protocol/params.ts'
 import { mintAccessToken, readAccessToken } from './access-token.ts'
 import type { AccessTokenClaims, Act } from './access-token.ts'
-import { narrowed } from './grant.ts'
+import { mustAdmitThere, narrowed } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 
 const MAX_DEPTH = 3
@@ -30,7 +29,7 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   ).join(' ')
   const act = actors(client, source)
   // Asked before anybody becomes a participant.
-  mustBeAdmitted(target, await standing(deps, source, source.sid, now), now)
+  mustAdmitThere(target, await standing(deps, source, source.sid, now), now)
   const session = await standing(deps, source, source.sid, now, target.clientId)
   const { token, expiresIn } = mintAccessToken(deps, {
     client,
@@ -95,13 +94,4 @@ async function standing(deps: TokenDeps, source: AccessTokenClaims, sid: string,
   })
   if (access.outcome === 'good') return access.session
   throw new OAuthError('invalid_request', 'The session of the subject_token has ended. The person has to sign in again.')
-}
-
-/** What the target asks of its own sign-ins, it asks of those who come by way of another. */
-function mustBeAdmitted(target: Client, session: Session, now: number): void {
-  if (!admits(target, session)) throw new OAuthError('invalid_target', 'This person may not use that instance.')
-  const { maxAuthAgeSeconds } = target.metadata
-  if (maxAuthAgeSeconds !== undefined && now - session.authTime > maxAuthAgeSeconds) {
-    throw new OAuthError('interaction_required', 'That instance needs a fresher authentication. Send the person through /authorize with max_age.')
-  }
 }
