@@ -30,7 +30,7 @@ describe('who is let in to the console', () => {
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops')
     expect([page.status, page.title]).toEqual([200, 'Overview'])
-    expect(page.html).toContain('Olga Operator, operator')
+    expect(page.html).toContain('Olga Operator<small>operator</small>')
     expect(page.html).not.toContain('href="/ops/revoke"')
     for (const path of ['/ops/revocations', '/ops/deliveries', '/ops/sessions', '/ops/clients', '/ops/keys', '/ops/audit', '/ops/audit.jsonl'])
       expect([path, (await olga.get(path)).status]).toEqual([path, 200])

@@ -40,7 +40,7 @@ export async function deliveriesPage(visit: Visit): Promise<Response> {
 }
 
 const words = (state: DeliveryState): string => STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
-const HEAD = ['Instance', 'Revocation', 'State', 'Attempts', 'Last answer', 'Next attempt', 'Address', '']
+const HEAD = ['Instance', 'Revocation', 'Attempts', 'Last answer', 'Next attempt', 'Address', 'Again']
 
 type Counts = Awaited<ReturnType<Visit['deps']['store']['deliveryCounts']>>
 
@@ -88,11 +88,9 @@ function Filters({ visit, state, clientId, counts }: { visit: Visit; state: Deli
 
 function row(visit: Visit, one: Delivery): Child[] {
   const nowMs = visit.deps.clock.nowMs()
-  const { words: said, tag } = STATE[one.state]
   return [
     nameOf(visit.deps, one.clientId),
     <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
-    <span class={tag}>{said}</span>,
     count(one.attempts),
     [one.lastStatus, one.lastError].filter((part) => part !== undefined).join(' ') || <span class="soft">none</span>,
     one.nextAttemptAtMs === undefined ? <span class="soft">none</span> : when(one.nextAttemptAtMs, nowMs),
@@ -116,7 +114,7 @@ function Again({ visit, shown, clientId }: { visit: Visit; shown: readonly Deliv
       </p>
       <div class="stack">
         {targets.map(([id, uri]) => (
-          <Redrive visit={visit} fields={{ target_id: id }} label={`Try again all to ${uri}`}>
+          <Redrive visit={visit} fields={{ target_id: id }}>
             All to {URL.canParse(uri) ? new URL(uri).host : uri}
           </Redrive>
         ))}

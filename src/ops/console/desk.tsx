@@ -54,7 +54,8 @@ function Nav({ visit, at }: { visit: Visit; at: Way | undefined }) {
       <form class="who" method="post" action="/ops/sign-out">
         <HiddenFields fields={{ [CSRF_FIELD]: formToken(visit) }} />
         <span>
-          {session.person.name ?? whoIs(session)}, {caller.may === 'administer' ? 'administrator' : 'operator'}
+          {session.person.name ?? whoIs(session)}
+          <small>{caller.may === 'administer' ? 'administrator' : 'operator'}</small>
         </span>
         <Button kind="quiet" small>
           Leave
@@ -142,7 +143,7 @@ export const Table = ({ label, head, rows, none }: { label: string; head: readon
           <tr role="row">
             {row.map((cell, index) => (
               <td role="cell" class={columnClass(head[index] ?? '')} data-label={columnName(head[index] ?? '')}>
-                <div>{cell}</div>
+                {cell === '' || cell === undefined ? null : <div>{cell}</div>}
               </td>
             ))}
           </tr>

@@ -50,7 +50,7 @@ export async function overviewPage(visit: Visit, readiness: () => Promise<Readin
         </Live>
         <Live id="parts">
           <Panel title="Parts">
-            <Table label="Parts" head={['Part', 'State', '']} rows={partRows(ready)} none="" />
+            <Table label="Parts" head={['Part', 'State', 'More']} rows={partRows(ready)} none="" />
           </Panel>
         </Live>
       </div>
@@ -166,7 +166,7 @@ export function Guard({ guard }: { guard: GuardState }) {
   const tag = guard.connected ? (late ? 'tag wait' : 'tag') : 'tag bad'
   const words = guard.behind === undefined ? 'has not reported' : late ? `${count(guard.behind)} behind` : 'enforces all'
   return (
-    <div class="small">
+    <div class={guard.guardId.length < 24 ? 'small whole' : 'small'}>
       <span class={tag}>{guard.connected ? words : 'away'}</span> {guard.guardId}
       {guard.connected ? null : <span class="soft">, {words}</span>}
     </div>

@@ -36,6 +36,7 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
   const board = new Hono()
   board.use('*', async (c, next) => {
     await next()
+    if (c.res.headers.get('content-type')?.startsWith('text/html')) c.res = new Response((await c.res.text()).replace(ELSEWHERE, ''), c.res)
     c.header('Content-Security-Policy', POLICY)
     c.header('X-Frame-Options', 'DENY')
     c.header('X-Content-Type-Options', 'nosniff')
@@ -45,6 +46,9 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
   board.route('/', adapter.registerPlugin())
   return board
 }
+
+/** A font from somebody else's server: the policy would refuse it, and an operator's browser need not even try. */
+const ELSEWHERE = /<link[^>]+href="https?:[^>]*>/g
 
 const POLICY = [
   "default-src 'none'",

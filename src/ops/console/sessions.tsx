@@ -93,7 +93,7 @@ const Revoke = ({ session }: { session: Session }) => (
       </a>
     </div>
     <div>
-      <a href={link({ kind: 'subject', value: session.sub })} aria-label={`Revoke everything of ${whoIs(session)}`}>
+      <a href={link({ kind: 'subject', value: session.sub })} aria-label={`Revoke the person ${whoIs(session)}, everywhere`}>
         The person
       </a>
     </div>

@@ -7,7 +7,8 @@ import type { Reason, Selector } from '../../protocol/revocation.ts'
 /** `09:00:12 UTC` today, `24 Nov 09:00:12 UTC` else. @param atMs epoch milliseconds */
 export function when(atMs: number, nowMs: number): string {
   const date = new Date(atMs)
-  const time = `${date.toISOString().slice(11, 19)} UTC`
+  // Never broken over two lines.
+  const time = `${date.toISOString().slice(11, 19)}\u00a0UTC`
   if (date.toISOString().slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10)) return time
   const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' }).format(date)
   return `${day} ${time}`

@@ -1,0 +1,98 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { chromium } from 'playwright-core'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { createLog } from '../../src/log.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { openDeliveryQueue } from '../../src/revocation/delivery-queue.ts'
+import { startQueueEngine } from '../../src/revocation/queue-engine.ts'
+import { atConsole, browserOf } from '../ops/console-rig.ts'
+import { createRig, type Rig } from '../rig.ts'
+
+/** The queue's own view beneath the console, on a real queue: to look at, by operators, and nothing else. */
+
+const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
+
+let rig: Rig
+beforeEach(async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'cmb-board-'))
+  onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }))
+  const log = createLog(() => {}, Date.now)
+  const engine = await startQueueEngine({ dataDir, url: undefined, log })
+  onTestFinished(() => engine.close())
+  const clock = { now: () => Math.floor(Date.now() / 1000), nowMs: Date.now }
+  const queue = await openDeliveryQueue({ engine, log, metrics: createMetrics(), clock })
+  onTestFinished(() => queue.close())
+  queue.add([{ id: 'd1', attempt: 1, targetId: 't1' }], 3_600_000)
+  rig = await createRig({ deps: { queue } })
+})
+
+describe('the queue’s own view', () => {
+  test('is not for whoever is not at the console: not the page, not its files, not its data', async () => {
+    for (const who of ['operator', 'nobody'] as const)
+      for (const path of ['/ops/queue', '/ops/queue/api/queues', '/ops/queue/static/js/main.js'])
+        expect([path, (await (await browserOf(rig, who)).raw(path)).status]).toEqual([path, 401])
+  })
+
+  test('shows the queue to an operator, marked read-only, under a policy that loads nothing from elsewhere', async () => {
+    const olga = await atConsole(rig, 'operator')
+    const page = await olga.raw('/ops/queue')
+    expect(page.status).toBe(200)
+    expect(page.headers.get('content-security-policy')).toMatch(/^default-src 'none'; script-src 'self'; .*frame-ancestors 'none'$/)
+    expect(await page.text()).not.toMatch(/(?:href|src)="https?:/)
+    const data = (await (await olga.raw('/ops/queue/api/queues')).json()) as {
+      queues: { name: string; readOnlyMode: boolean; counts: { delayed: number } }[]
+    }
+    expect(data.queues).toMatchObject([{ name: 'logout-delivery', readOnlyMode: true, counts: { delayed: 1 } }])
+  })
+
+  test.each([
+    ['PUT', '/ops/queue/api/queues/logout-delivery/obliterate'],
+    ['PUT', '/ops/queue/api/queues/logout-delivery/pause'],
+    ['PUT', '/ops/queue/api/queues/logout-delivery/d1-1/clean'],
+    ['POST', '/ops/queue/api/queues/logout-delivery/add'],
+    ['DELETE', '/ops/queue/api/queues/logout-delivery'],
+    ['PATCH', '/ops/queue/api/queues/logout-delivery/d1-1/update-data'],
+  ])('changes nothing: %s %s', async (method, path) => {
+    const adam = await atConsole(rig, 'administrator')
+    expect(
+      (await adam.raw(path, { method, ...(method === 'DELETE' ? {} : { headers: { 'content-type': 'application/json' }, body: '{}' }) })).status,
+    ).toBe(405)
+    expect(((await (await adam.raw('/ops/queue/api/queues')).json()) as { queues: object[] }).queues).toMatchObject([
+      { isPaused: false, counts: { delayed: 1 } },
+    ])
+  })
+
+  test('works in Chromium under its policy', async () => {
+    const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+    onTestFinished(() => browser.close())
+    const ops = (await rig.serve(rig.opsApp)).replace('127.0.0.1', 'localhost')
+    const olga = await atConsole(rig, 'operator')
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
+    await context.addCookies(
+      [...olga.cookies].map(([name, value]) => ({
+        name,
+        value,
+        domain: 'localhost',
+        path: '/',
+        secure: true,
+        httpOnly: true,
+        sameSite: 'Lax' as const,
+      })),
+    )
+    const page = await context.newPage()
+    const complaints: string[] = []
+    page.on('console', (message) => {
+      if (/Content.Security.Policy|Refused to/i.test(message.text())) complaints.push(message.text())
+    })
+    page.on('pageerror', (error) => complaints.push(error.message))
+    await page.goto(`${ops}/ops/queue/queue/logout-delivery?status=delayed`)
+    await page.getByText('d1-1').first().waitFor()
+    if (SCREENSHOTS !== undefined) {
+      mkdirSync(SCREENSHOTS, { recursive: true })
+      await page.screenshot({ path: join(SCREENSHOTS, 'ops-queue.png') })
+    }
+    expect(complaints).toEqual([])
+  })
+})

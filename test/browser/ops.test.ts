@@ -1,0 +1,224 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { AxeResults } from 'axe-core'
+import { Hono } from 'hono'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { setSessionCookie } from '../../src/session/cookie.ts'
+import { revoke } from '../../src/revocation/revoke.ts'
+import { attempted, PEOPLE, type Somebody } from '../ops/console-rig.ts'
+import { createRig, type Rig } from '../rig.ts'
+
+/**
+ * The console in real Chromium, its Content Security Policy in force, by an operator, an administrator, an administrator of another tenant and
+ * somebody with no role: from 320 px on, by keyboard alone, live, and nothing that axe objects to. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs.
+ */
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
+
+let browser: Browser
+beforeAll(async () => {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+})
+afterAll(() => browser.close())
+
+let rig: Rig
+let base: string
+let ops: string
+let wanted: string
+beforeEach(async () => {
+  rig = await createRig()
+  const door = new Hono().get('/test-session', async (c) => {
+    const { roles, ...person } = PEOPLE[c.req.query('who') as Somebody]
+    const { cookie } = await rig.openSession({ person, roles: [...roles], device: 'Firefox on Windows' })
+    setSessionCookie(c, cookie)
+    return c.text('signed in')
+  })
+  base = (await rig.serve(door.route('/', rig.app))).replace('127.0.0.1', 'localhost')
+  ops = (await rig.serve(rig.opsApp)).replace('127.0.0.1', 'localhost')
+  rig.config.issuer = base
+  rig.config.opsOrigin = ops
+  wanted = await busyDay(rig)
+})
+
+const NAMES = ['Carol Chen', 'Dave Doyle', 'Erin Ellis', 'Farid Farouk', 'Grace Green', 'Hugo Hill', 'Ines Ito', 'Jack Jones']
+
+/** What operators see on a busy day: much that was told, something owed, something given up, a guard that lags. @returns somebody's live session */
+async function busyDay(one: Rig): Promise<string> {
+  const sydney = await one.register('Sydney', { logoutUris: ['https://sydney.case-manager.example/oidc/backchannel-logout'] })
+  const melbourne = await one.register('Melbourne')
+  await one.register('Perth', { logoutUris: [] })
+  const { epoch } = await one.store.head()
+  const guard = (clientId: string, guardId: string, appliedSeq: number) =>
+    one.store.recordApplied({ clientId, guardId, epoch, appliedSeq, reportedAtMs: one.clock.nowMs() })
+  await guard('sydney', 'sydney-1', 0)
+  await guard('sydney', 'sydney-2', 0)
+  const client = one.clients.find('sydney')
+  if (client !== undefined) for (const guardId of ['sydney-1', 'sydney-2']) one.feed.open({ client, guardId, retiredKids: [] })
+  const states = { sydney: 'closed', melbourne: 'open' } as const
+  const targets = (await one.store.listTargets()).map(({ targetId, clientId }) => {
+    const breaker = states[clientId as keyof typeof states]
+    return { targetId, breaker, failuresInARow: breaker === 'open' ? 7 : 0, waiting: 0, running: 0 }
+  })
+  one.queue.targets = () => targets as never
+  let live = ''
+  for (const [index, name] of NAMES.entries()) {
+    const oid = `00000000-0000-4000-8000-0000000001${String(index).padStart(2, '0')}`
+    const { session } = await one.openSession({
+      person: { oid, name, username: `${name.split(' ')[0]?.toLowerCase()}@contoso.example` },
+      device: index % 2 === 0 ? 'Safari on iPhone' : 'Edge on Windows',
+    })
+    await one.signInAt(session.sid, sydney)
+    await one.signInAt(session.sid, melbourne)
+    if (index === NAMES.length - 1) {
+      live = session.sid
+      break
+    }
+    const by = { actor: { kind: 'person', id: session.sub }, now: one.clock.now() } as const
+    await revoke(one.deps, {
+      selector: { kind: 'session', sid: session.sid },
+      reason: index === 3 ? 'microsoft_account_disabled' : 'signed_out',
+      ...by,
+    })
+    const seq = index + 1
+    one.clock.advance(0.004 + index * 0.003)
+    for (const delivery of await one.store.listDeliveries({ seq, limit: 5 })) {
+      if (index < 5 || delivery.clientId === 'sydney') await attempted(one, delivery.id, 'delivered')
+      else if (index === 5) await attempted(one, delivery.id, 'dead')
+    }
+    await guard('sydney', 'sydney-1', seq)
+    if (index < 4) await guard('sydney', 'sydney-2', seq)
+    one.clock.advance(40)
+  }
+  return live
+}
+
+async function open(options: { width: number; dark?: boolean; who: Somebody }) {
+  const context = await browser.newContext({ viewport: { width: options.width, height: 800 }, colorScheme: options.dark ? 'dark' : 'light' })
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    if (/Content.Security.Policy|Refused to/i.test(message.text())) complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(error.message))
+  await page.goto(`${base}/test-session?who=${options.who}`)
+  await page.goto(`${ops}/ops`)
+  await page.getByRole('link', { name: 'Sign in' }).click()
+  await page.waitForURL(/\/ops(?:\/callback.*)?$/)
+  return { page, complaints, [Symbol.asyncDispose]: () => context.close() }
+}
+
+async function objections(page: Page): Promise<string[]> {
+  await page.evaluate(AXE)
+  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run())
+  return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html}`))
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  if (SCREENSHOTS === undefined) return
+  mkdirSync(SCREENSHOTS, { recursive: true })
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true })
+}
+
+const PAGES = [
+  ['overview', '/ops'],
+  ['revocations', '/ops/revocations'],
+  ['revocation', '/ops/revocations/6'],
+  ['deliveries', '/ops/deliveries?state=dead'],
+  ['sessions', '/ops/sessions?client=sydney'],
+  ['revoke', '/ops/revoke?kind=subject'],
+  ['instances', '/ops/clients'],
+  ['keys', '/ops/keys'],
+  ['audit', '/ops/audit'],
+] as const
+
+describe.each([
+  { look: 'at 320 px', width: 320 },
+  { look: 'wide', width: 1280 },
+  { look: 'dark', width: 1280, dark: true },
+])('the console $look', (look) => {
+  test('fits on every page, and axe objects to nothing', async () => {
+    await using window = await open({ ...look, who: 'administrator' })
+    const { page } = window
+    for (const [name, path] of PAGES) {
+      await page.goto(ops + path)
+      expect([name, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, look.width])
+      await picture(page, `ops-${name}-${look.look.replaceAll(' ', '-')}`)
+      expect([name, await objections(page)]).toEqual([name, []])
+    }
+    expect(window.complaints).toEqual([])
+  })
+})
+
+describe('who is let in', () => {
+  test.each([
+    ['operator', 'Overview'],
+    ['administrator', 'Overview'],
+    ['foreigner', 'The console is not open to you'],
+    ['nobody', 'The console is not open to you'],
+  ] as const)('%s: %s', async (who, title) => {
+    await using window = await open({ width: 1280, who })
+    expect(await window.page.textContent('h1')).toBe(title)
+    await picture(window.page, `ops-as-${who}`)
+    expect(await objections(window.page)).toEqual([])
+    expect(await window.page.getByRole('link', { name: 'Revoke', exact: true }).count()).toBe(who === 'administrator' ? 1 : 0)
+    expect(window.complaints).toEqual([])
+  })
+})
+
+test('by keyboard alone an administrator revokes a session, having seen whom', async () => {
+  await using window = await open({ width: 1280, who: 'administrator' })
+  const { page } = window
+  await page.goto(`${ops}/ops/sessions?person=jack`)
+  const press = async (name: RegExp): Promise<void> => {
+    for (let tabs = 0; tabs < 60; tabs++) {
+      await page.keyboard.press('Tab')
+      const at = await page.evaluate(() => {
+        const one = document.activeElement
+        return {
+          words: one?.getAttribute('aria-label') ?? one?.textContent ?? '',
+          seen: one !== null && getComputedStyle(one).outlineStyle !== 'none',
+        }
+      })
+      if (!name.test(at.words)) continue
+      expect(at.seen, `focus shows on ${at.words}`).toBe(true)
+      await page.keyboard.press('Enter')
+      return
+    }
+    throw new Error(`No way by keyboard to ${String(name)}.`)
+  }
+  await press(/^Revoke this session of Jack Jones/)
+  await page.waitForURL('**/ops/revoke?**')
+  await press(/^See whom/)
+  await page.getByText('Check before you revoke').waitFor()
+  expect(await page.textContent('main')).toContain('1 session of 1 person')
+  await picture(page, 'ops-revoke-check')
+  expect(await objections(page)).toEqual([])
+  await press(/^Revoke now/)
+  await page.waitForURL('**/ops/revocations/*?done=yes')
+  expect((await rig.store.standingBySid(wanted, rig.clock.now())).state).toBe('ended')
+  expect(window.complaints).toEqual([])
+})
+
+test('what is owed changes on the page while it stands there, and somebody whose session is revoked is out', async () => {
+  await using window = await open({ width: 1280, who: 'operator' })
+  const { page } = window
+  await page.getByText('Live.', { exact: true }).waitFor()
+  const owed = page.locator('dt', { hasText: /^Owed$/ }).locator('xpath=following-sibling::dd')
+  expect(await owed.textContent()).toBe('1')
+  for (const { id } of await rig.store.listDeliveries({ state: 'owed', limit: 10 })) await attempted(rig, id, 'delivered')
+  await page.waitForFunction(
+    () => [...document.querySelectorAll('dt')].find((one) => one.textContent === 'Owed')?.nextElementSibling?.textContent === '0',
+  )
+  const { sub } = (await rig.store.searchSessions({ text: 'olga', now: rig.clock.now(), limit: 1 }))[0]?.session ?? { sub: '' }
+  await revoke(rig.deps, {
+    selector: { kind: 'subject', sub },
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'test' },
+    now: rig.clock.now(),
+  })
+  await page.getByText('Your time at the console is over').waitFor()
+  expect(window.complaints).toEqual([])
+})
