@@ -16,32 +16,36 @@ export const isForm = (c: Context): boolean => FORM.test(c.req.header('content-t
  */
 export async function readForm(c: Context, repeatable?: readonly string[]): Promise<Params> {
   if (!isForm(c)) throw new OAuthError('invalid_request', 'Send the parameters as application/x-www-form-urlencoded in the body.', { status: 415 })
-  return readParams(new URLSearchParams(await readText(c)), repeatable)
+  return readParams(new URLSearchParams(await readText(c, MAX_BYTES)), repeatable)
 }
 
-/** With a Content-Length the HTTP parser holds the sender to it; without one we count while reading. */
-async function readText(c: Context): Promise<string> {
+/**
+ * A body of at most so many bytes. With a Content-Length the HTTP parser holds the sender to it; without one we count while reading.
+ * @throws OAuthError 413
+ */
+export async function readText(c: Context, maxBytes: number): Promise<string> {
   const length = c.req.header('content-length')
-  if (length !== undefined && Number(length) > MAX_BYTES) throw tooLarge()
-  const text = length === undefined ? await readBounded(c.req.raw.body) : await c.req.text()
-  if (text.length > MAX_BYTES) throw tooLarge()
+  if (length !== undefined && Number(length) > maxBytes) throw tooLarge(maxBytes)
+  const text = length === undefined ? await readBounded(c.req.raw.body, maxBytes) : await c.req.text()
+  if (text.length > maxBytes) throw tooLarge(maxBytes)
   return text
 }
 
-async function readBounded(body: ReadableStream<Uint8Array> | null): Promise<string> {
+async function readBounded(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
   if (!body) return ''
   const chunks: Uint8Array[] = []
   let bytes = 0
   const reader = body.getReader()
   for (let read = await reader.read(); !read.done; read = await reader.read()) {
     bytes += read.value.byteLength
-    if (bytes > MAX_BYTES) {
+    if (bytes > maxBytes) {
       await reader.cancel().catch(() => undefined)
-      throw tooLarge()
+      throw tooLarge(maxBytes)
     }
     chunks.push(read.value)
   }
   return Buffer.concat(chunks).toString('utf8')
 }
 
-const tooLarge = (): OAuthError => new OAuthError('invalid_request', 'The request is larger than 64 kB.', { status: 413 })
+const tooLarge = (maxBytes: number): OAuthError =>
+  new OAuthError('invalid_request', `The request is larger than ${maxBytes / 1024} kB.`, { status: 413 })

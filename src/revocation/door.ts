@@ -53,6 +53,7 @@ export interface Feed {
   /**
    * A stream of server-sent events for one guard of a client, from where it left off.
    * @param drop closes the connection beneath, where its reader is too slow to be told
+   * @param stands whether the credential that it was opened with is still good: asked while the stream lasts
    */
   open(listener: {
     client: Client
@@ -60,6 +61,7 @@ export interface Feed {
     after?: FeedPosition | undefined
     retiredKids: string[]
     drop?: (() => void) | undefined
+    stands?: (() => Promise<boolean>) | undefined
   }): ReadableStream<Uint8Array>
   /** A guard has said what it enforces. */
   applied(clientId: string, guardId: string, seq: number): void

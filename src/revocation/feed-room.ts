@@ -1,5 +1,6 @@
 import { Hono, type Context } from 'hono'
 import { authenticateClient } from '../client/authenticate.ts'
+import { readText } from '../client/form.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
@@ -30,6 +31,16 @@ export function feedRoom(deps: Deps): Hono {
 const whoAsks = (deps: Deps, c: Context): Promise<Client> =>
   authenticateClient(deps, { authorization: c.req.header('authorization'), params: new Map(), now: deps.clock.now() })
 
+/** As `whoAsks`, later: a secret that was taken away, or a registration, ends what was opened with it. */
+async function stillGood(deps: Deps, client: Client, c: Context): Promise<boolean> {
+  try {
+    return (await whoAsks(deps, c)).clientId === client.clientId
+  } catch (error) {
+    if (error instanceof OAuthError) return false
+    throw error
+  }
+}
+
 function stream(deps: Deps, client: Client, c: Context): Response {
   const guardId = c.req.query('guard') ?? 'default'
   if (!GUARD_ID.test(guardId)) throw new OAuthError('invalid_request', 'The parameter guard is 1 to 64 letters, digits, dots, dashes or underscores.')
@@ -37,7 +48,8 @@ function stream(deps: Deps, client: Client, c: Context): Response {
   // An id that is none of ours cannot be resumed: as an epoch that nobody has, it is answered with a reset.
   const after = lastEventId === undefined || lastEventId === '' ? undefined : (readEventId(lastEventId) ?? { epoch: '', seq: 0 })
   const outgoing = (c.env as { outgoing?: { destroy(): void } } | undefined)?.outgoing
-  const body = deps.feed.open({ client, guardId, after, retiredKids: deps.keys.retiredKids(), drop: outgoing && (() => outgoing.destroy()) })
+  const drop = outgoing && ((): void => outgoing.destroy())
+  const body = deps.feed.open({ client, guardId, after, retiredKids: deps.keys.retiredKids(), drop, stands: () => stillGood(deps, client, c) })
   return new Response(body, {
     headers: {
       ...NO_STORE,
@@ -79,8 +91,7 @@ interface Report {
 async function readReport(c: Context): Promise<Report> {
   if (!(c.req.header('content-type') ?? '').startsWith('application/json'))
     throw new OAuthError('invalid_request', 'Send application/json.', { status: 415 })
-  const text = Number(c.req.header('content-length') ?? 0) > MAX_REPORT_BYTES ? undefined : await c.req.text()
-  if (text === undefined || text.length > MAX_REPORT_BYTES) throw new OAuthError('invalid_request', 'Send at most 4 KiB.', { status: 413 })
+  const text = await readText(c, MAX_REPORT_BYTES)
   try {
     const { epoch, seq, guard } = JSON.parse(text) as Record<string, unknown>
     if (typeof epoch === 'string' && Number.isSafeInteger(seq) && typeof guard === 'string' && GUARD_ID.test(guard))

@@ -17,10 +17,12 @@ export interface FeedLog {
   now(): number
   /** Epoch and the last seq that was broadcast. */
   head(): FeedPosition
+  /** Whose revocations a client may see, by its registration as it is now. */
+  tenantsOf(clientId: string): readonly string[] | undefined
   closed(stream: FeedStream): void
 }
 
-export type EndReason = 'client_removed' | 'shutdown' | 'reset'
+export type EndReason = 'client_removed' | 'credential' | 'shutdown' | 'reset'
 
 export class FeedStream {
   readonly client: Client
@@ -30,14 +32,19 @@ export class FeedStream {
   readonly body: ReadableStream<Uint8Array>
   readonly #log: FeedLog
   readonly #drop: (() => void) | undefined
+  readonly #stands: (() => Promise<boolean>) | undefined
   #controller!: ReadableStreamDefaultController<Uint8Array>
   /** Set once it is live: it has been told everything up to here, which may be more than was broadcast. */
   #liveFrom: number | undefined
   #open = true
   #hasRoom: (() => void) | undefined
 
-  constructor(log: FeedLog, listener: { client: Client; guardId: string; drop?: (() => void) | undefined }) {
+  constructor(
+    log: FeedLog,
+    listener: { client: Client; guardId: string; drop?: (() => void) | undefined; stands?: (() => Promise<boolean>) | undefined },
+  ) {
     this.#log = log
+    this.#stands = listener.stands
     this.client = listener.client
     this.guardId = listener.guardId
     this.#drop = listener.drop
@@ -75,7 +82,7 @@ export class FeedStream {
   }
 
   #snapshot(rows: Revocation[], at: FeedPosition, retiredKids: string[]): void {
-    const entries = rows.filter((row) => visibleTo(this.client.metadata.tenants, row)).map(entryOf)
+    const entries = rows.filter((row) => this.#maySee(row)).map(entryOf)
     this.send(frame('snapshot', { ...at, entries, retired_kids: retiredKids }, eventId(at)))
   }
 
@@ -88,7 +95,17 @@ export class FeedStream {
   /** Of a broadcast: `seen` where this client may see it, else `passed`. */
   tell(revocation: Revocation, seen: Uint8Array, passed: Uint8Array): void {
     if (this.#liveFrom !== undefined && revocation.seq > this.#liveFrom)
-      this.send(visibleTo(this.client.metadata.tenants, revocation) ? seen : passed)
+      this.send(this.#maySee(revocation) ? seen : passed)
+  }
+
+  /** Asked each time: a registration may change under a stream that lasts for days. */
+  #maySee(revocation: Revocation): boolean {
+    return visibleTo(this.#log.tenantsOf(this.client.clientId), revocation)
+  }
+
+  /** Whether what it was opened with would still open it. */
+  async stands(): Promise<boolean> {
+    return this.#stands === undefined || (await this.#stands())
   }
 
   send(bytes: Uint8Array): void {

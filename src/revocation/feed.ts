@@ -16,10 +16,13 @@ type FeedDeps = Pick<Deps, 'store' | 'clients' | 'metrics' | 'log' | 'clock'>
 const HEARTBEAT_MS = 15_000
 /** How often the log is looked at for what nobody announced to this process. */
 const WATCH_MS = 5_000
+/** Guards of one client that follow at a time: each may let a megabyte wait. */
+export const MOST_STREAMS = 500
 /** Publication times that are remembered, for the histograms. */
 const REMEMBERED = 20_000
 
-export function createFeed(deps: FeedDeps): Feed {
+/** @param options.heartbeatMs not given: 15 s, as docs/feed.md says */
+export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { heartbeatMs?: number } = {}): Feed {
   const streams = new Set<FeedStream>()
   const listeners = new Set<(revocation: Revocation) => void>()
   const published = new Map<number, number>()
@@ -28,6 +31,11 @@ export function createFeed(deps: FeedDeps): Feed {
     store: deps.store,
     now: () => deps.clock.now(),
     head: broadcaster.head,
+    // Who is not registered any more sees what concerns everybody, until its stream is ended.
+    tenantsOf: (clientId) => {
+      const client = deps.clients.find(clientId)
+      return client === undefined ? [] : client.metadata.tenants
+    },
     closed: (stream) => {
       streams.delete(stream)
       deps.metrics.guards.dec({ client: stream.client.clientId })
@@ -41,14 +49,24 @@ export function createFeed(deps: FeedDeps): Feed {
   }
   const startTimers = (): void => {
     if (timers.length > 0) return
-    timers = [setInterval(heartbeat, HEARTBEAT_MS), setInterval(() => void broadcaster.watch(), WATCH_MS)]
+    timers = [setInterval(heartbeat, heartbeatMs), setInterval(() => void broadcaster.watch(), WATCH_MS)]
     for (const timer of timers) timer.unref()
   }
   const heartbeat = (): void => {
     for (const stream of [...streams]) {
       if (deps.clients.find(stream.client.clientId) === undefined) stream.end('client_removed')
-      else stream.beat()
+      else void beat(stream)
     }
+  }
+  /** Whoever opened it with a secret that has been taken away since listens no longer. */
+  const beat = async (stream: FeedStream): Promise<void> => {
+    if (await stream.stands().catch(() => false)) stream.beat()
+    else stream.end('credential')
+  }
+  /** Where a client has more than it can need, the oldest goes: most likely a connection that broke without a word. It can resume. */
+  const makeRoom = (clientId: string): void => {
+    const own = [...streams].filter((stream) => stream.client.clientId === clientId)
+    for (const stream of own.slice(0, Math.max(0, own.length - MOST_STREAMS + 1))) stream.cut()
   }
 
   return {
@@ -68,6 +86,7 @@ export function createFeed(deps: FeedDeps): Feed {
     },
     publishedAtMs: (seq) => published.get(seq),
     open({ after, retiredKids, ...listener }) {
+      makeRoom(listener.client.clientId)
       const stream = new FeedStream(log, listener)
       streams.add(stream)
       deps.metrics.guards.inc({ client: listener.client.clientId })
