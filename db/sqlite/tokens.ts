@@ -58,6 +58,9 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
     .pluck()
   const join = db.prepare(`INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq) VALUES (@sid, @clientId, @now, @now, @head)
     ON CONFLICT DO UPDATE SET last_at = excluded.last_at, joined_seq = excluded.joined_seq`)
+  // No sign-in at that client: what was revoked there before is still to be told there.
+  const joinByExchange = db.prepare(`INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq) VALUES (@sid, @clientId, @now, @now, @head)
+    ON CONFLICT DO UPDATE SET last_at = excluded.last_at`)
   const consume = db.prepare<[string, string, number]>('INSERT OR IGNORE INTO consumed (purpose, id_hash, expires_at) VALUES (?, ?, ?)')
   const push = db.prepare<[string, string, string, number]>(
     'INSERT INTO pushed_requests (request_hash, client_id, parameters, expires_at) VALUES (?, ?, ?, ?)',
@@ -147,7 +150,7 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
         const row = sessions.bySid(sid)
         const access = accessOf(row, input)
         if (access.outcome === 'refused' || row === undefined) return access
-        if (joins !== undefined) join.run({ sid, clientId: joins, now, head: log.head() })
+        if (joins !== undefined) joinByExchange.run({ sid, clientId: joins, now, head: log.head() })
         if (touch) sessions.touch(row, clientId, now)
         return { outcome: 'good', session: sessions.session(row) } as const
       })

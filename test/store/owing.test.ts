@@ -141,6 +141,20 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     expect(await b.store.findRevocation(1)).toMatchObject({ owing: 'complete', sessions: 0 })
   })
 
+  test('a token exchanged for a client is no sign-in there: what its revocation owes for the session is owed all the same (RFC 8693)', async () => {
+    const b = await open()
+    await b.client('sydney')
+    await b.client('perth')
+    const { session } = await b.signIn('alice')
+    const { rev } = await b.exchange(session.sid, 'perth')
+    await b.exchange(session.sid, 'sydney')
+    await b.revoke({ kind: 'client', clientId: 'sydney' })
+    const exchanged = { sid: session.sid, sub: session.sub, clientId: 'perth', rev, now: b.now, touch: true, joins: 'sydney' }
+    expect(await b.store.checkAccess(exchanged)).toMatchObject({ outcome: 'good' })
+    await b.oweAll()
+    expect(await all(b)).toMatchObject([{ sid: session.sid, clientId: 'sydney', state: 'owed' }])
+  })
+
   test('an address that goes while batches are pending is still owed what was revoked before', async () => {
     const b = await open()
     await b.client('sydney')
