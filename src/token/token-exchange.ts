@@ -14,7 +14,7 @@ const TAKEN: readonly string[] = Object.values(TOKEN_TYPE)
 
 /**
  * RFC 8693: an instance calls another on a person's behalf. The caller must be the source token's audience, and the target must list it.
- * Scope never wider, expiry never later, the same `sid` and `rev`, no refresh token; and the target becomes a participant of the session.
+ * Scope never wider, expiry never later, the same `sid` and `rev`, no refresh token; and caller and target become participants of the session.
  */
 export async function exchangeToken(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
   mustBePlain(params)
@@ -30,6 +30,8 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   const act = actors(client, source)
   // Asked before anybody becomes a participant.
   mustAdmitThere(target, await standing(deps, source, source.sid, now), now)
+  // Of a token that another client brought: what it gets is its own to revoke, and it is told when the session ends.
+  if (client.clientId !== source.clientId) await standing(deps, source, source.sid, now, client.clientId)
   const session = await standing(deps, source, source.sid, now, target.clientId)
   const { token, expiresIn } = mintAccessToken(deps, {
     client,

@@ -52,6 +52,21 @@ describe('token exchange (RFC 8693)', () => {
     expect(claims.jti).not.toBe(source.jti)
   })
 
+  test('who exchanges a token that another client brought becomes a participant too: what it got ends by its own word (RFC 7009) and is told to it', async () => {
+    const { rig, melbourne, session } = await instances()
+    await rig.register('Hobart', { grants: GRANTS, exchangeFrom: ['melbourne'] })
+    const perth = await rig.register('Perth', { resources: [melbourne.metadata.audience] })
+    const { form } = await rig.issueCode(session.sid, perth, { audience: melbourne.metadata.audience })
+    const brought = await tokensOf(rig.post('/token', form, { authorization: perth.basic }))
+    const { access_token: token } = await tokensOf(exchange(rig, melbourne, brought.access_token, 'hobart'))
+    const active = async () =>
+      ((await (await rig.post('/introspect', { token }, { authorization: melbourne.basic })).json()) as { active: boolean }).active
+    expect(await active()).toBe(true)
+    expect((await rig.post('/revoke', { token }, { authorization: melbourne.basic })).status).toBe(200)
+    expect(await active()).toBe(false)
+    expect((await rig.store.participants(session.sid)).map((each) => each.clientId)).toContain('melbourne')
+  })
+
   test('the target becomes a participant, and is owed a logout token when the person signs out', async () => {
     const { rig, sydney, session, tokens } = await instances()
     await tokensOf(exchange(rig, sydney, tokens.access_token, 'melbourne'))
