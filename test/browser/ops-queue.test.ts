@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
@@ -9,10 +9,9 @@ import { openDeliveryQueue } from '../../src/revocation/delivery-queue.ts'
 import { startQueueEngine } from '../../src/revocation/queue-engine.ts'
 import { atConsole, browserOf } from '../ops/console-rig.ts'
 import { createRig, type Rig } from '../rig.ts'
+import { openWindow, picture } from './window.ts'
 
 /** The queue's own view beneath the console, on a real queue: to look at, by operators, and nothing else. */
-
-const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
 
 let rig: Rig
 beforeEach(async () => {
@@ -69,7 +68,7 @@ describe('the queue’s own view', () => {
     onTestFinished(() => browser.close())
     const ops = (await rig.serve(rig.opsApp)).replace('127.0.0.1', 'localhost')
     const olga = await atConsole(rig, 'operator')
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
+    const { context, page, complaints } = await openWindow(browser, { width: 1280, height: 800 })
     await context.addCookies(
       [...olga.cookies].map(([name, value]) => ({
         name,
@@ -81,18 +80,9 @@ describe('the queue’s own view', () => {
         sameSite: 'Lax' as const,
       })),
     )
-    const page = await context.newPage()
-    const complaints: string[] = []
-    page.on('console', (message) => {
-      if (/Content.Security.Policy|Refused to/i.test(message.text())) complaints.push(message.text())
-    })
-    page.on('pageerror', (error) => complaints.push(error.message))
     await page.goto(`${ops}/ops/queue/queue/logout-delivery?status=delayed`)
     await page.getByText('d1-1').first().waitFor()
-    if (SCREENSHOTS !== undefined) {
-      mkdirSync(SCREENSHOTS, { recursive: true })
-      await page.screenshot({ path: join(SCREENSHOTS, 'ops-queue.png') })
-    }
+    await picture(page, 'ops-queue', false)
     expect(complaints).toEqual([])
   })
 })

@@ -1,22 +1,16 @@
-import { mkdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import type { AxeResults } from 'axe-core'
 import { Hono } from 'hono'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, chromium } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/session/cookie.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { attempted, PEOPLE, type Somebody } from '../ops/console-rig.ts'
 import { createRig, type Rig } from '../rig.ts'
+import { objections, openWindow, picture } from './window.ts'
 
 /**
  * The console in real Chromium, its Content Security Policy in force, by an operator, an administrator, an administrator of another tenant and
  * somebody with no role: from 320 px on, by keyboard alone, live, and nothing that axe objects to. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs.
  */
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
 
 let browser: Browser
 beforeAll(async () => {
@@ -96,30 +90,13 @@ async function busyDay(one: Rig): Promise<string> {
 }
 
 async function open(options: { width: number; dark?: boolean; who: Somebody }) {
-  const context = await browser.newContext({ viewport: { width: options.width, height: 800 }, colorScheme: options.dark ? 'dark' : 'light' })
-  const page = await context.newPage()
-  const complaints: string[] = []
-  page.on('console', (message) => {
-    if (/Content.Security.Policy|Refused to/i.test(message.text())) complaints.push(message.text())
-  })
-  page.on('pageerror', (error) => complaints.push(error.message))
+  const window = await openWindow(browser, { ...options, height: 800 })
+  const { page } = window
   await page.goto(`${base}/test-session?who=${options.who}`)
   await page.goto(`${ops}/ops`)
   await page.getByRole('link', { name: 'Sign in' }).click()
   await page.waitForURL(/\/ops(?:\/callback.*)?$/)
-  return { page, complaints, [Symbol.asyncDispose]: () => context.close() }
-}
-
-async function objections(page: Page): Promise<string[]> {
-  await page.evaluate(AXE)
-  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run())
-  return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html}`))
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  if (SCREENSHOTS === undefined) return
-  mkdirSync(SCREENSHOTS, { recursive: true })
-  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true })
+  return window
 }
 
 const PAGES = [

@@ -1,21 +1,15 @@
-import { mkdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import type { AxeResults } from 'axe-core'
 import { Hono } from 'hono'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, chromium } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/session/cookie.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
+import { objections, openWindow, picture } from './window.ts'
 
 /**
  * The pages in real Chromium, their Content Security Policy in force: readable at 320 px, by keyboard alone, in light and dark, and nothing
  * that axe objects to. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs.
  */
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
 
 let browser: Browser
 beforeAll(async () => {
@@ -52,29 +46,10 @@ async function takePart(client: RegisteredClient): Promise<void> {
   })
 }
 
-/** A window whose complaints about the policy fail the test. */
 async function open(options: { width: number; dark?: boolean; signedIn?: boolean }) {
-  const context = await browser.newContext({ viewport: { width: options.width, height: 720 }, colorScheme: options.dark ? 'dark' : 'light' })
-  const page = await context.newPage()
-  const complaints: string[] = []
-  page.on('console', (message) => {
-    if (/Content.Security.Policy|Refused to/i.test(message.text())) complaints.push(message.text())
-  })
-  page.on('pageerror', (error) => complaints.push(error.message))
-  if (options.signedIn) await page.goto(`${base}/test-session`)
-  return { page, complaints, [Symbol.asyncDispose]: () => context.close() }
-}
-
-async function objections(page: Page): Promise<string[]> {
-  await page.evaluate(AXE)
-  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run())
-  return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html}`))
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  if (SCREENSHOTS === undefined) return
-  mkdirSync(SCREENSHOTS, { recursive: true })
-  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true })
+  const window = await openWindow(browser, options)
+  if (options.signedIn) await window.page.goto(`${base}/test-session`)
+  return window
 }
 
 const PAGES: { name: string; path: string; signedIn: boolean }[] = [

@@ -63,7 +63,7 @@ describe('who is let in to the console', () => {
   })
 
   test('without an operators’ tenant it is closed, and says what to set', async () => {
-    rig.config.operatorTenant = undefined
+    rig = await createRig({ config: { operatorTenant: undefined } })
     for (const path of ['/ops', '/ops/sign-in', '/ops/audit']) {
       const page = await (await browserOf(rig, 'administrator')).get(path)
       expect([path, page.status]).toEqual([path, 503])

@@ -33,7 +33,7 @@ export function consoleRoom(deps: Deps, readiness: () => Promise<Readiness>): Ho
       'X-Content-Type-Options': 'nosniff',
     }),
   )
-  room.use('/ops/*', async (c, next) => (deps.config.operatorTenant === undefined ? closedPage(deps, c) : next()))
+  room.use('/ops/*', async (c, next) => (deps.connection.current().operatorTenant === undefined ? closedPage(deps, c) : next()))
   room.get('/ops/sign-in', (c) =>
     goSignIn(deps, c, { returnTo: ownPath(c.req.query('return_to')), fresh: c.req.query('fresh') === 'yes' }, deps.clock.now()),
   )

@@ -154,13 +154,13 @@ export function closedPage(deps: Deps, c: Context): Response {
     status: 503,
     what: (
       <>
-        Nobody can be an operator yet: set <code>BROKER_OPERATOR_TENANT</code> to the id of the Microsoft tenant whose app roles count, and start the
-        broker again.
+        Nobody can be an operator yet: the broker does not know whose app roles count. Finish the <a href="/setup">set-up</a>, or set{' '}
+        <code>BROKER_OPERATOR_TENANT</code> to the id of that Microsoft tenant and start the broker again.
       </>
     ),
     next: (
       <>
-        The tenant also has to stand in <code>BROKER_ENTRA_TENANT</code>, and this page has to be reached at <code>BROKER_OPS_ORIGIN</code> (now{' '}
+        The tenant also has to be connected, and this page has to be reached at <code>BROKER_OPS_ORIGIN</code> (now{' '}
         <code>{deps.config.opsOrigin}</code>). Until then <code>cmb</code> operates the broker.
       </>
     ),

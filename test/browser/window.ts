@@ -1,0 +1,34 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { AxeResults } from 'axe-core'
+import type { Browser, Page } from 'playwright-core'
+
+/** A window of real Chromium whose complaints about the policy fail the test; what axe objects to in it; and its picture for the docs. */
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+/** Where pictures are kept; not set: none are taken. */
+const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
+
+export async function openWindow(browser: Browser, { width, height = 720, dark }: { width: number; height?: number; dark?: boolean | undefined }) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light' })
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('console', (message) => {
+    if (/Content.Security.Policy|Refused to/i.test(message.text())) complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(error.message))
+  return { context, page, complaints, [Symbol.asyncDispose]: () => context.close() }
+}
+
+export async function objections(page: Page): Promise<string[]> {
+  await page.evaluate(AXE)
+  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run())
+  return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html}`))
+}
+
+export async function picture(page: Page, name: string, fullPage = true): Promise<void> {
+  if (SCREENSHOTS === undefined) return
+  mkdirSync(SCREENSHOTS, { recursive: true })
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage })
+}
