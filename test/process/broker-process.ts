@@ -77,6 +77,8 @@ export class BrokerProcess {
       env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...this.env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
+      // Whatever this process was started with (a loader of TypeScript) is not the broker's.
+      execArgv: [],
     })
     this.#child = child
     for (const stream of [child.stdout, child.stderr])

@@ -72,7 +72,15 @@ export interface TestWorld {
 export const ALICE = 'alice@contoso.example'
 export const BOB = 'bob@contoso.example'
 
-export async function openWorld(options: { cities?: string[]; env?: Record<string, string>; start?: boolean } = {}): Promise<TestWorld> {
+export async function openWorld(
+  options: {
+    cities?: string[]
+    env?: Record<string, string>
+    start?: boolean
+    /** More of an instance's registration, or something else instead of what stands here. */
+    registration?: (city: string) => Record<string, unknown>
+  } = {},
+): Promise<TestWorld> {
   const instances: TestInstance[] = []
   for (const city of options.cities ?? ['sydney', 'melbourne']) {
     const receiver = new Receiver()
@@ -87,6 +95,7 @@ export async function openWorld(options: { cities?: string[]; env?: Record<strin
         client_name: `Case Manager ${city}`,
         redirect_uris: [redirectUri],
         backchannel_logout_uris: [receiver.url],
+        ...options.registration?.(city),
       },
     })
   }

@@ -59,15 +59,15 @@ describe('backup', () => {
 
   test('goes on while people sign in and out, and has everything that was acknowledged before it began', async () => {
     const before = await Promise.all(Array.from({ length: 300 }, (_, n) => b.signIn(`before-${n}`)))
-    let going = true
+    const ending = new AbortController()
     const writing = (async () => {
-      for (let n = 0; going; n++) {
+      for (let n = 0; !ending.signal.aborted; n++) {
         const { session } = await b.signIn(`during-${n}`)
         await b.revoke({ kind: 'session', sid: session.sid })
       }
     })()
     const { seq } = expectOutcome(await b.store.backup(backup), 'made')
-    going = false
+    ending.abort()
     await writing
     const { db, unlock } = openDatabase(backup)
     const kept = new Set(db.prepare<[], string>('SELECT sid FROM sessions').pluck().all())

@@ -1,0 +1,27 @@
+import { appendFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { randomOf } from './random.ts'
+
+/**
+ * An instance's logout address in a process of its own: what it was told is on disk before it answers, as a session store's would be. Now and
+ * then it is out of order, or takes the token and loses the answer. Arguments: port, file, seed, name of its stream.
+ */
+const [port = '0', file = '', seed = '0', stream = ''] = process.argv.slice(2)
+const random = randomOf(Number(seed), stream)
+
+const server = createServer((request, response) => {
+  let body = ''
+  request.on('data', (chunk: Buffer) => (body += chunk.toString()))
+  request.on('end', () => {
+    const mood = random.next()
+    if (mood < 0.05) return void response.writeHead(503).end('busy')
+    if (mood < 0.08) return void response.writeHead(400).end('<html>what?</html>')
+    const token = new URLSearchParams(body).get('logout_token') ?? ''
+    const { sid, sub, rev } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
+    appendFileSync(file, `${JSON.stringify({ sid, sub, rev })}\n`)
+    if (mood < 0.12) return void request.socket.destroy()
+    response.writeHead(mood < 0.5 ? 200 : 204).end()
+  })
+})
+server.listen(Number(port), '127.0.0.1', () => process.send?.('listening'))
+process.on('disconnect', () => process.exit())

@@ -1,0 +1,29 @@
+import { parseArgs } from 'node:util'
+import { runChaos } from './run.ts'
+
+/** `npm run chaos -- --seed N [--revocations 1000] [--people 8] [--no-restore]`: a long run by hand; the same seed makes the same decisions. */
+const { values } = parseArgs({
+  allowNegative: true,
+  options: {
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    revocations: { type: 'string', default: '1000' },
+    people: { type: 'string', default: '8' },
+    restore: { type: 'boolean', default: true },
+  },
+})
+const seed = Number(values.seed)
+console.log(`seed ${seed} (again: npm run chaos -- --seed ${seed})`)
+try {
+  const report = await runChaos({
+    seed,
+    revocations: Number(values.revocations),
+    people: Number(values.people),
+    restore: values.restore,
+    say: (words) => console.log(words),
+  })
+  console.log(JSON.stringify(report))
+} catch (error) {
+  console.error(error)
+  console.error(`seed ${seed}: not as it must be`)
+  process.exitCode = 1
+}

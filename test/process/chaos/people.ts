@@ -1,0 +1,159 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Broker, openBroker } from '../../../src/command/broker.ts'
+import { formsOf, type HttpBrowser } from '../http-browser.ts'
+import { newBrowser, type TestInstance, type TestWorld } from '../world.ts'
+import { type Random, randomOf } from './random.ts'
+
+/**
+ * One person of the chaos run, who does one thing after another: signs in here and there, is signed out, signs in again. Whatever fails
+ * because something was killed is tried again until it is answered; what was answered is remembered, and must be true at the end.
+ */
+
+/** What must never be, whatever is killed. */
+export class Violation extends Error {}
+
+export interface Seat {
+  city: string
+  instance: TestInstance
+  refreshToken: string
+  accessToken: string
+  /** The log's head when it joined: what was revoked before does not cover it. */
+  rev: number
+}
+
+export interface KnownSession {
+  sid: string
+  sub: string
+  upn: string
+  browser: HttpBrowser
+  seats: Seat[]
+  /** By an act that was acknowledged. */
+  ended?: 'session' | 'person' | 'restored'
+}
+
+const claimsOf = (jwt: string | undefined) =>
+  JSON.parse(Buffer.from(jwt?.split('.')[1] ?? '', 'base64url').toString() || '{}') as { sid: string; sub: string; rev: number }
+
+/** Generous: a broker is killed again and again meanwhile, on a machine that may be busy. */
+const PATIENCE_MS = 180_000
+
+export async function persist<T>(what: string, act: () => Promise<T>): Promise<T> {
+  for (const end = Date.now() + PATIENCE_MS; ;) {
+    try {
+      return await act()
+    } catch (error) {
+      if (error instanceof Violation) throw error
+      if (Date.now() > end) throw new Error(`Tried for ${PATIENCE_MS / 1000} s: ${what}`, { cause: error })
+      await sleep(100)
+    }
+  }
+}
+
+type Trigger = 'sign-out' | 'sign-out everywhere' | 'session by command' | 'person by command'
+const TRIGGERS: Trigger[] = ['sign-out', 'sign-out', 'sign-out everywhere', 'session by command', 'person by command']
+
+export class Person {
+  readonly upn: string
+  readonly sessions: KnownSession[] = []
+  acknowledged = 0
+  readonly #world: TestWorld
+  readonly #dataDir: string
+  readonly #random: Random
+
+  constructor(parts: { upn: string; world: TestWorld; dataDir: string; seed: number }) {
+    this.upn = parts.upn
+    this.#world = parts.world
+    this.#dataDir = parts.dataDir
+    this.#random = randomOf(parts.seed, `person ${parts.upn}`)
+  }
+
+  get live(): KnownSession[] {
+    return this.sessions.filter((one) => one.ended === undefined)
+  }
+
+  /** Signs in, refreshes now and then, and is signed out once. */
+  async round(): Promise<void> {
+    const random = this.#random
+    const [trigger, wanted, refreshes] = [random.one(TRIGGERS), random.between(1, 2), random.chance(0.5)]
+    const plans = [0, 1].map(() => random.some(this.#world.instances))
+    // Some stay signed in: until the end, or until all of theirs is ended.
+    const keeps = random.chance(0.4)
+    for (const plan of plans.slice(0, Math.max(wanted, this.live.length === 0 ? 1 : 0))) await this.signIn(plan)
+    if (refreshes) for (const session of this.live) for (const seat of session.seats) await this.refresh(seat)
+    const victim = (keeps ? this.live.at(-1) : this.live[0]) ?? (await this.signIn(plans[0] ?? []))
+    await this.end(victim, trigger)
+    const [seat] = victim.seats
+    if (seat !== undefined) await this.isRefused(victim, seat)
+  }
+
+  async signIn(at: readonly TestInstance[]): Promise<KnownSession> {
+    const browser = newBrowser()
+    let session: KnownSession | undefined
+    for (const instance of at) {
+      const { tokens } = await persist(`${this.upn} signs in at ${instance.entry.client_id}`, () =>
+        this.#world.signIn(browser, instance, { login_hint: this.upn }),
+      )
+      const { sid, sub } = claimsOf(tokens.id_token)
+      if (session?.sid !== sid) {
+        session = { sid, sub, upn: this.upn, browser, seats: [] }
+        this.sessions.push(session)
+      }
+      const { access_token: accessToken, refresh_token: refreshToken = '' } = tokens
+      session.seats.push({ city: instance.entry.client_id, instance, accessToken, refreshToken, rev: claimsOf(accessToken).rev })
+    }
+    if (session === undefined) throw new Error('Signed in nowhere.')
+    return session
+  }
+
+  /** Nobody who is signed in is signed out by what is killed: answers that were lost are given again. */
+  async refresh(seat: Seat): Promise<void> {
+    const tokens = await persist(`${this.upn} refreshes at ${seat.city}`, () =>
+      this.#world.refresh(seat.instance, seat.refreshToken).catch((error: unknown) => {
+        if (isRefusal(error)) throw new Violation(`${this.upn} was signed out at ${seat.city}, and nobody had asked for it.`)
+        throw error
+      }),
+    )
+    seat.accessToken = tokens.access_token
+    seat.refreshToken = tokens.refresh_token ?? seat.refreshToken
+  }
+
+  async isRefused(session: KnownSession, seat: Seat): Promise<void> {
+    await persist(`${this.upn} is refused at ${seat.city}`, () =>
+      this.#world.refresh(seat.instance, seat.refreshToken).then(
+        () => {
+          throw new Violation(`${this.upn}: session ${session.sid} has ended, and was refreshed at ${seat.city}.`)
+        },
+        (error: unknown) => {
+          if (!isRefusal(error)) throw error
+        },
+      ),
+    )
+  }
+
+  async end(session: KnownSession, how: Trigger): Promise<void> {
+    const wide = how === 'sign-out everywhere' || how === 'person by command'
+    if (how === 'sign-out' || how === 'sign-out everywhere') await persist(`${this.upn}: ${how}`, () => this.#signOut(session, wide))
+    else
+      await persist(`${this.upn}: ${how}`, () => this.#command(wide ? { kind: 'subject', sub: session.sub } : { kind: 'session', sid: session.sid }))
+    for (const one of wide ? this.live : [session]) one.ended = wide ? 'person' : 'session'
+    this.acknowledged++
+  }
+
+  /** By the pages. Where the answer was lost, the next page knows nobody: then it had been done. */
+  async #signOut({ browser }: KnownSession, everywhere: boolean): Promise<void> {
+    const page = await browser.open(`${this.#world.broker.issuer}/logout`)
+    if (page.status >= 500) throw new Error(`The sign-out page answered ${page.status}.`)
+    if (!formsOf(page).some((form) => form.buttons.some(({ label }) => label.includes('Sign out')))) return
+    const done = await browser.submit(page, { scope: everywhere ? 'everywhere' : 'device' }, 'Sign out')
+    if (done.status !== 200) throw new Error(`Signing out answered ${done.status}.`)
+  }
+
+  async #command(selector: Record<string, string>): Promise<void> {
+    await (await this.#broker()).send('POST', '/revocations', { selector, case_reference: 'CHAOS' })
+  }
+  #broker(): Promise<Broker> {
+    return openBroker({ env: {}, out: () => {}, err: () => {}, user: 'chaos', ask: undefined, input: async () => '' }, this.#dataDir)
+  }
+}
+
+const isRefusal = (error: unknown): boolean => (error as { error?: unknown }).error === 'invalid_grant'

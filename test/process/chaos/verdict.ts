@@ -1,0 +1,109 @@
+import { createGuard } from '@case-manager/guard'
+import type { Broker } from '../../../src/command/broker.ts'
+import { until } from '../broker-process.ts'
+import type { TestWorld } from '../world.ts'
+import type { Instance, Told } from './instances.ts'
+import { type KnownSession, type Person, type Seat, Violation } from './people.ts'
+
+/** What must hold when everything is mended: each sentence of it is a finding where it does not. */
+
+export interface Verdict {
+  /** Tokens that instances were told, and what was given up and is visible. */
+  told: number
+  visible: number
+}
+
+interface Owed {
+  client_id: string
+  sid?: string
+  sub?: string
+}
+
+/** Until the broker owes nobody anything. */
+export async function settled(broker: () => Promise<Broker>): Promise<void> {
+  await until(
+    'nothing is owed any more',
+    async () => {
+      const { owed } = await (await broker()).get<{ owed: { client_id: string; owed: number }[] }>('/status')
+      const { revocations } = await (await broker()).get<{ revocations: { owing: string }[] }>('/revocations?limit=1000')
+      if (owed.length > 0) throw new Error(JSON.stringify(owed))
+      return revocations.every((one) => one.owing === 'complete')
+    },
+    240,
+  )
+}
+
+export async function judge(parts: {
+  world: TestWorld
+  people: readonly Person[]
+  instances: readonly Instance[]
+  broker: Broker
+}): Promise<Verdict> {
+  const { world, people, instances, broker } = parts
+  const told = new Map(instances.map((one) => [one.city, one.told()]))
+  const visible = [...(await given(broker, 'dead')), ...(await given(broker, 'refused'))]
+  const sessions = people.flatMap((person) => person.sessions)
+  for (const session of sessions) {
+    for (const seat of session.seats) {
+      const heard = told.get(seat.city) ?? []
+      if (session.ended === undefined) spared(session, seat, heard)
+      else heardOf({ session, seat, heard, visible, sessions })
+    }
+  }
+  for (const person of people) {
+    for (const session of person.live) for (const seat of session.seats) await person.refresh(seat)
+    for (const session of person.sessions) if (session.ended !== undefined) for (const seat of session.seats) await person.isRefused(session, seat)
+  }
+  await guardAgrees(world, sessions)
+  return { told: [...told.values()].flat().length, visible: visible.length }
+}
+
+async function given(broker: Broker, state: string): Promise<Owed[]> {
+  const { deliveries, more } = await broker.get<{ deliveries: Owed[]; more: boolean }>(`/deliveries?state=${state}&limit=1000`)
+  if (more) throw new Error(`More ${state} deliveries than one page.`)
+  return deliveries
+}
+
+/** Whoever has not signed out was not told of: not by their session, and as a person only by what was revoked before they joined. */
+function spared(session: KnownSession, seat: Seat, heard: readonly Told[]): void {
+  const wrong = heard.find((one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev))
+  if (wrong) throw new Violation(`${seat.city} was told that session ${session.sid} has ended (${JSON.stringify(wrong)}), and nobody had ended it.`)
+}
+
+/** Every end that was acknowledged: told, given up where everybody can see it, or, of a person, spared because they are signed in there again. */
+function heardOf(parts: {
+  session: KnownSession
+  seat: Seat
+  heard: readonly Told[]
+  visible: readonly Owed[]
+  sessions: readonly KnownSession[]
+}): void {
+  const { session, seat, heard, visible, sessions } = parts
+  if (heard.some((one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev))) return
+  if (visible.some((one) => one.client_id === seat.city && (one.sid === session.sid || one.sub === session.sub))) return
+  const bySub = seat.instance.entry.logout_by === 'sub' && session.ended !== 'session'
+  const newer = sessions.some((one) => one.sub === session.sub && one.seats.some(({ city, rev }) => city === seat.city && rev > seat.rev))
+  if (bySub && newer) return
+  throw new Violation(`${seat.city} was never told that session ${session.sid} of ${session.upn} has ended (${session.ended}), and nothing shows it.`)
+}
+
+/** A guard that begins now, at the first instance: what ended is refused though its token has not expired, what lives is honoured. */
+async function guardAgrees(world: TestWorld, sessions: readonly KnownSession[]): Promise<void> {
+  const [instance] = world.instances
+  if (instance === undefined) return
+  const { client_id: clientId, client_secret: clientSecret, audience } = instance.entry
+  const guard = createGuard({ issuer: world.broker.issuer, clientId, clientSecret, audience: String(audience) })
+  try {
+    await guard.start()
+    for (const session of sessions) {
+      for (const { city, accessToken } of session.seats) {
+        if (city !== clientId) continue
+        const { ok } = await guard.check(accessToken)
+        if (session.ended === undefined && !ok) throw new Violation(`The guard refuses a token of session ${session.sid}, which lives.`)
+        if (session.ended !== undefined && ok) throw new Violation(`The guard honours a token of session ${session.sid}, which has ended.`)
+      }
+    }
+  } finally {
+    await guard.stop()
+  }
+}
