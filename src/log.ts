@@ -13,11 +13,27 @@ export interface Log {
 
 type Level = 'info' | 'warn' | 'error'
 
-/** What looks like one of our secrets or a JWT is cut out, whatever brought it here: a second fence, not the first. */
-const SECRET =
-  /eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|cm[rs]_[\w-]{20,}|(?:[?&](?:code|state|token|id_token_hint|client_secret|refresh_token|logout_token)=)[^&\s"]+/g
+/**
+ * What looks like a secret of ours is cut out, whatever brought it here: JWTs, refresh tokens, client secrets, what stands in addresses (a code, a password),
+ * credentials of a header, cookies. A second fence, not the first.
+ */
+const SECRET = new RegExp(
+  [
+    String.raw`eyJ[\w-]{8,}\.[\w-]+\.[\w-]*`,
+    String.raw`cm[rs]_[\w-]{20,}`,
+    String.raw`[?&](?:code|state|token|id_token_hint|client_secret|client_assertion|refresh_token|logout_token)=[^&\s"]+`,
+    String.raw`\b(?:Basic|Bearer) [\w+/.~=-]{16,}`,
+    String.raw`__Host-\w+=[\w.~-]+`,
+    String.raw`(?<=:\/\/)[^\s/@:]*:[^\s/@]+(?=@)`,
+  ].join('|'),
+  'g',
+)
 
 const clean = (text: string): string => text.replace(SECRET, '[removed]')
+const cleaned = (value: unknown): unknown => {
+  if (typeof value === 'string') return clean(value)
+  return Array.isArray(value) ? value.map(cleaned) : value
+}
 
 /** The chain of causes, each with its name and message; the stack of the outermost. */
 function describe(cause: unknown): Record<string, string> {
@@ -31,7 +47,7 @@ export function createLog(write: (line: string) => void, nowMs: () => number): L
   const line = (level: Level, event: string, fields: FieldsWithCause = {}): void => {
     const { cause, ...rest } = fields
     const entry: Record<string, unknown> = { at: new Date(nowMs()).toISOString(), level, event }
-    for (const [name, value] of Object.entries(rest)) entry[name] = typeof value === 'string' ? clean(value) : value
+    for (const [name, value] of Object.entries(rest)) entry[name] = cleaned(value)
     if (cause !== undefined) Object.assign(entry, describe(cause))
     write(JSON.stringify(entry))
   }
