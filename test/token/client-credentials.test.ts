@@ -28,6 +28,14 @@ describe('the client credentials grant (RFC 6749 §4.4)', () => {
     })
   })
 
+  test('a client that was removed while it authenticated gets none: it would be newer than the client’s own end', async () => {
+    const rig = await createRig()
+    const client = await rig.register('Sydney', { ...GRANTS, scopes: ['cases:read'] })
+    // The registry of this process has not heard of it yet.
+    await rig.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'olga' }, now: START })
+    expect(await outcome(rig.post('/token', { grant_type: 'client_credentials' }, { authorization: client.basic }))).toEqual([401, 'invalid_client'])
+  })
+
   test('a scope it is not registered for, or one that is about people, is invalid_scope', async () => {
     expect(claimsOf((await tokensOf(ask({}, { scope: 'cases:read' }))).access_token).scope).toBe('cases:read')
     for (const scope of ['cases:delete', 'openid', 'cases:read offline_access'])
