@@ -75,7 +75,10 @@ export function createDirectory({
     if (known) return known
     const made = createJwksVerifier({
       nowMs: () => clock.nowMs(),
-      fetchKeys: async () => keysOf(await call(fetch, (await discovery(tid)).jwksUri, { method: 'GET' })),
+      fetchKeys: async () => {
+        const { jwksUri, issuer } = await discovery(tid)
+        return keysOf(await call(fetch, jwksUri, { method: 'GET' })).filter((key) => signsFor(key, issuer, tid))
+      },
     })
     verifiers.set(tid, made)
     return made
@@ -100,6 +103,15 @@ function readDiscovery(body: Record<string, unknown>, tenant: string, simulated:
     jwksUri: String(body.jwks_uri),
     endSessionEndpoint: String(body.end_session_endpoint),
   }
+}
+
+/**
+ * Microsoft says with a key whose tokens it signs (`issuer`, which may hold `{tenantid}`): one for another issuer, such as that of personal accounts,
+ * proves nothing about this tenant's people, whatever the token says.
+ */
+function signsFor(key: Record<string, unknown>, issuer: string, tid: string): boolean {
+  const of = (words: string): string => words.replaceAll('{tenantid}', tid)
+  return key.issuer === undefined || (typeof key.issuer === 'string' && of(key.issuer) === of(issuer))
 }
 
 function keysOf(answer: { status: number; body: Record<string, unknown> }): Record<string, unknown>[] {

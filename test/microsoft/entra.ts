@@ -29,6 +29,8 @@ export async function startEntra() {
     origin: '',
     kid: 'key-1',
     published: ['key-1'],
+    /** What Microsoft says beside a key: whose tokens it signs. */
+    keyIssuer: undefined as string | undefined,
     now: Math.floor(Date.now() / 1000),
     down: false,
     token: undefined as TokenAnswer | undefined,
@@ -83,7 +85,7 @@ export async function startEntra() {
     const tenant = path.split('/')[1] ?? ''
     if (entra.down) return { status: 503, body: { error: 'temporarily_unavailable' } }
     if (path.endsWith('/openid-configuration')) return { status: 200, body: discovery(tenant) }
-    if (path.endsWith('/keys')) return { status: 200, body: { keys: entra.published.map((kid) => ({ ...jwk, kid, use: 'sig' })) } }
+    if (path.endsWith('/keys')) return { status: 200, body: { keys: entra.published.map((kid) => ({ ...jwk, kid, use: 'sig', issuer: entra.keyIssuer })) } }
     if (path.endsWith('/token')) return token()
     return { status: 404, body: {} }
   }

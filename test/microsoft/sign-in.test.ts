@@ -94,6 +94,17 @@ describe('a sign-in at Microsoft', () => {
     expect(JSON.stringify(JSON.parse(cache))).toContain('microsoft-refresh-token')
   })
 
+  test.each([
+    ['this tenant’s', TENANT, true],
+    ['every tenant’s', '{tenantid}', true],
+    ['personal accounts’', PERSONAL_TENANT, false],
+  ])('is believed by a key for %s tokens: %s', async (_whose, tid, believed) => {
+    const { entra, redeem, refused } = await connect()
+    entra.keyIssuer = `${entra.origin}/${tid}/v2.0`
+    if (believed) expect(await redeem()).toMatchObject({ person: { tid: TENANT } })
+    else expect((await refused()).guidance).toBe('untrusted_token')
+  })
+
   test('sends code, verifier, secret and our one redirect address to the tenant’s own token endpoint', async () => {
     const { entra, redeem } = await connect()
     await redeem()
