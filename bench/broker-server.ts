@@ -55,7 +55,7 @@ async function openParts(dataDir: string): Promise<Deps> {
   const outbound = createOutbound({ allowLoopback: false })
   const connection = await openConnection({ store, sealer, config, clock, log })
   const microsoft = createMicrosoft({ config, connection: connection.current, log, clock })
-  return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, connection, queue: noQueue(), feed, outbound }
+  return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, connection, queue: noQueue(), refreshes: {}, feed, outbound }
 }
 
 /** Nothing is revoked here, so nothing is owed. */

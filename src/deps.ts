@@ -32,7 +32,7 @@ export interface Deps {
   connection: EntraConnection
   queue: DeliveryQueue
   /** Whoever wants to hear of refreshes that succeeded. Nobody waits for it. */
-  refreshes?: { listener?: ((session: Session) => void) | undefined } | undefined
+  refreshes: { listener?: ((session: Session) => void) | undefined }
   feed: Feed
   /** Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled, bounded, no redirects. */
   outbound: Outbound

@@ -275,6 +275,7 @@ export async function createRig(options: RigOptions = {}) {
     clients,
     microsoft,
     connection,
+    refreshes: {},
     queue,
     feed,
     outbound,

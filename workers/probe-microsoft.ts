@@ -55,6 +55,8 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
     return lane
   }
 
+  for (const tid of deps.connection.current().tenants) laneOf(tid, deps.clock.nowMs())
+
   /** The next sessions beneath the hand, at most `limit`. The hand stops at the last of them. */
   const take = async (tid: string, lane: Lane, nowMs: number, limit: number): Promise<ProbeDue[]> => {
     const end = placeAt(nowMs)

@@ -36,7 +36,7 @@ export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void>
   const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
   const owing = repeat(deps.log, 'owe-deliveries', OWE_MS, () => oweDeliveries(deps, stillGoing))
   const probing = createProbing(deps, stillGoing)
-  if (deps.refreshes !== undefined) deps.refreshes.listener = probing.refreshed
+  deps.refreshes.listener = probing.refreshed
   const others = [
     ...(deps.config.signals.probe.everySeconds > 0 ? [repeat(deps.log, 'probe-microsoft', PROBE_MS, () => probing.turn())] : []),
     repeat(deps.log, 'ask-microsoft', ASK_MICROSOFT_MS, async () => void (await askMicrosoft(deps, stillGoing))),
@@ -56,7 +56,7 @@ export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void>
       going = false
       unsubscribe()
       deps.queue.straight(undefined)
-      if (deps.refreshes !== undefined) deps.refreshes.listener = undefined
+      deps.refreshes.listener = undefined
       await Promise.all([jobs.stop(), ...[owing, ...others].map((work) => work.stop())])
       // What waited is due in the store and nobody's; what is under way may finish, and past that its lease runs out.
       if (!(await lanes.drain(DRAIN_MS))) deps.log.warn('deliveries_cut_off', { next: 'they are tried again by the next process' })

@@ -40,7 +40,7 @@ export async function refresh(deps: TokenDeps, { client, params, now }: GrantInp
   }
   if (rotated.outcome === 'refused') throw new OAuthError('invalid_grant', WORDS[rotated.why])
   const { family, session, rev } = rotated
-  deps.refreshes?.listener?.(session)
+  deps.refreshes.listener?.(session)
   mustAdmit(client, session)
   return issueTokens(deps, {
     client,

@@ -1,0 +1,79 @@
+import type { Person } from '../../db/types.ts'
+import { MicrosoftRefusal, type Renewal } from '../../src/microsoft/door.ts'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { sealForSession } from '../../src/session/sealed.ts'
+import { createProbing } from '../../workers/probe-microsoft.ts'
+import { createRig, type Rig, TENANT } from '../rig.ts'
+
+/** Many sessions, time turned by hand, and a Microsoft that counts who asks. */
+
+export const ROUND = 900
+export const STEP = 10
+
+interface Asked {
+  at: number
+  oid: string
+}
+
+async function manySignedIn(rig: Rig, count: number): Promise<void> {
+  const now = rig.clock.now()
+  const open = (i: number) => {
+    const person: Person = { tid: TENANT, oid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}` }
+    return rig.store.signIn({
+      session: {
+        person,
+        authTime: now,
+        idleSeconds: 80_000,
+        absoluteAt: now + 80_000,
+        roles: [],
+        staySignedIn: true,
+        microsoftCacheSealed: sealForSession(rig.deps.sealer, 'microsoft_cache', person, `tokens of ${i}`),
+        device: 'Firefox on Linux',
+        cookieHash: sha256(`cookie ${i}`),
+      },
+      ids: { sub: `u_${i}`, sid: `s_${i}` },
+      now,
+    })
+  }
+  await Promise.all(Array.from({ length: count }, (_, i) => open(i)))
+}
+
+export async function openMany(count: number, perSecond = 100) {
+  const signals = {
+    probe: { everySeconds: ROUND, perSecond },
+    graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
+    revokeAtMicrosoft: [],
+    issuers: [],
+  }
+  const rig = await createRig({ config: { signals } })
+  await manySignedIn(rig, count)
+  const asked: Asked[] = []
+  let answer: (oid: string) => Renewal | MicrosoftRefusal = () => VOUCHED
+  rig.microsoft.renewals = ({ person }) => {
+    asked.push({ at: rig.clock.now(), oid: person.oid })
+    return answer(person.oid)
+  }
+  let probing = createProbing(rig.deps)
+  return {
+    rig,
+    asked,
+    answers: (next: typeof answer) => (answer = next),
+    restart: () => (probing = createProbing(rig.deps)),
+    /** @returns how many were asked about, by step */
+    async pass(seconds: number): Promise<number[]> {
+      const load: number[] = []
+      for (let passed = 0; passed < seconds; passed += STEP) {
+        const before = asked.length
+        rig.clock.advance(STEP)
+        await probing.turn()
+        load.push(asked.length - before)
+      }
+      return load
+    },
+    live: () => rig.store.liveSessionCount(rig.clock.now()),
+  }
+}
+
+export const outage = new MicrosoftRefusal('outage', { effect: 'nothing' })
+export const VOUCHED: Renewal = { cache: 'newer tokens', roles: undefined }
+export const refusal = (guidance: string, code: number, effect: 'subject' | 'session' | 'mark') => new MicrosoftRefusal(guidance, { code, effect })

@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest'
+import type { Person } from '../../db/types.ts'
+import { MicrosoftRefusal } from '../../src/microsoft/door.ts'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { sealForSession } from '../../src/session/sealed.ts'
+import { TENANT } from '../rig.ts'
+import { openMany, refusal, ROUND, STEP, VOUCHED } from './many.ts'
+
+describe('limits and alarms', () => {
+  test('no more a second than is set, and who is late comes in the end', async () => {
+    const world = await openMany(300, 1)
+    const load = await world.pass(600)
+    expect(Math.max(...load)).toBeLessThanOrEqual(STEP)
+    await world.pass(900)
+    expect(new Set(world.asked.map(({ oid }) => oid)).size).toBe(300)
+  })
+
+  test('Retry-After is waited for', async () => {
+    const world = await openMany(500)
+    world.answers(() => new MicrosoftRefusal('outage', { effect: 'nothing', retryAfterSeconds: 240 }))
+    await world.pass(STEP)
+    const asked = world.asked.length
+    expect(asked).toBeGreaterThan(0)
+    await world.pass(220)
+    expect(world.asked).toHaveLength(asked)
+  })
+
+  test('more than 5 % of a tenant within ten minutes, five people at least: it is paused and said aloud, and nobody more is signed out', async () => {
+    const world = await openMany(500)
+    world.answers(() => refusal('not_assigned', 50105, 'session'))
+    await world.pass(ROUND)
+    expect(await world.live()).toBe(496)
+    expect(await world.rig.store.setting(`probe_paused/${TENANT}`)).toContain('50105')
+    expect(world.rig.lines.join('\n')).toContain('probe_paused')
+    const asked = world.asked.length
+    await world.pass(300)
+    expect(world.asked).toHaveLength(asked)
+    // An operator has looked: it goes on where the time is, and counts anew.
+    await world.rig.store.setSetting(`probe_paused/${TENANT}`, undefined)
+    world.answers(() => VOUCHED)
+    await world.pass(ROUND)
+    expect(world.asked.length - asked).toBeGreaterThan(490)
+    expect(await world.live()).toBe(496)
+  })
+
+  test('a few of many are signed out without an alarm', async () => {
+    const world = await openMany(500)
+    await world.pass(ROUND)
+    world.answers((oid) => (oid.endsWith('50') ? refusal('another_account', 50034, 'session') : VOUCHED))
+    await world.pass(ROUND)
+    expect(await world.live()).toBe(495)
+    expect(await world.rig.store.setting(`probe_paused/${TENANT}`)).toBeUndefined()
+  })
+
+  test.each([
+    [50173, 'sign_in_again'],
+    [50057, 'account_disabled'],
+  ])('AADSTS%i is Microsoft’s word about each of them: however many they are, they are out, and it is told', async (code, guidance) => {
+    const world = await openMany(100)
+    world.answers(() => refusal(guidance, code, 'subject'))
+    await world.pass(ROUND)
+    while ((await world.rig.store.owePending({ limit: 500, nowMs: world.rig.clock.nowMs() })).more);
+    expect(await world.live()).toBe(0)
+    expect(world.rig.lines.join('\n')).toContain('probe_many_ended')
+    expect(await world.rig.store.setting(`probe_paused/${TENANT}`)).toBeUndefined()
+  })
+
+  test('what old tokens say of a session that was signed in anew meanwhile means nothing', async () => {
+    const world = await openMany(1)
+    const { store, clock, deps } = world.rig
+    let renewed: Promise<unknown> | undefined
+    world.answers(() => {
+      const person: Person = { tid: TENANT, oid: '00000000-0000-4000-8000-000000000000' }
+      const now = clock.now()
+      renewed = store.signIn({
+        session: {
+          person,
+          authTime: now,
+          idleSeconds: 900,
+          absoluteAt: now + 9000,
+          roles: [],
+          staySignedIn: false,
+          microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', person, 'fresh tokens'),
+          device: 'Firefox on Linux',
+          cookieHash: sha256('another'),
+        },
+        browserCookieHash: sha256('cookie 0'),
+        ids: { sub: 'u_x', sid: 's_x' },
+        now,
+      })
+      return refusal('account_disabled', 50057, 'subject')
+    })
+    await world.pass(ROUND)
+    expect(await renewed).toMatchObject({ renewed: true, session: { sid: 's_0' } })
+    expect(await world.live()).toBe(1)
+    expect(world.asked).toHaveLength(1)
+  })
+})

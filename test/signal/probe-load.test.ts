@@ -1,0 +1,33 @@
+import { describe, expect, test } from 'vitest'
+import { openMany, outage, ROUND, STEP, VOUCHED } from './many.ts'
+
+describe('the probe over 10,000 live sessions', () => {
+  test('an even load, each session once a round; no burst after a restart; Microsoft down for an hour and back, and nobody is signed out', async () => {
+    const world = await openMany(10_000)
+    const mean = (10_000 * STEP) / ROUND
+    const even = (load: number[]) => {
+      expect(Math.max(...load)).toBeLessThan(2 * mean)
+      expect(Math.min(...load)).toBeGreaterThan(mean / 2)
+    }
+    even(await world.pass(ROUND))
+    expect(world.asked).toHaveLength(10_000)
+    expect(new Set(world.asked.map(({ oid }) => oid)).size).toBe(10_000)
+
+    // Two hours off: everybody is overdue, and is asked about as evenly as ever.
+    world.rig.clock.advance(7200)
+    world.restart()
+    even(await world.pass(150))
+
+    world.answers(() => outage)
+    const down = (await world.pass(3600)).reduce((sum, one) => sum + one, 0)
+    expect(down).toBeLessThan(100)
+    expect(await world.live()).toBe(10_000)
+
+    world.answers(() => VOUCHED)
+    // It is noticed at the latest when the longest back-off is over.
+    await world.pass(310)
+    even(await world.pass(100))
+    expect(await world.live()).toBe(10_000)
+    expect((await world.rig.store.head()).seq).toBe(0)
+  }, 60_000)
+})
