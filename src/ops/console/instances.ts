@@ -1,17 +1,9 @@
 import type { DeliveryState } from '../../../db/types.ts'
 import type { Deps } from '../../deps.ts'
 import type { TargetState } from '../../revocation/door.ts'
+import { type GuardState, guardsNow } from '../guards.ts'
 
 /** How each instance stands: what is owed to it, whether its addresses answer, and what its guards enforce. */
-
-export interface GuardState {
-  clientId: string
-  guardId: string
-  connected: boolean
-  /** Rows of the log that it does not enforce yet; not there: it has not said. */
-  behind: number | undefined
-  reportedAtMs: number | undefined
-}
 
 export interface TargetNow {
   targetId: string
@@ -39,22 +31,8 @@ export interface InstanceNow {
 
 const NONE: Record<DeliveryState, number> = { owed: 0, delivered: 0, refused: 0, dead: 0, superseded: 0 }
 
-export async function guardsNow(deps: Pick<Deps, 'store' | 'feed'>): Promise<GuardState[]> {
-  const [head, reports] = await Promise.all([deps.store.head(), deps.store.guardReports()])
-  const streams = deps.feed.streams()
-  const key = (one: { clientId: string; guardId: string }): string => JSON.stringify([one.clientId, one.guardId])
-  const known = new Map([...reports, ...streams].map((one) => [key(one), { clientId: one.clientId, guardId: one.guardId }]))
-  return [...known].map(([name, guard]) => {
-    const report = reports.find((one) => key(one) === name)
-    const stream = streams.find((one) => key(one) === name)
-    const applied = report?.epoch === head.epoch ? report.appliedSeq : stream?.appliedSeq
-    const behind = applied === undefined ? undefined : Math.max(0, head.seq - applied)
-    return { ...guard, connected: stream !== undefined, behind, reportedAtMs: report?.reportedAtMs }
-  })
-}
-
 export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' | 'clients'>): Promise<InstanceNow[]> {
-  const [counts, owed, targets, guards] = await Promise.all([
+  const [counts, owed, targets, { guards }] = await Promise.all([
     deps.store.deliveryCounts(),
     deps.store.owedTargets(),
     deps.store.listTargets(),

@@ -1,9 +1,10 @@
 import type { Child } from 'hono/jsx'
 import { Notice } from '../../page/components.tsx'
+import type { GuardState } from '../guards.ts'
 import type { Readiness } from '../readiness.ts'
 import { TimesChart } from './chart.tsx'
 import { desk, Figures, Live, Panel, Table, type Visit } from './desk.tsx'
-import { type GuardState, type InstanceNow, instancesNow, type TargetNow } from './instances.ts'
+import { type InstanceNow, instancesNow, type TargetNow } from './instances.ts'
 import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
 import { count, plural, span, when } from './words.ts'
 
