@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { closeConsole } from '../../src/ops/console/room.tsx'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { atConsole, attempted, browserOf, sessionsAt } from './console-rig.ts'
@@ -125,5 +126,13 @@ describe('live', () => {
     await revoke(rig.deps, { selector: { kind: 'session', sid: olga.sid }, ...by })
     await until('event: over')
     expect((await reader.read()).done).toBe(true)
+  })
+
+  test('a broker that ends waits for no page: its streams end, and none is opened any more', async () => {
+    const olga = await atConsole(rig, 'operator')
+    const response = await olga.raw('/ops/live')
+    closeConsole(rig.deps)
+    expect(await response.text()).toContain('retry:')
+    expect((await olga.raw('/ops/live')).status).toBe(503)
   })
 })
