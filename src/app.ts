@@ -6,12 +6,16 @@ import { accountRoom } from './account/room.tsx'
 import type { Deps } from './deps.ts'
 import { discoveryRoom } from './discovery/room.ts'
 import { logoutRoom } from './logout/room.tsx'
+import { administratorAt } from './ops/console/administrator.ts'
 import { healthRoom } from './ops/health.ts'
 import { opsRoom } from './ops/room.ts'
 import { pageAssets } from './page/assets.ts'
 import { OAuthError } from './protocol/error.ts'
 import { feedRoom } from './revocation/feed.ts'
 import { signalRoom } from './signal/room.ts'
+import { setupRoom } from './setup/room.tsx'
+import { setupVisits } from './setup/visits.ts'
+import { provesMfa } from './signin/mfa.ts'
 import { signinRoom } from './signin/room.tsx'
 import { tokenRoom } from './token/room.ts'
 
@@ -25,6 +29,8 @@ export function createApp(deps: Deps): { app: Hono; opsApp: Hono } {
     discoveryRoom(deps),
     tokenRoom(deps),
     feedRoom(deps),
+    // Before the sign-in: Microsoft knows one address to come back to, and what was begun at /setup comes back there too.
+    setupVisits(deps),
     signinRoom(deps),
     signalRoom(deps),
     logoutRoom(deps),
@@ -34,7 +40,8 @@ export function createApp(deps: Deps): { app: Hono; opsApp: Hono } {
   ])
     app.route('/', room)
   const opsApp = withErrors(new Hono(), deps)
-  for (const room of [opsRoom(deps), pageAssets()]) opsApp.route('/', room)
+  const setup = setupRoom(deps, { administrator: (c, now) => administratorAt(deps, c, now), proves: provesMfa })
+  for (const room of [opsRoom(deps), setup, pageAssets()]) opsApp.route('/', room)
   return { app, opsApp }
 }
 

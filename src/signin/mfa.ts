@@ -29,3 +29,7 @@ export function judgeMfa(policy: MfaProof | undefined, identity: Pick<MicrosoftI
       return { proved: false }
   }
 }
+
+/** For a trial at /setup: what a sign-in like that would be judged. */
+export const provesMfa = (proof: string, identity: Pick<MicrosoftIdentity, 'acrs' | 'amr'>): boolean =>
+  judgeMfa(mfaProof.safeParse(proof).data, identity).proved

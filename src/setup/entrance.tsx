@@ -1,0 +1,73 @@
+import type { Context } from 'hono'
+import { audited } from '../../db/audited.ts'
+import type { Deps } from '../deps.ts'
+import { Button, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
+import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
+import { page } from '../page/layout.tsx'
+import { operatorExists, useSetupToken } from '../session/setup-token.ts'
+import { Field, goOn, notOurForm } from './frame.tsx'
+import { givePass } from './visitor.ts'
+
+/** The door of /setup: the one-time token while there is no operator, the console's sign-in from then on. */
+
+const PURPOSE = 'setup token'
+
+export async function doorPage(
+  deps: Deps,
+  c: Context,
+  { refused = false, status = 401 }: { refused?: boolean; status?: 401 | 403 } = {},
+): Promise<Response> {
+  const { simulated } = deps.config.entra
+  if (await operatorExists(deps.store)) {
+    const path = new URL(c.req.url).pathname
+    const signIn = new URLSearchParams({ return_to: c.req.method === 'GET' && path !== '/setup/returned' ? path : '/setup' })
+    return page(
+      c,
+      { title: 'Setting up the connection to Microsoft', status, simulated },
+      <>
+        {c.req.query('said') === 'asserted' ? (
+          <Notice kind="good" title="Microsoft is connected: the proof of MFA is set, and people can sign in now.">
+            The token has done its work. From now on an administrator signs in here.
+          </Notice>
+        ) : null}
+        <p>This is for administrators of the broker: people of the operators’ tenant with the app role Broker.Administrator.</p>
+        <div class="row">
+          <LinkButton href={`/ops/sign-in?${signIn}`}>Sign in</LinkButton>
+        </div>
+      </>,
+    )
+  }
+  return page(
+    c,
+    { title: 'Setting up the connection to Microsoft', status, simulated },
+    <>
+      <p>
+        Nobody administers this broker yet. On the machine where it runs, type <code>cmb setup</code> (or <code>npx cmb setup</code>): it prints a
+        token that is good once, for 15 minutes. Type that token here.
+      </p>
+      {refused ? (
+        <div class="notice bad" role="alert">
+          <strong>That token is not good.</strong>
+          <div>It may have been used, be older than 15 minutes, or be mistyped. Make a new one with `cmb setup`.</div>
+        </div>
+      ) : null}
+      <form class="stack" method="post" action="/setup/token">
+        <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, PURPOSE) }} />
+        <Field label="Token" name="token" required />
+        <div class="row">
+          <Button>Begin</Button>
+        </div>
+      </form>
+    </>,
+  )
+}
+
+export async function enter(deps: Deps, c: Context, form: URLSearchParams, now: number): Promise<Response> {
+  if (!csrfHolds(deps, c, PURPOSE, form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)) return notOurForm({ deps, c })
+  if (!(await useSetupToken(deps, form.get('token') ?? '', now))) {
+    deps.log.warn('setup_token_refused', {})
+    return doorPage(deps, c, { refused: true, status: 403 })
+  }
+  await audited(deps.store, { actor: { kind: 'operator', id: 'setup-token' }, via: 'setup', act: 'setup.enter' }, async () => givePass(deps, c, now))
+  return goOn(c, '/setup')
+}

@@ -1,0 +1,66 @@
+import type { Deps } from '../deps.ts'
+
+/**
+ * What /setup sends a browser to Microsoft for, and what comes of it. Both travel sealed, because the operators' listener and the public one are two
+ * origins that share no cookie: the errand from the page's link to the public listener, its outcome back.
+ */
+
+export interface Errand {
+  id: string
+  /** `consent`: an administrator of the tenant consents for everybody. `trial`: somebody signs in, and nothing but what arrived is kept. */
+  kind: 'consent' | 'trial'
+  tid: string
+  /** The proof of MFA that is tried. */
+  proof?: string | undefined
+  /** Who began it, by `Visitor.key`: nobody else can end it. */
+  key: string
+}
+
+/** What a trial sign-in brought: which claims, never a token. */
+export interface Trial {
+  at: number
+  proof: string | undefined
+  oid: string
+  who: string
+  acrs: string[]
+  amr: string[] | undefined
+  /** Which optional claims were there. */
+  claims: Record<'sid' | 'login_hint' | 'auth_time' | 'email', boolean>
+  /** The directory role by which they may speak for the tenant. */
+  directoryRole: string | undefined
+  roles: string[]
+}
+
+export type Outcome =
+  | { errand: Errand; came: 'consent' }
+  | { errand: Errand; came: 'trial'; trial: Trial }
+  /** `guidance`: a key of Microsoft's guidance table. */
+  | { errand: Errand; came: 'refusal'; guidance: string; code?: number | undefined }
+
+interface Travels {
+  /** In a link of /setup. */
+  errand: Errand
+  /** As Microsoft's `state`: the errand with what its return is held against. */
+  visit: { errand: Errand; nonce: string; verifier: string; browser: string }
+  /** Back to /setup. */
+  outcome: Outcome
+}
+
+const SECONDS: Record<keyof Travels, number> = { errand: 3600, visit: 900, outcome: 300 }
+
+export function seal<K extends keyof Travels>(deps: Pick<Deps, 'sealer'>, place: K, value: Travels[K], now: number): string {
+  return deps.sealer.seal(`setup/${place}`, JSON.stringify({ until: now + SECONDS[place], value }))
+}
+
+/** Undefined: not ours. `late`: ours, and too old. */
+export function open<K extends keyof Travels>(
+  deps: Pick<Deps, 'sealer'>,
+  place: K,
+  sealed: string | null | undefined,
+  now: number,
+): { value: Travels[K]; until: number; late: boolean } | undefined {
+  const opened = sealed ? deps.sealer.open(`setup/${place}`, sealed) : undefined
+  if (opened === undefined) return undefined
+  const { until, value } = JSON.parse(opened.toString('utf8')) as { until: number; value: Travels[K] }
+  return { value, until, late: until < now }
+}

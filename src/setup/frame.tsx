@@ -1,0 +1,149 @@
+import type { Context } from 'hono'
+import type { Child } from 'hono/jsx'
+import { audited } from '../../db/audited.ts'
+import type { NewAuditEntry, TenantRow } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import type { Administration } from '../microsoft/administration.ts'
+import { HiddenFields, LinkButton, Notice } from '../page/components.tsx'
+import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
+import { page } from '../page/layout.tsx'
+import { messagePage } from '../page/message.tsx'
+import { newId } from '../protocol/ids.ts'
+import { type Errand, seal } from './errand.ts'
+import type { Visitor } from './visitor.ts'
+
+/** What the pages of /setup share: who is there, forms that only this visitor can send, acts that are written down before they are done. */
+
+/** Whether what Microsoft sent proves MFA by that policy: the sign-in's own judgement. */
+export type ProvesMfa = (proof: string, identity: { acrs: string[]; amr: string[] | undefined }) => boolean
+
+export interface Visit {
+  deps: Deps
+  c: Context
+  visitor: Visitor
+  now: number
+  administration: Administration
+  proves: ProvesMfa
+}
+
+const purpose = ({ key }: Visitor): string => `setup ${key}`
+
+export const formHolds = ({ deps, c, visitor }: Visit, form: URLSearchParams): boolean =>
+  csrfHolds(deps, c, purpose(visitor), form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)
+
+/** A form of /setup. */
+export const Form = ({ visit, action, children }: { visit: Visit; action: string; children: Child }) => (
+  <form class="stack" method="post" action={action}>
+    <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(visit.deps, visit.c, purpose(visit.visitor)) }} />
+    {children}
+  </form>
+)
+
+export const Field = (props: {
+  label: string
+  name: string
+  hint?: Child | undefined
+  value?: string | undefined
+  secret?: boolean | undefined
+  lines?: number | undefined
+  required?: boolean | undefined
+}) => (
+  <div class="field">
+    <label for={props.name}>{props.label}</label>
+    {props.lines === undefined ? (
+      <input
+        id={props.name}
+        name={props.name}
+        type={props.secret ? 'password' : 'text'}
+        value={props.value}
+        autocomplete="off"
+        spellcheck={false}
+        required={props.required}
+        aria-describedby={props.hint === undefined ? undefined : `${props.name}-hint`}
+      />
+    ) : (
+      <textarea
+        id={props.name}
+        name={props.name}
+        rows={props.lines}
+        autocomplete="off"
+        spellcheck={false}
+        aria-describedby={props.hint === undefined ? undefined : `${props.name}-hint`}
+      ></textarea>
+    )}
+    {props.hint === undefined ? null : (
+      <p class="soft small" id={`${props.name}-hint`}>
+        {props.hint}
+      </p>
+    )}
+  </div>
+)
+
+/** A link and not a form: it leads by way of the public listener to Microsoft, whose further ways no form-action could list. */
+export function errandAddress({ deps, visitor, now }: Visit, about: Pick<Errand, 'kind' | 'tid' | 'proof'>): string {
+  const errand: Errand = { ...about, id: newId(deps.random), key: visitor.key }
+  return `${deps.config.issuer}/signin/setup?${new URLSearchParams({ request: seal(deps, 'errand', errand, now) })}`
+}
+
+export interface Said {
+  kind: 'good' | 'warn' | 'bad'
+  title: string
+  words?: string | undefined
+}
+
+export function setupPage(
+  { deps, c }: Pick<Visit, 'deps' | 'c'>,
+  about: { title: string; status?: 200 | 400 | 403 | 409; said?: Said | undefined; script?: string; home?: boolean },
+  children: Child,
+): Response {
+  return page(
+    c,
+    { title: about.title, status: about.status, wide: true, script: about.script, simulated: deps.config.entra.simulated },
+    <>
+      {about.said === undefined ? null : (
+        <Notice kind={about.said.kind} title={about.said.title}>
+          {about.said.words}
+        </Notice>
+      )}
+      {children}
+      {about.home ? null : (
+        <div class="row">
+          <LinkButton href="/setup" kind="quiet">
+            All steps
+          </LinkButton>
+        </div>
+      )}
+    </>,
+  )
+}
+
+/** With its record, written before it is done. */
+export const recorded = <T,>({ deps, visitor }: Visit, entry: Omit<NewAuditEntry, 'actor' | 'via'>, act: () => Promise<T>): Promise<T> =>
+  audited(deps.store, { ...entry, actor: visitor.actor, via: 'setup' }, act)
+
+/** Where a form was good: the page that follows is loaded anew, so that loading it again sends nothing again. */
+export const goOn = (c: Context, to: string): Response => c.redirect(to, 303)
+
+export const nameOf = (row: Pick<TenantRow, 'tid' | 'name'>): string => row.name ?? row.tid
+
+export const freshFirst = ({ deps, c }: Pick<Visit, 'deps' | 'c'>, returnTo: string): Response =>
+  messagePage(c, {
+    title: 'Please sign in once more',
+    status: 403,
+    what: 'What you are about to change decides who can sign in, so your own sign-in at Microsoft has to be at most five minutes old. Nothing was changed.',
+    links: [
+      { href: `/ops/sign-in?${new URLSearchParams({ fresh: 'yes', return_to: returnTo })}`, label: 'Sign in again' },
+      { href: '/setup', label: 'All steps' },
+    ],
+    simulated: deps.config.entra.simulated,
+  })
+
+export const notOurForm = ({ deps, c }: Pick<Visit, 'deps' | 'c'>): Response =>
+  messagePage(c, {
+    title: 'That form cannot be used',
+    status: 403,
+    what: 'It was not sent from a page that this browser was shown, or the page is too old. Nothing was changed.',
+    next: `Open the page again at ${deps.config.opsOrigin}/setup and send it from there.`,
+    links: [{ href: '/setup', label: 'All steps' }],
+    simulated: deps.config.entra.simulated,
+  })

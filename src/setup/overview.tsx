@@ -1,0 +1,93 @@
+import { Answer, LinkButton, Notice } from '../page/components.tsx'
+import { operatorExists } from '../session/setup-token.ts'
+import { nameOf, setupPage, type Visit } from './frame.tsx'
+import { saidOf } from './returned.ts'
+import { allSeen, type Seen } from './seen.ts'
+
+/** The steps, each done or not, and the one that comes next. */
+
+const stateOf = (seen: Seen): { is: 'yes' | 'no'; words: string } => {
+  if (!seen.decided)
+    return { is: 'no', words: seen.row.consentConfirmedAt === undefined ? 'Consent and proof of MFA remain.' : 'The proof of MFA remains.' }
+  return { is: 'yes', words: `Its people can sign in; MFA is proved by ${seen.row.mfaProof}.` }
+}
+
+export async function overviewPage(visit: Visit): Promise<Response> {
+  const { deps } = visit
+  const { clientId, credential } = deps.connection.current()
+  const [tenants, operator] = await Promise.all([allSeen(deps.store), operatorExists(deps.store)])
+  const application = clientId !== undefined && credential !== undefined
+  const connected = tenants.length > 0 && tenants.every((one) => one.decided)
+  const differences = deps.connection.differences()
+  return setupPage(
+    visit,
+    { title: 'Setting up the connection to Microsoft', said: saidOf(visit), home: true },
+    <>
+      {differences.length === 0 ? null : (
+        <Notice kind="warn" title="The settings say otherwise than what is in use">
+          <ul class="bullets">
+            {differences.map((words) => (
+              <li>{words}</li>
+            ))}
+          </ul>
+        </Notice>
+      )}
+      <Answer question="1. Is Case Manager registered in Entra?" is={application ? 'yes' : 'unknown'}>
+        <div class="row">
+          <LinkButton href="/setup/register" kind={application ? 'quiet' : 'primary'}>
+            What to register
+          </LinkButton>
+        </div>
+      </Answer>
+      <Answer question="2. Does the broker know the application?" is={application && tenants.length > 0 ? 'yes' : 'no'}>
+        <div class="row">
+          <LinkButton href="/setup/connect" kind="quiet">
+            {application ? 'Change the application or its credential' : 'Enter what Entra gave you'}
+          </LinkButton>
+        </div>
+      </Answer>
+      {tenants.map((seen) => {
+        const { is, words } = stateOf(seen)
+        return (
+          <Answer question={`3. Is the tenant ready: ${nameOf(seen.row)}?`} is={is}>
+            <p>{words}</p>
+            <div class="row">
+              <LinkButton href={`/setup/tenants/${seen.row.tid}`} kind={is === 'yes' ? 'quiet' : 'primary'} label={`Open ${nameOf(seen.row)}`}>
+                Open
+              </LinkButton>
+            </div>
+          </Answer>
+        )
+      })}
+      {application && tenants.length > 0 ? (
+        <Answer question="4. Does everything work?" is="unknown">
+          <div class="row">
+            <LinkButton href="/setup/checks" kind={connected ? 'primary' : 'quiet'}>
+              Check everything
+            </LinkButton>
+            <LinkButton href="/setup/add-tenant" kind="quiet">
+              Connect another tenant
+            </LinkButton>
+          </div>
+        </Answer>
+      ) : null}
+      {connected ? <FirstSignIn visit={visit} operator={operator} /> : null}
+    </>,
+  )
+}
+
+const FirstSignIn = ({ visit, operator }: { visit: Visit; operator: boolean }) => (
+  <Answer question="5. Has somebody signed in?" is={operator ? 'yes' : 'no'}>
+    <p>
+      {operator
+        ? 'An administrator has. Everybody else looks at their own readiness at the address below.'
+        : 'Sign in as the first administrator of the broker: your account needs the app role Broker.Administrator (Enterprise applications, Case Manager, Users and groups). From then on this page asks for that role, and setup tokens are good no more.'}
+    </p>
+    <div class="row">
+      {operator ? null : <LinkButton href="/ops/sign-in?return_to=/setup">Sign in as an administrator</LinkButton>}
+      <LinkButton href={`${visit.deps.config.issuer}/account/ready`} kind="quiet">
+        Setting yourself up
+      </LinkButton>
+    </div>
+  </Answer>
+)

@@ -1,0 +1,134 @@
+import type { Child } from 'hono/jsx'
+import { appManifest, azureCliScript, registration } from '../microsoft/registration.ts'
+import { LinkButton, Steps } from '../page/components.tsx'
+import { setupPage, type Visit } from './frame.tsx'
+
+/** What is registered in Entra, every value ready to copy; the same as a script. */
+
+/** A constant: a button beside each value, for who runs scripts. Without, the value can be selected. */
+const COPY = `for (const box of document.querySelectorAll('[data-copy]')) {
+  const button = document.createElement('button')
+  button.type = 'button'
+  button.className = 'button quiet small'
+  button.textContent = 'Copy'
+  button.setAttribute('aria-label', 'Copy ' + box.dataset.copy)
+  button.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(box.querySelector('code').textContent)
+    button.textContent = 'Copied'
+  })
+  box.append(button)
+}`
+
+const Value = ({ name, children }: { name: string; children: string }) => (
+  <div class="row" data-copy={name}>
+    <code>{children}</code>
+  </div>
+)
+
+const Block = ({ name, children }: { name: string; children: string }) => (
+  <div class="tight" data-copy={name}>
+    <pre tabindex={0} role="region" aria-label={name}>
+      <code>{children}</code>
+    </pre>
+  </div>
+)
+
+const Step = ({ title, children }: { title: string; children: Child }) => (
+  <div class="tight">
+    <h2>{title}</h2>
+    {children}
+  </div>
+)
+
+export function registerPage(visit: Visit): Response {
+  const { deps, c } = visit
+  const { issuer, entra } = deps.config
+  const several = c.req.query('tenants') === 'several'
+  const values = registration(issuer)
+  return setupPage(
+    visit,
+    { title: 'Registering Case Manager in Microsoft Entra', script: COPY },
+    <>
+      <p>
+        In the Microsoft Entra admin center, as an Application Administrator or a Global Administrator. Either by hand, or with the script further
+        below, which does all of it.
+      </p>
+      <Steps
+        items={[
+          <Step title="Entra ID, App registrations, New registration">
+            <p>
+              Name: <strong>Case Manager</strong>. Supported account types: “Accounts in this organizational directory only”, or, where several
+              tenants will use this broker, “Accounts in any organizational directory”. Redirect URI: platform <strong>Web</strong>, and the first of
+              these; add the second under Authentication.
+            </p>
+            {values.redirectUris.map((uri) => (
+              <Value name={uri}>{uri}</Value>
+            ))}
+          </Step>,
+          <Step title="Authentication, Front-channel logout URL">
+            <Value name="the front-channel logout URL">{values.logoutUrl}</Value>
+            <p class="soft">Leave both boxes for the implicit grant empty.</p>
+          </Step>,
+          <Step title="Certificates & secrets">
+            <p>Add a certificate, or a client secret. The secret’s value is shown once: keep it for the next step of this set-up.</p>
+          </Step>,
+          <Step title="Token configuration, Add optional claim, token type ID">
+            <Value name="the optional claims">{values.optionalClaims.join(', ')}</Value>
+          </Step>,
+          <Step title="API permissions, Microsoft Graph">
+            <p>Delegated permissions:</p>
+            <Value name="the delegated permissions">{values.delegated.map((one) => one.name).join(', ')}</Value>
+            <p>Application permissions:</p>
+            <ul class="bullets">
+              {values.application.map((one) => (
+                <li>
+                  <code>{one.name}</code> {one.why}
+                </li>
+              ))}
+            </ul>
+          </Step>,
+          <Step title="App roles, Create app role">
+            <p>Allowed member types: Users/Groups. The value counts; the names are yours.</p>
+            <ul class="bullets">
+              {values.appRoles.map((role) => (
+                <li>
+                  <code>{role.value}</code> {role.description}
+                </li>
+              ))}
+            </ul>
+          </Step>,
+          <Step title="Enterprise applications, Case Manager">
+            <p>
+              Properties: “Assignment required?” Yes. Users and groups: assign everybody who uses Case Manager with the role CaseManager.User, and
+              yourself with Broker.Administrator too.
+            </p>
+          </Step>,
+        ]}
+      />
+      <h2>Or all of it with the Azure CLI</h2>
+      <p>
+        Signed in with <code>az login</code> to the tenant, in a shell (Azure Cloud Shell has both). It makes you an administrator of the broker and
+        prints the three values that the next step asks for. For{' '}
+        {several ? (
+          <>
+            several tenants. <a href="/setup/register">For one tenant</a>
+          </>
+        ) : (
+          <>
+            one tenant. <a href="/setup/register?tenants=several">For several</a>
+          </>
+        )}
+        .
+      </p>
+      <Block name="the script">{azureCliScript(issuer, entra.authority, { several })}</Block>
+      <details>
+        <summary>The manifest alone</summary>
+        <p class="soft">For the manifest editor, or for Microsoft Graph. `cmb entra manifest` prints it.</p>
+        <Block name="the manifest">{JSON.stringify(appManifest(issuer, { several }), null, 2)}</Block>
+      </details>
+      <div class="row">
+        <LinkButton href="/setup/connect">Enter what Entra gave you</LinkButton>
+      </div>
+    </>,
+  )
+}

@@ -1,0 +1,87 @@
+import { sha256 } from '../protocol/compare.ts'
+import { guidanceFor } from '../microsoft/guidance.ts'
+import { type Errand, open, type Outcome, type Trial } from './errand.ts'
+import { goOn, recorded, type Said, type Visit } from './frame.tsx'
+import { keepConsent, keepTrial, seenOf } from './seen.ts'
+
+/** What came back from Microsoft by way of the public listener: only to who began it, once, and only for a tenant that is connected. */
+
+export async function returned(visit: Visit): Promise<Response> {
+  const { deps, c, visitor, now } = visit
+  const opened = open(deps, 'outcome', c.req.query('outcome'), now)
+  if (opened === undefined || opened.late || opened.value.errand.key !== visitor.key) return goOn(c, '/setup?said=foreign')
+  const outcome = opened.value
+  const { errand } = outcome
+  const back =
+    errand.proof === undefined ? `/setup/tenants/${errand.tid}` : `/setup/tenants/${errand.tid}/proof?${new URLSearchParams({ proof: errand.proof })}`
+  const first = await deps.store.consumeOnce({ purpose: 'setup-outcome', idHash: sha256(errand.id), expiresAt: opened.until + 60, now })
+  if (!first) return goOn(c, back)
+  return goOn(c, `${back}${back.includes('?') ? '&' : '?'}said=${await keep(visit, outcome)}`)
+}
+
+/** @returns what the page is to say */
+async function keep(visit: Visit, outcome: Outcome): Promise<string> {
+  const { deps, now } = visit
+  const { errand } = outcome
+  const seen = await seenOf(deps.store, errand.tid)
+  if (seen === undefined) return 'foreign'
+  if (outcome.came === 'refusal') {
+    deps.log.warn('setup_refused', { tid: errand.tid, errand: errand.kind, guidance: outcome.guidance, code: outcome.code })
+    return outcome.code === undefined ? outcome.guidance : `${outcome.guidance}.${outcome.code}`
+  }
+  const target = `tenant ${errand.tid}`
+  if (outcome.came === 'consent') {
+    await recorded(visit, { act: 'consent.returned', target }, () => keepConsent(deps.store, errand.tid, now))
+    return 'consented'
+  }
+  const { trial } = outcome
+  const details = { oid: trial.oid, proof: trial.proof, acrs: trial.acrs, amr: trial.amr, directoryRole: trial.directoryRole }
+  await recorded(visit, { act: 'trial.sign_in', target, details }, () => keepTrial(deps.store, errand.tid, trial))
+  return seen.row.consentConfirmedAt === undefined ? confirm(visit, errand, trial, seen.consentReturnedAt !== undefined) : 'tried'
+}
+
+/** Consent counts as given once somebody of that very tenant who can give it has signed in: then it was no stranger who came back with it. */
+async function confirm(visit: Visit, { tid }: Errand, trial: Trial, cameBack: boolean): Promise<string> {
+  const { deps, administration, now } = visit
+  if (trial.directoryRole === undefined) return 'tried'
+  // Given in the admin center rather than from here: then the application has the permissions that only consent for all gives.
+  if (!cameBack) {
+    const { credential } = await administration.examine(tid)
+    if (!credential?.ok || credential.graphRoles.length === 0) return 'not_consented'
+  }
+  const by = `${trial.who} (${trial.directoryRole})`
+  await recorded(visit, { act: 'consent.confirm', target: `tenant ${tid}`, details: { oid: trial.oid, directoryRole: trial.directoryRole } }, () =>
+    deps.store.changeTenant({ tid, change: { consentConfirmedBy: by, consentConfirmedAt: now } }),
+  )
+  deps.log.info('consent_confirmed', { tid, directoryRole: trial.directoryRole })
+  return 'confirmed'
+}
+
+const SAID: Readonly<Record<string, Said>> = {
+  consented: {
+    kind: 'good',
+    title: 'Microsoft says that consent was given.',
+    words: 'Now confirm it: an administrator of the tenant signs in once.',
+  },
+  confirmed: { kind: 'good', title: 'Consent is confirmed.' },
+  tried: { kind: 'good', title: 'The sign-in went through. What arrived stands below.' },
+  not_consented: {
+    kind: 'warn',
+    title: 'The sign-in went through, but nobody has consented for the whole tenant yet.',
+    words: 'Press “Granting consent” first, then sign in once more.',
+  },
+  asserted: { kind: 'good', title: 'The proof of MFA is set. People of this tenant can sign in now.' },
+  saved: { kind: 'good', title: 'Saved.' },
+  foreign: { kind: 'bad', title: 'What came back was begun elsewhere, or took too long.', words: 'Nothing was changed. Begin the step again.' },
+}
+
+/** The words are ours; the address only chooses among them. */
+export function saidOf(visit: Visit): Said | undefined {
+  const said = visit.c.req.query('said')
+  if (said === undefined) return undefined
+  if (Object.hasOwn(SAID, said)) return SAID[said]
+  const [key = '', code] = said.split('.')
+  const guidance = guidanceFor(key)
+  const number = code !== undefined && /^\d{4,8}$/.test(code) ? ` Microsoft’s code is ${code}.` : ''
+  return { kind: 'bad', title: 'Microsoft did not let it through.', words: `${guidance.operator}${number}` }
+}

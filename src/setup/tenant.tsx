@@ -1,0 +1,135 @@
+import { disconnectTenant } from '../microsoft/tenants.ts'
+import { Answer, Button, Facts, LinkButton, Tick } from '../page/components.tsx'
+import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type Visit } from './frame.tsx'
+import { saidOf } from './returned.ts'
+import type { Seen } from './seen.ts'
+
+/** One tenant: consent and its confirmation, its proof of MFA, and its removal. */
+
+export const when = (at: number | undefined): string | undefined =>
+  at === undefined ? undefined : `${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+
+export function tenantPage(visit: Visit, seen: Seen): Response {
+  const { row } = seen
+  const operators = visit.deps.connection.current().operatorTenant === row.tid
+  return setupPage(
+    visit,
+    { title: nameOf(row), said: saidOf(visit) },
+    <>
+      <Facts
+        items={[
+          ['Tenant id', row.tid],
+          ['Connected', when(row.connectedAt)],
+          ['Operators', operators ? 'Its app roles Broker.Operator and Broker.Administrator count.' : undefined],
+        ]}
+      />
+      <Consent visit={visit} seen={seen} />
+      <Proof seen={seen} />
+      {operators ? null : <MakeOperators visit={visit} seen={seen} />}
+      {operators ? null : <Remove visit={visit} seen={seen} />}
+    </>,
+  )
+}
+
+function Consent({ visit, seen: { row, consentReturnedAt } }: { visit: Visit; seen: Seen }) {
+  const confirmed = row.consentConfirmedAt !== undefined
+  return (
+    <Answer question="Has the tenant consented?" is={confirmed ? 'yes' : 'no'}>
+      {confirmed ? (
+        <p class="soft">
+          Confirmed by {row.consentConfirmedBy}, {when(row.consentConfirmedAt)}.
+        </p>
+      ) : consentReturnedAt === undefined ? (
+        <p>
+          A Global Administrator of this tenant (or a Privileged Role Administrator) allows Case Manager for everybody. If that is not you, open this
+          page together: the next two steps are theirs.
+        </p>
+      ) : (
+        <p>
+          Consent came back from Microsoft at {when(consentReturnedAt)}. Anybody could have sent that, so it counts once an administrator of this
+          tenant has signed in.
+        </p>
+      )}
+      <div class="row">
+        <LinkButton
+          href={errandAddress(visit, { kind: 'consent', tid: row.tid })}
+          kind={confirmed || consentReturnedAt !== undefined ? 'quiet' : 'primary'}
+        >
+          Granting consent
+        </LinkButton>
+        {confirmed ? null : (
+          <LinkButton href={errandAddress(visit, { kind: 'trial', tid: row.tid })} kind={consentReturnedAt === undefined ? 'quiet' : 'primary'}>
+            Confirm by signing in
+          </LinkButton>
+        )}
+      </div>
+    </Answer>
+  )
+}
+
+function Proof({ seen: { row, decided } }: { seen: Seen }) {
+  return (
+    <Answer question="How is MFA proved?" is={decided ? 'yes' : 'no'}>
+      {decided ? (
+        <p class="soft">
+          By <code>{row.mfaProof}</code>,{' '}
+          {row.proofAssertedBy === undefined
+            ? 'as the settings or a command said'
+            : `asserted by ${row.proofAssertedBy}, ${when(row.proofAssertedAt) ?? ''}`}
+          .
+        </p>
+      ) : (
+        <p>Not chosen yet, and until then nobody of this tenant gets in.</p>
+      )}
+      <div class="row">
+        <LinkButton href={`/setup/tenants/${row.tid}/proof`} kind={decided || row.consentConfirmedAt === undefined ? 'quiet' : 'primary'}>
+          Proof of MFA
+        </LinkButton>
+      </div>
+    </Answer>
+  )
+}
+
+const MakeOperators = ({ visit, seen: { row } }: { visit: Visit; seen: Seen }) => (
+  <details>
+    <summary>Make this the operators’ tenant</summary>
+    <Form visit={visit} action={`/setup/tenants/${row.tid}/operators`}>
+      <p>From then on only its people operate the broker, you perhaps not among them.</p>
+      <Tick name="sure" label="Its app roles Broker.Operator and Broker.Administrator shall count, and no other tenant’s" />
+      <div class="row">
+        <Button kind="danger">Change the operators’ tenant</Button>
+      </div>
+    </Form>
+  </details>
+)
+
+const Remove = ({ visit, seen: { row } }: { visit: Visit; seen: Seen }) => (
+  <details>
+    <summary>Remove this tenant</summary>
+    <Form visit={visit} action={`/setup/tenants/${row.tid}/remove`}>
+      <p>All its people are signed out everywhere at once, and nobody of it can sign in any more.</p>
+      <Tick name="sure" label={`Remove ${nameOf(row)}`} />
+      <div class="row">
+        <Button kind="danger">Remove</Button>
+      </div>
+    </Form>
+  </details>
+)
+
+export async function makeOperators(visit: Visit, { row }: Seen, form: URLSearchParams): Promise<Response> {
+  if (form.get('sure') === 'yes')
+    await recorded(visit, { act: 'connection.operators', target: `tenant ${row.tid}` }, () =>
+      visit.deps.connection.change({ operatorTenant: row.tid }),
+    )
+  return goOn(visit.c, `/setup/tenants/${row.tid}`)
+}
+
+export async function removeTenant(visit: Visit, { row }: Seen, form: URLSearchParams): Promise<Response> {
+  const { deps, c, visitor, now } = visit
+  // Removing their own tenant would lock the operators out of this page: another is made theirs first.
+  if (form.get('sure') !== 'yes' || deps.connection.current().operatorTenant === row.tid) return goOn(c, `/setup/tenants/${row.tid}`)
+  await recorded(visit, { act: 'tenant.remove', target: `tenant ${row.tid}` }, () =>
+    disconnectTenant(deps, { tid: row.tid, actor: visitor.actor, now }),
+  )
+  return goOn(c, '/setup?said=saved')
+}

@@ -1,0 +1,63 @@
+import type { Context } from 'hono'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import type { Deps } from '../deps.ts'
+import { newId } from '../protocol/ids.ts'
+import type { Actor } from '../protocol/revocation.ts'
+import { operatorExists } from '../session/setup-token.ts'
+
+/**
+ * Who is at /setup: whoever typed the one-time token, while there is no operator yet; from then on an administrator by role, whom the console
+ * signs in. It refuses everybody else, the token's own pass included once there is an operator.
+ */
+
+/** An administrator, by the console's word. `fresh`: proved at Microsoft within the last minutes. */
+export interface Administrator {
+  actor: Actor
+  name: string
+  sid: string
+  fresh: boolean
+}
+/** How the console is asked, for rooms import no other room. */
+export type AskConsole = (c: Context, now: number) => Promise<Administrator | undefined>
+
+export interface Visitor {
+  by: 'token' | 'role'
+  actor: Actor
+  /** For the record of what they assert. */
+  name: string
+  /** What their forms and errands are bound to. */
+  key: string
+  /** May decide who signs in. */
+  fresh: boolean
+}
+
+const COOKIE = '__Host-cmb_setup'
+const PLACE = 'setup/pass'
+const SECONDS = 3600
+const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
+
+interface Pass {
+  id: string
+  until: number
+}
+
+export function givePass(deps: Pick<Deps, 'sealer' | 'random'>, c: Context, now: number): void {
+  const pass: Pass = { id: newId(deps.random), until: now + SECONDS }
+  setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), { ...ATTRIBUTES, maxAge: SECONDS })
+}
+
+export const takePass = (c: Context): void => void deleteCookie(c, COOKIE, ATTRIBUTES)
+
+export async function visitorOf(deps: Deps, ask: AskConsole, c: Context, now: number): Promise<Visitor | undefined> {
+  const administrator = await ask(c, now)
+  if (administrator !== undefined) {
+    const { actor, name, sid, fresh } = administrator
+    return { by: 'role', actor, name, key: `role ${sid}`, fresh }
+  }
+  const sealed = getCookie(c, COOKIE)
+  const opened = sealed === undefined ? undefined : deps.sealer.open(PLACE, sealed)
+  const pass = opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pass)
+  if (pass === undefined || pass.until <= now || (await operatorExists(deps.store))) return undefined
+  // Whoever holds the token holds the machine: nobody could ask them for a fresh sign-in.
+  return { by: 'token', actor: { kind: 'operator', id: 'setup-token' }, name: 'the holder of the setup token', key: `token ${pass.id}`, fresh: true }
+}

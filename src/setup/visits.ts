@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import { type Context, Hono } from 'hono'
+import { getCookie, setCookie } from 'hono/cookie'
+import type { Deps } from '../deps.ts'
+import { answerOfCallback, refusalOf } from '../microsoft/aadsts.ts'
+import { type Administration, consentingRole, createAdministration } from '../microsoft/administration.ts'
+import { type MicrosoftIdentity, MicrosoftRefusal } from '../microsoft/door.ts'
+import { pageErrors } from '../page/errors.tsx'
+import { messagePage } from '../page/message.tsx'
+import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
+import { newSecret } from '../protocol/ids.ts'
+import { type Errand, open, type Outcome, seal, type Trial } from './errand.ts'
+
+/**
+ * The administrator's way to Microsoft and back, on the public listener, because that is the only address registered there. It opens no session,
+ * gives nobody anything and believes nothing of the query but what Microsoft's signed token says. Whatever comes back is carried to /setup.
+ */
+export function setupVisits(deps: Deps): Hono {
+  const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current(), clock: deps.clock })
+  const room = new Hono()
+  room.get('/signin/setup', (c) => leave(deps, administration, c, deps.clock.now()))
+  // Whatever was not begun at /setup is somebody's sign-in.
+  room.get('/signin/callback', async (c, next) => (await comeBack(deps, c, deps.clock.now())) ?? next())
+  room.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'The answer of Microsoft could not be written down.' }))
+  return room
+}
+
+const COOKIE = '__Host-cmb_setup_visit'
+
+async function leave(deps: Deps, administration: Administration, c: Context, now: number): Promise<Response> {
+  const opened = open(deps, 'errand', c.req.query('request'), now)
+  if (opened === undefined || opened.late) return stale(deps, c)
+  const errand = opened.value
+  const [browser, nonce, verifier] = [newSecret(deps.random), newSecret(deps.random), newSecret(deps.random)]
+  setCookie(c, COOKIE, browser, { path: '/', secure: true, httpOnly: true, sameSite: 'Lax', maxAge: 900 })
+  const state = seal(deps, 'visit', { errand, nonce, verifier, browser: sha256(browser) }, now)
+  c.header('Cache-Control', 'no-store')
+  c.header('Referrer-Policy', 'no-referrer')
+  try {
+    if (errand.kind === 'consent') return c.redirect(administration.adminConsentUrl({ tid: errand.tid, state }), 303)
+    const url = await deps.microsoft.authorizeUrl({
+      state,
+      nonce,
+      codeChallenge: createHash('sha256').update(verifier).digest('base64url'),
+      prompt: 'select_account',
+      authContext: contextOf(errand),
+      tid: errand.tid,
+    })
+    return c.redirect(url, 303)
+  } catch (error) {
+    return bring(deps, c, refusalOutcome(errand, error), now)
+  }
+}
+
+const contextOf = ({ proof }: Errand): string | undefined => /^auth_context:(c\d+)$/.exec(proof ?? '')?.[1]
+
+/** Undefined: no visit of ours. */
+async function comeBack(deps: Deps, c: Context, now: number): Promise<Response | undefined> {
+  const query = new URL(c.req.url).searchParams
+  const opened = open(deps, 'visit', query.get('state'), now)
+  if (opened === undefined) return undefined
+  const { errand, nonce, verifier, browser } = opened.value
+  const sent = getCookie(c, COOKIE)
+  if (opened.late || sent === undefined || !equalInConstantTime(sha256(sent), browser)) return stale(deps, c)
+  const once = { purpose: 'setup-visit', idHash: sha256(nonce), expiresAt: opened.until + 60, now }
+  if (!(await deps.store.consumeOnce(once))) return stale(deps, c)
+  const outcome = errand.kind === 'consent' ? consentOutcome(errand, query) : await trialOutcome(deps, errand, query, { nonce, verifier }, now)
+  return bring(deps, c, outcome, now)
+}
+
+/** Errors also say `admin_consent=True`: the error counts first. The tenant it names is a stranger's word; that ours was asked is in the state. */
+function consentOutcome(errand: Errand, query: URLSearchParams): Outcome {
+  const named = query.getAll('tenant')
+  if (query.has('error')) return refusalOutcome(errand, refusalOf(answerOfCallback(new Map(query))))
+  if (named.length !== 1 || named[0]?.toLowerCase() !== errand.tid) return { errand, came: 'refusal', guidance: 'another_account' }
+  const granted = query.getAll('admin_consent')
+  return granted.length === 1 && granted[0]?.toLowerCase() === 'true' ? { errand, came: 'consent' } : { errand, came: 'refusal', guidance: 'unknown' }
+}
+
+async function trialOutcome(
+  deps: Deps,
+  errand: Errand,
+  query: URLSearchParams,
+  { nonce, verifier }: { nonce: string; verifier: string },
+  now: number,
+): Promise<Outcome> {
+  try {
+    const codes = query.getAll('code')
+    const [code] = codes
+    if (query.has('error') || code === undefined || codes.length > 1) throw refusalOf(answerOfCallback(new Map(query)))
+    const identity = await deps.microsoft.redeemCode({ code, codeVerifier: verifier, nonce, tid: errand.tid, now })
+    if (identity.person.tid !== errand.tid) return { errand, came: 'refusal', guidance: 'another_account' }
+    return { errand, came: 'trial', trial: trialOf(errand, identity, now) }
+  } catch (error) {
+    return refusalOutcome(errand, error)
+  }
+}
+
+const trialOf = (errand: Errand, identity: MicrosoftIdentity, now: number): Trial => ({
+  at: now,
+  proof: errand.proof,
+  oid: identity.person.oid,
+  who: [identity.person.name, identity.person.username].filter(Boolean).join(' · ') || identity.person.oid,
+  acrs: identity.acrs.slice(0, 30),
+  amr: identity.amr?.slice(0, 30),
+  claims: {
+    sid: identity.sid !== undefined,
+    login_hint: identity.loginHint !== undefined,
+    auth_time: identity.authTime !== undefined,
+    email: identity.person.email !== undefined,
+  },
+  directoryRole: consentingRole(identity.directoryRoles),
+  roles: identity.roles.slice(0, 30),
+})
+
+function refusalOutcome(errand: Errand, error: unknown): Outcome {
+  if (error instanceof MicrosoftRefusal) return { errand, came: 'refusal', guidance: error.guidance, code: error.code }
+  throw error
+}
+
+function bring(deps: Deps, c: Context, outcome: Outcome, now: number): Response {
+  c.header('Cache-Control', 'no-store')
+  c.header('Referrer-Policy', 'no-referrer')
+  return c.redirect(`${deps.config.opsOrigin}/setup/returned?${new URLSearchParams({ outcome: seal(deps, 'outcome', outcome, now) })}`, 303)
+}
+
+const stale = (deps: Deps, c: Context): Response =>
+  messagePage(c, {
+    title: 'This step cannot be continued',
+    status: 400,
+    what: 'It was begun in another browser, took too long, or was finished already. Nothing was changed.',
+    next: 'Go back to /setup at the operators’ address of this broker, and begin the step again from there.',
+    simulated: deps.config.entra.simulated,
+  })

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest'
+import { ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
+import { ADAM, connected, createBrowser, createWorld, FABRIKAM, formsOf, OPS, tenantPath, textOf } from './world.ts'
+
+describe('an administrator by role', () => {
+  const signInAsAdam = async (world: Awaited<ReturnType<typeof createWorld>>) => {
+    await connected(world)
+    world.entra.auto(ADAM)
+    const page = await world.browser.press(await world.browser.get('/setup'), 'Sign in')
+    return world.browser.press(page, 'Sign in with Microsoft')
+  }
+
+  test('comes back to /setup after the console’s sign-in, and sees that somebody has signed in', async () => {
+    const world = await createWorld()
+    const overview = await signInAsAdam(world)
+    expect(overview.url).toBe(`${OPS}/setup`)
+    expect(textOf(overview)).toContain('An administrator has.')
+  })
+
+  test('has to be fresh for whatever decides who signs in', async () => {
+    const world = await createWorld()
+    const { rig, clock, browser } = world
+    await signInAsAdam(world)
+    const add = await browser.get('/setup/add-tenant')
+    clock.ahead = 400
+    const stale = await browser.submit(add, '/setup/tenants', { tid: FABRIKAM.tid })
+    expect([stale.status, textOf(stale)]).toEqual([403, expect.stringContaining('five minutes')])
+    expect(rig.deps.connection.current().tenants).toEqual([TENANT])
+    clock.ahead = 0
+    await browser.submit(add, '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
+    expect(rig.deps.connection.current().tenants).toEqual([TENANT, OTHER_TENANT])
+    const entry = (await rig.store.listAudit({ act: 'tenant.add', limit: 1 })).at(0)
+    expect(entry).toMatchObject({ via: 'setup', actor: { kind: 'operator', id: expect.stringMatching(/^\w/) as string } })
+    expect(entry?.actor.id).not.toBe('setup-token')
+  })
+
+  test('removes a tenant: its people’s sessions end with it, and the next sign-in is refused', async () => {
+    const world = await createWorld()
+    const { rig, entra, clock, browser } = world
+    await signInAsAdam(world)
+    await browser.submit(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
+    await rig.store.changeTenant({ tid: FABRIKAM.tid, change: { mfaProof: 'auth_context:c1' } })
+    const page = await browser.get(tenantPath(FABRIKAM.tid))
+    entra.set({ consent: {} })
+    entra.auto('faye@fabrikam.example')
+    const faye = createBrowser(rig, entra)
+    const signIn = await faye.get(`${ISSUER}/signin/start?return_to=/account`)
+    await faye.press(signIn, 'Sign in with Microsoft')
+    expect(await rig.store.liveSessionCount(clock.now())).toBe(2)
+    await browser.submit(page, `${tenantPath(FABRIKAM.tid)}/remove`)
+    expect(rig.deps.connection.current().tenants).toEqual([TENANT, OTHER_TENANT])
+    await browser.submit(page, `${tenantPath(FABRIKAM.tid)}/remove`, { sure: 'yes' })
+    expect(rig.deps.connection.current().tenants).toEqual([TENANT])
+    const [revocation] = await rig.store.listRevocations({ limit: 1 })
+    expect(revocation).toMatchObject({ selector: { kind: 'tenant', tid: OTHER_TENANT }, reason: 'tenant_removed' })
+    expect((await faye.get(`${ISSUER}/account`)).url).toContain('/signin/start')
+    const again = await faye.press(await faye.get(`${ISSUER}/signin/start?return_to=/account`), 'Sign in with Microsoft')
+    expect([again.status, again.url.startsWith(`${ISSUER}/`)]).not.toEqual([200, true])
+  })
+
+  test('cannot remove the operators’ own tenant from here', async () => {
+    const world = await createWorld()
+    await signInAsAdam(world)
+    const page = await world.browser.get(tenantPath())
+    expect(formsOf(page).map((form) => form.action)).not.toContain(`${tenantPath()}/remove`)
+    const token = formsOf(await world.browser.get('/setup/add-tenant'))[0]?.fields.csrf ?? ''
+    await world.browser.post(`${OPS}${tenantPath()}/remove`, new URLSearchParams({ csrf: token, sure: 'yes' }))
+    expect(world.rig.deps.connection.current().tenants).toEqual([TENANT])
+  })
+
+  test('an operator without the administrator’s role stays outside', async () => {
+    const world = await createWorld()
+    await connected(world)
+    world.entra.auto('olivia@contoso.example')
+    const page = await world.browser.press(await world.browser.get('/setup'), 'Sign in')
+    const back = await world.browser.press(page, 'Sign in with Microsoft')
+    expect([back.status, back.url]).toEqual([401, `${OPS}/setup`])
+  })
+})

@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest'
+import { ISSUER, TENANT } from '../rig.ts'
+import { ALICE, APP_CLIENT_ID, connect, CONTOSO, createWorld, enter, OPS, tenantPath, textOf } from './world.ts'
+
+const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> =>
+  (await world.rig.store.listAudit({ after: 0, limit: 100 })).map((entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`)
+
+describe('the application and the first tenant', () => {
+  test('are entered once, sealed, and count at once', async () => {
+    const world = await createWorld()
+    const { rig } = world
+    const page = await connect(world)
+    expect(page.url).toBe(`${OPS}${tenantPath()}`)
+    expect(rig.deps.connection.current()).toMatchObject({
+      tenants: [TENANT],
+      clientId: APP_CLIENT_ID,
+      credentialFrom: 'store',
+      operatorTenant: TENANT,
+    })
+    expect(rig.deps.microsoft.readiness()).toEqual({ connected: true })
+    expect(await rig.store.setting('entra/credential')).not.toContain('simulated')
+    expect((await world.browser.get('/setup/connect')).html).not.toContain('simulated~secret')
+    expect(rig.lines.join()).not.toContain('simulated~secret')
+    expect(JSON.stringify(await rig.store.listAudit({ limit: 100 }))).not.toContain('simulated~secret')
+    expect(await acts(world)).toEqual(['setup.enter done', 'connection.change done', 'tenant.add done', 'connection.operators done'])
+  })
+
+  test.each([
+    [{ client_id: 'no guid' }, 'client) id is a GUID'],
+    [{ tid: 'contoso' }, 'tenant id is a GUID'],
+    [{ tid: '9188040d-6c67-4c5b-b112-36a304b66dad' }, 'personal accounts'],
+    [{ client_secret: '' }, 'value of the client secret'],
+    [{ client_secret: '44444444-4444-4444-8444-444444444444' }, '“Secret ID”'],
+    [{ kind: 'pem', certificate: 'nonsense' }, 'in PEM'],
+  ])('%j is said in words, and nothing is kept', async (changes, words) => {
+    const world = await createWorld()
+    await enter(world)
+    const filled = { client_id: APP_CLIENT_ID, client_secret: 'secret', tid: CONTOSO.tid, ...changes }
+    const answer = await world.browser.submit(await world.browser.get('/setup/connect'), '/setup/connect', filled)
+    expect([answer.status, textOf(answer)]).toEqual([400, expect.stringContaining(words)])
+    expect(world.rig.deps.connection.current()).toMatchObject({ tenants: [], clientId: undefined, credential: undefined })
+  })
+
+  test('a tenant that is connected and not yet ready lets nobody in, though Entra would', async () => {
+    const world = await createWorld()
+    const { rig, entra, browser } = world
+    await connect(world)
+    entra.set({ consent: {} })
+    entra.auto(ALICE)
+    const page = await browser.get(`${ISSUER}/signin/start?return_to=/account`)
+    const refused = await browser.press(page, 'Sign in with Microsoft')
+    expect(refused.status).toBe(403)
+    expect(await rig.store.liveSessionCount(world.clock.now())).toBe(0)
+  })
+})

@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest'
+import { TENANT } from '../rig.ts'
+import { ADAM, ALICE, APP_CLIENT_ID, assertion, connect, consented, createWorld, OPS, tenantPath, textOf } from './world.ts'
+
+describe('the checks', () => {
+  test('all is well: every answer, with what it rests on', async () => {
+    const world = await createWorld()
+    await consented(world)
+    const proof = await world.browser.press(await world.browser.get(`${tenantPath()}/proof?proof=conditional_access`), 'Try it with a sign-in')
+    world.entra.auto(ALICE)
+    await world.browser.press(proof, 'Try it with a sign-in')
+    const shown = await world.browser.get(`${tenantPath()}/proof?proof=conditional_access`)
+    await world.browser.post(`${OPS}${tenantPath()}/proof`, assertion(shown))
+    const text = textOf(await world.browser.get('/setup/checks'))
+    for (const words of [
+      'Nothing is wrong.',
+      'The discovery document was read just now.',
+      'Entra gave the application a token just now.',
+      'Confirmed by Adam Archer',
+      'By conditional_access, asserted by the holder of the setup token',
+      'sid, login_hint, auth_time, email arrived',
+      'User.Read.All, User.RevokeSessions.All.',
+      'Graph is not used for this tenant',
+    ])
+      expect(text).toContain(words)
+  })
+
+  test('what is wrong is red, with how to mend it: credential, claims, permission, consent, proof', async () => {
+    const world = await createWorld()
+    const { entra, browser, rig } = world
+    await connect(world)
+    expect(textOf(await browser.get('/setup/checks'))).toMatch(
+      /Has the tenant consented\? No\..*Is MFA proved\? No\..*Do the optional claims arrive\? Not known yet\./,
+    )
+    entra.set({ omitClaims: ['sid', 'auth_time'] })
+    entra.auto(ADAM)
+    await browser.press(await browser.press(await browser.get(tenantPath()), 'Granting consent'), 'Confirm by signing in')
+    await rig.store.changeTenant({ tid: TENANT, change: { mfaProof: 'auth_context:c1' } })
+    const app = entra.world.apps.get(APP_CLIENT_ID) ?? expect.unreachable()
+    app.graphRoles = []
+    const text = textOf(await browser.get('/setup/checks'))
+    expect(text).toContain('Missing: sid')
+    expect(text).toContain('nobody has confirmed that a policy is bound to c1')
+    expect(text).toContain('User.Read.All is not there')
+    entra.set({ credentialExpired: true })
+    expect(textOf(await browser.get('/setup/checks'))).toMatch(/Does Entra take our credential\? No\..*AADSTS7000222/)
+    entra.set({ outage: ['metadata'] })
+    expect(textOf(await browser.get('/setup/checks'))).toMatch(/Is Microsoft’s metadata reached\? No\./)
+  })
+
+  test('a clock that is off by minutes', async () => {
+    const world = await createWorld()
+    await connect(world)
+    world.clock.ahead = 120
+    expect(textOf(await world.browser.get('/setup/checks'))).toMatch(/This machine’s clock is \d+ s ahead of Microsoft’s/)
+  })
+})

@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest'
+import { OTHER_TENANT, TENANT } from '../rig.ts'
+import { ADAM, ALICE, connect, createBrowser, createWorld, tenantPath, textOf } from './world.ts'
+
+const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> =>
+  (await world.rig.store.listAudit({ after: 0, limit: 100 })).map((entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`)
+
+describe('granting consent', () => {
+  test('comes back as a stranger’s word, and counts once an administrator of that tenant has signed in', async () => {
+    const world = await createWorld()
+    const { rig, entra, browser } = world
+    const page = await connect(world)
+    entra.auto(ADAM)
+    const back = await browser.press(page, 'Granting consent')
+    expect(textOf(back)).toContain('Anybody could have sent that')
+    expect((await rig.store.findTenant(TENANT))?.consentConfirmedAt).toBeUndefined()
+    entra.auto(ALICE)
+    const tried = await browser.press(back, 'Confirm by signing in')
+    expect(textOf(tried)).toContain('What arrived stands below')
+    expect((await rig.store.findTenant(TENANT))?.consentConfirmedAt).toBeUndefined()
+    entra.auto(ADAM)
+    const confirmed = await browser.press(tried, 'Confirm by signing in')
+    expect(textOf(confirmed)).toContain('Confirmed by Adam Archer · adam@contoso.example (Global Administrator)')
+    expect(await acts(world)).toEqual(expect.arrayContaining(['consent.returned done', 'consent.confirm done']))
+    expect(await rig.store.liveSessionCount(world.clock.now())).toBe(0)
+  })
+
+  test('an error counts before admin_consent=True, which it carries too', async () => {
+    const world = await createWorld()
+    const { rig, entra, browser } = world
+    const page = await connect(world)
+    entra.auto(ALICE)
+    const refused = await browser.press(page, 'Granting consent')
+    expect(textOf(refused)).toContain('Microsoft did not let it through.')
+    expect(textOf(refused)).toContain('90094')
+    expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
+  })
+
+  test('the tenant that the answer names is not believed: another than was asked is no consent, and adds nothing to the allow-list', async () => {
+    const world = await createWorld()
+    const { rig, entra, browser } = world
+    const page = await connect(world)
+    entra.auto(ADAM)
+    browser.stopAt = /\/signin\/callback/
+    const left = new URL((await browser.press(page, 'Granting consent')).url)
+    browser.stopAt = undefined
+    left.searchParams.set('tenant', OTHER_TENANT)
+    expect(textOf(await browser.get(left.href))).toContain('did not let it through')
+    expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
+    expect(rig.deps.connection.current().tenants).toEqual([TENANT])
+    // Used once, whatever is put in its place.
+    left.searchParams.set('tenant', TENANT)
+    expect((await browser.get(left.href)).status).toBe(400)
+  })
+
+  test('what was begun in one browser is not finished in another, nor by another visitor of /setup', async () => {
+    const world = await createWorld()
+    const { rig, entra, browser } = world
+    const page = await connect(world)
+    entra.auto(ADAM)
+    browser.stopAt = /\/signin\/callback/
+    const left = await browser.press(page, 'Granting consent')
+    const thief = createBrowser(rig, entra)
+    expect((await thief.get(left.url)).status).toBe(400)
+    browser.stopAt = /\/setup\/returned/
+    const outcome = await browser.get(left.url)
+    browser.stopAt = undefined
+    expect((await thief.get(outcome.url)).status).toBe(401)
+    await thief.submit(await thief.get('/setup'), '/setup/token', { token: await world.token() })
+    expect(textOf(await thief.get(outcome.url))).toContain('begun elsewhere')
+    expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
+    expect(textOf(await browser.get(outcome.url))).toContain('Microsoft says that consent was given')
+  })
+
+  test('consent given in the admin center is found by what the application holds', async () => {
+    const world = await createWorld()
+    const { entra, browser } = world
+    const page = await connect(world)
+    entra.auto(ADAM)
+    expect(textOf(await browser.press(page, 'Confirm by signing in'))).toContain('nobody has consented for the whole tenant')
+    entra.set({ consent: {} })
+    expect(textOf(await browser.press(await browser.get(tenantPath()), 'Confirm by signing in'))).toContain('Consent is confirmed.')
+  })
+
+  test('a sign-in that Microsoft refuses says what it is about', async () => {
+    const world = await createWorld()
+    const page = await connect(world)
+    world.entra.set({ errorsToApp: true })
+    world.entra.auto('una@contoso.example')
+    expect(textOf(await world.browser.press(page, 'Confirm by signing in'))).toContain('not assigned to the enterprise application')
+  })
+})

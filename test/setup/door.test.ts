@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest'
+import { ISSUER } from '../rig.ts'
+import { APP_CLIENT_ID, connected, CONTOSO, createBrowser, createWorld, enter, formsOf, OPS, tenantPath, textOf, titleOf } from './world.ts'
+
+describe('the door of /setup', () => {
+  test('every page and form is closed to a stranger: the door is all there is', async () => {
+    const { rig, browser } = await createWorld()
+    for (const path of [
+      '/setup',
+      '/setup/register',
+      '/setup/connect',
+      '/setup/checks',
+      '/setup/add-tenant',
+      tenantPath(),
+      `${tenantPath()}/proof`,
+      '/setup/returned?outcome=x',
+    ]) {
+      const shown = await browser.get(path)
+      expect([path, shown.status, formsOf(shown).map((form) => form.action)]).toEqual([path, 401, ['/setup/token']])
+    }
+    for (const path of ['/setup/connect', '/setup/tenants', `${tenantPath()}/proof`, `${tenantPath()}/operators`, `${tenantPath()}/remove`])
+      expect((await browser.post(OPS + path, new URLSearchParams({ tid: CONTOSO.tid }))).status).toBe(401)
+    expect((await rig.app.request(`${ISSUER}/setup`)).status).toBe(404)
+    expect(rig.deps.connection.current().tenants).toEqual([])
+  })
+
+  test('the token opens it once, within 15 minutes, and is kept as a hash', async () => {
+    const world = await createWorld()
+    const { rig, entra, browser, clock } = world
+    const token = await world.token()
+    expect(await rig.store.setting('setup/token')).not.toContain(token.slice(0, 5))
+    const door = await browser.get('/setup')
+    expect((await browser.submit(door, '/setup/token', { token: 'AAAAA-AAAAA-AAAAA-AAAAA-AAAAA' })).status).toBe(403)
+    const typed = token.toLowerCase().replaceAll('-', ' ').replaceAll('0', 'o').replaceAll('1', 'l')
+    expect(titleOf(await browser.submit(door, '/setup/token', { token: typed }))).toBe('Setting up the connection to Microsoft')
+    expect((await browser.get('/setup/connect')).status).toBe(200)
+    const other = createBrowser(rig, entra)
+    expect((await other.submit(await other.get('/setup'), '/setup/token', { token })).status).toBe(403)
+    const late = await world.token()
+    clock.ahead = 901
+    expect((await other.submit(await other.get('/setup'), '/setup/token', { token: late })).status).toBe(403)
+  })
+
+  test('of two browsers with one token at once one gets in', async () => {
+    const world = await createWorld()
+    const token = await world.token()
+    const browsers = [createBrowser(world.rig, world.entra), createBrowser(world.rig, world.entra)]
+    const doors = await Promise.all(browsers.map((one) => one.get('/setup')))
+    const answers = await Promise.all(browsers.map((one, index) => one.submit(doors[index] ?? expect.unreachable(), '/setup/token', { token })))
+    expect(answers.map((one) => one.status).toSorted()).toEqual([200, 403])
+  })
+
+  test('forms of another site, of another browser, or of nobody change nothing', async () => {
+    const world = await createWorld()
+    const { rig, browser } = world
+    await enter(world)
+    const page = await browser.get('/setup/connect')
+    const filled = { client_id: APP_CLIENT_ID, client_secret: 'x', tid: CONTOSO.tid }
+    expect((await browser.submit(page, '/setup/connect', { ...filled, csrf: 'made-up' })).status).toBe(403)
+    expect((await browser.submit(page, '/setup/connect', filled, { origin: ISSUER })).status).toBe(403)
+    expect((await browser.submit(page, '/setup/connect', filled, { 'sec-fetch-site': 'cross-site' })).status).toBe(403)
+    expect(rig.deps.connection.current().tenants).toEqual([])
+  })
+
+  test('once an administrator has been at the broker, tokens are good no more: neither new ones, nor one that was made before, nor a pass', async () => {
+    const world = await createWorld()
+    const before = await world.token()
+    const unused = createBrowser(world.rig, world.entra)
+    const door = await unused.get('/setup')
+    await connected(world)
+    await world.token()
+    expect(await world.token()).toBe('there is an operator')
+    expect((await unused.submit(door, '/setup/token', { token: before })).status).toBe(403)
+    const page = await world.browser.get('/setup')
+    expect(page.status).toBe(401)
+    expect(textOf(page)).toContain('Broker.Administrator')
+  })
+})
+
+describe('what to register', () => {
+  test('every value is on the page, in the manifest and in the script', async () => {
+    const world = await createWorld()
+    await enter(world)
+    const page = textOf(await world.browser.get('/setup/register'))
+    for (const value of [
+      `${ISSUER}/signin/callback`,
+      `${ISSUER}/logout/return`,
+      `${ISSUER}/signal/microsoft/front-channel-logout`,
+      'sid, login_hint, auth_time, acrs, email',
+      'Broker.Operator',
+      'Broker.Administrator',
+      'CaseManager.User',
+      'User.Read.All',
+      'offline_access',
+      'AzureADMyOrg',
+    ])
+      expect(page).toContain(value)
+    expect(textOf(await world.browser.get('/setup/register?tenants=several'))).toContain('AzureADMultipleOrgs')
+  })
+})
