@@ -1,0 +1,277 @@
+import { describe, expect, test, vi } from 'vitest'
+import { TENANT } from '../rig.ts'
+import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
+
+/** Microsoft Graph, simulated, over real sockets: subscription, notifications, what is read after them, and what is read after a gap. */
+
+async function listening(options: Parameters<typeof openWorld>[0] = {}) {
+  const world = await openWorld({ graph: true, ...options })
+  await world.tend()
+  await world.ask()
+  const [subscription] = world.entra.subscriptions.live()
+  if (subscription === undefined) return expect.unreachable('no subscription')
+  const [alice, bob] = [await world.signIn(ALICE), await world.signIn(BOB)]
+  // So that Microsoft's moments, whole seconds all of them, are later than the sign-ins.
+  world.rig.clock.advance(5)
+  /** Until everything that was said has been looked into. */
+  const settled = (reason: string) =>
+    vi.waitFor(
+      async () => {
+        await world.ask()
+        expect(await world.reasonOf(alice)).toBe(reason)
+      },
+      { timeout: 15_000, interval: 20 },
+    )
+  const notify = (body: unknown, url = `${world.rig.config.issuer}/signal/microsoft/graph`) =>
+    fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: typeof body === 'string' ? body : JSON.stringify(body) })
+  const about = (oid: string, clientState = subscription.clientState) => ({
+    value: [{ subscriptionId: subscription.id, clientState, tenantId: TENANT, changeType: 'updated', resourceData: { id: oid } }],
+  })
+  const owed = () => world.rig.store.dueMicrosoftWork({ tid: TENANT, nowMs: world.rig.clock.nowMs() + 10 * 86_400_000, limit: 100 })
+  return { ...world, subscription, alice, bob, settled, notify, about, owed }
+}
+
+describe('a change notification', () => {
+  test.each([
+    ['disabled', { accountEnabled: false }, 'microsoft_account_disabled'],
+    ['deleted', { deleted: true }, 'microsoft_account_deleted'],
+    ['revoked', { revokeSessions: true } as const, 'microsoft_session_revoked'],
+  ])('%s: out at both instances, and nobody else', async (_what, patch, reason) => {
+    const world = await listening()
+    world.entra.set({ revokeNotifies: true, duplicateNotifications: true })
+    world.entra.change(ALICE, patch)
+    await world.settled(reason)
+    expect(await world.refreshes(world.alice)).toEqual(REFUSED)
+    expect(await world.refreshes(world.bob)).toEqual(GOOD)
+    // The same again: nothing is appended.
+    const head = await world.head()
+    await world.notify(world.about(world.alice.session.person.oid))
+    await world.ask()
+    expect(await world.head()).toBe(head)
+  })
+
+  test('who signed in after the revocation stays, however late it is said and however often', async () => {
+    const world = await listening()
+    world.entra.change(ALICE, { revokeSessions: true })
+    world.rig.clock.advance(2)
+    const again = await world.signIn(ALICE)
+    await world.notify(world.about(again.session.person.oid))
+    await world.settled('microsoft_session_revoked')
+    await world.notify(world.about(again.session.person.oid))
+    await world.ask()
+    expect(await world.refreshes(again)).toEqual(GOOD)
+  })
+
+  test('is answered 202 and kept, before anybody asks Graph; Graph’s own outage ends nothing and loses nothing', async () => {
+    const world = await listening()
+    world.rig.queue.up = false
+    world.entra.set({ outage: ['graph'] })
+    world.entra.change(ALICE, { accountEnabled: false })
+    await vi.waitFor(async () => expect(await world.owed()).toMatchObject([{ kind: 'check_person', oid: world.alice.session.person.oid }]), 15_000)
+    await world.ask()
+    expect(await world.refreshes(world.alice)).toEqual(GOOD)
+    expect(await world.owed()).toMatchObject([{ attempts: 1 }])
+    world.entra.set({ outage: [] })
+    world.rig.clock.advance(10)
+    await world.settled('microsoft_account_disabled')
+    expect(await world.owed()).toEqual([])
+  })
+
+  test('throttled: Retry-After is waited for', async () => {
+    const world = await listening()
+    world.entra.set({ throttle: { areas: ['graph'], retryAfterSeconds: 120 } })
+    const nowMs = world.rig.clock.nowMs()
+    expect((await world.notify(world.about(world.alice.session.person.oid))).status).toBe(202)
+    await world.ask()
+    const [work] = await world.owed()
+    expect(work?.nextAtMs).toBeGreaterThanOrEqual(nowMs + 120_000)
+  })
+
+  test('with another clientState, tenant or none is passed over without a word', async () => {
+    const world = await listening()
+    const oid = world.alice.session.person.oid
+    const [good] = world.about(oid).value
+    const forged = [
+      world.about(oid, 'a guess'),
+      world.about(oid, ''),
+      { value: [{ ...good, clientState: undefined }] },
+      { value: [{ ...good, tenantId: '22222222-2222-4222-8222-222222222222' }] },
+      { value: [{ ...good, resourceData: { id: '../../me' } }] },
+      { value: ['nothing', null, 7] },
+    ]
+    for (const body of forged) expect((await world.notify(body)).status).toBe(202)
+    expect(await world.owed()).toEqual([])
+    expect(await world.signals('graph', 'foreign')).toBeGreaterThanOrEqual(6)
+  })
+
+  test('that is none, or too long, is refused', async () => {
+    const world = await listening()
+    expect((await world.notify('not json')).status).toBe(400)
+    expect((await world.notify({ other: [] })).status).toBe(400)
+    expect((await world.notify(`{"value":["${'x'.repeat(600_000)}"]}`)).status).toBe(413)
+  })
+
+  test('somebody who is not signed in here costs no call to Graph', async () => {
+    const world = await listening()
+    await world.notify(world.about('00000000-0000-4000-8000-0000000000ff'))
+    world.entra.set({ outage: ['graph'] })
+    await world.ask()
+    expect(await world.owed()).toEqual([])
+  })
+})
+
+describe('the validation handshake', () => {
+  test('gives the decoded token back as plain text that is nothing else', async () => {
+    const world = await listening()
+    const url = `${world.rig.config.issuer}/signal/microsoft/graph?validationToken=${encodeURIComponent('Validation: a+b & c/d=1')}`
+    const answer = await world.notify('', url)
+    expect(answer.status).toBe(200)
+    expect(answer.headers.get('content-type')).toBe('text/plain; charset=utf-8')
+    expect(answer.headers.get('x-content-type-options')).toBe('nosniff')
+    expect(await answer.text()).toBe('Validation: a+b & c/d=1')
+    for (const bad of ['<script>alert(1)</script>', 'x'.repeat(1025), '', 'a\nb'])
+      expect((await world.notify('', url.replace(/=[^=]*$/, `=${encodeURIComponent(bad)}`))).status).toBe(400)
+  })
+
+  test('is not there where Graph is not used', async () => {
+    const { rig } = await openWorld()
+    const answer = await fetch(`${rig.config.issuer}/signal/microsoft/graph?validationToken=x`, { method: 'POST' })
+    expect(answer.status).toBe(404)
+  })
+})
+
+describe('the subscription', () => {
+  test('is one, on /users, renewed long before its end, and its clientState is sealed', async () => {
+    const world = await listening()
+    const { rig, subscription } = world
+    expect(subscription).toMatchObject({
+      resource: 'users',
+      changeTypes: ['updated', 'deleted'],
+      notificationUrl: `${rig.config.issuer}/signal/microsoft/graph`,
+    })
+    expect(subscription.expiresAtMs - rig.clock.nowMs()).toBeLessThanOrEqual(41_760 * 60_000)
+    expect(await rig.store.setting(`graph/${TENANT}/client_state`)).not.toContain(subscription.clientState)
+    const before = subscription.expiresAtMs
+    rig.clock.advance(700)
+    await world.tend()
+    await world.ask()
+    expect(world.entra.subscriptions.live()).toHaveLength(1)
+    expect(world.entra.subscriptions.live()[0]).toMatchObject({ id: subscription.id })
+    expect(world.entra.subscriptions.live()[0]?.expiresAtMs).toBeGreaterThan(before)
+  })
+
+  test('is made anew when it was lost, and what was missed meanwhile is read', async () => {
+    const world = await listening()
+    world.entra.subscriptions.lose()
+    world.entra.change(ALICE, { accountEnabled: false })
+    world.rig.clock.advance(700)
+    await world.tend()
+    await world.settled('microsoft_account_disabled')
+    expect(world.entra.subscriptions.live()).toHaveLength(1)
+  })
+
+  test('notifications that never came: the hourly reading of who has changed finds it', async () => {
+    const world = await listening()
+    world.entra.set({ dropNotifications: true })
+    world.entra.change(ALICE, { accountEnabled: false })
+    world.rig.clock.advance(3700)
+    await world.tend()
+    await world.settled('microsoft_account_disabled')
+  })
+
+  test('after a restart what changed while nobody listened is read; without a link from before, everybody signed in is looked at', async () => {
+    const world = await listening()
+    world.entra.set({ dropNotifications: true })
+    world.entra.change(ALICE, { accountEnabled: false })
+    await world.rig.store.setSetting(`graph/${TENANT}/delta`, undefined)
+    await world.rig.store.askMicrosoft([{ kind: 'tend_subscription', tid: TENANT, oid: 'start' }], world.rig.clock.nowMs())
+    await world.settled('microsoft_account_disabled')
+    expect(await world.reasonOf(world.bob)).toBe('live')
+    expect(await world.rig.store.setting(`graph/${TENANT}/delta`)).toContain('deltatoken')
+  })
+
+  test('reauthorizationRequired renews it', async () => {
+    const world = await listening()
+    const before = world.subscription.expiresAtMs
+    world.rig.clock.advance(60)
+    world.entra.subscriptions.askToReauthorize()
+    await vi.waitFor(
+      async () => {
+        await world.ask()
+        expect(world.entra.subscriptions.live()[0]?.expiresAtMs).toBeGreaterThan(before)
+      },
+      { timeout: 15_000, interval: 20 },
+    )
+  })
+
+  test('no permission: it is tried again later, said in the log, and nobody is signed out', async () => {
+    const world = await openWorld({ graph: true })
+    world.entra.set({ consent: { [TENANT]: 'admin' } })
+    await world.tend()
+    await world.ask()
+    expect(world.entra.subscriptions.live()).toHaveLength(0)
+    expect(world.rig.lines.join('\n')).toContain('application permission')
+  })
+})
+
+describe('signing out everywhere goes on to Microsoft, where a tenant wants it', () => {
+  const everywhere = async (tenants: 'all' | string[]) => {
+    const world = await listening({ signals: { revokeAtMicrosoft: tenants } })
+    const { rig, alice } = world
+    const { revoke } = await import('../../src/revocation/revoke.ts')
+    const sub = alice.session.sub
+    const out = () =>
+      revoke(rig.deps, {
+        selector: { kind: 'subject', sub },
+        reason: 'signed_out_everywhere',
+        actor: { kind: 'person', id: sub },
+        now: rig.clock.now(),
+      })
+    const validFrom = () => world.entra.world.personOf(ALICE)?.sessionsValidFrom ?? 0
+    return { ...world, out, validFrom }
+  }
+
+  test('owed in the same transaction, tried until it is done, once', async () => {
+    const world = await everywhere('all')
+    const before = world.validFrom()
+    world.entra.set({ outage: ['graph'] })
+    await world.out()
+    expect(await world.owed()).toMatchObject([{ kind: 'revoke_sessions' }])
+    await world.ask()
+    expect(world.validFrom()).toBe(before)
+    world.entra.set({ outage: [] })
+    world.rig.clock.advance(60)
+    await world.ask()
+    expect(world.validFrom()).toBeGreaterThan(before)
+    expect(await world.owed()).toEqual([])
+  })
+
+  test('not where nobody asked for it; and who is back in meanwhile is left alone', async () => {
+    const none = await everywhere([])
+    await none.out()
+    expect(await none.owed()).toEqual([])
+    const world = await everywhere([TENANT])
+    world.entra.set({ outage: ['graph'] })
+    await world.out()
+    await world.ask()
+    const again = await world.signIn(ALICE)
+    world.entra.set({ outage: [] })
+    world.rig.clock.advance(60)
+    await world.ask()
+    expect(await world.signals('revoke_at_microsoft', 'spared')).toBe(1)
+    expect(await world.refreshes(again)).toEqual(GOOD)
+  })
+
+  test('after a day it is given up, and is there to be seen', async () => {
+    const world = await everywhere('all')
+    world.entra.set({ outage: ['graph'] })
+    await world.out()
+    await world.ask()
+    world.rig.clock.advance(86_400)
+    await world.ask()
+    expect(await world.rig.store.deadMicrosoftWork(10)).toMatchObject([
+      { kind: 'revoke_sessions', lastError: expect.stringContaining('503') as string },
+    ])
+    expect(world.rig.lines.join('\n')).toContain('microsoft_work_given_up')
+  })
+})
