@@ -3,7 +3,7 @@ import type { Json } from './broker.ts'
 import { asJson, examples, type Context } from './context.ts'
 import { columns, lines, timeMs, type Cell } from './show.ts'
 
-/** What is up, who follows the feed, which tenants are connected. */
+/** What is up, and who follows the feed. */
 export function overviewCommands(program: Command, context: Context): void {
   examples(
     program
@@ -34,19 +34,6 @@ export function overviewCommands(program: Command, context: Context): void {
             one.behind,
             timeMs(one.reported_at_ms),
           ]),
-        ),
-      )
-    })
-  program
-    .command('tenants')
-    .description('The Microsoft tenants whose people may sign in.')
-    .addOption(asJson())
-    .action(async (_options: unknown, command: Command) => {
-      const answer = await (await context.broker(command)).get<{ tenants: Record<string, Cell>[] }>('/tenants')
-      context.print(command, answer, () =>
-        columns(
-          ['TENANT', 'NAME', 'ALLOWED', 'MFA PROOF'],
-          answer.tenants.map((one) => [one.tid, one.name, one.allowed === true ? 'yes' : 'no', one.mfa_proof]),
         ),
       )
     })

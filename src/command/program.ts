@@ -12,6 +12,7 @@ import { peopleCommands } from './people.ts'
 import { revocationCommands } from './revocations.ts'
 import { serveCommands } from './serve.ts'
 import { sessionCommands } from './sessions.ts'
+import { tenantCommands } from './tenants.ts'
 import type { Terminal } from './terminal.ts'
 
 /** `cmb`, put together. It decides nothing: it asks the running broker, and prints what it says. */
@@ -36,6 +37,7 @@ function createProgram(terminal: Terminal): Command {
     revocationCommands,
     deliveryCommands,
     keyCommands,
+    tenantCommands,
     auditCommand,
     peopleCommands,
     backupCommands,

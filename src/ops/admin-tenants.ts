@@ -82,7 +82,7 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
   })
   routes.get('/entra/manifest', (c) => {
     callerOf(c, 'operate')
-    return c.json(appManifest(deps.config.issuer))
+    return c.json(appManifest(deps.config.issuer, { several: c.req.query('tenants') === 'several' }))
   })
   return routes
 }

@@ -1,0 +1,106 @@
+import type { Command } from 'commander'
+import { CommandFailure, EXIT } from './broker.ts'
+import { asJson, examples, type Context } from './context.ts'
+import { columns, time, type Cell } from './show.ts'
+
+/** The connection to Microsoft: tenants, the token of the first visit to /setup, what to register in Entra. */
+export function tenantCommands(program: Command, context: Context): void {
+  const tenants = program
+    .command('tenants')
+    .description('The Microsoft tenants whose people may sign in.')
+    .addOption(asJson())
+    .action(async (_options: unknown, command: Command) => {
+      const answer = await (await context.broker(command)).get<{ tenants: Record<string, Cell>[]; differences: string[] }>('/tenants')
+      context.print(command, answer, () => {
+        const rows = answer.tenants.map((one) => [
+          one.tid,
+          one.name,
+          one.allowed === true ? 'yes' : 'no',
+          one.mfa_proof,
+          one.operators === true ? 'yes' : '',
+          time(one.consent_confirmed_at),
+        ])
+        return [
+          columns(['TENANT', 'NAME', 'ALLOWED', 'MFA PROOF', 'OPERATORS', 'CONSENT CONFIRMED'], rows),
+          ...answer.differences.map((words) => `${words}\n`),
+        ].join('')
+      })
+    })
+  addCommand(tenants, context)
+  removeCommand(tenants, context)
+  setupCommands(program, context)
+}
+
+function addCommand(tenants: Command, context: Context): void {
+  examples(
+    tenants
+      .command('add <tid>')
+      .description('Connect a tenant. Without --mfa-proof nobody of it gets in until its proof of MFA is chosen at /setup.')
+      .option('--name <name>', 'what you call it')
+      .option('--mfa-proof <proof>', 'auth_context:c1 (to c25), amr or conditional_access; docs/configuration.md says what each proves')
+      .addOption(asJson())
+      .action(async (tid: string, options: { name?: string; mfaProof?: string }, command: Command) => {
+        const body = { tid, name: options.name, mfa_proof: options.mfaProof }
+        const answer = await (await context.broker(command)).send<Record<string, string>>('POST', '/tenants', body)
+        const next =
+          options.mfaProof === undefined
+            ? 'Its consent and its proof of MFA remain: open /setup at the operators’ address.'
+            : 'Its people can sign in once its administrator has consented: /setup at the operators’ address has the link.'
+        context.print(command, answer, () => `${answer.tid} is connected. ${next}\n`)
+      }),
+    'cmb tenants add 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --name Contoso',
+  )
+}
+
+function removeCommand(tenants: Command, context: Context): void {
+  examples(
+    tenants
+      .command('remove <tid>')
+      .description('Remove a tenant: its people are signed out everywhere at once, and nobody of it can sign in.')
+      .option('--yes', 'do not ask')
+      .addOption(asJson())
+      .action(async (tid: string, options: { yes?: boolean }, command: Command) => {
+        const broker = await context.broker(command)
+        if (options.yes !== true) await sure(context, tid)
+        const answer = await broker.send('DELETE', `/tenants/${encodeURIComponent(tid)}`)
+        context.print(command, answer, () => `${tid} is removed; its people are signed out.\n`)
+      }),
+    'cmb tenants remove 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11',
+  )
+}
+
+async function sure({ terminal }: Context, tid: string): Promise<void> {
+  if (terminal.ask === undefined) throw new CommandFailure(EXIT.usage, 'Nobody is here to be asked: say --yes.')
+  const answer = await terminal.ask(`Sign out everybody of ${tid}, and let nobody of it in any more? Type yes: `)
+  if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was changed.')
+}
+
+function setupCommands(program: Command, context: Context): void {
+  examples(
+    program
+      .command('setup')
+      .description('Print the one-time token for the first visit to /setup, where the broker is connected to Microsoft.')
+      .addOption(asJson())
+      .action(async (_options: unknown, command: Command) => {
+        const answer = await (await context.broker(command)).send<{ token: string; expires_at: number; url: string }>('POST', '/setup/token')
+        context.print(
+          command,
+          answer,
+          () => `Open ${answer.url} and type this token there. It is good once, until ${time(answer.expires_at)}.\n\n  ${answer.token}\n`,
+        )
+      }),
+    'cmb setup',
+  )
+  const entra = program.command('entra').description('What is registered for the broker in Microsoft Entra ID.')
+  examples(
+    entra
+      .command('manifest')
+      .description('Print the app registration’s manifest as JSON: an application object of Microsoft Graph.')
+      .option('--several-tenants', 'for more than one tenant')
+      .action(async (options: { severalTenants?: boolean }, command: Command) => {
+        const query = options.severalTenants === true ? '?tenants=several' : ''
+        context.terminal.out(`${JSON.stringify(await (await context.broker(command)).get(`/entra/manifest${query}`), null, 2)}\n`)
+      }),
+    'cmb entra manifest > case-manager-app.json',
+  )
+}

@@ -1,0 +1,85 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { useSetupToken } from '../../src/session/setup-token.ts'
+import { createRig, ISSUER, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
+import { startCmb } from './cmb.ts'
+
+const THIRD = '55555555-5555-4555-8555-555555555555'
+
+let rig: Rig
+let type: Awaited<ReturnType<typeof startCmb>>['type']
+beforeEach(async () => {
+  rig = await createRig()
+  ;({ type } = await startCmb(rig))
+})
+
+describe('cmb tenants', () => {
+  test('add connects at once; without a proof of MFA nobody gets in yet', async () => {
+    const added = await type(['tenants', 'add', THIRD.toUpperCase(), '--name', 'Northwind'])
+    expect(added).toMatchObject({ code: 0, out: expect.stringContaining('proof of MFA remain') as string })
+    expect(rig.deps.connection.current().tenants).toEqual([TENANT, OTHER_TENANT, THIRD])
+    expect(await rig.store.findTenant(THIRD)).toMatchObject({ name: 'Northwind', mfaProof: 'undecided' })
+    expect((await type(['tenants'])).out).toMatch(/Northwind\s+yes\s+undecided/)
+    expect(await type(['tenants', 'add', THIRD])).toMatchObject({ code: 1, err: expect.stringContaining('Connected already') as string })
+  })
+
+  test.each([
+    [['contoso.example'], 'GUID'],
+    [['9188040d-6c67-4c5b-b112-36a304b66dad'], 'personal accounts'],
+    [[THIRD, '--mfa-proof', 'auth_context:c26'], 'auth_context:c1'],
+  ])('add %j is refused in words', async (args, words) => {
+    expect(await type(['tenants', 'add', ...args])).toMatchObject({ code: 1, err: expect.stringContaining(words) as string })
+    expect(rig.deps.connection.current().tenants).toHaveLength(2)
+  })
+
+  test('remove asks, and then signs its people out with the same commit', async () => {
+    const { session } = await rig.openSession()
+    expect(await type(['tenants', 'remove', TENANT], { answer: 'no' })).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('Nothing was changed') as string,
+    })
+    expect(await type(['tenants', 'remove', TENANT])).toMatchObject({ code: 2 })
+    expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('live')
+    expect(await type(['tenants', 'remove', TENANT], { answer: 'yes' })).toMatchObject({ code: 0 })
+    expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('ended')
+    expect(rig.deps.connection.current().tenants).toEqual([OTHER_TENANT])
+    expect((await rig.store.listRevocations({ limit: 1 })).at(0)).toMatchObject({
+      reason: 'tenant_removed',
+      actor: { kind: 'operator', id: 'cmb@olga' },
+    })
+    expect(await type(['tenants', 'remove', TENANT, '--yes'])).toMatchObject({ code: 1, err: expect.stringContaining('not connected') as string })
+    const audited = (await rig.store.listAudit({ act: 'tenant.remove', limit: 10 })).map((entry) => entry.ended?.outcome)
+    expect(audited).toEqual(['refused', 'done'])
+  })
+})
+
+describe('cmb setup', () => {
+  test('prints a token that is good once, and says where to type it; it stands in no log', async () => {
+    const { out, code } = await type(['setup'])
+    const token = /^ {2}([0-9A-Z-]{29})$/m.exec(out)?.[1] ?? expect.unreachable()
+    expect([code, out]).toEqual([0, expect.stringContaining('http://localhost:7401/setup')])
+    expect(rig.lines.join() + JSON.stringify(await rig.store.listAudit({ limit: 10 }))).not.toContain(token)
+    expect(await useSetupToken(rig.deps, token, rig.clock.now())).toBe(true)
+    expect(await useSetupToken(rig.deps, token, rig.clock.now())).toBe(false)
+  })
+
+  test('a second token makes the first worthless', async () => {
+    const [first, second] = [(await type(['setup', '--json'])).json<{ token: string }>(), (await type(['setup', '--json'])).json<{ token: string }>()]
+    expect(await useSetupToken(rig.deps, first.token, rig.clock.now())).toBe(false)
+    expect(await useSetupToken(rig.deps, second.token, rig.clock.now())).toBe(true)
+  })
+})
+
+describe('cmb entra manifest', () => {
+  test('is an application object for Microsoft Graph, with this broker’s addresses', async () => {
+    const manifest = (await type(['entra', 'manifest'])).json()
+    expect(manifest).toMatchObject({
+      signInAudience: 'AzureADMyOrg',
+      web: {
+        redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`],
+        logoutUrl: `${ISSUER}/signal/microsoft/front-channel-logout`,
+        implicitGrantSettings: { enableIdTokenIssuance: false },
+      },
+    })
+    expect((await type(['entra', 'manifest', '--several-tenants'])).json()).toMatchObject({ signInAudience: 'AzureADMultipleOrgs' })
+  })
+})
