@@ -181,6 +181,8 @@ export const families = sqliteTable(
     nonce: text(),
     openedSeq: integer('opened_seq').notNull(),
     rotatedAt: integer('rotated_at').notNull(),
+    /** JSON: when the latest generations were replaced, the newest last, as far back as the pipeline's seconds reach. */
+    replacedAt: text('replaced_at').notNull().default('[]'),
   },
   (t) => [index('families_by_session').on(t.sid)],
 )

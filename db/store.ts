@@ -142,7 +142,7 @@ export interface TokenActs {
   >
   /**
    * `generation = g → g+1`, compare and set. g−1 gets the same successor again until that has been used (`replayWindowSeconds` bounds it for
-   * public clients); g−2 and older within 30 s of the last rotation is `stale`, later it is theft and the session is revoked.
+   * public clients); an older one is `stale` for 30 s from when it was last good, later it is theft and the session is revoked.
    */
   rotateRefreshToken(input: {
     familyId: string

@@ -8,8 +8,10 @@ import type { SessionRow, Sessions } from './session-rows.ts'
 
 /** Token families: rotation, replay and theft (RFC 9700 §4.14.2). It refuses every generation but the current one and, until that is used, the one before. */
 
-/** Requests of one client that were under way together; what comes later than this is theft. */
+/** Requests of one client that were under way together: whose token has not been good for longer than this is a thief, or was stolen from. */
 const PIPELINE_SECONDS = 30
+/** Rotations within those seconds that are remembered; no client has more of them under way. */
+const REMEMBERED = 128
 
 interface FamilyRow {
   family_id: string
@@ -20,6 +22,7 @@ interface FamilyRow {
   nonce: string | null
   family_opened_seq: number
   rotated_at: number
+  replaced_at: string
   /** The latest revocation of this grant or of its client. */
   grant_cutoff: number
 }
@@ -48,13 +51,13 @@ export function tokenFamilies({ db }: Core, log: RevocationLog, sessions: Sessio
   const insert = db.prepare(`INSERT INTO families (family_id, sid, client_id, generation, scope, audience, nonce, opened_seq, rotated_at)
     VALUES (@familyId, @sid, @clientId, 1, @scope, @audience, @nonce, @openedSeq, @now)`)
   const byId = db.prepare<[string], FamilyOfSession>(`SELECT f.family_id, f.client_id AS family_client, f.generation, f.scope, f.audience, f.nonce,
-      f.opened_seq AS family_opened_seq, f.rotated_at,
+      f.opened_seq AS family_opened_seq, f.rotated_at, f.replaced_at,
       max(coalesce((SELECT grant_cutoff FROM participants WHERE sid = f.sid AND client_id = f.client_id), 0),
           coalesce((SELECT seq FROM cutoffs WHERE kind = 'client' AND key = f.client_id), 0)) AS grant_cutoff,
       ${SESSION_COLUMNS}
     FROM families f JOIN sessions s ON s.sid = f.sid JOIN subjects u ON u.sub = s.sub WHERE f.family_id = +?`)
-  const advance = db.prepare<[number, string, number]>(
-    'UPDATE families SET generation = generation + 1, rotated_at = ? WHERE family_id = ? AND generation = ?',
+  const advance = db.prepare<[{ familyId: string; generation: number; now: number; replacedAt: string }]>(
+    `UPDATE families SET generation = generation + 1, rotated_at = @now, replaced_at = @replacedAt WHERE family_id = @familyId AND generation = @generation`,
   )
 
   const refused = (why: RefusedWhy): Rotation => ({ outcome: 'refused', why })
@@ -63,8 +66,26 @@ export function tokenFamilies({ db }: Core, log: RevocationLog, sessions: Sessio
   const mayReplay = (row: FamilyOfSession, generation: number, windowSeconds: number | undefined, now: number): boolean =>
     generation === row.generation - 1 && (windowSeconds === undefined || now - row.rotated_at <= windowSeconds)
 
-  const older = (row: FamilyOfSession, now: number): Rotation => {
-    if (now - row.rotated_at <= PIPELINE_SECONDS) return refused('stale')
+  const replacedAt = (row: FamilyOfSession): number[] => JSON.parse(row.replaced_at) as number[]
+
+  /** From the first that still counts: each stands for one generation, counted from the end. */
+  const recent = (row: FamilyOfSession, now: number): number[] => {
+    const times = replacedAt(row)
+    const first = times.findIndex((at) => now - at <= PIPELINE_SECONDS)
+    return first < 0 ? [] : times.slice(first)
+  }
+
+  /**
+   * By when that very token was last good (until its successor was used), not by when the family was: a thief who refreshes all the time
+   * hides nothing by it.
+   */
+  const isPipelined = (row: FamilyOfSession, generation: number, now: number): boolean => {
+    const at = replacedAt(row).at(Math.min(generation + 1, row.generation - 1) - row.generation)
+    return at !== undefined && now - at <= PIPELINE_SECONDS
+  }
+
+  const older = (row: FamilyOfSession, generation: number, now: number): Rotation => {
+    if (isPipelined(row, generation, now)) return refused('stale')
     const committed = log.append({
       selector: { kind: 'session', sid: row.sid },
       reason: 'refresh_token_reuse',
@@ -90,11 +111,11 @@ export function tokenFamilies({ db }: Core, log: RevocationLog, sessions: Sessio
       if (standing.state === 'ended') return refused(refusedBy(standing.why))
       if (row.grant_cutoff > row.family_opened_seq) return refused('revoked')
       if (generation === row.generation) {
-        advance.run(now, familyId, generation)
+        advance.run({ familyId, generation, now, replacedAt: JSON.stringify([...recent(row, now), now].slice(-REMEMBERED)) })
         sessions.touch(row, clientId, now)
         return { outcome: 'rotated', family: familyOf(row, generation + 1), session: sessions.session(row), rev: log.head() }
       }
-      if (!mayReplay(row, generation, replayWindowSeconds, now)) return older(row, now)
+      if (!mayReplay(row, generation, replayWindowSeconds, now)) return older(row, generation, now)
       return { outcome: 'replayed', family: familyOf(row), session: standing.session, rev: log.head() }
     },
 

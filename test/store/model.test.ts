@@ -66,7 +66,7 @@ class Run {
     expect(await this.b.store.redeemAuthorizationCode(redemption)).toMatchObject({ outcome: 'redeemed', rev: this.model.log.length })
     this.model.joined.set(`${session.sid} ${clientId}`, this.model.log.length)
     const { familyId } = redemption
-    this.model.families.push({ familyId, sid: session.sid, clientId, generation: 1, openedSeq: this.model.log.length, rotatedAt: this.b.now })
+    this.model.families.push({ familyId, sid: session.sid, clientId, generation: 1, openedSeq: this.model.log.length, replacedAt: [] })
   }
 
   async refresh(familyNumber: number, back: number): Promise<void> {

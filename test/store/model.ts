@@ -21,7 +21,8 @@ interface ModelFamily {
   clientId: string
   generation: number
   openedSeq: number
-  rotatedAt: number
+  /** When each generation was replaced, the first one first. */
+  replacedAt: number[]
 }
 
 export class Model {
@@ -75,12 +76,13 @@ export class Model {
     if (this.grantIsRevoked(family.sid, family.clientId, family.openedSeq)) return 'revoked'
     if (generation === family.generation) {
       family.generation += 1
-      family.rotatedAt = now
+      family.replacedAt.push(now)
       this.touch(session, now)
       return 'rotated'
     }
     if (generation === family.generation - 1) return 'replayed'
-    if (now - family.rotatedAt <= 30) return 'stale'
+    // Good until its successor was used.
+    if (now - (family.replacedAt[generation] ?? -Infinity) <= 30) return 'stale'
     this.append({ kind: 'session', sid: family.sid })
     return 'stolen'
   }

@@ -82,6 +82,32 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked' })
   })
 
+  test('theft is found however often the thief refreshes: what counts is how long ago the token itself was replaced', async () => {
+    const b = await open()
+    const session = await signedIn(b)
+    const first = family((await b.exchange(session.sid, 'sydney')).family)
+    let thiefs = first
+    for (let i = 0; i < 12; i++) {
+      thiefs = expectOutcome(await b.refresh(thiefs), 'rotated').family
+      b.now += 25
+    }
+    expect((await b.refresh(first)).outcome).toBe('stolen')
+    expect(await b.refresh(thiefs)).toEqual(DEAD)
+  })
+
+  test('a hundred rotations within half a minute harm nobody whose request was under way', async () => {
+    const b = await open()
+    const session = await signedIn(b)
+    let current = family((await b.exchange(session.sid, 'sydney')).family)
+    for (let i = 0; i < 100; i++) {
+      const late = current
+      current = expectOutcome(await b.refresh(current), 'rotated').family
+      if (i % 4 === 0) b.now += 1
+      if (late.generation > 1) expect(await b.refresh(late, late.generation - 1)).toEqual({ outcome: 'refused', why: 'stale' })
+    }
+    expect((await b.refresh(current)).outcome).toBe('rotated')
+  })
+
   test("a generation that was never issued, another client's token and an unknown family are refused and harm nobody", async () => {
     const b = await open()
     const session = await signedIn(b)

@@ -32,7 +32,8 @@ interface Grant {
   /** What the honest client holds: an index into `generations`. */
   held: number
   accessTokens: string[]
-  rotatedAt: number
+  /** When each of them was replaced. */
+  replacedAt: number[]
   /** Why it is over; undefined while nothing has happened that may end it. */
   over?: 'signed out' | 'revoked' | 'stolen' | undefined
 }
@@ -59,7 +60,7 @@ class World {
       generations: [tokens.refresh_token!],
       held: 0,
       accessTokens: [tokens.access_token],
-      rotatedAt: this.rig.clock.now(),
+      replacedAt: [],
     })
   }
 
@@ -76,20 +77,20 @@ class World {
     expect(successors, 'all get the same successor').toHaveLength(1)
     if (grant.held === grant.generations.length - 1) {
       grant.generations.push(successors[0]!)
-      grant.rotatedAt = this.rig.clock.now()
+      grant.replacedAt.push(this.rig.clock.now())
     }
     expect(successors[0], 'a replay gives the successor that there is').toBe(grant.generations.at(-1))
     grant.accessTokens.push(tokens[0]!.access_token)
     if (!lost) grant.held = grant.generations.length - 1
   }
 
-  /** Somebody sends an old token. Two generations old and 30 s after the last rotation it is theft. */
+  /** Somebody sends an old token. 30 s after its successor was used it is theft. */
   async steal(grant: Grant, pick: number): Promise<void> {
     const index = pick % grant.generations.length
     if (index >= grant.generations.length - 2) return
     const answer = await this.send(grant.generations[index]!)
     expect(answer.status).toBe(400)
-    if (!grant.over && this.rig.clock.now() - grant.rotatedAt > 30) grant.over = 'stolen'
+    if (!grant.over && this.rig.clock.now() - grant.replacedAt[index + 1]! > 30) grant.over = 'stolen'
   }
 
   async isActive(token: string): Promise<boolean> {
