@@ -75,24 +75,23 @@ describe.each(METHODS)('oauth4webapi, by %s', (method) => {
     const refused = await oauth.refreshTokenGrantRequest(as, client, auth, next.refresh_token ?? '', insecure)
     await expect(oauth.processRefreshTokenResponse(as, client, refused)).rejects.toMatchObject({ error: 'invalid_grant' })
   })
+})
 
-  test('token exchange, and introspection where the client has a credential', async () => {
+describe.each(METHODS.filter((method) => method !== 'none'))('oauth4webapi, by %s, without a person in between', (method) => {
+  test('token exchange, and introspection', async () => {
     const { as, client, auth, signIn, target } = await configured(method)
     const { access_token: subject } = await signIn()
     const parameters = { subject_token: subject, subject_token_type: ACCESS_TOKEN, audience: target.clientId }
     const response = await oauth.genericTokenEndpointRequest(as, client, auth, EXCHANGE, parameters, insecure)
     const exchanged = await oauth.processGenericTokenEndpointResponse(as, client, response)
     expect(claimsOf(exchanged.access_token)).toMatchObject({ aud: target.metadata.audience, act: { sub: client.client_id } })
-    const asked = oauth
-      .introspectionRequest(as, client, auth, exchanged.access_token, insecure)
-      .then((answer) => oauth.processIntrospectionResponse(as, client, answer))
-    if (method === 'none') await expect(asked).rejects.toMatchObject({ error: 'invalid_client' })
-    else expect(await asked).toMatchObject({ active: true, aud: target.metadata.audience })
+    const asked = await oauth.introspectionRequest(as, client, auth, exchanged.access_token, insecure)
+    expect(await oauth.processIntrospectionResponse(as, client, asked)).toMatchObject({ active: true, aud: target.metadata.audience })
   })
-})
 
-test.each(METHODS.filter((method) => method !== 'none'))('oauth4webapi: client credentials, by %s', async (method) => {
-  const { as, client, auth } = await configured(method)
-  const response = await oauth.clientCredentialsGrantRequest(as, client, auth, { scope: 'cases:read' }, insecure)
-  expect(await oauth.processClientCredentialsResponse(as, client, response)).toMatchObject({ scope: 'cases:read', token_type: 'bearer' })
+  test('client credentials', async () => {
+    const { as, client, auth } = await configured(method)
+    const response = await oauth.clientCredentialsGrantRequest(as, client, auth, { scope: 'cases:read' }, insecure)
+    expect(await oauth.processClientCredentialsResponse(as, client, response)).toMatchObject({ scope: 'cases:read', token_type: 'bearer' })
+  })
 })

@@ -9,8 +9,13 @@ export const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 export const METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'] as const
 export type Method = (typeof METHODS)[number]
 
+/** A client without a credential cannot be registered for more than the first two. */
+const grantsOf = (method: Method): ClientMetadata['grants'] => [
+  'authorization_code',
+  'refresh_token',
+  ...(method === 'none' ? [] : (['client_credentials', EXCHANGE] as const)),
+]
 const ALL: Partial<ClientMetadata> = {
-  grants: ['authorization_code', 'refresh_token', 'client_credentials', EXCHANGE],
   scopes: ['openid', 'profile', 'email', 'offline_access', 'cases:read'],
 }
 
@@ -22,6 +27,7 @@ export async function openClientWorld(method: Method, changes: Partial<ClientMet
   const jwk = { ...(await crypto.subtle.exportKey('jwk', key.publicKey)), kid: 'k1' } as Record<string, unknown>
   const client: RegisteredClient = await rig.register('Sydney', {
     ...ALL,
+    grants: grantsOf(method),
     authMethod: method,
     ...(method === 'private_key_jwt' && { jwks: { keys: [jwk] } }),
     ...changes,

@@ -1,0 +1,181 @@
+import type { Hono } from 'hono'
+import type { Session } from '../../db/types.ts'
+import { ACR_MFA, adminAudience } from '../../src/protocol/names.ts'
+import { CHALLENGE, createRig, type RegisteredClient, type Rig, VERIFIER } from '../rig.ts'
+import { authorizePath, createBrowser, fieldsOf, linkOf } from '../signin/browser.ts'
+
+/** A broker with everything in it that a request could name: clients of each kind, a person signed in, tokens, codes, pages half gone through. */
+
+export interface Armed {
+  /** Good values by parameter or field name. */
+  known: Readonly<Record<string, readonly string[]>>
+  authorization: readonly string[]
+  cookies: readonly string[]
+  /** The same for the operators' listener: the admin API's tokens, and the console's pass. */
+  operators: { authorization: readonly string[]; cookies: readonly string[] }
+  /** What may be in no answer and in no log line. */
+  secrets: readonly string[]
+}
+
+const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'] as const
+
+export interface Target {
+  of: 'public' | 'operators'
+  app: Hono
+  origin: string
+}
+
+export async function openTargets(onEnd: (close: () => Promise<void>) => void): Promise<{ rig: Rig; apps: Target[] }> {
+  const rig = await createRig({ onEnd })
+  return {
+    rig,
+    apps: [
+      { of: 'public', app: rig.app, origin: rig.config.issuer },
+      { of: 'operators', app: rig.opsApp, origin: rig.config.opsOrigin },
+    ],
+  }
+}
+
+async function clientsOf(rig: Rig): Promise<{ confidential: RegisteredClient; open: RegisteredClient; machine: RegisteredClient }> {
+  const confidential = await rig.register('Sydney', { grants: [...GRANTS], requirePkce: false, exchangeFrom: ['melbourne'] })
+  const open = await rig.register('Melbourne', {
+    authMethod: 'none',
+    grants: [...GRANTS],
+    allowedOrigins: ['https://melbourne.case-manager.example'],
+    exchangeFrom: ['sydney'],
+  })
+  const machine = await rig.register('Machine', { grants: ['client_credentials'], scopes: ['broker:operate', 'broker:administer'] })
+  return { confidential, open, machine }
+}
+
+/** Anew: earlier requests may have signed the person out, removed the clients or spent the codes. */
+export async function arm(rig: Rig): Promise<Armed> {
+  const { confidential, open, machine } = await clientsOf(rig)
+  const { session, cookie, cookieHeader } = await rig.openSession({ roles: ['CaseManager.User', 'Broker.Operator', 'Broker.Administrator'] })
+  const tokens = await rig.signInAt(session.sid, confidential)
+  const codes = [await rig.issueCode(session.sid, confidential), await rig.issueCode(session.sid, open)].map((one) => one.code)
+  const administrator = await tokenOf(rig, machine, 'broker:administer')
+  const operator = await tokenOf(rig, machine, 'broker:operate')
+  const half = await halfWay(rig, confidential)
+  const requestUri = await pushed(rig, confidential)
+  const desk = await atTheConsole(rig, session)
+  const [redirectUri = '', postLogoutRedirectUri = ''] = [confidential.metadata.redirectUris[0], confidential.metadata.postLogoutRedirectUris[0]]
+  const bearer = [tokens.access_token, administrator, operator]
+  return {
+    known: {
+      client_id: [confidential.clientId, open.clientId, machine.clientId],
+      id: [confidential.clientId, open.clientId, machine.clientId],
+      client_secret: [confidential.secret, machine.secret],
+      client_assertion_type: ['urn:ietf:params:oauth:client-assertion-type:jwt-bearer'],
+      client_assertion: [tokens.id_token ?? ''],
+      redirect_uri: [redirectUri, open.metadata.redirectUris[0] ?? ''],
+      post_logout_redirect_uri: [postLogoutRedirectUri],
+      response_type: ['code', 'token'],
+      response_mode: ['query', 'form_post', 'fragment'],
+      scope: ['openid', 'openid profile email offline_access', 'broker:operate', 'broker:administer'],
+      state: ['state-1', half.state],
+      nonce: ['nonce-1'],
+      prompt: ['none', 'login', 'select_account', 'consent', 'login consent'],
+      max_age: ['0', '1', '10000'],
+      acr_values: [ACR_MFA],
+      claims: [
+        '{"userinfo":{"name":{"essential":true}}}',
+        `{"id_token":{"acr":{"essential":true,"value":"${ACR_MFA}"},"sub":{"value":"${session.sub}"}}}`,
+      ],
+      code_challenge: [CHALLENGE],
+      code_challenge_method: ['S256', 'plain'],
+      code_verifier: [VERIFIER],
+      id_token_hint: [tokens.id_token ?? ''],
+      login_hint: ['alice@contoso.example'],
+      request_uri: [requestUri],
+      resource: [confidential.metadata.audience, adminAudience(rig.config.issuer)],
+      audience: [confidential.metadata.audience, 'melbourne'],
+      grant_type: GRANTS,
+      code: [...codes, 'microsoft-code'],
+      refresh_token: [tokens.refresh_token ?? ''],
+      token: [tokens.access_token, tokens.refresh_token ?? '', administrator],
+      token_type_hint: ['access_token', 'refresh_token'],
+      access_token: [tokens.access_token],
+      subject_token: [tokens.access_token],
+      subject_token_type: ['urn:ietf:params:oauth:token-type:access_token'],
+      requested_token_type: ['urn:ietf:params:oauth:token-type:access_token'],
+      actor_token: [tokens.access_token],
+      logout_token: [tokens.id_token ?? ''],
+      request: [half.request, ...half.requests, desk.request],
+      csrf: [half.csrf, desk.csrf],
+      decision: ['allow', 'deny'],
+      account: ['another'],
+      return_to: ['/account', '/account/ready'],
+      about: ['x'],
+      microsoft: ['yes'],
+      error: ['access_denied', 'interaction_required'],
+      error_description: ['AADSTS50105: x', 'AADSTS65004: x'],
+      sid: [session.sid],
+      sub: [session.sub],
+      iss: [rig.config.issuer],
+      tid: [session.person.tid],
+      after: ['0', '1'],
+      before: ['1', '100'],
+      epoch: [(await rig.store.head()).epoch],
+      guard: ['default', 'sydney-1'],
+      last_event_id: [`${(await rig.store.head()).epoch}.0`],
+      limit: ['1', '10', '1000'],
+      seq: ['1', '2', '3'],
+      kid: (await rig.keys.list()).map((key) => key.kid),
+      alg: ['ES256', 'RS256'],
+      how: ['next'],
+      kind: ['session', 'grant', 'subject', 'client', 'tenant'],
+      source: ['command', 'api', 'file'],
+      format: ['json'],
+      target: ['x'],
+      actor: ['x'],
+      person: ['alice'],
+      validationToken: ['validate-me'],
+    },
+    authorization: [confidential.basic, machine.basic, ...bearer.map((one) => `Bearer ${one}`)],
+    cookies: [cookieHeader, half.cookies, `${cookieHeader}; ${half.cookies}`],
+    operators: { authorization: [administrator, administrator, operator].map((one) => `Bearer ${one}`), cookies: [desk.cookies] },
+    secrets: [confidential.secret, machine.secret, cookie, desk.pass, ...codes, ...bearer, tokens.refresh_token ?? '', tokens.id_token ?? ''],
+  }
+}
+
+async function tokenOf(rig: Rig, client: RegisteredClient, scope: string): Promise<string> {
+  const response = await rig.post('/token', { grant_type: 'client_credentials', scope }, { authorization: client.basic })
+  return ((await response.json()) as { access_token: string }).access_token
+}
+
+async function pushed(rig: Rig, client: RegisteredClient): Promise<string> {
+  const form = { response_type: 'code', redirect_uri: client.metadata.redirectUris[0] ?? '', scope: 'openid' }
+  const response = await rig.post('/par', form, { authorization: client.basic })
+  return ((await response.json()) as { request_uri: string }).request_uri
+}
+
+/** An administrator with the console's page for revoking open. */
+async function atTheConsole(rig: Rig, session: Session) {
+  const now = rig.clock.now()
+  const pass = { sid: session.sid, sub: session.sub, rev: (await rig.store.head()).seq, until: now + 3600 }
+  const sealed = rig.deps.sealer.seal('ops/pass', JSON.stringify(pass))
+  const cookie = `__Host-cmb_ops=${sealed}`
+  const page = await rig.opsApp.request(`${rig.config.opsOrigin}/ops/revoke`, { headers: { cookie } })
+  const given = page.headers.getSetCookie().map((line) => line.split(';')[0])
+  const fields = fieldsOf(await page.text())
+  return { csrf: fields.csrf ?? '', request: fields.request ?? '', pass: sealed, cookies: [cookie, ...given].join('; ') }
+}
+
+/** Somebody who has the pages of sign-in, consent and sign-out open. */
+async function halfWay(rig: Rig, client: RegisteredClient) {
+  const browser = createBrowser(rig.app)
+  const signInPage = await (await browser.get(authorizePath(client, { prompt: 'consent' }))).text()
+  const link = linkOf(signInPage, 'Sign in with Microsoft')
+  const microsoft = new URL((await browser.get(link)).headers.get('location') ?? '')
+  const state = microsoft.searchParams.get('state') ?? ''
+  const other = createBrowser(rig.app)
+  const otherLink = linkOf(await (await other.get(authorizePath(client, { prompt: 'consent' }))).text(), 'Sign in with Microsoft')
+  const back = new URL((await other.get(otherLink)).headers.get('location') ?? '')
+  const consentAt = await other.get(`/signin/callback?${new URLSearchParams({ code: 'c', state: back.searchParams.get('state') ?? '' }).toString()}`)
+  const consent = fieldsOf(await (await other.get(consentAt.headers.get('location') ?? '/')).text())
+  const logout = fieldsOf(await (await other.get('/logout')).text())
+  const cookies = [...browser.cookies, ...other.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+  const requests = [consent.request ?? '', logout.request ?? '']
+  return { state, request: new URL(link, rig.config.issuer).searchParams.get('request') ?? '', requests, csrf: logout.csrf ?? '', cookies }
+}

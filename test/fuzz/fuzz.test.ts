@@ -1,0 +1,152 @@
+import { connect } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Hono } from 'hono'
+import type { Rig } from '../rig.ts'
+import { arm, type Armed, openTargets, type Target } from './armed.ts'
+import { Draw } from './draw.ts'
+import { generate, type Generated, type Route, routesOf } from './generate.ts'
+
+/**
+ * Every endpoint of both listeners, asked what no client would ask. `FUZZ_RUNS` requests (100,000 by hand, fewer here), drawn from `FUZZ_SEED`:
+ * no 5xx, no stack trace, no secret in an answer or a log line, no browser sent to a stranger's address.
+ */
+
+const RUNS = Number(process.env.FUZZ_RUNS ?? 3000)
+const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000_000)
+/** So often everything that requests may have spent or ended is made anew. */
+const ROUND = 250
+
+let rig: Rig
+let apps: Target[]
+let close: (() => Promise<void>) | undefined
+beforeAll(async () => {
+  ;({ rig, apps } = await openTargets((given) => (close = given)))
+})
+afterAll(() => close?.())
+
+const STACK = /\n\s+at [^\n]+:\d+:\d+|node_modules\/|\/src\/[\w/-]+\.tsx?:\d+|SqliteError|SQLITE_/
+const LOGGED = /eyJ[\w-]{10,}\.[\w-]+\.|cm[rs]_[\w-]{20,}|"bug"|"admin_failed"/
+
+interface Seen {
+  status: number
+  headers: Headers
+  text: string
+}
+
+/** An event stream never ends: its first bytes are enough. */
+async function seen(response: Response): Promise<Seen> {
+  const { status, headers } = response
+  if (!(headers.get('content-type') ?? '').startsWith('text/event-stream')) return { status, headers, text: await response.text() }
+  const reader = response.body?.getReader()
+  const first = await reader?.read()
+  await reader?.cancel()
+  return { status, headers, text: new TextDecoder().decode(first?.value) }
+}
+
+/** What is wrong with an answer; undefined where nothing is. */
+function fault(route: Route, asked: Generated, answer: Seen, armed: Armed, lines: string[]): string | undefined {
+  const all = `${answer.text}\n${[...answer.headers].map(([name, value]) => `${name}: ${value}`).join('\n')}`
+  // /readyz says 503 where a part is down, which is its task.
+  if (answer.status >= 500 && route.path !== '/readyz') return `status ${answer.status}`
+  if (STACK.test(answer.text)) return 'a stack trace in the answer'
+  // What stands in the request's own address may stand in a link back to it; what came by a header, a cookie or a body may not.
+  const leaked = armed.secrets.find((secret) => secret !== '' && all.includes(secret) && !asked.url.includes(secret))
+  if (leaked !== undefined) return `a secret in the answer: ${leaked.slice(0, 12)}`
+  const line = lines.find((one) => LOGGED.test(one) || armed.secrets.some((secret) => secret !== '' && one.includes(secret)))
+  if (line !== undefined) return `a log line that should not be: ${line.slice(0, 400)}`
+  const location = answer.headers.get('location')
+  if (location !== null && !isOurs(location)) return `sent to ${location.slice(0, 100)}`
+  const html = (answer.headers.get('content-type') ?? '').startsWith('text/html')
+  if (html && answer.text.includes('<script>alert(1)')) return 'script of the request in a page'
+  if (html && answer.text !== '' && !answer.headers.has('content-security-policy')) return `a page without a policy: ${asked.method}`
+  return undefined
+}
+
+function isOurs(location: string): boolean {
+  if (location.startsWith('/') && !/^\/[/\\]/.test(location)) return true
+  const ours = [
+    rig.config.issuer,
+    rig.config.opsOrigin,
+    'https://login.microsoftonline.com',
+    'https://sydney.case-manager.example',
+    'https://melbourne.case-manager.example',
+  ]
+  return URL.canParse(location) && ours.includes(new URL(location).origin)
+}
+
+describe('whatever is asked', () => {
+  test(`${RUNS} requests to every endpoint: no 5xx, no stack trace, no leak`, { timeout: 60_000 + RUNS * 20 }, async () => {
+    const targets = apps.flatMap((target) => routesOf(target.app).map((route) => ({ ...target, route })))
+    expect(targets.length).toBeGreaterThan(60)
+    const draw = new Draw(SEED)
+    const statuses = new Map<number, number>()
+    let armed = await arm(rig)
+    rig.lines.splice(0)
+    for (let run = 0; run < RUNS; run++) {
+      if (run % ROUND === ROUND - 1) {
+        armed = await arm(rig)
+        rig.lines.splice(0)
+      }
+      const target = targets[run % targets.length] ?? draw.of(targets)
+      const { route } = target
+      const asked = generate(draw, route, armed, target)
+      const answer = await ask(target.app, asked)
+      if (answer === undefined) continue
+      statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1)
+      const wrong = fault(route, asked, answer, armed, rig.lines.splice(0))
+      if (wrong !== undefined)
+        expect.fail(`FUZZ_SEED=${SEED}, request ${run}: ${wrong}\n${JSON.stringify({ route, asked }).slice(0, 3000)}\n${answer.text.slice(0, 600)}`)
+    }
+    // Some got all the way: a run in which everything is refused at the door shows nothing.
+    for (const status of [200, 303, 400, 401, 404]) expect([status, (statuses.get(status) ?? 0) > 0]).toEqual([status, true])
+    if (process.env.FUZZ_RUNS !== undefined) process.stdout.write(`FUZZ_SEED=${SEED} ${JSON.stringify(Object.fromEntries([...statuses].sort()))}\n`)
+  })
+
+  test('bytes that are no HTTP, to a real listener: refused or closed, and it goes on answering', async () => {
+    const draw = new Draw(SEED)
+    const base = new URL(await rig.serve())
+    const answers = await Promise.all(Array.from({ length: 100 }, () => raw(Number(base.port), rawRequest(draw))))
+    for (const answer of answers) expect(answer).not.toMatch(/^HTTP\/1\.1 5/)
+    expect((await fetch(new URL('/healthz', base))).status).toBe(200)
+    expect(rig.lines.filter((line) => LOGGED.test(line))).toEqual([])
+  })
+})
+
+/** Undefined where the request cannot even be made: fetch itself refuses it. */
+async function ask(app: Hono, { url, method, headers, body }: Generated): Promise<Seen | undefined> {
+  let request: Request
+  try {
+    request = new Request(url, { method, headers, ...(body !== undefined && { body }) })
+  } catch {
+    return undefined
+  }
+  return seen(await app.request(request))
+}
+
+function rawRequest(draw: Draw): string {
+  const line = `${draw.of(['GET', 'POST', 'G\0T', '', 'OPTIONS'])} ${draw.of(['/token', '/authorize?\0', '/%', '*', 'http://evil.example/token', '//x', draw.junk()])} ${draw.of(['HTTP/1.1', 'HTTP/1.0', 'HTTP/9', ''])}`
+  const headers = [
+    draw.of(['Host: localhost', 'Host: ', 'Host: a b', 'Host: [::', 'host: x\r\nhost: y', '']),
+    draw.of([
+      'Content-Length: 5',
+      'Content-Length: -1',
+      'Transfer-Encoding: chunked',
+      'Transfer-Encoding: x',
+      'Cookie: \0',
+      `X: ${'y'.repeat(20_000)}`,
+    ]),
+    `X-Junk: ${draw.junk()}`,
+  ]
+  return `${line}\r\n${headers.filter(Boolean).join('\r\n')}\r\n\r\n${draw.junk()}`
+}
+
+/** All that comes back until the other side closes, or nothing more comes. */
+const raw = (port: number, bytes: string): Promise<string> =>
+  new Promise((done) => {
+    let text = ''
+    const socket = connect(port, '127.0.0.1', () => socket.end(bytes, 'latin1'))
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))
+    socket.on('error', () => done(text))
+    socket.on('close', () => done(text))
+    socket.setTimeout(5000, () => socket.destroy())
+  })
