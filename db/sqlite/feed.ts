@@ -8,6 +8,8 @@ import type { RevocationLog, RevocationRow } from './log.ts'
 
 /** Revocations that one report tells of at most: a guard that was away long says nothing about how fast it is. */
 const REACHED = 100
+/** Names that a client may have for its guards, the latest: each start of a process may make a new one. */
+const GUARDS = 1000
 
 interface GuardRow {
   client_id: string
@@ -24,6 +26,8 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
   const report = db.prepare(`INSERT INTO guards (client_id, guard_id, epoch, applied_seq, reported_at_ms)
     VALUES (@clientId, @guardId, @epoch, @seq, @reportedAtMs)
     ON CONFLICT DO UPDATE SET epoch = excluded.epoch, applied_seq = excluded.applied_seq, reported_at_ms = excluded.reported_at_ms`)
+  const forgetOldest = db.prepare<[string]>(`DELETE FROM guards WHERE rowid IN
+    (SELECT rowid FROM guards WHERE client_id = ? ORDER BY reported_at_ms DESC, rowid DESC LIMIT -1 OFFSET ${GUARDS})`)
   const between = db.prepare<[number, number], { seq: number; at: number; atMs: number }>(
     `SELECT seq, at, at_ms AS atMs FROM revocations WHERE seq > ? AND seq <= ? ORDER BY seq DESC LIMIT ${REACHED}`,
   )
@@ -37,6 +41,7 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
     const from = before?.epoch === epoch ? before.applied_seq : undefined
     const seq = Math.max(from ?? 0, Math.min(appliedSeq, log.head()))
     report.run({ clientId, guardId, epoch, seq, reportedAtMs })
+    if (before === undefined) forgetOldest.run(clientId)
     // A guard's first report says where it begins, not what it has just reached.
     const reached = from === undefined ? [] : between.all(from, seq).reverse()
     const [first] = reached

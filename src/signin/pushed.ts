@@ -11,6 +11,8 @@ import { readReturn, readRequest } from './request.ts'
 
 const URN = 'urn:ietf:params:oauth:request_uri:'
 const SECONDS = 60
+/** It is kept for a minute and more, from whoever names a public client: an ID token as a hint and all the rest is half of this. */
+const MOST_CHARACTERS = 8192
 /** What proves the client is no part of its request. */
 const CREDENTIALS = ['client_secret', 'client_assertion', 'client_assertion_type']
 
@@ -27,6 +29,8 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
   if (params.has('request_uri')) throw new OAuthError('invalid_request', 'A pushed request holds no request_uri.')
   const source = new URLSearchParams([...params].filter(([name]) => !CREDENTIALS.includes(name)))
   source.set('client_id', client.clientId)
+  if (source.toString().length > MOST_CHARACTERS)
+    throw new OAuthError('invalid_request', `A pushed request has at most ${MOST_CHARACTERS} characters.`, { status: 413 })
   const { reply } = readReturn(deps, source)
   await readRequest(deps, client, reply, source, now)
   const id = newSecret(deps.random)

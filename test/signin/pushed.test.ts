@@ -25,6 +25,12 @@ describe('pushed authorization requests (RFC 9126)', () => {
     expect(second.headers.get('location')).toBeNull()
   })
 
+  test('hold what a request needs and no more: anybody may push in the name of a public client, and it is kept (§2.3)', async () => {
+    const { rig, client } = await signedIn()
+    const response = await push(rig, client, { of_nobody: 'x'.repeat(10_000) })
+    expect([response.status, ((await response.json()) as { error: string }).error]).toEqual([413, 'invalid_request'])
+  })
+
   test('of two uses at once one gets a code', async () => {
     const { rig, client, browser } = await signedIn()
     const uri = await uriOf(await push(rig, client))

@@ -75,6 +75,21 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     expect(await b.store.guardReports()).toEqual([])
   })
 
+  test('of a client’s guards the latest thousand are kept, of another’s all', async () => {
+    const b = await open()
+    const { epoch } = await b.store.head()
+    const report = (clientId: string, n: number) =>
+      b.store.recordApplied({ clientId, guardId: `g-${n}`, epoch, appliedSeq: 0, reportedAtMs: b.now * 1000 + n })
+    await report('perth', 0)
+    await Promise.all(Array.from({ length: 1003 }, (_, n) => report('sydney', n)))
+    const kept = await b.store.guardReports()
+    expect(kept.filter(({ clientId }) => clientId === 'perth')).toHaveLength(1)
+    const names = kept.filter(({ clientId }) => clientId === 'sydney').map(({ guardId }) => guardId)
+    expect(names).toHaveLength(1000)
+    expect(names).toContain('g-1002')
+    expect(names).not.toContain('g-2')
+  })
+
   test('a guard that was away long tells of the last hundred at most', async () => {
     const b = await open()
     const { epoch } = await b.store.head()
