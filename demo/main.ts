@@ -80,6 +80,10 @@ function brokerEnvironment(dir: string, clientsFile: string, ports: DemoPorts): 
     BROKER_ENTRA_CLIENT_ID: APP_CLIENT_ID,
     BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET,
     BROKER_OPERATOR_TENANT: CONTOSO.tid,
+    // What ends sessions from Microsoft's side, quick enough to be watched.
+    BROKER_PROBE_MINUTES: '1',
+    BROKER_GRAPH: 'yes',
+    BROKER_GRAPH_ORIGIN: `${localhost(ports.microsoft)}/graph/v1.0`,
     BROKER_MFA_PROOF: 'auth_context:c1',
   }
 }

@@ -1,7 +1,8 @@
 import type { ProbeDue, Session } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
+import { probePause } from '../src/microsoft/probe-pause.ts'
 import { createProbeAlarm } from '../src/signal/alarm.ts'
-import { pausedSetting, probeSession } from '../src/signal/probe-session.ts'
+import { probeSession } from '../src/signal/probe-session.ts'
 
 /**
  * Asks Microsoft about every live session once in so many minutes. Each session has its place in the round for life, and a hand goes round like
@@ -116,7 +117,7 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
 
   /** An alarm is raised until an operator lets it go on; then counting begins anew. */
   const mayAsk = async (tid: string, lane: Lane): Promise<boolean> => {
-    const paused = (await deps.store.setting(pausedSetting(tid))) !== undefined
+    const paused = (await probePause(deps.store, tid)) !== undefined
     if (lane.paused && !paused) alarm.reset(tid)
     lane.paused = paused
     return !paused && lane.untilMs <= deps.clock.nowMs()

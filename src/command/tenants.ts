@@ -28,6 +28,7 @@ export function tenantCommands(program: Command, context: Context): void {
     })
   addCommand(tenants, context)
   removeCommand(tenants, context)
+  resumeCommand(tenants, context)
   setupCommands(program, context)
 }
 
@@ -66,6 +67,20 @@ function removeCommand(tenants: Command, context: Context): void {
         context.print(command, answer, () => `${tid} is removed; its people are signed out.\n`)
       }),
     'cmb tenants remove 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11',
+  )
+}
+
+function resumeCommand(tenants: Command, context: Context): void {
+  examples(
+    tenants
+      .command('resume-probe <tid>')
+      .description('Let the probe of a tenant go on after its alarm (cmb status says why it was paused).')
+      .addOption(asJson())
+      .action(async (tid: string, _options: unknown, command: Command) => {
+        const answer = await (await context.broker(command)).send('POST', `/tenants/${encodeURIComponent(tid)}/probe/resume`)
+        context.print(command, answer, () => `Sessions of ${tid} are probed again.\n`)
+      }),
+    'cmb tenants resume-probe 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11',
   )
 }
 

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { TenantRow } from '../../db/types.ts'
 import { mfaProof } from '../config.ts'
 import type { Deps } from '../deps.ts'
+import { resumeProbe } from '../microsoft/probe-pause.ts'
 import { appManifest } from '../microsoft/registration.ts'
 import { connectTenant, disconnectTenant, readTenantId, UNDECIDED } from '../microsoft/tenants.ts'
 import { newSetupToken } from '../session/setup-token.ts'
@@ -63,6 +64,15 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
       ({ seq }) => ({ seq }),
     )
     return c.json({ tid, removed: true, seq: removed.seq })
+  })
+  routes.post('/tenants/:tid/probe/resume', async (c) => {
+    const caller = callerOf(c, 'operate')
+    const tid = c.req.param('tid').toLowerCase()
+    await recorded(deps, caller, { act: 'tenant.resume_probe', target: `tenant ${tid}` }, async () => {
+      if (!(await resumeProbe(deps.store, tid)))
+        throw new Problem(404, 'Not paused', `The probe of ${tid} is not paused; GET /admin/v1/status (cmb status) says whose is.`)
+    })
+    return c.json({ tid, resumed: true })
   })
   routes.post('/setup/token', async (c) => {
     const caller = callerOf(c, 'administer')

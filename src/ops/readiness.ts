@@ -1,4 +1,5 @@
 import type { Deps } from '../deps.ts'
+import { probePause } from '../microsoft/probe-pause.ts'
 
 /**
  * What is up and what is down, for /readyz, the console, `cmb doctor` and the admin API alike. Only the store makes the broker unable to
@@ -28,12 +29,27 @@ type ReadinessDeps = Pick<Deps, 'store' | 'queue' | 'microsoft' | 'connection' |
 export function createReadiness(deps: ReadinessDeps): () => Promise<Readiness> {
   const microsoft = remembered(deps)
   return async () => {
-    const [store, queue, entra] = await Promise.all([storePart(deps), queuePart(deps), microsoft()])
+    const [store, queue, reached, paused] = await Promise.all([storePart(deps), queuePart(deps), microsoft(), pausedProbes(deps)])
+    const entra =
+      paused === undefined ? reached : { ...reached, state: 'down' as const, problem: [reached.problem, paused].filter(Boolean).join(' ') }
     const differences = deps.connection.differences()
     const parts = { store, queue, microsoft: differences.length === 0 ? entra : { ...entra, differences } }
     const status = store.state !== 'up' ? 'unavailable' : queue.state === 'up' && entra.state === 'up' ? 'ready' : 'degraded'
     return { status, parts }
   }
+}
+
+/** Whose sessions are not probed, because the alarm was raised; undefined where nobody's. Not known while the store is down, which is said of itself. */
+async function pausedProbes({ store, connection }: ReadinessDeps): Promise<string | undefined> {
+  const pauses = await Promise.all(connection.current().tenants.map((tid) => probePause(store, tid))).catch(() => [])
+  const words = pauses.flatMap((pause) =>
+    pause === undefined
+      ? []
+      : [
+          `The probe of tenant ${pause.tid} is paused since ${new Date(pause.at * 1000).toISOString()}, because it would have signed out more than 5 % of its people within 10 minutes${pause.code === undefined ? '' : ` (AADSTS${pause.code})`}: a disabled account may go unnoticed. Look at the tenant's policies, then: cmb tenants resume-probe ${pause.tid}.`,
+        ],
+  )
+  return words.length === 0 ? undefined : words.join(' ')
 }
 
 async function storePart(deps: ReadinessDeps): Promise<Part> {

@@ -1,6 +1,7 @@
 import type { ProbeDue, ProbeFinding } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { MicrosoftRefusal } from '../microsoft/door.ts'
+import { pauseProbe, probePause } from '../microsoft/probe-pause.ts'
 import { announce } from '../revocation/revoke.ts'
 import { openFromSession, sealForSession } from '../session/sealed.ts'
 import type { ProbeAlarm, ProbeVerdict } from './alarm.ts'
@@ -26,8 +27,6 @@ const DISABLED = 50057
 const TROUBLE = new Set(['outage', 'loop', 'credential', 'app_missing'])
 
 const NOTHING: Probed = { kind: 'nothing' }
-
-export const pausedSetting = (tid: string): string => `probe_paused/${tid}`
 
 export async function probeSession(deps: ProbeDeps, due: ProbeDue, alarm: ProbeAlarm): Promise<Probed> {
   const cache = openFromSession(deps.sealer, 'microsoft_cache', due.person, due.cacheSealed)
@@ -58,7 +57,7 @@ async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRefusal, 
   if (many && verdict === 'ending') return pause(deps, due, refusal, now)
   if (many)
     deps.log.warn('probe_many_ended', { tid: due.person.tid, code, next: 'Microsoft says so of each of them: ask the tenant’s administrator' })
-  if (await isPaused(deps, due)) return nothing(deps, 'held')
+  if ((await probePause(deps.store, due.person.tid)) !== undefined) return nothing(deps, 'held')
   return record(deps, due, finding, guidance)
 }
 
@@ -87,19 +86,17 @@ async function record(deps: ProbeDeps, due: ProbeDue, finding: ProbeFinding, wor
 
 async function pause(deps: ProbeDeps, due: ProbeDue, { guidance, code }: MicrosoftRefusal, now: number): Promise<Probed> {
   const { tid } = due.person
-  await deps.store.setSetting(pausedSetting(tid), JSON.stringify({ at: now, guidance, code }))
+  await pauseProbe(deps.store, { tid, at: now, code })
   deps.metrics.signals.inc({ kind: 'probe', outcome: 'alarm' })
   deps.log.error('probe_paused', {
     tid,
     guidance,
     code,
     meaning: 'More than 5 % of this tenant’s people would be signed out within 10 minutes. Nobody more is, and its sessions are not probed.',
-    next: 'look whether a Conditional Access policy refuses the broker’s own address; then let it go on: cmb probe resume',
+    next: 'look whether a Conditional Access policy refuses the broker’s own address; then let it go on: cmb tenants resume-probe',
   })
   return NOTHING
 }
-
-const isPaused = async ({ store }: ProbeDeps, due: ProbeDue): Promise<boolean> => (await store.setting(pausedSetting(due.person.tid))) !== undefined
 
 function nothing(deps: ProbeDeps, outcome: string): Probed {
   deps.metrics.signals.inc({ kind: 'probe', outcome })

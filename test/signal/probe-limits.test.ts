@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Person } from '../../db/types.ts'
 import { MicrosoftRefusal } from '../../src/microsoft/door.ts'
+import { resumeProbe } from '../../src/microsoft/probe-pause.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { sealForSession } from '../../src/session/sealed.ts'
 import { TENANT } from '../rig.ts'
@@ -36,7 +37,10 @@ describe('limits and alarms', () => {
     await world.pass(300)
     expect(world.asked).toHaveLength(asked)
     // An operator has looked: it goes on where the time is, and counts anew.
-    await world.rig.store.setSetting(`probe_paused/${TENANT}`, undefined)
+    const status = async () => (await world.rig.opsApp.request('http://localhost:7401/readyz')).text()
+    expect(await status()).toContain(`cmb tenants resume-probe ${TENANT}`)
+    expect(await resumeProbe(world.rig.store, TENANT)).toBe(true)
+    expect(await status()).not.toContain('resume-probe')
     world.answers(() => VOUCHED)
     await world.pass(ROUND)
     expect(world.asked.length - asked).toBeGreaterThan(490)
