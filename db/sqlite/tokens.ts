@@ -59,7 +59,8 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
   const join = db.prepare(`INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq) VALUES (@sid, @clientId, @now, @now, @head)
     ON CONFLICT DO UPDATE SET last_at = excluded.last_at, joined_seq = excluded.joined_seq`)
   // No sign-in at that client: what was revoked there before is still to be told there.
-  const joinByExchange = db.prepare(`INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq) VALUES (@sid, @clientId, @now, @now, @head)
+  const joinByExchange =
+    db.prepare(`INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq) VALUES (@sid, @clientId, @now, @now, @head)
     ON CONFLICT DO UPDATE SET last_at = excluded.last_at`)
   const consume = db.prepare<[string, string, number]>('INSERT OR IGNORE INTO consumed (purpose, id_hash, expires_at) VALUES (?, ?, ?)')
   const push = db.prepare<[string, string, string, number]>(

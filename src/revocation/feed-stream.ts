@@ -94,8 +94,7 @@ export class FeedStream {
 
   /** Of a broadcast: `seen` where this client may see it, else `passed`. */
   tell(revocation: Revocation, seen: Uint8Array, passed: Uint8Array): void {
-    if (this.#liveFrom !== undefined && revocation.seq > this.#liveFrom)
-      this.send(this.#maySee(revocation) ? seen : passed)
+    if (this.#liveFrom !== undefined && revocation.seq > this.#liveFrom) this.send(this.#maySee(revocation) ? seen : passed)
   }
 
   /** Asked each time: a registration may change under a stream that lasts for days. */

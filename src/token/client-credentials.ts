@@ -17,7 +17,8 @@ export async function clientCredentials(deps: TokenDeps, { client, params, now }
   const audience = audienceOf(scopes, params.get('resource'), admin) ?? askedAudience(client, params) ?? client.metadata.audience
   // Read together: who was removed while it authenticated would else get a token newer than its own end.
   const [{ seq }, registered] = await Promise.all([deps.store.head(), deps.store.findClient(client.clientId)])
-  if (registered === undefined || registered.removedAt !== undefined) throw new OAuthError('invalid_client', 'The client is not registered here any more.')
+  if (registered === undefined || registered.removedAt !== undefined)
+    throw new OAuthError('invalid_client', 'The client is not registered here any more.')
   const scope = scopes.join(' ')
   const { token, expiresIn } = mintAccessToken(deps, { client, audience, scope, rev: seq, now })
   return { access_token: token, token_type: 'Bearer', expires_in: expiresIn, scope }

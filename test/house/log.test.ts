@@ -37,7 +37,9 @@ describe('a log line', () => {
   })
 
   test('keeps ids, names and addresses, and is one line whatever a name holds', () => {
-    const line = lineOf((log) => log.info('event', { sid: 's_MTIzNDU2Nzg5MDEyMzQ1Ng', uri: 'https://a.example:8443/x', name: 'a\n{"level":"error"}' }))
+    const line = lineOf((log) =>
+      log.info('event', { sid: 's_MTIzNDU2Nzg5MDEyMzQ1Ng', uri: 'https://a.example:8443/x', name: 'a\n{"level":"error"}' }),
+    )
     expect(line.split('\n')).toHaveLength(1)
     expect(JSON.parse(line)).toMatchObject({ sid: 's_MTIzNDU2Nzg5MDEyMzQ1Ng', uri: 'https://a.example:8443/x', level: 'info' })
   })

@@ -85,7 +85,8 @@ export async function startEntra() {
     const tenant = path.split('/')[1] ?? ''
     if (entra.down) return { status: 503, body: { error: 'temporarily_unavailable' } }
     if (path.endsWith('/openid-configuration')) return { status: 200, body: discovery(tenant) }
-    if (path.endsWith('/keys')) return { status: 200, body: { keys: entra.published.map((kid) => ({ ...jwk, kid, use: 'sig', issuer: entra.keyIssuer })) } }
+    if (path.endsWith('/keys'))
+      return { status: 200, body: { keys: entra.published.map((kid) => ({ ...jwk, kid, use: 'sig', issuer: entra.keyIssuer })) } }
     if (path.endsWith('/token')) return token()
     return { status: 404, body: {} }
   }

@@ -43,6 +43,7 @@ describe('which addresses may be called', () => {
     '::ffff:169.254.169.254',
     '::ffff:a9fe:a9fe',
     '64:ff9b::a9fe:a9fe',
+    '64:ff9b:1:a9fe:a9:fe00::',
     '2002:a9fe:a9fe::1',
     'not an address',
   ])('%s never is, whatever is configured', (address) => expect(addressProblem(address, true)).toBeDefined())
