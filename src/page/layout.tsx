@@ -47,9 +47,9 @@ function Document({ options, children }: { options: PageOptions; children: Child
           Skip to the content
         </a>
         {options.simulated ? (
-          <div class="banner" role="note">
+          <aside class="banner" aria-label="Simulated">
             Microsoft is simulated here, for trying and testing. No real account is used.
-          </div>
+          </aside>
         ) : null}
         <header class="top">
           <Brand />

@@ -20,12 +20,13 @@ export async function doorPage(
   const { simulated } = deps.config.entra
   if (await operatorExists(deps.store)) {
     const path = new URL(c.req.url).pathname
-    const signIn = new URLSearchParams({ return_to: c.req.method === 'GET' && path !== '/setup/returned' ? path : '/setup' })
+    const asserted = c.req.query('said') === 'asserted'
+    const signIn = new URLSearchParams({ return_to: c.req.method === 'GET' && path !== '/setup/returned' && !asserted ? path : '/setup' })
     return page(
       c,
       { title: 'Setting up the connection to Microsoft', status, simulated },
       <>
-        {c.req.query('said') === 'asserted' ? (
+        {asserted ? (
           <Notice kind="good" title="Microsoft is connected: the proof of MFA is set, and people can sign in now.">
             The token has done its work. From now on an administrator signs in here.
           </Notice>

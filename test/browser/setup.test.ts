@@ -1,0 +1,137 @@
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { startEntra } from '../../demo/entra/entra.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/people.ts'
+import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
+import { startCmb } from '../command/cmb.ts'
+import { createRig, type Rig } from '../rig.ts'
+import { objections, openWindow, picture } from './window.ts'
+
+/** A fresh broker and a fresh tenant, connected in real Chromium by following what the pages say, to the first sign-in; every page on the way is looked at. */
+
+let chrome: Browser
+beforeAll(async () => {
+  chrome = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+})
+afterAll(() => chrome.close())
+
+async function freshBroker() {
+  const entra = await startEntra({ port: 0, apps: [{ redirectUris: [] }] })
+  onTestFinished(() => entra.close())
+  entra.set({ consent: { [CONTOSO.tid]: 'admin' } })
+  const settings = { tenants: [], clientId: undefined, credential: undefined, authority: entra.authority, simulated: true }
+  const clock = { now: () => Math.floor(Date.now() / 1000), nowMs: () => Date.now() }
+  const log = { info: () => {}, warn: () => {}, error: () => {} }
+  const atMicrosoft = { entra: settings, issuer: '' }
+  const microsoft = createMicrosoft({ config: atMicrosoft, connection: () => rig.deps.connection.current(), clock, log })
+  const rig: Rig = await createRig({ config: { entra: settings, operatorTenant: undefined }, deps: { clock, microsoft } })
+  const serve = async (app: Rig['app']): Promise<string> => (await rig.serve(app)).replace('127.0.0.1', 'localhost')
+  rig.config.issuer = atMicrosoft.issuer = await serve(rig.app)
+  rig.config.opsOrigin = await serve(rig.opsApp)
+  return { rig, entra, ops: rig.config.opsOrigin }
+}
+
+/** Microsoft's pages, answered as that person would, until the browser is back. */
+async function atMicrosoft(page: Page, origin: string, upn: string): Promise<void> {
+  for (let step = 0; step < 12 && page.url().startsWith(origin); step++) {
+    const title = (await page.title()).split(' ·')[0]
+    if (title === 'Sign in') await page.fill('#loginfmt', upn)
+    if (title === 'Enter password') await page.fill('#passwd', `${upn.split('@')[0]}-demo`)
+    const number = title === 'Approve sign in request' ? await page.textContent('#number') : undefined
+    const button = {
+      'Pick an account': page.locator(`button[value="${upn}"]`),
+      'Sign in': page.locator('#next'),
+      'Enter password': page.locator('#signin'),
+      'Approve sign in request': page.locator(`button[name="number"][value="${number}"]`),
+      'Permissions requested': page.locator('button[name="consent"][value="yes"]'),
+      'Stay signed in?': page.locator('button[name="kmsi"][value="no"]'),
+    }[title ?? '']
+    if (button === undefined) throw new Error(`Microsoft shows "${title}": ${(await page.textContent('body'))?.slice(0, 400)}`)
+    await Promise.all([page.waitForEvent('load'), button.click()])
+  }
+}
+
+/** Fits at 320 px, and axe objects to nothing. */
+async function look(page: Page, name: string): Promise<void> {
+  await page.setViewportSize({ width: 320, height: 720 })
+  expect([name, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, 320])
+  await page.setViewportSize({ width: 1000, height: 800 })
+  expect([name, await objections(page)]).toEqual([name, []])
+  await picture(page, name)
+}
+
+test('a fresh broker and tenant, connected from /setup to the first sign-in, following only what the pages say', async () => {
+  const { rig, entra, ops } = await freshBroker()
+  const { type } = await startCmb(rig)
+  await using window = await openWindow(chrome, { width: 1000 })
+  const { page } = window
+  const press = async (label: string): Promise<void> => {
+    await Promise.all([page.waitForEvent('load'), page.getByRole('link', { name: label, exact: true }).click()])
+  }
+  const send = async (label: string): Promise<void> => {
+    await Promise.all([page.waitForEvent('load'), page.getByRole('button', { name: label, exact: true }).click()])
+  }
+  const heading = () => page.textContent('h1')
+
+  // The broker says itself where to begin.
+  await page.goto(`${rig.config.issuer}/account`)
+  expect(await page.textContent('main')).toContain('cmb setup')
+  await page.goto(`${ops}/setup`)
+  await look(page, 'setup-door')
+  const printed = (await type(['setup'])).out
+  expect(printed).toContain(`${ops}/setup`)
+  await page.getByLabel('Token').fill(/^ {2}(\S+)$/m.exec(printed)?.[1] ?? '')
+  await send('Begin')
+  await look(page, 'setup-overview')
+
+  // What the page says is what is registered.
+  await press('What to register')
+  await look(page, 'setup-register')
+  await page.getByText('The manifest alone').click()
+  const manifest = JSON.parse((await page.getByRole('region', { name: 'the manifest' }).textContent()) ?? '') as {
+    web: { redirectUris: string[]; logoutUrl: string }
+  }
+  Object.assign(entra.world.apps.get(APP_CLIENT_ID) ?? {}, manifest.web)
+
+  await press('Enter what Entra gave you')
+  await look(page, 'setup-connect')
+  await page.getByLabel('Application (client) id').fill(APP_CLIENT_ID)
+  await page.getByLabel('Client secret, its value').fill(APP_CLIENT_SECRET)
+  await page.getByLabel('Directory (tenant) id').fill(CONTOSO.tid)
+  await send('Save')
+  await look(page, 'setup-tenant')
+
+  await press('Granting consent')
+  await atMicrosoft(page, entra.origin, 'adam@contoso.example')
+  expect(await page.textContent('main')).toContain('Microsoft says that consent was given.')
+  await press('Confirm by signing in')
+  await atMicrosoft(page, entra.origin, 'adam@contoso.example')
+  expect(await page.textContent('main')).toContain('Consent is confirmed.')
+
+  await press('Proof of MFA')
+  await send('Choose')
+  await press('Try it with a sign-in')
+  await atMicrosoft(page, entra.origin, 'adam@contoso.example')
+  await look(page, 'setup-proof')
+  await page.getByLabel('I have looked').check()
+  await send('Use this proof')
+  expect(await page.textContent('main')).toContain('people can sign in now')
+
+  // The first sign-in: from now on the role is the key.
+  await press('Sign in')
+  expect(await heading()).toBe('Sign in')
+  await press('Sign in with Microsoft')
+  await atMicrosoft(page, entra.origin, 'adam@contoso.example')
+  expect(page.url()).toBe(`${ops}/setup`)
+  expect(await page.textContent('main')).toContain('An administrator has.')
+  await press('Check everything')
+  expect(await page.textContent('main')).toContain('Nothing is wrong.')
+  await look(page, 'setup-checks')
+  await page.goto(`${rig.config.issuer}/account/ready`)
+  expect(await page.textContent('main')).toContain('Microsoft confirmed that it is you')
+  expect(await rig.store.findTenant(CONTOSO.tid)).toMatchObject({
+    mfaProof: 'auth_context:c1',
+    consentConfirmedBy: expect.stringContaining('Adam') as string,
+  })
+  expect(window.complaints).toEqual([])
+})
