@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { until } from './broker-process.ts'
+import { ALICE, BOB, newBrowser, openWorld, type TestWorld } from './world.ts'
+
+/** Microsoft's events, and how long it is until both instances refuse the person: the built broker in its own process, its workers and queue with it. */
+
+let world: TestWorld
+beforeAll(async () => {
+  world = await openWorld({ start: false })
+  Object.assign(world.broker.env, { BROKER_PROBE_MINUTES: '0.1', BROKER_GRAPH: 'yes', BROKER_GRAPH_ORIGIN: `${world.entra.origin}/graph/v1.0` })
+  await world.broker.start()
+  await until('the subscription is there', () => world.entra.subscriptions.live().length > 0)
+})
+afterAll(() => world?.dispose())
+
+const second = () => new Promise((tick) => setTimeout(tick, 1100))
+
+/** In at both instances; the tokens of each. */
+async function signedIn(upn: string) {
+  world.as(upn)
+  const browser = newBrowser()
+  const tokens: string[] = []
+  for (const instance of world.instances) tokens.push((await world.signIn(browser, instance)).tokens.refresh_token ?? '')
+  return { browser, tokens }
+}
+
+/** Refreshes at every instance; true where all of them refuse. */
+async function refused({ tokens }: { tokens: string[] }): Promise<boolean> {
+  const answers = await Promise.all(
+    world.instances.map(async (instance, i) => {
+      try {
+        tokens[i] = (await world.refresh(instance, tokens[i] ?? '')).refresh_token ?? ''
+        return false
+      } catch (error) {
+        return (error as { error?: string }).error === 'invalid_grant'
+      }
+    }),
+  )
+  return answers.every(Boolean)
+}
+
+/** Every instance has been told by a logout token. */
+const allTold = (before: number[]) => world.instances.every(({ receiver }, i) => receiver.told.length > (before[i] ?? 0))
+
+describe('an event at Microsoft, and the person is out at both instances', () => {
+  test.each<[string, () => void]>([
+    ['disabled, told by Graph', () => world.entra.change(ALICE, { accountEnabled: false })],
+    ['revoked, of which Graph says nothing', () => world.entra.change(ALICE, { revokeSessions: true })],
+    [
+      'disabled, while notifications are lost',
+      () => {
+        world.entra.set({ dropNotifications: true })
+        world.entra.change(ALICE, { accountEnabled: false })
+      },
+    ],
+  ])('%s', async (_event, act) => {
+    world.entra.set({ dropNotifications: false })
+    world.entra.change(ALICE, { accountEnabled: true })
+    const [alice, bob] = [await signedIn(ALICE), await signedIn(BOB)]
+    const told = world.instances.map(({ receiver }) => receiver.told.length)
+    // Microsoft's moments are whole seconds.
+    await second()
+    act()
+    await until('both refuse', () => refused(alice), 60)
+    await until('both are told', () => allTold(told), 60)
+    expect(await refused(bob)).toBe(false)
+  })
+
+  test('Microsoft down, and back: nobody is out', async () => {
+    world.entra.change(ALICE, { accountEnabled: true })
+    const alice = await signedIn(ALICE)
+    world.entra.set({ outage: ['token', 'graph', 'metadata'] })
+    await until('the broker has noticed', () => world.broker.output.includes('probe_backs_off'), 60)
+    expect(await refused(alice)).toBe(false)
+    world.entra.set({ outage: [] })
+    expect(await refused(alice)).toBe(false)
+  })
+})
