@@ -1,10 +1,12 @@
-/** Owns what anybody may know of the broker: its metadata and its public keys. Refuses nothing but other methods. */
+/** Owns what anybody may know of the broker: its metadata, its public keys, and what programs may ask of it. Refuses nothing but other methods. */
 import { Hono } from 'hono'
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { providerMetadata } from './metadata.ts'
+import { openApiPage } from './openapi-page.tsx'
+import { openApiDocument } from './openapi.ts'
 
 interface Document {
   body: string
@@ -23,6 +25,10 @@ export function discoveryRoom(deps: Pick<Deps, 'config' | 'keys'>): Hono {
   // RFC 8414 §3: the same, where OAuth libraries look for it.
   publish(room, '/.well-known/oauth-authorization-server', METADATA_SECONDS, () => metadata)
   publish(room, '/jwks', JWKS_SECONDS, jwks)
+  const openApi = openApiDocument(deps.config.issuer)
+  const described = documentOf(openApi)
+  publish(room, '/openapi.json', METADATA_SECONDS, () => described)
+  room.get('/openapi', (c) => openApiPage(c, openApi, deps.config.entra.simulated))
   return room
 }
 

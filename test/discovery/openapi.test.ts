@@ -1,0 +1,255 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import type { Hono } from 'hono'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { announce, revoke } from '../../src/revocation/revoke.ts'
+import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
+import { claimsOf } from '../token/tokens.ts'
+
+/** The description is held against the routes there are, and against what they answer: a member that it does not name fails. */
+
+type Json = Record<string, unknown>
+interface Document {
+  openapi: string
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, Json> }
+}
+interface Operation {
+  operationId: string
+  summary: string
+  tags: string[]
+  security: Json[]
+  responses: Record<string, { description: string; content?: Record<string, { schema: Json }> }>
+}
+
+const METHODS = new Set(['get', 'post', 'put', 'patch', 'delete'])
+const readDocument = async (rig: Rig): Promise<Document> => (await (await rig.app.request(`${ISSUER}/openapi.json`)).json()) as Document
+const operationsOf = (document: Document) =>
+  Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item)
+      .filter(([method]) => METHODS.has(method))
+      .map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
+  )
+
+/** What is not OpenID Connect, OAuth or a page. */
+const isDescribed = (path: string) => /^\/(admin\/v1|revocations|signal|healthz|readyz|metrics)(\/|$)/.test(path) && !path.includes('*')
+const routesOf = (app: Hono) =>
+  app.routes
+    .filter(({ method, path }) => method !== 'ALL' && isDescribed(path))
+    .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, '{$1}')}`)
+/** Not there unless an issuer is configured. */
+const CONFIGURED = ['POST /signal/events', 'POST /signal/upstream/back-channel-logout']
+
+describe('openapi.json', () => {
+  let rig: Rig
+  let document: Document
+  beforeAll(async () => {
+    rig = await createRig({ onEnd: () => {} })
+    document = await readDocument(rig)
+    return async () => {
+      rig.feed.close()
+      await rig.store.close()
+    }
+  })
+
+  test('has every route that is not OpenID Connect, and no other', () => {
+    const routes = new Set([...routesOf(rig.app), ...routesOf(rig.opsApp), ...CONFIGURED])
+    expect(
+      operationsOf(document)
+        .map(({ method, path }) => `${method} ${path}`)
+        .sort(),
+    ).toEqual([...routes].sort())
+  })
+
+  test('is whole: version, ids once each, a summary, known tags, who may, answers', () => {
+    expect(document.openapi).toBe('3.1.0')
+    const operations = operationsOf(document)
+    expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length)
+    for (const { path, operation } of operations) {
+      expect([path, operation.summary.length > 5, operation.tags.length, Array.isArray(operation.security)]).toEqual([path, true, 1, true])
+      expect(Object.keys(operation.responses).length).toBeGreaterThan(0)
+    }
+    for (const [path, item] of Object.entries(document.paths)) {
+      const declared = [...JSON.stringify(item).matchAll(/"name":"(\w+)","in":"path"/g)].map(([, name]) => name)
+      expect([path, declared.sort()]).toEqual([path, [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort()])
+    }
+  })
+
+  test('every reference leads somewhere, every shape is JSON Schema 2020-12 and is used', () => {
+    const text = JSON.stringify(document)
+    const used = new Set([...text.matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(([, name]) => name ?? ''))
+    expect([...used].sort()).toEqual(Object.keys(document.components.schemas).sort())
+    const ajv = new Ajv2020({ strict: false })
+    ajv.addSchema({ $id: 'openapi', components: document.components })
+    for (const name of used) expect(() => ajv.compile({ $ref: `openapi#/components/schemas/${name}` })).not.toThrow()
+  })
+
+  test('names nothing of where the operators’ listener is', () => {
+    expect(JSON.stringify(document)).not.toContain(JSON.stringify(rig.config.dataDir))
+    expect(document.paths['/admin/v1/status']?.servers).toMatchObject([{ url: '{operators}' }])
+  })
+})
+
+/** A schema with nothing let through that it does not name, references replaced by what they name. */
+function closed(document: Document, schema: Json, inside = false): Json {
+  const target = typeof schema.$ref === 'string' ? (document.components.schemas[schema.$ref.split('/').at(-1) ?? ''] ?? {}) : schema
+  const next: Json = { ...target }
+  if (target.properties !== undefined)
+    next.properties = Object.fromEntries(
+      Object.entries(target.properties as Record<string, Json>).map(([name, one]) => [name, closed(document, one)]),
+    )
+  if (target.items !== undefined) next.items = closed(document, target.items as Json)
+  for (const list of ['oneOf', 'anyOf'] as const)
+    if (Array.isArray(target[list])) next[list] = (target[list] as Json[]).map((one) => closed(document, one, inside))
+  if (Array.isArray(target.allOf)) next.allOf = (target.allOf as Json[]).map((one) => closed(document, one, true))
+  if (inside) delete next.additionalProperties
+  else if (target.properties !== undefined || target.allOf !== undefined) next.unevaluatedProperties = false
+  return next
+}
+
+describe('what is answered is what openapi.json says', () => {
+  /** A log with something of everything in it. */
+  async function populated() {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const machine = await rig.register('Machine', { grants: ['client_credentials'], scopes: ['broker:operate', 'broker:administer'] })
+    const { session } = await rig.openSession()
+    await rig.signInAt(session.sid, sydney)
+    const other = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
+    await rig.signInAt(other.session.sid, sydney)
+    const now = rig.clock.now()
+    const { outcome } = await revoke(rig.deps, {
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'olga' },
+      now,
+      caseReference: 'C-1',
+      comment: 'lost laptop',
+    })
+    expect(outcome).toBe('revoked')
+    const [ref] = rig.queue.added
+    if (ref === undefined) return expect.fail('nothing is owed')
+    const delivery = await rig.store.findDelivery(ref.id)
+    const head = await rig.store.head()
+    await rig.store.recordApplied({
+      clientId: 'sydney',
+      guardId: 'default',
+      epoch: head.epoch,
+      appliedSeq: head.seq,
+      reportedAtMs: rig.clock.nowMs(),
+    })
+    announce(rig.deps, [])
+    return { rig, sydney, session: other.session, machine, head, deliveryId: delivery?.id ?? '', document: await readDocument(rig) }
+  }
+  type World = Exclude<Awaited<ReturnType<typeof populated>>, never>
+
+  const tokenOf = async (rig: Rig, client: RegisteredClient): Promise<string> => {
+    const response = await rig.post('/token', { grant_type: 'client_credentials', scope: 'broker:administer' }, { authorization: client.basic })
+    return ((await response.json()) as { access_token: string }).access_token
+  }
+
+  async function ask(
+    world: World,
+    template: string,
+    path: string,
+    init: { method?: string; body?: unknown; authorization?: string } = {},
+  ): Promise<[string, number]> {
+    const { method = 'GET', body, authorization = `Bearer ${await tokenOf(world.rig, world.machine)}` } = init
+    const operators = /^\/(admin|readyz|metrics)/.test(path)
+    const headers = { authorization, ...(body !== undefined && { 'content-type': 'application/json' }) }
+    const response = await (operators ? world.rig.opsApp : world.rig.app).request(`${ISSUER}${path}`, {
+      method,
+      headers,
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    })
+    const said = world.document.paths[template]?.[method.toLowerCase()]?.responses[response.status]
+    const type = response.headers.get('content-type')?.split(';')[0] ?? ''
+    if (said === undefined) return expect.fail(`${method} ${template} answers ${response.status}, which is not described`)
+    if (said.content === undefined) return [`${method} ${path}`, response.status]
+    const schema = said.content[type]?.schema
+    if (schema === undefined) return expect.fail(`${method} ${template} answers ${response.status} as ${type}, which is not described`)
+    if (type.endsWith('json')) {
+      const ajv = new Ajv2020({ strict: false, allErrors: true })
+      const check = ajv.compile(closed(world.document, schema))
+      const answer: unknown = await response.json()
+      if (!check(answer)) expect.fail(`${method} ${path}: ${ajv.errorsText(check.errors)} in ${JSON.stringify(answer).slice(0, 600)}`)
+    }
+    return [`${method} ${path}`, response.status]
+  }
+
+  test('reading', async () => {
+    const world = await populated()
+    const reads: [string, string][] = [
+      ['/admin/v1/clients', '/admin/v1/clients'],
+      ['/admin/v1/clients/{id}', '/admin/v1/clients/sydney'],
+      ['/admin/v1/sessions', '/admin/v1/sessions?person=alice'],
+      ['/admin/v1/revocations', '/admin/v1/revocations'],
+      ['/admin/v1/revocations/{seq}', `/admin/v1/revocations/${world.head.seq}`],
+      ['/admin/v1/deliveries', '/admin/v1/deliveries'],
+      ['/admin/v1/deliveries/{id}', `/admin/v1/deliveries/${world.deliveryId}`],
+      ['/admin/v1/keys', '/admin/v1/keys'],
+      ['/admin/v1/tenants', '/admin/v1/tenants'],
+      ['/admin/v1/entra/manifest', '/admin/v1/entra/manifest'],
+      ['/admin/v1/audit', '/admin/v1/audit'],
+      ['/admin/v1/status', '/admin/v1/status'],
+      ['/admin/v1/guards', '/admin/v1/guards'],
+      ['/admin/v1/doctor', '/admin/v1/doctor'],
+      ['/healthz', '/healthz'],
+      ['/readyz', '/readyz'],
+    ]
+    for (const [template, path] of reads) expect(await ask(world, template, path)).toEqual([`GET ${path}`, 200])
+    expect(await ask(world, '/revocations', '/revocations', { authorization: world.sydney.basic })).toEqual(['GET /revocations', 200])
+  })
+
+  test('changing', async () => {
+    const world = await populated()
+    const registration = { client_name: 'Case Manager Perth', redirect_uris: ['https://perth.case-manager.example/oidc/callback'] }
+    const acts: [string, string, string, unknown, number][] = [
+      ['POST', '/admin/v1/clients', '/admin/v1/clients', { client_id: 'perth', ...registration }, 201],
+      ['PUT', '/admin/v1/clients/{id}', '/admin/v1/clients/perth', registration, 200],
+      ['PATCH', '/admin/v1/clients/{id}', '/admin/v1/clients/perth', { client_name: 'Perth' }, 200],
+      ['POST', '/admin/v1/clients/{id}/secrets', '/admin/v1/clients/perth/secrets', undefined, 201],
+      ['DELETE', '/admin/v1/clients/{id}', '/admin/v1/clients/perth', undefined, 200],
+      ['POST', '/admin/v1/revocations', '/admin/v1/revocations', { selector: { kind: 'everything' }, dry_run: true }, 200],
+      ['POST', '/admin/v1/revocations', '/admin/v1/revocations', { selector: { kind: 'session', sid: world.session.sid } }, 201],
+      ['POST', '/admin/v1/revocations', '/admin/v1/revocations', { selector: { kind: 'session', sid: world.session.sid } }, 200],
+      ['POST', '/admin/v1/deliveries/redrive', '/admin/v1/deliveries/redrive', { all: true }, 200],
+      ['POST', '/admin/v1/people/erase', '/admin/v1/people/erase', { sub: world.session.sub, dry_run: true }, 200],
+      ['POST', '/admin/v1/people/erase', '/admin/v1/people/erase', { sub: world.session.sub }, 200],
+      ['POST', '/admin/v1/keys/rotate', '/admin/v1/keys/rotate', { alg: 'ES256', how: 'next' }, 201],
+      ['POST', '/admin/v1/tenants', '/admin/v1/tenants', { tid: '33333333-3333-4333-8333-333333333333', name: 'Third' }, 201],
+      ['DELETE', '/admin/v1/tenants/{tid}', '/admin/v1/tenants/33333333-3333-4333-8333-333333333333', undefined, 200],
+      ['POST', '/admin/v1/setup/token', '/admin/v1/setup/token', undefined, 403],
+      ['POST', '/admin/v1/backup', '/admin/v1/backup', { path: '/nowhere' }, 403],
+    ]
+    for (const [method, template, path, body, status] of acts)
+      expect(await ask(world, template, path, { method, body })).toEqual([`${method} ${path}`, status])
+    const report = { epoch: world.head.epoch, seq: world.head.seq, guard: 'default' }
+    expect(
+      await ask(world, '/revocations/applied', '/revocations/applied', { method: 'POST', body: report, authorization: world.sydney.basic }),
+    ).toEqual(['POST /revocations/applied', 204])
+  })
+
+  test('refusing', async () => {
+    const world = await populated()
+    for (const authorization of ['Bearer nonsense', ''])
+      expect((await ask(world, '/admin/v1/clients', '/admin/v1/clients', { authorization }))[1]).toBe(401)
+    expect(await ask(world, '/admin/v1/clients/{id}', '/admin/v1/clients/nobody')).toEqual(['GET /admin/v1/clients/nobody', 404])
+    expect((await ask(world, '/admin/v1/revocations', '/admin/v1/revocations', { method: 'POST', body: { selector: { kind: 'x' } } }))[1]).toBe(422)
+    expect((await ask(world, '/revocations', '/revocations', { authorization: 'Basic eDp5' }))[1]).toBe(401)
+    expect((await ask(world, '/revocations', '/revocations?after=1', { authorization: world.sydney.basic }))[1]).toBe(400)
+    const person = await world.rig.signInAt((await world.rig.openSession()).session.sid, world.sydney)
+    expect(claimsOf(person.access_token)).toHaveProperty('sid')
+    expect((await ask(world, '/admin/v1/keys', '/admin/v1/keys', { authorization: `Bearer ${person.access_token}` }))[1]).toBe(401)
+  })
+})
+
+test('the page of it shows every operation, and needs nothing from elsewhere', async () => {
+  const rig = await createRig()
+  const response = await rig.app.request(`${ISSUER}/openapi`)
+  const html = await response.text()
+  expect([response.status, response.headers.get('content-security-policy')]).toEqual([200, expect.stringContaining("default-src 'none'")])
+  for (const { method, path } of operationsOf(await readDocument(rig))) expect(html).toContain(`${method} ${path}`)
+  const addresses = [...html.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, address = '']) => address)
+  expect(addresses.filter((address) => !/^(\/|#|data:,$)/.test(address))).toEqual([])
+  expect(html).not.toContain('<script')
+})
