@@ -94,29 +94,38 @@ const GRAPHS: Readonly<Record<string, string>> = {
 /** The resource that Graph's permissions are of, by the cloud. */
 export const graphResource = (authority: string): string => GRAPHS[authority] ?? 'https://graph.microsoft.com'
 
-/** For a shell with the Azure CLI, signed in to the tenant: registers, creates the enterprise application, makes whoever runs it an administrator of the broker, makes a secret. */
+const JSON_BODY = '--headers Content-Type=application/json'
+
+/**
+ * For a shell with the Azure CLI, signed in to the tenant: registers, creates the enterprise application, makes whoever runs it an administrator of
+ * the broker, makes a secret. In a subshell, so that a failure does not end the shell it was pasted into.
+ */
 export function azureCliScript(issuer: string, authority: string, { several = false }: { several?: boolean } = {}): string {
   const graph = `${graphResource(authority)}/v1.0`
-  const assign = ROLES.filter((role) => role.value !== 'Broker.Operator')
-    .map(
-      (role) =>
-        `az rest --method POST --url "${graph}/users/$ME/appRoleAssignments" --headers Content-Type=application/json --output none \\\n  --body "{\\"principalId\\":\\"$ME\\",\\"resourceId\\":\\"$SP_ID\\",\\"appRoleId\\":\\"${role.id}\\"}"   # ${role.value}`,
-    )
-    .join('\n')
-  return `set -eu
+  const assigned = ROLES.filter((role) => role.value !== 'Broker.Operator')
+  return `(
+set -eu
+# What was just made is not known everywhere at once.
+again() { for try in 1 2 3 4 5 6; do "$@" && return; sleep 5; done; return 1; }
 cat > case-manager-app.json <<'JSON'
 ${JSON.stringify(appManifest(issuer, { several }), null, 2)}
 JSON
-APP_ID=$(az rest --method POST --url "${graph}/applications" --headers Content-Type=application/json \\
+APP_ID=$(az rest --method POST --url "${graph}/applications" ${JSON_BODY} \\
   --body @case-manager-app.json --query appId --output tsv)
 # The enterprise application: only people who are assigned get in.
-SP_ID=$(az rest --method POST --url "${graph}/servicePrincipals" --headers Content-Type=application/json \\
+SP_ID=$(again az rest --method POST --url "${graph}/servicePrincipals" ${JSON_BODY} \\
   --body "{\\"appId\\":\\"$APP_ID\\",\\"appRoleAssignmentRequired\\":true}" --query id --output tsv)
 # You become a user of Case Manager and an administrator of its broker.
 ME=$(az ad signed-in-user show --query id --output tsv)
-${assign}
-echo "Directory (tenant) id:   $(az account show --query tenantId --output tsv)"
+for ROLE in ${assigned.map((role) => role.id).join(' ')}; do
+  again az rest --method POST --url "${graph}/users/$ME/appRoleAssignments" ${JSON_BODY} --output none \\
+    --body "{\\"principalId\\":\\"$ME\\",\\"resourceId\\":\\"$SP_ID\\",\\"appRoleId\\":\\"$ROLE\\"}"
+done
+TENANT_ID=$(az account show --query tenantId --output tsv)
+SECRET=$(again az ad app credential reset --id "$APP_ID" --append --display-name broker --years 1 --query password --output tsv)
+echo "Directory (tenant) id:   $TENANT_ID"
 echo "Application (client) id: $APP_ID"
-echo "Client secret:           $(az ad app credential reset --id "$APP_ID" --append --display-name broker --years 1 --query password --output tsv)"
+echo "Client secret:           $SECRET"
+)
 `
 }

@@ -51,6 +51,7 @@ export function connectPage(visit: Visit, problem?: Problem): Response {
         {tenants.length > 0 ? null : (
           <>
             <Field label="Directory (tenant) id" name="tid" hint="Entra ID, Overview. The people of this tenant will sign in." required />
+            <Field label="What you call the tenant" name="name" hint="For you and other operators, “Contoso” for instance." />
             <p class="soft small">The first tenant is also the operators’: its app roles Broker.Operator and Broker.Administrator count.</p>
           </>
         )}
@@ -78,9 +79,11 @@ export async function saveConnection(visit: Visit, form: URLSearchParams): Promi
   )
   deps.log.info('connection_changed', { clientId, actor: visit.visitor.actor.id })
   if (first === undefined) return goOn(c, '/setup')
-  await addTenant(visit, { tid: first.tid, operators: deps.connection.current().operatorTenant === undefined })
+  await addTenant(visit, { tid: first.tid, name: nameIn(form), operators: deps.connection.current().operatorTenant === undefined })
   return goOn(c, `/setup/tenants/${first.tid}`)
 }
+
+const nameIn = (form: URLSearchParams): string | undefined => (form.get('name') ?? '').trim().slice(0, 100) || undefined
 
 type Kept = { kind: 'secret'; secret: string } | { kind: 'pem'; pem: string }
 
@@ -139,9 +142,8 @@ export function addTenantPage(visit: Visit, problem?: Problem): Response {
 export async function saveTenant(visit: Visit, form: URLSearchParams): Promise<Response> {
   const read = readTenantId(form.get('tid') ?? '')
   if ('problem' in read) return addTenantPage(visit, read.problem)
-  const name = (form.get('name') ?? '').trim().slice(0, 100) || undefined
   const operators = visit.deps.connection.current().operatorTenant === undefined && form.get('operators') === 'yes'
-  const answer = await addTenant(visit, { tid: read.tid, name, operators })
+  const answer = await addTenant(visit, { tid: read.tid, name: nameIn(form), operators })
   if (answer === 'already') return addTenantPage(visit, 'That tenant is connected already.')
   return goOn(visit.c, `/setup/tenants/${read.tid}`)
 }

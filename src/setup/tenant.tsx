@@ -69,7 +69,7 @@ function Consent({ visit, seen: { row, consentReturnedAt } }: { visit: Visit; se
 
 function Proof({ seen: { row, decided } }: { seen: Seen }) {
   return (
-    <Answer question="How is MFA proved?" is={decided ? 'yes' : 'no'}>
+    <Answer question="Is MFA proved?" is={decided ? 'yes' : 'no'}>
       {decided ? (
         <p class="soft">
           By <code>{row.mfaProof}</code>,{' '}
