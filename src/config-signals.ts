@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { parse } from 'yaml'
+import { parse, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 
 /** The settings of what ends sessions from outside: the probe, Microsoft Graph, and issuers of security events. */
@@ -127,8 +127,11 @@ function readIssuers(read: Reading, known: Known): SignalIssuer[] {
   try {
     content = parse(readFileSync(file, 'utf8'))
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    read.add(name, code === undefined ? `${file} is no YAML` : `${file} cannot be read: ${code}`, example)
+    read.add(
+      name,
+      error instanceof YAMLParseError ? `${file} is no YAML` : `${file} cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'error'}`,
+      example,
+    )
     return []
   }
   const parsed = issuersFile.safeParse(content)

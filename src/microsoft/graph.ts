@@ -146,8 +146,8 @@ function problemOf(cause: unknown): unknown {
 function good(answer: Answer): Answer {
   if (answer.status >= 200 && answer.status < 300) return answer
   const { error } = answer.body
-  const code = typeof error === 'object' && error !== null ? String((error as { code?: unknown }).code ?? '') : ''
-  const words = `Graph answered ${answer.status}${/^\w{1,60}$/.test(code) ? ` (${code})` : ''}`
+  const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
+  const words = `Graph answered ${answer.status}${typeof code === 'string' && /^\w{1,60}$/.test(code) ? ` (${code})` : ''}`
   if (answer.status === 403) throw new GraphProblem('forbidden', `${words}: is the application permission there, and consented to?`)
   throw new GraphProblem(answer.status === 401 ? 'credential' : 'refused', `${words}.`)
 }

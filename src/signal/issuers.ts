@@ -29,7 +29,7 @@ function keysOf({ clock, outbound, log }: Pick<Deps, 'clock' | 'outbound' | 'log
     clock: { nowMs, monotonicMs: nowMs, after: () => () => undefined },
     // The address is one that somebody registered: it is called as such.
     fetch: async (url) => {
-      const answer = await outbound.request(String(url), {
+      const answer = await outbound.request(url instanceof Request ? url.url : url.toString(), {
         method: 'GET',
         headers: { accept: 'application/json' },
         timeoutMs: TIMEOUT_MS,

@@ -1,0 +1,77 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { ConfigError, loadConfig } from '../../src/config.ts'
+
+const LEAST = {
+  BROKER_ISSUER: 'https://login.case-manager.example',
+  BROKER_SECRET: '8f1d4c0b2a6e97f35d80c1b4e29a7f6630d5c8b1a4e7920f6b3d8c5e1f0a2b4c',
+}
+const TID = '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'
+
+const signals = (env: Record<string, string> = {}) => loadConfig({ ...LEAST, ...env }).signals
+
+function problems(env: Record<string, string>): string[] {
+  try {
+    signals(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems.map((one) => `${one.name}: ${one.problem}`)
+    throw error
+  }
+  return []
+}
+
+function file(content: string): string {
+  const dir = mkdtempSync(join(tmpdir(), 'cmb-signals-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  writeFileSync(join(dir, 'issuers.yaml'), content)
+  return join(dir, 'issuers.yaml')
+}
+
+describe('settings of what ends sessions from outside', () => {
+  test('the probe is on by itself, everything else only when it is asked for', () => {
+    expect(signals()).toEqual({
+      probe: { everySeconds: 900, perSecond: 100 },
+      graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
+      revokeAtMicrosoft: [],
+      issuers: [],
+    })
+    expect(signals({ BROKER_PROBE_MINUTES: '0', BROKER_GRAPH: 'yes', BROKER_REVOKE_AT_MICROSOFT: TID })).toMatchObject({
+      probe: { everySeconds: 0 },
+      graph: { tenants: 'all' },
+      revokeAtMicrosoft: [TID],
+    })
+  })
+
+  test('every problem is said, with the name of the variable', () => {
+    const found = problems({
+      BROKER_PROBE_MINUTES: 'often',
+      BROKER_PROBE_PER_SECOND: '0',
+      BROKER_GRAPH: 'maybe',
+      BROKER_GRAPH_ORIGIN: 'https://graph.evil.example/v1.0',
+      BROKER_SIGNAL_ISSUERS_FILE: '/nowhere/issuers.yaml',
+    }).join('\n')
+    for (const name of ['PROBE_MINUTES', 'PROBE_PER_SECOND', 'GRAPH:', 'GRAPH_ORIGIN', 'SIGNAL_ISSUERS_FILE'])
+      expect(found).toContain(`BROKER_${name}`)
+  })
+
+  test('issuers of security events: the audience is our issuer unless given; an upstream provider needs its own', () => {
+    const one = 'issuer: https://signals.example\n    jwks_uri: https://signals.example/jwks\n    subject: tid_oid'
+    expect(signals({ BROKER_SIGNAL_ISSUERS_FILE: file(`issuers:\n  - ${one}\n`) }).issuers).toEqual([
+      {
+        issuer: 'https://signals.example',
+        kind: 'secevent',
+        jwksUri: 'https://signals.example/jwks',
+        audience: 'https://login.case-manager.example',
+        subject: 'tid_oid',
+        tenants: undefined,
+      },
+    ])
+    const bad = (content: string) => problems({ BROKER_SIGNAL_ISSUERS_FILE: file(content) }).join('\n')
+    expect(bad(`issuers:\n  - ${one}\n    kind: oidc\n`)).toContain('audience is missing')
+    expect(bad(`issuers:\n  - ${one.replaceAll('https', 'http')}\n`)).toContain('have to be https')
+    expect(bad(`issuers:\n  - ${one}\n    tenants: [contoso]\n`)).toContain('has to be a tenant id')
+    expect(bad('issuers: [')).toContain('is no YAML')
+  })
+})

@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest'
+import type { MicrosoftWork } from '../../db/types.ts'
+import { benches, STORES, TENANT } from './fixture.ts'
+
+describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => {
+  const open = benches(make)
+  const MICROSOFT = { kind: 'microsoft', id: 'test' } as const
+  const START = { phase: 0, sid: '' }
+
+  test('each session has one place in the round, for life; only live ones with Microsoft’s tokens have', async () => {
+    const b = await open()
+    const sids = []
+    for (let i = 0; i < 30; i++) sids.push((await b.signIn(`p${i}`, { session: { microsoftCacheSealed: `tokens ${i}` } })).session.sid)
+    await b.signIn('without')
+    const all = await b.store.dueProbes({ tid: TENANT, after: START, before: 65_536, limit: 100, now: b.now })
+    expect(new Set(all.map(({ sid }) => sid))).toEqual(new Set(sids))
+    const walked: string[] = []
+    for (let after = START; ;) {
+      const page = await b.store.dueProbes({ tid: TENANT, after, before: 65_536, limit: 7, now: b.now })
+      walked.push(...page.map(({ sid }) => sid))
+      const last = page.at(-1)
+      if (last === undefined) break
+      after = last
+    }
+    expect(walked).toEqual(all.map(({ sid }) => sid))
+    await b.revoke({ kind: 'session', sid: sids[0] ?? '' })
+    expect(await b.store.dueProbes({ tid: TENANT, after: START, before: 65_536, limit: 100, now: b.now })).toHaveLength(29)
+    expect(await b.store.dueProbes({ tid: 'another', after: START, before: 65_536, limit: 100, now: b.now })).toEqual([])
+    expect(await b.store.findProbe(sids[0] ?? '', b.now)).toBeUndefined()
+  })
+
+  test('of two probes of the same tokens one counts', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice', { session: { microsoftCacheSealed: 'old' } })
+    const record = (cacheSealed: string) =>
+      b.store.recordProbe({ sid: session.sid, cacheWas: 'old', finding: { outcome: 'vouched', cacheSealed, roles: ['Another'] }, now: b.now + 5 })
+    const answers = await Promise.all([record('new 1'), record('new 2')])
+    expect(answers.map(({ outcome }) => outcome)).toEqual(['recorded', 'stale'])
+    expect(await b.store.findProbe(session.sid, b.now)).toMatchObject({ cacheSealed: 'new 1', probedAt: b.now + 5 })
+    const standing = await b.store.standingBySid(session.sid, b.now)
+    expect(standing).toMatchObject({ state: 'live', session: { roles: ['Another'], probedAt: b.now + 5 } })
+  })
+
+  test('sessions up to a moment end; where that is all of them the person is revoked, and a session opened at once after is not', async () => {
+    const b = await open()
+    const [early, late] = [
+      await b.signIn('alice', { session: { authTime: b.now - 100 } }),
+      await b.signIn('alice', { session: { authTime: b.now - 10 } }),
+    ]
+    const end = (until?: number) =>
+      b.store.endAuthenticated({ sub: early.session.sub, until, reason: 'security_event', actor: MICROSOFT, now: b.now })
+    expect((await end(b.now - 101)).length).toBe(0)
+    expect((await end(b.now - 100)).map(({ revocation }) => revocation.selector)).toEqual([{ kind: 'session', sid: early.session.sid }])
+    const [all, after] = await Promise.all([end(), b.signIn('alice')])
+    expect(all.map(({ revocation }) => revocation.selector)).toEqual([{ kind: 'subject', sub: late.session.sub }])
+    expect((await b.store.standingBySid(after.session.sid, b.now)).state).toBe('live')
+    expect((await b.store.standingBySid(late.session.sid, b.now)).state).toBe('ended')
+    expect(await end(b.now - 1)).toEqual([])
+  })
+
+  test('work is kept once; what is asked for again while it is done is not taken for done', async () => {
+    const b = await open()
+    const work: MicrosoftWork = { kind: 'check_person', tid: TENANT, oid: 'oid-alice' }
+    const due = (nowMs = b.now * 1000) => b.store.dueMicrosoftWork({ tid: TENANT, nowMs, limit: 10 })
+    await b.store.askMicrosoft([work, work], b.now * 1000)
+    const [first] = await due()
+    expect(await due()).toHaveLength(1)
+    if (first === undefined) return expect.unreachable()
+    await b.store.askMicrosoft([work], b.now * 1000)
+    await b.store.settleMicrosoftWork(first)
+    await b.store.postponeMicrosoftWork(first, { nextAtMs: undefined, error: 'late' })
+    const [second] = await due()
+    if (second === undefined) return expect.unreachable()
+    await b.store.postponeMicrosoftWork(second, { nextAtMs: b.now * 1000 + 5000, error: 'down' })
+    expect(await due()).toEqual([])
+    expect(await due(b.now * 1000 + 5000)).toMatchObject([{ attempts: 1, lastError: 'down' }])
+    await b.store.postponeMicrosoftWork(second, { nextAtMs: undefined, error: 'given up' })
+    expect(await due(b.now * 1000 + 9000)).toEqual([])
+    expect(await b.store.deadMicrosoftWork(10)).toMatchObject([{ oid: 'oid-alice', lastError: 'given up' }])
+    await b.store.askMicrosoft([work], b.now * 1000)
+    expect(await due()).toMatchObject([{ attempts: 0 }])
+    expect(await b.store.deadMicrosoftWork(10)).toEqual([])
+  })
+
+  test('everybody of a tenant who is signed in is asked about, once each', async () => {
+    const b = await open()
+    await b.signIn('alice')
+    await b.signIn('alice')
+    await b.signIn('bob')
+    await b.signIn('eve', { tid: 'another' })
+    expect(await b.store.askAboutEverybody({ tid: TENANT, now: b.now, nowMs: b.now * 1000 })).toBe(2)
+    expect((await b.store.dueMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, limit: 10 })).map(({ oid }) => oid).toSorted()).toEqual([
+      'oid-alice',
+      'oid-bob',
+    ])
+  })
+
+  test('signing somebody out at Microsoft is owed with the revocation, in tenants that want it', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    const out = (alsoAtMicrosoft: string[] | 'all') =>
+      b.store.revoke({
+        selector: { kind: 'subject', sub: session.sub },
+        reason: 'signed_out_everywhere',
+        actor: MICROSOFT,
+        now: b.now,
+        alsoAtMicrosoft,
+      })
+    const owes = () => b.store.owesMicrosoft({ kind: 'revoke_sessions', tid: TENANT, oid: 'oid-alice' })
+    await out(['another'])
+    expect(await owes()).toBe(false)
+    await out('all')
+    expect(await owes()).toBe(true)
+  })
+})
