@@ -1,5 +1,6 @@
 import type { Deps } from '../deps.ts'
 import { createSealer } from '../keys/sealer.ts'
+import { examineTenants } from './doctor-tenants.ts'
 import { examineClients } from './doctor-clients.ts'
 import { readClientsFile } from './read-clients-file.ts'
 import type { Readiness } from './readiness.ts'
@@ -15,15 +16,16 @@ export interface Finding {
 }
 
 export async function examine(deps: Deps, readiness: () => Promise<Readiness>): Promise<Finding[]> {
-  const [report, secrets, keys, file, deliveries, clients] = await Promise.all([
+  const [report, tenants, secrets, keys, file, deliveries, clients] = await Promise.all([
     readiness(),
+    examineTenants(deps),
     examineSecrets(deps),
     examineKeys(deps),
     examineFile(deps),
     examineDeliveries(deps),
     examineClients(deps),
   ])
-  return [...examineSettings(deps), ...examineParts(report), ...secrets, ...keys, ...file, ...deliveries, ...clients]
+  return [...examineSettings(deps), ...examineParts(report), ...tenants, ...secrets, ...keys, ...file, ...deliveries, ...clients]
 }
 
 function examineParts({ parts }: Readiness): Finding[] {
@@ -74,11 +76,6 @@ function examineSettings({ config, connection }: Deps): Finding[] {
     'Choose it at /setup, or set BROKER_OPERATOR_TENANT to the tenant whose Broker.Operator and Broker.Administrator roles count.',
   )
   for (const words of connection.differences()) warn(true, words, 'The store counts. Make the setting say the same, or leave it out.')
-  warn(
-    config.mfaProof.kind === 'conditional_access',
-    'MFA is taken on an administrator’s word (conditional_access): no token shows it.',
-    'Bind an authentication context to a policy that requires MFA and set BROKER_MFA_PROOF=auth_context:c1.',
-  )
   return found
 }
 

@@ -83,3 +83,28 @@ describe('cmb entra manifest', () => {
     expect((await type(['entra', 'manifest', '--several-tenants'])).json()).toMatchObject({ signInAudience: 'AzureADMultipleOrgs' })
   })
 })
+
+describe('cmb doctor', () => {
+  const found = async () =>
+    (await type(['doctor', '--json']))
+      .json<{ findings: { name: string; state: string; found: string }[] }>()
+      .findings.filter((one) => one.name.startsWith('tenant '))
+      .map((one) => `${one.state}: ${one.found}`)
+
+  test('says of each tenant how MFA is proved, and on whose word', async () => {
+    await rig.store.changeTenant({ tid: OTHER_TENANT, change: { mfaProof: 'conditional_access', proofAssertedBy: 'Adam', proofAssertedAt: 1 } })
+    await type(['tenants', 'add', THIRD])
+    expect(await found()).toEqual([
+      expect.stringContaining('warning: Nobody has confirmed that a policy is bound to c1') as string,
+      'warning: MFA is taken on the word of Adam (conditional_access): no token shows it.',
+      'warning: Its proof of MFA is not chosen: nobody of it gets in.',
+    ])
+    await rig.store.changeTenant({ tid: TENANT, change: { proofAssertedBy: 'Adam', proofAssertedAt: 1 } })
+    expect((await found())[0]).toBe('good: MFA is proved by auth_context:c1, asserted by Adam.')
+  })
+
+  test('says that the operators’ tenant is not connected', async () => {
+    await type(['tenants', 'remove', TENANT, '--yes'])
+    expect((await found()).at(-1)).toContain('nobody can sign in as an operator')
+  })
+})
