@@ -1,33 +1,18 @@
-import { AuthError } from '@azure/msal-node'
 import type { Config } from '../config.ts'
-import type { Clock } from '../deps.ts'
-import type { Log } from '../log.ts'
-import { answerOfBody, refusalOf } from './aadsts.ts'
 import { openApplication, sessionCache } from './application.ts'
+import { type Need, outage, refused, SCOPES } from './asking.ts'
 import { type Connection, connectionOf } from './connection.ts'
 import { createDirectory, type Directory } from './directory.ts'
-import { type Microsoft, type MicrosoftIdentity, MicrosoftRefusal, type StartSignIn } from './door.ts'
+import type { Microsoft, MicrosoftIdentity, StartSignIn } from './door.ts'
 import { createGraph } from './graph.ts'
 import { renew } from './renew.ts'
-import { createTransport, type Fetch, MicrosoftUnreachable, type Transport } from './transport.ts'
+import { createTransport, type Fetch } from './transport.ts'
 import { verifyIdToken } from './verify.ts'
 
 /**
  * Microsoft Entra ID as the rest of the broker sees it: where to send a browser, what came of it, where to sign out. Refuses whatever Microsoft
  * has not signed for us, and never takes its silence for an answer.
  */
-
-export interface Need {
-  config: Pick<Config, 'entra' | 'issuer'> & { signals?: Pick<Config['signals'], 'graph'> | undefined }
-  /** What is connected now: read anew for each request. */
-  connection: () => Connection
-  clock: Clock
-  log: Log
-  fetch: Fetch
-}
-
-/** `offline_access`: the refresh token is how we learn later that Microsoft has revoked or disabled somebody. */
-export const SCOPES = ['openid', 'profile', 'email', 'offline_access']
 
 /** Without a `connection` the settings are all there is. */
 export function createMicrosoft(
@@ -66,14 +51,6 @@ const tenantFor = ({ tenants }: Connection, tid: string | undefined): string => 
 }
 
 const redirectUri = (config: Pick<Config, 'issuer'>): string => `${config.issuer}/signin/callback`
-
-export const outage = (cause: unknown): never => {
-  throw new MicrosoftRefusal('outage', {
-    effect: 'nothing',
-    cause,
-    retryAfterSeconds: cause instanceof MicrosoftUnreachable ? cause.retryAfterSeconds : undefined,
-  })
-}
 
 async function authorizeUrl(need: Need, directory: Directory, input: StartSignIn): Promise<string> {
   const connection = need.connection()
@@ -139,15 +116,6 @@ async function redeemCode(need: Need, directory: Directory, input: Parameters<Mi
     now: input.now,
   })
   return { ...identity, cache: cache.serialized ?? application.getTokenCache().serialize() }
-}
-
-/** What MSAL threw, judged by what Microsoft answered. Whatever is neither is a bug and stays one. */
-export function refused(error: unknown, transport: Transport): never {
-  if (transport.outage) return outage(transport.outage)
-  const answer = transport.answer
-  if (answer && (answer.status >= 400 || typeof answer.body.error === 'string')) throw refusalOf(answerOfBody(answer.body), error)
-  if (answer && error instanceof AuthError) throw new MicrosoftRefusal('untrusted_token', { effect: 'nothing', cause: error })
-  throw error
 }
 
 async function logoutUrl(need: Need, directory: Directory, input: { tid: string; logoutHint?: string | undefined }): Promise<string> {

@@ -1,0 +1,39 @@
+import { AuthError } from '@azure/msal-node'
+import type { Config } from '../config.ts'
+import type { Clock } from '../deps.ts'
+import type { Log } from '../log.ts'
+import { answerOfBody, refusalOf } from './aadsts.ts'
+import type { Connection } from './connection.ts'
+import { MicrosoftRefusal } from './door.ts'
+import { type Fetch, MicrosoftUnreachable, type Transport } from './transport.ts'
+
+/** What every request to Microsoft needs, and how its failure is told: an outage, a refusal, or a bug. */
+
+export interface Need {
+  config: Pick<Config, 'entra' | 'issuer'> & { signals?: Pick<Config['signals'], 'graph'> | undefined }
+  /** What is connected now: read anew for each request. */
+  connection: () => Connection
+  clock: Clock
+  log: Log
+  fetch: Fetch
+}
+
+/** `offline_access`: the refresh token is how we learn later that Microsoft has revoked or disabled somebody. */
+export const SCOPES = ['openid', 'profile', 'email', 'offline_access']
+
+export const outage = (cause: unknown): never => {
+  throw new MicrosoftRefusal('outage', {
+    effect: 'nothing',
+    cause,
+    retryAfterSeconds: cause instanceof MicrosoftUnreachable ? cause.retryAfterSeconds : undefined,
+  })
+}
+
+/** What MSAL threw, judged by what Microsoft answered. Whatever is neither is a bug and stays one. */
+export function refused(error: unknown, transport: Transport): never {
+  if (transport.outage) return outage(transport.outage)
+  const answer = transport.answer
+  if (answer && (answer.status >= 400 || typeof answer.body.error === 'string')) throw refusalOf(answerOfBody(answer.body), error)
+  if (answer && error instanceof AuthError) throw new MicrosoftRefusal('untrusted_token', { effect: 'nothing', cause: error })
+  throw error
+}
