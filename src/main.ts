@@ -26,7 +26,11 @@ export async function serve(env: Environment): Promise<number> {
   const readiness = broker.deps.microsoft.readiness()
   if (entra.simulated)
     log.warn('microsoft_is_simulated', { authority: entra.authority, meaning: 'Anybody can be anybody here. Never use this where it matters.' })
-  if (!readiness.connected) log.warn('microsoft_not_connected', { missing: readiness.missing.join(', '), next: 'cmb doctor says how to mend it' })
+  if (!readiness.connected)
+    log.warn('microsoft_not_connected', {
+      missing: readiness.missing.join(', '),
+      next: 'cmb setup prints what opens /setup, where it is connected; cmb doctor says what is missing',
+    })
   log.info('serving', {
     issuer,
     listen: `${broker.listen.host}:${broker.listen.port}`,

@@ -14,6 +14,8 @@ export interface Errand {
   proof?: string | undefined
   /** Who began it, by `Visitor.key`: nobody else can end it. */
   key: string
+  /** Begun by an invitation, which is good until then: what comes of it does not go to /setup. */
+  invitedUntil?: number | undefined
 }
 
 /** What a trial sign-in brought: which claims, never a token. */
@@ -40,13 +42,15 @@ export type Outcome =
 interface Travels {
   /** In a link of /setup. */
   errand: Errand
+  /** In a link for the administrator of another tenant. */
+  invitation: { tid: string; until: number }
   /** As Microsoft's `state`: the errand with what its return is held against. */
   visit: { errand: Errand; nonce: string; verifier: string; browser: string }
   /** Back to /setup. */
   outcome: Outcome
 }
 
-const SECONDS: Record<keyof Travels, number> = { errand: 3600, visit: 900, outcome: 300 }
+const SECONDS: Record<keyof Travels, number> = { errand: 3600, invitation: 7 * 86_400, visit: 900, outcome: 300 }
 
 export function seal<K extends keyof Travels>(deps: Pick<Deps, 'sealer'>, place: K, value: Travels[K], now: number): string {
   return deps.sealer.seal(`setup/${place}`, JSON.stringify({ until: now + SECONDS[place], value }))

@@ -117,8 +117,11 @@ export function setupPage(
   )
 }
 
+/** What an act needs to know of who does it. */
+export type Acting = Pick<Visit, 'deps' | 'now' | 'administration'> & { visitor: Pick<Visitor, 'actor'> }
+
 /** With its record, written before it is done. */
-export const recorded = <T,>({ deps, visitor }: Visit, entry: Omit<NewAuditEntry, 'actor' | 'via'>, act: () => Promise<T>): Promise<T> =>
+export const recorded = <T,>({ deps, visitor }: Acting, entry: Omit<NewAuditEntry, 'actor' | 'via'>, act: () => Promise<T>): Promise<T> =>
   audited(deps.store, { ...entry, actor: visitor.actor, via: 'setup' }, act)
 
 /** Where a form was good: the page that follows is loaded anew, so that loading it again sends nothing again. */

@@ -1,7 +1,7 @@
 import { sha256 } from '../protocol/compare.ts'
 import { guidanceFor } from '../microsoft/guidance.ts'
 import { type Errand, open, type Outcome, type Trial } from './errand.ts'
-import { goOn, recorded, type Said, type Visit } from './frame.tsx'
+import { type Acting, goOn, recorded, type Said, type Visit } from './frame.tsx'
 import { keepConsent, keepTrial, seenOf } from './seen.ts'
 
 /** What came back from Microsoft by way of the public listener: only to who began it, once, and only for a tenant that is connected. */
@@ -20,7 +20,7 @@ export async function returned(visit: Visit): Promise<Response> {
 }
 
 /** @returns what the page is to say */
-async function keep(visit: Visit, outcome: Outcome): Promise<string> {
+export async function keep(visit: Acting, outcome: Outcome): Promise<string> {
   const { deps, now } = visit
   const { errand } = outcome
   const seen = await seenOf(deps.store, errand.tid)
@@ -41,9 +41,9 @@ async function keep(visit: Visit, outcome: Outcome): Promise<string> {
 }
 
 /** Consent counts as given once somebody of that very tenant who can give it has signed in: then it was no stranger who came back with it. */
-async function confirm(visit: Visit, { tid }: Errand, trial: Trial, cameBack: boolean): Promise<string> {
+async function confirm(visit: Acting, { tid }: Errand, trial: Trial, cameBack: boolean): Promise<string> {
   const { deps, administration, now } = visit
-  if (trial.directoryRole === undefined) return 'tried'
+  if (trial.directoryRole === undefined) return 'no_role'
   // Given in the admin center rather than from here: then the application has the permissions that only consent for all gives.
   if (!cameBack) {
     const { credential } = await administration.examine(tid)
@@ -65,6 +65,11 @@ const SAID: Readonly<Record<string, Said>> = {
   },
   confirmed: { kind: 'good', title: 'Consent is confirmed.' },
   tried: { kind: 'good', title: 'The sign-in went through. What arrived stands below.' },
+  no_role: {
+    kind: 'warn',
+    title: 'The sign-in went through, and it confirms no consent.',
+    words: 'That account holds no directory role that may consent for the tenant (Global Administrator, for instance). Sign in with one that does.',
+  },
   not_consented: {
     kind: 'warn',
     title: 'The sign-in went through, but nobody has consented for the whole tenant yet.',
@@ -76,8 +81,9 @@ const SAID: Readonly<Record<string, Said>> = {
 }
 
 /** The words are ours; the address only chooses among them. */
-export function saidOf(visit: Visit): Said | undefined {
-  const said = visit.c.req.query('said')
+export const saidOf = (visit: Visit): Said | undefined => saidFor(visit.c.req.query('said'))
+
+export function saidFor(said: string | undefined): Said | undefined {
   if (said === undefined) return undefined
   if (Object.hasOwn(SAID, said)) return SAID[said]
   const [key = '', code] = said.split('.')

@@ -1,6 +1,7 @@
 import { disconnectTenant } from '../microsoft/tenants.ts'
 import { Answer, Button, Facts, LinkButton, Tick } from '../page/components.tsx'
 import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type Visit } from './frame.tsx'
+import { invitationAddress } from './invitation.tsx'
 import { saidOf } from './returned.ts'
 import type { Seen } from './seen.ts'
 
@@ -42,7 +43,7 @@ function Consent({ visit, seen: { row, consentReturnedAt } }: { visit: Visit; se
       ) : consentReturnedAt === undefined ? (
         <p>
           A Global Administrator of this tenant (or a Privileged Role Administrator) allows Case Manager for everybody. If that is not you, open this
-          page together: the next two steps are theirs.
+          page together: the next two steps are theirs. Or send them the link below.
         </p>
       ) : (
         <p>
@@ -63,6 +64,19 @@ function Consent({ visit, seen: { row, consentReturnedAt } }: { visit: Visit; se
           </LinkButton>
         )}
       </div>
+      {confirmed ? null : (
+        <details>
+          <summary>A link for its administrator</summary>
+          <div class="tight">
+            <p class="soft">
+              If that is somebody else: they open it in their own browser, consent, and confirm it by signing in. It is good for a week.
+            </p>
+            <pre tabindex={0} role="region" aria-label="the link">
+              <code>{invitationAddress(visit.deps, row.tid, visit.now)}</code>
+            </pre>
+          </div>
+        </details>
+      )}
     </Answer>
   )
 }

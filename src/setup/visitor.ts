@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import { getCookie, setCookie } from 'hono/cookie'
 import type { Deps } from '../deps.ts'
 import { newId } from '../protocol/ids.ts'
 import type { Actor } from '../protocol/revocation.ts'
@@ -45,8 +45,6 @@ export function givePass(deps: Pick<Deps, 'sealer' | 'random'>, c: Context, now:
   const pass: Pass = { id: newId(deps.random), until: now + SECONDS }
   setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), { ...ATTRIBUTES, maxAge: SECONDS })
 }
-
-export const takePass = (c: Context): void => void deleteCookie(c, COOKIE, ATTRIBUTES)
 
 export async function visitorOf(deps: Deps, ask: AskConsole, c: Context, now: number): Promise<Visitor | undefined> {
   const administrator = await ask(c, now)

@@ -9,18 +9,20 @@ import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
 import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { newSecret } from '../protocol/ids.ts'
+import { invitationPage, settle } from './invitation.tsx'
 import { type Errand, open, type Outcome, seal, type Trial } from './errand.ts'
 
 /**
  * The administrator's way to Microsoft and back, on the public listener, because that is the only address registered there. It opens no session,
- * gives nobody anything and believes nothing of the query but what Microsoft's signed token says. Whatever comes back is carried to /setup.
+ * gives nobody anything, and believes nothing of the query but what Microsoft's signed token says. Whatever comes back is carried to /setup.
  */
 export function setupVisits(deps: Deps): Hono {
   const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current(), clock: deps.clock })
   const room = new Hono()
+  room.get('/signin/connect', (c) => invitationPage(deps, c, deps.clock.now()))
   room.get('/signin/setup', (c) => leave(deps, administration, c, deps.clock.now()))
   // Whatever was not begun at /setup is somebody's sign-in.
-  room.get('/signin/callback', async (c, next) => (await comeBack(deps, c, deps.clock.now())) ?? next())
+  room.get('/signin/callback', async (c, next) => (await comeBack(deps, administration, c, deps.clock.now())) ?? next())
   room.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'The answer of Microsoft could not be written down.' }))
   return room
 }
@@ -48,14 +50,14 @@ async function leave(deps: Deps, administration: Administration, c: Context, now
     })
     return c.redirect(url, 303)
   } catch (error) {
-    return bring(deps, c, refusalOutcome(errand, error), now)
+    return bring(deps, administration, c, refusalOutcome(errand, error), now)
   }
 }
 
 const contextOf = ({ proof }: Errand): string | undefined => /^auth_context:(c\d+)$/.exec(proof ?? '')?.[1]
 
 /** Undefined: no visit of ours. */
-async function comeBack(deps: Deps, c: Context, now: number): Promise<Response | undefined> {
+async function comeBack(deps: Deps, administration: Administration, c: Context, now: number): Promise<Response | undefined> {
   const query = new URL(c.req.url).searchParams
   const opened = open(deps, 'visit', query.get('state'), now)
   if (opened === undefined) return undefined
@@ -65,7 +67,7 @@ async function comeBack(deps: Deps, c: Context, now: number): Promise<Response |
   const once = { purpose: 'setup-visit', idHash: sha256(nonce), expiresAt: opened.until + 60, now }
   if (!(await deps.store.consumeOnce(once))) return stale(deps, c)
   const outcome = errand.kind === 'consent' ? consentOutcome(errand, query) : await trialOutcome(deps, errand, query, { nonce, verifier }, now)
-  return bring(deps, c, outcome, now)
+  return bring(deps, administration, c, outcome, now)
 }
 
 /** Errors also say `admin_consent=True`: the error counts first. The tenant it names is a stranger's word; that ours was asked is in the state. */
@@ -118,9 +120,11 @@ function refusalOutcome(errand: Errand, error: unknown): Outcome {
   throw error
 }
 
-function bring(deps: Deps, c: Context, outcome: Outcome, now: number): Response {
+async function bring(deps: Deps, administration: Administration, c: Context, outcome: Outcome, now: number): Promise<Response> {
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'no-referrer')
+  const { invitedUntil } = outcome.errand
+  if (invitedUntil !== undefined) return c.redirect(await settle(deps, administration, outcome, invitedUntil, now), 303)
   return c.redirect(`${deps.config.opsOrigin}/setup/returned?${new URLSearchParams({ outcome: seal(deps, 'outcome', outcome, now) })}`, 303)
 }
 

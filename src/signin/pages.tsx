@@ -158,8 +158,8 @@ export function notConnectedPage(deps: Pick<Deps, 'config'>, c: Context, missing
         ))}
       </ul>
       <p class="soft small">
-        Are you its operator? Open <code>/setup</code> at the operators’ address of this broker: it takes you through it, and <code>cmb setup</code> prints
-        what you need to get in. Or set what is missing and restart the broker. <code>cmb doctor</code> checks every setting.
+        Are you its operator? Open <code>/setup</code> at the operators’ address of this broker: it takes you through it, and <code>cmb setup</code>{' '}
+        prints what you need to get in. Or set what is missing and restart the broker. <code>cmb doctor</code> checks every setting.
       </p>
     </>,
   )
@@ -193,7 +193,10 @@ export function grantingConsentPage(deps: Pick<Deps, 'config' | 'connection'>, c
         </Step>
         <Step>Tell your people to sign in again.</Step>
       </ol>
-      <p class="soft small">You are not the administrator? Send them the address of this page.</p>
+      <p class="soft small">
+        You are not the administrator? Send them the address of this page. Case Manager is not among the enterprise applications? Then ask whoever
+        runs Case Manager for a link: their set-up page makes one for your tenant.
+      </p>
     </>,
   )
 }

@@ -16,7 +16,7 @@ describe('granting consent', () => {
     expect((await rig.store.findTenant(TENANT))?.consentConfirmedAt).toBeUndefined()
     entra.auto(ALICE)
     const tried = await browser.press(back, 'Confirm by signing in')
-    expect(textOf(tried)).toContain('What arrived stands below')
+    expect(textOf(tried)).toContain('holds no directory role that may consent')
     expect((await rig.store.findTenant(TENANT))?.consentConfirmedAt).toBeUndefined()
     entra.auto(ADAM)
     const confirmed = await browser.press(tried, 'Confirm by signing in')

@@ -1,0 +1,89 @@
+import type { Context } from 'hono'
+import type { Deps } from '../deps.ts'
+import type { Administration } from '../microsoft/administration.ts'
+import { Answer, LinkButton, Notice } from '../page/components.tsx'
+import { page } from '../page/layout.tsx'
+import { messagePage } from '../page/message.tsx'
+import { newId } from '../protocol/ids.ts'
+import { type Errand, open, type Outcome, seal } from './errand.ts'
+import { keep, saidFor } from './returned.ts'
+import { seenOf } from './seen.ts'
+
+/**
+ * For the administrator of a tenant who has no way to /setup: a link by which they consent for their own tenant and confirm it. It refuses whatever is not about
+ * that one tenant, and gives whoever has it nothing: what counts is that Microsoft says who they are and which directory role they hold.
+ */
+
+const DAYS = 7
+
+/** To be sent to them, good for a week and for that tenant alone. */
+export const invitationAddress = (deps: Pick<Deps, 'sealer' | 'config'>, tid: string, now: number): string =>
+  address(deps, { tid, until: now + DAYS * 86_400 }, now)
+
+const address = (deps: Pick<Deps, 'sealer' | 'config'>, about: { tid: string; until: number }, now: number, said?: string): string =>
+  `${deps.config.issuer}/signin/connect?${new URLSearchParams({ invitation: seal(deps, 'invitation', about, now), ...(said !== undefined && { said }) })}`
+
+export async function invitationPage(deps: Deps, c: Context, now: number): Promise<Response> {
+  const invited = open(deps, 'invitation', c.req.query('invitation'), now)?.value
+  const seen = invited === undefined || invited.until < now ? undefined : await seenOf(deps.store, invited.tid)
+  if (invited === undefined || seen === undefined) return tooOld(deps, c)
+  const errand = (kind: Errand['kind']): string => {
+    const about: Errand = { id: newId(deps.random), kind, tid: invited.tid, key: 'invitation', invitedUntil: invited.until }
+    return `/signin/setup?${new URLSearchParams({ request: seal(deps, 'errand', about, now) })}`
+  }
+  const confirmed = seen.row.consentConfirmedAt !== undefined
+  const returned = seen.consentReturnedAt !== undefined
+  const said = saidFor(c.req.query('said'))
+  return page(
+    c,
+    { title: 'Allowing Case Manager for your organisation', simulated: deps.config.entra.simulated },
+    <>
+      {said === undefined ? null : (
+        <Notice kind={said.kind} title={said.title}>
+          {said.words}
+        </Notice>
+      )}
+      <p>
+        You administer the Microsoft tenant <code>{seen.row.tid}</code>, and its people are to sign in to Case Manager with their Microsoft accounts.
+        Two steps, both at Microsoft:
+      </p>
+      <Answer question="1. Consent" is={confirmed || returned ? 'yes' : 'no'}>
+        <p class="soft">Microsoft shows what Case Manager may read. You need to be a Global Administrator or a Privileged Role Administrator.</p>
+        <div class="row">
+          <LinkButton href={errand('consent')} kind={confirmed || returned ? 'quiet' : 'primary'}>
+            Granting consent
+          </LinkButton>
+        </div>
+      </Answer>
+      <Answer question="2. Confirm that it was you" is={confirmed ? 'yes' : 'no'}>
+        <p class="soft">Sign in once as an administrator of your tenant. Nothing is kept but your name and that you confirmed it.</p>
+        {confirmed ? (
+          <p>Done: you can close this page. Tell who sent you here.</p>
+        ) : (
+          <div class="row">
+            <LinkButton href={errand('trial')} kind={returned ? 'primary' : 'quiet'}>
+              Confirm by signing in
+            </LinkButton>
+          </div>
+        )}
+      </Answer>
+    </>,
+  )
+}
+
+/** Kept here and now: whoever was invited does not reach the operators' listener. @returns where the browser goes on */
+export async function settle(deps: Deps, administration: Administration, outcome: Outcome, invitedUntil: number, now: number): Promise<string> {
+  const { tid } = outcome.errand
+  const actor = { kind: 'microsoft', id: tid } as const
+  const said = await keep({ deps, administration, now, visitor: { actor } }, outcome)
+  return address(deps, { tid, until: invitedUntil }, now, said)
+}
+
+const tooOld = (deps: Deps, c: Context): Response =>
+  messagePage(c, {
+    title: 'This link is good no more',
+    status: 400,
+    what: 'It was sent more than a week ago, is incomplete, or the tenant it is about is not connected any more.',
+    next: 'Ask who sent it to you for a new one.',
+    simulated: deps.config.entra.simulated,
+  })

@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest'
+import { ISSUER, OTHER_TENANT } from '../rig.ts'
+import { connect, createBrowser, createWorld, FABRIKAM, OPS, tenantPath, textOf } from './world.ts'
+
+/** Contoso operates; Fabrikam's administrator is somebody elsewhere, with no way to the operators' listener. */
+async function invited() {
+  const world = await createWorld()
+  const { rig, entra, browser } = world
+  await connect(world)
+  const added = await browser.submit(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
+  const link = /<code>(http[^<]*\/signin\/connect[^<]*)<\/code>/.exec(added.html)?.[1] ?? expect.unreachable()
+  const confirmed = async () => (await rig.store.findTenant(FABRIKAM.tid))?.consentConfirmedBy
+  return { ...world, link, felix: createBrowser(rig, entra), confirmed }
+}
+
+test('the administrator of another tenant consents and confirms by a link, and never comes near the operators’ listener', async () => {
+  const { entra, rig, link, felix, confirmed } = await invited()
+  felix.stopAt = /^http:\/\/localhost:7401/
+  entra.auto('felix@fabrikam.example')
+  const back = await felix.press(await felix.get(link), 'Granting consent')
+  expect(back.url.startsWith(`${ISSUER}/signin/connect`)).toBe(true)
+  expect(await confirmed()).toBeUndefined()
+  const done = await felix.press(back, 'Confirm by signing in')
+  expect(textOf(done)).toContain('Consent is confirmed.')
+  expect(await confirmed()).toBe('Felix Farrow · felix@fabrikam.example (Global Administrator)')
+  expect(rig.deps.connection.current().tenants).toContain(OTHER_TENANT)
+  expect((await rig.store.findTenant(FABRIKAM.tid))?.mfaProof).toBe('undecided')
+  expect((await rig.store.listAudit({ act: 'consent.confirm', limit: 1 })).at(0)).toMatchObject({
+    actor: { kind: 'microsoft', id: FABRIKAM.tid },
+    via: 'setup',
+  })
+})
+
+test('nobody without such a role, and nobody of another tenant, confirms anything by it', async () => {
+  const { entra, link, felix, confirmed } = await invited()
+  entra.auto('felix@fabrikam.example')
+  const page = await felix.press(await felix.get(link), 'Granting consent')
+  entra.auto('faye@fabrikam.example')
+  expect(textOf(await felix.press(page, 'Confirm by signing in'))).toContain('holds no directory role that may consent')
+  entra.set({ errorsToApp: true })
+  entra.auto('adam@contoso.example')
+  expect(textOf(await felix.press(page, 'Confirm by signing in'))).toContain('did not let it through')
+  expect(await confirmed()).toBeUndefined()
+})
+
+test('the link is good for a week, for that tenant while it is connected, and for nothing else', async () => {
+  const { clock, browser, rig, link, felix } = await invited()
+  expect((await felix.get(link.replace('invitation=', 'invitation=x'))).status).toBe(400)
+  clock.ahead = 7 * 86_400 + 5
+  expect((await felix.get(link)).status).toBe(400)
+  clock.ahead = 0
+  expect((await felix.get(link)).status).toBe(200)
+  const page = await browser.get(tenantPath(FABRIKAM.tid))
+  await browser.submit(page, `${tenantPath(FABRIKAM.tid)}/remove`, { sure: 'yes' })
+  expect(rig.deps.connection.current().tenants).not.toContain(OTHER_TENANT)
+  expect((await felix.get(link)).status).toBe(400)
+  expect((await felix.get(`${OPS}/setup`)).status).toBe(401)
+})
