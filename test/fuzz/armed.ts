@@ -1,8 +1,12 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { Hono } from 'hono'
 import type { Session } from '../../db/types.ts'
 import { ACR_MFA, adminAudience } from '../../src/protocol/names.ts'
+import { revoke } from '../../src/revocation/revoke.ts'
 import { CHALLENGE, createRig, type RegisteredClient, type Rig, VERIFIER } from '../rig.ts'
 import { authorizePath, createBrowser, fieldsOf, linkOf } from '../signin/browser.ts'
+import { type Whole, wholeRequests } from './whole.ts'
 
 /** A broker with everything in it that a request could name: clients of each kind, a person signed in, tokens, codes, pages half gone through. */
 
@@ -13,6 +17,8 @@ export interface Armed {
   cookies: readonly string[]
   /** The same for the operators' listener: the admin API's tokens, and the console's pass. */
   operators: { authorization: readonly string[]; cookies: readonly string[] }
+  /** Good requests, to be spoiled. */
+  whole: readonly Whole[]
   /** What may be in no answer and in no log line. */
   secrets: readonly string[]
 }
@@ -26,7 +32,32 @@ export interface Target {
 }
 
 export async function openTargets(onEnd: (close: () => Promise<void>) => void): Promise<{ rig: Rig; apps: Target[] }> {
-  const rig = await createRig({ onEnd })
+  // Whose tokens the signals take: signed by the broker's own keys, which saves making others.
+  let keys = (): unknown => ({ keys: [] })
+  const issuers = createServer((_request, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(keys())))
+  await new Promise<void>((ready) => issuers.listen(0, '127.0.0.1', ready))
+  const jwksUri = `http://127.0.0.1:${(issuers.address() as AddressInfo).port}/jwks`
+  const known = { jwksUri, audience: 'broker', subject: 'opaque' as const, tenants: undefined }
+  const rig = await createRig({
+    config: {
+      signals: {
+        probe: { everySeconds: 0, perSecond: 1 },
+        graph: { tenants: 'all', origin: 'https://graph.microsoft.com' },
+        revokeAtMicrosoft: [],
+        issuers: [
+          { ...known, issuer: 'https://issuer.example', kind: 'secevent' },
+          { ...known, issuer: 'https://provider.example', kind: 'oidc' },
+        ],
+      },
+    },
+    onEnd: (close) =>
+      onEnd(async () => {
+        issuers.closeAllConnections()
+        await new Promise((done) => issuers.close(done))
+        await close()
+      }),
+  })
+  keys = () => rig.keys.jwks()
   return {
     rig,
     apps: [
@@ -59,6 +90,31 @@ export async function arm(rig: Rig): Promise<Armed> {
   const half = await halfWay(rig, confidential)
   const requestUri = await pushed(rig, confidential)
   const desk = await atTheConsole(rig, session)
+  const ended = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
+  await rig.signInAt(ended.session.sid, confidential)
+  await revoke(rig.deps, {
+    selector: { kind: 'session', sid: ended.session.sid },
+    reason: 'administrator',
+    actor: { kind: 'operator', id: 'olga' },
+    now: rig.clock.now(),
+  })
+  const other = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
+  const spare = await rig.signInAt(session.sid, confidential)
+  const whole = await wholeRequests(rig, {
+    confidential,
+    machine,
+    sid: other.session.sid,
+    sub: other.session.sub,
+    accessToken: spare.access_token,
+    refreshToken: spare.refresh_token ?? '',
+    idToken: spare.id_token ?? '',
+    code: (await rig.issueCode(session.sid, confidential)).code,
+    administrator,
+    cookie: cookieHeader,
+    passCookie: desk.cookies,
+    deliveryId: rig.queue.added.at(-1)?.id ?? '',
+    head: await rig.store.head(),
+  })
   const [redirectUri = '', postLogoutRedirectUri = ''] = [confidential.metadata.redirectUris[0], confidential.metadata.postLogoutRedirectUris[0]]
   const bearer = [tokens.access_token, administrator, operator]
   return {
@@ -135,7 +191,19 @@ export async function arm(rig: Rig): Promise<Armed> {
     authorization: [confidential.basic, machine.basic, ...bearer.map((one) => `Bearer ${one}`)],
     cookies: [cookieHeader, half.cookies, `${cookieHeader}; ${half.cookies}`],
     operators: { authorization: [administrator, administrator, operator].map((one) => `Bearer ${one}`), cookies: [desk.cookies] },
-    secrets: [confidential.secret, machine.secret, cookie, desk.pass, ...codes, ...bearer, tokens.refresh_token ?? '', tokens.id_token ?? ''],
+    whole,
+    secrets: [
+      confidential.secret,
+      spare.access_token,
+      spare.refresh_token ?? '',
+      machine.secret,
+      cookie,
+      desk.pass,
+      ...codes,
+      ...bearer,
+      tokens.refresh_token ?? '',
+      tokens.id_token ?? '',
+    ],
   }
 }
 

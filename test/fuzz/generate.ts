@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import type { Armed, Target } from './armed.ts'
 import type { Draw } from './draw.ts'
+import type { Whole } from './whole.ts'
 
 /** One request: near enough to a good one to get far, and wrong in any way that HTTP lets it be. */
 
@@ -56,6 +57,47 @@ export function generate(draw: Draw, route: Route, armed: Armed, { of, origin }:
     headers: headersOf(draw, { known: armed.known, ...credentials, origin }, type),
     body,
   }
+}
+
+/** A good request with nothing, one thing or two things wrong. */
+export function spoil(draw: Draw, whole: Whole, armed: Armed, origin: string): Generated {
+  const { query, form, json: value, raw } = whole
+  const wrongs = draw.below(3)
+  const text =
+    raw !== undefined ? raw.text : value !== undefined ? JSON.stringify(value) : form === undefined ? undefined : spoiled(draw, form, wrongs, armed)
+  const type = raw?.type ?? (value !== undefined ? TYPES[3] : form !== undefined ? TYPES[0] : undefined)
+  const bad = form === undefined && text !== undefined && wrongs > 0 && draw.chance(0.6)
+  const sender = { known: armed.known, origin, authorization: [whole.authorization ?? ''], cookies: [whole.cookie ?? ''] }
+  const headers: [string, string][] = [
+    ['origin', origin],
+    ['sec-fetch-site', 'same-origin'],
+    ...(type === undefined ? [] : [['content-type', type] satisfies [string, string]]),
+    ...(whole.authorization ? [['authorization', whole.authorization] satisfies [string, string]] : []),
+    ...(whole.cookie ? [['cookie', inHeader(whole.cookie)] satisfies [string, string]] : []),
+  ]
+  const asked = query === undefined ? '' : `?${spoiled(draw, query, wrongs, armed)}`
+  const url = `${origin}${wrongs === 2 && draw.chance(0.2) ? draw.mutated(whole.path).replace(/[\0\r\n]/g, '') : whole.path}${whole.path.includes('?') ? asked.replace('?', '&') : asked}`
+  const others = wrongs === 2 && draw.chance(0.2) ? headersOf(draw, sender, type) : headers
+  return { url, method: whole.method, headers: others, body: bad && text !== undefined ? draw.mutated(text) : text }
+}
+
+function spoiled(draw: Draw, fields: Record<string, string>, wrongs: number, armed: Armed): string {
+  const params = new URLSearchParams(fields)
+  for (let one = 0; one < wrongs; one++) {
+    const names = [...params.keys()]
+    const name = names.length === 0 || draw.chance(0.1) ? draw.of(Object.keys(armed.known)) : draw.of(names)
+    const before = params.get(name) ?? ''
+    const ways = [
+      () => params.delete(name),
+      () => params.set(name, draw.junk()),
+      () => params.set(name, draw.mutated(before)),
+      () => params.set(name, valueFor(draw, armed, name)),
+      () => params.append(name, before),
+      () => params.append(name, draw.junk()),
+    ]
+    draw.of(ways)()
+  }
+  return params.toString()
 }
 
 const segment = (draw: Draw, value: string): string =>

@@ -1,0 +1,229 @@
+import { TYP } from '../../src/protocol/names.ts'
+import { formsOf } from '../process/http-browser.ts'
+import type { RegisteredClient, Rig } from '../rig.ts'
+import { authorizePath } from '../signin/browser.ts'
+
+/** Requests that are good as they stand, so that what is wrong with them afterwards is met deep inside. Forms are read off the pages themselves. */
+
+export interface Whole {
+  of: 'public' | 'operators'
+  method: string
+  path: string
+  query?: Record<string, string> | undefined
+  form?: Record<string, string> | undefined
+  json?: unknown
+  /** Another content type than the body's own, with the body as it is. */
+  raw?: { type: string; text: string } | undefined
+  authorization?: string | undefined
+  cookie?: string | undefined
+}
+
+/** A browser at both listeners: cookies ignore ports. */
+export class Walker {
+  readonly cookies = new Map<string, string>()
+  readonly #rig: Rig
+  constructor(rig: Rig, cookie?: string) {
+    this.#rig = rig
+    for (const pair of cookie?.split('; ') ?? []) this.#keep(pair)
+  }
+  get cookie(): string {
+    return [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+  }
+  #keep(line: string): void {
+    const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
+    this.cookies.set(name, value)
+  }
+
+  async open(of: Whole['of'], path: string): Promise<{ url: string; html: string; location: string | null }> {
+    const { issuer, opsOrigin } = this.#rig.config
+    const url = new URL(path, of === 'public' ? issuer : opsOrigin).href
+    const response = await (of === 'public' ? this.#rig.app : this.#rig.opsApp).request(url, { headers: { cookie: this.cookie } })
+    for (const line of response.headers.getSetCookie()) this.#keep(line)
+    return { url, html: await response.text(), location: response.headers.get('location') }
+  }
+
+  /** Every form and every link of the page that leads on within the broker, as requests. */
+  async requestsOn(of: Whole['of'], path: string): Promise<Whole[]> {
+    const shown = await this.open(of, path)
+    const page = { url: shown.url, status: 200, html: shown.html, headers: new Headers(), visited: [] }
+    const forms = formsOf(page).map(({ action, method, fields, buttons }): Whole => {
+      const [button] = buttons
+      const all = { ...fields, ...(button?.name !== undefined && { [button.name]: button.value }) }
+      return { of, method, path: new URL(action).pathname, cookie: this.cookie, ...(method === 'POST' ? { form: all } : { query: all }) }
+    })
+    const links = [...shown.html.matchAll(/<a [^>]*href="(\/[^"#]*)"/g)].map(([, href = '']): Whole => {
+      const { pathname, searchParams } = new URL(href.replaceAll('&amp;', '&'), shown.url)
+      return { of, method: 'GET', path: pathname, query: Object.fromEntries(searchParams), cookie: this.cookie }
+    })
+    return [{ of, method: 'GET', path, cookie: this.cookie }, ...forms, ...links]
+  }
+}
+
+export interface Party {
+  confidential: RegisteredClient
+  machine: RegisteredClient
+  /** A session that may end, and its tokens. */
+  sid: string
+  sub: string
+  accessToken: string
+  refreshToken: string
+  idToken: string
+  code: string
+  administrator: string
+  cookie: string
+  passCookie: string
+  deliveryId: string
+  head: { epoch: string; seq: number }
+}
+
+const answerOfMicrosoft = (location: string | null): Record<string, string> => ({
+  code: 'microsoft-code',
+  state: new URL(location ?? 'http://x').searchParams.get('state') ?? '',
+})
+
+/** A visit to Microsoft, which is good once. */
+async function backFromMicrosoft(rig: Rig, client: RegisteredClient): Promise<Whole> {
+  const walker = new Walker(rig)
+  const page = await walker.requestsOn('public', authorizePath(client))
+  const toMicrosoft = page.find(({ path }) => path === '/signin/microsoft')
+  const left = await walker.open('public', `/signin/microsoft?${new URLSearchParams(toMicrosoft?.query).toString()}`)
+  return { of: 'public', method: 'GET', path: '/signin/callback', query: answerOfMicrosoft(left.location), cookie: walker.cookie }
+}
+
+/** Pages of the way in and out, each with what can be done on it. */
+async function pages(rig: Rig, party: Party): Promise<Whole[]> {
+  const { confidential } = party
+  const signInPage = await new Walker(rig).requestsOn('public', authorizePath(confidential, { prompt: 'consent' }))
+  const back = [await backFromMicrosoft(rig, confidential), await backFromMicrosoft(rig, confidential)]
+  const refused = await backFromMicrosoft(rig, confidential)
+  const no = { error: 'access_denied', error_description: 'AADSTS65004: no', state: refused.query?.state ?? '' }
+
+  const agreeing = new Walker(rig, party.cookie)
+  const consent = await agreeing.open('public', authorizePath(confidential, { prompt: 'consent' }))
+  const asked = await agreeing.requestsOn('public', consent.location ?? '/')
+  const leaving = new Walker(rig, party.cookie)
+  const hint = { id_token_hint: party.idToken, post_logout_redirect_uri: confidential.metadata.postLogoutRedirectUris[0] ?? '', state: 's' }
+  const leave = await leaving.requestsOn('public', `/logout?${new URLSearchParams(hint).toString()}`)
+  const again = await rig.post('/authorize', Object.fromEntries(new URL(authorizePath(confidential), rig.config.issuer).searchParams))
+  const continued = new URL(again.headers.get('location') ?? '/', rig.config.issuer)
+  return [
+    ...signInPage,
+    { ...refused, query: no },
+    ...back,
+    ...asked,
+    ...leave,
+    { of: 'public', method: 'GET', path: continued.pathname, query: Object.fromEntries(continued.searchParams), cookie: party.cookie },
+    ...(await new Walker(rig, party.cookie).requestsOn('public', '/account')),
+    ...(await new Walker(rig, party.cookie).requestsOn('public', '/account/ready')),
+  ]
+}
+
+async function operatorsPages(rig: Rig, party: Party): Promise<Whole[]> {
+  const found: Whole[] = []
+  const paths = [
+    '/ops',
+    '/ops/revoke',
+    `/ops/revoke?kind=session&sid=${party.sid}`,
+    '/ops/deliveries',
+    '/ops/sessions?person=alice',
+    `/ops/revocations/${party.head.seq}`,
+    '/setup',
+    '/ops/queue',
+  ]
+  for (const path of paths) found.push(...(await new Walker(rig, party.passCookie).requestsOn('operators', path)))
+  return found
+}
+
+function tokenRequests(rig: Rig, { confidential, machine, ...party }: Party): Whole[] {
+  const authorization = confidential.basic
+  const redirectUri = confidential.metadata.redirectUris[0] ?? ''
+  const post = (path: string, form: Record<string, string>, by: string | undefined = authorization): Whole => ({
+    of: 'public',
+    method: 'POST',
+    path,
+    form,
+    authorization: by,
+  })
+  const exchange = { subject_token: party.accessToken, subject_token_type: 'urn:ietf:params:oauth:token-type:access_token', audience: 'sydney' }
+  return [
+    post('/token', { grant_type: 'authorization_code', code: party.code, redirect_uri: redirectUri }),
+    post('/token', { grant_type: 'refresh_token', refresh_token: party.refreshToken, scope: 'openid' }),
+    post('/token', { grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', ...exchange }),
+    post('/token', { grant_type: 'client_credentials', scope: 'broker:operate' }, machine.basic),
+    post('/introspect', { token: party.accessToken }),
+    post('/introspect', { token: party.refreshToken }),
+    post('/revoke', { token: 'cmr_nothing', token_type_hint: 'refresh_token' }),
+    post('/userinfo', { access_token: party.accessToken }, ''),
+    post('/par', { response_type: 'code', redirect_uri: redirectUri, scope: 'openid', state: 's' }),
+    { of: 'public', method: 'GET', path: '/userinfo', authorization: `Bearer ${party.accessToken}` },
+    { of: 'public', method: 'GET', path: '/revocations', query: { after: '0', epoch: party.head.epoch }, authorization },
+    {
+      of: 'public',
+      method: 'POST',
+      path: '/revocations/applied',
+      json: { epoch: party.head.epoch, seq: party.head.seq, guard: 'default' },
+      authorization,
+    },
+    ...signals(rig),
+  ]
+}
+
+function signals(rig: Rig): Whole[] {
+  const now = rig.clock.now()
+  const token = (typ: string, changes: Record<string, unknown>): string =>
+    rig.keys.sign('RS256', typ, { iss: 'https://issuer.example', aud: 'broker', iat: now, exp: now + 120, jti: String(Math.floor(now)), ...changes })
+  const revoked = { 'https://schemas.openid.net/secevent/caep/event-type/session-revoked': { event_timestamp: now } }
+  const person = { sub_id: { format: 'iss_sub', iss: 'https://issuer.example', sub: 'nobody' } }
+  const logout = { iss: 'https://provider.example', sid: 'nothing', events: { 'http://schemas.openid.net/event/backchannel-logout': {} } }
+  const changed = { clientState: 'x', tenantId: '11111111-1111-4111-8111-111111111111', resourceData: { id: '00000000-0000-4000-8000-00000000a11c' } }
+  return [
+    {
+      of: 'public',
+      method: 'POST',
+      path: '/signal/events',
+      raw: { type: 'application/secevent+jwt', text: token(TYP.securityEvent, { events: revoked, ...person }) },
+    },
+    { of: 'public', method: 'POST', path: '/signal/upstream/back-channel-logout', form: { logout_token: token(TYP.logoutToken, logout) } },
+    { of: 'public', method: 'POST', path: '/signal/microsoft/graph', query: { validationToken: 'Validation: token' } },
+    { of: 'public', method: 'POST', path: '/signal/microsoft/graph', json: { value: [changed, { ...changed, lifecycleEvent: 'missed' }] } },
+    { of: 'public', method: 'GET', path: '/signal/microsoft/front-channel-logout', query: { sid: 'entra-1' } },
+  ]
+}
+
+function adminRequests({ administrator, ...party }: Party): Whole[] {
+  const ask = (method: string, path: string, json?: unknown): Whole => ({
+    of: 'operators',
+    method,
+    path: `/admin/v1${path}`,
+    json,
+    authorization: `Bearer ${administrator}`,
+  })
+  const registration = { client_name: 'Perth', redirect_uris: ['https://perth.case-manager.example/oidc/callback'] }
+  return [
+    ask('POST', '/clients', { client_id: 'perth', ...registration }),
+    ask('PUT', '/clients/perth', registration),
+    ask('PATCH', '/clients/perth', { scope: 'openid', jwks: null }),
+    ask('POST', '/clients/perth/secrets'),
+    ask('DELETE', '/clients/perth/secrets/x'),
+    ask('DELETE', '/clients/perth'),
+    ask('GET', '/sessions?person=alice'),
+    ask('POST', '/revocations', { selector: { kind: 'session', sid: party.sid }, comment: 'x', case_reference: 'C-1' }),
+    ask('POST', '/revocations', { selector: { kind: 'everything' }, dry_run: true }),
+    ask('GET', `/revocations/${party.head.seq}`),
+    ask('GET', `/deliveries/${party.deliveryId}`),
+    ask('POST', '/deliveries/redrive', { id: party.deliveryId }),
+    ask('POST', '/people/erase', { sub: party.sub, dry_run: true }),
+    ask('POST', '/people/erase', { sub: party.sub, comment: 'x' }),
+    ask('POST', '/keys/rotate', { alg: 'ES256', how: 'next' }),
+    ask('POST', '/tenants', { tid: '33333333-3333-4333-8333-333333333333', name: 'Third', mfa_proof: 'amr' }),
+    ask('DELETE', '/tenants/33333333-3333-4333-8333-333333333333'),
+    ask('GET', '/audit?limit=10'),
+  ]
+}
+
+export const wholeRequests = async (rig: Rig, party: Party): Promise<Whole[]> => [
+  ...(await pages(rig, party)),
+  ...(await operatorsPages(rig, party)),
+  ...tokenRequests(rig, party),
+  ...adminRequests(party),
+]
