@@ -61,6 +61,7 @@ const PAGES: { name: string; path: string; signedIn: boolean }[] = [
   { name: 'account-signed-out', path: '/account/signed-out?scope=everywhere', signedIn: false },
   { name: 'ready', path: '/account/ready', signedIn: true },
   { name: 'ready-anybody', path: '/account/ready', signedIn: false },
+  { name: 'openapi', path: '/openapi', signedIn: false },
 ]
 
 describe.each([
