@@ -111,13 +111,12 @@ try {
   await measure(`one of ${PEOPLE} people revoked, one at a time`, 500, 1, (n) =>
     store.revoke({ selector: { kind: 'subject', sub: `u_${1000 + n}` }, reason: 'administrator', actor: { kind: 'operator', id: 'o' }, now: NOW }),
   )
-  for (let n = 2000; n < Math.min(PEOPLE, 4000); n++)
-    await Promise.all(Array.from({ length: CLIENTS }, (_, i) => exchange(store, `s_${n}`, `c${i}`)))
+  for (let n = 2000; n < Math.min(PEOPLE, 4000); n++) await Promise.all(Array.from({ length: CLIENTS }, (_, i) => exchange(store, `s_${n}`, `c${i}`)))
   await store.revoke({ selector: { kind: 'everything' }, reason: 'administrator', actor: { kind: 'operator', id: 'o' }, now: NOW })
   const begun = performance.now()
   let owed = 0
   let slowest = 0
-  for (let more = true; more; ) {
+  for (let more = true; more;) {
     const from = performance.now()
     const batch = await store.owePending({ limit: 200, nowMs: Date.now() })
     slowest = Math.max(slowest, performance.now() - from)

@@ -2,13 +2,14 @@
  * `npm run bench:token`: refreshes a second of the broker beside a composed limit, in one run. Each server has one core to itself, the loader
  * another; rounds alternate, so that a machine that slows down slows both. The last line is JSON: {"broker","limit","ratio"}.
  */
-import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { load } from './loader.ts'
 import type { Round, Target } from './loader.ts'
+import { cores, cpuSeconds, pinLoader, sameProgram } from './machine.ts'
 
 const CONNECTIONS = 32
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
@@ -33,22 +34,9 @@ function dataDir(): string {
   return dir
 }
 
-/** The first two cores that this process may use: one for a server, one for the loader. Undefined where cores cannot be chosen. */
-function cores(): [string, string] | undefined {
-  const answer = spawnSync('taskset', ['-cp', String(process.pid)], { encoding: 'utf8' })
-  const list = answer.status === 0 ? (answer.stdout.split(':').at(-1) ?? '').trim() : ''
-  const all = list.split(',').flatMap((part) => {
-    const [from, to = from] = part.split('-').map(Number)
-    return from === undefined || to === undefined || Number.isNaN(from) ? [] : Array.from({ length: to - from + 1 }, (_, index) => from + index)
-  })
-  const [first, second] = all
-  return first === undefined || second === undefined ? undefined : [String(first), String(second)]
-}
-
 function start(name: Name, core: string | undefined): Promise<Server> {
   const dir = mkdtempSync(join(tmpdir(), `cmb-bench-${name}-`))
-  const command = [process.execPath, ...process.execArgv, process.argv[1] ?? '', name, dir]
-  const [program = '', ...args] = core === undefined ? command : ['taskset', '-c', core, ...command]
+  const [program, ...args] = sameProgram(core, name, dir)
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const stop = async (): Promise<void> => {
     if (child.exitCode === null) await new Promise<void>((done) => child.once('exit', () => done()).kill('SIGTERM'))
@@ -62,10 +50,7 @@ function start(name: Name, core: string | undefined): Promise<Server> {
 
 async function compare(): Promise<void> {
   const pinned = cores()
-  if (pinned) spawnSync('taskset', ['-acp', pinned[1], String(process.pid)])
-  const where = pinned
-    ? `servers on core ${pinned[0]}, loader on core ${pinned[1]}`
-    : `cores not chosen (no taskset, or one core; ${availableParallelism()} available)`
+  const where = pinLoader(pinned)
   console.log(`Node ${process.version}, ${CONNECTIONS} connections, synchronous=FULL, ${where}; ${ROUNDS} rounds of ${SECONDS} s each, alternating.`)
   const servers = await Promise.all([start('limit', pinned?.[0]), start('broker', pinned?.[0])])
   const rounds: Record<Name, Round[]> = { limit: [], broker: [] }
@@ -90,16 +75,6 @@ async function compare(): Promise<void> {
 function describe(index: number, server: Server, round: Round, cpu: number): string {
   const perRefresh = Number.isNaN(cpu) ? '' : `   ${((cpu / round.refreshes) * 1e6).toFixed(0)} µs on the core each`
   return `round ${index}  ${server.name.padEnd(6)}  ${Math.round(round.perSecond).toString().padStart(6)}/s   p50 ${round.p50.toFixed(1)} ms   p99 ${round.p99.toFixed(1)} ms${perRefresh}`
-}
-
-/** User and system time of a process (proc(5), in ticks of 10 ms); NaN where there is no /proc. */
-function cpuSeconds(pid: number): number {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-    return (Number(fields[11]) + Number(fields[12])) / 100
-  } catch {
-    return Number.NaN
-  }
 }
 
 function median(rounds: Round[]): number {

@@ -1,0 +1,43 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sameProgram } from './machine.ts'
+
+/** A server of a bench in a process of its own, on its own core, with a channel to ask it over. */
+export interface Child {
+  pid: number
+  /** What it said when it was ready. */
+  ready: Record<string, unknown>
+  ask(name: string, input: unknown): Promise<unknown>
+  stop(): Promise<void>
+}
+
+export async function startChild(core: string | undefined, role: string, ...more: string[]): Promise<Child> {
+  const dir = mkdtempSync(join(tmpdir(), `cmb-bench-${role}-`))
+  const [program, ...args] = sameProgram(core, role, dir, ...more)
+  const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const waiting = new Map<number, (output: unknown) => void>()
+  let last = 0
+  const ready = await new Promise<Record<string, unknown>>((done, failed) => {
+    child.once('exit', (code) => failed(new Error(`The ${role} server of this bench ended (${code}).`)))
+    child.once('message', (message) => done(message as Record<string, unknown>))
+  })
+  child.on('message', (message: { id: number; output: unknown }) => {
+    waiting.get(message.id)?.(message.output)
+    waiting.delete(message.id)
+  })
+  return {
+    pid: child.pid ?? 0,
+    ready,
+    ask: (name, input) =>
+      new Promise((done) => {
+        waiting.set(++last, done)
+        child.send({ id: last, name, input })
+      }),
+    async stop() {
+      if (child.exitCode === null && child.signalCode === null) await new Promise<void>((done) => child.once('exit', () => done()).kill('SIGTERM'))
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}

@@ -1,0 +1,62 @@
+import { join } from 'node:path'
+import { openDatabase } from '../db/sqlite/open.ts'
+import { openSqliteStore } from '../db/sqlite/store.ts'
+import type { Store } from '../db/store.ts'
+import { spread, type Spread } from './machine.ts'
+
+/**
+ * One person revoked among few and among many: from the call until the commit is on disk and what they are owed is written. The store alone,
+ * on the server's core; both sizes in turns, so that a machine that slows down slows both.
+ */
+
+export interface Among {
+  sessions: number
+  revoke: Spread
+}
+
+const ROUNDS = 300
+const NOW = Math.floor(Date.now() / 1000)
+
+export async function servePeople(dataDir: string, sizes: readonly number[]): Promise<void> {
+  const stores: { sessions: number; store: Store; took: number[] }[] = []
+  for (const sessions of sizes) {
+    const file = join(dataDir, `${sessions}`, 'broker.db')
+    fill(file, sessions)
+    stores.push({ sessions, store: await openSqliteStore({ file }), took: [] })
+  }
+  for (let n = -20; n < ROUNDS; n++) {
+    for (const { sessions, store, took } of stores) {
+      // Spread over the whole of it, so that no page is warm by chance.
+      const sub = `u_${Math.floor(((n + 20) / (ROUNDS + 20)) * sessions)}`
+      const from = performance.now()
+      await store.revoke({ selector: { kind: 'subject', sub }, reason: 'administrator', actor: { kind: 'operator', id: 'bench' }, now: NOW })
+      while ((await store.owePending({ limit: 500, nowMs: NOW * 1000 })).more);
+      if (n >= 0) took.push(performance.now() - from)
+    }
+  }
+  process.send?.({ among: stores.map(({ sessions, took }): Among => ({ sessions, revoke: spread(took) })) })
+  for (const { store } of stores) await store.close()
+  process.disconnect?.()
+}
+
+/** Each session a person's, at one of ten instances; written in one go, as no broker would. */
+function fill(file: string, sessions: number): void {
+  const { db, unlock } = openDatabase(file)
+  db.pragma('synchronous = OFF')
+  const numbers = `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${sessions - 1})`
+  db.exec(`BEGIN;
+    INSERT INTO log_head (id, seq, epoch) VALUES (1, 0, 'bench');
+    ${numbers} INSERT INTO subjects (sub, tid, oid, name, created_at) SELECT 'u_' || i, 't', 'o_' || i, 'Person ' || i, ${NOW} FROM n;
+    ${numbers} INSERT INTO sessions (sid, sub, tid, opened_seq, opened_at, auth_time, last_active_at, idle_seconds, absolute_at, deadline_at, roles,
+        stay_signed_in, device, cookie_hash)
+      SELECT 's_' || i, 'u_' || i, 't', 0, ${NOW}, ${NOW}, ${NOW}, 28800, ${NOW + 43_200}, ${NOW + 28_800}, '[]', 0, 'Firefox on Linux', 'c_' || i FROM n;
+    ${numbers} INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq) SELECT 's_' || i, 'c' || (i % 10), ${NOW}, ${NOW}, 0 FROM n;
+    WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9)
+      INSERT INTO clients (client_id, source, metadata, logout_by, created_at, updated_at) SELECT 'c' || i, 'command', '{}', 'sid', ${NOW}, ${NOW} FROM n;
+    WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9)
+      INSERT INTO targets (target_id, client_id, uri) SELECT 't' || i, 'c' || i, 'https://c' || i || '.example/' FROM n;
+    COMMIT`)
+  db.pragma('wal_checkpoint(TRUNCATE)')
+  db.close()
+  unlock()
+}

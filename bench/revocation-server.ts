@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { join } from 'node:path'
+import { parseClientMetadata } from '../src/client/metadata.ts'
+import { newClientSecret } from '../src/client/secret.ts'
+import { loadConfig } from '../src/config.ts'
+import type { Deps } from '../src/deps.ts'
+import { createLog } from '../src/log.ts'
+import { sha256 } from '../src/protocol/compare.ts'
+import { newId, newSecret, newSid, newSub } from '../src/protocol/ids.ts'
+import type { Selector } from '../src/protocol/revocation.ts'
+import { revoke } from '../src/revocation/revoke.ts'
+import { startBroker } from '../src/start.ts'
+
+/**
+ * The whole broker as it serves, its queue server and workers with it, on one core. Over the channel to its parent the bench asks for what
+ * it measures with: clients, sessions that nobody had to sign in for, and what is owed.
+ */
+
+export interface NewInstance {
+  clientId: string
+  logoutUri?: string | undefined
+  alg: 'ES256' | 'RS256'
+}
+
+export interface SeededSession {
+  sid: string
+  sub: string
+  cookie: string
+  /** A code for the first client: `exchange` of the loader makes tokens of it. */
+  code: string
+}
+
+export interface Asked {
+  clients: { in: { instances: NewInstance[] }; out: { secrets: Record<string, string> } }
+  sessions: { in: { count: number; clients: string[]; tid: string; codes: boolean }; out: { sessions: SeededSession[] } }
+  revoke: { in: { selector: Selector }; out: { seq: number; atMs: number } }
+  /** When the latest revocations were committed, by seq. */
+  committed: { in: { limit: number }; out: { atMs: Record<string, number> } }
+  state: { in: object; out: { rssMb: number; owed: number; streams: number; pid: number } }
+  collect: { in: object; out: object }
+}
+type Name = keyof Asked
+export type Answers = { [N in Name]: (input: Asked[N]['in']) => Promise<Asked[N]['out']> }
+
+export const REDIRECT_URI = 'http://127.0.0.1/callback'
+export const VERIFIER = 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1'
+
+export async function serveRevocations(dataDir: string, port: number): Promise<void> {
+  const config = loadConfig({
+    BROKER_ISSUER: `http://localhost:${port}`,
+    BROKER_LISTEN: `127.0.0.1:${port}`,
+    BROKER_OPS_LISTEN: '127.0.0.1:0',
+    BROKER_SECRET: randomBytes(32).toString('hex'),
+    BROKER_DATA_DIR: dataDir,
+    BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
+  })
+  // To a file, as a service's output is: a terminal is not what is measured.
+  const output = createWriteStream(join(dataDir, 'broker.log'))
+  const log = createLog((line) => {
+    output.write(`${line}\n`)
+    if (line.includes('"level":"error"')) process.stderr.write(`${line}\n`)
+  }, Date.now)
+  const broker = await startBroker(config, log)
+  const answers = answersOf(broker.deps)
+  process.on('message', (message: { id: number; name: Name; input: never }) => {
+    void answers[message.name](message.input).then((output) => process.send?.({ id: message.id, output }))
+  })
+  const end = (): void => void broker.stop().then(() => process.exit(0))
+  process.once('SIGTERM', end).once('disconnect', end)
+  process.send?.({ ready: true, queue: broker.queueEngine })
+}
+
+function answersOf(deps: Deps): Answers {
+  return {
+    async clients({ instances }) {
+      const secrets: Record<string, string> = {}
+      for (const { clientId, logoutUri, alg } of instances) {
+        const wire = { client_name: clientId, redirect_uris: [REDIRECT_URI], id_token_signed_response_alg: alg, audience: `urn:bench:${clientId}` }
+        const parsed = parseClientMetadata(
+          { ...wire, ...(logoutUri === undefined ? {} : { backchannel_logout_uris: [logoutUri] }) },
+          { clientId, allowLoopback: true },
+        )
+        if (!parsed.ok) throw new Error(parsed.problems.join(' '))
+        const { secret, hash } = newClientSecret(deps.random, deps.clock.now())
+        secrets[clientId] = secret
+        await deps.store.putClient({ clientId, source: 'command', metadata: parsed.metadata, secrets: [hash], now: deps.clock.now() })
+      }
+      await deps.clients.reload()
+      return { secrets }
+    },
+    async sessions({ count, ...how }) {
+      const sessions: SeededSession[] = []
+      // Some at a time, so that what waits for the store stays small.
+      for (let left = count; left > 0; left -= 200)
+        sessions.push(...(await Promise.all(Array.from({ length: Math.min(200, left) }, () => open(deps, how)))))
+      return { sessions }
+    },
+    async revoke({ selector }) {
+      const answer = await revoke(deps, { selector, reason: 'administrator', actor: { kind: 'operator', id: 'bench' }, now: deps.clock.now() })
+      if (answer.outcome !== 'revoked') throw new Error(`Nothing was revoked: ${answer.outcome}`)
+      const [time] = await deps.store.revocationTimes({ limit: 1 })
+      return { seq: answer.committed.revocation.seq, atMs: time?.atMs ?? 0 }
+    },
+    async committed({ limit }) {
+      return { atMs: Object.fromEntries((await deps.store.revocationTimes({ limit })).map(({ seq, atMs }) => [String(seq), atMs])) }
+    },
+    async state() {
+      const owed = (await deps.store.deliveryCounts()).filter(({ state }) => state === 'owed').reduce((sum, { count }) => sum + count, 0)
+      return { rssMb: Math.round(process.memoryUsage().rss / 1_048_576), owed, streams: deps.feed.streams().length, pid: process.pid }
+    },
+    async collect() {
+      globalThis.gc?.()
+      return {}
+    },
+  }
+}
+
+async function open(deps: Deps, how: { clients: string[]; tid: string; codes: boolean }): Promise<SeededSession> {
+  const now = deps.clock.now()
+  const cookie = newSecret(deps.random)
+  const { session } = await deps.store.signIn({
+    session: {
+      person: { tid: how.tid, oid: newId(deps.random), name: 'Somebody' },
+      authTime: now,
+      idleSeconds: 8 * 3600,
+      absoluteAt: now + 12 * 3600,
+      acr: 'urn:case-manager:acr:mfa',
+      roles: ['CaseManager.User'],
+      staySignedIn: false,
+      device: 'Firefox on Linux',
+      cookieHash: sha256(cookie),
+    },
+    ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
+    now,
+  })
+  const { sid, sub } = session
+  const { seq: rev } = await deps.store.head()
+  const [first = '', ...others] = how.clients
+  await Promise.all(
+    (how.codes ? others : how.clients).map((joins) => deps.store.checkAccess({ sid, sub, clientId: joins, rev, now, touch: false, joins })),
+  )
+  return { sid, sub, cookie, code: how.codes ? await codeFor(deps, sid, first, now) : '' }
+}
+
+async function codeFor(deps: Deps, sid: string, clientId: string, now: number): Promise<string> {
+  const code = newSecret(deps.random)
+  await deps.store.issueCode({
+    sid,
+    code: {
+      codeHash: sha256(code),
+      clientId,
+      redirectUri: REDIRECT_URI,
+      scope: 'openid offline_access',
+      audience: `urn:bench:${clientId}`,
+      codeChallenge: sha256(VERIFIER),
+      expiresAt: now + 60,
+    },
+    now,
+  })
+  return code
+}

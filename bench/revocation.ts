@@ -1,0 +1,125 @@
+/**
+ * `npm run bench:revocation`: what ends when, in one run. The server (the whole broker with its workers and its queue's server) has one core
+ * to itself, the loader (people, instances and their guards) another. BENCH_ROUNDS, BENCH_PEOPLE and BENCH_SESSIONS make it shorter. The last
+ * line is JSON.
+ */
+import { startChild } from './child.ts'
+import { guardChecks, type Checks } from './guard-checks.ts'
+import { serveInline } from './inline-server.ts'
+import { cores, load1, ms, pinLoader } from './machine.ts'
+import { signOutMany, startRefreshing, type Many } from './many.ts'
+import { servePeople, type Among } from './people.ts'
+import { Receivers } from './receivers.ts'
+import { serveRevocations } from './revocation-server.ts'
+import { inlineSignOuts, signOuts, startGuards } from './sign-out.ts'
+import { openStage } from './stage.ts'
+import { manyStreams, type Streams } from './streams.ts'
+
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100)
+const PEOPLE = Number(process.env.BENCH_PEOPLE ?? 10_000)
+const SESSIONS = Number(process.env.BENCH_SESSIONS ?? 1_000_000)
+const INSTANCES = 100
+const AT_EACH = 10
+const STREAMS = 1_000
+/** Of the instances: one hangs, one has nobody listening. */
+const DEAF = [3, 7] as const
+
+const [, , role, dir = '', more = ''] = process.argv
+if (role === 'broker') await serveRevocations(dir, Number(more))
+else if (role === 'inline') await serveInline()
+else if (role === 'people') await servePeople(dir, [10_000, Number(more)])
+else await measure()
+
+async function measure(): Promise<void> {
+  const pinned = cores()
+  const core = pinned?.[0]
+  console.log(`Node ${process.version}, synchronous=FULL, ${pinLoader(pinned)}; load of the machine before: ${load1()}.`)
+  const figures = {
+    oneSession: { ES256: await oneSession(core, 'ES256'), RS256: await oneSession(core, 'RS256') },
+    ...(await everybody(core)),
+    among: await oneAmongMany(core),
+  }
+  console.log(`load of the machine after: ${load1()}`)
+  console.log(JSON.stringify(figures))
+}
+
+/** Measurement 1: all 100 well, then one hanging and one refusing, then the same with nothing durable. */
+async function oneSession(core: string | undefined, alg: 'ES256' | 'RS256') {
+  console.log(`\n1. One session with ${INSTANCES} instances, a guard at each, logout tokens signed by ${alg}; ${ROUNDS} sign-outs`)
+  const receivers = await Receivers.open(INSTANCES)
+  const stage = await openStage(core)
+  const clients = receivers.uris.map((_, n) => `c${n}`)
+  await stage.register(receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg })))
+  const guards = await startGuards(stage, clients)
+  await signOuts({ stage, receivers, clients, guards, rounds: 20 })
+  const well = await signOuts({ stage, receivers, clients, guards, rounds: ROUNDS })
+  const inline = await inlineSignOuts({ core, receivers, count: INSTANCES, rounds: ROUNDS, alg })
+  await makeDeaf(receivers)
+  const faulty = await signOuts({ stage, receivers, clients, guards, rounds: ROUNDS, deaf: DEAF })
+  const inlineFaulty = await inlineSignOuts({ core, receivers, count: INSTANCES, rounds: 5, alg, deaf: DEAF })
+  for (const guard of guards) await guard.stop()
+  await stage.stop()
+  await receivers.close()
+  const show = (name: string, one: Omit<typeof well, 'lastGuard'> & Partial<Pick<typeof well, 'lastGuard'>>): void =>
+    console.log(
+      `   ${name.padEnd(34)} person waits ${ms(one.waited)}; last instance told ${ms(one.lastTold)}${one.lastGuard ? `; last guard refuses ${ms(one.lastGuard)}` : ''}`,
+    )
+  show('all well', well)
+  show('one hangs, one refuses', faulty)
+  show('nothing durable, all well', inline)
+  show('nothing durable, one hangs', inlineFaulty)
+  return { well, faulty, inline, inlineFaulty }
+}
+
+async function makeDeaf(receivers: Receivers): Promise<void> {
+  receivers.hang(DEAF[0])
+  await receivers.refuse(DEAF[1])
+}
+
+/** Measurements 2, 3, 4 and the thousand streams, on one broker. */
+async function everybody(core: string | undefined): Promise<{ many: Many; manyFaulty: Many; checks: Checks; streams: Streams }> {
+  const receivers = await Receivers.open(AT_EACH)
+  const stage = await openStage(core)
+  const clients = receivers.uris.map((_, n) => `c${n}`)
+  await stage.register(receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg: 'ES256' })))
+  await stage.register([{ clientId: 'apart', alg: 'ES256' }])
+  const guards = await startGuards(stage, [...clients, 'apart'])
+  const refreshing = await startRefreshing(stage, 'apart')
+  const parts = { stage, receivers, clients, people: PEOPLE, refreshing }
+  const show = (words: string, one: Many): void => {
+    console.log(`\n${words}: ${one.people} people × ${AT_EACH} instances`)
+    console.log(
+      `   ${one.deliveries} deliveries, ${one.perSecond} a second, ${one.microsecondsEach} µs on the core each; from the commit ${ms(one.healthy)}`,
+    )
+    console.log(
+      `   memory ${one.rssMb.before} MB before, ${one.rssMb.most} MB at most; refreshes ${ms(one.refreshes.quiet)} before, ${ms(one.refreshes.meanwhile)} meanwhile`,
+    )
+  }
+  const checks = await guardChecks(stage, guards.at(-1) as never, 'apart')
+  console.log(
+    `\n4. Guard: ${checks.guardPerSecond} checks a second on the loader's core, jose.jwtVerify ${checks.josePerSecond}: ${checks.times} times`,
+  )
+  const streams = await manyStreams(stage, STREAMS)
+  console.log(
+    `\n6. ${streams.streams} streams: ${streams.kilobytesEach} KB each; the last one is told ${streams.lastToldMs} ms after the commit (p50)`,
+  )
+  const many = await signOutMany({ ...parts, tid: '22222222-2222-4222-8222-222222222222' })
+  show('2. Everybody of a tenant', many)
+  await makeDeaf(receivers)
+  const manyFaulty = await signOutMany({ ...parts, tid: '33333333-3333-4333-8333-333333333333', deaf: DEAF })
+  show('3. The same, one instance hanging and one refusing', manyFaulty)
+  for (const guard of guards) await guard.stop()
+  await stage.stop()
+  await receivers.close()
+  return { many, manyFaulty, checks, streams }
+}
+
+/** Measurement 5. */
+async function oneAmongMany(core: string | undefined): Promise<Among[]> {
+  const child = await startChild(core, 'people', String(SESSIONS))
+  const { among } = child.ready as unknown as { among: Among[] }
+  await child.stop()
+  console.log('\n5. One person revoked, until the commit is on disk and what they are owed is written')
+  for (const { sessions, revoke } of among) console.log(`   among ${sessions} sessions: ${ms(revoke)}`)
+  return among
+}

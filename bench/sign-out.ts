@@ -1,0 +1,138 @@
+import { createGuard, type Guard } from '@case-manager/guard'
+import { Pool } from 'undici'
+import { startChild } from './child.ts'
+import { preciseMs, spread, type Spread } from './machine.ts'
+import type { Receivers } from './receivers.ts'
+import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
+import { waitFor, type Stage } from './stage.ts'
+
+/**
+ * One session with many instances, signed out by its person through the page: how long they wait for the answer, and how long from the commit
+ * until the last instance has answered and the last guard refuses.
+ */
+
+export interface SignOuts {
+  waited: Spread
+  lastTold: Spread
+  lastGuard: Spread | undefined
+}
+
+const TENANT = '11111111-1111-4111-8111-111111111111'
+
+/** @param deaf instances that hang or refuse: told they never are */
+export async function signOuts(parts: {
+  stage: Stage
+  receivers: Receivers
+  clients: string[]
+  guards: Guard[]
+  rounds: number
+  deaf?: readonly number[]
+}): Promise<SignOuts> {
+  const { stage, receivers, clients, guards, rounds, deaf = [] } = parts
+  const [waited, lastTold, lastGuard]: [number[], number[], number[]] = [[], [], []]
+  const { sessions } = await stage.ask('sessions', { count: rounds, clients, tid: TENANT, codes: true })
+  const [first = ''] = clients
+  for (const session of sessions) {
+    const { access_token: token } = await stage.exchange(session, first, { uri: REDIRECT_URI, verifier: VERIFIER })
+    const told: number[] = []
+    let seq = 0
+    receivers.onArrival((_instance, arrival) => {
+      if (arrival.sid !== session.sid) return
+      seq = arrival.rev
+      told.push(arrival.atMs)
+    })
+    const refusing = Promise.all(guards.map((guard) => refuses(guard, session.sid)))
+    const form = await signOutForm(stage, session.cookie)
+    const from = preciseMs()
+    await confirm(stage, form)
+    waited.push(preciseMs() - from)
+    await waitFor('every instance to be told', () => told.length >= clients.length - deaf.length, 60)
+    const refused = await refusing
+    const committedMs = (await stage.ask('committed', { limit: 20 })).atMs[String(seq)] ?? Number.NaN
+    lastTold.push(Math.max(...told) - committedMs)
+    if (guards.length > 0) {
+      lastGuard.push(Math.max(...refused) - committedMs)
+      const { ok } = (await guards[0]?.check(token)) ?? { ok: true }
+      if (ok) throw new Error('A guard says that it knows, and honours the token all the same.')
+    }
+    // The guards' own reports are part of the work; the next one begins when they are through.
+    await waitFor('every guard to have reported', () => guards.every((guard) => (guard.status().reportedSeq ?? 0) >= seq), 60)
+  }
+  return { waited: spread(waited), lastTold: spread(lastTold), lastGuard: guards.length > 0 ? spread(lastGuard) : undefined }
+}
+
+/** When that guard refuses the session's tokens. */
+function refuses(guard: Guard, sid: string): Promise<number> {
+  return new Promise((done) => {
+    const stop = guard.onRevocation(({ selector }) => {
+      if (selector.kind !== 'session' || selector.sid !== sid) return
+      stop()
+      done(preciseMs())
+    })
+  })
+}
+
+interface Form {
+  cookie: string
+  body: string
+}
+
+async function signOutForm({ pool }: Stage, session: string): Promise<Form> {
+  const cookie = `__Host-cmb_session=${session}`
+  const answer = await pool.request({ path: '/logout', method: 'GET', headers: { cookie } })
+  const html = await answer.body.text()
+  const form = new URLSearchParams({ scope: 'device' })
+  for (const [tag] of html.matchAll(/<input\b[^>]*type="hidden"[^>]*>/g)) {
+    const [name, value] = ['name', 'value'].map((one) => new RegExp(`\\s${one}="([^"]*)"`).exec(tag)?.[1] ?? '')
+    form.set(name ?? '', value ?? '')
+  }
+  const set = [answer.headers['set-cookie'] ?? []].flat().map((line) => line.split(';')[0])
+  if (answer.statusCode !== 200 || form.size < 2) throw new Error(`The sign-out page answered ${answer.statusCode}.`)
+  return { cookie: [cookie, ...set].join('; '), body: form.toString() }
+}
+
+async function confirm({ pool }: Stage, { cookie, body }: Form): Promise<void> {
+  const headers = { cookie, 'content-type': 'application/x-www-form-urlencoded' }
+  const answer = await pool.request({ path: '/logout/confirm', method: 'POST', headers, body })
+  await answer.body.dump()
+  if (answer.statusCode !== 303) throw new Error(`The sign-out was answered with ${answer.statusCode}.`)
+}
+
+export async function startGuards(stage: Stage, clients: readonly string[]): Promise<Guard[]> {
+  const guards = clients.map((clientId) =>
+    createGuard({ issuer: stage.url, clientId, clientSecret: stage.secret(clientId), audience: `urn:bench:${clientId}`, guardId: 'bench' }),
+  )
+  await Promise.all(guards.map((guard) => guard.start()))
+  return guards
+}
+
+/** The same with nothing durable: told within the request. */
+export async function inlineSignOuts(parts: {
+  core: string | undefined
+  receivers: Receivers
+  count: number
+  rounds: number
+  alg: 'ES256' | 'RS256'
+  deaf?: readonly number[]
+}): Promise<Omit<SignOuts, 'lastGuard'>> {
+  const { core, receivers, count, rounds, alg, deaf = [] } = parts
+  const child = await startChild(core, 'inline')
+  const pool = new Pool(`http://127.0.0.1:${String(child.ready.port)}`)
+  await child.ask('instances', { uris: receivers.uris.slice(0, count), alg })
+  const [waited, lastTold]: [number[], number[]] = [[], []]
+  for (let round = 0; round < rounds; round++) {
+    const told: number[] = []
+    receivers.onArrival((_instance, { rev, atMs }) => {
+      if (rev === round) told.push(atMs)
+    })
+    const from = preciseMs()
+    const answer = await pool.request({ path: `/sign-out?sid=s_${round}&rev=${round}`, method: 'POST' })
+    await answer.body.dump()
+    waited.push(preciseMs() - from)
+    await waitFor('every instance to be told', () => told.length >= count - deaf.length, 60)
+    lastTold.push(Math.max(...told) - from)
+  }
+  await pool.close()
+  await child.stop()
+  return { waited: spread(waited), lastTold: spread(lastTold) }
+}

@@ -1,0 +1,75 @@
+import { createServer, type AddressInfo } from 'node:net'
+import { Pool } from 'undici'
+import { startChild, type Child } from './child.ts'
+import type { Asked, NewInstance, SeededSession } from './revocation-server.ts'
+
+/** The broker of the bench, as its loader sees it: by HTTP as a browser and an instance, and by the channel for what the bench sets up. */
+export interface Stage {
+  url: string
+  pid: number
+  pool: Pool
+  ask<N extends keyof Asked>(name: N, input: Asked[N]['in']): Promise<Asked[N]['out']>
+  /** Registers them; secrets are remembered. */
+  register(instances: NewInstance[]): Promise<void>
+  secret(clientId: string): string
+  exchange(
+    session: SeededSession,
+    clientId: string,
+    redirect: { uri: string; verifier: string },
+  ): Promise<{ access_token: string; refresh_token: string }>
+  stop(): Promise<void>
+}
+
+export async function openStage(core: string | undefined): Promise<Stage> {
+  const port = await freePort()
+  const child: Child = await startChild(core, 'broker', String(port))
+  // The issuer's host name, so that what the broker compares with it fits.
+  const url = `http://localhost:${port}`
+  const pool = new Pool(url, { connections: 64 })
+  const secrets: Record<string, string> = {}
+  const ask: Stage['ask'] = (name, input) => child.ask(name, input) as never
+  const secret = (clientId: string): string => secrets[clientId] ?? ''
+  return {
+    url,
+    pid: child.pid,
+    pool,
+    ask,
+    secret,
+    async register(instances) {
+      Object.assign(secrets, (await ask('clients', { instances })).secrets)
+    },
+    async exchange(session, clientId, { uri, verifier }) {
+      const answer = await pool.request({
+        path: '/token',
+        method: 'POST',
+        headers: { authorization: basic(clientId, secret(clientId)), 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams({ grant_type: 'authorization_code', code: session.code, redirect_uri: uri, code_verifier: verifier }).toString(),
+      })
+      const body = await answer.body.text()
+      if (answer.statusCode !== 200) throw new Error(`The code was answered with ${answer.statusCode}: ${body}`)
+      return JSON.parse(body) as { access_token: string; refresh_token: string }
+    },
+    async stop() {
+      await pool.close()
+      await child.stop()
+    },
+  }
+}
+
+export const basic = (clientId: string, secret: string): string => `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
+  const { port } = server.address() as AddressInfo
+  await new Promise((done) => server.close(done))
+  return port
+}
+
+/** Until it is so; the bench says what it waited for in vain. */
+export async function waitFor(what: string, isSo: () => boolean | Promise<boolean>, seconds = 300): Promise<void> {
+  for (const end = Date.now() + seconds * 1000; !(await isSo());) {
+    if (Date.now() > end) throw new Error(`Waited ${seconds} s for: ${what}`)
+    await new Promise((tick) => setTimeout(tick, 5))
+  }
+}

@@ -1,0 +1,63 @@
+import { connect, type Socket } from 'node:net'
+import { preciseMs, round } from './machine.ts'
+import { basic, waitFor, type Stage } from './stage.ts'
+
+/** A thousand guards on one broker: what a stream costs it, and how long until the last one has been told. */
+
+export interface Streams {
+  streams: number
+  kilobytesEach: number
+  /** From the commit of a revocation until the last stream had it. */
+  lastToldMs: number
+}
+
+/** Guards of one client: there is a limit to what one may have. */
+const OF_ONE = 10
+
+export async function manyStreams(stage: Stage, streams: number): Promise<Streams> {
+  const clients = Array.from({ length: Math.ceil(streams / OF_ONE) }, (_, n) => `s${n}`)
+  await stage.register(clients.map((clientId) => ({ clientId, alg: 'ES256' })))
+  await stage.ask('collect', {})
+  const before = await stage.ask('state', {})
+  const sockets: Socket[] = []
+  let told = 0
+  let wanted = 'no such session'
+  for (let n = 0; n < streams; n++)
+    sockets.push(await follow(stage, clients[Math.floor(n / OF_ONE)] ?? '', `g${n}`, (text) => void (text.includes(wanted) && told++)))
+  await waitFor('every stream to be open', async () => (await stage.ask('state', {})).streams >= before.streams + streams)
+  await stage.ask('collect', {})
+  const { rssMb } = await stage.ask('state', {})
+  const times: number[] = []
+  for (let round = 0; round < 20; round++) {
+    const { sessions } = await stage.ask('sessions', { count: 1, clients: [], tid: '77777777-7777-4777-8777-777777777777', codes: false })
+    const sid = sessions[0]?.sid ?? ''
+    told = 0
+    wanted = sid
+    const { atMs } = await stage.ask('revoke', { selector: { kind: 'session', sid } })
+    await waitFor('every stream to be told', () => told >= streams)
+    times.push(preciseMs() - atMs)
+  }
+  for (const socket of sockets) socket.destroy()
+  await waitFor('every stream to be closed', async () => (await stage.ask('state', {})).streams <= before.streams)
+  return {
+    streams,
+    kilobytesEach: round(((rssMb - before.rssMb) * 1024) / streams),
+    lastToldMs: round(times.toSorted((a, b) => a - b)[10] ?? Number.NaN),
+  }
+}
+
+function follow(stage: Stage, clientId: string, guard: string, hear: (text: string) => void): Promise<Socket> {
+  const { port, host } = new URL(stage.url)
+  return new Promise((open, failed) => {
+    const socket = connect(Number(port), '127.0.0.1', () =>
+      socket.write(
+        `GET /revocations?guard=${guard} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${basic(clientId, stage.secret(clientId))}\r\nAccept: text/event-stream\r\n\r\n`,
+      ),
+    )
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      if (text.includes('event: live')) open(socket)
+      hear(text)
+    })
+    socket.once('error', failed)
+  })
+}
