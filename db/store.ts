@@ -400,8 +400,15 @@ export interface Housekeeping {
   /** Sets it only if it is not there; returns what is there. */
   setSettingOnce(name: string, value: string): Promise<string>
   liveSessionCount(now: number): Promise<number>
-  /** Deletes what retention no longer wants; bounded. True while there is more. */
-  purge(input: { now: number; limit: number }): Promise<boolean>
+  /**
+   * Deletes what retention no longer wants; bounded. True while there is more.
+   * @param retention how long ended sessions, the log with what it owed, and the audit log are kept; not given: 30, 90 and 730 days
+   */
+  purge(input: {
+    now: number
+    limit: number
+    retention?: { sessionDays: number; revocationDays: number; auditDays: number } | undefined
+  }): Promise<boolean>
   /** Writes something and reads it back: for /readyz. */
   probe(): Promise<void>
   /**

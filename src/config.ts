@@ -44,6 +44,8 @@ export interface Config {
   queueUrl: string | undefined
   /** Defaults; a tenant may have its own. */
   limits: { idleSeconds: number; absoluteSeconds: number; staySignedInSeconds: number }
+  /** How long what is over is kept. */
+  retention: { sessionDays: number; revocationDays: number; auditDays: number }
   /** Logout targets and `jwks_uri` may be loopback or http: the demo, and development on one machine. */
   allowLoopbackTargets: boolean
   /** What ends sessions from outside. */
@@ -159,6 +161,13 @@ const seconds = (least: number, most: number) =>
     const number = Number(value)
     if (Number.isInteger(number) && number >= least && number <= most) return number
     c.addIssue(`has to be a whole number of seconds from ${least} to ${most}`)
+    return z.NEVER
+  })
+const days = (least: number) =>
+  z.string().transform((value, c) => {
+    const number = Number(value)
+    if (Number.isInteger(number) && number >= least && number <= 3_650) return number
+    c.addIssue(`has to be a whole number of days from ${least} to 3650`)
     return z.NEVER
   })
 const queueUrl = z.string().transform((value, c) => {
@@ -277,6 +286,11 @@ export function loadConfig(env: Environment): Config {
     dataDir: resolve(env.BROKER_DATA_DIR || 'data'),
     keyFiles: (read.optional('BROKER_KEY_FILES', list, '/run/secrets/es256.pem,/run/secrets/rs256.pem') ?? []).map((file) => resolve(file)),
     queueUrl: read.optional('BROKER_QUEUE_URL', queueUrl, 'rediss://queue.internal:6379'),
+    retention: {
+      sessionDays: read.optional('BROKER_RETENTION_SESSION_DAYS', days(1), '30') ?? 30,
+      revocationDays: read.optional('BROKER_RETENTION_REVOCATION_DAYS', days(1), '90') ?? 90,
+      auditDays: read.optional('BROKER_RETENTION_AUDIT_DAYS', days(30), '730') ?? 730,
+    },
     limits: {
       idleSeconds: read.optional('BROKER_SESSION_IDLE_SECONDS', seconds(60, 604_800), '28800') ?? 8 * 3600,
       absoluteSeconds: read.optional('BROKER_SESSION_ABSOLUTE_SECONDS', seconds(300, 604_800), '43200') ?? 12 * 3600,

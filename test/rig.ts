@@ -237,6 +237,7 @@ export async function createRig(options: RigOptions = {}) {
     clientsFile: undefined,
     dataDir: dir,
     queueUrl: undefined,
+    retention: { sessionDays: 30, revocationDays: 90, auditDays: 730 },
     limits: { idleSeconds: 8 * 3600, absoluteSeconds: 12 * 3600, staySignedInSeconds: 24 * 3600 },
     allowLoopbackTargets: true,
     signals: {

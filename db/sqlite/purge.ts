@@ -9,11 +9,10 @@ const DAY = 86_400
 const RETENTION = {
   /** A used code is remembered past its end, so that a late second use is still known for one. */
   code: 600,
-  session: 30 * DAY,
-  revocation: 90 * DAY,
   guard: 30 * DAY,
-  audit: 730 * DAY,
 }
+const DEFAULT = { sessionDays: 30, revocationDays: 90, auditDays: 730 }
+type Retention = typeof DEFAULT
 
 export function purging({ db, write }: Core, { count }: Owing): Housekeeping['purge'] {
   const simple = [
@@ -26,13 +25,10 @@ export function purging({ db, write }: Core, { count }: Owing): Housekeeping['pu
         WHERE state = 'dead' AND asked_at_ms / 1000 <= ? LIMIT ?)`,
       keep: RETENTION.revocation,
     },
-    {
-      sql: `DELETE FROM revocations WHERE seq IN (SELECT r.seq FROM revocations r WHERE r.at <= ? AND r.owing = 'complete'
-        AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq) LIMIT ?)`,
-      keep: RETENTION.revocation,
-    },
   ].map(({ sql, keep }) => ({ statement: db.prepare<[number, number]>(sql), keep }))
 
+  const revocations = db.prepare<[number, number]>(`DELETE FROM revocations WHERE seq IN (SELECT r.seq FROM revocations r
+    WHERE r.at <= ? AND r.owing = 'complete' AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq) LIMIT ?)`)
   const oldSessions = db.prepare<[number, number], string>('SELECT sid FROM sessions WHERE ended_seq IS NOT NULL AND ended_at <= ? LIMIT ?').pluck()
   const ofSession = ['families', 'participants', 'sessions'].map((table) => db.prepare<[string]>(`DELETE FROM ${table} WHERE sid = ?`))
 
@@ -46,8 +42,8 @@ export function purging({ db, write }: Core, { count }: Owing): Housekeeping['pu
   const oldAudit = db.prepare<[number, number], number>('SELECT id FROM audit WHERE at_ms <= ? ORDER BY id LIMIT ?').pluck()
   const dropAudit = ['audit', 'audit_outcomes'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE id <= ?`))
 
-  const purgeAudit = (now: number, limit: number): number => {
-    const ids = oldAudit.all((now - RETENTION.audit) * 1000, limit)
+  const purgeAudit = (before: number, limit: number): number => {
+    const ids = oldAudit.all(before * 1000, limit)
     const last = ids.at(-1)
     if (last !== undefined) for (const statement of dropAudit) statement.run(last)
     return ids.length
@@ -58,14 +54,14 @@ export function purging({ db, write }: Core, { count }: Owing): Housekeeping['pu
     if (dropDelivery.run(id).changes === 1) count(clientId, state, -1)
   }
 
-  const purgeSessions = (now: number, limit: number): number => {
-    const sids = oldSessions.all(now - RETENTION.session, limit)
+  const purgeSessions = (before: number, limit: number): number => {
+    const sids = oldSessions.all(before, limit)
     for (const sid of sids) for (const statement of ofSession) statement.run(sid)
     return sids.length
   }
 
-  const purgeDeliveries = (now: number, limit: number): number => {
-    const rows = oldDeliveries.all((now - RETENTION.revocation) * 1000, limit)
+  const purgeDeliveries = (before: number, limit: number): number => {
+    const rows = oldDeliveries.all(before * 1000, limit)
     for (const row of rows) {
       for (const older of spokenFor.all(row.id)) dropOne(older)
       dropOne(row)
@@ -73,10 +69,16 @@ export function purging({ db, write }: Core, { count }: Owing): Housekeeping['pu
     return rows.length
   }
 
-  return ({ now, limit }) =>
+  return ({ now, limit, retention = DEFAULT }) =>
     write(() => {
+      const before = (days: keyof Retention): number => now - retention[days] * DAY
       // Deliveries first: a revocation goes when nothing is kept of what it owed.
-      const deleted = [purgeSessions(now, limit), purgeDeliveries(now, limit), purgeAudit(now, limit)]
+      const deleted = [
+        purgeSessions(before('sessionDays'), limit),
+        purgeDeliveries(before('revocationDays'), limit),
+        revocations.run(before('revocationDays'), limit).changes,
+        purgeAudit(before('auditDays'), limit),
+      ]
       for (const { statement, keep } of simple) deleted.push(statement.run(now - keep, limit).changes)
       return deleted.some((rows) => rows >= limit)
     })

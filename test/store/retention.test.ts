@@ -31,6 +31,26 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     expect(await b.store.standingBySid(live.session.sid, b.now)).toMatchObject({ state: 'live' })
   })
 
+  test('as the settings say, where they say something else', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    await b.revoke({ kind: 'session', sid: session.sid })
+    const id = await b.store.appendAudit({ actor: { kind: 'operator', id: 'olga' }, via: 'command', act: 'revoke' })
+    const retention = { sessionDays: 2, revocationDays: 3, auditDays: 4 }
+    const kept = async (days: number) => {
+      while (await b.store.purge({ now: T0 + days * DAY, limit: 10, retention }));
+      return [
+        (await b.store.standingBySid(session.sid, b.now)).state !== 'unknown',
+        (await b.store.findRevocation(1)) !== undefined,
+        (await b.store.listAudit({ limit: 9 })).some((one) => one.id === id),
+      ]
+    }
+    expect(await kept(1.9)).toEqual([true, true, true])
+    expect(await kept(2)).toEqual([false, true, true])
+    expect(await kept(3)).toEqual([false, false, true])
+    expect(await kept(4)).toEqual([false, false, false])
+  })
+
   test('the log and settled deliveries go after 90 days, with their proof; what is owed stays, and so does its revocation', async () => {
     const b = await open()
     await b.client('sydney')
