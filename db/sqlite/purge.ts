@@ -20,15 +20,12 @@ export function purging({ db, write }: Core, { count }: Owing): Housekeeping['pu
     { sql: 'DELETE FROM consumed WHERE rowid IN (SELECT rowid FROM consumed WHERE expires_at <= ? LIMIT ?)', keep: 0 },
     { sql: 'DELETE FROM pushed_requests WHERE rowid IN (SELECT rowid FROM pushed_requests WHERE expires_at <= ? LIMIT ?)', keep: 0 },
     { sql: 'DELETE FROM guards WHERE rowid IN (SELECT rowid FROM guards WHERE reported_at_ms / 1000 <= ? LIMIT ?)', keep: RETENTION.guard },
-    {
-      sql: `DELETE FROM microsoft_work WHERE rowid IN (SELECT rowid FROM microsoft_work
-        WHERE state = 'dead' AND asked_at_ms / 1000 <= ? LIMIT ?)`,
-      keep: RETENTION.revocation,
-    },
   ].map(({ sql, keep }) => ({ statement: db.prepare<[number, number]>(sql), keep }))
 
   const revocations = db.prepare<[number, number]>(`DELETE FROM revocations WHERE seq IN (SELECT r.seq FROM revocations r
     WHERE r.at <= ? AND r.owing = 'complete' AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq) LIMIT ?)`)
+  const microsoftWork = db.prepare<[number, number]>(`DELETE FROM microsoft_work WHERE rowid IN (SELECT rowid FROM microsoft_work
+    WHERE state = 'dead' AND asked_at_ms / 1000 <= ? LIMIT ?)`)
   const oldSessions = db.prepare<[number, number], string>('SELECT sid FROM sessions WHERE ended_seq IS NOT NULL AND ended_at <= ? LIMIT ?').pluck()
   const ofSession = ['families', 'participants', 'sessions'].map((table) => db.prepare<[string]>(`DELETE FROM ${table} WHERE sid = ?`))
 
@@ -77,6 +74,7 @@ export function purging({ db, write }: Core, { count }: Owing): Housekeeping['pu
         purgeSessions(before('sessionDays'), limit),
         purgeDeliveries(before('revocationDays'), limit),
         revocations.run(before('revocationDays'), limit).changes,
+        microsoftWork.run(before('revocationDays'), limit).changes,
         purgeAudit(before('auditDays'), limit),
       ]
       for (const { statement, keep } of simple) deleted.push(statement.run(now - keep, limit).changes)
