@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const major = Number(process.versions.node.split('.')[0])
 if (major < 18) {
-  console.error(`Node ${process.versions.node} is too old even to install the packages: use Node 18 or later (the broker then brings its own runtime on Linux x64).`)
+  console.error(
+    `Node ${process.versions.node} is too old even to install the packages: use Node 18 or later (the broker then brings its own runtime on Linux x64).`,
+  )
   process.exit(1)
 }
 
@@ -51,7 +53,9 @@ const node = existsSync(own) && statSync(own).size > 0 ? own : process.execPath
 const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? ''
 const [, newMajor, newMinor] = /^v(\d+)\.(\d+)/.exec(version) ?? []
 if (!(Number(newMajor) > 22 || (Number(newMajor) === 22 && Number(newMinor) >= 14))) {
-  console.error(`The broker needs Node 22.14 or later and found ${version || 'none'}. On Linux x64 it brings one; elsewhere install Node 24 or later and run the same command again.`)
+  console.error(
+    `The broker needs Node 22.14 or later and found ${version || 'none'}. On Linux x64 it brings one; elsewhere install Node 24 or later and run the same command again.`,
+  )
   process.exit(1)
 }
 const built = spawnSync(node, [join(root, 'scripts', 'build.mjs'), '--if-changed'], { cwd: root, stdio: ['ignore', 2, 2] })

@@ -19,7 +19,8 @@ for (const place of ['tsconfig.json', 'package-lock.json', 'guard', 'src', 'work
   for (const file of sources(join(root, place))) hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0')
 }
 const wanted = hash.digest('hex')
-if (process.argv.includes('--if-changed') && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted && existsSync(join(root, 'guard', 'dist'))) process.exit(0)
+if (process.argv.includes('--if-changed') && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted && existsSync(join(root, 'guard', 'dist')))
+  process.exit(0)
 
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 console.error('Building…')

@@ -7,8 +7,16 @@ import { delimiter, join } from 'node:path'
 const onPath = (name) => (process.env.PATH ?? '').split(delimiter).some((dir) => existsSync(join(dir, name)))
 
 const NEEDS = [
-  { there: () => Boolean(process.env.CHROMIUM) || onPath('chromium'), packages: ['chromium', 'fonts-dejavu-core'], without: 'the tests in a browser (test/browser)' },
-  { there: () => onPath('valkey-server') || onPath('redis-server'), packages: ['valkey-server'], without: "the tests of the broker's own Valkey (the queue is then Postgres from the npm registry)" },
+  {
+    there: () => Boolean(process.env.CHROMIUM) || onPath('chromium'),
+    packages: ['chromium', 'fonts-dejavu-core'],
+    without: 'the tests in a browser (test/browser)',
+  },
+  {
+    there: () => onPath('valkey-server') || onPath('redis-server'),
+    packages: ['valkey-server'],
+    without: "the tests of the broker's own Valkey (the queue is then Postgres from the npm registry)",
+  },
   { there: () => onPath('promtool'), packages: ['prometheus'], without: 'the tests of the alert rules' },
 ]
 
