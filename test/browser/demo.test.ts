@@ -154,6 +154,49 @@ describe('the demo in a browser', () => {
     await context.close()
   })
 
+  test('bob is disabled at Microsoft while he works: the page that is open says so, and a new sign-in is refused', async () => {
+    const context = await newContext()
+    const page = await context.newPage()
+    await signIn(page, 1, 'bob')
+    await page.waitForURL(`${instance(1).url}/`)
+    await page.locator('#live', { hasText: 'Live' }).waitFor()
+    const change = (body: object) =>
+      fetch(`${demo.facts.microsoft}/_control/people/${person('bob').upn}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+    // Graph tells within a second where the subscription is there; else the probe does, which goes round once a minute.
+    expect((await change({ accountEnabled: false })).status).toBe(200)
+    await page.getByRole('heading', { name: 'You have been signed out' }).waitFor({ timeout: 90_000 })
+    await signIn(page, 1, 'bob')
+    expect(await page.locator('body').innerText()).toMatch(/disabled|administrator/i)
+    await change({ accountEnabled: true })
+    await context.close()
+  })
+
+  test('olivia opens the operators’ console; alice, who has no role there, gets a page that says so', async () => {
+    for (const [name, words] of [
+      ['olivia', 'Overview'],
+      ['alice', /not open to you/],
+    ] as const) {
+      const context = await newContext()
+      const page = await context.newPage()
+      await page.goto(`${demo.facts.ops}/ops`)
+      const begin = page
+        .getByRole('link', { name: /sign in/i })
+        .or(page.getByRole('button', { name: /sign in/i }))
+        .first()
+      if (page.url().startsWith(demo.facts.ops)) await begin.click()
+      const microsoft = page.getByRole('link', { name: 'Sign in with Microsoft' })
+      await microsoft.click()
+      await atMicrosoft(page, name)
+      await page.waitForURL(`${demo.facts.ops}/**`)
+      expect(await page.locator('h1').innerText()).toMatch(words)
+      await context.close()
+    }
+  })
+
   test.each([
     ['mia', 'who has no MFA', /MFA|second proof|set ?up/i],
     ['una', 'who is not assigned', /assign|access/i],
