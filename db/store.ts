@@ -174,6 +174,8 @@ export interface TokenActs {
   checkClientAccess(input: { clientId: string; rev: number }): Promise<boolean>
   /** One-time use of an identifier (`jti`, a sealed state's id). False: it was consumed before. */
   consumeOnce(input: { purpose: string; idHash: string; expiresAt: number; now: number }): Promise<boolean>
+  /** Whether it was consumed, without consuming it: for what is burned only when it has taken effect. */
+  wasConsumed(input: { purpose: string; idHash: string }): Promise<boolean>
   /** RFC 9126: the parameters as JSON, until `expiresAt`. */
   pushRequest(input: { requestHash: string; clientId: string; parameters: string; expiresAt: number }): Promise<void>
   /** Reads a pushed request. `consume` at the end of its use: a page in between may be reloaded. */
@@ -354,7 +356,7 @@ export interface TenantActs {
   putTenant(tenant: TenantRow): Promise<void>
   /** Changes some of a tenant that is connected; false where it is not, so that a removal at the same time stands. */
   changeTenant(input: { tid: string; change: Partial<Omit<TenantRow, 'tid' | 'connectedAt' | 'removedAt'>> }): Promise<boolean>
-  /** Disconnects a tenant and revokes every session of its people, in one transaction. `unknown` where it is not connected. */
+  /** Disconnects a tenant, revokes every session of its people and drops what was to be asked of Microsoft there, in one transaction. `unknown` where it is not connected. */
   removeTenant(input: { tid: string; actor: Actor; now: number }): Promise<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }>
 }
 

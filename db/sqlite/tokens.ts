@@ -62,6 +62,7 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
   const joinByExchange =
     db.prepare(`INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq) VALUES (@sid, @clientId, @now, @now, @head)
     ON CONFLICT DO UPDATE SET last_at = excluded.last_at`)
+  const consumed = db.prepare<[string, string]>('SELECT 1 FROM consumed WHERE purpose = ? AND id_hash = ?')
   const consume = db.prepare<[string, string, number]>('INSERT OR IGNORE INTO consumed (purpose, id_hash, expires_at) VALUES (?, ?, ?)')
   const push = db.prepare<[string, string, string, number]>(
     'INSERT INTO pushed_requests (request_hash, client_id, parameters, expires_at) VALUES (?, ?, ?, ?)',
@@ -160,6 +161,7 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
     checkClientAccess: ({ clientId, rev }) => read(() => (clientCutoff.get({ clientId }) ?? 0) <= rev),
 
     consumeOnce: ({ purpose, idHash, expiresAt }) => write(() => consume.run(purpose, idHash, expiresAt).changes === 1),
+    wasConsumed: ({ purpose, idHash }) => read(() => consumed.get(purpose, idHash) !== undefined),
     pushRequest: ({ requestHash, clientId, parameters, expiresAt }) => write(() => void push.run(requestHash, clientId, parameters, expiresAt)),
     pushedRequest: ({ requestHash, clientId, now, consume: once }) =>
       once ? write(() => pullPushed.get(requestHash, clientId, now)) : read(() => pushed.get(requestHash, clientId, now)),

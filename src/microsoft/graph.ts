@@ -29,15 +29,16 @@ export function createGraph(need: Need, directory: Directory): Graph {
     async person(tid, oid) {
       const select = '$select=id,accountEnabled,signInSessionsValidFromDateTime'
       const answer = await path(tid, 'GET', `/users/${encodeURIComponent(oid)}?${select}`)
-      if (answer.status === 404) return { state: 'gone' }
-      const { accountEnabled, signInSessionsValidFromDateTime: from } = good(answer).body
+      if (isNobody(answer)) return { state: 'gone' }
+      const { id, accountEnabled, signInSessionsValidFromDateTime: from } = good(answer).body
+      if (typeof id !== 'string' || id.toLowerCase() !== oid) throw new GraphProblem('refused', 'Graph answered about somebody else.')
       if (typeof accountEnabled !== 'boolean') throw new GraphProblem('refused', 'Graph does not say whether the account is enabled.')
       const atMs = typeof from === 'string' ? Date.parse(from) : Number.NaN
       return { state: 'there', enabled: accountEnabled, sessionsValidFrom: Number.isNaN(atMs) ? undefined : Math.floor(atMs / 1000) }
     },
     async revokeSessions(tid, oid) {
       const answer = await path(tid, 'POST', `/users/${encodeURIComponent(oid)}/revokeSignInSessions`, {})
-      if (answer.status === 404) return 'gone'
+      if (isNobody(answer)) return 'gone'
       good(answer)
       return 'asked'
     },
@@ -142,11 +143,16 @@ function problemOf(cause: unknown): unknown {
   return new GraphProblem(kind, cause.message, { cause, retryAfterSeconds: cause.retryAfterSeconds })
 }
 
+const codeOf = ({ body: { error } }: Answer): unknown =>
+  typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
+
+/** Graph says that there is nobody of that id. Any other 404 is a wrong address of ours, or a proxy's, and says nothing about anybody. */
+const isNobody = (answer: Answer): boolean => answer.status === 404 && codeOf(answer) === 'Request_ResourceNotFound'
+
 /** @throws GraphProblem where it is no success. What Graph wrote is for nobody's eyes but its code. */
 function good(answer: Answer): Answer {
   if (answer.status >= 200 && answer.status < 300) return answer
-  const { error } = answer.body
-  const code = typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
+  const code = codeOf(answer)
   const words = `Graph answered ${answer.status}${typeof code === 'string' && /^\w{1,60}$/.test(code) ? ` (${code})` : ''}`
   if (answer.status === 403) throw new GraphProblem('forbidden', `${words}: is the application permission there, and consented to?`)
   throw new GraphProblem(answer.status === 401 ? 'credential' : 'refused', `${words}.`)

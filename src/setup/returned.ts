@@ -30,14 +30,20 @@ export async function keep(visit: Acting, outcome: Outcome): Promise<string> {
     return outcome.code === undefined ? outcome.guidance : `${outcome.guidance}.${outcome.code}`
   }
   const target = `tenant ${errand.tid}`
+  const confirmed = seen.row.consentConfirmedAt !== undefined
+  const cameBack = seen.consentReturnedAt !== undefined
+  // Whoever has an invitation may come back as often as they like: it is written once, and what operators have tried stays as it is.
+  const invited = errand.invitedUntil !== undefined
   if (outcome.came === 'consent') {
+    if (invited && (cameBack || confirmed)) return 'consented'
     await recorded(visit, { act: 'consent.returned', target }, () => keepConsent(deps.store, errand.tid, now))
     return 'consented'
   }
   const { trial } = outcome
+  if (invited) return confirmed ? 'confirmed' : confirm(visit, errand, trial, cameBack)
   const details = { oid: trial.oid, proof: trial.proof, acrs: trial.acrs, amr: trial.amr, directoryRole: trial.directoryRole }
   await recorded(visit, { act: 'trial.sign_in', target, details }, () => keepTrial(deps.store, errand.tid, trial))
-  return seen.row.consentConfirmedAt === undefined ? confirm(visit, errand, trial, seen.consentReturnedAt !== undefined) : 'tried'
+  return confirmed ? 'tried' : confirm(visit, errand, trial, cameBack)
 }
 
 /** Consent counts as given once somebody of that very tenant who can give it has signed in: then it was no stranger who came back with it. */

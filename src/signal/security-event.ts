@@ -10,7 +10,7 @@ import { whoIsMeant } from './subjects.ts'
 
 /**
  * Security event tokens (RFC 8417) that configured issuers push (RFC 8935). It acknowledges what it has committed, and nothing before. An event
- * speaks of its moment: who was authenticated after it stays.
+ * speaks of its moment: who was authenticated after it stays; and once: whoever has come back since by single sign-on, whose authentication is older, stays too.
  */
 
 const MOST_BYTES = 64 * 1024
@@ -44,7 +44,12 @@ export async function securityEvent(deps: Deps, { secevent }: Issuers, c: Contex
     const expected = { issuer: issuer.issuer, audience: issuer.audience, now, toleranceSeconds: TOLERANCE_SECONDS }
     const verified = await verifySecurityEvent(token, issuer.keys, expected)
     if (!verified.ok) return verified.certain ? refuse(deps, c, verified.error, verified.description) : later(deps, c)
-    await obey(deps, issuer, verified.claims, now)
+    const once = { purpose: 'security-event', idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`), now }
+    if (!(await deps.store.wasConsumed(once))) {
+      await obey(deps, issuer, verified.claims, now)
+      // Burned when what it says is committed: cut off before, it is told again and does the rest.
+      await deps.store.consumeOnce({ ...once, expiresAt: now + REMEMBERED_SECONDS })
+    }
     return c.body(null, 202, { 'Cache-Control': 'no-store' })
   } catch (error) {
     if (error instanceof KeysUnavailable) return later(deps, c)
@@ -71,13 +76,6 @@ async function obey(deps: Deps, issuer: KnownIssuer, claims: SecurityEventClaims
     deps.metrics.signals.inc({ kind: 'security_event', outcome })
     deps.log.info('security_event', { issuer: issuer.issuer, type: type.slice(0, 120), outcome })
   }
-  // Burned when what it says is committed: cut off before, it is told again and does the rest. A second telling ends nothing that the first did not.
-  await deps.store.consumeOnce({
-    purpose: 'security-event',
-    idHash: sha256(`${issuer.issuer} ${claims.jti}`),
-    expiresAt: now + REMEMBERED_SECONDS,
-    now,
-  })
 }
 
 async function end(
@@ -94,9 +92,9 @@ async function end(
   return committed.length > 0 ? 'ended' : 'nothing'
 }
 
-/** When it happened; some send milliseconds. Never later than now: nobody ends sessions that are still to come. */
+/** When it happened; some send milliseconds. Never later than its token was issued, nor than now: nobody ends sessions that are still to come. */
 function momentOf(claims: SecurityEventClaims, payload: Payload, now: number): number {
   const said = [payload.event_timestamp, claims.toe, claims.iat].find((value): value is number => typeof value === 'number' && value > 0)
   if (said === undefined) return now
-  return Math.min(Math.floor(said > 1e11 ? said / 1000 : said), now)
+  return Math.min(Math.floor(said > 1e11 ? said / 1000 : said), claims.iat, now)
 }

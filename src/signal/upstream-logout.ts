@@ -29,10 +29,11 @@ export async function upstreamLogout(deps: Deps, { oidc }: Issuers, c: Context):
     const expected = { issuer: issuer.issuer, clientId: issuer.audience, now, toleranceSeconds: TOLERANCE_SECONDS, maxAgeSeconds: MAX_AGE_SECONDS }
     const verified = await verifyLogoutToken(token, issuer.keys, expected)
     if (!verified.ok) return verified.certain ? refuse(deps, c, verified.description) : later(deps, c)
-    const committed = await end(deps, issuer, verified.claims, now)
+    const once = { purpose: 'upstream-logout', idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`), now }
+    // Told again it ends nothing, not even for whoever has come back since by single sign-on, whose authentication is older.
+    const committed = (await deps.store.wasConsumed(once)) ? [] : await end(deps, issuer, verified.claims, now)
     announce(deps, committed)
-    const idHash = sha256(`${issuer.issuer} ${verified.claims.jti}`)
-    await deps.store.consumeOnce({ purpose: 'upstream-logout', idHash, expiresAt: now + MAX_AGE_SECONDS + 2 * TOLERANCE_SECONDS, now })
+    await deps.store.consumeOnce({ ...once, expiresAt: now + MAX_AGE_SECONDS + 2 * TOLERANCE_SECONDS })
     deps.metrics.signals.inc({ kind: 'upstream_logout', outcome: committed.length > 0 ? 'ended' : 'nothing' })
     return c.body(null, 200, { 'Cache-Control': 'no-store' })
   } catch (error) {

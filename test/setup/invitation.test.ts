@@ -43,6 +43,26 @@ test('nobody without such a role, and nobody of another tenant, confirms anythin
   expect(await confirmed()).toBeUndefined()
 })
 
+test('whoever has the link writes nothing over what the operators tried, and does not fill the audit log', async () => {
+  const { entra, rig, link, felix } = await invited()
+  const trial = JSON.stringify({ at: 1, proof: 'amr', oid: 'o', who: 'Tried by an operator', acrs: [], amr: ['mfa'], claims: {}, roles: [] })
+  await rig.store.setSetting(`setup/trial/${FABRIKAM.tid}`, trial)
+  entra.auto('felix@fabrikam.example')
+  const returned = async () => (await rig.store.listAudit({ act: 'consent.returned', limit: 10 })).length
+  await felix.press(await felix.get(link), 'Granting consent')
+  const once = await returned()
+  const page = await felix.press(await felix.get(link), 'Granting consent')
+  expect(await returned()).toBe(once)
+  entra.auto('faye@fabrikam.example')
+  await felix.press(page, 'Confirm by signing in')
+  expect(await rig.store.listAudit({ act: 'trial.sign_in', target: `tenant ${FABRIKAM.tid}`, limit: 10 })).toEqual([])
+  entra.auto('felix@fabrikam.example')
+  expect(textOf(await felix.press(page, 'Confirm by signing in'))).toContain('Consent is confirmed.')
+  await felix.press(page, 'Confirm by signing in')
+  expect(await rig.store.listAudit({ act: 'consent.confirm', target: `tenant ${FABRIKAM.tid}`, limit: 10 })).toHaveLength(1)
+  expect(await rig.store.setting(`setup/trial/${FABRIKAM.tid}`)).toBe(trial)
+})
+
 test('the link is good for a week, for that tenant while it is connected, and for nothing else', async () => {
   const { clock, browser, rig, link, felix } = await invited()
   expect((await felix.get(link.replace('invitation=', 'invitation=x'))).status).toBe(400)

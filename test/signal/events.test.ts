@@ -29,8 +29,8 @@ async function world(changes: Partial<SignalIssuer> = {}) {
   }
   const rig = await createRig({ config: { signals } })
   const sydney = await rig.register('Sydney')
-  const open = async (person = {}) => {
-    const { session } = await rig.openSession({ person, microsoftSid: 'm-1' })
+  const open = async (person = {}, changes: { authTime?: number } = {}) => {
+    const { session } = await rig.openSession({ person, microsoftSid: 'm-1', ...changes })
     const { refresh_token: token = '' } = await rig.signInAt(session.sid, sydney)
     const refresh = async () =>
       (await rig.post('/token', { grant_type: 'refresh_token', refresh_token: token }, { authorization: sydney.basic })).status
@@ -86,6 +86,27 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     expect(await after.refresh()).toBe(200)
     expect((await push(await set(transmitter, event(`${CAEP}session-revoked`, { event_timestamp: rig.clock.now() * 1000 })))).status).toBe(202)
     expect(await after.refresh()).toBe(400)
+  })
+
+  test('told a second time it ends nothing: who came back by single sign-on has an authentication older than the event', async () => {
+    const { rig, transmitter, open, push } = await world()
+    const before = await open()
+    const token = await set(transmitter, event(`${CAEP}session-revoked`))
+    expect((await push(token)).status).toBe(202)
+    expect(await before.refresh()).toBe(400)
+    rig.clock.advance(60)
+    const back = await open({}, { authTime: before.session.authTime - 600 })
+    expect((await push(token)).status).toBe(202)
+    expect(await back.refresh()).toBe(200)
+  })
+
+  test('a moment that is later than its token was issued is none: it counts from the issue', async () => {
+    const { rig, transmitter, open, push } = await world()
+    const ahead = await set(transmitter, event(`${CAEP}session-revoked`, { event_timestamp: rig.clock.now() + 86_400 }))
+    rig.clock.advance(60)
+    const after = await open()
+    expect((await push(ahead)).status).toBe(202)
+    expect(await after.refresh()).toBe(200)
   })
 
   test('one session of ours alone, where the event names it', async () => {
@@ -191,6 +212,18 @@ describe('an upstream provider’s back-channel logout', () => {
     transmitter.clock.advance(30)
     expect((await logout(await token(transmitter, { sub: OID }))).status).toBe(200)
     expect(await second.refresh()).toBe(400)
+  })
+
+  test('told a second time it ends nothing, also where somebody came back by single sign-on', async () => {
+    const { rig, transmitter, open, logout } = await oidc()
+    const first = await open()
+    const bySid = await token(transmitter, { sid: 'm-1' })
+    await logout(bySid)
+    expect(await first.refresh()).toBe(400)
+    rig.clock.advance(30)
+    const back = await open({}, { authTime: first.session.authTime - 600 })
+    expect((await logout(bySid)).status).toBe(200)
+    expect(await back.refresh()).toBe(200)
   })
 
   test('of another provider, with a nonce, or none at all: 400', async () => {

@@ -82,6 +82,17 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await b.store.deadMicrosoftWork(10)).toEqual([])
   })
 
+  test('what is owed for a tenant goes with it: connected anew a year later, nobody is signed out by an old wish', async () => {
+    const b = await open()
+    const OTHER = '99999999-2222-4333-8444-555555555555'
+    for (const tid of [TENANT, OTHER]) await b.store.putTenant({ tid, mfaProof: 'amr', connectedAt: b.now })
+    const of = (tid: string): MicrosoftWork => ({ kind: 'revoke_sessions', tid, oid: 'p1' })
+    await b.store.askMicrosoft([of(TENANT), of(OTHER)], b.now * 1000)
+    await b.store.removeTenant({ tid: TENANT, actor: MICROSOFT, now: b.now })
+    expect(await b.store.owesMicrosoft(of(TENANT))).toBe(false)
+    expect(await b.store.owesMicrosoft(of(OTHER))).toBe(true)
+  })
+
   test('everybody of a tenant who is signed in is asked about, once each', async () => {
     const b = await open()
     await b.signIn('alice')

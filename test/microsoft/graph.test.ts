@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest'
+import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
+
+/** Graph's answers about a person, read: what is not Graph's own word ends nobody's session and settles no work. */
+
+const TENANT = '11111111-1111-4111-8111-111111111111'
+const OID = '44444444-4444-4444-8444-444444444444'
+const LOGIN = 'https://login.microsoftonline.com'
+
+function graphThatAnswers(status: number, body: unknown) {
+  const json = (value: unknown, code = 200) => new Response(JSON.stringify(value), { status: code, headers: { 'content-type': 'application/json' } })
+  const fetch = async (url: string): Promise<Response> => {
+    if (url.startsWith('https://graph.microsoft.com/')) return json(body, status)
+    if (url.endsWith('/token')) return json({ token_type: 'Bearer', access_token: 'app-token', expires_in: 3600 })
+    return json({
+      issuer: `${LOGIN}/${TENANT}/v2.0`,
+      authorization_endpoint: `${LOGIN}/${TENANT}/oauth2/v2.0/authorize`,
+      token_endpoint: `${LOGIN}/${TENANT}/oauth2/v2.0/token`,
+      end_session_endpoint: `${LOGIN}/${TENANT}/oauth2/v2.0/logout`,
+      jwks_uri: `${LOGIN}/${TENANT}/discovery/v2.0/keys`,
+    })
+  }
+  const entra = {
+    tenants: [TENANT],
+    clientId: '33333333-3333-4333-8333-333333333333',
+    credential: { kind: 'secret' as const, secret: 'the-secret' },
+    authority: LOGIN,
+    simulated: false,
+  }
+  const clock = { now: () => Math.floor(Date.now() / 1000), nowMs: () => Date.now() }
+  const log = { info: () => {}, warn: () => {}, error: () => {} }
+  return createMicrosoft({ config: { issuer: 'https://login.example', entra }, clock, log, fetch }).graph
+}
+
+test('who is not there by Graph’s own word is gone', async () => {
+  const graph = graphThatAnswers(404, { error: { code: 'Request_ResourceNotFound', message: 'Resource does not exist.' } })
+  expect(await graph.person(TENANT, OID)).toEqual({ state: 'gone' })
+  expect(await graph.revokeSessions(TENANT, OID)).toBe('gone')
+})
+
+test.each([
+  ['a wrong address of ours, or a proxy’s', {}],
+  ['another error of Graph’s', { error: { code: 'ResourceNotFound', message: 'Resource not found for the segment' } }],
+])('404 for another reason says nothing about anybody, and no work is done by it: %s', async (_words, body) => {
+  const graph = graphThatAnswers(404, body)
+  await expect(graph.person(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'refused' })
+  await expect(graph.revokeSessions(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'refused' })
+})
+
+test('an answer about somebody else is no answer', async () => {
+  const graph = graphThatAnswers(200, { id: '55555555-5555-4555-8555-555555555555', accountEnabled: false })
+  await expect(graph.person(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'refused' })
+  expect(await graphThatAnswers(200, { id: OID.toUpperCase(), accountEnabled: false }).person(TENANT, OID)).toMatchObject({ enabled: false })
+})
