@@ -1,11 +1,24 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { REASONS } from './protocol/revocation.ts'
 
 /** What operators watch, by Prometheus. Labels come from closed lists or from registered clients: never from what a stranger sends. */
 export type Metrics = ReturnType<typeof createMetrics>
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 600, 3600, 86400]
 
+/** Sign-ins that fail by our own fault or Microsoft's, not by the person's: alerts go by them. */
+const AMISS = ['credential', 'app_missing', 'redirect_mismatch', 'outage']
+
 export function createMetrics() {
+  const metrics = register()
+  // From zero, so that the first one is a rise too: Prometheus sees none from nothing to one.
+  for (const outcome of [...AMISS, 'opened']) metrics.signIns.inc({ outcome }, 0)
+  for (const reason of REASONS) metrics.revocations.inc({ reason }, 0)
+  for (const outcome of ['alarm', 'credential']) metrics.signals.inc({ kind: 'probe', outcome }, 0)
+  return metrics
+}
+
+function register() {
   const registry = new Registry()
   const registers = [registry]
   return {
@@ -61,6 +74,18 @@ export function createMetrics() {
       name: 'broker_feed_streams',
       help: 'Guards that follow the feed now, by client.',
       labelNames: ['client'] as const,
+      registers,
+    }),
+    partUp: new Gauge({
+      name: 'broker_part_up',
+      help: '1 where a part answers (store, queue, microsoft), 0 where it does not. Microsoft is not there while no tenant is connected.',
+      labelNames: ['part'] as const,
+      registers,
+    }),
+    probePaused: new Gauge({
+      name: 'broker_probe_paused',
+      help: '1 where the probe of a tenant was paused by its alarm, until an operator lets it go on.',
+      labelNames: ['tid'] as const,
       registers,
     }),
     sessions: new Gauge({ name: 'broker_live_sessions', help: 'Live sessions.', registers }),

@@ -22,7 +22,7 @@ export function opsRoom(deps: Deps): Hono {
   })
   room.get('/metrics', async (c) => {
     try {
-      await refreshGauges(deps)
+      await refreshGauges(deps, readiness)
     } catch (error) {
       // The counters are as good as ever; gauges of a store that is down would only be old.
       deps.log.warn('gauges_not_refreshed', { problem: error instanceof Error ? error.message : 'unknown' })
