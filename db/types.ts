@@ -250,7 +250,7 @@ export type ProbeFinding =
   | { outcome: 'vouched'; cacheSealed: string; roles?: string[] | undefined }
   | { outcome: 'mark'; markAt: number; reason: Reason }
   | { outcome: 'end_session'; reason: Reason }
-  /** The person's sessions: all of them, or those authenticated up to a moment. */
+  /** The person's sessions: all of them, or those authenticated up to a moment and the one that was probed. */
   | { outcome: 'end_person'; reason: Reason; until?: number | undefined }
 
 /**

@@ -16,6 +16,7 @@ const LEAST_BACK_OFF_MS = 5_000
 const MOST_BACK_OFF_MS = 300_000
 /** A turn that comes late does not make up for more than this. */
 const MOST_SECONDS_A_TURN = 10
+/** Of each tenant. */
 const MOST_WANTED = 5_000
 
 /** How far the hand of one tenant has come: in places since the epoch, and in the order of sid within a place. */
@@ -26,6 +27,8 @@ interface Hand {
 
 interface Lane {
   hand: Hand
+  /** Asked for by name. */
+  wanted: Set<string>
   /** In a row. */
   troubles: number
   /** Nobody is asked before. */
@@ -44,14 +47,13 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
   const { everySeconds, perSecond } = deps.config.signals.probe
   const alarm = createProbeAlarm()
   const lanes = new Map<string, Lane>()
-  const wanted = new Map<string, string>()
   const running = new Set<string>()
   let lastMs = deps.clock.nowMs() - 1000
 
   const placeAt = (nowMs: number): number => Math.floor((nowMs * PLACES) / (everySeconds * 1000))
   const handAt = (nowMs: number): Hand => ({ place: placeAt(nowMs), sid: '' })
   const laneOf = (tid: string, nowMs: number): Lane => {
-    const lane = lanes.get(tid) ?? { hand: handAt(nowMs), troubles: 0, untilMs: 0, paused: false }
+    const lane = lanes.get(tid) ?? { hand: handAt(nowMs), wanted: new Set<string>(), troubles: 0, untilMs: 0, paused: false }
     lanes.set(tid, lane)
     return lane
   }
@@ -78,11 +80,10 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
     return due
   }
 
-  /** Those that were asked for by name, of this tenant. */
-  const takeWanted = async (tid: string, limit: number): Promise<ProbeDue[]> => {
-    const mine = [...wanted].filter(([, whose]) => whose === tid).slice(0, limit)
-    for (const [sid] of mine) wanted.delete(sid)
-    const found = await Promise.all(mine.map(([sid]) => deps.store.findProbe(sid, deps.clock.now())))
+  const takeWanted = async ({ wanted }: Lane, limit: number): Promise<ProbeDue[]> => {
+    const mine = [...wanted].slice(0, limit)
+    for (const sid of mine) wanted.delete(sid)
+    const found = await Promise.all(mine.map((sid) => deps.store.findProbe(sid, deps.clock.now())))
     return found.filter((one) => one !== undefined)
   }
 
@@ -102,7 +103,7 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
       const probed = await probeSession(deps, due, alarm)
       if (probed.kind === 'trouble') return trouble(tid, lane, probed.guidance, probed.retryAfterSeconds)
       if (probed.kind === 'answered') lane.troubles = 0
-      if (probed.kind === 'answered') for (const sid of probed.look) want(sid, tid)
+      if (probed.kind === 'answered') for (const sid of probed.look) want(sid, lane)
     } catch (error) {
       deps.metrics.signals.inc({ kind: 'probe', outcome: 'failed' })
       deps.log.error('probe_failed', { sid: due.sid, cause: error })
@@ -111,8 +112,8 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
     }
   }
 
-  const want = (sid: string, tid: string): void => {
-    if (wanted.size < MOST_WANTED) wanted.set(sid, tid)
+  const want = (sid: string, { wanted }: Lane): void => {
+    if (wanted.size < MOST_WANTED) wanted.add(sid)
   }
 
   /** An alarm is raised until an operator lets it go on; then counting begins anew. */
@@ -132,7 +133,7 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
     }
     // After trouble, one asks for all.
     const limit = lane.troubles > 0 ? 1 : allowance
-    const asked = await takeWanted(tid, Math.ceil(limit / 2))
+    const asked = await takeWanted(lane, Math.ceil(limit / 2))
     const due = limit > asked.length ? await take(tid, lane, nowMs, limit - asked.length) : []
     await inParallel([...asked, ...due], CONCURRENCY, (one) => probe(tid, lane, one))
   }
@@ -149,7 +150,7 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
     refreshed({ sid, person, probedAt }) {
       if (everySeconds === 0 || probedAt === undefined) return
       // The hand itself comes a little late now and then.
-      if (deps.clock.now() - probedAt > everySeconds + Math.min(60, everySeconds / 10)) want(sid, person.tid)
+      if (deps.clock.now() - probedAt > everySeconds + Math.min(60, everySeconds / 10)) want(sid, laneOf(person.tid, deps.clock.nowMs()))
     },
   }
 }

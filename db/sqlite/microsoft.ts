@@ -44,9 +44,11 @@ function ending({ db }: Core, log: RevocationLog, sessions: Sessions) {
   const isLive = (row: SessionRow, now: number): boolean => ['live', 'marked'].includes(sessions.standing(row, now).state)
 
   return {
-    authenticated({ sub, sid, until, reason, actor, now }: Parameters<MicrosoftActs['endAuthenticated']>[0]): Committed[] {
+    /** @param surely this one whatever its moment: what was said was said of it */
+    authenticated(input: Parameters<MicrosoftActs['endAuthenticated']>[0] & { surely?: string }): Committed[] {
+      const { sub, sid, until, surely, reason, actor, now } = input
       const live = openOf.all(sub).filter((row) => isLive(row, now))
-      const meant = live.filter((row) => (sid === undefined || row.sid === sid) && isMeant(row, until))
+      const meant = live.filter((row) => (sid === undefined || row.sid === sid) && (row.sid === surely || isMeant(row, until)))
       if (meant.length === 0) return []
       if (meant.length === live.length && sid === undefined) return [log.append({ selector: { kind: 'subject', sub }, reason, actor, now })]
       return meant.map((row) => log.append({ selector: { kind: 'session', sid: row.sid }, reason, actor, now }))
@@ -86,7 +88,7 @@ export function microsoftActs(core: Core, log: RevocationLog, sessions: Sessions
       case 'end_session':
         return end.authenticated({ sub, sid, reason: finding.reason, actor, now })
       case 'end_person':
-        return end.authenticated({ sub, until: finding.until, reason: finding.reason, actor, now })
+        return end.authenticated({ sub, surely: sid, until: finding.until, reason: finding.reason, actor, now })
     }
   }
 

@@ -22,6 +22,8 @@ export type Probed =
 
 /** With a mark, what a session still has lasts so long. */
 const MARK_SECONDS = 3600
+/** As far as Microsoft's clock and ours may be apart: an ID token is believed within it. */
+const SKEW_SECONDS = 60
 const REVOKED = 50173
 const DISABLED = 50057
 const TROUBLE = new Set(['outage', 'loop', 'credential', 'app_missing'])
@@ -70,9 +72,9 @@ function findingOf(due: ProbeDue, { effect, code, guidance }: MicrosoftRefusal, 
     return { outcome: 'mark', markAt: now + MARK_SECONDS, reason }
   }
   if (code === DISABLED) return { outcome: 'end_person', reason: 'microsoft_account_disabled' }
-  // Revoked after Microsoft last vouched for this session: what was authenticated before that is over too. What came later is looked at by itself,
-  // for it may have come after the revocation.
-  return { outcome: 'end_person', reason: 'microsoft_session_revoked', until: due.probedAt }
+  // Revoked after Microsoft last vouched for this session: what was authenticated before that, by Microsoft's clock, is over too. What came later is
+  // looked at by itself, for it may have come after the revocation.
+  return { outcome: 'end_person', reason: 'microsoft_session_revoked', until: (due.probedAt ?? 0) - SKEW_SECONDS }
 }
 
 async function record(deps: ProbeDeps, due: ProbeDue, finding: ProbeFinding, words: string): Promise<Probed> {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { Person } from '../../db/types.ts'
 import { MicrosoftRefusal } from '../../src/microsoft/door.ts'
-import { resumeProbe } from '../../src/microsoft/probe-pause.ts'
+import { pauseProbe, resumeProbe } from '../../src/microsoft/probe-pause.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { sealForSession } from '../../src/session/sealed.ts'
-import { TENANT } from '../rig.ts'
+import { createProbing } from '../../workers/probe-microsoft.ts'
+import { OTHER_TENANT, TENANT } from '../rig.ts'
 import { openMany, refusal, ROUND, STEP, VOUCHED } from './many.ts'
 
 describe('limits and alarms', () => {
@@ -67,6 +68,23 @@ describe('limits and alarms', () => {
     expect(await world.live()).toBe(0)
     expect(world.rig.lines.join('\n')).toContain('probe_many_ended')
     expect(await world.rig.store.setting(`probe_paused/${TENANT}`)).toBeUndefined()
+  })
+
+  test('a tenant that is paused keeps nobody of another from being looked at', async () => {
+    const { rig, asked } = await openMany(1)
+    const probing = createProbing(rig.deps)
+    await rig.store.putTenant({ tid: OTHER_TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
+    await rig.deps.connection.reload()
+    await pauseProbe(rig.store, { tid: OTHER_TENANT, at: rig.clock.now(), code: undefined })
+    const standing = await rig.store.standingBySid('s_0', rig.clock.now())
+    const session = standing.state === 'live' ? standing.session : expect.unreachable()
+    await probing.turn()
+    const long = { probedAt: rig.clock.now() - 2 * ROUND }
+    for (let i = 0; i < 6000; i++) probing.refreshed({ ...session, ...long, sid: `s_${i}`, person: { ...session.person, tid: OTHER_TENANT } })
+    probing.refreshed({ ...session, ...long })
+    rig.clock.advance(1)
+    await probing.turn()
+    expect(asked.map(({ oid }) => oid)).toContain(session.person.oid)
   })
 
   test('what old tokens say of a session that was signed in anew meanwhile means nothing', async () => {

@@ -58,6 +58,17 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await end(b.now - 1)).toEqual([])
   })
 
+  test('the session whose tokens were refused ends, also where Microsoft’s clock is ahead of ours; the person’s later ones stay', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice', { session: { authTime: b.now + 5, microsoftCacheSealed: 'tokens' } })
+    const later = await b.signIn('alice', { session: { authTime: b.now + 50, microsoftCacheSealed: 'others' } })
+    const probed = await b.store.findProbe(session.sid, b.now)
+    const finding = { outcome: 'end_person', reason: 'microsoft_session_revoked', until: probed?.probedAt } as const
+    const { committed } = await b.store.recordProbe({ sid: session.sid, cacheWas: 'tokens', finding, now: b.now })
+    expect(committed.map(({ revocation }) => revocation.selector)).toEqual([{ kind: 'session', sid: session.sid }])
+    expect((await b.store.standingBySid(later.session.sid, b.now)).state).toBe('live')
+  })
+
   test('work is kept once; what is asked for again while it is done is not taken for done', async () => {
     const b = await open()
     const work: MicrosoftWork = { kind: 'check_person', tid: TENANT, oid: 'oid-alice' }
