@@ -1,29 +1,22 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { runBroker, type RunningBroker } from './broker.ts'
 import { registrationOf, startCaseManager } from './case-manager/server.ts'
-import { startEntra, type Entra } from './entra/entra.ts'
+import { readFurtherClients } from './clients.ts'
+import { makeDirectory, type DemoDirectory } from './directory.ts'
+import { endingAsked } from './ending.ts'
+import { startEntra } from './entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from './entra/people.ts'
+import { factsOf, localhost, tell, type Instance } from './facts.ts'
 import { HELP, readOptions, type DemoOptions, type DemoPorts } from './options.ts'
 
 /**
  * `npm run demo`: the real broker with its workers in a process of its own, and beside it, in this one, what stands in for the world around it:
  * a simulated Microsoft and two Case Manager instances. Secrets are new at each start; whatever it writes goes with it.
  */
-
-interface Instance {
-  name: string
-  clientId: string
-  clientSecret: string
-  port: number
-  url: string
-}
-
-const localhost = (port: number): string => `http://localhost:${port}`
 
 function instancesOf(ports: DemoPorts): Instance[] {
   return (['Sydney', 'Melbourne'] as const).map((city) => {
@@ -65,13 +58,14 @@ function writeClientsFile(dir: string, instances: readonly Instance[], further: 
   return file
 }
 
-function brokerEnvironment(dir: string, clientsFile: string, ports: DemoPorts): Record<string, string> {
+function brokerEnvironment({ path, data }: DemoDirectory, clientsFile: string, ports: DemoPorts): Record<string, string> {
   return {
+    TMPDIR: path,
     BROKER_ISSUER: localhost(ports.broker),
     BROKER_LISTEN: `127.0.0.1:${ports.broker}`,
     BROKER_OPS_LISTEN: `127.0.0.1:${ports.ops}`,
     BROKER_SECRET: randomBytes(32).toString('hex'),
-    BROKER_DATA_DIR: dir,
+    BROKER_DATA_DIR: data,
     BROKER_CLIENTS_FILE: clientsFile,
     BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
     BROKER_ENTRA_AUTHORITY: localhost(ports.microsoft),
@@ -88,56 +82,6 @@ function brokerEnvironment(dir: string, clientsFile: string, ports: DemoPorts): 
   }
 }
 
-function describe(options: DemoOptions, entra: Entra, instances: readonly Instance[], queue: string) {
-  return {
-    issuer: localhost(options.ports.broker),
-    ops: localhost(options.ports.ops),
-    microsoft: entra.origin,
-    people: entra.world.people().map(({ upn, password, note }) => ({ upn, password, note })),
-    instances: instances.map((one) => {
-      const { redirect_uris: redirects, backchannel_logout_uris: logouts } = registrationOf(one.name, one.url)
-      return {
-        name: one.name,
-        url: one.url,
-        client_id: one.clientId,
-        client_secret: one.clientSecret,
-        redirect_uri: redirects[0],
-        backchannel_logout_uri: logouts[0],
-      }
-    }),
-    queue,
-    store: 'sqlite',
-  }
-}
-
-function tell(facts: ReturnType<typeof describe>): string {
-  const wide = Math.max(...facts.people.map((one) => one.upn.length))
-  const [sydney, melbourne] = facts.instances
-  return `
-Case Manager Identity Broker, the demo. Everything runs on this machine; Microsoft is simulated.
-
-  ${sydney?.name.padEnd(24)} ${sydney?.url}
-  ${melbourne?.name.padEnd(24)} ${melbourne?.url}
-  ${'Broker'.padEnd(24)} ${facts.issuer}/account
-  ${'Operators'.padEnd(24)} ${facts.ops}/readyz
-  ${'Simulated Microsoft'.padEnd(24)} ${facts.microsoft}
-  ${'Queue, store'.padEnd(24)} ${facts.queue}, ${facts.store}
-
-Who can sign in (the number to approve is shown on the page):
-
-${facts.people.map((one) => `  ${one.upn.padEnd(wide)}  ${one.password}  ${one.note}`).join('\n')}
-
-What to try:
-
-  1. Open Sydney and sign in as ${facts.people[0]?.upn}. Open Melbourne: you are signed in there without a page.
-  2. With both open, sign out everywhere at one. The other page says so at once.
-  3. Disable somebody at the simulated Microsoft (its first page has the buttons) and try to sign in.
-  4. Stop and start parts: what an instance is owed, it gets.
-
-Bring your own client: npm run demo -- --clients FILE. For scripts: npm run demo -- --json. Ctrl-C ends everything.
-`
-}
-
 /** Everything that runs, ended in the opposite order. */
 class Running {
   readonly #steps: (() => unknown)[] = []
@@ -152,9 +96,16 @@ class Running {
 async function start(options: DemoOptions, running: Running): Promise<RunningBroker> {
   const { ports } = options
   await checkPorts(ports)
-  const dir = mkdtempSync(join(tmpdir(), 'cmb-demo-'))
-  running.add(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
   const instances = instancesOf(ports)
+  const further =
+    options.clientsFile === undefined
+      ? []
+      : await readFurtherClients(
+          options.clientsFile,
+          instances.map((one) => one.clientId),
+        )
+  const dir = makeDirectory()
+  running.add(() => dir.remove())
   const entra = await startEntra({
     port: ports.microsoft,
     apps: [
@@ -165,7 +116,7 @@ async function start(options: DemoOptions, running: Running): Promise<RunningBro
     ],
   })
   running.add(() => entra.close())
-  const clientsFile = writeClientsFile(dir, instances, options.furtherClients)
+  const clientsFile = writeClientsFile(dir.path, instances, further)
   const broker = await runBroker(brokerEnvironment(dir, clientsFile, ports), (line) => {
     if (!options.json && /"level":"(?:warn|error)"/.test(line) && !line.includes('microsoft_is_simulated')) process.stderr.write(`broker: ${line}\n`)
   })
@@ -183,7 +134,7 @@ async function start(options: DemoOptions, running: Running): Promise<RunningBro
     })
     running.add(() => instance.close())
   }
-  const facts = describe(options, entra, instances, broker.queue)
+  const facts = factsOf({ ports, entra, instances, queue: broker.queue, dataDir: dir.data })
   process.stdout.write(options.json ? `${JSON.stringify(facts)}\n` : tell(facts))
   return broker
 }
@@ -193,7 +144,7 @@ async function main(): Promise<number> {
   try {
     options = readOptions(process.argv.slice(2), process.env)
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`)
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\nAll options: npm run demo -- --help\n`)
     return 2
   }
   if (options.help) {
@@ -201,9 +152,7 @@ async function main(): Promise<number> {
     return 0
   }
   const running = new Running()
-  const asked = new Promise<void>((done) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => done())
-  })
+  const asked = endingAsked()
   if (!options.json) process.stderr.write('Starting…\n')
   try {
     const starting = start(options, running)

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { parse } from 'yaml'
 
 /** What the demo was asked for: ports, output, further clients. */
 
@@ -32,8 +31,7 @@ export interface DemoPorts {
 export interface DemoOptions {
   json: boolean
   help: boolean
-  /** Entries of a further clients file, as they stand there. */
-  furtherClients: Record<string, unknown>[]
+  clientsFile: string | undefined
   ports: DemoPorts
 }
 
@@ -49,20 +47,8 @@ export function readOptions(args: string[], env: Readonly<Record<string, string 
   return {
     json: values.json,
     help: values.help,
-    furtherClients: values.clients === undefined ? [] : readClients(values.clients),
+    // npm goes to the package's directory; whoever named the file was in their own.
+    clientsFile: values.clients === undefined ? undefined : resolve((env.npm_lifecycle_event === 'demo' && env.INIT_CWD) || '.', values.clients),
     ports: { broker: base, ops: base + 1, microsoft: base + 2, sydney: base + 11, melbourne: base + 12 },
   }
-}
-
-function readClients(file: string): Record<string, unknown>[] {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    throw new Error(`--clients ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'}).`, { cause: error })
-  }
-  const content: unknown = parse(text)
-  const clients = typeof content === 'object' && content !== null ? (content as { clients?: unknown }).clients : undefined
-  if (!Array.isArray(clients)) throw new Error(`--clients ${file} has to hold "clients:" and a list beneath it, as docs/configuration.md shows.`)
-  return clients as Record<string, unknown>[]
 }

@@ -15,6 +15,7 @@ export interface DemoFacts {
   instances: { name: string; url: string; client_id: string; client_secret: string; redirect_uri: string; backchannel_logout_uri: string }[]
   queue: 'valkey' | 'redis' | 'postgres'
   store: string
+  data_dir: string
 }
 
 export interface Demo {
@@ -24,6 +25,8 @@ export interface Demo {
   errors(): string
   /** As Ctrl-C does; settles with the exit code when it is gone. */
   interrupt(): Promise<number | null>
+  /** To that one process, not its group. */
+  end(signal: NodeJS.Signals): Promise<number | null>
 }
 
 const answers = (port: number): Promise<boolean> =>
@@ -42,8 +45,12 @@ async function freeBase(): Promise<number> {
   throw new Error('No five free ports.')
 }
 
-export async function startDemo(args: string[] = [], env: Record<string, string> = {}): Promise<Demo> {
-  const child: ChildProcess = spawn(process.execPath, [join(ROOT, 'dist/demo/main.js'), '--json', ...args], {
+/** @param by npm: as people start it, without the build that comes before */
+export async function startDemo(args: string[] = [], env: Record<string, string> = {}, by: 'node' | 'npm' = 'node'): Promise<Demo> {
+  const [command, first] =
+    by === 'npm' ? ['npm', ['run', '--silent', '--ignore-scripts', 'demo', '--']] : [process.execPath, [join(ROOT, 'dist/demo/main.js')]]
+  const child: ChildProcess = spawn(command, [...first, '--json', ...args], {
+    cwd: ROOT,
     env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', DEMO_PORT_BASE: String(await freeBase()), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
@@ -55,14 +62,16 @@ export async function startDemo(args: string[] = [], env: Record<string, string>
   const gone = new Promise<number | null>((done) => child.once('exit', (code) => done(code)))
   const ended = gone.then((code) => Promise.reject(new Error(`The demo ended (${code}): ${errors}`)))
   ended.catch(() => undefined)
+  const end = (signal: NodeJS.Signals): Promise<number | null> => {
+    if (child.exitCode === null) child.kill(signal)
+    return gone
+  }
   await Promise.race([until('the demo’s line', () => output.includes('\n'), 90), ended])
   return {
     facts: JSON.parse(output) as DemoFacts,
     pid: child.pid ?? 0,
     errors: () => errors,
-    async interrupt() {
-      if (child.exitCode === null) child.kill('SIGINT')
-      return gone
-    },
+    interrupt: () => end('SIGINT'),
+    end,
   }
 }

@@ -1,0 +1,69 @@
+import type { DemoPorts } from './options.ts'
+import type { Entra } from './entra/entra.ts'
+import { registrationOf } from './case-manager/server.ts'
+
+/** What the demo says about itself: to people in words, to scripts as one line. */
+
+export interface Instance {
+  name: string
+  clientId: string
+  clientSecret: string
+  port: number
+  url: string
+}
+
+export const localhost = (port: number): string => `http://localhost:${port}`
+
+export function factsOf(parts: { ports: DemoPorts; entra: Entra; instances: readonly Instance[]; queue: string; dataDir: string }) {
+  const { ports, entra, instances, queue, dataDir } = parts
+  return {
+    issuer: localhost(ports.broker),
+    ops: localhost(ports.ops),
+    microsoft: entra.origin,
+    people: entra.world.people().map(({ upn, password, note }) => ({ upn, password, note })),
+    instances: instances.map((one) => {
+      const { redirect_uris: redirects, backchannel_logout_uris: logouts } = registrationOf(one.name, one.url)
+      return {
+        name: one.name,
+        url: one.url,
+        client_id: one.clientId,
+        client_secret: one.clientSecret,
+        redirect_uri: redirects[0],
+        backchannel_logout_uri: logouts[0],
+      }
+    }),
+    queue,
+    store: 'sqlite',
+    data_dir: dataDir,
+  }
+}
+
+export function tell(facts: ReturnType<typeof factsOf>): string {
+  const [name, password] = (['upn', 'password'] as const).map((field) => Math.max(...facts.people.map((one) => one[field].length)))
+  const [sydney, melbourne] = facts.instances
+  return `
+Case Manager Identity Broker, the demo. Everything runs on this machine; Microsoft is simulated.
+
+  ${sydney?.name.padEnd(24)} ${sydney?.url}
+  ${melbourne?.name.padEnd(24)} ${melbourne?.url}
+  ${'Broker'.padEnd(24)} ${facts.issuer}/account
+  ${'Operators'.padEnd(24)} ${facts.ops}/ops
+  ${'Simulated Microsoft'.padEnd(24)} ${facts.microsoft}
+  ${'Queue, store'.padEnd(24)} ${facts.queue}, ${facts.store}
+
+Who can sign in (the number to approve is shown on the page):
+
+${facts.people.map((one) => `  ${one.upn.padEnd(name ?? 0)}  ${one.password.padEnd(password ?? 0)}  ${one.note}`).join('\n')}
+
+What to try:
+
+  1. Open Sydney and sign in as ${facts.people[0]?.upn}. Open Melbourne: you are signed in there without a page.
+  2. With both open, sign out everywhere at one. The other page says so at once.
+  3. Disable somebody at the simulated Microsoft (its first page has the buttons) and try to sign in.
+  4. Stop and start parts: what an instance is owed, it gets.
+  5. Operate it, from another terminal in this directory:
+     npx cmb --data-dir ${facts.data_dir} status
+
+Bring your own client: npm run demo -- --clients FILE. For scripts: npm run demo -- --json. Ctrl-C ends everything.
+`
+}
