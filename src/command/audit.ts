@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander'
 import { asJson, examples, queryOf, type Context } from './context.ts'
-import { columns, timeMs } from './show.ts'
+import { columns, jsonLine, timeMs } from './show.ts'
 
 interface EntryShown {
   id: number
@@ -61,7 +61,7 @@ export function auditCommand(program: Command, context: Context): void {
 async function exportAll(context: Context, page: (more: Record<string, string>) => Promise<{ entries: EntryShown[] }>): Promise<void> {
   for (let after = 0; ;) {
     const { entries } = await page({ after: String(after), limit: String(PAGE) })
-    for (const entry of entries) context.terminal.out(`${JSON.stringify(entry)}\n`)
+    for (const entry of entries) context.terminal.out(jsonLine(entry))
     const last = entries.at(-1)
     if (last === undefined || entries.length < PAGE) return
     after = last.id

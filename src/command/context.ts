@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import { dataDirOf, openBroker, type Broker } from './broker.ts'
-import { json } from './show.ts'
+import { fenced, json } from './show.ts'
 import type { Terminal } from './terminal.ts'
 
 /** What every command is given: the terminal, the way to the broker, and one way to print an answer. */
@@ -19,7 +19,7 @@ export function createContext(terminal: Terminal): Context {
     terminal,
     dataDir,
     broker: (command) => openBroker(terminal, dataDir(command)),
-    print: (command, answer, words) => terminal.out(command.optsWithGlobals<{ json?: boolean }>().json === true ? json(answer) : words()),
+    print: (command, answer, words) => terminal.out(command.optsWithGlobals<{ json?: boolean }>().json === true ? json(answer) : fenced(words())),
   }
 }
 

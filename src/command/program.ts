@@ -13,6 +13,7 @@ import { revocationCommands } from './revocations.ts'
 import { serveCommands } from './serve.ts'
 import { sessionCommands } from './sessions.ts'
 import { tenantCommands } from './tenants.ts'
+import { fenced } from './show.ts'
 import type { Terminal } from './terminal.ts'
 
 /** `cmb`, put together. It decides nothing: it asks the running broker, and prints what it says. */
@@ -59,7 +60,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
     if (!(error instanceof CommandFailure)) throw error
-    terminal.err(`${error.message}\n`)
+    terminal.err(`${fenced(error.message)}\n`)
     return error.exitCode
   }
 }

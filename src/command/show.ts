@@ -25,4 +25,13 @@ export const lines = (pairs: readonly (readonly [string, Cell])[]): string => co
 export const time = (at: unknown): string => (typeof at === 'number' ? new Date(at * 1000).toISOString().replace('.000', '') : '-')
 export const timeMs = (at: unknown): string => (typeof at === 'number' ? new Date(at).toISOString() : '-')
 
-export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
+/** What a terminal would obey or hide stands escaped: JSON may hold it only in strings. */
+const escaped = (text: string): string =>
+  text.replace(/[\p{Cf}\u007f-\u009f]/gu, (letter) => Array.from({ length: letter.length }, (_, i) => unit(letter.charCodeAt(i))).join(''))
+const unit = (code: number): string => `\\u${code.toString(16).padStart(4, '0')}`
+
+export const json = (value: unknown): string => `${escaped(JSON.stringify(value, null, 2))}\n`
+export const jsonLine = (value: unknown): string => `${escaped(JSON.stringify(value))}\n`
+
+/** Words with what others chose in them, safe for a terminal. */
+export const fenced = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, (letter) => (letter === '\n' ? letter : '?'))

@@ -103,6 +103,17 @@ describe('cmb doctor', () => {
     expect((await found())[0]).toBe('good: MFA is proved by auth_context:c1, asserted by Adam.')
   })
 
+  test('a name from Microsoft that holds control characters reaches the terminal neither in words nor as JSON', async () => {
+    const proofAssertedBy = 'Eve\u001b[2J\u009b2J'
+    await rig.store.changeTenant({ tid: TENANT, change: { proofAssertedBy, proofAssertedAt: 1 } })
+    const [words, json] = [await type(['doctor']), await type(['doctor', '--json'])]
+    expect(words.out).toContain('asserted by Eve?[2J?2J')
+    for (const { out } of [words, json]) expect(out.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u)
+    expect(json.out).toContain('Eve\\u001b[2J\\u009b2J')
+    await rig.store.appendAudit({ actor: { kind: 'operator', id: 'cmb@olga' }, via: 'command', act: 'revoke', comment: proofAssertedBy })
+    expect((await type(['audit', '--export'])).out).toContain('\\u009b2J')
+  })
+
   test('says that the operators’ tenant is not connected', async () => {
     await type(['tenants', 'remove', TENANT, '--yes'])
     expect((await found()).at(-1)).toContain('nobody can sign in as an operator')
