@@ -266,6 +266,8 @@ export interface MicrosoftActs {
   postponeMicrosoftWork(work: OwedMicrosoftWork, input: { nextAtMs: number | undefined; error: string }): Promise<void>
   /** What was given up. */
   deadMicrosoftWork(limit: number): Promise<OwedMicrosoftWork[]>
+  /** What was given up (of one tenant) is owed again, due now, as if it were asked for now. How many. */
+  redriveMicrosoftWork(input: { tid?: string | undefined; nowMs: number }): Promise<number>
 }
 
 export interface DeliveryActs {

@@ -201,7 +201,7 @@ export interface TenantRow {
 }
 
 /** By which way an operator's act came in. */
-export type AuditWay = 'console' | 'api' | 'command' | 'setup'
+export type AuditWay = 'console' | 'api' | 'command' | 'setup' | 'file'
 
 /** What somebody is about to do. Never a secret; people by their `sub`. */
 export interface NewAuditEntry {

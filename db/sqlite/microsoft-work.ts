@@ -18,7 +18,14 @@ interface Row {
 
 type WorkActs = Pick<
   MicrosoftActs,
-  'askMicrosoft' | 'owesMicrosoft' | 'askAboutEverybody' | 'dueMicrosoftWork' | 'settleMicrosoftWork' | 'postponeMicrosoftWork' | 'deadMicrosoftWork'
+  | 'askMicrosoft'
+  | 'owesMicrosoft'
+  | 'askAboutEverybody'
+  | 'dueMicrosoftWork'
+  | 'settleMicrosoftWork'
+  | 'postponeMicrosoftWork'
+  | 'deadMicrosoftWork'
+  | 'redriveMicrosoftWork'
 >
 
 const workOf = (row: Row): OwedMicrosoftWork => ({
@@ -52,6 +59,9 @@ export function microsoftWorkActs(core: Core): WorkActs {
     "SELECT * FROM microsoft_work WHERE state = 'owed' AND tid = ? AND next_at_ms <= ? ORDER BY next_at_ms LIMIT ?",
   )
   const dead = db.prepare<[number], Row>("SELECT * FROM microsoft_work WHERE state = 'dead' ORDER BY asked_at_ms DESC LIMIT ?")
+  const redrive =
+    db.prepare(`UPDATE microsoft_work SET generation = generation + 1, attempts = 0, state = 'owed', asked_at_ms = @nowMs, next_at_ms = @nowMs
+    WHERE state = 'dead' AND (@tid IS NULL OR tid = @tid)`)
   const owes = db.prepare<[object]>("SELECT 1 FROM microsoft_work WHERE kind = @kind AND tid = @tid AND oid = @oid AND state = 'owed'")
   const settle = db.prepare('DELETE FROM microsoft_work WHERE kind = @kind AND tid = @tid AND oid = @oid AND generation = @generation')
   const postpone = db.prepare(`UPDATE microsoft_work SET attempts = attempts + 1, state = @state, next_at_ms = @nextAtMs, last_error = @error
@@ -70,5 +80,6 @@ export function microsoftWorkActs(core: Core): WorkActs {
     postponeMicrosoftWork: (work, { nextAtMs, error }) =>
       write(() => void postpone.run({ ...key(work), nextAtMs: nextAtMs ?? work.nextAtMs, state: nextAtMs === undefined ? 'dead' : 'owed', error })),
     deadMicrosoftWork: (limit) => read(() => dead.all(limit).map(workOf)),
+    redriveMicrosoftWork: ({ tid = null, nowMs }) => write(() => redrive.run({ tid, nowMs }).changes),
   }
 }

@@ -46,11 +46,15 @@ interface Status extends Json {
   log: { epoch: string; seq: number }
   parts: Record<string, { state: string; engine?: string; problem?: string }>
   owed: { client_id: string; uri: string; owed: number; oldest_at_ms: number }[]
+  given_up_at_microsoft: Record<string, Cell>[]
 }
+
+const AGAIN = 'When Graph answers again (docs/microsoft.md): cmb tenants redrive --all\n'
 
 function statusWords(answer: Status): string {
   const parts = Object.entries(answer.parts).map(([name, part]) => [name, part.state, part.engine ?? '', part.problem ?? ''])
   const owed = answer.owed.map((one) => [one.client_id, one.owed, timeMs(one.oldest_at_ms), one.uri])
+  const givenUp = answer.given_up_at_microsoft.map((one) => [one.kind, one.tid, one.oid, timeMs(one.asked_at_ms), one.last_error])
   return [
     lines([
       ['issuer', answer.issuer],
@@ -60,5 +64,6 @@ function statusWords(answer: Status): string {
     ]),
     columns(['PART', 'STATE', 'ENGINE', 'PROBLEM'], parts),
     owed.length === 0 ? 'Nothing is owed to anybody.\n' : columns(['OWED TO', 'HOW MANY', 'SINCE', 'ADDRESS'], owed),
+    ...(givenUp.length === 0 ? [] : [columns(['GIVEN UP AT MICROSOFT', 'TENANT', 'PERSON', 'SINCE', 'WHY'], givenUp), AGAIN]),
   ].join('\n')
 }

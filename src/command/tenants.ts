@@ -29,6 +29,7 @@ export function tenantCommands(program: Command, context: Context): void {
   addCommand(tenants, context)
   removeCommand(tenants, context)
   resumeCommand(tenants, context)
+  redriveCommand(tenants, context)
   setupCommands(program, context)
 }
 
@@ -81,6 +82,22 @@ function resumeCommand(tenants: Command, context: Context): void {
         context.print(command, answer, () => `Sessions of ${tid} are probed again.\n`)
       }),
     'cmb tenants resume-probe 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11',
+  )
+}
+
+function redriveCommand(tenants: Command, context: Context): void {
+  examples(
+    tenants
+      .command('redrive [tid]')
+      .description('Ask Microsoft again what was given up after a day (cmb status shows it): of one tenant, or with --all.')
+      .option('--all', 'of every tenant')
+      .addOption(asJson())
+      .action(async (tid: string | undefined, options: { all?: true }, command: Command) => {
+        if ((tid === undefined) === (options.all === undefined)) throw new CommandFailure(EXIT.usage, 'Say whose: one tenant, or --all.')
+        const answer = await (await context.broker(command)).send<{ redriven: number }>('POST', '/microsoft-work/redrive', { tid, all: options.all })
+        context.print(command, answer, () => `${answer.redriven} will be tried again now.\n`)
+      }),
+    'cmb tenants redrive --all',
   )
 }
 

@@ -10,6 +10,7 @@ import {
   list,
   object,
   oneOf,
+  orNull,
   query,
   ref,
   refusals,
@@ -76,6 +77,22 @@ export const brokerPaths: Record<string, Json> = {
       ...refusals(404),
     }),
   },
+  '/admin/v1/microsoft-work/redrive': {
+    post: adminAct(
+      'redriveMicrosoftWork',
+      'Asks Microsoft again what was given up after a day: of one tenant, or all',
+      'operate',
+      { 200: answer('how many', object({ redriven: integer() })), ...refusals(...writing) },
+      {
+        requestBody: body({
+          ...object({ tid: text(), all: { const: true } }, ['tid', 'all']),
+          minProperties: 1,
+          maxProperties: 1,
+          additionalProperties: false,
+        }),
+      },
+    ),
+  },
   '/admin/v1/setup/token': {
     post: adminAct('makeSetupToken', 'The token of the first visit to /setup; only by the socket on the broker’s own machine', 'administer', {
       201: answer('the token, once', object({ token: text(), expires_at: seconds, url: text() })),
@@ -138,6 +155,9 @@ export const brokerPaths: Record<string, Json> = {
             log: ref('Position'),
             live_sessions: integer(),
             owed: list(object({ target_id: text(), client_id: text(), uri: text(), owed: integer(), oldest_at_ms: integer() })),
+            given_up_at_microsoft: list(
+              object({ kind: text(), tid: text(), oid: text(), attempts_made: integer(), asked_at_ms: integer(), last_error: orNull(text()) }),
+            ),
           }),
         ],
       }),

@@ -127,7 +127,7 @@ export const schemas: Record<string, Json> = {
       id: integer(),
       at_ms: milliseconds,
       actor: ref('Actor'),
-      via: oneOf('console', 'api', 'command', 'setup'),
+      via: oneOf('console', 'api', 'command', 'setup', 'file'),
       act: text('revoke, redrive, client.add, key.rotate …'),
       target: text(),
       case_reference: orNull(text()),

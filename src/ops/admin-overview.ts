@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import type { Deps } from '../deps.ts'
+import { MOST_SHOWN, workShown } from './admin-microsoft-work.ts'
 import { callerOf, type AdminEnv } from './caller.ts'
 import { examine } from './doctor.ts'
 import { guardsNow } from './guards.ts'
@@ -10,11 +11,12 @@ export function overviewRoutes(deps: Deps, readiness: () => Promise<Readiness>):
   const routes = new Hono<AdminEnv>()
   routes.get('/status', async (c) => {
     callerOf(c, 'operate')
-    const [report, head, targets, sessions] = await Promise.all([
+    const [report, head, targets, sessions, givenUp] = await Promise.all([
       readiness(),
       deps.store.head(),
       deps.store.owedTargets(),
       deps.store.liveSessionCount(deps.clock.now()),
+      deps.store.deadMicrosoftWork(MOST_SHOWN),
     ])
     const owed = targets.map((target) => ({
       target_id: target.targetId,
@@ -23,7 +25,7 @@ export function overviewRoutes(deps: Deps, readiness: () => Promise<Readiness>):
       owed: target.owed,
       oldest_at_ms: target.oldestAtMs,
     }))
-    return c.json({ ...report, issuer: deps.config.issuer, log: head, live_sessions: sessions, owed })
+    return c.json({ ...report, issuer: deps.config.issuer, log: head, live_sessions: sessions, owed, given_up_at_microsoft: givenUp.map(workShown) })
   })
   routes.get('/guards', async (c) => {
     callerOf(c, 'operate')

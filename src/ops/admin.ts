@@ -5,6 +5,7 @@ import { backupRoutes } from './admin-backup.ts'
 import { clientRoutes } from './admin-clients.ts'
 import { deliveryRoutes } from './admin-deliveries.ts'
 import { keyRoutes } from './admin-keys.ts'
+import { microsoftWorkRoutes } from './admin-microsoft-work.ts'
 import { overviewRoutes } from './admin-overview.ts'
 import { peopleRoutes } from './admin-people.ts'
 import { revocationRoutes } from './admin-revocations.ts'
@@ -29,6 +30,7 @@ export function adminApi(deps: Deps, shared: { readiness?: () => Promise<Readine
     deliveryRoutes(deps),
     keyRoutes(deps),
     tenantRoutes(deps),
+    microsoftWorkRoutes(deps),
     auditRoutes(deps),
     peopleRoutes(deps),
     backupRoutes(deps),

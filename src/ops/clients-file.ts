@@ -1,5 +1,7 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { audited } from '../../db/audited.ts'
 import type { Deps } from '../deps.ts'
 import type { Client, SecretHash } from '../protocol/client-metadata.ts'
 import { fingerprintOf, readClientsFile, type FileClient } from './read-clients-file.ts'
@@ -84,7 +86,10 @@ async function put(deps: Deps, wanted: FileClient): Promise<boolean> {
   const now = deps.clock.now()
   const before = await deps.store.findClient(wanted.clientId)
   const secrets = wanted.secretHashes.map((hash) => secretOf(hash, before, now))
-  const answer = await deps.store.putClient({ clientId: wanted.clientId, source: 'file', metadata: wanted.metadata, secrets, now })
+  if (before !== undefined && isAsWanted(before, wanted, secrets)) return false
+  const act = (): ReturnType<Deps['store']['putClient']> =>
+    deps.store.putClient({ clientId: wanted.clientId, source: 'file', metadata: wanted.metadata, secrets, now })
+  const answer = isForeign(before) ? await act() : await recorded(deps, { wanted, before, secrets }, act)
   if (answer.outcome !== 'foreign') return answer.outcome !== 'unchanged'
   deps.log.warn('clients_file_foreign', {
     client: wanted.clientId,
@@ -92,6 +97,33 @@ async function put(deps: Deps, wanted: FileClient): Promise<boolean> {
     meaning: `It was registered by another way and stays as it is. To let the file have it, remove it there first: cmb clients remove ${wanted.clientId} --source ${answer.source}`,
   })
   return false
+}
+
+const isRegistered = (client: Client | undefined): client is Client => client !== undefined && client.removedAt === undefined
+const isForeign = (before: Client | undefined): boolean => isRegistered(before) && before.source !== 'file'
+
+/** As the store keeps it: what is undefined is not there. */
+const asKept = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+const isAsWanted = (before: Client, wanted: FileClient, secrets: SecretHash[]): boolean =>
+  isRegistered(before) &&
+  before.source === 'file' &&
+  isDeepStrictEqual(asKept(wanted.metadata), asKept(before.metadata)) &&
+  isDeepStrictEqual(asKept(secrets), asKept(before.secrets))
+
+/** In the audit log as the broker's act, by way of the file: who wrote the file, the broker does not know. Secrets by their ids. */
+function recorded(
+  deps: Deps,
+  { wanted, before, secrets }: { wanted: FileClient; before: Client | undefined; secrets: SecretHash[] },
+  act: () => ReturnType<Deps['store']['putClient']>,
+): ReturnType<Deps['store']['putClient']> {
+  const entry = {
+    actor: { kind: 'broker', id: 'clients-file' },
+    via: 'file',
+    act: isRegistered(before) ? 'client.change' : 'client.add',
+    target: `client ${wanted.clientId}`,
+    details: { secrets: secrets.map(({ id }) => id) },
+  } as const
+  return audited(deps.store, entry, act, { result: ({ outcome }) => ({ outcome }) })
 }
 
 /** The same secret keeps its id and its age however often the file is read. */

@@ -92,7 +92,7 @@ export interface Said {
 }
 
 export function setupPage(
-  { deps, c }: Pick<Visit, 'deps' | 'c'>,
+  { deps, c, visitor }: Pick<Visit, 'deps' | 'c' | 'visitor'>,
   about: { title: string; status?: 200 | 400 | 403 | 409; said?: Said | undefined; script?: string; home?: boolean },
   children: Child,
 ): Response {
@@ -106,11 +106,18 @@ export function setupPage(
         </Notice>
       )}
       {children}
-      {about.home ? null : (
+      {about.home && visitor.by !== 'role' ? null : (
         <div class="row">
-          <LinkButton href="/setup" kind="quiet">
-            All steps
-          </LinkButton>
+          {about.home ? null : (
+            <LinkButton href="/setup" kind="quiet">
+              All steps
+            </LinkButton>
+          )}
+          {visitor.by === 'role' ? (
+            <LinkButton href="/ops" kind="quiet">
+              Operators’ console
+            </LinkButton>
+          ) : null}
         </div>
       )}
     </>,

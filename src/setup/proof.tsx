@@ -172,7 +172,7 @@ export async function assertProof(visit: Visit, seen: Seen, form: URLSearchParam
     return proofPage(visit, seen, 'Try it with a sign-in first: the latest one is too old, or did not hold that proof.')
   if (form.get('asserted') !== 'yes') return proofPage(visit, seen, 'Confirm what you have looked at: tick the box above the button.')
   const by = visitor.by === 'role' ? visitor.name : `${visitor.name}, with ${trial.who}`
-  await recorded(visit, { act: 'proof.assert', target: `tenant ${row.tid}`, details: { proof, before: row.mfaProof, by, triedBy: trial.oid } }, () =>
+  await recorded(visit, { act: 'proof.assert', target: `tenant ${row.tid}`, details: { proof, before: row.mfaProof, triedBy: trial.oid } }, () =>
     deps.store.changeTenant({ tid: row.tid, change: { mfaProof: proof, proofAssertedBy: by, proofAssertedAt: now } }),
   )
   deps.log.info('mfa_proof_asserted', { tid: row.tid, proof, actor: visitor.actor.id })

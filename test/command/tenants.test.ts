@@ -22,6 +22,19 @@ describe('cmb tenants', () => {
     expect(await type(['tenants', 'add', THIRD])).toMatchObject({ code: 1, err: expect.stringContaining('Connected already') as string })
   })
 
+  test('redrive asks Microsoft again what was given up, and cmb status shows that there is such', async () => {
+    const nowMs = rig.clock.nowMs()
+    await rig.store.askMicrosoft([{ kind: 'revoke_sessions', tid: TENANT, oid: 'p-1' }], nowMs)
+    for (const owed of await rig.store.dueMicrosoftWork({ tid: TENANT, nowMs, limit: 1 }))
+      await rig.store.postponeMicrosoftWork(owed, { nextAtMs: undefined, error: 'Graph answered 503.' })
+    expect((await type(['status'])).out).toMatch(/revoke_sessions\s+1111.*p-1.*Graph answered 503[^]*cmb tenants redrive/)
+    expect(await type(['tenants', 'redrive'])).toMatchObject({ code: 2 })
+    expect((await type(['tenants', 'redrive', OTHER_TENANT])).out).toContain('0 will be tried again')
+    expect((await type(['tenants', 'redrive', '--all'])).out).toContain('1 will be tried again')
+    expect((await type(['status'])).out).not.toContain('GIVEN UP')
+    expect((await rig.store.listAudit({ act: 'microsoft.redrive', limit: 5 })).map(({ target }) => target)).toEqual(['all', `tenant ${OTHER_TENANT}`])
+  })
+
   test.each([
     [['contoso.example'], 'GUID'],
     [['9188040d-6c67-4c5b-b112-36a304b66dad'], 'personal accounts'],

@@ -213,6 +213,7 @@ describe('what is answered is what openapi.json says', () => {
       ['POST', '/admin/v1/revocations', '/admin/v1/revocations', { selector: { kind: 'session', sid: world.session.sid } }, 201],
       ['POST', '/admin/v1/revocations', '/admin/v1/revocations', { selector: { kind: 'session', sid: world.session.sid } }, 200],
       ['POST', '/admin/v1/deliveries/redrive', '/admin/v1/deliveries/redrive', { all: true }, 200],
+      ['POST', '/admin/v1/microsoft-work/redrive', '/admin/v1/microsoft-work/redrive', { all: true }, 200],
       ['POST', '/admin/v1/people/erase', '/admin/v1/people/erase', { sub: world.session.sub, dry_run: true }, 200],
       ['POST', '/admin/v1/people/erase', '/admin/v1/people/erase', { sub: world.session.sub }, 200],
       ['POST', '/admin/v1/keys/rotate', '/admin/v1/keys/rotate', { alg: 'ES256', how: 'next' }, 201],

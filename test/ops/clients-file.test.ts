@@ -148,6 +148,23 @@ describe('the clients file is followed', () => {
     expect((await rig.store.listRevocations({ limit: 1 })).length).toBe(0)
   })
 
+  test('what it changes is written to the audit log, once, and what it does not change is not', async () => {
+    writeFileSync(file, GOOD)
+    await watchIt()
+    await become(['melbourne: melbourne', 'sydney: sydney'])
+    writeFileSync(file, `clients:\n${CLIENT('sydney', 'Sydney Harbour')}${CLIENT('melbourne')}`)
+    await become(['melbourne: melbourne', 'sydney: Sydney Harbour'])
+    await watchIt()
+    const entries = await rig.store.listAudit({ after: 0, limit: 10 })
+    expect(entries.map(({ act, target, ended }) => `${act} ${target}: ${ended?.outcome}`)).toEqual([
+      'client.add client sydney: done',
+      'client.add client melbourne: done',
+      'client.change client sydney: done',
+    ])
+    for (const entry of entries) expect(entry).toMatchObject({ actor: { kind: 'broker', id: 'clients-file' }, via: 'file' })
+    expect(JSON.stringify(entries)).not.toContain(HASH)
+  })
+
   test('a client that was registered by another way stays as it is', async () => {
     await rig.register('Sydney')
     writeFileSync(file, GOOD)

@@ -31,7 +31,7 @@ describe('who is let in to the console', () => {
     const page = await olga.get('/ops')
     expect([page.status, page.title]).toEqual([200, 'Overview'])
     expect(page.html).toContain('Olga Operator<small>operator</small>')
-    expect(page.html).not.toContain('href="/ops/revoke"')
+    for (const way of ['/ops/revoke', '/setup']) expect(page.html).not.toContain(`href="${way}"`)
     for (const path of ['/ops/revocations', '/ops/deliveries', '/ops/sessions', '/ops/clients', '/ops/keys', '/ops/audit', '/ops/audit.jsonl'])
       expect([path, (await olga.get(path)).status]).toEqual([path, 200])
     for (const path of ['/ops/revoke', '/ops/queue/nothing']) expect((await olga.get(path)).status).toBeGreaterThanOrEqual(403)

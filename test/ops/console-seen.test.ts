@@ -1,7 +1,9 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { closeConsole } from '../../src/ops/console/room.tsx'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { createRig, type Rig } from '../rig.ts'
+import { createRig, type Rig, TENANT } from '../rig.ts'
 import { atConsole, attempted, browserOf, sessionsAt } from './console-rig.ts'
 
 let rig: Rig
@@ -95,6 +97,35 @@ describe('what is seen', () => {
     const page = await olga.get('/ops/audit?act=console.sign_in')
     expect(page.text).toContain('Olga Operator')
     expect(page.text).not.toContain('n 599')
+  })
+
+  test('what was given up at Microsoft is shown, and asked again, with its record', async () => {
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops')).text).not.toContain('Given up at Microsoft')
+    const work = { kind: 'revoke_sessions', tid: TENANT, oid: 'p-1' } as const
+    await rig.store.askMicrosoft([work], rig.clock.nowMs())
+    const [owed] = await rig.store.dueMicrosoftWork({ tid: TENANT, nowMs: rig.clock.nowMs(), limit: 1 })
+    if (owed === undefined) return expect.unreachable()
+    await rig.store.postponeMicrosoftWork(owed, { nextAtMs: undefined, error: 'Graph answered 503.' })
+    const page = await olga.get('/ops')
+    for (const words of ['Given up at Microsoft', 'Sign a person out of Microsoft', 'p-1', 'Graph answered 503.']) expect(page.text).toContain(words)
+    expect((await olga.submit(page, '/ops/microsoft/redrive', { csrf: 'x' })).status).toBe(403)
+    expect(await rig.store.owesMicrosoft(work)).toBe(false)
+    const after = await olga.submit(page, '/ops/microsoft/redrive')
+    expect(after.text).toContain('1 call to Microsoft will be tried again now.')
+    expect(after.text).not.toContain('Given up at Microsoft')
+    expect(await rig.store.owesMicrosoft(work)).toBe(true)
+    expect((await rig.store.listAudit({ act: 'microsoft.redrive', limit: 5 })).map((one) => [one.actor.id, one.via, one.ended?.result])).toEqual([
+      [olga.sub, 'console', { redriven: 1 }],
+    ])
+  })
+
+  test('every act that is recorded can be filtered by', async () => {
+    const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => /\.tsx?$/.test(name))
+    const acts = sources.flatMap((name) => [...readFileSync(join('src', name), 'utf8').matchAll(/\bact: '([\w.]+)'/g)].map(([, act = '']) => act))
+    expect(acts.length).toBeGreaterThan(15)
+    const page = await (await atConsole(rig, 'operator')).get('/ops/audit')
+    for (const act of acts) expect(page.html).toContain(`<option value="${act}"`)
   })
 
   test('names that others chose are shown as text', async () => {

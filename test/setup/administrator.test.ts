@@ -15,6 +15,9 @@ describe('an administrator by role', () => {
     const overview = await signInAsAdam(world)
     expect(overview.url).toBe(`${OPS}/setup`)
     expect(textOf(overview)).toContain('An administrator has.')
+    expect(overview.html).toContain('href="/ops"')
+    const desk = await world.browser.get('/ops')
+    expect([desk.status, desk.html]).toEqual([200, expect.stringContaining('href="/setup"')])
   })
 
   test('has to be fresh for whatever decides who signs in', async () => {

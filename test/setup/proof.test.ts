@@ -17,6 +17,8 @@ describe('proof of MFA', () => {
       proofAssertedAt: expect.any(Number) as number,
     })
     expect(await acts(world)).toEqual(expect.arrayContaining(['trial.sign_in done', 'proof.assert done']))
+    // Nothing can be taken out of it again: people stand there by their ids.
+    expect(JSON.stringify(await world.rig.store.listAudit({ act: 'proof.assert', limit: 1 }))).not.toContain('@contoso.example')
     entra.auto(ALICE)
     const page = await browser.get(`${ISSUER}/signin/start?return_to=/account`)
     expect(titleOf(await browser.press(page, 'Sign in with Microsoft'))).toContain('signed in')

@@ -104,6 +104,27 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await b.store.owesMicrosoft(of(OTHER))).toBe(true)
   })
 
+  test('what was given up is owed again where somebody wants it, with a day before it; what is owed is left alone', async () => {
+    const b = await open()
+    const OTHER = '99999999-2222-4333-8444-555555555555'
+    const nowMs = b.now * 1000
+    const work = (tid: string, oid: string): MicrosoftWork => ({ kind: 'revoke_sessions', tid, oid })
+    await b.store.askMicrosoft([work(TENANT, 'p1'), work(TENANT, 'p2'), work(OTHER, 'p3')], nowMs)
+    const due = async (tid: string, at = nowMs) => (await b.store.dueMicrosoftWork({ tid, nowMs: at, limit: 10 })).map(({ oid }) => oid)
+    const [first] = await b.store.dueMicrosoftWork({ tid: TENANT, nowMs, limit: 1 })
+    const [other] = await b.store.dueMicrosoftWork({ tid: OTHER, nowMs, limit: 1 })
+    for (const one of [first, other]) if (one !== undefined) await b.store.postponeMicrosoftWork(one, { nextAtMs: undefined, error: 'too late' })
+    expect(await b.store.deadMicrosoftWork(10)).toHaveLength(2)
+    const later = nowMs + 5000
+    expect(await b.store.redriveMicrosoftWork({ tid: OTHER, nowMs: later })).toBe(1)
+    expect([await due(OTHER), await due(OTHER, later)]).toEqual([[], ['p3']])
+    expect(await b.store.dueMicrosoftWork({ tid: OTHER, nowMs: later, limit: 10 })).toMatchObject([{ attempts: 0, askedAtMs: later }])
+    expect(await b.store.redriveMicrosoftWork({ nowMs: later })).toBe(1)
+    expect((await due(TENANT, later)).toSorted()).toEqual(['p1', 'p2'])
+    expect(await b.store.deadMicrosoftWork(10)).toEqual([])
+    expect(await b.store.redriveMicrosoftWork({ nowMs: later })).toBe(0)
+  })
+
   test('everybody of a tenant who is signed in is asked about, once each', async () => {
     const b = await open()
     await b.signIn('alice')

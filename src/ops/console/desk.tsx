@@ -29,8 +29,10 @@ const WAYS = [
   ['/ops/keys', 'Keys'],
   ['/ops/audit', 'Audit'],
   ['/ops/queue', 'Queue'],
+  ['/setup', 'Set-up'],
 ] as const
 export type Way = (typeof WAYS)[number][0]
+const ADMINISTRATORS: readonly Way[] = ['/ops/revoke', '/setup']
 
 /** What a form of the console is made for: this operator, on this browser. */
 const purpose = ({ session }: Operator): string => `ops ${session.sid}`
@@ -43,7 +45,7 @@ function Nav({ visit, at }: { visit: Visit; at: Way | undefined }) {
   return (
     <nav aria-label="Console">
       <ul class="ways">
-        {WAYS.filter(([href]) => href !== '/ops/revoke' || caller.may === 'administer').map(([href, label]) => (
+        {WAYS.filter(([href]) => caller.may === 'administer' || !ADMINISTRATORS.includes(href)).map(([href, label]) => (
           <li>
             <a href={href} aria-current={href === at ? 'page' : undefined}>
               {label}

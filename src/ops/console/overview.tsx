@@ -1,9 +1,11 @@
 import type { Child } from 'hono/jsx'
 import { Notice } from '../../page/components.tsx'
+import { MOST_SHOWN } from '../admin-microsoft-work.ts'
 import type { GuardState } from '../guards.ts'
 import type { Readiness } from '../readiness.ts'
 import { TimesChart } from './chart.tsx'
 import { desk, Figures, Live, Panel, Table, type Visit } from './desk.tsx'
+import { askedAgain, GivenUp } from './given-up.tsx'
 import { type InstanceNow, instancesNow, type TargetNow } from './instances.ts'
 import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
 import { count, plural, span, when } from './words.ts'
@@ -14,18 +16,21 @@ const TIMES_OF = 200
 
 export async function overviewPage(visit: Visit, readiness: () => Promise<Readiness>): Promise<Response> {
   const { deps, now } = visit
-  const [ready, instances, sessions, times, latest] = await Promise.all([
+  const [ready, instances, sessions, times, latest, givenUp] = await Promise.all([
     readiness(),
     instancesNow(deps),
     deps.store.liveSessionCount(now),
     deps.store.revocationTimes({ limit: TIMES_OF }),
     deps.store.listRevocations({ limit: 5 }),
+    deps.store.deadMicrosoftWork(MOST_SHOWN),
   ])
+  const asked = askedAgain(visit)
   const rows = await revocationRows(visit, latest)
   return desk(
     visit,
     { title: 'Overview', at: '/ops', live: true },
     <>
+      {asked === undefined ? null : <Notice kind="good" title={asked} />}
       <Live id="state">
         <Health ready={ready} />
         <Unreached instances={instances} />
@@ -42,6 +47,9 @@ export async function overviewPage(visit: Visit, readiness: () => Promise<Readin
             none="No instance is registered yet: cmb clients add registers one."
           />
         </Panel>
+      </Live>
+      <Live id="given-up">
+        <GivenUp visit={visit} work={givenUp} />
       </Live>
       <div class="pair">
         <Live id="times">

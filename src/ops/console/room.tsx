@@ -7,6 +7,7 @@ import type { Readiness } from '../readiness.ts'
 import { auditDownload, auditPage } from './audit.tsx'
 import { deliveriesPage, redrive } from './deliveries.tsx'
 import { formHolds, type Visit } from './desk.tsx'
+import { redriveGivenUp } from './given-up.tsx'
 import { LivePages } from './live.ts'
 import { nothingHere } from './nothing.tsx'
 import { overviewPage } from './overview.tsx'
@@ -101,6 +102,7 @@ function mountForms(room: Hono, deps: Deps): void {
     })
   }
   take('/ops/deliveries/redrive', redrive)
+  take('/ops/microsoft/redrive', redriveGivenUp)
   take('/ops/revoke/check', checkRevocation)
   take('/ops/revoke', revokeNow)
   take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now))
