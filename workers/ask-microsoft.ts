@@ -61,7 +61,11 @@ async function postpone(deps: Deps, work: OwedMicrosoftWork, error: unknown): Pr
   await deps.store.postponeMicrosoftWork(work, { nextAtMs: dead ? undefined : nowMs + delayMs(work, problem), error: words })
   deps.metrics.signals.inc({ kind: work.kind, outcome: dead ? 'dead' : (problem?.kind ?? 'failed') })
   const about = { kind: work.kind, tid: work.tid, attempts: work.attempts + 1, problem: words }
-  if (dead) deps.log.error('microsoft_work_given_up', { ...about, next: 'see docs/microsoft.md; the probe finds what this would have found' })
+  if (dead)
+    deps.log.error('microsoft_work_given_up', {
+      ...about,
+      next: 'see docs/microsoft.md, then: cmb tenants redrive; the probe finds what a check would have found',
+    })
   else if (problem === undefined) deps.log.error('microsoft_work_failed', { ...about, cause: error })
   else if (work.attempts === 0 || problem.kind === 'forbidden' || problem.kind === 'credential') deps.log.warn('microsoft_work_postponed', about)
 }

@@ -212,6 +212,7 @@ function adminRequests({ administrator, ...party }: Party): Whole[] {
     ask('GET', `/revocations/${party.head.seq}`),
     ask('GET', `/deliveries/${party.deliveryId}`),
     ask('POST', '/deliveries/redrive', { id: party.deliveryId }),
+    ask('POST', '/microsoft-work/redrive', { all: true }),
     ask('POST', '/people/erase', { sub: party.sub, dry_run: true }),
     ask('POST', '/people/erase', { sub: party.sub, comment: 'x' }),
     ask('POST', '/keys/rotate', { alg: 'ES256', how: 'next' }),
