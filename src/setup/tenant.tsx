@@ -1,4 +1,5 @@
 import { disconnectTenant } from '../microsoft/tenants.ts'
+import { ROLE } from '../protocol/names.ts'
 import { Answer, Button, Facts, LinkButton, Tick } from '../page/components.tsx'
 import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type Visit } from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
@@ -130,7 +131,13 @@ const Remove = ({ visit, seen: { row } }: { visit: Visit; seen: Seen }) => (
   </details>
 )
 
-export async function makeOperators(visit: Visit, { row }: Seen, form: URLSearchParams): Promise<Response> {
+/** An administrator who gives the console away gets in no more: first somebody of the new tenant has to have been seen who can. The token's holder makes another token. */
+const mayOperate = ({ visitor }: Visit, { decided, trial }: Seen): boolean =>
+  visitor.by === 'token' || (decided && trial?.roles.includes(ROLE.administrator) === true)
+
+export async function makeOperators(visit: Visit, seen: Seen, form: URLSearchParams): Promise<Response> {
+  const { row } = seen
+  if (!mayOperate(visit, seen)) return goOn(visit.c, `/setup/tenants/${row.tid}?said=nobody_operates`)
   if (form.get('sure') === 'yes')
     await recorded(visit, { act: 'connection.operators', target: `tenant ${row.tid}` }, () =>
       visit.deps.connection.change({ operatorTenant: row.tid }),

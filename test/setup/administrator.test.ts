@@ -61,6 +61,22 @@ describe('an administrator by role', () => {
     expect([again.status, again.url.startsWith(`${ISSUER}/`)]).not.toEqual([200, true])
   })
 
+  test('makes no tenant the operators’ in which nobody has been seen who could operate: nobody would get in here again', async () => {
+    const world = await createWorld()
+    const { rig, browser } = world
+    await signInAsAdam(world)
+    await browser.submit(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
+    const change = async () => browser.submit(await browser.get(tenantPath(FABRIKAM.tid)), `${tenantPath(FABRIKAM.tid)}/operators`, { sure: 'yes' })
+    const operators = () => rig.deps.connection.current().operatorTenant
+    expect([textOf(await change()), operators()]).toEqual([expect.stringContaining('Nobody has been seen'), TENANT])
+    const trial = { at: 1, oid: 'o', who: 'Felix', acrs: ['c1'], claims: {}, roles: ['Broker.Administrator'] }
+    await rig.store.setSetting(`setup/trial/${FABRIKAM.tid}`, JSON.stringify(trial))
+    expect([textOf(await change()), operators()]).toEqual([expect.stringContaining('Nobody has been seen'), TENANT])
+    await rig.store.changeTenant({ tid: FABRIKAM.tid, change: { mfaProof: 'auth_context:c1' } })
+    await change()
+    expect(operators()).toBe(OTHER_TENANT)
+  })
+
   test('cannot remove the operators’ own tenant from here', async () => {
     const world = await createWorld()
     await signInAsAdam(world)
