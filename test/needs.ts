@@ -11,4 +11,6 @@ const onPath = (name: string): string | undefined =>
 
 export const CHROMIUM = process.env.CHROMIUM ?? onPath('chromium')
 export const QUEUE_SERVER = onPath('valkey-server') ?? onPath('redis-server')
+/** Which of the two it is; of no meaning without one. */
+export const QUEUE_SERVER_KIND: 'valkey' | 'redis' = QUEUE_SERVER?.endsWith('redis-server') ? 'redis' : 'valkey'
 export const PROMTOOL = onPath('promtool')

@@ -9,12 +9,13 @@ import { openDeliveryQueue, type OpenedDeliveryQueue } from '../../src/revocatio
 import { startQueueEngine, type QueueEngine } from '../../src/revocation/queue-engine.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { startWorkers } from '../../workers/start.ts'
+import { QUEUE_SERVER, QUEUE_SERVER_KIND } from '../needs.ts'
 import { createRig } from '../rig.ts'
 import { ok, startReceiver, status } from '../workers/receiver.ts'
 
 /** The queue on real servers: BullMQ on Valkey, and on Postgres. */
 
-const PATHS = { valkey: undefined, postgres: '/nonexistent' } as const
+const PATHS = { valkey: undefined, redis: undefined, postgres: '/nonexistent' } as const
 const SOON = { timeout: 30_000, interval: 25 }
 
 function dataDir(): string {
@@ -33,7 +34,7 @@ async function open(kind: keyof typeof PATHS) {
   const pid = (): number =>
     Number.parseInt(
       readFileSync(
-        kind === 'valkey'
+        kind !== 'postgres'
           ? join(dir, 'queue', 'server.pid')
           : join((engine.address as { address: { host: string } }).address.host, 'pg', 'postmaster.pid'),
         'utf8',
@@ -63,7 +64,7 @@ function performing(queue: OpenedDeliveryQueue) {
   return done
 }
 
-describe.each(['valkey', 'postgres'] as const)('on %s', (kind) => {
+describe.each([...(QUEUE_SERVER === undefined ? [] : [QUEUE_SERVER_KIND]), 'postgres'] as const)('on %s', (kind) => {
   test('a job is performed, once for each attempt, and is gone then', async () => {
     const { queue } = await open(kind)
     queue.add([ref('a'), ref('b'), ref('a')])
@@ -131,9 +132,9 @@ test('a server that was never there: the queue opens, adding returns, health say
   performing(queue)
 })
 
-describe('a broker whose queue server is killed, its data lost', () => {
+describe.skipIf(QUEUE_SERVER === undefined)('a broker whose queue server is killed, its data lost', () => {
   test('sign-out is told at once all the same, and retries go on when it is back', async () => {
-    const { queue, pid, dir, lines } = await open('valkey')
+    const { queue, pid, dir, lines } = await open(QUEUE_SERVER_KIND)
     const rig = await createRig({ deps: { queue } })
     const timer = setInterval(() => rig.clock.advance(0.05), 50)
     onTestFinished(() => clearInterval(timer))
