@@ -242,10 +242,11 @@ export const deliveries = sqliteTable(
   },
   (t) => [
     uniqueIndex('deliveries_by_sid')
-      .on(t.targetId, t.sid, t.seq)
+      // The session first: what one sign-out owes stands together.
+      .on(t.sid, t.targetId, t.seq)
       .where(sql`sid IS NOT NULL`),
     uniqueIndex('deliveries_by_sub')
-      .on(t.targetId, t.sub, t.seq)
+      .on(t.sub, t.targetId, t.seq)
       .where(sql`sub IS NOT NULL`),
     index('deliveries_by_seq').on(t.seq),
     index('deliveries_by_state').on(t.state, t.clientId, t.createdAtMs),

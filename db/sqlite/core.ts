@@ -1,3 +1,4 @@
+import type { Random } from '../../src/protocol/ids.ts'
 import type { Writer } from './writer.ts'
 import { refusal } from './writer.ts'
 import type { Sqlite } from './open.ts'
@@ -22,6 +23,9 @@ export const reading =
       throw refusal(error)
     }
   }
+
+/** An id for a row: it begins with the time, so that rows that are written together stand together in its index too; the rest is random. */
+export const newRowId = (nowMs: number, random: Random): string => `${nowMs.toString(36).padStart(9, '0')}${random(12).toString('base64url')}`
 
 /** A column that may be NULL, as the rest of the broker knows it. */
 export const optional = <T>(value: T | null): T | undefined => value ?? undefined

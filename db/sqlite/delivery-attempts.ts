@@ -35,7 +35,8 @@ const attemptOf = (row: AttemptRow): DeliveryAttempt => ({
 const STATE_AFTER = { delivered: 'delivered', refused: 'refused', dead: 'dead', spared: 'superseded', retry: 'owed' } as const
 
 export function deliveryAttempts({ db, write, read }: Core, { count }: Owing) {
-  const byId = db.prepare<[string], DeliveryRow>(`SELECT d.*, t.uri FROM ${DELIVERY_FROM} WHERE d.id = ?`)
+  // `+?`: else SQLite compiles the join anew for every id (session-rows.ts).
+  const byId = db.prepare<[string], DeliveryRow>(`SELECT d.*, t.uri FROM ${DELIVERY_FROM} WHERE d.id = +?`)
   const lease = db.prepare<[number, string]>('UPDATE deliveries SET leased_until_ms = ? WHERE id = ?')
   // A participation after the revocation: the person is signed in there again, and a token that names the whole person would end that.
   const newer = db.prepare<

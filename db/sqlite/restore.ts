@@ -15,11 +15,11 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import { newId } from '../../src/protocol/ids.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { StoreUnavailable } from '../store.ts'
 import { auditRows } from './audit.ts'
 import { syncFile } from './backup.ts'
+import { newRowId } from './core.ts'
 import { lockDataFile } from './lock.ts'
 import { revocationLog } from './log.ts'
 import { openTables } from './open.ts'
@@ -130,7 +130,7 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
   const db = openCopy(copy, backup)
   try {
     const now = Math.floor(nowMs / 1000)
-    const core = { db, nowMs: () => nowMs, newId: () => newId(randomBytes) }
+    const core = { db, nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) }
     const log = revocationLog(core, owing(core))
     const lastRevocationAt = db.prepare<[], number | null>('SELECT max(at) FROM revocations').pluck().get() ?? undefined
     const seq = db.transaction(() => {

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { newId } from '../../src/protocol/ids.ts'
 import type { Random } from '../../src/protocol/ids.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
 import { auditActs } from './audit.ts'
 import { backingUp } from './backup.ts'
 import { clientActs } from './clients.ts'
-import { reading } from './core.ts'
+import { newRowId, reading } from './core.ts'
 import type { Core } from './core.ts'
 import { deliveryActs } from './deliveries.ts'
 import { tokenFamilies } from './families.ts'
@@ -47,7 +46,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   db.prepare("UPDATE deliveries SET leased_until_ms = 0 WHERE state = 'owed' AND superseded_by IS NULL AND leased_until_ms > 0").run()
   const writer = createWriter(db)
   const closed = () => new StoreUnavailable('The store is closed.')
-  const core: Core = { db, write: writer.write, read: reading(db, closed), nowMs, newId: () => newId(random) }
+  const core: Core = { db, write: writer.write, read: reading(db, closed), nowMs, newId: () => newRowId(nowMs(), random) }
   const log = revocationLog(core, owing(core))
   const copies = backingUp(core, log)
   return {
