@@ -97,7 +97,7 @@ export class FeedReader {
   }
 
   #reset(data: Record<string, unknown> | undefined): void {
-    const { hooks, ledger } = this.#parts
+    const { hooks, keys, ledger } = this.#parts
     this.counters.resets++
     this.ready = false
     this.#liveAtMs = undefined
@@ -106,6 +106,8 @@ export class FeedReader {
     this.epoch = typeof data?.epoch === 'string' ? data.epoch : undefined
     this.appliedSeq = 0
     ledger.clear()
+    // A restored broker signs by other keys. What cannot be read now is read when a token asks for it.
+    keys.refresh().catch(() => {})
     hooks.reset(this.epoch ?? '')
   }
 

@@ -61,6 +61,9 @@ describe('cmb', () => {
       'keys rotate',
       'keys retire',
       'audit',
+      'people erase',
+      'backup',
+      'restore',
     ]
     for (const path of paths) {
       const ran = await cmb([...path.split(' ').filter(Boolean), '--help'], { dataDir: emptyDir() })

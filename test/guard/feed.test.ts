@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { covers, createGuard, type Bearer, type Entry, type Selector } from '@case-manager/guard'
-import { CLIENT, eventually, startBroker, startGuard, TestClock, why } from './stand-in.ts'
+import { CLIENT, eventually, makeKey, startBroker, startGuard, TestClock, why } from './stand-in.ts'
 
 const ALICE = { sid: 's_1', sub: 'u_alice', client_id: 'sydney', tid: 'tenant-1' }
 
@@ -185,6 +185,18 @@ describe('following the feed', () => {
     await eventually(() => expect(guard.status().appliedSeq).toBe(seq))
     expect(await why(guard, await broker.token())).toBe('good')
     expect(await why(guard, old)).toBe('revoked')
+  })
+
+  test('a restored broker signs by new keys: they are read at once, however short ago the former ones were', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    expect(await why(guard, await broker.token())).toBe('good')
+    broker.retiredKids = ['es-1']
+    broker.keys = [await makeKey('es-after')]
+    broker.restore(40)
+    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, epoch: broker.epoch }))
+    expect(await why(guard, await broker.token())).toBe('good')
+    expect(await why(guard, await broker.token({}, {}, await makeKey('es-none')))).toBe('unknown_key')
   })
 
   test('between a reset and what follows it, nothing is accepted', async () => {

@@ -1,0 +1,72 @@
+import { execFile } from 'node:child_process'
+import { statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { createGuard } from '@case-manager/guard'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from './broker-process.ts'
+import { ALICE, BOB, newBrowser, openWorld, type TestWorld } from './world.ts'
+
+/** A backup of a broker that serves, put in its place after it was killed: by `cmb`, on the built broker. */
+
+let world: TestWorld
+beforeAll(async () => {
+  world = await openWorld({ registration: (city) => ({ audience: `urn:test:${city}` }) })
+})
+afterAll(() => world?.dispose())
+
+const cmb = async (...args: string[]) => {
+  const program = resolve(import.meta.dirname, '../../dist/src/cli.js')
+  const { stdout } = await promisify(execFile)(process.execPath, [program, '--data-dir', world.broker.env.BROKER_DATA_DIR ?? '', ...args, '--json'])
+  return JSON.parse(stdout) as Record<string, unknown>
+}
+const instance = (index: number) => world.instances[index] ?? expect.fail('no such instance')
+const sidOf = (idToken: string | undefined) => (JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString()) as { sid: string }).sid
+const timesTold = (index: number, sid: string) => instance(index).receiver.told.filter(({ claims }) => claims.sid === sid).length
+
+test('who signed out since the backup is not revived, who was signed in then is signed out, and instances and guards are told', async () => {
+  const [sydney, melbourne] = [instance(0), instance(1)]
+  const signedIn = async (upn: string) => {
+    world.as(upn)
+    const browser = newBrowser()
+    const there = await world.signIn(browser, sydney)
+    await world.signIn(browser, melbourne)
+    return { browser, tokens: there.tokens, sid: sidOf(there.tokens.id_token) }
+  }
+  const [alice, bob] = [await signedIn(ALICE), await signedIn(BOB)]
+  const { client_id: clientId, client_secret: clientSecret } = sydney.entry
+  const guard = createGuard({ issuer: world.broker.issuer, clientId, clientSecret, audience: 'urn:test:sydney' })
+  try {
+    await guard.start()
+    expect(await guard.check(bob.tokens.access_token)).toMatchObject({ ok: true })
+    const { epoch } = guard.status()
+
+    const file = join(world.broker.dataDir, 'backup.db')
+    await cmb('backup', file)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    // Alice's sign-out is after it; the instance that is down has not heard when the machine dies.
+    await melbourne.receiver.close()
+    await world.signOut(alice.browser, 'device')
+    await until('Sydney is told of Alice', () => timesTold(0, alice.sid) > 0)
+    await world.broker.end('SIGKILL')
+    await cmb('restore', file, '--yes')
+    await melbourne.receiver.open()
+    await world.broker.start()
+
+    for (const { tokens } of [alice, bob])
+      await expect(world.refresh(sydney, tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
+    // The one that was told of Alice's before the restore is told again, which ends nothing twice.
+    await until('both instances are told of both', () => timesTold(0, bob.sid) > 0 && timesTold(1, alice.sid) > 0 && timesTold(1, bob.sid) > 0)
+    await until('the guard follows the new log', () => guard.status().ready && guard.status().epoch !== epoch)
+    for (const { tokens } of [alice, bob]) expect(await guard.check(tokens.access_token)).toMatchObject({ ok: false })
+
+    // And it is a broker like any other: Bob signs in again, by new keys, and stays.
+    const again = await signedIn(BOB)
+    expect(again.sid).not.toBe(bob.sid)
+    expect(await guard.check(again.tokens.access_token)).toMatchObject({ ok: true })
+    await expect(world.refresh(sydney, again.tokens.refresh_token ?? '')).resolves.toHaveProperty('access_token')
+    expect(timesTold(0, again.sid)).toBe(0)
+  } finally {
+    await guard.stop()
+  }
+})
