@@ -17,6 +17,8 @@ export async function readFurtherClients(file: string, taken: readonly string[])
   const folder = dirname(resolve(file))
   return (parse(readFileSync(file, 'utf8')) as { clients: Record<string, unknown>[] }).clients.map((entry) => {
     const { client_secret_file: named } = entry
-    return named === undefined ? entry : { ...entry, client_secret_file: [named].flat().map((one) => resolve(folder, String(one))) }
+    return named === undefined
+      ? entry
+      : { ...entry, client_secret_file: [named].flat().map((one: unknown) => (typeof one === 'string' ? resolve(folder, one) : one)) }
   })
 }

@@ -31,7 +31,9 @@ export function revocationCommands(program: Command, context: Context): void {
         const answer = await (
           await context.broker(command)
         ).get<{ revocations: RevocationShown[] }>(`/revocations${queryOf({ before: options.before, limit: options.limit })}`)
-        context.print(command, answer, () => columns(['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'OWING', 'CASE'], answer.revocations.map(row)))
+        context.print(command, answer, () =>
+          columns(['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'OWING', 'CASE'], answer.revocations.map(row), 'There are none that fit.'),
+        )
       }),
     'cmb revocations list --limit 10',
   )
