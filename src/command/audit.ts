@@ -48,6 +48,7 @@ export function auditCommand(program: Command, context: Context): void {
                 one.ended?.outcome ?? 'unfinished',
                 one.case_reference,
               ]),
+              'There is nothing that fits.',
             ),
           )
         },

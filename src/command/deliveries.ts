@@ -56,7 +56,9 @@ function redriveCommand(deliveries: Command, context: Context): void {
         if (Object.values(wanted).filter((one) => one !== undefined).length !== 1)
           throw new CommandFailure(EXIT.usage, 'Say what to redrive, exactly one of: a delivery, --client, --target, --all.')
         const answer = await (await context.broker(command)).send<{ redriven: number }>('POST', '/deliveries/redrive', wanted)
-        context.print(command, answer, () => `${answer.redriven} will be tried again now.\n`)
+        context.print(command, answer, () =>
+          answer.redriven === 0 ? 'There is nothing refused or given up there; nothing was done.\n' : `${answer.redriven} will be tried again now.\n`,
+        )
       }),
     'cmb deliveries redrive --client sydney',
     'cmb deliveries redrive --all',

@@ -34,6 +34,7 @@ export function overviewCommands(program: Command, context: Context): void {
             one.behind,
             timeMs(one.reported_at_ms),
           ]),
+          'No guard has reported yet: an instance that uses one does so when it follows the feed (docs/relying-party.md).',
         ),
       )
     })

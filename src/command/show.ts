@@ -2,7 +2,9 @@
 
 export type Cell = string | number | boolean | null | undefined
 
-export function columns(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
+/** @param none what is said instead of a bare head */
+export function columns(head: readonly string[], rows: readonly (readonly Cell[])[], none?: string): string {
+  if (rows.length === 0 && none !== undefined) return `${none}\n`
   const cells = [head, ...rows].map((row) => row.map(plain))
   const widths = head.map((_, index) => Math.max(...cells.map((row) => row[index]?.length ?? 0)))
   return cells

@@ -2,7 +2,7 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Delivery, DeliveryAttempt } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { jsonBody, limit, query, shaped } from './body.ts'
+import { jsonBody, limit, query, seqNumber, shaped } from './body.ts'
 import { callerOf, type AdminEnv, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 import { recorded } from './recorded.ts'
@@ -13,7 +13,7 @@ const STATES = ['owed', 'delivered', 'refused', 'dead', 'superseded'] as const
 const listing = z.object({
   state: z.enum(STATES).optional(),
   client_id: z.string().max(64).optional(),
-  seq: z.coerce.number().int().min(1).optional(),
+  seq: seqNumber.optional(),
   limit,
 })
 const one = z.string().min(1).max(200).optional()
@@ -38,6 +38,10 @@ export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
   routes.post('/deliveries/redrive', async (c) => {
     const caller = callerOf(c, 'operate')
     const wanted = shaped(redriving, await jsonBody(c))
+    if (wanted.client_id !== undefined && (await deps.store.findClient(wanted.client_id)) === undefined)
+      throw new Problem(404, 'No such client', 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.')
+    if (wanted.id !== undefined && (await deps.store.findDelivery(wanted.id)) === undefined)
+      throw new Problem(404, 'No such delivery', 'There is no delivery of that id; GET /admin/v1/deliveries (cmb deliveries list) lists them.')
     return c.json({ redriven: await redriveAs(deps, caller, wanted) })
   })
   return routes

@@ -1,11 +1,12 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
+import type { Store } from '../../db/store.ts'
 import type { Revocation } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Selector } from '../protocol/revocation.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { deliveryShown } from './admin-deliveries.ts'
-import { jsonBody, limit, query, shaped } from './body.ts'
+import { jsonBody, limit, query, seqNumber, shaped } from './body.ts'
 import { callerOf, type AdminEnv, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 import { recorded } from './recorded.ts'
@@ -37,25 +38,37 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
     const now = deps.clock.now()
     const wanted = shaped(request, await jsonBody(c))
     const what = toSelector(wanted.selector)
-    if (wanted.dry_run) return c.json({ dry_run: true, selector: wanted.selector, would_end: await deps.store.previewRevocation(what, now) })
+    if (wanted.dry_run) return c.json({ dry_run: true, selector: wanted.selector, would_end: await previewed(deps, what, now) })
     const answer = await revokeAs(deps, caller, what, { now, caseReference: wanted.case_reference, comment: wanted.comment })
     if (answer.outcome !== 'revoked') return c.json({ outcome: answer.outcome, selector: wanted.selector })
     return c.json({ outcome: 'revoked', ...shown(answer.committed.revocation) }, 201)
   })
   routes.get('/revocations', async (c) => {
     callerOf(c, 'operate')
-    const { before, limit: most } = query(c, z.object({ before: z.coerce.number().int().min(1).optional(), limit }))
+    const { before, limit: most } = query(c, z.object({ before: seqNumber.optional(), limit }))
     return c.json({ revocations: (await deps.store.listRevocations({ before, limit: most })).map(shown) })
   })
   routes.get('/revocations/:seq', async (c) => {
     callerOf(c, 'operate')
-    const { seq } = shaped(z.object({ seq: z.coerce.number().int().min(1) }), c.req.param())
+    const { seq } = shaped(z.object({ seq: seqNumber }), c.req.param())
     const revocation = await deps.store.findRevocation(seq)
     if (revocation === undefined)
       throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
     return c.json({ ...shown(revocation), ...(await proof(deps, seq)) })
   })
   return routes
+}
+
+/** A preview only counts: a slip in a name would read like "there is nobody", and so it is refused as the revocation would be. */
+async function previewed({ store }: Deps, what: Selector, now: number): ReturnType<Store['previewRevocation']> {
+  const there =
+    what.kind === 'everything' ||
+    (what.kind === 'subject' && (await store.findSubject(what.sub))) ||
+    (what.kind === 'client' && (await store.findClient(what.clientId))) ||
+    (what.kind === 'tenant' && (await store.findTenant(what.tid))) ||
+    ('sid' in what && (await store.standingBySid(what.sid, now)).state !== 'unknown')
+  if (!there) throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])
+  return store.previewRevocation(what, now)
 }
 
 interface Asked {

@@ -40,4 +40,7 @@ export function shaped<T>(schema: z.ZodType<T>, value: unknown): T {
 
 export const query = <T>(c: Context, schema: z.ZodType<T>): T => shaped(schema, c.req.query())
 
-export const limit = z.coerce.number().int().min(1).max(1000).default(100)
+export const limit = z.coerce.number('has to be a number from 1 to 1000').int().min(1).max(1000).default(100)
+
+/** A place in the log of revocations. */
+export const seqNumber = z.coerce.number("has to be a revocation's number, e.g. 4711").int().min(1)

@@ -79,6 +79,15 @@ describe('cmb revoke', () => {
     expect(await state(alice)).toBe('live')
   })
 
+  test.each([
+    ['--subject', 'alice', 'cmb sessions list --person'],
+    ['--session', 's_nobody', 'cmb sessions list'],
+    ['--client', 'sidney', 'cmb clients list'],
+    ['--tenant', '99999999-9999-4999-8999-999999999999', 'cmb tenants'],
+  ])('--dry-run of what is not there is refused, not counted as nobody: %s %s', async (option, value, words) => {
+    expect(await type(['revoke', option, value, '--dry-run'])).toMatchObject({ code: 1, out: '', err: expect.stringContaining(words) as string })
+  })
+
   test('a wide one is asked about; without anybody to answer it has to be said beforehand', async () => {
     expect(await type(['revoke', '--everything'])).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string })
     expect(await type(['revoke', '--everything'], { answer: 'no' })).toMatchObject({ code: 1 })
@@ -177,6 +186,8 @@ describe('cmb revocations and deliveries', () => {
 
     rig.queue.added.length = 0
     expect(await type(['deliveries', 'redrive'])).toMatchObject({ code: 2 })
+    for (const wrong of [['--client', 'sidney'], ['nothing-of-that-id']])
+      expect(await type(['deliveries', 'redrive', ...wrong])).toMatchObject({ code: 1, err: expect.stringContaining('cmb') as string })
     expect((await type(['deliveries', 'redrive', '--client', 'sydney', '--json'])).json()).toEqual({ redriven: 1 })
     expect(rig.queue.added).toMatchObject([{ id: delivery.id, attempt: 1 }])
     expect((await type(['deliveries', 'list', '--state', 'owed'])).out).toContain(delivery.id)
