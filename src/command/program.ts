@@ -15,11 +15,13 @@ import { sessionCommands } from './sessions.ts'
 import { tenantCommands } from './tenants.ts'
 import { fenced } from './show.ts'
 import type { Terminal } from './terminal.ts'
+import { version } from './version.ts'
 
 /** `cmb`, put together. It decides nothing: it asks the running broker, and prints what it says. */
 function createProgram(terminal: Terminal): Command {
   const program = new Command('cmb')
     .description('Case Manager Identity Broker: runs the broker, and operates one that runs.')
+    .version(version(), '--version', 'print the version')
     .option('--data-dir <dir>', "the broker's data directory (default: BROKER_DATA_DIR, else ./data)")
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
     .exitOverride()

@@ -16,7 +16,7 @@ export function serveCommands(program: Command, context: Context): void {
   )
   program
     .command('work')
-    .description('Run only the workers (needs a store that several processes share).')
+    .description('Run only the workers: not in this version, whose store has one writing process. cmb serve runs them inside.')
     .action(() => {
       throw new CommandFailure(
         EXIT.failed,

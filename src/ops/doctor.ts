@@ -32,7 +32,8 @@ function examineParts({ parts }: Readiness): Finding[] {
   const mend = {
     store: 'Free some space on the disk of BROKER_DATA_DIR and see that the broker may write there; it goes on by itself.',
     queue: 'Start the queue server that BROKER_QUEUE_URL names, or leave that unset and install valkey-server; what is owed goes out by itself then.',
-    microsoft: 'Set what is missing (docs/configuration.md), or let the broker reach the authority over https (proxy, firewall, DNS).',
+    microsoft:
+      'What is missing: set it (docs/configuration.md), or open /setup with what cmb setup prints. What cannot be reached: let the broker reach the authority over https (proxy, firewall, DNS).',
   }
   const found: Finding[] = (['store', 'queue', 'microsoft'] as const).map((name) => {
     const { state, problem, engine } = parts[name]

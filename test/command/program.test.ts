@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -33,6 +33,11 @@ describe('cmb', () => {
       expect(ran.err).toContain('npm start')
       expect(ran.err).toContain('--data-dir')
     }
+  })
+
+  test('--version is that of the package', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+    expect(await cmb(['--version'], { dataDir: emptyDir() })).toMatchObject({ code: 0, out: `${version}\n` })
   })
 
   test('every command has help, and help is no error', async () => {
