@@ -102,7 +102,7 @@ export const revocationPaths: Record<string, Json> = {
       'redrive',
       'Tries refused and dead deliveries again',
       'operate',
-      { 200: answer('how many', object({ redriven: integer() })), ...refusals(...writing) },
+      { 200: answer('how many', object({ redriven: integer() })), ...refusals(...writing, 404) },
       {
         requestBody: body({
           ...object({ id: text(), target_id: text(), client_id: text(), all: { const: true } }, ['id', 'target_id', 'client_id', 'all']),
