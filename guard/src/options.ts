@@ -7,7 +7,10 @@ export interface GuardOptions {
   issuer: string
   clientId: string
   clientSecret: string
-  /** What must stand in a token's `aud`: the `audience` this client is registered with. Not given: its `client_id`. */
+  /**
+   * What must stand in a token's `aud`: the `audience` this client is registered with. Not given: what the broker gives a client that is registered
+   * without one, `urn:case-manager:instance:<client_id>`.
+   */
   audience?: string | string[] | undefined
   /** What becomes of tokens when the broker has not been heard for a while. Not given: after 35 s they are refused. */
   staleness?: Staleness | undefined
@@ -42,7 +45,7 @@ export type Settings = Omit<GuardOptions, Filled> & { [Name in Filled]-?: NonNul
 export function readOptions(given: GuardOptions): Settings {
   const settings: Settings = {
     ...given,
-    audience: given.audience ?? given.clientId,
+    audience: given.audience ?? `urn:case-manager:instance:${given.clientId}`,
     staleness: given.staleness ?? { afterSeconds: 35, policy: 'refuse' },
     clockToleranceSeconds: given.clockToleranceSeconds ?? 5,
     guardId: given.guardId ?? crypto.randomUUID(),

@@ -1,6 +1,7 @@
 import { SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { createGuard, type Guard } from '@case-manager/guard'
+import { parseClientMetadata } from '../../src/client/metadata.ts'
 import { eventually, makeKey, startBroker, startGuard, TestClock, why, type Broker } from './stand-in.ts'
 
 async function both(): Promise<{ broker: Broker; guard: Guard }> {
@@ -18,6 +19,16 @@ describe('checking an access token (RFC 9068 §4)', () => {
     expect(guard.status().counters).toMatchObject({ checks: 101, cacheHits: 100, accepted: 101 })
     // No network call but the report of what is applied, which may be under way.
     expect(broker.requests.slice(asked).filter(({ url }) => url !== '/revocations/applied')).toEqual([])
+  })
+
+  test('neither side was told an audience: the guard wants the one that the broker gives', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker, { audience: undefined })
+    const registered = parseClientMetadata({ client_name: 'Sydney', redirect_uris: ['https://sydney.example/cb'] }, { clientId: 'sydney' })
+    if (!registered.ok) throw new Error(registered.problems.join())
+    expect(await why(guard, await broker.token({ aud: registered.metadata.audience }))).toBe('good')
+    // An ID token's `aud`.
+    expect(await why(guard, await broker.token({ aud: 'sydney' }))).toBe('audience')
   })
 
   test('RS256 is accepted as well; claims are handed out frozen, to the bottom', async () => {
