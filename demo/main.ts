@@ -44,7 +44,10 @@ async function checkPorts(ports: DemoPorts): Promise<void> {
     ),
   )
   const list = taken.flat()
-  if (list.length > 0) throw new Error(`Something else uses port ${list.join(' and ')}. Stop it, or move the demo: DEMO_PORT_BASE=8400 npm run demo`)
+  if (list.length > 0)
+    throw new Error(
+      `Something else uses port ${list.join(' and ')}. Stop it, or move the demo: DEMO_PORT_BASE=${ports.broker + (ports.broker < 60_000 ? 1000 : -1000)} npm run demo`,
+    )
 }
 
 function writeClientsFile(dir: string, instances: readonly Instance[], further: readonly Record<string, unknown>[]): string {
@@ -95,7 +98,6 @@ class Running {
 
 async function start(options: DemoOptions, running: Running): Promise<RunningBroker> {
   const { ports } = options
-  await checkPorts(ports)
   const instances = instancesOf(ports)
   const further =
     options.clientsFile === undefined
@@ -104,6 +106,7 @@ async function start(options: DemoOptions, running: Running): Promise<RunningBro
           options.clientsFile,
           instances.map((one) => one.clientId),
         )
+  await checkPorts(ports)
   const dir = makeDirectory()
   running.add(() => dir.remove())
   const entra = await startEntra({

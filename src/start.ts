@@ -1,6 +1,5 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { mkdirSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
@@ -91,7 +90,6 @@ export async function startBroker(config: Config, log: Log, clock: Clock = syste
 }
 
 async function openParts(config: Config, log: Log, clock: Clock, closing: Closing): Promise<Deps> {
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
   const random = (bytes: number): Buffer => randomBytes(bytes)
   const store = await openSqliteStore({ file: join(config.dataDir, 'broker.db'), nowMs: clock.nowMs })
   closing.add('store', () => store.close())

@@ -10,16 +10,27 @@ export type Sqlite = Database.Database
 
 /** Opens the data file for this process alone, readable by nobody else (0600 in a directory of 0700), and brings its tables up to date. */
 export function openDatabase(file: string): { db: Sqlite; unlock: () => void } {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  // Made by us and not by SQLite, which would go by the umask; the WAL and its index take the file's mode.
-  closeSync(openSync(file, 'a', 0o600))
-  chmodSync(file, 0o600)
+  makeFile(file)
   const unlock = lockDataFile(file)
   try {
     return { db: openTables(file), unlock }
   } catch (error) {
     unlock()
     throw error
+  }
+}
+
+/** Made by us and not by SQLite, which would go by the umask; the WAL and its index take the file's mode. */
+function makeFile(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    closeSync(openSync(file, 'a', 0o600))
+    chmodSync(file, 0o600)
+  } catch (cause) {
+    throw new StoreUnavailable(
+      `${file} cannot be written (${(cause as NodeJS.ErrnoException).code ?? 'error'}): let the user that runs the broker own its folder, or name another with BROKER_DATA_DIR.`,
+      { cause },
+    )
   }
 }
 

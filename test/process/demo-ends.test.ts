@@ -1,13 +1,17 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { until } from './broker-process.ts'
 import { type Demo, startDemo } from './demo-process.ts'
 
 /** The demo as people start and end it: by npm, by a script that signals npm alone, by kill -9. Nothing of it is left, whichever it was. */
+
+const MAIN = resolve(import.meta.dirname, '../../dist/demo/main.js')
 
 async function start(by: 'node' | 'npm', args: string[] = []): Promise<Demo> {
   const demo = await startDemo(args, {}, by)
@@ -88,7 +92,7 @@ describe('--clients FILE', () => {
     ],
   ])('%s: nothing starts, and it says where', (_what, text, words) => {
     const file = clientsFile(text)
-    const run = spawnSync(process.execPath, [resolve(import.meta.dirname, '../../dist/demo/main.js'), '--json', '--clients', file], {
+    const run = spawnSync(process.execPath, [MAIN, '--json', '--clients', file], {
       encoding: 'utf8',
       env: { PATH: process.env.PATH ?? '', DEMO_PORT_BASE: String(20_000 + (process.pid % 400) * 50 + 25) },
     })
@@ -97,4 +101,20 @@ describe('--clients FILE', () => {
     expect(run.stderr).toContain(file)
     expect(run.stderr).toMatch(words)
   })
+})
+
+test('a port that something else uses: nothing starts, it is named, and so is another base', async () => {
+  const other = createServer()
+  await new Promise<void>((ready) => other.listen(0, '127.0.0.1', ready))
+  onTestFinished(() => void other.close())
+  const { port } = other.address() as AddressInfo
+  // It stands where the second instance would.
+  const base = port - 12
+  const run = await promisify(execFile)(process.execPath, [MAIN, '--json'], {
+    env: { PATH: process.env.PATH ?? '', DEMO_PORT_BASE: String(base) },
+  }).catch((failed: { code: number; stdout: string; stderr: string }) => failed)
+  expect(run).toMatchObject({ code: 1, stdout: '' })
+  expect(run.stderr).toContain(String(port))
+  expect(run.stderr).toMatch(/DEMO_PORT_BASE=\d+ npm run demo/)
+  expect(run.stderr).not.toContain(`DEMO_PORT_BASE=${base} `)
 })

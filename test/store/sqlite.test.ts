@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -80,6 +80,12 @@ describe('the data file', () => {
     expect(statSync(`${file}-wal`).mode & 0o777).toBe(0o600)
     db.close()
     unlock()
+  })
+
+  test('where it cannot be: it is said which setting names the folder, and for whom it has to be', async () => {
+    const beneathAFile = join(dir, 'file', 'broker.db')
+    writeFileSync(join(dir, 'file'), '')
+    await expect(openSqliteStore({ file: beneathAFile })).rejects.toThrow(/cannot be written \(E\w+\).*BROKER_DATA_DIR/)
   })
 
   test('has one writer: a second is told what to do, and may have it when the first is gone', async () => {
