@@ -41,7 +41,7 @@ const now = (): number => Math.floor(Date.now() / 1000)
 const REDIRECT_URI = 'https://bench.case-manager.example/oidc/callback'
 const TENANT = '11111111-1111-4111-8111-111111111111'
 
-async function openParts(dataDir: string): Promise<Deps> {
+export async function openParts(dataDir: string): Promise<Deps> {
   const config = loadConfig({ BROKER_ISSUER: 'http://localhost:7400', BROKER_SECRET: randomBytes(32).toString('hex'), BROKER_DATA_DIR: dataDir })
   const clock = { now, nowMs: () => Date.now() }
   const random = (bytes: number): Buffer => randomBytes(bytes)
@@ -71,7 +71,7 @@ function noQueue(): DeliveryQueue {
   }
 }
 
-async function register(deps: Deps): Promise<string> {
+export async function register(deps: Deps): Promise<string> {
   const parsed = parseClientMetadata({ client_id: 'bench', client_name: 'Bench', redirect_uris: [REDIRECT_URI] })
   if (!parsed.ok) throw new Error(parsed.problems.join('\n'))
   const { secret, hash } = newClientSecret(deps.random, now())
@@ -81,7 +81,7 @@ async function register(deps: Deps): Promise<string> {
 }
 
 /** A session, as a sign-in at Microsoft opens it, and its first tokens, by a code at the token endpoint. */
-async function signIn(deps: Deps, url: string, authorization: string): Promise<string> {
+export async function signIn(deps: Deps, url: string, authorization: string): Promise<string> {
   const [code, verifier] = [newSecret(deps.random), newSecret(deps.random)]
   const codeChallenge = createHash('sha256').update(verifier).digest('base64url')
   await deps.store.signIn({
