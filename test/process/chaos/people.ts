@@ -78,6 +78,8 @@ export class Person {
     const plans = [0, 1].map(() => random.some(this.#world.instances))
     // Some stay signed in: until the end, or until all of theirs is ended.
     const keeps = random.chance(0.4)
+    // Nobody signs in again within the second in which they signed out: what goes wrong has its time too.
+    await sleep(random.between(100, 900))
     for (const plan of plans.slice(0, Math.max(wanted, this.live.length === 0 ? 1 : 0))) await this.signIn(plan)
     if (refreshes) for (const session of this.live) for (const seat of session.seats) await this.refresh(seat)
     const victim = (keeps ? this.live.at(-1) : this.live[0]) ?? (await this.signIn(plans[0] ?? []))
