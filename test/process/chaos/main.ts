@@ -1,7 +1,12 @@
 import { parseArgs } from 'node:util'
 import { runChaos } from './run.ts'
 
-/** `npm run chaos -- --seed N [--revocations 1000] [--people 8] [--no-restore]`: a long run by hand; the same seed makes the same decisions. */
+/** A long run by hand; the same seed makes the same decisions. */
+const HELP = `Usage: npm run chaos -- [--seed N] [--revocations 1000] [--people 8] [--no-restore]
+
+People sign in and out while broker, queue server and instances are killed, paused and cut off at random, and the database is restored once. At the end
+every acknowledged revocation is delivered to every participant or dead and visible, and nobody is signed out who should not be; else the exit code is 1.`
+
 const { values } = parseArgs({
   allowNegative: true,
   options: {
@@ -9,8 +14,13 @@ const { values } = parseArgs({
     revocations: { type: 'string', default: '1000' },
     people: { type: 'string', default: '8' },
     restore: { type: 'boolean', default: true },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 })
+if (values.help) {
+  console.log(HELP)
+  process.exit(0)
+}
 const seed = Number(values.seed)
 console.log(`seed ${seed} (again: npm run chaos -- --seed ${seed})`)
 try {
