@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { until } from './broker-process.ts'
+import { freeBase } from './ports.ts'
 
 /** The demo as `npm run demo -- --json` starts it, in its own process group and on ports of its own. */
 
@@ -29,29 +29,13 @@ export interface Demo {
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
-const answers = (port: number): Promise<boolean> =>
-  new Promise((done) => {
-    const server = createServer()
-    server.once('error', () => done(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => done(true)))
-  })
-
-/** A base whose five ports are free; the process id keeps two runs beside each other apart. */
-async function freeBase(): Promise<number> {
-  for (let base = 20_000 + (process.pid % 400) * 50; base < 60_000; base += 50) {
-    const free = await Promise.all([0, 1, 2, 11, 12].map((offset) => answers(base + offset)))
-    if (free.every(Boolean)) return base
-  }
-  throw new Error('No five free ports.')
-}
-
 /** @param by npm: as people start it, without the build that comes before */
 export async function startDemo(args: string[] = [], env: Record<string, string> = {}, by: 'node' | 'npm' = 'node'): Promise<Demo> {
   const [command, first] =
     by === 'npm' ? ['npm', ['run', '--silent', '--ignore-scripts', 'demo', '--']] : [process.execPath, [join(ROOT, 'dist/demo/main.js')]]
   const child: ChildProcess = spawn(command, [...first, '--json', ...args], {
     cwd: ROOT,
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', DEMO_PORT_BASE: String(await freeBase()), ...env },
+    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', DEMO_PORT_BASE: String(await freeBase([0, 1, 2, 11, 12])), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })

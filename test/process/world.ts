@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createServer, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import * as oidc from 'openid-client'
 import { startEntra, type Entra } from '../../demo/entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/people.ts'
 import { type BrokerProcess, type ClientEntry, prepareBroker } from './broker-process.ts'
 import { HttpBrowser, type Page } from './http-browser.ts'
+import { freePorts } from './ports.ts'
 
 /** A broker process, a simulated Microsoft and instances whose logout addresses do what a test wants of them. */
 
@@ -16,7 +16,9 @@ export class Receiver {
   #server: Server | undefined
   #port = 0
 
+  /** Again on the port it had. */
   async open(): Promise<void> {
+    if (this.#port === 0) this.#port = (await freePorts(1))[0] ?? 0
     const server = createServer((request, response) => {
       let body = ''
       request.on('data', (chunk: Buffer) => (body += chunk.toString()))
@@ -29,8 +31,7 @@ export class Receiver {
         this.answer(response)
       })
     })
-    await new Promise<void>((ready) => server.listen(this.#port, '127.0.0.1', ready))
-    this.#port = (server.address() as AddressInfo).port
+    await new Promise<void>((ready, failed) => server.once('error', failed).listen(this.#port, '127.0.0.1', ready))
     this.#server = server
   }
   async close(): Promise<void> {

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { freePorts } from '../broker-process.ts'
+import { freePorts } from '../ports.ts'
 
 /** One instance of the chaos run: its process, and the line to it, which can be cut. */
 

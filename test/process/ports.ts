@@ -1,0 +1,37 @@
+import { createServer } from 'node:net'
+
+/**
+ * Ports for servers that have to know theirs before they listen. They lie below the range that the system gives to outgoing connections, so
+ * that none of those takes one between the look and the use; where two runs begin depends on the process, and no port is given twice.
+ */
+
+const FIRST = 10_000
+const LAST = 31_900
+let next = FIRST + ((process.pid * 97) % (LAST - FIRST))
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((done) => {
+    const server = createServer()
+    server.once('error', () => done(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => done(true)))
+  })
+
+/** A port such that it and those at `offsets` from it are free. */
+export async function freeBase(offsets: readonly number[]): Promise<number> {
+  const step = Math.max(...offsets) + 1
+  for (let tries = 0; tries < 500; tries++) {
+    if (next + step > LAST) next = FIRST
+    const base = next
+    next += step
+    const free = await Promise.all(offsets.map((offset) => isFree(base + offset)))
+    if (free.every(Boolean)) return base
+  }
+  throw new Error(`No ports at ${offsets.join(', ')} from any base are free.`)
+}
+
+/** Ports that nobody listens on now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const offsets = Array.from({ length: count }, (_, index) => index)
+  const base = await freeBase(offsets)
+  return offsets.map((offset) => base + offset)
+}
