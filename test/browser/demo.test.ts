@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core'
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { launchChromium } from './window.ts'
 import { until } from '../process/broker-process.ts'
 import { type Demo, startDemo } from '../process/demo-process.ts'
 
@@ -13,10 +14,7 @@ const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
 let browser: Browser
 let demo: Demo
 beforeAll(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-  })
+  browser = await launchChromium()
   demo = await startDemo()
 })
 afterAll(async () => {

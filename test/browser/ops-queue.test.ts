@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { chromium } from 'playwright-core'
+
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
@@ -9,7 +9,7 @@ import { openDeliveryQueue } from '../../src/revocation/delivery-queue.ts'
 import { startQueueEngine } from '../../src/revocation/queue-engine.ts'
 import { atConsole, browserOf } from '../ops/console-rig.ts'
 import { createRig, type Rig } from '../rig.ts'
-import { openWindow, picture } from './window.ts'
+import { launchChromium, openWindow, picture } from './window.ts'
 
 /** The queue's own view beneath the console, on a real queue: to look at, by operators, and nothing else. */
 
@@ -64,7 +64,7 @@ describe('the queue’s own view', () => {
   })
 
   test('works in Chromium under its policy', async () => {
-    const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+    const browser = await launchChromium()
     onTestFinished(() => browser.close())
     const ops = (await rig.serve(rig.opsApp)).replace('127.0.0.1', 'localhost')
     const olga = await atConsole(rig, 'operator')

@@ -1,11 +1,11 @@
 import { Hono } from 'hono'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/session/cookie.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { attempted, PEOPLE, type Somebody } from '../ops/console-rig.ts'
 import { createRig, type Rig } from '../rig.ts'
-import { objections, openWindow, picture } from './window.ts'
+import { launchChromium, objections, openWindow, picture } from './window.ts'
 
 /**
  * The console in real Chromium, its Content Security Policy in force, by an operator, an administrator, an administrator of another tenant and
@@ -14,7 +14,7 @@ import { objections, openWindow, picture } from './window.ts'
 
 let browser: Browser
 beforeAll(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+  browser = await launchChromium()
 })
 afterAll(() => browser.close())
 

@@ -1,10 +1,10 @@
 import { Hono } from 'hono'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/session/cookie.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
-import { objections, openWindow, picture } from './window.ts'
+import { launchChromium, objections, openWindow, picture } from './window.ts'
 
 /**
  * The pages in real Chromium, their Content Security Policy in force: readable at 320 px, by keyboard alone, in light and dark, and nothing
@@ -13,7 +13,7 @@ import { objections, openWindow, picture } from './window.ts'
 
 let browser: Browser
 beforeAll(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+  browser = await launchChromium()
 })
 afterAll(() => browser.close())
 

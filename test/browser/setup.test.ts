@@ -1,17 +1,17 @@
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { startEntra } from '../../demo/entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/people.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import { startCmb } from '../command/cmb.ts'
 import { createRig, type Rig } from '../rig.ts'
-import { objections, openWindow, picture } from './window.ts'
+import { launchChromium, objections, openWindow, picture } from './window.ts'
 
 /** A fresh broker and a fresh tenant, connected in real Chromium by following what the pages say, to the first sign-in; every page on the way is looked at. */
 
 let chrome: Browser
 beforeAll(async () => {
-  chrome = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] })
+  chrome = await launchChromium()
 })
 afterAll(() => chrome.close())
 

@@ -2,13 +2,25 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { AxeResults } from 'axe-core'
-import type { Browser, Page } from 'playwright-core'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { CHROMIUM } from '../needs.ts'
 
 /** A window of real Chromium whose complaints about the policy fail the test; what axe objects to in it; and its picture for the docs. */
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 /** Where pictures are kept; not set: none are taken. */
 const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
+
+/** Its first start on a machine reads it from a cold disk: once more where that took too long, because hooks are not tried again. */
+export async function launchChromium(): Promise<Browser> {
+  const launch = () =>
+    chromium.launch({
+      executablePath: CHROMIUM ?? '/usr/bin/chromium',
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+      timeout: 50_000,
+    })
+  return launch().catch(launch)
+}
 
 export async function openWindow(browser: Browser, { width, height = 720, dark }: { width: number; height?: number; dark?: boolean | undefined }) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light' })
