@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from './broker-process.ts'
+import { queueServers, signal } from './queue-servers.ts'
 import { ALICE, newBrowser, openWorld, type TestWorld } from './world.ts'
 
 /** The main job over plain HTTP with openid-client, the broker in a process of its own that is killed where the test says so. */
@@ -92,8 +92,9 @@ describe('the main job, over HTTP', () => {
   test('the queue’s server killed and its data lost: sign-out answers all the same, and both are told', async () => {
     const { browser, sid } = await signedInAtBoth()
     for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.close()
-    const killed = killQueueServers(world.broker.pid ?? 0)
-    expect(killed).toBeGreaterThan(0)
+    const servers = queueServers(world.broker.pid)
+    expect(servers.length).toBeGreaterThan(0)
+    for (const pid of servers) signal(pid, 'SIGKILL')
     const queueData = join(world.broker.env.BROKER_DATA_DIR ?? '', 'queue')
     if (existsSync(queueData))
       for (const entry of readdirSync(queueData))
@@ -109,28 +110,6 @@ describe('the main job, over HTTP', () => {
     for (const { entry } of world.instances) expect(world.broker.output).not.toContain(entry.client_secret)
   })
 })
-
-/** Every queue server beneath that process, the ones in a shell of their own included. */
-function killQueueServers(root: number): number {
-  const rows = execFileSync('ps', ['-eo', 'pid=,ppid=,comm='], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-  const beneath = new Set([String(root)])
-  for (let grown = true; grown;) {
-    grown = false
-    for (const [pid = '', parent = ''] of rows) if (beneath.has(parent) && !beneath.has(pid)) grown = beneath.add(pid).size > 0
-  }
-  const servers = rows.filter(([pid = '', , name = '']) => beneath.has(pid) && /valkey-server|redis-server|postgres/.test(name))
-  for (const [pid] of servers) {
-    try {
-      process.kill(Number(pid), 'SIGKILL')
-    } catch {
-      // gone with its parent
-    }
-  }
-  return servers.length
-}
 
 test('an unconnected broker starts with issuer and secret alone, and says at /authorize what is missing', async () => {
   const alone = await openWorld({ start: false })

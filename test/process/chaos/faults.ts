@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BrokerProcess } from '../broker-process.ts'
+import { queueServers, signal } from '../queue-servers.ts'
 import type { Instance } from './instances.ts'
 import { randomOf, type Random } from './random.ts'
 
@@ -107,26 +107,4 @@ export async function startAgain(broker: BrokerProcess, say: (words: string) => 
       await sleep(1_000)
     }
   }
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    if (pid > 1) process.kill(pid, name)
-  } catch {
-    // It is gone already.
-  }
-}
-
-/** Every queue server beneath that process, the ones in a shell of their own included. */
-export function queueServers(root: number | undefined): number[] {
-  const rows = execFileSync('ps', ['-eo', 'pid=,ppid=,comm='], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-  const beneath = new Set([String(root)])
-  for (let grown = true; grown;) {
-    grown = false
-    for (const [pid = '', parent = ''] of rows) if (beneath.has(parent) && !beneath.has(pid)) grown = beneath.add(pid).size > 0
-  }
-  return rows.filter(([pid = '', , name = '']) => beneath.has(pid) && /valkey-server|redis-server|postgres/.test(name)).map(([pid]) => Number(pid))
 }
