@@ -1,7 +1,7 @@
 import type { Store } from '../db/store.ts'
 import type { Session } from '../db/types.ts'
 import type { ClientRegistry } from './client/door.ts'
-import type { Config } from './config.ts'
+import type { Config } from './config/config.ts'
 import type { KeyRing, Sealer } from './keys/door.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'

@@ -1,4 +1,4 @@
-import { ConfigError, loadConfig, type Environment } from './config.ts'
+import { ConfigError, loadConfig, type Environment } from './config/config.ts'
 import { createLog } from './log.ts'
 import { startBroker, systemClock, type Broker } from './start.ts'
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { access, constants, stat, statfs } from 'node:fs/promises'
-import { ConfigError, loadConfig, type Config } from '../config.ts'
+import { ConfigError, loadConfig, type Config } from '../config/config.ts'
 import type { Finding } from '../ops/doctor.ts'
 import { readClientsFile } from '../ops/read-clients-file.ts'
 import { CommandFailure, EXIT, openBroker } from './broker.ts'

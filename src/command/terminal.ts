@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 import { createInterface } from 'node:readline/promises'
-import type { Environment } from '../config.ts'
+import type { Environment } from '../config/config.ts'
 
 /** What a command may touch of the world around it. */
 export interface Terminal {

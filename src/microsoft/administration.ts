@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Clock } from '../deps.ts'
 import { answerOfBody, outcomeOf } from './aadsts.ts'
 import { openApplication, sessionCache } from './application.ts'

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { ConfidentialClientApplication, type Configuration, type ICachePlugin } from '@azure/msal-node'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Connection, Credential } from './connection.ts'
 import type { Discovery } from './directory.ts'
 import { MicrosoftRefusal } from './door.ts'

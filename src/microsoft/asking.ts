@@ -1,5 +1,5 @@
 import { AuthError } from '@azure/msal-node'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Clock } from '../deps.ts'
 import type { Log } from '../log.ts'
 import { answerOfBody, refusalOf } from './aadsts.ts'

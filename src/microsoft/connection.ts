@@ -1,5 +1,5 @@
 import type { Store } from '../../db/store.ts'
-import type { Config, EntraCredential } from '../config.ts'
+import type { Config, EntraCredential } from '../config/config.ts'
 import type { Clock } from '../deps.ts'
 import type { Sealer } from '../keys/door.ts'
 import type { Log } from '../log.ts'

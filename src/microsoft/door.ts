@@ -2,9 +2,6 @@ import type { Person } from '../../db/types.ts'
 
 /** The doors of this room: Microsoft Entra ID. Nothing outside it imports MSAL or knows an AADSTS code. */
 
-/** `auth_context:c1` to `c25`, `amr`, or `conditional_access` (an administrator asserts that a policy on the app requires MFA). */
-export type MfaProof = { kind: 'auth_context'; id: string } | { kind: 'amr' } | { kind: 'conditional_access' }
-
 export interface StartSignIn {
   /** Sealed by the caller; comes back as it is. */
   state: string

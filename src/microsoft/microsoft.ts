@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { openApplication, sessionCache } from './application.ts'
 import { type Need, outage, refused, SCOPES } from './asking.ts'
 import { type Connection, connectionOf } from './connection.ts'

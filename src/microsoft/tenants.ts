@@ -1,6 +1,6 @@
 import type { TenantRow } from '../../db/types.ts'
-import { mfaProof } from '../config.ts'
 import type { Deps } from '../deps.ts'
+import { parseMfaProof } from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import type { Actor } from '../protocol/revocation.ts'
 import { announce } from '../revocation/revoke.ts'
@@ -11,7 +11,7 @@ const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** A tenant whose proof of MFA is not chosen yet: its people are refused, because nothing proves MFA for them. */
 export const UNDECIDED = 'undecided'
-export const isDecided = (row: Pick<TenantRow, 'mfaProof'>): boolean => mfaProof.safeParse(row.mfaProof).success
+export const isDecided = (row: Pick<TenantRow, 'mfaProof'>): boolean => parseMfaProof(row.mfaProof) !== undefined
 
 export const isGuid = (value: string): boolean => GUID.test(value)
 

@@ -1,11 +1,11 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { TenantRow } from '../../db/types.ts'
-import { mfaProof } from '../config.ts'
 import type { Deps } from '../deps.ts'
 import { resumeProbe } from '../microsoft/probe-pause.ts'
 import { appManifest } from '../microsoft/registration.ts'
 import { connectTenant, disconnectTenant, readTenantId, UNDECIDED } from '../microsoft/tenants.ts'
+import { MFA_PROOF_EXPECTED, parseMfaProof } from '../protocol/mfa-proof.ts'
 import { newSetupToken } from '../session/setup-token.ts'
 import { jsonBody, shaped } from './body.ts'
 import { callerOf, type AdminEnv } from './caller.ts'
@@ -17,7 +17,10 @@ import { recorded } from './recorded.ts'
 const addition = z.strictObject({
   tid: z.string(),
   name: z.string().trim().min(1).max(100).optional(),
-  mfa_proof: mfaProof.transform((proof) => (proof.kind === 'auth_context' ? `auth_context:${proof.id}` : proof.kind)).optional(),
+  mfa_proof: z
+    .string()
+    .refine((value) => parseMfaProof(value) !== undefined, MFA_PROOF_EXPECTED)
+    .optional(),
 })
 
 export function tenantRoutes(deps: Deps): Hono<AdminEnv> {

@@ -1,5 +1,5 @@
 import type { TenantRow } from '../../db/types.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 
 export interface SessionLimits {
   idleSeconds: number

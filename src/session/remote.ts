@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Context } from 'hono'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { remoteAddress } from '../protocol/remote-address.ts'
 
 /** Where this request comes from, for the log: it decides nothing. */

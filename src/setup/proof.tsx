@@ -1,4 +1,4 @@
-import { mfaProof } from '../config.ts'
+import { parseMfaProof } from '../protocol/mfa-proof.ts'
 import { ROLE } from '../protocol/names.ts'
 import { operatorWasHere } from '../session/setup-token.ts'
 import { Button, Choices, Facts, LinkButton, Notice, Tick } from '../page/components.tsx'
@@ -55,7 +55,7 @@ const KINDS: Readonly<Record<'auth_context' | 'amr' | 'conditional_access', Kind
 function chosenOf(visit: Visit): string | undefined {
   const { proof, kind, context } = visit.c.req.query()
   const words = proof ?? (kind === 'auth_context' ? `auth_context:${context ?? 'c1'}` : kind)
-  return words !== undefined && mfaProof.safeParse(words).success ? words : undefined
+  return words !== undefined && parseMfaProof(words) !== undefined ? words : undefined
 }
 
 const kindOf = (proof: string): keyof typeof KINDS => (proof.startsWith('auth_context:') ? 'auth_context' : (proof as 'amr' | 'conditional_access'))
@@ -167,7 +167,7 @@ export async function assertProof(visit: Visit, seen: Seen, form: URLSearchParam
   const { deps, c, visitor, now } = visit
   const { row, trial } = seen
   const proof = form.get('proof') ?? ''
-  if (!mfaProof.safeParse(proof).success) return proofPage(visit, seen, 'Choose what proves MFA.')
+  if (parseMfaProof(proof) === undefined) return proofPage(visit, seen, 'Choose what proves MFA.')
   if (!trialProves(visit, seen, proof) || trial === undefined)
     return proofPage(visit, seen, 'Try it with a sign-in first: the latest one is too old, or did not hold that proof.')
   if (form.get('asserted') !== 'yes') return proofPage(visit, seen, 'Confirm what you have looked at: tick the box above the button.')

@@ -1,6 +1,7 @@
 import type { TenantRow } from '../../db/types.ts'
-import { type Config, mfaProof } from '../config.ts'
-import type { MfaProof, MicrosoftIdentity } from '../microsoft/door.ts'
+import type { Config } from '../config/config.ts'
+import type { MicrosoftIdentity } from '../microsoft/door.ts'
+import { parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
 import { ACR_MFA } from '../protocol/names.ts'
 
 /**
@@ -12,7 +13,7 @@ export type MfaVerdict = { proved: true; acr: string | undefined; amr: string[] 
 
 /** The tenant's own policy where it has one, else the broker's. Undefined: it cannot be read, so nothing proves MFA there. */
 export const mfaPolicy = (config: Pick<Config, 'mfaProof'>, tenant: TenantRow | undefined): MfaProof | undefined =>
-  tenant === undefined ? config.mfaProof : mfaProof.safeParse(tenant.mfaProof).data
+  tenant === undefined ? config.mfaProof : parseMfaProof(tenant.mfaProof)
 
 export function judgeMfa(policy: MfaProof | undefined, identity: Pick<MicrosoftIdentity, 'acrs' | 'amr'>): MfaVerdict {
   const methods = identity.amr
@@ -32,4 +33,4 @@ export function judgeMfa(policy: MfaProof | undefined, identity: Pick<MicrosoftI
 
 /** For a trial at /setup: what a sign-in like that would be judged. */
 export const provesMfa = (proof: string, identity: Pick<MicrosoftIdentity, 'acrs' | 'amr'>): boolean =>
-  judgeMfa(mfaProof.safeParse(proof).data, identity).proved
+  judgeMfa(parseMfaProof(proof), identity).proved

@@ -9,7 +9,7 @@ const ROOMS = ['signin', 'token', 'logout', 'signal', 'account', 'setup', 'ops',
 /** Lowest first: a layer may import itself and what is below it. */
 const LAYERS = ['protocol', 'db', 'keys', 'client', 'session', 'revocation', 'microsoft']
 /** Vocabulary that every room but `protocol` may read; what they name of the rooms are types. */
-const VOCABULARY = new Set(['src/deps.ts', 'src/config.ts', 'src/config-signals.ts', 'src/log.ts', 'src/metrics.ts'])
+const VOCABULARY = new Set(['src/deps.ts', 'src/config/config.ts', 'src/config/signals.ts', 'src/log.ts', 'src/metrics.ts'])
 const ONLY_IN: Record<string, (file: string) => boolean> = {
   '@azure/msal-node': (file) => file.startsWith('src/microsoft/'),
   'drizzle-orm': (file) => file.startsWith('db/'),

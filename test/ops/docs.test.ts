@@ -36,7 +36,7 @@ describe('the documentation', () => {
 
   test('names every setting that is read, and none that is not', () => {
     const named = (source: string): Set<string> => new Set([...source.matchAll(/BROKER_[A-Z_]*[A-Z]/g)].map(([name]) => name.replace(/_FILE$/, '')))
-    const inCode = named(text('src/config.ts') + text('src/config-signals.ts'))
+    const inCode = named(text('src/config/config.ts') + text('src/config/signals.ts'))
     const inDocs = named(text('docs/configuration.md'))
     expect([...inCode].filter((name) => !inDocs.has(name))).toEqual([])
     const known = new Set([...inCode, ...named(text('src/start.ts'))])

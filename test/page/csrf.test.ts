@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Hono } from 'hono'
 import { expect, test } from 'vitest'
-import type { Config } from '../../src/config.ts'
+import type { Config } from '../../src/config/config.ts'
 import { createSealer } from '../../src/keys/sealer.ts'
 import { csrfHolds, csrfToken } from '../../src/page/csrf.ts'
 

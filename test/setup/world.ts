@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest'
 import { type Entra, startEntra } from '../../demo/entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/people.ts'
-import type { Config } from '../../src/config.ts'
+import type { Config } from '../../src/config/config.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import { newSetupToken } from '../../src/session/setup-token.ts'
 import { createRig, ISSUER, type Rig } from '../rig.ts'

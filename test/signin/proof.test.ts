@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { MfaProof } from '../../src/microsoft/door.ts'
+import type { MfaProof } from '../../src/protocol/mfa-proof.ts'
 import { ACR_MFA } from '../../src/protocol/names.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { SESSION_COOKIE } from '../../src/session/door.ts'

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { readSignals, type SignalSettings } from './config-signals.ts'
-import type { MfaProof } from './microsoft/door.ts'
-import { PERSONAL_TENANT } from './protocol/names.ts'
-import { trustedProxies, type TrustedProxies } from './protocol/remote-address.ts'
+import { readSignals, type SignalSettings } from './signals.ts'
+import { MFA_PROOF_EXPECTED, parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
+import { PERSONAL_TENANT } from '../protocol/names.ts'
+import { trustedProxies, type TrustedProxies } from '../protocol/remote-address.ts'
 
 /** The settings of one broker, read from the environment once. Every problem is reported at once, with the variable's name and an example. */
 
@@ -143,12 +143,10 @@ const secrets = list.transform((values, c) => {
   return decoded
 })
 
-export const mfaProof = z.string().transform((value, c): MfaProof => {
-  const context = /^auth_context:(c([1-9]|1\d|2[0-5]))$/.exec(value)
-  if (context?.[1]) return { kind: 'auth_context', id: context[1] }
-  if (value === 'amr' || value === 'conditional_access') return { kind: value }
-  c.addIssue('has to be auth_context:c1 (to c25), amr or conditional_access (docs/configuration.md says what each proves)')
-  return z.NEVER
+const mfaProof = z.string().transform((value, c): MfaProof => {
+  const proof = parseMfaProof(value)
+  if (proof === undefined) c.addIssue(MFA_PROOF_EXPECTED)
+  return proof ?? z.NEVER
 })
 
 const yes = z.string().transform((value, c) => {
