@@ -17,7 +17,7 @@ import { createMicrosoft } from '../src/microsoft/microsoft.ts'
 import { createOutbound } from '../src/outbound.ts'
 import { newId, newSecret, newSid, newSub } from '../src/protocol/ids.ts'
 import { sha256 } from '../src/protocol/compare.ts'
-import type { DeliveryQueue } from '../src/revocation/door.ts'
+import type { DeliveryQueue } from '../src/revocation/interface.ts'
 import { createFeed } from '../src/revocation/feed.ts'
 import { announceTarget } from './loader.ts'
 

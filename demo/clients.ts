@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
-import { readClientsFile } from '../src/ops/read-clients-file.ts'
+import { readClientsFile } from '../src/client/read-clients-file.ts'
 
 /** The further clients of `--clients FILE`: looked at before anything starts, because the broker would refuse the sample instances with them. */
 

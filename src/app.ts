@@ -2,46 +2,55 @@ import { Hono } from 'hono'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { StoreUnavailable } from '../db/store.ts'
-import { accountRoom } from './account/room.tsx'
+import { accountEndpoints } from './account/endpoints.tsx'
 import type { Deps } from './deps.ts'
-import { discoveryRoom } from './discovery/room.ts'
-import { logoutRoom } from './logout/room.tsx'
-import { administratorAt } from './ops/console/administrator.ts'
-import { healthRoom } from './ops/health.ts'
-import { opsRoom } from './ops/room.ts'
+import { discoveryEndpoints } from './discovery/endpoints.ts'
+import { logoutEndpoints } from './logout/endpoints.tsx'
+import { administratorAt } from './console/administrator.ts'
+import { consoleEndpoints } from './console/endpoints.tsx'
+import { createReadiness } from './checks/readiness.ts'
+import { adminEndpoints } from './admin/endpoints.ts'
+import { healthEndpoints } from './health/endpoints.ts'
+import { operatorHealthEndpoints } from './health/operators.ts'
 import { pageAssets } from './page/assets.ts'
 import { OAuthError } from './protocol/error.ts'
-import { feedRoom } from './revocation/feed.ts'
-import { signalRoom } from './signal/room.ts'
-import { setupRoom } from './setup/room.tsx'
+import { feedEndpoints } from './revocation/feed.ts'
+import { signalEndpoints } from './signal/endpoints.ts'
+import { setupEndpoints } from './setup/endpoints.tsx'
 import { setupVisits } from './setup/visits.ts'
 import { provesMfa } from './signin/mfa.ts'
-import { signinRoom } from './signin/room.tsx'
-import { tokenRoom } from './token/room.ts'
+import { signinEndpoints } from './signin/endpoints.tsx'
+import { tokenEndpoints } from './token/endpoints.ts'
 
 /**
- * The one place that mounts rooms, and the one place where an error becomes an answer: an `OAuthError` is the client's to read; a store that
+ * The one place that mounts endpoints, and the one place where an error becomes an answer: an `OAuthError` is the client's to read; a store that
  * cannot commit is a 503; whatever else is a bug, logged with its cause and never shown.
  */
 export function createApp(deps: Deps): { app: Hono; opsApp: Hono } {
   const app = withErrors(new Hono(), deps)
-  for (const room of [
-    discoveryRoom(deps),
-    tokenRoom(deps),
-    feedRoom(deps),
+  for (const endpoints of [
+    discoveryEndpoints(deps),
+    tokenEndpoints(deps),
+    feedEndpoints(deps),
     // Before the sign-in: Microsoft knows one address to come back to, and what was begun at /setup comes back there too.
     setupVisits(deps),
-    signinRoom(deps),
-    signalRoom(deps),
-    logoutRoom(deps),
-    accountRoom(deps),
-    healthRoom(deps),
+    signinEndpoints(deps),
+    signalEndpoints(deps),
+    logoutEndpoints(deps),
+    accountEndpoints(deps),
+    healthEndpoints(deps),
     pageAssets(),
   ])
-    app.route('/', room)
+    app.route('/', endpoints)
   const opsApp = withErrors(new Hono(), deps)
-  const setup = setupRoom(deps, { administrator: (c, now) => administratorAt(deps, c, now), proves: provesMfa })
-  for (const room of [opsRoom(deps), setup, pageAssets()]) opsApp.route('/', room)
+  const setup = setupEndpoints(deps, { administrator: (c, now) => administratorAt(deps, c, now), proves: provesMfa })
+  const readiness = createReadiness(deps)
+  opsApp.route('/', healthEndpoints(deps))
+  opsApp.route('/', operatorHealthEndpoints(deps, readiness))
+  opsApp.route('/', adminEndpoints(deps, readiness))
+  opsApp.route('/', consoleEndpoints(deps, readiness))
+  opsApp.route('/', setup)
+  opsApp.route('/', pageAssets())
   return { app, opsApp }
 }
 

@@ -1,14 +1,14 @@
 import type { Store } from '../db/store.ts'
 import type { Session } from '../db/types.ts'
-import type { ClientRegistry } from './client/door.ts'
+import type { ClientRegistry } from './client/interface.ts'
 import type { Config } from './config/config.ts'
-import type { KeyRing, Sealer } from './keys/door.ts'
+import type { KeyRing, Sealer } from './keys/interface.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { EntraConnection } from './microsoft/connection.ts'
-import type { Microsoft } from './microsoft/door.ts'
+import type { Microsoft } from './microsoft/interface.ts'
 import type { Random } from './protocol/ids.ts'
-import type { DeliveryQueue, Feed } from './revocation/door.ts'
+import type { DeliveryQueue, Feed } from './revocation/interface.ts'
 
 /** Epoch seconds, and epoch milliseconds where a second is too long. Read once a request and handed down. */
 export interface Clock {

@@ -25,14 +25,14 @@ import {
   type MicrosoftIdentity,
   type Renewal,
   type StartSignIn,
-} from '../src/microsoft/door.ts'
+} from '../src/microsoft/interface.ts'
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 import { sha256 } from '../src/protocol/compare.ts'
 import { trustedProxies } from '../src/protocol/remote-address.ts'
 import { newSecret, newSid, newSub } from '../src/protocol/ids.ts'
 import { createOutbound } from '../src/outbound.ts'
 import { createFeed } from '../src/revocation/feed.ts'
-import { SESSION_COOKIE } from '../src/session/door.ts'
+import { SESSION_COOKIE } from '../src/session/interface.ts'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { Committed, DeliveryRef, Person, Session } from '../db/types.ts'
 

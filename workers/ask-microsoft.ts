@@ -1,6 +1,6 @@
 import type { OwedMicrosoftWork } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
-import { GraphProblem } from '../src/microsoft/door.ts'
+import { GraphProblem } from '../src/microsoft/interface.ts'
 import { doMicrosoftWork } from '../src/signal/microsoft-work.ts'
 
 /**

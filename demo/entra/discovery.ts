@@ -57,7 +57,7 @@ function discoveryDocument(origin: string, segment: string, issuerTid: string): 
   }
 }
 
-export function discoveryRoom(site: Site): Hono {
+export function discoveryEndpoints(site: Site): Hono {
   const { world } = site
   const app = new Hono()
   app.get('/:tenant/v2.0/.well-known/openid-configuration', async (c) => {

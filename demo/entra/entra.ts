@@ -9,15 +9,15 @@ import { EntraError } from './aadsts.ts'
 import { adminRoom } from './admin.tsx'
 import { authorizeRoom } from './authorize.tsx'
 import { controlRoom } from './control.ts'
-import { discoveryRoom } from './discovery.ts'
+import { discoveryEndpoints } from './discovery.ts'
 import { graphRoom } from './graph/graph.ts'
 import { Subscriptions } from './graph/subscriptions.ts'
-import { logoutRoom } from './logout.tsx'
+import { logoutEndpoints } from './logout.tsx'
 import type { AppSeed, PersonSeed, Tenant } from './people.ts'
 import { changePerson, type PersonPatch } from './person-acts.ts'
 import { Site } from './site.ts'
 import type { Switches } from './switches.ts'
-import { tokenRoom } from './token.ts'
+import { tokenEndpoints } from './token.ts'
 import { World } from './world.ts'
 
 /** A stand-in for Microsoft Entra ID and the few calls of Microsoft Graph that the broker makes, over plain HTTP on this machine alone. */
@@ -72,9 +72,9 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
     controlRoom(site, subscriptions),
     adminRoom(site),
     graphRoom(site, subscriptions),
-    discoveryRoom(site),
-    tokenRoom(site),
-    logoutRoom(site),
+    discoveryEndpoints(site),
+    tokenEndpoints(site),
+    logoutEndpoints(site),
     authorizeRoom(site),
   ])
     app.route('/', room)

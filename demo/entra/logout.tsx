@@ -14,7 +14,7 @@ import type { World } from './world.ts'
 type Answer = Response | Promise<Response>
 const GO_ON = `addEventListener('load', () => { const link = document.getElementById('continue'); if (link) location.replace(link.href) })`
 
-export function logoutRoom(site: Site): Hono {
+export function logoutEndpoints(site: Site): Hono {
   const app = new Hono()
   app.get('/:tenant/oauth2/v2.0/logout', (c) => begin(c, site, new URL(c.req.url).searchParams))
   app.post('/:tenant/oauth2/v2.0/logout', async (c) => {

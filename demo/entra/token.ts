@@ -16,7 +16,7 @@ interface TokenAnswer {
   body: Record<string, unknown>
 }
 
-export function tokenRoom(site: Site): Hono {
+export function tokenEndpoints(site: Site): Hono {
   const app = new Hono()
   app.post('/:tenant/oauth2/v2.0/token', async (c) => {
     c.header('Cache-Control', 'no-store')

@@ -8,7 +8,7 @@ import type { Client, SecretHash } from '../protocol/client-metadata.ts'
 import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { verifyAssertion } from './assertion.ts'
-import type { ClientCredentialsInput } from './door.ts'
+import type { ClientCredentialsInput } from './interface.ts'
 
 export type AuthenticateDeps = Pick<Deps, 'clients' | 'outbound' | 'config' | 'log'> & { store: Pick<Store, 'consumeOnce'> }
 

@@ -1,6 +1,6 @@
 /** A client's public keys: by value from its registration, or by `jwks_uri` through a cache that a stranger cannot make us refetch at will. */
 import type { Client } from '../protocol/client-metadata.ts'
-import type { ClientRegistry } from './door.ts'
+import type { ClientRegistry } from './interface.ts'
 import type { AuthenticateDeps } from './authenticate.ts'
 import { jwksSchema } from './metadata-fields.ts'
 

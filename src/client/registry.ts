@@ -1,6 +1,6 @@
 import type { Store } from '../../db/store.ts'
 import type { Client } from '../protocol/client-metadata.ts'
-import type { ClientRegistry } from './door.ts'
+import type { ClientRegistry } from './interface.ts'
 
 /** Who is registered, from memory: no query a request. Whoever changes a registration calls `reload`. */
 export async function openClientRegistry(store: Pick<Store, 'listClients'>): Promise<ClientRegistry> {

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander'
 import { randomBytes } from 'node:crypto'
 import { newClientSecret } from '../client/secret.ts'
-import { clientsFileJsonSchema } from '../ops/clients-schema.ts'
+import { clientsFileJsonSchema } from '../client/clients-file-schema.ts'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
 import { metadataOf, withMetadata, type MetadataOptions } from './client-metadata.ts'
 import { asJson, examples, queryOf, type Context } from './context.ts'

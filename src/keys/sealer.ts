@@ -5,7 +5,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import type { Random } from '../protocol/ids.ts'
-import type { Sealer } from './door.ts'
+import type { Sealer } from './interface.ts'
 
 const VERSION = 1
 const KEY_ID_BYTES = 3

@@ -1,4 +1,4 @@
-import type { Sealer } from '../keys/door.ts'
+import type { Sealer } from '../keys/interface.ts'
 import type { Checked } from './request.ts'
 
 /** What this room lets travel through the browser: sealed for one place each, and good for a while. Nothing of it is kept by us. */

@@ -1,4 +1,4 @@
-import { MicrosoftRefusal, type SessionEffect } from './door.ts'
+import { MicrosoftRefusal, type SessionEffect } from './interface.ts'
 import type { GuidanceKey } from './guidance.ts'
 
 /**

@@ -4,7 +4,7 @@ import { ConfidentialClientApplication, type Configuration, type ICachePlugin } 
 import type { Config } from '../config/config.ts'
 import type { Connection, Credential } from './connection.ts'
 import type { Discovery } from './directory.ts'
-import { MicrosoftRefusal } from './door.ts'
+import { MicrosoftRefusal } from './interface.ts'
 import type { Transport } from './transport.ts'
 
 /**

@@ -4,7 +4,7 @@ import type { Clock } from '../deps.ts'
 import type { Log } from '../log.ts'
 import { answerOfBody, refusalOf } from './aadsts.ts'
 import type { Connection } from './connection.ts'
-import { MicrosoftRefusal } from './door.ts'
+import { MicrosoftRefusal } from './interface.ts'
 import { type Fetch, MicrosoftUnreachable, type Transport } from './transport.ts'
 
 /** What every request to Microsoft needs, and how its failure is told: an outage, a refusal, or a bug. */

@@ -1,7 +1,7 @@
 import type { Store } from '../../db/store.ts'
 import type { Config, EntraCredential } from '../config/config.ts'
 import type { Clock } from '../deps.ts'
-import type { Sealer } from '../keys/door.ts'
+import type { Sealer } from '../keys/interface.ts'
 import type { Log } from '../log.ts'
 
 /**

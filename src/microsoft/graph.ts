@@ -1,6 +1,6 @@
 import type { Directory } from './directory.ts'
 import { openApplication, sessionCache } from './application.ts'
-import { type Graph, GraphProblem, MicrosoftRefusal } from './door.ts'
+import { type Graph, GraphProblem, MicrosoftRefusal } from './interface.ts'
 import { type Need, outage, refused } from './asking.ts'
 import { type Answer, call, createTransport, MicrosoftUnreachable } from './transport.ts'
 

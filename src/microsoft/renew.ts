@@ -1,6 +1,6 @@
 import type { Directory } from './directory.ts'
 import { openApplication, sessionCache } from './application.ts'
-import { type Microsoft, MicrosoftRefusal, type Renewal } from './door.ts'
+import { type Microsoft, MicrosoftRefusal, type Renewal } from './interface.ts'
 import { type Need, outage, refused, SCOPES } from './asking.ts'
 import { createTransport } from './transport.ts'
 import { verifyIdToken } from './verify.ts'

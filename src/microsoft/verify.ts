@@ -4,7 +4,7 @@ import type { Verified } from '../keys/verify.ts'
 import { equalInConstantTime } from '../protocol/compare.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import type { Directory } from './directory.ts'
-import { MicrosoftRefusal, type MicrosoftIdentity } from './door.ts'
+import { MicrosoftRefusal, type MicrosoftIdentity } from './interface.ts'
 import type { GuidanceKey } from './guidance.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { TargetState } from './door.ts'
+import type { TargetState } from './interface.ts'
 
 /**
  * What is known of one target, and whether it may be called: pure, its clock handed in. Three failures in a row open it: then one call at a

@@ -4,7 +4,7 @@ import { Pool } from 'pg'
 import type { DeliveryRef } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Log } from '../log.ts'
-import type { DeliveryQueue, LocalLanes } from './door.ts'
+import type { DeliveryQueue, LocalLanes } from './interface.ts'
 import type { QueueEngine } from './queue-engine.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { Store } from '../../db/store.ts'
 import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
-import type { FeedPosition } from './door.ts'
+import type { FeedPosition } from './interface.ts'
 import { ENTRY_SECONDS, entryOf, eventId, frame, HEARTBEAT, OPENING, PAGE, visibleTo } from './feed-wire.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { Revocation } from '../../db/types.ts'
 import type { Selector } from '../protocol/revocation.ts'
-import type { FeedPosition } from './door.ts'
+import type { FeedPosition } from './interface.ts'
 
 /** The feed as it is on the wire (docs/feed.md): entries without their reason, and frames of server-sent events. */
 

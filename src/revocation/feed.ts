@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts'
 import type { Revocation } from '../../db/types.ts'
-import type { Feed, FeedPosition } from './door.ts'
+import type { Feed, FeedPosition } from './interface.ts'
 import { FeedStream, type FeedLog } from './feed-stream.ts'
 import { entryOf, eventId, frame, PAGE } from './feed-wire.ts'
 
@@ -9,7 +9,7 @@ import { entryOf, eventId, frame, PAGE } from './feed-wire.ts'
  * broadcast; it refuses to decide anything: what was not announced here, or in another order, it reads from the store.
  */
 
-export { feedRoom } from './feed-room.ts'
+export { feedEndpoints } from './feed-endpoints.ts'
 
 type FeedDeps = Pick<Deps, 'store' | 'clients' | 'metrics' | 'log' | 'clock'>
 

@@ -3,7 +3,7 @@ import type { Store } from '../../db/store.ts'
 import type { DeliveryRef } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Breaker } from './breaker.ts'
-import type { LocalLanes, TargetState } from './door.ts'
+import type { LocalLanes, TargetState } from './interface.ts'
 import { uniform } from './retry.ts'
 import { WaitingLine } from './waiting-line.ts'
 

@@ -1,5 +1,5 @@
 import type { Delivery } from '../../db/types.ts'
-import type { KeyRing } from '../keys/door.ts'
+import type { KeyRing } from '../keys/interface.ts'
 import { LOGOUT_EVENT, TYP, type SigningAlg } from '../protocol/names.ts'
 
 /** Logout tokens: Back-Channel Logout 1.0 §2.4. */

@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { sha256 } from '../protocol/compare.ts'
 import { newSecret, type Random } from '../protocol/ids.ts'
-import { SESSION_COOKIE } from './door.ts'
+import { SESSION_COOKIE } from './interface.ts'
 
 /**
  * The browser's side of a session: 256 random bits in a `__Host-` cookie, of which the store has the hash. Refuses to be read by scripts,

@@ -1,5 +1,5 @@
 import type { Person } from '../../db/types.ts'
-import type { Sealer } from '../keys/door.ts'
+import type { Sealer } from '../keys/interface.ts'
 
 /**
  * What a session keeps of Microsoft's that is secret at rest. Bound to column and person, not to the `sid`: whether a sign-in renews a session

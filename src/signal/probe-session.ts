@@ -1,6 +1,6 @@
 import type { ProbeDue, ProbeFinding } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { MicrosoftRefusal } from '../microsoft/door.ts'
+import { MicrosoftRefusal } from '../microsoft/interface.ts'
 import { pauseProbe, probePause } from '../microsoft/probe-pause.ts'
 import { announce } from '../revocation/revoke.ts'
 import { openFromSession, sealForSession } from '../session/sealed.ts'

@@ -1,7 +1,7 @@
 import type { TenantRow } from '../../db/types.ts'
 import { admits } from '../client/admission.ts'
 import type { Deps } from '../deps.ts'
-import type { MicrosoftIdentity } from '../microsoft/door.ts'
+import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import type { GuidanceKey } from '../microsoft/guidance.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { judgeMfa, mfaPolicy } from './mfa.ts'

@@ -1,6 +1,6 @@
 import type { TenantRow } from '../../db/types.ts'
 import type { Config } from '../config/config.ts'
-import type { MicrosoftIdentity } from '../microsoft/door.ts'
+import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import { parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
 import { ACR_MFA } from '../protocol/names.ts'
 

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { ClientRegistry } from '../client/door.ts'
+import type { ClientRegistry } from '../client/interface.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 
 /** Cross-origin calls from browser code, for the origins that registered clients name and for nobody else. Never with cookies. */

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import type { Sealer } from '../keys/door.ts'
+import type { Sealer } from '../keys/interface.ts'
 
 /**
  * A refresh token is a MAC over (family, generation): the database holds nothing usable, and a forgery is refused without a query.

@@ -7,7 +7,7 @@ import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { openDeliveryQueue } from '../../src/revocation/delivery-queue.ts'
 import { startQueueEngine } from '../../src/revocation/queue-engine.ts'
-import { atConsole, browserOf } from '../ops/console-rig.ts'
+import { atConsole, browserOf } from '../console/console.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { launchChromium, openWindow, picture } from './window.ts'
 

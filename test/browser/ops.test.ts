@@ -3,7 +3,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/session/cookie.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { attempted, PEOPLE, type Somebody } from '../ops/console-rig.ts'
+import { attempted, PEOPLE, type Somebody } from '../console/console.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { launchChromium, objections, openWindow, picture } from './window.ts'
 

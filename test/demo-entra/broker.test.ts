@@ -4,7 +4,7 @@ import type { Entra } from '../../demo/entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/people.ts'
 import { FORGERIES } from '../../demo/entra/switches.ts'
 import { createLog } from '../../src/log.ts'
-import { MicrosoftRefusal, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../../src/microsoft/door.ts'
+import { MicrosoftRefusal, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../../src/microsoft/interface.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import { Browser, entra, LOGOUT_RETURN } from './relying-party.ts'
 

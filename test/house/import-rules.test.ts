@@ -5,16 +5,16 @@ import { describe, expect, test } from 'vitest'
 /** Who may import whom, as docs/architecture.md draws it. A rule that no machine checks is a wish. */
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const ROOMS = ['signin', 'token', 'logout', 'signal', 'account', 'setup', 'ops', 'discovery']
+const ENDPOINTS = ['signin', 'token', 'logout', 'signal', 'account', 'setup', 'admin', 'console', 'health', 'discovery']
 /** Lowest first: a layer may import itself and what is below it. */
-const LAYERS = ['protocol', 'db', 'keys', 'client', 'session', 'revocation', 'microsoft']
-/** Vocabulary that every room but `protocol` may read; what they name of the rooms are types. */
+const LAYERS = ['protocol', 'db', 'keys', 'client', 'session', 'revocation', 'microsoft', 'acts', 'checks']
+/** Vocabulary that every module but `protocol` may read; what they name of the modules are types. */
 const VOCABULARY = new Set(['src/deps.ts', 'src/config/config.ts', 'src/config/signals.ts', 'src/log.ts', 'src/metrics.ts'])
 const ONLY_IN: Record<string, (file: string) => boolean> = {
   '@azure/msal-node': (file) => file.startsWith('src/microsoft/'),
   'drizzle-orm': (file) => file.startsWith('db/'),
   'better-sqlite3': (file) => file.startsWith('db/'),
-  bullmq: (file) => file === 'src/revocation/delivery-queue.ts' || file.startsWith('workers/') || file.startsWith('src/ops/'),
+  bullmq: (file) => file === 'src/revocation/delivery-queue.ts' || file.startsWith('workers/') || file.startsWith('src/console/'),
   jose: (file) => file.startsWith('src/keys/') || file.startsWith('guard/') || file.startsWith('demo/'),
 }
 
@@ -64,10 +64,10 @@ function allowed({ from, to, typeOnly }: Import): boolean {
   if (VOCABULARY.has(to)) return typeOnly || here !== 'db'
   if (there === 'demo' || there === 'workers' || there === 'bench' || there === 'test' || there === 'root' || there === 'command')
     return here === 'workers' && there === 'root'
-  if (there === 'page') return ROOMS.includes(here)
+  if (there === 'page') return ENDPOINTS.includes(here)
   if (here === 'page') return layer(there) >= 0 && layer(there) <= layer('client')
-  if (ROOMS.includes(there)) return here === 'workers' && there === 'signal'
-  if (ROOMS.includes(here) || here === 'workers') return true
+  if (ENDPOINTS.includes(there)) return here === 'workers' && there === 'signal'
+  if (ENDPOINTS.includes(here) || here === 'workers') return true
   return layer(there) >= 0 && layer(there) <= layer(here)
 }
 
@@ -78,7 +78,7 @@ describe('the import rules', () => {
     expect(all.length).toBeGreaterThan(200)
   })
 
-  test('a room imports only what is below it, and never another room', () => {
+  test('a module imports only what is below it, and an endpoint module never another', () => {
     const broken = all.filter((one) => !one.from.startsWith('guard/') && /^(?:src|workers|db|demo|bench|test)\//.test(one.to) && !allowed(one))
     expect(broken.map((one) => `${one.from} imports ${one.to}`)).toEqual([])
   })
@@ -90,7 +90,7 @@ describe('the import rules', () => {
     expect(broken.map((one) => `${one.from} imports ${one.to}`)).toEqual([])
   })
 
-  test('MSAL, the database drivers, BullMQ and jose stay in their rooms', () => {
+  test('MSAL, the database drivers, BullMQ and jose stay in their modules', () => {
     const broken = all.filter((one) => {
       const name = one.to
         .split('/')

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { answerOfBody, answerOfCallback, knownCodes, outcomeOf, refusalOf } from '../../src/microsoft/aadsts.ts'
 import { guidanceFor } from '../../src/microsoft/guidance.ts'
-import { MicrosoftRefusal } from '../../src/microsoft/door.ts'
+import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
 
 const TABLE: [codes: number[], effect: string, guidance: string][] = [
   [[50173], 'subject', 'sign_in_again'],

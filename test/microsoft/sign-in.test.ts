@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Config } from '../../src/config/config.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import type { Fetch } from '../../src/microsoft/transport.ts'
-import { MicrosoftRefusal } from '../../src/microsoft/door.ts'
+import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
 import { PERSONAL_TENANT } from '../../src/protocol/names.ts'
 import { CLIENT, type Claims, type FakeEntra, NONCE, OID, OTHER_TENANT, startEntra, TENANT } from './entra.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { createFeed, feedRoom, MOST_STREAMS } from '../../src/revocation/feed.ts'
+import { createFeed, feedEndpoints, MOST_STREAMS } from '../../src/revocation/feed.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { cityMetadata, createRig, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
@@ -28,7 +28,7 @@ async function quickFeed() {
   const rig = await createRig()
   const client = await rig.register('Sydney')
   const feed = createFeed(rig.deps, { heartbeatMs: 20 })
-  const url = await rig.serve(feedRoom({ ...rig.deps, feed }))
+  const url = await rig.serve(feedEndpoints({ ...rig.deps, feed }))
   return { rig, client, feed, url }
 }
 

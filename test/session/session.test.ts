@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { clearSessionCookie, newSessionCookie, readSessionCookie, sessionCookieHash, setSessionCookie } from '../../src/session/cookie.ts'
 import { currentStanding } from '../../src/session/current.ts'
 import { deviceName } from '../../src/session/device.ts'
-import { SESSION_COOKIE } from '../../src/session/door.ts'
+import { SESSION_COOKIE } from '../../src/session/interface.ts'
 import { sessionLimits } from '../../src/session/limits.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 

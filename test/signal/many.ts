@@ -1,5 +1,5 @@
 import type { Person } from '../../db/types.ts'
-import { MicrosoftRefusal, type Renewal } from '../../src/microsoft/door.ts'
+import { MicrosoftRefusal, type Renewal } from '../../src/microsoft/interface.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { sealForSession } from '../../src/session/sealed.ts'
 import { createProbing } from '../../workers/probe-microsoft.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Person } from '../../db/types.ts'
-import { MicrosoftRefusal } from '../../src/microsoft/door.ts'
+import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
 import { pauseProbe, resumeProbe } from '../../src/microsoft/probe-pause.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { sealForSession } from '../../src/session/sealed.ts'

@@ -60,8 +60,8 @@ describe('the refresh token grant (RFC 6749 §6)', () => {
     const store = new Proxy(rig.store, {
       get: (target, name, receiver) => (calls.push(String(name)), Reflect.get(target, name, receiver) as unknown),
     })
-    const { tokenRoom } = await import('../../src/token/room.ts')
-    const room = tokenRoom({ ...rig.deps, store })
+    const { tokenEndpoints } = await import('../../src/token/endpoints.ts')
+    const room = tokenEndpoints({ ...rig.deps, store })
     room.onError((error, c) => c.text(error.message, 400))
     const answer = await room.request('/token', {
       method: 'POST',

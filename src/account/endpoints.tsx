@@ -1,0 +1,50 @@
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { Session } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import { pageErrors } from '../page/errors.tsx'
+import { messagePage } from '../page/message.tsx'
+import { currentStanding } from '../session/current.ts'
+import { readyFor, readyForAnybody } from './ready.tsx'
+import { sessionsPage } from './sessions.tsx'
+import { signedOut, signOutFrom } from './sign-out.tsx'
+
+/** Owns what a person sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end anybody else's. */
+export function accountEndpoints(deps: Deps): Hono {
+  const room = new Hono()
+  const current = async (c: Context, now: number): Promise<Session | undefined> => {
+    const standing = await currentStanding(deps, c, now)
+    return standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
+  }
+  const toSignIn = (c: Context): Response => c.redirect('/signin/start?return_to=/account', 303)
+
+  room.get('/account', async (c) => {
+    const now = deps.clock.now()
+    const session = await current(c, now)
+    return session === undefined ? toSignIn(c) : sessionsPage(deps, c, session, now)
+  })
+  room.post('/account/sign-out', bodyLimit({ maxSize: 8 * 1024, onError: (c) => tooLong(deps, c) }), async (c) => {
+    const now = deps.clock.now()
+    const session = await current(c, now)
+    if (session === undefined) return toSignIn(c)
+    return signOutFrom(deps, c, session, new URLSearchParams(await c.req.text()), now)
+  })
+  room.get('/account/signed-out', async (c) =>
+    (await current(c, deps.clock.now())) === undefined ? signedOut(deps, c) : c.redirect('/account', 303),
+  )
+  room.get('/account/ready', async (c) => {
+    const now = deps.clock.now()
+    const session = await current(c, now)
+    return session === undefined ? readyForAnybody(deps, c) : readyFor(deps, c, session, now)
+  })
+  room.onError(pageErrors(deps, { title: 'You are still signed in', what: 'The sign-out could not be written down, so nothing was changed.' }))
+  return room
+}
+
+const tooLong = (deps: Deps, c: Context): Response =>
+  messagePage(c, {
+    title: 'That request cannot be used',
+    status: 413,
+    what: 'Nothing was changed: the request is longer than any that is needed.',
+    simulated: deps.config.entra.simulated,
+  })

@@ -1,0 +1,31 @@
+import type { AuditEntry } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+
+/** The audit log as it is shown and exported. */
+
+export const JSON_LINES = 'application/jsonl'
+const PAGE = 500
+
+/** All that fits, oldest first, a line each: read page by page as fast as it is taken, so that its size does not matter. */
+export function auditLines(deps: Pick<Deps, 'store'>, filter: Omit<Parameters<Deps['store']['listAudit']>[0], 'limit' | 'before'>): Response {
+  let after = filter.after ?? 0
+  const body = new ReadableStream<Uint8Array>({
+    async pull(out) {
+      const entries = await deps.store.listAudit({ ...filter, after, limit: PAGE })
+      after = entries.at(-1)?.id ?? after
+      if (entries.length > 0) out.enqueue(new TextEncoder().encode(entries.map((entry) => `${JSON.stringify(auditEntryShown(entry))}\n`).join('')))
+      if (entries.length < PAGE) out.close()
+    },
+  })
+  const headers = { 'Content-Type': JSON_LINES, 'Cache-Control': 'no-store', 'Content-Disposition': 'attachment; filename="broker-audit.jsonl"' }
+  return new Response(body, { headers: { ...headers, 'X-Content-Type-Options': 'nosniff' } })
+}
+
+export function auditEntryShown({ atMs, caseReference, ended, ...entry }: AuditEntry): Record<string, unknown> {
+  return {
+    ...entry,
+    at_ms: atMs,
+    case_reference: caseReference ?? null,
+    ended: ended === undefined ? null : { outcome: ended.outcome, at_ms: ended.atMs, result: ended.result },
+  }
+}

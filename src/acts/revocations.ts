@@ -1,0 +1,58 @@
+import type { Store } from '../../db/store.ts'
+import type { Deps } from '../deps.ts'
+import type { Selector } from '../protocol/revocation.ts'
+import { revoke } from '../revocation/revoke.ts'
+import type { Caller } from './caller.ts'
+import { Problem } from './problem.ts'
+import { recorded } from './recorded.ts'
+
+/** An operator's revocation and its dry run, as the console, the admin API and `cmb` perform them. */
+
+/** Counts what a revocation would end. Refuses an unknown target, so that a typo is not mistaken for an empty preview. @throws Problem 404 */
+export async function previewed({ store }: Deps, what: Selector, now: number): ReturnType<Store['previewRevocation']> {
+  const there =
+    what.kind === 'everything' ||
+    (what.kind === 'subject' && (await store.findSubject(what.sub))) ||
+    (what.kind === 'client' && (await store.findClient(what.clientId))) ||
+    (what.kind === 'tenant' && (await store.findTenant(what.tid))) ||
+    ('sid' in what && (await store.standingBySid(what.sid, now)).state !== 'unknown')
+  if (!there) throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])
+  return store.previewRevocation(what, now)
+}
+
+interface Asked {
+  now: number
+  caseReference?: string | undefined
+  comment?: string | undefined
+}
+type Answered = Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }> | { outcome: 'already' }
+
+/** An administrator's revocation, recorded; by whatever way they came. @throws Problem 404 where there is nothing of that name */
+export function revokeAs(deps: Deps, caller: Caller, what: Selector, asked: Asked): Promise<Answered> {
+  const { caseReference, comment } = asked
+  return recorded(
+    deps,
+    caller,
+    { act: 'revoke', target: Object.values(what).join(' '), caseReference, comment },
+    async () => {
+      const answer = await revoke(deps, { selector: what, reason: 'administrator', actor: caller.actor, ...asked })
+      if (answer.outcome === 'unknown') throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])
+      return answer.outcome === 'revoked' ? answer : { outcome: 'already' }
+    },
+    outcomeOf,
+  )
+}
+
+const outcomeOf = (answer: Answered): Record<string, unknown> =>
+  answer.outcome === 'revoked'
+    ? { seq: answer.committed.revocation.seq, sessions: answer.committed.revocation.sessions }
+    : { outcome: answer.outcome }
+
+const UNKNOWN: Record<Selector['kind'], string> = {
+  session: 'There is no such session; GET /admin/v1/sessions (cmb sessions list) finds them.',
+  grant: 'There is no such session, or that client took no part in it; GET /admin/v1/sessions (cmb sessions list) shows who did.',
+  subject: 'There is no such person; GET /admin/v1/sessions?person= (cmb sessions list --person) finds their sub.',
+  client: 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.',
+  tenant: 'There is no such tenant; GET /admin/v1/tenants (cmb tenants) lists them.',
+  everything: 'There is nothing to revoke.',
+}

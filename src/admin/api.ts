@@ -1,0 +1,51 @@
+import { Hono } from 'hono'
+import type { Deps } from '../deps.ts'
+import { auditRoutes } from './audit.ts'
+import { backupRoutes } from './backup.ts'
+import { clientRoutes } from './clients.ts'
+import { deliveryRoutes } from './deliveries.ts'
+import { keyRoutes } from './keys.ts'
+import { microsoftWorkRoutes } from './microsoft-work.ts'
+import { overviewRoutes } from './overview.ts'
+import { peopleRoutes } from './people.ts'
+import { revocationRoutes } from './revocations.ts'
+import { sessionRoutes } from './sessions.ts'
+import { tenantRoutes } from './tenants.ts'
+import type { AdminEnv } from './caller.ts'
+import { Problem, problemOf, problemResponse } from '../acts/problem.ts'
+import { createReadiness, type Readiness } from '../checks/readiness.ts'
+
+/**
+ * The admin API, /admin/v1: one set of routes behind both ways in, the unix socket that `cmb` uses and HTTP with an access token. It owns no rule
+ * about sessions: what ends goes through `revoke`. It refuses a request whose way in has named no caller, and a registration that belongs to another source.
+ */
+export function adminApi(deps: Deps, shared: { readiness?: () => Promise<Readiness> } = {}): Hono<AdminEnv> {
+  const api = new Hono<AdminEnv>()
+  const readiness = shared.readiness ?? createReadiness(deps)
+  api.onError((error, c) => problemOf(error, deps.log, c))
+  for (const routes of [
+    clientRoutes(deps),
+    sessionRoutes(deps),
+    revocationRoutes(deps),
+    deliveryRoutes(deps),
+    keyRoutes(deps),
+    tenantRoutes(deps),
+    microsoftWorkRoutes(deps),
+    auditRoutes(deps),
+    peopleRoutes(deps),
+    backupRoutes(deps),
+    overviewRoutes(deps, readiness),
+  ]) {
+    api.route('/admin/v1', routes)
+  }
+  api.use('/admin/v1/*', async (c, next) => {
+    await next()
+    c.header('Cache-Control', 'no-store')
+  })
+  api.all('/admin/v1/*', () =>
+    problemResponse(
+      new Problem(404, 'Nothing here', 'The admin API has nothing at this address, or not by this method; docs/operations.md lists what there is.'),
+    ),
+  )
+  return api
+}

@@ -1,0 +1,45 @@
+import { Hono } from 'hono'
+import { isAbsolute } from 'node:path'
+import { z } from 'zod'
+import type { Deps } from '../deps.ts'
+import { jsonBody, shaped } from './body.ts'
+import { callerOf, type AdminEnv } from './caller.ts'
+import { Problem } from '../acts/problem.ts'
+import { recorded } from '../acts/recorded.ts'
+
+/** A copy of the whole store, made while the broker serves. It refuses whoever does not come by the socket: the path is one of this machine. */
+
+const request = z.strictObject({
+  path: z.string().max(4_000).refine(isAbsolute, 'has to be an absolute path'),
+})
+
+export function backupRoutes(deps: Deps): Hono<AdminEnv> {
+  const routes = new Hono<AdminEnv>()
+  routes.post('/backup', async (c) => {
+    const caller = callerOf(c, 'administer')
+    if (caller.via !== 'command')
+      throw new Problem(403, 'Not by this way', 'A backup is a file on the machine of the broker: make it there, by cmb backup.')
+    const { path } = shaped(request, await jsonBody(c))
+    const made = await recorded(
+      deps,
+      caller,
+      { act: 'backup', target: `file ${path}` },
+      async () => {
+        const answer = await deps.store.backup(path)
+        if (answer.outcome === 'made') return answer
+        if (answer.outcome === 'exists')
+          throw new Problem(409, 'That file is there already', `${path} exists, and a backup writes over nothing. Name another file.`)
+        throw new Problem(
+          409,
+          'The file cannot be written',
+          `${path}: ${answer.code}. Its directory has to be there, and writable for the broker's user.`,
+        )
+      },
+      ({ bytes, seq }) => ({ bytes, seq }),
+    )
+    const { bytes, epoch, seq } = made
+    deps.log.info('backup_made', { path, bytes, seq, actorKind: caller.actor.kind, actor: caller.actor.id })
+    return c.json({ path, bytes, log: { epoch, seq } }, 201)
+  })
+  return routes
+}

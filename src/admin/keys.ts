@@ -1,0 +1,79 @@
+import { Hono } from 'hono'
+import { z } from 'zod'
+import type { SigningKeyRow } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import { jsonBody, shaped } from './body.ts'
+import { callerOf, type AdminEnv } from './caller.ts'
+import { Problem } from '../acts/problem.ts'
+import { recorded } from '../acts/recorded.ts'
+
+/** Signing keys: what is published, rotation, and the emergency one. Private parts never leave the key ring. */
+
+const rotation = z.strictObject({ alg: z.enum(['ES256', 'RS256']), how: z.enum(['next', 'activate', 'emergency']).default('next') })
+
+export function keyRoutes(deps: Deps): Hono<AdminEnv> {
+  const routes = new Hono<AdminEnv>()
+  routes.get('/keys', async (c) => {
+    callerOf(c, 'operate')
+    return c.json({ keys: (await deps.keys.list()).map(shown) })
+  })
+  routes.post('/keys/rotate', async (c) => {
+    const caller = callerOf(c, 'administer')
+    const { alg, how } = shaped(rotation, await jsonBody(c))
+    const before = await deps.keys.list()
+    if (before.some((one) => one.alg === alg && one.state === 'active' && one.privateSealed === null)) {
+      throw new Problem(
+        409,
+        'That key comes from a file',
+        `Put the file of the next ${alg} key first in the list of key files and restart the broker: it rotates what it keeps itself, not files.`,
+      )
+    }
+    const key = await recorded(
+      deps,
+      caller,
+      { act: 'key.rotate', target: `key ${alg}`, details: { how } },
+      () => deps.keys.rotate(alg, how, deps.clock.now()),
+      ({ kid }) => ({ kid }),
+    )
+    deps.feed.publishKeys(retiredSince(before, await deps.keys.list()))
+    deps.log.info('keys_rotated', { alg, how, kid: key.kid, actorKind: caller.actor.kind, actor: caller.actor.id })
+    return c.json(shown(key), 201)
+  })
+  routes.post('/keys/:kid/retire', async (c) => {
+    const caller = callerOf(c, 'administer')
+    const kid = c.req.param('kid')
+    const key = (await deps.keys.list()).find((one) => one.kid === kid)
+    if (key === undefined) throw new Problem(404, 'No such key', 'There is no key of that kid; GET /admin/v1/keys (cmb keys list) lists them.')
+    if (key.state === 'active')
+      throw new Problem(
+        409,
+        'That key signs',
+        `${kid} is the active key. Rotate first: how "emergency" replaces and retires it at once (cmb keys rotate ${key.alg} --emergency).`,
+      )
+    await recorded(deps, caller, { act: 'key.retire', target: `key ${kid}` }, async () => {
+      if (!(await deps.keys.retire(kid, deps.clock.now()))) throw new Problem(409, 'Retired already', `${kid} is not published any more.`)
+    })
+    deps.feed.publishKeys([kid])
+    deps.log.info('key_retired', { kid, actorKind: caller.actor.kind, actor: caller.actor.id })
+    return c.json({ kid, retired: true })
+  })
+  return routes
+}
+
+/** What guards must drop at once: none after a rotation that keeps the old key published. */
+function retiredSince(before: SigningKeyRow[], after: SigningKeyRow[]): string[] {
+  const gone = new Set(before.filter((key) => key.state === 'retired').map((key) => key.kid))
+  return after.filter((key) => key.state === 'retired' && !gone.has(key.kid)).map((key) => key.kid)
+}
+
+function shown(key: SigningKeyRow): Record<string, unknown> {
+  return {
+    kid: key.kid,
+    alg: key.alg,
+    state: key.state,
+    created_at: key.createdAt,
+    activated_at: key.activatedAt ?? null,
+    retire_at: key.retireAt ?? null,
+    kept_in: key.privateSealed === null ? 'file' : 'store',
+  }
+}

@@ -1,0 +1,137 @@
+import type { Child } from 'hono/jsx'
+import type { AuditEntry } from '../../db/types.ts'
+import { Button } from '../page/components.tsx'
+import { auditLines } from '../acts/audit.ts'
+import { desk, Panel, Table, type Visit } from './desk.tsx'
+import { when } from './words.ts'
+
+/** The audit log: who did what, by which way, and how it ended. It can be read and taken away whole; nobody can write in it. */
+
+const PAGE = 50
+const ACTS = [
+  'revoke',
+  'redrive',
+  'microsoft.redrive',
+  'console.sign_in',
+  'client.add',
+  'client.change',
+  'client.rotate_secret',
+  'client.remove_secret',
+  'client.remove',
+  'key.rotate',
+  'key.retire',
+  'setup.token',
+  'setup.enter',
+  'connection.change',
+  'connection.operators',
+  'tenant.add',
+  'tenant.remove',
+  'tenant.resume_probe',
+  'consent.returned',
+  'consent.confirm',
+  'trial.sign_in',
+  'proof.assert',
+  'people.erase',
+  'backup',
+]
+
+const asked = ({ c }: Visit, name: string): string | undefined => c.req.query(name)?.trim().slice(0, 200) || undefined
+
+export async function auditPage(visit: Visit): Promise<Response> {
+  const { deps, c } = visit
+  const [actorId, act, caseReference] = [asked(visit, 'actor'), asked(visit, 'act'), asked(visit, 'case')]
+  const before = /^\d{1,15}$/.test(c.req.query('before') ?? '') ? Number(c.req.query('before')) : undefined
+  const found = await deps.store.listAudit({ before, actorId, act, caseReference, limit: PAGE + 1 })
+  const shown = found.slice(0, PAGE)
+  const names = await namesOf(visit, shown)
+  const filter = Object.entries({ actor: actorId, act, case: caseReference }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
+  return desk(
+    visit,
+    { title: 'Audit log', at: '/ops/audit' },
+    <>
+      <Panel>
+        <Filters actorId={actorId} act={act} caseReference={caseReference} />
+        <p>
+          <a href={`/ops/audit.jsonl?${new URLSearchParams(filter).toString()}`} download="broker-audit.jsonl">
+            Download as JSON lines
+          </a>
+        </p>
+      </Panel>
+      <Panel>
+        <Table
+          label="Audit log"
+          head={['Number', 'When', 'Who', 'Way', 'What', 'To what', 'Case', 'Outcome']}
+          rows={shown.map((one) => row(visit, one, names))}
+          none="Nothing that fits was done."
+        />
+        <p class="row">
+          {before === undefined ? null : <a href={`/ops/audit?${new URLSearchParams(filter).toString()}`}>Newest</a>}
+          {found.length > PAGE ? (
+            <a href={`/ops/audit?${new URLSearchParams([...filter, ['before', String(shown.at(-1)?.id ?? 0)]]).toString()}`}>Older</a>
+          ) : null}
+        </p>
+      </Panel>
+    </>,
+  )
+}
+
+export const auditDownload = (visit: Visit): Response =>
+  auditLines(visit.deps, { actorId: asked(visit, 'actor'), act: asked(visit, 'act'), caseReference: asked(visit, 'case') })
+
+async function namesOf({ deps }: Visit, entries: readonly AuditEntry[]): Promise<Map<string, string>> {
+  const subs = [...new Set(entries.map((one) => one.actor.id).filter((id) => id.startsWith('u_')))]
+  const found = await Promise.all(subs.map(async (sub) => [sub, await deps.store.findSubject(sub)] as const))
+  return new Map(found.flatMap(([sub, subject]) => (subject === undefined ? [] : [[sub, subject.name ?? subject.username ?? sub] as const])))
+}
+
+const OUTCOME = {
+  done: { words: 'done', tag: 'tag' },
+  refused: { words: 'refused', tag: 'tag wait' },
+  failed: { words: 'failed', tag: 'tag bad' },
+} as const
+
+function row(visit: Visit, one: AuditEntry, names: Map<string, string>): Child[] {
+  const { words, tag } = one.ended === undefined ? { words: 'not finished', tag: 'tag bad' } : OUTCOME[one.ended.outcome]
+  const seq = one.ended?.result.seq
+  return [
+    one.id,
+    when(one.atMs, visit.deps.clock.nowMs()),
+    <a href={`/ops/audit?${new URLSearchParams({ actor: one.actor.id }).toString()}`}>{names.get(one.actor.id) ?? one.actor.id}</a>,
+    one.via,
+    one.act,
+    <>
+      <span class="small">{one.target}</span>
+      {one.comment === undefined ? null : <div class="small soft">“{one.comment}”</div>}
+    </>,
+    one.caseReference ?? '',
+    <>
+      <span class={tag}>{words}</span>
+      {typeof seq === 'number' ? <a href={`/ops/revocations/${seq}`}>{seq}</a> : null}
+    </>,
+  ]
+}
+
+const Filters = ({ actorId, act, caseReference }: { actorId: string | undefined; act: string | undefined; caseReference: string | undefined }) => (
+  <form class="search" method="get" action="/ops/audit">
+    <div class="field">
+      <label for="actor">Who</label>
+      <input id="actor" name="actor" value={actorId} maxlength={200} autocomplete="off" placeholder="sub, client or cmb@user" />
+    </div>
+    <div class="field">
+      <label for="act">What</label>
+      <select id="act" name="act">
+        <option value="">Anything</option>
+        {ACTS.map((one) => (
+          <option value={one} selected={one === act}>
+            {one}
+          </option>
+        ))}
+      </select>
+    </div>
+    <div class="field">
+      <label for="case">Case</label>
+      <input id="case" name="case" value={caseReference} maxlength={200} autocomplete="off" />
+    </div>
+    <Button kind="quiet">Show</Button>
+  </form>
+)

@@ -1,0 +1,161 @@
+import type { Child } from 'hono/jsx'
+import type { Delivery, DeliveryState } from '../../db/types.ts'
+import { Button, HiddenFields, Notice } from '../page/components.tsx'
+import { CSRF_FIELD } from '../page/csrf.ts'
+import { redriveAs } from '../acts/deliveries.ts'
+import { desk, formToken, Live, Panel, Table, type Visit } from './desk.tsx'
+import { count, nameOf, plural, STATE, when } from './words.ts'
+
+/** What is owed and what came of it; and trying again what was refused or given up: one, an address, or all. */
+
+const PAGE = 100
+const STATES: readonly DeliveryState[] = ['dead', 'refused', 'owed', 'delivered', 'superseded']
+const stateOf = (value: string | undefined): DeliveryState => STATES.find((one) => one === value) ?? 'dead'
+const FAILED: readonly DeliveryState[] = ['dead', 'refused']
+
+export async function deliveriesPage(visit: Visit): Promise<Response> {
+  const { deps, c } = visit
+  const clientId = c.req.query('client') || undefined
+  const state = stateOf(c.req.query('state'))
+  const [found, counts] = await Promise.all([deps.store.listDeliveries({ state, clientId, limit: PAGE + 1 }), deps.store.deliveryCounts()])
+  const shown = found.slice(0, PAGE)
+  const redriven = /^\d{1,9}$/.exec(c.req.query('redriven') ?? '')?.[0]
+  return desk(
+    visit,
+    { title: 'Deliveries', at: '/ops/deliveries', live: true },
+    <>
+      {redriven === undefined ? null : (
+        <Notice kind="good" title={`${plural(Number(redriven), 'delivery', 'deliveries')} will be tried again now.`} />
+      )}
+      <Filters visit={visit} state={state} clientId={clientId} counts={counts} />
+      <Live id="deliveries">
+        <Panel title={`${words(state)}${clientId === undefined ? '' : `, ${nameOf(deps, clientId)}`}`}>
+          <Table label="Deliveries" head={HEAD} rows={shown.map((one) => row(visit, one))} none="There are none." />
+          {found.length > PAGE ? <p class="soft">The newest {PAGE}. Choose an instance to see fewer.</p> : null}
+        </Panel>
+        {FAILED.includes(state) && shown.length > 0 ? <Again visit={visit} shown={shown} clientId={clientId} /> : null}
+      </Live>
+    </>,
+  )
+}
+
+const words = (state: DeliveryState): string => STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
+const HEAD = ['Instance', 'Revocation', 'Attempts', 'Last answer', 'Next attempt', 'Address', 'Again']
+
+type Counts = Awaited<ReturnType<Visit['deps']['store']['deliveryCounts']>>
+
+function Filters({ visit, state, clientId, counts }: { visit: Visit; state: DeliveryState; clientId: string | undefined; counts: Counts }) {
+  const total = (one: DeliveryState): number =>
+    counts.filter((each) => each.state === one && (clientId === undefined || each.clientId === clientId)).reduce((sum, each) => sum + each.count, 0)
+  const clients = [
+    ...new Set([
+      ...visit.deps.clients
+        .list()
+        .filter((one) => one.source !== 'broker')
+        .map((one) => one.clientId),
+      ...counts.map((one) => one.clientId),
+    ]),
+  ]
+  return (
+    <Panel>
+      <form class="search" method="get" action="/ops/deliveries">
+        <div class="field">
+          <label for="state">State</label>
+          <select id="state" name="state">
+            {STATES.map((one) => (
+              <option value={one} selected={one === state}>
+                {words(one)} ({count(total(one))})
+              </option>
+            ))}
+          </select>
+        </div>
+        <div class="field">
+          <label for="client">Instance</label>
+          <select id="client" name="client">
+            <option value="">All</option>
+            {clients.map((one) => (
+              <option value={one} selected={one === clientId}>
+                {nameOf(visit.deps, one)}
+              </option>
+            ))}
+          </select>
+        </div>
+        <Button kind="quiet">Show</Button>
+      </form>
+    </Panel>
+  )
+}
+
+function row(visit: Visit, one: Delivery): Child[] {
+  const nowMs = visit.deps.clock.nowMs()
+  return [
+    nameOf(visit.deps, one.clientId),
+    <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
+    count(one.attempts),
+    [one.lastStatus, one.lastError].filter((part) => part !== undefined).join(' ') || <span class="soft">none</span>,
+    one.nextAttemptAtMs === undefined ? <span class="soft">none</span> : when(one.nextAttemptAtMs, nowMs),
+    <span class="small">{one.uri}</span>,
+    FAILED.includes(one.state) ? (
+      <Redrive visit={visit} fields={{ id: one.id }} small label={`Try again revocation ${one.seq} at ${nameOf(visit.deps, one.clientId)}`}>
+        Try again
+      </Redrive>
+    ) : (
+      ''
+    ),
+  ]
+}
+
+function Again({ visit, shown, clientId }: { visit: Visit; shown: readonly Delivery[]; clientId: string | undefined }) {
+  const targets = [...new Map(shown.map((one) => [one.targetId, one.uri]))]
+  return (
+    <Panel title="Try many again">
+      <p class="soft">
+        All that was refused or given up becomes owed again, and is tried at once. An instance that was told already is not told twice.
+      </p>
+      <div class="stack">
+        {targets.map(([id, uri]) => (
+          <Redrive visit={visit} fields={{ target_id: id }}>
+            All to {URL.canParse(uri) ? new URL(uri).host : uri}
+          </Redrive>
+        ))}
+        {clientId === undefined ? null : (
+          <Redrive visit={visit} fields={{ client_id: clientId }}>
+            All to {nameOf(visit.deps, clientId)}
+          </Redrive>
+        )}
+        <Redrive visit={visit} fields={{ all: 'yes' }}>
+          All, everywhere
+        </Redrive>
+      </div>
+    </Panel>
+  )
+}
+
+function Redrive(props: { visit: Visit; fields: Record<string, string>; small?: boolean; label?: string; children: Child }) {
+  return (
+    <form method="post" action="/ops/deliveries/redrive">
+      <HiddenFields fields={{ [CSRF_FIELD]: formToken(props.visit), ...props.fields }} />
+      <Button kind="quiet" small={props.small} label={props.label}>
+        {props.children}
+      </Button>
+    </form>
+  )
+}
+
+/** Exactly one of them, or nothing is done. */
+export async function redrive(visit: Visit, form: URLSearchParams): Promise<Response> {
+  const { deps, c, operator } = visit
+  const [id, target, client] = [form.get('id'), form.get('target_id'), form.get('client_id')]
+  const wanted =
+    id !== null
+      ? { id }
+      : target !== null
+        ? { target_id: target }
+        : client !== null
+          ? { client_id: client }
+          : form.get('all') === 'yes'
+            ? { all: true as const }
+            : undefined
+  const redriven = wanted === undefined ? 0 : await redriveAs(deps, operator.caller, wanted)
+  return c.redirect(`/ops/deliveries?${new URLSearchParams({ state: 'owed', redriven: String(redriven) }).toString()}`, 303)
+}

@@ -1,0 +1,166 @@
+import type { Context } from 'hono'
+import type { Child } from 'hono/jsx'
+import type { Deps } from '../deps.ts'
+import { Button, HiddenFields } from '../page/components.tsx'
+import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
+import { page, type PageOptions } from '../page/layout.tsx'
+import { LIVE_SCRIPT } from './live-script.ts'
+import type { Operator } from './pass.ts'
+import { SHEET } from './style.ts'
+import { whoIs } from './words.ts'
+
+/** What the console's pages share: the ways between them, who is at it, panels and tables. */
+
+/** One request of an operator's. */
+export interface Visit {
+  deps: Deps
+  c: Context
+  operator: Operator
+  now: number
+}
+
+const WAYS = [
+  ['/ops', 'Overview'],
+  ['/ops/revocations', 'Revocations'],
+  ['/ops/deliveries', 'Deliveries'],
+  ['/ops/sessions', 'Sessions'],
+  ['/ops/revoke', 'Revoke'],
+  ['/ops/clients', 'Instances'],
+  ['/ops/keys', 'Keys'],
+  ['/ops/audit', 'Audit'],
+  ['/ops/queue', 'Queue'],
+  ['/setup', 'Set-up'],
+] as const
+export type Way = (typeof WAYS)[number][0]
+const ADMINISTRATORS: readonly Way[] = ['/ops/revoke', '/setup']
+
+/** What a form of the console is made for: this operator, on this browser. */
+const purpose = ({ session }: Operator): string => `ops ${session.sid}`
+export const formToken = ({ deps, c, operator }: Visit): string => csrfToken(deps, c, purpose(operator))
+export const formHolds = ({ deps, c, operator }: Visit, form: URLSearchParams): boolean =>
+  csrfHolds(deps, c, purpose(operator), form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)
+
+function Nav({ visit, at }: { visit: Visit; at: Way | undefined }) {
+  const { session, caller } = visit.operator
+  return (
+    <nav aria-label="Console">
+      <ul class="ways">
+        {WAYS.filter(([href]) => caller.may === 'administer' || !ADMINISTRATORS.includes(href)).map(([href, label]) => (
+          <li>
+            <a href={href} aria-current={href === at ? 'page' : undefined}>
+              {label}
+            </a>
+          </li>
+        ))}
+      </ul>
+      <form class="who" method="post" action="/ops/sign-out">
+        <HiddenFields fields={{ [CSRF_FIELD]: formToken(visit) }} />
+        <span>
+          {session.person.name ?? whoIs(session)}
+          <small>{caller.may === 'administer' ? 'administrator' : 'operator'}</small>
+        </span>
+        <Button kind="quiet" small>
+          Leave
+        </Button>
+      </form>
+    </nav>
+  )
+}
+
+/** @param live the page has parts (`Live`) that follow what happens while it is open */
+export function desk(
+  visit: Visit,
+  options: Pick<PageOptions, 'title' | 'status'> & { at?: Way | undefined; live?: boolean },
+  children: Child,
+): Response {
+  const { deps, c } = visit
+  const paused = c.req.query('live') === 'off'
+  const nav = <Nav visit={visit} at={options.at} />
+  return page(
+    c,
+    {
+      title: options.title,
+      status: options.status,
+      desk: { nav, sheet: SHEET },
+      simulated: deps.config.entra.simulated,
+      script: options.live === true && !paused ? LIVE_SCRIPT : undefined,
+    },
+    <>
+      {options.live === true ? <LiveState c={c} paused={paused} /> : null}
+      {children}
+    </>,
+  )
+}
+
+/** WCAG 2.2, 2.2.2: whatever renews itself can be stopped; and without scripts there is a link. */
+function LiveState({ c, paused }: { c: Context; paused: boolean }) {
+  const url = new URL(c.req.url)
+  url.searchParams.delete('live')
+  const here = url.pathname + url.search
+  url.searchParams.set('live', 'off')
+  return (
+    <p class="live">
+      <span id="live-state">{paused ? 'Live updates are paused.' : 'As it was when this page was opened.'}</span>
+      <a href={here}>{paused ? 'Resume live updates' : 'Show it as it is now'}</a>
+      {paused ? null : <a href={url.pathname + url.search}>Pause live updates</a>}
+    </p>
+  )
+}
+
+/** A part of the page that the script renews, unless the reader is in it. */
+export const Live = ({ id, children }: { id: string; children: Child }) => (
+  <div id={id} class="stack" data-live>
+    {children}
+  </div>
+)
+
+export const Panel = ({ title, children, class: more }: { title?: Child; children: Child; class?: string }) => (
+  <section class={more === undefined ? 'panel' : `panel ${more}`}>
+    {title === undefined ? null : <h2>{title}</h2>}
+    {children}
+  </section>
+)
+
+export type Column = string | { name: string; end: true }
+const columnName = (column: Column): string => (typeof column === 'string' ? column : column.name)
+const columnClass = (column: Column): string | undefined => (typeof column === 'string' ? undefined : 'end')
+
+/** A table; where there is no room each row becomes a list with the columns' names beside it. Roles are said, because styles take them away. */
+export const Table = ({ label, head, rows, none }: { label: string; head: readonly Column[]; rows: readonly (readonly Child[])[]; none: Child }) =>
+  rows.length === 0 ? (
+    <p class="soft">{none}</p>
+  ) : (
+    <table role="table" aria-label={label}>
+      <thead role="rowgroup">
+        <tr role="row">
+          {head.map((column) => (
+            <th role="columnheader" scope="col" class={columnClass(column)}>
+              {columnName(column)}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        {rows.map((row) => (
+          <tr role="row">
+            {row.map((cell, index) => (
+              <td role="cell" class={columnClass(head[index] ?? '')} data-label={columnName(head[index] ?? '')}>
+                {cell === '' || cell === undefined ? null : <div>{cell}</div>}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  )
+
+export const Figures = ({ items }: { items: readonly { name: string; value: Child; look?: 'bad' | 'warn' | 'small' | undefined }[] }) => (
+  <dl class="figures">
+    {items.map(({ name, value, look }) => (
+      <div class="figure">
+        <dt>{name}</dt>
+        <dd class={look}>{value}</dd>
+      </div>
+    ))}
+  </dl>
+)

@@ -1,0 +1,135 @@
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import type { Deps } from '../deps.ts'
+import { pageErrors } from '../page/errors.tsx'
+import { messagePage } from '../page/message.tsx'
+import type { Readiness } from '../checks/readiness.ts'
+import { auditDownload, auditPage } from './audit.tsx'
+import { deliveriesPage, redrive } from './deliveries.tsx'
+import { formHolds, type Visit } from './desk.tsx'
+import { redriveGivenUp } from './given-up.tsx'
+import { LivePages } from './live.ts'
+import { nothingHere } from './nothing.tsx'
+import { overviewPage } from './overview.tsx'
+import { visitorOf } from './pass.ts'
+import { BOARD, queueBoard } from './queue-board.ts'
+import { clientsPage, keysPage } from './registered.tsx'
+import { revocationPage, revocationsPage } from './revocations.tsx'
+import { checkRevocation, freshPage, revokeNow, revokePage } from './revoke.tsx'
+import { sessionsPage } from './sessions.tsx'
+import { closedPage, comeBack, doorPage, goSignIn, leave, ownPath, refusedPage, signedOutPage } from './sign-in.tsx'
+import { STYLE } from './style.ts'
+
+/**
+ * The operators' console, /ops: what is owed, told, enforced and revoked, seen by operators and acted on by administrators of the operators'
+ * tenant. It refuses everybody else, whoever's session no longer stands, and a form that did not come from its own page.
+ */
+export function consoleEndpoints(deps: Deps, readiness: () => Promise<Readiness>): Hono {
+  const room = new Hono()
+  const unchanged = { title: 'Nothing was changed', what: 'It could not be written down, so nothing was done.' }
+  room.get('/ops/assets/console.css', (c) =>
+    c.body(STYLE, 200, {
+      'Content-Type': 'text/css; charset=utf-8',
+      'Cache-Control': 'public, max-age=31536000, immutable',
+      'X-Content-Type-Options': 'nosniff',
+    }),
+  )
+  room.use('/ops/*', async (c, next) => (deps.connection.current().operatorTenant === undefined ? closedPage(deps, c) : next()))
+  room.get('/ops/sign-in', (c) =>
+    goSignIn(deps, c, { returnTo: ownPath(c.req.query('return_to')), fresh: c.req.query('fresh') === 'yes' }, deps.clock.now()),
+  )
+  room.get('/ops/callback', (c) => comeBack(deps, c, deps.clock.now()))
+  room.get('/ops/signed-out', (c) => signedOutPage(deps, c))
+  mountPages(room, deps, readiness)
+  mountForms(room, deps)
+  mountLive(room, deps)
+  mountBoard(room, deps)
+  room.onError(pageErrors(deps, unchanged))
+  return room
+}
+
+/** Streams end with the broker: an open one would hold its last request. */
+const live = new WeakMap<Deps, LivePages>()
+export const closeConsole = (deps: Deps): void => live.get(deps)?.close()
+
+/** Who asks, or the page that says why not. */
+async function enter(deps: Deps, c: Context, touch = true): Promise<Visit | Response> {
+  const now = deps.clock.now()
+  const visitor = await visitorOf(deps, c, now, touch)
+  if (visitor.is === 'nobody') return doorPage(deps, c, visitor.why)
+  if (visitor.is === 'refused') return refusedPage(deps, c, visitor.why, visitor.session)
+  return { deps, c, operator: visitor.operator, now }
+}
+
+function mountPages(room: Hono, deps: Deps, readiness: () => Promise<Readiness>): void {
+  const show = (path: string, render: (visit: Visit) => Response | Promise<Response>): void => {
+    room.get(path, async (c) => {
+      const visit = await enter(deps, c)
+      return visit instanceof Response ? visit : render(visit)
+    })
+  }
+  show('/ops', (visit) => overviewPage(visit, readiness))
+  show('/ops/revocations', revocationsPage)
+  show('/ops/revocations/:seq{[0-9]{1,15}}', (visit) => revocationPage(visit, Number(visit.c.req.param('seq'))))
+  show('/ops/deliveries', deliveriesPage)
+  show('/ops/sessions', sessionsPage)
+  show('/ops/revoke', revokePage)
+  show('/ops/fresh', freshPage)
+  show('/ops/clients', clientsPage)
+  show('/ops/keys', keysPage)
+  show('/ops/audit', auditPage)
+  show('/ops/audit.jsonl', auditDownload)
+}
+
+function mountForms(room: Hono, deps: Deps): void {
+  const limit = bodyLimit({
+    maxSize: 64 * 1024,
+    onError: (c) =>
+      messagePage(c, {
+        title: 'That request cannot be used',
+        status: 413,
+        what: 'Nothing was changed: the request is longer than any that is needed.',
+      }),
+  })
+  const take = (path: string, act: (visit: Visit, form: URLSearchParams) => Promise<Response>): void => {
+    room.post(path, limit, async (c) => {
+      const visit = await enter(deps, c)
+      if (visit instanceof Response) return visit
+      const form = new URLSearchParams(await c.req.text())
+      if (!formHolds(visit, form))
+        return nothingHere(visit, 'The request did not come from a page that this browser was shown. Nothing was changed.', '/ops', 403)
+      return act(visit, form)
+    })
+  }
+  take('/ops/deliveries/redrive', redrive)
+  take('/ops/microsoft/redrive', redriveGivenUp)
+  take('/ops/revoke/check', checkRevocation)
+  take('/ops/revoke', revokeNow)
+  take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now))
+}
+
+function mountLive(room: Hono, deps: Deps): void {
+  const pages = new LivePages(deps)
+  live.set(deps, pages)
+  room.get('/ops/live', async (c) => {
+    const visit = await enter(deps, c, false)
+    if (visit instanceof Response) return c.json({ error: 'not_signed_in' }, 401, { 'Cache-Control': 'no-store' })
+    return pages.open(c, visit.operator.pass) ?? c.json({ error: 'too_many' }, 503, { 'Cache-Control': 'no-store' })
+  })
+}
+
+/** Signed-in operators only, its files included, and to look at only: also where bull-board should one day forget that it is read-only. */
+function mountBoard(room: Hono, deps: Deps): void {
+  const board = queueBoard(deps)
+  const guard = async (c: Context): Promise<Response | undefined> => {
+    const visit = await enter(deps, c)
+    if (visit instanceof Response) return visit
+    if (c.req.method !== 'GET' && c.req.method !== 'HEAD')
+      return c.json({ error: 'The queue can only be looked at here.' }, 405, { Allow: 'GET, HEAD' })
+    if (board === undefined) return nothingHere(visit, 'The queue has no view of its own here.', '/ops')
+    return undefined
+  }
+  room.use(BOARD, async (c, next) => (await guard(c)) ?? next())
+  room.use(`${BOARD}/*`, async (c, next) => (await guard(c)) ?? next())
+  if (board !== undefined) room.route(BOARD, board)
+}

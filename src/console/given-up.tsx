@@ -1,0 +1,51 @@
+import type { OwedMicrosoftWork } from '../../db/types.ts'
+import { Button, HiddenFields } from '../page/components.tsx'
+import { CSRF_FIELD } from '../page/csrf.ts'
+import { MOST_SHOWN, redriveWorkAs } from '../acts/microsoft-work.ts'
+import { formToken, Panel, Table, type Visit } from './desk.tsx'
+import { plural, when } from './words.ts'
+
+/** What was to be asked of Microsoft and was given up after a day; nothing where there is none. */
+
+const WHAT: Record<OwedMicrosoftWork['kind'], string> = {
+  check_person: 'Look at a person',
+  revoke_sessions: 'Sign a person out of Microsoft',
+  tend_subscription: 'Renew the subscription',
+}
+
+export function GivenUp({ visit, work }: { visit: Visit; work: readonly OwedMicrosoftWork[] }) {
+  if (work.length === 0) return null
+  const nowMs = visit.deps.clock.nowMs()
+  return (
+    <Panel title="Given up at Microsoft">
+      <Table
+        label="Given up at Microsoft"
+        head={['What', 'Tenant', 'Person', 'Asked for', 'Last answer']}
+        rows={work.map((one) => [
+          WHAT[one.kind],
+          <span class="small">{one.tid}</span>,
+          one.kind === 'tend_subscription' ? '' : <span class="small">{one.oid}</span>,
+          when(one.askedAtMs, nowMs),
+          one.lastError ?? '',
+        ])}
+        none=""
+      />
+      {work.length < MOST_SHOWN ? null : <p class="soft">The newest {MOST_SHOWN}; there may be more.</p>}
+      <form method="post" action="/ops/microsoft/redrive">
+        <HiddenFields fields={{ [CSRF_FIELD]: formToken(visit) }} />
+        <Button kind="quiet">Ask Microsoft again</Button>
+      </form>
+    </Panel>
+  )
+}
+
+export async function redriveGivenUp({ deps, c, operator }: Visit): Promise<Response> {
+  const asked = await redriveWorkAs(deps, operator.caller, undefined)
+  return c.redirect(`/ops?${new URLSearchParams({ asked: String(asked) }).toString()}`, 303)
+}
+
+/** After that; the address only says how many. */
+export const askedAgain = ({ c }: Visit): string | undefined => {
+  const asked = /^\d{1,9}$/.exec(c.req.query('asked') ?? '')?.[0]
+  return asked === undefined ? undefined : `${plural(Number(asked), 'call')} to Microsoft will be tried again now.`
+}

@@ -1,0 +1,72 @@
+import type { DeliveryState } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import type { TargetState } from '../revocation/interface.ts'
+import { type GuardState, guardsNow } from '../acts/guards.ts'
+
+/** How each instance stands: what is owed to it, whether its addresses answer, and what its guards enforce. */
+
+export interface TargetNow {
+  targetId: string
+  uri: string
+  owed: number
+  oldestAtMs: number | undefined
+  /** As this process knows it; not there: it has not called it. */
+  state: TargetState | undefined
+  /** Its address is the instance's no longer; it is still owed what was revoked before. */
+  former: boolean
+}
+
+export interface InstanceNow {
+  clientId: string
+  name: string
+  registered: boolean
+  counts: Record<DeliveryState, number>
+  delivering: number
+  targets: TargetNow[]
+  guards: GuardState[]
+  /** Neither a guard nor a logout address: it honours access tokens until they expire, whatever is revoked. */
+  unreached: boolean
+  tokenSeconds: number
+}
+
+const NONE: Record<DeliveryState, number> = { owed: 0, delivered: 0, refused: 0, dead: 0, superseded: 0 }
+
+export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' | 'clients'>): Promise<InstanceNow[]> {
+  const [counts, owed, targets, { guards }] = await Promise.all([
+    deps.store.deliveryCounts(),
+    deps.store.owedTargets(),
+    deps.store.listTargets(),
+    guardsNow(deps),
+  ])
+  const states = new Map(deps.queue.targets().map((one) => [one.targetId, one]))
+  const clients = deps.clients.list().filter((client) => client.source !== 'broker')
+  const ids = new Set([
+    ...clients.map((client) => client.clientId),
+    ...owed.map((one) => one.clientId),
+    ...counts.filter(unsettled).map((one) => one.clientId),
+  ])
+  return [...ids].map((clientId) => {
+    const client = clients.find((one) => one.clientId === clientId)
+    const former = owed.filter((one) => one.clientId === clientId && !targets.some((target) => target.targetId === one.targetId))
+    const mine = [...targets.filter((one) => one.clientId === clientId), ...former].map(({ targetId, uri }): TargetNow => {
+      const due = owed.find((one) => one.targetId === targetId)
+      const state = states.get(targetId)
+      return { targetId, uri, owed: due?.owed ?? 0, oldestAtMs: due?.oldestAtMs, state, former: former.some((one) => one.targetId === targetId) }
+    })
+    const ownGuards = guards.filter((one) => one.clientId === clientId)
+    return {
+      clientId,
+      name: client?.metadata.name ?? clientId,
+      registered: client !== undefined,
+      counts: { ...NONE, ...Object.fromEntries(counts.filter((one) => one.clientId === clientId).map((one) => [one.state, one.count])) },
+      delivering: mine.reduce((sum, { state }) => sum + (state?.running ?? 0), 0),
+      targets: mine,
+      guards: ownGuards,
+      unreached: client !== undefined && client.metadata.grants.includes('authorization_code') && mine.length === 0 && ownGuards.length === 0,
+      tokenSeconds: client?.metadata.accessTokenSeconds ?? 0,
+    }
+  })
+}
+
+/** What a removed client has left to be looked at. */
+const unsettled = ({ state, count }: { state: DeliveryState; count: number }): boolean => count > 0 && ['owed', 'refused', 'dead'].includes(state)

@@ -1,0 +1,198 @@
+import type { Child } from 'hono/jsx'
+import { Notice } from '../page/components.tsx'
+import { MOST_SHOWN } from '../acts/microsoft-work.ts'
+import type { GuardState } from '../acts/guards.ts'
+import type { Readiness } from '../checks/readiness.ts'
+import { TimesChart } from './chart.tsx'
+import { desk, Figures, Live, Panel, Table, type Visit } from './desk.tsx'
+import { askedAgain, GivenUp } from './given-up.tsx'
+import { type InstanceNow, instancesNow, type TargetNow } from './instances.ts'
+import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
+import { count, plural, span, when } from './words.ts'
+
+/** Where operators look first: what is down, what is owed to whom, how fast it goes, what was revoked last. */
+
+const TIMES_OF = 200
+
+export async function overviewPage(visit: Visit, readiness: () => Promise<Readiness>): Promise<Response> {
+  const { deps, now } = visit
+  const [ready, instances, sessions, times, latest, givenUp] = await Promise.all([
+    readiness(),
+    instancesNow(deps),
+    deps.store.liveSessionCount(now),
+    deps.store.revocationTimes({ limit: TIMES_OF }),
+    deps.store.listRevocations({ limit: 5 }),
+    deps.store.deadMicrosoftWork(MOST_SHOWN),
+  ])
+  const asked = askedAgain(visit)
+  const rows = await revocationRows(visit, latest)
+  return desk(
+    visit,
+    { title: 'Overview', at: '/ops', live: true },
+    <>
+      {asked === undefined ? null : <Notice kind="good" title={asked} />}
+      <Live id="state">
+        <Health ready={ready} />
+        <Unreached instances={instances} />
+        <Panel>
+          <Totals instances={instances} sessions={sessions} nowMs={deps.clock.nowMs()} />
+        </Panel>
+      </Live>
+      <Live id="instances">
+        <Panel title="Instances">
+          <Table
+            label="Instances"
+            head={HEAD}
+            rows={instances.map((one) => instanceRow(one, deps.clock.nowMs()))}
+            none="No instance is registered yet: cmb clients add registers one."
+          />
+        </Panel>
+      </Live>
+      <Live id="given-up">
+        <GivenUp visit={visit} work={givenUp} />
+      </Live>
+      <div class="pair">
+        <Live id="times">
+          <Panel title="From revoke to the last instance">
+            <TimesChart newestFirst={times} />
+          </Panel>
+        </Live>
+        <Live id="parts">
+          <Panel title="Parts">
+            <Table label="Parts" head={['Part', 'State', 'More']} rows={partRows(ready)} none="" />
+          </Panel>
+        </Live>
+      </div>
+      <Live id="latest">
+        <Panel title="Revoked last">
+          <Table label="Revoked last" head={REVOCATION_HEAD} rows={rows} none="Nothing has been revoked yet." />
+          <p>
+            <a href="/ops/revocations">All revocations</a>
+          </p>
+        </Panel>
+      </Live>
+    </>,
+  )
+}
+
+const partsOf = (ready: Readiness) => [
+  ['Store', ready.parts.store] as const,
+  ['Queue', ready.parts.queue] as const,
+  ['Microsoft', ready.parts.microsoft] as const,
+]
+
+function Health({ ready }: { ready: Readiness }) {
+  const down = partsOf(ready).filter(([, part]) => part.state !== 'up')
+  if (down.length === 0) return null
+  return (
+    <Notice kind={ready.status === 'unavailable' ? 'bad' : 'warn'} title={`${down.map(([name]) => name).join(', ')}: not up`}>
+      {down.map(([, part]) => (
+        <p>{part.problem}</p>
+      ))}
+    </Notice>
+  )
+}
+
+function Unreached({ instances }: { instances: readonly InstanceNow[] }) {
+  const unreached = instances.filter((one) => one.unreached)
+  if (unreached.length === 0) return null
+  return (
+    <Notice kind="warn" title={`${plural(unreached.length, 'instance')} with neither a guard nor a logout address`}>
+      {unreached
+        .map(({ name, tokenSeconds }) => `${name} honours an access token for up to ${span(tokenSeconds * 1000)} after it was revoked.`)
+        .join(' ')}{' '}
+      Give it the guard, or register its logout address.
+    </Notice>
+  )
+}
+
+function Totals({ instances, sessions, nowMs }: { instances: readonly InstanceNow[]; sessions: number; nowMs: number }) {
+  const sum = (pick: (one: InstanceNow) => number): number => instances.reduce((total, one) => total + pick(one), 0)
+  const [owed, refused, dead] = [sum((one) => one.counts.owed), sum((one) => one.counts.refused), sum((one) => one.counts.dead)]
+  const oldest = Math.min(...instances.flatMap((one) => one.targets.flatMap((target) => target.oldestAtMs ?? [])))
+  return (
+    <Figures
+      items={[
+        { name: 'Live sessions', value: count(sessions) },
+        { name: 'Owed', value: count(owed), look: owed > 0 ? 'warn' : undefined },
+        { name: 'Being delivered', value: count(sum((one) => one.delivering)) },
+        { name: 'Refused', value: count(refused), look: refused > 0 ? 'bad' : undefined },
+        { name: 'Given up', value: count(dead), look: dead > 0 ? 'bad' : undefined },
+        { name: 'Delivered', value: count(sum((one) => one.counts.delivered)) },
+        { name: 'Oldest that is owed', value: Number.isFinite(oldest) ? span(Math.max(0, nowMs - oldest)) : 'none', look: 'small' },
+      ]}
+    />
+  )
+}
+
+const end = (name: string) => ({ name, end: true }) as const
+const HEAD = ['Instance', end('Owed'), end('Being delivered'), end('Refused'), end('Given up'), 'Logout addresses', 'Guards']
+
+const number = (value: number, look: string, href?: string): Child => {
+  if (value === 0) return <span class="zero">0</span>
+  const words = <span class={look}>{count(value)}</span>
+  return href === undefined ? words : <a href={href}>{words}</a>
+}
+
+function instanceRow(one: InstanceNow, nowMs: number): Child[] {
+  const list = (state: string): string => `/ops/deliveries?${new URLSearchParams({ client: one.clientId, state }).toString()}`
+  return [
+    <>
+      <strong>{one.name}</strong> {one.registered ? null : <span class="tag calm">removed</span>}
+    </>,
+    number(one.counts.owed, 'owed', list('owed')),
+    number(one.delivering, ''),
+    number(one.counts.refused, 'hurt', list('refused')),
+    number(one.counts.dead, 'hurt', list('dead')),
+    one.targets.length === 0 ? <span class="soft">none</span> : one.targets.map((target) => <Address target={target} nowMs={nowMs} />),
+    one.guards.length === 0 ? <span class={one.unreached ? 'hurt' : 'soft'}>none</span> : one.guards.map((guard) => <Guard guard={guard} />),
+  ]
+}
+
+const BREAKER = {
+  closed: { words: 'answers', tag: 'tag' },
+  failing: { words: 'failing', tag: 'tag wait' },
+  open: { words: 'does not answer', tag: 'tag bad' },
+  unknown: { words: 'not called yet', tag: 'tag calm' },
+} as const
+
+export function Address({ target, nowMs }: { target: TargetNow; nowMs: number }) {
+  const { words, tag } = BREAKER[target.state?.breaker ?? 'unknown']
+  return (
+    <div class="small">
+      <span class={tag}>{words}</span> {hostOf(target.uri)}
+      {target.former ? ' (former)' : ''}
+      {target.owed > 0 && target.oldestAtMs !== undefined ? <span class="soft">, owed since {when(target.oldestAtMs, nowMs)}</span> : null}
+    </div>
+  )
+}
+
+/** An address of ours is an https one; its path says nothing at a glance. */
+const hostOf = (uri: string): string => (URL.canParse(uri) ? new URL(uri).host : uri)
+
+export function Guard({ guard }: { guard: GuardState }) {
+  const late = guard.behind !== undefined && guard.behind > 0
+  const tag = guard.connected ? (late ? 'tag wait' : 'tag') : 'tag bad'
+  const words = guard.behind === undefined ? 'has not reported' : late ? `${count(guard.behind)} behind` : 'enforces all'
+  return (
+    <div class={guard.guardId.length < 24 ? 'small whole' : 'small'}>
+      <span class={tag}>{guard.connected ? words : 'away'}</span> {guard.guardId}
+      {guard.connected ? null : <span class="soft">, {words}</span>}
+    </div>
+  )
+}
+
+const PART = {
+  up: { words: 'up', tag: 'tag' },
+  down: { words: 'down', tag: 'tag bad' },
+  not_connected: { words: 'not connected', tag: 'tag wait' },
+} as const
+
+const partRows = (ready: Readiness): Child[][] =>
+  partsOf(ready).map(([name, part]) => [
+    <strong>{name}</strong>,
+    <span class={PART[part.state].tag}>{PART[part.state].words}</span>,
+    part.problem ?? (part.engine === undefined ? '' : (ENGINE[part.engine] ?? part.engine)),
+  ])
+
+const ENGINE: Record<string, string> = { valkey: 'Valkey', redis: 'Redis', postgres: 'Postgres, for trying and testing' }

@@ -1,0 +1,90 @@
+import type { Context } from 'hono'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import type { Session } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import { ROLE } from '../protocol/names.ts'
+import type { Caller } from '../acts/caller.ts'
+import { CONSOLE } from './registration.ts'
+
+/**
+ * Who is at the console. The pass is a cookie of its own, sealed, for an hour; it stands only while the session behind it stands, which every
+ * request asks the store: revoked is out at once. It refuses whoever is of another tenant than the operators', or has neither role.
+ */
+
+export const PASS_SECONDS = 3600
+/** Revoking wants a sign-in at Microsoft that is no older than this. */
+export const FRESH_SECONDS = 300
+
+const COOKIE = '__Host-cmb_ops'
+const PLACE = 'ops/pass'
+const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
+
+export interface Pass {
+  sid: string
+  sub: string
+  /** The head of the log when it was given: a revocation after it ends it. */
+  rev: number
+  until: number
+}
+
+export interface Operator {
+  session: Session
+  pass: Pass
+  /** What they may do, as the admin API has it. */
+  caller: Caller
+}
+
+export type Visitor =
+  | { is: 'operator'; operator: Operator }
+  /** `never`: without a pass. `over`: with one that is good no longer. */
+  | { is: 'nobody'; why: 'never' | 'over' }
+  | { is: 'refused'; why: Refusal; session: Session }
+export type Refusal = 'other_tenant' | 'no_role'
+
+export function givePass(deps: Pick<Deps, 'sealer'>, c: Context, pass: Pass, now: number): void {
+  setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), { ...ATTRIBUTES, maxAge: Math.max(1, pass.until - now) })
+}
+
+export function takePass(c: Context): void {
+  deleteCookie(c, COOKIE, ATTRIBUTES)
+}
+
+function readPass(deps: Pick<Deps, 'sealer'>, c: Context): Pass | undefined {
+  const sealed = getCookie(c, COOKIE)
+  const opened = sealed === undefined ? undefined : deps.sealer.open(PLACE, sealed)
+  return opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pass)
+}
+
+/** @param touch whether somebody looks at it: then it counts as activity of their session */
+export async function visitorOf(
+  deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'connection'>,
+  c: Context,
+  now: number,
+  touch: boolean,
+): Promise<Visitor> {
+  const pass = readPass(deps, c)
+  return pass === undefined ? { is: 'nobody', why: 'never' } : standing(deps, pass, now, touch)
+}
+
+/** Whether a pass is still good, by the store's word and nothing else. */
+export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, pass: Pass, now: number, touch: boolean): Promise<Visitor> {
+  if (now >= pass.until || deps.clients.find(CONSOLE)?.source !== 'broker') return { is: 'nobody', why: 'over' }
+  const access = await deps.store.checkAccess({ ...pass, clientId: CONSOLE, now, touch })
+  if (access.outcome === 'refused') return { is: 'nobody', why: 'over' }
+  const { session } = access
+  const judged = judge(deps, session)
+  if (judged !== 'administer' && judged !== 'operate') return { is: 'refused', why: judged, session }
+  const caller: Caller = { actor: { kind: 'operator', id: session.sub }, source: 'broker', via: 'console', may: judged }
+  return { is: 'operator', operator: { session, pass, caller } }
+}
+
+/** The broker's own roles count only from the operators' tenant: anybody may give them to anybody in a tenant of their own. */
+export function judge({ connection }: Pick<Deps, 'connection'>, { person, roles }: Pick<Session, 'person' | 'roles'>): Caller['may'] | Refusal {
+  const { operatorTenant } = connection.current()
+  if (operatorTenant === undefined || person.tid !== operatorTenant) return 'other_tenant'
+  if (roles.includes(ROLE.administrator)) return 'administer'
+  return roles.includes(ROLE.operator) ? 'operate' : 'no_role'
+}
+
+/** 0: Microsoft did not say when; that is not fresh. */
+export const isFresh = ({ authTime }: Session, now: number): boolean => authTime !== 0 && now - authTime <= FRESH_SECONDS

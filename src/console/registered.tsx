@@ -1,0 +1,109 @@
+import type { Client } from '../protocol/client-metadata.ts'
+import type { SigningKeyRow } from '../../db/types.ts'
+import { desk, Live, Panel, Table, type Visit } from './desk.tsx'
+import { instancesNow } from './instances.ts'
+import { Address, Guard } from './overview.tsx'
+import { when } from './words.ts'
+
+/** Which instances are registered and which keys sign, to look at: both are changed by `cmb` and the admin API. */
+
+export async function clientsPage(visit: Visit): Promise<Response> {
+  const { deps } = visit
+  const instances = new Map((await instancesNow(deps)).map((one) => [one.clientId, one]))
+  const nowMs = deps.clock.nowMs()
+  const rows = deps.clients.list().map((client) => {
+    const now = instances.get(client.clientId)
+    const told = now === undefined ? [] : now.targets.map((target) => <Address target={target} nowMs={nowMs} />)
+    return [
+      <>
+        <strong>{client.metadata.name}</strong>
+        <div class="small">
+          <code>{client.clientId}</code>
+        </div>
+      </>,
+      SOURCE[client.source],
+      <span class="small">{whoMay(client)}</span>,
+      <span class="small">{AUTH[client.metadata.authMethod]}</span>,
+      told.length === 0 ? <span class="soft">none</span> : told,
+      now === undefined || now.guards.length === 0 ? (
+        <span class={now?.unreached === true ? 'hurt' : 'soft'}>none</span>
+      ) : (
+        now.guards.map((guard) => <Guard guard={guard} />)
+      ),
+      when(client.updatedAt * 1000, nowMs),
+    ]
+  })
+  return desk(
+    visit,
+    { title: 'Instances', at: '/ops/clients', live: true },
+    <Live id="clients">
+      <Panel>
+        <Table
+          label="Registered instances"
+          head={['Instance', 'Registered by', 'Who may use it', 'Proves itself by', 'Logout addresses', 'Guards', 'Changed']}
+          rows={rows}
+          none="No instance is registered yet."
+        />
+        <p class="soft small">Change one where it was registered: in the clients file, with cmb clients, or by the admin API.</p>
+      </Panel>
+    </Live>,
+  )
+}
+
+const SOURCE: Record<Client['source'], string> = {
+  file: 'the clients file',
+  command: 'cmb',
+  api: 'the admin API',
+  demo: 'the demo',
+  broker: 'the broker',
+}
+const AUTH: Record<Client['metadata']['authMethod'], string> = {
+  client_secret_basic: 'a secret',
+  client_secret_post: 'a secret',
+  private_key_jwt: 'a key of its own',
+  none: 'PKCE alone (public)',
+}
+
+function whoMay({ source, metadata }: Client): string {
+  if (source === 'broker') return 'Operators and administrators'
+  if (!metadata.grants.includes('authorization_code')) return 'Nobody: it acts for itself'
+  const whose = metadata.tenants === undefined ? 'Every tenant' : metadata.tenants.join(', ')
+  return metadata.appRole === undefined ? whose : `${whose}, with ${metadata.appRole}`
+}
+
+const KEY = {
+  active: { words: 'signs', tag: 'tag' },
+  next: { words: 'comes next', tag: 'tag calm' },
+  retiring: { words: 'still published', tag: 'tag wait' },
+  retired: { words: 'retired', tag: 'tag calm' },
+} as const
+
+export async function keysPage(visit: Visit): Promise<Response> {
+  const nowMs = visit.deps.clock.nowMs()
+  const at = (seconds: number | undefined) => (seconds === undefined ? '' : when(seconds * 1000, nowMs))
+  const rows = (await visit.deps.keys.list()).map((key: SigningKeyRow) => [
+    <code>{key.kid}</code>,
+    key.alg,
+    <span class={KEY[key.state].tag}>{KEY[key.state].words}</span>,
+    key.privateSealed === null ? 'a file' : 'the store, sealed',
+    at(key.createdAt),
+    at(key.activatedAt),
+    at(key.retireAt),
+  ])
+  return desk(
+    visit,
+    { title: 'Signing keys', at: '/ops/keys' },
+    <Panel>
+      <Table
+        label="Signing keys"
+        head={['Key', 'Algorithm', 'State', 'Kept in', 'Made', 'Signs since', 'Published until']}
+        rows={rows}
+        none="There are no keys."
+      />
+      <p class="soft small">
+        Keys rotate by themselves. Out of turn: <code>cmb keys rotate ES256</code>; where one may have leaked:{' '}
+        <code>cmb keys rotate ES256 --emergency</code>.
+      </p>
+    </Panel>,
+  )
+}

@@ -1,0 +1,152 @@
+import type { Child } from 'hono/jsx'
+import type { Delivery, DeliveryAttempt, Revocation } from '../../db/types.ts'
+import { Facts, Notice } from '../page/components.tsx'
+import { desk, Live, Panel, Table, type Visit } from './desk.tsx'
+import { nothingHere } from './nothing.tsx'
+import { count, covered, nameOf, plural, REASON, span, STATE, when } from './words.ts'
+
+/** The log of revocations, and each with what it owed and the proof of it. */
+
+const PAGE = 50
+const PROOF_OF = 200
+
+const end = (name: string) => ({ name, end: true }) as const
+export const REVOCATION_HEAD = ['Number', 'When', 'What', 'Why', 'By', end('Sessions'), 'Case']
+
+export const revocationRows = (visit: Visit, revocations: readonly Revocation[]): Promise<Child[][]> =>
+  Promise.all(
+    revocations.map(async (one) => [
+      <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
+      when(one.at * 1000, visit.deps.clock.nowMs()),
+      await covered(visit.deps, one.selector),
+      REASON[one.reason],
+      await actor(visit, one),
+      one.owing === 'pending' ? <span class="tag wait">{count(one.sessions)} so far</span> : count(one.sessions),
+      one.caseReference ?? '',
+    ]),
+  )
+
+/** People by their name, where the store still knows it. */
+async function actor({ deps }: Visit, { actor: by }: Revocation): Promise<string> {
+  if (by.kind === 'client') return nameOf(deps, by.id)
+  if (by.kind === 'broker' || by.kind === 'microsoft') return by.kind === 'broker' ? 'The broker' : 'Microsoft'
+  const subject = by.id.startsWith('u_') ? await deps.store.findSubject(by.id) : undefined
+  return subject?.name ?? subject?.username ?? by.id
+}
+
+export async function revocationsPage(visit: Visit): Promise<Response> {
+  const { deps, c } = visit
+  const before = /^\d{1,15}$/.test(c.req.query('before') ?? '') ? Number(c.req.query('before')) : undefined
+  const found = await deps.store.listRevocations({ before, limit: PAGE + 1 })
+  const shown = found.slice(0, PAGE)
+  const rows = await revocationRows(visit, shown)
+  return desk(
+    visit,
+    { title: 'Revocations', at: '/ops/revocations', live: before === undefined },
+    <>
+      <Live id="log">
+        <Panel>
+          <Table label="Revocations" head={REVOCATION_HEAD} rows={rows} none="Nothing has been revoked yet." />
+        </Panel>
+      </Live>
+      <p class="row">
+        {before === undefined ? null : <a href="/ops/revocations">Newest</a>}
+        {found.length > PAGE ? <a href={`/ops/revocations?before=${shown.at(-1)?.seq ?? 0}`}>Older</a> : null}
+      </p>
+    </>,
+  )
+}
+
+export async function revocationPage(visit: Visit, seq: number): Promise<Response> {
+  const { deps, c } = visit
+  const revocation = await deps.store.findRevocation(seq)
+  if (revocation === undefined) return nothingHere(visit, 'The log has no revocation of that number.', '/ops/revocations')
+  const found = await deps.store.listDeliveries({ seq, limit: PROOF_OF + 1 })
+  const proofs = await Promise.all(found.slice(0, PROOF_OF).map(async (one) => ({ delivery: one, attempts: await deps.store.attemptsOf(one.id) })))
+  const { epoch } = await deps.store.head()
+  const guards = (await deps.store.guardReports()).filter((report) => report.epoch === epoch)
+  const nowMs = deps.clock.nowMs()
+  const what = await covered(deps, revocation.selector)
+  const by = await actor(visit, revocation)
+  return desk(
+    visit,
+    { title: `Revocation ${seq}`, at: '/ops/revocations', live: true },
+    <>
+      {c.req.query('done') === 'yes' ? <Notice kind="good" title="Revoked. The broker has refused it since; the instances are being told." /> : null}
+      <Live id="facts">
+        <Panel class="narrow">
+          <Facts
+            items={[
+              ['What', what],
+              ['Why', REASON[revocation.reason]],
+              ['By', by],
+              ['When', when(revocation.at * 1000, nowMs)],
+              ['Sessions', `${count(revocation.sessions)}${revocation.owing === 'pending' ? ', and counting: what it owes is being written' : ''}`],
+              ['Case', revocation.caseReference],
+              ['Comment', revocation.comment],
+            ]}
+          />
+        </Panel>
+      </Live>
+      <Live id="proof">
+        <Panel title="Told by logout token">
+          <Table
+            label="Deliveries and their attempts"
+            head={['Instance', 'State', 'Attempts', 'Logout token', 'Address']}
+            rows={proofs.map(({ delivery, attempts }) => proofRow(visit, delivery, attempts))}
+            none="Nothing was owed for it: no instance with a logout address took part."
+          />
+          {found.length > PROOF_OF ? (
+            <p class="soft">
+              There are more than {PROOF_OF}: the rest is in cmb deliveries list --seq {seq}.
+            </p>
+          ) : null}
+        </Panel>
+        <Panel title="Enforced by guards">
+          <Table
+            label="Guards"
+            head={['Instance', 'Guard', 'State', 'Reported']}
+            rows={guards.map((guard) => [
+              nameOf(deps, guard.clientId),
+              guard.guardId,
+              guard.appliedSeq >= seq ? <span class="tag">enforces it</span> : <span class="tag wait">not yet</span>,
+              when(guard.reportedAtMs, nowMs),
+            ])}
+            none="No guard follows the feed."
+          />
+        </Panel>
+      </Live>
+    </>,
+  )
+}
+
+function proofRow(visit: Visit, delivery: Delivery, attempts: readonly DeliveryAttempt[]): Child[] {
+  const { words, tag } = STATE[delivery.state]
+  const nowMs = visit.deps.clock.nowMs()
+  return [
+    nameOf(visit.deps, delivery.clientId),
+    <span class={tag}>{words}</span>,
+    attempts.length === 0 ? (
+      <span class="soft">{delivery.state === 'owed' ? 'none yet' : 'none'}</span>
+    ) : (
+      attempts.map((one) => (
+        <div class="small">
+          {when(one.atMs, nowMs)}: {one.status ?? one.error ?? one.outcome}, {span(one.latencyMs)}
+        </div>
+      ))
+    ),
+    attempts.flatMap(({ jti }) =>
+      jti === undefined
+        ? []
+        : [
+            <div class="small">
+              <code>{jti}</code>
+            </div>,
+          ],
+    ),
+    <span class="small">{delivery.uri}</span>,
+  ]
+}
+
+export const howMany = (end: { sessions: number; subjects: number; clients: number; deliveries: number }): string =>
+  `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'person', 'people')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver`

@@ -1,0 +1,103 @@
+import type { Child } from 'hono/jsx'
+import type { Participant, Session } from '../../db/types.ts'
+import { Button } from '../page/components.tsx'
+import { desk, Panel, Table, type Visit } from './desk.tsx'
+import { nameOf, plural, when, whoIs } from './words.ts'
+
+/** Live sessions by person, instance and device. Nobody is listed before somebody is searched for. */
+
+const MOST = 100
+
+export async function sessionsPage(visit: Visit): Promise<Response> {
+  const { deps, c, now } = visit
+  const asked = (name: string): string | undefined => c.req.query(name)?.trim().slice(0, 200) || undefined
+  const [text, clientId, device] = [asked('person'), asked('client'), asked('device')]
+  const searched = text !== undefined || clientId !== undefined || device !== undefined
+  const found = searched ? await deps.store.searchSessions({ text, clientId, device, now, limit: MOST + 1 }) : []
+  return desk(
+    visit,
+    { title: 'Sessions', at: '/ops/sessions' },
+    <>
+      <Panel>
+        <Search visit={visit} text={text} clientId={clientId} device={device} />
+      </Panel>
+      {searched ? (
+        <Panel title={found.length > MOST ? `The newest ${MOST}; there are more` : plural(found.length, 'live session')}>
+          <Table
+            label="Live sessions"
+            head={head(visit)}
+            rows={found.slice(0, MOST).map((one) => row(visit, one))}
+            none="Nobody who is signed in fits that."
+          />
+        </Panel>
+      ) : null}
+    </>,
+  )
+}
+
+interface Asked {
+  visit: Visit
+  text: string | undefined
+  clientId: string | undefined
+  device: string | undefined
+}
+
+const Search = ({ visit, text, clientId, device }: Asked) => (
+  <form class="search" method="get" action="/ops/sessions">
+    <div class="field">
+      <label for="person">Person</label>
+      <input id="person" name="person" value={text} maxlength={200} autocomplete="off" placeholder="Name, username, sub or sid" />
+    </div>
+    <div class="field">
+      <label for="client">Instance</label>
+      <select id="client" name="client">
+        <option value="">Any</option>
+        {visit.deps.clients.list().map((one) => (
+          <option value={one.clientId} selected={one.clientId === clientId}>
+            {one.metadata.name}
+          </option>
+        ))}
+      </select>
+    </div>
+    <div class="field">
+      <label for="device">Device</label>
+      <input id="device" name="device" value={device} maxlength={200} autocomplete="off" placeholder="iPhone" />
+    </div>
+    <Button>Search</Button>
+  </form>
+)
+
+const mayRevoke = ({ operator }: Visit): boolean => operator.caller.may === 'administer'
+const head = (visit: Visit): string[] => ['Person', 'Device', 'Signed in', 'Last used', 'Instances', ...(mayRevoke(visit) ? ['Revoke'] : [])]
+
+function row(visit: Visit, { session, participants }: { session: Session; participants: Participant[] }): Child[] {
+  const nowMs = visit.deps.clock.nowMs()
+  return [
+    <>
+      <strong>{session.person.name ?? session.person.oid}</strong>
+      <div class="small soft">{session.person.username}</div>
+    </>,
+    session.device,
+    when(session.openedAt * 1000, nowMs),
+    when(session.lastActiveAt * 1000, nowMs),
+    participants.length === 0 ? <span class="soft">none</span> : participants.map(({ clientId }) => <div>{nameOf(visit.deps, clientId)}</div>),
+    ...(mayRevoke(visit) ? [<Revoke session={session} />] : []),
+  ]
+}
+
+const Revoke = ({ session }: { session: Session }) => (
+  <>
+    <div>
+      <a href={link({ kind: 'session', value: session.sid })} aria-label={`Revoke this session of ${whoIs(session)}, ${session.device}`}>
+        This session
+      </a>
+    </div>
+    <div>
+      <a href={link({ kind: 'subject', value: session.sub })} aria-label={`Revoke the person ${whoIs(session)}, everywhere`}>
+        The person
+      </a>
+    </div>
+  </>
+)
+
+const link = (query: Record<string, string>): string => `/ops/revoke?${new URLSearchParams(query).toString()}`

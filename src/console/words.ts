@@ -1,0 +1,86 @@
+import type { Delivery, Session } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import type { Reason, Selector } from '../protocol/revocation.ts'
+
+/** How the console says times, numbers and causes. Operators compare with logs: every time is UTC, to the second. */
+
+/** `09:00:12 UTC` today, `24 Nov 09:00:12 UTC` else. @param atMs epoch milliseconds */
+export function when(atMs: number, nowMs: number): string {
+  const date = new Date(atMs)
+  // Never broken over two lines.
+  const time = `${date.toISOString().slice(11, 19)}\u00a0UTC`
+  if (date.toISOString().slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10)) return time
+  const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' }).format(date)
+  return `${day} ${time}`
+}
+
+/** `35 ms`, `1.2 s`, `14 min`, `3 h` */
+export function span(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`
+  return `${Math.round(ms / 3_600_000)} h`
+}
+
+export const count = (value: number): string => value.toLocaleString('en-GB')
+
+export const plural = (value: number, one: string, many = `${one}s`): string => `${count(value)} ${value === 1 ? one : many}`
+
+export const REASON: Record<Reason, string> = {
+  signed_out: 'Signed out',
+  signed_out_everywhere: 'Signed out everywhere',
+  idle: 'Idle too long',
+  expired: 'Reached its end',
+  administrator: 'An administrator ended it',
+  refresh_token_reuse: 'A refresh token was stolen',
+  code_reuse: 'A code was used twice',
+  token_revoked: 'The instance revoked its token',
+  client_removed: 'The instance was removed',
+  tenant_removed: 'The tenant was removed',
+  microsoft_signed_out: 'Signed out at Microsoft',
+  microsoft_session_revoked: 'Microsoft revoked the session',
+  microsoft_sign_in_required: 'Microsoft wants a new sign-in',
+  microsoft_account_disabled: 'The account was disabled',
+  microsoft_account_deleted: 'The account was deleted',
+  mfa_lapsed: 'MFA lapsed',
+  security_event: 'A security event',
+  restored: 'Restored from a backup',
+  replaced: 'Somebody else signed in there',
+}
+
+export const STATE: Record<Delivery['state'], { words: string; tag: string }> = {
+  owed: { words: 'owed', tag: 'tag wait' },
+  delivered: { words: 'delivered', tag: 'tag' },
+  refused: { words: 'refused', tag: 'tag bad' },
+  dead: { words: 'given up', tag: 'tag bad' },
+  superseded: { words: 'told by a wider one', tag: 'tag calm' },
+}
+
+export const whoIs = ({ person }: Pick<Session, 'person'>): string => [person.name, person.username].filter(Boolean).join(' · ') || person.oid
+
+export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string => deps.clients.find(clientId)?.metadata.name ?? `${clientId} (removed)`
+
+/** What a revocation covers, as an operator says it; people by their name where it is known. */
+export async function covered(deps: Pick<Deps, 'clients' | 'store'>, selector: Selector): Promise<string> {
+  switch (selector.kind) {
+    case 'session':
+      return `One session${await ofSession(deps, selector.sid)}`
+    case 'grant':
+      return `${nameOf(deps, selector.clientId)} in one session${await ofSession(deps, selector.sid)}`
+    case 'subject': {
+      const subject = await deps.store.findSubject(selector.sub)
+      return `Everything of ${subject === undefined ? selector.sub : whoIs({ person: subject })}`
+    }
+    case 'client':
+      return `Everybody at ${nameOf(deps, selector.clientId)}`
+    case 'tenant':
+      return `Everybody of the tenant ${(await deps.store.findTenant(selector.tid))?.name ?? selector.tid}`
+    case 'everything':
+      return 'Everybody, everywhere'
+  }
+}
+
+async function ofSession(deps: Pick<Deps, 'store'>, sid: string): Promise<string> {
+  const standing = await deps.store.standingBySid(sid, 0)
+  return standing.state === 'unknown' ? '' : ` of ${whoIs(standing.session)}, ${standing.session.device}`
+}

@@ -1,0 +1,122 @@
+import { Hono, type Context } from 'hono'
+import { authenticateClient } from '../client/authenticate.ts'
+import { readText } from '../client/form.ts'
+import type { Deps } from '../deps.ts'
+import type { Client } from '../protocol/client-metadata.ts'
+import { OAuthError } from '../protocol/error.ts'
+import { ENTRY_SECONDS, entryOf, PAGE, readEventId, visibleTo } from './feed-wire.ts'
+
+/** Where guards follow the log and say what they enforce (docs/feed.md). It refuses whoever is not a registered client. */
+
+const NO_STORE = { 'Cache-Control': 'no-store, no-transform' }
+const MAX_REPORT_BYTES = 4_096
+const GUARD_ID = /^[A-Za-z0-9._-]{1,64}$/
+
+export function feedEndpoints(deps: Deps): Hono {
+  const room = new Hono()
+  room.get('/revocations', async (c) => {
+    const client = await whoAsks(deps, c)
+    return (c.req.header('accept') ?? '').includes('text/event-stream')
+      ? stream(deps, client, c)
+      : c.json(await snapshot(deps, client, c), 200, NO_STORE)
+  })
+  room.post('/revocations/applied', async (c) => {
+    const client = await whoAsks(deps, c)
+    await noteApplied(deps, client, await readReport(c))
+    return c.body(null, 204, NO_STORE)
+  })
+  return room
+}
+
+const whoAsks = (deps: Deps, c: Context): Promise<Client> =>
+  authenticateClient(deps, { authorization: c.req.header('authorization'), params: new Map(), now: deps.clock.now() })
+
+/** As `whoAsks`, later: a secret that was taken away, or a registration, ends what was opened with it. */
+async function stillGood(deps: Deps, client: Client, c: Context): Promise<boolean> {
+  try {
+    return (await whoAsks(deps, c)).clientId === client.clientId
+  } catch (error) {
+    if (error instanceof OAuthError) return false
+    throw error
+  }
+}
+
+function stream(deps: Deps, client: Client, c: Context): Response {
+  const guardId = c.req.query('guard') ?? 'default'
+  if (!GUARD_ID.test(guardId)) throw new OAuthError('invalid_request', 'The parameter guard is 1 to 64 letters, digits, dots, dashes or underscores.')
+  const lastEventId = c.req.header('last-event-id') ?? c.req.query('last_event_id')
+  // An id that is none of ours cannot be resumed: as an epoch that nobody has, it is answered with a reset.
+  const after = lastEventId === undefined || lastEventId === '' ? undefined : (readEventId(lastEventId) ?? { epoch: '', seq: 0 })
+  const outgoing = (c.env as { outgoing?: { destroy(): void } } | undefined)?.outgoing
+  const drop = outgoing && ((): void => outgoing.destroy())
+  const body = deps.feed.open({ client, guardId, after, retiredKids: deps.keys.retiredKids(), drop, stands: () => stillGood(deps, client, c) })
+  return new Response(body, {
+    headers: {
+      ...NO_STORE,
+      'Content-Type': 'text/event-stream; charset=utf-8',
+      // So that nginx and its like pass each event on as it comes.
+      'X-Accel-Buffering': 'no',
+      // Named, so that the headers leave at once instead of with the first bytes that follow.
+      'Transfer-Encoding': 'chunked',
+    },
+  })
+}
+
+async function snapshot(deps: Deps, client: Client, c: Context) {
+  const { after, epoch } = c.req.query()
+  if ((after === undefined) !== (epoch === undefined))
+    throw new OAuthError('invalid_request', 'Send the parameters after and epoch both, or neither.')
+  if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new OAuthError('invalid_request', 'The parameter after is a seq: digits alone.')
+  const head = await deps.store.head()
+  const known = epoch === undefined || (epoch === head.epoch && Number(after) <= head.seq)
+  const position = known ? Number(after ?? 0) : 0
+  const rows = await deps.store.revocationsAfter({ after: position, since: deps.clock.now() - ENTRY_SECONDS, limit: PAGE })
+  const more = rows.length === PAGE
+  return {
+    epoch: head.epoch,
+    seq: Math.max(rows.at(-1)?.seq ?? 0, more ? 0 : head.seq),
+    entries: rows.filter((row) => visibleTo(client.metadata.tenants, row)).map(entryOf),
+    retired_kids: deps.keys.retiredKids(),
+    reset: !known,
+    more,
+  }
+}
+
+interface Report {
+  epoch: string
+  seq: number
+  guard: string
+}
+
+async function readReport(c: Context): Promise<Report> {
+  if (!(c.req.header('content-type') ?? '').startsWith('application/json'))
+    throw new OAuthError('invalid_request', 'Send application/json.', { status: 415 })
+  const text = await readText(c, MAX_REPORT_BYTES)
+  try {
+    const { epoch, seq, guard } = JSON.parse(text) as Record<string, unknown>
+    if (typeof epoch === 'string' && Number.isSafeInteger(seq) && typeof guard === 'string' && GUARD_ID.test(guard))
+      return { epoch, seq: seq as number, guard }
+  } catch {
+    // Said below.
+  }
+  throw new OAuthError(
+    'invalid_request',
+    'Send an object with epoch, seq (a whole number) and guard (1 to 64 letters, digits, dots, dashes or underscores).',
+  )
+}
+
+async function noteApplied(deps: Deps, client: Client, report: Report): Promise<void> {
+  const head = await deps.store.head()
+  if (report.epoch !== head.epoch || report.seq > head.seq)
+    throw new OAuthError('invalid_request', 'That is not a position of this log. Connect to the feed anew.', { status: 409 })
+  const nowMs = deps.clock.nowMs()
+  const { reached } = await deps.store.recordApplied({
+    clientId: client.clientId,
+    guardId: report.guard,
+    epoch: report.epoch,
+    appliedSeq: report.seq,
+    reportedAtMs: nowMs,
+  })
+  deps.feed.applied(client.clientId, report.guard, report.seq)
+  for (const { atMs } of reached) deps.metrics.revokedToApplied.observe({ client: client.clientId }, Math.max(0, nowMs - atMs) / 1000)
+}

@@ -1,0 +1,21 @@
+import { Hono } from 'hono'
+import type { Deps } from '../deps.ts'
+import { frontChannelLogout } from './front-channel.ts'
+import { graphNotification } from './graph-notification.ts'
+import { openIssuers } from './issuers.ts'
+import { securityEvent } from './security-event.ts'
+import { upstreamLogout } from './upstream-logout.ts'
+
+/**
+ * What others tell us about people who are signed in here: Microsoft by front-channel logout and by Graph, and whoever is configured by security
+ * events and logout tokens. It refuses whatever is not proved to come from them; what is not configured is not there.
+ */
+export function signalEndpoints(deps: Deps): Hono {
+  const room = new Hono()
+  room.get('/signal/microsoft/front-channel-logout', (c) => frontChannelLogout(deps, c))
+  room.post('/signal/microsoft/graph', (c) => graphNotification(deps, c))
+  const issuers = openIssuers(deps)
+  if (issuers.secevent.size > 0) room.post('/signal/events', (c) => securityEvent(deps, issuers, c))
+  if (issuers.oidc.size > 0) room.post('/signal/upstream/back-channel-logout', (c) => upstreamLogout(deps, issuers, c))
+  return room
+}

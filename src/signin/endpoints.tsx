@@ -1,0 +1,85 @@
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { isForm } from '../client/form.ts'
+import type { Deps } from '../deps.ts'
+import { pageErrors } from '../page/errors.tsx'
+import { OAuthError } from '../protocol/error.ts'
+import { authorize, serve } from './authorize.ts'
+import { callback } from './callback.ts'
+import { askConsent, decideConsent } from './consent.tsx'
+import { readReturnTo, signInForOwnPage } from './own.ts'
+import { grantingConsentPage, stalePage } from './pages.tsx'
+import { pushRequest, usePushed } from './pushed.ts'
+import { clientOf } from './request.ts'
+import { type Errand, open } from './sealed.ts'
+import { visitMicrosoft } from './to-microsoft.ts'
+
+/**
+ * Owns the way in: the authorization endpoint (OpenID Connect Core 1.0 §3.1.2), pushed requests, Microsoft and back, and the code. Refuses to
+ * send a browser to an address that is not registered letter by letter, and to open a session without proof of MFA.
+ */
+export function signinEndpoints(deps: Deps): Hono {
+  const room = new Hono()
+  room.post('/par', (c) => pushRequest(deps, c))
+  room.all('/par', () => {
+    throw notAllowed('POST')
+  })
+  room.route('/', pages(deps))
+  return room
+}
+
+const notAllowed = (allow: string): OAuthError => new OAuthError('invalid_request', `Use ${allow} here.`, { status: 405, headers: { Allow: allow } })
+
+/** What browsers are sent to: errors are pages. */
+function pages(deps: Deps): Hono {
+  const room = new Hono()
+  const limit = bodyLimit({
+    maxSize: 64 * 1024,
+    onError: () => {
+      throw new OAuthError('invalid_request', 'The request is larger than 64 kB.', { status: 413 })
+    },
+  })
+  room.get('/authorize', (c) => authorize(deps, c, query(c), deps.clock.now()))
+  room.post('/authorize', limit, async (c) => authorize(deps, c, await form(c), deps.clock.now()))
+  room.all('/authorize', () => {
+    throw notAllowed('GET, POST')
+  })
+  room.get('/signin/start', (c) => signInForOwnPage(deps, c, readReturnTo(query(c)), deps.clock.now()))
+  room.get('/signin/continue', (c) => takeUpAgain(deps, c, deps.clock.now()))
+  room.get('/signin/microsoft', (c) => start(deps, c, deps.clock.now()))
+  room.get('/signin/callback', (c) => callback(deps, c, deps.clock.now()))
+  room.get('/signin/consent', (c) => askConsent(deps, c, c.req.query('request'), deps.clock.now()))
+  room.post('/signin/consent', limit, async (c) => decideConsent(deps, c, await form(c), deps.clock.now()))
+  room.get('/signin/granting-consent', (c) => grantingConsentPage(deps, c))
+  room.onError(pageErrors(deps, { title: 'You are not signed in yet', what: 'The sign-in could not be written down, so nothing was changed.' }))
+  return room
+}
+
+const query = (c: Context): URLSearchParams => new URL(c.req.url).searchParams
+
+async function form(c: Context): Promise<URLSearchParams> {
+  if (!isForm(c)) throw new OAuthError('invalid_request', 'Send the parameters as application/x-www-form-urlencoded in the body.', { status: 415 })
+  return new URLSearchParams(await c.req.text())
+}
+
+/** A request that was checked before, from any browser: as good as the address of /authorize it came by. */
+async function takeUpAgain(deps: Deps, c: Context, now: number): Promise<Response> {
+  const opened = open(deps, c, 'again', c.req.query('request'), now)
+  if (opened.how !== 'good') return stalePage(deps, c, opened.how, undefined, now)
+  if (opened.value.kind === 'own') return signInForOwnPage(deps, c, opened.value.returnTo, now)
+  return serve(deps, c, opened.value.request, now)
+}
+
+async function start(deps: Deps, c: Context, now: number): Promise<Response> {
+  const opened = open(deps, c, 'start', c.req.query('request'), now)
+  if (opened.how !== 'good') return stalePage(deps, c, opened.how, opened.how === 'foreign' ? undefined : opened.value, now)
+  return visitMicrosoft(deps, c, await begun(deps, opened.value, now), now, c.req.query('account') === 'another')
+}
+
+/** A pushed request is used up by whoever begins a sign-in with it; who was shown the page in time may go back to it. */
+async function begun(deps: Deps, errand: Errand, now: number): Promise<Errand> {
+  if (errand.kind === 'own') return errand
+  clientOf(deps, errand.request)
+  await usePushed(deps, errand.request, now)
+  return { kind: 'instance', request: { ...errand.request, pushed: undefined } }
+}

@@ -1,0 +1,60 @@
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { dirname, join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { findSocket, serveAdminSocket, socketPath } from '../../src/admin/socket.ts'
+import { cmb } from '../command/cmb.ts'
+import { createRig } from '../rig.ts'
+
+describe('the admin socket', () => {
+  test('only its own user may open it; nothing else is left in the data directory, and it goes with the broker', async () => {
+    const rig = await createRig()
+    const socket = await serveAdminSocket(rig.deps)
+    expect(statSync(socket.path).mode & 0o777).toBe(0o600)
+    expect((await cmb(['status'], { dataDir: rig.dir })).code).toBe(0)
+    await socket.close()
+    expect(existsSync(socket.path)).toBe(false)
+    expect((await cmb(['status'], { dataDir: rig.dir })).code).toBe(3)
+  })
+
+  test('what a killed broker left is replaced', async () => {
+    const rig = await createRig()
+    writeFileSync(socketPath(rig.dir), '')
+    const socket = await serveAdminSocket(rig.deps)
+    onTestFinished(() => socket.close())
+    expect((await cmb(['status'], { dataDir: rig.dir })).code).toBe(0)
+  })
+
+  test('one that answers is not', async () => {
+    const rig = await createRig()
+    const other = createServer()
+    await new Promise<void>((done) => other.listen(socketPath(rig.dir), done))
+    onTestFinished(() => new Promise((done) => other.close(() => done())))
+    await expect(serveAdminSocket(rig.deps)).rejects.toThrow(/Another broker answers/)
+  })
+
+  test('a broker that closes leaves the socket of the one that came after it', async () => {
+    const rig = await createRig()
+    const first = await serveAdminSocket(rig.deps)
+    const { renameSync } = await import('node:fs')
+    renameSync(first.path, `${first.path}.away`)
+    const second = await serveAdminSocket(rig.deps)
+    onTestFinished(() => second.close())
+    await first.close()
+    expect((await cmb(['status'], { dataDir: rig.dir })).code).toBe(0)
+  })
+
+  test('where the path would be too long for a socket, a file in the data directory says where it is instead', async () => {
+    const rig = await createRig()
+    const dataDir = join(rig.dir, 'a-folder-with-a-long-name-'.repeat(5))
+    mkdirSync(dataDir)
+    const socket = await serveAdminSocket({ ...rig.deps, config: { ...rig.config, dataDir } })
+    expect(socket.path.length).toBeLessThan(104)
+    expect(await findSocket(dataDir)).toBe(socket.path)
+    expect(statSync(dirname(socket.path)).mode & 0o777).toBe(0o700)
+    expect((await cmb(['status'], { dataDir })).code).toBe(0)
+    await socket.close()
+    expect(existsSync(dirname(socket.path))).toBe(false)
+    expect((await cmb(['status'], { dataDir })).code).toBe(3)
+  })
+})

@@ -1,0 +1,172 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { CONSOLE } from '../../src/console/registration.ts'
+import { createRig, type Rig } from '../rig.ts'
+import { atConsole, browserOf, cookieHash, OPS } from './console.ts'
+
+let rig: Rig
+beforeEach(async () => {
+  rig = await createRig()
+})
+
+describe('who is let in to the console', () => {
+  test('nobody without signing in: the page says what it is, and the way in leads through the broker (RFC 6749 §4.1, RFC 7636)', async () => {
+    const stranger = await browserOf(rig, 'operator')
+    const door = await stranger.get('/ops/deliveries?state=dead')
+    expect([door.status, door.title]).toEqual([401, 'Operators’ console'])
+    expect(door.html).toContain('/ops/sign-in?return_to=%2Fops%2Fdeliveries%3Fstate%3Ddead')
+    const way = await stranger.raw('/ops/sign-in?return_to=/ops/audit')
+    const to = new URL(way.headers.get('location') ?? '')
+    expect(to.origin + to.pathname).toBe(`${rig.config.issuer}/authorize`)
+    expect(Object.fromEntries(to.searchParams)).toMatchObject({
+      client_id: CONSOLE,
+      response_type: 'code',
+      redirect_uri: `${OPS}/ops/callback`,
+      code_challenge_method: 'S256',
+    })
+    expect(rig.clients.find(CONSOLE)).toMatchObject({ source: 'broker', metadata: { authMethod: 'none', requirePkce: true } })
+  })
+
+  test('an operator is, sees everything, and is not offered to revoke', async () => {
+    const olga = await atConsole(rig, 'operator')
+    const page = await olga.get('/ops')
+    expect([page.status, page.title]).toEqual([200, 'Overview'])
+    expect(page.html).toContain('Olga Operator<small>operator</small>')
+    for (const way of ['/ops/revoke', '/setup']) expect(page.html).not.toContain(`href="${way}"`)
+    for (const path of ['/ops/revocations', '/ops/deliveries', '/ops/sessions', '/ops/clients', '/ops/keys', '/ops/audit', '/ops/audit.jsonl'])
+      expect([path, (await olga.get(path)).status]).toEqual([path, 200])
+    for (const path of ['/ops/revoke', '/ops/queue/nothing']) expect((await olga.get(path)).status).toBeGreaterThanOrEqual(403)
+    expect((await rig.store.listAudit({ act: 'console.sign_in', limit: 5 })).map((one) => [one.actor.id, one.via, one.ended?.outcome])).toEqual([
+      [olga.sub, 'console', 'done'],
+    ])
+  })
+
+  test('pages are never stored or framed, and run no script but the constant one', async () => {
+    const { response } = await (await atConsole(rig, 'operator')).get('/ops')
+    expect(response.headers.get('cache-control')).toBe('no-store')
+    expect(response.headers.get('content-security-policy')).toMatch(
+      /^default-src 'none'; style-src 'self'; .*frame-ancestors 'none'.*script-src 'sha256-[^']+'; connect-src 'self'$/,
+    )
+  })
+
+  test('an administrator of another tenant is not: their roles say nothing here', async () => {
+    const fiona = await atConsole(rig, 'foreigner')
+    expect((await fiona.get('/ops')).status).toBe(401)
+    const page = await fiona.get('/ops/sign-in')
+    expect([page.status, page.title]).toEqual([403, 'The console is not open to you'])
+    expect(page.text).toContain('acts on that tenant alone')
+  })
+
+  test('somebody with neither role is not, and learns whom to ask for which', async () => {
+    const page = await (await browserOf(rig, 'nobody')).get('/ops/sign-in')
+    expect(page.status).toBe(403)
+    expect(page.text).toContain('neither of the app roles Broker.Operator and Broker.Administrator')
+  })
+
+  test('without an operators’ tenant it is closed, and says what to set', async () => {
+    rig = await createRig({ config: { operatorTenant: undefined } })
+    for (const path of ['/ops', '/ops/sign-in', '/ops/audit']) {
+      const page = await (await browserOf(rig, 'administrator')).get(path)
+      expect([path, page.status]).toEqual([path, 503])
+      expect(page.text).toContain('BROKER_OPERATOR_TENANT')
+    }
+  })
+
+  test('a sign-in is of the browser that began it, of this issuer, and good once', async () => {
+    const olga = await browserOf(rig, 'operator')
+    const begun = await olga.raw('/ops/sign-in')
+    const signIn = new Map(olga.cookies)
+    const answer = await rig.app.request(begun.headers.get('location') ?? '', {
+      headers: { cookie: [...olga.cookies].map((pair) => pair.join('=')).join('; ') },
+    })
+    const back = new URL(answer.headers.get('location') ?? '')
+    const path = back.pathname + back.search
+    const adam = await browserOf(rig, 'administrator')
+    await adam.raw('/ops/sign-in')
+    expect((await adam.raw(path)).status).toBe(400)
+    back.searchParams.set('iss', 'https://other.example')
+    expect((await olga.raw(back.pathname + back.search)).status).toBe(400)
+    expect((await olga.raw(path)).status).toBe(303)
+    expect((await olga.get('/ops')).status).toBe(200)
+    for (const [name, value] of signIn) olga.cookies.set(name, value)
+    expect((await olga.raw(path)).status).toBe(400)
+    // RFC 6749 §4.1.2: a code that was used twice takes with it what it gave.
+    expect((await olga.get('/ops')).status).toBe(401)
+  })
+
+  test('return_to stays within the console', async () => {
+    const olga = await atConsole(rig, 'operator')
+    for (const [asked, goes] of [
+      ['/ops/revocations/7', '/ops/revocations/7'],
+      ['https://evil.example/ops', '/ops'],
+      ['//evil.example', '/ops'],
+      ['/ops/../logout', '/ops'],
+      ['/ops\\evil', '/ops'],
+      ['/ops/sign-in', '/ops'],
+    ] as const) {
+      const way = await olga.raw(`/ops/sign-in?${new URLSearchParams({ return_to: asked })}`)
+      const answer = await rig.app.request(way.headers.get('location') ?? '', {
+        headers: { cookie: [...olga.cookies].map((pair) => pair.join('=')).join('; ') },
+      })
+      const back = new URL(answer.headers.get('location') ?? '')
+      expect([asked, (await olga.raw(back.pathname + back.search)).headers.get('location')]).toEqual([asked, goes])
+    }
+  })
+})
+
+describe('how long', () => {
+  test.each([
+    ['their session is revoked', (sid: string) => ({ kind: 'session', sid }) as const],
+    ['everything of theirs is', (_: string, sub: string) => ({ kind: 'subject', sub }) as const],
+    ['everybody at the console is', () => ({ kind: 'client', clientId: CONSOLE }) as const],
+  ])('an operator is out at once when %s', async (_name, selector) => {
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops')).status).toBe(200)
+    await rig.store.revoke({
+      selector: selector(olga.sid, olga.sub),
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'test' },
+      now: rig.clock.now(),
+    })
+    const page = await olga.get('/ops')
+    expect([page.status, page.text]).toEqual([401, expect.stringContaining('is over')])
+  })
+
+  test('an hour at most, however long the session lasts', async () => {
+    const olga = await atConsole(rig, 'operator')
+    rig.clock.advance(3599)
+    expect((await olga.get('/ops')).status).toBe(200)
+    rig.clock.advance(1)
+    expect((await olga.get('/ops')).status).toBe(401)
+  })
+
+  test('a role that was taken counts no longer, from the next sign-in at Microsoft on', async () => {
+    const adam = await atConsole(rig, 'administrator')
+    await rig.store.signIn({
+      session: {
+        person: { ...rig.microsoft.person, oid: '00000000-0000-4000-8000-0000000000b2' },
+        authTime: rig.clock.now(),
+        idleSeconds: 3600,
+        absoluteAt: rig.clock.now() + 3600,
+        roles: [],
+        staySignedIn: false,
+        device: 'Firefox on Linux',
+        cookieHash: 'another',
+      },
+      browserCookieHash: cookieHash(adam),
+      ids: { sub: 'u_x', sid: 's_x' },
+      now: rig.clock.now(),
+    })
+    const page = await adam.get('/ops')
+    expect([page.status, page.title]).toEqual([403, 'The console is not open to you'])
+  })
+
+  test('leaving ends it wherever a copy of the cookie is; the session goes on', async () => {
+    const olga = await atConsole(rig, 'operator')
+    const copy = await browserOf(rig, 'operator')
+    for (const [name, value] of olga.cookies) copy.cookies.set(name, value)
+    const left = await olga.submit(await olga.get('/ops'), '/ops/sign-out')
+    expect(left.title).toBe('You have left the console')
+    expect((await copy.get('/ops')).status).toBe(401)
+    expect((await rig.store.standingBySid(olga.sid, rig.clock.now())).state).toBe('live')
+  })
+})

@@ -1,0 +1,169 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { closeConsole } from '../../src/console/endpoints.tsx'
+import { revoke } from '../../src/revocation/revoke.ts'
+import { createRig, type Rig, TENANT } from '../rig.ts'
+import { atConsole, attempted, browserOf, sessionsAt } from './console.ts'
+
+let rig: Rig
+beforeEach(async () => {
+  rig = await createRig()
+})
+
+describe('deliveries', () => {
+  test('what was refused or given up is listed with its last answer, and tried again: one, an address, all', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol', 'Dave', 'Erin'])
+    for (const { sid } of sessions)
+      await rig.store.revoke({
+        selector: { kind: 'session', sid },
+        reason: 'administrator',
+        actor: { kind: 'operator', id: 'test' },
+        now: rig.clock.now(),
+      })
+    const deliveries = await rig.store.listDeliveries({ limit: 10 })
+    for (const [index, { id }] of deliveries.entries()) await attempted(rig, id, index === 0 ? 'refused' : 'dead')
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops')).text).toMatch(/Refused 1\b.*Given up 2\b/)
+    const refused = await olga.get('/ops/deliveries?state=refused')
+    expect(refused.text).toContain('400 invalid_request')
+    const one = await olga.submit(refused, '/ops/deliveries/redrive')
+    expect(one.text).toContain('1 delivery will be tried again now.')
+    const dead = await olga.get('/ops/deliveries?state=dead&client=sydney')
+    const target = dead.forms.find((form) => form.fields.target_id !== undefined)
+    expect((await olga.post('/ops/deliveries/redrive', target?.fields ?? {})).text).toContain('2 deliveries will be tried again now.')
+    expect(rig.queue.added).toHaveLength(3)
+    expect((await rig.store.listDeliveries({ state: 'owed', limit: 10 })).length).toBe(3)
+    const all = dead.forms.find((form) => form.fields.all !== undefined)
+    expect((await olga.post('/ops/deliveries/redrive', all?.fields ?? {})).text).toContain('0 deliveries will be tried again now.')
+    expect((await olga.post('/ops/deliveries/redrive', { csrf: all?.fields.csrf ?? '' })).text).toContain('0 deliveries')
+    expect((await rig.store.listAudit({ act: 'redrive', limit: 10 })).map((entry) => entry.ended?.result)).toEqual([
+      { redriven: 0 },
+      { redriven: 2 },
+      { redriven: 1 },
+    ])
+  })
+})
+
+describe('what is seen', () => {
+  test('a revocation with each delivery’s attempts and which guards enforce it', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const { epoch } = await rig.store.head()
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: sessions[0]?.sid ?? '' },
+      reason: 'signed_out',
+      actor: { kind: 'person', id: sessions[0]?.sub ?? '' },
+      now: rig.clock.now(),
+    })
+    const [delivery] = await rig.store.listDeliveries({ limit: 1 })
+    await attempted(rig, delivery?.id ?? '', 'delivered')
+    await rig.store.recordApplied({ clientId: 'sydney', guardId: 'g1', epoch, appliedSeq: 1, reportedAtMs: rig.clock.nowMs() })
+    const olga = await atConsole(rig, 'operator')
+    const page = await olga.get('/ops/revocations/1')
+    for (const words of ['Signed out', 'delivered', '200, 12 ms', 'jti-1', 'enforces it', 'Carol']) expect(page.text).toContain(words)
+    expect((await olga.get('/ops/revocations/99')).status).toBe(404)
+    expect((await olga.get('/ops')).html).toContain('<svg viewBox="0 0 480 220" role="img"')
+  })
+
+  test('an instance with neither guard nor logout address is pointed out', async () => {
+    await rig.register('Perth', { logoutUris: [] })
+    const page = await (await atConsole(rig, 'operator')).get('/ops')
+    expect(page.text).toContain('1 instance with neither a guard nor a logout address')
+    expect(page.text).toContain('Case Manager Perth honours an access token for up to 5 min after it was revoked')
+  })
+
+  test('sessions by person, instance and device; nobody before somebody is searched for', async () => {
+    await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops/sessions')).text).not.toContain('Carol')
+    const byName = await olga.get('/ops/sessions?person=caro')
+    expect(byName.text).toContain('Carol')
+    expect(byName.text).not.toContain('Dave')
+    expect((await olga.get('/ops/sessions?client=sydney')).text).toContain('2 live sessions')
+    expect((await olga.get('/ops/sessions?device=iphone&person=dave')).text).toContain('1 live session')
+    expect(byName.html).not.toContain('/ops/revoke?')
+    expect((await (await atConsole(rig, 'administrator')).get('/ops/sessions?person=caro')).html).toContain('/ops/revoke?kind=session')
+  })
+
+  test('the audit log, filtered, and as JSON lines', async () => {
+    const olga = await atConsole(rig, 'operator')
+    const entry = { actor: { kind: 'client', id: 'robot' }, via: 'api', act: 'redrive' } as const
+    await Promise.all(Array.from({ length: 600 }, (_, i) => rig.store.appendAudit({ ...entry, target: `n ${i}` })))
+    const lines = (await (await olga.raw('/ops/audit.jsonl?act=redrive')).text())
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { target: string })
+    expect([lines.length, lines[0]?.target, lines.at(-1)?.target]).toEqual([600, 'n 0', 'n 599'])
+    const page = await olga.get('/ops/audit?act=console.sign_in')
+    expect(page.text).toContain('Olga Operator')
+    expect(page.text).not.toContain('n 599')
+  })
+
+  test('what was given up at Microsoft is shown, and asked again, with its record', async () => {
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops')).text).not.toContain('Given up at Microsoft')
+    const work = { kind: 'revoke_sessions', tid: TENANT, oid: 'p-1' } as const
+    await rig.store.askMicrosoft([work], rig.clock.nowMs())
+    const [owed] = await rig.store.dueMicrosoftWork({ tid: TENANT, nowMs: rig.clock.nowMs(), limit: 1 })
+    if (owed === undefined) return expect.unreachable()
+    await rig.store.postponeMicrosoftWork(owed, { nextAtMs: undefined, error: 'Graph answered 503.' })
+    const page = await olga.get('/ops')
+    for (const words of ['Given up at Microsoft', 'Sign a person out of Microsoft', 'p-1', 'Graph answered 503.']) expect(page.text).toContain(words)
+    expect((await olga.submit(page, '/ops/microsoft/redrive', { csrf: 'x' })).status).toBe(403)
+    expect(await rig.store.owesMicrosoft(work)).toBe(false)
+    const after = await olga.submit(page, '/ops/microsoft/redrive')
+    expect(after.text).toContain('1 call to Microsoft will be tried again now.')
+    expect(after.text).not.toContain('Given up at Microsoft')
+    expect(await rig.store.owesMicrosoft(work)).toBe(true)
+    expect((await rig.store.listAudit({ act: 'microsoft.redrive', limit: 5 })).map((one) => [one.actor.id, one.via, one.ended?.result])).toEqual([
+      [olga.sub, 'console', { redriven: 1 }],
+    ])
+  })
+
+  test('every act that is recorded can be filtered by', async () => {
+    const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => /\.tsx?$/.test(name))
+    const acts = sources.flatMap((name) => [...readFileSync(join('src', name), 'utf8').matchAll(/\bact: '([\w.]+)'/g)].map(([, act = '']) => act))
+    expect(acts.length).toBeGreaterThan(15)
+    const page = await (await atConsole(rig, 'operator')).get('/ops/audit')
+    for (const act of acts) expect(page.html).toContain(`<option value="${act}"`)
+  })
+
+  test('names that others chose are shown as text', async () => {
+    await rig.register('Sydney', { name: '<img src=x onerror=alert(1)>' })
+    const page = await (await atConsole(rig, 'operator')).get('/ops/clients')
+    expect(page.html).toContain('&lt;img src=x')
+    expect(page.html).not.toContain('<img')
+  })
+})
+
+describe('live', () => {
+  test('a page that is open hears of a revocation, and its stream ends with the pass', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const olga = await atConsole(rig, 'operator')
+    expect((await (await browserOf(rig, 'operator')).raw('/ops/live')).status).toBe(401)
+    const response = await olga.raw('/ops/live')
+    expect(response.headers.get('content-type')).toContain('text/event-stream')
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+    const until = async (words: string): Promise<void> => {
+      for (let seen = ''; !seen.includes(words);) {
+        const read = await reader.read()
+        if (read.done) throw new Error(`The stream ended without ${words}.`)
+        seen += new TextDecoder().decode(read.value)
+      }
+    }
+    const by = { reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: rig.clock.now() } as const
+    await revoke(rig.deps, { selector: { kind: 'session', sid: sessions[0]?.sid ?? '' }, ...by })
+    await until('event: changed')
+    await revoke(rig.deps, { selector: { kind: 'session', sid: olga.sid }, ...by })
+    await until('event: over')
+    expect((await reader.read()).done).toBe(true)
+  })
+
+  test('a broker that ends waits for no page: its streams end, and none is opened any more', async () => {
+    const olga = await atConsole(rig, 'operator')
+    const response = await olga.raw('/ops/live')
+    closeConsole(rig.deps)
+    expect(await response.text()).toContain('retry:')
+    expect((await olga.raw('/ops/live')).status).toBe(503)
+  })
+})

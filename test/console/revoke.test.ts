@@ -1,0 +1,160 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { createRig, type Rig } from '../rig.ts'
+import { atConsole, cookieHash, sessionsAt } from './console.ts'
+
+let rig: Rig
+beforeEach(async () => {
+  rig = await createRig()
+})
+
+describe('revoking', () => {
+  test('an administrator sees whom it would sign out, then does it, with a case reference and a comment in the log and the audit log', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const sid = sessions[0]?.sid ?? ''
+    const adam = await atConsole(rig, 'administrator')
+    const form = await adam.get(`/ops/revoke?kind=session&value=${sid}`)
+    const check = await adam.submit(form, '/ops/revoke/check', { kind: 'session', value: sid, case_reference: 'INC-7', comment: 'laptop stolen' })
+    expect(check.title).toBe('Check before you revoke')
+    expect(check.text).toContain('1 session of 1 person, at 1 instance; 1 logout token to deliver')
+    expect(check.text).toContain('Carol')
+    expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
+    const done = await adam.submit(check, '/ops/revoke')
+    expect(done.path).toMatch(/\/ops\/revocations\/1\?done=yes$/)
+    expect(done.text).toContain('laptop stolen')
+    expect(await rig.store.findRevocation(1)).toMatchObject({
+      reason: 'administrator',
+      actor: { kind: 'operator', id: adam.sub },
+      caseReference: 'INC-7',
+      comment: 'laptop stolen',
+    })
+    expect(await rig.store.listAudit({ act: 'revoke', limit: 5 })).toMatchObject([
+      { actor: { id: adam.sub }, via: 'console', target: `session ${sid}`, caseReference: 'INC-7', ended: { outcome: 'done', result: { seq: 1 } } },
+    ])
+    expect(rig.queue.added).toHaveLength(1)
+    expect((await adam.submit(check, '/ops/revoke')).text).toContain('had ended already')
+  })
+
+  test('an operator may not, whatever they send', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const olga = await atConsole(rig, 'operator')
+    const page = await olga.get('/ops')
+    const csrf = page.forms[0]?.fields.csrf ?? ''
+    for (const path of ['/ops/revoke/check', '/ops/revoke']) {
+      const answer = await olga.post(path, { csrf, kind: 'session', value: sessions[0]?.sid ?? '' })
+      expect([path, answer.status]).toEqual([path, 403])
+      expect(answer.text).toContain('Broker.Administrator')
+    }
+    expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
+  })
+
+  test('a sign-in older than five minutes is not enough: they sign in again, and go on where they were', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const adam = await atConsole(rig, 'administrator')
+    const form = await adam.get(`/ops/revoke?kind=session&value=${sessions[0]?.sid}`)
+    rig.clock.advance(301)
+    const check = await adam.submit(form, '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '', comment: 'kept' })
+    expect(check.text).toContain('no older than 5 minutes')
+    const refused = await adam.submit(check, '/ops/revoke')
+    expect([refused.status, refused.text]).toEqual([422, expect.stringContaining('sign in again first')])
+    expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
+    const way = new URL((await adam.raw('/ops/sign-in?fresh=yes&return_to=/ops/fresh')).headers.get('location') ?? '')
+    expect([way.searchParams.get('prompt'), way.searchParams.get('max_age')]).toEqual(['login', '300'])
+    await freshAgain(adam)
+    expect((await adam.submit(refused, '/ops/revoke')).path).toMatch(/done=yes$/)
+    expect(await rig.store.listRevocations({ limit: 1 })).toMatchObject([{ comment: 'kept' }])
+  })
+
+  test('where Microsoft did not say when somebody signed in, that is not fresh', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const adam = await atConsole(rig, 'administrator')
+    await freshAgain(adam, 0)
+    const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
+    expect((await adam.submit(check, '/ops/revoke')).status).toBe(422)
+  })
+
+  test('whoever would sign out many types what; the dry run counts', async () => {
+    await sessionsAt(rig, 'Sydney', ['Carol', 'Dave', 'Erin'])
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
+    expect(check.text).toContain('Everybody at Case Manager Sydney')
+    expect(check.text).toContain('3 sessions of 3 people, at 1 instance; 3 logout tokens to deliver')
+    for (const typed of ['', 'Sydney!', 'everything']) {
+      const answer = await adam.submit(check, '/ops/revoke', { typed })
+      expect([typed, answer.status]).toEqual([typed, 422])
+    }
+    expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
+    expect((await adam.submit(check, '/ops/revoke', { typed: 'sydney' })).path).toMatch(/done=yes$/)
+    expect(await rig.store.findRevocation(1)).toMatchObject({ selector: { kind: 'client', clientId: 'sydney' } })
+  })
+
+  test('everything: the administrator is out with everybody else', async () => {
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'everything' })
+    const done = await adam.submit(check, '/ops/revoke', { typed: 'everything' })
+    expect(done.status).toBe(401)
+    expect(await rig.store.findRevocation(1)).toMatchObject({ selector: { kind: 'everything' } })
+  })
+
+  test.each([
+    [{ kind: 'session', value: '' }, 'its id is missing'],
+    [{ kind: 'grant', value: 's_1' }, 'Choose the instance'],
+    [{ kind: 'client', client: 'nowhere' }, 'Choose the instance'],
+    [{ kind: 'tenant', value: 'contoso' }, 'is a GUID'],
+    [{ kind: 'session', value: 's_1', comment: 'x'.repeat(2001) }, 'at most 2000'],
+  ])('what is missing is said, and nothing done: %o', async (fields, words) => {
+    const adam = await atConsole(rig, 'administrator')
+    const answer = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', fields)
+    expect([answer.status, answer.text]).toEqual([422, expect.stringContaining(words)])
+  })
+
+  test('what nobody is called is said so', async () => {
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: 's_unknown' })
+    expect((await adam.submit(check, '/ops/revoke')).text).toContain('nothing of that id')
+    expect(await rig.store.listAudit({ act: 'revoke', limit: 1 })).toMatchObject([{ ended: { outcome: 'refused' } }])
+  })
+
+  /** As a fresh sign-in in another tab would: the same session, proved now. */
+  async function freshAgain(adam: Awaited<ReturnType<typeof atConsole>>, authTime = rig.clock.now()): Promise<void> {
+    const standing = await rig.store.standingBySid(adam.sid, rig.clock.now())
+    if (standing.state !== 'live') throw new Error('The session has ended.')
+    const { person, roles, device, idleSeconds } = standing.session
+    await rig.store.signIn({
+      session: {
+        person,
+        roles,
+        device,
+        idleSeconds,
+        authTime,
+        absoluteAt: rig.clock.now() + 3600,
+        staySignedIn: false,
+        cookieHash: `fresh-${authTime}`,
+      },
+      browserCookieHash: cookieHash(adam),
+      ids: { sub: 'u_x', sid: 's_x' },
+      now: rig.clock.now(),
+    })
+  }
+})
+
+describe('forged forms', () => {
+  test.each([
+    ['without the page’s token', { csrf: '' }, {}],
+    ['from another site', {}, { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }],
+    ['from the broker’s public pages', {}, { origin: 'http://localhost:7400', 'sec-fetch-site': 'same-site' }],
+  ])('change nothing: %s', async (_name, changes, headers) => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
+    const answer = await adam.submit(check, '/ops/revoke', changes, headers)
+    expect([answer.status, answer.text]).toEqual([403, expect.stringContaining('did not come from a page')])
+    expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
+  })
+
+  test('another operator’s token is none', async () => {
+    const olga = await atConsole(rig, 'operator')
+    const adam = await atConsole(rig, 'administrator')
+    const csrf = (await olga.get('/ops')).forms[0]?.fields.csrf ?? ''
+    expect((await adam.post('/ops/revoke', { csrf, kind: 'everything', typed: 'everything' })).status).toBe(403)
+  })
+})
