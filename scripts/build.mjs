@@ -1,7 +1,7 @@
 // Builds the guard, then the broker, into dist. With --if-changed it does nothing where no source is newer than the last build.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -32,6 +32,8 @@ for (const project of ['guard', '.']) {
     process.exit(run.status ?? 1)
   }
 }
+// What the compiler leaves behind: style sheets and browser scripts lie beside the modules that read them.
+for (const file of sources(join(root, 'src'))) if (/\.(?:css|js)$/.test(file)) copyFileSync(file, join(root, 'dist', file.slice(root.length)))
 chmodSync(join(root, 'dist', 'src', 'cli.js'), 0o755)
 mkdirSync(dirname(stamp), { recursive: true })
 writeFileSync(stamp, wanted)

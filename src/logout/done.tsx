@@ -18,20 +18,6 @@ const TOLD: Record<Told, { words: string; tag: string }> = {
 }
 /** For so long the page keeps looking. */
 const WATCH_SECONDS = 30
-/** Puts the list of the page as it is now in the place of the one shown, once a second, while anybody is being told. Without scripts the list stays as it was. */
-const FOLLOW = `{
-  const shown = document.getElementById('told')
-  let looks = 0
-  const timer = setInterval(async () => {
-    if (++looks > ${WATCH_SECONDS}) return clearInterval(timer)
-    const answer = await fetch(location.href).catch(() => undefined)
-    if (!answer?.ok) return
-    const now = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById('told')
-    if (now && now.textContent !== shown.textContent) shown.replaceChildren(...now.childNodes)
-    if (!now?.querySelector('.wait')) clearInterval(timer)
-  }, 1000)
-}`
-
 const TITLE = {
   device: 'You are signed out on this device',
   everywhere: 'You are signed out everywhere',
@@ -52,7 +38,7 @@ export async function signedOutPage(deps: Deps, c: Context, done: Done | undefin
   const watching = done !== undefined && rows.some((row) => row.told === 'telling') && now - done.at < WATCH_SECONDS
   return page(
     c,
-    { title: TITLE[scope], simulated, script: watching ? FOLLOW : undefined },
+    { title: TITLE[scope], simulated, live: watching ? { seconds: WATCH_SECONDS } : undefined },
     <>
       {rows.length === 0 ? (
         <p>{scope === 'none' ? WHAT.none : 'You are signed out of Case Manager.'}</p>
@@ -98,7 +84,7 @@ interface Row {
 const Instances = ({ what, rows }: { what: string; rows: readonly Row[] }) => (
   <div class="stack">
     <p>{what}</p>
-    <ul class="rows" id="told" aria-live="polite">
+    <ul class="rows" id="progress" data-live aria-live="polite">
       {rows.map(({ name, told }) => (
         <li>
           <div class="row apart">

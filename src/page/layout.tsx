@@ -2,8 +2,10 @@ import type { Context } from 'hono'
 import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { STYLE_HREF } from './assets.ts'
+import { readAsset, STYLE_HREF } from './assets.ts'
 import { type PageSecurity, setPageHeaders } from './headers.ts'
+
+const LIVE = readAsset(import.meta.url, './live.js')
 
 /** What every page shares: one layout, one style, one set of headers. Text in it is escaped by the JSX renderer; the only markup let through raw is our own constant scripts. */
 
@@ -17,6 +19,14 @@ export interface PageOptions extends PageSecurity {
   simulated?: boolean | undefined
   /** A room with ways of its own: they stand beneath the brand, and the page is as wide as its tables; its parts bring their own cards. */
   desk?: { nav: Child; sheet: string } | undefined
+  /** Its parts marked `data-live` follow what changes: told by a stream of events, or looked up for so many seconds. */
+  live?: { events: string } | { seconds: number } | undefined
+}
+
+function Script({ live, script }: PageOptions) {
+  if (live === undefined) return script === undefined ? null : <script>{raw(script)}</script>
+  const when = 'events' in live ? { 'data-events': live.events } : { 'data-seconds': live.seconds }
+  return <script {...when}>{raw(LIVE)}</script>
 }
 
 const Brand = () => (
@@ -61,7 +71,7 @@ function Document({ options, children }: { options: PageOptions; children: Child
             {children}
           </div>
         </main>
-        {options.script === undefined ? null : <script>{raw(options.script)}</script>}
+        <Script {...options} />
       </body>
     </html>
   )
@@ -72,6 +82,6 @@ export function page(c: Context, options: PageOptions, children: Child): Respons
   // oxlint-disable-next-line typescript/no-base-to-string -- a JSX node renders itself by toString
   const html = (<Document options={options}>{children}</Document>).toString()
   if (typeof html !== 'string') throw new TypeError('A page holds no asynchronous component.')
-  setPageHeaders(c, options)
+  setPageHeaders(c, options.live === undefined ? options : { ...options, script: LIVE })
   return c.html(`<!doctype html>${html}`, options.status ?? 200)
 }

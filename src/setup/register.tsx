@@ -1,23 +1,12 @@
 import type { Child } from 'hono/jsx'
 import { appManifest, azureCliScript, registration } from '../microsoft/registration.ts'
+import { readAsset } from '../page/assets.ts'
 import { LinkButton, Steps } from '../page/components.tsx'
 import { setupPage, type Visit } from './frame.tsx'
 
 /** What is registered in Entra, every value ready to copy; the same as a script. */
 
-/** A constant: a button beside each value, for who runs scripts. Without, the value can be selected. */
-const COPY = `for (const box of document.querySelectorAll('[data-copy]')) {
-  const button = document.createElement('button')
-  button.type = 'button'
-  button.className = 'button quiet small'
-  button.textContent = 'Copy'
-  button.setAttribute('aria-label', 'Copy ' + box.dataset.copy)
-  button.addEventListener('click', async () => {
-    await navigator.clipboard.writeText(box.querySelector('code').textContent)
-    button.textContent = 'Copied'
-  })
-  box.append(button)
-}`
+const COPY = readAsset(import.meta.url, './copy.js')
 
 const Value = ({ name, children }: { name: string; children: string }) => (
   <div class="row" data-copy={name}>

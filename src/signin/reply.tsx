@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
+import { readAsset } from '../page/assets.ts'
 import { Button, HiddenFields, LinkButton } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
 import type { OAuthError } from '../protocol/error.ts'
@@ -26,8 +27,7 @@ function fields(issuer: string, reply: Reply, answer: Answer): Record<string, st
 const address = (reply: Reply, content: Record<string, string>): string =>
   `${reply.redirectUri}${reply.redirectUri.includes('?') ? '&' : '?'}${new URLSearchParams(content)}`
 
-/** A constant, so that the policy can allow it by its hash. Without scripts there is the button. */
-const SUBMIT = 'document.forms[0].submit()'
+const SUBMIT = readAsset(import.meta.url, './submit.js')
 
 export function answerInstance(deps: Pick<Deps, 'config'>, c: Context, reply: Reply, answer: Answer): Response {
   const content = fields(deps.config.issuer, reply, answer)

@@ -123,7 +123,7 @@ test('the signed-out page shows how far the instances have been told, while it s
     await rig.store.leaseDelivery({ id, attempt: 1, nowMs: rig.clock.nowMs(), untilMs: rig.clock.nowMs() + 10_000 })
     await rig.store.recordDelivery({ id, result: { outcome: 'delivered', attempt } })
   }
-  await page.waitForFunction(() => document.querySelectorAll('#told .wait').length === 0)
+  await page.waitForFunction(() => document.querySelectorAll('#progress .wait').length === 0)
   expect(await page.getByText('told', { exact: true }).count()).toBe(2)
   expect(window.complaints).toEqual([])
 })

@@ -64,7 +64,7 @@ describe('signing out on this device', () => {
   test('the page follows the deliveries', async () => {
     const done = await browser.submit(await browser.get('/logout'), { scope: 'device' })
     expect(done.text).toContain('Case Manager Sydney being told')
-    expect(done.html).toContain('<script>')
+    expect(done.html).toContain('<script data-seconds="30">')
     for (const { id } of await rig.store.listDeliveries({ limit: 10 })) {
       const attempt = { attempt: 1, atMs: rig.clock.nowMs(), outcome: 'delivered', latencyMs: 1, status: 200 } as const
       await rig.store.leaseDelivery({ id, attempt: 1, nowMs: rig.clock.nowMs(), untilMs: rig.clock.nowMs() + 10_000 })

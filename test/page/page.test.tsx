@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Hono } from 'hono'
 import { describe, expect, test } from 'vitest'
 import { pageAssets, STYLE_HREF } from '../../src/page/assets.ts'
@@ -53,6 +54,20 @@ describe('every page', () => {
     const { policy, html } = await shown({ script: 'document.forms[0].submit()' })
     expect(policy['script-src']).toEqual([expect.stringMatching(/^'sha256-.{44}'$/)])
     expect(html).toContain('<script>document.forms[0].submit()</script>')
+  })
+
+  test('carries one script for its live parts, allowed by hash, with what it follows in its attributes', async () => {
+    const hashes = await Promise.all(
+      [{ events: '/ops/live' }, { seconds: 30 }].map(async (live) => {
+        const { policy, html } = await shown({ live })
+        const [, attributes, text = ''] = /<script ([^>]*)>([^]*)<\/script>/.exec(html) ?? []
+        expect(attributes).toBe('events' in live ? 'data-events="/ops/live"' : 'data-seconds="30"')
+        expect(policy['connect-src']).toEqual(["'self'"])
+        expect(policy['script-src']).toEqual([`'sha256-${createHash('sha256').update(text).digest('base64')}'`])
+        return policy['script-src']
+      }),
+    )
+    expect(hashes[0]).toEqual(hashes[1])
   })
 
   test('escapes what people are called', async () => {

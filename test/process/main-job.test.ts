@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from './broker-process.ts'
@@ -26,6 +26,13 @@ async function signedInAtBoth() {
   const melbourne = await world.signIn(browser, instance(MELBOURNE))
   return { browser, sydney, melbourne, sid: sidOf(sydney.tokens.id_token) }
 }
+
+test('the built broker serves its style sheets as they are in the sources', async () => {
+  const source = (path: string) => readFileSync(join(import.meta.dirname, '../../src', path), 'utf8')
+  const shown = await (await fetch(`${world.broker.issuer}/logout/done`)).text()
+  const sheet = /href="(\/assets\/broker.css[^"]*)"/.exec(shown)?.[1] ?? expect.fail('the page links to no style sheet')
+  expect(await (await fetch(`${world.broker.issuer}${sheet}`)).text()).toBe(source('page/broker.css'))
+})
 
 describe('the main job, over HTTP', () => {
   test('sign in with Microsoft at one instance, at the other without a page, out everywhere: both are told and neither can refresh', async () => {

@@ -1,0 +1,2 @@
+// Sends the answer on. Without scripts the reader presses the button.
+document.forms[0].submit()
