@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import type { Clock } from '../../src/deps.ts'
+import type { Clock } from '../../src/protocol/clock.ts'
 import { BoundedMap } from './bounded.ts'
 import { newApp, newPerson, PEOPLE, TENANTS, type AppRegistration, type AppSeed, type Person, type PersonSeed, type Tenant } from './people.ts'
 import { DEFAULTS, type Area, type Switches } from './switches.ts'

@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
-import type { Finding } from './doctor.ts'
+import type { Finding } from './finding.ts'
 import { message } from './readiness.ts'
 
 /** Every client's addresses, as the broker reaches them. A GET without a token: it ends nothing, and any answer below 500 shows that somebody is there. */

@@ -2,19 +2,11 @@ import type { Deps } from '../deps.ts'
 import { createSealer } from '../keys/sealer.ts'
 import { examineTenants } from './tenants.ts'
 import { examineClients } from './clients.ts'
+import type { Finding } from './finding.ts'
 import { readClientsFile } from '../client/read-clients-file.ts'
 import type { Readiness } from './readiness.ts'
 
-/** What `cmb doctor` says from inside a running broker: each thing looked at, how it is, and how to mend it. It changes nothing. */
-export interface Finding {
-  /** What was looked at: `store`, `client sydney`. */
-  name: string
-  state: 'good' | 'warning' | 'bad'
-  found: string
-  /** What to do about it. */
-  mend?: string
-}
-
+/** What `cmb doctor` says from inside a running broker. It changes nothing. */
 export async function examine(deps: Deps, readiness: () => Promise<Readiness>): Promise<Finding[]> {
   const [report, tenants, secrets, keys, file, deliveries, clients] = await Promise.all([
     readiness(),

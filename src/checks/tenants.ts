@@ -1,7 +1,7 @@
 import type { TenantRow } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { isDecided } from '../microsoft/tenants.ts'
-import type { Finding } from './doctor.ts'
+import type { Finding } from './finding.ts'
 
 /** Each connected tenant: how MFA is proved there, and on whose word. */
 export async function examineTenants({ store, connection, config }: Pick<Deps, 'store' | 'connection' | 'config'>): Promise<Finding[]> {

@@ -4,7 +4,7 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { JWT_BEARER_ASSERTION } from '../protocol/names.ts'
-import type { AuthenticateDeps } from './authenticate.ts'
+import type { AuthenticateDeps } from './authenticate-deps.ts'
 import { clientKeys } from './client-keys.ts'
 
 /** An assertion that lives longer is refused: its `jti` would have to be remembered for as long. */

@@ -2,15 +2,12 @@
  * Decides who an OAuth request comes from (RFC 6749 §2.3, RFC 7523). Refuses more than one method at once, and answers an unknown client
  * as it answers a wrong secret, after the same work.
  */
-import type { Store } from '../../db/store.ts'
-import type { Deps } from '../deps.ts'
 import type { Client, SecretHash } from '../protocol/client-metadata.ts'
 import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
+import type { AuthenticateDeps } from './authenticate-deps.ts'
 import { verifyAssertion } from './assertion.ts'
 import type { ClientCredentialsInput } from './interface.ts'
-
-export type AuthenticateDeps = Pick<Deps, 'clients' | 'outbound' | 'config' | 'log'> & { store: Pick<Store, 'consumeOnce'> }
 
 /**
  * @throws OAuthError invalid_request (two methods, or two client ids), invalid_client (401, with WWW-Authenticate where Basic was tried)

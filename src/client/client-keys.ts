@@ -1,7 +1,7 @@
 /** A client's public keys: by value from its registration, or by `jwks_uri` through a cache that a stranger cannot make us refetch at will. */
 import type { Client } from '../protocol/client-metadata.ts'
 import type { ClientRegistry } from './interface.ts'
-import type { AuthenticateDeps } from './authenticate.ts'
+import type { AuthenticateDeps } from './authenticate-deps.ts'
 import { jwksSchema } from './metadata-fields.ts'
 
 type Jwk = Record<string, unknown>

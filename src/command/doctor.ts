@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { ConfigError, loadConfig, type Config } from '../config/config.ts'
-import type { Finding } from '../checks/doctor.ts'
+import type { Finding } from '../checks/finding.ts'
 import { readClientsFile } from '../client/read-clients-file.ts'
 import { CommandFailure, EXIT, openBroker } from './broker.ts'
 import { asJson, examples, type Context } from './context.ts'

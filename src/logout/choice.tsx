@@ -7,13 +7,14 @@ import { Button, Choices, Facts, HiddenFields, LinkButton, Names, Notice, Tick }
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { clientName, clientUri, namesOf, personWords } from './words.ts'
-import { type Request, seal } from './sealed.ts'
+import { seal } from './sealed.ts'
+import type { LogoutRequest } from './types.ts'
 
 /** The question: sign out of what? Nothing has happened when it is shown, and nothing does until its form comes back from this browser. */
 
 export interface Asked {
   session: Session
-  request: Request
+  request: LogoutRequest
   now: number
   /** Something to say first: why the request itself leads nowhere, or why the question is put again. */
   notice?: Child | undefined
@@ -80,7 +81,7 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
 }
 
 /** An ID token that names somebody else, or a sign-in that is over, must not end whoever's cookie this is without saying so. */
-function whoseSession(deps: Deps, session: Session, { hint, clientId }: Request): Child {
+function whoseSession(deps: Deps, session: Session, { hint, clientId }: LogoutRequest): Child {
   const asker = clientName(deps.clients, clientId) ?? 'Case Manager'
   if (hint !== undefined && hint.sub !== session.sub) {
     return (

@@ -11,7 +11,8 @@ import { currentStanding } from '../session/current.ts'
 import { openFromSession } from '../session/sealed.ts'
 import { goOn, goToMicrosoft, returnAddress } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
-import { type Done, open, type Request } from './sealed.ts'
+import { open } from './sealed.ts'
+import type { Done, LogoutRequest } from './types.ts'
 
 /** The answer to the question. Revokes first; only then does anything else happen, so that no fault afterwards leaves anybody signed in. */
 
@@ -52,7 +53,7 @@ export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchPara
   return viaMicrosoft(deps, c, { session: asked.session, request, done, now })
 }
 
-async function signOut(deps: Deps, session: Session, scope: Scope, request: Request, now: number): Promise<Done> {
+async function signOut(deps: Deps, session: Session, scope: Scope, request: LogoutRequest, now: number): Promise<Done> {
   const live =
     scope === 'everywhere'
       ? (await deps.store.liveSessionsOf(session.sub, now)).flatMap((one) => one.participants)
@@ -68,7 +69,7 @@ async function signOut(deps: Deps, session: Session, scope: Scope, request: Requ
 }
 
 /** The same form a second time, or after something else ended the session: nothing is revoked again, or a newer sign-in would end with it. */
-async function alreadyOut(deps: Deps, standing: Standing, scope: Scope, request: Request, now: number): Promise<Done> {
+async function alreadyOut(deps: Deps, standing: Standing, scope: Scope, request: LogoutRequest, now: number): Promise<Done> {
   if (standing.state !== 'ended') return { scope: 'none', clientIds: [], at: now, clientId: request.clientId }
   const { session } = standing
   const elsewhere = scope === 'everywhere' ? (await deps.store.liveSessionsOf(session.sub, now)).length : 0
@@ -76,7 +77,7 @@ async function alreadyOut(deps: Deps, standing: Standing, scope: Scope, request:
   return { scope: elsewhere === 0 ? scope : 'device', elsewhere, clientIds, at: now, clientId: request.clientId }
 }
 
-async function viaMicrosoft(deps: Deps, c: Context, input: { session: Session; request: Request; done: Done; now: number }): Promise<Response> {
+async function viaMicrosoft(deps: Deps, c: Context, input: { session: Session; request: LogoutRequest; done: Done; now: number }): Promise<Response> {
   const { session, request, done, now } = input
   const logoutHint = openFromSession(deps.sealer, 'login_hint', session.person, session.loginHintSealed)
   try {
@@ -106,7 +107,7 @@ const WHY = {
 async function again(
   deps: Deps,
   c: Context,
-  input: { current: Session | undefined; request: Request; now: number; why: keyof typeof WHY },
+  input: { current: Session | undefined; request: LogoutRequest; now: number; why: keyof typeof WHY },
 ): Promise<Response> {
   const { status, title, text } = WHY[input.why]
   if (input.current === undefined) {

@@ -5,7 +5,7 @@ import type { Deps } from '../deps.ts'
 import { LinkButton, Notice } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
 import { currentStanding } from '../session/current.ts'
-import type { Done } from './sealed.ts'
+import type { Done } from './types.ts'
 import { clientName, clientUri, personWords } from './words.ts'
 
 /** The signed-out page: where the person is now signed out, and how far each instance has been told. Tells the truth also when it is opened again later. */

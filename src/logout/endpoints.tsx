@@ -9,7 +9,8 @@ import { goOn, returnAddress, takeContinuation, toDone } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
 import { signedOutPage } from './done.tsx'
-import { type Checked, checkRequest, type Refusal } from './request.ts'
+import { checkRequest } from './request.ts'
+import type { Checked, Refusal } from './types.ts'
 import { open, seal } from './sealed.ts'
 
 /**

@@ -2,23 +2,9 @@ import type { Deps } from '../deps.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { TYP } from '../protocol/names.ts'
 import { type Params, readParams } from '../protocol/params.ts'
-import type { Request } from './sealed.ts'
+import type { Checked } from './types.ts'
 
 /** The request of OpenID Connect RP-Initiated Logout 1.0 §2, checked. `logout_hint` and `ui_locales` are read by nobody. */
-
-/** Why a request leads nowhere but to a page of ours (§4): never a redirect. */
-export type Refusal =
-  | 'malformed'
-  /** Not an ID token of ours, or of a client that is gone. */
-  | 'hint'
-  /** `client_id` is nobody, or not the one the ID token was issued to (§2). */
-  | 'client'
-  /** Not registered by the client, letter by letter (§3). */
-  | 'address'
-  /** An address without a word on whose it is. */
-  | 'address_without_client'
-
-export type Checked = { request: Request; refusal?: undefined } | { request?: undefined; refusal: Refusal }
 
 /** They travel in a cookie and in an address. */
 const MOST_BYTES = 1500

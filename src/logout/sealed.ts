@@ -1,44 +1,16 @@
 import type { Sealer } from '../keys/interface.ts'
-import type { Checked } from './request.ts'
+import type { Checked, Done, LogoutRequest } from './types.ts'
 
 /** What this room lets travel through the browser: sealed for one place each, and good for a while. Nothing of it is kept by us. */
 export interface Travels {
   /** A request that came by POST, on its way to the page: the POST of another site carries no cookie of ours. */
   ask: Checked
   /** A request with the session it was shown for, in the page's form. */
-  choice: { request: Request; sid: string }
+  choice: { request: LogoutRequest; sid: string }
   /** What happens after Microsoft's own sign-out, in a cookie. */
-  after: { request: Request; done: Done }
+  after: { request: LogoutRequest; done: Done }
   /** What the signed-out page says, in its address. */
   done: Done
-}
-
-/** A request to sign out that was checked: nothing in it is a stranger's word. */
-export interface Request {
-  /** The instance that asks. */
-  clientId?: string | undefined
-  /** Whom its ID token names; not set where it sent none. */
-  hint?: { sub: string; sid?: string | undefined } | undefined
-  /** Registered by that client, letter by letter. */
-  returnTo?: string | undefined
-  state?: string | undefined
-}
-
-export interface Done {
-  /** What ended: `none` where nobody was signed in here. */
-  scope: 'device' | 'everywhere' | 'none'
-  /** `left`: Microsoft's own sign-out was passed through. `unreachable`: they wanted it, and it could not be had. */
-  microsoft?: 'left' | 'unreachable' | undefined
-  /** Sign-ins that still live on other devices although they wanted to be out everywhere. */
-  elsewhere?: number | undefined
-  /** Instances where the person was signed in. */
-  clientIds: string[]
-  /** The revocation, to follow its deliveries. */
-  seq?: number | undefined
-  at: number
-  /** The way back: the instance that asked, and an address of its that nobody confirmed going to. */
-  clientId?: string | undefined
-  back?: string | undefined
 }
 
 const SECONDS: Record<keyof Travels, number> = { ask: 600, choice: 3600, after: 1800, done: 86_400 }

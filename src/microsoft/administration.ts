@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Config } from '../config/config.ts'
-import type { Clock } from '../deps.ts'
+import type { Clock } from '../protocol/clock.ts'
 import { answerOfBody, outcomeOf } from './aadsts.ts'
 import { openApplication, sessionCache } from './application.ts'
 import type { Connection, Credential } from './connection.ts'

@@ -1,6 +1,6 @@
 import { AuthError } from '@azure/msal-node'
 import type { Config } from '../config/config.ts'
-import type { Clock } from '../deps.ts'
+import type { Clock } from '../protocol/clock.ts'
 import type { Log } from '../log.ts'
 import { answerOfBody, refusalOf } from './aadsts.ts'
 import type { Connection } from './connection.ts'

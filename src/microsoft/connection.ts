@@ -1,6 +1,6 @@
 import type { Store } from '../../db/store.ts'
 import type { Config, EntraCredential } from '../config/config.ts'
-import type { Clock } from '../deps.ts'
+import type { Clock } from '../protocol/clock.ts'
 import type { Sealer } from '../keys/interface.ts'
 import type { Log } from '../log.ts'
 

@@ -1,103 +1,95 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { cruise, type IConfiguration, type ICruiseResult } from 'dependency-cruiser'
+import { describe, expect, onTestFinished, test } from 'vitest'
 
-/** Who may import whom, as docs/architecture.md draws it. A rule that no machine checks is a wish. */
+/** The rules of `.dependency-cruiser.mjs` hold here, and each of them finds what it forbids. */
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const ENDPOINTS = ['signin', 'token', 'logout', 'signal', 'account', 'setup', 'admin', 'console', 'health', 'discovery']
-/** Lowest first: a layer may import itself and what is below it. */
-const LAYERS = ['protocol', 'db', 'keys', 'client', 'session', 'revocation', 'microsoft', 'acts', 'checks']
-/** Vocabulary that every module but `protocol` may read; what they name of the modules are types. */
-const VOCABULARY = new Set(['src/deps.ts', 'src/config/config.ts', 'src/config/signals.ts', 'src/log.ts', 'src/metrics.ts'])
-const ONLY_IN: Record<string, (file: string) => boolean> = {
-  '@azure/msal-node': (file) => file.startsWith('src/microsoft/'),
-  'drizzle-orm': (file) => file.startsWith('db/'),
-  'better-sqlite3': (file) => file.startsWith('db/'),
-  bullmq: (file) => file === 'src/revocation/delivery-queue.ts' || file.startsWith('workers/') || file.startsWith('src/console/'),
-  jose: (file) => file.startsWith('src/keys/') || file.startsWith('guard/') || file.startsWith('demo/'),
+const RULES = ((await import(join(ROOT, '.dependency-cruiser.mjs'))) as { default: IConfiguration }).default
+
+async function violations(baseDir: string, folders: string[]) {
+  const { output } = await cruise(folders, { ...RULES.options, baseDir, validate: true, ruleSet: { forbidden: RULES.forbidden ?? [] } })
+  const { summary, modules } = output as ICruiseResult
+  return { modules: modules.length, found: summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`) }
 }
 
-function* files(dir: string): Generator<string> {
-  for (const entry of readdirSync(join(ROOT, dir), { withFileTypes: true })) {
-    const path = `${dir}/${entry.name}`
-    if (entry.isDirectory() && entry.name !== 'dist' && entry.name !== 'node_modules') yield* files(path)
-    else if (/\.tsx?$/.test(entry.name)) yield path
+/** A tree of source files that import what they are given, and are otherwise empty. */
+async function broken(imports: Record<string, string[]>): Promise<string[]> {
+  const dir = mkdtempSync(join(tmpdir(), 'imports-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  const add = (file: string, text: string): void => {
+    mkdirSync(dirname(join(dir, file)), { recursive: true })
+    writeFileSync(join(dir, file), text)
   }
+  for (const top of ['src', 'workers', 'db', 'guard/src']) add(`${top}/empty.ts`, 'export {}\n')
+  for (const [file, each] of Object.entries(imports)) add(file, [...each.map((one) => `import type {} from '${one}'`), 'export {}', ''].join('\n'))
+  return (await violations(dir, ['src', 'workers', 'db', 'guard/src'])).found
 }
-
-interface Import {
-  from: string
-  to: string
-  typeOnly: boolean
-}
-
-function importsOf(file: string): Import[] {
-  const source = readFileSync(join(ROOT, file), 'utf8')
-  const found: Import[] = []
-  for (const match of source.matchAll(
-    /(?:^|\n)\s*(?:import|export)\s+(type\s+)?(?:[^'"();]*?\sfrom\s+)?['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)/g,
-  )) {
-    const to = match[2] ?? match[3]
-    if (to === undefined) continue
-    const resolved = to.startsWith('.') ? relative(ROOT, resolve(ROOT, dirname(file), to)) : to
-    found.push({ from: file, to: resolved, typeOnly: match[1] !== undefined })
-  }
-  return found
-}
-
-/** `src/token/room.ts` → token; `db/store.ts` → db; `src/app.ts` → root. */
-function place(file: string): string {
-  const [first = '', second = ''] = file.split('/')
-  if (first !== 'src') return first
-  return file.split('/').length > 2 ? second : 'root'
-}
-
-const layer = (name: string): number => LAYERS.indexOf(name)
-
-function allowed({ from, to, typeOnly }: Import): boolean {
-  const here = place(from)
-  const there = place(to)
-  if (here === there || there === 'protocol') return true
-  if (here === 'protocol') return false
-  if (here === 'root' || here === 'test' || here === 'bench' || here === 'demo' || here === 'command') return true
-  if (VOCABULARY.has(to)) return typeOnly || here !== 'db'
-  if (there === 'demo' || there === 'workers' || there === 'bench' || there === 'test' || there === 'root' || there === 'command')
-    return here === 'workers' && there === 'root'
-  if (there === 'page') return ENDPOINTS.includes(here)
-  if (here === 'page') return layer(there) >= 0 && layer(there) <= layer('client')
-  if (ENDPOINTS.includes(there)) return here === 'workers' && there === 'signal'
-  if (ENDPOINTS.includes(here) || here === 'workers') return true
-  return layer(there) >= 0 && layer(there) <= layer(here)
-}
-
-const all = ['src', 'workers', 'db', 'demo', 'guard/src'].flatMap((dir) => [...files(dir)]).flatMap(importsOf)
 
 describe('the import rules', () => {
-  test('are read off enough imports to mean anything', () => {
-    expect(all.length).toBeGreaterThan(200)
+  test('hold for every file, and there are enough files to mean anything', async () => {
+    const { modules, found } = await violations(ROOT, ['src', 'workers', 'db', 'demo', 'bench', 'guard/src'])
+    expect(found).toEqual([])
+    expect(modules).toBeGreaterThan(300)
   })
 
-  test('a module imports only what is below it, and an endpoint module never another', () => {
-    const broken = all.filter((one) => !one.from.startsWith('guard/') && /^(?:src|workers|db|demo|bench|test)\//.test(one.to) && !allowed(one))
-    expect(broken.map((one) => `${one.from} imports ${one.to}`)).toEqual([])
-  })
-
-  test('the guard imports nothing of ours, and no package but jose', () => {
-    const broken = all.filter(
-      (one) => one.from.startsWith('guard/') && !one.to.startsWith('guard/src/') && !one.to.startsWith('node:') && one.to !== 'jose',
-    )
-    expect(broken.map((one) => `${one.from} imports ${one.to}`)).toEqual([])
-  })
-
-  test('MSAL, the database drivers, BullMQ and jose stay in their modules', () => {
-    const broken = all.filter((one) => {
-      const name = one.to
-        .split('/')
-        .slice(0, one.to.startsWith('@') ? 2 : 1)
-        .join('/')
-      return !(ONLY_IN[name]?.(one.from) ?? true)
-    })
-    expect(broken.map((one) => `${one.from} imports ${one.to}`)).toEqual([])
+  test.each([
+    ['a circle of types', { 'src/token/a.ts': ['./b.ts'], 'src/token/b.ts': ['./a.ts'] }, 'no-cycle: src/token/a.ts → src/token/b.ts'],
+    [
+      'an import from a module above',
+      { 'src/client/a.ts': ['../session/b.ts'], 'src/session/b.ts': [] },
+      'client-imports-only-below: src/client/a.ts → src/session/b.ts',
+    ],
+    [
+      'protocol with an import',
+      { 'src/protocol/a.ts': ['../config/b.ts'], 'src/config/b.ts': [] },
+      'protocol-imports-nothing: src/protocol/a.ts → src/config/b.ts',
+    ],
+    ['config that reaches down', { 'src/config/a.ts': ['../../db/b.ts'], 'db/b.ts': [] }, 'config-imports-only-protocol: src/config/a.ts → db/b.ts'],
+    [
+      'one endpoint module in another',
+      { 'src/token/a.ts': ['../signin/b.ts'], 'src/signin/b.ts': [] },
+      'token-imports-no-other-endpoint-module: src/token/a.ts → src/signin/b.ts',
+    ],
+    [
+      'the wiring in an endpoint module',
+      { 'src/token/a.ts': ['../start.ts'], 'src/start.ts': [] },
+      'endpoint-modules-import-only-below: src/token/a.ts → src/start.ts',
+    ],
+    [
+      'an endpoint module in page',
+      { 'src/page/a.ts': ['../token/b.ts'], 'src/token/b.ts': [] },
+      'page-imports-only-below: src/page/a.ts → src/token/b.ts',
+    ],
+    [
+      'an endpoint module in workers',
+      { 'workers/a.ts': ['../src/token/b.ts'], 'src/token/b.ts': [] },
+      'workers-import-no-endpoint-module: workers/a.ts → src/token/b.ts',
+    ],
+    [
+      'an endpoint module in the parts',
+      { 'src/deps.ts': ['./token/b.ts'], 'src/token/b.ts': [] },
+      'common-files-import-only-layers: src/deps.ts → src/token/b.ts',
+    ],
+    [
+      'the broker in the guard',
+      { 'guard/src/a.ts': ['../../src/protocol/b.ts'], 'src/protocol/b.ts': [] },
+      'guard-imports-nothing-of-ours: guard/src/a.ts → src/protocol/b.ts',
+    ],
+    ['a package beside jose in the guard', { 'guard/src/a.ts': ['hono'] }, 'guard-imports-nothing-of-ours: guard/src/a.ts → hono'],
+    ['MSAL outside microsoft', { 'src/signin/a.ts': ['@azure/msal-node'] }, 'msal-only-in-its-module: src/signin/a.ts → @azure/msal-node'],
+    [
+      'drizzle outside db',
+      { 'src/token/a.ts': ['drizzle-orm/sqlite-core'] },
+      'database-only-in-its-module: src/token/a.ts → drizzle-orm/sqlite-core',
+    ],
+    ['a driver outside db', { 'src/token/a.ts': ['better-sqlite3'] }, 'database-only-in-its-module: src/token/a.ts → better-sqlite3'],
+    ['BullMQ in an endpoint module', { 'src/token/a.ts': ['bullmq'] }, 'bullmq-only-in-its-module: src/token/a.ts → bullmq'],
+    ['jose outside keys and guard', { 'src/token/a.ts': ['jose'] }, 'jose-only-in-its-module: src/token/a.ts → jose'],
+    ['a test in the sources', { 'src/token/a.ts': ['../../test/b.ts'], 'test/b.ts': [] }, 'nothing-imports-tests: src/token/a.ts → test/b.ts'],
+  ] as [string, Record<string, string[]>, string][])('find %s', async (_, imports, violation) => {
+    expect(await broken(imports)).toContain(violation)
   })
 })
