@@ -9,7 +9,7 @@ Runs the broker with its workers, a simulated Microsoft and two Case Manager ins
 
 Options:
   --json           when everything answers, print one line of JSON about it and nothing else
-  --clients FILE   register the clients of this file too (clients.yaml, see docs/configuration.md)
+  --clients FILE   register the clients of this file too (clients.yaml, see docs/clients.md)
   --help           this text
 
 Environment:

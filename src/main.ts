@@ -24,7 +24,8 @@ export async function serve(env: Environment): Promise<number> {
     process.stderr.write(`The broker could not start: ${error instanceof Error ? error.message : String(error)}\n`)
     return 1
   }
-  const { issuer, entra } = broker.deps.config
+  const { issuer, entra, warnings } = broker.deps.config
+  for (const { name, problem } of warnings) log.warn('unknown_setting', { name, problem, next: 'docs/configuration.md lists every setting' })
   const readiness = broker.deps.microsoft.readiness()
   if (entra.simulated)
     log.warn('microsoft_is_simulated', { authority: entra.authority, meaning: 'Anybody can be anybody here. Never use this where it matters.' })

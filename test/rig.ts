@@ -10,7 +10,7 @@ import { onTestFinished } from 'vitest'
 import { createApp } from '../src/app.ts'
 import { newClientSecret } from '../src/client/secret.ts'
 import { openClientRegistry } from '../src/client/registry.ts'
-import type { Config } from '../src/config/config.ts'
+import { loadConfig, type Config } from '../src/config/config.ts'
 import type { Deps } from '../src/deps.ts'
 import { openKeyRing } from '../src/keys/ring.ts'
 import { createSealer } from '../src/keys/sealer.ts'
@@ -28,7 +28,6 @@ import {
 } from '../src/microsoft/interface.ts'
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 import { sha256 } from '../src/protocol/compare.ts'
-import { trustedProxies } from '../src/protocol/remote-address.ts'
 import { newSecret, newSid, newSub } from '../src/protocol/ids.ts'
 import { createOutbound } from '../src/outbound.ts'
 import { createFeed } from '../src/revocation/feed.ts'
@@ -218,34 +217,17 @@ export async function createRig(options: RigOptions = {}) {
   let answer: RequestListener = (_request, response) => void response.writeHead(503).end()
   const issuer = options.listening ? `http://127.0.0.1:${await listen((request, response) => answer(request, response))}` : ISSUER
   const config: Config = {
-    issuer,
-    listen: { host: '127.0.0.1', port: 0 },
-    opsListen: { host: '127.0.0.1', port: 0 },
-    opsOrigin: 'http://localhost:7401',
-    trustedProxies: trustedProxies([]),
-    keyFiles: [],
-    secrets: [Buffer.alloc(32, 'secret of this test rig 0123456789')],
-    entra: {
-      tenants: [TENANT, OTHER_TENANT],
-      clientId: '33333333-3333-4333-8333-333333333333',
-      credential: { kind: 'secret', secret: 'entra-secret' },
-      authority: 'https://login.microsoftonline.com',
-      simulated: false,
-    },
-    mfaProof: { kind: 'auth_context', id: 'c1' },
-    operatorTenant: TENANT,
-    clientsFile: undefined,
-    dataDir: dir,
-    queueUrl: undefined,
-    retention: { sessionDays: 30, revocationDays: 90, auditDays: 730 },
-    limits: { idleSeconds: 8 * 3600, absoluteSeconds: 12 * 3600, staySignedInSeconds: 24 * 3600 },
-    allowLoopbackTargets: true,
-    signals: {
-      probe: { everySeconds: 900, perSecond: 100 },
-      graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
-      revokeAtMicrosoft: [],
-      issuers: [],
-    },
+    ...loadConfig({
+      BROKER_ISSUER: issuer,
+      BROKER_SECRET: Buffer.from('secret of this test rig 01234567').toString('hex'),
+      BROKER_DATA_DIR: dir,
+      BROKER_LISTEN: '127.0.0.1:0',
+      BROKER_ENTRA_TENANT: `${TENANT},${OTHER_TENANT}`,
+      BROKER_ENTRA_CLIENT_ID: '33333333-3333-4333-8333-333333333333',
+      BROKER_ENTRA_CLIENT_SECRET: 'entra-secret',
+      BROKER_OPERATOR_TENANT: TENANT,
+      BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
+    }),
     ...options.config,
   }
   const lines: string[] = []

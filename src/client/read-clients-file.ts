@@ -70,7 +70,7 @@ class Reading {
     const top = this.#document.contents
     const list = isMap(top) ? top.get('clients', true) : undefined
     if (!isMap(top) || !isSeq(list)) {
-      this.#add(0, 'The file has to hold "clients:" and a list beneath it (docs/configuration.md has an example).')
+      this.#add(0, 'The file has to hold "clients:" and a list beneath it (docs/clients.md has an example).')
       return []
     }
     for (const { key } of top.items)

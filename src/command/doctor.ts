@@ -37,7 +37,13 @@ async function look(context: Context, dataDir: string): Promise<Finding[]> {
 function settings(context: Context, dataDir: string, running: boolean): { config?: Config; findings: Finding[] } {
   try {
     const config = loadConfig({ ...context.terminal.env, BROKER_DATA_DIR: dataDir })
-    return { config, findings: [{ name: 'environment', state: 'good', found: 'Every setting here can be read.' }] }
+    const warnings = config.warnings.map(({ name, problem, example }) => ({
+      name,
+      state: 'warning' as const,
+      found: `It ${problem}.`,
+      mend: `Rename it to ${example}, or remove it.`,
+    }))
+    return { config, findings: [{ name: 'environment', state: 'good', found: 'Every setting here can be read.' }, ...warnings] }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     if (running)
@@ -56,7 +62,7 @@ function settings(context: Context, dataDir: string, running: boolean): { config
         name: one.name,
         state: 'bad',
         found: `It ${one.problem}.`,
-        mend: one.example === '' ? 'docs/configuration.md' : `For example: ${one.name}=${one.example}`,
+        mend: one.example === '' ? 'docs/configuration.md lists every setting.' : `For example: ${one.name}=${one.example}`,
       })),
     }
   }

@@ -39,7 +39,7 @@ function addCommand(tenants: Command, context: Context): void {
       .command('add <tid>')
       .description('Connect a tenant. Without --mfa-proof nobody of it gets in until its proof of MFA is chosen at /setup.')
       .option('--name <name>', 'what you call it')
-      .option('--mfa-proof <proof>', 'auth_context:c1 (to c25), amr or conditional_access; docs/configuration.md says what each proves')
+      .option('--mfa-proof <proof>', 'auth_context:c1 (to c25), amr or conditional_access; docs/entra.md says what each proves')
       .addOption(asJson())
       .action(async (tid: string, options: { name?: string; mfaProof?: string }, command: Command) => {
         const body = { tid, name: options.name, mfa_proof: options.mfaProof }

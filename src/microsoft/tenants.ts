@@ -1,5 +1,6 @@
 import type { TenantRow } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { isGuid } from '../protocol/guid.ts'
 import { parseMfaProof } from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import type { Actor } from '../protocol/revocation.ts'
@@ -7,18 +8,14 @@ import { announce } from '../revocation/revoke.ts'
 
 /** Connecting a tenant and removing it: at /setup, by `cmb`, by the admin API, all through here. Refuses what is no tenant's id, and Microsoft's tenant of personal accounts. */
 
-const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-
 /** A tenant whose proof of MFA is not chosen yet: its people are refused, because nothing proves MFA for them. */
 export const UNDECIDED = 'undecided'
 export const isDecided = (row: Pick<TenantRow, 'mfaProof'>): boolean => parseMfaProof(row.mfaProof) !== undefined
 
-export const isGuid = (value: string): boolean => GUID.test(value)
-
 /** In lower case, or what is wrong with it. */
 export function readTenantId(value: string): { tid: string } | { problem: string } {
   const tid = value.trim().toLowerCase()
-  if (!GUID.test(tid)) return { problem: 'The tenant id is a GUID: Entra admin center, Overview, Tenant ID.' }
+  if (!isGuid(tid)) return { problem: 'The tenant id is a GUID: Entra admin center, Overview, Tenant ID.' }
   if (tid === PERSONAL_TENANT) return { problem: 'That is Microsoft’s tenant of personal accounts, whose people are never let in.' }
   return { tid }
 }

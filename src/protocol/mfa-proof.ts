@@ -4,7 +4,7 @@
 export type MfaProof = { kind: 'auth_context'; id: string } | { kind: 'amr' } | { kind: 'conditional_access' }
 
 /** The message for any other value. */
-export const MFA_PROOF_EXPECTED = 'has to be auth_context:c1 (to c25), amr or conditional_access (docs/configuration.md says what each proves)'
+export const MFA_PROOF_EXPECTED = 'must be auth_context:c1 (to c25), amr or conditional_access (docs/entra.md says what each proves)'
 
 /** Undefined: not a proof, which proves nothing. */
 export function parseMfaProof(value: string): MfaProof | undefined {

@@ -1,5 +1,6 @@
 import { problemOfPem } from '../microsoft/administration.ts'
-import { connectTenant, isGuid, readTenantId } from '../microsoft/tenants.ts'
+import { connectTenant, readTenantId } from '../microsoft/tenants.ts'
+import { isGuid } from '../protocol/guid.ts'
 import { Button, Choices, Facts, Notice, Tick } from '../page/components.tsx'
 import { Field, Form, goOn, recorded, setupPage, type Visit } from './frame.tsx'
 

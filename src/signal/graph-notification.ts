@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { MicrosoftWork } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { equalInConstantTime } from '../protocol/compare.ts'
+import { isGuid } from '../protocol/guid.ts'
 import { readBody } from './body.ts'
 import { clientStateOf } from './subscription.ts'
 import { graphTenants } from './tenants.ts'
@@ -16,8 +17,7 @@ const MOST_BYTES = 512 * 1024
 const MOST_PEOPLE = 1000
 const HEADERS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } as const
 
-const GUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-const guid = z.string().regex(GUID).toLowerCase()
+const guid = z.string().toLowerCase().refine(isGuid)
 const notification = z.object({
   clientState: z.string().max(256),
   tenantId: guid,

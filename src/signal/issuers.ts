@@ -1,5 +1,5 @@
 import { KeySet } from '@case-manager/guard'
-import type { SignalIssuer } from '../config/signals.ts'
+import type { SignalIssuer } from '../config/config.ts'
 import type { Deps } from '../deps.ts'
 
 /** Who may tell us of people besides Microsoft, each with its keys. Only who stands in BROKER_SIGNAL_ISSUERS_FILE. */

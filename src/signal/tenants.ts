@@ -1,4 +1,4 @@
-import type { Tenants } from '../config/signals.ts'
+import type { Tenants } from '../config/config.ts'
 import type { Deps } from '../deps.ts'
 
 /** The connected tenants among those that a setting names. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { SignalIssuer } from '../../src/config/signals.ts'
+import type { SignalIssuer } from '../../src/config/config.ts'
 import { type Broker as Transmitter, makeKey, startBroker } from '../guard/stand-in.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
 

@@ -1,8 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { ConfigError, loadConfig } from '../../src/config/config.ts'
+import { configurationPage } from '../../src/config/page.ts'
+import { variablesOf } from '../../src/config/read.ts'
+import { settingsOf } from '../../src/config/setting.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
 
 const SECRET = '8f1d4c0b2a6e97f35d80c1b4e29a7f6630d5c8b1a4e7920f6b3d8c5e1f0a2b4c'
 const LEAST = { BROKER_ISSUER: 'https://login.case-manager.example', BROKER_SECRET: SECRET }
@@ -43,7 +47,7 @@ describe('settings', () => {
       BROKER_ENTRA_TENANT: 'contoso',
     }
     expect(problems(env).toSorted()).toEqual(Object.keys(env).toSorted())
-    expect(() => loadConfig(env)).toThrow(/BROKER_LISTEN: has to be host:port[\s\S]*for example: BROKER_LISTEN=/)
+    expect(() => loadConfig(env)).toThrow(/BROKER_LISTEN: must be host:port[\s\S]*for example: BROKER_LISTEN=/)
     expect(() => loadConfig(env)).not.toThrow(/too-short/)
   })
 
@@ -83,7 +87,75 @@ describe('settings', () => {
     expect(problems({ ...LEAST, BROKER_SECRET: 'a'.repeat(64) })).toEqual(['BROKER_SECRET'])
   })
 
+  test('a rule between two settings does not hide what is wrong with a third', () => {
+    expect(problems({ ...LEAST, BROKER_ENTRA_SIMULATED: 'perhaps', BROKER_ENTRA_AUTHORITY: 'entra', BROKER_SESSION_IDLE_SECONDS: '1' })).toEqual([
+      'BROKER_ENTRA_AUTHORITY',
+      'BROKER_ENTRA_SIMULATED',
+      'BROKER_SESSION_IDLE_SECONDS',
+    ])
+  })
+
   test('Postgres as the store is refused in clear words until it is there', () => {
     expect(() => loadConfig({ ...LEAST, BROKER_DATABASE_URL: 'postgres://x' })).toThrow(/not supported yet/)
+  })
+})
+
+describe('the table of settings', () => {
+  const all = [...settingsOf(SETTINGS)]
+  const accepts = (text: string, name: string): boolean => all.find((one) => one.name === name)?.schema.safeParse(text).success ?? false
+
+  test('names every setting once', () => {
+    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length)
+  })
+
+  test('has a default and an example for each that its own schema accepts', () => {
+    const shell = new Map([['"$(openssl rand -hex 32)"', SECRET]])
+    const wrong = all.flatMap(({ name, default: text, example }) =>
+      [text, example === '' ? undefined : (shell.get(example) ?? example)].filter((value) => value !== undefined && !accepts(value, name)),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('is docs/configuration.md: run npm run docs:settings', () => {
+    expect(readFileSync(join(import.meta.dirname, '../../docs/configuration.md'), 'utf8')).toBe(configurationPage())
+  })
+})
+
+describe('a BROKER_ variable that the broker does not read', () => {
+  const warned = (env: Record<string, string>) => loadConfig({ ...LEAST, ...env }).warnings
+
+  test('is reported with the nearest name, and the broker starts', () => {
+    expect(warned({ BROKER_MFA_PROF: 'amr', BROKER_SESSION_IDLE_SECOND: '60' })).toEqual([
+      { name: 'BROKER_MFA_PROF', problem: expect.stringContaining('BROKER_MFA_PROOF'), example: 'BROKER_MFA_PROOF' },
+      { name: 'BROKER_SESSION_IDLE_SECOND', problem: expect.any(String), example: 'BROKER_SESSION_IDLE_SECONDS' },
+    ])
+  })
+
+  test('one letter left out, doubled or mistaken: the nearest name is the right one, of every setting', () => {
+    const known = [...variablesOf(SETTINGS)]
+    for (const name of known) {
+      for (let at = 'BROKER_'.length; at < name.length; at++) {
+        const slips = [
+          `${name.slice(0, at)}${name.slice(at + 1)}`,
+          `${name.slice(0, at)}${name.slice(at - 1)}`,
+          `${name.slice(0, at)}#${name.slice(at + 1)}`,
+        ]
+        for (const slip of slips.filter((one) => !known.includes(one))) expect([slip, warned({ [slip]: 'x' })[0]?.example]).toEqual([slip, name])
+      }
+    }
+  })
+
+  test('what Kubernetes sets beside a Service named "broker" is none of them', () => {
+    expect(
+      warned({
+        BROKER_SERVICE_HOST: '10.0.0.1',
+        BROKER_SERVICE_PORT: '7400',
+        BROKER_SERVICE_PORT_OPS: '7401',
+        BROKER_PORT: 'tcp://10.0.0.1:7400',
+        BROKER_PORT_7400_TCP: 'tcp://10.0.0.1:7400',
+        BROKER_PORT_7400_TCP_ADDR: '10.0.0.1',
+        BROKER_OPS_SERVICE_HOST: '10.0.0.2',
+      }),
+    ).toEqual([])
   })
 })

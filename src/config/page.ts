@@ -1,0 +1,48 @@
+import { settingsOf, type Section, type Setting } from './setting.ts'
+import { SETTINGS } from './settings.ts'
+
+/** The reference page docs/configuration.md, written from the table of settings: `npm run docs:settings`. */
+
+const OPENING = `# Configuration
+
+This page is for operators who set up a broker. It is written from the table of settings (\`npm run docs:settings\`).
+
+The broker reads its settings from environment variables once, at start. It reports every error at once, each with an example, and does not start. \`cmb doctor\` runs the same checks without a start.
+
+Instead of a value, \`<NAME>_FILE\` may name a file that holds it (Docker and Kubernetes secrets); set one of the two. An empty variable counts as not set.
+
+The broker reports a \`BROKER_…\` variable that it does not read, with the nearest name, in the log at start and in \`cmb doctor\`. It starts all the same ([decision 0022](decisions/0022-unknown-settings-warn.md)).
+`
+
+const SECTIONS: Record<Section, { title: string; text: string }> = {
+  broker: {
+    title: 'The broker',
+    text: 'With `BROKER_ISSUER` and `BROKER_SECRET` alone the broker starts, not connected to Microsoft. `cmb setup` then prints a link to `/setup`, whose pages connect it ([operations.md](operations.md#connecting-to-microsoft)).',
+  },
+  microsoft: {
+    title: 'Microsoft',
+    text: 'All of this can be entered at `/setup` instead. The database holds the active connection: the broker takes tenants, application, operator tenant and proof of MFA from here only while the database has none. It reports a later difference and does not apply it. A credential that is set here is used before one that was entered. What to set up in Entra: [entra.md](entra.md).',
+  },
+  signals: { title: 'What ends sessions from outside', text: '[microsoft.md](microsoft.md) says what each signal finds, and how soon.' },
+  sessions: { title: 'Sessions', text: 'How long a session lasts.' },
+  retention: {
+    title: 'Retention',
+    text: 'How many days the broker keeps ended sessions and logs. Table by table: [operations.md](operations.md#retention).',
+  },
+  parts: { title: 'Queue, database, clients', text: 'The parts beside the broker.' },
+}
+
+function row(setting: Setting<unknown>): string {
+  const shown = setting.required ? 'required' : (setting.defaultText ?? (setting.default === undefined ? '' : `\`${setting.default}\``))
+  const example = setting.example === '' || setting.example === setting.default ? '' : ` Example: \`${setting.example}\`.`
+  return `| \`${setting.name}\` | ${shown} | ${setting.text}${example} |`
+}
+
+export function configurationPage(): string {
+  const all = [...settingsOf(SETTINGS)]
+  const sections = Object.entries(SECTIONS).map(([section, { title, text }]) => {
+    const rows = all.filter((one) => one.section === section).map(row)
+    return `## ${title}\n\n${text}\n\n| Variable | Default | Meaning |\n|---|---|---|\n${rows.join('\n')}\n`
+  })
+  return [OPENING, ...sections].join('\n')
+}

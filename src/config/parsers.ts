@@ -1,0 +1,142 @@
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { isGuid } from '../protocol/guid.ts'
+import { MFA_PROOF_EXPECTED, parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
+import { PERSONAL_TENANT } from '../protocol/names.ts'
+import { trustedProxies, type TrustedProxies } from '../protocol/remote-address.ts'
+
+/** From the text of a variable to its value. Each issue completes the sentence "BROKER_X …". No issue repeats a secret. */
+
+export interface Address {
+  host: string
+  port: number
+}
+
+/** Of the tenants that are connected. */
+export type Tenants = 'all' | string[]
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+export const text = z.string()
+export const path = z.string().transform((value) => resolve(value))
+
+const secure = (url: URL): boolean => url.protocol === 'https:' || LOOPBACK.has(url.hostname)
+
+/** Without a trailing slash. */
+export const url = z.string().transform((value, c) => {
+  const parsed = URL.canParse(value) ? new URL(value) : undefined
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol) || parsed.search || parsed.hash || parsed.username || parsed.password)
+    c.addIssue('must be an address such as https://host, without query, fragment or user name')
+  else if (!secure(parsed)) c.addIssue('must be https (http is accepted for localhost only)')
+  else return parsed.href.replace(/\/+$/, '')
+  return z.NEVER
+})
+
+/** @param why what has a host name of its own */
+export const origin = (why: string) =>
+  url.transform((value, c) => {
+    if (new URL(value).pathname !== '/') c.addIssue(`must have no path: ${why}`)
+    return value
+  })
+
+/** A listener's address. */
+export const address = z.string().transform((value, c): Address => {
+  const match = /^(?:(.+):)?(\d{1,5})$/.exec(value)
+  const port = Number(match?.[2])
+  if (match && port <= 65535) return { host: (match[1] ?? '127.0.0.1').replace(/^\[|\]$/g, ''), port }
+  c.addIssue('must be host:port')
+  return z.NEVER
+})
+
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean),
+)
+
+export const paths = list.transform((values) => values.map((value) => resolve(value)))
+
+export const proxies = list.transform((ranges, c): TrustedProxies => {
+  try {
+    return trustedProxies(ranges)
+  } catch (error) {
+    c.addIssue(`must be a comma list of addresses and CIDRs: ${(error as Error).message}`)
+    return z.NEVER
+  }
+})
+
+/** Lower case. */
+export const guids = list.transform((values, c) => {
+  const lower = values.map((value) => value.toLowerCase())
+  for (const value of lower) {
+    if (!isGuid(value)) c.addIssue(`must be a comma list of GUIDs; "${value.slice(0, 40)}" is not one (Entra admin center, Overview, Tenant ID)`)
+    else if (value === PERSONAL_TENANT) c.addIssue('names the tenant of personal Microsoft accounts, which the broker never accepts')
+  }
+  return [...new Set(lower)]
+})
+
+export const guid = guids.transform((values, c) => {
+  if (values.length === 1 && values[0]) return values[0]
+  c.addIssue('must be one id')
+  return z.NEVER
+})
+
+/** `yes`, `no`, or a comma list of tenant ids. */
+export const tenants = z.string().transform((value, c): Tenants => {
+  if (value === 'yes') return 'all'
+  if (value === 'no') return []
+  const parsed = guids.safeParse(value)
+  if (parsed.success && parsed.data.length > 0) return parsed.data
+  c.addIssue('must be yes, no or a comma list of tenant ids')
+  return z.NEVER
+})
+
+export const secrets = list.transform((values, c) => {
+  const decoded = values.map((value) => (/^(?:[0-9a-f]{2})+$/i.test(value) ? Buffer.from(value, 'hex') : Buffer.from(value, 'base64url')))
+  if (decoded.length === 0 || decoded.some((secret) => secret.length < 32))
+    c.addIssue('must be at least 32 random bytes, in base64url or hex (make one: openssl rand -hex 32)')
+  else if (decoded.some((secret) => new Set(secret).size < 8)) c.addIssue('is not random (make a random value: openssl rand -hex 32)')
+  return decoded
+})
+
+export const mfaProof = z.string().transform((value, c): MfaProof => {
+  const proof = parseMfaProof(value)
+  if (proof === undefined) c.addIssue(MFA_PROOF_EXPECTED)
+  return proof ?? z.NEVER
+})
+
+export const yes = z.string().transform((value, c) => {
+  if (value !== 'yes' && value !== 'no') c.addIssue('must be yes or no')
+  return value === 'yes'
+})
+
+/** @param unit of the number, as the message names it: `seconds` */
+export const whole = (least: number, most: number, unit?: string) =>
+  z.string().transform((value, c) => {
+    const number = Number(value)
+    if (/^\d+$/.test(value) && number >= least && number <= most) return number
+    c.addIssue(`must be a whole number${unit === undefined ? '' : ` of ${unit}`} from ${least} to ${most}`)
+    return z.NEVER
+  })
+
+/** Minutes, read to seconds; 0 is off. */
+export const minutes = z.string().transform((value, c) => {
+  const number = Number(value)
+  if (number === 0 || (number >= 0.05 && number <= 240)) return Math.round(number * 60)
+  c.addIssue('must be 0 (off) or a number of minutes up to 240')
+  return z.NEVER
+})
+
+export const queueUrl = z.string().transform((value, c) => {
+  if (/^rediss?:\/\/[^/\s]+/.test(value)) return value
+  c.addIssue('must begin with redis:// or rediss:// (leave it unset and the broker runs its own queue server)')
+  return z.NEVER
+})
+
+/** For a variable that an operator may expect and this version does not read. */
+export const unsupported = (why: string) =>
+  z.string().transform((_value, c): never => {
+    c.addIssue(why)
+    return z.NEVER
+  })

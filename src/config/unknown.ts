@@ -1,0 +1,36 @@
+import { variablesOf } from './read.ts'
+import type { ConfigProblem, Environment } from './setting.ts'
+import { SETTINGS } from './settings.ts'
+
+/** Variables that begin with BROKER_ and that the broker does not read: most are misspelled. */
+
+/** What Kubernetes sets in every pod beside a Service named "broker" or "broker-…". */
+const SERVICE_LINK = /^BROKER_([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
+
+export function unknownSettings(env: Environment): ConfigProblem[] {
+  const known = [...variablesOf(SETTINGS)]
+  return Object.keys(env)
+    .filter((name) => name.startsWith('BROKER_') && !known.includes(name) && !SERVICE_LINK.test(name))
+    .toSorted()
+    .map((name) => {
+      const nearest = nearestName(name, known)
+      return { name, problem: `is not a setting of this version; the nearest name is ${nearest}`, example: nearest }
+    })
+}
+
+function nearestName(name: string, known: readonly string[]): string {
+  const ranked = known.map((one) => ({ one, distance: distance(name, one) })).toSorted((a, b) => a.distance - b.distance)
+  return ranked[0]?.one ?? ''
+}
+
+/** Levenshtein's: the fewest letters to insert, delete or replace. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    row = next
+  }
+  return row[b.length] ?? 0
+}
