@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, chmod, chown, cp, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { access, chmod, chown, cp, lchown, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -147,6 +147,8 @@ async function findBinaries(dir: string, as: { uid: number; gid: number } | unde
   if (as !== undefined && !(await othersReach(found.postgres))) {
     const copy = join(dir, 'native')
     await cp(native, copy, { recursive: true, verbatimSymlinks: true })
+    // A umask of 077 at the installation leaves files that only root can read.
+    for (const entry of await readdir(copy, { recursive: true })) await lchown(join(copy, entry), as.uid, as.gid)
     native = copy
   }
   const binaries = { initdb: join(native, 'bin', 'initdb'), postgres: join(native, 'bin', 'postgres') }
@@ -164,8 +166,8 @@ async function linkLibraries(native: string): Promise<void> {
   }
 }
 
-async function othersReach(file: string): Promise<boolean> {
-  for (let path = file; path !== dirname(path); path = dirname(path))
-    if (((await stat(path)).mode & 0o005) === 0 || ((await stat(path)).mode & 0o001) === 0) return false
+/** Whether every user can enter this path: each directory on the way to it, and the path itself, has the `x` permission for others. */
+export async function othersReach(path: string): Promise<boolean> {
+  for (let at = path; at !== dirname(at); at = dirname(at)) if (((await stat(at)).mode & 0o001) === 0) return false
   return true
 }

@@ -4,7 +4,7 @@ import { access, chown, lstat, mkdir, mkdtemp, readFile, rm } from 'node:fs/prom
 import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import type { Log } from '../log.ts'
-import { postgresServer, type PostgresAddress } from './engine-postgres.ts'
+import { othersReach, postgresServer, type PostgresAddress } from './engine-postgres.ts'
 import { keepRunning, type OwnServer } from './engine-process.ts'
 import { redisServer } from './engine-redis.ts'
 
@@ -139,9 +139,22 @@ async function anotherUser(): Promise<{ uid: number; gid: number }> {
   return { uid: Number(fields?.[2] ?? 65_534), gid: Number(fields?.[3] ?? 65_534) }
 }
 
-/** A directory with a short name for this data directory, the same at each start, that nobody else has made. */
+/** The longest directory that leaves room for a socket's name. */
+const MAX_BASE = 40
+
+/** A directory for the files of a server that runs as `as`. @throws Error where that user can enter none */
+async function baseDir(as: { uid: number; gid: number } | undefined): Promise<string> {
+  const bases = [...new Set([tmpdir(), '/tmp', '/var/tmp'])].filter((base) => Buffer.byteLength(base) <= MAX_BASE)
+  if (as === undefined) return bases[0] ?? '/tmp'
+  for (const base of bases) if (await othersReach(base).catch(() => false)) return base
+  throw new Error(
+    `The embedded Postgres does not run as root. It runs as user ${as.uid}, and that user cannot enter ${bases.join(' or ')}. Set TMPDIR to a directory that every user can enter (mode 1777), install valkey-server or redis-server, or name a server with BROKER_QUEUE_URL (redis://localhost:6379).`,
+  )
+}
+
+/** A directory with a short name for this data directory, the same at each start, that no other user has made. */
 async function privateDir(dir: string, as: { uid: number; gid: number } | undefined): Promise<string> {
-  const base = Buffer.byteLength(tmpdir()) <= 40 ? tmpdir() : '/tmp'
+  const base = await baseDir(as)
   const name = join(base, `cmb-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}`)
   const uid = as?.uid ?? process.getuid?.() ?? 0
   try {

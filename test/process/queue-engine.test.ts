@@ -130,6 +130,22 @@ describe('our own Postgres, where there is neither Valkey nor Redis', () => {
     expect(existsSync(join(address.host, 'pg'))).toBe(false)
   })
 
+  test('as root with a private TMPDIR: its files are where the user that it runs as can go', async ({ skip }) => {
+    skip(process.getuid?.() !== 0, 'Only root runs the embedded Postgres as another user.')
+    const dir = dataDir()
+    vi.stubEnv('TMPDIR', dir)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    expect(statSync(tmpdir()).mode & 0o777).toBe(0o700)
+    const engine = await start(dir, NOWHERE)
+    const { address } = engine.address as Extract<QueueEngine['address'], { kind: 'postgres' }>
+    expect(statSync(address.host)).toMatchObject({ uid: statSync(`/proc/${pidIn(join(address.host, 'pg', 'postmaster.pid'))}`).uid })
+    const client = new Client(address)
+    await client.connect()
+    await client.end()
+    await engine.close()
+    expect(existsSync(address.host)).toBe(false)
+  })
+
   test('is started again when it dies, with the same address', async () => {
     const engine = await start(dataDir(), NOWHERE)
     const { address } = engine.address as Extract<QueueEngine['address'], { kind: 'postgres' }>
