@@ -1,38 +1,67 @@
-// What the tests want of the machine besides Node: Chromium for the pages, Valkey (or Redis) for the queue, promtool for the alert rules.
-// As root on Debian it installs what is missing, and says so; elsewhere it says which tests are then left out. BROKER_TEST_INSTALL=no: only says.
+// What the tests use besides Node: Chromium for the pages, Valkey or Redis for the queue, promtool for the alert rules. As root on Debian or
+// Ubuntu it installs each missing program by itself, and elsewhere it names what is missing, what is not tested then, and how to get it.
+// BROKER_TEST_INSTALL=no: it only names. With CI set, a missing program is a failure.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 
-const onPath = (name) => (process.env.PATH ?? '').split(delimiter).some((dir) => existsSync(join(dir, name)))
-
-const NEEDS = [
+/** `alternatives`: groups of Debian packages; the first group that this release has is installed. */
+export const NEEDS = [
   {
-    there: () => Boolean(process.env.CHROMIUM) || onPath('chromium'),
-    packages: ['chromium', 'fonts-dejavu-core'],
-    without: 'the tests in a browser (test/browser)',
+    name: 'Chromium',
+    programs: ['chromium'],
+    variable: 'CHROMIUM',
+    alternatives: [['chromium', 'fonts-dejavu-core']],
+    without: 'The tests in a browser (test/browser) do not run.',
   },
   {
-    there: () => onPath('valkey-server') || onPath('redis-server'),
-    packages: ['valkey-server'],
-    without: "the tests of the broker's own Valkey (the queue is then Postgres from the npm registry)",
+    name: 'Valkey or Redis',
+    programs: ['valkey-server', 'redis-server'],
+    // Debian 12 and Ubuntu before 24.04 have no Valkey.
+    alternatives: [['valkey-server'], ['redis-server']],
+    without: 'The tests of the queue run on the embedded Postgres only.',
   },
-  { there: () => onPath('promtool'), packages: ['prometheus'], without: 'the tests of the alert rules' },
+  { name: 'promtool', programs: ['promtool'], alternatives: [['prometheus']], without: 'The tests of the alert rules do not run.' },
 ]
 
-const missing = NEEDS.filter((need) => !need.there())
-const packages = missing.flatMap((need) => need.packages)
-const mayInstall = process.getuid?.() === 0 && onPath('apt-get') && process.env.BROKER_TEST_INSTALL !== 'no'
-
-if (missing.length > 0 && mayInstall) {
-  console.error(`Installing ${packages.join(', ')} with apt-get, which the tests use (BROKER_TEST_INSTALL=no: not)…`)
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const apt = (...args) => spawnSync('apt-get', ['-q', '-y', ...args], { env, stdio: ['ignore', 'ignore', 2] }).status === 0
-  // Servers of Debian's packages would start by themselves; the tests start their own.
-  if (!apt('update') || !apt('install', '--no-install-recommends', ...packages)) console.error('apt-get did not succeed; what it said stands above.')
+/** Installs what is missing where it may, one need at a time. @returns the needs that are still missing */
+export function provide({ needs = NEEDS, env = process.env, isThere, apt, mayInstall, say }) {
+  const missing = () => needs.filter((need) => !(need.variable && env[need.variable]) && !need.programs.some(isThere))
+  const before = missing()
+  if (before.length > 0 && mayInstall) {
+    say(`Installing with apt-get what the tests use: ${before.map((need) => need.name).join(', ')}. BROKER_TEST_INSTALL=no prevents this.`)
+    if (!apt('update')) say('apt-get update failed. Its message is above. The installation continues with the package lists of the last update.')
+    for (const need of before) install(need, apt, say)
+  }
+  const after = missing()
+  for (const need of after) say(`${need.name} is missing. ${need.without} ${howToGet(need)}`)
+  return after
 }
-for (const need of missing.filter((one) => !one.there())) {
-  console.error(`Not there: ${need.packages[0]}. Without it ${need.without} are left out.`)
-  // A check that left something out would be no check.
-  if (process.env.CI) process.exitCode = 1
+
+function install(need, apt, say) {
+  const known = need.alternatives.find((packages) => apt('install', '--simulate', '--no-install-recommends', ...packages))
+  if (known === undefined) say(`The package lists of this machine have no ${need.alternatives.map((packages) => packages[0]).join(' and no ')}.`)
+  else if (!apt('install', '--no-install-recommends', ...known)) say(`apt-get install ${known.join(' ')} failed. Its message is above.`)
+}
+
+function howToGet({ programs, alternatives, variable }) {
+  const commands = alternatives.map((packages) => `"apt-get install ${packages.join(' ')}"`).join(' or ')
+  const elsewhere = `On Debian or Ubuntu, run ${commands} as root. On another system, put ${programs.join(' or ')} on the PATH`
+  return variable ? `${elsewhere}, or set ${variable} to its path.` : `${elsewhere}.`
+}
+
+const isOnPath = (name) => (process.env.PATH ?? '').split(delimiter).some((dir) => existsSync(join(dir, name)))
+
+/** The packages' services stay stopped where there is no systemd (RUNLEVEL): the tests start their own servers. */
+function runApt(...args) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  const quiet = args.includes('--simulate')
+  return spawnSync('apt-get', ['-q', '-y', ...args], { env, stdio: ['ignore', 'ignore', quiet ? 'ignore' : 2] }).status === 0
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const mayInstall = process.getuid?.() === 0 && isOnPath('apt-get') && process.env.BROKER_TEST_INSTALL !== 'no'
+  const missing = provide({ isThere: isOnPath, apt: runApt, mayInstall, say: (line) => console.error(line) })
+  if (process.env.CI && missing.length > 0) process.exitCode = 1
 }
