@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { randomBytes } from 'node:crypto'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/log.ts'
@@ -52,7 +52,7 @@ describe('lanes', () => {
         .join(''),
     ).toBe('aaaaaaaab')
     open[0]?.answer('delivered')
-    await vi.waitFor(() => expect(open).toHaveLength(10))
+    await expect.poll(() => open).toHaveLength(10)
   })
 
   test('one that is on its way, or waits, is not taken twice', async () => {
@@ -68,15 +68,15 @@ describe('lanes', () => {
     const { lanes, released, advance } = lanesOver(perform)
     lanes.take([ref('x1'), ref('x2'), ref('x3')])
     for (const one of open) one.answer('failed')
-    await vi.waitFor(() => expect(lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }]))
+    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
     lanes.take(Array.from({ length: 30 }, (_, i) => ref(`y${i}`)))
     expect(lanes.states()).toMatchObject([{ running: 0, waiting: 30 }])
     // A probe: one of those that wait.
     advance(3_000)
-    await vi.waitFor(() => expect(open).toHaveLength(4))
+    await expect.poll(() => open).toHaveLength(4)
     expect(lanes.states()).toMatchObject([{ running: 1, waiting: 29 }])
     open[3]?.answer('delivered')
-    await vi.waitFor(() => expect(open).toHaveLength(12))
+    await expect.poll(() => open).toHaveLength(12)
     expect(released).toEqual(['t'])
     expect(lanes.states()).toMatchObject([{ breaker: 'closed', running: 8 }])
   })
@@ -86,7 +86,7 @@ describe('lanes', () => {
     const { lanes, advance } = lanesOver(perform)
     lanes.take([ref('x1'), ref('x2'), ref('x3')])
     for (const one of open) one.answer('failed')
-    await vi.waitFor(() => expect(lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }]))
+    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
     advance(600)
     lanes.take([ref('fresh')])
     expect(open.at(-1)).toMatchObject({ ref: { id: 'fresh' }, early: false })
@@ -101,13 +101,13 @@ describe('lanes', () => {
     await lanes.look()
     lanes.take([ref('first')])
     open[0]?.answer('failed')
-    await vi.waitFor(() => expect(lanes.states()).toMatchObject([{ breaker: 'failing', running: 0 }]))
+    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'failing', running: 0 }])
     owed.push(...due)
     for (const nth of [1, 2]) {
       advance(3_000)
-      await vi.waitFor(() => expect(open).toHaveLength(nth + 1))
+      await expect.poll(() => open).toHaveLength(nth + 1)
       open[nth]?.answer('failed')
-      await vi.waitFor(() => expect(lanes.states()).toMatchObject([{ running: 0 }]))
+      await expect.poll(() => lanes.states()).toMatchObject([{ running: 0 }])
     }
     expect(open.slice(1)).toMatchObject([
       { ref: { id: 'p' }, early: true },
@@ -129,7 +129,7 @@ describe('lanes', () => {
     const left = lanes.take(Array.from({ length: 20_020 }, (_, i) => ref(`x${i}`)))
     expect(left).toHaveLength(20)
     gate.resolve()
-    await vi.waitFor(() => expect(done).toHaveLength(20_003), { timeout: 20_000 })
+    await expect.poll(() => done).toHaveLength(20_003)
     expect(done.slice(-3).sort()).toEqual(['due0', 'due1', 'due2'])
   })
 

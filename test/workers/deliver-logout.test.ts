@@ -350,7 +350,7 @@ describe('the workers', () => {
     await vi.waitFor(() => expect(rig.deps.queue.targets()).toMatchObject([{ breaker: 'open' }]), { timeout: 20_000 })
     await receiver.comeBack()
     await delivered(receiver, 2)
-    await vi.waitFor(() => expect(rig.deps.queue.targets()).toMatchObject([{ breaker: 'closed', waiting: 0, running: 0 }]))
+    await expect.poll(() => rig.deps.queue.targets()).toMatchObject([{ breaker: 'closed', waiting: 0, running: 0 }])
   })
 
   test('one that hangs delays nobody else', async () => {

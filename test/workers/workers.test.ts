@@ -159,9 +159,9 @@ describe('work that repeats', () => {
       atATime--
     })
     for (let i = 0; i < 3; i++) work.wake()
-    await vi.waitFor(() => expect(gates).toHaveLength(1))
+    await expect.poll(() => gates).toHaveLength(1)
     gates[0]?.()
-    await vi.waitFor(() => expect(gates).toHaveLength(2))
+    await expect.poll(() => gates).toHaveLength(2)
     gates[1]?.()
     await work.stop()
     expect(runs).toBe(2)
@@ -173,7 +173,7 @@ describe('work that repeats', () => {
       runs++
       throw new Error('no')
     })
-    await vi.waitFor(() => expect(runs).toBeGreaterThan(2))
+    await expect.poll(() => runs).toBeGreaterThan(2)
     await work.stop()
   })
 })
@@ -202,7 +202,7 @@ test('a store that cannot write while it is to deliver: nothing is sent untold, 
     actor: { kind: 'person', id: session.sub },
     now: rig.clock.now(),
   })
-  await vi.waitFor(() => expect(rig.lines.join('\n')).toContain('the disk is full'))
+  await expect.poll(() => rig.lines.join('\n')).toContain('the disk is full')
   expect(receiver.tokens).toEqual([])
   full = false
   await vi.waitFor(() => expect(receiver.tokens).toHaveLength(1), { timeout: 15_000 })
@@ -219,5 +219,5 @@ test('jobs of a queue only wake the lanes: one for what is settled, unknown or n
   const workers = await startWorkers(rig.deps)
   onTestFinished(() => workers.drain())
   await performed[0]?.({ id: 'unknown', attempt: 1, targetId: 'gone' })
-  await vi.waitFor(() => expect(queue.targets()).toMatchObject([{ targetId: 'gone', waiting: 0, running: 0, breaker: 'unknown' }]))
+  await expect.poll(() => queue.targets()).toMatchObject([{ targetId: 'gone', waiting: 0, running: 0, breaker: 'unknown' }])
 })
