@@ -4,6 +4,7 @@ import type { Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
+import { textsOf } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
 import { readyFor, readyForAnybody } from './ready.tsx'
 import { sessionsPage } from './sessions.tsx'
@@ -37,14 +38,11 @@ export function accountEndpoints(deps: Deps): Hono {
     const session = await current(c, now)
     return session === undefined ? readyForAnybody(deps, c) : readyFor(deps, c, session, now)
   })
-  room.onError(pageErrors(deps, { title: 'You are still signed in', what: 'The sign-out could not be written down, so nothing was changed.' }))
+  room.onError(pageErrors(deps, (t) => t.sessions.notSaved))
   return room
 }
 
-const tooLong = (deps: Deps, c: Context): Response =>
-  messagePage(c, {
-    title: 'That request cannot be used',
-    status: 413,
-    what: 'Nothing was changed: the request is longer than any that is needed.',
-    simulated: deps.config.entra.simulated,
-  })
+function tooLong(deps: Deps, c: Context): Response {
+  const t = textsOf(c)
+  return messagePage(c, { title: t.shared.requestUnusable, status: 413, what: t.errors.tooLong, simulated: deps.config.entra.simulated })
+}

@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { Button, Facts, HiddenFields, Names } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
+import { textsOf, type Texts } from '../page/texts.ts'
 import { ago, moment } from './words.ts'
 
 /** "Where am I signed in": a person's own live sessions, each with a way to end it. */
@@ -21,55 +22,64 @@ export async function sessionsPage(deps: Deps, c: Context, current: Session, now
   const live = await deps.store.liveSessionsOf(current.sub, now)
   const here = live.filter(({ session }) => session.sid === current.sid)
   const others = live.filter(({ session }) => session.sid !== current.sid)
+  const t = textsOf(c)
   const csrf = csrfToken(deps, c, accountPurpose(current))
   return page(
     c,
-    { title: 'Where you are signed in', simulated: deps.config.entra.simulated },
+    { title: t.sessions.title, simulated: deps.config.entra.simulated },
     <>
       {notice}
       <p class="soft">{whose(current)}</p>
       <ul class="rows">
         {[...here, ...others].map((one) => (
-          <Row deps={deps} live={one} current={one.session.sid === current.sid} csrf={csrf} now={now} />
+          <Row deps={deps} live={one} current={one.session.sid === current.sid} csrf={csrf} now={now} t={t} />
         ))}
       </ul>
       <hr />
       <form class="stack" method="post" action="/account/sign-out">
         <HiddenFields fields={{ [CSRF_FIELD]: csrf, everywhere: 'yes' }} />
         <div class="tight">
-          <h2>Lost a device, or not sure about one?</h2>
-          <p class="soft">Sign out everywhere ends every sign-in above, this one included, at every Case Manager at once.</p>
+          <h2>{t.sessions.lostDevice}</h2>
+          <p class="soft">{t.sessions.everywhereHint}</p>
         </div>
         <div class="row">
-          <Button kind="danger">Sign out everywhere</Button>
+          <Button kind="danger">{t.sessions.everywhere}</Button>
         </div>
       </form>
-      <p class="soft small">
-        Something does not work? <a href="/account/ready">Check your set-up</a>
-      </p>
+      <p class="soft small">{t.shared.trouble('/account/ready')}</p>
     </>,
   )
 }
 
-function Row({ deps, live: { session, participants }, current, csrf, now }: { deps: Deps; live: Live; current: boolean; csrf: string; now: number }) {
+interface RowProps {
+  deps: Deps
+  live: Live
+  current: boolean
+  csrf: string
+  now: number
+  t: Texts
+}
+
+function Row({ deps, live: { session, participants }, current, csrf, now, t }: RowProps) {
+  const lastUsed = ago(session.lastActiveAt, now, t)
   return (
     <li>
       <div class="row apart">
         <h2>{session.device}</h2>
-        {current ? <span class="tag">This device</span> : null}
+        {current ? <span class="tag">{t.sessions.thisDevice}</span> : null}
       </div>
       <Facts
         items={[
-          ['Signed in at', <Names names={instancesOf(deps, participants)} none="No Case Manager opened yet" />],
-          ['Since', moment(session.openedAt)],
-          ['Last used', ago(session.lastActiveAt, now)],
-          ['Ends by', moment(session.absoluteAt)],
+          [t.shared.apps, <Names names={instancesOf(deps, participants)} none={t.shared.noApps} />],
+          [t.sessions.since, moment(session.openedAt, t)],
+          [t.sessions.lastUsed, lastUsed],
+          [t.sessions.endsBy, moment(session.absoluteAt, t)],
         ]}
       />
       <form method="post" action="/account/sign-out">
         <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid: session.sid }} />
-        <Button kind="quiet" small label={`Sign out ${session.device}, last used ${ago(session.lastActiveAt, now)}`}>
-          Sign out
+        <Button kind="quiet" small label={t.sessions.signOutOf(session.device, lastUsed)}>
+          {t.shared.signOut}
         </Button>
       </form>
     </li>

@@ -4,6 +4,7 @@ import type { Deps } from '../deps.ts'
 import { Notice } from '../page/components.tsx'
 import { CSRF_FIELD, csrfHolds } from '../page/csrf.ts'
 import { messagePage } from '../page/message.tsx'
+import { textsOf } from '../page/texts.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
@@ -11,12 +12,13 @@ import { accountPurpose, sessionsPage } from './sessions.tsx'
 
 /** Ends one of a person's own sessions, or all of them. Another person's session id does what an unknown one does: nothing. */
 export async function signOutFrom(deps: Deps, c: Context, current: Session, form: URLSearchParams, now: number): Promise<Response> {
+  const t = textsOf(c)
   if (!csrfHolds(deps, c, accountPurpose(current), form.get(CSRF_FIELD) ?? undefined)) {
     return messagePage(c, {
-      title: 'Please try again',
+      title: t.sessions.forgedTitle,
       status: 403,
-      what: 'Nothing was changed: the request did not come from a page that this browser was shown.',
-      links: [{ href: '/account', label: 'Where you are signed in' }],
+      what: t.sessions.forged,
+      links: [{ href: '/account', label: t.shared.whereSignedIn }],
       simulated: deps.config.entra.simulated,
     })
   }
@@ -30,7 +32,7 @@ export async function signOutFrom(deps: Deps, c: Context, current: Session, form
   if (own === undefined) return c.redirect('/account', 303)
   await revoke(deps, { selector: { kind: 'session', sid: own.session.sid }, reason: 'signed_out', actor, now })
   if (own.session.sid === current.sid) return leave(c, 'device')
-  return sessionsPage(deps, c, current, now, <Notice kind="good" title={`Signed out: ${own.session.device}`} />)
+  return sessionsPage(deps, c, current, now, <Notice kind="good" title={t.sessions.signedOut(own.session.device)} />)
 }
 
 /** A sign-out of this browser too. */
@@ -40,15 +42,15 @@ function leave(c: Context, scope: 'device' | 'everywhere'): Response {
   return c.redirect(`/account/signed-out?scope=${scope}`, 303)
 }
 
-export const signedOut = (deps: Deps, c: Context): Response =>
-  messagePage(c, {
-    title: c.req.query('scope') === 'everywhere' ? 'You are signed out everywhere' : 'You are signed out on this device',
+export function signedOut(deps: Deps, c: Context): Response {
+  const t = textsOf(c)
+  const scope = c.req.query('scope') === 'everywhere' ? 'everywhere' : 'device'
+  return messagePage(c, {
+    title: t.signedOut.title[scope],
     status: 200,
-    what:
-      c.req.query('scope') === 'everywhere'
-        ? 'Every Case Manager on every device is being told at this moment.'
-        : 'Every Case Manager that you opened in this browser is being told at this moment.',
-    next: 'You may still be signed in to Microsoft 365 in this browser. On a computer that others use, sign out there too.',
-    links: [{ href: '/account', label: 'Sign in again' }],
+    what: t.signedOut.fromAccount[scope],
+    next: t.shared.microsoftMayRemain,
+    links: [{ href: '/account', label: t.shared.signInAgain }],
     simulated: deps.config.entra.simulated,
   })
+}

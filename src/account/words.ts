@@ -1,19 +1,21 @@
-/** Times as people read them. The broker does not know the reader's time zone: near times are told by distance, far ones in UTC. */
+import type { Texts } from '../page/texts.ts'
+
+/** Times on users' pages. The broker does not know the reader's time zone: near times are shown by distance, far ones in UTC. */
 
 const MINUTE = 60
 const HOUR = 3600
 
 /** @param at epoch seconds */
-export function ago(at: number, now: number): string {
+export function ago(at: number, now: number, t: Texts): string {
   const seconds = Math.max(0, now - at)
-  if (seconds < 2 * MINUTE) return 'just now'
-  if (seconds < 2 * HOUR) return `${Math.floor(seconds / MINUTE)} minutes ago`
-  return `${Math.floor(seconds / HOUR)} hours ago`
+  if (seconds < 2 * MINUTE) return t.shared.justNow
+  const relative = new Intl.RelativeTimeFormat(t.locale)
+  return seconds < 2 * HOUR ? relative.format(-Math.floor(seconds / MINUTE), 'minute') : relative.format(-Math.floor(seconds / HOUR), 'hour')
 }
 
 /** `Tuesday 24 November, 09:00 UTC` */
-export function moment(at: number): string {
+export function moment(at: number, t: Texts): string {
   const date = new Date(at * 1000)
-  const day = new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeric', month: 'long', timeZone: 'UTC' }).format(date).replace(',', '')
+  const day = new Intl.DateTimeFormat(t.locale, { weekday: 'long', day: 'numeric', month: 'long', timeZone: 'UTC' }).format(date).replace(',', '')
   return `${day}, ${date.toISOString().slice(11, 16)} UTC`
 }

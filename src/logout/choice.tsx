@@ -6,6 +6,7 @@ import type { Deps } from '../deps.ts'
 import { Button, Choices, Facts, HiddenFields, LinkButton, Names, Notice, Tick } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
+import { textsOf, type Texts } from '../page/texts.ts'
 import { clientName, clientUri, namesOf, personWords } from './words.ts'
 import { seal } from './sealed.ts'
 import type { LogoutRequest } from './types.ts'
@@ -31,47 +32,41 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
   const sealed = seal(deps.sealer, 'choice', { request, sid: session.sid }, now)
   const back = clientUri(deps.clients, request.clientId)
   // The browser checks the whole chain of redirects after the form: Microsoft's sign-out, and the instance's address.
+  const t = textsOf(c)
   const formAction = [deps.config.entra.authority, request.returnTo]
   return page(
     c,
-    { title: 'Sign out?', status, simulated: deps.config.entra.simulated, formAction },
+    { title: t.signOut.title, status, simulated: deps.config.entra.simulated, formAction },
     <>
       {notice}
-      {whoseSession(deps, session, request)}
+      {whoseSession(deps, session, request, t)}
       <Facts
         items={[
-          ['Signed in as', personWords(session.person)],
-          ['This device', session.device],
-          ['Signed in at', <Names names={namesOf(deps.clients, here)} none="No Case Manager opened yet" />],
+          [t.signOut.signedInAs, personWords(session.person, t)],
+          [t.signOut.thisDevice, session.device],
+          [t.shared.apps, <Names names={namesOf(deps.clients, here)} none={t.shared.noApps} />],
         ]}
       />
       <form class="stack" method="post" action="/logout/confirm">
         <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, choicePurpose(sealed)) }} />
         <Choices
-          legend="Where do you want to sign out of Case Manager?"
+          legend={t.signOut.question}
           name="scope"
           options={[
-            { value: 'device', label: 'On this device', hint: 'Every Case Manager that you opened in this browser.' },
+            { value: 'device', label: t.signOut.device, hint: t.signOut.deviceHint },
             {
               value: 'everywhere',
-              label: 'Everywhere',
-              hint:
-                others === 0
-                  ? 'On every device. You are signed in on this one only.'
-                  : `On this device and on ${others === 1 ? 'one other' : `${others} others`}.`,
+              label: t.signOut.everywhere,
+              hint: others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers(others),
             },
           ]}
         />
-        <Tick
-          name="microsoft"
-          label="Sign out of Microsoft 365 too"
-          hint="In this browser: Outlook, Teams and whatever else you opened with this account."
-        />
+        <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />
         <div class="row">
-          <Button>Sign out</Button>
+          <Button>{t.shared.signOut}</Button>
           {back === undefined ? null : (
             <LinkButton kind="quiet" href={back}>
-              Stay signed in
+              {t.signOut.stay}
             </LinkButton>
           )}
         </div>
@@ -81,21 +76,17 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
 }
 
 /** An ID token that names somebody else, or a sign-in that is over, must not end whoever's cookie this is without saying so. */
-function whoseSession(deps: Deps, session: Session, { hint, clientId }: LogoutRequest): Child {
-  const asker = clientName(deps.clients, clientId) ?? 'Case Manager'
+function whoseSession(deps: Deps, session: Session, { hint, clientId }: LogoutRequest, t: Texts): Child {
+  const asker = clientName(deps.clients, clientId) ?? t.layout.brand
   if (hint !== undefined && hint.sub !== session.sub) {
     return (
-      <Notice kind="warn" title="Somebody else is signed in here">
-        {asker} asked to sign out somebody else. In this browser {personWords(session.person)} is signed in, and would be signed out.
+      <Notice kind="warn" title={t.signOut.otherUserTitle}>
+        {t.signOut.otherUser(asker, personWords(session.person, t))}
       </Notice>
     )
   }
   if (hint?.sid !== undefined && hint.sid !== session.sid) {
-    return (
-      <Notice title="You have signed in again since">
-        {asker} asked to sign out an earlier sign-in of yours. Signing out now ends the one below.
-      </Notice>
-    )
+    return <Notice title={t.signOut.sinceTitle}>{t.signOut.since(asker)}</Notice>
   }
   return null
 }

@@ -4,6 +4,7 @@ import type { Deps } from '../deps.ts'
 import { Notice } from '../page/components.tsx'
 import { CSRF_FIELD, csrfHolds } from '../page/csrf.ts'
 import { messagePage } from '../page/message.tsx'
+import { textsOf } from '../page/texts.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
@@ -22,16 +23,17 @@ const MOST_NAMES = 20
 type Scope = 'device' | 'everywhere'
 
 export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchParams, now: number): Promise<Response> {
+  const t = textsOf(c)
   const simulated = deps.config.entra.simulated
   const sealed = form.get('request') ?? ''
   const choice = open(deps.sealer, 'choice', sealed, now)
   if (choice === undefined) {
     return messagePage(c, {
-      title: 'This page is too old',
+      title: t.signOut.oldPageTitle,
       status: 400,
-      what: 'Nothing was changed: the page that you answered is no longer good.',
-      next: 'Open the sign-out page again and choose there.',
-      links: [{ href: '/logout', label: 'Sign out' }],
+      what: t.signOut.oldPage,
+      next: t.signOut.oldPageNext,
+      links: [{ href: '/logout', label: t.shared.signOut }],
       simulated,
     })
   }
@@ -90,28 +92,24 @@ async function viaMicrosoft(deps: Deps, c: Context, input: { session: Session; r
   }
 }
 
-const WHY = {
-  forged: {
-    status: 403,
-    title: 'Please confirm again',
-    text: 'Nothing was changed: your answer did not come from a page that this browser was shown.',
-  },
-  other: {
-    status: 409,
-    title: 'Another sign-in has taken its place',
-    text: 'Nothing was changed: somebody has signed in here since you were asked.',
-  },
-  nothing: { status: 400, title: 'Please choose', text: 'Nothing was changed: say where you want to sign out.' },
-} as const
+const STATUS = { forged: 403, other: 409, nothing: 400 } as const
 
 async function again(
   deps: Deps,
   c: Context,
-  input: { current: Session | undefined; request: LogoutRequest; now: number; why: keyof typeof WHY },
+  input: { current: Session | undefined; request: LogoutRequest; now: number; why: keyof typeof STATUS },
 ): Promise<Response> {
-  const { status, title, text } = WHY[input.why]
+  const t = textsOf(c)
+  const status = STATUS[input.why]
+  const { title, text } = t.signOutAgain[input.why]
   if (input.current === undefined) {
-    return messagePage(c, { title, status, what: text, links: [{ href: '/logout', label: 'Sign out' }], simulated: deps.config.entra.simulated })
+    return messagePage(c, {
+      title,
+      status,
+      what: text,
+      links: [{ href: '/logout', label: t.shared.signOut }],
+      simulated: deps.config.entra.simulated,
+    })
   }
   const notice = (
     <Notice kind="warn" title={title}>

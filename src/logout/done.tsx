@@ -4,73 +4,56 @@ import type { Delivery } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { LinkButton, Notice } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
+import { textsOf, type Texts } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
 import type { Done } from './types.ts'
 import { clientName, clientUri, personWords } from './words.ts'
 
-/** The signed-out page: where the person is now signed out, and how far each instance has been told. Tells the truth also when it is opened again later. */
+/** The signed-out page: where the user is signed out, and which instances have confirmed it. It stays true when it is opened again later. */
 
-type Told = 'told' | 'telling' | 'waiting'
-const TOLD: Record<Told, { words: string; tag: string }> = {
-  told: { words: 'told', tag: 'tag' },
-  telling: { words: 'being told', tag: 'tag wait' },
-  waiting: { words: 'not reached yet', tag: 'tag bad' },
-}
+type Progress = keyof Texts['signedOut']['progress']
+const TAG: Record<Progress, string> = { delivered: 'tag', pending: 'tag wait', unconfirmed: 'tag bad' }
 /** For so long the page keeps looking. */
 const WATCH_SECONDS = 30
-const TITLE = {
-  device: 'You are signed out on this device',
-  everywhere: 'You are signed out everywhere',
-  none: 'You are not signed in here',
-} as const
-const WHAT = {
-  device: 'In this browser you are signed out of:',
-  everywhere: 'On every device you are signed out of:',
-  none: 'Nobody is signed in to Case Manager in this browser.',
-} as const
-
 export async function signedOutPage(deps: Deps, c: Context, done: Done | undefined, now: number): Promise<Response> {
+  const t = textsOf(c)
   const simulated = deps.config.entra.simulated
   const standing = await currentStanding(deps, c, now)
-  if (standing.state === 'live' || standing.state === 'marked') return signedInAgain(deps, c, personWords(standing.session.person))
+  if (standing.state === 'live' || standing.state === 'marked') return signedInAgain(deps, c, personWords(standing.session.person, t), t)
   const scope = done?.scope ?? 'none'
   const rows = done === undefined ? [] : await instances(deps, done, now)
-  const watching = done !== undefined && rows.some((row) => row.told === 'telling') && now - done.at < WATCH_SECONDS
+  const watching = done !== undefined && rows.some((row) => row.progress === 'pending') && now - done.at < WATCH_SECONDS
   return page(
     c,
-    { title: TITLE[scope], simulated, live: watching ? { seconds: WATCH_SECONDS } : undefined },
+    { title: t.signedOut.title[scope], simulated, live: watching ? { seconds: WATCH_SECONDS } : undefined },
     <>
       {rows.length === 0 ? (
-        <p>{scope === 'none' ? WHAT.none : 'You are signed out of Case Manager.'}</p>
+        <p>{scope === 'none' ? t.signedOut.what.none : t.signedOut.plain}</p>
       ) : (
-        <Instances what={WHAT[scope]} rows={rows} />
+        <Instances what={t.signedOut.what[scope]} rows={rows} t={t} />
       )}
-      {rows.some((row) => row.told === 'waiting') ? (
-        <p class="soft small">
-          An instance that cannot be reached is told as soon as it is back. Until then it may show you as signed in, for a few minutes at most.
-        </p>
-      ) : null}
+      {rows.some((row) => row.progress === 'unconfirmed') ? <p class="soft small">{t.signedOut.unconfirmed}</p> : null}
       {done?.elsewhere === undefined || done.elsewhere === 0 ? null : (
-        <Notice kind="warn" title={`You are still signed in on ${done.elsewhere === 1 ? 'another device' : `${done.elsewhere} other devices`}`}>
-          This device was signed out before you chose. Sign in and open “Where you are signed in” to sign out there too.
+        <Notice kind="warn" title={t.signedOut.elsewhereTitle(done.elsewhere)}>
+          {t.signedOut.elsewhere}
         </Notice>
       )}
-      {scope === 'none' ? null : microsoftWords(done?.microsoft)}
-      {wayBack(deps, done)}
+      {scope === 'none' ? null : microsoftPart(done?.microsoft, t)}
+      {wayBack(deps, done, t)}
     </>,
   )
 }
 
-const signedInAgain = (deps: Deps, c: Context, who: string): Response =>
+const signedInAgain = (deps: Deps, c: Context, who: string, t: Texts): Response =>
   page(
     c,
-    { title: 'You are signed in', simulated: deps.config.entra.simulated },
+    { title: t.signedOut.signedInTitle, simulated: deps.config.entra.simulated },
     <>
-      <p>In this browser {who} is signed in to Case Manager.</p>
+      <p>{t.signedOut.signedIn(who)}</p>
       <div class="row">
-        <LinkButton href="/logout">Sign out</LinkButton>
+        <LinkButton href="/logout">{t.shared.signOut}</LinkButton>
         <LinkButton kind="quiet" href="/account">
-          Where you are signed in
+          {t.shared.whereSignedIn}
         </LinkButton>
       </div>
     </>,
@@ -78,18 +61,18 @@ const signedInAgain = (deps: Deps, c: Context, who: string): Response =>
 
 interface Row {
   name: string
-  told: Told | undefined
+  progress: Progress | undefined
 }
 
-const Instances = ({ what, rows }: { what: string; rows: readonly Row[] }) => (
+const Instances = ({ what, rows, t }: { what: string; rows: readonly Row[]; t: Texts }) => (
   <div class="stack">
     <p>{what}</p>
     <ul class="rows" id="progress" data-live aria-live="polite">
-      {rows.map(({ name, told }) => (
+      {rows.map(({ name, progress }) => (
         <li>
           <div class="row apart">
             <span>{name}</span>
-            {told === undefined ? null : <span class={TOLD[told].tag}>{TOLD[told].words}</span>}
+            {progress === undefined ? null : <span class={TAG[progress]}>{t.signedOut.progress[progress]}</span>}
           </div>
         </li>
       ))}
@@ -97,45 +80,45 @@ const Instances = ({ what, rows }: { what: string; rows: readonly Row[] }) => (
   </div>
 )
 
-/** Each instance by its name, with what its logout tokens have come to. One that has no logout address follows the feed and is told by that. */
+/** Each instance by its name, with the progress of its deliveries. One without a logout address follows the feed instead. */
 async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
   const deliveries = done.seq === undefined || now - done.at > 3600 ? undefined : await deps.store.listDeliveries({ seq: done.seq, limit: 500 })
   return done.clientIds.flatMap((clientId) => {
     const client = deps.clients.find(clientId)
     if (client === undefined) return []
     const followed = deliveries === undefined || client.metadata.logoutUris.length === 0
-    return [{ name: client.metadata.name, told: followed ? undefined : progress(deliveries.filter((one) => one.clientId === clientId)) }]
+    return [{ name: client.metadata.name, progress: followed ? undefined : progressOf(deliveries.filter((one) => one.clientId === clientId)) }]
   })
 }
 
-/** None yet: what a wide revocation owes is written in batches. */
-function progress(deliveries: readonly Delivery[]): Told {
-  if (deliveries.length === 0) return 'telling'
-  if (deliveries.some((one) => one.state === 'dead' || one.state === 'refused' || (one.state === 'owed' && one.attempts > 1))) return 'waiting'
-  return deliveries.every((one) => one.state === 'delivered' || one.state === 'superseded') ? 'told' : 'telling'
+/** None yet: the deliveries of a wide revocation are written in batches. */
+function progressOf(deliveries: readonly Delivery[]): Progress {
+  if (deliveries.length === 0) return 'pending'
+  if (deliveries.some((one) => one.state === 'dead' || one.state === 'refused' || (one.state === 'owed' && one.attempts > 1))) return 'unconfirmed'
+  return deliveries.every((one) => one.state === 'delivered' || one.state === 'superseded') ? 'delivered' : 'pending'
 }
 
-function microsoftWords(microsoft: Done['microsoft']): Child {
-  if (microsoft === 'left') return <p>You have signed out of Microsoft 365 in this browser too.</p>
+function microsoftPart(microsoft: Done['microsoft'], t: Texts): Child {
+  if (microsoft === 'left') return <p>{t.signedOut.microsoftLeft}</p>
   if (microsoft === 'unreachable') {
     return (
-      <Notice kind="warn" title="You may still be signed in to Microsoft 365">
-        Microsoft could not be reached. Sign out there yourself, for instance in Outlook, or close every window of this browser.
+      <Notice kind="warn" title={t.signedOut.microsoftUnreachableTitle}>
+        {t.signedOut.microsoftUnreachable}
       </Notice>
     )
   }
-  return <p class="soft small">You may still be signed in to Microsoft 365 in this browser. On a computer that others use, sign out there too.</p>
+  return <p class="soft small">{t.shared.microsoftMayRemain}</p>
 }
 
-function wayBack(deps: Deps, done: Done | undefined): Child {
+function wayBack(deps: Deps, done: Done | undefined, t: Texts): Child {
   const name = clientName(deps.clients, done?.clientId)
   const href = done?.back ?? clientUri(deps.clients, done?.clientId)
   return (
     <div class="row">
       {href === undefined || name === undefined ? (
-        <LinkButton href="/account">Sign in again</LinkButton>
+        <LinkButton href="/account">{t.shared.signInAgain}</LinkButton>
       ) : (
-        <LinkButton href={href}>Back to {name}</LinkButton>
+        <LinkButton href={href}>{t.signedOut.back(name)}</LinkButton>
       )}
     </div>
   )

@@ -4,6 +4,7 @@ import type { Deps } from '../deps.ts'
 import { Notice } from '../page/components.tsx'
 import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
+import { textsOf, type Texts } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
 import { goOn, returnAddress, takeContinuation, toDone } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
@@ -48,12 +49,7 @@ export function logoutEndpoints(deps: Deps): Hono {
     const now = deps.clock.now()
     return signedOutPage(deps, c, open(deps.sealer, 'done', c.req.query('about'), now), now)
   })
-  room.onError(
-    pageErrors(deps, {
-      title: 'You are still signed in',
-      what: 'The sign-out could not be written down, so nothing was changed: you are still signed in everywhere.',
-    }),
-  )
+  room.onError(pageErrors(deps, (t) => t.signOut.notSaved))
   return room
 }
 
@@ -62,7 +58,7 @@ async function answer(deps: Deps, c: Context, checked: Checked, now: number): Pr
   const session = standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
   if (checked.refusal !== undefined) {
     if (session === undefined) return refusedPage(deps, c, checked.refusal)
-    return askWhichSignOut(deps, c, { session, request: {}, now, status: 400, notice: refusedNotice(checked.refusal) })
+    return askWhichSignOut(deps, c, { session, request: {}, now, status: 400, notice: refusedNotice(checked.refusal, textsOf(c)) })
   }
   const { request } = checked
   if (session !== undefined) return askWhichSignOut(deps, c, { session, request, now })
@@ -71,36 +67,34 @@ async function answer(deps: Deps, c: Context, checked: Checked, now: number): Pr
   return request.hint === undefined ? toDone(deps, c, { ...done, back: returnAddress(request) }, now) : goOn(deps, c, request, done, now)
 }
 
-const REFUSED: Record<Refusal, string> = {
-  malformed: 'The request to sign out could not be read.',
-  hint: 'The request to sign out brought an ID token (id_token_hint) that this broker has not issued, or that was changed since.',
-  client: 'The request to sign out names a client (client_id) that is not registered here, or not the one its ID token was issued to.',
-  address: 'The request to sign out names an address to return to (post_logout_redirect_uri) that its client has not registered.',
-  address_without_client: 'The request to sign out names an address to return to (post_logout_redirect_uri) without an id_token_hint or a client_id.',
-}
+/** Every reason has its words: a missing one fails the type check. */
+const whyTexts = (t: Texts): Record<Refusal, string> => t.signOutRefused.why
 
-const refusedNotice = (refusal: Refusal) => (
-  <Notice kind="bad" title="The instance that sent you here made a mistake">
-    {REFUSED[refusal]} You can still sign out, but you will not be taken back.
+const refusedNotice = (refusal: Refusal, t: Texts) => (
+  <Notice kind="bad" title={t.signOutRefused.noticeTitle}>
+    {t.signOutRefused.notice(whyTexts(t)[refusal])}
   </Notice>
 )
 
 function refusedPage(deps: Deps, c: Context, refusal: Refusal): Response {
+  const t = textsOf(c)
   return messagePage(c, {
-    title: 'You cannot be taken back',
+    title: t.signOutRefused.title,
     status: 400,
-    what: `Nobody is signed in to Case Manager in this browser. ${REFUSED[refusal]}`,
-    next: 'Go back to Case Manager by the address you know. Its administrator can mend the request.',
+    what: t.signOutRefused.what(whyTexts(t)[refusal]),
+    next: t.signOutRefused.next,
     simulated: deps.config.entra.simulated,
   })
 }
 
-const tooLong = (deps: Deps, c: Context): Response =>
-  messagePage(c, {
-    title: 'You cannot be signed out this way',
+function tooLong(deps: Deps, c: Context): Response {
+  const t = textsOf(c)
+  return messagePage(c, {
+    title: t.signOut.tooLongTitle,
     status: 413,
-    what: 'Nothing was changed: the request to sign out is longer than any that is needed.',
-    next: 'Sign out here instead.',
-    links: [{ href: '/logout', label: 'Sign out' }],
+    what: t.signOut.tooLong,
+    next: t.signOut.tooLongNext,
+    links: [{ href: '/logout', label: t.shared.signOut }],
     simulated: deps.config.entra.simulated,
   })
+}

@@ -1,4 +1,5 @@
 import type { Child } from 'hono/jsx'
+import { useTexts } from './texts.ts'
 
 /** The pieces that pages are made of. Every one works by keyboard and without scripts. */
 
@@ -40,19 +41,21 @@ const FourSquares = () => (
   </svg>
 )
 
-/** "Sign in with Microsoft" by Microsoft's branding guidelines: wording, logo, colours and sizes are theirs. A link with `href`, else the form's submit button. */
-export const MicrosoftButton = ({ href, name, value }: { href?: string | undefined; name?: string | undefined; value?: string | undefined }) =>
-  href === undefined ? (
+/** "Sign in with Microsoft" by Microsoft's branding guidelines: wording, logo, colors and sizes are theirs. A link with `href`, else the form's submit button. */
+export const MicrosoftButton = ({ href, name, value }: { href?: string | undefined; name?: string | undefined; value?: string | undefined }) => {
+  const t = useTexts()
+  return href === undefined ? (
     <button type="submit" class="microsoft" name={name} value={value}>
       <FourSquares />
-      <span>Sign in with Microsoft</span>
+      <span>{t.shared.signInWithMicrosoft}</span>
     </button>
   ) : (
     <a class="microsoft" href={href}>
       <FourSquares />
-      <span>Sign in with Microsoft</span>
+      <span>{t.shared.signInWithMicrosoft}</span>
     </a>
   )
+}
 
 /** Something the reader must not miss. `bad` and `warn` are announced by screen readers. */
 export const Notice = ({
@@ -152,20 +155,22 @@ export const Steps = ({ items }: { items: readonly Child[] }) => (
 )
 
 const MARK = { yes: '✓', no: '✕', unknown: '?' } as const
-const SPOKEN = { yes: 'Yes.', no: 'No.', unknown: 'Not known yet.' } as const
 
 /** A question with its answer in plain words, and what to do about it. */
-export const Answer = ({ question, is, children }: { question: string; is: keyof typeof MARK; children?: Child }) => (
-  <div class={`answer ${is}`}>
-    <span class="mark" aria-hidden="true">
-      {MARK[is]}
-    </span>
-    <h2>{question}</h2>
-    <div class="tight">
-      <p>
-        <strong>{SPOKEN[is]}</strong>
-      </p>
-      {children}
+export const Answer = ({ question, is, children }: { question: string; is: keyof typeof MARK; children?: Child }) => {
+  const t = useTexts()
+  return (
+    <div class={`answer ${is}`}>
+      <span class="mark" aria-hidden="true">
+        {MARK[is]}
+      </span>
+      <h2>{question}</h2>
+      <div class="tight">
+        <p>
+          <strong>{t.answer[is]}</strong>
+        </p>
+        {children}
+      </div>
     </div>
-  </div>
-)
+  )
+}

@@ -4,6 +4,7 @@ import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Random } from '../protocol/ids.ts'
 import { LinkButton } from './components.tsx'
 import { page } from './layout.tsx'
+import { textsOf } from './texts.ts'
 
 /** A page that says one thing: what happened, what to do next, and a reference by which the operator finds the log line. */
 export interface Message {
@@ -29,6 +30,7 @@ export function newReference(random: Random): string {
 }
 
 export function messagePage(c: Context, message: Message): Response {
+  const t = textsOf(c)
   return page(
     c,
     { title: message.title, status: message.status, simulated: message.simulated },
@@ -46,12 +48,8 @@ export function messagePage(c: Context, message: Message): Response {
           ))}
         </div>
       )}
-      {message.reference === undefined ? null : (
-        <p class="soft small">
-          If you ask for help, give the reference <code>{message.reference}</code>.
-        </p>
-      )}
-      {message.code === undefined ? null : <p class="soft small">Microsoft’s code for this is {message.code}.</p>}
+      {message.reference === undefined ? null : <p class="soft small">{t.message.reference(<code>{message.reference}</code>)}</p>}
+      {message.code === undefined ? null : <p class="soft small">{t.message.code(message.code)}</p>}
     </>,
   )
 }

@@ -4,6 +4,7 @@ import type { Deps } from '../deps.ts'
 import { Button, HiddenFields } from '../page/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
+import { textsOf } from '../page/texts.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { words } from '../protocol/params.ts'
@@ -25,13 +26,6 @@ export async function consentMissing(deps: Pick<Deps, 'store'>, client: Client, 
 export const toConsent = (deps: Deps, c: Context, request: SignInRequest, sid: string, now: number): Response =>
   c.redirect(`/signin/consent?${new URLSearchParams({ request: seal(deps, c, 'consent', { request, sid }, now) })}`, 303)
 
-const SHARED: Readonly<Record<string, string>> = {
-  openid: 'that it is you, by an identifier made for Case Manager',
-  profile: 'your name and your user name at Microsoft',
-  email: 'your email address',
-  offline_access: 'new access while you are signed in, without asking again',
-}
-
 const csrfPurpose = (sealed: string): string => `consent:${sealed}`
 
 export async function askConsent(deps: Deps, c: Context, sealed: string | undefined, now: number): Promise<Response> {
@@ -40,25 +34,25 @@ export async function askConsent(deps: Deps, c: Context, sealed: string | undefi
     return checked instanceof Response ? checked : stalePage(deps, c, 'foreign', undefined, now)
   const { client, request, who } = checked
   const { name, uri, redirectUris } = client.metadata
+  const t = textsOf(c)
+  const wants: Readonly<Record<string, string>> = t.consent.scopes
   return page(
     c,
-    { title: `Go on to ${name}?`, formAction: [request.reply.redirectUri, uri, ...redirectUris], simulated: deps.config.entra.simulated },
+    { title: t.consent.title(name), formAction: [request.reply.redirectUri, uri, ...redirectUris], simulated: deps.config.entra.simulated },
     <form class="stack" method="post" action="/signin/consent">
-      <p>
-        You are signed in as <strong>{who}</strong>. {name} asks to know:
-      </p>
       <ul class="bullets">
         {words(request.scope).map((scope) => (
-          <li>{SHARED[scope] ?? scope}</li>
+          <li>{wants[scope] ?? scope}</li>
         ))}
       </ul>
+      <p class="soft">{t.consent.signedInAs(<strong>{who}</strong>)}</p>
       <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, csrfPurpose(sealed)) }} />
       <div class="row">
         <Button name="decision" value="allow">
-          Allow
+          {t.consent.allow}
         </Button>
         <Button name="decision" value="deny" kind="quiet">
-          Do not allow
+          {t.consent.deny}
         </Button>
       </div>
     </form>,
@@ -88,5 +82,6 @@ async function check(deps: Deps, c: Context, opened: Opened<{ request: SignInReq
   if (standing.state !== 'live' || standing.session.sid !== sid || !admits(client, standing.session))
     return c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)
   const { person, sub } = standing.session
-  return { client, request, sid, sub, who: person.username ?? person.name ?? 'your Microsoft account' }
+  const t = textsOf(c)
+  return { client, request, sid, sub, who: person.username ?? person.name ?? t.consent.unnamed }
 }

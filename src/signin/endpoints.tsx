@@ -51,7 +51,7 @@ function pages(deps: Deps): Hono {
   room.get('/signin/consent', (c) => askConsent(deps, c, c.req.query('request'), deps.clock.now()))
   room.post('/signin/consent', limit, async (c) => decideConsent(deps, c, await form(c), deps.clock.now()))
   room.get('/signin/granting-consent', (c) => grantingConsentPage(deps, c))
-  room.onError(pageErrors(deps, { title: 'You are not signed in yet', what: 'The sign-in could not be written down, so nothing was changed.' }))
+  room.onError(pageErrors(deps, (t) => t.signIn.notSaved))
   return room
 }
 

@@ -3,6 +3,7 @@ import type { Deps } from '../deps.ts'
 import { readAsset } from '../page/assets.ts'
 import { Button, HiddenFields, LinkButton } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
+import { textsOf } from '../page/texts.ts'
 import type { OAuthError } from '../protocol/error.ts'
 
 /**
@@ -35,31 +36,32 @@ export function answerInstance(deps: Pick<Deps, 'config'>, c: Context, reply: Re
   c.header('Referrer-Policy', 'no-referrer')
   // 303 and never 307 (RFC 9700 §4.12): what the browser sent to us goes no further.
   if (reply.mode === 'query') return c.redirect(address(reply, content), 303)
+  const t = textsOf(c)
   return page(
     c,
-    { title: 'Going back to Case Manager', formAction: [reply.redirectUri], script: SUBMIT, simulated: deps.config.entra.simulated },
+    { title: t.reply.title, formAction: [reply.redirectUri], script: SUBMIT, simulated: deps.config.entra.simulated },
     <form class="stack" method="post" action={reply.redirectUri}>
       <HiddenFields fields={content} />
-      <p>If nothing happens, continue yourself.</p>
-      <Button>Continue</Button>
+      <p>{t.reply.noScript}</p>
+      <Button>{t.shared.continue}</Button>
     </form>,
   )
 }
 
 /** The way back for somebody who will not sign in: the instance is told what came of it. */
-export function WayBack({ deps, reply, answer, name }: { deps: Pick<Deps, 'config'>; reply: Reply; answer: Answer; name: string }) {
+export function WayBack({ deps, reply, answer, label }: { deps: Pick<Deps, 'config'>; reply: Reply; answer: Answer; label: string }) {
   const content = fields(deps.config.issuer, reply, answer)
   if (reply.mode === 'query') {
     return (
       <LinkButton href={address(reply, content)} kind="quiet">
-        Go back to {name}
+        {label}
       </LinkButton>
     )
   }
   return (
     <form method="post" action={reply.redirectUri}>
       <HiddenFields fields={content} />
-      <Button kind="quiet">Go back to {name}</Button>
+      <Button kind="quiet">{label}</Button>
     </form>
   )
 }

@@ -38,7 +38,7 @@ describe('where am I signed in', () => {
     const shown = await browser.get('/account')
     expect(shown.status).toBe(200)
     expect(shown.text).toMatch(
-      /Firefox on Windows This device Signed in at Case Manager Sydney Since Tuesday 24 November, 09:00 UTC Last used 3 hours ago .*Safari on iPhone/,
+      /Firefox on Windows This device Apps Case Manager Sydney Since Tuesday 24 November, 09:00 UTC Last used 3 hours ago .*Safari on iPhone/,
     )
     expect(shown.text).not.toContain('Chrome on Linux')
     expect(shown.html).not.toContain(bob.session.sid)
@@ -167,7 +167,7 @@ describe('setting yourself up', () => {
   test('where the tenant’s administrator asserts that MFA is required, says so and claims no more', async () => {
     const bare = await rig.openSession({ acr: undefined, person: { oid: '00000000-0000-4000-8000-00000000ba4e' } })
     const shown = await new Browser(rig.app, bare.cookieHeader).get('/account/ready')
-    expect(shown.text).toMatch(/second proof \(MFA\)\? Yes\./)
-    expect(shown.text).toContain('Your organisation requires a second proof')
+    expect(shown.text).toMatch(/two-step verification \(authenticator app\)\? Yes\./)
+    expect(shown.text).toContain('Your organization requires two-step verification')
   })
 })

@@ -196,10 +196,10 @@ describe('the demo in a browser', () => {
   })
 
   test.each([
-    ['mia', 'who has no MFA', /MFA|second proof|set ?up/i],
+    ['mia', 'who has no MFA', /two-step verification|set ?up/i],
     ['una', 'who is not assigned', /assign|access/i],
     ['dan', 'whose account is disabled', /disabled|administrator|locked/i],
-    ['pat', 'who has a personal account', /work|organisation|account/i],
+    ['pat', 'who has a personal account', /work|organization|account/i],
   ])('%s, %s, gets no session and a page that says what to do', async (name, _who, words) => {
     const context = await newContext()
     const page = await context.newPage()

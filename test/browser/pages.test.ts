@@ -115,7 +115,7 @@ test('the signed-out page shows how far the instances have been told, while it s
   await page.goto(`${base}/logout`)
   await page.getByRole('button', { name: 'Sign out' }).click()
   await page.waitForURL('**/logout/done**')
-  expect(await page.getByText('being told').count()).toBe(2)
+  expect(await page.getByText('Signing out…').count()).toBe(2)
   await picture(page, 'signed-out')
   expect(await objections(page)).toEqual([])
   for (const { id } of await rig.store.listDeliveries({ limit: 10 })) {
@@ -124,7 +124,7 @@ test('the signed-out page shows how far the instances have been told, while it s
     await rig.store.recordDelivery({ id, result: { outcome: 'delivered', attempt } })
   }
   await page.waitForFunction(() => document.querySelectorAll('#progress .wait').length === 0)
-  expect(await page.getByText('told', { exact: true }).count()).toBe(2)
+  expect(await page.getByText('Signed out', { exact: true }).count()).toBe(2)
   expect(window.complaints).toEqual([])
 })
 

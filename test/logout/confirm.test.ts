@@ -63,7 +63,7 @@ describe('signing out on this device', () => {
 
   test('the page follows the deliveries', async () => {
     const done = await browser.submit(await browser.get('/logout'), { scope: 'device' })
-    expect(done.text).toContain('Case Manager Sydney being told')
+    expect(done.text).toContain('Case Manager Sydney Signing out…')
     expect(done.html).toContain('<script data-seconds="30">')
     for (const { id } of await rig.store.listDeliveries({ limit: 10 })) {
       const attempt = { attempt: 1, atMs: rig.clock.nowMs(), outcome: 'delivered', latencyMs: 1, status: 200 } as const
@@ -71,8 +71,8 @@ describe('signing out on this device', () => {
       await rig.store.recordDelivery({ id, result: { outcome: 'delivered', attempt } })
     }
     const later = await browser.get(done.path)
-    for (const city of ['Sydney', 'Melbourne']) expect(later.text).toContain(`Case Manager ${city} told`)
-    expect(later.html).not.toContain('<script>')
+    for (const city of ['Sydney', 'Melbourne']) expect(later.text).toContain(`Case Manager ${city} Signed out`)
+    expect(later.html).not.toContain('<script')
   })
 })
 

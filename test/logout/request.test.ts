@@ -220,7 +220,7 @@ describe('nobody is signed in in this browser', () => {
 describe('an ID token of somebody else', () => {
   test('does not end whoever’s cookie this is silently: the page says who is signed in', async () => {
     const asked = await browser.get(query({ id_token_hint: idToken({ sub: 'u_bob', sid: 's_bob' }), post_logout_redirect_uri: RETURN }))
-    expect(asked.text).toContain('Somebody else is signed in here')
+    expect(asked.text).toContain('Another user is signed in here')
     expect(asked.text).toContain('Alice Adams (alice@contoso.example)')
     expect(await standing()).toBe('live')
   })

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { answerOfBody, answerOfCallback, knownCodes, outcomeOf, refusalOf } from '../../src/microsoft/aadsts.ts'
-import { guidanceFor } from '../../src/microsoft/guidance.ts'
+import { guidanceFor, guidanceKey } from '../../src/microsoft/guidance.ts'
+import { en } from '../../src/page/texts/en.tsx'
 import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
 
 const TABLE: [codes: number[], effect: string, guidance: string][] = [
@@ -74,7 +75,7 @@ describe('what Microsoft’s refusals mean', () => {
   test('names that objects are born with are no rows of the table', () => {
     for (const name of ['constructor', '__proto__', 'toString']) {
       expect(outcomeOf(answerOfBody({ error: name, suberror: name }))).toMatchObject({ guidance: 'unknown', effect: 'nothing' })
-      expect(guidanceFor(name).title).toBe(guidanceFor('unknown').title)
+      expect(guidanceFor(name)).toBe(guidanceFor('unknown'))
     }
   })
 
@@ -92,14 +93,15 @@ describe('what Microsoft’s refusals mean', () => {
 describe('what people read', () => {
   test('90094 is in Microsoft’s words and leads to Granting consent', () => {
     const guidance = guidanceFor(refusalOf({ error: 'access_denied', codes: [90094] }).guidance)
-    expect(guidance.read).toEqual(['You need to contact your IT administrator. An extra setup action remains to be done.'])
+    expect(en.guidance.admin_consent.read).toEqual(['You need to contact your IT administrator. An extra setup action remains to be done.'])
     expect(guidance.offers).toContain('granting_consent')
     expect(guidance.alert).toBe(true)
   })
 
   test('every row has words for the person and for the operator, and no code in them', () => {
     for (const [, , key] of TABLE) {
-      const { title, read, operator } = guidanceFor(key)
+      const { operator } = guidanceFor(key)
+      const { title, read } = en.guidance[guidanceKey(key)]
       expect(title && operator && read.length > 0).toBeTruthy()
       expect([title, ...read].join(' ')).not.toMatch(/AADSTS|\d{4,}|token|claim/i)
     }

@@ -20,6 +20,6 @@ describe('a person whose tenant has not consented', () => {
     const consent = await (await browser.get(linkOf(page, 'Granting consent'))).text()
     expect(consent).toContain('Microsoft Entra admin center')
     expect(consent).toContain(rig.config.entra.clientId)
-    expect(consent).toContain('their set-up page makes one for your tenant')
+    expect(consent).toContain('their setup page makes one for your tenant')
   })
 })

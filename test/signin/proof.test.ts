@@ -47,7 +47,7 @@ describe('proof of MFA', () => {
     await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
     const response = await signIn(rig, browser, authorizePath(client))
     expect(response.status).toBe(403)
-    expect(await response.text()).toContain('Multifactor authentication is needed')
+    expect(await response.text()).toContain('Two-step verification is needed')
     const tenant = { tid: TENANT, mfaProof: 'trust_me', connectedAt: 0 }
     expect(judgeMfa(mfaPolicy(rig.config, tenant), { acrs: ['c1'], amr: ['mfa'] })).toEqual({ proved: false })
   })

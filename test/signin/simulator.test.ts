@@ -84,7 +84,7 @@ describe('with the simulated Microsoft', () => {
     ['faye@fabrikam.example', 'of a tenant that is not on the list', 'not connected'],
     ['pat@outlook.example', 'with a personal account', 'Personal Microsoft accounts'],
     ['dan@contoso.example', 'whose account is disabled', 'switched this account off'],
-    ['una@contoso.example', 'who is not assigned', 'not been given access'],
+    ['una@contoso.example', 'who is not assigned', 'has no access to Case Manager yet'],
   ])('%s, %s, reads what to do and gets no session', async (upn, _who, words) => {
     const { rig, entra, clock, signInAs } = await broker({ tenants: [TENANT, '55555555-5555-4555-8555-555555555555'] })
     entra.set({ personalAccounts: true, errorsToApp: true, requireMfa: 'registered' })
@@ -100,7 +100,7 @@ describe('with the simulated Microsoft', () => {
     entra.set({ amr: true, requireMfa: 'registered' })
     const response = await signInAs('mia@contoso.example')
     expect(response.status).toBe(403)
-    expect(await response.text()).toContain('second factor')
+    expect(await response.text()).toContain('Two-step verification')
     expect(await rig.store.liveSessionCount(clock.now())).toBe(0)
     expect(told(await signInAs('alice@contoso.example'))).toHaveProperty('code')
   })

@@ -1,0 +1,357 @@
+import type { Child } from 'hono/jsx'
+
+/**
+ * Every text of users' pages, in English, grouped by page. Text that holds names, numbers or markup is a function. Another language is another
+ * file of this shape and one line in `texts.ts`.
+ */
+
+const once = (count: number, one: string, many: string): string => (count === 1 ? one : many)
+
+export const en = {
+  language: 'en',
+  /** For dates: day before month. */
+  locale: 'en-GB',
+
+  layout: {
+    brand: 'Case Manager',
+    skip: 'Skip to the content',
+    simulatedLabel: 'Simulated',
+    simulated: 'Microsoft is simulated here, for trying and testing. No real account is used.',
+  },
+
+  shared: {
+    signOut: 'Sign out',
+    signInAgain: 'Sign in again',
+    whereSignedIn: 'Where you are signed in',
+    signInWithMicrosoft: 'Sign in with Microsoft',
+    apps: 'Apps',
+    noApps: 'None opened yet',
+    continue: 'Continue',
+    requestUnusable: 'That request cannot be used',
+    microsoftMayRemain: 'You may still be signed in to Microsoft 365 in this browser. On a shared computer, sign out there too.',
+    trouble: (href: string) => (
+      <>
+        Trouble signing in? <a href={href}>Check your account</a>
+      </>
+    ),
+    unnamedUser: 'a user whose name Microsoft did not send',
+    justNow: 'just now',
+  },
+
+  answer: { yes: 'Yes.', no: 'No.', unknown: 'Not known yet.' },
+
+  message: {
+    reference: (reference: Child) => <>If you ask for help, give the reference {reference}.</>,
+    referenceAndCode: (reference: Child, code: number) => (
+      <>
+        If you ask for help, give the reference {reference} and Microsoft’s code {code}.
+      </>
+    ),
+    code: (code: string) => `Microsoft’s code for this is ${code}.`,
+  },
+
+  errors: {
+    notShownTitle: 'This page cannot be shown right now',
+    notShown: 'Its content could not be read. Nothing was changed.',
+    tryInAMoment: 'Try again in a moment. If the problem stays, tell your administrator.',
+    bugTitle: 'Something went wrong here',
+    bug: 'This page could not be shown. The fault is ours and has been logged.',
+    tryAgain: 'Try again. If it happens again, tell your administrator.',
+    tooLong: 'Nothing was changed: the request is longer than allowed.',
+  },
+
+  signIn: {
+    title: 'Sign in',
+    toApp: (name: Child) => <>Sign in with your work account to continue to {name}.</>,
+    toAccount: 'Sign in with your work account to see where you’re signed in.',
+    toReady: 'Sign in with your work account to check that it is ready.',
+    destination: 'You’ll be taken to',
+    notSaved: { title: 'You are not signed in yet', what: 'Your sign-in could not be saved, so nothing was changed.' },
+  },
+
+  /** A user whom Microsoft, or the broker, did not let in. */
+  guidance: {
+    sign_in_again: { title: 'Please sign in again', read: ['Microsoft asks you to sign in again before you can continue.'] },
+    account_disabled: {
+      title: 'This account cannot sign in',
+      read: ['Your organization has switched this account off. Please contact your administrator.'],
+    },
+    another_account: {
+      title: 'Please use another account',
+      read: ['This account does not belong to an organization that uses Case Manager here. Sign in with your work account.'],
+    },
+    personal_account: {
+      title: 'Please use your work account',
+      read: ['Personal Microsoft accounts cannot be used for Case Manager. Sign in with the account that your organization gave you.'],
+    },
+    tenant_not_connected: {
+      title: 'Please use another account',
+      read: ['The organization of this account is not connected to Case Manager here. Sign in with another work account, or ask your administrator.'],
+    },
+    step_up: {
+      title: 'Microsoft asks for one more step',
+      read: [
+        'Your organization wants you to confirm your sign-in, for example with your authenticator app. Please try again and follow what Microsoft asks.',
+      ],
+    },
+    enrol_mfa: {
+      title: 'Set up two-step verification first',
+      read: ['Your account has no two-step verification (authenticator app) yet. Set it up at Microsoft, then come back and try again.'],
+    },
+    mfa_not_proved: {
+      title: 'Two-step verification is needed',
+      read: [
+        'Microsoft did not confirm that you used two-step verification (authenticator app). Case Manager requires it for every sign-in.',
+        'If your account has no two-step verification yet, set it up and try again. If you have just used it, tell your administrator.',
+      ],
+    },
+    freshness_not_proved: {
+      title: 'Please sign in once more',
+      read: [
+        'This step needs a fresh sign-in, and Microsoft did not confirm one. Please try again and enter your password when Microsoft asks for it. If this page comes back, tell your administrator.',
+      ],
+    },
+    other_person: {
+      title: 'That was another account',
+      read: ['The app asked for the account that was signed in before, and you used another one. Please try again with that account.'],
+    },
+    locked: {
+      title: 'Your account is locked for now',
+      read: ['Microsoft has locked this account, usually after too many attempts. Please wait a while, then try again.'],
+    },
+    blocked_by_policy: {
+      title: 'Your organization does not allow this sign-in',
+      read: ['A policy of your organization does not allow signing in from this device, place or app. Ask your administrator what is needed.'],
+    },
+    not_assigned: { title: 'You have no access yet', read: ['Your account has no access to Case Manager yet. Ask your administrator for it.'] },
+    not_assigned_here: {
+      title: 'You have no access here',
+      read: [
+        'You are signed in, but your account may not use this Case Manager instance. Ask your administrator for access, or use another account.',
+      ],
+    },
+    consent: {
+      title: 'Your agreement is needed',
+      read: [
+        'Microsoft asks whether Case Manager may read your basic profile. Please try again and accept. If Microsoft does not let you, your administrator has to accept for everyone.',
+      ],
+    },
+    declined: { title: 'You did not sign in', read: ['The sign-in at Microsoft was canceled. You can try again, or go back.'] },
+    admin_consent: {
+      title: 'An extra setup action remains',
+      read: ['You need to contact your IT administrator. An extra setup action remains to be done.'],
+    },
+    redirect_mismatch: {
+      title: 'Case Manager is not set up correctly',
+      read: ['This is not your fault: the sign-in address is not registered at Microsoft. Please tell your administrator.'],
+    },
+    app_missing: {
+      title: 'Case Manager is not set up in your organization',
+      read: ['This is not your fault: Case Manager is not set up, or is switched off, at Microsoft. Please tell your administrator.'],
+    },
+    credential: {
+      title: 'Sign-in is not possible right now',
+      read: ['This is not your fault: Case Manager cannot identify itself to Microsoft. Please try again later, or tell your administrator.'],
+    },
+    loop: {
+      title: 'Too many attempts in a row',
+      read: ['Microsoft has seen too many sign-ins in a row. Please wait some minutes, then try again.'],
+    },
+    outage: {
+      title: 'Microsoft cannot be reached right now',
+      read: ['Please try again in a moment. If you’re already signed in, you still are.'],
+    },
+    untrusted_token: {
+      title: 'The sign-in could not be verified',
+      read: ['Microsoft’s answer could not be verified, so you are not signed in. Please try again. If it happens again, tell your administrator.'],
+    },
+    unknown: {
+      title: 'The sign-in did not work',
+      read: ['Microsoft could not sign you in. Please try again. If it happens again, give your administrator the code below.'],
+    },
+  },
+
+  offers: {
+    try_again: 'Try again',
+    another_account: 'Use another account',
+    granting_consent: 'Granting consent',
+    set_up_mfa: 'Set up at Microsoft',
+  },
+
+  /** A sign-in that cannot be continued. */
+  stale: {
+    used: { title: 'This sign-in is already finished', why: 'It may have been finished in another tab, or you went back in your browser.' },
+    late: { title: 'Your sign-in timed out.', why: 'Continue to start it again.' },
+    elsewhere: {
+      title: 'This sign-in was started in another browser',
+      why: 'It can only be finished in the browser that started it, and that browser has to accept cookies.',
+    },
+    foreign: { title: 'This sign-in cannot be continued', why: 'The address is incomplete, or was not made here.' },
+    startAtApp: 'Go back to Case Manager by the address you know, and sign in from there.',
+  },
+
+  /** Read by the operator who opens the broker for the first time, where users sign in. */
+  notConnected: {
+    title: 'Sign-in is not set up yet',
+    missing: 'Case Manager’s identity broker is running, but it is not connected to Microsoft. Users cannot sign in until its operator sets:',
+    operator: (setup: Child, setupCommand: Child, doctor: Child) => (
+      <>
+        Are you its operator? Open {setup} at the operators’ address of this broker: it takes you through the steps, and {setupCommand} prints what
+        you need to get in. Or set what is missing and restart the broker. {doctor} checks every setting.
+      </>
+    ),
+  },
+
+  grantingConsent: {
+    title: 'Granting consent',
+    forAdministrators: 'For IT administrators',
+    intro:
+      'An extra setup action remains to be done: your organization has to allow Case Manager to sign its users in. You do it once, for everyone.',
+    open: 'Open the Microsoft Entra admin center as a Cloud Application Administrator or a Global Administrator.',
+    find: 'Go to Enterprise applications and open Case Manager.',
+    findById: (id: Child) => <>Go to Enterprise applications and open Case Manager (application id {id}).</>,
+    grant:
+      'Under Security choose Permissions, then “Grant admin consent”. Case Manager asks for the basic profile of users who sign in: openid, profile, email, offline_access.',
+    tell: 'Ask your users to sign in again.',
+    notYou:
+      'You are not the administrator? Send them the address of this page. Case Manager is not among the enterprise applications? Then ask the operator of Case Manager for a link: their setup page makes one for your tenant.',
+  },
+
+  consent: {
+    title: (app: string) => `${app} wants to:`,
+    scopes: {
+      openid: 'Know that it is you, by an identifier made for Case Manager',
+      profile: 'See your name and your user name at Microsoft',
+      email: 'See your email address',
+      offline_access: 'Keep you signed in',
+    },
+    signedInAs: (who: Child) => <>You are signed in as {who}.</>,
+    unnamed: 'your Microsoft account',
+    allow: 'Allow',
+    deny: 'Do not allow',
+  },
+
+  reply: {
+    title: 'Returning to Case Manager',
+    noScript: 'If nothing happens, continue yourself.',
+    back: (app: string) => `Go back to ${app}`,
+  },
+
+  signOut: {
+    title: 'Sign out?',
+    signedInAs: 'Signed in as',
+    thisDevice: 'This device',
+    question: 'Where do you want to sign out of Case Manager?',
+    device: 'On this device',
+    deviceHint: 'Every Case Manager that you opened in this browser.',
+    everywhere: 'Everywhere',
+    everywhereOnlyHere: 'On every device. You are signed in on this one only.',
+    everywhereOthers: (others: number) => `On this device and on ${once(others, 'one other', `${others} others`)}.`,
+    microsoft: 'Sign out of Microsoft 365 too',
+    microsoftHint: 'In this browser: Outlook, Teams and everything else you opened with this account.',
+    stay: 'Stay signed in',
+    otherUserTitle: 'Another user is signed in here',
+    otherUser: (app: string, who: string) => `${app} asked to sign out another user. In this browser ${who} is signed in, and would be signed out.`,
+    sinceTitle: 'You have signed in again since',
+    since: (app: string) => `${app} asked to sign out an earlier sign-in of yours. Signing out now ends the one below.`,
+    oldPageTitle: 'This page is too old',
+    oldPage: 'Nothing was changed: the page that you answered has expired.',
+    oldPageNext: 'Open the sign-out page again and choose there.',
+    notSaved: {
+      title: 'You are still signed in',
+      what: 'The sign-out could not be saved, so nothing was changed: you are still signed in everywhere.',
+    },
+    tooLongTitle: 'You cannot be signed out this way',
+    tooLong: 'Nothing was changed: the sign-out request is longer than allowed.',
+    tooLongNext: 'Sign out here instead.',
+  },
+
+  /** Why the question is put again. */
+  signOutAgain: {
+    forged: { title: 'Please confirm again', text: 'Nothing was changed: your answer did not come from a page that was shown in this browser.' },
+    other: { title: 'Another sign-in has replaced it', text: 'Nothing was changed: a user has signed in here since you were asked.' },
+    nothing: { title: 'Please choose', text: 'Nothing was changed: choose where you want to sign out.' },
+  },
+
+  /** A sign-out request of an app that cannot be used. */
+  signOutRefused: {
+    noticeTitle: 'Something went wrong on the previous site',
+    notice: (why: string) => `${why} You can still sign out, but you will not be taken back.`,
+    title: 'You’re signed out, but we couldn’t return you',
+    what: (why: string) => `You are not signed in to Case Manager in this browser. ${why}`,
+    next: 'Go back to Case Manager by the address you know. Its administrator can fix the request.',
+    why: {
+      malformed: 'The sign-out request could not be read.',
+      hint: 'The sign-out request has an ID token (id_token_hint) that this broker did not issue, or that was changed since.',
+      client: 'The sign-out request names a client (client_id) that is not registered here, or is not the one its ID token was issued to.',
+      address: 'The sign-out request names a return address (post_logout_redirect_uri) that its client has not registered.',
+      address_without_client: 'The sign-out request names a return address (post_logout_redirect_uri) without an id_token_hint or a client_id.',
+    },
+  },
+
+  signedOut: {
+    title: {
+      device: 'You are signed out on this device',
+      everywhere: 'You are signed out everywhere',
+      none: 'You are not signed in here',
+    },
+    what: {
+      device: 'In this browser you are signed out of:',
+      everywhere: 'On every device you are signed out of:',
+      none: 'You are not signed in to Case Manager in this browser.',
+    },
+    plain: 'You are signed out of Case Manager.',
+    progress: { delivered: 'Signed out', pending: 'Signing out…', unconfirmed: 'Not confirmed yet' },
+    unconfirmed:
+      'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in, for a few minutes at most.',
+    elsewhereTitle: (devices: number) => `You are still signed in on ${once(devices, 'another device', `${devices} other devices`)}`,
+    elsewhere: 'This device was signed out before you chose. Sign in and open “Where you are signed in” to sign out there too.',
+    microsoftLeft: 'You have signed out of Microsoft 365 in this browser too.',
+    microsoftUnreachableTitle: 'You may still be signed in to Microsoft 365',
+    microsoftUnreachable: 'Microsoft could not be reached. Sign out there yourself, for instance in Outlook, or close every window of this browser.',
+    back: (app: string) => `Back to ${app}`,
+    signedInTitle: 'You are signed in',
+    signedIn: (who: string) => `In this browser ${who} is signed in to Case Manager.`,
+    fromAccount: {
+      device: 'Every Case Manager that you opened in this browser is being signed out now.',
+      everywhere: 'Every Case Manager on every device is being signed out now.',
+    },
+  },
+
+  sessions: {
+    title: 'Where you are signed in',
+    thisDevice: 'This device',
+    since: 'Since',
+    lastUsed: 'Last used',
+    endsBy: 'Ends by',
+    signOutOf: (device: string, lastUsed: string) => `Sign out ${device}, last used ${lastUsed}`,
+    signedOut: (device: string) => `Signed out: ${device}`,
+    lostDevice: 'Lost a device, or not sure about one?',
+    everywhereHint: 'Sign out everywhere ends every sign-in above, this one included, at every Case Manager at once.',
+    everywhere: 'Sign out everywhere',
+    forgedTitle: 'Please try again',
+    forged: 'Nothing was changed: the request did not come from a page that was shown in this browser.',
+    notSaved: { title: 'You are still signed in', what: 'The sign-out could not be saved, so nothing was changed.' },
+  },
+
+  ready: {
+    title: 'Check your account is ready',
+    intro: 'Sign in once, and this page shows whether you can use Case Manager. It answers three questions:',
+    reach: 'Can you reach your Microsoft account?',
+    reachHint: 'You need your work account and its password. Forgotten? Choose “Can’t access your account?” on Microsoft’s page.',
+    connected: 'Is your account connected to Case Manager?',
+    connectedHint: 'Your organization’s administrator gives you access. If Microsoft says “Need admin approval”, tell them so.',
+    mfa: 'Is it set up for two-step verification (authenticator app)?',
+    mfaHint: (link: Child) => <>Have your phone at hand. Nothing set up yet? Do it first at {link}, for instance with Microsoft Authenticator.</>,
+    unavailableTitle: 'Sign-in is not available yet',
+    unavailable: 'This Case Manager is not connected to Microsoft. Its administrator has to finish the setup first.',
+    isReady: 'You are ready to use Case Manager.',
+    notReady: 'One thing is left to do.',
+    confirmed: (ago: string) => `Microsoft confirmed that it is you, ${ago}.`,
+    proved: 'Microsoft confirmed your two-step verification, now or recently.',
+    required: 'Your organization requires two-step verification for Case Manager, and Microsoft let you in.',
+    noApps: 'Your organization has no Case Manager here yet. Ask your administrator which address to use.',
+    closed: (names: string) =>
+      `Not open to you: ${names}. If you need it, ask your administrator to assign you to Case Manager in Microsoft Entra with this role:`,
+  },
+}
