@@ -19,6 +19,7 @@ import { newId, newSecret, newSid, newSub } from '../src/protocol/ids.ts'
 import { sha256 } from '../src/protocol/compare.ts'
 import type { DeliveryQueue } from '../src/revocation/interface.ts'
 import { createFeed } from '../src/revocation/feed.ts'
+import { systemClock } from '../src/start.ts'
 import { announceTarget } from './loader.ts'
 
 /**
@@ -43,8 +44,8 @@ const TENANT = '11111111-1111-4111-8111-111111111111'
 
 export async function openParts(dataDir: string): Promise<Deps> {
   const config = loadConfig({ BROKER_ISSUER: 'http://localhost:7400', BROKER_SECRET: randomBytes(32).toString('hex'), BROKER_DATA_DIR: dataDir })
-  const clock = { now, nowMs: () => Date.now() }
   const random = (bytes: number): Buffer => randomBytes(bytes)
+  const clock = systemClock
   const log = createLog((line) => process.stderr.write(`${line}\n`), clock.nowMs)
   const store = await openSqliteStore({ file: join(dataDir, 'broker.db') })
   const metrics = createMetrics()

@@ -10,6 +10,7 @@ import type {
   DeliveryAttempt,
   DeliveryRef,
   DeliveryState,
+  EarlyCursor,
   GuardReport,
   NewAuditEntry,
   MicrosoftWork,
@@ -288,14 +289,19 @@ export interface DeliveryActs {
   recordDelivery(input: { id: string; result: AttemptResult }): Promise<boolean>
   /** Gives a lease back unused (drain, breaker open): due again at `nextAttemptAtMs`, the attempt not counted. */
   releaseDelivery(input: { id: string; attempt: number; nextAttemptAtMs: number }): Promise<void>
-  /** Owed, due and not leased: what the relay looks for. Ordered by when they became due. With `early` those that are not yet due, too. */
-  dueDeliveries(input: { nowMs: number; limit: number; targetId?: string | undefined; early?: boolean | undefined }): Promise<DeliveryRef[]>
+  /** Pending, due and not leased: what the relay looks for. Ordered by when they became due. */
+  dueDeliveries(input: { nowMs: number; limit: number; targetId?: string | undefined }): Promise<DeliveryRef[]>
+  /** Pending, not yet due and not leased, after a cursor. `next` is not there at the end. */
+  earlyDeliveries(input: {
+    targetId: string
+    nowMs: number
+    limit: number
+    after?: EarlyCursor | undefined
+  }): Promise<{ refs: DeliveryRef[]; next?: EarlyCursor | undefined }>
   /** Targets to which anything is owed, with how much and since when. */
   owedTargets(): Promise<{ targetId: string; clientId: string; uri: string; owed: number; oldestAtMs: number }[]>
-  /** Makes everything owed to a target due now: it has answered. */
-  releaseTarget(input: { targetId: string; nowMs: number }): Promise<void>
   /** `dead` and `refused` become owed again, attempts counted anew. */
-  redrive(input: { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined; nowMs: number }): Promise<DeliveryRef[]>
+  redrive(input: { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined }): Promise<DeliveryRef[]>
   listDeliveries(input: {
     seq?: number | undefined
     clientId?: string | undefined

@@ -80,6 +80,12 @@ export interface DeliveryRef {
   targetId: string
 }
 
+/** Where a walk over deliveries that are not yet due has come to. */
+export interface EarlyCursor {
+  dueAtMs: number
+  id: string
+}
+
 /** A committed revocation and what became owed with it: hand it to `announce`. */
 export interface Committed {
   revocation: Revocation

@@ -7,14 +7,14 @@ import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { EntraConnection } from './microsoft/connection.ts'
 import type { Microsoft } from './microsoft/interface.ts'
-import type { Clock } from './protocol/clock.ts'
+import type { SteadyClock } from './protocol/clock.ts'
 import type { Random } from './protocol/ids.ts'
 import type { DeliveryQueue, Feed } from './revocation/interface.ts'
 
 /** All that is ambient, handed in: nothing in the rooms reads a clock, a random number, the network or the environment by itself. */
 export interface Deps {
   config: Config
-  clock: Clock
+  clock: SteadyClock
   random: Random
   log: Log
   metrics: Metrics

@@ -10,7 +10,7 @@ import { createApp } from './app.ts'
 import { openClientRegistry } from './client/registry.ts'
 import type { Address, Config } from './config/config.ts'
 import type { Deps } from './deps.ts'
-import type { Clock } from './protocol/clock.ts'
+import type { SteadyClock } from './protocol/clock.ts'
 import { openKeyRing } from './keys/ring.ts'
 import { createSealer } from './keys/sealer.ts'
 import type { Log } from './log.ts'
@@ -36,7 +36,11 @@ export interface Broker {
   stop(): Promise<void>
 }
 
-export const systemClock: Clock = { now: () => Math.floor(Date.now() / 1000), nowMs: () => Date.now() }
+export const systemClock: SteadyClock = {
+  now: () => Math.floor(Date.now() / 1000),
+  nowMs: () => Date.now(),
+  steadyMs: () => Math.floor(performance.timeOrigin + performance.now()),
+}
 
 /** What was opened, closed in the opposite order; one that fails to close keeps none of the others open. */
 class Closing {
@@ -63,7 +67,7 @@ class Closing {
  * Opens the parts, in the order in which they need each other, and listens last: who answers is ready.
  * @throws what keeps it from serving, after closing what was opened
  */
-export async function startBroker(config: Config, log: Log, clock: Clock = systemClock): Promise<Broker> {
+export async function startBroker(config: Config, log: Log, clock: SteadyClock = systemClock): Promise<Broker> {
   const closing = new Closing(log)
   try {
     const deps = await openParts(config, log, clock, closing)
@@ -90,7 +94,7 @@ export async function startBroker(config: Config, log: Log, clock: Clock = syste
   }
 }
 
-async function openParts(config: Config, log: Log, clock: Clock, closing: Closing): Promise<Deps> {
+async function openParts(config: Config, log: Log, clock: SteadyClock, closing: Closing): Promise<Deps> {
   const random = (bytes: number): Buffer => randomBytes(bytes)
   const store = await openSqliteStore({ file: join(config.dataDir, 'broker.db'), nowMs: clock.nowMs })
   closing.add('store', () => store.close())

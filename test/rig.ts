@@ -48,6 +48,7 @@ export const START = 1_795_510_800
 
 export class FakeClock {
   #ms = START * 1000
+  #steppedMs = 0
   readonly #real: boolean
   /** @param real the machine's own time, for libraries that go by it; `advance` is then on top of it. */
   constructor(real = false) {
@@ -60,8 +61,16 @@ export class FakeClock {
   nowMs(): number {
     return this.#real ? Date.now() + this.#ms : this.#ms
   }
+  steadyMs(): number {
+    return this.nowMs() - this.#steppedMs
+  }
   advance(seconds: number): void {
     this.#ms += Math.round(seconds * 1000)
+  }
+  /** The system's clock is set, forward or back: time itself does not move. */
+  step(seconds: number): void {
+    this.#ms += seconds * 1000
+    this.#steppedMs += seconds * 1000
   }
 }
 

@@ -2,7 +2,7 @@ import type { Delivery, DeliveryAttempt, DeliveryRef } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
 import { newId } from '../src/protocol/ids.ts'
 import type { SigningAlg } from '../src/protocol/names.ts'
-import type { Taken } from '../src/revocation/lanes.ts'
+import type { How, Taken } from '../src/revocation/lanes.ts'
 import { mintLogoutToken } from '../src/revocation/logout-token.ts'
 import { judgeAnswer, retryDelayMs, uniform, type Verdict } from '../src/revocation/retry.ts'
 
@@ -13,7 +13,7 @@ import { judgeAnswer, retryDelayMs, uniform, type Verdict } from '../src/revocat
 
 export type DeliverDeps = Pick<Deps, 'config' | 'clock' | 'random' | 'log' | 'metrics' | 'store' | 'keys' | 'clients' | 'queue' | 'feed' | 'outbound'>
 
-/** What a receiver has to answer in. A probe of a target that was down is shorter, so that the next is not late. */
+/** How long a receiver has to answer. A probe of a target that was down is shorter, so that the next one is not late. */
 const TIMEOUT_MS = 5_000
 const PROBE_TIMEOUT_MS = 2_000
 /** Longer than any attempt: a lease that runs out belonged to a process that was killed. */
@@ -22,10 +22,12 @@ const MAX_ANSWER_BYTES = 4_096
 
 type Posted = { verdict: Verdict; status: number | undefined; latencyMs: number }
 
-/** @param early a probe: the delivery need not be due, and a failure is no attempt */
-export async function deliverLogout(deps: DeliverDeps, ref: DeliveryRef, early = false): Promise<Taken> {
+/** @param how unless `due`, the delivery need not be due, and a failure is not counted as an attempt */
+export async function deliverLogout(deps: DeliverDeps, ref: DeliveryRef, how: How = 'due'): Promise<Taken> {
   const nowMs = deps.clock.nowMs()
-  const lease = await deps.store.leaseDelivery({ id: ref.id, attempt: ref.attempt, nowMs, untilMs: nowMs + LEASE_MS, early })
+  const steadyMs = deps.clock.steadyMs()
+  const early = how !== 'due'
+  const lease = await deps.store.leaseDelivery({ id: ref.id, attempt: ref.attempt, nowMs: steadyMs, untilMs: steadyMs + LEASE_MS, early })
   if (lease.outcome !== 'leased') return { outcome: 'passed' }
   const { delivery } = lease
   if (lease.spared) {
@@ -37,7 +39,7 @@ export async function deliverLogout(deps: DeliverDeps, ref: DeliveryRef, early =
     return { outcome: 'passed' }
   }
   const jti = newId(deps.random)
-  const posted = await post(deps, delivery, jti, early)
+  const posted = await post(deps, delivery, jti, how)
   deps.metrics.deliverySeconds.observe({ client: delivery.clientId }, posted.latencyMs / 1000)
   const attempt: DeliveryAttempt = {
     attempt: ref.attempt,
@@ -54,7 +56,7 @@ export async function deliverLogout(deps: DeliverDeps, ref: DeliveryRef, early =
   return { outcome: verdict.outcome }
 }
 
-async function post(deps: DeliverDeps, delivery: Delivery, jti: string, early: boolean): Promise<Posted> {
+async function post(deps: DeliverDeps, delivery: Delivery, jti: string, how: How): Promise<Posted> {
   const token = mintLogoutToken(deps.keys, {
     issuer: deps.config.issuer,
     alg: await algOf(deps, delivery.clientId),
@@ -70,7 +72,7 @@ async function post(deps: DeliverDeps, delivery: Delivery, jti: string, early: b
       // Back-Channel Logout 1.0 §2.5: this parameter and no other.
       headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
       body: `logout_token=${token}`,
-      timeoutMs: early ? PROBE_TIMEOUT_MS : TIMEOUT_MS,
+      timeoutMs: how === 'probe' ? PROBE_TIMEOUT_MS : TIMEOUT_MS,
       maxBytes: MAX_ANSWER_BYTES,
     })
     return { verdict: judgeAnswer(answer, deps.clock.now()), status: answer.status, latencyMs: tookMs() }
@@ -118,7 +120,7 @@ async function tryAgain(
   }
   const recorded = await deps.store.recordDelivery({
     id: delivery.id,
-    result: { outcome: 'retry', attempt, nextAttemptAtMs: deps.clock.nowMs() + delayMs },
+    result: { outcome: 'retry', attempt, nextAttemptAtMs: deps.clock.steadyMs() + delayMs },
   })
   if (!recorded) return failed
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'retry' })
@@ -126,9 +128,9 @@ async function tryAgain(
   return failed
 }
 
-/** A probe that failed: as if it had not been, due when it was. */
+/** An early attempt that failed is not counted, and leaves the schedule as it was. */
 async function giveBack(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef, verdict: Verdict & { outcome: 'retry' }): Promise<Taken> {
-  await deps.store.releaseDelivery({ id: ref.id, attempt: ref.attempt, nextAttemptAtMs: delivery.nextAttemptAtMs ?? deps.clock.nowMs() })
+  await deps.store.releaseDelivery({ id: ref.id, attempt: ref.attempt, nextAttemptAtMs: delivery.nextAttemptAtMs ?? deps.clock.steadyMs() })
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'probe_failed' })
   return { outcome: 'failed', retryAfterSeconds: verdict.retryAfterSeconds }
 }

@@ -31,7 +31,7 @@ const DRAIN_MS = 8_000
 export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void> }> {
   let going = true
   const stillGoing = (): boolean => going
-  const lanes = createLanes(deps, (ref, early) => deliverLogout(deps, ref, early))
+  const lanes = createLanes(deps, (ref, how) => deliverLogout(deps, ref, how))
   deps.queue.straight(lanes)
   const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
   const owing = repeat(deps.log, 'owe-deliveries', OWE_MS, () => oweDeliveries(deps, stillGoing))

@@ -3,21 +3,27 @@ import type { DeliveryRef } from '../types.ts'
 import type { Core } from './core.ts'
 import { refOf } from './delivery-rows.ts'
 import type { DeliveryRow } from './delivery-rows.ts'
+import { AT_ONCE } from './owe.ts'
 import type { Owing } from './owe.ts'
 
 /** What is owed and due, to whom, and what makes it due again. */
 
 /** Rows in one transaction, where an act may touch any number of them. */
 const BATCH = 1000
+const DUE_COLUMNS = 'd.id, d.attempts, d.target_id, d.next_attempt_at_ms'
 const DUE = "d.state = 'owed' AND d.superseded_by IS NULL"
 
 export function dueDeliveries({ db, read }: Core) {
-  type Due = { id: string; attempts: number; target_id: string }
-  const dueNow = db.prepare<[{ nowMs: number; dueByMs: number; limit: number }], Due>(`SELECT d.id, d.attempts, d.target_id
-    FROM deliveries d INDEXED BY deliveries_due WHERE ${DUE} AND d.next_attempt_at_ms <= @dueByMs AND d.leased_until_ms <= @nowMs ORDER BY d.next_attempt_at_ms LIMIT @limit`)
-  const dueTo = db.prepare<[{ nowMs: number; dueByMs: number; limit: number; targetId: string }], Due>(`SELECT d.id, d.attempts, d.target_id
-    FROM deliveries d INDEXED BY deliveries_due_by_target WHERE ${DUE} AND d.target_id = @targetId AND d.next_attempt_at_ms <= @dueByMs AND d.leased_until_ms <= @nowMs
+  type Due = { id: string; attempts: number; target_id: string; next_attempt_at_ms: number }
+  const dueNow = db.prepare<[{ nowMs: number; limit: number }], Due>(`SELECT ${DUE_COLUMNS}
+    FROM deliveries d INDEXED BY deliveries_due WHERE ${DUE} AND d.next_attempt_at_ms <= @nowMs AND d.leased_until_ms <= @nowMs ORDER BY d.next_attempt_at_ms LIMIT @limit`)
+  const dueTo = db.prepare<[{ nowMs: number; limit: number; targetId: string }], Due>(`SELECT ${DUE_COLUMNS}
+    FROM deliveries d INDEXED BY deliveries_due_by_target WHERE ${DUE} AND d.target_id = @targetId AND d.next_attempt_at_ms <= @nowMs AND d.leased_until_ms <= @nowMs
     ORDER BY d.next_attempt_at_ms LIMIT @limit`)
+  const notYetDue = db.prepare<[{ nowMs: number; limit: number; targetId: string; dueAtMs: number; id: string }], Due>(`SELECT ${DUE_COLUMNS}
+    FROM deliveries d INDEXED BY deliveries_due_by_target WHERE ${DUE} AND d.target_id = @targetId AND d.next_attempt_at_ms > @nowMs
+      AND (d.next_attempt_at_ms, d.id) > (@dueAtMs, @id) AND d.leased_until_ms <= @nowMs
+    ORDER BY d.next_attempt_at_ms, d.id LIMIT @limit`)
   const targets = db.prepare<[], { target_id: string; client_id: string; uri: string; owed: number; oldest: number }>(
     `SELECT t.target_id, t.client_id, t.uri, o.owed, o.oldest FROM
       (SELECT d.target_id, count(*) AS owed, min(d.created_at_ms) AS oldest
@@ -25,10 +31,16 @@ export function dueDeliveries({ db, read }: Core) {
       JOIN targets t ON t.target_id = o.target_id ORDER BY o.oldest`,
   )
   return {
-    dueDeliveries: ({ nowMs, limit, targetId, early }) =>
+    dueDeliveries: ({ nowMs, limit, targetId }) =>
+      read(() => (targetId === undefined ? dueNow.all({ nowMs, limit }) : dueTo.all({ nowMs, limit, targetId })).map(refOf)),
+    earlyDeliveries: ({ targetId, nowMs, limit, after }) =>
       read(() => {
-        const which = { nowMs, limit, dueByMs: early ? Number.MAX_SAFE_INTEGER : nowMs }
-        return (targetId === undefined ? dueNow.all(which) : dueTo.all({ ...which, targetId })).map(refOf)
+        const rows = notYetDue.all({ targetId, nowMs, limit, dueAtMs: after?.dueAtMs ?? 0, id: after?.id ?? '' })
+        const last = rows.at(-1)
+        return {
+          refs: rows.map(refOf),
+          ...(rows.length === limit && last !== undefined ? { next: { dueAtMs: last.next_attempt_at_ms, id: last.id } } : {}),
+        }
       }),
     owedTargets: () =>
       read(() =>
@@ -44,26 +56,19 @@ export function dueDeliveries({ db, read }: Core) {
 }
 
 export function deliveriesAgain({ db, write }: Core, { count }: Owing) {
-  const makeDue = db.prepare<[{ targetId: string; nowMs: number }]>(`UPDATE deliveries SET next_attempt_at_ms = @nowMs WHERE id IN (
-    SELECT d.id FROM deliveries d INDEXED BY deliveries_due_by_target
-    WHERE ${DUE} AND d.target_id = @targetId AND d.next_attempt_at_ms > @nowMs
-    ORDER BY d.next_attempt_at_ms LIMIT ${BATCH})`)
   const failed = db.prepare<[object], DeliveryRow>(`SELECT d.* FROM deliveries d WHERE d.state IN ('dead', 'refused') AND d.superseded_by IS NULL
     AND (@id IS NULL OR d.id = @id) AND (@targetId IS NULL OR d.target_id = @targetId) AND (@clientId IS NULL OR d.client_id = @clientId) LIMIT ${BATCH}`)
-  const oweAgain = db.prepare<[number, string]>(`UPDATE deliveries SET state = 'owed', attempts = 0, next_attempt_at_ms = ?, leased_until_ms = 0,
+  const oweAgain = db.prepare<[string]>(`UPDATE deliveries SET state = 'owed', attempts = 0, next_attempt_at_ms = ${AT_ONCE}, leased_until_ms = 0,
     settled_at_ms = NULL WHERE id = ?`)
 
   return {
-    async releaseTarget({ targetId, nowMs }) {
-      while ((await write(() => makeDue.run({ targetId, nowMs }).changes)) === BATCH);
-    },
-    async redrive({ id, targetId, clientId, nowMs }) {
+    async redrive({ id, targetId, clientId }) {
       const redriven: DeliveryRef[] = []
       for (;;) {
         const rows = await write(() => {
           const batch = failed.all({ id: id ?? null, targetId: targetId ?? null, clientId: clientId ?? null })
           for (const row of batch) {
-            oweAgain.run(nowMs, row.id)
+            oweAgain.run(row.id)
             count(row.client_id, row.state, -1)
             count(row.client_id, 'owed', 1)
           }

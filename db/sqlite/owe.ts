@@ -3,6 +3,9 @@ import type { Core } from './core.ts'
 
 /** Writes what is owed: one delivery for each logout address of each client that took part. It never decides whether a revocation covers. */
 
+/** As `next_attempt_at_ms`: due whatever the clock says, so that a step of the clock delays no delivery. */
+export const AT_ONCE = 0
+
 export interface OweFor {
   seq: number
   /** When the revocation was committed: what is owed is owed since then, however late a batch writes it. */
@@ -33,12 +36,12 @@ const TARGETS = `SELECT t.target_id, t.client_id, c.logout_by FROM participants 
   JOIN targets t ON t.client_id = p.client_id AND (t.removed_seq IS NULL OR t.removed_seq >= @seq)
   WHERE p.sid = @sid`
 
-export function owing({ db, newId, nowMs }: Pick<Core, 'db' | 'newId' | 'nowMs'>): Owing {
+export function owing({ db, newId }: Pick<Core, 'db' | 'newId'>): Owing {
   const targetsOf = db.prepare<[{ sid: string; seq: number }], TargetRow>(TARGETS)
   const targetsOfOne = db.prepare<[{ sid: string; seq: number; clientId: string }], TargetRow>(`${TARGETS} AND p.client_id = @clientId`)
   const insert = db.prepare(`INSERT OR IGNORE INTO deliveries
     (id, seq, client_id, target_id, sid, sub, state, attempts, created_at_ms, next_attempt_at_ms)
-    VALUES (@id, @seq, @clientId, @targetId, @sid, @sub, 'owed', 0, @atMs, @nowMs)`)
+    VALUES (@id, @seq, @clientId, @targetId, @sid, @sub, 'owed', 0, @atMs, ${AT_ONCE})`)
   const supersedeSid = db.prepare<[string, string, string, number]>(
     "UPDATE deliveries SET superseded_by = ? WHERE target_id = ? AND sid = ? AND seq < ? AND state = 'owed'",
   )
@@ -61,7 +64,6 @@ export function owing({ db, newId, nowMs }: Pick<Core, 'db' | 'newId' | 'nowMs'>
       sid: bySub ? null : what.sid,
       sub: bySub ? what.sub : null,
       atMs: what.atMs,
-      nowMs: nowMs(),
     })
     // By `sub`, another session of the same person has written it already.
     if (written.changes === 0) return undefined

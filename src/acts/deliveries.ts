@@ -17,7 +17,7 @@ export async function redriveAs(deps: Deps, caller: Caller, wanted: RedriveWante
     deps,
     caller,
     { act: 'redrive', target: target?.join(' ') },
-    () => deps.store.redrive({ id: wanted.id, targetId: wanted.target_id, clientId: wanted.client_id, nowMs: deps.clock.nowMs() }),
+    () => deps.store.redrive({ id: wanted.id, targetId: wanted.target_id, clientId: wanted.client_id }),
     ({ length }) => ({ redriven: length }),
   )
   if (refs.length > 0) deps.queue.add(refs)

@@ -3,3 +3,9 @@ export interface Clock {
   now(): number
   nowMs(): number
 }
+
+/** For what must go on in time although the system's clock is set: retries, breakers, leases. */
+export interface SteadyClock extends Clock {
+  /** The milliseconds since the epoch at the start of the process, plus the monotonic time since: a step of the system's clock does not move it. */
+  steadyMs(): number
+}

@@ -1,29 +1,30 @@
 import type { TargetState } from './interface.ts'
 
 /**
- * What is known of one target, and whether it may be called: pure, its clock handed in. Three failures in a row open it: then one call at a
- * time, a few seconds apart, until one succeeds. It never gives up: an instance that was down hears within 5 s of its return.
+ * The circuit breaker of one target: whether it may be called. Pure; its clock is handed in and must be monotonic. Three failures in a row
+ * open it: then the lane calls one delivery at a time, a few seconds apart, until one succeeds, so that a target gets its deliveries within 5 s of its return.
  */
 
 const OPENS_AFTER = 3
 /** Between probes, less or more a tenth: with the time a probe takes, under 5 s. */
 export const PROBE_MS = 2_500
-/** A new delivery to an open target may be the probe, this long after the last call. */
+/** While open: a new delivery may be the probe, this long after the last call. */
 const FRESH_MS = 500
-/** How long a target's own Retry-After keeps probes away. Each delivery honours it in full; the target may be back before. */
+/** How long a target's own Retry-After delays probes at most. Each delivery honors it in full; the target may be back before. */
 const MAX_HOLD_SECONDS = 60
 
 export class Breaker {
   #failures = 0
   #known = false
+  #hasSucceeded = false
   #calledMs = Number.NEGATIVE_INFINITY
-  #heldUntilMs = 0
+  #heldUntilMs = Number.NEGATIVE_INFINITY
 
   get open(): boolean {
     return this.#failures >= OPENS_AFTER
   }
 
-  /** Its last answer was no success, or there was none yet: what is owed to it and not yet due is worth a probe. */
+  /** Its last answer was no success, or there was none yet: the lane probes with deliveries that are not yet due. */
   get suspect(): boolean {
     return !this.#known || this.#failures > 0
   }
@@ -50,16 +51,20 @@ export class Breaker {
     this.#calledMs = nowMs
   }
 
-  /** True where it was suspect: whatever waits for its return may go. */
+  /**
+   * True where everything that is pending may be tried at once: the breaker was open, or this is the first success since the start (what
+   * was known before is lost). Not after one or two failures: a delivery that fails among others that succeed keeps its own schedule.
+   */
   succeeded(): boolean {
-    const recovered = this.suspect
+    const recovered = this.open || !this.#hasSucceeded
+    this.#hasSucceeded = true
     this.#failures = 0
     this.#known = true
-    this.#heldUntilMs = 0
+    this.#heldUntilMs = Number.NEGATIVE_INFINITY
     return recovered
   }
 
-  /** True where this opened it. */
+  /** True where this failure opened it. */
   failed(nowMs: number, retryAfterSeconds: number | undefined): boolean {
     this.#known = true
     this.#failures++

@@ -234,7 +234,11 @@ function createOutageLog(log: Log): OutageLog {
   let lost = 0
   const begin = (error: unknown): void => {
     if (ended) return
-    if (!down) log.warn('queue_down', { cause: String(error), next: 'deliveries go on from the store; their jobs are added again when it is back' })
+    if (!down)
+      log.warn('queue_down', {
+        cause: String(error),
+        next: 'Start the server. Until then nothing is lost: new deliveries are sent directly, retries from the database, up to 5 s late.',
+      })
     down = true
   }
   return {

@@ -1,49 +1,53 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Store } from '../../db/store.ts'
-import type { DeliveryRef } from '../../db/types.ts'
+import type { DeliveryActs } from '../../db/store.ts'
+import type { DeliveryRef, EarlyCursor } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Breaker } from './breaker.ts'
 import type { LocalLanes, TargetState } from './interface.ts'
 import { uniform } from './retry.ts'
-import { WaitingLine } from './waiting-line.ts'
+import { WaitingLine, type Waiting } from './waiting-line.ts'
 
 /**
- * One lane for each target: a few calls at a time, behind its breaker, so that one that hangs delays nobody else. A lane holds only what it
- * has room for; the rest stands in the store, due, and is read from there when there is room. It owns no truth: a lane that is lost loses nothing.
+ * Owns the delivery lanes of this process, one for each target: a few calls at a time, behind a breaker, so that a target that hangs delays
+ * no other. A lane holds a window of the deliveries that are due; the store holds the rest, and the row is the truth (docs/decisions/0015).
  */
 
 /** Calls to one target at a time. */
 const CONCURRENCY = 8
-/** Refs that wait in memory: for one target, and for all (some 150 bytes each). */
-const ROOM = 20_000
-const ROOM_FOR_ALL = 100_000
+/** Deliveries of one target that wait in memory. There is no limit over all targets: the backlog of dead ones must not use up a healthy one's room. */
+const ROOM = 500
 const PAGE = 500
 const TICK_MS = 250
 /** A hanging target may have as many probes under way. */
 const PROBES = 3
+/** More than can be running, so that a page holds one that is not. */
+const PROBE_PAGE = 20
 /** After a fault of our own (the store cannot write). */
 const PAUSE_MS = 1_000
 
-/** How a target took an attempt. `passed`: it was not called (somebody else has it, or it is settled). */
+/** How an attempt ended. `passed`: the target was not called (another process has the lease, or the delivery is settled). */
 export interface Taken {
   outcome: 'delivered' | 'refused' | 'failed' | 'passed'
   retryAfterSeconds?: number | undefined
 }
 
-/** One attempt at a delivery. `early`: a probe before it is due, which does not count as an attempt where it fails. */
-export type Perform = (ref: DeliveryRef, early: boolean) => Promise<Taken>
+/** `early`: before it is due, and a failure is not counted as an attempt. `probe`: early, and the target was down: it has less time to answer. */
+export type How = 'due' | 'early' | 'probe'
+export type Perform = (ref: DeliveryRef, how: How) => Promise<Taken>
 
-type LaneDeps = Pick<Deps, 'clock' | 'log' | 'random'> & { store: Pick<Store, 'dueDeliveries' | 'owedTargets' | 'releaseTarget'> }
+type LaneDeps = Pick<Deps, 'clock' | 'log' | 'random'> & { store: Pick<DeliveryActs, 'dueDeliveries' | 'earlyDeliveries' | 'owedTargets'> }
 
 class Lane {
   readonly targetId: string
   readonly breaker = new Breaker()
   readonly waiting = new WaitingLine()
   readonly running = new Set<string>()
-  /** More is due in the store than there was room for. */
+  /** The store may have deliveries that are due and not in `waiting`. */
   more = false
-  /** Something may be owed that is not yet due. */
+  /** The store may have deliveries that are not yet due. */
   owes = false
+  /** The target has answered again: how far the lane is in trying, once, everything that is not yet due. */
+  released: EarlyCursor | undefined
   reading = false
   pausedUntilMs = 0
   probes = 0
@@ -53,7 +57,7 @@ class Lane {
 }
 
 export interface Lanes extends LocalLanes {
-  /** Looks in the store for what is due and not on its way, and for targets that have something to hear. */
+  /** Reads which targets have pending deliveries, and what is due to them. */
   look(): Promise<void>
   /** Takes nothing more; waits for the calls under way. False where `timeoutMs` was not enough. */
   drain(timeoutMs: number): Promise<boolean>
@@ -61,7 +65,6 @@ export interface Lanes extends LocalLanes {
 
 export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
   const lanes = new Map<string, Lane>()
-  let waitingInAll = 0
   let draining = false
 
   const laneOf = (targetId: string): Lane => {
@@ -70,40 +73,28 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
     return lane
   }
 
-  const put = (lane: Lane, ref: DeliveryRef): boolean => {
-    if (lane.running.has(ref.id) || lane.waiting.has(ref.id)) return true
-    if (lane.waiting.size >= ROOM || waitingInAll >= ROOM_FOR_ALL) {
-      lane.more = true
-      return false
-    }
-    lane.waiting.add(ref)
-    waitingInAll++
-    return true
-  }
-
-  const next = (lane: Lane): DeliveryRef | undefined => {
-    const ref = lane.waiting.next()
-    if (ref !== undefined) waitingInAll--
-    return ref
+  const put = (lane: Lane, ref: DeliveryRef): void => {
+    if (lane.waiting.has(ref.id)) return
+    // One that is running may have become due during an early attempt: the store is read again.
+    if (lane.breaker.open || lane.running.has(ref.id) || lane.waiting.size >= ROOM) lane.more = true
+    else lane.waiting.add({ ref, early: false })
   }
 
   const pump = (lane: Lane): void => {
-    const nowMs = deps.clock.nowMs()
-    if (draining || nowMs < lane.pausedUntilMs) return
-    // Those that wait for an open target are called by its probes, one after another.
-    if (lane.breaker.open) return
-    while (lane.running.size < CONCURRENCY && lane.waiting.size > 0) call(lane, next(lane), false)
-    if (lane.waiting.size === 0 && lane.more) void read(lane)
+    // A target whose breaker is open is called by its probes alone.
+    if (draining || lane.breaker.open || deps.clock.steadyMs() < lane.pausedUntilMs) return
+    for (let next; lane.running.size < CONCURRENCY && (next = lane.waiting.next()) !== undefined;) call(lane, next.ref, next.early ? 'early' : 'due')
+    if (lane.waiting.size === 0 && (lane.more || lane.released !== undefined)) void read(lane)
   }
 
-  const call = (lane: Lane, ref: DeliveryRef | undefined, early: boolean): void => {
-    if (ref === undefined) return
+  const call = (lane: Lane, ref: DeliveryRef, how: How): void => {
     lane.running.add(ref.id)
-    lane.breaker.called(deps.clock.nowMs())
-    perform(ref, early)
+    lane.breaker.called(deps.clock.steadyMs())
+    perform(ref, how)
       .then((taken) => judge(lane, taken))
       .catch((error: unknown) => {
-        lane.pausedUntilMs = deps.clock.nowMs() + PAUSE_MS
+        lane.pausedUntilMs = deps.clock.steadyMs() + PAUSE_MS
+        lane.more = true
         deps.log.error('delivery_not_performed', { delivery: ref.id, attempt: ref.attempt, cause: error })
       })
       .finally(() => {
@@ -112,30 +103,39 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
       })
   }
 
-  const judge = async (lane: Lane, taken: Taken): Promise<void> => {
+  const judge = (lane: Lane, taken: Taken): void => {
+    const { breaker } = lane
     if (taken.outcome === 'passed') return
     if (taken.outcome === 'failed') {
       lane.owes = true
-      if (lane.breaker.failed(deps.clock.nowMs(), taken.retryAfterSeconds)) deps.log.warn('target_stopped_answering', { target: lane.targetId })
+      if (breaker.failed(deps.clock.steadyMs(), taken.retryAfterSeconds)) opened(lane)
       return
     }
-    const wasOpen = lane.breaker.open
-    if (!lane.breaker.succeeded()) return
+    const wasOpen = breaker.open
+    if (!breaker.succeeded()) return
     if (wasOpen) deps.log.info('target_answers_again', { target: lane.targetId })
-    if (!lane.owes) return
-    await deps.store.releaseTarget({ targetId: lane.targetId, nowMs: deps.clock.nowMs() })
+    if (wasOpen) lane.more = true
+    if (lane.owes) lane.released = START
+  }
+
+  /** What waited is due in the store, and probes read it there. */
+  const opened = (lane: Lane): void => {
+    lane.waiting.clear()
     lane.more = true
+    lane.released = undefined
+    deps.log.warn('target_stopped_answering', { target: lane.targetId })
   }
 
   const read = async (lane: Lane): Promise<void> => {
     if (lane.reading || draining) return
     lane.reading = true
     try {
-      const rows = await deps.store.dueDeliveries({ targetId: lane.targetId, nowMs: deps.clock.nowMs(), limit: PAGE })
-      lane.more = rows.length === PAGE
-      for (const ref of rows) put(lane, ref)
+      for (const one of lane.more ? await due(lane) : await early(lane)) {
+        if (one.early && !lane.running.has(one.ref.id) && !lane.waiting.has(one.ref.id)) lane.waiting.add(one)
+        else if (!one.early) put(lane, one.ref)
+      }
     } catch (error) {
-      lane.pausedUntilMs = deps.clock.nowMs() + PAUSE_MS
+      lane.pausedUntilMs = deps.clock.steadyMs() + PAUSE_MS
       deps.log.error('due_deliveries_not_read', { target: lane.targetId, cause: error })
     } finally {
       lane.reading = false
@@ -143,29 +143,45 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
     if (lane.waiting.size > 0) pump(lane)
   }
 
-  /** One that is due counts as its attempt; else one that is not yet due is tried early, another each time. */
-  const probe = async (lane: Lane): Promise<void> => {
-    lane.breaker.called(deps.clock.nowMs())
-    const due = next(lane)
-    if (due !== undefined) return call(lane, due, false)
-    const rows = await deps.store.dueDeliveries({ targetId: lane.targetId, nowMs: deps.clock.nowMs(), limit: 20, early: true })
-    const free = rows.filter(({ id }) => !lane.running.has(id))
-    if (rows.length === 0 && lane.running.size === 0) lane.owes = false
-    call(lane, free[lane.probes++ % Math.max(1, free.length)], true)
+  const due = async (lane: Lane): Promise<Waiting[]> => {
+    const refs = await deps.store.dueDeliveries({ targetId: lane.targetId, nowMs: deps.clock.steadyMs(), limit: PAGE })
+    lane.more = refs.length === PAGE
+    return refs.map((ref) => ({ ref, early: false }))
   }
 
+  const early = async (lane: Lane): Promise<Waiting[]> => {
+    const page = await deps.store.earlyDeliveries({ targetId: lane.targetId, nowMs: deps.clock.steadyMs(), limit: PAGE, after: lane.released })
+    lane.released = page.next
+    return page.refs.map((ref) => ({ ref, early: true }))
+  }
+
+  /** Calls with a delivery that is due, which counts as its attempt; else with one that is not yet due, another each time. */
+  const probe = async (lane: Lane): Promise<void> => {
+    const { targetId } = lane
+    const nowMs = deps.clock.steadyMs()
+    lane.breaker.called(nowMs)
+    const free = (refs: DeliveryRef[]): DeliveryRef[] => refs.filter(({ id }) => !lane.running.has(id))
+    const [due] = free(await deps.store.dueDeliveries({ targetId, nowMs, limit: PROBE_PAGE }))
+    if (due !== undefined) return call(lane, due, 'due')
+    const early = free((await deps.store.earlyDeliveries({ targetId, nowMs, limit: PROBE_PAGE })).refs)
+    const ref = early[lane.probes++ % Math.max(1, early.length)]
+    if (ref !== undefined) call(lane, ref, 'probe')
+    else if (lane.running.size === 0) lane.more = lane.owes = false
+  }
+
+  const mayProbe = (lane: Lane, nowMs: number): boolean =>
+    lane.breaker.suspect &&
+    (lane.owes || lane.more) &&
+    lane.running.size < PROBES &&
+    nowMs >= lane.pausedUntilMs &&
+    lane.breaker.mayProbe(nowMs, uniform(deps.random))
+
   const tick = (): void => {
-    const nowMs = deps.clock.nowMs()
+    const nowMs = deps.clock.steadyMs()
     for (const lane of lanes.values()) {
       if (draining) return
-      if (!lane.breaker.open && (lane.waiting.size > 0 || lane.more)) pump(lane)
-      else if (
-        lane.breaker.suspect &&
-        (lane.owes || lane.waiting.size > 0) &&
-        lane.running.size < PROBES &&
-        nowMs >= lane.pausedUntilMs &&
-        lane.breaker.mayProbe(nowMs, uniform(deps.random))
-      ) {
+      if (!lane.breaker.open && (lane.waiting.size > 0 || lane.more || lane.released !== undefined)) pump(lane)
+      else if (mayProbe(lane, nowMs)) {
         probe(lane).catch((error: unknown) => deps.log.error('probe_failed', { target: lane.targetId, cause: error }))
       }
     }
@@ -177,23 +193,22 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
     take(refs) {
       if (draining) return refs
       const touched = new Set<Lane>()
-      const left: DeliveryRef[] = []
       for (const ref of refs) {
         const lane = laneOf(ref.targetId)
         touched.add(lane)
-        const fresh = !lane.running.has(ref.id) && !lane.waiting.has(ref.id)
-        if (fresh && lane.breaker.open && lane.running.size === 0 && lane.breaker.mayTryFresh(deps.clock.nowMs())) call(lane, ref, false)
-        else if (!put(lane, ref)) left.push(ref)
+        if (lane.breaker.open && lane.running.size === 0 && lane.breaker.mayTryFresh(deps.clock.steadyMs())) call(lane, ref, 'due')
+        else put(lane, ref)
       }
       for (const lane of touched) pump(lane)
-      return left
+      return []
     },
     async look() {
       for (const { targetId } of await deps.store.owedTargets()) {
         const lane = laneOf(targetId)
         lane.owes = true
-        // An open one is read by its probes, and when it answers again.
-        if (!lane.breaker.open && lane.waiting.size === 0) await read(lane)
+        lane.more = true
+        // An open breaker's rows are read by its probes, and when one of them succeeds.
+        if (lane.waiting.size === 0) pump(lane)
       }
     },
     async drain(timeoutMs) {
@@ -207,6 +222,9 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
     states: () => [...lanes.values()].map(state),
   }
 }
+
+/** Before every delivery that is not yet due. */
+const START: EarlyCursor = { dueAtMs: 0, id: '' }
 
 const state = ({ targetId, breaker, waiting, running }: Lane): TargetState => ({
   targetId,

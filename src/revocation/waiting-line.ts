@@ -1,9 +1,15 @@
 import type { DeliveryRef } from '../../db/types.ts'
 
-/** First come, first served, each delivery once. (A `Map` walked from its front gets slower with each entry that was taken from it.) */
+/** `early`: before it is due. Its failure is not counted as an attempt. */
+export interface Waiting {
+  ref: DeliveryRef
+  early: boolean
+}
+
+/** First come, first served, each delivery once. (A `Map` that is walked from its front gets slower with each entry that is taken.) */
 export class WaitingLine {
   readonly #ids = new Set<string>()
-  #line: DeliveryRef[] = []
+  #line: Waiting[] = []
   #taken = 0
 
   get size(): number {
@@ -14,21 +20,21 @@ export class WaitingLine {
     return this.#ids.has(id)
   }
 
-  add(ref: DeliveryRef): void {
-    this.#ids.add(ref.id)
-    this.#line.push(ref)
+  add(one: Waiting): void {
+    this.#ids.add(one.ref.id)
+    this.#line.push(one)
   }
 
-  next(): DeliveryRef | undefined {
-    const ref = this.#line[this.#taken]
-    if (ref === undefined) return undefined
-    this.#ids.delete(ref.id)
+  next(): Waiting | undefined {
+    const one = this.#line[this.#taken]
+    if (one === undefined) return undefined
+    this.#ids.delete(one.ref.id)
     this.#taken++
     if (this.#taken * 2 >= this.#line.length) {
       this.#line = this.#line.slice(this.#taken)
       this.#taken = 0
     }
-    return ref
+    return one
   }
 
   clear(): void {

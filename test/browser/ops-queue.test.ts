@@ -8,6 +8,7 @@ import { createMetrics } from '../../src/metrics.ts'
 import { openDeliveryQueue } from '../../src/revocation/delivery-queue.ts'
 import { startQueueEngine } from '../../src/revocation/queue-engine.ts'
 import { atConsole, browserOf } from '../console/console.ts'
+import { systemClock } from '../../src/start.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { launchChromium, openWindow, picture } from './window.ts'
 
@@ -20,7 +21,7 @@ beforeEach(async () => {
   const log = createLog(() => {}, Date.now)
   const engine = await startQueueEngine({ dataDir, url: undefined, log })
   onTestFinished(() => engine.close())
-  const clock = { now: () => Math.floor(Date.now() / 1000), nowMs: Date.now }
+  const clock = systemClock
   const queue = await openDeliveryQueue({ engine, log, metrics: createMetrics(), clock })
   onTestFinished(() => queue.close())
   queue.add([{ id: 'd1', attempt: 1, targetId: 't1' }], 3_600_000)

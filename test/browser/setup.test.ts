@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { startEntra } from '../../demo/entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/people.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
+import { systemClock } from '../../src/start.ts'
 import { startCmb } from '../command/cmb.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { launchChromium, objections, openWindow, picture } from './window.ts'
@@ -20,7 +21,7 @@ async function freshBroker() {
   onTestFinished(() => entra.close())
   entra.set({ consent: { [CONTOSO.tid]: 'admin' } })
   const settings = { tenants: [], clientId: undefined, credential: undefined, authority: entra.authority, simulated: true }
-  const clock = { now: () => Math.floor(Date.now() / 1000), nowMs: () => Date.now() }
+  const clock = systemClock
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   const atMicrosoft = { entra: settings, issuer: '' }
   const microsoft = createMicrosoft({ config: atMicrosoft, connection: () => rig.deps.connection.current(), clock, log })

@@ -8,6 +8,7 @@ import { createMetrics } from '../../src/metrics.ts'
 import { openDeliveryQueue, type OpenedDeliveryQueue } from '../../src/revocation/delivery-queue.ts'
 import { startQueueEngine, type QueueEngine } from '../../src/revocation/queue-engine.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
+import { systemClock } from '../../src/start.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { QUEUE_SERVER, QUEUE_SERVER_KIND } from '../needs.ts'
 import { createRig } from '../rig.ts'
@@ -49,7 +50,7 @@ async function queueOn(engine: QueueEngine, log = createLog(() => {}, Date.now))
     engine,
     log,
     metrics: createMetrics(),
-    clock: { now: () => Math.floor(Date.now() / 1000), nowMs: Date.now },
+    clock: systemClock,
   })
   onTestFinished(() => queue.close())
   return queue

@@ -1,41 +1,65 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { randomBytes } from 'node:crypto'
+import type { DeliveryActs } from '../../db/store.ts'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/log.ts'
-import { createLanes, type Taken } from '../../src/revocation/lanes.ts'
+import { createLanes, type How, type Perform, type Taken } from '../../src/revocation/lanes.ts'
 
-/** Lanes over a store that is a list: how much goes to whom at a time. */
+/** Lanes over a store that is a list: how much goes to which target at a time. */
+
+interface Row extends DeliveryRef {
+  dueAtMs: number
+}
 
 const ref = (id: string, targetId = 't'): DeliveryRef => ({ id, attempt: 1, targetId })
+const rowOf = (id: string, targetId = 't', dueAtMs = 0): Row => ({ ...ref(id, targetId), dueAtMs })
+const refs = (count: number, targetId = 't', name = 'x'): DeliveryRef[] => Array.from({ length: count }, (_, i) => ref(`${name}${i}`, targetId))
 
-function lanesOver(perform: (ref: DeliveryRef, early: boolean) => Promise<Taken>, due: DeliveryRef[] = []) {
-  let nowMs = 0
-  const released: string[] = []
-  const store = {
-    dueDeliveries: async ({ targetId, limit }: { targetId?: string | undefined; limit: number }) =>
-      due.filter((one) => one.targetId === targetId).slice(0, limit),
-    owedTargets: async () =>
-      [...new Set(due.map((one) => one.targetId))].map((targetId) => ({
-        targetId,
-        clientId: 'c',
-        uri: 'https://c.example/',
-        owed: 1,
-        oldestAtMs: 0,
-      })),
-    releaseTarget: async ({ targetId }: { targetId: string }) => void released.push(targetId),
+/** As the store's rows: one that is delivered leaves, one that failed when it was due gets its next time. */
+class Rows {
+  readonly all = new Map<string, Row>()
+  readonly leased = new Set<string>()
+  nowMs = 1_000_000
+
+  add(...rows: readonly Row[]): void {
+    for (const one of rows) this.all.set(one.id, one)
   }
-  const lanes = createLanes(
-    { store, random: (n) => randomBytes(n), log: createLog(() => {}, Date.now), clock: { now: () => Math.floor(nowMs / 1000), nowMs: () => nowMs } },
-    perform,
-  )
+  #of(targetId: string | undefined, fits: (row: Row) => boolean): Row[] {
+    const rows = [...this.all.values()].filter((one) => one.targetId === targetId && !this.leased.has(one.id) && fits(one))
+    return rows.toSorted((a, b) => a.dueAtMs - b.dueAtMs || (a.id < b.id ? -1 : 1))
+  }
+  dueDeliveries = async ({ targetId, limit }: { targetId?: string | undefined; limit: number }): Promise<DeliveryRef[]> =>
+    this.#of(targetId, (one) => one.dueAtMs <= this.nowMs).slice(0, limit)
+  earlyDeliveries: DeliveryActs['earlyDeliveries'] = async ({ targetId, limit, after }) => {
+    const found = this.#of(
+      targetId,
+      (one) =>
+        one.dueAtMs > this.nowMs && (after === undefined || one.dueAtMs > after.dueAtMs || (one.dueAtMs === after.dueAtMs && one.id > after.id)),
+    ).slice(0, limit)
+    const last = found.at(-1)
+    return { refs: found, ...(found.length === limit && last !== undefined ? { next: { dueAtMs: last.dueAtMs, id: last.id } } : {}) }
+  }
+  owedTargets = async () =>
+    [...new Set([...this.all.values()].map((one) => one.targetId))].map((targetId) => ({
+      targetId,
+      clientId: 'c',
+      uri: 'https://c.example/',
+      owed: 1,
+      oldestAtMs: 0,
+    }))
+}
+
+function lanesOver(perform: Perform, rows = new Rows()) {
+  const lines: string[] = []
+  const clock = { now: () => 0, nowMs: () => 0, steadyMs: () => rows.nowMs }
+  const lanes = createLanes({ store: rows, random: (n) => randomBytes(n), log: createLog((line) => lines.push(line), Date.now), clock }, perform)
   onTestFinished(async () => void (await lanes.drain(100)))
-  return { lanes, released, advance: (ms: number) => void (nowMs += ms) }
+  return { lanes, rows, advance: (ms: number) => void (rows.nowMs += ms) }
 }
 
 function gated() {
-  const open: { ref: DeliveryRef; early: boolean; answer: (taken: Taken['outcome']) => void }[] = []
-  const perform = (one: DeliveryRef, early: boolean) =>
-    new Promise<Taken>((done) => open.push({ ref: one, early, answer: (outcome) => done({ outcome }) }))
+  const open: { ref: DeliveryRef; how: How; answer: (taken: Taken['outcome']) => void }[] = []
+  const perform: Perform = (one, how) => new Promise<Taken>((done) => open.push({ ref: one, how, answer: (outcome) => done({ outcome }) }))
   return { open, perform }
 }
 
@@ -43,7 +67,7 @@ describe('lanes', () => {
   test('a few calls at a time to one target, the next as one ends; another target has its own', async () => {
     const { open, perform } = gated()
     const { lanes } = lanesOver(perform)
-    expect(lanes.take(Array.from({ length: 20 }, (_, i) => ref(`a${i}`, 'a')))).toEqual([])
+    expect(lanes.take(refs(20, 'a'))).toEqual([])
     lanes.take([ref('b', 'b')])
     expect(
       open
@@ -58,26 +82,27 @@ describe('lanes', () => {
   test('one that is on its way, or waits, is not taken twice', async () => {
     const { open, perform } = gated()
     const { lanes } = lanesOver(perform)
-    for (let i = 0; i < 3; i++) lanes.take(Array.from({ length: 10 }, (_, n) => ref(`x${n}`)))
+    for (let i = 0; i < 3; i++) lanes.take(refs(10))
     expect(lanes.states()).toMatchObject([{ running: 8, waiting: 2 }])
     expect(open).toHaveLength(8)
   })
 
-  test('an open one is called once at a time; what waits keeps waiting; the first success lets all of it go', async () => {
+  test('while its breaker is open a target is called once at a time and holds nothing in memory; the first success reads the rest from the store', async () => {
     const { open, perform } = gated()
-    const { lanes, released, advance } = lanesOver(perform)
-    lanes.take([ref('x1'), ref('x2'), ref('x3')])
+    const { lanes, rows, advance } = lanesOver(perform)
+    lanes.take(refs(3))
     for (const one of open) one.answer('failed')
     await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
-    lanes.take(Array.from({ length: 30 }, (_, i) => ref(`y${i}`)))
-    expect(lanes.states()).toMatchObject([{ running: 0, waiting: 30 }])
-    // A probe: one of those that wait.
+    rows.add(...Array.from({ length: 30 }, (_, i) => rowOf(`y${i}`)))
+    lanes.take(refs(30, 't', 'y'))
+    expect(lanes.states()).toMatchObject([{ running: 0, waiting: 0 }])
     advance(3_000)
     await expect.poll(() => open).toHaveLength(4)
-    expect(lanes.states()).toMatchObject([{ running: 1, waiting: 29 }])
+    expect(open[3]).toMatchObject({ ref: { id: 'y0' }, how: 'due' })
+    expect(lanes.states()).toMatchObject([{ running: 1, waiting: 0 }])
+    rows.all.delete('y0')
     open[3]?.answer('delivered')
     await expect.poll(() => open).toHaveLength(12)
-    expect(released).toEqual(['t'])
     expect(lanes.states()).toMatchObject([{ breaker: 'closed', running: 8 }])
   })
 
@@ -89,20 +114,16 @@ describe('lanes', () => {
     await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
     advance(600)
     lanes.take([ref('fresh')])
-    expect(open.at(-1)).toMatchObject({ ref: { id: 'fresh' }, early: false })
+    expect(open.at(-1)).toMatchObject({ ref: { id: 'fresh' }, how: 'due' })
   })
 
-  test('where only what is not yet due is owed, it is probed early, another each time', async () => {
+  test('where nothing is due, what is not yet due is probed, another each time', async () => {
     const { open, perform } = gated()
-    const owed = [ref('p'), ref('q')]
-    const { lanes, advance } = lanesOver(perform, owed)
-    // Not due: the first look finds none.
-    const due = owed.splice(0)
-    await lanes.look()
+    const { lanes, rows, advance } = lanesOver(perform)
     lanes.take([ref('first')])
     open[0]?.answer('failed')
     await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'failing', running: 0 }])
-    owed.push(...due)
+    rows.add(rowOf('p', 't', 1e9), rowOf('q', 't', 1e9))
     for (const nth of [1, 2]) {
       advance(3_000)
       await expect.poll(() => open).toHaveLength(nth + 1)
@@ -110,32 +131,115 @@ describe('lanes', () => {
       await expect.poll(() => lanes.states()).toMatchObject([{ running: 0 }])
     }
     expect(open.slice(1)).toMatchObject([
-      { ref: { id: 'p' }, early: true },
-      { ref: { id: 'q' }, early: true },
+      { ref: { id: 'p' }, how: 'probe' },
+      { ref: { id: 'q' }, how: 'probe' },
     ])
   })
 
-  test('what there is no room for is left, and read from the store when there is', async () => {
-    const due = Array.from({ length: 3 }, (_, i) => ref(`due${i}`))
+  test('what there is no room for is read from the store when there is', async () => {
     const done: string[] = []
     const gate = Promise.withResolvers<void>()
-    const { lanes } = lanesOver(async ({ id }) => {
+    const { lanes, rows } = lanesOver(async ({ id }) => {
       await gate.promise
       done.push(id)
-      const at = due.findIndex((one) => one.id === id)
-      if (at >= 0) due.splice(at, 1)
+      rows.all.delete(id)
       return { outcome: 'delivered' }
-    }, due)
-    const left = lanes.take(Array.from({ length: 20_020 }, (_, i) => ref(`x${i}`)))
-    expect(left).toHaveLength(20)
+    })
+    rows.add(...refs(1_200).map((one) => ({ ...one, dueAtMs: 0 })))
+    expect(lanes.take(refs(1_200))).toEqual([])
+    expect(lanes.states()).toMatchObject([{ running: 8, waiting: 492 }])
     gate.resolve()
-    await expect.poll(() => done).toHaveLength(20_003)
-    expect(done.slice(-3).sort()).toEqual(['due0', 'due1', 'due2'])
+    await expect.poll(() => new Set(done).size).toBe(1_200)
   })
 
   test('drained, it takes nothing more', async () => {
     const { lanes } = lanesOver(async () => ({ outcome: 'delivered' }))
     expect(await lanes.drain(1_000)).toBe(true)
     expect(lanes.take([ref('x')])).toEqual([ref('x')])
+  })
+})
+
+describe('a neighbor that is down or sick harms no other (DESIGN.md, invariant 7)', () => {
+  const DEAD = ['d1', 'd2', 'd3', 'd4', 'd5']
+
+  test('five dead targets with 20,000 pending each: the sixth gets all of its deliveries as if it were alone', async () => {
+    const delivered: string[] = []
+    const { lanes, rows, advance } = lanesOver(async ({ id, targetId }) => {
+      if (targetId !== 'healthy') return { outcome: 'failed' }
+      delivered.push(id)
+      rows.all.delete(id)
+      return { outcome: 'delivered' }
+    })
+    for (const dead of DEAD) {
+      rows.add(...refs(20_000, dead, dead).map((one) => ({ ...one, dueAtMs: 0 })))
+      lanes.take(refs(20_000, dead, dead))
+    }
+    await expect.poll(() => lanes.states().filter(({ breaker }) => breaker === 'open')).toHaveLength(5)
+    advance(10_000)
+    rows.add(...refs(600, 'healthy', 'h').map((one) => ({ ...one, dueAtMs: 0 })))
+    expect(lanes.take(refs(600, 'healthy', 'h'))).toEqual([])
+    await expect.poll(() => new Set(delivered).size).toBe(600)
+    expect(lanes.states().filter(({ targetId, waiting }) => targetId !== 'healthy' && waiting > 0)).toEqual([])
+  })
+
+  test('a delivery that fails while its neighbors succeed keeps its retry schedule', async () => {
+    const counted: string[] = []
+    const { lanes, rows } = lanesOver(async ({ id }, how) => {
+      if (id !== 'sick') {
+        rows.all.delete(id)
+        return { outcome: 'delivered' }
+      }
+      if (how === 'due') counted.push(id)
+      rows.add(rowOf('sick', 't', rows.nowMs + 3_600_000))
+      return { outcome: 'failed' }
+    })
+    rows.add(rowOf('sick'))
+    lanes.take([ref('sick')])
+    for (let i = 0; i < 20; i++) {
+      lanes.take([ref(`well${i}`)])
+      await expect.poll(() => lanes.states()).toMatchObject([{ running: 0, waiting: 0 }])
+    }
+    expect(counted).toEqual(['sick'])
+  })
+
+  test('when an open breaker closes, what is not yet due is tried once, and a failure then is not counted', async () => {
+    const { open, perform } = gated()
+    const { lanes, rows, advance } = lanesOver(perform)
+    lanes.take(refs(3))
+    for (const one of open) one.answer('failed')
+    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open' }])
+    rows.add(...['p', 'q', 'r'].map((id) => rowOf(id, 't', 1e9)))
+    advance(3_000)
+    await expect.poll(() => open).toHaveLength(4)
+    rows.all.delete('p')
+    open[3]?.answer('delivered')
+    await expect.poll(() => open).toHaveLength(6)
+    expect(open.slice(4)).toMatchObject([
+      { ref: { id: 'q' }, how: 'early' },
+      { ref: { id: 'r' }, how: 'early' },
+    ])
+    for (const one of open.slice(4)) one.answer('failed')
+    await expect.poll(() => lanes.states()).toMatchObject([{ running: 0, breaker: 'failing' }])
+    expect(open).toHaveLength(6)
+  })
+
+  test('a delivery that becomes due during an early attempt gets its due attempt', async () => {
+    const { open, perform } = gated()
+    const { lanes, rows, advance } = lanesOver(perform)
+    lanes.take(refs(3))
+    for (const one of open) one.answer('failed')
+    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'open', running: 0 }])
+    rows.add(rowOf('p', 't', rows.nowMs + 3_500))
+    await lanes.look()
+    advance(3_000)
+    await expect.poll(() => open).toHaveLength(4)
+    expect(open[3]).toMatchObject({ ref: { id: 'p' }, how: 'probe' })
+    advance(1_000)
+    // The queue's job for the due attempt arrives while the probe is under way.
+    lanes.take([ref('p')])
+    open[3]?.answer('failed')
+    advance(3_000)
+    await expect.poll(() => open).toHaveLength(5)
+    expect(open[4]).toMatchObject({ ref: { id: 'p' }, how: 'due' })
   })
 })

@@ -15,7 +15,12 @@ export const ALICE = 'alice@contoso.example'
 
 export async function createWorld(changes: Partial<Config> = {}) {
   // The simulator's libraries know no other clock than the machine's; this one can be put ahead of it.
-  const clock = { ahead: 0, now: () => Math.floor(Date.now() / 1000) + clock.ahead, nowMs: () => Date.now() + clock.ahead * 1000 }
+  const clock = {
+    ahead: 0,
+    now: () => Math.floor(clock.nowMs() / 1000),
+    nowMs: () => Date.now() + clock.ahead * 1000,
+    steadyMs: () => clock.nowMs(),
+  }
   const entra = await startEntra({ port: 0, apps: [{ redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`] }] })
   onTestFinished(() => entra.close())
   entra.set({ consent: { [CONTOSO.tid]: 'admin', [FABRIKAM.tid]: 'admin' } })

@@ -6,6 +6,7 @@ import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import type { MfaProof } from '../../src/protocol/mfa-proof.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { SESSION_COOKIE } from '../../src/session/interface.ts'
+import { systemClock } from '../../src/start.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
 import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
 import { authorizePath, createBrowser, linkOf, location, told } from './browser.ts'
@@ -13,7 +14,7 @@ import { authorizePath, createBrowser, linkOf, location, told } from './browser.
 /** The way in on real parts: our rooms, msal-node, and the simulated Microsoft with its pages, on sockets. */
 async function broker(options: { mfaProof?: MfaProof; tenants?: string[] } = {}) {
   // The simulator's libraries know no other clock than the machine's.
-  const clock = { now: () => Math.floor(Date.now() / 1000), nowMs: () => Date.now() }
+  const clock = systemClock
   const entra = await startEntra({ port: 0, clock, apps: [{ redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`] }] })
   onTestFinished(() => entra.close())
   const config = {

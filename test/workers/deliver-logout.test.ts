@@ -188,7 +188,7 @@ describe('one attempt', () => {
     }
     expect(await find(rig, ref)).toMatchObject({ state: 'dead', attempts: MAX_ATTEMPTS })
     expect(rig.lines.some((line) => line.includes('logout_not_delivered'))).toBe(true)
-    const again = only(await rig.deps.store.redrive({ id: ref.id, nowMs: rig.clock.nowMs() }))
+    const again = only(await rig.deps.store.redrive({ id: ref.id }))
     receiver.answer = ok
     expect(await deliverLogout(rig.deps, again)).toEqual({ outcome: 'delivered' })
   })
@@ -205,10 +205,10 @@ describe('one attempt', () => {
     const before = await find(rig, ref)
     rig.clock.advance(-700)
     const tenth = { ...ref, attempt: 10 }
-    for (let i = 0; i < 5; i++) expect(await deliverLogout(rig.deps, tenth, true)).toMatchObject({ outcome: 'failed' })
+    for (let i = 0; i < 5; i++) expect(await deliverLogout(rig.deps, tenth, 'probe')).toMatchObject({ outcome: 'failed' })
     expect(await find(rig, ref)).toEqual(before)
     receiver.answer = ok
-    expect(await deliverLogout(rig.deps, tenth, true)).toEqual({ outcome: 'delivered' })
+    expect(await deliverLogout(rig.deps, tenth, 'probe')).toEqual({ outcome: 'delivered' })
   })
 
   test('killed between the POST and the record: told again, with a jti that the instance has not seen', async () => {
@@ -372,6 +372,25 @@ describe('the workers', () => {
     expect(counts.filter(({ clientId }) => clientId === 'sydney')).toMatchObject([{ state: 'owed', count: 30 }])
     expect(hanging.requests.length).toBeLessThanOrEqual(8)
     await hanging.goDown()
+  })
+
+  test('the clock is set back or forward by an hour: what is pending and what is revoked then is delivered without delay', async () => {
+    const { rig } = await broker()
+    const receiver = await startReceiver()
+    const { session, client } = await signedIn(rig, receiver)
+    const more = [await rig.openSession(), await rig.openSession()]
+    for (const one of more) await rig.signInAt(one.session.sid, client)
+    receiver.answer = status(503)
+    await working(rig)
+    run(rig.clock)
+    announce(rig.deps, [await end(rig, session.sid)])
+    await expect.poll(() => receiver.requests).toHaveLength(1)
+    receiver.answer = ok
+    for (const [i, { session: next }] of more.entries()) {
+      rig.clock.step(i === 0 ? -3600 : 7200)
+      announce(rig.deps, [await end(rig, next.sid)])
+    }
+    await expect.poll(() => rig.deps.store.deliveryCounts()).toMatchObject([{ state: 'delivered', count: 3 }])
   })
 
   test('drain: what is under way finishes, what waited is left in the store for the next', async () => {
