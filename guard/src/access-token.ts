@@ -1,6 +1,7 @@
 import { freeze, type AccessClaims, type Why } from './claims.ts'
 import type { KeySet } from './keys.ts'
 import { isSeq } from './selector.ts'
+import type { JWTPayload } from 'jose'
 import { verifyJwt } from './verify-jwt.ts'
 
 const REQUIRED = ['exp', 'iat', 'sub', 'client_id', 'jti', 'rev']
@@ -25,7 +26,7 @@ export async function verifyAccessToken(
   token: string,
   keys: KeySet,
   expected: { issuer: string; audience: string | string[]; now: number; toleranceSeconds: number },
-): Promise<{ ok: true; claims: AccessClaims; kid: string } | { ok: false; why: Why; description: string }> {
+): Promise<{ ok: true; claims: AccessClaims; kid: string } | { ok: false; why: Why; description: string; claims?: JWTPayload }> {
   const verified = await verifyJwt(token, keys, { ...expected, typ: 'at+jwt', required: REQUIRED })
   if (!verified.ok) return verified
   if (!areClaims(verified.claims)) return { ok: false, why: 'claims', description: 'Its claims are not those of an access token of this broker.' }

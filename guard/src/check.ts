@@ -1,4 +1,5 @@
 import { verifyAccessToken } from './access-token.ts'
+import type { BrokerClock } from './broker-clock.ts'
 import type { Broker } from './broker.ts'
 import { invalid, unavailable, type AccessClaims, type CheckResult, type Refusal, type Why } from './claims.ts'
 import type { Clock } from './clock.ts'
@@ -11,12 +12,15 @@ import type { TokenCache, Verified } from './token-cache.ts'
 
 export interface CheckParts {
   broker: Broker
+  brokerClock: BrokerClock
   cache: TokenCache
   clock: Clock
   feed: FeedReader
   hooks: Hooks
   keys: KeySet
   ledger: Ledger
+  /** A good token was issued at `rev`: the broker's log is that far. */
+  onIssued: (rev: number) => void
   settings: Settings
   stopping: AbortSignal
 }
@@ -49,6 +53,7 @@ export class Checker {
     // Nothing is awaited from here to the answer, unless the broker is asked: what is known now decides.
     const over = this.#over(token, verified)
     if (over !== undefined) return this.#refuse(over)
+    this.#parts.onIssued(verified.claims.rev)
     const silentForMs = feed.freshness.silentForMs()
     if (silentForMs <= this.#parts.settings.staleness.afterSeconds * 1000) return this.#accept(verified.claims, false)
     return this.#whenStale(token, verified, silentForMs)
@@ -67,9 +72,17 @@ export class Checker {
   }
 
   #now(): number {
-    const { clock, ledger } = this.#parts
+    const { brokerClock, ledger } = this.#parts
     // A clock that was set back does not revive tokens whose revocations have been forgotten.
-    return Math.max(Math.floor(clock.nowMs() / 1000), ledger.sweptAt)
+    return Math.max(brokerClock.latest(), ledger.sweptAt)
+  }
+
+  /** Refreshing helps where the clocks agree well enough for a new token; else it would never end. */
+  #expired({ exp, iat }: { exp?: unknown; iat?: unknown }, description: string): Refusal {
+    const ahead = -(this.#parts.brokerClock.offsetSeconds ?? 0)
+    const lifetime = typeof exp === 'number' && typeof iat === 'number' ? exp - iat : Infinity
+    if (ahead <= this.#parts.settings.clockToleranceSeconds || ahead * 2 < lifetime) return invalid('expired', description)
+    return unavailable('clock', `This machine's clock is ${ahead} s ahead of the broker's: a new token would seem expired too. Set the clock.`)
   }
 
   #verify(token: string): Promise<Verified | Refusal> {
@@ -85,6 +98,9 @@ export class Checker {
     const { issuer, audience, clockToleranceSeconds: toleranceSeconds } = settings
     try {
       const result = await verifyAccessToken(token, keys, { issuer, audience, toleranceSeconds, now: this.#now() })
+      if (!result.ok && result.why === 'expired') return this.#expired(result.claims ?? {}, result.description)
+      // Another token would be as early: the clocks part.
+      if (!result.ok && result.why === 'not_yet_valid') return unavailable('clock', `${result.description} Set this machine's clock.`)
       if (!result.ok) return invalid(result.why, result.description)
       const verified = { claims: result.claims, kid: result.kid, version: -1 }
       cache.set(token, verified)
@@ -105,7 +121,7 @@ export class Checker {
     }
     if (claims.exp + settings.clockToleranceSeconds <= this.#now()) {
       cache.delete(token)
-      return invalid('expired', 'It has expired.')
+      return this.#expired(claims, 'It has expired.')
     }
     if (verified.version === ledger.version) return undefined
     const covered = ledger.isOfFormerLog(claims) ? 'revoked' : ledger.covers(claims)

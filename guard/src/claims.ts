@@ -33,6 +33,7 @@ export type Why =
   | 'expired'
   | 'not_yet_valid'
   | 'claims'
+  | 'clock'
   | 'revoked'
   | 'cutoff'
   | 'inactive'

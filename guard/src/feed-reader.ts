@@ -19,10 +19,12 @@ export interface FeedParts {
   hooks: Hooks
   keys: KeySet
   ledger: Ledger
-  /** Enforces a revocation; false where it says nothing new. */
-  enforce: (entry: Entry) => boolean
+  /** Enforces a revocation, and tells listeners of it where asked to; false where it says nothing new. */
+  enforce: (entry: Entry, tell: boolean) => boolean
   /** Everything up to `seq` is enforced. */
   onApplied: (epoch: string, seq: number) => void
+  /** Epoch seconds, by the broker's clock where it is known: compared with what it issued. */
+  now: () => number
   /** The first time, and after each reset: from here on tokens may be accepted. */
   onLive: () => void
 }
@@ -40,6 +42,9 @@ export class FeedReader {
   /** Ask for everything, whatever is known. */
   #fromNothing = true
   #turned = false
+  /** Ask from exactly what is enforced, so that a broker whose log has not reached it says `reset`. */
+  #exactly = false
+  #wasLive = false
 
   constructor(parts: FeedParts) {
     this.#parts = parts
@@ -48,7 +53,13 @@ export class FeedReader {
 
   /** For the `Last-Event-ID` of the next connection. */
   get resumeFrom(): string | undefined {
-    return this.#fromNothing || this.epoch === undefined ? undefined : `${this.epoch}.${Math.max(0, this.appliedSeq - OVERLAP)}`
+    if (this.#fromNothing || this.epoch === undefined) return undefined
+    return `${this.epoch}.${this.#exactly ? this.appliedSeq : Math.max(0, this.appliedSeq - OVERLAP)}`
+  }
+
+  /** This connection has told everything up to now. */
+  get live(): boolean {
+    return this.#liveAtMs !== undefined
   }
 
   /** Something has arrived, be it a heartbeat. It counts once this connection has told everything up to now. */
@@ -67,6 +78,13 @@ export class FeedReader {
   startOver(): void {
     this.ready = false
     this.#fromNothing = true
+  }
+
+  /** Whether the broker's log is still the one that is known is in doubt: the next connection asks, and nothing is accepted until then. */
+  resumeExactly(): void {
+    this.ready = false
+    this.#exactly = true
+    this.#fromNothing = false
   }
 
   /** @returns why the stream should end, if it should */
@@ -102,6 +120,7 @@ export class FeedReader {
     this.ready = false
     this.#liveAtMs = undefined
     this.#fromNothing = true
+    this.#exactly = false
     this.#turned ||= this.epoch !== undefined
     this.epoch = typeof data?.epoch === 'string' ? data.epoch : undefined
     this.appliedSeq = 0
@@ -135,7 +154,8 @@ export class FeedReader {
   }
 
   #apply(entry: Entry): void {
-    if (!this.#parts.enforce(entry)) this.counters.duplicates++
+    // What the first snapshot holds happened before this process could hold anything that it ends.
+    if (!this.#parts.enforce(entry, this.#wasLive)) this.counters.duplicates++
   }
 
   #reached(seq: number, id: string | undefined): string | undefined {
@@ -155,18 +175,25 @@ export class FeedReader {
   }
 
   #becomeLive(data: Record<string, unknown> | undefined, event: StreamEvent): string | undefined {
-    const { clock, hooks, ledger, onApplied, onLive } = this.#parts
+    const { clock, hooks, ledger, now: readNow, onApplied, onLive } = this.#parts
     if (typeof data?.epoch !== 'string' || !isSeq(data.seq)) return this.#nonsense(event)
     if (data.epoch !== this.epoch) {
       this.startOver()
       return 'it spoke of another log'
     }
-    const now = Math.floor(clock.nowMs() / 1000)
+    // A database that was put back to an earlier state: tokens of the lost part would be good for ever.
+    if (data.seq < this.appliedSeq) {
+      this.resumeExactly()
+      return `its log ends at ${data.seq}, before ${this.appliedSeq}, which is enforced here`
+    }
+    const now = readNow()
     if (this.#turned) ledger.turned(data.seq, now, now + LONGEST_TOKEN_SECONDS)
     if (this.#fromNothing) ledger.refilled()
     this.#turned = false
     this.#fromNothing = false
-    this.appliedSeq = Math.max(this.appliedSeq, data.seq)
+    this.#exactly = false
+    this.#wasLive = true
+    this.appliedSeq = data.seq
     this.#liveAtMs = clock.monotonicMs()
     this.ready = true
     this.freshness.heard()

@@ -1,20 +1,26 @@
-import type { Broker } from './broker.ts'
+import { explainAnswer, type Broker } from './broker.ts'
 import { pause, type Clock } from './clock.ts'
 import { readEvents } from './event-stream.ts'
 import type { FeedReader } from './feed-reader.ts'
 import type { Hooks } from './hooks.ts'
+import { quoted } from './quoted.ts'
 import { Watchdog } from './watchdog.ts'
 
 /** Heartbeats come every 15 s: two missed ones, and a little (docs/feed.md). */
 const SILENCE_MS = 35_000
-const CONNECT_MS = 10_000
-const FIRST_RETRY_MS = 500
-const MAX_RETRY_MS = 30_000
+const CONNECT_MS = 5_000
+/** A restart of the broker is over within this: the feed is tried often. Later the broker is down for longer, and seldom is enough. */
+const RESTART_MS = 10_000
+const RESTART_RETRY_MS = 500
+const RETRY_MS = 2_000
 /** A stream that lasted so long is none that fails again and again. */
 const HEALTHY_MS = 5000
+/** A token or a logout token can be quicker than the feed, but not by more. */
+const BEHIND_MS = 1000
 
 export interface FollowerParts {
   broker: Broker
+  clientId: string
   clock: Clock
   feed: FeedReader
   guardId: string
@@ -29,7 +35,12 @@ export class Follower {
   connects = 0
   readonly #parts: FollowerParts
   #stream: AbortController | undefined
-  #failures = 0
+  /** Between two connections. */
+  #pause: AbortController | undefined
+  #lostAtMs = 0
+  #issuerChecked = false
+  /** The newest `seq` for which the feed was hurried: once is enough. */
+  #hurriedFor: { epoch: string | undefined; seq: number } = { epoch: undefined, seq: 0 }
 
   constructor(parts: FollowerParts) {
     this.#parts = parts
@@ -37,14 +48,17 @@ export class Follower {
 
   async run(): Promise<void> {
     const { clock, feed, hooks, stopping } = this.#parts
+    this.#lostAtMs = clock.monotonicMs()
     while (!stopping.aborted) {
-      const why = await this.#connection()
-      this.#failures = feed.ended() >= HEALTHY_MS ? 0 : this.#failures + 1
+      const { why, problem } = await this.#connection()
+      if (feed.ended() >= HEALTHY_MS) this.#lostAtMs = clock.monotonicMs()
       this.connected = false
       if (stopping.aborted) break
       const retryMs = this.#retryMs()
       hooks.disconnected({ why, retryMs })
-      await pause(clock, retryMs, stopping)
+      if (problem !== undefined)
+        hooks.problem(new Error(`The revocation feed broke. Reconnecting in ${(retryMs / 1000).toFixed(1)} s.`, { cause: problem }))
+      await this.#rest(retryMs)
     }
   }
 
@@ -54,20 +68,52 @@ export class Follower {
     this.#stream?.abort(new Error('starting over'))
   }
 
-  /** Full jitter, so that a thousand guards do not come back at once. */
-  #retryMs(): number {
-    const ceiling = Math.min(FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10), MAX_RETRY_MS)
-    return Math.round((0.1 + 0.9 * this.#parts.random()) * ceiling)
+  /** The broker says that its log has not reached what this guard enforces, or is another one: the next connection asks exactly from there. */
+  doubtLog(): void {
+    this.#parts.feed.resumeExactly()
+    this.#stream?.abort(new Error('the broker said that its log is another'))
   }
 
-  /** One connection, from opening it to its end; says why it ended. */
-  async #connection(): Promise<string> {
-    const { clock, feed, hooks, stopping } = this.#parts
+  /** The broker has issued something at `seq`: it is up. Connects at once, and drops a connection on which that does not arrive. */
+  hurry(seq: number): void {
+    const { clock, feed, stopping } = this.#parts
+    const { epoch, seq: before } = this.#hurriedFor
+    if (seq <= feed.appliedSeq || (epoch === feed.epoch && seq <= before)) return
+    this.#hurriedFor = { epoch: feed.epoch, seq }
+    if (!this.connected) return this.#pause?.abort()
+    const stream = this.#stream
+    clock.after(BEHIND_MS, () => {
+      if (this.#stream !== stream || stopping.aborted || !feed.live || feed.appliedSeq >= seq) return
+      stream?.abort(new Error(`the broker has issued a token at seq ${seq}, and the feed stopped at ${feed.appliedSeq}`))
+    })
+  }
+
+  /** With jitter, so that a thousand guards do not come back at once. */
+  #retryMs(): number {
+    const { clock, random } = this.#parts
+    const ceiling = clock.monotonicMs() - this.#lostAtMs < RESTART_MS ? RESTART_RETRY_MS : RETRY_MS
+    return Math.round((0.2 + 0.8 * random()) * ceiling)
+  }
+
+  async #rest(ms: number): Promise<void> {
+    const { clock, stopping } = this.#parts
+    const resting = (this.#pause = new AbortController())
+    const stop = (): void => resting.abort()
+    stopping.addEventListener('abort', stop)
+    await pause(clock, ms, resting.signal)
+    stopping.removeEventListener('abort', stop)
+    this.#pause = undefined
+  }
+
+  /** One connection, from opening it to its end; says why it ended, and what an operator should look at. */
+  async #connection(): Promise<{ why: string; problem?: unknown }> {
+    const { clock, feed, stopping } = this.#parts
     const stream = (this.#stream = new AbortController())
     const stop = (): void => stream.abort(new Error('stopped'))
     stopping.addEventListener('abort', stop)
     const watchdog = new Watchdog(clock, SILENCE_MS, () => stream.abort(new Error(`nothing heard for ${SILENCE_MS / 1000} s`)))
     try {
+      await this.#checkIssuer(stream.signal)
       const body = await this.#open(stream)
       const heard = (): void => {
         watchdog.heard()
@@ -77,13 +123,12 @@ export class Follower {
         // After `startOver` what still waits here is of no use.
         stream.signal.throwIfAborted()
         const ending = feed.take(event)
-        if (ending !== undefined) return ending
+        if (ending !== undefined) return { why: ending }
       }
-      return 'the stream ended'
+      return { why: 'the stream ended' }
     } catch (error) {
-      const cause: unknown = stream.signal.aborted ? stream.signal.reason : error
-      if (!stopping.aborted) hooks.problem(new Error('The feed of revocations broke; it is connected again.', { cause }))
-      return cause instanceof Error ? cause.message : 'the connection broke'
+      const problem: unknown = stream.signal.aborted ? stream.signal.reason : error
+      return { why: problem instanceof Error ? problem.message : 'the connection broke', problem }
     } finally {
       watchdog.stop()
       stopping.removeEventListener('abort', stop)
@@ -91,17 +136,24 @@ export class Follower {
     }
   }
 
+  /** A broker reached by another name than its own would feed the guard, whose every check then refused the tokens for their `iss`. */
+  async #checkIssuer(signal: AbortSignal): Promise<void> {
+    if (this.#issuerChecked) return
+    const { broker } = this.#parts
+    const issuer = await broker.readIssuer(signal)
+    if (issuer === undefined) return
+    if (issuer !== broker.issuer)
+      throw new Error(`issuer is set to ${quoted(broker.issuer)}, but the broker there is ${quoted(issuer)}: set issuer to exactly that`)
+    this.#issuerChecked = true
+  }
+
   async #open(signal: AbortController): Promise<ReadableStream<Uint8Array>> {
-    const { broker, feed, guardId } = this.#parts
+    const { broker, clientId, feed, guardId } = this.#parts
     this.connects++
     const response = await broker.openFeed({ guardId, lastEventId: feed.resumeFrom, signal, timeoutMs: CONNECT_MS })
     const type = response.headers.get('content-type') ?? ''
-    if (response.status !== 200 || response.body === null || !type.startsWith('text/event-stream')) {
-      await response.body?.cancel()
-      if (response.status === 401)
-        throw new Error('The broker refused the client_id or the secret of this guard (401). Set them as the client is registered.')
-      throw new Error(`The broker answered the feed with ${response.status} ${type}.`)
-    }
+    if (response.status !== 200 || response.body === null || !type.startsWith('text/event-stream'))
+      throw await explainAnswer(response, { issuer: broker.issuer, clientId })
     this.connected = true
     return response.body as ReadableStream<Uint8Array>
   }

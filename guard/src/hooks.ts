@@ -16,7 +16,7 @@ export interface GuardHooks {
   /** The broker has been told what is enforced. */
   reported?(info: { seq: number; ms: number }): void
   refused?(info: { why: Why }): void
-  /** Something that somebody should look at; the guard goes on. Never holds a token or a secret. */
+  /** An operator should look at it; the guard goes on. Never holds a token or a secret. Not given: `console.warn`. */
   problem?(error: Error): void
 }
 
@@ -30,7 +30,8 @@ export function safely(run: () => void): void {
   }
 }
 
-export function callHooks(hooks: GuardHooks): Caller {
+/** @param onProblem told of each problem, before the hook */
+export function callHooks(hooks: GuardHooks, onProblem: (error: Error) => void): Caller {
   return {
     live: (at) => safely(() => hooks.live?.(at)),
     disconnected: (info) => safely(() => hooks.disconnected?.(info)),
@@ -39,7 +40,10 @@ export function callHooks(hooks: GuardHooks): Caller {
     collapsed: (info) => safely(() => hooks.collapsed?.(info)),
     reported: (info) => safely(() => hooks.reported?.(info)),
     refused: (info) => safely(() => hooks.refused?.(info)),
-    problem: (error) => safely(() => hooks.problem?.(error)),
+    problem: (error) => {
+      onProblem(error)
+      safely(() => hooks.problem?.(error))
+    },
   }
 }
 

@@ -5,6 +5,7 @@
 export { createGuard, type Guard, type GuardStatus, type RevocationListener } from './guard.ts'
 export type { GuardOptions, Staleness } from './options.ts'
 export type { GuardHooks } from './hooks.ts'
+export type { Problem } from './problems.ts'
 export type { GuardClock } from './clock.ts'
 export type { AccessClaims, CheckResult, Refusal, Why } from './claims.ts'
 export type { Authorized, Requirement } from './authorize.ts'

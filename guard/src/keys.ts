@@ -134,11 +134,12 @@ export class KeySet {
     const abort = new AbortController()
     const cancel = clock.after(timeoutMs, () => abort.abort(new Error(`no answer within ${timeoutMs} ms`)))
     try {
-      const headers = { accept: 'application/jwk-set+json, application/json' }
-      const response = await fetch(uri, { headers, redirect: 'error', cache: 'no-store', signal: abort.signal })
+      // Neither `redirect: 'error'` nor `cache` is known to every runtime: a redirect is an answer other than 200.
+      const headers = { accept: 'application/jwk-set+json, application/json', 'cache-control': 'no-store' }
+      const response = await fetch(uri, { headers, redirect: 'manual', signal: abort.signal })
       if (response.status !== 200) {
         await response.body?.cancel()
-        throw new Error(`it answered ${response.status}`)
+        throw new Error(`it answered ${response.status}, expected 200`)
       }
       const text = await response.text()
       if (text.length > MAX_JWKS_BYTES) throw new Error('it is too large')

@@ -1,4 +1,4 @@
-import { KeysUnavailable, type KeySet } from './keys.ts'
+import { KeysUnavailable, type Algorithm, type KeySet } from './keys.ts'
 import { verifyLogoutToken, type LogoutTokenClaims } from './logout-token.ts'
 import { Once } from './once.ts'
 
@@ -22,6 +22,8 @@ export interface LogoutReceiverOptions {
   toleranceSeconds: number
   /** Not given: 600. */
   maxAgeSeconds?: number
+  /** What this client is registered with as `id_token_signed_response_alg` (Back-Channel Logout 1.0 §2.6). Not given: RS256, as there. */
+  idTokenSignedResponseAlg?: Algorithm | undefined
   onProblem?: (error: Error) => void
 }
 
@@ -58,13 +60,20 @@ export function createLogoutReceiver(options: LogoutReceiverOptions): { receive(
     const now = options.now()
     try {
       const { clientId, issuer, keys, toleranceSeconds } = options
-      const verified = await verifyLogoutToken(token, keys, { issuer, clientId, now, toleranceSeconds, maxAgeSeconds })
-      if (!verified.ok) return verified.certain ? refuse(verified.description) : later('The keys of the issuer could not be asked for again yet.')
+      const algorithms = [options.idTokenSignedResponseAlg ?? 'RS256'] as const
+      const verified = await verifyLogoutToken(token, keys, { issuer, clientId, now, toleranceSeconds, maxAgeSeconds, algorithms })
+      if (!verified.ok) return notGood(verified.description, verified.certain)
       return await end(verified.claims, now)
     } catch (error) {
       if (error instanceof KeysUnavailable) return later('The keys of the issuer cannot be read at the moment.')
       throw error
     }
+  }
+
+  /** A 400 is final, and the sign-out would be lost: where only a clock or a key not yet read speaks against it, it is asked for again. */
+  function notGood(description: string, certain: boolean): Response {
+    options.onProblem?.(new Error(`A logout token was not accepted. ${description}`))
+    return certain ? refuse(description) : later(description)
   }
 
   async function end({ sid, sub, rev, jti, iat }: LogoutTokenClaims, now: number): Promise<Response> {

@@ -24,12 +24,13 @@ export interface LogoutTokenExpected {
   toleranceSeconds: number
   /** An `iat` further back is refused. */
   maxAgeSeconds: number
+  /** Back-Channel Logout 1.0 §2.6: the client's `id_token_signed_response_alg`. Not given: RS256, the default of registrations. */
   algorithms?: readonly Algorithm[]
 }
 
 export type VerifiedLogoutToken =
   | { ok: true; claims: LogoutTokenClaims }
-  /** `certain: false`: perhaps good, but the issuer could not be asked for its keys just now. */
+  /** `certain: false`: perhaps good, but the issuer could not be asked for its keys just now, or a clock is wrong. To be sent again. */
   | { ok: false; description: string; certain: boolean }
 
 const refuse = (description: string): VerifiedLogoutToken => ({ ok: false, description, certain: true })
@@ -51,17 +52,19 @@ export async function verifyLogoutToken(token: string, keys: KeySet, expected: L
     required: ['iat', 'exp', 'jti', 'events'],
     now,
     toleranceSeconds,
-    ...(expected.algorithms === undefined ? {} : { algorithms: expected.algorithms }),
+    algorithms: expected.algorithms ?? ['RS256'],
   })
-  if (!verified.ok) return { ok: false, description: verified.description, certain: verified.certain }
+  if (!verified.ok) return { ok: false, description: verified.description, certain: verified.certain && verified.claims === undefined }
   const { claims } = verified
   if ('nonce' in claims) return refuse('A logout token must not have a nonce.')
   if (!isLogoutEvent(claims.events)) return refuse(`Its events must have the one member ${EVENT}, an object.`)
-  if ((claims.iat as number) < now - expected.maxAgeSeconds - toleranceSeconds) return refuse('It was issued too long ago.')
   if (!isId(claims.jti)) return refuse('Its jti must be a string.')
   for (const name of ['sid', 'sub'] as const) if (claims[name] !== undefined && !isId(claims[name])) return refuse(`Its ${name} must be a string.`)
   if (claims.sid === undefined && claims.sub === undefined) return refuse('It names neither a session (sid) nor a person (sub).')
   if (claims.rev !== undefined && !isSeq(claims.rev)) return refuse('Its rev must be a whole number.')
+  const age = now - (claims.iat as number)
+  if (age > expected.maxAgeSeconds + toleranceSeconds)
+    return { ok: false, description: `It was issued ${age} s ago; at most ${expected.maxAgeSeconds} s are accepted.`, certain: false }
   return { ok: true, claims: claims as unknown as LogoutTokenClaims }
 }
 

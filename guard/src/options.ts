@@ -1,5 +1,6 @@
 import type { GuardClock } from './clock.ts'
 import type { GuardHooks } from './hooks.ts'
+import { ALGORITHMS, type Algorithm } from './keys.ts'
 import type { Logout } from './logout-receiver.ts'
 
 export interface GuardOptions {
@@ -16,7 +17,9 @@ export interface GuardOptions {
   staleness?: Staleness | undefined
   /** How far this machine's clock may be off, 0 to 30. Not given: 5. */
   clockToleranceSeconds?: number | undefined
-  /** The sink of logout tokens: ends the instance's own sessions. What it throws makes the broker tell it again. */
+  /** What this client is registered with as `id_token_signed_response_alg`: logout tokens by another algorithm are refused. Not given: RS256. */
+  idTokenSignedResponseAlg?: Algorithm | undefined
+  /** The sink of logout tokens: ends the instance's own sessions. What it throws makes the broker send another one. */
   onLogout?: ((logout: Logout) => void | Promise<void>) | undefined
   /** This process among those of the client, `A-Z a-z 0-9 . _ -`. Not given: a random one. */
   guardId?: string | undefined
@@ -24,6 +27,7 @@ export interface GuardOptions {
   maxEntries?: number | undefined
   /** Verified tokens that are remembered. Not given: 10,000; 0 remembers none. */
   maxCachedTokens?: number | undefined
+  /** For logs and metrics. Without a `problem` hook, problems are written by `console.warn`. */
   hooks?: GuardHooks | undefined
   fetch?: typeof fetch | undefined
   clock?: GuardClock | undefined
@@ -43,6 +47,7 @@ export type Settings = Omit<GuardOptions, Filled> & { [Name in Filled]-?: NonNul
 
 /** @throws TypeError with every problem at once */
 export function readOptions(given: GuardOptions): Settings {
+  const { fetch = globalThis.fetch } = given
   const settings: Settings = {
     ...given,
     audience: given.audience ?? `urn:case-manager:instance:${given.clientId}`,
@@ -51,7 +56,8 @@ export function readOptions(given: GuardOptions): Settings {
     guardId: given.guardId ?? crypto.randomUUID(),
     maxEntries: given.maxEntries ?? 100_000,
     maxCachedTokens: given.maxCachedTokens ?? 10_000,
-    fetch: given.fetch ?? globalThis.fetch,
+    // Called as what it is, a function of its own: as a method of something else, Workers refuse it ("Illegal invocation").
+    fetch: (input, init) => fetch(input, init),
     random: given.random ?? Math.random,
   }
   const problems = findProblems(settings)
@@ -69,6 +75,7 @@ function findProblems({
   audience,
   staleness,
   clockToleranceSeconds,
+  idTokenSignedResponseAlg,
   guardId,
   maxEntries,
   maxCachedTokens,
@@ -85,6 +92,8 @@ function findProblems({
     problems.push("staleness.policy: 'refuse', 'introspect' or { acceptSeconds: 120 }.")
   if (!within(clockToleranceSeconds, 0, 30))
     problems.push('clockToleranceSeconds: 0 to 30. The broker forgets a revocation 60 s after the last token it covers.')
+  if (idTokenSignedResponseAlg !== undefined && !ALGORITHMS.includes(idTokenSignedResponseAlg))
+    problems.push('idTokenSignedResponseAlg: RS256 or ES256, as the client is registered (id_token_signed_response_alg).')
   if (!/^[A-Za-z0-9._-]{1,64}$/.test(guardId)) problems.push('guardId: 1 to 64 of A-Z a-z 0-9 . _ -, e.g. web-1.')
   if (!Number.isSafeInteger(maxEntries) || maxEntries < 2) problems.push('maxEntries: a whole number, 2 or more.')
   if (!Number.isSafeInteger(maxCachedTokens) || maxCachedTokens < 0) problems.push('maxCachedTokens: a whole number, 0 or more.')

@@ -1,23 +1,40 @@
-import type { Broker } from './broker.ts'
+import type { Broker, Report } from './broker.ts'
 import { pause, type Clock } from './clock.ts'
 import type { Hooks } from './hooks.ts'
 
-const BETWEEN_MS = 100
+/** A thousand guards that each report at most once a second, not all in the same one. */
+const BETWEEN_MS = 1000
+const JITTER_MS = 250
 const MAX_RETRY_MS = 30_000
+/** Also where nothing was revoked: the broker tells guards that are gone from those that are silent, and the clock is compared. */
+const REPEAT_MS = 5 * 60_000
+
+export interface ReporterParts {
+  broker: Broker
+  clock: Clock
+  hooks: Hooks
+  random: () => number
+  stopping: AbortSignal
+  /** What each report says besides: this guard, as it is now. */
+  about: () => Omit<Report, 'epoch' | 'seq'>
+  /** 409: the broker's log is another, or has not reached what is enforced here. */
+  onConflict: () => void
+}
 
 /**
- * Tells the broker what this guard enforces: the proof that the last instance does. The first of a burst at once, then the newest only, and
- * again until it has been heard.
+ * Tells the broker what this guard enforces: the proof that the last instance does. The first of a burst at once, then the newest only, at
+ * most once a second, and again until it has been heard.
  */
 export class Reporter {
   /** The newest that the broker has noted. */
   reportedSeq: number | undefined
   reports = 0
-  readonly #parts: { broker: Broker; guardId: string; clock: Clock; hooks: Hooks; stopping: AbortSignal; onForeignEpoch: () => void }
+  readonly #parts: ReporterParts
   #newest: { epoch: string; seq: number } | undefined
+  #last: { epoch: string; seq: number; atMs: number } | undefined
   #running = false
 
-  constructor(parts: { broker: Broker; guardId: string; clock: Clock; hooks: Hooks; stopping: AbortSignal; onForeignEpoch: () => void }) {
+  constructor(parts: ReporterParts) {
     this.#parts = parts
   }
 
@@ -27,8 +44,14 @@ export class Reporter {
     if (!this.#running) void this.#run()
   }
 
+  /** Says the last report again where that was long ago. */
+  repeat(): void {
+    if (this.#last === undefined || this.#running || this.#parts.clock.monotonicMs() - this.#last.atMs < REPEAT_MS) return
+    this.applied(this.#last.epoch, this.#last.seq)
+  }
+
   async #run(): Promise<void> {
-    const { clock, stopping } = this.#parts
+    const { clock, random, stopping } = this.#parts
     this.#running = true
     let retryMs = BETWEEN_MS
     while (this.#newest !== undefined && !stopping.aborted) {
@@ -36,31 +59,32 @@ export class Reporter {
       const heard = await this.#send(report)
       if (heard && this.#newest === report) this.#newest = undefined
       retryMs = heard ? BETWEEN_MS : Math.min(retryMs * 2, MAX_RETRY_MS)
-      await pause(clock, retryMs, stopping)
+      await pause(clock, retryMs + Math.round(random() * JITTER_MS), stopping)
     }
     this.#running = false
   }
 
   /** True where it need not be said again. */
   async #send(report: { epoch: string; seq: number }): Promise<boolean> {
-    const { broker, clock, guardId, hooks, onForeignEpoch, stopping } = this.#parts
+    const { about, broker, clock, hooks, onConflict, stopping } = this.#parts
     const begun = clock.monotonicMs()
     try {
-      const status = await broker.reportApplied({ ...report, guard: guardId }, stopping)
+      const status = await broker.report({ ...report, ...about() }, stopping)
       if (status >= 200 && status < 300) {
         this.reports++
         this.reportedSeq = report.seq
+        this.#last = { ...report, atMs: clock.monotonicMs() }
         hooks.reported({ seq: report.seq, ms: clock.monotonicMs() - begun })
         return true
       }
       if (status === 409) {
-        onForeignEpoch()
+        onConflict()
         return true
       }
       hooks.problem(new Error(`The broker answered ${status} to the report of what is enforced.`))
       return status === 400
     } catch (cause) {
-      if (!stopping.aborted) hooks.problem(new Error('The broker could not be told what is enforced; it is tried again.', { cause }))
+      if (!stopping.aborted) hooks.problem(new Error('The report of what is enforced did not reach the broker. It is sent again.', { cause }))
       return false
     }
   }

@@ -26,7 +26,15 @@ export async function upstreamLogout(deps: Deps, { oidc }: Issuers, c: Context):
   if (issuer === undefined) return refuse(deps, c, 'This issuer is not configured here.')
   const now = deps.clock.now()
   try {
-    const expected = { issuer: issuer.issuer, clientId: issuer.audience, now, toleranceSeconds: TOLERANCE_SECONDS, maxAgeSeconds: MAX_AGE_SECONDS }
+    const expected = {
+      issuer: issuer.issuer,
+      clientId: issuer.audience,
+      now,
+      toleranceSeconds: TOLERANCE_SECONDS,
+      maxAgeSeconds: MAX_AGE_SECONDS,
+      // What an issuer signs by is its own choice; nothing is registered there.
+      algorithms: ['RS256', 'ES256'] as const,
+    }
     const verified = await verifyLogoutToken(token, issuer.keys, expected)
     if (!verified.ok) return verified.certain ? refuse(deps, c, verified.description) : later(deps, c)
     const once = { purpose: 'upstream-logout', idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`), now }

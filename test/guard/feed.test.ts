@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { covers, createGuard, type Bearer, type Entry, type Selector } from '@case-manager/guard'
-import { CLIENT, eventually, makeKey, startBroker, startGuard, TestClock, why } from './stand-in.ts'
+import { VERSION } from '../../guard/src/version.ts'
+import { type Broker, CLIENT, eventually, makeKey, startBroker, startGuard, TestClock, why } from './stand-in.ts'
 
 const ALICE = { sid: 's_1', sub: 'u_alice', client_id: 'sydney', tid: 'tenant-1' }
 
@@ -92,14 +94,48 @@ describe('following the feed', () => {
     expect(broker.requests.find(({ url }) => url.startsWith('/revocations?'))?.url).toBe('/revocations?guard=web-1')
   })
 
-  test('it reports what it enforces: at once, and of a burst the newest', async () => {
-    const broker = await startBroker()
-    const guard = await startGuard(broker)
-    await eventually(() => expect(broker.reports).toEqual([{ epoch: 'epoch-a', seq: 100, guard: 'web-1' }]))
+  test('it reports what it enforces, and what it is: at once, then of a burst the newest, once a second at most', async () => {
+    const clock = new TestClock('turned')
+    const broker = await startBroker(clock)
+    broker.aheadSeconds = 4
+    const guard = await startGuard(broker, { staleness: { afterSeconds: 20, policy: { acceptSeconds: 60 } } })
+    await eventually(() =>
+      expect(broker.reports).toEqual([
+        {
+          epoch: 'epoch-a',
+          seq: 100,
+          guard: 'web-1',
+          version: VERSION,
+          staleness: { after_seconds: 20, policy: 'accept', accept_seconds: 60 },
+          clock_offset_seconds: 4,
+        },
+      ]),
+    )
+    await eventually(() => expect(guard.status().reportedSeq).toBe(100))
     for (let i = 0; i < 200; i++) broker.revoke({ kind: 'session', sid: `s_${i}` })
-    await eventually(() => expect(broker.reports.at(-1)?.seq).toBe(300))
-    expect(broker.reports.length).toBeLessThan(100)
-    await eventually(() => expect(guard.status()).toMatchObject({ appliedSeq: 300, reportedSeq: 300, entries: 200 }))
+    await eventually(() => expect(guard.status()).toMatchObject({ appliedSeq: 300, entries: 200 }))
+    clock.advance(0.9)
+    expect(broker.reports).toHaveLength(1)
+    clock.advance(0.2)
+    await eventually(() => expect(broker.reports.map(({ seq }) => seq)).toEqual([100, 300]))
+    await eventually(() => expect(guard.status().reportedSeq).toBe(300))
+  })
+
+  test('it reports every five minutes though nothing is revoked', async () => {
+    const clock = new TestClock('turned')
+    const broker = await startBroker(clock)
+    const guard = await startGuard(broker)
+    await eventually(() => expect(guard.status().reportedSeq).toBe(100))
+    for (let passed = 0; passed < 330; passed += 30) {
+      broker.heartbeat()
+      await eventually(() => expect(guard.status().silentForMs).toBe(0))
+      clock.advance(30)
+    }
+    await eventually(() => expect(broker.reports.map(({ seq }) => seq)).toEqual([100, 100]))
+  })
+
+  test('its version is that of its package', () => {
+    expect(JSON.parse(readFileSync(new URL('../../guard/package.json', import.meta.url), 'utf8'))).toMatchObject({ version: VERSION })
   })
 
   test('what does not concern it is applied as well', async () => {
@@ -176,7 +212,7 @@ describe('following the feed', () => {
     // The new log stands far below the former one's numbers.
     broker.restore(40)
     broker.revoke({ kind: 'everything' })
-    await eventually(() => expect(broker.reports.at(-1)).toEqual({ epoch: broker.epoch, seq: 41, guard: 'web-1' }))
+    await eventually(() => expect(broker.reports.at(-1)).toMatchObject({ epoch: broker.epoch, seq: 41, guard: 'web-1' }))
     expect(resets).toEqual([broker.epoch])
     expect(guard.status()).toMatchObject({ ready: true, epoch: broker.epoch, appliedSeq: 41, entries: 1, counters: { resets: 1 } })
     expect(await why(guard, old)).toBe('revoked')
@@ -210,16 +246,36 @@ describe('following the feed', () => {
     await eventually(() => expect(guard.status()).toMatchObject({ ready: true, epoch: 'epoch-b', appliedSeq: 7 }))
   })
 
-  test('told that its report was of a former log, it begins anew', async () => {
+  const lastEventId = (broker: Broker) => broker.requests.filter(({ url }) => url.startsWith('/revocations?')).at(-1)?.headers['last-event-id']
+
+  test('told that its report was of another log, it asks exactly from where it is', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
     await eventually(() => expect(broker.reports.length).toBe(1))
     broker.reportStatus = 409
     broker.revoke({ kind: 'session', sid: 's_9' })
     await eventually(() => expect(broker.count('/revocations')).toBeGreaterThan(1))
+    expect(lastEventId(broker)).toBe('epoch-a.101')
     broker.reportStatus = 204
     await eventually(() => expect(guard.status().ready).toBe(true))
-    expect(broker.requests.filter(({ url }) => url.startsWith('/revocations?')).at(-1)?.headers['last-event-id']).toBeUndefined()
+  })
+
+  test('a log that went back in the same epoch (a database put back by hand) is noticed, and tokens of the lost part are refused', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    for (let i = 0; i < 5; i++) broker.revoke({ kind: 'session', sid: `s_other_${i}` })
+    await eventually(() => expect(guard.status().appliedSeq).toBe(105))
+    const lost = await broker.token({ rev: 104 })
+    expect(await why(guard, lost)).toBe('good')
+    broker.clock.advance(10)
+    // Less than what a resuming guard asks for again to be sure.
+    broker.seq = 102
+    broker.entries = []
+    broker.cut()
+    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, appliedSeq: 102, counters: { resets: 1 } }))
+    expect(lastEventId(broker)).toBe('epoch-a.105')
+    expect(await why(guard, lost)).toBe('revoked')
+    expect(await why(guard, await broker.token({ rev: 102 }))).toBe('good')
   })
 
   test.each([
@@ -338,14 +394,19 @@ describe('listening to revocations', () => {
     expect(ended).toEqual([mine[0]])
   })
 
-  test('what was revoked while an instance was down is told at its start', async () => {
+  test('at the start the log is not told again; what an instance kept over its restart it asks about', async () => {
     const broker = await startBroker()
     broker.revoke({ kind: 'session', sid: 's_1' })
     const guard = createGuard({ issuer: broker.issuer, ...CLIENT, clock: broker.clock })
-    const told: Entry[] = []
-    guard.onRevocation((revocation) => told.push(revocation))
+    const told: number[] = []
+    guard.onRevocation(({ seq }) => told.push(seq))
     await guard.start()
-    expect(told.map(({ selector }) => selector)).toEqual([{ kind: 'session', sid: 's_1' }])
+    expect(told).toEqual([])
+    expect([guard.isRevoked({ ...ALICE, rev: 100 }), guard.isRevoked({ ...ALICE, sid: 's_2', rev: 100 })]).toEqual([true, false])
+    // What is revoked from then on is told, also where the feed was lost meanwhile.
+    broker.cut()
+    const missed = broker.revoke({ kind: 'session', sid: 's_3' })
+    await eventually(() => expect(told).toEqual([missed]))
     await guard.stop()
   })
 })

@@ -41,7 +41,7 @@ describe('guarding routes of a Hono app (RFC 6750)', () => {
     const expired = await app.request('/api/me', bearer(await broker.token({ exp: 1 })))
     expect([expired.status, expired.headers.get('www-authenticate')]).toEqual([
       401,
-      'Bearer error="invalid_token", error_description="It has expired."',
+      'Bearer error="invalid_token", error_description="It has expired at 1970-01-01T00:00:01Z, and here it is 2026-11-24T09:00:00Z."',
     ])
     for (const token of ['', 'a b', '"']) expect([400, 401]).toContain((await app.request('/api/me', bearer(token))).status)
     expect((await app.request('/api/me', bearer('a"b'))).status).toBe(400)

@@ -1,6 +1,7 @@
 import { SignJWT, UnsecuredJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import type { Guard, GuardOptions, Logout } from '@case-manager/guard'
+import { Once } from '../../guard/src/once.ts'
 import { LOGOUT_EVENT, eventually, logoutRequest, makeKey, startBroker, startGuard, why, type Broker } from './stand-in.ts'
 
 async function receiver(options: Partial<GuardOptions> = {}): Promise<{ broker: Broker; guard: Guard; ended: Logout[] }> {
@@ -34,10 +35,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
 
   test('RS256; several audiences of which we are one; an event value with members; other form parameters: accepted', async () => {
     const { broker, guard } = await receiver()
-    const rsa = await makeKey('rs-1', 'RS256')
-    broker.keys.push(rsa)
-    broker.clock.advance(6)
-    const token = await broker.logoutToken({ aud: ['melbourne', 'sydney'], events: { [LOGOUT_EVENT]: { more: 1 } } }, {}, rsa)
+    const token = await broker.logoutToken({ aud: ['melbourne', 'sydney'], events: { [LOGOUT_EVENT]: { more: 1 } } })
     const body = new URLSearchParams({ logout_token: token, other: 'x' }).toString()
     expect((await guard.receiveLogout(logoutRequest(undefined, { body }))).status).toBe(200)
   })
@@ -56,9 +54,6 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     ['a wrong iss', { iss: 'https://other.example' }, {}],
     ['no iss', { iss: undefined }, {}],
     ['no iat', { iat: undefined }, {}],
-    ['an iat in the future', { iat: 1_795_510_806 }, {}],
-    ['an iat long ago', { iat: 1_795_510_800 - 606 }, {}],
-    ['an exp in the past', { exp: 1_795_510_794 }, {}],
     ['no exp', { exp: undefined }, {}],
     ['no jti', { jti: undefined }, {}],
     ['an empty jti', { jti: '' }, {}],
@@ -77,15 +72,43 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     expect(guard.status().counters.logout.refused).toBe(1)
   })
 
+  test.each([
+    ['an iat in the future', { iat: 1_795_510_806 }],
+    ['an nbf in the future', { nbf: 1_795_510_806 }],
+    ['an iat long ago', { iat: 1_795_510_800 - 606 }],
+    ['an exp in the past', { exp: 1_795_510_794 }],
+  ])('one with %s, and nothing else against it, is to be sent again: 503, because a clock may be wrong and 400 is final', async (_, claims) => {
+    const problems: string[] = []
+    const { broker, guard, ended } = await receiver({ hooks: { problem: ({ message }) => problems.push(message) } })
+    const response = await guard.receiveLogout(logoutRequest(await broker.logoutToken(claims)))
+    expect([response.status, response.headers.get('retry-after'), response.headers.get('cache-control')]).toEqual([503, '1', 'no-store'])
+    expect(await response.json()).toMatchObject({ error: 'temporarily_unavailable', error_description: expect.stringMatching(/\d/) as string })
+    expect(problems.at(-1)).toContain('A logout token was not accepted. It')
+    expect(ended).toEqual([])
+    // What is wrong beside the time is final.
+    await refused(await guard.receiveLogout(logoutRequest(await broker.logoutToken({ ...claims, aud: 'melbourne' }))))
+  })
+
+  test('the algorithm is the one this client is registered with (§2.6), though the same JWKS has a key of another', async () => {
+    const { broker, guard, ended } = await receiver()
+    await refused(await guard.receiveLogout(logoutRequest(await broker.logoutToken({}, {}, broker.keys[0]))))
+    expect(ended).toEqual([])
+    const other = await startGuard(broker, { idTokenSignedResponseAlg: 'ES256', onLogout: (logout) => void ended.push(logout) })
+    expect((await other.receiveLogout(logoutRequest(await broker.logoutToken({}, {}, broker.keys[0])))).status).toBe(200)
+    await refused(await other.receiveLogout(logoutRequest(await broker.logoutToken())))
+    expect(ended).toHaveLength(1)
+    await expect(startGuard(broker, { idTokenSignedResponseAlg: 'HS256' as 'RS256' })).rejects.toThrow('idTokenSignedResponseAlg: RS256 or ES256')
+  })
+
   test('alg none, a wrong alg, and a foreign key are refused', async () => {
     const { broker, guard, ended } = await receiver()
     const { now } = broker.clock
     const claims = { iss: broker.issuer, aud: 'sydney', iat: now, exp: now + 120, jti: 'j', sid: 's_1', events: { [LOGOUT_EVENT]: {} } }
     const none = new UnsecuredJWT(claims).encode()
     const symmetric = await new SignJWT(claims)
-      .setProtectedHeader({ alg: 'HS256', typ: 'logout+jwt', kid: 'es-1' })
+      .setProtectedHeader({ alg: 'HS256', typ: 'logout+jwt', kid: 'rs-1' })
       .sign(new TextEncoder().encode('a secret: with / and %'.padEnd(32)))
-    const foreign = await broker.logoutToken({}, {}, await makeKey('es-1'))
+    const foreign = await broker.logoutToken({}, {}, await makeKey('rs-1', 'RS256'))
     for (const token of [none, symmetric, foreign]) await refused(await guard.receiveLogout(logoutRequest(token)))
     expect(ended).toEqual([])
   })
@@ -93,7 +116,20 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
   test('an access token and an ID token are no logout tokens', async () => {
     const { broker, guard } = await receiver()
     await refused(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }))))
-    await refused(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }, { typ: undefined }))))
+    for (const key of broker.keys)
+      await refused(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }, { typ: undefined }, key))))
+    // By the client's own algorithm, in all else an ID token.
+    await refused(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney', nonce: 'n' }, { typ: 'JWT' }, broker.keys[1]))))
+  })
+
+  test('a logout token and an ID token are no access tokens', async () => {
+    const { broker, guard } = await receiver()
+    const claims = { aud: 'https://sydney.example', sub: 'u_alice', client_id: 'sydney' }
+    for (const key of broker.keys) {
+      expect(await why(guard, await broker.logoutToken(claims, {}, key))).toBe('type')
+      expect(await why(guard, await broker.logoutToken(claims, { typ: 'JWT' }, key))).toBe('type')
+      expect(await why(guard, await broker.logoutToken(claims, { typ: undefined }, key))).toBe('type')
+    }
   })
 
   test.each(['', 'logout_token=', 'logout_token=x', 'logout_token=a.b.c', 'other=x', 'logout_token=a.b.c&logout_token=d.e.f'])(
@@ -126,7 +162,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
 
   test('an unknown key that the broker cannot be asked for yet: 503; when it has been asked: 400', async () => {
     const { broker, guard } = await receiver()
-    const next = await makeKey('es-2')
+    const next = await makeKey('rs-2', 'RS256')
     const token = await broker.logoutToken({}, {}, next)
     expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(503)
     broker.clock.advance(6)
@@ -134,6 +170,30 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     broker.keys.push(next)
     broker.clock.advance(6)
     expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)
+  })
+})
+
+describe('where no session of the instance can be ended', () => {
+  test('without onLogout and without a listener it is not answered 200: 503, and said', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const token = await broker.token()
+    const response = await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))
+    expect(response.status).toBe(503)
+    expect(guard.status().counters.logout).toMatchObject({ ended: 0, failed: 1 })
+    expect(guard.status().lastProblem?.message).toContain('neither onLogout nor a listener of onRevocation')
+    // Its access tokens are refused all the same.
+    expect(await why(guard, token)).toBe('revoked')
+  })
+
+  test('a listener of onRevocation is enough, where the token says rev', async () => {
+    const broker = await startBroker()
+    const guard = await startGuard(broker)
+    const heard: number[] = []
+    guard.onRevocation(({ seq }) => heard.push(seq))
+    expect((await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))).status).toBe(200)
+    expect(heard).toEqual([101])
+    expect((await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: undefined })))).status).toBe(503)
   })
 })
 
@@ -168,28 +228,14 @@ describe('the jti of a logout token is good once', () => {
     await refused(await guard.receiveLogout(logoutRequest(token)))
   })
 
-  test('told twice at once, the sink runs once, and the second hears what became of it', async () => {
-    const gates: (() => void)[] = []
+  test('told several times at once, the sink runs once, and the others hear what became of it', async () => {
+    const once = new Once(10)
     let calls = 0
-    let fails = true
-    const { broker, guard } = await receiver({
-      onLogout: async () => {
-        calls++
-        await new Promise<void>((resolve) => gates.push(resolve))
-        if (fails) throw new Error('no')
-      },
-    })
-    const token = await broker.logoutToken()
-    const twice = async (): Promise<number[]> => {
-      const answers = [1, 2, 3].map(() => guard.receiveLogout(logoutRequest(token)))
-      await eventually(() => expect(gates.length).toBe(1))
-      gates.pop()?.()
-      return (await Promise.all(answers)).map(({ status }) => status)
-    }
-    expect(await twice()).toEqual([503, 503, 503])
+    const thrice = (act: () => Promise<void>) => Promise.allSettled([1, 2, 3].map(() => once.run('j', 0, 10, async () => (calls++, await act()))))
+    const failed = await thrice(() => Promise.reject(new Error('the database is down')))
+    expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
     expect(calls).toBe(1)
-    fails = false
-    expect((await twice()).sort()).toEqual([200, 400, 400])
+    expect(await thrice(() => Promise.resolve())).toMatchObject([{ value: 'done' }, { value: 'done_before' }, { value: 'done_before' }])
     expect(calls).toBe(2)
   })
 })

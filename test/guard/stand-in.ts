@@ -68,18 +68,22 @@ export async function makeKey(kid: string, alg: 'ES256' | 'RS256' = 'ES256'): Pr
   return { kid, alg, key: privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } }
 }
 
-const firstKey = makeKey('es-1')
+const firstKeys = Promise.all([makeKey('es-1'), makeKey('rs-1', 'RS256')])
 
 export class Broker {
   readonly clock: TestClock
   readonly requests: { method: string; url: string; headers: IncomingMessage['headers'] }[] = []
-  readonly reports: { epoch: string; seq: number; guard: string }[] = []
+  readonly reports: ({ epoch: string; seq: number; guard: string } & Record<string, unknown>)[] = []
   readonly streams = new Set<ServerResponse>()
   issuer = ''
   epoch = 'epoch-a'
   seq = 100
   entries: { seq: number; selector: Selector; exp: number }[] = []
   retiredKids: string[] = []
+  /** How far its clock is ahead of the guard's. */
+  aheadSeconds = 0
+  /** What its discovery document calls it; not set: by its address. */
+  calledItself: string | undefined
   keys: SigningKey[] = []
   /** What /introspect says; undefined: it is down. */
   active: boolean | undefined = true
@@ -99,7 +103,7 @@ export class Broker {
 
   /** Appends to the log and tells every stream. */
   revoke(selector: Selector): number {
-    const entry = { seq: ++this.seq, selector, exp: this.clock.now + 360 }
+    const entry = { seq: ++this.seq, selector, exp: this.now + 360 }
     this.entries.push(entry)
     this.send('revocation', entry, entry.seq)
     return entry.seq
@@ -125,8 +129,13 @@ export class Broker {
     this.cut()
   }
 
+  /** Epoch seconds by its own clock. */
+  get now(): number {
+    return this.clock.now + this.aheadSeconds
+  }
+  /** By ES256. */
   async token(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = this.keys[0]): Promise<string> {
-    const { clock, issuer } = this
+    const { issuer, now } = this
     const all = {
       iss: issuer,
       aud: 'https://sydney.example',
@@ -135,8 +144,8 @@ export class Broker {
       sid: 's_1',
       rev: this.seq,
       jti: `jti-${Math.random()}`,
-      iat: clock.now,
-      exp: clock.now + 300,
+      iat: now,
+      exp: now + 300,
       scope: 'openid profile',
       tid: 'tenant-1',
       roles: ['CaseManager.User'],
@@ -146,12 +155,13 @@ export class Broker {
     return new SignJWT(all).setProtectedHeader({ alg: key.alg, typ: 'at+jwt', kid: key.kid, ...header }).sign(key.key)
   }
 
-  async logoutToken(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = this.keys[0]): Promise<string> {
+  /** By RS256, as a client is registered that does not say otherwise. */
+  async logoutToken(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}, key = this.keys[1]): Promise<string> {
     const all = {
       iss: this.issuer,
       aud: CLIENT.clientId,
-      iat: this.clock.now,
-      exp: this.clock.now + 120,
+      iat: this.now,
+      exp: this.now + 120,
       jti: `jti-${Math.random()}`,
       sid: 's_1',
       rev: this.seq,
@@ -167,14 +177,16 @@ export class Broker {
     this.requests.push({ method, url, headers })
     const body = await read(request)
     await this.hold
+    response.setHeader('date', new Date(this.now * 1000).toUTCString())
     const path = url.split('?')[0] ?? ''
     const status = this.broken[path]
     if (status !== undefined) return void response.writeHead(status).end()
     if (path === '/jwks') return json(response, 200, { keys: this.keys.map(({ jwk }) => jwk) })
+    if (path === '/.well-known/openid-configuration') return json(response, 200, { issuer: this.calledItself ?? this.issuer })
     if (headers.authorization !== basic(CLIENT)) return void response.writeHead(401).end()
     if (path === '/revocations') return this.#feed(headers['last-event-id'], response)
     if (path === '/revocations/applied') {
-      if (this.reportStatus === 204) this.reports.push(JSON.parse(body) as { epoch: string; seq: number; guard: string })
+      if (this.reportStatus === 204) this.reports.push(JSON.parse(body) as (typeof this.reports)[number])
       return void response.writeHead(this.reportStatus).end()
     }
     if (path === '/introspect') return void (this.active === undefined ? response.writeHead(503).end() : json(response, 200, { active: this.active }))
@@ -215,7 +227,7 @@ async function read(request: IncomingMessage): Promise<string> {
 
 export async function startBroker(clock = new TestClock()): Promise<Broker> {
   const broker = new Broker(clock)
-  broker.keys = [await firstKey]
+  broker.keys = [...(await firstKeys)]
   const server = createServer((request, response) => {
     broker.answer(request, response).catch(() => response.destroy())
   })
@@ -240,6 +252,7 @@ export async function startGuard(broker: Broker, options: Partial<GuardOptions> 
     clock: broker.clock,
     random: () => 0,
     ...given,
+    hooks: { problem: () => {}, ...given.hooks },
   })
   onTestFinished(() => guard.stop())
   if (start) await guard.start()

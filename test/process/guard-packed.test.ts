@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { promisify } from 'node:util'
 import { onTestFinished, expect, test } from 'vitest'
 import { START, startBroker, TestClock } from '../guard/stand-in.ts'
@@ -45,13 +45,39 @@ function temporary(): string {
   return directory
 }
 
+/** What `npm publish` would send: the licence, and for each source map the source it points to. */
+async function packsWhole(built: string): Promise<void> {
+  const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: built })
+  const [packed] = JSON.parse(stdout) as { files: { path: string }[] }[]
+  const paths = (packed?.files ?? []).map(({ path }) => path)
+  expect(paths).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json', 'dist/index.js', 'dist/index.d.ts', 'dist/hono.js']))
+  const maps = paths.filter((path) => path.endsWith('.map'))
+  expect(maps.length).toBeGreaterThan(10)
+  for (const map of maps) {
+    const { sources } = JSON.parse(readFileSync(join(built, map), 'utf8')) as { sources: string[] }
+    for (const source of sources) expect(paths).toContain(posix.join(posix.dirname(map), source))
+  }
+  const { dependencies, homepage, license, publishConfig, repository } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as Record<
+    string,
+    unknown
+  >
+  expect({ homepage, publishConfig, repository }).toMatchObject({ homepage: expect.any(String) as string, publishConfig: {}, repository: {} })
+  expect(dependencies).toEqual({ jose: expect.stringMatching(/^\^6\./) as string })
+  expect([license, readFileSync(join(built, 'LICENSE'), 'utf8')]).toEqual(['Apache-2.0', readFileSync(join(root, 'LICENSE'), 'utf8')])
+}
+
 test('its tarball, installed alone in an empty project, is all an instance needs', async () => {
   const directory = temporary()
-  const built = join(directory, 'built')
+  const workspace = join(directory, 'workspace')
+  const built = join(workspace, 'guard')
   const project = join(directory, 'project')
-  for (const one of [built, project]) mkdirSync(one)
-  await run(process.execPath, [tsc, '-p', join(root, 'guard'), '--outDir', join(built, 'dist')])
-  for (const file of ['package.json', 'README.md']) cpSync(join(root, 'guard', file), join(built, file))
+  for (const one of [built, project]) mkdirSync(one, { recursive: true })
+  cpSync(join(root, 'tsconfig.json'), join(workspace, 'tsconfig.json'))
+  symlinkSync(join(root, 'node_modules'), join(workspace, 'node_modules'))
+  for (const file of ['package.json', 'tsconfig.json', 'README.md', 'LICENSE', 'src'])
+    cpSync(join(root, 'guard', file), join(built, file), { recursive: true })
+  await run(process.execPath, [tsc, '-p', built])
+  await packsWhole(built)
   await run('npm', ['pack', '--pack-destination', directory, '--ignore-scripts'], { cwd: built })
   const { version } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as { version: string }
 

@@ -1,0 +1,47 @@
+import type { Clock } from './clock.ts'
+
+/** `Date` is cut to whole seconds, and an answer takes a while: a smaller difference says nothing. */
+const NOISE_MS = 1500
+/** Wall and monotonic time that part by more than this since the measurement: the clock was set, or the machine slept. */
+const STEP_MS = 2000
+
+/** The broker's clock beside this machine's, by the `Date` of the broker's answers (RFC 9110 §6.6.1). Never from a cache. */
+export class BrokerClock {
+  readonly #clock: Clock
+  readonly #onMeasured: (offsetSeconds: number) => void
+  #measured: { offsetMs: number; wallMs: number; monotonicMs: number } | undefined
+
+  constructor(clock: Clock, onMeasured: (offsetSeconds: number) => void) {
+    this.#clock = clock
+    this.#onMeasured = onMeasured
+  }
+
+  /** @param begunMs this machine's time when the request was sent */
+  heard(date: string | null, begunMs: number): void {
+    const sentMs = Date.parse(date ?? '')
+    if (Number.isNaN(sentMs)) return
+    const wallMs = this.#clock.nowMs()
+    const between = sentMs + 500 - (begunMs + wallMs) / 2
+    const offsetMs = Math.abs(between) <= NOISE_MS ? 0 : Math.ceil(between / 1000 - 0.5) * 1000
+    this.#measured = { offsetMs, wallMs, monotonicMs: this.#clock.monotonicMs() }
+    this.#onMeasured(offsetMs / 1000)
+  }
+
+  /** The broker's clock less this machine's, in whole seconds; undefined before the first answer, and after this machine's clock was set. */
+  get offsetSeconds(): number | undefined {
+    if (this.#measured === undefined) return undefined
+    const { offsetMs, wallMs, monotonicMs } = this.#measured
+    const passed = this.#clock.nowMs() - wallMs
+    return Math.abs(passed - (this.#clock.monotonicMs() - monotonicMs)) > STEP_MS ? undefined : offsetMs / 1000
+  }
+
+  /** Epoch seconds by the broker's clock as far as it is known, else by this machine's. */
+  now(): number {
+    return Math.floor(this.#clock.nowMs() / 1000) + (this.offsetSeconds ?? 0)
+  }
+
+  /** Epoch seconds by the clock that is ahead: a token that has expired by either is not accepted. */
+  latest(): number {
+    return Math.floor(this.#clock.nowMs() / 1000) + Math.max(0, this.offsetSeconds ?? 0)
+  }
+}
