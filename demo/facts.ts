@@ -14,10 +14,10 @@ export interface Instance {
 
 export const localhost = (port: number): string => `http://localhost:${port}`
 
-export function factsOf(parts: { ports: DemoPorts; entra: Entra; instances: readonly Instance[]; queue: string; dataDir: string }) {
-  const { ports, entra, instances, queue, dataDir } = parts
+export function factsOf(parts: { ports: DemoPorts; issuer: string; entra: Entra; instances: readonly Instance[]; queue: string; dataDir: string }) {
+  const { ports, issuer, entra, instances, queue, dataDir } = parts
   return {
-    issuer: localhost(ports.broker),
+    issuer,
     ops: localhost(ports.ops),
     microsoft: entra.origin,
     people: entra.world.people().map(({ upn, password, note }) => ({ upn, password, note })),
@@ -60,8 +60,7 @@ What to try:
   1. Open Sydney and sign in as ${facts.people[0]?.upn}. Open Melbourne: you are signed in there without a page.
   2. With both open, sign out everywhere at one. The other page says so at once.
   3. Disable somebody at the simulated Microsoft (its first page has the buttons) and try to sign in.
-  4. Stop and start parts: what an instance is owed, it gets.
-  5. Operate it, from another terminal in this directory:
+  4. Operate it, from another terminal in this directory:
      npx cmb --data-dir ${facts.data_dir} status
 
 Bring your own client: npm run demo -- --clients FILE. For scripts: npm run demo -- --json. Ctrl-C ends everything.

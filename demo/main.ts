@@ -61,10 +61,11 @@ function writeClientsFile(dir: string, instances: readonly Instance[], further: 
   return file
 }
 
-function brokerEnvironment({ path, data }: DemoDirectory, clientsFile: string, ports: DemoPorts): Record<string, string> {
+function brokerEnvironment({ path, data }: DemoDirectory, clientsFile: string, { ports, issuer }: DemoOptions): Record<string, string> {
   return {
     TMPDIR: path,
-    BROKER_ISSUER: localhost(ports.broker),
+    BROKER_ISSUER: issuer,
+    ...(issuer.startsWith('https:') && { BROKER_TRUSTED_PROXIES: '127.0.0.1/32' }),
     BROKER_LISTEN: `127.0.0.1:${ports.broker}`,
     BROKER_OPS_LISTEN: `127.0.0.1:${ports.ops}`,
     BROKER_SECRET: randomBytes(32).toString('hex'),
@@ -97,7 +98,7 @@ class Running {
 }
 
 async function start(options: DemoOptions, running: Running): Promise<RunningBroker> {
-  const { ports } = options
+  const { ports, issuer } = options
   const instances = instancesOf(ports)
   const further =
     options.clientsFile === undefined
@@ -113,31 +114,27 @@ async function start(options: DemoOptions, running: Running): Promise<RunningBro
     port: ports.microsoft,
     apps: [
       {
-        redirectUris: [`${localhost(ports.broker)}/signin/callback`, `${localhost(ports.broker)}/logout/return`],
-        logoutUrl: `${localhost(ports.broker)}/signal/microsoft/front-channel-logout`,
+        redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`],
+        logoutUrl: `${issuer}/signal/microsoft/front-channel-logout`,
       },
     ],
   })
   running.add(() => entra.close())
   const clientsFile = writeClientsFile(dir.path, instances, further)
-  const broker = await runBroker(brokerEnvironment(dir, clientsFile, ports), (line) => {
+  const broker = await runBroker(brokerEnvironment(dir, clientsFile, options), (line) => {
     if (!options.json && /"level":"(?:warn|error)"/.test(line) && !line.includes('microsoft_is_simulated')) process.stderr.write(`broker: ${line}\n`)
   })
   running.add(() => broker.stop())
-  for (const one of instances) {
-    const other = instances.find((candidate) => candidate !== one)
-    const instance = await startCaseManager({
-      name: one.name,
-      port: one.port,
-      url: one.url,
-      issuer: localhost(ports.broker),
-      clientId: one.clientId,
-      clientSecret: one.clientSecret,
-      ...(other === undefined ? {} : { other: { name: other.name, url: other.url } }),
-    })
-    running.add(() => instance.close())
-  }
-  const facts = factsOf({ ports, entra, instances, queue: broker.queue, dataDir: dir.data })
+  await Promise.all(
+    instances.map(async (one) => {
+      const other = instances.find((candidate) => candidate !== one)
+      const { name, port, url, clientId, clientSecret } = one
+      const linked = other === undefined ? {} : { other: { name: other.name, url: other.url } }
+      const instance = await startCaseManager({ name, port, url, issuer, clientId, clientSecret, ...linked })
+      running.add(() => instance.close())
+    }),
+  )
+  const facts = factsOf({ ports, issuer, entra, instances, queue: broker.queue, dataDir: dir.data })
   process.stdout.write(options.json ? `${JSON.stringify(facts)}\n` : tell(facts))
   return broker
 }

@@ -9,6 +9,7 @@ Runs the broker with its workers, a simulated Microsoft and two Case Manager ins
 
 Options:
   --json           when everything answers, print one line of JSON about it and nothing else
+  --public-url URL the https address at which a TLS proxy of yours shows the broker (its port 7400), for phones and for other machines
   --clients FILE   register the clients of this file too (clients.yaml, see docs/clients.md)
   --help           this text
 
@@ -18,6 +19,7 @@ Environment:
 Examples:
   npm run demo
   DEMO_PORT_BASE=8400 npm run demo -- --json
+  NODE_EXTRA_CA_CERTS=ca.pem npm run demo -- --public-url https://broker.example:9443
 `
 
 export interface DemoPorts {
@@ -32,6 +34,8 @@ export interface DemoOptions {
   json: boolean
   help: boolean
   clientsFile: string | undefined
+  /** The broker's issuer: its public address, or its own on this machine. */
+  issuer: string
   ports: DemoPorts
 }
 
@@ -39,7 +43,12 @@ export interface DemoOptions {
 export function readOptions(args: string[], env: Readonly<Record<string, string | undefined>>): DemoOptions {
   const { values } = parseArgs({
     args,
-    options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h', default: false }, clients: { type: 'string' } },
+    options: {
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+      clients: { type: 'string' },
+      'public-url': { type: 'string' },
+    },
   })
   const base = Number(env.DEMO_PORT_BASE || 7400)
   if (!Number.isInteger(base) || base < 1024 || base > 65_500)
@@ -49,6 +58,15 @@ export function readOptions(args: string[], env: Readonly<Record<string, string 
     help: values.help,
     // npm goes to the package's directory; whoever named the file was in their own.
     clientsFile: values.clients === undefined ? undefined : resolve((env.npm_lifecycle_event === 'demo' && env.INIT_CWD) || '.', values.clients),
+    issuer: values['public-url'] === undefined ? `http://localhost:${base}` : publicUrl(values['public-url']),
     ports: { broker: base, ops: base + 1, microsoft: base + 2, sydney: base + 11, melbourne: base + 12 },
   }
+}
+
+/** @throws Error where it cannot be an issuer: an https origin without a path */
+function publicUrl(value: string): string {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (url?.protocol !== 'https:' || url.username !== '' || url.origin !== value.replace(/\/$/, ''))
+    throw new Error('--public-url takes an https address without a path, for example https://broker.example:9443.')
+  return url.origin
 }

@@ -53,6 +53,7 @@ const wireSchema = (loopback: boolean) =>
     require_pkce: z.boolean().default(true),
     require_pushed_authorization_requests: z.boolean().default(false),
     id_token_signed_response_alg: z.enum(['RS256', 'ES256'], 'RS256 or ES256').default('RS256'),
+    id_token_user_claims: z.boolean('true or false').default(true),
     access_token_seconds: z.int('a whole number of seconds').min(60, 'at least 60').max(3600, 'at most 3600').default(300),
     tenants: z
       .array(z.string().toLowerCase().regex(GUID, 'a tenant id, e.g. "6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11"'))
@@ -141,6 +142,7 @@ function fromWire(wire: Wire, clientId: string): ClientMetadata {
     requirePkce: wire.require_pkce,
     requirePar: wire.require_pushed_authorization_requests,
     idTokenAlg: wire.id_token_signed_response_alg,
+    ...(!wire.id_token_user_claims && { idTokenUserClaims: false }),
     accessTokenSeconds: wire.access_token_seconds,
     ...(wire.tenants !== undefined && { tenants: unique(wire.tenants) }),
     ...(wire.app_role !== undefined && { appRole: wire.app_role }),
@@ -174,6 +176,7 @@ export function toWire(client: Pick<Client, 'clientId' | 'metadata'>): Record<st
     require_pkce: m.requirePkce,
     require_pushed_authorization_requests: m.requirePar,
     id_token_signed_response_alg: m.idTokenAlg,
+    id_token_user_claims: m.idTokenUserClaims ?? true,
     access_token_seconds: m.accessTokenSeconds,
     tenants: m.tenants,
     app_role: m.appRole,

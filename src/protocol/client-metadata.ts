@@ -29,6 +29,8 @@ export interface ClientMetadata {
   /** Only pushed authorization requests (RFC 9126 §6). */
   requirePar: boolean
   idTokenAlg: SigningAlg
+  /** False: `name` and `email` come from userinfo alone (OpenID Connect Core 1.0 §5.4). */
+  idTokenUserClaims?: false | undefined
   /** Lifetime of its access tokens, 60 to 3600. */
   accessTokenSeconds: number
   /** Entra tenants whose people may use it; not set: every tenant that is connected. */

@@ -48,9 +48,24 @@ export function readReturn(deps: Pick<Deps, 'clients'>, source: URLSearchParams)
   // Letter by letter (RFC 9700 §4.1.3): no prefix, no other query, no other port.
   if (!client.metadata.redirectUris.includes(redirectUri))
     throw new OAuthError('invalid_request', 'The redirect_uri is not registered for this client: it has to be the same, letter by letter.')
-  const mode = source.getAll('response_mode').at(0) === 'form_post' ? 'form_post' : 'query'
+  const mode = (source.getAll('response_mode').at(0) ?? modeInside(source)) === 'form_post' ? 'form_post' : 'query'
   const states = source.getAll('state')
   return { client, reply: { redirectUri, mode, state: states.length === 1 && states[0] !== '' ? states[0] : undefined } }
+}
+
+/**
+ * The response_mode inside an unverified request object (OpenID Connect Core 1.0 §6.1). Such a request is always refused, so this decides only
+ * how the error reaches the registered redirect_uri.
+ */
+function modeInside(source: URLSearchParams): unknown {
+  const payload = source.get('request')?.split('.')[1]
+  if (payload === undefined) return undefined
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
+    return typeof claims === 'object' && claims !== null && 'response_mode' in claims ? claims.response_mode : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** The client of a request that has travelled: registrations change meanwhile. @throws OAuthError that must not redirect */

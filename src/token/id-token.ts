@@ -42,6 +42,6 @@ export function mintIdToken(
     ...(input.nonce !== undefined && { nonce: input.nonce }),
     ...(session.acr !== undefined && { acr: session.acr }),
     ...(session.amr !== undefined && { amr: session.amr }),
-    ...personInfo(session.person, input.scope),
+    ...((client.metadata.idTokenUserClaims ?? true) ? personInfo(session.person, input.scope) : {}),
   })
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { parseClientMetadata } from '../../src/client/metadata.ts'
 import { ACR_MFA } from '../../src/protocol/names.ts'
 import { CHALLENGE, ISSUER, VERIFIER } from '../rig.ts'
+import { fieldsOf } from '../signin/browser.ts'
 import { outcome, refreshForm, tokensOf } from '../token/tokens.ts'
 import { createSuite, type Mode, openProvider, type Parameters } from './suite.ts'
 
@@ -222,9 +223,12 @@ describe.each<[string, Mode]>([
   })
 
   test('oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported', async () => {
-    const { authorize } = suite()
+    const { authorize, browser, pathOf } = suite()
     const { parameters } = await authorize({ request: unsigned({ state: 'other' }) })
     expect(parameters).toMatchObject({ error: 'request_not_supported', state: 'state-of-the-suite' })
+    // Form Post OP: the mode is named inside the object alone, and the error has to come by it.
+    const byForm = await browser.get(pathOf({ response_mode: undefined, request: unsigned({ response_mode: 'form_post' }) }))
+    expect(fieldsOf(await byForm.text())).toMatchObject({ error: 'request_not_supported' })
   })
 
   test('oidcc-ensure-request-object-with-redirect-uri', async () => {

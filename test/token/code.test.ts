@@ -70,6 +70,14 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     expect(headerOf(tokens.id_token!).alg).toBe('ES256')
   })
 
+  test('leaves the user’s claims to userinfo where the client is registered for the letter of OpenID Connect Core §5.4', async () => {
+    const rig = await createRig()
+    const { tokens } = await signedIn(rig, { idTokenUserClaims: false })
+    expect(Object.keys(claimsOf(tokens.id_token!))).not.toEqual(expect.arrayContaining([expect.stringMatching(/name|email/)]))
+    const answer = await rig.app.request(`${ISSUER}/userinfo`, { headers: { authorization: `Bearer ${tokens.access_token}` } })
+    expect(await answer.json()).toMatchObject({ name: 'Alice Adams', email: 'alice@contoso.example' })
+  })
+
   test('never invents acr and amr', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
