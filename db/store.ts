@@ -115,6 +115,8 @@ export interface SignInActs {
     text?: string | undefined
     /** Letters of the device's name, case aside. */
     device?: string | undefined
+    /** Only sessions opened before this one. */
+    before?: { openedAt: number; sid: string } | undefined
     now: number
     limit: number
   }): Promise<{ session: Session; participants: Participant[] }[]>
@@ -306,6 +308,8 @@ export interface DeliveryActs {
     seq?: number | undefined
     clientId?: string | undefined
     state?: DeliveryState | undefined
+    /** Only those after this one in the list: the id of a delivery. Nothing where it is unknown. */
+    before?: string | undefined
     limit: number
   }): Promise<Delivery[]>
   attemptsOf(id: string): Promise<DeliveryAttempt[]>

@@ -5,6 +5,7 @@ import { StoreUnavailable } from '../db/store.ts'
 import { accountEndpoints } from './account/endpoints.tsx'
 import type { Deps } from './deps.ts'
 import { discoveryEndpoints } from './discovery/endpoints.ts'
+import { openApiDocument } from './discovery/openapi.ts'
 import { logoutEndpoints } from './logout/endpoints.tsx'
 import { administratorAt } from './console/administrator.ts'
 import { consoleEndpoints } from './console/endpoints.tsx'
@@ -13,6 +14,7 @@ import { adminEndpoints } from './admin/endpoints.ts'
 import { healthEndpoints } from './health/endpoints.ts'
 import { operatorHealthEndpoints } from './health/operators.ts'
 import { pageAssets } from './page/assets.ts'
+import { methodsAt } from './protocol/described.ts'
 import { OAuthError } from './protocol/error.ts'
 import { feedEndpoints } from './revocation/feed.ts'
 import { signalEndpoints } from './signal/endpoints.ts'
@@ -28,8 +30,9 @@ import { tokenEndpoints } from './token/endpoints.ts'
  */
 export function createApp(deps: Deps): { app: Hono; opsApp: Hono } {
   const app = withErrors(new Hono(), deps)
+  const opsApp = withErrors(new Hono(), deps)
   for (const endpoints of [
-    discoveryEndpoints(deps),
+    discoveryEndpoints(deps, () => openApiDocument(deps.config, { app, opsApp })),
     tokenEndpoints(deps),
     feedEndpoints(deps),
     // Before the sign-in: Microsoft knows one address to come back to, and what was begun at /setup comes back there too.
@@ -42,7 +45,6 @@ export function createApp(deps: Deps): { app: Hono; opsApp: Hono } {
     pageAssets(),
   ])
     app.route('/', endpoints)
-  const opsApp = withErrors(new Hono(), deps)
   const setup = setupEndpoints(deps, { administrator: (c, now) => administratorAt(deps, c, now), proves: provesMfa })
   const readiness = createReadiness(deps)
   opsApp.route('/', healthEndpoints(deps))
@@ -56,7 +58,15 @@ export function createApp(deps: Deps): { app: Hono; opsApp: Hono } {
 
 function withErrors(app: Hono, deps: Deps): Hono {
   app.onError((error, c) => answer(error, c, deps))
-  app.notFound((c) => c.json({ error: 'not_found', error_description: 'There is nothing at this address.' }, 404, { 'Cache-Control': 'no-store' }))
+  app.notFound((c) => {
+    c.header('Cache-Control', 'no-store')
+    const methods = methodsAt(app, c.req.path)
+    if (methods.length === 0 || methods.includes(c.req.method))
+      return c.json({ error: 'not_found', error_description: 'There is nothing at this address.' }, 404)
+    // RFC 9110 §15.5.6
+    c.header('Allow', methods.join(', '))
+    return c.json({ error: 'invalid_request', error_description: `Use ${methods.join(' or ')} at this address.` }, 405)
+  })
   return app
 }
 

@@ -8,15 +8,26 @@ import type { DeliveryRow } from './delivery-rows.ts'
 
 const STATES: DeliveryState[] = ['owed', 'delivered', 'refused', 'dead', 'superseded']
 
+interface Place {
+  row: number
+  atMs: number
+}
+type Listed = DeliveryRow & { row: number }
+/** Before the newest. */
+const FIRST: Place = { row: Number.MAX_SAFE_INTEGER, atMs: Number.MAX_SAFE_INTEGER }
+
 export function deliveryLists({ db, read }: Core) {
-  const latest = db.prepare<[{ limit: number }], DeliveryRow>(`SELECT d.*, t.uri FROM ${DELIVERY_FROM} ORDER BY d.rowid DESC LIMIT @limit`)
-  const ofSeq = db.prepare<[object], DeliveryRow>(`SELECT d.*, t.uri FROM ${DELIVERY_FROM}
-    WHERE d.seq = @seq AND (@clientId IS NULL OR d.client_id = @clientId) AND (@state IS NULL OR d.state = @state) ORDER BY d.rowid DESC LIMIT @limit`)
-  const ofState = db.prepare<[object], DeliveryRow>(
-    `SELECT d.*, t.uri FROM ${DELIVERY_FROM} WHERE d.state = @state ORDER BY d.created_at_ms DESC LIMIT @limit`,
+  const prepare = (where: string, order: string) =>
+    db.prepare<[object], Listed>(`SELECT d.*, d.rowid AS row, t.uri FROM ${DELIVERY_FROM} WHERE ${where} ORDER BY ${order} LIMIT @limit`)
+  const BY_TIME = 'd.created_at_ms DESC, d.rowid DESC'
+  const latest = prepare('d.rowid < @row', 'd.rowid DESC')
+  const ofSeq = prepare(
+    'd.seq = @seq AND d.rowid < @row AND (@clientId IS NULL OR d.client_id = @clientId) AND (@state IS NULL OR d.state = @state)',
+    'd.rowid DESC',
   )
-  const ofClient = db.prepare<[object], DeliveryRow>(`SELECT d.*, t.uri FROM ${DELIVERY_FROM}
-    WHERE d.state = @state AND d.client_id = @clientId ORDER BY d.created_at_ms DESC LIMIT @limit`)
+  const ofState = prepare('d.state = @state AND (d.created_at_ms, d.rowid) < (@atMs, @row)', BY_TIME)
+  const ofClient = prepare('d.state = @state AND d.client_id = @clientId AND (d.created_at_ms, d.rowid) < (@atMs, @row)', BY_TIME)
+  const placeOf = db.prepare<[string], Place>('SELECT rowid AS row, created_at_ms AS atMs FROM deliveries WHERE id = ?')
   const counts = db.prepare<[], { client_id: string; state: DeliveryState; count: number; oldest: number | null }>(
     `SELECT c.client_id, c.state, c.count, CASE WHEN c.state = 'owed' THEN
         (SELECT min(d.created_at_ms) FROM deliveries d WHERE d.state = 'owed' AND d.client_id = c.client_id) END AS oldest
@@ -24,16 +35,18 @@ export function deliveryLists({ db, read }: Core) {
   )
 
   /** By client, each state is one range of an index: so a list never reads more than its own length in each. */
-  const byClient = (clientId: string, state: DeliveryState | undefined, limit: number): DeliveryRow[] =>
+  const byClient = (clientId: string, state: DeliveryState | undefined, place: Place, limit: number): Listed[] =>
     (state === undefined ? STATES : [state])
-      .flatMap((one) => ofClient.all({ clientId, state: one, limit }))
-      .sort((a, b) => b.created_at_ms - a.created_at_ms)
+      .flatMap((one) => ofClient.all({ clientId, state: one, ...place, limit }))
+      .sort((a, b) => b.created_at_ms - a.created_at_ms || b.row - a.row)
       .slice(0, limit)
 
-  const list = ({ seq, clientId, state, limit }: Parameters<DeliveryActs['listDeliveries']>[0]): DeliveryRow[] => {
-    if (seq !== undefined) return ofSeq.all({ seq, clientId: clientId ?? null, state: state ?? null, limit })
-    if (clientId !== undefined) return byClient(clientId, state, limit)
-    return state === undefined ? latest.all({ limit }) : ofState.all({ state, limit })
+  const list = ({ seq, clientId, state, before, limit }: Parameters<DeliveryActs['listDeliveries']>[0]): Listed[] => {
+    const place = before === undefined ? FIRST : placeOf.get(before)
+    if (place === undefined) return []
+    if (seq !== undefined) return ofSeq.all({ seq, clientId: clientId ?? null, state: state ?? null, row: place.row, limit })
+    if (clientId !== undefined) return byClient(clientId, state, place, limit)
+    return state === undefined ? latest.all({ row: place.row, limit }) : ofState.all({ state, ...place, limit })
   }
 
   return {

@@ -19,6 +19,7 @@ type Search = Parameters<SignInActs['searchSessions']>[0]
 
 /** Read at a time; between two pages the event loop has its turn, because a search may come to nothing among many. */
 const PAGE = 1000
+const FIRST = { openedAt: Number.MAX_SAFE_INTEGER, sid: '' }
 
 const participantOf = (row: ParticipantRow): Participant => ({
   sid: row.sid,
@@ -36,6 +37,10 @@ function textMatches(row: SessionRow, text: string | undefined): boolean {
   const letters = text.toLowerCase()
   return [row.name, row.username].some((value) => value?.toLowerCase().includes(letters))
 }
+
+/** In a list of the newest first. */
+const isAfter = ({ session }: Found, { openedAt, sid }: { openedAt: number; sid: string } = FIRST): boolean =>
+  session.openedAt < openedAt || (session.openedAt === openedAt && session.sid < sid)
 
 export function liveSessions({ db, read }: Core, sessions: Sessions) {
   const participantsOf = db.prepare<[string], ParticipantRow>('SELECT * FROM participants WHERE sid = ? ORDER BY first_at, client_id')
@@ -66,7 +71,7 @@ export function liveSessions({ db, read }: Core, sessions: Sessions) {
 
   const search = async (input: Search): Promise<Found[]> => {
     const matches: Found[] = []
-    let [openedAt, sid] = [Number.MAX_SAFE_INTEGER, '']
+    let { openedAt, sid } = input.before ?? FIRST
     for (;;) {
       const last = await read(() => {
         const rows = page.all(openedAt, sid)
@@ -89,12 +94,13 @@ export function liveSessions({ db, read }: Core, sessions: Sessions) {
     searchSessions: async (input) =>
       input.sub === undefined
         ? search(input)
-        : read(() =>
-            openOf
-              .all(input.sub ?? '')
-              .map((row) => found(row, input))
-              .filter((one) => one !== undefined)
-              .slice(0, input.limit),
+        : read(
+            () =>
+              openOf
+                .all(input.sub ?? '')
+                .map((row) => found(row, input))
+                .filter((one) => one !== undefined && isAfter(one, input.before))
+                .slice(0, input.limit) as Found[],
           ),
   } satisfies Partial<SignInActs>
 }

@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { z } from 'zod'
 import { StoreUnavailable } from '../../db/store.ts'
 import { OAuthError } from '../protocol/error.ts'
 import type { Log } from '../log.ts'
@@ -20,6 +21,16 @@ export class Problem extends Error {
 }
 
 /** RFC 9457 §3: the document, with our one extension member `problems`. */
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().meta({ description: 'what to do next' }),
+    problems: z.array(z.string()).optional(),
+  })
+  .meta({ id: 'Problem' })
+
 export function problemResponse(problem: Problem, headers: Record<string, string> = {}): Response {
   const { status, title, problems } = problem
   const body = { type: 'about:blank', title, status, detail: problem.message, ...(problems.length > 0 ? { problems } : {}) }

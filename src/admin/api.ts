@@ -13,6 +13,7 @@ import { sessionRoutes } from './sessions.ts'
 import { tenantRoutes } from './tenants.ts'
 import type { AdminEnv } from './caller.ts'
 import { Problem, problemOf, problemResponse } from '../acts/problem.ts'
+import { methodsAt } from '../protocol/described.ts'
 import { createReadiness, type Readiness } from '../checks/readiness.ts'
 
 /**
@@ -23,6 +24,11 @@ export function adminApi(deps: Deps, shared: { readiness?: () => Promise<Readine
   const api = new Hono<AdminEnv>()
   const readiness = shared.readiness ?? createReadiness(deps)
   api.onError((error, c) => problemOf(error, deps.log, c))
+  // Before the routes: a middleware that is added after them does not run for their answers.
+  api.use('/admin/v1/*', async (c, next) => {
+    await next()
+    c.header('Cache-Control', 'no-store')
+  })
   for (const routes of [
     clientRoutes(deps),
     sessionRoutes(deps),
@@ -38,14 +44,12 @@ export function adminApi(deps: Deps, shared: { readiness?: () => Promise<Readine
   ]) {
     api.route('/admin/v1', routes)
   }
-  api.use('/admin/v1/*', async (c, next) => {
-    await next()
-    c.header('Cache-Control', 'no-store')
+  api.all('/admin/v1/*', (c) => {
+    const methods = methodsAt(api, c.req.path)
+    if (methods.length === 0)
+      return problemResponse(new Problem(404, 'Nothing here', 'The admin API has nothing at this address; /openapi.json lists what there is.'))
+    const allow = methods.join(', ')
+    return problemResponse(new Problem(405, 'Another method', `Use ${methods.join(' or ')} at this address.`), { Allow: allow })
   })
-  api.all('/admin/v1/*', () =>
-    problemResponse(
-      new Problem(404, 'Nothing here', 'The admin API has nothing at this address, or not by this method; docs/operations.md lists what there is.'),
-    ),
-  )
   return api
 }

@@ -2,22 +2,54 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import { auditEntryShown, auditLines, JSON_LINES } from '../acts/audit.ts'
 import type { Deps } from '../deps.ts'
-import { limit, query } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import { milliseconds } from '../protocol/described.ts'
+import type { AdminEnv } from './caller.ts'
+import { entryNumber, limit, route, shape } from './route.ts'
 
 /** What operators did: newest first, or, to export it whole, rising from `after` on; as JSON lines where those are asked for. It can be read and not written. */
 
-const id = z.coerce.number().int().min(0).optional()
 const words = z.string().min(1).max(200).optional()
-const listing = z.object({ before: id, after: id, actor: words, act: words, target: words, case_reference: words, limit })
+const listing = z.strictObject({
+  before: entryNumber.optional(),
+  after: entryNumber.optional(),
+  actor: words,
+  act: words,
+  target: words,
+  case_reference: words,
+  limit,
+})
+
+export const actorSchema = shape('Actor', { kind: z.string(), id: z.string() })
+const values = z.record(z.string(), z.unknown())
+const entry = shape('AuditEntry', {
+  id: z.int(),
+  at_ms: milliseconds,
+  actor: actorSchema,
+  via: z.enum(['console', 'api', 'command', 'setup', 'file']),
+  act: z.string().meta({ description: 'revoke, redrive, client.add, key.rotate …' }),
+  target: z.string().optional(),
+  case_reference: z.string().nullable(),
+  comment: z.string().optional(),
+  details: values,
+  ended: z.object({ outcome: z.enum(['done', 'refused', 'failed']), at_ms: milliseconds, result: values }).nullable(),
+})
+const entries = z.object({ entries: z.array(entry), next: z.int().nullable().meta({ description: 'before (or, rising, after) of the next page' }) })
 
 export function auditRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  routes.get('/audit', async (c) => {
-    callerOf(c, 'operate')
-    const { actor: actorId, case_reference: caseReference, ...rest } = query(c, listing)
+  const about = {
+    id: 'readAudit',
+    summary: 'What operators did, newest first, or rising from after; with Accept: application/jsonl all of it, oldest first',
+    may: 'operate' as const,
+    query: listing,
+    answers: {
+      200: ['The entries.', { 'application/json': entries, [JSON_LINES]: z.string().meta({ description: 'one AuditEntry a line' }) }] as const,
+    },
+  }
+  route(routes, 'get', '/audit', about, async ({ query: { actor: actorId, case_reference: caseReference, ...rest } }, c) => {
     if (c.req.header('accept')?.includes(JSON_LINES) === true) return auditLines(deps, { ...rest, actorId, caseReference })
-    return c.json({ entries: (await deps.store.listAudit({ ...rest, actorId, caseReference })).map(auditEntryShown) })
+    const found = await deps.store.listAudit({ ...rest, actorId, caseReference })
+    return c.json({ entries: found.map(auditEntryShown), next: found.length < rest.limit ? null : (found.at(-1)?.id ?? null) })
   })
   return routes
 }

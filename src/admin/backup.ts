@@ -2,8 +2,8 @@ import { Hono } from 'hono'
 import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import type { Deps } from '../deps.ts'
-import { jsonBody, shaped } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import type { AdminEnv } from './caller.ts'
+import { ok, route, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
 
@@ -13,13 +13,24 @@ const request = z.strictObject({
   path: z.string().max(4_000).refine(isAbsolute, 'has to be an absolute path'),
 })
 
+export const positionSchema = shape('Position', {
+  epoch: z.string().meta({ description: 'new after a restore' }),
+  seq: z.int().meta({ description: 'the head of the log' }),
+})
+const about = {
+  id: 'makeBackup',
+  summary: 'A copy of the store while it serves; only by the socket on the broker’s own machine',
+  may: 'administer' as const,
+  body: request,
+  answers: { 201: ok('Made.', z.object({ path: z.string(), bytes: z.int(), log: positionSchema })) },
+  rejects: [409, 422] as const,
+}
+
 export function backupRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  routes.post('/backup', async (c) => {
-    const caller = callerOf(c, 'administer')
+  route(routes, 'post', '/backup', about, async ({ caller, body: { path } }, c) => {
     if (caller.via !== 'command')
       throw new Problem(403, 'Not by this way', 'A backup is a file on the machine of the broker: make it there, by cmb backup.')
-    const { path } = shaped(request, await jsonBody(c))
     const made = await recorded(
       deps,
       caller,

@@ -1,8 +1,7 @@
 import type { Context } from 'hono'
-import { z } from 'zod'
 import { Problem } from '../acts/problem.ts'
 
-/** What the admin API reads of a request: one JSON value of a known shape, small, every problem at once. */
+/** What the admin API reads of a request: one JSON value, small. */
 
 const MAX_BYTES = 256 * 1024
 
@@ -14,7 +13,7 @@ export async function jsonBody(c: Context): Promise<unknown> {
   try {
     return JSON.parse(text) as unknown
   } catch {
-    throw new Problem(400, 'Not JSON', 'The body is no JSON: look for a missing quote or a comma too many.')
+    throw new Problem(400, 'Not JSON', 'The body is not valid JSON. Check for a missing quote or an extra comma.')
   }
 }
 
@@ -29,18 +28,3 @@ async function bounded(body: ReadableStream<Uint8Array> | null): Promise<string>
   }
   return Buffer.concat(chunks).toString('utf8')
 }
-
-/** @throws Problem 422 with each problem and where it is */
-export function shaped<T>(schema: z.ZodType<T>, value: unknown): T {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const problems = parsed.error.issues.map((issue) => `${issue.path.length > 0 ? `${issue.path.join('.')}: ` : ''}${issue.message}`)
-  throw new Problem(422, 'The request has a problem', problems.join(' '), problems)
-}
-
-export const query = <T>(c: Context, schema: z.ZodType<T>): T => shaped(schema, c.req.query())
-
-export const limit = z.coerce.number('has to be a number from 1 to 1000').int().min(1).max(1000).default(100)
-
-/** A place in the log of revocations. */
-export const seqNumber = z.coerce.number("has to be a revocation's number, e.g. 4711").int().min(1)

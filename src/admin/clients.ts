@@ -1,62 +1,127 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { clientIdSchema } from '../client/metadata-fields.ts'
-import { parseClientMetadata, toWire } from '../client/metadata.ts'
+import { clientRegistrationSchema, parseClientMetadata, toWire } from '../client/metadata.ts'
 import type { Deps } from '../deps.ts'
 import type { ClientMetadata } from '../protocol/client-metadata.ts'
-import { jsonBody, query, shaped } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import { seconds } from '../protocol/described.ts'
+import type { AdminEnv } from './caller.ts'
+import { named, ok, route } from './route.ts'
 import { add, change, known, remove, removeSecret, rotateSecret, shown } from '../acts/clients.ts'
 import { Problem } from '../acts/problem.ts'
 
 /** Registering instances. A secret is in exactly one answer, the one that made it; a registration is changed only from where it came. */
 
-const record = z.record(z.string(), z.unknown())
+/** What is not metadata but is beside it in an answer, so that an answer can be edited and sent back. */
+const beside = {
+  source: z.string().meta({ description: 'who owns the registration: file, command, api, demo or broker' }),
+  secrets: z.array(z.object({ id: z.string(), created_at: seconds, expires_at: seconds.optional() })),
+  created_at: seconds,
+  updated_at: seconds,
+}
+const ignored = Object.fromEntries([...Object.keys(beside), 'client_secret'].map((name) => [name, z.unknown().optional()]))
+const registration = clientRegistrationSchema.extend(ignored).meta({
+  id: 'Registration',
+  description: 'A client’s registration (RFC 7591 §2 where it has a name for it). What an answer has beside it may be sent back, and is ignored.',
+})
+const added = clientRegistrationSchema.extend({ ...ignored, client_id: clientIdSchema }).meta({ id: 'NewRegistration' })
+const patch = z.record(z.string(), z.unknown())
+const client = clientRegistrationSchema.extend({ client_id: clientIdSchema, ...beside }).meta({ id: 'Client' })
+const withSecret = client
+  .extend({ client_secret: z.string().optional().meta({ description: 'in this answer only' }) })
+  .meta({ id: 'ClientWithSecret' })
+const oneSecret = z.strictObject({ ...named.shape, secret: z.string().max(200) })
+const removed = z.object({ client_id: z.string(), removed: z.literal(true), seq: z.int(), notes: z.array(z.string()) })
+const fromSource = z.strictObject({
+  source: z.enum(['file', 'command', 'api', 'demo']).optional().meta({ description: 'whose registration it is, where it is not the admin API’s' }),
+})
+const reading = { may: 'operate' } as const
+const changing = { may: 'administer', params: named, rejects: [404, 409, 422] } as const
+const changed = { 200: ok('As it is now.', client) }
 
 export function clientRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  routes.get('/clients', async (c) => {
-    callerOf(c, 'operate')
-    return c.json({ clients: (await deps.store.listClients()).map(shown) })
-  })
-  routes.get('/clients/:id', async (c) => {
-    callerOf(c, 'operate')
-    return c.json(shown(await known(deps, c.req.param('id'))))
-  })
-  routes.post('/clients', async (c) => {
-    const caller = callerOf(c, 'administer')
-    const { client_id: id, ...wire } = shaped(record, await jsonBody(c))
-    const { client_id: checked } = shaped(z.object({ client_id: clientIdSchema }), { client_id: id })
-    return c.json(await add(deps, caller, checked, metadata(deps, checked, wire)), 201)
-  })
-  routes.put('/clients/:id', async (c) => {
-    const caller = callerOf(c, 'administer')
-    const { clientId } = await known(deps, c.req.param('id'))
-    return c.json(shown(await change(deps, caller, clientId, metadata(deps, clientId, withoutId(shaped(record, await jsonBody(c)))))))
-  })
-  routes.patch('/clients/:id', async (c) => {
-    const caller = callerOf(c, 'administer')
-    const before = await known(deps, c.req.param('id'))
-    const merged = mergePatch(withoutId(toWire(before)), withoutId(shaped(record, await jsonBody(c))))
-    return c.json(shown(await change(deps, caller, before.clientId, metadata(deps, before.clientId, merged))))
-  })
-  routes.post('/clients/:id/secrets', async (c) => c.json(await rotateSecret(deps, callerOf(c, 'administer'), c.req.param('id')), 201))
-  routes.delete('/clients/:id/secrets/:secret', async (c) =>
-    c.json(await removeSecret(deps, callerOf(c, 'administer'), c.req.param('id'), c.req.param('secret'))),
+  const list = {
+    id: 'listClients',
+    summary: 'Registered clients',
+    ...reading,
+    answers: { 200: ok('All of them.', z.object({ clients: z.array(client) })) },
+  }
+  route(routes, 'get', '/clients', list, async (_, c) => c.json({ clients: (await deps.store.listClients()).map(shown) }))
+  const read = {
+    id: 'readClient',
+    summary: 'One client',
+    ...reading,
+    params: named,
+    answers: { 200: ok('Its registration.', client) },
+    rejects: [404] as const,
+  }
+  route(routes, 'get', '/clients/:id', read, async ({ params }, c) => c.json(shown(await known(deps, params.id))))
+  changeRoutes(deps, routes)
+  secretRoutes(deps, routes)
+  const remover = {
+    id: 'removeClient',
+    summary: 'Removes a client and revokes what it holds',
+    ...changing,
+    query: fromSource,
+    answers: { 200: ok('Removed.', removed) },
+  }
+  route(routes, 'delete', '/clients/:id', remover, async ({ caller, params, query }, c) =>
+    c.json(await remove(deps, caller, params.id, query.source)),
   )
-  routes.delete('/clients/:id', async (c) => {
-    const caller = callerOf(c, 'administer')
-    const { source } = query(c, z.object({ source: z.enum(['file', 'command', 'api', 'demo']).optional() }))
-    return c.json(await remove(deps, caller, c.req.param('id'), source))
-  })
   return routes
 }
 
-/** What is not metadata but stands beside it in an answer, so that an answer can be edited and sent back. */
-function withoutId(wire: Record<string, unknown>): Record<string, unknown> {
-  const { client_id: _id, source: _source, secrets: _secrets, created_at: _created, updated_at: _updated, client_secret: _secret, ...rest } = wire
-  return rest
+function changeRoutes(deps: Deps, routes: Hono<AdminEnv>): void {
+  const adding = {
+    id: 'addClient',
+    summary: 'Registers a client; its secret is in this answer only',
+    may: 'administer' as const,
+    body: added,
+    answers: { 201: ok('Registered.', withSecret) },
+    rejects: [409, 422] as const,
+  }
+  route(routes, 'post', '/clients', adding, async ({ caller, body: { client_id: id, ...wire } }, c) =>
+    c.json(await add(deps, caller, id, metadata(deps, id, withoutId(wire))), 201),
+  )
+  const replacing = {
+    id: 'replaceClient',
+    summary: 'Replaces a registration that the admin API made',
+    ...changing,
+    body: registration,
+    answers: changed,
+  }
+  route(routes, 'put', '/clients/:id', replacing, async ({ caller, params, body }, c) => {
+    const { clientId } = await known(deps, params.id)
+    return c.json(shown(await change(deps, caller, clientId, metadata(deps, clientId, withoutId(body)))))
+  })
+  const summary = 'Changes fields of a registration; null removes one (RFC 7396, first level)'
+  const patching = { id: 'changeClient', summary, ...changing, body: patch, type: 'application/merge-patch+json' as const, answers: changed }
+  route(routes, 'patch', '/clients/:id', patching, async ({ caller, params, body }, c) => {
+    const before = await known(deps, params.id)
+    const merged = mergePatch(withoutId(toWire(before)), withoutId(body))
+    return c.json(shown(await change(deps, caller, before.clientId, metadata(deps, before.clientId, merged))))
+  })
 }
+
+function secretRoutes(deps: Deps, routes: Hono<AdminEnv>): void {
+  const rejects = [404, 409] as const
+  const adding = {
+    id: 'addClientSecret',
+    summary: 'Adds a second secret; both work until one is removed',
+    ...changing,
+    rejects,
+    answers: { 201: ok('The secret, in this answer only.', withSecret) },
+  }
+  route(routes, 'post', '/clients/:id/secrets', adding, async ({ caller, params }, c) => c.json(await rotateSecret(deps, caller, params.id), 201))
+  const removing = { id: 'removeClientSecret', summary: 'Removes a secret', ...changing, rejects, params: oneSecret, answers: changed }
+  route(routes, 'delete', '/clients/:id/secrets/:secret', removing, async ({ caller, params }, c) =>
+    c.json(await removeSecret(deps, caller, params.id, params.secret)),
+  )
+}
+
+const withoutId = (wire: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(wire).filter(([name]) => name !== 'client_id' && !(name in ignored)))
 
 /** RFC 7396, one level deep: metadata has no deeper one that is patched by halves. */
 function mergePatch(before: Record<string, unknown>, patch: Record<string, unknown>): Record<string, unknown> {

@@ -2,49 +2,115 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Delivery, DeliveryAttempt } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { jsonBody, limit, query, seqNumber, shaped } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import { milliseconds } from '../protocol/described.ts'
+import type { AdminEnv } from './caller.ts'
+import { limit, named, ok, route, seqNumber, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { redriveAs } from '../acts/deliveries.ts'
 
 /** What is owed to instances and what came of it; and trying again what was given up. */
 
 const STATES = ['owed', 'delivered', 'refused', 'dead', 'superseded'] as const
-const listing = z.object({
+export const deliveryCursor = z.string().min(1).max(200).optional().meta({ description: 'the next of the page before' })
+const listing = z.strictObject({
   state: z.enum(STATES).optional(),
-  client_id: z.string().max(64).optional(),
+  client_id: z.string().max(100).optional(),
   seq: seqNumber.optional(),
+  before: deliveryCursor,
   limit,
 })
-const one = z.string().min(1).max(200).optional()
-const redriving = z
-  .strictObject({ id: one, target_id: one, client_id: one, all: z.literal(true).optional() })
-  .refine((wanted) => Object.keys(wanted).length === 1, 'name exactly one of id, target_id, client_id, or all: true')
+const one = z.string().min(1).max(200)
+const redriving = z.union(
+  [z.strictObject({ id: one }), z.strictObject({ target_id: one }), z.strictObject({ client_id: one }), z.strictObject({ all: z.literal(true) })],
+  'name exactly one of id, target_id, client_id, or all: true',
+)
+
+const attempt = shape('Attempt', {
+  attempt: z.int(),
+  at_ms: milliseconds,
+  outcome: z.enum(['delivered', 'retry', 'refused', 'dead', 'spared']),
+  status: z.int().optional().meta({ description: 'HTTP status' }),
+  latency_ms: z.int(),
+  jti: z.string().optional().meta({ description: 'of the logout token' }),
+  error: z.string().optional(),
+})
+export const deliverySchema = shape('Delivery', {
+  id: z.string(),
+  seq: z.int(),
+  client_id: z.string(),
+  target_id: z.string(),
+  uri: z.string(),
+  sid: z.string().optional().meta({ description: 'the session that the logout token names; else sub' }),
+  sub: z.string().optional(),
+  state: z.enum(STATES),
+  attempts_made: z.int(),
+  created_at_ms: milliseconds,
+  next_attempt_at_ms: milliseconds.nullable(),
+  settled_at_ms: milliseconds.nullable(),
+  superseded_by: z.string().nullable(),
+  last_status: z.int().nullable().meta({ description: 'HTTP status' }),
+  last_error: z.string().nullable(),
+  attempts: z.array(attempt).optional(),
+})
+const page = z.object({ deliveries: z.array(deliverySchema), next: deliveryCursor.nullable() })
+type Wanted = Parameters<Deps['store']['listDeliveries']>[0]
+
+/** A page and the cursor of the next. @throws Problem 404 where the cursor is unknown */
+export async function deliveryPage(deps: Deps, wanted: Wanted): Promise<{ found: Delivery[]; next: string | null }> {
+  if (wanted.before !== undefined && (await deps.store.findDelivery(wanted.before)) === undefined)
+    throw new Problem(404, 'No such delivery', 'The delivery that before names is unknown. Begin again without before.')
+  const found = await deps.store.listDeliveries({ ...wanted, limit: wanted.limit + 1 })
+  const shown = found.slice(0, wanted.limit)
+  return { found: shown, next: found.length > wanted.limit ? (shown.at(-1)?.id ?? null) : null }
+}
 
 export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  routes.get('/deliveries', async (c) => {
-    callerOf(c, 'operate')
-    const { state, client_id: clientId, seq, limit: most } = query(c, listing)
-    const found = await deps.store.listDeliveries({ state, clientId, seq, limit: most + 1 })
-    return c.json({ deliveries: found.slice(0, most).map((each) => deliveryShown(each)), more: found.length > most })
+  const list = {
+    id: 'listDeliveries',
+    summary: 'Deliveries to clients, newest first',
+    may: 'operate' as const,
+    query: listing,
+    answers: { 200: ok('A page.', page) },
+    rejects: [404] as const,
+  }
+  route(routes, 'get', '/deliveries', list, async ({ query: { client_id: clientId, ...wanted } }, c) => {
+    const { found, next } = await deliveryPage(deps, { ...wanted, clientId })
+    return c.json({ deliveries: found.map((each) => deliveryShown(each)), next })
   })
-  routes.get('/deliveries/:id', async (c) => {
-    callerOf(c, 'operate')
-    const delivery = await deps.store.findDelivery(c.req.param('id'))
+  const read = {
+    id: 'readDelivery',
+    summary: 'One delivery with its attempts',
+    may: 'operate' as const,
+    params: named,
+    answers: { 200: ok('The delivery.', deliverySchema) },
+    rejects: [404] as const,
+  }
+  route(routes, 'get', '/deliveries/:id', read, async ({ params }, c) => {
+    const delivery = await deps.store.findDelivery(params.id)
     if (delivery === undefined) throw new Problem(404, 'No such delivery', 'There is no delivery of that id; GET /admin/v1/deliveries lists them.')
     return c.json(deliveryShown(delivery, await deps.store.attemptsOf(delivery.id)))
   })
-  routes.post('/deliveries/redrive', async (c) => {
-    const caller = callerOf(c, 'operate')
-    const wanted = shaped(redriving, await jsonBody(c))
-    if (wanted.client_id !== undefined && (await deps.store.findClient(wanted.client_id)) === undefined)
+  redriveRoute(deps, routes)
+  return routes
+}
+
+function redriveRoute(deps: Deps, routes: Hono<AdminEnv>): void {
+  const about = {
+    id: 'redrive',
+    summary: 'Retries refused and dead deliveries',
+    may: 'operate' as const,
+    body: redriving,
+    answers: { 200: ok('How many.', z.object({ redriven: z.int() })) },
+    rejects: [404] as const,
+  }
+  route(routes, 'post', '/deliveries/redrive', about, async ({ caller, body: wanted }, c) => {
+    if ('client_id' in wanted && (await deps.store.findClient(wanted.client_id)) === undefined)
       throw new Problem(404, 'No such client', 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.')
-    if (wanted.id !== undefined && (await deps.store.findDelivery(wanted.id)) === undefined)
+    if ('id' in wanted && (await deps.store.findDelivery(wanted.id)) === undefined)
       throw new Problem(404, 'No such delivery', 'There is no delivery of that id; GET /admin/v1/deliveries (cmb deliveries list) lists them.')
     return c.json({ redriven: await redriveAs(deps, caller, wanted) })
   })
-  return routes
 }
 
 export function deliveryShown(delivery: Delivery, attempts?: DeliveryAttempt[]): Record<string, unknown> {

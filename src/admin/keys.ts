@@ -2,24 +2,51 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { SigningKeyRow } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { jsonBody, shaped } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import { seconds } from '../protocol/described.ts'
+import type { AdminEnv } from './caller.ts'
+import { ok, route, said, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
 
 /** Signing keys: what is published, rotation, and the emergency one. Private parts never leave the key ring. */
 
-const rotation = z.strictObject({ alg: z.enum(['ES256', 'RS256']), how: z.enum(['next', 'activate', 'emergency']).default('next') })
+const rotation = z.strictObject({ alg: z.enum(['ES256', 'RS256']), how: z.enum(['next', 'activate', 'emergency']).default('next'), ...said })
+const key = shape('Key', {
+  kid: z.string(),
+  alg: z.enum(['ES256', 'RS256']),
+  state: z.enum(['next', 'active', 'retiring', 'retired']),
+  created_at: seconds,
+  activated_at: seconds.nullable(),
+  retire_at: seconds.nullable(),
+  kept_in: z.enum(['store', 'file']),
+})
+const listing = {
+  id: 'listKeys',
+  summary: 'Signing keys',
+  may: 'operate' as const,
+  answers: { 200: ok('All of them.', z.object({ keys: z.array(key) })) },
+}
+const rotating = {
+  id: 'rotateKey',
+  summary: 'Publishes the next key, uses it, or replaces the active one at once',
+  may: 'administer' as const,
+  body: rotation,
+  answers: { 201: ok('The new key.', key) },
+  rejects: [409] as const,
+}
+const retiring = {
+  id: 'retireKey',
+  summary: 'Removes a key from the JWKS; guards drop it at once',
+  may: 'administer' as const,
+  params: z.strictObject({ kid: z.string().max(200) }),
+  answers: { 200: ok('Retired.', z.object({ kid: z.string(), retired: z.literal(true) })) },
+  rejects: [404, 409] as const,
+}
 
 export function keyRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  routes.get('/keys', async (c) => {
-    callerOf(c, 'operate')
-    return c.json({ keys: (await deps.keys.list()).map(shown) })
-  })
-  routes.post('/keys/rotate', async (c) => {
-    const caller = callerOf(c, 'administer')
-    const { alg, how } = shaped(rotation, await jsonBody(c))
+  route(routes, 'get', '/keys', listing, async (_, c) => c.json({ keys: (await deps.keys.list()).map(shown) }))
+  route(routes, 'post', '/keys/rotate', rotating, async ({ caller, body: { alg, how, case_reference: caseReference, comment } }, c) => {
     const before = await deps.keys.list()
     if (before.some((one) => one.alg === alg && one.state === 'active' && one.privateSealed === null)) {
       throw new Problem(
@@ -31,7 +58,7 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
     const key = await recorded(
       deps,
       caller,
-      { act: 'key.rotate', target: `key ${alg}`, details: { how } },
+      { act: 'key.rotate', target: `key ${alg}`, details: { how }, caseReference, comment },
       () => deps.keys.rotate(alg, how, deps.clock.now()),
       ({ kid }) => ({ kid }),
     )
@@ -39,9 +66,7 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
     deps.log.info('keys_rotated', { alg, how, kid: key.kid, actorKind: caller.actor.kind, actor: caller.actor.id })
     return c.json(shown(key), 201)
   })
-  routes.post('/keys/:kid/retire', async (c) => {
-    const caller = callerOf(c, 'administer')
-    const kid = c.req.param('kid')
+  route(routes, 'post', '/keys/:kid/retire', retiring, async ({ caller, params: { kid } }, c) => {
     const key = (await deps.keys.list()).find((one) => one.kid === kid)
     if (key === undefined) throw new Problem(404, 'No such key', 'There is no key of that kid; GET /admin/v1/keys (cmb keys list) lists them.')
     if (key.state === 'active')

@@ -1,22 +1,28 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Deps } from '../deps.ts'
-import { jsonBody, shaped } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import type { AdminEnv } from './caller.ts'
+import { ok, route } from './route.ts'
 import { redriveWorkAs } from '../acts/microsoft-work.ts'
 
 /** What was to be asked of Microsoft Graph and was given up after a day: shown, and tried again where somebody says so. It ends nothing here by itself. */
 
-const redriving = z
-  .strictObject({ tid: z.guid('has to be a tenant id (a GUID)').toLowerCase().optional(), all: z.literal(true).optional() })
-  .refine((wanted) => Object.keys(wanted).length === 1, 'name exactly one of tid, or all: true')
+const redriving = z.union(
+  [z.strictObject({ tid: z.guid('has to be a tenant id (a GUID)').toLowerCase() }), z.strictObject({ all: z.literal(true) })],
+  'name exactly one of tid, or all: true',
+)
+const about = {
+  id: 'redriveMicrosoftWork',
+  summary: 'Retries what failed at Microsoft Graph for a day: of one tenant, or all',
+  may: 'operate' as const,
+  body: redriving,
+  answers: { 200: ok('How many.', z.object({ redriven: z.int() })) },
+}
 
 export function microsoftWorkRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  routes.post('/microsoft-work/redrive', async (c) => {
-    const caller = callerOf(c, 'operate')
-    const { tid } = shaped(redriving, await jsonBody(c))
-    return c.json({ redriven: await redriveWorkAs(deps, caller, tid) })
-  })
+  route(routes, 'post', '/microsoft-work/redrive', about, async ({ caller, body }, c) =>
+    c.json({ redriven: await redriveWorkAs(deps, caller, 'tid' in body ? body.tid : undefined) }),
+  )
   return routes
 }

@@ -1,16 +1,66 @@
 import { Hono } from 'hono'
+import { z } from 'zod'
 import type { Deps } from '../deps.ts'
 import { MOST_SHOWN, workShown } from '../acts/microsoft-work.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import { findingSchema, readinessSchema } from '../checks/described.ts'
+import { milliseconds } from '../protocol/described.ts'
+import { positionSchema } from './backup.ts'
+import type { AdminEnv } from './caller.ts'
+import { ok, route, shape } from './route.ts'
 import { examine } from '../checks/doctor.ts'
 import { guardsNow } from '../acts/guards.ts'
 import type { Readiness } from '../checks/readiness.ts'
 
+const status = readinessSchema
+  .extend({
+    issuer: z.string(),
+    log: positionSchema,
+    live_sessions: z.int(),
+    owed: z.array(z.object({ target_id: z.string(), client_id: z.string(), uri: z.string(), owed: z.int(), oldest_at_ms: milliseconds })),
+    given_up_at_microsoft: z.array(
+      z.object({
+        kind: z.string(),
+        tid: z.string(),
+        oid: z.string(),
+        attempts_made: z.int(),
+        asked_at_ms: milliseconds,
+        last_error: z.string().nullable(),
+      }),
+    ),
+  })
+  .meta({ id: 'Status' })
+const guard = shape('Guard', {
+  client_id: z.string(),
+  guard_id: z.string(),
+  connected: z.boolean(),
+  applied_seq: z.int().nullable().meta({ description: 'the seq it enforces' }),
+  behind: z.int().nullable(),
+  reported_at_ms: milliseconds.nullable(),
+})
+const reading = { may: 'operate' } as const
+const STATUS = {
+  id: 'readStatus',
+  summary: 'What is up, the head of the log, how much is owed to whom',
+  ...reading,
+  answers: { 200: ok('The status.', status) },
+}
+const GUARDS = {
+  id: 'listGuards',
+  summary: 'Which guards enforce what',
+  ...reading,
+  answers: { 200: ok('All of them.', z.object({ log: positionSchema, guards: z.array(guard) })) },
+}
+const DOCTOR = {
+  id: 'examine',
+  summary: 'What cmb doctor finds from inside',
+  ...reading,
+  answers: { 200: ok('The findings.', z.object({ findings: z.array(findingSchema) })) },
+}
+
 /** What is up, which guards enforce what, and what `cmb doctor` finds from inside. */
 export function overviewRoutes(deps: Deps, readiness: () => Promise<Readiness>): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  routes.get('/status', async (c) => {
-    callerOf(c, 'operate')
+  route(routes, 'get', '/status', STATUS, async (_, c) => {
     const [report, head, targets, sessions, givenUp] = await Promise.all([
       readiness(),
       deps.store.head(),
@@ -27,14 +77,8 @@ export function overviewRoutes(deps: Deps, readiness: () => Promise<Readiness>):
     }))
     return c.json({ ...report, issuer: deps.config.issuer, log: head, live_sessions: sessions, owed, given_up_at_microsoft: givenUp.map(workShown) })
   })
-  routes.get('/guards', async (c) => {
-    callerOf(c, 'operate')
-    return c.json(await guards(deps))
-  })
-  routes.get('/doctor', async (c) => {
-    callerOf(c, 'operate')
-    return c.json({ findings: await examine(deps, readiness) })
-  })
+  route(routes, 'get', '/guards', GUARDS, async (_, c) => c.json(await guards(deps)))
+  route(routes, 'get', '/doctor', DOCTOR, async (_, c) => c.json({ findings: await examine(deps, readiness) }))
   return routes
 }
 

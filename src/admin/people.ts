@@ -2,32 +2,42 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Deps } from '../deps.ts'
 import { announce } from '../revocation/revoke.ts'
-import { jsonBody, shaped } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import type { AdminEnv } from './caller.ts'
+import { previewSchema } from './revocations.ts'
+import { ok, route, said } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
 
 /** Forgetting a person: signed out everywhere first, then without a name. The record of it knows them by `sub` alone. */
 
-const request = z
-  .strictObject({
-    sub: z.string().min(1).max(200).optional(),
-    tid: z.guid('has to be a tenant id (a GUID)').optional(),
-    oid: z.guid('has to be an object id (a GUID)').optional(),
-    case_reference: z.string().max(200).optional(),
-    comment: z.string().max(2000).optional(),
-    dry_run: z.boolean().default(false),
-  })
-  .refine(({ sub, tid, oid }) => (sub === undefined ? tid !== undefined && oid !== undefined : tid === undefined && oid === undefined), {
-    error: 'name sub, or tid and oid',
-  })
+const how = { ...said, dry_run: z.boolean().default(false) }
+const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLowerCase()
+const request = z.union(
+  [z.strictObject({ sub: z.string().min(1).max(200), ...how }), z.strictObject({ tid: guid('a tenant id'), oid: guid('an object id'), ...how })],
+  'name sub, or tid and oid (GUIDs)',
+)
+const about = {
+  id: 'erasePerson',
+  summary: 'Signs a user out everywhere, then forgets name and address: by sub, or by tid and oid',
+  may: 'administer' as const,
+  body: request,
+  answers: {
+    200: ok(
+      'Erased, or what it would end.',
+      z.union([
+        z.object({ erased: z.literal(true), sub: z.string(), seq: z.int() }),
+        z.object({ dry_run: z.literal(true), sub: z.string(), would_end: previewSchema }),
+      ]),
+    ),
+  },
+  rejects: [404] as const,
+}
 
 export function peopleRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  routes.post('/people/erase', async (c) => {
-    const caller = callerOf(c, 'administer')
+  route(routes, 'post', '/people/erase', about, async ({ caller, body }, c) => {
     const now = deps.clock.now()
-    const { case_reference: caseReference, comment, dry_run: dryRun, ...who } = shaped(request, await jsonBody(c))
+    const { case_reference: caseReference, comment, dry_run: dryRun, ...who } = body
     const sub = await subOf(deps, who)
     if (sub === undefined) throw new Problem(404, 'No such person', UNKNOWN)
     if (dryRun) return c.json({ dry_run: true, sub, would_end: await deps.store.previewRevocation({ kind: 'subject', sub }, now) })
@@ -51,8 +61,7 @@ export function peopleRoutes(deps: Deps): Hono<AdminEnv> {
 const UNKNOWN =
   'There is nobody of that sub, or of that tenant and object id, here; GET /admin/v1/sessions?person= (cmb sessions list --person) finds a sub.'
 
-async function subOf(deps: Deps, { sub, tid, oid }: { sub?: string | undefined; tid?: string | undefined; oid?: string | undefined }) {
-  const subject =
-    sub === undefined ? await deps.store.findSubjectByPerson((tid ?? '').toLowerCase(), (oid ?? '').toLowerCase()) : await deps.store.findSubject(sub)
+async function subOf({ store }: Deps, who: { sub: string } | { tid: string; oid: string }): Promise<string | undefined> {
+  const subject = 'sub' in who ? await store.findSubject(who.sub) : await store.findSubjectByPerson(who.tid, who.oid)
   return subject?.sub
 }

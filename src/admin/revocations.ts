@@ -3,71 +3,104 @@ import { z } from 'zod'
 import type { Revocation } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Selector } from '../protocol/revocation.ts'
-import { deliveryShown } from './deliveries.ts'
-import { jsonBody, limit, query, seqNumber, shaped } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import { seconds } from '../protocol/described.ts'
+import { selectorSchema } from '../revocation/feed-described.ts'
+import { actorSchema } from './audit.ts'
+import type { AdminEnv } from './caller.ts'
+import { deliveryCursor, deliveryPage, deliverySchema, deliveryShown } from './deliveries.ts'
+import { limit, ok, proofLimit, route, said, seqNumber, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { previewed, revokeAs } from '../acts/revocations.ts'
 
 /** An operator's revocations, and the log of all of them with what each owed and the proof of it. */
 
-const id = z.string().min(1).max(200)
-const selector = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('session'), sid: id }),
-  z.strictObject({ kind: z.literal('grant'), sid: id, client_id: id }),
-  z.strictObject({ kind: z.literal('subject'), sub: id }),
-  z.strictObject({ kind: z.literal('client'), client_id: id }),
-  z.strictObject({ kind: z.literal('tenant'), tid: z.guid('has to be a tenant id (a GUID)') }),
-  z.strictObject({ kind: z.literal('everything') }),
-])
 const request = z.strictObject({
-  selector,
+  selector: selectorSchema,
   reason: z.literal('administrator').optional(),
-  case_reference: z.string().max(200).optional(),
-  comment: z.string().max(2000).optional(),
+  ...said,
   dry_run: z.boolean().default(false),
 })
-const PROOF_OF = 200
+const revocation = z.object({
+  seq: z.int(),
+  selector: selectorSchema,
+  reason: z.string(),
+  actor: actorSchema,
+  at: seconds,
+  case_reference: z.string().nullable(),
+  comment: z.string().nullable(),
+  sessions: z.int().nullable().meta({ description: 'how many it ended; null until they are counted' }),
+  owing: z.enum(['complete', 'pending']),
+})
+const revocationSchema = revocation.meta({ id: 'Revocation' })
+const revoked = revocation.extend({ outcome: z.literal('revoked') })
+const already = z.object({ outcome: z.literal('already'), selector: selectorSchema })
+export const previewSchema = shape('Preview', { sessions: z.int(), subjects: z.int(), clients: z.int(), deliveries: z.int() })
+const dryRun = z.object({ dry_run: z.literal(true), selector: selectorSchema, would_end: previewSchema })
+const guards = z.array(
+  z.object({ client_id: z.string(), guard_id: z.string(), applied: z.boolean().meta({ description: 'it enforces this revocation' }) }),
+)
+const proofSchema = revocation.extend({ deliveries: z.array(deliverySchema), next: deliveryCursor.nullable(), guards })
+const listed = z.object({ revocations: z.array(revocationSchema), next: z.int().nullable().meta({ description: 'before of the next page' }) })
+
+const REVOKE = {
+  id: 'revoke',
+  summary: 'Revokes: effective when this answers, with the deliveries committed',
+  may: 'administer' as const,
+  body: request,
+  answers: { 200: ok('A dry run, or revoked already.', z.union([dryRun, already])), 201: ok('Revoked.', revoked) },
+  rejects: [404] as const,
+}
+const LIST = {
+  id: 'listRevocations',
+  summary: 'The log, newest first',
+  may: 'operate' as const,
+  query: z.strictObject({ before: seqNumber.optional(), limit }),
+  answers: { 200: ok('A page of it.', listed) },
+}
+const READ = {
+  id: 'readRevocation',
+  summary: 'One revocation with its proof: deliveries, attempts, guards',
+  may: 'operate' as const,
+  params: z.strictObject({ seq: seqNumber }),
+  query: z.strictObject({ before: deliveryCursor, limit: proofLimit }),
+  answers: { 200: ok('The revocation and a page of its deliveries.', proofSchema) },
+  rejects: [404] as const,
+}
 
 export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  routes.post('/revocations', async (c) => {
-    const caller = callerOf(c, 'administer')
+  route(routes, 'post', '/revocations', REVOKE, async ({ caller, body: wanted }, c) => {
     const now = deps.clock.now()
-    const wanted = shaped(request, await jsonBody(c))
     const what = toSelector(wanted.selector)
     if (wanted.dry_run) return c.json({ dry_run: true, selector: wanted.selector, would_end: await previewed(deps, what, now) })
     const answer = await revokeAs(deps, caller, what, { now, caseReference: wanted.case_reference, comment: wanted.comment })
     if (answer.outcome !== 'revoked') return c.json({ outcome: answer.outcome, selector: wanted.selector })
     return c.json({ outcome: 'revoked', ...shown(answer.committed.revocation) }, 201)
   })
-  routes.get('/revocations', async (c) => {
-    callerOf(c, 'operate')
-    const { before, limit: most } = query(c, z.object({ before: seqNumber.optional(), limit }))
-    return c.json({ revocations: (await deps.store.listRevocations({ before, limit: most })).map(shown) })
+  route(routes, 'get', '/revocations', LIST, async ({ query }, c) => {
+    const found = await deps.store.listRevocations(query)
+    return c.json({ revocations: found.map(shown), next: found.length < query.limit ? null : (found.at(-1)?.seq ?? null) })
   })
-  routes.get('/revocations/:seq', async (c) => {
-    callerOf(c, 'operate')
-    const { seq } = shaped(z.object({ seq: seqNumber }), c.req.param())
-    const revocation = await deps.store.findRevocation(seq)
-    if (revocation === undefined)
+  route(routes, 'get', '/revocations/:seq', READ, async ({ params: { seq }, query }, c) => {
+    const one = await deps.store.findRevocation(seq)
+    if (one === undefined)
       throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
-    return c.json({ ...shown(revocation), ...(await proof(deps, seq)) })
+    return c.json({ ...shown(one), ...(await proof(deps, { seq, ...query })) })
   })
   return routes
 }
 
 /** Each delivery with its attempts: when, how it ended, status, latency and the logout token's `jti`. And which guards enforce it. */
-async function proof(deps: Deps, seq: number): Promise<Record<string, unknown>> {
-  const found = await deps.store.listDeliveries({ seq, limit: PROOF_OF + 1 })
-  const deliveries = await Promise.all(found.slice(0, PROOF_OF).map(async (one) => deliveryShown(one, await deps.store.attemptsOf(one.id))))
+async function proof(deps: Deps, wanted: { seq: number; before?: string | undefined; limit: number }): Promise<Record<string, unknown>> {
+  const { found, next } = await deliveryPage(deps, wanted)
+  const deliveries = await Promise.all(found.map(async (one) => deliveryShown(one, await deps.store.attemptsOf(one.id))))
   const { epoch } = await deps.store.head()
-  const guards = (await deps.store.guardReports()).filter((report) => report.epoch === epoch)
-  const applied = guards.map((report) => ({ client_id: report.clientId, guard_id: report.guardId, applied: report.appliedSeq >= seq }))
-  return { deliveries, more_deliveries: found.length > PROOF_OF, guards: applied }
+  const reports = (await deps.store.guardReports()).filter((report) => report.epoch === epoch)
+  const applied = reports.map((report) => ({ client_id: report.clientId, guard_id: report.guardId, applied: report.appliedSeq >= wanted.seq }))
+  return { deliveries, next, guards: applied }
 }
 
-function toSelector(wire: z.infer<typeof selector>): Selector {
+function toSelector(wire: z.infer<typeof selectorSchema>): Selector {
   switch (wire.kind) {
     case 'grant':
       return { kind: 'grant', sid: wire.sid, clientId: wire.client_id }
@@ -95,7 +128,7 @@ function shown(revocation: Revocation): Record<string, unknown> {
     at: revocation.at,
     case_reference: revocation.caseReference ?? null,
     comment: revocation.comment ?? null,
-    sessions: revocation.sessions,
+    sessions: revocation.owing === 'pending' ? null : revocation.sessions,
     owing: revocation.owing,
   }
 }

@@ -2,26 +2,53 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Participant, Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { limit, query } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import { seconds } from '../protocol/described.ts'
+import type { AdminEnv } from './caller.ts'
+import { limit, ok, route, shape } from './route.ts'
 
 /** Who is signed in, for operators: whole persons only by what they search, and never a cookie, a token or a sealed value. */
 
-const search = z.object({
+const CURSOR = /^(\d{1,12})\.([\w-]{1,100})$/
+const cursor = z.string().regex(CURSOR, 'has to be the next of the page before')
+const search = z.strictObject({
   sub: z.string().max(200).optional(),
   tid: z.string().max(64).optional(),
-  client_id: z.string().max(64).optional(),
-  person: z.string().max(200).optional(),
+  client_id: z.string().max(100).optional().meta({ description: 'where they took part' }),
+  person: z.string().max(200).optional().meta({ description: 'letters of a name or username' }),
+  before: cursor.optional().meta({ description: 'the next of the page before' }),
   limit,
 })
+const session = shape('Session', {
+  sid: z.string(),
+  sub: z.string(),
+  person: z.object({ tid: z.string(), oid: z.string(), name: z.string().nullable(), username: z.string().nullable() }),
+  device: z.string(),
+  opened_at: seconds,
+  auth_time: seconds,
+  last_active_at: seconds,
+  absolute_at: seconds,
+  stay_signed_in: z.boolean(),
+  needs_microsoft: z.string().nullable().meta({ description: 'why Microsoft is asked again at the next visit' }),
+  clients: z.array(z.object({ client_id: z.string(), first_at: seconds, last_at: seconds })),
+})
+const about = {
+  id: 'searchSessions',
+  summary: 'Live sessions, newest first',
+  may: 'operate' as const,
+  query: search,
+  answers: { 200: ok('A page.', z.object({ sessions: z.array(session), next: cursor.nullable() })) },
+}
 
 export function sessionRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  routes.get('/sessions', async (c) => {
-    callerOf(c, 'operate')
-    const { sub, tid, client_id: clientId, person: text, limit: most } = query(c, search)
-    const found = await deps.store.searchSessions({ sub, tid: tid?.toLowerCase(), clientId, text, now: deps.clock.now(), limit: most + 1 })
-    return c.json({ sessions: found.slice(0, most).map(shown), more: found.length > most })
+  route(routes, 'get', '/sessions', about, async ({ query: { sub, tid, client_id: clientId, person: text, before, limit: most } }, c) => {
+    const [, openedAt, sid = ''] = CURSOR.exec(before ?? '') ?? []
+    const from = openedAt === undefined ? undefined : { openedAt: Number(openedAt), sid }
+    const now = deps.clock.now()
+    const found = await deps.store.searchSessions({ sub, tid: tid?.toLowerCase(), clientId, text, before: from, now, limit: most + 1 })
+    const page = found.slice(0, most)
+    const last = found.length > most ? page.at(-1)?.session : undefined
+    return c.json({ sessions: page.map(shown), next: last === undefined ? null : `${last.openedAt}.${last.sid}` })
   })
   return routes
 }

@@ -7,8 +7,9 @@ import { appManifest } from '../microsoft/registration.ts'
 import { connectTenant, disconnectTenant, readTenantId, UNDECIDED } from '../microsoft/tenants.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof } from '../protocol/mfa-proof.ts'
 import { newSetupToken } from '../session/setup-token.ts'
-import { jsonBody, shaped } from './body.ts'
-import { callerOf, type AdminEnv } from './caller.ts'
+import { seconds } from '../protocol/described.ts'
+import type { AdminEnv } from './caller.ts'
+import { ok, route, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
 
@@ -23,17 +24,81 @@ const addition = z.strictObject({
     .optional(),
 })
 
+const tenant = shape('Tenant', {
+  tid: z.string(),
+  name: z.string().nullable(),
+  mfa_proof: z.string().meta({ description: 'auth_context:c1 (to c25), amr, conditional_access; or undecided: then no user of it can sign in' }),
+  allowed: z.boolean(),
+  operators: z.boolean().meta({ description: 'the tenant whose app roles make operators' }),
+  proof_asserted_by: z.string().nullable(),
+  proof_asserted_at: seconds.nullable(),
+  consent_confirmed_by: z.string().nullable(),
+  consent_confirmed_at: seconds.nullable(),
+  connected_at: seconds,
+  removed_at: seconds.nullable(),
+})
+const one = z.strictObject({ tid: z.string().max(64).toLowerCase() })
+const LIST = {
+  id: 'listTenants',
+  summary: 'Microsoft tenants',
+  may: 'operate' as const,
+  answers: {
+    200: ok(
+      'All of them.',
+      z.object({
+        tenants: z.array(tenant),
+        differences: z.array(z.string()).meta({ description: 'where the settings differ from the store, which counts' }),
+      }),
+    ),
+  },
+}
+const ADD = {
+  id: 'addTenant',
+  summary: 'Connects a tenant',
+  may: 'administer' as const,
+  body: addition,
+  answers: { 201: ok('Connected.', tenant) },
+  rejects: [409, 422] as const,
+}
+const REMOVE = {
+  id: 'removeTenant',
+  summary: 'Disconnects a tenant and revokes its users’ sessions',
+  may: 'administer' as const,
+  params: one,
+  answers: { 200: ok('Disconnected.', z.object({ tid: z.string(), removed: z.literal(true), seq: z.int() })) },
+  rejects: [404] as const,
+}
+const RESUME = {
+  id: 'resumeProbe',
+  summary: 'Probes a tenant’s sessions at Microsoft again, where that was paused',
+  may: 'operate' as const,
+  params: one,
+  answers: { 200: ok('Resumed.', z.object({ tid: z.string(), resumed: z.literal(true) })) },
+  rejects: [404] as const,
+}
+const SETUP_TOKEN = {
+  id: 'makeSetupToken',
+  summary: 'The token of the first visit to /setup; only by the socket on the broker’s own machine',
+  may: 'administer' as const,
+  answers: { 201: ok('The token, in this answer only.', z.object({ token: z.string(), expires_at: seconds, url: z.string() })) },
+  rejects: [409] as const,
+}
+const MANIFEST = {
+  id: 'readManifest',
+  summary: 'The app registration that Entra needs, as its manifest',
+  may: 'operate' as const,
+  query: z.strictObject({ tenants: z.literal('several').optional().meta({ description: 'for users of more than one tenant' }) }),
+  answers: { 200: ok('The manifest.', z.looseObject({})) },
+}
+
 export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  routes.get('/tenants', async (c) => {
-    callerOf(c, 'operate')
+  route(routes, 'get', '/tenants', LIST, async (_, c) => {
     const { operatorTenant } = deps.connection.current()
     const rows = await deps.store.listTenants()
     return c.json({ tenants: rows.map((row) => shown(row, operatorTenant)), differences: deps.connection.differences() })
   })
-  routes.post('/tenants', async (c) => {
-    const caller = callerOf(c, 'administer')
-    const { tid: given, name, mfa_proof: proof } = shaped(addition, await jsonBody(c))
+  route(routes, 'post', '/tenants', ADD, async ({ caller, body: { tid: given, name, mfa_proof: proof } }, c) => {
     const read = readTenantId(given)
     if ('problem' in read) throw new Problem(422, 'Not a tenant that can be connected', read.problem)
     const { tid } = read
@@ -51,9 +116,7 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
     if (row === undefined) throw new Error('The tenant that was just connected is not there.')
     return c.json(shown(row, deps.connection.current().operatorTenant), 201)
   })
-  routes.delete('/tenants/:tid', async (c) => {
-    const caller = callerOf(c, 'administer')
-    const tid = c.req.param('tid').toLowerCase()
+  route(routes, 'delete', '/tenants/:tid', REMOVE, async ({ caller, params: { tid } }, c) => {
     const removed = await recorded(
       deps,
       caller,
@@ -68,17 +131,14 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
     )
     return c.json({ tid, removed: true, seq: removed.seq })
   })
-  routes.post('/tenants/:tid/probe/resume', async (c) => {
-    const caller = callerOf(c, 'operate')
-    const tid = c.req.param('tid').toLowerCase()
+  route(routes, 'post', '/tenants/:tid/probe/resume', RESUME, async ({ caller, params: { tid } }, c) => {
     await recorded(deps, caller, { act: 'tenant.resume_probe', target: `tenant ${tid}` }, async () => {
       if (!(await resumeProbe(deps.store, tid)))
         throw new Problem(404, 'Not paused', `The probe of ${tid} is not paused; GET /admin/v1/status (cmb status) says whose is.`)
     })
     return c.json({ tid, resumed: true })
   })
-  routes.post('/setup/token', async (c) => {
-    const caller = callerOf(c, 'administer')
+  route(routes, 'post', '/setup/token', SETUP_TOKEN, async ({ caller }, c) => {
     // Only from the machine itself: a client of the admin API has no business at the first visit.
     if (caller.via !== 'command') throw new Problem(403, 'Only on the broker’s own machine', 'Run cmb setup there.')
     const made = await recorded(deps, caller, { act: 'setup.token' }, async () => {
@@ -93,10 +153,9 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
     })
     return c.json({ token: made.token, expires_at: made.expiresAt, url: `${deps.config.opsOrigin}/setup` }, 201)
   })
-  routes.get('/entra/manifest', (c) => {
-    callerOf(c, 'operate')
-    return c.json(appManifest(deps.config.issuer, { several: c.req.query('tenants') === 'several' }))
-  })
+  route(routes, 'get', '/entra/manifest', MANIFEST, ({ query }, c) =>
+    c.json(appManifest(deps.config.issuer, { several: query.tenants === 'several' })),
+  )
   return routes
 }
 

@@ -187,7 +187,10 @@ export function toWire(client: Pick<Client, 'clientId' | 'metadata'>): Record<st
   return Object.fromEntries(Object.entries(wire).filter(([, value]) => value !== undefined))
 }
 
+/** The wire form as the admin API describes it; addresses on this machine are for `parseClientMetadata` to judge. */
+export const clientRegistrationSchema = wireSchema(true)
+
 /** The wire form as JSON Schema (2020-12), for editors that check `clients.yaml`. */
 export const clientMetadataJsonSchema = (): Record<string, unknown> => ({
-  ...z.toJSONSchema(wireSchema(true), { io: 'input', unrepresentable: 'any' }),
+  ...z.toJSONSchema(clientRegistrationSchema, { io: 'input', unrepresentable: 'any' }),
 })

@@ -1,12 +1,11 @@
-/** Owns what anybody may know of the broker: its metadata, its public keys, and what programs may ask of it. Refuses nothing but other methods. */
+/** Owns what anybody may know of the broker: its metadata, its public keys, and what programs may ask of it. */
 import { Hono } from 'hono'
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
-import { OAuthError } from '../protocol/error.ts'
 import { providerMetadata } from './metadata.ts'
 import { openApiPage } from './openapi-page.tsx'
-import { openApiDocument } from './openapi.ts'
+import type { Document as OpenApi } from './openapi.ts'
 
 interface Document {
   body: string
@@ -17,7 +16,8 @@ const METADATA_SECONDS = 3600
 /** Short, because guards are told of an emergency by the feed, but other libraries know only this. */
 const JWKS_SECONDS = 300
 
-export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys'>): Hono {
+/** @param openApi generates the document; asked once, when it is first read, because it describes the routes that are mounted by then */
+export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys'>, openApi: () => Promise<OpenApi>): Hono {
   const room = new Hono()
   const metadata = documentOf(providerMetadata(deps.config.issuer))
   const jwks = jwksDocument(deps)
@@ -25,17 +25,17 @@ export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys'>): Hono {
   // RFC 8414 §3: the same, where OAuth libraries look for it.
   publish(room, '/.well-known/oauth-authorization-server', METADATA_SECONDS, () => metadata)
   publish(room, '/jwks', JWKS_SECONDS, jwks)
-  const openApi = openApiDocument(deps.config.issuer)
-  const described = documentOf(openApi)
-  publish(room, '/openapi.json', METADATA_SECONDS, () => described)
-  room.get('/openapi', (c) => openApiPage(c, openApi, deps.config.entra.simulated))
+  let generated: Promise<OpenApi> | undefined
+  const document = () => (generated ??= openApi())
+  publish(room, '/openapi.json', METADATA_SECONDS, async () => documentOf(await document()))
+  room.get('/openapi', async (c) => openApiPage(c, await document(), deps.config.entra.simulated))
   return room
 }
 
 /** Public, so any origin may read it: there are no cookies and no secrets here. */
-function publish(room: Hono, path: string, seconds: number, read: () => Document): void {
-  room.get(path, (c) => {
-    const { body, etag } = read()
+function publish(room: Hono, path: string, seconds: number, read: () => Document | Promise<Document>): void {
+  room.get(path, async (c) => {
+    const { body, etag } = await read()
     c.header('Access-Control-Allow-Origin', '*')
     c.header('Cache-Control', `public, max-age=${seconds}`)
     c.header('ETag', etag)
@@ -51,9 +51,6 @@ function publish(room: Hono, path: string, seconds: number, read: () => Document
       'Access-Control-Max-Age': '86400',
     }),
   )
-  room.all(path, () => {
-    throw new OAuthError('invalid_request', 'Use GET here.', { status: 405, headers: { Allow: 'GET, HEAD, OPTIONS' } })
-  })
 }
 
 /** RFC 9110 §13.1.2 */

@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { page } from '../page/layout.tsx'
-import type { Json } from './openapi-parts.ts'
+import type { Json } from '../protocol/described.ts'
+import type { Document } from './openapi.ts'
 import { words } from './openapi-read.ts'
 
 /** OpenAPI as people read it: the broker's own page and style, no script, nothing from elsewhere. */
@@ -35,7 +36,7 @@ interface Written {
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete']
 
-function operationsOf(document: Json): Operation[] {
+function operationsOf(document: Document): Operation[] {
   return Object.entries(document.paths as Record<string, PathItem>).flatMap(([path, item]) =>
     METHODS.flatMap((method) => {
       const written = item[method] as Written | undefined
@@ -100,9 +101,9 @@ const Shown = ({ operation }: { operation: Operation }) => (
   </details>
 )
 
-export function openApiPage(c: Context, document: Json, simulated: boolean): Response {
+export function openApiPage(c: Context, document: Document, simulated: boolean): Response {
   const operations = operationsOf(document)
-  const { tags, components } = document as { tags: { name: string; description: string }[]; components: { schemas: Record<string, Json> } }
+  const { tags, components } = document
   return page(
     c,
     { title: 'What programs may ask of the broker', wide: true, simulated },

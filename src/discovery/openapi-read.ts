@@ -1,6 +1,6 @@
 /** A schema in one line, for people. */
 
-import type { Json } from './openapi-parts.ts'
+import type { Json } from '../protocol/described.ts'
 
 export function words(schema: Json): string {
   const { $ref, const: only, enum: values, type, items, oneOf, anyOf, allOf, properties } = schema

@@ -1,18 +1,33 @@
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import type { Readiness } from '../checks/readiness.ts'
 import type { Deps } from '../deps.ts'
+import { readinessSchema } from '../checks/described.ts'
+import { type Description, described, json, text } from '../protocol/described.ts'
 import { refreshGauges } from './gauges.ts'
+
+const READY: Description = {
+  id: 'isReady',
+  summary: 'What is up and what is down',
+  tag: 'health',
+  answers: { 200: ['Ready, or degraded but useful.', json(readinessSchema)], 503: ['It cannot serve.', json(readinessSchema)] },
+}
+const METRICS: Description = {
+  id: 'readMetrics',
+  summary: 'Metrics for Prometheus',
+  tag: 'health',
+  answers: { 200: ['The metrics.', { 'text/plain': text }] },
+}
 
 /**
  * Whether the broker is ready, and its metrics, on the operators' listener. Neither asks for authentication: this listener is loopback by default.
  */
 export function operatorHealthEndpoints(deps: Deps, readiness: () => Promise<Readiness>): Hono {
   const endpoints = new Hono()
-  endpoints.get('/readyz', async (c) => {
+  const ready = async (c: Context): Promise<Response> => {
     const report = await readiness()
     return c.json(report, report.status === 'unavailable' ? 503 : 200, { 'Cache-Control': 'no-store' })
-  })
-  endpoints.get('/metrics', async (c) => {
+  }
+  const metrics = async (c: Context): Promise<Response> => {
     try {
       await refreshGauges(deps, readiness)
     } catch (error) {
@@ -20,6 +35,8 @@ export function operatorHealthEndpoints(deps: Deps, readiness: () => Promise<Rea
       deps.log.warn('gauges_not_refreshed', { problem: error instanceof Error ? error.message : 'unknown' })
     }
     return c.body(await deps.metrics.registry.metrics(), 200, { 'Content-Type': deps.metrics.registry.contentType, 'Cache-Control': 'no-store' })
-  })
+  }
+  endpoints.get('/readyz', described(READY, ready))
+  endpoints.get('/metrics', described(METRICS, metrics))
   return endpoints
 }

@@ -5,10 +5,12 @@ import { Notice } from '../page/components.tsx'
 import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
+import { described } from '../protocol/described.ts'
 import { currentStanding } from '../session/current.ts'
 import { goOn, returnAddress, takeContinuation, toDone } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
+import { LOGOUT } from './described.ts'
 import { signedOutPage } from './done.tsx'
 import { checkRequest } from './request.ts'
 import type { Checked, Refusal } from './types.ts'
@@ -23,16 +25,23 @@ export function logoutEndpoints(deps: Deps): Hono {
   const limit = bodyLimit({ maxSize: 32 * 1024, onError: (c) => tooLong(deps, c) })
   const form = async (c: Context): Promise<URLSearchParams> => new URLSearchParams(await c.req.text())
 
-  room.get('/logout', async (c) => {
-    const now = deps.clock.now()
-    return answer(deps, c, await checkRequest(deps, new URL(c.req.url).searchParams, now), now)
-  })
+  room.get(
+    '/logout',
+    described(LOGOUT.get, async (c: Context) => {
+      const now = deps.clock.now()
+      return answer(deps, c, await checkRequest(deps, new URL(c.req.url).searchParams, now), now)
+    }),
+  )
   // Another site's POST comes without our cookies (SameSite=Lax); what was checked of it comes back by a GET, which has them.
-  room.post('/logout', limit, async (c) => {
-    const now = deps.clock.now()
-    const checked = await checkRequest(deps, await form(c), now)
-    return c.redirect(`/logout/ask?request=${seal(deps.sealer, 'ask', checked, now)}`, 303)
-  })
+  room.post(
+    '/logout',
+    limit,
+    described(LOGOUT.post, async (c: Context) => {
+      const now = deps.clock.now()
+      const checked = await checkRequest(deps, await form(c), now)
+      return c.redirect(`/logout/ask?request=${seal(deps.sealer, 'ask', checked, now)}`, 303)
+    }),
+  )
   room.get('/logout/ask', async (c) => {
     const now = deps.clock.now()
     return answer(deps, c, open(deps.sealer, 'ask', c.req.query('request'), now) ?? { refusal: 'malformed' }, now)

@@ -3,7 +3,9 @@ import { authenticateClient } from '../client/authenticate.ts'
 import { readText } from '../client/form.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
+import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
+import { FOLLOW, REPORT } from './feed-described.ts'
 import { ENTRY_SECONDS, entryOf, PAGE, readEventId, visibleTo } from './feed-wire.ts'
 
 /** Where guards follow the log and say what they enforce (docs/feed.md). It refuses whoever is not a registered client. */
@@ -14,17 +16,19 @@ const GUARD_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 export function feedEndpoints(deps: Deps): Hono {
   const room = new Hono()
-  room.get('/revocations', async (c) => {
+  const follow = async (c: Context): Promise<Response> => {
     const client = await whoAsks(deps, c)
     return (c.req.header('accept') ?? '').includes('text/event-stream')
       ? stream(deps, client, c)
       : c.json(await snapshot(deps, client, c), 200, NO_STORE)
-  })
-  room.post('/revocations/applied', async (c) => {
+  }
+  room.get('/revocations', described(FOLLOW, follow))
+  const report = async (c: Context): Promise<Response> => {
     const client = await whoAsks(deps, c)
     await noteApplied(deps, client, await readReport(c))
     return c.body(null, 204, NO_STORE)
-  })
+  }
+  room.post('/revocations/applied', described(REPORT, report))
   return room
 }
 

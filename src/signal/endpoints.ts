@@ -1,5 +1,7 @@
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import type { Deps } from '../deps.ts'
+import { described } from '../protocol/described.ts'
+import { EVENTS, FRONT_CHANNEL, GRAPH, UPSTREAM_LOGOUT } from './described.ts'
 import { frontChannelLogout } from './front-channel.ts'
 import { graphNotification } from './graph-notification.ts'
 import { openIssuers } from './issuers.ts'
@@ -12,10 +14,24 @@ import { upstreamLogout } from './upstream-logout.ts'
  */
 export function signalEndpoints(deps: Deps): Hono {
   const room = new Hono()
-  room.get('/signal/microsoft/front-channel-logout', (c) => frontChannelLogout(deps, c))
-  room.post('/signal/microsoft/graph', (c) => graphNotification(deps, c))
+  room.get(
+    '/signal/microsoft/front-channel-logout',
+    described(FRONT_CHANNEL, (c: Context) => frontChannelLogout(deps, c)),
+  )
+  room.post(
+    '/signal/microsoft/graph',
+    described(GRAPH, (c: Context) => graphNotification(deps, c)),
+  )
   const issuers = openIssuers(deps)
-  if (issuers.secevent.size > 0) room.post('/signal/events', (c) => securityEvent(deps, issuers, c))
-  if (issuers.oidc.size > 0) room.post('/signal/upstream/back-channel-logout', (c) => upstreamLogout(deps, issuers, c))
+  if (issuers.secevent.size > 0)
+    room.post(
+      '/signal/events',
+      described(EVENTS, (c: Context) => securityEvent(deps, issuers, c)),
+    )
+  if (issuers.oidc.size > 0)
+    room.post(
+      '/signal/upstream/back-channel-logout',
+      described(UPSTREAM_LOGOUT, (c: Context) => upstreamLogout(deps, issuers, c)),
+    )
   return room
 }

@@ -3,10 +3,12 @@ import { bodyLimit } from 'hono/body-limit'
 import { isForm } from '../client/form.ts'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../page/errors.tsx'
+import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { authorize, serve } from './authorize.ts'
 import { callback } from './callback.ts'
 import { askConsent, decideConsent } from './consent.tsx'
+import { AUTHORIZE, PUSH } from './described.ts'
 import { readReturnTo, signInForOwnPage } from './own.ts'
 import { grantingConsentPage, stalePage } from './pages.tsx'
 import { pushRequest, usePushed } from './pushed.ts'
@@ -20,15 +22,13 @@ import { visitMicrosoft } from './to-microsoft.ts'
  */
 export function signinEndpoints(deps: Deps): Hono {
   const room = new Hono()
-  room.post('/par', (c) => pushRequest(deps, c))
-  room.all('/par', () => {
-    throw notAllowed('POST')
-  })
+  room.post(
+    '/par',
+    described(PUSH, (c: Context) => pushRequest(deps, c)),
+  )
   room.route('/', pages(deps))
   return room
 }
-
-const notAllowed = (allow: string): OAuthError => new OAuthError('invalid_request', `Use ${allow} here.`, { status: 405, headers: { Allow: allow } })
 
 /** What browsers are sent to: errors are pages. */
 function pages(deps: Deps): Hono {
@@ -39,11 +39,15 @@ function pages(deps: Deps): Hono {
       throw new OAuthError('invalid_request', 'The request is larger than 64 kB.', { status: 413 })
     },
   })
-  room.get('/authorize', (c) => authorize(deps, c, query(c), deps.clock.now()))
-  room.post('/authorize', limit, async (c) => authorize(deps, c, await form(c), deps.clock.now()))
-  room.all('/authorize', () => {
-    throw notAllowed('GET, POST')
-  })
+  room.get(
+    '/authorize',
+    described(AUTHORIZE.get, (c: Context) => authorize(deps, c, query(c), deps.clock.now())),
+  )
+  room.post(
+    '/authorize',
+    limit,
+    described(AUTHORIZE.post, async (c: Context) => authorize(deps, c, await form(c), deps.clock.now())),
+  )
   room.get('/signin/start', (c) => signInForOwnPage(deps, c, readReturnTo(query(c)), deps.clock.now()))
   room.get('/signin/continue', (c) => takeUpAgain(deps, c, deps.clock.now()))
   room.get('/signin/microsoft', (c) => start(deps, c, deps.clock.now()))

@@ -88,10 +88,10 @@ describe('the admin API over HTTP', () => {
       redirect_uris: ['http://perth.example/#x'],
       colour: 'red',
     })
-    expect(answer.status).toBe(422)
+    expect(answer.status).toBe(400)
     expect((answer.body.problems as string[]).length).toBeGreaterThanOrEqual(3)
     expect((await call(token, 'POST', '/revocations', { selector: { kind: 'grant', sid: 's' }, colour: 'red' })).body.problems).toHaveLength(2)
-    expect((await call(token, 'POST', '/deliveries/redrive', {})).status).toBe(422)
+    expect((await call(token, 'POST', '/deliveries/redrive', {})).status).toBe(400)
   })
 
   test('what cmb registered is not the API’s to change (409)', async () => {
@@ -127,6 +127,115 @@ describe('the admin API over HTTP', () => {
     expect((await send('{', 'application/json')).status).toBe(400)
     expect((await send(`"${'x'.repeat(300_000)}"`, 'application/json')).status).toBe(413)
     expect((await call(token, 'GET', '/nothing')).status).toBe(404)
+  })
+})
+
+describe('what the admin API rejects, and how', () => {
+  let token: string
+  beforeEach(async () => (token = await tokenFor('broker:administer')))
+
+  test('an unknown query parameter, an unknown value and a repeated one are 400, and name what there is', async () => {
+    for (const path of ['/revocations?user=bob', '/sessions?person=a&colour=red', '/deliveries?state=lost', '/revocations?limit=0', '/keys?x=1'])
+      expect([path, (await call(token, 'GET', path)).status]).toEqual([path, 400])
+    expect((await call(token, 'GET', '/revocations?user=bob')).body.problems).toEqual(['user: there is no such parameter; there are: before, limit'])
+    expect((await call(token, 'GET', '/revocations?limit=5&limit=6')).status).toBe(400)
+    expect((await call(token, 'GET', '/revocations/0x10')).status).toBe(400)
+    expect((await call(token, 'POST', '/deliveries/redrive?dry_run=true', { all: true })).status).toBe(400)
+  })
+
+  test('a rule beyond the document is 422: a registration that contradicts itself', async () => {
+    const body = { client_id: 'perth', client_name: 'Perth', redirect_uris: [], grant_types: ['authorization_code'] }
+    expect(await call(token, 'POST', '/clients', body)).toMatchObject({
+      status: 422,
+      body: { problems: [expect.stringContaining('redirect_uris') as string] },
+    })
+  })
+
+  test('another method of a known path is 405 with Allow, with and without a handler for every verb (RFC 9110 §15.5.6)', async () => {
+    for (const [method, path, allow] of [
+      ['PUT', '/clients', 'GET, HEAD, POST'],
+      ['POST', '/clients/perth', 'GET, HEAD, PUT, PATCH, DELETE'],
+      ['DELETE', '/revocations/4711', 'GET, HEAD'],
+      ['GET', '/deliveries/redrive', 'POST'],
+    ] as const) {
+      const answer = await call(token, method, path)
+      expect([path, answer.status, answer.headers.get('allow'), answer.type]).toEqual([path, 405, allow, 'application/problem+json'])
+    }
+    expect((await call(token, 'GET', '/nothing')).status).toBe(404)
+  })
+
+  test('no answer may be stored: what is read, a 201 with a secret, a rejection', async () => {
+    const answers = [
+      await call(token, 'GET', '/clients'),
+      await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA }),
+      await call(token, 'GET', '/nothing'),
+      await call(token, 'GET', '/keys?x=1'),
+      await call(undefined, 'GET', '/clients'),
+    ]
+    expect(answers.map(({ status, headers }) => [status, headers.get('cache-control')])).toEqual(
+      [200, 201, 404, 400, 401].map((status) => [status, 'no-store']),
+    )
+  })
+})
+
+describe('lists have cursors', () => {
+  /** @returns every row, read page by page */
+  async function pages(token: string, path: string, name: string, limit: number): Promise<Record<string, unknown>[]> {
+    const rows: Record<string, unknown>[] = []
+    let next: unknown
+    do {
+      const cursor = next === undefined ? '' : `&before=${encodeURIComponent(String(next))}`
+      const { status, body } = await call(token, 'GET', `${path}${path.includes('?') ? '&' : '?'}limit=${limit}${cursor}`)
+      expect(status).toBe(200)
+      const page = body[name] as Record<string, unknown>[]
+      expect(page.length).toBeLessThanOrEqual(limit)
+      rows.push(...page)
+      next = body.next
+    } while (next !== null)
+    return rows
+  }
+
+  test('every revocation, session, audit entry and delivery of one revocation is reached once, whatever the size of the page', async () => {
+    const token = await tokenFor('broker:administer')
+    const sydney = await rig.register('Sydney')
+    const melbourne = await rig.register('Melbourne')
+    const sids: string[] = []
+    for (let n = 0; n < 7; n++) {
+      const { session } = await rig.openSession()
+      await rig.signInAt(session.sid, sydney)
+      await rig.signInAt(session.sid, melbourne)
+      sids.push(session.sid)
+    }
+    for (const limit of [1, 3, 7, 1000]) {
+      expect((await pages(token, '/sessions', 'sessions', limit)).map(({ sid }) => sid).toSorted()).toEqual(sids.toSorted())
+      const [first] = await pages(token, '/sessions', 'sessions', 1)
+      expect((await pages(token, `/sessions?sub=${String(first?.sub)}`, 'sessions', limit)).length).toBe(7)
+    }
+    const subject = (await pages(token, '/sessions', 'sessions', 1000))[0]?.sub
+    const { body } = await call(token, 'POST', '/revocations', { selector: { kind: 'subject', sub: subject } })
+    await rig.store.owePending({ nowMs: rig.clock.nowMs(), limit: 1000 })
+    for (let n = 0; n < 4; n++) await call(token, 'POST', '/revocations', { selector: { kind: 'client', client_id: 'sydney' } })
+    for (const limit of [1, 3, 14, 200]) {
+      for (const [path, name, count] of [
+        [`/deliveries?seq=${String(body.seq)}`, 'deliveries', 14],
+        [`/revocations/${String(body.seq)}`, 'deliveries', 14],
+        [`/deliveries?client_id=sydney`, 'deliveries', 7],
+        ['/deliveries?state=owed', 'deliveries', 14],
+        ['/revocations', 'revocations', 5],
+        ['/audit', 'entries', 5],
+      ] as const) {
+        const rows = await pages(token, path, name, limit)
+        expect([path, limit, rows.length, new Set(rows.map((row) => row.id ?? row.seq)).size]).toEqual([path, limit, count, count])
+      }
+    }
+    expect((await call(token, 'GET', '/deliveries?before=nothing')).status).toBe(404)
+  })
+
+  test('a wide revocation does not say how many sessions it ended before they are counted', async () => {
+    const token = await tokenFor('broker:administer')
+    await rig.openSession()
+    const { body } = await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })
+    expect(body).toMatchObject({ outcome: 'revoked', owing: 'pending', sessions: null })
   })
 })
 

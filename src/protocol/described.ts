@@ -1,0 +1,93 @@
+import type { Hono } from 'hono'
+import { resolver, uniqueSymbol } from 'hono-openapi'
+import { z } from 'zod'
+
+/** How a route describes itself: its schemas stand beside it, and /openapi.json is generated from the routes that are mounted. */
+
+export type Json = Record<string, unknown>
+/** A schema by media type. */
+export type Content = Readonly<Record<string, z.ZodType>>
+export type Answer = readonly [description: string, content?: Content]
+
+export interface Description {
+  id: string
+  summary: string
+  description?: string
+  tag: 'sign-in' | 'oauth' | 'feed' | 'signals' | 'health' | 'admin'
+  /** Security requirements (OpenAPI 3.1 §4.8.30), any one of them is enough. Left out: no authentication. */
+  security?: readonly Readonly<Record<string, readonly string[]>>[]
+  params?: z.ZodObject
+  query?: z.ZodObject
+  headers?: z.ZodObject
+  body?: Content
+  answers: Readonly<Record<number, Answer>>
+}
+
+export const json = (schema: z.ZodType): Content => ({ 'application/json': schema })
+export const form = (schema: z.ZodType): Content => ({ 'application/x-www-form-urlencoded': schema })
+
+/** Marks a handler with its description. It adds no middleware, so that a described route costs nothing per request. */
+export const described = <H extends object>(about: Description, handler: H): H =>
+  Object.assign(handler, { [uniqueSymbol]: { spec: operation(about) } })
+
+function operation({ id, summary, description, tag, security = [], params, query, headers, body, answers }: Description): Json {
+  const parameters = [...parametersOf('path', params), ...parametersOf('query', query), ...parametersOf('header', headers)]
+  return {
+    operationId: id,
+    summary,
+    ...(description !== undefined && { description }),
+    tags: [tag],
+    security,
+    ...(parameters.length > 0 && { parameters }),
+    ...(body !== undefined && { requestBody: { required: true, content: contentOf(body) } }),
+    responses: Object.fromEntries(Object.entries(answers).map(([status, [words, content]]) => [status, response(words, content)])),
+  }
+}
+
+const response = (description: string, content: Content | undefined): Json => ({
+  description,
+  ...(content !== undefined && { content: contentOf(content) }),
+})
+const contentOf = (content: Content): Json =>
+  Object.fromEntries(Object.entries(content).map(([type, schema]) => [type, { schema: resolver(schema) }]))
+
+const parametersOf = (place: string, shape: z.ZodObject | undefined): Json[] =>
+  Object.entries(shape?.shape ?? {}).map(([name, schema]) => {
+    const { $schema: _dialect, ...written } = z.toJSONSchema(schema as z.ZodType, { io: 'input', unrepresentable: 'any' })
+    const { description } = written
+    const required = place === 'path' || !(schema as z.ZodType).safeParse(undefined).success
+    return { name, in: place, required, ...(description !== undefined && { description }), schema: written }
+  })
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+
+/** The methods that a path has handlers for, for `Allow` (RFC 9110 §15.5.6). Empty where the path is unknown. */
+export function methodsAt(app: Pick<Hono, 'router'>, path: string): string[] {
+  const there = METHODS.filter((method) => app.router.match(method, path)[0].some(([[, route]]) => route.method === method))
+  // Hono answers HEAD by GET.
+  return there.includes('GET') && !there.includes('HEAD') ? ['GET', 'HEAD', ...there.slice(1)] : there
+}
+
+export const text = z.string()
+export const seconds = z.int().meta({ description: 'epoch seconds' })
+export const milliseconds = z.int().meta({ description: 'epoch milliseconds' })
+
+/** RFC 6749 §5.2 */
+const oauthError = z.object({ error: text, error_description: text.meta({ description: 'what to do next' }) }).meta({ id: 'OAuthError' })
+export const rejected = (description: string): Answer => [description, json(oauthError)]
+export const asClient = [{ client: [] }] as const
+/** What every endpoint answers that authenticates a client and reads a form. */
+export const formRejections = {
+  400: rejected('A parameter is missing, repeated or wrong.'),
+  401: rejected('The client is not authenticated.'),
+  413: rejected('The body is too large.'),
+  415: rejected('The body is not application/x-www-form-urlencoded.'),
+  503: rejected('The store cannot commit. Nothing was changed.'),
+}
+/** A client that authenticates in the body (RFC 6749 §2.3.1, RFC 7521 §4.2). */
+export const clientInForm = {
+  client_id: text.optional(),
+  client_secret: text.optional(),
+  client_assertion: text.optional(),
+  client_assertion_type: text.optional(),
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import { asClient, type Description, json, rejected, text } from '../protocol/described.ts'
+
+/** The feed as /openapi.json describes it; docs/feed.md has the protocol. */
+
+const id = text.max(200)
+export const selectorSchema = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('session'), sid: id.min(1) }),
+    z.strictObject({ kind: z.literal('grant'), sid: id.min(1), client_id: id.min(1) }),
+    z.strictObject({ kind: z.literal('subject'), sub: id.min(1) }),
+    z.strictObject({ kind: z.literal('client'), client_id: id.min(1) }),
+    z.strictObject({ kind: z.literal('tenant'), tid: z.guid('has to be a tenant id (a GUID)') }),
+    z.strictObject({ kind: z.literal('everything') }),
+  ])
+  .meta({ id: 'Selector', description: 'What a revocation covers.' })
+
+const guard = text.regex(/^[A-Za-z0-9._-]{1,64}$/)
+const entry = z
+  .object({ seq: z.int(), selector: selectorSchema, exp: z.int().meta({ description: 'epoch seconds; after it the entry covers no valid token' }) })
+  .meta({ id: 'FeedEntry' })
+const snapshot = z
+  .object({
+    epoch: text,
+    seq: z.int(),
+    entries: z.array(entry),
+    retired_kids: z.array(text).meta({ description: 'keys to drop at once' }),
+    reset: z.boolean().meta({ description: 'the position is not one of this log: drop what you have' }),
+    more: z.boolean().meta({ description: 'ask again with after' }),
+  })
+  .meta({ id: 'Snapshot' })
+const unauthenticated = rejected('The client is not authenticated.')
+
+export const FOLLOW: Description = {
+  id: 'followRevocations',
+  summary: 'The revocation feed: a snapshot, or with Accept: text/event-stream the events as they happen',
+  description: 'Events: snapshot, revocation, keys, reset. The id of each is epoch.seq. docs/feed.md has the protocol.',
+  tag: 'feed',
+  security: asClient,
+  query: z.object({
+    after: text
+      .regex(/^\d{1,15}$/)
+      .meta({ description: 'a snapshot of what came after this seq; with epoch' })
+      .optional(),
+    epoch: text.optional(),
+    guard: guard.meta({ description: 'which of the client’s guards listens' }).default('default'),
+    last_event_id: text.meta({ description: 'where the header cannot be sent' }).optional(),
+  }),
+  headers: z.object({ 'Last-Event-ID': text.meta({ description: 'epoch.seq' }).optional() }),
+  answers: {
+    200: ['The snapshot, or the stream.', { ...json(snapshot), 'text/event-stream': text }],
+    400: rejected('A parameter is wrong.'),
+    401: unauthenticated,
+    503: rejected('The store cannot be read.'),
+  },
+}
+
+export const REPORT: Description = {
+  id: 'reportEnforced',
+  summary: 'A guard reports up to which seq it enforces the log',
+  tag: 'feed',
+  security: asClient,
+  body: json(z.object({ epoch: text, seq: z.int(), guard })),
+  answers: {
+    204: ['Recorded.'],
+    400: rejected('A member is wrong.'),
+    401: unauthenticated,
+    409: rejected('The position is not one of this log. Connect to the feed again.'),
+    413: rejected('The body is too large.'),
+    415: rejected('The body is not application/json.'),
+    503: rejected('The store cannot commit. Nothing was changed.'),
+  },
+}
