@@ -4,7 +4,7 @@ import type { Delivery, DeliveryAttempt } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { milliseconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
-import { limit, named, ok, route, seqNumber, shape } from './route.ts'
+import { limit, ok, route, seqNumber, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { redriveAs } from '../acts/deliveries.ts'
 
@@ -82,11 +82,12 @@ export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
     id: 'readDelivery',
     summary: 'One delivery with its attempts',
     may: 'operate' as const,
-    params: named,
+    params: z.strictObject({ id: z.string().min(8).max(200) }),
     answers: { 200: ok('The delivery.', deliverySchema) },
     rejects: [404] as const,
   }
-  route(routes, 'get', '/deliveries/:id', read, async ({ params }, c) => {
+  // Longer than `redrive`, whose path is its own.
+  route(routes, 'get', '/deliveries/:id{.{8,}}', read, async ({ params }, c) => {
     const delivery = await deps.store.findDelivery(params.id)
     if (delivery === undefined) throw new Problem(404, 'No such delivery', 'There is no delivery of that id; GET /admin/v1/deliveries lists them.')
     return c.json(deliveryShown(delivery, await deps.store.attemptsOf(delivery.id)))

@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import { asJson, examples, queryOf, type Context } from './context.ts'
+import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
 import { columns, jsonLine, timeMs } from './show.ts'
 
 interface EntryShown {
@@ -11,6 +11,11 @@ interface EntryShown {
   target?: string
   case_reference: string | null
   ended: { outcome: string } | null
+}
+
+interface Page {
+  entries: EntryShown[]
+  next: number | null
 }
 
 const PAGE = 500
@@ -26,16 +31,20 @@ export function auditCommand(program: Command, context: Context): void {
       .option('--target <target>', 'only what was done to this: "session s_…", "client sydney"')
       .option('--case <reference>', 'only with this case reference')
       .option('--limit <n>', 'how many at most', '100')
-      .addOption(new Option('--export', 'all of it, oldest first, as JSON lines').conflicts('limit'))
+      .addOption(before())
+      .addOption(new Option('--export', 'all of it, oldest first, as JSON lines').conflicts(['limit', 'before']))
       .addOption(asJson())
       .action(
-        async (options: { actor?: string; act?: string; target?: string; case?: string; limit: string; export?: boolean }, command: Command) => {
+        async (
+          options: { actor?: string; act?: string; target?: string; case?: string; limit: string; before?: string; export?: boolean },
+          command: Command,
+        ) => {
           const broker = await context.broker(command)
           const filter = { actor: options.actor, act: options.act, target: options.target, case_reference: options.case }
-          const page = (more: Record<string, string>) => broker.get<{ entries: EntryShown[] }>(`/audit${queryOf({ ...filter, ...more })}`)
+          const page = (more: Record<string, string | undefined>) => broker.get<Page>(`/audit${queryOf({ ...filter, ...more })}`)
           if (options.export === true) return exportAll(context, page)
-          const answer = await page({ limit: options.limit })
-          context.print(command, answer, () =>
+          const answer = await page({ limit: options.limit, before: options.before })
+          const words = (): string =>
             columns(
               ['ID', 'AT', 'WHO', 'VIA', 'ACT', 'TARGET', 'OUTCOME', 'CASE'],
               answer.entries.map((one) => [
@@ -49,8 +58,8 @@ export function auditCommand(program: Command, context: Context): void {
                 one.case_reference,
               ]),
               'There is nothing that fits.',
-            ),
-          )
+            ) + nextPage(answer.next)
+          context.print(command, answer, words)
         },
       ),
     'cmb audit --actor cmb@olga',
@@ -59,7 +68,7 @@ export function auditCommand(program: Command, context: Context): void {
 }
 
 /** Page by page, so that its size does not matter. */
-async function exportAll(context: Context, page: (more: Record<string, string>) => Promise<{ entries: EntryShown[] }>): Promise<void> {
+async function exportAll(context: Context, page: (more: Record<string, string | undefined>) => Promise<Page>): Promise<void> {
   for (let after = 0; ;) {
     const { entries } = await page({ after: String(after), limit: String(PAGE) })
     for (const entry of entries) context.terminal.out(jsonLine(entry))

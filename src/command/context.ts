@@ -30,6 +30,11 @@ export function examples(command: Command, ...texts: string[]): Command {
   return command.addHelpText('after', `\nExamples:\n${texts.map((text) => `  ${text}`).join('\n')}`)
 }
 
+/** Where the next page of a list begins. */
+export const before = (): Option => new Option('--before <cursor>', 'the page after the one whose end named this')
+/** @param next the cursor that the broker answered, null at the end of the list */
+export const nextPage = (next: string | number | null): string => (next === null ? '' : `There are more: repeat the command with --before ${next}\n`)
+
 export const repeated = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
 
 /** A query string of what is set. */

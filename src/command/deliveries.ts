@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { CommandFailure, EXIT } from './broker.ts'
-import { asJson, examples, queryOf, type Context } from './context.ts'
+import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
 import { columns, timeMs, type Cell } from './show.ts'
 
 /** What is owed to instances, and trying again what was given up. */
@@ -14,11 +14,12 @@ export function deliveryCommands(program: Command, context: Context): void {
       .option('--client <id>', 'only those to this client')
       .option('--seq <seq>', 'only those of one revocation')
       .option('--limit <n>', 'how many at most', '100')
+      .addOption(before())
       .addOption(asJson())
-      .action(async (options: Record<'state' | 'client' | 'seq' | 'limit', string | undefined>, command: Command) => {
-        const query = queryOf({ state: options.state, client_id: options.client, seq: options.seq, limit: options.limit })
-        const answer = await (await context.broker(command)).get<{ deliveries: Record<string, Cell>[]; more: boolean }>(`/deliveries${query}`)
-        context.print(command, answer, () => deliveryWords(answer.deliveries, answer.more))
+      .action(async (options: Record<'state' | 'client' | 'seq' | 'limit' | 'before', string | undefined>, command: Command) => {
+        const query = queryOf({ state: options.state, client_id: options.client, seq: options.seq, limit: options.limit, before: options.before })
+        const answer = await (await context.broker(command)).get<{ deliveries: Record<string, Cell>[]; next: string | null }>(`/deliveries${query}`)
+        context.print(command, answer, () => deliveryWords(answer.deliveries, answer.next))
       }),
     'cmb deliveries list --state dead',
     'cmb deliveries list --client sydney --state owed',
@@ -26,7 +27,7 @@ export function deliveryCommands(program: Command, context: Context): void {
   redriveCommand(deliveries, context)
 }
 
-function deliveryWords(deliveries: Record<string, Cell>[], more: boolean): string {
+function deliveryWords(deliveries: Record<string, Cell>[], next: string | null): string {
   if (deliveries.length === 0) return 'There are none that fit.\n'
   const rows = deliveries.map((one) => [
     one.id,
@@ -39,7 +40,7 @@ function deliveryWords(deliveries: Record<string, Cell>[], more: boolean): strin
     one.last_error,
     one.uri,
   ])
-  return `${columns(['DELIVERY', 'SEQ', 'CLIENT', 'STATE', 'ATTEMPTS', 'NEXT', 'STATUS', 'ERROR', 'ADDRESS'], rows)}${more ? 'There are more: narrow the list, or raise --limit.\n' : ''}`
+  return `${columns(['DELIVERY', 'SEQ', 'CLIENT', 'STATE', 'ATTEMPTS', 'NEXT', 'STATUS', 'ERROR', 'ADDRESS'], rows)}${nextPage(next)}`
 }
 
 function redriveCommand(deliveries: Command, context: Context): void {

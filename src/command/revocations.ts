@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
-import { asJson, examples, queryOf, type Context } from './context.ts'
+import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
 import { columns, lines, time, timeMs } from './show.ts'
 
 interface RevokeOptions {
@@ -24,25 +24,28 @@ export function revocationCommands(program: Command, context: Context): void {
     log
       .command('list')
       .description('The newest first.')
-      .option('--before <seq>', 'only those before this number')
       .option('--limit <n>', 'how many at most', '50')
+      .addOption(before())
       .addOption(asJson())
       .action(async (options: { before?: string; limit: string }, command: Command) => {
         const answer = await (
           await context.broker(command)
-        ).get<{ revocations: RevocationShown[] }>(`/revocations${queryOf({ before: options.before, limit: options.limit })}`)
-        context.print(command, answer, () =>
-          columns(['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'OWING', 'CASE'], answer.revocations.map(row), 'There are none that fit.'),
-        )
+        ).get<{ revocations: RevocationShown[]; next: number | null }>(`/revocations${queryOf({ before: options.before, limit: options.limit })}`)
+        const words = (): string =>
+          columns(['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'OWING', 'CASE'], answer.revocations.map(row), 'There are none that fit.') +
+          nextPage(answer.next)
+        context.print(command, answer, words)
       }),
     'cmb revocations list --limit 10',
   )
   log
     .command('show <seq>')
     .description('One revocation: each delivery with its attempts, and which guards enforce it.')
+    .addOption(before())
     .addOption(asJson())
-    .action(async (seq: string, _options: unknown, command: Command) => {
-      const answer = await (await context.broker(command)).get<RevocationShown & Proof>(`/revocations/${encodeURIComponent(seq)}`)
+    .action(async (seq: string, options: { before?: string }, command: Command) => {
+      const path = `/revocations/${encodeURIComponent(seq)}${queryOf({ before: options.before })}`
+      const answer = await (await context.broker(command)).get<RevocationShown & Proof>(path)
       context.print(command, answer, () => proofWords(answer))
     })
 }
@@ -67,7 +70,7 @@ function revokeCommand(program: Command, context: Context): void {
       const broker = await context.broker(self)
       if (options.dryRun === true) return dryRun(context, self, broker, selector)
       await agree(context, broker, selector, options)
-      const answer = await broker.send<Json & { outcome: string; seq?: number; sessions?: number; owing?: string }>('POST', '/revocations', {
+      const answer = await broker.send<Json & { outcome: string; seq?: number; sessions?: number | null; owing?: string }>('POST', '/revocations', {
         selector,
         case_reference: options.case,
         comment: options.comment,
@@ -139,7 +142,7 @@ interface RevocationShown {
   selector: Json & { kind: string }
   reason: string
   actor: { kind: string; id: string }
-  sessions: number
+  sessions: number | null
   owing: string
   case_reference: string | null
   comment: string | null
@@ -152,7 +155,7 @@ interface Proof {
     state: string
     attempts: { attempt: number; at_ms: number; outcome: string; status?: number; latency_ms: number; error?: string }[]
   }[]
-  more_deliveries: boolean
+  next: string | null
   guards: { client_id: string; guard_id: string; applied: boolean }[]
 }
 
@@ -190,12 +193,12 @@ function proofWords(answer: RevocationShown & Proof): string {
       ['what', what(answer.selector)],
       ['reason', answer.reason],
       ['by', `${answer.actor.kind} ${answer.actor.id}`],
-      ['sessions', answer.sessions],
+      ['sessions', answer.sessions ?? 'not counted yet'],
       ['case', answer.case_reference],
       ['comment', answer.comment],
     ]),
     attempts.length === 0 ? 'Nothing was owed for it.\n' : columns(['CLIENT', 'STATE', 'ATTEMPT', 'AT', 'ANSWER', 'TOOK', 'ADDRESS'], attempts),
     ...(guards.length === 0 ? [] : [columns(['CLIENT', 'GUARD', 'STATE'], guards)]),
-    ...(answer.more_deliveries ? ['There are more deliveries: cmb deliveries list --seq lists them.\n'] : []),
+    nextPage(answer.next),
   ].join('\n')
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { asJson, examples, queryOf, type Context } from './context.ts'
+import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
 import { columns, time } from './show.ts'
 
 interface SessionShown {
@@ -24,10 +24,18 @@ export function sessionCommands(program: Command, context: Context): void {
       .option('--client <id>', 'only those in which this client took part')
       .option('--tenant <tid>', 'only those of one Microsoft tenant')
       .option('--limit <n>', 'how many at most', '100')
+      .addOption(before())
       .addOption(asJson())
-      .action(async (options: Record<'person' | 'sub' | 'client' | 'tenant' | 'limit', string | undefined>, command: Command) => {
-        const query = queryOf({ person: options.person, sub: options.sub, client_id: options.client, tid: options.tenant, limit: options.limit })
-        const answer = await (await context.broker(command)).get<{ sessions: SessionShown[]; more: boolean }>(`/sessions${query}`)
+      .action(async (options: Record<'person' | 'sub' | 'client' | 'tenant' | 'limit' | 'before', string | undefined>, command: Command) => {
+        const query = queryOf({
+          person: options.person,
+          sub: options.sub,
+          client_id: options.client,
+          tid: options.tenant,
+          limit: options.limit,
+          before: options.before,
+        })
+        const answer = await (await context.broker(command)).get<{ sessions: SessionShown[]; next: string | null }>(`/sessions${query}`)
         context.print(command, answer, () => sessionWords(answer))
       }),
     'cmb sessions list --person alice',
@@ -35,7 +43,7 @@ export function sessionCommands(program: Command, context: Context): void {
   )
 }
 
-function sessionWords({ sessions, more }: { sessions: SessionShown[]; more: boolean }): string {
+function sessionWords({ sessions, next }: { sessions: SessionShown[]; next: string | null }): string {
   if (sessions.length === 0) return 'Nobody is signed in that fits.\n'
   const rows = sessions.map((one) => [
     one.sid,
@@ -46,5 +54,5 @@ function sessionWords({ sessions, more }: { sessions: SessionShown[]; more: bool
     time(one.last_active_at),
     one.clients.map((client) => client.client_id).join(' '),
   ])
-  return `${columns(['SESSION', 'SUBJECT', 'PERSON', 'DEVICE', 'OPENED', 'ACTIVE', 'CLIENTS'], rows)}${more ? 'There are more: narrow the search, or raise --limit.\n' : ''}`
+  return `${columns(['SESSION', 'SUBJECT', 'PERSON', 'DEVICE', 'OPENED', 'ACTIVE', 'CLIENTS'], rows)}${nextPage(next)}`
 }

@@ -182,7 +182,7 @@ describe('lists have cursors', () => {
   /** @returns every row, read page by page */
   async function pages(token: string, path: string, name: string, limit: number): Promise<Record<string, unknown>[]> {
     const rows: Record<string, unknown>[] = []
-    let next: unknown
+    let next: string | number | null | undefined
     do {
       const cursor = next === undefined ? '' : `&before=${encodeURIComponent(String(next))}`
       const { status, body } = await call(token, 'GET', `${path}${path.includes('?') ? '&' : '?'}limit=${limit}${cursor}`)
@@ -190,7 +190,7 @@ describe('lists have cursors', () => {
       const page = body[name] as Record<string, unknown>[]
       expect(page.length).toBeLessThanOrEqual(limit)
       rows.push(...page)
-      next = body.next
+      next = body.next as string | number | null
     } while (next !== null)
     return rows
   }
