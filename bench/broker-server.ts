@@ -87,7 +87,7 @@ export async function signIn(deps: Deps, url: string, authorization: string): Pr
   const codeChallenge = createHash('sha256').update(verifier).digest('base64url')
   await deps.store.signIn({
     session: {
-      person: { tid: TENANT, oid: newId(deps.random), name: 'Somebody' },
+      user: { tid: TENANT, oid: newId(deps.random), name: 'Somebody' },
       authTime: now(),
       idleSeconds: 8 * 3600,
       absoluteAt: now() + 12 * 3600,

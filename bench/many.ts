@@ -6,11 +6,11 @@ import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
 
 /**
  * Everybody of a tenant signed out at once: one row ends it, and then each instance is owed a token for each of them. How many a second, what
- * it costs in memory, and what people who are not concerned notice of it.
+ * it costs in memory, and what users who are not concerned notice of it.
  */
 
 export interface Many {
-  people: number
+  users: number
   deliveries: number
   perSecond: number
   /** Processor time of the broker for one. */
@@ -29,18 +29,18 @@ export async function signOutMany(parts: {
   stage: Stage
   receivers: Receivers
   clients: readonly string[]
-  people: number
+  users: number
   tid: string
   refreshing: Refreshing
   deaf?: readonly number[]
 }): Promise<Many> {
-  const { stage, receivers, clients, people, tid, refreshing, deaf = [] } = parts
-  await stage.ask('sessions', { count: people, clients: [...clients], tid, codes: false })
+  const { stage, receivers, clients, users, tid, refreshing, deaf = [] } = parts
+  await stage.ask('sessions', { count: users, clients: [...clients], tid, codes: false })
   await stage.ask('collect', {})
   const rssBefore = (await stage.ask('state', {})).rssMb
   const quiet = await refreshing.during(() => new Promise((done) => setTimeout(done, QUIET_SECONDS * 1000)))
 
-  const expected = people * (clients.length - deaf.length)
+  const expected = users * (clients.length - deaf.length)
   const arrivals: number[] = []
   let committedSeq = Infinity
   receivers.onArrival((instance, { rev, atMs }) => {
@@ -63,7 +63,7 @@ export async function signOutMany(parts: {
   })
   const seconds = (Math.max(...[...arrivals.slice(-1000)]) - committedMs) / 1000
   return {
-    people,
+    users,
     deliveries: expected,
     perSecond: Math.round(expected / seconds),
     microsecondsEach: Math.round(((cpuSeconds(stage.pid) - cpuBefore) / expected) * 1e6),
@@ -78,7 +78,7 @@ export interface Refreshing {
   during(act: () => Promise<unknown>): Promise<Spread>
 }
 
-/** People of another tenant, who go on working. */
+/** Users of another tenant, who go on working. */
 export async function startRefreshing(stage: Stage, clientId: string): Promise<Refreshing> {
   const { sessions } = await stage.ask('sessions', { count: 100, clients: [clientId], tid: '99999999-9999-4999-8999-999999999999', codes: true })
   const tokens = await Promise.all(

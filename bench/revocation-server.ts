@@ -121,7 +121,7 @@ async function open(deps: Deps, how: { clients: string[]; tid: string; codes: bo
   const cookie = newSecret(deps.random)
   const { session } = await deps.store.signIn({
     session: {
-      person: { tid: how.tid, oid: newId(deps.random), name: 'Somebody' },
+      user: { tid: how.tid, oid: newId(deps.random), name: 'Somebody' },
       authTime: now,
       idleSeconds: 8 * 3600,
       absoluteAt: now + 12 * 3600,

@@ -1,6 +1,6 @@
 /**
  * `npm run bench:revocation`: what ends when, in one run. The server (the whole broker with its workers and its queue's server) has one core
- * to itself, the loader (people, instances and their guards) another. BENCH_ROUNDS, BENCH_PEOPLE and BENCH_SESSIONS make it shorter. The last
+ * to itself, the loader (users, instances and their guards) another. BENCH_ROUNDS, BENCH_USERS and BENCH_SESSIONS make it shorter. The last
  * line is JSON.
  */
 import { startChild } from './child.ts'
@@ -8,7 +8,7 @@ import { guardChecks, type Checks } from './guard-checks.ts'
 import { serveInline } from './inline-server.ts'
 import { cores, load1, ms, pinLoader } from './machine.ts'
 import { signOutMany, startRefreshing, type Many } from './many.ts'
-import { servePeople, type Among } from './people.ts'
+import { serveUsers, type Among } from './users.ts'
 import { Receivers } from './receivers.ts'
 import { serveRevocations } from './revocation-server.ts'
 import { inlineSignOuts, signOuts, startGuards } from './sign-out.ts'
@@ -16,7 +16,7 @@ import { openStage } from './stage.ts'
 import { manyStreams, type Streams } from './streams.ts'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100)
-const PEOPLE = Number(process.env.BENCH_PEOPLE ?? 10_000)
+const USERS = Number(process.env.BENCH_USERS ?? 10_000)
 const SESSIONS = Number(process.env.BENCH_SESSIONS ?? 1_000_000)
 const INSTANCES = 100
 const AT_EACH = 10
@@ -27,7 +27,7 @@ const DEAF = [3, 7] as const
 const [, , role, dir = '', more = ''] = process.argv
 if (role === 'broker') await serveRevocations(dir, Number(more))
 else if (role === 'inline') await serveInline()
-else if (role === 'people') await servePeople(dir, [10_000, Number(more)])
+else if (role === 'users') await serveUsers(dir, [10_000, Number(more)])
 else await measure()
 
 async function measure(): Promise<void> {
@@ -62,7 +62,7 @@ async function oneSession(core: string | undefined, alg: 'ES256' | 'RS256') {
   await receivers.close()
   const show = (name: string, one: Omit<typeof well, 'lastGuard'> & Partial<Pick<typeof well, 'lastGuard'>>): void =>
     console.log(
-      `   ${name.padEnd(34)} person waits ${ms(one.waited)}; last instance told ${ms(one.lastTold)}${one.lastGuard ? `; last guard refuses ${ms(one.lastGuard)}` : ''}`,
+      `   ${name.padEnd(34)} user waits ${ms(one.waited)}; last instance told ${ms(one.lastTold)}${one.lastGuard ? `; last guard refuses ${ms(one.lastGuard)}` : ''}`,
     )
   show('all well', well)
   show('one hangs, one refuses', faulty)
@@ -85,9 +85,9 @@ async function everybody(core: string | undefined): Promise<{ many: Many; manyFa
   await stage.register([{ clientId: 'apart', alg: 'ES256' }])
   const guards = await startGuards(stage, [...clients, 'apart'])
   const refreshing = await startRefreshing(stage, 'apart')
-  const parts = { stage, receivers, clients, people: PEOPLE, refreshing }
+  const parts = { stage, receivers, clients, users: USERS, refreshing }
   const show = (words: string, one: Many): void => {
-    console.log(`\n${words}: ${one.people} people × ${AT_EACH} instances`)
+    console.log(`\n${words}: ${one.users} users × ${AT_EACH} instances`)
     console.log(
       `   ${one.deliveries} deliveries, ${one.perSecond} a second, ${one.microsecondsEach} µs on the core each; from the commit ${ms(one.healthy)}`,
     )
@@ -116,10 +116,10 @@ async function everybody(core: string | undefined): Promise<{ many: Many; manyFa
 
 /** Measurement 5. */
 async function oneAmongMany(core: string | undefined): Promise<Among[]> {
-  const child = await startChild(core, 'people', String(SESSIONS))
+  const child = await startChild(core, 'users', String(SESSIONS))
   const { among } = child.ready as unknown as { among: Among[] }
   await child.stop()
-  console.log('\n5. One person revoked, until the commit is on disk and what they are owed is written')
+  console.log('\n5. One user revoked, until the commit is on disk and what they are owed is written')
   for (const { sessions, revoke } of among) console.log(`   among ${sessions} sessions: ${ms(revoke)}`)
   return among
 }

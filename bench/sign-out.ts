@@ -7,7 +7,7 @@ import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
 import { waitFor, type Stage } from './stage.ts'
 
 /**
- * One session with many instances, signed out by its person through the page: how long they wait for the answer, and how long from the commit
+ * One session with many instances, signed out by its user through the page: how long they wait for the answer, and how long from the commit
  * until the last instance has answered and the last guard refuses.
  */
 

@@ -7,10 +7,10 @@ import type { Store } from '../db/store.ts'
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 
 /**
- * What each act of the store costs on this machine, every commit synced: `node bench/store.ts [people]`. Prints a line an act, then JSON. The number of
- * people is how many sessions there are when one person of them is revoked: that must not matter.
+ * What each act of the store costs on this machine, every commit synced: `node bench/store.ts [users]`. Prints a line an act, then JSON. The number of
+ * users is how many sessions there are when one user of them is revoked: that must not matter.
  */
-const PEOPLE = Number(process.argv[2] ?? 10_000)
+const USERS = Number(process.argv[2] ?? 10_000)
 const CLIENTS = 10
 const NOW = 1_800_000_000
 const random = () => randomBytes(16).toString('base64url')
@@ -62,7 +62,7 @@ async function measure(name: string, count: number, at: number, act: (n: number)
 const signIn = (store: Store, n: number) =>
   store.signIn({
     session: {
-      person: { tid: 't', oid: `oid-${n}`, name: `Person ${n}` },
+      user: { tid: 't', oid: `oid-${n}`, name: `User ${n}` },
       authTime: NOW,
       idleSeconds: 28_800,
       absoluteAt: NOW + 43_200,
@@ -88,8 +88,8 @@ const dir = mkdtempSync(join(tmpdir(), 'broker-bench-'))
 const store = await openSqliteStore({ file: join(dir, 'broker.db') })
 try {
   for (let i = 0; i < CLIENTS; i++) await store.putClient({ clientId: `c${i}`, source: 'command', metadata: metadata(`c${i}`), now: NOW })
-  await measure('sign in, 32 at a time', PEOPLE, 32, (n) => signIn(store, n))
-  await measure('code issued and exchanged, 32 at a time', 5000, 32, (n) => exchange(store, `s_${n % PEOPLE}`, 'c0'))
+  await measure('sign in, 32 at a time', USERS, 32, (n) => signIn(store, n))
+  await measure('code issued and exchanged, 32 at a time', 5000, 32, (n) => exchange(store, `s_${n % USERS}`, 'c0'))
 
   const families = await Promise.all(Array.from({ length: 200 }, (_, n) => exchange(store, `s_${n}`, 'c1')))
   const generation = families.map(() => 1)
@@ -108,10 +108,10 @@ try {
   await measure('sessions revoked, one at a time', 500, 1, (n) =>
     store.revoke({ selector: { kind: 'session', sid: `s_${n}` }, reason: 'administrator', actor: { kind: 'operator', id: 'o' }, now: NOW }),
   )
-  await measure(`one of ${PEOPLE} people revoked, one at a time`, 500, 1, (n) =>
+  await measure(`one of ${USERS} users revoked, one at a time`, 500, 1, (n) =>
     store.revoke({ selector: { kind: 'subject', sub: `u_${1000 + n}` }, reason: 'administrator', actor: { kind: 'operator', id: 'o' }, now: NOW }),
   )
-  for (let n = 2000; n < Math.min(PEOPLE, 4000); n++) await Promise.all(Array.from({ length: CLIENTS }, (_, i) => exchange(store, `s_${n}`, `c${i}`)))
+  for (let n = 2000; n < Math.min(USERS, 4000); n++) await Promise.all(Array.from({ length: CLIENTS }, (_, i) => exchange(store, `s_${n}`, `c${i}`)))
   await store.revoke({ selector: { kind: 'everything' }, reason: 'administrator', actor: { kind: 'operator', id: 'o' }, now: NOW })
   const begun = performance.now()
   let owed = 0
@@ -133,7 +133,7 @@ try {
     const result = { outcome: 'delivered', attempt: { attempt, atMs: Date.now(), outcome: 'delivered', status: 200, latencyMs: 5 } } as const
     await store.recordDelivery({ id, result })
   })
-  console.log(JSON.stringify({ people: PEOPLE, ...figures, owed: { perSecond, slowestBatchMs: Number(slowest.toFixed(1)) } }))
+  console.log(JSON.stringify({ users: USERS, ...figures, owed: { perSecond, slowestBatchMs: Number(slowest.toFixed(1)) } }))
 } finally {
   await store.close()
   rmSync(dir, { recursive: true, force: true })

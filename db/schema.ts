@@ -70,7 +70,7 @@ export const subjects = sqliteTable(
     email: text(),
     createdAt: integer('created_at').notNull(),
   },
-  (t) => [uniqueIndex('subjects_by_person').on(t.tid, t.oid)],
+  (t) => [uniqueIndex('subjects_by_user').on(t.tid, t.oid)],
 )
 
 export const sessions = sqliteTable(
@@ -369,9 +369,9 @@ export const tenants = sqliteTable('tenants', {
 export const microsoftWork = sqliteTable(
   'microsoft_work',
   {
-    kind: text({ enum: ['check_person', 'revoke_sessions', 'tend_subscription'] }).notNull(),
+    kind: text({ enum: ['check_user', 'revoke_sessions', 'tend_subscription'] }).notNull(),
     tid: text().notNull(),
-    /** Of the person; where it is about the tenant, why. */
+    /** Of the user; where it is about the tenant, why. */
     oid: text().notNull(),
     /** One higher each time it is asked for: what was asked for again meanwhile is not done. */
     generation: integer().notNull(),

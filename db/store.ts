@@ -16,7 +16,7 @@ import type {
   MicrosoftWork,
   OwedMicrosoftWork,
   Participant,
-  Person,
+  User,
   ProbeDue,
   ProbeFinding,
   ProbePlace,
@@ -47,7 +47,7 @@ export interface Store
     ClientActs,
     KeyActs,
     TenantActs,
-    PeopleActs,
+    UserActs,
     AuditActs,
     Housekeeping {}
 
@@ -59,7 +59,7 @@ export class StoreUnavailable extends Error {
 }
 
 export interface NewSession {
-  person: Person
+  user: User
   authTime: number
   idleSeconds: number
   absoluteAt: number
@@ -82,8 +82,8 @@ export interface NewCode extends CodeGrant {
 
 export interface SignInActs {
   /**
-   * A person has proved themselves on a browser. In one transaction: their subject is found or made; the session that `browserCookieHash`
-   * names ends as `replaced` where it is another person's, and is renewed (same sid, new cookie) where it is theirs and live; otherwise a
+   * A user has proved themselves on a browser. In one transaction: their subject is found or made; the session that `browserCookieHash`
+   * names ends as `replaced` where it is another user's, and is renewed (same sid, new cookie) where it is theirs and live; otherwise a
    * session opens; and the code is issued for it.
    * @param ids candidates for new rows: `sub`, `sid`
    */
@@ -99,10 +99,10 @@ export interface SignInActs {
   standingBySid(sid: string, now: number): Promise<Standing>
   standingByCookie(cookieHash: string, now: number): Promise<Standing>
   findSubject(sub: string): Promise<Subject | undefined>
-  findSubjectByPerson(tid: string, oid: string): Promise<Subject | undefined>
+  findSubjectByUser(tid: string, oid: string): Promise<Subject | undefined>
   /** Who took part: what sign-out tells, whether or not their tokens still live. */
   participants(sid: string): Promise<Participant[]>
-  /** A person's live sessions, newest first, each with who took part. */
+  /** A user's live sessions, newest first, each with who took part. */
   liveSessionsOf(sub: string, now: number): Promise<{ session: Session; participants: Participant[] }[]>
   /**
    * For operators: live sessions, newest first, by any of sub, tenant, client that took part, and `text` (letters of a name or username, case aside;
@@ -209,7 +209,7 @@ export interface RevocationActs {
   /** Ends sessions whose idle, absolute or marked time has passed, each through the log. */
   expireSessions(input: { now: number; limit: number }): Promise<Committed[]>
   /**
-   * Microsoft wants to see the person again: from now on /authorize asks for it, and from `markAt` on the session has ended with `reason`.
+   * Microsoft wants to see the user again: from now on /authorize asks for it, and from `markAt` on the session has ended with `reason`.
    * The earlier of two marks stands; a sign-in clears it. False where the session is not live.
    */
   markSession(input: { sid: string; markAt: number; reason: Reason; now: number }): Promise<boolean>
@@ -245,8 +245,8 @@ export interface MicrosoftActs {
     now: number
   }): Promise<Committed[]>
   /**
-   * Ends a person's live sessions that were authenticated at or before `until` (not given: all), one of them where `sid` is given. Where that is
-   * all of them, the person is revoked. A session that has no time of authentication counts from its opening.
+   * Ends a user's live sessions that were authenticated at or before `until` (not given: all), one of them where `sid` is given. Where that is
+   * all of them, the user is revoked. A session that has no time of authentication counts from its opening.
    */
   endAuthenticated(input: {
     sub: string
@@ -260,7 +260,7 @@ export interface MicrosoftActs {
   askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Promise<void>
   /** Whether it is owed already. */
   owesMicrosoft(work: MicrosoftWork): Promise<boolean>
-  /** `check_person` for everybody of a tenant who has a live session. How many. */
+  /** `check_user` for everybody of a tenant who has a live session. How many. */
   askAboutEverybody(input: { tid: string; now: number; nowMs: number }): Promise<number>
   dueMicrosoftWork(input: { tid: string; nowMs: number; limit: number }): Promise<OwedMicrosoftWork[]>
   /** Done: it goes, unless it was asked for again since. */
@@ -277,7 +277,7 @@ export interface DeliveryActs {
   findDelivery(id: string): Promise<Delivery | undefined>
   /**
    * Takes a delivery for one attempt: only if it is owed, `attempt` is the one that comes next, and nobody else has it until `untilMs`.
-   * For a delivery by `sub`, `spared` says that the person has a newer participation at that client.
+   * For a delivery by `sub`, `spared` says that the user has a newer participation at that client.
    * With `early` it need not be due: a probe of a target that was down.
    */
   leaseDelivery(input: {
@@ -368,17 +368,17 @@ export interface TenantActs {
   putTenant(tenant: TenantRow): Promise<void>
   /** Changes some of a tenant that is connected; false where it is not, so that a removal at the same time stands. */
   changeTenant(input: { tid: string; change: Partial<Omit<TenantRow, 'tid' | 'connectedAt' | 'removedAt'>> }): Promise<boolean>
-  /** Disconnects a tenant, revokes every session of its people and drops what was to be asked of Microsoft there, in one transaction. `unknown` where it is not connected. */
+  /** Disconnects a tenant, revokes every session of its users and drops what was to be asked of Microsoft there, in one transaction. `unknown` where it is not connected. */
   removeTenant(input: { tid: string; actor: Actor; now: number }): Promise<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }>
 }
 
-export interface PeopleActs {
+export interface UserActs {
   /**
-   * Everything of one person is revoked, and with it, in the same transaction, their name, username and email are forgotten; then, in batches,
+   * Everything of one user is revoked, and with it, in the same transaction, their name, username and email are forgotten; then, in batches,
    * what their sessions still say of them (device, Entra's session, login hint, Microsoft's tokens, roles). Opaque ids stay, so that a `sub` is
    * never another's. Run again, it forgets what has come since.
    */
-  erasePerson(input: {
+  eraseUser(input: {
     sub: string
     actor: Actor
     caseReference?: string | undefined

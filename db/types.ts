@@ -3,7 +3,7 @@ import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
 /** The rows of the store as the rest of the broker sees them. `…At` is epoch seconds unless it says milliseconds. */
 
 /** Somebody as Microsoft knows them. The key is `tid` + `oid`; the rest is for display and never decides anything. */
-export interface Person {
+export interface User {
   tid: string
   oid: string
   name?: string | undefined
@@ -11,7 +11,7 @@ export interface Person {
   email?: string | undefined
 }
 
-export interface Subject extends Person {
+export interface Subject extends User {
   sub: string
   createdAt: number
 }
@@ -19,11 +19,11 @@ export interface Subject extends Person {
 export interface Session {
   sid: string
   sub: string
-  person: Person
+  user: User
   /** The head of the log in the transaction that opened it: a revocation S covers it iff its selector matches and openedSeq < S. */
   openedSeq: number
   openedAt: number
-  /** When the person last proved themselves at Microsoft, by its `auth_time`. 0: Microsoft did not say, so that no demand for a fresh sign-in is met by it and no token claims it. */
+  /** When the user last proved themselves at Microsoft, by its `auth_time`. 0: Microsoft did not say, so that no demand for a fresh sign-in is met by it and no token claims it. */
   authTime: number
   lastActiveAt: number
   idleSeconds: number
@@ -40,7 +40,7 @@ export interface Session {
   microsoftSid?: string | undefined
   /** Entra's `login_hint` claim, sealed (src/session/sealed.ts opens it). */
   loginHintSealed?: string | undefined
-  /** For the person to recognise it by: "Firefox on Windows". */
+  /** For the user to recognise it by: "Firefox on Windows". */
   device: string
   /** When Microsoft last vouched for it: its sign-in, or the latest probe. */
   probedAt?: number | undefined
@@ -209,7 +209,7 @@ export interface TenantRow {
 /** By which way an operator's act came in. */
 export type AuditWay = 'console' | 'api' | 'command' | 'setup' | 'file'
 
-/** What somebody is about to do. Never a secret; people by their `sub`. */
+/** What somebody is about to do. Never a secret; users by their `sub`. */
 export interface NewAuditEntry {
   actor: Actor
   via: AuditWay
@@ -246,7 +246,7 @@ export interface ProbePlace {
 /** A live session to be probed, with Microsoft's own tokens, sealed. */
 export interface ProbeDue extends ProbePlace {
   sub: string
-  person: Pick<Person, 'tid' | 'oid'>
+  user: Pick<User, 'tid' | 'oid'>
   cacheSealed: string
   probedAt?: number | undefined
 }
@@ -256,15 +256,15 @@ export type ProbeFinding =
   | { outcome: 'vouched'; cacheSealed: string; roles?: string[] | undefined }
   | { outcome: 'mark'; markAt: number; reason: Reason }
   | { outcome: 'end_session'; reason: Reason }
-  /** The person's sessions: all of them, or those authenticated up to a moment and the one that was probed. */
-  | { outcome: 'end_person'; reason: Reason; until?: number | undefined }
+  /** The user's sessions: all of them, or those authenticated up to a moment and the one that was probed. */
+  | { outcome: 'end_user'; reason: Reason; until?: number | undefined }
 
 /**
  * What is to be asked of Microsoft Graph: read whether somebody is still good, sign somebody out there, tend the subscription of a tenant
  * (`oid` says why).
  */
 export interface MicrosoftWork {
-  kind: 'check_person' | 'revoke_sessions' | 'tend_subscription'
+  kind: 'check_user' | 'revoke_sessions' | 'tend_subscription'
   tid: string
   oid: string
 }

@@ -2,7 +2,7 @@ import type { DemoPorts } from './options.ts'
 import type { Entra } from './entra/entra.ts'
 import { registrationOf } from './case-manager/server.ts'
 
-/** What the demo says about itself: to people in words, to scripts as one line. */
+/** What the demo says about itself: to users in words, to scripts as one line. */
 
 export interface Instance {
   name: string
@@ -20,7 +20,7 @@ export function factsOf(parts: { ports: DemoPorts; issuer: string; entra: Entra;
     issuer,
     ops: localhost(ports.ops),
     microsoft: entra.origin,
-    people: entra.world.people().map(({ upn, password, note }) => ({ upn, password, note })),
+    users: entra.world.users().map(({ upn, password, note }) => ({ upn, password, note })),
     instances: instances.map((one) => {
       const { redirect_uris: redirects, backchannel_logout_uris: logouts } = registrationOf(one.name, one.url)
       return {
@@ -39,7 +39,7 @@ export function factsOf(parts: { ports: DemoPorts; issuer: string; entra: Entra;
 }
 
 export function tell(facts: ReturnType<typeof factsOf>): string {
-  const [name, password] = (['upn', 'password'] as const).map((field) => Math.max(...facts.people.map((one) => one[field].length)))
+  const [name, password] = (['upn', 'password'] as const).map((field) => Math.max(...facts.users.map((one) => one[field].length)))
   const [sydney, melbourne] = facts.instances
   return `
 Case Manager Identity Broker, the demo. Everything runs on this machine; Microsoft is simulated.
@@ -53,11 +53,11 @@ Case Manager Identity Broker, the demo. Everything runs on this machine; Microso
 
 Who can sign in (the number to approve is shown on the page):
 
-${facts.people.map((one) => `  ${one.upn.padEnd(name ?? 0)}  ${one.password.padEnd(password ?? 0)}  ${one.note}`).join('\n')}
+${facts.users.map((one) => `  ${one.upn.padEnd(name ?? 0)}  ${one.password.padEnd(password ?? 0)}  ${one.note}`).join('\n')}
 
 What to try:
 
-  1. Open Sydney and sign in as ${facts.people[0]?.upn}. Open Melbourne: you are signed in there without a page.
+  1. Open Sydney and sign in as ${facts.users[0]?.upn}. Open Melbourne: you are signed in there without a page.
   2. With both open, sign out everywhere at one. The other page says so at once.
   3. Disable somebody at the simulated Microsoft (its first page has the buttons) and try to sign in.
   4. Operate it, from another terminal in this directory:

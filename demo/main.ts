@@ -9,7 +9,7 @@ import { readFurtherClients } from './clients.ts'
 import { makeDirectory, type DemoDirectory } from './directory.ts'
 import { endingAsked } from './ending.ts'
 import { startEntra } from './entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from './entra/people.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from './entra/users.ts'
 import { factsOf, localhost, tell, type Instance } from './facts.ts'
 import { HELP, readOptions, type DemoOptions, type DemoPorts } from './options.ts'
 

@@ -39,7 +39,7 @@ export interface DemoOptions {
   ports: DemoPorts
 }
 
-/** @throws Error with words for the person who typed it */
+/** @throws Error with words for the user who typed it */
 export function readOptions(args: string[], env: Readonly<Record<string, string | undefined>>): DemoOptions {
   const { values } = parseArgs({
     args,

@@ -52,7 +52,7 @@ function ending(): Promise<string> {
   return new Promise((resolve) => {
     let askedAt: number | undefined
     const ask = (why: string): void => {
-      // One Ctrl-C reaches a whole process group, and so may arrive here twice; a person who repeats it takes longer.
+      // One Ctrl-C reaches a whole process group, and so may arrive here twice; a user who repeats it takes longer.
       if (askedAt !== undefined && performance.now() - askedAt > 1000) process.exit(130)
       askedAt ??= performance.now()
       resolve(why)

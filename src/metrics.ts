@@ -6,7 +6,7 @@ export type Metrics = ReturnType<typeof createMetrics>
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 600, 3600, 86400]
 
-/** Sign-ins that fail by our own fault or Microsoft's, not by the person's: alerts go by them. */
+/** Sign-ins that fail by our own fault or Microsoft's, not by the user's: alerts go by them. */
 const AMISS = ['credential', 'app_missing', 'redirect_mismatch', 'outage']
 
 export function createMetrics() {

@@ -33,7 +33,7 @@ import { createOutbound } from '../src/outbound.ts'
 import { createFeed } from '../src/revocation/feed.ts'
 import { SESSION_COOKIE } from '../src/session/interface.ts'
 import { openSqliteStore } from '../db/sqlite/store.ts'
-import type { Committed, DeliveryRef, Person, Session } from '../db/types.ts'
+import type { Committed, DeliveryRef, User, Session } from '../db/types.ts'
 
 /**
  * The broker as tests use it: the real rooms, a real SQLite file, real keys; the clock, Microsoft and (unless asked for) the queue's server
@@ -80,7 +80,7 @@ export class FakeMicrosoft implements Microsoft {
   /** Sign-ins that were begun, newest last. */
   readonly started: StartSignIn[] = []
   next: Partial<MicrosoftIdentity> | MicrosoftRefusal = {}
-  person: Person = {
+  user: User = {
     tid: TENANT,
     oid: '00000000-0000-4000-8000-00000000a11c',
     name: 'Alice Adams',
@@ -103,7 +103,7 @@ export class FakeMicrosoft implements Microsoft {
     if (this.next instanceof MicrosoftRefusal) throw this.next
     const now = this.#clock.now()
     return {
-      person: this.person,
+      user: this.user,
       authTime: now,
       issuedAt: now,
       acrs: ['c1'],
@@ -118,8 +118,8 @@ export class FakeMicrosoft implements Microsoft {
     }
   }
   /** What a probe is answered, by the cache that it shows. */
-  renewals: (input: { cache: string; person: Pick<Person, 'tid' | 'oid'> }) => Renewal | MicrosoftRefusal | undefined = () => undefined
-  async renew(input: { cache: string; person: Pick<Person, 'tid' | 'oid'> }): Promise<Renewal | undefined> {
+  renewals: (input: { cache: string; user: Pick<User, 'tid' | 'oid'> }) => Renewal | MicrosoftRefusal | undefined = () => undefined
+  async renew(input: { cache: string; user: Pick<User, 'tid' | 'oid'> }): Promise<Renewal | undefined> {
     const answer = this.renewals(input)
     if (answer instanceof MicrosoftRefusal) throw answer
     return answer
@@ -298,13 +298,13 @@ export async function createRig(options: RigOptions = {}) {
   }
 
   /** Opens a session as a sign-in at Microsoft would, without the pages. */
-  const openSession = async (changes: { person?: Partial<Person>; device?: string } & Partial<Omit<Session, 'person' | 'device'>> = {}) => {
+  const openSession = async (changes: { user?: Partial<User>; device?: string } & Partial<Omit<Session, 'user' | 'device'>> = {}) => {
     const cookie = newSecret(random)
     const now = clock.now()
-    const { person, device, ...rest } = changes
+    const { user, device, ...rest } = changes
     const signedIn = await store.signIn({
       session: {
-        person: { ...microsoft.person, ...person },
+        user: { ...microsoft.user, ...user },
         authTime: now,
         idleSeconds: config.limits.idleSeconds,
         absoluteAt: now + config.limits.absoluteSeconds,

@@ -147,10 +147,10 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
       const allowance = Math.max(1, Math.floor((perSecond * seconds) / Math.max(1, tenants.length)))
       await Promise.all(tenants.map((tid) => turnOf(tid, allowance)))
     },
-    refreshed({ sid, person, probedAt }) {
+    refreshed({ sid, user, probedAt }) {
       if (everySeconds === 0 || probedAt === undefined) return
       // The hand itself comes a little late now and then.
-      if (deps.clock.now() - probedAt > everySeconds + Math.min(60, everySeconds / 10)) want(sid, laneOf(person.tid, deps.clock.nowMs()))
+      if (deps.clock.now() - probedAt > everySeconds + Math.min(60, everySeconds / 10)) want(sid, laneOf(user.tid, deps.clock.nowMs()))
     },
   }
 }

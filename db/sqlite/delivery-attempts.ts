@@ -38,7 +38,7 @@ export function deliveryAttempts({ db, write, read }: Core, { count }: Owing) {
   // `+?`: else SQLite compiles the join anew for every id (session-rows.ts).
   const byId = db.prepare<[string], DeliveryRow>(`SELECT d.*, t.uri FROM ${DELIVERY_FROM} WHERE d.id = +?`)
   const lease = db.prepare<[number, string]>('UPDATE deliveries SET leased_until_ms = ? WHERE id = ?')
-  // A participation after the revocation: the person is signed in there again, and a token that names the whole person would end that.
+  // A participation after the revocation: the user is signed in there again, and a token that names the whole user would end that.
   const newer = db.prepare<
     [{ sub: string; clientId: string; seq: number; now: number }]
   >(`SELECT 1 FROM sessions s JOIN participants p ON p.sid = s.sid

@@ -5,7 +5,7 @@ import type { Core } from './core.ts'
 import { SESSION_COLUMNS, SESSION_FROM } from './session-rows.ts'
 import type { SessionRow, Sessions } from './session-rows.ts'
 
-/** Live sessions with who took part, as a person and as an operator looks for them. */
+/** Live sessions with who took part, as a user and as an operator looks for them. */
 
 interface ParticipantRow {
   sid: string

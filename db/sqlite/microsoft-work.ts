@@ -53,7 +53,7 @@ export function microsoftWorkActs(core: Core): WorkActs {
   const { db, write, read } = core
   const ask = owingMicrosoft(core)
   const askEverybody = db.prepare(`INSERT INTO microsoft_work (kind, tid, oid, generation, attempts, state, asked_at_ms, next_at_ms)
-    SELECT DISTINCT 'check_person', u.tid, u.oid, 1, 0, 'owed', @nowMs, @nowMs FROM sessions s JOIN subjects u ON u.sub = s.sub
+    SELECT DISTINCT 'check_user', u.tid, u.oid, 1, 0, 'owed', @nowMs, @nowMs FROM sessions s JOIN subjects u ON u.sub = s.sub
     WHERE s.tid = @tid AND s.ended_seq IS NULL AND s.deadline_at > @now ${AGAIN}`)
   const due = db.prepare<[string, number, number], Row>(
     "SELECT * FROM microsoft_work WHERE state = 'owed' AND tid = ? AND next_at_ms <= ? ORDER BY next_at_ms LIMIT ?",

@@ -23,7 +23,7 @@ interface DueRow {
 const dueOf = (row: DueRow): ProbeDue => ({
   sid: row.sid,
   sub: row.sub,
-  person: { tid: row.tid, oid: row.oid },
+  user: { tid: row.tid, oid: row.oid },
   phase: row.probe_phase,
   cacheSealed: row.microsoft_cache_sealed,
   probedAt: optional(row.probed_at),
@@ -87,7 +87,7 @@ export function microsoftActs(core: Core, log: RevocationLog, sessions: Sessions
         return []
       case 'end_session':
         return end.authenticated({ sub, sid, reason: finding.reason, actor, now })
-      case 'end_person':
+      case 'end_user':
         return end.authenticated({ sub, surely: sid, until: finding.until, reason: finding.reason, actor, now })
     }
   }

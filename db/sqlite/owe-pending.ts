@@ -25,12 +25,12 @@ const COVERED = {
 type Wide = keyof typeof COVERED
 
 export function owePending({ db, write }: Core, { owe }: Owing): RevocationActs['owePending'] {
-  // One person's is short and somebody waits for it: before anything wider.
-  const ofPerson = db.prepare<[], RevocationRow>(`SELECT * FROM revocations INDEXED BY revocations_pending
+  // One user's is short and somebody waits for it: before anything wider.
+  const ofUser = db.prepare<[], RevocationRow>(`SELECT * FROM revocations INDEXED BY revocations_pending
     WHERE owing = 'pending' AND kind = 'subject' ORDER BY seq LIMIT 1`)
   const wider = db.prepare<[], RevocationRow>(`SELECT * FROM revocations INDEXED BY revocations_pending
     WHERE owing = 'pending' AND kind IN ('client', 'tenant', 'everything') ORDER BY seq LIMIT 1`)
-  const nextPending = (): RevocationRow | undefined => ofPerson.get() ?? wider.get()
+  const nextPending = (): RevocationRow | undefined => ofUser.get() ?? wider.get()
   const covered = Object.fromEntries(Object.entries(COVERED).map(([kind, sql]) => [kind, db.prepare<[object], Covered>(sql)])) as Record<
     Wide,
     ReturnType<typeof db.prepare<[object], Covered>>

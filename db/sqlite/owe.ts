@@ -14,7 +14,7 @@ export interface OweFor {
   sub: string
   /** Only this participant (a grant, a client); else all of the session's. */
   clientId?: string | undefined
-  /** A wide revocation: clients that asked for it are told once a person, by `sub`. */
+  /** A wide revocation: clients that asked for it are told once a user, by `sub`. */
   wide: boolean
 }
 
@@ -65,7 +65,7 @@ export function owing({ db, newId }: Pick<Core, 'db' | 'newId'>): Owing {
       sub: bySub ? what.sub : null,
       atMs: what.atMs,
     })
-    // By `sub`, another session of the same person has written it already.
+    // By `sub`, another session of the same user has written it already.
     if (written.changes === 0) return undefined
     count(target.client_id, 'owed', 1)
     if (bySub) supersedeSub.run(id, target.target_id, what.sub, what.seq)

@@ -22,7 +22,7 @@ const whereOf = (selector: Selector): 'session' | 'subject' | 'all' => {
 }
 
 export function previewRevocation({ db, read }: Core, sessions: Sessions): RevocationActs['previewRevocation'] {
-  // In the order of people: so that a person is counted once without keeping them all in mind.
+  // In the order of users: so that a user is counted once without keeping them all in mind.
   const page = (where: string) =>
     db.prepare<[object], SessionRow>(`SELECT ${SESSION_COLUMNS} FROM ${SESSION_FROM}
       WHERE s.ended_seq IS NULL AND (s.sub, s.sid) > (@afterSub, @afterSid) AND ${where} ORDER BY s.sub, s.sid LIMIT ${PAGE}`)

@@ -28,7 +28,7 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
     WHERE cutoff <= opened_seq ORDER BY deadline_at LIMIT ?`)
   const mark = markingSessions(core, sessions)
   const oweMicrosoft = owingMicrosoft(core)
-  const personOf = db.prepare<[string], { tid: string; oid: string }>('SELECT tid, oid FROM subjects WHERE sub = ?')
+  const userOf = db.prepare<[string], { tid: string; oid: string }>('SELECT tid, oid FROM subjects WHERE sub = ?')
   const bySeq = db.prepare<[number], RevocationRow>('SELECT * FROM revocations WHERE seq = ?')
   const before = db.prepare<[number, number], RevocationRow>('SELECT * FROM revocations WHERE seq < ? ORDER BY seq DESC LIMIT ?')
 
@@ -50,9 +50,8 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
   }
 
   const signOutAtMicrosoft = (sub: string, tenants: RevokeInput['alsoAtMicrosoft'] = []): void => {
-    const person = personOf.get(sub)
-    if (person !== undefined && (tenants === 'all' || tenants.includes(person.tid)))
-      oweMicrosoft({ kind: 'revoke_sessions', ...person }, core.nowMs())
+    const user = userOf.get(sub)
+    if (user !== undefined && (tenants === 'all' || tenants.includes(user.tid))) oweMicrosoft({ kind: 'revoke_sessions', ...user }, core.nowMs())
   }
 
   return {

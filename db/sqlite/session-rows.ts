@@ -107,7 +107,7 @@ export function sessionRows({ db }: Pick<Core, 'db'>): Sessions {
   const session = (row: SessionRow): Session => ({
     sid: row.sid,
     sub: row.sub,
-    person: { tid: row.tid, oid: row.oid, name: optional(row.name), username: optional(row.username), email: optional(row.email) },
+    user: { tid: row.tid, oid: row.oid, name: optional(row.name), username: optional(row.username), email: optional(row.email) },
     openedSeq: row.opened_seq,
     openedAt: row.opened_at,
     authTime: row.auth_time,

@@ -53,7 +53,7 @@ const sessionValues = (input: NewSession, now: number) => ({
 })
 
 function writes({ db }: Core, log: RevocationLog) {
-  const findPerson = db.prepare<[string, string], SubjectRow>('SELECT * FROM subjects WHERE tid = ? AND oid = ?')
+  const findUser = db.prepare<[string, string], SubjectRow>('SELECT * FROM subjects WHERE tid = ? AND oid = ?')
   const addSubject = db.prepare(`INSERT INTO subjects (sub, tid, oid, name, username, email, created_at)
     VALUES (@sub, @tid, @oid, @name, @username, @email, @now)`)
   const describeSubject = db.prepare('UPDATE subjects SET name = @name, username = @username, email = @email WHERE sub = @sub')
@@ -75,16 +75,16 @@ function writes({ db }: Core, log: RevocationLog) {
 
   return {
     /** One `sub` for each tenant and object id, for ever; what Microsoft calls them by is kept up to date. */
-    subjectFor(person: NewSession['person'], sub: string, now: number): string {
-      const { tid, oid, name = null, username = null, email = null } = person
-      const known = findPerson.get(tid, oid)
+    subjectFor(user: NewSession['user'], sub: string, now: number): string {
+      const { tid, oid, name = null, username = null, email = null } = user
+      const known = findUser.get(tid, oid)
       if (known === undefined) addSubject.run({ sub, tid, oid, name, username, email, now })
       else if (known.name !== name || known.username !== username || known.email !== email)
         describeSubject.run({ sub: known.sub, name, username, email })
       return known?.sub ?? sub
     },
     openSession(input: NewSession, ids: { sid: string; sub: string }, now: number): void {
-      open.run({ ...sessionValues(input, now), ...ids, probePhase: phaseOf(ids.sid), tid: input.person.tid, openedSeq: log.head() })
+      open.run({ ...sessionValues(input, now), ...ids, probePhase: phaseOf(ids.sid), tid: input.user.tid, openedSeq: log.head() })
     },
     renewSession(input: NewSession, sid: string, now: number): void {
       renew.run({ ...sessionValues(input, now), sid })
@@ -111,7 +111,7 @@ export function signInActs(core: Core, log: RevocationLog, sessions: Sessions): 
   const { db, write, read } = core
   const { subjectFor, openSession, renewSession, issue } = writes(core, log)
   const bySub = db.prepare<[string], SubjectRow>('SELECT * FROM subjects WHERE sub = ?')
-  const byPerson = db.prepare<[string, string], SubjectRow>('SELECT * FROM subjects WHERE tid = ? AND oid = ?')
+  const byUser = db.prepare<[string, string], SubjectRow>('SELECT * FROM subjects WHERE tid = ? AND oid = ?')
   const consent = db.prepare<[string, string], string>('SELECT scope FROM consents WHERE sub = ? AND client_id = ?').pluck()
   const consented = db.prepare(`INSERT INTO consents (sub, client_id, scope, at) VALUES (@sub, @clientId, @scope, @now)
     ON CONFLICT DO UPDATE SET scope = excluded.scope, at = excluded.at`)
@@ -122,13 +122,13 @@ export function signInActs(core: Core, log: RevocationLog, sessions: Sessions): 
     const selector = { kind: 'session', sid: former.sid } as const
     if (sessions.standing(former, now).state === 'ended')
       return [log.append({ selector, reason: timeReason(former), actor: { kind: 'broker', id: 'signin' }, now })]
-    return [log.append({ selector, reason: 'replaced', actor: { kind: 'person', id: sub }, now })]
+    return [log.append({ selector, reason: 'replaced', actor: { kind: 'user', id: sub }, now })]
   }
 
   return {
     signIn: ({ session: input, code, browserCookieHash, ids, now }) =>
       write(() => {
-        const sub = subjectFor(input.person, ids.sub, now)
+        const sub = subjectFor(input.user, ids.sub, now)
         const former = browserCookieHash === undefined ? undefined : sessions.byCookie(browserCookieHash)
         const renewed = former?.sub === sub && sessions.standing(former, now).state !== 'ended'
         const sid = renewed ? former.sid : ids.sid
@@ -159,9 +159,9 @@ export function signInActs(core: Core, log: RevocationLog, sessions: Sessions): 
         const row = bySub.get(sub)
         return row && subjectOf(row)
       }),
-    findSubjectByPerson: (tid, oid) =>
+    findSubjectByUser: (tid, oid) =>
       read(() => {
-        const row = byPerson.get(tid, oid)
+        const row = byUser.get(tid, oid)
         return row && subjectOf(row)
       }),
 

@@ -17,7 +17,7 @@ import { microsoftActs } from './microsoft.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { owing } from './owe.ts'
-import { peopleActs } from './people.ts'
+import { userActs } from './users.ts'
 import { revocationActs } from './revocations.ts'
 import { sessionRows } from './session-rows.ts'
 import { signInActs } from './sign-in.ts'
@@ -76,7 +76,7 @@ function acts(core: Core): Omit<Store, 'close' | 'backup'> {
     ...clientActs(core, log),
     ...keyActs(core),
     ...tenantActs(core, log),
-    ...peopleActs(core, log),
+    ...userActs(core, log),
     ...auditActs(core),
     ...housekeeping(core, owed),
   }

@@ -77,7 +77,7 @@ function pages(app: App, { place, sessions, standing }: InstanceParts, cookies: 
     const session = cookies.session(c)
     if (session === undefined) return c.html(<WelcomePage place={place} />)
     const state = await standing(session)
-    if (state === 'good') return c.html(<CasesPage place={place} person={session} cases={casesOf(place.name)} />)
+    if (state === 'good') return c.html(<CasesPage place={place} user={session} cases={casesOf(place.name)} />)
     if (state === 'unknown')
       return c.html(
         <ProblemPage

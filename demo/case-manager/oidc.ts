@@ -28,7 +28,7 @@ const MOST_BEGUN = 1000
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
 
-/** Signing in did not work, in words for the person. */
+/** Signing in did not work, in words for the user. */
 export class SignInFailed extends Error {
   readonly status: 400 | 503
   constructor(message: string, status: 400 | 503, options?: { cause?: unknown }) {
@@ -134,7 +134,7 @@ export class RelyingParty {
     return true
   }
 
-  /** Where the browser goes to sign out; the broker asks the person how far. */
+  /** Where the browser goes to sign out; the broker asks the user how far. */
   async signOut(session: InstanceSession): Promise<URL> {
     session.signOutState = randomBytes(16).toString('base64url')
     return oidc.buildEndSessionUrl(await this.#discover(), {

@@ -2,7 +2,7 @@ import type { Child } from 'hono/jsx'
 import { raw } from 'hono/html'
 import type { Case } from './cases.ts'
 
-/** What people see. Rendered here, shown by the browser as it is; the one script only takes it away when the session has ended. */
+/** What users see. Rendered here, shown by the browser as it is; the one script only takes it away when the session has ended. */
 
 export interface Place {
   name: string
@@ -14,7 +14,7 @@ interface Frame {
   place: Place
   title: string
   narrow?: boolean
-  person?: { name: string; email: string | undefined }
+  user?: { name: string; email: string | undefined }
   live?: boolean
   children?: Child
 }
@@ -28,7 +28,7 @@ const Mark = ({ name }: { name: string }) => (
   </a>
 )
 
-function Layout({ place, title, narrow, person, live, children }: Frame) {
+function Layout({ place, title, narrow, user, live, children }: Frame) {
   return (
     <>
       {raw('<!doctype html>')}
@@ -45,11 +45,11 @@ function Layout({ place, title, narrow, person, live, children }: Frame) {
             <header class="bar">
               <div>
                 <Mark name={place.name} />
-                {person && (
+                {user && (
                   <>
                     <p class="who">
-                      {person.name}
-                      {person.email && <small>{person.email}</small>}
+                      {user.name}
+                      {user.email && <small>{user.email}</small>}
                     </p>
                     <form method="post" action="/sign-out">
                       <button class="button quiet" type="submit">
@@ -115,8 +115,8 @@ export const WelcomePage = ({ place }: { place: Place }) => (
   </Layout>
 )
 
-export const CasesPage = ({ place, person, cases }: { place: Place; person: { name: string; email: string | undefined }; cases: Case[] }) => (
-  <Layout place={place} title="Your cases" person={person} live>
+export const CasesPage = ({ place, user, cases }: { place: Place; user: { name: string; email: string | undefined }; cases: Case[] }) => (
+  <Layout place={place} title="Your cases" user={user} live>
     <div class="head">
       <h1>Your cases</h1>
       <p id="live" class="soft small">

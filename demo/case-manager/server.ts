@@ -7,7 +7,7 @@ import { RelyingParty } from './oidc.ts'
 import { Sessions } from './sessions.ts'
 import { createStanding } from './standing.ts'
 
-/** A sample Case Manager instance: a small case list that signs people in through the broker, and stops honouring a session the moment it has ended. */
+/** A sample Case Manager instance: a small case list that signs users in through the broker, and stops honouring a session the moment it has ended. */
 
 export interface CaseManagerOptions {
   /** "Case Manager Sydney" */

@@ -1,12 +1,12 @@
 import { Hono, type Context } from 'hono'
 import { render } from './layout.tsx'
-import type { Person } from './people.ts'
-import { changePerson, type PersonPatch } from './person-acts.ts'
+import type { User } from './users.ts'
+import { changeUser, type UserPatch } from './user-acts.ts'
 import { isForeign, type Site } from './site.ts'
 import { AREAS, type Switches } from './switches.ts'
 import type { World } from './world.ts'
 
-/** The administrator's page: so that a person at the demonstration can disable Alice and watch. No sign-in: it is a toy, on this machine alone. */
+/** The administrator's page: so that a user at the demonstration can disable Alice and watch. No sign-in: it is a toy, on this machine alone. */
 
 type Answer = Response | Promise<Response>
 
@@ -16,9 +16,9 @@ export function adminRoom(site: Site): Hono {
   app.get('/', (c) => adminPage(c, world))
   app.post('/_admin/:upn', async (c) => {
     if (isForeign(c, world.origin)) return c.text('Only a form of this site may be sent here.', 403)
-    const person = world.personOf(c.req.param('upn'))
+    const user = world.userOf(c.req.param('upn'))
     const act = ACTS[new URLSearchParams(await c.req.text()).get('act') ?? '']
-    if (person && act) changePerson(world, person, act.patch(person))
+    if (user && act) changeUser(world, user, act.patch(user))
     return c.redirect('/', 303)
   })
   app.post('/_admin', async (c) => {
@@ -31,8 +31,8 @@ export function adminRoom(site: Site): Hono {
 }
 
 interface Act {
-  label(person: Person): string
-  patch(person: Person): PersonPatch
+  label(user: User): string
+  patch(user: User): UserPatch
 }
 
 const ACTS: Record<string, Act> = {
@@ -79,7 +79,7 @@ function adminPage(c: Context, world: World): Answer {
         <table>
           <thead>
             <tr>
-              <th scope="col">Person</th>
+              <th scope="col">User</th>
               <th scope="col">Password</th>
               <th scope="col">State</th>
               <th scope="col">Roles</th>
@@ -88,9 +88,9 @@ function adminPage(c: Context, world: World): Answer {
           </thead>
           <tbody>
             {world
-              .people()
+              .users()
               .slice(0, 200)
-              .map((person) => row(world, person))}
+              .map((user) => row(world, user))}
           </tbody>
         </table>
       </div>
@@ -106,41 +106,41 @@ function adminPage(c: Context, world: World): Answer {
         ))}
       </form>
       <p class="soft">
-        All of it, and more, for scripts: <code>GET /_control/people</code>, <code>POST /_control/people/&#123;upn&#125;</code>,{' '}
+        All of it, and more, for scripts: <code>GET /_control/users</code>, <code>POST /_control/users/&#123;upn&#125;</code>,{' '}
         <code>GET|POST /_control/switches</code>, <code>POST /_control/auto</code>.
       </p>
     </div>,
   )
 }
 
-function row(world: World, person: Person) {
+function row(world: World, user: User) {
   const state = [
-    person.deleted ? 'deleted' : person.accountEnabled ? 'enabled' : 'disabled',
-    person.mfa === 'none' ? 'no MFA' : 'MFA',
-    person.assigned ? 'assigned' : 'not assigned',
+    user.deleted ? 'deleted' : user.accountEnabled ? 'enabled' : 'disabled',
+    user.mfa === 'none' ? 'no MFA' : 'MFA',
+    user.assigned ? 'assigned' : 'not assigned',
   ]
   return (
     <tr>
       <td>
-        {person.name}
+        {user.name}
         <br />
         <span class="soft">
-          {person.upn} · {world.tenant(person.tid)?.name}
+          {user.upn} · {world.tenant(user.tid)?.name}
         </span>
       </td>
       <td>
-        <code>{person.password}</code>
+        <code>{user.password}</code>
       </td>
       <td>{state.join(', ')}</td>
       <td>
-        {person.roles.join(', ') || '–'}
-        {person.wids.length > 0 ? <span class="soft"> + directory role</span> : null}
+        {user.roles.join(', ') || '–'}
+        {user.wids.length > 0 ? <span class="soft"> + directory role</span> : null}
       </td>
       <td>
-        <form method="post" action={`/_admin/${encodeURIComponent(person.upn)}`}>
+        <form method="post" action={`/_admin/${encodeURIComponent(user.upn)}`}>
           {Object.entries(ACTS).map(([name, act]) => (
-            <button name="act" value={name} aria-label={`${act.label(person)}: ${person.name}`}>
-              {act.label(person)}
+            <button name="act" value={name} aria-label={`${act.label(user)}: ${user.name}`}>
+              {act.label(user)}
             </button>
           ))}
         </form>

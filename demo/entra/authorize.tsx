@@ -20,7 +20,7 @@ import {
   type Step,
 } from './flow.ts'
 import { approvePage, choosePage, consentPage, emailPage, enrolPage, errorPage, kmsiPage, needAdminPage, passwordPage } from './flow-pages.tsx'
-import type { Person } from './people.ts'
+import type { User } from './users.ts'
 import { deny, succeed } from './respond.ts'
 import { correlationOf, isForeign, type Site } from './site.ts'
 
@@ -51,7 +51,7 @@ async function begin(c: Context, site: Site, parameters: URLSearchParams, kind: 
   const flow = newFlow(world, browser, request)
   const wrong = requestError(parameters, request)
   if (wrong) return deny(c, site, flow, wrong)
-  const automatic = autoPerson(site, request)
+  const automatic = autoUser(site, request)
   if (automatic) completeAs(world, browser, flow, automatic)
   const step = nextStep(world, browser, flow)
   if (step.step === 'done') return succeed(c, site, flow)
@@ -61,11 +61,11 @@ async function begin(c: Context, site: Site, parameters: URLSearchParams, kind: 
   return c.redirect(`/${c.req.param('tenant')}/login?flow=${flow.id}`)
 }
 
-function autoPerson(site: Site, request: FlowRequest): Person | undefined {
+function autoUser(site: Site, request: FlowRequest): User | undefined {
   const { world } = site
   if (world.auto === null) return undefined
-  if (world.auto !== '*') return world.personOf(world.auto)
-  return request.loginHint === undefined ? undefined : world.personOfHint(request.loginHint)
+  if (world.auto !== '*') return world.userOf(world.auto)
+  return request.loginHint === undefined ? undefined : world.userOfHint(request.loginHint)
 }
 
 function readRequest(
@@ -156,7 +156,7 @@ function stepPage(c: Context, site: Site, browser: Browser, flow: Flow, step: St
     case 'enrol':
       return enrolPage(c, flow)
     case 'consent':
-      return consentPage(c, site.world, flow, flow.person !== undefined && isAdministrator(flow.person))
+      return consentPage(c, site.world, flow, flow.user !== undefined && isAdministrator(flow.user))
     case 'kmsi':
       return kmsiPage(c, flow)
     case 'error':
@@ -182,14 +182,14 @@ async function answer(c: Context, site: Site): Promise<Response> {
   return c.redirect(`/${c.req.param('tenant')}/login?flow=${flow.id}`, 303)
 }
 
-/** One answer, taken only where its page is the one that is shown; an error where the person said no. */
+/** One answer, taken only where its page is the one that is shown; an error where the user said no. */
 function take(site: Site, browser: Browser, flow: Flow, form: URLSearchParams): EntraError | undefined {
   const { world } = site
   const { step } = nextStep(world, browser, flow)
   flow.problem = undefined
   const account = form.get('account')
   if (account === 'other' || account === 'list') {
-    Object.assign(flow, { person: undefined, account: undefined, matching: undefined, useAnother: account === 'other', consented: false })
+    Object.assign(flow, { user: undefined, account: undefined, matching: undefined, useAnother: account === 'other', consented: false })
     return undefined
   }
   if (step === 'choose' && account !== null) chooseAccount(world, browser, flow, account)

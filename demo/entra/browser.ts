@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { BoundedMap } from './bounded.ts'
-import type { Person } from './people.ts'
+import type { User } from './users.ts'
 
 /** Microsoft's own single sign-on session, one for each browser, several accounts in it. */
 
 export interface Account {
-  person: Person
+  user: User
   sid: string
   /** When the password was given; MFA does not move it. */
   authTime: number
@@ -43,26 +43,26 @@ export class Browsers {
 
 /** Whether Microsoft still honours this account's session in this browser. */
 export function isLive(account: Account): boolean {
-  const { person } = account
-  return account.signedIn && !person.deleted && person.accountEnabled && account.generation === person.browserGeneration
+  const { user } = account
+  return account.signedIn && !user.deleted && user.accountEnabled && account.generation === user.browserGeneration
 }
 
 export const liveAccounts = (browser: Browser): Account[] => browser.accounts.filter(isLive)
-export const accountOf = (browser: Browser, person: Person): Account | undefined => browser.accounts.find((account) => account.person === person)
+export const accountOf = (browser: Browser, user: User): Account | undefined => browser.accounts.find((account) => account.user === user)
 
 /** A fresh password begins a new session of that account. */
-export function signInAccount(browser: Browser, person: Person, authTime: number): Account {
+export function signInAccount(browser: Browser, user: User, authTime: number): Account {
   const account: Account = {
-    person,
+    user,
     sid: randomUUID(),
     authTime,
     mfaAt: undefined,
     kmsi: undefined,
     signedIn: true,
-    generation: person.browserGeneration,
+    generation: user.browserGeneration,
     clientIds: new Set(),
   }
-  const before = accountOf(browser, person)
+  const before = accountOf(browser, user)
   if (before && isLive(before)) {
     account.sid = before.sid
     account.clientIds = before.clientIds

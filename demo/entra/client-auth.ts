@@ -1,7 +1,7 @@
 import { createLocalJWKSet, decodeJwt, importX509, jwtVerify, type JWTPayload } from 'jose'
 import { X509Certificate, createHash, timingSafeEqual } from 'node:crypto'
 import { EntraError } from './aadsts.ts'
-import type { AppRegistration } from './people.ts'
+import type { AppRegistration } from './users.ts'
 import type { World } from './world.ts'
 
 /** How an application proves itself at the token endpoint: secret, certificate, or the word of an issuer it trusts. */

@@ -1,8 +1,8 @@
 import { Hono, type Context } from 'hono'
 import { z } from 'zod'
 import type { Subscriptions } from './graph/subscriptions.ts'
-import { CONTOSO, type Person } from './people.ts'
-import { changePerson, personPatch } from './person-acts.ts'
+import { CONTOSO, type User } from './users.ts'
+import { changeUser, userPatch } from './user-acts.ts'
 import { isForeign, type Site } from './site.ts'
 import { DEFAULTS, switchesPatch } from './switches.ts'
 import type { World } from './world.ts'
@@ -10,7 +10,7 @@ import type { World } from './world.ts'
 /** `/_control`: for scripts and tests. A page of another site, or of another port, is refused. */
 
 const autoBody = z.strictObject({ upn: z.string().nullable() })
-const newPersonBody = z.strictObject({
+const newUserBody = z.strictObject({
   upn: z.string().regex(/^[^@\s]+@[^@\s]+$/),
   name: z.string().optional(),
   tid: z.string().optional(),
@@ -40,21 +40,21 @@ export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
     c.header('Cache-Control', 'no-store')
     return next()
   })
-  app.get('/_control/people', (c) => c.json(world.people().map((person) => describePerson(world, person))))
-  app.post('/_control/people', (c) => withBody(c, newPersonBody, (body) => addPerson(c, world, body)))
-  app.get('/_control/people/:upn', (c) => withPerson(c, world, (person) => c.json(describePerson(world, person))))
-  app.post('/_control/people/:upn', (c) =>
-    withPerson(c, world, (person) =>
-      withBody(c, personPatch, (patch) => {
-        changePerson(world, person, patch)
-        return c.json(describePerson(world, person))
+  app.get('/_control/users', (c) => c.json(world.users().map((user) => describeUser(world, user))))
+  app.post('/_control/users', (c) => withBody(c, newUserBody, (body) => addUser(c, world, body)))
+  app.get('/_control/users/:upn', (c) => withUser(c, world, (user) => c.json(describeUser(world, user))))
+  app.post('/_control/users/:upn', (c) =>
+    withUser(c, world, (user) =>
+      withBody(c, userPatch, (patch) => {
+        changeUser(world, user, patch)
+        return c.json(describeUser(world, user))
       }),
     ),
   )
   app.get('/_control/auto', (c) => c.json({ upn: world.auto }))
   app.post('/_control/auto', (c) =>
     withBody(c, autoBody, ({ upn }) => {
-      if (upn !== null && upn !== '*' && !world.personOf(upn)) return unknownPerson(c, upn)
+      if (upn !== null && upn !== '*' && !world.userOf(upn)) return unknownUser(c, upn)
       world.auto = upn
       return c.json({ upn })
     }),
@@ -114,22 +114,22 @@ async function withBody<T>(c: Context, schema: z.ZodType<T>, act: (body: T) => A
   return act(parsed.data)
 }
 
-function withPerson(c: Context, world: World, act: (person: Person) => Answer): Answer {
+function withUser(c: Context, world: World, act: (user: User) => Answer): Answer {
   const upn = c.req.param('upn') ?? ''
-  const person = world.personOf(upn)
-  return person ? act(person) : unknownPerson(c, upn)
+  const user = world.userOf(upn)
+  return user ? act(user) : unknownUser(c, upn)
 }
 
-const unknownPerson = (c: Context, upn: string): Response =>
-  c.json({ error: 'unknown_person', message: `There is nobody called ${upn.slice(0, 100)}: GET /_control/people lists them.` }, 404)
+const unknownUser = (c: Context, upn: string): Response =>
+  c.json({ error: 'unknown_user', message: `There is nobody called ${upn.slice(0, 100)}: GET /_control/users lists them.` }, 404)
 
-function addPerson(c: Context, world: World, body: z.infer<typeof newPersonBody>): Response {
-  if (world.personOf(body.upn)) return c.json({ error: 'taken', message: `${body.upn} is there already.` }, 409)
-  if (world.people().length >= 50_000) return c.json({ error: 'full', message: 'The simulator holds 50,000 people at most.' }, 409)
+function addUser(c: Context, world: World, body: z.infer<typeof newUserBody>): Response {
+  if (world.userOf(body.upn)) return c.json({ error: 'taken', message: `${body.upn} is there already.` }, 409)
+  if (world.users().length >= 50_000) return c.json({ error: 'full', message: 'The simulator holds 50,000 users at most.' }, 409)
   const { upn, name, tid, oid, ...rest } = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)) as typeof body
   const domain = upn.split('@')[1]!
-  const person = world.addPerson({
-    ...(rest as Partial<Person>),
+  const user = world.addUser({
+    ...(rest as Partial<User>),
     upn,
     name: name ?? upn.split('@')[0]!,
     tid: tid ?? world.tenant(domain)?.tid ?? CONTOSO.tid,
@@ -137,11 +137,11 @@ function addPerson(c: Context, world: World, body: z.infer<typeof newPersonBody>
     ...(rest.roles ? {} : { roles: ['CaseManager.User'] }),
     createdAt: world.clock.now(),
   })
-  return c.json(describePerson(world, person), 201)
+  return c.json(describeUser(world, user), 201)
 }
 
 /** Everything there is, the password included: it is made up. */
-function describePerson(world: World, person: Person): Record<string, unknown> {
-  const { grantGeneration: _grant, browserGeneration: _browser, sessionsValidFrom, createdAt: _created, ...rest } = person
-  return { ...rest, tenant: world.tenant(person.tid)?.name, signInSessionsValidFromDateTime: new Date(sessionsValidFrom * 1000).toISOString() }
+function describeUser(world: World, user: User): Record<string, unknown> {
+  const { grantGeneration: _grant, browserGeneration: _browser, sessionsValidFrom, createdAt: _created, ...rest } = user
+  return { ...rest, tenant: world.tenant(user.tid)?.name, signInSessionsValidFromDateTime: new Date(sessionsValidFrom * 1000).toISOString() }
 }

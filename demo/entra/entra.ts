@@ -13,8 +13,8 @@ import { discoveryEndpoints } from './discovery.ts'
 import { graphRoom } from './graph/graph.ts'
 import { Subscriptions } from './graph/subscriptions.ts'
 import { logoutEndpoints } from './logout.tsx'
-import type { AppSeed, PersonSeed, Tenant } from './people.ts'
-import { changePerson, type PersonPatch } from './person-acts.ts'
+import type { AppSeed, UserSeed, Tenant } from './users.ts'
+import { changeUser, type UserPatch } from './user-acts.ts'
 import { Site } from './site.ts'
 import type { Switches } from './switches.ts'
 import { tokenEndpoints } from './token.ts'
@@ -29,7 +29,7 @@ export interface EntraOptions {
   port: number
   host?: string
   tenants?: readonly Tenant[]
-  people?: readonly PersonSeed[]
+  users?: readonly UserSeed[]
   apps?: readonly AppSeed[]
   clock?: Clock
   /** Hears of what went wrong inside; nothing is printed. */
@@ -42,8 +42,8 @@ export interface Entra {
   authority: string
   /** Who completes every authorization without pages; `*`: whoever `login_hint` names; null: pages again. */
   auto(upn: string | null): void
-  /** As `POST /_control/people/{upn}`. */
-  change(upn: string, patch: PersonPatch): void
+  /** As `POST /_control/users/{upn}`. */
+  change(upn: string, patch: UserPatch): void
   /** As `POST /_control/switches`. */
   set(switches: Partial<Switches>): void
   /** A new signing key of that tenant; the old ones stay published unless dropped. */
@@ -65,7 +65,7 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   server.listen(options.port, options.host ?? '127.0.0.1')
   await once(server as Server, 'listening')
   const origin = `http://localhost:${(server.address() as AddressInfo).port}`
-  const world = new World({ origin, tenants: options.tenants, people: options.people, apps: options.apps, clock: options.clock })
+  const world = new World({ origin, tenants: options.tenants, users: options.users, apps: options.apps, clock: options.clock })
   const site = new Site(world)
   const subscriptions = new Subscriptions(world)
   for (const room of [
@@ -88,9 +88,9 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
       world.auto = upn
     },
     change: (upn, patch) => {
-      const person = world.personOf(upn)
-      if (!person) throw new Error(`There is nobody called ${upn}.`)
-      changePerson(world, person, patch)
+      const user = world.userOf(upn)
+      if (!user) throw new Error(`There is nobody called ${upn}.`)
+      changeUser(world, user, patch)
     },
     set: (switches) => {
       Object.assign(world.switches, switches)

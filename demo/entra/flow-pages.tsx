@@ -6,13 +6,13 @@ import { render } from './layout.tsx'
 import type { World } from './world.ts'
 
 /**
- * The pages a person meets while signing in. One form each; the button that was pressed is the answer. Field names, for scripts: `loginfmt`,
+ * The pages a user meets while signing in. One form each; the button that was pressed is the answer. Field names, for scripts: `loginfmt`,
  * `passwd`, `account` (a UPN, or `other`), `number`, `enrol`, `consent`, `kmsi`. The number to match is in `#number`.
  */
 
 type Answer = Response | Promise<Response>
 
-const who = (flow: Flow) => <p class="who">{flow.person?.upn}</p>
+const who = (flow: Flow) => <p class="who">{flow.user?.upn}</p>
 const problem = (flow: Flow) =>
   flow.problem ? (
     <p class="problem" role="alert" id="problem">
@@ -29,10 +29,10 @@ export function choosePage(c: Context, browser: Browser, flow: Flow): Answer {
       <p class="soft">to continue to {flow.request.app.name}</p>
       {problem(flow)}
       {browser.accounts.map((account) => (
-        <button class="tile" name="account" value={account.person.upn}>
-          {account.person.name}
+        <button class="tile" name="account" value={account.user.upn}>
+          {account.user.name}
           <small>
-            {account.person.upn} · {isLive(account) ? 'Signed in' : 'Signed out'}
+            {account.user.upn} · {isLive(account) ? 'Signed in' : 'Signed out'}
           </small>
         </button>
       ))}
@@ -83,11 +83,11 @@ export function passwordPage(c: Context, flow: Flow): Answer {
       {who(flow)}
       <h1>Enter password</h1>
       {problem(flow)}
-      <input type="text" name="username" autocomplete="username" value={flow.person?.upn ?? ''} hidden readonly />
+      <input type="text" name="username" autocomplete="username" value={flow.user?.upn ?? ''} hidden readonly />
       <label for="passwd">Password</label>
       <input id="passwd" name="passwd" type="password" autocomplete="current-password" required autofocus />
       <p class="soft">
-        In this simulation the password is <code>{flow.person?.password}</code>
+        In this simulation the password is <code>{flow.user?.password}</code>
       </p>
       <div class="actions">
         <button class="primary" id="signin">
@@ -106,7 +106,7 @@ export function approvePage(c: Context, flow: Flow): Answer {
     <aside class="phone" aria-label="Simulated phone">
       <h2>Authenticator</h2>
       <p>
-        {flow.person?.name}, are you trying to sign in to {flow.request.app.name}? Tap the number that you see.
+        {flow.user?.name}, are you trying to sign in to {flow.request.app.name}? Tap the number that you see.
       </p>
       <form method="post">
         {flow.matching?.offered.map((number) => (
@@ -158,7 +158,7 @@ export function enrolPage(c: Context, flow: Flow): Answer {
 
 export function consentPage(c: Context, world: World, flow: Flow, administrator: boolean): Answer {
   const { app, kind, scope } = flow.request
-  const tenant = flow.person && world.tenant(flow.person.tid)
+  const tenant = flow.user && world.tenant(flow.user.tid)
   const wide = kind === 'adminconsent'
   return render(
     c,
@@ -236,7 +236,7 @@ export function needAdminPage(c: Context, flow: Flow): Answer {
   )
 }
 
-/** Where Entra keeps the person on a page of its own; the application never hears of it. */
+/** Where Entra keeps the user on a page of its own; the application never hears of it. */
 export function errorPage(c: Context, world: World, error: EntraError, correlationId: string, canSwitch = false): Answer {
   const body = error.body(world.clock.nowMs(), correlationId)
   const status = error.code === 90033 ? 503 : error.code === 90055 ? 429 : error.code === 50105 || error.code === 50057 ? 403 : 400

@@ -1,10 +1,10 @@
 import { randomInt, randomUUID } from 'node:crypto'
 import { EntraError } from './aadsts.ts'
 import { accountOf, isLive, liveAccounts, signInAccount, type Account, type Browser } from './browser.ts'
-import { GLOBAL_ADMINISTRATOR, PERSONAL, type AppRegistration, type Person } from './people.ts'
+import { GLOBAL_ADMINISTRATOR, PERSONAL, type AppRegistration, type User } from './users.ts'
 import type { World } from './world.ts'
 
-/** One way through Microsoft's pages: what was asked, what the person has proved, and what comes next. It decides; pages only ask. */
+/** One way through Microsoft's pages: what was asked, what the user has proved, and what comes next. It decides; pages only ask. */
 
 export interface FlowRequest {
   kind: 'authorize' | 'adminconsent'
@@ -32,7 +32,7 @@ export interface Flow {
   request: FlowRequest
   /** No page may be shown: `prompt=none`, or auto mode. */
   silent: boolean
-  person: Person | undefined
+  user: User | undefined
   account: Account | undefined
   useAnother: boolean
   consented: boolean
@@ -54,7 +54,7 @@ export function newFlow(world: World, browser: Browser, request: FlowRequest): F
     browserId: browser.id,
     request,
     silent: request.prompt === 'none',
-    person: undefined,
+    user: undefined,
     account: undefined,
     useAnother: false,
     consented: false,
@@ -65,14 +65,14 @@ export function newFlow(world: World, browser: Browser, request: FlowRequest): F
   }
   const prompt = request.prompt
   if (prompt === 'select_account') return flow
-  const hinted = request.loginHint === undefined ? undefined : world.personOfHint(request.loginHint)
+  const hinted = request.loginHint === undefined ? undefined : world.userOfHint(request.loginHint)
   if (prompt === 'login') {
-    flow.person = hinted
+    flow.user = hinted
     return flow
   }
-  const live = liveAccounts(browser).filter((account) => mayUse(world, request, account.person))
-  const account = request.loginHint === undefined ? (live.length === 1 ? live[0] : undefined) : live.find((one) => one.person === hinted)
-  flow.person = account?.person ?? hinted
+  const live = liveAccounts(browser).filter((account) => mayUse(world, request, account.user))
+  const account = request.loginHint === undefined ? (live.length === 1 ? live[0] : undefined) : live.find((one) => one.user === hinted)
+  flow.user = account?.user ?? hinted
   if (account && isFresh(world, request, account)) flow.account = account
   return flow
 }
@@ -80,59 +80,59 @@ export function newFlow(world: World, browser: Browser, request: FlowRequest): F
 const isFresh = (world: World, request: FlowRequest, account: Account): boolean =>
   request.maxAge === undefined || world.now() - account.authTime <= request.maxAge
 
-/** Whether this authority takes people of that tenant. */
-function mayUse(world: World, request: FlowRequest, person: Person): boolean {
+/** Whether this authority takes users of that tenant. */
+function mayUse(world: World, request: FlowRequest, user: User): boolean {
   const tenant = world.tenant(request.tenant)
-  if (tenant) return tenant.tid === person.tid
-  return person.tid !== PERSONAL.tid || request.tenant === 'common' || world.switches.personalAccounts
+  if (tenant) return tenant.tid === user.tid
+  return user.tid !== PERSONAL.tid || request.tenant === 'common' || world.switches.personalAccounts
 }
 
-/** Completes it as that person, everything proved that the person is able to prove. */
-export function completeAs(world: World, browser: Browser, flow: Flow, person: Person): void {
+/** Completes it as that user, everything proved that the user is able to prove. */
+export function completeAs(world: World, browser: Browser, flow: Flow, user: User): void {
   flow.silent = true
-  flow.person = person
-  flow.account = signInAccount(browser, person, world.now())
+  flow.user = user
+  flow.account = signInAccount(browser, user, world.now())
   flow.account.kmsi = world.switches.kmsiDefault ? true : undefined
-  if (person.mfa === 'authenticator') flow.account.mfaAt = world.now()
+  if (user.mfa === 'authenticator') flow.account.mfaAt = world.now()
   flow.kmsiAsked = true
   flow.consented = true
 }
 
 export function nextStep(world: World, browser: Browser, flow: Flow): Step {
-  const { person, account, request } = flow
-  if (!person) {
+  const { user, account, request } = flow
+  if (!user) {
     if (browser.accounts.length > 0 && !flow.useAnother) return { step: 'choose' }
     return { step: 'email' }
   }
-  const stranger = strangerError(world, request, person)
+  const stranger = strangerError(world, request, user)
   if (stranger) return failed(stranger)
   if (!account) return { step: 'password' }
-  const refusal = accountError(world, person)
+  const refusal = accountError(world, user)
   if (refusal) return failed(refusal)
-  if (needsMfa(world, request, person) && account.mfaAt === undefined) return person.mfa === 'none' ? { step: 'enrol' } : { step: 'approve' }
-  if (request.kind === 'authorize' && request.app.assignmentRequired && !person.assigned) return failed(new EntraError(50105))
-  return consentStep(world, flow, person) ?? (askKmsi(world, flow, account) ? { step: 'kmsi' } : { step: 'done' })
+  if (needsMfa(world, request, user) && account.mfaAt === undefined) return user.mfa === 'none' ? { step: 'enrol' } : { step: 'approve' }
+  if (request.kind === 'authorize' && request.app.assignmentRequired && !user.assigned) return failed(new EntraError(50105))
+  return consentStep(world, flow, user) ?? (askKmsi(world, flow, account) ? { step: 'kmsi' } : { step: 'done' })
 }
 
 const failed = (error: EntraError, page: 'needAdmin' | 'plain' = 'plain'): Step => ({ step: 'error', error, page })
 
-function strangerError(world: World, request: FlowRequest, person: Person): EntraError | undefined {
-  if (person.deleted) return new EntraError(50034)
-  return mayUse(world, request, person) ? undefined : new EntraError(50020)
+function strangerError(world: World, request: FlowRequest, user: User): EntraError | undefined {
+  if (user.deleted) return new EntraError(50034)
+  return mayUse(world, request, user) ? undefined : new EntraError(50020)
 }
 
-function accountError(world: World, person: Person): EntraError | undefined {
+function accountError(world: World, user: User): EntraError | undefined {
   const { switches } = world
-  if (!person.accountEnabled) return new EntraError(50057)
-  if (switches.appMissingIn.includes(person.tid)) return new EntraError(700016)
-  if (switches.appDisabledIn.includes(person.tid)) return new EntraError(7000112)
-  const chosen = switches.errorFor[person.upn] ?? switches.errorFor['*']
+  if (!user.accountEnabled) return new EntraError(50057)
+  if (switches.appMissingIn.includes(user.tid)) return new EntraError(700016)
+  if (switches.appDisabledIn.includes(user.tid)) return new EntraError(7000112)
+  const chosen = switches.errorFor[user.upn] ?? switches.errorFor['*']
   return chosen && chosen.at !== 'token' ? new EntraError(chosen.code) : undefined
 }
 
-function needsMfa(world: World, request: FlowRequest, person: Person): boolean {
+function needsMfa(world: World, request: FlowRequest, user: User): boolean {
   const { requireMfa, boundContexts } = world.switches
-  if (requireMfa === 'everybody' || (requireMfa === 'registered' && person.mfa === 'authenticator')) return true
+  if (requireMfa === 'everybody' || (requireMfa === 'registered' && user.mfa === 'authenticator')) return true
   return request.contexts.some((context) => boundContexts.includes(context))
 }
 
@@ -140,19 +140,19 @@ function askKmsi(world: World, flow: Flow, account: Account): boolean {
   return flow.request.kind === 'authorize' && flow.interactive && world.switches.kmsiPrompt && !flow.kmsiAsked && account.kmsi === undefined
 }
 
-export const isAdministrator = (person: Person): boolean => person.wids.includes(GLOBAL_ADMINISTRATOR)
-export const consentKey = (person: Person, clientId: string): string => `${person.tid}/${person.oid}/${clientId}`
+export const isAdministrator = (user: User): boolean => user.wids.includes(GLOBAL_ADMINISTRATOR)
+export const consentKey = (user: User, clientId: string): string => `${user.tid}/${user.oid}/${clientId}`
 
-function consentStep(world: World, flow: Flow, person: Person): Step | undefined {
+function consentStep(world: World, flow: Flow, user: User): Step | undefined {
   const { request } = flow
   if (request.kind === 'adminconsent') {
-    if (!isAdministrator(person)) return failed(new EntraError(90094), 'needAdmin')
+    if (!isAdministrator(user)) return failed(new EntraError(90094), 'needAdmin')
     return flow.consented ? undefined : { step: 'consent' }
   }
-  const state = world.switches.consent[person.tid] ?? 'granted'
-  const already = state === 'granted' || world.personalConsent.has(consentKey(person, request.app.clientId))
+  const state = world.switches.consent[user.tid] ?? 'granted'
+  const already = state === 'granted' || world.personalConsent.has(consentKey(user, request.app.clientId))
   if (already && request.prompt !== 'consent') return undefined
-  if (state === 'admin' && !isAdministrator(person)) return failed(new EntraError(90094), 'needAdmin')
+  if (state === 'admin' && !isAdministrator(user)) return failed(new EntraError(90094), 'needAdmin')
   return flow.consented ? undefined : { step: 'consent' }
 }
 
@@ -189,32 +189,32 @@ export function newMatching(): { shown: number; offered: number[] } {
   return { shown, offered }
 }
 
-// --- what a person answers -------------------------------------------------
+// --- what a user answers -------------------------------------------------
 
 export function chooseAccount(world: World, browser: Browser, flow: Flow, upn: string): void {
-  const person = world.personOf(upn)
-  const account = person && accountOf(browser, person)
+  const user = world.userOf(upn)
+  const account = user && accountOf(browser, user)
   if (!account) return
-  flow.person = account.person
+  flow.user = account.user
   if (isLive(account) && flow.request.prompt !== 'login' && isFresh(world, flow.request, account)) flow.account = account
 }
 
 export function giveEmail(world: World, flow: Flow, upn: string): void {
-  const person = world.personOf(upn)
-  if (!person || person.deleted) {
+  const user = world.userOf(upn)
+  if (!user || user.deleted) {
     flow.problem = "We couldn't find an account with that username. Try another, or get in touch with your organisation's administrator."
-  } else if (person.tid === PERSONAL.tid && !mayUse(world, flow.request, person)) {
+  } else if (user.tid === PERSONAL.tid && !mayUse(world, flow.request, user)) {
     flow.problem = "You can't sign in here with a personal account. Use your work or school account instead."
-  } else flow.person = person
+  } else flow.user = user
 }
 
 export function givePassword(world: World, browser: Browser, flow: Flow, password: string): void {
-  if (!flow.person) return
-  if (password !== flow.person.password) {
-    flow.problem = "Your account or password is incorrect. If you don't remember your password, ask the person who runs this demonstration."
+  if (!flow.user) return
+  if (password !== flow.user.password) {
+    flow.problem = "Your account or password is incorrect. If you don't remember your password, ask the user who runs this demonstration."
     return
   }
-  flow.account = signInAccount(browser, flow.person, world.now())
+  flow.account = signInAccount(browser, flow.user, world.now())
 }
 
 export function tapNumber(world: World, flow: Flow, tapped: number): void {
@@ -224,17 +224,17 @@ export function tapNumber(world: World, flow: Flow, tapped: number): void {
   else flow.problem = 'That was not the number. A new request was sent to the phone.'
 }
 
-/** The person sets the authenticator up, on Microsoft's own page. */
+/** The user sets the authenticator up, on Microsoft's own page. */
 export function enrol(flow: Flow): void {
-  if (flow.person) flow.person.mfa = 'authenticator'
+  if (flow.user) flow.user.mfa = 'authenticator'
 }
 
 export function answerConsent(world: World, flow: Flow, forOrganisation: boolean): void {
-  const { person, request } = flow
-  if (!person) return
+  const { user, request } = flow
+  if (!user) return
   flow.consented = true
-  if (request.kind === 'adminconsent' || (forOrganisation && isAdministrator(person))) world.switches.consent[person.tid] = 'granted'
-  else world.personalConsent.add(consentKey(person, request.app.clientId))
+  if (request.kind === 'adminconsent' || (forOrganisation && isAdministrator(user))) world.switches.consent[user.tid] = 'granted'
+  else world.personalConsent.add(consentKey(user, request.app.clientId))
 }
 
 export function answerKmsi(browser: Browser, flow: Flow, yes: boolean): void {

@@ -27,7 +27,7 @@ export function logoutEndpoints(site: Site): Hono {
       c,
       site,
       browser,
-      liveAccounts(browser).filter((account) => upn === '*' || account.person.upn === upn),
+      liveAccounts(browser).filter((account) => upn === '*' || account.user.upn === upn),
       new URL(c.req.url).searchParams,
     )
   })
@@ -44,7 +44,7 @@ async function begin(c: Context, site: Site, parameters: URLSearchParams): Promi
   const browser = site.browserOf(c)
   const live = liveAccounts(browser)
   const hint = parameters.get('logout_hint')
-  const hinted = hint === null ? undefined : live.find((account) => site.world.loginHintOf(account.person) === hint)
+  const hinted = hint === null ? undefined : live.find((account) => site.world.loginHintOf(account.user) === hint)
   if (hinted || live.length < 2) return signOut(c, site, browser, hinted ? [hinted] : live, parameters)
   return chooser(c, site, live, parameters)
 }
@@ -59,9 +59,9 @@ function chooser(c: Context, site: Site, live: Account[], parameters: URLSearchP
       <h1>Pick an account</h1>
       <p>Which account do you want to sign out of?</p>
       {live.map((account) => (
-        <button class="tile" name="account" value={account.person.upn}>
-          {account.person.name}
-          <small>{account.person.upn}</small>
+        <button class="tile" name="account" value={account.user.upn}>
+          {account.user.name}
+          <small>{account.user.upn}</small>
         </button>
       ))}
       <button class="tile" name="account" value="*">
@@ -121,6 +121,6 @@ function logoutFrame(world: World, account: Account, clientId: string): string[]
   if (!logoutUrl) return []
   const url = new URL(logoutUrl)
   url.searchParams.set('sid', account.sid)
-  if (world.switches.issInFrontchannel) url.searchParams.set('iss', world.issuerOf(account.person.tid))
+  if (world.switches.issInFrontchannel) url.searchParams.set('iss', world.issuerOf(account.user.tid))
   return [url.href]
 }

@@ -13,25 +13,25 @@ const KNOWN_SCOPES = new Set(['openid', 'profile', 'email', 'User.Read'])
 
 export async function succeed(c: Context, site: Site, flow: Flow): Promise<Response> {
   const { world } = site
-  const { request, person, account } = flow
-  if (!person || !account) return deny(c, site, flow, new EntraError(50058))
+  const { request, user, account } = flow
+  if (!user || !account) return deny(c, site, flow, new EntraError(50058))
   site.flows.delete(flow.id)
   if (flow.consented) answerConsent(world, flow, false)
   if (request.kind === 'adminconsent') {
     return back(c, flow, {
       admin_consent: 'True',
-      tenant: person.tid,
+      tenant: user.tid,
       scope: request.scope,
       ...(request.state === undefined ? {} : { state: request.state }),
     })
   }
   account.clientIds.add(request.app.clientId)
   const asked = request.scope.split(' ').map((scope) => scope.replace('https://graph.microsoft.com/', ''))
-  const provider = await site.provider(person.tid)
+  const provider = await site.provider(user.tid)
   const issued = await provider.issueCode(
     {
-      oid: person.oid,
-      tid: person.tid,
+      oid: user.oid,
+      tid: user.tid,
       clientId: request.app.clientId,
       sid: account.sid,
       authTime: account.authTime,
@@ -40,7 +40,7 @@ export async function succeed(c: Context, site: Site, flow: Flow): Promise<Respo
       kmsi: account.kmsi ? true : undefined,
       scope: request.scope,
       offline: asked.includes('offline_access'),
-      generation: person.grantGeneration,
+      generation: user.grantGeneration,
     },
     {
       redirectUri: request.redirectUri,
@@ -66,7 +66,7 @@ export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Ans
     ...(error.code === 65004 ? { error_subcode: 'cancel' } : {}),
     error_description: body.error_description,
     ...stateOf(flow),
-    ...(request.kind === 'adminconsent' ? { admin_consent: 'True', ...(flow.person ? { tenant: flow.person.tid } : {}) } : {}),
+    ...(request.kind === 'adminconsent' ? { admin_consent: 'True', ...(flow.user ? { tenant: flow.user.tid } : {}) } : {}),
     ...(body.claims ? { claims: body.claims } : {}),
   })
 }

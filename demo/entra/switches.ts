@@ -15,7 +15,7 @@ export const switchesSchema = z.strictObject({
   /** These areas answer 429 with Retry-After. */
   throttle: z.strictObject({ areas: z.array(area), retryAfterSeconds: z.int().min(0).max(3600) }).nullable(),
   latencyMs: z.partialRecord(area, z.int().min(0).max(120_000)),
-  /** AADSTS code by person (or `*`); at sign-in, at the token endpoint, or both. */
+  /** AADSTS code by user (or `*`); at sign-in, at the token endpoint, or both. */
   errorFor: z.record(z.string(), z.strictObject({ code: z.int(), at: z.enum(['authorize', 'token', 'both']).default('both') })),
   /** AADSTS code the next token requests get, whoever they are for. Counts down. */
   tokenErrors: z.strictObject({ code: z.int(), times: z.int().min(0).max(1_000_000) }).nullable(),
@@ -31,7 +31,7 @@ export const switchesSchema = z.strictObject({
   /** "Stay signed in?" asked, or not (then unknown); and the answer in auto mode. */
   kmsiPrompt: z.boolean(),
   kmsiDefault: z.boolean(),
-  /** Whether people of `9188040d-…` are let through to the application. */
+  /** Whether users of `9188040d-…` are let through to the application. */
   personalAccounts: z.boolean(),
   /** Errors that Entra shows on its own page go back to the application instead. */
   errorsToApp: z.boolean(),

@@ -3,12 +3,12 @@ import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import type { AdapterPayload, Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import { DETAIL, inject } from './inject.ts'
 import { Provider } from './oidc-provider.ts'
-import { ORDINARY_MEMBER, type Person, type Tenant } from './people.ts'
+import { ORDINARY_MEMBER, type User, type Tenant } from './users.ts'
 import { createTokenStore } from './token-store.ts'
 import type { SignIn, World } from './world.ts'
 
 /**
- * One tenant as an OpenID provider, on `oidc-provider`: codes, PKCE, tokens, signatures. Who the person is was decided before it is asked;
+ * One tenant as an OpenID provider, on `oidc-provider`: codes, PKCE, tokens, signatures. Who the user is was decided before it is asked;
  * how the client proves itself too, so inside there is one secret that nobody else knows.
  */
 
@@ -183,26 +183,26 @@ export class TenantProvider {
     }
   }
 
-  #claims(person: Person, signIn: SignIn): Record<string, unknown> {
+  #claims(user: User, signIn: SignIn): Record<string, unknown> {
     const { switches } = this.#world
     const now = this.#world.now()
     const claims: Record<string, unknown> = {
-      tid: person.tid,
-      oid: person.oid,
-      name: person.name,
-      preferred_username: person.upn,
-      email: person.upn,
+      tid: user.tid,
+      oid: user.oid,
+      name: user.name,
+      preferred_username: user.upn,
+      email: user.upn,
       sid: signIn.sid,
-      login_hint: this.#world.loginHintOf(person),
+      login_hint: this.#world.loginHintOf(user),
       ver: '2.0',
       uti: randomBytes(16).toString('base64url'),
       rh: `1.${randomBytes(12).toString('base64url')}.`,
       nbf: now,
       iat: now,
-      wids: person.wids.length > 0 ? person.wids : [ORDINARY_MEMBER],
+      wids: user.wids.length > 0 ? user.wids : [ORDINARY_MEMBER],
     }
     if (signIn.acrs.length > 0) claims['acrs'] = signIn.acrs
-    if (person.roles.length > 0) claims['roles'] = person.roles
+    if (user.roles.length > 0) claims['roles'] = user.roles
     if (signIn.kmsi) claims['signin_state'] = ['kmsi']
     for (const name of switches.omitClaims) delete claims[name]
     return claims
@@ -220,13 +220,13 @@ export class TenantProvider {
       pairwiseIdentifier: (_ctx, accountId, client) => world.pairwiseSub(this.tenant.tid, accountId, client.clientId),
       findAccount: (_ctx, oid, token) => {
         const grantId = token && 'grantId' in token ? token.grantId : undefined
-        const person = world.personById(this.tenant.tid, oid)
-        if (!person) return undefined
+        const user = world.userById(this.tenant.tid, oid)
+        if (!user) return undefined
         return {
           accountId: oid,
           claims: () => {
             const signIn = grantId ? world.signIns.get(grantId) : undefined
-            return { sub: oid, ...(signIn ? this.#claims(person, signIn) : {}) }
+            return { sub: oid, ...(signIn ? this.#claims(user, signIn) : {}) }
           },
         }
       },

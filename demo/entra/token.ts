@@ -3,7 +3,7 @@ import { EntraError } from './aadsts.ts'
 import { authenticateApp } from './client-auth.ts'
 import { forge } from './forge.ts'
 import { issueAppToken } from './graph/app-token.ts'
-import type { AppRegistration, Person } from './people.ts'
+import type { AppRegistration, User } from './users.ts'
 import { correlationOf, type Site } from './site.ts'
 import { consentKey } from './flow.ts'
 import type { TenantProvider } from './tenant-provider.ts'
@@ -97,23 +97,23 @@ async function findGrant(
 function checkGrant(world: World, app: AppRegistration, signIn: SignIn): void {
   const { switches } = world
   if (signIn.clientId !== app.clientId) throw new EntraError(70000)
-  const person = world.personById(signIn.tid, signIn.oid)
-  if (!person || person.deleted) throw new EntraError(50034)
+  const user = world.userById(signIn.tid, signIn.oid)
+  if (!user || user.deleted) throw new EntraError(50034)
   if (switches.appMissingIn.includes(signIn.tid)) throw new EntraError(700016)
   if (switches.appDisabledIn.includes(signIn.tid)) throw new EntraError(7000112)
-  if (!person.accountEnabled) throw new EntraError(50057)
-  const chosen = switches.errorFor[person.upn] ?? switches.errorFor['*']
+  if (!user.accountEnabled) throw new EntraError(50057)
+  const chosen = switches.errorFor[user.upn] ?? switches.errorFor['*']
   if (chosen && chosen.at !== 'authorize') throw new EntraError(chosen.code)
-  if (signIn.generation !== person.grantGeneration) throw new EntraError(50173)
-  if (app.assignmentRequired && !person.assigned) throw new EntraError(50105)
-  if (!hasConsent(world, app, person)) throw new EntraError(65001)
+  if (signIn.generation !== user.grantGeneration) throw new EntraError(50173)
+  if (app.assignmentRequired && !user.assigned) throw new EntraError(50105)
+  if (!hasConsent(world, app, user)) throw new EntraError(65001)
   const contextWantsMfa = signIn.acrs.some((context) => switches.boundContexts.includes(context))
-  if (!signIn.mfa && (switches.requireMfa === 'everybody' || contextWantsMfa)) throw new EntraError(person.mfa === 'none' ? 50079 : 50076)
+  if (!signIn.mfa && (switches.requireMfa === 'everybody' || contextWantsMfa)) throw new EntraError(user.mfa === 'none' ? 50079 : 50076)
 }
 
-function hasConsent(world: World, app: AppRegistration, person: Person): boolean {
-  const state = world.switches.consent[person.tid] ?? 'granted'
-  return state === 'granted' || world.personalConsent.has(consentKey(person, app.clientId))
+function hasConsent(world: World, app: AppRegistration, user: User): boolean {
+  const state = world.switches.consent[user.tid] ?? 'granted'
+  return state === 'granted' || world.personalConsent.has(consentKey(user, app.clientId))
 }
 
 async function finish(site: Site, found: Found, answered: TokenAnswer & { detail: string }): Promise<TokenAnswer> {

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { Clock } from '../../src/protocol/clock.ts'
 import { BoundedMap } from './bounded.ts'
-import { newApp, newPerson, PEOPLE, TENANTS, type AppRegistration, type AppSeed, type Person, type PersonSeed, type Tenant } from './people.ts'
+import { newApp, newUser, USERS, TENANTS, type AppRegistration, type AppSeed, type User, type UserSeed, type Tenant } from './users.ts'
 import { DEFAULTS, type Area, type Switches } from './switches.ts'
 
 /** The state of the simulated Microsoft: in memory, bounded, gone with the process. It knows no HTTP. */
@@ -33,7 +33,7 @@ export interface Change {
 interface WorldOptions {
   origin: string
   tenants?: readonly Tenant[] | undefined
-  people?: readonly PersonSeed[] | undefined
+  users?: readonly UserSeed[] | undefined
   apps?: readonly AppSeed[] | undefined
   clock?: Clock | undefined
 }
@@ -51,12 +51,12 @@ export class World {
   /** Who completes every authorization without pages; `*` is whoever `login_hint` names. */
   auto: string | null = null
   readonly signIns: BoundedMap<string, SignIn>
-  /** `oid` of a person or `tid`, by client: consent given one by one. */
+  /** `oid` of a user or `tid`, by client: consent given one by one. */
   readonly personalConsent = new Set<string>()
   readonly changes: Change[] = []
   #seq = 0
-  readonly #byUpn = new Map<string, Person>()
-  readonly #byOid = new Map<string, Person>()
+  readonly #byUpn = new Map<string, User>()
+  readonly #byOid = new Map<string, User>()
   readonly #listeners = new Set<(change: Change) => void>()
   readonly #pairwiseKey = randomBytes(32)
 
@@ -65,7 +65,7 @@ export class World {
     this.tenants = options.tenants ?? TENANTS
     this.clock = options.clock ?? SYSTEM_CLOCK
     this.signIns = new BoundedMap(MAX_SIGN_INS)
-    for (const seed of options.people ?? PEOPLE) this.addPerson(seed)
+    for (const seed of options.users ?? USERS) this.addUser(seed)
     for (const seed of options.apps ?? []) {
       const app = newApp(seed)
       this.apps.set(app.clientId, app)
@@ -76,22 +76,22 @@ export class World {
     return this.clock.now() + this.switches.clockSkewSeconds
   }
 
-  addPerson(seed: PersonSeed): Person {
-    const person = newPerson(seed)
-    this.#byUpn.set(person.upn.toLowerCase(), person)
-    this.#byOid.set(`${person.tid}/${person.oid}`, person)
-    return person
+  addUser(seed: UserSeed): User {
+    const user = newUser(seed)
+    this.#byUpn.set(user.upn.toLowerCase(), user)
+    this.#byOid.set(`${user.tid}/${user.oid}`, user)
+    return user
   }
 
-  people(): Person[] {
+  users(): User[] {
     return [...this.#byUpn.values()]
   }
 
-  personOf(upn: string): Person | undefined {
+  userOf(upn: string): User | undefined {
     return this.#byUpn.get(upn.trim().toLowerCase())
   }
 
-  personById(tid: string, oid: string): Person | undefined {
+  userById(tid: string, oid: string): User | undefined {
     return this.#byOid.get(`${tid}/${oid}`)
   }
 
@@ -106,12 +106,12 @@ export class World {
   }
 
   /** Opaque; the value of the `login_hint` claim. */
-  loginHintOf(person: Person): string {
-    return `O.${this.#mac(`hint/${person.tid}/${person.oid}`)}`
+  loginHintOf(user: User): string {
+    return `O.${this.#mac(`hint/${user.tid}/${user.oid}`)}`
   }
 
-  personOfHint(hint: string): Person | undefined {
-    return hint.startsWith('O.') ? this.people().find((person) => this.loginHintOf(person) === hint) : this.personOf(hint)
+  userOfHint(hint: string): User | undefined {
+    return hint.startsWith('O.') ? this.users().find((user) => this.loginHintOf(user) === hint) : this.userOf(hint)
   }
 
   pairwiseSub(tid: string, oid: string, clientId: string): string {
@@ -119,8 +119,8 @@ export class World {
   }
 
   /** Tells Graph's followers. */
-  changed(person: Person, kind: Change['kind']): void {
-    const change: Change = { seq: ++this.#seq, tid: person.tid, oid: person.oid, kind }
+  changed(user: User, kind: Change['kind']): void {
+    const change: Change = { seq: ++this.#seq, tid: user.tid, oid: user.oid, kind }
     this.changes.push(change)
     if (this.changes.length > MAX_CHANGES) this.changes.splice(0, this.changes.length - MAX_CHANGES)
     for (const listener of this.#listeners) listener(change)

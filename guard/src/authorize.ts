@@ -27,7 +27,7 @@ export async function authorize(
   if (!scopes.every((scope) => granted.has(scope)))
     return refusal(403, 'insufficient_scope', 'The token lacks a scope that this needs.', scopes.join(' '))
   if (requirement.anyRole !== undefined && !requirement.anyRole.some((role) => result.claims.roles?.includes(role)))
-    return refusal(403, 'insufficient_scope', 'The person has none of the roles that this needs.')
+    return refusal(403, 'insufficient_scope', 'The user has none of the roles that this needs.')
   return result
 }
 

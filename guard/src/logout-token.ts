@@ -60,7 +60,7 @@ export async function verifyLogoutToken(token: string, keys: KeySet, expected: L
   if (!isLogoutEvent(claims.events)) return refuse(`Its events must have the one member ${EVENT}, an object.`)
   if (!isId(claims.jti)) return refuse('Its jti must be a string.')
   for (const name of ['sid', 'sub'] as const) if (claims[name] !== undefined && !isId(claims[name])) return refuse(`Its ${name} must be a string.`)
-  if (claims.sid === undefined && claims.sub === undefined) return refuse('It names neither a session (sid) nor a person (sub).')
+  if (claims.sid === undefined && claims.sub === undefined) return refuse('It names neither a session (sid) nor a user (sub).')
   if (claims.rev !== undefined && !isSeq(claims.rev)) return refuse('Its rev must be a whole number.')
   const age = now - (claims.iat as number)
   if (age > expected.maxAgeSeconds + toleranceSeconds)

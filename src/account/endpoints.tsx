@@ -10,7 +10,7 @@ import { readyFor, readyForAnybody } from './ready.tsx'
 import { sessionsPage } from './sessions.tsx'
 import { signedOut, signOutFrom } from './sign-out.tsx'
 
-/** Owns what a person sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end anybody else's. */
+/** Owns what a user sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end anybody else's. */
 export function accountEndpoints(deps: Deps): Hono {
   const room = new Hono()
   const current = async (c: Context, now: number): Promise<Session | undefined> => {

@@ -51,7 +51,7 @@ export function readyFor(deps: Deps, c: Context, session: Session, now: number):
     .list()
     .filter((client) => client.source !== 'broker')
     .map((client) => client.metadata)
-    .filter((client) => client.grants.includes(GRANT.authorizationCode) && (client.tenants?.includes(session.person.tid) ?? true))
+    .filter((client) => client.grants.includes(GRANT.authorizationCode) && (client.tenants?.includes(session.user.tid) ?? true))
   const open = instances.filter((client) => holds(session, client))
   const closed = instances.filter((client) => !holds(session, client))
   const ready = open.length > 0
@@ -61,7 +61,7 @@ export function readyFor(deps: Deps, c: Context, session: Session, now: number):
     { title: t.ready.title, simulated: deps.config.entra.simulated },
     <>
       <Notice kind={ready ? 'good' : 'warn'} title={ready ? t.ready.isReady : t.ready.notReady}>
-        {[session.person.name, session.person.username ?? session.person.email].filter(Boolean).join(' · ')}
+        {[session.user.name, session.user.username ?? session.user.email].filter(Boolean).join(' · ')}
       </Notice>
       <Answer question={t.ready.reach} is="yes">
         <p class="soft">{t.ready.confirmed(ago(session.authTime > 0 ? session.authTime : session.openedAt, now, t))}</p>

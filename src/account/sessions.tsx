@@ -8,9 +8,9 @@ import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
 import { ago, moment } from './words.ts'
 
-/** "Where am I signed in": a person's own live sessions, each with a way to end it. */
+/** "Where am I signed in": a user's own live sessions, each with a way to end it. */
 
-/** What a form of this page is made for: this person's sessions, on this browser. */
+/** What a form of this page is made for: this user's sessions, on this browser. */
 export const accountPurpose = (session: Session): string => `account ${session.sub}`
 
 interface Live {
@@ -90,4 +90,4 @@ function instancesOf(deps: Deps, participants: readonly Participant[]): string[]
   return participants.flatMap(({ clientId }) => deps.clients.find(clientId)?.metadata.name ?? [])
 }
 
-const whose = ({ person }: Session): string => [person.name, person.username ?? person.email].filter(Boolean).join(' · ')
+const whose = ({ user }: Session): string => [user.name, user.username ?? user.email].filter(Boolean).join(' · ')

@@ -10,7 +10,7 @@ import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
 import { accountPurpose, sessionsPage } from './sessions.tsx'
 
-/** Ends one of a person's own sessions, or all of them. Another person's session id does what an unknown one does: nothing. */
+/** Ends one of a user's own sessions, or all of them. Another user's session id does what an unknown one does: nothing. */
 export async function signOutFrom(deps: Deps, c: Context, current: Session, form: URLSearchParams, now: number): Promise<Response> {
   const t = textsOf(c)
   if (!csrfHolds(deps, c, accountPurpose(current), form.get(CSRF_FIELD) ?? undefined)) {
@@ -22,7 +22,7 @@ export async function signOutFrom(deps: Deps, c: Context, current: Session, form
       simulated: deps.config.entra.simulated,
     })
   }
-  const actor = { kind: 'person', id: current.sub } as const
+  const actor = { kind: 'user', id: current.sub } as const
   if (form.get('everywhere') === 'yes') {
     await revoke(deps, { selector: { kind: 'subject', sub: current.sub }, reason: 'signed_out_everywhere', actor, now })
     return leave(c, 'everywhere')

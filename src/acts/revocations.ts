@@ -51,7 +51,7 @@ const outcomeOf = (answer: Answered): Record<string, unknown> =>
 const UNKNOWN: Record<Selector['kind'], string> = {
   session: 'There is no such session; GET /admin/v1/sessions (cmb sessions list) finds them.',
   grant: 'There is no such session, or that client took no part in it; GET /admin/v1/sessions (cmb sessions list) shows who did.',
-  subject: 'There is no such person; GET /admin/v1/sessions?person= (cmb sessions list --person) finds their sub.',
+  subject: 'There is no such user; GET /admin/v1/sessions?user= (cmb sessions list --user) finds their sub.',
   client: 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.',
   tenant: 'There is no such tenant; GET /admin/v1/tenants (cmb tenants) lists them.',
   everything: 'There is nothing to revoke.',

@@ -7,7 +7,7 @@ import { deliveryRoutes } from './deliveries.ts'
 import { keyRoutes } from './keys.ts'
 import { microsoftWorkRoutes } from './microsoft-work.ts'
 import { overviewRoutes } from './overview.ts'
-import { peopleRoutes } from './people.ts'
+import { userRoutes } from './users.ts'
 import { revocationRoutes } from './revocations.ts'
 import { sessionRoutes } from './sessions.ts'
 import { tenantRoutes } from './tenants.ts'
@@ -38,7 +38,7 @@ export function adminApi(deps: Deps, shared: { readiness?: () => Promise<Readine
     tenantRoutes(deps),
     microsoftWorkRoutes(deps),
     auditRoutes(deps),
-    peopleRoutes(deps),
+    userRoutes(deps),
     backupRoutes(deps),
     overviewRoutes(deps, readiness),
   ]) {

@@ -21,7 +21,7 @@ export function callerOf(c: Context<AdminEnv>, need: Caller['may']): Caller {
 
 /**
  * The caller behind `Authorization: Bearer`: a client_credentials token for the admin API (its `aud`), whose client is still registered and
- * covered by no revocation. A person's token does not count here, whatever its scope.
+ * covered by no revocation. A user's token does not count here, whatever its scope.
  */
 export async function callerByToken(deps: Deps, authorization: string | undefined, now: number): Promise<Caller | undefined> {
   const token = /^Bearer ([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1]

@@ -14,6 +14,8 @@ type Nothing = typeof NOTHING
 interface Act<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
   id: string
   summary: string
+  /** A former name of another operation (docs/names.md). */
+  deprecated?: true
   may: Caller['may']
   params?: P
   query?: Q

@@ -6,7 +6,7 @@ import { seconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { limit, ok, route, shape } from './route.ts'
 
-/** Who is signed in, for operators: whole persons only by what they search, and never a cookie, a token or a sealed value. */
+/** Who is signed in, for operators: whole users only by what they search, and never a cookie, a token or a sealed value. */
 
 const CURSOR = /^(\d{1,12})\.([\w-]{1,100})$/
 const cursor = z.string().regex(CURSOR, 'has to be the next of the page before')
@@ -14,14 +14,15 @@ const search = z.strictObject({
   sub: z.string().max(200).optional(),
   tid: z.string().max(64).optional(),
   client_id: z.string().max(100).optional().meta({ description: 'where they took part' }),
-  person: z.string().max(200).optional().meta({ description: 'letters of a name or username' }),
+  user: z.string().max(200).optional().meta({ description: 'letters of a name or username' }),
+  person: z.string().max(200).optional().meta({ description: 'the former name of user', deprecated: true }),
   before: cursor.optional().meta({ description: 'the next of the page before' }),
   limit,
 })
 const session = shape('Session', {
   sid: z.string(),
   sub: z.string(),
-  person: z.object({ tid: z.string(), oid: z.string(), name: z.string().nullable(), username: z.string().nullable() }),
+  user: z.object({ tid: z.string(), oid: z.string(), name: z.string().nullable(), username: z.string().nullable() }),
   device: z.string(),
   opened_at: seconds,
   auth_time: seconds,
@@ -41,10 +42,11 @@ const about = {
 
 export function sessionRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  route(routes, 'get', '/sessions', about, async ({ query: { sub, tid, client_id: clientId, person: text, before, limit: most } }, c) => {
+  route(routes, 'get', '/sessions', about, async ({ query: { sub, tid, client_id: clientId, user, person, before, limit: most } }, c) => {
     const [, openedAt, sid = ''] = CURSOR.exec(before ?? '') ?? []
     const from = openedAt === undefined ? undefined : { openedAt: Number(openedAt), sid }
     const now = deps.clock.now()
+    const text = user ?? person
     const found = await deps.store.searchSessions({ sub, tid: tid?.toLowerCase(), clientId, text, before: from, now, limit: most + 1 })
     const page = found.slice(0, most)
     const last = found.length > most ? page.at(-1)?.session : undefined
@@ -54,11 +56,11 @@ export function sessionRoutes(deps: Deps): Hono<AdminEnv> {
 }
 
 function shown({ session, participants }: { session: Session; participants: Participant[] }): Record<string, unknown> {
-  const { person } = session
+  const { user } = session
   return {
     sid: session.sid,
     sub: session.sub,
-    person: { tid: person.tid, oid: person.oid, name: person.name ?? null, username: person.username ?? null },
+    user: { tid: user.tid, oid: user.oid, name: user.name ?? null, username: user.username ?? null },
     device: session.device,
     opened_at: session.openedAt,
     auth_time: session.authTime,

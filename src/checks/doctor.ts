@@ -51,7 +51,7 @@ function examineSettings({ config, connection }: Deps): Finding[] {
   warn(
     config.entra.simulated,
     'Microsoft is simulated: whoever signs in has proved nothing.',
-    'Unset BROKER_ENTRA_SIMULATED and BROKER_ENTRA_AUTHORITY before real people use it.',
+    'Unset BROKER_ENTRA_SIMULATED and BROKER_ENTRA_AUTHORITY before real users use it.',
   )
   warn(
     config.issuer.startsWith('http:'),

@@ -46,7 +46,7 @@ async function pausedProbes({ store, connection }: ReadinessDeps): Promise<strin
     pause === undefined
       ? []
       : [
-          `The probe of tenant ${pause.tid} is paused since ${new Date(pause.at * 1000).toISOString()}, because it would have signed out more than 5 % of its people within 10 minutes${pause.code === undefined ? '' : ` (AADSTS${pause.code})`}: a disabled account may go unnoticed. Look at the tenant's policies, then: cmb tenants resume-probe ${pause.tid}.`,
+          `The probe of tenant ${pause.tid} is paused since ${new Date(pause.at * 1000).toISOString()}, because it would have signed out more than 5 % of its users within 10 minutes${pause.code === undefined ? '' : ` (AADSTS${pause.code})`}: a disabled account may go unnoticed. Look at the tenant's policies, then: cmb tenants resume-probe ${pause.tid}.`,
         ],
   )
   return words.length === 0 ? undefined : words.join(' ')

@@ -1,13 +1,13 @@
 import type { Client } from '../protocol/client-metadata.ts'
-import type { Person } from '../../db/types.ts'
+import type { User } from '../../db/types.ts'
 
 /**
- * Whether a person may use an instance: its tenants, its app role. Asked at every sign-in, refresh and exchange, because roles and
+ * Whether a user may use an instance: its tenants, its app role. Asked at every sign-in, refresh and exchange, because roles and
  * registrations change while sessions live.
  */
-export function admits(client: Client, whom: { person: Pick<Person, 'tid'>; roles: readonly string[] }): boolean {
+export function admits(client: Client, whom: { user: Pick<User, 'tid'>; roles: readonly string[] }): boolean {
   const { tenants, appRole } = client.metadata
-  return (tenants === undefined || tenants.includes(whom.person.tid)) && (appRole === undefined || whom.roles.includes(appRole))
+  return (tenants === undefined || tenants.includes(whom.user.tid)) && (appRole === undefined || whom.roles.includes(appRole))
 }
 
 /** RFC 8707 §2: which audience a client asks for. Undefined where it may not have that one. */

@@ -25,7 +25,7 @@ const uris = (example: string, loopback: boolean) => z.array(webAddress(example,
 const wireSchema = (loopback: boolean) =>
   z.strictObject({
     client_id: clientIdSchema.optional(),
-    client_name: z.string('a name to be shown to people, e.g. "Case Manager Sydney"').trim().min(1, 'a name to be shown to people').max(100),
+    client_name: z.string('a name to be shown to users, e.g. "Case Manager Sydney"').trim().min(1, 'a name to be shown to users').max(100),
     client_uri: webAddress('https://sydney.case-manager.example/', loopback).optional(),
     redirect_uris: uris('https://sydney.case-manager.example/oidc/callback', loopback).default([]),
     post_logout_redirect_uris: uris('https://sydney.case-manager.example/signed-out', loopback).default([]),

@@ -21,7 +21,7 @@ export type ClientsFile =
 
 /** base64url of 32 bytes. */
 const HASH = /^[A-Za-z0-9_-]{43}$/
-/** SHA-256 without salt is for random secrets alone: what a person could have thought up is refused. */
+/** SHA-256 without salt is for random secrets alone: what a user could have thought up is refused. */
 const LEAST_SECRET = 32
 
 export async function readClientsFile(path: string, options: { allowLoopback: boolean }): Promise<ClientsFile> {

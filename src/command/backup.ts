@@ -76,5 +76,5 @@ const words = (restored: Awaited<ReturnType<typeof restore>>): string =>
     ['what was there is kept as', restored.former_kept_as],
   ])}
 Everybody is signed out, and the broker makes new signing keys. Start it: instances hear of it at once.
-Look through what may have changed since the backup: cmb clients list (removed clients and secrets are back), cmb tenants, people who were erased.
+Look through what may have changed since the backup: cmb clients list (removed clients and secrets are back), cmb tenants, users who were erased.
 `

@@ -65,6 +65,6 @@ function statusWords(answer: Status): string {
     ]),
     columns(['PART', 'STATE', 'ENGINE', 'PROBLEM'], parts),
     owed.length === 0 ? 'Nothing is owed to anybody.\n' : columns(['OWED TO', 'HOW MANY', 'SINCE', 'ADDRESS'], owed),
-    ...(givenUp.length === 0 ? [] : [columns(['GIVEN UP AT MICROSOFT', 'TENANT', 'PERSON', 'SINCE', 'WHY'], givenUp), AGAIN]),
+    ...(givenUp.length === 0 ? [] : [columns(['GIVEN UP AT MICROSOFT', 'TENANT', 'USER', 'SINCE', 'WHY'], givenUp), AGAIN]),
   ].join('\n')
 }

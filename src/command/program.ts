@@ -8,7 +8,7 @@ import { deliveryCommands } from './deliveries.ts'
 import { doctorCommand } from './doctor.ts'
 import { keyCommands } from './keys.ts'
 import { overviewCommands } from './overview.ts'
-import { peopleCommands } from './people.ts'
+import { userCommands } from './users.ts'
 import { revocationCommands } from './revocations.ts'
 import { serveCommands } from './serve.ts'
 import { sessionCommands } from './sessions.ts'
@@ -42,7 +42,7 @@ function createProgram(terminal: Terminal): Command {
     keyCommands,
     tenantCommands,
     auditCommand,
-    peopleCommands,
+    userCommands,
     backupCommands,
   ])
     add(program, context)

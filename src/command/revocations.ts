@@ -56,7 +56,7 @@ function revokeCommand(program: Command, context: Context): void {
     .description('End sessions: at once for the broker, and told to every instance that took part.')
     .option('--session <sid>', 'one session')
     .option('--grant <sid>', "one client's part of a session: with --client")
-    .option('--subject <sub>', 'everything of one person')
+    .option('--subject <sub>', 'everything of one user')
     .option('--client <id>', 'everything at one client')
     .option('--tenant <tid>', 'everybody of one Microsoft tenant')
     .option('--everything', 'everybody, everywhere')
@@ -119,7 +119,7 @@ interface Preview {
 
 const preview = (broker: Broker, selector: Json): Promise<Preview> => broker.send('POST', '/revocations', { selector, dry_run: true })
 const previewWords = ({ would_end: end }: Preview): string =>
-  `${end.sessions} session(s) of ${end.subjects} person(s), at ${end.clients} client(s); ${end.deliveries} logout token(s) to deliver`
+  `${end.sessions} session(s) of ${end.subjects} user(s), at ${end.clients} client(s); ${end.deliveries} logout token(s) to deliver`
 
 async function dryRun(context: Context, command: Command, broker: Broker, selector: Json): Promise<void> {
   const answer = await preview(broker, selector)

@@ -1,11 +1,11 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
 import { columns, time } from './show.ts'
 
 interface SessionShown {
   sid: string
   sub: string
-  person: { tid: string; name: string | null; username: string | null }
+  user: { tid: string; name: string | null; username: string | null }
   device: string
   opened_at: number
   last_active_at: number
@@ -19,16 +19,18 @@ export function sessionCommands(program: Command, context: Context): void {
     sessions
       .command('list')
       .description('Live sessions, newest first.')
-      .option('--person <text>', 'letters of a name or username, or a whole oid')
-      .option('--sub <sub>', 'one person, by the sub of their tokens')
+      .option('--user <text>', 'letters of a name or username, or a whole oid')
+      // Deprecated: the former name (docs/names.md).
+      .addOption(new Option('--person <text>').hideHelp())
+      .option('--sub <sub>', 'one user, by the sub of their tokens')
       .option('--client <id>', 'only those in which this client took part')
       .option('--tenant <tid>', 'only those of one Microsoft tenant')
       .option('--limit <n>', 'how many at most', '100')
       .addOption(before())
       .addOption(asJson())
-      .action(async (options: Record<'person' | 'sub' | 'client' | 'tenant' | 'limit' | 'before', string | undefined>, command: Command) => {
+      .action(async (options: Record<'user' | 'person' | 'sub' | 'client' | 'tenant' | 'limit' | 'before', string | undefined>, command: Command) => {
         const query = queryOf({
-          person: options.person,
+          user: options.user ?? options.person,
           sub: options.sub,
           client_id: options.client,
           tid: options.tenant,
@@ -38,7 +40,7 @@ export function sessionCommands(program: Command, context: Context): void {
         const answer = await (await context.broker(command)).get<{ sessions: SessionShown[]; next: string | null }>(`/sessions${query}`)
         context.print(command, answer, () => sessionWords(answer))
       }),
-    'cmb sessions list --person alice',
+    'cmb sessions list --user alice',
     'cmb sessions list --client sydney --json',
   )
 }
@@ -48,11 +50,11 @@ function sessionWords({ sessions, next }: { sessions: SessionShown[]; next: stri
   const rows = sessions.map((one) => [
     one.sid,
     one.sub,
-    one.person.username ?? one.person.name,
+    one.user.username ?? one.user.name,
     one.device,
     time(one.opened_at),
     time(one.last_active_at),
     one.clients.map((client) => client.client_id).join(' '),
   ])
-  return `${columns(['SESSION', 'SUBJECT', 'PERSON', 'DEVICE', 'OPENED', 'ACTIVE', 'CLIENTS'], rows)}${nextPage(next)}`
+  return `${columns(['SESSION', 'SUBJECT', 'USER', 'DEVICE', 'OPENED', 'ACTIVE', 'CLIENTS'], rows)}${nextPage(next)}`
 }

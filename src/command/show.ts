@@ -1,4 +1,4 @@
-/** How commands print: columns for people; `--json` prints what the broker answered, as it is. */
+/** How commands print: columns for users; `--json` prints what the broker answered, as it is. */
 
 export type Cell = string | number | boolean | null | undefined
 

@@ -7,7 +7,7 @@ import { columns, time, type Cell } from './show.ts'
 export function tenantCommands(program: Command, context: Context): void {
   const tenants = program
     .command('tenants')
-    .description('The Microsoft tenants whose people may sign in.')
+    .description('The Microsoft tenants whose users may sign in.')
     .addOption(asJson())
     .action(async (_options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<{ tenants: Record<string, Cell>[]; differences: string[] }>('/tenants')
@@ -47,7 +47,7 @@ function addCommand(tenants: Command, context: Context): void {
         const next =
           options.mfaProof === undefined
             ? 'Its consent and its proof of MFA remain: open /setup at the operators’ address.'
-            : 'Its people can sign in once its administrator has consented: /setup at the operators’ address has the link.'
+            : 'Its users can sign in once its administrator has consented: /setup at the operators’ address has the link.'
         context.print(command, answer, () => `${answer.tid} is connected. ${next}\n`)
       }),
     'cmb tenants add 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --name Contoso',
@@ -58,14 +58,14 @@ function removeCommand(tenants: Command, context: Context): void {
   examples(
     tenants
       .command('remove <tid>')
-      .description('Remove a tenant: its people are signed out everywhere at once, and nobody of it can sign in.')
+      .description('Remove a tenant: its users are signed out everywhere at once, and nobody of it can sign in.')
       .option('--yes', 'do not ask')
       .addOption(asJson())
       .action(async (tid: string, options: { yes?: boolean }, command: Command) => {
         const broker = await context.broker(command)
         if (options.yes !== true) await sure(context, tid)
         const answer = await broker.send('DELETE', `/tenants/${encodeURIComponent(tid)}`)
-        context.print(command, answer, () => `${tid} is removed; its people are signed out.\n`)
+        context.print(command, answer, () => `${tid} is removed; its users are signed out.\n`)
       }),
     'cmb tenants remove 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11',
   )

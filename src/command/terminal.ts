@@ -9,7 +9,7 @@ export interface Terminal {
   err(text: string): void
   /** Who types, for the log of revocations. */
   user: string
-  /** Asks a person; undefined where nobody is there to answer. */
+  /** Asks a user; undefined where nobody is there to answer. */
   ask: ((question: string) => Promise<string>) | undefined
   /** All of standard input. */
   input(): Promise<string>

@@ -12,6 +12,6 @@ export async function administratorAt(
   const visitor = await visitorOf(deps, c, now, true)
   if (visitor.is !== 'operator' || visitor.operator.caller.may !== 'administer') return undefined
   const { session, caller } = visitor.operator
-  const { name, username } = session.person
+  const { name, username } = session.user
   return { actor: caller.actor, name: [name, username].filter(Boolean).join(' · ') || session.sub, sid: session.sid, fresh: isFresh(session, now) }
 }

@@ -31,7 +31,7 @@ const ACTS = [
   'consent.confirm',
   'trial.sign_in',
   'proof.assert',
-  'people.erase',
+  'users.erase',
   'backup',
 ]
 

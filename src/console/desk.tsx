@@ -56,7 +56,7 @@ function Nav({ visit, at }: { visit: Visit; at: Way | undefined }) {
       <form class="who" method="post" action="/ops/sign-out">
         <HiddenFields fields={{ [CSRF_FIELD]: formToken(visit) }} />
         <span>
-          {session.person.name ?? whoIs(session)}
+          {session.user.name ?? whoIs(session)}
           <small>{caller.may === 'administer' ? 'administrator' : 'operator'}</small>
         </span>
         <Button kind="quiet" small>

@@ -8,8 +8,8 @@ import { plural, when } from './words.ts'
 /** What was to be asked of Microsoft and was given up after a day; nothing where there is none. */
 
 const WHAT: Record<OwedMicrosoftWork['kind'], string> = {
-  check_person: 'Look at a person',
-  revoke_sessions: 'Sign a person out of Microsoft',
+  check_user: 'Look at a user',
+  revoke_sessions: 'Sign a user out of Microsoft',
   tend_subscription: 'Renew the subscription',
 }
 
@@ -20,7 +20,7 @@ export function GivenUp({ visit, work }: { visit: Visit; work: readonly OwedMicr
     <Panel title="Given up at Microsoft">
       <Table
         label="Given up at Microsoft"
-        head={['What', 'Tenant', 'Person', 'Asked for', 'Last answer']}
+        head={['What', 'Tenant', 'User', 'Asked for', 'Last answer']}
         rows={work.map((one) => [
           WHAT[one.kind],
           <span class="small">{one.tid}</span>,

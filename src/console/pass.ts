@@ -79,9 +79,9 @@ export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'connectio
 }
 
 /** The broker's own roles count only from the operators' tenant: anybody may give them to anybody in a tenant of their own. */
-export function judge({ connection }: Pick<Deps, 'connection'>, { person, roles }: Pick<Session, 'person' | 'roles'>): Caller['may'] | Refusal {
+export function judge({ connection }: Pick<Deps, 'connection'>, { user, roles }: Pick<Session, 'user' | 'roles'>): Caller['may'] | Refusal {
   const { operatorTenant } = connection.current()
-  if (operatorTenant === undefined || person.tid !== operatorTenant) return 'other_tenant'
+  if (operatorTenant === undefined || user.tid !== operatorTenant) return 'other_tenant'
   if (roles.includes(ROLE.administrator)) return 'administer'
   return roles.includes(ROLE.operator) ? 'operate' : 'no_role'
 }

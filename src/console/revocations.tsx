@@ -26,7 +26,7 @@ export const revocationRows = (visit: Visit, revocations: readonly Revocation[])
     ]),
   )
 
-/** People by their name, where the store still knows it. */
+/** Users by their name, where the store still knows it. */
 async function actor({ deps }: Visit, { actor: by }: Revocation): Promise<string> {
   if (by.kind === 'client') return nameOf(deps, by.id)
   if (by.kind === 'broker' || by.kind === 'microsoft') return by.kind === 'broker' ? 'The broker' : 'Microsoft'
@@ -149,4 +149,4 @@ function proofRow(visit: Visit, delivery: Delivery, attempts: readonly DeliveryA
 }
 
 export const howMany = (end: { sessions: number; subjects: number; clients: number; deliveries: number }): string =>
-  `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'person', 'people')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver`
+  `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver`

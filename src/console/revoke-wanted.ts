@@ -71,7 +71,7 @@ function selectorOf(deps: Pick<Deps, 'clients'>, { kind, value, client }: Draft,
   }
 }
 
-/** What has to be typed before many are signed out; nothing for one person. */
+/** What has to be typed before many are signed out; nothing for one user. */
 export function typedFor(selector: Selector): string | undefined {
   if (selector.kind === 'client') return selector.clientId
   if (selector.kind === 'tenant') return selector.tid

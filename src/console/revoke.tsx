@@ -17,7 +17,7 @@ import { covered, REASON } from './words.ts'
 const CHOICES = [
   { value: 'session', label: 'One session', hint: 'Everything in one browser. Its id (sid) begins with s_.' },
   { value: 'grant', label: 'One instance in one session', hint: 'Its id (sid), and the instance.' },
-  { value: 'subject', label: 'One person', hint: 'Every session of theirs. Their id (sub) begins with u_.' },
+  { value: 'subject', label: 'One user', hint: 'Every session of theirs. Their id (sub) begins with u_.' },
   { value: 'client', label: 'One instance', hint: 'Everybody at it: choose the instance.' },
   { value: 'tenant', label: 'One Microsoft tenant', hint: 'Everybody of it. Its id is a GUID.' },
   { value: 'everything', label: 'Everybody, everywhere', hint: 'You too.' },
@@ -46,7 +46,7 @@ export function revokePage(
         <Field
           id="value"
           label="Its id"
-          hint="Of the session, the person or the tenant. The search for sessions leads here with it filled in."
+          hint="Of the session, the user or the tenant. The search for sessions leads here with it filled in."
           value={draft.value}
         />
         <div class="field">

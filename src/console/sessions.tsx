@@ -4,14 +4,14 @@ import { Button } from '../page/components.tsx'
 import { desk, Panel, Table, type Visit } from './desk.tsx'
 import { nameOf, plural, when, whoIs } from './words.ts'
 
-/** Live sessions by person, instance and device. Nobody is listed before somebody is searched for. */
+/** Live sessions by user, instance and device. Nobody is listed before somebody is searched for. */
 
 const MOST = 100
 
 export async function sessionsPage(visit: Visit): Promise<Response> {
   const { deps, c, now } = visit
   const asked = (name: string): string | undefined => c.req.query(name)?.trim().slice(0, 200) || undefined
-  const [text, clientId, device] = [asked('person'), asked('client'), asked('device')]
+  const [text, clientId, device] = [asked('user') ?? asked('person'), asked('client'), asked('device')]
   const searched = text !== undefined || clientId !== undefined || device !== undefined
   const found = searched ? await deps.store.searchSessions({ text, clientId, device, now, limit: MOST + 1 }) : []
   return desk(
@@ -45,8 +45,8 @@ interface Asked {
 const Search = ({ visit, text, clientId, device }: Asked) => (
   <form class="search" method="get" action="/ops/sessions">
     <div class="field">
-      <label for="person">Person</label>
-      <input id="person" name="person" value={text} maxlength={200} autocomplete="off" placeholder="Name, username, sub or sid" />
+      <label for="user">User</label>
+      <input id="user" name="user" value={text} maxlength={200} autocomplete="off" placeholder="Name, username, sub or sid" />
     </div>
     <div class="field">
       <label for="client">Instance</label>
@@ -68,14 +68,14 @@ const Search = ({ visit, text, clientId, device }: Asked) => (
 )
 
 const mayRevoke = ({ operator }: Visit): boolean => operator.caller.may === 'administer'
-const head = (visit: Visit): string[] => ['Person', 'Device', 'Signed in', 'Last used', 'Instances', ...(mayRevoke(visit) ? ['Revoke'] : [])]
+const head = (visit: Visit): string[] => ['User', 'Device', 'Signed in', 'Last used', 'Instances', ...(mayRevoke(visit) ? ['Revoke'] : [])]
 
 function row(visit: Visit, { session, participants }: { session: Session; participants: Participant[] }): Child[] {
   const nowMs = visit.deps.clock.nowMs()
   return [
     <>
-      <strong>{session.person.name ?? session.person.oid}</strong>
-      <div class="small soft">{session.person.username}</div>
+      <strong>{session.user.name ?? session.user.oid}</strong>
+      <div class="small soft">{session.user.username}</div>
     </>,
     session.device,
     when(session.openedAt * 1000, nowMs),
@@ -93,8 +93,8 @@ const Revoke = ({ session }: { session: Session }) => (
       </a>
     </div>
     <div>
-      <a href={link({ kind: 'subject', value: session.sub })} aria-label={`Revoke the person ${whoIs(session)}, everywhere`}>
-        The person
+      <a href={link({ kind: 'subject', value: session.sub })} aria-label={`Revoke the user ${whoIs(session)}, everywhere`}>
+        The user
       </a>
     </div>
   </>

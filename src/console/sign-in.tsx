@@ -76,7 +76,7 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
   const { session, rev } = redeemed
   const may = judge(deps, session)
   if (may !== 'operate' && may !== 'administer') {
-    deps.log.warn('console_refused', { sub: session.sub, tid: session.person.tid, why: may })
+    deps.log.warn('console_refused', { sub: session.sub, tid: session.user.tid, why: may })
     return refusedPage(deps, c, may, session)
   }
   if (may === 'administer') await operatorWasHere(deps.store, now)
@@ -95,7 +95,7 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
 /** Ends the console's part of the session: the pass is worth nothing from then on, wherever a copy of it is. */
 export async function leave(deps: Deps, c: Context, { session, caller }: Operator, now: number): Promise<Response> {
   const selector = { kind: 'grant', sid: session.sid, clientId: CONSOLE } as const
-  await revoke(deps, { selector, reason: 'signed_out', actor: { kind: 'person', id: caller.actor.id }, now })
+  await revoke(deps, { selector, reason: 'signed_out', actor: { kind: 'user', id: caller.actor.id }, now })
   takePass(c)
   return c.redirect('/ops/signed-out', 303)
 }
@@ -130,8 +130,8 @@ const pathOf = (c: Context): string | undefined => {
   return c.req.method === 'GET' ? pathname + search : undefined
 }
 
-export function refusedPage(deps: Deps, c: Context, why: Refusal, { person }: Pick<Session, 'person'>): Response {
-  const who = [person.name, person.username].filter(Boolean).join(' · ')
+export function refusedPage(deps: Deps, c: Context, why: Refusal, { user }: Pick<Session, 'user'>): Response {
+  const who = [user.name, user.username].filter(Boolean).join(' · ')
   return messagePage(c, {
     title: 'The console is not open to you',
     status: 403,

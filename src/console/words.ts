@@ -56,11 +56,11 @@ export const STATE: Record<Delivery['state'], { words: string; tag: string }> = 
   superseded: { words: 'told by a wider one', tag: 'tag calm' },
 }
 
-export const whoIs = ({ person }: Pick<Session, 'person'>): string => [person.name, person.username].filter(Boolean).join(' · ') || person.oid
+export const whoIs = ({ user }: Pick<Session, 'user'>): string => [user.name, user.username].filter(Boolean).join(' · ') || user.oid
 
 export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string => deps.clients.find(clientId)?.metadata.name ?? `${clientId} (removed)`
 
-/** What a revocation covers, as an operator says it; people by their name where it is known. */
+/** What a revocation covers, as an operator says it; users by their name where it is known. */
 export async function covered(deps: Pick<Deps, 'clients' | 'store'>, selector: Selector): Promise<string> {
   switch (selector.kind) {
     case 'session':
@@ -69,7 +69,7 @@ export async function covered(deps: Pick<Deps, 'clients' | 'store'>, selector: S
       return `${nameOf(deps, selector.clientId)} in one session${await ofSession(deps, selector.sid)}`
     case 'subject': {
       const subject = await deps.store.findSubject(selector.sub)
-      return `Everything of ${subject === undefined ? selector.sub : whoIs({ person: subject })}`
+      return `Everything of ${subject === undefined ? selector.sub : whoIs({ user: subject })}`
     }
     case 'client':
       return `Everybody at ${nameOf(deps, selector.clientId)}`

@@ -4,7 +4,7 @@ import type { Json } from '../protocol/described.ts'
 import type { Document } from './openapi.ts'
 import { words } from './openapi-read.ts'
 
-/** OpenAPI as people read it: the broker's own page and style, no script, nothing from elsewhere. */
+/** OpenAPI as users read it: the broker's own page and style, no script, nothing from elsewhere. */
 
 interface Operation {
   method: string

@@ -1,4 +1,4 @@
-/** A schema in one line, for people. */
+/** A schema in one line, for users. */
 
 import type { Json } from '../protocol/described.ts'
 

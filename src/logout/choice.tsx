@@ -7,7 +7,7 @@ import { Button, Choices, Facts, HiddenFields, LinkButton, Names, Notice, Tick }
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
-import { clientName, clientUri, namesOf, personWords } from './words.ts'
+import { clientName, clientUri, namesOf, userWords } from './words.ts'
 import { seal } from './sealed.ts'
 import type { LogoutRequest } from './types.ts'
 
@@ -42,7 +42,7 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
       {whoseSession(deps, session, request, t)}
       <Facts
         items={[
-          [t.signOut.signedInAs, personWords(session.person, t)],
+          [t.signOut.signedInAs, userWords(session.user, t)],
           [t.signOut.thisDevice, session.device],
           [t.shared.apps, <Names names={namesOf(deps.clients, here)} none={t.shared.noApps} />],
         ]}
@@ -81,7 +81,7 @@ function whoseSession(deps: Deps, session: Session, { hint, clientId }: LogoutRe
   if (hint !== undefined && hint.sub !== session.sub) {
     return (
       <Notice kind="warn" title={t.signOut.otherUserTitle}>
-        {t.signOut.otherUser(asker, personWords(session.person, t))}
+        {t.signOut.otherUser(asker, userWords(session.user, t))}
       </Notice>
     )
   }

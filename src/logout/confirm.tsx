@@ -63,7 +63,7 @@ async function signOut(deps: Deps, session: Session, scope: Scope, request: Logo
   const answer = await revoke(deps, {
     selector: scope === 'everywhere' ? { kind: 'subject', sub: session.sub } : { kind: 'session', sid: session.sid },
     reason: scope === 'everywhere' ? 'signed_out_everywhere' : 'signed_out',
-    actor: { kind: 'person', id: session.sub },
+    actor: { kind: 'user', id: session.sub },
     now,
   })
   const clientIds = [...new Set(live.map((one) => one.clientId))].slice(0, MOST_NAMES)
@@ -81,12 +81,12 @@ async function alreadyOut(deps: Deps, standing: Standing, scope: Scope, request:
 
 async function viaMicrosoft(deps: Deps, c: Context, input: { session: Session; request: LogoutRequest; done: Done; now: number }): Promise<Response> {
   const { session, request, done, now } = input
-  const logoutHint = openFromSession(deps.sealer, 'login_hint', session.person, session.loginHintSealed)
+  const logoutHint = openFromSession(deps.sealer, 'login_hint', session.user, session.loginHintSealed)
   try {
-    const url = await deps.microsoft.logoutUrl({ tid: session.person.tid, logoutHint })
+    const url = await deps.microsoft.logoutUrl({ tid: session.user.tid, logoutHint })
     return goToMicrosoft(deps, c, { url, request, done, now })
   } catch (cause) {
-    deps.log.warn('microsoft_logout_unreachable', { tid: session.person.tid, cause: cause instanceof Error ? cause.message : String(cause) })
+    deps.log.warn('microsoft_logout_unreachable', { tid: session.user.tid, cause: cause instanceof Error ? cause.message : String(cause) })
     // They are signed out of Case Manager; a page says what is left to do, so the registered address becomes a link on it.
     return goOn(deps, c, { clientId: request.clientId }, { ...done, microsoft: 'unreachable', back: returnAddress(request) }, now)
   }

@@ -7,7 +7,7 @@ import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
 import type { Done } from './types.ts'
-import { clientName, clientUri, personWords } from './words.ts'
+import { clientName, clientUri, userWords } from './words.ts'
 
 /** The signed-out page: where the user is signed out, and which instances have confirmed it. It stays true when it is opened again later. */
 
@@ -19,7 +19,7 @@ export async function signedOutPage(deps: Deps, c: Context, done: Done | undefin
   const t = textsOf(c)
   const simulated = deps.config.entra.simulated
   const standing = await currentStanding(deps, c, now)
-  if (standing.state === 'live' || standing.state === 'marked') return signedInAgain(deps, c, personWords(standing.session.person, t), t)
+  if (standing.state === 'live' || standing.state === 'marked') return signedInAgain(deps, c, userWords(standing.session.user, t), t)
   const scope = done?.scope ?? 'none'
   const rows = done === undefined ? [] : await instances(deps, done, now)
   const watching = done !== undefined && rows.some((row) => row.progress === 'pending') && now - done.at < WATCH_SECONDS

@@ -17,7 +17,7 @@ import type { Checked, Refusal } from './types.ts'
 import { open, seal } from './sealed.ts'
 
 /**
- * Owns signing out: the end session endpoint (OpenID Connect RP-Initiated Logout 1.0) and the person's choices. Refuses to sign anybody out
+ * Owns signing out: the end session endpoint (OpenID Connect RP-Initiated Logout 1.0) and the user's choices. Refuses to sign anybody out
  * by a GET or at a client's word alone, and to send a browser anywhere but to an address that the client has registered.
  */
 export function logoutEndpoints(deps: Deps): Hono {

@@ -40,7 +40,7 @@ function readOnce(query: URLSearchParams): Params | undefined {
   }
 }
 
-/** An ID token of ours, expired or not (§4). Whoever sends it is not thereby the person it names. */
+/** An ID token of ours, expired or not (§4). Whoever sends it is not thereby the user it names. */
 async function readHint(deps: Pick<Deps, 'keys'>, jwt: string, now: number) {
   const claims = await deps.keys.verify(jwt, { typ: TYP.idToken, now, allowExpired: true })
   if (claims === undefined || typeof claims.sub !== 'string') return undefined

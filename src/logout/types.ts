@@ -32,7 +32,7 @@ export interface Done {
   microsoft?: 'left' | 'unreachable' | undefined
   /** Sign-ins that still live on other devices although they wanted to be out everywhere. */
   elsewhere?: number | undefined
-  /** Instances where the person was signed in. */
+  /** Instances where the user was signed in. */
   clientIds: string[]
   /** The revocation, to follow its deliveries. */
   seq?: number | undefined

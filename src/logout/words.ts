@@ -1,8 +1,8 @@
-import type { Person } from '../../db/types.ts'
+import type { User } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Texts } from '../page/texts.ts'
 
-/** Names as people read them. */
+/** Names as users read them. */
 
 type Clients = Deps['clients']
 
@@ -18,7 +18,7 @@ export function clientUri(clients: Clients, clientId: string | undefined): strin
 /** In the order given; clients that were removed since have no name to show. */
 export const namesOf = (clients: Clients, clientIds: readonly string[]): string[] => clientIds.flatMap((id) => clientName(clients, id) ?? [])
 
-export function personWords({ name, username, email }: Person, t: Texts): string {
+export function userWords({ name, username, email }: User, t: Texts): string {
   const address = username ?? email
   if (name === undefined) return address ?? t.shared.unnamedUser
   return address === undefined ? name : `${name} (${address})`

@@ -9,7 +9,7 @@ import type { GuidanceKey } from './guidance.ts'
 export interface Outcome {
   guidance: GuidanceKey
   effect: SessionEffect
-  /** A refusal of where the request came from, not of the person: a probe that meets it has learnt nothing. */
+  /** A refusal of where the request came from, not of the user: a probe that meets it has learnt nothing. */
   unprobeable?: true
 }
 

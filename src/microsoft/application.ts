@@ -8,7 +8,7 @@ import { MicrosoftRefusal } from './interface.ts'
 import type { Transport } from './transport.ts'
 
 /**
- * One MSAL application for one request and one person. A shared one mixes people up and grows without bound; this one is dropped with its
+ * One MSAL application for one request and one user. A shared one mixes users up and grows without bound; this one is dropped with its
  * cache, which the caller seals.
  */
 

@@ -107,7 +107,7 @@ function readDiscovery(body: Record<string, unknown>, tenant: string, simulated:
 
 /**
  * Microsoft says with a key whose tokens it signs (`issuer`, which may hold `{tenantid}`): one for another issuer, such as that of personal accounts,
- * proves nothing about this tenant's people, whatever the token says.
+ * proves nothing about this tenant's users, whatever the token says.
  */
 function signsFor(key: Record<string, unknown>, issuer: string, tid: string): boolean {
   const of = (words: string): string => words.replaceAll('{tenantid}', tid)

@@ -26,7 +26,7 @@ export function createGraph(need: Need, directory: Directory): Graph {
   const ask = asking(need, directory, origin)
   const path = (tid: string, method: Method, rest: string, body?: Record<string, unknown>) => ask(tid, method, `${origin}${rest}`, body)
   return {
-    async person(tid, oid) {
+    async user(tid, oid) {
       const select = '$select=id,accountEnabled,signInSessionsValidFromDateTime'
       const answer = await path(tid, 'GET', `/users/${encodeURIComponent(oid)}?${select}`)
       if (isNobody(answer)) return { state: 'gone' }

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../protocol/error.ts'
 
-/** What a person reads instead of a code, what the operator sees, and what there is to do. Nothing here helps an outsider. */
+/** What a user reads instead of a code, what the operator sees, and what there is to do. Nothing here helps an outsider. */
 
 /** What a page offers besides going back to the instance. */
 export type Offer = 'try_again' | 'another_account' | 'granting_consent' | 'set_up_mfa'
@@ -9,9 +9,9 @@ export interface Guidance {
   /** For the log and the console. */
   operator: string
   offers: readonly Offer[]
-  /** Somebody has to mend something before anybody, or this person, can sign in. */
+  /** Somebody has to mend something before anybody, or this user, can sign in. */
   alert?: true
-  /** What the instance is told when the person goes back (RFC 6749 §4.1.2.1). */
+  /** What the instance is told when the user goes back (RFC 6749 §4.1.2.1). */
   error: ErrorCode
 }
 
@@ -50,7 +50,7 @@ const GUIDANCE = {
     error: 'login_required',
   },
   enrol_mfa: {
-    operator: 'The person has to enrol for MFA.',
+    operator: 'The user has to enrol for MFA.',
     offers: ['set_up_mfa', 'try_again', 'another_account'],
     error: 'access_denied',
   },
@@ -65,8 +65,8 @@ const GUIDANCE = {
     offers: ['try_again'],
     error: 'login_required',
   },
-  other_person: {
-    operator: 'The person who signed in is not the one of id_token_hint.',
+  other_user: {
+    operator: 'The user who signed in is not the one of id_token_hint.',
     offers: ANOTHER,
     error: 'login_required',
   },
@@ -81,12 +81,12 @@ const GUIDANCE = {
     error: 'access_denied',
   },
   not_assigned: {
-    operator: 'The person is not assigned to the enterprise application.',
+    operator: 'The user is not assigned to the enterprise application.',
     offers: ANOTHER,
     error: 'access_denied',
   },
   not_assigned_here: {
-    operator: 'The person’s tenant or app roles do not admit them to this client.',
+    operator: 'The user’s tenant or app roles do not admit them to this client.',
     offers: ANOTHER,
     error: 'access_denied',
   },
@@ -96,7 +96,7 @@ const GUIDANCE = {
     error: 'access_denied',
   },
   declined: {
-    operator: 'The person declined at Microsoft.',
+    operator: 'The user declined at Microsoft.',
     offers: AGAIN,
     error: 'access_denied',
   },

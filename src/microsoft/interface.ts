@@ -1,4 +1,4 @@
-import type { Person } from '../../db/types.ts'
+import type { User } from '../../db/types.ts'
 
 /** The doors of this room: Microsoft Entra ID. Nothing outside it imports MSAL or knows an AADSTS code. */
 
@@ -20,7 +20,7 @@ export interface StartSignIn {
 
 /** What Microsoft has proved, after its ID token was verified: signature, issuer, audience, tenant on the allow-list, nonce, expiry. */
 export interface MicrosoftIdentity {
-  person: Person
+  user: User
   authTime: number | undefined
   issuedAt: number
   acrs: string[]
@@ -46,8 +46,8 @@ export interface Renewal {
 /** Microsoft Graph by the broker's own permissions. Each call may throw a `GraphProblem`. */
 export interface Graph {
   /** `sessionsValidFrom`: what was signed in before is over. Epoch seconds. */
-  person(tid: string, oid: string): Promise<{ state: 'gone' } | { state: 'there'; enabled: boolean; sessionsValidFrom: number | undefined }>
-  /** Asks Microsoft to end the person's sessions, which takes it minutes. `gone`: nobody of that id. */
+  user(tid: string, oid: string): Promise<{ state: 'gone' } | { state: 'there'; enabled: boolean; sessionsValidFrom: number | undefined }>
+  /** Asks Microsoft to end the user's sessions, which takes it minutes. `gone`: nobody of that id. */
   revokeSessions(tid: string, oid: string): Promise<'asked' | 'gone'>
   /** One on `/users`. Microsoft calls the address back before it answers. */
   subscribe(tid: string, input: { address: string; clientState: string; until: number }): Promise<{ id: string; until: number }>
@@ -87,7 +87,7 @@ export interface Microsoft {
    * Redeems the refresh token in a session's cache. Undefined: it holds none.
    * @throws MicrosoftRefusal whose `effect` says what becomes of sessions
    */
-  renew(input: { cache: string; person: Pick<Person, 'tid' | 'oid'>; now: number }): Promise<Renewal | undefined>
+  renew(input: { cache: string; user: Pick<User, 'tid' | 'oid'>; now: number }): Promise<Renewal | undefined>
   readonly graph: Graph
   /** Where the browser signs out of Microsoft 365; comes back to our fixed return address. */
   logoutUrl(input: { tid: string; logoutHint?: string | undefined }): Promise<string>

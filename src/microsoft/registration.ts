@@ -31,7 +31,7 @@ const ROLES: Registration['appRoles'] = [
     id: '5f8c2c1e-6a0b-4b7e-9a51-0c6d1f4e7a03',
     value: 'Broker.Administrator',
     name: 'Identity broker administrator',
-    description: 'May sign people out, register instances, rotate keys and change the connection to Microsoft.',
+    description: 'May sign users out, register instances, rotate keys and change the connection to Microsoft.',
   },
 ]
 
@@ -55,7 +55,7 @@ export const registration = (issuer: string): Registration => ({
     {
       id: '77f3a031-c388-4f99-b373-dc68676a979e',
       name: 'User.RevokeSessions.All',
-      why: 'Optional: “Sign out everywhere” can end the person’s sessions at Microsoft too.',
+      why: 'Optional: “Sign out everywhere” can end the user’s sessions at Microsoft too.',
     },
   ],
 })
@@ -112,7 +112,7 @@ ${JSON.stringify(appManifest(issuer, { several }), null, 2)}
 JSON
 APP_ID=$(az rest --method POST --url "${graph}/applications" ${JSON_BODY} \\
   --body @case-manager-app.json --query appId --output tsv)
-# The enterprise application: only people who are assigned get in.
+# The enterprise application: only users who are assigned get in.
 SP_ID=$(again az rest --method POST --url "${graph}/servicePrincipals" ${JSON_BODY} \\
   --body "{\\"appId\\":\\"$APP_ID\\",\\"appRoleAssignmentRequired\\":true}" --query id --output tsv)
 # You become a user of Case Manager and an administrator of its broker.

@@ -7,17 +7,17 @@ import { verifyIdToken } from './verify.ts'
 
 /**
  * Redeems the refresh token of one session: the best check there is, for it finds whoever was revoked, disabled or deleted. One MSAL
- * application over that session's cache alone. It refuses to take another person's tokens for this one's.
+ * application over that session's cache alone. It refuses to take another user's tokens for this one's.
  */
 export async function renew(need: Need, directory: Directory, input: Parameters<Microsoft['renew']>[0]): Promise<Renewal | undefined> {
-  const { person, now } = input
+  const { user, now } = input
   const connection = need.connection()
-  if (!connection.tenants.includes(person.tid)) throw new MicrosoftRefusal('tenant_not_connected', { effect: 'nothing' })
-  const discovery = await directory.discovery(person.tid).catch(outage)
+  if (!connection.tenants.includes(user.tid)) throw new MicrosoftRefusal('tenant_not_connected', { effect: 'nothing' })
+  const discovery = await directory.discovery(user.tid).catch(outage)
   const transport = createTransport(need.fetch)
   const cache = sessionCache(input.cache)
-  const application = await openApplication({ config: need.config, connection, tenant: person.tid, discovery, transport, cache })
-  const account = (await application.getTokenCache().getAllAccounts()).find((one) => one.localAccountId.toLowerCase() === person.oid)
+  const application = await openApplication({ config: need.config, connection, tenant: user.tid, discovery, transport, cache })
+  const account = (await application.getTokenCache().getAllAccounts()).find((one) => one.localAccountId.toLowerCase() === user.oid)
   if (account === undefined) return undefined
   await application.acquireTokenSilent({ account, scopes: SCOPES, forceRefresh: true }).catch((error: unknown) => {
     // MSAL has asked nobody: there was no refresh token to ask with.
@@ -27,10 +27,10 @@ export async function renew(need: Need, directory: Directory, input: Parameters<
   if (transport.answer === undefined || cache.serialized === undefined) return undefined
   const idToken = transport.answer.body.id_token
   if (typeof idToken !== 'string') return { cache: cache.serialized, roles: undefined }
-  const expected = { clientId: connection.clientId ?? '', tenants: connection.tenants, tid: person.tid, nonce: undefined, now }
+  const expected = { clientId: connection.clientId ?? '', tenants: connection.tenants, tid: user.tid, nonce: undefined, now }
   const identity = await verifyIdToken(directory, idToken, expected)
-  if (identity.person.oid !== person.oid)
-    throw new MicrosoftRefusal('untrusted_token', { effect: 'nothing', cause: new Error('ID token: of another person than the session') })
+  if (identity.user.oid !== user.oid)
+    throw new MicrosoftRefusal('untrusted_token', { effect: 'nothing', cause: new Error('ID token: of another user than the session') })
   return { cache: cache.serialized, roles: identity.roles }
 }
 

@@ -8,7 +8,7 @@ import { announce } from '../revocation/revoke.ts'
 
 /** Connecting a tenant and removing it: at /setup, by `cmb`, by the admin API, all through here. Refuses what is no tenant's id, and Microsoft's tenant of personal accounts. */
 
-/** A tenant whose proof of MFA is not chosen yet: its people are refused, because nothing proves MFA for them. */
+/** A tenant whose proof of MFA is not chosen yet: its users are refused, because nothing proves MFA for them. */
 export const UNDECIDED = 'undecided'
 export const isDecided = (row: Pick<TenantRow, 'mfaProof'>): boolean => parseMfaProof(row.mfaProof) !== undefined
 
@@ -16,7 +16,7 @@ export const isDecided = (row: Pick<TenantRow, 'mfaProof'>): boolean => parseMfa
 export function readTenantId(value: string): { tid: string } | { problem: string } {
   const tid = value.trim().toLowerCase()
   if (!isGuid(tid)) return { problem: 'The tenant id is a GUID: Entra admin center, Overview, Tenant ID.' }
-  if (tid === PERSONAL_TENANT) return { problem: 'That is Microsoft’s tenant of personal accounts, whose people are never let in.' }
+  if (tid === PERSONAL_TENANT) return { problem: 'That is Microsoft’s tenant of personal accounts, whose users are never let in.' }
   return { tid }
 }
 
@@ -38,7 +38,7 @@ export async function connectTenant(
   return 'connected'
 }
 
-/** Its people's sessions end everywhere with the same commit. */
+/** Its users' sessions end everywhere with the same commit. */
 export async function disconnectTenant(
   deps: Pick<Deps, 'store' | 'connection' | 'feed' | 'queue' | 'metrics' | 'log'>,
   { tid, actor, now }: { tid: string; actor: Actor; now: number },

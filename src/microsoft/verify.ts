@@ -1,4 +1,4 @@
-import type { Person } from '../../db/types.ts'
+import type { User } from '../../db/types.ts'
 import { readUnverified } from '../keys/jws.ts'
 import type { Verified } from '../keys/verify.ts'
 import { equalInConstantTime } from '../protocol/compare.ts'
@@ -9,7 +9,7 @@ import type { GuidanceKey } from './guidance.ts'
 
 /**
  * Whether an ID token is Microsoft's, for us, for this sign-in, of a tenant that is connected (OpenID Connect Core 1.0 §3.1.3.7). MSAL checks
- * none of it but the nonce. People are `tid` + `oid`; names and addresses are for display.
+ * none of it but the nonce. Users are `tid` + `oid`; names and addresses are for display.
  */
 
 export interface Expected {
@@ -85,10 +85,10 @@ function readIdentity(claims: Record<string, unknown>, tid: string): ProvedIdent
     typeof claims.oid === 'string' && /^[\w-]{8,64}$/.test(claims.oid)
       ? claims.oid.toLowerCase()
       : refuse('untrusted_token', 'no oid: is the scope profile granted?')
-  const person: Person = { tid, oid, name: shown(claims.name), username: shown(claims.preferred_username), email: shown(claims.email) }
+  const user: User = { tid, oid, name: shown(claims.name), username: shown(claims.preferred_username), email: shown(claims.email) }
   const state = strings(claims.signin_state)
   return {
-    person,
+    user,
     authTime: typeof claims.auth_time === 'number' && Number.isSafeInteger(claims.auth_time) && claims.auth_time > 0 ? claims.auth_time : undefined,
     issuedAt: Number(claims.iat),
     acrs: strings(claims.acrs) ?? [],
@@ -97,7 +97,7 @@ function readIdentity(claims: Record<string, unknown>, tid: string): ProvedIdent
     directoryRoles: strings(claims.wids) ?? [],
     sid: shown(claims.sid),
     loginHint: typeof claims.login_hint === 'string' && claims.login_hint !== '' ? claims.login_hint.slice(0, 2048) : undefined,
-    // `dvc_dmjd`, a device joined to the domain, is not the person's "Stay signed in": MSAL counts it, we do not.
+    // `dvc_dmjd`, a device joined to the domain, is not the user's "Stay signed in": MSAL counts it, we do not.
     staySignedIn: state?.some((one) => one.toLowerCase() === 'kmsi'),
   }
 }

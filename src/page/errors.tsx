@@ -11,7 +11,7 @@ interface Unchanged {
 }
 
 /**
- * The `onError` of rooms that talk to people: the same decisions as the app's, as pages. Nothing of the error itself is shown but an
+ * The `onError` of rooms that talk to users: the same decisions as the app's, as pages. Nothing of the error itself is shown but an
  * `OAuthError`'s description, which was written to be read.
  * @param unchanged what it means, in the reader's words, that a form of this room could not be written down
  */

@@ -2,15 +2,15 @@ import type { GrantType, SigningAlg } from './names.ts'
 
 /** What a Case Manager instance is registered with (RFC 7591 §2 where it has a name for it). URIs are compared letter by letter. */
 export interface ClientMetadata {
-  /** Shown to people. */
+  /** Shown to users. */
   name: string
-  /** The instance's home, shown as a link to people. */
+  /** The instance's home, shown as a link to users. */
   uri?: string
   redirectUris: string[]
   postLogoutRedirectUris: string[]
   /** Back-channel logout addresses: every one of them is told (Back-Channel Logout 1.0 §2.2 knows one). */
   logoutUris: string[]
-  /** What a logout token for a whole person holds: each session's `sid`, or the `sub` once (instances that use the guard). */
+  /** What a logout token for a whole user holds: each session's `sid`, or the `sub` once (instances that use the guard). */
   logoutBy: 'sid' | 'sub'
   /** `client_secret_basic` and `client_secret_post` are one: whoever has a secret may send it either way. `none`: a public client, PKCE only. */
   authMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
@@ -23,7 +23,7 @@ export interface ClientMetadata {
   audience: string
   /** Other clients' audiences that it may ask for directly by `resource`. */
   resources: string[]
-  /** Clients that may exchange a person's token for one of this client's audience (RFC 8693). */
+  /** Clients that may exchange a user's token for one of this client's audience (RFC 8693). */
   exchangeFrom: string[]
   requirePkce: boolean
   /** Only pushed authorization requests (RFC 9126 §6). */
@@ -33,11 +33,11 @@ export interface ClientMetadata {
   idTokenUserClaims?: false | undefined
   /** Lifetime of its access tokens, 60 to 3600. */
   accessTokenSeconds: number
-  /** Entra tenants whose people may use it; not set: every tenant that is connected. */
+  /** Entra tenants whose users may use it; not set: every tenant that is connected. */
   tenants?: string[]
-  /** The app role a person must hold to use it. */
+  /** The app role a user must hold to use it. */
   appRole?: string
-  /** Ask the person, once, before the first sign-in there. */
+  /** Ask the user, once, before the first sign-in there. */
   consentRequired: boolean
   /** Every sign-in here needs an authentication no older than this. */
   maxAuthAgeSeconds?: number

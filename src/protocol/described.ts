@@ -13,6 +13,8 @@ export interface Description {
   id: string
   summary: string
   description?: string
+  /** A former name of another operation (docs/names.md). */
+  deprecated?: true
   tag: 'sign-in' | 'oauth' | 'feed' | 'signals' | 'health' | 'admin'
   /** Security requirements (OpenAPI 3.1 §4.8.30), any one of them is enough. Left out: no authentication. */
   security?: readonly Readonly<Record<string, readonly string[]>>[]
@@ -30,12 +32,13 @@ export const form = (schema: z.ZodType): Content => ({ 'application/x-www-form-u
 export const described = <H extends object>(about: Description, handler: H): H =>
   Object.assign(handler, { [uniqueSymbol]: { spec: operation(about) } })
 
-function operation({ id, summary, description, tag, security = [], params, query, headers, body, answers }: Description): Json {
+function operation({ id, summary, description, deprecated, tag, security = [], params, query, headers, body, answers }: Description): Json {
   const parameters = [...parametersOf('path', params), ...parametersOf('query', query), ...parametersOf('header', headers)]
   return {
     operationId: id,
     summary,
     ...(description !== undefined && { description }),
+    ...(deprecated && { deprecated }),
     tags: [tag],
     security,
     ...(parameters.length > 0 && { parameters }),

@@ -23,7 +23,7 @@ export const TYP = { accessToken: 'at+jwt', idToken: 'JWT', logoutToken: 'logout
 /** Back-Channel Logout 1.0 §2.4 */
 export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
-/** What a person's tokens may be asked for. `broker:*` are for client_credentials alone. */
+/** What a user's tokens may be asked for. `broker:*` are for client_credentials alone. */
 export const SCOPES = ['openid', 'profile', 'email', 'offline_access'] as const
 export const OPERATOR_SCOPES = ['broker:operate', 'broker:administer'] as const
 /** The `aud` (and the `resource`, RFC 8707) of access tokens with those scopes: they are good for the admin API and for nothing else. */

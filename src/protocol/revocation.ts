@@ -38,6 +38,6 @@ export type Reason = (typeof REASONS)[number]
  * Who asked. `id` is a `sub`, a client_id, an operator's name or the name of one of our own parts (`sweep-expired`, `token`); never a secret.
  */
 export interface Actor {
-  kind: 'person' | 'client' | 'operator' | 'microsoft' | 'broker'
+  kind: 'user' | 'client' | 'operator' | 'microsoft' | 'broker'
   id: string
 }

@@ -22,7 +22,7 @@ export interface QueueEngine {
   /** False: it is at BROKER_QUEUE_URL. */
   own: boolean
   address: EngineAddress
-  /** For people: which server runs, and where. No password. */
+  /** For users: which server runs, and where. No password. */
   description: string
   /** Called now and after each restart of our own server, which may have lost everything. */
   onOpened(listener: () => Promise<void>): Promise<void>

@@ -3,7 +3,7 @@ import type { RevokeInput, Store } from '../../db/store.ts'
 import type { Deps } from '../deps.ts'
 
 /**
- * The one door by which a session, a grant, a person, a client, a tenant or everything is revoked. It decides nothing: the store's
+ * The one door by which a session, a grant, a user, a client, a tenant or everything is revoked. It decides nothing: the store's
  * transaction does. It refuses to wait: what was committed is announced, and whoever is down hears of it later.
  */
 
@@ -22,7 +22,7 @@ const alsoAtMicrosoft = ({ config }: AnnounceDeps, { reason }: RevokeInput): Pic
 
 /**
  * What any operation of the store committed: guards first (milliseconds), then the deliveries. What a wide revocation owes is still
- * pending; the worker that writes it listens to the feed. Synchronous, and never throws: the person who signs out waits for none of it.
+ * pending; the worker that writes it listens to the feed. Synchronous, and never throws: the user who signs out waits for none of it.
  */
 export function announce(deps: AnnounceDeps, committed: readonly Committed[]): void {
   for (const { revocation, owed } of committed) {

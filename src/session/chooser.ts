@@ -11,7 +11,7 @@ export function chooseAccountNext(c: Context): void {
 
 export const mustChooseAccount = (c: Context): boolean => getCookie(c, COOKIE) === '1'
 
-/** The person has chosen. */
+/** The user has chosen. */
 export function accountChosen(c: Context): void {
   deleteCookie(c, COOKIE, { path: '/', secure: true })
 }

@@ -33,7 +33,7 @@ export function sessionCookieHash(c: Context): string | undefined {
   return value === undefined ? undefined : sha256(value)
 }
 
-/** Outlives the browser's window only until `staySignedInUntil`, epoch seconds: the person said "Stay signed in" to Microsoft. */
+/** Outlives the browser's window only until `staySignedInUntil`, epoch seconds: the user said "Stay signed in" to Microsoft. */
 export function setSessionCookie(c: Context, value: string, options: { staySignedInUntil?: number | undefined } = {}): void {
   const until = options.staySignedInUntil
   setCookie(c, SESSION_COOKIE, value, { ...ATTRIBUTES, ...(until === undefined ? {} : { expires: new Date(until * 1000) }) })

@@ -51,7 +51,7 @@ export function connectPage(visit: Visit, problem?: Problem): Response {
         )}
         {tenants.length > 0 ? null : (
           <>
-            <Field label="Directory (tenant) id" name="tid" hint="Entra ID, Overview. The people of this tenant will sign in." required />
+            <Field label="Directory (tenant) id" name="tid" hint="Entra ID, Overview. The users of this tenant will sign in." required />
             <Field label="What you call the tenant" name="name" hint="For you and other operators, “Contoso” for instance." />
             <p class="soft small">The first tenant is also the operators’: its app roles Broker.Operator and Broker.Administrator count.</p>
           </>
@@ -131,7 +131,7 @@ export function addTenantPage(visit: Visit, problem?: Problem): Response {
       <Form visit={visit} action="/setup/tenants">
         <Field label="Directory (tenant) id" name="tid" hint="Its administrator finds it under Entra ID, Overview." required />
         <Field label="What you call it" name="name" hint="For you and other operators." />
-        {operatorTenant === undefined ? <Tick name="operators" label="This tenant’s people operate the broker" checked /> : null}
+        {operatorTenant === undefined ? <Tick name="operators" label="This tenant’s users operate the broker" checked /> : null}
         <div class="row">
           <Button>Connect</Button>
         </div>

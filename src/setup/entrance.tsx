@@ -27,11 +27,11 @@ export async function doorPage(
       { title: 'Setting up the connection to Microsoft', status, simulated },
       <>
         {asserted ? (
-          <Notice kind="good" title="Microsoft is connected: the proof of MFA is set, and people can sign in now.">
+          <Notice kind="good" title="Microsoft is connected: the proof of MFA is set, and users can sign in now.">
             The token has done its work. From now on an administrator signs in here.
           </Notice>
         ) : null}
-        <p>This is for administrators of the broker: people of the operators’ tenant with the app role Broker.Administrator.</p>
+        <p>This is for administrators of the broker: users of the operators’ tenant with the app role Broker.Administrator.</p>
         <div class="row">
           <LinkButton href={`/ops/sign-in?${signIn}`}>Sign in</LinkButton>
         </div>

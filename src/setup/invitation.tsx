@@ -44,7 +44,7 @@ export async function invitationPage(deps: Deps, c: Context, now: number): Promi
         </Notice>
       )}
       <p>
-        You administer the Microsoft tenant <code>{seen.row.tid}</code>, and its people are to sign in to Case Manager with their Microsoft accounts.
+        You administer the Microsoft tenant <code>{seen.row.tid}</code>, and its users are to sign in to Case Manager with their Microsoft accounts.
         Two steps, both at Microsoft:
       </p>
       <Answer question="1. Consent" is={confirmed || returned ? 'yes' : 'no'}>

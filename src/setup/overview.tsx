@@ -9,7 +9,7 @@ import { allSeen, type Seen } from './seen.ts'
 const stateOf = (seen: Seen): { is: 'yes' | 'no'; words: string } => {
   if (!seen.decided)
     return { is: 'no', words: seen.row.consentConfirmedAt === undefined ? 'Consent and proof of MFA remain.' : 'The proof of MFA remains.' }
-  return { is: 'yes', words: `Its people can sign in; MFA is proved by ${seen.row.mfaProof}.` }
+  return { is: 'yes', words: `Its users can sign in; MFA is proved by ${seen.row.mfaProof}.` }
 }
 
 export async function overviewPage(visit: Visit): Promise<Response> {

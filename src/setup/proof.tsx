@@ -38,7 +38,7 @@ const KINDS: Readonly<Record<'auth_context' | 'amr' | 'conditional_access', Kind
     means: () => [
       'Whoever’s token has no amr with mfa in it is refused. Try it with a sign-in: if no amr arrives, choose an authentication context.',
     ],
-    assertion: () => 'I know that people whose token does not say mfa are refused.',
+    assertion: () => 'I know that users whose token does not say mfa are refused.',
   },
   conditional_access: {
     label: 'A Conditional Access policy on the application, which you vouch for',
@@ -150,7 +150,7 @@ function Arrived({ visit, seen, proof }: { visit: Visit; seen: Seen; proof: stri
       />
       <Notice
         kind={proves ? 'good' : 'bad'}
-        title={proves ? 'This person would be let in by this proof.' : 'This person would be refused: the token does not hold that proof.'}
+        title={proves ? 'This user would be let in by this proof.' : 'This user would be refused: the token does not hold that proof.'}
       >
         {proves && kindOf(proof) === 'auth_context'
           ? 'Entra sends the context whether or not a policy is bound to it: what you confirm below is what makes it a proof.'

@@ -87,7 +87,7 @@ const SAID: Readonly<Record<string, Said>> = {
     words:
       'Nothing was changed. Choose the tenant’s proof of MFA first, and try it with somebody who has the app role Broker.Administrator in that tenant: else nobody could get in here again.',
   },
-  asserted: { kind: 'good', title: 'The proof of MFA is set. People of this tenant can sign in now.' },
+  asserted: { kind: 'good', title: 'The proof of MFA is set. Users of this tenant can sign in now.' },
   saved: { kind: 'good', title: 'Saved.' },
   foreign: { kind: 'bad', title: 'What came back was begun elsewhere, or took too long.', words: 'Nothing was changed. Begin the step again.' },
 }

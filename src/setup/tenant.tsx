@@ -109,7 +109,7 @@ const MakeOperators = ({ visit, seen: { row } }: { visit: Visit; seen: Seen }) =
   <details>
     <summary>Make this the operators’ tenant</summary>
     <Form visit={visit} action={`/setup/tenants/${row.tid}/operators`}>
-      <p>From then on only its people operate the broker, you perhaps not among them.</p>
+      <p>From then on only its users operate the broker, you perhaps not among them.</p>
       <Tick name="sure" label="Its app roles Broker.Operator and Broker.Administrator shall count, and no other tenant’s" />
       <div class="row">
         <Button kind="danger">Change the operators’ tenant</Button>
@@ -122,7 +122,7 @@ const Remove = ({ visit, seen: { row } }: { visit: Visit; seen: Seen }) => (
   <details>
     <summary>Remove this tenant</summary>
     <Form visit={visit} action={`/setup/tenants/${row.tid}/remove`}>
-      <p>All its people are signed out everywhere at once, and nobody of it can sign in any more.</p>
+      <p>All its users are signed out everywhere at once, and nobody of it can sign in any more.</p>
       <Tick name="sure" label={`Remove ${nameOf(row)}`} />
       <div class="row">
         <Button kind="danger">Remove</Button>

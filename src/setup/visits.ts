@@ -91,7 +91,7 @@ async function trialOutcome(
     const [code] = codes
     if (query.has('error') || code === undefined || codes.length > 1) throw refusalOf(answerOfCallback(new Map(query)))
     const identity = await deps.microsoft.redeemCode({ code, codeVerifier: verifier, nonce, tid: errand.tid, now })
-    if (identity.person.tid !== errand.tid) return { errand, came: 'refusal', guidance: 'another_account' }
+    if (identity.user.tid !== errand.tid) return { errand, came: 'refusal', guidance: 'another_account' }
     return { errand, came: 'trial', trial: trialOf(errand, identity, now) }
   } catch (error) {
     return refusalOutcome(errand, error)
@@ -101,15 +101,15 @@ async function trialOutcome(
 const trialOf = (errand: Errand, identity: MicrosoftIdentity, now: number): Trial => ({
   at: now,
   proof: errand.proof,
-  oid: identity.person.oid,
-  who: [identity.person.name, identity.person.username].filter(Boolean).join(' · ') || identity.person.oid,
+  oid: identity.user.oid,
+  who: [identity.user.name, identity.user.username].filter(Boolean).join(' · ') || identity.user.oid,
   acrs: identity.acrs.slice(0, 30),
   amr: identity.amr?.slice(0, 30),
   claims: {
     sid: identity.sid !== undefined,
     login_hint: identity.loginHint !== undefined,
     auth_time: identity.authTime !== undefined,
-    email: identity.person.email !== undefined,
+    email: identity.user.email !== undefined,
   },
   directoryRole: consentingRole(identity.directoryRoles),
   roles: identity.roles.slice(0, 30),

@@ -1,21 +1,21 @@
 /**
- * Whether what probes say of a tenant is believable as a whole. Where more than 5 % of its people would be signed out within ten minutes, it
- * is more likely that a policy refuses the broker's own address than that they all have left. What Microsoft says outright of a person, that
+ * Whether what probes say of a tenant is believable as a whole. Where more than 5 % of its users would be signed out within ten minutes, it
+ * is more likely that a policy refuses the broker's own address than that they all have left. What Microsoft says outright of a user, that
  * they were revoked or disabled, is believed of however many; it is counted apart, and told.
  */
 
 const WINDOW_SECONDS = 600
 const SLICE_SECONDS = 30
 const SHARE = 0.05
-const FEWEST_PEOPLE = 5
+const FEWEST_USERS = 5
 
-/** `revoked` (50173) and `disabled` (50057) are Microsoft's word about the person; `ending` is everything else that would end a session. */
+/** `revoked` (50173) and `disabled` (50057) are Microsoft's word about the user; `ending` is everything else that would end a session. */
 export type ProbeVerdict = 'good' | 'ending' | 'revoked' | 'disabled'
 
 interface Slice {
   at: number
   probes: number
-  people: Record<Exclude<ProbeVerdict, 'good'>, Set<string>>
+  users: Record<Exclude<ProbeVerdict, 'good'>, Set<string>>
 }
 
 export interface ProbeAlarm {
@@ -30,7 +30,7 @@ export function createProbeAlarm(): ProbeAlarm {
   const sliceOf = (tid: string, now: number): Slice[] => {
     const kept = (tenants.get(tid) ?? []).filter((slice) => slice.at > now - WINDOW_SECONDS)
     const at = now - (now % SLICE_SECONDS)
-    if (kept.at(-1)?.at !== at) kept.push({ at, probes: 0, people: { ending: new Set(), revoked: new Set(), disabled: new Set() } })
+    if (kept.at(-1)?.at !== at) kept.push({ at, probes: 0, users: { ending: new Set(), revoked: new Set(), disabled: new Set() } })
     tenants.set(tid, kept)
     return kept
   }
@@ -41,10 +41,10 @@ export function createProbeAlarm(): ProbeAlarm {
       if (current === undefined) return false
       current.probes++
       if (verdict === 'good') return false
-      current.people[verdict].add(sub)
+      current.users[verdict].add(sub)
       const probes = slices.reduce((sum, slice) => sum + slice.probes, 0)
-      const people = new Set(slices.flatMap((slice) => [...slice.people[verdict]])).size
-      return people >= FEWEST_PEOPLE && people > probes * SHARE
+      const users = new Set(slices.flatMap((slice) => [...slice.users[verdict]])).size
+      return users >= FEWEST_USERS && users > probes * SHARE
     },
     reset: (tid) => void tenants.delete(tid),
   }

@@ -14,7 +14,7 @@ import { graphTenants } from './tenants.ts'
  */
 
 const MOST_BYTES = 512 * 1024
-const MOST_PEOPLE = 1000
+const MOST_USERS = 1000
 const HEADERS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } as const
 
 const guid = z.string().toLowerCase().refine(isGuid)
@@ -24,7 +24,7 @@ const notification = z.object({
   lifecycleEvent: z.enum(['reauthorizationRequired', 'subscriptionRemoved', 'missed']).optional(),
   resourceData: z.object({ id: guid }).optional(),
 })
-const notifications = z.object({ value: z.array(z.unknown()).max(MOST_PEOPLE) })
+const notifications = z.object({ value: z.array(z.unknown()).max(MOST_USERS) })
 
 export async function graphNotification(deps: Deps, c: Context): Promise<Response> {
   if (graphTenants(deps).length === 0) return c.notFound()
@@ -70,7 +70,7 @@ async function believable(deps: Deps, value: readonly unknown[]): Promise<Micros
     }
     const { tenantId: tid, lifecycleEvent, resourceData } = read.data
     if (lifecycleEvent !== undefined) work.push({ kind: 'tend_subscription', tid, oid: lifecycleEvent })
-    else if (resourceData !== undefined) work.push({ kind: 'check_person', tid, oid: resourceData.id })
+    else if (resourceData !== undefined) work.push({ kind: 'check_user', tid, oid: resourceData.id })
     deps.metrics.signals.inc({ kind: 'graph', outcome: lifecycleEvent ?? 'changed' })
   }
   return work

@@ -2,7 +2,7 @@ import { KeySet } from '@case-manager/guard'
 import type { SignalIssuer } from '../config/config.ts'
 import type { Deps } from '../deps.ts'
 
-/** Who may tell us of people besides Microsoft, each with its keys. Only who stands in BROKER_SIGNAL_ISSUERS_FILE. */
+/** Who may tell us of users besides Microsoft, each with its keys. Only who stands in BROKER_SIGNAL_ISSUERS_FILE. */
 
 export interface KnownIssuer extends SignalIssuer {
   keys: KeySet

@@ -11,15 +11,15 @@ export async function doMicrosoftWork(deps: Deps, work: MicrosoftWork): Promise<
   if (work.kind === 'revoke_sessions') return revokeAtMicrosoft(deps, work)
   // Switched off since.
   if (!graphTenants(deps).includes(work.tid)) return undefined
-  return work.kind === 'check_person' ? checkPerson(deps, work) : tendSubscription(deps, work.tid, work.oid)
+  return work.kind === 'check_user' ? checkUser(deps, work) : tendSubscription(deps, work.tid, work.oid)
 }
 
 /** Graph said that somebody has changed; this reads what it means. Who is not signed in here is not asked about. */
-async function checkPerson(deps: Deps, { tid, oid }: MicrosoftWork): Promise<void> {
-  const subject = await deps.store.findSubjectByPerson(tid, oid)
+async function checkUser(deps: Deps, { tid, oid }: MicrosoftWork): Promise<void> {
+  const subject = await deps.store.findSubjectByUser(tid, oid)
   const live = subject === undefined ? [] : await deps.store.liveSessionsOf(subject.sub, deps.clock.now())
   if (subject === undefined || live.length === 0) return count(deps, 'not_here')
-  const found = await deps.microsoft.graph.person(tid, oid)
+  const found = await deps.microsoft.graph.user(tid, oid)
   if (found.state === 'gone') return end(deps, subject.sub, 'microsoft_account_deleted', undefined)
   if (!found.enabled) return end(deps, subject.sub, 'microsoft_account_disabled', undefined)
   // Whoever signed in before that moment is signed out; whoever did it at or after is not.
@@ -35,11 +35,11 @@ async function end(deps: Deps, sub: string, reason: Reason, until: number | unde
   count(deps, committed.length > 0 ? reason : 'good')
 }
 
-const count = (deps: Deps, outcome: string): void => deps.metrics.signals.inc({ kind: 'graph_person', outcome })
+const count = (deps: Deps, outcome: string): void => deps.metrics.signals.inc({ kind: 'graph_user', outcome })
 
-/** A person has signed out everywhere, and is to be signed out at Microsoft too. Who has signed in here again meanwhile is left alone. */
+/** A user has signed out everywhere, and is to be signed out at Microsoft too. Who has signed in here again meanwhile is left alone. */
 async function revokeAtMicrosoft(deps: Deps, { tid, oid }: MicrosoftWork): Promise<void> {
-  const subject = await deps.store.findSubjectByPerson(tid, oid)
+  const subject = await deps.store.findSubjectByUser(tid, oid)
   const since = subject === undefined ? [] : await deps.store.liveSessionsOf(subject.sub, deps.clock.now())
   const outcome = since.length > 0 ? 'spared' : await deps.microsoft.graph.revokeSessions(tid, oid)
   deps.metrics.signals.inc({ kind: 'revoke_at_microsoft', outcome })

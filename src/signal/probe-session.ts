@@ -14,7 +14,7 @@ import type { ProbeAlarm, ProbeVerdict } from './alarm.ts'
 export type ProbeDeps = Pick<Deps, 'store' | 'sealer' | 'microsoft' | 'clock' | 'log' | 'metrics' | 'feed' | 'queue'>
 
 export type Probed =
-  /** Microsoft gave an answer about this person. `look` names other sessions of theirs of which it is not known yet. */
+  /** Microsoft gave an answer about this user. `look` names other sessions of theirs of which it is not known yet. */
   | { kind: 'answered'; look: string[] }
   /** Microsoft, or what we prove ourselves with, is not well: leave the tenant alone for a while. */
   | { kind: 'trouble'; guidance: string; retryAfterSeconds: number | undefined }
@@ -31,13 +31,13 @@ const TROUBLE = new Set(['outage', 'loop', 'credential', 'app_missing'])
 const NOTHING: Probed = { kind: 'nothing' }
 
 export async function probeSession(deps: ProbeDeps, due: ProbeDue, alarm: ProbeAlarm): Promise<Probed> {
-  const cache = openFromSession(deps.sealer, 'microsoft_cache', due.person, due.cacheSealed)
+  const cache = openFromSession(deps.sealer, 'microsoft_cache', due.user, due.cacheSealed)
   if (cache === undefined) return nothing(deps, 'unreadable')
   try {
-    const renewal = await deps.microsoft.renew({ cache, person: due.person, now: deps.clock.now() })
+    const renewal = await deps.microsoft.renew({ cache, user: due.user, now: deps.clock.now() })
     if (renewal === undefined) return nothing(deps, 'no_tokens')
-    alarm.count(due.person.tid, due.sub, 'good', deps.clock.now())
-    const cacheSealed = sealForSession(deps.sealer, 'microsoft_cache', due.person, renewal.cache)
+    alarm.count(due.user.tid, due.sub, 'good', deps.clock.now())
+    const cacheSealed = sealForSession(deps.sealer, 'microsoft_cache', due.user, renewal.cache)
     return await record(deps, due, { outcome: 'vouched', cacheSealed, roles: renewal.roles }, 'good')
   } catch (error) {
     if (error instanceof MicrosoftRefusal) return judge(deps, due, error, alarm)
@@ -51,15 +51,14 @@ async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRefusal, 
   const finding = findingOf(due, refusal, now)
   if (finding === undefined) {
     nothing(deps, guidance)
-    if (guidance === 'untrusted_token') deps.log.error('probe_untrusted', { sid: due.sid, tid: due.person.tid, cause: refusal })
+    if (guidance === 'untrusted_token') deps.log.error('probe_untrusted', { sid: due.sid, tid: due.user.tid, cause: refusal })
     return TROUBLE.has(guidance) ? { kind: 'trouble', guidance, retryAfterSeconds } : NOTHING
   }
   const verdict: ProbeVerdict = code === REVOKED ? 'revoked' : code === DISABLED ? 'disabled' : 'ending'
-  const many = alarm.count(due.person.tid, due.sub, verdict, now)
+  const many = alarm.count(due.user.tid, due.sub, verdict, now)
   if (many && verdict === 'ending') return pause(deps, due, refusal, now)
-  if (many)
-    deps.log.warn('probe_many_ended', { tid: due.person.tid, code, next: 'Microsoft says so of each of them: ask the tenant’s administrator' })
-  if ((await probePause(deps.store, due.person.tid)) !== undefined) return nothing(deps, 'held')
+  if (many) deps.log.warn('probe_many_ended', { tid: due.user.tid, code, next: 'Microsoft says so of each of them: ask the tenant’s administrator' })
+  if ((await probePause(deps.store, due.user.tid)) !== undefined) return nothing(deps, 'held')
   return record(deps, due, finding, guidance)
 }
 
@@ -71,10 +70,10 @@ function findingOf(due: ProbeDue, { effect, code, guidance }: MicrosoftRefusal, 
     const reason = guidance === 'step_up' || guidance === 'enrol_mfa' ? 'mfa_lapsed' : 'microsoft_sign_in_required'
     return { outcome: 'mark', markAt: now + MARK_SECONDS, reason }
   }
-  if (code === DISABLED) return { outcome: 'end_person', reason: 'microsoft_account_disabled' }
+  if (code === DISABLED) return { outcome: 'end_user', reason: 'microsoft_account_disabled' }
   // Revoked after Microsoft last vouched for this session: what was authenticated before that, by Microsoft's clock, is over too. What came later is
   // looked at by itself, for it may have come after the revocation.
-  return { outcome: 'end_person', reason: 'microsoft_session_revoked', until: (due.probedAt ?? 0) - SKEW_SECONDS }
+  return { outcome: 'end_user', reason: 'microsoft_session_revoked', until: (due.probedAt ?? 0) - SKEW_SECONDS }
 }
 
 async function record(deps: ProbeDeps, due: ProbeDue, finding: ProbeFinding, words: string): Promise<Probed> {
@@ -82,19 +81,19 @@ async function record(deps: ProbeDeps, due: ProbeDue, finding: ProbeFinding, wor
   const { outcome, committed } = await deps.store.recordProbe({ sid: due.sid, cacheWas: due.cacheSealed, finding, now })
   announce(deps, committed)
   deps.metrics.signals.inc({ kind: 'probe', outcome: outcome === 'stale' ? 'stale' : words })
-  const look = finding.outcome === 'end_person' && outcome === 'recorded' ? await deps.store.liveSessionsOf(due.sub, now) : []
+  const look = finding.outcome === 'end_user' && outcome === 'recorded' ? await deps.store.liveSessionsOf(due.sub, now) : []
   return { kind: 'answered', look: look.map(({ session }) => session.sid) }
 }
 
 async function pause(deps: ProbeDeps, due: ProbeDue, { guidance, code }: MicrosoftRefusal, now: number): Promise<Probed> {
-  const { tid } = due.person
+  const { tid } = due.user
   await pauseProbe(deps.store, { tid, at: now, code })
   deps.metrics.signals.inc({ kind: 'probe', outcome: 'alarm' })
   deps.log.error('probe_paused', {
     tid,
     guidance,
     code,
-    meaning: 'More than 5 % of this tenant’s people would be signed out within 10 minutes. Nobody more is, and its sessions are not probed.',
+    meaning: 'More than 5 % of this tenant’s users would be signed out within 10 minutes. Nobody more is, and its sessions are not probed.',
     next: 'look whether a Conditional Access policy refuses the broker’s own address; then let it go on: cmb tenants resume-probe',
   })
   return NOTHING

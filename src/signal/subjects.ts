@@ -2,7 +2,7 @@ import type { Deps } from '../deps.ts'
 import type { KnownIssuer } from './issuers.ts'
 
 /**
- * Whom a security event means (RFC 9493, and the older `subject` inside an event), as far as its issuer may speak of them. An issuer names people
+ * Whom a security event means (RFC 9493, and the older `subject` inside an event), as far as its issuer may speak of them. An issuer names users
  * in the one way that it is configured with, and speaks only of its own tenants.
  */
 
@@ -22,21 +22,21 @@ const text = (value: unknown): string | undefined => (typeof value === 'string' 
 export async function whoIsMeant(deps: SubjectDeps, issuer: KnownIssuer, identifier: unknown): Promise<Meant | undefined> {
   if (!isObject(identifier)) return undefined
   const { user, session } = identifier
-  // A complex subject: its `session` is one of ours, its `user` a person.
+  // A complex subject: its `session` is one of ours, its `user` a user.
   const sid = isObject(session) ? text(session.id) : undefined
   if (sid !== undefined) return ofSession(deps, issuer, sid)
-  return ofPerson(deps, issuer, isObject(user) ? { ...user, ...tenantOf(identifier) } : identifier)
+  return ofUser(deps, issuer, isObject(user) ? { ...user, ...tenantOf(identifier) } : identifier)
 }
 
 const tenantOf = ({ tenant }: Identifier): Identifier => (isObject(tenant) && text(tenant.id) !== undefined ? { tid: tenant.id } : {})
 
 async function ofSession(deps: SubjectDeps, issuer: KnownIssuer, sid: string): Promise<Meant | undefined> {
   const standing = await deps.store.standingBySid(sid, deps.clock.now())
-  if (standing.state === 'unknown' || !maySpeakOf(deps, issuer, standing.session.person.tid)) return undefined
+  if (standing.state === 'unknown' || !maySpeakOf(deps, issuer, standing.session.user.tid)) return undefined
   return { sub: standing.session.sub, sid }
 }
 
-async function ofPerson(deps: SubjectDeps, issuer: KnownIssuer, given: Identifier): Promise<Meant | undefined> {
+async function ofUser(deps: SubjectDeps, issuer: KnownIssuer, given: Identifier): Promise<Meant | undefined> {
   if (issuer.subject === 'opaque') return bySub(deps, issuer, text(given.id) ?? text(given.sub))
   if (issuer.subject === 'iss_sub') {
     const iss = text(given.iss)
@@ -55,7 +55,7 @@ async function bySub(deps: SubjectDeps, issuer: KnownIssuer, sub: string | undef
 
 async function byObject(deps: SubjectDeps, issuer: KnownIssuer, tid: string | undefined, oid: string | undefined): Promise<Meant | undefined> {
   if (tid === undefined || oid === undefined || !maySpeakOf(deps, issuer, tid)) return undefined
-  const subject = await deps.store.findSubjectByPerson(tid, oid.toLowerCase())
+  const subject = await deps.store.findSubjectByUser(tid, oid.toLowerCase())
   return subject && { sub: subject.sub }
 }
 
@@ -64,4 +64,4 @@ export const maySpeakOf = ({ connection }: Pick<Deps, 'connection'>, issuer: Kno
 
 /** By the claims of an upstream provider's logout token. */
 export const whoIsLoggedOut = (deps: SubjectDeps, issuer: KnownIssuer, sub: string): Promise<Meant | undefined> =>
-  ofPerson(deps, issuer, issuer.subject === 'iss_sub' ? { iss: issuer.issuer, sub } : { sub })
+  ofUser(deps, issuer, issuer.subject === 'iss_sub' ? { iss: issuer.issuer, sub } : { sub })

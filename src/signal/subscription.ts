@@ -110,7 +110,7 @@ async function reconcile(deps: SubscriptionDeps, tid: string): Promise<void> {
 
 async function ask({ store, clock }: SubscriptionDeps, tid: string, oids: readonly string[]): Promise<number> {
   const work: MicrosoftWork[] = []
-  for (const oid of oids) if ((await store.findSubjectByPerson(tid, oid)) !== undefined) work.push({ kind: 'check_person', tid, oid })
+  for (const oid of oids) if ((await store.findSubjectByUser(tid, oid)) !== undefined) work.push({ kind: 'check_user', tid, oid })
   if (work.length > 0) await store.askMicrosoft(work, clock.nowMs())
   return work.length
 }

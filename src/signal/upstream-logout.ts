@@ -10,7 +10,7 @@ import { maySpeakOf, whoIsLoggedOut } from './subjects.ts'
 
 /**
  * Logout tokens of an upstream provider that has back-channel logout (OpenID Connect Back-Channel Logout 1.0); Entra does not. `sid` is its own
- * session, `sub` a person as it is configured to name them. Who was authenticated after the token was issued stays.
+ * session, `sub` a user as it is configured to name them. Who was authenticated after the token was issued stays.
  */
 
 const MOST_BYTES = 64 * 1024

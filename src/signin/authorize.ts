@@ -53,12 +53,12 @@ export async function serve(deps: Deps, c: Context, request: SignInRequest, now:
 /** prompt=none (OpenID Connect Core 1.0 §3.1.2.1): a code or an error, never a page, and never Microsoft. */
 async function serveSilently(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response | OAuthError> {
   const session = servingSession(await currentStanding(deps, c, now), request, now)
-  if (session === undefined) return new OAuthError('login_required', 'The person has to sign in.')
-  if (!admits(client, session)) return new OAuthError('access_denied', 'The person may not use this application.')
-  if (await consentMissing(deps, client, request, session.sub)) return new OAuthError('consent_required', 'The person has to agree first.')
+  if (session === undefined) return new OAuthError('login_required', 'The user has to sign in.')
+  if (!admits(client, session)) return new OAuthError('access_denied', 'The user may not use this application.')
+  if (await consentMissing(deps, client, request, session.sub)) return new OAuthError('consent_required', 'The user has to agree first.')
   if (!(await usePushed(deps, request, now))) throw gone()
   const answer = await codeForSession(deps, c, request, session.sid, now)
-  if (answer === undefined) return new OAuthError('login_required', 'The person has to sign in.')
+  if (answer === undefined) return new OAuthError('login_required', 'The user has to sign in.')
   deps.metrics.signIns.inc({ outcome: 'single_sign_on' })
   return answer
 }

@@ -35,7 +35,7 @@ export async function callback(deps: Deps, c: Context, now: number): Promise<Res
   if (!first || params === undefined) return stalePage(deps, c, 'used', visit.errand, now)
   try {
     const identity = await identify(deps, visit, params, now)
-    const tenant = await deps.store.findTenant(identity.person.tid)
+    const tenant = await deps.store.findTenant(identity.user.tid)
     return await follow(deps, c, visit, identity, tenant, await judge(deps, visit, identity, tenant, now), now)
   } catch (error) {
     // What it would do to sessions is not done: who was refused at Microsoft's pages is nobody we know.
@@ -79,7 +79,7 @@ async function follow(
   const { errand } = visit
   if (judgement.admitted) return openSession(deps, c, visit, { identity, tenant, acr: judgement.acr, amr: judgement.amr }, now)
   if ('askAgain' in judgement)
-    return visitAgain(deps, c, visit, { ...judgement.askAgain, loginHint: identity.loginHint ?? identity.person.username }, now)
+    return visitAgain(deps, c, visit, { ...judgement.askAgain, loginHint: identity.loginHint ?? identity.user.username }, now)
   if ('tell' in judgement && errand.kind === 'instance') {
     deps.metrics.signIns.inc({ outcome: judgement.tell.code })
     return answerInstance(deps, c, errand.request.reply, judgement.tell)
@@ -110,7 +110,7 @@ async function openSession(deps: Deps, c: Context, { errand }: Visit, proved: Pr
   })
   announce(deps, committed)
   // Removed since it was judged: the revocation came before this session and does not cover it.
-  if ((await deps.store.findTenant(session.person.tid))?.removedAt !== undefined) return tooLate(deps, c, session, errand, now)
+  if ((await deps.store.findTenant(session.user.tid))?.removedAt !== undefined) return tooLate(deps, c, session, errand, now)
   setSessionCookie(c, cookie.value, session.staySignedIn ? { staySignedInUntil: session.absoluteAt } : {})
   accountChosen(c)
   const outcome = renewed ? 'renewed' : 'opened'
@@ -119,7 +119,7 @@ async function openSession(deps: Deps, c: Context, { errand }: Visit, proved: Pr
     outcome,
     sub: session.sub,
     sid: session.sid,
-    tid: session.person.tid,
+    tid: session.user.tid,
     clientId: request?.clientId,
     from: remoteOf(c, deps.config),
   })
@@ -134,10 +134,10 @@ async function tooLate(deps: Deps, c: Context, { sid }: Session, errand: Visit['
 }
 
 function newSession(deps: Deps, c: Context, { identity, tenant, acr, amr }: Proved, cookieHash: string, now: number): NewSession {
-  const { person } = identity
+  const { user } = identity
   const limits = sessionLimits(deps.config, tenant, identity.staySignedIn)
   return {
-    person,
+    user,
     // 0: Microsoft did not say. The time of the token is no time of a sign-in.
     authTime: identity.authTime ?? 0,
     idleSeconds: limits.idleSeconds,
@@ -147,8 +147,8 @@ function newSession(deps: Deps, c: Context, { identity, tenant, acr, amr }: Prov
     roles: identity.roles,
     staySignedIn: identity.staySignedIn === true,
     microsoftSid: identity.sid,
-    loginHintSealed: identity.loginHint === undefined ? undefined : sealForSession(deps.sealer, 'login_hint', person, identity.loginHint),
-    microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', person, identity.cache),
+    loginHintSealed: identity.loginHint === undefined ? undefined : sealForSession(deps.sealer, 'login_hint', user, identity.loginHint),
+    microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', user, identity.cache),
     device: deviceName(c.req.header('user-agent')),
     cookieHash,
   }

@@ -6,11 +6,11 @@ export interface ClaimsAsked {
   authTime: boolean
   acr: boolean
   sub: string | undefined
-  /** The scopes that bring what is asked of the person (§5.4): one claim of a scope is had with the others of it. */
+  /** The scopes that bring what is asked of the user (§5.4): one claim of a scope is had with the others of it. */
   scopes: string[]
 }
 
-/** Claims of a person that a scope brings, here and in the ID token (§5.4). */
+/** Claims of a user that a scope brings, here and in the ID token (§5.4). */
 const SCOPE_OF: Readonly<Record<string, string>> = { name: 'profile', preferred_username: 'profile', email: 'email', email_verified: 'email' }
 
 type Json = Record<string, unknown>

@@ -15,7 +15,7 @@ import { answerInstance } from './reply.tsx'
 import { clientOf, type SignInRequest } from './request.ts'
 import { open, type Opened, seal } from './sealed.ts'
 
-/** Asking the person before an instance learns who they are, where the instance is registered so or asks for it itself. Whoever comes here has passed every other check for that session. */
+/** Asking the user before an instance learns who they are, where the instance is registered so or asks for it itself. Whoever comes here has passed every other check for that session. */
 
 export async function consentMissing(deps: Pick<Deps, 'store'>, client: Client, request: SignInRequest, sub: string): Promise<boolean> {
   if (request.prompt.includes('consent')) return true
@@ -66,7 +66,7 @@ export async function decideConsent(deps: Deps, c: Context, form: URLSearchParam
   if (!csrfHolds(deps, c, csrfPurpose(sealed), form.get(CSRF_FIELD) ?? undefined))
     return stalePage(deps, c, 'elsewhere', { kind: 'instance', request: checked.request }, now)
   const { client, request, sub, sid } = checked
-  if (form.get('decision') !== 'allow') return answerInstance(deps, c, request.reply, new OAuthError('access_denied', 'The person did not agree.'))
+  if (form.get('decision') !== 'allow') return answerInstance(deps, c, request.reply, new OAuthError('access_denied', 'The user did not agree.'))
   await deps.store.recordConsent({ sub, clientId: client.clientId, scope: request.scope, now })
   const answer = await codeForSession(deps, c, request, sid, now)
   return answer ?? c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)
@@ -81,7 +81,7 @@ async function check(deps: Deps, c: Context, opened: Opened<{ request: SignInReq
   const standing = await currentStanding(deps, c, now)
   if (standing.state !== 'live' || standing.session.sid !== sid || !admits(client, standing.session))
     return c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)
-  const { person, sub } = standing.session
+  const { user, sub } = standing.session
   const t = textsOf(c)
-  return { client, request, sid, sub, who: person.username ?? person.name ?? t.consent.unnamed }
+  return { client, request, sid, sub, who: user.username ?? user.name ?? t.consent.unnamed }
 }

@@ -24,7 +24,7 @@ export async function judge(deps: Deps, visit: Visit, identity: MicrosoftIdentit
   if (!mfa.proved) {
     const askAgain = policy?.kind === 'auth_context' && policy.id !== visit.authContext && !visit.again
     return askAgain
-      ? { admitted: false, askAgain: { tid: identity.person.tid, authContext: policy.id } }
+      ? { admitted: false, askAgain: { tid: identity.user.tid, authContext: policy.id } }
       : { admitted: false, guidance: 'mfa_not_proved' }
   }
   const refused = visit.errand.kind === 'instance' ? await judgeRequest(deps, visit, visit.errand.request, identity, now) : undefined
@@ -33,7 +33,7 @@ export async function judge(deps: Deps, visit: Visit, identity: MicrosoftIdentit
   if (visit.errand.kind === 'instance' && visit.errand.request.acr && mfa.acr === undefined) {
     return {
       admitted: false,
-      tell: new OAuthError('unmet_authentication_requirements', 'Microsoft does not prove MFA for the tenant of this person.'),
+      tell: new OAuthError('unmet_authentication_requirements', 'Microsoft does not prove MFA for the tenant of this user.'),
     }
   }
   return { admitted: true, acr: mfa.acr, amr: mfa.amr }
@@ -48,8 +48,8 @@ async function judgeRequest(
 ): Promise<GuidanceKey | undefined> {
   if (!isFresh(visit, request, identity.authTime, now)) return 'freshness_not_proved'
   if (request.sub !== undefined) {
-    const { tid, oid } = identity.person
-    if ((await deps.store.findSubjectByPerson(tid, oid))?.sub !== request.sub) return 'other_person'
+    const { tid, oid } = identity.user
+    if ((await deps.store.findSubjectByUser(tid, oid))?.sub !== request.sub) return 'other_user'
   }
   return admits(clientOf(deps, request), identity) ? undefined : 'not_assigned_here'
 }
@@ -57,7 +57,7 @@ async function judgeRequest(
 const SKEW_SECONDS = 60
 
 /**
- * A fresh sign-in is proved by Microsoft's `auth_time` and by nothing else. `iat` says when the token was made, which a person can have for an
+ * A fresh sign-in is proved by Microsoft's `auth_time` and by nothing else. `iat` says when the token was made, which a user can have for an
  * old sign-in by taking `prompt=login` out of the address on its way through their browser: without `auth_time` we refuse.
  */
 function isFresh(visit: Visit, request: SignInRequest, authTime: number | undefined, now: number): boolean {

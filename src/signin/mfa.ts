@@ -6,7 +6,7 @@ import { ACR_MFA } from '../protocol/names.ts'
 
 /**
  * Decides, alone, whether a sign-in proves MFA. Fails closed: a policy that cannot be read, or whose proof is not there, lets nobody in.
- * `acr` and `amr` say what Microsoft proved and nothing else: what an administrator asserts lets a person in, but is no proof to be passed on.
+ * `acr` and `amr` say what Microsoft proved and nothing else: what an administrator asserts lets a user in, but is no proof to be passed on.
  */
 
 export type MfaVerdict = { proved: true; acr: string | undefined; amr: string[] | undefined } | { proved: false }

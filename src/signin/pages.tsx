@@ -12,18 +12,18 @@ import { printable } from '../protocol/params.ts'
 import { WayBack } from './reply.tsx'
 import { type Errand, seal } from './sealed.ts'
 
-/** What people see of signing in. Links that begin a sign-in hold the sealed request, good in this browser alone. */
+/** What users see of signing in. Links that begin a sign-in hold the sealed request, good in this browser alone. */
 
 type Need = Pick<Deps, 'config' | 'clients' | 'sealer' | 'random' | 'log'>
 
 const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string, t: Texts): string => deps.clients.find(clientId)?.metadata.name ?? t.layout.brand
 
-/** Where the instance lives, for the person to see where the sign-in will lead. */
+/** Where the instance lives, for the user to see where the sign-in will lead. */
 const hostOf = (address: string): string | undefined => (URL.canParse(address) ? new URL(address).host || undefined : undefined)
 
 /**
  * A link and not a form: browsers hold every redirect that follows a form against the page's form-action, and where a tenant's own identity
- * provider sends its people is nothing we can list. It changes nothing by itself, and leads nowhere in another browser.
+ * provider sends its users is nothing we can list. It changes nothing by itself, and leads nowhere in another browser.
  */
 function startAddress(deps: Need, c: Context, errand: Errand, now: number, another = false): string {
   return `/signin/microsoft?${new URLSearchParams({ request: seal(deps, c, 'start', errand, now), ...(another && { account: 'another' }) })}`

@@ -25,10 +25,10 @@ export interface SignInRequest {
   nonce?: string | undefined
   codeChallenge?: string | undefined
   prompt: Prompt[]
-  /** Not older than this may the person's sign-in at Microsoft be: `max_age`, or the client's own demand. */
+  /** Not older than this may the user's sign-in at Microsoft be: `max_age`, or the client's own demand. */
   maxAgeSeconds?: number | undefined
   loginHint?: string | undefined
-  /** It has to be this person (`id_token_hint`, or `sub` in the claims parameter). */
+  /** It has to be this user (`id_token_hint`, or `sub` in the claims parameter). */
   sub?: string | undefined
   /** MFA has to be proved by Microsoft itself. */
   acr?: true | undefined
@@ -97,7 +97,7 @@ export async function readRequest(
   const claims = readClaims(params.get('claims'))
   const hinted = await readIdTokenHint(deps, client, params.get('id_token_hint'), now)
   if (hinted !== undefined && claims.sub !== undefined && hinted !== claims.sub)
-    throw new OAuthError('invalid_request', 'id_token_hint and the claims parameter name different people.')
+    throw new OAuthError('invalid_request', 'id_token_hint and the claims parameter name different users.')
   const maxAge = readMaxAge(params.get('max_age'))
   const request: SignInRequest = {
     clientId: client.clientId,
@@ -145,7 +145,7 @@ const NOT_A_PERSONS: readonly string[] = OPERATOR_SCOPES
 
 /**
  * What is not registered for the client is left out (RFC 6749 §3.3), and so is offline_access where it may not refresh; something has to be
- * left. Without openid it is plain OAuth: no ID token, and no claims of a person.
+ * left. Without openid it is plain OAuth: no ID token, and no claims of a user.
  */
 function readScope(client: Client, asked: string | undefined, forClaims: readonly string[]): string {
   const { scopes, grants } = client.metadata
@@ -196,7 +196,7 @@ function readMaxAge(value: string | undefined): number | undefined {
   return Number(value)
 }
 
-/** The person an instance knows already: an ID token of ours, for that client, expired or not. */
+/** The user an instance knows already: an ID token of ours, for that client, expired or not. */
 async function readIdTokenHint(deps: Pick<Deps, 'keys'>, client: Client, jwt: string | undefined, now: number): Promise<string | undefined> {
   if (jwt === undefined) return undefined
   const claims = await deps.keys.verify(jwt, { typ: TYP.idToken, now, allowExpired: true })

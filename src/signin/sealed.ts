@@ -53,7 +53,7 @@ interface Envelope<T> {
 const COOKIE = '__Host-cmb_signin'
 const isOurs = (value: string | undefined): value is string => value !== undefined && /^[\w-]{43}$/.test(value)
 
-/** Names a browser, not a person. It stays over several sign-ins: two tabs may be at it at once. */
+/** Names a browser, not a user. It stays over several sign-ins: two tabs may be at it at once. */
 function browserOf(c: Context): string | undefined {
   const sent = getCookie(c, COOKIE)
   return isOurs(sent) ? sent : (c.get('signinBrowser') as string | undefined)

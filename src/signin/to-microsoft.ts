@@ -17,7 +17,7 @@ import { wantsFresh } from './session-serves.ts'
 
 type Ask = Pick<StartSignIn, 'prompt' | 'loginHint' | 'maxAgeSeconds' | 'authContext' | 'claims' | 'tid'>
 
-/** The first time. `another`: the person asked for the account chooser. */
+/** The first time. `another`: the user asked for the account chooser. */
 export async function visitMicrosoft(deps: Deps, c: Context, errand: Errand, now: number, another: boolean): Promise<Response> {
   const fresh = errand.kind === 'instance' && wantsFresh(errand.request)
   const ask = await whatToAsk(deps, c, errand, now, { fresh, another })
@@ -64,7 +64,7 @@ async function whatToAsk(
   const policy = mfaPolicy(deps.config, tid === undefined ? undefined : await deps.store.findTenant(tid))
   const authContext = policy?.kind === 'auth_context' ? policy.id : undefined
   const request = errand.kind === 'instance' ? errand.request : undefined
-  // Asked for by the person, owed to one who signed out, or wanted by the instance: stronger than a hint, which does not go with it.
+  // Asked for by the user, owed to one who signed out, or wanted by the instance: stronger than a hint, which does not go with it.
   const chooses = another || mustChooseAccount(c) || request?.prompt.includes('select_account') === true
   const loginHint = chooses ? undefined : await hintFor(deps, c, errand, now)
   // Where no authentication context can be asked for, entering the credentials anew is how Entra comes to ask for a second factor.
@@ -73,7 +73,7 @@ async function whatToAsk(
   return { ...(loginHint === undefined ? { prompt: 'select_account' } : { loginHint }), authContext, tid }
 }
 
-/** Where an instance is for one tenant's people alone, nobody else's sign-in page is shown. */
+/** Where an instance is for one tenant's users alone, nobody else's sign-in page is shown. */
 function onlyTenant(deps: Pick<Deps, 'clients'>, errand: Errand): string | undefined {
   const tenants = errand.kind === 'instance' ? clientOf(deps, errand.request).metadata.tenants : undefined
   return tenants?.length === 1 ? tenants[0] : undefined
@@ -90,5 +90,5 @@ async function hintFor(deps: Deps, c: Context, errand: Errand, now: number): Pro
   return standing.state === 'live' || standing.state === 'marked' ? hintOf(deps, standing.session) : undefined
 }
 
-const hintOf = (deps: Pick<Deps, 'sealer'>, { person, loginHintSealed }: Session): string | undefined =>
-  openFromSession(deps.sealer, 'login_hint', person, loginHintSealed) ?? person.username
+const hintOf = (deps: Pick<Deps, 'sealer'>, { user, loginHintSealed }: Session): string | undefined =>
+  openFromSession(deps.sealer, 'login_hint', user, loginHintSealed) ?? user.username

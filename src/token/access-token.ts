@@ -4,7 +4,7 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { newId } from '../protocol/ids.ts'
 import { TYP } from '../protocol/names.ts'
 
-/** Who acts for the person, outermost first (RFC 8693 §4.1). */
+/** Who acts for the user, outermost first (RFC 8693 §4.1). */
 export interface Act {
   sub: string
   act?: Act
@@ -30,7 +30,7 @@ export function mintAccessToken(deps: Pick<Deps, 'keys' | 'random' | 'config'>, 
   const exp = Math.min(now + client.metadata.accessTokenSeconds, session?.absoluteAt ?? Infinity, input.notAfter ?? Infinity)
   const token = deps.keys.sign('ES256', TYP.accessToken, {
     iss: deps.config.issuer,
-    // RFC 9068 §2.2: where no person is involved, the client is the subject.
+    // RFC 9068 §2.2: where no user is involved, the client is the subject.
     sub: session?.sub ?? client.clientId,
     aud: input.audience,
     client_id: client.clientId,
@@ -39,19 +39,19 @@ export function mintAccessToken(deps: Pick<Deps, 'keys' | 'random' | 'config'>, 
     jti: newId(deps.random),
     rev: input.rev,
     scope: input.scope,
-    ...(session && personClaims(session)),
+    ...(session && userClaims(session)),
     ...(input.act && { act: input.act }),
   })
   return { token, expiresIn: exp - now }
 }
 
-function personClaims(session: Session): Record<string, unknown> {
+function userClaims(session: Session): Record<string, unknown> {
   return {
     sid: session.sid,
     // 0: Microsoft did not say when; nothing is invented.
     ...(session.authTime > 0 && { auth_time: session.authTime }),
-    tid: session.person.tid,
-    oid: session.person.oid,
+    tid: session.user.tid,
+    oid: session.user.oid,
     roles: session.roles,
     ...(session.acr !== undefined && { acr: session.acr }),
     ...(session.amr !== undefined && { amr: session.amr }),

@@ -9,7 +9,7 @@ import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 const PERSONS: readonly string[] = SCOPES
 const OPERATORS: readonly string[] = OPERATOR_SCOPES
 
-/** RFC 6749 §4.4: a client for itself. No person, so no `sid`, no ID token and no refresh token (§4.4.3). */
+/** RFC 6749 §4.4: a client for itself. No user, so no `sid`, no ID token and no refresh token (§4.4.3). */
 export async function clientCredentials(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
   if (client.metadata.authMethod === 'none') throw new OAuthError('unauthorized_client', 'A client without a credential has no tokens of its own.')
   const admin = adminAudience(deps.config.issuer)

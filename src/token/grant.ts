@@ -56,21 +56,21 @@ export function narrowed(granted: readonly string[], asked: string | undefined):
   return wanted
 }
 
-/** A person's tenant or roles, or the client's registration, may have changed while the session lived. @throws OAuthError invalid_grant */
+/** A user's tenant or roles, or the client's registration, may have changed while the session lived. @throws OAuthError invalid_grant */
 export function mustAdmit(client: Client, session: Session): void {
-  if (!admits(client, session)) throw new OAuthError('invalid_grant', 'This person may no longer use this client. Start a new sign-in to see why.')
+  if (!admits(client, session)) throw new OAuthError('invalid_grant', 'This user may no longer use this client. Start a new sign-in to see why.')
 }
 
 /** What an instance asks of its own sign-ins, it asks of those who come by way of another. @throws OAuthError invalid_target, interaction_required */
 export function mustAdmitThere(target: Client, session: Session, now: number): void {
-  if (!admits(target, session)) throw new OAuthError('invalid_target', 'This person may not use that instance.')
+  if (!admits(target, session)) throw new OAuthError('invalid_target', 'This user may not use that instance.')
   const { maxAuthAgeSeconds } = target.metadata
   if (maxAuthAgeSeconds !== undefined && now - session.authTime > maxAuthAgeSeconds) {
-    throw new OAuthError('interaction_required', 'That instance needs a fresher authentication. Send the person through /authorize with max_age.')
+    throw new OAuthError('interaction_required', 'That instance needs a fresher authentication. Send the user through /authorize with max_age.')
   }
 }
 
-/** The tokens of a person at a client. @throws OAuthError invalid_target, interaction_required where they are for another instance, which would not have the person */
+/** The tokens of a user at a client. @throws OAuthError invalid_target, interaction_required where they are for another instance, which would not have the user */
 export function issueTokens(
   deps: TokenDeps,
   input: {

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
-import type { Person, Session } from '../../db/types.ts'
+import type { User, Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { TYP } from '../protocol/names.ts'
 
 /** What the scopes `profile` and `email` let a client see (OpenID Connect Core §5.4). Microsoft does not prove the address, so it says so. */
-export function personInfo(person: Person, scope: readonly string[]): Record<string, unknown> {
+export function userInfo(user: User, scope: readonly string[]): Record<string, unknown> {
   return {
-    ...(scope.includes('profile') && person.name !== undefined && { name: person.name }),
-    ...(scope.includes('profile') && person.username !== undefined && { preferred_username: person.username }),
-    ...(scope.includes('email') && person.email !== undefined && { email: person.email, email_verified: false }),
+    ...(scope.includes('profile') && user.name !== undefined && { name: user.name }),
+    ...(scope.includes('profile') && user.username !== undefined && { preferred_username: user.username }),
+    ...(scope.includes('email') && user.email !== undefined && { email: user.email, email_verified: false }),
   }
 }
 
@@ -42,6 +42,6 @@ export function mintIdToken(
     ...(input.nonce !== undefined && { nonce: input.nonce }),
     ...(session.acr !== undefined && { acr: session.acr }),
     ...(session.amr !== undefined && { amr: session.amr }),
-    ...((client.metadata.idTokenUserClaims ?? true) ? personInfo(session.person, input.scope) : {}),
+    ...((client.metadata.idTokenUserClaims ?? true) ? userInfo(session.user, input.scope) : {}),
   })
 }

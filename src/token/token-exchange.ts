@@ -13,7 +13,7 @@ const MAX_DEPTH = 3
 const TAKEN: readonly string[] = Object.values(TOKEN_TYPE)
 
 /**
- * RFC 8693: an instance calls another on a person's behalf. The caller must be the source token's audience, and the target must list it.
+ * RFC 8693: an instance calls another on a user's behalf. The caller must be the source token's audience, and the target must list it.
  * Scope never wider, expiry never later, the same `sid` and `rev`, no refresh token; and caller and target become participants of the session.
  */
 export async function exchangeToken(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
@@ -22,7 +22,7 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   const source = await readAccessToken(deps, required(params, 'subject_token'), now)
   // §2.2.2: a subject_token that is not good is invalid_request.
   if (!source || source.sid === undefined || source.aud !== client.metadata.audience)
-    throw new OAuthError('invalid_request', 'The subject_token has to be a good access token of a person, issued for this client.')
+    throw new OAuthError('invalid_request', 'The subject_token has to be a good access token of a user, issued for this client.')
   const scope = narrowed(
     words(source.scope).filter((each) => each !== 'offline_access'),
     params.get('scope'),
@@ -95,5 +95,5 @@ async function standing(deps: TokenDeps, source: AccessTokenClaims, sid: string,
     joins,
   })
   if (access.outcome === 'good') return access.session
-  throw new OAuthError('invalid_request', 'The session of the subject_token has ended. The person has to sign in again.')
+  throw new OAuthError('invalid_request', 'The session of the subject_token has ended. The user has to sign in again.')
 }

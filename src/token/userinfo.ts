@@ -6,9 +6,9 @@ import { words } from '../protocol/params.ts'
 import { readAccessToken } from './access-token.ts'
 import { onlyFor } from './cors.ts'
 import type { TokenDeps } from './grant.ts'
-import { personInfo } from './id-token.ts'
+import { userInfo } from './id-token.ts'
 
-/** `GET|POST /userinfo` (OpenID Connect Core §5.3): what the token's scopes let its holder know of the person. It counts as activity. */
+/** `GET|POST /userinfo` (OpenID Connect Core §5.3): what the token's scopes let its holder know of the user. It counts as activity. */
 export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const claims = await readAccessToken(deps, await presentedToken(c), now)
@@ -19,7 +19,7 @@ export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
     throw refused('insufficient_scope', 'The access token needs the scope openid.', ', scope="openid"')
   const access = await deps.store.checkAccess({ sid: claims.sid, sub: claims.sub, clientId: claims.clientId, rev: claims.rev, now, touch: true })
   if (access.outcome === 'refused') throw refused('invalid_token', 'The session has ended. Start a new sign-in.')
-  return c.json({ sub: claims.sub, ...personInfo(access.session.person, scope) }, 200, { 'Cache-Control': 'no-store' })
+  return c.json({ sub: claims.sub, ...userInfo(access.session.user, scope) }, 200, { 'Cache-Control': 'no-store' })
 }
 
 /** RFC 6750 §2: in the Authorization header, or in a form; one of them. Never in the query, which ends up in logs. */

@@ -16,7 +16,7 @@ beforeEach(async () => {
   sydney = await rig.register('Sydney')
   laptop = await rig.openSession({ device: 'Firefox on Windows' })
   phone = await rig.openSession({ device: 'Safari on iPhone' })
-  bob = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' }, device: 'Chrome on Linux' })
+  bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' }, device: 'Chrome on Linux' })
   const { form } = await rig.issueCode(laptop.session.sid, sydney)
   await rig.store.redeemAuthorizationCode({
     codeHash: sha256(form.code),
@@ -33,7 +33,7 @@ const state = async (one: typeof laptop) => (await rig.store.standingBySid(one.s
 const formOf = (shown: { forms: { fields: Record<string, string> }[] }, sid: string) => shown.forms.findIndex((form) => form.fields.sid === sid)
 
 describe('where am I signed in', () => {
-  test('lists a person’s own devices with instance, since and last used, this one first, and nobody else’s', async () => {
+  test('lists a user’s own devices with instance, since and last used, this one first, and nobody else’s', async () => {
     rig.clock.advance(3 * 3600)
     const shown = await browser.get('/account')
     expect(shown.status).toBe(200)
@@ -57,7 +57,7 @@ describe('where am I signed in', () => {
     expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
     expect((await rig.store.listRevocations({ limit: 1 }))[0]).toMatchObject({
       reason: 'signed_out',
-      actor: { kind: 'person', id: laptop.session.sub },
+      actor: { kind: 'user', id: laptop.session.sub },
     })
   })
 
@@ -85,7 +85,7 @@ describe('where am I signed in', () => {
     expect([await state(laptop), await state(phone), await state(bob)]).toEqual(['ended', 'ended', 'live'])
   })
 
-  test('another person’s session id does nothing', async () => {
+  test('another user’s session id does nothing', async () => {
     const page = await browser.get('/account')
     const after = await browser.submit(page, { sid: bob.session.sid }, formOf(page, phone.session.sid))
     expect(after.title).toBe('Where you are signed in')
@@ -115,9 +115,9 @@ describe('where am I signed in', () => {
     expect(browser.cookies.has('__Host-cmb_session')).toBe(true)
   })
 
-  test('names of devices and people are escaped', async () => {
+  test('names of devices and users are escaped', async () => {
     const hostile = '"><script>alert(1)</script>'
-    const mallory = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-0000000000e1', name: hostile }, device: hostile })
+    const mallory = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-0000000000e1', name: hostile }, device: hostile })
     const shown = await new Browser(rig.app, mallory.cookieHeader).get('/account')
     expect(shown.html).not.toContain('<script')
   })
@@ -148,7 +148,7 @@ describe('setting yourself up', () => {
     expect(shown.text).toContain('Case Manager Sydney')
   })
 
-  test('names the instances of the person’s own organisation only, and the role that one wants', async () => {
+  test('names the instances of the user’s own organisation only, and the role that one wants', async () => {
     await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })
     await rig.register('Perth', { tenants: [OTHER_TENANT] })
     const shown = await browser.get('/account/ready')
@@ -165,7 +165,7 @@ describe('setting yourself up', () => {
   })
 
   test('where the tenant’s administrator asserts that MFA is required, says so and claims no more', async () => {
-    const bare = await rig.openSession({ acr: undefined, person: { oid: '00000000-0000-4000-8000-00000000ba4e' } })
+    const bare = await rig.openSession({ acr: undefined, user: { oid: '00000000-0000-4000-8000-00000000ba4e' } })
     const shown = await new Browser(rig.app, bare.cookieHeader).get('/account/ready')
     expect(shown.text).toMatch(/two-step verification \(authenticator app\)\? Yes\./)
     expect(shown.text).toContain('Your organization requires two-step verification')

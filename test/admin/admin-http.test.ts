@@ -135,7 +135,7 @@ describe('what the admin API rejects, and how', () => {
   beforeEach(async () => (token = await tokenFor('broker:administer')))
 
   test('an unknown query parameter, an unknown value and a repeated one are 400, and name what there is', async () => {
-    for (const path of ['/revocations?user=bob', '/sessions?person=a&colour=red', '/deliveries?state=lost', '/revocations?limit=0', '/keys?x=1'])
+    for (const path of ['/revocations?user=bob', '/sessions?user=a&colour=red', '/deliveries?state=lost', '/revocations?limit=0', '/keys?x=1'])
       expect([path, (await call(token, 'GET', path)).status]).toEqual([path, 400])
     expect((await call(token, 'GET', '/revocations?user=bob')).body.problems).toEqual(['user: there is no such parameter; there are: before, limit'])
     expect((await call(token, 'GET', '/revocations?limit=5&limit=6')).status).toBe(400)
@@ -254,7 +254,7 @@ describe('whose token counts', () => {
     })
   const status = async (token: string): Promise<number> => (await call(token, 'GET', '/clients')).status
 
-  test('a token for the admin API does; another audience, a person’s, an expired one, one without the scope do not', async () => {
+  test('a token for the admin API does; another audience, a user’s, an expired one, one without the scope do not', async () => {
     expect(await status(mint({}))).toBe(200)
     expect(await status(mint({ aud: 'https://sydney.case-manager.example' }))).toBe(401)
     expect(await status(mint({ sid: 's_1', sub: 'u_1' }))).toBe(401)

@@ -7,7 +7,7 @@ import { launchChromium } from './window.ts'
 import { until } from '../process/broker-process.ts'
 import { type Demo, startDemo } from '../process/demo-process.ts'
 
-/** The main job as a person does it: real Chromium, the demo, every page clicked. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs. */
+/** The main job as a user does it: real Chromium, the demo, every page clicked. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs. */
 
 const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
 
@@ -23,7 +23,7 @@ afterAll(async () => {
 })
 
 const instance = (index: number) => demo.facts.instances[index] ?? expect.fail('no such instance')
-const person = (name: string) => demo.facts.people.find((one) => one.upn.startsWith(`${name}@`)) ?? expect.fail(`no ${name}`)
+const user = (name: string) => demo.facts.users.find((one) => one.upn.startsWith(`${name}@`)) ?? expect.fail(`no ${name}`)
 
 async function newContext(): Promise<BrowserContext> {
   const context = await browser.newContext({ viewport: { width: 1180, height: 720 } })
@@ -49,9 +49,9 @@ async function story(names: string[]): Promise<void> {
   await page.close()
 }
 
-/** Microsoft's pages, as far as they go for that person: some are told already there that they may not. */
+/** Microsoft's pages, as far as they go for that user: some are told already there that they may not. */
 async function atMicrosoft(page: Page, name: string, stay = 'No'): Promise<void> {
-  const { upn, password } = person(name)
+  const { upn, password } = user(name)
   await page.waitForURL(`${demo.facts.microsoft}/**`)
   const press = async (button: Locator): Promise<void> => {
     await button.click()
@@ -137,7 +137,7 @@ describe('the demo in a browser', () => {
     await page.goto(`${instance(0).url}/sign-in`)
     await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
     // The account chooser, although Microsoft still knows him.
-    await page.getByRole('button', { name: new RegExp(person('bob').upn) }).click()
+    await page.getByRole('button', { name: new RegExp(user('bob').upn) }).click()
     await page.waitForLoadState()
     const number = page.locator('#number')
     if ((await number.count()) > 0) await page.getByRole('button', { name: (await number.textContent())?.trim() ?? '', exact: true }).click()
@@ -159,7 +159,7 @@ describe('the demo in a browser', () => {
     await page.waitForURL(`${instance(1).url}/`)
     await page.locator('#live', { hasText: 'Live' }).waitFor()
     const change = (body: object) =>
-      fetch(`${demo.facts.microsoft}/_control/people/${person('bob').upn}`, {
+      fetch(`${demo.facts.microsoft}/_control/users/${user('bob').upn}`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),

@@ -3,7 +3,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/session/cookie.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { attempted, PEOPLE, type Somebody } from '../console/console.ts'
+import { attempted, USERS, type Somebody } from '../console/console.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { launchChromium, objections, openWindow, picture } from './window.ts'
 
@@ -25,8 +25,8 @@ let wanted: string
 beforeEach(async () => {
   rig = await createRig()
   const door = new Hono().get('/test-session', async (c) => {
-    const { roles, ...person } = PEOPLE[c.req.query('who') as Somebody]
-    const { cookie } = await rig.openSession({ person, roles: [...roles], device: 'Firefox on Windows' })
+    const { roles, ...user } = USERS[c.req.query('who') as Somebody]
+    const { cookie } = await rig.openSession({ user, roles: [...roles], device: 'Firefox on Windows' })
     setSessionCookie(c, cookie)
     return c.text('signed in')
   })
@@ -61,7 +61,7 @@ async function busyDay(one: Rig): Promise<string> {
   for (const [index, name] of NAMES.entries()) {
     const oid = `00000000-0000-4000-8000-0000000001${String(index).padStart(2, '0')}`
     const { session } = await one.openSession({
-      person: { oid, name, username: `${name.split(' ')[0]?.toLowerCase()}@contoso.example` },
+      user: { oid, name, username: `${name.split(' ')[0]?.toLowerCase()}@contoso.example` },
       device: index % 2 === 0 ? 'Safari on iPhone' : 'Edge on Windows',
     })
     await one.signInAt(session.sid, sydney)
@@ -70,7 +70,7 @@ async function busyDay(one: Rig): Promise<string> {
       live = session.sid
       break
     }
-    const by = { actor: { kind: 'person', id: session.sub }, now: one.clock.now() } as const
+    const by = { actor: { kind: 'user', id: session.sub }, now: one.clock.now() } as const
     await revoke(one.deps, {
       selector: { kind: 'session', sid: session.sid },
       reason: index === 3 ? 'microsoft_account_disabled' : 'signed_out',
@@ -148,7 +148,7 @@ describe('who is let in', () => {
 test('by keyboard alone an administrator revokes a session, having seen whom', async () => {
   await using window = await open({ width: 1280, who: 'administrator' })
   const { page } = window
-  await page.goto(`${ops}/ops/sessions?person=jack`)
+  await page.goto(`${ops}/ops/sessions?user=jack`)
   const press = async (name: RegExp): Promise<void> => {
     for (let tabs = 0; tabs < 60; tabs++) {
       await page.keyboard.press('Tab')
@@ -170,7 +170,7 @@ test('by keyboard alone an administrator revokes a session, having seen whom', a
   await page.waitForURL('**/ops/revoke?**')
   await press(/^See whom/)
   await page.getByText('Check before you revoke').waitFor()
-  expect(await page.textContent('main')).toContain('1 session of 1 person')
+  expect(await page.textContent('main')).toContain('1 session of 1 user')
   await picture(page, 'ops-revoke-check')
   expect(await objections(page)).toEqual([])
   await press(/^Revoke now/)

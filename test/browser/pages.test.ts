@@ -80,7 +80,7 @@ describe.each([
 })
 
 describe('by keyboard alone', () => {
-  test('a person signs out everywhere', async () => {
+  test('a user signs out everywhere', async () => {
     await using window = await open({ width: 960, signedIn: true })
     const { page } = window
     await page.goto(`${base}/logout`)

@@ -1,7 +1,7 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { startEntra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/users.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import { systemClock } from '../../src/start.ts'
 import { startCmb } from '../command/cmb.ts'
@@ -32,7 +32,7 @@ async function freshBroker() {
   return { rig, entra, ops: rig.config.opsOrigin }
 }
 
-/** Microsoft's pages, answered as that person would, until the browser is back. */
+/** Microsoft's pages, answered as that user would, until the browser is back. */
 async function atMicrosoft(page: Page, origin: string, upn: string): Promise<void> {
   for (let step = 0; step < 12 && page.url().startsWith(origin); step++) {
     const title = (await page.title()).split(' ·')[0]
@@ -116,7 +116,7 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   await look(page, 'setup-proof')
   await page.getByLabel('I have looked').check()
   await send('Use this proof')
-  expect(await page.textContent('main')).toContain('people can sign in now')
+  expect(await page.textContent('main')).toContain('users can sign in now')
 
   // The first sign-in: from now on the role is the key.
   await press('Sign in')

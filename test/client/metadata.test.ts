@@ -112,7 +112,7 @@ describe('reading a registration (RFC 7591 §2)', () => {
     ],
     ['refresh without code', { grant_types: ['refresh_token'] }, /without authorization_code/],
     ['code without an address to return to', { redirect_uris: [] }, /redirect_uris: is empty/],
-    ['operator scopes for people', { scope: 'openid broker:operate' }, /client_credentials/],
+    ['operator scopes for users', { scope: 'openid broker:operate' }, /client_credentials/],
     ['a scope with a quote', { scope: 'openid a"b' }, /RFC 6749 §3\.3/],
     ['another response type', { response_types: ['token'] }, /response_types/],
     ['an unknown grant', { grant_types: ['password'] }, /grant_types\[0\]: one of/],

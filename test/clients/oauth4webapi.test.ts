@@ -77,7 +77,7 @@ describe.each(METHODS)('oauth4webapi, by %s', (method) => {
   })
 })
 
-describe.each(METHODS.filter((method) => method !== 'none'))('oauth4webapi, by %s, without a person in between', (method) => {
+describe.each(METHODS.filter((method) => method !== 'none'))('oauth4webapi, by %s, without a user in between', (method) => {
   test('token exchange, and introspection', async () => {
     const { as, client, auth, signIn, target } = await configured(method)
     const { access_token: subject } = await signIn()

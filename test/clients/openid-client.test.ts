@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { claimsOf } from '../token/tokens.ts'
 import { ACCESS_TOKEN, type ClientWorld, EXCHANGE, type Method, METHODS, openClientWorld } from './world.ts'
 
-/** openid-client as it comes, by its documented calls, against a broker on a listener of its own: the whole way of a person and every grant. */
+/** openid-client as it comes, by its documented calls, against a broker on a listener of its own: the whole way of a user and every grant. */
 
 const authOf = ({ client, key }: ClientWorld, method: Method): openid.ClientAuth => {
   if (method === 'client_secret_basic') return openid.ClientSecretBasic(client.secret)
@@ -36,7 +36,7 @@ async function configured(method: Method, changes: Parameters<typeof openClientW
 }
 
 describe.each(METHODS)('openid-client, by %s', (method) => {
-  test('a person signs in, by PAR where the client has a credential; userinfo, refresh, introspection, and out by the end session address', async () => {
+  test('a user signs in, by PAR where the client has a credential; userinfo, refresh, introspection, and out by the end session address', async () => {
     const { config, signIn, signOutBy, postLogoutRedirectUri, client } = await configured(method)
     const tokens = await signIn()
     const claims = tokens.claims()
@@ -66,7 +66,7 @@ describe.each(METHODS)('openid-client, by %s', (method) => {
   })
 })
 
-describe.each(METHODS.filter((method) => method !== 'none'))('openid-client, by %s, without a person in between', (method) => {
+describe.each(METHODS.filter((method) => method !== 'none'))('openid-client, by %s, without a user in between', (method) => {
   test('token exchange', async () => {
     const { config, signIn, target } = await configured(method)
     const { access_token: subject } = await signIn()

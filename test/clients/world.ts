@@ -51,7 +51,7 @@ export async function openClientWorld(method: Method, changes: Partial<ClientMet
     if (form === undefined) throw new Error(`There is no form at ${page.url} (${page.status})`)
     return new Request(form.action, { method: 'POST', body: new URLSearchParams(form.fields) })
   }
-  /** The person follows the client's link to sign out, confirms, and is taken back. */
+  /** The user follows the client's link to sign out, confirms, and is taken back. */
   const signOutBy = async (address: URL): Promise<string> => {
     const page = await browser.open(address.href)
     return (await browser.submit(page, { scope: 'device' }, 'Sign out')).url

@@ -71,30 +71,30 @@ describe('cmb backup and restore', () => {
   })
 })
 
-describe('cmb people erase', () => {
+describe('cmb users erase', () => {
   test('asks with how many sessions and who, then signs out and forgets; the record has no name', async () => {
     const sub = alice.session.sub
-    const ran = await type(['people', 'erase', '--subject', sub, '--case', 'DSR-1'], { answer: 'yes' })
+    const ran = await type(['users', 'erase', '--subject', sub, '--case', 'DSR-1'], { answer: 'yes' })
     expect(ran).toMatchObject({ code: 0 })
     expect(ran.err).toContain(`ends 1 session(s) of ${sub}`)
     expect((await rig.store.standingBySid(alice.session.sid, rig.clock.now())).state).toBe('ended')
     expect(await rig.store.findSubject(sub)).toMatchObject({ name: undefined, username: undefined })
     const entry = await audit()
-    expect(entry).toMatchObject({ act: 'people.erase', target: `subject ${sub}`, caseReference: 'DSR-1', ended: { outcome: 'done' } })
+    expect(entry).toMatchObject({ act: 'users.erase', target: `subject ${sub}`, caseReference: 'DSR-1', ended: { outcome: 'done' } })
     expect(JSON.stringify(entry)).not.toContain('alice')
     // What the feed's listeners and instances hear is an ordinary revocation.
     expect(rig.lines.join('\n')).toContain('"event":"revoked"')
   })
 
   test('by tenant and object id; nobody of that name, and half a name, are refused', async () => {
-    const { tid, oid } = rig.microsoft.person
-    expect(await type(['people', 'erase', '--tid', tid, '--oid', oid, '--yes'])).toMatchObject({ code: 0 })
-    expect(await type(['people', 'erase', '--subject', 'u_nobody', '--yes'])).toMatchObject({
+    const { tid, oid } = rig.microsoft.user
+    expect(await type(['users', 'erase', '--tid', tid, '--oid', oid, '--yes'])).toMatchObject({ code: 0 })
+    expect(await type(['users', 'erase', '--subject', 'u_nobody', '--yes'])).toMatchObject({
       code: 1,
-      err: expect.stringContaining('No such person') as string,
+      err: expect.stringContaining('No such user') as string,
     })
-    expect(await type(['people', 'erase', '--tid', tid])).toMatchObject({ code: 2 })
-    expect(await type(['people', 'erase', '--subject', alice.session.sub])).toMatchObject({
+    expect(await type(['users', 'erase', '--tid', tid])).toMatchObject({ code: 2 })
+    expect(await type(['users', 'erase', '--subject', alice.session.sub])).toMatchObject({
       code: 2,
       err: expect.stringContaining('--yes') as string,
     })
@@ -115,7 +115,7 @@ describe('by the admin API over HTTP', () => {
         body: JSON.stringify(body),
       })
     expect((await send('/backup', 'broker:administer', { path: join(dir, 'b.db') })).status).toBe(403)
-    expect((await send('/people/erase', 'broker:operate', { sub: alice.session.sub })).status).toBe(403)
+    expect((await send('/users/erase', 'broker:operate', { sub: alice.session.sub })).status).toBe(403)
     expect((await rig.store.standingBySid(alice.session.sid, rig.clock.now())).state).toBe('live')
   })
 })

@@ -44,7 +44,7 @@ describe('cmb clients', () => {
     expect(rig.lines.join('\n')).not.toContain(secret)
   })
 
-  test('words for people say that the secret is shown this once', async () => {
+  test('words for users say that the secret is shown this once', async () => {
     const { out } = await type(ADD)
     expect(out).toContain('shown this once')
     expect(out).toMatch(/cms_[\w-]{43}/)

@@ -4,7 +4,7 @@ import type { Terminal } from '../../src/command/terminal.ts'
 import { serveAdminSocket } from '../../src/admin/socket.ts'
 import type { Rig } from '../rig.ts'
 
-/** `cmb` as a person or a script types it, against a broker that really listens on its unix socket. */
+/** `cmb` as a user or a script types it, against a broker that really listens on its unix socket. */
 export interface Ran {
   code: number
   out: string

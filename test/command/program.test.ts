@@ -66,7 +66,7 @@ describe('cmb', () => {
       'keys rotate',
       'keys retire',
       'audit',
-      'people erase',
+      'users erase',
       'backup',
       'restore',
     ]

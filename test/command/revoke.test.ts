@@ -14,7 +14,7 @@ beforeEach(async () => {
   sydney = await rig.register('Sydney')
   alice = await rig.openSession()
   bob = await rig.openSession({
-    person: { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown', username: 'bob@fabrikam.example' },
+    user: { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown', username: 'bob@fabrikam.example' },
   })
   await rig.signInAt(alice.session.sid, sydney)
 })
@@ -23,11 +23,11 @@ const state = async (one: typeof alice) => (await rig.store.standingBySid(one.se
 const newest = async () => (await rig.store.listRevocations({ limit: 1 }))[0]
 
 describe('cmb sessions list', () => {
-  test('finds people by name, tenant, sub and client; shows no cookie', async () => {
+  test('finds users by name, tenant, sub and client; shows no cookie', async () => {
     const sids = async (...args: string[]) =>
       (await type(['sessions', 'list', ...args, '--json'])).json<{ sessions: { sid: string }[] }>().sessions.map((one) => one.sid)
     expect((await sids()).toSorted()).toEqual([alice.session.sid, bob.session.sid].toSorted())
-    expect(await sids('--person', 'ALICE')).toEqual([alice.session.sid])
+    expect(await sids('--user', 'ALICE')).toEqual([alice.session.sid])
     expect(await sids('--tenant', OTHER_TENANT)).toEqual([bob.session.sid])
     expect(await sids('--sub', bob.session.sub)).toEqual([bob.session.sid])
     expect(await sids('--client', 'sydney')).toEqual([alice.session.sid])
@@ -37,7 +37,7 @@ describe('cmb sessions list', () => {
   })
 
   test('a name that holds control characters cannot reach the terminal', async () => {
-    await rig.openSession({ person: { oid: '00000000-0000-4000-8000-00000000e71e', username: 'eve\u001b[2J@contoso.example' } })
+    await rig.openSession({ user: { oid: '00000000-0000-4000-8000-00000000e71e', username: 'eve\u001b[2J@contoso.example' } })
     expect((await type(['sessions', 'list'])).out).not.toContain('\u001b')
   })
 })
@@ -65,7 +65,7 @@ describe('cmb revoke', () => {
     expect((await newest())?.selector).toEqual({ kind: 'grant', sid: alice.session.sid, clientId: 'sydney' })
   })
 
-  test('--subject ends everything of one person', async () => {
+  test('--subject ends everything of one user', async () => {
     const other = await rig.openSession({ device: 'Safari on iPhone' })
     expect((await type(['revoke', '--subject', alice.session.sub])).code).toBe(0)
     expect([await state(alice), await state(other), await state(bob)]).toEqual(['ended', 'ended', 'live'])
@@ -80,7 +80,7 @@ describe('cmb revoke', () => {
   })
 
   test.each([
-    ['--subject', 'alice', 'cmb sessions list --person'],
+    ['--subject', 'alice', 'cmb sessions list --user'],
     ['--session', 's_nobody', 'cmb sessions list'],
     ['--client', 'sidney', 'cmb clients list'],
     ['--tenant', '99999999-9999-4999-8999-999999999999', 'cmb tenants'],
@@ -93,7 +93,7 @@ describe('cmb revoke', () => {
     expect(await type(['revoke', '--everything'], { answer: 'no' })).toMatchObject({ code: 1 })
     expect(await state(alice)).toBe('live')
     const asked = await type(['revoke', '--everything'], { answer: 'yes' })
-    expect(asked.err).toContain('2 session(s) of 2 person(s)')
+    expect(asked.err).toContain('2 session(s) of 2 user(s)')
     expect([await state(alice), await state(bob)]).toEqual(['ended', 'ended'])
   })
 

@@ -44,7 +44,7 @@ describe('cmb tenants', () => {
     expect(rig.deps.connection.current().tenants).toHaveLength(2)
   })
 
-  test('remove asks, and then signs its people out with the same commit', async () => {
+  test('remove asks, and then signs its users out with the same commit', async () => {
     const { session } = await rig.openSession()
     expect(await type(['tenants', 'remove', TENANT], { answer: 'no' })).toMatchObject({
       code: 1,

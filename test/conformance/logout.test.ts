@@ -27,7 +27,7 @@ async function signedIn() {
   return { ...suite, idToken: tokens.id_token ?? '', claims, endSession, stillSignedIn }
 }
 
-/** Never taken anywhere else; the person may still sign out, and stays with us. */
+/** Never taken anywhere else; the user may still sign out, and stays with us. */
 async function staysWithUs(parameters: (idToken: string) => Record<string, string> | Promise<Record<string, string>>, status: number) {
   const { idToken, endSession, stillSignedIn } = await signedIn()
   const { asked, location } = await endSession(await parameters(idToken))

@@ -12,7 +12,7 @@ export type Mode = 'query' | 'form_post'
 /** What the authorization endpoint answered, and what was seen on the way. */
 export interface Answered {
   parameters: Record<string, string>
-  /** The person was asked to sign in at Microsoft. */
+  /** The user was asked to sign in at Microsoft. */
   signedIn: boolean
 }
 

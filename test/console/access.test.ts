@@ -143,7 +143,7 @@ describe('how long', () => {
     const adam = await atConsole(rig, 'administrator')
     await rig.store.signIn({
       session: {
-        person: { ...rig.microsoft.person, oid: '00000000-0000-4000-8000-0000000000b2' },
+        user: { ...rig.microsoft.user, oid: '00000000-0000-4000-8000-0000000000b2' },
         authTime: rig.clock.now(),
         idleSeconds: 3600,
         absoluteAt: rig.clock.now() + 3600,

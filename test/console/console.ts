@@ -8,7 +8,7 @@ import { Shown } from '../page/browser.ts'
 
 export const OPS = 'http://localhost:7401'
 
-export const PEOPLE = {
+export const USERS = {
   operator: { oid: '00000000-0000-4000-8000-0000000000b1', name: 'Olga Operator', username: 'olga@contoso.example', roles: [ROLE.operator] },
   administrator: {
     oid: '00000000-0000-4000-8000-0000000000b2',
@@ -81,12 +81,12 @@ export class ConsoleBrowser {
   }
 }
 
-export type Somebody = keyof typeof PEOPLE
+export type Somebody = keyof typeof USERS
 
 /** Somebody with a session of the broker, as of now, in a browser of their own. */
 export async function browserOf(rig: Rig, who: Somebody): Promise<ConsoleBrowser & { sid: string; sub: string }> {
-  const { roles, ...person } = PEOPLE[who]
-  const { session, cookie } = await rig.openSession({ person, roles: [...roles], device: 'Firefox on Linux' })
+  const { roles, ...user } = USERS[who]
+  const { session, cookie } = await rig.openSession({ user, roles: [...roles], device: 'Firefox on Linux' })
   const browser = new ConsoleBrowser(rig)
   browser.cookies.set(SESSION_COOKIE, cookie)
   return Object.assign(browser, { sid: session.sid, sub: session.sub })
@@ -103,12 +103,12 @@ export async function atConsole(rig: Rig, who: Somebody) {
 export const cookieHash = (browser: ConsoleBrowser): string => sha256(browser.cookies.get(SESSION_COOKIE) ?? '')
 
 /** Sessions at Sydney, each with one delivery owed as soon as it is revoked. */
-export async function sessionsAt(rig: Rig, city: string, people: readonly string[]) {
+export async function sessionsAt(rig: Rig, city: string, users: readonly string[]) {
   const client = await rig.register(city)
   const sessions = []
-  for (const [index, name] of people.entries()) {
+  for (const [index, name] of users.entries()) {
     const { session } = await rig.openSession({
-      person: { oid: `00000000-0000-4000-8000-0000000001${String(index).padStart(2, '0')}`, name, username: `${name.toLowerCase()}@contoso.example` },
+      user: { oid: `00000000-0000-4000-8000-0000000001${String(index).padStart(2, '0')}`, name, username: `${name.toLowerCase()}@contoso.example` },
       device: `Safari on iPhone`,
     })
     await rig.signInAt(session.sid, client)

@@ -52,7 +52,7 @@ describe('what is seen', () => {
     await rig.store.revoke({
       selector: { kind: 'session', sid: sessions[0]?.sid ?? '' },
       reason: 'signed_out',
-      actor: { kind: 'person', id: sessions[0]?.sub ?? '' },
+      actor: { kind: 'user', id: sessions[0]?.sub ?? '' },
       now: rig.clock.now(),
     })
     const [delivery] = await rig.store.listDeliveries({ limit: 1 })
@@ -72,17 +72,17 @@ describe('what is seen', () => {
     expect(page.text).toContain('Case Manager Perth honours an access token for up to 5 min after it was revoked')
   })
 
-  test('sessions by person, instance and device; nobody before somebody is searched for', async () => {
+  test('sessions by user, instance and device; nobody before somebody is searched for', async () => {
     await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
     const olga = await atConsole(rig, 'operator')
     expect((await olga.get('/ops/sessions')).text).not.toContain('Carol')
-    const byName = await olga.get('/ops/sessions?person=caro')
+    const byName = await olga.get('/ops/sessions?user=caro')
     expect(byName.text).toContain('Carol')
     expect(byName.text).not.toContain('Dave')
     expect((await olga.get('/ops/sessions?client=sydney')).text).toContain('2 live sessions')
-    expect((await olga.get('/ops/sessions?device=iphone&person=dave')).text).toContain('1 live session')
+    expect((await olga.get('/ops/sessions?device=iphone&user=dave')).text).toContain('1 live session')
     expect(byName.html).not.toContain('/ops/revoke?')
-    expect((await (await atConsole(rig, 'administrator')).get('/ops/sessions?person=caro')).html).toContain('/ops/revoke?kind=session')
+    expect((await (await atConsole(rig, 'administrator')).get('/ops/sessions?user=caro')).html).toContain('/ops/revoke?kind=session')
   })
 
   test('the audit log, filtered, and as JSON lines', async () => {
@@ -108,7 +108,7 @@ describe('what is seen', () => {
     if (owed === undefined) return expect.unreachable()
     await rig.store.postponeMicrosoftWork(owed, { nextAtMs: undefined, error: 'Graph answered 503.' })
     const page = await olga.get('/ops')
-    for (const words of ['Given up at Microsoft', 'Sign a person out of Microsoft', 'p-1', 'Graph answered 503.']) expect(page.text).toContain(words)
+    for (const words of ['Given up at Microsoft', 'Sign a user out of Microsoft', 'p-1', 'Graph answered 503.']) expect(page.text).toContain(words)
     expect((await olga.submit(page, '/ops/microsoft/redrive', { csrf: 'x' })).status).toBe(403)
     expect(await rig.store.owesMicrosoft(work)).toBe(false)
     const after = await olga.submit(page, '/ops/microsoft/redrive')

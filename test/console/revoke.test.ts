@@ -15,7 +15,7 @@ describe('revoking', () => {
     const form = await adam.get(`/ops/revoke?kind=session&value=${sid}`)
     const check = await adam.submit(form, '/ops/revoke/check', { kind: 'session', value: sid, case_reference: 'INC-7', comment: 'laptop stolen' })
     expect(check.title).toBe('Check before you revoke')
-    expect(check.text).toContain('1 session of 1 person, at 1 instance; 1 logout token to deliver')
+    expect(check.text).toContain('1 session of 1 user, at 1 instance; 1 logout token to deliver')
     expect(check.text).toContain('Carol')
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
     const done = await adam.submit(check, '/ops/revoke')
@@ -77,7 +77,7 @@ describe('revoking', () => {
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
     expect(check.text).toContain('Everybody at Case Manager Sydney')
-    expect(check.text).toContain('3 sessions of 3 people, at 1 instance; 3 logout tokens to deliver')
+    expect(check.text).toContain('3 sessions of 3 users, at 1 instance; 3 logout tokens to deliver')
     for (const typed of ['', 'Sydney!', 'everything']) {
       const answer = await adam.submit(check, '/ops/revoke', { typed })
       expect([typed, answer.status]).toEqual([typed, 422])
@@ -118,10 +118,10 @@ describe('revoking', () => {
   async function freshAgain(adam: Awaited<ReturnType<typeof atConsole>>, authTime = rig.clock.now()): Promise<void> {
     const standing = await rig.store.standingBySid(adam.sid, rig.clock.now())
     if (standing.state !== 'live') throw new Error('The session has ended.')
-    const { person, roles, device, idleSeconds } = standing.session
+    const { user, roles, device, idleSeconds } = standing.session
     await rig.store.signIn({
       session: {
-        person,
+        user,
         roles,
         device,
         idleSeconds,

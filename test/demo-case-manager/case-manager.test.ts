@@ -116,7 +116,7 @@ describe('a sample instance', () => {
     await revoke(rig.deps, {
       selector: { kind: 'subject', sub },
       reason: 'signed_out_everywhere',
-      actor: { kind: 'person', id: sub },
+      actor: { kind: 'user', id: sub },
       now: rig.clock.now(),
     })
     for (const { said } of open) expect(await said).toContain('event: ended')

@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/users.ts'
 import { newCertificate } from './certificate.ts'
 import { application, attempt, Browser, control, entra, post, refresh, refreshTokenOf, REDIRECT, signedIn } from './relying-party.ts'
 

@@ -1,7 +1,7 @@
 import { CryptoProvider } from '@azure/msal-node'
 import { describe, expect, test } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
 import { FORGERIES } from '../../demo/entra/switches.ts'
 import { createLog } from '../../src/log.ts'
 import { MicrosoftRefusal, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../../src/microsoft/interface.ts'
@@ -56,11 +56,11 @@ async function refused(trying: Promise<unknown>): Promise<MicrosoftRefusal> {
 }
 
 describe('the broker at the simulator', () => {
-  test('one tenant: a person with what Microsoft proved', async () => {
+  test('one tenant: a user with what Microsoft proved', async () => {
     const at = await entra()
     const identity = await signIn(at, connect(at), 'alice@contoso.example', { prompt: 'select_account' }, true)
     expect(identity).toMatchObject({
-      person: { tid: CONTOSO.tid, oid: '00000000-0000-4000-8000-00000000a11c', name: 'Alice Adams' },
+      user: { tid: CONTOSO.tid, oid: '00000000-0000-4000-8000-00000000a11c', name: 'Alice Adams' },
       acrs: ['c1'],
       amr: undefined,
       roles: ['CaseManager.User'],
@@ -74,7 +74,7 @@ describe('the broker at the simulator', () => {
   test('several tenants: at organizations each is judged by its own issuer and keys', async () => {
     const at = await entra()
     const microsoft = connect(at, [CONTOSO.tid, FABRIKAM.tid])
-    expect((await signIn(at, microsoft, 'faye@fabrikam.example')).person.tid).toBe(FABRIKAM.tid)
+    expect((await signIn(at, microsoft, 'faye@fabrikam.example')).user.tid).toBe(FABRIKAM.tid)
     expect((await signIn(at, microsoft, 'adam@contoso.example')).directoryRoles).toEqual(['62e90394-69f5-4237-9190-012177145e10'])
     expect((await microsoft.checkMetadata()).map((one) => one.ok)).toEqual([true, true])
   })

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { APP_CLIENT_ID, CONTOSO } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, CONTOSO } from '../../demo/entra/users.ts'
 import { application, attempt, Browser, entra, REDIRECT, titleOf } from './relying-party.ts'
 
 const adminConsent = (origin: string, tenant = 'organizations'): string =>
   `${origin}/${tenant}/v2.0/adminconsent?${new URLSearchParams({ client_id: APP_CLIENT_ID, scope: 'openid profile', redirect_uri: REDIRECT, state: 'setup-1' })}`
 
 describe('consent', () => {
-  test('where people may consent: asked once; declining is access_denied with AADSTS65004', async () => {
+  test('where users may consent: asked once; declining is access_denied with AADSTS65004', async () => {
     const at = await entra()
     at.world.switches.consent = { [CONTOSO.tid]: 'user' }
     const app = await application(at)

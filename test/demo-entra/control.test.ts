@@ -2,22 +2,20 @@ import { describe, expect, test } from 'vitest'
 import { control, entra } from './relying-party.ts'
 
 describe('the control API', () => {
-  test('lists people with their passwords, changes them, adds one', async () => {
+  test('lists users with their passwords, changes them, adds one', async () => {
     const at = await entra()
-    const people = (await control(at, 'people')) as { upn: string; password: string; note: string }[]
-    expect(people.map((person) => person.upn)).toEqual(
-      expect.arrayContaining(['alice@contoso.example', 'faye@fabrikam.example', 'pat@outlook.example']),
-    )
-    expect(people[0]).toMatchObject({ upn: 'alice@contoso.example', password: 'alice-demo', mfa: 'authenticator', accountEnabled: true })
-    expect(await control(at, 'people/alice@contoso.example', { accountEnabled: false, mfa: 'none', assigned: false })).toMatchObject({
+    const users = (await control(at, 'users')) as { upn: string; password: string; note: string }[]
+    expect(users.map((user) => user.upn)).toEqual(expect.arrayContaining(['alice@contoso.example', 'faye@fabrikam.example', 'pat@outlook.example']))
+    expect(users[0]).toMatchObject({ upn: 'alice@contoso.example', password: 'alice-demo', mfa: 'authenticator', accountEnabled: true })
+    expect(await control(at, 'users/alice@contoso.example', { accountEnabled: false, mfa: 'none', assigned: false })).toMatchObject({
       accountEnabled: false,
       mfa: 'none',
       assigned: false,
     })
-    expect(await control(at, 'people', { upn: 'zoe@contoso.example' })).toMatchObject({ password: 'zoe-demo', tenant: 'Contoso' })
+    expect(await control(at, 'users', { upn: 'zoe@contoso.example' })).toMatchObject({ password: 'zoe-demo', tenant: 'Contoso' })
   })
 
-  test('auto takes a person or null, and refuses a stranger', async () => {
+  test('auto takes a user or null, and refuses a stranger', async () => {
     const at = await entra()
     expect(await control(at, 'auto', { upn: 'alice@contoso.example' })).toEqual({ upn: 'alice@contoso.example' })
     expect(at.world.auto).toBe('alice@contoso.example')
@@ -43,7 +41,7 @@ describe('the control API', () => {
     { 'sec-fetch-site': 'same-site' },
   ])('a page elsewhere may not press its buttons: %o', async (headers) => {
     const at = await entra()
-    for (const path of ['/_control/people/alice@contoso.example', '/_control/auto', '/_admin/alice@contoso.example']) {
+    for (const path of ['/_control/users/alice@contoso.example', '/_control/auto', '/_admin/alice@contoso.example']) {
       const response = await fetch(`${at.origin}${path}`, {
         method: 'POST',
         headers: headers as Record<string, string>,
@@ -51,7 +49,7 @@ describe('the control API', () => {
       })
       expect(response.status).toBe(403)
     }
-    expect(at.world.personOf('alice@contoso.example')!.accountEnabled).toBe(true)
+    expect(at.world.userOf('alice@contoso.example')!.accountEnabled).toBe(true)
   })
 
   test('the administrator’s page lists everybody, and its buttons work', async () => {
@@ -63,6 +61,6 @@ describe('the control API', () => {
       headers: { origin: at.origin },
       body: new URLSearchParams({ act: 'enable' }),
     })
-    expect(at.world.personOf('alice@contoso.example')!.accountEnabled).toBe(false)
+    expect(at.world.userOf('alice@contoso.example')!.accountEnabled).toBe(false)
   })
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { CONTOSO } from '../../demo/entra/people.ts'
+import { CONTOSO } from '../../demo/entra/users.ts'
 import { entra } from './relying-party.ts'
 
 /** What the live document has had since 2026-07-13. */

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
-import { CONTOSO } from '../../demo/entra/people.ts'
+import { CONTOSO } from '../../demo/entra/users.ts'
 import { application, control, entra } from './relying-party.ts'
 
 const ALICE = '00000000-0000-4000-8000-00000000a11c'
@@ -78,7 +78,7 @@ describe('Graph users', () => {
       signInSessionsValidFromDateTime: YEAR_2024,
     })
     expect((await call(`/users/${ALICE}`)).body).not.toHaveProperty('accountEnabled')
-    await control(at, 'people/alice@contoso.example', { deleted: true })
+    await control(at, 'users/alice@contoso.example', { deleted: true })
     expect(await call(`/users/${ALICE}${select}`)).toMatchObject({ status: 404, body: { error: { code: 'Request_ResourceNotFound' } } })
     expect((await call('/users/faye@fabrikam.example')).status).toBe(404)
   })
@@ -114,8 +114,8 @@ describe('Graph users', () => {
       seen += (page.body.value as unknown[]).length
     }
     expect(seen).toBe(7)
-    await control(at, 'people/alice@contoso.example', { accountEnabled: false })
-    await control(at, 'people/bob@contoso.example', { deleted: true })
+    await control(at, 'users/alice@contoso.example', { accountEnabled: false })
+    await control(at, 'users/bob@contoso.example', { deleted: true })
     const changes = await call(page.body['@odata.deltaLink'] as string)
     expect(changes.body['value']).toEqual([
       { id: ALICE, accountEnabled: false },
@@ -173,9 +173,9 @@ describe('Graph subscriptions', () => {
       clientState: 'secret-state',
       expirationDateTime: inMinutes(60),
     })
-    await control(at, 'people/bob@contoso.example', { revokeSessions: true })
-    await control(at, 'people/faye@fabrikam.example', { accountEnabled: false })
-    await control(at, 'people/alice@contoso.example', { accountEnabled: false })
+    await control(at, 'users/bob@contoso.example', { revokeSessions: true })
+    await control(at, 'users/faye@fabrikam.example', { accountEnabled: false })
+    await control(at, 'users/alice@contoso.example', { accountEnabled: false })
     await vi.waitFor(() => expect(told(to)).toHaveLength(1), { timeout: 10_000 })
     expect(notifications(to)[0]).toMatchObject({
       changeType: 'updated',
@@ -186,12 +186,12 @@ describe('Graph subscriptions', () => {
     })
     expect(JSON.stringify(notifications(to)[0])).not.toContain('alice')
     await control(at, 'switches', { revokeNotifies: true, duplicateNotifications: true })
-    await control(at, 'people/bob@contoso.example', { revokeSessions: true })
+    await control(at, 'users/bob@contoso.example', { revokeSessions: true })
     await vi.waitFor(() => expect(notifications(to).filter((one) => one.resourceData.id !== ALICE).length).toBeGreaterThanOrEqual(2), {
       timeout: 10_000,
     })
     await control(at, 'switches', { duplicateNotifications: false })
-    await control(at, 'people/alice@contoso.example', { deleted: true })
+    await control(at, 'users/alice@contoso.example', { deleted: true })
     await vi.waitFor(() => expect(notifications(to).map((one) => one.changeType)).toContain('deleted'), { timeout: 10_000 })
   })
 

@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { CONTOSO } from '../../demo/entra/people.ts'
+import { CONTOSO } from '../../demo/entra/users.ts'
 import { application, attempt, Browser, entra, LOGOUT_RETURN, LOGOUT_URL, titleOf } from './relying-party.ts'
 
 const logoutUrl = (origin: string, parameters: Record<string, string> = {}): string =>
@@ -57,7 +57,7 @@ describe('sign-out of Microsoft', () => {
 
   test('Microsoft’s own session does not outlive a revocation', async () => {
     const { at, app, browser } = await signedIn(['alice@contoso.example'])
-    await fetch(`${at.origin}/_control/people/alice@contoso.example`, { method: 'POST', body: '{"revokeSessions":true}' })
+    await fetch(`${at.origin}/_control/users/alice@contoso.example`, { method: 'POST', body: '{"revokeSessions":true}' })
     expect((await browser.open((await attempt(app, { prompt: 'none' })).url)).left?.searchParams.get('error')).toBe('login_required')
   })
 })

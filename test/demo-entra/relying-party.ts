@@ -1,7 +1,7 @@
 import { ConfidentialClientApplication, CryptoProvider, type AuthenticationResult, type NodeAuthOptions } from '@azure/msal-node'
 import { onTestFinished } from 'vitest'
 import { startEntra, type Entra, type EntraOptions } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/users.ts'
 
 /** What the broker is to Microsoft, in miniature: msal-node, unmodified, and a browser made of fetch and a cookie jar. */
 
@@ -60,7 +60,7 @@ export class Browser {
     return this.open(page.url, form)
   }
 
-  /** Every page of a sign-in, answered as that person would. */
+  /** Every page of a sign-in, answered as that user would. */
   async signIn(url: string, upn: string, { staySignedIn = false, password = `${upn.split('@')[0]}-demo` } = {}): Promise<Page> {
     let page = await this.open(url)
     for (let i = 0; i < 12 && page.left === undefined && page.status === 200; i++) {

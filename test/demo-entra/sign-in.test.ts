@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { APP_CLIENT_ID, CONTOSO, FABRIKAM, PERSONAL } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, CONTOSO, FABRIKAM, PERSONAL } from '../../demo/entra/users.ts'
 import { application, attempt, Browser, entra, REDIRECT, titleOf } from './relying-party.ts'
 
 describe('sign-in with msal-node 7', () => {
@@ -200,7 +200,7 @@ describe('who is not let in', () => {
 
   test('somebody unknown, deleted, or with a personal account is told at the email', async () => {
     const at = await entra()
-    at.world.personOf('bob@contoso.example')!.deleted = true
+    at.world.userOf('bob@contoso.example')!.deleted = true
     const browser = new Browser()
     const page = await browser.open((await attempt(await application(at, 'organizations'))).url)
     expect((await browser.submit(page, { loginfmt: 'nobody@contoso.example' })).html).toContain('find an account')
@@ -208,7 +208,7 @@ describe('who is not let in', () => {
     expect((await browser.submit(page, { loginfmt: 'pat@outlook.example' })).html).toContain('personal account')
   })
 
-  test('organizations takes people of every tenant; personal accounts only when switched on', async () => {
+  test('organizations takes users of every tenant; personal accounts only when switched on', async () => {
     const at = await entra()
     at.world.auto = 'faye@fabrikam.example'
     const faye = await attempt(await application(at, 'organizations'))
@@ -245,7 +245,7 @@ describe('who is not let in', () => {
     expect(await pageOf((u) => u.searchParams.set('amr_values', 'mfa'))).toMatch(/^AADSTS901002/)
   })
 
-  test('an error chosen for a person arrives at sign-in: on a page, or at the application', async () => {
+  test('an error chosen for a user arrives at sign-in: on a page, or at the application', async () => {
     const at = await entra()
     at.world.switches.errorFor = { 'alice@contoso.example': { code: 53003, at: 'authorize' } }
     const app = await application(at)

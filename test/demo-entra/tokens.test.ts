@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { APP_CLIENT_ID, CONTOSO } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, CONTOSO } from '../../demo/entra/users.ts'
 import { Browser, control, entra, LOGOUT_RETURN, post, refresh, refreshTokenOf, REDIRECT, signedIn } from './relying-party.ts'
 
 describe('refresh tokens', () => {
@@ -22,13 +22,13 @@ describe('refresh tokens', () => {
     const at = await entra()
     const token = refreshTokenOf(await signedIn(at))
     const before = decodeJwt((await refresh(at, token)).body.id_token!)
-    await control(at, 'people/alice@contoso.example', { roles: ['CaseManager.Lead'] })
+    await control(at, 'users/alice@contoso.example', { roles: ['CaseManager.Lead'] })
     const after = decodeJwt((await refresh(at, token)).body.id_token!)
     expect(after).toMatchObject({ roles: ['CaseManager.Lead'], auth_time: before['auth_time'], acrs: ['c1'], sid: before['sid'] })
   })
 
   test.each([
-    ['revoked by person or administrator', { revokeSessions: true }, 50173],
+    ['revoked by user or administrator', { revokeSessions: true }, 50173],
     ['account disabled', { accountEnabled: false }, 50057],
     ['account deleted', { deleted: true }, 50034],
     ['password reset by an administrator', { password: 'new', by: 'admin' }, 50173],
@@ -37,7 +37,7 @@ describe('refresh tokens', () => {
     const at = await entra()
     const token = refreshTokenOf(await signedIn(at))
     const bystander = refreshTokenOf(await signedIn(at, 'bob@contoso.example'))
-    await control(at, 'people/alice@contoso.example', patch)
+    await control(at, 'users/alice@contoso.example', patch)
     const { status, body } = await refresh(at, token)
     expect(status).toBe(400)
     expect(body.error_codes).toEqual([code])
@@ -49,17 +49,17 @@ describe('refresh tokens', () => {
   test('disabling kills them for good: enabled again, a fresh sign-in is needed', async () => {
     const at = await entra()
     const token = refreshTokenOf(await signedIn(at))
-    await control(at, 'people/alice@contoso.example', { accountEnabled: false })
-    await control(at, 'people/alice@contoso.example', { accountEnabled: true })
+    await control(at, 'users/alice@contoso.example', { accountEnabled: false })
+    await control(at, 'users/alice@contoso.example', { accountEnabled: true })
     expect((await refresh(at, token)).body.error_codes).toEqual([50173])
     expect((await refresh(at, refreshTokenOf(await signedIn(at)))).status).toBe(200)
   })
 
-  test('survive a change of password by the person, loss of MFA, and sign-out of Microsoft', async () => {
+  test('survive a change of password by the user, loss of MFA, and sign-out of Microsoft', async () => {
     const at = await entra()
     const app = await signedIn(at)
     const token = refreshTokenOf(app)
-    await control(at, 'people/alice@contoso.example', { password: 'mine', by: 'user', mfa: 'none' })
+    await control(at, 'users/alice@contoso.example', { password: 'mine', by: 'user', mfa: 'none' })
     await fetch(`${at.origin}/${CONTOSO.tid}/oauth2/v2.0/logout`)
     expect((await refresh(at, token)).status).toBe(200)
   })
@@ -90,7 +90,7 @@ describe('refresh tokens', () => {
     expect((await refresh(at, token)).body.error_codes).toEqual([7000112])
   })
 
-  test('any code by person, and for the next few requests', async () => {
+  test('any code by user, and for the next few requests', async () => {
     const at = await entra()
     const token = refreshTokenOf(await signedIn(at))
     await control(at, 'switches', { errorFor: { 'alice@contoso.example': { code: 70043 } } })

@@ -115,7 +115,7 @@ describe('what is answered is what openapi.json says', () => {
     const machine = await rig.register('Machine', { grants: ['client_credentials'], scopes: ['broker:operate', 'broker:administer'] })
     const { session } = await rig.openSession()
     await rig.signInAt(session.sid, sydney)
-    const other = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
+    const other = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
     await rig.signInAt(other.session.sid, sydney)
     const now = rig.clock.now()
     const { outcome } = await revoke(rig.deps, {
@@ -182,7 +182,7 @@ describe('what is answered is what openapi.json says', () => {
     const reads: [string, string][] = [
       ['/admin/v1/clients', '/admin/v1/clients'],
       ['/admin/v1/clients/{id}', '/admin/v1/clients/sydney'],
-      ['/admin/v1/sessions', '/admin/v1/sessions?person=alice'],
+      ['/admin/v1/sessions', '/admin/v1/sessions?user=alice'],
       ['/admin/v1/revocations', '/admin/v1/revocations'],
       ['/admin/v1/revocations/{seq}', `/admin/v1/revocations/${world.head.seq}`],
       ['/admin/v1/deliveries', '/admin/v1/deliveries'],
@@ -215,8 +215,8 @@ describe('what is answered is what openapi.json says', () => {
       ['POST', '/admin/v1/revocations', '/admin/v1/revocations', { selector: { kind: 'session', sid: world.session.sid } }, 200],
       ['POST', '/admin/v1/deliveries/redrive', '/admin/v1/deliveries/redrive', { all: true }, 200],
       ['POST', '/admin/v1/microsoft-work/redrive', '/admin/v1/microsoft-work/redrive', { all: true }, 200],
-      ['POST', '/admin/v1/people/erase', '/admin/v1/people/erase', { sub: world.session.sub, dry_run: true }, 200],
-      ['POST', '/admin/v1/people/erase', '/admin/v1/people/erase', { sub: world.session.sub }, 200],
+      ['POST', '/admin/v1/users/erase', '/admin/v1/users/erase', { sub: world.session.sub, dry_run: true }, 200],
+      ['POST', '/admin/v1/users/erase', '/admin/v1/users/erase', { sub: world.session.sub }, 200],
       ['POST', '/admin/v1/keys/rotate', '/admin/v1/keys/rotate', { alg: 'ES256', how: 'next' }, 201],
       ['POST', '/admin/v1/tenants', '/admin/v1/tenants', { tid: '33333333-3333-4333-8333-333333333333', name: 'Third' }, 201],
       ['DELETE', '/admin/v1/tenants/{tid}', '/admin/v1/tenants/33333333-3333-4333-8333-333333333333', undefined, 200],
@@ -239,9 +239,9 @@ describe('what is answered is what openapi.json says', () => {
     expect((await ask(world, '/admin/v1/revocations', '/admin/v1/revocations', { method: 'POST', body: { selector: { kind: 'x' } } }))[1]).toBe(400)
     expect((await ask(world, '/revocations', '/revocations', { authorization: 'Basic eDp5' }))[1]).toBe(401)
     expect((await ask(world, '/revocations', '/revocations?after=1', { authorization: world.sydney.basic }))[1]).toBe(400)
-    const person = await world.rig.signInAt((await world.rig.openSession()).session.sid, world.sydney)
-    expect(claimsOf(person.access_token)).toHaveProperty('sid')
-    expect((await ask(world, '/admin/v1/keys', '/admin/v1/keys', { authorization: `Bearer ${person.access_token}` }))[1]).toBe(401)
+    const user = await world.rig.signInAt((await world.rig.openSession()).session.sid, world.sydney)
+    expect(claimsOf(user.access_token)).toHaveProperty('sid')
+    expect((await ask(world, '/admin/v1/keys', '/admin/v1/keys', { authorization: `Bearer ${user.access_token}` }))[1]).toBe(401)
   })
 })
 

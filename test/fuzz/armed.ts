@@ -8,7 +8,7 @@ import { CHALLENGE, createRig, type RegisteredClient, type Rig, VERIFIER } from 
 import { authorizePath, createBrowser, fieldsOf, linkOf } from '../signin/browser.ts'
 import { type Whole, wholeRequests } from './whole.ts'
 
-/** A broker with everything in it that a request could name: clients of each kind, a person signed in, tokens, codes, pages half gone through. */
+/** A broker with everything in it that a request could name: clients of each kind, a user signed in, tokens, codes, pages half gone through. */
 
 export interface Armed {
   /** Good values by parameter or field name. */
@@ -79,7 +79,7 @@ async function clientsOf(rig: Rig): Promise<{ confidential: RegisteredClient; op
   return { confidential, open, machine }
 }
 
-/** Anew: earlier requests may have signed the person out, removed the clients or spent the codes. */
+/** Anew: earlier requests may have signed the user out, removed the clients or spent the codes. */
 export async function arm(rig: Rig): Promise<Armed> {
   const { confidential, open, machine } = await clientsOf(rig)
   const { session, cookie, cookieHeader } = await rig.openSession({ roles: ['CaseManager.User', 'Broker.Operator', 'Broker.Administrator'] })
@@ -90,7 +90,7 @@ export async function arm(rig: Rig): Promise<Armed> {
   const half = await halfWay(rig, confidential)
   const requestUri = await pushed(rig, confidential)
   const desk = await atTheConsole(rig, session)
-  const ended = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
+  const ended = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
   await rig.signInAt(ended.session.sid, confidential)
   await revoke(rig.deps, {
     selector: { kind: 'session', sid: ended.session.sid },
@@ -98,7 +98,7 @@ export async function arm(rig: Rig): Promise<Armed> {
     actor: { kind: 'operator', id: 'olga' },
     now: rig.clock.now(),
   })
-  const other = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
+  const other = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-00000000b0bb' } })
   const spare = await rig.signInAt(session.sid, confidential)
   const whole = await wholeRequests(rig, {
     confidential,
@@ -169,7 +169,7 @@ export async function arm(rig: Rig): Promise<Armed> {
       sid: [session.sid],
       sub: [session.sub],
       iss: [rig.config.issuer],
-      tid: [session.person.tid],
+      tid: [session.user.tid],
       after: ['0', '1'],
       before: ['1', '100'],
       epoch: [(await rig.store.head()).epoch],
@@ -185,7 +185,7 @@ export async function arm(rig: Rig): Promise<Armed> {
       format: ['json'],
       target: ['x'],
       actor: ['x'],
-      person: ['alice'],
+      user: ['alice'],
       validationToken: ['validate-me'],
     },
     authorization: [confidential.basic, machine.basic, ...bearer.map((one) => `Bearer ${one}`)],

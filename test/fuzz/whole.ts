@@ -125,7 +125,7 @@ async function operatorsPages(rig: Rig, party: Party): Promise<Whole[]> {
     '/ops/revoke',
     `/ops/revoke?kind=session&sid=${party.sid}`,
     '/ops/deliveries',
-    '/ops/sessions?person=alice',
+    '/ops/sessions?user=alice',
     `/ops/revocations/${party.head.seq}`,
     '/setup',
     '/ops/queue',
@@ -173,7 +173,7 @@ function signals(rig: Rig): Whole[] {
   const token = (typ: string, changes: Record<string, unknown>): string =>
     rig.keys.sign('RS256', typ, { iss: 'https://issuer.example', aud: 'broker', iat: now, exp: now + 120, jti: String(Math.floor(now)), ...changes })
   const revoked = { 'https://schemas.openid.net/secevent/caep/event-type/session-revoked': { event_timestamp: now } }
-  const person = { sub_id: { format: 'iss_sub', iss: 'https://issuer.example', sub: 'nobody' } }
+  const user = { sub_id: { format: 'iss_sub', iss: 'https://issuer.example', sub: 'nobody' } }
   const logout = { iss: 'https://provider.example', sid: 'nothing', events: { 'http://schemas.openid.net/event/backchannel-logout': {} } }
   const changed = { clientState: 'x', tenantId: '11111111-1111-4111-8111-111111111111', resourceData: { id: '00000000-0000-4000-8000-00000000a11c' } }
   return [
@@ -181,7 +181,7 @@ function signals(rig: Rig): Whole[] {
       of: 'public',
       method: 'POST',
       path: '/signal/events',
-      raw: { type: 'application/secevent+jwt', text: token(TYP.securityEvent, { events: revoked, ...person }) },
+      raw: { type: 'application/secevent+jwt', text: token(TYP.securityEvent, { events: revoked, ...user }) },
     },
     { of: 'public', method: 'POST', path: '/signal/upstream/back-channel-logout', form: { logout_token: token(TYP.logoutToken, logout) } },
     { of: 'public', method: 'POST', path: '/signal/microsoft/graph', query: { validationToken: 'Validation: token' } },
@@ -206,15 +206,15 @@ function adminRequests({ administrator, ...party }: Party): Whole[] {
     ask('POST', '/clients/perth/secrets'),
     ask('DELETE', '/clients/perth/secrets/x'),
     ask('DELETE', '/clients/perth'),
-    ask('GET', '/sessions?person=alice'),
+    ask('GET', '/sessions?user=alice'),
     ask('POST', '/revocations', { selector: { kind: 'session', sid: party.sid }, comment: 'x', case_reference: 'C-1' }),
     ask('POST', '/revocations', { selector: { kind: 'everything' }, dry_run: true }),
     ask('GET', `/revocations/${party.head.seq}`),
     ask('GET', `/deliveries/${party.deliveryId}`),
     ask('POST', '/deliveries/redrive', { id: party.deliveryId }),
     ask('POST', '/microsoft-work/redrive', { all: true }),
-    ask('POST', '/people/erase', { sub: party.sub, dry_run: true }),
-    ask('POST', '/people/erase', { sub: party.sub, comment: 'x' }),
+    ask('POST', '/users/erase', { sub: party.sub, dry_run: true }),
+    ask('POST', '/users/erase', { sub: party.sub, comment: 'x' }),
     ask('POST', '/keys/rotate', { alg: 'ES256', how: 'next' }),
     ask('POST', '/tenants', { tid: '33333333-3333-4333-8333-333333333333', name: 'Third', mfa_proof: 'amr' }),
     ask('DELETE', '/tenants/33333333-3333-4333-8333-333333333333'),

@@ -40,7 +40,7 @@ describe('what a revocation covers (docs/feed.md, "An entry")', () => {
     await eventually(async () => expect(await why(guard, token)).toBe('revoked'))
   })
 
-  test('a token of no session is reached by its client and by everything, and by nothing of a person', async () => {
+  test('a token of no session is reached by its client and by everything, and by nothing of a user', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
     const token = await broker.token({ sid: undefined, tid: undefined, sub: 'sydney' })

@@ -26,7 +26,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     expect(guard.status().counters.logout).toEqual({ received: 1, ended: 1, refused: 0, replayed: 0, failed: 0 })
   })
 
-  test('with sub alone it names all sessions of a person; without typ it is accepted; others of another issuer need no rev', async () => {
+  test('with sub alone it names all sessions of a user; without typ it is accepted; others of another issuer need no rev', async () => {
     const { broker, guard, ended } = await receiver()
     const token = await broker.logoutToken({ jti: 'j2', sid: undefined, sub: 'u_alice', rev: undefined }, { typ: undefined })
     expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)

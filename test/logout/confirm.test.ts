@@ -19,7 +19,7 @@ beforeEach(async () => {
   melbourne = await rig.register('Melbourne')
   laptop = await rig.openSession({
     device: 'Firefox on Windows',
-    loginHintSealed: sealForSession(rig.deps.sealer, 'login_hint', rig.microsoft.person, 'O.alice-hint'),
+    loginHintSealed: sealForSession(rig.deps.sealer, 'login_hint', rig.microsoft.user, 'O.alice-hint'),
   })
   await takePart(laptop.session.sid, sydney, melbourne)
   browser = new Browser(rig.app, laptop.cookieHeader)
@@ -54,7 +54,7 @@ describe('signing out on this device', () => {
     expect((await log())[0]).toMatchObject({
       selector: { kind: 'session', sid: laptop.session.sid },
       reason: 'signed_out',
-      actor: { kind: 'person', id: laptop.session.sub },
+      actor: { kind: 'user', id: laptop.session.sub },
     })
     expect(rig.queue.added).toHaveLength(2)
     expect(browser.cookies.has('__Host-cmb_session')).toBe(false)
@@ -77,9 +77,9 @@ describe('signing out on this device', () => {
 })
 
 describe('signing out everywhere', () => {
-  test('ends every session of the person by one cutoff, and nobody else’s', async () => {
+  test('ends every session of the user by one cutoff, and nobody else’s', async () => {
     const phone = await rig.openSession({ device: 'Safari on iPhone' })
-    const bob = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob' } })
+    const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob' } })
     const asked = await browser.get('/logout')
     expect(asked.text).toContain('On this device and on one other.')
     const done = await browser.submit(asked, { scope: 'everywhere' })
@@ -181,9 +181,9 @@ describe('the form', () => {
     expect(refused.status).toBe(403)
   })
 
-  test('for a session that another person’s has replaced ends neither', async () => {
+  test('for a session that another user’s has replaced ends neither', async () => {
     const asked = await browser.get('/logout')
-    const bob = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' } })
+    const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' } })
     browser.cookies.set('__Host-cmb_session', bob.cookie)
     const refused = await browser.submit(asked)
     expect(refused.status).toBe(409)
@@ -236,7 +236,7 @@ describe('what a GET does', () => {
 test('names are escaped wherever they are shown', async () => {
   const hostile = '<img src=x onerror=alert(1)>"\''
   const mallory = await rig.openSession({
-    person: { oid: '00000000-0000-4000-8000-0000000000e1', name: hostile, username: hostile },
+    user: { oid: '00000000-0000-4000-8000-0000000000e1', name: hostile, username: hostile },
     device: hostile,
   })
   const shown = await new Browser(rig.app, mallory.cookieHeader).get('/logout')

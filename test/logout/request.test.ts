@@ -35,7 +35,7 @@ const query = (params: Record<string, string>) => `/logout?${new URLSearchParams
 const standing = async () => (await rig.store.standingBySid(signedIn.session.sid, rig.clock.now())).state
 
 describe('what the certification suite checks', () => {
-  test('a signed-in person is asked, then taken to the registered address with the 128-character state intact', async () => {
+  test('a signed-in user is asked, then taken to the registered address with the 128-character state intact', async () => {
     const state = 'Aa0-._~'.repeat(20).slice(0, 128)
     const asked = await browser.get(query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state }))
     expect(asked.status).toBe(200)
@@ -61,7 +61,7 @@ describe('what the certification suite checks', () => {
     ['no parameters', () => ({})],
     ['only a state', () => ({ state: 'only' })],
     ['no post_logout_redirect_uri', () => ({ id_token_hint: idToken(), state: 'unread' })],
-  ])('with %s the person is signed out and stays on our page', async (_, params) => {
+  ])('with %s the user is signed out and stays on our page', async (_, params) => {
     const asked = await browser.get(query(params()))
     expect(asked.status).toBe(200)
     const done = await browser.submit(asked)
@@ -130,7 +130,7 @@ describe('what the certification suite checks', () => {
     ],
     ['a client_id that is nobody', () => ({ client_id: 'nobody', post_logout_redirect_uri: RETURN })],
   ]
-  test.each(bad)('%s: never a redirect, but the person may still sign out', async (_, params) => {
+  test.each(bad)('%s: never a redirect, but the user may still sign out', async (_, params) => {
     const asked = await browser.get(query({ ...(await params()), state: 'lost' }))
     expect(asked.status).toBe(400)
     expect(asked.location).toBeNull()
@@ -181,7 +181,7 @@ describe('the request', () => {
     expect((await browser.get(query({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 'x'.repeat(2_000) }))).status).toBe(400)
   })
 
-  test('with client_id alone goes back once the person has confirmed', async () => {
+  test('with client_id alone goes back once the user has confirmed', async () => {
     const asked = await browser.get(
       query({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 's', logout_hint: 'alice', ui_locales: 'de' }),
     )
@@ -225,7 +225,7 @@ describe('an ID token of somebody else', () => {
     expect(await standing()).toBe('live')
   })
 
-  test('of an earlier session of the same person is told apart', async () => {
+  test('of an earlier session of the same user is told apart', async () => {
     const asked = await browser.get(query({ id_token_hint: idToken({ sid: 's_earlier' }) }))
     expect(asked.text).toContain('You have signed in again since')
   })

@@ -90,7 +90,7 @@ describe('what Microsoft’s refusals mean', () => {
   })
 })
 
-describe('what people read', () => {
+describe('what users read', () => {
   test('90094 is in Microsoft’s words and leads to Granting consent', () => {
     const guidance = guidanceFor(refusalOf({ error: 'access_denied', codes: [90094] }).guidance)
     expect(en.guidance.admin_consent.read).toEqual(['You need to contact your IT administrator. An extra setup action remains to be done.'])
@@ -98,7 +98,7 @@ describe('what people read', () => {
     expect(guidance.alert).toBe(true)
   })
 
-  test('every row has words for the person and for the operator, and no code in them', () => {
+  test('every row has words for the user and for the operator, and no code in them', () => {
     for (const [, , key] of TABLE) {
       const { operator } = guidanceFor(key)
       const { title, read } = en.guidance[guidanceKey(key)]

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 
-/** Graph's answers about a person, read: what is not Graph's own word ends nobody's session and settles no work. */
+/** Graph's answers about a user, read: what is not Graph's own word ends nobody's session and settles no work. */
 
 const TENANT = '11111111-1111-4111-8111-111111111111'
 const OID = '44444444-4444-4444-8444-444444444444'
@@ -34,7 +34,7 @@ function graphThatAnswers(status: number, body: unknown) {
 
 test('who is not there by Graph’s own word is gone', async () => {
   const graph = graphThatAnswers(404, { error: { code: 'Request_ResourceNotFound', message: 'Resource does not exist.' } })
-  expect(await graph.person(TENANT, OID)).toEqual({ state: 'gone' })
+  expect(await graph.user(TENANT, OID)).toEqual({ state: 'gone' })
   expect(await graph.revokeSessions(TENANT, OID)).toBe('gone')
 })
 
@@ -43,12 +43,12 @@ test.each([
   ['another error of Graph’s', { error: { code: 'ResourceNotFound', message: 'Resource not found for the segment' } }],
 ])('404 for another reason says nothing about anybody, and no work is done by it: %s', async (_words, body) => {
   const graph = graphThatAnswers(404, body)
-  await expect(graph.person(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'refused' })
+  await expect(graph.user(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'refused' })
   await expect(graph.revokeSessions(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'refused' })
 })
 
 test('an answer about somebody else is no answer', async () => {
   const graph = graphThatAnswers(200, { id: '55555555-5555-4555-8555-555555555555', accountEnabled: false })
-  await expect(graph.person(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'refused' })
-  expect(await graphThatAnswers(200, { id: OID.toUpperCase(), accountEnabled: false }).person(TENANT, OID)).toMatchObject({ enabled: false })
+  await expect(graph.user(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'refused' })
+  expect(await graphThatAnswers(200, { id: OID.toUpperCase(), accountEnabled: false }).user(TENANT, OID)).toMatchObject({ enabled: false })
 })

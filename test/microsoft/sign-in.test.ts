@@ -63,7 +63,7 @@ async function connect(changes: Partial<Config['entra']> = {}, fetch?: Fetch) {
 }
 
 describe('a sign-in at Microsoft', () => {
-  test('comes back as a person, keyed on tid and oid, with what Microsoft proved', async () => {
+  test('comes back as a user, keyed on tid and oid, with what Microsoft proved', async () => {
     const { entra, redeem } = await connect()
     entra.idToken = await entra.sign(
       entra.claims({
@@ -80,7 +80,7 @@ describe('a sign-in at Microsoft', () => {
     )
     const { cache, ...identity } = await redeem()
     expect(identity).toEqual({
-      person: { tid: TENANT, oid: OID, name: 'Alice Adams', username: 'alice@contoso.example', email: 'alice@contoso.example' },
+      user: { tid: TENANT, oid: OID, name: 'Alice Adams', username: 'alice@contoso.example', email: 'alice@contoso.example' },
       authTime: entra.now - 5,
       issuedAt: entra.now,
       acrs: ['c1'],
@@ -101,7 +101,7 @@ describe('a sign-in at Microsoft', () => {
   ])('is believed by a key for %s tokens: %s', async (_whose, tid, believed) => {
     const { entra, redeem, refused } = await connect()
     entra.keyIssuer = `${entra.origin}/${tid}/v2.0`
-    if (believed) expect(await redeem()).toMatchObject({ person: { tid: TENANT } })
+    if (believed) expect(await redeem()).toMatchObject({ user: { tid: TENANT } })
     else expect((await refused()).guidance).toBe('untrusted_token')
   })
 
@@ -132,13 +132,13 @@ describe('a sign-in at Microsoft', () => {
     })
   })
 
-  test('a device joined to the domain is not the person’s "Stay signed in"', async () => {
+  test('a device joined to the domain is not the user’s "Stay signed in"', async () => {
     const { entra, redeem } = await connect()
     entra.idToken = await entra.sign(entra.claims({ signin_state: ['dvc_dmjd'] }))
     expect((await redeem()).staySignedIn).toBe(false)
   })
 
-  test('people who sign in at the same time do not end up in each other’s cache', async () => {
+  test('users who sign in at the same time do not end up in each other’s cache', async () => {
     const { entra, redeem } = await connect()
     const answers = await Promise.all([1, 2, 3].map(() => redeem()))
     for (const { cache } of answers) expect(Object.keys((JSON.parse(cache) as { RefreshToken: object }).RefreshToken)).toHaveLength(1)
@@ -148,7 +148,7 @@ describe('a sign-in at Microsoft', () => {
   test('of several tenants goes through organizations, and is verified with its own tenant’s keys', async () => {
     const { entra, redeem } = await connect({ tenants: [TENANT, OTHER_TENANT] })
     entra.idToken = await entra.sign(entra.claims({ iss: entra.issuer(OTHER_TENANT), tid: OTHER_TENANT }))
-    expect((await redeem()).person.tid).toBe(OTHER_TENANT)
+    expect((await redeem()).user.tid).toBe(OTHER_TENANT)
     const paths = entra.requests.map((one) => one.path)
     expect(paths).toContain('/organizations/oauth2/v2.0/token')
     expect(paths).toContain(`/${OTHER_TENANT}/discovery/v2.0/keys`)

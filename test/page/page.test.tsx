@@ -70,7 +70,7 @@ describe('every page', () => {
     expect(hashes[0]).toEqual(hashes[1])
   })
 
-  test('escapes what people are called', async () => {
+  test('escapes what users are called', async () => {
     const hostile = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
     const { html } = await shown(
       { title: hostile },

@@ -9,7 +9,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { until } from './broker-process.ts'
 import { type Demo, startDemo } from './demo-process.ts'
 
-/** The demo as people start and end it: by npm, by a script that signals npm alone, by kill -9. Nothing of it is left, whichever it was. */
+/** The demo as users start and end it: by npm, by a script that signals npm alone, by kill -9. Nothing of it is left, whichever it was. */
 
 const MAIN = resolve(import.meta.dirname, '../../dist/demo/main.js')
 

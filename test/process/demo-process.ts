@@ -11,7 +11,7 @@ export interface DemoFacts {
   issuer: string
   ops: string
   microsoft: string
-  people: { upn: string; password: string; note: string }[]
+  users: { upn: string; password: string; note: string }[]
   instances: { name: string; url: string; client_id: string; client_secret: string; redirect_uri: string; backchannel_logout_uri: string }[]
   queue: 'valkey' | 'redis' | 'postgres'
   store: string
@@ -29,7 +29,7 @@ export interface Demo {
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
-/** @param by npm: as people start it, without the build that comes before */
+/** @param by npm: as users start it, without the build that comes before */
 export async function startDemo(args: string[] = [], env: Record<string, string> = {}, by: 'node' | 'npm' = 'node'): Promise<Demo> {
   const [command, first] =
     by === 'npm' ? ['npm', ['run', '--silent', '--ignore-scripts', 'demo', '--']] : [process.execPath, [join(ROOT, 'dist/demo/main.js')]]

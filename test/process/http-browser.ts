@@ -46,7 +46,7 @@ export function formsOf(page: Page): Form[] {
   })
 }
 
-/** What a person reads there, shortened. */
+/** What a user reads there, shortened. */
 const textOf = (page: Page): string =>
   page.html
     .replace(/<style[\s\S]*?<\/style>|<[^>]*>/g, ' ')

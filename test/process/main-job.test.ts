@@ -55,7 +55,7 @@ describe('the main job, over HTTP', () => {
     await expect(world.refresh(instance(MELBOURNE), melbourne.tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
   })
 
-  test('an instance that is down hears when it is back, and a person who signed in there again meanwhile stays signed in', async () => {
+  test('an instance that is down hears when it is back, and a user who signed in there again meanwhile stays signed in', async () => {
     const { browser, sid } = await signedInAtBoth()
     await instance(MELBOURNE).receiver.close()
     await world.signOut(browser, 'everywhere')

@@ -151,7 +151,7 @@ describe.skipIf(QUEUE_SERVER === undefined)('a broker whose queue server is kill
     const answer = await revoke(rig.deps, {
       selector: { kind: 'session', sid: session.sid },
       reason: 'signed_out',
-      actor: { kind: 'person', id: session.sub },
+      actor: { kind: 'user', id: session.sub },
       now: rig.clock.now(),
     })
     expect(answer.outcome).toBe('revoked')

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startEntra, type Entra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/users.ts'
 import { newClientSecret } from '../../src/client/secret.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { createLog } from '../../src/log.ts'
@@ -108,7 +108,7 @@ describe.each(['express', 'hono'])('an instance made with %s’s middleware, unm
     expect(await refreshes(elsewhere, party())).toBe(true)
   })
 
-  test('is signed out by person: every browser', async () => {
+  test('is signed out by user: every browser', async () => {
     const [here, elsewhere] = [newBrowser(), newBrowser()]
     await signIn(here, party())
     await signIn(elsewhere, party())
@@ -137,5 +137,5 @@ test('signed in at both by one sign-in, out at both by one sign-out', async () =
   const { sub } = await signIn(browser, one)
   expect(await signIn(browser, other)).toMatchObject({ sub })
   await signOut(browser, 'device')
-  for (const party of [one, other]) await until('both have signed the person out', async () => !(await isSignedIn(browser, party)))
+  for (const party of [one, other]) await until('both have signed the user out', async () => !(await isSignedIn(browser, party)))
 })

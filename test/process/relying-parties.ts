@@ -6,7 +6,7 @@ import express from 'express'
 import expressOidc from 'express-openid-connect'
 import { Hono } from 'hono'
 
-/** Instances made of other people's middleware, as their documentation has it. Nothing of them is changed: a fix here would be a fix that nobody else has. */
+/** Instances made of other users' middleware, as their documentation has it. Nothing of them is changed: a fix here would be a fix that nobody else has. */
 
 export interface RelyingParty {
   clientId: string

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from './broker-process.ts'
 import { ALICE, BOB, newBrowser, openWorld, type TestWorld } from './world.ts'
 
-/** Microsoft's events, and how long it is until both instances refuse the person: the built broker in its own process, its workers and queue with it. */
+/** Microsoft's events, and how long it is until both instances refuse the user: the built broker in its own process, its workers and queue with it. */
 
 let world: TestWorld
 beforeAll(async () => {
@@ -42,7 +42,7 @@ async function refused({ tokens }: { tokens: string[] }): Promise<boolean> {
 /** Every instance has been told by a logout token. */
 const allTold = (before: number[]) => world.instances.every(({ receiver }, i) => receiver.told.length > (before[i] ?? 0))
 
-describe('an event at Microsoft, and the person is out at both instances', () => {
+describe('an event at Microsoft, and the user is out at both instances', () => {
   test.each<[string, () => void]>([
     ['disabled, told by Graph', () => world.entra.change(ALICE, { accountEnabled: false })],
     ['revoked, of which Graph says nothing', () => world.entra.change(ALICE, { revokeSessions: true })],

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import * as oidc from 'openid-client'
 import { startEntra, type Entra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
 import { type BrokerProcess, type ClientEntry, prepareBroker } from './broker-process.ts'
 import { HttpBrowser, type Page } from './http-browser.ts'
 import { freePorts } from './ports.ts'
@@ -56,7 +56,7 @@ export interface TestWorld {
   broker: BrokerProcess
   entra: Entra
   instances: TestInstance[]
-  /** From now on authorizations at Microsoft complete as that person. */
+  /** From now on authorizations at Microsoft complete as that user. */
   as(upn: string): void
   /** Code flow with PKCE by openid-client, through the broker's pages; `pages` is what was seen on the way. */
   signIn(
@@ -65,7 +65,7 @@ export interface TestWorld {
     parameters?: Record<string, string>,
   ): Promise<{ tokens: oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers; pages: number; config: oidc.Configuration }>
   refresh(instance: TestInstance, refreshToken: string): Promise<oidc.TokenEndpointResponse>
-  /** By the sign-out page, as a person does. */
+  /** By the sign-out page, as a user does. */
   signOut(browser: HttpBrowser, scope: 'device' | 'everywhere'): Promise<Page>
   dispose(): Promise<void>
 }

@@ -7,7 +7,7 @@ import { follow } from './event-stream.ts'
 /** What holds of a stream not only when it is opened, but for the days that it lasts. */
 
 async function endOf(rig: Rig, tid: string): Promise<number> {
-  const { session } = await rig.openSession({ person: { tid, oid: '00000000-0000-4000-8000-000000000b0b' } })
+  const { session } = await rig.openSession({ user: { tid, oid: '00000000-0000-4000-8000-000000000b0b' } })
   const answer = await revoke(rig.deps, {
     selector: { kind: 'session', sid: session.sid },
     reason: 'administrator',

@@ -25,7 +25,7 @@ describe('the session cookie', () => {
     expect(cookie).not.toMatch(/Domain|Expires|Max-Age/i)
   })
 
-  test('outlives the window where the person stays signed in', async () => {
+  test('outlives the window where the user stays signed in', async () => {
     expect(await setCookie('/stay')).toContain('Expires=Fri, 15 Jan 2027 08:00:00 GMT')
   })
 
@@ -61,7 +61,7 @@ describe('the limits of a session', () => {
     expect(sessionLimits({ limits }, tenant, false)).toEqual({ idleSeconds: 28_800, absoluteSeconds: 43_200 })
   })
 
-  test('are 24 hours, absolute, only where Microsoft says that the person stays signed in', () => {
+  test('are 24 hours, absolute, only where Microsoft says that the user stays signed in', () => {
     expect(sessionLimits({ limits }, tenant, true)).toEqual({ idleSeconds: 86_400, absoluteSeconds: 86_400 })
   })
 

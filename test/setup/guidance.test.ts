@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createRig } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, linkOf } from '../signin/browser.ts'
 
-describe('a person whose tenant has not consented', () => {
+describe('a user whose tenant has not consented', () => {
   test.each([
     [90094, 'access_denied'],
     [90095, 'access_denied'],

@@ -6,18 +6,18 @@ const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<str
   (await world.rig.store.listAudit({ after: 0, limit: 100 })).map((entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`)
 
 describe('proof of MFA', () => {
-  test('is tried live, asserted by somebody who is written down, and lets people in from then on', async () => {
+  test('is tried live, asserted by somebody who is written down, and lets users in from then on', async () => {
     const world = await createWorld()
     const { rig, entra, browser } = world
     const done = await connected(world)
-    expect(textOf(done)).toContain('people can sign in now')
+    expect(textOf(done)).toContain('users can sign in now')
     expect(await rig.store.findTenant(TENANT)).toMatchObject({
       mfaProof: 'auth_context:c1',
       proofAssertedBy: 'the holder of the setup token, with Adam Archer · adam@contoso.example',
       proofAssertedAt: expect.any(Number) as number,
     })
     expect(await acts(world)).toEqual(expect.arrayContaining(['trial.sign_in done', 'proof.assert done']))
-    // Nothing can be taken out of it again: people stand there by their ids.
+    // Nothing can be taken out of it again: users stand there by their ids.
     expect(JSON.stringify(await world.rig.store.listAudit({ act: 'proof.assert', limit: 1 }))).not.toContain('@contoso.example')
     entra.auto(ALICE)
     const page = await browser.get(`${ISSUER}/signin/start?return_to=/account`)

@@ -1,6 +1,6 @@
 import { onTestFinished } from 'vitest'
 import { type Entra, startEntra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
 import type { Config } from '../../src/config/config.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import { newSetupToken } from '../../src/session/setup-token.ts'

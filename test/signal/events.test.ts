@@ -29,8 +29,8 @@ async function world(changes: Partial<SignalIssuer> = {}) {
   }
   const rig = await createRig({ config: { signals } })
   const sydney = await rig.register('Sydney')
-  const open = async (person = {}, changes: { authTime?: number } = {}) => {
-    const { session } = await rig.openSession({ person, microsoftSid: 'm-1', ...changes })
+  const open = async (user = {}, changes: { authTime?: number } = {}) => {
+    const { session } = await rig.openSession({ user, microsoftSid: 'm-1', ...changes })
     const { refresh_token: token = '' } = await rig.signInAt(session.sid, sydney)
     const refresh = async () =>
       (await rig.post('/token', { grant_type: 'refresh_token', refresh_token: token }, { authorization: sydney.basic })).status
@@ -56,7 +56,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     ['account-disabled', event(`${RISC}account-disabled`), 'security_event'],
     ['account-purged', event(`${RISC}account-purged`), 'security_event'],
     ['with its subject inside the event, as older ones have it', { events: { [`${CAEP}session-revoked`]: { subject: ALICE } } }, 'security_event'],
-  ])('%s: 202, and the person is refused at the next refresh; the same again changes nothing', async (_type, claims, reason) => {
+  ])('%s: 202, and the user is refused at the next refresh; the same again changes nothing', async (_type, claims, reason) => {
     const { rig, transmitter, open, push } = await world()
     const alice = await open()
     const bob = await open({ oid: '00000000-0000-4000-8000-00000000b0b0' })
@@ -122,7 +122,7 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     ['iss_sub', (sub) => ({ format: 'iss_sub', iss: ISSUER, sub })],
     ['iss_sub', () => ({ format: 'iss_sub', iss: `https://login.microsoftonline.com/${TENANT}/v2.0`, sub: OID })],
     ['tid_oid', () => ({ format: 'complex', tenant: { format: 'opaque', id: TENANT }, user: { format: 'opaque', id: OID } })],
-  ])('people are named as the issuer is configured: %s', async (subject, identifier) => {
+  ])('users are named as the issuer is configured: %s', async (subject, identifier) => {
     const { transmitter, open, push } = await world({ subject })
     const alice = await open()
     await push(await set(transmitter, { ...event(`${CAEP}session-revoked`), sub_id: identifier(alice.session.sub) }))

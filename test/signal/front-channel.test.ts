@@ -10,7 +10,7 @@ const reached = async (rig: Awaited<ReturnType<typeof createRig>>, query: string
   rig.app.request(`${rig.config.issuer}${PATH}${query}`, { headers })
 
 describe('Entra’s front-channel logout', () => {
-  test('a sign-out at Microsoft, its page’s frames opened: out at both instances, the person’s other browser is not', async () => {
+  test('a sign-out at Microsoft, its page’s frames opened: out at both instances, the user’s other browser is not', async () => {
     const world = await openWorld()
     const browser = new Browser()
     const [desk, phone, bob] = [await world.signIn(ALICE, browser), await world.signIn(ALICE), await world.signIn(BOB)]
@@ -66,7 +66,7 @@ describe('Entra’s front-channel logout', () => {
     const rig = await createRig()
     const [here, there] = [
       await rig.openSession({ microsoftSid: 'm-1' }),
-      await rig.openSession({ microsoftSid: 'm-1', person: { tid: OTHER_TENANT } }),
+      await rig.openSession({ microsoftSid: 'm-1', user: { tid: OTHER_TENANT } }),
     ]
     await reached(rig, '?sid=m-1')
     for (const { session } of [here, there]) expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('live')

@@ -45,7 +45,7 @@ describe('a change notification', () => {
     expect(await world.refreshes(world.bob)).toEqual(GOOD)
     // The same again: nothing is appended.
     const head = await world.head()
-    await world.notify(world.about(world.alice.session.person.oid))
+    await world.notify(world.about(world.alice.session.user.oid))
     await world.ask()
     expect(await world.head()).toBe(head)
   })
@@ -55,9 +55,9 @@ describe('a change notification', () => {
     world.entra.change(ALICE, { revokeSessions: true })
     world.rig.clock.advance(2)
     const again = await world.signIn(ALICE)
-    await world.notify(world.about(again.session.person.oid))
+    await world.notify(world.about(again.session.user.oid))
     await world.settled('microsoft_session_revoked')
-    await world.notify(world.about(again.session.person.oid))
+    await world.notify(world.about(again.session.user.oid))
     await world.ask()
     expect(await world.refreshes(again)).toEqual(GOOD)
   })
@@ -67,7 +67,7 @@ describe('a change notification', () => {
     world.rig.queue.up = false
     world.entra.set({ outage: ['graph'] })
     world.entra.change(ALICE, { accountEnabled: false })
-    await vi.waitFor(async () => expect(await world.owed()).toMatchObject([{ kind: 'check_person', oid: world.alice.session.person.oid }]), 15_000)
+    await vi.waitFor(async () => expect(await world.owed()).toMatchObject([{ kind: 'check_user', oid: world.alice.session.user.oid }]), 15_000)
     await world.ask()
     expect(await world.refreshes(world.alice)).toEqual(GOOD)
     expect(await world.owed()).toMatchObject([{ attempts: 1 }])
@@ -81,7 +81,7 @@ describe('a change notification', () => {
     const world = await listening()
     world.entra.set({ throttle: { areas: ['graph'], retryAfterSeconds: 120 } })
     const nowMs = world.rig.clock.nowMs()
-    expect((await world.notify(world.about(world.alice.session.person.oid))).status).toBe(202)
+    expect((await world.notify(world.about(world.alice.session.user.oid))).status).toBe(202)
     await world.ask()
     const [work] = await world.owed()
     expect(work?.nextAtMs).toBeGreaterThanOrEqual(nowMs + 120_000)
@@ -89,7 +89,7 @@ describe('a change notification', () => {
 
   test('with another clientState, tenant or none is passed over without a word', async () => {
     const world = await listening()
-    const oid = world.alice.session.person.oid
+    const oid = world.alice.session.user.oid
     const [good] = world.about(oid).value
     const forged = [
       world.about(oid, 'a guess'),
@@ -224,10 +224,10 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
       revoke(rig.deps, {
         selector: { kind: 'subject', sub },
         reason: 'signed_out_everywhere',
-        actor: { kind: 'person', id: sub },
+        actor: { kind: 'user', id: sub },
         now: rig.clock.now(),
       })
-    const validFrom = () => world.entra.world.personOf(ALICE)?.sessionsValidFrom ?? 0
+    const validFrom = () => world.entra.world.userOf(ALICE)?.sessionsValidFrom ?? 0
     return { ...world, out, validFrom }
   }
 

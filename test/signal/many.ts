@@ -1,4 +1,4 @@
-import type { Person } from '../../db/types.ts'
+import type { User } from '../../db/types.ts'
 import { MicrosoftRefusal, type Renewal } from '../../src/microsoft/interface.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { sealForSession } from '../../src/session/sealed.ts'
@@ -18,16 +18,16 @@ interface Asked {
 async function manySignedIn(rig: Rig, count: number): Promise<void> {
   const now = rig.clock.now()
   const open = (i: number) => {
-    const person: Person = { tid: TENANT, oid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}` }
+    const user: User = { tid: TENANT, oid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}` }
     return rig.store.signIn({
       session: {
-        person,
+        user,
         authTime: now,
         idleSeconds: 80_000,
         absoluteAt: now + 80_000,
         roles: [],
         staySignedIn: true,
-        microsoftCacheSealed: sealForSession(rig.deps.sealer, 'microsoft_cache', person, `tokens of ${i}`),
+        microsoftCacheSealed: sealForSession(rig.deps.sealer, 'microsoft_cache', user, `tokens of ${i}`),
         device: 'Firefox on Linux',
         cookieHash: sha256(`cookie ${i}`),
       },
@@ -49,9 +49,9 @@ export async function openMany(count: number, perSecond = 100) {
   await manySignedIn(rig, count)
   const asked: Asked[] = []
   let answer: (oid: string) => Renewal | MicrosoftRefusal = () => VOUCHED
-  rig.microsoft.renewals = ({ person }) => {
-    asked.push({ at: rig.clock.now(), oid: person.oid })
-    return answer(person.oid)
+  rig.microsoft.renewals = ({ user }) => {
+    asked.push({ at: rig.clock.now(), oid: user.oid })
+    return answer(user.oid)
   }
   let probing = createProbing(rig.deps)
   return {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Person } from '../../db/types.ts'
+import type { User } from '../../db/types.ts'
 import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
 import { pauseProbe, resumeProbe } from '../../src/microsoft/probe-pause.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
@@ -27,7 +27,7 @@ describe('limits and alarms', () => {
     expect(world.asked).toHaveLength(asked)
   })
 
-  test('more than 5 % of a tenant within ten minutes, five people at least: it is paused and said aloud, and nobody more is signed out', async () => {
+  test('more than 5 % of a tenant within ten minutes, five users at least: it is paused and said aloud, and nobody more is signed out', async () => {
     const world = await openMany(500)
     world.answers(() => refusal('not_assigned', 50105, 'session'))
     await world.pass(ROUND)
@@ -80,11 +80,11 @@ describe('limits and alarms', () => {
     const session = standing.state === 'live' ? standing.session : expect.unreachable()
     await probing.turn()
     const long = { probedAt: rig.clock.now() - 2 * ROUND }
-    for (let i = 0; i < 6000; i++) probing.refreshed({ ...session, ...long, sid: `s_${i}`, person: { ...session.person, tid: OTHER_TENANT } })
+    for (let i = 0; i < 6000; i++) probing.refreshed({ ...session, ...long, sid: `s_${i}`, user: { ...session.user, tid: OTHER_TENANT } })
     probing.refreshed({ ...session, ...long })
     rig.clock.advance(1)
     await probing.turn()
-    expect(asked.map(({ oid }) => oid)).toContain(session.person.oid)
+    expect(asked.map(({ oid }) => oid)).toContain(session.user.oid)
   })
 
   test('what old tokens say of a session that was signed in anew meanwhile means nothing', async () => {
@@ -92,17 +92,17 @@ describe('limits and alarms', () => {
     const { store, clock, deps } = world.rig
     let renewed: Promise<unknown> | undefined
     world.answers(() => {
-      const person: Person = { tid: TENANT, oid: '00000000-0000-4000-8000-000000000000' }
+      const user: User = { tid: TENANT, oid: '00000000-0000-4000-8000-000000000000' }
       const now = clock.now()
       renewed = store.signIn({
         session: {
-          person,
+          user,
           authTime: now,
           idleSeconds: 900,
           absoluteAt: now + 9000,
           roles: [],
           staySignedIn: false,
-          microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', person, 'fresh tokens'),
+          microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', user, 'fresh tokens'),
           device: 'Firefox on Linux',
           cookieHash: sha256('another'),
         },

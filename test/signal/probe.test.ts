@@ -37,7 +37,7 @@ describe('a probe of each session finds out what Microsoft does not say', () => 
   })
 
   test.each<[string, (entra: Entra) => void]>([
-    ['a password changed by the person', (entra) => entra.change(ALICE, { password: 'another', by: 'user' })],
+    ['a password changed by the user', (entra) => entra.change(ALICE, { password: 'another', by: 'user' })],
     ['a policy that refuses the broker’s own address (53003)', fail(53003)],
     ['consent missing (65001)', fail(65001)],
     ['an outage', (entra) => entra.set({ outage: ['token'] })],
@@ -96,7 +96,7 @@ test('each probe’s new tokens are sealed for that session, and the next one re
   const after = await kept()
   expect(after).not.toBe(before)
   expect(after).not.toContain('RefreshToken')
-  expect(openFromSession(world.rig.deps.sealer, 'microsoft_cache', session.person, after)).toContain('RefreshToken')
+  expect(openFromSession(world.rig.deps.sealer, 'microsoft_cache', session.user, after)).toContain('RefreshToken')
 })
 
 test('who signed in again after the revocation, on another browser, stays; who had not is out', async () => {

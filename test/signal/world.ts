@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { expect, onTestFinished } from 'vitest'
 import { type Entra, startEntra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET } from '../../demo/entra/users.ts'
 import type { Session } from '../../db/types.ts'
 import type { SignalSettings } from '../../src/config/config.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
@@ -76,14 +76,14 @@ function acts(rig: Rig, clients: readonly RegisteredClient[]) {
     const identity = await deps.microsoft.redeemCode({ code, codeVerifier: verifier, nonce, now })
     const { session } = await store.signIn({
       session: {
-        person: identity.person,
+        user: identity.user,
         authTime: identity.authTime ?? 0,
         idleSeconds: 28_800,
         absoluteAt: now + 43_200,
         roles: identity.roles,
         staySignedIn: false,
         microsoftSid: identity.sid,
-        microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', identity.person, identity.cache),
+        microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', identity.user, identity.cache),
         device: 'Firefox on Linux',
         cookieHash: sha256(newSecret(deps.random)),
       },

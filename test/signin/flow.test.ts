@@ -36,7 +36,7 @@ describe('signing in', () => {
     expect(redeemed).toMatchObject({
       outcome: 'redeemed',
       session: {
-        person: { tid: TENANT, username: 'alice@contoso.example' },
+        user: { tid: TENANT, username: 'alice@contoso.example' },
         acr: ACR_MFA,
         authTime: rig.clock.now(),
         idleSeconds: 28_800,
@@ -64,9 +64,9 @@ describe('signing in', () => {
     const response = await signIn(rig, browser, authorizePath(sydney))
     const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), rig.clock.now())
     if (standing.state !== 'live') expect.unreachable()
-    const { person, loginHintSealed } = standing.session
+    const { user, loginHintSealed } = standing.session
     expect(loginHintSealed).not.toContain('O.hint')
-    expect(openFromSession(rig.deps.sealer, 'login_hint', person, loginHintSealed)).toBe('O.hint')
+    expect(openFromSession(rig.deps.sealer, 'login_hint', user, loginHintSealed)).toBe('O.hint')
     const log = rig.lines.join('\n')
     for (const secret of [told(response).code, browser.cookies.get(SESSION_COOKIE), 'microsoft-code', 'O.hint', 'RefreshToken'])
       expect(log).not.toContain(secret)
@@ -131,7 +131,7 @@ describe('single sign-on', () => {
     expect(browser.cookies.get(SESSION_COOKIE)).not.toBe(cookie)
   })
 
-  test('another person on the same browser ends the former session there, and every instance is told', async () => {
+  test('another user on the same browser ends the former session there, and every instance is told', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig.app)
@@ -146,7 +146,7 @@ describe('single sign-on', () => {
       },
       { authorization: sydney.basic },
     )
-    rig.microsoft.person = { ...rig.microsoft.person, oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' }
+    rig.microsoft.user = { ...rig.microsoft.user, oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' }
     await signIn(rig, browser, authorizePath(sydney, { prompt: 'select_account' }))
     expect((await rig.store.listRevocations({ limit: 5 })).map((one) => one.reason)).toEqual(['replaced'])
     expect(rig.queue.added).toHaveLength(1)
@@ -365,7 +365,7 @@ describe('for a page of our own', () => {
 })
 
 describe('who may use an instance', () => {
-  test('a person of another tenant, or without its app role, is told so, and the instance only when they go back', async () => {
+  test('a user of another tenant, or without its app role, is told so, and the instance only when they go back', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney', { tenants: [OTHER_TENANT] })
     const perth = await rig.register('Perth', { appRole: 'CaseManager.Perth' })

@@ -42,7 +42,7 @@ describe('proof of MFA', () => {
     expect(response.status).toBe(proved ? 303 : 403)
   })
 
-  test('a tenant’s own policy decides for its people, and one that cannot be read lets nobody in', async () => {
+  test('a tenant’s own policy decides for its users, and one that cannot be read lets nobody in', async () => {
     const { rig, client, browser } = await arrive()
     await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
     const response = await signIn(rig, browser, authorizePath(client))
@@ -197,9 +197,9 @@ describe('which account', () => {
     expect((await browser.get(authorizePath(client, { prompt: 'select_account' }))).status).toBe(200)
   })
 
-  test('an id_token_hint of another person: login_required, silently or after they signed in', async () => {
+  test('an id_token_hint of another user: login_required, silently or after they signed in', async () => {
     const { rig, client, browser } = await arrive()
-    const bob = await rig.openSession({ person: { oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' } })
+    const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' } })
     const { id_token = '' } = await rig.signInAt(bob.session.sid, client)
     await signIn(rig, browser, authorizePath(client))
     expect(told(await browser.get(authorizePath(client, { prompt: 'none', id_token_hint: id_token })))).toMatchObject({ error: 'login_required' })
@@ -209,7 +209,7 @@ describe('which account', () => {
     expect(new URL(linkOf(await refused.text(), 'Go back to Case Manager Sydney')).searchParams.get('error')).toBe('login_required')
   })
 
-  test('an id_token_hint of the person who is signed in is served, expired too', async () => {
+  test('an id_token_hint of the user who is signed in is served, expired too', async () => {
     const { rig, client, browser } = await arrive()
     await signIn(rig, browser, authorizePath(client))
     const session = await sessionOf(rig, browser)
@@ -226,12 +226,12 @@ describe('which account', () => {
     expect(told(await browser.get(authorizePath(other, { id_token_hint: id_token })))).toMatchObject({ error: 'invalid_request' })
   })
 
-  test('of several tenants the person’s own is stored, and a tenant that only one instance admits is asked for', async () => {
+  test('of several tenants the user’s own is stored, and a tenant that only one instance admits is asked for', async () => {
     const { rig, client, browser } = await arrive({}, { tenants: [OTHER_TENANT] })
-    rig.microsoft.person = { ...rig.microsoft.person, tid: OTHER_TENANT }
+    rig.microsoft.user = { ...rig.microsoft.user, tid: OTHER_TENANT }
     expect(told(await signIn(rig, browser, authorizePath(client)))).toHaveProperty('code')
     expect(rig.microsoft.started[0]?.tid).toBe(OTHER_TENANT)
-    expect((await sessionOf(rig, browser))?.person.tid).toBe(OTHER_TENANT)
+    expect((await sessionOf(rig, browser))?.user.tid).toBe(OTHER_TENANT)
   })
 })
 
@@ -285,7 +285,7 @@ describe('consent', () => {
       expect(response.status).toBe(400)
       expect(response.headers.get('location')).toBeNull()
     }
-    rig.microsoft.person = { ...rig.microsoft.person, oid: '00000000-0000-4000-8000-000000000b0b' }
+    rig.microsoft.user = { ...rig.microsoft.user, oid: '00000000-0000-4000-8000-000000000b0b' }
     await signIn(rig, browser, authorizePath(client, { prompt: 'select_account' }))
     expect(location(await browser.post('/signin/consent', { ...fields, decision: 'allow' })).pathname).toBe('/signin/continue')
     expect(told(await other.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startEntra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET } from '../../demo/entra/people.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET } from '../../demo/entra/users.ts'
 import { FORGERIES } from '../../demo/entra/switches.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import type { MfaProof } from '../../src/protocol/mfa-proof.ts'
@@ -53,7 +53,7 @@ describe('with the simulated Microsoft', () => {
     expect(location(response).href.startsWith(sydney.metadata.redirectUris[0] ?? '')).toBe(true)
     expect(told(response)).toMatchObject({ code: expect.any(String) as string, state: 'state-1', iss: ISSUER })
     expect(await session()).toMatchObject({
-      person: { tid: TENANT, username: 'alice@contoso.example' },
+      user: { tid: TENANT, username: 'alice@contoso.example' },
       authTime: expect.any(Number) as number,
       staySignedIn: true,
       acr: 'urn:case-manager:acr:mfa',
@@ -66,7 +66,7 @@ describe('with the simulated Microsoft', () => {
   test('of several tenants, by organizations', async () => {
     const { signInAs, session } = await broker({ tenants: [TENANT, OTHER_TENANT] })
     expect(told(await signInAs('alice@contoso.example'))).toHaveProperty('code')
-    expect((await session())?.person.tid).toBe(TENANT)
+    expect((await session())?.user.tid).toBe(TENANT)
   })
 
   test('a fresh sign-in shows itself by auth_time', async () => {

@@ -143,6 +143,6 @@ describe.each(STORES)('how long revocations took, on %s', (_name, make) => {
     await b.signIn('alice', { session: { device: 'Firefox on Windows' } })
     await b.signIn('bob', { session: { device: 'Safari on iPhone' } })
     const found = await b.store.searchSessions({ device: 'iphone', now: b.now, limit: 10 })
-    expect(found.map(({ session }) => session.person.name)).toEqual(['bob'])
+    expect(found.map(({ session }) => session.user.name)).toEqual(['bob'])
   })
 })

@@ -57,7 +57,7 @@ describe('backup', () => {
     expect(await b.store.backup(join(dir, 'nowhere', 'backup.db'))).toEqual({ outcome: 'unwritable', code: 'ENOENT' })
   })
 
-  test('goes on while people sign in and out, and has everything that was acknowledged before it began', async () => {
+  test('goes on while users sign in and out, and has everything that was acknowledged before it began', async () => {
     const before = await Promise.all(Array.from({ length: 300 }, (_, n) => b.signIn(`before-${n}`)))
     const ending = new AbortController()
     const writing = (async () => {
@@ -80,7 +80,7 @@ describe('backup', () => {
   })
 
   test('under way when the store closes, it is given up and leaves nothing', async () => {
-    await Promise.all(Array.from({ length: 400 }, (_, n) => b.signIn(`person-${n}`, { session: { device: 'x'.repeat(8_000) } })))
+    await Promise.all(Array.from({ length: 400 }, (_, n) => b.signIn(`user-${n}`, { session: { device: 'x'.repeat(8_000) } })))
     const copying = b.store.backup(backup).then(
       (made) => made.outcome,
       (error: Error) => error.message,

@@ -180,7 +180,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     ])
   })
 
-  test('by sub, a person with a newer participation there is spared, and only there and only while that session lives', async () => {
+  test('by sub, a user with a newer participation there is spared, and only there and only while that session lives', async () => {
     const b = await open()
     await b.client('sydney', { logoutBy: 'sub' })
     await b.client('perth', { logoutBy: 'sub' })

@@ -114,7 +114,7 @@ export const redemptionOf = (code: NewCode, now: number) => ({
 })
 
 const newSession = (who: string, tid: string, cookie: string, now: number): NewSession => ({
-  person: { tid, oid: `oid-${who}`, name: who, username: `${who}@contoso.example` },
+  user: { tid, oid: `oid-${who}`, name: who, username: `${who}@contoso.example` },
   authTime: now,
   idleSeconds: 28_800,
   absoluteAt: now + 43_200,

@@ -41,7 +41,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(standing).toMatchObject({ state: 'live', session: { roles: ['Another'], probedAt: b.now + 5 } })
   })
 
-  test('sessions up to a moment end; where that is all of them the person is revoked, and a session opened at once after is not', async () => {
+  test('sessions up to a moment end; where that is all of them the user is revoked, and a session opened at once after is not', async () => {
     const b = await open()
     const [early, late] = [
       await b.signIn('alice', { session: { authTime: b.now - 100 } }),
@@ -58,12 +58,12 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await end(b.now - 1)).toEqual([])
   })
 
-  test('the session whose tokens were refused ends, also where Microsoft’s clock is ahead of ours; the person’s later ones stay', async () => {
+  test('the session whose tokens were refused ends, also where Microsoft’s clock is ahead of ours; the user’s later ones stay', async () => {
     const b = await open()
     const { session } = await b.signIn('alice', { session: { authTime: b.now + 5, microsoftCacheSealed: 'tokens' } })
     const later = await b.signIn('alice', { session: { authTime: b.now + 50, microsoftCacheSealed: 'others' } })
     const probed = await b.store.findProbe(session.sid, b.now)
-    const finding = { outcome: 'end_person', reason: 'microsoft_session_revoked', until: probed?.probedAt } as const
+    const finding = { outcome: 'end_user', reason: 'microsoft_session_revoked', until: probed?.probedAt } as const
     const { committed } = await b.store.recordProbe({ sid: session.sid, cacheWas: 'tokens', finding, now: b.now })
     expect(committed.map(({ revocation }) => revocation.selector)).toEqual([{ kind: 'session', sid: session.sid }])
     expect((await b.store.standingBySid(later.session.sid, b.now)).state).toBe('live')
@@ -71,7 +71,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
 
   test('work is kept once; what is asked for again while it is done is not taken for done', async () => {
     const b = await open()
-    const work: MicrosoftWork = { kind: 'check_person', tid: TENANT, oid: 'oid-alice' }
+    const work: MicrosoftWork = { kind: 'check_user', tid: TENANT, oid: 'oid-alice' }
     const due = (nowMs = b.now * 1000) => b.store.dueMicrosoftWork({ tid: TENANT, nowMs, limit: 10 })
     await b.store.askMicrosoft([work, work], b.now * 1000)
     const [first] = await due()

@@ -6,7 +6,7 @@ import type { Bench } from './fixture.ts'
 import { Model } from './model.ts'
 
 const CLIENTS = ['sydney', 'melbourne']
-const PEOPLE = ['alice', 'bob', 'carol']
+const USERS = ['alice', 'bob', 'carol']
 const TENANTS = ['tenant-1', 'tenant-2']
 
 /** Numbers that the run reads as "one of those that are there by now". */
@@ -46,7 +46,7 @@ class Run {
   async signIn(n: number): Promise<void> {
     const tid = pick(TENANTS, n) ?? ''
     const limits = { idleSeconds: 900, absoluteAt: this.b.now + 2000 }
-    const { session } = await this.b.signIn(pick(PEOPLE, n), { tid, session: limits })
+    const { session } = await this.b.signIn(pick(USERS, n), { tid, session: limits })
     const { sid, sub, openedSeq } = session
     expect(openedSeq).toBe(this.model.log.length)
     this.model.sessions.push({ sid, sub, tid, openedSeq, activeAt: this.b.now, ...limits })

@@ -2,11 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
-/** `people` people, each signed in on `browsers` browsers and at sydney on each. */
-async function crowd(b: Bench, people: number, browsers = 1) {
+/** `users` users, each signed in on `browsers` browsers and at sydney on each. */
+async function crowd(b: Bench, users: number, browsers = 1) {
   const sessions = []
-  for (let i = 0; i < people * browsers; i++) {
-    const { session } = await b.signIn(`person-${i % people}`)
+  for (let i = 0; i < users * browsers; i++) {
+    const { session } = await b.signIn(`user-${i % users}`)
     await b.exchange(session.sid, 'sydney')
     sessions.push(session)
   }
@@ -66,7 +66,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     expect(await all(b)).toHaveLength(10)
   })
 
-  test('one person’s is written before what is owed for many', async () => {
+  test('one user’s is written before what is owed for many', async () => {
     const b = await open()
     await b.client('sydney')
     const sessions = await crowd(b, 10)
@@ -94,14 +94,14 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     expect(sids.toSorted()).toEqual([alone?.sid, both?.sid].toSorted())
   })
 
-  test('a client that asks for it is told once a person, by sub alone; the others once a session, by sid alone', async () => {
+  test('a client that asks for it is told once a user, by sub alone; the others once a session, by sid alone', async () => {
     const b = await open()
     await b.client('sydney', { logoutBy: 'sub' })
     await b.client('perth')
     const sessions = await crowd(b, 2, 3)
     for (const { sid } of sessions) await b.exchange(sid, 'perth')
     await b.revoke({ kind: 'everything' })
-    // Batches of one: the three sessions of a person are in different batches.
+    // Batches of one: the three sessions of a user are in different batches.
     await b.oweAll(1)
     const deliveries = await all(b)
     const [bySub, bySid] = [deliveries.filter(({ sub }) => sub), deliveries.filter(({ sid }) => sid)]

@@ -66,7 +66,7 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     expect(await b.store.addClientSecret({ clientId: 'none', secret: secret('x', T0), now: b.now })).toBe(false)
   })
 
-  test('removing a client revokes what it holds in the same act; its people are told, its secrets are gone', async () => {
+  test('removing a client revokes what it holds in the same act; its users are told, its secrets are gone', async () => {
     const b = await open()
     await put(b, { secrets: [secret('s-1', T0)] })
     const { session } = await b.signIn('alice')
@@ -136,7 +136,7 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
     expect(await b.store.findTenant('t-2')).toBeUndefined()
   })
 
-  test('a tenant is removed with the sessions of its people, in one act: of two at once one does it', async () => {
+  test('a tenant is removed with the sessions of its users, in one act: of two at once one does it', async () => {
     const b = await open()
     const row = {
       tid: 't-1',

@@ -4,16 +4,16 @@ import { benches, codeFor, sha, STORES, T0, TENANT } from './fixture.ts'
 describe.each(STORES)('signing in, on %s', (_name, make) => {
   const open = benches(make)
 
-  test('a person is their tenant and object id: the same sub for ever, another in another tenant, whatever their name becomes', async () => {
+  test('a user is their tenant and object id: the same sub for ever, another in another tenant, whatever their name becomes', async () => {
     const b = await open()
     const first = await b.signIn('alice')
-    const again = await b.signIn('alice', { session: { person: { tid: TENANT, oid: 'oid-alice', name: 'Alice Renamed', email: 'a@new.example' } } })
+    const again = await b.signIn('alice', { session: { user: { tid: TENANT, oid: 'oid-alice', name: 'Alice Renamed', email: 'a@new.example' } } })
     const elsewhere = await b.signIn('alice', { tid: '99999999-2222-4333-8444-555555555555' })
     expect(again.session.sub).toBe(first.session.sub)
     expect(again.session.sid).not.toBe(first.session.sid)
-    expect(again.session.person.name).toBe('Alice Renamed')
+    expect(again.session.user.name).toBe('Alice Renamed')
     expect(elsewhere.session.sub).not.toBe(first.session.sub)
-    expect(await b.store.findSubjectByPerson(TENANT, 'oid-alice')).toMatchObject({ sub: first.session.sub, email: 'a@new.example', createdAt: T0 })
+    expect(await b.store.findSubjectByUser(TENANT, 'oid-alice')).toMatchObject({ sub: first.session.sub, email: 'a@new.example', createdAt: T0 })
     expect(await b.store.findSubject(first.session.sub)).toMatchObject({ oid: 'oid-alice' })
     expect(await b.store.findSubject('u_nobody')).toBeUndefined()
   })
@@ -25,7 +25,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     expect(new Set(both.map(({ session }) => session.sid)).size).toBe(2)
   })
 
-  test('the same person on the same browser renews: same sid and openedSeq, new cookie, new limits and roles, no mark', async () => {
+  test('the same user on the same browser renews: same sid and openedSeq, new cookie, new limits and roles, no mark', async () => {
     const b = await open()
     const first = await b.signIn('alice')
     await b.revoke({ kind: 'tenant', tid: 'another' })
@@ -47,7 +47,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     expect(await b.store.standingByCookie(sha(renewed.cookie), b.now)).toMatchObject({ state: 'live' })
   })
 
-  test("another person on the same browser ends the former session as 'replaced', its participants owed in the same act", async () => {
+  test("another user on the same browser ends the former session as 'replaced', its participants owed in the same act", async () => {
     const b = await open()
     await b.client('sydney')
     const alice = await b.signIn('alice')
@@ -61,7 +61,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
           seq: 1,
           selector: { kind: 'session', sid: alice.session.sid },
           reason: 'replaced',
-          actor: { kind: 'person', id: bob.session.sub },
+          actor: { kind: 'user', id: bob.session.sub },
         },
       },
     ])
@@ -145,14 +145,14 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     expect(await b.store.liveSessionCount(b.now)).toBe(1)
   })
 
-  test('operators search live sessions by person, tenant, client and text', async () => {
+  test('operators search live sessions by user, tenant, client and text', async () => {
     const b = await open()
     await b.client('sydney')
     const alice = await b.signIn('alice')
     const bob = await b.signIn('bob', { tid: 'tenant-2' })
     await b.exchange(bob.session.sid, 'sydney')
     const search = async (input: object) =>
-      (await b.store.searchSessions({ ...input, now: b.now, limit: 10 })).map(({ session }) => session.person.name)
+      (await b.store.searchSessions({ ...input, now: b.now, limit: 10 })).map(({ session }) => session.user.name)
     expect((await search({})).toSorted()).toEqual(['alice', 'bob'])
     expect(await search({ tid: 'tenant-2' })).toEqual(['bob'])
     expect(await search({ clientId: 'sydney' })).toEqual(['bob'])

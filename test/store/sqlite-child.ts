@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 
 /**
- * A broker's worth of writing, for `sqlite.test.ts` to kill or to starve of disk: signs people in, revokes every second session, and prints each
+ * A broker's worth of writing, for `sqlite.test.ts` to kill or to starve of disk: signs users in, revokes every second session, and prints each
  * answer as it gets it. What it has printed was acknowledged.
  */
 const [file = '', count = '0'] = process.argv.slice(2)
@@ -11,11 +11,11 @@ const store = await openSqliteStore({ file })
 const now = 1_800_000_000
 const say = (line: string) => writeSync(1, `${line}\n`)
 
-async function person(n: number): Promise<void> {
+async function user(n: number): Promise<void> {
   const sid = `s_${n}`
   await store.signIn({
     session: {
-      person: { tid: 't', oid: `oid-${n}`, name: 'x'.repeat(200) },
+      user: { tid: 't', oid: `oid-${n}`, name: 'x'.repeat(200) },
       authTime: now,
       idleSeconds: 28_800,
       absoluteAt: now + 43_200,
@@ -35,7 +35,7 @@ async function person(n: number): Promise<void> {
 
 let next = 0
 const line = async (): Promise<void> => {
-  while (next < Number(count)) await person(next++)
+  while (next < Number(count)) await user(next++)
 }
 try {
   await Promise.all(Array.from({ length: 8 }, line))

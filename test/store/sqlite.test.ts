@@ -22,7 +22,7 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }))
 const signIn = (store: Store, n: number) =>
   store.signIn({
     session: {
-      person: { tid: 't', oid: `oid-${n}`, name: 'x'.repeat(1000) },
+      user: { tid: 't', oid: `oid-${n}`, name: 'x'.repeat(1000) },
       authTime: T0,
       idleSeconds: 28_800,
       absoluteAt: T0 + 43_200,
@@ -147,7 +147,7 @@ describe('kill -9 and a full disk', () => {
     for (const { n, reason } of refused) {
       expect(reason).toMatchObject({ name: 'StoreUnavailable', message: expect.stringContaining('disk is full') })
       expect(await store.standingBySid(`s_${n}`, T0)).toEqual({ state: 'unknown' })
-      expect(await store.findSubjectByPerson('t', `oid-${n}`)).toBeUndefined()
+      expect(await store.findSubjectByUser('t', `oid-${n}`)).toBeUndefined()
     }
     for (const [n, { status }] of outcomes.entries())
       if (status === 'fulfilled') expect(await store.standingBySid(`s_${n}`, T0)).toMatchObject({ state: 'live' })

@@ -36,7 +36,7 @@ describe('the client credentials grant (RFC 6749 §4.4)', () => {
     expect(await outcome(rig.post('/token', { grant_type: 'client_credentials' }, { authorization: client.basic }))).toEqual([401, 'invalid_client'])
   })
 
-  test('a scope it is not registered for, or one that is about people, is invalid_scope', async () => {
+  test('a scope it is not registered for, or one that is about users, is invalid_scope', async () => {
     expect(claimsOf((await tokensOf(ask({}, { scope: 'cases:read' }))).access_token).scope).toBe('cases:read')
     for (const scope of ['cases:delete', 'openid', 'cases:read offline_access'])
       expect(await outcome(ask({}, { scope }))).toEqual([400, 'invalid_scope'])

@@ -23,7 +23,7 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
       scope: 'openid profile email offline_access',
       auth_time: START,
       tid: TENANT,
-      oid: session.person.oid,
+      oid: session.user.oid,
       roles: ['CaseManager.User'],
       acr: 'urn:case-manager:acr:mfa',
     })
@@ -187,7 +187,7 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     await rig.store.revoke({
       selector: { kind: 'session', sid: session.sid },
       reason: 'signed_out',
-      actor: { kind: 'person', id: session.sub },
+      actor: { kind: 'user', id: session.sub },
       now: START,
     })
     expect(await outcome(rig.post('/token', form, { authorization: client.basic }))).toEqual([400, 'invalid_grant'])
@@ -244,7 +244,7 @@ describe('resource indicators (RFC 8707 §2)', () => {
 })
 
 describe('who may use a client', () => {
-  test('a person of another tenant than the client’s, or without its app role, gets no tokens', async () => {
+  test('a user of another tenant than the client’s, or without its app role, gets no tokens', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney', { tenants: [OTHER_TENANT] })
     const perth = await rig.register('Perth', { appRole: 'CaseManager.Lead' })

@@ -214,9 +214,9 @@ describe('userinfo (OpenID Connect Core §5.3)', () => {
     const rig = await createRig()
     const client = await rig.register('Sydney', { grants: ['authorization_code', 'client_credentials'], scopes: ['profile', 'cases:read'] })
     const { session } = await rig.openSession()
-    const person = await rig.signInAt(session.sid, client, 'profile')
+    const user = await rig.signInAt(session.sid, client, 'profile')
     const own = await tokensOf(rig.post('/token', { grant_type: 'client_credentials' }, { authorization: client.basic }))
-    for (const { access_token } of [person, own]) {
+    for (const { access_token } of [user, own]) {
       const answer = await get(rig, access_token)
       expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
         403,

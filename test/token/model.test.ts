@@ -5,7 +5,7 @@ import type { RegisteredClient, Rig } from '../rig.ts'
 import { claimsOf, refreshForm, tokensOf } from './tokens.ts'
 import type { Tokens } from './tokens.ts'
 
-/** What may happen to a person's tokens at an instance, honest or not. `pick` chooses among what there is. */
+/** What may happen to a user's tokens at an instance, honest or not. `pick` chooses among what there is. */
 type Step =
   | { do: 'refresh'; times: number }
   | { do: 'lose the answer' }
@@ -41,7 +41,7 @@ interface Grant {
 class World {
   readonly rig: Rig
   readonly client: RegisteredClient
-  readonly person = { oid: crypto.randomUUID() }
+  readonly user = { oid: crypto.randomUUID() }
   readonly grants: Grant[] = []
   constructor(rig: Rig, client: RegisteredClient) {
     this.rig = rig
@@ -53,7 +53,7 @@ class World {
   }
 
   async signIn(): Promise<void> {
-    const { session } = await this.rig.openSession({ person: this.person })
+    const { session } = await this.rig.openSession({ user: this.user })
     const tokens = (await this.rig.signInAt(session.sid, this.client)) as Tokens
     this.grants.push({
       sid: session.sid,

@@ -75,10 +75,10 @@ describe('the refresh token grant (RFC 6749 §6)', () => {
   test('a session that was signed out, that idled away or that reached its absolute end refreshes no more', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
-    const open = async () => (await rig.openSession({ person: { oid: crypto.randomUUID() } })).session
+    const open = async () => (await rig.openSession({ user: { oid: crypto.randomUUID() } })).session
     const [out, idle] = [await open(), await open()]
     const [a, b] = [await rig.signInAt(out.sid, client), await rig.signInAt(idle.sid, client)]
-    await rig.store.revoke({ selector: { kind: 'session', sid: out.sid }, reason: 'signed_out', actor: { kind: 'person', id: out.sub }, now: START })
+    await rig.store.revoke({ selector: { kind: 'session', sid: out.sid }, reason: 'signed_out', actor: { kind: 'user', id: out.sub }, now: START })
     expect(await outcome(refresh(rig, client, a.refresh_token))).toEqual([400, 'invalid_grant'])
     rig.clock.advance(8 * 3600 + 1)
     expect(await outcome(refresh(rig, client, b.refresh_token))).toEqual([400, 'invalid_grant'])
@@ -95,7 +95,7 @@ describe('the refresh token grant (RFC 6749 §6)', () => {
     expect(await outcome(refresh(rig, client, last.refresh_token))).toEqual([400, 'invalid_grant'])
   })
 
-  test('a person whose role or tenant the client no longer takes is refused, and taken again when it does', async () => {
+  test('a user whose role or tenant the client no longer takes is refused, and taken again when it does', async () => {
     const rig = await createRig()
     const { client, tokens } = await signedIn(rig)
     for (const changes of [{ appRole: 'CaseManager.Lead' }, { tenants: [OTHER_TENANT] }]) {

@@ -21,7 +21,7 @@ async function neighbours(melbourne: Partial<ClientMetadata> = {}) {
 }
 
 describe('a token for another instance by resource (RFC 8707 §2)', () => {
-  test('has that instance’s audience, where the person may use it', async () => {
+  test('has that instance’s audience, where the user may use it', async () => {
     const { redeem, refresh } = await neighbours({ tenants: [TENANT], appRole: 'CaseManager.User' })
     const tokens = await tokensOf(redeem({ resource: MELBOURNE }))
     expect(claimsOf(tokens.access_token)).toMatchObject({ aud: MELBOURNE, client_id: 'sydney' })
@@ -31,7 +31,7 @@ describe('a token for another instance by resource (RFC 8707 §2)', () => {
   test.each<[string, Partial<ClientMetadata>]>([
     ['is of another tenant than those it is for', { tenants: [OTHER_TENANT] }],
     ['has not the app role that it wants', { appRole: 'CaseManager.Lead' }],
-  ])('is refused where the person %s: what an instance asks of its own sign-ins, nobody gets around by way of another', async (_, changes) => {
+  ])('is refused where the user %s: what an instance asks of its own sign-ins, nobody gets around by way of another', async (_, changes) => {
     const { redeem, refresh } = await neighbours(changes)
     expect(await outcome(redeem({ resource: MELBOURNE }))).toEqual([400, 'invalid_target'])
     expect(await outcome(redeem({}, MELBOURNE))).toEqual([400, 'invalid_target'])

@@ -24,7 +24,7 @@ async function instances(changes: Record<string, unknown> = {}) {
 }
 
 describe('token exchange (RFC 8693)', () => {
-  test('an instance gets a token for another on the person’s behalf: same sid and rev, no refresh token, and act says who acts (§4.1)', async () => {
+  test('an instance gets a token for another on the user’s behalf: same sid and rev, no refresh token, and act says who acts (§4.1)', async () => {
     const { rig, sydney, melbourne, session, tokens } = await instances()
     rig.clock.advance(60)
     const answer = await tokensOf(exchange(rig, sydney, tokens.access_token, 'melbourne'))
@@ -67,14 +67,14 @@ describe('token exchange (RFC 8693)', () => {
     expect((await rig.store.participants(session.sid)).map((each) => each.clientId)).toContain('melbourne')
   })
 
-  test('the target becomes a participant, and is owed a logout token when the person signs out', async () => {
+  test('the target becomes a participant, and is owed a logout token when the user signs out', async () => {
     const { rig, sydney, session, tokens } = await instances()
     await tokensOf(exchange(rig, sydney, tokens.access_token, 'melbourne'))
     expect((await rig.store.participants(session.sid)).map((each) => each.clientId).toSorted()).toEqual(['melbourne', 'sydney'])
     await rig.store.revoke({
       selector: { kind: 'session', sid: session.sid },
       reason: 'signed_out',
-      actor: { kind: 'person', id: session.sub },
+      actor: { kind: 'user', id: session.sub },
       now: START,
     })
     expect((await rig.store.listDeliveries({ limit: 10 })).map((each) => each.clientId).toSorted()).toEqual(['melbourne', 'sydney'])
@@ -135,7 +135,7 @@ describe('token exchange (RFC 8693)', () => {
     await rig.store.revoke({
       selector: { kind: 'subject', sub: session.sub },
       reason: 'signed_out_everywhere',
-      actor: { kind: 'person', id: session.sub },
+      actor: { kind: 'user', id: session.sub },
       now: START,
     })
     expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne'))).toEqual([400, 'invalid_request'])
@@ -144,7 +144,7 @@ describe('token exchange (RFC 8693)', () => {
     expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne'))).toEqual([400, 'invalid_request'])
   })
 
-  test('a person whom the target does not take, or whose authentication is too old for it, is refused, and nobody becomes a participant', async () => {
+  test('a user whom the target does not take, or whose authentication is too old for it, is refused, and nobody becomes a participant', async () => {
     for (const [changes, error] of [
       [{ tenants: [OTHER_TENANT] }, 'invalid_target'],
       [{ appRole: 'CaseManager.Lead' }, 'invalid_target'],
@@ -179,7 +179,7 @@ describe('token exchange (RFC 8693)', () => {
     await rig.store.revoke({
       selector: { kind: 'session', sid: session.sid },
       reason: 'signed_out',
-      actor: { kind: 'person', id: session.sub },
+      actor: { kind: 'user', id: session.sub },
       now: START,
     })
     expect(await active()).toBe(false)

@@ -18,7 +18,7 @@ async function broker() {
   return { rig, queue }
 }
 
-/** One person, signed in at one instance. */
+/** One user, signed in at one instance. */
 async function signedIn(rig: Rig, receiver: Receiver, changes: Parameters<Rig['register']>[1] = {}) {
   const client = await rig.register('Sydney', { logoutUris: [receiver.url], ...changes })
   const { session } = await rig.openSession()
@@ -30,7 +30,7 @@ async function end(rig: Rig, sid: string): Promise<Committed> {
   const answer = await rig.deps.store.revoke({
     selector: { kind: 'session', sid },
     reason: 'signed_out',
-    actor: { kind: 'person', id: 'u_1' },
+    actor: { kind: 'user', id: 'u_1' },
     now: rig.clock.now(),
   })
   if (answer.outcome !== 'revoked') throw new Error(`not revoked: ${answer.outcome}`)
@@ -89,14 +89,14 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
     expect([...new URLSearchParams(request?.body).keys()]).toEqual(['logout_token'])
   })
 
-  test('names the person, and no session, where the client is registered so', async () => {
+  test('names the user, and no session, where the client is registered so', async () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver, { logoutBy: 'sub' })
     await revoke(rig.deps, {
       selector: { kind: 'subject', sub: session.sub },
       reason: 'signed_out_everywhere',
-      actor: { kind: 'person', id: session.sub },
+      actor: { kind: 'user', id: session.sub },
       now: rig.clock.now(),
     })
     const { owed } = await rig.deps.store.owePending({ limit: 100, nowMs: rig.clock.nowMs() })
@@ -230,14 +230,14 @@ describe('one attempt', () => {
     expect(new Set(receiver.tokens.map((token) => token['jti'])).size).toBe(2)
   })
 
-  test('by sub, a person who has signed in there again in the meantime is spared', async () => {
+  test('by sub, a user who has signed in there again in the meantime is spared', async () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session, client } = await signedIn(rig, receiver, { logoutBy: 'sub' })
     await revoke(rig.deps, {
       selector: { kind: 'subject', sub: session.sub },
       reason: 'signed_out_everywhere',
-      actor: { kind: 'person', id: session.sub },
+      actor: { kind: 'user', id: session.sub },
       now: rig.clock.now(),
     })
     const { owed } = await rig.deps.store.owePending({ limit: 100, nowMs: rig.clock.nowMs() })
@@ -312,7 +312,7 @@ describe('the workers', () => {
     await revoke(rig.deps, {
       selector: { kind: 'subject', sub: session.sub },
       reason: 'signed_out_everywhere',
-      actor: { kind: 'person', id: session.sub },
+      actor: { kind: 'user', id: session.sub },
       now: rig.clock.now(),
     })
     await delivered(receiver, 5)

@@ -18,7 +18,7 @@ test('a broker that was killed while it delivered: the next one finds the delive
   const answer = await store.revoke({
     selector: { kind: 'session', sid: session.sid },
     reason: 'signed_out',
-    actor: { kind: 'person', id: session.sub },
+    actor: { kind: 'user', id: session.sub },
     now: rig.clock.now(),
   })
   const [ref] = answer.outcome === 'revoked' ? answer.committed.owed : []

@@ -14,11 +14,11 @@ import { startReceiver } from './receiver.ts'
 
 const OLIVIA = { kind: 'operator', id: 'olivia' } as const
 
-async function people(rig: Rig, count: number): Promise<string[]> {
+async function users(rig: Rig, count: number): Promise<string[]> {
   const client = await rig.register('Sydney')
   const sids: string[] = []
   for (let i = 0; i < count; i++) {
-    const { session } = await rig.openSession({ person: { oid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}` } })
+    const { session } = await rig.openSession({ user: { oid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}` } })
     await rig.signInAt(session.sid, client)
     sids.push(session.sid)
   }
@@ -27,7 +27,7 @@ async function people(rig: Rig, count: number): Promise<string[]> {
 
 describe('announcing', () => {
   const committed = async (rig: Rig) => {
-    const [sid] = await people(rig, 1)
+    const [sid] = await users(rig, 1)
     const answer = await rig.deps.store.revoke({
       selector: { kind: 'session', sid: sid ?? '' },
       reason: 'mfa_lapsed',
@@ -52,7 +52,7 @@ describe('announcing', () => {
     )
   })
 
-  test('a listener that throws keeps it from nobody else, and never reaches the person who signs out', async () => {
+  test('a listener that throws keeps it from nobody else, and never reaches the user who signs out', async () => {
     const rig = await createRig()
     rig.feed.subscribe(() => {
       throw new Error('a listener of no use')
@@ -74,7 +74,7 @@ describe('announcing', () => {
 describe('owe-deliveries', () => {
   test('ran twice: each session is owed once', async () => {
     const rig = await createRig()
-    await people(rig, 7)
+    await users(rig, 7)
     await revoke(rig.deps, { selector: { kind: 'tenant', tid: TENANT }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
     await Promise.all([oweDeliveries(rig.deps), oweDeliveries(rig.deps)])
     await oweDeliveries(rig.deps)
@@ -84,7 +84,7 @@ describe('owe-deliveries', () => {
 
   test('goes on where it was stopped', async () => {
     const rig = await createRig()
-    await people(rig, 5)
+    await users(rig, 5)
     await revoke(rig.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
     expect((await rig.deps.store.owePending({ limit: 2, nowMs: rig.clock.nowMs() })).more).toBe(true)
     await oweDeliveries(rig.deps)
@@ -94,7 +94,7 @@ describe('owe-deliveries', () => {
 
   test('a store that is busy: nothing is lost, the next turn goes on', async () => {
     const rig = await createRig()
-    await people(rig, 3)
+    await users(rig, 3)
     await revoke(rig.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
     const store = Object.create(rig.deps.store, {
       owePending: { value: () => Promise.reject(new StoreUnavailable('busy')) },
@@ -108,7 +108,7 @@ describe('owe-deliveries', () => {
 describe('sweep-expired', () => {
   test('ends what is idle or past its end, once, through the log; ran twice it does nothing more', async () => {
     const rig = await createRig()
-    const sids = await people(rig, 3)
+    const sids = await users(rig, 3)
     rig.clock.advance(9 * 3600)
     const seen: string[] = []
     rig.feed.subscribe(({ reason, selector }) => seen.push(`${reason} ${'sid' in selector ? selector.sid : ''}`))
@@ -119,7 +119,7 @@ describe('sweep-expired', () => {
 
   test('purges in small pieces until there is no more', async () => {
     const rig = await createRig()
-    await people(rig, 2)
+    await users(rig, 2)
     rig.clock.advance(9 * 3600)
     await sweepExpired(rig.deps)
     rig.clock.advance(400 * 86_400)
@@ -199,7 +199,7 @@ test('a store that cannot write while it is to deliver: nothing is sent untold, 
   await revoke(rig.deps, {
     selector: { kind: 'session', sid: session.sid },
     reason: 'signed_out',
-    actor: { kind: 'person', id: session.sub },
+    actor: { kind: 'user', id: session.sub },
     now: rig.clock.now(),
   })
   await expect.poll(() => rig.lines.join('\n')).toContain('the disk is full')

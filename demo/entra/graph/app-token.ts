@@ -1,7 +1,7 @@
 import { importJWK, jwtVerify, SignJWT } from 'jose'
 import { randomUUID } from 'node:crypto'
 import { EntraError } from '../aadsts.ts'
-import type { AppRegistration } from '../people.ts'
+import type { AppRegistration } from '../users.ts'
 import type { Site } from '../site.ts'
 
 /** Application-only tokens for Graph: who may call what is in `roles`. */

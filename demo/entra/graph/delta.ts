@@ -60,18 +60,18 @@ function pageSize(c: Context): number {
 
 function everybody(world: World, tid: string, select: string): Record<string, unknown>[] {
   return world
-    .people()
-    .filter((person) => person.tid === tid && !person.deleted)
-    .map((person) => selectProperties(person, select))
+    .users()
+    .filter((user) => user.tid === tid && !user.deleted)
+    .map((user) => selectProperties(user, select))
 }
 
-/** Each person once, as they are now. */
+/** Each user once, as they are now. */
 function changed(world: World, tid: string, position: Position): Record<string, unknown>[] {
   const ids = new Set(
     world.changes.filter((change) => change.tid === tid && change.seq > position.after && change.seq <= position.head).map((change) => change.oid),
   )
   return [...ids].map((oid) => {
-    const person = world.personById(tid, oid)
-    return !person || person.deleted ? { id: oid, '@removed': { reason: 'changed' } } : { ...selectProperties(person, position.select), id: oid }
+    const user = world.userById(tid, oid)
+    return !user || user.deleted ? { id: oid, '@removed': { reason: 'changed' } } : { ...selectProperties(user, position.select), id: oid }
   })
 }

@@ -1,6 +1,6 @@
 import { Hono, type Context } from 'hono'
-import type { Person } from '../people.ts'
-import { revokeSessions } from '../person-acts.ts'
+import type { User } from '../users.ts'
+import { revokeSessions } from '../user-acts.ts'
 import type { Site } from '../site.ts'
 import { readAppToken, type GraphCaller } from './app-token.ts'
 import { delta } from './delta.ts'
@@ -41,10 +41,10 @@ export function graphRoom(site: Site, subscriptions: Subscriptions): Hono {
   app.get(
     `${BASE}/users/:id`,
     may(read, (c, caller) =>
-      withUser(c, site, caller, (person) =>
+      withUser(c, site, caller, (user) =>
         c.json({
           '@odata.context': `${world.origin}${BASE}/$metadata#users/$entity`,
-          ...selectProperties(person, c.req.query('$select')),
+          ...selectProperties(user, c.req.query('$select')),
         }),
       ),
     ),
@@ -52,8 +52,8 @@ export function graphRoom(site: Site, subscriptions: Subscriptions): Hono {
   app.post(
     `${BASE}/users/:id/revokeSignInSessions`,
     may(['User.RevokeSessions.All'], (c, caller) =>
-      withUser(c, site, caller, (person) => {
-        revokeLater(site, person)
+      withUser(c, site, caller, (user) => {
+        revokeLater(site, user)
         return c.json({ '@odata.context': `${world.origin}${BASE}/$metadata#Edm.Boolean`, value: true })
       }),
     ),
@@ -81,10 +81,10 @@ export function graphRoom(site: Site, subscriptions: Subscriptions): Hono {
   return app
 }
 
-function withUser(c: Context, site: Site, caller: GraphCaller, act: (person: Person) => Answer): Answer {
+function withUser(c: Context, site: Site, caller: GraphCaller, act: (user: User) => Answer): Answer {
   const id = c.req.param('id') ?? ''
-  const person = site.world.personById(caller.tid, id) ?? site.world.personOf(id)
-  if (!person || person.deleted || person.tid !== caller.tid) {
+  const user = site.world.userById(caller.tid, id) ?? site.world.userOf(id)
+  if (!user || user.deleted || user.tid !== caller.tid) {
     return graphError(
       c,
       404,
@@ -93,15 +93,15 @@ function withUser(c: Context, site: Site, caller: GraphCaller, act: (person: Per
       site.world.clock.nowMs(),
     )
   }
-  return act(person)
+  return act(user)
 }
 
 /** With Microsoft it takes minutes. */
-function revokeLater(site: Site, person: Person): void {
+function revokeLater(site: Site, user: User): void {
   const { revokeDelayMs, revokeNotifies } = site.world.switches
   const act = (): void => {
-    revokeSessions(site.world, person)
-    if (revokeNotifies) site.world.changed(person, 'updated')
+    revokeSessions(site.world, user)
+    if (revokeNotifies) site.world.changed(user, 'updated')
   }
   if (revokeDelayMs === 0) act()
   else setTimeout(act, revokeDelayMs).unref()

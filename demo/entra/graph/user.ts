@@ -1,24 +1,24 @@
-import type { Person } from '../people.ts'
+import type { User } from '../users.ts'
 
 const iso = (seconds: number): string => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
 
-function properties(person: Person): Record<string, unknown> {
+function properties(user: User): Record<string, unknown> {
   return {
-    id: person.oid,
-    displayName: person.name,
-    userPrincipalName: person.upn,
-    mail: person.upn,
-    accountEnabled: person.accountEnabled,
-    signInSessionsValidFromDateTime: iso(person.sessionsValidFrom),
-    createdDateTime: iso(person.createdAt),
+    id: user.oid,
+    displayName: user.name,
+    userPrincipalName: user.upn,
+    mail: user.upn,
+    accountEnabled: user.accountEnabled,
+    signInSessionsValidFromDateTime: iso(user.sessionsValidFrom),
+    createdDateTime: iso(user.createdAt),
   }
 }
 
 const BY_DEFAULT = ['id', 'displayName', 'userPrincipalName', 'mail']
 
 /** Without `$select` Graph leaves out exactly what the broker wants to know. */
-export function selectProperties(person: Person, select: string | undefined): Record<string, unknown> {
-  const all = properties(person)
+export function selectProperties(user: User, select: string | undefined): Record<string, unknown> {
+  const all = properties(user)
   const wanted = select === undefined || select === '' ? BY_DEFAULT : select.split(',').map((name) => name.trim())
   return Object.fromEntries(wanted.filter((name) => name in all).map((name) => [name, all[name]]))
 }

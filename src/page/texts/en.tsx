@@ -111,7 +111,7 @@ export const en = {
         'This step needs a fresh sign-in, and Microsoft did not confirm one. Please try again and enter your password when Microsoft asks for it. If this page comes back, tell your administrator.',
       ],
     },
-    other_person: {
+    other_user: {
       title: 'That was another account',
       read: ['The app asked for the account that was signed in before, and you used another one. Please try again with that account.'],
     },

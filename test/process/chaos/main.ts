@@ -2,9 +2,9 @@ import { parseArgs } from 'node:util'
 import { runChaos } from './run.ts'
 
 /** A long run by hand; the same seed makes the same decisions. */
-const HELP = `Usage: npm run chaos -- [--seed N] [--revocations 1000] [--people 8] [--no-restore]
+const HELP = `Usage: npm run chaos -- [--seed N] [--revocations 1000] [--users 8] [--no-restore]
 
-People sign in and out while broker, queue server and instances are killed, paused and cut off at random, and the database is restored once. At the end
+Users sign in and out while broker, queue server and instances are killed, paused and cut off at random, and the database is restored once. At the end
 every acknowledged revocation is delivered to every participant or dead and visible, and nobody is signed out who should not be; else the exit code is 1.`
 
 const { values } = parseArgs({
@@ -12,7 +12,7 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     revocations: { type: 'string', default: '1000' },
-    people: { type: 'string', default: '8' },
+    users: { type: 'string', default: '8' },
     restore: { type: 'boolean', default: true },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -27,7 +27,7 @@ try {
   const report = await runChaos({
     seed,
     revocations: Number(values.revocations),
-    people: Number(values.people),
+    users: Number(values.users),
     restore: values.restore,
     say: (words) => console.log(words),
   })

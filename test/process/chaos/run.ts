@@ -3,23 +3,23 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { CONTOSO } from '../../../demo/entra/people.ts'
+import { CONTOSO } from '../../../demo/entra/users.ts'
 import { type Broker, openBroker } from '../../../src/command/broker.ts'
 import { openWorld, type TestWorld } from '../world.ts'
 import { createFaults, startAgain, type Faults } from './faults.ts'
 import { Instance } from './instances.ts'
-import { Person, persist } from './people.ts'
+import { User, persist } from './users.ts'
 import { judge, settled, type Verdict } from './verdict.ts'
 
 /**
- * People sign in and are signed out while everything around them is killed, paused and cut off; once, the database is restored. At the end
+ * Users sign in and are signed out while everything around them is killed, paused and cut off; once, the database is restored. At the end
  * every acknowledged revocation has been told to whoever took part, or is given up and visible, and nobody is signed out who should not be.
  */
 
 export interface ChaosOptions {
   seed: number
   revocations: number
-  people: number
+  users: number
   /** In the middle, from a backup that is older than the last sign-outs. */
   restore: boolean
   say(words: string): void
@@ -35,14 +35,14 @@ export interface ChaosReport extends Verdict {
 }
 
 const CITIES = ['sydney', 'melbourne', 'perth']
-/** The one that is told by person, as instances with a guard are. */
+/** The one that is told by user, as instances with a guard are. */
 const BY_SUB = 'perth'
 
 interface Scene {
   options: ChaosOptions
   world: TestWorld
   instances: Instance[]
-  people: Person[]
+  users: User[]
   faults: Faults
   dataDir: string
   broker(): Promise<Broker>
@@ -63,7 +63,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     options.say(`All acknowledged (${JSON.stringify(scene.faults.counts)}); mended, and waiting until nothing is owed.`)
     await settled(scene.broker)
     const verdict = await judge({ ...scene, broker: await scene.broker() })
-    const sessions = scene.people.flatMap((person) => person.sessions)
+    const sessions = scene.users.flatMap((user) => user.sessions)
     return {
       seed: options.seed,
       revocations: acknowledged(scene),
@@ -96,32 +96,32 @@ async function open(options: ChaosOptions, dir: string, closing: (() => unknown)
   closing.push(() => world.dispose())
   world.as('*')
   const dataDir = world.broker.env.BROKER_DATA_DIR ?? ''
-  const people = Array.from({ length: options.people }, (_, n) => {
-    const upn = `person-${n}@${CONTOSO.domain}`
+  const users = Array.from({ length: options.users }, (_, n) => {
+    const upn = `user-${n}@${CONTOSO.domain}`
     const oid = `00000000-0000-4000-9000-${String(n).padStart(12, '0')}`
-    world.entra.world.addPerson({ upn, name: `Person ${n}`, tid: CONTOSO.tid, oid, roles: ['CaseManager.User'] })
-    return new Person({ upn, world, dataDir, seed: options.seed })
+    world.entra.world.addUser({ upn, name: `User ${n}`, tid: CONTOSO.tid, oid, roles: ['CaseManager.User'] })
+    return new User({ upn, world, dataDir, seed: options.seed })
   })
   // Before anything goes wrong, so that every client has read the broker's metadata.
-  await people[0]?.signIn(world.instances)
+  await users[0]?.signIn(world.instances)
   const faults = createFaults({ broker: world.broker, instances, seed: options.seed, say: options.say })
   const broker = (): Promise<Broker> =>
     openBroker({ env: {}, out: () => {}, err: () => {}, user: 'chaos', ask: undefined, input: async () => '' }, dataDir)
-  return { options, world, instances, people, faults, dataDir, broker }
+  return { options, world, instances, users, faults, dataDir, broker }
 }
 
-const acknowledged = ({ people }: Scene): number => people.reduce((sum, person) => sum + person.acknowledged, 0)
+const acknowledged = ({ users }: Scene): number => users.reduce((sum, user) => sum + user.acknowledged, 0)
 
 /** Everybody goes on beside each other until so many revocations are acknowledged, faults all the while; then everything is mended. */
 async function act(scene: Scene, revocations: number): Promise<void> {
-  const { people, faults, options } = scene
+  const { users, faults, options } = scene
   let said = acknowledged(scene)
   faults.begin()
   try {
     await Promise.all(
-      people.map(async (person) => {
+      users.map(async (user) => {
         while (acknowledged(scene) < revocations) {
-          await person.round()
+          await user.round()
           if (acknowledged(scene) < said + 50) continue
           said = acknowledged(scene)
           options.say(`${said} of ${options.revocations}, ${JSON.stringify(faults.counts)}`)
@@ -135,17 +135,17 @@ async function act(scene: Scene, revocations: number): Promise<void> {
 
 /** Backed up; everybody is signed out of something; the machine dies; the backup is put in its place, which has forgotten those sign-outs. */
 async function restoreOnce(scene: Scene, dir: string): Promise<void> {
-  const { world, people, options, dataDir } = scene
+  const { world, users, options, dataDir } = scene
   const backup = join(dir, 'backup.db')
   await persist('a backup', async () => (await scene.broker()).send('POST', '/backup', { path: backup }))
-  for (const person of people) {
-    const [session] = person.live
-    if (session !== undefined) await person.end(session, 'session by command')
+  for (const user of users) {
+    const [session] = user.live
+    if (session !== undefined) await user.end(session, 'session by command')
   }
   await world.broker.end('SIGKILL')
   const cmb = resolve(import.meta.dirname, '../../../dist/src/cli.js')
   const { stdout } = await promisify(execFile)(process.execPath, [cmb, '--data-dir', dataDir, 'restore', backup, '--yes', '--json'])
   options.say(`Restored: ${stdout.replaceAll(/\s+/g, ' ')}`)
   await startAgain(world.broker, options.say)
-  for (const person of people) for (const session of person.live) session.ended = 'restored'
+  for (const user of users) for (const session of user.live) session.ended = 'restored'
 }

@@ -3,7 +3,7 @@ import type { Broker } from '../../../src/command/broker.ts'
 import { until } from '../broker-process.ts'
 import type { TestWorld } from '../world.ts'
 import type { Instance, Told } from './instances.ts'
-import { type KnownSession, type Person, type Seat, Violation } from './people.ts'
+import { type KnownSession, type User, type Seat, Violation } from './users.ts'
 
 /** What must hold when everything is mended: each sentence of it is a finding where it does not. */
 
@@ -33,16 +33,11 @@ export async function settled(broker: () => Promise<Broker>): Promise<void> {
   )
 }
 
-export async function judge(parts: {
-  world: TestWorld
-  people: readonly Person[]
-  instances: readonly Instance[]
-  broker: Broker
-}): Promise<Verdict> {
-  const { world, people, instances, broker } = parts
+export async function judge(parts: { world: TestWorld; users: readonly User[]; instances: readonly Instance[]; broker: Broker }): Promise<Verdict> {
+  const { world, users, instances, broker } = parts
   const told = new Map(instances.map((one) => [one.city, one.told()]))
   const visible = [...(await given(broker, 'dead')), ...(await given(broker, 'refused'))]
-  const sessions = people.flatMap((person) => person.sessions)
+  const sessions = users.flatMap((user) => user.sessions)
   for (const session of sessions) {
     for (const seat of session.seats) {
       const heard = told.get(seat.city) ?? []
@@ -50,9 +45,9 @@ export async function judge(parts: {
       else heardOf({ session, seat, heard, visible, sessions })
     }
   }
-  for (const person of people) {
-    for (const session of person.live) for (const seat of session.seats) await person.refresh(seat)
-    for (const session of person.sessions) if (session.ended !== undefined) for (const seat of session.seats) await person.isRefused(session, seat)
+  for (const user of users) {
+    for (const session of user.live) for (const seat of session.seats) await user.refresh(seat)
+    for (const session of user.sessions) if (session.ended !== undefined) for (const seat of session.seats) await user.isRefused(session, seat)
   }
   await guardAgrees(world, sessions)
   return { told: [...told.values()].flat().length, visible: visible.length }
@@ -64,13 +59,13 @@ async function given(broker: Broker, state: string): Promise<Owed[]> {
   return deliveries
 }
 
-/** Whoever has not signed out was not told of: not by their session, and as a person only by what was revoked before they joined. */
+/** Whoever has not signed out was not told of: not by their session, and as a user only by what was revoked before they joined. */
 function spared(session: KnownSession, seat: Seat, heard: readonly Told[]): void {
   const wrong = heard.find((one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev))
   if (wrong) throw new Violation(`${seat.city} was told that session ${session.sid} has ended (${JSON.stringify(wrong)}), and nobody had ended it.`)
 }
 
-/** Every end that was acknowledged: told, given up where everybody can see it, or, of a person, spared because they are signed in there again. */
+/** Every end that was acknowledged: told, given up where everybody can see it, or, of a user, spared because they are signed in there again. */
 function heardOf(parts: {
   session: KnownSession
   seat: Seat

@@ -1,6 +1,6 @@
 import type { JWK } from 'jose'
 
-/** The tenants, people and application the simulated Microsoft begins with. Everything here is made up, passwords included. */
+/** The tenants, users and application the simulated Microsoft begins with. Everything here is made up, passwords included. */
 
 export interface Tenant {
   tid: string
@@ -9,7 +9,7 @@ export interface Tenant {
   name: string
 }
 
-export interface Person {
+export interface User {
   upn: string
   name: string
   tid: string
@@ -27,7 +27,7 @@ export interface Person {
   wids: string[]
   /** One higher with each event that kills refresh tokens; a grant is dead when it was made at a lower number. */
   grantGeneration: number
-  /** One higher with each event that ends Microsoft's own browser sessions: a password change by the person as well. */
+  /** One higher with each event that ends Microsoft's own browser sessions: a password change by the user as well. */
   browserGeneration: number
   createdAt: number
   /** Graph's `signInSessionsValidFromDateTime`, epoch seconds: the account's creation, until a revocation. */
@@ -44,9 +44,9 @@ export const GLOBAL_ADMINISTRATOR = '62e90394-69f5-4237-9190-012177145e10'
 /** `wids` of everybody without a directory role holds this one. */
 export const ORDINARY_MEMBER = 'b79fbf4d-3ef9-4689-8143-76b194e85509'
 
-export type PersonSeed = Pick<Person, 'upn' | 'name' | 'tid' | 'oid'> & Partial<Person>
+export type UserSeed = Pick<User, 'upn' | 'name' | 'tid' | 'oid'> & Partial<User>
 
-export function newPerson(seed: PersonSeed): Person {
+export function newUser(seed: UserSeed): User {
   const createdAt = seed.createdAt ?? Date.UTC(2024, 0, 15, 9) / 1000
   return {
     password: `${seed.upn.split('@')[0]}-demo`,
@@ -66,7 +66,7 @@ export function newPerson(seed: PersonSeed): Person {
 }
 
 const oid = (last: string): string => `00000000-0000-4000-8000-${last.padStart(12, '0')}`
-const contoso = (name: string, id: string, rest: Partial<Person>): PersonSeed => ({
+const contoso = (name: string, id: string, rest: Partial<User>): UserSeed => ({
   upn: `${name.split(' ')[0]!.toLowerCase()}@${CONTOSO.domain}`,
   name,
   tid: CONTOSO.tid,
@@ -75,7 +75,7 @@ const contoso = (name: string, id: string, rest: Partial<Person>): PersonSeed =>
   ...rest,
 })
 
-export const PEOPLE: readonly PersonSeed[] = [
+export const USERS: readonly UserSeed[] = [
   contoso('Alice Adams', 'a11c', { note: 'has MFA, uses Case Manager' }),
   contoso('Bob Brown', 'b0b', { note: 'has MFA, uses Case Manager' }),
   contoso('Olivia Okafor', '011a', { note: 'has MFA, operates the broker', roles: ['CaseManager.User', 'Broker.Operator'] }),

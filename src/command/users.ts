@@ -11,13 +11,18 @@ interface Options {
   yes?: boolean
 }
 
-/** People, where they ask to be forgotten. */
-export function peopleCommands(program: Command, context: Context): void {
-  const people = program.command('people').description('People whom the broker knows.')
+/** Users, where they ask to be forgotten. */
+export function userCommands(program: Command, context: Context): void {
+  eraseCommand(program.command('users').description('Users whom the broker knows.'), context)
+  // Deprecated: the former name (docs/names.md).
+  eraseCommand(program.command('people', { hidden: true }).description('The deprecated name of cmb users.'), context)
+}
+
+function eraseCommand(parent: Command, context: Context): void {
   examples(
-    people
+    parent
       .command('erase')
-      .description('Sign a person out everywhere, then forget their name, username, email, devices, and what Microsoft said of them. Ids stay.')
+      .description('Sign a user out everywhere, then forget their name, username, email, devices, and what Microsoft said of them. Ids stay.')
       .option('--subject <sub>', 'by the sub of their tokens')
       .option('--tid <tid>', 'by their Microsoft tenant, with --oid')
       .option('--oid <oid>', 'their object id there')
@@ -29,7 +34,7 @@ export function peopleCommands(program: Command, context: Context): void {
         const who = whoOf(options)
         const broker = await context.broker(command)
         if (options.yes !== true) await agree(context, broker, who)
-        const answer = await broker.send<{ sub: string; seq: number }>('POST', '/people/erase', {
+        const answer = await broker.send<{ sub: string; seq: number }>('POST', '/users/erase', {
           ...who,
           case_reference: options.case,
           comment: options.comment,
@@ -41,8 +46,8 @@ export function peopleCommands(program: Command, context: Context): void {
             `${answer.sub} is signed out everywhere (number ${answer.seq} in the log) and has no name here any more. Backups made before still have it.\n`,
         )
       }),
-    'cmb people erase --subject u_9fK… --case DSR-17',
-    'cmb people erase --tid 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --oid 0d9f…',
+    'cmb users erase --subject u_9fK… --case DSR-17',
+    'cmb users erase --tid 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --oid 0d9f…',
   )
 }
 
@@ -53,7 +58,7 @@ function whoOf({ subject, tid, oid }: Options): Json {
 }
 
 async function agree(context: Context, broker: Broker, who: Json): Promise<void> {
-  const { sub, would_end: end } = await broker.send<{ sub: string; would_end: { sessions: number } }>('POST', '/people/erase', {
+  const { sub, would_end: end } = await broker.send<{ sub: string; would_end: { sessions: number } }>('POST', '/users/erase', {
     ...who,
     dry_run: true,
   })

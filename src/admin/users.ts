@@ -1,5 +1,6 @@
-import { Hono } from 'hono'
+import { type Context, Hono } from 'hono'
 import { z } from 'zod'
+import type { Caller } from '../acts/caller.ts'
 import type { Deps } from '../deps.ts'
 import { announce } from '../revocation/revoke.ts'
 import type { AdminEnv } from './caller.ts'
@@ -8,7 +9,7 @@ import { ok, route, said } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
 
-/** Forgetting a person: signed out everywhere first, then without a name. The record of it knows them by `sub` alone. */
+/** Forgetting a user: signed out everywhere first, then without a name. The record of it knows them by `sub` alone. */
 
 const how = { ...said, dry_run: z.boolean().default(false) }
 const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLowerCase()
@@ -17,7 +18,7 @@ const request = z.union(
   'name sub, or tid and oid (GUIDs)',
 )
 const about = {
-  id: 'erasePerson',
+  id: 'eraseUser',
   summary: 'Signs a user out everywhere, then forgets name and address: by sub, or by tid and oid',
   may: 'administer' as const,
   body: request,
@@ -33,35 +34,37 @@ const about = {
   rejects: [404] as const,
 }
 
-export function peopleRoutes(deps: Deps): Hono<AdminEnv> {
+export function userRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  route(routes, 'post', '/people/erase', about, async ({ caller, body }, c) => {
+  const erase = async ({ caller, body }: { caller: Caller; body: z.output<typeof request> }, c: Context): Promise<Response> => {
     const now = deps.clock.now()
     const { case_reference: caseReference, comment, dry_run: dryRun, ...who } = body
     const sub = await subOf(deps, who)
-    if (sub === undefined) throw new Problem(404, 'No such person', UNKNOWN)
+    if (sub === undefined) throw new Problem(404, 'No such user', UNKNOWN)
     if (dryRun) return c.json({ dry_run: true, sub, would_end: await deps.store.previewRevocation({ kind: 'subject', sub }, now) })
     const { seq } = await recorded(
       deps,
       caller,
-      { act: 'people.erase', target: `subject ${sub}`, caseReference, comment },
+      { act: 'users.erase', target: `subject ${sub}`, caseReference, comment },
       async () => {
-        const answer = await deps.store.erasePerson({ sub, actor: caller.actor, caseReference, comment, now })
-        if (answer.outcome === 'unknown') throw new Problem(404, 'No such person', UNKNOWN)
+        const answer = await deps.store.eraseUser({ sub, actor: caller.actor, caseReference, comment, now })
+        if (answer.outcome === 'unknown') throw new Problem(404, 'No such user', UNKNOWN)
         announce(deps, [answer.committed])
         return answer.committed.revocation
       },
       (revocation) => ({ seq: revocation.seq }),
     )
     return c.json({ erased: true, sub, seq })
-  })
+  }
+  route(routes, 'post', '/users/erase', about, erase)
+  route(routes, 'post', '/people/erase', { ...about, id: 'erasePerson', deprecated: true }, erase)
   return routes
 }
 
 const UNKNOWN =
-  'There is nobody of that sub, or of that tenant and object id, here; GET /admin/v1/sessions?person= (cmb sessions list --person) finds a sub.'
+  'There is nobody of that sub, or of that tenant and object id, here; GET /admin/v1/sessions?user= (cmb sessions list --user) finds a sub.'
 
 async function subOf({ store }: Deps, who: { sub: string } | { tid: string; oid: string }): Promise<string | undefined> {
-  const subject = 'sub' in who ? await store.findSubject(who.sub) : await store.findSubjectByPerson(who.tid, who.oid)
+  const subject = 'sub' in who ? await store.findSubject(who.sub) : await store.findSubjectByUser(who.tid, who.oid)
   return subject?.sub
 }

@@ -5,7 +5,7 @@ import type { Store } from '../db/store.ts'
 import { spread, type Spread } from './machine.ts'
 
 /**
- * One person revoked among few and among many: from the call until the commit is on disk and what they are owed is written. The store alone,
+ * One user revoked among few and among many: from the call until the commit is on disk and what they are owed is written. The store alone,
  * on the server's core; both sizes in turns, so that a machine that slows down slows both.
  */
 
@@ -17,7 +17,7 @@ export interface Among {
 const ROUNDS = 300
 const NOW = Math.floor(Date.now() / 1000)
 
-export async function servePeople(dataDir: string, sizes: readonly number[]): Promise<void> {
+export async function serveUsers(dataDir: string, sizes: readonly number[]): Promise<void> {
   const stores: { sessions: number; store: Store; took: number[] }[] = []
   for (const sessions of sizes) {
     const file = join(dataDir, `${sessions}`, 'broker.db')
@@ -39,14 +39,14 @@ export async function servePeople(dataDir: string, sizes: readonly number[]): Pr
   process.disconnect?.()
 }
 
-/** Each session a person's, at one of ten instances; written in one go, as no broker would. */
+/** Each session a user's, at one of ten instances; written in one go, as no broker would. */
 function fill(file: string, sessions: number): void {
   const { db, unlock } = openDatabase(file)
   db.pragma('synchronous = OFF')
   const numbers = `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${sessions - 1})`
   db.exec(`BEGIN;
     INSERT INTO log_head (id, seq, epoch) VALUES (1, 0, 'bench');
-    ${numbers} INSERT INTO subjects (sub, tid, oid, name, created_at) SELECT 'u_' || i, 't', 'o_' || i, 'Person ' || i, ${NOW} FROM n;
+    ${numbers} INSERT INTO subjects (sub, tid, oid, name, created_at) SELECT 'u_' || i, 't', 'o_' || i, 'User ' || i, ${NOW} FROM n;
     ${numbers} INSERT INTO sessions (sid, sub, tid, opened_seq, opened_at, auth_time, last_active_at, idle_seconds, absolute_at, deadline_at, roles,
         stay_signed_in, device, cookie_hash)
       SELECT 's_' || i, 'u_' || i, 't', 0, ${NOW}, ${NOW}, ${NOW}, 28800, ${NOW + 43_200}, ${NOW + 28_800}, '[]', 0, 'Firefox on Linux', 'c_' || i FROM n;

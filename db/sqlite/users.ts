@@ -1,16 +1,16 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { PeopleActs } from '../store.ts'
+import type { UserActs } from '../store.ts'
 import type { Core } from './core.ts'
 import type { RevocationLog } from './log.ts'
 
-/** Forgetting a person. It refuses to leave them signed in: what is forgotten is revoked first. */
+/** Forgetting a user. It refuses to leave them signed in: what is forgotten is revoked first. */
 
-/** Sessions looked at in one transaction: ended ones have no index by person. */
+/** Sessions looked at in one transaction: ended ones have no index by user. */
 const PAGE = 2_000
 
 const FORGOTTEN = "device = '', microsoft_sid = NULL, login_hint_sealed = NULL, microsoft_cache_sealed = NULL, acr = NULL, amr = NULL, roles = '[]'"
 
-export function peopleActs({ db, write }: Core, log: RevocationLog): PeopleActs {
+export function userActs({ db, write }: Core, log: RevocationLog): UserActs {
   const forgetName = db.prepare<[string]>('UPDATE subjects SET name = NULL, username = NULL, email = NULL WHERE sub = ?')
   const forgetConsents = db.prepare<[string]>('DELETE FROM consents WHERE sub = ?')
   const forgetOpen = db.prepare<[string]>(`UPDATE sessions SET ${FORGOTTEN} WHERE sub = ? AND ended_seq IS NULL`)
@@ -18,7 +18,7 @@ export function peopleActs({ db, write }: Core, log: RevocationLog): PeopleActs 
   const forgetPage = db.prepare<[string, string, string]>(`UPDATE sessions SET ${FORGOTTEN} WHERE sid > ? AND sid <= ? AND sub = ?`)
 
   return {
-    async erasePerson({ sub, ...asked }) {
+    async eraseUser({ sub, ...asked }) {
       const answer = await write(() => {
         if (forgetName.run(sub).changes === 0) return { outcome: 'unknown' } as const
         const committed = log.append({ selector: { kind: 'subject', sub }, reason: 'administrator', ...asked })

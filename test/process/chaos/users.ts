@@ -5,7 +5,7 @@ import { newBrowser, type TestInstance, type TestWorld } from '../world.ts'
 import { type Random, randomOf } from './random.ts'
 
 /**
- * One person of the chaos run, who does one thing after another: signs in here and there, is signed out, signs in again. Whatever fails
+ * One user of the chaos run, who does one thing after another: signs in here and there, is signed out, signs in again. Whatever fails
  * because something was killed is tried again until it is answered; what was answered is remembered, and must be true at the end.
  */
 
@@ -28,7 +28,7 @@ export interface KnownSession {
   browser: HttpBrowser
   seats: Seat[]
   /** By an act that was acknowledged. */
-  ended?: 'session' | 'person' | 'restored'
+  ended?: 'session' | 'user' | 'restored'
 }
 
 const claimsOf = (jwt: string | undefined) =>
@@ -49,10 +49,10 @@ export async function persist<T>(what: string, act: () => Promise<T>): Promise<T
   }
 }
 
-type Trigger = 'sign-out' | 'sign-out everywhere' | 'session by command' | 'person by command'
-const TRIGGERS: Trigger[] = ['sign-out', 'sign-out', 'sign-out everywhere', 'session by command', 'person by command']
+type Trigger = 'sign-out' | 'sign-out everywhere' | 'session by command' | 'user by command'
+const TRIGGERS: Trigger[] = ['sign-out', 'sign-out', 'sign-out everywhere', 'session by command', 'user by command']
 
-export class Person {
+export class User {
   readonly upn: string
   readonly sessions: KnownSession[] = []
   acknowledged = 0
@@ -64,7 +64,7 @@ export class Person {
     this.upn = parts.upn
     this.#world = parts.world
     this.#dataDir = parts.dataDir
-    this.#random = randomOf(parts.seed, `person ${parts.upn}`)
+    this.#random = randomOf(parts.seed, `user ${parts.upn}`)
   }
 
   get live(): KnownSession[] {
@@ -133,11 +133,11 @@ export class Person {
   }
 
   async end(session: KnownSession, how: Trigger): Promise<void> {
-    const wide = how === 'sign-out everywhere' || how === 'person by command'
+    const wide = how === 'sign-out everywhere' || how === 'user by command'
     if (how === 'sign-out' || how === 'sign-out everywhere') await persist(`${this.upn}: ${how}`, () => this.#signOut(session, wide))
     else
       await persist(`${this.upn}: ${how}`, () => this.#command(wide ? { kind: 'subject', sub: session.sub } : { kind: 'session', sid: session.sid }))
-    for (const one of wide ? this.live : [session]) one.ended = wide ? 'person' : 'session'
+    for (const one of wide ? this.live : [session]) one.ended = wide ? 'user' : 'session'
     this.acknowledged++
   }
 

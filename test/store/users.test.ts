@@ -3,7 +3,7 @@ import { benches, expectOutcome, family, STORES } from './fixture.ts'
 
 const OPERATOR = { kind: 'operator', id: 'olga' } as const
 
-describe.each(STORES)('a person who is to be forgotten, on %s', (_name, make) => {
+describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
   const open = benches(make)
   const personal = { loginHintSealed: 'sealed-hint', microsoftCacheSealed: 'sealed-cache', microsoftSid: 'entra-sid', acr: 'mfa', amr: ['mfa'] }
 
@@ -15,7 +15,7 @@ describe.each(STORES)('a person who is to be forgotten, on %s', (_name, make) =>
     const live = await b.signIn('alice', { session: { ...personal, cookieHash: 'another' } })
     const { family: tokens } = await b.exchange(live.session.sid, 'sydney')
     const { committed } = expectOutcome(
-      await b.store.erasePerson({ sub: live.session.sub, actor: OPERATOR, caseReference: 'DSR-1', now: b.now }),
+      await b.store.eraseUser({ sub: live.session.sub, actor: OPERATOR, caseReference: 'DSR-1', now: b.now }),
       'erased',
     )
     expect(committed.revocation).toMatchObject({
@@ -38,26 +38,26 @@ describe.each(STORES)('a person who is to be forgotten, on %s', (_name, make) =>
   test('nobody else is touched', async () => {
     const b = await open()
     const [alice, bob] = [await b.signIn('alice'), await b.signIn('bob')]
-    await b.store.erasePerson({ sub: alice.session.sub, actor: OPERATOR, now: b.now })
+    await b.store.eraseUser({ sub: alice.session.sub, actor: OPERATOR, now: b.now })
     await b.oweAll()
     expect(await b.store.standingBySid(bob.session.sid, b.now)).toMatchObject({
       state: 'live',
-      session: { person: { name: 'bob' }, device: 'Firefox on Windows' },
+      session: { user: { name: 'bob' }, device: 'Firefox on Windows' },
     })
   })
 
   test('who signs in again is the same subject', async () => {
     const b = await open()
     const before = await b.signIn('alice')
-    await b.store.erasePerson({ sub: before.session.sub, actor: OPERATOR, now: b.now })
+    await b.store.eraseUser({ sub: before.session.sub, actor: OPERATOR, now: b.now })
     const after = await b.signIn('alice')
     expect(after.session.sub).toBe(before.session.sub)
-    expect(await b.store.standingBySid(after.session.sid, b.now)).toMatchObject({ state: 'live', session: { person: { name: 'alice' } } })
+    expect(await b.store.standingBySid(after.session.sid, b.now)).toMatchObject({ state: 'live', session: { user: { name: 'alice' } } })
   })
 
   test('nobody of that name: nothing is revoked', async () => {
     const b = await open()
-    expect(await b.store.erasePerson({ sub: 'u_nobody', actor: OPERATOR, now: b.now })).toEqual({ outcome: 'unknown' })
+    expect(await b.store.eraseUser({ sub: 'u_nobody', actor: OPERATOR, now: b.now })).toEqual({ outcome: 'unknown' })
     expect((await b.store.head()).seq).toBe(0)
   })
 
@@ -66,7 +66,7 @@ describe.each(STORES)('a person who is to be forgotten, on %s', (_name, make) =>
     const alice = await b.signIn('alice')
     await b.revoke({ kind: 'session', sid: alice.session.sid })
     await Promise.all(Array.from({ length: 4_100 }, (_, n) => b.signIn(`other-${n}`)))
-    await b.store.erasePerson({ sub: alice.session.sub, actor: OPERATOR, now: b.now })
+    await b.store.eraseUser({ sub: alice.session.sub, actor: OPERATOR, now: b.now })
     expect(await b.store.standingBySid(alice.session.sid, b.now)).toMatchObject({ session: { device: '' } })
   })
 })
