@@ -37,7 +37,14 @@ export interface Outbound {
   /** Never follows a redirect; reads at most `maxBytes` of the answer. Throws on transport errors and timeouts. */
   request(
     url: string,
-    init: { method: 'GET' | 'POST'; headers?: Record<string, string>; body?: string; timeoutMs: number; maxBytes: number },
+    init: {
+      method: 'GET' | 'POST'
+      headers?: Record<string, string>
+      body?: string
+      timeoutMs: number
+      maxBytes: number
+      signal?: AbortSignal | undefined
+    },
   ): Promise<{ status: number; headers: Record<string, string>; body: string }>
   close(): Promise<void>
 }

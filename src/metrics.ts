@@ -70,6 +70,12 @@ function register() {
       buckets: SECONDS,
       registers,
     }),
+    guardsAhead: new Counter({
+      name: 'broker_guard_ahead_of_log_total',
+      help: 'Times that a guard enforced a seq that the log has not reached, by client: revocations were lost.',
+      labelNames: ['client'] as const,
+      registers,
+    }),
     guards: new Gauge({
       name: 'broker_feed_streams',
       help: 'Guards that follow the feed now, by client.',

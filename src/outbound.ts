@@ -131,6 +131,9 @@ async function request(agent: Agent, allowHttp: boolean, address: string, init: 
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && allowHttp)) throw new AddressRefused(`${url.origin} is not https.`)
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(new Error(`no answer within ${init.timeoutMs} ms`)), init.timeoutMs)
+  const cut = (): void => abort.abort(init.signal?.reason)
+  init.signal?.addEventListener('abort', cut)
+  if (init.signal?.aborted === true) cut()
   try {
     const answer = await agent.request({
       origin: url.origin,
@@ -145,6 +148,7 @@ async function request(agent: Agent, allowHttp: boolean, address: string, init: 
     return { status: answer.statusCode, headers: flat(answer.headers), body: await readUpTo(answer.body, init.maxBytes) }
   } finally {
     clearTimeout(timer)
+    init.signal?.removeEventListener('abort', cut)
   }
 }
 

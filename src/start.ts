@@ -1,9 +1,5 @@
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { getRequestListener } from '@hono/node-server'
-import type { Hono } from 'hono'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import { startWorkers } from '../workers/start.ts'
 import { createApp } from './app.ts'
@@ -13,6 +9,7 @@ import type { Deps } from './deps.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import { openKeyRing } from './keys/ring.ts'
 import { createSealer } from './keys/sealer.ts'
+import { listen } from './listener.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
@@ -52,6 +49,11 @@ class Closing {
   add(name: string, close: () => unknown): void {
     this.#steps.push({ name, close })
   }
+  /** Closed before everything that was opened after it. */
+  first(name: string): void {
+    const at = this.#steps.findIndex((step) => step.name === name)
+    this.#steps.push(...this.#steps.splice(at, 1))
+  }
   async run(): Promise<void> {
     for (const { name, close } of this.#steps.splice(0).reverse()) {
       try {
@@ -81,13 +83,19 @@ export async function startBroker(config: Config, log: Log, clock: SteadyClock =
     const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'))
     closing.add('admin socket', () => socket.close())
     const ops = await listen(opsApp, config.opsListen, 'BROKER_OPS_LISTEN')
-    closing.add('operators’ listener', () => closeServer(ops))
+    closing.add('operators’ listener', () => ops.close())
     const server = await listen(app, config.listen, 'BROKER_LISTEN')
-    closing.add('listener', () => closeServer(server))
-    closing.add('feed', () => deps.feed.close())
-    closing.add('console', () => closeConsole(deps))
+    closing.add('listener', () => server.close())
+    // No request is kept waiting for what follows: streams end, and each connection is closed with its next answer.
+    closing.add('streams', () => {
+      for (const listener of [ops, server]) listener.drain()
+      closeConsole(deps)
+      deps.feed.close()
+    })
+    // First, while requests are still answered and guards still told: a target that hangs keeps nobody else waiting.
+    closing.first('workers')
     const health = await deps.queue.health()
-    return { deps, listen: addressOf(server), opsListen: addressOf(ops), queueEngine: health.engine, stop: () => closing.run() }
+    return { deps, listen: server.address, opsListen: ops.address, queueEngine: health.engine, stop: () => closing.run() }
   } catch (error) {
     await closing.run()
     throw error
@@ -120,39 +128,4 @@ async function openParts(config: Config, log: Log, clock: SteadyClock, closing: 
   const connection = await openConnection({ store, sealer, config, clock, log })
   const microsoft = createMicrosoft({ config, connection: connection.current, log, clock })
   return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, connection, queue, refreshes: {}, feed, outbound }
-}
-
-/** Slow or silent clients are let go; an event stream is an answer, not a request, and may last. */
-const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 }
-
-async function listen(app: Hono, address: Address, setting: string): Promise<Server> {
-  const answer = getRequestListener(app.fetch)
-  const server = createServer(LIMITS, (request, response) => void answer(request, response))
-  await new Promise<void>((ready, failed) => {
-    server.once('error', (error: NodeJS.ErrnoException) => failed(new Error(explainListen(error, address, setting), { cause: error })))
-    server.listen(address.port, address.host, ready)
-  })
-  return server
-}
-
-function explainListen(error: NodeJS.ErrnoException, address: Address, setting: string): string {
-  const where = `${address.host}:${address.port}`
-  if (error.code === 'EADDRINUSE') return `${where} is taken by another program: stop that, or choose another address with ${setting}.`
-  if (error.code === 'EACCES') return `${where} may not be used by this user: choose a port above 1023 with ${setting}.`
-  return `Cannot listen on ${where} (${error.code ?? error.message}): choose another address with ${setting}.`
-}
-
-function addressOf(server: Server): Address {
-  const { address, port } = server.address() as AddressInfo
-  return { host: address, port }
-}
-
-const DRAIN_MS = 5_000
-
-async function closeServer(server: Server): Promise<void> {
-  const closed = new Promise<void>((done) => server.close(() => done()))
-  server.closeIdleConnections()
-  const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS)
-  await closed
-  clearTimeout(timer)
 }

@@ -11,7 +11,13 @@ import { judgeAnswer, retryDelayMs, uniform, type Verdict } from '../src/revocat
  * time; killed between the POST and the record it is done again, and the receiver gets a token with a `jti` it has not seen.
  */
 
-export type DeliverDeps = Pick<Deps, 'config' | 'clock' | 'random' | 'log' | 'metrics' | 'store' | 'keys' | 'clients' | 'queue' | 'feed' | 'outbound'>
+export type DeliverDeps = Pick<
+  Deps,
+  'config' | 'clock' | 'random' | 'log' | 'metrics' | 'store' | 'keys' | 'clients' | 'queue' | 'feed' | 'outbound'
+> & {
+  /** Aborted when the process ends: the attempt under way is given back. */
+  ending?: AbortSignal | undefined
+}
 
 /** How long a receiver has to answer. A probe of a target that was down is shorter, so that the next one is not late. */
 const TIMEOUT_MS = 5_000
@@ -51,7 +57,8 @@ export async function deliverLogout(deps: DeliverDeps, ref: DeliveryRef, how: Ho
     ...('error' in posted.verdict ? { error: posted.verdict.error } : {}),
   }
   const { verdict } = posted
-  if (verdict.outcome === 'retry') return early ? giveBack(deps, delivery, ref, verdict) : tryAgain(deps, delivery, ref, attempt, verdict)
+  if (verdict.outcome === 'retry')
+    return early || deps.ending?.aborted === true ? giveBack(deps, delivery, ref, verdict) : tryAgain(deps, delivery, ref, attempt, verdict)
   await settle(deps, delivery, verdict.outcome, attempt)
   return { outcome: verdict.outcome }
 }
@@ -74,6 +81,7 @@ async function post(deps: DeliverDeps, delivery: Delivery, jti: string, how: How
       body: `logout_token=${token}`,
       timeoutMs: how === 'probe' ? PROBE_TIMEOUT_MS : TIMEOUT_MS,
       maxBytes: MAX_ANSWER_BYTES,
+      signal: deps.ending,
     })
     return { verdict: judgeAnswer(answer, deps.clock.now()), status: answer.status, latencyMs: tookMs() }
   } catch (error) {
@@ -128,7 +136,7 @@ async function tryAgain(
   return failed
 }
 
-/** An early attempt that failed is not counted, and leaves the schedule as it was. */
+/** An early attempt that failed, or one that was cut off, is not counted, and leaves the schedule as it was. */
 async function giveBack(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef, verdict: Verdict & { outcome: 'retry' }): Promise<Taken> {
   await deps.store.releaseDelivery({ id: ref.id, attempt: ref.attempt, nextAttemptAtMs: delivery.nextAttemptAtMs ?? deps.clock.steadyMs() })
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'probe_failed' })

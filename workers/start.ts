@@ -25,13 +25,15 @@ const PURGE_MS = 10 * 60_000
 const KEYS_MS = 60 * 60_000
 /** Jobs only pass refs on to the lanes: this many at a time keeps the round trips to the queue's server full. */
 const JOBS_AT_A_TIME = 50
-/** Longer than any attempt. */
-const DRAIN_MS = 8_000
+/** What an attempt under way has left at the end of the process; then it is cut off, and not counted. */
+const DRAIN_MS = 1_000
+const CUT_OFF_MS = 1_000
 
 export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void> }> {
   let going = true
   const stillGoing = (): boolean => going
-  const lanes = createLanes(deps, (ref, how) => deliverLogout(deps, ref, how))
+  const ending = new AbortController()
+  const lanes = createLanes(deps, (ref, how) => deliverLogout({ ...deps, ending: ending.signal }, ref, how))
   deps.queue.straight(lanes)
   const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
   const owing = repeat(deps.log, 'owe-deliveries', OWE_MS, () => oweDeliveries(deps, stillGoing))
@@ -51,15 +53,21 @@ export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void>
   })
   for (const work of [owing, ...others]) work.wake()
 
+  /** What waited is due in the store. What is under way may finish; an attempt at a target that hangs is given back, due as it was. */
+  const drainLanes = async (): Promise<void> => {
+    if (await lanes.drain(DRAIN_MS)) return
+    ending.abort()
+    const all = await lanes.drain(CUT_OFF_MS)
+    deps.log.warn('deliveries_cut_off', { all, next: 'The next process attempts them again.' })
+  }
+
   return {
     async drain() {
       going = false
       unsubscribe()
       deps.queue.straight(undefined)
       deps.refreshes.listener = undefined
-      await Promise.all([jobs.stop(), ...[owing, ...others].map((work) => work.stop())])
-      // What waited is due in the store and nobody's; what is under way may finish, and past that its lease runs out.
-      if (!(await lanes.drain(DRAIN_MS))) deps.log.warn('deliveries_cut_off', { next: 'they are tried again by the next process' })
+      await Promise.all([jobs.stop(), drainLanes(), ...[owing, ...others].map((work) => work.stop())])
     },
   }
 }

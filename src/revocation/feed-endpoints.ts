@@ -6,7 +6,8 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { FOLLOW, REPORT } from './feed-described.ts'
-import { ENTRY_SECONDS, entryOf, PAGE, readEventId, visibleTo } from './feed-wire.ts'
+import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, visibleTo } from './feed-wire.ts'
+import { noteLost } from './lost-log.ts'
 
 /** Where guards follow the log and say what they enforce (docs/feed.md). It refuses whoever is not a registered client. */
 
@@ -46,7 +47,7 @@ async function stillGood(deps: Deps, client: Client, c: Context): Promise<boolea
 }
 
 function stream(deps: Deps, client: Client, c: Context): Response {
-  const guardId = c.req.query('guard') ?? 'default'
+  const guardId = c.req.query('guard') ?? ANY_GUARD
   if (!GUARD_ID.test(guardId)) throw new OAuthError('invalid_request', 'The parameter guard is 1 to 64 letters, digits, dots, dashes or underscores.')
   const lastEventId = c.req.header('last-event-id') ?? c.req.query('last_event_id')
   // An id that is none of ours cannot be resumed: as an epoch that nobody has, it is answered with a reset.
@@ -73,8 +74,10 @@ async function snapshot(deps: Deps, client: Client, c: Context) {
   if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new OAuthError('invalid_request', 'The parameter after is a seq: digits alone.')
   const head = await deps.store.head()
   const known = epoch === undefined || (epoch === head.epoch && Number(after) <= head.seq)
+  if (!known && epoch === head.epoch) noteLost(deps, { clientId: client.clientId, guardId: ANY_GUARD, seq: Number(after), head: head.seq })
   const position = known ? Number(after ?? 0) : 0
-  const rows = await deps.store.revocationsAfter({ after: position, since: deps.clock.now() - ENTRY_SECONDS, limit: PAGE })
+  const leave = await deps.feed.turn(client.clientId)
+  const rows = await deps.store.revocationsAfter({ after: position, since: deps.clock.now() - ENTRY_SECONDS, limit: PAGE }).finally(leave)
   const more = rows.length === PAGE
   return {
     epoch: head.epoch,
@@ -111,8 +114,14 @@ async function readReport(c: Context): Promise<Report> {
 
 async function noteApplied(deps: Deps, client: Client, report: Report): Promise<void> {
   const head = await deps.store.head()
+  if (report.epoch === head.epoch && report.seq > head.seq)
+    noteLost(deps, { clientId: client.clientId, guardId: report.guard, seq: report.seq, head: head.seq })
   if (report.epoch !== head.epoch || report.seq > head.seq)
-    throw new OAuthError('invalid_request', 'That is not a position of this log. Connect to the feed anew.', { status: 409 })
+    throw new OAuthError(
+      'invalid_request',
+      'That is not a position of this log. Connect to the feed again with it as Last-Event-ID: the answer is a reset.',
+      { status: 409 },
+    )
   const nowMs = deps.clock.nowMs()
   const { reached } = await deps.store.recordApplied({
     clientId: client.clientId,

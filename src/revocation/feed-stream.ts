@@ -1,3 +1,4 @@
+import { setImmediate as otherWork } from 'node:timers/promises'
 import type { Store } from '../../db/store.ts'
 import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
@@ -13,12 +14,16 @@ const MAX_WAITING_BYTES = 1 << 20
 
 /** What a stream needs of the feed it belongs to. */
 export interface FeedLog {
-  store: Pick<Store, 'revocationsAfter'>
+  store: Pick<Store, 'head' | 'revocationsAfter'>
   now(): number
   /** Epoch and the last seq that was broadcast. */
   head(): FeedPosition
   /** Whose revocations a client may see, by its registration as it is now. */
   tenantsOf(clientId: string): readonly string[] | undefined
+  /** A turn at reading the log, which more than a few at a time would make everything else wait for. */
+  turn(clientId: string): Promise<() => void>
+  /** A guard enforces what this log has not reached: a part of the log was lost. */
+  ahead(stream: FeedStream, seq: number, head: FeedPosition): void
   closed(stream: FeedStream): void
 }
 
@@ -62,23 +67,47 @@ export class FeedStream {
     )
   }
 
+  get open(): boolean {
+    return this.#open
+  }
+
   /** Brings it from `after` to now; then it is live. @throws StoreUnavailable, after which it is of no use */
   async catchUp(after: FeedPosition | undefined, retiredKids: string[]): Promise<void> {
-    const resumes = after !== undefined && after.epoch === this.#log.head().epoch && after.seq <= this.#log.head().seq
+    const resumes = after !== undefined && (await this.#mayResume(after))
     if (after !== undefined && !resumes) this.send(frame('reset', { epoch: this.#log.head().epoch }))
     let position = resumes ? after.seq : 0
     let pages = 0
-    while (this.#open) {
-      const broadcast = this.#log.head()
-      const rows = await this.#log.store.revocationsAfter({ after: position, since: this.#log.now() - ENTRY_SECONDS, limit: PAGE })
-      const whole = rows.length < PAGE
-      position = Math.max(rows.at(-1)?.seq ?? 0, whole ? broadcast.seq : 0, position)
-      if (rows.length > 0 || (pages === 0 && !resumes)) this.#snapshot(rows, { epoch: broadcast.epoch, seq: position }, retiredKids)
-      pages++
-      // In one turn: whatever is broadcast from here on comes to this stream.
-      if (whole && position >= this.#log.head().seq) return this.#goLive({ epoch: broadcast.epoch, seq: position }, resumes, retiredKids)
-      await this.#room()
+    let leave = await this.#log.turn(this.client.clientId)
+    try {
+      while (this.#open) {
+        const broadcast = this.#log.head()
+        const rows = await this.#log.store.revocationsAfter({ after: position, since: this.#log.now() - ENTRY_SECONDS, limit: PAGE })
+        const whole = rows.length < PAGE
+        position = Math.max(rows.at(-1)?.seq ?? 0, whole ? broadcast.seq : 0, position)
+        if (rows.length > 0 || (pages === 0 && !resumes)) this.#snapshot(rows, { epoch: broadcast.epoch, seq: position }, retiredKids)
+        pages++
+        // In one turn of the event loop: what is broadcast from here on comes to this stream.
+        if (whole && position >= this.#log.head().seq) return this.#goLive({ epoch: broadcast.epoch, seq: position }, resumes, retiredKids)
+        await otherWork()
+        if (this.#full) {
+          // A slow reader keeps no other waiting.
+          leave()
+          await this.#room()
+          leave = await this.#log.turn(this.client.clientId)
+        }
+      }
+    } finally {
+      leave()
     }
+  }
+
+  /** Whether `after` is a position of this log. One beyond its end is looked up in the store: another process may have appended. */
+  async #mayResume(after: FeedPosition): Promise<boolean> {
+    const broadcast = this.#log.head()
+    if (after.epoch !== broadcast.epoch || after.seq <= broadcast.seq) return after.epoch === broadcast.epoch
+    const head = await this.#log.store.head()
+    if (after.epoch === head.epoch && after.seq > head.seq) this.#log.ahead(this, after.seq, head)
+    return after.epoch === head.epoch && after.seq <= head.seq
   }
 
   #snapshot(rows: Revocation[], at: FeedPosition, retiredKids: string[]): void {
@@ -141,8 +170,12 @@ export class FeedStream {
     this.#log.closed(this)
   }
 
+  get #full(): boolean {
+    return this.#open && (this.#controller.desiredSize ?? 0) <= 0
+  }
+
   /** Between pages a slow reader is waited for. */
   async #room(): Promise<void> {
-    while (this.#open && (this.#controller.desiredSize ?? 0) <= 0) await new Promise<void>((done) => (this.#hasRoom = done))
+    while (this.#full) await new Promise<void>((done) => (this.#hasRoom = done))
   }
 }

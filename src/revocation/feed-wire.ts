@@ -9,6 +9,9 @@ export const ENTRY_SECONDS = 3600 + 60
 /** Entries in one answer or `snapshot`. */
 export const PAGE = 1_000
 
+/** The name of a listener that gives none. */
+export const ANY_GUARD = 'default'
+
 export interface FeedEntry {
   seq: number
   selector: Record<string, string>

@@ -2,7 +2,10 @@ import type { Deps } from '../deps.ts'
 import type { Revocation } from '../../db/types.ts'
 import type { Feed, FeedPosition } from './interface.ts'
 import { FeedStream, type FeedLog } from './feed-stream.ts'
-import { entryOf, eventId, frame, PAGE } from './feed-wire.ts'
+import { ANY_GUARD, entryOf, eventId, frame, PAGE } from './feed-wire.ts'
+import { noteLost } from './lost-log.ts'
+import { OAuthError } from '../protocol/error.ts'
+import { Turns } from './turns.ts'
 
 /**
  * The feed: the log of revocations as guards follow it, in the order of `seq` and without a gap. It owns who listens and what was
@@ -16,8 +19,11 @@ type FeedDeps = Pick<Deps, 'store' | 'clients' | 'metrics' | 'log' | 'clock'>
 const HEARTBEAT_MS = 15_000
 /** How often the log is looked at for what nobody announced to this process. */
 const WATCH_MS = 5_000
-/** Guards of one client that follow at a time: each may let a megabyte wait. */
+/** Streams of one client that are served at a time: each may let a megabyte wait. More are kept open, with heartbeats, until one ends. */
 export const MOST_STREAMS = 500
+/** Reads of the log at a time, each a page and the event loop's turn after it. More wait: after a restart all guards come at once. */
+const SNAPSHOTS_OF_ONE = 2
+const SNAPSHOTS = 4
 /** Publication times that are remembered, for the histograms. */
 const REMEMBERED = 20_000
 
@@ -27,6 +33,11 @@ export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { hea
   const listeners = new Set<(revocation: Revocation) => void>()
   const published = new Map<number, number>()
   const broadcaster = createBroadcaster(deps, streams)
+  const places = new Turns(MOST_STREAMS)
+  const snapshots = new Turns(SNAPSHOTS_OF_ONE, SNAPSHOTS)
+  /** How a stream that has a place gives it back. */
+  const placed = new Map<FeedStream, () => void>()
+  let closed = false
   const log: FeedLog = {
     store: deps.store,
     now: () => deps.clock.now(),
@@ -36,8 +47,12 @@ export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { hea
       const client = deps.clients.find(clientId)
       return client === undefined ? [] : client.metadata.tenants
     },
+    turn: (clientId) => snapshots.take(clientId),
+    ahead: (stream, seq, head) => noteLost(deps, { clientId: stream.client.clientId, guardId: stream.guardId, seq, head: head.seq }),
     closed: (stream) => {
       streams.delete(stream)
+      placed.get(stream)?.()
+      placed.delete(stream)
       deps.metrics.guards.dec({ client: stream.client.clientId })
       if (streams.size === 0) stopTimers()
     },
@@ -63,10 +78,17 @@ export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { hea
     if (await stream.stands().catch(() => false)) stream.beat()
     else stream.end('credential')
   }
-  /** Where a client has more than it can need, the oldest goes: most likely a connection that broke without a word. It can resume. */
-  const makeRoom = (clientId: string): void => {
+  /** Where all places of a client are taken, a stream that the same guard opened before gives way: its connection broke without a word. */
+  const makeRoom = (clientId: string, guardId: string): void => {
     const own = [...streams].filter((stream) => stream.client.clientId === clientId)
-    for (const stream of own.slice(0, Math.max(0, own.length - MOST_STREAMS + 1))) stream.cut()
+    if (own.length >= MOST_STREAMS) own.find((stream) => stream.guardId === guardId && guardId !== ANY_GUARD)?.cut()
+  }
+  const serve = async (stream: FeedStream, after: FeedPosition | undefined, retiredKids: string[]): Promise<void> => {
+    const leave = await places.take(stream.client.clientId)
+    if (!stream.open) return leave()
+    placed.set(stream, leave)
+    await broadcaster.ready()
+    await stream.catchUp(after, retiredKids)
   }
 
   return {
@@ -85,19 +107,19 @@ export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { hea
       return () => void listeners.delete(listener)
     },
     publishedAtMs: (seq) => published.get(seq),
+    turn: log.turn,
     open({ after, retiredKids, ...listener }) {
-      makeRoom(listener.client.clientId)
+      if (closed)
+        throw new OAuthError('temporarily_unavailable', 'The broker is restarting. Connect again in a moment.', { headers: { 'Retry-After': '1' } })
+      makeRoom(listener.client.clientId, listener.guardId)
       const stream = new FeedStream(log, listener)
       streams.add(stream)
       deps.metrics.guards.inc({ client: listener.client.clientId })
       startTimers()
-      broadcaster
-        .ready()
-        .then(() => stream.catchUp(after, retiredKids))
-        .catch((error: unknown) => {
-          deps.log.warn('feed_stream_failed', { client: listener.client.clientId, cause: String(error) })
-          stream.cut()
-        })
+      serve(stream, after, retiredKids).catch((error: unknown) => {
+        deps.log.warn('feed_stream_failed', { client: listener.client.clientId, cause: String(error) })
+        stream.cut()
+      })
       return stream.body
     },
     applied(clientId, guardId, seq) {
@@ -106,6 +128,7 @@ export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { hea
     },
     streams: () => [...streams].map(({ client, guardId, since, appliedSeq }) => ({ clientId: client.clientId, guardId, since, appliedSeq })),
     close() {
+      closed = true
       for (const stream of [...streams]) stream.end('shutdown')
       stopTimers()
     },

@@ -51,7 +51,8 @@ export interface Feed {
   /** Called with every revocation that is published, until the answer is called. */
   subscribe(listener: (revocation: Revocation) => void): () => void
   /**
-   * A stream of server-sent events for one guard of a client, from where it left off.
+   * A stream of server-sent events for one guard of a client, from where it left off. Where the client has too many it waits, open.
+   * @throws OAuthError temporarily_unavailable once the feed is closed
    * @param drop closes the connection beneath, where its reader is too slow to be told
    * @param stands whether the credential that it was opened with is still good: asked while the stream lasts
    */
@@ -63,6 +64,8 @@ export interface Feed {
     drop?: (() => void) | undefined
     stands?: (() => Promise<boolean>) | undefined
   }): ReadableStream<Uint8Array>
+  /** A turn at reading a page of the log: a few at a time, more wait. @returns how to end it */
+  turn(clientId: string): Promise<() => void>
   /** A guard has said what it enforces. */
   applied(clientId: string, guardId: string, seq: number): void
   /** When this process published it, in epoch milliseconds; undefined where it did not, or long ago. */

@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { createFeed, feedEndpoints, MOST_STREAMS } from '../../src/revocation/feed.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
+import { Turns } from '../../src/revocation/turns.ts'
 import { cityMetadata, createRig, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
 import { follow } from './event-stream.ts'
 
@@ -67,24 +68,104 @@ describe('a stream of the feed that lasts', () => {
     feed.close()
   })
 
-  test('is one of a bounded number: past it a client’s oldest gives way, and nobody else’s', async () => {
-    const { rig, feed } = await quickFeed()
-    await rig.register('Perth')
-    const open = (clientId: string, guardId: string) => {
-      const client = rig.clients.find(clientId)
-      if (client === undefined) throw new Error(`${clientId} is not registered.`)
-      return feed.open({ client, guardId, retiredKids: [] })
-    }
-    open('perth', 'p-0')
-    for (let i = 0; i <= MOST_STREAMS; i++) open('sydney', `s-${i}`)
-    const names = feed.streams().map(({ guardId }) => guardId)
-    expect(names).toHaveLength(MOST_STREAMS + 1)
-    expect(names).toContain('p-0')
-    expect(names).not.toContain('s-0')
-    expect(names).toContain(`s-${MOST_STREAMS}`)
+  test('is one of a bounded number: past it a client’s next one waits, open, until another ends; other clients’ do not', async () => {
+    const { rig, client, feed, url } = await quickFeed()
+    const perth = await rig.register('Perth')
+    const open = (guardId: string) => feed.open({ client: rig.clients.find('sydney')!, guardId, retiredKids: [] })
+    const first = open('s-0')
+    for (let i = 1; i < MOST_STREAMS; i++) open(`s-${i}`)
+    const waiting = await follow(`${url}/revocations?guard=one-more`, { authorization: client.basic })
+    expect(waiting.response.status).toBe(200)
+    await vi.waitFor(() => expect(waiting.comments).toContain('heartbeat'), { timeout: 10_000 })
+    expect(waiting.names()).toEqual([])
+    const other = await follow(`${url}/revocations`, { authorization: perth.basic })
+    await other.until('live')
+    await first.cancel()
+    await waiting.until('live')
+    expect(waiting.names()).toEqual(['snapshot', 'live'])
     feed.close()
   })
+
+  test('gives way, where all places are taken, to the next one of the same guard: its connection broke without a word', async () => {
+    const { rig, client, feed, url } = await quickFeed()
+    for (let i = 0; i < MOST_STREAMS; i++) feed.open({ client: rig.clients.find('sydney')!, guardId: `s-${i}`, retiredKids: [] })
+    const again = await follow(`${url}/revocations?guard=s-7`, { authorization: client.basic })
+    await again.until('live')
+    expect(feed.streams()).toHaveLength(MOST_STREAMS)
+    feed.close()
+  })
+
+  test('is refused once the feed is closed: 503, to be opened again in a moment', async () => {
+    const rig = await createRig()
+    const client = await rig.register('Sydney')
+    rig.feed.close()
+    const response = await fetch(`${await rig.serve()}/revocations`, { headers: { authorization: client.basic, accept: 'text/event-stream' } })
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1'])
+    await response.body?.cancel()
+  })
 })
+
+describe('many that come at once', () => {
+  test('read the log a few at a time, the others wait; each hears everything, and a slow reader keeps no other waiting', async () => {
+    const rig = await createRig()
+    await rig.register('Sydney')
+    await rig.register('Perth')
+    for (let i = 0; i < 3; i++) await endOf(rig, TENANT)
+    let reading = 0
+    let most = 0
+    const store = {
+      ...rig.store,
+      async revocationsAfter(input: Parameters<typeof rig.store.revocationsAfter>[0]) {
+        most = Math.max(most, ++reading)
+        try {
+          return await rig.store.revocationsAfter(input)
+        } finally {
+          reading--
+        }
+      },
+    }
+    const feed = createFeed({ ...rig.deps, store })
+    const bodies = ['sydney', 'perth'].flatMap((clientId) =>
+      Array.from({ length: 50 }, (_, i) => feed.open({ client: rig.clients.find(clientId)!, guardId: `g-${i}`, retiredKids: [] })),
+    )
+    const heard = await Promise.all(bodies.map(untilLive))
+    for (const text of heard) expect(text.match(/"seq":\d+,"selector"/g)).toHaveLength(3)
+    expect(most).toBeGreaterThan(1)
+    expect(most).toBeLessThanOrEqual(4)
+    feed.close()
+  })
+
+  test('each client has its turn, in the order in which they came', async () => {
+    const turns = new Turns(1, 2)
+    const begun: string[] = []
+    const ends: (() => void)[] = []
+    const take = (name: string) =>
+      turns.take(name[0] ?? '').then((end) => {
+        begun.push(name)
+        ends.push(end)
+      })
+    const all = ['a1', 'a2', 'a3', 'b1', 'b2', 'c1'].map(take)
+    await vi.waitFor(() => expect(begun).toEqual(['a1', 'b1']))
+    for (let next = 0; next < 6; next++) {
+      await vi.waitFor(() => expect(ends.length).toBeGreaterThan(next))
+      ends[next]?.()
+      // Ended twice, it frees one place.
+      ends[next]?.()
+    }
+    await Promise.all(all)
+    expect(begun).toEqual(['a1', 'b1', 'a2', 'b2', 'c1', 'a3'])
+  })
+})
+
+async function untilLive(body: ReadableStream<Uint8Array>): Promise<string> {
+  let text = ''
+  const decoder = new TextDecoder()
+  for await (const chunk of body) {
+    text += decoder.decode(chunk, { stream: true })
+    if (text.includes('event: live')) break
+  }
+  return text
+}
 
 describe('a report of what was applied', () => {
   test('without a length is read no further than 4 KiB', async () => {

@@ -182,11 +182,31 @@ describe('the stream', () => {
     expect(guard.events[1]?.data['entries']).toMatchObject([{ seq }])
   })
 
-  test('with a seq that this log has not reached is reset: the database was restored', async () => {
-    const { rig, feed } = await broker()
-    const guard = await feed('', { 'last-event-id': `${(await rig.deps.store.head()).epoch}.999` })
+  test('with a seq that this log has not reached is reset, and said: a part of the log was lost', async () => {
+    const { rig, feed, snapshot, applied } = await broker()
+    const { epoch } = await rig.deps.store.head()
+    const guard = await feed('?guard=web-1', { 'last-event-id': `${epoch}.999` })
     await guard.until('live')
     expect(guard.names()).toEqual(['reset', 'snapshot', 'live'])
+    const ahead = 'broker_guard_ahead_of_log_total{client="sydney"}'
+    expect(await rig.metrics.registry.metrics()).toContain(`${ahead} 1`)
+    expect(rig.lines.join('\n')).toMatch(/"event":"guard_ahead_of_log".*"client":"sydney","guard":"web-1","seq":999,"head":0/)
+    // A report and a poll say the same; a position of another epoch is an ordinary restore.
+    expect((await applied({ epoch, seq: 999, guard: 'web-1' })).status).toBe(409)
+    expect((await snapshot(`?after=999&epoch=${epoch}`)).body).toMatchObject({ reset: true })
+    expect((await applied({ epoch: 'another', seq: 999, guard: 'web-1' })).status).toBe(409)
+    await (await feed('', { 'last-event-id': 'another.999' })).until('live')
+    expect(await rig.metrics.registry.metrics()).toContain(`${ahead} 3`)
+  })
+
+  test('with a seq that this process has not heard of, and the store has, resumes', async () => {
+    const { rig, feed } = await broker()
+    await (await feed()).until('live')
+    const { session } = await rig.openSession()
+    await rig.deps.store.revoke({ selector: { kind: 'session', sid: session.sid }, reason: 'idle', actor: OLIVIA, now: rig.clock.now() })
+    const guard = await feed('', { 'last-event-id': `${(await rig.deps.store.head()).epoch}.1` })
+    await guard.until('live')
+    expect(guard.names()).toEqual(['keys', 'live'])
   })
 
   test('of a client of certain tenants holds those alone, and says how far it is all the same', async () => {

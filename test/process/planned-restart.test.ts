@@ -1,0 +1,157 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { createGuard, type Guard } from '@case-manager/guard'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from './broker-process.ts'
+import { ALICE, newBrowser, openWorld, type TestInstance, type TestWorld } from './world.ts'
+
+/** SIGTERM and start again, as a deployment does it: the built broker in its own process, with guards that follow it and requests under way. */
+
+const GUARDS = 20
+const REQUESTS = 24
+let world: TestWorld
+let guards: Guard[] = []
+beforeAll(async () => {
+  world = await openWorld()
+})
+afterAll(async () => {
+  await Promise.all(guards.map((guard) => guard.stop()))
+  await world?.dispose()
+})
+
+const sydney = (): TestInstance => world.instances[0] as TestInstance
+const basic = ({ entry }: TestInstance): string => `Basic ${Buffer.from(`${entry.client_id}:${entry.client_secret}`).toString('base64')}`
+
+async function followers(): Promise<Guard[]> {
+  const { client_id: clientId, client_secret: clientSecret } = sydney().entry
+  const all = Array.from({ length: GUARDS }, (_, i) =>
+    createGuard({ issuer: world.broker.issuer, clientId, clientSecret, guardId: `web-${i}`, hooks: { problem: () => {} } }),
+  )
+  await Promise.all(all.map((guard) => guard.start()))
+  return all
+}
+
+/** A request of which the broker has the headers and half of the body. `finish` sends the rest and gives the whole answer. */
+async function halfSent(token: string): Promise<{ finish(): Promise<string> }> {
+  const { port } = new URL(world.broker.issuer)
+  const socket: Socket = connect(Number(port), '127.0.0.1')
+  await once(socket, 'connect')
+  const body = new URLSearchParams({ token }).toString()
+  let answer = ''
+  let failed: Error | undefined
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString()))
+  socket.on('error', (error) => (failed = error))
+  socket.write(
+    `POST /introspect HTTP/1.1\r\nHost: localhost:${port}\r\nAuthorization: ${basic(sydney())}\r\n` +
+      `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 20)}`,
+  )
+  return {
+    async finish() {
+      const closed = once(socket, 'close')
+      socket.write(body.slice(20))
+      await closed
+      if (failed) throw failed
+      return answer
+    },
+  }
+}
+
+/** Asks again and again; @returns for how long there was no answer at all, in milliseconds. */
+function watchAnswers(): { stop(): Promise<number> } {
+  const enough = new AbortController()
+  let longest = 0
+  const running = (async () => {
+    let lastMs = performance.now()
+    while (!enough.signal.aborted) {
+      await fetch(`${world.broker.issuer}/healthz`, { headers: { connection: 'close' } })
+        .then((response) => response.arrayBuffer())
+        .then(() => {
+          longest = Math.max(longest, performance.now() - lastMs)
+          lastMs = performance.now()
+        })
+        .catch(() => {})
+      await new Promise((tick) => setTimeout(tick, 10))
+    }
+  })()
+  return {
+    async stop() {
+      enough.abort()
+      await running
+      return longest
+    },
+  }
+}
+
+test('with guards connected: no request under way is broken off, the process ends at once, and guards are live within 3 s of its return', async () => {
+  world.as(ALICE)
+  const { tokens } = await world.signIn(newBrowser(), sydney())
+  guards = await followers()
+  for (const guard of guards) expect(await guard.check(tokens.access_token)).toMatchObject({ ok: true })
+  const requests = await Promise.all(Array.from({ length: REQUESTS }, () => halfSent(tokens.access_token)))
+  const answers = watchAnswers()
+  await fetch(`${world.broker.issuer}/healthz`)
+
+  const askedMs = performance.now()
+  const ended = world.broker.end('SIGTERM')
+  await until('it drains', () => world.broker.output.includes('"event":"draining"'))
+  const answered = await Promise.all(requests.map((request) => request.finish()))
+  for (const answer of answered) {
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(answer).toMatch(/\r\nconnection: close\r\n/i)
+    expect(answer).toContain('"active":true')
+  }
+  expect(await ended).toBe(0)
+  const stoppedMs = performance.now() - askedMs
+
+  const bootMs = performance.now()
+  await world.broker.start()
+  const startedMs = performance.now()
+  // What is revoked as soon as the broker is back.
+  await fetch(`${world.broker.issuer}/revoke`, {
+    method: 'POST',
+    headers: { authorization: basic(sydney()) },
+    body: new URLSearchParams({ token: tokens.refresh_token ?? '' }),
+  })
+  const returns = await Promise.all(
+    guards.map(async (guard) => {
+      await until('it follows', () => guard.status().connected && guard.status().counters.connects > 1 && !guard.status().stale)
+      const liveMs = performance.now()
+      await until('it refuses', async () => !(await guard.check(tokens.access_token)).ok)
+      return { live: liveMs - startedMs, refused: performance.now() - liveMs }
+    }),
+  )
+  const unanswered = await answers.stop()
+  const figures = {
+    stopped: Math.round(stoppedMs),
+    boot: Math.round(startedMs - bootMs),
+    unanswered: Math.round(unanswered),
+    live: Math.round(Math.max(...returns.map(({ live }) => live))),
+    refused: Math.round(Math.max(...returns.map(({ refused }) => refused))),
+  }
+  process.stdout.write(`planned restart, ms: ${JSON.stringify(figures)}\n`)
+  expect(figures.stopped).toBeLessThan(2_500)
+  // Of what was unanswered, all but the start itself.
+  expect(figures.unanswered - figures.boot).toBeLessThan(1_000)
+  expect(figures.live).toBeLessThan(3_000)
+  expect(figures.refused).toBeLessThan(1_000)
+})
+
+test('a target that hangs delays the end by little, and its logout token is sent again by the next process', async () => {
+  world.as(ALICE)
+  const melbourne = world.instances[1] as TestInstance
+  const browser = newBrowser()
+  await world.signIn(browser, melbourne)
+  const { receiver } = melbourne
+  receiver.answer = () => {}
+  await world.signOut(browser, 'device')
+  await until('it is called', () => receiver.told.length > 0)
+  const askedMs = performance.now()
+  expect(await world.broker.end('SIGTERM')).toBe(0)
+  const stopped = performance.now() - askedMs
+  process.stdout.write(`planned restart with a hanging target, ms: ${Math.round(stopped)}\n`)
+  expect(stopped).toBeLessThan(4_000)
+  receiver.answer = (response) => void response.writeHead(200).end()
+  const before = receiver.told.length
+  await world.broker.start()
+  await until('it is told', () => receiver.told.length > before)
+})
