@@ -37,7 +37,7 @@ export interface Asked {
   revoke: { in: { selector: Selector }; out: { seq: number; atMs: number } }
   /** When the latest revocations were committed, by seq. */
   committed: { in: { limit: number }; out: { atMs: Record<string, number> } }
-  state: { in: object; out: { rssMb: number; owed: number; streams: number; pid: number } }
+  state: { in: object; out: { rssMb: number; pending: number; streams: number; pid: number } }
   collect: { in: object; out: object }
 }
 type Name = keyof Asked
@@ -106,8 +106,8 @@ function answersOf(deps: Deps): Answers {
       return { atMs: Object.fromEntries((await deps.store.revocationTimes({ limit })).map(({ seq, atMs }) => [String(seq), atMs])) }
     },
     async state() {
-      const owed = (await deps.store.deliveryCounts()).filter(({ state }) => state === 'owed').reduce((sum, { count }) => sum + count, 0)
-      return { rssMb: Math.round(process.memoryUsage().rss / 1_048_576), owed, streams: deps.feed.streams().length, pid: process.pid }
+      const pending = (await deps.store.deliveryCounts()).filter(({ state }) => state === 'pending').reduce((sum, { count }) => sum + count, 0)
+      return { rssMb: Math.round(process.memoryUsage().rss / 1_048_576), pending, streams: deps.feed.streams().length, pid: process.pid }
     },
     async collect() {
       globalThis.gc?.()

@@ -62,7 +62,7 @@ async function oneSession(core: string | undefined, alg: 'ES256' | 'RS256') {
   await receivers.close()
   const show = (name: string, one: Omit<typeof well, 'lastGuard'> & Partial<Pick<typeof well, 'lastGuard'>>): void =>
     console.log(
-      `   ${name.padEnd(34)} user waits ${ms(one.waited)}; last instance told ${ms(one.lastTold)}${one.lastGuard ? `; last guard refuses ${ms(one.lastGuard)}` : ''}`,
+      `   ${name.padEnd(34)} user waits ${ms(one.waited)}; last instance told ${ms(one.lastDelivered)}${one.lastGuard ? `; last guard refuses ${ms(one.lastGuard)}` : ''}`,
     )
   show('all well', well)
   show('one hangs, one refuses', faulty)
@@ -101,7 +101,7 @@ async function everybody(core: string | undefined): Promise<{ many: Many; manyFa
   )
   const streams = await manyStreams(stage, STREAMS)
   console.log(
-    `\n6. ${streams.streams} streams: ${streams.kilobytesEach} KB each; the last one is told ${streams.lastToldMs} ms after the commit (p50)`,
+    `\n6. ${streams.streams} streams: ${streams.kilobytesEach} KB each; the last one is told ${streams.lastDeliveredMs} ms after the commit (p50)`,
   )
   const many = await signOutMany({ ...parts, tid: '22222222-2222-4222-8222-222222222222' })
   show('2. Everybody of a tenant', many)

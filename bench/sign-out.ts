@@ -13,7 +13,7 @@ import { waitFor, type Stage } from './stage.ts'
 
 export interface SignOuts {
   waited: Spread
-  lastTold: Spread
+  lastDelivered: Spread
   lastGuard: Spread | undefined
 }
 
@@ -29,36 +29,36 @@ export async function signOuts(parts: {
   deaf?: readonly number[]
 }): Promise<SignOuts> {
   const { stage, receivers, clients, guards, rounds, deaf = [] } = parts
-  const [waited, lastTold, lastGuard]: [number[], number[], number[]] = [[], [], []]
+  const [waited, lastDelivered, lastGuard]: [number[], number[], number[]] = [[], [], []]
   const { sessions } = await stage.ask('sessions', { count: rounds, clients, tid: TENANT, codes: true })
   const [first = ''] = clients
   for (const session of sessions) {
     const { access_token: token } = await stage.exchange(session, first, { uri: REDIRECT_URI, verifier: VERIFIER })
-    const told: number[] = []
+    const delivered: number[] = []
     let seq = 0
     receivers.onArrival((_instance, arrival) => {
       if (arrival.sid !== session.sid) return
       seq = arrival.rev
-      told.push(arrival.atMs)
+      delivered.push(arrival.atMs)
     })
     const refusing = Promise.all(guards.map((guard) => refuses(guard, session.sid)))
     const form = await signOutForm(stage, session.cookie)
     const from = preciseMs()
     await confirm(stage, form)
     waited.push(preciseMs() - from)
-    await waitFor('every instance to be told', () => told.length >= clients.length - deaf.length, 60)
-    const refused = await refusing
+    await waitFor('every instance to be told', () => delivered.length >= clients.length - deaf.length, 60)
+    const rejected = await refusing
     const committedMs = (await stage.ask('committed', { limit: 20 })).atMs[String(seq)] ?? Number.NaN
-    lastTold.push(Math.max(...told) - committedMs)
+    lastDelivered.push(Math.max(...delivered) - committedMs)
     if (guards.length > 0) {
-      lastGuard.push(Math.max(...refused) - committedMs)
+      lastGuard.push(Math.max(...rejected) - committedMs)
       const { ok } = (await guards[0]?.check(token)) ?? { ok: true }
       if (ok) throw new Error('A guard says that it knows, and honours the token all the same.')
     }
     // The guards' own reports are part of the work; the next one begins when they are through.
     await waitFor('every guard to have reported', () => guards.every((guard) => (guard.status().reportedSeq ?? 0) >= seq), 60)
   }
-  return { waited: spread(waited), lastTold: spread(lastTold), lastGuard: guards.length > 0 ? spread(lastGuard) : undefined }
+  return { waited: spread(waited), lastDelivered: spread(lastDelivered), lastGuard: guards.length > 0 ? spread(lastGuard) : undefined }
 }
 
 /** When that guard refuses the session's tokens. */
@@ -119,20 +119,20 @@ export async function inlineSignOuts(parts: {
   const child = await startChild(core, 'inline')
   const pool = new Pool(`http://127.0.0.1:${String(child.ready.port)}`)
   await child.ask('instances', { uris: receivers.uris.slice(0, count), alg })
-  const [waited, lastTold]: [number[], number[]] = [[], []]
+  const [waited, lastDelivered]: [number[], number[]] = [[], []]
   for (let round = 0; round < rounds; round++) {
-    const told: number[] = []
+    const delivered: number[] = []
     receivers.onArrival((_instance, { rev, atMs }) => {
-      if (rev === round) told.push(atMs)
+      if (rev === round) delivered.push(atMs)
     })
     const from = preciseMs()
     const answer = await pool.request({ path: `/sign-out?sid=s_${round}&rev=${round}`, method: 'POST' })
     await answer.body.dump()
     waited.push(preciseMs() - from)
-    await waitFor('every instance to be told', () => told.length >= count - deaf.length, 60)
-    lastTold.push(Math.max(...told) - from)
+    await waitFor('every instance to be told', () => delivered.length >= count - deaf.length, 60)
+    lastDelivered.push(Math.max(...delivered) - from)
   }
   await pool.close()
   await child.stop()
-  return { waited: spread(waited), lastTold: spread(lastTold) }
+  return { waited: spread(waited), lastDelivered: spread(lastDelivered) }
 }

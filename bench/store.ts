@@ -114,16 +114,16 @@ try {
   for (let n = 2000; n < Math.min(USERS, 4000); n++) await Promise.all(Array.from({ length: CLIENTS }, (_, i) => exchange(store, `s_${n}`, `c${i}`)))
   await store.revoke({ selector: { kind: 'everything' }, reason: 'administrator', actor: { kind: 'operator', id: 'o' }, now: NOW })
   const begun = performance.now()
-  let owed = 0
+  let pending = 0
   let slowest = 0
   for (let more = true; more;) {
     const from = performance.now()
-    const batch = await store.owePending({ limit: 200, nowMs: Date.now() })
+    const batch = await store.fanOutPending({ limit: 200, nowMs: Date.now() })
     slowest = Math.max(slowest, performance.now() - from)
-    owed += batch.owed.length
+    pending += batch.pending.length
     more = batch.more
   }
-  const perSecond = Math.round(owed / ((performance.now() - begun) / 1000))
+  const perSecond = Math.round(pending / ((performance.now() - begun) / 1000))
   console.log(`${'everything revoked: deliveries written'.padEnd(44)} ${String(perSecond).padStart(8)}/s   slowest batch ${slowest.toFixed(1)} ms`)
 
   const due = await store.dueDeliveries({ nowMs: Date.now(), limit: 5000 })
@@ -133,7 +133,7 @@ try {
     const result = { outcome: 'delivered', attempt: { attempt, atMs: Date.now(), outcome: 'delivered', status: 200, latencyMs: 5 } } as const
     await store.recordDelivery({ id, result })
   })
-  console.log(JSON.stringify({ users: USERS, ...figures, owed: { perSecond, slowestBatchMs: Number(slowest.toFixed(1)) } }))
+  console.log(JSON.stringify({ users: USERS, ...figures, pending: { perSecond, slowestBatchMs: Number(slowest.toFixed(1)) } }))
 } finally {
   await store.close()
   rmSync(dir, { recursive: true, force: true })

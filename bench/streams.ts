@@ -8,7 +8,7 @@ export interface Streams {
   streams: number
   kilobytesEach: number
   /** From the commit of a revocation until the last stream had it. */
-  lastToldMs: number
+  lastDeliveredMs: number
 }
 
 /** Guards of one client: there is a limit to what one may have. */
@@ -20,10 +20,10 @@ export async function manyStreams(stage: Stage, streams: number): Promise<Stream
   await stage.ask('collect', {})
   const before = await stage.ask('state', {})
   const sockets: Socket[] = []
-  let told = 0
+  let delivered = 0
   let wanted = 'no such session'
   for (let n = 0; n < streams; n++)
-    sockets.push(await follow(stage, clients[Math.floor(n / OF_ONE)] ?? '', `g${n}`, (text) => void (text.includes(wanted) && told++)))
+    sockets.push(await follow(stage, clients[Math.floor(n / OF_ONE)] ?? '', `g${n}`, (text) => void (text.includes(wanted) && delivered++)))
   await waitFor('every stream to be open', async () => (await stage.ask('state', {})).streams >= before.streams + streams)
   await stage.ask('collect', {})
   const { rssMb } = await stage.ask('state', {})
@@ -31,10 +31,10 @@ export async function manyStreams(stage: Stage, streams: number): Promise<Stream
   for (let round = 0; round < 20; round++) {
     const { sessions } = await stage.ask('sessions', { count: 1, clients: [], tid: '77777777-7777-4777-8777-777777777777', codes: false })
     const sid = sessions[0]?.sid ?? ''
-    told = 0
+    delivered = 0
     wanted = sid
     const { atMs } = await stage.ask('revoke', { selector: { kind: 'session', sid } })
-    await waitFor('every stream to be told', () => told >= streams)
+    await waitFor('every stream to be told', () => delivered >= streams)
     times.push(preciseMs() - atMs)
   }
   for (const socket of sockets) socket.destroy()
@@ -42,7 +42,7 @@ export async function manyStreams(stage: Stage, streams: number): Promise<Stream
   return {
     streams,
     kilobytesEach: round(((rssMb - before.rssMb) * 1024) / streams),
-    lastToldMs: round(times.toSorted((a, b) => a - b)[10] ?? Number.NaN),
+    lastDeliveredMs: round(times.toSorted((a, b) => a - b)[10] ?? Number.NaN),
   }
 }
 

@@ -22,7 +22,7 @@ export async function audited<T>(
     return answer
   } catch (error) {
     const words = refusal?.(error)
-    await conclude(words === undefined ? { outcome: 'failed' } : { outcome: 'refused', result: words })
+    await conclude(words === undefined ? { outcome: 'failed' } : { outcome: 'rejected', result: words })
     throw error
   }
 }

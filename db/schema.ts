@@ -32,18 +32,18 @@ export const revocations = sqliteTable(
     atMs: integer('at_ms').notNull(),
     caseReference: text('case_reference'),
     comment: text(),
-    owing: text({ enum: ['complete', 'pending'] }).notNull(),
-    /** The last sid whose deliveries are written, while owing is pending. */
-    oweCursor: text('owe_cursor').notNull().default(''),
+    fanOut: text('fan_out', { enum: ['complete', 'pending'] }).notNull(),
+    /** The last sid whose deliveries are written, while the fan-out is pending. */
+    fanOutCursor: text('fan_out_cursor').notNull().default(''),
     sessions: integer().notNull().default(0),
     /** When a guard last said that it enforces it: what operators' times are made of. */
-    appliedAtMs: integer('applied_at_ms'),
+    enforcedAtMs: integer('enforced_at_ms'),
   },
   (t) => [
     index('revocations_by_at').on(t.at),
     index('revocations_pending')
       .on(t.kind, t.seq)
-      .where(sql`owing = 'pending'`),
+      .where(sql`fan_out = 'pending'`),
   ],
 )
 
@@ -230,7 +230,7 @@ export const deliveries = sqliteTable(
     /** Exactly one of the two. */
     sid: text(),
     sub: text(),
-    state: text({ enum: ['owed', 'delivered', 'refused', 'dead', 'superseded'] }).notNull(),
+    state: text({ enum: ['pending', 'delivered', 'rejected', 'failed', 'superseded'] }).notNull(),
     attempts: integer().notNull(),
     createdAtMs: integer('created_at_ms').notNull(),
     nextAttemptAtMs: integer('next_attempt_at_ms').notNull(),
@@ -252,10 +252,10 @@ export const deliveries = sqliteTable(
     index('deliveries_by_state').on(t.state, t.clientId, t.createdAtMs),
     index('deliveries_due')
       .on(t.nextAttemptAtMs)
-      .where(sql`state = 'owed' AND superseded_by IS NULL`),
+      .where(sql`state = 'pending' AND superseded_by IS NULL`),
     index('deliveries_due_by_target')
       .on(t.targetId, t.nextAttemptAtMs, t.createdAtMs, t.state, t.supersededBy)
-      .where(sql`state = 'owed' AND superseded_by IS NULL`),
+      .where(sql`state = 'pending' AND superseded_by IS NULL`),
     index('deliveries_superseded')
       .on(t.supersededBy)
       .where(sql`superseded_by IS NOT NULL`),
@@ -299,7 +299,7 @@ export const guards = sqliteTable(
     clientId: text('client_id').notNull(),
     guardId: text('guard_id').notNull(),
     epoch: text().notNull(),
-    appliedSeq: integer('applied_seq').notNull(),
+    enforcedSeq: integer('enforced_seq').notNull(),
     reportedAtMs: integer('reported_at_ms').notNull(),
   },
   (t) => [primaryKey({ columns: [t.clientId, t.guardId] })],
@@ -327,7 +327,7 @@ export const clientSecrets = sqliteTable(
   (t) => [primaryKey({ columns: [t.clientId, t.id] })],
 )
 
-/** A logout address. It is owed revocations up to `removed_seq`: also those whose owing was still pending when it went. */
+/** A logout address. It is owed revocations up to `removed_seq`: also those whose fan-out was still pending when it went. */
 export const targets = sqliteTable(
   'targets',
   {
@@ -376,7 +376,7 @@ export const microsoftWork = sqliteTable(
     /** One higher each time it is asked for: what was asked for again meanwhile is not done. */
     generation: integer().notNull(),
     attempts: integer().notNull(),
-    state: text({ enum: ['owed', 'dead'] }).notNull(),
+    state: text({ enum: ['pending', 'failed'] }).notNull(),
     askedAtMs: integer('asked_at_ms').notNull(),
     nextAtMs: integer('next_at_ms').notNull(),
     lastError: text('last_error'),
@@ -385,7 +385,7 @@ export const microsoftWork = sqliteTable(
     primaryKey({ columns: [t.kind, t.tid, t.oid] }),
     index('microsoft_work_due')
       .on(t.tid, t.nextAtMs)
-      .where(sql`state = 'owed'`),
+      .where(sql`state = 'pending'`),
   ],
 )
 
@@ -420,6 +420,6 @@ export const audit = sqliteTable(
 export const auditOutcomes = sqliteTable('audit_outcomes', {
   id: integer().primaryKey(),
   atMs: integer('at_ms').notNull(),
-  outcome: text({ enum: ['done', 'refused', 'failed'] }).notNull(),
+  outcome: text({ enum: ['done', 'rejected', 'failed'] }).notNull(),
   result: text().notNull(),
 })

@@ -14,7 +14,7 @@ import type {
   GuardReport,
   NewAuditEntry,
   MicrosoftWork,
-  OwedMicrosoftWork,
+  QueuedMicrosoftWork,
   Participant,
   User,
   ProbeDue,
@@ -124,7 +124,7 @@ export interface SignInActs {
   recordConsent(input: { sub: string; clientId: string; scope: string; now: number }): Promise<void>
 }
 
-export type RefusedWhy = 'unknown' | 'expired' | 'revoked' | 'stale' | 'wrong_client' | 'wrong_redirect_uri' | 'wrong_verifier' | 'marked'
+export type RejectedWhy = 'unknown' | 'expired' | 'revoked' | 'stale' | 'wrong_client' | 'wrong_redirect_uri' | 'wrong_verifier' | 'marked'
 
 export interface TokenActs {
   /**
@@ -140,7 +140,7 @@ export interface TokenActs {
     now: number
   }): Promise<
     | { outcome: 'redeemed'; session: Session; grant: CodeGrant; family: TokenFamily | undefined; rev: number }
-    | { outcome: 'refused'; why: RefusedWhy }
+    | { outcome: 'rejected'; why: RejectedWhy }
     | { outcome: 'reused'; committed: Committed }
   >
   /**
@@ -155,7 +155,7 @@ export interface TokenActs {
     now: number
   }): Promise<
     | { outcome: 'rotated' | 'replayed'; family: TokenFamily; session: Session; rev: number }
-    | { outcome: 'refused'; why: RefusedWhy }
+    | { outcome: 'rejected'; why: RejectedWhy }
     | { outcome: 'stolen'; committed: Committed }
   >
   /** Who a refresh token's family belongs to, without using it (RFC 7009, RFC 7662). `current` where `generation` could still be used. */
@@ -172,7 +172,7 @@ export interface TokenActs {
     now: number
     touch: boolean
     joins?: string | undefined
-  }): Promise<{ outcome: 'good'; session: Session } | { outcome: 'refused'; why: RefusedWhy }>
+  }): Promise<{ outcome: 'good'; session: Session } | { outcome: 'rejected'; why: RejectedWhy }>
   /** Whether a token of no session (client_credentials) still stands against the cutoffs of `client` and `everything`. */
   checkClientAccess(input: { clientId: string; rev: number }): Promise<boolean>
   /** One-time use of an identifier (`jti`, a sealed state's id). False: it was consumed before. */
@@ -205,7 +205,7 @@ export interface RevocationActs {
   /** Who and how many a revocation would sign out, without doing it. */
   previewRevocation(selector: Selector, now: number): Promise<{ sessions: number; subjects: number; clients: number; deliveries: number }>
   /** Writes the next batch of what wide revocations owe; resumable. `more` until nothing is pending. */
-  owePending(input: { limit: number; nowMs: number }): Promise<{ owed: DeliveryRef[]; more: boolean }>
+  fanOutPending(input: { limit: number; nowMs: number }): Promise<{ pending: DeliveryRef[]; more: boolean }>
   /** Ends sessions whose idle, absolute or marked time has passed, each through the log. */
   expireSessions(input: { now: number; limit: number }): Promise<Committed[]>
   /**
@@ -259,16 +259,16 @@ export interface MicrosoftActs {
   /** Persists work in one transaction; what is there already is asked for again, and due now. */
   askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Promise<void>
   /** Whether it is owed already. */
-  owesMicrosoft(work: MicrosoftWork): Promise<boolean>
+  hasPendingMicrosoftWork(work: MicrosoftWork): Promise<boolean>
   /** `check_user` for everybody of a tenant who has a live session. How many. */
   askAboutEverybody(input: { tid: string; now: number; nowMs: number }): Promise<number>
-  dueMicrosoftWork(input: { tid: string; nowMs: number; limit: number }): Promise<OwedMicrosoftWork[]>
+  dueMicrosoftWork(input: { tid: string; nowMs: number; limit: number }): Promise<QueuedMicrosoftWork[]>
   /** Done: it goes, unless it was asked for again since. */
-  settleMicrosoftWork(work: OwedMicrosoftWork): Promise<void>
+  settleMicrosoftWork(work: QueuedMicrosoftWork): Promise<void>
   /** Not done: due again at `nextAtMs`, or dead where there is none. Nothing where it was asked for again since. */
-  postponeMicrosoftWork(work: OwedMicrosoftWork, input: { nextAtMs: number | undefined; error: string }): Promise<void>
+  postponeMicrosoftWork(work: QueuedMicrosoftWork, input: { nextAtMs: number | undefined; error: string }): Promise<void>
   /** What was given up. */
-  deadMicrosoftWork(limit: number): Promise<OwedMicrosoftWork[]>
+  failedMicrosoftWork(limit: number): Promise<QueuedMicrosoftWork[]>
   /** What was given up (of one tenant) is owed again, due now, as if it were asked for now. How many. */
   redriveMicrosoftWork(input: { tid?: string | undefined; nowMs: number }): Promise<number>
 }
@@ -286,7 +286,7 @@ export interface DeliveryActs {
     nowMs: number
     untilMs: number
     early?: boolean | undefined
-  }): Promise<{ outcome: 'leased'; delivery: Delivery; spared: boolean } | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }>
+  }): Promise<{ outcome: 'leased'; delivery: Delivery; superseded: boolean } | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }>
   /** Compare-and-set on (id, attempt); never leaves `delivered`. False: somebody else recorded that attempt. */
   recordDelivery(input: { id: string; result: AttemptResult }): Promise<boolean>
   /** Gives a lease back unused (drain, breaker open): due again at `nextAttemptAtMs`, the attempt not counted. */
@@ -301,7 +301,7 @@ export interface DeliveryActs {
     after?: EarlyCursor | undefined
   }): Promise<{ refs: DeliveryRef[]; next?: EarlyCursor | undefined }>
   /** Targets to which anything is owed, with how much and since when. */
-  owedTargets(): Promise<{ targetId: string; clientId: string; uri: string; owed: number; oldestAtMs: number }[]>
+  pendingTargets(): Promise<{ targetId: string; clientId: string; uri: string; pending: number; oldestAtMs: number }[]>
   /** `dead` and `refused` become owed again, attempts counted anew. */
   redrive(input: { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined }): Promise<DeliveryRef[]>
   listDeliveries(input: {
@@ -322,7 +322,7 @@ export interface FeedActs {
   /** The log after `after`, rising, only what was revoked at or after `since` (older ones cover no token that could still live). */
   revocationsAfter(input: { after: number; since: number; limit: number }): Promise<Revocation[]>
   /** Guards say what they enforce; only rises within an epoch. Returns the revocations that this guard reached with it (for the histogram). */
-  recordApplied(report: GuardReport): Promise<{ reached: { seq: number; at: number; atMs: number }[] }>
+  recordEnforced(report: GuardReport): Promise<{ reached: { seq: number; at: number; atMs: number }[] }>
   guardReports(): Promise<GuardReport[]>
 }
 

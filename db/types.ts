@@ -68,7 +68,7 @@ export interface Revocation {
   caseReference?: string | undefined
   comment?: string | undefined
   /** What is owed for it: written whole, or still being written in batches. */
-  owing: 'complete' | 'pending'
+  fanOut: 'complete' | 'pending'
   /** Sessions it ended (as far as written). */
   sessions: number
 }
@@ -89,10 +89,10 @@ export interface EarlyCursor {
 /** A committed revocation and what became owed with it: hand it to `announce`. */
 export interface Committed {
   revocation: Revocation
-  owed: DeliveryRef[]
+  pending: DeliveryRef[]
 }
 
-export type DeliveryState = 'owed' | 'delivered' | 'refused' | 'dead' | 'superseded'
+export type DeliveryState = 'pending' | 'delivered' | 'rejected' | 'failed' | 'superseded'
 
 /** One logout token owed to one target. */
 export interface Delivery {
@@ -122,7 +122,7 @@ export interface DeliveryAttempt {
   attempt: number
   /** Epoch milliseconds. */
   atMs: number
-  outcome: 'delivered' | 'retry' | 'refused' | 'dead' | 'spared'
+  outcome: 'delivered' | 'retry' | 'rejected' | 'failed' | 'superseded'
   status?: number | undefined
   latencyMs: number
   jti?: string | undefined
@@ -131,7 +131,7 @@ export interface DeliveryAttempt {
 }
 
 export type AttemptResult =
-  | { outcome: 'delivered' | 'refused' | 'dead' | 'spared'; attempt: DeliveryAttempt }
+  | { outcome: 'delivered' | 'rejected' | 'failed' | 'superseded'; attempt: DeliveryAttempt }
   | { outcome: 'retry'; attempt: DeliveryAttempt; nextAttemptAtMs: number }
 
 export interface Participant {
@@ -184,7 +184,7 @@ export interface GuardReport {
   clientId: string
   guardId: string
   epoch: string
-  appliedSeq: number
+  enforcedSeq: number
   reportedAtMs: number
 }
 
@@ -224,7 +224,7 @@ export interface NewAuditEntry {
 
 export interface AuditOutcome {
   /** `refused`: for a reason that the caller was told. `failed`: a fault of ours, or the store's. */
-  outcome: 'done' | 'refused' | 'failed'
+  outcome: 'done' | 'rejected' | 'failed'
   result?: Record<string, unknown> | undefined
 }
 
@@ -269,7 +269,7 @@ export interface MicrosoftWork {
   oid: string
 }
 
-export interface OwedMicrosoftWork extends MicrosoftWork {
+export interface QueuedMicrosoftWork extends MicrosoftWork {
   /** One higher each time it is asked for. */
   generation: number
   /** Attempts made. */
@@ -288,5 +288,5 @@ export interface RevocationTime {
   /** Until the last target had answered; not there while one has not. */
   deliveredMs?: number | undefined
   /** Until the last guard that has said so enforced it. */
-  appliedMs?: number | undefined
+  enforcedMs?: number | undefined
 }

@@ -49,10 +49,10 @@ function register() {
       buckets: SECONDS,
       registers,
     }),
-    owed: new Gauge({ name: 'broker_deliveries', help: 'Deliveries by client and state.', labelNames: ['client', 'state'] as const, registers }),
-    oldestOwedSeconds: new Gauge({
-      name: 'broker_oldest_owed_delivery_seconds',
-      help: 'Age of the oldest delivery that is owed, by client.',
+    pending: new Gauge({ name: 'broker_deliveries', help: 'Deliveries by client and state.', labelNames: ['client', 'state'] as const, registers }),
+    oldestPendingSeconds: new Gauge({
+      name: 'broker_oldest_pending_delivery_seconds',
+      help: 'Age of the oldest pending delivery, by client.',
       labelNames: ['client'] as const,
       registers,
     }),
@@ -63,8 +63,8 @@ function register() {
       buckets: SECONDS,
       registers,
     }),
-    revokedToApplied: new Histogram({
-      name: 'broker_revoked_to_applied_seconds',
+    revokedToEnforced: new Histogram({
+      name: 'broker_revoked_to_enforced_seconds',
       help: 'From the commit of a revocation to a guard saying that it enforces it.',
       labelNames: ['client'] as const,
       buckets: SECONDS,

@@ -22,7 +22,7 @@ export interface OutboundOptions {
 }
 
 /** An address that no setting allows. The text is for operators: it names the address, nothing of the request. */
-export class AddressRefused extends Error {
+export class AddressRejected extends Error {
   constructor(message: string) {
     super(message)
     this.name = 'AddressRefused'
@@ -94,13 +94,13 @@ function guardedConnector({ allowLoopback, connectTimeoutMs = 3_000, ca, lookup 
     // A literal address is never looked up.
     const literal = target.hostname.replace(/^\[|\]$/g, '')
     const problem = isIP(literal) === 0 ? undefined : addressProblem(literal, allowLoopback)
-    if (problem !== undefined) return done(new AddressRefused(`${problem}.`), null)
+    if (problem !== undefined) return done(new AddressRejected(`${problem}.`), null)
     return connect(target, (error, socket) => {
       if (error !== null) return done(error, null)
-      const refused = addressProblem(socket.remoteAddress ?? '', allowLoopback)
-      if (refused === undefined) return done(null, socket)
+      const rejected = addressProblem(socket.remoteAddress ?? '', allowLoopback)
+      if (rejected === undefined) return done(null, socket)
       socket.destroy()
-      return done(new AddressRefused(`${refused}.`), null)
+      return done(new AddressRejected(`${rejected}.`), null)
     })
   }
 }
@@ -115,7 +115,7 @@ function guardedLookup(lookup: typeof systemLookup, allowLoopback: boolean): Loo
       const first = good[0]
       if (first === undefined)
         return done(
-          new AddressRefused(
+          new AddressRejected(
             `${hostname} resolves to nothing that may be called: ${found.map(({ address }) => addressProblem(address, allowLoopback)).join('; ')}.`,
           ),
           '',
@@ -128,7 +128,7 @@ function guardedLookup(lookup: typeof systemLookup, allowLoopback: boolean): Loo
 
 async function request(agent: Agent, allowHttp: boolean, address: string, init: Parameters<Outbound['request']>[1]): ReturnType<Outbound['request']> {
   const url = new URL(address)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && allowHttp)) throw new AddressRefused(`${url.origin} is not https.`)
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && allowHttp)) throw new AddressRejected(`${url.origin} is not https.`)
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(new Error(`no answer within ${init.timeoutMs} ms`)), init.timeoutMs)
   const cut = (): void => abort.abort(init.signal?.reason)

@@ -1,4 +1,4 @@
-import type { OwedMicrosoftWork } from '../db/types.ts'
+import type { QueuedMicrosoftWork } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
 import { GraphProblem } from '../src/microsoft/interface.ts'
 import { doMicrosoftWork } from '../src/signal/microsoft-work.ts'
@@ -42,35 +42,35 @@ async function askOf(deps: Deps, tid: string, going: () => boolean): Promise<num
 }
 
 /** @returns false where Graph, or what we prove ourselves with, is not well */
-async function attempt(deps: Deps, work: OwedMicrosoftWork): Promise<boolean> {
+async function attempt(deps: Deps, work: QueuedMicrosoftWork): Promise<boolean> {
   try {
     await doMicrosoftWork(deps, work)
     await deps.store.settleMicrosoftWork(work)
     return true
   } catch (error) {
     await postpone(deps, work, error)
-    return error instanceof GraphProblem && error.kind === 'refused'
+    return error instanceof GraphProblem && error.kind === 'rejected'
   }
 }
 
-async function postpone(deps: Deps, work: OwedMicrosoftWork, error: unknown): Promise<void> {
+async function postpone(deps: Deps, work: QueuedMicrosoftWork, error: unknown): Promise<void> {
   const nowMs = deps.clock.nowMs()
   const problem = error instanceof GraphProblem ? error : undefined
-  const dead = nowMs - work.askedAtMs >= GIVE_UP_MS
+  const failed = nowMs - work.askedAtMs >= GIVE_UP_MS
   const words = problem === undefined ? 'It failed here: see the log.' : problem.message.slice(0, 300)
-  await deps.store.postponeMicrosoftWork(work, { nextAtMs: dead ? undefined : nowMs + delayMs(work, problem), error: words })
-  deps.metrics.signals.inc({ kind: work.kind, outcome: dead ? 'dead' : (problem?.kind ?? 'failed') })
+  await deps.store.postponeMicrosoftWork(work, { nextAtMs: failed ? undefined : nowMs + delayMs(work, problem), error: words })
+  deps.metrics.signals.inc({ kind: work.kind, outcome: failed ? 'failed' : (problem?.kind ?? 'error') })
   const about = { kind: work.kind, tid: work.tid, attempts: work.attempts + 1, problem: words }
-  if (dead)
-    deps.log.error('microsoft_work_given_up', {
+  if (failed)
+    deps.log.error('microsoft_work_failed', {
       ...about,
       next: 'see docs/microsoft.md, then: cmb tenants redrive; the probe finds what a check would have found',
     })
-  else if (problem === undefined) deps.log.error('microsoft_work_failed', { ...about, cause: error })
+  else if (problem === undefined) deps.log.error('microsoft_work_attempt_failed', { ...about, cause: error })
   else if (work.attempts === 0 || problem.kind === 'forbidden' || problem.kind === 'credential') deps.log.warn('microsoft_work_postponed', about)
 }
 
-function delayMs({ attempts }: OwedMicrosoftWork, problem: GraphProblem | undefined): number {
+function delayMs({ attempts }: QueuedMicrosoftWork, problem: GraphProblem | undefined): number {
   if (problem?.retryAfterSeconds !== undefined) return problem.retryAfterSeconds * 1000
   if (problem?.kind === 'forbidden' || problem?.kind === 'credential') return SET_UP_DELAY_MS
   return Math.min(1000 * 2 ** Math.min(attempts, 12), MOST_DELAY_MS)

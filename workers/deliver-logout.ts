@@ -36,12 +36,12 @@ export async function deliverLogout(deps: DeliverDeps, ref: DeliveryRef, how: Ho
   const lease = await deps.store.leaseDelivery({ id: ref.id, attempt: ref.attempt, nowMs: steadyMs, untilMs: steadyMs + LEASE_MS, early })
   if (lease.outcome !== 'leased') return { outcome: 'passed' }
   const { delivery } = lease
-  if (lease.spared) {
+  if (lease.superseded) {
     await deps.store.recordDelivery({
       id: ref.id,
-      result: { outcome: 'spared', attempt: { attempt: ref.attempt, atMs: nowMs, outcome: 'spared', latencyMs: 0 } },
+      result: { outcome: 'superseded', attempt: { attempt: ref.attempt, atMs: nowMs, outcome: 'superseded', latencyMs: 0 } },
     })
-    deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'spared' })
+    deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'superseded' })
     return { outcome: 'passed' }
   }
   const jti = newId(deps.random)
@@ -95,13 +95,13 @@ async function algOf(deps: DeliverDeps, clientId: string): Promise<SigningAlg> {
   return client?.metadata.idTokenAlg ?? 'RS256'
 }
 
-async function settle(deps: DeliverDeps, delivery: Delivery, outcome: 'delivered' | 'refused', attempt: DeliveryAttempt): Promise<void> {
+async function settle(deps: DeliverDeps, delivery: Delivery, outcome: 'delivered' | 'rejected', attempt: DeliveryAttempt): Promise<void> {
   if (!(await deps.store.recordDelivery({ id: delivery.id, result: { outcome, attempt } }))) return
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome })
   if (outcome === 'delivered') {
     const sinceMs = deps.feed.publishedAtMs(delivery.seq) ?? delivery.createdAtMs
     deps.metrics.revokedToDelivered.observe({ client: delivery.clientId }, Math.max(0, deps.clock.nowMs() - sinceMs) / 1000)
-  } else deps.log.warn('logout_refused', { delivery: delivery.id, client: delivery.clientId, seq: delivery.seq })
+  } else deps.log.warn('logout_rejected', { delivery: delivery.id, client: delivery.clientId, seq: delivery.seq })
 }
 
 async function tryAgain(
@@ -114,9 +114,10 @@ async function tryAgain(
   const failed: Taken = { outcome: 'failed', retryAfterSeconds: verdict.retryAfterSeconds }
   const delayMs = retryDelayMs(ref.attempt, verdict.retryAfterSeconds, uniform(deps.random))
   if (delayMs === undefined) {
-    if (!(await deps.store.recordDelivery({ id: delivery.id, result: { outcome: 'dead', attempt: { ...attempt, outcome: 'dead' } } }))) return failed
-    deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'dead' })
-    deps.log.error('logout_not_delivered', {
+    if (!(await deps.store.recordDelivery({ id: delivery.id, result: { outcome: 'failed', attempt: { ...attempt, outcome: 'failed' } } })))
+      return failed
+    deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'failed' })
+    deps.log.error('logout_failed', {
       delivery: delivery.id,
       client: delivery.clientId,
       seq: delivery.seq,

@@ -12,8 +12,8 @@ export function subscriptionCare(deps: Pick<Deps, 'config' | 'connection' | 'sto
       const why = begun.has(tid) ? 'timer' : 'start'
       begun.add(tid)
       // Not asked for anew while it is owed: that would undo its back-off.
-      const owed = await deps.store.owesMicrosoft({ kind: 'tend_subscription', tid, oid: why })
-      if (!owed) await deps.store.askMicrosoft([{ kind: 'tend_subscription', tid, oid: why }], deps.clock.nowMs())
+      const pending = await deps.store.hasPendingMicrosoftWork({ kind: 'tend_subscription', tid, oid: why })
+      if (!pending) await deps.store.askMicrosoft([{ kind: 'tend_subscription', tid, oid: why }], deps.clock.nowMs())
     }
   }
 }

@@ -2,7 +2,7 @@ import type { Deps } from '../src/deps.ts'
 import { createLanes } from '../src/revocation/lanes.ts'
 import { askMicrosoft } from './ask-microsoft.ts'
 import { deliverLogout } from './deliver-logout.ts'
-import { oweDeliveries } from './owe-deliveries.ts'
+import { fanOutDeliveries } from './fan-out-deliveries.ts'
 import { createProbing } from './probe-microsoft.ts'
 import { relayDeliveries } from './relay-deliveries.ts'
 import { subscriptionCare } from './renew-graph-subscription.ts'
@@ -16,7 +16,7 @@ import { purgeOld, sweepExpired } from './sweep-expired.ts'
  */
 
 const RELAY_MS = 5_000
-const OWE_MS = 5_000
+const FAN_OUT_MS = 5_000
 const SWEEP_MS = 500
 const PROBE_MS = 1_000
 const ASK_MICROSOFT_MS = 500
@@ -36,7 +36,7 @@ export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void>
   const lanes = createLanes(deps, (ref, how) => deliverLogout({ ...deps, ending: ending.signal }, ref, how))
   deps.queue.straight(lanes)
   const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
-  const owing = repeat(deps.log, 'owe-deliveries', OWE_MS, () => oweDeliveries(deps, stillGoing))
+  const fanOut = repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing))
   const probing = createProbing(deps, stillGoing)
   deps.refreshes.listener = probing.refreshed
   const others = [
@@ -49,9 +49,9 @@ export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void>
     repeat(deps.log, 'rotate-keys', KEYS_MS, () => rotateKeys(deps)),
   ]
   const unsubscribe = deps.feed.subscribe((revocation) => {
-    if (revocation.owing === 'pending') owing.wake()
+    if (revocation.fanOut === 'pending') fanOut.wake()
   })
-  for (const work of [owing, ...others]) work.wake()
+  for (const work of [fanOut, ...others]) work.wake()
 
   /** What waited is due in the store. What is under way may finish; an attempt at a target that hangs is given back, due as it was. */
   const drainLanes = async (): Promise<void> => {
@@ -67,7 +67,7 @@ export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void>
       unsubscribe()
       deps.queue.straight(undefined)
       deps.refreshes.listener = undefined
-      await Promise.all([jobs.stop(), drainLanes(), ...[owing, ...others].map((work) => work.stop())])
+      await Promise.all([jobs.stop(), drainLanes(), ...[fanOut, ...others].map((work) => work.stop())])
     },
   }
 }

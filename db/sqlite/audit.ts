@@ -18,7 +18,8 @@ interface AuditRow {
   comment: string | null
   details: string
   ended_at_ms: number | null
-  outcome: AuditOutcome['outcome'] | null
+  /** `refused` in rows written before `rejected` was the word: the log is append-only. */
+  outcome: AuditOutcome['outcome'] | 'refused' | null
   result: string | null
 }
 
@@ -34,7 +35,9 @@ const entryOf = (row: AuditRow): AuditEntry => ({
   caseReference: optional(row.case_reference),
   comment: optional(row.comment),
   details: parse(row.details),
-  ...(row.outcome === null ? {} : { ended: { outcome: row.outcome, atMs: row.ended_at_ms ?? row.at_ms, result: parse(row.result) } }),
+  ...(row.outcome === null
+    ? {}
+    : { ended: { outcome: row.outcome === 'refused' ? 'rejected' : row.outcome, atMs: row.ended_at_ms ?? row.at_ms, result: parse(row.result) } }),
 })
 
 /** Each with an index that ends in the id, so that a page reads little more than its own length. */

@@ -3,12 +3,12 @@ import type { Core } from './core.ts'
 import { deliveryAttempts } from './delivery-attempts.ts'
 import { deliveriesAgain, dueDeliveries } from './delivery-due.ts'
 import { deliveryLists } from './delivery-lists.ts'
-import type { Owing } from './owe.ts'
+import type { FanOut } from './fan-out.ts'
 
 /** What is owed to whom and how it went: the row is the truth, a job only its errand. */
-export const deliveryActs = (core: Core, owing: Owing): DeliveryActs => ({
-  ...deliveryAttempts(core, owing),
+export const deliveryActs = (core: Core, fanOut: FanOut): DeliveryActs => ({
+  ...deliveryAttempts(core, fanOut),
   ...dueDeliveries(core),
-  ...deliveriesAgain(core, owing),
+  ...deliveriesAgain(core, fanOut),
   ...deliveryLists(core),
 })

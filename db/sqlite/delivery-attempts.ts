@@ -4,7 +4,7 @@ import { optional } from './core.ts'
 import type { Core } from './core.ts'
 import { DELIVERY_FROM, deliveryOf } from './delivery-rows.ts'
 import type { DeliveryRow } from './delivery-rows.ts'
-import type { Owing } from './owe.ts'
+import type { FanOut } from './fan-out.ts'
 
 /** One attempt at a time, and its proof. It refuses an attempt that is not the next, and never leaves `delivered`. */
 
@@ -32,9 +32,9 @@ const attemptOf = (row: AttemptRow): DeliveryAttempt => ({
 })
 
 /** A delivery that was spared reached nobody, and nobody needed it: it closes as superseded, with the attempt as its proof. */
-const STATE_AFTER = { delivered: 'delivered', refused: 'refused', dead: 'dead', spared: 'superseded', retry: 'owed' } as const
+const STATE_AFTER = { delivered: 'delivered', rejected: 'rejected', failed: 'failed', superseded: 'superseded', retry: 'pending' } as const
 
-export function deliveryAttempts({ db, write, read }: Core, { count }: Owing) {
+export function deliveryAttempts({ db, write, read }: Core, { count }: FanOut) {
   // `+?`: else SQLite compiles the join anew for every id (session-rows.ts).
   const byId = db.prepare<[string], DeliveryRow>(`SELECT d.*, t.uri FROM ${DELIVERY_FROM} WHERE d.id = +?`)
   const lease = db.prepare<[number, string]>('UPDATE deliveries SET leased_until_ms = ? WHERE id = ?')
@@ -49,16 +49,16 @@ export function deliveryAttempts({ db, write, read }: Core, { count }: Owing) {
   const record = db.prepare<[Record<string, unknown>], DeliveryRow>(`UPDATE deliveries SET state = @state, attempts = @attempt,
       leased_until_ms = 0, next_attempt_at_ms = coalesce(@nextAttemptAtMs, next_attempt_at_ms), settled_at_ms = @settledAtMs,
       last_status = @status, last_error = @error
-    WHERE id = @id AND state = 'owed' AND attempts = @attempt - 1 RETURNING *`)
+    WHERE id = @id AND state = 'pending' AND attempts = @attempt - 1 RETURNING *`)
   const proof = db.prepare(`INSERT INTO delivery_attempts (delivery_id, attempt, at_ms, outcome, status, latency_ms, jti, error)
     VALUES (@id, @attempt, @atMs, @outcome, @status, @latencyMs, @jti, @error)`)
   const proofs = db.prepare<[string], AttemptRow>('SELECT * FROM delivery_attempts WHERE delivery_id = ? ORDER BY id')
   const supersededBy = db.prepare<[string], { id: string; client_id: string; state: DeliveryState }>(
-    "SELECT id, client_id, state FROM deliveries WHERE superseded_by = ? AND state IN ('owed', 'dead', 'refused')",
+    "SELECT id, client_id, state FROM deliveries WHERE superseded_by = ? AND state IN ('pending', 'failed', 'rejected')",
   )
   const close = db.prepare<[number, string]>("UPDATE deliveries SET state = 'superseded', settled_at_ms = ? WHERE id = ?")
   const release = db.prepare<[number, string, number]>(
-    "UPDATE deliveries SET leased_until_ms = 0, next_attempt_at_ms = ? WHERE id = ? AND state = 'owed' AND attempts = ? - 1",
+    "UPDATE deliveries SET leased_until_ms = 0, next_attempt_at_ms = ? WHERE id = ? AND state = 'pending' AND attempts = ? - 1",
   )
 
   const isSpared = (row: DeliveryRow, nowMs: number): boolean =>
@@ -76,13 +76,13 @@ export function deliveryAttempts({ db, write, read }: Core, { count }: Owing) {
   const settle = (id: string, result: AttemptResult): boolean => {
     const { attempt, atMs, outcome, status = null, latencyMs, jti = null, error = null } = result.attempt
     const state = STATE_AFTER[result.outcome]
-    const settledAtMs = state === 'owed' ? null : atMs + latencyMs
+    const settledAtMs = state === 'pending' ? null : atMs + latencyMs
     const nextAttemptAtMs = result.outcome === 'retry' ? result.nextAttemptAtMs : null
     const row = record.get({ id, state, attempt, nextAttemptAtMs, settledAtMs, status, error })
     if (row === undefined) return false
     proof.run({ id, attempt, atMs, outcome, status, latencyMs, jti, error })
-    if (state === 'owed') return true
-    count(row.client_id, 'owed', -1)
+    if (state === 'pending') return true
+    count(row.client_id, 'pending', -1)
     count(row.client_id, state, 1)
     if (state === 'delivered' || state === 'superseded') closeOlder(id, settledAtMs ?? atMs)
     return true
@@ -98,12 +98,12 @@ export function deliveryAttempts({ db, write, read }: Core, { count }: Owing) {
       write(() => {
         const row = byId.get(id)
         if (row === undefined) return { outcome: 'unknown' } as const
-        if (row.state !== 'owed') return { outcome: 'settled' } as const
+        if (row.state !== 'pending') return { outcome: 'settled' } as const
         if (row.attempts + 1 !== attempt || row.superseded_by !== null) return { outcome: 'not_due' } as const
         if (row.leased_until_ms > nowMs) return { outcome: 'taken' } as const
         if (!early && row.next_attempt_at_ms > nowMs + EARLY_MS) return { outcome: 'not_due' } as const
         lease.run(untilMs, id)
-        return { outcome: 'leased', delivery: deliveryOf(row), spared: isSpared(row, nowMs) } as const
+        return { outcome: 'leased', delivery: deliveryOf(row), superseded: isSpared(row, nowMs) } as const
       }),
     recordDelivery: ({ id, result }) => write(() => settle(id, result)),
     releaseDelivery: ({ id, attempt, nextAttemptAtMs }) => write(() => void release.run(nextAttemptAtMs, id, attempt)),

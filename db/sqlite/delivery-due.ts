@@ -3,15 +3,15 @@ import type { DeliveryRef } from '../types.ts'
 import type { Core } from './core.ts'
 import { refOf } from './delivery-rows.ts'
 import type { DeliveryRow } from './delivery-rows.ts'
-import { AT_ONCE } from './owe.ts'
-import type { Owing } from './owe.ts'
+import { AT_ONCE } from './fan-out.ts'
+import type { FanOut } from './fan-out.ts'
 
 /** What is owed and due, to whom, and what makes it due again. */
 
 /** Rows in one transaction, where an act may touch any number of them. */
 const BATCH = 1000
 const DUE_COLUMNS = 'd.id, d.attempts, d.target_id, d.next_attempt_at_ms'
-const DUE = "d.state = 'owed' AND d.superseded_by IS NULL"
+const DUE = "d.state = 'pending' AND d.superseded_by IS NULL"
 
 export function dueDeliveries({ db, read }: Core) {
   type Due = { id: string; attempts: number; target_id: string; next_attempt_at_ms: number }
@@ -24,9 +24,9 @@ export function dueDeliveries({ db, read }: Core) {
     FROM deliveries d INDEXED BY deliveries_due_by_target WHERE ${DUE} AND d.target_id = @targetId AND d.next_attempt_at_ms > @nowMs
       AND (d.next_attempt_at_ms, d.id) > (@dueAtMs, @id) AND d.leased_until_ms <= @nowMs
     ORDER BY d.next_attempt_at_ms, d.id LIMIT @limit`)
-  const targets = db.prepare<[], { target_id: string; client_id: string; uri: string; owed: number; oldest: number }>(
-    `SELECT t.target_id, t.client_id, t.uri, o.owed, o.oldest FROM
-      (SELECT d.target_id, count(*) AS owed, min(d.created_at_ms) AS oldest
+  const targets = db.prepare<[], { target_id: string; client_id: string; uri: string; pending: number; oldest: number }>(
+    `SELECT t.target_id, t.client_id, t.uri, o.pending, o.oldest FROM
+      (SELECT d.target_id, count(*) AS pending, min(d.created_at_ms) AS oldest
         FROM deliveries d INDEXED BY deliveries_due_by_target WHERE ${DUE} GROUP BY d.target_id) o
       JOIN targets t ON t.target_id = o.target_id ORDER BY o.oldest`,
   )
@@ -42,23 +42,25 @@ export function dueDeliveries({ db, read }: Core) {
           ...(rows.length === limit && last !== undefined ? { next: { dueAtMs: last.next_attempt_at_ms, id: last.id } } : {}),
         }
       }),
-    owedTargets: () =>
+    pendingTargets: () =>
       read(() =>
         targets.all().map((row) => ({
           targetId: row.target_id,
           clientId: row.client_id,
           uri: row.uri,
-          owed: row.owed,
+          pending: row.pending,
           oldestAtMs: row.oldest,
         })),
       ),
   } satisfies Partial<DeliveryActs>
 }
 
-export function deliveriesAgain({ db, write }: Core, { count }: Owing) {
-  const failed = db.prepare<[object], DeliveryRow>(`SELECT d.* FROM deliveries d WHERE d.state IN ('dead', 'refused') AND d.superseded_by IS NULL
+export function deliveriesAgain({ db, write }: Core, { count }: FanOut) {
+  const failed = db.prepare<[object], DeliveryRow>(`SELECT d.* FROM deliveries d WHERE d.state IN ('failed', 'rejected') AND d.superseded_by IS NULL
     AND (@id IS NULL OR d.id = @id) AND (@targetId IS NULL OR d.target_id = @targetId) AND (@clientId IS NULL OR d.client_id = @clientId) LIMIT ${BATCH}`)
-  const oweAgain = db.prepare<[string]>(`UPDATE deliveries SET state = 'owed', attempts = 0, next_attempt_at_ms = ${AT_ONCE}, leased_until_ms = 0,
+  const makePending = db.prepare<
+    [string]
+  >(`UPDATE deliveries SET state = 'pending', attempts = 0, next_attempt_at_ms = ${AT_ONCE}, leased_until_ms = 0,
     settled_at_ms = NULL WHERE id = ?`)
 
   return {
@@ -68,9 +70,9 @@ export function deliveriesAgain({ db, write }: Core, { count }: Owing) {
         const rows = await write(() => {
           const batch = failed.all({ id: id ?? null, targetId: targetId ?? null, clientId: clientId ?? null })
           for (const row of batch) {
-            oweAgain.run(row.id)
+            makePending.run(row.id)
             count(row.client_id, row.state, -1)
-            count(row.client_id, 'owed', 1)
+            count(row.client_id, 'pending', 1)
           }
           return batch
         })

@@ -6,7 +6,7 @@ import type { DeliveryRow } from './delivery-rows.ts'
 
 /** Deliveries as operators look at them, newest first, and how many there are. */
 
-const STATES: DeliveryState[] = ['owed', 'delivered', 'refused', 'dead', 'superseded']
+const STATES: DeliveryState[] = ['pending', 'delivered', 'rejected', 'failed', 'superseded']
 
 interface Place {
   row: number
@@ -29,8 +29,8 @@ export function deliveryLists({ db, read }: Core) {
   const ofClient = prepare('d.state = @state AND d.client_id = @clientId AND (d.created_at_ms, d.rowid) < (@atMs, @row)', BY_TIME)
   const placeOf = db.prepare<[string], Place>('SELECT rowid AS row, created_at_ms AS atMs FROM deliveries WHERE id = ?')
   const counts = db.prepare<[], { client_id: string; state: DeliveryState; count: number; oldest: number | null }>(
-    `SELECT c.client_id, c.state, c.count, CASE WHEN c.state = 'owed' THEN
-        (SELECT min(d.created_at_ms) FROM deliveries d WHERE d.state = 'owed' AND d.client_id = c.client_id) END AS oldest
+    `SELECT c.client_id, c.state, c.count, CASE WHEN c.state = 'pending' THEN
+        (SELECT min(d.created_at_ms) FROM deliveries d WHERE d.state = 'pending' AND d.client_id = c.client_id) END AS oldest
       FROM delivery_counts c WHERE c.count > 0 ORDER BY c.client_id, c.state`,
   )
 

@@ -36,7 +36,7 @@ export const deliveryOf = (row: DeliveryRow): Delivery => ({
   state: row.state,
   attempts: row.attempts,
   createdAtMs: row.created_at_ms,
-  nextAttemptAtMs: row.state === 'owed' ? Math.max(row.next_attempt_at_ms, row.created_at_ms) : undefined,
+  nextAttemptAtMs: row.state === 'pending' ? Math.max(row.next_attempt_at_ms, row.created_at_ms) : undefined,
   settledAtMs: optional(row.settled_at_ms),
   supersededBy: optional(row.superseded_by),
   lastStatus: optional(row.last_status),

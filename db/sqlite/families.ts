@@ -1,9 +1,9 @@
-import type { RefusedWhy, Store } from '../store.ts'
+import type { RejectedWhy, Store } from '../store.ts'
 import type { CodeGrant, TokenFamily } from '../types.ts'
 import { optional } from './core.ts'
 import type { Core } from './core.ts'
 import type { RevocationLog } from './log.ts'
-import { isRevoked, refusedBy, SESSION_COLUMNS } from './session-rows.ts'
+import { isRevoked, rejectedBy, SESSION_COLUMNS } from './session-rows.ts'
 import type { SessionRow, Sessions } from './session-rows.ts'
 
 /** Token families: rotation, replay and theft (RFC 9700 §4.14.2). It refuses every generation but the current one and, until that is used, the one before. */
@@ -60,7 +60,7 @@ export function tokenFamilies({ db }: Core, log: RevocationLog, sessions: Sessio
     `UPDATE families SET generation = generation + 1, rotated_at = @now, replaced_at = @replacedAt WHERE family_id = @familyId AND generation = @generation`,
   )
 
-  const refused = (why: RefusedWhy): Rotation => ({ outcome: 'refused', why })
+  const rejected = (why: RejectedWhy): Rotation => ({ outcome: 'rejected', why })
 
   /** The generation before the current one, again: its answer was lost, or it was sent twice. The successor is the same one. */
   const mayReplay = (row: FamilyOfSession, generation: number, windowSeconds: number | undefined, now: number): boolean =>
@@ -85,7 +85,7 @@ export function tokenFamilies({ db }: Core, log: RevocationLog, sessions: Sessio
   }
 
   const older = (row: FamilyOfSession, generation: number, now: number): Rotation => {
-    if (isPipelined(row, generation, now)) return refused('stale')
+    if (isPipelined(row, generation, now)) return rejected('stale')
     const committed = log.append({
       selector: { kind: 'session', sid: row.sid },
       reason: 'refresh_token_reuse',
@@ -104,12 +104,12 @@ export function tokenFamilies({ db }: Core, log: RevocationLog, sessions: Sessio
 
     rotate({ familyId, generation, clientId, replayWindowSeconds, now }) {
       const row = byId.get(familyId)
-      if (row === undefined || generation > row.generation || generation < 1) return refused('unknown')
-      if (row.family_client !== clientId) return refused('wrong_client')
+      if (row === undefined || generation > row.generation || generation < 1) return rejected('unknown')
+      if (row.family_client !== clientId) return rejected('wrong_client')
       const standing = sessions.standing(row, now)
-      if (standing.state === 'unknown') return refused('unknown')
-      if (standing.state === 'ended') return refused(refusedBy(standing.why))
-      if (row.grant_cutoff > row.family_opened_seq) return refused('revoked')
+      if (standing.state === 'unknown') return rejected('unknown')
+      if (standing.state === 'ended') return rejected(rejectedBy(standing.why))
+      if (row.grant_cutoff > row.family_opened_seq) return rejected('revoked')
       if (generation === row.generation) {
         advance.run({ familyId, generation, now, replacedAt: JSON.stringify([...recent(row, now), now].slice(-REMEMBERED)) })
         sessions.touch(row, clientId, now)

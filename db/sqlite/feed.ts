@@ -15,7 +15,7 @@ interface GuardRow {
   client_id: string
   guard_id: string
   epoch: string
-  applied_seq: number
+  enforced_seq: number
   reported_at_ms: number
 }
 
@@ -23,29 +23,29 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
   const firstSince = db.prepare<[number], number | null>('SELECT min(seq) FROM revocations WHERE at >= ?').pluck()
   const after = db.prepare<[number, number, number], RevocationRow>('SELECT * FROM revocations WHERE seq > ? AND at >= ? ORDER BY seq LIMIT ?')
   const known = db.prepare<[string, string], GuardRow>('SELECT * FROM guards WHERE client_id = ? AND guard_id = ?')
-  const report = db.prepare(`INSERT INTO guards (client_id, guard_id, epoch, applied_seq, reported_at_ms)
+  const report = db.prepare(`INSERT INTO guards (client_id, guard_id, epoch, enforced_seq, reported_at_ms)
     VALUES (@clientId, @guardId, @epoch, @seq, @reportedAtMs)
-    ON CONFLICT DO UPDATE SET epoch = excluded.epoch, applied_seq = excluded.applied_seq, reported_at_ms = excluded.reported_at_ms`)
+    ON CONFLICT DO UPDATE SET epoch = excluded.epoch, enforced_seq = excluded.enforced_seq, reported_at_ms = excluded.reported_at_ms`)
   const forgetOldest = db.prepare<[string]>(`DELETE FROM guards WHERE rowid IN
     (SELECT rowid FROM guards WHERE client_id = ? ORDER BY reported_at_ms DESC, rowid DESC LIMIT -1 OFFSET ${GUARDS})`)
   const between = db.prepare<[number, number], { seq: number; at: number; atMs: number }>(
     `SELECT seq, at, at_ms AS atMs FROM revocations WHERE seq > ? AND seq <= ? ORDER BY seq DESC LIMIT ${REACHED}`,
   )
   // Of those that it tells of; a later guard's word is the later one.
-  const markApplied = db.prepare<[number, number, number]>('UPDATE revocations SET applied_at_ms = ? WHERE seq >= ? AND seq <= ?')
+  const markEnforced = db.prepare<[number, number, number]>('UPDATE revocations SET enforced_at_ms = ? WHERE seq >= ? AND seq <= ?')
   const all = db.prepare<[], GuardRow>('SELECT * FROM guards ORDER BY client_id, guard_id')
 
-  const apply = ({ clientId, guardId, epoch, appliedSeq, reportedAtMs }: GuardReport) => {
+  const apply = ({ clientId, guardId, epoch, enforcedSeq, reportedAtMs }: GuardReport) => {
     if (epoch !== log.epoch()) return { reached: [] }
     const before = known.get(clientId, guardId)
-    const from = before?.epoch === epoch ? before.applied_seq : undefined
-    const seq = Math.max(from ?? 0, Math.min(appliedSeq, log.head()))
+    const from = before?.epoch === epoch ? before.enforced_seq : undefined
+    const seq = Math.max(from ?? 0, Math.min(enforcedSeq, log.head()))
     report.run({ clientId, guardId, epoch, seq, reportedAtMs })
     if (before === undefined) forgetOldest.run(clientId)
     // A guard's first report says where it begins, not what it has just reached.
     const reached = from === undefined ? [] : between.all(from, seq).reverse()
     const [first] = reached
-    if (first !== undefined) markApplied.run(reportedAtMs, first.seq, seq)
+    if (first !== undefined) markEnforced.run(reportedAtMs, first.seq, seq)
     return { reached }
   }
 
@@ -56,14 +56,14 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
         const first = firstSince.get(since)
         return typeof first === 'number' ? after.all(Math.max(seq, first - 1), since, limit).map(revocationOf) : []
       }),
-    recordApplied: (input) => write(() => apply(input)),
+    recordEnforced: (input) => write(() => apply(input)),
     guardReports: () =>
       read(() =>
         all.all().map((row) => ({
           clientId: row.client_id,
           guardId: row.guard_id,
           epoch: row.epoch,
-          appliedSeq: row.applied_seq,
+          enforcedSeq: row.enforced_seq,
           reportedAtMs: row.reported_at_ms,
         })),
       ),

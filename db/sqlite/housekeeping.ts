@@ -1,10 +1,10 @@
 import type { Housekeeping } from '../store.ts'
 import type { Core } from './core.ts'
 import { purging } from './purge.ts'
-import type { Owing } from './owe.ts'
+import type { FanOut } from './fan-out.ts'
 
 /** The broker's own values, and what is asked of the store as a store. */
-export function housekeeping(core: Core, owing: Owing): Omit<Housekeeping, 'close' | 'backup'> {
+export function housekeeping(core: Core, fanOut: FanOut): Omit<Housekeeping, 'close' | 'backup'> {
   const { db, write, read, nowMs } = core
   const get = db.prepare<[string], string>('SELECT value FROM settings WHERE name = ?').pluck()
   const set = db.prepare<[string, string]>('INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value')
@@ -22,7 +22,7 @@ export function housekeeping(core: Core, owing: Owing): Omit<Housekeeping, 'clos
         return get.get(name) ?? value
       }),
     liveSessionCount: (now) => read(() => live.get(now) ?? 0),
-    purge: purging(core, owing),
+    purge: purging(core, fanOut),
     async probe() {
       const written = String(nowMs())
       await write(() => {

@@ -2,7 +2,7 @@ import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import type { Committed, DeliveryRef, Revocation } from '../types.ts'
 import { optional } from './core.ts'
 import type { Core } from './core.ts'
-import type { Owing } from './owe.ts'
+import type { FanOut } from './fan-out.ts'
 
 /**
  * The log of revocations and its one entrance. Every end of a session, a grant or anything wider is appended here, inside the transaction of
@@ -32,8 +32,8 @@ export interface RevocationRow {
   at_ms: number
   case_reference: string | null
   comment: string | null
-  owing: 'complete' | 'pending'
-  owe_cursor: string
+  fan_out: 'complete' | 'pending'
+  fan_out_cursor: string
   sessions: number
 }
 
@@ -63,7 +63,7 @@ export const revocationOf = (row: RevocationRow): Revocation => ({
   at: row.at,
   caseReference: optional(row.case_reference),
   comment: optional(row.comment),
-  owing: row.owing,
+  fanOut: row.fan_out,
   sessions: row.sessions,
 })
 
@@ -76,13 +76,13 @@ function cutoffKey(selector: Selector): { kind: string; key: string } | undefine
   return undefined
 }
 
-export function revocationLog({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>, { owe }: Owing): RevocationLog {
+export function revocationLog({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>, { addDeliveries }: FanOut): RevocationLog {
   const next = db.prepare<[], number>('UPDATE log_head SET seq = seq + 1 WHERE id = 1 RETURNING seq').pluck()
   const head = db.prepare<[], number>('SELECT seq FROM log_head WHERE id = 1').pluck()
   const epoch = db.prepare<[], string>('SELECT epoch FROM log_head WHERE id = 1').pluck()
   const insert = db.prepare<[Record<string, unknown>], RevocationRow>(`INSERT INTO revocations
-    (seq, kind, sid, sub, client_id, tid, reason, actor_kind, actor_id, at, at_ms, case_reference, comment, owing, sessions)
-    VALUES (@seq, @kind, @sid, @sub, @clientId, @tid, @reason, @actorKind, @actorId, @at, @atMs, @caseReference, @comment, @owing, @sessions)
+    (seq, kind, sid, sub, client_id, tid, reason, actor_kind, actor_id, at, at_ms, case_reference, comment, fan_out, sessions)
+    VALUES (@seq, @kind, @sid, @sub, @clientId, @tid, @reason, @actorKind, @actorId, @at, @atMs, @caseReference, @comment, @fanOut, @sessions)
     RETURNING *`)
   const cutoff = db.prepare<[string, string, number]>(
     'INSERT INTO cutoffs (kind, key, seq) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq',
@@ -109,7 +109,7 @@ export function revocationLog({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>, { owe }
     if (wide !== undefined) cutoff.run(wide.kind, wide.key, seq)
     if (selector.kind !== 'session' && selector.kind !== 'grant') return []
     if (sub === undefined) return []
-    return owe({ seq, atMs, sid: selector.sid, sub, clientId: 'clientId' in selector ? selector.clientId : undefined, wide: false })
+    return addDeliveries({ seq, atMs, sid: selector.sid, sub, clientId: 'clientId' in selector ? selector.clientId : undefined, wide: false })
   }
 
   return {
@@ -121,7 +121,7 @@ export function revocationLog({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>, { owe }
       const { selector } = entry
       const atMs = nowMs()
       const { sub, tid } = whose(selector)
-      const owed = apply(entry, seq, atMs, sub)
+      const pending = apply(entry, seq, atMs, sub)
       const row = insert.get({
         seq,
         kind: selector.kind,
@@ -136,11 +136,11 @@ export function revocationLog({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>, { owe }
         atMs,
         caseReference: entry.caseReference ?? null,
         comment: entry.comment ?? null,
-        owing: cutoffKey(selector) === undefined ? 'complete' : 'pending',
+        fanOut: cutoffKey(selector) === undefined ? 'complete' : 'pending',
         sessions: selector.kind === 'session' ? 1 : 0,
       })
       if (row === undefined) throw new Error('The log took no entry.')
-      return { revocation: revocationOf(row), owed }
+      return { revocation: revocationOf(row), pending }
     },
   }
 }

@@ -1,5 +1,5 @@
 import type { MicrosoftActs } from '../store.ts'
-import type { MicrosoftWork, OwedMicrosoftWork } from '../types.ts'
+import type { MicrosoftWork, QueuedMicrosoftWork } from '../types.ts'
 import { optional } from './core.ts'
 import type { Core } from './core.ts'
 
@@ -19,16 +19,16 @@ interface Row {
 type WorkActs = Pick<
   MicrosoftActs,
   | 'askMicrosoft'
-  | 'owesMicrosoft'
+  | 'hasPendingMicrosoftWork'
   | 'askAboutEverybody'
   | 'dueMicrosoftWork'
   | 'settleMicrosoftWork'
   | 'postponeMicrosoftWork'
-  | 'deadMicrosoftWork'
+  | 'failedMicrosoftWork'
   | 'redriveMicrosoftWork'
 >
 
-const workOf = (row: Row): OwedMicrosoftWork => ({
+const workOf = (row: Row): QueuedMicrosoftWork => ({
   kind: row.kind,
   tid: row.tid,
   oid: row.oid,
@@ -39,47 +39,49 @@ const workOf = (row: Row): OwedMicrosoftWork => ({
   lastError: optional(row.last_error),
 })
 
-const AGAIN = `ON CONFLICT DO UPDATE SET generation = generation + 1, attempts = 0, state = 'owed', asked_at_ms = excluded.asked_at_ms,
+const AGAIN = `ON CONFLICT DO UPDATE SET generation = generation + 1, attempts = 0, state = 'pending', asked_at_ms = excluded.asked_at_ms,
   next_at_ms = excluded.next_at_ms`
 
 /** For acts that owe it in a transaction of their own. */
-export function owingMicrosoft({ db }: Pick<Core, 'db'>): (work: MicrosoftWork, nowMs: number) => void {
+export function microsoftWorkWriter({ db }: Pick<Core, 'db'>): (work: MicrosoftWork, nowMs: number) => void {
   const ask = db.prepare(`INSERT INTO microsoft_work (kind, tid, oid, generation, attempts, state, asked_at_ms, next_at_ms)
-    VALUES (@kind, @tid, @oid, 1, 0, 'owed', @nowMs, @nowMs) ${AGAIN}`)
+    VALUES (@kind, @tid, @oid, 1, 0, 'pending', @nowMs, @nowMs) ${AGAIN}`)
   return ({ kind, tid, oid }, nowMs) => void ask.run({ kind, tid, oid, nowMs })
 }
 
 export function microsoftWorkActs(core: Core): WorkActs {
   const { db, write, read } = core
-  const ask = owingMicrosoft(core)
+  const ask = microsoftWorkWriter(core)
   const askEverybody = db.prepare(`INSERT INTO microsoft_work (kind, tid, oid, generation, attempts, state, asked_at_ms, next_at_ms)
-    SELECT DISTINCT 'check_user', u.tid, u.oid, 1, 0, 'owed', @nowMs, @nowMs FROM sessions s JOIN subjects u ON u.sub = s.sub
+    SELECT DISTINCT 'check_user', u.tid, u.oid, 1, 0, 'pending', @nowMs, @nowMs FROM sessions s JOIN subjects u ON u.sub = s.sub
     WHERE s.tid = @tid AND s.ended_seq IS NULL AND s.deadline_at > @now ${AGAIN}`)
   const due = db.prepare<[string, number, number], Row>(
-    "SELECT * FROM microsoft_work WHERE state = 'owed' AND tid = ? AND next_at_ms <= ? ORDER BY next_at_ms LIMIT ?",
+    "SELECT * FROM microsoft_work WHERE state = 'pending' AND tid = ? AND next_at_ms <= ? ORDER BY next_at_ms LIMIT ?",
   )
-  const dead = db.prepare<[number], Row>("SELECT * FROM microsoft_work WHERE state = 'dead' ORDER BY asked_at_ms DESC LIMIT ?")
+  const failed = db.prepare<[number], Row>("SELECT * FROM microsoft_work WHERE state = 'failed' ORDER BY asked_at_ms DESC LIMIT ?")
   const redrive =
-    db.prepare(`UPDATE microsoft_work SET generation = generation + 1, attempts = 0, state = 'owed', asked_at_ms = @nowMs, next_at_ms = @nowMs
-    WHERE state = 'dead' AND (@tid IS NULL OR tid = @tid)`)
-  const owes = db.prepare<[object]>("SELECT 1 FROM microsoft_work WHERE kind = @kind AND tid = @tid AND oid = @oid AND state = 'owed'")
+    db.prepare(`UPDATE microsoft_work SET generation = generation + 1, attempts = 0, state = 'pending', asked_at_ms = @nowMs, next_at_ms = @nowMs
+    WHERE state = 'failed' AND (@tid IS NULL OR tid = @tid)`)
+  const hasPending = db.prepare<[object]>("SELECT 1 FROM microsoft_work WHERE kind = @kind AND tid = @tid AND oid = @oid AND state = 'pending'")
   const settle = db.prepare('DELETE FROM microsoft_work WHERE kind = @kind AND tid = @tid AND oid = @oid AND generation = @generation')
   const postpone = db.prepare(`UPDATE microsoft_work SET attempts = attempts + 1, state = @state, next_at_ms = @nextAtMs, last_error = @error
     WHERE kind = @kind AND tid = @tid AND oid = @oid AND generation = @generation`)
-  const key = ({ kind, tid, oid, generation }: OwedMicrosoftWork) => ({ kind, tid, oid, generation })
+  const key = ({ kind, tid, oid, generation }: QueuedMicrosoftWork) => ({ kind, tid, oid, generation })
 
   return {
     askMicrosoft: (work, nowMs) =>
       write(() => {
         for (const one of work) ask(one, nowMs)
       }),
-    owesMicrosoft: ({ kind, tid, oid }) => read(() => owes.get({ kind, tid, oid }) !== undefined),
+    hasPendingMicrosoftWork: ({ kind, tid, oid }) => read(() => hasPending.get({ kind, tid, oid }) !== undefined),
     askAboutEverybody: (input) => write(() => askEverybody.run(input).changes),
     dueMicrosoftWork: ({ tid, nowMs, limit }) => read(() => due.all(tid, nowMs, limit).map(workOf)),
     settleMicrosoftWork: (work) => write(() => void settle.run(key(work))),
     postponeMicrosoftWork: (work, { nextAtMs, error }) =>
-      write(() => void postpone.run({ ...key(work), nextAtMs: nextAtMs ?? work.nextAtMs, state: nextAtMs === undefined ? 'dead' : 'owed', error })),
-    deadMicrosoftWork: (limit) => read(() => dead.all(limit).map(workOf)),
+      write(
+        () => void postpone.run({ ...key(work), nextAtMs: nextAtMs ?? work.nextAtMs, state: nextAtMs === undefined ? 'failed' : 'pending', error }),
+      ),
+    failedMicrosoftWork: (limit) => read(() => failed.all(limit).map(workOf)),
     redriveMicrosoftWork: ({ tid = null, nowMs }) => write(() => redrive.run({ tid, nowMs }).changes),
   }
 }

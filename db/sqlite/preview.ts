@@ -35,7 +35,7 @@ export function previewRevocation({ db, read }: Core, sessions: Sessions): Revoc
     const narrow = selector.kind === 'session' || selector.kind === 'grant'
     const only = 'clientId' in selector ? selector.clientId : undefined
     const clients = new Set<string>()
-    let toldBySub = new Set<string>()
+    let sentBySub = new Set<string>()
     let [count, subjects, deliveries, afterSub, afterSid] = [0, 0, 0, '', '']
     let lastSub: string | undefined
 
@@ -43,18 +43,18 @@ export function previewRevocation({ db, read }: Core, sessions: Sessions): Revoc
       const { state } = sessions.standing(row, now)
       if (state !== 'live' && state !== 'marked') return
       if (selector.kind === 'tenant' && row.tid !== selector.tid) return
-      const told = reached.all(row.sid).filter(({ client_id: clientId }) => only === undefined || clientId === only)
-      if (only !== undefined && told.length === 0) return
+      const delivered = reached.all(row.sid).filter(({ client_id: clientId }) => only === undefined || clientId === only)
+      if (only !== undefined && delivered.length === 0) return
       count += 1
       if (row.sub !== lastSub) {
         lastSub = row.sub
         subjects += 1
-        toldBySub = new Set()
+        sentBySub = new Set()
       }
-      for (const { client_id: clientId, logout_by: by, targets } of told) {
+      for (const { client_id: clientId, logout_by: by, targets } of delivered) {
         clients.add(clientId)
-        if (narrow || by === 'sid' || !toldBySub.has(clientId)) deliveries += targets
-        toldBySub.add(clientId)
+        if (narrow || by === 'sid' || !sentBySub.has(clientId)) deliveries += targets
+        sentBySub.add(clientId)
       }
     }
 

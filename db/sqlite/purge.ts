@@ -1,7 +1,7 @@
 import type { Housekeeping } from '../store.ts'
 import type { DeliveryState } from '../types.ts'
 import type { Core } from './core.ts'
-import type { Owing } from './owe.ts'
+import type { FanOut } from './fan-out.ts'
 
 /** Deletes what retention no longer wants, a bounded number of each kind at a time. It leaves subjects (a `sub` is never reused) and cutoffs. */
 
@@ -14,7 +14,7 @@ const RETENTION = {
 const DEFAULT = { sessionDays: 30, revocationDays: 90, auditDays: 730 }
 type Retention = typeof DEFAULT
 
-export function purging({ db, write }: Core, { count }: Owing): Housekeeping['purge'] {
+export function purging({ db, write }: Core, { count }: FanOut): Housekeeping['purge'] {
   const simple = [
     { sql: 'DELETE FROM codes WHERE rowid IN (SELECT rowid FROM codes WHERE expires_at <= ? LIMIT ?)', keep: RETENTION.code },
     { sql: 'DELETE FROM consumed WHERE rowid IN (SELECT rowid FROM consumed WHERE expires_at <= ? LIMIT ?)', keep: 0 },
@@ -23,9 +23,9 @@ export function purging({ db, write }: Core, { count }: Owing): Housekeeping['pu
   ].map(({ sql, keep }) => ({ statement: db.prepare<[number, number]>(sql), keep }))
 
   const revocations = db.prepare<[number, number]>(`DELETE FROM revocations WHERE seq IN (SELECT r.seq FROM revocations r
-    WHERE r.at <= ? AND r.owing = 'complete' AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq) LIMIT ?)`)
+    WHERE r.at <= ? AND r.fan_out = 'complete' AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq) LIMIT ?)`)
   const microsoftWork = db.prepare<[number, number]>(`DELETE FROM microsoft_work WHERE rowid IN (SELECT rowid FROM microsoft_work
-    WHERE state = 'dead' AND asked_at_ms / 1000 <= ? LIMIT ?)`)
+    WHERE state = 'failed' AND asked_at_ms / 1000 <= ? LIMIT ?)`)
   const oldSessions = db.prepare<[number, number], string>('SELECT sid FROM sessions WHERE ended_seq IS NOT NULL AND ended_at <= ? LIMIT ?').pluck()
   const ofSession = ['families', 'participants', 'sessions'].map((table) => db.prepare<[string]>(`DELETE FROM ${table} WHERE sid = ?`))
 

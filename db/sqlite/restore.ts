@@ -24,7 +24,7 @@ import { lockDataFile } from './lock.ts'
 import { revocationLog } from './log.ts'
 import { openTables } from './open.ts'
 import type { Sqlite } from './open.ts'
-import { owing } from './owe.ts'
+import { fanOut } from './fan-out.ts'
 
 /**
  * Puts a backup in the place of the data file, while no broker runs. What ended since the backup was made is not in it, so a new log begins:
@@ -131,7 +131,7 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
   try {
     const now = Math.floor(nowMs / 1000)
     const core = { db, nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) }
-    const log = revocationLog(core, owing(core))
+    const log = revocationLog(core, fanOut(core))
     const lastRevocationAt = db.prepare<[], number | null>('SELECT max(at) FROM revocations').pluck().get() ?? undefined
     const seq = db.transaction(() => {
       const epoch = randomBytes(9).toString('base64url')
@@ -154,7 +154,7 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
 }
 
 function openCopy(copy: string, backup: string): Sqlite {
-  const refused = (cause: unknown): StoreUnavailable =>
+  const rejected = (cause: unknown): StoreUnavailable =>
     cause instanceof StoreUnavailable
       ? new StoreUnavailable(cause.message.replaceAll(copy, backup), { cause })
       : new StoreUnavailable(
@@ -167,7 +167,7 @@ function openCopy(copy: string, backup: string): Sqlite {
     check(copy)
     return openTables(copy)
   } catch (error) {
-    throw refused(error)
+    throw rejected(error)
   }
 }
 

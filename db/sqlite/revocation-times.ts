@@ -12,26 +12,28 @@ const MOST_OF_ONE = 1_000
 interface Row {
   seq: number
   at_ms: number
-  applied_at_ms: number | null
-  owing: 'complete' | 'pending'
+  enforced_at_ms: number | null
+  fan_out: 'complete' | 'pending'
 }
 
 export function revocationTimes({ db, read }: Core): RevocationActs['revocationTimes'] {
-  const latest = db.prepare<[number, number], Row>('SELECT seq, at_ms, applied_at_ms, owing FROM revocations WHERE seq < ? ORDER BY seq DESC LIMIT ?')
+  const latest = db.prepare<[number, number], Row>(
+    'SELECT seq, at_ms, enforced_at_ms, fan_out FROM revocations WHERE seq < ? ORDER BY seq DESC LIMIT ?',
+  )
   // What was superseded is told by another revocation's delivery, and counts there.
-  const settled = db.prepare<[number], { count: number; told: number; open: number; last: number | null }>(`SELECT count(*) AS count,
-      sum(state = 'delivered') AS told, sum(state IN ('owed', 'refused', 'dead') AND superseded_by IS NULL) AS open,
+  const settled = db.prepare<[number], { count: number; delivered: number; open: number; last: number | null }>(`SELECT count(*) AS count,
+      sum(state = 'delivered') AS delivered, sum(state IN ('pending', 'rejected', 'failed') AND superseded_by IS NULL) AS open,
       max(CASE WHEN state = 'delivered' THEN settled_at_ms END) AS last
     FROM (SELECT state, superseded_by, settled_at_ms FROM deliveries WHERE seq = ? LIMIT ${MOST_OF_ONE + 1})`)
 
   const timeOf = (row: Row): RevocationTime => {
-    const found = row.owing === 'complete' ? settled.get(row.seq) : undefined
-    const whole = found !== undefined && found.count <= MOST_OF_ONE && found.told > 0 && found.open === 0 && found.last !== null
+    const found = row.fan_out === 'complete' ? settled.get(row.seq) : undefined
+    const whole = found !== undefined && found.count <= MOST_OF_ONE && found.delivered > 0 && found.open === 0 && found.last !== null
     return {
       seq: row.seq,
       atMs: row.at_ms,
       ...(whole ? { deliveredMs: Math.max(0, (found.last ?? 0) - row.at_ms) } : {}),
-      ...(row.applied_at_ms === null ? {} : { appliedMs: Math.max(0, row.applied_at_ms - row.at_ms) }),
+      ...(row.enforced_at_ms === null ? {} : { enforcedMs: Math.max(0, row.enforced_at_ms - row.at_ms) }),
     }
   }
 

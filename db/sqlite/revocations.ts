@@ -3,10 +3,10 @@ import type { RevocationActs, RevokeInput } from '../store.ts'
 import type { Core } from './core.ts'
 import { revocationOf } from './log.ts'
 import type { RevocationLog, RevocationRow } from './log.ts'
-import type { Owing } from './owe.ts'
+import type { FanOut } from './fan-out.ts'
 import { markingSessions } from './marks.ts'
-import { owingMicrosoft } from './microsoft-work.ts'
-import { owePending } from './owe-pending.ts'
+import { microsoftWorkWriter } from './microsoft-work.ts'
+import { fanOutPending } from './fan-out-pending.ts'
 import { previewRevocation } from './preview.ts'
 import { revocationTimes } from './revocation-times.ts'
 import { isRevoked, SESSION_COLUMNS, SESSION_FROM, timeReason } from './session-rows.ts'
@@ -14,7 +14,7 @@ import type { SessionRow, Sessions } from './session-rows.ts'
 
 /** What is revoked, by whom it is asked and by time. It refuses what covers nothing: the log holds no entry without an effect. */
 
-export function revocationActs(core: Core, log: RevocationLog, sessions: Sessions, owing: Owing): RevocationActs {
+export function revocationActs(core: Core, log: RevocationLog, sessions: Sessions, fanOut: FanOut): RevocationActs {
   const { db, write, read } = core
   const participant = db.prepare<[string, string], { joined_seq: number; grant_cutoff: number }>(
     'SELECT joined_seq, grant_cutoff FROM participants WHERE sid = ? AND client_id = ?',
@@ -27,7 +27,7 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
       SELECT ${SESSION_COLUMNS}, s.deadline_at FROM ${SESSION_FROM} WHERE s.ended_seq IS NULL AND s.deadline_at <= ?)
     WHERE cutoff <= opened_seq ORDER BY deadline_at LIMIT ?`)
   const mark = markingSessions(core, sessions)
-  const oweMicrosoft = owingMicrosoft(core)
+  const addMicrosoftWork = microsoftWorkWriter(core)
   const userOf = db.prepare<[string], { tid: string; oid: string }>('SELECT tid, oid FROM subjects WHERE sub = ?')
   const bySeq = db.prepare<[number], RevocationRow>('SELECT * FROM revocations WHERE seq = ?')
   const before = db.prepare<[number, number], RevocationRow>('SELECT * FROM revocations WHERE seq < ? ORDER BY seq DESC LIMIT ?')
@@ -51,7 +51,7 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
 
   const signOutAtMicrosoft = (sub: string, tenants: RevokeInput['alsoAtMicrosoft'] = []): void => {
     const user = userOf.get(sub)
-    if (user !== undefined && (tenants === 'all' || tenants.includes(user.tid))) oweMicrosoft({ kind: 'revoke_sessions', ...user }, core.nowMs())
+    if (user !== undefined && (tenants === 'all' || tenants.includes(user.tid))) addMicrosoftWork({ kind: 'revoke_sessions', ...user }, core.nowMs())
   }
 
   return {
@@ -65,7 +65,7 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
 
     previewRevocation: previewRevocation(core, sessions),
     revocationTimes: revocationTimes(core),
-    owePending: owePending(core, owing),
+    fanOutPending: fanOutPending(core, fanOut),
 
     expireSessions: ({ now, limit }) =>
       write(() =>

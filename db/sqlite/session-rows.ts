@@ -1,5 +1,5 @@
 import type { Reason } from '../../src/protocol/revocation.ts'
-import type { RefusedWhy } from '../store.ts'
+import type { RejectedWhy } from '../store.ts'
 import type { Session, Standing } from '../types.ts'
 import { optional, parseList } from './core.ts'
 import type { Core } from './core.ts'
@@ -71,7 +71,7 @@ export const isRevoked = (row: Pick<SessionRow, 'ended_seq' | 'cutoff' | 'opened
   row.ended_seq !== null || row.cutoff > row.opened_seq
 
 /** What a client is refused by, of a session that has ended. */
-export function refusedBy(why: 'revoked' | 'idle' | 'expired' | 'marked'): RefusedWhy {
+export function rejectedBy(why: 'revoked' | 'idle' | 'expired' | 'marked'): RejectedWhy {
   if (why === 'marked') return 'marked'
   return why === 'revoked' ? 'revoked' : 'expired'
 }

@@ -16,7 +16,7 @@ import { revocationLog } from './log.ts'
 import { microsoftActs } from './microsoft.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
-import { owing } from './owe.ts'
+import { fanOut } from './fan-out.ts'
 import { userActs } from './users.ts'
 import { revocationActs } from './revocations.ts'
 import { sessionRows } from './session-rows.ts'
@@ -43,11 +43,11 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
   db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(random(9).toString('base64url'))
   // One process writes this file: whoever had a lease has gone, and what they were sending is due again at once.
-  db.prepare("UPDATE deliveries SET leased_until_ms = 0 WHERE state = 'owed' AND superseded_by IS NULL AND leased_until_ms > 0").run()
+  db.prepare("UPDATE deliveries SET leased_until_ms = 0 WHERE state = 'pending' AND superseded_by IS NULL AND leased_until_ms > 0").run()
   const writer = createWriter(db)
   const closed = () => new StoreUnavailable('The store is closed.')
   const core: Core = { db, write: writer.write, read: reading(db, closed), nowMs, newId: () => newRowId(nowMs(), random) }
-  const log = revocationLog(core, owing(core))
+  const log = revocationLog(core, fanOut(core))
   const copies = backingUp(core, log)
   return {
     ...acts(core),
@@ -62,23 +62,23 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
 }
 
 function acts(core: Core): Omit<Store, 'close' | 'backup'> {
-  const owed = owing(core)
-  const log = revocationLog(core, owed)
+  const pending = fanOut(core)
+  const log = revocationLog(core, pending)
   const sessions = sessionRows(core)
   const families = tokenFamilies(core, log, sessions)
   return {
     ...signInActs(core, log, sessions),
     ...tokenActs(core, log, sessions, families),
-    ...revocationActs(core, log, sessions, owed),
+    ...revocationActs(core, log, sessions, pending),
     ...microsoftActs(core, log, sessions),
-    ...deliveryActs(core, owed),
+    ...deliveryActs(core, pending),
     ...feedActs(core, log),
     ...clientActs(core, log),
     ...keyActs(core),
     ...tenantActs(core, log),
     ...userActs(core, log),
     ...auditActs(core),
-    ...housekeeping(core, owed),
+    ...housekeeping(core, pending),
   }
 }
 

@@ -60,7 +60,7 @@ export function tenantActs({ db, write, read }: Core, log: RevocationLog): Tenan
     VALUES (@tid, @name, @mfaProof, @idleSeconds, @absoluteSeconds, @staySignedInSeconds, @proofAssertedBy, @proofAssertedAt,
        @consentConfirmedBy, @consentConfirmedAt, @connectedAt, @removedAt)`)
   const remove = db.prepare<[number, string]>('UPDATE tenants SET removed_at = ? WHERE tid = ?')
-  const oweNothing = db.prepare<[string]>('DELETE FROM microsoft_work WHERE tid = ?')
+  const dropWork = db.prepare<[string]>('DELETE FROM microsoft_work WHERE tid = ?')
   return {
     listTenants: () => read(() => all.all().map(tenantOf)),
     findTenant: (tid) =>
@@ -82,7 +82,7 @@ export function tenantActs({ db, write, read }: Core, log: RevocationLog): Tenan
         if (row === undefined || row.removed_at !== null) return { outcome: 'unknown' } as const
         remove.run(now, tid)
         // Nobody asks Microsoft about it any more; connected anew, nothing old may be done there.
-        oweNothing.run(tid)
+        dropWork.run(tid)
         return { outcome: 'removed', committed: log.append({ selector: { kind: 'tenant', tid }, reason: 'tenant_removed', actor, now }) } as const
       }),
   }

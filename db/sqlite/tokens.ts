@@ -1,13 +1,13 @@
 import { equalInConstantTime } from '../../src/protocol/compare.ts'
 import { words } from '../../src/protocol/params.ts'
 import { verifierMatches } from '../../src/protocol/pkce.ts'
-import type { RefusedWhy, TokenActs } from '../store.ts'
+import type { RejectedWhy, TokenActs } from '../store.ts'
 import type { CodeGrant, TokenFamily } from '../types.ts'
 import { optional } from './core.ts'
 import type { Core } from './core.ts'
 import type { Families } from './families.ts'
 import type { RevocationLog } from './log.ts'
-import { refusedBy } from './session-rows.ts'
+import { rejectedBy } from './session-rows.ts'
 import type { SessionRow, Sessions } from './session-rows.ts'
 
 /** Codes, and whether an access token still stands. Whatever a revocation covers is refused; so is a second use. */
@@ -83,7 +83,7 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
   const reuse = (code: CodeRow, now: number) => {
     const standing = sessions.standing(sessions.bySid(code.sid), now)
     if (standing.state === 'unknown' || standing.state === 'ended' || grantIsRevoked(code.sid, code.client_id, code.opened_seq))
-      return { outcome: 'refused', why: 'revoked' } as const
+      return { outcome: 'rejected', why: 'revoked' } as const
     const committed = log.append({
       selector: { kind: 'grant', sid: code.sid, clientId: code.client_id },
       reason: 'code_reuse',
@@ -93,13 +93,13 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
     return { outcome: 'reused', committed } as const
   }
 
-  const notRedeemable = (code: CodeRow, row: SessionRow | undefined, { redirectUri, now }: Redemption): RefusedWhy | undefined => {
+  const notRedeemable = (code: CodeRow, row: SessionRow | undefined, { redirectUri, now }: Redemption): RejectedWhy | undefined => {
     // RFC 6749 §4.1.3: named at /authorize, so it must be named here, letter by letter.
     if (code.redirect_uri !== redirectUri) return 'wrong_redirect_uri'
     if (code.expires_at <= now) return 'expired'
     const standing = sessions.standing(row, now)
     if (standing.state === 'unknown') return 'unknown'
-    if (standing.state === 'ended') return refusedBy(standing.why)
+    if (standing.state === 'ended') return rejectedBy(standing.why)
     return grantIsRevoked(code.sid, code.client_id, code.opened_seq) ? 'revoked' : undefined
   }
 
@@ -116,9 +116,9 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
 
   const accessOf = (row: SessionRow | undefined, input: { sub: string; clientId: string; rev: number; now: number }) => {
     const standing = sessions.standing(row, input.now)
-    if (row === undefined || standing.state === 'unknown' || row.sub !== input.sub) return { outcome: 'refused', why: 'unknown' } as const
-    if (standing.state === 'ended') return { outcome: 'refused', why: refusedBy(standing.why) } as const
-    if (grantIsRevoked(row.sid, input.clientId, input.rev)) return { outcome: 'refused', why: 'revoked' } as const
+    if (row === undefined || standing.state === 'unknown' || row.sub !== input.sub) return { outcome: 'rejected', why: 'unknown' } as const
+    if (standing.state === 'ended') return { outcome: 'rejected', why: rejectedBy(standing.why) } as const
+    if (grantIsRevoked(row.sid, input.clientId, input.rev)) return { outcome: 'rejected', why: 'revoked' } as const
     return { outcome: 'good', session: standing.session } as const
   }
 
@@ -126,13 +126,13 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
     redeemAuthorizationCode: (input) =>
       write(() => {
         const code = findCode.get(input.codeHash)
-        if (code === undefined) return { outcome: 'refused', why: 'unknown' } as const
-        if (!equalInConstantTime(code.client_id, input.clientId)) return { outcome: 'refused', why: 'wrong_client' } as const
-        if (!verifierIsRight(code.code_challenge, input.verifier)) return { outcome: 'refused', why: 'wrong_verifier' } as const
+        if (code === undefined) return { outcome: 'rejected', why: 'unknown' } as const
+        if (!equalInConstantTime(code.client_id, input.clientId)) return { outcome: 'rejected', why: 'wrong_client' } as const
+        if (!verifierIsRight(code.code_challenge, input.verifier)) return { outcome: 'rejected', why: 'wrong_verifier' } as const
         if (code.consumed_at !== null) return reuse(code, input.now)
         const row = sessions.bySid(code.sid)
         const why = notRedeemable(code, row, input)
-        if (why !== undefined || row === undefined) return { outcome: 'refused', why: why ?? 'unknown' } as const
+        if (why !== undefined || row === undefined) return { outcome: 'rejected', why: why ?? 'unknown' } as const
         return redeem(code, row, input)
       }),
 
@@ -151,7 +151,7 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
       return write(() => {
         const row = sessions.bySid(sid)
         const access = accessOf(row, input)
-        if (access.outcome === 'refused' || row === undefined) return access
+        if (access.outcome === 'rejected' || row === undefined) return access
         if (joins !== undefined) joinByExchange.run({ sid, clientId: joins, now, head: log.head() })
         if (touch) sessions.touch(row, clientId, now)
         return { outcome: 'good', session: sessions.session(row) } as const

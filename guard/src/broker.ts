@@ -62,7 +62,7 @@ export class Broker {
 
   /** The status alone is of interest. @throws where there is no answer */
   async report(report: Report, stopping: AbortSignal): Promise<number> {
-    const response = await this.#post('/revocations/applied', JSON.stringify(report), 'application/json', stopping)
+    const response = await this.#post('/revocations/enforced', JSON.stringify(report), 'application/json', stopping)
     await response.body?.cancel()
     return response.status
   }

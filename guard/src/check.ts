@@ -28,7 +28,7 @@ export interface CheckParts {
 /** Decides whether an access token is honoured. Refuses whatever it cannot be sure of. */
 export class Checker {
   readonly counters = { checks: 0, cacheHits: 0, accepted: 0, acceptedStale: 0, introspections: 0 }
-  readonly refused: Partial<Record<Why, number>> = {}
+  readonly rejected: Partial<Record<Why, number>> = {}
   readonly #parts: CheckParts
   /** The same token, asked about by several requests at once, is verified once. */
   readonly #verifying = new Map<string, Promise<Verified | Refusal>>()
@@ -66,8 +66,8 @@ export class Checker {
   }
 
   #refuse(refusal: Refusal): Refusal {
-    this.refused[refusal.why] = (this.refused[refusal.why] ?? 0) + 1
-    this.#parts.hooks.refused({ why: refusal.why })
+    this.rejected[refusal.why] = (this.rejected[refusal.why] ?? 0) + 1
+    this.#parts.hooks.rejected({ why: refusal.why })
     return refusal
   }
 

@@ -22,7 +22,7 @@ export interface FeedParts {
   /** Enforces a revocation, and tells listeners of it where asked to; false where it says nothing new. */
   enforce: (entry: Entry, tell: boolean) => boolean
   /** Everything up to `seq` is enforced. */
-  onApplied: (epoch: string, seq: number) => void
+  onEnforced: (epoch: string, seq: number) => void
   /** Epoch seconds, by the broker's clock where it is known: compared with what it issued. */
   now: () => number
   /** The first time, and after each reset: from here on tokens may be accepted. */
@@ -32,7 +32,7 @@ export interface FeedParts {
 /** What the feed has said so far, and what each of its events means (docs/feed.md). Knows nothing of connections. */
 export class FeedReader {
   epoch: string | undefined
-  appliedSeq = 0
+  enforcedSeq = 0
   /** Not before the first snapshot is whole, and not between a reset and the next `live`. */
   ready = false
   readonly freshness: Freshness
@@ -54,7 +54,7 @@ export class FeedReader {
   /** For the `Last-Event-ID` of the next connection. */
   get resumeFrom(): string | undefined {
     if (this.#fromNothing || this.epoch === undefined) return undefined
-    return `${this.epoch}.${this.#exactly ? this.appliedSeq : Math.max(0, this.appliedSeq - OVERLAP)}`
+    return `${this.epoch}.${this.#exactly ? this.enforcedSeq : Math.max(0, this.enforcedSeq - OVERLAP)}`
   }
 
   /** This connection has told everything up to now. */
@@ -123,7 +123,7 @@ export class FeedReader {
     this.#exactly = false
     this.#turned ||= this.epoch !== undefined
     this.epoch = typeof data?.epoch === 'string' ? data.epoch : undefined
-    this.appliedSeq = 0
+    this.enforcedSeq = 0
     ledger.clear()
     // A restored broker signs by other keys. What cannot be read now is read when a token asks for it.
     keys.refresh().catch(() => {})
@@ -140,7 +140,7 @@ export class FeedReader {
       this.#apply(entry)
     }
     this.#keysRetired(data.retired_kids)
-    this.appliedSeq = Math.max(this.appliedSeq, data.seq)
+    this.enforcedSeq = Math.max(this.enforcedSeq, data.seq)
     return undefined
   }
 
@@ -161,9 +161,9 @@ export class FeedReader {
   #reached(seq: number, id: string | undefined): string | undefined {
     const foreign = this.#foreign(id)
     if (foreign !== undefined) return foreign
-    if (seq <= this.appliedSeq) return undefined
-    this.appliedSeq = seq
-    if (this.#liveAtMs !== undefined && this.epoch !== undefined) this.#parts.onApplied(this.epoch, seq)
+    if (seq <= this.enforcedSeq) return undefined
+    this.enforcedSeq = seq
+    if (this.#liveAtMs !== undefined && this.epoch !== undefined) this.#parts.onEnforced(this.epoch, seq)
     return undefined
   }
 
@@ -175,16 +175,16 @@ export class FeedReader {
   }
 
   #becomeLive(data: Record<string, unknown> | undefined, event: StreamEvent): string | undefined {
-    const { clock, hooks, ledger, now: readNow, onApplied, onLive } = this.#parts
+    const { clock, hooks, ledger, now: readNow, onEnforced, onLive } = this.#parts
     if (typeof data?.epoch !== 'string' || !isSeq(data.seq)) return this.#nonsense(event)
     if (data.epoch !== this.epoch) {
       this.startOver()
       return 'it spoke of another log'
     }
     // A database that was put back to an earlier state: tokens of the lost part would be good for ever.
-    if (data.seq < this.appliedSeq) {
+    if (data.seq < this.enforcedSeq) {
       this.resumeExactly()
-      return `its log ends at ${data.seq}, before ${this.appliedSeq}, which is enforced here`
+      return `its log ends at ${data.seq}, before ${this.enforcedSeq}, which is enforced here`
     }
     const now = readNow()
     if (this.#turned) ledger.turned(data.seq, now, now + LONGEST_TOKEN_SECONDS)
@@ -193,13 +193,13 @@ export class FeedReader {
     this.#fromNothing = false
     this.#exactly = false
     this.#wasLive = true
-    this.appliedSeq = data.seq
+    this.enforcedSeq = data.seq
     this.#liveAtMs = clock.monotonicMs()
     this.ready = true
     this.freshness.heard()
     onLive()
-    onApplied(this.epoch, this.appliedSeq)
-    hooks.live({ epoch: this.epoch, seq: this.appliedSeq })
+    onEnforced(this.epoch, this.enforcedSeq)
+    hooks.live({ epoch: this.epoch, seq: this.enforcedSeq })
     return undefined
   }
 

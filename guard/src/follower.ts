@@ -78,13 +78,13 @@ export class Follower {
   hurry(seq: number): void {
     const { clock, feed, stopping } = this.#parts
     const { epoch, seq: before } = this.#hurriedFor
-    if (seq <= feed.appliedSeq || (epoch === feed.epoch && seq <= before)) return
+    if (seq <= feed.enforcedSeq || (epoch === feed.epoch && seq <= before)) return
     this.#hurriedFor = { epoch: feed.epoch, seq }
     if (!this.connected) return this.#pause?.abort()
     const stream = this.#stream
     clock.after(BEHIND_MS, () => {
-      if (this.#stream !== stream || stopping.aborted || !feed.live || feed.appliedSeq >= seq) return
-      stream?.abort(new Error(`the broker has issued a token at seq ${seq}, and the feed stopped at ${feed.appliedSeq}`))
+      if (this.#stream !== stream || stopping.aborted || !feed.live || feed.enforcedSeq >= seq) return
+      stream?.abort(new Error(`the broker has issued a token at seq ${seq}, and the feed stopped at ${feed.enforcedSeq}`))
     })
   }
 

@@ -60,7 +60,7 @@ export interface GuardStatus {
   clockOffsetSeconds: number | undefined
   lastProblem: Problem | undefined
   epoch: string | undefined
-  appliedSeq: number
+  enforcedSeq: number
   /** The newest that the broker has noted. */
   reportedSeq: number | undefined
   entries: number
@@ -80,8 +80,8 @@ export interface GuardStatus {
     resets: number
     jwksFetches: number
     reports: number
-    refused: Partial<Record<Why, number>>
-    logout: { received: number; ended: number; refused: number; replayed: number; failed: number }
+    rejected: Partial<Record<Why, number>>
+    logout: { received: number; ended: number; rejected: number; replayed: number; failed: number }
   }
 }
 
@@ -115,7 +115,7 @@ export function createGuard(options: GuardOptions): Guard {
     const cutoffBefore = ledger.cutoffSeq
     if (!ledger.add(entry)) return false
     if (ledger.cutoffSeq !== undefined && ledger.cutoffSeq !== cutoffBefore) hooks.collapsed({ seq: ledger.cutoffSeq })
-    hooks.applied(entry)
+    hooks.enforced(entry)
     if (tell) for (const listener of listeners) safely(() => listener(entry))
     return true
   }
@@ -124,8 +124,8 @@ export function createGuard(options: GuardOptions): Guard {
   const reporter = new Reporter({ broker, clock, hooks, random, stopping, about, onConflict: () => follower.doubtLog() })
   let becameLive: () => void = () => {}
   const live = new Promise<void>((resolve) => (becameLive = resolve))
-  const onApplied = (epoch: string, seq: number): void => reporter.applied(epoch, seq)
-  const feed = new FeedReader({ clock, hooks, keys, ledger, enforce, onApplied, onLive: () => becameLive(), now: () => brokerClock.now() })
+  const onEnforced = (epoch: string, seq: number): void => reporter.enforced(epoch, seq)
+  const feed = new FeedReader({ clock, hooks, keys, ledger, enforce, onEnforced, onLive: () => becameLive(), now: () => brokerClock.now() })
   const follower: Follower = new Follower({ broker, clientId, clock, feed, guardId, hooks, random, stopping })
   const onIssued = (rev: number): void => follower.hurry(rev)
   const checker = new Checker({ broker, brokerClock, cache, clock, feed, hooks, keys, ledger, onIssued, settings, stopping })
@@ -198,7 +198,7 @@ export function createGuard(options: GuardOptions): Guard {
       clockOffsetSeconds: brokerClock.offsetSeconds,
       lastProblem,
       epoch: feed.epoch,
-      appliedSeq: feed.appliedSeq,
+      enforcedSeq: feed.enforcedSeq,
       reportedSeq: reporter.reportedSeq,
       entries: ledger.size,
       cutoffSeq: ledger.cutoffSeq,
@@ -210,7 +210,7 @@ export function createGuard(options: GuardOptions): Guard {
         connects: follower.connects,
         jwksFetches: keys.fetches,
         reports: reporter.reports,
-        refused: { ...checker.refused },
+        rejected: { ...checker.rejected },
         logout: { ...receiver.counters },
       },
     }),

@@ -10,12 +10,12 @@ export interface GuardHooks {
   /** The broker's log is another one: its database was restored. */
   reset?(epoch: string): void
   /** A revocation is enforced from now on. */
-  applied?(entry: Entry): void
+  enforced?(entry: Entry): void
   /** More revocations than `maxEntries`: tokens authorised before `seq` are refused until they are refreshed. */
   collapsed?(info: { seq: number }): void
   /** The broker has been told what is enforced. */
   reported?(info: { seq: number; ms: number }): void
-  refused?(info: { why: Why }): void
+  rejected?(info: { why: Why }): void
   /** An operator should look at it; the guard goes on. Never holds a token or a secret. Not given: `console.warn`. */
   problem?(error: Error): void
 }
@@ -36,10 +36,10 @@ export function callHooks(hooks: GuardHooks, onProblem: (error: Error) => void):
     live: (at) => safely(() => hooks.live?.(at)),
     disconnected: (info) => safely(() => hooks.disconnected?.(info)),
     reset: (epoch) => safely(() => hooks.reset?.(epoch)),
-    applied: (entry) => safely(() => hooks.applied?.(entry)),
+    enforced: (entry) => safely(() => hooks.enforced?.(entry)),
     collapsed: (info) => safely(() => hooks.collapsed?.(info)),
     reported: (info) => safely(() => hooks.reported?.(info)),
-    refused: (info) => safely(() => hooks.refused?.(info)),
+    rejected: (info) => safely(() => hooks.rejected?.(info)),
     problem: (error) => {
       onProblem(error)
       safely(() => hooks.problem?.(error))

@@ -40,7 +40,7 @@ const refuse = (description: string): Response => answer(400, 'invalid_request',
  * will never be good, 503 for what should be told again.
  */
 export function createLogoutReceiver(options: LogoutReceiverOptions): { receive(request: Request): Promise<Response>; counters: Counters } {
-  const counters: Counters = { received: 0, ended: 0, refused: 0, replayed: 0, failed: 0 }
+  const counters: Counters = { received: 0, ended: 0, rejected: 0, replayed: 0, failed: 0 }
   const once = new Once(REMEMBERED)
   const maxAgeSeconds = options.maxAgeSeconds ?? 600
 
@@ -49,7 +49,7 @@ export function createLogoutReceiver(options: LogoutReceiverOptions): { receive(
     const body = await readForm(request)
     const response = body instanceof Response ? body : await take(body)
     if (response.status >= 500) counters.failed++
-    else if (response.status >= 400) counters.refused++
+    else if (response.status >= 400) counters.rejected++
     return response
   }
 
@@ -104,7 +104,7 @@ export function createLogoutReceiver(options: LogoutReceiverOptions): { receive(
 interface Counters {
   received: number
   ended: number
-  refused: number
+  rejected: number
   replayed: number
   failed: number
 }

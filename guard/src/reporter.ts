@@ -39,7 +39,7 @@ export class Reporter {
   }
 
   /** Never waits and never throws. */
-  applied(epoch: string, seq: number): void {
+  enforced(epoch: string, seq: number): void {
     this.#newest = { epoch, seq }
     if (!this.#running) void this.#run()
   }
@@ -47,7 +47,7 @@ export class Reporter {
   /** Says the last report again where that was long ago. */
   repeat(): void {
     if (this.#last === undefined || this.#running || this.#parts.clock.monotonicMs() - this.#last.atMs < REPEAT_MS) return
-    this.applied(this.#last.epoch, this.#last.seq)
+    this.enforced(this.#last.epoch, this.#last.seq)
   }
 
   async #run(): Promise<void> {

@@ -6,7 +6,7 @@ export interface GuardState {
   guardId: string
   connected: boolean
   /** Not there: it has not said. */
-  applied: number | undefined
+  enforced: number | undefined
   /** Rows of the log that it does not enforce yet. */
   behind: number | undefined
   reportedAtMs: number | undefined
@@ -20,9 +20,9 @@ export async function guardsNow(deps: Pick<Deps, 'store' | 'feed'>): Promise<{ l
   const guards = [...known].map(([name, guard]) => {
     const report = reports.find((one) => key(one) === name)
     const stream = streams.find((one) => key(one) === name)
-    const applied = report?.epoch === log.epoch ? report.appliedSeq : stream?.appliedSeq
-    const behind = applied === undefined ? undefined : Math.max(0, log.seq - applied)
-    return { ...guard, connected: stream !== undefined, applied, behind, reportedAtMs: report?.reportedAtMs }
+    const enforced = report?.epoch === log.epoch ? report.enforcedSeq : stream?.enforcedSeq
+    const behind = enforced === undefined ? undefined : Math.max(0, log.seq - enforced)
+    return { ...guard, connected: stream !== undefined, enforced, behind, reportedAtMs: report?.reportedAtMs }
   })
   return { log, guards }
 }

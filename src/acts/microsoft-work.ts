@@ -1,4 +1,4 @@
-import type { OwedMicrosoftWork } from '../../db/types.ts'
+import type { QueuedMicrosoftWork } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Caller } from './caller.ts'
 import { recorded } from './recorded.ts'
@@ -23,7 +23,7 @@ export function redriveWorkAs(deps: Pick<Deps, 'store' | 'clock' | 'log'>, calle
   )
 }
 
-export const workShown = (work: OwedMicrosoftWork): Record<string, unknown> => ({
+export const workShown = (work: QueuedMicrosoftWork): Record<string, unknown> => ({
   kind: work.kind,
   tid: work.tid,
   oid: work.oid,

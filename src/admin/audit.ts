@@ -31,7 +31,7 @@ const entry = shape('AuditEntry', {
   case_reference: z.string().nullable(),
   comment: z.string().optional(),
   details: values,
-  ended: z.object({ outcome: z.enum(['done', 'refused', 'failed']), at_ms: milliseconds, result: values }).nullable(),
+  ended: z.object({ outcome: z.enum(['done', 'rejected', 'failed']), at_ms: milliseconds, result: values }).nullable(),
 })
 const entries = z.object({ entries: z.array(entry), next: z.int().nullable().meta({ description: 'before (or, rising, after) of the next page' }) })
 

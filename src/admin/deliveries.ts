@@ -10,7 +10,7 @@ import { redriveAs } from '../acts/deliveries.ts'
 
 /** What is owed to instances and what came of it; and trying again what was given up. */
 
-const STATES = ['owed', 'delivered', 'refused', 'dead', 'superseded'] as const
+const STATES = ['pending', 'delivered', 'rejected', 'failed', 'superseded'] as const
 export const deliveryCursor = z.string().min(1).max(200).optional().meta({ description: 'the next of the page before' })
 const listing = z.strictObject({
   state: z.enum(STATES).optional(),
@@ -28,7 +28,7 @@ const redriving = z.union(
 const attempt = shape('Attempt', {
   attempt: z.int(),
   at_ms: milliseconds,
-  outcome: z.enum(['delivered', 'retry', 'refused', 'dead', 'spared']),
+  outcome: z.enum(['delivered', 'retry', 'rejected', 'failed', 'superseded']),
   status: z.int().optional().meta({ description: 'HTTP status' }),
   latency_ms: z.int(),
   jti: z.string().optional().meta({ description: 'of the logout token' }),
@@ -99,7 +99,7 @@ export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
 function redriveRoute(deps: Deps, routes: Hono<AdminEnv>): void {
   const about = {
     id: 'redrive',
-    summary: 'Retries refused and dead deliveries',
+    summary: 'Retries rejected and failed deliveries',
     may: 'operate' as const,
     body: redriving,
     answers: { 200: ok('How many.', z.object({ redriven: z.int() })) },

@@ -16,8 +16,8 @@ const status = readinessSchema
     issuer: z.string(),
     log: positionSchema,
     live_sessions: z.int(),
-    owed: z.array(z.object({ target_id: z.string(), client_id: z.string(), uri: z.string(), owed: z.int(), oldest_at_ms: milliseconds })),
-    given_up_at_microsoft: z.array(
+    pending: z.array(z.object({ target_id: z.string(), client_id: z.string(), uri: z.string(), pending: z.int(), oldest_at_ms: milliseconds })),
+    failed_microsoft_work: z.array(
       z.object({
         kind: z.string(),
         tid: z.string(),
@@ -33,14 +33,14 @@ const guard = shape('Guard', {
   client_id: z.string(),
   guard_id: z.string(),
   connected: z.boolean(),
-  applied_seq: z.int().nullable().meta({ description: 'the seq it enforces' }),
+  enforced_seq: z.int().nullable().meta({ description: 'the seq it enforces' }),
   behind: z.int().nullable(),
   reported_at_ms: milliseconds.nullable(),
 })
 const reading = { may: 'operate' } as const
 const STATUS = {
   id: 'readStatus',
-  summary: 'What is up, the head of the log, how much is owed to whom',
+  summary: 'What is up, the head of the log, pending deliveries by target',
   ...reading,
   answers: { 200: ok('The status.', status) },
 }
@@ -61,21 +61,28 @@ const DOCTOR = {
 export function overviewRoutes(deps: Deps, readiness: () => Promise<Readiness>): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   route(routes, 'get', '/status', STATUS, async (_, c) => {
-    const [report, head, targets, sessions, givenUp] = await Promise.all([
+    const [report, head, targets, sessions, failedWork] = await Promise.all([
       readiness(),
       deps.store.head(),
-      deps.store.owedTargets(),
+      deps.store.pendingTargets(),
       deps.store.liveSessionCount(deps.clock.now()),
-      deps.store.deadMicrosoftWork(MOST_SHOWN),
+      deps.store.failedMicrosoftWork(MOST_SHOWN),
     ])
-    const owed = targets.map((target) => ({
+    const pending = targets.map((target) => ({
       target_id: target.targetId,
       client_id: target.clientId,
       uri: target.uri,
-      owed: target.owed,
+      pending: target.pending,
       oldest_at_ms: target.oldestAtMs,
     }))
-    return c.json({ ...report, issuer: deps.config.issuer, log: head, live_sessions: sessions, owed, given_up_at_microsoft: givenUp.map(workShown) })
+    return c.json({
+      ...report,
+      issuer: deps.config.issuer,
+      log: head,
+      live_sessions: sessions,
+      pending,
+      failed_microsoft_work: failedWork.map(workShown),
+    })
   })
   route(routes, 'get', '/guards', GUARDS, async (_, c) => c.json(await guards(deps)))
   route(routes, 'get', '/doctor', DOCTOR, async (_, c) => c.json({ findings: await examine(deps, readiness) }))
@@ -88,7 +95,7 @@ async function guards(deps: Deps): Promise<Record<string, unknown>> {
     client_id: one.clientId,
     guard_id: one.guardId,
     connected: one.connected,
-    applied_seq: one.applied ?? null,
+    enforced_seq: one.enforced ?? null,
     behind: one.behind ?? null,
     reported_at_ms: one.reportedAtMs ?? null,
   }))

@@ -29,7 +29,7 @@ const revocation = z.object({
   case_reference: z.string().nullable(),
   comment: z.string().nullable(),
   sessions: z.int().nullable().meta({ description: 'how many it ended; null until they are counted' }),
-  owing: z.enum(['complete', 'pending']),
+  fan_out: z.enum(['complete', 'pending']),
 })
 const revocationSchema = revocation.meta({ id: 'Revocation' })
 const revoked = revocation.extend({ outcome: z.literal('revoked') })
@@ -37,7 +37,7 @@ const already = z.object({ outcome: z.literal('already'), selector: selectorSche
 export const previewSchema = shape('Preview', { sessions: z.int(), subjects: z.int(), clients: z.int(), deliveries: z.int() })
 const dryRun = z.object({ dry_run: z.literal(true), selector: selectorSchema, would_end: previewSchema })
 const guards = z.array(
-  z.object({ client_id: z.string(), guard_id: z.string(), applied: z.boolean().meta({ description: 'it enforces this revocation' }) }),
+  z.object({ client_id: z.string(), guard_id: z.string(), enforced: z.boolean().meta({ description: 'it enforces this revocation' }) }),
 )
 const proofSchema = revocation.extend({ deliveries: z.array(deliverySchema), next: deliveryCursor.nullable(), guards })
 const listed = z.object({ revocations: z.array(revocationSchema), next: z.int().nullable().meta({ description: 'before of the next page' }) })
@@ -96,8 +96,8 @@ async function proof(deps: Deps, wanted: { seq: number; before?: string | undefi
   const deliveries = await Promise.all(found.map(async (one) => deliveryShown(one, await deps.store.attemptsOf(one.id))))
   const { epoch } = await deps.store.head()
   const reports = (await deps.store.guardReports()).filter((report) => report.epoch === epoch)
-  const applied = reports.map((report) => ({ client_id: report.clientId, guard_id: report.guardId, applied: report.appliedSeq >= wanted.seq }))
-  return { deliveries, next, guards: applied }
+  const enforced = reports.map((report) => ({ client_id: report.clientId, guard_id: report.guardId, enforced: report.enforcedSeq >= wanted.seq }))
+  return { deliveries, next, guards: enforced }
 }
 
 function toSelector(wire: z.infer<typeof selectorSchema>): Selector {
@@ -128,7 +128,7 @@ function shown(revocation: Revocation): Record<string, unknown> {
     at: revocation.at,
     case_reference: revocation.caseReference ?? null,
     comment: revocation.comment ?? null,
-    sessions: revocation.owing === 'pending' ? null : revocation.sessions,
-    owing: revocation.owing,
+    sessions: revocation.fanOut === 'pending' ? null : revocation.sessions,
+    fan_out: revocation.fanOut,
   }
 }

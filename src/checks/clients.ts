@@ -57,7 +57,7 @@ async function logoutAddress(deps: Deps, name: string, uri: string): Promise<Fin
       name,
       state: 'bad',
       found: `Its logout address ${uri} is not reached: ${answer.problem}`,
-      mend: 'Start the instance, or mend its backchannel_logout_uri, DNS or the firewall. What is owed to it waits.',
+      mend: 'Start the instance, or mend its backchannel_logout_uri, DNS or the firewall. Its deliveries stay pending.',
     }
   if (answer.status >= 500)
     return { name, state: 'warning', found: `Its logout address ${uri} answers ${answer.status}.`, mend: "Look at the instance's own log." }

@@ -23,7 +23,7 @@ export async function examine(deps: Deps, readiness: () => Promise<Readiness>): 
 function examineParts({ parts }: Readiness): Finding[] {
   const mend = {
     store: 'Free some space on the disk of BROKER_DATA_DIR and see that the broker may write there; it goes on by itself.',
-    queue: 'Start the queue server that BROKER_QUEUE_URL names, or leave that unset and install valkey-server; what is owed goes out by itself then.',
+    queue: 'Start the queue server that BROKER_QUEUE_URL names, or leave that unset and install valkey-server; pending deliveries then go out.',
     microsoft:
       'What is missing: set it (docs/configuration.md), or open /setup with what cmb setup prints. What cannot be reached: let the broker reach the authority over https (proxy, firewall, DNS).',
   }
@@ -156,7 +156,7 @@ async function examineFile({ config }: Deps): Promise<Finding[]> {
 }
 
 async function examineDeliveries({ store }: Deps): Promise<Finding[]> {
-  const counts = (await store.deliveryCounts()).filter(({ state, count }) => (state === 'dead' || state === 'refused') && count > 0)
+  const counts = (await store.deliveryCounts()).filter(({ state, count }) => (state === 'failed' || state === 'rejected') && count > 0)
   return counts.map(({ clientId, state, count }) => ({
     name: `deliveries to ${clientId}`,
     state: 'warning',

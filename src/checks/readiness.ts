@@ -72,12 +72,12 @@ async function queuePart(deps: ReadinessDeps): Promise<Part> {
     return {
       state: 'down',
       engine,
-      problem: `${problem ?? 'The queue server does not answer.'} Revocations are effective at once and stay owed; logout tokens go out when it is back.`,
+      problem: `${problem ?? 'The queue server does not answer.'} Revocations are effective at once and their deliveries stay pending; logout tokens go out when it is back.`,
     }
   } catch (error) {
     return {
       state: 'down',
-      problem: `The queue server: ${message(error)} Revocations are effective at once and stay owed; logout tokens go out when it is back.`,
+      problem: `The queue server: ${message(error)} Revocations are effective at once and their deliveries stay pending; logout tokens go out when it is back.`,
     }
   }
 }

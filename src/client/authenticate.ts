@@ -17,12 +17,12 @@ export async function authenticateClient(deps: AuthenticateDeps, input: ClientCr
   const attempt = readAttempt(input)
   const named = input.params.get('client_id')
   if (attempt.method !== 'assertion') {
-    if (attempt.clientId === undefined) throw refused(attempt)
+    if (attempt.clientId === undefined) throw rejected(attempt)
     if (named !== undefined && named !== attempt.clientId)
       throw new OAuthError('invalid_request', 'The parameter client_id names another client than the one that authenticates.')
   }
   const client = await identify(deps, attempt, input.now)
-  if (!client) throw refused(attempt)
+  if (!client) throw rejected(attempt)
   if (named !== undefined && named !== client.clientId)
     throw new OAuthError('invalid_request', 'The parameter client_id names another client than the one that authenticates.')
   return client
@@ -90,7 +90,7 @@ function secretMatches(secret: string, hashes: readonly SecretHash[] | undefined
 }
 
 /** RFC 6749 §5.2: 401, and the challenge where the Authorization header was used. One text for every cause. */
-function refused(attempt: Attempt): OAuthError {
+function rejected(attempt: Attempt): OAuthError {
   const headers = attempt.method === 'basic' ? { 'WWW-Authenticate': 'Basic realm="Case Manager Identity Broker", charset="UTF-8"' } : {}
   const text =
     attempt.method === 'none'

@@ -5,12 +5,12 @@ import { columns, timeMs, type Cell } from './show.ts'
 
 /** What is owed to instances, and trying again what was given up. */
 export function deliveryCommands(program: Command, context: Context): void {
-  const deliveries = program.command('deliveries').description('Logout tokens: what is owed, delivered, refused and given up.')
+  const deliveries = program.command('deliveries').description('Logout tokens: pending, delivered, rejected and failed.')
   examples(
     deliveries
       .command('list')
       .description('The newest first.')
-      .option('--state <state>', 'owed, delivered, refused, dead or superseded')
+      .option('--state <state>', 'pending, delivered, rejected, failed or superseded')
       .option('--client <id>', 'only those to this client')
       .option('--seq <seq>', 'only those of one revocation')
       .option('--limit <n>', 'how many at most', '100')
@@ -21,8 +21,8 @@ export function deliveryCommands(program: Command, context: Context): void {
         const answer = await (await context.broker(command)).get<{ deliveries: Record<string, Cell>[]; next: string | null }>(`/deliveries${query}`)
         context.print(command, answer, () => deliveryWords(answer.deliveries, answer.next))
       }),
-    'cmb deliveries list --state dead',
-    'cmb deliveries list --client sydney --state owed',
+    'cmb deliveries list --state failed',
+    'cmb deliveries list --client sydney --state pending',
   )
   redriveCommand(deliveries, context)
 }
@@ -47,7 +47,7 @@ function redriveCommand(deliveries: Command, context: Context): void {
   examples(
     deliveries
       .command('redrive [delivery]')
-      .description('Try again what was refused or given up (dead): one delivery, a client, a logout address, or all.')
+      .description('Retry rejected and failed deliveries: one delivery, a client, a logout address, or all.')
       .option('--client <id>', 'all to this client')
       .option('--target <id>', 'all to one logout address, by its target id')
       .option('--all', 'all there are')
@@ -58,7 +58,7 @@ function redriveCommand(deliveries: Command, context: Context): void {
           throw new CommandFailure(EXIT.usage, 'Say what to redrive, exactly one of: a delivery, --client, --target, --all.')
         const answer = await (await context.broker(command)).send<{ redriven: number }>('POST', '/deliveries/redrive', wanted)
         context.print(command, answer, () =>
-          answer.redriven === 0 ? 'There is nothing refused or given up there; nothing was done.\n' : `${answer.redriven} will be tried again now.\n`,
+          answer.redriven === 0 ? 'There is no rejected or failed delivery there; nothing was done.\n' : `${answer.redriven} will be retried now.\n`,
         )
       }),
     'cmb deliveries redrive --client sydney',

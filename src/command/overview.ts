@@ -8,7 +8,7 @@ export function overviewCommands(program: Command, context: Context): void {
   examples(
     program
       .command('status')
-      .description('What is up and what is down, and what is owed to whom.')
+      .description('What is up, what is down, and which deliveries are pending.')
       .addOption(asJson())
       .action(async (_options: unknown, command: Command) => {
         const answer = await (await context.broker(command)).get<Status>('/status')
@@ -30,7 +30,7 @@ export function overviewCommands(program: Command, context: Context): void {
             one.client_id,
             one.guard_id,
             one.connected === true ? 'yes' : 'no',
-            one.applied_seq,
+            one.enforced_seq,
             one.behind,
             timeMs(one.reported_at_ms),
           ]),
@@ -46,16 +46,16 @@ interface Status extends Json {
   live_sessions: number
   log: { epoch: string; seq: number }
   parts: Record<string, { state: string; engine?: string; problem?: string }>
-  owed: { client_id: string; uri: string; owed: number; oldest_at_ms: number }[]
-  given_up_at_microsoft: Record<string, Cell>[]
+  pending: { client_id: string; uri: string; pending: number; oldest_at_ms: number }[]
+  failed_microsoft_work: Record<string, Cell>[]
 }
 
 const AGAIN = 'When Graph answers again (docs/microsoft.md): cmb tenants redrive --all\n'
 
 function statusWords(answer: Status): string {
   const parts = Object.entries(answer.parts).map(([name, part]) => [name, part.state, part.engine ?? '', part.problem ?? ''])
-  const owed = answer.owed.map((one) => [one.client_id, one.owed, timeMs(one.oldest_at_ms), one.uri])
-  const givenUp = answer.given_up_at_microsoft.map((one) => [one.kind, one.tid, one.oid, timeMs(one.asked_at_ms), one.last_error])
+  const pending = answer.pending.map((one) => [one.client_id, one.pending, timeMs(one.oldest_at_ms), one.uri])
+  const failedWork = answer.failed_microsoft_work.map((one) => [one.kind, one.tid, one.oid, timeMs(one.asked_at_ms), one.last_error])
   return [
     lines([
       ['issuer', answer.issuer],
@@ -64,7 +64,7 @@ function statusWords(answer: Status): string {
       ['log', `${answer.log.seq} (epoch ${answer.log.epoch})`],
     ]),
     columns(['PART', 'STATE', 'ENGINE', 'PROBLEM'], parts),
-    owed.length === 0 ? 'Nothing is owed to anybody.\n' : columns(['OWED TO', 'HOW MANY', 'SINCE', 'ADDRESS'], owed),
-    ...(givenUp.length === 0 ? [] : [columns(['GIVEN UP AT MICROSOFT', 'TENANT', 'USER', 'SINCE', 'WHY'], givenUp), AGAIN]),
+    pending.length === 0 ? 'No delivery is pending.\n' : columns(['PENDING FOR', 'HOW MANY', 'SINCE', 'ADDRESS'], pending),
+    ...(failedWork.length === 0 ? [] : [columns(['FAILED AT MICROSOFT', 'TENANT', 'USER', 'SINCE', 'WHY'], failedWork), AGAIN]),
   ].join('\n')
 }

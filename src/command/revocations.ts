@@ -19,7 +19,7 @@ interface RevokeOptions {
 /** Ending sessions, and what has been ended. */
 export function revocationCommands(program: Command, context: Context): void {
   revokeCommand(program, context)
-  const log = program.command('revocations').description('The log of revocations, with what each owed and the proof of it.')
+  const log = program.command('revocations').description('The log of revocations, with the deliveries of each and their proof.')
   examples(
     log
       .command('list')
@@ -70,7 +70,7 @@ function revokeCommand(program: Command, context: Context): void {
       const broker = await context.broker(self)
       if (options.dryRun === true) return dryRun(context, self, broker, selector)
       await agree(context, broker, selector, options)
-      const answer = await broker.send<Json & { outcome: string; seq?: number; sessions?: number | null; owing?: string }>('POST', '/revocations', {
+      const answer = await broker.send<Json & { outcome: string; seq?: number; sessions?: number | null; fan_out?: string }>('POST', '/revocations', {
         selector,
         case_reference: options.case,
         comment: options.comment,
@@ -78,7 +78,7 @@ function revokeCommand(program: Command, context: Context): void {
       context.print(self, answer, () =>
         answer.outcome === 'already'
           ? 'That had ended already; nothing was revoked.\n'
-          : `Revoked, number ${answer.seq} in the log. cmb revocations show ${answer.seq} says who has been told.\n`,
+          : `Revoked, number ${answer.seq} in the log. cmb revocations show ${answer.seq} shows its deliveries.\n`,
       )
     })
   examples(
@@ -143,7 +143,7 @@ interface RevocationShown {
   reason: string
   actor: { kind: string; id: string }
   sessions: number | null
-  owing: string
+  fan_out: string
   case_reference: string | null
   comment: string | null
 }
@@ -156,7 +156,7 @@ interface Proof {
     attempts: { attempt: number; at_ms: number; outcome: string; status?: number; latency_ms: number; error?: string }[]
   }[]
   next: string | null
-  guards: { client_id: string; guard_id: string; applied: boolean }[]
+  guards: { client_id: string; guard_id: string; enforced: boolean }[]
 }
 
 const what = ({ kind, ...rest }: Json & { kind: string }): string => [kind, ...Object.values(rest)].join(' ')
@@ -167,7 +167,7 @@ const row = (one: RevocationShown) => [
   one.reason,
   `${one.actor.kind} ${one.actor.id}`,
   one.sessions,
-  one.owing,
+  one.fan_out,
   one.case_reference,
 ]
 
@@ -185,7 +185,7 @@ function proofWords(answer: RevocationShown & Proof): string {
           one.uri,
         ]),
   )
-  const guards = answer.guards.map((one) => [one.client_id, one.guard_id, one.applied ? 'enforces it' : 'not yet'])
+  const guards = answer.guards.map((one) => [one.client_id, one.guard_id, one.enforced ? 'enforces it' : 'not yet'])
   return [
     lines([
       ['seq', answer.seq],
@@ -197,7 +197,7 @@ function proofWords(answer: RevocationShown & Proof): string {
       ['case', answer.case_reference],
       ['comment', answer.comment],
     ]),
-    attempts.length === 0 ? 'Nothing was owed for it.\n' : columns(['CLIENT', 'STATE', 'ATTEMPT', 'AT', 'ANSWER', 'TOOK', 'ADDRESS'], attempts),
+    attempts.length === 0 ? 'It has no deliveries.\n' : columns(['CLIENT', 'STATE', 'ATTEMPT', 'AT', 'ANSWER', 'TOOK', 'ADDRESS'], attempts),
     ...(guards.length === 0 ? [] : [columns(['CLIENT', 'GUARD', 'STATE'], guards)]),
     nextPage(answer.next),
   ].join('\n')

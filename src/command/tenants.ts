@@ -89,7 +89,7 @@ function redriveCommand(tenants: Command, context: Context): void {
   examples(
     tenants
       .command('redrive [tid]')
-      .description('Ask Microsoft again what was given up after a day (cmb status shows it): of one tenant, or with --all.')
+      .description('Retry requests to Microsoft that failed for a day (cmb status shows them): of one tenant, or with --all.')
       .option('--all', 'of every tenant')
       .addOption(asJson())
       .action(async (tid: string | undefined, options: { all?: true }, command: Command) => {

@@ -86,7 +86,7 @@ async function namesOf({ deps }: Visit, entries: readonly AuditEntry[]): Promise
 
 const OUTCOME = {
   done: { words: 'done', tag: 'tag' },
-  refused: { words: 'refused', tag: 'tag wait' },
+  rejected: { words: 'rejected', tag: 'tag wait' },
   failed: { words: 'failed', tag: 'tag bad' },
 } as const
 

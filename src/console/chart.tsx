@@ -43,7 +43,7 @@ export function TimesChart({ newestFirst }: { newestFirst: readonly RevocationTi
   const times = newestFirst.toReversed()
   const all = [
     seriesOf('Last instance had its logout token', 'one', times, (one) => one.deliveredMs),
-    seriesOf('Last guard enforced it', 'two', times, (one) => one.appliedMs),
+    seriesOf('Last guard enforced it', 'two', times, (one) => one.enforcedMs),
   ]
   const shown = all.filter((one) => one.points.length > 0)
   if (shown.length === 0) return <p class="soft">Nothing to show yet: no revocation has reached an instance.</p>

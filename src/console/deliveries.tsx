@@ -9,9 +9,9 @@ import { count, nameOf, plural, STATE, when } from './words.ts'
 /** What is owed and what came of it; and trying again what was refused or given up: one, an address, or all. */
 
 const PAGE = 100
-const STATES: readonly DeliveryState[] = ['dead', 'refused', 'owed', 'delivered', 'superseded']
-const stateOf = (value: string | undefined): DeliveryState => STATES.find((one) => one === value) ?? 'dead'
-const FAILED: readonly DeliveryState[] = ['dead', 'refused']
+const STATES: readonly DeliveryState[] = ['failed', 'rejected', 'pending', 'delivered', 'superseded']
+const stateOf = (value: string | undefined): DeliveryState => STATES.find((one) => one === value) ?? 'failed'
+const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
 
 export async function deliveriesPage(visit: Visit): Promise<Response> {
   const { deps, c } = visit
@@ -110,7 +110,7 @@ function Again({ visit, shown, clientId }: { visit: Visit; shown: readonly Deliv
   return (
     <Panel title="Try many again">
       <p class="soft">
-        All that was refused or given up becomes owed again, and is tried at once. An instance that was told already is not told twice.
+        Every rejected or failed delivery becomes pending again and is attempted at once. A delivered logout token is not sent again.
       </p>
       <div class="stack">
         {targets.map(([id, uri]) => (
@@ -157,5 +157,5 @@ export async function redrive(visit: Visit, form: URLSearchParams): Promise<Resp
             ? { all: true as const }
             : undefined
   const redriven = wanted === undefined ? 0 : await redriveAs(deps, operator.caller, wanted)
-  return c.redirect(`/ops/deliveries?${new URLSearchParams({ state: 'owed', redriven: String(redriven) }).toString()}`, 303)
+  return c.redirect(`/ops/deliveries?${new URLSearchParams({ state: 'pending', redriven: String(redriven) }).toString()}`, 303)
 }

@@ -7,7 +7,7 @@ import type { Readiness } from '../checks/readiness.ts'
 import { auditDownload, auditPage } from './audit.tsx'
 import { deliveriesPage, redrive } from './deliveries.tsx'
 import { formHolds, type Visit } from './desk.tsx'
-import { redriveGivenUp } from './given-up.tsx'
+import { redriveFailed } from './failed-work.tsx'
 import { LivePages } from './live.ts'
 import { nothingHere } from './nothing.tsx'
 import { overviewPage } from './overview.tsx'
@@ -17,7 +17,7 @@ import { clientsPage, keysPage } from './registered.tsx'
 import { revocationPage, revocationsPage } from './revocations.tsx'
 import { checkRevocation, freshPage, revokeNow, revokePage } from './revoke.tsx'
 import { sessionsPage } from './sessions.tsx'
-import { closedPage, comeBack, doorPage, goSignIn, leave, ownPath, refusedPage, signedOutPage } from './sign-in.tsx'
+import { closedPage, comeBack, doorPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
 import { STYLE } from './style.ts'
 
 /**
@@ -57,7 +57,7 @@ async function enter(deps: Deps, c: Context, touch = true): Promise<Visit | Resp
   const now = deps.clock.now()
   const visitor = await visitorOf(deps, c, now, touch)
   if (visitor.is === 'nobody') return doorPage(deps, c, visitor.why)
-  if (visitor.is === 'refused') return refusedPage(deps, c, visitor.why, visitor.session)
+  if (visitor.is === 'rejected') return rejectedPage(deps, c, visitor.why, visitor.session)
   return { deps, c, operator: visitor.operator, now }
 }
 
@@ -102,7 +102,7 @@ function mountForms(room: Hono, deps: Deps): void {
     })
   }
   take('/ops/deliveries/redrive', redrive)
-  take('/ops/microsoft/redrive', redriveGivenUp)
+  take('/ops/microsoft/redrive', redriveFailed)
   take('/ops/revoke/check', checkRevocation)
   take('/ops/revoke', revokeNow)
   take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now))

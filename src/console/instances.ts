@@ -8,7 +8,7 @@ import { type GuardState, guardsNow } from '../acts/guards.ts'
 export interface TargetNow {
   targetId: string
   uri: string
-  owed: number
+  pending: number
   oldestAtMs: number | undefined
   /** As this process knows it; not there: it has not called it. */
   state: TargetState | undefined
@@ -29,12 +29,12 @@ export interface InstanceNow {
   tokenSeconds: number
 }
 
-const NONE: Record<DeliveryState, number> = { owed: 0, delivered: 0, refused: 0, dead: 0, superseded: 0 }
+const NONE: Record<DeliveryState, number> = { pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0 }
 
 export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' | 'clients'>): Promise<InstanceNow[]> {
-  const [counts, owed, targets, { guards }] = await Promise.all([
+  const [counts, pending, targets, { guards }] = await Promise.all([
     deps.store.deliveryCounts(),
-    deps.store.owedTargets(),
+    deps.store.pendingTargets(),
     deps.store.listTargets(),
     guardsNow(deps),
   ])
@@ -42,16 +42,23 @@ export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' |
   const clients = deps.clients.list().filter((client) => client.source !== 'broker')
   const ids = new Set([
     ...clients.map((client) => client.clientId),
-    ...owed.map((one) => one.clientId),
+    ...pending.map((one) => one.clientId),
     ...counts.filter(unsettled).map((one) => one.clientId),
   ])
   return [...ids].map((clientId) => {
     const client = clients.find((one) => one.clientId === clientId)
-    const former = owed.filter((one) => one.clientId === clientId && !targets.some((target) => target.targetId === one.targetId))
+    const former = pending.filter((one) => one.clientId === clientId && !targets.some((target) => target.targetId === one.targetId))
     const mine = [...targets.filter((one) => one.clientId === clientId), ...former].map(({ targetId, uri }): TargetNow => {
-      const due = owed.find((one) => one.targetId === targetId)
+      const due = pending.find((one) => one.targetId === targetId)
       const state = states.get(targetId)
-      return { targetId, uri, owed: due?.owed ?? 0, oldestAtMs: due?.oldestAtMs, state, former: former.some((one) => one.targetId === targetId) }
+      return {
+        targetId,
+        uri,
+        pending: due?.pending ?? 0,
+        oldestAtMs: due?.oldestAtMs,
+        state,
+        former: former.some((one) => one.targetId === targetId),
+      }
     })
     const ownGuards = guards.filter((one) => one.clientId === clientId)
     return {
@@ -69,4 +76,5 @@ export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' |
 }
 
 /** What a removed client has left to be looked at. */
-const unsettled = ({ state, count }: { state: DeliveryState; count: number }): boolean => count > 0 && ['owed', 'refused', 'dead'].includes(state)
+const unsettled = ({ state, count }: { state: DeliveryState; count: number }): boolean =>
+  count > 0 && ['pending', 'rejected', 'failed'].includes(state)

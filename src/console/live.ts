@@ -104,9 +104,9 @@ export class LivePages {
   async #fingerprint(): Promise<string> {
     const { store, queue, feed } = this.#deps
     const [head, counts, guards] = await Promise.all([store.head(), store.deliveryCounts(), store.guardReports()])
-    const applied = guards.map((one) => [one.clientId, one.guardId, one.appliedSeq])
+    const enforced = guards.map((one) => [one.clientId, one.guardId, one.enforcedSeq])
     const streams = feed.streams().map((one) => [one.clientId, one.guardId])
-    return JSON.stringify([head, counts.map((one) => [one.clientId, one.state, one.count]), applied, streams, queue.targets()])
+    return JSON.stringify([head, counts.map((one) => [one.clientId, one.state, one.count]), enforced, streams, queue.targets()])
   }
 
   #tell(text: string): void {

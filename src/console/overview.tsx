@@ -5,7 +5,7 @@ import type { GuardState } from '../acts/guards.ts'
 import type { Readiness } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
 import { desk, Figures, Live, Panel, Table, type Visit } from './desk.tsx'
-import { askedAgain, GivenUp } from './given-up.tsx'
+import { askedAgain, FailedWork } from './failed-work.tsx'
 import { type InstanceNow, instancesNow, type TargetNow } from './instances.ts'
 import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
 import { count, plural, span, when } from './words.ts'
@@ -16,13 +16,13 @@ const TIMES_OF = 200
 
 export async function overviewPage(visit: Visit, readiness: () => Promise<Readiness>): Promise<Response> {
   const { deps, now } = visit
-  const [ready, instances, sessions, times, latest, givenUp] = await Promise.all([
+  const [ready, instances, sessions, times, latest, failedWork] = await Promise.all([
     readiness(),
     instancesNow(deps),
     deps.store.liveSessionCount(now),
     deps.store.revocationTimes({ limit: TIMES_OF }),
     deps.store.listRevocations({ limit: 5 }),
-    deps.store.deadMicrosoftWork(MOST_SHOWN),
+    deps.store.failedMicrosoftWork(MOST_SHOWN),
   ])
   const asked = askedAgain(visit)
   const rows = await revocationRows(visit, latest)
@@ -49,7 +49,7 @@ export async function overviewPage(visit: Visit, readiness: () => Promise<Readin
         </Panel>
       </Live>
       <Live id="given-up">
-        <GivenUp visit={visit} work={givenUp} />
+        <FailedWork visit={visit} work={failedWork} />
       </Live>
       <div class="pair">
         <Live id="times">
@@ -108,25 +108,25 @@ function Unreached({ instances }: { instances: readonly InstanceNow[] }) {
 
 function Totals({ instances, sessions, nowMs }: { instances: readonly InstanceNow[]; sessions: number; nowMs: number }) {
   const sum = (pick: (one: InstanceNow) => number): number => instances.reduce((total, one) => total + pick(one), 0)
-  const [owed, refused, dead] = [sum((one) => one.counts.owed), sum((one) => one.counts.refused), sum((one) => one.counts.dead)]
+  const [pending, rejected, failed] = [sum((one) => one.counts.pending), sum((one) => one.counts.rejected), sum((one) => one.counts.failed)]
   const oldest = Math.min(...instances.flatMap((one) => one.targets.flatMap((target) => target.oldestAtMs ?? [])))
   return (
     <Figures
       items={[
         { name: 'Live sessions', value: count(sessions) },
-        { name: 'Owed', value: count(owed), look: owed > 0 ? 'warn' : undefined },
+        { name: 'Pending', value: count(pending), look: pending > 0 ? 'warn' : undefined },
         { name: 'Being delivered', value: count(sum((one) => one.delivering)) },
-        { name: 'Refused', value: count(refused), look: refused > 0 ? 'bad' : undefined },
-        { name: 'Given up', value: count(dead), look: dead > 0 ? 'bad' : undefined },
+        { name: 'Rejected', value: count(rejected), look: rejected > 0 ? 'bad' : undefined },
+        { name: 'Failed', value: count(failed), look: failed > 0 ? 'bad' : undefined },
         { name: 'Delivered', value: count(sum((one) => one.counts.delivered)) },
-        { name: 'Oldest that is owed', value: Number.isFinite(oldest) ? span(Math.max(0, nowMs - oldest)) : 'none', look: 'small' },
+        { name: 'Oldest pending', value: Number.isFinite(oldest) ? span(Math.max(0, nowMs - oldest)) : 'none', look: 'small' },
       ]}
     />
   )
 }
 
 const end = (name: string) => ({ name, end: true }) as const
-const HEAD = ['Instance', end('Owed'), end('Being delivered'), end('Refused'), end('Given up'), 'Logout addresses', 'Guards']
+const HEAD = ['Instance', end('Pending'), end('Being delivered'), end('Rejected'), end('Failed'), 'Logout addresses', 'Guards']
 
 const number = (value: number, look: string, href?: string): Child => {
   if (value === 0) return <span class="zero">0</span>
@@ -140,10 +140,10 @@ function instanceRow(one: InstanceNow, nowMs: number): Child[] {
     <>
       <strong>{one.name}</strong> {one.registered ? null : <span class="tag calm">removed</span>}
     </>,
-    number(one.counts.owed, 'owed', list('owed')),
+    number(one.counts.pending, 'pending', list('pending')),
     number(one.delivering, ''),
-    number(one.counts.refused, 'hurt', list('refused')),
-    number(one.counts.dead, 'hurt', list('dead')),
+    number(one.counts.rejected, 'hurt', list('rejected')),
+    number(one.counts.failed, 'hurt', list('failed')),
     one.targets.length === 0 ? <span class="soft">none</span> : one.targets.map((target) => <Address target={target} nowMs={nowMs} />),
     one.guards.length === 0 ? <span class={one.unreached ? 'hurt' : 'soft'}>none</span> : one.guards.map((guard) => <Guard guard={guard} />),
   ]
@@ -162,7 +162,7 @@ export function Address({ target, nowMs }: { target: TargetNow; nowMs: number })
     <div class="small">
       <span class={tag}>{words}</span> {hostOf(target.uri)}
       {target.former ? ' (former)' : ''}
-      {target.owed > 0 && target.oldestAtMs !== undefined ? <span class="soft">, owed since {when(target.oldestAtMs, nowMs)}</span> : null}
+      {target.pending > 0 && target.oldestAtMs !== undefined ? <span class="soft">, pending since {when(target.oldestAtMs, nowMs)}</span> : null}
     </div>
   )
 }

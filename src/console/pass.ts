@@ -38,7 +38,7 @@ export type Visitor =
   | { is: 'operator'; operator: Operator }
   /** `never`: without a pass. `over`: with one that is good no longer. */
   | { is: 'nobody'; why: 'never' | 'over' }
-  | { is: 'refused'; why: Refusal; session: Session }
+  | { is: 'rejected'; why: Refusal; session: Session }
 export type Refusal = 'other_tenant' | 'no_role'
 
 export function givePass(deps: Pick<Deps, 'sealer'>, c: Context, pass: Pass, now: number): void {
@@ -70,10 +70,10 @@ export async function visitorOf(
 export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, pass: Pass, now: number, touch: boolean): Promise<Visitor> {
   if (now >= pass.until || deps.clients.find(CONSOLE)?.source !== 'broker') return { is: 'nobody', why: 'over' }
   const access = await deps.store.checkAccess({ ...pass, clientId: CONSOLE, now, touch })
-  if (access.outcome === 'refused') return { is: 'nobody', why: 'over' }
+  if (access.outcome === 'rejected') return { is: 'nobody', why: 'over' }
   const { session } = access
   const judged = judge(deps, session)
-  if (judged !== 'administer' && judged !== 'operate') return { is: 'refused', why: judged, session }
+  if (judged !== 'administer' && judged !== 'operate') return { is: 'rejected', why: judged, session }
   const caller: Caller = { actor: { kind: 'operator', id: session.sub }, source: 'broker', via: 'console', may: judged }
   return { is: 'operator', operator: { session, pass, caller } }
 }

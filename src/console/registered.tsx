@@ -13,7 +13,7 @@ export async function clientsPage(visit: Visit): Promise<Response> {
   const nowMs = deps.clock.nowMs()
   const rows = deps.clients.list().map((client) => {
     const now = instances.get(client.clientId)
-    const told = now === undefined ? [] : now.targets.map((target) => <Address target={target} nowMs={nowMs} />)
+    const addresses = now === undefined ? [] : now.targets.map((target) => <Address target={target} nowMs={nowMs} />)
     return [
       <>
         <strong>{client.metadata.name}</strong>
@@ -24,7 +24,7 @@ export async function clientsPage(visit: Visit): Promise<Response> {
       SOURCE[client.source],
       <span class="small">{whoMay(client)}</span>,
       <span class="small">{AUTH[client.metadata.authMethod]}</span>,
-      told.length === 0 ? <span class="soft">none</span> : told,
+      addresses.length === 0 ? <span class="soft">none</span> : addresses,
       now === undefined || now.guards.length === 0 ? (
         <span class={now?.unreached === true ? 'hurt' : 'soft'}>none</span>
       ) : (

@@ -21,7 +21,7 @@ export const revocationRows = (visit: Visit, revocations: readonly Revocation[])
       await covered(visit.deps, one.selector),
       REASON[one.reason],
       await actor(visit, one),
-      one.owing === 'pending' ? <span class="tag wait">{count(one.sessions)} so far</span> : count(one.sessions),
+      one.fanOut === 'pending' ? <span class="tag wait">{count(one.sessions)} so far</span> : count(one.sessions),
       one.caseReference ?? '',
     ]),
   )
@@ -72,7 +72,9 @@ export async function revocationPage(visit: Visit, seq: number): Promise<Respons
     visit,
     { title: `Revocation ${seq}`, at: '/ops/revocations', live: true },
     <>
-      {c.req.query('done') === 'yes' ? <Notice kind="good" title="Revoked. The broker has refused it since; the instances are being told." /> : null}
+      {c.req.query('done') === 'yes' ? (
+        <Notice kind="good" title="Revoked. The broker has refused it since; its logout tokens are being delivered." />
+      ) : null}
       <Live id="facts">
         <Panel class="narrow">
           <Facts
@@ -81,7 +83,10 @@ export async function revocationPage(visit: Visit, seq: number): Promise<Respons
               ['Why', REASON[revocation.reason]],
               ['By', by],
               ['When', when(revocation.at * 1000, nowMs)],
-              ['Sessions', `${count(revocation.sessions)}${revocation.owing === 'pending' ? ', and counting: what it owes is being written' : ''}`],
+              [
+                'Sessions',
+                `${count(revocation.sessions)}${revocation.fanOut === 'pending' ? ', and counting: its deliveries are being written' : ''}`,
+              ],
               ['Case', revocation.caseReference],
               ['Comment', revocation.comment],
             ]}
@@ -89,12 +94,12 @@ export async function revocationPage(visit: Visit, seq: number): Promise<Respons
         </Panel>
       </Live>
       <Live id="proof">
-        <Panel title="Told by logout token">
+        <Panel title="Deliveries of logout tokens">
           <Table
             label="Deliveries and their attempts"
             head={['Instance', 'State', 'Attempts', 'Logout token', 'Address']}
             rows={proofs.map(({ delivery, attempts }) => proofRow(visit, delivery, attempts))}
-            none="Nothing was owed for it: no instance with a logout address took part."
+            none="No deliveries: no instance with a logout address took part."
           />
           {found.length > PROOF_OF ? (
             <p class="soft">
@@ -109,7 +114,7 @@ export async function revocationPage(visit: Visit, seq: number): Promise<Respons
             rows={guards.map((guard) => [
               nameOf(deps, guard.clientId),
               guard.guardId,
-              guard.appliedSeq >= seq ? <span class="tag">enforces it</span> : <span class="tag wait">not yet</span>,
+              guard.enforcedSeq >= seq ? <span class="tag">enforces it</span> : <span class="tag wait">not yet</span>,
               when(guard.reportedAtMs, nowMs),
             ])}
             none="No guard follows the feed."
@@ -127,7 +132,7 @@ function proofRow(visit: Visit, delivery: Delivery, attempts: readonly DeliveryA
     nameOf(visit.deps, delivery.clientId),
     <span class={tag}>{words}</span>,
     attempts.length === 0 ? (
-      <span class="soft">{delivery.state === 'owed' ? 'none yet' : 'none'}</span>
+      <span class="soft">{delivery.state === 'pending' ? 'none yet' : 'none'}</span>
     ) : (
       attempts.map((one) => (
         <div class="small">

@@ -76,8 +76,8 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
   const { session, rev } = redeemed
   const may = judge(deps, session)
   if (may !== 'operate' && may !== 'administer') {
-    deps.log.warn('console_refused', { sub: session.sub, tid: session.user.tid, why: may })
-    return refusedPage(deps, c, may, session)
+    deps.log.warn('console_rejected', { sub: session.sub, tid: session.user.tid, why: may })
+    return rejectedPage(deps, c, may, session)
   }
   if (may === 'administer') await operatorWasHere(deps.store, now)
   const until = Math.min(now + PASS_SECONDS, session.absoluteAt)
@@ -130,7 +130,7 @@ const pathOf = (c: Context): string | undefined => {
   return c.req.method === 'GET' ? pathname + search : undefined
 }
 
-export function refusedPage(deps: Deps, c: Context, why: Refusal, { user }: Pick<Session, 'user'>): Response {
+export function rejectedPage(deps: Deps, c: Context, why: Refusal, { user }: Pick<Session, 'user'>): Response {
   const who = [user.name, user.username].filter(Boolean).join(' · ')
   return messagePage(c, {
     title: 'The console is not open to you',

@@ -34,7 +34,7 @@ export const STYLE = `
 .tag.calm { background: var(--info-ground); color: var(--soft); }
 .zero { color: var(--soft); }
 .hurt { color: var(--bad); font-weight: 650; }
-.owed { color: var(--warn); font-weight: 650; }
+.pending { color: var(--warn); font-weight: 650; }
 .chart > svg { display: block; width: 100%; max-width: 38rem; height: auto; }
 .chart text { fill: var(--soft); font-size: 11px; }
 .chart .grid { stroke: var(--line); }

@@ -49,11 +49,11 @@ export const REASON: Record<Reason, string> = {
 }
 
 export const STATE: Record<Delivery['state'], { words: string; tag: string }> = {
-  owed: { words: 'owed', tag: 'tag wait' },
+  pending: { words: 'pending', tag: 'tag wait' },
   delivered: { words: 'delivered', tag: 'tag' },
-  refused: { words: 'refused', tag: 'tag bad' },
-  dead: { words: 'given up', tag: 'tag bad' },
-  superseded: { words: 'told by a wider one', tag: 'tag calm' },
+  rejected: { words: 'rejected', tag: 'tag bad' },
+  failed: { words: 'failed', tag: 'tag bad' },
+  superseded: { words: 'covered by a wider revocation', tag: 'tag calm' },
 }
 
 export const whoIs = ({ user }: Pick<Session, 'user'>): string => [user.name, user.username].filter(Boolean).join(' · ') || user.oid

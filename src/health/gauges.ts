@@ -11,16 +11,16 @@ export async function refreshGauges(deps: Deps, readiness: () => Promise<Readine
     else metrics.partUp.set({ part }, state === 'up' ? 1 : 0)
   }
   const [counts, sessions] = await Promise.all([store.deliveryCounts(), store.liveSessionCount(clock.now())])
-  metrics.owed.reset()
-  metrics.oldestOwedSeconds.reset()
+  metrics.pending.reset()
+  metrics.oldestPendingSeconds.reset()
   metrics.guards.reset()
   metrics.sessions.set(sessions)
   metrics.probePaused.reset()
   for (const tid of deps.connection.current().tenants) metrics.probePaused.set({ tid }, (await probePause(store, tid)) === undefined ? 0 : 1)
   for (const { clientId, state, count, oldestAtMs } of counts) {
-    metrics.owed.set({ client: clientId, state }, count)
-    if (state === 'owed' && oldestAtMs !== undefined)
-      metrics.oldestOwedSeconds.set({ client: clientId }, Math.max(0, (clock.nowMs() - oldestAtMs) / 1000))
+    metrics.pending.set({ client: clientId, state }, count)
+    if (state === 'pending' && oldestAtMs !== undefined)
+      metrics.oldestPendingSeconds.set({ client: clientId }, Math.max(0, (clock.nowMs() - oldestAtMs) / 1000))
   }
   const streams = new Map<string, number>()
   for (const { clientId } of feed.streams()) streams.set(clientId, (streams.get(clientId) ?? 0) + 1)

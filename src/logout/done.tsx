@@ -94,7 +94,8 @@ async function instances(deps: Deps, done: Done, now: number): Promise<Row[]> {
 /** None yet: the deliveries of a wide revocation are written in batches. */
 function progressOf(deliveries: readonly Delivery[]): Progress {
   if (deliveries.length === 0) return 'pending'
-  if (deliveries.some((one) => one.state === 'dead' || one.state === 'refused' || (one.state === 'owed' && one.attempts > 1))) return 'unconfirmed'
+  if (deliveries.some((one) => one.state === 'failed' || one.state === 'rejected' || (one.state === 'pending' && one.attempts > 1)))
+    return 'unconfirmed'
   return deliveries.every((one) => one.state === 'delivered' || one.state === 'superseded') ? 'delivered' : 'pending'
 }
 

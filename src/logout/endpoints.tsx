@@ -66,7 +66,7 @@ async function answer(deps: Deps, c: Context, checked: Checked, now: number): Pr
   const standing = await currentStanding(deps, c, now)
   const session = standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
   if (checked.refusal !== undefined) {
-    if (session === undefined) return refusedPage(deps, c, checked.refusal)
+    if (session === undefined) return rejectedPage(deps, c, checked.refusal)
     return askWhichSignOut(deps, c, { session, request: {}, now, status: 400, notice: refusedNotice(checked.refusal, textsOf(c)) })
   }
   const { request } = checked
@@ -85,7 +85,7 @@ const refusedNotice = (refusal: Refusal, t: Texts) => (
   </Notice>
 )
 
-function refusedPage(deps: Deps, c: Context, refusal: Refusal): Response {
+function rejectedPage(deps: Deps, c: Context, refusal: Refusal): Response {
   const t = textsOf(c)
   return messagePage(c, {
     title: t.signOutRefused.title,

@@ -30,7 +30,7 @@ export const outage = (cause: unknown): never => {
 }
 
 /** What MSAL threw, judged by what Microsoft answered. Whatever is neither is a bug and stays one. */
-export function refused(error: unknown, transport: Transport): never {
+export function rejected(error: unknown, transport: Transport): never {
   if (transport.outage) return outage(transport.outage)
   const answer = transport.answer
   if (answer && (answer.status >= 400 || typeof answer.body.error === 'string')) throw refusalOf(answerOfBody(answer.body), error)

@@ -1,7 +1,7 @@
 import type { Directory } from './directory.ts'
 import { openApplication, sessionCache } from './application.ts'
 import { type Graph, GraphProblem, MicrosoftRefusal } from './interface.ts'
-import { type Need, outage, refused } from './asking.ts'
+import { type Need, outage, rejected } from './asking.ts'
 import { type Answer, call, createTransport, MicrosoftUnreachable } from './transport.ts'
 
 /**
@@ -31,8 +31,8 @@ export function createGraph(need: Need, directory: Directory): Graph {
       const answer = await path(tid, 'GET', `/users/${encodeURIComponent(oid)}?${select}`)
       if (isNobody(answer)) return { state: 'gone' }
       const { id, accountEnabled, signInSessionsValidFromDateTime: from } = good(answer).body
-      if (typeof id !== 'string' || id.toLowerCase() !== oid) throw new GraphProblem('refused', 'Graph answered about somebody else.')
-      if (typeof accountEnabled !== 'boolean') throw new GraphProblem('refused', 'Graph does not say whether the account is enabled.')
+      if (typeof id !== 'string' || id.toLowerCase() !== oid) throw new GraphProblem('rejected', 'Graph answered about somebody else.')
+      if (typeof accountEnabled !== 'boolean') throw new GraphProblem('rejected', 'Graph does not say whether the account is enabled.')
       const atMs = typeof from === 'string' ? Date.parse(from) : Number.NaN
       return { state: 'there', enabled: accountEnabled, sessionsValidFrom: Number.isNaN(atMs) ? undefined : Math.floor(atMs / 1000) }
     },
@@ -121,7 +121,7 @@ async function appToken(need: Need, directory: Directory, origin: string, tokens
       cache: sessionCache(),
     })
     const scopes = [`${new URL(origin).origin}/.default`]
-    const result = await application.acquireTokenByClientCredential({ scopes }).catch((error: unknown) => refused(error, transport))
+    const result = await application.acquireTokenByClientCredential({ scopes }).catch((error: unknown) => rejected(error, transport))
     if (result === null) throw new GraphProblem('outage', 'Microsoft gave no token for Graph.')
     const until = now + Number(transport.answer?.body.expires_in ?? 0)
     tokens.set(tid, { value: result.accessToken, until })
@@ -155,7 +155,7 @@ function good(answer: Answer): Answer {
   const code = codeOf(answer)
   const words = `Graph answered ${answer.status}${typeof code === 'string' && /^\w{1,60}$/.test(code) ? ` (${code})` : ''}`
   if (answer.status === 403) throw new GraphProblem('forbidden', `${words}: is the application permission there, and consented to?`)
-  throw new GraphProblem(answer.status === 401 ? 'credential' : 'refused', `${words}.`)
+  throw new GraphProblem(answer.status === 401 ? 'credential' : 'rejected', `${words}.`)
 }
 
 const rows = (value: unknown): Record<string, unknown>[] =>
@@ -163,13 +163,13 @@ const rows = (value: unknown): Record<string, unknown>[] =>
 
 function subscriptionOf(body: Record<string, unknown>): { id: string; until: number } {
   const until = Date.parse(String(body.expirationDateTime))
-  if (typeof body.id !== 'string' || Number.isNaN(until)) throw new GraphProblem('refused', 'Graph answered no subscription.')
+  if (typeof body.id !== 'string' || Number.isNaN(until)) throw new GraphProblem('rejected', 'Graph answered no subscription.')
   return { id: body.id, until: Math.floor(until / 1000) }
 }
 
 /** A link of Graph's own, and of nobody else's. */
 function within(origin: string, link: unknown): string {
   if (typeof link !== 'string' || !link.startsWith(`${origin}/`) || !URL.canParse(link))
-    throw new GraphProblem('refused', 'Graph handed out a link that is not its own.')
+    throw new GraphProblem('rejected', 'Graph handed out a link that is not its own.')
   return link
 }

@@ -67,7 +67,7 @@ export interface Graph {
 
 /** Why Graph did not do it. None of it says anything about anybody's session. */
 export class GraphProblem extends Error {
-  readonly kind: 'outage' | 'throttled' | 'credential' | 'forbidden' | 'refused'
+  readonly kind: 'outage' | 'throttled' | 'credential' | 'forbidden' | 'rejected'
   readonly retryAfterSeconds: number | undefined
   constructor(kind: GraphProblem['kind'], message: string, options: { cause?: unknown; retryAfterSeconds?: number | undefined } = {}) {
     super(message, { cause: options.cause })

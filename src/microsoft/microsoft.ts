@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts'
 import { openApplication, sessionCache } from './application.ts'
-import { type Need, outage, refused, SCOPES } from './asking.ts'
+import { type Need, outage, rejected, SCOPES } from './asking.ts'
 import { type Connection, connectionOf } from './connection.ts'
 import { createDirectory, type Directory } from './directory.ts'
 import type { Microsoft, MicrosoftIdentity, StartSignIn } from './interface.ts'
@@ -107,7 +107,7 @@ async function redeemCode(need: Need, directory: Directory, input: Parameters<Mi
   const application = await openApplication({ config, connection, tenant, discovery, transport, cache })
   const result = await application
     .acquireTokenByCode({ code: input.code, codeVerifier: input.codeVerifier, nonce: input.nonce, scopes: SCOPES, redirectUri: redirectUri(config) })
-    .catch((error: unknown) => refused(error, transport))
+    .catch((error: unknown) => rejected(error, transport))
   const identity = await verifyIdToken(directory, result.idToken, {
     clientId: connection.clientId ?? '',
     tenants: connection.tenants,

@@ -1,7 +1,7 @@
 import type { Directory } from './directory.ts'
 import { openApplication, sessionCache } from './application.ts'
 import { type Microsoft, MicrosoftRefusal, type Renewal } from './interface.ts'
-import { type Need, outage, refused, SCOPES } from './asking.ts'
+import { type Need, outage, rejected, SCOPES } from './asking.ts'
 import { createTransport } from './transport.ts'
 import { verifyIdToken } from './verify.ts'
 
@@ -22,7 +22,7 @@ export async function renew(need: Need, directory: Directory, input: Parameters<
   await application.acquireTokenSilent({ account, scopes: SCOPES, forceRefresh: true }).catch((error: unknown) => {
     // MSAL has asked nobody: there was no refresh token to ask with.
     if (transport.answer === undefined && transport.outage === undefined && hasNone(error)) return undefined
-    return refused(error, transport)
+    return rejected(error, transport)
   })
   if (transport.answer === undefined || cache.serialized === undefined) return undefined
   const idToken = transport.answer.body.id_token

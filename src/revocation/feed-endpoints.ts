@@ -5,7 +5,7 @@ import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { FOLLOW, REPORT } from './feed-described.ts'
+import { FOLLOW, FORMER_REPORT, REPORT } from './feed-described.ts'
 import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, visibleTo } from './feed-wire.ts'
 import { noteLost } from './lost-log.ts'
 
@@ -26,10 +26,14 @@ export function feedEndpoints(deps: Deps): Hono {
   room.get('/revocations', described(FOLLOW, follow))
   const report = async (c: Context): Promise<Response> => {
     const client = await whoAsks(deps, c)
-    await noteApplied(deps, client, await readReport(c))
+    await noteEnforced(deps, client, await readReport(c))
     return c.body(null, 204, NO_STORE)
   }
-  room.post('/revocations/applied', described(REPORT, report))
+  room.post('/revocations/enforced', described(REPORT, report))
+  room.post(
+    '/revocations/applied',
+    described(FORMER_REPORT, (c: Context) => report(c)),
+  )
   return room
 }
 
@@ -112,7 +116,7 @@ async function readReport(c: Context): Promise<Report> {
   )
 }
 
-async function noteApplied(deps: Deps, client: Client, report: Report): Promise<void> {
+async function noteEnforced(deps: Deps, client: Client, report: Report): Promise<void> {
   const head = await deps.store.head()
   if (report.epoch === head.epoch && report.seq > head.seq)
     noteLost(deps, { clientId: client.clientId, guardId: report.guard, seq: report.seq, head: head.seq })
@@ -123,13 +127,13 @@ async function noteApplied(deps: Deps, client: Client, report: Report): Promise<
       { status: 409 },
     )
   const nowMs = deps.clock.nowMs()
-  const { reached } = await deps.store.recordApplied({
+  const { reached } = await deps.store.recordEnforced({
     clientId: client.clientId,
     guardId: report.guard,
     epoch: report.epoch,
-    appliedSeq: report.seq,
+    enforcedSeq: report.seq,
     reportedAtMs: nowMs,
   })
-  deps.feed.applied(client.clientId, report.guard, report.seq)
-  for (const { atMs } of reached) deps.metrics.revokedToApplied.observe({ client: client.clientId }, Math.max(0, nowMs - atMs) / 1000)
+  deps.feed.enforced(client.clientId, report.guard, report.seq)
+  for (const { atMs } of reached) deps.metrics.revokedToEnforced.observe({ client: client.clientId }, Math.max(0, nowMs - atMs) / 1000)
 }

@@ -33,7 +33,7 @@ export class FeedStream {
   readonly client: Client
   readonly guardId: string
   readonly since: number
-  appliedSeq: number | undefined
+  enforcedSeq: number | undefined
   readonly body: ReadableStream<Uint8Array>
   readonly #log: FeedLog
   readonly #drop: (() => void) | undefined

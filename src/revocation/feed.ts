@@ -122,11 +122,11 @@ export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { hea
       })
       return stream.body
     },
-    applied(clientId, guardId, seq) {
+    enforced(clientId, guardId, seq) {
       for (const stream of streams)
-        if (stream.client.clientId === clientId && stream.guardId === guardId) stream.appliedSeq = Math.max(stream.appliedSeq ?? 0, seq)
+        if (stream.client.clientId === clientId && stream.guardId === guardId) stream.enforcedSeq = Math.max(stream.enforcedSeq ?? 0, seq)
     },
-    streams: () => [...streams].map(({ client, guardId, since, appliedSeq }) => ({ clientId: client.clientId, guardId, since, appliedSeq })),
+    streams: () => [...streams].map(({ client, guardId, since, enforcedSeq }) => ({ clientId: client.clientId, guardId, since, enforcedSeq })),
     close() {
       closed = true
       for (const stream of [...streams]) stream.end('shutdown')

@@ -67,10 +67,10 @@ export interface Feed {
   /** A turn at reading a page of the log: a few at a time, more wait. @returns how to end it */
   turn(clientId: string): Promise<() => void>
   /** A guard has said what it enforces. */
-  applied(clientId: string, guardId: string, seq: number): void
+  enforced(clientId: string, guardId: string, seq: number): void
   /** When this process published it, in epoch milliseconds; undefined where it did not, or long ago. */
   publishedAtMs(seq: number): number | undefined
   /** For metrics and the console: streams open now. */
-  streams(): { clientId: string; guardId: string; since: number; appliedSeq: number | undefined }[]
+  streams(): { clientId: string; guardId: string; since: number; enforcedSeq: number | undefined }[]
   close(): void
 }

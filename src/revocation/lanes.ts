@@ -27,7 +27,7 @@ const PAUSE_MS = 1_000
 
 /** How an attempt ended. `passed`: the target was not called (another process has the lease, or the delivery is settled). */
 export interface Taken {
-  outcome: 'delivered' | 'refused' | 'failed' | 'passed'
+  outcome: 'delivered' | 'rejected' | 'failed' | 'passed'
   retryAfterSeconds?: number | undefined
 }
 
@@ -35,7 +35,7 @@ export interface Taken {
 export type How = 'due' | 'early' | 'probe'
 export type Perform = (ref: DeliveryRef, how: How) => Promise<Taken>
 
-type LaneDeps = Pick<Deps, 'clock' | 'log' | 'random'> & { store: Pick<DeliveryActs, 'dueDeliveries' | 'earlyDeliveries' | 'owedTargets'> }
+type LaneDeps = Pick<Deps, 'clock' | 'log' | 'random'> & { store: Pick<DeliveryActs, 'dueDeliveries' | 'earlyDeliveries' | 'pendingTargets'> }
 
 class Lane {
   readonly targetId: string
@@ -45,7 +45,7 @@ class Lane {
   /** The store may have deliveries that are due and not in `waiting`. */
   more = false
   /** The store may have deliveries that are not yet due. */
-  owes = false
+  hasPending = false
   /** The target has answered again: how far the lane is in trying, once, everything that is not yet due. */
   released: EarlyCursor | undefined
   reading = false
@@ -107,7 +107,7 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
     const { breaker } = lane
     if (taken.outcome === 'passed') return
     if (taken.outcome === 'failed') {
-      lane.owes = true
+      lane.hasPending = true
       if (breaker.failed(deps.clock.steadyMs(), taken.retryAfterSeconds)) opened(lane)
       return
     }
@@ -115,7 +115,7 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
     if (!breaker.succeeded()) return
     if (wasOpen) deps.log.info('target_answers_again', { target: lane.targetId })
     if (wasOpen) lane.more = true
-    if (lane.owes) lane.released = START
+    if (lane.hasPending) lane.released = START
   }
 
   /** What waited is due in the store, and probes read it there. */
@@ -166,12 +166,12 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
     const early = free((await deps.store.earlyDeliveries({ targetId, nowMs, limit: PROBE_PAGE })).refs)
     const ref = early[lane.probes++ % Math.max(1, early.length)]
     if (ref !== undefined) call(lane, ref, 'probe')
-    else if (lane.running.size === 0) lane.more = lane.owes = false
+    else if (lane.running.size === 0) lane.more = lane.hasPending = false
   }
 
   const mayProbe = (lane: Lane, nowMs: number): boolean =>
     lane.breaker.suspect &&
-    (lane.owes || lane.more) &&
+    (lane.hasPending || lane.more) &&
     lane.running.size < PROBES &&
     nowMs >= lane.pausedUntilMs &&
     lane.breaker.mayProbe(nowMs, uniform(deps.random))
@@ -203,9 +203,9 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
       return []
     },
     async look() {
-      for (const { targetId } of await deps.store.owedTargets()) {
+      for (const { targetId } of await deps.store.pendingTargets()) {
         const lane = laneOf(targetId)
-        lane.owes = true
+        lane.hasPending = true
         lane.more = true
         // An open breaker's rows are read by its probes, and when one of them succeeds.
         if (lane.waiting.size === 0) pump(lane)

@@ -21,13 +21,13 @@ export interface Answer {
 export type Verdict =
   | { outcome: 'delivered' }
   /** The receiver understood, and does not want this token. */
-  | { outcome: 'refused'; error: string }
+  | { outcome: 'rejected'; error: string }
   | { outcome: 'retry'; error: string; retryAfterSeconds: number | undefined }
 
 /** @param now epoch seconds, for a `Retry-After` that is a date (RFC 9110 §10.2.3) */
 export function judgeAnswer({ status, headers, body }: Answer, now: number): Verdict {
   if (status >= 200 && status < 300) return { outcome: 'delivered' }
-  if (status === 400 && errorOf(body) === 'invalid_request') return { outcome: 'refused', error: 'HTTP 400 invalid_request' }
+  if (status === 400 && errorOf(body) === 'invalid_request') return { outcome: 'rejected', error: 'HTTP 400 invalid_request' }
   return { outcome: 'retry', error: `HTTP ${status}`, retryAfterSeconds: retryAfter(headers['retry-after'], now) }
 }
 

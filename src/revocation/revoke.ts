@@ -25,9 +25,9 @@ const alsoAtMicrosoft = ({ config }: AnnounceDeps, { reason }: RevokeInput): Pic
  * pending; the worker that writes it listens to the feed. Synchronous, and never throws: the user who signs out waits for none of it.
  */
 export function announce(deps: AnnounceDeps, committed: readonly Committed[]): void {
-  for (const { revocation, owed } of committed) {
+  for (const { revocation, pending } of committed) {
     attempt(deps, 'feed', () => deps.feed.publish(revocation))
-    if (owed.length > 0) attempt(deps, 'queue', () => deps.queue.hurry(owed))
+    if (pending.length > 0) attempt(deps, 'queue', () => deps.queue.hurry(pending))
     deps.metrics.revocations.inc({ reason: revocation.reason })
     deps.log.info('revoked', {
       seq: revocation.seq,
@@ -37,8 +37,8 @@ export function announce(deps: AnnounceDeps, committed: readonly Committed[]): v
       actor: revocation.actor.id,
       tid: revocation.tid,
       sessions: revocation.sessions,
-      owed: owed.length,
-      owing: revocation.owing,
+      pending: pending.length,
+      fanOut: revocation.fanOut,
     })
   }
 }

@@ -15,7 +15,7 @@ const PURPOSE = 'setup token'
 export async function doorPage(
   deps: Deps,
   c: Context,
-  { refused = false, status = 401 }: { refused?: boolean; status?: 401 | 403 } = {},
+  { rejected = false, status = 401 }: { rejected?: boolean; status?: 401 | 403 } = {},
 ): Promise<Response> {
   const { simulated } = deps.config.entra
   if (await operatorExists(deps.store)) {
@@ -46,7 +46,7 @@ export async function doorPage(
         Nobody administers this broker yet. On the machine where it runs, type <code>cmb setup</code> (or <code>npx cmb setup</code>): it prints a
         token that is good once, for 15 minutes. Type that token here.
       </p>
-      {refused ? (
+      {rejected ? (
         <div class="notice bad" role="alert">
           <strong>That token is not good.</strong>
           <div>It may have been used, be older than 15 minutes, or be mistyped. Make a new one with `cmb setup`.</div>
@@ -66,8 +66,8 @@ export async function doorPage(
 export async function enter(deps: Deps, c: Context, form: URLSearchParams, now: number): Promise<Response> {
   if (!csrfHolds(deps, c, PURPOSE, form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)) return notOurForm({ deps, c })
   if (!(await useSetupToken(deps, form.get('token') ?? '', now))) {
-    deps.log.warn('setup_token_refused', {})
-    return doorPage(deps, c, { refused: true, status: 403 })
+    deps.log.warn('setup_token_rejected', {})
+    return doorPage(deps, c, { rejected: true, status: 403 })
   }
   await audited(deps.store, { actor: { kind: 'operator', id: 'setup-token' }, via: 'setup', act: 'setup.enter' }, async () => givePass(deps, c, now))
   return goOn(c, '/setup')

@@ -26,7 +26,7 @@ export async function keep(visit: Acting, outcome: Outcome): Promise<string> {
   const seen = await seenOf(deps.store, errand.tid)
   if (seen === undefined) return 'foreign'
   if (outcome.came === 'refusal') {
-    deps.log.warn('setup_refused', { tid: errand.tid, errand: errand.kind, guidance: outcome.guidance, code: outcome.code })
+    deps.log.warn('setup_rejected', { tid: errand.tid, errand: errand.kind, guidance: outcome.guidance, code: outcome.code })
     return outcome.code === undefined ? outcome.guidance : `${outcome.guidance}.${outcome.code}`
   }
   const target = `tenant ${errand.tid}`

@@ -31,9 +31,9 @@ export async function graphNotification(deps: Deps, c: Context): Promise<Respons
   const tokens = new URL(c.req.url).searchParams.getAll('validationToken')
   if (tokens.length > 0) return handshake(deps, c, tokens)
   const body = await readBody(c, MOST_BYTES)
-  if (body === undefined) return refused(deps, c, 413, 'The notification is too long.')
+  if (body === undefined) return rejected(deps, c, 413, 'The notification is too long.')
   const read = notifications.safeParse(parse(body))
-  if (!read.success) return refused(deps, c, 400, 'This is no change notification.')
+  if (!read.success) return rejected(deps, c, 400, 'This is no change notification.')
   const work = await believable(deps, read.data.value)
   if (work.length > 0) await deps.store.askMicrosoft(work, deps.clock.nowMs())
   return c.body(null, 202, HEADERS)
@@ -42,7 +42,7 @@ export async function graphNotification(deps: Deps, c: Context): Promise<Respons
 /** Graph wants its token back, decoded, as plain text. What could be read as anything else is not repeated. */
 function handshake(deps: Deps, c: Context, [token = '', ...more]: string[]): Response {
   if (more.length > 0 || token.length > 1024 || !/^[\x20-\x3b\x3d\x3f-\x7e]+$/.test(token))
-    return refused(deps, c, 400, 'This is no validation token.')
+    return rejected(deps, c, 400, 'This is no validation token.')
   deps.metrics.signals.inc({ kind: 'graph', outcome: 'handshake' })
   return c.body(token, 200, {
     ...HEADERS,
@@ -51,7 +51,7 @@ function handshake(deps: Deps, c: Context, [token = '', ...more]: string[]): Res
   })
 }
 
-function refused(deps: Deps, c: Context, status: 400 | 413, description: string): Response {
+function rejected(deps: Deps, c: Context, status: 400 | 413, description: string): Response {
   deps.metrics.signals.inc({ kind: 'graph', outcome: 'malformed' })
   return c.json({ error: 'invalid_request', error_description: description }, status, HEADERS)
 }

@@ -41,7 +41,7 @@ const count = (deps: Deps, outcome: string): void => deps.metrics.signals.inc({ 
 async function revokeAtMicrosoft(deps: Deps, { tid, oid }: MicrosoftWork): Promise<void> {
   const subject = await deps.store.findSubjectByUser(tid, oid)
   const since = subject === undefined ? [] : await deps.store.liveSessionsOf(subject.sub, deps.clock.now())
-  const outcome = since.length > 0 ? 'spared' : await deps.microsoft.graph.revokeSessions(tid, oid)
+  const outcome = since.length > 0 ? 'superseded' : await deps.microsoft.graph.revokeSessions(tid, oid)
   deps.metrics.signals.inc({ kind: 'revoke_at_microsoft', outcome })
   if (outcome === 'asked') deps.log.info('signed_out_at_microsoft', { tid, sub: subject?.sub })
 }

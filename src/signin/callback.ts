@@ -39,7 +39,7 @@ export async function callback(deps: Deps, c: Context, now: number): Promise<Res
     return await follow(deps, c, visit, identity, tenant, await judge(deps, visit, identity, tenant, now), now)
   } catch (error) {
     // What it would do to sessions is not done: who was refused at Microsoft's pages is nobody we know.
-    if (error instanceof MicrosoftRefusal) return refused(deps, c, visit, error, now)
+    if (error instanceof MicrosoftRefusal) return rejected(deps, c, visit, error, now)
     throw error
   }
 }
@@ -60,7 +60,7 @@ async function identify(deps: Deps, visit: Visit, params: Params, now: number): 
   return deps.microsoft.redeemCode({ code, codeVerifier: visit.verifier, nonce: visit.nonce, tid: visit.tid, now })
 }
 
-function refused(deps: Deps, c: Context, visit: Visit, error: MicrosoftRefusal, now: number): Response | Promise<Response> {
+function rejected(deps: Deps, c: Context, visit: Visit, error: MicrosoftRefusal, now: number): Response | Promise<Response> {
   // Microsoft says itself what it wants; asked for it once, not for ever.
   if (error.claims !== undefined && !visit.again) return visitAgain(deps, c, visit, { claims: error.claims }, now)
   deps.metrics.signIns.inc({ outcome: error.guidance })

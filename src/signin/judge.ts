@@ -27,8 +27,8 @@ export async function judge(deps: Deps, visit: Visit, identity: MicrosoftIdentit
       ? { admitted: false, askAgain: { tid: identity.user.tid, authContext: policy.id } }
       : { admitted: false, guidance: 'mfa_not_proved' }
   }
-  const refused = visit.errand.kind === 'instance' ? await judgeRequest(deps, visit, visit.errand.request, identity, now) : undefined
-  if (refused !== undefined) return { admitted: false, guidance: refused }
+  const rejected = visit.errand.kind === 'instance' ? await judgeRequest(deps, visit, visit.errand.request, identity, now) : undefined
+  if (rejected !== undefined) return { admitted: false, guidance: rejected }
   // OpenID Connect Core 1.0 §5.5.1.1: an essential acr that cannot be had is an error, not a lesser sign-in.
   if (visit.errand.kind === 'instance' && visit.errand.request.acr && mfa.acr === undefined) {
     return {

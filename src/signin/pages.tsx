@@ -73,8 +73,8 @@ export function guidancePage(
   }
   const t = textsOf(c)
   const { title, read } = guidanceTexts(t)[guidanceKey(about.key)]
-  if (guidance.alert) deps.log.error('signin_refused', fields)
-  else deps.log.warn('signin_refused', { ...fields, cause: undefined, why: about.cause instanceof Error ? about.cause.message : undefined })
+  if (guidance.alert) deps.log.error('signin_rejected', fields)
+  else deps.log.warn('signin_rejected', { ...fields, cause: undefined, why: about.cause instanceof Error ? about.cause.message : undefined })
   return page(
     c,
     { title, status: statusOf(guidance), formAction: [formTarget(about.errand)], simulated: deps.config.entra.simulated },

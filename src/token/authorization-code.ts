@@ -1,4 +1,4 @@
-import type { RefusedWhy } from '../../db/store.ts'
+import type { RejectedWhy } from '../../db/store.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { newId } from '../protocol/ids.ts'
@@ -26,7 +26,7 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
     deps.log.warn('code_reused', { client: client.clientId, seq: redeemed.committed.revocation.seq })
     throw new OAuthError('invalid_grant', 'The code was used before, so its tokens were revoked. Start a new sign-in.')
   }
-  if (redeemed.outcome === 'refused') throw new OAuthError('invalid_grant', WORDS[redeemed.why])
+  if (redeemed.outcome === 'rejected') throw new OAuthError('invalid_grant', WORDS[redeemed.why])
   const { session, grant, family, rev } = redeemed
   mustAdmit(client, session)
   const scope = words(grant.scope)
@@ -47,7 +47,7 @@ const UNKNOWN = 'The code is not good here: it is not of this client, was used b
 const ENDED = 'The session that the code belongs to has ended. Start a new sign-in.'
 
 /** Whether a code of another client exists is not that client's to know. */
-const WORDS: Record<RefusedWhy, string> = {
+const WORDS: Record<RejectedWhy, string> = {
   unknown: UNKNOWN,
   wrong_client: UNKNOWN,
   stale: UNKNOWN,

@@ -29,8 +29,8 @@ function scopesFor(client: Client, asked: string | undefined, forAdmin: boolean)
   const registered = client.metadata.scopes.filter((scope) => !PERSONS.includes(scope))
   if (asked === undefined) return registered.filter((scope) => OPERATORS.includes(scope) === forAdmin)
   const wanted = words(asked)
-  const refused = wanted.filter((scope) => !registered.includes(scope))
-  if (refused.length > 0) throw new OAuthError('invalid_scope', `The client may not have the scope ${printable(refused.join(' '))} for itself.`)
+  const rejected = wanted.filter((scope) => !registered.includes(scope))
+  if (rejected.length > 0) throw new OAuthError('invalid_scope', `The client may not have the scope ${printable(rejected.join(' '))} for itself.`)
   return wanted
 }
 

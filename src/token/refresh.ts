@@ -1,4 +1,4 @@
-import type { RefusedWhy } from '../../db/store.ts'
+import type { RejectedWhy } from '../../db/store.ts'
 import { audienceFor } from '../client/admission.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
@@ -38,7 +38,7 @@ export async function refresh(deps: TokenDeps, { client, params, now }: GrantInp
       'This refresh token was replaced long ago, so it may be stolen: the session was ended. Start a new sign-in.',
     )
   }
-  if (rotated.outcome === 'refused') throw new OAuthError('invalid_grant', WORDS[rotated.why])
+  if (rotated.outcome === 'rejected') throw new OAuthError('invalid_grant', WORDS[rotated.why])
   const { family, session, rev } = rotated
   deps.refreshes.listener?.(session)
   mustAdmit(client, session)
@@ -67,7 +67,7 @@ function mustStillHave(client: Client, audience: string): string {
 const UNKNOWN = 'The refresh token is not good for this client. Start a new sign-in.'
 const ENDED = 'The session has ended. Start a new sign-in.'
 
-const WORDS: Record<RefusedWhy, string> = {
+const WORDS: Record<RejectedWhy, string> = {
   unknown: UNKNOWN,
   wrong_client: UNKNOWN,
   wrong_redirect_uri: UNKNOWN,

@@ -12,13 +12,13 @@ import { userInfo } from './id-token.ts'
 export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const claims = await readAccessToken(deps, await presentedToken(c), now)
-  if (!claims) throw refused('invalid_token', 'The access token is not good here or has expired.')
+  if (!claims) throw rejected('invalid_token', 'The access token is not good here or has expired.')
   onlyFor(c, deps.clients.find(claims.clientId))
   const scope = words(claims.scope)
   if (claims.sid === undefined || !scope.includes('openid'))
-    throw refused('insufficient_scope', 'The access token needs the scope openid.', ', scope="openid"')
+    throw rejected('insufficient_scope', 'The access token needs the scope openid.', ', scope="openid"')
   const access = await deps.store.checkAccess({ sid: claims.sid, sub: claims.sub, clientId: claims.clientId, rev: claims.rev, now, touch: true })
-  if (access.outcome === 'refused') throw refused('invalid_token', 'The session has ended. Start a new sign-in.')
+  if (access.outcome === 'rejected') throw rejected('invalid_token', 'The session has ended. Start a new sign-in.')
   return c.json({ sub: claims.sub, ...userInfo(access.session.user, scope) }, 200, { 'Cache-Control': 'no-store' })
 }
 
@@ -28,10 +28,10 @@ async function presentedToken(c: Context): Promise<string> {
   const inHeader = authorization === undefined ? undefined : /^bearer +([\w.~+/-]+=*) *$/i.exec(authorization)?.[1]
   const inBody = c.req.method === 'POST' && isForm(c) ? (await readForm(c)).get('access_token') : undefined
   if (authorization !== undefined && inBody !== undefined)
-    throw refused('invalid_request', 'Send the access token once: in the Authorization header or in the form.')
+    throw rejected('invalid_request', 'Send the access token once: in the Authorization header or in the form.')
   const token = inHeader ?? inBody
   if (token !== undefined) return token
-  if (authorization !== undefined) throw refused('invalid_request', 'The Authorization header has to be: Bearer, a space, the access token.')
+  if (authorization !== undefined) throw rejected('invalid_request', 'The Authorization header has to be: Bearer, a space, the access token.')
   // §3.1: who sends no token is told no error code in the challenge.
   throw new OAuthError('invalid_token', 'Send an access token in the Authorization header, as Bearer.', {
     headers: { 'WWW-Authenticate': `Bearer ${REALM}` },
@@ -41,7 +41,7 @@ async function presentedToken(c: Context): Promise<string> {
 const REALM = 'realm="Case Manager Identity Broker"'
 
 /** RFC 6750 §3 */
-const refused = (code: ErrorCode, description: string, more = ''): OAuthError =>
+const rejected = (code: ErrorCode, description: string, more = ''): OAuthError =>
   new OAuthError(code, description, {
     headers: { 'WWW-Authenticate': `Bearer ${REALM}, error="${code}", error_description="${description}"${more}` },
   })

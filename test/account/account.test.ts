@@ -101,8 +101,8 @@ describe('where am I signed in', () => {
   ])('a form %s is refused and changes nothing', async (_, fields, headers) => {
     const page = await browser.get('/account')
     const form = page.forms.at(-1)
-    const refused = await browser.post(form?.action ?? '', { ...form?.fields, ...fields }, { headers })
-    expect(refused.status).toBe(403)
+    const rejected = await browser.post(form?.action ?? '', { ...form?.fields, ...fields }, { headers })
+    expect(rejected.status).toBe(403)
     expect(await state(laptop)).toBe('live')
   })
 

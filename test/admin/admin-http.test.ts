@@ -213,14 +213,14 @@ describe('lists have cursors', () => {
     }
     const subject = (await pages(token, '/sessions', 'sessions', 1000))[0]?.sub
     const { body } = await call(token, 'POST', '/revocations', { selector: { kind: 'subject', sub: subject } })
-    await rig.store.owePending({ nowMs: rig.clock.nowMs(), limit: 1000 })
+    await rig.store.fanOutPending({ nowMs: rig.clock.nowMs(), limit: 1000 })
     for (let n = 0; n < 4; n++) await call(token, 'POST', '/revocations', { selector: { kind: 'client', client_id: 'sydney' } })
     for (const limit of [1, 3, 14, 200]) {
       for (const [path, name, count] of [
         [`/deliveries?seq=${String(body.seq)}`, 'deliveries', 14],
         [`/revocations/${String(body.seq)}`, 'deliveries', 14],
         [`/deliveries?client_id=sydney`, 'deliveries', 7],
-        ['/deliveries?state=owed', 'deliveries', 14],
+        ['/deliveries?state=pending', 'deliveries', 14],
         ['/revocations', 'revocations', 5],
         ['/audit', 'entries', 5],
       ] as const) {
@@ -235,7 +235,7 @@ describe('lists have cursors', () => {
     const token = await tokenFor('broker:administer')
     await rig.openSession()
     const { body } = await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })
-    expect(body).toMatchObject({ outcome: 'revoked', owing: 'pending', sessions: null })
+    expect(body).toMatchObject({ outcome: 'revoked', fan_out: 'pending', sessions: null })
   })
 })
 

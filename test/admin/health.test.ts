@@ -33,7 +33,7 @@ describe('/readyz', () => {
     expect(await ready(rig)).toMatchObject({
       code: 200,
       status: 'degraded',
-      parts: { queue: { state: 'down', problem: expect.stringContaining('stay owed') as string } },
+      parts: { queue: { state: 'down', problem: expect.stringContaining('stay pending') as string } },
     })
     rig.queue.up = true
     expect(await ready(rig)).toMatchObject({ status: 'ready' })
@@ -63,10 +63,10 @@ describe('/readyz', () => {
 
   test("Microsoft's metadata is asked for once in 30 s, however often somebody looks", async () => {
     const rig = await createRig()
-    const check = vi.spyOn(rig.microsoft, 'checkMetadata').mockResolvedValue([{ tid: 't', ok: false, problem: 'refused' } as never])
+    const check = vi.spyOn(rig.microsoft, 'checkMetadata').mockResolvedValue([{ tid: 't', ok: false, problem: 'rejected' } as never])
     expect(await Promise.all([ready(rig), ready(rig)])).toMatchObject([
       { code: 200, status: 'degraded' },
-      { parts: { microsoft: { state: 'down', problem: expect.stringContaining('refused') as string } } },
+      { parts: { microsoft: { state: 'down', problem: expect.stringContaining('rejected') as string } } },
     ])
     rig.clock.advance(29)
     await ready(rig)
@@ -94,8 +94,8 @@ describe('/metrics', () => {
     rig.clock.advance(42)
     const text = await scrape()
     expect(text).toMatch(/^broker_live_sessions 0$/m)
-    expect(text).toMatch(/^broker_deliveries\{client="sydney",state="owed"\} 1$/m)
-    expect(text).toMatch(/^broker_oldest_owed_delivery_seconds\{client="sydney"\} 42$/m)
+    expect(text).toMatch(/^broker_deliveries\{client="sydney",state="pending"\} 1$/m)
+    expect(text).toMatch(/^broker_oldest_pending_delivery_seconds\{client="sydney"\} 42$/m)
   })
 
   test('a store that is down leaves the counters', async () => {

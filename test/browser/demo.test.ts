@@ -144,9 +144,11 @@ describe('the demo in a browser', () => {
     const stay = page.getByRole('button', { name: 'No', exact: true })
     if (!page.url().startsWith(instance(0).url) && (await stay.count()) > 0) await stay.click()
     await page.waitForURL(`${instance(0).url}/`)
-    const owed = async () =>
-      (await (await fetch(`${demo.facts.ops}/metrics`)).text()).split('\n').filter((line) => /^broker_deliveries\{.*state="owed"\} [1-9]/.test(line))
-    await until('nothing is owed any more', async () => (await owed()).length === 0, 20)
+    const pending = async () =>
+      (await (await fetch(`${demo.facts.ops}/metrics`)).text())
+        .split('\n')
+        .filter((line) => /^broker_deliveries\{.*state="pending"\} [1-9]/.test(line))
+    await until('nothing is owed any more', async () => (await pending()).length === 0, 20)
     await page.reload()
     expect(await page.getByRole('heading', { name: 'Your cases' }).count()).toBe(1)
     await context.close()

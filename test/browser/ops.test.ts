@@ -45,8 +45,8 @@ async function busyDay(one: Rig): Promise<string> {
   const melbourne = await one.register('Melbourne')
   await one.register('Perth', { logoutUris: [] })
   const { epoch } = await one.store.head()
-  const guard = (clientId: string, guardId: string, appliedSeq: number) =>
-    one.store.recordApplied({ clientId, guardId, epoch, appliedSeq, reportedAtMs: one.clock.nowMs() })
+  const guard = (clientId: string, guardId: string, enforcedSeq: number) =>
+    one.store.recordEnforced({ clientId, guardId, epoch, enforcedSeq, reportedAtMs: one.clock.nowMs() })
   await guard('sydney', 'sydney-1', 0)
   await guard('sydney', 'sydney-2', 0)
   const client = one.clients.find('sydney')
@@ -80,7 +80,7 @@ async function busyDay(one: Rig): Promise<string> {
     one.clock.advance(0.004 + index * 0.003)
     for (const delivery of await one.store.listDeliveries({ seq, limit: 5 })) {
       if (index < 5 || delivery.clientId === 'sydney') await attempted(one, delivery.id, 'delivered')
-      else if (index === 5) await attempted(one, delivery.id, 'dead')
+      else if (index === 5) await attempted(one, delivery.id, 'failed')
     }
     await guard('sydney', 'sydney-1', seq)
     if (index < 4) await guard('sydney', 'sydney-2', seq)
@@ -103,7 +103,7 @@ const PAGES = [
   ['overview', '/ops'],
   ['revocations', '/ops/revocations'],
   ['revocation', '/ops/revocations/6'],
-  ['deliveries', '/ops/deliveries?state=dead'],
+  ['deliveries', '/ops/deliveries?state=failed'],
   ['sessions', '/ops/sessions?client=sydney'],
   ['revoke', '/ops/revoke?kind=subject'],
   ['instances', '/ops/clients'],
@@ -183,11 +183,11 @@ test('what is owed changes on the page while it stands there, and somebody whose
   await using window = await open({ width: 1280, who: 'operator' })
   const { page } = window
   await page.getByText('Live.', { exact: true }).waitFor()
-  const owed = page.locator('dt', { hasText: /^Owed$/ }).locator('xpath=following-sibling::dd')
-  expect(await owed.textContent()).toBe('1')
-  for (const { id } of await rig.store.listDeliveries({ state: 'owed', limit: 10 })) await attempted(rig, id, 'delivered')
+  const pending = page.locator('dt', { hasText: /^Pending$/ }).locator('xpath=following-sibling::dd')
+  expect(await pending.textContent()).toBe('1')
+  for (const { id } of await rig.store.listDeliveries({ state: 'pending', limit: 10 })) await attempted(rig, id, 'delivered')
   await page.waitForFunction(
-    () => [...document.querySelectorAll('dt')].find((one) => one.textContent === 'Owed')?.nextElementSibling?.textContent === '0',
+    () => [...document.querySelectorAll('dt')].find((one) => one.textContent === 'Pending')?.nextElementSibling?.textContent === '0',
   )
   const { sub } = (await rig.store.searchSessions({ text: 'olga', now: rig.clock.now(), limit: 1 }))[0]?.session ?? { sub: '' }
   await revoke(rig.deps, {

@@ -126,7 +126,7 @@ describe('the clients file is followed', () => {
     writeFileSync(file, GOOD)
     await watchIt()
     writeFileSync(file, `clients:\n${CLIENT('sydney', 'Changed')}  - client_id: perth\n`)
-    await vi.waitFor(() => expect(logged('clients_file_refused').join()).toContain('perth'), { timeout: 10_000, interval: 20 })
+    await vi.waitFor(() => expect(logged('clients_file_rejected').join()).toContain('perth'), { timeout: 10_000, interval: 20 })
     expect(registered()).toEqual(['melbourne: melbourne', 'sydney: sydney'])
     writeFileSync(file, `clients:\n${CLIENT('sydney', 'Changed')}${CLIENT('melbourne')}`)
     await become(['melbourne: melbourne', 'sydney: Changed'])
@@ -134,7 +134,7 @@ describe('the clients file is followed', () => {
 
   test('an invalid or missing file at start leaves what was registered before', async () => {
     await watchIt()
-    expect(logged('clients_file_refused').join()).toContain('cannot be read')
+    expect(logged('clients_file_rejected').join()).toContain('cannot be read')
     writeFileSync(file, GOOD)
     await become(['melbourne: melbourne', 'sydney: sydney'])
   })

@@ -72,8 +72,8 @@ describe.each(METHODS)('oauth4webapi, by %s', (method) => {
     expect(next.refresh_token).not.toBe(tokens.refresh_token)
     const revoked = await oauth.revocationRequest(as, client, auth, next.refresh_token ?? '', insecure)
     await oauth.processRevocationResponse(revoked)
-    const refused = await oauth.refreshTokenGrantRequest(as, client, auth, next.refresh_token ?? '', insecure)
-    await expect(oauth.processRefreshTokenResponse(as, client, refused)).rejects.toMatchObject({ error: 'invalid_grant' })
+    const rejected = await oauth.refreshTokenGrantRequest(as, client, auth, next.refresh_token ?? '', insecure)
+    await expect(oauth.processRefreshTokenResponse(as, client, rejected)).rejects.toMatchObject({ error: 'invalid_grant' })
   })
 })
 

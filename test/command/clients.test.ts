@@ -60,7 +60,7 @@ describe('cmb clients', () => {
   })
 
   test('every problem of a registration is said at once', async () => {
-    const refused = await type([
+    const rejected = await type([
       'clients',
       'add',
       'sydney',
@@ -73,9 +73,9 @@ describe('cmb clients', () => {
       '--grant',
       'authorization_code',
     ])
-    expect(refused.code).toBe(1)
-    expect(refused.err).toContain('redirect_uris')
-    expect(refused.err).toContain('backchannel_logout_uris')
+    expect(rejected.code).toBe(1)
+    expect(rejected.err).toContain('redirect_uris')
+    expect(rejected.err).toContain('backchannel_logout_uris')
   })
 
   test('a registration is read from a file or standard input, options win over it', async () => {

@@ -38,9 +38,9 @@ describe('cmb keys', () => {
 
   test('an emergency retires the old key at once and tells guards which', async () => {
     const [before] = await list()
-    const told = vi.spyOn(rig.feed, 'publishKeys')
+    const delivered = vi.spyOn(rig.feed, 'publishKeys')
     expect((await type(['keys', 'rotate', 'ES256', '--emergency'])).code).toBe(0)
-    expect(told).toHaveBeenCalledWith([before?.kid])
+    expect(delivered).toHaveBeenCalledWith([before?.kid])
     expect((await list()).find((key) => key.kid === before?.kid)?.state).toBe('retired')
     expect(await type(['keys', 'rotate', 'ES256', '--emergency', '--activate'])).toMatchObject({ code: 2 })
     expect(await type(['keys', 'rotate', 'HS256'])).toMatchObject({ code: 2 })

@@ -101,7 +101,7 @@ describe('cmb', () => {
     expect((await type(['status'])).out).toContain('degraded')
     expect((await type(['tenants'])).out).toContain(rig.config.entra.tenants[0])
     const { epoch } = await rig.store.head()
-    await rig.store.recordApplied({ clientId: 'sydney', guardId: 'web-1', epoch, appliedSeq: 0, reportedAtMs: rig.clock.nowMs() })
+    await rig.store.recordEnforced({ clientId: 'sydney', guardId: 'web-1', epoch, enforcedSeq: 0, reportedAtMs: rig.clock.nowMs() })
     expect((await type(['guards', '--json'])).json()).toMatchObject({ guards: [{ client_id: 'sydney', guard_id: 'web-1', connected: false }] })
   })
 })

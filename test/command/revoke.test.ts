@@ -131,7 +131,7 @@ describe('cmb audit', () => {
       'redrive done',
       'key.rotate done',
       'client.rotate_secret done',
-      'revoke refused',
+      'revoke rejected',
       'revoke done',
     ])
     expect(entries[4]).toMatchObject({
@@ -170,19 +170,19 @@ describe('cmb revocations and deliveries', () => {
     await rig.store.recordDelivery({
       id: delivery.id,
       result: {
-        outcome: 'refused',
-        attempt: { attempt: 1, atMs: nowMs, outcome: 'refused', status: 400, latencyMs: 12, jti: 'j1', error: 'HTTP 400 invalid_request' },
+        outcome: 'rejected',
+        attempt: { attempt: 1, atMs: nowMs, outcome: 'rejected', status: 400, latencyMs: 12, jti: 'j1', error: 'HTTP 400 invalid_request' },
       },
     })
     const shown = await type(['revocations', 'show', String(seq), '--json'])
     expect(shown.json()).toMatchObject({
       seq,
       reason: 'administrator',
-      deliveries: [{ client_id: 'sydney', state: 'refused', attempts: [{ attempt: 1, status: 400, latency_ms: 12, jti: 'j1' }] }],
+      deliveries: [{ client_id: 'sydney', state: 'rejected', attempts: [{ attempt: 1, status: 400, latency_ms: 12, jti: 'j1' }] }],
     })
-    expect((await type(['revocations', 'show', String(seq)])).out).toContain('refused')
+    expect((await type(['revocations', 'show', String(seq)])).out).toContain('rejected')
     expect((await type(['revocations', 'list'])).out).toContain('cmb@olga')
-    expect((await type(['deliveries', 'list', '--state', 'refused', '--json'])).json<{ deliveries: unknown[] }>().deliveries).toHaveLength(1)
+    expect((await type(['deliveries', 'list', '--state', 'rejected', '--json'])).json<{ deliveries: unknown[] }>().deliveries).toHaveLength(1)
 
     rig.queue.added.length = 0
     expect(await type(['deliveries', 'redrive'])).toMatchObject({ code: 2 })
@@ -190,7 +190,7 @@ describe('cmb revocations and deliveries', () => {
       expect(await type(['deliveries', 'redrive', ...wrong])).toMatchObject({ code: 1, err: expect.stringContaining('cmb') as string })
     expect((await type(['deliveries', 'redrive', '--client', 'sydney', '--json'])).json()).toEqual({ redriven: 1 })
     expect(rig.queue.added).toMatchObject([{ id: delivery.id, attempt: 1 }])
-    expect((await type(['deliveries', 'list', '--state', 'owed'])).out).toContain(delivery.id)
+    expect((await type(['deliveries', 'list', '--state', 'pending'])).out).toContain(delivery.id)
     expect(await type(['deliveries', 'list', '--state', 'lost'])).toMatchObject({ code: 1, err: expect.stringContaining('state') as string })
     expect(await type(['revocations', 'show', '999'])).toMatchObject({ code: 1 })
   })

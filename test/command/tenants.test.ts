@@ -25,8 +25,8 @@ describe('cmb tenants', () => {
   test('redrive asks Microsoft again what was given up, and cmb status shows that there is such', async () => {
     const nowMs = rig.clock.nowMs()
     await rig.store.askMicrosoft([{ kind: 'revoke_sessions', tid: TENANT, oid: 'p-1' }], nowMs)
-    for (const owed of await rig.store.dueMicrosoftWork({ tid: TENANT, nowMs, limit: 1 }))
-      await rig.store.postponeMicrosoftWork(owed, { nextAtMs: undefined, error: 'Graph answered 503.' })
+    for (const pending of await rig.store.dueMicrosoftWork({ tid: TENANT, nowMs, limit: 1 }))
+      await rig.store.postponeMicrosoftWork(pending, { nextAtMs: undefined, error: 'Graph answered 503.' })
     expect((await type(['status'])).out).toMatch(/revoke_sessions\s+1111.*p-1.*Graph answered 503[^]*cmb tenants redrive/)
     expect(await type(['tenants', 'redrive'])).toMatchObject({ code: 2 })
     expect((await type(['tenants', 'redrive', OTHER_TENANT])).out).toContain('0 will be tried again')
@@ -61,7 +61,7 @@ describe('cmb tenants', () => {
     })
     expect(await type(['tenants', 'remove', TENANT, '--yes'])).toMatchObject({ code: 1, err: expect.stringContaining('not connected') as string })
     const audited = (await rig.store.listAudit({ act: 'tenant.remove', limit: 10 })).map((entry) => entry.ended?.outcome)
-    expect(audited).toEqual(['refused', 'done'])
+    expect(audited).toEqual(['rejected', 'done'])
   })
 })
 

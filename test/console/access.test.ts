@@ -11,9 +11,9 @@ beforeEach(async () => {
 describe('who is let in to the console', () => {
   test('nobody without signing in: the page says what it is, and the way in leads through the broker (RFC 6749 §4.1, RFC 7636)', async () => {
     const stranger = await browserOf(rig, 'operator')
-    const door = await stranger.get('/ops/deliveries?state=dead')
+    const door = await stranger.get('/ops/deliveries?state=failed')
     expect([door.status, door.title]).toEqual([401, 'Operators’ console'])
-    expect(door.html).toContain('/ops/sign-in?return_to=%2Fops%2Fdeliveries%3Fstate%3Ddead')
+    expect(door.html).toContain('/ops/sign-in?return_to=%2Fops%2Fdeliveries%3Fstate%3Dfailed')
     const way = await stranger.raw('/ops/sign-in?return_to=/ops/audit')
     const to = new URL(way.headers.get('location') ?? '')
     expect(to.origin + to.pathname).toBe(`${rig.config.issuer}/authorize`)

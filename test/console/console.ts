@@ -118,7 +118,7 @@ export async function sessionsAt(rig: Rig, city: string, users: readonly string[
 }
 
 /** The outcome of the next attempt at a delivery. */
-export async function attempted(rig: Rig, id: string, outcome: 'delivered' | 'refused' | 'dead'): Promise<void> {
+export async function attempted(rig: Rig, id: string, outcome: 'delivered' | 'rejected' | 'failed'): Promise<void> {
   const delivery = await rig.store.findDelivery(id)
   const number = (delivery?.attempts ?? 0) + 1
   const nowMs = rig.clock.nowMs()

@@ -54,13 +54,13 @@ describe('revoking', () => {
     rig.clock.advance(301)
     const check = await adam.submit(form, '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '', comment: 'kept' })
     expect(check.text).toContain('no older than 5 minutes')
-    const refused = await adam.submit(check, '/ops/revoke')
-    expect([refused.status, refused.text]).toEqual([422, expect.stringContaining('sign in again first')])
+    const rejected = await adam.submit(check, '/ops/revoke')
+    expect([rejected.status, rejected.text]).toEqual([422, expect.stringContaining('sign in again first')])
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
     const way = new URL((await adam.raw('/ops/sign-in?fresh=yes&return_to=/ops/fresh')).headers.get('location') ?? '')
     expect([way.searchParams.get('prompt'), way.searchParams.get('max_age')]).toEqual(['login', '300'])
     await freshAgain(adam)
-    expect((await adam.submit(refused, '/ops/revoke')).path).toMatch(/done=yes$/)
+    expect((await adam.submit(rejected, '/ops/revoke')).path).toMatch(/done=yes$/)
     expect(await rig.store.listRevocations({ limit: 1 })).toMatchObject([{ comment: 'kept' }])
   })
 
@@ -111,7 +111,7 @@ describe('revoking', () => {
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: 's_unknown' })
     expect((await adam.submit(check, '/ops/revoke')).text).toContain('nothing of that id')
-    expect(await rig.store.listAudit({ act: 'revoke', limit: 1 })).toMatchObject([{ ended: { outcome: 'refused' } }])
+    expect(await rig.store.listAudit({ act: 'revoke', limit: 1 })).toMatchObject([{ ended: { outcome: 'rejected' } }])
   })
 
   /** As a fresh sign-in in another tab would: the same session, proved now. */

@@ -156,7 +156,7 @@ describe('a sample instance', () => {
     announce(rig.deps, [revoked.committed])
     await signIn(sydney)
     expect(await tell()).toBe(200)
-    await eventually(() => expect(sydney.instance.guard.status().appliedSeq).toBe(seq))
+    await eventually(() => expect(sydney.instance.guard.status().enforcedSeq).toBe(seq))
     expect(await statusOf(browser, sydney)).toBe(200)
   })
 

@@ -46,7 +46,7 @@ const EFFECTS = {
   nothing: [53003, 65001, 700016, 7000112, 7000215, 7000222, 700027, 50196],
 }
 
-async function refused(trying: Promise<unknown>): Promise<MicrosoftRefusal> {
+async function rejected(trying: Promise<unknown>): Promise<MicrosoftRefusal> {
   const error: unknown = await trying.then(
     () => undefined,
     (thrown: unknown) => thrown,
@@ -93,7 +93,7 @@ describe('the broker at the simulator', () => {
     const microsoft = connect(at)
     for (const forge of FORGERIES) {
       at.set({ forge })
-      const refusal = await refused(signIn(at, microsoft, 'alice@contoso.example'))
+      const refusal = await rejected(signIn(at, microsoft, 'alice@contoso.example'))
       expect([forge, refusal.guidance, refusal.effect]).toEqual([forge, expect.stringMatching(/untrusted|tenant/), 'nothing'])
     }
   })
@@ -104,7 +104,7 @@ describe('the broker at the simulator', () => {
     for (const [effect, codes] of Object.entries(EFFECTS)) {
       for (const code of codes) {
         at.set({ tokenErrors: { code, times: 1 } })
-        const refusal = await refused(signIn(at, microsoft, 'alice@contoso.example'))
+        const refusal = await rejected(signIn(at, microsoft, 'alice@contoso.example'))
         expect([code, refusal.effect]).toEqual([code, effect])
       }
     }

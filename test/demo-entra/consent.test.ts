@@ -63,8 +63,8 @@ describe('consent', () => {
       tenant: CONTOSO.tid,
     })
     at.world.auto = 'alice@contoso.example'
-    const refused = await new Browser().open(adminConsent(at.origin))
-    expect(Object.fromEntries(refused.left!.searchParams)).toMatchObject({
+    const rejected = await new Browser().open(adminConsent(at.origin))
+    expect(Object.fromEntries(rejected.left!.searchParams)).toMatchObject({
       admin_consent: 'True',
       error_description: expect.stringContaining('AADSTS90094'),
     })

@@ -65,7 +65,7 @@ async function receiver(): Promise<Receiver> {
 const inMinutes = (minutes: number): string => new Date(Date.now() + minutes * 60_000).toISOString()
 const notifications = (to: Receiver) => to.got.filter((one) => one.validationToken === null).flatMap((one) => one.body?.value ?? [])
 /** A receiver on a busy machine may be told again: what counts is what it was told of. */
-const told = (to: Receiver): string[] => [...new Set(notifications(to).map((one) => `${one.changeType} ${one.resourceData.sequenceNumber}`))]
+const delivered = (to: Receiver): string[] => [...new Set(notifications(to).map((one) => `${one.changeType} ${one.resourceData.sequenceNumber}`))]
 
 describe('Graph users', () => {
   test('what was selected; nobody signed out at birth; 404 when deleted or of another tenant', async () => {
@@ -176,7 +176,7 @@ describe('Graph subscriptions', () => {
     await control(at, 'users/bob@contoso.example', { revokeSessions: true })
     await control(at, 'users/faye@fabrikam.example', { accountEnabled: false })
     await control(at, 'users/alice@contoso.example', { accountEnabled: false })
-    await vi.waitFor(() => expect(told(to)).toHaveLength(1), { timeout: 10_000 })
+    await vi.waitFor(() => expect(delivered(to)).toHaveLength(1), { timeout: 10_000 })
     expect(notifications(to)[0]).toMatchObject({
       changeType: 'updated',
       clientState: 'secret-state',

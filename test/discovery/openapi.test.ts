@@ -37,7 +37,7 @@ const isDescribed = (path: string) =>
 const routesOf = (app: Hono) =>
   app.routes
     .filter(({ method, path }) => method !== 'ALL' && method !== 'OPTIONS' && isDescribed(path))
-    .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, '{$1}')}`)
+    .map(({ method, path }) => `${method} ${path.replace(/:(\w+)(?:\{[^/]*\})?/g, '{$1}')}`)
 describe('openapi.json', () => {
   let rig: Rig
   let document: Document
@@ -131,11 +131,11 @@ describe('what is answered is what openapi.json says', () => {
     if (ref === undefined) return expect.fail('nothing is owed')
     const delivery = await rig.store.findDelivery(ref.id)
     const head = await rig.store.head()
-    await rig.store.recordApplied({
+    await rig.store.recordEnforced({
       clientId: 'sydney',
       guardId: 'default',
       epoch: head.epoch,
-      appliedSeq: head.seq,
+      enforcedSeq: head.seq,
       reportedAtMs: rig.clock.nowMs(),
     })
     announce(rig.deps, [])
@@ -227,8 +227,8 @@ describe('what is answered is what openapi.json says', () => {
       expect(await ask(world, template, path, { method, body })).toEqual([`${method} ${path}`, status])
     const report = { epoch: world.head.epoch, seq: world.head.seq, guard: 'default' }
     expect(
-      await ask(world, '/revocations/applied', '/revocations/applied', { method: 'POST', body: report, authorization: world.sydney.basic }),
-    ).toEqual(['POST /revocations/applied', 204])
+      await ask(world, '/revocations/enforced', '/revocations/enforced', { method: 'POST', body: report, authorization: world.sydney.basic }),
+    ).toEqual(['POST /revocations/enforced', 204])
   })
 
   test('refusing', async () => {

@@ -95,8 +95,8 @@ async function pages(rig: Rig, party: Party): Promise<Whole[]> {
   const { confidential } = party
   const signInPage = await new Walker(rig).requestsOn('public', authorizePath(confidential, { prompt: 'consent' }))
   const back = [await backFromMicrosoft(rig, confidential), await backFromMicrosoft(rig, confidential)]
-  const refused = await backFromMicrosoft(rig, confidential)
-  const no = { error: 'access_denied', error_description: 'AADSTS65004: no', state: refused.query?.state ?? '' }
+  const rejected = await backFromMicrosoft(rig, confidential)
+  const no = { error: 'access_denied', error_description: 'AADSTS65004: no', state: rejected.query?.state ?? '' }
 
   const agreeing = new Walker(rig, party.cookie)
   const consent = await agreeing.open('public', authorizePath(confidential, { prompt: 'consent' }))
@@ -108,7 +108,7 @@ async function pages(rig: Rig, party: Party): Promise<Whole[]> {
   const continued = new URL(again.headers.get('location') ?? '/', rig.config.issuer)
   return [
     ...signInPage,
-    { ...refused, query: no },
+    { ...rejected, query: no },
     ...back,
     ...asked,
     ...leave,
@@ -160,7 +160,7 @@ function tokenRequests(rig: Rig, { confidential, machine, ...party }: Party): Wh
     {
       of: 'public',
       method: 'POST',
-      path: '/revocations/applied',
+      path: '/revocations/enforced',
       json: { epoch: party.head.epoch, seq: party.head.seq, guard: 'default' },
       authorization,
     },

@@ -68,7 +68,7 @@ describe('a guard whose clock is wrong', () => {
     expect(warned()).toEqual(["This machine's clock is 60 s behind the broker's. Set it: tokens are refused where the clocks disagree."])
     await eventually(() => expect(guard.status().reportedSeq).toBe(100))
     broker.revoke({ kind: 'session', sid: 's_9' })
-    await eventually(() => expect(guard.status().appliedSeq).toBe(101))
+    await eventually(() => expect(guard.status().enforcedSeq).toBe(101))
     clock.advance(1.1)
     await eventually(() => expect(guard.status().reportedSeq).toBe(101))
     expect(warned()).toHaveLength(1)

@@ -23,7 +23,7 @@ describe('what a revocation covers (docs/feed.md, "An entry")', () => {
     const others = await broker.token(other)
     expect(await why(guard, before)).toBe('good')
     const seq = broker.revoke(selector)
-    await eventually(() => expect(guard.status().appliedSeq).toBe(seq))
+    await eventually(() => expect(guard.status().enforcedSeq).toBe(seq))
     expect(await why(guard, before)).toBe('revoked')
     expect(await why(guard, others)).toBe('good')
     // The same second, the same session: the log decides, no clock.
@@ -45,10 +45,10 @@ describe('what a revocation covers (docs/feed.md, "An entry")', () => {
     const guard = await startGuard(broker)
     const token = await broker.token({ sid: undefined, tid: undefined, sub: 'sydney' })
     for (const [selector] of SELECTORS) if (selector.kind !== 'client') broker.revoke(selector)
-    await eventually(() => expect(guard.status().appliedSeq).toBe(broker.seq))
+    await eventually(() => expect(guard.status().enforcedSeq).toBe(broker.seq))
     expect(await why(guard, token)).toBe('good')
     const seq = broker.revoke({ kind: 'client', client_id: 'sydney' })
-    await eventually(() => expect(guard.status().appliedSeq).toBe(seq))
+    await eventually(() => expect(guard.status().enforcedSeq).toBe(seq))
     expect(await why(guard, token)).toBe('revoked')
   })
 
@@ -113,7 +113,7 @@ describe('following the feed', () => {
     )
     await eventually(() => expect(guard.status().reportedSeq).toBe(100))
     for (let i = 0; i < 200; i++) broker.revoke({ kind: 'session', sid: `s_${i}` })
-    await eventually(() => expect(guard.status()).toMatchObject({ appliedSeq: 300, entries: 200 }))
+    await eventually(() => expect(guard.status()).toMatchObject({ enforcedSeq: 300, entries: 200 }))
     clock.advance(0.9)
     expect(broker.reports).toHaveLength(1)
     clock.advance(0.2)
@@ -151,7 +151,7 @@ describe('following the feed', () => {
     const broker = await startBroker()
     broker.reportStatus = 503
     const guard = await startGuard(broker)
-    await eventually(() => expect(broker.count('/revocations/applied')).toBeGreaterThan(1))
+    await eventually(() => expect(broker.count('/revocations/enforced')).toBeGreaterThan(1))
     broker.reportStatus = 204
     await eventually(() => expect(guard.status().reportedSeq).toBe(100))
   })
@@ -184,7 +184,7 @@ describe('following the feed', () => {
   test('duplicates, gaps and entries out of order change nothing', async () => {
     const broker = await startBroker()
     const heard: number[] = []
-    const guard = await startGuard(broker, { hooks: { applied: ({ seq }) => heard.push(seq) } })
+    const guard = await startGuard(broker, { hooks: { enforced: ({ seq }) => heard.push(seq) } })
     const exp = broker.clock.now + 360
     const one = { seq: 110, selector: { kind: 'session', sid: 's_1' }, exp }
     const two = { seq: 120, selector: { kind: 'session', sid: 's_1' }, exp }
@@ -192,7 +192,7 @@ describe('following the feed', () => {
     for (const entry of [two, two, one, three, one, two]) broker.send('revocation', entry, entry.seq)
     broker.send('head', { seq: 130 }, 130)
     broker.seq = 130
-    await eventually(() => expect(guard.status().appliedSeq).toBe(130))
+    await eventually(() => expect(guard.status().enforcedSeq).toBe(130))
     expect(heard).toEqual([120, 115])
     expect(guard.status().counters.duplicates).toBe(4)
     expect(await why(guard, await broker.token({ rev: 119 }))).toBe('revoked')
@@ -214,11 +214,11 @@ describe('following the feed', () => {
     broker.revoke({ kind: 'everything' })
     await eventually(() => expect(broker.reports.at(-1)).toMatchObject({ epoch: broker.epoch, seq: 41, guard: 'web-1' }))
     expect(resets).toEqual([broker.epoch])
-    expect(guard.status()).toMatchObject({ ready: true, epoch: broker.epoch, appliedSeq: 41, entries: 1, counters: { resets: 1 } })
+    expect(guard.status()).toMatchObject({ ready: true, epoch: broker.epoch, enforcedSeq: 41, entries: 1, counters: { resets: 1 } })
     expect(await why(guard, old)).toBe('revoked')
     expect(await why(guard, await broker.token())).toBe('good')
     const seq = broker.revoke({ kind: 'session', sid: 's_other' })
-    await eventually(() => expect(guard.status().appliedSeq).toBe(seq))
+    await eventually(() => expect(guard.status().enforcedSeq).toBe(seq))
     expect(await why(guard, await broker.token())).toBe('good')
     expect(await why(guard, old)).toBe('revoked')
   })
@@ -243,7 +243,7 @@ describe('following the feed', () => {
     await eventually(async () => expect(await why(guard, token)).toBe('starting'))
     broker.send('snapshot', { epoch: 'epoch-b', seq: 7, entries: [], retired_kids: [] }, 7, 'epoch-b')
     broker.send('live', { epoch: 'epoch-b', seq: 7 }, 7, 'epoch-b')
-    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, epoch: 'epoch-b', appliedSeq: 7 }))
+    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, epoch: 'epoch-b', enforcedSeq: 7 }))
   })
 
   const lastEventId = (broker: Broker) => broker.requests.filter(({ url }) => url.startsWith('/revocations?')).at(-1)?.headers['last-event-id']
@@ -264,7 +264,7 @@ describe('following the feed', () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
     for (let i = 0; i < 5; i++) broker.revoke({ kind: 'session', sid: `s_other_${i}` })
-    await eventually(() => expect(guard.status().appliedSeq).toBe(105))
+    await eventually(() => expect(guard.status().enforcedSeq).toBe(105))
     const lost = await broker.token({ rev: 104 })
     expect(await why(guard, lost)).toBe('good')
     broker.clock.advance(10)
@@ -272,7 +272,7 @@ describe('following the feed', () => {
     broker.seq = 102
     broker.entries = []
     broker.cut()
-    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, appliedSeq: 102, counters: { resets: 1 } }))
+    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, enforcedSeq: 102, counters: { resets: 1 } }))
     expect(lastEventId(broker)).toBe('epoch-a.105')
     expect(await why(guard, lost)).toBe('revoked')
     expect(await why(guard, await broker.token({ rev: 102 }))).toBe('good')
@@ -297,7 +297,7 @@ describe('following the feed', () => {
     const guard = await startGuard(broker)
     broker.send('revocation', { seq: 500, selector: { kind: 'session', sid: 's_1' }, exp: broker.clock.now + 360 }, 500, 'epoch-x')
     await eventually(() => expect(guard.status().counters.connects).toBe(2))
-    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, appliedSeq: 100, entries: 0 }))
+    await eventually(() => expect(guard.status()).toMatchObject({ ready: true, enforcedSeq: 100, entries: 0 }))
   })
 
   test('events of a later broker are passed over', async () => {
@@ -305,7 +305,7 @@ describe('following the feed', () => {
     const guard = await startGuard(broker)
     broker.raw('event: weather\ndata: sunny\n\n')
     const seq = broker.revoke({ kind: 'session', sid: 's_1' })
-    await eventually(() => expect(guard.status().appliedSeq).toBe(seq))
+    await eventually(() => expect(guard.status().enforcedSeq).toBe(seq))
     expect(guard.status().counters.connects).toBe(1)
   })
 
@@ -325,7 +325,7 @@ describe('following the feed', () => {
     const guard = await startGuard(broker, { maxEntries: 10, hooks: { collapsed: ({ seq }) => collapsed.push(seq) } })
     const token = await broker.token()
     for (let i = 0; i < 11; i++) broker.revoke({ kind: 'session', sid: `s_other_${i}` })
-    await eventually(() => expect(guard.status()).toMatchObject({ appliedSeq: 111, entries: 6, cutoffSeq: 105 }))
+    await eventually(() => expect(guard.status()).toMatchObject({ enforcedSeq: 111, entries: 6, cutoffSeq: 105 }))
     expect(collapsed).toEqual([105])
     expect(await guard.check(token)).toMatchObject({ why: 'cutoff', error: 'invalid_token' })
     // Not known to be revoked, though: it only has to be refreshed.
@@ -375,12 +375,12 @@ describe('listening to revocations', () => {
       { ...ALICE, rev: 101 },
     ]
     const ended: Bearer[] = []
-    const told: Entry[] = []
+    const delivered: Entry[] = []
     guard.onRevocation(() => {
       throw new Error('a listener of somebody else')
     })
     guard.onRevocation((revocation) => {
-      told.push(revocation)
+      delivered.push(revocation)
       expect(guard.isRevoked({ ...ALICE, rev: revocation.seq - 1 })).toBe(true)
       ended.push(...mine.filter((session) => covers(revocation, session)))
     })
@@ -389,8 +389,8 @@ describe('listening to revocations', () => {
     broker.revoke({ kind: 'session', sid: 's_1' })
     broker.cut()
     await eventually(() => expect(guard.status().counters.duplicates + guard.status().counters.connects).toBeGreaterThanOrEqual(2))
-    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, appliedSeq: 101 }))
-    expect(told.map(({ seq }) => seq)).toEqual([101])
+    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: 101 }))
+    expect(delivered.map(({ seq }) => seq)).toEqual([101])
     expect(ended).toEqual([mine[0]])
   })
 
@@ -398,15 +398,15 @@ describe('listening to revocations', () => {
     const broker = await startBroker()
     broker.revoke({ kind: 'session', sid: 's_1' })
     const guard = createGuard({ issuer: broker.issuer, ...CLIENT, clock: broker.clock })
-    const told: number[] = []
-    guard.onRevocation(({ seq }) => told.push(seq))
+    const delivered: number[] = []
+    guard.onRevocation(({ seq }) => delivered.push(seq))
     await guard.start()
-    expect(told).toEqual([])
+    expect(delivered).toEqual([])
     expect([guard.isRevoked({ ...ALICE, rev: 100 }), guard.isRevoked({ ...ALICE, sid: 's_2', rev: 100 })]).toEqual([true, false])
     // What is revoked from then on is told, also where the feed was lost meanwhile.
     broker.cut()
     const missed = broker.revoke({ kind: 'session', sid: 's_3' })
-    await eventually(() => expect(told).toEqual([missed]))
+    await eventually(() => expect(delivered).toEqual([missed]))
     await guard.stop()
   })
 })

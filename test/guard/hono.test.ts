@@ -49,10 +49,10 @@ describe('guarding routes of a Hono app (RFC 6750)', () => {
 
   test('one that lacks a scope or a role: 403 insufficient_scope', async () => {
     const scope = await instance({ scope: ['openid', 'cases:write'] })
-    const refused = await scope.app.request('/api/me', bearer(await scope.broker.token()))
-    expect(refused.status).toBe(403)
-    expect(refused.headers.get('www-authenticate')).toContain('error="insufficient_scope"')
-    expect(refused.headers.get('www-authenticate')).toContain('scope="openid cases:write"')
+    const rejected = await scope.app.request('/api/me', bearer(await scope.broker.token()))
+    expect(rejected.status).toBe(403)
+    expect(rejected.headers.get('www-authenticate')).toContain('error="insufficient_scope"')
+    expect(rejected.headers.get('www-authenticate')).toContain('scope="openid cases:write"')
     const role = await instance({ anyRole: ['CaseManager.Admin'] })
     expect((await role.app.request('/api/me', bearer(await role.broker.token()))).status).toBe(403)
     expect((await role.app.request('/api/me', bearer(await role.broker.token({ roles: undefined })))).status).toBe(403)

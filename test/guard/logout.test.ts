@@ -11,7 +11,7 @@ async function receiver(options: Partial<GuardOptions> = {}): Promise<{ broker: 
   return { broker, guard, ended }
 }
 
-async function refused(response: Response): Promise<void> {
+async function rejected(response: Response): Promise<void> {
   expect(response.status).toBe(400)
   expect(response.headers.get('cache-control')).toBe('no-store')
   expect(await response.json()).toMatchObject({ error: 'invalid_request' })
@@ -23,7 +23,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     const response = await guard.receiveLogout(logoutRequest(await broker.logoutToken({ jti: 'j1' })))
     expect([response.status, response.headers.get('cache-control'), await response.text()]).toEqual([200, 'no-store', ''])
     expect(ended).toEqual([{ sid: 's_1', rev: 100, jti: 'j1' }])
-    expect(guard.status().counters.logout).toEqual({ received: 1, ended: 1, refused: 0, replayed: 0, failed: 0 })
+    expect(guard.status().counters.logout).toEqual({ received: 1, ended: 1, rejected: 0, replayed: 0, failed: 0 })
   })
 
   test('with sub alone it names all sessions of a user; without typ it is accepted; others of another issuer need no rev', async () => {
@@ -67,9 +67,9 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     ['no kid', {}, { kid: undefined }],
   ])('one with %s is refused: 400 invalid_request', async (_, claims, header) => {
     const { broker, guard, ended } = await receiver()
-    await refused(await guard.receiveLogout(logoutRequest(await broker.logoutToken(claims, header))))
+    await rejected(await guard.receiveLogout(logoutRequest(await broker.logoutToken(claims, header))))
     expect(ended).toEqual([])
-    expect(guard.status().counters.logout.refused).toBe(1)
+    expect(guard.status().counters.logout.rejected).toBe(1)
   })
 
   test.each([
@@ -86,16 +86,16 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     expect(problems.at(-1)).toContain('A logout token was not accepted. It')
     expect(ended).toEqual([])
     // What is wrong beside the time is final.
-    await refused(await guard.receiveLogout(logoutRequest(await broker.logoutToken({ ...claims, aud: 'melbourne' }))))
+    await rejected(await guard.receiveLogout(logoutRequest(await broker.logoutToken({ ...claims, aud: 'melbourne' }))))
   })
 
   test('the algorithm is the one this client is registered with (§2.6), though the same JWKS has a key of another', async () => {
     const { broker, guard, ended } = await receiver()
-    await refused(await guard.receiveLogout(logoutRequest(await broker.logoutToken({}, {}, broker.keys[0]))))
+    await rejected(await guard.receiveLogout(logoutRequest(await broker.logoutToken({}, {}, broker.keys[0]))))
     expect(ended).toEqual([])
     const other = await startGuard(broker, { idTokenSignedResponseAlg: 'ES256', onLogout: (logout) => void ended.push(logout) })
     expect((await other.receiveLogout(logoutRequest(await broker.logoutToken({}, {}, broker.keys[0])))).status).toBe(200)
-    await refused(await other.receiveLogout(logoutRequest(await broker.logoutToken())))
+    await rejected(await other.receiveLogout(logoutRequest(await broker.logoutToken())))
     expect(ended).toHaveLength(1)
     await expect(startGuard(broker, { idTokenSignedResponseAlg: 'HS256' as 'RS256' })).rejects.toThrow('idTokenSignedResponseAlg: RS256 or ES256')
   })
@@ -109,17 +109,17 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
       .setProtectedHeader({ alg: 'HS256', typ: 'logout+jwt', kid: 'rs-1' })
       .sign(new TextEncoder().encode('a secret: with / and %'.padEnd(32)))
     const foreign = await broker.logoutToken({}, {}, await makeKey('rs-1', 'RS256'))
-    for (const token of [none, symmetric, foreign]) await refused(await guard.receiveLogout(logoutRequest(token)))
+    for (const token of [none, symmetric, foreign]) await rejected(await guard.receiveLogout(logoutRequest(token)))
     expect(ended).toEqual([])
   })
 
   test('an access token and an ID token are no logout tokens', async () => {
     const { broker, guard } = await receiver()
-    await refused(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }))))
+    await rejected(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }))))
     for (const key of broker.keys)
-      await refused(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }, { typ: undefined }, key))))
+      await rejected(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney' }, { typ: undefined }, key))))
     // By the client's own algorithm, in all else an ID token.
-    await refused(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney', nonce: 'n' }, { typ: 'JWT' }, broker.keys[1]))))
+    await rejected(await guard.receiveLogout(logoutRequest(await broker.token({ aud: 'sydney', nonce: 'n' }, { typ: 'JWT' }, broker.keys[1]))))
   })
 
   test('a logout token and an ID token are no access tokens', async () => {
@@ -136,7 +136,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     'the body %j is refused',
     async (body) => {
       const { guard } = await receiver()
-      await refused(await guard.receiveLogout(logoutRequest(undefined, { body })))
+      await rejected(await guard.receiveLogout(logoutRequest(undefined, { body })))
     },
   )
 
@@ -149,7 +149,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
       (await guard.receiveLogout(new Request(url, { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } }))).status,
     ).toBe(415)
     expect((await guard.receiveLogout(logoutRequest('x'.repeat(17_000)))).status).toBe(413)
-    expect(guard.status().counters.logout).toMatchObject({ received: 3, refused: 3 })
+    expect(guard.status().counters.logout).toMatchObject({ received: 3, rejected: 3 })
   })
 
   test('where the keys cannot be read it is to be told again: 503, for 400 would be final', async () => {
@@ -166,7 +166,7 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     const token = await broker.logoutToken({}, {}, next)
     expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(503)
     broker.clock.advance(6)
-    await refused(await guard.receiveLogout(logoutRequest(token)))
+    await rejected(await guard.receiveLogout(logoutRequest(token)))
     broker.keys.push(next)
     broker.clock.advance(6)
     expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)
@@ -202,7 +202,7 @@ describe('the jti of a logout token is good once', () => {
     const { broker, guard, ended } = await receiver()
     const token = await broker.logoutToken()
     expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)
-    await refused(await guard.receiveLogout(logoutRequest(token)))
+    await rejected(await guard.receiveLogout(logoutRequest(token)))
     expect(ended).toHaveLength(1)
     expect(guard.status().counters.logout.replayed).toBe(1)
   })
@@ -225,7 +225,7 @@ describe('the jti of a logout token is good once', () => {
     broken = false
     expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)
     expect(ended).toHaveLength(1)
-    await refused(await guard.receiveLogout(logoutRequest(token)))
+    await rejected(await guard.receiveLogout(logoutRequest(token)))
   })
 
   test('told several times at once, the sink runs once, and the others hear what became of it', async () => {
@@ -243,8 +243,8 @@ describe('the jti of a logout token is good once', () => {
 describe('a logout token with rev is a revocation like any other', () => {
   test('its session is refused at once, also where the feed is down; newer sessions are spared', async () => {
     const { broker, guard } = await receiver()
-    const told: unknown[] = []
-    guard.onRevocation(({ selector, seq }) => told.push([selector, seq]))
+    const delivered: unknown[] = []
+    guard.onRevocation(({ selector, seq }) => delivered.push([selector, seq]))
     broker.broken['/revocations'] = 503
     broker.cut()
     const token = await broker.token()
@@ -253,22 +253,22 @@ describe('a logout token with rev is a revocation like any other', () => {
     expect(await why(guard, token)).toBe('revoked')
     expect(await why(guard, await broker.token({ rev: 101 }))).toBe('good')
     expect(await why(guard, await broker.token({ sid: 's_2' }))).toBe('good')
-    expect(told).toEqual([[{ kind: 'session', sid: 's_1' }, 101]])
+    expect(delivered).toEqual([[{ kind: 'session', sid: 's_1' }, 101]])
     // What the log has said up to there, it has not heard.
-    expect(guard.status().appliedSeq).toBe(100)
+    expect(guard.status().enforcedSeq).toBe(100)
   })
 
   test('a late one, about what was told before, ends nothing that is newer and is no news', async () => {
     const { broker, guard } = await receiver()
-    const told: unknown[] = []
-    guard.onRevocation(({ seq }) => told.push(seq))
+    const delivered: unknown[] = []
+    guard.onRevocation(({ seq }) => delivered.push(seq))
     const seq = broker.revoke({ kind: 'subject', sub: 'u_alice' })
-    await eventually(() => expect(guard.status().appliedSeq).toBe(seq))
+    await eventually(() => expect(guard.status().enforcedSeq).toBe(seq))
     const again = await broker.token({ rev: seq })
     const late = await broker.logoutToken({ sid: undefined, sub: 'u_alice', rev: seq })
     expect((await guard.receiveLogout(logoutRequest(late))).status).toBe(200)
     expect(await why(guard, again)).toBe('good')
-    expect(told).toEqual([seq])
+    expect(delivered).toEqual([seq])
   })
 
   test('it counts although the sink fails: the tokens are refused, the cookies are ended when it is told again', async () => {

@@ -54,7 +54,7 @@ describe('after a loss', () => {
     // The clock does not go on: no delay ends.
     if (what === 'a logout token') await guard.receiveLogout(logoutRequest(await broker.logoutToken({ rev: 101 })))
     else expect(await why(guard, await broker.token({ rev: 101 }))).toBe('good')
-    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, appliedSeq: 101 }))
+    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: 101 }))
     expect(clock.monotonicMs()).toBe(6000)
   })
 
@@ -80,7 +80,7 @@ describe('after a loss', () => {
     clock.advance(1)
     await eventually(() => expect(gone).toEqual(['the broker has issued a token at seq 101, and the feed stopped at 100']))
     clock.advance(0.5)
-    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, appliedSeq: 101 }))
+    await eventually(() => expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: 101 }))
     expect(await why(guard, ended)).toBe('revoked')
   })
 })

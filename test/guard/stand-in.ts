@@ -185,7 +185,7 @@ export class Broker {
     if (path === '/.well-known/openid-configuration') return json(response, 200, { issuer: this.calledItself ?? this.issuer })
     if (headers.authorization !== basic(CLIENT)) return void response.writeHead(401).end()
     if (path === '/revocations') return this.#feed(headers['last-event-id'], response)
-    if (path === '/revocations/applied') {
+    if (path === '/revocations/enforced') {
       if (this.reportStatus === 204) this.reports.push(JSON.parse(body) as (typeof this.reports)[number])
       return void response.writeHead(this.reportStatus).end()
     }

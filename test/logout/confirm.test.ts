@@ -156,9 +156,9 @@ describe('the form', () => {
   test('of another browser is refused, and nothing is changed', async () => {
     const asked = await browser.get('/logout')
     const other = new Browser(rig.app, laptop.cookieHeader)
-    const refused = await other.submit(asked)
-    expect(refused.status).toBe(403)
-    expect(refused.text).toContain('Nothing was changed')
+    const rejected = await other.submit(asked)
+    expect(rejected.status).toBe(403)
+    expect(rejected.text).toContain('Nothing was changed')
     expect(await state(laptop.session.sid)).toBe('live')
     expect(other.cookies.has('__Host-cmb_session')).toBe(true)
   })
@@ -170,30 +170,30 @@ describe('the form', () => {
     ['with the origin null', { headers: { origin: 'null' } }],
   ])('%s is refused', async (_, options) => {
     const asked = await browser.get('/logout')
-    const refused = await browser.post('/logout/confirm', asked.forms[0]?.fields ?? {}, options)
-    expect(refused.status).toBe(403)
+    const rejected = await browser.post('/logout/confirm', asked.forms[0]?.fields ?? {}, options)
+    expect(rejected.status).toBe(403)
     expect(await state(laptop.session.sid)).toBe('live')
   })
 
   test('with its request exchanged for that of another page is refused', async () => {
     const [one, two] = [await browser.get('/logout'), await browser.get(LEAVE)]
-    const refused = await browser.submit(one, { request: two.forms[0]?.fields.request ?? '' })
-    expect(refused.status).toBe(403)
+    const rejected = await browser.submit(one, { request: two.forms[0]?.fields.request ?? '' })
+    expect(rejected.status).toBe(403)
   })
 
   test('for a session that another user’s has replaced ends neither', async () => {
     const asked = await browser.get('/logout')
     const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' } })
     browser.cookies.set('__Host-cmb_session', bob.cookie)
-    const refused = await browser.submit(asked)
-    expect(refused.status).toBe(409)
-    expect(refused.text).toContain('Bob Brown')
+    const rejected = await browser.submit(asked)
+    expect(rejected.status).toBe(409)
+    expect(rejected.text).toContain('Bob Brown')
     expect(await state(bob.session.sid)).toBe('live')
   })
 
   test.each(['', 'nowhere'])('without a choice (%j) asks again', async (scope) => {
-    const refused = await browser.submit(await browser.get('/logout'), { scope })
-    expect(refused.status).toBe(400)
+    const rejected = await browser.submit(await browser.get('/logout'), { scope })
+    expect(rejected.status).toBe(400)
     expect(await state(laptop.session.sid)).toBe('live')
   })
 

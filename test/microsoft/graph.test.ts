@@ -43,12 +43,12 @@ test.each([
   ['another error of Graph’s', { error: { code: 'ResourceNotFound', message: 'Resource not found for the segment' } }],
 ])('404 for another reason says nothing about anybody, and no work is done by it: %s', async (_words, body) => {
   const graph = graphThatAnswers(404, body)
-  await expect(graph.user(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'refused' })
-  await expect(graph.revokeSessions(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'refused' })
+  await expect(graph.user(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'rejected' })
+  await expect(graph.revokeSessions(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'rejected' })
 })
 
 test('an answer about somebody else is no answer', async () => {
   const graph = graphThatAnswers(200, { id: '55555555-5555-4555-8555-555555555555', accountEnabled: false })
-  await expect(graph.user(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'refused' })
+  await expect(graph.user(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'rejected' })
   expect(await graphThatAnswers(200, { id: OID.toUpperCase(), accountEnabled: false }).user(TENANT, OID)).toMatchObject({ enabled: false })
 })

@@ -51,7 +51,7 @@ async function connect(changes: Partial<Config['entra']> = {}, fetch?: Fetch) {
   }
   const microsoft = createMicrosoft({ config, clock, log: silent, fetch })
   const redeem = (tid?: string) => microsoft.redeemCode({ code: 'code-1', codeVerifier: 'v'.repeat(43), nonce: NONCE, tid, now: clock.now() })
-  const refused = async (): Promise<MicrosoftRefusal> => {
+  const rejected = async (): Promise<MicrosoftRefusal> => {
     const error: unknown = await redeem().then(
       () => undefined,
       (thrown: unknown) => thrown,
@@ -59,7 +59,7 @@ async function connect(changes: Partial<Config['entra']> = {}, fetch?: Fetch) {
     expect(error).toBeInstanceOf(MicrosoftRefusal)
     return error as MicrosoftRefusal
   }
-  return { entra, clock, microsoft, redeem, refused }
+  return { entra, clock, microsoft, redeem, rejected }
 }
 
 describe('a sign-in at Microsoft', () => {
@@ -99,10 +99,10 @@ describe('a sign-in at Microsoft', () => {
     ['every tenant’s', '{tenantid}', true],
     ['personal accounts’', PERSONAL_TENANT, false],
   ])('is believed by a key for %s tokens: %s', async (_whose, tid, believed) => {
-    const { entra, redeem, refused } = await connect()
+    const { entra, redeem, rejected } = await connect()
     entra.keyIssuer = `${entra.origin}/${tid}/v2.0`
     if (believed) expect(await redeem()).toMatchObject({ user: { tid: TENANT } })
-    else expect((await refused()).guidance).toBe('untrusted_token')
+    else expect((await rejected()).guidance).toBe('untrusted_token')
   })
 
   test('sends code, verifier, secret and our one redirect address to the tenant’s own token endpoint', async () => {
@@ -155,13 +155,13 @@ describe('a sign-in at Microsoft', () => {
   })
 
   test('a new signing key is found when its kid first shows, and no oftener than once a minute', async () => {
-    const { entra, clock, redeem, refused } = await connect()
+    const { entra, clock, redeem, rejected } = await connect()
     await redeem()
     const asked = () => entra.requests.filter((one) => one.path.endsWith('/keys')).length
     expect(asked()).toBe(1)
     entra.kid = 'key-2'
     entra.published = ['key-2']
-    expect((await refused()).guidance).toBe('untrusted_token')
+    expect((await rejected()).guidance).toBe('untrusted_token')
     expect(asked()).toBe(1)
     clock.offsetSeconds = 61
     await redeem()
@@ -193,17 +193,17 @@ describe('an ID token that is not Microsoft’s word to us (OpenID Connect Core 
   ]
 
   test.each(forged)('%s is refused', async (_what, make, guidance) => {
-    const { entra, refused } = await connect()
+    const { entra, rejected } = await connect()
     entra.idToken = await make(entra)
-    const refusal = await refused()
+    const refusal = await rejected()
     expect(refusal.guidance).toBe(guidance)
     expect(refusal.effect).toBe('nothing')
   })
 
   test('a personal account is refused even where somebody put its tenant on the list', async () => {
-    const { entra, refused } = await connect({ tenants: [TENANT, PERSONAL_TENANT] })
+    const { entra, rejected } = await connect({ tenants: [TENANT, PERSONAL_TENANT] })
     entra.idToken = await entra.sign(entra.claims({ tid: PERSONAL_TENANT, iss: entra.issuer(PERSONAL_TENANT) }))
-    expect((await refused()).guidance).toBe('personal_account')
+    expect((await rejected()).guidance).toBe('personal_account')
   })
 
   test('one of a connected tenant, but not of the one that was asked, is refused', async () => {
@@ -219,17 +219,17 @@ describe('an ID token that is not Microsoft’s word to us (OpenID Connect Core 
   })
 
   test('no token stands in what is thrown', async () => {
-    const { entra, refused } = await connect()
+    const { entra, rejected } = await connect()
     const token = await entra.sign(entra.claims({ aud: 'another' }))
     entra.idToken = token
-    const refusal = await refused()
+    const refusal = await rejected()
     expect(`${refusal.message} ${refusal.stack} ${String(refusal.cause)}`).not.toContain(token.slice(0, 20))
   })
 })
 
 describe('what Microsoft refuses', () => {
   test('is read from what its token endpoint said: number, suberror and claims challenge', async () => {
-    const { entra, refused } = await connect()
+    const { entra, rejected } = await connect()
     const challenge = '{"access_token":{"capolids":{"essential":true,"values":["x"]}}}'
     entra.token = {
       status: 400,
@@ -241,13 +241,13 @@ describe('what Microsoft refuses', () => {
         claims: challenge,
       },
     }
-    expect(await refused()).toMatchObject({ guidance: 'step_up', code: 50076, effect: 'mark', claims: challenge })
+    expect(await rejected()).toMatchObject({ guidance: 'step_up', code: 50076, effect: 'mark', claims: challenge })
   })
 
   test('an invalid_grant without a suberror keeps its number', async () => {
-    const { entra, refused } = await connect()
+    const { entra, rejected } = await connect()
     entra.token = { status: 400, body: { error: 'invalid_grant', error_codes: [50173], error_description: 'AADSTS50173' } }
-    expect(await refused()).toMatchObject({ guidance: 'sign_in_again', code: 50173, effect: 'subject' })
+    expect(await rejected()).toMatchObject({ guidance: 'sign_in_again', code: 50173, effect: 'subject' })
   })
 
   test.each([
@@ -256,9 +256,9 @@ describe('what Microsoft refuses', () => {
     ['a page instead of JSON', { status: 200, body: '<html>proxy</html>' }],
     ['a redirect', { status: 302, body: {}, headers: { location: 'https://evil.example/' } }],
   ])('%s is an outage and ends nothing', async (_what, answer) => {
-    const { entra, refused } = await connect()
+    const { entra, rejected } = await connect()
     entra.token = answer
-    expect(await refused()).toMatchObject({ guidance: 'outage', effect: 'nothing' })
+    expect(await rejected()).toMatchObject({ guidance: 'outage', effect: 'nothing' })
   })
 
   test('a Microsoft that hangs is given up on by a time limit', async () => {
@@ -274,7 +274,7 @@ describe('what Microsoft refuses', () => {
   test('down after the keys were fetched once, it is still judged by them; before, it is an outage', async () => {
     const first = await connect()
     first.entra.down = true
-    expect(await first.refused()).toMatchObject({ guidance: 'outage' })
+    expect(await first.rejected()).toMatchObject({ guidance: 'outage' })
     const second = await connect()
     await second.redeem()
     second.clock.offsetSeconds = 13 * 3600
@@ -378,8 +378,8 @@ describe('the broker’s own credential', () => {
     ['a missing file', '/nowhere/credential.pem'],
     ['a file that holds no key', undefined],
   ])('%s is the operator’s to mend, and nobody’s session', async (_what, path) => {
-    const { refused } = await connect({ credential: { kind: 'certificate', file: path ?? file('bad.pem', 'no key') } })
-    expect(await refused()).toMatchObject({ guidance: 'credential', effect: 'nothing' })
+    const { rejected } = await connect({ credential: { kind: 'certificate', file: path ?? file('bad.pem', 'no key') } })
+    expect(await rejected()).toMatchObject({ guidance: 'credential', effect: 'nothing' })
   })
 
   test('not connected, it says what is missing in an operator’s words', async () => {

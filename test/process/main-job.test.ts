@@ -16,7 +16,7 @@ afterAll(() => world?.dispose())
 const [SYDNEY, MELBOURNE] = [0, 1] as const
 const instance = (index: number) => world.instances[index] ?? expect.fail('no such instance')
 const sidOf = (idToken: string | undefined) => (JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString()) as { sid: string }).sid
-const toldOf = (index: number, sid: string) => instance(index).receiver.told.filter((one) => one.claims.sid === sid)
+const deliveredOf = (index: number, sid: string) => instance(index).receiver.delivered.filter((one) => one.claims.sid === sid)
 
 /** Alice signed in at both instances on a browser of her own. */
 async function signedInAtBoth() {
@@ -42,15 +42,15 @@ describe('the main job, over HTTP', () => {
     expect(sidOf(melbourne.tokens.id_token)).toBe(sid)
     const done = await world.signOut(browser, 'everywhere')
     expect(done.status).toBe(200)
-    await until('both are told', () => toldOf(SYDNEY, sid).length > 0 && toldOf(MELBOURNE, sid).length > 0, 5)
-    const [told] = toldOf(SYDNEY, sid)
-    expect(told?.claims).toMatchObject({
+    await until('both are told', () => deliveredOf(SYDNEY, sid).length > 0 && deliveredOf(MELBOURNE, sid).length > 0, 5)
+    const [delivered] = deliveredOf(SYDNEY, sid)
+    expect(delivered?.claims).toMatchObject({
       iss: world.broker.issuer,
       aud: 'sydney',
       events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
     })
-    expect(told?.claims).not.toHaveProperty('nonce')
-    expect(told?.claims).not.toHaveProperty('sub')
+    expect(delivered?.claims).not.toHaveProperty('nonce')
+    expect(delivered?.claims).not.toHaveProperty('sub')
     await expect(world.refresh(instance(SYDNEY), sydney.tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
     await expect(world.refresh(instance(MELBOURNE), melbourne.tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
   })
@@ -59,15 +59,15 @@ describe('the main job, over HTTP', () => {
     const { browser, sid } = await signedInAtBoth()
     await instance(MELBOURNE).receiver.close()
     await world.signOut(browser, 'everywhere')
-    await until('the one that is up is told', () => toldOf(SYDNEY, sid).length > 0, 10)
+    await until('the one that is up is told', () => deliveredOf(SYDNEY, sid).length > 0, 10)
     const again = await world.signIn(browser, instance(MELBOURNE))
     const backAt = Date.now()
     await instance(MELBOURNE).receiver.open()
-    await until('the one that was down is told', () => toldOf(MELBOURNE, sid).length > 0, 30)
-    expect.soft(toldOf(MELBOURNE, sid)[0]?.atMs ?? Infinity).toBeLessThan(backAt + 10_000)
+    await until('the one that was down is told', () => deliveredOf(MELBOURNE, sid).length > 0, 30)
+    expect.soft(deliveredOf(MELBOURNE, sid)[0]?.atMs ?? Infinity).toBeLessThan(backAt + 10_000)
     const newSid = sidOf(again.tokens.id_token)
     expect(newSid).not.toBe(sid)
-    expect(toldOf(MELBOURNE, newSid)).toEqual([])
+    expect(deliveredOf(MELBOURNE, newSid)).toEqual([])
     await expect(world.refresh(instance(MELBOURNE), again.tokens.refresh_token ?? '')).resolves.toHaveProperty('access_token')
   })
 
@@ -78,7 +78,7 @@ describe('the main job, over HTTP', () => {
     await world.broker.end('SIGKILL')
     for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.open()
     await world.broker.start()
-    await until('both are told', () => toldOf(SYDNEY, sid).length > 0 && toldOf(MELBOURNE, sid).length > 0, 30)
+    await until('both are told', () => deliveredOf(SYDNEY, sid).length > 0 && deliveredOf(MELBOURNE, sid).length > 0, 30)
   })
 
   test('killed between the POST and its record: told again, which an instance takes as it takes the first', async () => {
@@ -87,12 +87,12 @@ describe('the main job, over HTTP', () => {
     const before = receiver.answer
     receiver.answer = () => undefined
     await world.signOut(browser, 'device')
-    await until('the POST has arrived', () => toldOf(SYDNEY, sid).length === 1, 10)
+    await until('the POST has arrived', () => deliveredOf(SYDNEY, sid).length === 1, 10)
     await world.broker.end('SIGKILL')
     receiver.answer = before
     await world.broker.start()
-    await until('told again', () => toldOf(SYDNEY, sid).length >= 2, 60)
-    const [first, second] = toldOf(SYDNEY, sid)
+    await until('told again', () => deliveredOf(SYDNEY, sid).length >= 2, 60)
+    const [first, second] = deliveredOf(SYDNEY, sid)
     expect(second?.claims.jti).not.toBe(first?.claims.jti)
   })
 
@@ -108,7 +108,7 @@ describe('the main job, over HTTP', () => {
         if (entry.startsWith('appendonly') || entry.endsWith('.rdb')) rmSync(join(queueData, entry), { recursive: true, force: true })
     expect((await world.signOut(browser, 'everywhere')).status).toBe(200)
     for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.open()
-    await until('both are told', () => toldOf(SYDNEY, sid).length > 0 && toldOf(MELBOURNE, sid).length > 0, 45)
+    await until('both are told', () => deliveredOf(SYDNEY, sid).length > 0 && deliveredOf(MELBOURNE, sid).length > 0, 45)
   })
 
   test('no secret, token, code or cookie is in anything the broker has printed', () => {

@@ -117,7 +117,7 @@ test('with guards connected: no request under way is broken off, the process end
       await until('it follows', () => guard.status().connected && guard.status().counters.connects > 1 && !guard.status().stale)
       const liveMs = performance.now()
       await until('it refuses', async () => !(await guard.check(tokens.access_token)).ok)
-      return { live: liveMs - startedMs, refused: performance.now() - liveMs }
+      return { live: liveMs - startedMs, rejected: performance.now() - liveMs }
     }),
   )
   const unanswered = await answers.stop()
@@ -126,14 +126,14 @@ test('with guards connected: no request under way is broken off, the process end
     boot: Math.round(startedMs - bootMs),
     unanswered: Math.round(unanswered),
     live: Math.round(Math.max(...returns.map(({ live }) => live))),
-    refused: Math.round(Math.max(...returns.map(({ refused }) => refused))),
+    rejected: Math.round(Math.max(...returns.map(({ rejected }) => rejected))),
   }
   process.stdout.write(`planned restart, ms: ${JSON.stringify(figures)}\n`)
   expect(figures.stopped).toBeLessThan(2_500)
   // Of what was unanswered, all but the start itself.
   expect(figures.unanswered - figures.boot).toBeLessThan(1_000)
   expect(figures.live).toBeLessThan(3_000)
-  expect(figures.refused).toBeLessThan(1_000)
+  expect(figures.rejected).toBeLessThan(1_000)
 })
 
 test('a target that hangs delays the end by little, and its logout token is sent again by the next process', async () => {
@@ -144,14 +144,14 @@ test('a target that hangs delays the end by little, and its logout token is sent
   const { receiver } = melbourne
   receiver.answer = () => {}
   await world.signOut(browser, 'device')
-  await until('it is called', () => receiver.told.length > 0)
+  await until('it is called', () => receiver.delivered.length > 0)
   const askedMs = performance.now()
   expect(await world.broker.end('SIGTERM')).toBe(0)
   const stopped = performance.now() - askedMs
   process.stdout.write(`planned restart with a hanging target, ms: ${Math.round(stopped)}\n`)
   expect(stopped).toBeLessThan(4_000)
   receiver.answer = (response) => void response.writeHead(200).end()
-  const before = receiver.told.length
+  const before = receiver.delivered.length
   await world.broker.start()
-  await until('it is told', () => receiver.told.length > before)
+  await until('it is told', () => receiver.delivered.length > before)
 })

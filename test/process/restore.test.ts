@@ -22,7 +22,7 @@ const cmb = async (...args: string[]) => {
 }
 const instance = (index: number) => world.instances[index] ?? expect.fail('no such instance')
 const sidOf = (idToken: string | undefined) => (JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString()) as { sid: string }).sid
-const timesTold = (index: number, sid: string) => instance(index).receiver.told.filter(({ claims }) => claims.sid === sid).length
+const timesDelivered = (index: number, sid: string) => instance(index).receiver.delivered.filter(({ claims }) => claims.sid === sid).length
 
 test('who signed out since the backup is not revived, who was signed in then is signed out, and instances and guards are told', async () => {
   const [sydney, melbourne] = [instance(0), instance(1)]
@@ -47,7 +47,7 @@ test('who signed out since the backup is not revived, who was signed in then is 
     // Alice's sign-out is after it; the instance that is down has not heard when the machine dies.
     await melbourne.receiver.close()
     await world.signOut(alice.browser, 'device')
-    await until('Sydney is told of Alice', () => timesTold(0, alice.sid) > 0)
+    await until('Sydney is told of Alice', () => timesDelivered(0, alice.sid) > 0)
     await world.broker.end('SIGKILL')
     await cmb('restore', file, '--yes')
     await melbourne.receiver.open()
@@ -56,7 +56,10 @@ test('who signed out since the backup is not revived, who was signed in then is 
     for (const { tokens } of [alice, bob])
       await expect(world.refresh(sydney, tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
     // The one that was told of Alice's before the restore is told again, which ends nothing twice.
-    await until('both instances are told of both', () => timesTold(0, bob.sid) > 0 && timesTold(1, alice.sid) > 0 && timesTold(1, bob.sid) > 0)
+    await until(
+      'both instances are told of both',
+      () => timesDelivered(0, bob.sid) > 0 && timesDelivered(1, alice.sid) > 0 && timesDelivered(1, bob.sid) > 0,
+    )
     await until('the guard follows the new log', () => guard.status().ready && guard.status().epoch !== epoch)
     for (const { tokens } of [alice, bob]) expect(await guard.check(tokens.access_token)).toMatchObject({ ok: false })
 
@@ -65,7 +68,7 @@ test('who signed out since the backup is not revived, who was signed in then is 
     expect(again.sid).not.toBe(bob.sid)
     expect(await guard.check(again.tokens.access_token)).toMatchObject({ ok: true })
     await expect(world.refresh(sydney, again.tokens.refresh_token ?? '')).resolves.toHaveProperty('access_token')
-    expect(timesTold(0, again.sid)).toBe(0)
+    expect(timesDelivered(0, again.sid)).toBe(0)
   } finally {
     await guard.stop()
   }

@@ -25,7 +25,7 @@ async function signedIn(upn: string) {
 }
 
 /** Refreshes at every instance; true where all of them refuse. */
-async function refused({ tokens }: { tokens: string[] }): Promise<boolean> {
+async function rejected({ tokens }: { tokens: string[] }): Promise<boolean> {
   const answers = await Promise.all(
     world.instances.map(async (instance, i) => {
       try {
@@ -40,7 +40,7 @@ async function refused({ tokens }: { tokens: string[] }): Promise<boolean> {
 }
 
 /** Every instance has been told by a logout token. */
-const allTold = (before: number[]) => world.instances.every(({ receiver }, i) => receiver.told.length > (before[i] ?? 0))
+const allDelivered = (before: number[]) => world.instances.every(({ receiver }, i) => receiver.delivered.length > (before[i] ?? 0))
 
 describe('an event at Microsoft, and the user is out at both instances', () => {
   test.each<[string, () => void]>([
@@ -57,13 +57,13 @@ describe('an event at Microsoft, and the user is out at both instances', () => {
     world.entra.set({ dropNotifications: false })
     world.entra.change(ALICE, { accountEnabled: true })
     const [alice, bob] = [await signedIn(ALICE), await signedIn(BOB)]
-    const told = world.instances.map(({ receiver }) => receiver.told.length)
+    const delivered = world.instances.map(({ receiver }) => receiver.delivered.length)
     // Microsoft's moments are whole seconds.
     await second()
     act()
-    await until('both refuse', () => refused(alice), 60)
-    await until('both are told', () => allTold(told), 60)
-    expect(await refused(bob)).toBe(false)
+    await until('both refuse', () => rejected(alice), 60)
+    await until('both are told', () => allDelivered(delivered), 60)
+    expect(await rejected(bob)).toBe(false)
   })
 
   test('Microsoft down, and back: nobody is out', async () => {
@@ -71,8 +71,8 @@ describe('an event at Microsoft, and the user is out at both instances', () => {
     const alice = await signedIn(ALICE)
     world.entra.set({ outage: ['token', 'graph', 'metadata'] })
     await until('the broker has noticed', () => world.broker.output.includes('probe_backs_off'), 60)
-    expect(await refused(alice)).toBe(false)
+    expect(await rejected(alice)).toBe(false)
     world.entra.set({ outage: [] })
-    expect(await refused(alice)).toBe(false)
+    expect(await rejected(alice)).toBe(false)
   })
 })

@@ -11,7 +11,7 @@ import { freePorts } from './ports.ts'
 
 /** An instance's back-channel logout address: remembers what it was told, and answers as it is told to. */
 export class Receiver {
-  readonly told: { claims: Record<string, unknown>; atMs: number }[] = []
+  readonly delivered: { claims: Record<string, unknown>; atMs: number }[] = []
   answer: (response: ServerResponse) => void = (response) => void response.writeHead(200).end()
   #server: Server | undefined
   #port = 0
@@ -24,7 +24,7 @@ export class Receiver {
       request.on('data', (chunk: Buffer) => (body += chunk.toString()))
       request.on('end', () => {
         const token = new URLSearchParams(body).get('logout_token') ?? ''
-        this.told.push({
+        this.delivered.push({
           claims: JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>,
           atMs: Date.now(),
         })

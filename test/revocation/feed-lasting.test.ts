@@ -179,7 +179,7 @@ describe('a report of what was applied', () => {
         else out.enqueue(new Uint8Array(1024).fill(32))
       },
     })
-    const response = await rig.app.request('/revocations/applied', {
+    const response = await rig.app.request('/revocations/enforced', {
       method: 'POST',
       headers: { authorization: client.basic, 'content-type': 'application/json' },
       body: endless,

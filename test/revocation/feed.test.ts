@@ -17,13 +17,13 @@ async function broker() {
     const response = await fetch(`${url}/revocations${query}`, { headers: { authorization: basic, accept: 'application/json' } })
     return { response, body: (await response.json()) as Record<string, unknown> }
   }
-  const applied = (report: unknown, basic = client.basic) =>
-    fetch(`${url}/revocations/applied`, {
+  const enforced = (report: unknown, basic = client.basic) =>
+    fetch(`${url}/revocations/enforced`, {
       method: 'POST',
       headers: { authorization: basic, 'content-type': 'application/json' },
       body: JSON.stringify(report),
     })
-  return { rig, client, url, feed, snapshot, applied }
+  return { rig, client, url, feed, snapshot, enforced }
 }
 
 async function end(rig: Rig, selector?: Selector): Promise<{ seq: number; sid: string }> {
@@ -39,11 +39,11 @@ async function end(rig: Rig, selector?: Selector): Promise<{ seq: number; sid: s
 }
 
 describe('who may follow', () => {
-  test.each(['/revocations', '/revocations/applied'])('%s: a registered client alone', async (path) => {
+  test.each(['/revocations', '/revocations/enforced'])('%s: a registered client alone', async (path) => {
     const { url } = await broker()
     for (const authorization of [undefined, 'Basic c3lkbmV5Ondyb25n', 'Bearer x']) {
       const response = await fetch(url + path, {
-        method: path.endsWith('applied') ? 'POST' : 'GET',
+        method: path.endsWith('enforced') ? 'POST' : 'GET',
         headers: authorization === undefined ? {} : { authorization },
       })
       expect(response.status).toBe(401)
@@ -149,7 +149,7 @@ describe('the stream', () => {
       id: `${epoch}.${seq}`,
       data: { seq, selector: { kind: 'session', sid }, exp: rig.clock.now() + 3_660 },
     })
-    expect(rig.feed.streams()).toEqual([{ clientId: 'sydney', guardId: 'web-1', since: rig.clock.now(), appliedSeq: undefined }])
+    expect(rig.feed.streams()).toEqual([{ clientId: 'sydney', guardId: 'web-1', since: rig.clock.now(), enforcedSeq: undefined }])
   })
 
   test.each(['header', 'query'])('resumes where it left off (by %s), without what it had', async (by) => {
@@ -183,7 +183,7 @@ describe('the stream', () => {
   })
 
   test('with a seq that this log has not reached is reset, and said: a part of the log was lost', async () => {
-    const { rig, feed, snapshot, applied } = await broker()
+    const { rig, feed, snapshot, enforced } = await broker()
     const { epoch } = await rig.deps.store.head()
     const guard = await feed('?guard=web-1', { 'last-event-id': `${epoch}.999` })
     await guard.until('live')
@@ -192,9 +192,9 @@ describe('the stream', () => {
     expect(await rig.metrics.registry.metrics()).toContain(`${ahead} 1`)
     expect(rig.lines.join('\n')).toMatch(/"event":"guard_ahead_of_log".*"client":"sydney","guard":"web-1","seq":999,"head":0/)
     // A report and a poll say the same; a position of another epoch is an ordinary restore.
-    expect((await applied({ epoch, seq: 999, guard: 'web-1' })).status).toBe(409)
+    expect((await enforced({ epoch, seq: 999, guard: 'web-1' })).status).toBe(409)
     expect((await snapshot(`?after=999&epoch=${epoch}`)).body).toMatchObject({ reset: true })
-    expect((await applied({ epoch: 'another', seq: 999, guard: 'web-1' })).status).toBe(409)
+    expect((await enforced({ epoch: 'another', seq: 999, guard: 'web-1' })).status).toBe(409)
     await (await feed('', { 'last-event-id': 'another.999' })).until('live')
     expect(await rig.metrics.registry.metrics()).toContain(`${ahead} 3`)
   })
@@ -369,39 +369,57 @@ describe('the stream', () => {
   })
 })
 
+describe('a guard of the version before (docs/names.md)', () => {
+  test('follows the feed and reports to /revocations/applied with the shapes that it knows', async () => {
+    const { rig, client, url, feed } = await broker()
+    const guard = await feed('?guard=default')
+    await guard.until('live')
+    const { seq, sid } = await end(rig)
+    expect(await guard.until('revocation')).toMatchObject({ data: { seq, selector: { kind: 'session', sid }, exp: expect.any(Number) as number } })
+    const { epoch } = await rig.deps.store.head()
+    const report = await fetch(`${url}/revocations/applied`, {
+      method: 'POST',
+      headers: { accept: 'application/json', authorization: client.basic, 'content-type': 'application/json' },
+      body: JSON.stringify({ epoch, seq, guard: 'default' }),
+    })
+    expect([report.status, await report.text()]).toEqual([204, ''])
+    expect(await rig.deps.store.guardReports()).toMatchObject([{ clientId: 'sydney', guardId: 'default', epoch, enforcedSeq: seq }])
+  })
+})
+
 describe('what a guard has applied', () => {
   test('is the proof that it enforces: kept, shown, and measured', async () => {
-    const { rig, feed, applied } = await broker()
+    const { rig, feed, enforced } = await broker()
     const guard = await feed('?guard=web-1')
     await guard.until('live')
     const { seq } = await end(rig)
     await guard.until('revocation')
     const { epoch } = await rig.deps.store.head()
     // Its first report says where it begins.
-    expect((await applied({ epoch, seq: 0, guard: 'web-1' })).status).toBe(204)
+    expect((await enforced({ epoch, seq: 0, guard: 'web-1' })).status).toBe(204)
     rig.clock.advance(0.04)
-    expect((await applied({ epoch, seq, guard: 'web-1' })).status).toBe(204)
-    expect(await rig.deps.store.guardReports()).toMatchObject([{ clientId: 'sydney', guardId: 'web-1', epoch, appliedSeq: seq }])
-    expect(rig.feed.streams()).toMatchObject([{ appliedSeq: seq }])
+    expect((await enforced({ epoch, seq, guard: 'web-1' })).status).toBe(204)
+    expect(await rig.deps.store.guardReports()).toMatchObject([{ clientId: 'sydney', guardId: 'web-1', epoch, enforcedSeq: seq }])
+    expect(rig.feed.streams()).toMatchObject([{ enforcedSeq: seq }])
     const metrics = await rig.metrics.registry.metrics()
-    expect(metrics).toContain('broker_revoked_to_applied_seconds_count{client="sydney"} 1')
-    expect(metrics).toContain('broker_revoked_to_applied_seconds_sum{client="sydney"} 0.04')
+    expect(metrics).toContain('broker_revoked_to_enforced_seconds_count{client="sydney"} 1')
+    expect(metrics).toContain('broker_revoked_to_enforced_seconds_sum{client="sydney"} 0.04')
   })
 
   test('of another epoch, or beyond the log, is a conflict', async () => {
-    const { rig, applied } = await broker()
+    const { rig, enforced } = await broker()
     const { epoch } = await rig.deps.store.head()
-    expect((await applied({ epoch: 'another', seq: 0, guard: 'g' })).status).toBe(409)
-    expect((await applied({ epoch, seq: 5, guard: 'g' })).status).toBe(409)
+    expect((await enforced({ epoch: 'another', seq: 0, guard: 'g' })).status).toBe(409)
+    expect((await enforced({ epoch, seq: 5, guard: 'g' })).status).toBe(409)
   })
 
   test.each([[{}], [{ epoch: 'e', seq: 1.5, guard: 'g' }], [{ epoch: 'e', seq: 1, guard: 'a b' }], [[]], ['x']])('%j is refused', async (report) => {
-    const { applied } = await broker()
-    expect((await applied(report)).status).toBe(400)
+    const { enforced } = await broker()
+    expect((await enforced(report)).status).toBe(400)
   })
 
   test('in more than 4 KiB is refused', async () => {
-    const { applied } = await broker()
-    expect((await applied({ epoch: 'x'.repeat(5_000), seq: 1, guard: 'g' })).status).toBe(413)
+    const { enforced } = await broker()
+    expect((await enforced({ epoch: 'x'.repeat(5_000), seq: 1, guard: 'g' })).status).toBe(413)
   })
 })

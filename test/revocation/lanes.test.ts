@@ -39,12 +39,12 @@ class Rows {
     const last = found.at(-1)
     return { refs: found, ...(found.length === limit && last !== undefined ? { next: { dueAtMs: last.dueAtMs, id: last.id } } : {}) }
   }
-  owedTargets = async () =>
+  pendingTargets = async () =>
     [...new Set([...this.all.values()].map((one) => one.targetId))].map((targetId) => ({
       targetId,
       clientId: 'c',
       uri: 'https://c.example/',
-      owed: 1,
+      pending: 1,
       oldestAtMs: 0,
     }))
 }
@@ -160,7 +160,7 @@ describe('lanes', () => {
 })
 
 describe('a neighbor that is down or sick harms no other (DESIGN.md, invariant 7)', () => {
-  const DEAD = ['d1', 'd2', 'd3', 'd4', 'd5']
+  const REJECTED = ['d1', 'd2', 'd3', 'd4', 'd5']
 
   test('five dead targets with 20,000 pending each: the sixth gets all of its deliveries as if it were alone', async () => {
     const delivered: string[] = []
@@ -170,9 +170,9 @@ describe('a neighbor that is down or sick harms no other (DESIGN.md, invariant 7
       rows.all.delete(id)
       return { outcome: 'delivered' }
     })
-    for (const dead of DEAD) {
-      rows.add(...refs(20_000, dead, dead).map((one) => ({ ...one, dueAtMs: 0 })))
-      lanes.take(refs(20_000, dead, dead))
+    for (const failed of REJECTED) {
+      rows.add(...refs(20_000, failed, failed).map((one) => ({ ...one, dueAtMs: 0 })))
+      lanes.take(refs(20_000, failed, failed))
     }
     await expect.poll(() => lanes.states().filter(({ breaker }) => breaker === 'open')).toHaveLength(5)
     advance(10_000)

@@ -9,7 +9,7 @@ describe('what an answer means (Back-Channel Logout 1.0 §2.8)', () => {
 
   test('400 with error=invalid_request is a refusal', () => {
     expect(judge(400, '{"error":"invalid_request","error_description":"no such session"}')).toEqual({
-      outcome: 'refused',
+      outcome: 'rejected',
       error: 'HTTP 400 invalid_request',
     })
   })

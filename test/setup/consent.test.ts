@@ -30,9 +30,9 @@ describe('granting consent', () => {
     const { rig, entra, browser } = world
     const page = await connect(world)
     entra.auto(ALICE)
-    const refused = await browser.press(page, 'Granting consent')
-    expect(textOf(refused)).toContain('Microsoft did not let it through.')
-    expect(textOf(refused)).toContain('90094')
+    const rejected = await browser.press(page, 'Granting consent')
+    expect(textOf(rejected)).toContain('Microsoft did not let it through.')
+    expect(textOf(rejected)).toContain('90094')
     expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
   })
 

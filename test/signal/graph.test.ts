@@ -27,8 +27,8 @@ async function listening(options: Parameters<typeof openWorld>[0] = {}) {
   const about = (oid: string, clientState = subscription.clientState) => ({
     value: [{ subscriptionId: subscription.id, clientState, tenantId: TENANT, changeType: 'updated', resourceData: { id: oid } }],
   })
-  const owed = () => world.rig.store.dueMicrosoftWork({ tid: TENANT, nowMs: world.rig.clock.nowMs() + 10 * 86_400_000, limit: 100 })
-  return { ...world, subscription, alice, bob, settled, notify, about, owed }
+  const pending = () => world.rig.store.dueMicrosoftWork({ tid: TENANT, nowMs: world.rig.clock.nowMs() + 10 * 86_400_000, limit: 100 })
+  return { ...world, subscription, alice, bob, settled, notify, about, pending }
 }
 
 describe('a change notification', () => {
@@ -67,14 +67,14 @@ describe('a change notification', () => {
     world.rig.queue.up = false
     world.entra.set({ outage: ['graph'] })
     world.entra.change(ALICE, { accountEnabled: false })
-    await vi.waitFor(async () => expect(await world.owed()).toMatchObject([{ kind: 'check_user', oid: world.alice.session.user.oid }]), 15_000)
+    await vi.waitFor(async () => expect(await world.pending()).toMatchObject([{ kind: 'check_user', oid: world.alice.session.user.oid }]), 15_000)
     await world.ask()
     expect(await world.refreshes(world.alice)).toEqual(GOOD)
-    expect(await world.owed()).toMatchObject([{ attempts: 1 }])
+    expect(await world.pending()).toMatchObject([{ attempts: 1 }])
     world.entra.set({ outage: [] })
     world.rig.clock.advance(10)
     await world.settled('microsoft_account_disabled')
-    expect(await world.owed()).toEqual([])
+    expect(await world.pending()).toEqual([])
   })
 
   test('throttled: Retry-After is waited for', async () => {
@@ -83,7 +83,7 @@ describe('a change notification', () => {
     const nowMs = world.rig.clock.nowMs()
     expect((await world.notify(world.about(world.alice.session.user.oid))).status).toBe(202)
     await world.ask()
-    const [work] = await world.owed()
+    const [work] = await world.pending()
     expect(work?.nextAtMs).toBeGreaterThanOrEqual(nowMs + 120_000)
   })
 
@@ -100,7 +100,7 @@ describe('a change notification', () => {
       { value: ['nothing', null, 7] },
     ]
     for (const body of forged) expect((await world.notify(body)).status).toBe(202)
-    expect(await world.owed()).toEqual([])
+    expect(await world.pending()).toEqual([])
     expect(await world.signals('graph', 'foreign')).toBeGreaterThanOrEqual(6)
   })
 
@@ -116,7 +116,7 @@ describe('a change notification', () => {
     await world.notify(world.about('00000000-0000-4000-8000-0000000000ff'))
     world.entra.set({ outage: ['graph'] })
     await world.ask()
-    expect(await world.owed()).toEqual([])
+    expect(await world.pending()).toEqual([])
   })
 })
 
@@ -236,20 +236,20 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     const before = world.validFrom()
     world.entra.set({ outage: ['graph'] })
     await world.out()
-    expect(await world.owed()).toMatchObject([{ kind: 'revoke_sessions' }])
+    expect(await world.pending()).toMatchObject([{ kind: 'revoke_sessions' }])
     await world.ask()
     expect(world.validFrom()).toBe(before)
     world.entra.set({ outage: [] })
     world.rig.clock.advance(60)
     await world.ask()
     expect(world.validFrom()).toBeGreaterThan(before)
-    expect(await world.owed()).toEqual([])
+    expect(await world.pending()).toEqual([])
   })
 
   test('not where nobody asked for it; and who is back in meanwhile is left alone', async () => {
     const none = await everywhere([])
     await none.out()
-    expect(await none.owed()).toEqual([])
+    expect(await none.pending()).toEqual([])
     const world = await everywhere([TENANT])
     world.entra.set({ outage: ['graph'] })
     await world.out()
@@ -258,7 +258,7 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     world.entra.set({ outage: [] })
     world.rig.clock.advance(60)
     await world.ask()
-    expect(await world.signals('revoke_at_microsoft', 'spared')).toBe(1)
+    expect(await world.signals('revoke_at_microsoft', 'superseded')).toBe(1)
     expect(await world.refreshes(again)).toEqual(GOOD)
   })
 
@@ -269,9 +269,9 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     await world.ask()
     world.rig.clock.advance(86_400)
     await world.ask()
-    expect(await world.rig.store.deadMicrosoftWork(10)).toMatchObject([
+    expect(await world.rig.store.failedMicrosoftWork(10)).toMatchObject([
       { kind: 'revoke_sessions', lastError: expect.stringContaining('503') as string },
     ])
-    expect(world.rig.lines.join('\n')).toContain('microsoft_work_given_up')
+    expect(world.rig.lines.join('\n')).toContain('microsoft_work_failed')
   })
 })

@@ -69,7 +69,7 @@ export const location = (response: Response): URL => {
 }
 
 /** What an instance was told, by its query. */
-export const told = (response: Response): Record<string, string> => Object.fromEntries(location(response).searchParams)
+export const delivered = (response: Response): Record<string, string> => Object.fromEntries(location(response).searchParams)
 
 /** From the sign-in page to the address that Microsoft sends the browser back to. */
 export async function atMicrosoft(rig: Rig, browser: Browser, page: Response, label = 'Sign in with Microsoft'): Promise<string> {

@@ -5,7 +5,7 @@ import { sha256 } from '../../src/protocol/compare.ts'
 import { SESSION_COOKIE } from '../../src/session/interface.ts'
 import { openFromSession } from '../../src/session/sealed.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
-import { atMicrosoft, authorizePath, createBrowser, linkOf, location, signIn, told } from './browser.ts'
+import { atMicrosoft, authorizePath, createBrowser, linkOf, location, signIn, delivered } from './browser.ts'
 
 describe('signing in', () => {
   test('goes by the sign-in page to Microsoft and back to the instance with code, state and iss (RFC 9207)', async () => {
@@ -24,9 +24,9 @@ describe('signing in', () => {
     const response = await browser.get(await atMicrosoft(rig, browser, page))
     const url = location(response)
     expect(url.origin + url.pathname).toBe(sydney.metadata.redirectUris[0])
-    expect(told(response)).toEqual({ code: expect.stringMatching(/^[\w-]{43}$/) as string, state: 'state-1', iss: ISSUER })
+    expect(delivered(response)).toEqual({ code: expect.stringMatching(/^[\w-]{43}$/) as string, state: 'state-1', iss: ISSUER })
     const redeemed = await rig.store.redeemAuthorizationCode({
-      codeHash: sha256(told(response).code ?? ''),
+      codeHash: sha256(delivered(response).code ?? ''),
       clientId: 'sydney',
       redirectUri: url.origin + url.pathname,
       verifier: 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1',
@@ -68,7 +68,7 @@ describe('signing in', () => {
     expect(loginHintSealed).not.toContain('O.hint')
     expect(openFromSession(rig.deps.sealer, 'login_hint', user, loginHintSealed)).toBe('O.hint')
     const log = rig.lines.join('\n')
-    for (const secret of [told(response).code, browser.cookies.get(SESSION_COOKIE), 'microsoft-code', 'O.hint', 'RefreshToken'])
+    for (const secret of [delivered(response).code, browser.cookies.get(SESSION_COOKIE), 'microsoft-code', 'O.hint', 'RefreshToken'])
       expect(log).not.toContain(secret)
     expect(log).toContain('"signed_in"')
   })
@@ -112,7 +112,7 @@ describe('single sign-on', () => {
     await signIn(rig, browser, authorizePath(sydney))
     const response = await browser.get(authorizePath(melbourne, { state: 'x'.repeat(128) }))
     expect(location(response).host).toBe('melbourne.case-manager.example')
-    expect(told(response)).toMatchObject({ code: expect.any(String) as string, state: 'x'.repeat(128), iss: ISSUER })
+    expect(delivered(response)).toMatchObject({ code: expect.any(String) as string, state: 'x'.repeat(128), iss: ISSUER })
     expect(rig.microsoft.started).toHaveLength(1)
   })
 
@@ -140,7 +140,7 @@ describe('single sign-on', () => {
       '/token',
       {
         grant_type: 'authorization_code',
-        code: told(first).code ?? '',
+        code: delivered(first).code ?? '',
         redirect_uri: sydney.metadata.redirectUris[0] ?? '',
         code_verifier: 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1',
       },
@@ -159,7 +159,7 @@ describe('single sign-on', () => {
     await signIn(rig, browser, authorizePath(sydney))
     rig.clock.advance(8 * 3600 + 1)
     expect((await browser.get(authorizePath(sydney))).status).toBe(200)
-    expect(told(await browser.get(authorizePath(sydney, { prompt: 'none' })))).toEqual({
+    expect(delivered(await browser.get(authorizePath(sydney, { prompt: 'none' })))).toEqual({
       error: 'login_required',
       error_description: expect.any(String) as string,
       state: 'state-1',
@@ -204,7 +204,7 @@ describe('the state that comes back', () => {
     const again = await browser.get(callback)
     expect(again.status).toBe(409)
     const on = await browser.get(linkOf(await again.text(), 'Continue'))
-    expect(told(on)).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
+    expect(delivered(on)).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
   })
 
   test('of two callbacks at once one signs in', async () => {
@@ -282,9 +282,9 @@ describe('what Microsoft refuses', () => {
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig.app)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
-    const refused = await browser.get(callback.replace('code=microsoft-code', 'error=access_denied&error_description=AADSTS65004%3A+declined'))
-    expect(refused.status).toBe(403)
-    const html = await refused.text()
+    const rejected = await browser.get(callback.replace('code=microsoft-code', 'error=access_denied&error_description=AADSTS65004%3A+declined'))
+    expect(rejected.status).toBe(403)
+    const html = await rejected.text()
     const back = new URL(linkOf(html, 'Go back to Case Manager Sydney'))
     expect(back.origin + back.pathname).toBe(sydney.metadata.redirectUris[0])
     expect(Object.fromEntries(back.searchParams)).toMatchObject({ error: 'access_denied', state: 'state-1', iss: ISSUER })
@@ -313,7 +313,7 @@ describe('what Microsoft refuses', () => {
     rig.microsoft.next = new MicrosoftRefusal('outage', {})
     const response = await signIn(rig, browser, authorizePath(sydney, { prompt: 'select_account' }))
     expect(response.status).toBe(503)
-    expect(told(await browser.get(authorizePath(sydney, { prompt: 'none' })))).toHaveProperty('code')
+    expect(delivered(await browser.get(authorizePath(sydney, { prompt: 'none' })))).toHaveProperty('code')
   })
 
   test('a claims challenge is replayed, once', async () => {
@@ -390,6 +390,6 @@ describe('who may use an instance', () => {
     const browser = createBrowser(rig.app)
     await signIn(rig, browser, authorizePath(sydney))
     expect((await browser.get(authorizePath(perth))).status).toBe(403)
-    expect(told(await browser.get(authorizePath(perth, { prompt: 'none' })))).toMatchObject({ error: 'access_denied' })
+    expect(delivered(await browser.get(authorizePath(perth, { prompt: 'none' })))).toMatchObject({ error: 'access_denied' })
   })
 })

@@ -5,7 +5,7 @@ import { sha256 } from '../../src/protocol/compare.ts'
 import { SESSION_COOKIE } from '../../src/session/interface.ts'
 import { judgeMfa, mfaPolicy } from '../../src/signin/mfa.ts'
 import { createRig, ISSUER, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
-import { atMicrosoft, authorizePath, type Browser, createBrowser, fieldsOf, linkOf, location, signIn, told } from './browser.ts'
+import { atMicrosoft, authorizePath, type Browser, createBrowser, fieldsOf, linkOf, location, signIn, delivered } from './browser.ts'
 
 const sessionOf = async (rig: Rig, browser: Browser) => {
   const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), rig.clock.now())
@@ -68,7 +68,7 @@ describe('proof of MFA', () => {
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
     const callback = `/signin/callback?${new URLSearchParams({ code: 'c', state: again.searchParams.get('state') ?? '' })}`
     rig.microsoft.next = { acrs: ['c7'] }
-    expect(told(await browser.get(callback))).toHaveProperty('code')
+    expect(delivered(await browser.get(callback))).toHaveProperty('code')
   })
 
   test('asked again and still without, it is a page and no third visit', async () => {
@@ -93,42 +93,42 @@ describe('a fresh sign-in', () => {
     expect(stale.status).toBe(403)
     expect(await stale.text()).toContain('Please sign in once more')
     rig.microsoft.next = {}
-    expect(told(await signIn(rig, browser, authorizePath(client, { prompt: 'login' })))).toHaveProperty('code')
+    expect(delivered(await signIn(rig, browser, authorizePath(client, { prompt: 'login' })))).toHaveProperty('code')
   })
 
   test('without auth_time nothing proves it: not the token’s own age, however young', async () => {
     const { rig, client, browser } = await arrive()
     rig.microsoft.next = { authTime: undefined }
-    expect(told(await signIn(rig, browser, authorizePath(client)))).toHaveProperty('code')
+    expect(delivered(await signIn(rig, browser, authorizePath(client)))).toHaveProperty('code')
     expect((await sessionOf(rig, browser))?.authTime).toBe(0)
     for (const demand of [{ prompt: 'login' }, { max_age: '100000' }])
       expect((await signIn(rig, browser, authorizePath(client, demand))).status).toBe(403)
-    expect(told(await browser.get(authorizePath(client, { prompt: 'none', max_age: '100000' })))).toMatchObject({ error: 'login_required' })
+    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none', max_age: '100000' })))).toMatchObject({ error: 'login_required' })
   })
 
   test('max_age: a younger sign-in serves, an older one goes to Microsoft (OIDC Core §3.1.2.1)', async () => {
     const { rig, client, browser } = await arrive()
     await signIn(rig, browser, authorizePath(client))
     rig.clock.advance(300)
-    expect(told(await browser.get(authorizePath(client, { max_age: '300' })))).toHaveProperty('code')
+    expect(delivered(await browser.get(authorizePath(client, { max_age: '300' })))).toHaveProperty('code')
     rig.clock.advance(1)
-    expect(told(await browser.get(authorizePath(client, { max_age: '300', prompt: 'none' })))).toMatchObject({ error: 'login_required' })
-    expect(told(await signIn(rig, browser, authorizePath(client, { max_age: '300' })))).toHaveProperty('code')
+    expect(delivered(await browser.get(authorizePath(client, { max_age: '300', prompt: 'none' })))).toMatchObject({ error: 'login_required' })
+    expect(delivered(await signIn(rig, browser, authorizePath(client, { max_age: '300' })))).toHaveProperty('code')
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login', maxAgeSeconds: 300 })
-    expect(told(await signIn(rig, browser, authorizePath(client, { max_age: '0' })))).toHaveProperty('code')
+    expect(delivered(await signIn(rig, browser, authorizePath(client, { max_age: '0' })))).toHaveProperty('code')
   })
 
   test('a client’s own demand holds without being asked', async () => {
     const { rig, client, browser } = await arrive({}, { maxAuthAgeSeconds: 60 })
     await signIn(rig, browser, authorizePath(client))
     rig.clock.advance(61)
-    expect(told(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'login_required' })
-    expect(told(await browser.get(authorizePath(client, { prompt: 'none', max_age: '9999' })))).toMatchObject({ error: 'login_required' })
+    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'login_required' })
+    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none', max_age: '9999' })))).toMatchObject({ error: 'login_required' })
   })
 
   test('max_age puts auth_time in the ID token (OIDC Core §2)', async () => {
     const { rig, client, browser } = await arrive()
-    const answer = told(await signIn(rig, browser, authorizePath(client, { max_age: '300' })))
+    const answer = delivered(await signIn(rig, browser, authorizePath(client, { max_age: '300' })))
     const response = await rig.post(
       '/token',
       {
@@ -151,17 +151,17 @@ describe('step-up by acr (RFC 9470, OIDC Core §5.5.1.1)', () => {
     const { rig, client, browser } = await arrive({ config: { mfaProof: { kind: 'conditional_access' } } })
     await signIn(rig, browser, authorizePath(client))
     expect((await sessionOf(rig, browser))?.acr).toBeUndefined()
-    expect(told(await browser.get(authorizePath(client, { ...demand, prompt: 'none' })))).toMatchObject({ error: 'login_required' })
+    expect(delivered(await browser.get(authorizePath(client, { ...demand, prompt: 'none' })))).toMatchObject({ error: 'login_required' })
     rig.microsoft.next = { amr: ['pwd', 'mfa'] }
-    expect(told(await signIn(rig, browser, authorizePath(client, demand)))).toHaveProperty('code')
+    expect(delivered(await signIn(rig, browser, authorizePath(client, demand)))).toHaveProperty('code')
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login', loginHint: 'O.hint' })
     expect((await sessionOf(rig, browser))?.acr).toBe(ACR_MFA)
-    expect(told(await browser.get(authorizePath(client, { ...demand, prompt: 'none' })))).toHaveProperty('code')
+    expect(delivered(await browser.get(authorizePath(client, { ...demand, prompt: 'none' })))).toHaveProperty('code')
   })
 
   test('where Microsoft does not prove it the instance is told unmet_authentication_requirements', async () => {
     const { rig, client, browser } = await arrive({ config: { mfaProof: { kind: 'conditional_access' } } })
-    expect(told(await signIn(rig, browser, authorizePath(client, { acr_values: ACR_MFA })))).toMatchObject({
+    expect(delivered(await signIn(rig, browser, authorizePath(client, { acr_values: ACR_MFA })))).toMatchObject({
       error: 'unmet_authentication_requirements',
       state: 'state-1',
       iss: ISSUER,
@@ -202,11 +202,13 @@ describe('which account', () => {
     const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' } })
     const { id_token = '' } = await rig.signInAt(bob.session.sid, client)
     await signIn(rig, browser, authorizePath(client))
-    expect(told(await browser.get(authorizePath(client, { prompt: 'none', id_token_hint: id_token })))).toMatchObject({ error: 'login_required' })
-    const refused = await signIn(rig, browser, authorizePath(client, { id_token_hint: id_token }))
+    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none', id_token_hint: id_token })))).toMatchObject({
+      error: 'login_required',
+    })
+    const rejected = await signIn(rig, browser, authorizePath(client, { id_token_hint: id_token }))
     expect(rig.microsoft.started.at(-1)?.loginHint).toBe('bob@contoso.example')
-    expect(refused.status).toBe(403)
-    expect(new URL(linkOf(await refused.text(), 'Go back to Case Manager Sydney')).searchParams.get('error')).toBe('login_required')
+    expect(rejected.status).toBe(403)
+    expect(new URL(linkOf(await rejected.text(), 'Go back to Case Manager Sydney')).searchParams.get('error')).toBe('login_required')
   })
 
   test('an id_token_hint of the user who is signed in is served, expired too', async () => {
@@ -215,21 +217,23 @@ describe('which account', () => {
     const session = await sessionOf(rig, browser)
     const { id_token = '' } = await rig.signInAt(session?.sid ?? '', client)
     rig.clock.advance(2 * 3600)
-    expect(told(await browser.get(authorizePath(client, { prompt: 'none', id_token_hint: id_token })))).toHaveProperty('code')
+    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none', id_token_hint: id_token })))).toHaveProperty('code')
     expect(
-      told(await browser.get(authorizePath(client, { prompt: 'none', claims: JSON.stringify({ id_token: { sub: { value: session?.sub } } }) }))),
+      delivered(await browser.get(authorizePath(client, { prompt: 'none', claims: JSON.stringify({ id_token: { sub: { value: session?.sub } } }) }))),
     ).toHaveProperty('code')
-    expect(told(await browser.get(authorizePath(client, { prompt: 'none', claims: '{"id_token":{"sub":{"value":"u_other"}}}' })))).toMatchObject({
-      error: 'login_required',
-    })
+    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none', claims: '{"id_token":{"sub":{"value":"u_other"}}}' })))).toMatchObject(
+      {
+        error: 'login_required',
+      },
+    )
     const other = await rig.register('Melbourne')
-    expect(told(await browser.get(authorizePath(other, { id_token_hint: id_token })))).toMatchObject({ error: 'invalid_request' })
+    expect(delivered(await browser.get(authorizePath(other, { id_token_hint: id_token })))).toMatchObject({ error: 'invalid_request' })
   })
 
   test('of several tenants the user’s own is stored, and a tenant that only one instance admits is asked for', async () => {
     const { rig, client, browser } = await arrive({}, { tenants: [OTHER_TENANT] })
     rig.microsoft.user = { ...rig.microsoft.user, tid: OTHER_TENANT }
-    expect(told(await signIn(rig, browser, authorizePath(client)))).toHaveProperty('code')
+    expect(delivered(await signIn(rig, browser, authorizePath(client)))).toHaveProperty('code')
     expect(rig.microsoft.started[0]?.tid).toBe(OTHER_TENANT)
     expect((await sessionOf(rig, browser))?.user.tid).toBe(OTHER_TENANT)
   })
@@ -250,18 +254,18 @@ describe('consent', () => {
     expect(html).toContain('alice@contoso.example')
     expect(html).toContain('Case Manager Sydney')
     expect(page.headers.get('content-security-policy')).toContain("form-action 'self' https://sydney.case-manager.example")
-    expect(told(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'allow' }))).toMatchObject({
+    expect(delivered(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'allow' }))).toMatchObject({
       code: expect.any(String) as string,
       state: 'state-1',
     })
-    expect(told(await browser.get(authorizePath(client, { prompt: 'none' })))).toHaveProperty('code')
+    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toHaveProperty('code')
   })
 
   test('refused, the instance is told access_denied; prompt=none before it is consent_required', async () => {
     const { rig, client, browser } = await arrive({}, { consentRequired: true })
     const html = await (await browser.get(await consentPage(rig, browser, client))).text()
-    expect(told(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })
-    expect(told(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'deny' }))).toMatchObject({
+    expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })
+    expect(delivered(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'deny' }))).toMatchObject({
       error: 'access_denied',
       state: 'state-1',
     })
@@ -288,7 +292,7 @@ describe('consent', () => {
     rig.microsoft.user = { ...rig.microsoft.user, oid: '00000000-0000-4000-8000-000000000b0b' }
     await signIn(rig, browser, authorizePath(client, { prompt: 'select_account' }))
     expect(location(await browser.post('/signin/consent', { ...fields, decision: 'allow' })).pathname).toBe('/signin/continue')
-    expect(told(await other.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })
+    expect(delivered(await other.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })
   })
 
   test('is no way around a fresh sign-in: a link made for another step is not taken', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CHALLENGE, createRig, ISSUER, type RegisteredClient } from '../rig.ts'
-import { atMicrosoft, authorizePath, createBrowser, signedIn, told } from './browser.ts'
+import { atMicrosoft, authorizePath, createBrowser, signedIn, delivered } from './browser.ts'
 
 describe('pushed authorization requests (RFC 9126)', () => {
   const push = async (
@@ -19,7 +19,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
     expect(response.headers.get('cache-control')).toBe('no-store')
     const body = (await response.json()) as { request_uri: string; expires_in: number }
     expect(body).toEqual({ request_uri: expect.stringMatching(/^urn:ietf:params:oauth:request_uri:[\w-]{43}$/) as string, expires_in: 60 })
-    expect(told(await browser.get(path(client, body.request_uri)))).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
+    expect(delivered(await browser.get(path(client, body.request_uri)))).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
     const second = await browser.get(path(client, body.request_uri))
     expect(second.status).toBe(400)
     expect(second.headers.get('location')).toBeNull()
@@ -46,7 +46,10 @@ describe('pushed authorization requests (RFC 9126)', () => {
     expect((await browser.get(path(client, uri))).status).toBe(200)
     const page = await browser.get(path(client, uri))
     rig.clock.advance(300)
-    expect(told(await browser.get(await atMicrosoft(rig, browser, page)))).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
+    expect(delivered(await browser.get(await atMicrosoft(rig, browser, page)))).toMatchObject({
+      code: expect.any(String) as string,
+      state: 'state-1',
+    })
     expect((await browser.get(path(client, uri))).status).toBe(400)
   })
 
@@ -63,7 +66,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
     const { rig, client, other, browser } = await signedIn()
     const uri = await uriOf(await push(rig, client))
     expect((await browser.get(path(other, uri))).status).toBe(400)
-    expect(told(await browser.get(`${path(client, uri)}&state=other&redirect_uri=https://evil.example`))).toMatchObject({ state: 'state-1' })
+    expect(delivered(await browser.get(`${path(client, uri)}&state=other&redirect_uri=https://evil.example`))).toMatchObject({ state: 'state-1' })
   })
 
   test('are checked when they are pushed (§2.1), and answered in JSON', async () => {
@@ -87,7 +90,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
 
   test('a client that has to push is refused without (§6)', async () => {
     const { ask } = await signedIn({ requirePar: true })
-    expect(told(await ask())).toMatchObject({ error: 'invalid_request', state: 'state-1' })
+    expect(delivered(await ask())).toMatchObject({ error: 'invalid_request', state: 'state-1' })
   })
 
   test('the client’s secret is not kept with what it pushed', async () => {

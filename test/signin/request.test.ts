@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ACR_MFA } from '../../src/protocol/names.ts'
 import { ISSUER, type RegisteredClient } from '../rig.ts'
-import { authorizePath, fieldsOf, linkOf, location, signedIn, told } from './browser.ts'
+import { authorizePath, fieldsOf, linkOf, location, signedIn, delivered } from './browser.ts'
 
 describe('a request whose answer may go nowhere (RFC 6749 §4.1.2.1) is a page and never a redirect', () => {
   const wrong: [what: string, parameters: Record<string, string | undefined>][] = [
@@ -72,14 +72,14 @@ describe('a request that is wrong is told to the instance, with state and iss', 
       const response = await ask(parameters)
       expect(location(response).href.startsWith(`${client.metadata.redirectUris[0]}?`), what).toBe(true)
       const description: unknown = expect.stringMatching(/^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/)
-      expect(told(response), what).toEqual({ error, error_description: description, state: 'state-1', iss: ISSUER })
+      expect(delivered(response), what).toEqual({ error, error_description: description, state: 'state-1', iss: ISSUER })
     }
   })
 
   test('a parameter sent twice (RFC 6749 §3.1); its state, if that is the one, is not repeated', async () => {
     const { client, browser } = await signedIn()
-    expect(told(await browser.get(`${authorizePath(client)}&nonce=another`))).toMatchObject({ error: 'invalid_request', state: 'state-1' })
-    expect(told(await browser.get(`${authorizePath(client)}&state=another`))).toEqual({
+    expect(delivered(await browser.get(`${authorizePath(client)}&nonce=another`))).toMatchObject({ error: 'invalid_request', state: 'state-1' })
+    expect(delivered(await browser.get(`${authorizePath(client)}&state=another`))).toEqual({
       error: 'invalid_request',
       error_description: expect.any(String) as string,
       iss: ISSUER,
@@ -88,13 +88,13 @@ describe('a request that is wrong is told to the instance, with state and iss', 
 
   test('a client that is not registered for the grant', async () => {
     const { ask } = await signedIn({ grants: ['client_credentials'] })
-    expect(told(await ask())).toMatchObject({ error: 'unauthorized_client' })
+    expect(delivered(await ask())).toMatchObject({ error: 'unauthorized_client' })
   })
 })
 
 describe('a request that is good', () => {
   const grantOf = async (made: Awaited<ReturnType<typeof signedIn>>, parameters: Record<string, string | undefined>) => {
-    const code = told(await made.ask(parameters)).code
+    const code = delivered(await made.ask(parameters)).code
     const response = await made.rig.post(
       '/token',
       {
@@ -113,7 +113,7 @@ describe('a request that is good', () => {
 
   test('ignores parameters that nobody knows, and empty ones (RFC 6749 §3.1)', async () => {
     const { ask } = await signedIn()
-    expect(told(await ask({ ui_locales: 'en', display: 'popup', utm: 'x', max_age: '', prompt: '' }))).toHaveProperty('code')
+    expect(delivered(await ask({ ui_locales: 'en', display: 'popup', utm: 'x', max_age: '', prompt: '' }))).toHaveProperty('code')
   })
 
   test('leaves out what is not registered, and offline_access where the client may not refresh', async () => {
@@ -132,20 +132,20 @@ describe('a request that is good', () => {
   test('needs no PKCE where a confidential client is registered so; with PKCE it is held to it', async () => {
     const made = await signedIn({ requirePkce: false })
     await grantOf(made, { code_challenge: undefined, code_challenge_method: undefined })
-    expect(told(await made.ask({ code_challenge: undefined }))).toMatchObject({ error: 'invalid_request' })
+    expect(delivered(await made.ask({ code_challenge: undefined }))).toMatchObject({ error: 'invalid_request' })
   })
 
   test('a public client has PKCE whatever its registration says', async () => {
     const { ask } = await signedIn({ authMethod: 'none', requirePkce: false })
-    expect(told(await ask({ code_challenge: undefined, code_challenge_method: undefined }))).toMatchObject({ error: 'invalid_request' })
+    expect(delivered(await ask({ code_challenge: undefined, code_challenge_method: undefined }))).toMatchObject({ error: 'invalid_request' })
   })
 
   test('may name its own audience or one it is registered for by resource (RFC 8707), and one only', async () => {
     const { ask, client, browser } = await signedIn({ resources: ['https://reports.example'] })
-    expect(told(await ask({ resource: 'https://reports.example' }))).toHaveProperty('code')
-    expect(told(await ask({ resource: client.metadata.audience }))).toHaveProperty('code')
+    expect(delivered(await ask({ resource: 'https://reports.example' }))).toHaveProperty('code')
+    expect(delivered(await ask({ resource: client.metadata.audience }))).toHaveProperty('code')
     expect(
-      told(
+      delivered(
         await browser.get(
           `${authorizePath(client, { resource: 'https://reports.example' })}&resource=${encodeURIComponent(client.metadata.audience)}`,
         ),
@@ -155,13 +155,13 @@ describe('a request that is good', () => {
 
   test('acr_values that nobody knows are no demand (OIDC Core §3.1.2.1)', async () => {
     const { ask } = await signedIn()
-    expect(told(await ask({ acr_values: '1 2' }))).toHaveProperty('code')
-    expect(told(await ask({ acr_values: ACR_MFA }))).toHaveProperty('code')
+    expect(delivered(await ask({ acr_values: '1 2' }))).toHaveProperty('code')
+    expect(delivered(await ask({ acr_values: ACR_MFA }))).toHaveProperty('code')
   })
 
   test('keeps a query that the registered address has', async () => {
     const { ask } = await signedIn({ redirectUris: ['https://sydney.case-manager.example/cb?dummy1=lorem&dummy2=ipsum'] })
-    expect(told(await ask())).toMatchObject({ dummy1: 'lorem', dummy2: 'ipsum', code: expect.any(String) as string, iss: ISSUER })
+    expect(delivered(await ask())).toMatchObject({ dummy1: 'lorem', dummy2: 'ipsum', code: expect.any(String) as string, iss: ISSUER })
   })
 })
 
@@ -177,14 +177,14 @@ describe('by POST (OIDC Core §3.1.2.1)', () => {
     const posted = await rig.post('/authorize', form(client))
     const next = location(posted)
     expect(next.pathname).toBe('/signin/continue')
-    expect(told(await browser.get(next.pathname + next.search))).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
+    expect(delivered(await browser.get(next.pathname + next.search))).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
     // It does not take the browser's name away from a sign-in in another tab.
     expect(posted.headers.getSetCookie()).toEqual([])
   })
 
   test('a wrong one is told to the instance at once; another content type is a page', async () => {
     const { rig, client } = await signedIn()
-    expect(told(await rig.post('/authorize', form(client, { response_type: 'token' })))).toMatchObject({ error: 'unsupported_response_type' })
+    expect(delivered(await rig.post('/authorize', form(client, { response_type: 'token' })))).toMatchObject({ error: 'unsupported_response_type' })
     expect((await rig.app.request('/authorize', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })).status).toBe(415)
     expect((await rig.post('/authorize', { x: 'x'.repeat(70_000) })).status).toBe(413)
     expect((await rig.app.request('/authorize', { method: 'PUT' })).status).toBe(405)

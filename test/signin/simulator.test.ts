@@ -9,7 +9,7 @@ import { SESSION_COOKIE } from '../../src/session/interface.ts'
 import { systemClock } from '../../src/start.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
 import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
-import { authorizePath, createBrowser, linkOf, location, told } from './browser.ts'
+import { authorizePath, createBrowser, linkOf, location, delivered } from './browser.ts'
 
 /** The way in on real parts: our rooms, msal-node, and the simulated Microsoft with its pages, on sockets. */
 async function broker(options: { mfaProof?: MfaProof; tenants?: string[] } = {}) {
@@ -51,7 +51,7 @@ describe('with the simulated Microsoft', () => {
     const { rig, sydney, browser, signInAs, session } = await broker()
     const response = await signInAs('alice@contoso.example', {}, true)
     expect(location(response).href.startsWith(sydney.metadata.redirectUris[0] ?? '')).toBe(true)
-    expect(told(response)).toMatchObject({ code: expect.any(String) as string, state: 'state-1', iss: ISSUER })
+    expect(delivered(response)).toMatchObject({ code: expect.any(String) as string, state: 'state-1', iss: ISSUER })
     expect(await session()).toMatchObject({
       user: { tid: TENANT, username: 'alice@contoso.example' },
       authTime: expect.any(Number) as number,
@@ -60,18 +60,18 @@ describe('with the simulated Microsoft', () => {
       amr: undefined,
     })
     const melbourne = await rig.register('Melbourne')
-    expect(told(await browser.get(authorizePath(melbourne)))).toHaveProperty('code')
+    expect(delivered(await browser.get(authorizePath(melbourne)))).toHaveProperty('code')
   })
 
   test('of several tenants, by organizations', async () => {
     const { signInAs, session } = await broker({ tenants: [TENANT, OTHER_TENANT] })
-    expect(told(await signInAs('alice@contoso.example'))).toHaveProperty('code')
+    expect(delivered(await signInAs('alice@contoso.example'))).toHaveProperty('code')
     expect((await session())?.user.tid).toBe(TENANT)
   })
 
   test('a fresh sign-in shows itself by auth_time', async () => {
     const { signInAs } = await broker()
-    expect(told(await signInAs('alice@contoso.example', { prompt: 'login', max_age: '0' }))).toHaveProperty('code')
+    expect(delivered(await signInAs('alice@contoso.example', { prompt: 'login', max_age: '0' }))).toHaveProperty('code')
   })
 
   test.each(FORGERIES)('a forged ID token lets nobody in: %s', async (forge) => {
@@ -103,6 +103,6 @@ describe('with the simulated Microsoft', () => {
     expect(response.status).toBe(403)
     expect(await response.text()).toContain('Two-step verification')
     expect(await rig.store.liveSessionCount(clock.now())).toBe(0)
-    expect(told(await signInAs('alice@contoso.example'))).toHaveProperty('code')
+    expect(delivered(await signInAs('alice@contoso.example'))).toHaveProperty('code')
   })
 })

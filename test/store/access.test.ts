@@ -20,7 +20,7 @@ describe.each(STORES)('whether an access token still stands, on %s', (_name, mak
     expect(await check(session.sid, rev)).toMatchObject({ outcome: 'good', session: { sid: session.sid } })
     const chosen = selector(session.sid, session.sub)
     await b.revoke(chosen)
-    expect(await check(session.sid, rev)).toEqual({ outcome: 'refused', why: 'revoked' })
+    expect(await check(session.sid, rev)).toEqual({ outcome: 'rejected', why: 'revoked' })
     const narrow = chosen.kind === 'grant' || chosen.kind === 'client'
     const sid = narrow ? session.sid : (await b.signIn('alice')).session.sid
     const later = await b.exchange(sid, 'sydney')
@@ -47,8 +47,8 @@ describe.each(STORES)('whether an access token still stands, on %s', (_name, mak
     const b = await open()
     const { session } = await b.signIn('alice')
     const check = { clientId: 'sydney', rev: 0, now: b.now, touch: true }
-    expect(await b.store.checkAccess({ ...check, sid: session.sid, sub: 'u_other' })).toEqual({ outcome: 'refused', why: 'unknown' })
-    expect(await b.store.checkAccess({ ...check, sid: 's_none', sub: session.sub })).toEqual({ outcome: 'refused', why: 'unknown' })
+    expect(await b.store.checkAccess({ ...check, sid: session.sid, sub: 'u_other' })).toEqual({ outcome: 'rejected', why: 'unknown' })
+    expect(await b.store.checkAccess({ ...check, sid: 's_none', sub: session.sub })).toEqual({ outcome: 'rejected', why: 'unknown' })
   })
 
   test('touching counts as activity; looking does not', async () => {
@@ -64,7 +64,7 @@ describe.each(STORES)('whether an access token still stands, on %s', (_name, mak
     expect(await b.store.standingBySid(session.sid, T0 + 1099)).toMatchObject({ state: 'live' })
     expect(await b.store.participants(session.sid)).toMatchObject([{ clientId: 'sydney', lastAt: T0 + 500 }])
     b.now = T0 + 1100
-    expect(await check(true)).toEqual({ outcome: 'refused', why: 'expired' })
+    expect(await check(true)).toEqual({ outcome: 'rejected', why: 'expired' })
   })
 
   test('token exchange makes the target a participant, in the same act, only if the source token stands (RFC 8693)', async () => {
@@ -76,7 +76,7 @@ describe.each(STORES)('whether an access token still stands, on %s', (_name, mak
       b.store.checkAccess({ sid: session.sid, sub: session.sub, clientId: 'sydney', rev, now: b.now, touch: true, joins })
     expect(await check('melbourne')).toMatchObject({ outcome: 'good' })
     await b.revoke({ kind: 'session', sid: session.sid })
-    expect(await check('perth')).toEqual({ outcome: 'refused', why: 'revoked' })
+    expect(await check('perth')).toEqual({ outcome: 'rejected', why: 'revoked' })
     expect((await b.store.participants(session.sid)).map(({ clientId }) => clientId)).toEqual(['melbourne', 'sydney'])
   })
 

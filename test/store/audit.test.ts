@@ -68,7 +68,7 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
     await expect(audited(store, ANN, () => Promise.reject(new Error('bug')))).rejects.toThrow('bug')
     expect((await store.listAudit({ after: 0, limit: 10 })).map((one) => one.ended)).toMatchObject([
       { outcome: 'done', result: { count: 5 } },
-      { outcome: 'refused', result: { why: 'told' } },
+      { outcome: 'rejected', result: { why: 'told' } },
       { outcome: 'failed', result: {} },
     ])
     let done = false
@@ -112,8 +112,8 @@ describe.each(STORES)('how long revocations took, on %s', (_name, make) => {
     const b = await open()
     await b.client('sydney')
     const { epoch } = await b.store.head()
-    const report = (appliedSeq: number, reportedAtMs: number) =>
-      b.store.recordApplied({ clientId: 'sydney', guardId: 'g1', epoch, appliedSeq, reportedAtMs })
+    const report = (enforcedSeq: number, reportedAtMs: number) =>
+      b.store.recordEnforced({ clientId: 'sydney', guardId: 'g1', epoch, enforcedSeq, reportedAtMs })
     await report(0, T0 * 1000)
     const seqs: number[] = []
     for (const who of ['alice', 'bob']) {
@@ -133,7 +133,7 @@ describe.each(STORES)('how long revocations took, on %s', (_name, make) => {
     await report(first, b.now * 1000 + 12)
     expect(await b.store.revocationTimes({ limit: 10 })).toEqual([
       { seq: second, atMs: b.now * 1000 },
-      { seq: first, atMs: b.now * 1000, deliveredMs: 35, appliedMs: 12 },
+      { seq: first, atMs: b.now * 1000, deliveredMs: 35, enforcedMs: 12 },
     ])
     expect(await b.store.revocationTimes({ limit: 1 })).toHaveLength(1)
   })

@@ -103,7 +103,7 @@ describe('restore', () => {
     for (const { session, cookie: _ } of [alice, bob])
       expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'ended', session: { ended: { reason: 'restored' } } })
     expect(await b.store.standingBySid(carol.session.sid, b.now)).toEqual({ state: 'unknown' })
-    expect(await b.refresh(family(hers))).toEqual({ outcome: 'refused', why: 'revoked' })
+    expect(await b.refresh(family(hers))).toEqual({ outcome: 'rejected', why: 'revoked' })
   })
 
   test('begins a new log, ahead of all that the former one issued: no token of it stands', async () => {
@@ -138,10 +138,10 @@ describe('restore', () => {
     await b.store.backup(backup)
     await b.revoke({ kind: 'session', sid: alice.session.sid })
     const { seq } = await restored()
-    expect(await b.oweAll()).toBe(2)
+    expect(await b.fanOutAll()).toBe(2)
     expect((await b.store.listDeliveries({ seq, limit: 10 })).map((one) => [one.clientId, one.sid, one.state]).toSorted()).toEqual([
-      ['melbourne', alice.session.sid, 'owed'],
-      ['sydney', alice.session.sid, 'owed'],
+      ['melbourne', alice.session.sid, 'pending'],
+      ['sydney', alice.session.sid, 'pending'],
     ])
   })
 
@@ -149,7 +149,7 @@ describe('restore', () => {
     const { epoch } = await b.store.head()
     await b.store.backup(backup)
     await restored()
-    expect(await b.store.recordApplied({ clientId: 'sydney', guardId: 'g', epoch, appliedSeq: 1, reportedAtMs: 1 })).toEqual({ reached: [] })
+    expect(await b.store.recordEnforced({ clientId: 'sydney', guardId: 'g', epoch, enforcedSeq: 1, reportedAtMs: 1 })).toEqual({ reached: [] })
   })
 
   test('no key that the broker kept signs again: one that leaked may have been retired since the backup', async () => {

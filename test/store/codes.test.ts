@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { benches, codeFor, expectOutcome, family, redemptionOf, STORES, T0, VERIFIER } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
-const DEAD = { outcome: 'refused', why: 'revoked' }
+const REJECTED = { outcome: 'rejected', why: 'revoked' }
 
 async function signedIn(b: Bench) {
   await b.client('sydney')
@@ -43,7 +43,7 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
     const session = await signedIn(b)
     const code = codeFor('sydney', b.now)
     await b.store.issueCode({ sid: session.sid, code, now: b.now })
-    expect(await b.store.redeemAuthorizationCode({ ...redemptionOf(code, b.now), ...changed })).toEqual({ outcome: 'refused', why })
+    expect(await b.store.redeemAuthorizationCode({ ...redemptionOf(code, b.now), ...changed })).toEqual({ outcome: 'rejected', why })
     expect((await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).outcome).toBe('redeemed')
   })
 
@@ -65,15 +65,15 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
     const first = expectOutcome(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now)), 'redeemed')
     const reused = expectOutcome(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now)), 'reused')
     expect(reused.committed.revocation).toMatchObject({ reason: 'code_reuse', selector: { kind: 'grant', sid: session.sid, clientId: 'sydney' } })
-    expect(reused.committed.owed).toHaveLength(1)
-    expect(await b.refresh(family(first.family))).toEqual(DEAD)
+    expect(reused.committed.pending).toHaveLength(1)
+    expect(await b.refresh(family(first.family))).toEqual(REJECTED)
     expect(await b.store.checkAccess({ sid: session.sid, sub: session.sub, clientId: 'sydney', rev: first.rev, now: b.now, touch: false })).toEqual(
-      DEAD,
+      REJECTED,
     )
     expect((await b.refresh(other)).outcome).toBe('rotated')
     expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
     // A third use finds nothing left to revoke.
-    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual(DEAD)
+    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual(REJECTED)
     // The user goes on: a new code at the same client is good.
     expect((await b.refresh(family((await b.exchange(session.sid, 'sydney')).family))).outcome).toBe('rotated')
   })
@@ -110,6 +110,6 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
     const code = codeFor('sydney', b.now)
     await b.store.issueCode({ sid: session.sid, code, now: b.now })
     await b.revoke(selector(session.sid))
-    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual(DEAD)
+    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual(REJECTED)
   })
 })

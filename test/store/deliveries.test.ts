@@ -6,17 +6,17 @@ import type { Bench } from './fixture.ts'
 const MS = T0 * 1000
 
 /** A session at `clients`, ended: what is owed for it. */
-async function owed(b: Bench, ...clients: string[]) {
+async function pending(b: Bench, ...clients: string[]) {
   for (const one of clients) await b.client(one)
   const { session } = await b.signIn('alice')
   for (const one of clients) await b.exchange(session.sid, one)
   const { committed } = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
-  return committed.owed
+  return committed.pending
 }
 
-const first = async (b: Bench) => (await owed(b, 'sydney'))[0] ?? { id: '', attempt: 0, targetId: '' }
+const first = async (b: Bench) => (await pending(b, 'sydney'))[0] ?? { id: '', attempt: 0, targetId: '' }
 
-const done = (attempt: number, outcome: 'delivered' | 'refused' | 'dead' | 'spared', atMs = MS): AttemptResult => ({
+const done = (attempt: number, outcome: 'delivered' | 'rejected' | 'failed' | 'superseded', atMs = MS): AttemptResult => ({
   outcome,
   attempt: { attempt, atMs, outcome, status: 200, latencyMs: 12, jti: `jti-${attempt}` },
 })
@@ -36,7 +36,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const both = await Promise.all([lease(MS), lease(MS)])
     expect(both.map(({ outcome }) => outcome).toSorted()).toEqual(['leased', 'taken'])
     expect(expectOutcome(both.find(({ outcome }) => outcome === 'leased') ?? both[0], 'leased')).toMatchObject({
-      spared: false,
+      superseded: false,
       delivery: { id, attempts: 0 },
     })
     expect(await b.store.dueDeliveries({ nowMs: MS, limit: 10 })).toEqual([])
@@ -69,7 +69,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
       b.store.recordDelivery({ id, result: retry(1, MS) }),
     ])
     expect(both).toEqual([true, false])
-    expect(await b.store.recordDelivery({ id, result: done(2, 'dead') })).toBe(false)
+    expect(await b.store.recordDelivery({ id, result: done(2, 'failed') })).toBe(false)
     expect(await b.store.findDelivery(id)).toMatchObject({
       state: 'delivered',
       attempts: 1,
@@ -85,7 +85,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const { id } = await first(b)
     await b.store.recordDelivery({ id, result: retry(1, MS + 500) })
     expect(await b.store.findDelivery(id)).toMatchObject({
-      state: 'owed',
+      state: 'pending',
       attempts: 1,
       nextAttemptAtMs: MS + 500,
       lastStatus: 503,
@@ -114,7 +114,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
 
   test('what is due comes in the order in which it became due, by target if asked', async () => {
     const b = await open()
-    const refs = await owed(b, 'sydney', 'melbourne', 'perth')
+    const refs = await pending(b, 'sydney', 'melbourne', 'perth')
     const [x, y, z] = refs.map(({ id }) => id)
     await b.store.recordDelivery({ id: x ?? '', result: retry(1, MS + 300) })
     await b.store.recordDelivery({ id: y ?? '', result: retry(1, MS + 100) })
@@ -125,14 +125,14 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
 
   test('what is not yet due to a target is read in pages, each once', async () => {
     const b = await open()
-    const refs = [...(await owed(b, 'sydney')), ...(await owed(b, 'sydney')), ...(await owed(b, 'perth'))]
+    const refs = [...(await pending(b, 'sydney')), ...(await pending(b, 'sydney')), ...(await pending(b, 'perth'))]
     for (const { id } of refs) await b.store.recordDelivery({ id, result: retry(1, MS + 3_600_000) })
-    expect(await b.store.owedTargets()).toMatchObject([
-      { clientId: expect.any(String), owed: expect.any(Number), oldestAtMs: MS },
+    expect(await b.store.pendingTargets()).toMatchObject([
+      { clientId: expect.any(String), pending: expect.any(Number), oldestAtMs: MS },
       { oldestAtMs: MS },
     ])
-    const sydney = (await b.store.owedTargets()).find(({ clientId }) => clientId === 'sydney')
-    expect(sydney).toMatchObject({ owed: 2, uri: 'https://sydney.example/backchannel' })
+    const sydney = (await b.store.pendingTargets()).find(({ clientId }) => clientId === 'sydney')
+    expect(sydney).toMatchObject({ pending: 2, uri: 'https://sydney.example/backchannel' })
     const input = { targetId: sydney?.targetId ?? '', nowMs: MS + 1000, limit: 1 }
     const page = await b.store.earlyDeliveries(input)
     const rest = await b.store.earlyDeliveries({ ...input, limit: 10, after: page.next })
@@ -144,17 +144,17 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
 
   test('dead and refused ones stay visible and are redriven, by one, by target or by client; attempts count anew', async () => {
     const b = await open()
-    const [sydney, perth] = await owed(b, 'sydney', 'perth').then((refs) => refs.toSorted((a, z) => a.id.localeCompare(z.id)))
-    await b.store.recordDelivery({ id: sydney?.id ?? '', result: done(1, 'dead') })
-    await b.store.recordDelivery({ id: perth?.id ?? '', result: done(1, 'refused') })
+    const [sydney, perth] = await pending(b, 'sydney', 'perth').then((refs) => refs.toSorted((a, z) => a.id.localeCompare(z.id)))
+    await b.store.recordDelivery({ id: sydney?.id ?? '', result: done(1, 'failed') })
+    await b.store.recordDelivery({ id: perth?.id ?? '', result: done(1, 'rejected') })
     expect(await b.store.dueDeliveries({ nowMs: MS, limit: 10 })).toEqual([])
-    expect(await b.store.listDeliveries({ state: 'dead', limit: 10 })).toMatchObject([{ id: sydney?.id, settledAtMs: MS + 12 }])
+    expect(await b.store.listDeliveries({ state: 'failed', limit: 10 })).toMatchObject([{ id: sydney?.id, settledAtMs: MS + 12 }])
     expect(await b.store.redrive({ id: 'none' })).toEqual([])
     expect(await b.store.redrive({ targetId: sydney?.targetId })).toEqual([{ ...sydney, attempt: 1 }])
     const both = await Promise.all([b.store.redrive({}), b.store.redrive({})])
     expect(both.flat()).toMatchObject([{ id: perth?.id, attempt: 1 }])
     expect(await b.store.findDelivery(sydney?.id ?? '')).toMatchObject({
-      state: 'owed',
+      state: 'pending',
       attempts: 0,
       nextAttemptAtMs: MS,
       settledAtMs: undefined,
@@ -164,19 +164,19 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
 
   test('they are counted by client and state, with the oldest that is owed, and listed newest first', async () => {
     const b = await open()
-    const refs = await owed(b, 'sydney', 'perth')
+    const refs = await pending(b, 'sydney', 'perth')
     b.now += 10
-    await owed(b, 'sydney')
+    await pending(b, 'sydney')
     const sydney = (await b.store.listDeliveries({ clientId: 'sydney', limit: 10 })).map(({ id }) => id)
     expect(sydney).toHaveLength(2)
     expect(await b.store.listDeliveries({ clientId: 'sydney', limit: 1 })).toMatchObject([{ createdAtMs: MS + 10_000 }])
     expect(await b.store.listDeliveries({ limit: 10 })).toHaveLength(3)
-    expect(await b.store.listDeliveries({ seq: 1, clientId: 'perth', state: 'owed', limit: 10 })).toHaveLength(1)
+    expect(await b.store.listDeliveries({ seq: 1, clientId: 'perth', state: 'pending', limit: 10 })).toHaveLength(1)
     await b.store.recordDelivery({ id: refs.find(({ id }) => sydney.includes(id))?.id ?? '', result: done(1, 'delivered') })
     expect(await b.store.deliveryCounts()).toEqual([
-      { clientId: 'perth', state: 'owed', count: 1, oldestAtMs: MS },
+      { clientId: 'perth', state: 'pending', count: 1, oldestAtMs: MS },
       { clientId: 'sydney', state: 'delivered', count: 1 },
-      { clientId: 'sydney', state: 'owed', count: 1, oldestAtMs: MS + 10_000 },
+      { clientId: 'sydney', state: 'pending', count: 1, oldestAtMs: MS + 10_000 },
     ])
   })
 
@@ -187,27 +187,27 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const { session } = await b.signIn('alice')
     for (const one of ['sydney', 'perth']) await b.exchange(session.sid, one)
     await b.revoke({ kind: 'subject', sub: session.sub })
-    await b.oweAll()
+    await b.fanOutAll()
     const again = await b.signIn('alice')
     await b.exchange(again.session.sid, 'sydney')
-    const spared = async () => {
+    const superseded = async () => {
       const found: Record<string, boolean> = {}
       for (const { id, attempt } of await b.store.dueDeliveries({ nowMs: MS, limit: 10 })) {
         const lease = expectOutcome(await b.store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS }), 'leased')
-        found[lease.delivery.clientId] = lease.spared
+        found[lease.delivery.clientId] = lease.superseded
       }
       return found
     }
-    expect(await spared()).toEqual({ sydney: true, perth: false })
+    expect(await superseded()).toEqual({ sydney: true, perth: false })
     await b.revoke({ kind: 'session', sid: again.session.sid })
-    expect(await spared()).toMatchObject({ sydney: false, perth: false })
+    expect(await superseded()).toMatchObject({ sydney: false, perth: false })
   })
 
   test('a delivery that is spared closes without having been delivered', async () => {
     const b = await open()
     const { id } = await first(b)
-    expect(await b.store.recordDelivery({ id, result: done(1, 'spared') })).toBe(true)
+    expect(await b.store.recordDelivery({ id, result: done(1, 'superseded') })).toBe(true)
     expect(await b.store.findDelivery(id)).toMatchObject({ state: 'superseded' })
-    expect(await b.store.attemptsOf(id)).toMatchObject([{ outcome: 'spared' }])
+    expect(await b.store.attemptsOf(id)).toMatchObject([{ outcome: 'superseded' }])
   })
 })

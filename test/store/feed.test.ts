@@ -49,8 +49,8 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     const b = await open()
     const { epoch } = await b.store.head()
     await revokeSome(b, 4)
-    const report = async (appliedSeq: number, guardId = 'g-1') =>
-      (await b.store.recordApplied({ clientId: 'sydney', guardId, epoch, appliedSeq, reportedAtMs: b.now * 1000 })).reached
+    const report = async (enforcedSeq: number, guardId = 'g-1') =>
+      (await b.store.recordEnforced({ clientId: 'sydney', guardId, epoch, enforcedSeq, reportedAtMs: b.now * 1000 })).reached
     // The first report says where it begins.
     expect(await report(1)).toEqual([])
     expect(await report(3)).toEqual([
@@ -62,16 +62,16 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     expect((await Promise.all([report(99), report(99)])).flat()).toMatchObject([{ seq: 4 }])
     await report(1, 'g-2')
     expect(await b.store.guardReports()).toMatchObject([
-      { clientId: 'sydney', guardId: 'g-1', appliedSeq: 4, epoch },
-      { clientId: 'sydney', guardId: 'g-2', appliedSeq: 1 },
+      { clientId: 'sydney', guardId: 'g-1', enforcedSeq: 4, epoch },
+      { clientId: 'sydney', guardId: 'g-2', enforcedSeq: 1 },
     ])
   })
 
   test('a report of another epoch counts for nothing', async () => {
     const b = await open()
     await revokeSome(b, 2)
-    const report = { clientId: 'sydney', guardId: 'g-1', epoch: 'another', appliedSeq: 2, reportedAtMs: 0 }
-    expect(await b.store.recordApplied(report)).toEqual({ reached: [] })
+    const report = { clientId: 'sydney', guardId: 'g-1', epoch: 'another', enforcedSeq: 2, reportedAtMs: 0 }
+    expect(await b.store.recordEnforced(report)).toEqual({ reached: [] })
     expect(await b.store.guardReports()).toEqual([])
   })
 
@@ -79,7 +79,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     const b = await open()
     const { epoch } = await b.store.head()
     const report = (clientId: string, n: number) =>
-      b.store.recordApplied({ clientId, guardId: `g-${n}`, epoch, appliedSeq: 0, reportedAtMs: b.now * 1000 + n })
+      b.store.recordEnforced({ clientId, guardId: `g-${n}`, epoch, enforcedSeq: 0, reportedAtMs: b.now * 1000 + n })
     await report('perth', 0)
     await Promise.all(Array.from({ length: 1003 }, (_, n) => report('sydney', n)))
     const kept = await b.store.guardReports()
@@ -93,7 +93,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
   test('a guard that was away long tells of the last hundred at most', async () => {
     const b = await open()
     const { epoch } = await b.store.head()
-    const report = (appliedSeq: number) => b.store.recordApplied({ clientId: 'sydney', guardId: 'g', epoch, appliedSeq, reportedAtMs: 0 })
+    const report = (enforcedSeq: number) => b.store.recordEnforced({ clientId: 'sydney', guardId: 'g', epoch, enforcedSeq, reportedAtMs: 0 })
     await report(0)
     await Promise.all(Array.from({ length: 130 }, () => b.revoke({ kind: 'everything' })))
     const { reached } = await report(130)

@@ -45,7 +45,7 @@ export interface Bench {
   refresh(family: TokenFamily, generation?: number, replayWindowSeconds?: number): ReturnType<Store['rotateRefreshToken']>
   revoke(selector: Selector): ReturnType<Store['revoke']>
   /** Until nothing is pending. */
-  oweAll(limit?: number): Promise<number>
+  fanOutAll(limit?: number): Promise<number>
   close(): Promise<void>
 }
 
@@ -154,12 +154,12 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
     refresh: (family, generation = family.generation, replayWindowSeconds) =>
       b.store.rotateRefreshToken({ familyId: family.familyId, clientId: family.clientId, generation, replayWindowSeconds, now: b.now }),
     revoke: (selector) => b.store.revoke({ selector, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now }),
-    async oweAll(limit = 100) {
-      let owed = 0
+    async fanOutAll(limit = 100) {
+      let pending = 0
       for (;;) {
-        const batch = await b.store.owePending({ limit, nowMs: b.now * 1000 })
-        owed += batch.owed.length
-        if (!batch.more) return owed
+        const batch = await b.store.fanOutPending({ limit, nowMs: b.now * 1000 })
+        pending += batch.pending.length
+        if (!batch.more) return pending
       }
     },
     close: () => b.store.close(),

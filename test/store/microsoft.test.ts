@@ -87,10 +87,10 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await due(b.now * 1000 + 5000)).toMatchObject([{ attempts: 1, lastError: 'down' }])
     await b.store.postponeMicrosoftWork(second, { nextAtMs: undefined, error: 'given up' })
     expect(await due(b.now * 1000 + 9000)).toEqual([])
-    expect(await b.store.deadMicrosoftWork(10)).toMatchObject([{ oid: 'oid-alice', lastError: 'given up' }])
+    expect(await b.store.failedMicrosoftWork(10)).toMatchObject([{ oid: 'oid-alice', lastError: 'given up' }])
     await b.store.askMicrosoft([work], b.now * 1000)
     expect(await due()).toMatchObject([{ attempts: 0 }])
-    expect(await b.store.deadMicrosoftWork(10)).toEqual([])
+    expect(await b.store.failedMicrosoftWork(10)).toEqual([])
   })
 
   test('what is owed for a tenant goes with it: connected anew a year later, nobody is signed out by an old wish', async () => {
@@ -100,8 +100,8 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     const of = (tid: string): MicrosoftWork => ({ kind: 'revoke_sessions', tid, oid: 'p1' })
     await b.store.askMicrosoft([of(TENANT), of(OTHER)], b.now * 1000)
     await b.store.removeTenant({ tid: TENANT, actor: MICROSOFT, now: b.now })
-    expect(await b.store.owesMicrosoft(of(TENANT))).toBe(false)
-    expect(await b.store.owesMicrosoft(of(OTHER))).toBe(true)
+    expect(await b.store.hasPendingMicrosoftWork(of(TENANT))).toBe(false)
+    expect(await b.store.hasPendingMicrosoftWork(of(OTHER))).toBe(true)
   })
 
   test('what was given up is owed again where somebody wants it, with a day before it; what is owed is left alone', async () => {
@@ -114,14 +114,14 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     const [first] = await b.store.dueMicrosoftWork({ tid: TENANT, nowMs, limit: 1 })
     const [other] = await b.store.dueMicrosoftWork({ tid: OTHER, nowMs, limit: 1 })
     for (const one of [first, other]) if (one !== undefined) await b.store.postponeMicrosoftWork(one, { nextAtMs: undefined, error: 'too late' })
-    expect(await b.store.deadMicrosoftWork(10)).toHaveLength(2)
+    expect(await b.store.failedMicrosoftWork(10)).toHaveLength(2)
     const later = nowMs + 5000
     expect(await b.store.redriveMicrosoftWork({ tid: OTHER, nowMs: later })).toBe(1)
     expect([await due(OTHER), await due(OTHER, later)]).toEqual([[], ['p3']])
     expect(await b.store.dueMicrosoftWork({ tid: OTHER, nowMs: later, limit: 10 })).toMatchObject([{ attempts: 0, askedAtMs: later }])
     expect(await b.store.redriveMicrosoftWork({ nowMs: later })).toBe(1)
     expect((await due(TENANT, later)).toSorted()).toEqual(['p1', 'p2'])
-    expect(await b.store.deadMicrosoftWork(10)).toEqual([])
+    expect(await b.store.failedMicrosoftWork(10)).toEqual([])
     expect(await b.store.redriveMicrosoftWork({ nowMs: later })).toBe(0)
   })
 
@@ -149,10 +149,10 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
         now: b.now,
         alsoAtMicrosoft,
       })
-    const owes = () => b.store.owesMicrosoft({ kind: 'revoke_sessions', tid: TENANT, oid: 'oid-alice' })
+    const hasPending = () => b.store.hasPendingMicrosoftWork({ kind: 'revoke_sessions', tid: TENANT, oid: 'oid-alice' })
     await out(['another'])
-    expect(await owes()).toBe(false)
+    expect(await hasPending()).toBe(false)
     await out('all')
-    expect(await owes()).toBe(true)
+    expect(await hasPending()).toBe(true)
   })
 })

@@ -17,7 +17,7 @@ const step = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant('refresh' as const), family: nat, back: fc.nat(3) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('revoke' as const), kind: nat, session: nat, client: nat }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(1, 31, 61, 300, 1000) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('owe' as const), limit: fc.integer({ min: 1, max: 3 }) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('fan_out' as const), limit: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
@@ -35,7 +35,7 @@ class Run {
 
   async step(one: Step): Promise<void> {
     if (one.do === 'wait') this.b.now += one.seconds
-    else if (one.do === 'owe') await this.b.store.owePending({ limit: one.limit, nowMs: this.b.now * 1000 })
+    else if (one.do === 'fan_out') await this.b.store.fanOutPending({ limit: one.limit, nowMs: this.b.now * 1000 })
     else if (one.do === 'signIn') await this.signIn(one.who)
     else if (one.do === 'exchange') await this.exchange(one.session, one.client)
     else if (one.do === 'refresh') await this.refresh(one.family, one.back)
@@ -76,7 +76,7 @@ class Run {
     const { familyId, clientId } = family
     const answer = await this.b.store.rotateRefreshToken({ familyId, clientId, generation, now: this.b.now })
     const expected = this.model.refresh(family, generation, this.b.now)
-    expect(answer.outcome === 'refused' ? answer.why : answer.outcome).toBe(expected)
+    expect(answer.outcome === 'rejected' ? answer.why : answer.outcome).toBe(expected)
     if ('family' in answer) expect(answer).toMatchObject({ family: { generation: family.generation }, rev: this.model.log.length })
   }
 
@@ -112,32 +112,32 @@ class Run {
   /** What holds after any sequence. */
   async settle(): Promise<void> {
     await this.sweep()
-    await this.b.oweAll(2)
+    await this.b.fanOutAll(2)
     const { store, now } = this.b
     expect((await store.revocationsAfter({ after: 0, since: 0, limit: 1000 })).map(({ seq, selector }) => ({ seq, selector }))).toEqual(
       this.model.log,
     )
-    const owed = await store.listDeliveries({ limit: 10_000 })
+    const pending = await store.listDeliveries({ limit: 10_000 })
     for (const session of this.model.sessions) {
       const live = this.model.isLive(session, now)
       expect((await store.standingBySid(session.sid, now)).state).toBe(live ? 'live' : 'ended')
       for (const { clientId } of await store.participants(session.sid)) {
-        const told = owed.some(
-          (one) => one.clientId === clientId && one.sid === session.sid && one.state === 'owed' && one.supersededBy === undefined,
+        const delivered = pending.some(
+          (one) => one.clientId === clientId && one.sid === session.sid && one.state === 'pending' && one.supersededBy === undefined,
         )
         const joined = this.model.joined.get(`${session.sid} ${clientId}`) ?? 0
-        const mustBeTold = !live || this.model.grantIsRevoked(session.sid, clientId, joined)
+        const mustBeDelivered = !live || this.model.grantIsRevoked(session.sid, clientId, joined)
         // Whoever's session has ended is told of it; who is signed in and did nothing is not, but for a grant that has ended before.
-        if (mustBeTold) expect(told).toBe(true)
-        else if (!this.model.grantIsRevoked(session.sid, clientId, session.openedSeq)) expect(told).toBe(false)
+        if (mustBeDelivered) expect(delivered).toBe(true)
+        else if (!this.model.grantIsRevoked(session.sid, clientId, session.openedSeq)) expect(delivered).toBe(false)
       }
     }
-    const key = owed
-      .filter(({ state, supersededBy }) => state === 'owed' && supersededBy === undefined)
+    const key = pending
+      .filter(({ state, supersededBy }) => state === 'pending' && supersededBy === undefined)
       .map(({ targetId, sid }) => `${targetId} ${sid}`)
     expect(new Set(key).size).toBe(key.length)
     const counted = (await store.deliveryCounts()).reduce((sum, { count }) => sum + count, 0)
-    expect(counted).toBe(owed.length)
+    expect(counted).toBe(pending.length)
   }
 }
 

@@ -76,8 +76,8 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
       'removed',
     )
     expect(removed.committed.revocation).toMatchObject({ selector: { kind: 'client', clientId: 'sydney' }, reason: 'client_removed' })
-    expect(await b.refresh(family(granted.family))).toEqual({ outcome: 'refused', why: 'revoked' })
-    expect(await b.oweAll()).toBe(1)
+    expect(await b.refresh(family(granted.family))).toEqual({ outcome: 'rejected', why: 'revoked' })
+    expect(await b.fanOutAll()).toBe(1)
     expect(await b.store.listDeliveries({ limit: 10 })).toMatchObject([{ sid: session.sid, uri: 'https://sydney.example/backchannel' }])
     expect(await b.store.listClients()).toEqual([])
     // Still found, because what it is owed is still to be signed for it.
@@ -93,7 +93,7 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     await b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
     b.now += 10
     expect(await put(b, { source: 'api' })).toMatchObject({ outcome: 'added', client: { source: 'api', createdAt: T0 + 10 } })
-    expect(await b.refresh(family(before.family))).toEqual({ outcome: 'refused', why: 'revoked' })
+    expect(await b.refresh(family(before.family))).toEqual({ outcome: 'rejected', why: 'revoked' })
     const after = await b.exchange(session.sid, 'sydney')
     expect((await b.refresh(family(after.family))).outcome).toBe('rotated')
     await b.revoke({ kind: 'session', sid: session.sid })

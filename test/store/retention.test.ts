@@ -58,9 +58,9 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     const { session } = await b.signIn('alice')
     for (const one of ['sydney', 'perth']) await b.exchange(session.sid, one)
     await b.revoke({ kind: 'tenant', tid: 'another' })
-    await b.oweAll()
+    await b.fanOutAll()
     const { committed } = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
-    const [done, owed] = committed.owed
+    const [done, pending] = committed.pending
     const attempt = { attempt: 1, atMs: T0 * 1000, outcome: 'delivered', latencyMs: 0 } as const
     await b.store.recordDelivery({ id: done?.id ?? '', result: { outcome: 'delivered', attempt } })
     await purge(b, T0 + 90 * DAY - 1)
@@ -69,8 +69,8 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     expect((await b.store.listRevocations({ limit: 10 })).map(({ seq }) => seq)).toEqual([2])
     expect(await b.store.findDelivery(done?.id ?? '')).toBeUndefined()
     expect(await b.store.attemptsOf(done?.id ?? '')).toEqual([])
-    expect(await b.store.findDelivery(owed?.id ?? '')).toMatchObject({ state: 'owed' })
-    expect((await b.store.deliveryCounts()).map(({ state, count }) => [state, count])).toEqual([['owed', 1]])
+    expect(await b.store.findDelivery(pending?.id ?? '')).toMatchObject({ state: 'pending' })
+    expect((await b.store.deliveryCounts()).map(({ state, count }) => [state, count])).toEqual([['pending', 1]])
   })
 
   test('a wide revocation holds when the log has forgotten it', async () => {
@@ -79,7 +79,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     await b.client('sydney')
     const { rev } = await b.exchange(session.sid, 'sydney')
     await b.revoke({ kind: 'client', clientId: 'sydney' })
-    await b.oweAll()
+    await b.fanOutAll()
     for (const one of await b.store.dueDeliveries({ nowMs: b.now * 1000, limit: 10 })) {
       const attempt = { attempt: 1, atMs: T0 * 1000, outcome: 'delivered', latencyMs: 0 } as const
       await b.store.recordDelivery({ id: one.id, result: { outcome: 'delivered', attempt } })
@@ -88,7 +88,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     await purge(b, b.now)
     expect(await b.store.listRevocations({ limit: 10 })).toEqual([])
     const check = { sid: session.sid, sub: session.sub, clientId: 'sydney', rev, now: b.now, touch: false }
-    expect(await b.store.checkAccess(check)).toEqual({ outcome: 'refused', why: 'revoked' })
+    expect(await b.store.checkAccess(check)).toEqual({ outcome: 'rejected', why: 'revoked' })
   })
 
   test('codes, identifiers and pushed requests go when their time is over; a used code is known a while longer', async () => {
@@ -107,7 +107,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     expect(await b.store.consumeOnce(jti)).toBe(true)
     expect((await b.store.redeemAuthorizationCode(redemptionOf(code, T0 + 120))).outcome).toBe('reused')
     await purge(b, T0 + 660)
-    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual({ outcome: 'refused', why: 'unknown' })
+    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual({ outcome: 'rejected', why: 'unknown' })
   })
 
   test('the store proves that it writes, and refuses when it is closed', async () => {

@@ -26,10 +26,10 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
       at: T0,
       caseReference: undefined,
       comment: undefined,
-      owing: 'complete',
+      fanOut: 'complete',
       sessions: 1,
     })
-    expect(committed.owed).toHaveLength(4)
+    expect(committed.pending).toHaveLength(4)
     const deliveries = await b.store.listDeliveries({ seq: 1, limit: 10 })
     expect(deliveries.map(({ uri }) => uri).toSorted()).toEqual([
       'https://melbourne.example/backchannel',
@@ -38,7 +38,14 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
       'https://sydney.example/backchannel',
     ])
     for (const one of deliveries)
-      expect(one).toMatchObject({ sid: session.sid, sub: undefined, state: 'owed', attempts: 0, createdAtMs: T0 * 1000, nextAttemptAtMs: T0 * 1000 })
+      expect(one).toMatchObject({
+        sid: session.sid,
+        sub: undefined,
+        state: 'pending',
+        attempts: 0,
+        createdAtMs: T0 * 1000,
+        nextAttemptAtMs: T0 * 1000,
+      })
     expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({
       state: 'ended',
       why: 'revoked',
@@ -83,11 +90,11 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     const { family: sydney } = await b.exchange(session.sid, 'sydney')
     const { family: perth } = await b.exchange(session.sid, 'perth')
     const grant = expectOutcome(await b.revoke({ kind: 'grant', sid: session.sid, clientId: 'sydney' }), 'revoked')
-    expect(grant.committed).toMatchObject({ revocation: { tid: TENANT, sessions: 0 }, owed: [{ attempt: 1 }] })
-    expect(await b.refresh(family(sydney))).toEqual({ outcome: 'refused', why: 'revoked' })
+    expect(grant.committed).toMatchObject({ revocation: { tid: TENANT, sessions: 0 }, pending: [{ attempt: 1 }] })
+    expect(await b.refresh(family(sydney))).toEqual({ outcome: 'rejected', why: 'revoked' })
     expect((await b.refresh(family(perth))).outcome).toBe('rotated')
     const end = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
-    expect(end.committed.owed).toHaveLength(3)
+    expect(end.committed.pending).toHaveLength(3)
   })
 
   test('seq rises by one with each, and the log is read newest first or from where one left off', async () => {
@@ -96,7 +103,7 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     for (let i = 0; i < 5; i++) await b.revoke({ kind: 'client', clientId: 'sydney' })
     expect((await b.store.listRevocations({ limit: 2 })).map(({ seq }) => seq)).toEqual([5, 4])
     expect((await b.store.listRevocations({ before: 4, limit: 10 })).map(({ seq }) => seq)).toEqual([3, 2, 1])
-    expect(await b.store.findRevocation(3)).toMatchObject({ seq: 3, owing: 'pending', tid: undefined })
+    expect(await b.store.findRevocation(3)).toMatchObject({ seq: 3, fanOut: 'pending', tid: undefined })
     expect(await b.store.findRevocation(6)).toBeUndefined()
   })
 
@@ -142,11 +149,15 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     const first = await b.store.expireSessions({ now: b.now, limit: 2 })
     const rest = await b.store.expireSessions({ now: b.now, limit: 2 })
     expect(await b.store.expireSessions({ now: b.now, limit: 2 })).toEqual([])
-    const ended = [...first, ...rest].map(({ revocation, owed }) => ({ selector: revocation.selector, reason: revocation.reason, owed: owed.length }))
+    const ended = [...first, ...rest].map(({ revocation, pending }) => ({
+      selector: revocation.selector,
+      reason: revocation.reason,
+      pending: pending.length,
+    }))
     expect(ended).toEqual([
-      { selector: { kind: 'session', sid: marked.session.sid }, reason: 'mfa_lapsed', owed: 0 },
-      { selector: { kind: 'session', sid: expired.session.sid }, reason: 'expired', owed: 0 },
-      { selector: { kind: 'session', sid: idle.session.sid }, reason: 'idle', owed: 1 },
+      { selector: { kind: 'session', sid: marked.session.sid }, reason: 'mfa_lapsed', pending: 0 },
+      { selector: { kind: 'session', sid: expired.session.sid }, reason: 'expired', pending: 0 },
+      { selector: { kind: 'session', sid: idle.session.sid }, reason: 'idle', pending: 1 },
     ])
     expect(await b.store.liveSessionCount(b.now)).toBe(1)
   })
@@ -165,7 +176,7 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     const { session } = await b.signIn('alice', { session: { idleSeconds: 600 } })
     await b.revoke({ kind: 'subject', sub: session.sub })
     expect(await b.store.expireSessions({ now: b.now + 600, limit: 10 })).toEqual([])
-    await b.oweAll()
+    await b.fanOutAll()
     expect(await b.store.expireSessions({ now: b.now + 600, limit: 10 })).toEqual([])
     expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ session: { ended: { reason: 'administrator' } } })
   })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { benches, expectOutcome, family, STORES, T0 } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
-const DEAD = { outcome: 'refused', why: 'revoked' }
+const REJECTED = { outcome: 'rejected', why: 'revoked' }
 
 async function signedIn(b: Bench) {
   await b.client('sydney')
@@ -49,7 +49,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect(again.family).toEqual(second.family)
     expect(again.session.lastActiveAt).toBe(T0)
     expectOutcome(await b.refresh(second.family), 'rotated')
-    expect(await b.refresh(first)).toEqual({ outcome: 'refused', why: 'stale' })
+    expect(await b.refresh(first)).toEqual({ outcome: 'rejected', why: 'stale' })
   })
 
   test('a public client has its window for a replay; past it, a token used again is theft', async () => {
@@ -60,7 +60,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     b.now += 10
     expect((await b.refresh(first, first.generation, 10)).outcome).toBe('replayed')
     b.now += 1
-    expect(await b.refresh(first, first.generation, 10)).toEqual({ outcome: 'refused', why: 'stale' })
+    expect(await b.refresh(first, first.generation, 10)).toEqual({ outcome: 'rejected', why: 'stale' })
     b.now += 30
     expect((await b.refresh(first, first.generation, 10)).outcome).toBe('stolen')
   })
@@ -73,12 +73,12 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     const second = expectOutcome(await b.refresh(first), 'rotated')
     const third = expectOutcome(await b.refresh(second.family), 'rotated')
     b.now += 30
-    expect(await b.refresh(first)).toEqual({ outcome: 'refused', why: 'stale' })
+    expect(await b.refresh(first)).toEqual({ outcome: 'rejected', why: 'stale' })
     b.now += 30
     const stolen = expectOutcome(await b.refresh(first), 'stolen')
     expect(stolen.committed.revocation).toMatchObject({ reason: 'refresh_token_reuse', selector: { kind: 'session', sid: session.sid } })
-    expect(stolen.committed.owed).toHaveLength(2)
-    for (const one of [third.family, elsewhere, first]) expect(await b.refresh(one)).toEqual(DEAD)
+    expect(stolen.committed.pending).toHaveLength(2)
+    for (const one of [third.family, elsewhere, first]) expect(await b.refresh(one)).toEqual(REJECTED)
     expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked' })
   })
 
@@ -92,7 +92,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
       b.now += 25
     }
     expect((await b.refresh(first)).outcome).toBe('stolen')
-    expect(await b.refresh(thiefs)).toEqual(DEAD)
+    expect(await b.refresh(thiefs)).toEqual(REJECTED)
   })
 
   test('a hundred rotations within half a minute harm nobody whose request was under way', async () => {
@@ -103,7 +103,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
       const late = current
       current = expectOutcome(await b.refresh(current), 'rotated').family
       if (i % 4 === 0) b.now += 1
-      if (late.generation > 1) expect(await b.refresh(late, late.generation - 1)).toEqual({ outcome: 'refused', why: 'stale' })
+      if (late.generation > 1) expect(await b.refresh(late, late.generation - 1)).toEqual({ outcome: 'rejected', why: 'stale' })
     }
     expect((await b.refresh(current)).outcome).toBe('rotated')
   })
@@ -112,10 +112,10 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     const b = await open()
     const session = await signedIn(b)
     const first = family((await b.exchange(session.sid, 'sydney')).family)
-    expect(await b.refresh(first, first.generation + 1)).toEqual({ outcome: 'refused', why: 'unknown' })
-    expect(await b.refresh(first, 0)).toEqual({ outcome: 'refused', why: 'unknown' })
-    expect(await b.refresh({ ...first, clientId: 'melbourne' })).toEqual({ outcome: 'refused', why: 'wrong_client' })
-    expect(await b.refresh({ ...first, familyId: 'none' })).toEqual({ outcome: 'refused', why: 'unknown' })
+    expect(await b.refresh(first, first.generation + 1)).toEqual({ outcome: 'rejected', why: 'unknown' })
+    expect(await b.refresh(first, 0)).toEqual({ outcome: 'rejected', why: 'unknown' })
+    expect(await b.refresh({ ...first, clientId: 'melbourne' })).toEqual({ outcome: 'rejected', why: 'wrong_client' })
+    expect(await b.refresh({ ...first, familyId: 'none' })).toEqual({ outcome: 'rejected', why: 'unknown' })
     expect((await b.refresh(first)).outcome).toBe('rotated')
   })
 
@@ -134,7 +134,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect(await activeAfter(30)).toBe(60)
     expect(await activeAfter(3599)).toBe(3659)
     b.now += 3600
-    expect(await b.refresh(current)).toEqual({ outcome: 'refused', why: 'expired' })
+    expect(await b.refresh(current)).toEqual({ outcome: 'rejected', why: 'expired' })
   })
 
   test('a marked session refreshes until its mark, and not from then on', async () => {
@@ -145,7 +145,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     b.now += 899
     const second = expectOutcome(await b.refresh(first), 'rotated')
     b.now += 1
-    expect(await b.refresh(second.family)).toEqual({ outcome: 'refused', why: 'marked' })
+    expect(await b.refresh(second.family)).toEqual({ outcome: 'rejected', why: 'marked' })
   })
 
   test('of a rotation and a revocation at once, either the revocation won or the next refresh is refused', async () => {
@@ -154,7 +154,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
       const session = await signedIn(b)
       const first = family((await b.exchange(session.sid, 'sydney')).family)
       const [rotated] = await Promise.all([b.refresh(first), b.revoke({ kind: 'session', sid: session.sid }), b.refresh(first)])
-      expect(await b.refresh('family' in rotated ? rotated.family : first)).toEqual(DEAD)
+      expect(await b.refresh('family' in rotated ? rotated.family : first)).toEqual(REJECTED)
     }
   })
 

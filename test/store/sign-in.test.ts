@@ -65,7 +65,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
         },
       },
     ])
-    expect(bob.committed[0]?.owed).toHaveLength(1)
+    expect(bob.committed[0]?.pending).toHaveLength(1)
     expect(await b.store.standingBySid(alice.session.sid, b.now)).toMatchObject({
       state: 'ended',
       why: 'revoked',

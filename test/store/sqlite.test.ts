@@ -141,10 +141,10 @@ describe('kill -9 and a full disk', () => {
     await (await openSqliteStore({ file })).close()
     const store = await openSqliteStore({ file, maxPages: Math.ceil(statSync(file).size / 4096) + 40 })
     const outcomes = await Promise.allSettled(Array.from({ length: 300 }, (_, n) => signIn(store, n)))
-    const refused = outcomes.flatMap((outcome, n) => (outcome.status === 'rejected' ? [{ n, reason: outcome.reason as unknown }] : []))
-    expect(refused.length).toBeGreaterThan(0)
-    expect(refused.length).toBeLessThan(300)
-    for (const { n, reason } of refused) {
+    const rejected = outcomes.flatMap((outcome, n) => (outcome.status === 'rejected' ? [{ n, reason: outcome.reason as unknown }] : []))
+    expect(rejected.length).toBeGreaterThan(0)
+    expect(rejected.length).toBeLessThan(300)
+    for (const { n, reason } of rejected) {
       expect(reason).toMatchObject({ name: 'StoreUnavailable', message: expect.stringContaining('disk is full') })
       expect(await store.standingBySid(`s_${n}`, T0)).toEqual({ state: 'unknown' })
       expect(await store.findSubjectByUser('t', `oid-${n}`)).toBeUndefined()
@@ -153,7 +153,7 @@ describe('kill -9 and a full disk', () => {
       if (status === 'fulfilled') expect(await store.standingBySid(`s_${n}`, T0)).toMatchObject({ state: 'live' })
     await store.close()
     const roomy = await openSqliteStore({ file })
-    const again = refused[0]?.n ?? -1
+    const again = rejected[0]?.n ?? -1
     expect((await signIn(roomy, again)).session.sid).toBe(`s_${again}`)
     await roomy.close()
   })

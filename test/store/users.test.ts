@@ -23,8 +23,8 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
       reason: 'administrator',
       caseReference: 'DSR-1',
     })
-    expect(await b.refresh(family(tokens))).toEqual({ outcome: 'refused', why: 'revoked' })
-    expect(await b.oweAll()).toBe(1)
+    expect(await b.refresh(family(tokens))).toEqual({ outcome: 'rejected', why: 'revoked' })
+    expect(await b.fanOutAll()).toBe(1)
     for (const { session } of [ended, live]) {
       const standing = await b.store.standingBySid(session.sid, b.now)
       expect(standing).toMatchObject({ state: 'ended', session: { sid: session.sid, sub: session.sub, device: '', roles: [] } })
@@ -39,7 +39,7 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     const b = await open()
     const [alice, bob] = [await b.signIn('alice'), await b.signIn('bob')]
     await b.store.eraseUser({ sub: alice.session.sub, actor: OPERATOR, now: b.now })
-    await b.oweAll()
+    await b.fanOutAll()
     expect(await b.store.standingBySid(bob.session.sid, b.now)).toMatchObject({
       state: 'live',
       session: { user: { name: 'bob' }, device: 'Firefox on Windows' },

@@ -53,8 +53,8 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
-    const { owed, revocation } = await end(rig, session.sid)
-    await deliverLogout(rig.deps, only(owed))
+    const { pending, revocation } = await end(rig, session.sid)
+    await deliverLogout(rig.deps, only(pending))
     const { iat, exp, jti, ...rest } = receiver.tokens[0] ?? {}
     expect(rest).toEqual({
       iss: rig.config.issuer,
@@ -72,7 +72,7 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver, { idTokenAlg })
-    await deliverLogout(rig.deps, only((await end(rig, session.sid)).owed))
+    await deliverLogout(rig.deps, only((await end(rig, session.sid)).pending))
     const token = new URLSearchParams(receiver.requests[0]?.body).get('logout_token') ?? ''
     expect(decodeProtectedHeader(token)).toMatchObject({ alg: idTokenAlg, typ: 'logout+jwt' })
     expect(await rig.keys.verify(token, { typ: 'logout+jwt', now: rig.clock.now() })).toBeDefined()
@@ -82,7 +82,7 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
-    await deliverLogout(rig.deps, only((await end(rig, session.sid)).owed))
+    await deliverLogout(rig.deps, only((await end(rig, session.sid)).pending))
     const request = receiver.requests[0]
     expect(request?.method).toBe('POST')
     expect(request?.headers['content-type']).toBe('application/x-www-form-urlencoded')
@@ -99,8 +99,8 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
       actor: { kind: 'user', id: session.sub },
       now: rig.clock.now(),
     })
-    const { owed } = await rig.deps.store.owePending({ limit: 100, nowMs: rig.clock.nowMs() })
-    await deliverLogout(rig.deps, only(owed))
+    const { pending } = await rig.deps.store.fanOutPending({ limit: 100, nowMs: rig.clock.nowMs() })
+    await deliverLogout(rig.deps, only(pending))
     expect(receiver.tokens[0]).toMatchObject({ sub: session.sub })
     expect(receiver.tokens[0]).not.toHaveProperty('sid')
   })
@@ -111,7 +111,7 @@ describe('one attempt', () => {
     const { rig } = await broker()
     const receiver = await startReceiver(status(204))
     const { session } = await signedIn(rig, receiver)
-    const ref = only((await end(rig, session.sid)).owed)
+    const ref = only((await end(rig, session.sid)).pending)
     expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'delivered' })
     expect(await find(rig, ref)).toMatchObject({ state: 'delivered', attempts: 1, lastStatus: 204 })
     expect(await rig.deps.store.attemptsOf(ref.id)).toMatchObject([
@@ -124,7 +124,7 @@ describe('one attempt', () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
-    const ref = only((await end(rig, session.sid)).owed)
+    const ref = only((await end(rig, session.sid)).pending)
     const taken = await Promise.all([deliverLogout(rig.deps, ref), deliverLogout(rig.deps, ref)])
     expect(taken.map(({ outcome }) => outcome).sort()).toEqual(['delivered', 'passed'])
     expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'passed' })
@@ -135,9 +135,9 @@ describe('one attempt', () => {
     const { rig, queue } = await broker()
     const receiver = await startReceiver(status(400, '{"error":"invalid_request"}', { 'content-type': 'application/json' }))
     const { session } = await signedIn(rig, receiver)
-    const ref = only((await end(rig, session.sid)).owed)
-    expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'refused' })
-    expect(await find(rig, ref)).toMatchObject({ state: 'refused', lastStatus: 400 })
+    const ref = only((await end(rig, session.sid)).pending)
+    expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'rejected' })
+    expect(await find(rig, ref)).toMatchObject({ state: 'rejected', lastStatus: 400 })
     expect(queue.jobs).toEqual([])
   })
 
@@ -152,9 +152,9 @@ describe('one attempt', () => {
     const { rig, queue } = await broker()
     const receiver = await startReceiver(answer)
     const { session } = await signedIn(rig, receiver)
-    const ref = only((await end(rig, session.sid)).owed)
+    const ref = only((await end(rig, session.sid)).pending)
     expect(await deliverLogout(rig.deps, ref)).toMatchObject({ outcome: 'failed' })
-    expect(await find(rig, ref)).toMatchObject({ state: 'owed', attempts: 1 })
+    expect(await find(rig, ref)).toMatchObject({ state: 'pending', attempts: 1 })
     const job = queue.jobs[0]
     expect(job?.ref).toEqual({ ...ref, attempt: 2 })
     expect(job?.delayMs).toBeGreaterThanOrEqual(375)
@@ -173,7 +173,7 @@ describe('one attempt', () => {
     const { rig, queue } = await broker()
     const receiver = await startReceiver(status(429, '', { 'retry-after': '120' }))
     const { session } = await signedIn(rig, receiver)
-    expect(await deliverLogout(rig.deps, only((await end(rig, session.sid)).owed))).toEqual({ outcome: 'failed', retryAfterSeconds: 120 })
+    expect(await deliverLogout(rig.deps, only((await end(rig, session.sid)).pending))).toEqual({ outcome: 'failed', retryAfterSeconds: 120 })
     expect(queue.jobs[0]?.delayMs).toBe(120_000)
   })
 
@@ -181,13 +181,13 @@ describe('one attempt', () => {
     const { rig } = await broker()
     const receiver = await startReceiver(status(503))
     const { session } = await signedIn(rig, receiver)
-    const ref = only((await end(rig, session.sid)).owed)
+    const ref = only((await end(rig, session.sid)).pending)
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       await deliverLogout(rig.deps, { ...ref, attempt })
       rig.clock.advance(2 * 86_400)
     }
-    expect(await find(rig, ref)).toMatchObject({ state: 'dead', attempts: MAX_ATTEMPTS })
-    expect(rig.lines.some((line) => line.includes('logout_not_delivered'))).toBe(true)
+    expect(await find(rig, ref)).toMatchObject({ state: 'failed', attempts: MAX_ATTEMPTS })
+    expect(rig.lines.some((line) => line.includes('logout_failed'))).toBe(true)
     const again = only(await rig.deps.store.redrive({ id: ref.id }))
     receiver.answer = ok
     expect(await deliverLogout(rig.deps, again)).toEqual({ outcome: 'delivered' })
@@ -197,7 +197,7 @@ describe('one attempt', () => {
     const { rig } = await broker()
     const receiver = await startReceiver(status(503))
     const { session } = await signedIn(rig, receiver)
-    const ref = only((await end(rig, session.sid)).owed)
+    const ref = only((await end(rig, session.sid)).pending)
     for (let attempt = 1; attempt <= 9; attempt++) {
       await deliverLogout(rig.deps, { ...ref, attempt })
       rig.clock.advance(700)
@@ -215,7 +215,7 @@ describe('one attempt', () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
-    const ref = only((await end(rig, session.sid)).owed)
+    const ref = only((await end(rig, session.sid)).pending)
     const dying = {
       ...rig.deps,
       store: Object.create(rig.deps.store, { recordDelivery: { value: () => Promise.reject(new Error('killed')) } }) as typeof rig.deps.store,
@@ -240,18 +240,18 @@ describe('one attempt', () => {
       actor: { kind: 'user', id: session.sub },
       now: rig.clock.now(),
     })
-    const { owed } = await rig.deps.store.owePending({ limit: 100, nowMs: rig.clock.nowMs() })
+    const { pending } = await rig.deps.store.fanOutPending({ limit: 100, nowMs: rig.clock.nowMs() })
     await rig.signInAt((await rig.openSession()).session.sid, client)
-    expect(await deliverLogout(rig.deps, only(owed))).toEqual({ outcome: 'passed' })
+    expect(await deliverLogout(rig.deps, only(pending))).toEqual({ outcome: 'passed' })
     expect(receiver.tokens).toEqual([])
-    expect(await rig.deps.store.attemptsOf(only(owed).id)).toMatchObject([{ outcome: 'spared' }])
+    expect(await rig.deps.store.attemptsOf(only(pending).id)).toMatchObject([{ outcome: 'superseded' }])
   })
 
   test('a client that has been removed is still told', async () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver, { idTokenAlg: 'ES256' })
-    const ref = only((await end(rig, session.sid)).owed)
+    const ref = only((await end(rig, session.sid)).pending)
     await rig.deps.store.removeClient({ clientId: 'sydney', source: 'any', actor: ADMINISTRATOR, now: rig.clock.now() })
     await rig.clients.reload()
     expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'delivered' })
@@ -337,7 +337,7 @@ describe('the workers', () => {
     await rig.signInAt(second.session.sid, client)
     await receiver.goDown()
     for (const { sid } of [session, second.session]) {
-      const ref = only((await end(rig, sid)).owed)
+      const ref = only((await end(rig, sid)).pending)
       for (let attempt = 1; attempt <= 11; attempt++) {
         await deliverLogout(rig.deps, { ...ref, attempt })
         rig.clock.advance(4 * 3600)
@@ -369,7 +369,7 @@ describe('the workers', () => {
     announce(rig.deps, committed)
     await delivered(healthy, 30)
     const counts = await rig.deps.store.deliveryCounts()
-    expect(counts.filter(({ clientId }) => clientId === 'sydney')).toMatchObject([{ state: 'owed', count: 30 }])
+    expect(counts.filter(({ clientId }) => clientId === 'sydney')).toMatchObject([{ state: 'pending', count: 30 }])
     expect(hanging.requests.length).toBeLessThanOrEqual(8)
     await hanging.goDown()
   })
@@ -413,7 +413,7 @@ describe('the workers', () => {
     expect(receiver.tokens).toHaveLength(8)
     expect((await rig.deps.store.deliveryCounts()).map(({ state, count }) => [state, count]).sort()).toEqual([
       ['delivered', 8],
-      ['owed', 4],
+      ['pending', 4],
     ])
     receiver.answer = ok
     await working(rig)

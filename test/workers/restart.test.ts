@@ -21,7 +21,7 @@ test('a broker that was killed while it delivered: the next one finds the delive
     actor: { kind: 'user', id: session.sub },
     now: rig.clock.now(),
   })
-  const [ref] = answer.outcome === 'revoked' ? answer.committed.owed : []
+  const [ref] = answer.outcome === 'revoked' ? answer.committed.pending : []
   expect(await store.leaseDelivery({ id: ref?.id ?? '', attempt: 1, nowMs, untilMs: nowMs + 15_000 })).toMatchObject({ outcome: 'leased' })
   expect(await store.dueDeliveries({ nowMs, limit: 10 })).toEqual([])
   await store.close()

@@ -3,7 +3,7 @@ import { StoreUnavailable } from '../../db/store.ts'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/log.ts'
 import { announce, revoke } from '../../src/revocation/revoke.ts'
-import { oweDeliveries } from '../../workers/owe-deliveries.ts'
+import { fanOutDeliveries } from '../../workers/fan-out-deliveries.ts'
 import { repeat } from '../../workers/repeat.ts'
 import { rotateKeys } from '../../workers/rotate-keys.ts'
 import { startWorkers } from '../../workers/start.ts'
@@ -45,10 +45,10 @@ describe('announcing', () => {
     const one = await committed(rig)
     announce(rig.deps, [one])
     expect(published).toEqual([one.revocation.seq])
-    expect(rig.queue.added).toEqual(one.owed)
+    expect(rig.queue.added).toEqual(one.pending)
     expect(await rig.metrics.registry.metrics()).toContain('broker_revocations_total{reason="mfa_lapsed"} 1')
     expect(rig.lines.map((line) => JSON.parse(line) as object)).toContainEqual(
-      expect.objectContaining({ event: 'revoked', seq: one.revocation.seq, reason: 'mfa_lapsed', owed: 1 }),
+      expect.objectContaining({ event: 'revoked', seq: one.revocation.seq, reason: 'mfa_lapsed', pending: 1 }),
     )
   })
 
@@ -59,7 +59,7 @@ describe('announcing', () => {
     })
     const one = await committed(rig)
     expect(() => announce(rig.deps, [one])).not.toThrow()
-    expect(rig.queue.added).toEqual(one.owed)
+    expect(rig.queue.added).toEqual(one.pending)
   })
 
   test('what covers nothing is announced to nobody', async () => {
@@ -71,13 +71,13 @@ describe('announcing', () => {
   })
 })
 
-describe('owe-deliveries', () => {
+describe('fan-out-deliveries', () => {
   test('ran twice: each session is owed once', async () => {
     const rig = await createRig()
     await users(rig, 7)
     await revoke(rig.deps, { selector: { kind: 'tenant', tid: TENANT }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
-    await Promise.all([oweDeliveries(rig.deps), oweDeliveries(rig.deps)])
-    await oweDeliveries(rig.deps)
+    await Promise.all([fanOutDeliveries(rig.deps), fanOutDeliveries(rig.deps)])
+    await fanOutDeliveries(rig.deps)
     expect(new Set(rig.queue.added.map(({ id }) => id)).size).toBe(7)
     expect(rig.queue.added).toHaveLength(7)
   })
@@ -86,9 +86,9 @@ describe('owe-deliveries', () => {
     const rig = await createRig()
     await users(rig, 5)
     await revoke(rig.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
-    expect((await rig.deps.store.owePending({ limit: 2, nowMs: rig.clock.nowMs() })).more).toBe(true)
-    await oweDeliveries(rig.deps)
-    expect(await rig.deps.store.owePending({ limit: 2, nowMs: rig.clock.nowMs() })).toEqual({ owed: [], more: false })
+    expect((await rig.deps.store.fanOutPending({ limit: 2, nowMs: rig.clock.nowMs() })).more).toBe(true)
+    await fanOutDeliveries(rig.deps)
+    expect(await rig.deps.store.fanOutPending({ limit: 2, nowMs: rig.clock.nowMs() })).toEqual({ pending: [], more: false })
     expect((await rig.deps.store.deliveryCounts()).map(({ count }) => count)).toEqual([5])
   })
 
@@ -97,10 +97,10 @@ describe('owe-deliveries', () => {
     await users(rig, 3)
     await revoke(rig.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
     const store = Object.create(rig.deps.store, {
-      owePending: { value: () => Promise.reject(new StoreUnavailable('busy')) },
+      fanOutPending: { value: () => Promise.reject(new StoreUnavailable('busy')) },
     }) as typeof rig.deps.store
-    await expect(oweDeliveries({ ...rig.deps, store })).rejects.toThrow('busy')
-    await oweDeliveries(rig.deps)
+    await expect(fanOutDeliveries({ ...rig.deps, store })).rejects.toThrow('busy')
+    await fanOutDeliveries(rig.deps)
     expect(rig.queue.added).toHaveLength(3)
   })
 })
@@ -131,17 +131,17 @@ describe('sweep-expired', () => {
 describe('rotate-keys', () => {
   test('changes keys when it is time, and tells guards; before that it says nothing', async () => {
     const rig = await createRig()
-    let told = 0
-    const feed = Object.assign(Object.create(rig.feed) as typeof rig.feed, { publishKeys: () => void told++ })
+    let delivered = 0
+    const feed = Object.assign(Object.create(rig.feed) as typeof rig.feed, { publishKeys: () => void delivered++ })
     await rotateKeys({ ...rig.deps, feed })
-    expect(told).toBe(0)
+    expect(delivered).toBe(0)
     const before = rig.keys.jwks().keys.length
     rig.clock.advance(91 * 86_400)
     await rotateKeys({ ...rig.deps, feed })
     expect(rig.keys.jwks().keys.length).toBeGreaterThan(before)
-    expect(told).toBe(1)
+    expect(delivered).toBe(1)
     await rotateKeys({ ...rig.deps, feed })
-    expect(told).toBe(1)
+    expect(delivered).toBe(1)
   })
 })
 

@@ -6,7 +6,7 @@ import { freePorts } from '../ports.ts'
 
 /** One instance of the chaos run: its process, and the line to it, which can be cut. */
 
-export interface Told {
+export interface Delivered {
   sid?: string
   sub?: string
   rev: number
@@ -46,9 +46,9 @@ export class Instance {
     return this.#child !== undefined
   }
   /** All that it has ever been told, in order. */
-  told(): Told[] {
+  delivered(): Delivered[] {
     const lines = readFileSync(this.#parts.file, 'utf8').split('\n').filter(Boolean)
-    return lines.map((line) => JSON.parse(line) as Told)
+    return lines.map((line) => JSON.parse(line) as Delivered)
   }
 
   async start(): Promise<void> {

@@ -85,7 +85,7 @@ export class User {
     const victim = (keeps ? this.live.at(-1) : this.live[0]) ?? (await this.signIn(plans[0] ?? []))
     await this.end(victim, trigger)
     const [seat] = victim.seats
-    if (seat !== undefined) await this.isRefused(victim, seat)
+    if (seat !== undefined) await this.isRejected(victim, seat)
   }
 
   async signIn(at: readonly TestInstance[]): Promise<KnownSession> {
@@ -119,7 +119,7 @@ export class User {
     seat.refreshToken = tokens.refresh_token ?? seat.refreshToken
   }
 
-  async isRefused(session: KnownSession, seat: Seat): Promise<void> {
+  async isRejected(session: KnownSession, seat: Seat): Promise<void> {
     await persist(`${this.upn} is refused at ${seat.city}`, () =>
       this.#world.refresh(seat.instance, seat.refreshToken).then(
         () => {

@@ -2,18 +2,18 @@ import { createGuard } from '@case-manager/guard'
 import type { Broker } from '../../../src/command/broker.ts'
 import { until } from '../broker-process.ts'
 import type { TestWorld } from '../world.ts'
-import type { Instance, Told } from './instances.ts'
+import type { Instance, Delivered } from './instances.ts'
 import { type KnownSession, type User, type Seat, Violation } from './users.ts'
 
 /** What must hold when everything is mended: each sentence of it is a finding where it does not. */
 
 export interface Verdict {
   /** Tokens that instances were told, and what was given up and is visible. */
-  told: number
+  delivered: number
   visible: number
 }
 
-interface Owed {
+interface Pending {
   client_id: string
   sid?: string
   sub?: string
@@ -24,10 +24,10 @@ export async function settled(broker: () => Promise<Broker>): Promise<void> {
   await until(
     'nothing is owed any more',
     async () => {
-      const { owed } = await (await broker()).get<{ owed: { client_id: string; owed: number }[] }>('/status')
-      const { revocations } = await (await broker()).get<{ revocations: { owing: string }[] }>('/revocations?limit=1000')
-      if (owed.length > 0) throw new Error(JSON.stringify(owed))
-      return revocations.every((one) => one.owing === 'complete')
+      const { pending } = await (await broker()).get<{ pending: { client_id: string; pending: number }[] }>('/status')
+      const { revocations } = await (await broker()).get<{ revocations: { fanOut: string }[] }>('/revocations?limit=1000')
+      if (pending.length > 0) throw new Error(JSON.stringify(pending))
+      return revocations.every((one) => one.fanOut === 'complete')
     },
     240,
   )
@@ -35,32 +35,32 @@ export async function settled(broker: () => Promise<Broker>): Promise<void> {
 
 export async function judge(parts: { world: TestWorld; users: readonly User[]; instances: readonly Instance[]; broker: Broker }): Promise<Verdict> {
   const { world, users, instances, broker } = parts
-  const told = new Map(instances.map((one) => [one.city, one.told()]))
-  const visible = [...(await given(broker, 'dead')), ...(await given(broker, 'refused'))]
+  const delivered = new Map(instances.map((one) => [one.city, one.delivered()]))
+  const visible = [...(await given(broker, 'failed')), ...(await given(broker, 'rejected'))]
   const sessions = users.flatMap((user) => user.sessions)
   for (const session of sessions) {
     for (const seat of session.seats) {
-      const heard = told.get(seat.city) ?? []
-      if (session.ended === undefined) spared(session, seat, heard)
+      const heard = delivered.get(seat.city) ?? []
+      if (session.ended === undefined) superseded(session, seat, heard)
       else heardOf({ session, seat, heard, visible, sessions })
     }
   }
   for (const user of users) {
     for (const session of user.live) for (const seat of session.seats) await user.refresh(seat)
-    for (const session of user.sessions) if (session.ended !== undefined) for (const seat of session.seats) await user.isRefused(session, seat)
+    for (const session of user.sessions) if (session.ended !== undefined) for (const seat of session.seats) await user.isRejected(session, seat)
   }
   await guardAgrees(world, sessions)
-  return { told: [...told.values()].flat().length, visible: visible.length }
+  return { delivered: [...delivered.values()].flat().length, visible: visible.length }
 }
 
-async function given(broker: Broker, state: string): Promise<Owed[]> {
-  const { deliveries, more } = await broker.get<{ deliveries: Owed[]; more: boolean }>(`/deliveries?state=${state}&limit=1000`)
+async function given(broker: Broker, state: string): Promise<Pending[]> {
+  const { deliveries, more } = await broker.get<{ deliveries: Pending[]; more: boolean }>(`/deliveries?state=${state}&limit=1000`)
   if (more) throw new Error(`More ${state} deliveries than one page.`)
   return deliveries
 }
 
 /** Whoever has not signed out was not told of: not by their session, and as a user only by what was revoked before they joined. */
-function spared(session: KnownSession, seat: Seat, heard: readonly Told[]): void {
+function superseded(session: KnownSession, seat: Seat, heard: readonly Delivered[]): void {
   const wrong = heard.find((one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev))
   if (wrong) throw new Violation(`${seat.city} was told that session ${session.sid} has ended (${JSON.stringify(wrong)}), and nobody had ended it.`)
 }
@@ -69,8 +69,8 @@ function spared(session: KnownSession, seat: Seat, heard: readonly Told[]): void
 function heardOf(parts: {
   session: KnownSession
   seat: Seat
-  heard: readonly Told[]
-  visible: readonly Owed[]
+  heard: readonly Delivered[]
+  visible: readonly Pending[]
   sessions: readonly KnownSession[]
 }): void {
   const { session, seat, heard, visible, sessions } = parts

@@ -1,4 +1,4 @@
-import type { OwedMicrosoftWork } from '../../db/types.ts'
+import type { QueuedMicrosoftWork } from '../../db/types.ts'
 import { Button, HiddenFields } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { MOST_SHOWN, redriveWorkAs } from '../acts/microsoft-work.ts'
@@ -7,19 +7,19 @@ import { plural, when } from './words.ts'
 
 /** What was to be asked of Microsoft and was given up after a day; nothing where there is none. */
 
-const WHAT: Record<OwedMicrosoftWork['kind'], string> = {
+const WHAT: Record<QueuedMicrosoftWork['kind'], string> = {
   check_user: 'Look at a user',
   revoke_sessions: 'Sign a user out of Microsoft',
   tend_subscription: 'Renew the subscription',
 }
 
-export function GivenUp({ visit, work }: { visit: Visit; work: readonly OwedMicrosoftWork[] }) {
+export function FailedWork({ visit, work }: { visit: Visit; work: readonly QueuedMicrosoftWork[] }) {
   if (work.length === 0) return null
   const nowMs = visit.deps.clock.nowMs()
   return (
-    <Panel title="Given up at Microsoft">
+    <Panel title="Failed at Microsoft">
       <Table
-        label="Given up at Microsoft"
+        label="Failed at Microsoft"
         head={['What', 'Tenant', 'User', 'Asked for', 'Last answer']}
         rows={work.map((one) => [
           WHAT[one.kind],
@@ -39,7 +39,7 @@ export function GivenUp({ visit, work }: { visit: Visit; work: readonly OwedMicr
   )
 }
 
-export async function redriveGivenUp({ deps, c, operator }: Visit): Promise<Response> {
+export async function redriveFailed({ deps, c, operator }: Visit): Promise<Response> {
   const asked = await redriveWorkAs(deps, operator.caller, undefined)
   return c.redirect(`/ops?${new URLSearchParams({ asked: String(asked) }).toString()}`, 303)
 }

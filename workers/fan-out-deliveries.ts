@@ -11,11 +11,11 @@ const BATCH = 100
 const MOST_PAUSE_MS = 20
 
 /** @param going false: the process is ending, the rest is written by the next */
-export async function oweDeliveries(deps: Pick<Deps, 'store' | 'queue' | 'clock'>, going: () => boolean = () => true): Promise<void> {
+export async function fanOutDeliveries(deps: Pick<Deps, 'store' | 'queue' | 'clock'>, going: () => boolean = () => true): Promise<void> {
   for (let more = true; more && going();) {
     const begunMs = performance.now()
-    const batch = await deps.store.owePending({ limit: BATCH, nowMs: deps.clock.nowMs() })
-    if (batch.owed.length > 0) deps.queue.hurry(batch.owed)
+    const batch = await deps.store.fanOutPending({ limit: BATCH, nowMs: deps.clock.nowMs() })
+    if (batch.pending.length > 0) deps.queue.hurry(batch.pending)
     more = batch.more
     // Whoever signs in or refreshes has at least half of the time; written is written faster than it can be delivered all the same.
     if (more) await sleep(Math.min(performance.now() - begunMs, MOST_PAUSE_MS))

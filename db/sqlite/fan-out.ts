@@ -6,7 +6,7 @@ import type { Core } from './core.ts'
 /** As `next_attempt_at_ms`: due whatever the clock says, so that a step of the clock delays no delivery. */
 export const AT_ONCE = 0
 
-export interface OweFor {
+export interface DeliveriesFor {
   seq: number
   /** When the revocation was committed: what is owed is owed since then, however late a batch writes it. */
   atMs: number
@@ -24,8 +24,8 @@ interface TargetRow {
   logout_by: 'sid' | 'sub'
 }
 
-export interface Owing {
-  owe(what: OweFor): DeliveryRef[]
+export interface FanOut {
+  addDeliveries(what: DeliveriesFor): DeliveryRef[]
   /** Keeps the counts true: every change of a delivery's state passes here. */
   count(clientId: string, state: string, by: number): void
 }
@@ -36,24 +36,24 @@ const TARGETS = `SELECT t.target_id, t.client_id, c.logout_by FROM participants 
   JOIN targets t ON t.client_id = p.client_id AND (t.removed_seq IS NULL OR t.removed_seq >= @seq)
   WHERE p.sid = @sid`
 
-export function owing({ db, newId }: Pick<Core, 'db' | 'newId'>): Owing {
+export function fanOut({ db, newId }: Pick<Core, 'db' | 'newId'>): FanOut {
   const targetsOf = db.prepare<[{ sid: string; seq: number }], TargetRow>(TARGETS)
   const targetsOfOne = db.prepare<[{ sid: string; seq: number; clientId: string }], TargetRow>(`${TARGETS} AND p.client_id = @clientId`)
   const insert = db.prepare(`INSERT OR IGNORE INTO deliveries
     (id, seq, client_id, target_id, sid, sub, state, attempts, created_at_ms, next_attempt_at_ms)
-    VALUES (@id, @seq, @clientId, @targetId, @sid, @sub, 'owed', 0, @atMs, ${AT_ONCE})`)
+    VALUES (@id, @seq, @clientId, @targetId, @sid, @sub, 'pending', 0, @atMs, ${AT_ONCE})`)
   const supersedeSid = db.prepare<[string, string, string, number]>(
-    "UPDATE deliveries SET superseded_by = ? WHERE target_id = ? AND sid = ? AND seq < ? AND state = 'owed'",
+    "UPDATE deliveries SET superseded_by = ? WHERE target_id = ? AND sid = ? AND seq < ? AND state = 'pending'",
   )
   const supersedeSub = db.prepare<[string, string, string, number]>(
-    "UPDATE deliveries SET superseded_by = ? WHERE target_id = ? AND sub = ? AND seq < ? AND state = 'owed'",
+    "UPDATE deliveries SET superseded_by = ? WHERE target_id = ? AND sub = ? AND seq < ? AND state = 'pending'",
   )
   const add = db.prepare<[string, string, number]>(
     'INSERT INTO delivery_counts (client_id, state, count) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
   )
-  const count: Owing['count'] = (clientId, state, by) => void add.run(clientId, state, by)
+  const count: FanOut['count'] = (clientId, state, by) => void add.run(clientId, state, by)
 
-  const oweOne = (target: TargetRow, what: OweFor): DeliveryRef | undefined => {
+  const addDelivery = (target: TargetRow, what: DeliveriesFor): DeliveryRef | undefined => {
     const bySub = what.wide && target.logout_by === 'sub'
     const id = newId()
     const written = insert.run({
@@ -67,7 +67,7 @@ export function owing({ db, newId }: Pick<Core, 'db' | 'newId'>): Owing {
     })
     // By `sub`, another session of the same user has written it already.
     if (written.changes === 0) return undefined
-    count(target.client_id, 'owed', 1)
+    count(target.client_id, 'pending', 1)
     if (bySub) supersedeSub.run(id, target.target_id, what.sub, what.seq)
     else supersedeSid.run(id, target.target_id, what.sid, what.seq)
     return { id, attempt: 1, targetId: target.target_id }
@@ -75,10 +75,10 @@ export function owing({ db, newId }: Pick<Core, 'db' | 'newId'>): Owing {
 
   return {
     count,
-    owe(what) {
+    addDeliveries(what) {
       const { sid, seq, clientId } = what
       const targets = clientId === undefined ? targetsOf.all({ sid, seq }) : targetsOfOne.all({ sid, seq, clientId })
-      return targets.map((target) => oweOne(target, what)).filter((ref) => ref !== undefined)
+      return targets.map((target) => addDelivery(target, what)).filter((ref) => ref !== undefined)
     },
   }
 }

@@ -2,7 +2,7 @@ import type { RevocationActs } from '../store.ts'
 import type { DeliveryRef } from '../types.ts'
 import type { Core } from './core.ts'
 import type { RevocationRow } from './log.ts'
-import type { Owing } from './owe.ts'
+import type { FanOut } from './fan-out.ts'
 
 /**
  * What wide revocations owe, in batches. The cutoff has ended everything at its commit already; this writes it into the sessions' rows, session by
@@ -24,12 +24,12 @@ const COVERED = {
 
 type Wide = keyof typeof COVERED
 
-export function owePending({ db, write }: Core, { owe }: Owing): RevocationActs['owePending'] {
+export function fanOutPending({ db, write }: Core, { addDeliveries }: FanOut): RevocationActs['fanOutPending'] {
   // One user's is short and somebody waits for it: before anything wider.
   const ofUser = db.prepare<[], RevocationRow>(`SELECT * FROM revocations INDEXED BY revocations_pending
-    WHERE owing = 'pending' AND kind = 'subject' ORDER BY seq LIMIT 1`)
+    WHERE fan_out = 'pending' AND kind = 'subject' ORDER BY seq LIMIT 1`)
   const wider = db.prepare<[], RevocationRow>(`SELECT * FROM revocations INDEXED BY revocations_pending
-    WHERE owing = 'pending' AND kind IN ('client', 'tenant', 'everything') ORDER BY seq LIMIT 1`)
+    WHERE fan_out = 'pending' AND kind IN ('client', 'tenant', 'everything') ORDER BY seq LIMIT 1`)
   const nextPending = (): RevocationRow | undefined => ofUser.get() ?? wider.get()
   const covered = Object.fromEntries(Object.entries(COVERED).map(([kind, sql]) => [kind, db.prepare<[object], Covered>(sql)])) as Record<
     Wide,
@@ -37,38 +37,38 @@ export function owePending({ db, write }: Core, { owe }: Owing): RevocationActs[
   >
   const endSession = db.prepare(`UPDATE sessions SET ended_seq = @seq, ended_at = @at, ended_reason = @reason, microsoft_cache_sealed = NULL
     WHERE sid = @sid AND ended_seq IS NULL`)
-  const advance = db.prepare('UPDATE revocations SET owe_cursor = @cursor, owing = @owing, sessions = sessions + @ended WHERE seq = @seq')
+  const advance = db.prepare('UPDATE revocations SET fan_out_cursor = @cursor, fan_out = @fanOut, sessions = sessions + @ended WHERE seq = @seq')
 
   /** Writes the next sessions of one revocation, until about `limit` deliveries are owed. */
-  const advanceOne = (revocation: RevocationRow, limit: number): { owed: DeliveryRef[]; sessions: number } => {
+  const advanceOne = (revocation: RevocationRow, limit: number): { pending: DeliveryRef[]; sessions: number } => {
     const { seq, kind, sub, tid, client_id: clientId, at, at_ms: atMs, reason } = revocation
-    if (kind === 'session' || kind === 'grant') return { owed: [], sessions: 0 }
-    const next = covered[kind].all({ sub, tid, clientId, seq, cursor: revocation.owe_cursor, limit })
-    const owed: DeliveryRef[] = []
-    let cursor = revocation.owe_cursor
+    if (kind === 'session' || kind === 'grant') return { pending: [], sessions: 0 }
+    const next = covered[kind].all({ sub, tid, clientId, seq, cursor: revocation.fan_out_cursor, limit })
+    const pending: DeliveryRef[] = []
+    let cursor = revocation.fan_out_cursor
     let ended = 0
     for (const session of next) {
-      if (owed.length >= limit) break
-      owed.push(...owe({ seq, atMs, ...session, clientId: kind === 'client' ? (clientId ?? undefined) : undefined, wide: true }))
+      if (pending.length >= limit) break
+      pending.push(...addDeliveries({ seq, atMs, ...session, clientId: kind === 'client' ? (clientId ?? undefined) : undefined, wide: true }))
       if (kind !== 'client') ended += endSession.run({ seq, at, reason, sid: session.sid }).changes
       cursor = session.sid
     }
     const done = next.length < limit && cursor === (next.at(-1)?.sid ?? cursor)
-    advance.run({ seq, cursor, owing: done ? 'complete' : 'pending', ended })
-    return { owed, sessions: next.length }
+    advance.run({ seq, cursor, fanOut: done ? 'complete' : 'pending', ended })
+    return { pending, sessions: next.length }
   }
 
   return ({ limit }) =>
     write(() => {
-      const owed: DeliveryRef[] = []
+      const pending: DeliveryRef[] = []
       let revocation = nextPending()
       // Bounded by what is read as well: sessions that owe nothing are work all the same.
-      for (let read = 0; revocation !== undefined && read < limit && owed.length < limit;) {
-        const advanced = advanceOne(revocation, limit - owed.length)
-        owed.push(...advanced.owed)
+      for (let read = 0; revocation !== undefined && read < limit && pending.length < limit;) {
+        const advanced = advanceOne(revocation, limit - pending.length)
+        pending.push(...advanced.pending)
         read += 1 + advanced.sessions
         revocation = nextPending()
       }
-      return { owed, more: revocation !== undefined }
+      return { pending, more: revocation !== undefined }
     })
 }

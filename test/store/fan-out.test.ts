@@ -24,23 +24,23 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     await b.client('sydney')
     const sessions = await crowd(b, 25)
     const { committed } = expectOutcome(await b.revoke({ kind: 'tenant', tid: TENANT }), 'revoked')
-    expect(committed).toMatchObject({ revocation: { owing: 'pending', sessions: 0, tid: TENANT }, owed: [] })
+    expect(committed).toMatchObject({ revocation: { fanOut: 'pending', sessions: 0, tid: TENANT }, pending: [] })
     for (const { sid } of sessions)
       expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked', session: { ended: { seq: 1 } } })
-    const first = await b.store.owePending({ limit: 10, nowMs: b.now * 1000 })
+    const first = await b.store.fanOutPending({ limit: 10, nowMs: b.now * 1000 })
     expect(first).toMatchObject({ more: true })
-    expect(first.owed).toHaveLength(10)
-    expect(await b.store.findRevocation(1)).toMatchObject({ owing: 'pending', sessions: 10 })
+    expect(first.pending).toHaveLength(10)
+    expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'pending', sessions: 10 })
     b.now += 5
     // Two workers at once: nothing twice.
-    await Promise.all([b.oweAll(10), b.oweAll(10)])
-    expect(await b.store.findRevocation(1)).toMatchObject({ owing: 'complete', sessions: 25 })
+    await Promise.all([b.fanOutAll(10), b.fanOutAll(10)])
+    expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 25 })
     const sids = (await all(b)).map(({ sid }) => sid)
     expect(sids).toHaveLength(25)
     expect(new Set(sids)).toEqual(new Set(sessions.map(({ sid }) => sid)))
     // Owed since the commit, however late the batch.
     expect((await b.store.listDeliveries({ limit: 1000 })).every(({ createdAtMs }) => createdAtMs === T0 * 1000)).toBe(true)
-    expect(await b.store.owePending({ limit: 10, nowMs: b.now * 1000 })).toEqual({ owed: [], more: false })
+    expect(await b.store.fanOutPending({ limit: 10, nowMs: b.now * 1000 })).toEqual({ pending: [], more: false })
   })
 
   test('a batch that ends within what it had read leaves nobody out', async () => {
@@ -50,8 +50,8 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     for (const { sid } of sessions) await b.exchange(sid, 'perth')
     await b.revoke({ kind: 'everything' })
     // Each session owes two: three are reached in the middle of the second one.
-    expect(await b.oweAll(3)).toBe(12)
-    expect(await b.store.findRevocation(1)).toMatchObject({ owing: 'complete', sessions: 6 })
+    expect(await b.fanOutAll(3)).toBe(12)
+    expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 6 })
   })
 
   test('a session opened after it is neither ended nor owed, also while the batches are still written', async () => {
@@ -59,9 +59,9 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     await b.client('sydney')
     await crowd(b, 10)
     await b.revoke({ kind: 'everything' })
-    await b.store.owePending({ limit: 3, nowMs: b.now * 1000 })
+    await b.store.fanOutPending({ limit: 3, nowMs: b.now * 1000 })
     const later = await crowd(b, 10)
-    await b.oweAll(3)
+    await b.fanOutAll(3)
     for (const { sid } of later) expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
     expect(await all(b)).toHaveLength(10)
   })
@@ -74,11 +74,11 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     const { session } = await b.signIn('alice')
     await b.exchange(session.sid, 'sydney')
     await b.revoke({ kind: 'subject', sub: session.sub })
-    const first = await b.store.owePending({ limit: 5, nowMs: b.now * 1000 })
-    expect(await b.store.findDelivery(first.owed[0]?.id ?? '')).toMatchObject({ sid: session.sid, seq: 2 })
-    expect(first.owed).toHaveLength(5)
+    const first = await b.store.fanOutPending({ limit: 5, nowMs: b.now * 1000 })
+    expect(await b.store.findDelivery(first.pending[0]?.id ?? '')).toMatchObject({ sid: session.sid, seq: 2 })
+    expect(first.pending).toHaveLength(5)
     expect(first.more).toBe(true)
-    await b.oweAll()
+    await b.fanOutAll()
     expect(await all(b)).toHaveLength(sessions.length + 1)
   })
 
@@ -89,7 +89,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     await b.revoke({ kind: 'session', sid: alone?.sid ?? '' })
     await b.revoke({ kind: 'tenant', tid: TENANT })
     await b.revoke({ kind: 'everything' })
-    await b.oweAll()
+    await b.fanOutAll()
     const sids = (await all(b)).map(({ sid }) => sid)
     expect(sids.toSorted()).toEqual([alone?.sid, both?.sid].toSorted())
   })
@@ -102,7 +102,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     for (const { sid } of sessions) await b.exchange(sid, 'perth')
     await b.revoke({ kind: 'everything' })
     // Batches of one: the three sessions of a user are in different batches.
-    await b.oweAll(1)
+    await b.fanOutAll(1)
     const deliveries = await all(b)
     const [bySub, bySid] = [deliveries.filter(({ sub }) => sub), deliveries.filter(({ sid }) => sid)]
     expect(bySub.map(({ sub }) => sub).toSorted()).toEqual([...new Set(sessions.map(({ sub }) => sub))].toSorted())
@@ -127,7 +127,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     for (const { sid } of sessions) await b.exchange(sid, 'perth')
     await b.revoke({ kind: 'client', clientId: 'sydney' })
     await b.exchange(sessions[0]?.sid ?? '', 'sydney')
-    await b.oweAll(1)
+    await b.fanOutAll(1)
     const deliveries = await all(b)
     expect(deliveries.map(({ clientId }) => clientId)).toEqual(['sydney', 'sydney'])
     // Whoever has come back in the meantime is not told.
@@ -138,7 +138,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
         .toSorted(),
     )
     for (const { sid } of sessions) expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
-    expect(await b.store.findRevocation(1)).toMatchObject({ owing: 'complete', sessions: 0 })
+    expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 0 })
   })
 
   test('a token exchanged for a client is no sign-in there: what its revocation owes for the session is owed all the same (RFC 8693)', async () => {
@@ -151,8 +151,8 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     await b.revoke({ kind: 'client', clientId: 'sydney' })
     const exchanged = { sid: session.sid, sub: session.sub, clientId: 'perth', rev, now: b.now, touch: true, joins: 'sydney' }
     expect(await b.store.checkAccess(exchanged)).toMatchObject({ outcome: 'good' })
-    await b.oweAll()
-    expect(await all(b)).toMatchObject([{ sid: session.sid, clientId: 'sydney', state: 'owed' }])
+    await b.fanOutAll()
+    expect(await all(b)).toMatchObject([{ sid: session.sid, clientId: 'sydney', state: 'pending' }])
   })
 
   test('an address that goes while batches are pending is still owed what was revoked before', async () => {
@@ -161,7 +161,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     await crowd(b, 4)
     await b.revoke({ kind: 'everything' })
     await b.client('sydney', { logoutUris: ['https://sydney.example/new'] })
-    await b.oweAll(1)
+    await b.fanOutAll(1)
     const uris = (await b.store.listDeliveries({ limit: 100 })).map(({ uri }) => uri)
     expect(uris.filter((uri) => uri === 'https://sydney.example/backchannel')).toHaveLength(4)
     const { session } = await b.signIn('alice')
@@ -181,14 +181,14 @@ describe.each(STORES)('the same thing owed twice, on %s', (_name, make) => {
     const sid = session?.sid ?? ''
     const grant = expectOutcome(await b.revoke({ kind: 'grant', sid, clientId: 'sydney' }), 'revoked')
     const end = expectOutcome(await b.revoke({ kind: 'session', sid }), 'revoked')
-    const [older, newer] = [grant.committed.owed[0]?.id ?? '', end.committed.owed[0]?.id ?? '']
-    expect(await b.store.findDelivery(older)).toMatchObject({ state: 'owed', supersededBy: newer })
+    const [older, newer] = [grant.committed.pending[0]?.id ?? '', end.committed.pending[0]?.id ?? '']
+    expect(await b.store.findDelivery(older)).toMatchObject({ state: 'pending', supersededBy: newer })
     expect((await b.store.dueDeliveries({ nowMs: b.now * 1000, limit: 10 })).map(({ id }) => id)).toEqual([newer])
-    expect(await b.store.owedTargets()).toMatchObject([{ owed: 1 }])
+    expect(await b.store.pendingTargets()).toMatchObject([{ pending: 1 }])
     expect(await b.store.leaseDelivery({ id: older, attempt: 1, nowMs: b.now * 1000, untilMs: b.now * 1000 + 1 })).toEqual({ outcome: 'not_due' })
-    const attempt = (outcome: 'dead' | 'delivered') => ({ outcome, attempt: { attempt: 1, atMs: b.now * 1000, outcome, latencyMs: 5 } })
-    await b.store.recordDelivery({ id: newer, result: attempt('dead') })
-    expect(await b.store.findDelivery(older)).toMatchObject({ state: 'owed' })
+    const attempt = (outcome: 'failed' | 'delivered') => ({ outcome, attempt: { attempt: 1, atMs: b.now * 1000, outcome, latencyMs: 5 } })
+    await b.store.recordDelivery({ id: newer, result: attempt('failed') })
+    expect(await b.store.findDelivery(older)).toMatchObject({ state: 'pending' })
     expect((await b.store.redrive({ clientId: 'sydney' })).map(({ id }) => id)).toEqual([newer])
     await b.store.recordDelivery({ id: newer, result: attempt('delivered') })
     expect(await b.store.findDelivery(older)).toMatchObject({ state: 'superseded', settledAtMs: b.now * 1000 + 5 })
@@ -206,12 +206,12 @@ describe.each(STORES)('the same thing owed twice, on %s', (_name, make) => {
     const ids: string[] = []
     for (let i = 0; i < 2; i++) {
       const { committed } = expectOutcome(await b.revoke({ kind: 'grant', sid, clientId: 'sydney' }), 'revoked')
-      ids.push(committed.owed[0]?.id ?? '')
+      ids.push(committed.pending[0]?.id ?? '')
       await b.exchange(sid, 'sydney')
     }
     const end = expectOutcome(await b.revoke({ kind: 'session', sid }), 'revoked')
-    const last = end.committed.owed[0]?.id ?? ''
-    for (const id of ids) expect(await b.store.findDelivery(id)).toMatchObject({ state: 'owed', supersededBy: last })
+    const last = end.committed.pending[0]?.id ?? ''
+    for (const id of ids) expect(await b.store.findDelivery(id)).toMatchObject({ state: 'pending', supersededBy: last })
     const attempt = { attempt: 1, atMs: b.now * 1000, outcome: 'delivered', latencyMs: 5 } as const
     expect(await b.store.recordDelivery({ id: ids[0] ?? '', result: { outcome: 'delivered', attempt } })).toBe(true)
     await b.store.recordDelivery({ id: last, result: { outcome: 'delivered', attempt } })
