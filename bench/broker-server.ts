@@ -68,6 +68,7 @@ function noQueue(): DeliveryQueue {
     targets: () => [],
     work: () => ({ stop: async () => {} }),
     health: async () => ({ up: false, engine: 'valkey' }),
+    durability: async () => undefined,
     close: async () => {},
   }
 }

@@ -9,7 +9,7 @@ import { openApiDocument } from './discovery/openapi.ts'
 import { logoutEndpoints } from './logout/endpoints.tsx'
 import { administratorAt } from './console/administrator.ts'
 import { consoleEndpoints } from './console/endpoints.tsx'
-import { createReadiness } from './checks/readiness.ts'
+import { createChecks } from './checks/checks.ts'
 import { adminEndpoints } from './admin/endpoints.ts'
 import { healthEndpoints } from './health/endpoints.ts'
 import { operatorHealthEndpoints } from './health/operators.ts'
@@ -28,7 +28,7 @@ import { tokenEndpoints } from './token/endpoints.ts'
  * The one place that mounts endpoints, and the one place where an error becomes an answer: an `OAuthError` is the client's to read; a store that
  * cannot commit is a 503; whatever else is a bug, logged with its cause and never shown.
  */
-export function createApp(deps: Deps): { app: Hono; opsApp: Hono } {
+export function createApp(deps: Deps, checks = createChecks(deps)): { app: Hono; opsApp: Hono } {
   const app = withErrors(new Hono(), deps)
   const opsApp = withErrors(new Hono(), deps)
   for (const endpoints of [
@@ -45,12 +45,11 @@ export function createApp(deps: Deps): { app: Hono; opsApp: Hono } {
     pageAssets(),
   ])
     app.route('/', endpoints)
-  const setup = setupEndpoints(deps, { administrator: (c, now) => administratorAt(deps, c, now), proves: provesMfa })
-  const readiness = createReadiness(deps)
+  const setup = setupEndpoints(deps, { administrator: (c, now) => administratorAt(deps, c, now), proves: provesMfa, checks })
   opsApp.route('/', healthEndpoints(deps))
-  opsApp.route('/', operatorHealthEndpoints(deps, readiness))
-  opsApp.route('/', adminEndpoints(deps, readiness))
-  opsApp.route('/', consoleEndpoints(deps, readiness))
+  opsApp.route('/', operatorHealthEndpoints(deps, checks))
+  opsApp.route('/', adminEndpoints(deps, checks))
+  opsApp.route('/', consoleEndpoints(deps, checks))
   opsApp.route('/', setup)
   opsApp.route('/', pageAssets())
   return { app, opsApp }

@@ -88,6 +88,18 @@ function register() {
       labelNames: ['part'] as const,
       registers,
     }),
+    checkFindings: new Gauge({
+      name: 'broker_check_findings',
+      help: 'What the checks find wrong, by check and state (warning, failed). docs/checks.md lists the checks.',
+      labelNames: ['check', 'state'] as const,
+      registers,
+    }),
+    credentialExpiresAt: new Gauge({
+      name: 'broker_credential_expires_at_seconds',
+      help: 'When the broker’s own credential at Microsoft expires, as a Unix time. Not there while that is not known.',
+      labelNames: ['kind'] as const,
+      registers,
+    }),
     probePaused: new Gauge({
       name: 'broker_probe_paused',
       help: '1 where the probe of a tenant was paused by its alarm, until an operator lets it go on.',

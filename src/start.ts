@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import { startWorkers } from '../workers/start.ts'
 import { createApp } from './app.ts'
+import { createChecks } from './checks/checks.ts'
 import { openClientRegistry } from './client/registry.ts'
 import type { Address, Config } from './config/config.ts'
 import type { Deps } from './deps.ts'
@@ -73,14 +74,15 @@ export async function startBroker(config: Config, log: Log, clock: SteadyClock =
   const closing = new Closing(log)
   try {
     const deps = await openParts(config, log, clock, closing)
-    const { app, opsApp } = createApp(deps)
+    const checks = createChecks(deps)
+    const { app, opsApp } = createApp(deps, checks)
     if (config.clientsFile !== undefined) {
       const watcher = await watchClientsFile(deps, config.clientsFile)
       closing.add('clients file', () => watcher.close())
     }
-    const workers = await startWorkers(deps)
+    const workers = await startWorkers(deps, checks)
     closing.add('workers', () => workers.drain())
-    const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'))
+    const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'), checks)
     closing.add('admin socket', () => socket.close())
     const ops = await listen(opsApp, config.opsListen, 'BROKER_OPS_LISTEN')
     closing.add('operators’ listener', () => ops.close())

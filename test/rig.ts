@@ -18,6 +18,7 @@ import { createLog } from '../src/log.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { openConnection } from '../src/microsoft/connection.ts'
 import {
+  type Examination,
   type Graph,
   GraphProblem,
   MicrosoftRefusal,
@@ -133,8 +134,14 @@ export class FakeMicrosoft implements Microsoft {
     if (input.logoutHint !== undefined) query.set('logout_hint', input.logoutHint)
     return `https://login.microsoftonline.com/${input.tid}/oauth2/v2.0/logout?${query}`
   }
-  async checkMetadata() {
-    return [{ tid: TENANT, ok: true }]
+  /** What the broker finds when it asks whether Microsoft would serve a sign-in. */
+  examined: Examination = { metadata: { ok: true, skewSeconds: 0 }, authorize: { ok: true }, credential: { ok: true, graphRoles: [] } }
+  async examine(_tid: string): Promise<Examination> {
+    return this.examined
+  }
+  credentialEndsAt: number | undefined
+  async credentialEnd() {
+    return this.credentialEndsAt
   }
 }
 
@@ -155,8 +162,13 @@ export class RecordingQueue {
   work() {
     return { stop: async () => {} }
   }
+  problem: string | undefined
   async health() {
-    return { up: this.up, engine: 'valkey' as const }
+    return { up: this.up, engine: 'valkey' as const, problem: this.problem }
+  }
+  kept: { appendOnly: boolean; evictionPolicy: string } | undefined
+  async durability() {
+    return this.kept
   }
   async close(): Promise<void> {}
 }

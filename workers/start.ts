@@ -1,4 +1,5 @@
 import type { Deps } from '../src/deps.ts'
+import type { Checks } from '../src/checks/checks.ts'
 import { createLanes } from '../src/revocation/lanes.ts'
 import { askMicrosoft } from './ask-microsoft.ts'
 import { deliverLogout } from './deliver-logout.ts'
@@ -8,6 +9,7 @@ import { relayDeliveries } from './relay-deliveries.ts'
 import { subscriptionCare } from './renew-graph-subscription.ts'
 import { repeat } from './repeat.ts'
 import { rotateKeys } from './rotate-keys.ts'
+import { watchChecks } from './watch-checks.ts'
 import { purgeOld, sweepExpired } from './sweep-expired.ts'
 
 /**
@@ -22,6 +24,7 @@ const PROBE_MS = 1_000
 const ASK_MICROSOFT_MS = 500
 const SUBSCRIPTIONS_MS = 60_000
 const PURGE_MS = 10 * 60_000
+const CHECKS_MS = 20_000
 const KEYS_MS = 60 * 60_000
 /** Jobs only pass refs on to the lanes: this many at a time keeps the round trips to the queue's server full. */
 const JOBS_AT_A_TIME = 50
@@ -29,7 +32,8 @@ const JOBS_AT_A_TIME = 50
 const DRAIN_MS = 1_000
 const CUT_OFF_MS = 1_000
 
-export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void> }> {
+/** @param checks are watched, if given */
+export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain(): Promise<void> }> {
   let going = true
   const stillGoing = (): boolean => going
   const ending = new AbortController()
@@ -46,6 +50,7 @@ export async function startWorkers(deps: Deps): Promise<{ drain(): Promise<void>
     repeat(deps.log, 'relay-deliveries', RELAY_MS, () => relayDeliveries(lanes)),
     repeat(deps.log, 'sweep-expired', SWEEP_MS, () => sweepExpired(deps, stillGoing)),
     repeat(deps.log, 'purge', PURGE_MS, () => purgeOld(deps, stillGoing)),
+    ...(checks === undefined ? [] : [repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))]),
     repeat(deps.log, 'rotate-keys', KEYS_MS, () => rotateKeys(deps)),
   ]
   const unsubscribe = deps.feed.subscribe((revocation) => {

@@ -14,15 +14,14 @@ import { tenantRoutes } from './tenants.ts'
 import type { AdminEnv } from './caller.ts'
 import { Problem, problemOf, problemResponse } from '../acts/problem.ts'
 import { methodsAt } from '../protocol/described.ts'
-import { createReadiness, type Readiness } from '../checks/readiness.ts'
+import type { Checks } from '../checks/checks.ts'
 
 /**
  * The admin API, /admin/v1: one set of routes behind both ways in, the unix socket that `cmb` uses and HTTP with an access token. It owns no rule
  * about sessions: what ends goes through `revoke`. It refuses a request whose way in has named no caller, and a registration that belongs to another source.
  */
-export function adminApi(deps: Deps, shared: { readiness?: () => Promise<Readiness> } = {}): Hono<AdminEnv> {
+export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const api = new Hono<AdminEnv>()
-  const readiness = shared.readiness ?? createReadiness(deps)
   api.onError((error, c) => problemOf(error, deps.log, c))
   // Before the routes: a middleware that is added after them does not run for their answers.
   api.use('/admin/v1/*', async (c, next) => {
@@ -40,7 +39,7 @@ export function adminApi(deps: Deps, shared: { readiness?: () => Promise<Readine
     auditRoutes(deps),
     userRoutes(deps),
     backupRoutes(deps),
-    overviewRoutes(deps, readiness),
+    overviewRoutes(deps, checks),
   ]) {
     api.route('/admin/v1', routes)
   }

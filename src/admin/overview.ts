@@ -7,9 +7,9 @@ import { milliseconds } from '../protocol/described.ts'
 import { positionSchema } from './backup.ts'
 import type { AdminEnv } from './caller.ts'
 import { ok, route, shape } from './route.ts'
-import { examine } from '../checks/doctor.ts'
 import { guardsNow } from '../acts/guards.ts'
-import type { Readiness } from '../checks/readiness.ts'
+import type { Checks } from '../checks/checks.ts'
+import { readinessOf } from '../checks/readiness.ts'
 
 const status = readinessSchema
   .extend({
@@ -58,11 +58,11 @@ const DOCTOR = {
 }
 
 /** What is up, which guards enforce what, and what `cmb doctor` finds from inside. */
-export function overviewRoutes(deps: Deps, readiness: () => Promise<Readiness>): Hono<AdminEnv> {
+export function overviewRoutes(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   route(routes, 'get', '/status', STATUS, async (_, c) => {
     const [report, head, targets, sessions, failedWork] = await Promise.all([
-      readiness(),
+      readinessOf(deps, checks),
       deps.store.head(),
       deps.store.pendingTargets(),
       deps.store.liveSessionCount(deps.clock.now()),
@@ -85,7 +85,7 @@ export function overviewRoutes(deps: Deps, readiness: () => Promise<Readiness>):
     })
   })
   route(routes, 'get', '/guards', GUARDS, async (_, c) => c.json(await guards(deps)))
-  route(routes, 'get', '/doctor', DOCTOR, async (_, c) => c.json({ findings: await examine(deps, readiness) }))
+  route(routes, 'get', '/doctor', DOCTOR, async (_, c) => c.json({ findings: await checks.look({ fresh: true }) }))
   return routes
 }
 

@@ -8,7 +8,8 @@ import { basename, dirname, join } from 'node:path'
 import type { Deps } from '../deps.ts'
 import { adminApi } from './api.ts'
 import type { AdminEnv } from './caller.ts'
-import { secretSince } from '../checks/doctor.ts'
+import { type Checks, createChecks } from '../checks/checks.ts'
+import { secretSince } from '../checks/secrets.ts'
 
 /**
  * The admin API for `cmb`, on a unix socket that only the broker's own user (and root) can open: whoever may read the data directory has the database
@@ -21,12 +22,16 @@ export const socketPath = (dataDir: string): string => join(dataDir, 'broker.soc
 /** Where the data directory's own path is too long: this file in it says where the socket is instead. */
 const pointer = (path: string): string => `${path}.path`
 
-export async function serveAdminSocket(deps: Deps, path = socketPath(deps.config.dataDir)): Promise<{ path: string; close(): Promise<void> }> {
+export async function serveAdminSocket(
+  deps: Deps,
+  path = socketPath(deps.config.dataDir),
+  checks = createChecks(deps),
+): Promise<{ path: string; close(): Promise<void> }> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const at = await place(path)
   if (await answers(at))
     throw new Error(`Another broker answers at ${at}: one broker runs on a data directory. Stop it, or set BROKER_DATA_DIR to another directory.`)
-  const listener = getRequestListener(localApi(deps).fetch)
+  const listener = getRequestListener(localApi(deps, checks).fetch)
   const server = createServer((request, response) => void listener(request, response))
   await listenPrivately(server, at)
   const { ino } = await lstat(at)
@@ -96,13 +101,13 @@ function answers(path: string): Promise<boolean> {
 }
 
 /** Who opened the socket is the broker's own user or root; the name that `cmb` sends is for the log. */
-function localApi(deps: Deps): Hono<AdminEnv> {
+function localApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>()
   app.use('*', async (c, next) => {
     const user = /^[\w.@-]{1,64}$/.exec(c.req.header('x-cmb-user') ?? '')?.[0] ?? 'unknown'
     c.set('caller', { actor: { kind: 'operator', id: `cmb@${user}` }, source: 'command', via: 'command', may: 'administer' })
     return next()
   })
-  app.route('/', adminApi(deps))
+  app.route('/', adminApi(deps, checks))
   return app
 }

@@ -1,46 +1,63 @@
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
-import type { Finding } from './finding.ts'
-import { message } from './readiness.ts'
+import type { Check, Looking } from './check.ts'
+import { failed, type Found, message, ok, warning } from './finding.ts'
 
-/** Every client's addresses, as the broker reaches them. A GET without a token: it ends nothing, and any answer below 500 shows that somebody is there. */
+/** Clients: what is not delivered to them, and whether the broker reaches their addresses. A GET without a token ends nothing, and any answer below 500 counts. */
+export const clientChecks: readonly Check[] = [
+  { id: 'deliveries', question: 'Is everything delivered?', cost: 'on_demand', severity: 'none', look: deliveries },
+  { id: 'clients', question: 'Does the broker reach its clients?', cost: 'on_demand', severity: 'none', look: addresses },
+]
 
 const TIMEOUT_MS = 3_000
 const AT_ONCE = 8
 
-export async function examineClients(deps: Deps): Promise<Finding[]> {
+async function deliveries({ deps }: Looking): Promise<Found[]> {
+  const counts = (await deps.store.deliveryCounts()).filter(({ state, count }) => (state === 'failed' || state === 'rejected') && count > 0)
+  return counts.map(({ clientId, state, count }) =>
+    warning(
+      `${count} deliveries are ${state}.`,
+      `cmb deliveries list --client ${clientId} --state ${state} says why; then cmb deliveries redrive --client ${clientId}`,
+      {
+        about: `deliveries to ${clientId}`,
+      },
+    ),
+  )
+}
+
+async function addresses({ deps }: Looking): Promise<Found[]> {
   const [clients, reports] = await Promise.all([deps.store.listClients(), deps.store.guardReports()])
   const guarded = new Set([...reports, ...deps.feed.streams()].map((one) => one.clientId))
-  // The broker's own console is looked at by whoever opens it.
-  const checks = clients.filter((client) => client.source !== 'broker').flatMap((client) => checksOf(deps, client, guarded))
-  const found: Finding[] = []
+  // An operator who opens the broker's own console sees whether it works.
+  const looks = clients.filter((client) => client.source !== 'broker').flatMap((client) => looksAt(deps, client, guarded))
+  const found: Found[] = []
   const run = async (): Promise<void> => {
-    for (let check = checks.shift(); check !== undefined; check = checks.shift()) found.push(await check())
+    for (let look = looks.shift(); look !== undefined; look = looks.shift()) found.push(await look())
   }
   await Promise.all(Array.from({ length: AT_ONCE }, run))
-  return found.toSorted((a, b) => a.name.localeCompare(b.name))
+  return found.toSorted((a, b) => (a.about ?? '').localeCompare(b.about ?? ''))
 }
 
-type Check = () => Promise<Finding>
-
-function checksOf(deps: Deps, client: Client, guarded: ReadonlySet<string>): Check[] {
+function looksAt(deps: Deps, client: Client, guarded: ReadonlySet<string>): (() => Promise<Found>)[] {
   const { logoutUris, redirectUris, jwksUri } = client.metadata
-  const name = `client ${client.clientId}`
-  const checks: Check[] = logoutUris.map((uri) => () => logoutAddress(deps, name, uri))
-  for (const home of new Set(redirectUris.filter((uri) => /^https?:/.test(uri)).map((uri) => new URL(uri).origin)))
-    checks.push(() => origin(deps, name, home))
-  if (jwksUri !== undefined) checks.push(() => jwks(deps, name, jwksUri))
-  if (logoutUris.length === 0 && !guarded.has(client.clientId) && client.metadata.grants.includes('authorization_code'))
-    checks.push(async () => deaf(name, client))
-  return checks
+  const about = `client ${client.clientId}`
+  const homes = new Set(redirectUris.filter((uri) => /^https?:/.test(uri)).map((uri) => new URL(uri).origin))
+  const looks = [
+    ...logoutUris.map((uri) => () => logoutAddress(deps, uri)),
+    ...[...homes].map((home) => () => origin(deps, home)),
+    ...(jwksUri === undefined ? [] : [() => jwks(deps, jwksUri)]),
+    ...(logoutUris.length === 0 && !guarded.has(client.clientId) && client.metadata.grants.includes('authorization_code')
+      ? [async () => unreached(client)]
+      : []),
+  ]
+  return looks.map((look) => async () => ({ ...(await look()), about }))
 }
 
-const deaf = (name: string, client: Client): Finding => ({
-  name,
-  state: 'warning',
-  found: `It has neither a logout address nor a guard: after a sign-out it honours access tokens for up to ${client.metadata.accessTokenSeconds} seconds, and its own session for as long as it likes.`,
-  mend: 'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).',
-})
+const unreached = (client: Client): Found =>
+  warning(
+    `It has neither a logout address nor a guard: after a sign-out it accepts access tokens for up to ${client.metadata.accessTokenSeconds} seconds, and keeps its own session.`,
+    'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).',
+  )
 
 async function get(deps: Deps, url: string, maxBytes: number): Promise<{ status: number; body: string } | { problem: string }> {
   try {
@@ -50,32 +67,27 @@ async function get(deps: Deps, url: string, maxBytes: number): Promise<{ status:
   }
 }
 
-async function logoutAddress(deps: Deps, name: string, uri: string): Promise<Finding> {
+async function logoutAddress(deps: Deps, uri: string): Promise<Found> {
   const answer = await get(deps, uri, 64 * 1024)
   if ('problem' in answer)
-    return {
-      name,
-      state: 'bad',
-      found: `Its logout address ${uri} is not reached: ${answer.problem}`,
-      mend: 'Start the instance, or mend its backchannel_logout_uri, DNS or the firewall. Its deliveries stay pending.',
-    }
-  if (answer.status >= 500)
-    return { name, state: 'warning', found: `Its logout address ${uri} answers ${answer.status}.`, mend: "Look at the instance's own log." }
-  return { name, state: 'good', found: `Its logout address ${uri} is reached.` }
+    return failed(
+      `The broker does not reach its logout address ${uri}: ${answer.problem}`,
+      'Start the instance, or correct its backchannel_logout_uri, DNS or the firewall. Its deliveries stay pending.',
+    )
+  if (answer.status >= 500) return warning(`Its logout address ${uri} answers ${answer.status}.`, "Look at the instance's own log.")
+  return ok(`The broker reaches its logout address ${uri}.`)
 }
 
-async function origin(deps: Deps, name: string, home: string): Promise<Finding> {
+async function origin(deps: Deps, home: string): Promise<Found> {
   const answer = await get(deps, `${home}/`, 1024 * 1024)
-  if (!('problem' in answer)) return { name, state: 'good', found: `${home}, where browsers return to, is reached.` }
-  return {
-    name,
-    state: 'warning',
-    found: `${home}, where browsers return to, is not reached from here: ${answer.problem}`,
-    mend: 'Nothing, where browsers reach it and the broker need not; else start the instance or mend its redirect_uris.',
-  }
+  if (!('problem' in answer)) return ok(`The broker reaches ${home}, where browsers return to.`)
+  return warning(
+    `The broker does not reach ${home}, where browsers return to: ${answer.problem}`,
+    'If only browsers need to reach it, do nothing. Otherwise start the instance or correct its redirect_uris.',
+  )
 }
 
-async function jwks(deps: Deps, name: string, uri: string): Promise<Finding> {
+async function jwks(deps: Deps, uri: string): Promise<Found> {
   const answer = await get(deps, uri, 256 * 1024)
   const problem =
     'problem' in answer
@@ -84,14 +96,12 @@ async function jwks(deps: Deps, name: string, uri: string): Promise<Finding> {
         ? `It answers ${answer.status}.`
         : hasKeys(answer.body)
           ? undefined
-          : 'It answers no JWK Set with keys.'
-  if (problem === undefined) return { name, state: 'good', found: `Its keys at ${uri} are read.` }
-  return {
-    name,
-    state: 'bad',
-    found: `Its keys at ${uri} are not read: ${problem}`,
-    mend: 'Without them it cannot authenticate (private_key_jwt). Mend its jwks_uri, or register its jwks by value.',
-  }
+          : 'The answer is not a JWK Set with keys.'
+  if (problem === undefined) return ok(`The broker reads its keys at ${uri}.`)
+  return failed(
+    `The broker cannot read its keys at ${uri}: ${problem}`,
+    'Without them it cannot authenticate (private_key_jwt). Correct its jwks_uri, or register its jwks by value.',
+  )
 }
 
 function hasKeys(body: string): boolean {

@@ -8,15 +8,22 @@ const part = z.object({
   engine: z.string().optional(),
   differences: z.array(z.string()).optional(),
 })
-export const readinessSchema = z
-  .object({ status: z.enum(['ready', 'degraded', 'unavailable']), parts: z.object({ store: part, queue: part, microsoft: part }) })
-  .meta({ id: 'Readiness' })
-
 export const findingSchema = z
   .object({
-    name: z.string(),
-    state: z.enum(['good', 'warning', 'bad']),
+    check: z.string().meta({ description: 'the id of the check: docs/checks.md' }),
+    about: z.string().optional().meta({ description: 'the thing, where a check looks at several' }),
+    state: z.enum(['ok', 'unknown', 'warning', 'failed']),
     found: z.string(),
-    mend: z.string().optional().meta({ description: 'what to do' }),
+    fix: z.string().optional().meta({ description: 'what to do' }),
+    tid: z.string().optional().meta({ description: 'the tenant it is about' }),
+    engine: z.string().optional().meta({ description: 'the kind of queue server' }),
   })
   .meta({ id: 'Finding' })
+
+export const readinessSchema = z
+  .object({
+    status: z.enum(['ready', 'degraded', 'unavailable']),
+    parts: z.object({ store: part, queue: part, microsoft: part }),
+    checks: z.array(findingSchema).meta({ description: 'every warning and failure' }),
+  })
+  .meta({ id: 'Readiness' })

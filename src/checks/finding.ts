@@ -1,9 +1,25 @@
-/** One thing that doctor examined, how it is, and how to fix it. */
+/** What one check found of one thing. */
 export interface Finding {
-  /** What was looked at: `store`, `client sydney`. */
-  name: string
-  state: 'good' | 'warning' | 'bad'
+  /** The check's id. */
+  check: string
+  /** The thing, where a check looks at several: `client sydney`, `tenant Contoso`. */
+  about?: string | undefined
+  /** `unknown`: nothing has shown it yet. */
+  state: 'ok' | 'unknown' | 'warning' | 'failed'
   found: string
-  /** What to do about it. */
-  mend?: string
+  /** What to do about it. Always there for a warning and a failure. */
+  fix?: string | undefined
+  /** The tenant it is about. */
+  tid?: string | undefined
+  /** For machines: the kind of queue server. */
+  engine?: string | undefined
 }
+
+export type Found = Omit<Finding, 'check'>
+
+export const ok = (found: string, rest: Partial<Found> = {}): Found => ({ state: 'ok', found, ...rest })
+export const unknown = (found: string, fix?: string, rest: Partial<Found> = {}): Found => ({ state: 'unknown', found, fix, ...rest })
+export const warning = (found: string, fix: string, rest: Partial<Found> = {}): Found => ({ state: 'warning', found, fix, ...rest })
+export const failed = (found: string, fix: string, rest: Partial<Found> = {}): Found => ({ state: 'failed', found, fix, ...rest })
+
+export const message = (error: unknown): string => (error instanceof Error ? error.message : String(error)).replace(/[.\s]*$/, '.')

@@ -1,133 +1,103 @@
 import type { Command } from 'commander'
 import { access, constants, stat, statfs } from 'node:fs/promises'
 import { ConfigError, loadConfig, type Config } from '../config/config.ts'
-import type { Finding } from '../checks/finding.ts'
-import { readClientsFile } from '../client/read-clients-file.ts'
+import { examineClientsFile } from '../checks/broker.ts'
+import { failed, type Finding, type Found, ok, warning } from '../checks/finding.ts'
 import { CommandFailure, EXIT, openBroker } from './broker.ts'
 import { asJson, examples, type Context } from './context.ts'
 
-/** What is wrong and how to mend it: of the settings and the data directory by itself; of all the rest by asking the broker, where one runs. */
+/** `cmb doctor`: checks settings and data directory by itself, and asks a running broker for the findings of its checks. */
 export function doctorCommand(program: Command, context: Context): void {
   examples(
     program
       .command('doctor')
       .description(
-        'Check settings, store, queue, Microsoft and every client; say how to mend what is wrong. Run it with the environment of the broker.',
+        'Check settings, database, queue, Microsoft and every client; say how to fix what is wrong. Run it with the environment of the broker.',
       )
       .addOption(asJson())
       .action(async (_options: unknown, command: Command) => {
         const findings = await look(context, context.dataDir(command))
-        context.print(command, { findings }, () => words(findings))
-        command.setOptionValue('exitCode', findings.some((one) => one.state === 'bad') ? EXIT.failed : EXIT.done)
+        context.print(command, { findings }, () => printed(findings))
+        command.setOptionValue('exitCode', findings.some((one) => one.state === 'failed') ? EXIT.failed : EXIT.done)
       }),
     'cmb doctor',
-    'cmb doctor --json | jq \'.findings[] | select(.state != "good")\'',
+    'cmb doctor --json | jq \'.findings[] | select(.state != "ok")\'',
   )
 }
 
 async function look(context: Context, dataDir: string): Promise<Finding[]> {
   const inside = await fromBroker(context, dataDir)
-  const running = !inside.some((one) => one.name === 'broker' && one.state === 'bad')
+  const running = !inside.some((one) => one.check === 'broker' && one.state === 'failed')
   const { config, findings } = settings(context, dataDir, running)
-  const file = running || config?.clientsFile === undefined ? [] : [await clientsFile(config, config.clientsFile)]
-  return [...findings, await directory(dataDir), ...file, ...inside]
+  const file = running || config === undefined ? [] : named('clients-file', await examineClientsFile(config, false))
+  return [...findings, ...named('data-directory', [await directory(dataDir)]), ...file, ...inside]
 }
 
-/** A shell beside a running broker rarely has its environment: what is missing there is worth a word, no more. */
+const named = (check: string, found: readonly Found[]): Finding[] => found.map((one) => ({ check, ...one }))
+
+/** A shell beside a running broker rarely has its environment: what is missing there is only a warning. */
 function settings(context: Context, dataDir: string, running: boolean): { config?: Config; findings: Finding[] } {
   try {
     const config = loadConfig({ ...context.terminal.env, BROKER_DATA_DIR: dataDir })
-    const warnings = config.warnings.map(({ name, problem, example }) => ({
-      name,
-      state: 'warning' as const,
-      found: `It ${problem}.`,
-      mend: `Rename it to ${example}, or remove it.`,
-    }))
-    return { config, findings: [{ name: 'environment', state: 'good', found: 'Every setting here can be read.' }, ...warnings] }
+    const warnings = config.warnings.map(({ name, problem, example }) =>
+      warning(`It ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }),
+    )
+    return { config, findings: named('environment', [ok('Every setting here can be read.'), ...warnings]) }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    if (running)
-      return {
-        findings: [
-          {
-            name: 'environment',
-            state: 'warning',
-            found: 'The settings of this shell would not start a broker; the one that runs has others.',
-            mend: 'To check them, run this with the environment of the broker.',
-          },
-        ],
-      }
-    return {
-      findings: error.problems.map((one) => ({
-        name: one.name,
-        state: 'bad',
-        found: `It ${one.problem}.`,
-        mend: one.example === '' ? 'docs/configuration.md lists every setting.' : `For example: ${one.name}=${one.example}`,
-      })),
+    if (running) {
+      const found = 'The settings of this shell would not start a broker; the one that runs has others.'
+      return { findings: named('environment', [warning(found, 'To check them, run this with the environment of the broker.')]) }
     }
+    const wrong = error.problems.map(({ name, problem, example }) =>
+      failed(`It ${problem}.`, example === '' ? 'docs/configuration.md lists every setting.' : `For example: ${name}=${example}`, { about: name }),
+    )
+    return { findings: named('environment', wrong) }
   }
 }
 
 const LEAST_FREE_BYTES = 256 * 1024 * 1024
 
-async function directory(dataDir: string): Promise<Finding> {
-  const name = 'data directory'
+async function directory(dataDir: string): Promise<Found> {
   try {
     const { mode } = await stat(dataDir)
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
     const { bavail, bsize } = await statfs(dataDir)
     const free = `${Math.floor((bavail * bsize) / 1_048_576)} MB free`
-    if ((mode & 0o077) !== 0) return { name, state: 'warning', found: `${dataDir} can be read by other users.`, mend: `chmod 700 ${dataDir}` }
-    if (bavail * bsize < LEAST_FREE_BYTES)
-      return { name, state: 'bad', found: `${dataDir}: ${free}.`, mend: 'Free some space: a full disk refuses sign-ins and revocations.' }
-    return { name, state: 'good', found: `${dataDir}: ${free}.` }
+    if ((mode & 0o077) !== 0) return warning(`Other users can read ${dataDir}.`, `chmod 700 ${dataDir}`)
+    if (bavail * bsize < LEAST_FREE_BYTES) return failed(`${dataDir}: ${free}.`, 'Free some space: with a full disk, sign-ins and revocations fail.')
+    return ok(`${dataDir}: ${free}.`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT')
-      return {
-        name,
-        state: 'warning',
-        found: `${dataDir} is not there yet; the broker makes it at its first start.`,
-        mend: 'If it should be there, name the right one: --data-dir or BROKER_DATA_DIR.',
-      }
-    return {
-      name,
-      state: 'bad',
-      found: `${dataDir} cannot be used (${code ?? 'error'}).`,
-      mend: `Run this as the broker's user, or let that user own it: chown -R <user> ${dataDir}`,
-    }
+      return warning(
+        `${dataDir} does not exist yet; the broker makes it at its first start.`,
+        'If it should exist, name the right one: --data-dir or BROKER_DATA_DIR.',
+      )
+    return failed(
+      `${dataDir} cannot be used (${code ?? 'error'}).`,
+      `Run this as the broker's user, or let that user own it: chown -R <user> ${dataDir}`,
+    )
   }
-}
-
-async function clientsFile(config: Config, path: string): Promise<Finding> {
-  const read = await readClientsFile(path, { allowLoopback: config.allowLoopbackTargets })
-  if (read.ok) return { name: 'clients file', state: 'good', found: `${read.clients.length} client(s) in ${path}.` }
-  return { name: 'clients file', state: 'bad', found: read.problems.join(' '), mend: `Mend ${path}.` }
 }
 
 async function fromBroker(context: Context, dataDir: string): Promise<Finding[]> {
   try {
     const { findings } = await (await openBroker(context.terminal, dataDir)).get<{ findings: Finding[] }>('/doctor')
-    return [{ name: 'broker', state: 'good', found: 'It runs.' }, ...findings]
+    return [...named('broker', [ok('It runs.')]), ...findings]
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error
-    return [
-      {
-        name: 'broker',
-        state: 'bad',
-        found: error.message.replaceAll('\n', ' '),
-        mend: 'Store, queue, Microsoft and the clients are looked at when it runs.',
-      },
-    ]
+    const found = error.message.replaceAll('\n', ' ')
+    return named('broker', [failed(found, 'Start it: its database, queue, clients and connection to Microsoft are checked while it runs.')])
   }
 }
 
-const MARK = { good: 'ok  ', warning: 'warn', bad: 'BAD ' } as const
+const MARK = { ok: 'ok  ', unknown: '?   ', warning: 'warn', failed: 'FAIL' } as const
 
-function words(findings: readonly Finding[]): string {
-  const said = findings
-    .map((one) => `${MARK[one.state]}  ${one.name}: ${one.found}\n${one.mend === undefined ? '' : `        -> ${one.mend}\n`}`)
+function printed(findings: readonly Finding[]): string {
+  const lines = findings
+    .map((one) => `${MARK[one.state]}  ${one.about ?? one.check}: ${one.found}\n${one.fix === undefined ? '' : `        -> ${one.fix}\n`}`)
     .join('')
   const count = (state: Finding['state']): number => findings.filter((one) => one.state === state).length
-  return `${said}\n${count('good')} good, ${count('warning')} to look at, ${count('bad')} wrong.\n`
+  return `${lines}\n${count('ok')} ok, ${count('unknown')} not known, ${count('warning')} warnings, ${count('failed')} failed.\n`
 }

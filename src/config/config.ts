@@ -14,7 +14,11 @@ export type EntraCredential = { kind: 'secret'; secret: string } | { kind: 'cert
 
 export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals' | 'databaseUrl'> {
   opsOrigin: string
-  entra: Pick<Values['entra'], 'tenants' | 'clientId' | 'authority' | 'simulated'> & { credential: EntraCredential | undefined }
+  entra: Pick<Values['entra'], 'tenants' | 'clientId' | 'authority' | 'simulated'> & {
+    credential: EntraCredential | undefined
+    /** Epoch seconds. */
+    secretExpiresAt?: number | undefined
+  }
   signals: Omit<Values['signals'], 'issuersFile'> & { issuers: SignalIssuer[] }
   /** What is wrong without keeping the broker from its start. */
   warnings: ConfigProblem[]
@@ -65,7 +69,14 @@ export function loadConfig(env: Environment): Config {
   return {
     ...values,
     opsOrigin: opsOrigin ?? `http://localhost:${values.opsListen.port}`,
-    entra: { tenants: entra.tenants, clientId: entra.clientId, authority: entra.authority, simulated: entra.simulated, credential },
+    entra: {
+      tenants: entra.tenants,
+      clientId: entra.clientId,
+      authority: entra.authority,
+      simulated: entra.simulated,
+      credential,
+      secretExpiresAt: entra.secretExpiresAt,
+    },
     signals: { ...ownSignals, issuers },
     warnings: unknownSettings(env),
   }

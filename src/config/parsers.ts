@@ -128,6 +128,13 @@ export const minutes = z.string().transform((value, c) => {
   return z.NEVER
 })
 
+/** A day (UTC), read to its first second. */
+export const date = z.string().transform((value, c) => {
+  const ms = /^\d{4}-\d{2}-\d{2}$/.test(value) ? Date.parse(value) : Number.NaN
+  if (Number.isNaN(ms)) c.addIssue('must be a date such as 2027-03-31')
+  return ms / 1000
+})
+
 export const queueUrl = z.string().transform((value, c) => {
   if (/^rediss?:\/\/[^/\s]+/.test(value)) return value
   c.addIssue('must begin with redis:// or rediss:// (leave it unset and the broker runs its own queue server)')

@@ -99,6 +99,13 @@ const entra = {
     example: '"$(cat client-secret.txt)"',
     text: "The client secret's value.",
   }),
+  secretExpiresAt: setting({
+    name: 'BROKER_ENTRA_CLIENT_SECRET_EXPIRES',
+    section: 'microsoft',
+    schema: parse.date,
+    example: '2027-03-31',
+    text: 'The day on which that secret expires, as Entra shows it. The broker warns from 30 days before; Entra does not tell it the date.',
+  }),
   certificateFile: setting({
     name: 'BROKER_ENTRA_CERTIFICATE_FILE',
     section: 'microsoft',

@@ -3,7 +3,7 @@ import { bodyLimit } from 'hono/body-limit'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
-import type { Readiness } from '../checks/readiness.ts'
+import type { Checks } from '../checks/checks.ts'
 import { auditDownload, auditPage } from './audit.tsx'
 import { deliveriesPage, redrive } from './deliveries.tsx'
 import { formHolds, type Visit } from './desk.tsx'
@@ -24,7 +24,7 @@ import { STYLE } from './style.ts'
  * The operators' console, /ops: what is owed, told, enforced and revoked, seen by operators and acted on by administrators of the operators'
  * tenant. It refuses everybody else, whoever's session no longer stands, and a form that did not come from its own page.
  */
-export function consoleEndpoints(deps: Deps, readiness: () => Promise<Readiness>): Hono {
+export function consoleEndpoints(deps: Deps, checks: Checks): Hono {
   const room = new Hono()
   const unchanged = { title: 'Nothing was changed', what: 'It could not be written down, so nothing was done.' }
   room.get('/ops/assets/console.css', (c) =>
@@ -40,7 +40,7 @@ export function consoleEndpoints(deps: Deps, readiness: () => Promise<Readiness>
   )
   room.get('/ops/callback', (c) => comeBack(deps, c, deps.clock.now()))
   room.get('/ops/signed-out', (c) => signedOutPage(deps, c))
-  mountPages(room, deps, readiness)
+  mountPages(room, deps, checks)
   mountForms(room, deps)
   mountLive(room, deps)
   mountBoard(room, deps)
@@ -61,14 +61,14 @@ async function enter(deps: Deps, c: Context, touch = true): Promise<Visit | Resp
   return { deps, c, operator: visitor.operator, now }
 }
 
-function mountPages(room: Hono, deps: Deps, readiness: () => Promise<Readiness>): void {
+function mountPages(room: Hono, deps: Deps, checks: Checks): void {
   const show = (path: string, render: (visit: Visit) => Response | Promise<Response>): void => {
     room.get(path, async (c) => {
       const visit = await enter(deps, c)
       return visit instanceof Response ? visit : render(visit)
     })
   }
-  show('/ops', (visit) => overviewPage(visit, readiness))
+  show('/ops', (visit) => overviewPage(visit, checks))
   show('/ops/revocations', revocationsPage)
   show('/ops/revocations/:seq{[0-9]{1,15}}', (visit) => revocationPage(visit, Number(visit.c.req.param('seq'))))
   show('/ops/deliveries', deliveriesPage)

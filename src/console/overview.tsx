@@ -2,7 +2,8 @@ import type { Child } from 'hono/jsx'
 import { Notice } from '../page/components.tsx'
 import { MOST_SHOWN } from '../acts/microsoft-work.ts'
 import type { GuardState } from '../acts/guards.ts'
-import type { Readiness } from '../checks/readiness.ts'
+import type { Checks } from '../checks/checks.ts'
+import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
 import { desk, Figures, Live, Panel, Table, type Visit } from './desk.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
@@ -14,10 +15,10 @@ import { count, plural, span, when } from './words.ts'
 
 const TIMES_OF = 200
 
-export async function overviewPage(visit: Visit, readiness: () => Promise<Readiness>): Promise<Response> {
+export async function overviewPage(visit: Visit, checks: Checks): Promise<Response> {
   const { deps, now } = visit
   const [ready, instances, sessions, times, latest, failedWork] = await Promise.all([
-    readiness(),
+    readinessOf(deps, checks),
     instancesNow(deps),
     deps.store.liveSessionCount(now),
     deps.store.revocationTimes({ limit: TIMES_OF }),

@@ -1,15 +1,14 @@
+import type { Checks } from '../checks/checks.ts'
+import { CHECKS } from '../checks/list.ts'
+import { readinessOf } from '../checks/readiness.ts'
 import type { Deps } from '../deps.ts'
 import { probePause } from '../microsoft/probe-pause.ts'
-import type { Readiness } from '../checks/readiness.ts'
 
-/** Gauges are read from the store and the feed at each scrape, so that they are right after a restart too. */
-export async function refreshGauges(deps: Deps, readiness: () => Promise<Readiness>): Promise<void> {
+/** Gauges are read from the database and the feed at each scrape, so that they are right after a restart too. */
+export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
   const { metrics, store, feed, clock } = deps
-  // First, and without asking the store for anything: that it is down is what has to be told.
-  for (const [part, { state }] of Object.entries((await readiness()).parts)) {
-    if (state === 'not_connected') metrics.partUp.remove({ part })
-    else metrics.partUp.set({ part }, state === 'up' ? 1 : 0)
-  }
+  // First, and without asking the database for anything: that it is down has to show.
+  await refreshChecks(deps, checks)
   const [counts, sessions] = await Promise.all([store.deliveryCounts(), store.liveSessionCount(clock.now())])
   metrics.pending.reset()
   metrics.oldestPendingSeconds.reset()
@@ -25,4 +24,18 @@ export async function refreshGauges(deps: Deps, readiness: () => Promise<Readine
   const streams = new Map<string, number>()
   for (const { clientId } of feed.streams()) streams.set(clientId, (streams.get(clientId) ?? 0) + 1)
   for (const [client, open] of streams) metrics.guards.set({ client }, open)
+}
+
+async function refreshChecks({ metrics, connection, microsoft }: Deps, checks: Checks): Promise<void> {
+  const { parts, checks: wrong } = await readinessOf({ connection, microsoft }, checks)
+  for (const [part, { state }] of Object.entries(parts)) {
+    if (state === 'not_connected') metrics.partUp.remove({ part })
+    else metrics.partUp.set({ part }, state === 'up' ? 1 : 0)
+  }
+  for (const { id } of CHECKS.filter(({ cost }) => cost !== 'on_demand'))
+    for (const state of ['warning', 'failed'])
+      metrics.checkFindings.set({ check: id, state }, wrong.filter((one) => one.check === id && one.state === state).length)
+  const [end, kind] = [await microsoft.credentialEnd(), connection.current().credential?.kind]
+  metrics.credentialExpiresAt.reset()
+  if (end !== undefined && kind !== undefined) metrics.credentialExpiresAt.set({ kind }, end)
 }

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono'
-import type { Readiness } from '../checks/readiness.ts'
+import type { Checks } from '../checks/checks.ts'
+import { readinessOf } from '../checks/readiness.ts'
 import type { Deps } from '../deps.ts'
 import { readinessSchema } from '../checks/described.ts'
 import { type Description, described, json, text } from '../protocol/described.ts'
@@ -21,15 +22,15 @@ const METRICS: Description = {
 /**
  * Whether the broker is ready, and its metrics, on the operators' listener. Neither asks for authentication: this listener is loopback by default.
  */
-export function operatorHealthEndpoints(deps: Deps, readiness: () => Promise<Readiness>): Hono {
+export function operatorHealthEndpoints(deps: Deps, checks: Checks): Hono {
   const endpoints = new Hono()
   const ready = async (c: Context): Promise<Response> => {
-    const report = await readiness()
+    const report = await readinessOf(deps, checks)
     return c.json(report, report.status === 'unavailable' ? 503 : 200, { 'Cache-Control': 'no-store' })
   }
   const metrics = async (c: Context): Promise<Response> => {
     try {
-      await refreshGauges(deps, readiness)
+      await refreshGauges(deps, checks)
     } catch (error) {
       // The counters are still right; gauges of a store that is down would only be old.
       deps.log.warn('gauges_not_refreshed', { problem: error instanceof Error ? error.message : 'unknown' })

@@ -91,8 +91,25 @@ export interface Microsoft {
   readonly graph: Graph
   /** Where the browser signs out of Microsoft 365; comes back to our fixed return address. */
   logoutUrl(input: { tid: string; logoutHint?: string | undefined }): Promise<string>
-  /** Reaches the discovery document and keys of every tenant that is connected. For `cmb doctor` and readiness. */
-  checkMetadata(): Promise<{ tid: string; ok: boolean; problem?: string | undefined }[]>
+  /** Asks Microsoft, now, for what a sign-in of that tenant needs. */
+  examine(tid: string): Promise<Examination>
+  /** When the broker's own credential expires, as far as that is known. Epoch seconds. */
+  credentialEnd(): Promise<number | undefined>
+}
+
+export interface Examination {
+  /** `skewSeconds`: by how much Microsoft's clock is ahead of ours, where it sends its time. */
+  metadata: { ok: true; skewSeconds: number | undefined } | { ok: false; problem: string }
+  /** Whether the sign-in page answers. Undefined: not asked. */
+  authorize: { ok: true } | { ok: false; problem: string } | undefined
+  /**
+   * Whether Entra accepts our credential, by a token for the application itself, and what Graph permissions it holds there. `outage`: Microsoft
+   * gave no usable answer. `guidance`: a key of the guidance table. Undefined: not asked.
+   */
+  credential:
+    | { ok: true; graphRoles: string[] }
+    | { ok: false; problem: string; code: number | undefined; guidance: string; outage: boolean }
+    | undefined
 }
 
 /** What becomes of sessions after an answer of Microsoft's. */

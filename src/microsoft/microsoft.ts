@@ -5,6 +5,7 @@ import { type Connection, connectionOf } from './connection.ts'
 import { createDirectory, type Directory } from './directory.ts'
 import type { Microsoft, MicrosoftIdentity, StartSignIn } from './interface.ts'
 import { createGraph } from './graph.ts'
+import { credentialEnd, examine } from './examine.ts'
 import { renew } from './renew.ts'
 import { createTransport, type Fetch } from './transport.ts'
 import { verifyIdToken } from './verify.ts'
@@ -29,7 +30,8 @@ export function createMicrosoft(
     renew: (session) => renew(need, directory, session),
     graph: createGraph(need, directory),
     logoutUrl: (signOut) => logoutUrl(need, directory, signOut),
-    checkMetadata: () => Promise.all(connection().tenants.map((tid) => checkTenant(directory, tid))),
+    examine: (tid) => examine(need, tid),
+    credentialEnd: () => credentialEnd(need),
   }
 }
 
@@ -132,14 +134,4 @@ async function logoutUrl(need: Need, directory: Directory, input: { tid: string;
   url.searchParams.set('post_logout_redirect_uri', `${need.config.issuer}/logout/return`)
   if (input.logoutHint !== undefined) url.searchParams.set('logout_hint', input.logoutHint)
   return url.href
-}
-
-async function checkTenant(directory: Directory, tid: string): Promise<{ tid: string; ok: boolean; problem?: string | undefined }> {
-  try {
-    await directory.discovery(tid)
-    const keys = await directory.verifier(tid).warm()
-    return keys > 0 ? { tid, ok: true } : { tid, ok: false, problem: 'It publishes no signing keys.' }
-  } catch (error) {
-    return { tid, ok: false, problem: error instanceof Error ? error.message : 'It cannot be reached.' }
-  }
 }

@@ -154,7 +154,7 @@ export const Steps = ({ items }: { items: readonly Child[] }) => (
   </ol>
 )
 
-const MARK = { yes: '✓', no: '✕', unknown: '?' } as const
+const MARK = { yes: '✓', no: '✕', warning: '!', unknown: '?' } as const
 
 /** A question with its answer in plain words, and what to do about it. */
 export const Answer = ({ question, is, children }: { question: string; is: keyof typeof MARK; children?: Child }) => {

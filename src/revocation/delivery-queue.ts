@@ -32,7 +32,7 @@ export interface OpenedDeliveryQueue extends DeliveryQueue {
 export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Deps, 'log' | 'metrics' | 'clock'>): Promise<OpenedDeliveryQueue> {
   const { engine, log } = deps
   const outages = createOutageLog(log)
-  const server = engine.address.kind === 'postgres' ? await openPostgres(engine, outages) : await openRedis(engine, outages, log)
+  const server = engine.address.kind === 'postgres' ? await openPostgres(engine, outages) : openRedis(engine, outages)
   const bull = server.queue
 
   let lanes: LocalLanes | undefined
@@ -89,6 +89,7 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
         }
       }
     },
+    durability: async () => (engine.own ? undefined : within(1_000, server.durability()).catch(() => undefined)),
     async close() {
       closed = true
       waiting = []
@@ -127,6 +128,7 @@ interface Server {
   queue: Queue
   worker(perform: (job: Job<DeliveryRef>) => Promise<void>, concurrency: number): Worker
   ping(): Promise<unknown>
+  durability(): ReturnType<DeliveryQueue['durability']>
   close(): Promise<void>
 }
 
@@ -139,7 +141,7 @@ const WORKER = {
   runRetryDelay: 1_000,
 }
 
-async function openRedis(engine: QueueEngine, outages: OutageLog, log: Log): Promise<Server> {
+function openRedis(engine: QueueEngine, outages: OutageLog): Server {
   const at = engine.address as { url: string } | { socket: string }
   const common: RedisOptions = { ...('socket' in at ? { path: at.socket } : {}), retryStrategy: (times) => Math.min(times * 100, 1_000) }
   const connect = (options: RedisOptions): Redis => {
@@ -155,8 +157,6 @@ async function openRedis(engine: QueueEngine, outages: OutageLog, log: Log): Pro
   const queue = new Queue(QUEUE_NAME, { connection: producer })
   // At once: an error that nobody listens for is printed.
   queue.on('error', outages.down)
-  // One that is down does not keep the broker from starting.
-  await within(ANSWER_MS, warnUnlessSafe(producer, log)).catch(() => {})
   return {
     queue,
     worker(perform, concurrency) {
@@ -166,6 +166,7 @@ async function openRedis(engine: QueueEngine, outages: OutageLog, log: Log): Pro
       return new Worker(QUEUE_NAME, perform, { ...WORKER, connection, concurrency })
     },
     ping: () => producer.ping(),
+    durability: () => durabilityOf(producer),
     async close() {
       for (const client of [producer, ...workers]) client.disconnect()
     },
@@ -173,15 +174,11 @@ async function openRedis(engine: QueueEngine, outages: OutageLog, log: Log): Pro
 }
 
 /** A server that evicts or forgets still loses nothing, but each loss costs the seconds of a relay: operators should know. */
-async function warnUnlessSafe(client: Redis, log: Log): Promise<void> {
-  try {
-    await new Promise<void>((ready) => (client.status === 'ready' ? ready() : client.once('ready', ready)))
-    const settings = await client.config('GET', 'maxmemory-policy')
-    if (settings[1] !== undefined && settings[1] !== 'noeviction')
-      log.warn('queue_server_evicts', { policy: settings[1], next: 'set maxmemory-policy noeviction on it' })
-  } catch {
-    // Managed servers forbid CONFIG.
-  }
+async function durabilityOf(client: Redis): ReturnType<DeliveryQueue['durability']> {
+  const text = `${await client.info('memory')}\n${await client.info('persistence')}`
+  const field = (name: string): string | undefined => new RegExp(`^${name}:(\\S+)`, 'm').exec(text)?.[1]
+  const [evictionPolicy, aof] = [field('maxmemory_policy'), field('aof_enabled')]
+  return evictionPolicy === undefined || aof === undefined ? undefined : { appendOnly: aof === '1', evictionPolicy }
 }
 
 async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Server> {
@@ -213,6 +210,7 @@ async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Se
       return new Worker(QUEUE_NAME, perform, options, createPostgresBackend as never)
     },
     ping: () => pool.query('SELECT 1'),
+    durability: async () => undefined,
     async close() {
       for (const one of [pool, ...workers]) await within(ANSWER_MS, one.end()).catch(() => {})
     },

@@ -33,6 +33,8 @@ export interface DeliveryQueue {
   work(perform: (ref: DeliveryRef) => Promise<void>, concurrency: number): { stop(): Promise<void> }
   /** Whether the queue's server answers, and which engine it is. */
   health(): Promise<{ up: boolean; engine: 'valkey' | 'redis' | 'postgres'; problem?: string | undefined }>
+  /** What the operator's queue server does with jobs, as it says itself. Undefined: it is our own, or does not say. */
+  durability(): Promise<{ appendOnly: boolean; evictionPolicy: string } | undefined>
   close(): Promise<void>
 }
 

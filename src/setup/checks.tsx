@@ -1,38 +1,29 @@
-import { type Check, credentialEnd, tenantChecks } from './check.ts'
+import type { Checks } from '../checks/checks.ts'
+import type { Finding } from '../checks/finding.ts'
+import { CHECKS } from '../checks/list.ts'
 import { Answer, LinkButton } from '../page/components.tsx'
 import { nameOf, setupPage, type Visit } from './frame.tsx'
 import { allSeen } from './seen.ts'
 
-/** Looks at everything that has to be right, now, and says how to mend what is not. It changes nothing. */
+/** Looks at everything that the connection to Microsoft needs, now, and says how to fix what is wrong. It changes nothing. */
 
-export async function checksPage(visit: Visit): Promise<Response> {
-  const { deps, administration } = visit
-  const tenants = await allSeen(deps.store)
-  const [shared, ...each] = await Promise.all([
-    credentialEnd(visit),
-    ...tenants.map(async (seen) => ({ seen, checks: await tenantChecks(visit, seen, await administration.examine(seen.row.tid)) })),
-  ])
-  const bad = [shared, ...each.flatMap((one) => one.checks)].filter((one) => one.is === 'no').length
+const QUESTION = new Map(CHECKS.map(({ id, question }) => [id, question]))
+const ANSWER = { ok: 'yes', warning: 'warning', failed: 'no', unknown: 'unknown' } as const
+
+export async function checksPage(visit: Visit, checks: Checks): Promise<Response> {
+  const [tenants, findings] = await Promise.all([allSeen(visit.deps.store), checks.look({ fresh: true, which: ({ setup }) => setup === true })])
   return setupPage(
     visit,
-    {
-      title: 'Does everything work?',
-      said:
-        bad === 0
-          ? { kind: 'good', title: 'Nothing is wrong.' }
-          : { kind: 'bad', title: bad === 1 ? 'One thing is wrong.' : `${bad} things are wrong.` },
-    },
+    { title: 'Does everything work?', said: headline(findings) },
     <>
-      <Shown {...shared} />
-      {each.map(({ seen, checks }) => (
-        <section class="stack" aria-label={nameOf(seen.row)}>
-          <h2>{nameOf(seen.row)}</h2>
-          {checks.map((check) => (
-            <Shown {...check} />
-          ))}
+      {shown(findings.filter((one) => one.tid === undefined))}
+      {tenants.map(({ row }) => (
+        <section class="stack" aria-label={nameOf(row)}>
+          <h2>{nameOf(row)}</h2>
+          {shown(findings.filter((one) => one.tid === row.tid))}
           <div class="row">
-            <LinkButton href={`/setup/tenants/${seen.row.tid}`} kind="quiet">
-              Open {nameOf(seen.row)}
+            <LinkButton href={`/setup/tenants/${row.tid}`} kind="quiet">
+              Open {nameOf(row)}
             </LinkButton>
           </div>
         </section>
@@ -46,9 +37,17 @@ export async function checksPage(visit: Visit): Promise<Response> {
   )
 }
 
-const Shown = ({ question, is, found, mend }: Check) => (
-  <Answer question={question} is={is}>
-    <p>{found}</p>
-    {mend === undefined ? null : <p class="soft">{mend}</p>}
-  </Answer>
-)
+function headline(findings: readonly Finding[]) {
+  const [failures, warnings] = (['failed', 'warning'] as const).map((state) => findings.filter((one) => one.state === state).length)
+  if (failures) return { kind: 'bad', title: failures === 1 ? 'One thing is wrong.' : `${failures} things are wrong.` } as const
+  if (warnings) return { kind: 'warn', title: warnings === 1 ? 'One thing needs a look.' : `${warnings} things need a look.` } as const
+  return { kind: 'good', title: 'Nothing is wrong.' } as const
+}
+
+const shown = (findings: readonly Finding[]) =>
+  findings.map(({ check, state, found, fix }) => (
+    <Answer question={QUESTION.get(check) ?? check} is={ANSWER[state]}>
+      <p>{found}</p>
+      {fix === undefined ? null : <p class="soft">{fix}</p>}
+    </Answer>
+  ))

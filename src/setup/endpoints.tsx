@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import { isForm } from '../client/form.ts'
 import { bodyLimit } from 'hono/body-limit'
 import type { Deps } from '../deps.ts'
+import type { Checks } from '../checks/checks.ts'
 import { createAdministration } from '../microsoft/administration.ts'
 import { pageErrors } from '../page/errors.tsx'
 import { OAuthError } from '../protocol/error.ts'
@@ -22,8 +23,11 @@ import { type AskConsole, visitorOf } from './visitor.ts'
  * of MFA, checks. Refuses everybody but the holder of the one-time token and, from the first operator on, an administrator by role; and of the
  * latter every change that decides who signs in unless they have just proved themselves at Microsoft.
  */
-export function setupEndpoints(deps: Deps, { administrator, proves }: { administrator: AskConsole; proves: ProvesMfa }): Hono {
-  const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current(), clock: deps.clock })
+export function setupEndpoints(
+  deps: Deps,
+  { administrator, proves, checks }: { administrator: AskConsole; proves: ProvesMfa; checks: Checks },
+): Hono {
+  const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current() })
   const room = new Hono()
   const visitOf = async (c: Context): Promise<Visit | undefined> => {
     const now = deps.clock.now()
@@ -53,7 +57,7 @@ export function setupEndpoints(deps: Deps, { administrator, proves }: { administ
   show('/setup/add-tenant', (visit) => addTenantPage(visit))
   change('/setup/tenants', '/setup/add-tenant', saveTenant)
   show('/setup/returned', returned)
-  show('/setup/checks', checksPage)
+  show('/setup/checks', (visit) => checksPage(visit, checks))
   const page = '/setup/tenants/:tid'
   show(page, withTenant(tenantPage))
   show(`${page}/proof`, withTenant(proofPage))

@@ -48,11 +48,11 @@ export async function keep(visit: Acting, outcome: Outcome): Promise<string> {
 
 /** Consent counts as given once somebody of that very tenant who can give it has signed in: then it was no stranger who came back with it. */
 async function confirm(visit: Acting, { tid }: Errand, trial: Trial, cameBack: boolean): Promise<string> {
-  const { deps, administration, now } = visit
+  const { deps, now } = visit
   if (trial.directoryRole === undefined) return 'no_role'
   // Given in the admin center rather than from here: then the application has the permissions that only consent for all gives.
   if (!cameBack) {
-    const { credential } = await administration.examine(tid)
+    const { credential } = await deps.microsoft.examine(tid)
     if (!credential?.ok || credential.graphRoles.length === 0) return 'not_consented'
   }
   const by = `${trial.who} (${trial.directoryRole})`

@@ -17,7 +17,7 @@ import { type Errand, open, type Outcome, seal, type Trial } from './errand.ts'
  * gives nobody anything, and believes nothing of the query but what Microsoft's signed token says. Whatever comes back is carried to /setup.
  */
 export function setupVisits(deps: Deps): Hono {
-  const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current(), clock: deps.clock })
+  const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current() })
   const room = new Hono()
   room.get('/signin/connect', (c) => invitationPage(deps, c, deps.clock.now()))
   room.get('/signin/setup', (c) => leave(deps, administration, c, deps.clock.now()))

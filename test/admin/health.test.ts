@@ -33,7 +33,7 @@ describe('/readyz', () => {
     expect(await ready(rig)).toMatchObject({
       code: 200,
       status: 'degraded',
-      parts: { queue: { state: 'down', problem: expect.stringContaining('stay pending') as string } },
+      parts: { queue: { state: 'down', problem: expect.stringContaining('effective at once') as string } },
     })
     rig.queue.up = true
     expect(await ready(rig)).toMatchObject({ status: 'ready' })
@@ -61,19 +61,21 @@ describe('/readyz', () => {
     })
   })
 
-  test("Microsoft's metadata is asked for once in 30 s, however often somebody looks", async () => {
+  test('Microsoft is asked once in 20 s, however often somebody looks', async () => {
     const rig = await createRig()
-    const check = vi.spyOn(rig.microsoft, 'checkMetadata').mockResolvedValue([{ tid: 't', ok: false, problem: 'rejected' } as never])
+    rig.microsoft.examined = { ...rig.microsoft.examined, authorize: { ok: false, problem: 'rejected' } }
+    const examine = vi.spyOn(rig.microsoft, 'examine')
     expect(await Promise.all([ready(rig), ready(rig)])).toMatchObject([
       { code: 200, status: 'degraded' },
       { parts: { microsoft: { state: 'down', problem: expect.stringContaining('rejected') as string } } },
     ])
-    rig.clock.advance(29)
+    rig.clock.advance(19)
     await ready(rig)
-    expect(check).toHaveBeenCalledTimes(1)
+    const tenants = rig.config.entra.tenants.length
+    expect(examine).toHaveBeenCalledTimes(tenants)
     rig.clock.advance(2)
     await ready(rig)
-    expect(check).toHaveBeenCalledTimes(2)
+    expect(examine).toHaveBeenCalledTimes(2 * tenants)
   })
 })
 

@@ -117,8 +117,8 @@ describe('cmb doctor', () => {
 
   test('with good settings and no broker the broker is what is wrong', async () => {
     const ran = await cmb(['doctor', '--json'], { dataDir: emptyDir(), env: GOOD })
-    const { findings } = ran.json<{ findings: { name: string; state: string }[] }>()
-    expect(findings.filter((one) => one.state === 'bad').map((one) => one.name)).toEqual(['broker'])
+    const { findings } = ran.json<{ findings: { check: string; state: string }[] }>()
+    expect(findings.filter((one) => one.state === 'failed').map((one) => one.check)).toEqual(['broker'])
   })
 
   test('beside a running broker it looks at store, queue, Microsoft, keys and every client', async () => {
@@ -129,14 +129,16 @@ describe('cmb doctor', () => {
     await rig.register('Melbourne', { logoutUris: ['http://127.0.0.1:1/logout'], redirectUris: [`${home}/callback`] })
     await rig.register('Perth', { logoutUris: [], redirectUris: [`${home}/callback`] })
     const ran = await type(['doctor', '--json'], { env: GOOD })
-    const { findings } = ran.json<{ findings: { name: string; state: string; found: string; mend?: string }[] }>()
-    const states = (name: string) => findings.filter((one) => one.name === name).map((one) => one.state)
-    for (const name of ['environment', 'broker', 'store', 'queue', 'microsoft', 'key ES256', 'key RS256'])
-      expect([name, states(name)]).toEqual([name, ['good']])
-    expect(states('client sydney')).toEqual(['good', 'good'])
-    expect(states('client melbourne')).toContain('bad')
-    expect(findings.find((one) => one.name === 'client perth' && one.state === 'warning')?.found).toContain('neither a logout address nor a guard')
-    expect(findings.filter((one) => one.state !== 'good').every((one) => one.mend !== undefined && one.mend !== '')).toBe(true)
+    const { findings } = ran.json<{ findings: { check: string; about?: string; state: string; found: string; fix?: string }[] }>()
+    const states = (name: string) => findings.filter((one) => (one.about ?? one.check) === name).map((one) => one.state)
+    for (const name of ['environment', 'broker', 'database', 'queue', 'connection', 'key ES256', 'key RS256'])
+      expect([name, states(name)]).toEqual([name, ['ok']])
+    expect(states('client sydney')).toEqual(['ok', 'ok'])
+    expect(states('client melbourne')).toContain('failed')
+    expect(findings.find((one) => one.about === 'client perth' && one.state === 'warning')?.found).toContain('neither a logout address nor a guard')
+    expect(findings.filter((one) => one.state === 'warning' || one.state === 'failed').every((one) => one.fix !== undefined && one.fix !== '')).toBe(
+      true,
+    )
     expect(ran.code).toBe(1)
   })
 })

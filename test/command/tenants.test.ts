@@ -100,20 +100,20 @@ describe('cmb entra manifest', () => {
 describe('cmb doctor', () => {
   const found = async () =>
     (await type(['doctor', '--json']))
-      .json<{ findings: { name: string; state: string; found: string }[] }>()
-      .findings.filter((one) => one.name.startsWith('tenant '))
+      .json<{ findings: { check: string; state: string; found: string }[] }>()
+      .findings.filter((one) => one.check === 'mfa-proof')
       .map((one) => `${one.state}: ${one.found}`)
 
   test('says of each tenant how MFA is proved, and on whose word', async () => {
     await rig.store.changeTenant({ tid: OTHER_TENANT, change: { mfaProof: 'conditional_access', proofAssertedBy: 'Adam', proofAssertedAt: 1 } })
     await type(['tenants', 'add', THIRD])
     expect(await found()).toEqual([
-      expect.stringContaining('warning: Nobody has confirmed that a policy is bound to c1') as string,
-      'warning: MFA is taken on the word of Adam (conditional_access): no token shows it.',
-      'warning: Its proof of MFA is not chosen: nobody of it gets in.',
+      expect.stringContaining('no administrator has confirmed that a policy is bound to c1') as string,
+      'warning: MFA is proved by conditional_access, asserted by Adam, 1970-01-01T00:00:01.000Z: no token shows it.',
+      'warning: No proof of MFA is chosen: users of this tenant cannot sign in.',
     ])
     await rig.store.changeTenant({ tid: TENANT, change: { proofAssertedBy: 'Adam', proofAssertedAt: 1 } })
-    expect((await found())[0]).toBe('good: MFA is proved by auth_context:c1, asserted by Adam.')
+    expect((await found())[0]).toBe('ok: MFA is proved by auth_context:c1, asserted by Adam, 1970-01-01T00:00:01.000Z.')
   })
 
   test('a name from Microsoft that holds control characters reaches the terminal neither in words nor as JSON', async () => {
@@ -129,6 +129,6 @@ describe('cmb doctor', () => {
 
   test('says that the operators’ tenant is not connected', async () => {
     await type(['tenants', 'remove', TENANT, '--yes'])
-    expect((await found()).at(-1)).toContain('nobody can sign in as an operator')
+    expect((await found()).at(-1)).toContain('no user can sign in as an operator')
   })
 })

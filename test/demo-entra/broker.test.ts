@@ -76,7 +76,8 @@ describe('the broker at the simulator', () => {
     const microsoft = connect(at, [CONTOSO.tid, FABRIKAM.tid])
     expect((await signIn(at, microsoft, 'faye@fabrikam.example')).user.tid).toBe(FABRIKAM.tid)
     expect((await signIn(at, microsoft, 'adam@contoso.example')).directoryRoles).toEqual(['62e90394-69f5-4237-9190-012177145e10'])
-    expect((await microsoft.checkMetadata()).map((one) => one.ok)).toEqual([true, true])
+    for (const { tid } of [CONTOSO, FABRIKAM])
+      expect(await microsoft.examine(tid)).toMatchObject({ metadata: { ok: true }, authorize: { ok: true }, credential: { ok: true } })
   })
 
   test('a personal account and a tenant that is not on the list are refused', async () => {

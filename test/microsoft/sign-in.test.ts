@@ -390,16 +390,17 @@ describe('the broker’s own credential', () => {
     expect((await connect()).microsoft.readiness()).toEqual({ connected: true })
   })
 
-  test('checkMetadata says for each tenant whether its document and keys are reached', async () => {
-    const { entra, microsoft } = await connect({ tenants: [TENANT, OTHER_TENANT] })
-    expect(await microsoft.checkMetadata()).toEqual([
-      { tid: TENANT, ok: true },
-      { tid: OTHER_TENANT, ok: true },
-    ])
-    const down = await connect()
-    down.entra.down = true
-    expect(await down.microsoft.checkMetadata()).toMatchObject([{ tid: TENANT, ok: false, problem: expect.stringContaining('503') as string }])
-    expect(entra.requests.every((one) => one.method === 'GET')).toBe(true)
+  test('examine asks Microsoft anew for the metadata, the keys, the sign-in page and a token', async () => {
+    const { entra, microsoft } = await connect()
+    const asked = async (): Promise<string[]> => {
+      entra.requests.length = 0
+      expect(await microsoft.examine(TENANT)).toMatchObject({ metadata: { ok: true }, authorize: { ok: true }, credential: { ok: true } })
+      return entra.requests.map(({ path }) => path.split('/').at(-1) ?? '').toSorted()
+    }
+    expect(await asked()).toEqual(['authorize', 'keys', 'openid-configuration', 'token'])
+    expect(await asked()).toEqual(['authorize', 'keys', 'openid-configuration', 'token'])
+    entra.down = true
+    expect(await microsoft.examine(TENANT)).toMatchObject({ metadata: { ok: false, problem: expect.stringContaining('503') as string } })
   })
 })
 

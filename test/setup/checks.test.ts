@@ -13,11 +13,11 @@ describe('the checks', () => {
     await world.browser.post(`${OPS}${tenantPath()}/proof`, assertion(shown))
     const text = textOf(await world.browser.get('/setup/checks'))
     for (const words of [
-      'Nothing is wrong.',
-      'The discovery document was read just now.',
+      'One thing needs a look.',
+      'The metadata, the sign-in page and the token endpoint answered just now.',
       'Entra gave the application a token just now.',
       'Confirmed by Adam Archer',
-      'By conditional_access, asserted by the holder of the setup token',
+      'MFA is proved by conditional_access, asserted by the holder of the setup token',
       'sid, login_hint, auth_time, email arrived',
       'User.Read.All, User.RevokeSessions.All.',
       'Graph is not used for this tenant',
@@ -30,7 +30,7 @@ describe('the checks', () => {
     const { entra, browser, rig } = world
     await connect(world)
     expect(textOf(await browser.get('/setup/checks'))).toMatch(
-      /Has the tenant consented\? No\..*Is MFA proved\? No\..*Do the optional claims arrive\? Not known yet\./,
+      /Has the tenant consented\? Not known yet\..*Is MFA proved\? Not fully\..*Do the optional claims arrive\? Not known yet\./,
     )
     entra.set({ omitClaims: ['sid', 'auth_time'] })
     entra.auto(ADAM)
@@ -40,12 +40,12 @@ describe('the checks', () => {
     app.graphRoles = []
     const text = textOf(await browser.get('/setup/checks'))
     expect(text).toContain('Missing: sid')
-    expect(text).toContain('nobody has confirmed that a policy is bound to c1')
-    expect(text).toContain('User.Read.All is not there')
+    expect(text).toContain('no administrator has confirmed that a policy is bound to c1')
+    expect(text).toContain('does not hold User.Read.All')
     entra.set({ credentialExpired: true })
-    expect(textOf(await browser.get('/setup/checks'))).toMatch(/Does Entra take our credential\? No\..*AADSTS7000222/)
+    expect(textOf(await browser.get('/setup/checks'))).toMatch(/Does Entra accept the broker’s credential\? No\..*AADSTS7000222/)
     entra.set({ outage: ['metadata'] })
-    expect(textOf(await browser.get('/setup/checks'))).toMatch(/Is Microsoft’s metadata reached\? No\./)
+    expect(textOf(await browser.get('/setup/checks'))).toMatch(/Can Microsoft be reached\? No\./)
   })
 
   test('a clock that is off by minutes', async () => {

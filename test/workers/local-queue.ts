@@ -24,5 +24,8 @@ export class LocalQueue implements DeliveryQueue {
   async health() {
     return { up: false, engine: 'valkey' as const, problem: 'It is down.' }
   }
+  async durability() {
+    return undefined
+  }
   async close(): Promise<void> {}
 }

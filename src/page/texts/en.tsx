@@ -38,7 +38,7 @@ export const en = {
     justNow: 'just now',
   },
 
-  answer: { yes: 'Yes.', no: 'No.', unknown: 'Not known yet.' },
+  answer: { yes: 'Yes.', no: 'No.', warning: 'Not fully.', unknown: 'Not known yet.' },
 
   message: {
     reference: (reference: Child) => <>If you ask for help, give the reference {reference}.</>,

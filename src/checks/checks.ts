@@ -1,0 +1,64 @@
+import type { Deps } from '../deps.ts'
+import { type Check, type Looking, looking } from './check.ts'
+import { failed, type Finding, type Found, message } from './finding.ts'
+import { CHECKS } from './list.ts'
+
+/** Runs the checks. What is dear is kept for as long as its entry says, however often it is asked for. */
+
+/** What hangs is down. */
+const LOOK_MS = 6_000
+const LOOK_ON_DEMAND_MS = 60_000
+
+export interface Checks {
+  /** Every finding of the checks that `which` accepts. `fresh`: looks again at what is kept, and at what is looked at on demand alone. */
+  look(options?: { fresh?: boolean; which?: (check: Check) => boolean }): Promise<Finding[]>
+}
+
+export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Checks {
+  const kept = new Map<string, { atMs: number; findings: Promise<Finding[]> }>()
+  const current = (check: Check, look: Looking, fresh: boolean): Promise<Finding[]> => {
+    if (typeof check.cost === 'string') return run(deps, check, look)
+    const nowMs = deps.clock.nowMs()
+    const last = kept.get(check.id)
+    if (!fresh && last !== undefined && nowMs - last.atMs < check.cost.everySeconds * 1000) return last.findings
+    const findings = run(deps, check, look)
+    kept.set(check.id, { atMs: nowMs, findings })
+    return findings
+  }
+  return {
+    async look({ fresh = false, which = () => true } = {}) {
+      const look = looking(deps)
+      const due = list.filter((check) => which(check) && (fresh || check.cost !== 'on_demand'))
+      return (await Promise.all(due.map((check) => current(check, look, fresh)))).flat()
+    },
+  }
+}
+
+async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> {
+  const ms = check.cost === 'on_demand' ? LOOK_ON_DEMAND_MS : LOOK_MS
+  const found: Found[] = await within(
+    ms,
+    Promise.resolve().then(() => check.look(look)),
+  ).catch((error: unknown) => {
+    deps.log.warn('check_not_done', { check: check.id, problem: message(error) })
+    return [
+      {
+        ...failed(`The check could not be done: ${message(error)}`, 'Look at the log, and at what else is reported.'),
+        state: check.part ? 'failed' : 'unknown',
+      },
+    ]
+  })
+  return found.map((one) => ({ check: check.id, ...one }))
+}
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`There was no answer within ${ms / 1000} seconds.`)), ms)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,7 @@
+import type { Check } from './check.ts'
+import { brokerChecks } from './broker.ts'
+import { clientChecks } from './clients.ts'
+import { microsoftChecks } from './microsoft.ts'
+
+/** Every check there is, in the order of `cmb doctor`. To add one, add an entry: /readyz, `cmb doctor`, /setup/checks and the metrics show it. */
+export const CHECKS: readonly Check[] = [...brokerChecks, ...microsoftChecks, ...clientChecks]

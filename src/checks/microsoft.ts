@@ -1,0 +1,273 @@
+import type { TenantRow } from '../../db/types.ts'
+import { probePause } from '../microsoft/probe-pause.ts'
+import { registration } from '../microsoft/registration.ts'
+import { isDecided, trialSetting } from '../microsoft/tenants.ts'
+import type { Check, Looking } from './check.ts'
+import { failed, type Found, ok, unknown, warning } from './finding.ts'
+
+/** The connection to Microsoft: whether it is there, and for each tenant whether users can sign in and what they prove. */
+
+/** Microsoft is asked once in this time, however often somebody looks: an outage shows within a minute. */
+const ASKED = { everySeconds: 20 }
+const MOST_SKEW_SECONDS = 30
+const DAY = 86_400
+const EARLY_DAYS = 30
+
+export const microsoftChecks: readonly Check[] = [
+  { id: 'connection', question: 'Is the broker connected to Microsoft?', cost: 'cheap', severity: 'none', part: 'microsoft', look: connection },
+  {
+    id: 'credential-expiry',
+    question: 'Is the credential valid for a while?',
+    cost: { everySeconds: 60 },
+    severity: 'ticket',
+    setup: true,
+    look: credentialExpiry,
+  },
+  {
+    id: 'microsoft',
+    question: 'Can Microsoft be reached?',
+    cost: ASKED,
+    severity: 'page',
+    part: 'microsoft',
+    setup: true,
+    look: (all) => eachTenant(all, reached),
+  },
+  { id: 'clock', question: 'Do the clocks agree?', cost: ASKED, severity: 'page', setup: true, look: (all) => eachTenant(all, clock) },
+  {
+    id: 'credential',
+    question: 'Does Entra accept the broker’s credential?',
+    cost: ASKED,
+    severity: 'page',
+    part: 'microsoft',
+    setup: true,
+    look: (all) => eachTenant(all, credential),
+  },
+  { id: 'consent', question: 'Has the tenant consented?', cost: 'cheap', severity: 'none', setup: true, look: (all) => eachTenant(all, consent) },
+  { id: 'mfa-proof', question: 'Is MFA proved?', cost: 'cheap', severity: 'none', setup: true, look: mfaProofs },
+  {
+    id: 'optional-claims',
+    question: 'Do the optional claims arrive?',
+    cost: 'cheap',
+    severity: 'none',
+    setup: true,
+    look: (all) => eachTenant(all, claims),
+  },
+  {
+    id: 'graph-permission',
+    question: 'Does the broker hold Graph’s permission?',
+    cost: ASKED,
+    severity: 'none',
+    setup: true,
+    look: (all) => eachTenant(all, permission),
+  },
+  {
+    id: 'graph-subscription',
+    question: 'Does Graph notify the broker of changes?',
+    cost: 'cheap',
+    severity: 'ticket',
+    setup: true,
+    look: (all) => eachTenant(all, subscription),
+  },
+  { id: 'probe', question: 'Does the probe run?', cost: 'cheap', severity: 'page', part: 'microsoft', look: (all) => eachTenant(all, probe) },
+]
+
+const nameOf = ({ name, tid }: Pick<TenantRow, 'name' | 'tid'>): string => name ?? tid
+const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
+const proofPage = ({ deps }: Looking, { tid }: TenantRow): string => `${deps.config.opsOrigin}/setup/tenants/${tid}/proof`
+
+async function eachTenant(looking: Looking, look: (looking: Looking, row: TenantRow) => Found[] | Promise<Found[]>): Promise<Found[]> {
+  const found = await Promise.all(
+    (await looking.tenants()).map(async (row) => (await look(looking, row)).map((one) => ({ about: `tenant ${nameOf(row)}`, tid: row.tid, ...one }))),
+  )
+  return found.flat()
+}
+
+function connection({ deps }: Looking): Found[] {
+  const readiness = deps.microsoft.readiness()
+  if (readiness.connected) return [ok('Tenants, application and credential are set.')]
+  const missing = readiness.missing.map((one) => one.replace(/\.$/, '')).join('; ')
+  return [
+    failed(
+      `Not connected to Microsoft yet. Missing: ${missing}. No user can sign in.`,
+      'Open /setup with the link that cmb setup prints, or set what is missing (docs/configuration.md).',
+    ),
+  ]
+}
+
+async function credentialExpiry({ deps, now }: Looking): Promise<Found[]> {
+  const { credential } = deps.connection.current()
+  if (credential === undefined) return []
+  const end = await deps.microsoft.credentialEnd()
+  if (end === undefined)
+    return [
+      unknown(
+        credential.kind === 'federated' ? 'A workload identity is renewed by its platform.' : 'The credential does not say when it expires.',
+        credential.kind === 'federated'
+          ? undefined
+          : 'Entra shows the date: App registrations, Case Manager, Certificates & secrets. Set BROKER_ENTRA_CLIENT_SECRET_EXPIRES to it.',
+      ),
+    ]
+  const days = Math.floor((end - now) / DAY)
+  const fix = 'Make a new credential in Entra, then enter it at /setup or in the settings. Entra accepts the old and the new one meanwhile.'
+  if (days < 0) return [failed(`The credential expired at ${at(end)}.`, fix)]
+  return [
+    days < EARLY_DAYS
+      ? warning(`The credential expires at ${at(end)}, in ${days} days.`, fix)
+      : ok(`The credential expires at ${at(end)}, in ${days} days.`),
+  ]
+}
+
+async function reached({ examine }: Looking, { tid }: TenantRow): Promise<Found[]> {
+  const { metadata, authorize, credential: tried } = await examine(tid)
+  const problems = [
+    metadata.ok ? [] : [metadata.problem],
+    authorize === undefined || authorize.ok ? [] : [`The sign-in page: ${authorize.problem}`],
+    tried === undefined || tried.ok || !tried.outage ? [] : [`The token endpoint: ${tried.problem}`],
+  ].flat()
+  if (problems.length === 0) return [ok('The metadata, the sign-in page and the token endpoint answered just now.')]
+  return [
+    failed(
+      `${problems.join(' ')} Users of this tenant cannot sign in; sessions go on.`,
+      'Look at Microsoft’s service status. If only this broker is affected: check the tenant id, and let the broker reach the authority over https (proxy, firewall, DNS).',
+    ),
+  ]
+}
+
+async function clock({ examine }: Looking, { tid }: TenantRow): Promise<Found[]> {
+  const { metadata } = await examine(tid)
+  if (!metadata.ok || metadata.skewSeconds === undefined) return [unknown('Microsoft did not send its time.')]
+  const skew = Math.abs(metadata.skewSeconds)
+  if (skew <= MOST_SKEW_SECONDS) return [ok(`They agree within ${Math.max(1, skew)} s.`)]
+  return [
+    failed(
+      `This machine’s clock is ${skew} s ${metadata.skewSeconds > 0 ? 'behind' : 'ahead of'} Microsoft’s.`,
+      'Synchronize it by NTP: a wrong clock refuses valid tokens and keeps expired sessions alive.',
+    ),
+  ]
+}
+
+async function credential({ examine }: Looking, row: TenantRow): Promise<Found[]> {
+  const { credential: tried } = await examine(row.tid)
+  if (tried === undefined || (!tried.ok && tried.outage)) return [unknown('Not asked: Microsoft was not reached.')]
+  if (tried.ok) return [ok('Entra gave the application a token just now.')]
+  const found = `${tried.problem}${tried.code === undefined ? '' : ` (AADSTS${tried.code})`}`
+  const fix =
+    tried.guidance === 'app_missing'
+      ? 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
+      : 'Entra, App registrations, Case Manager, Certificates & secrets: renew the credential, then enter it at /setup (“Change the application”) or in the settings.'
+  // A tenant that is still being connected has no application in it before its consent.
+  return [isDecided(row) || tried.guidance !== 'app_missing' ? failed(`${found} Users of this tenant cannot sign in.`, fix) : warning(found, fix)]
+}
+
+async function consent({ deps }: Looking, row: TenantRow): Promise<Found[]> {
+  const fix = `Open ${deps.config.opsOrigin}/setup/tenants/${row.tid}, press “Granting consent”, then “Confirm by signing in”.`
+  if (row.consentConfirmedAt === undefined) return [unknown('Consent is not confirmed here.', fix)]
+  return [ok(`Confirmed by ${row.consentConfirmedBy ?? 'an administrator'}, ${at(row.consentConfirmedAt)}.`)]
+}
+
+async function mfaProofs(looking: Looking): Promise<Found[]> {
+  const rows = await looking.tenants()
+  const { operatorTenant } = looking.deps.connection.current()
+  const found = await eachTenant(looking, (_, row) => [mfaProof(row, proofPage(looking, row))])
+  if (operatorTenant !== undefined && rows.length > 0 && !rows.some((row) => row.tid === operatorTenant))
+    found.push(
+      warning(
+        'It is the operator tenant, and it is not connected: no user can sign in as an operator.',
+        `cmb tenants add ${operatorTenant}, then choose its proof of MFA at /setup.`,
+        { about: `tenant ${operatorTenant}` },
+      ),
+    )
+  return found
+}
+
+function mfaProof(row: TenantRow, page: string): Found {
+  if (!isDecided(row)) return warning('No proof of MFA is chosen: users of this tenant cannot sign in.', `Choose it at ${page}`)
+  const asserted = row.proofAssertedAt === undefined ? '' : `, asserted by ${row.proofAssertedBy ?? 'an administrator'}, ${at(row.proofAssertedAt)}`
+  if (row.mfaProof === 'conditional_access')
+    return warning(
+      `MFA is proved by conditional_access${asserted || ', as the settings or a command set it'}: no token shows it.`,
+      `Bind an authentication context to a policy that requires MFA, and choose it at ${page}`,
+    )
+  const context = /^auth_context:(c\d+)$/.exec(row.mfaProof)?.[1]
+  if (context !== undefined && row.proofAssertedAt === undefined)
+    return warning(
+      `MFA is proved by ${row.mfaProof}, but no administrator has confirmed that a policy is bound to ${context}. Without a policy, Entra sends ${context} all the same and it proves nothing.`,
+      `Try it and confirm it at ${page}`,
+    )
+  return ok(`MFA is proved by ${row.mfaProof}${asserted}.`)
+}
+
+/** What does not work without a claim. `acrs` is asked for by name and shows itself in the proof. */
+const NEEDED_FOR: Readonly<Record<string, string>> = {
+  sid: 'without it a sign-out at Microsoft 365 does not reach the broker',
+  login_hint: 'without it signing out of Microsoft asks which account',
+  auth_time: 'without it no demand for a fresh sign-in can be met, the console’s among them',
+  email: 'without it instances get no email address',
+}
+
+async function claims({ deps }: Looking, { tid }: TenantRow): Promise<Found[]> {
+  const kept = await deps.store.setting(trialSetting(tid))
+  if (kept === undefined) return [unknown('No sign-in at /setup has shown it yet.', 'Open the tenant at /setup and sign in once.')]
+  const trial = JSON.parse(kept) as { at: number; claims: Record<string, boolean> }
+  const missing = Object.entries(trial.claims).flatMap(([name, there]) => (there ? [] : [name]))
+  if (missing.length === 0) return [ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)]
+  const found = `Missing: ${missing.map((name) => `${name} (${NEEDED_FOR[name] ?? ''})`).join('; ')}.`
+  const fix = 'Token configuration in the app registration: add them for the ID token, then sign in once more at /setup.'
+  // An account without a mailbox has no email, whatever is registered.
+  return [missing.some((name) => name !== 'email') ? warning(found, fix) : unknown(found, fix)]
+}
+
+async function permission({ deps, examine }: Looking, { tid }: TenantRow): Promise<Found[]> {
+  const tried = (await examine(tid)).credential
+  if (!tried?.ok) return [unknown('Not known while Entra does not accept the credential.')]
+  const has = registration('')
+    .application.filter(({ name }) => tried.graphRoles.includes(name))
+    .map(({ name }) => name)
+  if (has.includes('User.Read.All')) return [ok(`${has.join(', ')}.`)]
+  const found = 'The application does not hold User.Read.All: only the probe finds a disabled account, minutes later.'
+  const fix = 'API permissions in the app registration: add it as an application permission, then grant consent again.'
+  return [usesGraph(deps, tid) ? warning(found, fix) : unknown(found, fix)]
+}
+
+const usesGraph = ({ config }: Looking['deps'], tid: string): boolean => {
+  const { tenants } = config.signals.graph
+  return tenants === 'all' || tenants.includes(tid)
+}
+
+async function subscription({ deps, now }: Looking, { tid }: TenantRow): Promise<Found[]> {
+  if (!usesGraph(deps, tid))
+    return [
+      unknown(
+        'Graph is not used for this tenant: the probe finds disabled accounts, minutes later.',
+        'BROKER_GRAPH=yes turns it on (docs/configuration.md).',
+      ),
+    ]
+  const kept = await deps.store.setting(`graph/${tid}/subscription`)
+  const until = kept === undefined ? undefined : (JSON.parse(kept) as { until?: number }).until
+  if (until === undefined)
+    return [
+      warning(
+        'There is no subscription yet.',
+        'The broker makes it once consent is given for User.Read.All and Microsoft reaches the issuer’s address from the internet. The log says why it does not (graph_subscription…).',
+      ),
+    ]
+  if (until > now) return [ok(`The subscription lasts until ${at(until)}. The broker renews it.`)]
+  return [
+    failed(
+      `The subscription ended at ${at(until)}.`,
+      'The broker makes a new one by itself. If it does not, the log says why (graph_subscription…).',
+    ),
+  ]
+}
+
+async function probe({ deps }: Looking, { tid }: TenantRow): Promise<Found[]> {
+  const pause = await probePause(deps.store, tid)
+  if (pause === undefined) return []
+  const code = pause.code === undefined ? '' : ` (AADSTS${pause.code})`
+  return [
+    failed(
+      `The probe has been paused since ${at(pause.at)}, because it would have signed out more than 5 % of the tenant’s users within 10 minutes${code}. A disabled account may go unnoticed.`,
+      `Look at the tenant’s policies, then: cmb tenants resume-probe ${tid}`,
+    ),
+  ]
+}

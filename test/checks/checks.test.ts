@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import type { Check } from '../../src/checks/check.ts'
+import { createChecks } from '../../src/checks/checks.ts'
+import { ok } from '../../src/checks/finding.ts'
+import { CHECKS } from '../../src/checks/list.ts'
+import { watchChecks } from '../../workers/watch-checks.ts'
+import { createRig } from '../rig.ts'
+
+const docs = (name: string): string => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8')
+
+function counted(cost: Check['cost']) {
+  let looks = 0
+  const check: Check = {
+    id: 'counted',
+    question: 'How often?',
+    cost,
+    severity: 'none',
+    look: () => {
+      looks++
+      return [ok('Looked.')]
+    },
+  }
+  return { check, looks: () => looks }
+}
+
+describe('the list of checks', () => {
+  test('has each id once, and docs/checks.md has a row for each', () => {
+    expect(new Set(CHECKS.map(({ id }) => id)).size).toBe(CHECKS.length)
+    const cost = (one: Check): string =>
+      one.cost === 'cheap' ? 'at each look' : one.cost === 'on_demand' ? '`cmb doctor` only' : `once in ${one.cost.everySeconds} s`
+    const row = (one: Check): string =>
+      `| \`${one.id}\` | ${one.question} | ${cost(one)} | ${one.severity === 'none' ? '' : one.severity} | ${one.part ?? ''} |`
+    expect(
+      docs('checks.md')
+        .split('\n')
+        .filter((line) => line.startsWith('| `')),
+    ).toEqual(CHECKS.map(row))
+  })
+
+  test('each that pages or files a ticket has an alert rule of that severity', () => {
+    const by: Record<string, string> = {
+      database: 'broker_part_up{part="store"}',
+      queue: 'broker_part_up{part="queue"}',
+      probe: 'broker_probe_paused',
+    }
+    const { groups } = parse(docs('alerts.yml')) as { groups: { rules: { expr: string; labels: { severity: string } }[] }[] }
+    const named = (id: string, expr: string): boolean => {
+      const other = by[id]
+      if (other !== undefined) return expr.includes(other)
+      return [...expr.matchAll(/broker_check_findings\{check=~?"([^"]*)"/g)].some(([, ids = '']) => ids.split('|').includes(id))
+    }
+    for (const { id, severity } of CHECKS.filter((one) => one.severity !== 'none')) {
+      const severities = groups.flatMap(({ rules }) => rules).flatMap(({ expr, labels }) => (named(id, expr) ? [labels.severity] : []))
+      expect([id, severities]).toEqual([id, expect.arrayContaining([severity])])
+    }
+  })
+})
+
+describe('running checks', () => {
+  test('what is cheap is looked at each time; what is dear is kept, and shared by all who ask meanwhile; fresh looks again', async () => {
+    const rig = await createRig()
+    const [cheap, dear] = [counted('cheap'), counted({ everySeconds: 20 })]
+    const checks = createChecks(rig.deps, [cheap.check, { ...dear.check, id: 'dear' }])
+    await Promise.all([checks.look(), checks.look()])
+    expect([cheap.looks(), dear.looks()]).toEqual([2, 1])
+    rig.clock.advance(20)
+    await checks.look()
+    expect(dear.looks()).toBe(2)
+    await checks.look({ fresh: true })
+    expect(dear.looks()).toBe(3)
+  })
+
+  test('what is on demand is looked at only for who asks for all of it', async () => {
+    const rig = await createRig()
+    const { check, looks } = counted('on_demand')
+    const checks = createChecks(rig.deps, [check])
+    expect([await checks.look(), looks()]).toEqual([[], 0])
+    expect(await checks.look({ fresh: true })).toEqual([{ check: 'counted', state: 'ok', found: 'Looked.' }])
+  })
+
+  test('a check that fails to look is reported and takes no other with it; where a part depends on it, the part is down', async () => {
+    const rig = await createRig()
+    const broken: Check = { ...counted('cheap').check, id: 'broken', look: () => Promise.reject(new Error('no route')) }
+    const checks = createChecks(rig.deps, [broken, { ...broken, id: 'part', part: 'queue' }, counted('cheap').check])
+    expect(await checks.look()).toMatchObject([
+      { check: 'broken', state: 'unknown', found: expect.stringContaining('no route') as string },
+      { check: 'part', state: 'failed' },
+      { check: 'counted', state: 'ok' },
+    ])
+  })
+
+  test('the worker logs a failure once when it begins and once when it ends', async () => {
+    const rig = await createRig()
+    const watch = watchChecks(rig.deps, createChecks(rig.deps))
+    const logged = (event: string) => rig.lines.filter((line) => line.includes(`"${event}"`) && line.includes('"queue"')).length
+    rig.queue.up = false
+    await watch()
+    await watch()
+    expect([logged('check_failed'), logged('check_recovered')]).toEqual([1, 0])
+    rig.queue.up = true
+    await watch()
+    await watch()
+    expect([logged('check_failed'), logged('check_recovered')]).toEqual([1, 1])
+  })
+})
