@@ -29,6 +29,12 @@ function register() {
       labelNames: ['outcome'] as const,
       registers,
     }),
+    callbackErrors: new Counter({
+      name: 'broker_sign_in_callback_errors_total',
+      help: 'Errors that browsers brought to the callback, by guidance. Anyone can write such an address: no alert goes by it.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
     tokens: new Counter({
       name: 'broker_tokens_total',
       help: 'Token requests by grant and outcome.',

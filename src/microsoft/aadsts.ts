@@ -32,7 +32,10 @@ const BY_CODE: readonly (readonly [codes: readonly number[], outcome: Outcome])[
   [[50076, 50074, 50078, 50158], { guidance: 'step_up', effect: 'mark' }],
   [[50072, 50079], { guidance: 'enrol_mfa', effect: 'mark' }],
   [[50053], { guidance: 'locked', effect: 'mark' }],
-  [[53000, 53001, 53003, 530032], { guidance: 'blocked_by_policy', effect: 'nothing', unprobeable: true }],
+  [
+    [53000, 53001, 53002, 53003, 53004, 53010, 53011, 530032, 530034, 530035],
+    { guidance: 'blocked_by_policy', effect: 'nothing', unprobeable: true },
+  ],
   [[50105], { guidance: 'not_assigned', effect: 'session' }],
   [[65001], { guidance: 'consent', effect: 'nothing' }],
   [[65004], { guidance: 'declined', effect: 'nothing' }],
@@ -52,6 +55,8 @@ const BY_SUBERROR: Readonly<Record<string, Outcome>> = {
   user_password_expired: { guidance: 'sign_in_again', effect: 'mark' },
   consent_required: { guidance: 'consent', effect: 'nothing' },
   cancel: { guidance: 'declined', effect: 'nothing' },
+  // A text of the organization's policies that the user can only read.
+  message_only: { guidance: 'blocked_by_policy', effect: 'nothing', unprobeable: true },
 }
 const BY_ERROR: Readonly<Record<string, Outcome>> = {
   temporarily_unavailable: { guidance: 'outage', effect: 'nothing' },

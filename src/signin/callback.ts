@@ -39,7 +39,7 @@ export async function callback(deps: Deps, c: Context, now: number): Promise<Res
     return await follow(deps, c, visit, identity, tenant, await judge(deps, visit, identity, tenant, now), now)
   } catch (error) {
     // What it would do to sessions is not done: who was refused at Microsoft's pages is nobody we know.
-    if (error instanceof MicrosoftRefusal) return rejected(deps, c, visit, error, now)
+    if (error instanceof MicrosoftRefusal) return rejected(deps, c, visit, error, { now, brought: bringsError(params) })
     throw error
   }
 }
@@ -53,17 +53,28 @@ function readOnce(query: URLSearchParams): Params | undefined {
   }
 }
 
+/** The answer is in the query itself, which Microsoft does not sign. */
+const bringsError = (params: Params): boolean => params.has('error') || !params.has('code')
+
 /** @throws MicrosoftRefusal */
 async function identify(deps: Deps, visit: Visit, params: Params, now: number): Promise<MicrosoftIdentity> {
   const code = params.get('code')
-  if (params.has('error') || code === undefined) throw refusalOf(answerOfCallback(params))
+  if (bringsError(params) || code === undefined) throw refusalOf(answerOfCallback(params))
   return deps.microsoft.redeemCode({ code, codeVerifier: visit.verifier, nonce: visit.nonce, tid: visit.tid, now })
 }
 
-function rejected(deps: Deps, c: Context, visit: Visit, error: MicrosoftRefusal, now: number): Response | Promise<Response> {
+function rejected(
+  deps: Deps,
+  c: Context,
+  visit: Visit,
+  error: MicrosoftRefusal,
+  { now, brought }: { now: number; brought: boolean },
+): Response | Promise<Response> {
   // Microsoft says itself what it wants; asked for it once, not for ever.
   if (error.claims !== undefined && !visit.again) return visitAgain(deps, c, visit, { claims: error.claims }, now)
-  deps.metrics.signIns.inc({ outcome: error.guidance })
+  // What a browser brings is not Microsoft's word: operators are not paged by it.
+  const counter = brought ? deps.metrics.callbackErrors : deps.metrics.signIns
+  counter.inc({ outcome: error.guidance })
   return guidancePage(deps, c, { key: error.guidance, errand: visit.errand, now, code: error.code, cause: error.cause ?? error })
 }
 

@@ -13,7 +13,7 @@ const TABLE: [codes: number[], effect: string, guidance: string][] = [
   [[50076, 50074, 50078, 50158], 'mark', 'step_up'],
   [[50072, 50079], 'mark', 'enrol_mfa'],
   [[50053], 'mark', 'locked'],
-  [[53000, 53001, 53003, 530032], 'nothing', 'blocked_by_policy'],
+  [[53000, 53001, 53002, 53003, 53004, 53010, 53011, 530032, 530034, 530035], 'nothing', 'blocked_by_policy'],
   [[50105], 'session', 'not_assigned'],
   [[65001], 'nothing', 'consent'],
   [[65004], 'nothing', 'declined'],
@@ -26,6 +26,11 @@ const TABLE: [codes: number[], effect: string, guidance: string][] = [
 ]
 
 describe('what Microsoft’s refusals mean', () => {
+  test('message_only without a known number is a policy, and ends nothing', () => {
+    const answer = answerOfBody({ error: 'invalid_grant', suberror: 'message_only', error_codes: [999_999] })
+    expect(outcomeOf(answer)).toMatchObject({ effect: 'nothing', guidance: 'blocked_by_policy' })
+  })
+
   test.each(TABLE)('%j ends %s and reads as %s', (codes, effect, guidance) => {
     for (const code of codes) {
       expect(outcomeOf(answerOfBody({ error: 'invalid_grant', error_codes: [code] }))).toMatchObject({ effect, guidance, code })

@@ -292,6 +292,17 @@ describe('what Microsoft refuses', () => {
     expect(again.host).toBe('login.microsoftonline.com')
   })
 
+  test('an error that a browser brings is no word of Microsoft’s: the sign-ins that alerts go by do not count it', async () => {
+    const rig = await createRig()
+    const sydney = await rig.register('Sydney')
+    const browser = createBrowser(rig.app)
+    const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    await browser.get(callback.replace('code=microsoft-code', 'error=invalid_client&error_description=AADSTS7000222%3A+expired'))
+    const metrics = await rig.metrics.registry.metrics()
+    expect(metrics).toContain('broker_sign_ins_total{outcome="credential"} 0\n')
+    expect(metrics).toContain('broker_sign_in_callback_errors_total{outcome="credential"} 1\n')
+  })
+
   test('90094 leads to Granting consent', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
