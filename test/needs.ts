@@ -13,4 +13,9 @@ export const CHROMIUM = process.env.CHROMIUM ?? onPath('chromium')
 export const QUEUE_SERVER = onPath('valkey-server') ?? onPath('redis-server')
 /** Which of the two it is; of no meaning without one. */
 export const QUEUE_SERVER_KIND: 'valkey' | 'redis' = QUEUE_SERVER?.endsWith('redis-server') ? 'redis' : 'valkey'
+/** Each engine that a test of the queue runs on, with a PATH on which the broker of this machine finds that one. */
+export const QUEUE_ENGINES: readonly { engine: 'valkey' | 'redis' | 'postgres'; path: string }[] = [
+  ...(QUEUE_SERVER === undefined ? [] : [{ engine: QUEUE_SERVER_KIND, path: process.env.PATH ?? '' }]),
+  { engine: 'postgres', path: '/nonexistent' },
+]
 export const PROMTOOL = onPath('promtool')

@@ -1,34 +1,42 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
-import { openDeliveryQueue } from '../../src/revocation/delivery-queue.ts'
-import { startQueueEngine } from '../../src/revocation/queue-engine.ts'
+import { openDeliveryQueue, type OpenedDeliveryQueue } from '../../src/revocation/delivery-queue.ts'
+import { type QueueEngine, startQueueEngine } from '../../src/revocation/queue-engine.ts'
 import { atConsole, browserOf } from '../console/console.ts'
+import { QUEUE_ENGINES } from '../needs.ts'
 import { systemClock } from '../../src/start.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { launchChromium, openWindow, picture } from './window.ts'
 
 /** The queue's own view beneath the console, on a real queue: to look at, by operators, and nothing else. */
 
-let rig: Rig
-beforeEach(async () => {
+describe.each(QUEUE_ENGINES)('the queue’s own view, on $engine', ({ path }) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'cmb-board-'))
-  onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }))
-  const log = createLog(() => {}, Date.now)
-  const engine = await startQueueEngine({ dataDir, url: undefined, log })
-  onTestFinished(() => engine.close())
-  const clock = systemClock
-  const queue = await openDeliveryQueue({ engine, log, metrics: createMetrics(), clock })
-  onTestFinished(() => queue.close())
-  queue.add([{ id: 'd1', attempt: 1, targetId: 't1' }], 3_600_000)
-  rig = await createRig({ deps: { queue } })
-})
+  let engine: QueueEngine
+  let queue: OpenedDeliveryQueue
+  let rig: Rig
+  // One queue for all tests: none of them can change it.
+  beforeAll(async () => {
+    const log = createLog(() => {}, Date.now)
+    const clock = systemClock
+    engine = await startQueueEngine({ dataDir, url: undefined, log, path })
+    queue = await openDeliveryQueue({ engine, log, metrics: createMetrics(), clock })
+    queue.add([{ id: 'd1', attempt: 1, targetId: 't1' }], 3_600_000)
+    await vi.waitFor(async () => expect(await queue.bull.getJobCounts('delayed')).toEqual({ delayed: 1 }), { timeout: 20_000 })
+  })
+  afterAll(async () => {
+    await queue?.close()
+    await engine?.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+  beforeEach(async () => {
+    rig = await createRig({ deps: { queue } })
+  })
 
-describe('the queue’s own view', () => {
   test('is not for whoever is not at the console: not the page, not its files, not its data', async () => {
     for (const who of ['operator', 'nobody'] as const)
       for (const path of ['/ops/queue', '/ops/queue/api/queues', '/ops/queue/static/js/main.js'])

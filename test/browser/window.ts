@@ -11,16 +11,13 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 /** Where pictures are kept; not set: none are taken. */
 const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
 
-/** Its first start on a machine reads it from a cold disk: once more where that took too long, because hooks are not tried again. */
-export async function launchChromium(): Promise<Browser> {
-  const launch = () =>
-    chromium.launch({
-      executablePath: CHROMIUM ?? '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-      timeout: 50_000,
-    })
-  return launch().catch(launch)
-}
+/** Its first start on a machine reads it from a cold disk, which may take a minute. */
+export const launchChromium = (): Promise<Browser> =>
+  chromium.launch({
+    executablePath: CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+    timeout: 110_000,
+  })
 
 export async function openWindow(browser: Browser, { width, height = 720, dark }: { width: number; height?: number; dark?: boolean | undefined }) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light' })

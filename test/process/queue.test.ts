@@ -10,13 +10,13 @@ import { startQueueEngine, type QueueEngine } from '../../src/revocation/queue-e
 import { revoke } from '../../src/revocation/revoke.ts'
 import { systemClock } from '../../src/start.ts'
 import { startWorkers } from '../../workers/start.ts'
-import { QUEUE_SERVER, QUEUE_SERVER_KIND } from '../needs.ts'
+import { QUEUE_ENGINES } from '../needs.ts'
 import { createRig } from '../rig.ts'
 import { ok, startReceiver, status } from '../workers/receiver.ts'
+import { loseQueueServers } from './queue-servers.ts'
 
-/** The queue on real servers: BullMQ on Valkey, and on Postgres. */
+/** The queue on real servers: BullMQ on Valkey or Redis, and on Postgres. */
 
-const PATHS = { valkey: undefined, redis: undefined, postgres: '/nonexistent' } as const
 const SOON = { timeout: 30_000, interval: 25 }
 
 function dataDir(): string {
@@ -25,11 +25,11 @@ function dataDir(): string {
   return dir
 }
 
-async function open(kind: keyof typeof PATHS) {
+async function open({ engine: kind, path }: (typeof QUEUE_ENGINES)[number]) {
   const dir = dataDir()
   const lines: string[] = []
   const log = createLog((line) => lines.push(line), Date.now)
-  const engine = await startQueueEngine({ dataDir: dir, url: undefined, log, path: PATHS[kind] })
+  const engine = await startQueueEngine({ dataDir: dir, url: undefined, log, path })
   onTestFinished(() => engine.close())
   const queue = await queueOn(engine, log)
   const pid = (): number =>
@@ -42,7 +42,7 @@ async function open(kind: keyof typeof PATHS) {
       ),
       10,
     )
-  return { dir, engine, queue, lines, pid }
+  return { engine, queue, lines, pid }
 }
 
 async function queueOn(engine: QueueEngine, log = createLog(() => {}, Date.now)): Promise<OpenedDeliveryQueue> {
@@ -65,9 +65,9 @@ function performing(queue: OpenedDeliveryQueue) {
   return done
 }
 
-describe.each([...(QUEUE_SERVER === undefined ? [] : [QUEUE_SERVER_KIND]), 'postgres'] as const)('on %s', (kind) => {
+describe.each(QUEUE_ENGINES)('on $engine', (which) => {
   test('a job is performed, once for each attempt, and is gone then', async () => {
-    const { queue } = await open(kind)
+    const { queue } = await open(which)
     queue.add([ref('a'), ref('b'), ref('a')])
     queue.add([ref('a')])
     const done = performing(queue)
@@ -80,7 +80,7 @@ describe.each([...(QUEUE_SERVER === undefined ? [] : [QUEUE_SERVER_KIND]), 'post
   })
 
   test('a job with a delay waits for it', async () => {
-    const { queue } = await open(kind)
+    const { queue } = await open(which)
     const done = performing(queue)
     queue.add([ref('later')], 3_600_000)
     queue.add([ref('soon')], 200)
@@ -89,7 +89,7 @@ describe.each([...(QUEUE_SERVER === undefined ? [] : [QUEUE_SERVER_KIND]), 'post
   })
 
   test('a job whose work throws is gone as well', async () => {
-    const { queue } = await open(kind)
+    const { queue } = await open(which)
     let times = 0
     const worker = queue.work(async () => {
       times++
@@ -104,11 +104,11 @@ describe.each([...(QUEUE_SERVER === undefined ? [] : [QUEUE_SERVER_KIND]), 'post
   })
 
   test('the server killed: adding neither waits nor throws, health says so, and the queue is used again when the server is back', async () => {
-    const { queue, pid, lines } = await open(kind)
+    const { queue, pid, lines } = await open(which)
     const done = performing(queue)
     queue.add([ref('before')])
     await vi.waitFor(() => expect(done).toHaveLength(1), SOON)
-    expect(await queue.health()).toMatchObject({ up: true, engine: kind })
+    expect(await queue.health()).toMatchObject({ up: true, engine: which.engine })
     process.kill(pid(), 'SIGKILL')
     for (let i = 0; i < 1_000; i++) queue.add([ref(`while-down-${i}`)])
     await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
@@ -133,36 +133,38 @@ test('a server that was never there: the queue opens, adding returns, health say
   performing(queue)
 })
 
-describe.skipIf(QUEUE_SERVER === undefined)('a broker whose queue server is killed, its data lost', () => {
-  test('sign-out is told at once all the same, and retries go on when it is back', async () => {
-    const { queue, pid, dir, lines } = await open(QUEUE_SERVER_KIND)
-    const rig = await createRig({ deps: { queue } })
-    const timer = setInterval(() => rig.clock.advance(0.05), 50)
-    onTestFinished(() => clearInterval(timer))
-    const [sydney, melbourne] = [await startReceiver(), await startReceiver(status(503))]
-    const clients = [await rig.register('Sydney', { logoutUris: [sydney.url] }), await rig.register('Melbourne', { logoutUris: [melbourne.url] })]
-    const { session } = await rig.openSession()
-    for (const client of clients) await rig.signInAt(session.sid, client)
-    const workers = await startWorkers(rig.deps)
-    onTestFinished(() => workers.drain())
+describe.each(QUEUE_ENGINES.filter(({ engine }) => engine !== 'postgres'))(
+  'a broker whose queue server ($engine) is killed, its data lost',
+  (which) => {
+    test('sign-out is told at once all the same, and retries go on when it is back', async () => {
+      const { queue, pid, lines } = await open(which)
+      const rig = await createRig({ deps: { queue } })
+      const timer = setInterval(() => rig.clock.advance(0.05), 50)
+      onTestFinished(() => clearInterval(timer))
+      const [sydney, melbourne] = [await startReceiver(), await startReceiver(status(503))]
+      const clients = [await rig.register('Sydney', { logoutUris: [sydney.url] }), await rig.register('Melbourne', { logoutUris: [melbourne.url] })]
+      const { session } = await rig.openSession()
+      for (const client of clients) await rig.signInAt(session.sid, client)
+      const workers = await startWorkers(rig.deps)
+      onTestFinished(() => workers.drain())
 
-    process.kill(pid(), 'SIGKILL')
-    rmSync(join(dir, 'queue', 'appendonlydir'), { recursive: true, force: true })
-    const answer = await revoke(rig.deps, {
-      selector: { kind: 'session', sid: session.sid },
-      reason: 'signed_out',
-      actor: { kind: 'user', id: session.sub },
-      now: rig.clock.now(),
+      loseQueueServers([pid()])
+      const answer = await revoke(rig.deps, {
+        selector: { kind: 'session', sid: session.sid },
+        reason: 'signed_out',
+        actor: { kind: 'user', id: session.sub },
+        now: rig.clock.now(),
+      })
+      expect(answer.outcome).toBe('revoked')
+      await vi.waitFor(() => expect(sydney.tokens).toHaveLength(1), SOON)
+      await vi.waitFor(() => expect(melbourne.tokens.length).toBeGreaterThan(0), SOON)
+      await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
+      melbourne.answer = ok
+      await vi.waitFor(
+        async () => expect((await rig.deps.store.deliveryCounts()).every(({ state, count }) => state === 'delivered' || count === 0)).toBe(true),
+        SOON,
+      )
+      for (const receiver of [sydney, melbourne]) expect(receiver.tokens.at(-1)).toMatchObject({ sid: session.sid })
     })
-    expect(answer.outcome).toBe('revoked')
-    await vi.waitFor(() => expect(sydney.tokens).toHaveLength(1), SOON)
-    await vi.waitFor(() => expect(melbourne.tokens.length).toBeGreaterThan(0), SOON)
-    await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
-    melbourne.answer = ok
-    await vi.waitFor(
-      async () => expect((await rig.deps.store.deliveryCounts()).every(({ state, count }) => state === 'delivered' || count === 0)).toBe(true),
-      SOON,
-    )
-    for (const receiver of [sydney, melbourne]) expect(receiver.tokens.at(-1)).toMatchObject({ sid: session.sid })
-  })
-})
+  },
+)

@@ -17,7 +17,6 @@ interface Parts {
   broker: BrokerProcess
   instances: readonly Instance[]
   seed: number
-  say(words: string): void
 }
 
 /** Two rows of faults beside each other: the broker dies while an instance is out of order. */
@@ -25,7 +24,7 @@ const INSIDE = ['broker killed', 'broker killed', 'broker paused', 'queue killed
 const OUTSIDE = ['instance killed', 'instance paused', 'line refuses', 'line swallows'] as const
 type Kind = (typeof INSIDE)[number] | (typeof OUTSIDE)[number]
 
-export function createFaults({ broker, instances, seed, say }: Parts): Faults {
+export function createFaults({ broker, instances, seed }: Parts): Faults {
   const counts: Record<string, number> = {}
   let ending = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
@@ -34,7 +33,7 @@ export function createFaults({ broker, instances, seed, say }: Parts): Faults {
   const brokerKilled = async (downMs: number): Promise<void> => {
     await broker.end('SIGKILL')
     await sleep(downMs)
-    await startAgain(broker, say)
+    await broker.start()
     // Long enough to get something done in between.
     await sleep(1_500)
   }
@@ -94,17 +93,4 @@ async function cutFor(instance: Instance, how: 'refuses' | 'swallows', ms: numbe
   await instance.cut(how)
   await sleep(ms)
   await instance.mend()
-}
-
-/** On a busy machine the leftovers of the killed one may need a moment to go; a broker that will not start at all is a finding. */
-export async function startAgain(broker: BrokerProcess, say: (words: string) => void): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await broker.start()
-    } catch (error) {
-      if (attempt === 3) throw error
-      say(`The broker did not start (${attempt}): ${error instanceof Error ? error.message.slice(0, 500) : String(error)}`)
-      await sleep(1_000)
-    }
-  }
 }

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { runChaos } from './run.ts'
 
 /** A long run by hand; the same seed makes the same decisions. */
-const HELP = `Usage: npm run chaos -- [--seed N] [--revocations 1000] [--users 8] [--no-restore]
+const HELP = `Usage: npm run chaos -- [--seed N] [--revocations 1000] [--users 8] [--no-restore] [--embedded-queue]
 
 Users sign in and out while broker, queue server and instances are killed, paused and cut off at random, and the database is restored once. At the end
 every acknowledged revocation is delivered to every participant or dead and visible, and nobody is signed out who should not be; else the exit code is 1.`
@@ -14,6 +14,7 @@ const { values } = parseArgs({
     revocations: { type: 'string', default: '1000' },
     users: { type: 'string', default: '8' },
     restore: { type: 'boolean', default: true },
+    'embedded-queue': { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
@@ -29,6 +30,7 @@ try {
     revocations: Number(values.revocations),
     users: Number(values.users),
     restore: values.restore,
+    path: values['embedded-queue'] ? '/nonexistent' : (process.env.PATH ?? ''),
     say: (words) => console.log(words),
   })
   console.log(JSON.stringify(report))

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { CONTOSO } from '../../../demo/entra/users.ts'
 import { type Broker, openBroker } from '../../../src/command/broker.ts'
 import { openWorld, type TestWorld } from '../world.ts'
-import { createFaults, startAgain, type Faults } from './faults.ts'
+import { createFaults, type Faults } from './faults.ts'
 import { Instance } from './instances.ts'
 import { User, persist } from './users.ts'
 import { judge, settled, type Verdict } from './verdict.ts'
@@ -22,6 +22,8 @@ export interface ChaosOptions {
   users: number
   /** In the middle, from a backup that is older than the last sign-outs. */
   restore: boolean
+  /** Where the broker looks for a queue server; it runs its embedded Postgres where there is none. */
+  path: string
   say(words: string): void
 }
 
@@ -87,6 +89,7 @@ async function open(options: ChaosOptions, dir: string, closing: (() => unknown)
   }
   const world = await openWorld({
     cities: CITIES,
+    env: { PATH: options.path },
     registration: (city) => ({
       backchannel_logout_uris: [instances.find((one) => one.city === city)?.logoutUri],
       logout_by: city === BY_SUB ? 'sub' : 'sid',
@@ -104,7 +107,7 @@ async function open(options: ChaosOptions, dir: string, closing: (() => unknown)
   })
   // Before anything goes wrong, so that every client has read the broker's metadata.
   await users[0]?.signIn(world.instances)
-  const faults = createFaults({ broker: world.broker, instances, seed: options.seed, say: options.say })
+  const faults = createFaults({ broker: world.broker, instances, seed: options.seed })
   const broker = (): Promise<Broker> =>
     openBroker({ env: {}, out: () => {}, err: () => {}, user: 'chaos', ask: undefined, input: async () => '' }, dataDir)
   return { options, world, instances, users, faults, dataDir, broker }
@@ -146,6 +149,6 @@ async function restoreOnce(scene: Scene, dir: string): Promise<void> {
   const cmb = resolve(import.meta.dirname, '../../../dist/src/cli.js')
   const { stdout } = await promisify(execFile)(process.execPath, [cmb, '--data-dir', dataDir, 'restore', backup, '--yes', '--json'])
   options.say(`Restored: ${stdout.replaceAll(/\s+/g, ' ')}`)
-  await startAgain(world.broker, options.say)
+  await world.broker.start()
   for (const user of users) for (const session of user.live) session.ended = 'restored'
 }
