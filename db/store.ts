@@ -144,8 +144,8 @@ export interface TokenActs {
     | { outcome: 'reused'; committed: Committed }
   >
   /**
-   * `generation = g → g+1`, compare and set. g−1 gets the same successor again until that has been used (`replayWindowSeconds` bounds it for
-   * public clients); an older one is `stale` for 30 s from when it was last good, later it is theft and the session is revoked.
+   * `generation = g → g+1`, compare and set. g−1 gets the same successor again until that has been used. `replayWindowSeconds` bounds
+   * that for public clients: past it g−1 is `late`, which revokes the grant, and after 30 s it is theft. An older one is `stale` for 30 s from when it was last good, later it is theft and the session is revoked.
    */
   rotateRefreshToken(input: {
     familyId: string
@@ -156,7 +156,7 @@ export interface TokenActs {
   }): Promise<
     | { outcome: 'rotated' | 'replayed'; family: TokenFamily; session: Session; rev: number }
     | { outcome: 'rejected'; why: RejectedWhy }
-    | { outcome: 'stolen'; committed: Committed }
+    | { outcome: 'late' | 'stolen'; committed: Committed }
   >
   /** Who a refresh token's family belongs to, without using it (RFC 7009, RFC 7662). `current` where `generation` could still be used. */
   findFamily(familyId: string, generation: number): Promise<{ family: TokenFamily; current: boolean } | undefined>

@@ -84,15 +84,20 @@ export function tokenFamilies({ db }: Core, log: RevocationLog, sessions: Sessio
     return at !== undefined && now - at <= PIPELINE_SECONDS
   }
 
+  /**
+   * Not to be used any more. Requests that were under way together harm nobody; but the one before the current, which only a public client may
+   * not use for as long as it likes, is either a lost answer or one of two holders of the token: the grant alone is revoked.
+   */
   const older = (row: FamilyOfSession, generation: number, now: number): Rotation => {
-    if (isPipelined(row, generation, now)) return rejected('stale')
-    const committed = log.append({
-      selector: { kind: 'session', sid: row.sid },
-      reason: 'refresh_token_reuse',
-      actor: { kind: 'broker', id: 'token' },
-      now,
-    })
-    return { outcome: 'stolen', committed }
+    const pipelined = isPipelined(row, generation, now)
+    if (pipelined && generation < row.generation - 1) return rejected('stale')
+    const actor = { kind: 'broker', id: 'token' } as const
+    if (!pipelined) {
+      const committed = log.append({ selector: { kind: 'session', sid: row.sid }, reason: 'refresh_token_reuse', actor, now })
+      return { outcome: 'stolen', committed }
+    }
+    const selector = { kind: 'grant', sid: row.sid, clientId: row.family_client } as const
+    return { outcome: 'late', committed: log.append({ selector, reason: 'refresh_token_late', actor, now }) }
   }
 
   return {

@@ -33,6 +33,7 @@ export const REASON: Record<Reason, string> = {
   expired: 'Reached its end',
   administrator: 'An administrator ended it',
   refresh_token_reuse: 'A refresh token was stolen',
+  refresh_token_late: 'A replaced refresh token was used too late',
   code_reuse: 'A code was used twice',
   token_revoked: 'The instance revoked its token',
   client_removed: 'The instance was removed',

@@ -18,6 +18,7 @@ export const REASONS = [
   'expired',
   'administrator',
   'refresh_token_reuse',
+  'refresh_token_late',
   'code_reuse',
   'token_revoked',
   'client_removed',

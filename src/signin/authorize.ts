@@ -10,7 +10,7 @@ import { consentMissing, toConsent } from './consent.tsx'
 import { againAddress, guidancePage, notConnectedPage, signInPage } from './pages.tsx'
 import { gone, pushedHash, readPushed, usePushed } from './pushed.ts'
 import { answerInstance } from './reply.tsx'
-import { clientOf, readRequest, readReturn, type SignInRequest } from './request.ts'
+import { asRegistered, clientOf, readRequest, readReturn, type SignInRequest } from './request.ts'
 import { servingSession } from './session-serves.ts'
 
 /** The authorization endpoint: a session that serves goes straight back with a code; whoever has none sees the sign-in page. */
@@ -39,8 +39,9 @@ function asAnswer(error: unknown): OAuthError {
 }
 
 /** A request that was read and found good. @throws OAuthError that must not redirect */
-export async function serve(deps: Deps, c: Context, request: SignInRequest, now: number): Promise<Response> {
-  const client = clientOf(deps, request)
+export async function serve(deps: Deps, c: Context, asked: SignInRequest, now: number): Promise<Response> {
+  const client = clientOf(deps, asked)
+  const request = asRegistered(client, asked)
   if (!request.prompt.includes('none')) return serveWithPages(deps, c, client, request, now)
   const answer = await serveSilently(deps, c, client, request, now).catch((error: unknown) => {
     if (error instanceof StoreUnavailable)

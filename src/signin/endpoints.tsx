@@ -12,7 +12,7 @@ import { AUTHORIZE, PUSH } from './described.ts'
 import { readReturnTo, signInForOwnPage } from './own.ts'
 import { grantingConsentPage, stalePage } from './pages.tsx'
 import { pushRequest, usePushed } from './pushed.ts'
-import { clientOf } from './request.ts'
+import { asRegistered, clientOf } from './request.ts'
 import { type Errand, open } from './sealed.ts'
 import { visitMicrosoft } from './to-microsoft.ts'
 
@@ -83,7 +83,7 @@ async function start(deps: Deps, c: Context, now: number): Promise<Response> {
 /** A pushed request is used up by whoever begins a sign-in with it; who was shown the page in time may go back to it. */
 async function begun(deps: Deps, errand: Errand, now: number): Promise<Errand> {
   if (errand.kind === 'own') return errand
-  clientOf(deps, errand.request)
-  await usePushed(deps, errand.request, now)
-  return { kind: 'instance', request: { ...errand.request, pushed: undefined } }
+  const request = asRegistered(clientOf(deps, errand.request), errand.request)
+  await usePushed(deps, request, now)
+  return { kind: 'instance', request: { ...request, pushed: undefined } }
 }

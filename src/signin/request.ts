@@ -73,7 +73,17 @@ export function clientOf(deps: Pick<Deps, 'clients'>, request: SignInRequest): C
   const client = deps.clients.find(request.clientId)
   if (!client?.metadata.redirectUris.includes(request.reply.redirectUri))
     throw new OAuthError('invalid_request', 'The application that asked is no longer registered here, or its address has changed.')
+  if (audienceFor(client, request.audience) === undefined)
+    throw new OAuthError('invalid_target', 'The application that asked is no longer registered for the resource that it asked for.')
   return client
+}
+
+/** The same request, with what the client's registration has lost or demands since. @throws OAuthError that must not redirect */
+export function asRegistered(client: Client, request: SignInRequest): SignInRequest {
+  const scope = words(request.scope).filter((each) => client.metadata.scopes.includes(each))
+  if (scope.length === 0)
+    throw new OAuthError('invalid_scope', 'The application that asked is no longer registered for the scopes that it asked for.')
+  return { ...request, scope: scope.join(' '), maxAgeSeconds: least(request.maxAgeSeconds, client.metadata.maxAuthAgeSeconds) }
 }
 
 function only(source: URLSearchParams, name: string): string {

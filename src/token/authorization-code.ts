@@ -3,16 +3,16 @@ import { sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { newId } from '../protocol/ids.ts'
 import { GRANT } from '../protocol/names.ts'
-import { required, words } from '../protocol/params.ts'
+import { required } from '../protocol/params.ts'
 import { announce } from '../revocation/revoke.ts'
-import { askedAudience, issueTokens, mustAdmit } from './grant.ts'
+import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, stillRegistered } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 
 /** RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is good once, for a minute, for its client, its redirect address and its verifier. */
 export async function exchangeAuthorizationCode(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
   const code = required(params, 'code')
   // Before the code is consumed: a request that cannot succeed costs nobody their code.
-  const audience = askedAudience(client, params)
+  const asked = askedAudience(client, params)
   const redeemed = await deps.store.redeemAuthorizationCode({
     codeHash: sha256(code),
     clientId: client.clientId,
@@ -29,13 +29,15 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
   if (redeemed.outcome === 'rejected') throw new OAuthError('invalid_grant', WORDS[redeemed.why])
   const { session, grant, family, rev } = redeemed
   mustAdmit(client, session)
-  const scope = words(grant.scope)
+  const scope = stillRegistered(client, grant.scope)
+  const audience = asked ?? mustStillHave(client, grant.audience)
+  mustAdmitAtOwners(deps, client, session, audience, now)
   const refreshToken = family && client.metadata.grants.includes(GRANT.refreshToken) ? deps.refreshTokens.write(family) : undefined
   return issueTokens(deps, {
     client,
     session,
     scope,
-    audience: audience ?? grant.audience,
+    audience,
     rev,
     now,
     refreshToken,

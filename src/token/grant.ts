@@ -70,7 +70,24 @@ export function mustAdmitThere(target: Client, session: Session, now: number): v
   }
 }
 
-/** The tokens of a user at a client. @throws OAuthError invalid_target, interaction_required where they are for another instance, which would not have the user */
+/** Every instance that takes tokens of that audience has to take this user. @throws OAuthError invalid_target, interaction_required */
+export function mustAdmitAtOwners(deps: Pick<TokenDeps, 'clients'>, client: Client, session: Session, audience: string, now: number): void {
+  for (const other of deps.clients.list())
+    if (other.clientId !== client.clientId && other.metadata.audience === audience) mustAdmitThere(other, session, now)
+}
+
+/** What the client's registration has lost since, its tokens lose with the next exchange or refresh. */
+export const stillRegistered = (client: Client, scope: string): string[] => words(scope).filter((each) => client.metadata.scopes.includes(each))
+
+/** @throws OAuthError invalid_target */
+export function mustStillHave(client: Client, audience: string): string {
+  const still = audienceFor(client, audience)
+  if (still === undefined)
+    throw new OAuthError('invalid_target', 'The client is no longer registered for the resource that these tokens are for. Start a new sign-in.')
+  return still
+}
+
+/** The tokens of a user at a client, after every check. */
 export function issueTokens(
   deps: TokenDeps,
   input: {
@@ -86,8 +103,6 @@ export function issueTokens(
   },
 ): TokenAnswer {
   const scope = input.scope.join(' ')
-  for (const other of deps.clients.list())
-    if (other.clientId !== input.client.clientId && other.metadata.audience === input.audience) mustAdmitThere(other, input.session, input.now)
   const { token, expiresIn } = mintAccessToken(deps, { ...input, scope })
   return {
     access_token: token,

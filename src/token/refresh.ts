@@ -1,13 +1,14 @@
 import type { RejectedWhy } from '../../db/store.ts'
-import { audienceFor } from '../client/admission.ts'
+import type { Session, TokenFamily } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { required, words } from '../protocol/params.ts'
 import { announce } from '../revocation/revoke.ts'
-import { askedAudience, issueTokens, mustAdmit, narrowed } from './grant.ts'
+import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, narrowed, stillRegistered } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
+import type { RefreshToken } from './refresh-token.ts'
 
-/** A public client's lost answer is made good this long (RFC 9700 §4.14.2); a client that authenticates has until the successor is used. */
+/** For so long a public client gets a lost answer again (RFC 9700 §4.14.2); a client that authenticates, until it uses the successor. */
 const PUBLIC_REPLAY_SECONDS = 10
 
 /**
@@ -17,55 +18,70 @@ const PUBLIC_REPLAY_SECONDS = 10
 export async function refresh(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
   const presented = deps.refreshTokens.read(required(params, 'refresh_token'))
   if (!presented) throw new OAuthError('invalid_grant', UNKNOWN)
-  const audience = askedAudience(client, params)
-  const asked = params.get('scope')
-  // Before the rotation: asking for too much costs nobody their token.
-  if (asked !== undefined) {
-    const known = await deps.store.findFamily(presented.familyId, presented.generation)
-    if (known?.family.clientId === client.clientId) narrowed(words(known.family.scope), asked)
-  }
+  const wanted = { audience: askedAudience(client, params), scope: params.get('scope') }
+  await checkFirst(deps, client, presented, wanted, now)
   const rotated = await deps.store.rotateRefreshToken({
     ...presented,
     clientId: client.clientId,
-    replayWindowSeconds: client.metadata.authMethod === 'none' ? PUBLIC_REPLAY_SECONDS : undefined,
+    replayWindowSeconds: isPublic(client) ? PUBLIC_REPLAY_SECONDS : undefined,
     now,
   })
-  if (rotated.outcome === 'stolen') {
-    announce(deps, [rotated.committed])
-    deps.log.warn('refresh_token_stolen', { client: client.clientId, seq: rotated.committed.revocation.seq })
-    throw new OAuthError(
-      'invalid_grant',
-      'This refresh token was replaced long ago, so it may be stolen: the session was ended. Start a new sign-in.',
-    )
-  }
   if (rotated.outcome === 'rejected') throw new OAuthError('invalid_grant', WORDS[rotated.why])
+  if ('committed' in rotated) {
+    announce(deps, [rotated.committed])
+    deps.log.warn(`refresh_token_${rotated.outcome}`, { client: client.clientId, seq: rotated.committed.revocation.seq })
+    throw new OAuthError('invalid_grant', REUSED[rotated.outcome])
+  }
   const { family, session, rev } = rotated
   deps.refreshes.listener?.(session)
-  mustAdmit(client, session)
   return issueTokens(deps, {
     client,
     session,
-    scope: narrowed(stillRegistered(client, family.scope), asked),
-    audience: audience ?? mustStillHave(client, family.audience),
+    ...allowed(deps, client, session, family, wanted, now),
     rev,
     now,
     refreshToken: deps.refreshTokens.write(family),
-    idToken: words(asked).includes('openid') && { nonce: undefined },
+    idToken: words(wanted.scope).includes('openid') && { nonce: undefined },
   })
 }
 
-/** What the client's registration has lost since, its tokens lose with the next refresh. */
-const stillRegistered = (client: Client, scope: string): string[] => words(scope).filter((each) => client.metadata.scopes.includes(each))
+interface Wanted {
+  audience: string | undefined
+  scope: string | undefined
+}
 
-function mustStillHave(client: Client, audience: string): string {
-  const still = audienceFor(client, audience)
-  if (still === undefined)
-    throw new OAuthError('invalid_target', 'The client is no longer registered for the resource that these tokens are for. Start a new sign-in.')
-  return still
+const isPublic = (client: Client): boolean => client.metadata.authMethod === 'none'
+
+/**
+ * Before the rotation: asking for too much costs nobody their token. A public client has 10 s for a lost answer, so everything that may fail
+ * is checked here; others get the same successor again for as long as they do not use it.
+ */
+async function checkFirst(deps: TokenDeps, client: Client, presented: RefreshToken, wanted: Wanted, now: number): Promise<void> {
+  if (wanted.scope === undefined && !isPublic(client)) return
+  const known = await deps.store.findFamily(presented.familyId, presented.generation)
+  // Every other refusal is the rotation's: it tells late use and theft apart.
+  if (known?.family.clientId !== client.clientId || known.family.generation !== presented.generation) return
+  if (!isPublic(client)) return void narrowed(words(known.family.scope), wanted.scope)
+  const standing = await deps.store.standingBySid(known.family.sid, now)
+  if (standing.state === 'live' || standing.state === 'marked') allowed(deps, client, standing.session, known.family, wanted, now)
+}
+
+/** What the tokens may be for, by the registrations as they are now. @throws OAuthError */
+function allowed(deps: TokenDeps, client: Client, session: Session, family: TokenFamily, wanted: Wanted, now: number) {
+  mustAdmit(client, session)
+  const scope = narrowed(stillRegistered(client, family.scope), wanted.scope)
+  const audience = wanted.audience ?? mustStillHave(client, family.audience)
+  mustAdmitAtOwners(deps, client, session, audience, now)
+  return { scope, audience }
 }
 
 const UNKNOWN = 'The refresh token is not good for this client. Start a new sign-in.'
 const ENDED = 'The session has ended. Start a new sign-in.'
+
+const REUSED = {
+  late: 'This refresh token was replaced more than 10 s ago, so its grant was revoked. Start a new sign-in.',
+  stolen: 'This refresh token was replaced long ago, so it may be stolen: the session was ended. Start a new sign-in.',
+}
 
 const WORDS: Record<RejectedWhy, string> = {
   unknown: UNKNOWN,

@@ -29,7 +29,8 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   ).join(' ')
   const act = actors(client, source)
   // Asked before anybody becomes a participant.
-  mustAdmitThere(target, await standing(deps, source, source.sid, now), now)
+  const standingNow = await standing(deps, source, source.sid, now)
+  for (const owner of deps.clients.list()) if (owner.metadata.audience === target.metadata.audience) mustAdmitThere(owner, standingNow, now)
   // Of a token that another client brought: what it gets is its own to revoke, and it is told when the session ends.
   if (client.clientId !== source.clientId) await standing(deps, source, source.sid, now, client.clientId)
   const session = await standing(deps, source, source.sid, now, target.clientId)

@@ -404,3 +404,60 @@ describe('who may use an instance', () => {
     expect(delivered(await browser.get(authorizePath(perth, { prompt: 'none' })))).toMatchObject({ error: 'access_denied' })
   })
 })
+
+describe('a request that was checked before its client was narrowed', () => {
+  /** A link that the instance has kept, of a user who is signed in. */
+  async function kept() {
+    const rig = await createRig()
+    const melbourne = await rig.register('Melbourne')
+    const sydney = await rig.register('Sydney', { resources: [melbourne.metadata.audience] })
+    const browser = createBrowser(rig.app)
+    await signIn(rig, browser, authorizePath(sydney))
+    const link = async (changes: Record<string, string>) => {
+      const [path = '', query = ''] = authorizePath(sydney, changes).split('?')
+      return location(await browser.post(path, Object.fromEntries(new URLSearchParams(query))))
+    }
+    const narrow = async (changes: Partial<typeof sydney.metadata>) => {
+      await rig.store.putClient({ clientId: 'sydney', source: 'command', metadata: { ...sydney.metadata, ...changes }, now: rig.clock.now() })
+      await rig.clients.reload()
+    }
+    const follow = async (url: URL) => browser.get(url.pathname + url.search)
+    return { rig, sydney, melbourne, link, narrow, follow }
+  }
+
+  test('leads nowhere for a resource that the client has lost', async () => {
+    const { melbourne, link, narrow, follow } = await kept()
+    const url = await link({ resource: melbourne.metadata.audience })
+    expect(delivered(await follow(url))).toHaveProperty('code')
+    await narrow({ resources: [] })
+    expect((await follow(url)).status).toBe(400)
+  })
+
+  test('asks for no scope that the client has lost, and for none at all leads nowhere', async () => {
+    const { rig, sydney, link, narrow, follow } = await kept()
+    const url = await link({ scope: 'openid profile' })
+    await narrow({ scopes: ['openid'] })
+    const redeemed = await rig.store.redeemAuthorizationCode({
+      codeHash: sha256(delivered(await follow(url)).code ?? ''),
+      clientId: 'sydney',
+      redirectUri: sydney.metadata.redirectUris[0],
+      verifier: 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1',
+      familyId: 'f',
+      now: rig.clock.now(),
+    })
+    expect(redeemed).toMatchObject({ outcome: 'redeemed', grant: { scope: 'openid' } })
+    await narrow({ scopes: ['email'] })
+    expect((await follow(url)).status).toBe(400)
+  })
+
+  test('goes to Microsoft where the client demands a younger sign-in by now', async () => {
+    const { rig, link, narrow, follow } = await kept()
+    const url = await link({})
+    rig.clock.advance(600)
+    expect(delivered(await follow(url))).toHaveProperty('code')
+    await narrow({ maxAuthAgeSeconds: 300 })
+    const page = await follow(url)
+    expect(page.status).toBe(200)
+    expect(await page.text()).toContain('Sign in with Microsoft')
+  })
+})

@@ -52,7 +52,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect(await b.refresh(first)).toEqual({ outcome: 'rejected', why: 'stale' })
   })
 
-  test('a public client has its window for a replay; past it, a token used again is theft', async () => {
+  test('a public client has 10 s for a replay; from then to 30 s it costs the grant alone, later it is theft', async () => {
     const b = await open()
     const session = await signedIn(b)
     const first = family((await b.exchange(session.sid, 'sydney')).family)
@@ -60,9 +60,33 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     b.now += 10
     expect((await b.refresh(first, first.generation, 10)).outcome).toBe('replayed')
     b.now += 1
-    expect(await b.refresh(first, first.generation, 10)).toEqual({ outcome: 'rejected', why: 'stale' })
+    const late = expectOutcome(await b.refresh(first, first.generation, 10), 'late')
+    const { sid } = session
+    expect(late.committed.revocation).toMatchObject({ reason: 'refresh_token_late', selector: { kind: 'grant', sid, clientId: 'sydney' } })
+    expect(await b.refresh(first, first.generation + 1, 10)).toEqual(REJECTED)
+    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
+
+    const next = family((await b.exchange(sid, 'sydney')).family)
+    await b.refresh(next)
     b.now += 30
-    expect((await b.refresh(first, first.generation, 10)).outcome).toBe('stolen')
+    expect((await b.refresh(next, next.generation, 10)).outcome).toBe('late')
+    const last = family((await b.exchange(sid, 'sydney')).family)
+    await b.refresh(last)
+    b.now += 31
+    expect((await b.refresh(last, last.generation, 10)).outcome).toBe('stolen')
+    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'ended' })
+  })
+
+  test('a thief who refreshes once, 10 to 30 s before the public client does, loses the family to that client’s next refresh', async () => {
+    const b = await open()
+    const session = await signedIn(b)
+    for (const seconds of [11, 20, 29, 30]) {
+      const copied = family((await b.exchange(session.sid, 'sydney')).family)
+      const thiefs = expectOutcome(await b.refresh(copied, copied.generation, 10), 'rotated').family
+      b.now += seconds
+      expect((await b.refresh(copied, copied.generation, 10)).outcome).toBe('late')
+      expect(await b.refresh(thiefs, thiefs.generation, 10)).toEqual(REJECTED)
+    }
   })
 
   test('two generations old within 30 s: refused and nothing more; a minute later: theft, the session is revoked at every instance', async () => {

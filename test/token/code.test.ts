@@ -42,6 +42,24 @@ describe('the authorization code grant (RFC 6749 §4.1.3)', () => {
     })
   })
 
+  test('what the registration has lost since the code was issued, its tokens do not have', async () => {
+    const rig = await createRig()
+    const melbourne = await rig.register('Melbourne')
+    const sydney = await rig.register('Sydney', { resources: [melbourne.metadata.audience] })
+    const { session } = await rig.openSession()
+    const [there, here] = [
+      await rig.issueCode(session.sid, sydney, { audience: melbourne.metadata.audience }),
+      await rig.issueCode(session.sid, sydney),
+    ]
+    const metadata = { ...sydney.metadata, resources: [], scopes: ['openid', 'offline_access'] }
+    await rig.store.putClient({ clientId: 'sydney', source: 'command', metadata, now: rig.clock.now() })
+    await rig.clients.reload()
+    expect(await outcome(rig.post('/token', there.form, { authorization: sydney.basic }))).toEqual([400, 'invalid_target'])
+    const tokens = await tokensOf(rig.post('/token', here.form, { authorization: sydney.basic }))
+    expect(tokens.scope).toBe('openid offline_access')
+    expect(claimsOf(tokens.id_token!)).not.toHaveProperty('email')
+  })
+
   test('gives an ID token by OpenID Connect Core §2 and §3.1.3.6, RS256 by default; the address is marked unverified', async () => {
     const rig = await createRig()
     const { session, tokens } = await signedIn(rig)

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import { createRig, OTHER_TENANT, START } from '../rig.ts'
 import type { RegisteredClient, Rig } from '../rig.ts'
 import { claimsOf, isLive, outcome, refreshForm, signedIn, tokensOf } from './tokens.ts'
@@ -181,19 +182,53 @@ describe('rotation (RFC 9700 §4.14.2)', () => {
     expect(await rig.store.listRevocations({ limit: 5 })).toHaveLength(1)
   })
 
-  test('a public client’s lost answer is made good for ten seconds only', async () => {
+  const publicClient = async () => {
     const rig = await createRig()
     const client = await rig.register('App', { authMethod: 'none' })
     const { session } = await rig.openSession()
     const { form } = await rig.issueCode(session.sid, client)
     const asPublic = (fields: Record<string, string>) => rig.post('/token', { ...fields, client_id: 'app' })
-    const first = await tokensOf(asPublic(form))
+    return { rig, client, session, asPublic, first: await tokensOf(asPublic(form)) }
+  }
+
+  test('a public client’s lost answer is made good for ten seconds; later it costs the grant, and the session lives', async () => {
+    const { rig, session, asPublic, first } = await publicClient()
     const second = await tokensOf(asPublic(refreshForm(first.refresh_token)))
     rig.clock.advance(10)
     expect((await tokensOf(asPublic(refreshForm(first.refresh_token)))).refresh_token).toBe(second.refresh_token)
     rig.clock.advance(1)
     expect(await outcome(asPublic(refreshForm(first.refresh_token)))).toEqual([400, 'invalid_grant'])
     expect(await isLive(rig, session.sid)).toBe(true)
-    expect(await outcome(asPublic(refreshForm(second.refresh_token)))).toEqual([200, 'ok'])
+    expect(await outcome(asPublic(refreshForm(second.refresh_token)))).toEqual([400, 'invalid_grant'])
+    expect(await rig.store.listRevocations({ limit: 5 })).toMatchObject([
+      { reason: 'refresh_token_late', selector: { kind: 'grant', sid: session.sid, clientId: 'app' } },
+    ])
+  })
+
+  /** What may fail a refresh although the token is good, and the error of it. */
+  const failures: [string, (metadata: ClientMetadata) => Partial<ClientMetadata>, Record<string, string>, string][] = [
+    ['a scope that was never granted', () => ({}), { scope: 'openid cases:read' }, 'invalid_scope'],
+    ['a scope that the client has lost', ({ scopes }) => ({ scopes: scopes.filter((one) => one !== 'email') }), { scope: 'email' }, 'invalid_scope'],
+    ['an app role that the user lacks', () => ({ appRole: 'CaseManager.Lead' }), {}, 'invalid_grant'],
+    ['a tenant that the client has lost', () => ({ tenants: [OTHER_TENANT] }), {}, 'invalid_grant'],
+    ['a resource that wants a fresher sign-in', () => ({ resources: ['urn:strict'] }), { resource: 'urn:strict' }, 'interaction_required'],
+  ]
+
+  test.each(failures)('no failed check costs a public client its token: %s', async (_what, narrow, form, error) => {
+    const { rig, client, session, asPublic, first } = await publicClient()
+    await rig.register('Strict', { audience: 'urn:strict', maxAuthAgeSeconds: 60 })
+    const put = async (metadata: ClientMetadata) => {
+      await rig.store.putClient({ clientId: 'app', source: 'command', metadata, now: rig.clock.now() })
+      await rig.clients.reload()
+    }
+    rig.clock.advance(100)
+    await put({ ...client.metadata, ...narrow(client.metadata) })
+    for (const seconds of [0, 15, 60]) {
+      rig.clock.advance(seconds)
+      expect(await outcome(asPublic(refreshForm(first.refresh_token, form)))).toEqual([400, error])
+    }
+    await put(client.metadata)
+    expect(await outcome(asPublic(refreshForm(first.refresh_token)))).toEqual([200, 'ok'])
+    expect(await isLive(rig, session.sid)).toBe(true)
   })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import { createRig, OTHER_TENANT, START } from '../rig.ts'
 import type { RegisteredClient, Rig } from '../rig.ts'
 import { claimsOf, outcome, refreshForm, tokensOf } from './tokens.ts'
@@ -50,6 +51,18 @@ describe('token exchange (RFC 8693)', () => {
       roles: source.roles,
     })
     expect(claims.jti).not.toBe(source.jti)
+  })
+
+  const rules: [Partial<ClientMetadata>, string][] = [
+    [{ tenants: [OTHER_TENANT] }, 'invalid_target'],
+    [{ appRole: 'CaseManager.Lead' }, 'invalid_target'],
+    [{ maxAuthAgeSeconds: 60 }, 'interaction_required'],
+  ]
+  test.each(rules)('an audience that two instances share asks both of them: %j', async (rule, error) => {
+    const { rig, sydney, melbourne, tokens } = await instances()
+    rig.clock.advance(100)
+    await rig.register('Perth', { audience: melbourne.metadata.audience, ...rule })
+    expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne'))).toEqual([400, error])
   })
 
   test('who exchanges a token that another client brought becomes a participant too: what it got ends by its own word (RFC 7009) and is told to it', async () => {

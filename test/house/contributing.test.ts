@@ -1,0 +1,24 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { expect, test } from 'vitest'
+
+/** CONTRIBUTING.md is the first thing a newcomer follows: what it names has to be there. */
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const text = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8')
+const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
+
+test('every npm command that CONTRIBUTING.md names exists', () => {
+  const named = [...text.matchAll(/npm (?:run )?([a-z][\w:-]*)/g)].map(([, name = '']) => name)
+  expect(named).toEqual(expect.arrayContaining(['demo', 'test', 'typecheck', 'lint', 'format', 'db:generate']))
+  expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([])
+})
+
+test('every file and folder that CONTRIBUTING.md names exists', () => {
+  const code = [...text.matchAll(/`([^`\n]+)`/g)].flatMap(([, inside = '']) => inside.split(' '))
+  const links = [...text.matchAll(/\]\(([^)#]+)\)/g)].map(([, target = '']) => target)
+  const commands = [...text.matchAll(/test\/[\w/-]+\.test\.ts/g)].map(([path]) => path)
+  const paths = [...code.filter((one) => /^(?:src|db|docs|guard|demo|bench|test|workers|\.ci)(?:\/|$)|\.(?:md|json)$/.test(one)), ...links, ...commands]
+  expect(paths.length).toBeGreaterThan(30)
+  expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
+})
