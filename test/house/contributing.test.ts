@@ -18,7 +18,11 @@ test('every file and folder that CONTRIBUTING.md names exists', () => {
   const code = [...text.matchAll(/`([^`\n]+)`/g)].flatMap(([, inside = '']) => inside.split(' '))
   const links = [...text.matchAll(/\]\(([^)#]+)\)/g)].map(([, target = '']) => target)
   const commands = [...text.matchAll(/test\/[\w/-]+\.test\.ts/g)].map(([path]) => path)
-  const paths = [...code.filter((one) => /^(?:src|db|docs|guard|demo|bench|test|workers|\.ci)(?:\/|$)|\.(?:md|json)$/.test(one)), ...links, ...commands]
+  const paths = [
+    ...code.filter((one) => /^(?:src|db|docs|guard|demo|bench|test|workers|\.ci)(?:\/|$)|\.(?:md|json)$/.test(one)),
+    ...links,
+    ...commands,
+  ]
   expect(paths.length).toBeGreaterThan(30)
   expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
 })
