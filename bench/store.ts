@@ -126,7 +126,7 @@ try {
   const perSecond = Math.round(pending / ((performance.now() - begun) / 1000))
   console.log(`${'everything revoked: deliveries written'.padEnd(44)} ${String(perSecond).padStart(8)}/s   slowest batch ${slowest.toFixed(1)} ms`)
 
-  const due = await store.dueDeliveries({ nowMs: Date.now(), limit: 5000 })
+  const due = (await store.listDeliveries({ state: 'pending', limit: 5000 })).map(({ id, attempts }) => ({ id, attempt: attempts + 1 }))
   await measure('delivery leased and recorded, 32 at a time', due.length, 32, async (n) => {
     const { id, attempt } = due[n] ?? { id: '', attempt: 1 }
     await store.leaseDelivery({ id, attempt, nowMs: Date.now(), untilMs: Date.now() + 30_000 })

@@ -219,18 +219,27 @@ export const pushedRequests = sqliteTable(
   (t) => [index('pushed_requests_by_expiry').on(t.expiresAt)],
 )
 
-/** One logout token owed to one target. Due: owed, not superseded, its time come, and not leased. */
+/** The outbox: one message to one target, committed with its cause. Due: pending, its time come, and not leased. */
 export const deliveries = sqliteTable(
   'deliveries',
   {
     id: text().primaryKey(),
-    seq: integer().notNull(),
+    /** What payload, signature and rules of success it has. */
+    kind: text({ enum: ['logout_token'] })
+      .notNull()
+      .default('logout_token'),
+    /** The revocation that caused it, where one did. */
+    seq: integer(),
     clientId: text('client_id').notNull(),
     targetId: text('target_id').notNull(),
-    /** Exactly one of the two. */
+    /** Of a logout token, exactly one of the two. */
     sid: text(),
     sub: text(),
-    state: text({ enum: ['pending', 'delivered', 'rejected', 'failed', 'superseded'] }).notNull(),
+    /** What other kinds are minted from. A logout token needs none: it is made anew for each attempt. */
+    payload: text(),
+    /** 0: a user waits for it. 1: a wide revocation, shared fairly between revocations. 2: nobody waits (expiry). */
+    priority: integer().notNull().default(0),
+    state: text({ enum: ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] }).notNull(),
     attempts: integer().notNull(),
     createdAtMs: integer('created_at_ms').notNull(),
     nextAttemptAtMs: integer('next_attempt_at_ms').notNull(),
@@ -250,15 +259,12 @@ export const deliveries = sqliteTable(
       .where(sql`sub IS NOT NULL`),
     index('deliveries_by_seq').on(t.seq),
     index('deliveries_by_state').on(t.state, t.clientId, t.createdAtMs),
-    index('deliveries_due')
-      .on(t.nextAttemptAtMs)
-      .where(sql`state = 'pending' AND superseded_by IS NULL`),
     index('deliveries_due_by_target')
-      .on(t.targetId, t.nextAttemptAtMs, t.createdAtMs, t.state, t.supersededBy)
-      .where(sql`state = 'pending' AND superseded_by IS NULL`),
-    index('deliveries_superseded')
-      .on(t.supersededBy)
-      .where(sql`superseded_by IS NOT NULL`),
+      .on(t.targetId, t.priority, t.nextAttemptAtMs, t.createdAtMs, t.state)
+      .where(sql`state = 'pending'`),
+    index('deliveries_due_by_revocation')
+      .on(t.targetId, t.seq, t.nextAttemptAtMs)
+      .where(sql`state = 'pending' AND priority = 1`),
     index('deliveries_settled')
       .on(t.settledAtMs)
       .where(sql`settled_at_ms IS NOT NULL`),

@@ -287,12 +287,18 @@ export interface DeliveryActs {
     untilMs: number
     early?: boolean | undefined
   }): Promise<{ outcome: 'leased'; delivery: Delivery; superseded: boolean } | { outcome: 'not_due' | 'taken' | 'settled' | 'unknown' }>
-  /** Compare-and-set on (id, attempt); never leaves `delivered`. False: somebody else recorded that attempt. */
+  /**
+   * Compare-and-set on (id, attempt); never leaves `delivered`. False where it changes nothing: another process recorded that attempt, or the
+   * delivery was superseded or closed meanwhile (then only `delivered` is news; the proof is kept).
+   */
   recordDelivery(input: { id: string; result: AttemptResult }): Promise<boolean>
   /** Gives a lease back unused (drain, breaker open): due again at `nextAttemptAtMs`, the attempt not counted. */
   releaseDelivery(input: { id: string; attempt: number; nextAttemptAtMs: number }): Promise<void>
-  /** Pending, due and not leased: what the relay looks for. Ordered by when they became due. */
-  dueDeliveries(input: { nowMs: number; limit: number; targetId?: string | undefined }): Promise<DeliveryRef[]>
+  /**
+   * Pending, due to a target and not leased: at most `limit` urgent ones, of each wide revocation, and of the others, each in the order in
+   * which they became due. `more` where a further page may have some.
+   */
+  dueDeliveries(input: { targetId: string; nowMs: number; limit: number }): Promise<{ refs: DeliveryRef[]; more: boolean }>
   /** Pending, not yet due and not leased, after a cursor. `next` is not there at the end. */
   earlyDeliveries(input: {
     targetId: string
@@ -300,10 +306,14 @@ export interface DeliveryActs {
     limit: number
     after?: EarlyCursor | undefined
   }): Promise<{ refs: DeliveryRef[]; next?: EarlyCursor | undefined }>
-  /** Targets to which anything is owed, with how much and since when. */
+  /** Targets with pending deliveries: for lanes, and cheap whatever is pending. */
+  pendingTargetIds(): Promise<string[]>
+  /** The same with how much and since when: for operators. */
   pendingTargets(): Promise<{ targetId: string; clientId: string; uri: string; pending: number; oldestAtMs: number }[]>
   /** `dead` and `refused` become owed again, attempts counted anew. */
   redrive(input: { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined }): Promise<DeliveryRef[]>
+  /** Closes pending, `refused` and `dead` ones: nothing is sent any more. The reason becomes part of each one's proof. How many. */
+  closeDeliveries(input: { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined; reason: string }): Promise<number>
   listDeliveries(input: {
     seq?: number | undefined
     clientId?: string | undefined

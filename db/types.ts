@@ -78,10 +78,17 @@ export interface DeliveryRef {
   /** The attempt that comes next, from 1. */
   attempt: number
   targetId: string
+  priority: Priority
+  /** The revocation that it belongs to. */
+  seq?: number | undefined
 }
+
+/** What goes first. `urgent`: a user waits for it. `bulk`: a wide revocation. `background`: nobody waits (expiry). */
+export type Priority = 'urgent' | 'bulk' | 'background'
 
 /** Where a walk over deliveries that are not yet due has come to. */
 export interface EarlyCursor {
+  priority: Priority
   dueAtMs: number
   id: string
 }
@@ -92,16 +99,23 @@ export interface Committed {
   pending: DeliveryRef[]
 }
 
-export type DeliveryState = 'pending' | 'delivered' | 'rejected' | 'failed' | 'superseded'
+export type DeliveryState = 'pending' | 'delivered' | 'rejected' | 'failed' | 'superseded' | 'closed'
 
-/** One logout token owed to one target. */
+/** What a delivery carries; each kind has its own payload, signature and rules of success. */
+export type DeliveryKind = 'logout_token'
+
+/** One message of the outbox to one target. */
 export interface Delivery {
   id: string
-  seq: number
+  kind: DeliveryKind
+  /** The revocation that caused it, where one did. */
+  seq?: number | undefined
   clientId: string
   targetId: string
   uri: string
-  /** Exactly one of the two is set: what the logout token names. */
+  /** What kinds other than logout tokens are minted from. */
+  payload?: string | undefined
+  /** Of a logout token exactly one of the two is set: what it names. */
   sid?: string | undefined
   sub?: string | undefined
   state: DeliveryState
@@ -111,7 +125,7 @@ export interface Delivery {
   createdAtMs: number
   nextAttemptAtMs?: number | undefined
   settledAtMs?: number | undefined
-  /** The wider delivery that speaks for this one; this closes when that is delivered. */
+  /** The later delivery that covers what this one said. */
   supersededBy?: string | undefined
   lastStatus?: number | undefined
   lastError?: string | undefined
@@ -122,7 +136,8 @@ export interface DeliveryAttempt {
   attempt: number
   /** Epoch milliseconds. */
   atMs: number
-  outcome: 'delivered' | 'retry' | 'rejected' | 'failed' | 'superseded'
+  /** `closed`: no attempt; an operator closed the delivery, and `error` is the reason that was given. */
+  outcome: 'delivered' | 'retry' | 'rejected' | 'failed' | 'superseded' | 'closed'
   status?: number | undefined
   latencyMs: number
   jti?: string | undefined

@@ -1,8 +1,9 @@
 import type { Deps } from '../src/deps.ts'
 import type { Checks } from '../src/checks/checks.ts'
 import { createLanes } from '../src/revocation/lanes.ts'
+import { messageKinds } from '../src/revocation/message-kinds.ts'
 import { askMicrosoft } from './ask-microsoft.ts'
-import { deliverLogout } from './deliver-logout.ts'
+import { deliver } from './deliver.ts'
 import { fanOutDeliveries } from './fan-out-deliveries.ts'
 import { createProbing } from './probe-microsoft.ts'
 import { relayDeliveries } from './relay-deliveries.ts'
@@ -37,7 +38,8 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
   let going = true
   const stillGoing = (): boolean => going
   const ending = new AbortController()
-  const lanes = createLanes(deps, (ref, how) => deliverLogout({ ...deps, ending: ending.signal }, ref, how))
+  const kinds = messageKinds(deps)
+  const lanes = createLanes(deps, (ref, how) => deliver({ ...deps, ending: ending.signal }, kinds, ref, how))
   deps.queue.straight(lanes)
   const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
   const fanOut = repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing))

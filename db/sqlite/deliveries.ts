@@ -1,7 +1,8 @@
 import type { DeliveryActs } from '../store.ts'
 import type { Core } from './core.ts'
 import { deliveryAttempts } from './delivery-attempts.ts'
-import { deliveriesAgain, dueDeliveries } from './delivery-due.ts'
+import { deliveryDecisions } from './delivery-decisions.ts'
+import { dueDeliveries } from './delivery-due.ts'
 import { deliveryLists } from './delivery-lists.ts'
 import type { FanOut } from './fan-out.ts'
 
@@ -9,6 +10,6 @@ import type { FanOut } from './fan-out.ts'
 export const deliveryActs = (core: Core, fanOut: FanOut): DeliveryActs => ({
   ...deliveryAttempts(core, fanOut),
   ...dueDeliveries(core),
-  ...deliveriesAgain(core, fanOut),
+  ...deliveryDecisions(core, fanOut),
   ...deliveryLists(core),
 })

@@ -31,61 +31,54 @@ const attemptOf = (row: AttemptRow): DeliveryAttempt => ({
   error: optional(row.error),
 })
 
-/** A delivery that was spared reached nobody, and nobody needed it: it closes as superseded, with the attempt as its proof. */
+/** A delivery that was superseded reached nobody, and nobody needed it: it closes as superseded, with the attempt as its proof. */
+const RECORDABLE: readonly DeliveryState[] = ['pending', 'superseded', 'closed']
 const STATE_AFTER = { delivered: 'delivered', rejected: 'rejected', failed: 'failed', superseded: 'superseded', retry: 'pending' } as const
 
-export function deliveryAttempts({ db, write, read }: Core, { count }: FanOut) {
+export function deliveryAttempts({ db, write, read, nowMs }: Core, { count }: FanOut) {
   // `+?`: else SQLite compiles the join anew for every id (session-rows.ts).
   const byId = db.prepare<[string], DeliveryRow>(`SELECT d.*, t.uri FROM ${DELIVERY_FROM} WHERE d.id = +?`)
   const lease = db.prepare<[number, string]>('UPDATE deliveries SET leased_until_ms = ? WHERE id = ?')
-  // A participation after the revocation: the user is signed in there again, and a token that names the whole user would end that.
-  const newer = db.prepare<
-    [{ sub: string; clientId: string; seq: number; now: number }]
-  >(`SELECT 1 FROM sessions s JOIN participants p ON p.sid = s.sid
-    WHERE s.sub = @sub AND s.ended_seq IS NULL AND s.deadline_at > @now AND p.client_id = @clientId AND p.joined_seq >= @seq
+  // A live participation that began after the revocation: a token for the same `sub` or `sid` would end that one.
+  const newer = (which: 's.sub = @sub' | 's.sid = @sid') =>
+    db.prepare<
+      [{ sub: string | null; sid: string | null; clientId: string; seq: number; now: number }]
+    >(`SELECT 1 FROM sessions s JOIN participants p ON p.sid = s.sid
+    WHERE ${which} AND s.ended_seq IS NULL AND s.deadline_at > @now AND p.client_id = @clientId AND p.joined_seq >= @seq
       AND s.opened_seq >= max(coalesce((SELECT seq FROM cutoffs WHERE kind = 'subject' AND key = s.sub), 0),
         coalesce((SELECT seq FROM cutoffs WHERE kind = 'tenant' AND key = s.tid), 0),
         coalesce((SELECT seq FROM cutoffs WHERE kind = 'everything' AND key = ''), 0)) LIMIT 1`)
-  const record = db.prepare<[Record<string, unknown>], DeliveryRow>(`UPDATE deliveries SET state = @state, attempts = @attempt,
-      leased_until_ms = 0, next_attempt_at_ms = coalesce(@nextAttemptAtMs, next_attempt_at_ms), settled_at_ms = @settledAtMs,
-      last_status = @status, last_error = @error
-    WHERE id = @id AND state = 'pending' AND attempts = @attempt - 1 RETURNING *`)
+  const newerBySub = newer('s.sub = @sub')
+  const newerBySid = newer('s.sid = @sid')
+  const record = db.prepare<[Record<string, unknown>]>(`UPDATE deliveries SET state = @state, attempts = @attempt, leased_until_ms = 0,
+      next_attempt_at_ms = coalesce(@nextAttemptAtMs, next_attempt_at_ms), settled_at_ms = @settledAtMs, last_status = @status, last_error = @error
+    WHERE id = @id`)
   const proof = db.prepare(`INSERT INTO delivery_attempts (delivery_id, attempt, at_ms, outcome, status, latency_ms, jti, error)
     VALUES (@id, @attempt, @atMs, @outcome, @status, @latencyMs, @jti, @error)`)
   const proofs = db.prepare<[string], AttemptRow>('SELECT * FROM delivery_attempts WHERE delivery_id = ? ORDER BY id')
-  const supersededBy = db.prepare<[string], { id: string; client_id: string; state: DeliveryState }>(
-    "SELECT id, client_id, state FROM deliveries WHERE superseded_by = ? AND state IN ('pending', 'failed', 'rejected')",
-  )
-  const close = db.prepare<[number, string]>("UPDATE deliveries SET state = 'superseded', settled_at_ms = ? WHERE id = ?")
   const release = db.prepare<[number, string, number]>(
     "UPDATE deliveries SET leased_until_ms = 0, next_attempt_at_ms = ? WHERE id = ? AND state = 'pending' AND attempts = ? - 1",
   )
 
-  const isSpared = (row: DeliveryRow, nowMs: number): boolean =>
-    row.sub !== null && newer.get({ sub: row.sub, clientId: row.client_id, seq: row.seq, now: Math.floor(nowMs / 1000) }) !== undefined
-
-  /** Those it speaks for: the target has heard, or needs not. */
-  const closeOlder = (id: string, atMs: number): void => {
-    for (const older of supersededBy.all(id)) {
-      close.run(atMs, older.id)
-      count(older.client_id, older.state, -1)
-      count(older.client_id, 'superseded', 1)
-    }
-  }
+  const isSpared = ({ sub, sid, client_id: clientId, seq }: DeliveryRow): boolean =>
+    seq !== null && (sub === null ? newerBySid : newerBySub).get({ sub, sid, clientId, seq, now: Math.floor(nowMs() / 1000) }) !== undefined
 
   const settle = (id: string, result: AttemptResult): boolean => {
     const { attempt, atMs, outcome, status = null, latencyMs, jti = null, error = null } = result.attempt
-    const state = STATE_AFTER[result.outcome]
-    const settledAtMs = state === 'pending' ? null : atMs + latencyMs
+    const row = byId.get(id)
+    if (row === undefined || row.attempts !== attempt - 1 || !RECORDABLE.includes(row.state)) return false
+    // Superseded or closed while the attempt was under way: that it was delivered is news, that it failed is not.
+    const late = row.state !== 'pending' && result.outcome !== 'delivered'
+    const state = late ? row.state : STATE_AFTER[result.outcome]
+    const settledAtMs = state === 'pending' ? null : late ? row.settled_at_ms : atMs + latencyMs
     const nextAttemptAtMs = result.outcome === 'retry' ? result.nextAttemptAtMs : null
-    const row = record.get({ id, state, attempt, nextAttemptAtMs, settledAtMs, status, error })
-    if (row === undefined) return false
+    record.run({ id, state, attempt, nextAttemptAtMs, settledAtMs, status, error })
     proof.run({ id, attempt, atMs, outcome, status, latencyMs, jti, error })
-    if (state === 'pending') return true
-    count(row.client_id, 'pending', -1)
-    count(row.client_id, state, 1)
-    if (state === 'delivered' || state === 'superseded') closeOlder(id, settledAtMs ?? atMs)
-    return true
+    if (state !== row.state) {
+      count(row.client_id, row.state, -1)
+      count(row.client_id, state, 1)
+    }
+    return !late
   }
 
   return {
@@ -94,16 +87,16 @@ export function deliveryAttempts({ db, write, read }: Core, { count }: FanOut) {
         const row = byId.get(id)
         return row && deliveryOf(row)
       }),
-    leaseDelivery: ({ id, attempt, nowMs, untilMs, early }) =>
+    leaseDelivery: ({ id, attempt, nowMs: leaseMs, untilMs, early }) =>
       write(() => {
         const row = byId.get(id)
         if (row === undefined) return { outcome: 'unknown' } as const
         if (row.state !== 'pending') return { outcome: 'settled' } as const
-        if (row.attempts + 1 !== attempt || row.superseded_by !== null) return { outcome: 'not_due' } as const
-        if (row.leased_until_ms > nowMs) return { outcome: 'taken' } as const
-        if (!early && row.next_attempt_at_ms > nowMs + EARLY_MS) return { outcome: 'not_due' } as const
+        if (row.attempts + 1 !== attempt) return { outcome: 'not_due' } as const
+        if (row.leased_until_ms > leaseMs) return { outcome: 'taken' } as const
+        if (!early && row.next_attempt_at_ms > leaseMs + EARLY_MS) return { outcome: 'not_due' } as const
         lease.run(untilMs, id)
-        return { outcome: 'leased', delivery: deliveryOf(row), superseded: isSpared(row, nowMs) } as const
+        return { outcome: 'leased', delivery: deliveryOf(row), superseded: isSpared(row) } as const
       }),
     recordDelivery: ({ id, result }) => write(() => settle(id, result)),
     releaseDelivery: ({ id, attempt, nextAttemptAtMs }) => write(() => void release.run(nextAttemptAtMs, id, attempt)),

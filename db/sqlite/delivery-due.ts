@@ -1,47 +1,93 @@
 import type { DeliveryActs } from '../store.ts'
-import type { DeliveryRef } from '../types.ts'
+import type { DeliveryRef, Priority } from '../types.ts'
 import type { Core } from './core.ts'
-import { refOf } from './delivery-rows.ts'
-import type { DeliveryRow } from './delivery-rows.ts'
-import { AT_ONCE } from './fan-out.ts'
-import type { FanOut } from './fan-out.ts'
+import { PRIORITIES, priorityNumber, refOf, type RefRow } from './delivery-rows.ts'
 
-/** What is owed and due, to whom, and what makes it due again. */
+/** Which deliveries are due, to which target, and in which order: urgent ones first, wide revocations fairly beside each other. */
 
-/** Rows in one transaction, where an act may touch any number of them. */
-const BATCH = 1000
-const DUE_COLUMNS = 'd.id, d.attempts, d.target_id, d.next_attempt_at_ms'
-const DUE = "d.state = 'pending' AND d.superseded_by IS NULL"
+/** Wide revocations that share one page. Further ones take part when one of these has been delivered. */
+const MOST_TOGETHER = 32
+const COLUMNS = 'd.id, d.attempts, d.target_id, d.priority, d.seq, d.next_attempt_at_ms'
+const OF_TARGET = `FROM deliveries d INDEXED BY deliveries_due_by_target WHERE d.state = 'pending' AND d.target_id = @targetId AND d.priority = @priority`
+const OF_REVOCATION = `FROM deliveries d INDEXED BY deliveries_due_by_revocation WHERE d.state = 'pending' AND d.priority = 1 AND d.target_id = @targetId`
+
+interface Page {
+  targetId: string
+  nowMs: number
+  limit: number
+}
 
 export function dueDeliveries({ db, read }: Core) {
-  type Due = { id: string; attempts: number; target_id: string; next_attempt_at_ms: number }
-  const dueNow = db.prepare<[{ nowMs: number; limit: number }], Due>(`SELECT ${DUE_COLUMNS}
-    FROM deliveries d INDEXED BY deliveries_due WHERE ${DUE} AND d.next_attempt_at_ms <= @nowMs AND d.leased_until_ms <= @nowMs ORDER BY d.next_attempt_at_ms LIMIT @limit`)
-  const dueTo = db.prepare<[{ nowMs: number; limit: number; targetId: string }], Due>(`SELECT ${DUE_COLUMNS}
-    FROM deliveries d INDEXED BY deliveries_due_by_target WHERE ${DUE} AND d.target_id = @targetId AND d.next_attempt_at_ms <= @nowMs AND d.leased_until_ms <= @nowMs
-    ORDER BY d.next_attempt_at_ms LIMIT @limit`)
-  const notYetDue = db.prepare<[{ nowMs: number; limit: number; targetId: string; dueAtMs: number; id: string }], Due>(`SELECT ${DUE_COLUMNS}
-    FROM deliveries d INDEXED BY deliveries_due_by_target WHERE ${DUE} AND d.target_id = @targetId AND d.next_attempt_at_ms > @nowMs
-      AND (d.next_attempt_at_ms, d.id) > (@dueAtMs, @id) AND d.leased_until_ms <= @nowMs
-    ORDER BY d.next_attempt_at_ms, d.id LIMIT @limit`)
+  const due = db.prepare<[Page & { priority: number }], RefRow>(`SELECT ${COLUMNS} ${OF_TARGET}
+    AND d.next_attempt_at_ms <= @nowMs AND d.leased_until_ms <= @nowMs ORDER BY d.next_attempt_at_ms LIMIT @limit`)
+  const dueOfRevocation = db.prepare<[Page & { seq: number | null }], RefRow>(`SELECT ${COLUMNS} ${OF_REVOCATION} AND d.seq IS @seq
+    AND d.next_attempt_at_ms <= @nowMs AND d.leased_until_ms <= @nowMs ORDER BY d.next_attempt_at_ms LIMIT @limit`)
+  const nextRevocation = db
+    .prepare<[{ targetId: string; seq: number }], number>(`SELECT d.seq ${OF_REVOCATION} AND d.seq > @seq
+    ORDER BY d.seq LIMIT 1`)
+    .pluck()
+  const early = db.prepare<[Page & { priority: number; fromMs: number; dueAtMs: number; id: string }], RefRow>(`SELECT ${COLUMNS} ${OF_TARGET}
+    AND d.next_attempt_at_ms >= @fromMs AND (d.next_attempt_at_ms, d.id) > (@dueAtMs, @id)
+    AND d.leased_until_ms <= @nowMs ORDER BY d.next_attempt_at_ms, d.id LIMIT @limit`)
+  // One step along the index for each target, however many deliveries it has.
+  const nextTarget = db
+    .prepare<[string], string>(`SELECT d.target_id FROM deliveries d INDEXED BY deliveries_due_by_target
+    WHERE d.state = 'pending' AND d.target_id > ? ORDER BY d.target_id LIMIT 1`)
+    .pluck()
   const targets = db.prepare<[], { target_id: string; client_id: string; uri: string; pending: number; oldest: number }>(
     `SELECT t.target_id, t.client_id, t.uri, o.pending, o.oldest FROM
       (SELECT d.target_id, count(*) AS pending, min(d.created_at_ms) AS oldest
-        FROM deliveries d INDEXED BY deliveries_due_by_target WHERE ${DUE} GROUP BY d.target_id) o
+        FROM deliveries d INDEXED BY deliveries_due_by_target WHERE d.state = 'pending' GROUP BY d.target_id) o
       JOIN targets t ON t.target_id = o.target_id ORDER BY o.oldest`,
   )
+
+  const bulk = (page: Page): { rows: RefRow[]; more: boolean } => {
+    // Those that no revocation caused are one more line.
+    const rows = dueOfRevocation.all({ ...page, seq: null })
+    let [together, more] = [0, rows.length === page.limit]
+    for (let seq = nextRevocation.get({ targetId: page.targetId, seq: -1 }); seq !== undefined;) {
+      const found = dueOfRevocation.all({ ...page, seq })
+      rows.push(...found)
+      if (found.length === page.limit) more = true
+      if (found.length > 0 && ++together === MOST_TOGETHER) return { rows, more: true }
+      seq = nextRevocation.get({ targetId: page.targetId, seq })
+    }
+    return { rows, more }
+  }
+
+  const duePage = (page: Page): { refs: DeliveryRef[]; more: boolean } => {
+    const [urgent, background] = (['urgent', 'background'] as const).map((priority) => due.all({ ...page, priority: priorityNumber(priority) }))
+    const wide = bulk(page)
+    return {
+      refs: [...(urgent ?? []), ...wide.rows, ...(background ?? [])].map(refOf),
+      more: wide.more || urgent?.length === page.limit || background?.length === page.limit,
+    }
+  }
+
+  const earlyPage = ({ targetId, nowMs, limit, after }: Parameters<DeliveryActs['earlyDeliveries']>[0]) => {
+    const rows: RefRow[] = []
+    const from: Priority = after?.priority ?? 'urgent'
+    for (const priority of PRIORITIES.slice(PRIORITIES.indexOf(from))) {
+      const { dueAtMs = 0, id = '' } = priority === after?.priority ? after : {}
+      const fromMs = Math.max(nowMs + 1, dueAtMs)
+      rows.push(...early.all({ targetId, nowMs, limit: limit - rows.length, priority: priorityNumber(priority), fromMs, dueAtMs, id }))
+      const last = rows.at(-1)
+      if (rows.length === limit && last !== undefined)
+        return { refs: rows.map(refOf), next: { priority, dueAtMs: last.next_attempt_at_ms, id: last.id } }
+    }
+    return { refs: rows.map(refOf) }
+  }
+
+  const targetIds = (): string[] => {
+    const ids: string[] = []
+    for (let id = nextTarget.get(''); id !== undefined; id = nextTarget.get(id)) ids.push(id)
+    return ids
+  }
+
   return {
-    dueDeliveries: ({ nowMs, limit, targetId }) =>
-      read(() => (targetId === undefined ? dueNow.all({ nowMs, limit }) : dueTo.all({ nowMs, limit, targetId })).map(refOf)),
-    earlyDeliveries: ({ targetId, nowMs, limit, after }) =>
-      read(() => {
-        const rows = notYetDue.all({ targetId, nowMs, limit, dueAtMs: after?.dueAtMs ?? 0, id: after?.id ?? '' })
-        const last = rows.at(-1)
-        return {
-          refs: rows.map(refOf),
-          ...(rows.length === limit && last !== undefined ? { next: { dueAtMs: last.next_attempt_at_ms, id: last.id } } : {}),
-        }
-      }),
+    dueDeliveries: (page) => read(() => duePage(page)),
+    earlyDeliveries: (page) => read(() => earlyPage(page)),
+    pendingTargetIds: () => read(targetIds),
     pendingTargets: () =>
       read(() =>
         targets.all().map((row) => ({
@@ -52,33 +98,5 @@ export function dueDeliveries({ db, read }: Core) {
           oldestAtMs: row.oldest,
         })),
       ),
-  } satisfies Partial<DeliveryActs>
-}
-
-export function deliveriesAgain({ db, write }: Core, { count }: FanOut) {
-  const failed = db.prepare<[object], DeliveryRow>(`SELECT d.* FROM deliveries d WHERE d.state IN ('failed', 'rejected') AND d.superseded_by IS NULL
-    AND (@id IS NULL OR d.id = @id) AND (@targetId IS NULL OR d.target_id = @targetId) AND (@clientId IS NULL OR d.client_id = @clientId) LIMIT ${BATCH}`)
-  const makePending = db.prepare<
-    [string]
-  >(`UPDATE deliveries SET state = 'pending', attempts = 0, next_attempt_at_ms = ${AT_ONCE}, leased_until_ms = 0,
-    settled_at_ms = NULL WHERE id = ?`)
-
-  return {
-    async redrive({ id, targetId, clientId }) {
-      const redriven: DeliveryRef[] = []
-      for (;;) {
-        const rows = await write(() => {
-          const batch = failed.all({ id: id ?? null, targetId: targetId ?? null, clientId: clientId ?? null })
-          for (const row of batch) {
-            makePending.run(row.id)
-            count(row.client_id, row.state, -1)
-            count(row.client_id, 'pending', 1)
-          }
-          return batch
-        })
-        redriven.push(...rows.map((row) => refOf({ ...row, attempts: 0 })))
-        if (rows.length < BATCH) return redriven
-      }
-    },
   } satisfies Partial<DeliveryActs>
 }

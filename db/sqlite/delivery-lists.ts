@@ -6,7 +6,7 @@ import type { DeliveryRow } from './delivery-rows.ts'
 
 /** Deliveries as operators look at them, newest first, and how many there are. */
 
-const STATES: DeliveryState[] = ['pending', 'delivered', 'rejected', 'failed', 'superseded']
+const STATES: DeliveryState[] = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed']
 
 interface Place {
   row: number

@@ -1,16 +1,19 @@
-import type { Delivery, DeliveryRef, DeliveryState } from '../types.ts'
+import type { Delivery, DeliveryKind, DeliveryRef, DeliveryState, Priority } from '../types.ts'
 import { optional } from './core.ts'
 
 /** A delivery as the table has it. */
 
 export interface DeliveryRow {
   id: string
-  seq: number
+  kind: DeliveryKind
+  seq: number | null
   client_id: string
   target_id: string
   uri: string
   sid: string | null
   sub: string | null
+  payload: string | null
+  priority: number
   state: DeliveryState
   attempts: number
   created_at_ms: number
@@ -27,10 +30,12 @@ export const DELIVERY_FROM = 'deliveries d JOIN targets t ON t.target_id = d.tar
 
 export const deliveryOf = (row: DeliveryRow): Delivery => ({
   id: row.id,
-  seq: row.seq,
+  kind: row.kind,
+  seq: optional(row.seq),
   clientId: row.client_id,
   targetId: row.target_id,
   uri: row.uri,
+  payload: optional(row.payload),
   sid: optional(row.sid),
   sub: optional(row.sub),
   state: row.state,
@@ -43,8 +48,23 @@ export const deliveryOf = (row: DeliveryRow): Delivery => ({
   lastError: optional(row.last_error),
 })
 
-export const refOf = (row: { id: string; attempts: number; target_id: string }): DeliveryRef => ({
+/** In the order in which lanes take them; the column holds the index. */
+export const PRIORITIES: readonly Priority[] = ['urgent', 'bulk', 'background']
+export const priorityNumber = (priority: Priority): number => PRIORITIES.indexOf(priority)
+
+export interface RefRow {
+  id: string
+  attempts: number
+  target_id: string
+  priority: number
+  seq: number | null
+  next_attempt_at_ms: number
+}
+
+export const refOf = (row: Omit<RefRow, 'next_attempt_at_ms'>): DeliveryRef => ({
   id: row.id,
   attempt: row.attempts + 1,
   targetId: row.target_id,
+  priority: PRIORITIES[row.priority] ?? 'background',
+  seq: optional(row.seq),
 })

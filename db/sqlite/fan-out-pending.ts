@@ -6,7 +6,7 @@ import type { FanOut } from './fan-out.ts'
 
 /**
  * What wide revocations owe, in batches. The cutoff has ended everything at its commit already; this writes it into the sessions' rows, session by
- * session in the order of sid, and remembers how far it is: a crash costs nothing, and a session is never owed twice for one revocation.
+ * session in the order of sid, and remembers how far it is: a crash costs nothing, and a session is never pending twice for one revocation.
  */
 
 interface Covered {
@@ -28,9 +28,11 @@ export function fanOutPending({ db, write }: Core, { addDeliveries }: FanOut): R
   // One user's is short and somebody waits for it: before anything wider.
   const ofUser = db.prepare<[], RevocationRow>(`SELECT * FROM revocations INDEXED BY revocations_pending
     WHERE fan_out = 'pending' AND kind = 'subject' ORDER BY seq LIMIT 1`)
-  const wider = db.prepare<[], RevocationRow>(`SELECT * FROM revocations INDEXED BY revocations_pending
-    WHERE fan_out = 'pending' AND kind IN ('client', 'tenant', 'everything') ORDER BY seq LIMIT 1`)
-  const nextPending = (): RevocationRow | undefined => ofUser.get() ?? wider.get()
+  const wider = db.prepare<[number], RevocationRow>(`SELECT * FROM revocations INDEXED BY revocations_pending
+    WHERE fan_out = 'pending' AND kind IN ('client', 'tenant', 'everything') AND seq > ? ORDER BY seq LIMIT 1`)
+  // Wide ones take turns, a batch each: a small one does not wait until a large one is written.
+  let lastWide = 0
+  const nextPending = (): RevocationRow | undefined => ofUser.get() ?? wider.get(lastWide) ?? wider.get(0)
   const covered = Object.fromEntries(Object.entries(COVERED).map(([kind, sql]) => [kind, db.prepare<[object], Covered>(sql)])) as Record<
     Wide,
     ReturnType<typeof db.prepare<[object], Covered>>
@@ -39,7 +41,7 @@ export function fanOutPending({ db, write }: Core, { addDeliveries }: FanOut): R
     WHERE sid = @sid AND ended_seq IS NULL`)
   const advance = db.prepare('UPDATE revocations SET fan_out_cursor = @cursor, fan_out = @fanOut, sessions = sessions + @ended WHERE seq = @seq')
 
-  /** Writes the next sessions of one revocation, until about `limit` deliveries are owed. */
+  /** Writes the next sessions of one revocation, until about `limit` deliveries are pending. */
   const advanceOne = (revocation: RevocationRow, limit: number): { pending: DeliveryRef[]; sessions: number } => {
     const { seq, kind, sub, tid, client_id: clientId, at, at_ms: atMs, reason } = revocation
     if (kind === 'session' || kind === 'grant') return { pending: [], sessions: 0 }
@@ -49,7 +51,10 @@ export function fanOutPending({ db, write }: Core, { addDeliveries }: FanOut): R
     let ended = 0
     for (const session of next) {
       if (pending.length >= limit) break
-      pending.push(...addDeliveries({ seq, atMs, ...session, clientId: kind === 'client' ? (clientId ?? undefined) : undefined, wide: true }))
+      const priority = kind === 'subject' ? 'urgent' : 'bulk'
+      pending.push(
+        ...addDeliveries({ seq, atMs, ...session, clientId: kind === 'client' ? (clientId ?? undefined) : undefined, wide: true, priority }),
+      )
       if (kind !== 'client') ended += endSession.run({ seq, at, reason, sid: session.sid }).changes
       cursor = session.sid
     }
@@ -65,6 +70,7 @@ export function fanOutPending({ db, write }: Core, { addDeliveries }: FanOut): R
       // Bounded by what is read as well: sessions that owe nothing are work all the same.
       for (let read = 0; revocation !== undefined && read < limit && pending.length < limit;) {
         const advanced = advanceOne(revocation, limit - pending.length)
+        if (revocation.kind !== 'subject') lastWide = revocation.seq
         pending.push(...advanced.pending)
         read += 1 + advanced.sessions
         revocation = nextPending()

@@ -1,5 +1,6 @@
-import type { DeliveryRef } from '../types.ts'
+import type { DeliveryRef, DeliveryState, Priority } from '../types.ts'
 import type { Core } from './core.ts'
+import { priorityNumber } from './delivery-rows.ts'
 
 /** Writes what is owed: one delivery for each logout address of each client that took part. It never decides whether a revocation covers. */
 
@@ -16,6 +17,7 @@ export interface DeliveriesFor {
   clientId?: string | undefined
   /** A wide revocation: clients that asked for it are told once a user, by `sub`. */
   wide: boolean
+  priority: Priority
 }
 
 interface TargetRow {
@@ -36,17 +38,21 @@ const TARGETS = `SELECT t.target_id, t.client_id, c.logout_by FROM participants 
   JOIN targets t ON t.client_id = p.client_id AND (t.removed_seq IS NULL OR t.removed_seq >= @seq)
   WHERE p.sid = @sid`
 
-export function fanOut({ db, newId }: Pick<Core, 'db' | 'newId'>): FanOut {
+export function fanOut({ db, newId, nowMs }: Pick<Core, 'db' | 'newId' | 'nowMs'>): FanOut {
   const targetsOf = db.prepare<[{ sid: string; seq: number }], TargetRow>(TARGETS)
   const targetsOfOne = db.prepare<[{ sid: string; seq: number; clientId: string }], TargetRow>(`${TARGETS} AND p.client_id = @clientId`)
   const insert = db.prepare(`INSERT OR IGNORE INTO deliveries
-    (id, seq, client_id, target_id, sid, sub, state, attempts, created_at_ms, next_attempt_at_ms)
-    VALUES (@id, @seq, @clientId, @targetId, @sid, @sub, 'pending', 0, @atMs, ${AT_ONCE})`)
-  const supersedeSid = db.prepare<[string, string, string, number]>(
-    "UPDATE deliveries SET superseded_by = ? WHERE target_id = ? AND sid = ? AND seq < ? AND state = 'pending'",
-  )
-  const supersedeSub = db.prepare<[string, string, string, number]>(
-    "UPDATE deliveries SET superseded_by = ? WHERE target_id = ? AND sub = ? AND seq < ? AND state = 'pending'",
+    (id, kind, seq, client_id, target_id, sid, sub, priority, state, attempts, created_at_ms, next_attempt_at_ms)
+    VALUES (@id, 'logout_token', @seq, @clientId, @targetId, @sid, @sub, @priority, 'pending', 0, @atMs, ${AT_ONCE})`)
+  // The newer delivery says all that these would: they close at once, and it is the one that is retried, fails or is redriven.
+  const older = (which: 'sid' | 'sub') =>
+    db.prepare<[string, string, number], { id: string; client_id: string; state: DeliveryState }>(
+      `SELECT id, client_id, state FROM deliveries WHERE target_id = ? AND ${which} = ? AND seq < ? AND state IN ('pending', 'failed', 'rejected')`,
+    )
+  const olderBySid = older('sid')
+  const olderBySub = older('sub')
+  const supersede = db.prepare<[string, number, string]>(
+    "UPDATE deliveries SET state = 'superseded', superseded_by = ?, settled_at_ms = ? WHERE id = ?",
   )
   const add = db.prepare<[string, string, number]>(
     'INSERT INTO delivery_counts (client_id, state, count) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
@@ -63,14 +69,19 @@ export function fanOut({ db, newId }: Pick<Core, 'db' | 'newId'>): FanOut {
       targetId: target.target_id,
       sid: bySub ? null : what.sid,
       sub: bySub ? what.sub : null,
+      priority: priorityNumber(what.priority),
       atMs: what.atMs,
     })
     // By `sub`, another session of the same user has written it already.
     if (written.changes === 0) return undefined
     count(target.client_id, 'pending', 1)
-    if (bySub) supersedeSub.run(id, target.target_id, what.sub, what.seq)
-    else supersedeSid.run(id, target.target_id, what.sid, what.seq)
-    return { id, attempt: 1, targetId: target.target_id }
+    const covered = bySub ? olderBySub.all(target.target_id, what.sub, what.seq) : olderBySid.all(target.target_id, what.sid, what.seq)
+    for (const one of covered) {
+      supersede.run(id, nowMs(), one.id)
+      count(one.client_id, one.state, -1)
+      count(one.client_id, 'superseded', 1)
+    }
+    return { id, attempt: 1, targetId: target.target_id, priority: what.priority, seq: what.seq }
   }
 
   return {

@@ -1,5 +1,5 @@
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
-import type { Committed, DeliveryRef, Revocation } from '../types.ts'
+import type { Committed, DeliveryRef, Priority, Revocation } from '../types.ts'
 import { optional } from './core.ts'
 import type { Core } from './core.ts'
 import type { FanOut } from './fan-out.ts'
@@ -16,6 +16,8 @@ export interface Entry {
   now: number
   caseReference?: string | undefined
   comment?: string | undefined
+  /** Of its deliveries; `urgent` if not given. */
+  priority?: Priority | undefined
 }
 
 export interface RevocationRow {
@@ -109,7 +111,8 @@ export function revocationLog({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>, { addDe
     if (wide !== undefined) cutoff.run(wide.kind, wide.key, seq)
     if (selector.kind !== 'session' && selector.kind !== 'grant') return []
     if (sub === undefined) return []
-    return addDeliveries({ seq, atMs, sid: selector.sid, sub, clientId: 'clientId' in selector ? selector.clientId : undefined, wide: false })
+    const clientId = 'clientId' in selector ? selector.clientId : undefined
+    return addDeliveries({ seq, atMs, sid: selector.sid, sub, clientId, wide: false, priority: entry.priority ?? 'urgent' })
   }
 
   return {

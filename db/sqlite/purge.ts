@@ -31,7 +31,6 @@ export function purging({ db, write }: Core, { count }: FanOut): Housekeeping['p
 
   type Old = { id: string; client_id: string; state: DeliveryState }
   const oldDeliveries = db.prepare<[number, number], Old>('SELECT id, client_id, state FROM deliveries WHERE settled_at_ms <= ? LIMIT ?')
-  const spokenFor = db.prepare<[string], Old>('SELECT id, client_id, state FROM deliveries WHERE superseded_by = ?')
   const dropAttempts = db.prepare<[string]>('DELETE FROM delivery_attempts WHERE delivery_id = ?')
   const dropDelivery = db.prepare<[string]>('DELETE FROM deliveries WHERE id = ?')
 
@@ -59,10 +58,7 @@ export function purging({ db, write }: Core, { count }: FanOut): Housekeeping['p
 
   const purgeDeliveries = (before: number, limit: number): number => {
     const rows = oldDeliveries.all(before * 1000, limit)
-    for (const row of rows) {
-      for (const older of spokenFor.all(row.id)) dropOne(older)
-      dropOne(row)
-    }
+    for (const row of rows) dropOne(row)
     return rows.length
   }
 

@@ -75,6 +75,7 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
             reason: timeReason(row),
             actor: { kind: 'broker', id: 'sweep-expired' },
             now,
+            priority: 'background',
           }),
         ),
       ),

@@ -29,7 +29,7 @@ export interface InstanceNow {
   tokenSeconds: number
 }
 
-const NONE: Record<DeliveryState, number> = { pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0 }
+const NONE: Record<DeliveryState, number> = { pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0, closed: 0 }
 
 export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' | 'clients'>): Promise<InstanceNow[]> {
   const [counts, pending, targets, { guards }] = await Promise.all([

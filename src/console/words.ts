@@ -53,8 +53,9 @@ export const STATE: Record<Delivery['state'], { words: string; tag: string }> = 
   pending: { words: 'pending', tag: 'tag wait' },
   delivered: { words: 'delivered', tag: 'tag' },
   rejected: { words: 'rejected', tag: 'tag bad' },
-  failed: { words: 'failed', tag: 'tag bad' },
-  superseded: { words: 'covered by a wider revocation', tag: 'tag calm' },
+  failed: { words: 'given up', tag: 'tag bad' },
+  superseded: { words: 'told by a wider one', tag: 'tag calm' },
+  closed: { words: 'closed', tag: 'tag calm' },
 }
 
 export const whoIs = ({ user }: Pick<Session, 'user'>): string => [user.name, user.username].filter(Boolean).join(' · ') || user.oid

@@ -2,6 +2,7 @@
 import { Hono } from 'hono'
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
+import { JWKS_MAX_AGE_SECONDS } from '../keys/interface.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { providerMetadata } from './metadata.ts'
 import { openApiPage } from './openapi-page.tsx'
@@ -13,31 +14,30 @@ interface Document {
 }
 
 const METADATA_SECONDS = 3600
-/** Short, because guards are told of an emergency by the feed, but other libraries know only this. */
-const JWKS_SECONDS = 300
 
 /** @param openApi generates the document; asked once, when it is first read, because it describes the routes that are mounted by then */
-export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys'>, openApi: () => Promise<OpenApi>): Hono {
+export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys' | 'clock'>, openApi: () => Promise<OpenApi>): Hono {
   const room = new Hono()
   const metadata = documentOf(providerMetadata(deps.config.issuer))
   const jwks = jwksDocument(deps)
-  publish(room, '/.well-known/openid-configuration', METADATA_SECONDS, () => metadata)
+  publish(room, '/.well-known/openid-configuration', maxAge(METADATA_SECONDS), () => metadata)
   // RFC 8414 §3: the same, where OAuth libraries look for it.
-  publish(room, '/.well-known/oauth-authorization-server', METADATA_SECONDS, () => metadata)
-  publish(room, '/jwks', JWKS_SECONDS, jwks)
+  publish(room, '/.well-known/oauth-authorization-server', maxAge(METADATA_SECONDS), () => metadata)
+  // After an emergency rotation a copy in a cache lacks the key that signs. Guards are told by the feed; other libraries know only this address.
+  publish(room, '/jwks', () => (deps.keys.signsWithNewKey(deps.clock.now()) ? 'no-cache' : maxAge(JWKS_MAX_AGE_SECONDS)), jwks)
   let generated: Promise<OpenApi> | undefined
   const document = () => (generated ??= openApi())
-  publish(room, '/openapi.json', METADATA_SECONDS, async () => documentOf(await document()))
+  publish(room, '/openapi.json', maxAge(METADATA_SECONDS), async () => documentOf(await document()))
   room.get('/openapi', async (c) => openApiPage(c, await document(), deps.config.entra.simulated))
   return room
 }
 
 /** Public, so any origin may read it: there are no cookies and no secrets here. */
-function publish(room: Hono, path: string, seconds: number, read: () => Document | Promise<Document>): void {
+function publish(room: Hono, path: string, cacheControl: string | (() => string), read: () => Document | Promise<Document>): void {
   room.get(path, async (c) => {
     const { body, etag } = await read()
     c.header('Access-Control-Allow-Origin', '*')
-    c.header('Cache-Control', `public, max-age=${seconds}`)
+    c.header('Cache-Control', typeof cacheControl === 'string' ? cacheControl : cacheControl())
     c.header('ETag', etag)
     if (knows(c, etag)) return c.body(null, 304)
     return c.body(body, 200, { 'Content-Type': 'application/json' })
@@ -52,6 +52,8 @@ function publish(room: Hono, path: string, seconds: number, read: () => Document
     }),
   )
 }
+
+const maxAge = (seconds: number): string => `public, max-age=${seconds}`
 
 /** RFC 9110 §13.1.2 */
 const knows = (c: Context, etag: string): boolean =>

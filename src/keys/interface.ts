@@ -16,6 +16,9 @@ export interface Sealer {
   macKeys(purpose: string): readonly { id: string; key: import('node:crypto').KeyObject }[]
 }
 
+/** How long caches may keep the JWKS. A key that signs sooner than this after it was published is unknown to them. */
+export const JWKS_MAX_AGE_SECONDS = 300
+
 export interface KeyRing {
   /** Signs with the active key of that algorithm. The only place that does. Compact JWS. */
   sign(alg: SigningAlg, typ: string, claims: Record<string, unknown>): string
@@ -26,6 +29,8 @@ export interface KeyRing {
    * Undefined where it is not ours or not good. Audience and everything else is the caller's to check.
    */
   verify(jwt: string, expected: { typ: string; now: number; allowExpired?: boolean }): Promise<Record<string, unknown> | undefined>
+  /** A key began to sign before every cache of the JWKS could know it (an emergency rotation), less than 10 minutes ago. */
+  signsWithNewKey(now: number): boolean
   list(): Promise<SigningKeyRow[]>
   /** Publishes a next key; with `now` it is used at once and the active one is retired at once (emergency), which the feed tells guards. */
   rotate(alg: SigningAlg, how: 'next' | 'activate' | 'emergency', now: number): Promise<SigningKeyRow>

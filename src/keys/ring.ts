@@ -6,7 +6,7 @@ import type { KeyState, SigningKeyRow } from '../../db/types.ts'
 import type { KeyActs } from '../../db/store.ts'
 import type { Random } from '../protocol/ids.ts'
 import type { SigningAlg } from '../protocol/names.ts'
-import type { KeyRing, Sealer } from './interface.ts'
+import { JWKS_MAX_AGE_SECONDS, type KeyRing, type Sealer } from './interface.ts'
 import { importPublic, readUnverified, sameType, verifyCompact } from './jws.ts'
 import type { PublicKey } from './jws.ts'
 import { adoptFiles, loadKeyFiles } from './key-files.ts'
@@ -17,6 +17,8 @@ import type { SigningKey } from './signing-key.ts'
 export const PUBLISH_AHEAD_SECONDS = 24 * 3600
 /** A key is published this long after it last signed: longer than any access token, and than ID tokens come back as hints. */
 export const KEEP_RETIRING_SECONDS = 48 * 3600
+/** How long a key that caches of the JWKS cannot know counts as new: /jwks is not cached, and rejected logout tokens are retried. */
+const UNKNOWN_KEY_SECONDS = 600
 /** How old an active key grows before another takes its place. */
 export const ROTATE_AFTER_SECONDS = 90 * 24 * 3600
 
@@ -93,6 +95,18 @@ class Ring implements KeyRing {
     const claims = await verifyCompact(jwt, await this.#publicKey(row), [row.alg])
     if (!claims || claims.iss !== this.#input.issuer || typeof claims.exp !== 'number') return undefined
     return claims.exp > expected.now || expected.allowExpired === true ? claims : undefined
+  }
+
+  signsWithNewKey(now: number): boolean {
+    return this.#rows.some(
+      (row) =>
+        row.state === 'active' &&
+        row.activatedAt !== undefined &&
+        row.activatedAt - row.createdAt < JWKS_MAX_AGE_SECONDS &&
+        now < row.activatedAt + UNKNOWN_KEY_SECONDS &&
+        // The first key of an installation replaces none that a cache could have kept.
+        this.#rows.some((other) => other.alg === row.alg && other.kid !== row.kid && other.activatedAt !== undefined),
+    )
   }
 
   async list(): Promise<SigningKeyRow[]> {

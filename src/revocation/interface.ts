@@ -15,6 +15,8 @@ export interface TargetState {
   targetId: string
   breaker: 'unknown' | 'closed' | 'failing' | 'open'
   failuresInARow: number
+  /** What went wrong last, in words: connection refused, a certificate, HTTP 500. Not there while it answers. */
+  lastFailure?: string | undefined
   waiting: number
   running: number
 }

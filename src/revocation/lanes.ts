@@ -5,7 +5,7 @@ import type { Deps } from '../deps.ts'
 import { Breaker } from './breaker.ts'
 import type { LocalLanes, TargetState } from './interface.ts'
 import { uniform } from './retry.ts'
-import { WaitingLine, type Waiting } from './waiting-line.ts'
+import { WaitingLines, type Waiting } from './waiting-lines.ts'
 
 /**
  * Owns the delivery lanes of this process, one for each target: a few calls at a time, behind a breaker, so that a target that hangs delays
@@ -14,9 +14,15 @@ import { WaitingLine, type Waiting } from './waiting-line.ts'
 
 /** Calls to one target at a time. */
 const CONCURRENCY = 8
-/** Deliveries of one target that wait in memory. There is no limit over all targets: the backlog of dead ones must not use up a healthy one's room. */
+/** Of these, calls for bulk: an urgent delivery finds a free place, however slow the target is. */
+const BULK_CONCURRENCY = 6
+/** Bulk calls to all targets that begin in one turn of the event loop: an urgent delivery waits for the work of so many at most. */
+const BULK_A_TURN = 8
+/** Urgent deliveries of one target that wait in memory, and bulk ones of one revocation. None is shared between targets: dead ones must not use it up. */
 const ROOM = 500
-const PAGE = 500
+const BULK_ROOM = 64
+/** Read from the store at a time, of each priority and revocation. What is announced joins behind them, so it is short. */
+const PAGE = 64
 const TICK_MS = 250
 /** A hanging target may have as many probes under way. */
 const PROBES = 3
@@ -29,19 +35,28 @@ const PAUSE_MS = 1_000
 export interface Taken {
   outcome: 'delivered' | 'rejected' | 'failed' | 'passed'
   retryAfterSeconds?: number | undefined
+  /** Of a failure, for logs and operators. */
+  failure?: Failing | undefined
+}
+
+interface Failing {
+  client_id: string
+  address: string
+  cause: string
 }
 
 /** `early`: before it is due, and a failure is not counted as an attempt. `probe`: early, and the target was down: it has less time to answer. */
 export type How = 'due' | 'early' | 'probe'
 export type Perform = (ref: DeliveryRef, how: How) => Promise<Taken>
 
-type LaneDeps = Pick<Deps, 'clock' | 'log' | 'random'> & { store: Pick<DeliveryActs, 'dueDeliveries' | 'earlyDeliveries' | 'pendingTargets'> }
+type LaneDeps = Pick<Deps, 'clock' | 'log' | 'random'> & { store: Pick<DeliveryActs, 'dueDeliveries' | 'earlyDeliveries' | 'pendingTargetIds'> }
 
 class Lane {
   readonly targetId: string
   readonly breaker = new Breaker()
-  readonly waiting = new WaitingLine()
+  readonly waiting = new WaitingLines()
   readonly running = new Set<string>()
+  runningBulk = 0
   /** The store may have deliveries that are due and not in `waiting`. */
   more = false
   /** The store may have deliveries that are not yet due. */
@@ -51,6 +66,8 @@ class Lane {
   reading = false
   pausedUntilMs = 0
   probes = 0
+  /** Its last answer, where that was a failure. */
+  failure: Failing | undefined
   constructor(targetId: string) {
     this.targetId = targetId
   }
@@ -65,6 +82,9 @@ export interface Lanes extends LocalLanes {
 
 export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
   const lanes = new Map<string, Lane>()
+  /** Lanes with bulk that may begin, in the order of their turns. */
+  const eager = new Set<Lane>()
+  let turning = false
   let draining = false
 
   const laneOf = (targetId: string): Lane => {
@@ -75,19 +95,50 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
 
   const put = (lane: Lane, ref: DeliveryRef): void => {
     if (lane.waiting.has(ref.id)) return
+    const full = lane.waiting.sizeFor(ref) >= (ref.priority === 'urgent' ? ROOM : BULK_ROOM)
     // One that is running may have become due during an early attempt: the store is read again.
-    if (lane.breaker.open || lane.running.has(ref.id) || lane.waiting.size >= ROOM) lane.more = true
+    if (full || lane.breaker.open || lane.running.has(ref.id)) lane.more = true
     else lane.waiting.add({ ref, early: false })
   }
 
+  /** A target whose breaker is open is called by its probes alone. */
+  const isBlocked = (lane: Lane): boolean => draining || lane.breaker.open || deps.clock.steadyMs() < lane.pausedUntilMs
+
   const pump = (lane: Lane): void => {
-    // A target whose breaker is open is called by its probes alone.
-    if (draining || lane.breaker.open || deps.clock.steadyMs() < lane.pausedUntilMs) return
-    for (let next; lane.running.size < CONCURRENCY && (next = lane.waiting.next()) !== undefined;) call(lane, next.ref, next.early ? 'early' : 'due')
+    if (isBlocked(lane)) return
+    for (let next; lane.running.size < CONCURRENCY && (next = lane.waiting.nextUrgent()) !== undefined;) begin(lane, next)
+    if (mayBeginBulk(lane)) {
+      eager.add(lane)
+      turn()
+    }
     if (lane.waiting.size === 0 && (lane.more || lane.released !== undefined)) void read(lane)
   }
 
+  const mayBeginBulk = (lane: Lane): boolean => lane.waiting.size > 0 && lane.running.size < CONCURRENCY && lane.runningBulk < BULK_CONCURRENCY
+
+  const turn = (): void => {
+    if (turning || eager.size === 0) return
+    turning = true
+    setImmediate(() => {
+      turning = false
+      let begun = 0
+      for (const lane of eager) {
+        eager.delete(lane)
+        const next = isBlocked(lane) || !mayBeginBulk(lane) ? undefined : lane.waiting.nextBulk()
+        if (next === undefined) continue
+        begin(lane, next)
+        if (mayBeginBulk(lane)) eager.add(lane)
+        if (++begun === BULK_A_TURN) break
+      }
+      turn()
+    })
+  }
+
+  const begin = (lane: Lane, { ref, early }: Waiting): void => call(lane, ref, early ? 'early' : 'due')
+
   const call = (lane: Lane, ref: DeliveryRef, how: How): void => {
+    const bulk = ref.priority === 'urgent' ? 0 : 1
+    lane.runningBulk += bulk
     lane.running.add(ref.id)
     lane.breaker.called(deps.clock.steadyMs())
     perform(ref, how)
@@ -99,6 +150,7 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
       })
       .finally(() => {
         lane.running.delete(ref.id)
+        lane.runningBulk -= bulk
         pump(lane)
       })
   }
@@ -108,10 +160,12 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
     if (taken.outcome === 'passed') return
     if (taken.outcome === 'failed') {
       lane.hasPending = true
+      lane.failure = taken.failure
       if (breaker.failed(deps.clock.steadyMs(), taken.retryAfterSeconds)) opened(lane)
       return
     }
     const wasOpen = breaker.open
+    lane.failure = undefined
     if (!breaker.succeeded()) return
     if (wasOpen) deps.log.info('target_answers_again', { target: lane.targetId })
     if (wasOpen) lane.more = true
@@ -123,7 +177,7 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
     lane.waiting.clear()
     lane.more = true
     lane.released = undefined
-    deps.log.warn('target_stopped_answering', { target: lane.targetId })
+    deps.log.warn('target_stopped_answering', { target: lane.targetId, ...lane.failure })
   }
 
   const read = async (lane: Lane): Promise<void> => {
@@ -144,8 +198,8 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
   }
 
   const due = async (lane: Lane): Promise<Waiting[]> => {
-    const refs = await deps.store.dueDeliveries({ targetId: lane.targetId, nowMs: deps.clock.steadyMs(), limit: PAGE })
-    lane.more = refs.length === PAGE
+    const { refs, more } = await deps.store.dueDeliveries({ targetId: lane.targetId, nowMs: deps.clock.steadyMs(), limit: PAGE })
+    lane.more = more
     return refs.map((ref) => ({ ref, early: false }))
   }
 
@@ -161,7 +215,7 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
     const nowMs = deps.clock.steadyMs()
     lane.breaker.called(nowMs)
     const free = (refs: DeliveryRef[]): DeliveryRef[] => refs.filter(({ id }) => !lane.running.has(id))
-    const [due] = free(await deps.store.dueDeliveries({ targetId, nowMs, limit: PROBE_PAGE }))
+    const [due] = free((await deps.store.dueDeliveries({ targetId, nowMs, limit: PROBE_PAGE })).refs)
     if (due !== undefined) return call(lane, due, 'due')
     const early = free((await deps.store.earlyDeliveries({ targetId, nowMs, limit: PROBE_PAGE })).refs)
     const ref = early[lane.probes++ % Math.max(1, early.length)]
@@ -203,7 +257,7 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
       return []
     },
     async look() {
-      for (const { targetId } of await deps.store.pendingTargets()) {
+      for (const targetId of await deps.store.pendingTargetIds()) {
         const lane = laneOf(targetId)
         lane.hasPending = true
         lane.more = true
@@ -224,12 +278,13 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
 }
 
 /** Before every delivery that is not yet due. */
-const START: EarlyCursor = { dueAtMs: 0, id: '' }
+const START: EarlyCursor = { priority: 'urgent', dueAtMs: 0, id: '' }
 
-const state = ({ targetId, breaker, waiting, running }: Lane): TargetState => ({
+const state = ({ targetId, breaker, waiting, running, failure }: Lane): TargetState => ({
   targetId,
   breaker: breaker.state,
   failuresInARow: breaker.failuresInARow,
   waiting: waiting.size,
   running: running.size,
+  lastFailure: failure?.cause,
 })

@@ -1,30 +1,50 @@
 import type { Delivery } from '../../db/types.ts'
-import type { KeyRing } from '../keys/interface.ts'
+import type { Deps } from '../deps.ts'
+import { newId } from '../protocol/ids.ts'
 import { LOGOUT_EVENT, TYP, type SigningAlg } from '../protocol/names.ts'
+import type { MessageKind } from './message-kind.ts'
+import { judgeAnswer, type Verdict } from './retry.ts'
 
-/** Logout tokens: Back-Channel Logout 1.0 §2.4. */
+/** Logout tokens as a kind of message: Back-Channel Logout 1.0 §2.4 (the token), §2.5 (the request), §2.8 (the answer). */
 
-/** §4: short, so that one that was intercepted is soon worth nothing. */
+/** §4: short, so that an intercepted token is soon worthless. */
 const LIFETIME_SECONDS = 120
 
-/**
- * One attempt's token, with a `jti` of its own: a receiver that burned the last one before its own failure must be able to take this one.
- * `sid` or `sub`, never both (receivers differ in what both together end). `rev` is the log's seq: what was opened after it is spared.
- */
-export function mintLogoutToken(
-  keys: Pick<KeyRing, 'sign'>,
-  input: { issuer: string; alg: SigningAlg; delivery: Pick<Delivery, 'clientId' | 'sid' | 'sub' | 'seq'>; jti: string; now: number },
-): string {
-  const { delivery, now } = input
-  const about = delivery.sid === undefined ? { sub: delivery.sub } : { sid: delivery.sid }
-  return keys.sign(input.alg, TYP.logoutToken, {
-    iss: input.issuer,
-    aud: delivery.clientId,
-    iat: now,
-    exp: now + LIFETIME_SECONDS,
-    jti: input.jti,
-    events: { [LOGOUT_EVENT]: {} },
-    ...about,
-    rev: delivery.seq,
-  })
+export const logoutTokens = (deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store'>): MessageKind => ({
+  async mint(delivery, now) {
+    // A `jti` of its own: a receiver that burned the last one before its own failure must be able to take this one.
+    const jti = newId(deps.random)
+    const token = deps.keys.sign(await algOf(deps, delivery.clientId), TYP.logoutToken, claims(deps.config.issuer, delivery, jti, now))
+    return {
+      // §2.5: this parameter and no other.
+      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+      body: `logout_token=${token}`,
+      jti,
+    }
+  },
+  judge(answer, now): Verdict {
+    const verdict = judgeAnswer(answer, now)
+    // A receiver that keeps the JWKS does not know a key that began to sign at once (an emergency): it rejects what it accepts a little later.
+    if (verdict.outcome === 'rejected' && deps.keys.signsWithNewKey(now))
+      return { outcome: 'retry', error: verdict.error, retryAfterSeconds: undefined, answered: true }
+    return verdict
+  },
+})
+
+/** `sid` or `sub`, never both (receivers differ in what both together end). `rev` is the log's seq: what was opened after it is superseded. */
+const claims = (issuer: string, delivery: Delivery, jti: string, now: number): Record<string, unknown> => ({
+  iss: issuer,
+  aud: delivery.clientId,
+  iat: now,
+  exp: now + LIFETIME_SECONDS,
+  jti,
+  events: { [LOGOUT_EVENT]: {} },
+  ...(delivery.sid === undefined ? { sub: delivery.sub } : { sid: delivery.sid }),
+  rev: delivery.seq,
+})
+
+/** A client that has been removed is still sent what ended its sessions, as it was registered. */
+async function algOf(deps: Pick<Deps, 'clients' | 'store'>, clientId: string): Promise<SigningAlg> {
+  const client = deps.clients.find(clientId) ?? (await deps.store.findClient(clientId))
+  return client?.metadata.idTokenAlg ?? 'RS256'
 }

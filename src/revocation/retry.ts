@@ -20,23 +20,43 @@ export interface Answer {
 
 export type Verdict =
   | { outcome: 'delivered' }
-  /** The receiver understood, and does not want this token. */
-  | { outcome: 'rejected'; error: string }
-  | { outcome: 'retry'; error: string; retryAfterSeconds: number | undefined }
+  /** The receiver understood, and does not want this message. `code` is ours, for logs; `error` has the receiver's description too. */
+  | { outcome: 'rejected'; error: string; code: string }
+  /** `answered`: the target is up, and only this message is to be tried again. */
+  | { outcome: 'retry'; error: string; retryAfterSeconds: number | undefined; answered?: boolean }
 
 /** @param now epoch seconds, for a `Retry-After` that is a date (RFC 9110 §10.2.3) */
 export function judgeAnswer({ status, headers, body }: Answer, now: number): Verdict {
   if (status >= 200 && status < 300) return { outcome: 'delivered' }
-  if (status === 400 && errorOf(body) === 'invalid_request') return { outcome: 'rejected', error: 'HTTP 400 invalid_request' }
+  const problem = status === 400 ? problemOf(body) : undefined
+  if (problem?.error === 'invalid_request') {
+    const code = 'HTTP 400 invalid_request'
+    return { outcome: 'rejected', code, error: [code, descriptionOf(problem)].filter(Boolean).join(': ') }
+  }
   return { outcome: 'retry', error: `HTTP ${status}`, retryAfterSeconds: retryAfter(headers['retry-after'], now) }
 }
 
-function errorOf(body: string): unknown {
+interface Problem {
+  error?: unknown
+  error_description?: unknown
+}
+
+function problemOf(body: string): Problem | undefined {
   try {
-    return (JSON.parse(body) as { error?: unknown } | null)?.error
+    return (JSON.parse(body) as Problem | null) ?? undefined
   } catch {
     return undefined
   }
+}
+
+/** What the receiver says of it (§2.8, RFC 6749 §5.2), for operators: its characters and length bounded, and no token that it may have sent back. */
+function descriptionOf({ error_description: description }: Problem): string | undefined {
+  if (typeof description !== 'string') return undefined
+  return description
+    .replaceAll(/[^\x20-\x7e]/g, ' ')
+    .replaceAll(/[\w-]{10,}\.[\w-]{10,}\.[\w-]*/g, '[token]')
+    .trim()
+    .slice(0, 200)
 }
 
 function retryAfter(value: string | undefined, now: number): number | undefined {

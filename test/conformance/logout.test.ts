@@ -1,6 +1,6 @@
 import { createLocalJWKSet, generateKeyPair, jwtVerify, SignJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { deliverLogout } from '../../workers/deliver-logout.ts'
+import { deliverLogout } from '../workers/attempt.ts'
 import { CHALLENGE, ISSUER } from '../rig.ts'
 import { fieldsOf } from '../signin/browser.ts'
 import { claimsOf } from '../token/tokens.ts'

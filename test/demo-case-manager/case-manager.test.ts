@@ -5,8 +5,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { registrationOf, startCaseManager } from '../../demo/case-manager/server.ts'
 import { parseClientMetadata } from '../../src/client/metadata.ts'
 import { announce, revoke } from '../../src/revocation/revoke.ts'
-import { mintLogoutToken } from '../../src/revocation/logout-token.ts'
-import { newId } from '../../src/protocol/ids.ts'
+import { logoutTokens } from '../../src/revocation/logout-token.ts'
 import { mintAccessToken } from '../../src/token/access-token.ts'
 import { HttpBrowser } from '../process/http-browser.ts'
 import { createRig, START, type Rig } from '../rig.ts'
@@ -140,15 +139,21 @@ describe('a sample instance', () => {
     if (revoked.outcome !== 'revoked') throw new Error(revoked.outcome)
     const { seq } = revoked.committed.revocation
     const tell = async (): Promise<number> => {
-      const delivery = { clientId: sydney.clientId, sub, seq }
-      const token = mintLogoutToken(rig.keys, {
-        issuer: rig.config.issuer,
-        alg: 'RS256',
-        delivery,
-        jti: newId(rig.deps.random),
-        now: rig.clock.now(),
-      })
-      return (await fetch(`${sydney.url}/oidc/backchannel-logout`, { method: 'POST', body: new URLSearchParams({ logout_token: token }) })).status
+      const uri = `${sydney.url}/oidc/backchannel-logout`
+      const delivery = {
+        id: 'd',
+        kind: 'logout_token',
+        clientId: sydney.clientId,
+        targetId: 't',
+        uri,
+        sub,
+        seq,
+        state: 'pending',
+        attempts: 0,
+        createdAtMs: 0,
+      } as const
+      const { headers, body } = await logoutTokens(rig.deps).mint(delivery, rig.clock.now())
+      return (await fetch(uri, { method: 'POST', headers, body })).status
     }
     // The feed has not been told: the logout token alone ends it.
     expect(await tell()).toBe(200)
@@ -199,7 +204,7 @@ describe('a sample instance', () => {
     await eventually(async () => expect(await statusOf(browser, sydney)).toBe(401))
   })
 
-  test('a sign-out that another origin posts is refused', async () => {
+  test('a sign-out that another origin posts is rejected', async () => {
     const { cities, browser, signIn } = await world()
     const sydney = at(cities, 0)
     await signIn(sydney)
@@ -207,7 +212,7 @@ describe('a sample instance', () => {
     expect(forged.status).toBe(403)
   })
 
-  test('an answer to a sign-in that this browser did not begin is refused', async () => {
+  test('an answer to a sign-in that this browser did not begin is rejected', async () => {
     const { cities, browser } = await world()
     const sydney = at(cities, 0)
     const begun = await browser.open(`${sydney.url}/sign-in`)

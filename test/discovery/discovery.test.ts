@@ -20,6 +20,23 @@ describe('provider metadata (OpenID Connect Discovery 1.0 §3, RFC 8414 §2)', (
     expect(bodies[0]).toBe(bodies[1])
   })
 
+  test('/jwks may be cached, but not for 10 minutes after an emergency rotation: a cached copy lacks the key that signs', async () => {
+    const rig = await createRig()
+    const cacheControl = async () => (await rig.app.request('/jwks')).headers.get('cache-control')
+    expect(await cacheControl()).toBe('public, max-age=300')
+    rig.clock.advance(86_400)
+    await rig.keys.rotate('RS256', 'emergency', rig.clock.now())
+    expect(await cacheControl()).toBe('no-cache')
+    rig.clock.advance(599)
+    expect(await cacheControl()).toBe('no-cache')
+    rig.clock.advance(1)
+    expect(await cacheControl()).toBe('public, max-age=300')
+    await rig.keys.rotate('ES256', 'next', rig.clock.now())
+    rig.clock.advance(86_400)
+    await rig.keys.tick(rig.clock.now())
+    expect(await cacheControl()).toBe('public, max-age=300')
+  })
+
   test('states what is supported, and has all that the specifications require', async () => {
     const rig = await createRig()
     const metadata = await json(rig.app.request('/.well-known/openid-configuration'))

@@ -56,7 +56,7 @@ async function queueOn(engine: QueueEngine, log = createLog(() => {}, Date.now))
   return queue
 }
 
-const ref = (id: string, attempt = 1): DeliveryRef => ({ id, attempt, targetId: 't1' })
+const ref = (id: string, attempt = 1): DeliveryRef => ({ id, attempt, targetId: 't1', priority: 'urgent' })
 
 function performing(queue: OpenedDeliveryQueue) {
   const done: DeliveryRef[] = []

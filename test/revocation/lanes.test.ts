@@ -11,7 +11,9 @@ interface Row extends DeliveryRef {
   dueAtMs: number
 }
 
-const ref = (id: string, targetId = 't'): DeliveryRef => ({ id, attempt: 1, targetId })
+const ref = (id: string, targetId = 't'): DeliveryRef => ({ id, attempt: 1, targetId, priority: 'urgent', seq: 1 })
+const bulk = (seq: number, count: number, targetId = 't'): DeliveryRef[] =>
+  Array.from({ length: count }, (_, i) => ({ id: `b${seq}-${i}`, attempt: 1, targetId, priority: 'bulk', seq }))
 const rowOf = (id: string, targetId = 't', dueAtMs = 0): Row => ({ ...ref(id, targetId), dueAtMs })
 const refs = (count: number, targetId = 't', name = 'x'): DeliveryRef[] => Array.from({ length: count }, (_, i) => ref(`${name}${i}`, targetId))
 
@@ -28,8 +30,10 @@ class Rows {
     const rows = [...this.all.values()].filter((one) => one.targetId === targetId && !this.leased.has(one.id) && fits(one))
     return rows.toSorted((a, b) => a.dueAtMs - b.dueAtMs || (a.id < b.id ? -1 : 1))
   }
-  dueDeliveries = async ({ targetId, limit }: { targetId?: string | undefined; limit: number }): Promise<DeliveryRef[]> =>
-    this.#of(targetId, (one) => one.dueAtMs <= this.nowMs).slice(0, limit)
+  dueDeliveries: DeliveryActs['dueDeliveries'] = async ({ targetId, limit }) => {
+    const due = this.#of(targetId, (one) => one.dueAtMs <= this.nowMs)
+    return { refs: due.slice(0, limit), more: due.length > limit }
+  }
   earlyDeliveries: DeliveryActs['earlyDeliveries'] = async ({ targetId, limit, after }) => {
     const found = this.#of(
       targetId,
@@ -37,16 +41,12 @@ class Rows {
         one.dueAtMs > this.nowMs && (after === undefined || one.dueAtMs > after.dueAtMs || (one.dueAtMs === after.dueAtMs && one.id > after.id)),
     ).slice(0, limit)
     const last = found.at(-1)
-    return { refs: found, ...(found.length === limit && last !== undefined ? { next: { dueAtMs: last.dueAtMs, id: last.id } } : {}) }
+    return {
+      refs: found,
+      ...(found.length === limit && last !== undefined ? { next: { priority: 'urgent', dueAtMs: last.dueAtMs, id: last.id } } : {}),
+    }
   }
-  pendingTargets = async () =>
-    [...new Set([...this.all.values()].map((one) => one.targetId))].map((targetId) => ({
-      targetId,
-      clientId: 'c',
-      uri: 'https://c.example/',
-      pending: 1,
-      oldestAtMs: 0,
-    }))
+  pendingTargetIds = async () => [...new Set([...this.all.values()].map((one) => one.targetId))]
 }
 
 function lanesOver(perform: Perform, rows = new Rows()) {
@@ -156,6 +156,54 @@ describe('lanes', () => {
     const { lanes } = lanesOver(async () => ({ outcome: 'delivered' }))
     expect(await lanes.drain(1_000)).toBe(true)
     expect(lanes.take([ref('x')])).toEqual([ref('x')])
+  })
+})
+
+describe('what a user waits for goes first; bulk shares what is left', () => {
+  /** Each call is answered at once; the order in which they begin is kept. */
+  const quick = () => {
+    const order: DeliveryRef[] = []
+    const perform: Perform = async (one) => {
+      order.push(one)
+      await new Promise((turn) => setImmediate(turn))
+      return { outcome: 'delivered' }
+    }
+    return { order, perform }
+  }
+
+  test('an urgent delivery is the next call, whatever bulk waits for the same target, and finds a free place although bulk hangs', async () => {
+    const { open, perform } = gated()
+    const { lanes } = lanesOver(perform)
+    lanes.take(bulk(7, 1_000))
+    await expect.poll(() => open).toHaveLength(6)
+    lanes.take([ref('u1'), ref('u2'), ref('u3')])
+    expect(open.slice(6).map((one) => one.ref.id)).toEqual(['u1', 'u2'])
+    open[0]?.answer('delivered')
+    await expect.poll(() => open).toHaveLength(9)
+    expect(open[8]?.ref.id).toBe('u3')
+  })
+
+  test('a burst of bulk to a hundred targets begins a few calls at a time: an urgent delivery to another target is not behind all of them', async () => {
+    const { order, perform } = quick()
+    const { lanes } = lanesOver(perform)
+    for (let n = 0; n < 100; n++) lanes.take(bulk(7, 6, `t${n}`).map((one) => ({ ...one, id: `${one.id}-${n}` })))
+    await new Promise((turn) => setImmediate(turn))
+    expect(order).toHaveLength(8)
+    lanes.take([ref('urgent', 'other')])
+    expect(order.at(-1)?.id).toBe('urgent')
+    await expect.poll(() => order).toHaveLength(601)
+  })
+
+  test('two wide revocations take turns at a target, and so does what expired: a small one does not wait for a large one', async () => {
+    const { order, perform } = quick()
+    const { lanes } = lanesOver(perform)
+    lanes.take(bulk(1, 60))
+    lanes.take(bulk(2, 5))
+    lanes.take(bulk(3, 5).map((one): DeliveryRef => ({ ...one, id: `e${one.id}`, priority: 'background' })))
+    await expect.poll(() => order).toHaveLength(70)
+    const lastOf = (fits: (one: DeliveryRef) => boolean) => order.findLastIndex(fits)
+    expect(lastOf(({ seq }) => seq === 2)).toBeLessThan(20)
+    expect(lastOf(({ priority }) => priority === 'background')).toBeLessThan(20)
   })
 })
 

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { AttemptResult } from '../../db/types.ts'
-import { benches, expectOutcome, STORES, T0 } from './fixture.ts'
+import { benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
 const MS = T0 * 1000
 
-/** A session at `clients`, ended: what is owed for it. */
+/** A session at `clients`, ended: what is pending for it. */
 async function pending(b: Bench, ...clients: string[]) {
   for (const one of clients) await b.client(one)
   const { session } = await b.signIn('alice')
@@ -39,9 +39,9 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
       superseded: false,
       delivery: { id, attempts: 0 },
     })
-    expect(await b.store.dueDeliveries({ nowMs: MS, limit: 10 })).toEqual([])
+    expect(await b.due(MS)).toEqual([])
     // Its worker was killed: the same attempt is due again.
-    expect(await b.store.dueDeliveries({ nowMs: MS + 10_000, limit: 10 })).toMatchObject([{ id, attempt: 1 }])
+    expect(await b.due(MS + 10_000)).toMatchObject([{ id, attempt: 1 }])
     expect((await lease(MS + 10_000)).outcome).toBe('leased')
   })
 
@@ -103,24 +103,51 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     const { id } = await first(b)
     await b.store.leaseDelivery({ id, attempt: 1, nowMs: MS, untilMs: MS + 60_000 })
     await b.store.releaseDelivery({ id, attempt: 1, nextAttemptAtMs: MS + 5000 })
-    expect(await b.store.dueDeliveries({ nowMs: MS + 4999, limit: 10 })).toEqual([])
+    expect(await b.due(MS + 4999)).toEqual([])
     const { targetId } = (await b.store.findDelivery(id)) ?? { targetId: '' }
     expect(await b.store.earlyDeliveries({ targetId, nowMs: MS, limit: 10 })).toMatchObject({ refs: [{ id, attempt: 1 }] })
-    expect(await b.store.dueDeliveries({ nowMs: MS + 5000, limit: 10 })).toMatchObject([{ id, attempt: 1 }])
+    expect(await b.due(MS + 5000)).toMatchObject([{ id, attempt: 1 }])
     await b.store.recordDelivery({ id, result: done(1, 'delivered') })
     await b.store.releaseDelivery({ id, attempt: 2, nextAttemptAtMs: MS })
     expect(await b.store.findDelivery(id)).toMatchObject({ state: 'delivered' })
   })
 
-  test('what is due comes in the order in which it became due, by target if asked', async () => {
+  test('what is due to a target comes in the order in which it became due, in pages', async () => {
     const b = await open()
-    const refs = await pending(b, 'sydney', 'melbourne', 'perth')
+    const refs = [...(await pending(b, 'sydney')), ...(await pending(b, 'sydney')), ...(await pending(b, 'sydney'))]
     const [x, y, z] = refs.map(({ id }) => id)
     await b.store.recordDelivery({ id: x ?? '', result: retry(1, MS + 300) })
     await b.store.recordDelivery({ id: y ?? '', result: retry(1, MS + 100) })
-    expect((await b.store.dueDeliveries({ nowMs: MS + 300, limit: 10 })).map(({ id }) => id)).toEqual([z, y, x])
-    expect(await b.store.dueDeliveries({ nowMs: MS + 300, limit: 1 })).toHaveLength(1)
-    expect(await b.store.dueDeliveries({ nowMs: MS + 300, limit: 10, targetId: refs[0]?.targetId })).toMatchObject([{ id: x, attempt: 2 }])
+    const targetId = refs[0]?.targetId ?? ''
+    expect((await b.due(MS + 300)).map(({ id }) => id)).toEqual([z, y, x])
+    expect(await b.store.dueDeliveries({ targetId, nowMs: MS + 300, limit: 1 })).toMatchObject({ refs: [{ id: z, attempt: 1 }], more: true })
+    expect(await b.store.dueDeliveries({ targetId, nowMs: MS + 300, limit: 10 })).toMatchObject({ more: false })
+    expect(await b.store.pendingTargetIds()).toEqual([targetId])
+  })
+
+  test('urgent ones come first, then as many of each wide revocation, then what expired: no revocation waits for another', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const signIn = async (who: string, tid = TENANT) => {
+      const { session } = await b.signIn(who, { tid })
+      await b.exchange(session.sid, 'sydney')
+      return session
+    }
+    for (let i = 0; i < 8; i++) await signIn(`large-${i}`)
+    const small = await signIn('small', '99999999-2222-4333-8444-555555555555')
+    await b.revoke({ kind: 'tenant', tid: TENANT })
+    await b.revoke({ kind: 'tenant', tid: '99999999-2222-4333-8444-555555555555' })
+    await b.fanOutAll()
+    await signIn('late')
+    b.now += 9 * 3600
+    await b.store.expireSessions({ now: b.now, limit: 10 })
+    const user = await signIn('alice')
+    const end = expectOutcome(await b.revoke({ kind: 'session', sid: user.sid }), 'revoked')
+    const targetId = end.committed.pending[0]?.targetId ?? ''
+    const page = await b.store.dueDeliveries({ targetId, nowMs: b.now * 1000, limit: 3 })
+    expect(page.more).toBe(true)
+    expect(page.refs.map(({ priority, seq }) => `${priority} ${seq}`)).toEqual(['urgent 4', 'bulk 1', 'bulk 1', 'bulk 1', 'bulk 2', 'background 3'])
+    expect(await b.store.findDelivery(page.refs[4]?.id ?? '')).toMatchObject({ sid: small.sid })
   })
 
   test('what is not yet due to a target is read in pages, each once', async () => {
@@ -142,12 +169,12 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     expect((await b.store.earlyDeliveries({ ...input, nowMs: MS + 3_600_000 })).refs).toEqual([])
   })
 
-  test('dead and refused ones stay visible and are redriven, by one, by target or by client; attempts count anew', async () => {
+  test('dead and rejected ones stay visible and are redriven, by one, by target or by client; attempts count anew', async () => {
     const b = await open()
     const [sydney, perth] = await pending(b, 'sydney', 'perth').then((refs) => refs.toSorted((a, z) => a.id.localeCompare(z.id)))
     await b.store.recordDelivery({ id: sydney?.id ?? '', result: done(1, 'failed') })
     await b.store.recordDelivery({ id: perth?.id ?? '', result: done(1, 'rejected') })
-    expect(await b.store.dueDeliveries({ nowMs: MS, limit: 10 })).toEqual([])
+    expect(await b.due(MS)).toEqual([])
     expect(await b.store.listDeliveries({ state: 'failed', limit: 10 })).toMatchObject([{ id: sydney?.id, settledAtMs: MS + 12 }])
     expect(await b.store.redrive({ id: 'none' })).toEqual([])
     expect(await b.store.redrive({ targetId: sydney?.targetId })).toEqual([{ ...sydney, attempt: 1 }])
@@ -162,7 +189,40 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     expect((await b.store.leaseDelivery({ id: sydney?.id ?? '', attempt: 1, nowMs: MS + 50, untilMs: MS + 60 })).outcome).toBe('leased')
   })
 
-  test('they are counted by client and state, with the oldest that is owed, and listed newest first', async () => {
+  test('pending, rejected and dead ones are closed with a reason, which is part of their proof; nothing is sent after that', async () => {
+    const b = await open()
+    const [waiting, rejected, told] = await pending(b, 'sydney', 'perth', 'hobart').then((refs) => refs.map(({ id }) => id))
+    await b.store.recordDelivery({ id: rejected ?? '', result: done(1, 'rejected') })
+    await b.store.recordDelivery({ id: told ?? '', result: done(1, 'delivered') })
+    expect(await b.store.closeDeliveries({ id: told ?? '', reason: 'the instance is gone' })).toBe(0)
+    expect(await b.store.closeDeliveries({ reason: 'the instance is gone' })).toBe(2)
+    for (const id of [waiting ?? '', rejected ?? '']) {
+      expect(await b.store.findDelivery(id)).toMatchObject({ state: 'closed', settledAtMs: MS, nextAttemptAtMs: undefined })
+      expect((await b.store.attemptsOf(id)).at(-1)).toMatchObject({ outcome: 'closed', error: 'the instance is gone', atMs: MS })
+    }
+    expect(await b.due(MS)).toEqual([])
+    expect(await b.store.pendingTargetIds()).toEqual([])
+    expect((await b.store.leaseDelivery({ id: waiting ?? '', attempt: 1, nowMs: MS, untilMs: MS })).outcome).toBe('settled')
+    expect(await b.store.redrive({})).toEqual([])
+    expect((await b.store.deliveryCounts()).map(({ state, count }) => [state, count]).toSorted()).toEqual([
+      ['closed', 1],
+      ['closed', 1],
+      ['delivered', 1],
+    ])
+  })
+
+  test('closed while an attempt was under way: that it was delivered is recorded, that it failed is not a reason to go on', async () => {
+    const b = await open()
+    const [x, y] = await pending(b, 'sydney', 'perth').then((refs) => refs.map(({ id }) => id))
+    for (const id of [x ?? '', y ?? '']) await b.store.leaseDelivery({ id, attempt: 1, nowMs: MS, untilMs: MS + 1000 })
+    await b.store.closeDeliveries({ reason: 'wrong address' })
+    expect(await b.store.recordDelivery({ id: x ?? '', result: done(1, 'delivered') })).toBe(true)
+    expect(await b.store.recordDelivery({ id: y ?? '', result: retry(1, MS + 500) })).toBe(false)
+    expect(await b.store.findDelivery(x ?? '')).toMatchObject({ state: 'delivered' })
+    expect(await b.store.findDelivery(y ?? '')).toMatchObject({ state: 'closed' })
+  })
+
+  test('they are counted by client and state, with the oldest that is pending, and listed newest first', async () => {
     const b = await open()
     const refs = await pending(b, 'sydney', 'perth')
     b.now += 10
@@ -180,7 +240,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     ])
   })
 
-  test('by sub, a user with a newer participation there is spared, and only there and only while that session lives', async () => {
+  test('by sub, a user with a newer participation there is superseded, and only there and only while that session lives', async () => {
     const b = await open()
     await b.client('sydney', { logoutBy: 'sub' })
     await b.client('perth', { logoutBy: 'sub' })
@@ -192,7 +252,7 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     await b.exchange(again.session.sid, 'sydney')
     const superseded = async () => {
       const found: Record<string, boolean> = {}
-      for (const { id, attempt } of await b.store.dueDeliveries({ nowMs: MS, limit: 10 })) {
+      for (const { id, attempt } of await b.due(MS)) {
         const lease = expectOutcome(await b.store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS }), 'leased')
         found[lease.delivery.clientId] = lease.superseded
       }
@@ -203,7 +263,33 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     expect(await superseded()).toMatchObject({ sydney: false, perth: false })
   })
 
-  test('a delivery that is spared closes without having been delivered', async () => {
+  test('by sid, a user who has come back to that client in the same session is superseded: grant and client revocations leave the session alive', async () => {
+    const b = await open()
+    for (const one of ['sydney', 'perth']) await b.client(one)
+    const { session } = await b.signIn('alice')
+    for (const one of ['sydney', 'perth']) await b.exchange(session.sid, one)
+    await b.revoke({ kind: 'grant', sid: session.sid, clientId: 'perth' })
+    await b.revoke({ kind: 'client', clientId: 'sydney' })
+    await b.fanOutAll()
+    const superseded = async () => {
+      const found: Record<string, boolean> = {}
+      for (const { id, attempt } of await b.due(MS)) {
+        const lease = expectOutcome(await b.store.leaseDelivery({ id, attempt, nowMs: MS, untilMs: MS }), 'leased')
+        found[`${lease.delivery.clientId} ${lease.delivery.seq}`] = lease.superseded
+      }
+      return found
+    }
+    expect(await superseded()).toEqual({ 'perth 1': false, 'sydney 2': false })
+    await b.exchange(session.sid, 'perth')
+    expect(await superseded()).toEqual({ 'perth 1': true, 'sydney 2': false })
+    await b.exchange(session.sid, 'sydney')
+    expect(await superseded()).toEqual({ 'perth 1': true, 'sydney 2': true })
+    // The end of the session itself is delivered, however often the user had come back before.
+    await b.revoke({ kind: 'tenant', tid: TENANT })
+    expect(await superseded()).toEqual({ 'perth 1': false, 'sydney 2': false })
+  })
+
+  test('a delivery that is superseded closes without having been delivered', async () => {
     const b = await open()
     const { id } = await first(b)
     expect(await b.store.recordDelivery({ id, result: done(1, 'superseded') })).toBe(true)

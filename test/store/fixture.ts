@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { NewCode, NewSession, Store } from '../../db/store.ts'
-import type { Session, TokenFamily } from '../../db/types.ts'
+import type { DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 
@@ -44,6 +44,8 @@ export interface Bench {
   exchange(sid: string, clientId: string, scope?: string): Promise<{ family: TokenFamily | undefined; rev: number }>
   refresh(family: TokenFamily, generation?: number, replayWindowSeconds?: number): ReturnType<Store['rotateRefreshToken']>
   revoke(selector: Selector): ReturnType<Store['revoke']>
+  /** What is due to every target. */
+  due(nowMs: number): Promise<DeliveryRef[]>
   /** Until nothing is pending. */
   fanOutAll(limit?: number): Promise<number>
   close(): Promise<void>
@@ -154,6 +156,10 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
     refresh: (family, generation = family.generation, replayWindowSeconds) =>
       b.store.rotateRefreshToken({ familyId: family.familyId, clientId: family.clientId, generation, replayWindowSeconds, now: b.now }),
     revoke: (selector) => b.store.revoke({ selector, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now }),
+    async due(nowMs) {
+      const pages = (await b.store.pendingTargetIds()).map((targetId) => b.store.dueDeliveries({ targetId, nowMs, limit: 100 }))
+      return (await Promise.all(pages)).flatMap(({ refs }) => refs)
+    },
     async fanOutAll(limit = 100) {
       let pending = 0
       for (;;) {

@@ -80,7 +80,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     const { rev } = await b.exchange(session.sid, 'sydney')
     await b.revoke({ kind: 'client', clientId: 'sydney' })
     await b.fanOutAll()
-    for (const one of await b.store.dueDeliveries({ nowMs: b.now * 1000, limit: 10 })) {
+    for (const one of await b.due(b.now * 1000)) {
       const attempt = { attempt: 1, atMs: T0 * 1000, outcome: 'delivered', latencyMs: 0 } as const
       await b.store.recordDelivery({ id: one.id, result: { outcome: 'delivered', attempt } })
     }

@@ -106,7 +106,7 @@ describe('a database of the version before, opened by this one', () => {
 
   test('what was owed is due, what was dead or refused is redriven, and what was pending is written', async () => {
     expect(await store.pendingTargets()).toMatchObject([{ targetId: 't_1', pending: 1 }])
-    expect(await store.dueDeliveries({ nowMs: MS, limit: 10 })).toMatchObject([{ id: 'd_owed', attempt: 1 }])
+    expect(await store.dueDeliveries({ targetId: 't_1', nowMs: MS, limit: 10 })).toMatchObject({ refs: [{ id: 'd_owed', attempt: 1 }] })
     expect((await store.redrive({})).map(({ id }) => id).toSorted()).toEqual(['d_dead', 'd_refused'])
     expect(await store.findRevocation(5)).toMatchObject({ fanOut: 'pending' })
     expect(await store.fanOutPending({ limit: 10, nowMs: MS })).toEqual({ pending: [], more: false })

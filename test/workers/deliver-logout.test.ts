@@ -4,9 +4,9 @@ import { decodeProtectedHeader } from 'jose'
 import type { Committed, DeliveryRef } from '../../db/types.ts'
 import { announce, revoke } from '../../src/revocation/revoke.ts'
 import { MAX_ATTEMPTS } from '../../src/revocation/retry.ts'
-import { deliverLogout } from '../../workers/deliver-logout.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { createRig, type FakeClock, type Rig } from '../rig.ts'
+import { deliverLogout } from './attempt.ts'
 import { LocalQueue } from './local-queue.ts'
 import { hang, ok, startReceiver, status, type Receiver } from './receiver.ts'
 
@@ -131,7 +131,7 @@ describe('one attempt', () => {
     expect(receiver.tokens).toHaveLength(1)
   })
 
-  test('refused: 400 invalid_request settles it, visibly', async () => {
+  test('rejected: 400 invalid_request settles it, visibly', async () => {
     const { rig, queue } = await broker()
     const receiver = await startReceiver(status(400, '{"error":"invalid_request"}', { 'content-type': 'application/json' }))
     const { session } = await signedIn(rig, receiver)
@@ -139,6 +139,21 @@ describe('one attempt', () => {
     expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'rejected' })
     expect(await find(rig, ref)).toMatchObject({ state: 'rejected', lastStatus: 400 })
     expect(queue.jobs).toEqual([])
+  })
+
+  test('rejected in the 10 minutes after an emergency rotation: tried again, because a receiver may keep the JWKS without the new key', async () => {
+    const { rig, queue } = await broker()
+    const receiver = await startReceiver(status(400, '{"error":"invalid_request","error_description":"unknown kid"}'))
+    const { session } = await signedIn(rig, receiver)
+    rig.clock.advance(3600)
+    await rig.keys.rotate('RS256', 'emergency', rig.clock.now())
+    const ref = only((await end(rig, session.sid)).pending)
+    // The target answers, so its breaker has nothing to say.
+    expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'passed' })
+    expect(await find(rig, ref)).toMatchObject({ state: 'pending', attempts: 1, lastError: 'HTTP 400 invalid_request: unknown kid' })
+    expect(queue.jobs[0]?.ref).toEqual({ ...ref, attempt: 2 })
+    rig.clock.advance(600)
+    expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'rejected' })
   })
 
   test.each([
@@ -173,7 +188,7 @@ describe('one attempt', () => {
     const { rig, queue } = await broker()
     const receiver = await startReceiver(status(429, '', { 'retry-after': '120' }))
     const { session } = await signedIn(rig, receiver)
-    expect(await deliverLogout(rig.deps, only((await end(rig, session.sid)).pending))).toEqual({ outcome: 'failed', retryAfterSeconds: 120 })
+    expect(await deliverLogout(rig.deps, only((await end(rig, session.sid)).pending))).toMatchObject({ outcome: 'failed', retryAfterSeconds: 120 })
     expect(queue.jobs[0]?.delayMs).toBe(120_000)
   })
 
@@ -187,7 +202,7 @@ describe('one attempt', () => {
       rig.clock.advance(2 * 86_400)
     }
     expect(await find(rig, ref)).toMatchObject({ state: 'failed', attempts: MAX_ATTEMPTS })
-    expect(rig.lines.some((line) => line.includes('logout_failed'))).toBe(true)
+    expect(rig.lines.some((line) => line.includes('delivery_failed'))).toBe(true)
     const again = only(await rig.deps.store.redrive({ id: ref.id }))
     receiver.answer = ok
     expect(await deliverLogout(rig.deps, again)).toEqual({ outcome: 'delivered' })
@@ -223,14 +238,14 @@ describe('one attempt', () => {
     await expect(deliverLogout(dying, ref)).rejects.toThrow('killed')
     expect(receiver.tokens).toHaveLength(1)
     // Its lease still stands; then it has run out, and the relay finds the row.
-    expect(await rig.deps.store.dueDeliveries({ nowMs: rig.clock.nowMs(), limit: 10 })).toEqual([])
+    expect(await rig.deps.store.dueDeliveries({ targetId: ref.targetId, nowMs: rig.clock.nowMs(), limit: 10 })).toMatchObject({ refs: [] })
     rig.clock.advance(30)
-    expect(await rig.deps.store.dueDeliveries({ nowMs: rig.clock.nowMs(), limit: 10 })).toEqual([ref])
+    expect(await rig.deps.store.dueDeliveries({ targetId: ref.targetId, nowMs: rig.clock.nowMs(), limit: 10 })).toMatchObject({ refs: [ref] })
     expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'delivered' })
     expect(new Set(receiver.tokens.map((token) => token['jti'])).size).toBe(2)
   })
 
-  test('by sub, a user who has signed in there again in the meantime is spared', async () => {
+  test('by sub, a user who has signed in there again in the meantime is superseded', async () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session, client } = await signedIn(rig, receiver, { logoutBy: 'sub' })
@@ -329,7 +344,7 @@ describe('the workers', () => {
     expect(receiver.tokens[0]).toMatchObject({ sid: session.sid })
   })
 
-  test('an instance that was down for hours hears all that it is owed soon after its return, not at the end of a backoff', async () => {
+  test('an instance that was down for hours hears all that it is pending soon after its return, not at the end of a backoff', async () => {
     const { rig } = await broker()
     const receiver = await startReceiver()
     const { session, client } = await signedIn(rig, receiver)

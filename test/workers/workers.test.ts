@@ -218,6 +218,6 @@ test('jobs of a queue only wake the lanes: one for what is settled, unknown or n
   const rig = await createRig({ deps: { queue } })
   const workers = await startWorkers(rig.deps)
   onTestFinished(() => workers.drain())
-  await performed[0]?.({ id: 'unknown', attempt: 1, targetId: 'gone' })
+  await performed[0]?.({ id: 'unknown', attempt: 1, targetId: 'gone', priority: 'urgent' })
   await expect.poll(() => queue.targets()).toMatchObject([{ targetId: 'gone', waiting: 0, running: 0, breaker: 'unknown' }])
 })

@@ -1,0 +1,148 @@
+import type { Delivery, DeliveryAttempt, DeliveryRef } from '../db/types.ts'
+import type { Deps } from '../src/deps.ts'
+import { failureOf } from '../src/revocation/failure-cause.ts'
+import type { How, Taken } from '../src/revocation/lanes.ts'
+import type { MessageKind } from '../src/revocation/message-kind.ts'
+import type { MessageKinds } from '../src/revocation/message-kinds.ts'
+import { retryDelayMs, uniform, type Verdict } from '../src/revocation/retry.ts'
+
+/**
+ * One attempt at one delivery: the row is leased, the message minted and posted, the outcome recorded. Run twice it does nothing the second
+ * time; killed between the POST and the record it is done again, and the receiver gets a message with an id it has not seen.
+ */
+
+export type DeliverDeps = Pick<Deps, 'clock' | 'random' | 'log' | 'metrics' | 'store' | 'queue' | 'feed' | 'outbound'> & {
+  /** Aborted when the process ends: the attempt under way is given back. */
+  ending?: AbortSignal | undefined
+}
+
+/** How long a receiver has to answer. A probe of a target that was down is shorter, so that the next one is not late. */
+const TIMEOUT_MS = 5_000
+const PROBE_TIMEOUT_MS = 2_000
+/** Longer than any attempt: a lease that runs out belonged to a process that was killed. */
+const LEASE_MS = 15_000
+const MAX_ANSWER_BYTES = 4_096
+
+interface Attempted {
+  delivery: Delivery
+  ref: DeliveryRef
+  attempt: DeliveryAttempt
+  verdict: Verdict
+  /** For the log: whose address, and what went wrong there. */
+  where: { delivery: string; client_id: string; address: string; seq: number | undefined }
+}
+
+/** @param how unless `due`, the delivery need not be due, and a failure is not counted as an attempt */
+export async function deliver(deps: DeliverDeps, kinds: MessageKinds, ref: DeliveryRef, how: How = 'due'): Promise<Taken> {
+  const steadyMs = deps.clock.steadyMs()
+  const lease = await deps.store.leaseDelivery({
+    id: ref.id,
+    attempt: ref.attempt,
+    nowMs: steadyMs,
+    untilMs: steadyMs + LEASE_MS,
+    early: how !== 'due',
+  })
+  if (lease.outcome !== 'leased') return { outcome: 'passed' }
+  const { delivery } = lease
+  if (lease.superseded) return spare(deps, delivery, ref)
+  const attempted = await attempt(deps, kinds[delivery.kind], delivery, ref, how)
+  const { verdict } = attempted
+  if (verdict.outcome !== 'retry') {
+    await settle(deps, attempted, verdict)
+    return { outcome: verdict.outcome }
+  }
+  if (how === 'due' && deps.ending?.aborted !== true) await countFailure(deps, attempted, verdict)
+  else await giveBack(deps, attempted)
+  // A target that answers is not down, whatever it says of this message.
+  if (verdict.answered === true) return { outcome: 'passed' }
+  return {
+    outcome: 'failed',
+    retryAfterSeconds: verdict.retryAfterSeconds,
+    failure: { client_id: delivery.clientId, address: delivery.uri, cause: verdict.error },
+  }
+}
+
+async function spare(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef): Promise<Taken> {
+  const attempt: DeliveryAttempt = { attempt: ref.attempt, atMs: deps.clock.nowMs(), outcome: 'superseded', latencyMs: 0 }
+  await deps.store.recordDelivery({ id: ref.id, result: { outcome: 'superseded', attempt } })
+  deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'superseded' })
+  return { outcome: 'passed' }
+}
+
+async function attempt(deps: DeliverDeps, kind: MessageKind, delivery: Delivery, ref: DeliveryRef, how: How): Promise<Attempted> {
+  const atMs = deps.clock.nowMs()
+  const { headers, body, jti } = await kind.mint(delivery, deps.clock.now())
+  const startedMs = performance.now()
+  let status: number | undefined
+  let verdict: Verdict
+  try {
+    const timeoutMs = how === 'probe' ? PROBE_TIMEOUT_MS : TIMEOUT_MS
+    const answer = await deps.outbound.request(delivery.uri, {
+      method: 'POST',
+      headers,
+      body,
+      timeoutMs,
+      maxBytes: MAX_ANSWER_BYTES,
+      signal: deps.ending,
+    })
+    status = answer.status
+    verdict = kind.judge(answer, deps.clock.now())
+  } catch (error) {
+    verdict = { outcome: 'retry', error: failureOf(error).text, retryAfterSeconds: undefined }
+  }
+  const latencyMs = Math.round(performance.now() - startedMs)
+  deps.metrics.deliverySeconds.observe({ client: delivery.clientId }, latencyMs / 1000)
+  return {
+    delivery,
+    ref,
+    verdict,
+    attempt: {
+      attempt: ref.attempt,
+      atMs,
+      outcome: verdict.outcome,
+      status,
+      latencyMs,
+      jti,
+      ...('error' in verdict ? { error: verdict.error } : {}),
+    },
+    where: { delivery: delivery.id, client_id: delivery.clientId, address: delivery.uri, seq: delivery.seq },
+  }
+}
+
+async function settle(
+  deps: DeliverDeps,
+  { delivery, attempt, where }: Attempted,
+  verdict: Verdict & { outcome: 'delivered' | 'rejected' },
+): Promise<void> {
+  const { outcome } = verdict
+  if (!(await deps.store.recordDelivery({ id: delivery.id, result: { outcome, attempt } }))) return
+  deps.metrics.deliveries.inc({ client: delivery.clientId, outcome })
+  if (outcome === 'rejected') {
+    const next = 'Compare issuer, client id and clock of the instance with the broker, then redrive the delivery.'
+    return deps.log.warn('delivery_rejected', { ...where, cause: verdict.code, next })
+  }
+  const sinceMs = (delivery.seq === undefined ? undefined : deps.feed.publishedAtMs(delivery.seq)) ?? delivery.createdAtMs
+  deps.metrics.revokedToDelivered.observe({ client: delivery.clientId }, Math.max(0, deps.clock.nowMs() - sinceMs) / 1000)
+}
+
+async function countFailure(deps: DeliverDeps, { delivery, ref, attempt, where }: Attempted, verdict: Verdict & { outcome: 'retry' }): Promise<void> {
+  const delayMs = retryDelayMs(ref.attempt, verdict.retryAfterSeconds, uniform(deps.random))
+  const recorded = await deps.store.recordDelivery({
+    id: delivery.id,
+    result:
+      delayMs === undefined
+        ? { outcome: 'failed', attempt: { ...attempt, outcome: 'failed' } }
+        : { outcome: 'retry', attempt, nextAttemptAtMs: deps.clock.steadyMs() + delayMs },
+  })
+  if (!recorded) return
+  deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: delayMs === undefined ? 'failed' : 'retry' })
+  if (delayMs !== undefined) return deps.queue.add([{ ...ref, attempt: ref.attempt + 1 }], delayMs)
+  const next = 'Fix the instance, then redrive the delivery; or close it with a reason.'
+  deps.log.error('delivery_failed', { ...where, attempts: ref.attempt, cause: verdict.error, next })
+}
+
+/** An early attempt that failed is not counted, and leaves the schedule as it was. */
+async function giveBack(deps: DeliverDeps, { delivery, ref }: Attempted): Promise<void> {
+  await deps.store.releaseDelivery({ id: ref.id, attempt: ref.attempt, nextAttemptAtMs: delivery.nextAttemptAtMs ?? deps.clock.steadyMs() })
+  deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: 'probe_failed' })
+}
