@@ -1,25 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 import { serve } from '@hono/node-server'
-import { openSqliteStore } from '../db/sqlite/store.ts'
 import { createApp } from '../src/app.ts'
-import { openClientRegistry } from '../src/client/registry.ts'
 import { parseClientMetadata } from '../src/client/metadata.ts'
 import { newClientSecret } from '../src/client/secret.ts'
 import { loadConfig } from '../src/config/config.ts'
 import type { Deps } from '../src/deps.ts'
-import { openKeyRing } from '../src/keys/ring.ts'
-import { createSealer } from '../src/keys/sealer.ts'
 import { createLog } from '../src/log.ts'
-import { createMetrics } from '../src/metrics.ts'
-import { openConnection } from '../src/microsoft/connection.ts'
-import { createMicrosoft } from '../src/microsoft/microsoft.ts'
-import { createOutbound } from '../src/outbound.ts'
+import { openParts } from '../src/parts.ts'
 import { newId, newSecret, newSid, newSub } from '../src/protocol/ids.ts'
 import { sha256 } from '../src/protocol/compare.ts'
 import type { DeliveryQueue } from '../src/revocation/interface.ts'
-import { createFeed } from '../src/revocation/feed.ts'
-import { systemClock } from '../src/start.ts'
+import { systemClock } from '../src/system-clock.ts'
 import { announceTarget } from './loader.ts'
 
 /**
@@ -27,7 +18,7 @@ import { announceTarget } from './loader.ts'
  * refresh meets.
  */
 export async function serveBroker(dataDir: string, sessions: number): Promise<void> {
-  const deps = await openParts(dataDir)
+  const deps = await openBench(dataDir)
   const { app } = createApp(deps)
   const url = await new Promise<string>((done) => {
     serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ port }) => done(`http://127.0.0.1:${port}`))
@@ -38,25 +29,14 @@ export async function serveBroker(dataDir: string, sessions: number): Promise<vo
   announceTarget({ url, authorization, refreshTokens })
 }
 
-const now = (): number => Math.floor(Date.now() / 1000)
+const { now } = systemClock
 const REDIRECT_URI = 'https://bench.case-manager.example/oidc/callback'
 const TENANT = '11111111-1111-4111-8111-111111111111'
 
-export async function openParts(dataDir: string): Promise<Deps> {
+export async function openBench(dataDir: string): Promise<Deps> {
   const config = loadConfig({ BROKER_ISSUER: 'http://localhost:7400', BROKER_SECRET: randomBytes(32).toString('hex'), BROKER_DATA_DIR: dataDir })
-  const random = (bytes: number): Buffer => randomBytes(bytes)
-  const clock = systemClock
-  const log = createLog((line) => process.stderr.write(`${line}\n`), clock.nowMs)
-  const store = await openSqliteStore({ file: join(dataDir, 'broker.db') })
-  const metrics = createMetrics()
-  const sealer = createSealer(config.secrets)
-  const clients = await openClientRegistry(store)
-  const keys = await openKeyRing({ store, sealer, random, clock, issuer: config.issuer })
-  const feed = createFeed({ store, clients, metrics, log, clock })
-  const outbound = createOutbound({ allowLoopback: false })
-  const connection = await openConnection({ store, sealer, config, clock, log })
-  const microsoft = createMicrosoft({ config, connection: connection.current, log, clock })
-  return { config, clock, random, log, metrics, store, sealer, keys, clients, microsoft, connection, queue: noQueue(), refreshes: {}, feed, outbound }
+  const log = createLog((line) => process.stderr.write(`${line}\n`), systemClock.nowMs)
+  return (await openParts({ config, log }, { queue: noQueue() })).deps
 }
 
 /** Nothing is revoked here, so nothing is owed. */

@@ -7,13 +7,13 @@ import { authenticateClient } from '../src/client/authenticate.ts'
 import { equalInConstantTime, sha256 } from '../src/protocol/compare.ts'
 import { readParams } from '../src/protocol/params.ts'
 import { refreshTokens } from '../src/token/refresh-token.ts'
-import { openParts, register, signIn } from './broker-server.ts'
+import { openBench, register, signIn } from './broker-server.ts'
 import { serve } from '@hono/node-server'
 
 /** What a refresh is made of: each step alone, and the whole without and with the network, in one process: `node dist/bench/costs.js`. */
 
 const dataDir = mkdtempSync(join(tmpdir(), 'cmb-costs-'))
-const deps = await openParts(dataDir)
+const deps = await openBench(dataDir)
 const { app } = createApp(deps)
 const authorization = await register(deps)
 const server = await new Promise<ReturnType<typeof serve>>((done) => {

@@ -433,6 +433,8 @@ export interface Housekeeping {
     limit: number
     retention?: { sessionDays: number; revocationDays: number; auditDays: number } | undefined
   }): Promise<boolean>
+  /** Deletes expired codes, pushed requests and ids that were used once; bounded. True while there is more. */
+  purgeOneTime(input: { now: number; limit: number }): Promise<boolean>
   /** Writes something and reads it back: for /readyz. */
   probe(): Promise<void>
   /**

@@ -3,6 +3,7 @@ import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import { StoreUnavailable } from '../db/store.ts'
 import { accountEndpoints } from './account/endpoints.tsx'
+import { senderIsGone } from './client/sender-gone.ts'
 import type { Deps } from './deps.ts'
 import { discoveryEndpoints } from './discovery/endpoints.ts'
 import { openApiDocument } from './discovery/openapi.ts'
@@ -78,6 +79,7 @@ function answer(error: Error, c: Context, deps: Deps): Response {
     c.header('Retry-After', '2')
     return c.json({ error: 'temporarily_unavailable', error_description: 'Nothing was changed. Try again in a moment.' }, 503)
   }
+  if (senderIsGone(error, c)) return c.body(null, 400)
   const reference = deps.random(6).toString('hex')
   deps.log.error('bug', { path: c.req.path, method: c.req.method, reference, cause: error })
   return c.json({ error: 'server_error', error_description: `Something went wrong here. Reference ${reference}.` }, 500)

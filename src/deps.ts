@@ -9,6 +9,8 @@ import type { EntraConnection } from './microsoft/connection.ts'
 import type { Microsoft } from './microsoft/interface.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import type { Random } from './protocol/ids.ts'
+import type { Topic } from './protocol/topic.ts'
+import type { RateLimits } from './rate-limits.ts'
 import type { DeliveryQueue, Feed } from './revocation/interface.ts'
 
 /** All that is ambient, handed in: nothing in the rooms reads a clock, a random number, the network or the environment by itself. */
@@ -26,9 +28,10 @@ export interface Deps {
   /** Which Microsoft tenants are connected, as which application: the store's word, which the environment seeded. */
   connection: EntraConnection
   queue: DeliveryQueue
-  /** Whoever wants to hear of refreshes that succeeded. Nobody waits for it. */
-  refreshes: { listener?: ((session: Session) => void) | undefined }
+  /** The session of each refresh that succeeded. */
+  refreshes: Topic<Session>
   feed: Feed
+  rateLimits: RateLimits
   /** Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled, bounded, no redirects. */
   outbound: Outbound
 }

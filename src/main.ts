@@ -1,6 +1,7 @@
 import { ConfigError, loadConfig, type Environment } from './config/config.ts'
 import { createLog } from './log.ts'
-import { startBroker, systemClock, type Broker } from './start.ts'
+import { startBroker, type Broker } from './start.ts'
+import { systemClock } from './system-clock.ts'
 
 /**
  * The broker's process: settings → parts → serve → drain. It ends by SIGTERM or SIGINT (the second one does not wait), or when the process

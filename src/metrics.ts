@@ -35,6 +35,12 @@ function register() {
       labelNames: ['outcome'] as const,
       registers,
     }),
+    rateLimited: new Counter({
+      name: 'broker_rate_limited_total',
+      help: 'Requests over a rate limit, by limit.',
+      labelNames: ['limit'] as const,
+      registers,
+    }),
     tokens: new Counter({
       name: 'broker_tokens_total',
       help: 'Token requests by grant and outcome.',

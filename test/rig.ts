@@ -9,14 +9,9 @@ import type { Hono } from 'hono'
 import { onTestFinished } from 'vitest'
 import { createApp } from '../src/app.ts'
 import { newClientSecret } from '../src/client/secret.ts'
-import { openClientRegistry } from '../src/client/registry.ts'
 import { loadConfig, type Config } from '../src/config/config.ts'
 import type { Deps } from '../src/deps.ts'
-import { openKeyRing } from '../src/keys/ring.ts'
-import { createSealer } from '../src/keys/sealer.ts'
 import { createLog } from '../src/log.ts'
-import { createMetrics } from '../src/metrics.ts'
-import { openConnection } from '../src/microsoft/connection.ts'
 import {
   type Examination,
   type Graph,
@@ -30,10 +25,8 @@ import {
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 import { sha256 } from '../src/protocol/compare.ts'
 import { newSecret, newSid, newSub } from '../src/protocol/ids.ts'
-import { createOutbound } from '../src/outbound.ts'
-import { createFeed } from '../src/revocation/feed.ts'
+import { openParts } from '../src/parts.ts'
 import { SESSION_COOKIE } from '../src/session/interface.ts'
-import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { Committed, DeliveryRef, User, Session } from '../db/types.ts'
 
 /**
@@ -256,35 +249,10 @@ export async function createRig(options: RigOptions = {}) {
     (line) => lines.push(line),
     () => clock.nowMs(),
   )
-  const store = options.deps?.store ?? (await openSqliteStore({ file: join(dir, 'broker.db'), nowMs: () => clock.nowMs() }))
-  const sealer = createSealer(config.secrets)
-  const random = (bytes: number) => randomBytes(bytes)
-  const keys = await openKeyRing({ store, sealer, random, clock, issuer: config.issuer })
-  const clients = await openClientRegistry(store)
-  const metrics = createMetrics()
-  const outbound = createOutbound({ allowLoopback: true })
   const queue = new RecordingQueue()
   const microsoft = new FakeMicrosoft(clock)
-  const feed = createFeed({ store, clients, metrics, log, clock })
-  const connection = options.deps?.connection ?? (await openConnection({ store, sealer, config, clock: options.deps?.clock ?? clock, log }))
-  const deps: Deps = {
-    config,
-    clock,
-    random,
-    log,
-    metrics,
-    store,
-    sealer,
-    keys,
-    clients,
-    microsoft,
-    connection,
-    refreshes: {},
-    queue,
-    feed,
-    outbound,
-    ...options.deps,
-  }
+  const { deps, closing } = await openParts({ config, log }, { clock, queue, microsoft, ...options.deps })
+  const { store, keys, clients, metrics, feed, random } = deps
   const { app, opsApp } = createApp(deps)
   answer = getRequestListener(app.fetch)
   const onEnd = options.onEnd ?? onTestFinished
@@ -294,8 +262,7 @@ export async function createRig(options: RigOptions = {}) {
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
     }
-    await outbound.close()
-    await store.close()
+    await closing.run()
     rmSync(dir, { recursive: true, force: true })
   })
 

@@ -11,7 +11,7 @@ import { subscriptionCare } from './renew-graph-subscription.ts'
 import { repeat } from './repeat.ts'
 import { rotateKeys } from './rotate-keys.ts'
 import { watchChecks } from './watch-checks.ts'
-import { purgeOld, sweepExpired } from './sweep-expired.ts'
+import { purgeOld, purgeOneTime, sweepExpired } from './sweep-expired.ts'
 
 /**
  * The background work of a broker: what sessions' ends owe to instances, what time ends, what is old. All of it starts again from the store's
@@ -26,6 +26,7 @@ const ASK_MICROSOFT_MS = 500
 const SUBSCRIPTIONS_MS = 60_000
 const PURGE_MS = 10 * 60_000
 const CHECKS_MS = 20_000
+const PURGE_ONE_TIME_MS = 60_000
 const KEYS_MS = 60 * 60_000
 /** Jobs only pass refs on to the lanes: this many at a time keeps the round trips to the queue's server full. */
 const JOBS_AT_A_TIME = 50
@@ -44,13 +45,14 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
   const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
   const fanOut = repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing))
   const probing = createProbing(deps, stillGoing)
-  deps.refreshes.listener = probing.refreshed
+  const unsubscribeRefreshes = deps.refreshes.subscribe(probing.refreshed)
   const others = [
     ...(deps.config.signals.probe.everySeconds > 0 ? [repeat(deps.log, 'probe-microsoft', PROBE_MS, () => probing.turn())] : []),
     repeat(deps.log, 'ask-microsoft', ASK_MICROSOFT_MS, async () => void (await askMicrosoft(deps, stillGoing))),
     repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps)),
     repeat(deps.log, 'relay-deliveries', RELAY_MS, () => relayDeliveries(lanes)),
     repeat(deps.log, 'sweep-expired', SWEEP_MS, () => sweepExpired(deps, stillGoing)),
+    repeat(deps.log, 'purge-one-time', PURGE_ONE_TIME_MS, () => purgeOneTime(deps, stillGoing)),
     repeat(deps.log, 'purge', PURGE_MS, () => purgeOld(deps, stillGoing)),
     ...(checks === undefined ? [] : [repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))]),
     repeat(deps.log, 'rotate-keys', KEYS_MS, () => rotateKeys(deps)),
@@ -73,7 +75,7 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
       going = false
       unsubscribe()
       deps.queue.straight(undefined)
-      deps.refreshes.listener = undefined
+      unsubscribeRefreshes()
       await Promise.all([jobs.stop(), drainLanes(), ...[fanOut, ...others].map((work) => work.stop())])
     },
   }

@@ -1,6 +1,6 @@
 import type { Housekeeping } from '../store.ts'
 import type { Core } from './core.ts'
-import { purging } from './purge.ts'
+import { purging, purgingOneTime } from './purge.ts'
 import type { FanOut } from './fan-out.ts'
 
 /** The broker's own values, and what is asked of the store as a store. */
@@ -23,6 +23,7 @@ export function housekeeping(core: Core, fanOut: FanOut): Omit<Housekeeping, 'cl
       }),
     liveSessionCount: (now) => read(() => live.get(now) ?? 0),
     purge: purging(core, fanOut),
+    purgeOneTime: purgingOneTime(core),
     async probe() {
       const written = String(nowMs())
       await write(() => {

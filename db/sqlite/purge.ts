@@ -14,14 +14,19 @@ const RETENTION = {
 const DEFAULT = { sessionDays: 30, revocationDays: 90, auditDays: 730 }
 type Retention = typeof DEFAULT
 
-export function purging({ db, write }: Core, { count }: FanOut): Housekeeping['purge'] {
-  const simple = [
+/** What is good once or for a minute: it comes from strangers too, so it goes as soon as it has expired. */
+export function purgingOneTime({ db, write }: Core): Housekeeping['purgeOneTime'] {
+  const statements = [
     { sql: 'DELETE FROM codes WHERE rowid IN (SELECT rowid FROM codes WHERE expires_at <= ? LIMIT ?)', keep: RETENTION.code },
     { sql: 'DELETE FROM consumed WHERE rowid IN (SELECT rowid FROM consumed WHERE expires_at <= ? LIMIT ?)', keep: 0 },
     { sql: 'DELETE FROM pushed_requests WHERE rowid IN (SELECT rowid FROM pushed_requests WHERE expires_at <= ? LIMIT ?)', keep: 0 },
-    { sql: 'DELETE FROM guards WHERE rowid IN (SELECT rowid FROM guards WHERE reported_at_ms / 1000 <= ? LIMIT ?)', keep: RETENTION.guard },
   ].map(({ sql, keep }) => ({ statement: db.prepare<[number, number]>(sql), keep }))
+  return ({ now, limit }) =>
+    write(() => statements.map(({ statement, keep }) => statement.run(now - keep, limit).changes).some((rows) => rows >= limit))
+}
 
+export function purging({ db, write }: Core, { count }: FanOut): Housekeeping['purge'] {
+  const guards = db.prepare<[number, number]>('DELETE FROM guards WHERE rowid IN (SELECT rowid FROM guards WHERE reported_at_ms / 1000 <= ? LIMIT ?)')
   const revocations = db.prepare<[number, number]>(`DELETE FROM revocations WHERE seq IN (SELECT r.seq FROM revocations r
     WHERE r.at <= ? AND r.fan_out = 'complete' AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq) LIMIT ?)`)
   const microsoftWork = db.prepare<[number, number]>(`DELETE FROM microsoft_work WHERE rowid IN (SELECT rowid FROM microsoft_work
@@ -72,8 +77,8 @@ export function purging({ db, write }: Core, { count }: FanOut): Housekeeping['p
         revocations.run(before('revocationDays'), limit).changes,
         microsoftWork.run(before('revocationDays'), limit).changes,
         purgeAudit(before('auditDays'), limit),
+        guards.run(now - RETENTION.guard, limit).changes,
       ]
-      for (const { statement, keep } of simple) deleted.push(statement.run(now - keep, limit).changes)
       return deleted.some((rows) => rows >= limit)
     })
 }

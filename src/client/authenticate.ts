@@ -5,27 +5,57 @@
 import type { Client, SecretHash } from '../protocol/client-metadata.ts'
 import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
+import { tooMany } from '../rate-limits.ts'
 import type { AuthenticateDeps } from './authenticate-deps.ts'
 import { verifyAssertion } from './assertion.ts'
 import type { ClientCredentialsInput } from './interface.ts'
 
 /**
- * @throws OAuthError invalid_request (two methods, or two client ids), invalid_client (401, with WWW-Authenticate where Basic was tried)
+ * A client that is rejected is logged with the cause; the answer has one text for every cause. Over the limit of failures the answer is 429:
+ * only a failure counts and only a failure is answered so, so that no stranger locks a client out.
+ * @throws OAuthError invalid_request (two methods, or two client ids), invalid_client (401, with WWW-Authenticate where Basic was tried), 429
  * @throws StoreUnavailable where an assertion's `jti` cannot be recorded
  */
 export async function authenticateClient(deps: AuthenticateDeps, input: ClientCredentialsInput): Promise<Client> {
   const attempt = readAttempt(input)
   const named = input.params.get('client_id')
-  if (attempt.method !== 'assertion') {
-    if (attempt.clientId === undefined) throw rejected(attempt)
-    if (named !== undefined && named !== attempt.clientId)
-      throw new OAuthError('invalid_request', 'The parameter client_id names another client than the one that authenticates.')
-  }
-  const client = await identify(deps, attempt, input.now)
-  if (!client) throw rejected(attempt)
-  if (named !== undefined && named !== client.clientId)
-    throw new OAuthError('invalid_request', 'The parameter client_id names another client than the one that authenticates.')
+  if (attempt.method !== 'assertion' && attempt.clientId !== undefined && named !== undefined && named !== attempt.clientId) throw twoClients()
+  const { client, why } = await identify(deps, attempt, input.now)
+  if (why !== undefined) throw reject(deps, input, attempt, client, why)
+  if (named !== undefined && named !== client.clientId) throw twoClients()
   return client
+}
+
+const twoClients = (): OAuthError =>
+  new OAuthError('invalid_request', 'The parameter client_id names another client than the one that authenticates.')
+
+/** For the log: what an operator does about it depends on the cause. */
+const REJECTED = {
+  not_named: 'The request names no client, or its Authorization header is not valid Basic authentication.',
+  unknown_client: 'No client with this client_id is registered.',
+  other_method: 'The client is registered for another authentication method.',
+  wrong_secret: 'The client secret is wrong.',
+  expired_secret: 'The client secret has expired.',
+  bad_assertion: 'The client assertion is not valid: check its signature, iss, sub, aud, exp and jti.',
+} as const
+type Why = keyof typeof REJECTED
+
+type Identified = { client: Client; why?: undefined } | { client?: Client | undefined; why: Why }
+
+function reject(deps: AuthenticateDeps, input: ClientCredentialsInput, attempt: Attempt, client: Client | undefined, why: Why): OAuthError {
+  const key = { clientId: client?.clientId, address: input.address }
+  if (deps.rateLimits.mayLog(key)) {
+    const { method } = attempt
+    deps.log.warn('client_rejected', { why, problem: REJECTED[why], clientId: key.clientId ?? shown(attempt), method, from: input.address })
+  }
+  const exceeded = input.limited === false ? undefined : deps.rateLimits.take('clientFailures', key)
+  return exceeded === undefined ? rejected(attempt) : tooMany(exceeded)
+}
+
+/** An unknown client_id may be a secret in the wrong field: secrets are longer than this. */
+function shown(attempt: Attempt): string | undefined {
+  const named = attempt.method === 'assertion' ? undefined : attempt.clientId
+  return named !== undefined && named.length <= 32 ? named : undefined
 }
 
 type Attempt =
@@ -65,28 +95,40 @@ function formDecode(text: string): string | undefined {
   }
 }
 
-async function identify(deps: AuthenticateDeps, attempt: Attempt, now: number): Promise<Client | undefined> {
-  if (attempt.method === 'assertion') return verifyAssertion(deps, attempt, now)
+async function identify(deps: AuthenticateDeps, attempt: Attempt, now: number): Promise<Identified> {
+  if (attempt.method === 'assertion') {
+    const signer = await verifyAssertion(deps, attempt, now)
+    return signer === undefined ? { why: 'bad_assertion' } : { client: signer }
+  }
   const client = deps.clients.find(attempt.clientId ?? '')
-  if (attempt.method === 'none') return client?.metadata.authMethod === 'none' ? client : undefined
   const method = client?.metadata.authMethod
+  if (attempt.method === 'none') return client !== undefined && method === 'none' ? { client } : { client, why: whyNot(attempt, client) }
   const takesSecrets = method === 'client_secret_basic' || method === 'client_secret_post'
-  const good = secretMatches(attempt.secret, takesSecrets ? client?.secrets : undefined, now)
-  return good ? client : undefined
+  const match = compareSecret(attempt.secret, takesSecrets ? client?.secrets : undefined, now)
+  if (match === 'good' && client !== undefined) return { client }
+  return { client, why: takesSecrets ? (match === 'expired' ? 'expired_secret' : 'wrong_secret') : whyNot(attempt, client) }
+}
+
+function whyNot({ clientId }: { clientId: string | undefined }, client: Client | undefined): Why {
+  if (clientId === undefined) return 'not_named'
+  return client === undefined ? 'unknown_client' : 'other_method'
 }
 
 const NOBODY: SecretHash = { id: '', hash: sha256('nobody has this secret'), createdAt: 0, expiresAt: 0 }
 
 /** Always two comparisons, whether there are two secrets, one, or no such client: time tells nothing. */
-function secretMatches(secret: string, hashes: readonly SecretHash[] | undefined, now: number): boolean {
+function compareSecret(secret: string, hashes: readonly SecretHash[] | undefined, now: number): 'good' | 'expired' | 'wrong' {
   const presented = sha256(secret)
-  let good = false
+  let [good, expired] = [false, false]
   for (let index = 0; index < Math.max(2, hashes?.length ?? 0); index++) {
     const candidate = hashes?.[index] ?? NOBODY
     const matches = equalInConstantTime(presented, candidate.hash)
-    good ||= matches && (candidate.expiresAt === undefined || candidate.expiresAt > now)
+    const over = candidate.expiresAt !== undefined && candidate.expiresAt <= now
+    good ||= matches && !over
+    expired ||= matches && over
   }
-  return good
+  if (good) return 'good'
+  return expired ? 'expired' : 'wrong'
 }
 
 /** RFC 6749 §5.2: 401, and the challenge where the Authorization header was used. One text for every cause. */

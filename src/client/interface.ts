@@ -16,5 +16,9 @@ export interface ClientCredentialsInput {
   authorization: string | undefined
   params: Params
   now: number
+  /** Where it comes from, for the log and the limit of failures. */
+  address?: string | undefined
+  /** `false`: failures are answered 401 however many there are. */
+  limited?: boolean | undefined
 }
 // authenticate.ts: authenticateClient(deps, input): Promise<Client>, throws OAuthError invalid_client (401 and WWW-Authenticate where Basic was tried)

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { join, resolve } from 'node:path'
 import { StoreUnavailable } from '../../db/store.ts'
+import { systemClock } from '../system-clock.ts'
 import { CommandFailure, EXIT } from './broker.ts'
 import { asJson, examples, type Context } from './context.ts'
 import { lines, time } from './show.ts'
@@ -61,7 +62,7 @@ async function restore(context: Context, backup: string, dataDir: string) {
   const { restoreBackup } = await import('../../db/sqlite/restore.ts')
   const actor = { kind: 'operator', id: `cmb@${context.terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64)}` } as const
   try {
-    const { lastRevocationAt, formerKeptAs, ...log } = restoreBackup({ backup, file: join(dataDir, 'broker.db'), actor, nowMs: Date.now() })
+    const { lastRevocationAt, formerKeptAs, ...log } = restoreBackup({ backup, file: join(dataDir, 'broker.db'), actor, nowMs: systemClock.nowMs() })
     return { log, last_revocation_at: lastRevocationAt ?? null, former_kept_as: formerKeptAs ?? null }
   } catch (error) {
     if (error instanceof StoreUnavailable) throw new CommandFailure(EXIT.failed, error.message)

@@ -4,6 +4,7 @@ import { isGuid } from '../protocol/guid.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import { trustedProxies, type TrustedProxies } from '../protocol/remote-address.ts'
+import type { Rate } from '../protocol/token-buckets.ts'
 
 /** From the text of a variable to its value. Each issue completes the sentence "BROKER_X …". No issue repeats a secret. */
 
@@ -138,6 +139,16 @@ export const date = z.string().transform((value, c) => {
 export const queueUrl = z.string().transform((value, c) => {
   if (/^rediss?:\/\/[^/\s]+/.test(value)) return value
   c.addIssue('must begin with redis:// or rediss:// (leave it unset and the broker runs its own queue server)')
+  return z.NEVER
+})
+
+/** `20/s:600`: 20 a second, 600 at once; `off` for no limit. */
+export const rate = z.string().transform((value, c): Rate | undefined => {
+  if (value === 'off') return undefined
+  const [, count, unit, burst] = /^(\d{1,6})\/(s|min):(\d{1,7})$/.exec(value) ?? []
+  const [perUnit, atOnce] = [Number(count), Number(burst)]
+  if (perUnit > 0 && atOnce > 0) return { perSecond: unit === 's' ? perUnit : perUnit / 60, burst: atOnce }
+  c.addIssue('must be a rate and a burst like 20/s:600 or 10/min:30, or off')
   return z.NEVER
 })
 

@@ -252,6 +252,65 @@ const retention = {
   }),
 }
 
+const rates = {
+  clientFailures: setting({
+    name: 'BROKER_RATE_CLIENT_FAILURES',
+    section: 'rates',
+    default: '10/min:30',
+    schema: parse.rate,
+    example: '60/min:200',
+    text: 'Failed client authentication (`/token`, `/introspect`, `/par`, the feed), by client and address. Correct credentials always pass; `/revoke` and the reports of guards are not limited.',
+  }),
+  authorize: setting({
+    name: 'BROKER_RATE_AUTHORIZE',
+    section: 'rates',
+    default: '20/s:600',
+    schema: parse.rate,
+    example: '50/s:2000',
+    text: '`/authorize`, by client and address. An office behind one address is one address.',
+  }),
+  par: setting({
+    name: 'BROKER_RATE_PAR',
+    section: 'rates',
+    default: '20/s:600',
+    schema: parse.rate,
+    example: '50/s:2000',
+    text: '`/par`, by client and address.',
+  }),
+  pushedRequests: setting({
+    name: 'BROKER_RATE_PUSHED_REQUESTS',
+    section: 'rates',
+    default: '50/s:5000',
+    schema: parse.rate,
+    example: '100/s:10000',
+    text: 'Requests that `/par` stores, by client. Each is kept for one to two minutes.',
+  }),
+  introspect: setting({
+    name: 'BROKER_RATE_INTROSPECT',
+    section: 'rates',
+    default: '2000/s:10000',
+    schema: parse.rate,
+    example: '5000/s:20000',
+    text: '`/introspect`, by client.',
+  }),
+  setupToken: setting({
+    name: 'BROKER_RATE_SETUP_TOKEN',
+    section: 'rates',
+    default: '6/min:10',
+    schema: parse.rate,
+    example: '2/min:5',
+    text: 'Setup tokens typed at `/setup`, by address.',
+  }),
+  callback: setting({
+    name: 'BROKER_RATE_CALLBACK',
+    section: 'rates',
+    default: '20/s:600',
+    schema: parse.rate,
+    example: '50/s:2000',
+    text: '`/signin/callback`, by address.',
+  }),
+}
+
 export const SETTINGS = {
   ...broker,
   entra,
@@ -274,6 +333,7 @@ export const SETTINGS = {
   signals,
   limits,
   retention,
+  rates,
   queueUrl: setting({
     name: 'BROKER_QUEUE_URL',
     section: 'parts',

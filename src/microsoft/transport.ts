@@ -27,6 +27,9 @@ export interface Answer {
   body: Record<string, unknown>
 }
 
+/** The one place from which requests to Microsoft leave, where none is handed in. */
+export const systemFetch: Fetch = (url, init) => fetch(url, init)
+
 /** RFC 9110 §10.2.3, in seconds; a date is left aside. A day at most. */
 function retryAfter(value: string | null): number | undefined {
   return value !== null && /^\d{1,9}$/.test(value) ? Math.min(Number(value), 86_400) : undefined

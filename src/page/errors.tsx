@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { StoreUnavailable } from '../../db/store.ts'
+import { senderIsGone } from '../client/sender-gone.ts'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { messagePage, newReference } from './message.tsx'
@@ -20,8 +21,10 @@ export function pageErrors(deps: Pick<Deps, 'log' | 'random' | 'config'>, unchan
     const t = textsOf(c)
     const simulated = deps.config.entra.simulated
     if (error instanceof OAuthError) {
+      for (const [name, value] of Object.entries(error.headers)) c.header(name, value)
       return messagePage(c, { title: t.shared.requestUnusable, status: error.status as 400, what: error.message, simulated })
     }
+    if (senderIsGone(error, c)) return c.body(null, 400)
     const reference = newReference(deps.random)
     if (error instanceof StoreUnavailable) {
       deps.log.error('store_unavailable', { path: c.req.path, reference, cause: error })

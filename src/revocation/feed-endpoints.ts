@@ -1,6 +1,6 @@
 import { Hono, type Context } from 'hono'
-import { authenticateClient } from '../client/authenticate.ts'
 import { readText } from '../client/form.ts'
+import { requestingClient } from '../client/requesting-client.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
@@ -25,7 +25,7 @@ export function feedEndpoints(deps: Deps): Hono {
   }
   room.get('/revocations', described(FOLLOW, follow))
   const report = async (c: Context): Promise<Response> => {
-    const client = await whoAsks(deps, c)
+    const client = await whoAsks(deps, c, false)
     await noteEnforced(deps, client, await readReport(c))
     return c.body(null, 204, NO_STORE)
   }
@@ -37,8 +37,7 @@ export function feedEndpoints(deps: Deps): Hono {
   return room
 }
 
-const whoAsks = (deps: Deps, c: Context): Promise<Client> =>
-  authenticateClient(deps, { authorization: c.req.header('authorization'), params: new Map(), now: deps.clock.now() })
+const whoAsks = (deps: Deps, c: Context, limited = true): Promise<Client> => requestingClient(deps, c, new Map(), { now: deps.clock.now(), limited })
 
 /** As `whoAsks`, later: a secret that was taken away, or a registration, ends what was opened with it. */
 async function stillGood(deps: Deps, client: Client, c: Context): Promise<boolean> {

@@ -1,9 +1,11 @@
 import type { Context } from 'hono'
 import { audited } from '../../db/audited.ts'
+import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
 import { Button, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
+import { mustBeWithin } from '../rate-limits.ts'
 import { operatorExists, useSetupToken } from '../session/setup-token.ts'
 import { Field, goOn, notOurForm } from './frame.tsx'
 import { givePass } from './visitor.ts'
@@ -66,7 +68,10 @@ export async function doorPage(
 export async function enter(deps: Deps, c: Context, form: URLSearchParams, now: number): Promise<Response> {
   if (!csrfHolds(deps, c, PURPOSE, form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)) return notOurForm({ deps, c })
   if (!(await useSetupToken(deps, form.get('token') ?? '', now))) {
-    deps.log.warn('setup_token_rejected', {})
+    const key = { address: remoteOf(c, deps.config) }
+    if (deps.rateLimits.mayLog(key)) deps.log.warn('setup_token_rejected', { from: key.address })
+    // Only a wrong token is limited: the right one always opens.
+    mustBeWithin(deps.rateLimits, 'setupToken', key)
     return doorPage(deps, c, { rejected: true, status: 403 })
   }
   await audited(deps.store, { actor: { kind: 'operator', id: 'setup-token' }, via: 'setup', act: 'setup.enter' }, async () => givePass(deps, c, now))

@@ -70,7 +70,9 @@ async function believable(deps: Deps, value: readonly unknown[]): Promise<Micros
     }
     const { tenantId: tid, lifecycleEvent, resourceData } = read.data
     if (lifecycleEvent !== undefined) work.push({ kind: 'tend_subscription', tid, oid: lifecycleEvent })
-    else if (resourceData !== undefined) work.push({ kind: 'check_user', tid, oid: resourceData.id })
+    // Only users who have signed in here: whatever is sent, there are no more rows than subjects, and a row that is there is asked for again.
+    else if (resourceData !== undefined && (await deps.store.findSubjectByUser(tid, resourceData.id)) !== undefined)
+      work.push({ kind: 'check_user', tid, oid: resourceData.id })
     deps.metrics.signals.inc({ kind: 'graph', outcome: lifecycleEvent ?? 'changed' })
   }
   return work

@@ -1,9 +1,11 @@
 import type { Context } from 'hono'
 import { StoreUnavailable } from '../../db/store.ts'
 import { admits } from '../client/admission.ts'
+import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
+import { mustBeWithin } from '../rate-limits.ts'
 import { currentStanding } from '../session/current.ts'
 import { codeForSession } from './code.ts'
 import { consentMissing, toConsent } from './consent.tsx'
@@ -17,16 +19,40 @@ import { servingSession } from './session-serves.ts'
 
 /** @throws OAuthError that must not redirect */
 export async function authorize(deps: Deps, c: Context, sent: URLSearchParams, now: number): Promise<Response> {
+  const clientId = deps.clients.find(sent.get('client_id') ?? '')?.clientId
+  const key = { clientId, address: remoteOf(c, deps.config) }
+  mustBeWithin(deps.rateLimits, 'authorize', key)
+  const rejected = (error: OAuthError): OAuthError => {
+    if (deps.rateLimits.mayLog(key)) deps.log.warn('authorize_rejected', { clientId, error: error.code, problem: error.message, from: key.address })
+    return error
+  }
+  return answerRequest(deps, c, sent, now, rejected).catch((error: unknown) => {
+    throw error instanceof OAuthError ? rejected(error) : error
+  })
+}
+
+async function answerRequest(
+  deps: Deps,
+  c: Context,
+  sent: URLSearchParams,
+  now: number,
+  rejected: (error: OAuthError) => OAuthError,
+): Promise<Response> {
   const readiness = deps.microsoft.readiness()
   if (!readiness.connected) return notConnectedPage(deps, c, readiness.missing)
   const hash = pushedHash(sent)
   const { source, pushed } = hash === undefined ? { source: sent, pushed: undefined } : await readPushed(deps, sent, hash, now)
   const { client, reply } = readReturn(deps, source)
   const read = await readRequest(deps, client, reply, source, now).catch(asAnswer)
-  if (read instanceof OAuthError) return answerInstance(deps, c, reply, read)
+  if (read instanceof OAuthError) return answerInstance(deps, c, reply, rejected(read))
   // RFC 9126 §6
   if (client.metadata.requirePar && pushed === undefined)
-    return answerInstance(deps, c, reply, new OAuthError('invalid_request', 'This client has to push its authorization requests to /par (RFC 9126).'))
+    return answerInstance(
+      deps,
+      c,
+      reply,
+      rejected(new OAuthError('invalid_request', 'This client has to push its authorization requests to /par (RFC 9126).')),
+    )
   const request: SignInRequest = { ...read, pushed }
   // Another site's form comes without our cookies (SameSite=Lax). A GET that follows it has them.
   if (c.req.method === 'POST') return c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)

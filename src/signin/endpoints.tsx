@@ -1,10 +1,12 @@
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { isForm } from '../client/form.ts'
+import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../page/errors.tsx'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
+import { mustBeWithin } from '../rate-limits.ts'
 import { authorize, serve } from './authorize.ts'
 import { callback } from './callback.ts'
 import { askConsent, decideConsent } from './consent.tsx'
@@ -51,7 +53,10 @@ function pages(deps: Deps): Hono {
   room.get('/signin/start', (c) => signInForOwnPage(deps, c, readReturnTo(query(c)), deps.clock.now()))
   room.get('/signin/continue', (c) => takeUpAgain(deps, c, deps.clock.now()))
   room.get('/signin/microsoft', (c) => start(deps, c, deps.clock.now()))
-  room.get('/signin/callback', (c) => callback(deps, c, deps.clock.now()))
+  room.get('/signin/callback', (c) => {
+    mustBeWithin(deps.rateLimits, 'callback', { address: remoteOf(c, deps.config) })
+    return callback(deps, c, deps.clock.now())
+  })
   room.get('/signin/consent', (c) => askConsent(deps, c, c.req.query('request'), deps.clock.now()))
   room.post('/signin/consent', limit, async (c) => decideConsent(deps, c, await form(c), deps.clock.now()))
   room.get('/signin/granting-consent', (c) => grantingConsentPage(deps, c))

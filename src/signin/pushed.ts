@@ -1,10 +1,12 @@
 import type { Context } from 'hono'
-import { authenticateClient } from '../client/authenticate.ts'
 import { readForm } from '../client/form.ts'
+import { remoteOf } from '../client/remote.ts'
+import { requestingClient } from '../client/requesting-client.ts'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { newSecret } from '../protocol/ids.ts'
+import { mustBeWithin } from '../rate-limits.ts'
 import { readReturn, readRequest } from './request.ts'
 
 /** Pushed authorization requests (RFC 9126): checked when they are pushed, read again at /authorize, used once within a minute. */
@@ -24,7 +26,8 @@ interface Pushed {
 export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const params = await readForm(c, ['resource'])
-  const client = await authenticateClient(deps, { authorization: c.req.header('authorization'), params, now })
+  const client = await requestingClient(deps, c, params, { now })
+  mustBeWithin(deps.rateLimits, 'par', { clientId: client.clientId, address: remoteOf(c, deps.config) })
   // RFC 9126 §2.1
   if (params.has('request_uri')) throw new OAuthError('invalid_request', 'A pushed request holds no request_uri.')
   const source = new URLSearchParams([...params].filter(([name]) => !CREDENTIALS.includes(name)))
@@ -33,6 +36,8 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
     throw new OAuthError('invalid_request', `A pushed request has at most ${MOST_CHARACTERS} characters.`, { status: 413 })
   const { reply } = readReturn(deps, source)
   await readRequest(deps, client, reply, source, now)
+  // Each is kept for a minute, and anybody may push in the name of a public client.
+  mustBeWithin(deps.rateLimits, 'pushedRequests', { clientId: client.clientId })
   const id = newSecret(deps.random)
   const pushed: Pushed = { parameters: source.toString(), expiresAt: now + SECONDS }
   await deps.store.pushRequest({

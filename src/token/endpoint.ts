@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
-import { authenticateClient } from '../client/authenticate.ts'
 import { readForm } from '../client/form.ts'
+import { requestingClient } from '../client/requesting-client.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { GRANT } from '../protocol/names.ts'
 import type { GrantType } from '../protocol/names.ts'
@@ -35,7 +35,7 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
     const params = await readForm(c, REPEATABLE)
     const asked = params.get('grant_type')
     if (isGrant(asked)) grant = asked
-    const client = await authenticateClient(deps, { authorization: c.req.header('authorization'), params, now })
+    const client = await requestingClient(deps, c, params, { now })
     onlyFor(c, client)
     const type = required(params, 'grant_type')
     if (!isGrant(type)) throw new OAuthError('unsupported_grant_type', `The grants there are: ${Object.keys(grants).join(', ')}.`)

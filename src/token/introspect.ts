@@ -1,8 +1,10 @@
 import type { Context } from 'hono'
-import { authenticateClient, mustBeConfidential } from '../client/authenticate.ts'
+import { mustBeConfidential } from '../client/authenticate.ts'
 import { readForm } from '../client/form.ts'
+import { requestingClient } from '../client/requesting-client.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { required } from '../protocol/params.ts'
+import { mustBeWithin } from '../rate-limits.ts'
 import { readAccessToken } from './access-token.ts'
 import type { TokenDeps } from './grant.ts'
 import { REFRESH_TOKEN_PREFIX } from './refresh-token.ts'
@@ -15,7 +17,8 @@ const INACTIVE: Introspection = { active: false }
 export async function introspect(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const params = await readForm(c)
-  const client = mustBeConfidential(await authenticateClient(deps, { authorization: c.req.header('authorization'), params, now }))
+  const client = mustBeConfidential(await requestingClient(deps, c, params, { now }))
+  mustBeWithin(deps.rateLimits, 'introspect', { clientId: client.clientId })
   const token = required(params, 'token')
   const answer = token.startsWith(REFRESH_TOKEN_PREFIX) ? await refreshToken(deps, client, token, now) : await accessToken(deps, client, token, now)
   return c.json(answer, 200, { 'Cache-Control': 'no-store' })

@@ -33,7 +33,7 @@ export async function refresh(deps: TokenDeps, { client, params, now }: GrantInp
     throw new OAuthError('invalid_grant', REUSED[rotated.outcome])
   }
   const { family, session, rev } = rotated
-  deps.refreshes.listener?.(session)
+  deps.refreshes.publish(session)
   return issueTokens(deps, {
     client,
     session,

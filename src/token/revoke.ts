@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
-import { authenticateClient } from '../client/authenticate.ts'
 import { readForm } from '../client/form.ts'
+import { requestingClient } from '../client/requesting-client.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { required } from '../protocol/params.ts'
@@ -17,7 +17,7 @@ import { REFRESH_TOKEN_PREFIX } from './refresh-token.ts'
 export async function revokeToken(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const params = await readForm(c)
-  const client = await authenticateClient(deps, { authorization: c.req.header('authorization'), params, now })
+  const client = await requestingClient(deps, c, params, { now, limited: false })
   onlyFor(c, client)
   const sid = await sessionOf(deps, client, required(params, 'token'), now)
   if (sid !== undefined) {

@@ -8,7 +8,7 @@ import { openDeliveryQueue, type OpenedDeliveryQueue } from '../../src/revocatio
 import { type QueueEngine, startQueueEngine } from '../../src/revocation/queue-engine.ts'
 import { atConsole, browserOf } from '../console/console.ts'
 import { QUEUE_ENGINES } from '../needs.ts'
-import { systemClock } from '../../src/start.ts'
+import { systemClock } from '../../src/system-clock.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { launchChromium, openWindow, picture } from './window.ts'
 

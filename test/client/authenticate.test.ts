@@ -80,6 +80,7 @@ beforeEach(async () => {
         return fresh
       },
     } as AuthenticateDeps['store'],
+    rateLimits: { take: () => undefined, mayLog: () => true },
     outbound: {
       request: async () => {
         fetches++

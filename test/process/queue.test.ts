@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/log.ts'
@@ -8,7 +9,7 @@ import { createMetrics } from '../../src/metrics.ts'
 import { openDeliveryQueue, type OpenedDeliveryQueue } from '../../src/revocation/delivery-queue.ts'
 import { startQueueEngine, type QueueEngine } from '../../src/revocation/queue-engine.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { systemClock } from '../../src/start.ts'
+import { systemClock } from '../../src/system-clock.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { QUEUE_ENGINES } from '../needs.ts'
 import { createRig } from '../rig.ts'
@@ -132,6 +133,21 @@ test('a server that was never there: the queue opens, adding returns, health say
   expect(health.problem).toContain('redis://127.0.0.1:1')
   performing(queue)
 })
+
+test.each(QUEUE_ENGINES.filter(({ engine }) => engine !== 'postgres'))(
+  'a $engine server out of memory: health says so, although it still answers PING',
+  async (which) => {
+    const { queue, engine } = await open(which)
+    expect(await queue.health()).toMatchObject({ up: true })
+    const client = new Redis((engine.address as { socket: string }).socket)
+    onTestFinished(() => client.disconnect())
+    await client.config('SET', 'maxmemory', '1')
+    expect(await client.ping()).toBe('PONG')
+    expect(await queue.health()).toMatchObject({ up: false, problem: expect.stringContaining('OOM') as string })
+    await client.config('SET', 'maxmemory', '0')
+    expect(await queue.health()).toMatchObject({ up: true })
+  },
+)
 
 describe.each(QUEUE_ENGINES.filter(({ engine }) => engine !== 'postgres'))(
   'a broker whose queue server ($engine) is killed, its data lost',

@@ -24,6 +24,20 @@ describe('the door of /setup', () => {
     expect(rig.deps.connection.current().tenants).toEqual([])
   })
 
+  test('wrong tokens are limited by address and logged with it; the right one opens all the same', async () => {
+    const world = await createWorld()
+    const { rig, browser } = world
+    const door = await browser.get('/setup')
+    const guess = (token: string) => browser.submit(door, '/setup/token', { token })
+    const statuses: number[] = []
+    for (let i = 0; i < 12; i++) statuses.push((await guess('AAAAA-AAAAA-AAAAA-AAAAA-AAAAA')).status)
+    expect(statuses.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 403))
+    expect(statuses.at(-1)).toBe(429)
+    expect(rig.lines.filter((line) => line.includes('setup_token_rejected'))).toHaveLength(12)
+    await guess(await world.token())
+    expect((await browser.get('/setup/connect')).status).toBe(200)
+  })
+
   test('the token opens it once, within 15 minutes, and is kept as a hash', async () => {
     const world = await createWorld()
     const { rig, entra, browser, clock } = world

@@ -32,6 +32,15 @@ async function listening(options: Parameters<typeof openWorld>[0] = {}) {
 }
 
 describe('a change notification', () => {
+  test('about users who never signed in here writes no row, however many they are and however often it is sent', async () => {
+    const world = await listening()
+    const strangers = Array.from({ length: 1_000 }, (_, index) => world.about(`00000000-0000-4000-9000-${String(index).padStart(12, '0')}`).value[0])
+    expect((await world.notify({ value: strangers })).status).toBe(202)
+    const alice = world.about(world.alice.session.user.oid).value[0]
+    for (let i = 0; i < 3; i++) expect((await world.notify({ value: [alice, alice] })).status).toBe(202)
+    expect((await world.pending()).filter(({ kind }) => kind === 'check_user').map(({ oid }) => oid)).toEqual([world.alice.session.user.oid])
+  })
+
   test.each([
     ['disabled', { accountEnabled: false }, 'microsoft_account_disabled'],
     ['deleted', { deleted: true }, 'microsoft_account_deleted'],

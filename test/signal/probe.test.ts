@@ -124,7 +124,7 @@ test('a session that was not vouched for in more than a round, as after a restar
   entra.change(BOB, { accountEnabled: false })
   rig.clock.advance(6100)
   const restarted = createProbing(rig.deps)
-  rig.deps.refreshes.listener = restarted.refreshed
+  rig.deps.refreshes.subscribe(restarted.refreshed)
   await restarted.turn()
   expect(await world.refreshes(alice)).toEqual(GOOD)
   await restarted.turn()

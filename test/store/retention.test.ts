@@ -6,6 +6,7 @@ const DAY = 86_400
 const purge = async (b: Bench, now: number) => {
   let rounds = 1
   while (await b.store.purge({ now, limit: 2 })) rounds++
+  while (await b.store.purgeOneTime({ now, limit: 2 }));
   return rounds
 }
 

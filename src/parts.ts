@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { openSqliteStore } from '../db/sqlite/store.ts'
+import { openClientRegistry } from './client/registry.ts'
+import { Closing } from './closing.ts'
+import type { Config } from './config/config.ts'
+import type { Deps } from './deps.ts'
+import { openKeyRing } from './keys/ring.ts'
+import { createSealer } from './keys/sealer.ts'
+import type { Log } from './log.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { openConnection } from './microsoft/connection.ts'
+import { createMicrosoft } from './microsoft/microsoft.ts'
+import { createOutbound } from './outbound.ts'
+import type { SteadyClock } from './protocol/clock.ts'
+import { Topic } from './protocol/topic.ts'
+import { createRateLimits } from './rate-limits.ts'
+import { openDeliveryQueue } from './revocation/delivery-queue.ts'
+import type { DeliveryQueue } from './revocation/interface.ts'
+import { createFeed } from './revocation/feed.ts'
+import { startQueueEngine } from './revocation/queue-engine.ts'
+import { systemClock } from './system-clock.ts'
+
+/**
+ * Opens the parts of a broker in the order in which they need each other. A part that `overrides` holds is used as it is, not opened, and
+ * not closed here: a benchmark leaves out the queue server, tests stand in for the clock and Microsoft.
+ * @throws what keeps a part from opening, after closing the others
+ */
+export async function openParts(input: { config: Config; log: Log }, overrides: Partial<Deps> = {}): Promise<{ deps: Deps; closing: Closing }> {
+  const closing = new Closing(input.log)
+  try {
+    return { deps: await open(input, overrides, closing), closing }
+  } catch (error) {
+    await closing.run()
+    throw error
+  }
+}
+
+async function open({ config, log }: { config: Config; log: Log }, given: Partial<Deps>, closing: Closing): Promise<Deps> {
+  const { clock = systemClock, random = randomBytes, metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
+  const store = given.store ?? (await openStore(config, clock, closing))
+  const outbound = given.outbound ?? openOutbound(config, closing)
+  const clients = given.clients ?? (await openClientRegistry(store))
+  const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
+  const feed = given.feed ?? createFeed({ store, clients, metrics, log, clock })
+  const onEmergency = (kids: string[]): void => feed.publishKeys(kids)
+  const { issuer, keyFiles } = config
+  const keys = given.keys ?? (await openKeyRing({ store, sealer, random, clock, issuer, keyFiles, onEmergency }))
+  const connection = given.connection ?? (await openConnection({ store, sealer, config, clock, log }))
+  const microsoft = given.microsoft ?? createMicrosoft({ config, connection: connection.current, log, clock })
+  const refreshes = given.refreshes ?? new Topic()
+  const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
+  const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, rateLimits }
+  return { config, clock, random, log, metrics, ...opened }
+}
+
+async function openStore(config: Config, clock: SteadyClock, closing: Closing): Promise<Deps['store']> {
+  const store = await openSqliteStore({ file: join(config.dataDir, 'broker.db'), nowMs: () => clock.nowMs() })
+  closing.add('store', () => store.close())
+  return store
+}
+
+function openOutbound(config: Config, closing: Closing): Deps['outbound'] {
+  const outbound = createOutbound({ allowLoopback: config.allowLoopbackTargets })
+  closing.add('outbound', () => outbound.close())
+  return outbound
+}
+
+async function openQueue(input: { config: Config; log: Log; metrics: Metrics; clock: SteadyClock }, closing: Closing): Promise<DeliveryQueue> {
+  const { config, ...rest } = input
+  const engine = await startQueueEngine({ dataDir: config.dataDir, url: config.queueUrl, log: input.log })
+  closing.add('queue server', () => engine.close())
+  const queue = await openDeliveryQueue({ engine, ...rest })
+  closing.add('queue', () => queue.close())
+  return queue
+}

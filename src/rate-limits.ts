@@ -1,0 +1,76 @@
+import { isIPv6 } from 'node:net'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import type { Clock } from './protocol/clock.ts'
+import { OAuthError } from './protocol/error.ts'
+import { type Rate, TokenBuckets } from './protocol/token-buckets.ts'
+
+/** How many requests of a kind each key may make. It never limits a sign-out, a revocation or a guard's report. */
+
+export const LIMITS = ['clientFailures', 'authorize', 'par', 'pushedRequests', 'introspect', 'setupToken', 'callback'] as const
+export type Limit = (typeof LIMITS)[number]
+
+/** A rate for each limit; undefined switches it off. */
+export type RateSettings = Record<Limit, Rate | undefined>
+
+export interface RateLimits {
+  /** @returns undefined where the request is within the limit, else when to try again */
+  take(limit: Limit, key: Key): { retryAfterSeconds: number } | undefined
+  /** Whether another line about a rejected request of this key goes to the log: strangers do not decide how much is written. */
+  mayLog(key: Key): boolean
+}
+
+/** A registered client and an address. What a stranger may choose freely (an unknown client_id) is never part of it. */
+export interface Key {
+  clientId?: string | undefined
+  address?: string | undefined
+}
+
+export function createRateLimits({ log, metrics, clock }: { log: Log; metrics: Metrics; clock: Clock }, settings: RateSettings): RateLimits {
+  const buckets = new Map<Limit, TokenBuckets>()
+  for (const limit of LIMITS) {
+    const rate = settings[limit]
+    if (rate !== undefined) buckets.set(limit, new TokenBuckets(rate))
+    metrics.rateLimited.inc({ limit }, 0)
+  }
+  const lines = new TokenBuckets(LOG_LINES)
+  return {
+    mayLog: (key) => lines.take(text(key), clock.nowMs()).outcome === 'taken',
+    take(limit, { clientId, address }) {
+      const taken = buckets.get(limit)?.take(text({ clientId, address }), clock.nowMs())
+      if (taken?.outcome !== 'empty') return undefined
+      metrics.rateLimited.inc({ limit })
+      // One line for each key and burst, however many requests follow.
+      if (taken.first) log.warn('rate_limited', { limit, clientId, from: address, retryAfterSeconds: taken.retryAfterSeconds })
+      return { retryAfterSeconds: taken.retryAfterSeconds }
+    },
+  }
+}
+
+/** Lines about one client and address: the first of a burst, then a few a minute. */
+const LOG_LINES: Rate = { perSecond: 10 / 60, burst: 20 }
+
+const text = ({ clientId, address }: Key): string => JSON.stringify([clientId, address === undefined ? undefined : network(address)])
+
+/** One subscriber of an IPv6 network holds a /64: its addresses count as one. */
+function network(address: string): string {
+  if (!isIPv6(address)) return address
+  const [head = '', tail] = address.split('%')[0]?.split('::') ?? []
+  const left = head === '' ? [] : head.split(':')
+  if (tail === undefined) return left.slice(0, 4).join(':')
+  const right = tail === '' ? [] : tail.split(':')
+  const all = [...left, ...Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0'), ...right]
+  return all.slice(0, 4).join(':')
+}
+
+/** RFC 6585 §4. @throws OAuthError 429 with Retry-After */
+export function mustBeWithin(limits: RateLimits, limit: Limit, key: Key): void {
+  const exceeded = limits.take(limit, key)
+  if (exceeded !== undefined) throw tooMany(exceeded)
+}
+
+export const tooMany = ({ retryAfterSeconds }: { retryAfterSeconds: number }): OAuthError =>
+  new OAuthError('temporarily_unavailable', `Too many requests. Try again in ${retryAfterSeconds} s.`, {
+    status: 429,
+    headers: { 'Retry-After': String(retryAfterSeconds) },
+  })
