@@ -105,8 +105,8 @@ export interface SignInActs {
   /** A user's live sessions, newest first, each with who took part. */
   liveSessionsOf(sub: string, now: number): Promise<{ session: Session; participants: Participant[] }[]>
   /**
-   * For operators: live sessions, newest first, by any of sub, tenant, client that took part, and `text` (letters of a name or username, case aside;
-   * or a whole oid, sub or sid). Bounded by `limit`.
+   * For operators: live sessions, newest first, by any of sub, tenant, client that took part, and `text` (words of a name or username in any
+   * order, without regard to case and accents; or a whole oid, sub or sid). Bounded by `limit`.
    */
   searchSessions(input: {
     sub?: string | undefined

@@ -8,6 +8,9 @@ if (major < 22 || (major === 22 && minor < 14)) {
   process.exit(1)
 }
 const { run } = await import('./command/program.ts')
-const { terminal } = await import('./command/terminal.ts')
+const { terminal, written } = await import('./command/terminal.ts')
+const code = await run(process.argv.slice(2), terminal())
+// A pipe takes 64 KiB at a time: what is not written when the process exits is lost.
+await written()
 // Whatever else is still open (an IPC channel, a keep-alive connection): the command has ended.
-process.exit(await run(process.argv.slice(2), terminal()))
+process.exit(code)

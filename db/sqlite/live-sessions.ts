@@ -34,9 +34,14 @@ const deviceMatches = (row: SessionRow, device: string | undefined): boolean =>
 function textMatches(row: SessionRow, text: string | undefined): boolean {
   if (text === undefined) return true
   if (row.sid === text || row.sub === text || row.oid === text.toLowerCase()) return true
-  const letters = text.toLowerCase()
-  return [row.name, row.username].some((value) => value?.toLowerCase().includes(letters))
+  const name = folded(`${row.name ?? ''} ${row.username ?? ''}`)
+  return folded(text)
+    .split(/\s+/)
+    .every((word) => name.includes(word))
 }
+
+/** Without case and accents: "bjorn" finds Björn. */
+const folded = (value: string): string => value.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase().trim()
 
 /** In a list of the newest first. */
 const isAfter = ({ session }: Found, { openedAt, sid }: { openedAt: number; sid: string } = FIRST): boolean =>

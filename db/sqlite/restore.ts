@@ -136,6 +136,7 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
     const seq = db.transaction(() => {
       const epoch = randomBytes(9).toString('base64url')
       const audit = auditRows(core)
+      concludeBackups(db, audit)
       const id = audit.append({ actor, via: 'command', act: 'restore', target: `log ${log.epoch()}`, details: { seq: log.head(), epoch } })
       db.prepare<[number, string]>('UPDATE log_head SET seq = ?, epoch = ? WHERE id = 1').run(seqAhead(log.head(), formerSeq, nowMs), epoch)
       // A key that leaked, and was retired since, would sign again: the broker makes new ones when it starts. Those that files hold are the operator's.
@@ -151,6 +152,15 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
   } finally {
     db.close()
   }
+}
+
+/** A backup is copied before its own audit entry ends. That it can be restored shows how it ended. */
+function concludeBackups(db: Sqlite, audit: ReturnType<typeof auditRows>): void {
+  const unfinished = db.prepare<[], number>(
+    "SELECT id FROM audit WHERE act = 'backup' AND id NOT IN (SELECT id FROM audit_outcomes) ORDER BY id DESC LIMIT 1",
+  )
+  const id = unfinished.pluck().get()
+  if (id !== undefined) audit.conclude({ id, outcome: 'done', result: { restored: true } })
 }
 
 function openCopy(copy: string, backup: string): Sqlite {

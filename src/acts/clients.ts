@@ -52,15 +52,26 @@ export async function add(deps: Deps, caller: Caller, id: string, one: ClientMet
       `${id} is registered, from ${WHERE[before.source]}. Choose another client_id, or change it with PUT or PATCH.`,
     )
   }
-  return recorded(deps, caller, { act: 'client.add', target: `client ${id}` }, async () => {
+  const details = { registration: toWire({ clientId: id, metadata: one }) }
+  return recorded(deps, caller, { act: 'client.add', target: `client ${id}`, details }, async () => {
     const made = usesSecret(one) ? newClientSecret(deps.random, deps.clock.now()) : undefined
     const client = await put(deps, caller, id, one, made === undefined ? [] : [made.hash])
     return { ...shown(client), ...(made === undefined ? {} : { client_secret: made.secret }) }
   })
 }
 
-export const change = (deps: Deps, caller: Caller, id: string, one: ClientMetadata): Promise<Client> =>
-  recorded(deps, caller, { act: 'client.change', target: `client ${id}` }, () => put(deps, caller, id, one))
+/** The audit log gets each field that changes, before and after; a registration holds no secret. */
+export async function change(deps: Deps, caller: Caller, id: string, one: ClientMetadata): Promise<Client> {
+  const details = { changed: changes(toWire(await known(deps, id)), toWire({ clientId: id, metadata: one })) }
+  return recorded(deps, caller, { act: 'client.change', target: `client ${id}`, details }, () => put(deps, caller, id, one))
+}
+
+const changes = (before: Record<string, unknown>, after: Record<string, unknown>): Record<string, { before: unknown; after: unknown }> =>
+  Object.fromEntries(
+    [...new Set([...Object.keys(before), ...Object.keys(after)])]
+      .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
+      .map((name) => [name, { before: before[name] ?? null, after: after[name] ?? null }]),
+  )
 
 async function put(deps: Deps, caller: Caller, id: string, one: ClientMetadata, secrets?: SecretHash[]): Promise<Client> {
   const answer = await deps.store.putClient({ clientId: id, source: caller.source, metadata: one, secrets, now: deps.clock.now() })
@@ -92,8 +103,10 @@ export function removeSecret(deps: Deps, caller: Caller, id: string, secretId: s
   })
 }
 
-export function remove(deps: Deps, caller: Caller, id: string, source: ClientSource | undefined): Promise<Record<string, unknown>> {
-  return recorded(deps, caller, { act: 'client.remove', target: `client ${id}`, details: { source: source ?? caller.source } }, async () => {
+export async function remove(deps: Deps, caller: Caller, id: string, source: ClientSource | undefined): Promise<Record<string, unknown>> {
+  const before = await deps.store.findClient(id)
+  const details = { source: source ?? caller.source, ...(before !== undefined && { registration: toWire(before) }) }
+  return recorded(deps, caller, { act: 'client.remove', target: `client ${id}`, details }, async () => {
     const now = deps.clock.now()
     const answer = await deps.store.removeClient({ clientId: id, source: source ?? caller.source, actor: caller.actor, now })
     if (answer.outcome === 'unknown')

@@ -12,6 +12,7 @@ import { revocationRoutes } from './revocations.ts'
 import { sessionRoutes } from './sessions.ts'
 import { tenantRoutes } from './tenants.ts'
 import type { AdminEnv } from './caller.ts'
+import { deniedActs } from './denied.ts'
 import { Problem, problemOf, problemResponse } from '../acts/problem.ts'
 import { methodsAt } from '../protocol/described.ts'
 import type { Checks } from '../checks/checks.ts'
@@ -22,7 +23,11 @@ import type { Checks } from '../checks/checks.ts'
  */
 export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const api = new Hono<AdminEnv>()
-  api.onError((error, c) => problemOf(error, deps.log, c))
+  const denied = deniedActs(deps)
+  api.onError(async (error, c) => {
+    await denied(error, c)
+    return problemOf(error, deps.log, c)
+  })
   // Before the routes: a middleware that is added after them does not run for their answers.
   api.use('/admin/v1/*', async (c, next) => {
     await next()

@@ -17,6 +17,9 @@ const status = readinessSchema
     log: positionSchema,
     live_sessions: z.int(),
     pending: z.array(z.object({ target_id: z.string(), client_id: z.string(), uri: z.string(), pending: z.int(), oldest_at_ms: milliseconds })),
+    undelivered: z
+      .array(z.object({ client_id: z.string(), state: z.enum(['rejected', 'failed']), count: z.int() }))
+      .meta({ description: 'deliveries that are not tried again' }),
     failed_microsoft_work: z.array(
       z.object({
         kind: z.string(),
@@ -61,12 +64,13 @@ const DOCTOR = {
 export function overviewRoutes(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   route(routes, 'get', '/status', STATUS, async (_, c) => {
-    const [report, head, targets, sessions, failedWork] = await Promise.all([
+    const [report, head, targets, sessions, failedWork, counts] = await Promise.all([
       readinessOf(deps, checks),
       deps.store.head(),
       deps.store.pendingTargets(),
       deps.store.liveSessionCount(deps.clock.now()),
       deps.store.failedMicrosoftWork(MOST_SHOWN),
+      deps.store.deliveryCounts(),
     ])
     const pending = targets.map((target) => ({
       target_id: target.targetId,
@@ -75,12 +79,16 @@ export function overviewRoutes(deps: Deps, checks: Checks): Hono<AdminEnv> {
       pending: target.pending,
       oldest_at_ms: target.oldestAtMs,
     }))
+    const undelivered = counts
+      .filter(({ state }) => state === 'rejected' || state === 'failed')
+      .map(({ clientId, state, count }) => ({ client_id: clientId, state, count }))
     return c.json({
       ...report,
       issuer: deps.config.issuer,
       log: head,
       live_sessions: sessions,
       pending,
+      undelivered,
       failed_microsoft_work: failedWork.map(workShown),
     })
   })

@@ -100,12 +100,15 @@ function answers(path: string): Promise<boolean> {
   })
 }
 
-/** Who opened the socket is the broker's own user or root; the name that `cmb` sends is for the log. */
+/**
+ * Whoever can open the socket is the broker's own user or root. Node does not tell the peer's uid (SO_PEERCRED), so the name that `cmb` sends
+ * (SUDO_USER, or the user's own) is a claim, and the logs say so.
+ */
 function localApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const app = new Hono<AdminEnv>()
   app.use('*', async (c, next) => {
     const user = /^[\w.@-]{1,64}$/.exec(c.req.header('x-cmb-user') ?? '')?.[0] ?? 'unknown'
-    c.set('caller', { actor: { kind: 'operator', id: `cmb@${user}` }, source: 'command', via: 'command', may: 'administer' })
+    c.set('caller', { actor: { kind: 'operator', id: `cmb@${user} (unverified)` }, source: 'command', via: 'command', may: 'administer' })
     return next()
   })
   app.route('/', adminApi(deps, checks))

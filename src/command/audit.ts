@@ -62,7 +62,7 @@ export function auditCommand(program: Command, context: Context): void {
           context.print(command, answer, words)
         },
       ),
-    'cmb audit --actor cmb@olga',
+    'cmb audit --actor "cmb@olga (unverified)"',
     'cmb audit --export > audit.jsonl',
   )
 }

@@ -60,7 +60,7 @@ async function agree(context: Context, file: string, yes: boolean): Promise<void
 async function restore(context: Context, backup: string, dataDir: string) {
   // Only here: no other command opens a database.
   const { restoreBackup } = await import('../../db/sqlite/restore.ts')
-  const actor = { kind: 'operator', id: `cmb@${context.terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64)}` } as const
+  const actor = { kind: 'operator', id: `cmb@${context.terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64)} (unverified)` } as const
   try {
     const { lastRevocationAt, formerKeptAs, ...log } = restoreBackup({ backup, file: join(dataDir, 'broker.db'), actor, nowMs: systemClock.nowMs() })
     return { log, last_revocation_at: lastRevocationAt ?? null, former_kept_as: formerKeptAs ?? null }

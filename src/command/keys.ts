@@ -33,6 +33,23 @@ export function keyCommands(program: Command, context: Context): void {
   )
 }
 
+interface RotateOptions {
+  activate?: boolean
+  emergency?: boolean
+  case?: string
+  comment?: string
+  yes?: boolean
+}
+
+/** Every token that the old keys signed is rejected at once, so it is asked about; where no user can answer, --yes has to be said. */
+async function agree({ terminal }: Context, alg: string, yes: boolean): Promise<void> {
+  if (yes) return
+  const words = `every ${alg} key but the new one is retired at once: every token that they signed is rejected, at every client`
+  if (terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `With --emergency ${words}. Add --yes to do it; nothing was done.`)
+  if ((await terminal.ask(`${words[0]?.toUpperCase()}${words.slice(1)}. Type yes to do it: `)) !== 'yes')
+    throw new CommandFailure(EXIT.failed, 'Nothing was done.')
+}
+
 function rotateCommand(keys: Command, context: Context): void {
   examples(
     keys
@@ -41,14 +58,20 @@ function rotateCommand(keys: Command, context: Context): void {
       .description('Publish the next key; it signs a day later, by itself. (Every 90 days the broker does this alone.)')
       .option('--activate', 'let it sign at once; the old one stays published until what it signed has expired')
       .option('--emergency', 'let it sign at once, and retire all others at once: every token they signed is refused')
+      .option('--case <reference>', 'your case reference, kept in the audit log')
+      .option('--comment <text>', 'your words, kept in the audit log')
+      .option('--yes', 'do not ask (--emergency asks)')
       .addOption(asJson())
-      .action(async (alg: string, options: { activate?: boolean; emergency?: boolean }, command: Command) => {
+      .action(async (alg: string, options: RotateOptions, command: Command) => {
         if (options.activate === true && options.emergency === true) throw new CommandFailure(EXIT.usage, 'Say --activate or --emergency, not both.')
         const how = options.emergency === true ? 'emergency' : options.activate === true ? 'activate' : 'next'
-        const answer = await (await context.broker(command)).send<{ kid: string; state: string }>('POST', '/keys/rotate', { alg, how })
+        const broker = await context.broker(command)
+        if (how === 'emergency') await agree(context, alg, options.yes === true)
+        const said = { case_reference: options.case, comment: options.comment }
+        const answer = await broker.send<{ kid: string; state: string }>('POST', '/keys/rotate', { alg, how, ...said })
         context.print(command, answer, () => `${answer.kid} is ${answer.state}.\n`)
       }),
     'cmb keys rotate ES256',
-    'cmb keys rotate RS256 --emergency',
+    'cmb keys rotate RS256 --emergency --case INC-4711',
   )
 }

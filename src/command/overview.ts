@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Json } from './broker.ts'
+import { EXIT, type Json } from './broker.ts'
 import { asJson, examples, type Context } from './context.ts'
 import { columns, lines, timeMs, type Cell } from './show.ts'
 
@@ -13,6 +13,7 @@ export function overviewCommands(program: Command, context: Context): void {
       .action(async (_options: unknown, command: Command) => {
         const answer = await (await context.broker(command)).get<Status>('/status')
         context.print(command, answer, () => statusWords(answer))
+        command.setOptionValue('exitCode', answer.status === 'unavailable' ? EXIT.failed : EXIT.done)
       }),
     'cmb status',
     'cmb status --json | jq .parts.queue',
@@ -47,15 +48,18 @@ interface Status extends Json {
   log: { epoch: string; seq: number }
   parts: Record<string, { state: string; engine?: string; problem?: string }>
   pending: { client_id: string; uri: string; pending: number; oldest_at_ms: number }[]
+  undelivered: { client_id: string; state: string; count: number }[]
   failed_microsoft_work: Record<string, Cell>[]
 }
 
+const REDRIVE = 'These are not tried again. When the client is fixed: cmb deliveries redrive --client ID\n'
 const AGAIN = 'When Graph answers again (docs/microsoft.md): cmb tenants redrive --all\n'
 
 function statusWords(answer: Status): string {
   const parts = Object.entries(answer.parts).map(([name, part]) => [name, part.state, part.engine ?? '', part.problem ?? ''])
   const pending = answer.pending.map((one) => [one.client_id, one.pending, timeMs(one.oldest_at_ms), one.uri])
   const failedWork = answer.failed_microsoft_work.map((one) => [one.kind, one.tid, one.oid, timeMs(one.asked_at_ms), one.last_error])
+  const undelivered = answer.undelivered.map((one) => [one.client_id, one.state, one.count])
   return [
     lines([
       ['issuer', answer.issuer],
@@ -65,6 +69,7 @@ function statusWords(answer: Status): string {
     ]),
     columns(['PART', 'STATE', 'ENGINE', 'PROBLEM'], parts),
     pending.length === 0 ? 'No delivery is pending.\n' : columns(['PENDING FOR', 'HOW MANY', 'SINCE', 'ADDRESS'], pending),
+    ...(undelivered.length === 0 ? [] : [columns(['CLIENT', 'STATE', 'HOW MANY'], undelivered), REDRIVE]),
     ...(failedWork.length === 0 ? [] : [columns(['FAILED AT MICROSOFT', 'TENANT', 'USER', 'SINCE', 'WHY'], failedWork), AGAIN]),
   ].join('\n')
 }

@@ -115,7 +115,7 @@ const Filters = ({ actorId, act, caseReference }: { actorId: string | undefined;
   <form class="search" method="get" action="/ops/audit">
     <div class="field">
       <label for="actor">Who</label>
-      <input id="actor" name="actor" value={actorId} maxlength={200} autocomplete="off" placeholder="sub, client or cmb@user" />
+      <input id="actor" name="actor" value={actorId} maxlength={200} autocomplete="off" placeholder="sub, client or cmb@user (unverified)" />
     </div>
     <div class="field">
       <label for="act">What</label>

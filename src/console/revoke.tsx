@@ -1,6 +1,6 @@
 import { Button, Choices, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
-import { revokeAs } from '../acts/revocations.ts'
+import { previewed, revokeAs } from '../acts/revocations.ts'
 import { Problem } from '../acts/problem.ts'
 import { desk, formToken, Panel, type Visit } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
@@ -93,13 +93,22 @@ export async function checkRevocation(visit: Visit, form: URLSearchParams): Prom
   if (visit.operator.caller.may !== 'administer') return notAllowed(visit)
   const draft = readDraft(form)
   const read = wantedOf(visit.deps, draft)
-  return 'problems' in read ? revokePage(visit, draft, read.problems) : confirmPage(visit, draft, read.wanted)
+  if ('problems' in read) return revokePage(visit, draft, read.problems)
+  try {
+    return await confirmPage(visit, draft, read.wanted)
+  } catch (error) {
+    if (error instanceof Problem) return revokePage(visit, draft, [unknown(draft)])
+    throw error
+  }
 }
+
+/** The form has no addresses of the API to send an operator to. */
+const unknown = ({ value }: Draft): string => `Nothing here has the ID ${value || 'that was chosen'}. Search the sessions to find it.`
 
 async function confirmPage(visit: Visit, draft: Draft, wanted: Wanted, problem?: string): Promise<Response> {
   const { deps, now, operator } = visit
   const { selector, caseReference, comment } = wanted
-  const [end, what] = await Promise.all([deps.store.previewRevocation(selector, now), covered(deps, selector)])
+  const [end, what] = await Promise.all([previewed(deps, selector, now), covered(deps, selector)])
   const typed = typedFor(selector)
   return desk(
     visit,
@@ -176,7 +185,7 @@ export async function revokeNow(visit: Visit, form: URLSearchParams): Promise<Re
     return nothingHere(visit, 'That had ended already. Nothing was revoked.', '/ops/revocations', 422)
   } catch (error) {
     if (!(error instanceof Problem)) throw error
-    return revokePage(visit, draft, ['There is nothing of that id: look for it among the sessions.'])
+    return revokePage(visit, draft, [unknown(draft)])
   }
 }
 

@@ -30,7 +30,13 @@ export async function sessionsPage(visit: Visit): Promise<Response> {
             none="Nobody who is signed in fits that."
           />
         </Panel>
-      ) : null}
+      ) : (
+        <Panel>
+          <p>
+            {c.req.query('person') === undefined ? 'Search by user, instance or device.' : 'Nothing was searched for: fill in at least one field.'}
+          </p>
+        </Panel>
+      )}
     </>,
   )
 }

@@ -77,6 +77,14 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
   const may = judge(deps, session)
   if (may !== 'operate' && may !== 'administer') {
     deps.log.warn('console_rejected', { sub: session.sub, tid: session.user.tid, why: may })
+    const denied = {
+      actor: { kind: 'user', id: session.sub },
+      via: 'console',
+      act: 'console.sign_in',
+      details: { device: session.device },
+    } as const
+    const id = await deps.store.appendAudit(denied)
+    await deps.store.concludeAudit({ id, outcome: 'rejected', result: { why: may, tid: session.user.tid } })
     return rejectedPage(deps, c, may, session)
   }
   if (may === 'administer') await operatorWasHere(deps.store, now)

@@ -30,6 +30,7 @@ export const LOGOUT: Readonly<Record<'get' | 'post', Description>> = {
     summary: 'The end session endpoint, by a form',
     ...about,
     body: form(request),
+    bodyOptional: true,
     answers: { 303: ['To the page on which the user chooses.'], 413: ['A page: the request is too large.', page] },
   },
 }

@@ -22,6 +22,8 @@ export interface Description {
   query?: z.ZodObject
   headers?: z.ZodObject
   body?: Content
+  /** The request may have no body. */
+  bodyOptional?: true
   answers: Readonly<Record<number, Answer>>
 }
 
@@ -32,7 +34,8 @@ export const form = (schema: z.ZodType): Content => ({ 'application/x-www-form-u
 export const described = <H extends object>(about: Description, handler: H): H =>
   Object.assign(handler, { [uniqueSymbol]: { spec: operation(about) } })
 
-function operation({ id, summary, description, deprecated, tag, security = [], params, query, headers, body, answers }: Description): Json {
+function operation(about: Description): Json {
+  const { id, summary, description, deprecated, tag, security = [], params, query, headers, body, bodyOptional, answers } = about
   const parameters = [...parametersOf('path', params), ...parametersOf('query', query), ...parametersOf('header', headers)]
   return {
     operationId: id,
@@ -42,7 +45,7 @@ function operation({ id, summary, description, deprecated, tag, security = [], p
     tags: [tag],
     security,
     ...(parameters.length > 0 && { parameters }),
-    ...(body !== undefined && { requestBody: { required: true, content: contentOf(body) } }),
+    ...(body !== undefined && { requestBody: { required: bodyOptional !== true, content: contentOf(body) } }),
     responses: Object.fromEntries(Object.entries(answers).map(([status, [words, content]]) => [status, response(words, content)])),
   }
 }

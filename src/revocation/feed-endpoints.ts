@@ -19,8 +19,11 @@ export function feedEndpoints(deps: Deps): Hono {
   const room = new Hono()
   const follow = async (c: Context): Promise<Response> => {
     const client = await whoAsks(deps, c)
+    const guardId = c.req.query('guard') ?? ANY_GUARD
+    if (!GUARD_ID.test(guardId))
+      throw new OAuthError('invalid_request', 'The parameter guard is 1 to 64 letters, digits, dots, dashes or underscores.')
     return (c.req.header('accept') ?? '').includes('text/event-stream')
-      ? stream(deps, client, c)
+      ? stream(deps, client, guardId, c)
       : c.json(await snapshot(deps, client, c), 200, NO_STORE)
   }
   room.get('/revocations', described(FOLLOW, follow))
@@ -49,9 +52,7 @@ async function stillGood(deps: Deps, client: Client, c: Context): Promise<boolea
   }
 }
 
-function stream(deps: Deps, client: Client, c: Context): Response {
-  const guardId = c.req.query('guard') ?? ANY_GUARD
-  if (!GUARD_ID.test(guardId)) throw new OAuthError('invalid_request', 'The parameter guard is 1 to 64 letters, digits, dots, dashes or underscores.')
+function stream(deps: Deps, client: Client, guardId: string, c: Context): Response {
   const lastEventId = c.req.header('last-event-id') ?? c.req.query('last_event_id')
   // An id that is none of ours cannot be resumed: as an epoch that nobody has, it is answered with a reset.
   const after = lastEventId === undefined || lastEventId === '' ? undefined : (readEventId(lastEventId) ?? { epoch: '', seq: 0 })

@@ -178,6 +178,33 @@ describe('what the admin API rejects, and how', () => {
   })
 })
 
+describe('what the audit log holds (docs/operations.md)', () => {
+  test('a changed registration: each field before and after, and never a secret', async () => {
+    const token = await tokenFor('broker:administer')
+    const { body } = await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA })
+    const redirect_uris = ['https://perth.example/callback', 'https://evil.example/callback']
+    await call(token, 'PATCH', '/clients/perth', { redirect_uris })
+    await call(token, 'DELETE', '/clients/perth')
+    const [removed, changed, added] = await rig.store.listAudit({ target: 'client perth', limit: 5 })
+    expect(changed?.details).toEqual({ changed: { redirect_uris: { before: METADATA.redirect_uris, after: redirect_uris } } })
+    expect(added?.details).toMatchObject({ registration: { client_name: 'Perth' } })
+    expect(removed?.details).toMatchObject({ registration: { redirect_uris } })
+    expect(JSON.stringify([removed, changed, added])).not.toContain(String(body.client_secret))
+  })
+
+  test('what a caller was denied, once a minute for each address', async () => {
+    const token = await tokenFor('broker:operate')
+    for (let n = 0; n < 5; n++) expect((await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })).status).toBe(403)
+    expect(await rig.store.listAudit({ act: 'api.denied', limit: 5 })).toMatchObject([
+      { actor: { kind: 'client', id: 'robot' }, via: 'api', target: 'POST /admin/v1/revocations', ended: { outcome: 'rejected' } },
+    ])
+    rig.clock.advance(61)
+    const later = await tokenFor('broker:operate')
+    await call(later, 'POST', '/revocations', {})
+    expect(await rig.store.listAudit({ act: 'api.denied', limit: 5 })).toHaveLength(2)
+  })
+})
+
 describe('lists have cursors', () => {
   /** @returns every row, read page by page */
   async function pages(token: string, path: string, name: string, limit: number): Promise<Record<string, unknown>[]> {

@@ -132,7 +132,7 @@ describe('cmb clients', () => {
     expect(revocation).toMatchObject({
       selector: { kind: 'client', clientId: 'sydney' },
       reason: 'client_removed',
-      actor: { kind: 'operator', id: 'cmb@olga' },
+      actor: { kind: 'operator', id: 'cmb@olga (unverified)' },
     })
     expect(await type(['clients', 'remove', 'sydney', '--yes'])).toMatchObject({ code: 1 })
   })

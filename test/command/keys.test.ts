@@ -39,11 +39,21 @@ describe('cmb keys', () => {
   test('an emergency retires the old key at once and tells guards which', async () => {
     const [before] = await list()
     const delivered = vi.spyOn(rig.feed, 'publishKeys')
-    expect((await type(['keys', 'rotate', 'ES256', '--emergency'])).code).toBe(0)
+    expect((await type(['keys', 'rotate', 'ES256', '--emergency', '--yes'])).code).toBe(0)
     expect(delivered).toHaveBeenCalledWith([before?.kid])
     expect((await list()).find((key) => key.kid === before?.kid)?.state).toBe('retired')
     expect(await type(['keys', 'rotate', 'ES256', '--emergency', '--activate'])).toMatchObject({ code: 2 })
     expect(await type(['keys', 'rotate', 'HS256'])).toMatchObject({ code: 2 })
+  })
+
+  test('an emergency is asked about; it takes a case reference and a comment into the audit log', async () => {
+    const [before] = await list()
+    expect(await type(['keys', 'rotate', 'ES256', '--emergency'])).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string })
+    expect(await type(['keys', 'rotate', 'ES256', '--emergency'], { answer: 'no' })).toMatchObject({ code: 1 })
+    expect(await list()).toEqual([before])
+    const rotate = ['keys', 'rotate', 'ES256', '--emergency', '--case', 'INC-9', '--comment', 'leaked']
+    expect(await type(rotate, { answer: 'yes' })).toMatchObject({ code: 0, err: expect.stringContaining('every token') as string })
+    expect(await rig.store.listAudit({ act: 'key.rotate', limit: 1 })).toMatchObject([{ caseReference: 'INC-9', comment: 'leaked' }])
   })
 
   test('the key that signs is not retired; one that does not, is', async () => {

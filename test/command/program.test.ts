@@ -98,7 +98,11 @@ describe('cmb', () => {
     rig.queue.up = false
     const status = (await type(['status', '--json'])).json<{ status: string; parts: { queue: { state: string } } }>()
     expect(status).toMatchObject({ status: 'degraded', parts: { queue: { state: 'down' } } })
-    expect((await type(['status'])).out).toContain('degraded')
+    expect(await type(['status'])).toMatchObject({ code: 0, out: expect.stringContaining('degraded') as string })
+    const probe = rig.store.probe
+    rig.store.probe = () => Promise.reject(new Error('disk full'))
+    expect(await type(['status'])).toMatchObject({ code: 1, out: expect.stringContaining('unavailable') as string })
+    rig.store.probe = probe
     expect((await type(['tenants'])).out).toContain(rig.config.entra.tenants[0])
     const { epoch } = await rig.store.head()
     await rig.store.recordEnforced({ clientId: 'sydney', guardId: 'web-1', epoch, enforcedSeq: 0, reportedAtMs: rig.clock.nowMs() })

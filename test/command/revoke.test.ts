@@ -50,7 +50,7 @@ describe('cmb revoke', () => {
     expect(await state(bob)).toBe('live')
     expect(await newest()).toMatchObject({
       reason: 'administrator',
-      actor: { kind: 'operator', id: 'cmb@olga' },
+      actor: { kind: 'operator', id: 'cmb@olga (unverified)' },
       caseReference: 'INC-4711',
       comment: 'laptop stolen',
       sessions: 1,
@@ -135,7 +135,7 @@ describe('cmb audit', () => {
       'revoke done',
     ])
     expect(entries[4]).toMatchObject({
-      actor: { kind: 'operator', id: 'cmb@olga' },
+      actor: { kind: 'operator', id: 'cmb@olga (unverified)' },
       via: 'command',
       target: `session ${alice.session.sid}`,
       case_reference: 'INC-1',

@@ -57,7 +57,7 @@ describe('cmb tenants', () => {
     expect(rig.deps.connection.current().tenants).toEqual([OTHER_TENANT])
     expect((await rig.store.listRevocations({ limit: 1 })).at(0)).toMatchObject({
       reason: 'tenant_removed',
-      actor: { kind: 'operator', id: 'cmb@olga' },
+      actor: { kind: 'operator', id: 'cmb@olga (unverified)' },
     })
     expect(await type(['tenants', 'remove', TENANT, '--yes'])).toMatchObject({ code: 1, err: expect.stringContaining('not connected') as string })
     const audited = (await rig.store.listAudit({ act: 'tenant.remove', limit: 10 })).map((entry) => entry.ended?.outcome)

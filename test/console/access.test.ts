@@ -53,6 +53,7 @@ describe('who is let in to the console', () => {
     expect((await fiona.get('/ops')).status).toBe(401)
     const page = await fiona.get('/ops/sign-in')
     expect([page.status, page.title]).toEqual([403, 'The console is not open to you'])
+    expect(await rig.store.listAudit({ act: 'console.sign_in', limit: 1 })).toMatchObject([{ via: 'console', ended: { outcome: 'rejected' } }])
     expect(page.text).toContain('acts on that tenant alone')
   })
 

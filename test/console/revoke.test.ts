@@ -34,6 +34,17 @@ describe('revoking', () => {
     expect((await adam.submit(check, '/ops/revoke')).text).toContain('had ended already')
   })
 
+  test('what is unknown is said before there is anything to confirm', async () => {
+    const adam = await atConsole(rig, 'administrator')
+    for (const kind of ['session', 'subject', 'tenant']) {
+      const value = kind === 'tenant' ? '33333333-3333-4333-8333-333333333333' : 'alice'
+      const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind, value, case_reference: 'INC-7' })
+      expect([kind, check.status, check.text]).toEqual([kind, 422, expect.stringContaining(`Nothing here has the ID ${value}`)])
+      expect(check.text).not.toContain('Revoke now')
+      expect(JSON.stringify(check.forms)).toContain('INC-7')
+    }
+  })
+
   test('an operator may not, whatever they send', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const olga = await atConsole(rig, 'operator')
@@ -109,8 +120,8 @@ describe('revoking', () => {
 
   test('what nobody is called is said so', async () => {
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: 's_unknown' })
-    expect((await adam.submit(check, '/ops/revoke')).text).toContain('nothing of that id')
+    const csrf = (await adam.get('/ops/revoke')).forms[0]?.fields.csrf ?? ''
+    expect((await adam.post('/ops/revoke', { csrf, kind: 'session', value: 's_unknown' })).text).toContain('Nothing here has the ID s_unknown')
     expect(await rig.store.listAudit({ act: 'revoke', limit: 1 })).toMatchObject([{ ended: { outcome: 'rejected' } }])
   })
 

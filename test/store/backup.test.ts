@@ -161,6 +161,13 @@ describe('restore', () => {
     expect(Object.fromEntries((await b.store.listKeys()).map(({ kid, state }) => [kid, state]))).toEqual({ kept: 'retired', 'of-a-file': 'active' })
   })
 
+  test('ends the audit entry of its backup, which was copied before it had ended', async () => {
+    const id = await b.store.appendAudit({ actor: OPERATOR, via: 'command', act: 'backup' })
+    await b.store.backup(backup)
+    await restored()
+    expect(await b.store.listAudit({ act: 'backup', limit: 1 })).toMatchObject([{ id, ended: { outcome: 'done', result: { restored: true } } }])
+  })
+
   test('is in the audit log, with who did it', async () => {
     await b.store.backup(backup)
     const { seq } = await restored()

@@ -1,0 +1,25 @@
+import type { Context } from 'hono'
+import { Problem } from '../acts/problem.ts'
+import { recorded } from '../acts/recorded.ts'
+import type { Deps } from '../deps.ts'
+import type { AdminEnv } from './caller.ts'
+
+/** Records in the audit log what a caller was denied (403). A caller that repeats itself is recorded once a minute for each address. */
+
+const SECONDS = 60
+const MOST = 1_000
+
+export function deniedActs(deps: Deps): (error: unknown, c: Context<AdminEnv>) => Promise<void> {
+  const until = new Map<string, number>()
+  return async (error, c) => {
+    const caller = c.get('caller') as AdminEnv['Variables']['caller'] | undefined
+    if (!(error instanceof Problem) || error.status !== 403 || caller === undefined) return
+    const now = deps.clock.now()
+    const target = `${c.req.method} ${c.req.path}`.slice(0, 200)
+    const key = `${caller.actor.id} ${target}`
+    if ((until.get(key) ?? 0) > now) return
+    if (until.size >= MOST) until.clear()
+    until.set(key, now + SECONDS)
+    await recorded(deps, caller, { act: 'api.denied', target }, () => Promise.reject(error)).catch(() => undefined)
+  }
+}
