@@ -13,6 +13,7 @@ const ACTS = [
   'redrive',
   'microsoft.redrive',
   'console.sign_in',
+  'api.denied',
   'client.add',
   'client.change',
   'client.rotate_secret',
