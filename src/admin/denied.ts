@@ -9,17 +9,20 @@ import type { AdminEnv } from './caller.ts'
 const SECONDS = 60
 const MOST = 1_000
 
-export function deniedActs(deps: Deps): (error: unknown, c: Context<AdminEnv>) => Promise<void> {
+export function deniedActs(deps: Deps): (problem: unknown, c: Context<AdminEnv>) => Promise<void> {
   const until = new Map<string, number>()
-  return async (error, c) => {
+  return async (problem, c) => {
     const caller = c.get('caller') as AdminEnv['Variables']['caller'] | undefined
-    if (!(error instanceof Problem) || error.status !== 403 || caller === undefined) return
+    if (!(problem instanceof Problem) || problem.status !== 403 || caller === undefined) return
     const now = deps.clock.now()
     const target = `${c.req.method} ${c.req.path}`.slice(0, 200)
     const key = `${caller.actor.id} ${target}`
     if ((until.get(key) ?? 0) > now) return
     if (until.size >= MOST) until.clear()
     until.set(key, now + SECONDS)
-    await recorded(deps, caller, { act: 'api.denied', target }, () => Promise.reject(error)).catch(() => undefined)
+    const reject = async (): Promise<never> => {
+      throw problem
+    }
+    await recorded(deps, caller, { act: 'api.denied', target }, reject).catch(() => undefined)
   }
 }
