@@ -438,6 +438,11 @@ export interface Housekeeping {
   /** Writes something and reads it back: for /readyz. */
   probe(): Promise<void>
   /**
+   * Reads the whole database for damage, beside the acts that go on. A damaged one refuses every act from then on.
+   * @returns what is wrong and what to do; undefined where nothing is
+   */
+  checkIntegrity(): Promise<string | undefined>
+  /**
    * Copies all there is into one new file (0600), as it stands when the copy ends; acts go on meanwhile. Nothing is written over.
    * @param path absolute, in a directory that is there
    */

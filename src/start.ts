@@ -51,10 +51,21 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     })
     // First, while requests are still answered and guards still told: a target that hangs keeps nobody else waiting.
     closing.first('workers')
+    checkDatabase(deps)
     const health = await deps.queue.health()
     return { deps, listen: server.address, opsListen: ops.address, queueEngine: health.engine, stop: () => closing.run() }
   } catch (error) {
     await closing.run()
     throw error
   }
+}
+
+/** After the broker listens, because it reads the whole file. A damaged database is served from no longer. */
+function checkDatabase({ store, log }: Deps): void {
+  store.checkIntegrity().then(
+    (problem) => {
+      if (problem !== undefined) log.error('database_damaged', { problem })
+    },
+    (error) => log.warn('database_check_failed', { problem: error instanceof Error ? error.message : String(error) }),
+  )
 }

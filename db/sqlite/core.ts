@@ -1,6 +1,7 @@
 import type { Random } from '../../src/protocol/ids.ts'
 import type { Writer } from './writer.ts'
 import { refusal } from './writer.ts'
+import type { DataFile } from './data-file.ts'
 import type { Sqlite } from './open.ts'
 
 /** What every act is built from: the connection, the writer, the clock in milliseconds and ids for rows of the store's own. */
@@ -14,13 +15,14 @@ export interface Core {
 }
 
 export const reading =
-  (db: Sqlite, closedError: () => Error) =>
+  (db: Sqlite, file: Pick<DataFile, 'mustBeUndamaged' | 'damaged'>, closedError: () => Error) =>
   async <T>(act: () => T): Promise<T> => {
     if (!db.open) throw closedError()
+    file.mustBeUndamaged()
     try {
       return act()
     } catch (error) {
-      throw refusal(error)
+      throw refusal(error, file)
     }
   }
 

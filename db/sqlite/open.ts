@@ -4,18 +4,35 @@ import Database from 'better-sqlite3'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
 import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
 import { StoreUnavailable } from '../store.ts'
+import { damagedMessage, mustNotBeMissing, mustNotBeOlder } from './data-file.ts'
 import { lockDataFile } from './lock.ts'
 
 export type Sqlite = Database.Database
 
 /** Opens the data file for this process alone, readable by nobody else (0600 in a directory of 0700), and brings its tables up to date. */
 export function openDatabase(file: string): { db: Sqlite; unlock: () => void } {
+  mustNotBeMissing(file)
   makeFile(file)
   const unlock = lockDataFile(file)
   try {
-    return { db: openTables(file), unlock }
+    const db = openTables(file)
+    checkLog(db, file)
+    return { db, unlock }
   } catch (error) {
     unlock()
+    throw wasDamaged(error) ? new StoreUnavailable(damagedMessage(file, error.message), { cause: error }) : error
+  }
+}
+
+const wasDamaged = (error: unknown): error is Error =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code)
+
+function checkLog(db: Sqlite, file: string): void {
+  const head = db.prepare<[], { epoch: string; seq: number }>('SELECT epoch, seq FROM log_head WHERE id = 1').get()
+  try {
+    if (head !== undefined) mustNotBeOlder(file, head)
+  } catch (error) {
+    db.close()
     throw error
   }
 }

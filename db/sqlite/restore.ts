@@ -20,6 +20,7 @@ import { StoreUnavailable } from '../store.ts'
 import { auditRows } from './audit.ts'
 import { syncFile } from './backup.ts'
 import { newRowId } from './core.ts'
+import { writeHighWater } from './data-file.ts'
 import { lockDataFile } from './lock.ts'
 import { revocationLog } from './log.ts'
 import { openTables } from './open.ts'
@@ -85,6 +86,7 @@ function replace(input: RestoreInput, former: boolean): Restored {
     const formerKeptAs = former ? `${file}.before-${new Date(nowMs).toISOString().replaceAll(/[:.]/g, '-')}` : undefined
     if (formerKeptAs !== undefined) linkSync(file, formerKeptAs)
     renameSync(copy, file)
+    writeHighWater(file, begun)
     syncFile(dirname(file))
     return { ...begun, formerKeptAs }
   } finally {

@@ -4,6 +4,7 @@ import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
 import { auditActs } from './audit.ts'
 import { backingUp } from './backup.ts'
+import { DataFile, writeHighWater } from './data-file.ts'
 import { clientActs } from './clients.ts'
 import { newRowId, reading } from './core.ts'
 import type { Core } from './core.ts'
@@ -13,6 +14,7 @@ import { feedActs } from './feed.ts'
 import { housekeeping } from './housekeeping.ts'
 import { keyActs } from './keys.ts'
 import { revocationLog } from './log.ts'
+import type { RevocationLog } from './log.ts'
 import { microsoftActs } from './microsoft.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
@@ -44,24 +46,55 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(random(9).toString('base64url'))
   // One process writes this file: whoever had a lease has gone, and what they were sending is due again at once.
   db.prepare("UPDATE deliveries SET leased_until_ms = 0 WHERE state = 'pending' AND superseded_by IS NULL AND leased_until_ms > 0").run()
-  const writer = createWriter(db)
+  const dataFile = new DataFile(file)
+  const writer = createWriter(db, dataFile)
   const closed = () => new StoreUnavailable('The store is closed.')
-  const core: Core = { db, write: writer.write, read: reading(db, closed), nowMs, newId: () => newRowId(nowMs(), random) }
+  const core: Core = { db, write: writer.write, read: reading(db, dataFile, closed), nowMs, newId: () => newRowId(nowMs(), random) }
   const log = revocationLog(core, fanOut(core))
   const copies = backingUp(core, log)
+  const watch = watchFile(file, dataFile, log)
   return {
     ...acts(core),
     backup: copies.backup,
+    checkIntegrity: () => dataFile.check(),
     async close() {
       await copies.stop()
       writer.close()
+      watch.stop()
       if (db.open) shut(db)
       unlock()
     },
   }
 }
 
-function acts(core: Core): Omit<Store, 'close' | 'backup'> {
+/** How often the file is looked at, and how far its log has come is noted, where nothing is written. */
+const WATCH_MS = 1_000
+
+/** Keeps the high-water mark beside the file, and finds a file that went while nobody wrote. */
+function watchFile(file: string, dataFile: DataFile, log: RevocationLog): { stop(): void } {
+  let noted = 0
+  const look = (): void => {
+    try {
+      dataFile.mustBeSound()
+      const seq = log.head()
+      if (seq > noted) writeHighWater(file, { epoch: log.epoch(), seq })
+      noted = seq
+    } catch {
+      // A full disk, or a file that is gone: every act says so itself.
+    }
+  }
+  writeHighWater(file, { epoch: log.epoch(), seq: log.head() })
+  const timer = setInterval(look, WATCH_MS)
+  timer.unref()
+  return {
+    stop() {
+      clearInterval(timer)
+      look()
+    },
+  }
+}
+
+function acts(core: Core): Omit<Store, 'close' | 'backup' | 'checkIntegrity'> {
   const pending = fanOut(core)
   const log = revocationLog(core, pending)
   const sessions = sessionRows(core)

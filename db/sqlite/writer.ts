@@ -1,4 +1,5 @@
 import { StoreUnavailable } from '../store.ts'
+import type { DataFile } from './data-file.ts'
 import type { Sqlite } from './open.ts'
 
 /**
@@ -24,7 +25,8 @@ interface Waiting {
 
 type Ran = { ok: true; value: unknown } | { ok: false; error: unknown }
 
-export function createWriter(db: Sqlite): Writer {
+/** @param file asked before each commit whether it is still the file that was opened */
+export function createWriter(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'damaged'>): Writer {
   const statements = {
     begin: db.prepare('BEGIN IMMEDIATE'),
     commit: db.prepare('COMMIT'),
@@ -48,7 +50,7 @@ export function createWriter(db: Sqlite): Writer {
       if (!db.inTransaction) throw error
       statements.undo.run()
       statements.release.run()
-      return { ok: false, error: refusal(error) }
+      return { ok: false, error: refusal(error, file) }
     }
   }
 
@@ -56,11 +58,12 @@ export function createWriter(db: Sqlite): Writer {
     try {
       statements.begin.run()
       const ran = batch.map(({ act }) => runOne(act))
+      file.mustBeSound()
       statements.commit.run()
       return ran
     } catch (error) {
       giveUp()
-      const failed: Ran = { ok: false, error: unavailable(error) }
+      const failed: Ran = { ok: false, error: unavailable(refusal(error, file)) }
       return batch.map(() => failed)
     }
   }
@@ -112,8 +115,9 @@ const isSqliteError = (error: unknown): error is Error & { code: string } =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('SQLITE_')
 
 /** What the disk or the file refuses is `StoreUnavailable`; a constraint or wrong SQL is a bug and stays what it is. */
-export function refusal(error: unknown): unknown {
+export function refusal(error: unknown, file: Pick<DataFile, 'damaged'>): unknown {
   if (!isSqliteError(error)) return error
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(error.code)) file.damaged(error.message)
   return /^SQLITE_(FULL|IOERR|BUSY|LOCKED|READONLY|NOMEM|CANTOPEN|CORRUPT|NOTADB|PROTOCOL)/.test(error.code) ? unavailable(error) : error
 }
 

@@ -224,7 +224,7 @@ describe('restore', () => {
     await b.close()
     spoil()
     expect(() => restore()).toThrow(words)
-    expect(readdirSync(join(dir, 'data')).toSorted()).toEqual(['broker.db', 'broker.db.lock'])
+    expect(readdirSync(join(dir, 'data')).toSorted()).toEqual(['broker.db', 'broker.db.lock', 'broker.db.mark'])
     b.store = await openSqliteStore({ file })
     expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
   })

@@ -1,0 +1,132 @@
+import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+import { createRequire } from 'node:module'
+import { StoreUnavailable } from '../store.ts'
+
+/**
+ * Whether the data file is still the one that this broker opened: there, not replaced, not older than what the broker has committed, not
+ * damaged. What is wrong with it is wrong until the next start: every act is then refused, because an answer from another file would be false.
+ */
+export class DataFile {
+  readonly #file: string
+  readonly #identity: string
+  #problem: string | undefined
+
+  constructor(file: string) {
+    this.#file = file
+    this.#identity = identityOf(file) ?? ''
+  }
+
+  /** Looks at the file's name: one system call. @throws StoreUnavailable from the first problem on */
+  mustBeSound(): void {
+    if (this.#problem === undefined && identityOf(this.#file) !== this.#identity)
+      this.#problem = `The database ${this.#file} was removed or replaced while the broker was running. Nothing more is written or read. Put the file back as it was, or stop the broker and run: cmb restore BACKUP. Then start the broker again.`
+    this.mustBeUndamaged()
+  }
+
+  /** The same without looking again. @throws StoreUnavailable */
+  mustBeUndamaged(): void {
+    if (this.#problem !== undefined) throw new StoreUnavailable(this.#problem)
+  }
+
+  /** SQLite itself has found the file damaged. */
+  damaged(found: string): void {
+    this.#problem ??= damagedMessage(this.#file, found)
+  }
+
+  /** `PRAGMA quick_check` on a connection and a thread of its own. @returns what it found wrong; undefined: nothing */
+  async check(): Promise<string | undefined> {
+    const found = await quickCheck(this.#file)
+    if (found !== undefined) this.damaged(found)
+    return this.#problem
+  }
+}
+
+function identityOf(file: string): string | undefined {
+  const found = statSync(file, { throwIfNoEntry: false })
+  return found === undefined ? undefined : `${found.dev}/${found.ino}`
+}
+
+export const damagedMessage = (file: string, found: string): string =>
+  `The database ${file} is damaged (${found}). The broker does not serve from it. Stop the broker and restore the latest backup: cmb restore BACKUP.`
+
+/** CommonJS, because a worker that is made from a text has no modules of ours. */
+const CHECK = `
+const { parentPort, workerData } = require('node:worker_threads')
+const Database = require(workerData.driver)
+let found
+try {
+  const db = new Database(workerData.file, { readonly: true, fileMustExist: true })
+  found = db.pragma('quick_check(1)', { simple: true })
+  db.close()
+} catch (error) {
+  if (!/^SQLITE_(CORRUPT|NOTADB)/.test(error.code)) throw error
+  found = error.message
+}
+parentPort.postMessage(String(found))
+`
+
+/** @throws where the check itself could not be made */
+async function quickCheck(file: string): Promise<string | undefined> {
+  const driver = createRequire(import.meta.url).resolve('better-sqlite3')
+  const worker = new Worker(CHECK, { eval: true, workerData: { driver, file } })
+  // A broker that stops does not wait for it.
+  worker.unref()
+  const found = await new Promise<string>((resolve, reject) => {
+    worker.once('message', resolve)
+    worker.once('error', reject)
+    worker.once('exit', () => reject(new Error('The check of the database ended before it had an answer.')))
+  })
+  return found === 'ok' ? undefined : found
+}
+
+/** How far the log of this data directory has come, in a file beside the database: what a database that was copied back by hand does not know. */
+export interface HighWater {
+  epoch: string
+  seq: number
+}
+
+const highWaterFile = (file: string): string => `${file}.mark`
+
+export function readHighWater(file: string): HighWater | undefined {
+  let text: string
+  try {
+    text = readFileSync(highWaterFile(file), 'utf8')
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
+  }
+  const [epoch = '', seq = ''] = text.trim().split(' ')
+  if (epoch === '' || !/^\d+$/.test(seq)) throw new StoreUnavailable(`${highWaterFile(file)} is not readable. Remove it to go on without it.`)
+  return { epoch, seq: Number(seq) }
+}
+
+/** Not synced: after a power failure it may be older than the log, never newer. */
+export function writeHighWater(file: string, { epoch, seq }: HighWater): void {
+  const part = `${highWaterFile(file)}.new`
+  writeFileSync(part, `${epoch} ${seq}\n`, { mode: 0o600 })
+  renameSync(part, highWaterFile(file))
+}
+
+/** Before anything is made. @throws StoreUnavailable where a database was here and is gone */
+export function mustNotBeMissing(file: string): void {
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
+  const before = size > 0 ? undefined : readHighWater(file)
+  if (before === undefined) return
+  throw new StoreUnavailable(
+    `The database ${file} is missing: ${highWaterFile(file)} says that its log had come to ${before.seq}. Check that the volume is mounted, or restore a backup: cmb restore BACKUP. To begin with an empty database instead (every user signs in again), remove ${highWaterFile(file)}.`,
+  )
+}
+
+/** @throws StoreUnavailable where the database is older than, or another than, what this data directory had last */
+export function mustNotBeOlder(file: string, now: HighWater): void {
+  const before = readHighWater(file)
+  if (before === undefined || (before.epoch === now.epoch && before.seq <= now.seq)) return
+  const what =
+    before.epoch === now.epoch
+      ? `is older than it was: its log ends at ${now.seq}, and had come to ${before.seq}`
+      : `belongs to another log (epoch ${now.epoch} instead of ${before.epoch})`
+  throw new StoreUnavailable(
+    `The database ${file} ${what}. Revocations since then are missing, so sessions that had ended would come back. Move the file away and restore from it, which signs every user out: mv ${file} FILE && cmb restore FILE.`,
+  )
+}
