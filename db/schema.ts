@@ -307,6 +307,13 @@ export const guards = sqliteTable(
     epoch: text().notNull(),
     enforcedSeq: integer('enforced_seq').notNull(),
     reportedAtMs: integer('reported_at_ms').notNull(),
+    /** When it first connected, and where in this epoch its reports began: it came after every revocation up to there. 0: before this was kept. */
+    firstSeenAtMs: integer('first_seen_at_ms').notNull().default(0),
+    firstSeq: integer('first_seq').notNull().default(0),
+    /** What it last said of itself; NULL where it does not say. */
+    version: text(),
+    staleness: text(),
+    clockOffsetSeconds: integer('clock_offset_seconds'),
   },
   (t) => [primaryKey({ columns: [t.clientId, t.guardId] })],
 )

@@ -11,6 +11,7 @@ import type {
   DeliveryRef,
   DeliveryState,
   EarlyCursor,
+  GuardRecord,
   GuardReport,
   NewAuditEntry,
   MicrosoftWork,
@@ -327,13 +328,24 @@ export interface DeliveryActs {
   deliveryCounts(): Promise<{ clientId: string; state: DeliveryState; count: number; oldestAtMs?: number | undefined }[]>
 }
 
+export interface ReachedRevocation {
+  clientId: string
+  seq: number
+  at: number
+  atMs: number
+  reportedAtMs: number
+}
+
 export interface FeedActs {
   head(): Promise<{ epoch: string; seq: number }>
   /** The log after `after`, rising, only what was revoked at or after `since` (older ones cover no token that could still live). */
   revocationsAfter(input: { after: number; since: number; limit: number }): Promise<Revocation[]>
-  /** Guards say what they enforce; only rises within an epoch. Returns the revocations that this guard reached with it (for the histogram). */
-  recordEnforced(report: GuardReport): Promise<{ reached: { seq: number; at: number; atMs: number }[] }>
-  guardReports(): Promise<GuardReport[]>
+  /**
+   * Guards say what they enforce, many in one transaction; only rises within an epoch. Returns the revocations that each of them reached with it
+   * (for the histogram).
+   */
+  recordEnforced(...reports: GuardReport[]): Promise<{ reached: ReachedRevocation[] }>
+  guardReports(): Promise<GuardRecord[]>
 }
 
 export interface ClientActs {

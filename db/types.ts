@@ -195,12 +195,32 @@ export interface SigningKeyRow {
   retireAt?: number | undefined
 }
 
+/** What a guard does with tokens once it has not heard of the broker for `afterSeconds`. `accept`: it goes on, for `acceptSeconds`. */
+export interface GuardStaleness {
+  afterSeconds: number
+  policy: 'refuse' | 'introspect' | 'accept'
+  acceptSeconds?: number | undefined
+}
+
 export interface GuardReport {
   clientId: string
   guardId: string
   epoch: string
   enforcedSeq: number
   reportedAtMs: number
+  /** When its stream was opened; not given: it has none here. */
+  connectedAtMs?: number | undefined
+  version?: string | undefined
+  staleness?: GuardStaleness | undefined
+  /** The broker's clock less the guard's. */
+  clockOffsetSeconds?: number | undefined
+}
+
+/** The latest report of a guard, and since when it is known. */
+export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs'> {
+  firstSeenAtMs: number
+  /** The seq of its first report in this epoch: it began with everything up to there. */
+  firstSeq: number
 }
 
 export interface TenantRow {

@@ -1,6 +1,6 @@
-import type { FeedActs } from '../store.ts'
-import type { GuardReport } from '../types.ts'
-import type { Core } from './core.ts'
+import type { FeedActs, ReachedRevocation } from '../store.ts'
+import type { GuardReport, GuardStaleness } from '../types.ts'
+import { optional, type Core } from './core.ts'
 import { revocationOf } from './log.ts'
 import type { RevocationLog, RevocationRow } from './log.ts'
 
@@ -17,15 +17,30 @@ interface GuardRow {
   epoch: string
   enforced_seq: number
   reported_at_ms: number
+  first_seen_at_ms: number
+  first_seq: number
+  version: string | null
+  staleness: string | null
+  clock_offset_seconds: number | null
+}
+
+/** Rows of the log, both ends included. */
+interface Range {
+  from: number
+  to: number
+  atMs: number
 }
 
 export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedActs {
   const firstSince = db.prepare<[number], number | null>('SELECT min(seq) FROM revocations WHERE at >= ?').pluck()
   const after = db.prepare<[number, number, number], RevocationRow>('SELECT * FROM revocations WHERE seq > ? AND at >= ? ORDER BY seq LIMIT ?')
   const known = db.prepare<[string, string], GuardRow>('SELECT * FROM guards WHERE client_id = ? AND guard_id = ?')
-  const report = db.prepare(`INSERT INTO guards (client_id, guard_id, epoch, enforced_seq, reported_at_ms)
-    VALUES (@clientId, @guardId, @epoch, @seq, @reportedAtMs)
-    ON CONFLICT DO UPDATE SET epoch = excluded.epoch, enforced_seq = excluded.enforced_seq, reported_at_ms = excluded.reported_at_ms`)
+  const report = db.prepare(`INSERT INTO guards
+    (client_id, guard_id, epoch, enforced_seq, reported_at_ms, first_seen_at_ms, first_seq, version, staleness, clock_offset_seconds)
+    VALUES (@clientId, @guardId, @epoch, @seq, @reportedAtMs, @firstSeenAtMs, @seq, @version, @staleness, @clockOffsetSeconds)
+    ON CONFLICT DO UPDATE SET enforced_seq = excluded.enforced_seq, reported_at_ms = excluded.reported_at_ms, version = excluded.version,
+      staleness = excluded.staleness, clock_offset_seconds = excluded.clock_offset_seconds,
+      first_seq = iif(epoch = excluded.epoch, first_seq, excluded.first_seq), epoch = excluded.epoch`)
   const forgetOldest = db.prepare<[string]>(`DELETE FROM guards WHERE rowid IN
     (SELECT rowid FROM guards WHERE client_id = ? ORDER BY reported_at_ms DESC, rowid DESC LIMIT -1 OFFSET ${GUARDS})`)
   const between = db.prepare<[number, number], { seq: number; at: number; atMs: number }>(
@@ -35,17 +50,35 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
   const markEnforced = db.prepare<[number, number, number]>('UPDATE revocations SET enforced_at_ms = ? WHERE seq >= ? AND seq <= ?')
   const all = db.prepare<[], GuardRow>('SELECT * FROM guards ORDER BY client_id, guard_id')
 
-  const apply = ({ clientId, guardId, epoch, enforcedSeq, reportedAtMs }: GuardReport) => {
-    if (epoch !== log.epoch()) return { reached: [] }
+  const apply = (input: GuardReport, marks: Range[]): ReachedRevocation[] => {
+    const { clientId, guardId, epoch, enforcedSeq, reportedAtMs } = input
+    if (epoch !== log.epoch()) return []
     const before = known.get(clientId, guardId)
     const from = before?.epoch === epoch ? before.enforced_seq : undefined
     const seq = Math.max(from ?? 0, Math.min(enforcedSeq, log.head()))
-    report.run({ clientId, guardId, epoch, seq, reportedAtMs })
+    report.run({
+      clientId,
+      guardId,
+      epoch,
+      seq,
+      reportedAtMs,
+      firstSeenAtMs: Math.min(input.connectedAtMs ?? reportedAtMs, reportedAtMs),
+      version: input.version ?? null,
+      staleness: input.staleness === undefined ? null : JSON.stringify(input.staleness),
+      clockOffsetSeconds: input.clockOffsetSeconds ?? null,
+    })
     if (before === undefined) forgetOldest.run(clientId)
     // A guard's first report says where it begins, not what it has just reached.
     const reached = from === undefined ? [] : between.all(from, seq).reverse()
     const [first] = reached
-    if (first !== undefined) markEnforced.run(reportedAtMs, first.seq, seq)
+    if (first !== undefined) marks.push({ from: first.seq, to: seq, atMs: reportedAtMs })
+    return reached.map((one) => ({ ...one, clientId, reportedAtMs }))
+  }
+  /** A thousand guards that reached the same revocations rewrite their rows once. */
+  const applyAll = (reports: readonly GuardReport[]) => {
+    const marks: Range[] = []
+    const reached = reports.flatMap((one) => apply(one, marks))
+    for (const { from, to, atMs } of merged(marks)) markEnforced.run(atMs, from, to)
     return { reached }
   }
 
@@ -56,7 +89,7 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
         const first = firstSince.get(since)
         return typeof first === 'number' ? after.all(Math.max(seq, first - 1), since, limit).map(revocationOf) : []
       }),
-    recordEnforced: (input) => write(() => apply(input)),
+    recordEnforced: (...reports) => write(() => applyAll(reports)),
     guardReports: () =>
       read(() =>
         all.all().map((row) => ({
@@ -65,7 +98,26 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
           epoch: row.epoch,
           enforcedSeq: row.enforced_seq,
           reportedAtMs: row.reported_at_ms,
+          firstSeenAtMs: row.first_seen_at_ms,
+          firstSeq: row.first_seq,
+          version: optional(row.version),
+          staleness: row.staleness === null ? undefined : (JSON.parse(row.staleness) as GuardStaleness),
+          clockOffsetSeconds: optional(row.clock_offset_seconds),
         })),
       ),
   }
+}
+
+/** Overlapping and adjoining ranges as one, with the latest time. */
+function merged(ranges: readonly Range[]): Range[] {
+  const out: Range[] = []
+  for (const range of ranges.toSorted((a, b) => a.from - b.from)) {
+    const last = out.at(-1)
+    if (last === undefined || range.from > last.to + 1) out.push({ ...range })
+    else {
+      last.to = Math.max(last.to, range.to)
+      last.atMs = Math.max(last.atMs, range.atMs)
+    }
+  }
+  return out
 }

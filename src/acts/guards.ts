@@ -1,28 +1,77 @@
+import type { GuardStaleness } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 
 /** Every guard that follows the feed now or has reported, and how far it enforces the log. A report of another epoch says nothing about this one. */
 export interface GuardState {
   clientId: string
   guardId: string
+  /** False: it is gone, or cannot reach this broker. */
   connected: boolean
   /** Not there: it has not said. */
   enforced: number | undefined
   /** Rows of the log that it does not enforce yet. */
   behind: number | undefined
   reportedAtMs: number | undefined
+  /** When it first connected; what was revoked up to `firstSeq` was in its first snapshot. */
+  firstSeenAtMs: number | undefined
+  firstSeq: number | undefined
+  version: string | undefined
+  /** It says no version, or one that is older than the guard of this broker. */
+  outdated: boolean
+  staleness: GuardStaleness | undefined
+  /** It goes on accepting tokens for a while after it has lost the broker. */
+  failOpen: boolean
+  /** The broker's clock less the guard's; undefined where it does not say. */
+  clockOffsetSeconds: number | undefined
 }
+
+/** The version of the guard that belongs to this broker (a test compares it with its package). */
+export const GUARD_VERSION = '0.1.0'
 
 export async function guardsNow(deps: Pick<Deps, 'store' | 'feed'>): Promise<{ log: { epoch: string; seq: number }; guards: GuardState[] }> {
   const [log, reports] = await Promise.all([deps.store.head(), deps.store.guardReports()])
   const streams = deps.feed.streams()
-  const key = (one: { clientId: string; guardId: string }): string => JSON.stringify([one.clientId, one.guardId])
+  const key = (one: { clientId: string; guardId: string }): string => `${one.guardId} ${one.clientId}`
+  const reportOf = new Map(reports.map((one) => [key(one), one]))
+  const streamOf = new Map(streams.map((one) => [key(one), one]))
   const known = new Map([...reports, ...streams].map((one) => [key(one), { clientId: one.clientId, guardId: one.guardId }]))
-  const guards = [...known].map(([name, guard]) => {
-    const report = reports.find((one) => key(one) === name)
-    const stream = streams.find((one) => key(one) === name)
-    const enforced = report?.epoch === log.epoch ? report.enforcedSeq : stream?.enforcedSeq
-    const behind = enforced === undefined ? undefined : Math.max(0, log.seq - enforced)
-    return { ...guard, connected: stream !== undefined, enforced, behind, reportedAtMs: report?.reportedAtMs }
+  const guards = [...known].map(([name, guard]): GuardState => {
+    const report = reportOf.get(name)
+    const stream = streamOf.get(name)
+    const ours = report?.epoch === log.epoch ? report : undefined
+    const enforced = ours?.enforcedSeq ?? stream?.enforcedSeq
+    return {
+      ...guard,
+      connected: stream !== undefined,
+      enforced,
+      behind: enforced === undefined ? undefined : Math.max(0, log.seq - enforced),
+      reportedAtMs: report?.reportedAtMs,
+      firstSeenAtMs: report?.firstSeenAtMs ?? (stream === undefined ? undefined : stream.since * 1000),
+      firstSeq: ours?.firstSeq,
+      version: report?.version,
+      outdated: report !== undefined && isOutdated(report.version),
+      staleness: report?.staleness,
+      failOpen: report?.staleness?.policy === 'accept' && report.staleness.acceptSeconds !== 0,
+      clockOffsetSeconds: report?.clockOffsetSeconds,
+    }
   })
   return { log, guards }
+}
+
+/** Semantic versions of the guard of this project. Another guard names itself (`acme/1.2.0`), and only its makers know whether it is outdated. */
+function isOutdated(version: string | undefined): boolean {
+  if (version === undefined) return true
+  const parts = (text: string): number[] | undefined => /^(\d+)\.(\d+)\.(\d+)/.exec(text)?.slice(1).map(Number)
+  const [has, current] = [parts(version), parts(GUARD_VERSION)]
+  if (has === undefined || current === undefined) return false
+  const at = has.findIndex((part, i) => part !== current[i])
+  return at !== -1 && (has[at] ?? 0) < (current[at] ?? 0)
+}
+
+/** What it does without the broker, in words. */
+export function stalenessWords(staleness: GuardStaleness | undefined): string {
+  if (staleness === undefined) return 'not reported'
+  const { acceptSeconds, afterSeconds, policy } = staleness
+  const then = { refuse: 'refuses', introspect: 'introspects', accept: `accepts for ${acceptSeconds ?? 0} s` }[policy]
+  return `${then} after ${afterSeconds} s`
 }

@@ -20,25 +20,50 @@ export function overviewCommands(program: Command, context: Context): void {
   )
   program
     .command('guards')
-    .description('Every guard: whether it is connected, and how far behind the log it is.')
+    .description('Every guard: whether it is connected, how far it enforces the log, its version, what it does without the broker, and its clock.')
     .addOption(asJson())
     .action(async (_options: unknown, command: Command) => {
-      const answer = await (await context.broker(command)).get<{ guards: Record<string, Cell>[] }>('/guards')
+      const answer = await (await context.broker(command)).get<{ guards: GuardShown[] }>('/guards')
       context.print(command, answer, () =>
         columns(
-          ['CLIENT', 'GUARD', 'CONNECTED', 'APPLIED', 'BEHIND', 'REPORTED'],
+          ['CLIENT', 'GUARD', 'CONNECTED', 'ENFORCES', 'BEHIND', 'REPORTED', 'VERSION', 'WITHOUT THE BROKER', 'CLOCK'],
           answer.guards.map((one) => [
             one.client_id,
             one.guard_id,
-            one.connected === true ? 'yes' : 'no',
+            one.connected ? 'yes' : 'no',
             one.enforced_seq,
             one.behind,
             timeMs(one.reported_at_ms),
+            `${one.version ?? 'not reported'}${one.outdated ? ' (outdated)' : ''}`,
+            withoutBroker(one),
+            one.clock_offset_seconds === null ? '' : `${one.clock_offset_seconds} s`,
           ]),
           'No guard has reported yet: an instance that uses one does so when it follows the feed (docs/relying-party.md).',
         ),
       )
     })
+}
+
+interface GuardShown extends Json {
+  client_id: string
+  guard_id: string
+  connected: boolean
+  enforced_seq: number | null
+  behind: number | null
+  reported_at_ms: number | null
+  version: string | null
+  outdated: boolean
+  staleness: { after_seconds: number; policy: string; accept_seconds: number | null } | null
+  fail_open: boolean
+  clock_offset_seconds: number | null
+}
+
+const POLICY: Record<string, string> = { refuse: 'refuses', introspect: 'introspects', accept: 'ACCEPTS' }
+
+function withoutBroker({ staleness }: GuardShown): string {
+  if (staleness === null) return 'not reported'
+  const { accept_seconds: accepts, after_seconds: after, policy } = staleness
+  return `${POLICY[policy] ?? policy}${policy === 'accept' ? ` for ${accepts ?? 0} s` : ''} after ${after} s`
 }
 
 interface Status extends Json {

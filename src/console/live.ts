@@ -104,7 +104,7 @@ export class LivePages {
   async #fingerprint(): Promise<string> {
     const { store, queue, feed } = this.#deps
     const [head, counts, guards] = await Promise.all([store.head(), store.deliveryCounts(), store.guardReports()])
-    const enforced = guards.map((one) => [one.clientId, one.guardId, one.enforcedSeq])
+    const enforced = guards.map((one) => [one.clientId, one.guardId, one.enforcedSeq, one.version, one.staleness, one.clockOffsetSeconds])
     const streams = feed.streams().map((one) => [one.clientId, one.guardId])
     return JSON.stringify([head, counts.map((one) => [one.clientId, one.state, one.count]), enforced, streams, queue.targets()])
   }

@@ -1,7 +1,7 @@
 import type { Child } from 'hono/jsx'
 import { Notice } from '../page/components.tsx'
 import { MOST_SHOWN } from '../acts/microsoft-work.ts'
-import type { GuardState } from '../acts/guards.ts'
+import { stalenessWords, type GuardState } from '../acts/guards.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
@@ -171,6 +171,9 @@ export function Address({ target, nowMs }: { target: TargetNow; nowMs: number })
 /** An address of ours is an https one; its path says nothing at a glance. */
 const hostOf = (uri: string): string => (URL.canParse(uri) ? new URL(uri).host : uri)
 
+/** As much as a guard tolerates by default. */
+const CLOCK_SECONDS = 5
+
 export function Guard({ guard }: { guard: GuardState }) {
   const late = guard.behind !== undefined && guard.behind > 0
   const tag = guard.connected ? (late ? 'tag wait' : 'tag') : 'tag bad'
@@ -179,6 +182,9 @@ export function Guard({ guard }: { guard: GuardState }) {
     <div class={guard.guardId.length < 24 ? 'small whole' : 'small'}>
       <span class={tag}>{guard.connected ? words : 'away'}</span> {guard.guardId}
       {guard.connected ? null : <span class="soft">, {words}</span>}
+      {guard.failOpen ? <span class="tag wait">{stalenessWords(guard.staleness)}</span> : null}
+      {guard.outdated ? <span class="tag wait">outdated</span> : null}
+      {Math.abs(guard.clockOffsetSeconds ?? 0) > CLOCK_SECONDS ? <span class="tag wait">clock off by {guard.clockOffsetSeconds} s</span> : null}
     </div>
   )
 }

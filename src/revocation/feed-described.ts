@@ -51,16 +51,33 @@ export const FOLLOW: Description = {
     200: ['The snapshot, or the stream.', { ...json(snapshot), 'text/event-stream': text }],
     400: rejected('A parameter is wrong.'),
     401: unauthenticated,
-    503: rejected('The store cannot be read.'),
+    503: rejected('The store cannot be read, or the broker is being stopped.'),
   },
 }
+
+const seconds = z.int().min(0).max(1_000_000)
+/** Members that a later guard adds are passed over. */
+export const reportSchema = z.object({
+  epoch: text,
+  seq: z.int().min(0),
+  guard,
+  version: text
+    .regex(/^[A-Za-z0-9._/+-]{1,64}$/)
+    .meta({ description: 'of the guard' })
+    .optional(),
+  staleness: z
+    .object({ after_seconds: seconds, policy: z.enum(['refuse', 'introspect', 'accept']), accept_seconds: seconds.optional() })
+    .meta({ description: 'what it does with tokens once it has not heard of the broker for so long' })
+    .optional(),
+  clock_offset_seconds: z.int().meta({ description: 'the broker’s clock less the guard’s' }).optional(),
+})
 
 export const REPORT: Description = {
   id: 'reportEnforced',
   summary: 'A guard reports up to which seq it enforces the log',
   tag: 'feed',
   security: asClient,
-  body: json(z.object({ epoch: text, seq: z.int(), guard })),
+  body: json(reportSchema),
   answers: {
     204: ['Recorded.'],
     400: rejected('A member is wrong.'),

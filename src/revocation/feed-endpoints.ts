@@ -1,13 +1,16 @@
 import { Hono, type Context } from 'hono'
+import type { z } from 'zod'
+import type { GuardReport } from '../../db/types.ts'
 import { readText } from '../client/form.ts'
 import { requestingClient } from '../client/requesting-client.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { FOLLOW, FORMER_REPORT, REPORT } from './feed-described.ts'
+import { FOLLOW, FORMER_REPORT, REPORT, reportSchema } from './feed-described.ts'
 import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, visibleTo } from './feed-wire.ts'
 import { noteLost } from './lost-log.ts'
+import { createReportBook } from './report-book.ts'
 
 /** Where guards follow the log and say what they enforce (docs/feed.md). It refuses whoever is not a registered client. */
 
@@ -17,6 +20,7 @@ const GUARD_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 export function feedEndpoints(deps: Deps): Hono {
   const room = new Hono()
+  const note = createReportBook(deps)
   const follow = async (c: Context): Promise<Response> => {
     const client = await whoAsks(deps, c)
     const guardId = c.req.query('guard') ?? ANY_GUARD
@@ -29,7 +33,7 @@ export function feedEndpoints(deps: Deps): Hono {
   room.get('/revocations', described(FOLLOW, follow))
   const report = async (c: Context): Promise<Response> => {
     const client = await whoAsks(deps, c, false)
-    await noteEnforced(deps, client, await readReport(c))
+    await noteEnforced(deps, note, client, await readReport(c))
     return c.body(null, 204, NO_STORE)
   }
   room.post('/revocations/enforced', described(REPORT, report))
@@ -93,30 +97,30 @@ async function snapshot(deps: Deps, client: Client, c: Context) {
   }
 }
 
-interface Report {
-  epoch: string
-  seq: number
-  guard: string
-}
+type Report = z.output<typeof reportSchema>
 
 async function readReport(c: Context): Promise<Report> {
   if (!(c.req.header('content-type') ?? '').startsWith('application/json'))
     throw new OAuthError('invalid_request', 'Send application/json.', { status: 415 })
   const text = await readText(c, MAX_REPORT_BYTES)
-  try {
-    const { epoch, seq, guard } = JSON.parse(text) as Record<string, unknown>
-    if (typeof epoch === 'string' && Number.isSafeInteger(seq) && typeof guard === 'string' && GUARD_ID.test(guard))
-      return { epoch, seq: seq as number, guard }
-  } catch {
-    // Said below.
-  }
+  const read = reportSchema.safeParse(jsonOf(text))
+  if (read.success) return read.data
+  const wrong = [...new Set(read.error.issues.map(({ path }) => path.join('.')))].filter((path) => /^[a-z_.]{1,50}$/.test(path)).join(', ')
   throw new OAuthError(
     'invalid_request',
-    'Send an object with epoch, seq (a whole number) and guard (1 to 64 letters, digits, dots, dashes or underscores).',
+    `Send an object with epoch, seq (a whole number) and guard (1 to 64 letters, digits, dots, dashes or underscores).${wrong === '' ? '' : ` Wrong: ${wrong}.`}`,
   )
 }
 
-async function noteEnforced(deps: Deps, client: Client, report: Report): Promise<void> {
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+async function noteEnforced(deps: Deps, note: (report: GuardReport) => Promise<void>, client: Client, report: Report): Promise<void> {
   const head = await deps.store.head()
   if (report.epoch === head.epoch && report.seq > head.seq)
     noteLost(deps, { clientId: client.clientId, guardId: report.guard, seq: report.seq, head: head.seq })
@@ -126,14 +130,19 @@ async function noteEnforced(deps: Deps, client: Client, report: Report): Promise
       'That is not a position of this log. Connect to the feed again with it as Last-Event-ID: the answer is a reset.',
       { status: 409 },
     )
-  const nowMs = deps.clock.nowMs()
-  const { reached } = await deps.store.recordEnforced({
-    clientId: client.clientId,
+  const { clientId } = client
+  const since = deps.feed.since(clientId, report.guard)
+  const { after_seconds: afterSeconds = 0, policy, accept_seconds: acceptSeconds } = report.staleness ?? {}
+  await note({
+    clientId,
     guardId: report.guard,
     epoch: report.epoch,
     enforcedSeq: report.seq,
-    reportedAtMs: nowMs,
+    reportedAtMs: deps.clock.nowMs(),
+    connectedAtMs: since === undefined ? undefined : since * 1000,
+    version: report.version,
+    staleness: policy === undefined ? undefined : { afterSeconds, policy, acceptSeconds },
+    clockOffsetSeconds: report.clock_offset_seconds,
   })
-  deps.feed.enforced(client.clientId, report.guard, report.seq)
-  for (const { atMs } of reached) deps.metrics.revokedToEnforced.observe({ client: client.clientId }, Math.max(0, nowMs - atMs) / 1000)
+  deps.feed.enforced(clientId, report.guard, report.seq)
 }

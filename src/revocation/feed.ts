@@ -27,9 +27,14 @@ const SNAPSHOTS = 4
 /** Publication times that are remembered, for the histograms. */
 const REMEMBERED = 20_000
 
+/** No name of a guard has a space. */
+const nameOf = (clientId: string, guardId: string): string => `${guardId} ${clientId}`
+
 /** @param options.heartbeatMs not given: 15 s, as docs/feed.md says */
 export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { heartbeatMs?: number } = {}): Feed {
   const streams = new Set<FeedStream>()
+  /** By client and guard: a report looks at those alone. */
+  const named = new Map<string, Set<FeedStream>>()
   const listeners = new Set<(revocation: Revocation) => void>()
   const published = new Map<number, number>()
   const broadcaster = createBroadcaster(deps, streams)
@@ -51,6 +56,9 @@ export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { hea
     ahead: (stream, seq, head) => noteLost(deps, { clientId: stream.client.clientId, guardId: stream.guardId, seq, head: head.seq }),
     closed: (stream) => {
       streams.delete(stream)
+      const own = named.get(nameOf(stream.client.clientId, stream.guardId))
+      own?.delete(stream)
+      if (own?.size === 0) named.delete(nameOf(stream.client.clientId, stream.guardId))
       placed.get(stream)?.()
       placed.delete(stream)
       deps.metrics.guards.dec({ client: stream.client.clientId })
@@ -114,6 +122,8 @@ export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { hea
       makeRoom(listener.client.clientId, listener.guardId)
       const stream = new FeedStream(log, listener)
       streams.add(stream)
+      const name = nameOf(listener.client.clientId, listener.guardId)
+      named.set(name, (named.get(name) ?? new Set<FeedStream>()).add(stream))
       deps.metrics.guards.inc({ client: listener.client.clientId })
       startTimers()
       serve(stream, after, retiredKids).catch((error: unknown) => {
@@ -123,8 +133,11 @@ export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { hea
       return stream.body
     },
     enforced(clientId, guardId, seq) {
-      for (const stream of streams)
-        if (stream.client.clientId === clientId && stream.guardId === guardId) stream.enforcedSeq = Math.max(stream.enforcedSeq ?? 0, seq)
+      for (const stream of named.get(nameOf(clientId, guardId)) ?? []) stream.enforcedSeq = Math.max(stream.enforcedSeq ?? 0, seq)
+    },
+    since(clientId, guardId) {
+      const opened = [...(named.get(nameOf(clientId, guardId)) ?? [])].map((stream) => stream.since)
+      return opened.length === 0 ? undefined : Math.min(...opened)
     },
     streams: () => [...streams].map(({ client, guardId, since, enforcedSeq }) => ({ clientId: client.clientId, guardId, since, enforcedSeq })),
     close() {

@@ -72,6 +72,8 @@ export interface Feed {
   turn(clientId: string): Promise<() => void>
   /** A guard has said what it enforces. */
   enforced(clientId: string, guardId: string, seq: number): void
+  /** Epoch seconds: when the oldest open stream of a guard was opened. Undefined where it has none here. */
+  since(clientId: string, guardId: string): number | undefined
   /** When this process published it, in epoch milliseconds; undefined where it did not, or long ago. */
   publishedAtMs(seq: number): number | undefined
   /** For metrics and the console: streams open now. */

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { guardsNow, GUARD_VERSION } from '../../src/acts/guards.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 import { announce, revoke } from '../../src/revocation/revoke.ts'
 import { createRig, OTHER_TENANT, TENANT, type Rig } from '../rig.ts'
@@ -411,6 +413,59 @@ describe('what a guard has applied', () => {
     const { epoch } = await rig.deps.store.head()
     expect((await enforced({ epoch: 'another', seq: 0, guard: 'g' })).status).toBe(409)
     expect((await enforced({ epoch, seq: 5, guard: 'g' })).status).toBe(409)
+  })
+
+  test('is kept with what the guard says of itself: version, policy without the broker, clock', async () => {
+    const { rig, feed, enforced } = await broker()
+    const { epoch } = await rig.deps.store.head()
+    const guard = await feed('?guard=web-1')
+    await guard.until('live')
+    rig.clock.advance(3)
+    const staleness = { after_seconds: 20, policy: 'accept', accept_seconds: 60 }
+    expect((await enforced({ epoch, seq: 0, guard: 'web-1', version: '0.0.9', staleness, clock_offset_seconds: -7, later: 'member' })).status).toBe(
+      204,
+    )
+    expect((await enforced({ epoch, seq: 0, guard: 'web-2' })).status).toBe(204)
+    expect((await enforced({ epoch, seq: 0, guard: 'web-3', version: 'acme/1.0', staleness: { after_seconds: 35, policy: 'refuse' } })).status).toBe(
+      204,
+    )
+    const { guards } = await guardsNow(rig.deps)
+    expect(guards).toMatchObject([
+      {
+        guardId: 'web-1',
+        connected: true,
+        firstSeenAtMs: rig.clock.nowMs() - 3000,
+        outdated: true,
+        failOpen: true,
+        staleness: { afterSeconds: 20, policy: 'accept', acceptSeconds: 60 },
+        clockOffsetSeconds: -7,
+      },
+      { guardId: 'web-2', connected: false, firstSeenAtMs: rig.clock.nowMs(), outdated: true, failOpen: false, version: undefined },
+      { guardId: 'web-3', outdated: false, failOpen: false },
+    ])
+    expect(JSON.parse(readFileSync(new URL('../../guard/package.json', import.meta.url), 'utf8'))).toMatchObject({ version: GUARD_VERSION })
+  })
+
+  test('of many guards at once is written at once, and each is answered', async () => {
+    const { rig, enforced } = await broker()
+    const { epoch } = await rig.deps.store.head()
+    const record = vi.spyOn(rig.store, 'recordEnforced')
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => enforced({ epoch, seq: 0, guard: `g-${i}` })))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]))
+    expect(record.mock.calls.length).toBeLessThan(25)
+    expect(await rig.deps.store.guardReports()).toHaveLength(50)
+  })
+
+  test.each([
+    ['version', { version: 'a b' }],
+    ['staleness.policy', { staleness: { after_seconds: 1, policy: 'hope' } }],
+    ['clock_offset_seconds', { clock_offset_seconds: 1.5 }],
+  ])('with a wrong %s is refused, and it is named', async (name, more) => {
+    const { rig, enforced } = await broker()
+    const { epoch } = await rig.deps.store.head()
+    const response = await enforced({ epoch, seq: 0, guard: 'g', ...more })
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ error_description: expect.stringContaining(`Wrong: ${name}.`) as string })
   })
 
   test.each([[{}], [{ epoch: 'e', seq: 1.5, guard: 'g' }], [{ epoch: 'e', seq: 1, guard: 'a b' }], [[]], ['x']])('%j is refused', async (report) => {

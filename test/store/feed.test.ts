@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { GuardReport } from '../../db/types.ts'
 import { benches, STORES, T0 } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
@@ -53,9 +54,10 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
       (await b.store.recordEnforced({ clientId: 'sydney', guardId, epoch, enforcedSeq, reportedAtMs: b.now * 1000 })).reached
     // The first report says where it begins.
     expect(await report(1)).toEqual([])
+    const reachedBy = { clientId: 'sydney', at: T0, atMs: T0 * 1000, reportedAtMs: b.now * 1000 }
     expect(await report(3)).toEqual([
-      { seq: 2, at: T0, atMs: T0 * 1000 },
-      { seq: 3, at: T0, atMs: T0 * 1000 },
+      { seq: 2, ...reachedBy },
+      { seq: 3, ...reachedBy },
     ])
     expect(await report(2)).toEqual([])
     expect(await report(3)).toEqual([])
@@ -65,6 +67,54 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
       { clientId: 'sydney', guardId: 'g-1', enforcedSeq: 4, epoch },
       { clientId: 'sydney', guardId: 'g-2', enforcedSeq: 1 },
     ])
+  })
+
+  test('of many reports at once each counts, and the revocations that they reached are marked with the latest', async () => {
+    const b = await open()
+    const { epoch } = await b.store.head()
+    const report = (guardId: string, enforcedSeq: number, reportedAtMs: number) => ({ clientId: 'sydney', guardId, epoch, enforcedSeq, reportedAtMs })
+    await b.store.recordEnforced(report('g-1', 0, 1), report('g-2', 0, 1), report('g-3', 0, 1))
+    await revokeSome(b, 5)
+    const startMs = b.now * 1000
+    const { reached } = await b.store.recordEnforced(report('g-1', 2, startMs + 10), report('g-2', 3, startMs + 30), report('g-3', 1, startMs + 20))
+    expect(reached.map(({ seq, reportedAtMs }) => [seq, reportedAtMs - startMs])).toEqual([
+      [1, 10],
+      [2, 10],
+      [1, 30],
+      [2, 30],
+      [3, 30],
+      [1, 20],
+    ])
+    const times = await b.store.revocationTimes({ limit: 10 })
+    expect(times.map(({ seq, enforcedMs }) => [seq, enforcedMs])).toEqual([
+      [5, undefined],
+      [4, undefined],
+      [3, 30],
+      [2, 30],
+      [1, 30],
+    ])
+  })
+
+  test('of each guard it is known since when it connects, where its reports began, and what it last said of itself', async () => {
+    const b = await open()
+    const { epoch } = await b.store.head()
+    const report = (enforcedSeq: number, reportedAtMs: number, more: Partial<GuardReport> = {}) =>
+      b.store.recordEnforced({ clientId: 'sydney', guardId: 'g-1', epoch, enforcedSeq, reportedAtMs, ...more })
+    await revokeSome(b, 3)
+    await report(2, 5000, {
+      connectedAtMs: 4000,
+      version: '0.1.0',
+      staleness: { afterSeconds: 35, policy: 'accept', acceptSeconds: 60 },
+      clockOffsetSeconds: -7,
+    })
+    const first = { firstSeenAtMs: 4000, firstSeq: 2 }
+    expect(await b.store.guardReports()).toMatchObject([
+      { ...first, enforcedSeq: 2, reportedAtMs: 5000, version: '0.1.0', staleness: { policy: 'accept', acceptSeconds: 60 }, clockOffsetSeconds: -7 },
+    ])
+    await report(3, 9000, { connectedAtMs: 8000 })
+    const [latest] = await b.store.guardReports()
+    expect(latest).toMatchObject({ ...first, enforcedSeq: 3, reportedAtMs: 9000 })
+    expect([latest?.version, latest?.staleness, latest?.clockOffsetSeconds]).toEqual([undefined, undefined, undefined])
   })
 
   test('a report of another epoch counts for nothing', async () => {
