@@ -7,6 +7,7 @@ import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { EntraConnection } from './microsoft/connection.ts'
 import type { Microsoft } from './microsoft/interface.ts'
+import type { ClockWatch } from './protocol/clock-watch.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import type { Random } from './protocol/ids.ts'
 import type { Topic } from './protocol/topic.ts'
@@ -17,6 +18,8 @@ import type { DeliveryQueue, Feed } from './revocation/interface.ts'
 export interface Deps {
   config: Config
   clock: SteadyClock
+  /** Whether the clock can be trusted with what is decided by time. */
+  clockWatch: ClockWatch
   random: Random
   log: Log
   metrics: Metrics

@@ -106,6 +106,11 @@ function register() {
       labelNames: ['check', 'state'] as const,
       registers,
     }),
+    clockAheadSeconds: new Gauge({
+      name: 'broker_clock_ahead_seconds',
+      help: 'How far the clock is ahead of the right time, by Microsoft’s and the monotonic clock; negative: behind it.',
+      registers,
+    }),
     credentialExpiresAt: new Gauge({
       name: 'broker_credential_expires_at_seconds',
       help: 'When the broker’s own credential at Microsoft expires, as a Unix time. Not there while that is not known.',

@@ -13,6 +13,7 @@ import { openConnection } from './microsoft/connection.ts'
 import { createMicrosoft } from './microsoft/microsoft.ts'
 import { createOutbound } from './outbound.ts'
 import type { SteadyClock } from './protocol/clock.ts'
+import { ClockWatch } from './protocol/clock-watch.ts'
 import { Topic } from './protocol/topic.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { openDeliveryQueue } from './revocation/delivery-queue.ts'
@@ -50,8 +51,9 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   const microsoft = given.microsoft ?? createMicrosoft({ config, connection: connection.current, log, clock })
   const refreshes = given.refreshes ?? new Topic()
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
+  const clockWatch = given.clockWatch ?? new ClockWatch(clock)
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, rateLimits }
-  return { config, clock, random, log, metrics, ...opened }
+  return { config, clock, clockWatch, random, log, metrics, ...opened }
 }
 
 async function openStore(config: Config, clock: SteadyClock, closing: Closing): Promise<Deps['store']> {

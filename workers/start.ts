@@ -1,5 +1,5 @@
 import type { Deps } from '../src/deps.ts'
-import type { Checks } from '../src/checks/checks.ts'
+import { type Checks, createChecks } from '../src/checks/checks.ts'
 import { createLanes } from '../src/revocation/lanes.ts'
 import { messageKinds } from '../src/revocation/message-kinds.ts'
 import { askMicrosoft } from './ask-microsoft.ts'
@@ -11,7 +11,7 @@ import { subscriptionCare } from './renew-graph-subscription.ts'
 import { repeat } from './repeat.ts'
 import { rotateKeys } from './rotate-keys.ts'
 import { watchChecks } from './watch-checks.ts'
-import { purgeOld, purgeOneTime, sweepExpired } from './sweep-expired.ts'
+import { purgeOld, purgeOneTime, sweepingExpired } from './sweep-expired.ts'
 
 /**
  * The background work of a broker: what sessions' ends owe to instances, what time ends, what is old. All of it starts again from the store's
@@ -39,6 +39,8 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
   let going = true
   const stillGoing = (): boolean => going
   const ending = new AbortController()
+  /** What is deleted or replaced by time waits while the clock is wrong. */
+  const inTime = (work: () => Promise<void>) => async () => (deps.clockWatch.disagrees() ? undefined : work())
   const kinds = messageKinds(deps)
   const lanes = createLanes(deps, (ref, how) => deliver({ ...deps, ending: ending.signal }, kinds, ref, how))
   deps.queue.straight(lanes)
@@ -51,11 +53,26 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
     repeat(deps.log, 'ask-microsoft', ASK_MICROSOFT_MS, async () => void (await askMicrosoft(deps, stillGoing))),
     repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps)),
     repeat(deps.log, 'relay-deliveries', RELAY_MS, () => relayDeliveries(lanes)),
-    repeat(deps.log, 'sweep-expired', SWEEP_MS, () => sweepExpired(deps, stillGoing)),
-    repeat(deps.log, 'purge-one-time', PURGE_ONE_TIME_MS, () => purgeOneTime(deps, stillGoing)),
-    repeat(deps.log, 'purge', PURGE_MS, () => purgeOld(deps, stillGoing)),
+    repeat(deps.log, 'sweep-expired', SWEEP_MS, sweepingExpired(deps, checks ?? createChecks(deps), stillGoing)),
+    repeat(
+      deps.log,
+      'purge-one-time',
+      PURGE_ONE_TIME_MS,
+      inTime(() => purgeOneTime(deps, stillGoing)),
+    ),
+    repeat(
+      deps.log,
+      'purge',
+      PURGE_MS,
+      inTime(() => purgeOld(deps, stillGoing)),
+    ),
     ...(checks === undefined ? [] : [repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))]),
-    repeat(deps.log, 'rotate-keys', KEYS_MS, () => rotateKeys(deps)),
+    repeat(
+      deps.log,
+      'rotate-keys',
+      KEYS_MS,
+      inTime(() => rotateKeys(deps)),
+    ),
   ]
   const unsubscribe = deps.feed.subscribe((revocation) => {
     if (revocation.fanOut === 'pending') fanOut.wake()

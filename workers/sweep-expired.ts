@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Checks } from '../src/checks/checks.ts'
 import type { Deps } from '../src/deps.ts'
 import { announce } from '../src/revocation/revoke.ts'
 
@@ -8,13 +9,32 @@ import { announce } from '../src/revocation/revoke.ts'
 const BATCH = 50
 const MOST_PAUSE_MS = 20
 
-export async function sweepExpired(
-  deps: Pick<Deps, 'store' | 'clock' | 'feed' | 'queue' | 'metrics' | 'log'>,
-  going: () => boolean = () => true,
-): Promise<void> {
+type SweepDeps = Pick<Deps, 'store' | 'clock' | 'clockWatch' | 'feed' | 'queue' | 'metrics' | 'log'>
+type Going = () => boolean
+
+/** How often Microsoft is asked for the time while the clocks disagree. */
+const COMPARE_AGAIN_MS = 2_000
+
+/** The sweep, as the worker turns it: not before Microsoft's clock was compared, where it answers, and never by a clock that is wrong. */
+export function sweepingExpired(deps: SweepDeps, checks: Checks, going: Going = () => true): () => Promise<void> {
+  let comparedAtMs: number | undefined
+  return async () => {
+    const nowMs = deps.clock.steadyMs()
+    if (comparedAtMs === undefined || (deps.clockWatch.disagrees() && nowMs - comparedAtMs >= COMPARE_AGAIN_MS)) {
+      await checks.look({ fresh: true, which: ({ id }) => id === 'clock' })
+      comparedAtMs = nowMs
+    }
+    await sweepExpired(deps, going)
+  }
+}
+
+export async function sweepExpired(deps: SweepDeps, going: Going = () => true): Promise<void> {
   while (going()) {
     const begunMs = performance.now()
-    const committed = await deps.store.expireSessions({ now: deps.clock.now(), limit: BATCH })
+    const now = deps.clock.now()
+    // After the clock was read, so that no step comes in between.
+    if (deps.clockWatch.disagrees()) return
+    const committed = await deps.store.expireSessions({ now, limit: BATCH })
     announce(deps, committed)
     if (committed.length < BATCH) return
     // Sign-ins, refreshes and sign-outs have at least half of the time, however many sessions expire together.
@@ -23,12 +43,12 @@ export async function sweepExpired(
 }
 
 /** Deletes expired codes, pushed requests and used ids, in small pieces. */
-export async function purgeOneTime(deps: Pick<Deps, 'store' | 'clock'>, going: () => boolean = () => true): Promise<void> {
+export async function purgeOneTime(deps: Pick<Deps, 'store' | 'clock'>, going: Going = () => true): Promise<void> {
   while (going() && (await deps.store.purgeOneTime({ now: deps.clock.now(), limit: 1_000 }))) await new Promise((done) => setImmediate(done))
 }
 
 /** Deletes what retention no longer wants, in small pieces. */
-export async function purgeOld(deps: Pick<Deps, 'store' | 'clock' | 'config'>, going: () => boolean = () => true): Promise<void> {
+export async function purgeOld(deps: Pick<Deps, 'store' | 'clock' | 'config'>, going: Going = () => true): Promise<void> {
   while (going() && (await deps.store.purge({ now: deps.clock.now(), limit: 1_000, retention: deps.config.retention })))
     await new Promise((done) => setImmediate(done))
 }

@@ -18,7 +18,7 @@ export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Check
   const kept = new Map<string, { atMs: number; findings: Promise<Finding[]> }>()
   const current = (check: Check, look: Looking, fresh: boolean): Promise<Finding[]> => {
     if (typeof check.cost === 'string') return run(deps, check, look)
-    const nowMs = deps.clock.nowMs()
+    const nowMs = deps.clock.steadyMs()
     const last = kept.get(check.id)
     if (!fresh && last !== undefined && nowMs - last.atMs < check.cost.everySeconds * 1000) return last.findings
     const findings = run(deps, check, look)

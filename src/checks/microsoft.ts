@@ -32,7 +32,7 @@ export const microsoftChecks: readonly Check[] = [
     setup: true,
     look: (all) => eachTenant(all, reached),
   },
-  { id: 'clock', question: 'Do the clocks agree?', cost: ASKED, severity: 'page', setup: true, look: (all) => eachTenant(all, clock) },
+  { id: 'clock', question: 'Do the clocks agree?', cost: ASKED, severity: 'page', setup: true, look: clocks },
   {
     id: 'credential',
     question: 'Does Entra accept the broker’s credential?',
@@ -133,15 +133,34 @@ async function reached({ examine }: Looking, { tid }: TenantRow): Promise<Found[
   ]
 }
 
-async function clock({ examine }: Looking, { tid }: TenantRow): Promise<Found[]> {
+async function clocks(looking: Looking): Promise<Found[]> {
+  const found = await eachTenant(looking, clock)
+  const { clockWatch } = looking.deps
+  const ahead = clockWatch.aheadSeconds()
+  if (!clockWatch.disagrees() || found.some(({ state }) => state === 'failed')) return found
+  // Microsoft has not answered since the clock was set.
+  return [
+    ...found,
+    failed(`The clock was set while the broker ran: it is ${Math.abs(ahead)} s ${side(ahead)} the right time. ${STOPPED}`, SYNCHRONIZE),
+  ]
+}
+
+const side = (ahead: number): string => (ahead > 0 ? 'ahead of' : 'behind')
+const STOPPED = 'No session expires, and no token is issued or checked (503).'
+const SYNCHRONIZE =
+  'Synchronize it by NTP; the broker goes on as soon as the clocks agree. If the clock is right now and Microsoft cannot be asked, restart the broker.'
+
+async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: TenantRow): Promise<Found[]> {
+  const compared = clockWatch.comparison()
   const { metadata } = await examine(tid)
   if (!metadata.ok || metadata.skewSeconds === undefined) return [unknown('Microsoft did not send its time.')]
+  compared(metadata.skewSeconds)
   const skew = Math.abs(metadata.skewSeconds)
   if (skew <= MOST_SKEW_SECONDS) return [ok(`They agree within ${Math.max(1, skew)} s.`)]
   return [
     failed(
-      `This machine’s clock is ${skew} s ${metadata.skewSeconds > 0 ? 'behind' : 'ahead of'} Microsoft’s.`,
-      'Synchronize it by NTP: a wrong clock refuses valid tokens and keeps expired sessions alive.',
+      `This machine’s clock is ${skew} s ${side(-metadata.skewSeconds)} Microsoft’s.${clockWatch.disagrees() ? ` ${STOPPED}` : ''}`,
+      SYNCHRONIZE,
     ),
   ]
 }

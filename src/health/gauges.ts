@@ -6,7 +6,7 @@ import { probePause } from '../microsoft/probe-pause.ts'
 
 /** Gauges are read from the database and the feed at each scrape, so that they are right after a restart too. */
 export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
-  const { metrics, store, feed, clock } = deps
+  const { metrics, store, feed, clock, clockWatch } = deps
   // First, and without asking the database for anything: that it is down has to show.
   await refreshChecks(deps, checks)
   const [counts, sessions] = await Promise.all([store.deliveryCounts(), store.liveSessionCount(clock.now())])
@@ -14,12 +14,15 @@ export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
   metrics.oldestPendingSeconds.reset()
   metrics.guards.reset()
   metrics.sessions.set(sessions)
+  metrics.clockAheadSeconds.set(clockWatch.aheadSeconds())
+  // A clock that was set back makes no delivery young.
+  const nowMs = clockWatch.disagrees() ? Math.max(clock.nowMs(), clock.steadyMs()) : clock.nowMs()
   metrics.probePaused.reset()
   for (const tid of deps.connection.current().tenants) metrics.probePaused.set({ tid }, (await probePause(store, tid)) === undefined ? 0 : 1)
   for (const { clientId, state, count, oldestAtMs } of counts) {
     metrics.pending.set({ client: clientId, state }, count)
     if (state === 'pending' && oldestAtMs !== undefined)
-      metrics.oldestPendingSeconds.set({ client: clientId }, Math.max(0, (clock.nowMs() - oldestAtMs) / 1000))
+      metrics.oldestPendingSeconds.set({ client: clientId }, Math.max(0, (nowMs - oldestAtMs) / 1000))
   }
   const streams = new Map<string, number>()
   for (const { clientId } of feed.streams()) streams.set(clientId, (streams.get(clientId) ?? 0) + 1)

@@ -88,7 +88,7 @@ export const formRejections = {
   401: rejected('The client is not authenticated.'),
   413: rejected('The body is too large.'),
   415: rejected('The body is not application/x-www-form-urlencoded.'),
-  503: rejected('The store cannot commit. Nothing was changed.'),
+  503: rejected('The store cannot commit, or the broker’s clock is wrong. Nothing was changed.'),
 }
 /** A client that authenticates in the body (RFC 6749 §2.3.1, RFC 7521 §4.2). */
 export const clientInForm = {

@@ -61,7 +61,7 @@ const info = {
     400: rejected('The request has more than one access token, or none that can be read.'),
     401: rejected('The access token is missing, expired or revoked.'),
     403: rejected('The access token lacks the scope openid.'),
-    503: rejected('The store cannot be read.'),
+    503: rejected('The store cannot be read, or the broker’s clock is wrong.'),
   },
 } as const
 

@@ -6,6 +6,7 @@ import { Hono } from 'hono'
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { type Description, described } from '../protocol/described.ts'
+import { OAuthError } from '../protocol/error.ts'
 import { allowOrigin, preflight } from './cors.ts'
 import { INTROSPECT, REVOKE, TOKEN, USERINFO } from './described.ts'
 import { tokenEndpoint } from './endpoint.ts'
@@ -27,6 +28,7 @@ export function tokenEndpoints(deps: Deps): Hono {
         path,
         described(about, (c: Context) => {
           if (fromBrowsers) allowOrigin(c, deps.clients)
+          if (path !== '/revoke') mustTrustClock(deps)
           return endpoint(withTokens, c)
         }),
       )
@@ -37,4 +39,12 @@ export function tokenEndpoints(deps: Deps): Hono {
   mount('/revoke', { POST: REVOKE }, revokeToken, true)
   mount('/userinfo', USERINFO, userinfo, true)
   return endpoints
+}
+
+/** A wrong clock takes valid sessions for expired and replaced tokens for stolen. Revoking does not depend on the time. */
+function mustTrustClock({ clockWatch }: Pick<Deps, 'clockWatch'>): void {
+  if (!clockWatch.disagrees()) return
+  throw new OAuthError('temporarily_unavailable', 'The clock of the broker is wrong. Nothing was changed. Try again in a moment.', {
+    headers: { 'Retry-After': '20' },
+  })
 }

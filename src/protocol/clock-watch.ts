@@ -1,0 +1,41 @@
+import type { SteadyClock } from './clock.ts'
+
+/** Whether the wall clock shows the right time: by the monotonic time since the last comparison with Microsoft's, at first since the start. */
+
+/** From here on what is decided by time waits. Operators are paged from 30 s on. */
+export const DISAGREE_SECONDS = 60
+/** The clock was set while Microsoft was asked. */
+const STEP_MS = 2_000
+
+export class ClockWatch {
+  readonly #clock: SteadyClock
+  /** What the wall clock has to be ahead of the monotonic one. */
+  #rightMs: number
+
+  constructor(clock: SteadyClock) {
+    this.#clock = clock
+    this.#rightMs = this.#differenceMs()
+  }
+
+  /** How far the wall clock is ahead of the right time; negative: behind it. */
+  aheadSeconds(): number {
+    return Math.round((this.#differenceMs() - this.#rightMs) / 1000)
+  }
+
+  /** No session may be ended, and no token judged, by this wall clock. */
+  disagrees(): boolean {
+    return Math.abs(this.aheadSeconds()) > DISAGREE_SECONDS
+  }
+
+  /** Begun before Microsoft is asked; its answer is how far Microsoft's clock is ahead of the wall clock. A step in between makes it void. */
+  comparison(): (microsoftAheadSeconds: number) => void {
+    const beforeMs = this.#differenceMs()
+    return (microsoftAheadSeconds) => {
+      if (Math.abs(this.#differenceMs() - beforeMs) <= STEP_MS) this.#rightMs = beforeMs + microsoftAheadSeconds * 1000
+    }
+  }
+
+  #differenceMs(): number {
+    return this.#clock.nowMs() - this.#clock.steadyMs()
+  }
+}

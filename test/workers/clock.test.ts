@@ -1,0 +1,107 @@
+import { describe, expect, test } from 'vitest'
+import { createChecks } from '../../src/checks/checks.ts'
+import { sweepingExpired } from '../../workers/sweep-expired.ts'
+import { createRig, type Rig } from '../rig.ts'
+
+/** The clock of the machine is wrong (invariant 5: a fault of ours signs nobody out). */
+
+const HOURS = 3600
+
+/** A session with tokens at an instance; the sweep; and what the instance is answered. */
+async function world() {
+  const rig = await createRig()
+  const sydney = await rig.register('Sydney')
+  const { session } = await rig.openSession()
+  const first = await rig.signInAt(session.sid, sydney)
+  let refreshToken = first.refresh_token ?? expect.unreachable()
+  const auth = { authorization: sydney.basic }
+  const answered = ({ status, headers }: Response) => (status === 503 ? `503, again in ${headers.get('retry-after') ?? 'an unknown time'}` : status)
+  const refresh = async () => {
+    const response = await rig.post('/token', { grant_type: 'refresh_token', refresh_token: refreshToken }, auth)
+    const body = (await response.json()) as { refresh_token?: string }
+    refreshToken = body.refresh_token ?? refreshToken
+    return answered(response)
+  }
+  const introspect = async () => answered(await rig.post('/introspect', { token: first.access_token }, auth))
+  const userinfo = async () => answered(await rig.app.request('/userinfo', { headers: { authorization: `Bearer ${first.access_token}` } }))
+  const checks = createChecks(rig.deps)
+  const state = async () => (await rig.store.standingBySid(session.sid, rig.clock.now())).state
+  return { rig, refresh, introspect, userinfo, sweep: sweepingExpired(rig.deps, checks), state, sid: session.sid, checks }
+}
+
+const ended = async (rig: Rig) => (await rig.store.listRevocations({ limit: 10 })).map(({ reason }) => reason)
+
+describe('a step of the clock', () => {
+  test.each([
+    ['forward', 100 * HOURS],
+    ['back', -100 * HOURS],
+  ])('%s ends no session, answers 503 to checks by time, and is over when the clock is set right', async (_, seconds) => {
+    const { rig, refresh, introspect, userinfo, sweep, state } = await world()
+    rig.microsoft.examined = { metadata: { ok: false, problem: 'It does not answer.' }, authorize: undefined, credential: undefined }
+    await sweep()
+    rig.clock.step(seconds)
+    await sweep()
+    expect(await ended(rig)).toEqual([])
+    expect([await refresh(), await introspect(), await userinfo()]).toEqual(Array(3).fill('503, again in 20'))
+    rig.clock.step(-seconds)
+    await sweep()
+    expect([await state(), await refresh(), await introspect(), await userinfo()]).toEqual(['live', 200, 200, 200])
+    expect(await ended(rig)).toEqual([])
+  })
+
+  test('is confirmed by Microsoft’s clock at the next sweep: after a suspension what has expired ends', async () => {
+    const { rig, sweep, refresh } = await world()
+    await sweep()
+    rig.clock.advance(2)
+    rig.clock.step(100 * HOURS)
+    await sweep()
+    expect(await ended(rig)).toEqual(['idle'])
+    expect(await refresh()).toBe(400)
+  })
+
+  test('is a failed check, a metric and an age of deliveries that is not less than it was', async () => {
+    const { rig, sid } = await world()
+    rig.microsoft.examined = { metadata: { ok: false, problem: 'It does not answer.' }, authorize: undefined, credential: undefined }
+    await rig.store.revoke({ selector: { kind: 'session', sid }, reason: 'signed_out', actor: { kind: 'broker', id: 'test' }, now: rig.clock.now() })
+    rig.clock.advance(120)
+    rig.clock.step(-1 * HOURS)
+    const metrics = await (await rig.opsApp.request('/metrics')).text()
+    expect(metrics).toContain('broker_check_findings{check="clock",state="failed"} 1\n')
+    expect(metrics).toContain('broker_clock_ahead_seconds -3600\n')
+    expect(metrics).toContain('broker_oldest_pending_delivery_seconds{client="sydney"} 120\n')
+    const { checks } = (await (await rig.opsApp.request('/readyz')).json()) as { checks: { check: string; found: string }[] }
+    expect(checks.find(({ check }) => check === 'clock')?.found).toContain('3600 s behind')
+  })
+
+  test('back does not keep the checks from looking again', async () => {
+    const { rig, checks } = await world()
+    const microsoft = async () => (await checks.look({ which: ({ id }) => id === 'microsoft' })).map(({ state }) => state)
+    expect(await microsoft()).toEqual(['ok', 'ok'])
+    rig.clock.step(-1 * HOURS)
+    rig.microsoft.examined = { metadata: { ok: false, problem: 'It does not answer.' }, authorize: undefined, credential: undefined }
+    rig.clock.advance(20)
+    expect(await microsoft()).toEqual(['failed', 'failed'])
+  })
+})
+
+describe('a clock that is wrong from the start', () => {
+  test('is compared with Microsoft’s before the first sweep: it ends no session; set right, all goes on', async () => {
+    const { rig, sweep, refresh, state } = await world()
+    rig.clock.advance(100 * HOURS)
+    rig.microsoft.examined = { ...rig.microsoft.examined, metadata: { ok: true, skewSeconds: -100 * HOURS } }
+    await sweep()
+    expect([await ended(rig), await refresh()]).toEqual([[], '503, again in 20'])
+    rig.clock.step(-100 * HOURS)
+    rig.microsoft.examined = { ...rig.microsoft.examined, metadata: { ok: true, skewSeconds: 0 } }
+    await sweep()
+    expect([await ended(rig), await state(), await refresh()]).toEqual([[], 'live', 200])
+  })
+
+  test('where Microsoft does not answer, its silence stops no sweep', async () => {
+    const { rig, sweep } = await world()
+    rig.microsoft.examined = { metadata: { ok: false, problem: 'It does not answer.' }, authorize: undefined, credential: undefined }
+    rig.clock.advance(100 * HOURS)
+    await sweep()
+    expect(await ended(rig)).toEqual(['idle'])
+  })
+})
