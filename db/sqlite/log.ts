@@ -1,4 +1,5 @@
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
+import { decodeSelector, encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
 import type { Committed, DeliveryRef, Priority, Revocation } from '../types.ts'
 import { optional } from './core.ts'
 import type { Core } from './core.ts'
@@ -46,19 +47,10 @@ export interface RevocationLog {
   epoch(): string
 }
 
-function selectorOf(row: RevocationRow): Selector {
-  const { kind, sid, sub, client_id: clientId, tid } = row
-  if (kind === 'session' && sid !== null) return { kind, sid }
-  if (kind === 'grant' && sid !== null && clientId !== null) return { kind, sid, clientId }
-  if (kind === 'subject' && sub !== null) return { kind, sub }
-  if (kind === 'client' && clientId !== null) return { kind, clientId }
-  if (kind === 'tenant' && tid !== null) return { kind, tid }
-  return { kind: 'everything' }
-}
-
 export const revocationOf = (row: RevocationRow): Revocation => ({
   seq: row.seq,
-  selector: selectorOf(row),
+  // A row that lacks its member reads as everything: it revokes too much, never too little.
+  selector: decodeSelector(row) ?? { kind: 'everything' },
   tid: optional(row.tid),
   reason: row.reason,
   actor: { kind: row.actor_kind, id: row.actor_id },
@@ -125,12 +117,13 @@ export function revocationLog({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>, { addDe
       const atMs = nowMs()
       const { sub, tid } = whose(selector)
       const pending = apply(entry, seq, atMs, sub)
+      const members: SelectorMembers = encodeSelector(selector)
       const row = insert.get({
         seq,
-        kind: selector.kind,
-        sid: 'sid' in selector ? selector.sid : null,
-        sub: selector.kind === 'subject' ? selector.sub : null,
-        clientId: 'clientId' in selector ? selector.clientId : null,
+        kind: members.kind,
+        sid: members.sid ?? null,
+        sub: members.sub ?? null,
+        clientId: members.client_id ?? null,
         tid: tid ?? null,
         reason: entry.reason,
         actorKind: entry.actor.kind,

@@ -2,9 +2,8 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Revocation } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import type { Selector } from '../protocol/revocation.ts'
 import { seconds } from '../protocol/described.ts'
-import { selectorSchema } from '../revocation/feed-described.ts'
+import { decodeSelector, encodeSelector, selectorSchema } from '../protocol/selector.ts'
 import { actorSchema } from './audit.ts'
 import type { AdminEnv } from './caller.ts'
 import { deliveryCursor, deliveryPage, deliverySchema, deliveryShown } from './deliveries.ts'
@@ -71,7 +70,7 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   route(routes, 'post', '/revocations', REVOKE, async ({ caller, body: wanted }, c) => {
     const now = deps.clock.now()
-    const what = toSelector(wanted.selector)
+    const what = decodeSelector(wanted.selector)
     if (wanted.dry_run) return c.json({ dry_run: true, selector: wanted.selector, would_end: await previewed(deps, what, now) })
     const answer = await revokeAs(deps, caller, what, { now, caseReference: wanted.case_reference, comment: wanted.comment })
     if (answer.outcome !== 'revoked') return c.json({ outcome: answer.outcome, selector: wanted.selector })
@@ -100,29 +99,10 @@ async function proof(deps: Deps, wanted: { seq: number; before?: string | undefi
   return { deliveries, next, guards: enforced }
 }
 
-function toSelector(wire: z.infer<typeof selectorSchema>): Selector {
-  switch (wire.kind) {
-    case 'grant':
-      return { kind: 'grant', sid: wire.sid, clientId: wire.client_id }
-    case 'client':
-      return { kind: 'client', clientId: wire.client_id }
-    case 'tenant':
-      return { kind: 'tenant', tid: wire.tid.toLowerCase() }
-    default:
-      return wire
-  }
-}
-
-function selectorShown(one: Selector): Record<string, unknown> {
-  if (!('clientId' in one)) return { ...one }
-  const { clientId, ...rest } = one
-  return { ...rest, client_id: clientId }
-}
-
 function shown(revocation: Revocation): Record<string, unknown> {
   return {
     seq: revocation.seq,
-    selector: selectorShown(revocation.selector),
+    selector: encodeSelector(revocation.selector),
     reason: revocation.reason,
     actor: revocation.actor,
     at: revocation.at,

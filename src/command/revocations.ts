@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { WireSelector } from '../protocol/selector.ts'
 import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
 import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
 import { columns, lines, time, timeMs } from './show.ts'
@@ -92,7 +93,7 @@ function revokeCommand(program: Command, context: Context): void {
 }
 
 /** Exactly one of them; `--client` beside `--grant` says whose part. */
-function selectorOf(options: RevokeOptions): Json & { kind: string } {
+function selectorOf(options: RevokeOptions): WireSelector {
   const { session, grant, subject, client, tenant, everything } = options
   const given = [session, grant, subject, grant === undefined ? client : undefined, tenant, everything === true ? 'yes' : undefined].filter(
     (one) => one !== undefined,
@@ -117,17 +118,17 @@ interface Preview {
   would_end: { sessions: number; subjects: number; clients: number; deliveries: number }
 }
 
-const preview = (broker: Broker, selector: Json): Promise<Preview> => broker.send('POST', '/revocations', { selector, dry_run: true })
+const preview = (broker: Broker, selector: WireSelector): Promise<Preview> => broker.send('POST', '/revocations', { selector, dry_run: true })
 const previewWords = ({ would_end: end }: Preview): string =>
   `${end.sessions} session(s) of ${end.subjects} user(s), at ${end.clients} client(s); ${end.deliveries} logout token(s) to deliver`
 
-async function dryRun(context: Context, command: Command, broker: Broker, selector: Json): Promise<void> {
+async function dryRun(context: Context, command: Command, broker: Broker, selector: WireSelector): Promise<void> {
   const answer = await preview(broker, selector)
   context.print(command, answer, () => `This would end ${previewWords(answer)}. Nothing was done.\n`)
 }
 
 /** Signing out many is asked about, with how many; where nobody can answer it has to be said beforehand. */
-async function agree(context: Context, broker: Broker, selector: Json & { kind: string }, options: RevokeOptions): Promise<void> {
+async function agree(context: Context, broker: Broker, selector: WireSelector, options: RevokeOptions): Promise<void> {
   if (options.yes === true || !['client', 'tenant', 'everything'].includes(selector.kind)) return
   const words = previewWords(await preview(broker, selector))
   if (context.terminal.ask === undefined)
@@ -139,7 +140,7 @@ async function agree(context: Context, broker: Broker, selector: Json & { kind: 
 interface RevocationShown {
   seq: number
   at: number
-  selector: Json & { kind: string }
+  selector: WireSelector
   reason: string
   actor: { kind: string; id: string }
   sessions: number | null
@@ -159,7 +160,7 @@ interface Proof {
   guards: { client_id: string; guard_id: string; enforced: boolean }[]
 }
 
-const what = ({ kind, ...rest }: Json & { kind: string }): string => [kind, ...Object.values(rest)].join(' ')
+const what = ({ kind, ...rest }: WireSelector): string => [kind, ...Object.values(rest)].join(' ')
 const row = (one: RevocationShown) => [
   one.seq,
   time(one.at),

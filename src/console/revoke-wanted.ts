@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Deps } from '../deps.ts'
 import type { Selector } from '../protocol/revocation.ts'
+import { decodeSelector } from '../protocol/selector.ts'
 
 /** What the revoke form says, read: every problem at once, in words for whoever fills it in. */
 
@@ -55,20 +56,7 @@ function selectorOf(deps: Pick<Deps, 'clients'>, { kind, value, client }: Draft,
   if (kind === 'tenant' && value !== '' && !tenant.safeParse(value).success)
     missing('A tenant’s id is a GUID, for example 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11.')
   if (problems.length > 0) return undefined
-  switch (kind) {
-    case 'session':
-      return { kind, sid: value }
-    case 'grant':
-      return { kind, sid: value, clientId: clientId ?? '' }
-    case 'subject':
-      return { kind, sub: value }
-    case 'client':
-      return { kind, clientId: clientId ?? '' }
-    case 'tenant':
-      return { kind, tid: value.toLowerCase() }
-    case 'everything':
-      return { kind }
-  }
+  return decodeSelector({ kind, sid: value, sub: value, tid: value, client_id: clientId })
 }
 
 /** What has to be typed before many are signed out; nothing for one user. */

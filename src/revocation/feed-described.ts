@@ -1,19 +1,8 @@
 import { z } from 'zod'
 import { asClient, type Description, json, rejected, text } from '../protocol/described.ts'
+import { selectorSchema } from '../protocol/selector.ts'
 
 /** The feed as /openapi.json describes it; docs/feed.md has the protocol. */
-
-const id = text.max(200)
-export const selectorSchema = z
-  .discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('session'), sid: id.min(1) }),
-    z.strictObject({ kind: z.literal('grant'), sid: id.min(1), client_id: id.min(1) }),
-    z.strictObject({ kind: z.literal('subject'), sub: id.min(1) }),
-    z.strictObject({ kind: z.literal('client'), client_id: id.min(1) }),
-    z.strictObject({ kind: z.literal('tenant'), tid: z.guid('has to be a tenant id (a GUID)') }),
-    z.strictObject({ kind: z.literal('everything') }),
-  ])
-  .meta({ id: 'Selector', description: 'What a revocation covers.' })
 
 const guard = text.regex(/^[A-Za-z0-9._-]{1,64}$/)
 const entry = z

@@ -1,5 +1,5 @@
 import type { Revocation } from '../../db/types.ts'
-import type { Selector } from '../protocol/revocation.ts'
+import { encodeSelector, type WireSelector } from '../protocol/selector.ts'
 import type { FeedPosition } from './interface.ts'
 
 /** The feed as it is on the wire (docs/feed.md): entries without their reason, and frames of server-sent events. */
@@ -14,33 +14,15 @@ export const ANY_GUARD = 'default'
 
 export interface FeedEntry {
   seq: number
-  selector: Record<string, string>
+  selector: WireSelector
   exp: number
 }
 
 export const entryOf = (revocation: Revocation): FeedEntry => ({
   seq: revocation.seq,
-  selector: wireSelector(revocation.selector),
+  selector: encodeSelector(revocation.selector),
   exp: revocation.at + ENTRY_SECONDS,
 })
-
-function wireSelector(selector: Selector): Record<string, string> {
-  const { kind } = selector
-  switch (kind) {
-    case 'session':
-      return { kind, sid: selector.sid }
-    case 'grant':
-      return { kind, sid: selector.sid, client_id: selector.clientId }
-    case 'subject':
-      return { kind, sub: selector.sub }
-    case 'client':
-      return { kind, client_id: selector.clientId }
-    case 'tenant':
-      return { kind, tid: selector.tid }
-    case 'everything':
-      return { kind }
-  }
-}
 
 /** A client of certain tenants hears of those, and of what concerns no single one. */
 export const visibleTo = (tenants: readonly string[] | undefined, revocation: Revocation): boolean =>

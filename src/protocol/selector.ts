@@ -1,0 +1,47 @@
+import { z } from 'zod'
+import type { Selector } from './revocation.ts'
+
+/** Selectors on the wire and in the log's columns: `client_id` there is `clientId` here. The guard has its own reader, because it imports nothing of ours. */
+
+const id = z.string().max(200).min(1)
+
+/** Unknown kinds, unknown members and missing members are rejected. */
+export const selectorSchema = z
+  .discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('session'), sid: id }),
+    z.strictObject({ kind: z.literal('grant'), sid: id, client_id: id }),
+    z.strictObject({ kind: z.literal('subject'), sub: id }),
+    z.strictObject({ kind: z.literal('client'), client_id: id }),
+    z.strictObject({ kind: z.literal('tenant'), tid: z.guid('has to be a tenant id (a GUID)') }),
+    z.strictObject({ kind: z.literal('everything') }),
+  ])
+  .meta({ id: 'Selector', description: 'What a revocation covers.' })
+export type WireSelector = z.infer<typeof selectorSchema>
+
+type Member = string | null | undefined
+/** The members of every kind side by side, as a row of the log and a form have them. */
+export interface SelectorMembers {
+  kind: string
+  sid?: Member
+  sub?: Member
+  client_id?: Member
+  tid?: Member
+}
+
+export function encodeSelector(selector: Selector): WireSelector {
+  if (!('clientId' in selector)) return { ...selector }
+  const { clientId, ...rest } = selector
+  return { ...rest, client_id: clientId }
+}
+
+/** @returns undefined for an unknown kind, or where a member of the kind is missing; members of other kinds are ignored */
+export function decodeSelector(wire: WireSelector): Selector
+export function decodeSelector(members: SelectorMembers): Selector | undefined
+export function decodeSelector({ kind, sid, sub, client_id: clientId, tid }: SelectorMembers): Selector | undefined {
+  if (kind === 'session' && sid) return { kind, sid }
+  if (kind === 'grant' && sid && clientId) return { kind, sid, clientId }
+  if (kind === 'subject' && sub) return { kind, sub }
+  if (kind === 'client' && clientId) return { kind, clientId }
+  if (kind === 'tenant' && tid) return { kind, tid: tid.toLowerCase() }
+  return kind === 'everything' ? { kind } : undefined
+}
