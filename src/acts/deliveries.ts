@@ -2,8 +2,8 @@ import type { Deps } from '../deps.ts'
 import type { Caller } from './caller.ts'
 import { recorded } from './recorded.ts'
 
-/** Which deliveries to retry: those of one id, target or client, or all. */
-export interface RedriveWanted {
+/** Which deliveries: those of one id, target or client, or all. */
+export interface WhichDeliveries {
   id?: string | undefined
   target_id?: string | undefined
   client_id?: string | undefined
@@ -11,7 +11,7 @@ export interface RedriveWanted {
 }
 
 /** Refused and dead deliveries tried again, recorded; by whatever way the caller came. @returns how many */
-export async function redriveAs(deps: Deps, caller: Caller, wanted: RedriveWanted): Promise<number> {
+export async function redriveAs(deps: Deps, caller: Caller, wanted: WhichDeliveries): Promise<number> {
   const [target] = Object.entries(wanted)
   const refs = await recorded(
     deps,
@@ -23,4 +23,22 @@ export async function redriveAs(deps: Deps, caller: Caller, wanted: RedriveWante
   if (refs.length > 0) deps.queue.add(refs)
   deps.log.info('deliveries_redriven', { count: refs.length, actorKind: caller.actor.kind, actor: caller.actor.id })
   return refs.length
+}
+
+/** Pending, rejected and failed deliveries closed: nothing is sent any more. Recorded with the reason. @returns how many */
+export async function closeAs(
+  deps: Pick<Deps, 'store' | 'log'>,
+  caller: Caller,
+  { reason, caseReference, ...which }: WhichDeliveries & { reason: string; caseReference?: string | undefined },
+): Promise<number> {
+  const [target] = Object.entries(which)
+  const closed = await recorded(
+    deps,
+    caller,
+    { act: 'close', target: target?.join(' '), caseReference, comment: reason },
+    () => deps.store.closeDeliveries({ id: which.id, targetId: which.target_id, clientId: which.client_id, reason }),
+    (count) => ({ closed: count }),
+  )
+  deps.log.info('deliveries_closed', { count: closed, actorKind: caller.actor.kind, actor: caller.actor.id })
+  return closed
 }

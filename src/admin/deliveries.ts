@@ -6,11 +6,11 @@ import { milliseconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { limit, ok, route, seqNumber, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
-import { redriveAs } from '../acts/deliveries.ts'
+import { closeAs, redriveAs, type WhichDeliveries } from '../acts/deliveries.ts'
 
 /** What is owed to instances and what came of it; and trying again what was given up. */
 
-const STATES = ['pending', 'delivered', 'rejected', 'failed', 'superseded'] as const
+const STATES = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] as const
 export const deliveryCursor = z.string().min(1).max(200).optional().meta({ description: 'the next of the page before' })
 const listing = z.strictObject({
   state: z.enum(STATES).optional(),
@@ -24,19 +24,25 @@ const redriving = z.union(
   [z.strictObject({ id: one }), z.strictObject({ target_id: one }), z.strictObject({ client_id: one }), z.strictObject({ all: z.literal(true) })],
   'name exactly one of id, target_id, client_id, or all: true',
 )
+const why = { reason: z.string().trim().min(1).max(500), case_reference: z.string().max(200).optional() }
+const closing = z.union(
+  [z.strictObject({ id: one, ...why }), z.strictObject({ target_id: one, ...why }), z.strictObject({ client_id: one, ...why })],
+  'name exactly one of id, target_id, client_id, and a reason',
+)
 
 const attempt = shape('Attempt', {
   attempt: z.int(),
   at_ms: milliseconds,
-  outcome: z.enum(['delivered', 'retry', 'rejected', 'failed', 'superseded']),
+  outcome: z.enum(['delivered', 'retry', 'rejected', 'failed', 'superseded', 'closed']),
   status: z.int().optional().meta({ description: 'HTTP status' }),
   latency_ms: z.int(),
   jti: z.string().optional().meta({ description: 'of the logout token' }),
-  error: z.string().optional(),
+  error: z.string().optional().meta({ description: 'what went wrong; of closed, the reason that was given' }),
 })
 export const deliverySchema = shape('Delivery', {
   id: z.string(),
-  seq: z.int(),
+  kind: z.enum(['logout_token']),
+  seq: z.int().nullable().meta({ description: 'of the revocation that caused it' }),
   client_id: z.string(),
   target_id: z.string(),
   uri: z.string(),
@@ -93,6 +99,7 @@ export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
     return c.json(deliveryShown(delivery, await deps.store.attemptsOf(delivery.id)))
   })
   redriveRoute(deps, routes)
+  closeRoute(deps, routes)
   return routes
 }
 
@@ -106,18 +113,39 @@ function redriveRoute(deps: Deps, routes: Hono<AdminEnv>): void {
     rejects: [404] as const,
   }
   route(routes, 'post', '/deliveries/redrive', about, async ({ caller, body: wanted }, c) => {
-    if ('client_id' in wanted && (await deps.store.findClient(wanted.client_id)) === undefined)
-      throw new Problem(404, 'No such client', 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.')
-    if ('id' in wanted && (await deps.store.findDelivery(wanted.id)) === undefined)
-      throw new Problem(404, 'No such delivery', 'There is no delivery of that id; GET /admin/v1/deliveries (cmb deliveries list) lists them.')
+    await mustExist(deps, wanted)
     return c.json({ redriven: await redriveAs(deps, caller, wanted) })
   })
+}
+
+function closeRoute(deps: Deps, routes: Hono<AdminEnv>): void {
+  const about = {
+    id: 'closeDeliveries',
+    summary: 'Closes pending, rejected and failed deliveries: nothing is sent any more',
+    may: 'administer' as const,
+    body: closing,
+    answers: { 200: ok('How many.', z.object({ closed: z.int() })) },
+    rejects: [404] as const,
+  }
+  route(routes, 'post', '/deliveries/close', about, async ({ caller, body: { reason, case_reference: caseReference, ...which } }, c) => {
+    await mustExist(deps, which)
+    return c.json({ closed: await closeAs(deps, caller, { ...which, reason, caseReference }) })
+  })
+}
+
+/** @throws Problem 404 where the client or the delivery that is named is unknown */
+async function mustExist(deps: Deps, which: WhichDeliveries): Promise<void> {
+  if (which.client_id !== undefined && (await deps.store.findClient(which.client_id)) === undefined)
+    throw new Problem(404, 'No such client', 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.')
+  if (which.id !== undefined && (await deps.store.findDelivery(which.id)) === undefined)
+    throw new Problem(404, 'No such delivery', 'There is no delivery of that id; GET /admin/v1/deliveries (cmb deliveries list) lists them.')
 }
 
 export function deliveryShown(delivery: Delivery, attempts?: DeliveryAttempt[]): Record<string, unknown> {
   return {
     id: delivery.id,
-    seq: delivery.seq,
+    kind: delivery.kind,
+    seq: delivery.seq ?? null,
     client_id: delivery.clientId,
     target_id: delivery.targetId,
     uri: delivery.uri,

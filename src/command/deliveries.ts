@@ -10,7 +10,7 @@ export function deliveryCommands(program: Command, context: Context): void {
     deliveries
       .command('list')
       .description('The newest first.')
-      .option('--state <state>', 'pending, delivered, rejected, failed or superseded')
+      .option('--state <state>', 'pending, delivered, rejected, failed, superseded or closed')
       .option('--client <id>', 'only those to this client')
       .option('--seq <seq>', 'only those of one revocation')
       .option('--limit <n>', 'how many at most', '100')
@@ -25,6 +25,7 @@ export function deliveryCommands(program: Command, context: Context): void {
     'cmb deliveries list --client sydney --state pending',
   )
   redriveCommand(deliveries, context)
+  closeCommand(deliveries, context)
 }
 
 function deliveryWords(deliveries: Record<string, Cell>[], next: string | null): string {
@@ -63,5 +64,34 @@ function redriveCommand(deliveries: Command, context: Context): void {
       }),
     'cmb deliveries redrive --client sydney',
     'cmb deliveries redrive --all',
+  )
+}
+
+function closeCommand(deliveries: Command, context: Context): void {
+  examples(
+    deliveries
+      .command('close [delivery]')
+      .description(
+        'Close pending, rejected or failed deliveries with a reason: nothing is sent any more. One delivery, a client, or a logout address.',
+      )
+      .option('--client <id>', 'all to this client')
+      .option('--target <id>', 'all to one logout address, by its target id')
+      .requiredOption('--reason <text>', 'why, kept with each delivery and in the audit log')
+      .option('--case <reference>', 'your case reference, kept in the audit log')
+      .addOption(asJson())
+      .action(
+        async (delivery: string | undefined, options: Record<'client' | 'target' | 'reason' | 'case', string | undefined>, command: Command) => {
+          const which = { id: delivery, client_id: options.client, target_id: options.target }
+          if (Object.values(which).filter((one) => one !== undefined).length !== 1)
+            throw new CommandFailure(EXIT.usage, 'Say what to close, exactly one of: a delivery, --client, --target.')
+          const wanted = { ...which, reason: options.reason, case_reference: options.case }
+          const answer = await (await context.broker(command)).send<{ closed: number }>('POST', '/deliveries/close', wanted)
+          context.print(command, answer, () =>
+            answer.closed === 0 ? 'There is no pending, rejected or failed delivery there. Nothing was closed.\n' : `${answer.closed} closed.\n`,
+          )
+        },
+      ),
+    'cmb deliveries close --client perth --reason "the instance is gone" --case INC-4711',
+    'cmb deliveries close --target t_9fK… --reason "the address was wrong"',
   )
 }

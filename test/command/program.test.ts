@@ -62,6 +62,7 @@ describe('cmb', () => {
       'revocations show',
       'deliveries list',
       'deliveries redrive',
+      'deliveries close',
       'keys list',
       'keys rotate',
       'keys retire',

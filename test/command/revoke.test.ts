@@ -191,6 +191,20 @@ describe('cmb revocations and deliveries', () => {
     expect((await type(['deliveries', 'redrive', '--client', 'sydney', '--json'])).json()).toEqual({ redriven: 1 })
     expect(rig.queue.added).toMatchObject([{ id: delivery.id, attempt: 1 }])
     expect((await type(['deliveries', 'list', '--state', 'pending'])).out).toContain(delivery.id)
+    expect(await type(['deliveries', 'close', delivery.id])).toMatchObject({ code: 2, err: expect.stringContaining('--reason') as string })
+    expect(await type(['deliveries', 'close', '--reason', 'gone'])).toMatchObject({ code: 2 })
+    expect(await type(['deliveries', 'close', 'nothing-of-that-id', '--reason', 'gone'])).toMatchObject({ code: 1 })
+    expect((await type(['deliveries', 'close', '--client', 'sydney', '--reason', 'gone', '--case', 'INC-1'])).out).toBe('1 closed.\n')
+    expect((await type(['deliveries', 'close', '--client', 'sydney', '--reason', 'gone'])).out).toContain('Nothing was closed')
+    const closed = (await type(['revocations', 'show', String(seq), '--json'])).json<{ deliveries: { attempts: unknown[] }[] }>()
+    expect(closed).toMatchObject({ deliveries: [{ state: 'closed' }] })
+    expect(closed.deliveries[0]?.attempts.at(-1)).toMatchObject({ outcome: 'closed', error: 'gone' })
+    expect((await rig.store.listAudit({ act: 'close', limit: 5 })).at(-1)).toMatchObject({
+      target: 'client_id sydney',
+      comment: 'gone',
+      caseReference: 'INC-1',
+      ended: { outcome: 'done', result: { closed: 1 } },
+    })
     expect(await type(['deliveries', 'list', '--state', 'lost'])).toMatchObject({ code: 1, err: expect.stringContaining('state') as string })
     expect(await type(['revocations', 'show', '999'])).toMatchObject({ code: 1 })
   })

@@ -214,6 +214,7 @@ describe('what is answered is what openapi.json says', () => {
       ['POST', '/admin/v1/revocations', '/admin/v1/revocations', { selector: { kind: 'session', sid: world.session.sid } }, 201],
       ['POST', '/admin/v1/revocations', '/admin/v1/revocations', { selector: { kind: 'session', sid: world.session.sid } }, 200],
       ['POST', '/admin/v1/deliveries/redrive', '/admin/v1/deliveries/redrive', { all: true }, 200],
+      ['POST', '/admin/v1/deliveries/close', '/admin/v1/deliveries/close', { client_id: 'sydney', reason: 'gone' }, 200],
       ['POST', '/admin/v1/microsoft-work/redrive', '/admin/v1/microsoft-work/redrive', { all: true }, 200],
       ['POST', '/admin/v1/users/erase', '/admin/v1/users/erase', { sub: world.session.sub, dry_run: true }, 200],
       ['POST', '/admin/v1/users/erase', '/admin/v1/users/erase', { sub: world.session.sub }, 200],
