@@ -239,6 +239,7 @@ export async function createRig(options: RigOptions = {}) {
       BROKER_ENTRA_TENANT: `${TENANT},${OTHER_TENANT}`,
       BROKER_ENTRA_CLIENT_ID: '33333333-3333-4333-8333-333333333333',
       BROKER_ENTRA_CLIENT_SECRET: 'entra-secret',
+      BROKER_MFA_PROOF: 'auth_context:c1',
       BROKER_OPERATOR_TENANT: TENANT,
       BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
     }),

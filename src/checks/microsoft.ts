@@ -210,7 +210,7 @@ function mfaProof(row: TenantRow, page: string): Found {
   const context = /^auth_context:(c\d+)$/.exec(row.mfaProof)?.[1]
   if (context !== undefined && row.proofAssertedAt === undefined)
     return warning(
-      `MFA is proved by ${row.mfaProof}, but no administrator has confirmed that a policy is bound to ${context}. Without a policy, Entra sends ${context} all the same and it proves nothing.`,
+      `MFA is proved by ${row.mfaProof}, but no administrator has confirmed that a policy is bound to ${context}. Without a policy, Entra sends ${context} all the same and it proves nothing. Tokens hold no acr until then.`,
       `Try it and confirm it at ${page}`,
     )
   return ok(`MFA is proved by ${row.mfaProof}${asserted}.`)

@@ -20,6 +20,8 @@ export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals' |
     secretExpiresAt?: number | undefined
   }
   signals: Omit<Values['signals'], 'issuersFile'> & { issuers: SignalIssuer[] }
+  /** `mfaProof` was set by the operator, who thereby asserts that a policy demands it (docs/entra.md). */
+  mfaProofAsserted: boolean
   /** What is wrong without keeping the broker from its start. */
   warnings: ConfigProblem[]
 }
@@ -78,6 +80,7 @@ export function loadConfig(env: Environment): Config {
       secretExpiresAt: entra.secretExpiresAt,
     },
     signals: { ...ownSignals, issuers },
+    mfaProofAsserted: Boolean(env[SETTINGS.mfaProof.name] || env[`${SETTINGS.mfaProof.name}_FILE`]),
     warnings: unknownSettings(env),
   }
 }

@@ -320,7 +320,7 @@ export const SETTINGS = {
     default: 'auth_context:c1',
     schema: parse.mfaProof,
     example: 'auth_context:c1',
-    text: 'What counts as proof of MFA: [entra.md](entra.md#what-proves-mfa).',
+    text: 'What counts as proof of MFA: [entra.md](entra.md#what-proves-mfa). Set it only if a policy demands it: tokens then claim MFA (`acr`, `amr`).',
   }),
   operatorTenant: setting({
     name: 'BROKER_OPERATOR_TENANT',

@@ -45,7 +45,7 @@ export const connectionOf = ({ entra, operatorTenant }: Pick<Config, 'entra'> & 
 interface Need {
   store: Store
   sealer: Sealer
-  config: Pick<Config, 'entra' | 'operatorTenant' | 'mfaProof'>
+  config: Pick<Config, 'entra' | 'operatorTenant' | 'mfaProof' | 'mfaProofAsserted'>
   clock: Clock
   log: Log
 }
@@ -76,14 +76,26 @@ export async function openConnection(need: Need): Promise<EntraConnection> {
   }
 }
 
+const SETTING_OF_PROOF = 'BROKER_MFA_PROOF'
+
 /** Each part on its own: a broker that was first started without settings may still be given them by a later start. */
-async function seed({ store, config, clock }: Need): Promise<void> {
-  const { entra, mfaProof, operatorTenant } = config
+async function seed({ store, config, clock, log }: Need): Promise<void> {
+  const { entra, mfaProof, mfaProofAsserted, operatorTenant } = config
   if (entra.clientId !== undefined) await store.setSettingOnce(SETTING.clientId, entra.clientId)
   if (operatorTenant !== undefined) await store.setSettingOnce(SETTING.operatorTenant, operatorTenant)
   // Removed ones count: a tenant that was removed is not brought back by the settings it once came with.
-  if ((await store.listTenants()).length > 0) return
-  for (const tid of entra.tenants) await store.putTenant({ tid, mfaProof: proofWords(mfaProof), connectedAt: clock.now() })
+  const known = await store.listTenants()
+  if (known.length === 0) for (const tid of entra.tenants) await store.putTenant({ tid, mfaProof: proofWords(mfaProof), connectedAt: clock.now() })
+  if (mfaProofAsserted) await assertProof({ store, clock, log }, entra.tenants, proofWords(mfaProof))
+}
+
+/** An operator who sets the proof asserts it for the tenants that the settings name. An assertion made at /setup stays as it is. */
+async function assertProof({ store, clock, log }: Pick<Need, 'store' | 'clock' | 'log'>, tids: readonly string[], proof: string): Promise<void> {
+  for (const { tid, mfaProof, proofAssertedAt } of await store.listTenants()) {
+    if (!tids.includes(tid) || mfaProof !== proof || proofAssertedAt !== undefined) continue
+    await store.changeTenant({ tid, change: { proofAssertedBy: SETTING_OF_PROOF, proofAssertedAt: clock.now() } })
+    log.info('mfa_proof_asserted', { tid, proof: mfaProof, actor: SETTING_OF_PROOF })
+  }
 }
 
 /** Under the current secret, so that an old one can go. */

@@ -4,7 +4,7 @@ import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import type { GuidanceKey } from '../microsoft/guidance.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { judgeMfa, mfaPolicy } from './mfa.ts'
+import { isAsserted, judgeMfa, mfaPolicy } from './mfa.ts'
 import { clientOf, type SignInRequest } from './request.ts'
 import type { Visit } from './sealed.ts'
 
@@ -20,7 +20,7 @@ export type Judgement =
 export async function judge(deps: Deps, visit: Visit, identity: MicrosoftIdentity, tenant: TenantRow | undefined, now: number): Promise<Judgement> {
   if (tenant?.removedAt !== undefined) return { admitted: false, guidance: 'tenant_not_connected' }
   const policy = mfaPolicy(deps.config, tenant)
-  const mfa = judgeMfa(policy, identity)
+  const mfa = judgeMfa(policy, identity, isAsserted(deps.config, tenant))
   if (!mfa.proved) {
     const askAgain = policy?.kind === 'auth_context' && policy.id !== visit.authContext && !visit.again
     return askAgain

@@ -5,8 +5,9 @@ import { parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
 import { ACR_MFA } from '../protocol/names.ts'
 
 /**
- * Decides, alone, whether a sign-in proves MFA. Fails closed: a policy that cannot be read, or whose proof is not there, lets nobody in.
- * `acr` and `amr` say what Microsoft proved and nothing else: what an administrator asserts lets a user in, but is no proof to be passed on.
+ * The one place that decides whether a sign-in proves MFA. It fails closed: a policy that cannot be read, or whose proof is missing, admits no user.
+ * `acr` and `amr: ["mfa"]` go together: issued for an authentication context whose proof was asserted, or for Microsoft's own `amr`; never
+ * for `conditional_access`, which no token shows.
  */
 
 export type MfaVerdict = { proved: true; acr: string | undefined; amr: string[] | undefined } | { proved: false }
@@ -15,17 +16,24 @@ export type MfaVerdict = { proved: true; acr: string | undefined; amr: string[] 
 export const mfaPolicy = (config: Pick<Config, 'mfaProof'>, tenant: TenantRow | undefined): MfaProof | undefined =>
   tenant === undefined ? config.mfaProof : parseMfaProof(tenant.mfaProof)
 
-export function judgeMfa(policy: MfaProof | undefined, identity: Pick<MicrosoftIdentity, 'acrs' | 'amr'>): MfaVerdict {
-  const methods = identity.amr
-  const byAmr = methods?.includes('mfa') === true
+/** Whether the tenant's administrator (at /setup) or the operator (by setting BROKER_MFA_PROOF) asserted that a policy demands the proof. */
+export const isAsserted = (config: Pick<Config, 'mfaProofAsserted'>, tenant: TenantRow | undefined): boolean =>
+  tenant === undefined ? config.mfaProofAsserted : tenant.proofAssertedAt !== undefined
+
+const ISSUED: MfaVerdict = { proved: true, acr: ACR_MFA, amr: ['mfa'] }
+const NOT_ISSUED: MfaVerdict = { proved: true, acr: undefined, amr: undefined }
+
+/** @param asserted Entra issues `acrs` also where no policy is bound to the context. Without an assertion it admits the user, and tokens claim no MFA. */
+export function judgeMfa(policy: MfaProof | undefined, identity: Pick<MicrosoftIdentity, 'acrs' | 'amr'>, asserted: boolean): MfaVerdict {
+  const byAmr = identity.amr?.includes('mfa') === true
   switch (policy?.kind) {
-    // Proves it only because the tenant's administrator has bound a policy to this very context and confirmed it at set-up.
     case 'auth_context':
-      return identity.acrs.includes(policy.id) ? { proved: true, acr: ACR_MFA, amr: methods } : { proved: false }
+      if (!identity.acrs.includes(policy.id)) return { proved: false }
+      return asserted || byAmr ? ISSUED : NOT_ISSUED
     case 'amr':
-      return byAmr ? { proved: true, acr: ACR_MFA, amr: methods } : { proved: false }
+      return byAmr ? ISSUED : { proved: false }
     case 'conditional_access':
-      return { proved: true, acr: byAmr ? ACR_MFA : undefined, amr: methods }
+      return NOT_ISSUED
     case undefined:
       return { proved: false }
   }
@@ -33,4 +41,4 @@ export function judgeMfa(policy: MfaProof | undefined, identity: Pick<MicrosoftI
 
 /** For a trial at /setup: what a sign-in like that would be judged. */
 export const provesMfa = (proof: string, identity: Pick<MicrosoftIdentity, 'acrs' | 'amr'>): boolean =>
-  judgeMfa(parseMfaProof(proof), identity).proved
+  judgeMfa(parseMfaProof(proof), identity, false).proved

@@ -106,6 +106,7 @@ describe('cmb doctor', () => {
 
   test('says of each tenant how MFA is proved, and on whose word', async () => {
     await rig.store.changeTenant({ tid: OTHER_TENANT, change: { mfaProof: 'conditional_access', proofAssertedBy: 'Adam', proofAssertedAt: 1 } })
+    await rig.store.changeTenant({ tid: TENANT, change: { proofAssertedBy: undefined, proofAssertedAt: undefined } })
     await type(['tenants', 'add', THIRD])
     expect(await found()).toEqual([
       expect.stringContaining('no administrator has confirmed that a policy is bound to c1') as string,

@@ -31,6 +31,7 @@ describe('settings', () => {
       opsOrigin: 'http://localhost:7401',
       entra: { tenants: [], clientId: undefined, credential: undefined, authority: 'https://login.microsoftonline.com', simulated: false },
       mfaProof: { kind: 'auth_context', id: 'c1' },
+      mfaProofAsserted: false,
       allowLoopbackTargets: false,
     })
   })
@@ -49,6 +50,11 @@ describe('settings', () => {
     expect(problems(env).toSorted()).toEqual(Object.keys(env).toSorted())
     expect(() => loadConfig(env)).toThrow(/BROKER_LISTEN: must be host:port[\s\S]*for example: BROKER_LISTEN=/)
     expect(() => loadConfig(env)).not.toThrow(/too-short/)
+  })
+
+  test('a proof of MFA is asserted by setting it, even to its default, and not by an empty variable', () => {
+    const asserted = (value: string) => loadConfig({ ...LEAST, BROKER_MFA_PROOF: value }).mfaProofAsserted
+    expect([asserted('auth_context:c1'), asserted('amr'), asserted('')]).toEqual([true, true, false])
   })
 
   test('nothing set names what has to be', () => {

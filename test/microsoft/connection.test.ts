@@ -14,8 +14,19 @@ describe('the connection to Microsoft', () => {
   test('is seeded by the environment of the first start', async () => {
     const rig = await createRig({ config: { mfaProof: { kind: 'amr' } } })
     expect(rig.deps.connection.current()).toMatchObject({ tenants: [TENANT, OTHER_TENANT], operatorTenant: TENANT, credentialFrom: 'environment' })
-    expect(await rig.store.findTenant(TENANT)).toMatchObject({ mfaProof: 'amr', proofAssertedBy: undefined })
+    expect(await rig.store.findTenant(TENANT)).toMatchObject({ mfaProof: 'amr', proofAssertedBy: 'BROKER_MFA_PROOF' })
     expect(rig.deps.connection.differences()).toEqual([])
+  })
+
+  test('a default proof is asserted for no tenant, until the operator sets it for a later start', async () => {
+    const rig = await createRig({ config: { mfaProofAsserted: false } })
+    const asserted = async () => (await rig.store.listTenants()).map(({ proofAssertedBy }) => proofAssertedBy)
+    expect(await asserted()).toEqual([undefined, undefined])
+    await rig.store.changeTenant({ tid: OTHER_TENANT, change: { proofAssertedBy: 'Adam', proofAssertedAt: 1 } })
+    await later(rig, {}, { mfaProof: { kind: 'amr' }, mfaProofAsserted: true })
+    expect(await asserted()).toEqual([undefined, 'Adam'])
+    await later(rig, {}, { mfaProofAsserted: true })
+    expect(await asserted()).toEqual(['BROKER_MFA_PROOF', 'Adam'])
   })
 
   test('a broker that was first started without settings is seeded by a later start', async () => {

@@ -19,27 +19,42 @@ async function arrive(options: Parameters<typeof createRig>[0] = {}, changes: Pa
 }
 
 describe('proof of MFA', () => {
-  const policies: [MfaProof, Parameters<typeof judgeMfa>[1], boolean, string | undefined][] = [
-    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: undefined }, true, ACR_MFA],
-    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c2', 'c11'], amr: ['mfa'] }, false, undefined],
-    [{ kind: 'auth_context', id: 'c1' }, { acrs: [], amr: undefined }, false, undefined],
-    [{ kind: 'amr' }, { acrs: [], amr: ['pwd', 'mfa'] }, true, ACR_MFA],
-    [{ kind: 'amr' }, { acrs: ['c1'], amr: ['pwd', 'ngcmfa'] }, false, undefined],
-    [{ kind: 'amr' }, { acrs: ['c1'], amr: undefined }, false, undefined],
-    [{ kind: 'conditional_access' }, { acrs: [], amr: undefined }, true, undefined],
-    [{ kind: 'conditional_access' }, { acrs: [], amr: ['mfa'] }, true, ACR_MFA],
+  const policies: [MfaProof, Parameters<typeof judgeMfa>[1], asserted: boolean, proved: boolean, acr: string | undefined][] = [
+    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: undefined }, true, true, ACR_MFA],
+    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: ['pwd'] }, true, true, ACR_MFA],
+    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: undefined }, false, true, undefined],
+    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: ['pwd'] }, false, true, undefined],
+    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c1'], amr: ['pwd', 'mfa'] }, false, true, ACR_MFA],
+    [{ kind: 'auth_context', id: 'c1' }, { acrs: ['c2', 'c11'], amr: ['mfa'] }, true, false, undefined],
+    [{ kind: 'auth_context', id: 'c1' }, { acrs: [], amr: undefined }, true, false, undefined],
+    [{ kind: 'amr' }, { acrs: [], amr: ['pwd', 'mfa'] }, false, true, ACR_MFA],
+    [{ kind: 'amr' }, { acrs: ['c1'], amr: ['pwd', 'ngcmfa'] }, true, false, undefined],
+    [{ kind: 'amr' }, { acrs: ['c1'], amr: undefined }, true, false, undefined],
+    [{ kind: 'conditional_access' }, { acrs: [], amr: undefined }, true, true, undefined],
+    [{ kind: 'conditional_access' }, { acrs: ['c1'], amr: ['mfa'] }, true, true, undefined],
   ]
 
-  test.each(policies)('%j with %j: %s, acr %s', async (policy, identity, proved, acr) => {
-    expect(judgeMfa(policy, identity)).toEqual(proved ? { proved, acr, amr: identity.amr } : { proved })
-    const { rig, client, browser } = await arrive({ config: { mfaProof: policy } })
-    rig.microsoft.next = identity
-    const response = await signIn(rig, browser, authorizePath(client))
-    const session = await sessionOf(rig, browser)
-    expect(session === undefined).toBe(!proved)
-    expect(session?.acr).toBe(acr)
-    expect(session?.amr).toEqual(proved ? identity.amr : undefined)
-    expect(response.status).toBe(proved ? 303 : 403)
+  test.each(policies)(
+    '%j with %j, asserted %s: admitted %s, acr %s, and amr mfa only beside acr',
+    async (policy, identity, asserted, proved, acr) => {
+      const amr = acr === undefined ? undefined : ['mfa']
+      expect(judgeMfa(policy, identity, asserted)).toEqual(proved ? { proved, acr, amr } : { proved })
+      const { rig, client, browser } = await arrive({ config: { mfaProof: policy, mfaProofAsserted: asserted } })
+      rig.microsoft.next = identity
+      const response = await signIn(rig, browser, authorizePath(client))
+      const session = await sessionOf(rig, browser)
+      expect(session === undefined).toBe(!proved)
+      expect(session?.acr).toBe(acr)
+      expect(session?.amr).toEqual(amr)
+      expect(response.status).toBe(proved ? 303 : 403)
+    },
+  )
+
+  test('where the proof was not asserted, a client that demands acr gets unmet_authentication_requirements', async () => {
+    const { rig, client, browser } = await arrive({ config: { mfaProofAsserted: false } })
+    expect(delivered(await signIn(rig, browser, authorizePath(client, { acr_values: ACR_MFA })))).toMatchObject({
+      error: 'unmet_authentication_requirements',
+    })
   })
 
   test('a tenant’s own policy decides for its users, and one that cannot be read lets nobody in', async () => {
@@ -49,7 +64,7 @@ describe('proof of MFA', () => {
     expect(response.status).toBe(403)
     expect(await response.text()).toContain('Two-step verification is needed')
     const tenant = { tid: TENANT, mfaProof: 'trust_me', connectedAt: 0 }
-    expect(judgeMfa(mfaPolicy(rig.config, tenant), { acrs: ['c1'], amr: ['mfa'] })).toEqual({ proved: false })
+    expect(judgeMfa(mfaPolicy(rig.config, tenant), { acrs: ['c1'], amr: ['mfa'] }, true)).toEqual({ proved: false })
   })
 
   test('a tenant that was disconnected lets nobody in', async () => {
@@ -152,6 +167,7 @@ describe('step-up by acr (RFC 9470, OIDC Core §5.5.1.1)', () => {
     await signIn(rig, browser, authorizePath(client))
     expect((await sessionOf(rig, browser))?.acr).toBeUndefined()
     expect(delivered(await browser.get(authorizePath(client, { ...demand, prompt: 'none' })))).toMatchObject({ error: 'login_required' })
+    await rig.store.changeTenant({ tid: TENANT, change: { mfaProof: 'amr' } })
     rig.microsoft.next = { amr: ['pwd', 'mfa'] }
     expect(delivered(await signIn(rig, browser, authorizePath(client, demand)))).toHaveProperty('code')
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login', loginHint: 'O.hint' })

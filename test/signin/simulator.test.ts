@@ -57,7 +57,7 @@ describe('with the simulated Microsoft', () => {
       authTime: expect.any(Number) as number,
       staySignedIn: true,
       acr: 'urn:case-manager:acr:mfa',
-      amr: undefined,
+      amr: ['mfa'],
     })
     const melbourne = await rig.register('Melbourne')
     expect(delivered(await browser.get(authorizePath(melbourne)))).toHaveProperty('code')
