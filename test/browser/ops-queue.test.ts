@@ -40,16 +40,16 @@ describe.each(QUEUE_ENGINES)('the queue’s own view, on $engine', ({ path }) =>
   test('is not for whoever is not at the console: not the page, not its files, not its data', async () => {
     for (const who of ['operator', 'nobody'] as const)
       for (const path of ['/ops/queue', '/ops/queue/api/queues', '/ops/queue/static/js/main.js'])
-        expect([path, (await (await browserOf(rig, who)).raw(path)).status]).toEqual([path, 401])
+        expect([path, (await (await browserOf(rig, who)).send(path)).status]).toEqual([path, 401])
   })
 
   test('shows the queue to an operator, marked read-only, under a policy that loads nothing from elsewhere', async () => {
     const olga = await atConsole(rig, 'operator')
-    const page = await olga.raw('/ops/queue')
+    const page = await olga.send('/ops/queue')
     expect(page.status).toBe(200)
     expect(page.headers.get('content-security-policy')).toMatch(/^default-src 'none'; script-src 'self'; .*frame-ancestors 'none'$/)
     expect(await page.text()).not.toMatch(/(?:href|src)="https?:/)
-    const data = (await (await olga.raw('/ops/queue/api/queues')).json()) as {
+    const data = (await (await olga.send('/ops/queue/api/queues')).json()) as {
       queues: { name: string; readOnlyMode: boolean; counts: { delayed: number } }[]
     }
     expect(data.queues).toMatchObject([{ name: 'logout-delivery', readOnlyMode: true, counts: { delayed: 1 } }])
@@ -65,9 +65,9 @@ describe.each(QUEUE_ENGINES)('the queue’s own view, on $engine', ({ path }) =>
   ])('changes nothing: %s %s', async (method, path) => {
     const adam = await atConsole(rig, 'administrator')
     expect(
-      (await adam.raw(path, { method, ...(method === 'DELETE' ? {} : { headers: { 'content-type': 'application/json' }, body: '{}' }) })).status,
+      (await adam.send(path, { method, ...(method === 'DELETE' ? {} : { headers: { 'content-type': 'application/json' }, body: '{}' }) })).status,
     ).toBe(405)
-    expect(((await (await adam.raw('/ops/queue/api/queues')).json()) as { queues: object[] }).queues).toMatchObject([
+    expect(((await (await adam.send('/ops/queue/api/queues')).json()) as { queues: object[] }).queues).toMatchObject([
       { isPaused: false, counts: { delayed: 1 } },
     ])
   })
@@ -79,15 +79,7 @@ describe.each(QUEUE_ENGINES)('the queue’s own view, on $engine', ({ path }) =>
     const olga = await atConsole(rig, 'operator')
     const { context, page, complaints } = await openWindow(browser, { width: 1280, height: 800 })
     await context.addCookies(
-      [...olga.cookies].map(([name, value]) => ({
-        name,
-        value,
-        domain: 'localhost',
-        path: '/',
-        secure: true,
-        httpOnly: true,
-        sameSite: 'Lax' as const,
-      })),
+      [...olga.cookies].map(({ name, value, domain, path, secure, sameSite }) => ({ name, value, domain, path, secure, sameSite, httpOnly: true })),
     )
     await page.goto(`${ops}/ops/queue/queue/logout-delivery?status=delayed`)
     await page.getByText('d1-1').first().waitFor()

@@ -14,7 +14,7 @@ describe('who is let in to the console', () => {
     const door = await stranger.get('/ops/deliveries?state=failed')
     expect([door.status, door.title]).toEqual([401, 'Operators’ console'])
     expect(door.html).toContain('/ops/sign-in?return_to=%2Fops%2Fdeliveries%3Fstate%3Dfailed')
-    const way = await stranger.raw('/ops/sign-in?return_to=/ops/audit')
+    const way = await stranger.send('/ops/sign-in?return_to=/ops/audit')
     const to = new URL(way.headers.get('location') ?? '')
     expect(to.origin + to.pathname).toBe(`${rig.config.issuer}/authorize`)
     expect(Object.fromEntries(to.searchParams)).toMatchObject({
@@ -74,22 +74,20 @@ describe('who is let in to the console', () => {
 
   test('a sign-in is of the browser that began it, of this issuer, and good once', async () => {
     const olga = await browserOf(rig, 'operator')
-    const begun = await olga.raw('/ops/sign-in')
-    const signIn = new Map(olga.cookies)
-    const answer = await rig.app.request(begun.headers.get('location') ?? '', {
-      headers: { cookie: [...olga.cookies].map((pair) => pair.join('=')).join('; ') },
-    })
+    const begun = await olga.send('/ops/sign-in')
+    const signIn = olga.cookieHeader
+    const answer = await olga.send(begun.headers.get('location') ?? '')
     const back = new URL(answer.headers.get('location') ?? '')
     const path = back.pathname + back.search
     const adam = await browserOf(rig, 'administrator')
-    await adam.raw('/ops/sign-in')
-    expect((await adam.raw(path)).status).toBe(400)
+    await adam.send('/ops/sign-in')
+    expect((await adam.send(path)).status).toBe(400)
     back.searchParams.set('iss', 'https://other.example')
-    expect((await olga.raw(back.pathname + back.search)).status).toBe(400)
-    expect((await olga.raw(path)).status).toBe(303)
+    expect((await olga.send(back.pathname + back.search)).status).toBe(400)
+    expect((await olga.send(path)).status).toBe(303)
     expect((await olga.get('/ops')).status).toBe(200)
-    for (const [name, value] of signIn) olga.cookies.set(name, value)
-    expect((await olga.raw(path)).status).toBe(400)
+    olga.addCookies(signIn)
+    expect((await olga.send(path)).status).toBe(400)
     // RFC 6749 §4.1.2: a code that was used twice takes with it what it gave.
     expect((await olga.get('/ops')).status).toBe(401)
   })
@@ -104,12 +102,10 @@ describe('who is let in to the console', () => {
       ['/ops\\evil', '/ops'],
       ['/ops/sign-in', '/ops'],
     ] as const) {
-      const way = await olga.raw(`/ops/sign-in?${new URLSearchParams({ return_to: asked })}`)
-      const answer = await rig.app.request(way.headers.get('location') ?? '', {
-        headers: { cookie: [...olga.cookies].map((pair) => pair.join('=')).join('; ') },
-      })
+      const way = await olga.send(`/ops/sign-in?${new URLSearchParams({ return_to: asked })}`)
+      const answer = await olga.send(way.headers.get('location') ?? '')
       const back = new URL(answer.headers.get('location') ?? '')
-      expect([asked, (await olga.raw(back.pathname + back.search)).headers.get('location')]).toEqual([asked, goes])
+      expect([asked, (await olga.send(back.pathname + back.search)).headers.get('location')]).toEqual([asked, goes])
     }
   })
 })
@@ -164,8 +160,8 @@ describe('how long', () => {
   test('leaving ends it wherever a copy of the cookie is; the session goes on', async () => {
     const olga = await atConsole(rig, 'operator')
     const copy = await browserOf(rig, 'operator')
-    for (const [name, value] of olga.cookies) copy.cookies.set(name, value)
-    const left = await olga.submit(await olga.get('/ops'), '/ops/sign-out')
+    copy.addCookies(olga.cookieHeader)
+    const left = await olga.submitTo(await olga.get('/ops'), '/ops/sign-out')
     expect(left.title).toBe('You have left the console')
     expect((await copy.get('/ops')).status).toBe(401)
     expect((await rig.store.standingBySid(olga.sid, rig.clock.now())).state).toBe('live')

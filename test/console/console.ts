@@ -2,7 +2,7 @@ import { sha256 } from '../../src/protocol/compare.ts'
 import { ROLE } from '../../src/protocol/names.ts'
 import { SESSION_COOKIE } from '../../src/session/interface.ts'
 import { OTHER_TENANT, type Rig } from '../rig.ts'
-import { Shown } from '../page/browser.ts'
+import { type Browser, browserAt } from '../browser.ts'
 
 /** The console as an operator's browser meets it: both listeners on localhost, whose cookies ignore ports. */
 
@@ -26,70 +26,13 @@ export const USERS = {
   nobody: { oid: '00000000-0000-4000-8000-0000000000b4', name: 'Nick Nobody', username: 'nick@contoso.example', roles: ['CaseManager.User'] },
 } as const
 
-export class ConsoleBrowser {
-  readonly cookies = new Map<string, string>()
-  readonly #rig: Rig
-  constructor(rig: Rig) {
-    this.#rig = rig
-  }
-
-  get(path: string): Promise<Shown> {
-    return this.#go(path.startsWith('http') ? path : OPS + path, { method: 'GET' })
-  }
-
-  post(path: string, form: Record<string, string>, headers: Record<string, string> = {}): Promise<Shown> {
-    const own = { 'content-type': 'application/x-www-form-urlencoded', origin: OPS, 'sec-fetch-site': 'same-origin' }
-    return this.#go(OPS + path, { method: 'POST', headers: { ...own, ...headers }, body: new URLSearchParams(form).toString() })
-  }
-
-  /** Presses the button of the form that leads to `action`. */
-  submit(shown: Shown, action: string, changes: Record<string, string> = {}, headers: Record<string, string> = {}): Promise<Shown> {
-    const form = shown.forms.find((one) => one.action === action)
-    if (form === undefined) throw new Error(`${shown.path} has no form for ${action}: ${shown.text}`)
-    return this.post(action, { ...form.fields, ...changes }, headers)
-  }
-
-  /** A request of any kind, with the cookies and nothing followed. */
-  raw(path: string, init: RequestInit = {}): Promise<Response> {
-    return this.#send(OPS + path, init)
-  }
-
-  async #send(url: string, init: RequestInit): Promise<Response> {
-    const headers = new Headers(init.headers)
-    if (this.cookies.size > 0) headers.set('cookie', [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; '))
-    const response = await (url.startsWith(OPS) ? this.#rig.opsApp : this.#rig.app).request(url, { ...init, headers })
-    for (const header of response.headers.getSetCookie()) this.#keep(header)
-    return response
-  }
-
-  async #go(url: string, init: RequestInit): Promise<Shown> {
-    const response = await this.#send(url, init)
-    const to = response.headers.get('location')
-    if (to !== null && response.status === 303) {
-      const next = new URL(to, url)
-      if (next.origin === OPS || next.origin === this.#rig.config.issuer) return this.#go(next.href, { method: 'GET' })
-    }
-    return new Shown(url, response, await response.text())
-  }
-
-  #keep(header: string): void {
-    const [pair = ''] = header.split(';', 1)
-    const name = pair.slice(0, pair.indexOf('='))
-    const value = pair.slice(name.length + 1)
-    if (/max-age=0(?:;|$)/i.test(header) || value === '') this.cookies.delete(name)
-    else this.cookies.set(name, value)
-  }
-}
-
 export type Somebody = keyof typeof USERS
 
 /** Somebody with a session of the broker, as of now, in a browser of their own. */
-export async function browserOf(rig: Rig, who: Somebody): Promise<ConsoleBrowser & { sid: string; sub: string }> {
+export async function browserOf(rig: Rig, who: Somebody): Promise<Browser & { sid: string; sub: string }> {
   const { roles, ...user } = USERS[who]
-  const { session, cookie } = await rig.openSession({ user, roles: [...roles], device: 'Firefox on Linux' })
-  const browser = new ConsoleBrowser(rig)
-  browser.cookies.set(SESSION_COOKIE, cookie)
-  return Object.assign(browser, { sid: session.sid, sub: session.sub })
+  const { session, cookieHeader } = await rig.openSession({ user, roles: [...roles], device: 'Firefox on Linux' })
+  return Object.assign(browserAt(rig, { at: OPS, cookies: cookieHeader }), { sid: session.sid, sub: session.sub })
 }
 
 /** The same, at the console. */
@@ -100,7 +43,7 @@ export async function atConsole(rig: Rig, who: Somebody) {
 }
 
 /** How the store knows the browser of somebody's session. */
-export const cookieHash = (browser: ConsoleBrowser): string => sha256(browser.cookies.get(SESSION_COOKIE) ?? '')
+export const cookieHash = (browser: Browser): string => sha256(browser.cookies.get(SESSION_COOKIE) ?? '')
 
 /** Sessions at Sydney, each with one delivery owed as soon as it is revoked. */
 export async function sessionsAt(rig: Rig, city: string, users: readonly string[]) {

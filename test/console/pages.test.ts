@@ -27,7 +27,7 @@ describe('deliveries', () => {
     expect((await olga.get('/ops')).text).toMatch(/Rejected 1\b.*Failed 2\b/)
     const rejected = await olga.get('/ops/deliveries?state=rejected')
     expect(rejected.text).toContain('400 invalid_request')
-    const one = await olga.submit(rejected, '/ops/deliveries/redrive')
+    const one = await olga.submitTo(rejected, '/ops/deliveries/redrive')
     expect(one.text).toContain('1 delivery will be tried again now.')
     const failed = await olga.get('/ops/deliveries?state=failed&client=sydney')
     const target = failed.forms.find((form) => form.fields.target_id !== undefined)
@@ -89,7 +89,7 @@ describe('what is seen', () => {
     const olga = await atConsole(rig, 'operator')
     const entry = { actor: { kind: 'client', id: 'robot' }, via: 'api', act: 'redrive' } as const
     await Promise.all(Array.from({ length: 600 }, (_, i) => rig.store.appendAudit({ ...entry, target: `n ${i}` })))
-    const lines = (await (await olga.raw('/ops/audit.jsonl?act=redrive')).text())
+    const lines = (await (await olga.send('/ops/audit.jsonl?act=redrive')).text())
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as { target: string })
@@ -109,9 +109,9 @@ describe('what is seen', () => {
     await rig.store.postponeMicrosoftWork(pending, { nextAtMs: undefined, error: 'Graph answered 503.' })
     const page = await olga.get('/ops')
     for (const words of ['Failed at Microsoft', 'Sign a user out of Microsoft', 'p-1', 'Graph answered 503.']) expect(page.text).toContain(words)
-    expect((await olga.submit(page, '/ops/microsoft/redrive', { csrf: 'x' })).status).toBe(403)
+    expect((await olga.submitTo(page, '/ops/microsoft/redrive', { csrf: 'x' })).status).toBe(403)
     expect(await rig.store.hasPendingMicrosoftWork(work)).toBe(false)
-    const after = await olga.submit(page, '/ops/microsoft/redrive')
+    const after = await olga.submitTo(page, '/ops/microsoft/redrive')
     expect(after.text).toContain('1 call to Microsoft will be tried again now.')
     expect(after.text).not.toContain('Failed at Microsoft')
     expect(await rig.store.hasPendingMicrosoftWork(work)).toBe(true)
@@ -140,8 +140,8 @@ describe('live', () => {
   test('a page that is open hears of a revocation, and its stream ends with the pass', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const olga = await atConsole(rig, 'operator')
-    expect((await (await browserOf(rig, 'operator')).raw('/ops/live')).status).toBe(401)
-    const response = await olga.raw('/ops/live')
+    expect((await (await browserOf(rig, 'operator')).send('/ops/live')).status).toBe(401)
+    const response = await olga.send('/ops/live')
     expect(response.headers.get('content-type')).toContain('text/event-stream')
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
     const until = async (words: string): Promise<void> => {
@@ -161,9 +161,9 @@ describe('live', () => {
 
   test('a broker that ends waits for no page: its streams end, and none is opened any more', async () => {
     const olga = await atConsole(rig, 'operator')
-    const response = await olga.raw('/ops/live')
+    const response = await olga.send('/ops/live')
     closeConsole(rig.deps)
     expect(await response.text()).toContain('retry:')
-    expect((await olga.raw('/ops/live')).status).toBe(503)
+    expect((await olga.send('/ops/live')).status).toBe(503)
   })
 })

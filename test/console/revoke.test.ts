@@ -13,12 +13,12 @@ describe('revoking', () => {
     const sid = sessions[0]?.sid ?? ''
     const adam = await atConsole(rig, 'administrator')
     const form = await adam.get(`/ops/revoke?kind=session&value=${sid}`)
-    const check = await adam.submit(form, '/ops/revoke/check', { kind: 'session', value: sid, case_reference: 'INC-7', comment: 'laptop stolen' })
+    const check = await adam.submitTo(form, '/ops/revoke/check', { kind: 'session', value: sid, case_reference: 'INC-7', comment: 'laptop stolen' })
     expect(check.title).toBe('Check before you revoke')
     expect(check.text).toContain('1 session of 1 user, at 1 instance; 1 logout token to deliver')
     expect(check.text).toContain('Carol')
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
-    const done = await adam.submit(check, '/ops/revoke')
+    const done = await adam.submitTo(check, '/ops/revoke')
     expect(done.path).toMatch(/\/ops\/revocations\/1\?done=yes$/)
     expect(done.text).toContain('laptop stolen')
     expect(await rig.store.findRevocation(1)).toMatchObject({
@@ -31,14 +31,14 @@ describe('revoking', () => {
       { actor: { id: adam.sub }, via: 'console', target: `session ${sid}`, caseReference: 'INC-7', ended: { outcome: 'done', result: { seq: 1 } } },
     ])
     expect(rig.queue.added).toHaveLength(1)
-    expect((await adam.submit(check, '/ops/revoke')).text).toContain('had ended already')
+    expect((await adam.submitTo(check, '/ops/revoke')).text).toContain('had ended already')
   })
 
   test('what is unknown is said before there is anything to confirm', async () => {
     const adam = await atConsole(rig, 'administrator')
     for (const kind of ['session', 'subject', 'tenant']) {
       const value = kind === 'tenant' ? '33333333-3333-4333-8333-333333333333' : 'alice'
-      const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind, value, case_reference: 'INC-7' })
+      const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind, value, case_reference: 'INC-7' })
       expect([kind, check.status, check.text]).toEqual([kind, 422, expect.stringContaining(`Nothing here has the ID ${value}`)])
       expect(check.text).not.toContain('Revoke now')
       expect(JSON.stringify(check.forms)).toContain('INC-7')
@@ -63,15 +63,15 @@ describe('revoking', () => {
     const adam = await atConsole(rig, 'administrator')
     const form = await adam.get(`/ops/revoke?kind=session&value=${sessions[0]?.sid}`)
     rig.clock.advance(301)
-    const check = await adam.submit(form, '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '', comment: 'kept' })
+    const check = await adam.submitTo(form, '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '', comment: 'kept' })
     expect(check.text).toContain('no older than 5 minutes')
-    const rejected = await adam.submit(check, '/ops/revoke')
+    const rejected = await adam.submitTo(check, '/ops/revoke')
     expect([rejected.status, rejected.text]).toEqual([422, expect.stringContaining('sign in again first')])
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
-    const way = new URL((await adam.raw('/ops/sign-in?fresh=yes&return_to=/ops/fresh')).headers.get('location') ?? '')
+    const way = new URL((await adam.send('/ops/sign-in?fresh=yes&return_to=/ops/fresh')).headers.get('location') ?? '')
     expect([way.searchParams.get('prompt'), way.searchParams.get('max_age')]).toEqual(['login', '300'])
     await freshAgain(adam)
-    expect((await adam.submit(rejected, '/ops/revoke')).path).toMatch(/done=yes$/)
+    expect((await adam.submitTo(rejected, '/ops/revoke')).path).toMatch(/done=yes$/)
     expect(await rig.store.listRevocations({ limit: 1 })).toMatchObject([{ comment: 'kept' }])
   })
 
@@ -79,29 +79,29 @@ describe('revoking', () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const adam = await atConsole(rig, 'administrator')
     await freshAgain(adam, 0)
-    const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
-    expect((await adam.submit(check, '/ops/revoke')).status).toBe(422)
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
+    expect((await adam.submitTo(check, '/ops/revoke')).status).toBe(422)
   })
 
   test('whoever would sign out many types what; the dry run counts', async () => {
     await sessionsAt(rig, 'Sydney', ['Carol', 'Dave', 'Erin'])
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
     expect(check.text).toContain('Everybody at Case Manager Sydney')
     expect(check.text).toContain('3 sessions of 3 users, at 1 instance; 3 logout tokens to deliver')
     for (const typed of ['', 'Sydney!', 'everything']) {
-      const answer = await adam.submit(check, '/ops/revoke', { typed })
+      const answer = await adam.submitTo(check, '/ops/revoke', { typed })
       expect([typed, answer.status]).toEqual([typed, 422])
     }
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
-    expect((await adam.submit(check, '/ops/revoke', { typed: 'sydney' })).path).toMatch(/done=yes$/)
+    expect((await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })).path).toMatch(/done=yes$/)
     expect(await rig.store.findRevocation(1)).toMatchObject({ selector: { kind: 'client', clientId: 'sydney' } })
   })
 
   test('everything: the administrator is out with everybody else', async () => {
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'everything' })
-    const done = await adam.submit(check, '/ops/revoke', { typed: 'everything' })
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'everything' })
+    const done = await adam.submitTo(check, '/ops/revoke', { typed: 'everything' })
     expect(done.status).toBe(401)
     expect(await rig.store.findRevocation(1)).toMatchObject({ selector: { kind: 'everything' } })
   })
@@ -114,7 +114,7 @@ describe('revoking', () => {
     [{ kind: 'session', value: 's_1', comment: 'x'.repeat(2001) }, 'at most 2000'],
   ])('what is missing is said, and nothing done: %o', async (fields, words) => {
     const adam = await atConsole(rig, 'administrator')
-    const answer = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', fields)
+    const answer = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', fields)
     expect([answer.status, answer.text]).toEqual([422, expect.stringContaining(words)])
   })
 
@@ -156,8 +156,8 @@ describe('forged forms', () => {
   ])('change nothing: %s', async (_name, changes, headers) => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const adam = await atConsole(rig, 'administrator')
-    const check = await adam.submit(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
-    const answer = await adam.submit(check, '/ops/revoke', changes, headers)
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
+    const answer = await adam.submitTo(check, '/ops/revoke', changes, headers)
     expect([answer.status, answer.text]).toEqual([403, expect.stringContaining('did not come from a page')])
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
   })

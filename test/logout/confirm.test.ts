@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { StoreUnavailable } from '../../db/store.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { sealForSession } from '../../src/session/sealed.ts'
-import { Browser } from '../page/browser.ts'
+import { type Browser, browserAt } from '../browser.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
 
 let rig: Rig
@@ -22,7 +22,7 @@ beforeEach(async () => {
     loginHintSealed: sealForSession(rig.deps.sealer, 'login_hint', rig.microsoft.user, 'O.alice-hint'),
   })
   await takePart(laptop.session.sid, sydney, melbourne)
-  browser = new Browser(rig.app, laptop.cookieHeader)
+  browser = browserAt(rig, { cookies: laptop.cookieHeader })
 })
 
 async function takePart(sid: string, ...clients: RegisteredClient[]): Promise<void> {
@@ -139,7 +139,7 @@ describe('with Microsoft 365 too', () => {
   })
 
   test('the way back is one browser’s and cannot be made up', async () => {
-    const shown = await new Browser(rig.app, '__Host-cmb_after_logout=bm90LXNlYWxlZA').get('/logout/return')
+    const shown = await browserAt(rig, { cookies: '__Host-cmb_after_logout=bm90LXNlYWxlZA' }).get('/logout/return')
     expect(shown.location).toBeNull()
     expect(shown.title).toBe('You are not signed in here')
   })
@@ -155,7 +155,7 @@ describe('the form', () => {
 
   test('of another browser is refused, and nothing is changed', async () => {
     const asked = await browser.get('/logout')
-    const other = new Browser(rig.app, laptop.cookieHeader)
+    const other = browserAt(rig, { cookies: laptop.cookieHeader })
     const rejected = await other.submit(asked)
     expect(rejected.status).toBe(403)
     expect(rejected.text).toContain('Nothing was changed')
@@ -184,7 +184,7 @@ describe('the form', () => {
   test('for a session that another user’s has replaced ends neither', async () => {
     const asked = await browser.get('/logout')
     const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob Brown' } })
-    browser.cookies.set('__Host-cmb_session', bob.cookie)
+    browser.addCookies(bob.cookieHeader)
     const rejected = await browser.submit(asked)
     expect(rejected.status).toBe(409)
     expect(rejected.text).toContain('Bob Brown')
@@ -239,7 +239,7 @@ test('names are escaped wherever they are shown', async () => {
     user: { oid: '00000000-0000-4000-8000-0000000000e1', name: hostile, username: hostile },
     device: hostile,
   })
-  const shown = await new Browser(rig.app, mallory.cookieHeader).get('/logout')
+  const shown = await browserAt(rig, { cookies: mallory.cookieHeader }).get('/logout')
   expect(shown.html).not.toContain('<img')
   expect(shown.text).toContain('onerror=alert(1)')
 })

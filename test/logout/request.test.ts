@@ -1,6 +1,6 @@
 import { generateKeyPair, SignJWT, UnsecuredJWT } from 'jose'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { Browser } from '../page/browser.ts'
+import { type Browser, browserAt } from '../browser.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 
 /** The end session endpoint (OpenID Connect RP-Initiated Logout 1.0), and what the certification suite asks of it. */
@@ -15,7 +15,7 @@ beforeEach(async () => {
   rig = await createRig()
   sydney = await rig.register('Sydney')
   signedIn = await rig.openSession()
-  browser = new Browser(rig.app, signedIn.cookieHeader)
+  browser = browserAt(rig, { cookies: signedIn.cookieHeader })
 })
 
 const idToken = (changes: Record<string, unknown> = {}, typ = 'JWT') => {
@@ -142,7 +142,7 @@ describe('what the certification suite checks', () => {
   })
 
   test.each(bad)('%s, and nobody signed in: never a redirect either', async (_, params) => {
-    const shown = await new Browser(rig.app).get(query({ ...(await params()), state: 'lost' }))
+    const shown = await browserAt(rig).get(query({ ...(await params()), state: 'lost' }))
     expect(shown.status).toBe(400)
     expect(shown.location).toBeNull()
     expect(shown.html).not.toContain('evil.example')
@@ -163,7 +163,11 @@ describe('the request', () => {
   })
 
   test('may come by POST from another site, whose requests carry no cookie of ours (§2)', async () => {
-    const asked = await browser.post('/logout', { id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state: 's' }, { cross: true })
+    const asked = await browser.post(
+      '/logout',
+      { id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state: 's' },
+      { from: 'https://sydney.case-manager.example' },
+    )
     expect(asked.title).toBe('Sign out?')
     expect(await standing()).toBe('live')
     expect((await browser.submit(asked)).location).toBe(`${RETURN}?state=s`)
@@ -171,7 +175,11 @@ describe('the request', () => {
   })
 
   test('by POST is refused like by GET', async () => {
-    const asked = await browser.post('/logout', { id_token_hint: 'nonsense', post_logout_redirect_uri: RETURN }, { cross: true })
+    const asked = await browser.post(
+      '/logout',
+      { id_token_hint: 'nonsense', post_logout_redirect_uri: RETURN },
+      { from: 'https://sydney.case-manager.example' },
+    )
     expect(asked.status).toBe(400)
     expect(asked.location).toBeNull()
   })
@@ -192,27 +200,27 @@ describe('the request', () => {
     const jwt = idToken()
     await rig.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'test' }, now: rig.clock.now() })
     await rig.clients.reload()
-    const shown = await new Browser(rig.app).get(query({ id_token_hint: jwt, post_logout_redirect_uri: RETURN }))
+    const shown = await browserAt(rig).get(query({ id_token_hint: jwt, post_logout_redirect_uri: RETURN }))
     expect(shown.status).toBe(400)
   })
 })
 
 describe('nobody is signed in in this browser', () => {
   test('there is no question: on to the address', async () => {
-    const shown = await new Browser(rig.app).get(query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state: 's' }))
+    const shown = await browserAt(rig).get(query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state: 's' }))
     expect(shown.location).toBe(`${RETURN}?state=s`)
     expect(await standing()).toBe('live')
   })
 
   test('without an ID token the address stays a link, because nobody confirmed it (§3)', async () => {
-    const shown = await new Browser(rig.app).get(query({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 's' }))
+    const shown = await browserAt(rig).get(query({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 's' }))
     expect(shown.location).toBeNull()
     expect(shown.title).toBe('You are not signed in here')
     expect(shown.html).toContain(`href="${RETURN}?state=s"`)
   })
 
   test('without anything, a page says so', async () => {
-    const shown = await new Browser(rig.app).get('/logout')
+    const shown = await browserAt(rig).get('/logout')
     expect(shown.title).toBe('You are not signed in here')
   })
 })
