@@ -1,4 +1,4 @@
-import { Queue, Worker, createPostgresBackend, runMigrations, type Job } from 'bullmq'
+import { Queue, createPostgresBackend, runMigrations, type Worker } from 'bullmq'
 import { Redis, type RedisOptions } from 'ioredis'
 import { Pool } from 'pg'
 import type { DeliveryRef } from '../../db/types.ts'
@@ -6,6 +6,7 @@ import type { Deps } from '../deps.ts'
 import type { Log } from '../log.ts'
 import type { DeliveryQueue, LocalLanes } from './interface.ts'
 import type { QueueEngine } from './queue-engine.ts'
+import { keepWorking, openReady, PacedWorker } from './queue-worker.ts'
 
 /**
  * The work queue of logout tokens: BullMQ, and nothing else knows it. A job says that an attempt is due; the row says whether it is so.
@@ -18,6 +19,8 @@ const SCHEMA = 'bullmq'
 const MAX_WAITING = 50_000
 const BATCH = 500
 const ANSWER_MS = 3_000
+/** Attempts to open the queue on our own Postgres, which may be restarting: about 3 s. */
+const OPENINGS = 6
 
 interface Added {
   ref: DeliveryRef
@@ -39,6 +42,7 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
   let waiting: Added[] = []
   let flushing = false
   let closed = false
+  const workers = new Set<{ stop(): Promise<void> }>()
 
   const flush = async (): Promise<void> => {
     try {
@@ -76,7 +80,11 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
       lanes = local
     },
     targets: () => lanes?.states() ?? [],
-    work: (perform, concurrency) => startWorker(server, perform, concurrency, outages),
+    work(perform, concurrency) {
+      const worker = startWorker(server, perform, concurrency, outages)
+      workers.add(worker)
+      return worker
+    },
     async health() {
       try {
         await within(1_000, server.ping())
@@ -94,6 +102,8 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
       closed = true
       waiting = []
       outages.end()
+      // Before their connections end: BullMQ's worker goes on asking an ended one.
+      await Promise.all([...workers].map((worker) => worker.stop()))
       await within(ANSWER_MS, bull.close()).catch(() => {})
       await server.close()
     },
@@ -113,20 +123,25 @@ function startWorker(
   concurrency: number,
   outages: OutageLog,
 ): { stop(): Promise<void> } {
-  const worker = server.worker(async (job: Job<DeliveryRef>) => perform(job.data), concurrency)
-  worker.on('error', outages.down)
-  worker.on('ready', outages.up)
+  const open = (): Worker => {
+    const worker = server.worker(perform, concurrency)
+    worker.on('error', outages.down)
+    worker.on('ready', outages.up)
+    return worker
+  }
+  const worker = keepWorking(open)
   return {
     async stop() {
       // A server that is down cannot be said goodbye to.
-      await within(ANSWER_MS, worker.close()).catch(() => {})
+      await within(ANSWER_MS, worker.stop()).catch(() => {})
     },
   }
 }
 
 interface Server {
   queue: Queue
-  worker(perform: (job: Job<DeliveryRef>) => Promise<void>, concurrency: number): Worker
+  /** With a connection of its own, which ends with the worker. */
+  worker(perform: (ref: DeliveryRef) => Promise<void>, concurrency: number): Worker
   ping(): Promise<unknown>
   durability(): ReturnType<DeliveryQueue['durability']>
   close(): Promise<void>
@@ -153,7 +168,7 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
   // A producer does not wait for a server that is down. (Without its offline queue BullMQ's first INFO fails before there is a connection,
   // and the queue stays unusable.)
   const producer = connect({ maxRetriesPerRequest: 1, connectTimeout: ANSWER_MS })
-  const workers: Redis[] = []
+  const workers = new Set<Redis>()
   const queue = new Queue(QUEUE_NAME, { connection: producer })
   // At once: an error that nobody listens for is printed.
   queue.on('error', outages.down)
@@ -162,8 +177,12 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
     worker(perform, concurrency) {
       // A worker waits for its server for as long as it takes.
       const connection = connect({ maxRetriesPerRequest: null })
-      workers.push(connection)
-      return new Worker(QUEUE_NAME, perform, { ...WORKER, connection, concurrency })
+      workers.add(connection)
+      const worker = new PacedWorker(QUEUE_NAME, (job) => perform(job.data), { ...WORKER, connection, concurrency })
+      return worker.once('closed', () => {
+        workers.delete(connection)
+        connection.disconnect()
+      })
     },
     // A write: a server that is out of memory still answers PING.
     ping: () => producer.set('cmb:health', '1', 'EX', 60),
@@ -191,7 +210,7 @@ async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Se
     return pool
   }
   const pool = open(4)
-  const workers: Pool[] = []
+  const workers = new Set<Pool>()
   await engine.onOpened(async () => {
     const client = await pool.connect()
     try {
@@ -200,15 +219,23 @@ async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Se
       client.release()
     }
   })
-  const queue = new Queue(QUEUE_NAME, { connection: pool }, createPostgresBackend as never)
-  queue.on('error', outages.down)
+  const openQueue = (): Queue => {
+    const queue: Queue = new Queue(QUEUE_NAME, { connection: pool }, createPostgresBackend as never)
+    queue.on('error', outages.down)
+    return queue
+  }
+  const queue = await openReady(openQueue, OPENINGS)
   return {
     queue,
     worker(perform, concurrency) {
       const own = open(10)
-      workers.push(own)
+      workers.add(own)
       const options = { ...WORKER, drainDelay: 1, connection: own, concurrency: Math.min(concurrency, 20) }
-      return new Worker(QUEUE_NAME, perform, options, createPostgresBackend as never)
+      const worker = new PacedWorker(QUEUE_NAME, (job) => perform(job.data), options, createPostgresBackend as never)
+      return worker.once('closed', () => {
+        workers.delete(own)
+        own.end().catch(() => {})
+      })
     },
     ping: () => pool.query('SELECT 1'),
     durability: async () => undefined,

@@ -149,38 +149,35 @@ test.each(QUEUE_ENGINES.filter(({ engine }) => engine !== 'postgres'))(
   },
 )
 
-describe.each(QUEUE_ENGINES.filter(({ engine }) => engine !== 'postgres'))(
-  'a broker whose queue server ($engine) is killed, its data lost',
-  (which) => {
-    test('sign-out is told at once all the same, and retries go on when it is back', async () => {
-      const { queue, pid, lines } = await open(which)
-      const rig = await createRig({ deps: { queue } })
-      const timer = setInterval(() => rig.clock.advance(0.05), 50)
-      onTestFinished(() => clearInterval(timer))
-      const [sydney, melbourne] = [await startReceiver(), await startReceiver(status(503))]
-      const clients = [await rig.register('Sydney', { logoutUris: [sydney.url] }), await rig.register('Melbourne', { logoutUris: [melbourne.url] })]
-      const { session } = await rig.openSession()
-      for (const client of clients) await rig.signInAt(session.sid, client)
-      const workers = await startWorkers(rig.deps)
-      onTestFinished(() => workers.drain())
+describe.each(QUEUE_ENGINES)('a broker whose queue server ($engine) is killed, its data lost', (which) => {
+  test('sign-out is told at once all the same, and retries go on when it is back', async () => {
+    const { queue, pid, lines } = await open(which)
+    const rig = await createRig({ deps: { queue } })
+    const timer = setInterval(() => rig.clock.advance(0.05), 50)
+    onTestFinished(() => clearInterval(timer))
+    const [sydney, melbourne] = [await startReceiver(), await startReceiver(status(503))]
+    const clients = [await rig.register('Sydney', { logoutUris: [sydney.url] }), await rig.register('Melbourne', { logoutUris: [melbourne.url] })]
+    const { session } = await rig.openSession()
+    for (const client of clients) await rig.signInAt(session.sid, client)
+    const workers = await startWorkers(rig.deps)
+    onTestFinished(() => workers.drain())
 
-      loseQueueServers([pid()])
-      const answer = await revoke(rig.deps, {
-        selector: { kind: 'session', sid: session.sid },
-        reason: 'signed_out',
-        actor: { kind: 'user', id: session.sub },
-        now: rig.clock.now(),
-      })
-      expect(answer.outcome).toBe('revoked')
-      await vi.waitFor(() => expect(sydney.tokens).toHaveLength(1), SOON)
-      await vi.waitFor(() => expect(melbourne.tokens.length).toBeGreaterThan(0), SOON)
-      await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
-      melbourne.answer = ok
-      await vi.waitFor(
-        async () => expect((await rig.deps.store.deliveryCounts()).every(({ state, count }) => state === 'delivered' || count === 0)).toBe(true),
-        SOON,
-      )
-      for (const receiver of [sydney, melbourne]) expect(receiver.tokens.at(-1)).toMatchObject({ sid: session.sid })
+    loseQueueServers([pid()])
+    const answer = await revoke(rig.deps, {
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'signed_out',
+      actor: { kind: 'user', id: session.sub },
+      now: rig.clock.now(),
     })
-  },
-)
+    expect(answer.outcome).toBe('revoked')
+    await vi.waitFor(() => expect(sydney.tokens).toHaveLength(1), SOON)
+    await vi.waitFor(() => expect(melbourne.tokens.length).toBeGreaterThan(0), SOON)
+    await vi.waitFor(() => expect(lines.join('\n')).toContain('queue_server_restarted'), SOON)
+    melbourne.answer = ok
+    await vi.waitFor(
+      async () => expect((await rig.deps.store.deliveryCounts()).every(({ state, count }) => state === 'delivered' || count === 0)).toBe(true),
+      SOON,
+    )
+    for (const receiver of [sydney, melbourne]) expect(receiver.tokens.at(-1)).toMatchObject({ sid: session.sid })
+  })
+})

@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker, type Job } from 'bullmq'
+import type { DeliveryRef } from '../../db/types.ts'
+
+/** BullMQ's worker, kept from two defects of it: a loop that never yields to the event loop, and a failed start that is never repeated. */
+
+const FIRST_PAUSE_MS = 100
+const MAX_PAUSE_MS = 5_000
+
+/** Ends at once where the signal is aborted. */
+const pause = (failures: number, signal?: AbortSignal): Promise<void> =>
+  sleep(Math.min(FIRST_PAUSE_MS * 2 ** failures, MAX_PAUSE_MS), undefined, { signal }).catch(() => {})
+
+/**
+ * Pauses after each failed request for a job. BullMQ 6.7 pauses only after an error that it counts as a lost connection (ECONNREFUSED). After
+ * every other error it asks again at once. Where the error comes without input or output, as from an ended pool, no timer, request or
+ * signal of this process runs again (`retryIfFailed` in its worker.js).
+ */
+export class PacedWorker extends Worker<DeliveryRef, void> {
+  #failures = 0
+  readonly #ending = new AbortController()
+
+  protected override async moveToActive(token: string, name?: string): Promise<Job<DeliveryRef, void>> {
+    try {
+      const job = await super.moveToActive(token, name)
+      this.#failures = 0
+      return job
+    } catch (error) {
+      await pause(this.#failures++, this.#ending.signal)
+      throw error
+    }
+  }
+
+  override close(force?: boolean): Promise<void> {
+    this.#ending.abort()
+    return super.close(force)
+  }
+}
+
+interface Opened {
+  waitUntilReady(): Promise<unknown>
+  close(): Promise<void>
+}
+
+/** Opens a queue, and opens it again where it does not become ready. BullMQ remembers that failure, and every later call fails with it. */
+export async function openReady<T extends Opened>(open: () => T, attempts: number): Promise<T> {
+  for (let failures = 0; ; failures++) {
+    const opened = open()
+    try {
+      await opened.waitUntilReady()
+      return opened
+    } catch (error) {
+      await opened.close().catch(() => {})
+      if (failures + 1 >= attempts) throw error
+      await pause(failures)
+    }
+  }
+}
+
+/** A worker that is working from now on; opened again, without end, where it does not become ready. */
+export function keepWorking(open: () => Opened): { stop(): Promise<void> } {
+  const ending = new AbortController()
+  let worker = open()
+  const keep = async (): Promise<void> => {
+    for (let failures = 0; !ending.signal.aborted; failures++) {
+      try {
+        await worker.waitUntilReady()
+        return
+      } catch {
+        await worker.close().catch(() => {})
+        await pause(failures, ending.signal)
+        if (!ending.signal.aborted) worker = open()
+      }
+    }
+  }
+  void keep()
+  return {
+    async stop() {
+      ending.abort()
+      await worker.close()
+    },
+  }
+}
