@@ -282,6 +282,20 @@ export const deliveryCounts = sqliteTable(
   (t) => [primaryKey({ columns: [t.clientId, t.state] })],
 )
 
+/**
+ * How many deliveries of each revocation are in each state, as far as they are written: kept with every change, so that the proof of a wide
+ * revocation is one look-up. Retention deletes deliveries one by one and leaves these until the revocation goes.
+ */
+export const revocationTotals = sqliteTable('revocation_totals', {
+  seq: integer().primaryKey(),
+  pending: integer().notNull().default(0),
+  delivered: integer().notNull().default(0),
+  rejected: integer().notNull().default(0),
+  failed: integer().notNull().default(0),
+  superseded: integer().notNull().default(0),
+  closed: integer().notNull().default(0),
+})
+
 /** Proof, one row an attempt. A redriven delivery counts its attempts anew, so the pair is not unique. */
 export const deliveryAttempts = sqliteTable(
   'delivery_attempts',

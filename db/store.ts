@@ -21,6 +21,7 @@ import type {
   ProbeDue,
   ProbeFinding,
   ProbePlace,
+  LoggedRevocation,
   Revocation,
   RevocationTime,
   Session,
@@ -214,8 +215,8 @@ export interface RevocationActs {
    * The earlier of two marks stands; a sign-in clears it. False where the session is not live.
    */
   markSession(input: { sid: string; markAt: number; reason: Reason; now: number }): Promise<boolean>
-  findRevocation(seq: number): Promise<Revocation | undefined>
-  listRevocations(input: { before?: number | undefined; limit: number }): Promise<Revocation[]>
+  findRevocation(seq: number): Promise<LoggedRevocation | undefined>
+  listRevocations(input: { before?: number | undefined; limit: number }): Promise<LoggedRevocation[]>
   /** For the console's chart: the latest `limit` revocations, newest first. Bounded: one that owes more than is read has no `deliveredMs`. */
   revocationTimes(input: { limit: number }): Promise<RevocationTime[]>
 }

@@ -69,8 +69,15 @@ export interface Revocation {
   comment?: string | undefined
   /** What is owed for it: written whole, or still being written in batches. */
   fanOut: 'complete' | 'pending'
-  /** Sessions it ended (as far as written). */
+  /** Sessions it ended, of a client those that it took part in; as far as written while the fan-out is pending. */
   sessions: number
+}
+
+/** How many of a revocation's deliveries, as far as they are written, are in each state. Retention keeps the totals as long as the revocation. */
+export type DeliveryTotals = Record<DeliveryState, number>
+
+export interface LoggedRevocation extends Revocation {
+  totals: DeliveryTotals
 }
 
 export interface DeliveryRef {

@@ -35,7 +35,7 @@ const attemptOf = (row: AttemptRow): DeliveryAttempt => ({
 const RECORDABLE: readonly DeliveryState[] = ['pending', 'superseded', 'closed']
 const STATE_AFTER = { delivered: 'delivered', rejected: 'rejected', failed: 'failed', superseded: 'superseded', retry: 'pending' } as const
 
-export function deliveryAttempts({ db, write, read, nowMs }: Core, { count }: FanOut) {
+export function deliveryAttempts({ db, write, read, nowMs }: Core, { moved }: FanOut) {
   // `+?`: else SQLite compiles the join anew for every id (session-rows.ts).
   const byId = db.prepare<[string], DeliveryRow>(`SELECT d.*, t.uri FROM ${DELIVERY_FROM} WHERE d.id = +?`)
   const lease = db.prepare<[number, string]>('UPDATE deliveries SET leased_until_ms = ? WHERE id = ?')
@@ -74,10 +74,7 @@ export function deliveryAttempts({ db, write, read, nowMs }: Core, { count }: Fa
     const nextAttemptAtMs = result.outcome === 'retry' ? result.nextAttemptAtMs : null
     record.run({ id, state, attempt, nextAttemptAtMs, settledAtMs, status, error })
     proof.run({ id, attempt, atMs, outcome, status, latencyMs, jti, error })
-    if (state !== row.state) {
-      count(row.client_id, row.state, -1)
-      count(row.client_id, state, 1)
-    }
+    moved(row, row.state, state)
     return !late
   }
 

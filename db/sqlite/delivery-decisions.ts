@@ -11,7 +11,7 @@ const BATCH = 1000
 
 type Which = Parameters<DeliveryActs['redrive']>[0]
 
-export function deliveryDecisions({ db, write, nowMs }: Core, { count }: FanOut) {
+export function deliveryDecisions({ db, write, nowMs }: Core, { moved }: FanOut) {
   const inStates = (states: string) =>
     db.prepare<[object], DeliveryRow>(`SELECT d.* FROM deliveries d WHERE d.state IN (${states})
       AND (@id IS NULL OR d.id = @id) AND (@targetId IS NULL OR d.target_id = @targetId) AND (@clientId IS NULL OR d.client_id = @clientId) LIMIT ${BATCH}`)
@@ -28,14 +28,12 @@ export function deliveryDecisions({ db, write, nowMs }: Core, { count }: FanOut)
   const closeOne = (row: DeliveryRow, reason: string): void => {
     close.run(nowMs(), row.id)
     proof.run(row.id, row.attempts, nowMs(), reason)
-    count(row.client_id, row.state, -1)
-    count(row.client_id, 'closed', 1)
+    moved(row, row.state, 'closed')
   }
 
   const redriveOne = (row: DeliveryRow): void => {
     makePending.run(row.id)
-    count(row.client_id, row.state, -1)
-    count(row.client_id, 'pending', 1)
+    moved(row, row.state, 'pending')
   }
 
   /** In batches, each a transaction, so that any number is decided without stalling others. */

@@ -1,12 +1,11 @@
 import type { DeliveryActs } from '../store.ts'
 import type { Delivery, DeliveryState } from '../types.ts'
 import type { Core } from './core.ts'
+import { DELIVERY_STATES } from './delivery-counts.ts'
 import { DELIVERY_FROM, deliveryOf } from './delivery-rows.ts'
 import type { DeliveryRow } from './delivery-rows.ts'
 
 /** Deliveries as operators look at them, newest first, and how many there are. */
-
-const STATES: DeliveryState[] = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed']
 
 interface Place {
   row: number
@@ -36,7 +35,7 @@ export function deliveryLists({ db, read }: Core) {
 
   /** By client, each state is one range of an index: so a list never reads more than its own length in each. */
   const byClient = (clientId: string, state: DeliveryState | undefined, place: Place, limit: number): Listed[] =>
-    (state === undefined ? STATES : [state])
+    (state === undefined ? DELIVERY_STATES : [state])
       .flatMap((one) => ofClient.all({ clientId, state: one, ...place, limit }))
       .sort((a, b) => b.created_at_ms - a.created_at_ms || b.row - a.row)
       .slice(0, limit)

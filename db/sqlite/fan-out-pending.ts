@@ -55,7 +55,7 @@ export function fanOutPending({ db, write }: Core, { addDeliveries }: FanOut): R
       pending.push(
         ...addDeliveries({ seq, atMs, ...session, clientId: kind === 'client' ? (clientId ?? undefined) : undefined, wide: true, priority }),
       )
-      if (kind !== 'client') ended += endSession.run({ seq, at, reason, sid: session.sid }).changes
+      ended += kind === 'client' ? 1 : endSession.run({ seq, at, reason, sid: session.sid }).changes
       cursor = session.sid
     }
     const done = next.length < limit && cursor === (next.at(-1)?.sid ?? cursor)

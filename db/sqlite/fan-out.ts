@@ -1,5 +1,6 @@
 import type { DeliveryRef, DeliveryState, Priority } from '../types.ts'
 import type { Core } from './core.ts'
+import { deliveryCounting, type Moved } from './delivery-counts.ts'
 import { priorityNumber } from './delivery-rows.ts'
 
 /** Writes what is owed: one delivery for each logout address of each client that took part. It never decides whether a revocation covers. */
@@ -28,8 +29,7 @@ interface TargetRow {
 
 export interface FanOut {
   addDeliveries(what: DeliveriesFor): DeliveryRef[]
-  /** Keeps the counts true: every change of a delivery's state passes here. */
-  count(clientId: string, state: string, by: number): void
+  moved: Moved
 }
 
 // A target that was removed is still owed what was revoked before it went.
@@ -46,18 +46,15 @@ export function fanOut({ db, newId, nowMs }: Pick<Core, 'db' | 'newId' | 'nowMs'
     VALUES (@id, 'logout_token', @seq, @clientId, @targetId, @sid, @sub, @priority, 'pending', 0, @atMs, ${AT_ONCE})`)
   // The newer delivery says all that these would: they close at once, and it is the one that is retried, fails or is redriven.
   const older = (which: 'sid' | 'sub') =>
-    db.prepare<[string, string, number], { id: string; client_id: string; state: DeliveryState }>(
-      `SELECT id, client_id, state FROM deliveries WHERE target_id = ? AND ${which} = ? AND seq < ? AND state IN ('pending', 'failed', 'rejected')`,
+    db.prepare<[string, string, number], { id: string; seq: number; client_id: string; state: DeliveryState }>(
+      `SELECT id, seq, client_id, state FROM deliveries WHERE target_id = ? AND ${which} = ? AND seq < ? AND state IN ('pending', 'failed', 'rejected')`,
     )
   const olderBySid = older('sid')
   const olderBySub = older('sub')
   const supersede = db.prepare<[string, number, string]>(
     "UPDATE deliveries SET state = 'superseded', superseded_by = ?, settled_at_ms = ? WHERE id = ?",
   )
-  const add = db.prepare<[string, string, number]>(
-    'INSERT INTO delivery_counts (client_id, state, count) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count',
-  )
-  const count: FanOut['count'] = (clientId, state, by) => void add.run(clientId, state, by)
+  const moved = deliveryCounting({ db })
 
   const addDelivery = (target: TargetRow, what: DeliveriesFor): DeliveryRef | undefined => {
     const bySub = what.wide && target.logout_by === 'sub'
@@ -74,18 +71,17 @@ export function fanOut({ db, newId, nowMs }: Pick<Core, 'db' | 'newId' | 'nowMs'
     })
     // By `sub`, another session of the same user has written it already.
     if (written.changes === 0) return undefined
-    count(target.client_id, 'pending', 1)
+    moved({ client_id: target.client_id, seq: what.seq }, undefined, 'pending')
     const covered = bySub ? olderBySub.all(target.target_id, what.sub, what.seq) : olderBySid.all(target.target_id, what.sid, what.seq)
     for (const one of covered) {
       supersede.run(id, nowMs(), one.id)
-      count(one.client_id, one.state, -1)
-      count(one.client_id, 'superseded', 1)
+      moved(one, one.state, 'superseded')
     }
     return { id, attempt: 1, targetId: target.target_id, priority: what.priority, seq: what.seq }
   }
 
   return {
-    count,
+    moved,
     addDeliveries(what) {
       const { sid, seq, clientId } = what
       const targets = clientId === undefined ? targetsOf.all({ sid, seq }) : targetsOfOne.all({ sid, seq, clientId })

@@ -133,7 +133,7 @@ export function revocationLog({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>, { addDe
         caseReference: entry.caseReference ?? null,
         comment: entry.comment ?? null,
         fanOut: cutoffKey(selector) === undefined ? 'complete' : 'pending',
-        sessions: selector.kind === 'session' ? 1 : 0,
+        sessions: selector.kind === 'session' || selector.kind === 'grant' ? 1 : 0,
       })
       if (row === undefined) throw new Error('The log took no entry.')
       return { revocation: revocationOf(row), pending }

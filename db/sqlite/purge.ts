@@ -25,17 +25,19 @@ export function purgingOneTime({ db, write }: Core): Housekeeping['purgeOneTime'
     write(() => statements.map(({ statement, keep }) => statement.run(now - keep, limit).changes).some((rows) => rows >= limit))
 }
 
-export function purging({ db, write }: Core, { count }: FanOut): Housekeeping['purge'] {
+export function purging({ db, write }: Core, { moved }: FanOut): Housekeeping['purge'] {
   const guards = db.prepare<[number, number]>('DELETE FROM guards WHERE rowid IN (SELECT rowid FROM guards WHERE reported_at_ms / 1000 <= ? LIMIT ?)')
-  const revocations = db.prepare<[number, number]>(`DELETE FROM revocations WHERE seq IN (SELECT r.seq FROM revocations r
-    WHERE r.at <= ? AND r.fan_out = 'complete' AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq) LIMIT ?)`)
+  // From its old end, like the audit log: what is left is the end of the chain of hashes, whole.
+  const oldest = db.prepare<[number, number], { seq: number; old: number }>(`SELECT r.seq, (r.at <= ? AND r.fan_out = 'complete'
+    AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq)) AS old FROM revocations r ORDER BY r.seq LIMIT ?`)
+  const ofRevocation = ['revocations', 'revocation_totals'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE seq <= ?`))
   const microsoftWork = db.prepare<[number, number]>(`DELETE FROM microsoft_work WHERE rowid IN (SELECT rowid FROM microsoft_work
     WHERE state = 'failed' AND asked_at_ms / 1000 <= ? LIMIT ?)`)
   const oldSessions = db.prepare<[number, number], string>('SELECT sid FROM sessions WHERE ended_seq IS NOT NULL AND ended_at <= ? LIMIT ?').pluck()
   const ofSession = ['families', 'participants', 'sessions'].map((table) => db.prepare<[string]>(`DELETE FROM ${table} WHERE sid = ?`))
 
-  type Old = { id: string; client_id: string; state: DeliveryState }
-  const oldDeliveries = db.prepare<[number, number], Old>('SELECT id, client_id, state FROM deliveries WHERE settled_at_ms <= ? LIMIT ?')
+  type Old = { id: string; seq: number | null; client_id: string; state: DeliveryState }
+  const oldDeliveries = db.prepare<[number, number], Old>('SELECT id, seq, client_id, state FROM deliveries WHERE settled_at_ms <= ? LIMIT ?')
   const dropAttempts = db.prepare<[string]>('DELETE FROM delivery_attempts WHERE delivery_id = ?')
   const dropDelivery = db.prepare<[string]>('DELETE FROM deliveries WHERE id = ?')
 
@@ -50,9 +52,18 @@ export function purging({ db, write }: Core, { count }: FanOut): Housekeeping['p
     return ids.length
   }
 
-  const dropOne = ({ id, client_id: clientId, state }: Old): void => {
-    dropAttempts.run(id)
-    if (dropDelivery.run(id).changes === 1) count(clientId, state, -1)
+  const purgeRevocations = (before: number, limit: number): number => {
+    const rows = oldest.all(before, limit)
+    const kept = rows.findIndex(({ old }) => old === 0)
+    const going = kept === -1 ? rows : rows.slice(0, kept)
+    const last = going.at(-1)
+    if (last !== undefined) for (const statement of ofRevocation) statement.run(last.seq)
+    return going.length
+  }
+
+  const dropOne = (row: Old): void => {
+    dropAttempts.run(row.id)
+    if (dropDelivery.run(row.id).changes === 1) moved(row, row.state, undefined)
   }
 
   const purgeSessions = (before: number, limit: number): number => {
@@ -74,7 +85,7 @@ export function purging({ db, write }: Core, { count }: FanOut): Housekeeping['p
       const deleted = [
         purgeSessions(before('sessionDays'), limit),
         purgeDeliveries(before('revocationDays'), limit),
-        revocations.run(before('revocationDays'), limit).changes,
+        purgeRevocations(before('revocationDays'), limit),
         microsoftWork.run(before('revocationDays'), limit).changes,
         purgeAudit(before('auditDays'), limit),
         guards.run(now - RETENTION.guard, limit).changes,

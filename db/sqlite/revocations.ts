@@ -1,6 +1,8 @@
 import type { Selector } from '../../src/protocol/revocation.ts'
 import type { RevocationActs, RevokeInput } from '../store.ts'
+import type { DeliveryState, DeliveryTotals, LoggedRevocation } from '../types.ts'
 import type { Core } from './core.ts'
+import { DELIVERY_STATES } from './delivery-counts.ts'
 import { revocationOf } from './log.ts'
 import type { RevocationLog, RevocationRow } from './log.ts'
 import type { FanOut } from './fan-out.ts'
@@ -11,6 +13,13 @@ import { previewRevocation } from './preview.ts'
 import { revocationTimes } from './revocation-times.ts'
 import { isRevoked, SESSION_COLUMNS, SESSION_FROM, timeReason } from './session-rows.ts'
 import type { SessionRow, Sessions } from './session-rows.ts'
+
+type LoggedRow = RevocationRow & Record<DeliveryState, number | null>
+const LOGGED = `r.*, ${DELIVERY_STATES.map((state) => `t.${state}`).join(', ')} FROM revocations r LEFT JOIN revocation_totals t ON t.seq = r.seq`
+const loggedOf = (row: LoggedRow): LoggedRevocation => ({
+  ...revocationOf(row),
+  totals: Object.fromEntries(DELIVERY_STATES.map((state) => [state, row[state] ?? 0])) as DeliveryTotals,
+})
 
 /** What is revoked, by whom it is asked and by time. It refuses what covers nothing: the log holds no entry without an effect. */
 
@@ -29,8 +38,8 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
   const mark = markingSessions(core, sessions)
   const addMicrosoftWork = microsoftWorkWriter(core)
   const userOf = db.prepare<[string], { tid: string; oid: string }>('SELECT tid, oid FROM subjects WHERE sub = ?')
-  const bySeq = db.prepare<[number], RevocationRow>('SELECT * FROM revocations WHERE seq = ?')
-  const before = db.prepare<[number, number], RevocationRow>('SELECT * FROM revocations WHERE seq < ? ORDER BY seq DESC LIMIT ?')
+  const bySeq = db.prepare<[number], LoggedRow>(`SELECT ${LOGGED} WHERE r.seq = ?`)
+  const before = db.prepare<[number, number], LoggedRow>(`SELECT ${LOGGED} WHERE r.seq < ? ORDER BY r.seq DESC LIMIT ?`)
 
   const grantCovers = (sid: string, clientId: string): boolean => {
     const part = participant.get(sid, clientId)
@@ -85,8 +94,8 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
     findRevocation: (seq) =>
       read(() => {
         const row = bySeq.get(seq)
-        return row && revocationOf(row)
+        return row && loggedOf(row)
       }),
-    listRevocations: ({ before: seq, limit }) => read(() => before.all(seq ?? Number.MAX_SAFE_INTEGER, limit).map(revocationOf)),
+    listRevocations: ({ before: seq, limit }) => read(() => before.all(seq ?? Number.MAX_SAFE_INTEGER, limit).map(loggedOf)),
   }
 }

@@ -1,4 +1,5 @@
 import type { Store } from '../../db/store.ts'
+import type { Revocation } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Selector } from '../protocol/revocation.ts'
 import { revoke } from '../revocation/revoke.ts'
@@ -44,9 +45,10 @@ export function revokeAs(deps: Deps, caller: Caller, what: Selector, asked: Aske
 }
 
 const outcomeOf = (answer: Answered): Record<string, unknown> =>
-  answer.outcome === 'revoked'
-    ? { seq: answer.committed.revocation.seq, sessions: answer.committed.revocation.sessions }
-    : { outcome: answer.outcome }
+  answer.outcome === 'revoked' ? { seq: answer.committed.revocation.seq, ...counted(answer.committed.revocation) } : { outcome: answer.outcome }
+
+/** Of a wide revocation the sessions are counted later. */
+const counted = ({ fanOut, sessions }: Revocation): { sessions?: number } => (fanOut === 'pending' ? {} : { sessions })
 
 const UNKNOWN: Record<Selector['kind'], string> = {
   session: 'There is no such session; GET /admin/v1/sessions (cmb sessions list) finds them.',

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
-import type { Revocation } from '../../db/types.ts'
+import type { DeliveryTotals, LoggedRevocation, Revocation } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { seconds } from '../protocol/described.ts'
 import { decodeSelector, encodeSelector, selectorSchema } from '../protocol/selector.ts'
@@ -9,6 +9,7 @@ import type { AdminEnv } from './caller.ts'
 import { deliveryCursor, deliveryPage, deliverySchema, deliveryShown } from './deliveries.ts'
 import { limit, ok, proofLimit, route, said, seqNumber, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
+import { totalOf } from '../acts/totals.ts'
 import { previewed, revokeAs } from '../acts/revocations.ts'
 
 /** An operator's revocations, and the log of all of them with what each owed and the proof of it. */
@@ -27,10 +28,23 @@ const revocation = z.object({
   at: seconds,
   case_reference: z.string().nullable(),
   comment: z.string().nullable(),
-  sessions: z.int().nullable().meta({ description: 'how many it ended; null until they are counted' }),
+  sessions: z
+    .int()
+    .nullable()
+    .meta({ description: 'how many it ended; of a client or a grant, how many it took part in; null until they are counted' }),
   fan_out: z.enum(['complete', 'pending']),
 })
-const revocationSchema = revocation.meta({ id: 'Revocation' })
+const totals = shape('DeliveryTotals', {
+  total: z.int(),
+  pending: z.int(),
+  delivered: z.int(),
+  rejected: z.int(),
+  failed: z.int(),
+  superseded: z.int().meta({ description: 'a newer delivery covers them' }),
+  closed: z.int(),
+}).meta({ description: 'of those written: while fan_out is pending, more may come' })
+const logged = revocation.extend({ totals })
+const revocationSchema = logged.meta({ id: 'Revocation' })
 const revoked = revocation.extend({ outcome: z.literal('revoked') })
 const already = z.object({ outcome: z.literal('already'), selector: selectorSchema })
 export const previewSchema = shape('Preview', { sessions: z.int(), subjects: z.int(), clients: z.int(), deliveries: z.int() })
@@ -38,7 +52,7 @@ const dryRun = z.object({ dry_run: z.literal(true), selector: selectorSchema, wo
 const guards = z.array(
   z.object({ client_id: z.string(), guard_id: z.string(), enforced: z.boolean().meta({ description: 'it enforces this revocation' }) }),
 )
-const proofSchema = revocation.extend({ deliveries: z.array(deliverySchema), next: deliveryCursor.nullable(), guards })
+const proofSchema = logged.extend({ deliveries: z.array(deliverySchema), next: deliveryCursor.nullable(), guards })
 const listed = z.object({ revocations: z.array(revocationSchema), next: z.int().nullable().meta({ description: 'before of the next page' }) })
 
 const REVOKE = {
@@ -78,13 +92,13 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
   })
   route(routes, 'get', '/revocations', LIST, async ({ query }, c) => {
     const found = await deps.store.listRevocations(query)
-    return c.json({ revocations: found.map(shown), next: found.length < query.limit ? null : (found.at(-1)?.seq ?? null) })
+    return c.json({ revocations: found.map(loggedShown), next: found.length < query.limit ? null : (found.at(-1)?.seq ?? null) })
   })
   route(routes, 'get', '/revocations/:seq', READ, async ({ params: { seq }, query }, c) => {
     const one = await deps.store.findRevocation(seq)
     if (one === undefined)
       throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
-    return c.json({ ...shown(one), ...(await proof(deps, { seq, ...query })) })
+    return c.json({ ...loggedShown(one), ...(await proof(deps, { seq, ...query })) })
   })
   return routes
 }
@@ -112,3 +126,6 @@ function shown(revocation: Revocation): Record<string, unknown> {
     fan_out: revocation.fanOut,
   }
 }
+
+const loggedShown = (one: LoggedRevocation): Record<string, unknown> => ({ ...shown(one), totals: totalsShown(one.totals) })
+const totalsShown = (each: DeliveryTotals): Record<string, number> => ({ total: totalOf(each), ...each })

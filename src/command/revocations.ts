@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
 import type { WireSelector } from '../protocol/selector.ts'
+import type { DeliveryTotals } from '../../db/types.ts'
+import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
 import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
 import { columns, lines, time, timeMs } from './show.ts'
@@ -33,7 +35,7 @@ export function revocationCommands(program: Command, context: Context): void {
           await context.broker(command)
         ).get<{ revocations: RevocationShown[]; next: number | null }>(`/revocations${queryOf({ before: options.before, limit: options.limit })}`)
         const words = (): string =>
-          columns(['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'OWING', 'CASE'], answer.revocations.map(row), 'There are none that fit.') +
+          columns(['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'DELIVERED', 'CASE'], answer.revocations.map(row), 'There are none that fit.') +
           nextPage(answer.next)
         context.print(command, answer, words)
       }),
@@ -139,12 +141,13 @@ async function agree(context: Context, broker: Broker, selector: WireSelector, o
 
 interface RevocationShown {
   seq: number
+  totals: DeliveryTotals
   at: number
   selector: WireSelector
   reason: string
   actor: { kind: string; id: string }
   sessions: number | null
-  fan_out: string
+  fan_out: 'complete' | 'pending'
   case_reference: string | null
   comment: string | null
 }
@@ -168,7 +171,7 @@ const row = (one: RevocationShown) => [
   one.reason,
   `${one.actor.kind} ${one.actor.id}`,
   one.sessions,
-  one.fan_out,
+  `${one.totals.delivered} of ${totalOf(one.totals)}${one.fan_out === 'pending' ? ' so far' : ''}`,
   one.case_reference,
 ]
 
@@ -195,6 +198,7 @@ function proofWords(answer: RevocationShown & Proof): string {
       ['reason', answer.reason],
       ['by', `${answer.actor.kind} ${answer.actor.id}`],
       ['sessions', answer.sessions ?? 'not counted yet'],
+      ['deliveries', totalsInWords(answer.totals, answer.fan_out)],
       ['case', answer.case_reference],
       ['comment', answer.comment],
     ]),

@@ -3,6 +3,7 @@ import type { Delivery, DeliveryAttempt, Revocation } from '../../db/types.ts'
 import { Facts, Notice } from '../page/components.tsx'
 import { desk, Live, Panel, Table, type Visit } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
+import { totalsInWords } from '../acts/totals.ts'
 import { count, covered, nameOf, plural, REASON, span, STATE, when } from './words.ts'
 
 /** The log of revocations, and each with what it owed and the proof of it. */
@@ -21,10 +22,13 @@ export const revocationRows = (visit: Visit, revocations: readonly Revocation[])
       await covered(visit.deps, one.selector),
       REASON[one.reason],
       await actor(visit, one),
-      one.fanOut === 'pending' ? <span class="tag wait">{count(one.sessions)} so far</span> : count(one.sessions),
+      one.fanOut === 'pending' ? <span class="tag wait">{soFar(one)}</span> : count(one.sessions),
       one.caseReference ?? '',
     ]),
   )
+
+/** Not yet counted is not none. */
+const soFar = ({ sessions }: Revocation): string => (sessions === 0 ? 'not counted yet' : `${count(sessions)} so far`)
 
 /** Users by their name, where the store still knows it. */
 async function actor({ deps }: Visit, { actor: by }: Revocation): Promise<string> {
@@ -83,10 +87,8 @@ export async function revocationPage(visit: Visit, seq: number): Promise<Respons
               ['Why', REASON[revocation.reason]],
               ['By', by],
               ['When', when(revocation.at * 1000, nowMs)],
-              [
-                'Sessions',
-                `${count(revocation.sessions)}${revocation.fanOut === 'pending' ? ', and counting: its deliveries are being written' : ''}`,
-              ],
+              ['Sessions', revocation.fanOut === 'pending' ? soFar(revocation) : count(revocation.sessions)],
+              ['Deliveries', totalsInWords(revocation.totals, revocation.fanOut)],
               ['Case', revocation.caseReference],
               ['Comment', revocation.comment],
             ]}
@@ -103,7 +105,8 @@ export async function revocationPage(visit: Visit, seq: number): Promise<Respons
           />
           {found.length > PROOF_OF ? (
             <p class="soft">
-              There are more than {PROOF_OF}: the rest is in cmb deliveries list --seq {seq}.
+              These are the newest {PROOF_OF}. cmb revocations show {seq} pages through all of them, and cmb evidence export --revocation {seq} writes
+              them to a file.
             </p>
           ) : null}
         </Panel>

@@ -263,6 +263,30 @@ describe('lists have cursors', () => {
     await rig.openSession()
     const { body } = await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })
     expect(body).toMatchObject({ outcome: 'revoked', fan_out: 'pending', sessions: null })
+    const [entry] = (await call(await tokenFor('broker:administer'), 'GET', '/audit?act=revoke')).body.entries as Record<string, unknown>[]
+    expect(entry).toMatchObject({ ended: { result: { seq: body.seq } } })
+    expect(entry).not.toMatchObject({ ended: { result: { sessions: expect.anything() } } })
+  })
+
+  test('the totals of a revocation say how many are delivered, also while its deliveries are still being written', async () => {
+    const token = await tokenFor('broker:administer')
+    const sydney = await rig.register('Sydney')
+    for (let n = 0; n < 5; n++) await rig.signInAt((await rig.openSession()).session.sid, sydney)
+    const { body } = await call(token, 'POST', '/revocations', { selector: { kind: 'everything' } })
+    const again = await tokenFor('broker:administer')
+    const totals = async () => (await call(again, 'GET', `/revocations/${String(body.seq)}?limit=1`)).body
+    const none = { total: 0, pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0, closed: 0 }
+    expect(await totals()).toMatchObject({ fan_out: 'pending', sessions: null, totals: none })
+    const { pending } = await rig.store.fanOutPending({ nowMs: rig.clock.nowMs(), limit: 3 })
+    for (const [i, { id }] of pending.entries()) {
+      const outcome = i === 0 ? 'failed' : 'delivered'
+      await rig.store.recordDelivery({ id, result: { outcome, attempt: { attempt: 1, atMs: rig.clock.nowMs(), outcome, latencyMs: 3 } } })
+    }
+    expect(await totals()).toMatchObject({ fan_out: 'pending', sessions: null, totals: { ...none, total: 3, delivered: 2, failed: 1 } })
+    await rig.store.fanOutPending({ nowMs: rig.clock.nowMs(), limit: 100 })
+    const all = { ...none, total: 5, pending: 2, delivered: 2, failed: 1 }
+    expect(await totals()).toMatchObject({ fan_out: 'complete', sessions: 5, totals: all })
+    expect((await call(again, 'GET', '/revocations')).body).toMatchObject({ revocations: [{ totals: all }] })
   })
 })
 

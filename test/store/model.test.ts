@@ -138,6 +138,10 @@ class Run {
     expect(new Set(key).size).toBe(key.length)
     const counted = (await store.deliveryCounts()).reduce((sum, { count }) => sum + count, 0)
     expect(counted).toBe(pending.length)
+    for (const { seq, totals } of await store.listRevocations({ limit: 1000 })) {
+      const states = pending.filter((one) => one.seq === seq).map(({ state }) => state)
+      for (const [state, count] of Object.entries(totals)) expect(states.filter((one) => one === state)).toHaveLength(count)
+    }
   }
 }
 

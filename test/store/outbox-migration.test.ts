@@ -53,6 +53,8 @@ test('every delivery of an earlier version is kept, with its priority; one that 
     ['pending', 2],
     ['superseded', 1],
   ])
+  expect(await store.findRevocation(2)).toMatchObject({ totals: { pending: 1, delivered: 1, superseded: 0 } })
+  expect(await store.findRevocation(1)).toMatchObject({ totals: { pending: 0, superseded: 1 } })
 })
 
 test('a message that no revocation caused is leased, retried, delivered and listed as any other', async () => {
