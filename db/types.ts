@@ -103,6 +103,8 @@ export interface EarlyCursor {
 /** A committed revocation and what became owed with it: hand it to `announce`. */
 export interface Committed {
   revocation: Revocation
+  /** Whose session, grant or sessions it ended, where that is one user. */
+  sub?: string | undefined
   pending: DeliveryRef[]
 }
 

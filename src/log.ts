@@ -1,9 +1,16 @@
 /** One JSON line an event, to standard output. Secrets, tokens, codes and cookies have no business here; who logs an error logs its name, message and stack. */
 
-export type Fields = Record<string, string | number | boolean | null | undefined | string[]>
+/** A client has one name in every line. */
+interface OneName {
+  client?: never
+  clientId?: never
+  client_id?: string | undefined
+}
+
+export type Fields = OneName & Record<string, string | number | boolean | null | undefined | string[]>
 
 /** `cause` is what went wrong: its name, message and stack are logged. */
-export type FieldsWithCause = { cause?: unknown; [name: string]: unknown }
+export type FieldsWithCause = OneName & { cause?: unknown; [name: string]: unknown }
 
 export interface Log {
   info(event: string, fields?: Fields): void

@@ -41,7 +41,7 @@ export function createRateLimits({ log, metrics, clock }: { log: Log; metrics: M
       if (taken?.outcome !== 'empty') return undefined
       metrics.rateLimited.inc({ limit })
       // One line for each key and burst, however many requests follow.
-      if (taken.first) log.warn('rate_limited', { limit, clientId, from: address, retryAfterSeconds: taken.retryAfterSeconds })
+      if (taken.first) log.warn('rate_limited', { limit, client_id: clientId, from: address, retryAfterSeconds: taken.retryAfterSeconds })
       return { retryAfterSeconds: taken.retryAfterSeconds }
     },
   }

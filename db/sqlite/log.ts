@@ -136,7 +136,7 @@ export function revocationLog({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>, { addDe
         sessions: selector.kind === 'session' || selector.kind === 'grant' ? 1 : 0,
       })
       if (row === undefined) throw new Error('The log took no entry.')
-      return { revocation: revocationOf(row), pending }
+      return { revocation: revocationOf(row), sub, pending }
     },
   }
 }

@@ -131,5 +131,5 @@ export async function remove(deps: Deps, caller: Caller, id: string, source: Cli
 
 async function changed(deps: Deps, caller: Caller, id: string, how: string): Promise<void> {
   await deps.clients.reload()
-  deps.log.info('client_changed', { client: id, how, actorKind: caller.actor.kind, actor: caller.actor.id, source: caller.source })
+  deps.log.info('client_changed', { client_id: id, how, actorKind: caller.actor.kind, actor: caller.actor.id, source: caller.source })
 }

@@ -46,7 +46,7 @@ function reject(deps: AuthenticateDeps, input: ClientCredentialsInput, attempt: 
   const key = { clientId: client?.clientId, address: input.address }
   if (deps.rateLimits.mayLog(key)) {
     const { method } = attempt
-    deps.log.warn('client_rejected', { why, problem: REJECTED[why], clientId: key.clientId ?? shown(attempt), method, from: input.address })
+    deps.log.warn('client_rejected', { why, problem: REJECTED[why], client_id: key.clientId ?? shown(attempt), method, from: input.address })
   }
   const exceeded = input.limited === false ? undefined : deps.rateLimits.take('clientFailures', key)
   return exceeded === undefined ? rejected(attempt) : tooMany(exceeded)

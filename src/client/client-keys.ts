@@ -70,7 +70,7 @@ async function fetchKeys(deps: AuthenticateDeps, clientId: string, cached: Cache
     cached.fetchedAt = now
     return cached.keys
   } catch (cause) {
-    deps.log.warn('jwks_uri_failed', { client: clientId, problem: cause instanceof Error ? cause.message : 'unknown' })
+    deps.log.warn('jwks_uri_failed', { client_id: clientId, problem: cause instanceof Error ? cause.message : 'unknown' })
     return undefined
   }
 }

@@ -92,7 +92,7 @@ async function put(deps: Deps, wanted: FileClient): Promise<boolean> {
   const answer = isForeign(before) ? await act() : await recorded(deps, { wanted, before, secrets }, act)
   if (answer.outcome !== 'foreign') return answer.outcome !== 'unchanged'
   deps.log.warn('clients_file_foreign', {
-    client: wanted.clientId,
+    client_id: wanted.clientId,
     source: answer.source,
     meaning: `It was registered by another way and stays as it is. To let the file have it, remove it there first: cmb clients remove ${wanted.clientId} --source ${answer.source}`,
   })

@@ -127,7 +127,7 @@ export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { hea
       deps.metrics.guards.inc({ client: listener.client.clientId })
       startTimers()
       serve(stream, after, retiredKids).catch((error: unknown) => {
-        deps.log.warn('feed_stream_failed', { client: listener.client.clientId, cause: String(error) })
+        deps.log.warn('feed_stream_failed', { client_id: listener.client.clientId, cause: String(error) })
         stream.cut()
       })
       return stream.body

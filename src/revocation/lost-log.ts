@@ -7,7 +7,7 @@ export function noteLost(
 ): void {
   deps.metrics.guardsAhead.inc({ client: clientId })
   deps.log.error('guard_ahead_of_log', {
-    client: clientId,
+    client_id: clientId,
     guard: guardId,
     seq,
     head,

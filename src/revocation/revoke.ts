@@ -1,6 +1,7 @@
 import type { Committed } from '../../db/types.ts'
 import type { RevokeInput, Store } from '../../db/store.ts'
 import type { Deps } from '../deps.ts'
+import { encodeSelector } from '../protocol/selector.ts'
 
 /**
  * The one door by which a session, a grant, a user, a client, a tenant or everything is revoked. It decides nothing: the store's
@@ -25,13 +26,16 @@ const alsoAtMicrosoft = ({ config }: AnnounceDeps, { reason }: RevokeInput): Pic
  * pending; the worker that writes it listens to the feed. Synchronous, and never throws: the user who signs out waits for none of it.
  */
 export function announce(deps: AnnounceDeps, committed: readonly Committed[]): void {
-  for (const { revocation, pending } of committed) {
+  for (const { revocation, sub, pending } of committed) {
     attempt(deps, 'feed', () => deps.feed.publish(revocation))
     if (pending.length > 0) attempt(deps, 'queue', () => deps.queue.hurry(pending))
     deps.metrics.revocations.inc({ reason: revocation.reason })
+    const { kind, ...members } = encodeSelector(revocation.selector)
     deps.log.info('revoked', {
       seq: revocation.seq,
-      selector: revocation.selector.kind,
+      selector: kind,
+      ...members,
+      sub,
       reason: revocation.reason,
       actorKind: revocation.actor.kind,
       actor: revocation.actor.id,

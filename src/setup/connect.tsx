@@ -78,7 +78,7 @@ export async function saveConnection(visit: Visit, form: URLSearchParams): Promi
   await recorded(visit, { act: 'connection.change', details: { clientId, credential: credential.kept?.kind ?? 'unchanged' } }, () =>
     deps.connection.change({ clientId, ...(credential.kept && { credential: credential.kept }) }),
   )
-  deps.log.info('connection_changed', { clientId, actor: visit.visitor.actor.id })
+  deps.log.info('connection_changed', { microsoft_client_id: clientId, actor: visit.visitor.actor.id })
   if (first === undefined) return goOn(c, '/setup')
   await addTenant(visit, { tid: first.tid, name: nameIn(form), operators: deps.connection.current().operatorTenant === undefined })
   return goOn(c, `/setup/tenants/${first.tid}`)

@@ -23,7 +23,8 @@ export async function authorize(deps: Deps, c: Context, sent: URLSearchParams, n
   const key = { clientId, address: remoteOf(c, deps.config) }
   mustBeWithin(deps.rateLimits, 'authorize', key)
   const rejected = (error: OAuthError): OAuthError => {
-    if (deps.rateLimits.mayLog(key)) deps.log.warn('authorize_rejected', { clientId, error: error.code, problem: error.message, from: key.address })
+    if (deps.rateLimits.mayLog(key))
+      deps.log.warn('authorize_rejected', { client_id: clientId, error: error.code, problem: error.message, from: key.address })
     return error
   }
   return answerRequest(deps, c, sent, now, rejected).catch((error: unknown) => {

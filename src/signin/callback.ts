@@ -131,7 +131,7 @@ async function openSession(deps: Deps, c: Context, { errand }: Visit, proved: Pr
     sub: session.sub,
     sid: session.sid,
     tid: session.user.tid,
-    clientId: request?.clientId,
+    client_id: request?.clientId,
     from: remoteOf(c, deps.config),
   })
   if (errand.kind === 'own') return c.redirect(errand.returnTo, 303)

@@ -68,7 +68,7 @@ export function guidancePage(
     operator: guidance.operator,
     code: about.code,
     reference,
-    clientId,
+    client_id: clientId,
     ...(about.cause !== undefined && { cause: about.cause }),
   }
   const t = textsOf(c)

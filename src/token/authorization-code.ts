@@ -5,11 +5,11 @@ import { newId } from '../protocol/ids.ts'
 import { GRANT } from '../protocol/names.ts'
 import { required } from '../protocol/params.ts'
 import { announce } from '../revocation/revoke.ts'
-import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, stillRegistered } from './grant.ts'
+import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, stillRegistered, whose } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 
 /** RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is good once, for a minute, for its client, its redirect address and its verifier. */
-export async function exchangeAuthorizationCode(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
+export async function exchangeAuthorizationCode(deps: TokenDeps, { client, params, now, requester }: GrantInput): Promise<TokenAnswer> {
   const code = required(params, 'code')
   // Before the code is consumed: a request that cannot succeed costs nobody their code.
   const asked = askedAudience(client, params)
@@ -23,7 +23,7 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
   })
   if (redeemed.outcome === 'reused') {
     announce(deps, [redeemed.committed])
-    deps.log.warn('code_reused', { client: client.clientId, seq: redeemed.committed.revocation.seq })
+    deps.log.warn('code_reused', { client_id: client.clientId, ...whose(redeemed.committed), ...requester() })
     throw new OAuthError('invalid_grant', 'The code was used before, so its tokens were revoked. Start a new sign-in.')
   }
   if (redeemed.outcome === 'rejected') throw new OAuthError('invalid_grant', WORDS[redeemed.why])

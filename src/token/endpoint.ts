@@ -1,10 +1,12 @@
 import type { Context } from 'hono'
 import { readForm } from '../client/form.ts'
+import { remoteOf } from '../client/remote.ts'
 import { requestingClient } from '../client/requesting-client.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { GRANT } from '../protocol/names.ts'
 import type { GrantType } from '../protocol/names.ts'
 import { required } from '../protocol/params.ts'
+import { deviceName } from '../session/device.ts'
 import { exchangeAuthorizationCode } from './authorization-code.ts'
 import { clientCredentials } from './client-credentials.ts'
 import { onlyFor } from './cors.ts'
@@ -40,7 +42,8 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
     const type = required(params, 'grant_type')
     if (!isGrant(type)) throw new OAuthError('unsupported_grant_type', `The grants there are: ${Object.keys(grants).join(', ')}.`)
     if (!client.metadata.grants.includes(type)) throw new OAuthError('unauthorized_client', `The client is not registered for the grant ${type}.`)
-    const answer = await grants[type](deps, { client, params, now })
+    const requester = () => ({ from: remoteOf(c, deps.config), device: deviceName(c.req.header('user-agent')) })
+    const answer = await grants[type](deps, { client, params, now, requester })
     deps.metrics.tokens.inc({ grant, outcome: 'issued' })
     return c.json(answer, 200, NOT_STORED)
   } catch (error) {

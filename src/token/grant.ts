@@ -1,4 +1,4 @@
-import type { Session } from '../../db/types.ts'
+import type { Committed, Session } from '../../db/types.ts'
 import { admits, audienceFor } from '../client/admission.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
@@ -19,6 +19,18 @@ export interface GrantInput {
   client: Client
   params: Params
   now: number
+  requester: () => Requester
+}
+
+/** Where the request comes from, for the log: an instance's server has an address and mostly no device that has a name. */
+interface Requester {
+  from: string | undefined
+  device: string
+}
+
+/** For the log of reuse and theft: which revocation followed, of whose session. The `sub` is opaque. */
+export function whose({ revocation: { seq, selector }, sub }: Committed): { seq: number; sid?: string; sub: string | undefined } {
+  return { seq, ...('sid' in selector && { sid: selector.sid }), sub }
 }
 
 /** RFC 6749 §5.1 */

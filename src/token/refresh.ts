@@ -4,7 +4,7 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { required, words } from '../protocol/params.ts'
 import { announce } from '../revocation/revoke.ts'
-import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, narrowed, stillRegistered } from './grant.ts'
+import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, narrowed, stillRegistered, whose } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 import type { RefreshToken } from './refresh-token.ts'
 
@@ -15,7 +15,7 @@ const PUBLIC_REPLAY_SECONDS = 10
  * RFC 6749 §6 with rotation (RFC 9700 §4.14.2). The answer holds an ID token only where the request's own `scope` names `openid`
  * (OpenID Connect Core §12.2 lets it be left out), then without a nonce.
  */
-export async function refresh(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
+export async function refresh(deps: TokenDeps, { client, params, now, requester }: GrantInput): Promise<TokenAnswer> {
   const presented = deps.refreshTokens.read(required(params, 'refresh_token'))
   if (!presented) throw new OAuthError('invalid_grant', UNKNOWN)
   const wanted = { audience: askedAudience(client, params), scope: params.get('scope') }
@@ -29,7 +29,7 @@ export async function refresh(deps: TokenDeps, { client, params, now }: GrantInp
   if (rotated.outcome === 'rejected') throw new OAuthError('invalid_grant', WORDS[rotated.why])
   if ('committed' in rotated) {
     announce(deps, [rotated.committed])
-    deps.log.warn(`refresh_token_${rotated.outcome}`, { client: client.clientId, seq: rotated.committed.revocation.seq })
+    deps.log.warn(`refresh_token_${rotated.outcome}`, { client_id: client.clientId, ...whose(rotated.committed), ...requester() })
     throw new OAuthError('invalid_grant', REUSED[rotated.outcome])
   }
   const { family, session, rev } = rotated

@@ -26,7 +26,7 @@ describe('a client that is rejected', () => {
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
     })
     expect(answers.size).toBe(1)
-    expect(lines(rig, 'client_rejected').map(({ why, clientId }) => [why, clientId])).toEqual([
+    expect(lines(rig, 'client_rejected').map(({ why, client_id: id }) => [why, id])).toEqual([
       ['wrong_secret', 'sydney'],
       ['unknown_client', 'nowhere'],
       ['other_method', 'app'],
@@ -66,7 +66,7 @@ describe('an authorization request that is rejected', () => {
     ])
       await rig.app.request(`${ISSUER}/authorize?${new URLSearchParams(query)}`)
     const found = lines(rig, 'authorize_rejected')
-    expect(found.map(({ clientId, error }) => [clientId, error])).toEqual([
+    expect(found.map(({ client_id: id, error }) => [id, error])).toEqual([
       [undefined, 'invalid_request'],
       ['sydney', 'invalid_request'],
       ['sydney', 'unsupported_response_type'],

@@ -192,7 +192,7 @@ describe('the stream', () => {
     expect(guard.names()).toEqual(['reset', 'snapshot', 'live'])
     const ahead = 'broker_guard_ahead_of_log_total{client="sydney"}'
     expect(await rig.metrics.registry.metrics()).toContain(`${ahead} 1`)
-    expect(rig.lines.join('\n')).toMatch(/"event":"guard_ahead_of_log".*"client":"sydney","guard":"web-1","seq":999,"head":0/)
+    expect(rig.lines.join('\n')).toMatch(/"event":"guard_ahead_of_log".*"client_id":"sydney","guard":"web-1","seq":999,"head":0/)
     // A report and a poll say the same; a position of another epoch is an ordinary restore.
     expect((await enforced({ epoch, seq: 999, guard: 'web-1' })).status).toBe(409)
     expect((await snapshot(`?after=999&epoch=${epoch}`)).body).toMatchObject({ reset: true })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { StoreUnavailable } from '../../db/store.ts'
-import { createRig } from '../rig.ts'
-import { outcome, refreshForm, signedIn } from './tokens.ts'
+import { createRig, ISSUER } from '../rig.ts'
+import { outcome, refreshForm, signedIn, tokensOf } from './tokens.ts'
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 
@@ -192,4 +192,31 @@ describe('CORS, only where a browser client needs it', () => {
     const info = await rig.app.request('/userinfo', { headers: { origin: ORIGIN, authorization: `Bearer ${access_token}` } })
     expect([info.status, info.headers.get('access-control-allow-origin')]).toEqual([200, ORIGIN])
   })
+})
+
+describe('the log of reuse and theft', () => {
+  test.each(['code_reused', 'refresh_token_stolen'])(
+    '%s is logged with the client, the session, its user and where the request came from',
+    async (event) => {
+      const rig = await createRig()
+      const { client, tokens, session } = await signedIn(rig)
+      const { form } = await rig.issueCode(session.sid, client)
+      const headers = { authorization: client.basic, 'user-agent': 'Mozilla/5.0 (Windows NT 10.0) Firefox/130.0' }
+      const env = { incoming: { socket: { remoteAddress: '203.0.113.7' } } }
+      const post = (body: Record<string, string>) =>
+        rig.app.request(`${ISSUER}/token`, { method: 'POST', body: new URLSearchParams(body), headers }, env)
+      if (event === 'code_reused') for (let n = 0; n < 2; n++) await post(form)
+      else {
+        const next = await tokensOf(post(refreshForm(tokens.refresh_token)))
+        await post(refreshForm(next.refresh_token))
+        rig.clock.advance(60)
+        await post(refreshForm(tokens.refresh_token))
+      }
+      const lines = rig.lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+      const whose = { client_id: 'sydney', sid: session.sid, sub: session.sub }
+      expect(lines.find((line) => line.event === event)).toMatchObject({ ...whose, from: '203.0.113.7', device: 'Firefox on Windows' })
+      const ended = event === 'code_reused' ? { selector: 'grant', ...whose } : { selector: 'session', sid: session.sid, sub: session.sub }
+      expect(lines.filter((line) => line.event === 'revoked')).toMatchObject([ended])
+    },
+  )
 })
