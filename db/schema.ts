@@ -337,6 +337,8 @@ export const clients = sqliteTable('clients', {
   source: text().notNull(),
   metadata: text().notNull(),
   logoutBy: text('logout_by', { enum: ['sid', 'sub'] }).notNull(),
+  /** JSON: tenants that a change took out of the registration, and when (FormerTenant). */
+  formerTenants: text('former_tenants').notNull().default('[]'),
   createdAt: integer('created_at').notNull(),
   updatedAt: integer('updated_at').notNull(),
   removedAt: integer('removed_at'),

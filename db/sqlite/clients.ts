@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import type { Client, ClientMetadata, ClientSource, SecretHash } from '../../src/protocol/client-metadata.ts'
+import type { Client, ClientMetadata, ClientSource, FormerTenant, SecretHash } from '../../src/protocol/client-metadata.ts'
 import type { ClientActs } from '../store.ts'
 import type { Core } from './core.ts'
 import type { RevocationLog } from './log.ts'
@@ -14,6 +14,7 @@ interface ClientRow {
   client_id: string
   source: ClientSource
   metadata: string
+  former_tenants: string
   created_at: number
   updated_at: number
   removed_at: number | null
@@ -32,6 +33,23 @@ const secretOf = (row: SecretRow): SecretHash => ({
   createdAt: row.created_at,
   ...(row.expires_at === null ? {} : { expiresAt: row.expires_at }),
 })
+
+/** Past it no access token of a former tenant's users can live (an hour at most). */
+const FORMER_SECONDS = 7200
+
+/** The tenants that this change, or one before it, took out of a registration: each once, by its latest removal. */
+function formerTenants(before: Client | undefined, metadata: ClientMetadata, now: number): readonly FormerTenant[] {
+  if (before === undefined) return []
+  const taken = takenOut(before.metadata.tenants, metadata.tenants).map((tid): FormerTenant => ({ ...(tid && { tid }), removedAt: now }))
+  const kept = before.formerTenants.filter(({ tid, removedAt }) => now - removedAt <= FORMER_SECONDS && !taken.some((one) => one.tid === tid))
+  return [...kept, ...taken]
+}
+
+/** Undefined is every tenant. */
+function takenOut(before: readonly string[] | undefined, after: readonly string[] | undefined): (string | undefined)[] {
+  if (after === undefined) return []
+  return before === undefined ? [undefined] : before.filter((tid) => !after.includes(tid))
+}
 
 /** As JSON keeps it: what is undefined is not there. */
 const asKept = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
@@ -93,9 +111,9 @@ export function clientActs(core: Core, log: RevocationLog): ClientActs {
   const target = targets(core, log)
   const find = db.prepare<[string], ClientRow>('SELECT * FROM clients WHERE client_id = ?')
   const registered = db.prepare<[], ClientRow>('SELECT * FROM clients WHERE removed_at IS NULL ORDER BY client_id')
-  const put = db.prepare(`INSERT INTO clients (client_id, source, metadata, logout_by, created_at, updated_at)
-      VALUES (@clientId, @source, @metadata, @logoutBy, @now, @now)
-    ON CONFLICT DO UPDATE SET source = excluded.source, metadata = excluded.metadata, logout_by = excluded.logout_by,
+  const put = db.prepare(`INSERT INTO clients (client_id, source, metadata, former_tenants, logout_by, created_at, updated_at)
+      VALUES (@clientId, @source, @metadata, @former, @logoutBy, @now, @now)
+    ON CONFLICT DO UPDATE SET source = excluded.source, metadata = excluded.metadata, former_tenants = excluded.former_tenants, logout_by = excluded.logout_by,
       updated_at = excluded.updated_at, created_at = iif(removed_at IS NULL, created_at, excluded.created_at), removed_at = NULL`)
   const addresses = db.prepare<[], { targetId: string; clientId: string; uri: string }>(
     'SELECT target_id AS targetId, client_id AS clientId, uri FROM targets WHERE removed_seq IS NULL ORDER BY client_id, uri',
@@ -107,6 +125,7 @@ export function clientActs(core: Core, log: RevocationLog): ClientActs {
     clientId: row.client_id,
     source: row.source,
     metadata: JSON.parse(row.metadata) as ClientMetadata,
+    formerTenants: JSON.parse(row.former_tenants) as FormerTenant[],
     secrets: secret.of(row.client_id),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
@@ -131,7 +150,14 @@ export function clientActs(core: Core, log: RevocationLog): ClientActs {
         const sameSecrets = given === undefined || isDeepStrictEqual(asKept(given), before?.secrets)
         if (before !== undefined && sameSecrets && isDeepStrictEqual(asKept(metadata), before.metadata))
           return { outcome: 'unchanged', client: before } as const
-        put.run({ clientId, source, metadata: JSON.stringify(metadata), logoutBy: metadata.logoutBy, now })
+        put.run({
+          clientId,
+          source,
+          metadata: JSON.stringify(metadata),
+          former: JSON.stringify(formerTenants(before, metadata, now)),
+          logoutBy: metadata.logoutBy,
+          now,
+        })
         target.replace(clientId, metadata.logoutUris)
         if (given !== undefined) secret.replace(clientId, given)
         const client = current(clientId)

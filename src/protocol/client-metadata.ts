@@ -57,6 +57,14 @@ export interface SecretHash {
   expiresAt?: number
 }
 
+/** A tenant that was taken out of a registration: its users' access tokens may outlive the change. */
+export interface FormerTenant {
+  /** Absent: the registration named no tenants before, so it was for every one. */
+  tid?: string
+  /** Epoch seconds. */
+  removedAt: number
+}
+
 export interface Client {
   clientId: string
   source: ClientSource
@@ -65,5 +73,6 @@ export interface Client {
   secrets: SecretHash[]
   createdAt: number
   updatedAt: number
+  formerTenants: readonly FormerTenant[]
   removedAt?: number
 }

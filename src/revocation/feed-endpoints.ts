@@ -8,7 +8,7 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { FOLLOW, FORMER_REPORT, REPORT, reportSchema } from './feed-described.ts'
-import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, visibleTo } from './feed-wire.ts'
+import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, tenantsHeard, visibleTo } from './feed-wire.ts'
 import { noteLost } from './lost-log.ts'
 import { createReportBook } from './report-book.ts'
 
@@ -87,10 +87,11 @@ async function snapshot(deps: Deps, client: Client, c: Context) {
   const leave = await deps.feed.turn(client.clientId)
   const rows = await deps.store.revocationsAfter({ after: position, since: deps.clock.now() - ENTRY_SECONDS, limit: PAGE }).finally(leave)
   const more = rows.length === PAGE
+  const tenants = tenantsHeard(client, deps.clock.now())
   return {
     epoch: head.epoch,
     seq: Math.max(rows.at(-1)?.seq ?? 0, more ? 0 : head.seq),
-    entries: rows.filter((row) => visibleTo(client.metadata.tenants, row)).map(entryOf),
+    entries: rows.filter((row) => visibleTo(tenants, row)).map(entryOf),
     retired_kids: deps.keys.retiredKids(),
     reset: !known,
     more,

@@ -18,7 +18,7 @@ export interface FeedLog {
   now(): number
   /** Epoch and the last seq that was broadcast. */
   head(): FeedPosition
-  /** Whose revocations a client may see, by its registration as it is now. */
+  /** Whose revocations a client may see, by its registration as it is now and as it was while its tokens may live. */
   tenantsOf(clientId: string): readonly string[] | undefined
   /** A turn at reading the log, which more than a few at a time would make everything else wait for. */
   turn(clientId: string): Promise<() => void>

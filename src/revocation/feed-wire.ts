@@ -1,4 +1,5 @@
 import type { Revocation } from '../../db/types.ts'
+import type { Client } from '../protocol/client-metadata.ts'
 import { encodeSelector, type WireSelector } from '../protocol/selector.ts'
 import type { FeedPosition } from './interface.ts'
 
@@ -23,6 +24,18 @@ export const entryOf = (revocation: Revocation): FeedEntry => ({
   selector: encodeSelector(revocation.selector),
   exp: revocation.at + ENTRY_SECONDS,
 })
+
+/** Whose revocations a client sees: of the tenants it is registered for, and of former ones while their users' tokens may live. Undefined: all. */
+export function tenantsHeard({ metadata: { tenants }, formerTenants }: Client, now: number): readonly string[] | undefined {
+  if (tenants === undefined || formerTenants.length === 0) return tenants
+  const heard = [...tenants]
+  for (const { tid, removedAt } of formerTenants) {
+    if (now - removedAt > ENTRY_SECONDS) continue
+    if (tid === undefined) return undefined
+    heard.push(tid)
+  }
+  return heard
+}
 
 /** A client of certain tenants hears of those, and of what concerns no single one. */
 export const visibleTo = (tenants: readonly string[] | undefined, revocation: Revocation): boolean =>

@@ -2,7 +2,7 @@ import type { Deps } from '../deps.ts'
 import type { Revocation } from '../../db/types.ts'
 import type { Feed, FeedPosition } from './interface.ts'
 import { FeedStream, type FeedLog } from './feed-stream.ts'
-import { ANY_GUARD, entryOf, eventId, frame, PAGE } from './feed-wire.ts'
+import { ANY_GUARD, entryOf, eventId, frame, PAGE, tenantsHeard } from './feed-wire.ts'
 import { noteLost } from './lost-log.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { Turns } from './turns.ts'
@@ -50,7 +50,7 @@ export function createFeed(deps: FeedDeps, { heartbeatMs = HEARTBEAT_MS }: { hea
     // Who is not registered any more sees what concerns everybody, until its stream is ended.
     tenantsOf: (clientId) => {
       const client = deps.clients.find(clientId)
-      return client === undefined ? [] : client.metadata.tenants
+      return client === undefined ? [] : tenantsHeard(client, deps.clock.now())
     },
     turn: (clientId) => snapshots.take(clientId),
     ahead: (stream, seq, head) => noteLost(deps, { clientId: stream.client.clientId, guardId: stream.guardId, seq, head: head.seq }),

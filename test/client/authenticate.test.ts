@@ -25,6 +25,7 @@ const publicJwk = { ...(await exportJWK(keyPair.publicKey)), kid: 'k1' }
 const client = (clientId: string, metadata: Partial<ClientMetadata>, secrets: Client['secrets'] = []): Client => ({
   clientId,
   source: 'command',
+  formerTenants: [],
   secrets,
   createdAt: NOW,
   updatedAt: NOW,

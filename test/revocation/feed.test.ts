@@ -228,6 +228,44 @@ describe('the stream', () => {
     expect((await snapshot('', adelaide.basic)).body['entries']).toMatchObject([{ seq: own.seq }, { seq: all.seq }])
   })
 
+  const narrowings: [string, string[] | undefined][] = [
+    ['two tenants', [TENANT, OTHER_TENANT]],
+    ['every tenant', undefined],
+  ]
+  test.each(narrowings)(
+    'of a client narrowed from %s to one shows the former ones’ revocations while their tokens may live, in stream and snapshot',
+    async (_what, before) => {
+      const { rig, client, feed, snapshot } = await broker()
+      const put = async (tenants: string[] | undefined) => {
+        const { tenants: _none, ...metadata } = client.metadata
+        await rig.store.putClient({
+          clientId: 'sydney',
+          source: 'command',
+          metadata: { ...metadata, ...(tenants && { tenants }) },
+          now: rig.clock.now(),
+        })
+        await rig.clients.reload()
+      }
+      await put(before)
+      const stream = await feed()
+      await stream.until('live')
+      await put([TENANT])
+      rig.clock.advance(60)
+      const seqs = async () => ((await snapshot()).body.entries as { seq: number }[]).map(({ seq }) => seq)
+      const seen = await end(rig, { kind: 'tenant', tid: OTHER_TENANT })
+      expect((await stream.until('revocation')).data).toMatchObject({ seq: seen.seq, selector: { kind: 'tenant', tid: OTHER_TENANT } })
+      expect(await seqs()).toEqual([seen.seq])
+      // Another change meanwhile forgets nothing.
+      await put([TENANT, '44444444-4444-4444-8444-444444444444'])
+      const still = await end(rig, { kind: 'tenant', tid: OTHER_TENANT })
+      expect(await seqs()).toEqual([seen.seq, still.seq])
+      rig.clock.advance(3601)
+      const hidden = await end(rig, { kind: 'tenant', tid: OTHER_TENANT })
+      expect(await seqs()).not.toContain(hidden.seq)
+      expect((await snapshot()).body.seq).toBe(hidden.seq)
+    },
+  )
+
   test('has no gap and no repetition while revocations go on as it opens', async () => {
     const { rig, feed } = await broker()
     const enough = new AbortController()

@@ -25,6 +25,7 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
       source: 'command',
       metadata: metadataOf('sydney'),
       secrets: [secret('s-1', T0)],
+      formerTenants: [],
       createdAt: T0,
       updatedAt: T0,
     })
@@ -83,6 +84,26 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     // Still found, because what it is owed is still to be signed for it.
     expect(await b.store.findClient('sydney')).toMatchObject({ removedAt: T0, secrets: [] })
     expect(await b.store.addClientSecret({ clientId: 'sydney', secret: secret('x', T0), now: b.now })).toBe(false)
+  })
+
+  test('each tenant that a change takes out of a registration is kept once, by its latest removal, for two hours', async () => {
+    const b = await open()
+    const former = async (...tenants: string[]) => {
+      const metadata = metadataOf('sydney', { tenants })
+      return expectOutcome(await put(b, { metadata }), 'changed').client.formerTenants
+    }
+    await put(b)
+    expect(await former('a', 'b')).toEqual([{ removedAt: T0 }])
+    b.now += 10
+    expect(await former('a')).toEqual([{ removedAt: T0 }, { tid: 'b', removedAt: T0 + 10 }])
+    expect(await former('a', 'b')).toHaveLength(2)
+    b.now += 10
+    expect(await former('a')).toEqual([{ removedAt: T0 }, { tid: 'b', removedAt: T0 + 20 }])
+    b.now += 7190
+    expect(await former('c')).toEqual([
+      { tid: 'b', removedAt: T0 + 20 },
+      { tid: 'a', removedAt: b.now },
+    ])
   })
 
   test('what was revoked with a client stays revoked when the client is registered again', async () => {

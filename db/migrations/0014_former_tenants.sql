@@ -1,0 +1,1 @@
+ALTER TABLE `clients` ADD `former_tenants` text DEFAULT '[]' NOT NULL;
