@@ -61,7 +61,7 @@ function watching(folder: string, changed: () => void): FSWatcher | undefined {
 async function apply(deps: Deps, file: string): Promise<{ fingerprint: string; secretFiles: string[] }> {
   const read = await readClientsFile(file, { allowLoopback: deps.config.allowLoopbackTargets })
   if (!read.ok) {
-    deps.log.warn('clients_file_refused', { file, problems: read.problems, inForce: 'the last good one' })
+    deps.log.warn('clients_file_rejected', { file, problems: read.problems, inForce: 'the last good one' })
     return read
   }
   const changed: string[] = []
