@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createHash, randomBytes } from 'node:crypto'
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { createApp } from '../src/app.ts'
 import { newClientSecret } from '../src/client/secret.ts'
 import { loadConfig, type Config } from '../src/config/config.ts'
@@ -131,6 +131,9 @@ export class FakeMicrosoft implements Microsoft {
   examined: Examination = { metadata: { ok: true, skewSeconds: 0 }, authorize: { ok: true }, credential: { ok: true, graphRoles: [] } }
   async examine(_tid: string): Promise<Examination> {
     return this.examined
+  }
+  async tryConnection() {
+    return this.examined.credential ?? expect.unreachable()
   }
   credentialEndsAt: number | undefined
   async credentialEnd() {

@@ -8,6 +8,7 @@ import { connectTenant, disconnectTenant, readTenantId, UNDECIDED } from '../mic
 import { MFA_PROOF_EXPECTED, parseMfaProof } from '../protocol/mfa-proof.ts'
 import { newSetupToken } from '../session/setup-token.ts'
 import { seconds } from '../protocol/described.ts'
+import type { Caller } from '../acts/caller.ts'
 import type { AdminEnv } from './caller.ts'
 import { ok, route, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
@@ -66,7 +67,7 @@ const REMOVE = {
   may: 'administer' as const,
   params: one,
   answers: { 200: ok('Disconnected.', z.object({ tid: z.string(), removed: z.literal(true), seq: z.int() })) },
-  rejects: [404] as const,
+  rejects: [404, 409] as const,
 }
 const RESUME = {
   id: 'resumeProbe',
@@ -82,6 +83,12 @@ const SETUP_TOKEN = {
   may: 'administer' as const,
   answers: { 201: ok('The token, in this answer only.', z.object({ token: z.string(), expires_at: seconds, url: z.string() })) },
   rejects: [409] as const,
+}
+const RECOVERY_TOKEN = {
+  ...SETUP_TOKEN,
+  id: 'makeRecoveryToken',
+  summary: 'A token for /setup although there is an administrator; only by the socket on the broker’s own machine',
+  rejects: [] as const,
 }
 const MANIFEST = {
   id: 'readManifest',
@@ -122,6 +129,12 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
       caller,
       { act: 'tenant.remove', target: `tenant ${tid}` },
       async () => {
+        if (deps.connection.current().operatorTenant === tid)
+          throw new Problem(
+            409,
+            'The operators’ tenant is not removed',
+            `No administrator could sign in after that. Make another tenant the operators’ first, at ${deps.config.opsOrigin}/setup.`,
+          )
         const answer = await disconnectTenant(deps, { tid, actor: caller.actor, now: deps.clock.now() })
         if (answer.outcome === 'unknown')
           throw new Problem(404, 'No such tenant', `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`)
@@ -139,24 +152,35 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
     return c.json({ tid, resumed: true })
   })
   route(routes, 'post', '/setup/token', SETUP_TOKEN, async ({ caller }, c) => {
-    // Only from the machine itself: a client of the admin API has no business at the first visit.
-    if (caller.via !== 'command') throw new Problem(403, 'Only on the broker’s own machine', 'Run cmb setup there.')
+    onlyHere(caller, 'cmb setup')
     const made = await recorded(deps, caller, { act: 'setup.token' }, async () => {
       const token = await newSetupToken(deps, deps.clock.now())
       if (token === undefined)
         throw new Problem(
           409,
           'There is an administrator already',
-          `Sign in at ${deps.config.opsOrigin}/setup with the app role Broker.Administrator.`,
+          `Sign in at ${deps.config.opsOrigin}/setup with the app role Broker.Administrator. If no administrator can sign in: cmb setup --recover.`,
         )
       return token
     })
+    return c.json({ token: made.token, expires_at: made.expiresAt, url: `${deps.config.opsOrigin}/setup` }, 201)
+  })
+  route(routes, 'post', '/setup/recovery-token', RECOVERY_TOKEN, async ({ caller }, c) => {
+    onlyHere(caller, 'cmb setup --recover')
+    const made = await recorded(deps, caller, { act: 'setup.recovery_token' }, () => newSetupToken(deps, deps.clock.now(), { recovery: true }))
+    if (made === undefined) throw new Error('No recovery token was made.')
+    deps.log.warn('setup_recovery_token_made', { actor: caller.actor.id })
     return c.json({ token: made.token, expires_at: made.expiresAt, url: `${deps.config.opsOrigin}/setup` }, 201)
   })
   route(routes, 'get', '/entra/manifest', MANIFEST, ({ query }, c) =>
     c.json(appManifest(deps.config.issuer, { several: query.tenants === 'several' })),
   )
   return routes
+}
+
+/** Only from the machine itself: a client of the admin API gets no token for /setup. */
+function onlyHere({ via }: Caller, command: string): void {
+  if (via !== 'command') throw new Problem(403, 'Only on the broker’s own machine', `Run ${command} there.`)
 }
 
 function shown(row: TenantRow, operatorTenant: string | undefined): Record<string, unknown> {

@@ -112,9 +112,11 @@ function setupCommands(program: Command, context: Context): void {
     program
       .command('setup')
       .description('Print the one-time token for the first visit to /setup, where the broker is connected to Microsoft.')
+      .option('--recover', 'although there is an administrator: when none can sign in')
       .addOption(asJson())
-      .action(async (_options: unknown, command: Command) => {
-        const answer = await (await context.broker(command)).send<{ token: string; expires_at: number; url: string }>('POST', '/setup/token')
+      .action(async (options: { recover?: true }, command: Command) => {
+        const path = options.recover === true ? '/setup/recovery-token' : '/setup/token'
+        const answer = await (await context.broker(command)).send<{ token: string; expires_at: number; url: string }>('POST', path)
         context.print(
           command,
           answer,

@@ -45,7 +45,9 @@ export function createAdministration(need: Need): Administration {
 export function problemOfPem(pem: string, nowMs: number): string | undefined {
   try {
     const certificate = new X509Certificate(pem)
-    if (!certificate.checkPrivateKey(createPrivateKey(pem))) return 'The private key is not that of the certificate.'
+    const key = createPrivateKey(pem)
+    if (key.asymmetricKeyType !== 'rsa') return 'The private key is not an RSA key, and Entra accepts no other. Make a certificate with an RSA key.'
+    if (!certificate.checkPrivateKey(key)) return 'The private key is not that of the certificate.'
     if (Date.parse(certificate.validTo) <= nowMs) return 'The certificate has expired.'
     return undefined
   } catch {

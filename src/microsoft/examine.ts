@@ -6,7 +6,7 @@ import type { Need } from './asking.ts'
 import type { Connection } from './connection.ts'
 import { createDirectory, type Directory, type Discovery } from './directory.ts'
 import { guidanceFor } from './guidance.ts'
-import { type Examination, MicrosoftRefusal } from './interface.ts'
+import { type Candidate, type Examination, MicrosoftRefusal } from './interface.ts'
 import { graphResource } from './registration.ts'
 import { createTransport, MicrosoftUnreachable } from './transport.ts'
 
@@ -56,8 +56,16 @@ async function askAuthorize({ fetch }: Need, { text }: Discovery): Promise<NonNu
   }
 }
 
+/** The same for an application and credential that are about to be saved. */
+export async function tryConnection(need: Need, tid: string, candidate: Candidate): Promise<NonNullable<Examination['credential']>> {
+  const { authority, simulated } = need.config.entra
+  const read = await reading(createDirectory({ authority, simulated, fetch: need.fetch, clock: need.clock }), tid)
+  if ('problem' in read) return { ok: false, outage: true, guidance: 'outage', code: undefined, problem: read.problem }
+  return tryCredential({ ...need, connection: () => ({ ...need.connection(), ...candidate }) }, tid, read)
+}
+
 /** A token for the application itself: Entra gives one only to a credential that it accepts, of an application that is enabled in the tenant. */
-export async function tryCredential(need: Need, tid: string, discovery: Discovery): Promise<NonNullable<Examination['credential']>> {
+async function tryCredential(need: Need, tid: string, discovery: Discovery): Promise<NonNullable<Examination['credential']>> {
   const transport = createTransport(need.fetch)
   const scope = `${graphResource(need.config.entra.authority)}/.default`
   try {

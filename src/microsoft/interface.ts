@@ -1,4 +1,5 @@
 import type { User } from '../../db/types.ts'
+import type { Connection } from './connection.ts'
 
 /** The doors of this room: Microsoft Entra ID. Nothing outside it imports MSAL or knows an AADSTS code. */
 
@@ -93,9 +94,14 @@ export interface Microsoft {
   logoutUrl(input: { tid: string; logoutHint?: string | undefined }): Promise<string>
   /** Asks Microsoft, now, for what a sign-in of that tenant needs. */
   examine(tid: string): Promise<Examination>
+  /** Whether Entra gives that application a token in that tenant, by that credential. Nothing of it is kept. */
+  tryConnection(tid: string, candidate: Candidate): Promise<NonNullable<Examination['credential']>>
   /** When the broker's own credential expires, as far as that is known. Epoch seconds. */
   credentialEnd(): Promise<number | undefined>
 }
+
+/** An application and credential that are not in use yet. */
+export type Candidate = Pick<Connection, 'clientId' | 'credential'>
 
 export interface Examination {
   /** `skewSeconds`: by how much Microsoft's clock is ahead of ours, where it sends its time. */

@@ -5,7 +5,7 @@ import { type Connection, connectionOf } from './connection.ts'
 import { createDirectory, type Directory } from './directory.ts'
 import type { Microsoft, MicrosoftIdentity, StartSignIn } from './interface.ts'
 import { createGraph } from './graph.ts'
-import { credentialEnd, examine } from './examine.ts'
+import { credentialEnd, examine, tryConnection } from './examine.ts'
 import { renew } from './renew.ts'
 import { createTransport, systemFetch, type Fetch } from './transport.ts'
 import { verifyIdToken } from './verify.ts'
@@ -31,6 +31,7 @@ export function createMicrosoft(
     graph: createGraph(need, directory),
     logoutUrl: (signOut) => logoutUrl(need, directory, signOut),
     examine: (tid) => examine(need, tid),
+    tryConnection: (tid, candidate) => tryConnection(need, tid, candidate),
     credentialEnd: () => credentialEnd(need),
   }
 }

@@ -4,8 +4,8 @@ import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import type { Random } from '../protocol/ids.ts'
 
 /**
- * The one-time token of the first visit to /setup: while nobody can be an operator yet, whoever runs the broker proves themselves with it. Kept
- * as a hash, for 15 minutes, used once; it refuses to be made, and to be used, once an administrator has been at the broker.
+ * The one-time token of /setup: whoever runs the broker proves themselves with it. Kept as a hash, for 15 minutes, used once. Once an
+ * administrator has been at the broker only a recovery token can be made and used, for when no administrator can sign in.
  */
 
 export const TOKEN_SECONDS = 900
@@ -15,6 +15,7 @@ const OPERATOR_SINCE = 'setup/operator_since'
 interface Kept {
   hash: string
   expiresAt: number
+  recovery?: boolean
 }
 
 type StoreOnly = Pick<Store, 'setting' | 'setSetting' | 'setSettingOnce' | 'consumeOnce'>
@@ -37,25 +38,33 @@ const normal = (typed: string): string =>
     .replace(/[IL]/g, '1')
     .replace(/[^0-9A-Z]/g, '')
 
-/** A new one; the one before it is dead. Undefined: there is an operator, and no need of it. */
+/** A new one; the one before it is dead. Undefined: there is an operator, and no recovery was asked for. */
 export async function newSetupToken(
   { store, random }: Pick<Deps, 'random'> & { store: StoreOnly },
   now: number,
+  { recovery = false }: { recovery?: boolean } = {},
 ): Promise<{ token: string; expiresAt: number } | undefined> {
-  if (await operatorExists(store)) return undefined
+  if (!recovery && (await operatorExists(store))) return undefined
   const token = readable(random)
-  const kept: Kept = { hash: sha256(normal(token)), expiresAt: now + TOKEN_SECONDS }
+  const kept: Kept = { hash: sha256(normal(token)), expiresAt: now + TOKEN_SECONDS, recovery }
   await store.setSetting(TOKEN, JSON.stringify(kept))
   return { token, expiresAt: kept.expiresAt }
 }
 
-/** Of two at once one is let in. */
-export async function useSetupToken({ store }: { store: StoreOnly }, typed: string, now: number): Promise<boolean> {
+/** Whether a recovery token could be typed now. */
+export async function recoveryPending({ store }: { store: StoreOnly }, now: number): Promise<boolean> {
   const setting = await store.setting(TOKEN)
-  if (setting === undefined || (await operatorExists(store))) return false
-  const kept = JSON.parse(setting) as Kept
-  if (kept.expiresAt <= now || !equalInConstantTime(kept.hash, sha256(normal(typed)))) return false
-  if (!(await store.consumeOnce({ purpose: 'setup-token', idHash: kept.hash, expiresAt: kept.expiresAt + 60, now }))) return false
+  const kept = setting === undefined ? undefined : (JSON.parse(setting) as Kept)
+  return kept?.recovery === true && kept.expiresAt > now
+}
+
+/** Of two at once one is let in. Undefined: the token is not valid. */
+export async function useSetupToken({ store }: { store: StoreOnly }, typed: string, now: number): Promise<'first' | 'recovery' | undefined> {
+  const setting = await store.setting(TOKEN)
+  const kept = setting === undefined ? undefined : (JSON.parse(setting) as Kept)
+  if (kept === undefined || (kept.recovery !== true && (await operatorExists(store)))) return undefined
+  if (kept.expiresAt <= now || !equalInConstantTime(kept.hash, sha256(normal(typed)))) return undefined
+  if (!(await store.consumeOnce({ purpose: 'setup-token', idHash: kept.hash, expiresAt: kept.expiresAt + 60, now }))) return undefined
   await store.setSetting(TOKEN, undefined)
-  return true
+  return kept.recovery === true ? 'recovery' : 'first'
 }

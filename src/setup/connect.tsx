@@ -1,15 +1,26 @@
 import { problemOfPem } from '../microsoft/administration.ts'
+import type { Candidate } from '../microsoft/interface.ts'
 import { connectTenant, readTenantId } from '../microsoft/tenants.ts'
 import { isGuid } from '../protocol/guid.ts'
 import { Button, Choices, Facts, Notice, Tick } from '../page/components.tsx'
+import { dropDraft, draftOf, keepDraft } from './draft.ts'
 import { Field, Form, goOn, recorded, setupPage, type Visit } from './frame.tsx'
 
-/** The application's id and credential, and tenants. Secrets go in and never come out again. */
+/**
+ * The application's id and credential, and tenants. Secrets go in and never come out again. It saves nothing with which Entra gives no token over
+ * something that works, and keeps what was typed until it is saved.
+ */
 
 type Problem = string | undefined
 
-export function connectPage(visit: Visit, problem?: Problem): Response {
+const TYPED = ['client_id', 'kind', 'client_secret', 'certificate', 'tid', 'name'] as const
+
+/** For a form that was not taken: an error, or a sign-in that is too old. */
+export const keepConnection = (visit: Visit, form: URLSearchParams): Promise<void> => keepDraft(visit, form, TYPED)
+
+export async function connectPage(visit: Visit, problem?: Problem): Promise<Response> {
   const { connection } = visit.deps
+  const draft = await draftOf(visit)
   const { clientId, credential, credentialFrom, tenants } = connection.current()
   return setupPage(
     visit,
@@ -30,7 +41,13 @@ export function connectPage(visit: Visit, problem?: Problem): Response {
         />
       )}
       <Form visit={visit} action="/setup/connect">
-        <Field label="Application (client) id" name="client_id" value={clientId} hint="App registrations, Case Manager, Overview." required />
+        <Field
+          label="Application (client) id"
+          name="client_id"
+          value={draft?.client_id ?? clientId}
+          hint="App registrations, Case Manager, Overview."
+          required
+        />
         {credentialFrom === 'environment' ? (
           <Notice title="The credential comes from the broker’s settings.">It is changed there, and the broker is started again.</Notice>
         ) : (
@@ -38,21 +55,37 @@ export function connectPage(visit: Visit, problem?: Problem): Response {
             <Choices
               legend="What the broker proves itself with"
               name="kind"
-              chosen={credential === undefined ? 'secret' : 'keep'}
+              chosen={draft?.kind ?? (credential === undefined ? 'secret' : 'keep')}
               options={[
                 ...(credential === undefined ? [] : [{ value: 'keep', label: 'What was entered before' }]),
                 { value: 'secret', label: 'A client secret', hint: 'It ends after two years at most. Entra shows it once.' },
                 { value: 'pem', label: 'A certificate', hint: 'Nothing secret was ever at Entra: its public half is uploaded there.' },
               ]}
             />
-            <Field label="Client secret, its value" name="client_secret" secret hint="Not the “Secret ID”." />
-            <Field label="Or private key and certificate, in PEM" name="certificate" lines={4} />
+            <Field
+              label="Client secret, its value"
+              name="client_secret"
+              secret
+              hint={draft?.client_secret === undefined ? 'Not the “Secret ID”.' : TYPED_BEFORE}
+            />
+            <Field
+              label="Or private key and certificate, in PEM"
+              name="certificate"
+              lines={4}
+              hint={draft?.certificate === undefined ? undefined : TYPED_BEFORE}
+            />
           </>
         )}
         {tenants.length > 0 ? null : (
           <>
-            <Field label="Directory (tenant) id" name="tid" hint="Entra ID, Overview. The users of this tenant will sign in." required />
-            <Field label="What you call the tenant" name="name" hint="For you and other operators, “Contoso” for instance." />
+            <Field
+              label="Directory (tenant) id"
+              name="tid"
+              value={draft?.tid}
+              hint="Entra ID, Overview. The users of this tenant will sign in."
+              required
+            />
+            <Field label="What you call the tenant" name="name" value={draft?.name} hint="For you and other operators, “Contoso” for instance." />
             <p class="soft small">The first tenant is also the operators’: its app roles Broker.Operator and Broker.Administrator count.</p>
           </>
         )}
@@ -64,24 +97,68 @@ export function connectPage(visit: Visit, problem?: Problem): Response {
   )
 }
 
+const TYPED_BEFORE = 'What you typed is kept for 15 minutes. Leave this empty to use it.'
 const KIND = { secret: 'a client secret', pem: 'a certificate', certificate: 'a certificate file', federated: 'a federated token file' } as const
 const wrong = (problem: Problem) => (problem === undefined ? undefined : ({ kind: 'bad', title: problem } as const))
 
-export async function saveConnection(visit: Visit, form: URLSearchParams): Promise<Response> {
+export async function saveConnection(visit: Visit, sent: URLSearchParams): Promise<Response> {
   const { deps, c } = visit
-  const clientId = (form.get('client_id') ?? '').trim().toLowerCase()
-  if (!isGuid(clientId)) return connectPage(visit, 'The application (client) id is a GUID: App registrations, Case Manager, Overview.')
-  const first = deps.connection.current().tenants.length === 0 ? readTenantId(form.get('tid') ?? '') : undefined
-  if (first !== undefined && 'problem' in first) return connectPage(visit, first.problem)
-  const credential = readCredential(visit, form)
-  if ('problem' in credential) return connectPage(visit, credential.problem)
-  await recorded(visit, { act: 'connection.change', details: { clientId, credential: credential.kept?.kind ?? 'unchanged' } }, () =>
-    deps.connection.change({ clientId, ...(credential.kept && { credential: credential.kept }) }),
+  await keepConnection(visit, sent)
+  const form = new URLSearchParams(await draftOf(visit))
+  const read = readConnection(visit, form)
+  const problem = 'problem' in read ? read.problem : await tried(visit, read)
+  if ('problem' in read || problem !== undefined) return connectPage(visit, problem)
+  const { clientId, kept, first } = read
+  await recorded(visit, { act: 'connection.change', details: { clientId, credential: kept?.kind ?? 'unchanged' } }, () =>
+    deps.connection.change({ clientId, ...(kept && { credential: kept }) }),
   )
+  await dropDraft(visit)
   deps.log.info('connection_changed', { microsoft_client_id: clientId, actor: visit.visitor.actor.id })
   if (first === undefined) return goOn(c, '/setup')
-  await addTenant(visit, { tid: first.tid, name: nameIn(form), operators: deps.connection.current().operatorTenant === undefined })
-  return goOn(c, `/setup/tenants/${first.tid}`)
+  await addTenant(visit, { tid: first, name: nameIn(form), operators: await noOperatorTenant(visit) })
+  return goOn(c, `/setup/tenants/${first}`)
+}
+
+/** One that was removed again, because its id was mistyped, gives way to the next first tenant. */
+async function noOperatorTenant({ deps }: Visit): Promise<boolean> {
+  const { operatorTenant } = deps.connection.current()
+  return operatorTenant === undefined || (await deps.store.findTenant(operatorTenant))?.removedAt !== undefined
+}
+
+interface Wanted {
+  clientId: string
+  kept: Kept | undefined
+  /** The first tenant, where none is connected. */
+  first: string | undefined
+}
+
+function readConnection(visit: Visit, form: URLSearchParams): Wanted | { problem: string } {
+  const clientId = (form.get('client_id') ?? '').toLowerCase()
+  if (!isGuid(clientId)) return { problem: 'The application (client) id is a GUID: App registrations, Case Manager, Overview.' }
+  const first = visit.deps.connection.current().tenants.length === 0 ? readTenantId(form.get('tid') ?? '') : undefined
+  if (first !== undefined && 'problem' in first) return first
+  const credential = readCredential(visit, form)
+  return 'problem' in credential ? credential : { clientId, kept: credential.kept, first: first?.tid }
+}
+
+/** Tenants that are asked for a token. */
+const MOST_TRIED = 3
+
+/** What is wrong with the new application or credential, asked of Entra itself. A tenant that has not consented has no application in it yet. */
+async function tried({ deps }: Visit, { clientId, kept, first }: Wanted): Promise<Problem> {
+  const { tenants, operatorTenant, credential, clientId: former } = deps.connection.current()
+  const tids = first === undefined ? [...tenants].sort((a, b) => Number(b === operatorTenant) - Number(a === operatorTenant)) : [first]
+  const given = async (candidate: Candidate) => {
+    const answers = await Promise.all(tids.slice(0, MOST_TRIED).map((tid) => deps.microsoft.tryConnection(tid, candidate)))
+    return answers.find(({ ok }) => ok) ?? answers[0]
+  }
+  const answer = await given({ clientId, credential: kept ?? credential })
+  if (answer === undefined || answer.ok) return undefined
+  const code = answer.code === undefined ? '' : ` (AADSTS${answer.code})`
+  const problem = `Nothing was saved. Entra gives no token with this: ${answer.problem}${code}`
+  if (answer.guidance !== 'app_missing') return problem
+  // Before the first consent that is so. Over an application that works, it is a wrong id.
+  return former !== undefined && credential !== undefined && (await given({ clientId: former, credential }))?.ok === true ? problem : undefined
 }
 
 const nameIn = (form: URLSearchParams): string | undefined => (form.get('name') ?? '').trim().slice(0, 100) || undefined
@@ -118,7 +195,7 @@ async function addTenant(
   return answer
 }
 
-export function addTenantPage(visit: Visit, problem?: Problem): Response {
+export function addTenantPage(visit: Visit, problem?: Problem, typed?: URLSearchParams): Response {
   const { operatorTenant } = visit.deps.connection.current()
   return setupPage(
     visit,
@@ -129,8 +206,14 @@ export function addTenantPage(visit: Visit, problem?: Problem): Response {
         administrator has consented and its proof of MFA is chosen.
       </p>
       <Form visit={visit} action="/setup/tenants">
-        <Field label="Directory (tenant) id" name="tid" hint="Its administrator finds it under Entra ID, Overview." required />
-        <Field label="What you call it" name="name" hint="For you and other operators." />
+        <Field
+          label="Directory (tenant) id"
+          name="tid"
+          value={typed?.get('tid') ?? undefined}
+          hint="Its administrator finds it under Entra ID, Overview."
+          required
+        />
+        <Field label="What you call it" name="name" value={typed?.get('name') ?? undefined} hint="For you and other operators." />
         {operatorTenant === undefined ? <Tick name="operators" label="This tenant’s users operate the broker" checked /> : null}
         <div class="row">
           <Button>Connect</Button>
@@ -142,9 +225,9 @@ export function addTenantPage(visit: Visit, problem?: Problem): Response {
 
 export async function saveTenant(visit: Visit, form: URLSearchParams): Promise<Response> {
   const read = readTenantId(form.get('tid') ?? '')
-  if ('problem' in read) return addTenantPage(visit, read.problem)
+  if ('problem' in read) return addTenantPage(visit, read.problem, form)
   const operators = visit.deps.connection.current().operatorTenant === undefined && form.get('operators') === 'yes'
   const answer = await addTenant(visit, { tid: read.tid, name: nameIn(form), operators })
-  if (answer === 'already') return addTenantPage(visit, 'That tenant is connected already.')
+  if (answer === 'already') return addTenantPage(visit, 'That tenant is connected already.', form)
   return goOn(visit.c, `/setup/tenants/${read.tid}`)
 }

@@ -7,7 +7,7 @@ import { createAdministration } from '../microsoft/administration.ts'
 import { pageErrors } from '../page/errors.tsx'
 import { OAuthError } from '../protocol/error.ts'
 import { checksPage } from './checks.tsx'
-import { addTenantPage, connectPage, saveConnection, saveTenant } from './connect.tsx'
+import { addTenantPage, connectPage, keepConnection, saveConnection, saveTenant } from './connect.tsx'
 import { doorPage, enter } from './entrance.tsx'
 import { formHolds, freshFirst, goOn, notOurForm, type ProvesMfa, type Visit } from './frame.tsx'
 import { overviewPage } from './overview.tsx'
@@ -40,20 +40,28 @@ export function setupEndpoints(
       return visit === undefined ? doorPage(deps, c) : render(visit)
     })
   }
-  const change = (path: string, again: string, act: (visit: Visit, form: URLSearchParams) => Promise<Response>): void => {
+  /** @param keep keeps what was typed, where the sign-in is too old for it */
+  const change = (
+    path: string,
+    again: string,
+    act: (visit: Visit, form: URLSearchParams) => Promise<Response>,
+    keep?: (visit: Visit, form: URLSearchParams) => Promise<void>,
+  ): void => {
     room.post(path, limit, async (c) => {
       const visit = await visitOf(c)
       if (visit === undefined) return doorPage(deps, c)
       const form = await formOf(c)
       if (!formHolds(visit, form)) return notOurForm(visit)
-      return visit.visitor.fresh ? act(visit, form) : freshFirst(visit, again.replace(':tid', c.req.param('tid') ?? ''))
+      if (visit.visitor.fresh) return act(visit, form)
+      await keep?.(visit, form)
+      return freshFirst(visit, again.replace(':tid', c.req.param('tid') ?? ''))
     })
   }
   room.post('/setup/token', limit, async (c) => enter(deps, c, await formOf(c), deps.clock.now()))
   show('/setup', overviewPage)
   show('/setup/register', registerPage)
   show('/setup/connect', (visit) => connectPage(visit))
-  change('/setup/connect', '/setup/connect', saveConnection)
+  change('/setup/connect', '/setup/connect', saveConnection, keepConnection)
   show('/setup/add-tenant', (visit) => addTenantPage(visit))
   change('/setup/tenants', '/setup/add-tenant', saveTenant)
   show('/setup/returned', returned)

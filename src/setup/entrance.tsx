@@ -6,13 +6,19 @@ import { Button, HiddenFields, LinkButton, Notice } from '../page/components.tsx
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { mustBeWithin } from '../rate-limits.ts'
-import { operatorExists, useSetupToken } from '../session/setup-token.ts'
+import { operatorExists, recoveryPending, useSetupToken } from '../session/setup-token.ts'
 import { Field, goOn, notOurForm } from './frame.tsx'
 import { givePass } from './visitor.ts'
 
 /** The door of /setup: the one-time token while there is no operator, the console's sign-in from then on. */
 
 const PURPOSE = 'setup token'
+const RUN_SETUP = (
+  <>
+    This broker has no administrator yet. On the machine where it runs, type <code>cmb setup</code> (or <code>npx cmb setup</code>): it prints a token
+    that is valid once, for 15 minutes. Type that token here.
+  </>
+)
 
 export async function doorPage(
   deps: Deps,
@@ -20,7 +26,8 @@ export async function doorPage(
   { rejected = false, status = 401 }: { rejected?: boolean; status?: 401 | 403 } = {},
 ): Promise<Response> {
   const { simulated } = deps.config.entra
-  if (await operatorExists(deps.store)) {
+  const recovery = await recoveryPending(deps, deps.clock.now())
+  if (!recovery && !rejected && (await operatorExists(deps.store))) {
     const path = new URL(c.req.url).pathname
     const asserted = c.req.query('said') === 'asserted'
     const signIn = new URLSearchParams({ return_to: c.req.method === 'GET' && path !== '/setup/returned' && !asserted ? path : '/setup' })
@@ -44,14 +51,14 @@ export async function doorPage(
     c,
     { title: 'Setting up the connection to Microsoft', status, simulated },
     <>
-      <p>
-        Nobody administers this broker yet. On the machine where it runs, type <code>cmb setup</code> (or <code>npx cmb setup</code>): it prints a
-        token that is good once, for 15 minutes. Type that token here.
-      </p>
+      <p>{recovery ? 'A recovery token was made with cmb setup --recover. It is valid once, for 15 minutes. Type that token here.' : RUN_SETUP}</p>
       {rejected ? (
         <div class="notice bad" role="alert">
           <strong>That token is not good.</strong>
-          <div>It may have been used, be older than 15 minutes, or be mistyped. Make a new one with `cmb setup`.</div>
+          <div>
+            It may have been used, be older than 15 minutes, or be mistyped. Make a new one with `cmb setup` or, once the broker has an administrator,
+            `cmb setup --recover`.
+          </div>
         </div>
       ) : null}
       <form class="stack" method="post" action="/setup/token">
@@ -67,13 +74,16 @@ export async function doorPage(
 
 export async function enter(deps: Deps, c: Context, form: URLSearchParams, now: number): Promise<Response> {
   if (!csrfHolds(deps, c, PURPOSE, form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)) return notOurForm({ deps, c })
-  if (!(await useSetupToken(deps, form.get('token') ?? '', now))) {
+  const token = await useSetupToken(deps, form.get('token') ?? '', now)
+  if (token === undefined) {
     const key = { address: remoteOf(c, deps.config) }
     if (deps.rateLimits.mayLog(key)) deps.log.warn('setup_token_rejected', { from: key.address })
     // Only a wrong token is limited: the right one always opens.
     mustBeWithin(deps.rateLimits, 'setupToken', key)
     return doorPage(deps, c, { rejected: true, status: 403 })
   }
-  await audited(deps.store, { actor: { kind: 'operator', id: 'setup-token' }, via: 'setup', act: 'setup.enter' }, async () => givePass(deps, c, now))
+  const recovery = token === 'recovery'
+  const entry = { actor: { kind: 'operator', id: 'setup-token' }, via: 'setup', act: 'setup.enter', details: { recovery } } as const
+  await audited(deps.store, entry, async () => givePass(deps, c, now, recovery))
   return goOn(c, '/setup')
 }

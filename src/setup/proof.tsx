@@ -61,9 +61,9 @@ function chosenOf(visit: Visit): string | undefined {
 const kindOf = (proof: string): keyof typeof KINDS => (proof.startsWith('auth_context:') ? 'auth_context' : (proof as 'amr' | 'conditional_access'))
 const contextOf = (proof: string): string => proof.split(':')[1] ?? 'c1'
 
-export function proofPage(visit: Visit, seen: Seen, problem?: string): Response {
+export function proofPage(visit: Visit, seen: Seen, problem?: string, sent?: string): Response {
   const { row } = seen
-  const chosen = chosenOf(visit) ?? (seen.decided ? row.mfaProof : undefined)
+  const chosen = sent ?? chosenOf(visit) ?? (seen.decided ? row.mfaProof : undefined)
   return setupPage(
     visit,
     {
@@ -169,8 +169,8 @@ export async function assertProof(visit: Visit, seen: Seen, form: URLSearchParam
   const proof = form.get('proof') ?? ''
   if (parseMfaProof(proof) === undefined) return proofPage(visit, seen, 'Choose what proves MFA.')
   if (!trialProves(visit, seen, proof) || trial === undefined)
-    return proofPage(visit, seen, 'Try it with a sign-in first: the latest one is too old, or did not hold that proof.')
-  if (form.get('asserted') !== 'yes') return proofPage(visit, seen, 'Confirm what you have looked at: tick the box above the button.')
+    return proofPage(visit, seen, 'Try it with a sign-in first: the latest one is too old, or did not hold that proof.', proof)
+  if (form.get('asserted') !== 'yes') return proofPage(visit, seen, 'Confirm what you have looked at: tick the box above the button.', proof)
   const by = visitor.by === 'role' ? visitor.name : `${visitor.name}, with ${trial.who}`
   await recorded(visit, { act: 'proof.assert', target: `tenant ${row.tid}`, details: { proof, before: row.mfaProof, triedBy: trial.oid } }, () =>
     deps.store.changeTenant({ tid: row.tid, change: { mfaProof: proof, proofAssertedBy: by, proofAssertedAt: now } }),

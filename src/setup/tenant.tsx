@@ -28,7 +28,7 @@ export function tenantPage(visit: Visit, seen: Seen): Response {
       <Consent visit={visit} seen={seen} />
       <Proof seen={seen} />
       {operators ? null : <MakeOperators visit={visit} seen={seen} />}
-      {operators ? null : <Remove visit={visit} seen={seen} />}
+      {mayRemove(visit, seen) ? <Remove visit={visit} seen={seen} /> : null}
     </>,
   )
 }
@@ -145,10 +145,18 @@ export async function makeOperators(visit: Visit, seen: Seen, form: URLSearchPar
   return goOn(visit.c, `/setup/tenants/${row.tid}`)
 }
 
-export async function removeTenant(visit: Visit, { row }: Seen, form: URLSearchParams): Promise<Response> {
+/**
+ * Removing the operators' own tenant would lock them out of this page: another is made theirs first. One that is only connected and has shown
+ * nothing yet, because its id was mistyped, can go.
+ */
+const mayRemove = ({ deps }: Visit, { row, decided, consentReturnedAt, trial }: Seen): boolean =>
+  deps.connection.current().operatorTenant !== row.tid ||
+  (!decided && row.consentConfirmedAt === undefined && consentReturnedAt === undefined && trial === undefined)
+
+export async function removeTenant(visit: Visit, seen: Seen, form: URLSearchParams): Promise<Response> {
+  const { row } = seen
   const { deps, c, visitor, now } = visit
-  // Removing their own tenant would lock the operators out of this page: another is made theirs first.
-  if (form.get('sure') !== 'yes' || deps.connection.current().operatorTenant === row.tid) return goOn(c, `/setup/tenants/${row.tid}`)
+  if (form.get('sure') !== 'yes' || !mayRemove(visit, seen)) return goOn(c, `/setup/tenants/${row.tid}`)
   await recorded(visit, { act: 'tenant.remove', target: `tenant ${row.tid}` }, () =>
     disconnectTenant(deps, { tid: row.tid, actor: visitor.actor, now }),
   )

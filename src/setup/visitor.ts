@@ -7,7 +7,7 @@ import { operatorExists } from '../session/setup-token.ts'
 
 /**
  * Who is at /setup: whoever typed the one-time token, while there is no operator yet; from then on an administrator by role, whom the console
- * signs in. It refuses everybody else, the token's own pass included once there is an operator.
+ * signs in. It refuses everybody else, the token's own pass included once there is an operator, unless that was a recovery token.
  */
 
 /** An administrator, by the console's word. `fresh`: proved at Microsoft within the last minutes. */
@@ -39,10 +39,11 @@ const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } 
 interface Pass {
   id: string
   until: number
+  recovery: boolean
 }
 
-export function givePass(deps: Pick<Deps, 'sealer' | 'random'>, c: Context, now: number): void {
-  const pass: Pass = { id: newId(deps.random), until: now + SECONDS }
+export function givePass(deps: Pick<Deps, 'sealer' | 'random'>, c: Context, now: number, recovery: boolean): void {
+  const pass: Pass = { id: newId(deps.random), until: now + SECONDS, recovery }
   setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), { ...ATTRIBUTES, maxAge: SECONDS })
 }
 
@@ -55,7 +56,7 @@ export async function visitorOf(deps: Deps, ask: AskConsole, c: Context, now: nu
   const sealed = getCookie(c, COOKIE)
   const opened = sealed === undefined ? undefined : deps.sealer.open(PLACE, sealed)
   const pass = opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pass)
-  if (pass === undefined || pass.until <= now || (await operatorExists(deps.store))) return undefined
+  if (pass === undefined || pass.until <= now || (!pass.recovery && (await operatorExists(deps.store)))) return undefined
   // Whoever holds the token holds the machine: nobody could ask them for a fresh sign-in.
   return { by: 'token', actor: { kind: 'operator', id: 'setup-token' }, name: 'the holder of the setup token', key: `token ${pass.id}`, fresh: true }
 }

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { disconnectTenant } from '../../src/microsoft/tenants.ts'
 import { useSetupToken } from '../../src/session/setup-token.ts'
 import { createRig, ISSUER, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
 import { startCmb } from './cmb.ts'
@@ -45,23 +46,31 @@ describe('cmb tenants', () => {
   })
 
   test('remove asks, and then signs its users out with the same commit', async () => {
-    const { session } = await rig.openSession()
-    expect(await type(['tenants', 'remove', TENANT], { answer: 'no' })).toMatchObject({
+    const { session } = await rig.openSession({ user: { tid: OTHER_TENANT } })
+    expect(await type(['tenants', 'remove', OTHER_TENANT], { answer: 'no' })).toMatchObject({
       code: 1,
       err: expect.stringContaining('Nothing was changed') as string,
     })
-    expect(await type(['tenants', 'remove', TENANT])).toMatchObject({ code: 2 })
+    expect(await type(['tenants', 'remove', OTHER_TENANT])).toMatchObject({ code: 2 })
     expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('live')
-    expect(await type(['tenants', 'remove', TENANT], { answer: 'yes' })).toMatchObject({ code: 0 })
+    expect(await type(['tenants', 'remove', OTHER_TENANT], { answer: 'yes' })).toMatchObject({ code: 0 })
     expect((await rig.store.standingBySid(session.sid, rig.clock.now())).state).toBe('ended')
-    expect(rig.deps.connection.current().tenants).toEqual([OTHER_TENANT])
+    expect(rig.deps.connection.current().tenants).toEqual([TENANT])
     expect((await rig.store.listRevocations({ limit: 1 })).at(0)).toMatchObject({
       reason: 'tenant_removed',
       actor: { kind: 'operator', id: 'cmb@olga (unverified)' },
     })
-    expect(await type(['tenants', 'remove', TENANT, '--yes'])).toMatchObject({ code: 1, err: expect.stringContaining('not connected') as string })
+    expect(await type(['tenants', 'remove', OTHER_TENANT, '--yes'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('not connected') as string,
+    })
     const audited = (await rig.store.listAudit({ act: 'tenant.remove', limit: 10 })).map((entry) => entry.ended?.outcome)
     expect(audited).toEqual(['rejected', 'done'])
+  })
+
+  test('remove of the operators’ tenant is rejected: no administrator could sign in after that', async () => {
+    expect(await type(['tenants', 'remove', TENANT, '--yes'])).toMatchObject({ code: 1, err: expect.stringContaining('operators’') as string })
+    expect(rig.deps.connection.current().tenants).toContain(TENANT)
   })
 })
 
@@ -71,14 +80,14 @@ describe('cmb setup', () => {
     const token = /^ {2}([0-9A-Z-]{29})$/m.exec(out)?.[1] ?? expect.unreachable()
     expect([code, out]).toEqual([0, expect.stringContaining('http://localhost:7401/setup')])
     expect(rig.lines.join() + JSON.stringify(await rig.store.listAudit({ limit: 10 }))).not.toContain(token)
-    expect(await useSetupToken(rig.deps, token, rig.clock.now())).toBe(true)
-    expect(await useSetupToken(rig.deps, token, rig.clock.now())).toBe(false)
+    expect(await useSetupToken(rig.deps, token, rig.clock.now())).toBe('first')
+    expect(await useSetupToken(rig.deps, token, rig.clock.now())).toBeUndefined()
   })
 
   test('a second token makes the first worthless', async () => {
     const [first, second] = [(await type(['setup', '--json'])).json<{ token: string }>(), (await type(['setup', '--json'])).json<{ token: string }>()]
-    expect(await useSetupToken(rig.deps, first.token, rig.clock.now())).toBe(false)
-    expect(await useSetupToken(rig.deps, second.token, rig.clock.now())).toBe(true)
+    expect(await useSetupToken(rig.deps, first.token, rig.clock.now())).toBeUndefined()
+    expect(await useSetupToken(rig.deps, second.token, rig.clock.now())).toBe('first')
   })
 })
 
@@ -129,7 +138,7 @@ describe('cmb doctor', () => {
   })
 
   test('says that the operators’ tenant is not connected', async () => {
-    await type(['tenants', 'remove', TENANT, '--yes'])
+    await disconnectTenant(rig.deps, { tid: TENANT, actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
     expect((await found()).at(-1)).toContain('no user can sign in as an operator')
   })
 })
