@@ -216,6 +216,8 @@ export interface RevocationActs {
    */
   markSession(input: { sid: string; markAt: number; reason: Reason; now: number }): Promise<boolean>
   findRevocation(seq: number): Promise<LoggedRevocation | undefined>
+  /** When everything was last revoked: no session is older. Epoch seconds; undefined where the log has no such entry. */
+  everythingRevokedAt(): Promise<number | undefined>
   listRevocations(input: { before?: number | undefined; limit: number }): Promise<LoggedRevocation[]>
   /** For the console's chart: the latest `limit` revocations, newest first. Bounded: one that owes more than is read has no `deliveredMs`. */
   revocationTimes(input: { limit: number }): Promise<RevocationTime[]>

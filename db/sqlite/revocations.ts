@@ -40,6 +40,9 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
   const userOf = db.prepare<[string], { tid: string; oid: string }>('SELECT tid, oid FROM subjects WHERE sub = ?')
   const bySeq = db.prepare<[number], LoggedRow>(`SELECT ${LOGGED} WHERE r.seq = ?`)
   const before = db.prepare<[number, number], LoggedRow>(`SELECT ${LOGGED} WHERE r.seq < ? ORDER BY r.seq DESC LIMIT ?`)
+  const everythingAt = db
+    .prepare<[], number>("SELECT r.at FROM cutoffs c JOIN revocations r ON r.seq = c.seq WHERE c.kind = 'everything' AND c.key = ''")
+    .pluck()
 
   const grantCovers = (sid: string, clientId: string): boolean => {
     const part = participant.get(sid, clientId)
@@ -96,6 +99,7 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
         const row = bySeq.get(seq)
         return row && loggedOf(row)
       }),
+    everythingRevokedAt: () => read(() => everythingAt.get()),
     listRevocations: ({ before: seq, limit }) => read(() => before.all(seq ?? Number.MAX_SAFE_INTEGER, limit).map(loggedOf)),
   }
 }

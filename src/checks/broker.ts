@@ -1,6 +1,7 @@
 import { readClientsFile } from '../client/read-clients-file.ts'
 import type { Config } from '../config/config.ts'
 import type { Deps } from '../deps.ts'
+import type { Sealer } from '../keys/interface.ts'
 import { createSealer } from '../keys/sealer.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
@@ -117,7 +118,10 @@ async function durability({ deps }: Looking): Promise<Found[]> {
 async function secrets({ deps, now }: Looking): Promise<Found[]> {
   const { config, store } = deps
   const [current] = config.secrets
-  const free = (await secretSince(deps)) + (await longestSession(deps))
+  const since = await secretSince(deps)
+  const everythingAt = await store.everythingRevokedAt()
+  // No session is older than a revocation of everything.
+  const free = everythingAt !== undefined && everythingAt > since ? everythingAt : since + (await longestSession(deps))
   const missing = await missingSecrets(deps)
   if (missing > 0 && now < free)
     return [
@@ -139,9 +143,27 @@ async function secrets({ deps, now }: Looking): Promise<Found[]> {
         'Keep it. cmb keys rotate ES256 --activate (and RS256) makes keys under the new secret; the old ones go after 48 hours.',
       ),
     ]
+  const states = await sealedStates(deps, alone)
+  if (states.length > 0)
+    return [
+      warning(
+        `An old secret still seals what Graph’s notifications are checked with: ${states.map((tid) => `tenant ${tid}`).join(', ')}.`,
+        'Restart the broker while the old secret is still set: it seals them anew. If that does not help, the log says why (graph_subscription…).',
+      ),
+    ]
   if (now < free)
     return [warning(`Sessions opened under an old secret may live until ${new Date(free * 1000).toISOString()}.`, 'Keep it until then.')]
   return [warning('The old secret is not needed any more.', 'Remove all but the first value from BROKER_SECRET and restart.')]
+}
+
+/** Tenants whose Graph client state the current secret alone does not open. */
+async function sealedStates({ store, connection }: Pick<Deps, 'store' | 'connection'>, alone: Sealer): Promise<string[]> {
+  const { tenants } = connection.current()
+  const sealed = await Promise.all(tenants.map((tid) => store.setting(`graph/${tid}/client_state`)))
+  return tenants.filter((tid, index) => {
+    const value = sealed[index]
+    return value !== undefined && alone.open(`settings/graph/${tid}/client_state`, value) === undefined
+  })
 }
 
 async function longestSession({ config, store }: Pick<Deps, 'config' | 'store'>): Promise<number> {

@@ -84,6 +84,6 @@ export async function enter(deps: Deps, c: Context, form: URLSearchParams, now: 
   }
   const recovery = token === 'recovery'
   const entry = { actor: { kind: 'operator', id: 'setup-token' }, via: 'setup', act: 'setup.enter', details: { recovery } } as const
-  await audited(deps.store, entry, async () => givePass(deps, c, now, recovery))
+  await audited(deps.store, entry, () => givePass(deps, c, now, recovery))
   return goOn(c, '/setup')
 }

@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
 import type { Deps } from '../deps.ts'
+import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { newId } from '../protocol/ids.ts'
 import type { Actor } from '../protocol/revocation.ts'
 import { operatorExists } from '../session/setup-token.ts'
@@ -34,6 +35,8 @@ export interface Visitor {
 const COOKIE = '__Host-cmb_setup'
 const PLACE = 'setup/pass'
 const SECONDS = 3600
+/** The hash of the one recovery pass: whoever has only BROKER_SECRET makes none. */
+const RECOVERY = 'setup/recovery_pass'
 const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
 
 interface Pass {
@@ -42,8 +45,9 @@ interface Pass {
   recovery: boolean
 }
 
-export function givePass(deps: Pick<Deps, 'sealer' | 'random'>, c: Context, now: number, recovery: boolean): void {
+export async function givePass(deps: Pick<Deps, 'sealer' | 'random' | 'store'>, c: Context, now: number, recovery: boolean): Promise<void> {
   const pass: Pass = { id: newId(deps.random), until: now + SECONDS, recovery }
+  if (recovery) await deps.store.setSetting(RECOVERY, sha256(pass.id))
   setCookie(c, COOKIE, deps.sealer.seal(PLACE, JSON.stringify(pass)), { ...ATTRIBUTES, maxAge: SECONDS })
 }
 
@@ -56,7 +60,13 @@ export async function visitorOf(deps: Deps, ask: AskConsole, c: Context, now: nu
   const sealed = getCookie(c, COOKIE)
   const opened = sealed === undefined ? undefined : deps.sealer.open(PLACE, sealed)
   const pass = opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pass)
-  if (pass === undefined || pass.until <= now || (!pass.recovery && (await operatorExists(deps.store)))) return undefined
+  if (pass === undefined || pass.until <= now || !(await counts(deps, pass))) return undefined
   // Whoever holds the token holds the machine: nobody could ask them for a fresh sign-in.
   return { by: 'token', actor: { kind: 'operator', id: 'setup-token' }, name: 'the holder of the setup token', key: `token ${pass.id}`, fresh: true }
+}
+
+async function counts({ store }: Pick<Deps, 'store'>, pass: Pass): Promise<boolean> {
+  if (!(await operatorExists(store))) return true
+  const kept = pass.recovery ? await store.setting(RECOVERY) : undefined
+  return kept !== undefined && equalInConstantTime(kept, sha256(pass.id))
 }

@@ -30,6 +30,15 @@ export async function clientStateOf({ store, sealer }: Pick<Deps, 'store' | 'sea
   return sealed === undefined ? undefined : sealer.open(`settings/${name}`, sealed)?.toString('utf8')
 }
 
+/** Under the current secret, so that an old one can go. False: no secret opens it, and every notification would count as a stranger's. */
+async function resealClientState(deps: SubscriptionDeps, tid: string): Promise<boolean> {
+  const value = await clientStateOf(deps, tid)
+  if (value === undefined) return false
+  const name = setting(tid, 'client_state')
+  await deps.store.setSetting(name, deps.sealer.seal(`settings/${name}`, value))
+  return true
+}
+
 async function newClientState({ store, sealer, random }: SubscriptionDeps, tid: string): Promise<string> {
   const name = setting(tid, 'client_state')
   const value = random(32).toString('base64url')
@@ -52,14 +61,19 @@ export async function tendSubscription(deps: SubscriptionDeps, tid: string, why:
 
 /** @returns whether it had to be made anew */
 async function renewIfDue(deps: SubscriptionDeps, tid: string, kept: Kept, why: string, now: number): Promise<boolean> {
+  // What was sealed under a secret that is gone cannot be read: no notification could be believed.
+  const readable = why === 'start' ? await resealClientState(deps, tid) : (await clientStateOf(deps, tid)) !== undefined
+  if (!readable) return lost(deps, tid, now)
   if (why === 'timer' && now - kept.renewedAt < RENEW_SECONDS) return false
   const renewed = await deps.microsoft.graph.renewSubscription(tid, kept.id, now + LIFE_SECONDS)
-  if (renewed === undefined) {
-    deps.log.warn('graph_subscription_lost', { tid, next: 'it is made anew, and what was missed is read' })
-    return make(deps, tid, now)
-  }
+  if (renewed === undefined) return lost(deps, tid, now)
   await keep(deps, tid, renewed, now)
   return false
+}
+
+function lost(deps: SubscriptionDeps, tid: string, now: number): Promise<true> {
+  deps.log.warn('graph_subscription_lost', { tid, next: 'it is made anew, and what was missed is read' })
+  return make(deps, tid, now)
 }
 
 async function make(deps: SubscriptionDeps, tid: string, now: number): Promise<true> {

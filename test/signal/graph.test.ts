@@ -1,4 +1,9 @@
 import { describe, expect, test, vi } from 'vitest'
+import { createChecks } from '../../src/checks/checks.ts'
+import type { Deps } from '../../src/deps.ts'
+import { openKeyRing } from '../../src/keys/ring.ts'
+import { createSealer } from '../../src/keys/sealer.ts'
+import { clientStateOf, tendSubscription } from '../../src/signal/subscription.ts'
 import { TENANT } from '../rig.ts'
 import { ALICE, BOB, GOOD, openWorld, REFUSED } from './world.ts'
 
@@ -282,5 +287,35 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
       { kind: 'revoke_sessions', lastError: expect.stringContaining('503') as string },
     ])
     expect(world.rig.lines.join('\n')).toContain('microsoft_work_failed')
+  })
+})
+
+describe('after a rotation of BROKER_SECRET', () => {
+  const old = Buffer.from('secret of this test rig 01234567')
+  const fresh = Buffer.alloc(32, 'another secret of this test 98765')
+  const secretsFound = async (deps: Deps) =>
+    (await createChecks(deps).look({ fresh: true, which: ({ id }) => id === 'secrets' })).map(({ found }) => found).join(' ')
+
+  test('the client state is sealed anew at the start, so that the old secret can go; the check says until when it cannot', async () => {
+    const world = await listening()
+    const config = { ...world.rig.config, secrets: [fresh, old] }
+    const both = { ...world.rig.deps, config, sealer: createSealer([fresh, old]) }
+    for (const alg of ['ES256', 'RS256'] as const)
+      await (await openKeyRing({ ...both, issuer: config.issuer })).rotate(alg, 'emergency', both.clock.now())
+    expect(await secretsFound(both)).toContain('Graph’s notifications')
+    await tendSubscription(both, TENANT, 'start')
+    expect(await secretsFound(both)).not.toContain('Graph’s notifications')
+    expect(await clientStateOf({ ...both, sealer: createSealer([fresh]) }, TENANT)).toBe(world.subscription.clientState)
+  })
+
+  test('a client state that no secret opens is a lost subscription: it is made anew, and notifications are believed again', async () => {
+    const world = await listening()
+    const deps = { ...world.rig.deps, sealer: createSealer([fresh]) }
+    await tendSubscription(deps, TENANT, 'timer')
+    const [subscription] = world.entra.subscriptions.live()
+    expect(world.entra.subscriptions.live()).toHaveLength(1)
+    expect(subscription?.id).not.toBe(world.subscription.id)
+    expect(await clientStateOf(deps, TENANT)).toBe(subscription?.clientState)
+    expect(world.rig.lines.filter((line) => line.includes('graph_subscription_lost'))).toHaveLength(1)
   })
 })
