@@ -73,6 +73,15 @@ export const subjects = sqliteTable(
   (t) => [uniqueIndex('subjects_by_user').on(t.tid, t.oid)],
 )
 
+/** Erased users whose ended sessions still have to be looked for. */
+export const erasures = sqliteTable('erasures', {
+  sub: text().primaryKey(),
+  /** Only sessions that the erasure revoked: one that was opened later is not touched. */
+  seq: integer().notNull(),
+  /** The last sid that was looked at. */
+  cursor: text().notNull(),
+})
+
 export const sessions = sqliteTable(
   'sessions',
   {
@@ -109,6 +118,9 @@ export const sessions = sqliteTable(
   },
   (t) => [
     uniqueIndex('sessions_by_cookie').on(t.cookieHash),
+    index('sessions_open')
+      .on(t.sid)
+      .where(sql`ended_seq IS NULL`),
     index('sessions_open_by_opening')
       .on(t.openedAt, t.sid)
       .where(sql`ended_seq IS NULL`),
@@ -259,12 +271,17 @@ export const deliveries = sqliteTable(
       .where(sql`sub IS NOT NULL`),
     index('deliveries_by_seq').on(t.seq),
     index('deliveries_by_state').on(t.state, t.clientId, t.createdAtMs),
+    index('deliveries_by_time').on(t.state, t.createdAtMs),
     index('deliveries_due_by_target')
       .on(t.targetId, t.priority, t.nextAttemptAtMs, t.createdAtMs, t.state)
       .where(sql`state = 'pending'`),
     index('deliveries_due_by_revocation')
       .on(t.targetId, t.seq, t.nextAttemptAtMs)
       .where(sql`state = 'pending' AND priority = 1`),
+    // Those under way in the process that has the file, or in one that died: few, and looked for at each start.
+    index('deliveries_leased')
+      .on(t.leasedUntilMs)
+      .where(sql`leased_until_ms > 0`),
     index('deliveries_settled')
       .on(t.settledAtMs)
       .where(sql`settled_at_ms IS NOT NULL`),
@@ -415,6 +432,9 @@ export const microsoftWork = sqliteTable(
     index('microsoft_work_due')
       .on(t.tid, t.nextAtMs)
       .where(sql`state = 'pending'`),
+    index('microsoft_work_failed')
+      .on(t.askedAtMs)
+      .where(sql`state = 'failed'`),
   ],
 )
 

@@ -264,7 +264,7 @@ export interface MicrosoftActs {
   askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Promise<void>
   /** Whether it is owed already. */
   hasPendingMicrosoftWork(work: MicrosoftWork): Promise<boolean>
-  /** `check_user` for everybody of a tenant who has a live session. How many. */
+  /** `check_user` for every user of a tenant who has a live session, page by page. How many. */
   askAboutEverybody(input: { tid: string; now: number; nowMs: number }): Promise<number>
   dueMicrosoftWork(input: { tid: string; nowMs: number; limit: number }): Promise<QueuedMicrosoftWork[]>
   /** Done: it goes, unless it was asked for again since. */
@@ -399,9 +399,9 @@ export interface TenantActs {
 
 export interface UserActs {
   /**
-   * Everything of one user is revoked, and with it, in the same transaction, their name, username and email are forgotten; then, in batches,
-   * what their sessions still say of them (device, Entra's session, login hint, Microsoft's tokens, roles). Opaque ids stay, so that a `sub` is
-   * never another's. Run again, it forgets what has come since.
+   * Everything of one user is revoked, and in the same transaction their name, username, email, consents and what their open sessions say of
+   * them (device, Entra's session, login hint, Microsoft's tokens, roles) are forgotten. What their ended sessions say, `forgetErased` forgets.
+   * Opaque ids stay, so that a `sub` is never another's. Run again, it forgets what has come since.
    */
   eraseUser(input: {
     sub: string
@@ -410,6 +410,8 @@ export interface UserActs {
     comment?: string | undefined
     now: number
   }): Promise<{ outcome: 'erased'; committed: Committed } | { outcome: 'unknown' }>
+  /** Looks through the next `limit` sessions for those of an erased user; resumable. True while there is more. */
+  forgetErased(input: { limit: number }): Promise<boolean>
 }
 
 /** What operators and administrators did: append-only. Only retention (`purge`) shortens it, from its old end. */
@@ -432,6 +434,18 @@ export interface AuditActs {
   }): Promise<AuditEntry[]>
 }
 
+/** What lives for minutes at most, and anybody can make. */
+export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests'] as const
+/** What is kept for weeks. Deliveries before revocations: a revocation goes when none of its deliveries is kept. */
+export const PURGED_LATE = ['sessions', 'deliveries', 'revocations', 'microsoft_work', 'audit', 'guards'] as const
+export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]
+
+export interface Retention {
+  sessionDays: number
+  revocationDays: number
+  auditDays: number
+}
+
 export interface Housekeeping {
   /** A value of the broker itself, sealed by the caller where it is secret. */
   setting(name: string): Promise<string | undefined>
@@ -440,16 +454,10 @@ export interface Housekeeping {
   setSettingOnce(name: string, value: string): Promise<string>
   liveSessionCount(now: number): Promise<number>
   /**
-   * Deletes what retention no longer wants; bounded. True while there is more.
-   * @param retention how long ended sessions, the log with what it owed, and the audit log are kept; not given: 30, 90 and 730 days
+   * Deletes some of one kind that retention no longer wants: `limit` rows are looked at. True while there is more of it.
+   * @param retention how long ended sessions, the log with its deliveries, and the audit log are kept; not given: 30, 90 and 730 days
    */
-  purge(input: {
-    now: number
-    limit: number
-    retention?: { sessionDays: number; revocationDays: number; auditDays: number } | undefined
-  }): Promise<boolean>
-  /** Deletes expired codes, pushed requests and ids that were used once; bounded. True while there is more. */
-  purgeOneTime(input: { now: number; limit: number }): Promise<boolean>
+  purge(input: { kind: Purged; now: number; limit: number; retention?: Retention | undefined }): Promise<boolean>
   /** Writes something and reads it back: for /readyz. */
   probe(): Promise<void>
   /**

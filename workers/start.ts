@@ -5,13 +5,15 @@ import { messageKinds } from '../src/revocation/message-kinds.ts'
 import { askMicrosoft } from './ask-microsoft.ts'
 import { deliver } from './deliver.ts'
 import { fanOutDeliveries } from './fan-out-deliveries.ts'
+import { forgetErased } from './forget-erased.ts'
 import { createProbing } from './probe-microsoft.ts'
+import { purgeOld, purgeOneTime } from './purge.ts'
 import { relayDeliveries } from './relay-deliveries.ts'
 import { subscriptionCare } from './renew-graph-subscription.ts'
 import { repeat } from './repeat.ts'
 import { rotateKeys } from './rotate-keys.ts'
 import { watchChecks } from './watch-checks.ts'
-import { purgeOld, purgeOneTime, sweepingExpired } from './sweep-expired.ts'
+import { sweepingExpired } from './sweep-expired.ts'
 
 /**
  * The background work of a broker: what sessions' ends owe to instances, what time ends, what is old. All of it starts again from the store's
@@ -24,6 +26,7 @@ const SWEEP_MS = 500
 const PROBE_MS = 1_000
 const ASK_MICROSOFT_MS = 500
 const SUBSCRIPTIONS_MS = 60_000
+const FORGET_MS = 5_000
 const PURGE_MS = 10 * 60_000
 const CHECKS_MS = 20_000
 const PURGE_ONE_TIME_MS = 60_000
@@ -54,6 +57,17 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
     repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps)),
     repeat(deps.log, 'relay-deliveries', RELAY_MS, () => relayDeliveries(lanes)),
     repeat(deps.log, 'sweep-expired', SWEEP_MS, sweepingExpired(deps, checks ?? createChecks(deps), stillGoing)),
+    repeat(deps.log, 'forget-erased', FORGET_MS, () => forgetErased(deps, stillGoing)),
+    ...(checks === undefined ? [] : [repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))]),
+    repeat(
+      deps.log,
+      'rotate-keys',
+      KEYS_MS,
+      inTime(() => rotateKeys(deps)),
+    ),
+  ]
+  // Not now: a start has enough to do. Their first turn comes after their time.
+  const later = [
     repeat(
       deps.log,
       'purge-one-time',
@@ -65,13 +79,6 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
       'purge',
       PURGE_MS,
       inTime(() => purgeOld(deps, stillGoing)),
-    ),
-    ...(checks === undefined ? [] : [repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))]),
-    repeat(
-      deps.log,
-      'rotate-keys',
-      KEYS_MS,
-      inTime(() => rotateKeys(deps)),
     ),
   ]
   const unsubscribe = deps.feed.subscribe((revocation) => {
@@ -93,7 +100,7 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
       unsubscribe()
       deps.queue.straight(undefined)
       unsubscribeRefreshes()
-      await Promise.all([jobs.stop(), drainLanes(), ...[fanOut, ...others].map((work) => work.stop())])
+      await Promise.all([jobs.stop(), drainLanes(), ...[fanOut, ...others, ...later].map((work) => work.stop())])
     },
   }
 }

@@ -41,14 +41,3 @@ export async function sweepExpired(deps: SweepDeps, going: Going = () => true): 
     await sleep(Math.min(performance.now() - begunMs, MOST_PAUSE_MS))
   }
 }
-
-/** Deletes expired codes, pushed requests and used ids, in small pieces. */
-export async function purgeOneTime(deps: Pick<Deps, 'store' | 'clock'>, going: Going = () => true): Promise<void> {
-  while (going() && (await deps.store.purgeOneTime({ now: deps.clock.now(), limit: 1_000 }))) await new Promise((done) => setImmediate(done))
-}
-
-/** Deletes what retention no longer wants, in small pieces. */
-export async function purgeOld(deps: Pick<Deps, 'store' | 'clock' | 'config'>, going: Going = () => true): Promise<void> {
-  while (going() && (await deps.store.purge({ now: deps.clock.now(), limit: 1_000, retention: deps.config.retention })))
-    await new Promise((done) => setImmediate(done))
-}

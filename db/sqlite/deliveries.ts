@@ -5,11 +5,16 @@ import { deliveryDecisions } from './delivery-decisions.ts'
 import { dueDeliveries } from './delivery-due.ts'
 import { deliveryLists } from './delivery-lists.ts'
 import type { FanOut } from './fan-out.ts'
+import { pendingTargets } from './pending-targets.ts'
 
 /** What is owed to whom and how it went: the row is the truth, a job only its errand. */
-export const deliveryActs = (core: Core, fanOut: FanOut): DeliveryActs => ({
-  ...deliveryAttempts(core, fanOut),
-  ...dueDeliveries(core),
-  ...deliveryDecisions(core, fanOut),
-  ...deliveryLists(core),
-})
+export function deliveryActs(core: Core, fanOut: FanOut): DeliveryActs {
+  const due = dueDeliveries(core)
+  return {
+    ...deliveryAttempts(core, fanOut),
+    ...due,
+    pendingTargets: pendingTargets(core, due.pendingTargetIds),
+    ...deliveryDecisions(core, fanOut),
+    ...deliveryLists(core),
+  }
+}

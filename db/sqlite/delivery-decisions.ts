@@ -1,22 +1,33 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { DeliveryActs } from '../store.ts'
-import type { DeliveryRef } from '../types.ts'
+import type { DeliveryRef, DeliveryState } from '../types.ts'
 import type { Core } from './core.ts'
 import { refOf, type DeliveryRow } from './delivery-rows.ts'
 import { AT_ONCE, type FanOut } from './fan-out.ts'
 
 /** What operators decide about deliveries that were not delivered: try them again, or close them. */
 
-/** Rows in one transaction, where an act may touch any number of them. */
-const BATCH = 1000
+/** Rows in one transaction: some 5 ms. */
+const BATCH = 100
 
 type Which = Parameters<DeliveryActs['redrive']>[0]
+type Found = DeliveryRow & { row: number }
+interface Page {
+  state: DeliveryState
+  atMs: number
+  row: number
+}
 
 export function deliveryDecisions({ db, write, nowMs }: Core, { moved }: FanOut) {
-  const inStates = (states: string) =>
-    db.prepare<[object], DeliveryRow>(`SELECT d.* FROM deliveries d WHERE d.state IN (${states})
-      AND (@id IS NULL OR d.id = @id) AND (@targetId IS NULL OR d.target_id = @targetId) AND (@clientId IS NULL OR d.client_id = @clientId) LIMIT ${BATCH}`)
-  const failed = inStates("'failed', 'rejected'")
-  const open = inStates("'pending', 'failed', 'rejected'")
+  const rising = `(d.created_at_ms, d.rowid) > (@atMs, @row) ORDER BY d.created_at_ms, d.rowid LIMIT ${BATCH}`
+  const ofState = db.prepare<[Page], Found>(
+    `SELECT d.*, d.rowid AS row FROM deliveries d INDEXED BY deliveries_by_time WHERE d.state = @state AND ${rising}`,
+  )
+  const ofClient = db.prepare<[Page & { clientId: string }], Found>(
+    `SELECT d.*, d.rowid AS row FROM deliveries d INDEXED BY deliveries_by_state WHERE d.state = @state AND d.client_id = @clientId AND ${rising}`,
+  )
+  const byId = db.prepare<[string], DeliveryRow>('SELECT * FROM deliveries WHERE id = ?')
+  const ownerOf = db.prepare<[string], string>('SELECT client_id FROM targets WHERE target_id = ?').pluck()
   const makePending = db.prepare<
     [string]
   >(`UPDATE deliveries SET state = 'pending', attempts = 0, next_attempt_at_ms = ${AT_ONCE}, leased_until_ms = 0,
@@ -36,27 +47,42 @@ export function deliveryDecisions({ db, write, nowMs }: Core, { moved }: FanOut)
     moved(row, row.state, 'pending')
   }
 
+  const one = (id: string, { targetId, clientId }: Which, states: readonly DeliveryState[]): DeliveryRow[] => {
+    const row = byId.get(id)
+    if (row === undefined || !states.includes(row.state)) return []
+    return (targetId ?? row.target_id) === row.target_id && (clientId ?? row.client_id) === row.client_id ? [row] : []
+  }
+
   /** In batches, each a transaction, so that any number is decided without stalling others. */
-  const each = async (find: typeof failed, { id, targetId, clientId }: Which, decide: (row: DeliveryRow) => void): Promise<DeliveryRow[]> => {
-    const decided: DeliveryRow[] = []
-    for (;;) {
-      const rows = await write(() => {
-        const batch = find.all({ id: id ?? null, targetId: targetId ?? null, clientId: clientId ?? null })
-        for (const row of batch) decide(row)
-        return batch
-      })
-      decided.push(...rows)
-      if (rows.length < BATCH) return decided
+  const each = async (states: readonly DeliveryState[], which: Which, decide: (row: DeliveryRow) => void): Promise<DeliveryRow[]> => {
+    const decideAll = (rows: readonly DeliveryRow[]): readonly DeliveryRow[] => {
+      for (const row of rows) decide(row)
+      return rows
     }
+    const { id, targetId } = which
+    if (id !== undefined) return [...(await write(() => decideAll(one(id, which, states))))]
+    const decided: DeliveryRow[] = []
+    for (const state of states)
+      for (let last: Found | undefined, more = true; more; more = last !== undefined) {
+        const place: Page = { state, atMs: last?.created_at_ms ?? -1, row: last?.row ?? -1 }
+        last = await write(() => {
+          const clientId = which.clientId ?? (targetId === undefined ? undefined : (ownerOf.get(targetId) ?? ''))
+          const rows = clientId === undefined ? ofState.all(place) : ofClient.all({ ...place, clientId })
+          decided.push(...decideAll(rows.filter((row) => (targetId ?? row.target_id) === row.target_id)))
+          return rows.length < BATCH ? undefined : rows.at(-1)
+        })
+        await turn()
+      }
+    return decided
   }
 
   return {
     async redrive(which) {
-      const rows = await each(failed, which, redriveOne)
+      const rows = await each(['failed', 'rejected'], which, redriveOne)
       return rows.map((row): DeliveryRef => refOf({ ...row, attempts: 0 }))
     },
     async closeDeliveries({ reason, ...which }) {
-      return (await each(open, which, (row) => closeOne(row, reason))).length
+      return (await each(['pending', 'failed', 'rejected'], which, (row) => closeOne(row, reason))).length
     },
   } satisfies Partial<DeliveryActs>
 }

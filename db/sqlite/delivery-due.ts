@@ -34,13 +34,6 @@ export function dueDeliveries({ db, read }: Core) {
     .prepare<[string], string>(`SELECT d.target_id FROM deliveries d INDEXED BY deliveries_due_by_target
     WHERE d.state = 'pending' AND d.target_id > ? ORDER BY d.target_id LIMIT 1`)
     .pluck()
-  const targets = db.prepare<[], { target_id: string; client_id: string; uri: string; pending: number; oldest: number }>(
-    `SELECT t.target_id, t.client_id, t.uri, o.pending, o.oldest FROM
-      (SELECT d.target_id, count(*) AS pending, min(d.created_at_ms) AS oldest
-        FROM deliveries d INDEXED BY deliveries_due_by_target WHERE d.state = 'pending' GROUP BY d.target_id) o
-      JOIN targets t ON t.target_id = o.target_id ORDER BY o.oldest`,
-  )
-
   const bulk = (page: Page): { rows: RefRow[]; more: boolean } => {
     // Those that no revocation caused are one more line.
     const rows = dueOfRevocation.all({ ...page, seq: null })
@@ -88,15 +81,5 @@ export function dueDeliveries({ db, read }: Core) {
     dueDeliveries: (page) => read(() => duePage(page)),
     earlyDeliveries: (page) => read(() => earlyPage(page)),
     pendingTargetIds: () => read(targetIds),
-    pendingTargets: () =>
-      read(() =>
-        targets.all().map((row) => ({
-          targetId: row.target_id,
-          clientId: row.client_id,
-          uri: row.uri,
-          pending: row.pending,
-          oldestAtMs: row.oldest,
-        })),
-      ),
   } satisfies Partial<DeliveryActs>
 }

@@ -9,20 +9,34 @@ import type { FanOut } from './fan-out.ts'
  * session in the order of sid, and remembers how far it is: a crash costs nothing, and a session is never pending twice for one revocation.
  */
 
-interface Covered {
+interface LookedAt {
   sid: string
   sub: string
+  covered: 0 | 1
 }
 
-const COVERED = {
-  subject: 'SELECT sid, sub FROM sessions WHERE sub = @sub AND sid > @cursor AND ended_seq IS NULL AND opened_seq < @seq ORDER BY sid LIMIT @limit',
-  tenant: 'SELECT sid, sub FROM sessions WHERE tid = @tid AND sid > @cursor AND ended_seq IS NULL AND opened_seq < @seq ORDER BY sid LIMIT @limit',
-  everything: 'SELECT sid, sub FROM sessions WHERE sid > @cursor AND ended_seq IS NULL AND opened_seq < @seq ORDER BY sid LIMIT @limit',
-  client: `SELECT p.sid, s.sub FROM participants p JOIN sessions s ON s.sid = p.sid
-    WHERE p.client_id = @clientId AND p.sid > @cursor AND p.joined_seq < @seq AND s.ended_seq IS NULL ORDER BY p.sid LIMIT @limit`,
+/** Sessions looked at in one act, for each one that it may write: to look costs a twentieth of that. */
+const LOOKED_AT = 10
+
+// Each page ends with the last session that it looked at, covered or not: so that an act reads a bounded number of rows.
+const SESSIONS = 'SELECT sid, sub, opened_seq < @seq AS covered FROM sessions'
+const PAGE_OF_SESSIONS = 'sid > @cursor AND ended_seq IS NULL ORDER BY sid LIMIT @limit'
+const PAGES = {
+  subject: `${SESSIONS} INDEXED BY sessions_open_by_sub WHERE sub = @sub AND ${PAGE_OF_SESSIONS}`,
+  tenant: `${SESSIONS} INDEXED BY sessions_open_by_tenant WHERE tid = @tid AND ${PAGE_OF_SESSIONS}`,
+  everything: `${SESSIONS} INDEXED BY sessions_open WHERE ${PAGE_OF_SESSIONS}`,
+  client: `SELECT p.sid, coalesce(s.sub, '') AS sub, s.sid IS NOT NULL AND s.ended_seq IS NULL AND p.joined_seq < @seq AS covered
+    FROM participants p INDEXED BY participants_by_client LEFT JOIN sessions s ON s.sid = p.sid
+    WHERE p.client_id = @clientId AND p.sid > @cursor ORDER BY p.sid LIMIT @limit`,
 }
 
-type Wide = keyof typeof COVERED
+interface Advanced {
+  pending: DeliveryRef[]
+  written: number
+  lookedAt: number
+}
+
+type Wide = keyof typeof PAGES
 
 export function fanOutPending({ db, write }: Core, { addDeliveries }: FanOut): RevocationActs['fanOutPending'] {
   // One user's is short and somebody waits for it: before anything wider.
@@ -33,46 +47,49 @@ export function fanOutPending({ db, write }: Core, { addDeliveries }: FanOut): R
   // Wide ones take turns, a batch each: a small one does not wait until a large one is written.
   let lastWide = 0
   const nextPending = (): RevocationRow | undefined => ofUser.get() ?? wider.get(lastWide) ?? wider.get(0)
-  const covered = Object.fromEntries(Object.entries(COVERED).map(([kind, sql]) => [kind, db.prepare<[object], Covered>(sql)])) as Record<
+  const pages = Object.fromEntries(Object.entries(PAGES).map(([kind, sql]) => [kind, db.prepare<[object], LookedAt>(sql)])) as Record<
     Wide,
-    ReturnType<typeof db.prepare<[object], Covered>>
+    ReturnType<typeof db.prepare<[object], LookedAt>>
   >
   const endSession = db.prepare(`UPDATE sessions SET ended_seq = @seq, ended_at = @at, ended_reason = @reason, microsoft_cache_sealed = NULL
     WHERE sid = @sid AND ended_seq IS NULL`)
   const advance = db.prepare('UPDATE revocations SET fan_out_cursor = @cursor, fan_out = @fanOut, sessions = sessions + @ended WHERE seq = @seq')
 
   /** Writes the next sessions of one revocation, until about `limit` deliveries are pending. */
-  const advanceOne = (revocation: RevocationRow, limit: number): { pending: DeliveryRef[]; sessions: number } => {
+  const advanceOne = (revocation: RevocationRow, limit: number): Advanced => {
     const { seq, kind, sub, tid, client_id: clientId, at, at_ms: atMs, reason } = revocation
-    if (kind === 'session' || kind === 'grant') return { pending: [], sessions: 0 }
-    const next = covered[kind].all({ sub, tid, clientId, seq, cursor: revocation.fan_out_cursor, limit })
+    if (kind === 'session' || kind === 'grant') return { pending: [], written: 0, lookedAt: 0 }
+    const next = pages[kind].all({ sub, tid, clientId, seq, cursor: revocation.fan_out_cursor, limit })
     const pending: DeliveryRef[] = []
-    let cursor = revocation.fan_out_cursor
-    let ended = 0
-    for (const session of next) {
+    let [cursor, written, ended] = [revocation.fan_out_cursor, 0, 0]
+    for (const { covered, ...session } of next) {
       if (pending.length >= limit) break
+      cursor = session.sid
+      if (covered === 0) continue
       const priority = kind === 'subject' ? 'urgent' : 'bulk'
       pending.push(
         ...addDeliveries({ seq, atMs, ...session, clientId: kind === 'client' ? (clientId ?? undefined) : undefined, wide: true, priority }),
       )
       ended += kind === 'client' ? 1 : endSession.run({ seq, at, reason, sid: session.sid }).changes
-      cursor = session.sid
+      written += 1
     }
     const done = next.length < limit && cursor === (next.at(-1)?.sid ?? cursor)
     advance.run({ seq, cursor, fanOut: done ? 'complete' : 'pending', ended })
-    return { pending, sessions: next.length }
+    return { pending, written, lookedAt: next.length }
   }
 
   return ({ limit }) =>
     write(() => {
       const pending: DeliveryRef[] = []
+      let [written, lookedAt] = [0, 0]
       let revocation = nextPending()
-      // Bounded by what is read as well: sessions that owe nothing are work all the same.
-      for (let read = 0; revocation !== undefined && read < limit && pending.length < limit;) {
+      // Bounded by what is looked at as well: sessions that owe nothing are work all the same.
+      while (revocation !== undefined && written < limit && lookedAt < LOOKED_AT * limit && pending.length < limit) {
         const advanced = advanceOne(revocation, limit - pending.length)
         if (revocation.kind !== 'subject') lastWide = revocation.seq
         pending.push(...advanced.pending)
-        read += 1 + advanced.sessions
+        written += 1 + advanced.written
+        lookedAt += advanced.lookedAt
         revocation = nextPending()
       }
       return { pending, more: revocation !== undefined }

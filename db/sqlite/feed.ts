@@ -1,6 +1,8 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { FeedActs, ReachedRevocation } from '../store.ts'
-import type { GuardReport, GuardStaleness } from '../types.ts'
+import type { GuardReport, GuardStaleness, Revocation } from '../types.ts'
 import { optional, type Core } from './core.ts'
+import { feedFloor, LOOKED_AT } from './feed-floor.ts'
 import { revocationOf } from './log.ts'
 import type { RevocationLog, RevocationRow } from './log.ts'
 
@@ -32,8 +34,10 @@ interface Range {
 }
 
 export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedActs {
-  const firstSince = db.prepare<[number], number | null>('SELECT min(seq) FROM revocations WHERE at >= ?').pluck()
-  const after = db.prepare<[number, number, number], RevocationRow>('SELECT * FROM revocations WHERE seq > ? AND at >= ? ORDER BY seq LIMIT ?')
+  const floor = feedFloor({ db }, log)
+  const after = db.prepare<[number, number, number, number], RevocationRow>(
+    'SELECT * FROM revocations WHERE seq > ? AND seq <= ? AND at >= ? ORDER BY seq LIMIT ?',
+  )
   const known = db.prepare<[string, string], GuardRow>('SELECT * FROM guards WHERE client_id = ? AND guard_id = ?')
   const report = db.prepare(`INSERT INTO guards
     (client_id, guard_id, epoch, enforced_seq, reported_at_ms, first_seen_at_ms, first_seq, version, staleness, clock_offset_seconds)
@@ -82,13 +86,24 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
     return { reached }
   }
 
+  /** Each turn of the event loop looks at a bounded number of rows, also where many of them are too old. */
+  const revocationsAfter: FeedActs['revocationsAfter'] = async ({ after: seq, since, limit }) => {
+    const found: Revocation[] = []
+    for (let from = seq; ;) {
+      const atEnd = await read(() => {
+        from = Math.max(from, floor.advanced(since, from))
+        found.push(...after.all(from, from + LOOKED_AT, since, limit - found.length).map(revocationOf))
+        from += LOOKED_AT
+        return from >= log.head()
+      })
+      if (atEnd || found.length >= limit) return found
+      await turn()
+    }
+  }
+
   return {
     head: () => read(() => ({ epoch: log.epoch(), seq: log.head() })),
-    revocationsAfter: ({ after: seq, since, limit }) =>
-      read(() => {
-        const first = firstSince.get(since)
-        return typeof first === 'number' ? after.all(Math.max(seq, first - 1), since, limit).map(revocationOf) : []
-      }),
+    revocationsAfter,
     recordEnforced: (...reports) => write(() => applyAll(reports)),
     guardReports: () =>
       read(() =>

@@ -1,7 +1,16 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Housekeeping } from '../store.ts'
 import type { Core } from './core.ts'
-import { purging, purgingOneTime } from './purge.ts'
+import { purging } from './purge.ts'
 import type { FanOut } from './fan-out.ts'
+
+/** Sessions counted at a time; between two pages the event loop has its turn. */
+const COUNTED = 10_000
+
+interface Place {
+  deadlineAt: number
+  row: number
+}
 
 /** The broker's own values, and what is asked of the store as a store. */
 export function housekeeping(core: Core, fanOut: FanOut): Omit<Housekeeping, 'close' | 'backup' | 'checkIntegrity'> {
@@ -10,8 +19,23 @@ export function housekeeping(core: Core, fanOut: FanOut): Omit<Housekeeping, 'cl
   const set = db.prepare<[string, string]>('INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value')
   const setOnce = db.prepare<[string, string]>('INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)')
   const unset = db.prepare<[string]>('DELETE FROM settings WHERE name = ?')
-  // What a wide revocation covers is counted until its owing has reached it: moments.
-  const live = db.prepare<[number], number>('SELECT count(*) FROM sessions WHERE ended_seq IS NULL AND deadline_at > ?').pluck()
+  // What a wide revocation covers is counted until its fan-out has reached it: moments.
+  const openAfter = 'FROM sessions INDEXED BY sessions_open_by_deadline WHERE ended_seq IS NULL AND (deadline_at, rowid) > (@deadlineAt, @row)'
+  const pageEnd = db.prepare<[Place], Place>(
+    `SELECT deadline_at AS deadlineAt, rowid AS row ${openAfter} ORDER BY deadline_at, rowid LIMIT 1 OFFSET ${COUNTED - 1}`,
+  )
+  const rest = db.prepare<[Place], number>(`SELECT count(*) FROM (SELECT 1 ${openAfter} LIMIT ${COUNTED})`).pluck()
+
+  const liveSessionCount = async (now: number): Promise<number> => {
+    let count = 0
+    for (let place: Place = { deadlineAt: now, row: Number.MAX_SAFE_INTEGER }; ;) {
+      const end: Place | undefined = await read(() => pageEnd.get(place))
+      if (end === undefined) return count + (await read(() => rest.get(place) ?? 0))
+      count += COUNTED
+      place = end
+      await turn()
+    }
+  }
 
   return {
     setting: (name) => read(() => get.get(name)),
@@ -21,9 +45,8 @@ export function housekeeping(core: Core, fanOut: FanOut): Omit<Housekeeping, 'cl
         setOnce.run(name, value)
         return get.get(name) ?? value
       }),
-    liveSessionCount: (now) => read(() => live.get(now) ?? 0),
+    liveSessionCount,
     purge: purging(core, fanOut),
-    purgeOneTime: purgingOneTime(core),
     async probe() {
       const written = String(nowMs())
       await write(() => {

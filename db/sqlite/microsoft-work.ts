@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { MicrosoftActs } from '../store.ts'
 import type { MicrosoftWork, QueuedMicrosoftWork } from '../types.ts'
 import { optional } from './core.ts'
@@ -39,6 +40,9 @@ const workOf = (row: Row): QueuedMicrosoftWork => ({
   lastError: optional(row.last_error),
 })
 
+/** Users asked about in one transaction. */
+const USERS = 200
+
 const AGAIN = `ON CONFLICT DO UPDATE SET generation = generation + 1, attempts = 0, state = 'pending', asked_at_ms = excluded.asked_at_ms,
   next_at_ms = excluded.next_at_ms`
 
@@ -52,9 +56,25 @@ export function microsoftWorkWriter({ db }: Pick<Core, 'db'>): (work: MicrosoftW
 export function microsoftWorkActs(core: Core): WorkActs {
   const { db, write, read } = core
   const ask = microsoftWorkWriter(core)
-  const askEverybody = db.prepare(`INSERT INTO microsoft_work (kind, tid, oid, generation, attempts, state, asked_at_ms, next_at_ms)
-    SELECT DISTINCT 'check_user', u.tid, u.oid, 1, 0, 'pending', @nowMs, @nowMs FROM sessions s JOIN subjects u ON u.sub = s.sub
-    WHERE s.tid = @tid AND s.ended_seq IS NULL AND s.deadline_at > @now ${AGAIN}`)
+  const usersEnd = db
+    .prepare<[string, string], string>(`SELECT oid FROM subjects WHERE tid = ? AND oid > ? ORDER BY oid LIMIT 1 OFFSET ${USERS - 1}`)
+    .pluck()
+  const askUsers = db.prepare(`INSERT INTO microsoft_work (kind, tid, oid, generation, attempts, state, asked_at_ms, next_at_ms)
+    SELECT 'check_user', u.tid, u.oid, 1, 0, 'pending', @nowMs, @nowMs FROM subjects u WHERE u.tid = @tid AND u.oid > @after AND u.oid <= @to
+      AND EXISTS (SELECT 1 FROM sessions s INDEXED BY sessions_open_by_sub WHERE s.sub = u.sub AND s.ended_seq IS NULL AND s.deadline_at > @now) ${AGAIN}`)
+  /** Page by page: a tenant may have a hundred thousand users. Asked again after a fault, each is asked once more. */
+  const askAboutEverybody: WorkActs['askAboutEverybody'] = async (input) => {
+    let asked = 0
+    for (let after: string | undefined = ''; after !== undefined; await turn()) {
+      const from: string = after
+      after = await write(() => {
+        const end = usersEnd.get(input.tid, from)
+        asked += askUsers.run({ ...input, after: from, to: end ?? '\u{10FFFF}' }).changes
+        return end
+      })
+    }
+    return asked
+  }
   const due = db.prepare<[string, number, number], Row>(
     "SELECT * FROM microsoft_work WHERE state = 'pending' AND tid = ? AND next_at_ms <= ? ORDER BY next_at_ms LIMIT ?",
   )
@@ -74,7 +94,7 @@ export function microsoftWorkActs(core: Core): WorkActs {
         for (const one of work) ask(one, nowMs)
       }),
     hasPendingMicrosoftWork: ({ kind, tid, oid }) => read(() => hasPending.get({ kind, tid, oid }) !== undefined),
-    askAboutEverybody: (input) => write(() => askEverybody.run(input).changes),
+    askAboutEverybody,
     dueMicrosoftWork: ({ tid, nowMs, limit }) => read(() => due.all(tid, nowMs, limit).map(workOf)),
     settleMicrosoftWork: (work) => write(() => void settle.run(key(work))),
     postponeMicrosoftWork: (work, { nextAtMs, error }) =>

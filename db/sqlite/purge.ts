@@ -1,95 +1,115 @@
-import type { Housekeeping } from '../store.ts'
+import type { Housekeeping, Purged, Retention } from '../store.ts'
 import type { DeliveryState } from '../types.ts'
 import type { Core } from './core.ts'
 import type { FanOut } from './fan-out.ts'
 
-/** Deletes what retention no longer wants, a bounded number of each kind at a time. It leaves subjects (a `sub` is never reused) and cutoffs. */
+/** Deletes what retention no longer wants. Each act looks at a bounded number of rows. It leaves subjects (a `sub` is never reused) and cutoffs. */
 
 const DAY = 86_400
-const RETENTION = {
-  /** A used code is remembered past its end, so that a late second use is still known for one. */
-  code: 600,
-  guard: 30 * DAY,
-}
-const DEFAULT = { sessionDays: 30, revocationDays: 90, auditDays: 730 }
-type Retention = typeof DEFAULT
+/** A used code is remembered past its end, so that a late second use is still known for one. */
+const CODE_SECONDS = 600
+const GUARD_DAYS = 30
+const DEFAULT: Retention = { sessionDays: 30, revocationDays: 90, auditDays: 730 }
 
-/** What is good once or for a minute: it comes from strangers too, so it goes as soon as it has expired. */
-export function purgingOneTime({ db, write }: Core): Housekeeping['purgeOneTime'] {
-  const statements = [
-    { sql: 'DELETE FROM codes WHERE rowid IN (SELECT rowid FROM codes WHERE expires_at <= ? LIMIT ?)', keep: RETENTION.code },
-    { sql: 'DELETE FROM consumed WHERE rowid IN (SELECT rowid FROM consumed WHERE expires_at <= ? LIMIT ?)', keep: 0 },
-    { sql: 'DELETE FROM pushed_requests WHERE rowid IN (SELECT rowid FROM pushed_requests WHERE expires_at <= ? LIMIT ?)', keep: 0 },
-  ].map(({ sql, keep }) => ({ statement: db.prepare<[number, number]>(sql), keep }))
-  return ({ now, limit }) =>
-    write(() => statements.map(({ statement, keep }) => statement.run(now - keep, limit).changes).some((rows) => rows >= limit))
+/** @returns the rows that it looked at; as many as `limit` where there may be more */
+type Purge = (before: number, limit: number) => number
+
+const expiring = ({ db }: Pick<Core, 'db'>, table: 'codes' | 'consumed' | 'pushed_requests'): Purge => {
+  const expired = db.prepare<[number, number]>(
+    `DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} INDEXED BY ${table}_by_expiry WHERE expires_at <= ? LIMIT ?)`,
+  )
+  return (before, limit) => expired.run(before, limit).changes
 }
 
-export function purging({ db, write }: Core, { moved }: FanOut): Housekeeping['purge'] {
-  const guards = db.prepare<[number, number]>('DELETE FROM guards WHERE rowid IN (SELECT rowid FROM guards WHERE reported_at_ms / 1000 <= ? LIMIT ?)')
-  // From its old end, like the audit log: what is left is the end of the chain of hashes, whole.
-  const oldest = db.prepare<[number, number], { seq: number; old: number }>(`SELECT r.seq, (r.at <= ? AND r.fan_out = 'complete'
-    AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq)) AS old FROM revocations r ORDER BY r.seq LIMIT ?`)
-  const ofRevocation = ['revocations', 'revocation_totals'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE seq <= ?`))
-  const microsoftWork = db.prepare<[number, number]>(`DELETE FROM microsoft_work WHERE rowid IN (SELECT rowid FROM microsoft_work
-    WHERE state = 'failed' AND asked_at_ms / 1000 <= ? LIMIT ?)`)
-  const oldSessions = db.prepare<[number, number], string>('SELECT sid FROM sessions WHERE ended_seq IS NOT NULL AND ended_at <= ? LIMIT ?').pluck()
-  const ofSession = ['families', 'participants', 'sessions'].map((table) => db.prepare<[string]>(`DELETE FROM ${table} WHERE sid = ?`))
-
-  type Old = { id: string; seq: number | null; client_id: string; state: DeliveryState }
-  const oldDeliveries = db.prepare<[number, number], Old>('SELECT id, seq, client_id, state FROM deliveries WHERE settled_at_ms <= ? LIMIT ?')
-  const dropAttempts = db.prepare<[string]>('DELETE FROM delivery_attempts WHERE delivery_id = ?')
-  const dropDelivery = db.prepare<[string]>('DELETE FROM deliveries WHERE id = ?')
-
-  // From its old end, in the order of its ids: its trigger refuses anything else.
-  const oldAudit = db.prepare<[number, number], number>('SELECT id FROM audit WHERE at_ms <= ? ORDER BY id LIMIT ?').pluck()
-  const dropAudit = ['audit', 'audit_outcomes'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE id <= ?`))
-
-  const purgeAudit = (before: number, limit: number): number => {
-    const ids = oldAudit.all(before * 1000, limit)
-    const last = ids.at(-1)
-    if (last !== undefined) for (const statement of dropAudit) statement.run(last)
-    return ids.length
-  }
-
-  const purgeRevocations = (before: number, limit: number): number => {
-    const rows = oldest.all(before, limit)
-    const kept = rows.findIndex(({ old }) => old === 0)
-    const going = kept === -1 ? rows : rows.slice(0, kept)
-    const last = going.at(-1)
-    if (last !== undefined) for (const statement of ofRevocation) statement.run(last.seq)
-    return going.length
-  }
-
-  const dropOne = (row: Old): void => {
-    dropAttempts.run(row.id)
-    if (dropDelivery.run(row.id).changes === 1) moved(row, row.state, undefined)
-  }
-
-  const purgeSessions = (before: number, limit: number): number => {
-    const sids = oldSessions.all(before, limit)
-    for (const sid of sids) for (const statement of ofSession) statement.run(sid)
+function purgeSessions({ db }: Pick<Core, 'db'>): Purge {
+  const old = db
+    .prepare<[number, number], string>('SELECT sid FROM sessions INDEXED BY sessions_ended WHERE ended_seq IS NOT NULL AND ended_at <= ? LIMIT ?')
+    .pluck()
+  const drop = ['families', 'participants', 'sessions'].map((table) => db.prepare<[string]>(`DELETE FROM ${table} WHERE sid = ?`))
+  return (before, limit) => {
+    const sids = old.all(before, limit)
+    for (const sid of sids) for (const statement of drop) statement.run(sid)
     return sids.length
   }
+}
 
-  const purgeDeliveries = (before: number, limit: number): number => {
-    const rows = oldDeliveries.all(before * 1000, limit)
-    for (const row of rows) dropOne(row)
+function purgeDeliveries({ db }: Pick<Core, 'db'>, { moved }: FanOut): Purge {
+  type Old = { id: string; seq: number | null; client_id: string; state: DeliveryState }
+  const old = db.prepare<[number, number], Old>(
+    'SELECT id, seq, client_id, state FROM deliveries INDEXED BY deliveries_settled WHERE settled_at_ms <= ? LIMIT ?',
+  )
+  const dropAttempts = db.prepare<[string]>('DELETE FROM delivery_attempts WHERE delivery_id = ?')
+  const drop = db.prepare<[string]>('DELETE FROM deliveries WHERE id = ?')
+  return (before, limit) => {
+    const rows = old.all(before * 1000, limit)
+    for (const row of rows) {
+      dropAttempts.run(row.id)
+      if (drop.run(row.id).changes === 1) moved(row, row.state, undefined)
+    }
     return rows.length
   }
+}
 
-  return ({ now, limit, retention = DEFAULT }) =>
-    write(() => {
-      const before = (days: keyof Retention): number => now - retention[days] * DAY
-      // Deliveries first: a revocation goes when nothing is kept of what it owed.
-      const deleted = [
-        purgeSessions(before('sessionDays'), limit),
-        purgeDeliveries(before('revocationDays'), limit),
-        purgeRevocations(before('revocationDays'), limit),
-        microsoftWork.run(before('revocationDays'), limit).changes,
-        purgeAudit(before('auditDays'), limit),
-        guards.run(now - RETENTION.guard, limit).changes,
-      ]
-      return deleted.some((rows) => rows >= limit)
-    })
+/** From its old end, like the audit log: what is left is the end of the chain of hashes, whole. One with deliveries keeps those after it. */
+function purgeRevocations({ db }: Pick<Core, 'db'>): Purge {
+  const oldest = db.prepare<[number, number], { seq: number; old: 0 | 1 }>(`SELECT r.seq, (r.at <= ? AND r.fan_out = 'complete'
+    AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq)) AS old FROM revocations r ORDER BY r.seq LIMIT ?`)
+  const drop = ['revocations', 'revocation_totals'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE seq <= ?`))
+  return (before, limit) =>
+    dropOldEnd(
+      oldest.all(before, limit),
+      ({ old }) => old === 1,
+      ({ seq }) => drop.map((one) => one.run(seq)),
+    )
+}
+
+/** @returns how many went: those before the first that is kept */
+function dropOldEnd<T>(rows: readonly T[], isOld: (row: T) => boolean, dropUpTo: (last: T) => unknown): number {
+  const kept = rows.findIndex((row) => !isOld(row))
+  const old = kept === -1 ? rows : rows.slice(0, kept)
+  const last = old.at(-1)
+  if (last !== undefined) dropUpTo(last)
+  return old.length
+}
+
+/** From its old end, in the order of its ids: its trigger refuses anything else. A later entry with an earlier time waits for those before it. */
+function purgeAudit({ db }: Pick<Core, 'db'>): Purge {
+  const oldest = db.prepare<[number], { id: number; at_ms: number }>('SELECT id, at_ms FROM audit ORDER BY id LIMIT ?')
+  const drop = ['audit', 'audit_outcomes'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE id <= ?`))
+  return (before, limit) =>
+    dropOldEnd(
+      oldest.all(limit),
+      ({ at_ms: atMs }) => atMs <= before * 1000,
+      ({ id }) => drop.map((one) => one.run(id)),
+    )
+}
+
+function purgeMicrosoftWork({ db }: Pick<Core, 'db'>): Purge {
+  const old = db.prepare<[number, number]>(`DELETE FROM microsoft_work WHERE rowid IN (SELECT rowid FROM microsoft_work
+    INDEXED BY microsoft_work_failed WHERE state = 'failed' AND asked_at_ms <= ? LIMIT ?)`)
+  return (before, limit) => old.run(before * 1000, limit).changes
+}
+
+function purgeGuards({ db }: Pick<Core, 'db'>): Purge {
+  const old = db.prepare<[number, number]>('DELETE FROM guards WHERE rowid IN (SELECT rowid FROM guards WHERE reported_at_ms <= ? LIMIT ?)')
+  return (before, limit) => old.run(before * 1000, limit).changes
+}
+
+export function purging(core: Core, fanOut: FanOut): Housekeeping['purge'] {
+  const keepDays = (days: keyof Retention) => (retention: Retention) => retention[days] * DAY
+  const kinds: Record<Purged, { purge: Purge; keep: (retention: Retention) => number }> = {
+    codes: { purge: expiring(core, 'codes'), keep: () => CODE_SECONDS },
+    consumed: { purge: expiring(core, 'consumed'), keep: () => 0 },
+    pushed_requests: { purge: expiring(core, 'pushed_requests'), keep: () => 0 },
+    sessions: { purge: purgeSessions(core), keep: keepDays('sessionDays') },
+    deliveries: { purge: purgeDeliveries(core, fanOut), keep: keepDays('revocationDays') },
+    revocations: { purge: purgeRevocations(core), keep: keepDays('revocationDays') },
+    microsoft_work: { purge: purgeMicrosoftWork(core), keep: keepDays('revocationDays') },
+    audit: { purge: purgeAudit(core), keep: keepDays('auditDays') },
+    guards: { purge: purgeGuards(core), keep: () => GUARD_DAYS * DAY },
+  }
+  return ({ kind, now, limit, retention = DEFAULT }) => {
+    const { purge, keep } = kinds[kind]
+    return core.write(() => purge(now - keep(retention), limit) >= limit)
+  }
 }

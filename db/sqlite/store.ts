@@ -45,7 +45,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
   db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(random(9).toString('base64url'))
   // One process writes this file: whoever had a lease has gone, and what they were sending is due again at once.
-  db.prepare("UPDATE deliveries SET leased_until_ms = 0 WHERE state = 'pending' AND superseded_by IS NULL AND leased_until_ms > 0").run()
+  db.prepare('UPDATE deliveries INDEXED BY deliveries_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
   const dataFile = new DataFile(file)
   const writer = createWriter(db, dataFile)
   const closed = () => new StoreUnavailable('The store is closed.')

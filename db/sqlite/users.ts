@@ -1,42 +1,52 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import type { UserActs } from '../store.ts'
 import type { Core } from './core.ts'
 import type { RevocationLog } from './log.ts'
 
 /** Forgetting a user. It refuses to leave them signed in: what is forgotten is revoked first. */
 
-/** Sessions looked at in one transaction: ended ones have no index by user. */
-const PAGE = 2_000
-
 const FORGOTTEN = "device = '', microsoft_sid = NULL, login_hint_sealed = NULL, microsoft_cache_sealed = NULL, acr = NULL, amr = NULL, roles = '[]'"
+
+interface Erasure {
+  sub: string
+  seq: number
+  cursor: string
+}
 
 export function userActs({ db, write }: Core, log: RevocationLog): UserActs {
   const forgetName = db.prepare<[string]>('UPDATE subjects SET name = NULL, username = NULL, email = NULL WHERE sub = ?')
   const forgetConsents = db.prepare<[string]>('DELETE FROM consents WHERE sub = ?')
-  const forgetOpen = db.prepare<[string]>(`UPDATE sessions SET ${FORGOTTEN} WHERE sub = ? AND ended_seq IS NULL`)
-  const pageEnd = db.prepare<[string], string>(`SELECT sid FROM sessions WHERE sid > ? ORDER BY sid LIMIT 1 OFFSET ${PAGE - 1}`).pluck()
-  const forgetPage = db.prepare<[string, string, string]>(`UPDATE sessions SET ${FORGOTTEN} WHERE sid > ? AND sid <= ? AND sub = ?`)
+  const forgetOpen = db.prepare<[string]>(`UPDATE sessions INDEXED BY sessions_open_by_sub SET ${FORGOTTEN} WHERE sub = ? AND ended_seq IS NULL`)
+  const begin = db.prepare<[string, number]>(`INSERT INTO erasures (sub, seq, cursor) VALUES (?, ?, '')
+    ON CONFLICT DO UPDATE SET seq = excluded.seq, cursor = ''`)
+  const next = db.prepare<[], Erasure>('SELECT sub, seq, cursor FROM erasures LIMIT 1')
+  const pageEnd = db.prepare<[string, number], string>('SELECT sid FROM sessions WHERE sid > ? ORDER BY sid LIMIT 1 OFFSET ?').pluck()
+  const forgetPage = db.prepare<[string, string, string, number]>(
+    `UPDATE sessions SET ${FORGOTTEN} WHERE sid > ? AND sid <= ? AND sub = ? AND opened_seq < ?`,
+  )
+  const advance = db.prepare<[string, string]>('UPDATE erasures SET cursor = ? WHERE sub = ?')
+  const done = db.prepare<[string]>('DELETE FROM erasures WHERE sub = ?')
+  const any = db.prepare<[]>('SELECT 1 FROM erasures LIMIT 1')
 
   return {
-    async eraseUser({ sub, ...asked }) {
-      const answer = await write(() => {
+    eraseUser: ({ sub, ...asked }) =>
+      write(() => {
         if (forgetName.run(sub).changes === 0) return { outcome: 'unknown' } as const
         const committed = log.append({ selector: { kind: 'subject', sub }, reason: 'administrator', ...asked })
         forgetConsents.run(sub)
         forgetOpen.run(sub)
+        begin.run(sub, committed.revocation.seq)
         return { outcome: 'erased', committed } as const
-      })
-      if (answer.outcome === 'unknown') return answer
-      for (let after: string | undefined = ''; after !== undefined;) {
-        const from: string = after
-        after = await write(() => {
-          const end = pageEnd.get(from)
-          forgetPage.run(from, end ?? '\u{10FFFF}', sub)
-          return end
-        })
-        await turn()
-      }
-      return answer
-    },
+      }),
+    forgetErased: ({ limit }) =>
+      write(() => {
+        const erasure = next.get()
+        if (erasure === undefined) return false
+        const { sub, seq, cursor } = erasure
+        const end = pageEnd.get(cursor, limit - 1)
+        forgetPage.run(cursor, end ?? '\u{10FFFF}', sub, seq)
+        if (end === undefined) done.run(sub)
+        else advance.run(end, sub)
+        return any.get() !== undefined
+      }),
   }
 }

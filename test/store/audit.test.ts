@@ -57,7 +57,7 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
     await b.store.appendAudit(ANN)
     b.now += 731 * 86_400
     const kept = await b.store.appendAudit(ANN)
-    await b.store.purge({ now: b.now, limit: 100 })
+    await b.store.purge({ kind: 'audit', now: b.now, limit: 100 })
     expect((await b.store.listAudit({ limit: 10 })).map((one) => one.id)).toEqual([kept])
   })
 

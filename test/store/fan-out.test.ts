@@ -75,6 +75,25 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     expect(await all(b)).toHaveLength(10)
   })
 
+  test.each([['everything', { kind: 'everything' }] as const, ['a client', { kind: 'client', clientId: 'sydney' }] as const])(
+    'of %s: an act looks at a bounded number of sessions, however few it covers',
+    async (_what, selector) => {
+      const b = await open()
+      await b.client('sydney')
+      const sessions = await crowd(b, 40)
+      const ended = selector.kind === 'client' ? sessions.slice(0, 39) : []
+      for (const { sid } of ended) await b.revoke({ kind: 'session', sid })
+      await b.revoke(selector)
+      // Opened since: not covered, and looked at all the same.
+      if (selector.kind === 'everything') await crowd(b, 40)
+      let acts = 1
+      while ((await b.store.fanOutPending({ limit: 1, nowMs: b.now * 1000 })).more) acts++
+      expect(acts).toBeGreaterThanOrEqual(4)
+      const { seq } = await b.store.head()
+      expect(await b.store.findRevocation(seq)).toMatchObject({ fanOut: 'complete' })
+    },
+  )
+
   test('wide revocations take turns, a batch each: a small one is written while a large one is', async () => {
     const b = await open()
     await b.client('sydney')

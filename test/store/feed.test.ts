@@ -1,6 +1,7 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { GuardReport } from '../../db/types.ts'
-import { benches, STORES, T0 } from './fixture.ts'
+import { bench, benches, STORES, T0 } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
 const revokeSome = async (b: Bench, count: number) => {
@@ -36,6 +37,34 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     const since = async (at: number) => (await b.store.revocationsAfter({ after: 0, since: at, limit: 10 })).map(({ seq }) => seq)
     expect(await since(T0 + 50)).toEqual([2, 4])
     expect(await since(T0 + 200)).toEqual([])
+  })
+
+  test('whatever the clock does and whoever asks, exactly what is after a position and young enough, in order', async () => {
+    const clock = fc.array(fc.integer({ min: -3, max: 5 }), { minLength: 1, maxLength: 30 })
+    const questions = fc.array(fc.record({ after: fc.nat(30), back: fc.nat(12), limit: fc.integer({ min: 1, max: 40 }) }), { maxLength: 4 })
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.record({ clock, questions }), { minLength: 1, maxLength: 4 }), async (rounds) => {
+        const b = await bench(make())
+        try {
+          const log: number[] = []
+          for (const round of rounds) {
+            for (const step of round.clock) {
+              b.now += step
+              log.push(b.now)
+              await revokeSome(b, 1)
+            }
+            for (const { after, back, limit } of round.questions) {
+              const wanted = log.map((at, i) => ({ at, seq: i + 1 })).filter(({ at, seq }) => seq > after && at >= b.now - back)
+              const rows = await b.store.revocationsAfter({ after, since: b.now - back, limit })
+              expect(rows.map(({ seq }) => seq)).toEqual(wanted.map(({ seq }) => seq).slice(0, limit))
+            }
+          }
+        } finally {
+          await b.close()
+        }
+      }),
+      { numRuns: 12 },
+    )
   })
 
   test('many at once: each seq once, none left out', async () => {

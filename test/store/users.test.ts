@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { benches, expectOutcome, family, STORES } from './fixture.ts'
+import type { Bench } from './fixture.ts'
 
+const forgetAll = async (b: Bench, limit = 1_000): Promise<number> => {
+  let pages = 1
+  while (await b.store.forgetErased({ limit })) pages++
+  return pages
+}
 const OPERATOR = { kind: 'operator', id: 'olga' } as const
 
 describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
@@ -25,6 +31,7 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     })
     expect(await b.refresh(family(tokens))).toEqual({ outcome: 'rejected', why: 'revoked' })
     expect(await b.fanOutAll()).toBe(1)
+    await forgetAll(b)
     for (const { session } of [ended, live]) {
       const standing = await b.store.standingBySid(session.sid, b.now)
       expect(standing).toMatchObject({ state: 'ended', session: { sid: session.sid, sub: session.sub, device: '', roles: [] } })
@@ -61,12 +68,30 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     expect((await b.store.head()).seq).toBe(0)
   })
 
-  test('among more sessions than one transaction looks at', async () => {
+  test('the revocation is there at its commit, and its answer waits for no page; the rest is forgotten page by page, resumable', async () => {
     const b = await open()
     const alice = await b.signIn('alice')
     await b.revoke({ kind: 'session', sid: alice.session.sid })
-    await Promise.all(Array.from({ length: 4_100 }, (_, n) => b.signIn(`other-${n}`)))
-    await b.store.eraseUser({ sub: alice.session.sub, actor: OPERATOR, now: b.now })
-    expect(await b.store.standingBySid(alice.session.sid, b.now)).toMatchObject({ session: { device: '' } })
+    for (let n = 0; n < 25; n++) await b.signIn(`other-${n}`)
+    expectOutcome(await b.store.eraseUser({ sub: alice.session.sub, actor: OPERATOR, now: b.now }), 'erased')
+    const device = async () => JSON.stringify(await b.store.standingBySid(alice.session.sid, b.now))
+    expect(await device()).toContain('Firefox')
+    expect(await b.store.forgetErased({ limit: 4 })).toBe(true)
+    // Two at once, as two processes would.
+    await Promise.all([forgetAll(b, 4), forgetAll(b, 4)])
+    expect(await device()).toContain('"device":""')
+    expect(await b.store.forgetErased({ limit: 4 })).toBe(false)
+  })
+
+  test('a session that was opened after the erasure keeps its roles and device while the pages go on', async () => {
+    const b = await open()
+    const before = await b.signIn('alice')
+    await b.store.eraseUser({ sub: before.session.sub, actor: OPERATOR, now: b.now })
+    const after = await b.signIn('alice')
+    await forgetAll(b)
+    expect(await b.store.standingBySid(after.session.sid, b.now)).toMatchObject({
+      state: 'live',
+      session: { device: 'Firefox on Windows', roles: ['Case.Worker'] },
+    })
   })
 })

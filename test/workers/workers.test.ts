@@ -4,10 +4,11 @@ import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/log.ts'
 import { announce, revoke } from '../../src/revocation/revoke.ts'
 import { fanOutDeliveries } from '../../workers/fan-out-deliveries.ts'
+import { purgeOld, purgeOneTime } from '../../workers/purge.ts'
 import { repeat } from '../../workers/repeat.ts'
 import { rotateKeys } from '../../workers/rotate-keys.ts'
 import { startWorkers } from '../../workers/start.ts'
-import { purgeOld, sweepExpired } from '../../workers/sweep-expired.ts'
+import { sweepExpired } from '../../workers/sweep-expired.ts'
 import { createRig, TENANT, type Rig } from '../rig.ts'
 import { LocalQueue } from './local-queue.ts'
 import { startReceiver } from './receiver.ts'
@@ -119,12 +120,47 @@ describe('sweep-expired', () => {
 
   test('purges in small pieces until there is no more', async () => {
     const rig = await createRig()
-    await users(rig, 2)
+    const sids = await users(rig, 2)
     rig.clock.advance(9 * 3600)
     await sweepExpired(rig.deps)
     rig.clock.advance(400 * 86_400)
     await purgeOld(rig.deps)
-    expect(await rig.deps.store.purge({ now: rig.clock.now(), limit: 10 })).toBe(false)
+    for (const sid of sids) expect(await rig.deps.store.standingBySid(sid, rig.clock.now())).toEqual({ state: 'unknown' })
+  })
+
+  test('the purge pauses for a multiple of the time that each act took, and ends with the process', async () => {
+    const rig = await createRig()
+    const acts: { begunMs: number; endedMs: number }[] = []
+    vi.spyOn(rig.deps.store, 'purge').mockImplementation(async () => {
+      const begunMs = performance.now()
+      while (performance.now() - begunMs < 10);
+      acts.push({ begunMs, endedMs: performance.now() })
+      return true
+    })
+    await purgeOneTime(rig.deps, () => acts.length < 4)
+    const pauses = acts.slice(1).map(({ begunMs }, i) => begunMs - (acts[i]?.endedMs ?? 0))
+    expect(acts).toHaveLength(4)
+    for (const pause of pauses) expect(pause).toBeGreaterThanOrEqual(25)
+  })
+
+  test('a start purges nothing: its first turn comes minutes later', async () => {
+    const rig = await createRig()
+    const purge = vi.spyOn(rig.deps.store, 'purge')
+    const workers = await startWorkers(rig.deps)
+    await workers.drain()
+    expect(purge).not.toHaveBeenCalled()
+  })
+
+  test('what ended sessions say of an erased user is forgotten, by the next process too', async () => {
+    const rig = await createRig()
+    const [sid = ''] = await users(rig, 1)
+    await revoke(rig.deps, { selector: { kind: 'session', sid }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+    const standing = await rig.deps.store.standingBySid(sid, rig.clock.now())
+    if (standing.state === 'unknown') throw new Error('There is no session.')
+    await rig.deps.store.eraseUser({ sub: standing.session.sub, actor: OLIVIA, now: rig.clock.now() })
+    const workers = await startWorkers(rig.deps)
+    await expect.poll(async () => JSON.stringify(await rig.deps.store.standingBySid(sid, rig.clock.now()))).toContain('"device":""')
+    await workers.drain()
   })
 })
 

@@ -1,0 +1,71 @@
+import Database from 'better-sqlite3'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openSqliteStore } from '../../db/sqlite/store.ts'
+import type { Store } from '../../db/store.ts'
+import { T0 } from './fixture.ts'
+
+/** What an act of the embedded store costs does not grow with what is kept: compared with one look at every row, on the same machine. */
+
+let dir: string
+let store: Store
+let raw: Database.Database
+beforeEach(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'broker-bounded-'))
+  const file = join(dir, 'broker.db')
+  store = await openSqliteStore({ file, nowMs: () => T0 * 1000 })
+  raw = new Database(file)
+})
+afterEach(async () => {
+  raw.close()
+  await store.close()
+  rmSync(dir, { recursive: true, force: true })
+})
+
+/** The log of `days` days, `count` revocations long, up to T0. */
+function fillLog(count: number, days: number): void {
+  raw
+    .prepare(
+      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < @count)
+      INSERT INTO revocations (seq, kind, sid, reason, actor_kind, actor_id, at, at_ms, fan_out, sessions)
+      SELECT i, 'session', 's_' || i, 'idle', 'broker', 'sweep-expired', @from + i * @seconds / @count, 0, 'complete', 1 FROM n`,
+    )
+    .run({ count, from: T0 - days * 86_400, seconds: days * 86_400 })
+  raw.prepare('UPDATE log_head SET seq = ?').run(count)
+}
+
+const elapsed = async (act: () => unknown): Promise<number> => {
+  const begun = performance.now()
+  await act()
+  return performance.now() - begun
+}
+
+describe('the feed of a log of 90 days (correctness H2)', () => {
+  const since = T0 - 3_660
+
+  test('guards that connect do not read the revocations that are too old for any token', async () => {
+    fillLog(300_000, 90)
+    const scan = await elapsed(() => raw.prepare('SELECT count(*) FROM revocations WHERE +at >= ?').get(since))
+    const forty = await elapsed(async () => {
+      for (let i = 0; i < 40; i++) expect((await store.revocationsAfter({ after: 299_990, since, limit: 500 })).length).toBe(10)
+    })
+    expect(forty).toBeLessThan(5 * scan)
+  })
+
+  test('a guard of days ago gets what is young, and the event loop goes on meanwhile', async () => {
+    const clockAhead = T0 + 10 * 86_400
+    fillLog(100_000, 90)
+    // The clock was wrong for a moment: the floor stays before this row for ten days.
+    raw.prepare('UPDATE revocations SET at = ? WHERE seq = 20000').run(clockAhead)
+    let turns = 0
+    const count = setInterval(() => turns++, 0)
+    const rows = await store.revocationsAfter({ after: 0, since, limit: 500 })
+    clearInterval(count)
+    expect(rows[0]?.seq).toBe(20_000)
+    expect(rows.slice(1).every(({ at }) => at >= since)).toBe(true)
+    expect(rows.at(-1)?.seq).toBe(100_000)
+    expect(turns).toBeGreaterThan(3)
+  })
+})

@@ -1,0 +1,133 @@
+import Database from 'better-sqlite3'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { openSqliteStore } from '../../db/sqlite/store.ts'
+import type { Store } from '../../db/store.ts'
+
+/**
+ * Every statement of the embedded store reads a bounded number of rows of the tables that grow: the acts prepare all of theirs when the store
+ * opens, and SQLite says of each how it would be carried out. What is bounded by something else than its plan is listed, with the bound.
+ */
+
+/** As many rows as there are sessions, revocations, deliveries, users or audit entries. */
+const LARGE = ['revocations', 'sessions', 'participants', 'families', 'codes', 'consumed', 'pushed_requests', 'subjects', 'consents', 'deliveries']
+LARGE.push('revocation_totals', 'delivery_attempts', 'audit', 'audit_outcomes', 'microsoft_work', 'cutoffs')
+
+/** A piece of the statement → why it is bounded. One that fits no statement fails the test. */
+const BOUNDED: [piece: string, why: string][] = [
+  [
+    'SET leased_until_ms = 0 WHERE leased_until_ms > 0',
+    'attempts that were under way when a process died: as many as lanes and targets at most; once, at start',
+  ],
+  ['FROM participants p JOIN clients c ON c.client_id = p.client_id', 'the clients of one session'],
+  ['SELECT * FROM participants WHERE sid = ?', 'the clients of one session'],
+  ['FROM deliveries WHERE target_id = ? AND sid = ? AND seq < ?', 'what one session has at one target: closed ones go with retention'],
+  ['FROM deliveries WHERE target_id = ? AND sub = ? AND seq < ?', 'what one user has at one target: closed ones go with retention'],
+  ['WHERE s.sub = ? AND s.ended_seq IS NULL ORDER BY', 'the open sessions of one user'],
+  ['WHERE s.microsoft_sid = ? AND s.ended_seq IS NULL ORDER BY s.sid', 'the sessions of one sign-in session of Entra'],
+  ['INDEXED BY sessions_open_by_sub SET device', 'the open sessions of one user'],
+  [
+    "FROM revocations INDEXED BY revocations_pending WHERE fan_out = 'pending' AND kind IN",
+    'wide revocations whose fan-out is pending: operators’ acts',
+  ],
+  [
+    'SELECT min(+seq) FROM revocations INDEXED BY revocations_by_at',
+    'the revocations of the last hour; once in a process, and after a clock was set back',
+  ],
+  ['UPDATE revocations SET enforced_at_ms', 'a range that names the first of at most 100 revocations'],
+  [
+    'FROM subjects u WHERE u.tid = @tid AND u.oid > @after AND u.oid <= @to',
+    'a page whose end was looked up before, and the open sessions of each user',
+  ],
+  ["FROM microsoft_work WHERE state = 'failed' ORDER BY asked_at_ms DESC LIMIT", 'an index that holds failed work alone, read from its end'],
+  ["UPDATE microsoft_work SET generation = generation + 1, attempts = 0, state = 'pending'", 'failed work, which an operator asks to be done again'],
+  ['DELETE FROM microsoft_work WHERE tid = ?', 'the work of one tenant, when an administrator removes it'],
+  ['FROM delivery_attempts WHERE delivery_id = ?', 'the attempts of one delivery'],
+  ['SELECT min(d.created_at_ms) FROM deliveries d WHERE', 'the first entry of a range of an index'],
+  ['DELETE FROM consents WHERE sub = ?', 'one for each client'],
+  ['WHERE sid > ? AND sid <= ? AND sub = ? AND opened_seq < ?', 'a page whose end was looked up before'],
+  ['DELETE FROM families WHERE sid = ?', 'the grants of one session'],
+  ['DELETE FROM participants WHERE sid = ?', 'the clients of one session'],
+  ['AS old FROM revocations r ORDER BY r.seq LIMIT ?', 'the oldest revocations, and whether each has a delivery'],
+  ['DELETE FROM revocations WHERE seq <= ?', 'up to a seq that was read with a limit: those before it are gone'],
+  ['DELETE FROM revocation_totals WHERE seq <= ?', 'up to a seq that was read with a limit: those before it are gone'],
+  ['DELETE FROM audit WHERE id <= ?', 'up to an id that was read with a limit: those before it are gone'],
+  ['DELETE FROM audit_outcomes WHERE id <= ?', 'up to an id that was read with a limit: those before it are gone'],
+]
+
+let dir: string
+let store: Store
+let raw: Database.Database
+const statements = new Set<string>()
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'broker-plans-'))
+  const file = join(dir, 'broker.db')
+  // Its tables are made; what is prepared from here on are the acts.
+  await (await openSqliteStore({ file })).close()
+  const prepare = vi.spyOn(Database.prototype, 'prepare')
+  store = await openSqliteStore({ file })
+  for (const [sql] of prepare.mock.calls) statements.add(sql)
+  prepare.mockRestore()
+  raw = new Database(file)
+  readIndexes()
+})
+afterAll(async () => {
+  raw.close()
+  await store.close()
+  rmSync(dir, { recursive: true, force: true })
+})
+
+interface Step {
+  table: string
+  /** Of each of its rows there is one at most. */
+  unique: boolean
+  scan: boolean
+  detail: string
+}
+
+interface Index {
+  table: string
+  unique: boolean
+  columns: number
+}
+const indexes = new Map<string, Index>()
+const readIndexes = (): void => {
+  for (const table of LARGE)
+    for (const { name, unique } of raw.pragma(`index_list(${table})`) as { name: string; unique: 0 | 1 }[])
+      indexes.set(name, { table, unique: unique === 1, columns: (raw.pragma(`index_info(${name})`) as unknown[]).length })
+}
+
+/** `SEARCH d USING INDEX name (a=? AND b=?)`, `SCAN r`, `SEARCH s USING INTEGER PRIMARY KEY (rowid=?)`. */
+function stepOf(sql: string, detail: string): Step | undefined {
+  const found = /^(SCAN|SEARCH) (\w+)(?:.*?USING (?:COVERING )?INDEX (\w+))?/.exec(detail)
+  if (found === null) return undefined
+  const [, kind, alias = '', name = ''] = found
+  const index = indexes.get(name)
+  const table = index?.table ?? LARGE.find((one) => one === alias || new RegExp(`\\b${one}(?: AS)? ${alias}\\b`).test(sql)) ?? alias
+  const equal = (detail.match(/\w+=\?/g) ?? []).length
+  const unique = detail.includes('INTEGER PRIMARY KEY (rowid=?)') || (index?.unique === true && equal === index.columns)
+  return { table, unique, scan: kind === 'SCAN', detail }
+}
+
+/** Steps over large tables that neither look up one row, nor end with a LIMIT that nothing but the order of an index stands before. */
+function unbounded(sql: string): string[] {
+  const named = Object.fromEntries([...sql.matchAll(/@(\w+)/g)].map(([, name = '']) => [name, null]))
+  const given = sql.includes('?') ? [Array.from(sql.matchAll(/\?/g), () => null)] : Object.keys(named).length > 0 ? [named] : []
+  const plan = (raw.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...given) as { detail: string }[]).map(({ detail }) => detail)
+  const steps = plan.map((detail) => stepOf(sql, detail)).filter((step) => step !== undefined && LARGE.includes(step.table)) as Step[]
+  const sorts = plan.some((detail) => /TEMP B-TREE FOR (?!LAST|RIGHT)/.test(detail))
+  const limited = /\bLIMIT\b/.test(sql) && !sorts
+  return steps.filter(({ unique, scan }) => !unique && (scan ? !limited || /\bWHERE\b/.test(sql) : !limited)).map(({ detail }) => detail)
+}
+
+test('every statement reads a bounded number of rows of the large tables', () => {
+  expect(statements.size).toBeGreaterThan(100)
+  const wrong = [...statements]
+    .filter((sql) => !/^\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)/i.test(sql))
+    .map((sql) => ({ sql: sql.replace(/\s+/g, ' '), steps: unbounded(sql) }))
+    .filter(({ steps }) => steps.length > 0)
+  expect(wrong.filter(({ sql }) => !BOUNDED.some(([piece]) => sql.includes(piece)))).toEqual([])
+  expect(BOUNDED.filter(([piece]) => !wrong.some(({ sql }) => sql.includes(piece)))).toEqual([])
+})
