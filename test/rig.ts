@@ -22,6 +22,7 @@ import {
   type Renewal,
   type StartSignIn,
 } from '../src/microsoft/interface.ts'
+import type { TargetState } from '../src/revocation/interface.ts'
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 import { sha256 } from '../src/protocol/compare.ts'
 import { newSecret, newSid, newSub } from '../src/protocol/ids.ts'
@@ -152,8 +153,9 @@ export class RecordingQueue {
     this.added.push(...refs)
   }
   straight(): void {}
-  targets() {
-    return []
+  states: TargetState[] = []
+  targets(): TargetState[] {
+    return this.states
   }
   work() {
     return { stop: async () => {} }

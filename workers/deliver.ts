@@ -49,7 +49,7 @@ export async function deliver(deps: DeliverDeps, kinds: MessageKinds, ref: Deliv
   const { verdict } = attempted
   if (verdict.outcome !== 'retry') {
     await settle(deps, attempted, verdict)
-    return { outcome: verdict.outcome }
+    return verdict.outcome === 'rejected' ? { outcome: 'rejected', failure: failing(delivery, verdict.code) } : { outcome: 'delivered' }
   }
   if (how === 'due' && deps.ending?.aborted !== true) await countFailure(deps, attempted, verdict)
   else await giveBack(deps, attempted)
@@ -58,9 +58,11 @@ export async function deliver(deps: DeliverDeps, kinds: MessageKinds, ref: Deliv
   return {
     outcome: 'failed',
     retryAfterSeconds: verdict.retryAfterSeconds,
-    failure: { client_id: delivery.clientId, address: delivery.uri, cause: verdict.error },
+    failure: failing(delivery, verdict.error),
   }
 }
+
+const failing = ({ clientId, uri }: Delivery, cause: string): Taken['failure'] => ({ client_id: clientId, address: uri, cause })
 
 async function spare(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef): Promise<Taken> {
   const attempt: DeliveryAttempt = { attempt: ref.attempt, atMs: deps.clock.nowMs(), outcome: 'superseded', latencyMs: 0 }

@@ -1,7 +1,8 @@
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { Check, Looking } from './check.ts'
-import { failed, type Found, message, ok, warning } from './finding.ts'
+import { type Failure, type FailureCause, failureOf } from '../revocation/failure-cause.ts'
+import { failed, type Found, ok, warning } from './finding.ts'
 
 /** Clients: what is not delivered to them, and whether the broker reaches their addresses. A GET without a token ends nothing, and any answer below 500 counts. */
 export const clientChecks: readonly Check[] = [
@@ -59,20 +60,31 @@ const unreached = (client: Client): Found =>
     'Register a backchannel_logout_uri, or let it use the guard (docs/relying-party.md).',
   )
 
-async function get(deps: Deps, url: string, maxBytes: number): Promise<{ status: number; body: string } | { problem: string }> {
+async function get(deps: Deps, url: string, maxBytes: number): Promise<{ status: number; body: string } | { problem: Failure }> {
   try {
     return await deps.outbound.request(url, { method: 'GET', timeoutMs: TIMEOUT_MS, maxBytes })
   } catch (error) {
-    return { problem: message(error) }
+    return { problem: failureOf(error) }
   }
+}
+
+const FIX: Record<FailureCause, string> = {
+  connection_refused: 'Start the instance, or correct the port of its registered address or the firewall.',
+  dns: 'Correct the host name in its registered address, or the DNS record of the host name.',
+  timeout: 'Check whether the instance is overloaded, and whether a firewall drops connections of the broker.',
+  certificate:
+    'Renew the certificate of the instance, and serve it with its intermediate certificates. If a certificate authority of your own signed it, start the broker with NODE_EXTRA_CA_CERTS (docs/configuration.md).',
+  connection_lost: 'Look at the log of the instance and of the proxy in front of it: one of them closes the connection.',
+  address_not_allowed: 'Register an address that the broker may call.',
+  other: 'Look at the log of the instance, then correct its registered address.',
 }
 
 async function logoutAddress(deps: Deps, uri: string): Promise<Found> {
   const answer = await get(deps, uri, 64 * 1024)
   if ('problem' in answer)
     return failed(
-      `The broker does not reach its logout address ${uri}: ${answer.problem}`,
-      'Start the instance, or correct its backchannel_logout_uri, DNS or the firewall. Its deliveries stay pending.',
+      `The broker does not reach its logout address ${uri}: ${answer.problem.text}.`,
+      `${FIX[answer.problem.cause]} Its deliveries stay pending.`,
     )
   if (answer.status >= 500) return warning(`Its logout address ${uri} answers ${answer.status}.`, "Look at the instance's own log.")
   return ok(`The broker reaches its logout address ${uri}.`)
@@ -82,8 +94,8 @@ async function origin(deps: Deps, home: string): Promise<Found> {
   const answer = await get(deps, `${home}/`, 1024 * 1024)
   if (!('problem' in answer)) return ok(`The broker reaches ${home}, where browsers return to.`)
   return warning(
-    `The broker does not reach ${home}, where browsers return to: ${answer.problem}`,
-    'If only browsers need to reach it, do nothing. Otherwise start the instance or correct its redirect_uris.',
+    `The broker does not reach ${home}, where browsers return to: ${answer.problem.text}.`,
+    `If only browsers need to reach it, do nothing. Otherwise: ${FIX[answer.problem.cause]}`,
   )
 }
 
@@ -91,7 +103,7 @@ async function jwks(deps: Deps, uri: string): Promise<Found> {
   const answer = await get(deps, uri, 256 * 1024)
   const problem =
     'problem' in answer
-      ? answer.problem
+      ? `${answer.problem.text}.`
       : answer.status !== 200
         ? `It answers ${answer.status}.`
         : hasKeys(answer.body)

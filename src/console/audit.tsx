@@ -11,6 +11,7 @@ const PAGE = 50
 const ACTS = [
   'revoke',
   'redrive',
+  'close',
   'microsoft.redrive',
   'console.sign_in',
   'api.denied',

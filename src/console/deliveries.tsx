@@ -3,13 +3,14 @@ import type { Delivery, DeliveryState } from '../../db/types.ts'
 import { Button, HiddenFields, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { redriveAs } from '../acts/deliveries.ts'
+import { Close, closedWords, mayClose, OPEN } from './close.tsx'
 import { desk, formToken, Live, Panel, Table, type Visit } from './desk.tsx'
 import { count, nameOf, plural, STATE, when } from './words.ts'
 
 /** What is owed and what came of it; and trying again what was refused or given up: one, an address, or all. */
 
 const PAGE = 100
-const STATES: readonly DeliveryState[] = ['failed', 'rejected', 'pending', 'delivered', 'superseded']
+const STATES: readonly DeliveryState[] = ['failed', 'rejected', 'pending', 'delivered', 'superseded', 'closed']
 const stateOf = (value: string | undefined): DeliveryState => STATES.find((one) => one === value) ?? 'failed'
 const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
 
@@ -20,6 +21,7 @@ export async function deliveriesPage(visit: Visit): Promise<Response> {
   const [found, counts] = await Promise.all([deps.store.listDeliveries({ state, clientId, limit: PAGE + 1 }), deps.store.deliveryCounts()])
   const shown = found.slice(0, PAGE)
   const redriven = /^\d{1,9}$/.exec(c.req.query('redriven') ?? '')?.[0]
+  const closed = /^\d{1,9}$/.exec(c.req.query('closed') ?? '')?.[0]
   return desk(
     visit,
     { title: 'Deliveries', at: '/ops/deliveries', live: true },
@@ -27,6 +29,7 @@ export async function deliveriesPage(visit: Visit): Promise<Response> {
       {redriven === undefined ? null : (
         <Notice kind="good" title={`${plural(Number(redriven), 'delivery', 'deliveries')} will be tried again now.`} />
       )}
+      {closed === undefined ? null : <Notice kind="good" title={closedWords(Number(closed))} />}
       <Filters visit={visit} state={state} clientId={clientId} counts={counts} />
       <Live id="deliveries">
         <Panel title={`${words(state)}${clientId === undefined ? '' : `, ${nameOf(deps, clientId)}`}`}>
@@ -35,6 +38,7 @@ export async function deliveriesPage(visit: Visit): Promise<Response> {
         </Panel>
         {FAILED.includes(state) && shown.length > 0 ? <Again visit={visit} shown={shown} clientId={clientId} /> : null}
       </Live>
+      {mayClose(visit) && OPEN.includes(state) && shown.length > 0 ? <Close visit={visit} shown={shown} clientId={clientId} /> : null}
     </>,
   )
 }
@@ -86,13 +90,17 @@ function Filters({ visit, state, clientId, counts }: { visit: Visit; state: Deli
   )
 }
 
+/** An error that begins with the HTTP status says it already. */
+const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
+  lastStatus === undefined || lastError?.includes(`HTTP ${lastStatus}`) === true ? lastError : [lastStatus, lastError].filter(Boolean).join(' ')
+
 function row(visit: Visit, one: Delivery): Child[] {
   const nowMs = visit.deps.clock.nowMs()
   return [
     nameOf(visit.deps, one.clientId),
     <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
     count(one.attempts),
-    [one.lastStatus, one.lastError].filter((part) => part !== undefined).join(' ') || <span class="soft">none</span>,
+    lastAnswer(one) ?? <span class="soft">none</span>,
     one.nextAttemptAtMs === undefined ? <span class="soft">none</span> : when(one.nextAttemptAtMs, nowMs),
     <span class="small">{one.uri}</span>,
     FAILED.includes(one.state) ? (

@@ -5,6 +5,7 @@ import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
 import type { Checks } from '../checks/checks.ts'
 import { auditDownload, auditPage } from './audit.tsx'
+import { closeDeliveries } from './close.tsx'
 import { deliveriesPage, redrive } from './deliveries.tsx'
 import { formHolds, type Visit } from './desk.tsx'
 import { redriveFailed } from './failed-work.tsx'
@@ -102,6 +103,7 @@ function mountForms(room: Hono, deps: Deps): void {
     })
   }
   take('/ops/deliveries/redrive', redrive)
+  take('/ops/deliveries/close', closeDeliveries)
   take('/ops/microsoft/redrive', redriveFailed)
   take('/ops/revoke/check', checkRevocation)
   take('/ops/revoke', revokeNow)

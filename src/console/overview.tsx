@@ -157,12 +157,17 @@ const BREAKER = {
   unknown: { words: 'not called yet', tag: 'tag calm' },
 } as const
 
+/** It answers, and does not accept what it gets: its deliveries are not retried. */
+const REJECTS = { words: 'rejects', tag: 'tag bad' } as const
+
 export function Address({ target, nowMs }: { target: TargetNow; nowMs: number }) {
-  const { words, tag } = BREAKER[target.state?.breaker ?? 'unknown']
+  const { breaker = 'unknown', lastFailure } = target.state ?? {}
+  const { words, tag } = breaker === 'closed' && lastFailure !== undefined ? REJECTS : BREAKER[breaker]
   return (
     <div class="small">
       <span class={tag}>{words}</span> {hostOf(target.uri)}
       {target.former ? ' (former)' : ''}
+      {lastFailure === undefined ? null : `: ${lastFailure}`}
       {target.pending > 0 && target.oldestAtMs !== undefined ? <span class="soft">, pending since {when(target.oldestAtMs, nowMs)}</span> : null}
     </div>
   )

@@ -15,7 +15,7 @@ export interface TargetState {
   targetId: string
   breaker: 'unknown' | 'closed' | 'failing' | 'open'
   failuresInARow: number
-  /** What went wrong last, in words: connection refused, a certificate, HTTP 500. Not there while it answers. */
+  /** Why the last delivery failed, or (breaker closed) was rejected: connection refused, a certificate, HTTP 500. Undefined after a success. */
   lastFailure?: string | undefined
   waiting: number
   running: number

@@ -35,7 +35,7 @@ const PAUSE_MS = 1_000
 export interface Taken {
   outcome: 'delivered' | 'rejected' | 'failed' | 'passed'
   retryAfterSeconds?: number | undefined
-  /** Of a failure, for logs and operators. */
+  /** Of a failure or rejection, for logs and operators. */
   failure?: Failing | undefined
 }
 
@@ -66,7 +66,7 @@ class Lane {
   reading = false
   pausedUntilMs = 0
   probes = 0
-  /** Its last answer, where that was a failure. */
+  /** Its last answer, where that was a failure or a rejection. */
   failure: Failing | undefined
   constructor(targetId: string) {
     this.targetId = targetId
@@ -165,7 +165,7 @@ export function createLanes(deps: LaneDeps, perform: Perform): Lanes {
       return
     }
     const wasOpen = breaker.open
-    lane.failure = undefined
+    lane.failure = taken.failure
     if (!breaker.succeeded()) return
     if (wasOpen) deps.log.info('target_answers_again', { target: lane.targetId })
     if (wasOpen) lane.more = true

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import type { Check } from '../../src/checks/check.ts'
 import { createChecks } from '../../src/checks/checks.ts'
+import { clientChecks } from '../../src/checks/clients.ts'
 import { ok } from '../../src/checks/finding.ts'
 import { CHECKS } from '../../src/checks/list.ts'
 import { watchChecks } from '../../workers/watch-checks.ts'
@@ -90,6 +91,22 @@ describe('running checks', () => {
       { check: 'part', state: 'failed' },
       { check: 'counted', state: 'ok' },
     ])
+  })
+
+  test.each([
+    ['ECONNREFUSED', /^Start the instance/],
+    ['ENOTFOUND', /host name/],
+    ['CERT_HAS_EXPIRED', /certificate.*NODE_EXTRA_CA_CERTS/],
+    ['UND_ERR_CONNECT_TIMEOUT', /firewall/],
+  ])('what to do about an address that does not answer depends on the cause: %s', async (code, advice) => {
+    const request = () => Promise.reject(new Error('fetch failed', { cause: Object.assign(new Error('inner'), { code }) }))
+    const rig = await createRig({ deps: { outbound: { request, close: async () => {} } } })
+    await rig.register('Sydney')
+    const found = await createChecks(rig.deps, clientChecks).look({ fresh: true })
+    const address = found.find((one) => one.found.includes('logout address'))
+    expect(address).toMatchObject({ state: 'failed', found: expect.stringContaining(code) as string })
+    expect(address?.fix).toMatch(advice)
+    expect(address?.fix?.includes('certificate')).toBe(code === 'CERT_HAS_EXPIRED')
   })
 
   test('the worker logs a failure once when it begins and once when it ends', async () => {

@@ -45,7 +45,74 @@ describe('deliveries', () => {
   })
 })
 
+describe('closing deliveries', () => {
+  const pendingOf = async (names: string[]) => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', names)
+    for (const { sid } of sessions)
+      await rig.store.revoke({
+        selector: { kind: 'session', sid },
+        reason: 'administrator',
+        actor: { kind: 'operator', id: 'test' },
+        now: rig.clock.now(),
+      })
+  }
+  const states = async () => (await rig.store.listDeliveries({ limit: 10 })).map((one) => one.state)
+
+  test('an administrator closes one or all of a target, with a reason that the audit log and the proof keep', async () => {
+    await pendingOf(['Carol', 'Dave', 'Erin'])
+    const adam = await atConsole(rig, 'administrator')
+    const page = await adam.get('/ops/deliveries?state=pending')
+    const [{ id, targetId, seq } = { id: '', targetId: '', seq: 0 }] = await rig.store.listDeliveries({ limit: 1 })
+    expect((await adam.submitTo(page, '/ops/deliveries/close', { which: `id ${id}` })).text).toContain('Nothing was closed: give a reason.')
+    expect(await states()).toEqual(['pending', 'pending', 'pending'])
+    const why = { reason: 'Sydney was shut down.', case_reference: 'INC-7' }
+    const one = await adam.submitTo(page, '/ops/deliveries/close', { which: `id ${id}`, ...why })
+    expect(one.text).toContain('1 delivery was closed.')
+    expect((await adam.get(`/ops/revocations/${seq}`)).text).toContain('Sydney was shut down.')
+    expect((await adam.submitTo(page, '/ops/deliveries/close', { which: `target_id ${targetId}`, ...why })).text).toContain(
+      '2 deliveries were closed.',
+    )
+    expect(await states()).toEqual(['closed', 'closed', 'closed'])
+    expect(await rig.store.listAudit({ act: 'close', limit: 5 })).toMatchObject([
+      { target: `target_id ${targetId}`, comment: why.reason, caseReference: 'INC-7', ended: { result: { closed: 2 } } },
+      { target: `id ${id}`, comment: why.reason, ended: { result: { closed: 1 } } },
+    ])
+  })
+
+  test('an operator has no form for it, and a request made by hand closes nothing; nor does a sign-in of long ago', async () => {
+    await pendingOf(['Carol'])
+    const olga = await atConsole(rig, 'operator')
+    const page = await olga.get('/ops/deliveries?state=pending')
+    expect(page.forms.map(({ action }) => action)).not.toContain('/ops/deliveries/close')
+    const { csrf } = (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields ?? {}
+    const body = { csrf: csrf ?? '', which: 'client_id sydney', reason: 'x' }
+    expect((await olga.post('/ops/deliveries/close', body)).status).toBe(403)
+    const adam = await atConsole(rig, 'administrator')
+    const shown = await adam.get('/ops/deliveries?state=pending')
+    rig.clock.advance(20 * 60)
+    expect((await adam.submitTo(shown, '/ops/deliveries/close', { which: 'client_id sydney', reason: 'x' })).status).toBe(403)
+    expect(await states()).toEqual(['pending'])
+  })
+})
+
 describe('what is seen', () => {
+  test('why a logout address does not answer; one that rejects does not look healthy', async () => {
+    await rig.register('Sydney')
+    await rig.register('Perth', { logoutUris: ['https://perth.example/logout'] })
+    const idOf = new Map((await rig.store.listTargets()).map(({ clientId, targetId }) => [clientId, targetId]))
+    const idle = { waiting: 0, running: 0 }
+    rig.queue.states = [
+      { targetId: idOf.get('sydney') ?? '', breaker: 'open', failuresInARow: 3, lastFailure: 'the host name does not resolve (ENOTFOUND)', ...idle },
+      { targetId: idOf.get('perth') ?? '', breaker: 'closed', failuresInARow: 0, lastFailure: 'HTTP 400 invalid_request', ...idle },
+    ]
+    const olga = await atConsole(rig, 'operator')
+    for (const path of ['/ops', '/ops/clients']) {
+      const { text } = await olga.get(path)
+      expect(text).toMatch(/does not answer \S+: the host name does not resolve \(ENOTFOUND\)/)
+      expect(text).toMatch(/rejects perth\.example: HTTP 400 invalid_request/)
+    }
+  })
+
   test('a revocation with each delivery’s attempts and which guards enforce it', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const { epoch } = await rig.store.head()

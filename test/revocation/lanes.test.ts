@@ -106,6 +106,16 @@ describe('lanes', () => {
     expect(lanes.states()).toMatchObject([{ breaker: 'closed', running: 8 }])
   })
 
+  test('says why a target rejects until it accepts: its breaker is closed, and it is not well', async () => {
+    const failure = { client_id: 'sydney', address: 'https://sydney.example/', cause: 'HTTP 400 invalid_request' }
+    const answers: Taken[] = [{ outcome: 'rejected', failure }, { outcome: 'delivered' }]
+    const { lanes } = lanesOver(async () => answers.shift() ?? { outcome: 'delivered' })
+    lanes.take([ref('a')])
+    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'closed', lastFailure: 'HTTP 400 invalid_request' }])
+    lanes.take([ref('b')])
+    await expect.poll(() => lanes.states()).toMatchObject([{ breaker: 'closed', lastFailure: undefined }])
+  })
+
   test('a new delivery to an open target is tried at once', async () => {
     const { open, perform } = gated()
     const { lanes, advance } = lanesOver(perform)

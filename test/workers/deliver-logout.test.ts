@@ -136,7 +136,10 @@ describe('one attempt', () => {
     const receiver = await startReceiver(status(400, '{"error":"invalid_request"}', { 'content-type': 'application/json' }))
     const { session } = await signedIn(rig, receiver)
     const ref = only((await end(rig, session.sid)).pending)
-    expect(await deliverLogout(rig.deps, ref)).toEqual({ outcome: 'rejected' })
+    expect(await deliverLogout(rig.deps, ref)).toMatchObject({
+      outcome: 'rejected',
+      failure: { client_id: 'sydney', cause: 'HTTP 400 invalid_request' },
+    })
     expect(await find(rig, ref)).toMatchObject({ state: 'rejected', lastStatus: 400 })
     expect(queue.jobs).toEqual([])
   })
@@ -153,7 +156,10 @@ describe('one attempt', () => {
     expect(await find(rig, ref)).toMatchObject({ state: 'pending', attempts: 1, lastError: 'HTTP 400 invalid_request: unknown kid' })
     expect(queue.jobs[0]?.ref).toEqual({ ...ref, attempt: 2 })
     rig.clock.advance(600)
-    expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toEqual({ outcome: 'rejected' })
+    expect(await deliverLogout(rig.deps, { ...ref, attempt: 2 })).toMatchObject({
+      outcome: 'rejected',
+      failure: { client_id: 'sydney', cause: 'HTTP 400 invalid_request' },
+    })
   })
 
   test.each([
