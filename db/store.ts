@@ -472,5 +472,7 @@ export interface Housekeeping {
   backup(
     path: string,
   ): Promise<{ outcome: 'made'; bytes: number; epoch: string; seq: number } | { outcome: 'exists' } | { outcome: 'unwritable'; code: string }>
+  /** How much disk the data takes, in bytes; `walBytes` is what is not yet moved into the main file. 0 where there is no such file. */
+  size(): Promise<{ bytes: number; walBytes: number }>
   close(): Promise<void>
 }

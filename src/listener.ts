@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
+import type { ObserveAnswer } from './answer-times.ts'
 import type { Address } from './config/config.ts'
 
 /** An HTTP listener that ends without breaking a request off: it says on each connection that it will be closed, and closes it after its answer. */
@@ -22,9 +23,17 @@ const LINGER_MS = 150
 /** An answer that takes longer is cut off. */
 const DRAIN_MS = 5_000
 
-/** @throws Error that names the setting to change, where the address cannot be used */
-export async function listen(app: Hono, address: Address, setting: string): Promise<Listener> {
-  const answer = getRequestListener(app.fetch)
+/**
+ * @param observe is called for each request, with its target and what answers it
+ * @throws Error that names the setting to change, where the address cannot be used
+ */
+export async function listen(
+  app: Hono,
+  address: Address,
+  setting: string,
+  observe: ObserveAnswer = (_target, answer) => answer(),
+): Promise<Listener> {
+  const answer = getRequestListener((request, env) => observe(env.incoming.url ?? '', () => app.fetch(request, env)))
   const answers = new Set<ServerResponse>()
   let draining = false
   const server = createServer(LIMITS, (request: IncomingMessage, response: ServerResponse) => {

@@ -123,6 +123,32 @@ function register() {
       labelNames: ['tid'] as const,
       registers,
     }),
+    httpSeconds: new Histogram({
+      name: 'broker_http_request_seconds',
+      help: 'From a request until its answer begins, by route class (the first segment of the path) and status class.',
+      labelNames: ['route', 'code'] as const,
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    }),
+    diskFreeBytes: new Gauge({
+      name: 'broker_disk_free_bytes',
+      help: 'Free space on the disk of the data directory, for the broker’s user.',
+      registers,
+    }),
+    diskBytes: new Gauge({ name: 'broker_disk_bytes', help: 'Size of the disk of the data directory.', registers }),
+    databaseBytes: new Gauge({ name: 'broker_database_bytes', help: 'Size of the database file.', registers }),
+    walBytes: new Gauge({ name: 'broker_wal_bytes', help: 'Size of the write-ahead log beside the database file.', registers }),
+    lastBackupAt: new Gauge({
+      name: 'broker_last_backup_at_seconds',
+      help: 'When cmb backup last made a backup, as a Unix time; 0 where it never did.',
+      registers,
+    }),
+    buildInfo: new Gauge({
+      name: 'broker_build_info',
+      help: 'Always 1; its labels are the versions of the broker and of Node.js.',
+      labelNames: ['version', 'node'] as const,
+      registers,
+    }),
     sessions: new Gauge({ name: 'broker_live_sessions', help: 'Live sessions.', registers }),
     signals: new Counter({
       name: 'broker_signals_total',

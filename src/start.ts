@@ -1,12 +1,15 @@
 import { join } from 'node:path'
 import { startWorkers } from '../workers/start.ts'
 import { serveAdminSocket } from './admin/socket.ts'
+import { answerTimes } from './answer-times.ts'
 import { createApp } from './app.ts'
 import { createChecks } from './checks/checks.ts'
 import { watchClientsFile } from './client/clients-file.ts'
 import type { Address, Config } from './config/config.ts'
+import { version } from './command/version.ts'
 import { closeConsole } from './console/endpoints.tsx'
 import type { Deps } from './deps.ts'
+import { measureProcess } from './health/process-metrics.ts'
 import { listen } from './listener.ts'
 import type { Log } from './log.ts'
 import { openParts } from './parts.ts'
@@ -39,9 +42,11 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     closing.add('workers', () => workers.drain())
     const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'), checks)
     closing.add('admin socket', () => socket.close())
-    const ops = await listen(opsApp, config.opsListen, 'BROKER_OPS_LISTEN')
+    measureProcess(deps.metrics, version())
+    const observe = answerTimes(deps.metrics)
+    const ops = await listen(opsApp, config.opsListen, 'BROKER_OPS_LISTEN', observe)
     closing.add('operators’ listener', () => ops.close())
-    const server = await listen(app, config.listen, 'BROKER_LISTEN')
+    const server = await listen(app, config.listen, 'BROKER_LISTEN', observe)
     closing.add('listener', () => server.close())
     // No request is kept waiting for what follows: streams end, and each connection is closed with its next answer.
     closing.add('streams', () => {

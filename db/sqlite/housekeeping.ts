@@ -13,7 +13,7 @@ interface Place {
 }
 
 /** The broker's own values, and what is asked of the store as a store. */
-export function housekeeping(core: Core, fanOut: FanOut): Omit<Housekeeping, 'close' | 'backup' | 'checkIntegrity'> {
+export function housekeeping(core: Core, fanOut: FanOut): Omit<Housekeeping, 'close' | 'backup' | 'checkIntegrity' | 'size'> {
   const { db, write, read, nowMs } = core
   const get = db.prepare<[string], string>('SELECT value FROM settings WHERE name = ?').pluck()
   const set = db.prepare<[string, string]>('INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value')

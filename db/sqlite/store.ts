@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import type { Random } from '../../src/protocol/ids.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
@@ -57,6 +58,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
     ...acts(core),
     backup: copies.backup,
     checkIntegrity: () => dataFile.check(),
+    size: async () => ({ bytes: await sizeOf(file), walBytes: await sizeOf(`${file}-wal`) }),
     async close() {
       await copies.stop()
       writer.close()
@@ -66,6 +68,8 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
     },
   }
 }
+
+const sizeOf = async (file: string): Promise<number> => (await stat(file).catch(() => undefined))?.size ?? 0
 
 /** How often the file is looked at, and how far its log has come is noted, where nothing is written. */
 const WATCH_MS = 1_000
@@ -94,7 +98,7 @@ function watchFile(file: string, dataFile: DataFile, log: RevocationLog): { stop
   }
 }
 
-function acts(core: Core): Omit<Store, 'close' | 'backup' | 'checkIntegrity'> {
+function acts(core: Core): Omit<Store, 'close' | 'backup' | 'checkIntegrity' | 'size'> {
   const pending = fanOut(core)
   const log = revocationLog(core, pending)
   const sessions = sessionRows(core)

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Deps } from '../deps.ts'
 import type { AdminEnv } from './caller.ts'
 import { ok, route, shape } from './route.ts'
+import { noteBackup } from '../acts/last-backup.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
 
@@ -49,6 +50,7 @@ export function backupRoutes(deps: Deps): Hono<AdminEnv> {
       ({ bytes, seq }) => ({ bytes, seq }),
     )
     const { bytes, epoch, seq } = made
+    await noteBackup(deps.store, deps.clock.now())
     deps.log.info('backup_made', { path, bytes, seq, actorKind: caller.actor.kind, actor: caller.actor.id })
     return c.json({ path, bytes, log: { epoch, seq } }, 201)
   })

@@ -1,3 +1,5 @@
+import { statfs } from 'node:fs/promises'
+import { lastBackupAt } from '../acts/last-backup.ts'
 import type { Checks } from '../checks/checks.ts'
 import { CHECKS } from '../checks/list.ts'
 import { readinessOf } from '../checks/readiness.ts'
@@ -9,11 +11,13 @@ export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
   const { metrics, store, feed, clock, clockWatch } = deps
   // First, and without asking the database for anything: that it is down has to show.
   await refreshChecks(deps, checks)
+  await refreshStorage(deps)
   const [counts, sessions] = await Promise.all([store.deliveryCounts(), store.liveSessionCount(clock.now())])
   metrics.pending.reset()
   metrics.oldestPendingSeconds.reset()
   metrics.guards.reset()
   metrics.sessions.set(sessions)
+  metrics.lastBackupAt.set(await lastBackupAt(store))
   metrics.clockAheadSeconds.set(clockWatch.aheadSeconds())
   // A clock that was set back makes no delivery young.
   const nowMs = clockWatch.disagrees() ? Math.max(clock.nowMs(), clock.steadyMs()) : clock.nowMs()
@@ -27,6 +31,15 @@ export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
   const streams = new Map<string, number>()
   for (const { clientId } of feed.streams()) streams.set(clientId, (streams.get(clientId) ?? 0) + 1)
   for (const [client, open] of streams) metrics.guards.set({ client }, open)
+}
+
+/** Before the database is asked anything, because a full disk is one reason why it does not answer. */
+async function refreshStorage({ metrics, config, store }: Deps): Promise<void> {
+  const [disk, size] = await Promise.all([statfs(config.dataDir), store.size()])
+  metrics.diskFreeBytes.set(disk.bavail * disk.bsize)
+  metrics.diskBytes.set(disk.blocks * disk.bsize)
+  metrics.databaseBytes.set(size.bytes)
+  metrics.walBytes.set(size.walBytes)
 }
 
 async function refreshChecks({ metrics, connection, microsoft }: Deps, checks: Checks): Promise<void> {

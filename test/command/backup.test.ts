@@ -27,6 +27,8 @@ describe('cmb backup and restore', () => {
     const file = join(dir, 'broker.db')
     expect(await type(['backup', file])).toMatchObject({ code: 0, err: '', out: `${file}: ${statSync(file).size} bytes, the log up to 0.\n` })
     expect(await audit()).toMatchObject({ act: 'backup', target: `file ${file}`, actor: { id: 'cmb@olga (unverified)' }, ended: { outcome: 'done' } })
+    const scraped = await (await rig.opsApp.request('/metrics')).text()
+    expect(scraped).toContain(`broker_last_backup_at_seconds ${rig.clock.now()}\n`)
     const again = await type(['backup', file])
     expect(again.code).toBe(1)
     expect(again.err).toContain('writes over nothing')
