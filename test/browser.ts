@@ -208,7 +208,8 @@ function attributeOf(tag: string, name: string): string | undefined {
   return value === undefined ? undefined : plain(value)
 }
 const textOf = (html: string): string => plain(html.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' '))
-const plain = (text: string): string =>
+/** Without the escapes of HTML. */
+export const plain = (text: string): string =>
   text.replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')
 
 function missing(page: Page, what: string): never {

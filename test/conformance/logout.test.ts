@@ -19,7 +19,7 @@ async function signedIn() {
   const endSession = async (parameters: Record<string, string>) => {
     const asked = await suite.browser.get(`/logout?${new URLSearchParams(parameters)}`)
     const askedLocation = asked.headers.get('location')
-    const html = await asked.text()
+    const html = asked.html
     const done = await suite.browser.post('/logout/confirm', { ...fieldsOf(html), scope: 'device' })
     return { asked: { status: asked.status, location: askedLocation, html }, location: done.headers.get('location') }
   }

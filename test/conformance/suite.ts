@@ -1,6 +1,7 @@
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 import { afterAll, beforeAll, expect } from 'vitest'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
+import type { Page } from '../browser.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 import { createBrowser, fieldsOf, linkOf } from '../signin/browser.ts'
 import { claimsOf, headerOf, type Tokens } from '../token/tokens.ts'
@@ -39,7 +40,7 @@ export function openProvider(changes: Partial<ClientMetadata> = {}): { provider:
 
 /** A module: the provider, by a browser that nobody has used. */
 export function createSuite({ rig, client, client2 }: Provider, mode: Mode = 'query') {
-  const browser = createBrowser(rig.app)
+  const browser = createBrowser(rig)
 
   const pathOf = (parameters: Parameters): string => `/authorize?${query(parameters)}`
   const query = (parameters: Parameters): string => {
@@ -57,7 +58,7 @@ export function createSuite({ rig, client, client2 }: Provider, mode: Mode = 'qu
   }
 
   /** From a first answer of the authorization endpoint to what the client is told, by way of Microsoft and the consent page where they are shown. */
-  const follow = async (first: Response, signedIn = false): Promise<Answered> => {
+  const follow = async (first: Page, signedIn = false): Promise<Answered> => {
     const location = first.headers.get('location')
     if (location?.startsWith('/')) return follow(await browser.get(location), signedIn)
     if (location !== null) {
@@ -66,14 +67,14 @@ export function createSuite({ rig, client, client2 }: Provider, mode: Mode = 'qu
       expect(mode).toBe('query')
       return { parameters: Object.fromEntries(url.searchParams), signedIn }
     }
-    const html = await first.text()
+    const html = first.html
     if (html.includes('Sign in with Microsoft')) return follow(await visitMicrosoft(linkOf(html, 'Sign in with Microsoft')), true)
     if (html.includes('value="allow"')) return follow(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'allow' }), signedIn)
     expect(html).toContain(`action="${client.metadata.redirectUris[0]}"`)
     expect([first.status, mode]).toEqual([200, 'form_post'])
     return { parameters: fieldsOf(html), signedIn }
   }
-  const visitMicrosoft = async (link: string): Promise<Response> => {
+  const visitMicrosoft = async (link: string): Promise<Page> => {
     const microsoft = new URL((await browser.get(link)).headers.get('location') ?? '')
     return browser.get(`/signin/callback?${new URLSearchParams({ code: 'microsoft-code', state: microsoft.searchParams.get('state') ?? '' })}`)
   }

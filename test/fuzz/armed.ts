@@ -5,6 +5,7 @@ import type { Session } from '../../db/types.ts'
 import { ACR_MFA, adminAudience } from '../../src/protocol/names.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { CHALLENGE, createRig, type RegisteredClient, type Rig, VERIFIER } from '../rig.ts'
+import { browserAt } from '../browser.ts'
 import { authorizePath, createBrowser, fieldsOf, linkOf } from '../signin/browser.ts'
 import { type Whole, wholeRequests } from './whole.ts'
 
@@ -223,27 +224,25 @@ async function atTheConsole(rig: Rig, session: Session) {
   const now = rig.clock.now()
   const pass = { sid: session.sid, sub: session.sub, rev: (await rig.store.head()).seq, until: now + 3600 }
   const sealed = rig.deps.sealer.seal('ops/pass', JSON.stringify(pass))
-  const cookie = `__Host-cmb_ops=${sealed}`
-  const page = await rig.opsApp.request(`${rig.config.opsOrigin}/ops/revoke`, { headers: { cookie } })
-  const given = page.headers.getSetCookie().map((line) => line.split(';')[0])
-  const fields = fieldsOf(await page.text())
-  return { csrf: fields.csrf ?? '', request: fields.request ?? '', pass: sealed, cookies: [cookie, ...given].join('; ') }
+  const desk = browserAt(rig, { at: rig.config.opsOrigin, cookies: `__Host-cmb_ops=${sealed}` })
+  const fields = fieldsOf((await desk.get('/ops/revoke')).html)
+  return { csrf: fields.csrf ?? '', request: fields.request ?? '', pass: sealed, cookies: desk.cookieHeader }
 }
 
 /** Somebody who has the pages of sign-in, consent and sign-out open. */
 async function halfWay(rig: Rig, client: RegisteredClient) {
-  const browser = createBrowser(rig.app)
-  const signInPage = await (await browser.get(authorizePath(client, { prompt: 'consent' }))).text()
+  const browser = createBrowser(rig)
+  const signInPage = (await browser.get(authorizePath(client, { prompt: 'consent' }))).html
   const link = linkOf(signInPage, 'Sign in with Microsoft')
   const microsoft = new URL((await browser.get(link)).headers.get('location') ?? '')
   const state = microsoft.searchParams.get('state') ?? ''
-  const other = createBrowser(rig.app)
-  const otherLink = linkOf(await (await other.get(authorizePath(client, { prompt: 'consent' }))).text(), 'Sign in with Microsoft')
+  const other = createBrowser(rig)
+  const otherLink = linkOf((await other.get(authorizePath(client, { prompt: 'consent' }))).html, 'Sign in with Microsoft')
   const back = new URL((await other.get(otherLink)).headers.get('location') ?? '')
   const consentAt = await other.get(`/signin/callback?${new URLSearchParams({ code: 'c', state: back.searchParams.get('state') ?? '' }).toString()}`)
-  const consent = fieldsOf(await (await other.get(consentAt.headers.get('location') ?? '/')).text())
-  const logout = fieldsOf(await (await other.get('/logout')).text())
-  const cookies = [...browser.cookies, ...other.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+  const consent = fieldsOf((await other.get(consentAt.headers.get('location') ?? '/')).html)
+  const logout = fieldsOf((await other.get('/logout')).html)
+  const cookies = `${browser.cookieHeader}; ${other.cookieHeader}`
   const requests = [consent.request ?? '', logout.request ?? '']
   return { state, request: new URL(link, rig.config.issuer).searchParams.get('request') ?? '', requests, csrf: logout.csrf ?? '', cookies }
 }

@@ -11,11 +11,11 @@ describe('signing in', () => {
   test('goes by the sign-in page to Microsoft and back to the instance with code, state and iss (RFC 9207)', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
 
     const page = await browser.get(authorizePath(sydney))
     expect(page.status).toBe(200)
-    const html = await page.clone().text()
+    const html = page.html
     expect(html).toContain('Case Manager Sydney')
     expect(html).toContain('sydney.case-manager.example')
     expect(html).toContain('Sign in with Microsoft')
@@ -51,7 +51,7 @@ describe('signing in', () => {
   test('stores nothing before Microsoft’s callback', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
     expect(browser.cookies.has(SESSION_COOKIE)).toBe(false)
@@ -60,7 +60,7 @@ describe('signing in', () => {
   test('what is Microsoft’s own secret is sealed, and nothing of it is logged', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const response = await signIn(rig, browser, authorizePath(sydney))
     const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), rig.clock.now())
     if (standing.state !== 'live') expect.unreachable()
@@ -76,7 +76,7 @@ describe('signing in', () => {
   test('asks for the account chooser, an authentication context, PKCE and a nonce of its own each time', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     const [first, second] = rig.microsoft.started
@@ -108,7 +108,7 @@ describe('single sign-on', () => {
   test('another instance gets its code without a page', async () => {
     const rig = await createRig()
     const [sydney, melbourne] = [await rig.register('Sydney'), await rig.register('Melbourne')]
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     await signIn(rig, browser, authorizePath(sydney))
     const response = await browser.get(authorizePath(melbourne, { state: 'x'.repeat(128) }))
     expect(location(response).host).toBe('melbourne.case-manager.example')
@@ -119,7 +119,7 @@ describe('single sign-on', () => {
   test('a session that was marked goes to Microsoft again, and is renewed under its own sid', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     await signIn(rig, browser, authorizePath(sydney))
     const sidOf = async () => {
       const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), rig.clock.now())
@@ -134,7 +134,7 @@ describe('single sign-on', () => {
   test('another user on the same browser ends the former session there, and every instance is told', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const first = await signIn(rig, browser, authorizePath(sydney))
     await rig.post(
       '/token',
@@ -155,7 +155,7 @@ describe('single sign-on', () => {
   test('is over when the session is', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     await signIn(rig, browser, authorizePath(sydney))
     rig.clock.advance(8 * 3600 + 1)
     expect((await browser.get(authorizePath(sydney))).status).toBe(200)
@@ -172,7 +172,7 @@ describe('"Stay signed in?"', () => {
   test('by Microsoft’s word a session lasts 24 hours, and its cookie outlives the window until then', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     rig.microsoft.next = { staySignedIn: true }
     const response = await signIn(rig, browser, authorizePath(sydney))
     const until = rig.clock.now() + 86_400
@@ -188,7 +188,7 @@ describe('"Stay signed in?"', () => {
   test('unknown lengthens nothing', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const response = await signIn(rig, browser, authorizePath(sydney))
     expect(response.headers.getSetCookie().find((line) => line.startsWith(SESSION_COOKIE))).not.toContain('Expires')
   })
@@ -198,19 +198,19 @@ describe('the state that comes back', () => {
   test('is good once; the second time there is a page with a way on, which then needs no Microsoft', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     await browser.get(callback)
     const again = await browser.get(callback)
     expect(again.status).toBe(409)
-    const on = await browser.get(linkOf(await again.text(), 'Continue'))
+    const on = await browser.get(linkOf(again.html, 'Continue'))
     expect(delivered(on)).toMatchObject({ code: expect.any(String) as string, state: 'state-1' })
   })
 
   test('of two callbacks at once one signs in', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     const answers = await Promise.all([browser.get(callback), browser.get(callback), browser.get(callback)])
     expect(answers.map((one) => one.status).sort()).toEqual([303, 409, 409])
@@ -220,13 +220,13 @@ describe('the state that comes back', () => {
   test('is refused in another browser, which may begin anew', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const [victim, attacker] = [createBrowser(rig.app), createBrowser(rig.app)]
+    const [victim, attacker] = [createBrowser(rig), createBrowser(rig)]
     const callback = await atMicrosoft(rig, attacker, await attacker.get(authorizePath(sydney)))
     const response = await victim.get(callback)
     expect(response.status).toBe(400)
     expect(victim.cookies.has(SESSION_COOKIE)).toBe(false)
     expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(0)
-    expect((await victim.get(linkOf(await response.text(), 'Continue'))).status).toBe(200)
+    expect((await victim.get(linkOf(response.html, 'Continue'))).status).toBe(200)
     // And with a cookie of its own, made for another sign-in.
     await victim.get(authorizePath(sydney))
     expect((await victim.get(callback)).status).toBe(400)
@@ -237,12 +237,12 @@ describe('the state that comes back', () => {
   test('is refused after ten minutes', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     rig.clock.advance(601)
     const response = await browser.get(callback)
     expect(response.status).toBe(400)
-    expect(await response.text()).toContain('Continue')
+    expect(response.html).toContain('Continue')
   })
 
   test('made up is refused', async () => {
@@ -257,7 +257,7 @@ describe('the state that comes back', () => {
   test('two tabs sign in beside each other', async () => {
     const rig = await createRig()
     const [sydney, melbourne] = [await rig.register('Sydney'), await rig.register('Melbourne')]
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const first = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     const second = await atMicrosoft(rig, browser, await browser.get(authorizePath(melbourne)))
     expect((await browser.get(first)).status).toBe(303)
@@ -268,8 +268,8 @@ describe('the state that comes back', () => {
   test('the link to Microsoft is good in the browser it was made for alone', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const link = linkOf(await (await createBrowser(rig.app).get(authorizePath(sydney))).text(), 'Sign in with Microsoft')
-    const other = createBrowser(rig.app)
+    const link = linkOf((await createBrowser(rig).get(authorizePath(sydney))).html, 'Sign in with Microsoft')
+    const other = createBrowser(rig)
     await other.get(authorizePath(sydney))
     expect((await other.get(link)).status).toBe(400)
     expect(rig.microsoft.started).toEqual([])
@@ -280,11 +280,11 @@ describe('what Microsoft refuses', () => {
   test('is a page in words, with another try and a way back that tells the instance', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     const rejected = await browser.get(callback.replace('code=microsoft-code', 'error=access_denied&error_description=AADSTS65004%3A+declined'))
     expect(rejected.status).toBe(403)
-    const html = await rejected.text()
+    const html = rejected.html
     const back = new URL(linkOf(html, 'Go back to Case Manager Sydney'))
     expect(back.origin + back.pathname).toBe(sydney.metadata.redirectUris[0])
     expect(Object.fromEntries(back.searchParams)).toMatchObject({ error: 'access_denied', state: 'state-1', iss: ISSUER })
@@ -295,7 +295,7 @@ describe('what Microsoft refuses', () => {
   test('an error that a browser brings is no word of Microsoft’s: the sign-ins that alerts go by do not count it', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     await browser.get(callback.replace('code=microsoft-code', 'error=invalid_client&error_description=AADSTS7000222%3A+expired'))
     const metrics = await rig.metrics.registry.metrics()
@@ -306,20 +306,20 @@ describe('what Microsoft refuses', () => {
   test('90094 leads to Granting consent', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     rig.microsoft.next = new MicrosoftRefusal('admin_consent', { code: 90094 })
-    const html = await (await signIn(rig, browser, authorizePath(sydney))).text()
+    const html = (await signIn(rig, browser, authorizePath(sydney))).html
     expect(html).toContain('You need to contact your IT administrator. An extra setup action remains to be done.')
     const consent = await browser.get(linkOf(html, 'Granting consent'))
     expect(consent.status).toBe(200)
-    expect(await consent.text()).toContain(rig.config.entra.clientId)
+    expect(consent.html).toContain(rig.config.entra.clientId)
     expect(rig.lines.join('')).toContain('"level":"error"')
   })
 
   test('an outage is said to be one, and leaves who is signed in signed in', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     await signIn(rig, browser, authorizePath(sydney))
     rig.microsoft.next = new MicrosoftRefusal('outage', {})
     const response = await signIn(rig, browser, authorizePath(sydney, { prompt: 'select_account' }))
@@ -330,7 +330,7 @@ describe('what Microsoft refuses', () => {
   test('a claims challenge is replayed, once', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     rig.microsoft.next = new MicrosoftRefusal('step_up', { code: 50076, effect: 'mark', claims: '{"access_token":{}}' })
     const second = location(await signIn(rig, browser, authorizePath(sydney)))
     expect(second.host).toBe('login.microsoftonline.com')
@@ -344,7 +344,7 @@ describe('what Microsoft refuses', () => {
 describe('for a page of our own', () => {
   test('there is no client and no code: sign in and go there', async () => {
     const rig = await createRig()
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const response = await signIn(rig, browser, '/signin/start?return_to=/account')
     expect(response.headers.get('location')).toBe('/account')
     expect((await browser.get('/signin/start?return_to=/account/ready')).headers.get('location')).toBe('/account/ready')
@@ -365,7 +365,7 @@ describe('for a page of our own', () => {
 
   test('no other address is gone to', async () => {
     const rig = await createRig()
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     await signIn(rig, browser, '/signin/start?return_to=/account')
     for (const query of [...elsewhere.map((one) => encodeURIComponent(one)), '/account&return_to=/account']) {
       const response = await browser.get(`/signin/start?return_to=${query}`)
@@ -381,10 +381,10 @@ describe('who may use an instance', () => {
     const sydney = await rig.register('Sydney', { tenants: [OTHER_TENANT] })
     const perth = await rig.register('Perth', { appRole: 'CaseManager.Perth' })
     for (const client of [sydney, perth]) {
-      const browser = createBrowser(rig.app)
+      const browser = createBrowser(rig)
       const response = await signIn(rig, browser, authorizePath(client))
       expect(response.status).toBe(403)
-      const html = await response.text()
+      const html = response.html
       expect(html).toContain('You have no access here')
       expect(new URL(linkOf(html, `Go back to ${client.metadata.name}`)).searchParams.get('error')).toBe('access_denied')
       expect(location(await browser.get(linkOf(html, 'Use another account'))).host).toBe('login.microsoftonline.com')
@@ -398,7 +398,7 @@ describe('who may use an instance', () => {
   test('single sign-on admits nobody either: no code, no loop; prompt=none is access_denied', async () => {
     const rig = await createRig()
     const [sydney, perth] = [await rig.register('Sydney'), await rig.register('Perth', { appRole: 'CaseManager.Perth' })]
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     await signIn(rig, browser, authorizePath(sydney))
     expect((await browser.get(authorizePath(perth))).status).toBe(403)
     expect(delivered(await browser.get(authorizePath(perth, { prompt: 'none' })))).toMatchObject({ error: 'access_denied' })
@@ -411,7 +411,7 @@ describe('a request that was checked before its client was narrowed', () => {
     const rig = await createRig()
     const melbourne = await rig.register('Melbourne')
     const sydney = await rig.register('Sydney', { resources: [melbourne.metadata.audience] })
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     await signIn(rig, browser, authorizePath(sydney))
     const link = async (changes: Record<string, string>) => {
       const [path = '', query = ''] = authorizePath(sydney, changes).split('?')
@@ -458,6 +458,6 @@ describe('a request that was checked before its client was narrowed', () => {
     await narrow({ maxAuthAgeSeconds: 300 })
     const page = await follow(url)
     expect(page.status).toBe(200)
-    expect(await page.text()).toContain('Sign in with Microsoft')
+    expect(page.html).toContain('Sign in with Microsoft')
   })
 })

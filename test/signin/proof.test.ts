@@ -4,8 +4,9 @@ import { ACR_MFA } from '../../src/protocol/names.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { SESSION_COOKIE } from '../../src/session/interface.ts'
 import { judgeMfa, mfaPolicy } from '../../src/signin/mfa.ts'
+import type { Browser } from '../browser.ts'
 import { createRig, ISSUER, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
-import { atMicrosoft, authorizePath, type Browser, createBrowser, fieldsOf, linkOf, location, signIn, delivered } from './browser.ts'
+import { atMicrosoft, authorizePath, createBrowser, fieldsOf, linkOf, location, signIn, delivered } from './browser.ts'
 
 const sessionOf = async (rig: Rig, browser: Browser) => {
   const standing = await rig.store.standingByCookie(sha256(browser.cookies.get(SESSION_COOKIE) ?? ''), rig.clock.now())
@@ -15,7 +16,7 @@ const sessionOf = async (rig: Rig, browser: Browser) => {
 async function arrive(options: Parameters<typeof createRig>[0] = {}, changes: Parameters<Rig['register']>[1] = {}) {
   const rig = await createRig(options)
   const client = await rig.register('Sydney', changes)
-  return { rig, client, browser: createBrowser(rig.app) }
+  return { rig, client, browser: createBrowser(rig) }
 }
 
 describe('proof of MFA', () => {
@@ -62,7 +63,7 @@ describe('proof of MFA', () => {
     await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
     const response = await signIn(rig, browser, authorizePath(client))
     expect(response.status).toBe(403)
-    expect(await response.text()).toContain('Two-step verification is needed')
+    expect(response.html).toContain('Two-step verification is needed')
     const tenant = { tid: TENANT, mfaProof: 'trust_me', connectedAt: 0 }
     expect(judgeMfa(mfaPolicy(rig.config, tenant), { acrs: ['c1'], amr: ['mfa'] }, true)).toEqual({ proved: false })
   })
@@ -106,7 +107,7 @@ describe('a fresh sign-in', () => {
     rig.microsoft.next = { authTime: rig.clock.now() - 600 }
     const stale = await browser.get(callback)
     expect(stale.status).toBe(403)
-    expect(await stale.text()).toContain('Please sign in once more')
+    expect(stale.html).toContain('Please sign in once more')
     rig.microsoft.next = {}
     expect(delivered(await signIn(rig, browser, authorizePath(client, { prompt: 'login' })))).toHaveProperty('code')
   })
@@ -199,7 +200,7 @@ describe('which account', () => {
 
   test('after an explicit sign-out it is the chooser, whatever the instance hints at, until somebody has signed in', async () => {
     const { rig, client, browser } = await arrive()
-    browser.cookies.set('__Host-cmb_choose', '1')
+    browser.addCookies('__Host-cmb_choose=1')
     await signIn(rig, browser, authorizePath(client, { login_hint: 'alice@contoso.example' }))
     expect(rig.microsoft.started[0]).toMatchObject({ prompt: 'select_account' })
     expect(browser.cookies.has('__Host-cmb_choose')).toBe(false)
@@ -224,7 +225,7 @@ describe('which account', () => {
     const rejected = await signIn(rig, browser, authorizePath(client, { id_token_hint: id_token }))
     expect(rig.microsoft.started.at(-1)?.loginHint).toBe('bob@contoso.example')
     expect(rejected.status).toBe(403)
-    expect(new URL(linkOf(await rejected.text(), 'Go back to Case Manager Sydney')).searchParams.get('error')).toBe('login_required')
+    expect(new URL(linkOf(rejected.html, 'Go back to Case Manager Sydney')).searchParams.get('error')).toBe('login_required')
   })
 
   test('an id_token_hint of the user who is signed in is served, expired too', async () => {
@@ -266,7 +267,7 @@ describe('consent', () => {
     const { rig, client, browser } = await arrive({}, { consentRequired: true })
     const path = await consentPage(rig, browser, client)
     const page = await browser.get(path)
-    const html = await page.text()
+    const html = page.html
     expect(html).toContain('alice@contoso.example')
     expect(html).toContain('Case Manager Sydney')
     expect(page.headers.get('content-security-policy')).toContain("form-action 'self' https://sydney.case-manager.example")
@@ -279,7 +280,7 @@ describe('consent', () => {
 
   test('refused, the instance is told access_denied; prompt=none before it is consent_required', async () => {
     const { rig, client, browser } = await arrive({}, { consentRequired: true })
-    const html = await (await browser.get(await consentPage(rig, browser, client))).text()
+    const html = (await browser.get(await consentPage(rig, browser, client))).html
     expect(delivered(await browser.get(authorizePath(client, { prompt: 'none' })))).toMatchObject({ error: 'consent_required' })
     expect(delivered(await browser.post('/signin/consent', { ...fieldsOf(html), decision: 'deny' }))).toMatchObject({
       error: 'access_denied',
@@ -295,8 +296,8 @@ describe('consent', () => {
 
   test('a forged form, one of another browser, or one for another session agrees to nothing', async () => {
     const { rig, client, browser } = await arrive({}, { consentRequired: true })
-    const fields = fieldsOf(await (await browser.get(await consentPage(rig, browser, client))).text())
-    const other = createBrowser(rig.app)
+    const fields = fieldsOf((await browser.get(await consentPage(rig, browser, client))).html)
+    const other = createBrowser(rig)
     await consentPage(rig, other, client)
     for (const response of [
       await browser.post('/signin/consent', { ...fields, csrf: 'forged', decision: 'allow' }),
@@ -314,7 +315,7 @@ describe('consent', () => {
   test('is no way around a fresh sign-in: a link made for another step is not taken', async () => {
     const { rig, client, browser } = await arrive()
     await signIn(rig, browser, authorizePath(client))
-    const link = linkOf(await (await browser.get(authorizePath(client, { prompt: 'login' }))).text(), 'Sign in with Microsoft')
+    const link = linkOf((await browser.get(authorizePath(client, { prompt: 'login' }))).html, 'Sign in with Microsoft')
     expect((await browser.get(link.replace('/signin/microsoft', '/signin/consent'))).status).toBe(400)
   })
 })

@@ -41,7 +41,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
   test('may be shown again while the user has not gone on, and finished after the minute', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const uri = await uriOf(await push(rig, client))
     expect((await browser.get(path(client, uri))).status).toBe(200)
     const page = await browser.get(path(client, uri))
@@ -56,7 +56,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
   test('are used up by whoever goes on to Microsoft with them', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
-    const browser = createBrowser(rig.app)
+    const browser = createBrowser(rig)
     const uri = await uriOf(await push(rig, client))
     await atMicrosoft(rig, browser, await browser.get(path(client, uri)))
     expect((await browser.get(path(client, uri))).status).toBe(400)

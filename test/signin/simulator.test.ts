@@ -7,6 +7,7 @@ import type { MfaProof } from '../../src/protocol/mfa-proof.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { SESSION_COOKIE } from '../../src/session/interface.ts'
 import { systemClock } from '../../src/system-clock.ts'
+import type { Page } from '../browser.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
 import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
 import { authorizePath, createBrowser, linkOf, location, delivered } from './browser.ts'
@@ -30,10 +31,10 @@ async function broker(options: { mfaProof?: MfaProof; tenants?: string[] } = {})
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   const rig = await createRig({ config, deps: { clock, microsoft: createMicrosoft({ config: { ...config, issuer: ISSUER }, clock, log }) } })
   const sydney = await rig.register('Sydney')
-  const browser = createBrowser(rig.app)
-  const signInAs = async (upn: string, changes: Record<string, string> = {}, staySignedIn = false): Promise<Response> => {
+  const browser = createBrowser(rig)
+  const signInAs = async (upn: string, changes: Record<string, string> = {}, staySignedIn = false): Promise<Page> => {
     const page = await browser.get(authorizePath(sydney, changes))
-    const toMicrosoft = location(await browser.get(linkOf(await page.text(), 'Sign in with Microsoft')))
+    const toMicrosoft = location(await browser.get(linkOf(page.html, 'Sign in with Microsoft')))
     expect(toMicrosoft.origin).toBe(entra.origin)
     const left = (await new MicrosoftBrowser().signIn(toMicrosoft.href, upn, { staySignedIn })).left ?? expect.unreachable()
     expect(left.origin).toBe(ISSUER)
@@ -91,7 +92,7 @@ describe('with the simulated Microsoft', () => {
     entra.set({ personalAccounts: true, errorsToApp: true, requireMfa: 'registered' })
     const response = await signInAs(upn)
     expect(response.status).toBe(403)
-    expect(await response.text()).toContain(words)
+    expect(response.html).toContain(words)
     expect(await rig.store.liveSessionCount(clock.now())).toBe(0)
   })
 
@@ -101,7 +102,7 @@ describe('with the simulated Microsoft', () => {
     entra.set({ amr: true, requireMfa: 'registered' })
     const response = await signInAs('mia@contoso.example')
     expect(response.status).toBe(403)
-    expect(await response.text()).toContain('Two-step verification')
+    expect(response.html).toContain('Two-step verification')
     expect(await rig.store.liveSessionCount(clock.now())).toBe(0)
     expect(delivered(await signInAs('alice@contoso.example'))).toHaveProperty('code')
   })
