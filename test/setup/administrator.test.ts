@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
-import { ADAM, connected, createBrowser, createWorld, FABRIKAM, formsOf, OPS, tenantPath, textOf } from './world.ts'
+import { ADAM, connected, createBrowser, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
 
 describe('an administrator by role', () => {
   const signInAsAdam = async (world: Awaited<ReturnType<typeof createWorld>>) => {
@@ -14,7 +14,7 @@ describe('an administrator by role', () => {
     const world = await createWorld()
     const overview = await signInAsAdam(world)
     expect(overview.url).toBe(`${OPS}/setup`)
-    expect(textOf(overview)).toContain('An administrator has.')
+    expect(overview.text).toContain('An administrator has.')
     expect(overview.html).toContain('href="/ops"')
     const desk = await world.browser.get('/ops')
     expect([desk.status, desk.html]).toEqual([200, expect.stringContaining('href="/setup"')])
@@ -26,11 +26,11 @@ describe('an administrator by role', () => {
     await signInAsAdam(world)
     const add = await browser.get('/setup/add-tenant')
     clock.ahead = 400
-    const stale = await browser.submit(add, '/setup/tenants', { tid: FABRIKAM.tid })
-    expect([stale.status, textOf(stale)]).toEqual([403, expect.stringContaining('five minutes')])
+    const stale = await browser.submitTo(add, '/setup/tenants', { tid: FABRIKAM.tid })
+    expect([stale.status, stale.text]).toEqual([403, expect.stringContaining('five minutes')])
     expect(rig.deps.connection.current().tenants).toEqual([TENANT])
     clock.ahead = 0
-    await browser.submit(add, '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
+    await browser.submitTo(add, '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
     expect(rig.deps.connection.current().tenants).toEqual([TENANT, OTHER_TENANT])
     const entry = (await rig.store.listAudit({ act: 'tenant.add', limit: 1 })).at(0)
     expect(entry).toMatchObject({ via: 'setup', actor: { kind: 'operator', id: expect.stringMatching(/^\w/) as string } })
@@ -41,7 +41,7 @@ describe('an administrator by role', () => {
     const world = await createWorld()
     const { rig, entra, clock, browser } = world
     await signInAsAdam(world)
-    await browser.submit(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
+    await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
     await rig.store.changeTenant({ tid: FABRIKAM.tid, change: { mfaProof: 'auth_context:c1' } })
     const page = await browser.get(tenantPath(FABRIKAM.tid))
     entra.set({ consent: {} })
@@ -50,9 +50,9 @@ describe('an administrator by role', () => {
     const signIn = await faye.get(`${ISSUER}/signin/start?return_to=/account`)
     await faye.press(signIn, 'Sign in with Microsoft')
     expect(await rig.store.liveSessionCount(clock.now())).toBe(2)
-    await browser.submit(page, `${tenantPath(FABRIKAM.tid)}/remove`)
+    await browser.submitTo(page, `${tenantPath(FABRIKAM.tid)}/remove`)
     expect(rig.deps.connection.current().tenants).toEqual([TENANT, OTHER_TENANT])
-    await browser.submit(page, `${tenantPath(FABRIKAM.tid)}/remove`, { sure: 'yes' })
+    await browser.submitTo(page, `${tenantPath(FABRIKAM.tid)}/remove`, { sure: 'yes' })
     expect(rig.deps.connection.current().tenants).toEqual([TENANT])
     const [revocation] = await rig.store.listRevocations({ limit: 1 })
     expect(revocation).toMatchObject({ selector: { kind: 'tenant', tid: OTHER_TENANT }, reason: 'tenant_removed' })
@@ -65,13 +65,13 @@ describe('an administrator by role', () => {
     const world = await createWorld()
     const { rig, browser } = world
     await signInAsAdam(world)
-    await browser.submit(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
-    const change = async () => browser.submit(await browser.get(tenantPath(FABRIKAM.tid)), `${tenantPath(FABRIKAM.tid)}/operators`, { sure: 'yes' })
+    await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
+    const change = async () => browser.submitTo(await browser.get(tenantPath(FABRIKAM.tid)), `${tenantPath(FABRIKAM.tid)}/operators`, { sure: 'yes' })
     const operators = () => rig.deps.connection.current().operatorTenant
-    expect([textOf(await change()), operators()]).toEqual([expect.stringContaining('Nobody has been seen'), TENANT])
+    expect([(await change()).text, operators()]).toEqual([expect.stringContaining('Nobody has been seen'), TENANT])
     const trial = { at: 1, oid: 'o', who: 'Felix', acrs: ['c1'], claims: {}, roles: ['Broker.Administrator'] }
     await rig.store.setSetting(`setup/trial/${FABRIKAM.tid}`, JSON.stringify(trial))
-    expect([textOf(await change()), operators()]).toEqual([expect.stringContaining('Nobody has been seen'), TENANT])
+    expect([(await change()).text, operators()]).toEqual([expect.stringContaining('Nobody has been seen'), TENANT])
     await rig.store.changeTenant({ tid: FABRIKAM.tid, change: { mfaProof: 'auth_context:c1' } })
     await change()
     expect(operators()).toBe(OTHER_TENANT)
@@ -81,8 +81,8 @@ describe('an administrator by role', () => {
     const world = await createWorld()
     await signInAsAdam(world)
     const page = await world.browser.get(tenantPath())
-    expect(formsOf(page).map((form) => form.action)).not.toContain(`${tenantPath()}/remove`)
-    const token = formsOf(await world.browser.get('/setup/add-tenant'))[0]?.fields.csrf ?? ''
+    expect(page.forms.map((form) => form.action)).not.toContain(`${tenantPath()}/remove`)
+    const token = (await world.browser.get('/setup/add-tenant')).forms[0]?.fields.csrf ?? ''
     await world.browser.post(`${OPS}${tenantPath()}/remove`, new URLSearchParams({ csrf: token, sure: 'yes' }))
     expect(world.rig.deps.connection.current().tenants).toEqual([TENANT])
   })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ISSUER, TENANT } from '../rig.ts'
-import { ALICE, APP_CLIENT_ID, connect, CONTOSO, createWorld, enter, OPS, tenantPath, textOf } from './world.ts'
+import { ALICE, APP_CLIENT_ID, connect, CONTOSO, createWorld, enter, OPS, tenantPath } from './world.ts'
 
 const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> =>
   (await world.rig.store.listAudit({ after: 0, limit: 100 })).map((entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`)
@@ -36,8 +36,8 @@ describe('the application and the first tenant', () => {
     const world = await createWorld()
     await enter(world)
     const filled = { client_id: APP_CLIENT_ID, client_secret: 'secret', tid: CONTOSO.tid, ...changes }
-    const answer = await world.browser.submit(await world.browser.get('/setup/connect'), '/setup/connect', filled)
-    expect([answer.status, textOf(answer)]).toEqual([400, expect.stringContaining(words)])
+    const answer = await world.browser.submitTo(await world.browser.get('/setup/connect'), '/setup/connect', filled)
+    expect([answer.status, answer.text]).toEqual([400, expect.stringContaining(words)])
     expect(world.rig.deps.connection.current()).toMatchObject({ tenants: [], clientId: undefined, credential: undefined })
   })
 

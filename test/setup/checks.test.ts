@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { TENANT } from '../rig.ts'
-import { ADAM, ALICE, APP_CLIENT_ID, assertion, connect, consented, createWorld, OPS, tenantPath, textOf } from './world.ts'
+import { ADAM, ALICE, APP_CLIENT_ID, assertion, connect, consented, createWorld, OPS, tenantPath } from './world.ts'
 
 describe('the checks', () => {
   test('all is well: every answer, with what it rests on', async () => {
@@ -11,7 +11,7 @@ describe('the checks', () => {
     await world.browser.press(proof, 'Try it with a sign-in')
     const shown = await world.browser.get(`${tenantPath()}/proof?proof=conditional_access`)
     await world.browser.post(`${OPS}${tenantPath()}/proof`, assertion(shown))
-    const text = textOf(await world.browser.get('/setup/checks'))
+    const text = (await world.browser.get('/setup/checks')).text
     for (const words of [
       'One thing needs a look.',
       'The metadata, the sign-in page and the token endpoint answered just now.',
@@ -29,7 +29,7 @@ describe('the checks', () => {
     const world = await createWorld()
     const { entra, browser, rig } = world
     await connect(world)
-    expect(textOf(await browser.get('/setup/checks'))).toMatch(
+    expect((await browser.get('/setup/checks')).text).toMatch(
       /Has the tenant consented\? Not known yet\..*Is MFA proved\? Not fully\..*Do the optional claims arrive\? Not known yet\./,
     )
     entra.set({ omitClaims: ['sid', 'auth_time'] })
@@ -38,20 +38,20 @@ describe('the checks', () => {
     await rig.store.changeTenant({ tid: TENANT, change: { mfaProof: 'auth_context:c1' } })
     const app = entra.world.apps.get(APP_CLIENT_ID) ?? expect.unreachable()
     app.graphRoles = []
-    const text = textOf(await browser.get('/setup/checks'))
+    const text = (await browser.get('/setup/checks')).text
     expect(text).toContain('Missing: sid')
     expect(text).toContain('no administrator has confirmed that a policy is bound to c1')
     expect(text).toContain('does not hold User.Read.All')
     entra.set({ credentialExpired: true })
-    expect(textOf(await browser.get('/setup/checks'))).toMatch(/Does Entra accept the broker’s credential\? No\..*AADSTS7000222/)
+    expect((await browser.get('/setup/checks')).text).toMatch(/Does Entra accept the broker’s credential\? No\..*AADSTS7000222/)
     entra.set({ outage: ['metadata'] })
-    expect(textOf(await browser.get('/setup/checks'))).toMatch(/Can Microsoft be reached\? No\./)
+    expect((await browser.get('/setup/checks')).text).toMatch(/Can Microsoft be reached\? No\./)
   })
 
   test('a clock that is off by minutes', async () => {
     const world = await createWorld()
     await connect(world)
     world.clock.ahead = 120
-    expect(textOf(await world.browser.get('/setup/checks'))).toMatch(/This machine’s clock is \d+ s ahead of Microsoft’s/)
+    expect((await world.browser.get('/setup/checks')).text).toMatch(/This machine’s clock is \d+ s ahead of Microsoft’s/)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { OTHER_TENANT, TENANT } from '../rig.ts'
-import { ADAM, ALICE, connect, createBrowser, createWorld, tenantPath, textOf } from './world.ts'
+import { ADAM, ALICE, connect, createBrowser, createWorld, tenantPath } from './world.ts'
 
 const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> =>
   (await world.rig.store.listAudit({ after: 0, limit: 100 })).map((entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`)
@@ -12,15 +12,15 @@ describe('granting consent', () => {
     const page = await connect(world)
     entra.auto(ADAM)
     const back = await browser.press(page, 'Granting consent')
-    expect(textOf(back)).toContain('Anybody could have sent that')
+    expect(back.text).toContain('Anybody could have sent that')
     expect((await rig.store.findTenant(TENANT))?.consentConfirmedAt).toBeUndefined()
     entra.auto(ALICE)
     const tried = await browser.press(back, 'Confirm by signing in')
-    expect(textOf(tried)).toContain('holds no directory role that may consent')
+    expect(tried.text).toContain('holds no directory role that may consent')
     expect((await rig.store.findTenant(TENANT))?.consentConfirmedAt).toBeUndefined()
     entra.auto(ADAM)
     const confirmed = await browser.press(tried, 'Confirm by signing in')
-    expect(textOf(confirmed)).toContain('Confirmed by Adam Archer · adam@contoso.example (Global Administrator)')
+    expect(confirmed.text).toContain('Confirmed by Adam Archer · adam@contoso.example (Global Administrator)')
     expect(await acts(world)).toEqual(expect.arrayContaining(['consent.returned done', 'consent.confirm done']))
     expect(await rig.store.liveSessionCount(world.clock.now())).toBe(0)
   })
@@ -31,8 +31,8 @@ describe('granting consent', () => {
     const page = await connect(world)
     entra.auto(ALICE)
     const rejected = await browser.press(page, 'Granting consent')
-    expect(textOf(rejected)).toContain('Microsoft did not let it through.')
-    expect(textOf(rejected)).toContain('90094')
+    expect(rejected.text).toContain('Microsoft did not let it through.')
+    expect(rejected.text).toContain('90094')
     expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
   })
 
@@ -41,11 +41,11 @@ describe('granting consent', () => {
     const { rig, entra, browser } = world
     const page = await connect(world)
     entra.auto(ADAM)
-    browser.stopAt = /\/signin\/callback/
-    const left = new URL((await browser.press(page, 'Granting consent')).url)
-    browser.stopAt = undefined
+    browser.follows = ({ pathname }) => pathname !== '/signin/callback'
+    const left = (await browser.press(page, 'Granting consent')).left ?? expect.unreachable()
+    browser.follows = () => true
     left.searchParams.set('tenant', OTHER_TENANT)
-    expect(textOf(await browser.get(left.href))).toContain('did not let it through')
+    expect((await browser.get(left.href)).text).toContain('did not let it through')
     expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
     expect(rig.deps.connection.current().tenants).toEqual([TENANT])
     // Used once, whatever is put in its place.
@@ -58,18 +58,18 @@ describe('granting consent', () => {
     const { rig, entra, browser } = world
     const page = await connect(world)
     entra.auto(ADAM)
-    browser.stopAt = /\/signin\/callback/
-    const left = await browser.press(page, 'Granting consent')
+    browser.follows = ({ pathname }) => pathname !== '/signin/callback'
+    const left = (await browser.press(page, 'Granting consent')).left ?? expect.unreachable()
     const thief = createBrowser(rig, entra)
-    expect((await thief.get(left.url)).status).toBe(400)
-    browser.stopAt = /\/setup\/returned/
-    const outcome = await browser.get(left.url)
-    browser.stopAt = undefined
-    expect((await thief.get(outcome.url)).status).toBe(401)
-    await thief.submit(await thief.get('/setup'), '/setup/token', { token: await world.token() })
-    expect(textOf(await thief.get(outcome.url))).toContain('begun elsewhere')
+    expect((await thief.get(left.href)).status).toBe(400)
+    browser.follows = ({ pathname }) => pathname !== '/setup/returned'
+    const outcome = (await browser.get(left.href)).left ?? expect.unreachable()
+    browser.follows = () => true
+    expect((await thief.get(outcome.href)).status).toBe(401)
+    await thief.submitTo(await thief.get('/setup'), '/setup/token', { token: await world.token() })
+    expect((await thief.get(outcome.href)).text).toContain('begun elsewhere')
     expect(await rig.store.setting(`setup/consent/${TENANT}`)).toBeUndefined()
-    expect(textOf(await browser.get(outcome.url))).toContain('Microsoft says that consent was given')
+    expect((await browser.get(outcome.href)).text).toContain('Microsoft says that consent was given')
   })
 
   test('consent given in the admin center is found by what the application holds', async () => {
@@ -77,9 +77,9 @@ describe('granting consent', () => {
     const { entra, browser } = world
     const page = await connect(world)
     entra.auto(ADAM)
-    expect(textOf(await browser.press(page, 'Confirm by signing in'))).toContain('nobody has consented for the whole tenant')
+    expect((await browser.press(page, 'Confirm by signing in')).text).toContain('nobody has consented for the whole tenant')
     entra.set({ consent: {} })
-    expect(textOf(await browser.press(await browser.get(tenantPath()), 'Confirm by signing in'))).toContain('Consent is confirmed.')
+    expect((await browser.press(await browser.get(tenantPath()), 'Confirm by signing in')).text).toContain('Consent is confirmed.')
   })
 
   test('a sign-in that Microsoft refuses says what it is about', async () => {
@@ -87,6 +87,6 @@ describe('granting consent', () => {
     const page = await connect(world)
     world.entra.set({ errorsToApp: true })
     world.entra.auto('una@contoso.example')
-    expect(textOf(await world.browser.press(page, 'Confirm by signing in'))).toContain('not assigned to the enterprise application')
+    expect((await world.browser.press(page, 'Confirm by signing in')).text).toContain('not assigned to the enterprise application')
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ISSUER } from '../rig.ts'
-import { APP_CLIENT_ID, connected, CONTOSO, createBrowser, createWorld, enter, formsOf, OPS, tenantPath, textOf, titleOf } from './world.ts'
+import { APP_CLIENT_ID, connected, CONTOSO, createBrowser, createWorld, enter, OPS, tenantPath } from './world.ts'
 
 describe('the door of /setup', () => {
   test('every page and form is closed to a stranger: the door is all there is', async () => {
@@ -16,7 +16,7 @@ describe('the door of /setup', () => {
       '/setup/returned?outcome=x',
     ]) {
       const shown = await browser.get(path)
-      expect([path, shown.status, formsOf(shown).map((form) => form.action)]).toEqual([path, 401, ['/setup/token']])
+      expect([path, shown.status, shown.forms.map((form) => form.action)]).toEqual([path, 401, ['/setup/token']])
     }
     for (const path of ['/setup/connect', '/setup/tenants', `${tenantPath()}/proof`, `${tenantPath()}/operators`, `${tenantPath()}/remove`])
       expect((await browser.post(OPS + path, new URLSearchParams({ tid: CONTOSO.tid }))).status).toBe(401)
@@ -28,7 +28,7 @@ describe('the door of /setup', () => {
     const world = await createWorld()
     const { rig, browser } = world
     const door = await browser.get('/setup')
-    const guess = (token: string) => browser.submit(door, '/setup/token', { token })
+    const guess = (token: string) => browser.submitTo(door, '/setup/token', { token })
     const statuses: number[] = []
     for (let i = 0; i < 12; i++) statuses.push((await guess('AAAAA-AAAAA-AAAAA-AAAAA-AAAAA')).status)
     expect(statuses.slice(0, 10)).toEqual(Array.from({ length: 10 }, () => 403))
@@ -44,15 +44,15 @@ describe('the door of /setup', () => {
     const token = await world.token()
     expect(await rig.store.setting('setup/token')).not.toContain(token.slice(0, 5))
     const door = await browser.get('/setup')
-    expect((await browser.submit(door, '/setup/token', { token: 'AAAAA-AAAAA-AAAAA-AAAAA-AAAAA' })).status).toBe(403)
+    expect((await browser.submitTo(door, '/setup/token', { token: 'AAAAA-AAAAA-AAAAA-AAAAA-AAAAA' })).status).toBe(403)
     const typed = token.toLowerCase().replaceAll('-', ' ').replaceAll('0', 'o').replaceAll('1', 'l')
-    expect(titleOf(await browser.submit(door, '/setup/token', { token: typed }))).toBe('Setting up the connection to Microsoft')
+    expect((await browser.submitTo(door, '/setup/token', { token: typed })).title).toBe('Setting up the connection to Microsoft')
     expect((await browser.get('/setup/connect')).status).toBe(200)
     const other = createBrowser(rig, entra)
-    expect((await other.submit(await other.get('/setup'), '/setup/token', { token })).status).toBe(403)
+    expect((await other.submitTo(await other.get('/setup'), '/setup/token', { token })).status).toBe(403)
     const late = await world.token()
     clock.ahead = 901
-    expect((await other.submit(await other.get('/setup'), '/setup/token', { token: late })).status).toBe(403)
+    expect((await other.submitTo(await other.get('/setup'), '/setup/token', { token: late })).status).toBe(403)
   })
 
   test('of two browsers with one token at once one gets in', async () => {
@@ -60,7 +60,7 @@ describe('the door of /setup', () => {
     const token = await world.token()
     const browsers = [createBrowser(world.rig, world.entra), createBrowser(world.rig, world.entra)]
     const doors = await Promise.all(browsers.map((one) => one.get('/setup')))
-    const answers = await Promise.all(browsers.map((one, index) => one.submit(doors[index] ?? expect.unreachable(), '/setup/token', { token })))
+    const answers = await Promise.all(browsers.map((one, index) => one.submitTo(doors[index] ?? expect.unreachable(), '/setup/token', { token })))
     expect(answers.map((one) => one.status).toSorted()).toEqual([200, 403])
   })
 
@@ -70,9 +70,9 @@ describe('the door of /setup', () => {
     await enter(world)
     const page = await browser.get('/setup/connect')
     const filled = { client_id: APP_CLIENT_ID, client_secret: 'x', tid: CONTOSO.tid }
-    expect((await browser.submit(page, '/setup/connect', { ...filled, csrf: 'made-up' })).status).toBe(403)
-    expect((await browser.submit(page, '/setup/connect', filled, { origin: ISSUER })).status).toBe(403)
-    expect((await browser.submit(page, '/setup/connect', filled, { 'sec-fetch-site': 'cross-site' })).status).toBe(403)
+    expect((await browser.submitTo(page, '/setup/connect', { ...filled, csrf: 'made-up' })).status).toBe(403)
+    expect((await browser.submitTo(page, '/setup/connect', filled, { origin: ISSUER })).status).toBe(403)
+    expect((await browser.submitTo(page, '/setup/connect', filled, { 'sec-fetch-site': 'cross-site' })).status).toBe(403)
     expect(rig.deps.connection.current().tenants).toEqual([])
   })
 
@@ -84,10 +84,10 @@ describe('the door of /setup', () => {
     await connected(world)
     await world.token()
     expect(await world.token()).toBe('there is an operator')
-    expect((await unused.submit(door, '/setup/token', { token: before })).status).toBe(403)
+    expect((await unused.submitTo(door, '/setup/token', { token: before })).status).toBe(403)
     const page = await world.browser.get('/setup')
     expect(page.status).toBe(401)
-    expect(textOf(page)).toContain('Broker.Administrator')
+    expect(page.text).toContain('Broker.Administrator')
   })
 })
 
@@ -95,7 +95,7 @@ describe('what to register', () => {
   test('every value is on the page, in the manifest and in the script', async () => {
     const world = await createWorld()
     await enter(world)
-    const page = textOf(await world.browser.get('/setup/register'))
+    const page = (await world.browser.get('/setup/register')).text
     for (const value of [
       `${ISSUER}/signin/callback`,
       `${ISSUER}/logout/return`,
@@ -109,6 +109,6 @@ describe('what to register', () => {
       'AzureADMyOrg',
     ])
       expect(page).toContain(value)
-    expect(textOf(await world.browser.get('/setup/register?tenants=several'))).toContain('AzureADMultipleOrgs')
+    expect((await world.browser.get('/setup/register?tenants=several')).text).toContain('AzureADMultipleOrgs')
   })
 })

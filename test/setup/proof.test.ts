@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ISSUER, TENANT } from '../rig.ts'
-import { ALICE, assertion, connected, consented, createWorld, enter, formsOf, OPS, tenantPath, textOf, titleOf } from './world.ts'
+import { ALICE, assertion, connected, consented, createWorld, enter, OPS, tenantPath } from './world.ts'
 
 const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<string[]> =>
   (await world.rig.store.listAudit({ after: 0, limit: 100 })).map((entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`)
@@ -10,7 +10,7 @@ describe('proof of MFA', () => {
     const world = await createWorld()
     const { rig, entra, browser } = world
     const done = await connected(world)
-    expect(textOf(done)).toContain('users can sign in now')
+    expect(done.text).toContain('users can sign in now')
     expect(await rig.store.findTenant(TENANT)).toMatchObject({
       mfaProof: 'auth_context:c1',
       proofAssertedBy: 'the holder of the setup token, with Adam Archer · adam@contoso.example',
@@ -21,7 +21,7 @@ describe('proof of MFA', () => {
     expect(JSON.stringify(await world.rig.store.listAudit({ act: 'proof.assert', limit: 1 }))).not.toContain('@contoso.example')
     entra.auto(ALICE)
     const page = await browser.get(`${ISSUER}/signin/start?return_to=/account`)
-    expect(titleOf(await browser.press(page, 'Sign in with Microsoft'))).toContain('signed in')
+    expect((await browser.press(page, 'Sign in with Microsoft')).title).toContain('signed in')
     expect(await rig.store.liveSessionCount(world.clock.now())).toBe(1)
   })
 
@@ -30,11 +30,14 @@ describe('proof of MFA', () => {
     const { browser, entra } = world
     await consented(world)
     entra.set({ boundContexts: [] })
-    const chosen = await browser.submit(await browser.get(`${tenantPath()}/proof`), `${tenantPath()}/proof`, { kind: 'auth_context', context: 'c7' })
-    expect(textOf(chosen)).toContain('The trap: where no policy is bound to c7, Entra says c7 all the same')
+    const chosen = await browser.submitTo(await browser.get(`${tenantPath()}/proof`), `${tenantPath()}/proof`, {
+      kind: 'auth_context',
+      context: 'c7',
+    })
+    expect(chosen.text).toContain('The trap: where no policy is bound to c7, Entra says c7 all the same')
     const tried = await browser.press(chosen, 'Try it with a sign-in')
-    expect(textOf(tried)).toContain('acrs c7')
-    expect(textOf(tried)).toContain('whether or not a policy is bound')
+    expect(tried.text).toContain('acrs c7')
+    expect(tried.text).toContain('whether or not a policy is bound')
   })
 
   test('what a sign-in did not show cannot be asserted: amr, which v2.0 tokens have not', async () => {
@@ -42,16 +45,16 @@ describe('proof of MFA', () => {
     const { rig, browser, entra } = world
     await consented(world)
     const tried = await browser.press(await browser.get(`${tenantPath()}/proof?proof=amr`), 'Try it with a sign-in')
-    expect(textOf(tried)).toContain('amr none arrived')
+    expect(tried.text).toContain('amr none arrived')
     expect(() => assertion(tried)).toThrow('Nothing can be asserted')
-    const token = formsOf(await browser.get('/setup/connect')).find((form) => form.method === 'post')?.fields.csrf ?? ''
+    const token = (await browser.get('/setup/connect')).forms.find((form) => form.method === 'POST')?.fields.csrf ?? ''
     const forced = await browser.post(`${OPS}${tenantPath()}/proof`, new URLSearchParams({ csrf: token, proof: 'amr', asserted: 'yes' }))
     expect(forced.status).toBe(400)
     expect((await rig.store.findTenant(TENANT))?.mfaProof).toBe('undecided')
     entra.set({ amr: true })
     const again = await browser.press(await browser.get(`${tenantPath()}/proof?proof=amr`), 'Try it with a sign-in')
-    expect(textOf(again)).toContain('amr pwd, mfa')
-    expect(textOf(await browser.post(`${OPS}${tenantPath()}/proof`, assertion(again, {})))).toContain('tick the box')
+    expect(again.text).toContain('amr pwd, mfa')
+    expect((await browser.post(`${OPS}${tenantPath()}/proof`, assertion(again, {}))).text).toContain('tick the box')
     await browser.post(`${OPS}${tenantPath()}/proof`, assertion(again))
     expect((await rig.store.findTenant(TENANT))?.mfaProof).toBe('amr')
   })
