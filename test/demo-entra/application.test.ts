@@ -49,9 +49,9 @@ describe('how the application proves itself', () => {
     at.world.auto = 'alice@contoso.example'
     const good = await application(at, CONTOSO.tid, { clientAssertion: () => token(privateKey) })
     const { url, redeem } = await attempt(good)
-    expect((await redeem((await new Browser().open(url)).left)).account?.username).toBe('alice@contoso.example')
+    expect((await redeem((await new Browser().get(url)).left)).account?.username).toBe('alice@contoso.example')
     const bad = await attempt(await application(at, CONTOSO.tid, { clientAssertion: () => token(other.privateKey) }))
-    await expect(bad.redeem((await new Browser().open(bad.url)).left)).rejects.toThrow('AADSTS700027')
+    await expect(bad.redeem((await new Browser().get(bad.url)).left)).rejects.toThrow('AADSTS700027')
   })
 })
 

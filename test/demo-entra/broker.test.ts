@@ -115,7 +115,7 @@ describe('the broker at the simulator', () => {
     const at = await entra()
     const microsoft = connect(at)
     const { loginHint } = await signIn(at, microsoft, 'alice@contoso.example')
-    const page = await new Browser().open(await microsoft.logoutUrl({ tid: CONTOSO.tid, logoutHint: loginHint }))
+    const page = await new Browser().get(await microsoft.logoutUrl({ tid: CONTOSO.tid, logoutHint: loginHint }))
     expect(page.left?.href).toBe(LOGOUT_RETURN)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { APP_CLIENT_ID, CONTOSO } from '../../demo/entra/users.ts'
-import { application, attempt, Browser, entra, REDIRECT, titleOf } from './relying-party.ts'
+import { application, attempt, Browser, entra, REDIRECT } from './relying-party.ts'
 
 const adminConsent = (origin: string, tenant = 'organizations'): string =>
   `${origin}/${tenant}/v2.0/adminconsent?${new URLSearchParams({ client_id: APP_CLIENT_ID, scope: 'openid profile', redirect_uri: REDIRECT, state: 'setup-1' })}`
@@ -12,14 +12,14 @@ describe('consent', () => {
     const app = await application(at)
     const browser = new Browser()
     const page = await browser.signIn((await attempt(app)).url, 'alice@contoso.example')
-    expect(titleOf(page)).toBe('Permissions requested')
+    expect(page.title).toBe('Permissions requested')
     const declined = await browser.submit(page, { consent: 'no' })
     expect(declined.left?.searchParams.get('error')).toBe('access_denied')
     expect(declined.left?.searchParams.get('error_description')).toContain('AADSTS65004')
-    const asked = await browser.open((await attempt(app)).url)
+    const asked = await browser.get((await attempt(app)).url)
     const kmsi = await browser.submit(asked, { consent: 'yes' })
     expect((await browser.submit(kmsi, { kmsi: 'no' })).left?.searchParams.has('code')).toBe(true)
-    expect((await browser.open((await attempt(app)).url)).left?.searchParams.has('code')).toBe(true)
+    expect((await browser.get((await attempt(app)).url)).left?.searchParams.has('code')).toBe(true)
   })
 
   test('where an administrator has to: "Need admin approval", until one has consented', async () => {
@@ -28,11 +28,11 @@ describe('consent', () => {
     const app = await application(at)
     const browser = new Browser()
     const page = await browser.signIn((await attempt(app)).url, 'alice@contoso.example')
-    expect(titleOf(page)).toBe('Need admin approval')
+    expect(page.title).toBe('Need admin approval')
     expect(page.left).toBeUndefined()
     expect((await browser.submit(page, { consent: 'no' })).left?.searchParams.get('error')).toBe('access_denied')
     const consent = await new Browser().signIn(adminConsent(at.origin), 'adam@contoso.example')
-    expect(titleOf(consent)).toBe('Permissions requested')
+    expect(consent.title).toBe('Permissions requested')
     expect((await new Browser().signIn((await attempt(app)).url, 'alice@contoso.example')).html).toContain('AADSTS90094')
   })
 
@@ -63,7 +63,7 @@ describe('consent', () => {
       tenant: CONTOSO.tid,
     })
     at.world.auto = 'alice@contoso.example'
-    const rejected = await new Browser().open(adminConsent(at.origin))
+    const rejected = await new Browser().get(adminConsent(at.origin))
     expect(Object.fromEntries(rejected.left!.searchParams)).toMatchObject({
       admin_consent: 'True',
       error_description: expect.stringContaining('AADSTS90094'),
@@ -72,6 +72,6 @@ describe('consent', () => {
 
   test('not at common', async () => {
     const at = await entra()
-    expect((await new Browser().open(adminConsent(at.origin, 'common'))).html).toContain('AADSTS90002')
+    expect((await new Browser().get(adminConsent(at.origin, 'common'))).html).toContain('AADSTS90002')
   })
 })

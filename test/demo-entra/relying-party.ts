@@ -1,9 +1,10 @@
 import { ConfidentialClientApplication, CryptoProvider, type AuthenticationResult, type NodeAuthOptions } from '@azure/msal-node'
 import { onTestFinished } from 'vitest'
 import { startEntra, type Entra, type EntraOptions } from '../../demo/entra/entra.ts'
+import { Browser as Pages, type Page } from '../browser.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/users.ts'
 
-/** What the broker is to Microsoft, in miniature: msal-node, unmodified, and a browser made of fetch and a cookie jar. */
+/** What the broker is to Microsoft, in miniature: msal-node, unmodified, and a user's browser. */
 
 export const REDIRECT = 'http://localhost:7400/signin/callback'
 export const LOGOUT_RETURN = 'http://localhost:7400/logout/return'
@@ -30,41 +31,17 @@ export async function application(
   })
 }
 
-export class Browser {
-  readonly #cookies = new Map<string, string>()
-
-  async open(url: string, form?: Record<string, string>, headers: Record<string, string> = {}): Promise<Page> {
-    const response = await fetch(url, {
-      redirect: 'manual',
-      method: form ? 'POST' : 'GET',
-      headers: {
-        cookie: [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; '),
-        ...(form ? { origin: new URL(url).origin } : {}),
-        ...headers,
-      },
-      ...(form ? { body: new URLSearchParams(form) } : {}),
-    })
-    for (const line of response.headers.getSetCookie()) {
-      const [pair] = line.split(';')
-      const [name, value] = pair!.split('=') as [string, string]
-      this.#cookies.set(name, value)
-    }
-    const location = response.headers.get('location')
-    const target = location === null ? undefined : new URL(location, url)
-    if (target && target.origin === new URL(url).origin) return this.open(target.href)
-    return { url, status: response.status, html: await response.text(), left: target, headers: response.headers }
-  }
-
-  /** Fills in the form of a page. */
-  submit(page: Page, form: Record<string, string>): Promise<Page> {
-    return this.open(page.url, form)
+/** A user's browser at Microsoft: it stays at the page that Microsoft sends it away from. */
+export class Browser extends Pages {
+  constructor() {
+    super({ follows: (to, from) => to.origin === from.origin })
   }
 
   /** Every page of a sign-in, answered as that user would. */
   async signIn(url: string, upn: string, { staySignedIn = false, password = `${upn.split('@')[0]}-demo` } = {}): Promise<Page> {
-    let page = await this.open(url)
+    let page = await this.get(url)
     for (let i = 0; i < 12 && page.left === undefined && page.status === 200; i++) {
-      const title = titleOf(page)
+      const title = page.title
       if (title === 'Pick an account') page = await this.submit(page, { account: 'other' })
       else if (title === 'Sign in') page = await this.submit(page, { loginfmt: upn })
       else if (title === 'Enter password') page = await this.submit(page, { passwd: password })
@@ -75,17 +52,6 @@ export class Browser {
     return page
   }
 }
-
-export interface Page {
-  url: string
-  status: number
-  html: string
-  /** Where it went when it left Microsoft. */
-  left: URL | undefined
-  headers: Headers
-}
-
-export const titleOf = (page: Page): string => /<title>([^<]*) ·/.exec(page.html)?.[1] ?? ''
 
 export interface Attempt {
   url: string
@@ -140,7 +106,7 @@ export async function signedIn(at: Entra, upn = 'alice@contoso.example'): Promis
   at.world.auto = upn
   const app = await application(at)
   const { url, redeem } = await attempt(app)
-  await redeem((await new Browser().open(url)).left)
+  await redeem((await new Browser().get(url)).left)
   return app
 }
 

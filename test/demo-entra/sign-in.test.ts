@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { APP_CLIENT_ID, CONTOSO, FABRIKAM, PERSONAL } from '../../demo/entra/users.ts'
-import { application, attempt, Browser, entra, REDIRECT, titleOf } from './relying-party.ts'
+import { application, attempt, Browser, entra, REDIRECT } from './relying-party.ts'
 
 describe('sign-in with msal-node 7', () => {
   test('in auto mode an authorization completes without a page, with Entra v2.0 claims', async () => {
@@ -9,7 +9,7 @@ describe('sign-in with msal-node 7', () => {
     at.world.auto = 'alice@contoso.example'
     const app = await application(at)
     const { url, redeem } = await attempt(app)
-    const page = await new Browser().open(url)
+    const page = await new Browser().get(url)
     expect(page.left?.href.startsWith(REDIRECT)).toBe(true)
     expect(page.left?.searchParams.get('state')).toBe('state-1')
     const result = await redeem(page.left)
@@ -46,15 +46,15 @@ describe('sign-in with msal-node 7', () => {
     const app = await application(at, 'organizations')
     const { url, redeem } = await attempt(app, { prompt: 'select_account' })
     const browser = new Browser()
-    const email = await browser.open(url)
-    expect(titleOf(email)).toBe('Sign in')
+    const email = await browser.get(url)
+    expect(email.title).toBe('Sign in')
     expect(email.html).toContain('Simulated')
     const password = await browser.submit(email, { loginfmt: 'alice@contoso.example' })
-    expect(titleOf(password)).toBe('Enter password')
+    expect(password.title).toBe('Enter password')
     const wrong = await browser.submit(password, { passwd: 'guess' })
     expect(wrong.html).toContain('incorrect')
     const approve = await browser.submit(wrong, { passwd: 'alice-demo' })
-    expect(titleOf(approve)).toBe('Approve sign in request')
+    expect(approve.title).toBe('Approve sign in request')
     const offered = [...approve.html.matchAll(/name="number" value="(\d+)"/g)].map((match) => match[1])
     const shown = /id="number">(\d+)</.exec(approve.html)![1]!
     expect(offered).toHaveLength(3)
@@ -62,7 +62,7 @@ describe('sign-in with msal-node 7', () => {
     const again = await browser.submit(approve, { number: offered.find((number) => number !== shown)! })
     expect(again.html).toContain('not the number')
     const kmsi = await browser.submit(again, { number: /id="number">(\d+)</.exec(again.html)![1]! })
-    expect(titleOf(kmsi)).toBe('Stay signed in?')
+    expect(kmsi.title).toBe('Stay signed in?')
     const done = await browser.submit(kmsi, { kmsi: 'yes' })
     const result = await redeem(done.left)
     expect(result.account?.kmsi).toBe(true)
@@ -85,27 +85,27 @@ describe('sign-in with msal-node 7', () => {
     const first = await attempt(app)
     const one = decodeJwt((await first.redeem((await browser.signIn(first.url, 'alice@contoso.example')).left)).idToken)
     const second = await attempt(app)
-    const two = decodeJwt((await second.redeem((await browser.open(second.url)).left)).idToken)
+    const two = decodeJwt((await second.redeem((await browser.get(second.url)).left)).idToken)
     expect(two['sid']).toBe(one['sid'])
     expect(two['auth_time']).toBe(one['auth_time'])
-    expect(titleOf(await browser.open((await attempt(app, { prompt: 'login', login_hint: 'alice@contoso.example' })).url))).toBe('Enter password')
-    const chooser = await browser.open((await attempt(app, { prompt: 'select_account' })).url)
-    expect(titleOf(chooser)).toBe('Pick an account')
+    expect((await browser.get((await attempt(app, { prompt: 'login', login_hint: 'alice@contoso.example' })).url)).title).toBe('Enter password')
+    const chooser = await browser.get((await attempt(app, { prompt: 'select_account' })).url)
+    expect(chooser.title).toBe('Pick an account')
     expect(chooser.html).toContain('Use another account')
     expect((await browser.submit(chooser, { account: 'alice@contoso.example' })).left?.searchParams.has('code')).toBe(true)
-    const other = await browser.open((await attempt(app, { prompt: 'select_account' })).url)
-    expect(titleOf(await browser.submit(other, { account: 'other' }))).toBe('Sign in')
+    const other = await browser.get((await attempt(app, { prompt: 'select_account' })).url)
+    expect((await browser.submit(other, { account: 'other' })).title).toBe('Sign in')
   })
 
   test('prompt=none without a session is login_required; with one it completes', async () => {
     const at = await entra()
     const app = await application(at)
     const browser = new Browser()
-    const rejected = await browser.open((await attempt(app, { prompt: 'none' })).url)
+    const rejected = await browser.get((await attempt(app, { prompt: 'none' })).url)
     expect(rejected.left?.searchParams.get('error')).toBe('login_required')
     expect(rejected.left?.searchParams.get('error_description')).toContain('AADSTS50058')
     await browser.signIn((await attempt(app)).url, 'alice@contoso.example')
-    expect((await browser.open((await attempt(app, { prompt: 'none' })).url)).left?.searchParams.has('code')).toBe(true)
+    expect((await browser.get((await attempt(app, { prompt: 'none' })).url)).left?.searchParams.has('code')).toBe(true)
   })
 
   test('max_age counts from the password', async () => {
@@ -115,9 +115,9 @@ describe('sign-in with msal-node 7', () => {
     const browser = new Browser()
     await browser.signIn((await attempt(app)).url, 'alice@contoso.example')
     now += 100
-    expect((await browser.open((await attempt(app, { max_age: '200' })).url)).left).toBeDefined()
+    expect((await browser.get((await attempt(app, { max_age: '200' })).url)).left).toBeDefined()
     now += 200
-    expect(titleOf(await browser.open((await attempt(app, { max_age: '200' })).url))).toBe('Enter password')
+    expect((await browser.get((await attempt(app, { max_age: '200' })).url)).title).toBe('Enter password')
   })
 
   test('an application may have redirect addresses on several hosts', async () => {
@@ -125,17 +125,17 @@ describe('sign-in with msal-node 7', () => {
       apps: [{ redirectUris: [REDIRECT, 'http://localhost:8400/signin/callback', 'https://broker.example/signin/callback'] }],
     })
     at.world.auto = 'alice@contoso.example'
-    expect((await new Browser().open((await attempt(await application(at))).url)).left?.searchParams.has('code')).toBe(true)
+    expect((await new Browser().get((await attempt(await application(at))).url)).left?.searchParams.has('code')).toBe(true)
   })
 
   test('response_mode=form_post and fragment', async () => {
     const at = await entra()
     at.world.auto = 'alice@contoso.example'
     const { url } = await attempt(await application(at))
-    const posted = await new Browser().open(url.replace('response_mode=query', 'response_mode=form_post'))
+    const posted = await new Browser().get(url.replace('response_mode=query', 'response_mode=form_post'))
     expect(posted.html).toContain(`action="${REDIRECT}"`)
     expect(posted.html).toMatch(/name="code" value="[^"]+"/)
-    const fragment = await new Browser().open(url.replace('response_mode=query', 'response_mode=fragment'))
+    const fragment = await new Browser().get(url.replace('response_mode=query', 'response_mode=fragment'))
     expect(new URLSearchParams(fragment.left!.hash.slice(1)).has('code')).toBe(true)
   })
 })
@@ -163,15 +163,15 @@ describe('proof of MFA', () => {
     const app = await application(at)
     const browser = new Browser()
     const page = await browser.signIn((await attempt(app)).url, 'mia@contoso.example')
-    expect(titleOf(page)).toBe('More information required')
+    expect(page.title).toBe('More information required')
     const cancelled = await browser.submit(page, { enrol: 'no' })
     expect(cancelled.left?.searchParams.get('error_description')).toContain('AADSTS50079')
     at.world.auto = 'mia@contoso.example'
-    const silent = await new Browser().open((await attempt(app)).url)
+    const silent = await new Browser().get((await attempt(app)).url)
     expect(silent.left?.searchParams.get('error')).toBe('interaction_required')
     at.world.auto = null
     const second = await browser.signIn((await attempt(app)).url, 'mia@contoso.example')
-    expect(titleOf(await browser.submit(second, { enrol: 'yes' }))).toBe('Approve sign in request')
+    expect((await browser.submit(second, { enrol: 'yes' })).title).toBe('Approve sign in request')
   })
 
   test('amr comes only when switched on', async () => {
@@ -179,7 +179,7 @@ describe('proof of MFA', () => {
     at.world.switches.amr = true
     at.world.auto = 'alice@contoso.example'
     const { url, redeem } = await attempt(await application(at))
-    expect(decodeJwt((await redeem((await new Browser().open(url)).left)).idToken)['amr']).toEqual(['pwd', 'mfa'])
+    expect(decodeJwt((await redeem((await new Browser().get(url)).left)).idToken)['amr']).toEqual(['pwd', 'mfa'])
   })
 })
 
@@ -194,7 +194,7 @@ describe('who is not let in', () => {
     expect(page.left).toBeUndefined()
     expect(page.html).toContain(code)
     at.world.auto = upn
-    const silent = await new Browser().open((await attempt(await application(at))).url)
+    const silent = await new Browser().get((await attempt(await application(at))).url)
     expect(silent.left?.searchParams.get('error_description')).toContain(code)
   })
 
@@ -202,7 +202,7 @@ describe('who is not let in', () => {
     const at = await entra()
     at.world.userOf('bob@contoso.example')!.deleted = true
     const browser = new Browser()
-    const page = await browser.open((await attempt(await application(at, 'organizations'))).url)
+    const page = await browser.get((await attempt(await application(at, 'organizations'))).url)
     expect((await browser.submit(page, { loginfmt: 'nobody@contoso.example' })).html).toContain('find an account')
     expect((await browser.submit(page, { loginfmt: 'bob@contoso.example' })).html).toContain('find an account')
     expect((await browser.submit(page, { loginfmt: 'pat@outlook.example' })).html).toContain('personal account')
@@ -212,14 +212,14 @@ describe('who is not let in', () => {
     const at = await entra()
     at.world.auto = 'faye@fabrikam.example'
     const faye = await attempt(await application(at, 'organizations'))
-    expect(decodeJwt((await faye.redeem((await new Browser().open(faye.url)).left)).idToken)).toMatchObject({
+    expect(decodeJwt((await faye.redeem((await new Browser().get(faye.url)).left)).idToken)).toMatchObject({
       tid: FABRIKAM.tid,
       iss: `${at.origin}/${FABRIKAM.tid}/v2.0`,
     })
     at.world.auto = 'pat@outlook.example'
     at.world.switches.personalAccounts = true
     const pat = await attempt(await application(at, 'organizations'), {}, null)
-    expect(decodeJwt((await pat.redeem((await new Browser().open(pat.url)).left)).idToken)['tid']).toBe(PERSONAL.tid)
+    expect(decodeJwt((await pat.redeem((await new Browser().get(pat.url)).left)).idToken)['tid']).toBe(PERSONAL.tid)
   })
 
   test('what the application did wrong stays with Microsoft: 50011, 700016, 90002; what can go back goes back: 700054, 901002', async () => {
@@ -229,7 +229,7 @@ describe('who is not let in', () => {
     const pageOf = async (change: (url: URL) => void): Promise<string> => {
       const changed = new URL(url)
       change(changed)
-      const page = await browser.open(changed.href)
+      const page = await browser.get(changed.href)
       return page.left?.searchParams.get('error_description') ?? page.html
     }
     expect(await pageOf((u) => u.searchParams.set('redirect_uri', 'http://localhost:7400/signin/other'))).toContain(
@@ -259,8 +259,8 @@ describe('who is not let in', () => {
   test('a form from another origin, or another browser, is not taken', async () => {
     const at = await entra()
     const browser = new Browser()
-    const page = await browser.open((await attempt(await application(at))).url)
-    expect((await browser.open(page.url, { loginfmt: 'alice@contoso.example' }, { origin: 'http://localhost:7411' })).status).toBe(403)
+    const page = await browser.get((await attempt(await application(at))).url)
+    expect((await browser.post(page.url, { loginfmt: 'alice@contoso.example' }, { from: 'http://localhost:7411' })).status).toBe(403)
     expect((await new Browser().submit(page, { loginfmt: 'alice@contoso.example' })).html).toContain('expired')
   })
 })

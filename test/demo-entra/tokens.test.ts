@@ -104,7 +104,7 @@ describe('refresh tokens', () => {
     const at = await entra()
     at.world.auto = 'alice@contoso.example'
     const url = `${at.origin}/${CONTOSO.tid}/oauth2/v2.0/authorize?${new URLSearchParams({ client_id: APP_CLIENT_ID, response_type: 'code', redirect_uri: REDIRECT, scope: 'openid profile' })}`
-    const code = (await new Browser().open(url)).left!.searchParams.get('code')!
+    const code = (await new Browser().get(url)).left!.searchParams.get('code')!
     const { body } = await post(at, { grant_type: 'authorization_code', code, redirect_uri: REDIRECT })
     expect(body.id_token).toBeDefined()
     expect(body.refresh_token).toBeUndefined()
@@ -120,7 +120,7 @@ describe('refresh tokens', () => {
     const challenge = createHash('sha256').update('v'.repeat(43)).digest('base64url')
     const url = (extra: Record<string, string>) =>
       `${at.origin}/${CONTOSO.tid}/oauth2/v2.0/authorize?${new URLSearchParams({ client_id: APP_CLIENT_ID, response_type: 'code', redirect_uri: REDIRECT, scope: 'openid', ...extra })}`
-    const codeOf = async (extra: Record<string, string> = {}) => (await new Browser().open(url(extra))).left!.searchParams.get('code')!
+    const codeOf = async (extra: Record<string, string> = {}) => (await new Browser().get(url(extra))).left!.searchParams.get('code')!
     const redeem = (code: string, redirectUri = REDIRECT) => post(at, { grant_type: 'authorization_code', code, redirect_uri: redirectUri })
     const code = await codeOf()
     expect((await redeem(code)).status).toBe(200)

@@ -14,7 +14,7 @@ describe('Entra’s front-channel logout', () => {
     const world = await openWorld()
     const browser = new Browser()
     const [desk, phone, bob] = [await world.signIn(ALICE, browser), await world.signIn(ALICE), await world.signIn(BOB)]
-    const page = await browser.open(`${world.entra.origin}/${TENANT}/oauth2/v2.0/logout`)
+    const page = await browser.get(`${world.entra.origin}/${TENANT}/oauth2/v2.0/logout`)
     const frames = [...page.html.matchAll(/<iframe src="([^"]+)"/g)].map(([, src = '']) => src.replaceAll('&amp;', '&'))
     expect(frames).toHaveLength(1)
     const answer = await fetch(frames[0] ?? '')
