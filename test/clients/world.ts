@@ -1,6 +1,6 @@
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import { createRig, type RegisteredClient } from '../rig.ts'
-import { formsOf, HttpBrowser, type Page } from '../process/http-browser.ts'
+import { Browser, type Page } from '../browser.ts'
 
 /** A broker on a real listener that is its issuer, by the machine's time, and the browser of somebody whom Microsoft knows: for libraries as they come. */
 
@@ -33,28 +33,28 @@ export async function openClientWorld(method: Method, changes: Partial<ClientMet
     ...changes,
   })
   const target = await rig.register('Melbourne', { exchangeFrom: [client.clientId] })
-  const browser = new HttpBrowser({ stopAt: (url) => !url.startsWith(`${rig.config.issuer}/`) })
+  const browser = new Browser({ follows: ({ origin }) => origin === rig.config.issuer })
 
   /** Follows the client's own address to where the client hears the answer: its redirect URI, or the page that posts to it. */
   const visit = async (address: URL): Promise<Page> => {
-    const page = await browser.open(address.href)
+    const page = await browser.get(address.href)
     if (!page.html.includes('Sign in with Microsoft')) return page
-    const microsoft = new URL((await browser.follow(page, 'Sign in with Microsoft')).url)
-    const state = microsoft.searchParams.get('state') ?? ''
-    return browser.open(`${rig.config.issuer}/signin/callback?${new URLSearchParams({ code: 'microsoft-code', state }).toString()}`)
+    const microsoft = (await browser.press(page, 'Sign in with Microsoft')).left
+    const state = microsoft?.searchParams.get('state') ?? ''
+    return browser.get(`${rig.config.issuer}/signin/callback?${new URLSearchParams({ code: 'microsoft-code', state }).toString()}`)
   }
   /** The request that the client's own server gets, by GET or (form_post) by POST. */
   const answerTo = async (address: URL): Promise<Request> => {
     const page = await visit(address)
-    if (page.status === 0) return new Request(page.url)
-    const form = formsOf(page)[0]
+    if (page.left !== undefined) return new Request(page.left)
+    const form = page.forms[0]
     if (form === undefined) throw new Error(`There is no form at ${page.url} (${page.status})`)
     return new Request(form.action, { method: 'POST', body: new URLSearchParams(form.fields) })
   }
   /** The user follows the client's link to sign out, confirms, and is taken back. */
   const signOutBy = async (address: URL): Promise<string> => {
-    const page = await browser.open(address.href)
-    return (await browser.submit(page, { scope: 'device' }, 'Sign out')).url
+    const page = await browser.get(address.href)
+    return (await browser.submit(page, { scope: 'device' }, 'Sign out')).left?.href ?? ''
   }
   const redirectUri = client.metadata.redirectUris[0] ?? ''
   const postLogoutRedirectUri = client.metadata.postLogoutRedirectUris[0] ?? ''

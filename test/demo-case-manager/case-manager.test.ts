@@ -7,7 +7,7 @@ import { parseClientMetadata } from '../../src/client/metadata.ts'
 import { announce, revoke } from '../../src/revocation/revoke.ts'
 import { logoutTokens } from '../../src/revocation/logout-token.ts'
 import { mintAccessToken } from '../../src/token/access-token.ts'
-import { HttpBrowser } from '../process/http-browser.ts'
+import { Browser } from '../browser.ts'
 import { createRig, START, type Rig } from '../rig.ts'
 
 /** Two instances and the real broker, on real listeners; the clock of all of them is the rig's, set to the present, as `openid-client` has its own. */
@@ -34,7 +34,7 @@ interface City {
   instance: Awaited<ReturnType<typeof startCaseManager>>
 }
 
-async function world(): Promise<{ rig: Rig; cities: City[]; browser: HttpBrowser; signIn: (city: City, browser?: HttpBrowser) => Promise<string> }> {
+async function world(): Promise<{ rig: Rig; cities: City[]; browser: Browser; signIn: (city: City, browser?: Browser) => Promise<string> }> {
   const front = await listen()
   onTestFinished(front.stop)
   const rig = await createRig({ config: { issuer: front.url } })
@@ -66,14 +66,13 @@ async function world(): Promise<{ rig: Rig; cities: City[]; browser: HttpBrowser
     await rig.clients.reload()
     cities.push({ name, url: instance.url, clientId, instance })
   }
-  const stopAt = (url: string): boolean => url.startsWith('https://login.microsoftonline.com/')
-  const browser = new HttpBrowser({ stopAt })
+  const browser = new Browser({ follows: ({ origin }) => origin !== 'https://login.microsoftonline.com' })
   /** Signs in by the instance's own link; returns the page it ends at. */
   const signIn = async (city: City, which = browser): Promise<string> => {
-    let page = await which.open(`${city.url}/sign-in`)
-    if (page.status === 200 && page.html.includes('Sign in with Microsoft')) page = await which.follow(page, 'Sign in with Microsoft')
-    if (stopAt(page.url))
-      page = await which.open(`${front.url}/signin/callback?code=x&state=${encodeURIComponent(new URL(page.url).searchParams.get('state') ?? '')}`)
+    let page = await which.get(`${city.url}/sign-in`)
+    if (page.status === 200 && page.html.includes('Sign in with Microsoft')) page = await which.press(page, 'Sign in with Microsoft')
+    if (page.left !== undefined)
+      page = await which.get(`${front.url}/signin/callback?code=x&state=${encodeURIComponent(page.left.searchParams.get('state') ?? '')}`)
     expect(page.url).toBe(`${city.url}/`)
     return page.html
   }
@@ -86,13 +85,13 @@ const at = (cities: City[], index: number): City => {
   return city
 }
 
-const statusOf = async (browser: HttpBrowser, city: City): Promise<number> => (await browser.open(`${city.url}/api/cases`)).status
-const sidAt = async (browser: HttpBrowser, city: City): Promise<string> =>
-  (JSON.parse((await browser.open(`${city.url}/api/session`)).html) as { sid: string }).sid
+const statusOf = async (browser: Browser, city: City): Promise<number> => (await browser.get(`${city.url}/api/cases`)).status
+const sidAt = async (browser: Browser, city: City): Promise<string> =>
+  (JSON.parse((await browser.get(`${city.url}/api/session`)).html) as { sid: string }).sid
 
 /** An open page of somebody; `said` is what its stream has said when it closes. */
-async function openPage(browser: HttpBrowser, city: City): Promise<{ said: Promise<string> }> {
-  const cookie = `${city.name.toLowerCase().replaceAll(' ', '_')}=${browser.cookie(city.name.toLowerCase().replaceAll(' ', '_'))}`
+async function openPage(browser: Browser, city: City): Promise<{ said: Promise<string> }> {
+  const cookie = `${city.name.toLowerCase().replaceAll(' ', '_')}=${browser.cookies.get(city.name.toLowerCase().replaceAll(' ', '_'))}`
   const response = await fetch(`${city.url}/events`, { headers: { cookie } })
   expect(response.status).toBe(200)
   return { said: response.text() }
@@ -102,7 +101,7 @@ describe('a sample instance', () => {
   test('signs in through the broker, and at the other one without a page; signed out everywhere, both refuse at once and the open pages hear it', async () => {
     const { rig, cities, browser, signIn } = await world()
     const [sydney, melbourne] = [at(cities, 0), at(cities, 1)]
-    expect((await browser.open(`${sydney.url}/`)).html).toContain('Sign in')
+    expect((await browser.get(`${sydney.url}/`)).html).toContain('Sign in')
     expect(await statusOf(browser, sydney)).toBe(401)
     const page = await signIn(sydney)
     expect(page).toContain('Alice Adams')
@@ -120,7 +119,7 @@ describe('a sample instance', () => {
     })
     for (const { said } of open) expect(await said).toContain('event: ended')
     expect([await statusOf(browser, sydney), await statusOf(browser, melbourne)]).toEqual([401, 401])
-    expect((await browser.open(`${sydney.url}/`)).html).not.toContain('SYD-1042')
+    expect((await browser.get(`${sydney.url}/`)).html).not.toContain('SYD-1042')
   })
 
   test('a logout token that comes late does not end a newer session; one that does not, ends it', async () => {
@@ -191,13 +190,13 @@ describe('a sample instance', () => {
   test('signing out begins here and ends at the broker’s page; the way back needs its state', async () => {
     const { rig, cities, browser, signIn } = await world()
     const sydney = at(cities, 0)
-    const page = await browser.open((await signIn(sydney), `${sydney.url}/`))
+    const page = await browser.get((await signIn(sydney), `${sydney.url}/`))
     // A browser would send `Origin: null` with its forms if the page said `no-referrer`, and could not sign out.
     expect(page.headers.get('referrer-policy')).toBe('same-origin')
     const out = await browser.submit(page, {}, 'Sign out')
     const asked = new URL(out.url)
     expect(`${asked.origin}${asked.pathname}`).toBe(`${rig.config.issuer}/logout`)
-    await browser.open(`${sydney.url}/signed-out?state=wrong`)
+    await browser.get(`${sydney.url}/signed-out?state=wrong`)
     expect(await statusOf(browser, sydney)).toBe(200)
     const done = await browser.submit(out, {}, 'Sign out')
     expect(done.visited.join(' ') + done.html).toContain(`${sydney.url}/signed-out`)
@@ -208,19 +207,19 @@ describe('a sample instance', () => {
     const { cities, browser, signIn } = await world()
     const sydney = at(cities, 0)
     await signIn(sydney)
-    const forged = await browser.open(`${sydney.url}/sign-out`, { method: 'POST', body: '', origin: at(cities, 1).url })
+    const forged = await browser.post(`${sydney.url}/sign-out`, {}, { from: at(cities, 1).url })
     expect(forged.status).toBe(403)
   })
 
   test('an answer to a sign-in that this browser did not begin is rejected', async () => {
     const { cities, browser } = await world()
     const sydney = at(cities, 0)
-    const begun = await browser.open(`${sydney.url}/sign-in`)
+    const begun = await browser.get(`${sydney.url}/sign-in`)
     expect(begun.html).toContain('Sign in with Microsoft')
     const asked = new URL(begun.visited[1] ?? '')
     const answer = `${sydney.url}/oidc/callback?code=x&state=${asked.searchParams.get('state')}`
-    expect((await new HttpBrowser().open(answer)).status).toBe(400)
-    expect((await browser.open(`${sydney.url}/oidc/callback?code=x&state=y`)).status).toBe(400)
+    expect((await new Browser().get(answer)).status).toBe(400)
+    expect((await browser.get(`${sydney.url}/oidc/callback?code=x&state=y`)).status).toBe(400)
   })
 
   test('a bearer token of another service is judged by the guard', async () => {

@@ -1,5 +1,5 @@
 import { TYP } from '../../src/protocol/names.ts'
-import { formsOf } from '../process/http-browser.ts'
+import { type Browser, browserAt } from '../browser.ts'
 import type { RegisteredClient, Rig } from '../rig.ts'
 import { authorizePath } from '../signin/browser.ts'
 
@@ -18,45 +18,23 @@ export interface Whole {
   cookie?: string | undefined
 }
 
-/** A browser at both listeners: cookies ignore ports. */
-export class Walker {
-  readonly cookies = new Map<string, string>()
-  readonly #rig: Rig
-  constructor(rig: Rig, cookie?: string) {
-    this.#rig = rig
-    for (const pair of cookie?.split('; ') ?? []) this.#keep(pair)
-  }
-  get cookie(): string {
-    return [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-  }
-  #keep(line: string): void {
-    const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
-    this.cookies.set(name, value)
-  }
+/** A browser that follows nothing, with the cookies of a `Cookie` header. */
+const walkerAt = (rig: Rig, cookies = ''): Browser => browserAt(rig, { cookies, follows: () => false })
 
-  async open(of: Whole['of'], path: string): Promise<{ url: string; html: string; location: string | null }> {
-    const { issuer, opsOrigin } = this.#rig.config
-    const url = new URL(path, of === 'public' ? issuer : opsOrigin).href
-    const response = await (of === 'public' ? this.#rig.app : this.#rig.opsApp).request(url, { headers: { cookie: this.cookie } })
-    for (const line of response.headers.getSetCookie()) this.#keep(line)
-    return { url, html: await response.text(), location: response.headers.get('location') }
-  }
-
-  /** Every form and every link of the page that leads on within the broker, as requests. */
-  async requestsOn(of: Whole['of'], path: string): Promise<Whole[]> {
-    const shown = await this.open(of, path)
-    const page = { url: shown.url, status: 200, html: shown.html, headers: new Headers(), visited: [] }
-    const forms = formsOf(page).map(({ action, method, fields, buttons }): Whole => {
-      const [button] = buttons
-      const all = { ...fields, ...(button?.name !== undefined && { [button.name]: button.value }) }
-      return { of, method, path: new URL(action).pathname, cookie: this.cookie, ...(method === 'POST' ? { form: all } : { query: all }) }
-    })
-    const links = [...shown.html.matchAll(/<a [^>]*href="(\/[^"#]*)"/g)].map(([, href = '']): Whole => {
-      const { pathname, searchParams } = new URL(href.replaceAll('&amp;', '&'), shown.url)
-      return { of, method: 'GET', path: pathname, query: Object.fromEntries(searchParams), cookie: this.cookie }
-    })
-    return [{ of, method: 'GET', path, cookie: this.cookie }, ...forms, ...links]
-  }
+/** The page, and every form and link of it that leads on within the broker, as requests. */
+async function requestsOn(walker: Browser, of: Whole['of'], address: string): Promise<Whole[]> {
+  const page = await walker.get(address)
+  const cookie = walker.cookieHeader
+  const forms = page.forms.map(({ action, method, fields, buttons }): Whole => {
+    const [button] = buttons
+    const all = { ...fields, ...(button?.name !== undefined && { [button.name]: button.value }) }
+    return { of, method, path: new URL(action, page.url).pathname, cookie, ...(method === 'POST' ? { form: all } : { query: all }) }
+  })
+  const links = page.links.map((href): Whole => {
+    const { pathname, searchParams } = new URL(href, page.url)
+    return { of, method: 'GET', path: pathname, query: Object.fromEntries(searchParams), cookie }
+  })
+  return [{ of, method: 'GET', path: page.path, cookie }, ...forms, ...links]
 }
 
 export interface Party {
@@ -76,34 +54,27 @@ export interface Party {
   head: { epoch: string; seq: number }
 }
 
-const answerOfMicrosoft = (location: string | null): Record<string, string> => ({
-  code: 'microsoft-code',
-  state: new URL(location ?? 'http://x').searchParams.get('state') ?? '',
-})
-
 /** A visit to Microsoft, which is good once. */
 async function backFromMicrosoft(rig: Rig, client: RegisteredClient): Promise<Whole> {
-  const walker = new Walker(rig)
-  const page = await walker.requestsOn('public', authorizePath(client))
-  const toMicrosoft = page.find(({ path }) => path === '/signin/microsoft')
-  const left = await walker.open('public', `/signin/microsoft?${new URLSearchParams(toMicrosoft?.query).toString()}`)
-  return { of: 'public', method: 'GET', path: '/signin/callback', query: answerOfMicrosoft(left.location), cookie: walker.cookie }
+  const walker = walkerAt(rig)
+  const { left } = await walker.press(await walker.get(authorizePath(client)), 'Sign in with Microsoft')
+  const query = { code: 'microsoft-code', state: left?.searchParams.get('state') ?? '' }
+  return { of: 'public', method: 'GET', path: '/signin/callback', query, cookie: walker.cookieHeader }
 }
 
 /** Pages of the way in and out, each with what can be done on it. */
 async function pages(rig: Rig, party: Party): Promise<Whole[]> {
   const { confidential } = party
-  const signInPage = await new Walker(rig).requestsOn('public', authorizePath(confidential, { prompt: 'consent' }))
+  const signInPage = await requestsOn(walkerAt(rig), 'public', authorizePath(confidential, { prompt: 'consent' }))
   const back = [await backFromMicrosoft(rig, confidential), await backFromMicrosoft(rig, confidential)]
   const rejected = await backFromMicrosoft(rig, confidential)
   const no = { error: 'access_denied', error_description: 'AADSTS65004: no', state: rejected.query?.state ?? '' }
 
-  const agreeing = new Walker(rig, party.cookie)
-  const consent = await agreeing.open('public', authorizePath(confidential, { prompt: 'consent' }))
-  const asked = await agreeing.requestsOn('public', consent.location ?? '/')
-  const leaving = new Walker(rig, party.cookie)
+  const agreeing = walkerAt(rig, party.cookie)
+  const consent = await agreeing.get(authorizePath(confidential, { prompt: 'consent' }))
+  const asked = await requestsOn(agreeing, 'public', consent.location ?? '/')
   const hint = { id_token_hint: party.idToken, post_logout_redirect_uri: confidential.metadata.postLogoutRedirectUris[0] ?? '', state: 's' }
-  const leave = await leaving.requestsOn('public', `/logout?${new URLSearchParams(hint).toString()}`)
+  const leave = await requestsOn(walkerAt(rig, party.cookie), 'public', `/logout?${new URLSearchParams(hint).toString()}`)
   const again = await rig.post('/authorize', Object.fromEntries(new URL(authorizePath(confidential), rig.config.issuer).searchParams))
   const continued = new URL(again.headers.get('location') ?? '/', rig.config.issuer)
   return [
@@ -113,8 +84,8 @@ async function pages(rig: Rig, party: Party): Promise<Whole[]> {
     ...asked,
     ...leave,
     { of: 'public', method: 'GET', path: continued.pathname, query: Object.fromEntries(continued.searchParams), cookie: party.cookie },
-    ...(await new Walker(rig, party.cookie).requestsOn('public', '/account')),
-    ...(await new Walker(rig, party.cookie).requestsOn('public', '/account/ready')),
+    ...(await requestsOn(walkerAt(rig, party.cookie), 'public', '/account')),
+    ...(await requestsOn(walkerAt(rig, party.cookie), 'public', '/account/ready')),
   ]
 }
 
@@ -130,7 +101,7 @@ async function operatorsPages(rig: Rig, party: Party): Promise<Whole[]> {
     '/setup',
     '/ops/queue',
   ]
-  for (const path of paths) found.push(...(await new Walker(rig, party.passCookie).requestsOn('operators', path)))
+  for (const path of paths) found.push(...(await requestsOn(walkerAt(rig, party.passCookie), 'operators', rig.config.opsOrigin + path)))
   return found
 }
 

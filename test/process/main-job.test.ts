@@ -130,7 +130,7 @@ test('an unconnected broker starts with issuer and secret alone, and says at /au
       code_challenge_method: 'S256',
       state: 's',
     })
-    const page = await newBrowser().open(`${config.authorization_endpoint}?${query}`)
+    const page = await newBrowser().get(`${config.authorization_endpoint}?${query}`)
     expect(page.html).toContain('BROKER_ENTRA_TENANT')
   } finally {
     await alone.dispose()

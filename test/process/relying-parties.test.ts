@@ -11,7 +11,7 @@ import { createLog } from '../../src/log.ts'
 import { type Broker, startBroker } from '../../src/start.ts'
 import { cityMetadata } from '../rig.ts'
 import { until } from './broker-process.ts'
-import { HttpBrowser } from './http-browser.ts'
+import { Browser } from '../browser.ts'
 import { expressRelyingParty, honoRelyingParty, type RelyingParty, type Upstream } from './relying-parties.ts'
 
 /**
@@ -70,22 +70,22 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
 })
 
-const newBrowser = () => new HttpBrowser({ route })
+const newBrowser = () => new Browser({ fetch: (address, init) => fetch(route(address), init) })
 
 /** By the relying party's own login address, through the broker's page where it shows one. */
-async function signIn(browser: HttpBrowser, party: RelyingParty): Promise<Record<string, unknown>> {
-  let page = await browser.open(party.login)
-  if (page.html.includes('Sign in with Microsoft')) page = await browser.follow(page, 'Sign in with Microsoft')
-  const me = await browser.open(party.me)
+async function signIn(browser: Browser, party: RelyingParty): Promise<Record<string, unknown>> {
+  let page = await browser.get(party.login)
+  if (page.html.includes('Sign in with Microsoft')) page = await browser.press(page, 'Sign in with Microsoft')
+  const me = await browser.get(party.me)
   expect([me.status, me.html]).toEqual([200, expect.stringContaining('Alice')])
   return JSON.parse(me.html) as Record<string, unknown>
 }
-const signOut = async (browser: HttpBrowser, scope: 'device' | 'everywhere') => {
-  const done = await browser.submit(await browser.open(`${ISSUER}/logout`), { scope }, 'Sign out')
+const signOut = async (browser: Browser, scope: 'device' | 'everywhere') => {
+  const done = await browser.submit(await browser.get(`${ISSUER}/logout`), { scope }, 'Sign out')
   expect([done.status, done.url]).toEqual([200, expect.stringContaining('/logout/done')])
 }
-const isSignedIn = async (browser: HttpBrowser, party: RelyingParty) => (await browser.open(party.me)).status === 200
-const refreshes = async (browser: HttpBrowser, party: RelyingParty) => (await browser.open(party.refresh)).status === 200
+const isSignedIn = async (browser: Browser, party: RelyingParty) => (await browser.get(party.me)).status === 200
+const refreshes = async (browser: Browser, party: RelyingParty) => (await browser.get(party.refresh)).status === 200
 
 describe.each(['express', 'hono'])('an instance made with %s’s middleware, unmodified', (name) => {
   const party = (): RelyingParty => parties[name] ?? expect.fail('not started')

@@ -4,7 +4,7 @@ import * as oidc from 'openid-client'
 import { startEntra, type Entra } from '../../demo/entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
 import { type BrokerProcess, type ClientEntry, prepareBroker } from './broker-process.ts'
-import { HttpBrowser, type Page } from './http-browser.ts'
+import { Browser, type Page } from '../browser.ts'
 import { freePorts } from './ports.ts'
 
 /** A broker process, a simulated Microsoft and instances whose logout addresses do what a test wants of them. */
@@ -60,13 +60,13 @@ export interface TestWorld {
   as(upn: string): void
   /** Code flow with PKCE by openid-client, through the broker's pages; `pages` is what was seen on the way. */
   signIn(
-    browser: HttpBrowser,
+    browser: Browser,
     instance: TestInstance,
     parameters?: Record<string, string>,
   ): Promise<{ tokens: oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers; pages: number; config: oidc.Configuration }>
   refresh(instance: TestInstance, refreshToken: string): Promise<oidc.TokenEndpointResponse>
   /** By the sign-out page, as a user does. */
-  signOut(browser: HttpBrowser, scope: 'device' | 'everywhere'): Promise<Page>
+  signOut(browser: Browser, scope: 'device' | 'everywhere'): Promise<Page>
   dispose(): Promise<void>
 }
 
@@ -148,13 +148,13 @@ export async function openWorld(
         nonce,
         ...parameters,
       })
-      let page = await browser.open(url.href)
+      let page = await browser.get(url.href)
       let pages = 0
-      while (page.status !== 0) {
+      while (page.left === undefined) {
         if (pages++ > 5) throw new Error(`More than five pages on the way; the last one at ${page.url}`)
-        page = await browser.follow(page, 'Sign in with Microsoft')
+        page = await browser.press(page, 'Sign in with Microsoft')
       }
-      const tokens = await oidc.authorizationCodeGrant(config, new URL(page.url), {
+      const tokens = await oidc.authorizationCodeGrant(config, page.left, {
         pkceCodeVerifier: verifier,
         expectedState: state,
         expectedNonce: nonce,
@@ -166,7 +166,7 @@ export async function openWorld(
       return oidc.refreshTokenGrant(await configOf(instance), refreshToken)
     },
     async signOut(browser, scope) {
-      return browser.submit(await browser.open(`${broker.issuer}/logout`), { scope }, 'Sign out')
+      return browser.submit(await browser.get(`${broker.issuer}/logout`), { scope }, 'Sign out')
     },
     async dispose() {
       await dispose()
@@ -177,4 +177,4 @@ export async function openWorld(
 }
 
 /** A browser that stops at the instances' redirect URIs. */
-export const newBrowser = (): HttpBrowser => new HttpBrowser({ stopAt: (url) => url.startsWith('http://127.0.0.1/') })
+export const newBrowser = (): Browser => new Browser({ follows: ({ origin }) => origin !== 'http://127.0.0.1' })

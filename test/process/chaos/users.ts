@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, openBroker } from '../../../src/command/broker.ts'
-import { formsOf, type HttpBrowser } from '../http-browser.ts'
+import type { Browser } from '../../browser.ts'
 import { newBrowser, type TestInstance, type TestWorld } from '../world.ts'
 import { type Random, randomOf } from './random.ts'
 
@@ -25,7 +25,7 @@ export interface KnownSession {
   sid: string
   sub: string
   upn: string
-  browser: HttpBrowser
+  browser: Browser
   seats: Seat[]
   /** By an act that was acknowledged. */
   ended?: 'session' | 'user' | 'restored'
@@ -143,9 +143,9 @@ export class User {
 
   /** By the pages. Where the answer was lost, the next page knows nobody: then it had been done. */
   async #signOut({ browser }: KnownSession, everywhere: boolean): Promise<void> {
-    const page = await browser.open(`${this.#world.broker.issuer}/logout`)
+    const page = await browser.get(`${this.#world.broker.issuer}/logout`)
     if (page.status >= 500) throw new Error(`The sign-out page answered ${page.status}.`)
-    if (!formsOf(page).some((form) => form.buttons.some(({ label }) => label.includes('Sign out')))) return
+    if (!page.forms.some((form) => form.buttons.some(({ label }) => label.includes('Sign out')))) return
     const done = await browser.submit(page, { scope: everywhere ? 'everywhere' : 'device' }, 'Sign out')
     if (done.status !== 200) throw new Error(`Signing out answered ${done.status}.`)
   }
