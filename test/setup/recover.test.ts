@@ -13,10 +13,8 @@ import {
   createBrowser,
   createWorld,
   enter,
-  formsOf,
   OPS,
   tenantPath,
-  textOf,
   type World,
 } from './world.ts'
 
@@ -44,13 +42,13 @@ describe('cmb setup --recover', () => {
     const token = await recoveryToken(world)
     const browser = createBrowser(rig, entra)
     const door = await browser.get('/setup')
-    expect((await browser.submit(door, '/setup/token', { token: 'AAAAA-AAAAA-AAAAA-AAAAA-AAAAA' })).status).toBe(403)
-    expect((await browser.submit(door, '/setup/token', { token })).status).toBe(200)
-    await browser.submit(await browser.get('/setup/connect'), '/setup/connect', { kind: 'secret', client_secret: APP_CLIENT_SECRET })
+    expect((await browser.submitTo(door, '/setup/token', { token: 'AAAAA-AAAAA-AAAAA-AAAAA-AAAAA' })).status).toBe(403)
+    expect((await browser.submitTo(door, '/setup/token', { token })).status).toBe(200)
+    await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', { kind: 'secret', client_secret: APP_CLIENT_SECRET })
     expect(current(world).credential).toEqual({ kind: 'secret', secret: APP_CLIENT_SECRET })
     const other = createBrowser(rig, entra)
-    expect((await other.post(`${OPS}/setup/token`, new URLSearchParams({ ...formsOf(door)[0]?.fields, token }))).status).toBe(403)
-    expect(formsOf(await other.get('/setup'))).toEqual([])
+    expect((await other.post(`${OPS}/setup/token`, new URLSearchParams({ ...door.forms[0]?.fields, token }))).status).toBe(403)
+    expect((await other.get('/setup')).forms).toEqual([])
     const acts = (await rig.store.listAudit({ limit: 20 })).map((entry) => `${entry.actor.id} ${entry.act} ${entry.ended?.outcome ?? ''}`)
     expect(acts).toEqual(expect.arrayContaining([expect.stringMatching(/^cmb@.* setup\.recovery_token done$/), 'setup-token setup.enter done']))
     expect(rig.lines.join()).not.toContain(token)
@@ -65,8 +63,8 @@ describe('cmb setup --recover', () => {
     await rig.deps.connection.reload()
     expect(rig.deps.connection.current().credential).toBeUndefined()
     const token = await recoveryToken(world)
-    await browser.submit(await browser.get('/setup'), '/setup/token', { token })
-    await browser.submit(await browser.get('/setup/connect'), '/setup/connect', { client_secret: APP_CLIENT_SECRET })
+    await browser.submitTo(await browser.get('/setup'), '/setup/token', { token })
+    await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', { client_secret: APP_CLIENT_SECRET })
     expect((await openConnection({ ...rig.deps, config: rig.config })).current().credential).toMatchObject({ secret: APP_CLIENT_SECRET })
   })
 
@@ -87,12 +85,12 @@ describe('what is entered at /setup', () => {
     const { browser, rig } = world
     await connected(world)
     const token = await recoveryToken(world)
-    await browser.submit(await browser.get('/setup'), '/setup/token', { token })
+    await browser.submitTo(await browser.get('/setup'), '/setup/token', { token })
     const filled = { kind: 'secret', client_secret: 'mistyped' }
-    const answer = await browser.submit(await browser.get('/setup/connect'), '/setup/connect', filled)
-    expect([answer.status, textOf(answer)]).toEqual([400, expect.stringMatching(/Nothing was saved\. .*AADSTS7000215/)])
-    const wrongId = await browser.submit(answer, '/setup/connect', { client_id: '99999999-9999-4999-8999-999999999999', kind: 'keep' })
-    expect([wrongId.status, textOf(wrongId)]).toEqual([400, expect.stringContaining('Nothing was saved')])
+    const answer = await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', filled)
+    expect([answer.status, answer.text]).toEqual([400, expect.stringMatching(/Nothing was saved\. .*AADSTS7000215/)])
+    const wrongId = await browser.submitTo(answer, '/setup/connect', { client_id: '99999999-9999-4999-8999-999999999999', kind: 'keep' })
+    expect([wrongId.status, wrongId.text]).toEqual([400, expect.stringContaining('Nothing was saved')])
     expect(current(world)).toMatchObject({ clientId: APP_CLIENT_ID, credential: { secret: APP_CLIENT_SECRET } })
     expect(answer.html).toContain('What you typed is kept')
     expect(answer.html + rig.lines.join() + JSON.stringify(await rig.store.listAudit({ limit: 50 }))).not.toContain('mistyped')
@@ -103,12 +101,12 @@ describe('what is entered at /setup', () => {
     const { browser } = world
     await enter(world)
     const filled = { client_id: APP_CLIENT_ID, client_secret: APP_CLIENT_SECRET, tid: 'contoso', name: 'Contoso' }
-    const answer = await browser.submit(await browser.get('/setup/connect'), '/setup/connect', filled)
-    const [form] = formsOf(answer)
+    const answer = await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', filled)
+    const [form] = answer.forms
     expect(form?.fields).toMatchObject({ client_id: APP_CLIENT_ID, client_secret: '', tid: 'contoso', name: 'Contoso' })
-    await browser.submit(answer, '/setup/connect', { tid: CONTOSO.tid })
+    await browser.submitTo(answer, '/setup/connect', { tid: CONTOSO.tid })
     expect(current(world)).toMatchObject({ tenants: [CONTOSO.tid], clientId: APP_CLIENT_ID, credential: { secret: APP_CLIENT_SECRET } })
-    expect(formsOf(await browser.get('/setup/connect'))[0]?.fields.name).toBeUndefined()
+    expect((await browser.get('/setup/connect')).forms[0]?.fields.name).toBeUndefined()
   })
 
   test('a secret that is typed with a stale sign-in is still there after the new sign-in, for nobody else', async () => {
@@ -118,13 +116,13 @@ describe('what is entered at /setup', () => {
     await rig.deps.connection.change({ credential: { kind: 'secret', secret: 'a secret that has expired' } })
     const page = await browser.get('/setup/connect')
     clock.ahead = 400
-    const stale = await browser.submit(page, '/setup/connect', { kind: 'secret', client_secret: APP_CLIENT_SECRET })
+    const stale = await browser.submitTo(page, '/setup/connect', { kind: 'secret', client_secret: APP_CLIENT_SECRET })
     expect(stale.status).toBe(403)
     clock.ahead = 0
     const again = await browser.get('/setup/connect')
-    expect(textOf(again)).toContain('What you typed is kept')
+    expect(again.text).toContain('What you typed is kept')
     expect(again.html).not.toContain(APP_CLIENT_SECRET)
-    await browser.submit(again, '/setup/connect', { kind: 'secret' })
+    await browser.submitTo(again, '/setup/connect', { kind: 'secret' })
     expect(current(world).credential).toEqual({ kind: 'secret', secret: APP_CLIENT_SECRET })
   })
 
@@ -132,10 +130,10 @@ describe('what is entered at /setup', () => {
     const world = await createWorld()
     const { browser } = world
     await connect(world)
-    await browser.submit(await browser.get(tenantPath()), `${tenantPath()}/remove`, { sure: 'yes' })
+    await browser.submitTo(await browser.get(tenantPath()), `${tenantPath()}/remove`, { sure: 'yes' })
     expect(current(world).tenants).toEqual([])
     const other = '22222222-2222-4222-8222-222222222222'
-    await browser.submit(await browser.get('/setup/connect'), '/setup/connect', { tid: other })
+    await browser.submitTo(await browser.get('/setup/connect'), '/setup/connect', { tid: other })
     expect(current(world)).toMatchObject({ tenants: [other], operatorTenant: other })
   })
 
@@ -146,7 +144,7 @@ describe('what is entered at /setup', () => {
     entra.auto(ADAM)
     const tried = await browser.press(await browser.get(`${tenantPath()}/proof?proof=conditional_access`), 'Try it with a sign-in')
     const answer = await browser.post(`${OPS}${tenantPath()}/proof`, assertion(tried, {}))
-    expect([answer.status, textOf(answer)]).toEqual([400, expect.stringContaining('tick the box')])
+    expect([answer.status, answer.text]).toEqual([400, expect.stringContaining('tick the box')])
     expect(assertion(answer).get('proof')).toBe('conditional_access')
   })
 })
