@@ -23,6 +23,7 @@ const ACTS = [
   'key.rotate',
   'key.retire',
   'setup.token',
+  'setup.recovery_token',
   'setup.enter',
   'connection.change',
   'connection.operators',

@@ -90,7 +90,7 @@ describe.each(STORES)('revoking, on %s', (_name, make) => {
     const { family: sydney } = await b.exchange(session.sid, 'sydney')
     const { family: perth } = await b.exchange(session.sid, 'perth')
     const grant = expectOutcome(await b.revoke({ kind: 'grant', sid: session.sid, clientId: 'sydney' }), 'revoked')
-    expect(grant.committed).toMatchObject({ revocation: { tid: TENANT, sessions: 0 }, pending: [{ attempt: 1 }] })
+    expect(grant.committed).toMatchObject({ revocation: { tid: TENANT, sessions: 1 }, pending: [{ attempt: 1 }] })
     expect(await b.refresh(family(sydney))).toEqual({ outcome: 'rejected', why: 'revoked' })
     expect((await b.refresh(family(perth))).outcome).toBe('rotated')
     const end = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
