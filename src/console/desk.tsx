@@ -1,15 +1,16 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Deps } from '../deps.ts'
+import { readAsset, styleSheet } from '../page/assets.ts'
 import { Button, HiddenFields } from '../page/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
 import { page, type PageOptions } from '../page/layout.tsx'
-import { LIVE_SCRIPT } from './live-script.ts'
 import type { Operator } from './pass.ts'
-import { SHEET } from './style.ts'
 import { whoIs } from './words.ts'
 
 /** What the console's pages share: the ways between them, who is at it, panels and tables. */
+
+export const CONSOLE_SHEET = styleSheet('/ops/assets/console.css', readAsset(import.meta.url, './console.css'))
 
 /** One request of an operator's. */
 export interface Visit {
@@ -81,9 +82,9 @@ export function desk(
     {
       title: options.title,
       status: options.status,
-      desk: { nav, sheet: SHEET },
+      desk: { nav, sheet: CONSOLE_SHEET.href },
       simulated: deps.config.entra.simulated,
-      script: options.live === true && !paused ? LIVE_SCRIPT : undefined,
+      live: options.live === true && !paused ? { events: '/ops/live' } : undefined,
     },
     <>
       {options.live === true ? <LiveState c={c} paused={paused} /> : null}
@@ -100,7 +101,9 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
   url.searchParams.set('live', 'off')
   return (
     <p class="live">
-      <span id="live-state">{paused ? 'Live updates are paused.' : 'As it was when this page was opened.'}</span>
+      <span id="live-state" data-connected="Live." data-lost="Not live at the moment: the broker does not answer.">
+        {paused ? 'Live updates are paused.' : 'As it was when this page was opened.'}
+      </span>
       <a href={here}>{paused ? 'Resume live updates' : 'Show it as it is now'}</a>
       {paused ? null : <a href={url.pathname + url.search}>Pause live updates</a>}
     </p>

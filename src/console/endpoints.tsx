@@ -7,7 +7,7 @@ import type { Checks } from '../checks/checks.ts'
 import { auditDownload, auditPage } from './audit.tsx'
 import { closeDeliveries } from './close.tsx'
 import { deliveriesPage, redrive } from './deliveries.tsx'
-import { formHolds, type Visit } from './desk.tsx'
+import { CONSOLE_SHEET, formHolds, type Visit } from './desk.tsx'
 import { redriveFailed } from './failed-work.tsx'
 import { LivePages } from './live.ts'
 import { nothingHere } from './nothing.tsx'
@@ -19,7 +19,6 @@ import { revocationPage, revocationsPage } from './revocations.tsx'
 import { checkRevocation, freshPage, revokeNow, revokePage } from './revoke.tsx'
 import { sessionsPage } from './sessions.tsx'
 import { closedPage, comeBack, doorPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
-import { STYLE } from './style.ts'
 
 /**
  * The operators' console, /ops: what is owed, told, enforced and revoked, seen by operators and acted on by administrators of the operators'
@@ -28,13 +27,7 @@ import { STYLE } from './style.ts'
 export function consoleEndpoints(deps: Deps, checks: Checks): Hono {
   const room = new Hono()
   const unchanged = { title: 'Nothing was changed', what: 'It could not be written down, so nothing was done.' }
-  room.get('/ops/assets/console.css', (c) =>
-    c.body(STYLE, 200, {
-      'Content-Type': 'text/css; charset=utf-8',
-      'Cache-Control': 'public, max-age=31536000, immutable',
-      'X-Content-Type-Options': 'nosniff',
-    }),
-  )
+  room.get(CONSOLE_SHEET.path, CONSOLE_SHEET.serve)
   room.use('/ops/*', async (c, next) => (deps.connection.current().operatorTenant === undefined ? closedPage(deps, c) : next()))
   room.get('/ops/sign-in', (c) =>
     goSignIn(deps, c, { returnTo: ownPath(c.req.query('return_to')), fresh: c.req.query('fresh') === 'yes' }, deps.clock.now()),

@@ -37,7 +37,7 @@
     }
     const source = new EventSource(events)
     source.addEventListener('open', () => {
-      say(state?.dataset.live)
+      say(state?.dataset.connected)
       void renewOnce()
     })
     source.addEventListener('changed', () => void renewOnce())

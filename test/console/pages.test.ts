@@ -203,7 +203,24 @@ describe('what is seen', () => {
   })
 })
 
+test('the style sheet is at the address that pages link to, for browsers to keep', async () => {
+  const olga = await atConsole(rig, 'operator')
+  const href = /href="(\/ops\/assets\/console\.css\?v=[^"]+)"/.exec((await olga.get('/ops')).html)?.[1] ?? ''
+  const sheet = await olga.send(href)
+  expect(sheet.headers.get('content-type')).toBe('text/css; charset=utf-8')
+  expect(sheet.headers.get('cache-control')).toBe('public, max-age=31536000, immutable')
+  expect(await sheet.text()).toContain('.desk .top {')
+})
+
 describe('live', () => {
+  test('an open page follows the stream of changes and says so, unless live updates are paused', async () => {
+    const olga = await atConsole(rig, 'operator')
+    const { html } = await olga.get('/ops')
+    expect(html).toContain('<script data-events="/ops/live">')
+    expect(html).toMatch(/<span id="live-state" data-connected="Live\." data-lost="[^"]+">/)
+    expect((await olga.get('/ops?live=off')).html).not.toContain('<script')
+  })
+
   test('a page that is open hears of a revocation, and its stream ends with the pass', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const olga = await atConsole(rig, 'operator')
