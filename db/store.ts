@@ -25,10 +25,10 @@ import type {
   Revocation,
   RevocationTime,
   Session,
-  SigningKeyRow,
+  StoredSigningKey,
   Standing,
   Subject,
-  TenantRow,
+  Tenant,
   TokenFamily,
 } from './types.ts'
 
@@ -378,9 +378,9 @@ export interface ClientActs {
 }
 
 export interface KeyActs {
-  listKeys(): Promise<SigningKeyRow[]>
+  listKeys(): Promise<StoredSigningKey[]>
   /** Adds a key unless its kid is there. */
-  addKey(key: SigningKeyRow): Promise<void>
+  addKey(key: StoredSigningKey): Promise<void>
   /** One transaction: `next` becomes active, the active one retiring until `retireAt`. */
   activateKey(input: { kid: string; retireAt: number; now: number }): Promise<boolean>
   /** Stops publishing a key at once. */
@@ -388,11 +388,11 @@ export interface KeyActs {
 }
 
 export interface TenantActs {
-  listTenants(): Promise<TenantRow[]>
-  findTenant(tid: string): Promise<TenantRow | undefined>
-  putTenant(tenant: TenantRow): Promise<void>
+  listTenants(): Promise<Tenant[]>
+  findTenant(tid: string): Promise<Tenant | undefined>
+  putTenant(tenant: Tenant): Promise<void>
   /** Changes some of a tenant that is connected; false where it is not, so that a removal at the same time stands. */
-  changeTenant(input: { tid: string; change: Partial<Omit<TenantRow, 'tid' | 'connectedAt' | 'removedAt'>> }): Promise<boolean>
+  changeTenant(input: { tid: string; change: Partial<Omit<Tenant, 'tid' | 'connectedAt' | 'removedAt'>> }): Promise<boolean>
   /** Disconnects a tenant, revokes every session of its users and drops what was to be asked of Microsoft there, in one transaction. `unknown` where it is not connected. */
   removeTenant(input: { tid: string; actor: Actor; now: number }): Promise<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }>
 }

@@ -191,7 +191,7 @@ export interface CodeGrant {
 
 export type KeyState = 'next' | 'active' | 'retiring' | 'retired'
 
-export interface SigningKeyRow {
+export interface StoredSigningKey {
   kid: string
   alg: 'ES256' | 'RS256'
   state: KeyState
@@ -232,7 +232,7 @@ export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs'> {
   firstSeq: number
 }
 
-export interface TenantRow {
+export interface Tenant {
   tid: string
   name?: string | undefined
   /** `auth_context:c1` … `c25`, `amr` or `conditional_access`. Anything else (`undecided`) lets nobody in. */

@@ -1,5 +1,5 @@
 import type { KeyActs } from '../store.ts'
-import type { SigningKeyRow } from '../types.ts'
+import type { StoredSigningKey } from '../types.ts'
 import { optional } from './core.ts'
 import type { Core } from './core.ts'
 
@@ -7,8 +7,8 @@ import type { Core } from './core.ts'
 
 interface KeyRow {
   kid: string
-  alg: SigningKeyRow['alg']
-  state: SigningKeyRow['state']
+  alg: StoredSigningKey['alg']
+  state: StoredSigningKey['state']
   private_sealed: string | null
   public_jwk: string
   created_at: number

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { words } from '../../src/protocol/params.ts'
+import { splitList } from '../../src/protocol/params.ts'
 import type { NewCode, NewSession, SignInActs } from '../store.ts'
 import type { Committed, Subject } from '../types.ts'
 import { optional } from './core.ts'
@@ -169,12 +169,12 @@ export function signInActs(core: Core, log: RevocationLog, sessions: Sessions): 
 
     hasConsent: ({ sub, clientId, scope }) =>
       read(() => {
-        const given = words(consent.get(sub, clientId))
-        return words(scope).every((word) => given.includes(word))
+        const given = splitList(consent.get(sub, clientId))
+        return splitList(scope).every((word) => given.includes(word))
       }),
     recordConsent: ({ sub, clientId, scope, now }) =>
       write(() => {
-        const given = words(`${consent.get(sub, clientId) ?? ''} ${scope}`)
+        const given = splitList(`${consent.get(sub, clientId) ?? ''} ${scope}`)
         consented.run({ sub, clientId, scope: given.join(' '), now })
       }),
   }

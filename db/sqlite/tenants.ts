@@ -1,5 +1,5 @@
 import type { TenantActs } from '../store.ts'
-import type { TenantRow } from '../types.ts'
+import type { Tenant } from '../types.ts'
 import { optional } from './core.ts'
 import type { Core } from './core.ts'
 import type { RevocationLog } from './log.ts'
@@ -21,7 +21,7 @@ interface Row {
   removed_at: number | null
 }
 
-const tenantOf = (row: Row): TenantRow => ({
+const tenantOf = (row: Row): Tenant => ({
   tid: row.tid,
   name: optional(row.name),
   mfaProof: row.mfa_proof,
@@ -49,7 +49,7 @@ const NOTHING = {
   removedAt: null,
 }
 
-const given = (tenant: TenantRow): Record<string, unknown> => Object.fromEntries(Object.entries(tenant).filter(([, value]) => value !== undefined))
+const given = (tenant: Tenant): Record<string, unknown> => Object.fromEntries(Object.entries(tenant).filter(([, value]) => value !== undefined))
 
 export function tenantActs({ db, write, read }: Core, log: RevocationLog): TenantActs {
   const all = db.prepare<[], Row>('SELECT * FROM tenants ORDER BY connected_at, tid')

@@ -1,5 +1,5 @@
 import { equalInConstantTime } from '../../src/protocol/compare.ts'
-import { words } from '../../src/protocol/params.ts'
+import { splitList } from '../../src/protocol/params.ts'
 import { verifierMatches } from '../../src/protocol/pkce.ts'
 import type { RejectedWhy, TokenActs } from '../store.ts'
 import type { CodeGrant, TokenFamily } from '../types.ts'
@@ -109,7 +109,7 @@ export function tokenActs(core: Core, log: RevocationLog, sessions: Sessions, fa
     join.run({ sid: code.sid, clientId, now, head: rev })
     sessions.touch(row, undefined, now)
     const grant = grantOf(code)
-    const wanted = words(code.scope).includes('offline_access')
+    const wanted = splitList(code.scope).includes('offline_access')
     const family: TokenFamily | undefined = wanted ? families.open({ familyId, sid: code.sid, grant, openedSeq: rev, now }) : undefined
     return { outcome: 'redeemed', session: sessions.session(row), grant, family, rev } as const
   }

@@ -12,34 +12,34 @@ import { signedOut, signOutFrom } from './sign-out.tsx'
 
 /** Owns what a user sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end anybody else's. */
 export function accountEndpoints(deps: Deps): Hono {
-  const room = new Hono()
+  const endpoints = new Hono()
   const current = async (c: Context, now: number): Promise<Session | undefined> => {
     const standing = await currentStanding(deps, c, now)
     return standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
   }
   const toSignIn = (c: Context): Response => c.redirect('/signin/start?return_to=/account', 303)
 
-  room.get('/account', async (c) => {
+  endpoints.get('/account', async (c) => {
     const now = deps.clock.now()
     const session = await current(c, now)
     return session === undefined ? toSignIn(c) : sessionsPage(deps, c, session, now)
   })
-  room.post('/account/sign-out', bodyLimit({ maxSize: 8 * 1024, onError: (c) => tooLong(deps, c) }), async (c) => {
+  endpoints.post('/account/sign-out', bodyLimit({ maxSize: 8 * 1024, onError: (c) => tooLong(deps, c) }), async (c) => {
     const now = deps.clock.now()
     const session = await current(c, now)
     if (session === undefined) return toSignIn(c)
     return signOutFrom(deps, c, session, new URLSearchParams(await c.req.text()), now)
   })
-  room.get('/account/signed-out', async (c) =>
+  endpoints.get('/account/signed-out', async (c) =>
     (await current(c, deps.clock.now())) === undefined ? signedOut(deps, c) : c.redirect('/account', 303),
   )
-  room.get('/account/ready', async (c) => {
+  endpoints.get('/account/ready', async (c) => {
     const now = deps.clock.now()
     const session = await current(c, now)
     return session === undefined ? readyForAnybody(deps, c) : readyFor(deps, c, session, now)
   })
-  room.onError(pageErrors(deps, (t) => t.sessions.notSaved))
-  return room
+  endpoints.onError(pageErrors(deps, (t) => t.sessions.notSaved))
+  return endpoints
 }
 
 function tooLong(deps: Deps, c: Context): Response {

@@ -8,14 +8,14 @@ import { entryNumber, limit, route, shape } from './route.ts'
 
 /** What operators did: newest first, or, to export it whole, rising from `after` on; as JSON lines where those are asked for. It can be read and not written. */
 
-const words = z.string().min(1).max(200).optional()
+const filter = z.string().min(1).max(200).optional()
 const listing = z.strictObject({
   before: entryNumber.optional(),
   after: entryNumber.optional(),
-  actor: words,
-  act: words,
-  target: words,
-  case_reference: words,
+  actor: filter,
+  act: filter,
+  target: filter,
+  case_reference: filter,
   limit,
 })
 

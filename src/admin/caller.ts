@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { adminAudience, TYP } from '../protocol/names.ts'
-import { words } from '../protocol/params.ts'
+import { splitList } from '../protocol/params.ts'
 import type { Caller } from '../acts/caller.ts'
 import { Problem, problemResponse } from '../acts/problem.ts'
 
@@ -35,7 +35,7 @@ export async function callerByToken(deps: Deps, authorization: string | undefine
   const client = deps.clients.find(clientId)
   if (client === undefined || !(await deps.store.checkClientAccess({ clientId, rev }))) return undefined
   // A scope taken from the client since counts no longer.
-  const granted = words(scope).filter((name) => client.metadata.scopes.includes(name))
+  const granted = splitList(scope).filter((name) => client.metadata.scopes.includes(name))
   const may = granted.includes('broker:administer') ? 'administer' : granted.includes('broker:operate') ? 'operate' : undefined
   return may === undefined ? undefined : { actor: { kind: 'client', id: clientId }, source: 'api', via: 'api', may }
 }

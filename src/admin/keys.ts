@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
-import type { SigningKeyRow } from '../../db/types.ts'
+import type { StoredSigningKey } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { seconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
@@ -86,12 +86,12 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
 }
 
 /** What guards must drop at once: none after a rotation that keeps the old key published. */
-function retiredSince(before: SigningKeyRow[], after: SigningKeyRow[]): string[] {
+function retiredSince(before: StoredSigningKey[], after: StoredSigningKey[]): string[] {
   const gone = new Set(before.filter((key) => key.state === 'retired').map((key) => key.kid))
   return after.filter((key) => key.state === 'retired' && !gone.has(key.kid)).map((key) => key.kid)
 }
 
-function shown(key: SigningKeyRow): Record<string, unknown> {
+function shown(key: StoredSigningKey): Record<string, unknown> {
   return {
     kid: key.kid,
     alg: key.alg,

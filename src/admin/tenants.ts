@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
-import type { TenantRow } from '../../db/types.ts'
+import type { Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { resumeProbe } from '../microsoft/probe-pause.ts'
 import { appManifest } from '../microsoft/registration.ts'
@@ -183,7 +183,7 @@ function onlyHere({ via }: Caller, command: string): void {
   if (via !== 'command') throw new Problem(403, 'Only on the broker’s own machine', `Run ${command} there.`)
 }
 
-function shown(row: TenantRow, operatorTenant: string | undefined): Record<string, unknown> {
+function shown(row: Tenant, operatorTenant: string | undefined): Record<string, unknown> {
   return {
     tid: row.tid,
     name: row.name ?? null,

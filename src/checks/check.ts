@@ -1,4 +1,4 @@
-import type { TenantRow } from '../../db/types.ts'
+import type { Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Examination } from '../microsoft/interface.ts'
 import type { Found } from './finding.ts'
@@ -28,13 +28,13 @@ export interface Looking {
   deps: Deps
   now: number
   /** Connected tenants. */
-  tenants(): Promise<TenantRow[]>
+  tenants(): Promise<Tenant[]>
   /** Asks Microsoft, now. */
   examine(tid: string): Promise<Examination>
 }
 
 export function looking(deps: Deps): Looking {
-  let rows: Promise<TenantRow[]> | undefined
+  let rows: Promise<Tenant[]> | undefined
   const asked = new Map<string, Promise<Examination>>()
   return {
     deps,

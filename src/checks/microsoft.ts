@@ -1,4 +1,4 @@
-import type { TenantRow } from '../../db/types.ts'
+import type { Tenant } from '../../db/types.ts'
 import { probePause } from '../microsoft/probe-pause.ts'
 import { registration } from '../microsoft/registration.ts'
 import { isDecided, trialSetting } from '../microsoft/tenants.ts'
@@ -71,11 +71,11 @@ export const microsoftChecks: readonly Check[] = [
   { id: 'probe', question: 'Does the probe run?', cost: 'cheap', severity: 'page', part: 'microsoft', look: (all) => eachTenant(all, probe) },
 ]
 
-const nameOf = ({ name, tid }: Pick<TenantRow, 'name' | 'tid'>): string => name ?? tid
+const nameOf = ({ name, tid }: Pick<Tenant, 'name' | 'tid'>): string => name ?? tid
 const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
-const proofPage = ({ deps }: Looking, { tid }: TenantRow): string => `${deps.config.opsOrigin}/setup/tenants/${tid}/proof`
+const proofPage = ({ deps }: Looking, { tid }: Tenant): string => `${deps.config.opsOrigin}/setup/tenants/${tid}/proof`
 
-async function eachTenant(looking: Looking, look: (looking: Looking, row: TenantRow) => Found[] | Promise<Found[]>): Promise<Found[]> {
+async function eachTenant(looking: Looking, look: (looking: Looking, row: Tenant) => Found[] | Promise<Found[]>): Promise<Found[]> {
   const found = await Promise.all(
     (await looking.tenants()).map(async (row) => (await look(looking, row)).map((one) => ({ about: `tenant ${nameOf(row)}`, tid: row.tid, ...one }))),
   )
@@ -117,7 +117,7 @@ async function credentialExpiry({ deps, now }: Looking): Promise<Found[]> {
   ]
 }
 
-async function reached({ examine }: Looking, { tid }: TenantRow): Promise<Found[]> {
+async function reached({ examine }: Looking, { tid }: Tenant): Promise<Found[]> {
   const { metadata, authorize, credential: tried } = await examine(tid)
   const problems = [
     metadata.ok ? [] : [metadata.problem],
@@ -150,7 +150,7 @@ const STOPPED = 'No session expires, and no token is issued or checked (503).'
 const SYNCHRONIZE =
   'Synchronize it by NTP; the broker goes on as soon as the clocks agree. If the clock is right now and Microsoft cannot be asked, restart the broker.'
 
-async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: TenantRow): Promise<Found[]> {
+async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant): Promise<Found[]> {
   const compared = clockWatch.comparison()
   const { metadata } = await examine(tid)
   if (!metadata.ok || metadata.skewSeconds === undefined) return [unknown('Microsoft did not send its time.')]
@@ -165,7 +165,7 @@ async function clock({ examine, deps: { clockWatch } }: Looking, { tid }: Tenant
   ]
 }
 
-async function credential({ examine }: Looking, row: TenantRow): Promise<Found[]> {
+async function credential({ examine }: Looking, row: Tenant): Promise<Found[]> {
   const { credential: tried } = await examine(row.tid)
   if (tried === undefined || (!tried.ok && tried.outage)) return [unknown('Not asked: Microsoft was not reached.')]
   if (tried.ok) return [ok('Entra gave the application a token just now.')]
@@ -178,7 +178,7 @@ async function credential({ examine }: Looking, row: TenantRow): Promise<Found[]
   return [isDecided(row) || tried.guidance !== 'app_missing' ? failed(`${found} Users of this tenant cannot sign in.`, fix) : warning(found, fix)]
 }
 
-async function consent({ deps }: Looking, row: TenantRow): Promise<Found[]> {
+async function consent({ deps }: Looking, row: Tenant): Promise<Found[]> {
   const fix = `Open ${deps.config.opsOrigin}/setup/tenants/${row.tid}, press “Granting consent”, then “Confirm by signing in”.`
   if (row.consentConfirmedAt === undefined) return [unknown('Consent is not confirmed here.', fix)]
   return [ok(`Confirmed by ${row.consentConfirmedBy ?? 'an administrator'}, ${at(row.consentConfirmedAt)}.`)]
@@ -199,7 +199,7 @@ async function mfaProofs(looking: Looking): Promise<Found[]> {
   return found
 }
 
-function mfaProof(row: TenantRow, page: string): Found {
+function mfaProof(row: Tenant, page: string): Found {
   if (!isDecided(row)) return warning('No proof of MFA is chosen: users of this tenant cannot sign in.', `Choose it at ${page}`)
   const asserted = row.proofAssertedAt === undefined ? '' : `, asserted by ${row.proofAssertedBy ?? 'an administrator'}, ${at(row.proofAssertedAt)}`
   if (row.mfaProof === 'conditional_access')
@@ -224,7 +224,7 @@ const NEEDED_FOR: Readonly<Record<string, string>> = {
   email: 'without it instances get no email address',
 }
 
-async function claims({ deps }: Looking, { tid }: TenantRow): Promise<Found[]> {
+async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
   const kept = await deps.store.setting(trialSetting(tid))
   if (kept === undefined) return [unknown('No sign-in at /setup has shown it yet.', 'Open the tenant at /setup and sign in once.')]
   const trial = JSON.parse(kept) as { at: number; claims: Record<string, boolean> }
@@ -236,7 +236,7 @@ async function claims({ deps }: Looking, { tid }: TenantRow): Promise<Found[]> {
   return [missing.some((name) => name !== 'email') ? warning(found, fix) : unknown(found, fix)]
 }
 
-async function permission({ deps, examine }: Looking, { tid }: TenantRow): Promise<Found[]> {
+async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<Found[]> {
   const tried = (await examine(tid)).credential
   if (!tried?.ok) return [unknown('Not known while Entra does not accept the credential.')]
   const has = registration('')
@@ -253,7 +253,7 @@ const usesGraph = ({ config }: Looking['deps'], tid: string): boolean => {
   return tenants === 'all' || tenants.includes(tid)
 }
 
-async function subscription({ deps, now }: Looking, { tid }: TenantRow): Promise<Found[]> {
+async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Found[]> {
   if (!usesGraph(deps, tid))
     return [
       unknown(
@@ -279,7 +279,7 @@ async function subscription({ deps, now }: Looking, { tid }: TenantRow): Promise
   ]
 }
 
-async function probe({ deps }: Looking, { tid }: TenantRow): Promise<Found[]> {
+async function probe({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
   const pause = await probePause(deps.store, tid)
   if (pause === undefined) return []
   const code = pause.code === undefined ? '' : ` (AADSTS${pause.code})`

@@ -1,7 +1,7 @@
 import type { Client } from '../protocol/client-metadata.ts'
 import type { Params } from '../protocol/params.ts'
 
-/** The doors of this room: who an OAuth request comes from. */
+/** The interface of this module: who an OAuth request comes from. */
 
 export interface ClientRegistry {
   /** Registered and not removed; from memory, as fresh as the last change by this process. */

@@ -33,7 +33,7 @@ export function backupCommands(program: Command, context: Context): void {
       .action(async (file: string, options: { yes?: boolean }, command: Command) => {
         await agree(context, file, options.yes === true)
         const restored = await restore(context, resolve(file), context.dataDir(command))
-        context.print(command, { restored: resolve(file), ...restored }, () => words(restored))
+        context.print(command, { restored: resolve(file), ...restored }, () => restoredShown(restored))
       }),
     'cmb restore /var/backups/broker-2026-11-24.db',
     'cmb --data-dir /var/lib/broker restore broker.db --yes',
@@ -70,7 +70,7 @@ async function restore(context: Context, backup: string, dataDir: string) {
   }
 }
 
-const words = (restored: Awaited<ReturnType<typeof restore>>): string =>
+const restoredShown = (restored: Awaited<ReturnType<typeof restore>>): string =>
   `${lines([
     ['log', `${restored.log.seq} (epoch ${restored.log.epoch})`],
     ['newest revocation in the backup', time(restored.last_revocation_at)],

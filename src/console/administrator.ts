@@ -3,7 +3,7 @@ import type { Actor } from '../protocol/revocation.ts'
 import type { Deps } from '../deps.ts'
 import { isFresh, visitorOf } from './pass.ts'
 
-/** For /setup, which is another room: the administrator at the console, if there is one in this browser. */
+/** For /setup, which is another module: the administrator at the console, if there is one in this browser. */
 export async function administratorAt(
   deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'connection'>,
   c: Context,

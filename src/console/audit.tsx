@@ -2,8 +2,8 @@ import type { Child } from 'hono/jsx'
 import type { AuditEntry } from '../../db/types.ts'
 import { Button } from '../page/components.tsx'
 import { auditLines } from '../acts/audit.ts'
-import { desk, Panel, Table, type Visit } from './desk.tsx'
-import { when } from './words.ts'
+import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { when } from './format.ts'
 
 /** The audit log: who did what, by which way, and how it ended. It can be read and taken away whole; nobody can write in it. */
 
@@ -38,18 +38,18 @@ const ACTS = [
   'backup',
 ]
 
-const asked = ({ c }: Visit, name: string): string | undefined => c.req.query(name)?.trim().slice(0, 200) || undefined
+const asked = ({ c }: ConsoleRequest, name: string): string | undefined => c.req.query(name)?.trim().slice(0, 200) || undefined
 
-export async function auditPage(visit: Visit): Promise<Response> {
-  const { deps, c } = visit
-  const [actorId, act, caseReference] = [asked(visit, 'actor'), asked(visit, 'act'), asked(visit, 'case')]
+export async function auditPage(request: ConsoleRequest): Promise<Response> {
+  const { deps, c } = request
+  const [actorId, act, caseReference] = [asked(request, 'actor'), asked(request, 'act'), asked(request, 'case')]
   const before = /^\d{1,15}$/.test(c.req.query('before') ?? '') ? Number(c.req.query('before')) : undefined
   const found = await deps.store.listAudit({ before, actorId, act, caseReference, limit: PAGE + 1 })
   const shown = found.slice(0, PAGE)
-  const names = await namesOf(visit, shown)
+  const names = await namesOf(request, shown)
   const filter = Object.entries({ actor: actorId, act, case: caseReference }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
   return desk(
-    visit,
+    request,
     { title: 'Audit log', at: '/ops/audit' },
     <>
       <Panel>
@@ -64,7 +64,7 @@ export async function auditPage(visit: Visit): Promise<Response> {
         <Table
           label="Audit log"
           head={['Number', 'When', 'Who', 'Way', 'What', 'To what', 'Case', 'Outcome']}
-          rows={shown.map((one) => row(visit, one, names))}
+          rows={shown.map((one) => row(request, one, names))}
           none="Nothing that fits was done."
         />
         <p class="row">
@@ -78,10 +78,10 @@ export async function auditPage(visit: Visit): Promise<Response> {
   )
 }
 
-export const auditDownload = (visit: Visit): Response =>
-  auditLines(visit.deps, { actorId: asked(visit, 'actor'), act: asked(visit, 'act'), caseReference: asked(visit, 'case') })
+export const auditDownload = (request: ConsoleRequest): Response =>
+  auditLines(request.deps, { actorId: asked(request, 'actor'), act: asked(request, 'act'), caseReference: asked(request, 'case') })
 
-async function namesOf({ deps }: Visit, entries: readonly AuditEntry[]): Promise<Map<string, string>> {
+async function namesOf({ deps }: ConsoleRequest, entries: readonly AuditEntry[]): Promise<Map<string, string>> {
   const subs = [...new Set(entries.map((one) => one.actor.id).filter((id) => id.startsWith('u_')))]
   const found = await Promise.all(subs.map(async (sub) => [sub, await deps.store.findSubject(sub)] as const))
   return new Map(found.flatMap(([sub, subject]) => (subject === undefined ? [] : [[sub, subject.name ?? subject.username ?? sub] as const])))
@@ -93,12 +93,12 @@ const OUTCOME = {
   failed: { words: 'failed', tag: 'tag bad' },
 } as const
 
-function row(visit: Visit, one: AuditEntry, names: Map<string, string>): Child[] {
+function row(request: ConsoleRequest, one: AuditEntry, names: Map<string, string>): Child[] {
   const { words, tag } = one.ended === undefined ? { words: 'not finished', tag: 'tag bad' } : OUTCOME[one.ended.outcome]
   const seq = one.ended?.result.seq
   return [
     one.id,
-    when(one.atMs, visit.deps.clock.nowMs()),
+    when(one.atMs, request.deps.clock.nowMs()),
     <a href={`/ops/audit?${new URLSearchParams({ actor: one.actor.id }).toString()}`}>{names.get(one.actor.id) ?? one.actor.id}</a>,
     one.via,
     one.act,

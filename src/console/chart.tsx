@@ -1,5 +1,5 @@
 import type { RevocationTime } from '../../db/types.ts'
-import { plural, span } from './words.ts'
+import { plural, span } from './format.ts'
 
 /** Time from revoke to the last instance delivered, and applied: each revocation a mark, on a logarithmic scale, because a hanging instance takes a thousand times as long. */
 
@@ -90,7 +90,7 @@ export function TimesChart({ newestFirst }: { newestFirst: readonly RevocationTi
             <svg class="key" viewBox="0 0 10 10" aria-hidden="true" focusable="false">
               {one.look === 'one' ? <circle class="one" cx="5" cy="5" r="4" /> : <path class="two" d="M5 0l5 5l-5 5l-5-5z" />}
             </svg>
-            {one.name}: {words(one)}
+            {one.name}: {captionOf(one)}
           </div>
         ))}
         <div class="soft">Solid line: half took no longer (p50). Broken line: 99 in 100 (p99). The last {plural(times.length, 'revocation')}.</div>
@@ -101,10 +101,10 @@ export function TimesChart({ newestFirst }: { newestFirst: readonly RevocationTi
 
 const round = (value: number): number => Math.round(value * 10) / 10
 
-function words({ points }: Series): string {
+function captionOf({ points }: Series): string {
   if (points.length === 0) return 'none yet'
   const values = points.map(({ ms }) => ms)
   return `p50 ${span(percentile(values, 0.5))}, p99 ${span(percentile(values, 0.99))} (${plural(values.length, 'revocation')})`
 }
 
-const spoken = (shown: readonly Series[]): string => `Time from revoke. ${shown.map((one) => `${one.name}: ${words(one)}`).join('. ')}.`
+const spoken = (shown: readonly Series[]): string => `Time from revoke. ${shown.map((one) => `${one.name}: ${captionOf(one)}`).join('. ')}.`

@@ -2,10 +2,10 @@ import type { Delivery, DeliveryState } from '../../db/types.ts'
 import { closeAs, type WhichDeliveries } from '../acts/deliveries.ts'
 import { Button, HiddenFields, LinkButton } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
-import { desk, formToken, Panel, type Visit } from './desk.tsx'
+import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
 import { FRESH_SECONDS, isFresh } from './pass.ts'
-import { nameOf, plural } from './words.ts'
+import { nameOf, plural } from './format.ts'
 
 /** Closes deliveries that will never be delivered, with a reason: for administrators who signed in a short time ago, as for a revocation. */
 
@@ -14,11 +14,11 @@ export const OPEN: readonly DeliveryState[] = ['pending', 'rejected', 'failed']
 const LONGEST_REASON = 500
 const LONGEST_CASE = 200
 
-export const mayClose = ({ operator }: Visit): boolean => operator.caller.may === 'administer'
+export const mayClose = ({ operator }: ConsoleRequest): boolean => operator.caller.may === 'administer'
 export const closedWords = (closed: number): string => `${plural(closed, 'delivery was', 'deliveries were')} closed.`
 
 /** Not a live part: what an administrator types stays. */
-export function Close({ visit, shown, clientId }: { visit: Visit; shown: readonly Delivery[]; clientId: string | undefined }) {
+export function Close({ request, shown, clientId }: { request: ConsoleRequest; shown: readonly Delivery[]; clientId: string | undefined }) {
   const targets = [...new Map(shown.map((one) => [one.targetId, one.uri]))]
   return (
     <Panel title="Close deliveries">
@@ -27,21 +27,21 @@ export function Close({ visit, shown, clientId }: { visit: Visit; shown: readonl
         its proof and of the audit log.
       </p>
       <form class="stack" method="post" action="/ops/deliveries/close">
-        <HiddenFields fields={{ [CSRF_FIELD]: formToken(visit) }} />
+        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
         <div class="field">
           <label for="which">What do you want to close?</label>
           <select id="which" name="which">
             {shown.map((one) => (
               <option value={`id ${one.id}`}>
                 {one.seq === undefined ? '' : `Revocation ${one.seq} at `}
-                {nameOf(visit.deps, one.clientId)}
+                {nameOf(request.deps, one.clientId)}
               </option>
             ))}
             {targets.map(([id, uri]) => (
               <option value={`target_id ${id}`}>All pending, rejected and failed to {uri}</option>
             ))}
             {clientId === undefined ? null : (
-              <option value={`client_id ${clientId}`}>All pending, rejected and failed to {nameOf(visit.deps, clientId)}</option>
+              <option value={`client_id ${clientId}`}>All pending, rejected and failed to {nameOf(request.deps, clientId)}</option>
             )}
           </select>
         </div>
@@ -59,27 +59,27 @@ export function Close({ visit, shown, clientId }: { visit: Visit; shown: readonl
   )
 }
 
-export async function closeDeliveries(visit: Visit, form: URLSearchParams): Promise<Response> {
-  const { deps, c, operator, now } = visit
+export async function closeDeliveries(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const { deps, c, operator, now } = request
   const back = '/ops/deliveries'
-  if (!mayClose(visit))
-    return nothingHere(visit, 'Closing deliveries needs the app role Broker.Administrator. Operators may try deliveries again.', back, 403)
-  if (!isFresh(operator.session, now)) return signInFirst(visit)
+  if (!mayClose(request))
+    return nothingHere(request, 'Closing deliveries needs the app role Broker.Administrator. Operators may try deliveries again.', back, 403)
+  if (!isFresh(operator.session, now)) return signInFirst(request)
   const which = readWhich(form.get('which') ?? '')
   const reason = (form.get('reason') ?? '').trim()
   const caseReference = (form.get('case_reference') ?? '').trim() || undefined
-  if (reason === '') return nothingHere(visit, 'Nothing was closed: give a reason.', back, 422)
+  if (reason === '') return nothingHere(request, 'Nothing was closed: give a reason.', back, 422)
   if (which === undefined || reason.length > LONGEST_REASON || (caseReference ?? '').length > LONGEST_CASE)
-    return nothingHere(visit, 'Nothing was closed: choose what to close, and shorten the reason or the case.', back, 422)
+    return nothingHere(request, 'Nothing was closed: choose what to close, and shorten the reason or the case.', back, 422)
   const closed = await closeAs(deps, operator.caller, { ...which, reason, caseReference })
   return c.redirect(`/ops/deliveries?${new URLSearchParams({ state: 'closed', closed: String(closed) }).toString()}`, 303)
 }
 
 const SIGN_IN = `/ops/sign-in?${new URLSearchParams({ fresh: 'yes', return_to: '/ops/deliveries?state=pending' }).toString()}`
 
-const signInFirst = (visit: Visit): Response =>
+const signInFirst = (request: ConsoleRequest): Response =>
   desk(
-    visit,
+    request,
     { title: 'Sign in again', at: '/ops/deliveries', status: 403 },
     <Panel class="narrow">
       <p>Nothing was closed. Closing deliveries needs a sign-in that is no older than {FRESH_SECONDS / 60} minutes.</p>

@@ -4,8 +4,8 @@ import { Button, HiddenFields, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { redriveAs } from '../acts/deliveries.ts'
 import { Close, closedWords, mayClose, OPEN } from './close.tsx'
-import { desk, formToken, Live, Panel, Table, type Visit } from './desk.tsx'
-import { count, nameOf, plural, STATE, when } from './words.ts'
+import { desk, formToken, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { count, nameOf, plural, STATE, when } from './format.ts'
 
 /** What is owed and what came of it; and trying again what was refused or given up: one, an address, or all. */
 
@@ -14,8 +14,8 @@ const STATES: readonly DeliveryState[] = ['failed', 'rejected', 'pending', 'deli
 const stateOf = (value: string | undefined): DeliveryState => STATES.find((one) => one === value) ?? 'failed'
 const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
 
-export async function deliveriesPage(visit: Visit): Promise<Response> {
-  const { deps, c } = visit
+export async function deliveriesPage(request: ConsoleRequest): Promise<Response> {
+  const { deps, c } = request
   const clientId = c.req.query('client') || undefined
   const state = stateOf(c.req.query('state'))
   const [found, counts] = await Promise.all([deps.store.listDeliveries({ state, clientId, limit: PAGE + 1 }), deps.store.deliveryCounts()])
@@ -23,37 +23,47 @@ export async function deliveriesPage(visit: Visit): Promise<Response> {
   const redriven = /^\d{1,9}$/.exec(c.req.query('redriven') ?? '')?.[0]
   const closed = /^\d{1,9}$/.exec(c.req.query('closed') ?? '')?.[0]
   return desk(
-    visit,
+    request,
     { title: 'Deliveries', at: '/ops/deliveries', live: true },
     <>
       {redriven === undefined ? null : (
         <Notice kind="good" title={`${plural(Number(redriven), 'delivery', 'deliveries')} will be tried again now.`} />
       )}
       {closed === undefined ? null : <Notice kind="good" title={closedWords(Number(closed))} />}
-      <Filters visit={visit} state={state} clientId={clientId} counts={counts} />
+      <Filters request={request} state={state} clientId={clientId} counts={counts} />
       <Live id="deliveries">
-        <Panel title={`${words(state)}${clientId === undefined ? '' : `, ${nameOf(deps, clientId)}`}`}>
-          <Table label="Deliveries" head={HEAD} rows={shown.map((one) => row(visit, one))} none="There are none." />
+        <Panel title={`${stateTitle(state)}${clientId === undefined ? '' : `, ${nameOf(deps, clientId)}`}`}>
+          <Table label="Deliveries" head={HEAD} rows={shown.map((one) => row(request, one))} none="There are none." />
           {found.length > PAGE ? <p class="soft">The newest {PAGE}. Choose an instance to see fewer.</p> : null}
         </Panel>
-        {FAILED.includes(state) && shown.length > 0 ? <Again visit={visit} shown={shown} clientId={clientId} /> : null}
+        {FAILED.includes(state) && shown.length > 0 ? <Again request={request} shown={shown} clientId={clientId} /> : null}
       </Live>
-      {mayClose(visit) && OPEN.includes(state) && shown.length > 0 ? <Close visit={visit} shown={shown} clientId={clientId} /> : null}
+      {mayClose(request) && OPEN.includes(state) && shown.length > 0 ? <Close request={request} shown={shown} clientId={clientId} /> : null}
     </>,
   )
 }
 
-const words = (state: DeliveryState): string => STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
+const stateTitle = (state: DeliveryState): string => STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
 const HEAD = ['Instance', 'Revocation', 'Attempts', 'Last answer', 'Next attempt', 'Address', 'Again']
 
-type Counts = Awaited<ReturnType<Visit['deps']['store']['deliveryCounts']>>
+type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
 
-function Filters({ visit, state, clientId, counts }: { visit: Visit; state: DeliveryState; clientId: string | undefined; counts: Counts }) {
+function Filters({
+  request,
+  state,
+  clientId,
+  counts,
+}: {
+  request: ConsoleRequest
+  state: DeliveryState
+  clientId: string | undefined
+  counts: Counts
+}) {
   const total = (one: DeliveryState): number =>
     counts.filter((each) => each.state === one && (clientId === undefined || each.clientId === clientId)).reduce((sum, each) => sum + each.count, 0)
   const clients = [
     ...new Set([
-      ...visit.deps.clients
+      ...request.deps.clients
         .list()
         .filter((one) => one.source !== 'broker')
         .map((one) => one.clientId),
@@ -68,7 +78,7 @@ function Filters({ visit, state, clientId, counts }: { visit: Visit; state: Deli
           <select id="state" name="state">
             {STATES.map((one) => (
               <option value={one} selected={one === state}>
-                {words(one)} ({count(total(one))})
+                {stateTitle(one)} ({count(total(one))})
               </option>
             ))}
           </select>
@@ -79,7 +89,7 @@ function Filters({ visit, state, clientId, counts }: { visit: Visit; state: Deli
             <option value="">All</option>
             {clients.map((one) => (
               <option value={one} selected={one === clientId}>
-                {nameOf(visit.deps, one)}
+                {nameOf(request.deps, one)}
               </option>
             ))}
           </select>
@@ -94,17 +104,17 @@ function Filters({ visit, state, clientId, counts }: { visit: Visit; state: Deli
 const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
   lastStatus === undefined || lastError?.includes(`HTTP ${lastStatus}`) === true ? lastError : [lastStatus, lastError].filter(Boolean).join(' ')
 
-function row(visit: Visit, one: Delivery): Child[] {
-  const nowMs = visit.deps.clock.nowMs()
+function row(request: ConsoleRequest, one: Delivery): Child[] {
+  const nowMs = request.deps.clock.nowMs()
   return [
-    nameOf(visit.deps, one.clientId),
+    nameOf(request.deps, one.clientId),
     <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
     count(one.attempts),
     lastAnswer(one) ?? <span class="soft">none</span>,
     one.nextAttemptAtMs === undefined ? <span class="soft">none</span> : when(one.nextAttemptAtMs, nowMs),
     <span class="small">{one.uri}</span>,
     FAILED.includes(one.state) ? (
-      <Redrive visit={visit} fields={{ id: one.id }} small label={`Try again revocation ${one.seq} at ${nameOf(visit.deps, one.clientId)}`}>
+      <Redrive request={request} fields={{ id: one.id }} small label={`Try again revocation ${one.seq} at ${nameOf(request.deps, one.clientId)}`}>
         Try again
       </Redrive>
     ) : (
@@ -113,7 +123,7 @@ function row(visit: Visit, one: Delivery): Child[] {
   ]
 }
 
-function Again({ visit, shown, clientId }: { visit: Visit; shown: readonly Delivery[]; clientId: string | undefined }) {
+function Again({ request, shown, clientId }: { request: ConsoleRequest; shown: readonly Delivery[]; clientId: string | undefined }) {
   const targets = [...new Map(shown.map((one) => [one.targetId, one.uri]))]
   return (
     <Panel title="Try many again">
@@ -122,16 +132,16 @@ function Again({ visit, shown, clientId }: { visit: Visit; shown: readonly Deliv
       </p>
       <div class="stack">
         {targets.map(([id, uri]) => (
-          <Redrive visit={visit} fields={{ target_id: id }}>
+          <Redrive request={request} fields={{ target_id: id }}>
             All to {URL.canParse(uri) ? new URL(uri).host : uri}
           </Redrive>
         ))}
         {clientId === undefined ? null : (
-          <Redrive visit={visit} fields={{ client_id: clientId }}>
-            All to {nameOf(visit.deps, clientId)}
+          <Redrive request={request} fields={{ client_id: clientId }}>
+            All to {nameOf(request.deps, clientId)}
           </Redrive>
         )}
-        <Redrive visit={visit} fields={{ all: 'yes' }}>
+        <Redrive request={request} fields={{ all: 'yes' }}>
           All, everywhere
         </Redrive>
       </div>
@@ -139,10 +149,10 @@ function Again({ visit, shown, clientId }: { visit: Visit; shown: readonly Deliv
   )
 }
 
-function Redrive(props: { visit: Visit; fields: Record<string, string>; small?: boolean; label?: string; children: Child }) {
+function Redrive(props: { request: ConsoleRequest; fields: Record<string, string>; small?: boolean; label?: string; children: Child }) {
   return (
     <form method="post" action="/ops/deliveries/redrive">
-      <HiddenFields fields={{ [CSRF_FIELD]: formToken(props.visit), ...props.fields }} />
+      <HiddenFields fields={{ [CSRF_FIELD]: formToken(props.request), ...props.fields }} />
       <Button kind="quiet" small={props.small} label={props.label}>
         {props.children}
       </Button>
@@ -151,8 +161,8 @@ function Redrive(props: { visit: Visit; fields: Record<string, string>; small?: 
 }
 
 /** Exactly one of them, or nothing is done. */
-export async function redrive(visit: Visit, form: URLSearchParams): Promise<Response> {
-  const { deps, c, operator } = visit
+export async function redrive(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const { deps, c, operator } = request
   const [id, target, client] = [form.get('id'), form.get('target_id'), form.get('client_id')]
   const wanted =
     id !== null

@@ -6,14 +6,14 @@ import { Button, HiddenFields } from '../page/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
 import { page, type PageOptions } from '../page/layout.tsx'
 import type { Operator } from './pass.ts'
-import { whoIs } from './words.ts'
+import { whoIs } from './format.ts'
 
 /** What the console's pages share: the ways between them, who is at it, panels and tables. */
 
 export const CONSOLE_SHEET = styleSheet('/ops/assets/console.css', readAsset(import.meta.url, './console.css'))
 
 /** One request of an operator's. */
-export interface Visit {
+export interface ConsoleRequest {
   deps: Deps
   c: Context
   operator: Operator
@@ -37,12 +37,12 @@ const ADMINISTRATORS: readonly Way[] = ['/ops/revoke', '/setup']
 
 /** What a form of the console is made for: this operator, on this browser. */
 const purpose = ({ session }: Operator): string => `ops ${session.sid}`
-export const formToken = ({ deps, c, operator }: Visit): string => csrfToken(deps, c, purpose(operator))
-export const formHolds = ({ deps, c, operator }: Visit, form: URLSearchParams): boolean =>
+export const formToken = ({ deps, c, operator }: ConsoleRequest): string => csrfToken(deps, c, purpose(operator))
+export const formHolds = ({ deps, c, operator }: ConsoleRequest, form: URLSearchParams): boolean =>
   csrfHolds(deps, c, purpose(operator), form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)
 
-function Nav({ visit, at }: { visit: Visit; at: Way | undefined }) {
-  const { session, caller } = visit.operator
+function Nav({ request, at }: { request: ConsoleRequest; at: Way | undefined }) {
+  const { session, caller } = request.operator
   return (
     <nav aria-label="Console">
       <ul class="ways">
@@ -55,7 +55,7 @@ function Nav({ visit, at }: { visit: Visit; at: Way | undefined }) {
         ))}
       </ul>
       <form class="who" method="post" action="/ops/sign-out">
-        <HiddenFields fields={{ [CSRF_FIELD]: formToken(visit) }} />
+        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
         <span>
           {session.user.name ?? whoIs(session)}
           <small>{caller.may === 'administer' ? 'administrator' : 'operator'}</small>
@@ -70,13 +70,13 @@ function Nav({ visit, at }: { visit: Visit; at: Way | undefined }) {
 
 /** @param live the page has parts (`Live`) that follow what happens while it is open */
 export function desk(
-  visit: Visit,
+  request: ConsoleRequest,
   options: Pick<PageOptions, 'title' | 'status'> & { at?: Way | undefined; live?: boolean },
   children: Child,
 ): Response {
-  const { deps, c } = visit
+  const { deps, c } = request
   const paused = c.req.query('live') === 'off'
-  const nav = <Nav visit={visit} at={options.at} />
+  const nav = <Nav request={request} at={options.at} />
   return page(
     c,
     {
@@ -128,7 +128,7 @@ export type Column = string | { name: string; end: true }
 const columnName = (column: Column): string => (typeof column === 'string' ? column : column.name)
 const columnClass = (column: Column): string | undefined => (typeof column === 'string' ? undefined : 'end')
 
-/** A table; where there is no room each row becomes a list with the columns' names beside it. Roles are said, because styles take them away. */
+/** A table; on a narrow screen each row becomes a list with the columns' names beside it. Roles are said, because styles take them away. */
 export const Table = ({ label, head, rows, none }: { label: string; head: readonly Column[]; rows: readonly (readonly Child[])[]; none: Child }) =>
   rows.length === 0 ? (
     <p class="soft">{none}</p>

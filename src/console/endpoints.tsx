@@ -7,7 +7,7 @@ import type { Checks } from '../checks/checks.ts'
 import { auditDownload, auditPage } from './audit.tsx'
 import { closeDeliveries } from './close.tsx'
 import { deliveriesPage, redrive } from './deliveries.tsx'
-import { CONSOLE_SHEET, formHolds, type Visit } from './desk.tsx'
+import { CONSOLE_SHEET, formHolds, type ConsoleRequest } from './desk.tsx'
 import { redriveFailed } from './failed-work.tsx'
 import { LivePages } from './live.ts'
 import { nothingHere } from './nothing.tsx'
@@ -18,28 +18,28 @@ import { clientsPage, keysPage } from './registered.tsx'
 import { revocationPage, revocationsPage } from './revocations.tsx'
 import { checkRevocation, freshPage, revokeNow, revokePage } from './revoke.tsx'
 import { sessionsPage } from './sessions.tsx'
-import { closedPage, comeBack, doorPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
+import { closedPage, comeBack, notSignedInPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
 
 /**
  * The operators' console, /ops: what is owed, told, enforced and revoked, seen by operators and acted on by administrators of the operators'
  * tenant. It refuses everybody else, whoever's session no longer stands, and a form that did not come from its own page.
  */
 export function consoleEndpoints(deps: Deps, checks: Checks): Hono {
-  const room = new Hono()
+  const endpoints = new Hono()
   const unchanged = { title: 'Nothing was changed', what: 'It could not be written down, so nothing was done.' }
-  room.get(CONSOLE_SHEET.path, CONSOLE_SHEET.serve)
-  room.use('/ops/*', async (c, next) => (deps.connection.current().operatorTenant === undefined ? closedPage(deps, c) : next()))
-  room.get('/ops/sign-in', (c) =>
+  endpoints.get(CONSOLE_SHEET.path, CONSOLE_SHEET.serve)
+  endpoints.use('/ops/*', async (c, next) => (deps.connection.current().operatorTenant === undefined ? closedPage(deps, c) : next()))
+  endpoints.get('/ops/sign-in', (c) =>
     goSignIn(deps, c, { returnTo: ownPath(c.req.query('return_to')), fresh: c.req.query('fresh') === 'yes' }, deps.clock.now()),
   )
-  room.get('/ops/callback', (c) => comeBack(deps, c, deps.clock.now()))
-  room.get('/ops/signed-out', (c) => signedOutPage(deps, c))
-  mountPages(room, deps, checks)
-  mountForms(room, deps)
-  mountLive(room, deps)
-  mountBoard(room, deps)
-  room.onError(pageErrors(deps, unchanged))
-  return room
+  endpoints.get('/ops/callback', (c) => comeBack(deps, c, deps.clock.now()))
+  endpoints.get('/ops/signed-out', (c) => signedOutPage(deps, c))
+  mountPages(endpoints, deps, checks)
+  mountForms(endpoints, deps)
+  mountLive(endpoints, deps)
+  mountBoard(endpoints, deps)
+  endpoints.onError(pageErrors(deps, unchanged))
+  return endpoints
 }
 
 /** Streams end with the broker: an open one would hold its last request. */
@@ -47,24 +47,24 @@ const live = new WeakMap<Deps, LivePages>()
 export const closeConsole = (deps: Deps): void => live.get(deps)?.close()
 
 /** Who asks, or the page that says why not. */
-async function enter(deps: Deps, c: Context, touch = true): Promise<Visit | Response> {
+async function enter(deps: Deps, c: Context, touch = true): Promise<ConsoleRequest | Response> {
   const now = deps.clock.now()
   const visitor = await visitorOf(deps, c, now, touch)
-  if (visitor.is === 'nobody') return doorPage(deps, c, visitor.why)
+  if (visitor.is === 'nobody') return notSignedInPage(deps, c, visitor.why)
   if (visitor.is === 'rejected') return rejectedPage(deps, c, visitor.why, visitor.session)
   return { deps, c, operator: visitor.operator, now }
 }
 
-function mountPages(room: Hono, deps: Deps, checks: Checks): void {
-  const show = (path: string, render: (visit: Visit) => Response | Promise<Response>): void => {
-    room.get(path, async (c) => {
-      const visit = await enter(deps, c)
-      return visit instanceof Response ? visit : render(visit)
+function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
+  const show = (path: string, render: (request: ConsoleRequest) => Response | Promise<Response>): void => {
+    endpoints.get(path, async (c) => {
+      const request = await enter(deps, c)
+      return request instanceof Response ? request : render(request)
     })
   }
-  show('/ops', (visit) => overviewPage(visit, checks))
+  show('/ops', (request) => overviewPage(request, checks))
   show('/ops/revocations', revocationsPage)
-  show('/ops/revocations/:seq{[0-9]{1,15}}', (visit) => revocationPage(visit, Number(visit.c.req.param('seq'))))
+  show('/ops/revocations/:seq{[0-9]{1,15}}', (request) => revocationPage(request, Number(request.c.req.param('seq'))))
   show('/ops/deliveries', deliveriesPage)
   show('/ops/sessions', sessionsPage)
   show('/ops/revoke', revokePage)
@@ -75,7 +75,7 @@ function mountPages(room: Hono, deps: Deps, checks: Checks): void {
   show('/ops/audit.jsonl', auditDownload)
 }
 
-function mountForms(room: Hono, deps: Deps): void {
+function mountForms(endpoints: Hono, deps: Deps): void {
   const limit = bodyLimit({
     maxSize: 64 * 1024,
     onError: (c) =>
@@ -85,14 +85,14 @@ function mountForms(room: Hono, deps: Deps): void {
         what: 'Nothing was changed: the request is longer than any that is needed.',
       }),
   })
-  const take = (path: string, act: (visit: Visit, form: URLSearchParams) => Promise<Response>): void => {
-    room.post(path, limit, async (c) => {
-      const visit = await enter(deps, c)
-      if (visit instanceof Response) return visit
+  const take = (path: string, act: (request: ConsoleRequest, form: URLSearchParams) => Promise<Response>): void => {
+    endpoints.post(path, limit, async (c) => {
+      const request = await enter(deps, c)
+      if (request instanceof Response) return request
       const form = new URLSearchParams(await c.req.text())
-      if (!formHolds(visit, form))
-        return nothingHere(visit, 'The request did not come from a page that this browser was shown. Nothing was changed.', '/ops', 403)
-      return act(visit, form)
+      if (!formHolds(request, form))
+        return nothingHere(request, 'The request did not come from a page that this browser was shown. Nothing was changed.', '/ops', 403)
+      return act(request, form)
     })
   }
   take('/ops/deliveries/redrive', redrive)
@@ -103,28 +103,28 @@ function mountForms(room: Hono, deps: Deps): void {
   take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now))
 }
 
-function mountLive(room: Hono, deps: Deps): void {
+function mountLive(endpoints: Hono, deps: Deps): void {
   const pages = new LivePages(deps)
   live.set(deps, pages)
-  room.get('/ops/live', async (c) => {
-    const visit = await enter(deps, c, false)
-    if (visit instanceof Response) return c.json({ error: 'not_signed_in' }, 401, { 'Cache-Control': 'no-store' })
-    return pages.open(c, visit.operator.pass) ?? c.json({ error: 'too_many' }, 503, { 'Cache-Control': 'no-store' })
+  endpoints.get('/ops/live', async (c) => {
+    const request = await enter(deps, c, false)
+    if (request instanceof Response) return c.json({ error: 'not_signed_in' }, 401, { 'Cache-Control': 'no-store' })
+    return pages.open(c, request.operator.pass) ?? c.json({ error: 'too_many' }, 503, { 'Cache-Control': 'no-store' })
   })
 }
 
 /** Signed-in operators only, its files included, and to look at only: also where bull-board should one day forget that it is read-only. */
-function mountBoard(room: Hono, deps: Deps): void {
+function mountBoard(endpoints: Hono, deps: Deps): void {
   const board = queueBoard(deps)
   const guard = async (c: Context): Promise<Response | undefined> => {
-    const visit = await enter(deps, c)
-    if (visit instanceof Response) return visit
+    const request = await enter(deps, c)
+    if (request instanceof Response) return request
     if (c.req.method !== 'GET' && c.req.method !== 'HEAD')
       return c.json({ error: 'The queue can only be looked at here.' }, 405, { Allow: 'GET, HEAD' })
-    if (board === undefined) return nothingHere(visit, 'The queue has no view of its own here.', '/ops')
+    if (board === undefined) return nothingHere(request, 'The queue has no view of its own here.', '/ops')
     return undefined
   }
-  room.use(BOARD, async (c, next) => (await guard(c)) ?? next())
-  room.use(`${BOARD}/*`, async (c, next) => (await guard(c)) ?? next())
-  if (board !== undefined) room.route(BOARD, board)
+  endpoints.use(BOARD, async (c, next) => (await guard(c)) ?? next())
+  endpoints.use(`${BOARD}/*`, async (c, next) => (await guard(c)) ?? next())
+  if (board !== undefined) endpoints.route(BOARD, board)
 }

@@ -2,8 +2,8 @@ import type { QueuedMicrosoftWork } from '../../db/types.ts'
 import { Button, HiddenFields } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { MOST_SHOWN, redriveWorkAs } from '../acts/microsoft-work.ts'
-import { formToken, Panel, Table, type Visit } from './desk.tsx'
-import { plural, when } from './words.ts'
+import { formToken, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { plural, when } from './format.ts'
 
 /** What was to be asked of Microsoft and was given up after a day; nothing where there is none. */
 
@@ -13,9 +13,9 @@ const WHAT: Record<QueuedMicrosoftWork['kind'], string> = {
   tend_subscription: 'Renew the subscription',
 }
 
-export function FailedWork({ visit, work }: { visit: Visit; work: readonly QueuedMicrosoftWork[] }) {
+export function FailedWork({ request, work }: { request: ConsoleRequest; work: readonly QueuedMicrosoftWork[] }) {
   if (work.length === 0) return null
-  const nowMs = visit.deps.clock.nowMs()
+  const nowMs = request.deps.clock.nowMs()
   return (
     <Panel title="Failed at Microsoft">
       <Table
@@ -32,20 +32,20 @@ export function FailedWork({ visit, work }: { visit: Visit; work: readonly Queue
       />
       {work.length < MOST_SHOWN ? null : <p class="soft">The newest {MOST_SHOWN}; there may be more.</p>}
       <form method="post" action="/ops/microsoft/redrive">
-        <HiddenFields fields={{ [CSRF_FIELD]: formToken(visit) }} />
+        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
         <Button kind="quiet">Ask Microsoft again</Button>
       </form>
     </Panel>
   )
 }
 
-export async function redriveFailed({ deps, c, operator }: Visit): Promise<Response> {
+export async function redriveFailed({ deps, c, operator }: ConsoleRequest): Promise<Response> {
   const asked = await redriveWorkAs(deps, operator.caller, undefined)
   return c.redirect(`/ops?${new URLSearchParams({ asked: String(asked) }).toString()}`, 303)
 }
 
 /** After that; the address only says how many. */
-export const askedAgain = ({ c }: Visit): string | undefined => {
+export const askedAgain = ({ c }: ConsoleRequest): string | undefined => {
   const asked = /^\d{1,9}$/.exec(c.req.query('asked') ?? '')?.[0]
   return asked === undefined ? undefined : `${plural(Number(asked), 'call')} to Microsoft will be tried again now.`
 }

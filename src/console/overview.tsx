@@ -5,18 +5,18 @@ import { stalenessWords, type GuardState } from '../acts/guards.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
-import { desk, Figures, Live, Panel, Table, type Visit } from './desk.tsx'
+import { desk, Figures, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
 import { type InstanceNow, instancesNow, type TargetNow } from './instances.ts'
 import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
-import { count, plural, span, when } from './words.ts'
+import { count, plural, span, when } from './format.ts'
 
 /** Where operators look first: what is down, what is owed to whom, how fast it goes, what was revoked last. */
 
 const TIMES_OF = 200
 
-export async function overviewPage(visit: Visit, checks: Checks): Promise<Response> {
-  const { deps, now } = visit
+export async function overviewPage(request: ConsoleRequest, checks: Checks): Promise<Response> {
+  const { deps, now } = request
   const [ready, instances, sessions, times, latest, failedWork] = await Promise.all([
     readinessOf(deps, checks),
     instancesNow(deps),
@@ -25,10 +25,10 @@ export async function overviewPage(visit: Visit, checks: Checks): Promise<Respon
     deps.store.listRevocations({ limit: 5 }),
     deps.store.failedMicrosoftWork(MOST_SHOWN),
   ])
-  const asked = askedAgain(visit)
-  const rows = await revocationRows(visit, latest)
+  const asked = askedAgain(request)
+  const rows = await revocationRows(request, latest)
   return desk(
-    visit,
+    request,
     { title: 'Overview', at: '/ops', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
@@ -50,7 +50,7 @@ export async function overviewPage(visit: Visit, checks: Checks): Promise<Respon
         </Panel>
       </Live>
       <Live id="given-up">
-        <FailedWork visit={visit} work={failedWork} />
+        <FailedWork request={request} work={failedWork} />
       </Live>
       <div class="pair">
         <Live id="times">

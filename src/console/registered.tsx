@@ -1,14 +1,14 @@
 import type { Client } from '../protocol/client-metadata.ts'
-import type { SigningKeyRow } from '../../db/types.ts'
-import { desk, Live, Panel, Table, type Visit } from './desk.tsx'
+import type { StoredSigningKey } from '../../db/types.ts'
+import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { instancesNow } from './instances.ts'
 import { Address, Guard } from './overview.tsx'
-import { when } from './words.ts'
+import { when } from './format.ts'
 
 /** Which instances are registered and which keys sign, to look at: both are changed by `cmb` and the admin API. */
 
-export async function clientsPage(visit: Visit): Promise<Response> {
-  const { deps } = visit
+export async function clientsPage(request: ConsoleRequest): Promise<Response> {
+  const { deps } = request
   const instances = new Map((await instancesNow(deps)).map((one) => [one.clientId, one]))
   const nowMs = deps.clock.nowMs()
   const rows = deps.clients.list().map((client) => {
@@ -34,7 +34,7 @@ export async function clientsPage(visit: Visit): Promise<Response> {
     ]
   })
   return desk(
-    visit,
+    request,
     { title: 'Instances', at: '/ops/clients', live: true },
     <Live id="clients">
       <Panel>
@@ -78,10 +78,10 @@ const KEY = {
   retired: { words: 'retired', tag: 'tag calm' },
 } as const
 
-export async function keysPage(visit: Visit): Promise<Response> {
-  const nowMs = visit.deps.clock.nowMs()
+export async function keysPage(request: ConsoleRequest): Promise<Response> {
+  const nowMs = request.deps.clock.nowMs()
   const at = (seconds: number | undefined) => (seconds === undefined ? '' : when(seconds * 1000, nowMs))
-  const rows = (await visit.deps.keys.list()).map((key: SigningKeyRow) => [
+  const rows = (await request.deps.keys.list()).map((key: StoredSigningKey) => [
     <code>{key.kid}</code>,
     key.alg,
     <span class={KEY[key.state].tag}>{KEY[key.state].words}</span>,
@@ -91,7 +91,7 @@ export async function keysPage(visit: Visit): Promise<Response> {
     at(key.retireAt),
   ])
   return desk(
-    visit,
+    request,
     { title: 'Signing keys', at: '/ops/keys' },
     <Panel>
       <Table

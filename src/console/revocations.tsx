@@ -1,10 +1,10 @@
 import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryAttempt, Revocation } from '../../db/types.ts'
 import { Facts, Notice } from '../page/components.tsx'
-import { desk, Live, Panel, Table, type Visit } from './desk.tsx'
+import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
 import { totalsInWords } from '../acts/totals.ts'
-import { count, covered, nameOf, plural, REASON, span, STATE, when } from './words.ts'
+import { count, covered, nameOf, plural, REASON, span, STATE, when } from './format.ts'
 
 /** The log of revocations, and each with what it owed and the proof of it. */
 
@@ -14,14 +14,14 @@ const PROOF_OF = 200
 const end = (name: string) => ({ name, end: true }) as const
 export const REVOCATION_HEAD = ['Number', 'When', 'What', 'Why', 'By', end('Sessions'), 'Case']
 
-export const revocationRows = (visit: Visit, revocations: readonly Revocation[]): Promise<Child[][]> =>
+export const revocationRows = (request: ConsoleRequest, revocations: readonly Revocation[]): Promise<Child[][]> =>
   Promise.all(
     revocations.map(async (one) => [
       <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
-      when(one.at * 1000, visit.deps.clock.nowMs()),
-      await covered(visit.deps, one.selector),
+      when(one.at * 1000, request.deps.clock.nowMs()),
+      await covered(request.deps, one.selector),
       REASON[one.reason],
-      await actor(visit, one),
+      await actor(request, one),
       one.fanOut === 'pending' ? <span class="tag wait">{soFar(one)}</span> : count(one.sessions),
       one.caseReference ?? '',
     ]),
@@ -31,21 +31,21 @@ export const revocationRows = (visit: Visit, revocations: readonly Revocation[])
 const soFar = ({ sessions }: Revocation): string => (sessions === 0 ? 'not counted yet' : `${count(sessions)} so far`)
 
 /** Users by their name, where the store still knows it. */
-async function actor({ deps }: Visit, { actor: by }: Revocation): Promise<string> {
+async function actor({ deps }: ConsoleRequest, { actor: by }: Revocation): Promise<string> {
   if (by.kind === 'client') return nameOf(deps, by.id)
   if (by.kind === 'broker' || by.kind === 'microsoft') return by.kind === 'broker' ? 'The broker' : 'Microsoft'
   const subject = by.id.startsWith('u_') ? await deps.store.findSubject(by.id) : undefined
   return subject?.name ?? subject?.username ?? by.id
 }
 
-export async function revocationsPage(visit: Visit): Promise<Response> {
-  const { deps, c } = visit
+export async function revocationsPage(request: ConsoleRequest): Promise<Response> {
+  const { deps, c } = request
   const before = /^\d{1,15}$/.test(c.req.query('before') ?? '') ? Number(c.req.query('before')) : undefined
   const found = await deps.store.listRevocations({ before, limit: PAGE + 1 })
   const shown = found.slice(0, PAGE)
-  const rows = await revocationRows(visit, shown)
+  const rows = await revocationRows(request, shown)
   return desk(
-    visit,
+    request,
     { title: 'Revocations', at: '/ops/revocations', live: before === undefined },
     <>
       <Live id="log">
@@ -61,19 +61,19 @@ export async function revocationsPage(visit: Visit): Promise<Response> {
   )
 }
 
-export async function revocationPage(visit: Visit, seq: number): Promise<Response> {
-  const { deps, c } = visit
+export async function revocationPage(request: ConsoleRequest, seq: number): Promise<Response> {
+  const { deps, c } = request
   const revocation = await deps.store.findRevocation(seq)
-  if (revocation === undefined) return nothingHere(visit, 'The log has no revocation of that number.', '/ops/revocations')
+  if (revocation === undefined) return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
   const found = await deps.store.listDeliveries({ seq, limit: PROOF_OF + 1 })
   const proofs = await Promise.all(found.slice(0, PROOF_OF).map(async (one) => ({ delivery: one, attempts: await deps.store.attemptsOf(one.id) })))
   const { epoch } = await deps.store.head()
   const guards = (await deps.store.guardReports()).filter((report) => report.epoch === epoch)
   const nowMs = deps.clock.nowMs()
   const what = await covered(deps, revocation.selector)
-  const by = await actor(visit, revocation)
+  const by = await actor(request, revocation)
   return desk(
-    visit,
+    request,
     { title: `Revocation ${seq}`, at: '/ops/revocations', live: true },
     <>
       {c.req.query('done') === 'yes' ? (
@@ -100,7 +100,7 @@ export async function revocationPage(visit: Visit, seq: number): Promise<Respons
           <Table
             label="Deliveries and their attempts"
             head={['Instance', 'State', 'Attempts', 'Logout token', 'Address']}
-            rows={proofs.map(({ delivery, attempts }) => proofRow(visit, delivery, attempts))}
+            rows={proofs.map(({ delivery, attempts }) => proofRow(request, delivery, attempts))}
             none="No deliveries: no instance with a logout address took part."
           />
           {found.length > PROOF_OF ? (
@@ -128,11 +128,11 @@ export async function revocationPage(visit: Visit, seq: number): Promise<Respons
   )
 }
 
-function proofRow(visit: Visit, delivery: Delivery, attempts: readonly DeliveryAttempt[]): Child[] {
+function proofRow(request: ConsoleRequest, delivery: Delivery, attempts: readonly DeliveryAttempt[]): Child[] {
   const { words, tag } = STATE[delivery.state]
-  const nowMs = visit.deps.clock.nowMs()
+  const nowMs = request.deps.clock.nowMs()
   return [
-    nameOf(visit.deps, delivery.clientId),
+    nameOf(request.deps, delivery.clientId),
     <span class={tag}>{words}</span>,
     attempts.length === 0 ? (
       <span class="soft">{delivery.state === 'pending' ? 'none yet' : 'none'}</span>

@@ -2,12 +2,12 @@ import { Button, Choices, Facts, HiddenFields, LinkButton, Notice } from '../pag
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { previewed, revokeAs } from '../acts/revocations.ts'
 import { Problem } from '../acts/problem.ts'
-import { desk, formToken, Panel, type Visit } from './desk.tsx'
+import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
 import { FRESH_SECONDS, isFresh } from './pass.ts'
 import { howMany } from './revocations.tsx'
 import { type Draft, readDraft, typedFor, type Wanted, wantedOf } from './revoke-wanted.ts'
-import { covered, REASON } from './words.ts'
+import { covered, REASON } from './format.ts'
 
 /**
  * Revoking, in three steps: what; a dry run that says how many; and the deed. Administrators alone, freshly signed in; whoever would sign out
@@ -24,13 +24,13 @@ const CHOICES = [
 ] as const
 
 export function revokePage(
-  visit: Visit,
-  draft: Draft = readDraft(new URL(visit.c.req.url).searchParams),
+  request: ConsoleRequest,
+  draft: Draft = readDraft(new URL(request.c.req.url).searchParams),
   problems: readonly string[] = [],
 ): Response {
-  if (visit.operator.caller.may !== 'administer') return notAllowed(visit)
+  if (request.operator.caller.may !== 'administer') return notAllowed(request)
   return desk(
-    visit,
+    request,
     { title: 'Revoke', at: '/ops/revoke', status: problems.length > 0 ? 422 : 200 },
     <Panel class="narrow">
       {problems.length === 0 ? null : (
@@ -41,7 +41,7 @@ export function revokePage(
         </Notice>
       )}
       <form class="stack" method="post" action="/ops/revoke/check">
-        <HiddenFields fields={{ [CSRF_FIELD]: formToken(visit) }} />
+        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
         <Choices legend="What is to end?" name="kind" options={CHOICES} chosen={draft.kind} />
         <Field
           id="value"
@@ -53,7 +53,7 @@ export function revokePage(
           <label for="client">Instance</label>
           <select id="client" name="client">
             <option value="">None</option>
-            {visit.deps.clients.list().map((one) => (
+            {request.deps.clients.list().map((one) => (
               <option value={one.clientId} selected={one.clientId === draft.client}>
                 {one.metadata.name}
               </option>
@@ -89,15 +89,15 @@ function Field({ id, label, hint, value }: { id: string; label: string; hint: st
 }
 
 /** The dry run. */
-export async function checkRevocation(visit: Visit, form: URLSearchParams): Promise<Response> {
-  if (visit.operator.caller.may !== 'administer') return notAllowed(visit)
+export async function checkRevocation(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  if (request.operator.caller.may !== 'administer') return notAllowed(request)
   const draft = readDraft(form)
-  const read = wantedOf(visit.deps, draft)
-  if ('problems' in read) return revokePage(visit, draft, read.problems)
+  const read = wantedOf(request.deps, draft)
+  if ('problems' in read) return revokePage(request, draft, read.problems)
   try {
-    return await confirmPage(visit, draft, read.wanted)
+    return await confirmPage(request, draft, read.wanted)
   } catch (error) {
-    if (error instanceof Problem) return revokePage(visit, draft, [unknown(draft)])
+    if (error instanceof Problem) return revokePage(request, draft, [unknown(draft)])
     throw error
   }
 }
@@ -105,13 +105,13 @@ export async function checkRevocation(visit: Visit, form: URLSearchParams): Prom
 /** The form has no addresses of the API to send an operator to. */
 const unknown = ({ value }: Draft): string => `Nothing here has the ID ${value || 'that was chosen'}. Search the sessions to find it.`
 
-async function confirmPage(visit: Visit, draft: Draft, wanted: Wanted, problem?: string): Promise<Response> {
-  const { deps, now, operator } = visit
+async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted, problem?: string): Promise<Response> {
+  const { deps, now, operator } = request
   const { selector, caseReference, comment } = wanted
   const [end, what] = await Promise.all([previewed(deps, selector, now), covered(deps, selector)])
   const typed = typedFor(selector)
   return desk(
-    visit,
+    request,
     { title: 'Check before you revoke', at: '/ops/revoke', status: problem === undefined ? 200 : 422 },
     <Panel class="narrow">
       {problem === undefined ? null : <Notice kind="bad" title={problem} />}
@@ -127,7 +127,7 @@ async function confirmPage(visit: Visit, draft: Draft, wanted: Wanted, problem?:
       {end.sessions === 0 ? <Notice title="Nobody is signed in by it now. Codes and tokens that it covers end all the same." /> : null}
       {isFresh(operator.session, now) ? null : <SignInAgain />}
       <form class="stack" method="post" action="/ops/revoke">
-        <HiddenFields fields={{ [CSRF_FIELD]: formToken(visit), ...fieldsOf(draft) }} />
+        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...fieldsOf(draft) }} />
         {typed === undefined ? null : (
           <div class="field">
             <label for="typed">
@@ -168,34 +168,34 @@ const fieldsOf = ({ kind, value, client, caseReference, comment }: Draft): Recor
 /** Ids only: an operator's words do not belong in an address. */
 const backLink = ({ kind, value, client }: Draft): string => `/ops/revoke?${new URLSearchParams({ kind, value, client }).toString()}`
 
-export async function revokeNow(visit: Visit, form: URLSearchParams): Promise<Response> {
-  const { deps, c, operator, now } = visit
-  if (operator.caller.may !== 'administer') return notAllowed(visit)
+export async function revokeNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const { deps, c, operator, now } = request
+  if (operator.caller.may !== 'administer') return notAllowed(request)
   const draft = readDraft(form)
   const read = wantedOf(deps, draft)
-  if ('problems' in read) return revokePage(visit, draft, read.problems)
+  if ('problems' in read) return revokePage(request, draft, read.problems)
   const { selector, caseReference, comment } = read.wanted
-  if (!isFresh(operator.session, now)) return confirmPage(visit, draft, read.wanted, 'Nothing was done yet: sign in again first.')
+  if (!isFresh(operator.session, now)) return confirmPage(request, draft, read.wanted, 'Nothing was done yet: sign in again first.')
   const typed = typedFor(selector)
   if (typed !== undefined && form.get('typed')?.trim() !== typed)
-    return confirmPage(visit, draft, read.wanted, `Nothing was done: what was typed is not ${typed}.`)
+    return confirmPage(request, draft, read.wanted, `Nothing was done: what was typed is not ${typed}.`)
   try {
     const answer = await revokeAs(deps, operator.caller, selector, { now, caseReference, comment })
     if (answer.outcome === 'revoked') return c.redirect(`/ops/revocations/${answer.committed.revocation.seq}?done=yes`, 303)
-    return nothingHere(visit, 'That had ended already. Nothing was revoked.', '/ops/revocations', 422)
+    return nothingHere(request, 'That had ended already. Nothing was revoked.', '/ops/revocations', 422)
   } catch (error) {
     if (!(error instanceof Problem)) throw error
-    return revokePage(visit, draft, [unknown(draft)])
+    return revokePage(request, draft, [unknown(draft)])
   }
 }
 
-const notAllowed = (visit: Visit): Response =>
-  nothingHere(visit, 'Revoking needs the app role Broker.Administrator. Operators see everything here, and may try deliveries again.', '/ops', 403)
+const notAllowed = (request: ConsoleRequest): Response =>
+  nothingHere(request, 'Revoking needs the app role Broker.Administrator. Operators see everything here, and may try deliveries again.', '/ops', 403)
 
 /** Where the other tab ends. */
-export const freshPage = (visit: Visit): Response =>
+export const freshPage = (request: ConsoleRequest): Response =>
   desk(
-    visit,
+    request,
     { title: 'You are freshly signed in' },
     <Panel class="narrow">
       <p>Close this tab, go back to the one before and go on there. It holds for {FRESH_SECONDS / 60} minutes.</p>

@@ -1,32 +1,32 @@
 import type { Child } from 'hono/jsx'
 import type { Participant, Session } from '../../db/types.ts'
 import { Button } from '../page/components.tsx'
-import { desk, Panel, Table, type Visit } from './desk.tsx'
-import { nameOf, plural, when, whoIs } from './words.ts'
+import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { nameOf, plural, when, whoIs } from './format.ts'
 
 /** Live sessions by user, instance and device. Nobody is listed before somebody is searched for. */
 
 const MOST = 100
 
-export async function sessionsPage(visit: Visit): Promise<Response> {
-  const { deps, c, now } = visit
+export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
+  const { deps, c, now } = request
   const asked = (name: string): string | undefined => c.req.query(name)?.trim().slice(0, 200) || undefined
   const [text, clientId, device] = [asked('user') ?? asked('person'), asked('client'), asked('device')]
   const searched = text !== undefined || clientId !== undefined || device !== undefined
   const found = searched ? await deps.store.searchSessions({ text, clientId, device, now, limit: MOST + 1 }) : []
   return desk(
-    visit,
+    request,
     { title: 'Sessions', at: '/ops/sessions' },
     <>
       <Panel>
-        <Search visit={visit} text={text} clientId={clientId} device={device} />
+        <Search request={request} text={text} clientId={clientId} device={device} />
       </Panel>
       {searched ? (
         <Panel title={found.length > MOST ? `The newest ${MOST}; there are more` : plural(found.length, 'live session')}>
           <Table
             label="Live sessions"
-            head={head(visit)}
-            rows={found.slice(0, MOST).map((one) => row(visit, one))}
+            head={head(request)}
+            rows={found.slice(0, MOST).map((one) => row(request, one))}
             none="Nobody who is signed in fits that."
           />
         </Panel>
@@ -42,13 +42,13 @@ export async function sessionsPage(visit: Visit): Promise<Response> {
 }
 
 interface Asked {
-  visit: Visit
+  request: ConsoleRequest
   text: string | undefined
   clientId: string | undefined
   device: string | undefined
 }
 
-const Search = ({ visit, text, clientId, device }: Asked) => (
+const Search = ({ request, text, clientId, device }: Asked) => (
   <form class="search" method="get" action="/ops/sessions">
     <div class="field">
       <label for="user">User</label>
@@ -58,7 +58,7 @@ const Search = ({ visit, text, clientId, device }: Asked) => (
       <label for="client">Instance</label>
       <select id="client" name="client">
         <option value="">Any</option>
-        {visit.deps.clients.list().map((one) => (
+        {request.deps.clients.list().map((one) => (
           <option value={one.clientId} selected={one.clientId === clientId}>
             {one.metadata.name}
           </option>
@@ -73,11 +73,18 @@ const Search = ({ visit, text, clientId, device }: Asked) => (
   </form>
 )
 
-const mayRevoke = ({ operator }: Visit): boolean => operator.caller.may === 'administer'
-const head = (visit: Visit): string[] => ['User', 'Device', 'Signed in', 'Last used', 'Instances', ...(mayRevoke(visit) ? ['Revoke'] : [])]
+const mayRevoke = ({ operator }: ConsoleRequest): boolean => operator.caller.may === 'administer'
+const head = (request: ConsoleRequest): string[] => [
+  'User',
+  'Device',
+  'Signed in',
+  'Last used',
+  'Instances',
+  ...(mayRevoke(request) ? ['Revoke'] : []),
+]
 
-function row(visit: Visit, { session, participants }: { session: Session; participants: Participant[] }): Child[] {
-  const nowMs = visit.deps.clock.nowMs()
+function row(request: ConsoleRequest, { session, participants }: { session: Session; participants: Participant[] }): Child[] {
+  const nowMs = request.deps.clock.nowMs()
   return [
     <>
       <strong>{session.user.name ?? session.user.oid}</strong>
@@ -86,8 +93,8 @@ function row(visit: Visit, { session, participants }: { session: Session; partic
     session.device,
     when(session.openedAt * 1000, nowMs),
     when(session.lastActiveAt * 1000, nowMs),
-    participants.length === 0 ? <span class="soft">none</span> : participants.map(({ clientId }) => <div>{nameOf(visit.deps, clientId)}</div>),
-    ...(mayRevoke(visit) ? [<Revoke session={session} />] : []),
+    participants.length === 0 ? <span class="soft">none</span> : participants.map(({ clientId }) => <div>{nameOf(request.deps, clientId)}</div>),
+    ...(mayRevoke(request) ? [<Revoke session={session} />] : []),
   ]
 }
 

@@ -121,7 +121,7 @@ export const signedOutPage = (deps: Deps, c: Context): Response =>
   })
 
 /** Nobody is signed in here: what this is, and the way in. 401, so that a page that is still open notices. */
-export const doorPage = (deps: Deps, c: Context, why: 'never' | 'over'): Response =>
+export const notSignedInPage = (deps: Deps, c: Context, why: 'never' | 'over'): Response =>
   messagePage(c, {
     title: 'Operators’ console',
     status: 401,

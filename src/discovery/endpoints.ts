@@ -17,24 +17,24 @@ const METADATA_SECONDS = 3600
 
 /** @param openApi generates the document; asked once, when it is first read, because it describes the routes that are mounted by then */
 export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys' | 'clock'>, openApi: () => Promise<OpenApi>): Hono {
-  const room = new Hono()
+  const endpoints = new Hono()
   const metadata = documentOf(providerMetadata(deps.config.issuer))
   const jwks = jwksDocument(deps)
-  publish(room, '/.well-known/openid-configuration', maxAge(METADATA_SECONDS), () => metadata)
+  publish(endpoints, '/.well-known/openid-configuration', maxAge(METADATA_SECONDS), () => metadata)
   // RFC 8414 §3: the same, where OAuth libraries look for it.
-  publish(room, '/.well-known/oauth-authorization-server', maxAge(METADATA_SECONDS), () => metadata)
+  publish(endpoints, '/.well-known/oauth-authorization-server', maxAge(METADATA_SECONDS), () => metadata)
   // After an emergency rotation a copy in a cache lacks the key that signs. Guards are told by the feed; other libraries know only this address.
-  publish(room, '/jwks', () => (deps.keys.signsWithNewKey(deps.clock.now()) ? 'no-cache' : maxAge(JWKS_MAX_AGE_SECONDS)), jwks)
+  publish(endpoints, '/jwks', () => (deps.keys.signsWithNewKey(deps.clock.now()) ? 'no-cache' : maxAge(JWKS_MAX_AGE_SECONDS)), jwks)
   let generated: Promise<OpenApi> | undefined
   const document = () => (generated ??= openApi())
-  publish(room, '/openapi.json', maxAge(METADATA_SECONDS), async () => documentOf(await document()))
-  room.get('/openapi', async (c) => openApiPage(c, await document(), deps.config.entra.simulated))
-  return room
+  publish(endpoints, '/openapi.json', maxAge(METADATA_SECONDS), async () => documentOf(await document()))
+  endpoints.get('/openapi', async (c) => openApiPage(c, await document(), deps.config.entra.simulated))
+  return endpoints
 }
 
 /** Public, so any origin may read it: there are no cookies and no secrets here. */
-function publish(room: Hono, path: string, cacheControl: string | (() => string), read: () => Document | Promise<Document>): void {
-  room.get(path, async (c) => {
+function publish(endpoints: Hono, path: string, cacheControl: string | (() => string), read: () => Document | Promise<Document>): void {
+  endpoints.get(path, async (c) => {
     const { body, etag } = await read()
     c.header('Access-Control-Allow-Origin', '*')
     c.header('Cache-Control', typeof cacheControl === 'string' ? cacheControl : cacheControl())
@@ -42,7 +42,7 @@ function publish(room: Hono, path: string, cacheControl: string | (() => string)
     if (knows(c, etag)) return c.body(null, 304)
     return c.body(body, 200, { 'Content-Type': 'application/json' })
   })
-  room.options(path, (c) =>
+  endpoints.options(path, (c) =>
     c.body(null, 204, {
       Allow: 'GET, HEAD, OPTIONS',
       'Access-Control-Allow-Origin': '*',

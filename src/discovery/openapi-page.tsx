@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { page } from '../page/layout.tsx'
 import type { Json } from '../protocol/described.ts'
 import type { Document } from './openapi.ts'
-import { words } from './openapi-read.ts'
+import { schemaLine } from './openapi-read.ts'
 
 /** OpenAPI as users read it: the broker's own page and style, no script, nothing from elsewhere. */
 
@@ -56,7 +56,7 @@ const shapeOf = (content: Record<string, { schema: Json }> | undefined): string 
   content === undefined
     ? undefined
     : Object.entries(content)
-        .map(([type, { schema }]) => `${type}: ${words(schema)}`)
+        .map(([type, { schema }]) => `${type}: ${schemaLine(schema)}`)
         .join('; or ')
 
 const WHO: Readonly<Record<string, string>> = { client: 'a registered client, by its secret', admin: 'an access token with' }
@@ -85,7 +85,7 @@ const Shown = ({ operation }: { operation: Operation }) => (
         <ul class="bullets">
           {operation.parameters.map((one) => (
             <li>
-              <code>{one.name}</code> ({one.in}) {one.description ?? words(one.schema ?? {})}
+              <code>{one.name}</code> ({one.in}) {one.description ?? schemaLine(one.schema ?? {})}
             </li>
           ))}
         </ul>
@@ -131,7 +131,7 @@ export function openApiPage(c: Context, document: Document, simulated: boolean):
               <code>{name}</code>
             </summary>
             <p>
-              <code>{words(schema)}</code>
+              <code>{schemaLine(schema)}</code>
             </p>
           </details>
         ))}

@@ -12,10 +12,10 @@ const ALIVE: Description = {
 
 /** Whether the process is alive, and nothing more: what a stranger on the public listener may know. What is down is said at the operators' /readyz. */
 export function healthEndpoints(_deps: Deps): Hono {
-  const room = new Hono()
-  room.get(
+  const endpoints = new Hono()
+  endpoints.get(
     '/healthz',
     described(ALIVE, (c: Context) => c.json({ status: 'alive' }, 200, { 'Cache-Control': 'no-store' })),
   )
-  return room
+  return endpoints
 }

@@ -1,7 +1,7 @@
 import type { SigningAlg } from '../protocol/names.ts'
-import type { SigningKeyRow } from '../../db/types.ts'
+import type { StoredSigningKey } from '../../db/types.ts'
 
-/** The doors of this room: sealing what is secret at rest, and the one place that signs. */
+/** The interface of this module: sealing what is secret at rest, and the one place that signs. */
 
 /** AES-256-GCM under keys derived (HKDF-SHA-256, a label per purpose) from `BROKER_SECRET`; the first secret seals, all of them open. */
 export interface Sealer {
@@ -31,9 +31,9 @@ export interface KeyRing {
   verify(jwt: string, expected: { typ: string; now: number; allowExpired?: boolean }): Promise<Record<string, unknown> | undefined>
   /** A key began to sign before every cache of the JWKS could know it (an emergency rotation), less than 10 minutes ago. */
   signsWithNewKey(now: number): boolean
-  list(): Promise<SigningKeyRow[]>
+  list(): Promise<StoredSigningKey[]>
   /** Publishes a next key; with `now` it is used at once and the active one is retired at once (emergency), which the feed tells guards. */
-  rotate(alg: SigningAlg, how: 'next' | 'activate' | 'emergency', now: number): Promise<SigningKeyRow>
+  rotate(alg: SigningAlg, how: 'next' | 'activate' | 'emergency', now: number): Promise<StoredSigningKey>
   retire(kid: string, now: number): Promise<boolean>
   /** Does what is due: activates a next key that has been published long enough, stops publishing a retiring one. */
   tick(now: number): Promise<void>

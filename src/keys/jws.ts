@@ -1,7 +1,7 @@
 import { compactVerify, decodeJwt, decodeProtectedHeader, importJWK } from 'jose'
 import type { CompactJWSHeaderParameters, CryptoKey, JWK } from 'jose'
 
-/** Verifying with jose. jose has no business outside this room and the guard. */
+/** Verifying with jose. jose has no business outside this module and the guard. */
 
 export type PublicKey = CryptoKey
 

@@ -2,7 +2,7 @@
  * Owns the broker's signing keys and their rotation (next → active → retiring → retired), and is the only place that signs. Refuses tokens
  * of other issuers, other types, other algorithms, and of keys that are no longer published.
  */
-import type { KeyState, SigningKeyRow } from '../../db/types.ts'
+import type { KeyState, StoredSigningKey } from '../../db/types.ts'
 import type { KeyActs } from '../../db/store.ts'
 import type { Random } from '../protocol/ids.ts'
 import type { SigningAlg } from '../protocol/names.ts'
@@ -48,7 +48,7 @@ const PUBLISHED: readonly KeyState[] = ['next', 'active', 'retiring']
 class Ring implements KeyRing {
   readonly #input: KeyRingInput
   readonly #files: ReadonlyMap<string, SigningKey>
-  #rows: SigningKeyRow[] = []
+  #rows: StoredSigningKey[] = []
   #active = new Map<SigningAlg, SigningKey>()
   #publicKeys = new Map<string, Promise<PublicKey>>()
   #headers = new Map<string, string>()
@@ -109,12 +109,12 @@ class Ring implements KeyRing {
     )
   }
 
-  async list(): Promise<SigningKeyRow[]> {
+  async list(): Promise<StoredSigningKey[]> {
     await this.#reload()
     return structuredClone(this.#rows)
   }
 
-  async rotate(alg: SigningAlg, how: 'next' | 'activate' | 'emergency', now: number): Promise<SigningKeyRow> {
+  async rotate(alg: SigningAlg, how: 'next' | 'activate' | 'emergency', now: number): Promise<StoredSigningKey> {
     if (this.#heldByFile(alg)) {
       throw new Error(`The ${alg} key comes from a file, so the broker does not rotate it: put the next key's file first in the list and restart.`)
     }
@@ -170,7 +170,7 @@ class Ring implements KeyRing {
     }
   }
 
-  #published(alg: SigningAlg): SigningKeyRow[] {
+  #published(alg: SigningAlg): StoredSigningKey[] {
     return this.#rows.filter((row) => row.alg === alg && PUBLISHED.includes(row.state))
   }
 
@@ -178,10 +178,10 @@ class Ring implements KeyRing {
     return [...this.#files.values()].some((key) => key.alg === alg)
   }
 
-  async #make(alg: SigningAlg, state: KeyState, now = this.#input.clock.now()): Promise<SigningKeyRow> {
+  async #make(alg: SigningAlg, state: KeyState, now = this.#input.clock.now()): Promise<StoredSigningKey> {
     const key = await makeSigningKey(alg)
     const privateSealed = this.#input.sealer.seal(place(key.kid), exportPkcs8(key.privateKey))
-    const row: SigningKeyRow = { kid: key.kid, alg, state, privateSealed, publicJwk: key.publicJwk, createdAt: now }
+    const row: StoredSigningKey = { kid: key.kid, alg, state, privateSealed, publicJwk: key.publicJwk, createdAt: now }
     await this.#input.store.addKey(row)
     return row
   }
@@ -201,7 +201,7 @@ class Ring implements KeyRing {
   }
 
   /** Undefined where a file held it that is no longer named: another key is made then. */
-  #load(row: SigningKeyRow): SigningKey | undefined {
+  #load(row: StoredSigningKey): SigningKey | undefined {
     if (row.privateSealed === null) return this.#files.get(row.kid)
     const der = this.#input.sealer.open(place(row.kid), row.privateSealed)
     if (!der) {
@@ -212,7 +212,7 @@ class Ring implements KeyRing {
     return { kid: row.kid, alg: row.alg, publicJwk: row.publicJwk, privateKey: importPkcs8(der) }
   }
 
-  #publicKey(row: SigningKeyRow): Promise<PublicKey> {
+  #publicKey(row: StoredSigningKey): Promise<PublicKey> {
     let key = this.#publicKeys.get(row.kid)
     if (!key) this.#publicKeys.set(row.kid, (key = importPublic(row.publicJwk, row.alg)))
     return key

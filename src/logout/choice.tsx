@@ -7,7 +7,7 @@ import { Button, Choices, Facts, HiddenFields, LinkButton, Names, Notice, Tick }
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
-import { clientName, clientUri, namesOf, userWords } from './words.ts'
+import { clientName, clientUri, namesOf, userWords } from './names.ts'
 import { seal } from './sealed.ts'
 import type { LogoutRequest } from './types.ts'
 

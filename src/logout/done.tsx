@@ -7,7 +7,7 @@ import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
 import type { Done } from './types.ts'
-import { clientName, clientUri, userWords } from './words.ts'
+import { clientName, clientUri, userWords } from './names.ts'
 
 /** The signed-out page: where the user is signed out, and which instances have confirmed it. It stays true when it is opened again later. */
 

@@ -21,11 +21,11 @@ import { open, seal } from './sealed.ts'
  * by a GET or at a client's word alone, and to send a browser anywhere but to an address that the client has registered.
  */
 export function logoutEndpoints(deps: Deps): Hono {
-  const room = new Hono()
+  const endpoints = new Hono()
   const limit = bodyLimit({ maxSize: 32 * 1024, onError: (c) => tooLong(deps, c) })
   const form = async (c: Context): Promise<URLSearchParams> => new URLSearchParams(await c.req.text())
 
-  room.get(
+  endpoints.get(
     '/logout',
     described(LOGOUT.get, async (c: Context) => {
       const now = deps.clock.now()
@@ -33,7 +33,7 @@ export function logoutEndpoints(deps: Deps): Hono {
     }),
   )
   // Another site's POST comes without our cookies (SameSite=Lax); what was checked of it comes back by a GET, which has them.
-  room.post(
+  endpoints.post(
     '/logout',
     limit,
     described(LOGOUT.post, async (c: Context) => {
@@ -42,24 +42,24 @@ export function logoutEndpoints(deps: Deps): Hono {
       return c.redirect(`/logout/ask?request=${seal(deps.sealer, 'ask', checked, now)}`, 303)
     }),
   )
-  room.get('/logout/ask', async (c) => {
+  endpoints.get('/logout/ask', async (c) => {
     const now = deps.clock.now()
     return answer(deps, c, open(deps.sealer, 'ask', c.req.query('request'), now) ?? { refusal: 'malformed' }, now)
   })
-  room.post('/logout/confirm', limit, async (c) => confirmSignOut(deps, c, await form(c), deps.clock.now()))
+  endpoints.post('/logout/confirm', limit, async (c) => confirmSignOut(deps, c, await form(c), deps.clock.now()))
   // Registered at Microsoft as the one address its sign-out comes back to.
-  room.get('/logout/return', (c) => {
+  endpoints.get('/logout/return', (c) => {
     const now = deps.clock.now()
     const continued = takeContinuation(deps, c, now)
     if (continued === undefined) return c.redirect('/logout/done', 303)
     return goOn(deps, c, continued.request, { ...continued.done, microsoft: 'left' }, now)
   })
-  room.get('/logout/done', async (c) => {
+  endpoints.get('/logout/done', async (c) => {
     const now = deps.clock.now()
     return signedOutPage(deps, c, open(deps.sealer, 'done', c.req.query('about'), now), now)
   })
-  room.onError(pageErrors(deps, (t) => t.signOut.notSaved))
-  return room
+  endpoints.onError(pageErrors(deps, (t) => t.signOut.notSaved))
+  return endpoints
 }
 
 async function answer(deps: Deps, c: Context, checked: Checked, now: number): Promise<Response> {

@@ -1,7 +1,7 @@
 import type { Sealer } from '../keys/interface.ts'
 import type { Checked, Done, LogoutRequest } from './types.ts'
 
-/** What this room lets travel through the browser: sealed for one place each, and good for a while. Nothing of it is kept by us. */
+/** What this module lets travel through the browser: sealed for one place each, and good for a while. Nothing of it is kept by us. */
 export interface Travels {
   /** A request that came by POST, on its way to the page: the POST of another site carries no cookie of ours. */
   ask: Checked

@@ -33,7 +33,7 @@ export interface EntraConnection {
   differences(): string[]
 }
 
-/** Where nothing but the settings is known: for a room that is used alone. */
+/** Where nothing but the settings is known: for a module that is used alone. */
 export const connectionOf = ({ entra, operatorTenant }: Pick<Config, 'entra'> & Partial<Pick<Config, 'operatorTenant'>>): Connection => ({
   tenants: entra.tenants,
   clientId: entra.clientId,

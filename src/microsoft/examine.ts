@@ -39,7 +39,7 @@ async function reading(directory: Directory, tid: string): Promise<Discovery | {
       }),
     )
   } catch (error) {
-    return { problem: words(error) }
+    return { problem: problemOf(error) }
   }
 }
 
@@ -87,17 +87,17 @@ async function tryCredential(need: Need, tid: string, discovery: Discovery): Pro
 function notGiven(error: unknown, transport: ReturnType<typeof createTransport>): Examination['credential'] & { ok: false } {
   const refused = { ok: false, outage: false, guidance: 'credential', code: undefined } as const
   if (transport.outage !== undefined || error instanceof MicrosoftUnreachable)
-    return { ...refused, outage: true, guidance: 'outage', problem: words(transport.outage ?? error) }
+    return { ...refused, outage: true, guidance: 'outage', problem: problemOf(transport.outage ?? error) }
   if (transport.answer !== undefined) {
     const { guidance, code } = outcomeOf(answerOfBody(transport.answer.body))
     return { ...refused, outage: guidance === 'outage', guidance, code, problem: guidanceFor(guidance).operator }
   }
   // Nothing was asked: the credential itself cannot be used.
   const cause = error instanceof MicrosoftRefusal && error.cause instanceof Error ? error.cause : error
-  return { ...refused, problem: `${guidanceFor('credential').operator} ${cause instanceof MicrosoftRefusal ? '' : words(cause)}`.trim() }
+  return { ...refused, problem: `${guidanceFor('credential').operator} ${cause instanceof MicrosoftRefusal ? '' : problemOf(cause)}`.trim() }
 }
 
-const words = (error: unknown): string => (error instanceof Error ? error.message : 'Microsoft cannot be reached.').replace(/[.\s]*$/, '.')
+const problemOf = (error: unknown): string => (error instanceof Error ? error.message : 'Microsoft cannot be reached.').replace(/[.\s]*$/, '.')
 
 /** Graph's token is Graph's; its roles are only shown, and decide nothing. */
 function rolesOf(token: string | undefined): string[] {

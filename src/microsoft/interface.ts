@@ -1,7 +1,7 @@
 import type { User } from '../../db/types.ts'
 import type { Connection } from './connection.ts'
 
-/** The doors of this room: Microsoft Entra ID. Nothing outside it imports MSAL or knows an AADSTS code. */
+/** The interface of this module: Microsoft Entra ID. Nothing outside it imports MSAL or knows an AADSTS code. */
 
 export interface StartSignIn {
   /** Sealed by the caller; comes back as it is. */

@@ -1,4 +1,4 @@
-import type { TenantRow } from '../../db/types.ts'
+import type { Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { isGuid } from '../protocol/guid.ts'
 import { parseMfaProof } from '../protocol/mfa-proof.ts'
@@ -10,7 +10,7 @@ import { announce } from '../revocation/revoke.ts'
 
 /** A tenant whose proof of MFA is not chosen yet: its users are refused, because nothing proves MFA for them. */
 export const UNDECIDED = 'undecided'
-export const isDecided = (row: Pick<TenantRow, 'mfaProof'>): boolean => parseMfaProof(row.mfaProof) !== undefined
+export const isDecided = (row: Pick<Tenant, 'mfaProof'>): boolean => parseMfaProof(row.mfaProof) !== undefined
 
 /** In lower case, or what is wrong with it. */
 export function readTenantId(value: string): { tid: string } | { problem: string } {

@@ -14,7 +14,7 @@ interface Unchanged {
 /**
  * The `onError` of rooms that talk to users: the same decisions as the app's, as pages. Nothing of the error itself is shown but an
  * `OAuthError`'s description, which was written to be read.
- * @param unchanged what it means, in the reader's words, that a form of this room could not be written down
+ * @param unchanged what it means, in the reader's words, that a form of this module could not be written down
  */
 export function pageErrors(deps: Pick<Deps, 'log' | 'random' | 'config'>, unchanged: Unchanged | ((t: Texts) => Unchanged)) {
   return (error: Error, c: Context): Response => {

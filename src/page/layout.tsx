@@ -18,7 +18,7 @@ export interface PageOptions extends PageSecurity {
   wide?: boolean | undefined
   /** Microsoft is simulated: every page says so. */
   simulated?: boolean | undefined
-  /** A room with ways of its own: they stand beneath the brand, and the page is as wide as its tables; its parts bring their own cards. */
+  /** A page with links of its own beneath the brand, as wide as its tables; its parts bring their own cards. */
   desk?: { nav: Child; sheet: string } | undefined
   /** Its parts marked `data-live` follow what changes: told by a stream of events, or looked up for so many seconds. */
   live?: { events: string } | { seconds: number } | undefined

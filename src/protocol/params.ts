@@ -27,7 +27,7 @@ export function required(params: Params, name: string): string {
 }
 
 /** A space-separated list without duplicates, in the order given (RFC 6749 §3.3). */
-export const words = (value: string | undefined): string[] => [...new Set((value ?? '').split(' ').filter(Boolean))]
+export const splitList = (value: string | undefined): string[] => [...new Set((value ?? '').split(' ').filter(Boolean))]
 
 /** What may stand in an `error_description` (RFC 6749 §5.2), shortened; whatever else becomes `?`. */
 export const printable = (value: string): string => value.slice(0, 60).replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?')

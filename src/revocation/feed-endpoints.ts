@@ -19,7 +19,7 @@ const MAX_REPORT_BYTES = 4_096
 const GUARD_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 export function feedEndpoints(deps: Deps): Hono {
-  const room = new Hono()
+  const endpoints = new Hono()
   const note = createReportBook(deps)
   const follow = async (c: Context): Promise<Response> => {
     const client = await whoAsks(deps, c)
@@ -30,18 +30,18 @@ export function feedEndpoints(deps: Deps): Hono {
       ? stream(deps, client, guardId, c)
       : c.json(await snapshot(deps, client, c), 200, NO_STORE)
   }
-  room.get('/revocations', described(FOLLOW, follow))
+  endpoints.get('/revocations', described(FOLLOW, follow))
   const report = async (c: Context): Promise<Response> => {
     const client = await whoAsks(deps, c, false)
     await noteEnforced(deps, note, client, await readReport(c))
     return c.body(null, 204, NO_STORE)
   }
-  room.post('/revocations/enforced', described(REPORT, report))
-  room.post(
+  endpoints.post('/revocations/enforced', described(REPORT, report))
+  endpoints.post(
     '/revocations/applied',
     described(FORMER_REPORT, (c: Context) => report(c)),
   )
-  return room
+  return endpoints
 }
 
 const whoAsks = (deps: Deps, c: Context, limited = true): Promise<Client> => requestingClient(deps, c, new Map(), { now: deps.clock.now(), limited })

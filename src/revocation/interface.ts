@@ -1,7 +1,7 @@
 import type { DeliveryRef, Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 
-/** The doors of this room: the work queue of logout tokens, and the feed. `revoke.ts` is the one door by which a session ends. */
+/** The interface of this module: the work queue of logout tokens, and the feed. `revoke.ts` is the one function that ends a session. */
 
 /** Lanes of this process, one for each target. */
 export interface LocalLanes {

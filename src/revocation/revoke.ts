@@ -4,7 +4,7 @@ import type { Deps } from '../deps.ts'
 import { encodeSelector } from '../protocol/selector.ts'
 
 /**
- * The one door by which a session, a grant, a user, a client, a tenant or everything is revoked. It decides nothing: the store's
+ * The one function by which a session, a grant, a user, a client, a tenant or everything is revoked. It decides nothing: the store's
  * transaction does. It refuses to wait: what was committed is announced, and whoever is down hears of it later.
  */
 

@@ -1,4 +1,4 @@
-import type { TenantRow } from '../../db/types.ts'
+import type { Tenant } from '../../db/types.ts'
 import type { Config } from '../config/config.ts'
 
 export interface SessionLimits {
@@ -12,7 +12,7 @@ export interface SessionLimits {
  * absolute time, however idle: somebody who comes back in the morning is still signed in, and a day later goes to Microsoft again.
  * Without Microsoft's word (`undefined`) nothing is lengthened.
  */
-export function sessionLimits(config: Pick<Config, 'limits'>, tenant: TenantRow | undefined, staySignedIn: boolean | undefined): SessionLimits {
+export function sessionLimits(config: Pick<Config, 'limits'>, tenant: Tenant | undefined, staySignedIn: boolean | undefined): SessionLimits {
   const idleSeconds = tenant?.idleSeconds ?? config.limits.idleSeconds
   const absoluteSeconds = tenant?.absoluteSeconds ?? config.limits.absoluteSeconds
   if (staySignedIn !== true) return { idleSeconds: Math.min(idleSeconds, absoluteSeconds), absoluteSeconds }

@@ -2,7 +2,7 @@ import type { Checks } from '../checks/checks.ts'
 import type { Finding } from '../checks/finding.ts'
 import { CHECKS } from '../checks/list.ts'
 import { Answer, LinkButton } from '../page/components.tsx'
-import { nameOf, setupPage, type Visit } from './frame.tsx'
+import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
 import { allSeen } from './seen.ts'
 
 /** Looks at everything that the connection to Microsoft needs, now, and says how to fix what is wrong. It changes nothing. */
@@ -10,10 +10,10 @@ import { allSeen } from './seen.ts'
 const QUESTION = new Map(CHECKS.map(({ id, question }) => [id, question]))
 const ANSWER = { ok: 'yes', warning: 'warning', failed: 'no', unknown: 'unknown' } as const
 
-export async function checksPage(visit: Visit, checks: Checks): Promise<Response> {
-  const [tenants, findings] = await Promise.all([allSeen(visit.deps.store), checks.look({ fresh: true, which: ({ setup }) => setup === true })])
+export async function checksPage(request: SetupRequest, checks: Checks): Promise<Response> {
+  const [tenants, findings] = await Promise.all([allSeen(request.deps.store), checks.look({ fresh: true, which: ({ setup }) => setup === true })])
   return setupPage(
-    visit,
+    request,
     { title: 'Does everything work?', said: headline(findings) },
     <>
       {shown(findings.filter((one) => one.tid === undefined))}

@@ -4,7 +4,7 @@ import { connectTenant, readTenantId } from '../microsoft/tenants.ts'
 import { isGuid } from '../protocol/guid.ts'
 import { Button, Choices, Facts, Notice, Tick } from '../page/components.tsx'
 import { dropDraft, draftOf, keepDraft } from './draft.ts'
-import { Field, Form, goOn, recorded, setupPage, type Visit } from './frame.tsx'
+import { Field, Form, goOn, recorded, setupPage, type SetupRequest } from './frame.tsx'
 
 /**
  * The application's id and credential, and tenants. Secrets go in and never come out again. It saves nothing with which Entra gives no token over
@@ -16,14 +16,14 @@ type Problem = string | undefined
 const TYPED = ['client_id', 'kind', 'client_secret', 'certificate', 'tid', 'name'] as const
 
 /** For a form that was not taken: an error, or a sign-in that is too old. */
-export const keepConnection = (visit: Visit, form: URLSearchParams): Promise<void> => keepDraft(visit, form, TYPED)
+export const keepConnection = (request: SetupRequest, form: URLSearchParams): Promise<void> => keepDraft(request, form, TYPED)
 
-export async function connectPage(visit: Visit, problem?: Problem): Promise<Response> {
-  const { connection } = visit.deps
-  const draft = await draftOf(visit)
+export async function connectPage(request: SetupRequest, problem?: Problem): Promise<Response> {
+  const { connection } = request.deps
+  const draft = await draftOf(request)
   const { clientId, credential, credentialFrom, tenants } = connection.current()
   return setupPage(
-    visit,
+    request,
     { title: 'The application in Entra', status: problem === undefined ? 200 : 400, said: wrong(problem) },
     <>
       {clientId === undefined && credential === undefined ? null : (
@@ -40,7 +40,7 @@ export async function connectPage(visit: Visit, problem?: Problem): Promise<Resp
           ]}
         />
       )}
-      <Form visit={visit} action="/setup/connect">
+      <Form request={request} action="/setup/connect">
         <Field
           label="Application (client) id"
           name="client_id"
@@ -101,26 +101,26 @@ const TYPED_BEFORE = 'What you typed is kept for 15 minutes. Leave this empty to
 const KIND = { secret: 'a client secret', pem: 'a certificate', certificate: 'a certificate file', federated: 'a federated token file' } as const
 const wrong = (problem: Problem) => (problem === undefined ? undefined : ({ kind: 'bad', title: problem } as const))
 
-export async function saveConnection(visit: Visit, sent: URLSearchParams): Promise<Response> {
-  const { deps, c } = visit
-  await keepConnection(visit, sent)
-  const form = new URLSearchParams(await draftOf(visit))
-  const read = readConnection(visit, form)
-  const problem = 'problem' in read ? read.problem : await tried(visit, read)
-  if ('problem' in read || problem !== undefined) return connectPage(visit, problem)
+export async function saveConnection(request: SetupRequest, sent: URLSearchParams): Promise<Response> {
+  const { deps, c } = request
+  await keepConnection(request, sent)
+  const form = new URLSearchParams(await draftOf(request))
+  const read = readConnection(request, form)
+  const problem = 'problem' in read ? read.problem : await tried(request, read)
+  if ('problem' in read || problem !== undefined) return connectPage(request, problem)
   const { clientId, kept, first } = read
-  await recorded(visit, { act: 'connection.change', details: { clientId, credential: kept?.kind ?? 'unchanged' } }, () =>
+  await recorded(request, { act: 'connection.change', details: { clientId, credential: kept?.kind ?? 'unchanged' } }, () =>
     deps.connection.change({ clientId, ...(kept && { credential: kept }) }),
   )
-  await dropDraft(visit)
-  deps.log.info('connection_changed', { microsoft_client_id: clientId, actor: visit.visitor.actor.id })
+  await dropDraft(request)
+  deps.log.info('connection_changed', { microsoft_client_id: clientId, actor: request.visitor.actor.id })
   if (first === undefined) return goOn(c, '/setup')
-  await addTenant(visit, { tid: first, name: nameIn(form), operators: await noOperatorTenant(visit) })
+  await addTenant(request, { tid: first, name: nameIn(form), operators: await noOperatorTenant(request) })
   return goOn(c, `/setup/tenants/${first}`)
 }
 
 /** One that was removed again, because its id was mistyped, gives way to the next first tenant. */
-async function noOperatorTenant({ deps }: Visit): Promise<boolean> {
+async function noOperatorTenant({ deps }: SetupRequest): Promise<boolean> {
   const { operatorTenant } = deps.connection.current()
   return operatorTenant === undefined || (await deps.store.findTenant(operatorTenant))?.removedAt !== undefined
 }
@@ -132,12 +132,12 @@ interface Wanted {
   first: string | undefined
 }
 
-function readConnection(visit: Visit, form: URLSearchParams): Wanted | { problem: string } {
+function readConnection(request: SetupRequest, form: URLSearchParams): Wanted | { problem: string } {
   const clientId = (form.get('client_id') ?? '').toLowerCase()
   if (!isGuid(clientId)) return { problem: 'The application (client) id is a GUID: App registrations, Case Manager, Overview.' }
-  const first = visit.deps.connection.current().tenants.length === 0 ? readTenantId(form.get('tid') ?? '') : undefined
+  const first = request.deps.connection.current().tenants.length === 0 ? readTenantId(form.get('tid') ?? '') : undefined
   if (first !== undefined && 'problem' in first) return first
-  const credential = readCredential(visit, form)
+  const credential = readCredential(request, form)
   return 'problem' in credential ? credential : { clientId, kept: credential.kept, first: first?.tid }
 }
 
@@ -145,7 +145,7 @@ function readConnection(visit: Visit, form: URLSearchParams): Wanted | { problem
 const MOST_TRIED = 3
 
 /** What is wrong with the new application or credential, asked of Entra itself. A tenant that has not consented has no application in it yet. */
-async function tried({ deps }: Visit, { clientId, kept, first }: Wanted): Promise<Problem> {
+async function tried({ deps }: SetupRequest, { clientId, kept, first }: Wanted): Promise<Problem> {
   const { tenants, operatorTenant, credential, clientId: former } = deps.connection.current()
   const tids = first === undefined ? [...tenants].sort((a, b) => Number(b === operatorTenant) - Number(a === operatorTenant)) : [first]
   const given = async (candidate: Candidate) => {
@@ -165,7 +165,7 @@ const nameIn = (form: URLSearchParams): string | undefined => (form.get('name') 
 
 type Kept = { kind: 'secret'; secret: string } | { kind: 'pem'; pem: string }
 
-function readCredential({ deps, now }: Visit, form: URLSearchParams): { kept: Kept | undefined } | { problem: string } {
+function readCredential({ deps, now }: SetupRequest, form: URLSearchParams): { kept: Kept | undefined } | { problem: string } {
   const { credential, credentialFrom } = deps.connection.current()
   if (credentialFrom === 'environment') return { kept: undefined }
   const kind = form.get('kind')
@@ -183,29 +183,29 @@ function readCredential({ deps, now }: Visit, form: URLSearchParams): { kept: Ke
 }
 
 async function addTenant(
-  visit: Visit,
+  request: SetupRequest,
   { tid, name, operators }: { tid: string; name?: string | undefined; operators: boolean },
 ): Promise<'connected' | 'already'> {
-  const { deps, visitor, now } = visit
-  const answer = await recorded(visit, { act: 'tenant.add', target: `tenant ${tid}`, details: { name, operators } }, () =>
+  const { deps, visitor, now } = request
+  const answer = await recorded(request, { act: 'tenant.add', target: `tenant ${tid}`, details: { name, operators } }, () =>
     connectTenant(deps, { tid, name, actor: visitor.actor, now }),
   )
   if (operators)
-    await recorded(visit, { act: 'connection.operators', target: `tenant ${tid}` }, () => deps.connection.change({ operatorTenant: tid }))
+    await recorded(request, { act: 'connection.operators', target: `tenant ${tid}` }, () => deps.connection.change({ operatorTenant: tid }))
   return answer
 }
 
-export function addTenantPage(visit: Visit, problem?: Problem, typed?: URLSearchParams): Response {
-  const { operatorTenant } = visit.deps.connection.current()
+export function addTenantPage(request: SetupRequest, problem?: Problem, typed?: URLSearchParams): Response {
+  const { operatorTenant } = request.deps.connection.current()
   return setupPage(
-    visit,
+    request,
     { title: 'Another tenant', status: problem === undefined ? 200 : 400, said: wrong(problem) },
     <>
       <p>
         For several tenants the app registration has to be “Accounts in any organizational directory”. Nobody of the new tenant gets in before its
         administrator has consented and its proof of MFA is chosen.
       </p>
-      <Form visit={visit} action="/setup/tenants">
+      <Form request={request} action="/setup/tenants">
         <Field
           label="Directory (tenant) id"
           name="tid"
@@ -223,11 +223,11 @@ export function addTenantPage(visit: Visit, problem?: Problem, typed?: URLSearch
   )
 }
 
-export async function saveTenant(visit: Visit, form: URLSearchParams): Promise<Response> {
+export async function saveTenant(request: SetupRequest, form: URLSearchParams): Promise<Response> {
   const read = readTenantId(form.get('tid') ?? '')
-  if ('problem' in read) return addTenantPage(visit, read.problem, form)
-  const operators = visit.deps.connection.current().operatorTenant === undefined && form.get('operators') === 'yes'
-  const answer = await addTenant(visit, { tid: read.tid, name: nameIn(form), operators })
-  if (answer === 'already') return addTenantPage(visit, 'That tenant is connected already.', form)
-  return goOn(visit.c, `/setup/tenants/${read.tid}`)
+  if ('problem' in read) return addTenantPage(request, read.problem, form)
+  const operators = request.deps.connection.current().operatorTenant === undefined && form.get('operators') === 'yes'
+  const answer = await addTenant(request, { tid: read.tid, name: nameIn(form), operators })
+  if (answer === 'already') return addTenantPage(request, 'That tenant is connected already.', form)
+  return goOn(request.c, `/setup/tenants/${read.tid}`)
 }

@@ -8,8 +8,8 @@ import { pageErrors } from '../page/errors.tsx'
 import { OAuthError } from '../protocol/error.ts'
 import { checksPage } from './checks.tsx'
 import { addTenantPage, connectPage, keepConnection, saveConnection, saveTenant } from './connect.tsx'
-import { doorPage, enter } from './entrance.tsx'
-import { formHolds, freshFirst, goOn, notOurForm, type ProvesMfa, type Visit } from './frame.tsx'
+import { entrancePage, enter } from './entrance.tsx'
+import { formHolds, freshFirst, goOn, notOurForm, type ProvesMfa, type SetupRequest } from './frame.tsx'
 import { overviewPage } from './overview.tsx'
 import { assertProof, proofPage } from './proof.tsx'
 import { registerPage } from './register.tsx'
@@ -28,59 +28,59 @@ export function setupEndpoints(
   { administrator, proves, checks }: { administrator: AskConsole; proves: ProvesMfa; checks: Checks },
 ): Hono {
   const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current() })
-  const room = new Hono()
-  const visitOf = async (c: Context): Promise<Visit | undefined> => {
+  const endpoints = new Hono()
+  const requestOf = async (c: Context): Promise<SetupRequest | undefined> => {
     const now = deps.clock.now()
     const visitor = await visitorOf(deps, administrator, c, now)
     return visitor && { deps, c, visitor, now, administration, proves }
   }
-  const show = (path: string, render: (visit: Visit) => Response | Promise<Response>): void => {
-    room.get(path, async (c) => {
-      const visit = await visitOf(c)
-      return visit === undefined ? doorPage(deps, c) : render(visit)
+  const show = (path: string, render: (request: SetupRequest) => Response | Promise<Response>): void => {
+    endpoints.get(path, async (c) => {
+      const request = await requestOf(c)
+      return request === undefined ? entrancePage(deps, c) : render(request)
     })
   }
   /** @param keep keeps what was typed, where the sign-in is too old for it */
   const change = (
     path: string,
     again: string,
-    act: (visit: Visit, form: URLSearchParams) => Promise<Response>,
-    keep?: (visit: Visit, form: URLSearchParams) => Promise<void>,
+    act: (request: SetupRequest, form: URLSearchParams) => Promise<Response>,
+    keep?: (request: SetupRequest, form: URLSearchParams) => Promise<void>,
   ): void => {
-    room.post(path, limit, async (c) => {
-      const visit = await visitOf(c)
-      if (visit === undefined) return doorPage(deps, c)
+    endpoints.post(path, limit, async (c) => {
+      const request = await requestOf(c)
+      if (request === undefined) return entrancePage(deps, c)
       const form = await formOf(c)
-      if (!formHolds(visit, form)) return notOurForm(visit)
-      if (visit.visitor.fresh) return act(visit, form)
-      await keep?.(visit, form)
-      return freshFirst(visit, again.replace(':tid', c.req.param('tid') ?? ''))
+      if (!formHolds(request, form)) return notOurForm(request)
+      if (request.visitor.fresh) return act(request, form)
+      await keep?.(request, form)
+      return freshFirst(request, again.replace(':tid', c.req.param('tid') ?? ''))
     })
   }
-  room.post('/setup/token', limit, async (c) => enter(deps, c, await formOf(c), deps.clock.now()))
+  endpoints.post('/setup/token', limit, async (c) => enter(deps, c, await formOf(c), deps.clock.now()))
   show('/setup', overviewPage)
   show('/setup/register', registerPage)
-  show('/setup/connect', (visit) => connectPage(visit))
+  show('/setup/connect', (request) => connectPage(request))
   change('/setup/connect', '/setup/connect', saveConnection, keepConnection)
-  show('/setup/add-tenant', (visit) => addTenantPage(visit))
+  show('/setup/add-tenant', (request) => addTenantPage(request))
   change('/setup/tenants', '/setup/add-tenant', saveTenant)
   show('/setup/returned', returned)
-  show('/setup/checks', (visit) => checksPage(visit, checks))
+  show('/setup/checks', (request) => checksPage(request, checks))
   const page = '/setup/tenants/:tid'
   show(page, withTenant(tenantPage))
   show(`${page}/proof`, withTenant(proofPage))
   change(`${page}/proof`, `${page}/proof`, withTenant(assertProof))
   change(`${page}/operators`, page, withTenant(makeOperators))
   change(`${page}/remove`, page, withTenant(removeTenant))
-  room.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'It could not be written down.' }))
-  return room
+  endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'It could not be written down.' }))
+  return endpoints
 }
 
 const withTenant =
-  <Rest extends unknown[]>(act: (visit: Visit, seen: Seen, ...rest: Rest) => Response | Promise<Response>) =>
-  async (visit: Visit, ...rest: Rest): Promise<Response> => {
-    const seen = await seenOf(visit.deps.store, (visit.c.req.param('tid') ?? '').toLowerCase())
-    return seen === undefined ? goOn(visit.c, '/setup') : act(visit, seen, ...rest)
+  <Rest extends unknown[]>(act: (request: SetupRequest, seen: Seen, ...rest: Rest) => Response | Promise<Response>) =>
+  async (request: SetupRequest, ...rest: Rest): Promise<Response> => {
+    const seen = await seenOf(request.deps.store, (request.c.req.param('tid') ?? '').toLowerCase())
+    return seen === undefined ? goOn(request.c, '/setup') : act(request, seen, ...rest)
   }
 
 const limit = bodyLimit({

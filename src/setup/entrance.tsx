@@ -10,7 +10,7 @@ import { operatorExists, recoveryPending, useSetupToken } from '../session/setup
 import { Field, goOn, notOurForm } from './frame.tsx'
 import { givePass } from './visitor.ts'
 
-/** The door of /setup: the one-time token while there is no operator, the console's sign-in from then on. */
+/** The entrance of /setup: the one-time token while there is no operator, the console's sign-in from then on. */
 
 const PURPOSE = 'setup token'
 const RUN_SETUP = (
@@ -20,7 +20,7 @@ const RUN_SETUP = (
   </>
 )
 
-export async function doorPage(
+export async function entrancePage(
   deps: Deps,
   c: Context,
   { rejected = false, status = 401 }: { rejected?: boolean; status?: 401 | 403 } = {},
@@ -80,7 +80,7 @@ export async function enter(deps: Deps, c: Context, form: URLSearchParams, now: 
     if (deps.rateLimits.mayLog(key)) deps.log.warn('setup_token_rejected', { from: key.address })
     // Only a wrong token is limited: the right one always opens.
     mustBeWithin(deps.rateLimits, 'setupToken', key)
-    return doorPage(deps, c, { rejected: true, status: 403 })
+    return entrancePage(deps, c, { rejected: true, status: 403 })
   }
   const recovery = token === 'recovery'
   const entry = { actor: { kind: 'operator', id: 'setup-token' }, via: 'setup', act: 'setup.enter', details: { recovery } } as const

@@ -5,7 +5,7 @@ import type { Deps } from '../deps.ts'
  * origins that share no cookie: the errand from the page's link to the public listener, its outcome back.
  */
 
-export interface Errand {
+export interface SetupErrand {
   id: string
   /** `consent`: an administrator of the tenant consents for everybody. `trial`: somebody signs in, and nothing but what arrived is kept. */
   kind: 'consent' | 'trial'
@@ -34,18 +34,18 @@ export interface Trial {
 }
 
 export type Outcome =
-  | { errand: Errand; came: 'consent' }
-  | { errand: Errand; came: 'trial'; trial: Trial }
+  | { errand: SetupErrand; came: 'consent' }
+  | { errand: SetupErrand; came: 'trial'; trial: Trial }
   /** `guidance`: a key of Microsoft's guidance table. */
-  | { errand: Errand; came: 'refusal'; guidance: string; code?: number | undefined }
+  | { errand: SetupErrand; came: 'refusal'; guidance: string; code?: number | undefined }
 
 interface Travels {
   /** In a link of /setup. */
-  errand: Errand
+  errand: SetupErrand
   /** In a link for the administrator of another tenant. */
   invitation: { tid: string; until: number }
   /** As Microsoft's `state`: the errand with what its return is held against. */
-  visit: { errand: Errand; nonce: string; verifier: string; browser: string }
+  visit: { errand: SetupErrand; nonce: string; verifier: string; browser: string }
   /** Back to /setup. */
   outcome: Outcome
 }

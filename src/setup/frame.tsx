@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import { audited } from '../../db/audited.ts'
-import type { NewAuditEntry, TenantRow } from '../../db/types.ts'
+import type { NewAuditEntry, Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Administration } from '../microsoft/administration.ts'
 import { HiddenFields, LinkButton, Notice } from '../page/components.tsx'
@@ -9,7 +9,7 @@ import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { messagePage } from '../page/message.tsx'
 import { newId } from '../protocol/ids.ts'
-import { type Errand, seal } from './errand.ts'
+import { type SetupErrand, seal } from './errand.ts'
 import type { Visitor } from './visitor.ts'
 
 /** What the pages of /setup share: who is there, forms that only this visitor can send, acts that are written down before they are done. */
@@ -17,7 +17,7 @@ import type { Visitor } from './visitor.ts'
 /** Whether what Microsoft sent proves MFA by that policy: the sign-in's own judgement. */
 export type ProvesMfa = (proof: string, identity: { acrs: string[]; amr: string[] | undefined }) => boolean
 
-export interface Visit {
+export interface SetupRequest {
   deps: Deps
   c: Context
   visitor: Visitor
@@ -28,13 +28,13 @@ export interface Visit {
 
 const purpose = ({ key }: Visitor): string => `setup ${key}`
 
-export const formHolds = ({ deps, c, visitor }: Visit, form: URLSearchParams): boolean =>
+export const formHolds = ({ deps, c, visitor }: SetupRequest, form: URLSearchParams): boolean =>
   csrfHolds(deps, c, purpose(visitor), form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)
 
 /** A form of /setup. */
-export const Form = ({ visit, action, children }: { visit: Visit; action: string; children: Child }) => (
+export const Form = ({ request, action, children }: { request: SetupRequest; action: string; children: Child }) => (
   <form class="stack" method="post" action={action}>
-    <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(visit.deps, visit.c, purpose(visit.visitor)) }} />
+    <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(request.deps, request.c, purpose(request.visitor)) }} />
     {children}
   </form>
 )
@@ -80,8 +80,8 @@ export const Field = (props: {
 )
 
 /** A link and not a form: it leads by way of the public listener to Microsoft, whose further ways no form-action could list. */
-export function errandAddress({ deps, visitor, now }: Visit, about: Pick<Errand, 'kind' | 'tid' | 'proof'>): string {
-  const errand: Errand = { ...about, id: newId(deps.random), key: visitor.key }
+export function errandAddress({ deps, visitor, now }: SetupRequest, about: Pick<SetupErrand, 'kind' | 'tid' | 'proof'>): string {
+  const errand: SetupErrand = { ...about, id: newId(deps.random), key: visitor.key }
   return `${deps.config.issuer}/signin/setup?${new URLSearchParams({ request: seal(deps, 'errand', errand, now) })}`
 }
 
@@ -92,7 +92,7 @@ export interface Said {
 }
 
 export function setupPage(
-  { deps, c, visitor }: Pick<Visit, 'deps' | 'c' | 'visitor'>,
+  { deps, c, visitor }: Pick<SetupRequest, 'deps' | 'c' | 'visitor'>,
   about: { title: string; status?: 200 | 400 | 403 | 409; said?: Said | undefined; script?: string; home?: boolean },
   children: Child,
 ): Response {
@@ -125,7 +125,7 @@ export function setupPage(
 }
 
 /** What an act needs to know of who does it. */
-export type Acting = Pick<Visit, 'deps' | 'now' | 'administration'> & { visitor: Pick<Visitor, 'actor'> }
+export type Acting = Pick<SetupRequest, 'deps' | 'now' | 'administration'> & { visitor: Pick<Visitor, 'actor'> }
 
 /** With its record, written before it is done. */
 export const recorded = <T,>({ deps, visitor }: Acting, entry: Omit<NewAuditEntry, 'actor' | 'via'>, act: () => Promise<T>): Promise<T> =>
@@ -134,9 +134,9 @@ export const recorded = <T,>({ deps, visitor }: Acting, entry: Omit<NewAuditEntr
 /** Where a form was good: the page that follows is loaded anew, so that loading it again sends nothing again. */
 export const goOn = (c: Context, to: string): Response => c.redirect(to, 303)
 
-export const nameOf = (row: Pick<TenantRow, 'tid' | 'name'>): string => row.name ?? row.tid
+export const nameOf = (row: Pick<Tenant, 'tid' | 'name'>): string => row.name ?? row.tid
 
-export const freshFirst = ({ deps, c }: Pick<Visit, 'deps' | 'c'>, returnTo: string): Response =>
+export const freshFirst = ({ deps, c }: Pick<SetupRequest, 'deps' | 'c'>, returnTo: string): Response =>
   messagePage(c, {
     title: 'Please sign in once more',
     status: 403,
@@ -148,7 +148,7 @@ export const freshFirst = ({ deps, c }: Pick<Visit, 'deps' | 'c'>, returnTo: str
     simulated: deps.config.entra.simulated,
   })
 
-export const notOurForm = ({ deps, c }: Pick<Visit, 'deps' | 'c'>): Response =>
+export const notOurForm = ({ deps, c }: Pick<SetupRequest, 'deps' | 'c'>): Response =>
   messagePage(c, {
     title: 'That form cannot be used',
     status: 403,

@@ -5,7 +5,7 @@ import { Answer, LinkButton, Notice } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
 import { messagePage } from '../page/message.tsx'
 import { newId } from '../protocol/ids.ts'
-import { type Errand, open, type Outcome, seal } from './errand.ts'
+import { type SetupErrand, open, type Outcome, seal } from './errand.ts'
 import { keep, saidFor } from './returned.ts'
 import { seenOf } from './seen.ts'
 
@@ -27,8 +27,8 @@ export async function invitationPage(deps: Deps, c: Context, now: number): Promi
   const invited = open(deps, 'invitation', c.req.query('invitation'), now)?.value
   const seen = invited === undefined || invited.until < now ? undefined : await seenOf(deps.store, invited.tid)
   if (invited === undefined || seen === undefined) return tooOld(deps, c)
-  const errand = (kind: Errand['kind']): string => {
-    const about: Errand = { id: newId(deps.random), kind, tid: invited.tid, key: 'invitation', invitedUntil: invited.until }
+  const errand = (kind: SetupErrand['kind']): string => {
+    const about: SetupErrand = { id: newId(deps.random), kind, tid: invited.tid, key: 'invitation', invitedUntil: invited.until }
     return `/signin/setup?${new URLSearchParams({ request: seal(deps, 'errand', about, now) })}`
   }
   const confirmed = seen.row.consentConfirmedAt !== undefined

@@ -1,6 +1,6 @@
 import { Answer, LinkButton, Notice } from '../page/components.tsx'
 import { operatorExists } from '../session/setup-token.ts'
-import { nameOf, setupPage, type Visit } from './frame.tsx'
+import { nameOf, setupPage, type SetupRequest } from './frame.tsx'
 import { saidOf } from './returned.ts'
 import { allSeen, type Seen } from './seen.ts'
 
@@ -12,16 +12,16 @@ const stateOf = (seen: Seen): { is: 'yes' | 'no'; words: string } => {
   return { is: 'yes', words: `Its users can sign in; MFA is proved by ${seen.row.mfaProof}.` }
 }
 
-export async function overviewPage(visit: Visit): Promise<Response> {
-  const { deps } = visit
+export async function overviewPage(request: SetupRequest): Promise<Response> {
+  const { deps } = request
   const { clientId, credential } = deps.connection.current()
   const [tenants, operator] = await Promise.all([allSeen(deps.store), operatorExists(deps.store)])
   const application = clientId !== undefined && credential !== undefined
   const connected = tenants.length > 0 && tenants.every((one) => one.decided)
   const differences = deps.connection.differences()
   return setupPage(
-    visit,
-    { title: 'Setting up the connection to Microsoft', said: saidOf(visit), home: true },
+    request,
+    { title: 'Setting up the connection to Microsoft', said: saidOf(request), home: true },
     <>
       {differences.length === 0 ? null : (
         <Notice kind="warn" title="The settings say otherwise than what is in use">
@@ -71,12 +71,12 @@ export async function overviewPage(visit: Visit): Promise<Response> {
           </div>
         </Answer>
       ) : null}
-      {connected ? <FirstSignIn visit={visit} operator={operator} /> : null}
+      {connected ? <FirstSignIn request={request} operator={operator} /> : null}
     </>,
   )
 }
 
-const FirstSignIn = ({ visit, operator }: { visit: Visit; operator: boolean }) => (
+const FirstSignIn = ({ request, operator }: { request: SetupRequest; operator: boolean }) => (
   <Answer question="5. Has somebody signed in?" is={operator ? 'yes' : 'no'}>
     <p>
       {operator
@@ -85,7 +85,7 @@ const FirstSignIn = ({ visit, operator }: { visit: Visit; operator: boolean }) =
     </p>
     <div class="row">
       {operator ? null : <LinkButton href="/ops/sign-in?return_to=/setup">Sign in as an administrator</LinkButton>}
-      <LinkButton href={`${visit.deps.config.issuer}/account/ready`} kind="quiet">
+      <LinkButton href={`${request.deps.config.issuer}/account/ready`} kind="quiet">
         Setting yourself up
       </LinkButton>
     </div>

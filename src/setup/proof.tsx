@@ -2,7 +2,7 @@ import { parseMfaProof } from '../protocol/mfa-proof.ts'
 import { ROLE } from '../protocol/names.ts'
 import { operatorWasHere } from '../session/setup-token.ts'
 import { Button, Choices, Facts, LinkButton, Notice, Tick } from '../page/components.tsx'
-import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type Visit } from './frame.tsx'
+import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type SetupRequest } from './frame.tsx'
 import { saidOf } from './returned.ts'
 import type { Seen } from './seen.ts'
 import { when } from './tenant.tsx'
@@ -52,8 +52,8 @@ const KINDS: Readonly<Record<'auth_context' | 'amr' | 'conditional_access', Kind
 }
 
 /** `proof=`, or what the form above it sends. */
-function chosenOf(visit: Visit): string | undefined {
-  const { proof, kind, context } = visit.c.req.query()
+function chosenOf(request: SetupRequest): string | undefined {
+  const { proof, kind, context } = request.c.req.query()
   const words = proof ?? (kind === 'auth_context' ? `auth_context:${context ?? 'c1'}` : kind)
   return words !== undefined && parseMfaProof(words) !== undefined ? words : undefined
 }
@@ -61,15 +61,15 @@ function chosenOf(visit: Visit): string | undefined {
 const kindOf = (proof: string): keyof typeof KINDS => (proof.startsWith('auth_context:') ? 'auth_context' : (proof as 'amr' | 'conditional_access'))
 const contextOf = (proof: string): string => proof.split(':')[1] ?? 'c1'
 
-export function proofPage(visit: Visit, seen: Seen, problem?: string, sent?: string): Response {
+export function proofPage(request: SetupRequest, seen: Seen, problem?: string, sent?: string): Response {
   const { row } = seen
-  const chosen = sent ?? chosenOf(visit) ?? (seen.decided ? row.mfaProof : undefined)
+  const chosen = sent ?? chosenOf(request) ?? (seen.decided ? row.mfaProof : undefined)
   return setupPage(
-    visit,
+    request,
     {
       title: `Proof of MFA: ${nameOf(row)}`,
       status: problem === undefined ? 200 : 400,
-      said: problem === undefined ? saidOf(visit) : { kind: 'bad', title: problem },
+      said: problem === undefined ? saidOf(request) : { kind: 'bad', title: problem },
     },
     <>
       <p>
@@ -97,15 +97,15 @@ export function proofPage(visit: Visit, seen: Seen, problem?: string, sent?: str
           <Button kind={chosen === undefined ? 'primary' : 'quiet'}>Choose</Button>
         </div>
       </form>
-      {chosen === undefined ? null : <Chosen visit={visit} seen={seen} proof={chosen} />}
+      {chosen === undefined ? null : <Chosen request={request} seen={seen} proof={chosen} />}
     </>,
   )
 }
 
-function Chosen({ visit, seen, proof }: { visit: Visit; seen: Seen; proof: string }) {
+function Chosen({ request, seen, proof }: { request: SetupRequest; seen: Seen; proof: string }) {
   const kind = KINDS[kindOf(proof)]
   const context = contextOf(proof)
-  const good = trialProves(visit, seen, proof)
+  const good = trialProves(request, seen, proof)
   return (
     <>
       <h2>
@@ -117,13 +117,13 @@ function Chosen({ visit, seen, proof }: { visit: Visit; seen: Seen; proof: strin
         ))}
       </Notice>
       <div class="row">
-        <LinkButton href={errandAddress(visit, { kind: 'trial', tid: seen.row.tid, proof })} kind={good ? 'quiet' : 'primary'}>
+        <LinkButton href={errandAddress(request, { kind: 'trial', tid: seen.row.tid, proof })} kind={good ? 'quiet' : 'primary'}>
           Try it with a sign-in
         </LinkButton>
       </div>
-      <Arrived visit={visit} seen={seen} proof={proof} />
+      <Arrived request={request} seen={seen} proof={proof} />
       {good ? (
-        <Form visit={visit} action={`/setup/tenants/${seen.row.tid}/proof`}>
+        <Form request={request} action={`/setup/tenants/${seen.row.tid}/proof`}>
           <input type="hidden" name="proof" value={proof} />
           <Tick name="asserted" label={kind.assertion(context)} hint="Who says so and when is kept, here and in the audit log." />
           <div class="row">
@@ -135,10 +135,10 @@ function Chosen({ visit, seen, proof }: { visit: Visit; seen: Seen; proof: strin
   )
 }
 
-function Arrived({ visit, seen, proof }: { visit: Visit; seen: Seen; proof: string }) {
+function Arrived({ request, seen, proof }: { request: SetupRequest; seen: Seen; proof: string }) {
   const { trial } = seen
   if (trial === undefined || trial.proof !== proof) return <p class="soft">No sign-in has tried this yet.</p>
-  const proves = visit.proves(proof, trial)
+  const proves = request.proves(proof, trial)
   return (
     <>
       <Facts
@@ -160,19 +160,19 @@ function Arrived({ visit, seen, proof }: { visit: Visit; seen: Seen; proof: stri
   )
 }
 
-const trialProves = (visit: Visit, { trial }: Seen, proof: string): boolean =>
-  trial !== undefined && trial.proof === proof && visit.now - trial.at <= TRIAL_SECONDS && visit.proves(proof, trial)
+const trialProves = (request: SetupRequest, { trial }: Seen, proof: string): boolean =>
+  trial !== undefined && trial.proof === proof && request.now - trial.at <= TRIAL_SECONDS && request.proves(proof, trial)
 
-export async function assertProof(visit: Visit, seen: Seen, form: URLSearchParams): Promise<Response> {
-  const { deps, c, visitor, now } = visit
+export async function assertProof(request: SetupRequest, seen: Seen, form: URLSearchParams): Promise<Response> {
+  const { deps, c, visitor, now } = request
   const { row, trial } = seen
   const proof = form.get('proof') ?? ''
-  if (parseMfaProof(proof) === undefined) return proofPage(visit, seen, 'Choose what proves MFA.')
-  if (!trialProves(visit, seen, proof) || trial === undefined)
-    return proofPage(visit, seen, 'Try it with a sign-in first: the latest one is too old, or did not hold that proof.', proof)
-  if (form.get('asserted') !== 'yes') return proofPage(visit, seen, 'Confirm what you have looked at: tick the box above the button.', proof)
+  if (parseMfaProof(proof) === undefined) return proofPage(request, seen, 'Choose what proves MFA.')
+  if (!trialProves(request, seen, proof) || trial === undefined)
+    return proofPage(request, seen, 'Try it with a sign-in first: the latest one is too old, or did not hold that proof.', proof)
+  if (form.get('asserted') !== 'yes') return proofPage(request, seen, 'Confirm what you have looked at: tick the box above the button.', proof)
   const by = visitor.by === 'role' ? visitor.name : `${visitor.name}, with ${trial.who}`
-  await recorded(visit, { act: 'proof.assert', target: `tenant ${row.tid}`, details: { proof, before: row.mfaProof, triedBy: trial.oid } }, () =>
+  await recorded(request, { act: 'proof.assert', target: `tenant ${row.tid}`, details: { proof, before: row.mfaProof, triedBy: trial.oid } }, () =>
     deps.store.changeTenant({ tid: row.tid, change: { mfaProof: proof, proofAssertedBy: by, proofAssertedAt: now } }),
   )
   deps.log.info('mfa_proof_asserted', { tid: row.tid, proof, actor: visitor.actor.id })

@@ -2,7 +2,7 @@ import type { Child } from 'hono/jsx'
 import { appManifest, azureCliScript, registration } from '../microsoft/registration.ts'
 import { readAsset } from '../page/assets.ts'
 import { LinkButton, Steps } from '../page/components.tsx'
-import { setupPage, type Visit } from './frame.tsx'
+import { setupPage, type SetupRequest } from './frame.tsx'
 
 /** What is registered in Entra, every value ready to copy; the same as a script. */
 
@@ -29,13 +29,13 @@ const Step = ({ title, children }: { title: string; children: Child }) => (
   </div>
 )
 
-export function registerPage(visit: Visit): Response {
-  const { deps, c } = visit
+export function registerPage(request: SetupRequest): Response {
+  const { deps, c } = request
   const { issuer, entra } = deps.config
   const several = c.req.query('tenants') === 'several'
   const values = registration(issuer)
   return setupPage(
-    visit,
+    request,
     { title: 'Registering Case Manager in Microsoft Entra', script: COPY },
     <>
       <p>

@@ -1,13 +1,13 @@
 import { sha256 } from '../protocol/compare.ts'
 import { guidanceFor } from '../microsoft/guidance.ts'
-import { type Errand, open, type Outcome, type Trial } from './errand.ts'
-import { type Acting, goOn, recorded, type Said, type Visit } from './frame.tsx'
+import { type SetupErrand, open, type Outcome, type Trial } from './errand.ts'
+import { type Acting, goOn, recorded, type Said, type SetupRequest } from './frame.tsx'
 import { keepConsent, keepTrial, seenOf } from './seen.ts'
 
 /** What came back from Microsoft by way of the public listener: only to who began it, once, and only for a tenant that is connected. */
 
-export async function returned(visit: Visit): Promise<Response> {
-  const { deps, c, visitor, now } = visit
+export async function returned(request: SetupRequest): Promise<Response> {
+  const { deps, c, visitor, now } = request
   const opened = open(deps, 'outcome', c.req.query('outcome'), now)
   if (opened === undefined || opened.late || opened.value.errand.key !== visitor.key) return goOn(c, '/setup?said=foreign')
   const outcome = opened.value
@@ -16,12 +16,12 @@ export async function returned(visit: Visit): Promise<Response> {
     errand.proof === undefined ? `/setup/tenants/${errand.tid}` : `/setup/tenants/${errand.tid}/proof?${new URLSearchParams({ proof: errand.proof })}`
   const first = await deps.store.consumeOnce({ purpose: 'setup-outcome', idHash: sha256(errand.id), expiresAt: opened.until + 60, now })
   if (!first) return goOn(c, back)
-  return goOn(c, `${back}${back.includes('?') ? '&' : '?'}said=${await keep(visit, outcome)}`)
+  return goOn(c, `${back}${back.includes('?') ? '&' : '?'}said=${await keep(request, outcome)}`)
 }
 
 /** @returns what the page is to say */
-export async function keep(visit: Acting, outcome: Outcome): Promise<string> {
-  const { deps, now } = visit
+export async function keep(request: Acting, outcome: Outcome): Promise<string> {
+  const { deps, now } = request
   const { errand } = outcome
   const seen = await seenOf(deps.store, errand.tid)
   if (seen === undefined) return 'foreign'
@@ -36,19 +36,19 @@ export async function keep(visit: Acting, outcome: Outcome): Promise<string> {
   const invited = errand.invitedUntil !== undefined
   if (outcome.came === 'consent') {
     if (invited && (cameBack || confirmed)) return 'consented'
-    await recorded(visit, { act: 'consent.returned', target }, () => keepConsent(deps.store, errand.tid, now))
+    await recorded(request, { act: 'consent.returned', target }, () => keepConsent(deps.store, errand.tid, now))
     return 'consented'
   }
   const { trial } = outcome
-  if (invited) return confirmed ? 'confirmed' : confirm(visit, errand, trial, cameBack)
+  if (invited) return confirmed ? 'confirmed' : confirm(request, errand, trial, cameBack)
   const details = { oid: trial.oid, proof: trial.proof, acrs: trial.acrs, amr: trial.amr, directoryRole: trial.directoryRole }
-  await recorded(visit, { act: 'trial.sign_in', target, details }, () => keepTrial(deps.store, errand.tid, trial))
-  return confirmed ? 'tried' : confirm(visit, errand, trial, cameBack)
+  await recorded(request, { act: 'trial.sign_in', target, details }, () => keepTrial(deps.store, errand.tid, trial))
+  return confirmed ? 'tried' : confirm(request, errand, trial, cameBack)
 }
 
 /** Consent counts as given once somebody of that very tenant who can give it has signed in: then it was no stranger who came back with it. */
-async function confirm(visit: Acting, { tid }: Errand, trial: Trial, cameBack: boolean): Promise<string> {
-  const { deps, now } = visit
+async function confirm(request: Acting, { tid }: SetupErrand, trial: Trial, cameBack: boolean): Promise<string> {
+  const { deps, now } = request
   if (trial.directoryRole === undefined) return 'no_role'
   // Given in the admin center rather than from here: then the application has the permissions that only consent for all gives.
   if (!cameBack) {
@@ -56,7 +56,7 @@ async function confirm(visit: Acting, { tid }: Errand, trial: Trial, cameBack: b
     if (!credential?.ok || credential.graphRoles.length === 0) return 'not_consented'
   }
   const by = `${trial.who} (${trial.directoryRole})`
-  await recorded(visit, { act: 'consent.confirm', target: `tenant ${tid}`, details: { oid: trial.oid, directoryRole: trial.directoryRole } }, () =>
+  await recorded(request, { act: 'consent.confirm', target: `tenant ${tid}`, details: { oid: trial.oid, directoryRole: trial.directoryRole } }, () =>
     deps.store.changeTenant({ tid, change: { consentConfirmedBy: by, consentConfirmedAt: now } }),
   )
   deps.log.info('consent_confirmed', { tid, directoryRole: trial.directoryRole })
@@ -93,7 +93,7 @@ const SAID: Readonly<Record<string, Said>> = {
 }
 
 /** The words are ours; the address only chooses among them. */
-export const saidOf = (visit: Visit): Said | undefined => saidFor(visit.c.req.query('said'))
+export const saidOf = (request: SetupRequest): Said | undefined => saidFor(request.c.req.query('said'))
 
 export function saidFor(said: string | undefined): Said | undefined {
   if (said === undefined) return undefined

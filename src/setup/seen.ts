@@ -1,12 +1,12 @@
 import type { Store } from '../../db/store.ts'
-import type { TenantRow } from '../../db/types.ts'
+import type { Tenant } from '../../db/types.ts'
 import { consentSetting, isDecided, trialSetting } from '../microsoft/tenants.ts'
 import type { Trial } from './errand.ts'
 
 /** What /setup has seen of a tenant so far, kept beside its row: steps towards it, and nothing that decides who signs in. */
 
 export interface Seen {
-  row: TenantRow
+  row: Tenant
   /** Entra sent somebody back who had consented for this tenant: a stranger's word, until an administrator of it has signed in. Epoch seconds. */
   consentReturnedAt: number | undefined
   trial: Trial | undefined

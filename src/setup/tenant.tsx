@@ -1,7 +1,7 @@
 import { disconnectTenant } from '../microsoft/tenants.ts'
 import { ROLE } from '../protocol/names.ts'
 import { Answer, Button, Facts, LinkButton, Tick } from '../page/components.tsx'
-import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type Visit } from './frame.tsx'
+import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type SetupRequest } from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
 import { saidOf } from './returned.ts'
 import type { Seen } from './seen.ts'
@@ -11,12 +11,12 @@ import type { Seen } from './seen.ts'
 export const when = (at: number | undefined): string | undefined =>
   at === undefined ? undefined : `${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 
-export function tenantPage(visit: Visit, seen: Seen): Response {
+export function tenantPage(request: SetupRequest, seen: Seen): Response {
   const { row } = seen
-  const operators = visit.deps.connection.current().operatorTenant === row.tid
+  const operators = request.deps.connection.current().operatorTenant === row.tid
   return setupPage(
-    visit,
-    { title: nameOf(row), said: saidOf(visit) },
+    request,
+    { title: nameOf(row), said: saidOf(request) },
     <>
       <Facts
         items={[
@@ -25,15 +25,15 @@ export function tenantPage(visit: Visit, seen: Seen): Response {
           ['Operators', operators ? 'Its app roles Broker.Operator and Broker.Administrator count.' : undefined],
         ]}
       />
-      <Consent visit={visit} seen={seen} />
+      <Consent request={request} seen={seen} />
       <Proof seen={seen} />
-      {operators ? null : <MakeOperators visit={visit} seen={seen} />}
-      {mayRemove(visit, seen) ? <Remove visit={visit} seen={seen} /> : null}
+      {operators ? null : <MakeOperators request={request} seen={seen} />}
+      {mayRemove(request, seen) ? <Remove request={request} seen={seen} /> : null}
     </>,
   )
 }
 
-function Consent({ visit, seen: { row, consentReturnedAt } }: { visit: Visit; seen: Seen }) {
+function Consent({ request, seen: { row, consentReturnedAt } }: { request: SetupRequest; seen: Seen }) {
   const confirmed = row.consentConfirmedAt !== undefined
   return (
     <Answer question="Has the tenant consented?" is={confirmed ? 'yes' : 'no'}>
@@ -54,13 +54,13 @@ function Consent({ visit, seen: { row, consentReturnedAt } }: { visit: Visit; se
       )}
       <div class="row">
         <LinkButton
-          href={errandAddress(visit, { kind: 'consent', tid: row.tid })}
+          href={errandAddress(request, { kind: 'consent', tid: row.tid })}
           kind={confirmed || consentReturnedAt !== undefined ? 'quiet' : 'primary'}
         >
           Granting consent
         </LinkButton>
         {confirmed ? null : (
-          <LinkButton href={errandAddress(visit, { kind: 'trial', tid: row.tid })} kind={consentReturnedAt === undefined ? 'quiet' : 'primary'}>
+          <LinkButton href={errandAddress(request, { kind: 'trial', tid: row.tid })} kind={consentReturnedAt === undefined ? 'quiet' : 'primary'}>
             Confirm by signing in
           </LinkButton>
         )}
@@ -73,7 +73,7 @@ function Consent({ visit, seen: { row, consentReturnedAt } }: { visit: Visit; se
               If that is somebody else: they open it in their own browser, consent, and confirm it by signing in. It is good for a week.
             </p>
             <pre tabindex={0} role="region" aria-label="the link">
-              <code>{invitationAddress(visit.deps, row.tid, visit.now)}</code>
+              <code>{invitationAddress(request.deps, row.tid, request.now)}</code>
             </pre>
           </div>
         </details>
@@ -105,10 +105,10 @@ function Proof({ seen: { row, decided } }: { seen: Seen }) {
   )
 }
 
-const MakeOperators = ({ visit, seen: { row } }: { visit: Visit; seen: Seen }) => (
+const MakeOperators = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen }) => (
   <details>
     <summary>Make this the operators’ tenant</summary>
-    <Form visit={visit} action={`/setup/tenants/${row.tid}/operators`}>
+    <Form request={request} action={`/setup/tenants/${row.tid}/operators`}>
       <p>From then on only its users operate the broker, you perhaps not among them.</p>
       <Tick name="sure" label="Its app roles Broker.Operator and Broker.Administrator shall count, and no other tenant’s" />
       <div class="row">
@@ -118,10 +118,10 @@ const MakeOperators = ({ visit, seen: { row } }: { visit: Visit; seen: Seen }) =
   </details>
 )
 
-const Remove = ({ visit, seen: { row } }: { visit: Visit; seen: Seen }) => (
+const Remove = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen }) => (
   <details>
     <summary>Remove this tenant</summary>
-    <Form visit={visit} action={`/setup/tenants/${row.tid}/remove`}>
+    <Form request={request} action={`/setup/tenants/${row.tid}/remove`}>
       <p>All its users are signed out everywhere at once, and nobody of it can sign in any more.</p>
       <Tick name="sure" label={`Remove ${nameOf(row)}`} />
       <div class="row">
@@ -132,32 +132,32 @@ const Remove = ({ visit, seen: { row } }: { visit: Visit; seen: Seen }) => (
 )
 
 /** An administrator who gives the console away gets in no more: first somebody of the new tenant has to have been seen who can. The token's holder makes another token. */
-const mayOperate = ({ visitor }: Visit, { decided, trial }: Seen): boolean =>
+const mayOperate = ({ visitor }: SetupRequest, { decided, trial }: Seen): boolean =>
   visitor.by === 'token' || (decided && trial?.roles.includes(ROLE.administrator) === true)
 
-export async function makeOperators(visit: Visit, seen: Seen, form: URLSearchParams): Promise<Response> {
+export async function makeOperators(request: SetupRequest, seen: Seen, form: URLSearchParams): Promise<Response> {
   const { row } = seen
-  if (!mayOperate(visit, seen)) return goOn(visit.c, `/setup/tenants/${row.tid}?said=nobody_operates`)
+  if (!mayOperate(request, seen)) return goOn(request.c, `/setup/tenants/${row.tid}?said=nobody_operates`)
   if (form.get('sure') === 'yes')
-    await recorded(visit, { act: 'connection.operators', target: `tenant ${row.tid}` }, () =>
-      visit.deps.connection.change({ operatorTenant: row.tid }),
+    await recorded(request, { act: 'connection.operators', target: `tenant ${row.tid}` }, () =>
+      request.deps.connection.change({ operatorTenant: row.tid }),
     )
-  return goOn(visit.c, `/setup/tenants/${row.tid}`)
+  return goOn(request.c, `/setup/tenants/${row.tid}`)
 }
 
 /**
  * Removing the operators' own tenant would lock them out of this page: another is made theirs first. One that is only connected and has shown
  * nothing yet, because its id was mistyped, can go.
  */
-const mayRemove = ({ deps }: Visit, { row, decided, consentReturnedAt, trial }: Seen): boolean =>
+const mayRemove = ({ deps }: SetupRequest, { row, decided, consentReturnedAt, trial }: Seen): boolean =>
   deps.connection.current().operatorTenant !== row.tid ||
   (!decided && row.consentConfirmedAt === undefined && consentReturnedAt === undefined && trial === undefined)
 
-export async function removeTenant(visit: Visit, seen: Seen, form: URLSearchParams): Promise<Response> {
+export async function removeTenant(request: SetupRequest, seen: Seen, form: URLSearchParams): Promise<Response> {
   const { row } = seen
-  const { deps, c, visitor, now } = visit
-  if (form.get('sure') !== 'yes' || !mayRemove(visit, seen)) return goOn(c, `/setup/tenants/${row.tid}`)
-  await recorded(visit, { act: 'tenant.remove', target: `tenant ${row.tid}` }, () =>
+  const { deps, c, visitor, now } = request
+  if (form.get('sure') !== 'yes' || !mayRemove(request, seen)) return goOn(c, `/setup/tenants/${row.tid}`)
+  await recorded(request, { act: 'tenant.remove', target: `tenant ${row.tid}` }, () =>
     disconnectTenant(deps, { tid: row.tid, actor: visitor.actor, now }),
   )
   return goOn(c, '/setup?said=saved')

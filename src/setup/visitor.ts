@@ -18,7 +18,7 @@ export interface Administrator {
   sid: string
   fresh: boolean
 }
-/** How the console is asked, for rooms import no other room. */
+/** How the console is asked, because endpoint modules never import each other. */
 export type AskConsole = (c: Context, now: number) => Promise<Administrator | undefined>
 
 export interface Visitor {

@@ -10,7 +10,7 @@ import { messagePage } from '../page/message.tsx'
 import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { newSecret } from '../protocol/ids.ts'
 import { invitationPage, settle } from './invitation.tsx'
-import { type Errand, open, type Outcome, seal, type Trial } from './errand.ts'
+import { type SetupErrand, open, type Outcome, seal, type Trial } from './errand.ts'
 
 /**
  * The administrator's way to Microsoft and back, on the public listener, because that is the only address registered there. It opens no session,
@@ -18,13 +18,13 @@ import { type Errand, open, type Outcome, seal, type Trial } from './errand.ts'
  */
 export function setupVisits(deps: Deps): Hono {
   const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current() })
-  const room = new Hono()
-  room.get('/signin/connect', (c) => invitationPage(deps, c, deps.clock.now()))
-  room.get('/signin/setup', (c) => leave(deps, administration, c, deps.clock.now()))
+  const endpoints = new Hono()
+  endpoints.get('/signin/connect', (c) => invitationPage(deps, c, deps.clock.now()))
+  endpoints.get('/signin/setup', (c) => leave(deps, administration, c, deps.clock.now()))
   // Whatever was not begun at /setup is somebody's sign-in.
-  room.get('/signin/callback', async (c, next) => (await comeBack(deps, administration, c, deps.clock.now())) ?? next())
-  room.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'The answer of Microsoft could not be written down.' }))
-  return room
+  endpoints.get('/signin/callback', async (c, next) => (await comeBack(deps, administration, c, deps.clock.now())) ?? next())
+  endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'The answer of Microsoft could not be written down.' }))
+  return endpoints
 }
 
 const COOKIE = '__Host-cmb_setup_visit'
@@ -54,7 +54,7 @@ async function leave(deps: Deps, administration: Administration, c: Context, now
   }
 }
 
-const contextOf = ({ proof }: Errand): string | undefined => /^auth_context:(c\d+)$/.exec(proof ?? '')?.[1]
+const contextOf = ({ proof }: SetupErrand): string | undefined => /^auth_context:(c\d+)$/.exec(proof ?? '')?.[1]
 
 /** Undefined: no visit of ours. */
 async function comeBack(deps: Deps, administration: Administration, c: Context, now: number): Promise<Response | undefined> {
@@ -71,7 +71,7 @@ async function comeBack(deps: Deps, administration: Administration, c: Context, 
 }
 
 /** Errors also say `admin_consent=True`: the error counts first. The tenant it names is a stranger's word; that ours was asked is in the state. */
-function consentOutcome(errand: Errand, query: URLSearchParams): Outcome {
+function consentOutcome(errand: SetupErrand, query: URLSearchParams): Outcome {
   const named = query.getAll('tenant')
   if (query.has('error')) return refusalOutcome(errand, refusalOf(answerOfCallback(new Map(query))))
   if (named.length !== 1 || named[0]?.toLowerCase() !== errand.tid) return { errand, came: 'refusal', guidance: 'another_account' }
@@ -81,7 +81,7 @@ function consentOutcome(errand: Errand, query: URLSearchParams): Outcome {
 
 async function trialOutcome(
   deps: Deps,
-  errand: Errand,
+  errand: SetupErrand,
   query: URLSearchParams,
   { nonce, verifier }: { nonce: string; verifier: string },
   now: number,
@@ -98,7 +98,7 @@ async function trialOutcome(
   }
 }
 
-const trialOf = (errand: Errand, identity: MicrosoftIdentity, now: number): Trial => ({
+const trialOf = (errand: SetupErrand, identity: MicrosoftIdentity, now: number): Trial => ({
   at: now,
   proof: errand.proof,
   oid: identity.user.oid,
@@ -115,7 +115,7 @@ const trialOf = (errand: Errand, identity: MicrosoftIdentity, now: number): Tria
   roles: identity.roles.slice(0, 30),
 })
 
-function refusalOutcome(errand: Errand, error: unknown): Outcome {
+function refusalOutcome(errand: SetupErrand, error: unknown): Outcome {
   if (error instanceof MicrosoftRefusal) return { errand, came: 'refusal', guidance: error.guidance, code: error.code }
   throw error
 }

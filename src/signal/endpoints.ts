@@ -13,25 +13,25 @@ import { upstreamLogout } from './upstream-logout.ts'
  * events and logout tokens. It refuses whatever is not proved to come from them; what is not configured is not there.
  */
 export function signalEndpoints(deps: Deps): Hono {
-  const room = new Hono()
-  room.get(
+  const endpoints = new Hono()
+  endpoints.get(
     '/signal/microsoft/front-channel-logout',
     described(FRONT_CHANNEL, (c: Context) => frontChannelLogout(deps, c)),
   )
-  room.post(
+  endpoints.post(
     '/signal/microsoft/graph',
     described(GRAPH, (c: Context) => graphNotification(deps, c)),
   )
   const issuers = openIssuers(deps)
   if (issuers.secevent.size > 0)
-    room.post(
+    endpoints.post(
       '/signal/events',
       described(EVENTS, (c: Context) => securityEvent(deps, issuers, c)),
     )
   if (issuers.oidc.size > 0)
-    room.post(
+    endpoints.post(
       '/signal/upstream/back-channel-logout',
       described(UPSTREAM_LOGOUT, (c: Context) => upstreamLogout(deps, issuers, c)),
     )
-  return room
+  return endpoints
 }

@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { NewSession } from '../../db/store.ts'
-import type { Session, TenantRow } from '../../db/types.ts'
+import type { Session, Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { answerOfCallback, refusalOf } from '../microsoft/aadsts.ts'
 import { type MicrosoftIdentity, MicrosoftRefusal } from '../microsoft/interface.ts'
@@ -83,7 +83,7 @@ async function follow(
   c: Context,
   visit: Visit,
   identity: MicrosoftIdentity,
-  tenant: TenantRow | undefined,
+  tenant: Tenant | undefined,
   judgement: Judgement,
   now: number,
 ): Promise<Response> {
@@ -102,7 +102,7 @@ async function follow(
 
 interface Proved {
   identity: MicrosoftIdentity
-  tenant: TenantRow | undefined
+  tenant: Tenant | undefined
   acr: string | undefined
   amr: string[] | undefined
 }

@@ -7,7 +7,7 @@ import { page } from '../page/layout.tsx'
 import { textsOf } from '../page/texts.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { words } from '../protocol/params.ts'
+import { splitList } from '../protocol/params.ts'
 import { currentStanding } from '../session/current.ts'
 import { codeForSession } from './code.ts'
 import { againAddress, stalePage } from './pages.tsx'
@@ -41,7 +41,7 @@ export async function askConsent(deps: Deps, c: Context, sealed: string | undefi
     { title: t.consent.title(name), formAction: [request.reply.redirectUri, uri, ...redirectUris], simulated: deps.config.entra.simulated },
     <form class="stack" method="post" action="/signin/consent">
       <ul class="bullets">
-        {words(request.scope).map((scope) => (
+        {splitList(request.scope).map((scope) => (
           <li>{wants[scope] ?? scope}</li>
         ))}
       </ul>

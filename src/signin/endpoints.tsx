@@ -23,45 +23,45 @@ import { visitMicrosoft } from './to-microsoft.ts'
  * send a browser to an address that is not registered letter by letter, and to open a session without proof of MFA.
  */
 export function signinEndpoints(deps: Deps): Hono {
-  const room = new Hono()
-  room.post(
+  const endpoints = new Hono()
+  endpoints.post(
     '/par',
     described(PUSH, (c: Context) => pushRequest(deps, c)),
   )
-  room.route('/', pages(deps))
-  return room
+  endpoints.route('/', pages(deps))
+  return endpoints
 }
 
 /** What browsers are sent to: errors are pages. */
 function pages(deps: Deps): Hono {
-  const room = new Hono()
+  const endpoints = new Hono()
   const limit = bodyLimit({
     maxSize: 64 * 1024,
     onError: () => {
       throw new OAuthError('invalid_request', 'The request is larger than 64 kB.', { status: 413 })
     },
   })
-  room.get(
+  endpoints.get(
     '/authorize',
     described(AUTHORIZE.get, (c: Context) => authorize(deps, c, query(c), deps.clock.now())),
   )
-  room.post(
+  endpoints.post(
     '/authorize',
     limit,
     described(AUTHORIZE.post, async (c: Context) => authorize(deps, c, await form(c), deps.clock.now())),
   )
-  room.get('/signin/start', (c) => signInForOwnPage(deps, c, readReturnTo(query(c)), deps.clock.now()))
-  room.get('/signin/continue', (c) => takeUpAgain(deps, c, deps.clock.now()))
-  room.get('/signin/microsoft', (c) => start(deps, c, deps.clock.now()))
-  room.get('/signin/callback', (c) => {
+  endpoints.get('/signin/start', (c) => signInForOwnPage(deps, c, readReturnTo(query(c)), deps.clock.now()))
+  endpoints.get('/signin/continue', (c) => takeUpAgain(deps, c, deps.clock.now()))
+  endpoints.get('/signin/microsoft', (c) => start(deps, c, deps.clock.now()))
+  endpoints.get('/signin/callback', (c) => {
     mustBeWithin(deps.rateLimits, 'callback', { address: remoteOf(c, deps.config) })
     return callback(deps, c, deps.clock.now())
   })
-  room.get('/signin/consent', (c) => askConsent(deps, c, c.req.query('request'), deps.clock.now()))
-  room.post('/signin/consent', limit, async (c) => decideConsent(deps, c, await form(c), deps.clock.now()))
-  room.get('/signin/granting-consent', (c) => grantingConsentPage(deps, c))
-  room.onError(pageErrors(deps, (t) => t.signIn.notSaved))
-  return room
+  endpoints.get('/signin/consent', (c) => askConsent(deps, c, c.req.query('request'), deps.clock.now()))
+  endpoints.post('/signin/consent', limit, async (c) => decideConsent(deps, c, await form(c), deps.clock.now()))
+  endpoints.get('/signin/granting-consent', (c) => grantingConsentPage(deps, c))
+  endpoints.onError(pageErrors(deps, (t) => t.signIn.notSaved))
+  return endpoints
 }
 
 const query = (c: Context): URLSearchParams => new URL(c.req.url).searchParams

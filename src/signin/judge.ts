@@ -1,4 +1,4 @@
-import type { TenantRow } from '../../db/types.ts'
+import type { Tenant } from '../../db/types.ts'
 import { admits } from '../client/admission.ts'
 import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
@@ -17,7 +17,7 @@ export type Judgement =
   | { admitted: false; askAgain: { tid: string; authContext: string } }
   | { admitted: false; tell: OAuthError }
 
-export async function judge(deps: Deps, visit: Visit, identity: MicrosoftIdentity, tenant: TenantRow | undefined, now: number): Promise<Judgement> {
+export async function judge(deps: Deps, visit: Visit, identity: MicrosoftIdentity, tenant: Tenant | undefined, now: number): Promise<Judgement> {
   if (tenant?.removedAt !== undefined) return { admitted: false, guidance: 'tenant_not_connected' }
   const policy = mfaPolicy(deps.config, tenant)
   const mfa = judgeMfa(policy, identity, isAsserted(deps.config, tenant))

@@ -1,4 +1,4 @@
-import type { TenantRow } from '../../db/types.ts'
+import type { Tenant } from '../../db/types.ts'
 import type { Config } from '../config/config.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import { parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
@@ -13,11 +13,11 @@ import { ACR_MFA } from '../protocol/names.ts'
 export type MfaVerdict = { proved: true; acr: string | undefined; amr: string[] | undefined } | { proved: false }
 
 /** The tenant's own policy where it has one, else the broker's. Undefined: it cannot be read, so nothing proves MFA there. */
-export const mfaPolicy = (config: Pick<Config, 'mfaProof'>, tenant: TenantRow | undefined): MfaProof | undefined =>
+export const mfaPolicy = (config: Pick<Config, 'mfaProof'>, tenant: Tenant | undefined): MfaProof | undefined =>
   tenant === undefined ? config.mfaProof : parseMfaProof(tenant.mfaProof)
 
 /** Whether the tenant's administrator (at /setup) or the operator (by setting BROKER_MFA_PROOF) asserted that a policy demands the proof. */
-export const isAsserted = (config: Pick<Config, 'mfaProofAsserted'>, tenant: TenantRow | undefined): boolean =>
+export const isAsserted = (config: Pick<Config, 'mfaProofAsserted'>, tenant: Tenant | undefined): boolean =>
   tenant === undefined ? config.mfaProofAsserted : tenant.proofAssertedAt !== undefined
 
 const ISSUED: MfaVerdict = { proved: true, acr: ACR_MFA, amr: ['mfa'] }

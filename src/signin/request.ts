@@ -3,7 +3,7 @@ import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { ACR_MFA, OPERATOR_SCOPES, TYP } from '../protocol/names.ts'
-import { type Params, printable, readParams, words } from '../protocol/params.ts'
+import { type Params, printable, readParams, splitList } from '../protocol/params.ts'
 import { isCodeChallenge } from '../protocol/pkce.ts'
 import { readClaims } from './claims.ts'
 import type { Reply } from './reply.tsx'
@@ -80,7 +80,7 @@ export function clientOf(deps: Pick<Deps, 'clients'>, request: SignInRequest): C
 
 /** The same request, with what the client's registration has lost or demands since. @throws OAuthError that must not redirect */
 export function asRegistered(client: Client, request: SignInRequest): SignInRequest {
-  const scope = words(request.scope).filter((each) => client.metadata.scopes.includes(each))
+  const scope = splitList(request.scope).filter((each) => client.metadata.scopes.includes(each))
   if (scope.length === 0)
     throw new OAuthError('invalid_scope', 'The application that asked is no longer registered for the scopes that it asked for.')
   return { ...request, scope: scope.join(' '), maxAgeSeconds: least(request.maxAgeSeconds, client.metadata.maxAuthAgeSeconds) }
@@ -120,7 +120,7 @@ export async function readRequest(
     maxAgeSeconds: least(maxAge, client.metadata.maxAuthAgeSeconds),
     loginHint: params.get('login_hint'),
     sub: hinted ?? claims.sub,
-    acr: claims.acr || words(params.get('acr_values')).includes(ACR_MFA) ? true : undefined,
+    acr: claims.acr || splitList(params.get('acr_values')).includes(ACR_MFA) ? true : undefined,
     wantsAuthTime: claims.authTime || maxAge !== undefined ? true : undefined,
   }
   if (Buffer.byteLength(JSON.stringify(request)) > MOST_BYTES)
@@ -159,7 +159,7 @@ const NOT_A_PERSONS: readonly string[] = OPERATOR_SCOPES
  */
 function readScope(client: Client, asked: string | undefined, forClaims: readonly string[]): string {
   const { scopes, grants } = client.metadata
-  const named = words(asked)
+  const named = splitList(asked)
   const granted = [...new Set([...named, ...(named.includes('openid') ? forClaims : [])])].filter(
     (scope) => scopes.includes(scope) && !NOT_A_PERSONS.includes(scope) && (scope !== 'offline_access' || grants.includes('refresh_token')),
   )
@@ -193,7 +193,7 @@ function readChallenge(client: Client, params: Params): string | undefined {
 const PROMPTS: readonly string[] = ['none', 'login', 'select_account', 'consent'] satisfies Prompt[]
 
 function readPrompt(value: string | undefined): Prompt[] {
-  const prompts = words(value)
+  const prompts = splitList(value)
   const unknown = prompts.find((one) => !PROMPTS.includes(one))
   if (unknown !== undefined) throw new OAuthError('invalid_request', `The prompt ${printable(unknown)} is not supported: ${PROMPTS.join(', ')} are.`)
   if (prompts.length > 1 && prompts.includes('none')) throw new OAuthError('invalid_request', 'The prompt none stands alone.')

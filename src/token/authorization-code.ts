@@ -26,7 +26,7 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
     deps.log.warn('code_reused', { client_id: client.clientId, ...whose(redeemed.committed), ...requester() })
     throw new OAuthError('invalid_grant', 'The code was used before, so its tokens were revoked. Start a new sign-in.')
   }
-  if (redeemed.outcome === 'rejected') throw new OAuthError('invalid_grant', WORDS[redeemed.why])
+  if (redeemed.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[redeemed.why])
   const { session, grant, family, rev } = redeemed
   mustAdmit(client, session)
   const scope = stillRegistered(client, grant.scope)
@@ -49,7 +49,7 @@ const UNKNOWN = 'The code is not good here: it is not of this client, was used b
 const ENDED = 'The session that the code belongs to has ended. Start a new sign-in.'
 
 /** Whether a code of another client exists is not that client's to know. */
-const WORDS: Record<RejectedWhy, string> = {
+const REJECTED: Record<RejectedWhy, string> = {
   unknown: UNKNOWN,
   wrong_client: UNKNOWN,
   stale: UNKNOWN,

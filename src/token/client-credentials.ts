@@ -1,7 +1,7 @@
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { OPERATOR_SCOPES, SCOPES, adminAudience } from '../protocol/names.ts'
-import { printable, words } from '../protocol/params.ts'
+import { printable, splitList } from '../protocol/params.ts'
 import { mintAccessToken } from './access-token.ts'
 import { askedAudience } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
@@ -28,7 +28,7 @@ export async function clientCredentials(deps: TokenDeps, { client, params, now }
 function scopesFor(client: Client, asked: string | undefined, forAdmin: boolean): string[] {
   const registered = client.metadata.scopes.filter((scope) => !PERSONS.includes(scope))
   if (asked === undefined) return registered.filter((scope) => OPERATORS.includes(scope) === forAdmin)
-  const wanted = words(asked)
+  const wanted = splitList(asked)
   const rejected = wanted.filter((scope) => !registered.includes(scope))
   if (rejected.length > 0) throw new OAuthError('invalid_scope', `The client may not have the scope ${printable(rejected.join(' '))} for itself.`)
   return wanted

@@ -4,7 +4,7 @@ import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import type { Params } from '../protocol/params.ts'
-import { printable, words } from '../protocol/params.ts'
+import { printable, splitList } from '../protocol/params.ts'
 import { mintAccessToken } from './access-token.ts'
 import { mintIdToken } from './id-token.ts'
 import type { refreshTokens } from './refresh-token.ts'
@@ -62,7 +62,7 @@ export function askedAudience(client: Client, params: Params): string | undefine
 /** What was asked for, if all of it was granted before. @throws OAuthError invalid_scope (RFC 6749 §6) */
 export function narrowed(granted: readonly string[], asked: string | undefined): string[] {
   if (asked === undefined) return [...granted]
-  const wanted = words(asked)
+  const wanted = splitList(asked)
   const wider = wanted.filter((scope) => !granted.includes(scope))
   if (wider.length > 0) throw new OAuthError('invalid_scope', `The scope ${printable(wider.join(' '))} was not granted.`)
   return wanted
@@ -89,7 +89,7 @@ export function mustAdmitAtOwners(deps: Pick<TokenDeps, 'clients'>, client: Clie
 }
 
 /** What the client's registration has lost since, its tokens lose with the next exchange or refresh. */
-export const stillRegistered = (client: Client, scope: string): string[] => words(scope).filter((each) => client.metadata.scopes.includes(each))
+export const stillRegistered = (client: Client, scope: string): string[] => splitList(scope).filter((each) => client.metadata.scopes.includes(each))
 
 /** @throws OAuthError invalid_target */
 export function mustStillHave(client: Client, audience: string): string {

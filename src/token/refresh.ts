@@ -2,7 +2,7 @@ import type { RejectedWhy } from '../../db/store.ts'
 import type { Session, TokenFamily } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { required, words } from '../protocol/params.ts'
+import { required, splitList } from '../protocol/params.ts'
 import { announce } from '../revocation/revoke.ts'
 import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, narrowed, stillRegistered, whose } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
@@ -26,7 +26,7 @@ export async function refresh(deps: TokenDeps, { client, params, now, requester 
     replayWindowSeconds: isPublic(client) ? PUBLIC_REPLAY_SECONDS : undefined,
     now,
   })
-  if (rotated.outcome === 'rejected') throw new OAuthError('invalid_grant', WORDS[rotated.why])
+  if (rotated.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[rotated.why])
   if ('committed' in rotated) {
     announce(deps, [rotated.committed])
     deps.log.warn(`refresh_token_${rotated.outcome}`, { client_id: client.clientId, ...whose(rotated.committed), ...requester() })
@@ -41,7 +41,7 @@ export async function refresh(deps: TokenDeps, { client, params, now, requester 
     rev,
     now,
     refreshToken: deps.refreshTokens.write(family),
-    idToken: words(wanted.scope).includes('openid') && { nonce: undefined },
+    idToken: splitList(wanted.scope).includes('openid') && { nonce: undefined },
   })
 }
 
@@ -61,7 +61,7 @@ async function checkFirst(deps: TokenDeps, client: Client, presented: RefreshTok
   const known = await deps.store.findFamily(presented.familyId, presented.generation)
   // Every other refusal is the rotation's: it tells late use and theft apart.
   if (known?.family.clientId !== client.clientId || known.family.generation !== presented.generation) return
-  if (!isPublic(client)) return void narrowed(words(known.family.scope), wanted.scope)
+  if (!isPublic(client)) return void narrowed(splitList(known.family.scope), wanted.scope)
   const standing = await deps.store.standingBySid(known.family.sid, now)
   if (standing.state === 'live' || standing.state === 'marked') allowed(deps, client, standing.session, known.family, wanted, now)
 }
@@ -83,7 +83,7 @@ const REUSED = {
   stolen: 'This refresh token was replaced long ago, so it may be stolen: the session was ended. Start a new sign-in.',
 }
 
-const WORDS: Record<RejectedWhy, string> = {
+const REJECTED: Record<RejectedWhy, string> = {
   unknown: UNKNOWN,
   wrong_client: UNKNOWN,
   wrong_redirect_uri: UNKNOWN,

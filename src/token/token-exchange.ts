@@ -3,7 +3,7 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { TOKEN_TYPE } from '../protocol/names.ts'
 import type { Params } from '../protocol/params.ts'
-import { required, words } from '../protocol/params.ts'
+import { required, splitList } from '../protocol/params.ts'
 import { mintAccessToken, readAccessToken } from './access-token.ts'
 import type { AccessTokenClaims, Act } from './access-token.ts'
 import { mustAdmitThere, narrowed } from './grant.ts'
@@ -24,7 +24,7 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   if (!source || source.sid === undefined || source.aud !== client.metadata.audience)
     throw new OAuthError('invalid_request', 'The subject_token has to be a good access token of a user, issued for this client.')
   const scope = narrowed(
-    words(source.scope).filter((each) => each !== 'offline_access'),
+    splitList(source.scope).filter((each) => each !== 'offline_access'),
     params.get('scope'),
   ).join(' ')
   const act = actors(client, source)

@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { isForm, readForm } from '../client/form.ts'
 import { OAuthError } from '../protocol/error.ts'
 import type { ErrorCode } from '../protocol/error.ts'
-import { words } from '../protocol/params.ts'
+import { splitList } from '../protocol/params.ts'
 import { readAccessToken } from './access-token.ts'
 import { onlyFor } from './cors.ts'
 import type { TokenDeps } from './grant.ts'
@@ -14,7 +14,7 @@ export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
   const claims = await readAccessToken(deps, await presentedToken(c), now)
   if (!claims) throw rejected('invalid_token', 'The access token is not good here or has expired.')
   onlyFor(c, deps.clients.find(claims.clientId))
-  const scope = words(claims.scope)
+  const scope = splitList(claims.scope)
   if (claims.sid === undefined || !scope.includes('openid'))
     throw rejected('insufficient_scope', 'The access token needs the scope openid.', ', scope="openid"')
   const access = await deps.store.checkAccess({ sid: claims.sid, sub: claims.sub, clientId: claims.clientId, rev: claims.rev, now, touch: true })

@@ -1,9 +1,9 @@
 import type { KeyActs } from '../../db/store.ts'
-import type { SigningKeyRow } from '../../db/types.ts'
+import type { StoredSigningKey } from '../../db/types.ts'
 
 /** The store's key acts in memory: what the ring is tested against, so that these tests are about the ring alone. */
-export function memoryKeys(): KeyActs & { rows: SigningKeyRow[] } {
-  const rows: SigningKeyRow[] = []
+export function memoryKeys(): KeyActs & { rows: StoredSigningKey[] } {
+  const rows: StoredSigningKey[] = []
   return {
     rows,
     listKeys: async () => structuredClone(rows),

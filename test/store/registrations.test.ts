@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { SecretHash } from '../../src/protocol/client-metadata.ts'
-import type { SigningKeyRow } from '../../db/types.ts'
+import type { StoredSigningKey } from '../../db/types.ts'
 import { benches, expectOutcome, family, metadataOf, STORES, T0 } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
@@ -122,7 +122,7 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
   })
 })
 
-const key = (kid: string, state: SigningKeyRow['state'], alg: SigningKeyRow['alg'] = 'ES256'): SigningKeyRow => ({
+const key = (kid: string, state: StoredSigningKey['state'], alg: StoredSigningKey['alg'] = 'ES256'): StoredSigningKey => ({
   kid,
   alg,
   state,
