@@ -74,13 +74,20 @@ async function database({ deps }: Looking): Promise<Found[]> {
 /** What Redis and Valkey answer to a client without the right password. */
 const WANTS_PASSWORD = /NOAUTH|WRONGPASS|invalid password|without any password/i
 
+/** What they answer to a write when `maxmemory` is reached. */
+const OUT_OF_MEMORY = /\bOOM command not allowed/
+
+function fixOfQueue(problem: string): string {
+  if (WANTS_PASSWORD.test(problem)) return 'Put the password of the queue server into BROKER_QUEUE_URL: redis://:<password>@host:6379.'
+  if (OUT_OF_MEMORY.test(problem)) return 'The queue server is out of memory. Raise maxmemory, or delete what else is stored there.'
+  return 'Start the queue server that BROKER_QUEUE_URL names, or unset that and install valkey-server.'
+}
+
 async function queue({ deps }: Looking): Promise<Found[]> {
   const { up, engine, problem = 'The queue server does not answer.' } = await deps.queue.health()
   if (!up) {
-    const fix = WANTS_PASSWORD.test(problem)
-      ? 'Put the password of the queue server into BROKER_QUEUE_URL: redis://:<password>@host:6379.'
-      : 'Start the queue server that BROKER_QUEUE_URL names, or unset that and install valkey-server.'
-    return [failed(`${message(problem)} Revocations are effective at once, and logout tokens go out from the database meanwhile.`, fix, { engine })]
+    const found = `${message(problem)} Revocations are effective at once, and logout tokens go out from the database meanwhile.`
+    return [failed(found, fixOfQueue(problem), { engine })]
   }
   if (engine === 'postgres')
     return [

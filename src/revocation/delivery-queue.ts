@@ -93,7 +93,7 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
         return {
           up: false,
           engine: engine.kind,
-          problem: `The queue's server does not answer (${engine.description}): ${error instanceof Error ? error.message : String(error)}`,
+          problem: `The queue server cannot be used (${engine.description}): ${error instanceof Error ? error.message : String(error)}`,
         }
       }
     },

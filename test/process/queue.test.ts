@@ -135,7 +135,7 @@ test('a server that was never there: the queue opens, adding returns, health say
 })
 
 test.each(QUEUE_ENGINES.filter(({ engine }) => engine !== 'postgres'))(
-  'a $engine server out of memory: health says so, although it still answers PING',
+  'a $engine server out of memory: /readyz says so and what to do, although it still answers PING',
   async (which) => {
     const { queue, engine } = await open(which)
     expect(await queue.health()).toMatchObject({ up: true })
@@ -144,6 +144,11 @@ test.each(QUEUE_ENGINES.filter(({ engine }) => engine !== 'postgres'))(
     await client.config('SET', 'maxmemory', '1')
     expect(await client.ping()).toBe('PONG')
     expect(await queue.health()).toMatchObject({ up: false, problem: expect.stringContaining('OOM') as string })
+    const rig = await createRig({ deps: { queue } })
+    expect(await (await rig.opsApp.request('/readyz')).json()).toMatchObject({
+      status: 'degraded',
+      parts: { queue: { state: 'down', problem: expect.stringContaining('Raise maxmemory') as string } },
+    })
     await client.config('SET', 'maxmemory', '0')
     expect(await queue.health()).toMatchObject({ up: true })
   },
