@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import type { AuditActs } from '../store.ts'
 import type { AuditEntry, AuditOutcome, AuditWay, NewAuditEntry } from '../types.ts'
@@ -59,32 +60,46 @@ export function auditRows({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>) {
   }
 }
 
+/** Entries looked at in one turn. */
+const WINDOW = 2_000
+
 export function auditActs(core: Core): AuditActs {
   const { db, write, read } = core
   const rows = auditRows(core)
   const list = (by: keyof typeof FILTERS | undefined, rising: boolean) =>
     db.prepare<[object], AuditRow>(`SELECT a.*, o.at_ms AS ended_at_ms, o.outcome, o.result FROM audit a LEFT JOIN audit_outcomes o ON o.id = a.id
-      WHERE ${rising ? 'a.id > @after' : 'a.id < @before'} AND ${by === undefined ? 'true' : FILTERS[by]}
+      WHERE a.id > @after AND a.id < @before AND ${by === undefined ? 'true' : FILTERS[by]}
         AND (@actorId IS NULL OR a.actor_id = @actorId) AND (@act IS NULL OR a.act = @act) AND (@target IS NULL OR a.target = @target)
         AND (@caseReference IS NULL OR a.case_reference = @caseReference)
         AND (@sinceMs IS NULL OR a.at_ms >= @sinceMs) AND (@untilMs IS NULL OR a.at_ms < @untilMs)
       ORDER BY a.id ${rising ? 'ASC' : 'DESC'} LIMIT @limit`)
+  const oldest = db.prepare<[], number>('SELECT id FROM audit ORDER BY id LIMIT 1').pluck()
+  const newest = db.prepare<[], number>('SELECT id FROM audit ORDER BY id DESC LIMIT 1').pluck()
   const both = (by?: keyof typeof FILTERS) => ({ rising: list(by, true), falling: list(by, false) })
   const lists = { target: both('target'), actorId: both('actorId'), act: both('act'), none: both() }
+
+  /** What few entries fit is found window by window of ids, with the event loop let in between. */
+  const listAudit: AuditActs['listAudit'] = async ({ before, after, limit, ...wanted }) => {
+    const { actorId = null, act = null, target = null, caseReference = null, sinceMs = null, untilMs = null } = wanted
+    const by = target !== null ? 'target' : actorId !== null ? 'actorId' : act !== null ? 'act' : 'none'
+    const filters = { actorId, act, target, caseReference, sinceMs, untilMs }
+    const rising = after !== undefined
+    const list = rising ? lists[by].rising : lists[by].falling
+    const [first, last] = await read(() => [oldest.get() ?? 0, newest.get() ?? 0])
+    const found: AuditEntry[] = []
+    let at = rising ? Math.max(after, first - 1) : Math.min(before ?? Infinity, last + 1)
+    while (found.length < limit && (rising ? at < last : at > first)) {
+      const window = rising ? { after: at, before: at + WINDOW + 1 } : { after: at - WINDOW - 1, before: at }
+      found.push(...(await read(() => list.all({ ...filters, ...window, limit: limit - found.length }))).map(entryOf))
+      at += rising ? WINDOW : -WINDOW
+      if (found.length < limit) await turn()
+    }
+    return found
+  }
 
   return {
     appendAudit: (entry) => write(() => rows.append(entry)),
     concludeAudit: (end) => write(() => rows.conclude(end)),
-    listAudit: ({ before, after, limit, ...wanted }) =>
-      read(() => {
-        const { actorId = null, act = null, target = null, caseReference = null, sinceMs = null, untilMs = null } = wanted
-        const by = target !== null ? 'target' : actorId !== null ? 'actorId' : act !== null ? 'act' : 'none'
-        const filters = { actorId, act, target, caseReference, sinceMs, untilMs, limit }
-        const found =
-          after === undefined
-            ? lists[by].falling.all({ ...filters, before: before ?? Number.MAX_SAFE_INTEGER })
-            : lists[by].rising.all({ ...filters, after })
-        return found.map(entryOf)
-      }),
+    listAudit,
   }
 }

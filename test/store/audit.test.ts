@@ -52,6 +52,28 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
     expect(await found({ sinceMs: (T0 + 1) * 1000, untilMs: (T0 + 3) * 1000 })).toEqual([2, 1])
   })
 
+  test('what few entries fit is found in either direction, and the event loop goes on meanwhile', async () => {
+    const b = await open()
+    const many = { ...ANN, caseReference: 'INC-many' }
+    const wanted = { ...ANN, caseReference: 'INC-few' }
+    const ids = [await b.store.appendAudit(wanted)]
+    await Promise.all(Array.from({ length: 4_500 }, () => b.store.appendAudit(many)))
+    ids.push(await b.store.appendAudit(wanted))
+    let turns = 0
+    const count = (): unknown => (turns++, (again = setImmediate(count)))
+    let again = setImmediate(count)
+    const found = async (how: object) => (await b.store.listAudit({ caseReference: 'INC-few', limit: 9, ...how })).map(({ id }) => id)
+    expect([await found({}), await found({ after: 0 }), await found({ before: ids[1] }), await found({ after: ids[0] })]).toEqual([
+      ids.toReversed(),
+      ids,
+      ids.slice(0, 1),
+      ids.slice(1),
+    ])
+    clearImmediate(again)
+    expect(turns).toBeGreaterThanOrEqual(8)
+    expect(await b.store.listAudit({ caseReference: 'INC-none', limit: 9 })).toEqual([])
+  })
+
   test('retention shortens it from its old end', async () => {
     const b = await open()
     await b.store.appendAudit(ANN)
