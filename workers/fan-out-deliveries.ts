@@ -7,7 +7,7 @@ import type { Deps } from '../src/deps.ts'
  */
 
 /** Some 10 ms of the store: a refresh that comes meanwhile waits for one of them. */
-const BATCH = 100
+const BATCH = 50
 const MOST_PAUSE_MS = 20
 
 /** @param going false: the process is ending, the rest is written by the next */

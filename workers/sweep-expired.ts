@@ -6,7 +6,7 @@ import { announce } from '../src/revocation/revoke.ts'
 /** Ends sessions whose time has passed, each through the log, so that instances hear of it as of any other end. */
 
 /** Some 10 ms of the store: a refresh that comes meanwhile waits for one of them. */
-const BATCH = 50
+const BATCH = 25
 const MOST_PAUSE_MS = 20
 
 type SweepDeps = Pick<Deps, 'store' | 'clock' | 'clockWatch' | 'feed' | 'queue' | 'metrics' | 'log'>

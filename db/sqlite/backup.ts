@@ -12,7 +12,7 @@ import type { RevocationLog } from './log.ts'
  */
 
 /** Pages (of 4 KiB) copied at a time: a few milliseconds, then requests have their turn. */
-const PAGES = 256
+const PAGES = 64
 
 export interface BackingUp {
   backup: Housekeeping['backup']

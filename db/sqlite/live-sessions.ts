@@ -18,7 +18,7 @@ type Found = { session: Session; participants: Participant[] }
 type Search = Parameters<SignInActs['searchSessions']>[0]
 
 /** Read at a time; between two pages the event loop has its turn, because a search may come to nothing among many. */
-const PAGE = 1000
+const PAGE = 250
 const FIRST = { openedAt: Number.MAX_SAFE_INTEGER, sid: '' }
 
 const participantOf = (row: ParticipantRow): Participant => ({

@@ -7,7 +7,7 @@ import type { SessionRow, Sessions } from './session-rows.ts'
 
 /** Counts what a revocation would end, page by page with the event loop let in between: a preview of everything must not stop the broker. */
 
-const PAGE = 1000
+const PAGE = 100
 
 interface Reached {
   client_id: string

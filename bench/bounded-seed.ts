@@ -1,0 +1,90 @@
+import Database from 'better-sqlite3'
+import { randomBytes } from 'node:crypto'
+
+/** A database of months of work, written by SQL: sessions, who took part, the log, its deliveries and the audit log. */
+
+export interface Size {
+  sessions: number
+  revocations: number
+  deliveries: number
+  audit: number
+}
+
+export const TENANT = '11111111-1111-4111-8111-111111111111'
+const DAY = 86_400
+
+const numbers = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < @count)'
+
+const tables: [name: string, count: keyof Size, share: number, sql: string][] = [
+  [
+    'subjects',
+    'sessions',
+    0.5,
+    `INSERT INTO subjects (sub, tid, oid, name, username, created_at)
+    SELECT 'u_' || i, @tenant, printf('%032d', i), 'User ' || i, 'user' || i || '@contoso.example', @now - 90 * ${DAY} FROM n`,
+  ],
+  // Half are open. The others ended within the last 40 days: a quarter of them is due to be deleted.
+  [
+    'sessions',
+    'sessions',
+    1,
+    `INSERT INTO sessions (sid, sub, tid, opened_seq, opened_at, auth_time, last_active_at, idle_seconds, absolute_at, deadline_at, roles, stay_signed_in,
+      probe_phase, device, cookie_hash, ended_seq, ended_at, ended_reason)
+    SELECT 's_' || lower(hex(randomblob(12))) || i, 'u_' || ((i + 1) / 2), @tenant, 0, @now - 3600, @now - 3600, @now, 28800, @now + 43200, @now + 28800, '[]', 0,
+      i % 65536, 'Firefox on Windows', 'hash-' || i, iif(i % 2 = 0, i, NULL), iif(i % 2 = 0, @now - i % (40 * ${DAY}), NULL), iif(i % 2 = 0, 'idle', NULL) FROM n`,
+  ],
+  // The log of 120 days, a quarter of it due to be deleted.
+  [
+    'revocations',
+    'revocations',
+    1,
+    `INSERT INTO revocations (seq, kind, sid, tid, reason, actor_kind, actor_id, at, at_ms, fan_out, sessions)
+    SELECT i, 'session', 's_' || i, @tenant, 'idle', 'broker', 'sweep-expired', @now - 120 * ${DAY} + i * (120 * ${DAY}) / @count,
+      (@now - 120 * ${DAY} + i * (120 * ${DAY}) / @count) * 1000, 'complete', 1 FROM n`,
+  ],
+  // Of the young end of the log; most delivered, the rest failed or waiting for a retry. The oldest quarter is due to be deleted.
+  [
+    'deliveries',
+    'deliveries',
+    1,
+    `INSERT INTO deliveries (id, kind, seq, client_id, target_id, sid, priority, state, attempts, created_at_ms, next_attempt_at_ms, settled_at_ms)
+    SELECT printf('d%09d', i), 'logout_token', 1 + i % @log, 'client-' || (i % 10), 'target-' || (i % 10), 's_' || i, 2, state, 1, @now * 1000 - i, @now * 1000 + 3600000,
+      iif(state = 'pending', NULL, @now * 1000 - (i % 120) * ${DAY}000) FROM (SELECT i, CASE WHEN i % 10 = 0 THEN 'pending' WHEN i % 10 = 1 THEN 'failed' ELSE 'delivered' END AS state FROM n)`,
+  ],
+  [
+    'audit',
+    'audit',
+    1,
+    `INSERT INTO audit (at_ms, actor_kind, actor_id, via, act, target, case_reference, details)
+    SELECT @now * 1000 - (@count - i) * 60000, 'operator', 'olga', 'console', 'revoke', 'session ' || i, 'CASE-' || i, '{"selector":"session"}' FROM n`,
+  ],
+]
+
+/** @param say each table, when it is written */
+export function seed(file: string, size: Size, now: number, say: (line: string) => void): void {
+  const db = new Database(file)
+  db.pragma('synchronous = OFF')
+  db.pragma('cache_size = -524288')
+  for (let i = 0; i < 10; i++) {
+    const metadata = { clientId: `client-${i}`, uri: `https://client-${i}.example/backchannel` }
+    db.prepare('INSERT INTO targets (target_id, client_id, uri) VALUES (?, ?, ?)').run(`target-${i}`, metadata.clientId, metadata.uri)
+  }
+  for (const [name, of, share, sql] of tables) {
+    const begun = performance.now()
+    const count = Math.round(size[of] * share)
+    const statement = db.prepare(`${numbers} ${sql}`)
+    const all = { count, now, tenant: TENANT, log: size.revocations }
+    statement.run(Object.fromEntries(Object.entries(all).filter(([key]) => key === 'count' || sql.includes(`@${key}`))))
+    say(`  ${name}: ${count} rows in ${Math.round((performance.now() - begun) / 1000)} s`)
+  }
+  db.exec(`INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq)
+      SELECT sid, 'client-' || (rowid % 10), ${now}, ${now}, 0 FROM sessions;
+    INSERT INTO families (family_id, sid, client_id, generation, scope, audience, opened_seq, rotated_at)
+      SELECT 'f_' || sid, sid, 'client-' || (rowid % 10), 1, 'openid', 'x', 0, ${now} FROM sessions;
+    INSERT INTO delivery_counts (client_id, state, count) SELECT client_id, state, count(*) FROM deliveries GROUP BY client_id, state;
+    INSERT INTO revocation_totals (seq, delivered) SELECT seq, count(*) FROM deliveries GROUP BY seq;
+    UPDATE log_head SET seq = (SELECT max(seq) FROM revocations);`)
+  db.close()
+}
+
+export const randomName = (): string => randomBytes(8).toString('hex')
