@@ -38,6 +38,10 @@ export const revocations = sqliteTable(
     sessions: integer().notNull().default(0),
     /** When a guard last said that it enforces it: what operators' times are made of. */
     enforcedAtMs: integer('enforced_at_ms'),
+    /** Of the chain (src/protocol/evidence-chain.ts); empty in rows that are older than it. Erasing the user deletes the salt. */
+    hash: text().notNull().default(''),
+    personalHash: text('personal_hash').notNull().default(''),
+    salt: text(),
   },
   (t) => [
     index('revocations_by_at').on(t.at),
@@ -341,6 +345,9 @@ export const guards = sqliteTable(
     /** When it first connected, and where in this epoch its reports began: it came after every revocation up to there. 0: before this was kept. */
     firstSeenAtMs: integer('first_seen_at_ms').notNull().default(0),
     firstSeq: integer('first_seq').notNull().default(0),
+    /** Its latest report of more revocations than are marked one by one (`enforced_at_ms`): it enforced all up to this seq no later than then. */
+    leapSeq: integer('leap_seq').notNull().default(0),
+    leapAtMs: integer('leap_at_ms').notNull().default(0),
     /** What it last said of itself; NULL where it does not say. */
     version: text(),
     staleness: text(),
@@ -461,6 +468,9 @@ export const audit = sqliteTable(
     caseReference: text('case_reference'),
     comment: text(),
     details: text().notNull(),
+    /** Of the chain, written with the row. */
+    hash: text().notNull().default(''),
+    personalHash: text('personal_hash').notNull().default(''),
   },
   (t) => [index('audit_by_actor').on(t.actorId, t.id), index('audit_by_act').on(t.act, t.id), index('audit_by_target').on(t.target, t.id)],
 )
@@ -472,3 +482,40 @@ export const auditOutcomes = sqliteTable('audit_outcomes', {
   outcome: text({ enum: ['done', 'rejected', 'failed'] }).notNull(),
   result: text().notNull(),
 })
+
+/** The salts of the audit log's personal fields, beside it because its rows never change: erasing a user deletes theirs. */
+export const auditSalts = sqliteTable('audit_salts', { id: integer().primaryKey(), salt: text().notNull() })
+
+/** The head of each log's chain, advanced in the transaction that appends a row. */
+export const chainHeads = sqliteTable('chain_heads', {
+  log: text({ enum: ['revocations', 'audit'] }).primaryKey(),
+  number: integer().notNull(),
+  hash: text().notNull(),
+})
+
+/** Where a segment of a chain begins: a new log, an upgrade, a restore. Its hash covers the head before it. */
+export const chainBegins = sqliteTable(
+  'chain_begins',
+  {
+    id: integer().primaryKey(),
+    log: text().notNull(),
+    number: integer().notNull(),
+    hash: text().notNull(),
+    fields: text().notNull(),
+  },
+  (t) => [index('chain_begins_by_number').on(t.log, t.number)],
+)
+
+/** Heads that the broker's key has signed. Retention cuts a log at one of them. */
+export const chainSignatures = sqliteTable(
+  'chain_signatures',
+  {
+    id: integer().primaryKey(),
+    log: text().notNull(),
+    number: integer().notNull(),
+    hash: text().notNull(),
+    at: integer().notNull(),
+    signature: text().notNull(),
+  },
+  (t) => [uniqueIndex('chain_signatures_by_number').on(t.log, t.number, t.hash), index('chain_signatures_by_time').on(t.log, t.at)],
+)

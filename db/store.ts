@@ -1,4 +1,5 @@
 import type { Client, ClientMetadata, ClientSource, SecretHash } from '../src/protocol/client-metadata.ts'
+import type { Link, LogName } from '../src/protocol/evidence-chain.ts'
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
 import type {
   AttemptResult,
@@ -22,6 +23,7 @@ import type {
   ProbeFinding,
   ProbePlace,
   LoggedRevocation,
+  SignedHead,
   Revocation,
   RevocationTime,
   Session,
@@ -51,6 +53,7 @@ export interface Store
     TenantActs,
     UserActs,
     AuditActs,
+    EvidenceActs,
     Housekeeping {}
 
 export class StoreUnavailable extends Error {
@@ -432,6 +435,19 @@ export interface AuditActs {
     untilMs?: number | undefined
     limit: number
   }): Promise<AuditEntry[]>
+}
+
+/** The chains of hashes of the two logs (src/protocol/evidence-chain.ts): each append advances its own, in the same transaction. */
+export interface EvidenceActs {
+  chainHead(log: LogName): Promise<{ number: number; hash: string; signed: SignedHead | undefined }>
+  addSignedHead(head: SignedHead & { log: LogName }): Promise<void>
+  /** The last signed head before a row, and the first at or after it. */
+  signedAround(input: { log: LogName; number: number }): Promise<{ before: SignedHead | undefined; from: SignedHead | undefined }>
+  /** Rows after `after` up to and with `to`, rising. */
+  chainRows(input: { log: LogName; after: number; to: number; limit: number }): Promise<Link[]>
+  chainBegins(input: { log: LogName; from: number; to: number }): Promise<Link[]>
+  /** What the chain has of a revocation's personal fields as their hash. Undefined where there is none such, or its user was erased. */
+  personalOf(seq: number): Promise<{ salt: string; fields: Record<string, string | null> } | undefined>
 }
 
 /** What lives for minutes at most, and anybody can make. */

@@ -77,7 +77,18 @@ export interface Revocation {
 export type DeliveryTotals = Record<DeliveryState, number>
 
 export interface LoggedRevocation extends Revocation {
+  /** When a guard last reported that it had reached it: no guard that reported it on its own reached it later. */
+  enforcedAtMs: number | undefined
   totals: DeliveryTotals
+}
+
+/** A head of a log's chain with its signature (JWS). */
+export interface SignedHead {
+  number: number
+  hash: string
+  /** Epoch seconds. */
+  at: number
+  signature: string
 }
 
 export interface DeliveryRef {
@@ -230,6 +241,8 @@ export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs'> {
   firstSeenAtMs: number
   /** The seq of its first report in this epoch: it began with everything up to there. */
   firstSeq: number
+  /** Its latest report of more revocations than are marked one by one: it enforced all up to `seq` no later than `atMs`. */
+  leap: { seq: number; atMs: number }
 }
 
 export interface Tenant {

@@ -12,6 +12,7 @@ import { relayDeliveries } from './relay-deliveries.ts'
 import { subscriptionCare } from './renew-graph-subscription.ts'
 import { repeat } from './repeat.ts'
 import { rotateKeys } from './rotate-keys.ts'
+import { signHeads } from './sign-heads.ts'
 import { watchChecks } from './watch-checks.ts'
 import { sweepingExpired } from './sweep-expired.ts'
 
@@ -30,6 +31,7 @@ const FORGET_MS = 5_000
 const PURGE_MS = 10 * 60_000
 const CHECKS_MS = 20_000
 const PURGE_ONE_TIME_MS = 60_000
+const HEADS_MS = 60_000
 const KEYS_MS = 60 * 60_000
 /** Jobs only pass refs on to the lanes: this many at a time keeps the round trips to the queue's server full. */
 const JOBS_AT_A_TIME = 50
@@ -80,6 +82,7 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
       PURGE_MS,
       inTime(() => purgeOld(deps, stillGoing)),
     ),
+    repeat(deps.log, 'sign-heads', HEADS_MS, () => signHeads(deps)),
   ]
   const unsubscribe = deps.feed.subscribe((revocation) => {
     if (revocation.fanOut === 'pending') fanOut.wake()

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import type { AuditActs } from '../store.ts'
 import type { AuditEntry, AuditOutcome, AuditWay, NewAuditEntry } from '../types.ts'
+import { chains } from './chains.ts'
 import { optional } from './core.ts'
 import type { Core } from './core.ts'
 
@@ -45,16 +46,29 @@ const entryOf = (row: AuditRow): AuditEntry => ({
 const FILTERS = { actorId: 'a.actor_id = @actorId', act: 'a.act = @act', target: 'a.target = @target' } as const
 
 /** The two writes, inside a transaction of the caller's. */
-export function auditRows({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>) {
-  const append = db.prepare(`INSERT INTO audit (at_ms, actor_kind, actor_id, via, act, target, case_reference, comment, details)
-    VALUES (@atMs, @actorKind, @actorId, @via, @act, @target, @caseReference, @comment, @details)`)
+export function auditRows({ db, nowMs, newId }: Pick<Core, 'db' | 'nowMs' | 'newId'>) {
+  const chain = chains({ db })
+  const append =
+    db.prepare(`INSERT INTO audit (id, hash, personal_hash, at_ms, actor_kind, actor_id, via, act, target, case_reference, comment, details)
+    VALUES (@id, @hash, @personalHash, @atMs, @actorKind, @actorId, @via, @act, @target, @caseReference, @comment, @details)`)
+  const keepSalt = db.prepare<[number, string]>('INSERT INTO audit_salts (id, salt) VALUES (?, ?)')
   const conclude = db.prepare<[number, number, string, string]>(
     'INSERT OR IGNORE INTO audit_outcomes (id, at_ms, outcome, result) VALUES (?, ?, ?, ?)',
   )
   return {
     append({ actor, via, act, target, caseReference, comment, details }: NewAuditEntry): number {
-      const row = { actorKind: actor.kind, actorId: actor.id, via, act, target: target ?? null, caseReference: caseReference ?? null }
-      return Number(append.run({ ...row, atMs: nowMs(), comment: comment ?? null, details: JSON.stringify(details ?? {}) }).lastInsertRowid)
+      const id = chain.headOf('audit').number + 1
+      const atMs = nowMs()
+      const covered = { id, at_ms: atMs, actor_kind: actor.kind, via, act, case_reference: caseReference ?? null }
+      const personal = { actor_id: actor.id, target: target ?? null, comment: comment ?? null, details: JSON.stringify(details ?? {}) }
+      const salt = newId()
+      keepSalt.run(id, salt)
+      append.run({
+        ...{ id, atMs, actorKind: actor.kind, actorId: actor.id, via, act, caseReference: covered.case_reference },
+        ...{ target: personal.target, comment: personal.comment, details: personal.details },
+        ...chain.link('audit', id, covered, salt, personal),
+      })
+      return id
     },
     conclude: ({ id, outcome, result }: { id: number } & AuditOutcome): void => void conclude.run(id, nowMs(), outcome, JSON.stringify(result ?? {})),
   }

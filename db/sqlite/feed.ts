@@ -21,6 +21,8 @@ interface GuardRow {
   reported_at_ms: number
   first_seen_at_ms: number
   first_seq: number
+  leap_seq: number
+  leap_at_ms: number
   version: string | null
   staleness: string | null
   clock_offset_seconds: number | null
@@ -45,6 +47,7 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
     ON CONFLICT DO UPDATE SET enforced_seq = excluded.enforced_seq, reported_at_ms = excluded.reported_at_ms, version = excluded.version,
       staleness = excluded.staleness, clock_offset_seconds = excluded.clock_offset_seconds,
       first_seq = iif(epoch = excluded.epoch, first_seq, excluded.first_seq), epoch = excluded.epoch`)
+  const leap = db.prepare<[number, number, string, string]>('UPDATE guards SET leap_seq = ?, leap_at_ms = ? WHERE client_id = ? AND guard_id = ?')
   const forgetOldest = db.prepare<[string]>(`DELETE FROM guards WHERE rowid IN
     (SELECT rowid FROM guards WHERE client_id = ? ORDER BY reported_at_ms DESC, rowid DESC LIMIT -1 OFFSET ${GUARDS})`)
   const between = db.prepare<[number, number], { seq: number; at: number; atMs: number }>(
@@ -75,6 +78,7 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
     // A guard's first report says where it begins, not what it has just reached.
     const reached = from === undefined ? [] : between.all(from, seq).reverse()
     const [first] = reached
+    if (first !== undefined && from !== undefined && first.seq > from + 1) leap.run(first.seq - 1, reportedAtMs, clientId, guardId)
     if (first !== undefined) marks.push({ from: first.seq, to: seq, atMs: reportedAtMs })
     return reached.map((one) => ({ ...one, clientId, reportedAtMs }))
   }
@@ -115,6 +119,7 @@ export function feedActs({ db, write, read }: Core, log: RevocationLog): FeedAct
           reportedAtMs: row.reported_at_ms,
           firstSeenAtMs: row.first_seen_at_ms,
           firstSeq: row.first_seq,
+          leap: { seq: row.leap_seq, atMs: row.leap_at_ms },
           version: optional(row.version),
           staleness: row.staleness === null ? undefined : (JSON.parse(row.staleness) as GuardStaleness),
           clockOffsetSeconds: optional(row.clock_offset_seconds),

@@ -2,6 +2,7 @@ import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import { decodeSelector, encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
 import type { Committed, DeliveryRef, Priority, Revocation } from '../types.ts'
 import { optional } from './core.ts'
+import { chains } from './chains.ts'
 import type { Core } from './core.ts'
 import type { FanOut } from './fan-out.ts'
 
@@ -70,17 +71,18 @@ function cutoffKey(selector: Selector): { kind: string; key: string } | undefine
   return undefined
 }
 
-export function revocationLog({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>, { addDeliveries }: FanOut): RevocationLog {
+export function revocationLog({ db, nowMs, newId }: Pick<Core, 'db' | 'nowMs' | 'newId'>, { addDeliveries }: FanOut): RevocationLog {
   const next = db.prepare<[], number>('UPDATE log_head SET seq = seq + 1 WHERE id = 1 RETURNING seq').pluck()
   const head = db.prepare<[], number>('SELECT seq FROM log_head WHERE id = 1').pluck()
   const epoch = db.prepare<[], string>('SELECT epoch FROM log_head WHERE id = 1').pluck()
   const insert = db.prepare<[Record<string, unknown>], RevocationRow>(`INSERT INTO revocations
-    (seq, kind, sid, sub, client_id, tid, reason, actor_kind, actor_id, at, at_ms, case_reference, comment, fan_out, sessions)
-    VALUES (@seq, @kind, @sid, @sub, @clientId, @tid, @reason, @actorKind, @actorId, @at, @atMs, @caseReference, @comment, @fanOut, @sessions)
+    (seq, kind, sid, sub, client_id, tid, reason, actor_kind, actor_id, at, at_ms, case_reference, comment, fan_out, sessions, hash, personal_hash, salt)
+    VALUES (@seq, @kind, @sid, @sub, @clientId, @tid, @reason, @actorKind, @actorId, @at, @atMs, @caseReference, @comment, @fanOut, @sessions, @hash, @personalHash, @salt)
     RETURNING *`)
   const cutoff = db.prepare<[string, string, number]>(
     'INSERT INTO cutoffs (kind, key, seq) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET seq = excluded.seq',
   )
+  const chain = chains({ db })
   const endSession = db.prepare<[number, number, string, string]>(
     'UPDATE sessions SET ended_seq = ?, ended_at = ?, ended_reason = ?, microsoft_cache_sealed = NULL WHERE sid = ? AND ended_seq IS NULL',
   )
@@ -118,20 +120,28 @@ export function revocationLog({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>, { addDe
       const { sub, tid } = whose(selector)
       const pending = apply(entry, seq, atMs, sub)
       const members: SelectorMembers = encodeSelector(selector)
-      const row = insert.get({
+      const { sid = null, client_id: clientId = null } = members
+      const { kind, reason, actorKind, at } = { kind: members.kind, reason: entry.reason, actorKind: entry.actor.kind, at: entry.now }
+      const caseReference = entry.caseReference ?? null
+      const owner = tid ?? null
+      const personal = { sub: members.sub ?? null, actor_id: entry.actor.id, comment: entry.comment ?? null }
+      const covered = {
         seq,
-        kind: members.kind,
-        sid: members.sid ?? null,
-        sub: members.sub ?? null,
-        clientId: members.client_id ?? null,
-        tid: tid ?? null,
-        reason: entry.reason,
-        actorKind: entry.actor.kind,
-        actorId: entry.actor.id,
-        at: entry.now,
-        atMs,
-        caseReference: entry.caseReference ?? null,
-        comment: entry.comment ?? null,
+        kind,
+        sid,
+        client_id: clientId,
+        tid: owner,
+        reason,
+        actor_kind: actorKind,
+        at,
+        at_ms: atMs,
+        case_reference: caseReference,
+      }
+      const salt = newId()
+      const row = insert.get({
+        ...{ seq, kind, sid, clientId, tid: owner, reason, actorKind, at, atMs, caseReference, salt },
+        ...{ sub: personal.sub, actorId: personal.actor_id, comment: personal.comment },
+        ...chain.link('revocations', seq, covered, salt, personal),
         fanOut: cutoffKey(selector) === undefined ? 'complete' : 'pending',
         sessions: selector.kind === 'session' || selector.kind === 'grant' ? 1 : 0,
       })

@@ -1,5 +1,6 @@
 import type { Housekeeping, Purged, Retention } from '../store.ts'
 import type { DeliveryState } from '../types.ts'
+import type { LogName } from '../../src/protocol/evidence-chain.ts'
 import type { Core } from './core.ts'
 import type { FanOut } from './fan-out.ts'
 
@@ -50,17 +51,40 @@ function purgeDeliveries({ db }: Pick<Core, 'db'>, { moved }: FanOut): Purge {
   }
 }
 
+/** Up to where a log may be cut: at a signed head, so that what is left verifies from there; or before its chain begins. Older signatures go. */
+function cutting({ db }: Pick<Core, 'db'>): (log: LogName, before: number, needed: number) => number {
+  const signed = db
+    .prepare<[LogName, number, number], number>(
+      'SELECT number FROM chain_signatures WHERE log = ? AND at <= ? AND number < ? ORDER BY at DESC, number DESC LIMIT 1',
+    )
+    .pluck()
+  const begun = db.prepare<[LogName], number>('SELECT number FROM chain_begins WHERE log = ? ORDER BY number LIMIT 1').pluck()
+  const forget = db.prepare<[LogName, number]>('DELETE FROM chain_signatures WHERE log = ? AND number < ?')
+  return (log, before, needed) => {
+    const number = signed.get(log, before, needed)
+    if (number !== undefined) forget.run(log, number)
+    return number ?? begun.get(log) ?? 0
+  }
+}
+
 /** From its old end, like the audit log: what is left is the end of the chain of hashes, whole. One with deliveries keeps those after it. */
 function purgeRevocations({ db }: Pick<Core, 'db'>): Purge {
   const oldest = db.prepare<[number, number], { seq: number; old: 0 | 1 }>(`SELECT r.seq, (r.at <= ? AND r.fan_out = 'complete'
     AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.seq = r.seq)) AS old FROM revocations r ORDER BY r.seq LIMIT ?`)
+  const cut = cutting({ db })
+  const needed = db
+    .prepare<[], number>(`SELECT coalesce((SELECT seq FROM deliveries INDEXED BY deliveries_by_seq WHERE seq > 0 ORDER BY seq LIMIT 1),
+      ${Number.MAX_SAFE_INTEGER})`)
+    .pluck()
   const drop = ['revocations', 'revocation_totals'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE seq <= ?`))
-  return (before, limit) =>
-    dropOldEnd(
+  return (before, limit) => {
+    const upTo = cut('revocations', before, needed.get() ?? 0)
+    return dropOldEnd(
       oldest.all(before, limit),
-      ({ old }) => old === 1,
+      ({ seq, old }) => old === 1 && seq <= upTo,
       ({ seq }) => drop.map((one) => one.run(seq)),
     )
+  }
 }
 
 /** @returns how many went: those before the first that is kept */
@@ -75,13 +99,16 @@ function dropOldEnd<T>(rows: readonly T[], isOld: (row: T) => boolean, dropUpTo:
 /** From its old end, in the order of its ids: its trigger refuses anything else. A later entry with an earlier time waits for those before it. */
 function purgeAudit({ db }: Pick<Core, 'db'>): Purge {
   const oldest = db.prepare<[number], { id: number; at_ms: number }>('SELECT id, at_ms FROM audit ORDER BY id LIMIT ?')
-  const drop = ['audit', 'audit_outcomes'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE id <= ?`))
-  return (before, limit) =>
-    dropOldEnd(
+  const cut = cutting({ db })
+  const drop = ['audit', 'audit_outcomes', 'audit_salts'].map((table) => db.prepare<[number]>(`DELETE FROM ${table} WHERE id <= ?`))
+  return (before, limit) => {
+    const upTo = cut('audit', before, Number.MAX_SAFE_INTEGER)
+    return dropOldEnd(
       oldest.all(limit),
-      ({ at_ms: atMs }) => atMs <= before * 1000,
+      ({ id, at_ms: atMs }) => atMs <= before * 1000 && id <= upTo,
       ({ id }) => drop.map((one) => one.run(id)),
     )
+  }
 }
 
 function purgeMicrosoftWork({ db }: Pick<Core, 'db'>): Purge {

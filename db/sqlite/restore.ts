@@ -19,6 +19,7 @@ import type { Actor } from '../../src/protocol/revocation.ts'
 import { StoreUnavailable } from '../store.ts'
 import { auditRows } from './audit.ts'
 import { syncFile } from './backup.ts'
+import { beginChains, chains } from './chains.ts'
 import { newRowId } from './core.ts'
 import { writeHighWater } from './data-file.ts'
 import { lockDataFile } from './lock.ts'
@@ -134,13 +135,19 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
     const now = Math.floor(nowMs / 1000)
     const core = { db, nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) }
     const log = revocationLog(core, fanOut(core))
+    const chain = chains(core)
     const lastRevocationAt = db.prepare<[], number | null>('SELECT max(at) FROM revocations').pluck().get() ?? undefined
     const seq = db.transaction(() => {
       const epoch = randomBytes(9).toString('base64url')
       const audit = auditRows(core)
       concludeBackups(db, audit)
+      // Former heads of rows that the backup has not are no part of it: each log goes on in a segment of its own, which names the backup's head.
+      beginChains(core)
+      const next = seqAhead(log.head(), formerSeq, nowMs)
+      chain.begin('audit', { after: chain.headOf('audit').number, at: now, why: 'restored', epoch })
+      chain.begin('revocations', { after: next, at: now, why: 'restored', epoch })
       const id = audit.append({ actor, via: 'command', act: 'restore', target: `log ${log.epoch()}`, details: { seq: log.head(), epoch } })
-      db.prepare<[number, string]>('UPDATE log_head SET seq = ?, epoch = ? WHERE id = 1').run(seqAhead(log.head(), formerSeq, nowMs), epoch)
+      db.prepare<[number, string]>('UPDATE log_head SET seq = ?, epoch = ? WHERE id = 1').run(next, epoch)
       // A key that leaked, and was retired since, would sign again: the broker makes new ones when it starts. Those that files hold are the operator's.
       db.prepare<[number]>("UPDATE signing_keys SET state = 'retired', retire_at = ? WHERE private_sealed IS NOT NULL AND state <> 'retired'").run(
         now,

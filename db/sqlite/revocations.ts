@@ -14,10 +14,11 @@ import { revocationTimes } from './revocation-times.ts'
 import { isRevoked, SESSION_COLUMNS, SESSION_FROM, timeReason } from './session-rows.ts'
 import type { SessionRow, Sessions } from './session-rows.ts'
 
-type LoggedRow = RevocationRow & Record<DeliveryState, number | null>
+type LoggedRow = RevocationRow & { enforced_at_ms: number | null } & Record<DeliveryState, number | null>
 const LOGGED = `r.*, ${DELIVERY_STATES.map((state) => `t.${state}`).join(', ')} FROM revocations r LEFT JOIN revocation_totals t ON t.seq = r.seq`
 const loggedOf = (row: LoggedRow): LoggedRevocation => ({
   ...revocationOf(row),
+  enforcedAtMs: row.enforced_at_ms ?? undefined,
   totals: Object.fromEntries(DELIVERY_STATES.map((state) => [state, row[state] ?? 0])) as DeliveryTotals,
 })
 

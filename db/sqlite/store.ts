@@ -6,10 +6,12 @@ import type { Store } from '../store.ts'
 import { auditActs } from './audit.ts'
 import { backingUp } from './backup.ts'
 import { DataFile, writeHighWater } from './data-file.ts'
+import { beginChains } from './chains.ts'
 import { clientActs } from './clients.ts'
 import { newRowId, reading } from './core.ts'
 import type { Core } from './core.ts'
 import { deliveryActs } from './deliveries.ts'
+import { evidenceActs } from './evidence.ts'
 import { tokenFamilies } from './families.ts'
 import { feedActs } from './feed.ts'
 import { housekeeping } from './housekeeping.ts'
@@ -51,6 +53,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   const writer = createWriter(db, dataFile)
   const closed = () => new StoreUnavailable('The store is closed.')
   const core: Core = { db, write: writer.write, read: reading(db, dataFile, closed), nowMs, newId: () => newRowId(nowMs(), random) }
+  beginChains(core)
   const log = revocationLog(core, fanOut(core))
   const copies = backingUp(core, log)
   const watch = watchFile(file, dataFile, log)
@@ -115,6 +118,7 @@ function acts(core: Core): Omit<Store, 'close' | 'backup' | 'checkIntegrity' | '
     ...tenantActs(core, log),
     ...userActs(core, log),
     ...auditActs(core),
+    ...evidenceActs(core),
     ...housekeeping(core, pending),
   }
 }

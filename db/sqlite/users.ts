@@ -6,6 +6,9 @@ import type { RevocationLog } from './log.ts'
 
 const FORGOTTEN = "device = '', microsoft_sid = NULL, login_hint_sealed = NULL, microsoft_cache_sealed = NULL, acr = NULL, amr = NULL, roles = '[]'"
 
+/** A cursor in the log of revocations; no sid begins like this. */
+const IN_LOG = 'log '
+
 interface Erasure {
   sub: string
   seq: number
@@ -27,12 +30,33 @@ export function userActs({ db, write }: Core, log: RevocationLog): UserActs {
   const done = db.prepare<[string]>('DELETE FROM erasures WHERE sub = ?')
   const any = db.prepare<[]>('SELECT 1 FROM erasures LIMIT 1')
 
+  // Without its salt the hash of a row's personal fields says nothing; the chain verifies as before.
+  const logEnd = db.prepare<[number, number], number>('SELECT seq FROM revocations WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?').pluck()
+  const forgetSalts = db.prepare<[{ after: number; to: number; sub: string }]>(`UPDATE revocations SET salt = NULL WHERE seq > @after AND seq <= @to
+    AND (sub = @sub OR actor_id = @sub OR sid IN (SELECT s.sid FROM sessions s WHERE s.sid = revocations.sid AND s.sub = @sub))`)
+  const forgetAuditSalts = db.prepare<[{ sub: string }]>(`DELETE FROM audit_salts WHERE id IN (SELECT id FROM audit WHERE actor_id = @sub
+    UNION SELECT id FROM audit WHERE target = 'subject ' || @sub)`)
+
+  /** The next page of the sessions, and after them of the log. @returns where to go on; undefined at the end */
+  const forgetNext = ({ sub, seq, cursor }: Erasure, limit: number): string | undefined => {
+    if (!cursor.startsWith(IN_LOG)) {
+      const end = pageEnd.get(cursor, limit - 1)
+      forgetPage.run(cursor, end ?? '\u{10FFFF}', sub, seq)
+      return end ?? `${IN_LOG}0`
+    }
+    const after = Number(cursor.slice(IN_LOG.length))
+    const to = logEnd.get(after, limit - 1)
+    forgetSalts.run({ after, to: Math.min(to ?? seq, seq), sub })
+    return to === undefined || to >= seq ? undefined : `${IN_LOG}${to}`
+  }
+
   return {
     eraseUser: ({ sub, ...asked }) =>
       write(() => {
         if (forgetName.run(sub).changes === 0) return { outcome: 'unknown' } as const
         const committed = log.append({ selector: { kind: 'subject', sub }, reason: 'administrator', ...asked })
         forgetConsents.run(sub)
+        forgetAuditSalts.run({ sub })
         forgetOpen.run(sub)
         begin.run(sub, committed.revocation.seq)
         return { outcome: 'erased', committed } as const
@@ -41,11 +65,9 @@ export function userActs({ db, write }: Core, log: RevocationLog): UserActs {
       write(() => {
         const erasure = next.get()
         if (erasure === undefined) return false
-        const { sub, seq, cursor } = erasure
-        const end = pageEnd.get(cursor, limit - 1)
-        forgetPage.run(cursor, end ?? '\u{10FFFF}', sub, seq)
-        if (end === undefined) done.run(sub)
-        else advance.run(end, sub)
+        const goOn = forgetNext(erasure, limit)
+        if (goOn === undefined) done.run(erasure.sub)
+        else advance.run(goOn, erasure.sub)
         return any.get() !== undefined
       }),
   }

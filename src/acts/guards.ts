@@ -1,4 +1,4 @@
-import type { GuardStaleness } from '../../db/types.ts'
+import type { GuardStaleness, LoggedRevocation } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 
 /** Every guard that follows the feed now or has reported, and how far it enforces the log. A report of another epoch says nothing about this one. */
@@ -56,6 +56,46 @@ export async function guardsNow(deps: Pick<Deps, 'store' | 'feed'>): Promise<{ l
     }
   })
   return { log, guards }
+}
+
+/** What one guard says of one revocation. */
+export interface GuardProof {
+  client_id: string
+  guard_id: string
+  /**
+   * `enforced`: it reported so. `covered`: it came later, and its first snapshot held the revocation. `waiting`: it is connected and has not reported
+   * it yet. `gone`: it is not connected, and had not reported it.
+   */
+  state: 'enforced' | 'covered' | 'waiting' | 'gone'
+  enforced: boolean
+  /** Epoch milliseconds. It enforced it no later than then, by its own reports. */
+  no_later_than_ms: number | null
+  reported_at_ms: number
+}
+
+export const GUARD_WORDS: Record<GuardProof['state'], string> = {
+  enforced: 'enforces it',
+  covered: 'came later, enforces it',
+  waiting: 'not yet',
+  gone: 'gone before it enforced it',
+}
+
+/** One row for each guard that has reported in this epoch. */
+export async function guardProof({ store, feed }: Pick<Deps, 'store' | 'feed'>, { seq, enforcedAtMs }: LoggedRevocation): Promise<GuardProof[]> {
+  const [{ epoch }, reports] = await Promise.all([store.head(), store.guardReports()])
+  const connected = new Set(feed.streams().map((one) => `${one.guardId} ${one.clientId}`))
+  return reports
+    .filter((report) => report.epoch === epoch)
+    .map((report) => {
+      const { clientId, guardId, enforcedSeq, firstSeq, leap, reportedAtMs } = report
+      const enforced = enforcedSeq >= seq
+      const came = firstSeq >= seq
+      const state = !enforced ? (connected.has(`${guardId} ${clientId}`) ? 'waiting' : 'gone') : came ? 'covered' : 'enforced'
+      // Its reports one by one are the bound only where it did not leap over this revocation.
+      const bound = came ? reportedAtMs : seq <= leap.seq ? leap.atMs : (enforcedAtMs ?? reportedAtMs)
+      const noLaterThanMs = enforced ? Math.min(bound, reportedAtMs) : null
+      return { client_id: clientId, guard_id: guardId, state, enforced, no_later_than_ms: noLaterThanMs, reported_at_ms: reportedAtMs }
+    })
 }
 
 /** Semantic versions of the guard of this project. Another guard names itself (`acme/1.2.0`), and only its makers know whether it is outdated. */

@@ -2,12 +2,15 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { DeliveryTotals, LoggedRevocation, Revocation } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { seconds } from '../protocol/described.ts'
+import { milliseconds, seconds } from '../protocol/described.ts'
 import { decodeSelector, encodeSelector, selectorSchema } from '../protocol/selector.ts'
 import { actorSchema } from './audit.ts'
 import type { AdminEnv } from './caller.ts'
 import { deliveryCursor, deliveryPage, deliverySchema, deliveryShown } from './deliveries.ts'
 import { limit, ok, proofLimit, route, said, seqNumber, shape } from './route.ts'
+import { JSON_LINES } from '../acts/audit.ts'
+import { evidenceOf } from '../acts/evidence.ts'
+import { guardProof } from '../acts/guards.ts'
 import { Problem } from '../acts/problem.ts'
 import { totalOf } from '../acts/totals.ts'
 import { previewed, revokeAs } from '../acts/revocations.ts'
@@ -50,7 +53,16 @@ const already = z.object({ outcome: z.literal('already'), selector: selectorSche
 export const previewSchema = shape('Preview', { sessions: z.int(), subjects: z.int(), clients: z.int(), deliveries: z.int() })
 const dryRun = z.object({ dry_run: z.literal(true), selector: selectorSchema, would_end: previewSchema })
 const guards = z.array(
-  z.object({ client_id: z.string(), guard_id: z.string(), enforced: z.boolean().meta({ description: 'it enforces this revocation' }) }),
+  z.object({
+    client_id: z.string(),
+    guard_id: z.string(),
+    state: z.enum(['enforced', 'covered', 'waiting', 'gone']).meta({
+      description: 'covered: it came later, and its first snapshot held the revocation. gone: not connected, and it had not reported it',
+    }),
+    enforced: z.boolean().meta({ description: 'it enforces this revocation' }),
+    no_later_than_ms: milliseconds.nullable().meta({ description: 'by its own reports, it enforced it no later than then' }),
+    reported_at_ms: milliseconds.meta({ description: 'its latest report of all' }),
+  }),
 )
 const proofSchema = logged.extend({ deliveries: z.array(deliverySchema), next: deliveryCursor.nullable(), guards })
 const listed = z.object({ revocations: z.array(revocationSchema), next: z.int().nullable().meta({ description: 'before of the next page' }) })
@@ -80,6 +92,15 @@ const READ = {
   rejects: [404] as const,
 }
 
+const EVIDENCE = {
+  id: 'readEvidence',
+  summary: 'Signed evidence of one revocation, a JSON object a line; cmb evidence verify checks it without the broker',
+  may: 'operate' as const,
+  params: z.strictObject({ seq: seqNumber }),
+  answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: z.string() }] as const },
+  rejects: [404] as const,
+}
+
 export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   route(routes, 'post', '/revocations', REVOKE, async ({ caller, body: wanted }, c) => {
@@ -98,19 +119,34 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
     const one = await deps.store.findRevocation(seq)
     if (one === undefined)
       throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
-    return c.json({ ...loggedShown(one), ...(await proof(deps, { seq, ...query })) })
+    return c.json({ ...loggedShown(one), ...(await proof(deps, one, { seq, ...query })) })
+  })
+  route(routes, 'get', '/revocations/:seq/evidence', EVIDENCE, async ({ params: { seq } }) => {
+    const one = await deps.store.findRevocation(seq)
+    if (one === undefined)
+      throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
+    const lines = evidenceOf(deps, one)
+    const body = new ReadableStream<Uint8Array>({
+      async pull(out) {
+        const next = await lines.next()
+        if (next.done === true) out.close()
+        else out.enqueue(new TextEncoder().encode(next.value))
+      },
+    })
+    return new Response(body, { headers: { 'Content-Type': JSON_LINES, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } })
   })
   return routes
 }
 
 /** Each delivery with its attempts: when, how it ended, status, latency and the logout token's `jti`. And which guards enforce it. */
-async function proof(deps: Deps, wanted: { seq: number; before?: string | undefined; limit: number }): Promise<Record<string, unknown>> {
+async function proof(
+  deps: Deps,
+  revocation: LoggedRevocation,
+  wanted: { seq: number; before?: string | undefined; limit: number },
+): Promise<Record<string, unknown>> {
   const { found, next } = await deliveryPage(deps, wanted)
   const deliveries = await Promise.all(found.map(async (one) => deliveryShown(one, await deps.store.attemptsOf(one.id))))
-  const { epoch } = await deps.store.head()
-  const reports = (await deps.store.guardReports()).filter((report) => report.epoch === epoch)
-  const enforced = reports.map((report) => ({ client_id: report.clientId, guard_id: report.guardId, enforced: report.enforcedSeq >= wanted.seq }))
-  return { deliveries, next, guards: enforced }
+  return { deliveries, next, guards: await guardProof(deps, revocation) }
 }
 
 function shown(revocation: Revocation): Record<string, unknown> {

@@ -6,6 +6,8 @@ import type { Terminal } from './terminal.ts'
 /** Talks to the running broker through the unix socket in its data directory: only its own user, and root, can. */
 export interface Broker {
   get<T = Json>(path: string): Promise<T>
+  /** An answer that is no JSON document. */
+  text(path: string): Promise<string>
   send<T = Json>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown, timeoutMs?: number): Promise<T>
 }
 export type Json = Record<string, unknown>
@@ -24,12 +26,14 @@ export const EXIT = { done: 0, failed: 1, usage: 2, notRunning: 3 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 const TIMEOUT_MS = 60_000
+/** Evidence of a wide revocation. */
+const LONG_MS = 3_600_000
 
 export const dataDirOf = (terminal: Terminal, given: string | undefined): string => resolve(given ?? (terminal.env.BROKER_DATA_DIR || 'data'))
 
 export async function openBroker(terminal: Terminal, dataDir: string): Promise<Broker> {
   const socket = await findSocket(dataDir)
-  const call = async <T>(method: string, path: string, body?: unknown, timeoutMs = TIMEOUT_MS): Promise<T> => {
+  const ask = async (method: string, path: string, body?: unknown, timeoutMs = TIMEOUT_MS): Promise<string> => {
     const text = body === undefined ? undefined : JSON.stringify(body)
     const headers = {
       'x-cmb-user': terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64),
@@ -41,9 +45,10 @@ export async function openBroker(terminal: Terminal, dataDir: string): Promise<B
       },
     )
     if (answer.status >= 400) throw refusal(answer)
-    return JSON.parse(answer.body) as T
+    return answer.body
   }
-  return { get: (path) => call('GET', path), send: call }
+  const call = async <T>(...request: Parameters<typeof ask>): Promise<T> => JSON.parse(await ask(...request)) as T
+  return { get: (path) => call('GET', path), text: (path) => ask('GET', path, undefined, LONG_MS), send: call }
 }
 
 function exchange(

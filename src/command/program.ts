@@ -4,6 +4,7 @@ import { backupCommands } from './backup.ts'
 import { CommandFailure, EXIT } from './broker.ts'
 import { clientCommands } from './clients.ts'
 import { createContext } from './context.ts'
+import { evidenceCommands } from './evidence.ts'
 import { deliveryCommands } from './deliveries.ts'
 import { doctorCommand } from './doctor.ts'
 import { keyCommands } from './keys.ts'
@@ -42,6 +43,7 @@ function createProgram(terminal: Terminal): Command {
     keyCommands,
     tenantCommands,
     auditCommand,
+    evidenceCommands,
     userCommands,
     backupCommands,
   ])

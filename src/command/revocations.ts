@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { WireSelector } from '../protocol/selector.ts'
 import type { DeliveryTotals } from '../../db/types.ts'
+import { GUARD_WORDS, type GuardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
 import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
@@ -160,7 +161,7 @@ interface Proof {
     attempts: { attempt: number; at_ms: number; outcome: string; status?: number; latency_ms: number; error?: string }[]
   }[]
   next: string | null
-  guards: { client_id: string; guard_id: string; enforced: boolean }[]
+  guards: GuardProof[]
 }
 
 const what = ({ kind, ...rest }: WireSelector): string => [kind, ...Object.values(rest)].join(' ')
@@ -189,7 +190,7 @@ function proofWords(answer: RevocationShown & Proof): string {
           one.uri,
         ]),
   )
-  const guards = answer.guards.map((one) => [one.client_id, one.guard_id, one.enforced ? 'enforces it' : 'not yet'])
+  const guards = answer.guards.map((one) => [one.client_id, one.guard_id, GUARD_WORDS[one.state], timeMs(one.no_later_than_ms)])
   return [
     lines([
       ['seq', answer.seq],
@@ -203,7 +204,7 @@ function proofWords(answer: RevocationShown & Proof): string {
       ['comment', answer.comment],
     ]),
     attempts.length === 0 ? 'It has no deliveries.\n' : columns(['CLIENT', 'STATE', 'ATTEMPT', 'AT', 'ANSWER', 'TOOK', 'ADDRESS'], attempts),
-    ...(guards.length === 0 ? [] : [columns(['CLIENT', 'GUARD', 'STATE'], guards)]),
+    ...(guards.length === 0 ? [] : [columns(['CLIENT', 'GUARD', 'STATE', 'NO LATER THAN'], guards)]),
     nextPage(answer.next),
   ].join('\n')
 }

@@ -3,6 +3,7 @@ import type { Delivery, DeliveryAttempt, Revocation } from '../../db/types.ts'
 import { Facts, Notice } from '../page/components.tsx'
 import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
+import { GUARD_WORDS, guardProof } from '../acts/guards.ts'
 import { totalsInWords } from '../acts/totals.ts'
 import { count, covered, nameOf, plural, REASON, span, STATE, when } from './format.ts'
 
@@ -67,8 +68,7 @@ export async function revocationPage(request: ConsoleRequest, seq: number): Prom
   if (revocation === undefined) return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
   const found = await deps.store.listDeliveries({ seq, limit: PROOF_OF + 1 })
   const proofs = await Promise.all(found.slice(0, PROOF_OF).map(async (one) => ({ delivery: one, attempts: await deps.store.attemptsOf(one.id) })))
-  const { epoch } = await deps.store.head()
-  const guards = (await deps.store.guardReports()).filter((report) => report.epoch === epoch)
+  const guards = await guardProof(deps, revocation)
   const nowMs = deps.clock.nowMs()
   const what = await covered(deps, revocation.selector)
   const by = await actor(request, revocation)
@@ -113,12 +113,12 @@ export async function revocationPage(request: ConsoleRequest, seq: number): Prom
         <Panel title="Enforced by guards">
           <Table
             label="Guards"
-            head={['Instance', 'Guard', 'State', 'Reported']}
-            rows={guards.map((guard) => [
-              nameOf(deps, guard.clientId),
-              guard.guardId,
-              guard.enforcedSeq >= seq ? <span class="tag">enforces it</span> : <span class="tag wait">not yet</span>,
-              when(guard.reportedAtMs, nowMs),
+            head={['Instance', 'Guard', 'State', 'No later than']}
+            rows={guards.map((one) => [
+              nameOf(deps, one.client_id),
+              one.guard_id,
+              <span class={one.enforced ? 'tag' : 'tag wait'}>{GUARD_WORDS[one.state]}</span>,
+              one.no_later_than_ms === null ? '' : when(one.no_later_than_ms, nowMs),
             ])}
             none="No guard follows the feed."
           />

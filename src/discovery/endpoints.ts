@@ -25,6 +25,17 @@ export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys' | 'clock'>
   publish(endpoints, '/.well-known/oauth-authorization-server', maxAge(METADATA_SECONDS), () => metadata)
   // After an emergency rotation a copy in a cache lacks the key that signs. Guards are told by the feed; other libraries know only this address.
   publish(endpoints, '/jwks', () => (deps.keys.signsWithNewKey(deps.clock.now()) ? 'no-cache' : maxAge(JWKS_MAX_AGE_SECONDS)), jwks)
+  // Signatures of evidence outlast the keys in /jwks: the public part of every key that has signed stays here.
+  publish(endpoints, '/.well-known/signing-keys-archive', maxAge(JWKS_MAX_AGE_SECONDS), async () =>
+    documentOf({
+      keys: (await deps.keys.list()).map(({ publicJwk, state, activatedAt, retireAt }) => ({
+        ...publicJwk,
+        state,
+        activated_at: activatedAt,
+        retire_at: retireAt,
+      })),
+    }),
+  )
   let generated: Promise<OpenApi> | undefined
   const document = () => (generated ??= openApi())
   publish(endpoints, '/openapi.json', maxAge(METADATA_SECONDS), async () => documentOf(await document()))

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { audited } from '../../db/audited.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { NewAuditEntry } from '../../db/types.ts'
-import { benches, STORES, T0 } from './fixture.ts'
+import { benches, signHeads, STORES, T0 } from './fixture.ts'
 
 const ANN: NewAuditEntry = { actor: { kind: 'operator', id: 'u_ann' }, via: 'console', act: 'revoke', target: 'session s_1' }
 
@@ -77,6 +77,7 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
   test('retention shortens it from its old end', async () => {
     const b = await open()
     await b.store.appendAudit(ANN)
+    await signHeads(b.store)
     b.now += 731 * 86_400
     const kept = await b.store.appendAudit(ANN)
     await b.store.purge({ kind: 'audit', now: b.now, limit: 100 })

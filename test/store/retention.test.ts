@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { PURGED_LATE, PURGED_SOON } from '../../db/store.ts'
-import { benches, codeFor, expectOutcome, redemptionOf, STORES, T0 } from './fixture.ts'
+import { benches, codeFor, expectOutcome, redemptionOf, signHeads, STORES, T0 } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
 const DAY = 86_400
 const purge = async (b: Bench, now: number) => {
+  await signHeads(b.store)
   let rounds = 0
   for (const kind of [...PURGED_SOON, ...PURGED_LATE]) while (await b.store.purge({ kind, now, limit: 2 })) rounds++
   return rounds
@@ -38,6 +39,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     await b.revoke({ kind: 'session', sid: session.sid })
     const id = await b.store.appendAudit({ actor: { kind: 'operator', id: 'olga' }, via: 'command', act: 'revoke' })
     const retention = { sessionDays: 2, revocationDays: 3, auditDays: 4 }
+    await signHeads(b.store)
     const kept = async (days: number) => {
       for (const kind of PURGED_LATE) while (await b.store.purge({ kind, now: T0 + days * DAY, limit: 10, retention }));
       return [
@@ -60,6 +62,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     for (const one of ['sydney', 'perth']) await b.exchange(session.sid, one)
     await b.revoke({ kind: 'tenant', tid: 'another' })
     await b.fanOutAll()
+    await signHeads(b.store)
     const { committed } = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
     const [done, pending] = committed.pending
     const attempt = { attempt: 1, atMs: T0 * 1000, outcome: 'delivered', latencyMs: 0 } as const
@@ -98,6 +101,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
       const { session } = await b.signIn(`user-${i}`)
       if (i === 4) await b.exchange(session.sid, 'sydney')
       await b.revoke({ kind: 'session', sid: session.sid })
+      await signHeads(b.store)
       b.now += i % 2 === 0 ? -60 : 90
     }
     const now = b.now + 91 * DAY

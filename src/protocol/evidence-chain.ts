@@ -1,0 +1,64 @@
+import { hash } from 'node:crypto'
+
+/**
+ * The chain of hashes of a log (revocations, audit): its canonical form, its hashes and their verification. Pure: no row is read, no clock, no key.
+ * Personal fields enter as one salted hash, so that the chain still verifies when the salt and the fields are gone.
+ */
+
+export type LogName = 'revocations' | 'audit'
+type Value = string | number | boolean | null | undefined | readonly Value[] | { readonly [name: string]: Value }
+
+/** JSON with the names of members in order and nothing optional: one value has one form (as RFC 8785 for the values that are used here). */
+export function canonical(value: Value): string {
+  if (Array.isArray(value)) return `[${value.map((each: Value) => canonical(each)).join(',')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null)
+  const members = Object.entries(value as Record<string, Value>)
+    .filter(([, each]) => each !== undefined)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return `{${members.map(([name, each]) => `${JSON.stringify(name)}:${canonical(each)}`).join(',')}}`
+}
+
+const sha256 = (text: string): string => hash('sha256', text, 'base64url')
+
+/** @param salt random, of this row alone; without it the hash says nothing about the fields */
+export const personalHash = (salt: string, personal: Readonly<Record<string, string | null>>): string => sha256(canonical([salt, personal]))
+
+/** A row of the log, or the beginning of a segment of its chain (a new log, an upgrade, a restore). */
+export interface Link {
+  /** Its number in the log; of a beginning, the number after which its rows follow. */
+  number: number
+  kind: 'row' | 'begin'
+  /** What never changes; of a row its fields that are not personal. */
+  fields: Readonly<Record<string, Value>>
+  /** The salted hash of a row's personal fields. */
+  personal?: string | undefined
+  hash: string
+}
+
+/** The former hash of a log's first beginning. */
+export const NOTHING_BEFORE = ''
+
+export const linkHash = (log: LogName, before: string, { number, kind, fields, personal }: Omit<Link, 'hash'>): string =>
+  sha256(canonical([before, log, kind, number, fields, personal ?? null]))
+
+export interface Anchor {
+  number: number
+  hash: string
+}
+
+/**
+ * What is wrong with a stretch of a log, in words; nothing where each link follows from the one before it, from `from` to `to`. Rows are numbered
+ * without a gap; only a beginning may leap.
+ */
+export function chainProblem(log: LogName, from: Anchor, links: readonly Link[], to: Anchor): string | undefined {
+  let at = from
+  for (const link of links) {
+    const next = link.kind === 'row' ? link.number === at.number + 1 : link.number >= at.number
+    if (!next) return `After number ${at.number} comes ${link.number}: rows are missing or not in order.`
+    if (linkHash(log, at.hash, link) !== link.hash) return `Number ${link.number} (${link.kind}) is not what was written: its hash does not follow.`
+    at = { number: link.number, hash: link.hash }
+  }
+  return at.number === to.number && at.hash === to.hash
+    ? undefined
+    : `The rows end at number ${at.number} and not in the signed head at ${to.number}.`
+}
