@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { QUEUE_ENGINES } from '../needs.ts'
 import { until } from './broker-process.ts'
 import { loseQueueServers, queueServers } from './queue-servers.ts'
-import { ALICE, newBrowser, openWorld, type TestWorld } from './world.ts'
+import { ALICE, newBrowser, openWorld, sidOf, type TestWorld } from './world.ts'
 
 /** The main job over plain HTTP with openid-client, the broker in a process of its own that is killed where the test says so. */
 
@@ -12,17 +12,7 @@ let world: TestWorld
 
 const [SYDNEY, MELBOURNE] = [0, 1] as const
 const instance = (index: number) => world.instances[index] ?? expect.fail('no such instance')
-const sidOf = (idToken: string | undefined) => (JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString()) as { sid: string }).sid
 const deliveredOf = (index: number, sid: string) => instance(index).receiver.delivered.filter((one) => one.claims.sid === sid)
-
-/** Alice signed in at both instances on a browser of her own. */
-async function signedInAtBoth() {
-  world.as(ALICE)
-  const browser = newBrowser()
-  const sydney = await world.signIn(browser, instance(SYDNEY))
-  const melbourne = await world.signIn(browser, instance(MELBOURNE))
-  return { browser, sydney, melbourne, sid: sidOf(sydney.tokens.id_token) }
-}
 
 describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({ engine, path }) => {
   beforeAll(async () => {
@@ -39,10 +29,11 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
   })
 
   test('sign in with Microsoft at one instance, at the other without a page, out everywhere: both are told and neither can refresh', async () => {
-    const { browser, sydney, melbourne, sid } = await signedInAtBoth()
-    expect(sydney.pages).toBe(1)
-    expect(melbourne.pages).toBe(0)
-    expect(sidOf(melbourne.tokens.id_token)).toBe(sid)
+    const { browser, at, sid } = await world.signedIn(ALICE)
+    expect(at.map(({ pages, tokens }) => [pages, sidOf(tokens.id_token)])).toEqual([
+      [1, sid],
+      [0, sid],
+    ])
     const done = await world.signOut(browser, 'everywhere')
     expect(done.status).toBe(200)
     await until('both are told', () => deliveredOf(SYDNEY, sid).length > 0 && deliveredOf(MELBOURNE, sid).length > 0, 5)
@@ -54,12 +45,12 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
     })
     expect(delivered?.claims).not.toHaveProperty('nonce')
     expect(delivered?.claims).not.toHaveProperty('sub')
-    await expect(world.refresh(instance(SYDNEY), sydney.tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
-    await expect(world.refresh(instance(MELBOURNE), melbourne.tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
+    for (const [index, { tokens }] of at.entries())
+      await expect(world.refresh(instance(index), tokens.refresh_token ?? '')).rejects.toMatchObject({ error: 'invalid_grant' })
   })
 
   test('an instance that is down hears when it is back, and a user who signed in there again meanwhile stays signed in', async () => {
-    const { browser, sid } = await signedInAtBoth()
+    const { browser, sid } = await world.signedIn(ALICE)
     await instance(MELBOURNE).receiver.close()
     await world.signOut(browser, 'everywhere')
     await until('the one that is up is told', () => deliveredOf(SYDNEY, sid).length > 0, 10)
@@ -73,7 +64,7 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
   })
 
   test('kill -9 right after the sign-out answered: after the restart both are told', async () => {
-    const { browser, sid } = await signedInAtBoth()
+    const { browser, sid } = await world.signedIn(ALICE)
     for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.close()
     expect((await world.signOut(browser, 'device')).status).toBe(200)
     await world.broker.end('SIGKILL')
@@ -83,7 +74,7 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
   })
 
   test('killed between the POST and its record: told again, which an instance takes as it takes the first', async () => {
-    const { browser, sid } = await signedInAtBoth()
+    const { browser, sid } = await world.signedIn(ALICE)
     const receiver = instance(SYDNEY).receiver
     const before = receiver.answer
     receiver.answer = () => undefined
@@ -98,7 +89,7 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
   })
 
   test('the queue’s server killed and its data lost: sign-out answers all the same, and both are told', async () => {
-    const { browser, sid } = await signedInAtBoth()
+    const { browser, sid } = await world.signedIn(ALICE)
     for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.close()
     loseQueueServers(queueServers(world.broker.pid))
     expect((await world.signOut(browser, 'everywhere')).status).toBe(200)

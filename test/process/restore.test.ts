@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { createGuard } from '@case-manager/guard'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from './broker-process.ts'
-import { ALICE, BOB, newBrowser, openWorld, type TestWorld } from './world.ts'
+import { ALICE, BOB, openWorld, type TestWorld } from './world.ts'
 
 /** A backup of a broker that serves, put in its place after it was killed: by `cmb`, on the built broker. */
 
@@ -21,17 +21,13 @@ const cmb = async (...args: string[]) => {
   return JSON.parse(stdout) as Record<string, unknown>
 }
 const instance = (index: number) => world.instances[index] ?? expect.fail('no such instance')
-const sidOf = (idToken: string | undefined) => (JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString()) as { sid: string }).sid
 const timesDelivered = (index: number, sid: string) => instance(index).receiver.delivered.filter(({ claims }) => claims.sid === sid).length
 
 test('who signed out since the backup is not revived, who was signed in then is signed out, and instances and guards are told', async () => {
   const [sydney, melbourne] = [instance(0), instance(1)]
   const signedIn = async (upn: string) => {
-    world.as(upn)
-    const browser = newBrowser()
-    const there = await world.signIn(browser, sydney)
-    await world.signIn(browser, melbourne)
-    return { browser, tokens: there.tokens, sid: sidOf(there.tokens.id_token) }
+    const { at, ...rest } = await world.signedIn(upn)
+    return { ...rest, tokens: at[0]?.tokens ?? expect.unreachable() }
   }
   const [alice, bob] = [await signedIn(ALICE), await signedIn(BOB)]
   const { client_id: clientId, client_secret: clientSecret } = sydney.entry

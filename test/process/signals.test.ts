@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from './broker-process.ts'
-import { ALICE, BOB, newBrowser, openWorld, type TestWorld } from './world.ts'
+import { ALICE, BOB, openWorld, type TestWorld } from './world.ts'
 
 /** Microsoft's events, and how long it is until both instances refuse the user: the built broker in its own process, its workers and queue with it. */
 
@@ -21,11 +21,8 @@ const nextSecond = () => {
 
 /** In at both instances; the tokens of each. */
 async function signedIn(upn: string) {
-  world.as(upn)
-  const browser = newBrowser()
-  const tokens: string[] = []
-  for (const instance of world.instances) tokens.push((await world.signIn(browser, instance)).tokens.refresh_token ?? '')
-  return { browser, tokens }
+  const { browser, at } = await world.signedIn(upn)
+  return { browser, tokens: at.map(({ tokens }) => tokens.refresh_token ?? '') }
 }
 
 /** Refreshes at every instance; true where all of them refuse. */

@@ -64,6 +64,8 @@ export interface TestWorld {
     instance: TestInstance,
     parameters?: Record<string, string>,
   ): Promise<{ tokens: oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers; pages: number; config: oidc.Configuration }>
+  /** A user in a browser of their own, signed in at every instance. */
+  signedIn(upn: string): Promise<{ browser: Browser; at: Awaited<ReturnType<TestWorld['signIn']>>[]; sid: string }>
   refresh(instance: TestInstance, refreshToken: string): Promise<oidc.TokenEndpointResponse>
   /** By the sign-out page, as a user does. */
   signOut(browser: Browser, scope: 'device' | 'everywhere'): Promise<Page>
@@ -130,7 +132,7 @@ export async function openWorld(
     configs.set(instance, known)
     return known
   }
-  return {
+  const world: TestWorld = {
     broker,
     entra,
     instances,
@@ -162,6 +164,13 @@ export async function openWorld(
       })
       return { tokens, pages, config }
     },
+    async signedIn(upn) {
+      entra.world.auto = upn
+      const browser = newBrowser()
+      const at = []
+      for (const instance of instances) at.push(await world.signIn(browser, instance))
+      return { browser, at, sid: sidOf(at[0]?.tokens.id_token) }
+    },
     async refresh(instance, refreshToken) {
       return oidc.refreshTokenGrant(await configOf(instance), refreshToken)
     },
@@ -174,7 +183,11 @@ export async function openWorld(
       for (const instance of instances) await instance.receiver.close()
     },
   }
+  return world
 }
+
+export const sidOf = (idToken: string | undefined) =>
+  (JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString()) as { sid: string }).sid
 
 /** A browser that stops at the instances' redirect URIs. */
 export const newBrowser = (): Browser => new Browser({ follows: ({ origin }) => origin !== 'http://127.0.0.1' })

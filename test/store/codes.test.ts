@@ -1,14 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { benches, codeFor, expectOutcome, family, redemptionOf, STORES, T0, VERIFIER } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { benches, codeFor, expectOutcome, family, redemptionOf, signedIn, STORES, T0, VERIFIER } from './fixture.ts'
 
 const REJECTED = { outcome: 'rejected', why: 'revoked' }
-
-async function signedIn(b: Bench) {
-  await b.client('sydney')
-  await b.client('melbourne')
-  return (await b.signIn('alice')).session
-}
 
 describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, make) => {
   const open = benches(make)

@@ -211,3 +211,10 @@ export function expectOutcome<R extends { outcome: string }, O extends R['outcom
   if (result.outcome !== outcome) throw new Error(`Expected ${outcome}, got ${JSON.stringify(result)}`)
   return result as With<R, O>
 }
+
+/** Alice’s session, and two clients that she can sign in at. */
+export async function signedIn(b: Bench) {
+  await b.client('sydney')
+  await b.client('melbourne')
+  return (await b.signIn('alice')).session
+}

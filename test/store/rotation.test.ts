@@ -1,14 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { benches, expectOutcome, family, STORES, T0 } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import { benches, expectOutcome, family, signedIn, STORES, T0 } from './fixture.ts'
 
 const REJECTED = { outcome: 'rejected', why: 'revoked' }
-
-async function signedIn(b: Bench) {
-  await b.client('sydney')
-  await b.client('melbourne')
-  return (await b.signIn('alice')).session
-}
 
 describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_name, make) => {
   const open = benches(make)

@@ -7,6 +7,7 @@ import { MAX_ATTEMPTS } from '../../src/revocation/retry.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { createRig, type FakeClock, type Rig } from '../rig.ts'
 import { deliverLogout } from './attempt.ts'
+import { signedIn as signedInAt } from '../token/tokens.ts'
 import { LocalQueue } from './local-queue.ts'
 import { hang, ok, startReceiver, status, type Receiver } from './receiver.ts'
 
@@ -19,12 +20,8 @@ async function broker() {
 }
 
 /** One user, signed in at one instance. */
-async function signedIn(rig: Rig, receiver: Receiver, changes: Parameters<Rig['register']>[1] = {}) {
-  const client = await rig.register('Sydney', { logoutUris: [receiver.url], ...changes })
-  const { session } = await rig.openSession()
-  await rig.signInAt(session.sid, client)
-  return { client, session }
-}
+const signedIn = (rig: Rig, receiver: Receiver, changes: Parameters<Rig['register']>[1] = {}) =>
+  signedInAt(rig, { logoutUris: [receiver.url], ...changes })
 
 async function end(rig: Rig, sid: string): Promise<Committed> {
   const answer = await rig.deps.store.revoke({
