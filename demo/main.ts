@@ -97,6 +97,11 @@ class Running {
   }
 }
 
+const applicationOf = (issuer: string) => ({
+  redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`],
+  logoutUrl: `${issuer}/signal/microsoft/front-channel-logout`,
+})
+
 async function start(options: DemoOptions, running: Running): Promise<RunningBroker> {
   const { ports, issuer } = options
   const instances = instancesOf(ports)
@@ -112,12 +117,7 @@ async function start(options: DemoOptions, running: Running): Promise<RunningBro
   running.add(() => dir.remove())
   const entra = await startEntra({
     port: ports.microsoft,
-    apps: [
-      {
-        redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`],
-        logoutUrl: `${issuer}/signal/microsoft/front-channel-logout`,
-      },
-    ],
+    apps: [applicationOf(issuer)],
   })
   running.add(() => entra.close())
   const clientsFile = writeClientsFile(dir.path, instances, further)

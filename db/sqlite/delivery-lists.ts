@@ -20,6 +20,19 @@ type Listed = DeliveryRow & { row: number }
 /** Before the newest. */
 const FIRST: Place = { row: Number.MAX_SAFE_INTEGER, atMs: Number.MAX_SAFE_INTEGER }
 
+interface CountRow {
+  client_id: string
+  state: DeliveryState
+  count: number
+  oldest: number | null
+}
+const countOf = (row: CountRow) => ({
+  clientId: row.client_id,
+  state: row.state,
+  count: row.count,
+  ...(row.oldest === null ? {} : { oldestAtMs: row.oldest }),
+})
+
 export function deliveryLists({ db, read }: Core) {
   const prepare = (where: string, order: string, index = '') =>
     db.prepare<[object], Listed>(
@@ -35,7 +48,7 @@ export function deliveryLists({ db, read }: Core) {
     'INDEXED BY deliveries_by_state',
   )
   const placeOf = db.prepare<[string], Place>('SELECT rowid AS row, created_at_ms AS atMs FROM deliveries WHERE id = ?')
-  const counts = db.prepare<[], { client_id: string; state: DeliveryState; count: number; oldest: number | null }>(
+  const counts = db.prepare<[], CountRow>(
     `SELECT c.client_id, c.state, c.count, CASE WHEN c.state = 'pending' THEN
         (SELECT min(d.created_at_ms) FROM deliveries d WHERE d.state = 'pending' AND d.client_id = c.client_id) END AS oldest
       FROM delivery_counts c WHERE c.count > 0 ORDER BY c.client_id, c.state`,
@@ -74,14 +87,6 @@ export function deliveryLists({ db, read }: Core) {
 
   return {
     listDeliveries: async (input): Promise<Delivery[]> => (await list(input)).map(deliveryOf),
-    deliveryCounts: () =>
-      read(() =>
-        counts.all().map((row) => ({
-          clientId: row.client_id,
-          state: row.state,
-          count: row.count,
-          ...(row.oldest === null ? {} : { oldestAtMs: row.oldest }),
-        })),
-      ),
+    deliveryCounts: () => read(() => counts.all().map(countOf)),
   } satisfies Partial<DeliveryActs>
 }

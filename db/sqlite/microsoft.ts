@@ -61,10 +61,7 @@ function ending({ db }: Core, log: RevocationLog, sessions: Sessions) {
   }
 }
 
-export function microsoftActs(core: Core, log: RevocationLog, sessions: Sessions): MicrosoftActs {
-  const { db, write, read } = core
-  const end = ending(core, log, sessions)
-  const mark = markingSessions(core, sessions)
+function probeStatements(db: Core['db']) {
   const columns = 's.sid, s.sub, s.tid, u.oid, s.probe_phase, s.microsoft_cache_sealed, s.probed_at'
   const due = db.prepare<[object], DueRow>(`SELECT ${columns} FROM sessions s INDEXED BY sessions_to_probe JOIN subjects u ON u.sub = s.sub
     WHERE s.tid = +@tid AND s.ended_seq IS NULL AND s.microsoft_cache_sealed IS NOT NULL
@@ -75,6 +72,14 @@ export function microsoftActs(core: Core, log: RevocationLog, sessions: Sessions
   const vouch = db.prepare(
     'UPDATE sessions SET microsoft_cache_sealed = @cacheSealed, probed_at = @now, roles = coalesce(@roles, roles) WHERE sid = @sid',
   )
+  return { due, one, vouch }
+}
+
+export function microsoftActs(core: Core, log: RevocationLog, sessions: Sessions): MicrosoftActs {
+  const { db, write, read } = core
+  const end = ending(core, log, sessions)
+  const mark = markingSessions(core, sessions)
+  const { due, one, vouch } = probeStatements(db)
 
   const apply = (sid: string, sub: string, finding: ProbeFinding, now: number): Committed[] => {
     const actor = { kind: 'microsoft', id: 'probe' } as const

@@ -42,24 +42,7 @@ function Layout({ place, title, narrow, user, live, children }: Frame) {
         </head>
         <body class={cityOf(place.name).toLowerCase()}>
           <div id="page">
-            <header class="bar">
-              <div>
-                <Mark name={place.name} />
-                {user && (
-                  <>
-                    <p class="who">
-                      {user.name}
-                      {user.email && <small>{user.email}</small>}
-                    </p>
-                    <form method="post" action="/sign-out">
-                      <button class="button quiet" type="submit">
-                        Sign out
-                      </button>
-                    </form>
-                  </>
-                )}
-              </div>
-            </header>
+            <Bar place={place} user={user} />
             <main class={narrow ? 'narrow' : undefined}>{children}</main>
           </div>
           {live && (
@@ -82,6 +65,27 @@ function Layout({ place, title, narrow, user, live, children }: Frame) {
     </>
   )
 }
+
+const Bar = ({ place, user }: { place: Place; user: Frame['user'] | undefined }) => (
+  <header class="bar">
+    <div>
+      <Mark name={place.name} />
+      {user && (
+        <>
+          <p class="who">
+            {user.name}
+            {user.email && <small>{user.email}</small>}
+          </p>
+          <form method="post" action="/sign-out">
+            <button class="button quiet" type="submit">
+              Sign out
+            </button>
+          </form>
+        </>
+      )}
+    </div>
+  </header>
+)
 
 const Ended = ({ place }: { place: Place }) => (
   <section class="card big" role="alert">
@@ -115,6 +119,34 @@ export const WelcomePage = ({ place }: { place: Place }) => (
   </Layout>
 )
 
+const Cases = ({ cases }: { cases: Case[] }) => (
+  <section class="card scroll" aria-label="Cases" tabindex={0}>
+    <table>
+      <caption>Your cases, the newest first</caption>
+      <thead>
+        <tr>
+          <th scope="col">Number</th>
+          <th scope="col">Case</th>
+          <th scope="col">Status</th>
+          <th scope="col">Updated</th>
+        </tr>
+      </thead>
+      <tbody>
+        {cases.map((one) => (
+          <tr>
+            <td>{one.number}</td>
+            <td>{one.title}</td>
+            <td>
+              <span class={`status ${one.status.toLowerCase().replace(' ', '-')}`}>{one.status}</span>
+            </td>
+            <td>{one.updated}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  </section>
+)
+
 export const CasesPage = ({ place, user, cases }: { place: Place; user: { name: string; email: string | undefined }; cases: Case[] }) => (
   <Layout place={place} title="Your cases" user={user} live>
     <div class="head">
@@ -123,31 +155,7 @@ export const CasesPage = ({ place, user, cases }: { place: Place; user: { name: 
         Connecting
       </p>
     </div>
-    <section class="card scroll" aria-label="Cases" tabindex={0}>
-      <table>
-        <caption>Your cases, the newest first</caption>
-        <thead>
-          <tr>
-            <th scope="col">Number</th>
-            <th scope="col">Case</th>
-            <th scope="col">Status</th>
-            <th scope="col">Updated</th>
-          </tr>
-        </thead>
-        <tbody>
-          {cases.map((one) => (
-            <tr>
-              <td>{one.number}</td>
-              <td>{one.title}</td>
-              <td>
-                <span class={`status ${one.status.toLowerCase().replace(' ', '-')}`}>{one.status}</span>
-              </td>
-              <td>{one.updated}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
+    <Cases cases={cases} />
     <div class="row">
       <Elsewhere place={place} />
       <a class="button quiet" href={`${place.issuer}/account`}>

@@ -75,25 +75,7 @@ function adminPage(c: Context, world: World): Answer {
     { title: 'Administration', wide: true },
     <div>
       <h1>Administration of the simulated directory</h1>
-      <div class="scroll">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">User</th>
-              <th scope="col">Password</th>
-              <th scope="col">State</th>
-              <th scope="col">Roles</th>
-              <th scope="col">Change</th>
-            </tr>
-          </thead>
-          <tbody>
-            {world
-              .users()
-              .slice(0, 200)
-              .map((user) => row(world, user))}
-          </tbody>
-        </table>
-      </div>
+      <Users world={world} />
       <h1>Switches</h1>
       <form method="post" action="/_admin">
         {Object.entries(TOGGLES).map(([name, toggle]) => (
@@ -112,6 +94,28 @@ function adminPage(c: Context, world: World): Answer {
     </div>,
   )
 }
+
+const Users = ({ world }: { world: World }) => (
+  <div class="scroll">
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">User</th>
+          <th scope="col">Password</th>
+          <th scope="col">State</th>
+          <th scope="col">Roles</th>
+          <th scope="col">Change</th>
+        </tr>
+      </thead>
+      <tbody>
+        {world
+          .users()
+          .slice(0, 200)
+          .map((user) => row(world, user))}
+      </tbody>
+    </table>
+  </div>
+)
 
 function row(world: World, user: User) {
   const state = [

@@ -6,6 +6,28 @@ import type { Site } from './site.ts'
 
 const WIDE = new Set(['organizations', 'common', 'consumers'])
 
+const CLAIMS = [
+  'sub',
+  'iss',
+  'cloud_instance_name',
+  'cloud_instance_host_name',
+  'cloud_graph_host_name',
+  'msgraph_host',
+  'aud',
+  'exp',
+  'iat',
+  'auth_time',
+  'acr',
+  'nonce',
+  'preferred_username',
+  'name',
+  'tid',
+  'ver',
+  'at_hash',
+  'c_hash',
+  'email',
+]
+
 function discoveryDocument(origin: string, segment: string, issuerTid: string): Record<string, unknown> {
   const base = `${origin}/${segment}`
   return {
@@ -25,27 +47,7 @@ function discoveryDocument(origin: string, segment: string, issuerTid: string): 
     http_logout_supported: true,
     frontchannel_logout_supported: true,
     end_session_endpoint: `${base}/oauth2/v2.0/logout`,
-    claims_supported: [
-      'sub',
-      'iss',
-      'cloud_instance_name',
-      'cloud_instance_host_name',
-      'cloud_graph_host_name',
-      'msgraph_host',
-      'aud',
-      'exp',
-      'iat',
-      'auth_time',
-      'acr',
-      'nonce',
-      'preferred_username',
-      'name',
-      'tid',
-      'ver',
-      'at_hash',
-      'c_hash',
-      'email',
-    ],
+    claims_supported: CLAIMS,
     kerberos_endpoint: `${base}/kerberos`,
     mtls_endpoint_aliases: { token_endpoint: `${base}/oauth2/v2.0/token` },
     tls_client_certificate_bound_access_tokens: true,

@@ -17,14 +17,7 @@ export async function succeed(c: Context, site: Site, flow: Flow): Promise<Respo
   if (!user || !account) return deny(c, site, flow, new EntraError(50058))
   site.flows.delete(flow.id)
   if (flow.consented) answerConsent(world, flow, false)
-  if (request.kind === 'adminconsent') {
-    return back(c, flow, {
-      admin_consent: 'True',
-      tenant: user.tid,
-      scope: request.scope,
-      ...(request.state === undefined ? {} : { state: request.state }),
-    })
-  }
+  if (request.kind === 'adminconsent') return back(c, flow, { admin_consent: 'True', tenant: user.tid, scope: request.scope, ...stateOf(flow) })
   account.clientIds.add(request.app.clientId)
   const asked = request.scope.split(' ').map((scope) => scope.replace('https://graph.microsoft.com/', ''))
   const provider = await site.provider(user.tid)

@@ -48,13 +48,7 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
   route(routes, 'get', '/keys', listing, async (_, c) => c.json({ keys: (await deps.keys.list()).map(shown) }))
   route(routes, 'post', '/keys/rotate', rotating, async ({ caller, body: { alg, how, case_reference: caseReference, comment } }, c) => {
     const before = await deps.keys.list()
-    if (before.some((one) => one.alg === alg && one.state === 'active' && one.privateSealed === null)) {
-      throw new Problem(
-        409,
-        'That key comes from a file',
-        `Put the file of the next ${alg} key first in the list of key files and restart the broker: it rotates what it keeps itself, not files.`,
-      )
-    }
+    mustBeKept(before, alg)
     const key = await recorded(
       deps,
       caller,
@@ -83,6 +77,16 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
     return c.json({ kid, retired: true })
   })
   return routes
+}
+
+/** A key that comes from a file is rotated by its file. @throws Problem 409 */
+function mustBeKept(keys: StoredSigningKey[], alg: StoredSigningKey['alg']): void {
+  if (!keys.some((one) => one.alg === alg && one.state === 'active' && one.privateSealed === null)) return
+  throw new Problem(
+    409,
+    'That key comes from a file',
+    `Put the file of the next ${alg} key first in the list of key files and restart the broker: it rotates what it keeps itself, not files.`,
+  )
 }
 
 /** What guards must drop at once: none after a rotation that keeps the old key published. */

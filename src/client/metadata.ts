@@ -21,6 +21,11 @@ const GRANTS = Object.values(GRANT)
 
 const uris = (example: string, loopback: boolean) => z.array(webAddress(example, loopback)).max(50)
 
+const authMethod = z.enum(
+  ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+  'client_secret_basic, client_secret_post, private_key_jwt or none',
+)
+
 /** @param loopback whether addresses on this machine are taken, http included */
 const wireSchema = (loopback: boolean) =>
   z.strictObject({
@@ -33,12 +38,7 @@ const wireSchema = (loopback: boolean) =>
     backchannel_logout_uris: uris('https://sydney.case-manager.example/oidc/backchannel-logout', loopback).max(10).default([]),
     backchannel_logout_session_required: z.boolean().optional(),
     logout_by: z.enum(['sid', 'sub'], 'sid (any receiver) or sub (instances that use the guard)').default('sid'),
-    token_endpoint_auth_method: z
-      .enum(
-        ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
-        'client_secret_basic, client_secret_post, private_key_jwt or none',
-      )
-      .default('client_secret_basic'),
+    token_endpoint_auth_method: authMethod.default('client_secret_basic'),
     jwks: jwksSchema.optional(),
     jwks_uri: webAddress('https://sydney.case-manager.example/jwks', loopback).optional(),
     response_types: z.array(z.literal('code', 'the only response type is "code"')).optional(),

@@ -44,28 +44,29 @@ export function auditCommand(program: Command, context: Context): void {
           const page = (more: Record<string, string | undefined>) => broker.get<Page>(`/audit${queryOf({ ...filter, ...more })}`)
           if (options.export === true) return exportAll(context, page)
           const answer = await page({ limit: options.limit, before: options.before })
-          const words = (): string =>
-            columns(
-              ['ID', 'AT', 'WHO', 'VIA', 'ACT', 'TARGET', 'OUTCOME', 'CASE'],
-              answer.entries.map((one) => [
-                one.id,
-                timeMs(one.at_ms),
-                `${one.actor.kind} ${one.actor.id}`,
-                one.via,
-                one.act,
-                one.target,
-                one.ended?.outcome ?? 'unfinished',
-                one.case_reference,
-              ]),
-              'There is nothing that fits.',
-            ) + nextPage(answer.next)
-          context.print(command, answer, words)
+          context.print(command, answer, () => entriesShown(answer))
         },
       ),
     'cmb audit --actor "cmb@olga (unverified)"',
     'cmb audit --export > audit.jsonl',
   )
 }
+
+const entriesShown = ({ entries, next }: Page): string =>
+  columns(
+    ['ID', 'AT', 'WHO', 'VIA', 'ACT', 'TARGET', 'OUTCOME', 'CASE'],
+    entries.map((one) => [
+      one.id,
+      timeMs(one.at_ms),
+      `${one.actor.kind} ${one.actor.id}`,
+      one.via,
+      one.act,
+      one.target,
+      one.ended?.outcome ?? 'unfinished',
+      one.case_reference,
+    ]),
+    'There is nothing that fits.',
+  ) + nextPage(next)
 
 /** Page by page, so that its size does not matter. */
 async function exportAll(context: Context, page: (more: Record<string, string | undefined>) => Promise<Page>): Promise<void> {

@@ -38,6 +38,48 @@ const Mark = ({ look, x, y }: { look: Series['look']; x: number; y: number }) =>
     <path class="two" d={`M${x} ${y - 3.4}l3.4 3.4l-3.4 3.4l-3.4-3.4z`} stroke="none" />
   )
 
+type Scale = (value: number) => number
+const Grid = ({ decades, y }: { decades: number; y: Scale }) => (
+  <>
+    {Array.from({ length: decades + 1 }, (_, power) => (
+      <>
+        <line class="grid" x1={LEFT} x2={WIDTH - RIGHT} y1={y(10 ** power)} y2={y(10 ** power)} />
+        <text x={LEFT - 6} y={y(10 ** power) + 4} text-anchor="end">
+          {power < 3 ? `${10 ** power} ms` : `${10 ** (power - 3)} s`}
+        </text>
+      </>
+    ))}
+  </>
+)
+
+const Percentiles = ({ look, points, y }: Pick<Series, 'look' | 'points'> & { y: Scale }) => (
+  <>
+    {[0.5, 0.99].map((share) => {
+      const at = y(
+        percentile(
+          points.map((one) => one.ms),
+          share,
+        ),
+      )
+      return <line class={share === 0.5 ? look : `${look} high`} x1={LEFT} x2={WIDTH - RIGHT} y1={at} y2={at} opacity="0.55" />
+    })}
+  </>
+)
+
+const Caption = ({ all, count }: { all: readonly Series[]; count: number }) => (
+  <figcaption class="tight small">
+    {all.map((one) => (
+      <div>
+        <svg class="key" viewBox="0 0 10 10" aria-hidden="true" focusable="false">
+          {one.look === 'one' ? <circle class="one" cx="5" cy="5" r="4" /> : <path class="two" d="M5 0l5 5l-5 5l-5-5z" />}
+        </svg>
+        {one.name}: {captionOf(one)}
+      </div>
+    ))}
+    <div class="soft">Solid line: half took no longer (p50). Broken line: 99 in 100 (p99). The last {plural(count, 'revocation')}.</div>
+  </figcaption>
+)
+
 /** @param newestFirst as the store lists them */
 export function TimesChart({ newestFirst }: { newestFirst: readonly RevocationTime[] }) {
   const times = newestFirst.toReversed()
@@ -53,25 +95,10 @@ export function TimesChart({ newestFirst }: { newestFirst: readonly RevocationTi
   return (
     <figure class="chart stack">
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={spoken(shown)}>
-        {Array.from({ length: decades + 1 }, (_, power) => (
-          <>
-            <line class="grid" x1={LEFT} x2={WIDTH - RIGHT} y1={y(10 ** power)} y2={y(10 ** power)} />
-            <text x={LEFT - 6} y={y(10 ** power) + 4} text-anchor="end">
-              {power < 3 ? `${10 ** power} ms` : `${10 ** (power - 3)} s`}
-            </text>
-          </>
-        ))}
+        <Grid decades={decades} y={y} />
         {shown.map(({ look, points }) => (
           <>
-            {[0.5, 0.99].map((share) => {
-              const at = y(
-                percentile(
-                  points.map((one) => one.ms),
-                  share,
-                ),
-              )
-              return <line class={share === 0.5 ? look : `${look} high`} x1={LEFT} x2={WIDTH - RIGHT} y1={at} y2={at} opacity="0.55" />
-            })}
+            <Percentiles look={look} points={points} y={y} />
             {points.map((one) => (
               <Mark look={look} x={x(one.index)} y={y(one.ms)} />
             ))}
@@ -84,17 +111,7 @@ export function TimesChart({ newestFirst }: { newestFirst: readonly RevocationTi
           newest
         </text>
       </svg>
-      <figcaption class="tight small">
-        {all.map((one) => (
-          <div>
-            <svg class="key" viewBox="0 0 10 10" aria-hidden="true" focusable="false">
-              {one.look === 'one' ? <circle class="one" cx="5" cy="5" r="4" /> : <path class="two" d="M5 0l5 5l-5 5l-5-5z" />}
-            </svg>
-            {one.name}: {captionOf(one)}
-          </div>
-        ))}
-        <div class="soft">Solid line: half took no longer (p50). Broken line: 99 in 100 (p99). The last {plural(times.length, 'revocation')}.</div>
-      </figcaption>
+      <Caption all={all} count={times.length} />
     </figure>
   )
 }

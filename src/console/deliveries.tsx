@@ -48,28 +48,26 @@ const HEAD = ['Instance', 'Revocation', 'Attempts', 'Last answer', 'Next attempt
 
 type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
 
-function Filters({
-  request,
-  state,
-  clientId,
-  counts,
-}: {
+const clientIds = (request: ConsoleRequest, counts: Counts): string[] => [
+  ...new Set([
+    ...request.deps.clients
+      .list()
+      .filter((one) => one.source !== 'broker')
+      .map((one) => one.clientId),
+    ...counts.map((one) => one.clientId),
+  ]),
+]
+
+interface FiltersProps {
   request: ConsoleRequest
   state: DeliveryState
   clientId: string | undefined
   counts: Counts
-}) {
+}
+function Filters({ request, state, clientId, counts }: FiltersProps) {
   const total = (one: DeliveryState): number =>
     counts.filter((each) => each.state === one && (clientId === undefined || each.clientId === clientId)).reduce((sum, each) => sum + each.count, 0)
-  const clients = [
-    ...new Set([
-      ...request.deps.clients
-        .list()
-        .filter((one) => one.source !== 'broker')
-        .map((one) => one.clientId),
-      ...counts.map((one) => one.clientId),
-    ]),
-  ]
+  const clients = clientIds(request, counts)
   return (
     <Panel>
       <form class="search" method="get" action="/ops/deliveries">

@@ -47,19 +47,7 @@ export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' |
   ])
   return [...ids].map((clientId) => {
     const client = clients.find((one) => one.clientId === clientId)
-    const former = pending.filter((one) => one.clientId === clientId && !targets.some((target) => target.targetId === one.targetId))
-    const mine = [...targets.filter((one) => one.clientId === clientId), ...former].map(({ targetId, uri }): TargetNow => {
-      const due = pending.find((one) => one.targetId === targetId)
-      const state = states.get(targetId)
-      return {
-        targetId,
-        uri,
-        pending: due?.pending ?? 0,
-        oldestAtMs: due?.oldestAtMs,
-        state,
-        former: former.some((one) => one.targetId === targetId),
-      }
-    })
+    const mine = targetsNow(clientId, { targets, pending, states })
     const ownGuards = guards.filter((one) => one.clientId === clientId)
     return {
       clientId,
@@ -71,6 +59,28 @@ export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' |
       guards: ownGuards,
       unreached: client !== undefined && client.metadata.grants.includes('authorization_code') && mine.length === 0 && ownGuards.length === 0,
       tokenSeconds: client?.metadata.accessTokenSeconds ?? 0,
+    }
+  })
+}
+
+interface Addresses {
+  targets: Awaited<ReturnType<Deps['store']['listTargets']>>
+  pending: Awaited<ReturnType<Deps['store']['pendingTargets']>>
+  states: ReadonlyMap<string, TargetNow['state']>
+}
+
+/** The client's addresses, and former ones that still have pending deliveries. */
+function targetsNow(clientId: string, { targets, pending, states }: Addresses): TargetNow[] {
+  const former = pending.filter((one) => one.clientId === clientId && !targets.some((target) => target.targetId === one.targetId))
+  return [...targets.filter((one) => one.clientId === clientId), ...former].map(({ targetId, uri }) => {
+    const due = pending.find((one) => one.targetId === targetId)
+    return {
+      targetId,
+      uri,
+      pending: due?.pending ?? 0,
+      oldestAtMs: due?.oldestAtMs,
+      state: states.get(targetId),
+      former: former.some((one) => one.targetId === targetId),
     }
   })
 }

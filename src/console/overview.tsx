@@ -26,29 +26,15 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     deps.store.failedMicrosoftWork(MOST_SHOWN),
   ])
   const asked = askedAgain(request)
+  const nowMs = deps.clock.nowMs()
   const rows = await revocationRows(request, latest)
   return desk(
     request,
     { title: 'Overview', at: '/ops', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
-      <Live id="state">
-        <Health ready={ready} />
-        <Unreached instances={instances} />
-        <Panel>
-          <Totals instances={instances} sessions={sessions} nowMs={deps.clock.nowMs()} />
-        </Panel>
-      </Live>
-      <Live id="instances">
-        <Panel title="Instances">
-          <Table
-            label="Instances"
-            head={HEAD}
-            rows={instances.map((one) => instanceRow(one, deps.clock.nowMs()))}
-            none="No instance is registered yet: cmb clients add registers one."
-          />
-        </Panel>
-      </Live>
+      <State ready={ready} instances={instances} sessions={sessions} nowMs={nowMs} />
+      <Instances instances={instances} nowMs={nowMs} />
       <Live id="given-up">
         <FailedWork request={request} work={failedWork} />
       </Live>
@@ -64,17 +50,44 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
           </Panel>
         </Live>
       </div>
-      <Live id="latest">
-        <Panel title="Revoked last">
-          <Table label="Revoked last" head={REVOCATION_HEAD} rows={rows} none="Nothing has been revoked yet." />
-          <p>
-            <a href="/ops/revocations">All revocations</a>
-          </p>
-        </Panel>
-      </Live>
+      <Latest rows={rows} />
     </>,
   )
 }
+
+const State = ({ ready, instances, sessions, nowMs }: { ready: Readiness; instances: readonly InstanceNow[]; sessions: number; nowMs: number }) => (
+  <Live id="state">
+    <Health ready={ready} />
+    <Unreached instances={instances} />
+    <Panel>
+      <Totals instances={instances} sessions={sessions} nowMs={nowMs} />
+    </Panel>
+  </Live>
+)
+
+const Instances = ({ instances, nowMs }: { instances: readonly InstanceNow[]; nowMs: number }) => (
+  <Live id="instances">
+    <Panel title="Instances">
+      <Table
+        label="Instances"
+        head={HEAD}
+        rows={instances.map((one) => instanceRow(one, nowMs))}
+        none="No instance is registered yet: cmb clients add registers one."
+      />
+    </Panel>
+  </Live>
+)
+
+const Latest = ({ rows }: { rows: readonly (readonly Child[])[] }) => (
+  <Live id="latest">
+    <Panel title="Revoked last">
+      <Table label="Revoked last" head={REVOCATION_HEAD} rows={rows} none="Nothing has been revoked yet." />
+      <p>
+        <a href="/ops/revocations">All revocations</a>
+      </p>
+    </Panel>
+  </Live>
+)
 
 const partsOf = (ready: Readiness) => [
   ['Store', ready.parts.store] as const,

@@ -1,7 +1,8 @@
+import type { Child } from 'hono/jsx'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { StoredSigningKey } from '../../db/types.ts'
 import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
-import { instancesNow } from './instances.ts'
+import { type InstanceNow, instancesNow } from './instances.ts'
 import { Address, Guard } from './overview.tsx'
 import { when } from './format.ts'
 
@@ -11,28 +12,7 @@ export async function clientsPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
   const instances = new Map((await instancesNow(deps)).map((one) => [one.clientId, one]))
   const nowMs = deps.clock.nowMs()
-  const rows = deps.clients.list().map((client) => {
-    const now = instances.get(client.clientId)
-    const addresses = now === undefined ? [] : now.targets.map((target) => <Address target={target} nowMs={nowMs} />)
-    return [
-      <>
-        <strong>{client.metadata.name}</strong>
-        <div class="small">
-          <code>{client.clientId}</code>
-        </div>
-      </>,
-      SOURCE[client.source],
-      <span class="small">{whoMay(client)}</span>,
-      <span class="small">{AUTH[client.metadata.authMethod]}</span>,
-      addresses.length === 0 ? <span class="soft">none</span> : addresses,
-      now === undefined || now.guards.length === 0 ? (
-        <span class={now?.unreached === true ? 'hurt' : 'soft'}>none</span>
-      ) : (
-        now.guards.map((guard) => <Guard guard={guard} />)
-      ),
-      when(client.updatedAt * 1000, nowMs),
-    ]
-  })
+  const rows = deps.clients.list().map((client) => clientRow(client, instances.get(client.clientId), nowMs))
   return desk(
     request,
     { title: 'Instances', at: '/ops/clients', live: true },
@@ -48,6 +28,28 @@ export async function clientsPage(request: ConsoleRequest): Promise<Response> {
       </Panel>
     </Live>,
   )
+}
+
+function clientRow(client: Client, now: InstanceNow | undefined, nowMs: number): Child[] {
+  const addresses = now === undefined ? [] : now.targets.map((target) => <Address target={target} nowMs={nowMs} />)
+  return [
+    <>
+      <strong>{client.metadata.name}</strong>
+      <div class="small">
+        <code>{client.clientId}</code>
+      </div>
+    </>,
+    SOURCE[client.source],
+    <span class="small">{whoMay(client)}</span>,
+    <span class="small">{AUTH[client.metadata.authMethod]}</span>,
+    addresses.length === 0 ? <span class="soft">none</span> : addresses,
+    now === undefined || now.guards.length === 0 ? (
+      <span class={now?.unreached === true ? 'hurt' : 'soft'}>none</span>
+    ) : (
+      now.guards.map((guard) => <Guard guard={guard} />)
+    ),
+    when(client.updatedAt * 1000, nowMs),
+  ]
 }
 
 const SOURCE: Record<Client['source'], string> = {

@@ -40,39 +40,45 @@ export function revokePage(
           ))}
         </Notice>
       )}
-      <form class="stack" method="post" action="/ops/revoke/check">
-        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
-        <Choices legend="What is to end?" name="kind" options={CHOICES} chosen={draft.kind} />
-        <Field
-          id="value"
-          label="Its id"
-          hint="Of the session, the user or the tenant. The search for sessions leads here with it filled in."
-          value={draft.value}
-        />
-        <div class="field">
-          <label for="client">Instance</label>
-          <select id="client" name="client">
-            <option value="">None</option>
-            {request.deps.clients.list().map((one) => (
-              <option value={one.clientId} selected={one.clientId === draft.client}>
-                {one.metadata.name}
-              </option>
-            ))}
-          </select>
-        </div>
-        <Field id="case_reference" label="Case reference" hint="Kept in the log and in the audit log." value={draft.caseReference} />
-        <div class="field">
-          <label for="comment">Comment</label>
-          <textarea id="comment" name="comment" rows={3} maxlength={2000}>
-            {draft.comment}
-          </textarea>
-        </div>
-        <div class="row">
-          <Button>See whom it would sign out</Button>
-        </div>
-        <p class="soft small">This does nothing yet.</p>
-      </form>
+      <DraftForm request={request} draft={draft} />
     </Panel>,
+  )
+}
+
+function DraftForm({ request, draft }: { request: ConsoleRequest; draft: Draft }) {
+  return (
+    <form class="stack" method="post" action="/ops/revoke/check">
+      <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
+      <Choices legend="What is to end?" name="kind" options={CHOICES} chosen={draft.kind} />
+      <Field
+        id="value"
+        label="Its id"
+        hint="Of the session, the user or the tenant. The search for sessions leads here with it filled in."
+        value={draft.value}
+      />
+      <div class="field">
+        <label for="client">Instance</label>
+        <select id="client" name="client">
+          <option value="">None</option>
+          {request.deps.clients.list().map((one) => (
+            <option value={one.clientId} selected={one.clientId === draft.client}>
+              {one.metadata.name}
+            </option>
+          ))}
+        </select>
+      </div>
+      <Field id="case_reference" label="Case reference" hint="Kept in the log and in the audit log." value={draft.caseReference} />
+      <div class="field">
+        <label for="comment">Comment</label>
+        <textarea id="comment" name="comment" rows={3} maxlength={2000}>
+          {draft.comment}
+        </textarea>
+      </div>
+      <div class="row">
+        <Button>See whom it would sign out</Button>
+      </div>
+      <p class="soft small">This does nothing yet.</p>
+    </form>
   )
 }
 
@@ -126,24 +132,30 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
       />
       {end.sessions === 0 ? <Notice title="Nobody is signed in by it now. Codes and tokens that it covers end all the same." /> : null}
       {isFresh(operator.session, now) ? null : <SignInAgain />}
-      <form class="stack" method="post" action="/ops/revoke">
-        <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...fieldsOf(draft) }} />
-        {typed === undefined ? null : (
-          <div class="field">
-            <label for="typed">
-              Type <code>{typed}</code> to sign them out
-            </label>
-            <input id="typed" name="typed" autocomplete="off" autocapitalize="none" spellcheck={false} required />
-          </div>
-        )}
-        <div class="row">
-          <Button kind="danger">Revoke now</Button>
-          <LinkButton kind="quiet" href={backLink(draft)}>
-            Change
-          </LinkButton>
-        </div>
-      </form>
+      <ConfirmForm request={request} draft={draft} typed={typed} />
     </Panel>,
+  )
+}
+
+function ConfirmForm({ request, draft, typed }: { request: ConsoleRequest; draft: Draft; typed: string | undefined }) {
+  return (
+    <form class="stack" method="post" action="/ops/revoke">
+      <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...fieldsOf(draft) }} />
+      {typed === undefined ? null : (
+        <div class="field">
+          <label for="typed">
+            Type <code>{typed}</code> to sign them out
+          </label>
+          <input id="typed" name="typed" autocomplete="off" autocapitalize="none" spellcheck={false} required />
+        </div>
+      )}
+      <div class="row">
+        <Button kind="danger">Revoke now</Button>
+        <LinkButton kind="quiet" href={backLink(draft)}>
+          Change
+        </LinkButton>
+      </div>
+    </form>
   )
 }
 

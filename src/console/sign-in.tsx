@@ -75,18 +75,7 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
   if (redeemed.outcome !== 'redeemed') return lost(deps, c)
   const { session, rev } = redeemed
   const may = judge(deps, session)
-  if (may !== 'operate' && may !== 'administer') {
-    deps.log.warn('console_rejected', { sub: session.sub, tid: session.user.tid, why: may })
-    const denied = {
-      actor: { kind: 'user', id: session.sub },
-      via: 'console',
-      act: 'console.sign_in',
-      details: { device: session.device },
-    } as const
-    const id = await deps.store.appendAudit(denied)
-    await deps.store.concludeAudit({ id, outcome: 'rejected', result: { why: may, tid: session.user.tid } })
-    return rejectedPage(deps, c, may, session)
-  }
+  if (may !== 'operate' && may !== 'administer') return denied(deps, c, session, may)
   if (may === 'administer') await operatorWasHere(deps.store, now)
   const until = Math.min(now + PASS_SECONDS, session.absoluteAt)
   const entry = {
@@ -98,6 +87,19 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
   await audited(deps.store, entry, async () => givePass(deps, c, { sid: session.sid, sub: session.sub, rev, until } satisfies Pass, now))
   c.header('Cache-Control', 'no-store')
   return c.redirect(pending.returnTo, 303)
+}
+
+async function denied(deps: Deps, c: Context, session: Session, why: Refusal): Promise<Response> {
+  deps.log.warn('console_rejected', { sub: session.sub, tid: session.user.tid, why })
+  const entry = {
+    actor: { kind: 'user', id: session.sub },
+    via: 'console',
+    act: 'console.sign_in',
+    details: { device: session.device },
+  } as const
+  const id = await deps.store.appendAudit(entry)
+  await deps.store.concludeAudit({ id, outcome: 'rejected', result: { why, tid: session.user.tid } })
+  return rejectedPage(deps, c, why, session)
 }
 
 /** Ends the console's part of the session: the pass is worth nothing from then on, wherever a copy of it is. */

@@ -3,6 +3,24 @@ import { ACR_MFA, GRANT, SCOPES } from '../protocol/names.ts'
 
 const WITH_CREDENTIAL = ['client_secret_basic', 'client_secret_post', 'private_key_jwt']
 
+const CLAIMS = [
+  'iss',
+  'sub',
+  'aud',
+  'exp',
+  'iat',
+  'auth_time',
+  'nonce',
+  'at_hash',
+  'acr',
+  'amr',
+  'sid',
+  'name',
+  'preferred_username',
+  'email',
+  'email_verified',
+]
+
 /** What the broker supports, and nothing that it does not (OpenID Connect Discovery 1.0 §3, RFC 8414 §2). */
 export const providerMetadata = (issuer: string): Record<string, unknown> => ({
   issuer,
@@ -33,23 +51,7 @@ export const providerMetadata = (issuer: string): Record<string, unknown> => ({
   prompt_values_supported: ['none', 'login', 'select_account', 'consent'],
   acr_values_supported: [ACR_MFA],
   claim_types_supported: ['normal'],
-  claims_supported: [
-    'iss',
-    'sub',
-    'aud',
-    'exp',
-    'iat',
-    'auth_time',
-    'nonce',
-    'at_hash',
-    'acr',
-    'amr',
-    'sid',
-    'name',
-    'preferred_username',
-    'email',
-    'email_verified',
-  ],
+  claims_supported: CLAIMS,
   claims_parameter_supported: true,
   request_parameter_supported: false,
   // OpenID Connect Discovery §3: where it is left out, it means true. The `request_uri` of RFC 9126 is another thing.

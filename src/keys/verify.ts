@@ -43,7 +43,8 @@ const KEY_TYPE: Readonly<Record<string, string>> = { RS: 'RSA', PS: 'RSA', ES: '
 const serves = (jwk: Jwk, alg: string): boolean =>
   jwk.kty === KEY_TYPE[alg.slice(0, 2)] && (jwk.use === undefined || jwk.use === 'sig') && (jwk.alg === undefined || jwk.alg === alg)
 
-export function createJwksVerifier(source: JwksSource): JwksVerifier {
+/** The keys of one source: fetched when they are too old or a kid is unknown, and not more often than the source allows. */
+function keysOf(source: JwksSource) {
   const { maxAgeSeconds = 3600, cooldownSeconds = 60, staleSeconds = 86_400 } = source
   let kept: Kept | undefined
   let triedAtMs = Number.NEGATIVE_INFINITY
@@ -79,6 +80,11 @@ export function createJwksVerifier(source: JwksSource): JwksVerifier {
     return (await refresh().catch(() => undefined))?.keys.get(kid)
   }
 
+  return { current, find }
+}
+
+export function createJwksVerifier(source: JwksSource): JwksVerifier {
+  const { current, find } = keysOf(source)
   return {
     async verify(jwt, algorithms) {
       const header = readUnverified(jwt)?.header

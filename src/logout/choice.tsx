@@ -47,33 +47,45 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
           [t.shared.apps, <Names names={namesOf(deps.clients, here)} none={t.shared.noApps} />],
         ]}
       />
-      <form class="stack" method="post" action="/logout/confirm">
-        <HiddenFields fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, choicePurpose(sealed)) }} />
-        <Choices
-          legend={t.signOut.question}
-          name="scope"
-          options={[
-            { value: 'device', label: t.signOut.device, hint: t.signOut.deviceHint },
-            {
-              value: 'everywhere',
-              label: t.signOut.everywhere,
-              hint: others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers(others),
-            },
-          ]}
-        />
-        <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />
-        <div class="row">
-          <Button>{t.shared.signOut}</Button>
-          {back === undefined ? null : (
-            <LinkButton kind="quiet" href={back}>
-              {t.signOut.stay}
-            </LinkButton>
-          )}
-        </div>
-      </form>
+      <ChoiceForm fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, choicePurpose(sealed)) }} others={others} back={back} t={t} />
     </>,
   )
 }
+
+interface ChoiceFormProps {
+  fields: Record<string, string>
+  /** Live sessions on other devices. */
+  others: number
+  /** The instance, for users who stay signed in. */
+  back: string | undefined
+  t: Texts
+}
+const ChoiceForm = ({ fields, others, back, t }: ChoiceFormProps) => (
+  <form class="stack" method="post" action="/logout/confirm">
+    <HiddenFields fields={fields} />
+    <Choices
+      legend={t.signOut.question}
+      name="scope"
+      options={[
+        { value: 'device', label: t.signOut.device, hint: t.signOut.deviceHint },
+        {
+          value: 'everywhere',
+          label: t.signOut.everywhere,
+          hint: others === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers(others),
+        },
+      ]}
+    />
+    <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />
+    <div class="row">
+      <Button>{t.shared.signOut}</Button>
+      {back === undefined ? null : (
+        <LinkButton kind="quiet" href={back}>
+          {t.signOut.stay}
+        </LinkButton>
+      )}
+    </div>
+  </form>
+)
 
 /** An ID token that names somebody else, or a sign-in that is over, must not end whoever's cookie this is without saying so. */
 function whoseSession(deps: Deps, session: Session, { hint, clientId }: LogoutRequest, t: Texts): Child {

@@ -34,6 +34,28 @@ export function setupEndpoints(
     const visitor = await visitorOf(deps, administrator, c, now)
     return visitor && { deps, c, visitor, now, administration, proves }
   }
+  const { show, change } = forVisitors(endpoints, deps, requestOf)
+  endpoints.post('/setup/token', limit, async (c) => enter(deps, c, await formOf(c), deps.clock.now()))
+  show('/setup', overviewPage)
+  show('/setup/register', registerPage)
+  show('/setup/connect', (request) => connectPage(request))
+  change('/setup/connect', '/setup/connect', saveConnection, keepConnection)
+  show('/setup/add-tenant', (request) => addTenantPage(request))
+  change('/setup/tenants', '/setup/add-tenant', saveTenant)
+  show('/setup/returned', returned)
+  show('/setup/checks', (request) => checksPage(request, checks))
+  const page = '/setup/tenants/:tid'
+  show(page, withTenant(tenantPage))
+  show(`${page}/proof`, withTenant(proofPage))
+  change(`${page}/proof`, `${page}/proof`, withTenant(assertProof))
+  change(`${page}/operators`, page, withTenant(makeOperators))
+  change(`${page}/remove`, page, withTenant(removeTenant))
+  endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'It could not be written down.' }))
+  return endpoints
+}
+
+/** Pages and forms for visitors who may be here; everybody else sees the entrance. */
+function forVisitors(endpoints: Hono, deps: Deps, requestOf: (c: Context) => Promise<SetupRequest | undefined>) {
   const show = (path: string, render: (request: SetupRequest) => Response | Promise<Response>): void => {
     endpoints.get(path, async (c) => {
       const request = await requestOf(c)
@@ -57,23 +79,7 @@ export function setupEndpoints(
       return freshFirst(request, again.replace(':tid', c.req.param('tid') ?? ''))
     })
   }
-  endpoints.post('/setup/token', limit, async (c) => enter(deps, c, await formOf(c), deps.clock.now()))
-  show('/setup', overviewPage)
-  show('/setup/register', registerPage)
-  show('/setup/connect', (request) => connectPage(request))
-  change('/setup/connect', '/setup/connect', saveConnection, keepConnection)
-  show('/setup/add-tenant', (request) => addTenantPage(request))
-  change('/setup/tenants', '/setup/add-tenant', saveTenant)
-  show('/setup/returned', returned)
-  show('/setup/checks', (request) => checksPage(request, checks))
-  const page = '/setup/tenants/:tid'
-  show(page, withTenant(tenantPage))
-  show(`${page}/proof`, withTenant(proofPage))
-  change(`${page}/proof`, `${page}/proof`, withTenant(assertProof))
-  change(`${page}/operators`, page, withTenant(makeOperators))
-  change(`${page}/remove`, page, withTenant(removeTenant))
-  endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'It could not be written down.' }))
-  return endpoints
+  return { show, change }
 }
 
 const withTenant =

@@ -47,14 +47,7 @@ export async function invitationPage(deps: Deps, c: Context, now: number): Promi
         You administer the Microsoft tenant <code>{seen.row.tid}</code>, and its users are to sign in to Case Manager with their Microsoft accounts.
         Two steps, both at Microsoft:
       </p>
-      <Answer question="1. Consent" is={confirmed || returned ? 'yes' : 'no'}>
-        <p class="soft">Microsoft shows what Case Manager may read. You need to be a Global Administrator or a Privileged Role Administrator.</p>
-        <div class="row">
-          <LinkButton href={errand('consent')} kind={confirmed || returned ? 'quiet' : 'primary'}>
-            Granting consent
-          </LinkButton>
-        </div>
-      </Answer>
+      <ConsentStep href={errand('consent')} done={confirmed || returned} />
       <Answer question="2. Confirm that it was you" is={confirmed ? 'yes' : 'no'}>
         <p class="soft">Sign in once as an administrator of your tenant. Nothing is kept but your name and that you confirmed it.</p>
         {confirmed ? (
@@ -70,6 +63,17 @@ export async function invitationPage(deps: Deps, c: Context, now: number): Promi
     </>,
   )
 }
+
+const ConsentStep = ({ href, done }: { href: string; done: boolean }) => (
+  <Answer question="1. Consent" is={done ? 'yes' : 'no'}>
+    <p class="soft">Microsoft shows what Case Manager may read. You need to be a Global Administrator or a Privileged Role Administrator.</p>
+    <div class="row">
+      <LinkButton href={href} kind={done ? 'quiet' : 'primary'}>
+        Granting consent
+      </LinkButton>
+    </div>
+  </Answer>
+)
 
 /** Kept here and now: whoever was invited does not reach the operators' listener. @returns where the browser goes on */
 export async function settle(deps: Deps, administration: Administration, outcome: Outcome, invitedUntil: number, now: number): Promise<string> {

@@ -18,20 +18,11 @@ export async function overviewPage(request: SetupRequest): Promise<Response> {
   const [tenants, operator] = await Promise.all([allSeen(deps.store), operatorExists(deps.store)])
   const application = clientId !== undefined && credential !== undefined
   const connected = tenants.length > 0 && tenants.every((one) => one.decided)
-  const differences = deps.connection.differences()
   return setupPage(
     request,
     { title: 'Setting up the connection to Microsoft', said: saidOf(request), home: true },
     <>
-      {differences.length === 0 ? null : (
-        <Notice kind="warn" title="The settings say otherwise than what is in use">
-          <ul class="bullets">
-            {differences.map((words) => (
-              <li>{words}</li>
-            ))}
-          </ul>
-        </Notice>
-      )}
+      <Differences differences={deps.connection.differences()} />
       <Answer question="1. Is Case Manager registered in Entra?" is={application ? 'yes' : 'unknown'}>
         <div class="row">
           <LinkButton href="/setup/register" kind={application ? 'quiet' : 'primary'}>
@@ -46,35 +37,52 @@ export async function overviewPage(request: SetupRequest): Promise<Response> {
           </LinkButton>
         </div>
       </Answer>
-      {tenants.map((seen) => {
-        const { is, words } = stateOf(seen)
-        return (
-          <Answer question={`3. Is the tenant ready: ${nameOf(seen.row)}?`} is={is}>
-            <p>{words}</p>
-            <div class="row">
-              <LinkButton href={`/setup/tenants/${seen.row.tid}`} kind={is === 'yes' ? 'quiet' : 'primary'} label={`Open ${nameOf(seen.row)}`}>
-                Open
-              </LinkButton>
-            </div>
-          </Answer>
-        )
-      })}
-      {application && tenants.length > 0 ? (
-        <Answer question="4. Does everything work?" is="unknown">
-          <div class="row">
-            <LinkButton href="/setup/checks" kind={connected ? 'primary' : 'quiet'}>
-              Check everything
-            </LinkButton>
-            <LinkButton href="/setup/add-tenant" kind="quiet">
-              Connect another tenant
-            </LinkButton>
-          </div>
-        </Answer>
-      ) : null}
+      {tenants.map((seen) => (
+        <TenantReady seen={seen} />
+      ))}
+      {application && tenants.length > 0 ? <CheckEverything connected={connected} /> : null}
       {connected ? <FirstSignIn request={request} operator={operator} /> : null}
     </>,
   )
 }
+
+const Differences = ({ differences }: { differences: readonly string[] }) =>
+  differences.length === 0 ? null : (
+    <Notice kind="warn" title="The settings say otherwise than what is in use">
+      <ul class="bullets">
+        {differences.map((words) => (
+          <li>{words}</li>
+        ))}
+      </ul>
+    </Notice>
+  )
+
+function TenantReady({ seen }: { seen: Seen }) {
+  const { is, words } = stateOf(seen)
+  return (
+    <Answer question={`3. Is the tenant ready: ${nameOf(seen.row)}?`} is={is}>
+      <p>{words}</p>
+      <div class="row">
+        <LinkButton href={`/setup/tenants/${seen.row.tid}`} kind={is === 'yes' ? 'quiet' : 'primary'} label={`Open ${nameOf(seen.row)}`}>
+          Open
+        </LinkButton>
+      </div>
+    </Answer>
+  )
+}
+
+const CheckEverything = ({ connected }: { connected: boolean }) => (
+  <Answer question="4. Does everything work?" is="unknown">
+    <div class="row">
+      <LinkButton href="/setup/checks" kind={connected ? 'primary' : 'quiet'}>
+        Check everything
+      </LinkButton>
+      <LinkButton href="/setup/add-tenant" kind="quiet">
+        Connect another tenant
+      </LinkButton>
+    </div>
+  </Answer>
+)
 
 const FirstSignIn = ({ request, operator }: { request: SetupRequest; operator: boolean }) => (
   <Answer question="5. Has somebody signed in?" is={operator ? 'yes' : 'no'}>

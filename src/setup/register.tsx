@@ -29,71 +29,66 @@ const Step = ({ title, children }: { title: string; children: Child }) => (
   </div>
 )
 
-export function registerPage(request: SetupRequest): Response {
-  const { deps, c } = request
-  const { issuer, entra } = deps.config
-  const several = c.req.query('tenants') === 'several'
-  const values = registration(issuer)
-  return setupPage(
-    request,
-    { title: 'Registering Case Manager in Microsoft Entra', script: COPY },
+type Registration = ReturnType<typeof registration>
+
+const connectionSteps = (values: Registration): Child[] => [
+  <Step title="Entra ID, App registrations, New registration">
+    <p>
+      Name: <strong>Case Manager</strong>. Supported account types: “Accounts in this organizational directory only”, or, where several tenants will
+      use this broker, “Accounts in any organizational directory”. Redirect URI: platform <strong>Web</strong>, and the first of these; add the second
+      under Authentication.
+    </p>
+    {values.redirectUris.map((uri) => (
+      <Value name={uri}>{uri}</Value>
+    ))}
+  </Step>,
+  <Step title="Authentication, Front-channel logout URL">
+    <Value name="the front-channel logout URL">{values.logoutUrl}</Value>
+    <p class="soft">Leave both boxes for the implicit grant empty.</p>
+  </Step>,
+  <Step title="Certificates & secrets">
+    <p>Add a certificate, or a client secret. The secret’s value is shown once: keep it for the next step of this set-up.</p>
+  </Step>,
+  <Step title="Token configuration, Add optional claim, token type ID">
+    <Value name="the optional claims">{values.optionalClaims.join(', ')}</Value>
+  </Step>,
+]
+
+const permissionSteps = (values: Registration): Child[] => [
+  <Step title="API permissions, Microsoft Graph">
+    <p>Delegated permissions:</p>
+    <Value name="the delegated permissions">{values.delegated.map((one) => one.name).join(', ')}</Value>
+    <p>Application permissions:</p>
+    <ul class="bullets">
+      {values.application.map((one) => (
+        <li>
+          <code>{one.name}</code> {one.why}
+        </li>
+      ))}
+    </ul>
+  </Step>,
+  <Step title="App roles, Create app role">
+    <p>Allowed member types: Users/Groups. The value counts; the names are yours.</p>
+    <ul class="bullets">
+      {values.appRoles.map((role) => (
+        <li>
+          <code>{role.value}</code> {role.description}
+        </li>
+      ))}
+    </ul>
+  </Step>,
+  <Step title="Enterprise applications, Case Manager">
+    <p>
+      Properties: “Assignment required?” Yes. Users and groups: assign everybody who uses Case Manager with the role CaseManager.User, and yourself
+      with Broker.Administrator too.
+    </p>
+  </Step>,
+]
+
+function ByScript({ request, several }: { request: SetupRequest; several: boolean }) {
+  const { issuer, entra } = request.deps.config
+  return (
     <>
-      <p>
-        In the Microsoft Entra admin center, as an Application Administrator or a Global Administrator. Either by hand, or with the script further
-        below, which does all of it.
-      </p>
-      <Steps
-        items={[
-          <Step title="Entra ID, App registrations, New registration">
-            <p>
-              Name: <strong>Case Manager</strong>. Supported account types: “Accounts in this organizational directory only”, or, where several
-              tenants will use this broker, “Accounts in any organizational directory”. Redirect URI: platform <strong>Web</strong>, and the first of
-              these; add the second under Authentication.
-            </p>
-            {values.redirectUris.map((uri) => (
-              <Value name={uri}>{uri}</Value>
-            ))}
-          </Step>,
-          <Step title="Authentication, Front-channel logout URL">
-            <Value name="the front-channel logout URL">{values.logoutUrl}</Value>
-            <p class="soft">Leave both boxes for the implicit grant empty.</p>
-          </Step>,
-          <Step title="Certificates & secrets">
-            <p>Add a certificate, or a client secret. The secret’s value is shown once: keep it for the next step of this set-up.</p>
-          </Step>,
-          <Step title="Token configuration, Add optional claim, token type ID">
-            <Value name="the optional claims">{values.optionalClaims.join(', ')}</Value>
-          </Step>,
-          <Step title="API permissions, Microsoft Graph">
-            <p>Delegated permissions:</p>
-            <Value name="the delegated permissions">{values.delegated.map((one) => one.name).join(', ')}</Value>
-            <p>Application permissions:</p>
-            <ul class="bullets">
-              {values.application.map((one) => (
-                <li>
-                  <code>{one.name}</code> {one.why}
-                </li>
-              ))}
-            </ul>
-          </Step>,
-          <Step title="App roles, Create app role">
-            <p>Allowed member types: Users/Groups. The value counts; the names are yours.</p>
-            <ul class="bullets">
-              {values.appRoles.map((role) => (
-                <li>
-                  <code>{role.value}</code> {role.description}
-                </li>
-              ))}
-            </ul>
-          </Step>,
-          <Step title="Enterprise applications, Case Manager">
-            <p>
-              Properties: “Assignment required?” Yes. Users and groups: assign everybody who uses Case Manager with the role CaseManager.User, and
-              yourself with Broker.Administrator too.
-            </p>
-          </Step>,
-        ]}
-      />
       <h2>Or all of it with the Azure CLI</h2>
       <p>
         Signed in with <code>az login</code> to the tenant, in a shell (Azure Cloud Shell has both). It makes you an administrator of the broker and
@@ -115,6 +110,24 @@ export function registerPage(request: SetupRequest): Response {
         <p class="soft">For the manifest editor, or for Microsoft Graph. `cmb entra manifest` prints it.</p>
         <Block name="the manifest">{JSON.stringify(appManifest(issuer, { several }), null, 2)}</Block>
       </details>
+    </>
+  )
+}
+
+export function registerPage(request: SetupRequest): Response {
+  const { deps, c } = request
+  const several = c.req.query('tenants') === 'several'
+  const values = registration(deps.config.issuer)
+  return setupPage(
+    request,
+    { title: 'Registering Case Manager in Microsoft Entra', script: COPY },
+    <>
+      <p>
+        In the Microsoft Entra admin center, as an Application Administrator or a Global Administrator. Either by hand, or with the script further
+        below, which does all of it.
+      </p>
+      <Steps items={[...connectionSteps(values), ...permissionSteps(values)]} />
+      <ByScript request={request} several={several} />
       <div class="row">
         <LinkButton href="/setup/connect">Enter what Entra gave you</LinkButton>
       </div>

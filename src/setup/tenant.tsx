@@ -65,22 +65,22 @@ function Consent({ request, seen: { row, consentReturnedAt } }: { request: Setup
           </LinkButton>
         )}
       </div>
-      {confirmed ? null : (
-        <details>
-          <summary>A link for its administrator</summary>
-          <div class="tight">
-            <p class="soft">
-              If that is somebody else: they open it in their own browser, consent, and confirm it by signing in. It is good for a week.
-            </p>
-            <pre tabindex={0} role="region" aria-label="the link">
-              <code>{invitationAddress(request.deps, row.tid, request.now)}</code>
-            </pre>
-          </div>
-        </details>
-      )}
+      {confirmed ? null : <InvitationLink request={request} tid={row.tid} />}
     </Answer>
   )
 }
+
+const InvitationLink = ({ request, tid }: { request: SetupRequest; tid: string }) => (
+  <details>
+    <summary>A link for its administrator</summary>
+    <div class="tight">
+      <p class="soft">If that is somebody else: they open it in their own browser, consent, and confirm it by signing in. It is good for a week.</p>
+      <pre tabindex={0} role="region" aria-label="the link">
+        <code>{invitationAddress(request.deps, tid, request.now)}</code>
+      </pre>
+    </div>
+  </details>
+)
 
 function Proof({ seen: { row, decided } }: { seen: Seen }) {
   return (
