@@ -44,8 +44,6 @@ export function chains({ db }: Pick<Core, 'db'>) {
   }
 }
 
-export type Chains = ReturnType<typeof chains>
-
 /** The chain of a store that has none: it is new, or a version wrote it that kept none. What is there already is before the chain, which says so. */
 export function beginChains({ db, nowMs }: Pick<Core, 'db' | 'nowMs'>): void {
   const { begin } = chains({ db })
