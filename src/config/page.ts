@@ -31,7 +31,7 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
   },
   rates: {
     title: 'Rate limits',
-    text: '`20/s:600` allows 20 requests a second and 600 at once; `10/min:30` is per minute; `off` removes the limit. A request over a limit gets 429 with `Retry-After` and counts in `broker_rate_limited_total`. Each limit remembers at most 20,000 keys. An IPv6 /64 counts as one address. Behind a proxy, set `BROKER_TRUSTED_PROXIES`, or every user has the address of the proxy. Sign-outs, revocations and the reports of guards have no limit. How signals are bounded: [microsoft.md](microsoft.md).',
+    text: '`20/s:600` allows 20 requests a second and 600 at once; `10/min:30` is per minute; `off` removes the limit. A request over a limit gets 429 with `Retry-After` and counts in `broker_rate_limited_total`. Each limit remembers at most 20,000 keys. An IPv6 /64 counts as one address. Behind a proxy, set `BROKER_TRUSTED_PROXIES`, or every user has the address of the proxy. Sign-outs, revocations and the reports of guards have no limit. How signals are bounded: [microsoft.md](microsoft.md#how-signals-are-bounded).',
   },
   parts: {
     title: 'Queue, database, clients',

@@ -90,6 +90,8 @@ export const formRejections = {
   415: rejected('The body is not application/x-www-form-urlencoded.'),
   503: rejected('The store cannot commit, or the broker’s clock is wrong. Nothing was changed.'),
 }
+/** Of endpoints with a rate limit (RFC 6585 §4). */
+export const limited = { 429: rejected('Too many requests. Retry-After says when to try again.') } as const
 /** A client that authenticates in the body (RFC 6749 §2.3.1, RFC 7521 §4.2). */
 export const clientInForm = {
   client_id: text.optional(),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { asClient, type Description, json, rejected, text } from '../protocol/described.ts'
+import { asClient, type Description, json, limited, rejected, text } from '../protocol/described.ts'
 import { selectorSchema } from '../protocol/selector.ts'
 
 /** The feed as /openapi.json describes it; docs/feed.md has the protocol. */
@@ -40,6 +40,7 @@ export const FOLLOW: Description = {
     200: ['The snapshot, or the stream.', { ...json(snapshot), 'text/event-stream': text }],
     400: rejected('A parameter is wrong.'),
     401: unauthenticated,
+    ...limited,
     503: rejected('The store cannot be read, or the broker is being stopped.'),
   },
 }

@@ -3,7 +3,8 @@ import { type Answer, type Description, form, json, rejected, text } from '../pr
 
 /** The endpoints for signals as /openapi.json describes them. Their senders authenticate by what they send. */
 
-const later: Answer = ['The issuer’s keys cannot be read now. Send it again.']
+const later: Answer = ['The issuer’s keys cannot be read, the store cannot commit, or too many signals are waiting. Send it again after Retry-After.']
+const unavailable = rejected('The store cannot commit, or too many signals are waiting (Retry-After).')
 const about = { tag: 'signals' } as const
 
 export const FRONT_CHANNEL: Description = {
@@ -11,7 +12,7 @@ export const FRONT_CHANNEL: Description = {
   summary: 'Microsoft’s sign-out page loads it, with the sid of its own session',
   ...about,
   query: z.object({ sid: text.optional(), iss: text.meta({ description: 'the issuer of a connected tenant' }).optional() }),
-  answers: { 200: ['An empty page, whatever came of it.', { 'text/html': text }], 503: rejected('The store cannot commit.') },
+  answers: { 200: ['An empty page, whatever came of it.', { 'text/html': text }], 503: unavailable },
 }
 
 export const GRAPH: Description = {
@@ -26,7 +27,7 @@ export const GRAPH: Description = {
     400: rejected('The body is not a notification.'),
     404: rejected('No tenant’s changes are followed.'),
     413: rejected('The body is too large.'),
-    503: rejected('The store cannot commit.'),
+    503: unavailable,
   },
 }
 

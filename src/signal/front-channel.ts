@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { announce } from '../revocation/revoke.ts'
+import type { InTurn } from './queue.ts'
 
 /**
  * Entra's front-channel logout (OpenID Connect Front-Channel Logout 1.0): in an iframe of Microsoft's sign-out page, by `sid`, often without
@@ -9,9 +10,10 @@ import { announce } from '../revocation/revoke.ts'
 
 const MOST = 200
 
-export async function frontChannelLogout(deps: Deps, c: Context): Promise<Response> {
+export async function frontChannelLogout(deps: Deps, inTurn: InTurn, c: Context): Promise<Response> {
   const query = new URL(c.req.url).searchParams
-  const outcome = await end(deps, query.getAll('sid'), query.getAll('iss'))
+  const meant = whoIsMeant(deps, query.getAll('sid'), query.getAll('iss'))
+  const outcome = typeof meant === 'string' ? meant : await inTurn(c, JSON.stringify(meant), () => end(deps, meant))
   deps.metrics.signals.inc({ kind: 'front_channel', outcome })
   return c.body('<!doctype html><title>Signed out</title>', 200, {
     'Content-Type': 'text/html; charset=utf-8',
@@ -22,15 +24,23 @@ export async function frontChannelLogout(deps: Deps, c: Context): Promise<Respon
   })
 }
 
-async function end(deps: Deps, sids: string[], issuers: string[]): Promise<'ended' | 'nothing' | 'malformed' | 'foreign'> {
+interface Meant {
+  microsoftSid: string
+  tid: string | undefined
+}
+
+function whoIsMeant(deps: Deps, sids: string[], issuers: string[]): Meant | 'malformed' | 'foreign' {
   const [microsoftSid] = sids
   if (sids.length !== 1 || microsoftSid === undefined || microsoftSid === '' || microsoftSid.length > MOST || issuers.length > 1) return 'malformed'
   const [issuer] = issuers
   const tid = issuer === undefined ? undefined : tenantOf(deps, issuer)
   if (issuer !== undefined && tid === undefined) return 'foreign'
+  return { microsoftSid, tid }
+}
+
+async function end(deps: Deps, meant: Meant): Promise<'ended' | 'nothing'> {
   const committed = await deps.store.endMicrosoftSession({
-    microsoftSid,
-    tid,
+    ...meant,
     reason: 'microsoft_signed_out',
     actor: { kind: 'microsoft', id: 'front-channel' },
     now: deps.clock.now(),

@@ -2,9 +2,10 @@ import type { Context } from 'hono'
 import { z } from 'zod'
 import type { MicrosoftWork } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { equalInConstantTime } from '../protocol/compare.ts'
+import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { isGuid } from '../protocol/guid.ts'
 import { readBody } from './body.ts'
+import type { InTurn } from './queue.ts'
 import { clientStateOf } from './subscription.ts'
 import { graphTenants } from './tenants.ts'
 
@@ -26,7 +27,7 @@ const notification = z.object({
 })
 const notifications = z.object({ value: z.array(z.unknown()).max(MOST_USERS) })
 
-export async function graphNotification(deps: Deps, c: Context): Promise<Response> {
+export async function graphNotification(deps: Deps, inTurn: InTurn, c: Context): Promise<Response> {
   if (graphTenants(deps).length === 0) return c.notFound()
   const tokens = new URL(c.req.url).searchParams.getAll('validationToken')
   if (tokens.length > 0) return handshake(deps, c, tokens)
@@ -34,8 +35,8 @@ export async function graphNotification(deps: Deps, c: Context): Promise<Respons
   if (body === undefined) return rejected(deps, c, 413, 'The notification is too long.')
   const read = notifications.safeParse(parse(body))
   if (!read.success) return rejected(deps, c, 400, 'This is no change notification.')
-  const work = await believable(deps, read.data.value)
-  if (work.length > 0) await deps.store.askMicrosoft(work, deps.clock.nowMs())
+  const believed = await believable(deps, read.data.value)
+  if (believed.length > 0) await inTurn(c, sha256(JSON.stringify(believed)), () => keep(deps, believed))
   return c.body(null, 202, HEADERS)
 }
 
@@ -70,12 +71,18 @@ async function believable(deps: Deps, value: readonly unknown[]): Promise<Micros
     }
     const { tenantId: tid, lifecycleEvent, resourceData } = read.data
     if (lifecycleEvent !== undefined) work.push({ kind: 'tend_subscription', tid, oid: lifecycleEvent })
-    // Only users who have signed in here: whatever is sent, there are no more rows than subjects, and a row that is there is asked for again.
-    else if (resourceData !== undefined && (await deps.store.findSubjectByUser(tid, resourceData.id)) !== undefined)
-      work.push({ kind: 'check_user', tid, oid: resourceData.id })
+    else if (resourceData !== undefined) work.push({ kind: 'check_user', tid, oid: resourceData.id })
     deps.metrics.signals.inc({ kind: 'graph', outcome: lifecycleEvent ?? 'changed' })
   }
   return work
+}
+
+/** Only users who have signed in here: whatever is sent, there are no more rows than subjects, and a row that is there is asked for again. */
+async function keep(deps: Deps, believed: readonly MicrosoftWork[]): Promise<void> {
+  const work: MicrosoftWork[] = []
+  for (const one of believed)
+    if (one.kind === 'tend_subscription' || (await deps.store.findSubjectByUser(one.tid, one.oid)) !== undefined) work.push(one)
+  if (work.length > 0) await deps.store.askMicrosoft(work, deps.clock.nowMs())
 }
 
 function parse(body: string): unknown {

@@ -6,6 +6,7 @@ import type { Reason } from '../protocol/revocation.ts'
 import { announce } from '../revocation/revoke.ts'
 import { readBody } from './body.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
+import type { InTurn } from './queue.ts'
 import { whoIsMeant } from './subjects.ts'
 
 /**
@@ -32,27 +33,37 @@ const EVENTS: Readonly<Record<string, (payload: Payload) => Reason | undefined>>
   [`${RISC}account-purged`]: () => 'security_event',
 }
 
-export async function securityEvent(deps: Deps, { secevent }: Issuers, c: Context): Promise<Response> {
+export async function securityEvent(deps: Deps, { secevent }: Issuers, inTurn: InTurn, c: Context): Promise<Response> {
   const type = (c.req.header('content-type') ?? '').split(';')[0]?.trim().toLowerCase()
   if (type !== 'application/secevent+jwt') return refuse(deps, c, 'invalid_request', 'The content type has to be application/secevent+jwt.')
   const token = (await readBody(c, MOST_BYTES))?.trim()
   if (token === undefined) return refuse(deps, c, 'invalid_request', 'The token is too long.')
   const issuer = secevent.get(issuerOf(token) ?? '')
   if (issuer === undefined) return refuse(deps, c, 'invalid_issuer', 'This issuer is not configured here.')
+  const answer = await inTurn(c, sha256(token), () => receive(deps, issuer, token))
+  if (answer === 'keys_unavailable') return later(deps, c)
+  return answer === 'accepted' ? c.body(null, 202, { 'Cache-Control': 'no-store' }) : refuse(deps, c, answer.error, answer.description)
+}
+
+async function receive(
+  deps: Deps,
+  issuer: KnownIssuer,
+  token: string,
+): Promise<'accepted' | 'keys_unavailable' | { error: SetError; description: string }> {
   const now = deps.clock.now()
   try {
     const expected = { issuer: issuer.issuer, audience: issuer.audience, now, toleranceSeconds: TOLERANCE_SECONDS }
     const verified = await verifySecurityEvent(token, issuer.keys, expected)
-    if (!verified.ok) return verified.certain ? refuse(deps, c, verified.error, verified.description) : later(deps, c)
+    if (!verified.ok) return verified.certain ? verified : 'keys_unavailable'
     const once = { purpose: 'security-event', idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`), now }
     if (!(await deps.store.wasConsumed(once))) {
       await obey(deps, issuer, verified.claims, now)
-      // Burned when what it says is committed: cut off before, it is told again and does the rest.
+      // Consumed when what it says is committed: interrupted before, it is sent again and does the rest.
       await deps.store.consumeOnce({ ...once, expiresAt: now + REMEMBERED_SECONDS })
     }
-    return c.body(null, 202, { 'Cache-Control': 'no-store' })
+    return 'accepted'
   } catch (error) {
-    if (error instanceof KeysUnavailable) return later(deps, c)
+    if (error instanceof KeysUnavailable) return 'keys_unavailable'
     throw error
   }
 }

@@ -6,6 +6,7 @@ import { sha256 } from '../protocol/compare.ts'
 import { announce } from '../revocation/revoke.ts'
 import { readBody } from './body.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
+import type { InTurn } from './queue.ts'
 import { maySpeakOf, whoIsLoggedOut } from './subjects.ts'
 
 /**
@@ -17,13 +18,21 @@ const MOST_BYTES = 64 * 1024
 const TOLERANCE_SECONDS = 60
 const MAX_AGE_SECONDS = 600
 
-export async function upstreamLogout(deps: Deps, { oidc }: Issuers, c: Context): Promise<Response> {
+export async function upstreamLogout(deps: Deps, { oidc }: Issuers, inTurn: InTurn, c: Context): Promise<Response> {
   const body = await readBody(c, MOST_BYTES)
   const tokens = new URLSearchParams(body ?? '').getAll('logout_token')
   const [token] = tokens
   if (token === undefined || tokens.length > 1) return refuse(deps, c, 'Send one logout_token, form-encoded.')
   const issuer = oidc.get(issuerOf(token) ?? '')
   if (issuer === undefined) return refuse(deps, c, 'This issuer is not configured here.')
+  const answer = await inTurn(c, sha256(token), () => receive(deps, issuer, token))
+  if (answer === 'keys_unavailable') return later(deps, c)
+  if (typeof answer !== 'string') return refuse(deps, c, answer.description)
+  deps.metrics.signals.inc({ kind: 'upstream_logout', outcome: answer })
+  return c.body(null, 200, { 'Cache-Control': 'no-store' })
+}
+
+async function receive(deps: Deps, issuer: KnownIssuer, token: string): Promise<'ended' | 'nothing' | 'keys_unavailable' | { description: string }> {
   const now = deps.clock.now()
   try {
     const expected = {
@@ -36,16 +45,15 @@ export async function upstreamLogout(deps: Deps, { oidc }: Issuers, c: Context):
       algorithms: ['RS256', 'ES256'] as const,
     }
     const verified = await verifyLogoutToken(token, issuer.keys, expected)
-    if (!verified.ok) return verified.certain ? refuse(deps, c, verified.description) : later(deps, c)
+    if (!verified.ok) return verified.certain ? verified : 'keys_unavailable'
     const once = { purpose: 'upstream-logout', idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`), now }
-    // Told again it ends nothing, not even for whoever has come back since by single sign-on, whose authentication is older.
+    // Sent again it ends nothing, not even for a user who has come back since by single sign-on, whose authentication is older.
     const committed = (await deps.store.wasConsumed(once)) ? [] : await end(deps, issuer, verified.claims, now)
     announce(deps, committed)
     await deps.store.consumeOnce({ ...once, expiresAt: now + MAX_AGE_SECONDS + 2 * TOLERANCE_SECONDS })
-    deps.metrics.signals.inc({ kind: 'upstream_logout', outcome: committed.length > 0 ? 'ended' : 'nothing' })
-    return c.body(null, 200, { 'Cache-Control': 'no-store' })
+    return committed.length > 0 ? 'ended' : 'nothing'
   } catch (error) {
-    if (error instanceof KeysUnavailable) return later(deps, c)
+    if (error instanceof KeysUnavailable) return 'keys_unavailable'
     throw error
   }
 }

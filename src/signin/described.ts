@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { asClient, clientInForm, type Description, form, formRejections, json, text } from '../protocol/described.ts'
+import { asClient, clientInForm, type Description, form, formRejections, json, limited, text } from '../protocol/described.ts'
 
 /** The authorization endpoint and pushed requests as /openapi.json describes them. Unknown parameters are ignored (RFC 6749 §3.1). */
 
@@ -24,6 +24,7 @@ const authorization = {
     400: ['A page: the client or its address is not certain, so that no browser is sent there.', page],
     413: ['A page: the request is too large.', page],
     415: ['A page: the body is not application/x-www-form-urlencoded.', page],
+    429: ['A page: too many requests. Retry-After says when to try again.', page],
     503: ['A page: the store cannot be read.', page],
   },
 } as const
@@ -39,5 +40,5 @@ export const PUSH: Description = {
   tag: 'sign-in',
   security: asClient,
   body: form(request.partial().extend({ redirect_uri: text, ...clientInForm })),
-  answers: { 201: ['The reference to it.', json(z.object({ request_uri: text, expires_in: z.int() }))], ...formRejections },
+  answers: { 201: ['The reference to it.', json(z.object({ request_uri: text, expires_in: z.int() }))], ...formRejections, ...limited },
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { asClient, clientInForm, type Description, form, formRejections, json, rejected, text } from '../protocol/described.ts'
+import { asClient, clientInForm, type Description, form, formRejections, json, limited, rejected, text } from '../protocol/described.ts'
 import { GRANT } from '../protocol/names.ts'
 
 /** The endpoints for tokens as /openapi.json describes them. Requests are read by hand: unknown parameters are ignored (RFC 6749 §3.2). */
@@ -32,7 +32,7 @@ export const TOKEN: Description = {
       ...clientInForm,
     }),
   ),
-  answers: { 200: ['The tokens.', json(tokens)], ...formRejections },
+  answers: { 200: ['The tokens.', json(tokens)], ...formRejections, ...limited },
 }
 
 export const INTROSPECT: Description = {
@@ -41,7 +41,7 @@ export const INTROSPECT: Description = {
   tag: 'oauth',
   security: asClient,
   body: form(z.object({ token: text.min(1), token_type_hint: text.optional(), ...clientInForm })),
-  answers: { 200: ['Whether it is active; if so, its claims.', json(z.looseObject({ active: z.boolean() }))], ...formRejections },
+  answers: { 200: ['Whether it is active; if so, its claims.', json(z.looseObject({ active: z.boolean() }))], ...formRejections, ...limited },
 }
 
 export const REVOKE: Description = {

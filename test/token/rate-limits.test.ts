@@ -30,6 +30,17 @@ const form = (rig: Rig, path: string, fields: Record<string, string>, authorizat
 const basic = (id: string, secret: string) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
 const counted = async (rig: Rig, limit: string) => (await rig.metrics.rateLimited.get()).values.find(({ labels }) => labels.limit === limit)?.value
 
+test('the description of every limited endpoint has the 429, and of no endpoint that must never be limited', async () => {
+  const rig = await limited({})
+  const { paths } = (await (await rig.app.request(`${ISSUER}/openapi.json`)).json()) as {
+    paths: Record<string, Record<string, { responses?: Record<string, unknown> }>>
+  }
+  const withLimit = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).flatMap(([method, operation]) => (operation.responses?.['429'] !== undefined ? [`${method} ${path}`] : [])),
+  )
+  expect(withLimit.toSorted()).toEqual(['get /authorize', 'get /revocations', 'post /authorize', 'post /introspect', 'post /par', 'post /token'])
+})
+
 describe('failed client authentication', () => {
   const TOKEN = { grant_type: 'client_credentials' }
   const wrong = basic('sydney', 'wrong')
