@@ -16,6 +16,8 @@ const LEAST_BACK_OFF_MS = 5_000
 const MOST_BACK_OFF_MS = 300_000
 /** A turn that comes late does not make up for more than this. */
 const MOST_SECONDS_A_TURN = 10
+/** What a back-off kept from being asked is made up for, if the hand is no further behind: else the same session would hide the same others each round. */
+const MOST_BEHIND_MS = 60_000
 /** Of each tenant. */
 const MOST_WANTED = 5_000
 
@@ -97,7 +99,8 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
   }
 
   const probe = async (tid: string, lane: Lane, due: ProbeDue): Promise<void> => {
-    if (running.has(due.sid) || lane.untilMs > deps.clock.nowMs() || !going()) return
+    if (running.has(due.sid) || !going()) return
+    if (lane.untilMs > deps.clock.nowMs()) return want(due.sid, lane)
     running.add(due.sid)
     try {
       const probed = await probeSession(deps, due, alarm)
@@ -128,7 +131,7 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
     const nowMs = deps.clock.nowMs()
     const lane = laneOf(tid, nowMs)
     if (!(await mayAsk(tid, lane))) {
-      lane.hand = handAt(nowMs)
+      if (lane.paused || placeAt(nowMs) - lane.hand.place > placeAt(MOST_BEHIND_MS)) lane.hand = handAt(nowMs)
       return
     }
     // After trouble, one asks for all.

@@ -43,6 +43,7 @@ export const REASON: Record<Reason, string> = {
   microsoft_sign_in_required: 'Microsoft wants a new sign-in',
   microsoft_account_disabled: 'The account was disabled',
   microsoft_account_deleted: 'The account was deleted',
+  microsoft_access_removed: 'The application is no longer assigned to the user',
   mfa_lapsed: 'MFA lapsed',
   security_event: 'A security event',
   restored: 'Restored from a backup',

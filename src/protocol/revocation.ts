@@ -28,6 +28,7 @@ export const REASONS = [
   'microsoft_sign_in_required',
   'microsoft_account_disabled',
   'microsoft_account_deleted',
+  'microsoft_access_removed',
   'mfa_lapsed',
   'security_event',
   'restored',

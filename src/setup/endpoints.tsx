@@ -85,7 +85,7 @@ function forVisitors(endpoints: Hono, deps: Deps, requestOf: (c: Context) => Pro
 const withTenant =
   <Rest extends unknown[]>(act: (request: SetupRequest, seen: Seen, ...rest: Rest) => Response | Promise<Response>) =>
   async (request: SetupRequest, ...rest: Rest): Promise<Response> => {
-    const seen = await seenOf(request.deps.store, (request.c.req.param('tid') ?? '').toLowerCase())
+    const seen = await seenOf(request.deps.store, (request.c.req.param('tid') ?? '').toLowerCase(), request.visitor.actor.id)
     return seen === undefined ? goOn(request.c, '/setup') : act(request, seen, ...rest)
   }
 

@@ -42,7 +42,7 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   const { trial } = outcome
   if (invited) return confirmed ? 'confirmed' : confirm(request, errand, trial, cameBack)
   const details = { oid: trial.oid, proof: trial.proof, acrs: trial.acrs, amr: trial.amr, directoryRole: trial.directoryRole }
-  await recorded(request, { act: 'trial.sign_in', target, details }, () => keepTrial(deps.store, errand.tid, trial))
+  await recorded(request, { act: 'trial.sign_in', target, details }, () => keepTrial(deps.store, errand.tid, trial, request.visitor.actor.id))
   return confirmed ? 'tried' : confirm(request, errand, trial, cameBack)
 }
 

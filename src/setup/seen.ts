@@ -13,13 +13,19 @@ export interface Seen {
   decided: boolean
 }
 
-export async function seenOf(store: Store, tid: string): Promise<Seen | undefined> {
-  const [row, consent, trial] = await Promise.all([store.findTenant(tid), store.setting(consentSetting(tid)), store.setting(trialSetting(tid))])
+/** @param by the actor whose own trial counts: another administrator's, tried meanwhile, does not take its place */
+export async function seenOf(store: Store, tid: string, by?: string): Promise<Seen | undefined> {
+  const [row, consent, latest, own] = await Promise.all([
+    store.findTenant(tid),
+    store.setting(consentSetting(tid)),
+    store.setting(trialSetting(tid)),
+    by === undefined ? undefined : store.setting(ownTrialSetting(tid, by)),
+  ])
   if (row === undefined || row.removedAt !== undefined) return undefined
   return {
     row,
     consentReturnedAt: consent === undefined ? undefined : Number(consent),
-    trial: trial === undefined ? undefined : (JSON.parse(trial) as Trial),
+    trial: ownTrial(row, own) ?? (latest === undefined ? undefined : (JSON.parse(latest) as Trial)),
     decided: isDecided(row),
   }
 }
@@ -30,4 +36,16 @@ export async function allSeen(store: Store): Promise<Seen[]> {
 }
 
 export const keepConsent = (store: Store, tid: string, now: number): Promise<void> => store.setSetting(consentSetting(tid), String(now))
-export const keepTrial = (store: Store, tid: string, trial: Trial): Promise<void> => store.setSetting(trialSetting(tid), JSON.stringify(trial))
+
+const ownTrialSetting = (tid: string, by: string): string => `${trialSetting(tid)}/${by}`
+
+/** Connected anew, a tenant begins without what was tried before. */
+function ownTrial({ connectedAt }: TenantRow, kept: string | undefined): Trial | undefined {
+  const trial = kept === undefined ? undefined : (JSON.parse(kept) as Trial)
+  return trial !== undefined && trial.at >= connectedAt ? trial : undefined
+}
+
+/** Kept for who tried it, and as the latest for everybody. */
+export async function keepTrial(store: Store, tid: string, trial: Trial, by: string): Promise<void> {
+  for (const name of [trialSetting(tid), ownTrialSetting(tid, by)]) await store.setSetting(name, JSON.stringify(trial))
+}

@@ -2,6 +2,7 @@ import type { ProbeDue, ProbeFinding } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { MicrosoftRefusal } from '../microsoft/interface.ts'
 import { pauseProbe, probePause } from '../microsoft/probe-pause.ts'
+import type { Reason } from '../protocol/revocation.ts'
 import { announce } from '../revocation/revoke.ts'
 import { openFromSession, sealForSession } from '../session/sealed.ts'
 import type { ProbeAlarm, ProbeVerdict } from './alarm.ts'
@@ -26,6 +27,12 @@ const MARK_SECONDS = 3600
 const SKEW_SECONDS = 60
 const REVOKED = 50173
 const DISABLED = 50057
+/** What an answer about one session says of its user: no account in the tenant, no assignment to the application. */
+const SESSION_REASON: ReadonlyMap<number, Reason> = new Map([
+  [50034, 'microsoft_account_deleted'],
+  [51004, 'microsoft_account_deleted'],
+  [50105, 'microsoft_access_removed'],
+])
 const TROUBLE = new Set(['outage', 'loop', 'credential', 'app_missing'])
 
 const NOTHING: Probed = { kind: 'nothing' }
@@ -65,7 +72,7 @@ async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRefusal, 
 /** Undefined: it says nothing about the session. */
 function findingOf(due: ProbeDue, { effect, code, guidance }: MicrosoftRefusal, now: number): ProbeFinding | undefined {
   if (effect === 'nothing') return undefined
-  if (effect === 'session') return { outcome: 'end_session', reason: 'microsoft_session_revoked' }
+  if (effect === 'session') return { outcome: 'end_session', reason: SESSION_REASON.get(code ?? 0) ?? 'microsoft_session_revoked' }
   if (effect === 'mark') {
     const reason = guidance === 'step_up' || guidance === 'enrol_mfa' ? 'mfa_lapsed' : 'microsoft_sign_in_required'
     return { outcome: 'mark', markAt: now + MARK_SECONDS, reason }

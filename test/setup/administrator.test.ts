@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
-import { ADAM, connected, createBrowser, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
+import { ADAM, assertion, connected, createBrowser, createWorld, FABRIKAM, OPS, tenantPath } from './world.ts'
 
 describe('an administrator by role', () => {
   const signInAsAdam = async (world: Awaited<ReturnType<typeof createWorld>>) => {
@@ -85,6 +85,19 @@ describe('an administrator by role', () => {
     const token = (await world.browser.get('/setup/add-tenant')).forms[0]?.fields.csrf ?? ''
     await world.browser.post(`${OPS}${tenantPath()}/remove`, new URLSearchParams({ csrf: token, sure: 'yes' }))
     expect(world.rig.deps.connection.current().tenants).toEqual([TENANT])
+  })
+
+  test('asserts by their own trial: another administrator’s, made meanwhile, does not take its place', async () => {
+    const world = await createWorld()
+    const { rig, browser } = world
+    await signInAsAdam(world)
+    const path = `${tenantPath()}/proof`
+    await browser.press(await browser.get(`${path}?proof=conditional_access`), 'Try it with a sign-in')
+    const latest = JSON.parse((await rig.store.setting(`setup/trial/${TENANT}`)) ?? '{}') as object
+    await rig.store.setSetting(`setup/trial/${TENANT}`, JSON.stringify({ ...latest, proof: 'amr', who: 'Olivia' }))
+    const shown = await browser.get(`${path}?proof=conditional_access`)
+    await browser.post(`${OPS}${path}`, assertion(shown))
+    expect((await rig.store.findTenant(TENANT))?.mfaProof).toBe('conditional_access')
   })
 
   test('an operator without the administrator’s role stays outside', async () => {

@@ -48,6 +48,28 @@ describe('limits and alarms', () => {
     expect(await world.live()).toBe(496)
   })
 
+  test('sessions whose answers make the probe back off hide no others: all are asked about within two rounds', async () => {
+    const { rig, asked, answers } = await openMany(300)
+    const probing = createProbing(rig.deps)
+    answers((oid) => (/(?:010|050|200)$/.test(oid) ? new MicrosoftRefusal('app_missing', { code: 7000112, effect: 'nothing' }) : VOUCHED))
+    for (let second = 0; second < 2 * ROUND; second++) {
+      rig.clock.advance(1)
+      await probing.turn()
+    }
+    expect(new Set(asked.map(({ oid }) => oid)).size).toBe(300)
+  })
+
+  test.each([
+    [50034, 'another_account', 'microsoft_account_deleted'],
+    [50105, 'not_assigned', 'microsoft_access_removed'],
+    [16000, 'another_account', 'microsoft_session_revoked'],
+  ])('AADSTS%i ends the session as what it is', async (code, guidance, reason) => {
+    const world = await openMany(1)
+    world.answers(() => refusal(guidance, code, 'session'))
+    await world.pass(ROUND)
+    expect((await world.rig.store.listRevocations({ limit: 2 })).map((one) => one.reason)).toEqual([reason])
+  })
+
   test('a few of many are signed out without an alarm', async () => {
     const world = await openMany(500)
     await world.pass(ROUND)
