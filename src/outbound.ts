@@ -1,12 +1,14 @@
 import { lookup as systemLookup, type LookupAddress, type LookupOptions } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
-import { Agent, buildConnector } from 'undici'
+import { Agent, buildConnector, type Dispatcher } from 'undici'
 import type { Outbound } from './deps.ts'
+import { proxyAgent, type ProxySettings } from './proxy.ts'
 
 /**
  * HTTP to addresses that others registered: logout targets, `jwks_uri`. Private networks are where instances live, so they are allowed;
  * link-local and metadata addresses never are, loopback and plain http only where the operator allows them. A name is judged by what it
- * resolves to, and once more by the connected socket before a byte of the request is written, so that DNS cannot be rebound in between.
+ * resolves to, and once more by the connected socket before a byte of the request is written, so that DNS cannot be rebound in between. By way
+ * of a proxy only literal addresses can be judged: which names it may call is the proxy's own rule.
  */
 
 export interface OutboundOptions {
@@ -17,6 +19,8 @@ export interface OutboundOptions {
   connectTimeoutMs?: number
   /** A certificate authority to trust besides the system's. */
   ca?: string
+  /** https goes by way of this proxy, which resolves names then. */
+  proxy?: ProxySettings | undefined
   /** Stands in for the system's resolver. */
   lookup?: typeof systemLookup
 }
@@ -68,18 +72,32 @@ export function addressProblem(address: string, allowLoopback: boolean): string 
 }
 
 export function createOutbound(options: OutboundOptions): Outbound {
-  const agent = new Agent({
+  const pooled = {
     connect: guardedConnector(options),
     connections: 32,
     pipelining: 1,
     keepAliveTimeout: 4_000,
     // Below what a server announces, or a request meets a connection that is being closed.
     keepAliveTimeoutThreshold: 1_500,
-  })
+  }
+  const { proxy, ca } = options
+  const agent: Dispatcher =
+    proxy === undefined ? new Agent(pooled) : proxyAgent(proxy, { ...pooled, ...(ca === undefined ? {} : { requestTls: { ca } }) })
   return {
-    request: (url, init) => request(agent, options.allowHttp ?? options.allowLoopback, url, init),
+    async request(url, init) {
+      if (proxy !== undefined) judgeName(url, options.allowLoopback)
+      return request(agent, options.allowHttp ?? options.allowLoopback, url, init)
+    },
     close: () => agent.destroy(),
   }
+}
+
+/** What a proxy would be asked to call: an address is judged here, a name's address by the proxy alone. */
+function judgeName(url: string, allowLoopback: boolean): void {
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
+  const problem = isIP(host) === 0 ? undefined : addressProblem(host, allowLoopback)
+  if (problem !== undefined) throw new AddressRejected(`${problem}.`)
+  if (!allowLoopback && /^(?:.+\.)?localhost\.?$/i.test(host)) throw new AddressRejected(`${host} is a name of this machine.`)
 }
 
 function guardedConnector({ allowLoopback, connectTimeoutMs = 3_000, ca, lookup = systemLookup }: OutboundOptions): buildConnector.connector {
@@ -126,7 +144,12 @@ function guardedLookup(lookup: typeof systemLookup, allowLoopback: boolean): Loo
   }
 }
 
-async function request(agent: Agent, allowHttp: boolean, address: string, init: Parameters<Outbound['request']>[1]): ReturnType<Outbound['request']> {
+async function request(
+  agent: Dispatcher,
+  allowHttp: boolean,
+  address: string,
+  init: Parameters<Outbound['request']>[1],
+): ReturnType<Outbound['request']> {
   const url = new URL(address)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && allowHttp)) throw new AddressRejected(`${url.origin} is not https.`)
   const abort = new AbortController()

@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
 import { createMicrosoft } from './microsoft/microsoft.ts'
 import { createOutbound } from './outbound.ts'
+import { proxiedFetch, type ProxySettings } from './proxy.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import { ClockWatch } from './protocol/clock-watch.ts'
 import { Topic } from './protocol/topic.ts'
@@ -48,7 +49,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   const { issuer, keyFiles } = config
   const keys = given.keys ?? (await openKeyRing({ store, sealer, random, clock, issuer, keyFiles, onEmergency }))
   const connection = given.connection ?? (await openConnection({ store, sealer, config, clock, log }))
-  const microsoft = given.microsoft ?? createMicrosoft({ config, connection: connection.current, log, clock })
+  const microsoft = given.microsoft ?? openMicrosoft({ config, connection: connection.current, log, clock }, closing)
   const refreshes = given.refreshes ?? new Topic()
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
   const clockWatch = given.clockWatch ?? new ClockWatch(clock)
@@ -62,8 +63,21 @@ async function openStore(config: Config, clock: SteadyClock, closing: Closing): 
   return store
 }
 
+const proxyOf = ({ proxy: { https, noProxy } }: Config): ProxySettings | undefined => (https === undefined ? undefined : { https, noProxy })
+
+function openMicrosoft(
+  input: Omit<Parameters<typeof createMicrosoft>[0], 'fetch' | 'config'> & { config: Config },
+  closing: Closing,
+): Deps['microsoft'] {
+  const proxy = proxyOf(input.config)
+  if (proxy === undefined) return createMicrosoft(input)
+  const { fetch, close } = proxiedFetch(proxy)
+  closing.add('proxy', close)
+  return createMicrosoft({ ...input, fetch })
+}
+
 function openOutbound(config: Config, closing: Closing): Deps['outbound'] {
-  const outbound = createOutbound({ allowLoopback: config.allowLoopbackTargets })
+  const outbound = createOutbound({ allowLoopback: config.allowLoopbackTargets, proxy: config.proxy.deliveries ? proxyOf(config) : undefined })
   closing.add('outbound', () => outbound.close())
   return outbound
 }

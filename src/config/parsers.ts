@@ -136,6 +136,15 @@ export const date = z.string().transform((value, c) => {
   return ms / 1000
 })
 
+export const proxyUrl = z.string().transform((value, c) => {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.pathname !== '/' || url.search !== '') {
+    c.addIssue('must be the http or https address of a proxy, without a path')
+    return z.NEVER
+  }
+  return url.href
+})
+
 export const queueUrl = z.string().transform((value, c) => {
   if (/^rediss?:\/\/[^/\s]+/.test(value)) return value
   c.addIssue('must begin with redis:// or rediss:// (leave it unset and the broker runs its own queue server)')

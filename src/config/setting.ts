@@ -5,7 +5,7 @@ import type { z } from 'zod'
 export type Section = 'broker' | 'microsoft' | 'signals' | 'sessions' | 'retention' | 'rates' | 'parts'
 
 interface Row<T> {
-  name: `BROKER_${string}`
+  name: `BROKER_${string}` | 'HTTPS_PROXY' | 'NO_PROXY'
   section: Section
   /** Reads the text of the variable; its issues complete the sentence "BROKER_X …". */
   schema: z.ZodType<T, string>

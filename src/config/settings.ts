@@ -358,6 +358,31 @@ export const SETTINGS = {
     example: 'yes',
     text: '`yes` accepts registered addresses on this machine, also over http: for development and the demo.',
   }),
+  proxy: {
+    https: setting({
+      name: 'HTTPS_PROXY',
+      section: 'parts',
+      schema: parse.proxyUrl,
+      example: 'http://proxy.example:3128',
+      text: 'The proxy in front of the internet: requests to Microsoft go through it (CONNECT). A user and password may be part of it.',
+    }),
+    noProxy: setting({
+      name: 'NO_PROXY',
+      section: 'parts',
+      default: '',
+      schema: parse.text,
+      example: 'localhost,.case-manager.example',
+      text: 'Hosts that are called directly although `HTTPS_PROXY` is set: names, `.suffixes` and `host:port`, by comma; `*` is all.',
+    }),
+    deliveries: setting({
+      name: 'BROKER_PROXY_DELIVERIES',
+      section: 'parts',
+      default: 'no',
+      schema: parse.yes,
+      example: 'yes',
+      text: '`yes` sends deliveries and reads of `jwks_uri` over https through `HTTPS_PROXY` too. The proxy then resolves the names, so it decides which internal addresses can be called.',
+    }),
+  },
   databaseUrl: setting({
     name: 'BROKER_DATABASE_URL',
     section: 'parts',

@@ -7,7 +7,7 @@ import type { Microsoft, MicrosoftIdentity, StartSignIn } from './interface.ts'
 import { createGraph } from './graph.ts'
 import { credentialEnd, examine, tryConnection } from './examine.ts'
 import { renew } from './renew.ts'
-import { createTransport, systemFetch, type Fetch } from './transport.ts'
+import { createTransport, systemFetch, type Fetch, waiting } from './transport.ts'
 import { verifyIdToken } from './verify.ts'
 
 /**
@@ -20,8 +20,8 @@ export function createMicrosoft(
   input: Omit<Need, 'fetch' | 'connection'> & { fetch?: Fetch | undefined; connection?: (() => Connection) | undefined },
 ): Microsoft {
   const connection = input.connection ?? (() => connectionOf(input.config))
-  const need: Need = { ...input, connection, fetch: input.fetch ?? systemFetch }
-  const { entra } = need.config
+  const { entra } = input.config
+  const need: Need = { ...input, connection, fetch: waiting(input.fetch ?? systemFetch, new URL(entra.authority).origin, () => input.clock.nowMs()) }
   const directory = createDirectory({ authority: entra.authority, simulated: entra.simulated, fetch: need.fetch, clock: need.clock })
   return {
     readiness: () => readiness(connection()),

@@ -35,6 +35,34 @@ function retryAfter(value: string | null): number | undefined {
   return value !== null && /^\d{1,9}$/.test(value) ? Math.min(Number(value), 86_400) : undefined
 }
 
+/** No longer than this is an endpoint left alone: a sign-in that Microsoft would take by then must not wait for a day. */
+const MOST_WAIT_SECONDS = 300
+/** Endpoints that are remembered: some of each tenant. */
+const MOST_WAITING = 1_000
+
+/**
+ * An endpoint that asked us to wait (Retry-After on 429 and 503, RFC 9110 §10.2.3) is not asked before: each sign-in meanwhile fails at once
+ * as an outage, and says when to try again. Only for addresses of `origin`; Graph's work waits by itself.
+ */
+export function waiting(fetch: Fetch, origin: string, nowMs: () => number): Fetch {
+  const held = new Map<string, { fromMs: number; untilMs: number }>()
+  return async (address, init) => {
+    const { origin: at, pathname } = new URL(address)
+    const key = `${at}${pathname}`
+    const hold = held.get(key)
+    const atMs = nowMs()
+    // A clock that was set back holds nothing.
+    if (hold !== undefined && atMs >= hold.fromMs && atMs < hold.untilMs)
+      throw new MicrosoftUnreachable(`${at} asked the broker to wait.`, { retryAfterSeconds: Math.ceil((hold.untilMs - atMs) / 1000) })
+    held.delete(key)
+    const response = await fetch(address, init)
+    const seconds = response.status === 429 || response.status === 503 ? retryAfter(response.headers.get('retry-after')) : undefined
+    if (seconds !== undefined && at === origin && held.size < MOST_WAITING)
+      held.set(key, { fromMs: atMs, untilMs: nowMs() + Math.min(seconds, MOST_WAIT_SECONDS) * 1000 })
+    return response
+  }
+}
+
 /** The whole body, as far as the limit; more than that is no answer. */
 async function read(response: Response): Promise<string> {
   const chunks: Uint8Array[] = []

@@ -75,7 +75,14 @@ function rejected(
   // What a browser brings is not Microsoft's word: operators are not paged by it.
   const counter = brought ? deps.metrics.callbackErrors : deps.metrics.signIns
   counter.inc({ outcome: error.guidance })
-  return guidancePage(deps, c, { key: error.guidance, errand: visit.errand, now, code: error.code, cause: error.cause ?? error })
+  return guidancePage(deps, c, {
+    key: error.guidance,
+    errand: visit.errand,
+    now,
+    code: error.code,
+    cause: error.cause ?? error,
+    retryAfterSeconds: error.retryAfterSeconds,
+  })
 }
 
 async function follow(

@@ -58,7 +58,7 @@ const guidanceTexts = (t: Texts): Record<GuidanceKey, { title: string; read: rea
 export function guidancePage(
   deps: Need,
   c: Context,
-  about: { key: string; errand: Errand; now: number; code?: number | undefined; cause?: unknown },
+  about: { key: string; errand: Errand; now: number; code?: number | undefined; cause?: unknown; retryAfterSeconds?: number | undefined },
 ): Response {
   const guidance = guidanceFor(about.key)
   const reference = newReference(deps.random)
@@ -73,6 +73,7 @@ export function guidancePage(
   }
   const t = textsOf(c)
   const { title, read } = guidanceTexts(t)[guidanceKey(about.key)]
+  if (about.retryAfterSeconds !== undefined) c.header('Retry-After', String(about.retryAfterSeconds))
   if (guidance.alert) deps.log.error('signin_rejected', fields)
   else deps.log.warn('signin_rejected', { ...fields, cause: undefined, why: about.cause instanceof Error ? about.cause.message : undefined })
   return page(

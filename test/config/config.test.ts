@@ -138,7 +138,7 @@ describe('a BROKER_ variable that the broker does not read', () => {
   })
 
   test('one letter left out, doubled or mistaken: the nearest name is the right one, of every setting', () => {
-    const known = [...variablesOf(SETTINGS)]
+    const known = [...variablesOf(SETTINGS)].filter((name) => name.startsWith('BROKER_'))
     for (const name of known) {
       for (let at = 'BROKER_'.length; at < name.length; at++) {
         const slips = [

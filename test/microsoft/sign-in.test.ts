@@ -419,3 +419,35 @@ function hs256(entra: FakeEntra): string {
   const input = `${b64({ alg: 'HS256', kid: entra.kid })}.${b64(entra.claims())}`
   return `${input}.${createHmac('sha256', entra.publicBytes).update(input).digest('base64url')}`
 }
+
+describe('Retry-After (RFC 9110 §10.2.3)', () => {
+  test('an endpoint that asked the broker to wait is not asked before, for 5 minutes at most; each sign-in meanwhile says when to try again', async () => {
+    const { entra, clock, redeem, rejected } = await connect()
+    const asked = () => entra.requests.filter(({ path }) => path.endsWith('/token')).length
+    entra.token = { status: 429, body: { error: 'temporarily_unavailable' }, headers: { 'retry-after': '30' } }
+    expect(await rejected()).toMatchObject({ guidance: 'outage', effect: 'nothing', retryAfterSeconds: 30 })
+    entra.token = undefined
+    clock.offsetSeconds = 10
+    for (let i = 0; i < 5; i++) expect(await rejected()).toMatchObject({ guidance: 'outage', effect: 'nothing', retryAfterSeconds: 20 })
+    expect(asked()).toBe(1)
+    clock.offsetSeconds = 30
+    expect((await redeem()).user.oid).toBe(OID)
+
+    entra.token = { status: 503, body: {}, headers: { 'retry-after': '86400' } }
+    await rejected()
+    entra.token = undefined
+    clock.offsetSeconds = 329
+    await rejected()
+    clock.offsetSeconds = 331
+    expect((await redeem()).user.oid).toBe(OID)
+  })
+
+  test('a clock that is set back holds no sign-in up', async () => {
+    const { entra, clock, redeem, rejected } = await connect()
+    entra.token = { status: 429, body: {}, headers: { 'retry-after': '30' } }
+    await rejected()
+    entra.token = undefined
+    clock.offsetSeconds = -20
+    expect((await redeem()).user.oid).toBe(OID)
+  })
+})

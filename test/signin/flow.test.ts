@@ -321,9 +321,9 @@ describe('what Microsoft refuses', () => {
     const sydney = await rig.register('Sydney')
     const browser = createBrowser(rig)
     await signIn(rig, browser, authorizePath(sydney))
-    rig.microsoft.next = new MicrosoftRefusal('outage', {})
+    rig.microsoft.next = new MicrosoftRefusal('outage', { retryAfterSeconds: 30 })
     const response = await signIn(rig, browser, authorizePath(sydney, { prompt: 'select_account' }))
-    expect(response.status).toBe(503)
+    expect([response.status, response.headers.get('retry-after')]).toEqual([503, '30'])
     expect(delivered(await browser.get(authorizePath(sydney, { prompt: 'none' })))).toHaveProperty('code')
   })
 
