@@ -47,7 +47,8 @@ export function watchLoop(): () => Spent {
   let [begun, committed] = [time(), { ...commits }]
   const look = (): void => {
     const now = time()
-    for (const of of ['clockMs', 'cpuMs'] as const) longest[of] = Math.max(longest[of], now[of] - begun[of] - (commits[of] - committed[of]))
+    for (const clock of ['clockMs', 'cpuMs'] as const)
+      longest[clock] = Math.max(longest[clock], now[clock] - begun[clock] - (commits[clock] - committed[clock]))
     ;[begun, committed] = [now, { ...commits }]
     next = setImmediate(look)
   }
