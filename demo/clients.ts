@@ -3,9 +3,9 @@ import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
 import { readClientsFile } from '../src/client/read-clients-file.ts'
 
-/** The further clients of `--clients FILE`: looked at before anything starts, because the broker would refuse the sample instances with them. */
+/** The further clients of `--clients FILE`: checked before the broker gets them, because it would reject the sample instances with them. */
 
-/** @returns its entries as they stand there, secrets' files named absolutely: the broker is given a file of all clients elsewhere. @throws Error with every problem and its line */
+/** @returns its entries, secrets' files named absolutely: the broker gets a file of all clients in another folder. @throws Error with every problem and its line */
 export async function readFurtherClients(file: string, taken: readonly string[]): Promise<Record<string, unknown>[]> {
   const read = await readClientsFile(file, { allowLoopback: true })
   const problems = read.ok
@@ -13,7 +13,7 @@ export async function readFurtherClients(file: string, taken: readonly string[])
         .filter(({ clientId }) => taken.includes(clientId))
         .map(({ clientId }) => `${clientId} is a sample instance of the demo: give yours another client_id.`)
     : read.problems
-  if (problems.length > 0) throw new Error(`--clients: nothing was started, because of ${file}\n${problems.map((one) => `  ${one}`).join('\n')}`)
+  if (problems.length > 0) throw new Error(`--clients ${file} has problems:\n${problems.map((one) => `  ${one}`).join('\n')}`)
   const folder = dirname(resolve(file))
   return (parse(readFileSync(file, 'utf8')) as { clients: Record<string, unknown>[] }).clients.map((entry) => {
     const { client_secret_file: named } = entry
@@ -21,4 +21,40 @@ export async function readFurtherClients(file: string, taken: readonly string[])
       ? entry
       : { ...entry, client_secret_file: [named].flat().map((one: unknown) => (typeof one === 'string' ? resolve(folder, one) : one)) }
   })
+}
+
+interface Following {
+  apply(clients: Record<string, unknown>[]): void
+  say(problem: string): void
+  pollMs?: number
+}
+
+/** Applies later edits of the file. A file with a problem is reported and changes nothing. By polling its text, because editors replace files. */
+export function followFurtherClients(file: string, taken: readonly string[], { apply, say, pollMs = 500 }: Following): { close(): void } {
+  let known = textOf(file)
+  let reading = Promise.resolve()
+  const read = async (): Promise<void> => {
+    try {
+      apply(await readFurtherClients(file, taken))
+    } catch (error) {
+      say(`${error instanceof Error ? error.message : String(error)}\nThe clients of before stay registered. Fix the file and save it.`)
+    }
+  }
+  const look = (): void => {
+    const text = textOf(file)
+    if (text === known) return
+    known = text
+    reading = reading.then(read)
+  }
+  const timer = setInterval(look, pollMs)
+  timer.unref()
+  return { close: () => clearInterval(timer) }
+}
+
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
 }

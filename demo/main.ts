@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { runBroker, type RunningBroker } from './broker.ts'
 import { registrationOf, startCaseManager } from './case-manager/server.ts'
-import { readFurtherClients } from './clients.ts'
+import { followFurtherClients, readFurtherClients } from './clients.ts'
 import { makeDirectory, type DemoDirectory } from './directory.ts'
 import { endingAsked } from './ending.ts'
 import { startEntra } from './entra/entra.ts'
@@ -50,6 +50,7 @@ async function checkPorts(ports: DemoPorts): Promise<void> {
     )
 }
 
+/** Under another name first: the broker never reads half a file. */
 function writeClientsFile(dir: string, instances: readonly Instance[], further: readonly Record<string, unknown>[]): string {
   const file = join(dir, 'clients.yaml')
   const ours = instances.map((one) => ({
@@ -57,7 +58,8 @@ function writeClientsFile(dir: string, instances: readonly Instance[], further: 
     ...registrationOf(one.name, one.url),
     client_secret_hash: createHash('sha256').update(one.clientSecret).digest('base64url'),
   }))
-  writeFileSync(file, stringify({ clients: [...ours, ...further] }), { mode: 0o600 })
+  writeFileSync(`${file}.new`, stringify({ clients: [...ours, ...further] }), { mode: 0o600 })
+  renameSync(`${file}.new`, file)
   return file
 }
 
@@ -102,16 +104,23 @@ const applicationOf = (issuer: string) => ({
   logoutUrl: `${issuer}/signal/microsoft/front-channel-logout`,
 })
 
+function follow(file: string, dir: DemoDirectory, instances: readonly Instance[], running: Running): void {
+  const following = followFurtherClients(
+    file,
+    instances.map((one) => one.clientId),
+    {
+      apply: (clients) => void writeClientsFile(dir.path, instances, clients),
+      say: (problem) => void process.stderr.write(`${problem}\n`),
+    },
+  )
+  running.add(() => following.close())
+}
+
 async function start(options: DemoOptions, running: Running): Promise<RunningBroker> {
   const { ports, issuer } = options
   const instances = instancesOf(ports)
-  const further =
-    options.clientsFile === undefined
-      ? []
-      : await readFurtherClients(
-          options.clientsFile,
-          instances.map((one) => one.clientId),
-        )
+  const taken = instances.map((one) => one.clientId)
+  const further = options.clientsFile === undefined ? [] : await readFurtherClients(options.clientsFile, taken)
   await checkPorts(ports)
   const dir = makeDirectory()
   running.add(() => dir.remove())
@@ -121,6 +130,7 @@ async function start(options: DemoOptions, running: Running): Promise<RunningBro
   })
   running.add(() => entra.close())
   const clientsFile = writeClientsFile(dir.path, instances, further)
+  if (options.clientsFile !== undefined) follow(options.clientsFile, dir, instances, running)
   const broker = await runBroker(brokerEnvironment(dir, clientsFile, options), (line) => {
     if (!options.json && /"level":"(?:warn|error)"/.test(line) && !line.includes('microsoft_is_simulated')) process.stderr.write(`broker: ${line}\n`)
   })

@@ -5,7 +5,7 @@ import type { Client, ClientMetadata, ClientSource, SecretHash } from '../protoc
 import { announce } from '../revocation/revoke.ts'
 import type { Caller } from './caller.ts'
 import { Problem } from './problem.ts'
-import { recorded } from './recorded.ts'
+import { changes, recorded } from './recorded.ts'
 
 /** What an operator does to a registration: each act recorded, each refused where another source owns it. */
 
@@ -65,13 +65,6 @@ export async function change(deps: Deps, caller: Caller, id: string, one: Client
   const details = { changed: changes(toWire(await known(deps, id)), toWire({ clientId: id, metadata: one })) }
   return recorded(deps, caller, { act: 'client.change', target: `client ${id}`, details }, () => put(deps, caller, id, one))
 }
-
-const changes = (before: Record<string, unknown>, after: Record<string, unknown>): Record<string, { before: unknown; after: unknown }> =>
-  Object.fromEntries(
-    [...new Set([...Object.keys(before), ...Object.keys(after)])]
-      .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
-      .map((name) => [name, { before: before[name] ?? null, after: after[name] ?? null }]),
-  )
 
 async function put(deps: Deps, caller: Caller, id: string, one: ClientMetadata, secrets?: SecretHash[]): Promise<Client> {
   const answer = await deps.store.putClient({ clientId: id, source: caller.source, metadata: one, secrets, now: deps.clock.now() })

@@ -6,7 +6,7 @@ import { seconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { ok, route, said, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
-import { recorded } from '../acts/recorded.ts'
+import { changes, recorded } from '../acts/recorded.ts'
 
 /** Signing keys: what is published, rotation, and the emergency one. Private parts never leave the key ring. */
 
@@ -53,10 +53,10 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
       deps,
       caller,
       { act: 'key.rotate', target: `key ${alg}`, details: { how }, caseReference, comment },
-      () => deps.keys.rotate(alg, how, deps.clock.now()),
-      ({ kid }) => ({ kid }),
+      async () => ({ ...(await deps.keys.rotate(alg, how, deps.clock.now())), after: await deps.keys.list() }),
+      ({ kid, after }) => ({ kid, changed: changes(statesOf(before), statesOf(after)) }),
     )
-    deps.feed.publishKeys(retiredSince(before, await deps.keys.list()))
+    deps.feed.publishKeys(retiredSince(before, key.after))
     deps.log.info('keys_rotated', { alg, how, kid: key.kid, actorKind: caller.actor.kind, actor: caller.actor.id })
     return c.json(shown(key), 201)
   })
@@ -69,14 +69,22 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
         'That key signs',
         `${kid} is the active key. Rotate first: how "emergency" replaces and retires it at once (cmb keys rotate ${key.alg} --emergency).`,
       )
-    await recorded(deps, caller, { act: 'key.retire', target: `key ${kid}` }, async () => {
-      if (!(await deps.keys.retire(kid, deps.clock.now()))) throw new Problem(409, 'Retired already', `${kid} is not published any more.`)
-    })
+    await recorded(
+      deps,
+      caller,
+      { act: 'key.retire', target: `key ${kid}` },
+      () => retire(deps, kid),
+      () => ({ changed: changes({ [kid]: key.state }, { [kid]: 'retired' }) }),
+    )
     deps.feed.publishKeys([kid])
     deps.log.info('key_retired', { kid, actorKind: caller.actor.kind, actor: caller.actor.id })
     return c.json({ kid, retired: true })
   })
   return routes
+}
+
+async function retire(deps: Deps, kid: string): Promise<void> {
+  if (!(await deps.keys.retire(kid, deps.clock.now()))) throw new Problem(409, 'Retired already', `${kid} is not published any more.`)
 }
 
 /** A key that comes from a file is rotated by its file. @throws Problem 409 */
@@ -88,6 +96,9 @@ function mustBeKept(keys: StoredSigningKey[], alg: StoredSigningKey['alg']): voi
     `Put the file of the next ${alg} key first in the list of key files and restart the broker: it rotates what it keeps itself, not files.`,
   )
 }
+
+/** For the audit log. */
+const statesOf = (keys: readonly StoredSigningKey[]): Record<string, string> => Object.fromEntries(keys.map(({ kid, state }) => [kid, state]))
 
 /** What guards must drop at once: none after a rotation that keeps the old key published. */
 function retiredSince(before: StoredSigningKey[], after: StoredSigningKey[]): string[] {

@@ -4,7 +4,7 @@ import type { Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { resumeProbe } from '../microsoft/probe-pause.ts'
 import { appManifest } from '../microsoft/registration.ts'
-import { connectTenant, disconnectTenant, readTenantId, UNDECIDED } from '../microsoft/tenants.ts'
+import { connectTenant, disconnectTenant, readTenantId, tenantBefore, UNDECIDED } from '../microsoft/tenants.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof } from '../protocol/mfa-proof.ts'
 import { newSetupToken } from '../session/setup-token.ts'
 import { seconds } from '../protocol/described.ts'
@@ -124,10 +124,11 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
     return c.json(shown(row, deps.connection.current().operatorTenant), 201)
   })
   route(routes, 'delete', '/tenants/:tid', REMOVE, async ({ caller, params: { tid } }, c) => {
+    const details = tenantBefore(await deps.store.findTenant(tid))
     const removed = await recorded(
       deps,
       caller,
-      { act: 'tenant.remove', target: `tenant ${tid}` },
+      { act: 'tenant.remove', target: `tenant ${tid}`, details },
       async () => {
         if (deps.connection.current().operatorTenant === tid)
           throw new Problem(

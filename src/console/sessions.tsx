@@ -13,6 +13,7 @@ export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
   const asked = (name: string): string | undefined => c.req.query(name)?.trim().slice(0, 200) || undefined
   const [text, clientId, device] = [asked('user') ?? asked('person'), asked('client'), asked('device')]
   const searched = text !== undefined || clientId !== undefined || device !== undefined
+  const sent = ['user', 'person', 'client', 'device'].some((name) => c.req.query(name) !== undefined)
   const found = searched ? await deps.store.searchSessions({ text, clientId, device, now, limit: MOST + 1 }) : []
   return desk(
     request,
@@ -32,9 +33,7 @@ export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
         </Panel>
       ) : (
         <Panel>
-          <p>
-            {c.req.query('person') === undefined ? 'Search by user, instance or device.' : 'Nothing was searched for: fill in at least one field.'}
-          </p>
+          <p>{sent ? 'Fill in at least one field.' : 'Search by user, instance or device.'}</p>
         </Panel>
       )}
     </>,

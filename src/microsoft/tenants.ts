@@ -12,6 +12,12 @@ import { announce } from '../revocation/revoke.ts'
 export const UNDECIDED = 'undecided'
 export const isDecided = (row: Pick<Tenant, 'mfaProof'>): boolean => parseMfaProof(row.mfaProof) !== undefined
 
+/** For the audit log, as an act found it. */
+export function tenantBefore(row: Tenant | undefined): Record<string, unknown> {
+  if (row === undefined || row.removedAt !== undefined) return {}
+  return { removed: { tid: row.tid, name: row.name ?? null, mfa_proof: row.mfaProof, connected_at: row.connectedAt } }
+}
+
 /** In lower case, or what is wrong with it. */
 export function readTenantId(value: string): { tid: string } | { problem: string } {
   const tid = value.trim().toLowerCase()

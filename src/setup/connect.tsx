@@ -101,6 +101,12 @@ const TYPED_BEFORE = 'What you typed is kept for 15 minutes. Leave this empty to
 const KIND = { secret: 'a client secret', pem: 'a certificate', certificate: 'a certificate file', federated: 'a federated token file' } as const
 const wrong = (problem: Problem) => (problem === undefined ? undefined : ({ kind: 'bad', title: problem } as const))
 
+/** For the audit log: no secret, only which kind it is. */
+function before({ deps }: SetupRequest): Record<string, string | null> {
+  const { clientId, credential } = deps.connection.current()
+  return { clientId: clientId ?? null, credential: credential?.kind ?? null }
+}
+
 export async function saveConnection(request: SetupRequest, sent: URLSearchParams): Promise<Response> {
   const { deps, c } = request
   await keepConnection(request, sent)
@@ -109,7 +115,7 @@ export async function saveConnection(request: SetupRequest, sent: URLSearchParam
   const problem = 'problem' in read ? read.problem : await tried(request, read)
   if ('problem' in read || problem !== undefined) return connectPage(request, problem)
   const { clientId, kept, first } = read
-  await recorded(request, { act: 'connection.change', details: { clientId, credential: kept?.kind ?? 'unchanged' } }, () =>
+  await recorded(request, { act: 'connection.change', details: { clientId, credential: kept?.kind ?? 'unchanged', before: before(request) } }, () =>
     deps.connection.change({ clientId, ...(kept && { credential: kept }) }),
   )
   await dropDraft(request)

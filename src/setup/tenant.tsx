@@ -1,4 +1,4 @@
-import { disconnectTenant } from '../microsoft/tenants.ts'
+import { disconnectTenant, tenantBefore } from '../microsoft/tenants.ts'
 import { ROLE } from '../protocol/names.ts'
 import { Answer, Button, Facts, LinkButton, Tick } from '../page/components.tsx'
 import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type SetupRequest } from './frame.tsx'
@@ -135,11 +135,14 @@ const Remove = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen 
 const mayOperate = ({ visitor }: SetupRequest, { decided, trial }: Seen): boolean =>
   visitor.by === 'token' || (decided && trial?.roles.includes(ROLE.administrator) === true)
 
+/** The audit log's target is the operators' tenant after it. */
+const operatorsBefore = ({ deps }: SetupRequest) => ({ before: deps.connection.current().operatorTenant ?? null })
+
 export async function makeOperators(request: SetupRequest, seen: Seen, form: URLSearchParams): Promise<Response> {
   const { row } = seen
   if (!mayOperate(request, seen)) return goOn(request.c, `/setup/tenants/${row.tid}?said=nobody_operates`)
   if (form.get('sure') === 'yes')
-    await recorded(request, { act: 'connection.operators', target: `tenant ${row.tid}` }, () =>
+    await recorded(request, { act: 'connection.operators', target: `tenant ${row.tid}`, details: operatorsBefore(request) }, () =>
       request.deps.connection.change({ operatorTenant: row.tid }),
     )
   return goOn(request.c, `/setup/tenants/${row.tid}`)
@@ -157,7 +160,7 @@ export async function removeTenant(request: SetupRequest, seen: Seen, form: URLS
   const { row } = seen
   const { deps, c, visitor, now } = request
   if (form.get('sure') !== 'yes' || !mayRemove(request, seen)) return goOn(c, `/setup/tenants/${row.tid}`)
-  await recorded(request, { act: 'tenant.remove', target: `tenant ${row.tid}` }, () =>
+  await recorded(request, { act: 'tenant.remove', target: `tenant ${row.tid}`, details: tenantBefore(row) }, () =>
     disconnectTenant(deps, { tid: row.tid, actor: visitor.actor, now }),
   )
   return goOn(c, '/setup?said=saved')

@@ -56,6 +56,21 @@ describe('cmb keys', () => {
     expect(await rig.store.listAudit({ act: 'key.rotate', limit: 1 })).toMatchObject([{ caseReference: 'INC-9', comment: 'leaked' }])
   })
 
+  test('the audit log holds the states of the keys before and after', async () => {
+    const [before] = await list()
+    await type(['keys', 'rotate', 'ES256', '--emergency', '--yes'])
+    const made = (await list()).find((key) => key.state === 'active')?.kid ?? ''
+    const [rotated] = await rig.store.listAudit({ act: 'key.rotate', limit: 1 })
+    expect(rotated?.ended?.result).toMatchObject({
+      kid: made,
+      changed: { [before?.kid ?? '']: { before: 'active', after: 'retired' }, [made]: { after: 'active' } },
+    })
+    await type(['keys', 'rotate', 'ES256', '--activate'])
+    await type(['keys', 'retire', made])
+    const [retired] = await rig.store.listAudit({ act: 'key.retire', limit: 1 })
+    expect(retired?.ended?.result).toEqual({ changed: { [made]: { before: 'retiring', after: 'retired' } } })
+  })
+
   test('the key that signs is not retired; one that does not, is', async () => {
     const [active] = await list()
     expect(await type(['keys', 'retire', active?.kid ?? ''])).toMatchObject({ code: 1, err: expect.stringContaining('--emergency') as string })

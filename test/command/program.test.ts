@@ -104,6 +104,15 @@ describe('cmb', () => {
     rig.store.probe = () => Promise.reject(new Error('disk full'))
     expect(await type(['status'])).toMatchObject({ code: 1, out: expect.stringContaining('unavailable') as string })
     rig.store.probe = probe
+    const deliveryCounts = rig.store.deliveryCounts
+    rig.store.deliveryCounts = async () => [
+      { clientId: 'sydney', state: 'rejected', count: 2 },
+      { clientId: 'perth', state: 'delivered', count: 5 },
+    ]
+    const { out } = await type(['status'])
+    expect(out).toMatch(/sydney +rejected +2\b[^]*These are not tried again\..*cmb deliveries redrive/)
+    expect(out).not.toContain('perth')
+    rig.store.deliveryCounts = deliveryCounts
     expect((await type(['tenants'])).out).toContain(rig.config.entra.tenants[0])
     const { epoch } = await rig.store.head()
     await rig.store.recordEnforced({ clientId: 'sydney', guardId: 'web-1', epoch, enforcedSeq: 0, reportedAtMs: rig.clock.nowMs() })

@@ -66,6 +66,8 @@ describe('cmb tenants', () => {
     })
     const audited = (await rig.store.listAudit({ act: 'tenant.remove', limit: 10 })).map((entry) => entry.ended?.outcome)
     expect(audited).toEqual(['rejected', 'done'])
+    const [, removed] = await rig.store.listAudit({ act: 'tenant.remove', limit: 10 })
+    expect(removed?.details).toMatchObject({ removed: { tid: OTHER_TENANT, mfa_proof: 'auth_context:c1' } })
   })
 
   test('remove of the operators’ tenant is rejected: no administrator could sign in after that', async () => {

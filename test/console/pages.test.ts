@@ -152,6 +152,13 @@ describe('what is seen', () => {
     expect((await (await atConsole(rig, 'administrator')).get('/ops/sessions?user=caro')).html).toContain('/ops/revoke?kind=session')
   })
 
+  test('a search without a word says so, and a page that was just opened says how to search', async () => {
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops/sessions')).text).toContain('Search by user, instance or device.')
+    const empty = await olga.submitTo(await olga.get('/ops/sessions'), '/ops/sessions')
+    expect(empty.text).toContain('Fill in at least one field.')
+  })
+
   test('the audit log, filtered, and as JSON lines', async () => {
     const olga = await atConsole(rig, 'operator')
     const entry = { actor: { kind: 'client', id: 'robot' }, via: 'api', act: 'redrive' } as const
