@@ -1,4 +1,4 @@
-import { EnvHttpProxyAgent, fetch as fetchBy } from 'undici'
+import { EnvHttpProxyAgent, fetch as undiciFetch } from 'undici'
 
 /** Requests over https by way of the proxy in front of the internet (HTTPS_PROXY), except to the hosts of NO_PROXY. */
 
@@ -6,6 +6,12 @@ export interface ProxySettings {
   https: string
   noProxy: string
 }
+
+/** Undici's own `fetch`, with the types of Node's: Node's takes no agent of another undici. */
+const fetchThrough = undiciFetch as unknown as (
+  url: string,
+  init: Omit<RequestInit, 'dispatcher'> & { dispatcher: EnvHttpProxyAgent },
+) => Promise<Response>
 
 type Options = ConstructorParameters<typeof EnvHttpProxyAgent>[0]
 
@@ -20,8 +26,7 @@ export function proxiedFetch(
 ): { fetch: (url: string, init: RequestInit) => Promise<Response>; close(): Promise<void> } {
   const dispatcher = proxyAgent(settings, options)
   return {
-    // The same class by another name: Node's own fetch is an older undici, which takes no agent of this one.
-    fetch: (url, init) => fetchBy(url, { ...init, dispatcher } as Parameters<typeof fetchBy>[1]) as unknown as Promise<Response>,
+    fetch: (url, init) => fetchThrough(url, { ...init, dispatcher }),
     close: () => dispatcher.destroy(),
   }
 }

@@ -71,7 +71,7 @@ async function verifyChain(records: readonly Line[], seq: number, check: CheckSi
   if (end === undefined || heads.includes(undefined)) throw new Error('A head of the chain is not signed by the broker.')
   const start = heads.length > 1 ? heads[0] : undefined
   if (start === undefined && links[0]?.fields.former_hash !== null) throw new Error('The chain begins at no signed head.')
-  const anchor = (head: Line | undefined) => ({ number: Number(head?.number ?? 0), hash: String(head?.hash ?? NOTHING_BEFORE) })
+  const anchor = (head: Line | undefined) => ({ number: Number(head?.number ?? 0), hash: head === undefined ? NOTHING_BEFORE : String(head.hash) })
   const stretch = links.map(({ personal, ...link }): Link => (personal === null ? link : { ...link, personal }))
   const problem = chainProblem('revocations', anchor(start), stretch, anchor(end))
   if (problem !== undefined) throw new Error(problem)

@@ -17,7 +17,7 @@ describe('what an answer means (Back-Channel Logout 1.0 §2.8)', () => {
 
   test('the description of a refusal is kept for operators, bounded, in plain characters, without a token that was sent back', () => {
     const described = (description: unknown) => judge(400, JSON.stringify({ error: 'invalid_request', error_description: description }))
-    expect(described(`bad\u0000 iss ${'eyJhbGciOiJSUzI1NiJ9.eyJzaWQiOiJzXzEifQ.c2lnbmF0dXJl'} ü`)).toMatchObject({
+    expect(described('bad\u0000 iss eyJhbGciOiJSUzI1NiJ9.eyJzaWQiOiJzXzEifQ.c2lnbmF0dXJl ü')).toMatchObject({
       error: 'HTTP 400 invalid_request: bad  iss [token]',
     })
     expect((described('x'.repeat(5_000)) as { error: string }).error).toHaveLength(226)

@@ -31,8 +31,8 @@ describe('the queue of signals', () => {
     const repeats = keys.slice(AT_ONCE).map((key) => add('s9', key))
     expect(repeats.every((one) => one?.merged)).toBe(true)
     open()
-    expect(await Promise.all(added.map((one) => one?.done))).toEqual(keys)
-    expect(await Promise.all(repeats.map((one) => one?.done))).toEqual(keys.slice(AT_ONCE))
+    expect(await Promise.all(added.map(async (one) => one?.done))).toEqual(keys)
+    expect(await Promise.all(repeats.map(async (one) => one?.done))).toEqual(keys.slice(AT_ONCE))
     expect(begun.toSorted()).toEqual(keys.toSorted())
   })
 
@@ -57,7 +57,7 @@ describe('the queue of signals', () => {
     await rejects
     expect(await other?.done).toBe('o')
     expect(begun.indexOf('o')).toBeLessThan(AT_ONCE * 3)
-    await Promise.all(flood.map((one) => one?.done))
+    await Promise.all(flood.map(async (one) => one?.done))
     expect(queue.size).toBe(0)
   })
 })

@@ -81,7 +81,7 @@ for (const m of plan.modules) {
           monotonicMs: () => performance.now(),
           nowMs: Date.now,
           after: (ms, run) => {
-            const t = setTimeout(run, ms)
+            const t = setTimeout(() => run(), ms)
             t.unref()
             return () => clearTimeout(t)
           },
