@@ -61,7 +61,7 @@ function Nav({ request, at }: { request: ConsoleRequest; at: Way | undefined }) 
           <small>{caller.may === 'administer' ? 'administrator' : 'operator'}</small>
         </span>
         <Button kind="quiet" small>
-          Leave
+          Sign out
         </Button>
       </form>
     </nav>
@@ -104,7 +104,7 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
       <span id="live-state" data-connected="Live." data-lost="Not live at the moment: the broker does not answer.">
         {paused ? 'Live updates are paused.' : 'As it was when this page was opened.'}
       </span>
-      <a href={here}>{paused ? 'Resume live updates' : 'Show it as it is now'}</a>
+      <a href={here}>{paused ? 'Resume live updates' : 'Refresh'}</a>
       {paused ? null : <a href={url.pathname + url.search}>Pause live updates</a>}
     </p>
   )

@@ -54,8 +54,8 @@ export const STATE: Record<Delivery['state'], { words: string; tag: string }> = 
   pending: { words: 'pending', tag: 'tag wait' },
   delivered: { words: 'delivered', tag: 'tag' },
   rejected: { words: 'rejected', tag: 'tag bad' },
-  failed: { words: 'given up', tag: 'tag bad' },
-  superseded: { words: 'told by a wider one', tag: 'tag calm' },
+  failed: { words: 'failed', tag: 'tag bad' },
+  superseded: { words: 'covered by a wider revocation', tag: 'tag calm' },
   closed: { words: 'closed', tag: 'tag calm' },
 }
 

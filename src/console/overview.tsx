@@ -40,7 +40,7 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
       </Live>
       <div class="pair">
         <Live id="times">
-          <Panel title="From revoke to the last instance">
+          <Panel title="Time until every instance knew">
             <TimesChart newestFirst={times} />
           </Panel>
         </Live>
