@@ -6,15 +6,14 @@ import { resumeProbe } from '../microsoft/probe-pause.ts'
 import { appManifest } from '../microsoft/registration.ts'
 import { connectTenant, disconnectTenant, readTenantId, tenantBefore, UNDECIDED } from '../microsoft/tenants.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof } from '../protocol/mfa-proof.ts'
-import { newSetupToken } from '../session/setup-token.ts'
 import { seconds } from '../protocol/described.ts'
-import type { Caller } from '../acts/caller.ts'
 import type { AdminEnv } from './caller.ts'
 import { ok, route, shape } from './route.ts'
+import { setupTokens } from './setup-tokens.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
 
-/** The connection to Microsoft, as operators work on it without a page: tenants, the token of the first visit to /setup, the app registration's manifest. */
+/** The connection to Microsoft, as operators work on it without a page: tenants and the app registration's manifest. */
 
 const addition = z.strictObject({
   tid: z.string(),
@@ -77,19 +76,6 @@ const RESUME = {
   answers: { 200: ok('Resumed.', z.object({ tid: z.string(), resumed: z.literal(true) })) },
   rejects: [404] as const,
 }
-const SETUP_TOKEN = {
-  id: 'makeSetupToken',
-  summary: 'The token of the first visit to /setup; only by the socket on the broker’s own machine',
-  may: 'administer' as const,
-  answers: { 201: ok('The token, in this answer only.', z.object({ token: z.string(), expires_at: seconds, url: z.string() })) },
-  rejects: [409] as const,
-}
-const RECOVERY_TOKEN = {
-  ...SETUP_TOKEN,
-  id: 'makeRecoveryToken',
-  summary: 'A token for /setup although there is an administrator; only by the socket on the broker’s own machine',
-  rejects: [] as const,
-}
 const MANIFEST = {
   id: 'readManifest',
   summary: 'The app registration that Entra needs, as its manifest',
@@ -100,6 +86,15 @@ const MANIFEST = {
 
 export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
+  connecting(routes, deps)
+  disconnecting(routes, deps)
+  resuming(routes, deps)
+  setupTokens(routes, deps)
+  manifest(routes, deps)
+  return routes
+}
+
+function connecting(routes: Hono<AdminEnv>, deps: Deps): void {
   route(routes, 'get', '/tenants', LIST, async (_, c) => {
     const { operatorTenant } = deps.connection.current()
     const rows = await deps.store.listTenants()
@@ -123,6 +118,9 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
     if (row === undefined) throw new Error('The tenant that was just connected is not there.')
     return c.json(shown(row, deps.connection.current().operatorTenant), 201)
   })
+}
+
+function disconnecting(routes: Hono<AdminEnv>, deps: Deps): void {
   route(routes, 'delete', '/tenants/:tid', REMOVE, async ({ caller, params: { tid } }, c) => {
     const details = tenantBefore(await deps.store.findTenant(tid))
     const removed = await recorded(
@@ -145,6 +143,9 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
     )
     return c.json({ tid, removed: true, seq: removed.seq })
   })
+}
+
+function resuming(routes: Hono<AdminEnv>, deps: Deps): void {
   route(routes, 'post', '/tenants/:tid/probe/resume', RESUME, async ({ caller, params: { tid } }, c) => {
     await recorded(deps, caller, { act: 'tenant.resume_probe', target: `tenant ${tid}` }, async () => {
       if (!(await resumeProbe(deps.store, tid)))
@@ -152,36 +153,12 @@ export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
     })
     return c.json({ tid, resumed: true })
   })
-  route(routes, 'post', '/setup/token', SETUP_TOKEN, async ({ caller }, c) => {
-    onlyHere(caller, 'cmb setup')
-    const made = await recorded(deps, caller, { act: 'setup.token' }, async () => {
-      const token = await newSetupToken(deps, deps.clock.now())
-      if (token === undefined)
-        throw new Problem(
-          409,
-          'There is an administrator already',
-          `Sign in at ${deps.config.opsOrigin}/setup with the app role Broker.Administrator. If no administrator can sign in: cmb setup --recover.`,
-        )
-      return token
-    })
-    return c.json({ token: made.token, expires_at: made.expiresAt, url: `${deps.config.opsOrigin}/setup` }, 201)
-  })
-  route(routes, 'post', '/setup/recovery-token', RECOVERY_TOKEN, async ({ caller }, c) => {
-    onlyHere(caller, 'cmb setup --recover')
-    const made = await recorded(deps, caller, { act: 'setup.recovery_token' }, () => newSetupToken(deps, deps.clock.now(), { recovery: true }))
-    if (made === undefined) throw new Error('No recovery token was made.')
-    deps.log.warn('setup_recovery_token_made', { actor: caller.actor.id })
-    return c.json({ token: made.token, expires_at: made.expiresAt, url: `${deps.config.opsOrigin}/setup` }, 201)
-  })
+}
+
+function manifest(routes: Hono<AdminEnv>, deps: Deps): void {
   route(routes, 'get', '/entra/manifest', MANIFEST, ({ query }, c) =>
     c.json(appManifest(deps.config.issuer, { several: query.tenants === 'several' })),
   )
-  return routes
-}
-
-/** Only from the machine itself: a client of the admin API gets no token for /setup. */
-function onlyHere({ via }: Caller, command: string): void {
-  if (via !== 'command') throw new Problem(403, 'Only on the broker’s own machine', `Run ${command} there.`)
 }
 
 function shown(row: Tenant, operatorTenant: string | undefined): Record<string, unknown> {

@@ -1,9 +1,9 @@
 import type { Child } from 'hono/jsx'
-import type { Delivery, DeliveryAttempt, Revocation } from '../../db/types.ts'
+import type { Delivery, DeliveryAttempt, LoggedRevocation, Revocation } from '../../db/types.ts'
 import { Facts, Notice } from '../page/components.tsx'
 import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
-import { GUARD_WORDS, guardProof } from '../acts/guards.ts'
+import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
 import { totalsInWords } from '../acts/totals.ts'
 import { count, covered, nameOf, plural, REASON, span, STATE, when } from './format.ts'
 
@@ -80,51 +80,75 @@ export async function revocationPage(request: ConsoleRequest, seq: number): Prom
         <Notice kind="good" title="Revoked. The broker has refused it since; its logout tokens are being delivered." />
       ) : null}
       <Live id="facts">
-        <Panel class="narrow">
-          <Facts
-            items={[
-              ['What', what],
-              ['Why', REASON[revocation.reason]],
-              ['By', by],
-              ['When', when(revocation.at * 1000, nowMs)],
-              ['Sessions', revocation.fanOut === 'pending' ? soFar(revocation) : count(revocation.sessions)],
-              ['Deliveries', totalsInWords(revocation.totals, revocation.fanOut)],
-              ['Case', revocation.caseReference],
-              ['Comment', revocation.comment],
-            ]}
-          />
-        </Panel>
+        <RevocationFacts revocation={revocation} what={what} by={by} nowMs={nowMs} />
       </Live>
       <Live id="proof">
-        <Panel title="Deliveries of logout tokens">
-          <Table
-            label="Deliveries and their attempts"
-            head={['Instance', 'State', 'Attempts', 'Logout token', 'Address']}
-            rows={proofs.map(({ delivery, attempts }) => proofRow(request, delivery, attempts))}
-            none="No deliveries: no instance with a logout address took part."
-          />
-          {found.length > PROOF_OF ? (
-            <p class="soft">
-              These are the newest {PROOF_OF}. cmb revocations show {seq} pages through all of them, and cmb evidence export --revocation {seq} writes
-              them to a file.
-            </p>
-          ) : null}
-        </Panel>
-        <Panel title="Enforced by guards">
-          <Table
-            label="Guards"
-            head={['Instance', 'Guard', 'State', 'No later than']}
-            rows={guards.map((one) => [
-              nameOf(deps, one.client_id),
-              one.guard_id,
-              <span class={one.enforced ? 'tag' : 'tag wait'}>{GUARD_WORDS[one.state]}</span>,
-              one.no_later_than_ms === null ? '' : when(one.no_later_than_ms, nowMs),
-            ])}
-            none="No guard follows the feed."
-          />
-        </Panel>
+        <DeliveryProof request={request} seq={seq} proofs={proofs} more={found.length > PROOF_OF} />
+        <EnforcedByGuards deps={deps} guards={guards} nowMs={nowMs} />
       </Live>
     </>,
+  )
+}
+
+function RevocationFacts({ revocation, what, by, nowMs }: { revocation: LoggedRevocation; what: string; by: string; nowMs: number }) {
+  return (
+    <Panel class="narrow">
+      <Facts
+        items={[
+          ['What', what],
+          ['Why', REASON[revocation.reason]],
+          ['By', by],
+          ['When', when(revocation.at * 1000, nowMs)],
+          ['Sessions', revocation.fanOut === 'pending' ? soFar(revocation) : count(revocation.sessions)],
+          ['Deliveries', totalsInWords(revocation.totals, revocation.fanOut)],
+          ['Case', revocation.caseReference],
+          ['Comment', revocation.comment],
+        ]}
+      />
+    </Panel>
+  )
+}
+
+interface Proof {
+  delivery: Delivery
+  attempts: readonly DeliveryAttempt[]
+}
+
+/** The newest deliveries with their attempts, and where the rest of them is listed. */
+function DeliveryProof({ request, seq, proofs, more }: { request: ConsoleRequest; seq: number; proofs: readonly Proof[]; more: boolean }) {
+  return (
+    <Panel title="Deliveries of logout tokens">
+      <Table
+        label="Deliveries and their attempts"
+        head={['Instance', 'State', 'Attempts', 'Logout token', 'Address']}
+        rows={proofs.map(({ delivery, attempts }) => proofRow(request, delivery, attempts))}
+        none="No deliveries: no instance with a logout address took part."
+      />
+      {more ? (
+        <p class="soft">
+          These are the newest {PROOF_OF}. cmb revocations show {seq} pages through all of them, and cmb evidence export --revocation {seq} writes
+          them to a file.
+        </p>
+      ) : null}
+    </Panel>
+  )
+}
+
+function EnforcedByGuards({ deps, guards, nowMs }: { deps: ConsoleRequest['deps']; guards: readonly GuardProof[]; nowMs: number }) {
+  return (
+    <Panel title="Enforced by guards">
+      <Table
+        label="Guards"
+        head={['Instance', 'Guard', 'State', 'No later than']}
+        rows={guards.map((one) => [
+          nameOf(deps, one.client_id),
+          one.guard_id,
+          <span class={one.enforced ? 'tag' : 'tag wait'}>{GUARD_WORDS[one.state]}</span>,
+          one.no_later_than_ms === null ? '' : when(one.no_later_than_ms, nowMs),
+        ])}
+        none="No guard follows the feed."
+      />
+    </Panel>
   )
 }
 
