@@ -1,16 +1,16 @@
 import type { Deps } from '../src/deps.ts'
 import { type Checks, createChecks } from '../src/checks/checks.ts'
-import { createLanes } from '../src/revocation/lanes.ts'
+import { createLanes, type Lanes } from '../src/revocation/lanes.ts'
 import { messageKinds } from '../src/revocation/message-kinds.ts'
 import { askMicrosoft } from './ask-microsoft.ts'
 import { deliver } from './deliver.ts'
 import { fanOutDeliveries } from './fan-out-deliveries.ts'
 import { forgetErased } from './forget-erased.ts'
-import { createProbing } from './probe-microsoft.ts'
+import { createProbing, type Probing } from './probe-microsoft.ts'
 import { purgeOld, purgeOneTime } from './purge.ts'
 import { relayDeliveries } from './relay-deliveries.ts'
 import { subscriptionCare } from './renew-graph-subscription.ts'
-import { repeat } from './repeat.ts'
+import { repeat, type Repeating } from './repeat.ts'
 import { rotateKeys } from './rotate-keys.ts'
 import { signHeads } from './sign-heads.ts'
 import { watchChecks } from './watch-checks.ts'
@@ -44,8 +44,6 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
   let going = true
   const stillGoing = (): boolean => going
   const ending = new AbortController()
-  /** What is deleted or replaced by time waits while the clock is wrong. */
-  const inTime = (work: () => Promise<void>) => async () => (deps.clockWatch.disagrees() ? undefined : work())
   const kinds = messageKinds(deps)
   const lanes = createLanes(deps, (ref, how) => deliver({ ...deps, ending: ending.signal }, kinds, ref, how))
   deps.queue.straight(lanes)
@@ -53,7 +51,34 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
   const fanOut = repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing))
   const probing = createProbing(deps, stillGoing)
   const unsubscribeRefreshes = deps.refreshes.subscribe(probing.refreshed)
-  const others = [
+  const others = startOthers(deps, { checks, lanes, probing, stillGoing })
+  const later = startLater(deps, stillGoing)
+  const unsubscribe = deps.feed.subscribe((revocation) => {
+    if (revocation.fanOut === 'pending') fanOut.wake()
+  })
+  for (const work of [fanOut, ...others]) work.wake()
+
+  return {
+    async drain() {
+      going = false
+      unsubscribe()
+      deps.queue.straight(undefined)
+      unsubscribeRefreshes()
+      await Promise.all([jobs.stop(), drainLanes(deps, lanes, ending), ...[fanOut, ...others, ...later].map((work) => work.stop())])
+    },
+  }
+}
+
+interface Parts {
+  checks: Checks | undefined
+  lanes: Lanes
+  probing: Probing
+  stillGoing: () => boolean
+}
+
+/** The work whose first turn is at the start. */
+function startOthers(deps: Deps, { checks, lanes, probing, stillGoing }: Parts): Repeating[] {
+  return [
     ...(deps.config.signals.probe.everySeconds > 0 ? [repeat(deps.log, 'probe-microsoft', PROBE_MS, () => probing.turn())] : []),
     repeat(deps.log, 'ask-microsoft', ASK_MICROSOFT_MS, async () => void (await askMicrosoft(deps, stillGoing))),
     repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps)),
@@ -65,45 +90,37 @@ export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain
       deps.log,
       'rotate-keys',
       KEYS_MS,
-      inTime(() => rotateKeys(deps)),
+      inTime(deps, () => rotateKeys(deps)),
     ),
   ]
-  // Not now: a start has enough to do. Their first turn comes after their time.
-  const later = [
+}
+
+/** Not at the start, which has enough to do: the first turn of each comes after its interval. */
+function startLater(deps: Deps, stillGoing: () => boolean): Repeating[] {
+  return [
     repeat(
       deps.log,
       'purge-one-time',
       PURGE_ONE_TIME_MS,
-      inTime(() => purgeOneTime(deps, stillGoing)),
+      inTime(deps, () => purgeOneTime(deps, stillGoing)),
     ),
     repeat(
       deps.log,
       'purge',
       PURGE_MS,
-      inTime(() => purgeOld(deps, stillGoing)),
+      inTime(deps, () => purgeOld(deps, stillGoing)),
     ),
     repeat(deps.log, 'sign-heads', HEADS_MS, () => signHeads(deps)),
   ]
-  const unsubscribe = deps.feed.subscribe((revocation) => {
-    if (revocation.fanOut === 'pending') fanOut.wake()
-  })
-  for (const work of [fanOut, ...others]) work.wake()
+}
 
-  /** What waited is due in the store. What is under way may finish; an attempt at a target that hangs is given back, due as it was. */
-  const drainLanes = async (): Promise<void> => {
-    if (await lanes.drain(DRAIN_MS)) return
-    ending.abort()
-    const all = await lanes.drain(CUT_OFF_MS)
-    deps.log.warn('deliveries_cut_off', { all, next: 'The next process attempts them again.' })
-  }
+/** What is deleted or replaced by time waits while the clock is wrong. */
+const inTime = (deps: Deps, work: () => Promise<void>) => async () => (deps.clockWatch.disagrees() ? undefined : work())
 
-  return {
-    async drain() {
-      going = false
-      unsubscribe()
-      deps.queue.straight(undefined)
-      unsubscribeRefreshes()
-      await Promise.all([jobs.stop(), drainLanes(), ...[fanOut, ...others, ...later].map((work) => work.stop())])
-    },
-  }
+/** Waiting deliveries are due in the store. Attempts under way may finish; an attempt at a target that hangs is cut off and stays due. */
+async function drainLanes(deps: Deps, lanes: Lanes, ending: AbortController): Promise<void> {
+  if (await lanes.drain(DRAIN_MS)) return
+  ending.abort()
+  const all = await lanes.drain(CUT_OFF_MS)
+  deps.log.warn('deliveries_cut_off', { all, next: 'The next process attempts them again.' })
 }

@@ -40,30 +40,42 @@ const refuse = (description: string): Response => answer(400, 'invalid_request',
  * will never be good, 503 for what should be told again.
  */
 export function createLogoutReceiver(options: LogoutReceiverOptions): { receive(request: Request): Promise<Response>; counters: Counters } {
-  const counters: Counters = { received: 0, ended: 0, rejected: 0, replayed: 0, failed: 0 }
-  const once = new Once(REMEMBERED)
-  const maxAgeSeconds = options.maxAgeSeconds ?? 600
+  const receiver = new LogoutReceiver(options)
+  return { receive: (request) => receiver.receive(request), counters: receiver.counters }
+}
 
-  async function receive(request: Request): Promise<Response> {
-    counters.received++
+class LogoutReceiver {
+  readonly counters: Counters = { received: 0, ended: 0, rejected: 0, replayed: 0, failed: 0 }
+  readonly #options: LogoutReceiverOptions
+  readonly #once = new Once(REMEMBERED)
+  readonly #maxAgeSeconds: number
+
+  constructor(options: LogoutReceiverOptions) {
+    this.#options = options
+    this.#maxAgeSeconds = options.maxAgeSeconds ?? 600
+  }
+
+  async receive(request: Request): Promise<Response> {
+    this.counters.received++
     const body = await readForm(request)
-    const response = body instanceof Response ? body : await take(body)
-    if (response.status >= 500) counters.failed++
-    else if (response.status >= 400) counters.rejected++
+    const response = body instanceof Response ? body : await this.#take(body)
+    if (response.status >= 500) this.counters.failed++
+    else if (response.status >= 400) this.counters.rejected++
     return response
   }
 
-  async function take(form: URLSearchParams): Promise<Response> {
+  async #take(form: URLSearchParams): Promise<Response> {
     const tokens = form.getAll('logout_token')
     const [token] = tokens
     if (tokens.length !== 1 || token === undefined || token === '') return refuse('Send the parameter logout_token, once.')
-    const now = options.now()
+    const now = this.#options.now()
     try {
-      const { clientId, issuer, keys, toleranceSeconds } = options
-      const algorithms = [options.idTokenSignedResponseAlg ?? 'RS256'] as const
-      const verified = await verifyLogoutToken(token, keys, { issuer, clientId, now, toleranceSeconds, maxAgeSeconds, algorithms })
-      if (!verified.ok) return notGood(verified.description, verified.certain)
-      return await end(verified.claims, now)
+      const { clientId, issuer, keys, toleranceSeconds } = this.#options
+      const algorithms = [this.#options.idTokenSignedResponseAlg ?? 'RS256'] as const
+      const limits = { issuer, clientId, now, toleranceSeconds, maxAgeSeconds: this.#maxAgeSeconds, algorithms }
+      const verified = await verifyLogoutToken(token, keys, limits)
+      if (!verified.ok) return this.#notGood(verified.description, verified.certain)
+      return await this.#end(verified.claims, now)
     } catch (error) {
       if (error instanceof KeysUnavailable) return later('The keys of the issuer cannot be read at the moment.')
       throw error
@@ -71,34 +83,32 @@ export function createLogoutReceiver(options: LogoutReceiverOptions): { receive(
   }
 
   /** A 400 is final, and the sign-out would be lost: where only a clock or a key not yet read speaks against it, it is asked for again. */
-  function notGood(description: string, certain: boolean): Response {
-    options.onProblem?.(new Error(`A logout token was not accepted. ${description}`))
+  #notGood(description: string, certain: boolean): Response {
+    this.#options.onProblem?.(new Error(`A logout token was not accepted. ${description}`))
     return certain ? refuse(description) : later(description)
   }
 
-  async function end({ sid, sub, rev, jti, iat }: LogoutTokenClaims, now: number): Promise<Response> {
+  async #end({ sid, sub, rev, jti, iat }: LogoutTokenClaims, now: number): Promise<Response> {
     const logout: Logout = {
       ...(sid === undefined ? {} : { sid }),
       ...(sub === undefined ? {} : { sub }),
       ...(rev === undefined ? {} : { rev }),
       jti,
     }
-    const until = iat + maxAgeSeconds + 2 * options.toleranceSeconds
+    const until = iat + this.#maxAgeSeconds + 2 * this.#options.toleranceSeconds
     try {
-      const outcome = await once.run(jti, now, until, async () => options.sink(logout))
+      const outcome = await this.#once.run(jti, now, until, async () => this.#options.sink(logout))
       if (outcome === 'done_before') {
-        counters.replayed++
+        this.counters.replayed++
         return refuse('This logout token has been used before.')
       }
-      counters.ended++
+      this.counters.ended++
       return new Response(null, { status: 200, headers: { 'cache-control': 'no-store' } })
     } catch (cause) {
-      options.onProblem?.(new Error('The sessions that a logout token names could not be ended; the broker tells it again.', { cause }))
+      this.#options.onProblem?.(new Error('The sessions that a logout token names could not be ended; the broker tells it again.', { cause }))
       return later('The sessions could not be ended. Tell it again.')
     }
   }
-
-  return { receive, counters }
 }
 
 interface Counters {

@@ -52,55 +52,71 @@ exit $code`
 
 /** @throws Error where it does not start, in words for an operator */
 export async function keepRunning(server: OwnServer, log: Log): Promise<{ close(): Promise<void> }> {
-  let child: ChildProcess | undefined
-  const ending = new AbortController()
-  let supervising: Promise<void> = Promise.resolve()
-
-  const start = async (): Promise<void> => {
-    await endLeftover(server)
-    await server.prepare()
-    child = await startOnce(server)
-    await server.opened()
+  const supervisor = new Supervisor(server, log)
+  await supervisor.startOrAnew()
+  const supervising = supervisor.supervise()
+  return {
+    async close() {
+      await supervisor.end()
+      await supervising
+      // One that was being started meanwhile.
+      await supervisor.end()
+    },
   }
-  const startOrAnew = async (): Promise<void> => {
+}
+
+class Supervisor {
+  readonly #server: OwnServer
+  readonly #log: Log
+  #child: ChildProcess | undefined
+  #ending = false
+
+  constructor(server: OwnServer, log: Log) {
+    this.#server = server
+    this.#log = log
+  }
+
+  async startOrAnew(): Promise<void> {
     try {
-      await start()
+      await this.#start()
     } catch (error) {
-      await stop(child)
-      log.warn('queue_server_starts_anew', { server: server.name, cause: String(error) })
-      await server.startAnew()
-      await start()
+      await stop(this.#child)
+      this.#log.warn('queue_server_starts_anew', { server: this.#server.name, cause: String(error) })
+      await this.#server.startAnew()
+      await this.#start()
     }
   }
-  const supervise = async (): Promise<void> => {
-    for (let pauseMs = 100; !ending.signal.aborted;) {
-      const code = await exited(child)
-      if (ending.signal.aborted) return
-      log.error('queue_server_died', { server: server.name, code: String(code) })
+
+  /** Starts the server again each time it dies, until `end` is called. */
+  async supervise(): Promise<void> {
+    for (let pauseMs = 100; !this.#ending;) {
+      const code = await exited(this.#child)
+      if (this.#ending) return
+      this.#log.error('queue_server_died', { server: this.#server.name, code: String(code) })
       await sleep(pauseMs)
-      if (ending.signal.aborted) return
+      if (this.#ending) return
       try {
-        await startOrAnew()
-        log.info('queue_server_restarted', { server: server.name })
+        await this.startOrAnew()
+        this.#log.info('queue_server_restarted', { server: this.#server.name })
         pauseMs = 100
       } catch (error) {
-        await stop(child)
+        await stop(this.#child)
         pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
-        log.error('queue_server_not_restarted', { server: server.name, cause: error })
+        this.#log.error('queue_server_not_restarted', { server: this.#server.name, cause: error })
       }
     }
   }
 
-  await startOrAnew()
-  supervising = supervise()
-  return {
-    async close() {
-      ending.abort()
-      await stop(child)
-      await supervising
-      // One that was being started meanwhile.
-      await stop(child)
-    },
+  async end(): Promise<void> {
+    this.#ending = true
+    await stop(this.#child)
+  }
+
+  async #start(): Promise<void> {
+    await endLeftover(this.#server)
+    await this.#server.prepare()
+    this.#child = await startOnce(this.#server)
+    await this.#server.opened()
   }
 }
 
