@@ -32,27 +32,38 @@ interface Entry {
   discovery: Discovery
 }
 
-export function createDirectory({
-  authority,
-  simulated,
-  fetch,
-  clock,
-}: {
+interface Source {
   authority: string
   simulated: boolean
   fetch: Fetch
   clock: Clock
-}): Directory {
-  const entries = new Map<string, Entry>()
-  const verifiers = new Map<string, JwksVerifier>()
-  const fetching = new Map<string, Promise<Discovery>>()
+}
 
+export function createDirectory(source: Source): Directory {
+  const discovery = keptDiscovery(source)
+  const verifiers = new Map<string, JwksVerifier>()
+  const verifier = (tid: string): JwksVerifier => {
+    const known = verifiers.get(tid)
+    if (known) return known
+    const made = createJwksVerifier({
+      nowMs: () => source.clock.nowMs(),
+      fetchKeys: async () => {
+        const { jwksUri, issuer } = await discovery(tid)
+        return keysOf(await call(source.fetch, jwksUri, { method: 'GET' })).filter((key) => signsFor(key, issuer, tid))
+      },
+    })
+    verifiers.set(tid, made)
+    return made
+  }
+  return { discovery, verifier }
+}
+
+function keptDiscovery(source: Source): Directory['discovery'] {
+  const entries = new Map<string, Entry>()
+  const fetching = new Map<string, Promise<Discovery>>()
   const load = async (tenant: string): Promise<Discovery> => {
-    const answer = await call(fetch, `${authority}/${tenant}/v2.0/.well-known/openid-configuration`, { method: 'GET' })
-    if (answer.status !== 200)
-      throw new MicrosoftUnreachable(`The discovery document of ${tenant} answered ${answer.status}: is the tenant's id right?`)
-    const discovery = readDiscovery(answer.body, tenant, simulated)
-    const now = clock.nowMs()
+    const discovery = await loadDiscovery(source, tenant)
+    const now = source.clock.nowMs()
     entries.set(tenant, { atMs: now, triedAtMs: now, discovery })
     return discovery
   }
@@ -62,28 +73,21 @@ export function createDirectory({
     fetching.set(tenant, running)
     return running
   }
-  const discovery = async (tenant: string): Promise<Discovery> => {
+  return async (tenant) => {
     const entry = entries.get(tenant)
-    const now = clock.nowMs()
+    const now = source.clock.nowMs()
     if (entry === undefined || now - entry.atMs > STALE_MS) return once(tenant)
     if (now - entry.atMs < FRESH_MS || now - entry.triedAtMs < RETRY_MS) return entry.discovery
     entry.triedAtMs = now
     return once(tenant).catch(() => entry.discovery)
   }
-  const verifier = (tid: string): JwksVerifier => {
-    const known = verifiers.get(tid)
-    if (known) return known
-    const made = createJwksVerifier({
-      nowMs: () => clock.nowMs(),
-      fetchKeys: async () => {
-        const { jwksUri, issuer } = await discovery(tid)
-        return keysOf(await call(fetch, jwksUri, { method: 'GET' })).filter((key) => signsFor(key, issuer, tid))
-      },
-    })
-    verifiers.set(tid, made)
-    return made
-  }
-  return { discovery, verifier }
+}
+
+async function loadDiscovery({ authority, simulated, fetch }: Source, tenant: string): Promise<Discovery> {
+  const answer = await call(fetch, `${authority}/${tenant}/v2.0/.well-known/openid-configuration`, { method: 'GET' })
+  if (answer.status !== 200)
+    throw new MicrosoftUnreachable(`The discovery document of ${tenant} answered ${answer.status}: is the tenant's id right?`)
+  return readDiscovery(answer.body, tenant, simulated)
 }
 
 const ENDPOINTS = ['authorization_endpoint', 'token_endpoint', 'end_session_endpoint', 'jwks_uri', 'issuer'] as const

@@ -24,7 +24,11 @@ type Ask = (tid: string, method: Method, url: string, body?: Record<string, unkn
 export function createGraph(need: Need, directory: Directory): Graph {
   const origin = need.config.signals?.graph.origin ?? DEFAULT_ORIGIN
   const ask = asking(need, directory, origin)
-  const path = (tid: string, method: Method, rest: string, body?: Record<string, unknown>) => ask(tid, method, `${origin}${rest}`, body)
+  const path: Ask = (tid, method, rest, body) => ask(tid, method, `${origin}${rest}`, body)
+  return { ...accounts(path), ...subscriptions(path), ...changes(ask, path, origin) }
+}
+
+function accounts(path: Ask): Pick<Graph, 'user' | 'revokeSessions'> {
   return {
     async user(tid, oid) {
       const select = '$select=id,accountEnabled,signInSessionsValidFromDateTime'
@@ -42,6 +46,11 @@ export function createGraph(need: Need, directory: Directory): Graph {
       good(answer)
       return 'asked'
     },
+  }
+}
+
+function subscriptions(path: Ask): Pick<Graph, 'subscribe' | 'renewSubscription' | 'subscriptions' | 'unsubscribe'> {
+  return {
     async subscribe(tid, { address, clientState, until }) {
       const answer = await path(tid, 'POST', '/subscriptions', {
         changeType: 'updated,deleted',
@@ -69,6 +78,12 @@ export function createGraph(need: Need, directory: Directory): Graph {
       const answer = await path(tid, 'DELETE', `/subscriptions/${encodeURIComponent(id)}`)
       if (answer.status !== 404) good(answer)
     },
+  }
+}
+
+/** Microsoft's delta query: only users that changed. */
+function changes(ask: Ask, path: Ask, origin: string): Pick<Graph, 'deltaFromNow' | 'changes'> {
+  return {
     async deltaFromNow(tid) {
       const answer = good(await path(tid, 'GET', '/users/delta?$deltatoken=latest&$select=id,accountEnabled'))
       return within(origin, answer.body['@odata.deltaLink'])

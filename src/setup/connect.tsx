@@ -1,10 +1,8 @@
-import { problemOfPem } from '../microsoft/administration.ts'
-import type { Candidate } from '../microsoft/interface.ts'
 import { connectTenant, readTenantId } from '../microsoft/tenants.ts'
-import { isGuid } from '../protocol/guid.ts'
 import { Button, Choices, Facts, Notice, Tick } from '../page/components.tsx'
 import { dropDraft, draftOf, keepDraft } from './draft.ts'
 import { Field, Form, goOn, recorded, setupPage, type SetupRequest } from './frame.tsx'
+import { readConnection, tried } from './typed-connection.ts'
 
 /**
  * The application's id and credential, and tenants. Secrets go in and never come out again. It saves nothing with which Entra gives no token over
@@ -19,81 +17,90 @@ const TYPED = ['client_id', 'kind', 'client_secret', 'certificate', 'tid', 'name
 export const keepConnection = (request: SetupRequest, form: URLSearchParams): Promise<void> => keepDraft(request, form, TYPED)
 
 export async function connectPage(request: SetupRequest, problem?: Problem): Promise<Response> {
-  const { connection } = request.deps
   const draft = await draftOf(request)
-  const { clientId, credential, credentialFrom, tenants } = connection.current()
+  const current = request.deps.connection.current()
   return setupPage(
     request,
     { title: 'The application in Entra', status: problem === undefined ? 200 : 400, said: wrong(problem) },
     <>
-      {clientId === undefined && credential === undefined ? null : (
-        <Facts
-          items={[
-            ['Application', clientId],
-            [
-              'Credential',
-              credential === undefined
-                ? 'none yet'
-                : `${KIND[credential.kind]}, ${credentialFrom === 'environment' ? 'from the settings' : 'entered here'}`,
-            ],
-            ['Tenants', String(tenants.length)],
-          ]}
-        />
-      )}
+      <Present current={current} />
       <Form request={request} action="/setup/connect">
         <Field
           label="Application (client) id"
           name="client_id"
-          value={draft?.client_id ?? clientId}
+          value={draft?.client_id ?? current.clientId}
           hint="App registrations, Case Manager, Overview."
           required
         />
-        {credentialFrom === 'environment' ? (
-          <Notice title="The credential comes from the broker’s settings.">It is changed there, and the broker is started again.</Notice>
-        ) : (
-          <>
-            <Choices
-              legend="What the broker proves itself with"
-              name="kind"
-              chosen={draft?.kind ?? (credential === undefined ? 'secret' : 'keep')}
-              options={[
-                ...(credential === undefined ? [] : [{ value: 'keep', label: 'What was entered before' }]),
-                { value: 'secret', label: 'A client secret', hint: 'It ends after two years at most. Entra shows it once.' },
-                { value: 'pem', label: 'A certificate', hint: 'Nothing secret was ever at Entra: its public half is uploaded there.' },
-              ]}
-            />
-            <Field
-              label="Client secret, its value"
-              name="client_secret"
-              secret
-              hint={draft?.client_secret === undefined ? 'Not the “Secret ID”.' : TYPED_BEFORE}
-            />
-            <Field
-              label="Or private key and certificate, in PEM"
-              name="certificate"
-              lines={4}
-              hint={draft?.certificate === undefined ? undefined : TYPED_BEFORE}
-            />
-          </>
-        )}
-        {tenants.length > 0 ? null : (
-          <>
-            <Field
-              label="Directory (tenant) id"
-              name="tid"
-              value={draft?.tid}
-              hint="Entra ID, Overview. The users of this tenant will sign in."
-              required
-            />
-            <Field label="What you call the tenant" name="name" value={draft?.name} hint="For you and other operators, “Contoso” for instance." />
-            <p class="soft small">The first tenant is also the operators’: its app roles Broker.Operator and Broker.Administrator count.</p>
-          </>
-        )}
+        <CredentialFields current={current} draft={draft} />
+        {current.tenants.length > 0 ? null : <FirstTenantFields draft={draft} />}
         <div class="row">
           <Button>Save</Button>
         </div>
       </Form>
     </>,
+  )
+}
+
+type Current = ReturnType<SetupRequest['deps']['connection']['current']>
+type Draft = Awaited<ReturnType<typeof draftOf>>
+
+function Present({ current: { clientId, credential, credentialFrom, tenants } }: { current: Current }) {
+  if (clientId === undefined && credential === undefined) return null
+  return (
+    <Facts
+      items={[
+        ['Application', clientId],
+        [
+          'Credential',
+          credential === undefined
+            ? 'none yet'
+            : `${KIND[credential.kind]}, ${credentialFrom === 'environment' ? 'from the settings' : 'entered here'}`,
+        ],
+        ['Tenants', String(tenants.length)],
+      ]}
+    />
+  )
+}
+
+function CredentialFields({ current: { credential, credentialFrom }, draft }: { current: Current; draft: Draft }) {
+  if (credentialFrom === 'environment')
+    return <Notice title="The credential comes from the broker’s settings.">It is changed there, and the broker is started again.</Notice>
+  return (
+    <>
+      <Choices
+        legend="What the broker proves itself with"
+        name="kind"
+        chosen={draft?.kind ?? (credential === undefined ? 'secret' : 'keep')}
+        options={[
+          ...(credential === undefined ? [] : [{ value: 'keep', label: 'What was entered before' }]),
+          { value: 'secret', label: 'A client secret', hint: 'It ends after two years at most. Entra shows it once.' },
+          { value: 'pem', label: 'A certificate', hint: 'Nothing secret was ever at Entra: its public half is uploaded there.' },
+        ]}
+      />
+      <Field
+        label="Client secret, its value"
+        name="client_secret"
+        secret
+        hint={draft?.client_secret === undefined ? 'Not the “Secret ID”.' : TYPED_BEFORE}
+      />
+      <Field
+        label="Or private key and certificate, in PEM"
+        name="certificate"
+        lines={4}
+        hint={draft?.certificate === undefined ? undefined : TYPED_BEFORE}
+      />
+    </>
+  )
+}
+
+function FirstTenantFields({ draft }: { draft: Draft }) {
+  return (
+    <>
+      <Field label="Directory (tenant) id" name="tid" value={draft?.tid} hint="Entra ID, Overview. The users of this tenant will sign in." required />
+      <Field label="What you call the tenant" name="name" value={draft?.name} hint="For you and other operators, “Contoso” for instance." />
+      <p class="soft small">The first tenant is also the operators’: its app roles Broker.Operator and Broker.Administrator count.</p>
+    </>
   )
 }
 
@@ -131,62 +138,7 @@ async function noOperatorTenant({ deps }: SetupRequest): Promise<boolean> {
   return operatorTenant === undefined || (await deps.store.findTenant(operatorTenant))?.removedAt !== undefined
 }
 
-interface Wanted {
-  clientId: string
-  kept: Kept | undefined
-  /** The first tenant, where none is connected. */
-  first: string | undefined
-}
-
-function readConnection(request: SetupRequest, form: URLSearchParams): Wanted | { problem: string } {
-  const clientId = (form.get('client_id') ?? '').toLowerCase()
-  if (!isGuid(clientId)) return { problem: 'The application (client) id is a GUID: App registrations, Case Manager, Overview.' }
-  const first = request.deps.connection.current().tenants.length === 0 ? readTenantId(form.get('tid') ?? '') : undefined
-  if (first !== undefined && 'problem' in first) return first
-  const credential = readCredential(request, form)
-  return 'problem' in credential ? credential : { clientId, kept: credential.kept, first: first?.tid }
-}
-
-/** Tenants that are asked for a token. */
-const MOST_TRIED = 3
-
-/** What is wrong with the new application or credential, asked of Entra itself. A tenant that has not consented has no application in it yet. */
-async function tried({ deps }: SetupRequest, { clientId, kept, first }: Wanted): Promise<Problem> {
-  const { tenants, operatorTenant, credential, clientId: former } = deps.connection.current()
-  const tids = first === undefined ? [...tenants].sort((a, b) => Number(b === operatorTenant) - Number(a === operatorTenant)) : [first]
-  const given = async (candidate: Candidate) => {
-    const answers = await Promise.all(tids.slice(0, MOST_TRIED).map((tid) => deps.microsoft.tryConnection(tid, candidate)))
-    return answers.find(({ ok }) => ok) ?? answers[0]
-  }
-  const answer = await given({ clientId, credential: kept ?? credential })
-  if (answer === undefined || answer.ok) return undefined
-  const code = answer.code === undefined ? '' : ` (AADSTS${answer.code})`
-  const problem = `Nothing was saved. Entra gives no token with this: ${answer.problem}${code}`
-  if (answer.guidance !== 'app_missing') return problem
-  // Before the first consent that is so. Over an application that works, it is a wrong id.
-  return former !== undefined && credential !== undefined && (await given({ clientId: former, credential }))?.ok === true ? problem : undefined
-}
-
 const nameIn = (form: URLSearchParams): string | undefined => (form.get('name') ?? '').trim().slice(0, 100) || undefined
-
-type Kept = { kind: 'secret'; secret: string } | { kind: 'pem'; pem: string }
-
-function readCredential({ deps, now }: SetupRequest, form: URLSearchParams): { kept: Kept | undefined } | { problem: string } {
-  const { credential, credentialFrom } = deps.connection.current()
-  if (credentialFrom === 'environment') return { kept: undefined }
-  const kind = form.get('kind')
-  if (kind === 'keep' && credential !== undefined) return { kept: undefined }
-  if (kind === 'pem') {
-    const pem = (form.get('certificate') ?? '').trim()
-    const problem = problemOfPem(pem, now * 1000)
-    return problem === undefined ? { kept: { kind, pem } } : { problem }
-  }
-  const secret = (form.get('client_secret') ?? '').trim()
-  if (secret === '') return { problem: 'Enter the value of the client secret, or a certificate.' }
-  // Entra shows both, and the wrong one is a GUID.
-  if (isGuid(secret.toLowerCase())) return { problem: 'That is the “Secret ID”. Enter the “Value” that Entra showed once beside it.' }
-  return { kept: { kind: 'secret', secret } }
-}
 
 async function addTenant(
   request: SetupRequest,

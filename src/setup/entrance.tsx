@@ -25,31 +25,36 @@ export async function entrancePage(
   c: Context,
   { rejected = false, status = 401 }: { rejected?: boolean; status?: 401 | 403 } = {},
 ): Promise<Response> {
-  const { simulated } = deps.config.entra
   const recovery = await recoveryPending(deps, deps.clock.now())
-  if (!recovery && !rejected && (await operatorExists(deps.store))) {
-    const path = new URL(c.req.url).pathname
-    const asserted = c.req.query('said') === 'asserted'
-    const signIn = new URLSearchParams({ return_to: c.req.method === 'GET' && path !== '/setup/returned' && !asserted ? path : '/setup' })
-    return page(
-      c,
-      { title: 'Setting up the connection to Microsoft', status, simulated },
-      <>
-        {asserted ? (
-          <Notice kind="good" title="Microsoft is connected: the proof of MFA is set, and users can sign in now.">
-            The token has done its work. From now on an administrator signs in here.
-          </Notice>
-        ) : null}
-        <p>This is for administrators of the broker: users of the operators’ tenant with the app role Broker.Administrator.</p>
-        <div class="row">
-          <LinkButton href={`/ops/sign-in?${signIn}`}>Sign in</LinkButton>
-        </div>
-      </>,
-    )
-  }
+  const signsIn = !recovery && !rejected && (await operatorExists(deps.store))
   return page(
     c,
-    { title: 'Setting up the connection to Microsoft', status, simulated },
+    { title: 'Setting up the connection to Microsoft', status, simulated: deps.config.entra.simulated },
+    signsIn ? <SignInEntrance c={c} /> : <TokenEntrance csrf={csrfToken(deps, c, PURPOSE)} recovery={recovery} rejected={rejected} />,
+  )
+}
+
+function SignInEntrance({ c }: { c: Context }) {
+  const path = new URL(c.req.url).pathname
+  const asserted = c.req.query('said') === 'asserted'
+  const signIn = new URLSearchParams({ return_to: c.req.method === 'GET' && path !== '/setup/returned' && !asserted ? path : '/setup' })
+  return (
+    <>
+      {asserted ? (
+        <Notice kind="good" title="Microsoft is connected: the proof of MFA is set, and users can sign in now.">
+          The token has done its work. From now on an administrator signs in here.
+        </Notice>
+      ) : null}
+      <p>This is for administrators of the broker: users of the operators’ tenant with the app role Broker.Administrator.</p>
+      <div class="row">
+        <LinkButton href={`/ops/sign-in?${signIn}`}>Sign in</LinkButton>
+      </div>
+    </>
+  )
+}
+
+function TokenEntrance({ csrf, recovery, rejected }: { csrf: string; recovery: boolean; rejected: boolean }) {
+  return (
     <>
       <p>{recovery ? 'A recovery token was made with cmb setup --recover. It is valid once, for 15 minutes. Type that token here.' : RUN_SETUP}</p>
       {rejected ? (
@@ -62,13 +67,13 @@ export async function entrancePage(
         </div>
       ) : null}
       <form class="stack" method="post" action="/setup/token">
-        <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, PURPOSE) }} />
+        <HiddenFields fields={{ [CSRF_FIELD]: csrf }} />
         <Field label="Token" name="token" required />
         <div class="row">
           <Button>Begin</Button>
         </div>
       </form>
-    </>,
+    </>
   )
 }
 
