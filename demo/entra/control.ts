@@ -40,6 +40,17 @@ export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
     c.header('Cache-Control', 'no-store')
     return next()
   })
+  userControl(app, world)
+  switchControl(app, world)
+  tenantControl(app, site)
+  app.get('/_control/subscriptions', (c) => c.json(subscriptions.live()))
+  app.post('/_control/subscriptions', (c) =>
+    withBody(c, subscriptionsBody, ({ act }) => c.json({ subscriptions: act === 'lose' ? subscriptions.lose() : subscriptions.askToReauthorize() })),
+  )
+  return app
+}
+
+function userControl(app: Hono, world: World): void {
   app.get('/_control/users', (c) => c.json(world.users().map((user) => describeUser(world, user))))
   app.post('/_control/users', (c) => withBody(c, newUserBody, (body) => addUser(c, world, body)))
   app.get('/_control/users/:upn', (c) => withUser(c, world, (user) => c.json(describeUser(world, user))))
@@ -51,6 +62,9 @@ export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
       }),
     ),
   )
+}
+
+function switchControl(app: Hono, world: World): void {
   app.get('/_control/auto', (c) => c.json({ upn: world.auto }))
   app.post('/_control/auto', (c) =>
     withBody(c, autoBody, ({ upn }) => {
@@ -70,6 +84,10 @@ export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
     world.switches = structuredClone(DEFAULTS)
     return c.json(world.switches)
   })
+}
+
+/** A tenant's signing keys, and the applications that are registered. */
+function tenantControl(app: Hono, site: Site): void {
   app.post('/_control/keys', (c) =>
     withBody(c, keysBody, async ({ tid, dropOld }) => {
       const provider = await site.provider(tid)
@@ -79,18 +97,16 @@ export function controlRoom(site: Site, subscriptions: Subscriptions): Hono {
   )
   app.post('/_control/apps/:clientId', (c) =>
     withBody(c, appBody, (body) => {
-      const found = world.apps.get(c.req.param('clientId') ?? '')
+      const found = site.world.apps.get(c.req.param('clientId') ?? '')
       if (!found)
-        return c.json({ error: 'unknown_app', message: `There is no application ${c.req.param('clientId')}.`, known: [...world.apps.keys()] }, 404)
+        return c.json(
+          { error: 'unknown_app', message: `There is no application ${c.req.param('clientId')}.`, known: [...site.world.apps.keys()] },
+          404,
+        )
       Object.assign(found, body)
       return c.json({ clientId: found.clientId, redirectUris: found.redirectUris })
     }),
   )
-  app.get('/_control/subscriptions', (c) => c.json(subscriptions.live()))
-  app.post('/_control/subscriptions', (c) =>
-    withBody(c, subscriptionsBody, ({ act }) => c.json({ subscriptions: act === 'lose' ? subscriptions.lose() : subscriptions.askToReauthorize() })),
-  )
-  return app
 }
 
 type Answer = Response | Promise<Response>

@@ -1,8 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
-import type { AdapterPayload, Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import type { Account, AdapterPayload, Configuration } from 'oidc-provider'
 import { DETAIL, inject } from './inject.ts'
 import { Provider } from './oidc-provider.ts'
+import { INNER_COOKIE, REFRESH_SECONDS, settings } from './provider-settings.ts'
 import { ORDINARY_MEMBER, type User, type Tenant } from './users.ts'
 import { createTokenStore } from './token-store.ts'
 import type { SignIn, World } from './world.ts'
@@ -11,34 +12,6 @@ import type { SignIn, World } from './world.ts'
  * One tenant as an OpenID provider, on `oidc-provider`: codes, PKCE, tokens, signatures. Who the user is was decided before it is asked;
  * how the client proves itself too, so inside there is one secret that nobody else knows.
  */
-
-const HOUR = 3600
-const REFRESH_SECONDS = 90 * 24 * HOUR
-const SCOPES = ['openid', 'profile', 'email', 'offline_access', 'User.Read']
-const INNER_COOKIE = 'inner'
-const CLAIMS = [
-  'sub',
-  'tid',
-  'oid',
-  'name',
-  'preferred_username',
-  'email',
-  'sid',
-  'login_hint',
-  'auth_time',
-  'acrs',
-  'amr',
-  'roles',
-  'wids',
-  'ver',
-  'uti',
-  'rh',
-  'signin_state',
-  'tenant_region_sub_scope',
-  'nbf',
-  'iat',
-  'aio',
-]
 
 interface AuthorizeParameters {
   redirectUri: string
@@ -211,63 +184,33 @@ export class TenantProvider {
   #build(): Provider {
     const world = this.#world
     const configuration: Configuration = {
+      ...settings(world),
       adapter: this.#store,
       jwks: { keys: this.#keys },
-      scopes: SCOPES,
-      claims: { openid: CLAIMS, profile: [], email: [] },
-      subjectTypes: ['pairwise'],
-      sectorIdentifierUriValidate: () => false,
       pairwiseIdentifier: (_ctx, accountId, client) => world.pairwiseSub(this.tenant.tid, accountId, client.clientId),
-      findAccount: (_ctx, oid, token) => {
-        const grantId = token && 'grantId' in token ? token.grantId : undefined
-        const user = world.userById(this.tenant.tid, oid)
-        if (!user) return undefined
-        return {
-          accountId: oid,
-          claims: () => {
-            const signIn = grantId ? world.signIns.get(grantId) : undefined
-            return { sub: oid, ...(signIn ? this.#claims(user, signIn) : {}) }
-          },
-        }
-      },
-      cookies: { names: { session: INNER_COOKIE, interaction: 'inner_i', resume: 'inner_r' } },
-      features: {
-        devInteractions: { enabled: false },
-        rpInitiatedLogout: { enabled: false },
-        resourceIndicators: { enabled: false },
-        pushedAuthorizationRequests: { enabled: false },
-        dPoP: { enabled: false },
-      },
-      interactions: { policy: [], url: () => '/' },
-      pkce: { required: () => false },
-      conformIdTokenClaims: true,
-      clientBasedCORS: () => false,
-      expiresWithSession: () => false,
-      issueRefreshToken: (_ctx, _client, code) => Boolean(code.grantId && world.signIns.get(code.grantId)?.offline),
-      rotateRefreshToken: true,
+      findAccount: (_ctx, oid, token) => this.#account(oid, token && 'grantId' in token ? token.grantId : undefined),
       loadExistingGrant: async (ctx) => {
         const clientId = ctx.oidc.client?.clientId
         const grantId = clientId && ctx.oidc.session?.grantIdFor(clientId)
         return grantId ? this.#provider.Grant.find(grantId) : undefined
-      },
-      ttl: {
-        AccessToken: HOUR + 600,
-        AuthorizationCode: 600,
-        Grant: REFRESH_SECONDS,
-        RefreshToken: REFRESH_SECONDS,
-        Session: 60,
-        Interaction: 60,
-        // `iat` is ours, so that a skewed or a false clock shows; the end moves with it.
-        IdToken: () => Math.max(1, HOUR + world.now() - Math.floor(Date.now() / 1000)),
-      },
-      renderError: (ctx: KoaContextWithOIDC, out) => {
-        ctx.type = 'json'
-        ctx.body = out
       },
     }
     const provider = new Provider(world.issuerOf(this.tenant.tid), configuration)
     provider.silent = true
     provider.on('grant.error', (ctx, error) => ctx.res.setHeader(DETAIL, encodeURIComponent(error.error_detail ?? '')))
     return provider
+  }
+
+  #account(oid: string, grantId: string | undefined): Account | undefined {
+    const world = this.#world
+    const user = world.userById(this.tenant.tid, oid)
+    if (!user) return undefined
+    return {
+      accountId: oid,
+      claims: () => {
+        const signIn = grantId ? world.signIns.get(grantId) : undefined
+        return { sub: oid, ...(signIn ? this.#claims(user, signIn) : {}) }
+      },
+    }
   }
 }

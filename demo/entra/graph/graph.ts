@@ -14,36 +14,47 @@ type Answer = Response | Promise<Response>
 type Act = (c: Context, caller: GraphCaller) => Answer
 
 const BASE = '/graph/v1.0'
+const READ = ['User.Read.All', 'Directory.Read.All']
 
 export function graphRoom(site: Site, subscriptions: Subscriptions): Hono {
   const app = new Hono()
-  const { world } = site
-  const may =
-    (roles: string[], act: Act) =>
-    async (c: Context): Promise<Response> => {
-      const trouble = await site.trouble('graph')
-      if (trouble?.retryAfter) {
-        c.header('Retry-After', trouble.retryAfter)
-        return graphError(c, 429, 'TooManyRequests', 'Too many requests.', world.clock.nowMs())
-      }
-      if (trouble) return graphError(c, 503, 'ServiceUnavailable', 'The service is unavailable.', world.clock.nowMs())
-      const caller = await readAppToken(site, c.req.header('authorization'))
-      if (!caller) return graphError(c, 401, 'InvalidAuthenticationToken', 'Access token is empty, expired or not one of ours.', world.clock.nowMs())
-      if (!roles.some((role) => caller.roles.includes(role)))
-        return graphError(c, 403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.', world.clock.nowMs())
-      return act(c, caller)
+  const may = permitting(site)
+  users(app, site, may)
+  subscribing(app, subscriptions, may)
+  return app
+}
+
+type May = (roles: string[], act: Act) => (c: Context) => Promise<Response>
+
+/** One of these roles lets the application act. */
+function permitting(site: Site): May {
+  return (roles, act) => async (c) => {
+    const trouble = await site.trouble('graph')
+    if (trouble?.retryAfter) {
+      c.header('Retry-After', trouble.retryAfter)
+      return graphError(c, 429, 'TooManyRequests', 'Too many requests.', site.world.clock.nowMs())
     }
-  const read = ['User.Read.All', 'Directory.Read.All']
+    if (trouble) return graphError(c, 503, 'ServiceUnavailable', 'The service is unavailable.', site.world.clock.nowMs())
+    const caller = await readAppToken(site, c.req.header('authorization'))
+    if (!caller)
+      return graphError(c, 401, 'InvalidAuthenticationToken', 'Access token is empty, expired or not one of ours.', site.world.clock.nowMs())
+    if (!roles.some((role) => caller.roles.includes(role)))
+      return graphError(c, 403, 'Authorization_RequestDenied', 'Insufficient privileges to complete the operation.', site.world.clock.nowMs())
+    return act(c, caller)
+  }
+}
+
+function users(app: Hono, site: Site, may: May): void {
   app.get(
     `${BASE}/users/delta`,
-    may(read, (c, caller) => delta(c, world, caller.tid)),
+    may(READ, (c, caller) => delta(c, site.world, caller.tid)),
   )
   app.get(
     `${BASE}/users/:id`,
-    may(read, (c, caller) =>
+    may(READ, (c, caller) =>
       withUser(c, site, caller, (user) =>
         c.json({
-          '@odata.context': `${world.origin}${BASE}/$metadata#users/$entity`,
+          '@odata.context': `${site.world.origin}${BASE}/$metadata#users/$entity`,
           ...selectProperties(user, c.req.query('$select')),
         }),
       ),
@@ -54,31 +65,33 @@ export function graphRoom(site: Site, subscriptions: Subscriptions): Hono {
     may(['User.RevokeSessions.All'], (c, caller) =>
       withUser(c, site, caller, (user) => {
         revokeLater(site, user)
-        return c.json({ '@odata.context': `${world.origin}${BASE}/$metadata#Edm.Boolean`, value: true })
+        return c.json({ '@odata.context': `${site.world.origin}${BASE}/$metadata#Edm.Boolean`, value: true })
       }),
     ),
   )
+}
+
+function subscribing(app: Hono, subscriptions: Subscriptions, may: May): void {
   app.get(
     `${BASE}/subscriptions`,
-    may(read, (c, caller) => subscriptions.list(c, caller)),
+    may(READ, (c, caller) => subscriptions.list(c, caller)),
   )
   app.post(
     `${BASE}/subscriptions`,
-    may(read, (c, caller) => subscriptions.create(c, caller)),
+    may(READ, (c, caller) => subscriptions.create(c, caller)),
   )
   app.get(
     `${BASE}/subscriptions/:id`,
-    may(read, (c, caller) => subscriptions.show(c, caller)),
+    may(READ, (c, caller) => subscriptions.show(c, caller)),
   )
   app.patch(
     `${BASE}/subscriptions/:id`,
-    may(read, (c, caller) => subscriptions.renew(c, caller)),
+    may(READ, (c, caller) => subscriptions.renew(c, caller)),
   )
   app.delete(
     `${BASE}/subscriptions/:id`,
-    may(read, (c, caller) => subscriptions.remove(c, caller)),
+    may(READ, (c, caller) => subscriptions.remove(c, caller)),
   )
-  return app
 }
 
 function withUser(c: Context, site: Site, caller: GraphCaller, act: (user: User) => Answer): Answer {
