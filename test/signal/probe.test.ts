@@ -22,9 +22,9 @@ describe('a probe of each session finds out what Microsoft does not say', () => 
   test.each<[string, (entra: Entra) => void, string]>([
     ['sessions revoked', (entra) => entra.change(ALICE, { revokeSessions: true }), 'microsoft_session_revoked'],
     ['account disabled', (entra) => entra.change(ALICE, { accountEnabled: false }), 'microsoft_account_disabled'],
-    ['account deleted', (entra) => entra.change(ALICE, { deleted: true }), 'microsoft_session_revoked'],
+    ['account deleted', (entra) => entra.change(ALICE, { deleted: true }), 'microsoft_account_deleted'],
     ['password reset by an administrator', (entra) => entra.change(ALICE, { password: 'another', by: 'admin' }), 'microsoft_session_revoked'],
-    ['no longer assigned to the app', (entra) => entra.change(ALICE, { assigned: false }), 'microsoft_session_revoked'],
+    ['no longer assigned to the app', (entra) => entra.change(ALICE, { assigned: false }), 'microsoft_access_removed'],
   ])('%s: out at both instances, nobody else, and once', async (_cause, act, reason) => {
     const world = await probed(act)
     expect(await world.refreshes(world.alice)).toEqual(REFUSED)

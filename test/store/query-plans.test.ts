@@ -48,6 +48,8 @@ const BOUNDED: [piece: string, why: string][] = [
   ['SELECT min(d.created_at_ms) FROM deliveries d WHERE', 'the first entry of a range of an index'],
   ['DELETE FROM consents WHERE sub = ?', 'one for each client'],
   ['WHERE sid > ? AND sid <= ? AND sub = ? AND opened_seq < ?', 'a page whose end was looked up before'],
+  ['UPDATE revocations SET salt = NULL WHERE seq > @after AND seq <= @to', 'a page whose end was looked up before'],
+  ['DELETE FROM audit_salts WHERE id IN (SELECT id FROM audit WHERE actor_id = @sub', 'the audit entries of one user, when that user is erased'],
   ['DELETE FROM families WHERE sid = ?', 'the grants of one session'],
   ['DELETE FROM participants WHERE sid = ?', 'the clients of one session'],
   ['AS old FROM revocations r ORDER BY r.seq LIMIT ?', 'the oldest revocations, and whether each has a delivery'],
