@@ -37,44 +37,16 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
   const outages = createOutageLog(log)
   const server = engine.address.kind === 'postgres' ? await openPostgres(engine, outages) : openRedis(engine, outages)
   const bull = server.queue
-
+  const adding = new Adding(bull, outages)
   let lanes: LocalLanes | undefined
-  let waiting: Added[] = []
-  let flushing = false
-  let closed = false
   const workers = new Set<{ stop(): Promise<void> }>()
-
-  const flush = async (): Promise<void> => {
-    try {
-      // Emptied by what fails and by close.
-      while (waiting.length > 0) {
-        const batch = waiting.splice(0, BATCH)
-        await within(ANSWER_MS, bull.addBulk(batch.map(toJob)))
-        outages.up()
-      }
-    } catch (error) {
-      // The rest would wait for the same answer. The rows are owed; the relay finds them.
-      outages.dropped(waiting.length + 1, error)
-      waiting = []
-    } finally {
-      flushing = false
-    }
-  }
-  const add = (refs: readonly DeliveryRef[], delayMs = 0): void => {
-    if (closed) return
-    for (const ref of refs) if (waiting.length < MAX_WAITING) waiting.push({ ref, delayMs })
-    if (flushing || waiting.length === 0) return
-    flushing = true
-    // At the end of the turn: what is added in one goes in one batch.
-    setImmediate(() => void flush())
-  }
 
   return {
     bull,
-    add,
+    add: (refs, delayMs) => adding.add(refs, delayMs),
     hurry(refs) {
       const left = lanes === undefined ? refs : lanes.take(refs)
-      if (left.length > 0) add(left)
+      if (left.length > 0) adding.add(left)
     },
     straight(local) {
       lanes = local
@@ -85,28 +57,74 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
       workers.add(worker)
       return worker
     },
-    async health() {
-      try {
-        await within(1_000, server.ping())
-        return { up: true, engine: engine.kind }
-      } catch (error) {
-        return {
-          up: false,
-          engine: engine.kind,
-          problem: `The queue server cannot be used (${engine.description}): ${error instanceof Error ? error.message : String(error)}`,
-        }
-      }
-    },
+    health: () => healthOf(server, engine),
     durability: async () => (engine.own ? undefined : within(1_000, server.durability()).catch(() => undefined)),
     async close() {
-      closed = true
-      waiting = []
+      adding.close()
       outages.end()
       // Before their connections end: BullMQ's worker goes on asking an ended one.
       await Promise.all([...workers].map((worker) => worker.stop()))
       await within(ANSWER_MS, bull.close()).catch(() => {})
       await server.close()
     },
+  }
+}
+
+/** Collects jobs and hands them to the server in batches, so that no caller waits for it. */
+class Adding {
+  readonly #bull: Queue
+  readonly #outages: OutageLog
+  #waiting: Added[] = []
+  #flushing = false
+  #closed = false
+
+  constructor(bull: Queue, outages: OutageLog) {
+    this.#bull = bull
+    this.#outages = outages
+  }
+
+  add(refs: readonly DeliveryRef[], delayMs = 0): void {
+    if (this.#closed) return
+    for (const ref of refs) if (this.#waiting.length < MAX_WAITING) this.#waiting.push({ ref, delayMs })
+    if (this.#flushing || this.#waiting.length === 0) return
+    this.#flushing = true
+    // At the end of the turn: what is added in one goes in one batch.
+    setImmediate(() => void this.#flush())
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#waiting = []
+  }
+
+  async #flush(): Promise<void> {
+    try {
+      // Emptied by what fails and by close.
+      while (this.#waiting.length > 0) {
+        const batch = this.#waiting.splice(0, BATCH)
+        await within(ANSWER_MS, this.#bull.addBulk(batch.map(toJob)))
+        this.#outages.up()
+      }
+    } catch (error) {
+      // The other jobs would wait for the same answer. Their deliveries stay pending; the relay finds them.
+      this.#outages.dropped(this.#waiting.length + 1, error)
+      this.#waiting = []
+    } finally {
+      this.#flushing = false
+    }
+  }
+}
+
+async function healthOf(server: Server, engine: QueueEngine): ReturnType<DeliveryQueue['health']> {
+  try {
+    await within(1_000, server.ping())
+    return { up: true, engine: engine.kind }
+  } catch (error) {
+    return {
+      up: false,
+      engine: engine.kind,
+      problem: `The queue server cannot be used (${engine.description}): ${error instanceof Error ? error.message : String(error)}`,
+    }
   }
 }
 
@@ -202,23 +220,9 @@ async function durabilityOf(client: Redis): ReturnType<DeliveryQueue['durability
 }
 
 async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Server> {
-  const { address } = engine.address as { address: object }
-  const open = (max: number): Pool => {
-    const pool = new Pool({ ...address, max, options: `-c search_path=${SCHEMA}`, connectionTimeoutMillis: ANSWER_MS })
-    pool.on('error', outages.down)
-    pool.on('connect', (client) => client.on('error', () => {}))
-    return pool
-  }
-  const pool = open(4)
+  const pool = openPool(engine, 4, outages)
   const workers = new Set<Pool>()
-  await engine.onOpened(async () => {
-    const client = await pool.connect()
-    try {
-      await runMigrations(client, SCHEMA)
-    } finally {
-      client.release()
-    }
-  })
+  await engine.onOpened(() => migrate(pool))
   const openQueue = (): Queue => {
     const queue: Queue = new Queue(QUEUE_NAME, { connection: pool }, createPostgresBackend as never)
     queue.on('error', outages.down)
@@ -228,7 +232,7 @@ async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Se
   return {
     queue,
     worker(perform, concurrency) {
-      const own = open(10)
+      const own = openPool(engine, 10, outages)
       workers.add(own)
       const options = { ...WORKER, drainDelay: 1, connection: own, concurrency: Math.min(concurrency, 20) }
       const worker = new PacedWorker(QUEUE_NAME, (job) => perform(job.data), options, createPostgresBackend as never)
@@ -242,6 +246,23 @@ async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Se
     async close() {
       for (const one of [pool, ...workers]) await within(ANSWER_MS, one.end()).catch(() => {})
     },
+  }
+}
+
+function openPool(engine: QueueEngine, max: number, outages: OutageLog): Pool {
+  const { address } = engine.address as { address: object }
+  const pool = new Pool({ ...address, max, options: `-c search_path=${SCHEMA}`, connectionTimeoutMillis: ANSWER_MS })
+  pool.on('error', outages.down)
+  pool.on('connect', (client) => client.on('error', () => {}))
+  return pool
+}
+
+async function migrate(pool: Pool): Promise<void> {
+  const client = await pool.connect()
+  try {
+    await runMigrations(client, SCHEMA)
+  } finally {
+    client.release()
   }
 }
 
