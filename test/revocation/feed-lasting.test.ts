@@ -43,11 +43,13 @@ describe('a stream of the feed that lasts', () => {
     await change(rig, [OTHER_TENANT])
     const gained = await endOf(rig, OTHER_TENANT)
     expect((await guard.until('revocation')).data['seq']).toBe(gained)
+    const revocations = () => guard.names().filter((name) => name === 'revocation')
     await endOf(rig, TENANT)
+    await expect.poll(revocations, { timeout: 20_000 }).toHaveLength(2)
     rig.clock.advance(ENTRY_SECONDS + 1)
     const later = await endOf(rig, TENANT)
     expect((await guard.until('head')).data['seq']).toBe(later)
-    expect(guard.names().filter((name) => name === 'revocation')).toHaveLength(2)
+    expect(revocations()).toHaveLength(2)
   })
 
   test('ends when the secret that opened it is taken away, and not when another is added', async () => {
