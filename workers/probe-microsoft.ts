@@ -46,32 +46,93 @@ export interface Probing {
 }
 
 export function createProbing(deps: Deps, going: () => boolean = () => true): Probing {
-  const { everySeconds, perSecond } = deps.config.signals.probe
-  const alarm = createProbeAlarm()
-  const lanes = new Map<string, Lane>()
-  const running = new Set<string>()
-  let lastMs = deps.clock.nowMs() - 1000
+  const round = new ProbeRound(deps, going)
+  return { turn: () => round.turn(), refreshed: (session) => round.refreshed(session) }
+}
 
-  const placeAt = (nowMs: number): number => Math.floor((nowMs * PLACES) / (everySeconds * 1000))
-  const handAt = (nowMs: number): Hand => ({ place: placeAt(nowMs), sid: '' })
-  const laneOf = (tid: string, nowMs: number): Lane => {
-    const lane = lanes.get(tid) ?? { hand: handAt(nowMs), wanted: new Set<string>(), troubles: 0, untilMs: 0, paused: false }
-    lanes.set(tid, lane)
+class ProbeRound implements Probing {
+  readonly #deps: Deps
+  readonly #going: () => boolean
+  readonly #everySeconds: number
+  readonly #perSecond: number
+  readonly #alarm = createProbeAlarm()
+  readonly #lanes = new Map<string, Lane>()
+  readonly #running = new Set<string>()
+  #lastMs: number
+
+  constructor(deps: Deps, going: () => boolean) {
+    const { everySeconds, perSecond } = deps.config.signals.probe
+    this.#deps = deps
+    this.#going = going
+    this.#everySeconds = everySeconds
+    this.#perSecond = perSecond
+    this.#lastMs = deps.clock.nowMs() - 1000
+    for (const tid of deps.connection.current().tenants) this.#laneOf(tid, deps.clock.nowMs())
+  }
+
+  async turn(): Promise<void> {
+    const nowMs = this.#deps.clock.nowMs()
+    const seconds = Math.min(Math.max((nowMs - this.#lastMs) / 1000, 0), MOST_SECONDS_A_TURN)
+    this.#lastMs = nowMs
+    const { tenants } = this.#deps.connection.current()
+    const allowance = Math.max(1, Math.floor((this.#perSecond * seconds) / Math.max(1, tenants.length)))
+    await Promise.all(tenants.map((tid) => this.#turnOf(tid, allowance)))
+  }
+
+  refreshed({ sid, user, probedAt }: Session): void {
+    const { clock } = this.#deps
+    if (this.#everySeconds === 0 || probedAt === undefined) return
+    // The hand itself comes a little late now and then.
+    if (clock.now() - probedAt <= this.#everySeconds + Math.min(60, this.#everySeconds / 10)) return
+    want(sid, this.#laneOf(user.tid, clock.nowMs()))
+  }
+
+  #placeAt(nowMs: number): number {
+    return Math.floor((nowMs * PLACES) / (this.#everySeconds * 1000))
+  }
+
+  #handAt(nowMs: number): Hand {
+    return { place: this.#placeAt(nowMs), sid: '' }
+  }
+
+  #laneOf(tid: string, nowMs: number): Lane {
+    const lane = this.#lanes.get(tid) ?? { hand: this.#handAt(nowMs), wanted: new Set<string>(), troubles: 0, untilMs: 0, paused: false }
+    this.#lanes.set(tid, lane)
     return lane
   }
 
-  for (const tid of deps.connection.current().tenants) laneOf(tid, deps.clock.nowMs())
+  async #turnOf(tid: string, allowance: number): Promise<void> {
+    const nowMs = this.#deps.clock.nowMs()
+    const lane = this.#laneOf(tid, nowMs)
+    if (!(await this.#mayAsk(tid, lane))) {
+      if (lane.paused || this.#placeAt(nowMs) - lane.hand.place > this.#placeAt(MOST_BEHIND_MS)) lane.hand = this.#handAt(nowMs)
+      return
+    }
+    // After trouble, one asks for all.
+    const limit = lane.troubles > 0 ? 1 : allowance
+    const asked = await this.#takeWanted(lane, Math.ceil(limit / 2))
+    const due = limit > asked.length ? await this.#take(tid, lane, nowMs, limit - asked.length) : []
+    await inParallel([...asked, ...due], CONCURRENCY, (one) => this.#probe(tid, lane, one))
+  }
+
+  /** An alarm is raised until an operator lets it go on; then counting begins anew. */
+  async #mayAsk(tid: string, lane: Lane): Promise<boolean> {
+    const paused = (await probePause(this.#deps.store, tid)) !== undefined
+    if (lane.paused && !paused) this.#alarm.reset(tid)
+    lane.paused = paused
+    return !paused && lane.untilMs <= this.#deps.clock.nowMs()
+  }
 
   /** The next sessions beneath the hand, at most `limit`. The hand stops at the last of them. */
-  const take = async (tid: string, lane: Lane, nowMs: number, limit: number): Promise<ProbeDue[]> => {
-    const end = placeAt(nowMs)
+  async #take(tid: string, lane: Lane, nowMs: number, limit: number): Promise<ProbeDue[]> {
+    const end = this.#placeAt(nowMs)
     let { place, sid } = end - lane.hand.place > PLACES ? { place: end - PLACES, sid: '' } : lane.hand
     const due: ProbeDue[] = []
     while (place < end && due.length < limit) {
       const phase = place % PLACES
       const before = Math.min(phase + end - place, PLACES)
       const room = limit - due.length
-      const found = await deps.store.dueProbes({ tid, after: { phase, sid }, before, limit: room, now: deps.clock.now() })
+      const found = await this.#deps.store.dueProbes({ tid, after: { phase, sid }, before, limit: room, now: this.#deps.clock.now() })
       due.push(...found)
       const last = found.at(-1)
       const all = found.length < room || last === undefined
@@ -82,80 +143,42 @@ export function createProbing(deps: Deps, going: () => boolean = () => true): Pr
     return due
   }
 
-  const takeWanted = async ({ wanted }: Lane, limit: number): Promise<ProbeDue[]> => {
+  async #takeWanted({ wanted }: Lane, limit: number): Promise<ProbeDue[]> {
     const mine = [...wanted].slice(0, limit)
     for (const sid of mine) wanted.delete(sid)
-    const found = await Promise.all(mine.map((sid) => deps.store.findProbe(sid, deps.clock.now())))
+    const found = await Promise.all(mine.map((sid) => this.#deps.store.findProbe(sid, this.#deps.clock.now())))
     return found.filter((one) => one !== undefined)
   }
 
-  const trouble = (tid: string, lane: Lane, guidance: string, retryAfterSeconds: number | undefined): void => {
-    const nowMs = deps.clock.nowMs()
+  async #probe(tid: string, lane: Lane, due: ProbeDue): Promise<void> {
+    if (this.#running.has(due.sid) || !this.#going()) return
+    if (lane.untilMs > this.#deps.clock.nowMs()) return want(due.sid, lane)
+    this.#running.add(due.sid)
+    try {
+      const probed = await probeSession(this.#deps, due, this.#alarm)
+      if (probed.kind === 'trouble') return this.#backOff(tid, lane, probed.guidance, probed.retryAfterSeconds)
+      if (probed.kind === 'answered') lane.troubles = 0
+      if (probed.kind === 'answered') for (const sid of probed.look) want(sid, lane)
+    } catch (error) {
+      this.#deps.metrics.signals.inc({ kind: 'probe', outcome: 'failed' })
+      this.#deps.log.error('probe_failed', { sid: due.sid, cause: error })
+    } finally {
+      this.#running.delete(due.sid)
+    }
+  }
+
+  #backOff(tid: string, lane: Lane, guidance: string, retryAfterSeconds: number | undefined): void {
+    const nowMs = this.#deps.clock.nowMs()
     // Others that were under way say the same: once is enough.
     if (lane.untilMs > nowMs) return
     const backOff = Math.min(LEAST_BACK_OFF_MS * 2 ** Math.min(lane.troubles, 10), MOST_BACK_OFF_MS)
     lane.untilMs = nowMs + Math.max(backOff, (retryAfterSeconds ?? 0) * 1000)
-    if (lane.troubles++ === 0) deps.log.warn('probe_backs_off', { tid, guidance, meaning: 'Nobody is signed out by this.' })
+    if (lane.troubles++ === 0) this.#deps.log.warn('probe_backs_off', { tid, guidance, meaning: 'Nobody is signed out by this.' })
   }
+}
 
-  const probe = async (tid: string, lane: Lane, due: ProbeDue): Promise<void> => {
-    if (running.has(due.sid) || !going()) return
-    if (lane.untilMs > deps.clock.nowMs()) return want(due.sid, lane)
-    running.add(due.sid)
-    try {
-      const probed = await probeSession(deps, due, alarm)
-      if (probed.kind === 'trouble') return trouble(tid, lane, probed.guidance, probed.retryAfterSeconds)
-      if (probed.kind === 'answered') lane.troubles = 0
-      if (probed.kind === 'answered') for (const sid of probed.look) want(sid, lane)
-    } catch (error) {
-      deps.metrics.signals.inc({ kind: 'probe', outcome: 'failed' })
-      deps.log.error('probe_failed', { sid: due.sid, cause: error })
-    } finally {
-      running.delete(due.sid)
-    }
-  }
-
-  const want = (sid: string, { wanted }: Lane): void => {
-    if (wanted.size < MOST_WANTED) wanted.add(sid)
-  }
-
-  /** An alarm is raised until an operator lets it go on; then counting begins anew. */
-  const mayAsk = async (tid: string, lane: Lane): Promise<boolean> => {
-    const paused = (await probePause(deps.store, tid)) !== undefined
-    if (lane.paused && !paused) alarm.reset(tid)
-    lane.paused = paused
-    return !paused && lane.untilMs <= deps.clock.nowMs()
-  }
-
-  const turnOf = async (tid: string, allowance: number): Promise<void> => {
-    const nowMs = deps.clock.nowMs()
-    const lane = laneOf(tid, nowMs)
-    if (!(await mayAsk(tid, lane))) {
-      if (lane.paused || placeAt(nowMs) - lane.hand.place > placeAt(MOST_BEHIND_MS)) lane.hand = handAt(nowMs)
-      return
-    }
-    // After trouble, one asks for all.
-    const limit = lane.troubles > 0 ? 1 : allowance
-    const asked = await takeWanted(lane, Math.ceil(limit / 2))
-    const due = limit > asked.length ? await take(tid, lane, nowMs, limit - asked.length) : []
-    await inParallel([...asked, ...due], CONCURRENCY, (one) => probe(tid, lane, one))
-  }
-
-  return {
-    async turn() {
-      const nowMs = deps.clock.nowMs()
-      const seconds = Math.min(Math.max((nowMs - lastMs) / 1000, 0), MOST_SECONDS_A_TURN)
-      lastMs = nowMs
-      const { tenants } = deps.connection.current()
-      const allowance = Math.max(1, Math.floor((perSecond * seconds) / Math.max(1, tenants.length)))
-      await Promise.all(tenants.map((tid) => turnOf(tid, allowance)))
-    },
-    refreshed({ sid, user, probedAt }) {
-      if (everySeconds === 0 || probedAt === undefined) return
-      // The hand itself comes a little late now and then.
-      if (deps.clock.now() - probedAt > everySeconds + Math.min(60, everySeconds / 10)) want(sid, laneOf(user.tid, deps.clock.nowMs()))
-    },
-  }
+function want(sid: string, { wanted }: Lane): void {
+  if (wanted.size < MOST_WANTED) wanted.add(sid)
 }
 
 async function inParallel<T>(items: readonly T[], most: number, act: (item: T) => Promise<void>): Promise<void> {
