@@ -84,18 +84,7 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
     world,
     site,
     subscriptions,
-    auto: (upn) => {
-      world.auto = upn
-    },
-    change: (upn, patch) => {
-      const user = world.userOf(upn)
-      if (!user) throw new Error(`There is nobody called ${upn}.`)
-      changeUser(world, user, patch)
-    },
-    set: (switches) => {
-      Object.assign(world.switches, switches)
-    },
-    rotateKeys: async (tid, dropOld = false) => (await site.provider(tid)).rotateKeys(dropOld),
+    ...controlsOf(world, site),
     close: () =>
       new Promise((resolve) => {
         subscriptions.close()
@@ -104,3 +93,19 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
       }),
   }
 }
+
+/** What tests and the demo change of the simulated Microsoft, without HTTP. */
+const controlsOf = (world: World, site: Site): Pick<Entra, 'auto' | 'change' | 'set' | 'rotateKeys'> => ({
+  auto: (upn) => {
+    world.auto = upn
+  },
+  change: (upn, patch) => {
+    const user = world.userOf(upn)
+    if (!user) throw new Error(`There is no user ${upn}.`)
+    changeUser(world, user, patch)
+  },
+  set: (switches) => {
+    Object.assign(world.switches, switches)
+  },
+  rotateKeys: async (tid, dropOld = false) => (await site.provider(tid)).rotateKeys(dropOld),
+})

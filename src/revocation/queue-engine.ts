@@ -40,17 +40,7 @@ export async function startQueueEngine(input: {
   path?: string | undefined
 }): Promise<QueueEngine> {
   const { url, log } = input
-  if (url !== undefined) {
-    const { protocol, host } = new URL(url)
-    return {
-      kind: 'redis',
-      own: false,
-      address: { kind: 'redis', url },
-      description: `${protocol}//${host} (BROKER_QUEUE_URL)`,
-      onOpened: (listener) => listener(),
-      close: async () => {},
-    }
-  }
+  if (url !== undefined) return operatorsServer(url)
   const listeners: (() => Promise<void>)[] = []
   const dir = join(resolve(input.dataDir), 'queue')
   await mkdir(dir, { recursive: true, mode: 0o700 })
@@ -78,6 +68,19 @@ export async function startQueueEngine(input: {
       await running.close()
       if (chosen.temporary !== undefined) await rm(chosen.temporary, { recursive: true, force: true })
     },
+  }
+}
+
+/** A queue server that the operator runs: it is never started or stopped here. */
+function operatorsServer(url: string): QueueEngine {
+  const { protocol, host } = new URL(url)
+  return {
+    kind: 'redis',
+    own: false,
+    address: { kind: 'redis', url },
+    description: `${protocol}//${host} (BROKER_QUEUE_URL)`,
+    onOpened: (listener) => listener(),
+    close: async () => {},
   }
 }
 

@@ -19,6 +19,15 @@ interface Subscription {
   expiresAtMs: number
 }
 
+/** What is wrong with what was asked for, apart from its end. */
+function problemOf(asked: { resource: string | undefined; changeTypes: string[]; notificationUrl: string | undefined }): string | undefined {
+  const { resource, changeTypes, notificationUrl } = asked
+  if (resource !== 'users' && !/^users\/[0-9a-f-]{36}$/.test(resource ?? '')) return 'The simulator has subscriptions on users only.'
+  if (!changeTypes.every((type) => ['created', 'updated', 'deleted'].includes(type))) return 'changeType has to be of created, updated, deleted.'
+  if (!notificationUrl || !URL.canParse(notificationUrl)) return 'notificationUrl is missing or no address.'
+  return undefined
+}
+
 const MAX_MINUTES = 41_760
 const MAX_PER_APP = 100
 
@@ -73,12 +82,8 @@ export class Subscriptions {
     const changeTypes = (text(body['changeType']) ?? '').split(',').map((type) => type.trim())
     const expiresAtMs = Date.parse(text(body['expirationDateTime']) ?? '')
     const lifecycleNotificationUrl = text(body['lifecycleNotificationUrl'])
-    if (resource !== 'users' && !/^users\/[0-9a-f-]{36}$/.test(resource ?? ''))
-      return graphError(c, 400, 'InvalidRequest', 'The simulator has subscriptions on users only.', nowMs)
-    if (!changeTypes.every((type) => ['created', 'updated', 'deleted'].includes(type)))
-      return graphError(c, 400, 'InvalidRequest', 'changeType has to be of created, updated, deleted.', nowMs)
-    if (!notificationUrl || !URL.canParse(notificationUrl))
-      return graphError(c, 400, 'InvalidRequest', 'notificationUrl is missing or no address.', nowMs)
+    const problem = problemOf({ resource, changeTypes, notificationUrl })
+    if (problem !== undefined || !notificationUrl) return graphError(c, 400, 'InvalidRequest', problem ?? '', nowMs)
     const late = this.#checkExpiry(c, expiresAtMs)
     if (late) return late
     if (this.#of(caller).length >= MAX_PER_APP)
