@@ -25,9 +25,9 @@ export async function settled(broker: () => Promise<Broker>): Promise<void> {
     'nothing is owed any more',
     async () => {
       const { pending } = await (await broker()).get<{ pending: { client_id: string; pending: number }[] }>('/status')
-      const { revocations } = await (await broker()).get<{ revocations: { fanOut: string }[] }>('/revocations?limit=1000')
+      const { revocations } = await (await broker()).get<{ revocations: { fan_out: string }[] }>('/revocations?limit=1000')
       if (pending.length > 0) throw new Error(JSON.stringify(pending))
-      return revocations.every((one) => one.fanOut === 'complete')
+      return revocations.every((one) => one.fan_out === 'complete')
     },
     240,
   )
@@ -54,8 +54,8 @@ export async function judge(parts: { world: TestWorld; users: readonly User[]; i
 }
 
 async function given(broker: Broker, state: string): Promise<Pending[]> {
-  const { deliveries, more } = await broker.get<{ deliveries: Pending[]; more: boolean }>(`/deliveries?state=${state}&limit=1000`)
-  if (more) throw new Error(`More ${state} deliveries than one page.`)
+  const { deliveries, next } = await broker.get<{ deliveries: Pending[]; next: unknown }>(`/deliveries?state=${state}&limit=1000`)
+  if (next !== null) throw new Error(`More ${state} deliveries than one page.`)
   return deliveries
 }
 
