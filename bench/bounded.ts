@@ -11,6 +11,7 @@ import { forgetErased } from '../workers/forget-erased.ts'
 import { purgeOld, purgeOneTime } from '../workers/purge.ts'
 import { randomName, seed, TENANT } from './bounded-seed.ts'
 import { countCommits, watchLoop } from './loop-time.ts'
+import { metadataOf } from './client.ts'
 
 /**
  * That every act is bounded: a store of 4 million revocations and 1 million sessions, and for each list, page, feed connection, purge, fan-out and
@@ -37,28 +38,6 @@ const store: Store = await openSqliteStore({ file })
 console.log(`The store opened in ${Math.round(performance.now() - opening)} ms.\n`)
 
 for (let i = 0; i < 10; i++) await store.putClient({ clientId: `client-${i}`, source: 'command', now, metadata: metadataOf(`client-${i}`) })
-
-function metadataOf(clientId: string): Parameters<Store['putClient']>[0]['metadata'] {
-  return {
-    name: clientId,
-    redirectUris: ['https://a.example/callback'],
-    postLogoutRedirectUris: [],
-    logoutUris: [`https://${clientId}.example/backchannel`],
-    logoutBy: 'sid',
-    authMethod: 'client_secret_basic',
-    grants: ['authorization_code', 'refresh_token'],
-    scopes: ['openid', 'offline_access'],
-    audience: clientId,
-    resources: [],
-    exchangeFrom: [],
-    requirePkce: false,
-    requirePar: false,
-    idTokenAlg: 'RS256',
-    accessTokenSeconds: 300,
-    consentRequired: false,
-    allowedOrigins: [],
-  }
-}
 
 interface Grant {
   familyId: string

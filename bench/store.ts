@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { Store } from '../db/store.ts'
-import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
+import { metadataOf } from './client.ts'
 
 /**
  * What each act of the store costs on this machine, every commit synced: `node bench/store.ts [users]`. Prints a line an act, then JSON. The number of
@@ -14,26 +14,6 @@ const USERS = Number(process.argv[2] ?? 10_000)
 const CLIENTS = 10
 const NOW = 1_800_000_000
 const random = () => randomBytes(16).toString('base64url')
-
-const metadata = (clientId: string): ClientMetadata => ({
-  name: clientId,
-  redirectUris: ['https://a.example/callback'],
-  postLogoutRedirectUris: [],
-  logoutUris: [`https://${clientId}.example/backchannel`],
-  logoutBy: 'sid',
-  authMethod: 'client_secret_basic',
-  grants: ['authorization_code', 'refresh_token'],
-  scopes: ['openid', 'offline_access'],
-  audience: clientId,
-  resources: [],
-  exchangeFrom: [],
-  requirePkce: false,
-  requirePar: false,
-  idTokenAlg: 'RS256',
-  accessTokenSeconds: 300,
-  consentRequired: false,
-  allowedOrigins: [],
-})
 
 const figures: Record<string, { perSecond: number; p50Ms: number; p99Ms: number }> = {}
 
@@ -87,7 +67,7 @@ async function exchange(store: Store, sid: string, clientId: string) {
 const dir = mkdtempSync(join(tmpdir(), 'broker-bench-'))
 const store = await openSqliteStore({ file: join(dir, 'broker.db') })
 try {
-  for (let i = 0; i < CLIENTS; i++) await store.putClient({ clientId: `c${i}`, source: 'command', metadata: metadata(`c${i}`), now: NOW })
+  for (let i = 0; i < CLIENTS; i++) await store.putClient({ clientId: `c${i}`, source: 'command', metadata: metadataOf(`c${i}`), now: NOW })
   await measure('sign in, 32 at a time', USERS, 32, (n) => signIn(store, n))
   await measure('code issued and exchanged, 32 at a time', 5000, 32, (n) => exchange(store, `s_${n % USERS}`, 'c0'))
 

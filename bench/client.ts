@@ -1,0 +1,22 @@
+import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
+
+/** A registration as the benchmarks of the store use it: one logout address, refresh tokens, a secret. */
+export const metadataOf = (clientId: string): ClientMetadata => ({
+  name: clientId,
+  redirectUris: ['https://a.example/callback'],
+  postLogoutRedirectUris: [],
+  logoutUris: [`https://${clientId}.example/backchannel`],
+  logoutBy: 'sid',
+  authMethod: 'client_secret_basic',
+  grants: ['authorization_code', 'refresh_token'],
+  scopes: ['openid', 'offline_access'],
+  audience: clientId,
+  resources: [],
+  exchangeFrom: [],
+  requirePkce: false,
+  requirePar: false,
+  idTokenAlg: 'RS256',
+  accessTokenSeconds: 300,
+  consentRequired: false,
+  allowedOrigins: [],
+})
