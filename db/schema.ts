@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import type { Actor, Reason } from '../src/protocol/revocation.ts'
 
 /**
  * The tables of the embedded store: the one source of `db/migrations` (`drizzle-kit generate --config db/drizzle.config.ts`). The acts in
@@ -25,8 +26,8 @@ export const revocations = sqliteTable(
     sub: text(),
     clientId: text('client_id'),
     tid: text(),
-    reason: text().notNull(),
-    actorKind: text('actor_kind').notNull(),
+    reason: text().$type<Reason>().notNull(),
+    actorKind: text('actor_kind').$type<Actor['kind']>().notNull(),
     actorId: text('actor_id').notNull(),
     at: integer().notNull(),
     atMs: integer('at_ms').notNull(),
@@ -99,7 +100,7 @@ export const sessions = sqliteTable(
     idleSeconds: integer('idle_seconds').notNull(),
     absoluteAt: integer('absolute_at').notNull(),
     markAt: integer('mark_at'),
-    markReason: text('mark_reason'),
+    markReason: text('mark_reason').$type<Reason>(),
     /** The earliest of the idle, absolute and marked ends: what the sweep looks for. */
     deadlineAt: integer('deadline_at').notNull(),
     acr: text(),
@@ -118,7 +119,7 @@ export const sessions = sqliteTable(
     cookieHash: text('cookie_hash').notNull(),
     endedSeq: integer('ended_seq'),
     endedAt: integer('ended_at'),
-    endedReason: text('ended_reason'),
+    endedReason: text('ended_reason').$type<Reason>(),
   },
   (t) => [
     uniqueIndex('sessions_by_cookie').on(t.cookieHash),

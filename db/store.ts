@@ -203,6 +203,10 @@ export interface RevokeInput {
 
 export interface RevocationActs {
   /**
+   * Takes what any act revoked, once its commit is on disk and before the act is answered. A listener returns at once and never throws.
+   */
+  onRevoked(listener: (committed: readonly Committed[]) => void): void
+  /**
    * The log's one entrance. `already` where a session or grant selector covers nothing that is not ended before (nothing is appended);
    * `unknown` where there is no such session, subject or client.
    */

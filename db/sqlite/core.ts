@@ -1,4 +1,5 @@
 import type { Random } from '../../src/protocol/ids.ts'
+import type { Act } from '../engine/act.ts'
 import type { Writer } from './writer.ts'
 import { refusal } from './writer.ts'
 import type { DataFile } from './data-file.ts'
@@ -12,6 +13,8 @@ export interface Core {
   read<T>(act: () => T): Promise<T>
   nowMs(): number
   newId(): string
+  /** Runs an act of the new shape inside an act of this one. */
+  run<T>(act: Act<T>): T
 }
 
 export const reading =
@@ -29,7 +32,4 @@ export const reading =
 /** An id for a row: it begins with the time, so that rows that are written together stand together in its index too; the rest is random. */
 export const newRowId = (nowMs: number, random: Random): string => `${nowMs.toString(36).padStart(9, '0')}${random(12).toString('base64url')}`
 
-/** A column that may be NULL, as the rest of the broker knows it. */
-export const optional = <T>(value: T | null): T | undefined => value ?? undefined
-
-export const parseList = (value: string | null): string[] | undefined => (value === null ? undefined : (JSON.parse(value) as string[]))
+export { optional, parseList } from '../engine/values.ts'

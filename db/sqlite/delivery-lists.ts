@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { DeliveryActs } from '../store.ts'
 import type { Delivery, DeliveryState } from '../types.ts'
 import type { Core } from './core.ts'
-import { DELIVERY_STATES } from './delivery-counts.ts'
+import { DELIVERY_STATES } from '../outbox/counts.ts'
 import { deliveryOf } from './delivery-rows.ts'
 import type { DeliveryRow } from './delivery-rows.ts'
 

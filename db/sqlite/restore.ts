@@ -26,7 +26,7 @@ import { lockDataFile } from './lock.ts'
 import { revocationLog } from './log.ts'
 import { openTables } from './open.ts'
 import type { Sqlite } from './open.ts'
-import { fanOut } from './fan-out.ts'
+import { createExecutor } from './executor.ts'
 
 /**
  * Puts a backup in the place of the data file, while no broker runs. What ended since the backup was made is not in it, so a new log begins:
@@ -133,8 +133,10 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
   const db = openCopy(copy, backup)
   try {
     const now = Math.floor(nowMs / 1000)
-    const core = { db, nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) }
-    const log = revocationLog(core, fanOut(core))
+    // No broker runs on the copy: what is revoked here is announced by none.
+    const { run } = createExecutor(db, () => undefined)
+    const core = { db, run, nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) }
+    const log = revocationLog(core)
     const chain = chains(core)
     const lastRevocationAt = db.prepare<[], number | null>('SELECT max(at) FROM revocations').pluck().get() ?? undefined
     const seq = db.transaction(() => {

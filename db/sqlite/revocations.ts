@@ -2,7 +2,7 @@ import type { Selector } from '../../src/protocol/revocation.ts'
 import type { RevocationActs, RevokeInput } from '../store.ts'
 import type { DeliveryState, DeliveryTotals, LoggedRevocation } from '../types.ts'
 import type { Core } from './core.ts'
-import { DELIVERY_STATES } from './delivery-counts.ts'
+import { DELIVERY_STATES } from '../outbox/counts.ts'
 import { revocationOf } from './log.ts'
 import type { RevocationLog, RevocationRow } from './log.ts'
 import type { FanOut } from './fan-out.ts'
@@ -24,7 +24,7 @@ const loggedOf = (row: LoggedRow): LoggedRevocation => ({
 
 /** What is revoked, by whom it is asked and by time. It refuses what covers nothing: the log holds no entry without an effect. */
 
-export function revocationActs(core: Core, log: RevocationLog, sessions: Sessions, fanOut: FanOut): RevocationActs {
+export function revocationActs(core: Core, log: RevocationLog, sessions: Sessions, fanOut: FanOut): Omit<RevocationActs, 'onRevoked'> {
   const { db, write, read } = core
   const participant = db.prepare<[string, string], { joined_seq: number; grant_cutoff: number }>(
     'SELECT joined_seq, grant_cutoff FROM participants WHERE sid = ? AND client_id = ?',

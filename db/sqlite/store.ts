@@ -12,7 +12,7 @@ import { newRowId, reading } from './core.ts'
 import type { Core } from './core.ts'
 import { deliveryActs } from './deliveries.ts'
 import { evidenceActs } from './evidence.ts'
-import { tokenFamilies } from './families.ts'
+import { createExecutor, sqliteEngine } from './executor.ts'
 import { feedActs } from './feed.ts'
 import { housekeeping } from './housekeeping.ts'
 import { keyActs } from './keys.ts'
@@ -27,8 +27,10 @@ import { revocationActs } from './revocations.ts'
 import { sessionRows } from './session-rows.ts'
 import { signInActs } from './sign-in.ts'
 import { tenantActs } from './tenants.ts'
-import { tokenActs } from './tokens.ts'
 import { createWriter } from './writer.ts'
+import { tokenActs } from '../token/acts.ts'
+import type { Engine } from '../engine/act.ts'
+import type { Committed } from '../types.ts'
 
 /** The embedded store: one SQLite file, one process that writes it. */
 
@@ -50,15 +52,19 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   // One process writes this file: whoever had a lease has gone, and what they were sending is due again at once.
   db.prepare('UPDATE deliveries INDEXED BY deliveries_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
   const dataFile = new DataFile(file)
-  const writer = createWriter(db, dataFile)
+  const listeners: ((committed: readonly Committed[]) => void)[] = []
+  const writer = createWriter(db, dataFile, (committed) => listeners.forEach((listener) => listener(committed)))
+  const executor = createExecutor(db, writer.revoked)
   const closed = () => new StoreUnavailable('The store is closed.')
-  const core: Core = { db, write: writer.write, read: reading(db, dataFile, closed), nowMs, newId: () => newRowId(nowMs(), random) }
+  const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
+  const core: Core = { db, ...ambient, write: writer.write, read: reading(db, dataFile, closed), run: executor.run }
   beginChains(core)
-  const log = revocationLog(core, fanOut(core))
+  const log = revocationLog(core)
   const copies = backingUp(core, log)
   const watch = watchFile(file, dataFile, log)
   return {
-    ...acts(core),
+    ...acts(core, sqliteEngine(core, executor)),
+    onRevoked: (listener) => void listeners.push(listener),
     backup: copies.backup,
     checkIntegrity: () => dataFile.check(),
     size: async () => ({ bytes: await sizeOf(file), walBytes: await sizeOf(`${file}-wal`) }),
@@ -101,14 +107,13 @@ function watchFile(file: string, dataFile: DataFile, log: RevocationLog): { stop
   }
 }
 
-function acts(core: Core): Omit<Store, 'close' | 'backup' | 'checkIntegrity' | 'size'> {
+function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'checkIntegrity' | 'size' | 'onRevoked'> {
   const pending = fanOut(core)
-  const log = revocationLog(core, pending)
+  const log = revocationLog(core)
   const sessions = sessionRows(core)
-  const families = tokenFamilies(core, log, sessions)
   return {
     ...signInActs(core, log, sessions),
-    ...tokenActs(core, log, sessions, families),
+    ...tokenActs(engine),
     ...revocationActs(core, log, sessions, pending),
     ...microsoftActs(core, log, sessions),
     ...deliveryActs(core, pending),

@@ -1,4 +1,5 @@
 import { StoreUnavailable } from '../store.ts'
+import type { Committed } from '../types.ts'
 import type { DataFile } from './data-file.ts'
 import type { Sqlite } from './open.ts'
 
@@ -10,6 +11,8 @@ import type { Sqlite } from './open.ts'
 export interface Writer {
   /** @param act synchronous and bounded; whatever it throws rolls it back and rejects. */
   write<T>(act: () => T): Promise<T>
+  /** Notes what the act that runs now has revoked: announced once its commit is on disk, before the act is answered. */
+  revoked(committed: Committed): void
   /** Runs what waits, then refuses. */
   close(): void
 }
@@ -23,10 +26,17 @@ interface Waiting {
   reject: (error: unknown) => void
 }
 
-type Ran = { ok: true; value: unknown } | { ok: false; error: unknown }
+type Ran = { ok: true; value: unknown; revoked: Committed[] } | { ok: false; error: unknown }
 
-/** @param file asked before each commit whether it is still the file that was opened */
-export function createWriter(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'damaged'>): Writer {
+/**
+ * @param file asked before each commit whether it is still the file that was opened
+ * @param announce takes what a commit revoked
+ */
+export function createWriter(
+  db: Sqlite,
+  file: Pick<DataFile, 'mustBeSound' | 'damaged'>,
+  announce: (committed: readonly Committed[]) => void = () => undefined,
+): Writer {
   const statements = {
     begin: db.prepare('BEGIN IMMEDIATE'),
     commit: db.prepare('COMMIT'),
@@ -38,13 +48,15 @@ export function createWriter(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'd
   let queue: Waiting[] = []
   let scheduled = false
   let closed = false
+  let noted: Committed[] = []
 
   const runOne = (act: () => unknown): Ran => {
     statements.savepoint.run()
+    noted = []
     try {
       const value = act()
       statements.release.run()
-      return { ok: true, value }
+      return { ok: true, value, revoked: noted }
     } catch (error) {
       // A full disk can have rolled back everything, savepoints included: then there is nothing to undo, and the batch is lost.
       if (!db.inTransaction) throw error
@@ -83,6 +95,8 @@ export function createWriter(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'd
     if (queue.length > 0) schedule()
     if (batch.length === 0) return
     const ran = runBatch(batch)
+    const revoked = ran.flatMap((one) => (one.ok ? one.revoked : []))
+    if (revoked.length > 0) announce(revoked)
     for (const [i, { resolve, reject }] of batch.entries()) {
       const result = ran[i]
       if (result?.ok) resolve(result.value)
@@ -104,6 +118,7 @@ export function createWriter(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'd
         queue.push({ act, resolve: resolve as (value: unknown) => void, reject })
         schedule()
       }),
+    revoked: (committed) => void noted.push(committed),
     close() {
       closed = true
       while (queue.length > 0) flush()

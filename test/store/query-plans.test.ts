@@ -22,9 +22,16 @@ const BOUNDED: [piece: string, why: string][] = [
     'attempts that were under way when a process died: as many as lanes and targets at most; once, at start',
   ],
   ['FROM participants p JOIN clients c ON c.client_id = p.client_id', 'the clients of one session'],
+  ['FROM participants JOIN clients ON clients.client_id = participants.client_id', 'the clients of one session'],
   ['SELECT * FROM participants WHERE sid = ?', 'the clients of one session'],
-  ['FROM deliveries WHERE target_id = ? AND sid = ? AND seq < ?', 'what one session has at one target: closed ones go with retention'],
-  ['FROM deliveries WHERE target_id = ? AND sub = ? AND seq < ?', 'what one user has at one target: closed ones go with retention'],
+  [
+    'FROM deliveries WHERE deliveries.target_id = ? AND deliveries.sid = ? AND deliveries.seq < ?',
+    'what one session has at one target: closed ones go with retention',
+  ],
+  [
+    'FROM deliveries WHERE deliveries.target_id = ? AND deliveries.sub = ? AND deliveries.seq < ?',
+    'what one user has at one target: closed ones go with retention',
+  ],
   ['WHERE s.sub = ? AND s.ended_seq IS NULL ORDER BY', 'the open sessions of one user'],
   ['WHERE s.microsoft_sid = ? AND s.ended_seq IS NULL ORDER BY s.sid', 'the sessions of one sign-in session of Entra'],
   ['INDEXED BY sessions_open_by_sub SET device', 'the open sessions of one user'],
@@ -128,7 +135,7 @@ test('every statement reads a bounded number of rows of the large tables', () =>
   expect(statements.size).toBeGreaterThan(100)
   const wrong = [...statements]
     .filter((sql) => !/^\s*(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)/i.test(sql))
-    .map((sql) => ({ sql: sql.replace(/\s+/g, ' '), steps: unbounded(sql) }))
+    .map((sql) => ({ sql: sql.replace(/\s+/g, ' ').replaceAll('"', ''), steps: unbounded(sql) }))
     .filter(({ steps }) => steps.length > 0)
   expect(wrong.filter(({ sql }) => !BOUNDED.some(([piece]) => sql.includes(piece)))).toEqual([])
   expect(BOUNDED.filter(([piece]) => !wrong.some(({ sql }) => sql.includes(piece)))).toEqual([])

@@ -1,0 +1,58 @@
+import type { Query, SQL } from 'drizzle-orm'
+import type { Committed } from '../types.ts'
+import type { EngineName } from './dialect.ts'
+
+/**
+ * An act: the rule of one protocol act, written once for every engine. It is a generator that yields statements; SQLite runs it to its end
+ * at once, inside one commit of the batch, and Postgres awaits each statement. It holds nothing between two runs, because an engine may run
+ * it again.
+ */
+export type Act<T> = Generator<Step, T, unknown>
+
+/** A statement to be carried out, or what this act revokes: its commit announces it. */
+export type Step = Call | Revoked
+
+export interface Revoked {
+  readonly revoked: Committed
+}
+
+export type Value = string | number | null
+export type Params = Record<string, Value | undefined>
+
+/** Drizzle's dialect of an engine: quotes names and numbers parameters. */
+export interface SqlDialect {
+  sqlToQuery(template: SQL): Query
+}
+
+export interface Statement<P extends Params, R> {
+  /** Its SQL for one engine. */
+  render(engine: EngineName, dialect: SqlDialect): Query
+  /** Runs it for its first row. */
+  get(params: P): Act<R | undefined>
+  all(params: P): Act<R[]>
+  /** Runs it for its effect. @returns how many rows it changed */
+  run(params: P): Act<number>
+}
+
+/** One statement to be carried out, as an act yields it. */
+export interface Call {
+  readonly statement: AnyStatement
+  readonly params: Params
+  readonly wants: 'get' | 'all' | 'run'
+}
+// oxlint-disable-next-line typescript/no-explicit-any -- a list of statements of any type
+export type AnyStatement = Statement<any, any>
+
+/** What acts take from outside: the clock in milliseconds, and ids for rows of the store's own. */
+export interface Ambient {
+  nowMs(): number
+  newId(): string
+}
+
+/** Runs acts. */
+export interface Engine extends Ambient {
+  /** One transaction. An answer means that its commit is on disk. @throws StoreUnavailable where nothing was written */
+  write<T>(act: () => Act<T>): Promise<T>
+  /** Sees only what is committed. */
+  read<T>(act: () => Act<T>): Promise<T>
+}

@@ -1,0 +1,107 @@
+import { Column, getTableColumns, is, sql, SQL } from 'drizzle-orm'
+import type { GetColumnData, Query, Table } from 'drizzle-orm'
+import type { Act, AnyStatement, Params, SqlDialect, Statement, Value } from './act.ts'
+import { renderFor } from './dialect.ts'
+import type { EngineName } from './dialect.ts'
+
+/**
+ * Statements, written once as Drizzle SQL over the schema's columns, for every engine. A module of acts makes its statements when it is
+ * loaded; each engine renders and prepares each of them once. Rows come back under the names of the fields, with the types of the schema.
+ */
+
+/** A parameter of a statement, by its name. */
+export type Param<T> = SQL<T>
+export type Takes<P> = { readonly [K in keyof P]: Param<P[K]> }
+
+type Fields = Record<string, Column | SQL>
+export type RowOf<F> = { [K in keyof F]: F[K] extends Column ? GetColumnData<F[K]> : F[K] extends SQL<infer T> ? T : never }
+
+const known: AnyStatement[] = []
+/** Every statement of every act, so that an engine prepares all of them when it opens: a column that is not there fails at start. */
+export const allStatements = (): readonly AnyStatement[] => known
+
+class Prepared<P extends Params, R> implements Statement<P, R> {
+  readonly #template: SQL
+  constructor(template: SQL) {
+    this.#template = template
+    known.push(this)
+  }
+  render(engine: EngineName, dialect: SqlDialect): Query {
+    return renderFor(engine, () => dialect.sqlToQuery(this.#template))
+  }
+  *get(params: P): Act<R | undefined> {
+    return (yield { statement: this, params, wants: 'get' }) as R | undefined
+  }
+  *all(params: P): Act<R[]> {
+    return (yield { statement: this, params, wants: 'all' }) as R[]
+  }
+  *run(params: P): Act<number> {
+    return (yield { statement: this, params, wants: 'run' }) as number
+  }
+}
+
+const placeholders = new Proxy({}, { get: (_, name) => sql`${sql.placeholder(String(name))}` }) as Takes<never>
+
+/** A statement that gives rows. @param build its SQL; `f` is the list of fields, with their names */
+export function query<P extends Params, F extends Fields>(fields: F, build: (p: Takes<P>, f: SQL) => SQL): Statement<P, RowOf<F>> {
+  return new Prepared(build(placeholders, fieldList(fields)))
+}
+
+/** A statement that gives no rows. */
+export function command<P extends Params>(build: (p: Takes<P>) => SQL): Statement<P, never> {
+  return new Prepared(build(placeholders))
+}
+
+const fieldList = (fields: Fields): SQL =>
+  sql.join(
+    Object.entries(fields).map(([name, field]) => sql`${field} AS ${sql.identifier(name)}`),
+    sql`, `,
+  )
+
+/** Columns of a table by the names of its properties: fields of a query. */
+export function columnsOf<T extends Table, K extends keyof T['_']['columns'] & string>(table: T, ...names: K[]): Pick<T['_']['columns'], K> {
+  const all: Record<string, Column> = getTableColumns(table)
+  return Object.fromEntries(names.map((name) => [name, all[name]])) as Pick<T['_']['columns'], K>
+}
+
+type Assigned<T extends Table> = { [K in keyof T['$inferInsert']]?: SQL | Value }
+
+const columnName = (table: Table, property: string): SQL => {
+  const column = getTableColumns(table)[property]
+  if (column === undefined) throw new Error(`There is no column ${property}.`)
+  return sql`${sql.identifier(column.name)}`
+}
+
+/** `INSERT INTO t (…) VALUES (…)`. */
+export const insertInto = <T extends Table>(table: T, values: Assigned<T>): SQL =>
+  sql`INSERT INTO ${table} (${sql.join(
+    Object.keys(values).map((name) => columnName(table, name)),
+    sql`, `,
+  )}) VALUES (${sql.join(
+    Object.values(values).map((value) => asSql(value)),
+    sql`, `,
+  )})`
+
+/** `a = …, b = …`, for the SET of an UPDATE or of an ON CONFLICT DO UPDATE. */
+export const assign = <T extends Table>(table: T, values: Assigned<T>): SQL =>
+  sql.join(
+    Object.entries(values).map(([name, value]) => sql`${columnName(table, name)} = ${asSql(value)}`),
+    sql`, `,
+  )
+
+/** The columns' bare names: of an ON CONFLICT, or a SET. */
+export const names = (...columns: Column[]): SQL =>
+  sql.join(
+    columns.map((column) => sql.identifier(column.name)),
+    sql`, `,
+  )
+
+/** The value that an INSERT would have written, in its ON CONFLICT DO UPDATE. */
+export const excluded = (column: Column): SQL => sql`excluded.${sql.identifier(column.name)}`
+
+/** Constants become part of the SQL, so that an engine plans with them. */
+const asSql = (value: SQL | Value | undefined): SQL => {
+  if (is(value, SQL)) return value
+  if (value === null || value === undefined) return sql`NULL`
+  return sql.raw(typeof value === 'number' ? String(value) : `'${value.replaceAll("'", "''")}'`)
+}

@@ -1,0 +1,51 @@
+import { sql } from 'drizzle-orm'
+import { columnsOf } from '../engine/statement.ts'
+import type { RowOf } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { deliveries, targets } from '../schema.ts'
+import type { Delivery, DeliveryRef, Priority } from '../types.ts'
+
+/** A delivery as the table has it. */
+
+/** Of `deliveriesAndTargets`: a delivery knows its address by its target, which is kept when it is removed. */
+export const deliveryFields = {
+  ...columnsOf(deliveries, 'id', 'kind', 'seq', 'clientId', 'targetId', 'sid', 'sub', 'payload', 'priority', 'state', 'attempts', 'createdAtMs'),
+  ...columnsOf(deliveries, 'nextAttemptAtMs', 'leasedUntilMs', 'settledAtMs', 'supersededBy', 'lastStatus', 'lastError'),
+  uri: targets.uri,
+}
+export const deliveriesAndTargets = sql`${deliveries} JOIN ${targets} ON ${targets.targetId} = ${deliveries.targetId}`
+export type DeliveryRow = RowOf<typeof deliveryFields>
+
+export const deliveryOf = (row: DeliveryRow): Delivery => ({
+  id: row.id,
+  kind: row.kind,
+  seq: optional(row.seq),
+  clientId: row.clientId,
+  targetId: row.targetId,
+  uri: row.uri,
+  payload: optional(row.payload),
+  sid: optional(row.sid),
+  sub: optional(row.sub),
+  state: row.state,
+  attempts: row.attempts,
+  createdAtMs: row.createdAtMs,
+  nextAttemptAtMs: row.state === 'pending' ? Math.max(row.nextAttemptAtMs, row.createdAtMs) : undefined,
+  settledAtMs: optional(row.settledAtMs),
+  supersededBy: optional(row.supersededBy),
+  lastStatus: optional(row.lastStatus),
+  lastError: optional(row.lastError),
+})
+
+/** In the order in which lanes take them; the column holds the index. */
+export const PRIORITIES: readonly Priority[] = ['urgent', 'bulk', 'background']
+export const priorityNumber = (priority: Priority): number => PRIORITIES.indexOf(priority)
+
+export const refFields = columnsOf(deliveries, 'id', 'attempts', 'targetId', 'priority', 'seq', 'nextAttemptAtMs')
+
+export const refOf = (row: Omit<RowOf<typeof refFields>, 'nextAttemptAtMs'>): DeliveryRef => ({
+  id: row.id,
+  attempt: row.attempts + 1,
+  targetId: row.targetId,
+  priority: PRIORITIES[row.priority] ?? 'background',
+  seq: optional(row.seq),
+})

@@ -1,0 +1,36 @@
+import { sql } from 'drizzle-orm'
+import type { Column, SQL } from 'drizzle-orm'
+import { greatest } from '../engine/dialect.ts'
+import type { Param } from '../engine/statement.ts'
+import { cutoffs, logHead, participants, sessions } from '../schema.ts'
+
+/**
+ * The covering rule, the one place that knows it: a revocation S covers what was opened before it (`opened_seq` or `rev` < S) and what its
+ * selector matches. A wide revocation is one cutoff, in force from its commit; a grant's own is in its participant, a session's in its row.
+ */
+
+type Key = Column | Param<string> | SQL<string>
+
+const cutoff = (kind: 'subject' | 'client' | 'tenant', key: Key): SQL<number> =>
+  sql<number>`coalesce((SELECT ${cutoffs.seq} FROM ${cutoffs} WHERE ${cutoffs.kind} = ${sql.raw(`'${kind}'`)} AND ${cutoffs.key} = ${key}), 0)`
+
+const everything = sql<number>`coalesce((SELECT ${cutoffs.seq} FROM ${cutoffs} WHERE ${cutoffs.kind} = 'everything' AND ${cutoffs.key} = ''), 0)`
+
+/** Of a row of `sessions`: the latest wide revocation whose selector matches it. 0: none. */
+export const sessionCutoff: SQL<number> = greatest(cutoff('subject', sessions.sub), cutoff('tenant', sessions.tid), everything)
+
+/** The latest revocation of a grant (a session's at a client), or of its client. 0: none. */
+export const grantCutoff = (sid: Key, clientId: Key): SQL<number> =>
+  greatest(
+    sql`coalesce((SELECT ${participants.grantCutoff} FROM ${participants} WHERE ${participants.sid} = ${sid} AND ${participants.clientId} = ${clientId}), 0)`,
+    cutoff('client', clientId),
+  )
+
+/** The latest revocation that matches a token of no session (client_credentials). 0: none. */
+export const clientCutoff = (clientId: Key): SQL<number> => greatest(cutoff('client', clientId), everything)
+
+/** Whether a revocation whose selector matches covers what was opened at `openedSeq`. */
+export const covers = (seq: number, openedSeq: number): boolean => seq > openedSeq
+
+/** The head: what a session, a code, a family or a token is opened against. As a field, it is read in the same snapshot as the rest. */
+export const headOfLog: SQL<number> = sql<number>`(SELECT ${logHead.seq} FROM ${logHead} WHERE ${logHead.id} = 1)`

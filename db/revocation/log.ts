@@ -1,0 +1,156 @@
+import { sql } from 'drizzle-orm'
+import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
+import { decodeSelector, encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
+import type { Act, Ambient } from '../engine/act.ts'
+import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { addDeliveries } from '../outbox/add.ts'
+import { cutoffs, logHead, participants, revocations, sessions, subjects } from '../schema.ts'
+import { lockSession } from '../session/row.ts'
+import type { Committed, DeliveryRef, Priority, Revocation } from '../types.ts'
+import { link } from './chain.ts'
+
+/**
+ * The log of revocations and its one entrance. Every end of a session, a grant or anything wider is appended here, inside the transaction of
+ * the act that causes it, and announced by its commit. It refuses nothing: whether a revocation is due is for the acts to know.
+ */
+
+export interface Entry {
+  selector: Selector
+  reason: Reason
+  actor: Actor
+  now: number
+  caseReference?: string | undefined
+  comment?: string | undefined
+  /** Of its deliveries; `urgent` if not given. */
+  priority?: Priority | undefined
+}
+
+export const revocationFields = {
+  ...columnsOf(revocations, 'seq', 'kind', 'sid', 'sub', 'clientId', 'tid', 'reason', 'actorKind', 'actorId', 'at', 'atMs', 'caseReference'),
+  ...columnsOf(revocations, 'comment', 'fanOut', 'fanOutCursor', 'sessions'),
+}
+export type RevocationRow = RowOf<typeof revocationFields>
+
+const headRow = query(columnsOf(logHead, 'seq', 'epoch'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1`)
+const next = query(
+  columnsOf(logHead, 'seq'),
+  (_, f) => sql`UPDATE ${logHead} SET ${assign(logHead, { seq: sql`${logHead.seq} + 1` })} WHERE ${logHead.id} = 1 RETURNING ${f}`,
+)
+type NewRevocation = Omit<RevocationRow, 'fanOutCursor'> & { hash: string; personalHash: string; salt: string }
+const insert = query(revocationFields, (p: Takes<{ [K in keyof NewRevocation]: NewRevocation[K] }>, f) => {
+  const { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment, fanOut } = p
+  const columns = { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment, fanOut }
+  const chained = { sessions: p.sessions, hash: p.hash, personalHash: p.personalHash, salt: p.salt }
+  return sql`${insertInto(revocations, { ...columns, ...chained })} RETURNING ${f}`
+})
+const setCutoff = command(
+  (p: Takes<{ kind: string; key: string; seq: number }>) =>
+    sql`${insertInto(cutoffs, { kind: p.kind, key: p.key, seq: p.seq })} ON CONFLICT (${names(cutoffs.kind, cutoffs.key)})
+      DO UPDATE SET ${assign(cutoffs, { seq: excluded(cutoffs.seq) })}`,
+)
+const endSession = command(
+  (p: Takes<{ sid: string; seq: number; at: number; reason: string }>) =>
+    sql`UPDATE ${sessions} SET ${assign(sessions, { endedSeq: p.seq, endedAt: p.at, endedReason: p.reason, microsoftCacheSealed: null })}
+      WHERE ${sessions.sid} = ${p.sid} AND ${sessions.endedSeq} IS NULL`,
+)
+const endGrant = command(
+  (p: Takes<{ sid: string; clientId: string; seq: number }>) =>
+    sql`UPDATE ${participants} SET ${assign(participants, { grantCutoff: p.seq })}
+      WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`,
+)
+const ownerOfSession = query(
+  columnsOf(sessions, 'sub', 'tid'),
+  (p: Takes<{ sid: string }>, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}`,
+)
+const tenantOfSubject = query(
+  columnsOf(subjects, 'tid'),
+  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`,
+)
+
+export function* logHeadRow(): Act<{ seq: number; epoch: string }> {
+  return (yield* headRow.get({})) ?? { seq: 0, epoch: '' }
+}
+export function* head(): Act<number> {
+  return (yield* logHeadRow()).seq
+}
+
+export const revocationOf = (row: RevocationRow): Revocation => ({
+  seq: row.seq,
+  // A row that lacks its member reads as everything: it revokes too much, never too little.
+  selector: decodeSelector({ ...row, client_id: row.clientId }) ?? { kind: 'everything' },
+  tid: optional(row.tid),
+  reason: row.reason,
+  actor: { kind: row.actorKind, id: row.actorId },
+  at: row.at,
+  caseReference: optional(row.caseReference),
+  comment: optional(row.comment),
+  fanOut: row.fanOut,
+  sessions: row.sessions,
+})
+
+/** The cutoff row of a wide selector. */
+function cutoffKey(selector: Selector): { kind: string; key: string } | undefined {
+  if (selector.kind === 'subject') return { kind: 'subject', key: selector.sub }
+  if (selector.kind === 'client') return { kind: 'client', key: selector.clientId }
+  if (selector.kind === 'tenant') return { kind: 'tenant', key: selector.tid }
+  if (selector.kind === 'everything') return { kind: 'everything', key: '' }
+  return undefined
+}
+
+function* whose(selector: Selector): Act<{ sub?: string | undefined; tid?: string | undefined }> {
+  if (selector.kind === 'session' || selector.kind === 'grant') return (yield* ownerOfSession.get({ sid: selector.sid })) ?? {}
+  if (selector.kind === 'subject') return { sub: selector.sub, ...(yield* tenantOfSubject.get({ sub: selector.sub })) }
+  return selector.kind === 'tenant' ? { tid: selector.tid } : {}
+}
+
+/** Makes it effective, and adds the deliveries of a narrow revocation; those of a wide one are added in batches, later. */
+function* apply(ambient: Ambient, entry: Entry, at: { seq: number; atMs: number; sub: string | undefined }): Act<DeliveryRef[]> {
+  const { selector } = entry
+  const { seq, atMs, sub } = at
+  const wide = cutoffKey(selector)
+  if (wide !== undefined) yield* setCutoff.run({ ...wide, seq })
+  if (selector.kind !== 'session' && selector.kind !== 'grant') return []
+  const { sid } = selector
+  yield* lockSession(sid)
+  if (selector.kind === 'session') yield* endSession.run({ sid, seq, at: entry.now, reason: entry.reason })
+  else yield* endGrant.run({ sid, clientId: selector.clientId, seq })
+  if (sub === undefined) return []
+  const clientId = 'clientId' in selector ? selector.clientId : undefined
+  return yield* addDeliveries(ambient, { seq, atMs, sid, sub, clientId, wide: false, priority: entry.priority ?? 'urgent' })
+}
+
+/** The row with its link in the chain: what identifies a user is covered by a salted hash, so that erasing the salt erases it. */
+function* insertLinked(
+  entry: Entry,
+  row: { seq: number; atMs: number; sub?: string | undefined; tid?: string | undefined; salt: string },
+): Act<Committed['revocation']> {
+  const { seq, atMs, salt } = row
+  const { selector, reason, now: at } = entry
+  const { sid = null, client_id: clientId = null, sub = null }: SelectorMembers = encodeSelector(selector)
+  const { kind } = selector
+  const [tid, caseReference, comment] = [row.tid ?? null, entry.caseReference ?? null, entry.comment ?? null]
+  const { kind: actorKind, id: actorId } = entry.actor
+  const fields = { seq, kind, sid, client_id: clientId, tid, reason, actor_kind: actorKind, at, at_ms: atMs, case_reference: caseReference }
+  const linked = yield* link('revocations', { number: seq, fields, salt, personal: { sub, actor_id: actorId, comment } })
+  const inserted = yield* insert.get({
+    ...{ seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment, salt, ...linked },
+    fanOut: cutoffKey(selector) === undefined ? 'complete' : 'pending',
+    sessions: kind === 'session' || kind === 'grant' ? 1 : 0,
+  })
+  if (inserted === undefined) throw new Error('The log took no entry.')
+  return revocationOf(inserted)
+}
+/** Appends a revocation: in force, and announced, from this act's commit on. */
+export function* append(ambient: Ambient, entry: Entry): Act<Committed> {
+  // First of all: who appends waits here for the one before, so that `seq` is in commit order and what is read afterwards is current.
+  const taken = yield* next.get({})
+  if (taken === undefined) throw new Error('The log has no head: the database is damaged. Restore a backup.')
+  const at = { seq: taken.seq, atMs: ambient.nowMs(), ...(yield* whose(entry.selector)) }
+  const pending = yield* apply(ambient, entry, { ...at, sub: at.sub })
+  const revocation = yield* insertLinked(entry, { ...at, salt: ambient.newId() })
+  const committed = { revocation, sub: at.sub, pending }
+  yield { revoked: committed }
+  return committed
+}

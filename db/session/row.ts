@@ -1,0 +1,143 @@
+import { sql } from 'drizzle-orm'
+import type { Reason } from '../../src/protocol/revocation.ts'
+import type { Act } from '../engine/act.ts'
+import { forUpdate, hidden } from '../engine/dialect.ts'
+import { assign, columnsOf, command, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { covers, headOfLog, sessionCutoff } from '../revocation/covers.ts'
+import { participants, revocations, sessions, subjects } from '../schema.ts'
+import type { RejectedWhy } from '../store.ts'
+import type { Session, Standing } from '../types.ts'
+import { optional, parseList } from '../engine/values.ts'
+
+/** Whether a session is valid: its row, the cutoffs and the time. Nothing else in the store decides it. */
+
+/** Of `sessionsAndUsers`. */
+export const sessionFields = {
+  ...columnsOf(sessions, 'sid', 'sub', 'tid', 'openedSeq', 'openedAt', 'authTime', 'lastActiveAt', 'idleSeconds', 'absoluteAt'),
+  ...columnsOf(sessions, 'markAt', 'markReason', 'acr', 'amr', 'roles', 'staySignedIn', 'microsoftSid', 'loginHintSealed', 'device', 'probedAt'),
+  ...columnsOf(sessions, 'endedSeq', 'endedAt', 'endedReason'),
+  ...columnsOf(subjects, 'oid', 'name', 'username', 'email'),
+  cutoff: sessionCutoff,
+  /** The head of the log in the same snapshot: `rev` of what is issued because this session is valid. */
+  head: headOfLog,
+}
+/** Follows a join of `sessions`. */
+export const joinUser = sql`JOIN ${subjects} ON ${subjects.sub} = ${sessions.sub}`
+export const sessionsAndUsers = sql`${sessions} ${joinUser}`
+export type SessionRow = RowOf<typeof sessionFields>
+
+const bySid = query(
+  sessionFields,
+  (p: Takes<{ sid: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${hidden(p.sid)}`,
+)
+const byCookie = query(
+  sessionFields,
+  (p: Takes<{ cookieHash: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.cookieHash} = ${hidden(p.cookieHash)}`,
+)
+const locked = query(
+  columnsOf(sessions, 'sid'),
+  (p: Takes<{ sid: string }>, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}${forUpdate(sessions)}`,
+)
+const logged = query(
+  columnsOf(revocations, 'at', 'reason'),
+  (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
+)
+const active = command(
+  (p: Takes<{ sid: string; now: number; deadlineAt: number }>) =>
+    sql`UPDATE ${sessions} SET ${assign(sessions, { lastActiveAt: p.now, deadlineAt: p.deadlineAt })} WHERE ${sessions.sid} = ${p.sid}`,
+)
+const participated = command(
+  (p: Takes<{ sid: string; clientId: string; now: number }>) =>
+    sql`UPDATE ${participants} SET ${assign(participants, { lastAt: p.now })} WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`,
+)
+
+export const sessionBySid = (sid: string): Act<SessionRow | undefined> => bySid.get({ sid })
+export const sessionByCookie = (cookieHash: string): Act<SessionRow | undefined> => byCookie.get({ cookieHash })
+/**
+ * Keeps others from joining or revoking a session until this act ends: whoever decides by who takes part in it locks it first (a client that
+ * joins while it is revoked would never be sent a logout token).
+ */
+export const lockSession = (sid: string): Act<{ sid: string } | undefined> => locked.get({ sid })
+
+/** The ends that time brings, the earliest first; the sweep names its reason by the first. */
+export function deadlineOf(row: Pick<SessionRow, 'lastActiveAt' | 'idleSeconds' | 'absoluteAt' | 'markAt'>): number {
+  return Math.min(row.lastActiveAt + row.idleSeconds, row.absoluteAt, row.markAt ?? Infinity)
+}
+
+/** Why time ended a session: whichever limit came first. */
+export function timeReason(row: SessionRow): Reason {
+  const deadline = deadlineOf(row)
+  if (row.markAt === deadline && row.markReason !== null) return row.markReason
+  return row.absoluteAt === deadline ? 'expired' : 'idle'
+}
+
+const endedByTime = (row: SessionRow, now: number): 'idle' | 'expired' | 'marked' | undefined => {
+  const deadline = deadlineOf(row)
+  if (now < deadline) return undefined
+  if (row.markAt === deadline) return 'marked'
+  return row.absoluteAt === deadline ? 'expired' : 'idle'
+}
+
+/** Revoked: in its row, or by a wide revocation whose fan-out has not reached the row yet. */
+export const isRevoked = (row: Pick<SessionRow, 'endedSeq' | 'cutoff' | 'openedSeq'>): boolean =>
+  row.endedSeq !== null || covers(row.cutoff, row.openedSeq)
+
+/** What a client is refused by, of a session that has ended. */
+export function rejectedBy(why: 'revoked' | 'idle' | 'expired' | 'marked'): RejectedWhy {
+  if (why === 'marked') return 'marked'
+  return why === 'revoked' ? 'revoked' : 'expired'
+}
+
+function* endOf(row: SessionRow): Act<Session['ended']> {
+  if (row.endedSeq !== null && row.endedAt !== null && row.endedReason !== null)
+    return { seq: row.endedSeq, at: row.endedAt, reason: row.endedReason }
+  if (!covers(row.cutoff, row.openedSeq)) return undefined
+  const wide = yield* logged.get({ seq: row.cutoff })
+  return wide && { seq: row.cutoff, ...wide }
+}
+
+export function* sessionOf(row: SessionRow): Act<Session> {
+  return {
+    sid: row.sid,
+    sub: row.sub,
+    user: { tid: row.tid, oid: row.oid, name: optional(row.name), username: optional(row.username), email: optional(row.email) },
+    openedSeq: row.openedSeq,
+    openedAt: row.openedAt,
+    authTime: row.authTime,
+    lastActiveAt: row.lastActiveAt,
+    idleSeconds: row.idleSeconds,
+    absoluteAt: row.absoluteAt,
+    markAt: optional(row.markAt),
+    markReason: optional(row.markReason),
+    acr: optional(row.acr),
+    amr: parseList(row.amr),
+    roles: parseList(row.roles) ?? [],
+    staySignedIn: row.staySignedIn === 1,
+    microsoftSid: optional(row.microsoftSid),
+    loginHintSealed: optional(row.loginHintSealed),
+    device: row.device,
+    probedAt: optional(row.probedAt),
+    ended: yield* endOf(row),
+  }
+}
+
+export function* standingOf(row: SessionRow | undefined, now: number): Act<Standing> {
+  if (row === undefined) return { state: 'unknown' }
+  const session = yield* sessionOf(row)
+  if (isRevoked(row)) return { state: 'ended', session, why: 'revoked' }
+  const why = endedByTime(row, now)
+  if (why !== undefined) return { state: 'ended', session, why }
+  return { state: row.markAt === null ? 'live' : 'marked', session }
+}
+
+/** Whether `touch` would write. */
+export const touchDue = (row: SessionRow, now: number): boolean => now - row.lastActiveAt >= Math.min(60, row.idleSeconds / 10)
+
+/** Counts as activity, written at most every tenth of the idle limit or every minute: refreshing costs no second row. */
+export function* touch(row: SessionRow, clientId: string | undefined, now: number): Act<void> {
+  if (!touchDue(row, now)) return
+  row.lastActiveAt = now
+  yield* active.run({ sid: row.sid, now, deadlineAt: deadlineOf(row) })
+  if (clientId !== undefined) yield* participated.run({ sid: row.sid, clientId, now })
+}

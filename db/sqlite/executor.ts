@@ -1,0 +1,69 @@
+import { is, Placeholder } from 'drizzle-orm'
+import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
+import type Database from 'better-sqlite3'
+import type { Act, Ambient, AnyStatement, Call, Engine, Params } from '../engine/act.ts'
+import { allStatements } from '../engine/statement.ts'
+import type { Committed } from '../types.ts'
+import type { Core } from './core.ts'
+import type { Sqlite } from './open.ts'
+
+/** Carries out acts on one SQLite connection: each statement is rendered and prepared once. It refuses an act that waits for anything. */
+
+interface Prepared {
+  statement: Database.Statement<unknown[], unknown>
+  /** The values in the order of the SQL's parameters: a parameter's name, or a constant. */
+  values(params: Params): unknown[]
+}
+
+export interface Executor {
+  /** Runs an act to its end, inside whatever transaction is open. */
+  run<T>(act: Act<T>): T
+}
+
+/** @param revoked takes what an act revokes, which its commit announces */
+export function createExecutor(db: Sqlite, revoked: (committed: Committed) => void): Executor {
+  const dialect = new SQLiteSyncDialect()
+  const prepared = new Map<AnyStatement, Prepared>()
+
+  const prepare = (statement: AnyStatement): Prepared => {
+    const query = statement.render('sqlite', dialect)
+    const one = { statement: db.prepare<unknown[], unknown>(query.sql), values: valuesOf(query.params) }
+    prepared.set(statement, one)
+    return one
+  }
+  for (const statement of allStatements()) prepare(statement)
+
+  const carryOut = ({ statement, params, wants }: Call): unknown => {
+    const one = prepared.get(statement) ?? prepare(statement)
+    const values = one.values(params)
+    if (wants === 'get') return one.statement.get(...values)
+    return wants === 'all' ? one.statement.all(...values) : one.statement.run(...values).changes
+  }
+
+  return {
+    run(act) {
+      let step = act.next()
+      while (step.done !== true) {
+        if ('revoked' in step.value) {
+          revoked(step.value.revoked)
+          step = act.next()
+        } else step = act.next(carryOut(step.value))
+      }
+      return step.value
+    },
+  }
+}
+
+/** The engine of the embedded store: acts of one batch share a commit, and reads run between two commits. */
+export const sqliteEngine = ({ write, read, nowMs, newId }: Pick<Core, 'write' | 'read'> & Ambient, { run }: Executor): Engine => ({
+  nowMs,
+  newId,
+  write: (act) => write(() => run(act())),
+  read: (act) => read(() => run(act())),
+})
+
+/** @param params as Drizzle gives them: placeholders and constants, in their order */
+export function valuesOf(params: unknown[]): (given: Params) => unknown[] {
+  const places = params.map((param) => (is(param, Placeholder) ? { name: param.name } : { constant: param }))
+  return (given) => places.map((place) => ('name' in place ? (given[place.name] ?? null) : place.constant))
+}

@@ -1,0 +1,115 @@
+import { sql } from 'drizzle-orm'
+import { equalInConstantTime } from '../../src/protocol/compare.ts'
+import { splitList } from '../../src/protocol/params.ts'
+import { verifierMatches } from '../../src/protocol/pkce.ts'
+import type { Act, Ambient } from '../engine/act.ts'
+import { forUpdate } from '../engine/dialect.ts'
+import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { covers, grantCutoff } from '../revocation/covers.ts'
+import { append } from '../revocation/log.ts'
+import { codes, participants } from '../schema.ts'
+import { lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch } from '../session/row.ts'
+import type { SessionRow } from '../session/row.ts'
+import type { RejectedWhy, TokenActs } from '../store.ts'
+import type { CodeGrant } from '../types.ts'
+import { openFamily } from './rotate.ts'
+
+/** Authorization codes: consumed once. It refuses what a revocation covers; a second use revokes what the first gave. */
+
+const codeFields = {
+  ...columnsOf(codes, 'sid', 'clientId', 'redirectUri', 'scope', 'audience', 'nonce', 'codeChallenge', 'wantsAuthTime', 'openedSeq', 'expiresAt'),
+  consumedAt: codes.consumedAt,
+}
+type CodeRow = RowOf<typeof codeFields>
+
+const byHash = query(
+  codeFields,
+  (p: Takes<{ codeHash: string }>, f) => sql`SELECT ${f} FROM ${codes} WHERE ${codes.codeHash} = ${p.codeHash}${forUpdate(codes)}`,
+)
+const standingOfGrant = query(
+  { cutoff: grantCutoff(codes.sid, codes.clientId) },
+  (p: Takes<{ codeHash: string }>, f) => sql`SELECT ${f} FROM ${codes} WHERE ${codes.codeHash} = ${p.codeHash}`,
+)
+const consume = command(
+  (p: Takes<{ codeHash: string; now: number }>) =>
+    sql`UPDATE ${codes} SET ${assign(codes, { consumedAt: p.now })} WHERE ${codes.codeHash} = ${p.codeHash} AND ${codes.consumedAt} IS NULL`,
+)
+const join = command(
+  (p: Takes<{ sid: string; clientId: string; now: number; head: number }>) =>
+    sql`${insertInto(participants, { sid: p.sid, clientId: p.clientId, firstAt: p.now, lastAt: p.now, joinedSeq: p.head })}
+      ON CONFLICT (${names(participants.sid, participants.clientId)})
+      DO UPDATE SET ${assign(participants, { lastAt: excluded(participants.lastAt), joinedSeq: excluded(participants.joinedSeq) })}`,
+)
+
+type Redemption = Parameters<TokenActs['redeemAuthorizationCode']>[0]
+type Redeemed = Awaited<ReturnType<TokenActs['redeemAuthorizationCode']>>
+
+const grantOf = (row: CodeRow): CodeGrant => ({
+  clientId: row.clientId,
+  redirectUri: row.redirectUri,
+  scope: row.scope,
+  audience: row.audience,
+  nonce: optional(row.nonce),
+  codeChallenge: optional(row.codeChallenge),
+  wantsAuthTime: row.wantsAuthTime === 1,
+})
+
+/** RFC 7636 §4.6; a verifier where there was no challenge is refused too (RFC 9700 §4.8.2, downgrade). */
+const verifierIsRight = (challenge: string | null, verifier: string | undefined): boolean =>
+  challenge === null ? verifier === undefined : verifier !== undefined && verifierMatches(verifier, challenge)
+
+const rejected = (why: RejectedWhy): Redeemed => ({ outcome: 'rejected', why })
+
+/** RFC 6749 §4.1.2: a second use, by whoever could have made the first, ends what the code gave. */
+function* reuse(ambient: Ambient, code: CodeRow, { codeHash, now }: Redemption): Act<Redeemed> {
+  const standing = yield* standingOf(yield* sessionBySid(code.sid), now)
+  const grant = yield* standingOfGrant.get({ codeHash })
+  if (standing.state === 'unknown' || standing.state === 'ended' || grant === undefined || covers(grant.cutoff, code.openedSeq))
+    return rejected('revoked')
+  const committed = yield* append(ambient, {
+    selector: { kind: 'grant', sid: code.sid, clientId: code.clientId },
+    reason: 'code_reuse',
+    actor: { kind: 'client', id: code.clientId },
+    now,
+  })
+  return { outcome: 'reused', committed }
+}
+
+function* notRedeemable(code: CodeRow, row: SessionRow | undefined, { redirectUri, now }: Redemption): Act<RejectedWhy | undefined> {
+  // RFC 6749 §4.1.3: named at /authorize, so it must be named here, as an exact match.
+  if (code.redirectUri !== redirectUri) return 'wrong_redirect_uri'
+  if (code.expiresAt <= now) return 'expired'
+  const standing = yield* standingOf(row, now)
+  if (standing.state === 'unknown') return 'unknown'
+  return standing.state === 'ended' ? rejectedBy(standing.why) : undefined
+}
+
+function* take(code: CodeRow, row: SessionRow, rev: number, { codeHash, clientId, familyId, now }: Redemption): Act<Redeemed> {
+  const { sid } = code
+  yield* consume.run({ codeHash, now })
+  yield* join.run({ sid, clientId, now, head: rev })
+  yield* touch(row, undefined, now)
+  const grant = grantOf(code)
+  const offline = splitList(code.scope).includes('offline_access')
+  const family = offline ? yield* openFamily({ familyId, sid, grant, openedSeq: rev, now }) : undefined
+  return { outcome: 'redeemed', session: yield* sessionOf(row), grant, family, rev }
+}
+
+export function* redeem(ambient: Ambient, input: Redemption): Act<Redeemed> {
+  const { codeHash } = input
+  const code = yield* byHash.get({ codeHash })
+  if (code === undefined) return rejected('unknown')
+  if (!equalInConstantTime(code.clientId, input.clientId)) return rejected('wrong_client')
+  if (!verifierIsRight(code.codeChallenge, input.verifier)) return rejected('wrong_verifier')
+  if (code.consumedAt !== null) return yield* reuse(ambient, code, input)
+  // Before who takes part is looked at: a revocation of this session either sees the new participant, or is seen here.
+  yield* lockSession(code.sid)
+  const row = yield* sessionBySid(code.sid)
+  const why = yield* notRedeemable(code, row, input)
+  if (why !== undefined || row === undefined) return rejected(why ?? 'unknown')
+  const grant = yield* standingOfGrant.get({ codeHash })
+  if (grant === undefined || covers(grant.cutoff, code.openedSeq)) return rejected('revoked')
+  return yield* take(code, row, row.head, input)
+}

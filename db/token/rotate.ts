@@ -1,0 +1,157 @@
+import { sql } from 'drizzle-orm'
+import type { Act } from '../engine/act.ts'
+import { forUpdate, hidden } from '../engine/dialect.ts'
+import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { covers, grantCutoff } from '../revocation/covers.ts'
+import { append } from '../revocation/log.ts'
+import { families, sessions } from '../schema.ts'
+import { isRevoked, joinUser, rejectedBy, sessionFields, sessionOf, standingOf, touch } from '../session/row.ts'
+import type { Ambient } from '../engine/act.ts'
+import type { RejectedWhy, Store } from '../store.ts'
+import type { CodeGrant, TokenFamily } from '../types.ts'
+
+/**
+ * Token families: rotation, replay and theft (RFC 9700 §4.14.2). It refuses every generation but the current one and, until that is used, the
+ * one before.
+ */
+
+/** Grace period for concurrent requests of one client. Reuse of a token that was replaced longer ago is treated as theft. */
+const PIPELINE_SECONDS = 30
+/** Rotations within those seconds that are remembered; no client has more of them under way. */
+const REMEMBERED = 128
+
+const familyFields = {
+  ...sessionFields,
+  ...columnsOf(families, 'familyId', 'generation', 'scope', 'audience', 'nonce', 'rotatedAt', 'replacedAt'),
+  familyClient: families.clientId,
+  familyOpenedSeq: families.openedSeq,
+  /** The latest revocation of this grant or of its client. */
+  grantCutoff: grantCutoff(families.sid, families.clientId),
+}
+type FamilyRow = RowOf<typeof familyFields>
+
+const familyOfSession = sql`${families} JOIN ${sessions} ON ${sessions.sid} = ${families.sid} ${joinUser}`
+const byId = query(
+  familyFields,
+  (p: Takes<{ familyId: string }>, f) => sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}`,
+)
+const byIdLocked = query(
+  familyFields,
+  (p: Takes<{ familyId: string }>, f) =>
+    sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}${forUpdate(families)}`,
+)
+const insert = command(
+  (
+    p: Takes<{
+      familyId: string
+      sid: string
+      clientId: string
+      scope: string
+      audience: string
+      nonce: string | undefined
+      openedSeq: number
+      now: number
+    }>,
+  ) =>
+    insertInto(families, {
+      ...{ familyId: p.familyId, sid: p.sid, clientId: p.clientId, generation: 1, scope: p.scope, audience: p.audience, nonce: p.nonce },
+      ...{ openedSeq: p.openedSeq, rotatedAt: p.now },
+    }),
+)
+const advance = command(
+  (p: Takes<{ familyId: string; generation: number; now: number; replacedAt: string }>) =>
+    sql`UPDATE ${families} SET ${assign(families, { generation: sql`${families.generation} + 1`, rotatedAt: p.now, replacedAt: p.replacedAt })}
+      WHERE ${families.familyId} = ${p.familyId} AND ${families.generation} = ${p.generation}`,
+)
+
+type Input = Parameters<Store['rotateRefreshToken']>[0]
+type Rotation = Awaited<ReturnType<Store['rotateRefreshToken']>>
+
+const familyOf = (row: FamilyRow, generation = row.generation): TokenFamily => ({
+  familyId: row.familyId,
+  sid: row.sid,
+  clientId: row.familyClient,
+  generation,
+  scope: row.scope,
+  audience: row.audience,
+  nonce: optional(row.nonce),
+})
+
+const rejected = (why: RejectedWhy): Rotation => ({ outcome: 'rejected', why })
+
+/** The generation before the current one, again: its answer was lost, or it was sent twice. The successor is the same one. */
+const mayReplay = (row: FamilyRow, { generation, replayWindowSeconds: window, now }: Input): boolean =>
+  generation === row.generation - 1 && (window === undefined || now - row.rotatedAt <= window)
+
+const replacedAt = (row: FamilyRow): number[] => JSON.parse(row.replacedAt) as number[]
+
+/** From the first that still counts: each stands for one generation, counted from the end. */
+const recent = (row: FamilyRow, now: number): number[] => {
+  const times = replacedAt(row)
+  const first = times.findIndex((at) => now - at <= PIPELINE_SECONDS)
+  return first < 0 ? [] : times.slice(first)
+}
+
+/**
+ * By when that very token was last valid (until its successor was used), not by when the family was: a thief who refreshes all the time
+ * hides nothing by it.
+ */
+const isPipelined = (row: FamilyRow, { generation, now }: Input): boolean => {
+  const at = replacedAt(row).at(Math.min(generation + 1, row.generation - 1) - row.generation)
+  return at !== undefined && now - at <= PIPELINE_SECONDS
+}
+
+/**
+ * A generation that may not be used any more. Concurrent requests of one client harm nobody; but the generation before the current one, which
+ * only a public client may not replay for ever, is either a lost answer or one of two holders of the token: the grant alone is revoked.
+ */
+function* older(ambient: Ambient, row: FamilyRow, input: Input): Act<Rotation> {
+  const pipelined = isPipelined(row, input)
+  if (pipelined && input.generation < row.generation - 1) return rejected('stale')
+  const { now } = input
+  const actor = { kind: 'broker', id: 'token' } as const
+  if (!pipelined) {
+    const selector = { kind: 'session', sid: row.sid } as const
+    return { outcome: 'stolen', committed: yield* append(ambient, { selector, reason: 'refresh_token_reuse', actor, now }) }
+  }
+  const selector = { kind: 'grant', sid: row.sid, clientId: row.familyClient } as const
+  return { outcome: 'late', committed: yield* append(ambient, { selector, reason: 'refresh_token_late', actor, now }) }
+}
+
+const isNoneOf = (row: FamilyRow | undefined, generation: number): row is undefined =>
+  row === undefined || generation > row.generation || generation < 1
+
+export function* rotate(ambient: Ambient, input: Input): Act<Rotation> {
+  const { familyId, generation, clientId, now } = input
+  const row = yield* byIdLocked.get({ familyId })
+  if (isNoneOf(row, generation)) return rejected('unknown')
+  if (row.familyClient !== clientId) return rejected('wrong_client')
+  const standing = yield* standingOf(row, now)
+  if (standing.state === 'unknown') return rejected('unknown')
+  if (standing.state === 'ended') return rejected(rejectedBy(standing.why))
+  if (covers(row.grantCutoff, row.familyOpenedSeq)) return rejected('revoked')
+  if (generation === row.generation) {
+    yield* advance.run({ familyId, generation, now, replacedAt: JSON.stringify([...recent(row, now), now].slice(-REMEMBERED)) })
+    yield* touch(row, clientId, now)
+    return { outcome: 'rotated', family: familyOf(row, generation + 1), session: yield* sessionOf(row), rev: row.head }
+  }
+  if (!mayReplay(row, input)) return yield* older(ambient, row, input)
+  return { outcome: 'replayed', family: familyOf(row), session: standing.session, rev: row.head }
+}
+
+export function* findFamily(familyId: string, generation: number): Act<{ family: TokenFamily; current: boolean } | undefined> {
+  const row = yield* byId.get({ familyId })
+  if (isNoneOf(row, generation)) return undefined
+  const usable = generation >= row.generation - 1 && !isRevoked(row) && !covers(row.grantCutoff, row.familyOpenedSeq)
+  return { family: familyOf(row), current: usable }
+}
+
+/** A new family, for a grant whose scope has `offline_access`. */
+export function* openFamily(input: { familyId: string; sid: string; grant: CodeGrant; openedSeq: number; now: number }): Act<TokenFamily> {
+  const { familyId, sid, grant, openedSeq, now } = input
+  const { clientId, scope, audience, nonce } = grant
+  yield* insert.run({ familyId, sid, clientId, scope, audience, nonce, openedSeq, now })
+  return { familyId, sid, clientId, generation: 1, scope, audience, nonce }
+}
