@@ -19,6 +19,7 @@ import { Topic } from './protocol/topic.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { openDeliveryQueue } from './revocation/delivery-queue.ts'
 import type { DeliveryQueue } from './revocation/interface.ts'
+import { announce } from './revocation/announce.ts'
 import { createFeed } from './revocation/feed.ts'
 import { startQueueEngine } from './revocation/queue-engine.ts'
 import { systemClock } from './system-clock.ts'
@@ -53,6 +54,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   const refreshes = given.refreshes ?? new Topic()
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
   const clockWatch = given.clockWatch ?? new ClockWatch(clock)
+  store.onRevoked((committed) => announce({ feed, queue, metrics, log }, committed))
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, rateLimits }
   return { config, clock, clockWatch, random, log, metrics, ...opened }
 }

@@ -28,6 +28,7 @@ import { sha256 } from '../src/protocol/compare.ts'
 import { newSecret, newSid, newSub } from '../src/protocol/ids.ts'
 import { openParts } from '../src/parts.ts'
 import { SESSION_COOKIE } from '../src/session/interface.ts'
+import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { Committed, DeliveryRef, User, Session } from '../db/types.ts'
 
 /**
@@ -219,9 +220,16 @@ export interface RigOptions {
   listening?: boolean
   /** The machine's own time. */
   realTime?: boolean
+  /** What a commit revokes is announced by the test itself, as from another process. */
+  unannounced?: boolean
   /** Who closes the rig; not given: the test that made it, when it ends. */
   onEnd?: (close: () => Promise<void>) => void
 }
+
+const quietStore = async (dir: string, clock: FakeClock) => ({
+  ...(await openSqliteStore({ file: join(dir, 'broker.db'), nowMs: () => clock.nowMs() })),
+  onRevoked: () => undefined,
+})
 
 export async function createRig(options: RigOptions = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-'))
@@ -257,7 +265,8 @@ export async function createRig(options: RigOptions = {}) {
   )
   const queue = new RecordingQueue()
   const microsoft = new FakeMicrosoft(clock)
-  const { deps, closing } = await openParts({ config, log }, { clock, queue, microsoft, ...options.deps })
+  const quiet = options.unannounced ? await quietStore(dir, clock) : undefined
+  const { deps, closing } = await openParts({ config, log }, { clock, queue, microsoft, ...(quiet && { store: quiet }), ...options.deps })
   const { store, keys, clients, metrics, feed, random } = deps
   const { app, opsApp } = createApp(deps)
   answer = getRequestListener(app.fetch)
@@ -269,6 +278,7 @@ export async function createRig(options: RigOptions = {}) {
       await new Promise((done) => server.close(done))
     }
     await closing.run()
+    await quiet?.close()
     rmSync(dir, { recursive: true, force: true })
   })
 

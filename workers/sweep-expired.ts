@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Checks } from '../src/checks/checks.ts'
 import type { Deps } from '../src/deps.ts'
-import { announce } from '../src/revocation/revoke.ts'
 
 /** Ends sessions whose time has passed, each through the log, so that instances hear of it as of any other end. */
 
@@ -9,7 +8,7 @@ import { announce } from '../src/revocation/revoke.ts'
 const BATCH = 25
 const MOST_PAUSE_MS = 20
 
-type SweepDeps = Pick<Deps, 'store' | 'clock' | 'clockWatch' | 'feed' | 'queue' | 'metrics' | 'log'>
+type SweepDeps = Pick<Deps, 'store' | 'clock' | 'clockWatch'>
 type Going = () => boolean
 
 /** How often Microsoft is asked for the time while the clocks disagree. */
@@ -35,7 +34,6 @@ export async function sweepExpired(deps: SweepDeps, going: Going = () => true): 
     // After the clock was read, so that no step comes in between.
     if (deps.clockWatch.disagrees()) return
     const committed = await deps.store.expireSessions({ now, limit: BATCH })
-    announce(deps, committed)
     if (committed.length < BATCH) return
     // Sign-ins, refreshes and sign-outs have at least half of the time, however many sessions expire together.
     await sleep(Math.min(performance.now() - begunMs, MOST_PAUSE_MS))

@@ -2,7 +2,6 @@ import { toWire } from '../client/metadata.ts'
 import { newClientSecret } from '../client/secret.ts'
 import type { Deps } from '../deps.ts'
 import type { Client, ClientMetadata, ClientSource, SecretHash } from '../protocol/client-metadata.ts'
-import { announce } from '../revocation/revoke.ts'
 import type { Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 import { changes, recorded } from './recorded.ts'
@@ -112,7 +111,6 @@ export async function remove(deps: Deps, caller: Caller, id: string, source: Cli
         `${message} To remove it all the same, name its source: ?source=${answer.source} (cmb clients remove ${id} --source ${answer.source}).`,
       )
     }
-    announce(deps, [answer.committed])
     await changed(deps, caller, id, 'removed')
     const notes =
       source === 'file'

@@ -2,7 +2,6 @@ import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { Caller } from '../acts/caller.ts'
 import type { Deps } from '../deps.ts'
-import { announce } from '../revocation/revoke.ts'
 import type { AdminEnv } from './caller.ts'
 import { previewSchema } from './revocations.ts'
 import { ok, route, said } from './route.ts'
@@ -49,7 +48,6 @@ export function userRoutes(deps: Deps): Hono<AdminEnv> {
       async () => {
         const answer = await deps.store.eraseUser({ sub, actor: caller.actor, caseReference, comment, now })
         if (answer.outcome === 'unknown') throw new Problem(404, 'No such user', UNKNOWN)
-        announce(deps, [answer.committed])
         return answer.committed.revocation
       },
       (revocation) => ({ seq: revocation.seq }),

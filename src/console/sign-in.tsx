@@ -7,7 +7,7 @@ import type { Deps } from '../deps.ts'
 import { messagePage } from '../page/message.tsx'
 import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { newId, newSecret } from '../protocol/ids.ts'
-import { announce, revoke } from '../revocation/revoke.ts'
+import { revoke } from '../revocation/revoke.ts'
 import { operatorWasHere } from '../session/setup-token.ts'
 import { FRESH_SECONDS, givePass, judge, type Operator, PASS_SECONDS, type Pass, type Refusal, takePass } from './pass.ts'
 import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
@@ -71,7 +71,6 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
     familyId: newId(deps.random),
     now,
   })
-  if (redeemed.outcome === 'reused') announce(deps, [redeemed.committed])
   if (redeemed.outcome !== 'redeemed') return lost(deps, c)
   const { session, rev } = redeemed
   const may = judge(deps, session)

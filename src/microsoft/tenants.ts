@@ -4,7 +4,6 @@ import { isGuid } from '../protocol/guid.ts'
 import { parseMfaProof } from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import type { Actor } from '../protocol/revocation.ts'
-import { announce } from '../revocation/revoke.ts'
 
 /** Connecting a tenant and removing it: at /setup, by `cmb`, by the admin API, all through here. Refuses what is no tenant's id, and Microsoft's tenant of personal accounts. */
 
@@ -46,11 +45,10 @@ export async function connectTenant(
 
 /** Its users' sessions end everywhere with the same commit. */
 export async function disconnectTenant(
-  deps: Pick<Deps, 'store' | 'connection' | 'feed' | 'queue' | 'metrics' | 'log'>,
+  deps: Pick<Deps, 'store' | 'connection'>,
   { tid, actor, now }: { tid: string; actor: Actor; now: number },
 ): Promise<{ outcome: 'removed'; seq: number } | { outcome: 'unknown' }> {
   const answer = await deps.store.removeTenant({ tid, actor, now })
-  if (answer.outcome === 'removed') announce(deps, [answer.committed])
   await deps.connection.reload()
   return answer.outcome === 'removed' ? { outcome: 'removed', seq: answer.committed.revocation.seq } : answer
 }

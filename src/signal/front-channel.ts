@@ -1,6 +1,5 @@
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
-import { announce } from '../revocation/revoke.ts'
 import type { InTurn } from './queue.ts'
 
 /**
@@ -45,7 +44,6 @@ async function end(deps: Deps, meant: Meant): Promise<'ended' | 'nothing'> {
     actor: { kind: 'microsoft', id: 'front-channel' },
     now: deps.clock.now(),
   })
-  announce(deps, committed)
   return committed.length > 0 ? 'ended' : 'nothing'
 }
 

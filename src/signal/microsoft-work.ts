@@ -1,6 +1,5 @@
 import type { MicrosoftWork } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { announce } from '../revocation/revoke.ts'
 import { tendSubscription } from './subscription.ts'
 import { graphTenants } from './tenants.ts'
 
@@ -31,7 +30,6 @@ type Reason = 'microsoft_account_deleted' | 'microsoft_account_disabled' | 'micr
 
 async function end(deps: Deps, sub: string, reason: Reason, until: number | undefined): Promise<void> {
   const committed = await deps.store.endAuthenticated({ sub, until, reason, actor: { kind: 'microsoft', id: 'graph' }, now: deps.clock.now() })
-  announce(deps, committed)
   count(deps, committed.length > 0 ? reason : 'good')
 }
 

@@ -3,7 +3,6 @@ import type { Deps } from '../deps.ts'
 import { MicrosoftRefusal } from '../microsoft/interface.ts'
 import { pauseProbe, probePause } from '../microsoft/probe-pause.ts'
 import type { Reason } from '../protocol/revocation.ts'
-import { announce } from '../revocation/revoke.ts'
 import { openFromSession, sealForSession } from '../session/sealed.ts'
 import type { ProbeAlarm, ProbeVerdict } from './alarm.ts'
 
@@ -85,8 +84,7 @@ function findingOf(due: ProbeDue, { effect, code, guidance }: MicrosoftRefusal, 
 
 async function record(deps: ProbeDeps, due: ProbeDue, finding: ProbeFinding, words: string): Promise<Probed> {
   const now = deps.clock.now()
-  const { outcome, committed } = await deps.store.recordProbe({ sid: due.sid, cacheWas: due.cacheSealed, finding, now })
-  announce(deps, committed)
+  const { outcome } = await deps.store.recordProbe({ sid: due.sid, cacheWas: due.cacheSealed, finding, now })
   deps.metrics.signals.inc({ kind: 'probe', outcome: outcome === 'stale' ? 'stale' : words })
   const look = finding.outcome === 'end_user' && outcome === 'recorded' ? await deps.store.liveSessionsOf(due.sub, now) : []
   return { kind: 'answered', look: look.map(({ session }) => session.sid) }

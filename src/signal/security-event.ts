@@ -3,7 +3,6 @@ import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
 import type { Reason } from '../protocol/revocation.ts'
-import { announce } from '../revocation/revoke.ts'
 import { readBody } from './body.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
 import type { InTurn } from './queue.ts'
@@ -99,7 +98,6 @@ async function end(
   if (meant === undefined) return 'nobody'
   const actor = { kind: 'broker', id: 'security-event' } as const
   const committed = await deps.store.endAuthenticated({ ...meant, until: momentOf(claims, payload, now), reason, actor, now })
-  announce(deps, committed)
   return committed.length > 0 ? 'ended' : 'nothing'
 }
 

@@ -3,7 +3,6 @@ import type { Context } from 'hono'
 import type { Committed } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
-import { announce } from '../revocation/revoke.ts'
 import { readBody } from './body.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
 import type { InTurn } from './queue.ts'
@@ -49,7 +48,6 @@ async function receive(deps: Deps, issuer: KnownIssuer, token: string): Promise<
     const once = { purpose: 'upstream-logout', idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`), now }
     // Sent again it ends nothing, not even for a user who has come back since by single sign-on, whose authentication is older.
     const committed = (await deps.store.wasConsumed(once)) ? [] : await end(deps, issuer, verified.claims, now)
-    announce(deps, committed)
     await deps.store.consumeOnce({ ...once, expiresAt: now + MAX_AGE_SECONDS + 2 * TOLERANCE_SECONDS })
     return committed.length > 0 ? 'ended' : 'nothing'
   } catch (error) {

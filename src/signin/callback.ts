@@ -8,7 +8,7 @@ import { sha256 } from '../protocol/compare.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { newSid, newSub } from '../protocol/ids.ts'
 import { type Params, readParams } from '../protocol/params.ts'
-import { announce, revoke } from '../revocation/revoke.ts'
+import { revoke } from '../revocation/revoke.ts'
 import { accountChosen } from '../session/chooser.ts'
 import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
 import { deviceName } from '../session/device.ts'
@@ -119,14 +119,13 @@ async function openSession(deps: Deps, c: Context, { errand }: Visit, proved: Pr
   const asks = request !== undefined && (clientOf(deps, request).metadata.consentRequired || request.prompt.includes('consent'))
   const made = request === undefined || asks ? undefined : newCode(deps.random, request, now)
   const cookie = newSessionCookie(deps.random)
-  const { session, renewed, committed } = await deps.store.signIn({
+  const { session, renewed } = await deps.store.signIn({
     session: newSession(deps, c, proved, cookie.hash, now),
     code: made?.row,
     browserCookieHash: sessionCookieHash(c),
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
     now,
   })
-  announce(deps, committed)
   // Removed since it was judged: the revocation came before this session and does not cover it.
   if ((await deps.store.findTenant(session.user.tid))?.removedAt !== undefined) return tooLate(deps, c, session, errand, now)
   setSessionCookie(c, cookie.value, session.staySignedIn ? { staySignedInUntil: session.absoluteAt } : {})

@@ -4,7 +4,6 @@ import { OAuthError } from '../protocol/error.ts'
 import { newId } from '../protocol/ids.ts'
 import { GRANT } from '../protocol/names.ts'
 import { required } from '../protocol/params.ts'
-import { announce } from '../revocation/revoke.ts'
 import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, stillRegistered, whose } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 
@@ -22,7 +21,6 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
     now,
   })
   if (redeemed.outcome === 'reused') {
-    announce(deps, [redeemed.committed])
     deps.log.warn('code_reused', { client_id: client.clientId, ...whose(redeemed.committed), ...requester() })
     throw new OAuthError('invalid_grant', 'The code was used before, so its tokens were revoked. Start a new sign-in.')
   }

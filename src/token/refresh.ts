@@ -3,7 +3,6 @@ import type { Session, TokenFamily } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { required, splitList } from '../protocol/params.ts'
-import { announce } from '../revocation/revoke.ts'
 import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, narrowed, stillRegistered, whose } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 import type { RefreshToken } from './refresh-token.ts'
@@ -28,7 +27,6 @@ export async function refresh(deps: TokenDeps, { client, params, now, requester 
   })
   if (rotated.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[rotated.why])
   if ('committed' in rotated) {
-    announce(deps, [rotated.committed])
     deps.log.warn(`refresh_token_${rotated.outcome}`, { client_id: client.clientId, ...whose(rotated.committed), ...requester() })
     throw new OAuthError('invalid_grant', REUSED[rotated.outcome])
   }

@@ -21,6 +21,7 @@ describe('deliveries', () => {
         actor: { kind: 'operator', id: 'test' },
         now: rig.clock.now(),
       })
+    rig.queue.added.length = 0
     const deliveries = await rig.store.listDeliveries({ limit: 10 })
     for (const [index, { id }] of deliveries.entries()) await attempted(rig, id, index === 0 ? 'rejected' : 'failed')
     const olga = await atConsole(rig, 'operator')

@@ -4,11 +4,12 @@ import { getRequestListener } from '@hono/node-server'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { registrationOf, startCaseManager } from '../../demo/case-manager/server.ts'
 import { parseClientMetadata } from '../../src/client/metadata.ts'
-import { announce, revoke } from '../../src/revocation/revoke.ts'
+import { announce } from '../../src/revocation/announce.ts'
+import { revoke } from '../../src/revocation/revoke.ts'
 import { logoutTokens } from '../../src/revocation/logout-token.ts'
 import { mintAccessToken } from '../../src/token/access-token.ts'
 import { Browser } from '../browser.ts'
-import { createRig, START, type Rig } from '../rig.ts'
+import { createRig, START, type Rig, type RigOptions } from '../rig.ts'
 
 /** Two instances and the real broker, on real listeners; the clock of all of them is the rig's, set to the present, as `openid-client` has its own. */
 
@@ -34,10 +35,12 @@ interface City {
   instance: Awaited<ReturnType<typeof startCaseManager>>
 }
 
-async function world(): Promise<{ rig: Rig; cities: City[]; browser: Browser; signIn: (city: City, browser?: Browser) => Promise<string> }> {
+async function world(
+  options: RigOptions = {},
+): Promise<{ rig: Rig; cities: City[]; browser: Browser; signIn: (city: City, browser?: Browser) => Promise<string> }> {
   const front = await listen()
   onTestFinished(front.stop)
-  const rig = await createRig({ config: { issuer: front.url } })
+  const rig = await createRig({ ...options, config: { issuer: front.url } })
   rig.clock.advance(Math.max(0, Date.now() / 1000 - START))
   const answer = getRequestListener(rig.app.fetch)
   front.serve((request, response) => void answer(request, response))
@@ -123,7 +126,7 @@ describe('a sample instance', () => {
   })
 
   test('a logout token that comes late does not end a newer session; one that does not, ends it', async () => {
-    const { rig, cities, browser, signIn } = await world()
+    const { rig, cities, browser, signIn } = await world({ unannounced: true })
     const sydney = at(cities, 0)
     await signIn(sydney)
     const sid = await sidAt(browser, sydney)

@@ -1,7 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { Hono } from 'hono'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { announce, revoke } from '../../src/revocation/revoke.ts'
+import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
 import { claimsOf } from '../token/tokens.ts'
 
@@ -138,7 +138,6 @@ describe('what is answered is what openapi.json says', () => {
       enforcedSeq: head.seq,
       reportedAtMs: rig.clock.nowMs(),
     })
-    announce(rig.deps, [])
     return { rig, sydney, session: other.session, machine, head, deliveryId: delivery?.id ?? '', document: await readDocument(rig) }
   }
   type World = Exclude<Awaited<ReturnType<typeof populated>>, never>

@@ -2,10 +2,10 @@ import type { ServerResponse } from 'node:http'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { decodeProtectedHeader } from 'jose'
 import type { Committed, DeliveryRef } from '../../db/types.ts'
-import { announce, revoke } from '../../src/revocation/revoke.ts'
+import { revoke } from '../../src/revocation/revoke.ts'
 import { MAX_ATTEMPTS } from '../../src/revocation/retry.ts'
 import { startWorkers } from '../../workers/start.ts'
-import { createRig, type FakeClock, type Rig } from '../rig.ts'
+import { createRig, type FakeClock, type Rig, type RigOptions } from '../rig.ts'
 import { deliverLogout } from './attempt.ts'
 import { signedIn as signedInAt } from '../token/tokens.ts'
 import { LocalQueue } from './local-queue.ts'
@@ -13,9 +13,9 @@ import { hang, ok, startReceiver, status, type Receiver } from './receiver.ts'
 
 const ADMINISTRATOR = { kind: 'operator', id: 'olivia' } as const
 
-async function broker() {
+async function broker(options: RigOptions = {}) {
   const queue = new LocalQueue()
-  const rig = await createRig({ deps: { queue } })
+  const rig = await createRig({ deps: { queue }, ...options })
   return { rig, queue }
 }
 
@@ -105,7 +105,7 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
 
 describe('one attempt', () => {
   test('delivered: the proof is kept', async () => {
-    const { rig } = await broker()
+    const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver(status(204))
     const { session } = await signedIn(rig, receiver)
     const ref = only((await end(rig, session.sid)).pending)
@@ -118,7 +118,7 @@ describe('one attempt', () => {
   })
 
   test('ran twice, one after the other and at once: the instance is told once', async () => {
-    const { rig } = await broker()
+    const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
     const ref = only((await end(rig, session.sid)).pending)
@@ -129,7 +129,7 @@ describe('one attempt', () => {
   })
 
   test('rejected: 400 invalid_request settles it, visibly', async () => {
-    const { rig, queue } = await broker()
+    const { rig, queue } = await broker({ unannounced: true })
     const receiver = await startReceiver(status(400, '{"error":"invalid_request"}', { 'content-type': 'application/json' }))
     const { session } = await signedIn(rig, receiver)
     const ref = only((await end(rig, session.sid)).pending)
@@ -142,7 +142,7 @@ describe('one attempt', () => {
   })
 
   test('rejected in the 10 minutes after an emergency rotation: tried again, because a receiver may keep the JWKS without the new key', async () => {
-    const { rig, queue } = await broker()
+    const { rig, queue } = await broker({ unannounced: true })
     const receiver = await startReceiver(status(400, '{"error":"invalid_request","error_description":"unknown kid"}'))
     const { session } = await signedIn(rig, receiver)
     rig.clock.advance(3600)
@@ -167,7 +167,7 @@ describe('one attempt', () => {
     ['500 with a page', status(500, '<html>'.repeat(5_000))],
     ['a connection that breaks', (response: ServerResponse) => void response.socket?.destroy()],
   ])('%s: tried again, as a job with a delay, and with a jti of its own', async (_what, answer) => {
-    const { rig, queue } = await broker()
+    const { rig, queue } = await broker({ unannounced: true })
     const receiver = await startReceiver(answer)
     const { session } = await signedIn(rig, receiver)
     const ref = only((await end(rig, session.sid)).pending)
@@ -188,7 +188,7 @@ describe('one attempt', () => {
   })
 
   test('Retry-After is honoured', async () => {
-    const { rig, queue } = await broker()
+    const { rig, queue } = await broker({ unannounced: true })
     const receiver = await startReceiver(status(429, '', { 'retry-after': '120' }))
     const { session } = await signedIn(rig, receiver)
     expect(await deliverLogout(rig.deps, only((await end(rig, session.sid)).pending))).toMatchObject({ outcome: 'failed', retryAfterSeconds: 120 })
@@ -196,7 +196,7 @@ describe('one attempt', () => {
   })
 
   test('the last attempt spent: dead, said in the log, and redrivable', async () => {
-    const { rig } = await broker()
+    const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver(status(503))
     const { session } = await signedIn(rig, receiver)
     const ref = only((await end(rig, session.sid)).pending)
@@ -212,7 +212,7 @@ describe('one attempt', () => {
   })
 
   test('a probe that fails is no attempt; one that succeeds delivers', async () => {
-    const { rig } = await broker()
+    const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver(status(503))
     const { session } = await signedIn(rig, receiver)
     const ref = only((await end(rig, session.sid)).pending)
@@ -230,7 +230,7 @@ describe('one attempt', () => {
   })
 
   test('killed between the POST and the record: told again, with a jti that the instance has not seen', async () => {
-    const { rig } = await broker()
+    const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
     const ref = only((await end(rig, session.sid)).pending)
@@ -249,7 +249,7 @@ describe('one attempt', () => {
   })
 
   test('by sub, a user who has signed in there again in the meantime is superseded', async () => {
-    const { rig } = await broker()
+    const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver()
     const { session, client } = await signedIn(rig, receiver, { logoutBy: 'sub' })
     await revoke(rig.deps, {
@@ -266,7 +266,7 @@ describe('one attempt', () => {
   })
 
   test('a client that has been removed is still told', async () => {
-    const { rig } = await broker()
+    const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver, { idTokenAlg: 'ES256' })
     const ref = only((await end(rig, session.sid)).pending)
@@ -303,12 +303,12 @@ describe('the workers', () => {
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
     await working(rig)
-    announce(rig.deps, [await end(rig, session.sid)])
+    await end(rig, session.sid)
     await delivered(receiver, 1)
   })
 
   test('what nobody announced is found by the relay at start', async () => {
-    const { rig } = await broker()
+    const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
     await end(rig, session.sid)
@@ -378,13 +378,11 @@ describe('the workers', () => {
     const sydney = await rig.register('Sydney', { logoutUris: [hanging.url] })
     const melbourne = await rig.register('Melbourne', { logoutUris: [healthy.url] })
     await working(rig)
-    const committed: Committed[] = []
     for (let i = 0; i < 30; i++) {
       const { session } = await rig.openSession()
       for (const client of [sydney, melbourne]) await rig.signInAt(session.sid, client)
-      committed.push(await end(rig, session.sid))
+      await end(rig, session.sid)
     }
-    announce(rig.deps, committed)
     await delivered(healthy, 30)
     const counts = await rig.deps.store.deliveryCounts()
     expect(counts.filter(({ clientId }) => clientId === 'sydney')).toMatchObject([{ state: 'pending', count: 30 }])
@@ -401,12 +399,12 @@ describe('the workers', () => {
     receiver.answer = status(503)
     await working(rig)
     run(rig.clock)
-    announce(rig.deps, [await end(rig, session.sid)])
+    await end(rig, session.sid)
     await expect.poll(() => receiver.requests).toHaveLength(1)
     receiver.answer = ok
     for (const [i, { session: next }] of more.entries()) {
       rig.clock.step(i === 0 ? -3600 : 7200)
-      announce(rig.deps, [await end(rig, next.sid)])
+      await end(rig, next.sid)
     }
     await expect.poll(() => rig.deps.store.deliveryCounts()).toMatchObject([{ state: 'delivered', count: 3 }])
   })
@@ -417,13 +415,11 @@ describe('the workers', () => {
     const receiver = await startReceiver((response) => void answers.push(() => ok(response)))
     const client = await rig.register('Sydney', { logoutUris: [receiver.url] })
     const workers = await startWorkers(rig.deps)
-    const committed: Committed[] = []
     for (let i = 0; i < 12; i++) {
       const { session } = await rig.openSession()
       await rig.signInAt(session.sid, client)
-      committed.push(await end(rig, session.sid))
+      await end(rig, session.sid)
     }
-    announce(rig.deps, committed)
     await delivered(receiver, 8)
     const drained = workers.drain()
     for (const answer of answers) answer()

@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { StoreUnavailable } from '../../db/store.ts'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/log.ts'
-import { announce, revoke } from '../../src/revocation/revoke.ts'
+import { revoke } from '../../src/revocation/revoke.ts'
 import { fanOutDeliveries } from '../../workers/fan-out-deliveries.ts'
 import { purgeOld, purgeOneTime } from '../../workers/purge.ts'
 import { repeat } from '../../workers/repeat.ts'
@@ -44,7 +44,6 @@ describe('announcing', () => {
     const published: number[] = []
     rig.feed.subscribe(({ seq }) => published.push(seq))
     const one = await committed(rig)
-    announce(rig.deps, [one])
     expect(published).toEqual([one.revocation.seq])
     expect(rig.queue.added).toEqual(one.pending)
     expect(await rig.metrics.registry.metrics()).toContain('broker_revocations_total{reason="mfa_lapsed"} 1')
@@ -59,7 +58,6 @@ describe('announcing', () => {
       throw new Error('a listener of no use')
     })
     const one = await committed(rig)
-    expect(() => announce(rig.deps, [one])).not.toThrow()
     expect(rig.queue.added).toEqual(one.pending)
   })
 
