@@ -13,7 +13,7 @@ import type { Core } from './core.ts'
 import { deliveryActs } from './deliveries.ts'
 import { evidenceActs } from './evidence.ts'
 import { createExecutor, sqliteEngine } from './executor.ts'
-import { feedActs } from './feed.ts'
+import { feedActs } from '../revocation/acts.ts'
 import { housekeeping } from './housekeeping.ts'
 import { keyActs } from './keys.ts'
 import { revocationLog } from './log.ts'
@@ -117,7 +117,7 @@ function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'che
     ...revocationActs(core, log, sessions, pending),
     ...microsoftActs(core, log, sessions),
     ...deliveryActs(core, pending),
-    ...feedActs(core, log),
+    ...feedActs(engine),
     ...clientActs(core, log),
     ...keyActs(core),
     ...tenantActs(core, log),

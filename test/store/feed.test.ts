@@ -98,6 +98,19 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     ])
   })
 
+  test('of two first reports of a guard at once, the higher counts, whichever comes last', async () => {
+    const b = await open()
+    const { epoch } = await b.store.head()
+    await revokeSome(b, 4)
+    const report = (enforcedSeq: number, guardId: string) =>
+      b.store.recordEnforced({ clientId: 'sydney', guardId, epoch, enforcedSeq, reportedAtMs: b.now * 1000 })
+    await Promise.all([report(3, 'g-1'), report(1, 'g-1'), report(1, 'g-2'), report(3, 'g-2')])
+    expect((await b.store.guardReports()).map(({ guardId, enforcedSeq }) => [guardId, enforcedSeq])).toEqual([
+      ['g-1', 3],
+      ['g-2', 3],
+    ])
+  })
+
   test('of many reports at once each counts, and the revocations that they reached are marked with the latest', async () => {
     const b = await open()
     const { epoch } = await b.store.head()

@@ -40,7 +40,7 @@ const BOUNDED: [piece: string, why: string][] = [
     'wide revocations whose fan-out is pending: operators’ acts',
   ],
   [
-    'SELECT min(+seq) FROM revocations INDEXED BY revocations_by_at',
+    'SELECT min(+revocations.seq) AS seq FROM revocations INDEXED BY revocations_by_at',
     'the revocations of the last hour; once in a process, and after a clock was set back',
   ],
   ['UPDATE revocations SET enforced_at_ms', 'a range that names the first of at most 100 revocations'],

@@ -1,0 +1,50 @@
+import { sql } from 'drizzle-orm'
+import type { Act } from '../engine/act.ts'
+import { indexedBy } from '../engine/dialect.ts'
+import { columnsOf, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { revocations } from '../schema.ts'
+
+/**
+ * Where the log begins for guards: every revocation up to the floor is older than any token that could still live. `at` may fall where the
+ * clock is set back, so that the floor is a `seq`, and it moves forward past rows that it has looked at.
+ */
+
+/** Rows of the log that one step looks at: about 1 ms. */
+export const LOOKED_AT = 5_000
+
+export interface Floor {
+  seq: number
+  /** Everything up to `seq` was revoked before this time, epoch seconds. */
+  since: number
+}
+
+const byIndex = query(
+  // `+seq`: by `min(seq)` an engine would walk the table from its oldest row.
+  { seq: sql<number | null>`min(+${revocations.seq})` },
+  (p: Takes<{ since: number }>, f) => sql`SELECT ${f} FROM ${revocations}${indexedBy('revocations_by_at')} WHERE ${revocations.at} >= ${p.since}`,
+)
+const young = query(
+  columnsOf(revocations, 'seq'),
+  (p: Takes<{ after: number; to: number; since: number }>, f) =>
+    sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to} AND ${revocations.at} >= ${p.since}
+      ORDER BY ${revocations.seq} LIMIT 1`,
+)
+
+function* begin(since: number, head: number): Act<Floor> {
+  const first = (yield* byIndex.get({ since }))?.seq
+  return { since, seq: (first ?? head + 1) - 1 }
+}
+
+/**
+ * The floor for `since`, after one bounded step forward; an older floor is kept where it is for a later `since`.
+ * @param head read before: what is appended since then is above the floor
+ */
+export function* advanceFloor(former: Floor | undefined, { since, after, head }: { since: number; after: number; head: number }): Act<Floor> {
+  // Once in a process, and where the clock was set back: the index holds what is younger than `since`, which is an hour's revocations.
+  const floor = former === undefined || (since < former.since && after < former.seq) ? yield* begin(since, head) : former
+  if (since < floor.since) return floor
+  const to = Math.min(floor.seq + LOOKED_AT, head)
+  const first = yield* young.get({ after: floor.seq, to, since })
+  return { since, seq: first === undefined ? Math.max(floor.seq, to) : first.seq - 1 }
+}

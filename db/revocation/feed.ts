@@ -1,0 +1,59 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { sql } from 'drizzle-orm'
+import type { Act, Engine } from '../engine/act.ts'
+import { query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { revocations } from '../schema.ts'
+import type { FeedActs } from '../store.ts'
+import type { Revocation } from '../types.ts'
+import { advanceFloor, LOOKED_AT } from './feed-floor.ts'
+import type { Floor } from './feed-floor.ts'
+import { head, revocationFields, revocationOf } from './log.ts'
+
+/** The log as guards follow it: rising, without a gap, in bounded steps. It leaves out what is older than any token that could still live. */
+
+const page = query(
+  revocationFields,
+  (p: Takes<{ after: number; to: number; since: number; limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to} AND ${revocations.at} >= ${p.since}
+      ORDER BY ${revocations.seq} LIMIT ${p.limit}`,
+)
+
+interface Wanted {
+  after: number
+  since: number
+  limit: number
+}
+interface Step {
+  found: Revocation[]
+  floor: Floor
+  /** Everything up to here was looked at. */
+  to: number
+  atEnd: boolean
+}
+
+function* step(floor: Floor | undefined, { after, since, limit }: Wanted): Act<Step> {
+  // First of all: whatever is committed up to the head is seen by the statements that follow.
+  const end = yield* head()
+  const advanced = yield* advanceFloor(floor, { since, after, head: end })
+  const from = since < advanced.since ? after : Math.max(after, advanced.seq)
+  const to = from + LOOKED_AT
+  const found = (yield* page.all({ after: from, to, since, limit })).map(revocationOf)
+  return { found, floor: advanced, to, atEnd: to >= end }
+}
+
+/** Each turn of the event loop looks at a bounded number of rows, also where many of them are too old. */
+export function following({ read }: Engine): FeedActs['revocationsAfter'] {
+  let floor: Floor | undefined
+  return async ({ after, since, limit }) => {
+    const found: Revocation[] = []
+    for (let from = after; ;) {
+      const done = await read(() => step(floor, { after: from, since, limit: limit - found.length }))
+      floor = done.floor
+      found.push(...done.found)
+      if (done.atEnd || found.length >= limit) return found
+      from = done.to
+      await turn()
+    }
+  }
+}
