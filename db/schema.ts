@@ -451,6 +451,12 @@ export const settings = sqliteTable('settings', {
   value: text().notNull(),
 })
 
+/** One row: rises with every change of what brokers keep in memory (clients, secrets, targets, tenants, signing keys, settings). */
+export const registry = sqliteTable('registry', {
+  id: integer().primaryKey(),
+  version: integer().notNull(),
+})
+
 /**
  * What operators and administrators did. A row is written before its act is done, and is never changed; ids are never reused. Triggers (a
  * migration of their own) refuse every UPDATE, and every DELETE but the oldest row's: retention shortens it from its old end alone.

@@ -48,6 +48,7 @@ export interface Store
     MicrosoftActs,
     DeliveryActs,
     FeedActs,
+    RegistryActs,
     ClientActs,
     KeyActs,
     TenantActs,
@@ -356,6 +357,14 @@ export interface FeedActs {
    */
   recordEnforced(...reports: GuardReport[]): Promise<{ reached: ReachedRevocation[] }>
   guardReports(): Promise<GuardRecord[]>
+}
+
+export interface RegistryActs {
+  /**
+   * Rises in the transaction of every act that changes clients, their secrets and targets, tenants, signing keys or settings. A broker that
+   * reads another version than before reads anew what it keeps of them.
+   */
+  registryVersion(): Promise<number>
 }
 
 export interface ClientActs {

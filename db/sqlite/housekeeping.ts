@@ -12,13 +12,9 @@ interface Place {
   row: number
 }
 
-/** The broker's own values, and what is asked of the store as a store. */
-export function housekeeping(core: Core, fanOut: FanOut): Omit<Housekeeping, 'close' | 'backup' | 'checkIntegrity' | 'size'> {
-  const { db, write, read, nowMs } = core
-  const get = db.prepare<[string], string>('SELECT value FROM settings WHERE name = ?').pluck()
-  const set = db.prepare<[string, string]>('INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value')
-  const setOnce = db.prepare<[string, string]>('INSERT OR IGNORE INTO settings (name, value) VALUES (?, ?)')
-  const unset = db.prepare<[string]>('DELETE FROM settings WHERE name = ?')
+/** How many sessions are live, and retention. */
+export function housekeeping(core: Core, fanOut: FanOut): Pick<Housekeeping, 'liveSessionCount' | 'purge'> {
+  const { db, read } = core
   // What a wide revocation covers is counted until its fan-out has reached it: moments.
   const openAfter = 'FROM sessions INDEXED BY sessions_open_by_deadline WHERE ended_seq IS NULL AND (deadline_at, rowid) > (@deadlineAt, @row)'
   const pageEnd = db.prepare<[Place], Place>(
@@ -38,21 +34,7 @@ export function housekeeping(core: Core, fanOut: FanOut): Omit<Housekeeping, 'cl
   }
 
   return {
-    setting: (name) => read(() => get.get(name)),
-    setSetting: (name, value) => write(() => void (value === undefined ? unset.run(name) : set.run(name, value))),
-    setSettingOnce: (name, value) =>
-      write(() => {
-        setOnce.run(name, value)
-        return get.get(name) ?? value
-      }),
     liveSessionCount,
     purge: purging(core, fanOut),
-    async probe() {
-      const written = String(nowMs())
-      await write(() => {
-        set.run('probe', written)
-        if (get.get('probe') !== written) throw new Error('The store does not read back what it has just written.')
-      })
-    },
   }
 }

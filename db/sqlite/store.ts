@@ -15,7 +15,6 @@ import { evidenceActs } from './evidence.ts'
 import { createExecutor, sqliteEngine } from './executor.ts'
 import { feedActs } from '../revocation/acts.ts'
 import { housekeeping } from './housekeeping.ts'
-import { keyActs } from './keys.ts'
 import { revocationLog } from './log.ts'
 import type { RevocationLog } from './log.ts'
 import { microsoftActs } from './microsoft.ts'
@@ -28,6 +27,7 @@ import { sessionRows } from './session-rows.ts'
 import { signInActs } from './sign-in.ts'
 import { tenantActs } from './tenants.ts'
 import { createWriter } from './writer.ts'
+import { operatorActs } from '../operator/acts.ts'
 import { tokenActs } from '../token/acts.ts'
 import type { Engine } from '../engine/act.ts'
 import type { Committed } from '../types.ts'
@@ -119,7 +119,7 @@ function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'che
     ...deliveryActs(core, pending),
     ...feedActs(engine),
     ...clientActs(core, log),
-    ...keyActs(core),
+    ...operatorActs(engine),
     ...tenantActs(core, log),
     ...userActs(core, log),
     ...auditActs(core),

@@ -148,6 +148,18 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
     expect(await states(b)).toMatchObject({ b: 'retired' })
   })
 
+  test('two rotations at once: each algorithm has one active key afterwards, and the other one retires', async () => {
+    const b = await open()
+    for (const one of [key('a', 'active'), key('b', 'next'), key('c', 'next'), key('r', 'active', 'RS256'), key('s', 'next', 'RS256')])
+      await b.store.addKey(one)
+    const activate = (kid: string) => b.store.activateKey({ kid, retireAt: T0 + 900, now: T0 })
+    expect(await Promise.all(['b', 'c', 's'].map(activate))).toEqual([true, true, true])
+    const keys = await b.store.listKeys()
+    const inState = (state: StoredSigningKey['state']) => keys.filter((one) => one.state === state)
+    expect(inState('active').map(({ alg }) => alg)).toEqual(['ES256', 'RS256'])
+    expect(inState('retiring').map(({ kid }) => kid)).toHaveLength(3)
+  })
+
   test('tenants are kept by their id', async () => {
     const b = await open()
     await b.store.putTenant({ tid: 't-1', mfaProof: 'amr', connectedAt: T0 })
@@ -191,6 +203,41 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
     expect(await b.store.setting('x')).toBe('1')
     await b.store.setSetting('x', undefined)
     expect(await b.store.setting('x')).toBeUndefined()
-    expect(await Promise.all([b.store.setSettingOnce('y', '1'), b.store.setSettingOnce('y', '2')])).toEqual(['1', '1'])
+    const both = await Promise.all([b.store.setSettingOnce('y', '1'), b.store.setSettingOnce('y', '2')])
+    const kept = await b.store.setting('y')
+    expect(both).toEqual([kept, kept])
+  })
+})
+
+describe.each(STORES)('the version of the registry, on %s', (_name, make) => {
+  const open = benches(make)
+  /** By how much an act raises it. */
+  const raisedBy = async (b: Bench, act: () => Promise<unknown>): Promise<number> => {
+    const before = await b.store.registryVersion()
+    await act()
+    return (await b.store.registryVersion()) - before
+  }
+
+  test('rises with a change of signing keys or settings, and not where nothing changes', async () => {
+    const b = await open()
+    const { store } = b
+    const rotation = { kid: 'b', retireAt: T0 + 900, now: T0 }
+    const acts: [change: () => Promise<unknown>, by: number][] = [
+      [() => store.addKey(key('b', 'next')), 1],
+      [() => store.addKey(key('b', 'next')), 0],
+      [() => store.activateKey(rotation), 1],
+      [() => store.activateKey(rotation), 0],
+      [() => store.retireKey({ kid: 'b', now: T0 }), 1],
+      [() => store.retireKey({ kid: 'b', now: T0 }), 0],
+      [() => store.setSetting('x', '1'), 1],
+      [() => store.setSetting('x', '1'), 0],
+      [() => store.setSetting('x', undefined), 1],
+      [() => store.setSetting('x', undefined), 0],
+      [() => store.setSettingOnce('x', '1'), 1],
+      [() => store.setSettingOnce('x', '2'), 0],
+      [() => store.probe(), 0],
+      [() => b.signIn('alice'), 0],
+    ]
+    for (const [act, by] of acts) expect([String(act), await raisedBy(b, act)]).toEqual([String(act), by])
   })
 })

@@ -1,0 +1,74 @@
+import { sql } from 'drizzle-orm'
+import type { Act } from '../engine/act.ts'
+import { forUpdate } from '../engine/dialect.ts'
+import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { signingKeys } from '../schema.ts'
+import type { StoredSigningKey } from '../types.ts'
+import { registryChanged } from './version.ts'
+
+/** Signing keys and their states. Of one algorithm, one key at most is active. */
+
+const keyFields = columnsOf(signingKeys, 'kid', 'alg', 'state', 'privateSealed', 'publicJwk', 'createdAt', 'activatedAt', 'retireAt')
+type KeyRow = RowOf<typeof keyFields>
+
+const all = query(keyFields, (_, f) => sql`SELECT ${f} FROM ${signingKeys} ORDER BY ${signingKeys.createdAt}, ${signingKeys.kid}`)
+// All of them, in one order: two rotations at once wait for each other here, whichever keys they name.
+const lockAll = query(
+  columnsOf(signingKeys, 'kid', 'alg', 'state'),
+  (_, f) => sql`SELECT ${f} FROM ${signingKeys} ORDER BY ${signingKeys.kid}${forUpdate(signingKeys)}`,
+)
+const add = command(
+  (p: Takes<{ [K in keyof KeyRow]: KeyRow[K] }>) =>
+    sql`${insertInto(signingKeys, {
+      ...{ kid: p.kid, alg: p.alg, state: p.state, privateSealed: p.privateSealed, publicJwk: p.publicJwk },
+      ...{ createdAt: p.createdAt, activatedAt: p.activatedAt, retireAt: p.retireAt },
+    })} ON CONFLICT (${names(signingKeys.kid)}) DO NOTHING`,
+)
+const retireActive = command(
+  (p: Takes<{ alg: string; retireAt: number }>) =>
+    sql`UPDATE ${signingKeys} SET ${assign(signingKeys, { state: 'retiring', retireAt: p.retireAt })}
+      WHERE ${signingKeys.alg} = ${p.alg} AND ${signingKeys.state} = 'active'`,
+)
+const activate = command(
+  (p: Takes<{ kid: string; now: number }>) =>
+    sql`UPDATE ${signingKeys} SET ${assign(signingKeys, { state: 'active', activatedAt: p.now })} WHERE ${signingKeys.kid} = ${p.kid}`,
+)
+const retire = command(
+  (p: Takes<{ kid: string; now: number }>) =>
+    sql`UPDATE ${signingKeys} SET ${assign(signingKeys, { state: 'retired', retireAt: p.now })}
+      WHERE ${signingKeys.kid} = ${p.kid} AND ${signingKeys.state} <> 'retired'`,
+)
+
+const keyOf = (row: KeyRow): StoredSigningKey => ({
+  ...row,
+  publicJwk: JSON.parse(row.publicJwk) as Record<string, unknown>,
+  activatedAt: optional(row.activatedAt),
+  retireAt: optional(row.retireAt),
+})
+
+export function* listKeys(): Act<StoredSigningKey[]> {
+  return (yield* all.all({})).map(keyOf)
+}
+
+export function* addKey(key: StoredSigningKey): Act<void> {
+  const { activatedAt = null, retireAt = null, publicJwk } = key
+  const added = yield* add.run({ ...key, activatedAt, retireAt, publicJwk: JSON.stringify(publicJwk) })
+  if (added > 0) yield* registryChanged()
+}
+
+export function* activateKey({ kid, retireAt, now }: { kid: string; retireAt: number; now: number }): Act<boolean> {
+  const key = (yield* lockAll.all({})).find((one) => one.kid === kid)
+  if (key?.state !== 'next') return false
+  yield* retireActive.run({ alg: key.alg, retireAt })
+  yield* activate.run({ kid, now })
+  yield* registryChanged()
+  return true
+}
+
+export function* retireKey(input: { kid: string; now: number }): Act<boolean> {
+  if ((yield* retire.run(input)) === 0) return false
+  yield* registryChanged()
+  return true
+}

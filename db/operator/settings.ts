@@ -1,0 +1,46 @@
+import { sql } from 'drizzle-orm'
+import type { Act } from '../engine/act.ts'
+import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { settings } from '../schema.ts'
+import { registryChanged } from './version.ts'
+
+/** The broker's own values, by name. */
+
+const find = query(
+  columnsOf(settings, 'value'),
+  (p: Takes<{ name: string }>, f) => sql`SELECT ${f} FROM ${settings} WHERE ${settings.name} = ${p.name}`,
+)
+const set = command(
+  (p: Takes<{ name: string; value: string }>) =>
+    sql`${insertInto(settings, { name: p.name, value: p.value })} ON CONFLICT (${names(settings.name)})
+      DO UPDATE SET ${assign(settings, { value: excluded(settings.value) })} WHERE ${settings.value} <> ${excluded(settings.value)}`,
+)
+const setOnce = command(
+  (p: Takes<{ name: string; value: string }>) =>
+    sql`${insertInto(settings, { name: p.name, value: p.value })} ON CONFLICT (${names(settings.name)}) DO NOTHING`,
+)
+const unset = command((p: Takes<{ name: string }>) => sql`DELETE FROM ${settings} WHERE ${settings.name} = ${p.name}`)
+
+export function* setting(name: string): Act<string | undefined> {
+  return (yield* find.get({ name }))?.value
+}
+
+export function* setSetting(name: string, value: string | undefined): Act<void> {
+  const changed = yield* value === undefined ? unset.run({ name }) : set.run({ name, value })
+  if (changed > 0) yield* registryChanged()
+}
+
+/** @returns what is there: of two at once, the one that came first */
+export function* setSettingOnce(name: string, value: string): Act<string> {
+  const added = yield* setOnce.run({ name, value })
+  if (added === 0) return (yield* setting(name)) ?? value
+  yield* registryChanged()
+  return value
+}
+
+/** Writes a value and reads it back. It is of no interest to other brokers. */
+export function* probe(written: string): Act<void> {
+  yield* set.run({ name: 'probe', value: written })
+  if ((yield* setting('probe')) !== written) throw new Error('The store does not read back what it has just written.')
+}
