@@ -39,6 +39,12 @@ export const forUpdate = (...tables: Table[]): SQL => {
   return each({ sqlite: NOTHING, postgres: sql` FOR UPDATE OF ${of}` })
 }
 
+/** Keeps these rows from being changed until the act ends, beside others that only keep them so too. SQLite needs none. */
+export const forShare = (...tables: Table[]): SQL => {
+  const of = sql.join(tables, sql`, `)
+  return each({ sqlite: NOTHING, postgres: sql` FOR SHARE OF ${of}` })
+}
+
 /**
  * A parameter that SQLite's planner does not look at: it compiles a join anew whenever a plain parameter of its WHERE gets another value, in
  * case a partial index fits that one better. Hidden, the same statement takes 4 µs instead of 60.

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import { decodeSelector, encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
 import type { Act, Ambient } from '../engine/act.ts'
+import { forShare, forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -34,6 +35,8 @@ export const revocationFields = {
 export type RevocationRow = RowOf<typeof revocationFields>
 
 const headRow = query(columnsOf(logHead, 'seq', 'epoch'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1`)
+const headLocked = query(columnsOf(logHead, 'seq'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`)
+const headShared = query(columnsOf(logHead, 'seq'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forShare(logHead)}`)
 const next = query(
   columnsOf(logHead, 'seq'),
   (_, f) => sql`UPDATE ${logHead} SET ${assign(logHead, { seq: sql`${logHead.seq} + 1` })} WHERE ${logHead.id} = 1 RETURNING ${f}`,
@@ -74,6 +77,18 @@ export function* logHeadRow(): Act<{ seq: number; epoch: string }> {
 }
 export function* head(): Act<number> {
   return (yield* logHeadRow()).seq
+}
+/**
+ * Waits for the act that appends, and keeps others from appending until this one ends: what is read afterwards is what the log's entry is
+ * true of. An act that decides by rows whether it appends calls it before it reads them, and before it locks a session, as `append` does.
+ */
+export const lockHead = (): Act<unknown> => headLocked.get({})
+/**
+ * The head that a session is opened against. No revocation commits between it and this act's commit: one that does not cover the session sees
+ * it, and one that covers it finds its row.
+ */
+export function* headOfOpening(): Act<number> {
+  return (yield* headShared.get({}))?.seq ?? 0
 }
 
 export const revocationOf = (row: RevocationRow): Revocation => ({

@@ -1,9 +1,9 @@
 import { sql } from 'drizzle-orm'
 import type { Reason } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
-import { forUpdate, hidden } from '../engine/dialect.ts'
+import { forUpdate, hidden, least } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { covers, headOfLog, sessionCutoff } from '../revocation/covers.ts'
 import { participants, revocations, sessions, subjects } from '../schema.ts'
 import type { RejectedWhy } from '../store.ts'
@@ -43,9 +43,12 @@ const logged = query(
   columnsOf(revocations, 'at', 'reason'),
   (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
 )
+// By the row as it is then: a mark that another act has set since is kept.
+const nextDeadline = (now: Param<number>) =>
+  least(sql`${now} + ${sessions.idleSeconds}`, sql`${sessions.absoluteAt}`, sql`coalesce(${sessions.markAt}, ${sessions.absoluteAt})`)
 const active = command(
-  (p: Takes<{ sid: string; now: number; deadlineAt: number }>) =>
-    sql`UPDATE ${sessions} SET ${assign(sessions, { lastActiveAt: p.now, deadlineAt: p.deadlineAt })} WHERE ${sessions.sid} = ${p.sid}`,
+  (p: Takes<{ sid: string; now: number }>) =>
+    sql`UPDATE ${sessions} SET ${assign(sessions, { lastActiveAt: p.now, deadlineAt: nextDeadline(p.now) })} WHERE ${sessions.sid} = ${p.sid}`,
 )
 const participated = command(
   (p: Takes<{ sid: string; clientId: string; now: number }>) =>
@@ -138,6 +141,6 @@ export const touchDue = (row: SessionRow, now: number): boolean => now - row.las
 export function* touch(row: SessionRow, clientId: string | undefined, now: number): Act<void> {
   if (!touchDue(row, now)) return
   row.lastActiveAt = now
-  yield* active.run({ sid: row.sid, now, deadlineAt: deadlineOf(row) })
+  yield* active.run({ sid: row.sid, now })
   if (clientId !== undefined) yield* participated.run({ sid: row.sid, clientId, now })
 }

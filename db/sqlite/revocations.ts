@@ -6,8 +6,8 @@ import { DELIVERY_STATES } from '../outbox/counts.ts'
 import { revocationOf } from './log.ts'
 import type { RevocationLog, RevocationRow } from './log.ts'
 import type { FanOut } from './fan-out.ts'
-import { markingSessions } from './marks.ts'
-import { microsoftWorkWriter } from './microsoft-work.ts'
+import { mark } from '../session/mark.ts'
+import { askMicrosoft } from '../microsoft/work.ts'
 import { fanOutPending } from './fan-out-pending.ts'
 import { previewRevocation } from './preview.ts'
 import { revocationTimes } from './revocation-times.ts'
@@ -36,8 +36,6 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
   const overdue = db.prepare<[number, number], SessionRow>(`SELECT * FROM (
       SELECT ${SESSION_COLUMNS}, s.deadline_at FROM ${SESSION_FROM} WHERE s.ended_seq IS NULL AND s.deadline_at <= ?)
     WHERE cutoff <= opened_seq ORDER BY deadline_at LIMIT ?`)
-  const mark = markingSessions(core, sessions)
-  const addMicrosoftWork = microsoftWorkWriter(core)
   const userOf = db.prepare<[string], { tid: string; oid: string }>('SELECT tid, oid FROM subjects WHERE sub = ?')
   const bySeq = db.prepare<[number], LoggedRow>(`SELECT ${LOGGED} WHERE r.seq = ?`)
   const before = db.prepare<[number, number], LoggedRow>(`SELECT ${LOGGED} WHERE r.seq < ? ORDER BY r.seq DESC LIMIT ?`)
@@ -64,7 +62,8 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
 
   const signOutAtMicrosoft = (sub: string, tenants: RevokeInput['alsoAtMicrosoft'] = []): void => {
     const user = userOf.get(sub)
-    if (user !== undefined && (tenants === 'all' || tenants.includes(user.tid))) addMicrosoftWork({ kind: 'revoke_sessions', ...user }, core.nowMs())
+    if (user !== undefined && (tenants === 'all' || tenants.includes(user.tid)))
+      core.run(askMicrosoft([{ kind: 'revoke_sessions', ...user }], core.nowMs()))
   }
 
   return {
@@ -93,7 +92,7 @@ export function revocationActs(core: Core, log: RevocationLog, sessions: Session
         ),
       ),
 
-    markSession: (input) => write(() => mark(input)),
+    markSession: (input) => write(() => core.run(mark(input))),
 
     findRevocation: (seq) =>
       read(() => {

@@ -17,17 +17,18 @@ import { feedActs } from '../revocation/acts.ts'
 import { housekeeping } from './housekeeping.ts'
 import { revocationLog } from './log.ts'
 import type { RevocationLog } from './log.ts'
-import { microsoftActs } from './microsoft.ts'
+import { microsoftActs } from '../microsoft/acts.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { fanOut } from './fan-out.ts'
 import { userActs } from './users.ts'
 import { revocationActs } from './revocations.ts'
 import { sessionRows } from './session-rows.ts'
-import { signInActs } from './sign-in.ts'
+import { liveSessions } from './live-sessions.ts'
 import { tenantActs } from './tenants.ts'
 import { createWriter } from './writer.ts'
 import { operatorActs } from '../operator/acts.ts'
+import { signInActs } from '../session/acts.ts'
 import { tokenActs } from '../token/acts.ts'
 import type { Engine } from '../engine/act.ts'
 import type { Committed } from '../types.ts'
@@ -112,10 +113,11 @@ function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'che
   const log = revocationLog(core)
   const sessions = sessionRows(core)
   return {
-    ...signInActs(core, log, sessions),
+    ...signInActs(engine),
+    ...liveSessions(core, sessions),
     ...tokenActs(engine),
     ...revocationActs(core, log, sessions, pending),
-    ...microsoftActs(core, log, sessions),
+    ...microsoftActs(engine),
     ...deliveryActs(core, pending),
     ...feedActs(engine),
     ...clientActs(core, log),

@@ -33,7 +33,8 @@ const BOUNDED: [piece: string, why: string][] = [
     'what one user has at one target: closed ones go with retention',
   ],
   ['WHERE s.sub = ? AND s.ended_seq IS NULL ORDER BY', 'the open sessions of one user'],
-  ['WHERE s.microsoft_sid = ? AND s.ended_seq IS NULL ORDER BY s.sid', 'the sessions of one sign-in session of Entra'],
+  ['WHERE sessions.sub = ? AND sessions.ended_seq IS NULL ORDER BY', 'the open sessions of one user'],
+  ['WHERE sessions.microsoft_sid = ? AND sessions.ended_seq IS NULL ORDER BY', 'the sessions of one sign-in session of Entra'],
   ['INDEXED BY sessions_open_by_sub SET device', 'the open sessions of one user'],
   [
     "FROM revocations INDEXED BY revocations_pending WHERE fan_out = 'pending' AND kind IN",
@@ -45,11 +46,17 @@ const BOUNDED: [piece: string, why: string][] = [
   ],
   ['UPDATE revocations SET enforced_at_ms', 'a range that names the first of at most 100 revocations'],
   [
-    'FROM subjects u WHERE u.tid = @tid AND u.oid > @after AND u.oid <= @to',
-    'a page whose end was looked up before, and the open sessions of each user',
+    'FROM subjects WHERE subjects.tid = ? AND subjects.oid > ? ORDER BY subjects.oid LIMIT 200) AS subjects WHERE EXISTS',
+    'a page of users, and the open sessions of each',
   ],
-  ["FROM microsoft_work WHERE state = 'failed' ORDER BY asked_at_ms DESC LIMIT", 'an index that holds failed work alone, read from its end'],
-  ["UPDATE microsoft_work SET generation = generation + 1, attempts = 0, state = 'pending'", 'failed work, which an operator asks to be done again'],
+  [
+    "FROM microsoft_work WHERE microsoft_work.state = 'failed' ORDER BY microsoft_work.asked_at_ms DESC LIMIT",
+    'an index that holds failed work alone, read from its end',
+  ],
+  [
+    "UPDATE microsoft_work SET generation = microsoft_work.generation + 1, attempts = 0, state = 'pending'",
+    'failed work, which an operator asks to be done again',
+  ],
   ['DELETE FROM microsoft_work WHERE tid = ?', 'the work of one tenant, when an administrator removes it'],
   ['FROM delivery_attempts WHERE delivery_id = ?', 'the attempts of one delivery'],
   ['SELECT min(d.created_at_ms) FROM deliveries d WHERE', 'the first entry of a range of an index'],

@@ -1,0 +1,70 @@
+import { sql } from 'drizzle-orm'
+import type { Act, Ambient } from '../engine/act.ts'
+import { forUpdate } from '../engine/dialect.ts'
+import { query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { append, lockHead } from '../revocation/log.ts'
+import { sessions } from '../schema.ts'
+import { sessionFields, sessionsAndUsers, standingOf } from '../session/row.ts'
+import type { SessionRow } from '../session/row.ts'
+import type { MicrosoftActs } from '../store.ts'
+import type { Committed } from '../types.ts'
+
+/** What Microsoft's word ends. It refuses to let what was said of a moment long ago end what was signed in since. */
+
+// Locked after the head: a sign-in under way has opened its session, or renewed it, before this decides by when its user was authenticated.
+const openOf = query(
+  sessionFields,
+  (p: Takes<{ sub: string }>, f) =>
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL
+      ORDER BY ${sessions.sid}${forUpdate(sessions)}`,
+)
+const byMicrosoft = query(
+  sessionFields,
+  (p: Takes<{ microsoftSid: string }>, f) =>
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.microsoftSid} = ${p.microsoftSid} AND ${sessions.endedSeq} IS NULL
+      ORDER BY ${sessions.sid}${forUpdate(sessions)}`,
+)
+
+/** By Microsoft's clock; where it did not say, by ours. */
+const authenticatedAt = (row: SessionRow): number => (row.authTime > 0 ? row.authTime : row.openedAt)
+
+const isMeant = (row: SessionRow, until: number | undefined): boolean => until === undefined || authenticatedAt(row) <= until
+
+function* liveOf(rows: SessionRow[], now: number): Act<SessionRow[]> {
+  const live: SessionRow[] = []
+  for (const row of rows) if ((yield* standingOf(row, now)).state !== 'ended') live.push(row)
+  return live
+}
+
+type Why = Pick<Parameters<MicrosoftActs['endMicrosoftSession']>[0], 'reason' | 'actor' | 'now'>
+
+function* endEach(ambient: Ambient, rows: SessionRow[], { reason, actor, now }: Why): Act<Committed[]> {
+  const committed: Committed[] = []
+  for (const { sid } of rows) committed.push(yield* append(ambient, { selector: { kind: 'session', sid }, reason, actor, now }))
+  return committed
+}
+
+type Authenticated = Parameters<MicrosoftActs['endAuthenticated']>[0] & {
+  /** This one whatever its moment: what was said was said of it. */
+  surely?: string
+}
+
+export function* endAuthenticated(ambient: Ambient, input: Authenticated): Act<Committed[]> {
+  const { sub, sid, until, surely, reason, actor, now } = input
+  yield* lockHead()
+  const live = yield* liveOf(yield* openOf.all({ sub }), now)
+  const meant = live.filter((row) => (sid === undefined || row.sid === sid) && (row.sid === surely || isMeant(row, until)))
+  if (meant.length === 0) return []
+  if (meant.length === live.length && sid === undefined) return [yield* append(ambient, { selector: { kind: 'subject', sub }, reason, actor, now })]
+  return yield* endEach(ambient, meant, input)
+}
+
+/** Where no tenant is named and sessions of several have that `sid`, none ends. */
+export function* endMicrosoftSession(ambient: Ambient, input: Parameters<MicrosoftActs['endMicrosoftSession']>[0]): Act<Committed[]> {
+  const { microsoftSid, tid, until, now } = input
+  yield* lockHead()
+  const live = yield* liveOf(yield* byMicrosoft.all({ microsoftSid }), now)
+  const meant = live.filter((row) => (tid === undefined || row.tid === tid) && isMeant(row, until))
+  return new Set(meant.map((row) => row.tid)).size > 1 ? [] : yield* endEach(ambient, meant, input)
+}

@@ -1,0 +1,91 @@
+import { sql } from 'drizzle-orm'
+import type { Act, Ambient } from '../engine/act.ts'
+import { forUpdate, hidden, indexedBy } from '../engine/dialect.ts'
+import { assign, columnsOf, command, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { lockHead } from '../revocation/log.ts'
+import { sessions, subjects } from '../schema.ts'
+import { mark } from '../session/mark.ts'
+import { joinUser } from '../session/row.ts'
+import type { MicrosoftActs } from '../store.ts'
+import type { Committed, ProbeDue, ProbeFinding } from '../types.ts'
+import { endAuthenticated } from './end.ts'
+
+/** Which sessions are to be probed at Microsoft, and what a probe has learnt. It refuses what was learnt with tokens that a sign-in has replaced. */
+
+const dueFields = {
+  ...columnsOf(sessions, 'sid', 'sub', 'tid', 'probePhase', 'probedAt'),
+  oid: subjects.oid,
+  cacheSealed: sql<string>`${sessions.microsoftCacheSealed}`,
+}
+
+const dueOf = (row: RowOf<typeof dueFields>): ProbeDue => ({
+  sid: row.sid,
+  sub: row.sub,
+  user: { tid: row.tid, oid: row.oid },
+  phase: row.probePhase,
+  cacheSealed: row.cacheSealed,
+  probedAt: optional(row.probedAt),
+})
+
+const isProbed = (p: Takes<{ now: number }>) =>
+  sql`${sessions.endedSeq} IS NULL AND ${sessions.microsoftCacheSealed} IS NOT NULL AND ${sessions.deadlineAt} > ${p.now}`
+type Places = { tid: string; phase: number; sid: string; before: number; limit: number; now: number }
+const due = query(
+  dueFields,
+  (p: Takes<Places>, f) =>
+    sql`SELECT ${f} FROM ${sessions}${indexedBy('sessions_to_probe')} ${joinUser} WHERE ${sessions.tid} = ${hidden(p.tid)} AND ${isProbed(p)}
+      AND (${sessions.probePhase}, ${sessions.sid}) > (${hidden(p.phase)}, ${hidden(p.sid)}) AND ${sessions.probePhase} < ${hidden(p.before)}
+      ORDER BY ${sessions.probePhase}, ${sessions.sid} LIMIT ${p.limit}`,
+)
+type One = { sid: string; now: number }
+const oneOf = (p: Takes<One>, f: ReturnType<typeof sql>) =>
+  sql`SELECT ${f} FROM ${sessions} ${joinUser} WHERE ${sessions.sid} = ${hidden(p.sid)} AND ${isProbed(p)}`
+const one = query(dueFields, (p: Takes<One>, f) => oneOf(p, f))
+const oneLocked = query(dueFields, (p: Takes<One>, f) => sql`${oneOf(p, f)}${forUpdate(sessions)}`)
+const vouch = command(
+  (p: Takes<{ sid: string; cacheSealed: string; roles: string | undefined; now: number }>) =>
+    sql`UPDATE ${sessions} SET ${assign(sessions, {
+      ...{ microsoftCacheSealed: p.cacheSealed, probedAt: p.now, roles: sql`coalesce(${p.roles}, ${sessions.roles})` },
+    })} WHERE ${sessions.sid} = ${p.sid}`,
+)
+
+export function* dueProbes({ after, ...input }: Parameters<MicrosoftActs['dueProbes']>[0]): Act<ProbeDue[]> {
+  const { tid, before, limit, now } = input
+  return (yield* due.all({ tid, phase: after.phase, sid: after.sid, before, limit, now })).map(dueOf)
+}
+
+export function* findProbe(sid: string, now: number): Act<ProbeDue | undefined> {
+  const row = yield* one.get({ sid, now })
+  return row && dueOf(row)
+}
+
+type Session = { sid: string; sub: string }
+
+function* apply(ambient: Ambient, { sid, sub }: Session, finding: ProbeFinding, now: number): Act<Committed[]> {
+  const actor = { kind: 'microsoft', id: 'probe' } as const
+  switch (finding.outcome) {
+    case 'vouched':
+      yield* vouch.run({ sid, cacheSealed: finding.cacheSealed, roles: finding.roles && JSON.stringify(finding.roles), now })
+      return []
+    case 'mark':
+      yield* mark({ sid, markAt: finding.markAt, reason: finding.reason, now })
+      return []
+    case 'end_session':
+      return yield* endAuthenticated(ambient, { sub, sid, reason: finding.reason, actor, now })
+    case 'end_user':
+      return yield* endAuthenticated(ambient, { sub, surely: sid, until: finding.until, reason: finding.reason, actor, now })
+  }
+}
+
+type Probe = Parameters<MicrosoftActs['recordProbe']>[0]
+type Recorded = Awaited<ReturnType<MicrosoftActs['recordProbe']>>
+
+export function* recordProbe(ambient: Ambient, { sid, cacheWas, finding, now }: Probe): Act<Recorded> {
+  // The head before the session, as whatever revokes takes them.
+  if (finding.outcome === 'end_session' || finding.outcome === 'end_user') yield* lockHead()
+  const row = yield* oneLocked.get({ sid, now })
+  if (row?.cacheSealed !== cacheWas) return { outcome: 'stale', committed: [] }
+  return { outcome: 'recorded', committed: yield* apply(ambient, row, finding, now) }
+}

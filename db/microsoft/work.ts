@@ -1,0 +1,137 @@
+import { sql } from 'drizzle-orm'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Act, Engine } from '../engine/act.ts'
+import { indexedBy } from '../engine/dialect.ts'
+import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import type { Param, RowOf, Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { microsoftWork, sessions, subjects } from '../schema.ts'
+import type { MicrosoftActs } from '../store.ts'
+import type { MicrosoftWork, QueuedMicrosoftWork } from '../types.ts'
+
+/** What is to be asked of Microsoft Graph: rows that stay until it is done. It refuses to take something asked for again as done. */
+
+const workFields = columnsOf(microsoftWork, 'kind', 'tid', 'oid', 'generation', 'attempts', 'askedAtMs', 'nextAtMs', 'lastError')
+
+const workOf = ({ lastError, ...row }: RowOf<typeof workFields>): QueuedMicrosoftWork => ({ ...row, lastError: optional(lastError) })
+
+const key = { kind: microsoftWork.kind, tid: microsoftWork.tid, oid: microsoftWork.oid }
+const anew = { generation: sql`${microsoftWork.generation} + 1`, attempts: 0, state: 'pending' }
+const again = sql`ON CONFLICT (${names(key.kind, key.tid, key.oid)}) DO UPDATE
+  SET ${assign(microsoftWork, { ...anew, askedAtMs: excluded(microsoftWork.askedAtMs), nextAtMs: excluded(microsoftWork.nextAtMs) })}`
+
+type Key = { kind: string; tid: string; oid: string }
+const isOne = (p: Takes<Key>) => sql`${key.kind} = ${p.kind} AND ${key.tid} = ${p.tid} AND ${key.oid} = ${p.oid}`
+const isTaken = (p: Takes<Key & { generation: number }>) => sql`${isOne(p)} AND ${microsoftWork.generation} = ${p.generation}`
+
+const ask = command(
+  (p: Takes<Key & { nowMs: number }>) =>
+    sql`${insertInto(microsoftWork, {
+      ...{ kind: p.kind, tid: p.tid, oid: p.oid, generation: 1, attempts: 0, state: 'pending', askedAtMs: p.nowMs, nextAtMs: p.nowMs },
+    })} ${again}`,
+)
+const hasPending = query(
+  columnsOf(microsoftWork, 'generation'),
+  (p: Takes<Key>, f) => sql`SELECT ${f} FROM ${microsoftWork} WHERE ${isOne(p)} AND ${microsoftWork.state} = 'pending'`,
+)
+const due = query(
+  workFields,
+  (p: Takes<{ tid: string; nowMs: number; limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${microsoftWork} WHERE ${microsoftWork.state} = 'pending' AND ${key.tid} = ${p.tid} AND ${microsoftWork.nextAtMs} <= ${p.nowMs}
+      ORDER BY ${microsoftWork.nextAtMs} LIMIT ${p.limit}`,
+)
+const failed = query(
+  workFields,
+  (p: Takes<{ limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${microsoftWork} WHERE ${microsoftWork.state} = 'failed' ORDER BY ${microsoftWork.askedAtMs} DESC LIMIT ${p.limit}`,
+)
+const redriveOf = (nowMs: Param<number>) =>
+  sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, { ...anew, askedAtMs: nowMs, nextAtMs: nowMs })} WHERE ${microsoftWork.state} = 'failed'`
+const redriveAll = command((p: Takes<{ nowMs: number }>) => redriveOf(p.nowMs))
+const redriveTenant = command((p: Takes<{ tid: string; nowMs: number }>) => sql`${redriveOf(p.nowMs)} AND ${key.tid} = ${p.tid}`)
+const settle = command((p: Takes<Key & { generation: number }>) => sql`DELETE FROM ${microsoftWork} WHERE ${isTaken(p)}`)
+const postpone = command(
+  (p: Takes<Key & { generation: number; state: string; nextAtMs: number; error: string }>) =>
+    sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, {
+      ...{ attempts: sql`${microsoftWork.attempts} + 1`, state: p.state, nextAtMs: p.nextAtMs, lastError: p.error },
+    })} WHERE ${isTaken(p)}`,
+)
+
+/** Users asked about in one transaction. */
+const USERS = 200
+
+type Page = { tid: string; after: string }
+const usersAfter = (p: Takes<Page>) =>
+  sql`FROM ${subjects} WHERE ${subjects.tid} = ${p.tid} AND ${subjects.oid} > ${p.after} ORDER BY ${subjects.oid}`
+const lastOfPage = query(
+  columnsOf(subjects, 'oid'),
+  (p: Takes<Page>, f) => sql`SELECT ${f} ${usersAfter(p)} LIMIT 1 OFFSET ${sql.raw(String(USERS - 1))}`,
+)
+const askUsers = command((p: Takes<Page & { now: number; nowMs: number }>) => {
+  const { kind, tid, oid, generation, attempts, state, askedAtMs, nextAtMs } = microsoftWork
+  const isSignedIn = sql`EXISTS (SELECT 1 FROM ${sessions}${indexedBy('sessions_open_by_sub')}
+    WHERE ${sessions.sub} = ${subjects.sub} AND ${sessions.endedSeq} IS NULL AND ${sessions.deadlineAt} > ${p.now})`
+  const page = sql`(SELECT ${subjects.sub}, ${subjects.tid}, ${subjects.oid} ${usersAfter(p)} LIMIT ${sql.raw(String(USERS))}) AS ${subjects}`
+  const time = sql`CAST(${p.nowMs} AS bigint)`
+  return sql`INSERT INTO ${microsoftWork} (${names(kind, tid, oid, generation, attempts, state, askedAtMs, nextAtMs)})
+    SELECT 'check_user', ${subjects.tid}, ${subjects.oid}, 1, 0, 'pending', ${time}, ${time} FROM ${page} WHERE ${isSignedIn} ${again}`
+})
+
+/** In the order of their keys: two acts that ask for the same work wait for each other, and never both. */
+const inOrder = (work: readonly MicrosoftWork[]): MicrosoftWork[] =>
+  work.toSorted((a, b) => ([a.kind, a.tid, a.oid].join(' ') < [b.kind, b.tid, b.oid].join(' ') ? -1 : 1))
+
+/** What is there already is asked for again, and due now. */
+export function* askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Act<void> {
+  for (const { kind, tid, oid } of inOrder(work)) yield* ask.run({ kind, tid, oid, nowMs })
+}
+
+function* hasPendingWork({ kind, tid, oid }: MicrosoftWork): Act<boolean> {
+  return (yield* hasPending.get({ kind, tid, oid })) !== undefined
+}
+
+type Everybody = Parameters<MicrosoftActs['askAboutEverybody']>[0]
+
+function* askPage({ tid, now, nowMs }: Everybody, after: string): Act<{ asked: number; next: string | undefined }> {
+  const asked = yield* askUsers.run({ tid, now, nowMs, after })
+  // Read afterwards: a user who comes between the two is asked about once more, and none is missed.
+  return { asked, next: (yield* lastOfPage.get({ tid, after }))?.oid }
+}
+
+/** Page by page: a tenant may have a hundred thousand users. Asked again after a fault, each is asked once more. */
+async function askAboutEverybody({ write }: Engine, input: Everybody): Promise<number> {
+  let sum = 0
+  for (let after: string | undefined = ''; after !== undefined; await turn()) {
+    const from: string = after
+    const { asked, next } = await write(() => askPage(input, from))
+    sum += asked
+    after = next
+  }
+  return sum
+}
+
+function* settleWork({ kind, tid, oid, generation }: QueuedMicrosoftWork): Act<void> {
+  yield* settle.run({ kind, tid, oid, generation })
+}
+
+type Postponed = Parameters<MicrosoftActs['postponeMicrosoftWork']>[1]
+
+function* postponeWork(work: QueuedMicrosoftWork, { nextAtMs, error }: Postponed): Act<void> {
+  const { kind, tid, oid, generation } = work
+  const state = nextAtMs === undefined ? 'failed' : 'pending'
+  yield* postpone.run({ kind, tid, oid, generation, state, nextAtMs: nextAtMs ?? work.nextAtMs, error })
+}
+
+export const microsoftWorkActs = (engine: Engine) => {
+  const { write, read } = engine
+  return {
+    askMicrosoft: (work, nowMs) => write(() => askMicrosoft(work, nowMs)),
+    hasPendingMicrosoftWork: (work) => read(() => hasPendingWork(work)),
+    askAboutEverybody: (input) => askAboutEverybody(engine, input),
+    dueMicrosoftWork: async ({ tid, nowMs, limit }) => (await read(() => due.all({ tid, nowMs, limit }))).map(workOf),
+    settleMicrosoftWork: (work) => write(() => settleWork(work)),
+    postponeMicrosoftWork: (work, input) => write(() => postponeWork(work, input)),
+    failedMicrosoftWork: async (limit) => (await read(() => failed.all({ limit }))).map(workOf),
+    redriveMicrosoftWork: ({ tid, nowMs }) => write(() => (tid === undefined ? redriveAll.run({ nowMs }) : redriveTenant.run({ tid, nowMs }))),
+  } satisfies Partial<MicrosoftActs>
+}

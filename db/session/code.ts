@@ -1,0 +1,45 @@
+import type { Act } from '../engine/act.ts'
+import { command, insertInto } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { codes } from '../schema.ts'
+import type { NewCode, SignInActs } from '../store.ts'
+import type { Standing } from '../types.ts'
+import { lockSession, sessionBySid, standingOf, touch } from './row.ts'
+
+/** The code that carries a session to a client. It refuses one for a session that is not live. */
+
+type CodeValues = {
+  codeHash: string
+  sid: string
+  clientId: string
+  redirectUri: string
+  scope: string
+  audience: string
+  nonce: string | undefined
+  codeChallenge: string | undefined
+  wantsAuthTime: number
+  openedSeq: number
+  expiresAt: number
+}
+const add = command((p: Takes<CodeValues>) => {
+  const { codeHash, sid, clientId, redirectUri, scope, audience, nonce, codeChallenge, wantsAuthTime, openedSeq, expiresAt } = p
+  return insertInto(codes, { codeHash, sid, clientId, redirectUri, scope, audience, nonce, codeChallenge, wantsAuthTime, openedSeq, expiresAt })
+})
+
+/** @param openedSeq the head of the log, as it was when the session was looked at */
+export function* addCode(code: NewCode, { sid, openedSeq }: { sid: string; openedSeq: number }): Act<void> {
+  const { codeHash, clientId, redirectUri, scope, audience, nonce, codeChallenge, expiresAt } = code
+  const wantsAuthTime = code.wantsAuthTime ? 1 : 0
+  yield* add.run({ codeHash, sid, clientId, redirectUri, scope, audience, nonce, codeChallenge, wantsAuthTime, openedSeq, expiresAt })
+}
+
+/** Single sign-on: it counts as activity. */
+export function* issueCode({ sid, code, now }: Parameters<SignInActs['issueCode']>[0]): Act<Standing> {
+  yield* lockSession(sid)
+  const row = yield* sessionBySid(sid)
+  const standing = yield* standingOf(row, now)
+  if (row === undefined || standing.state !== 'live') return standing
+  yield* touch(row, undefined, now)
+  yield* addCode(code, { sid, openedSeq: row.head })
+  return yield* standingOf(row, now)
+}

@@ -1,0 +1,34 @@
+import { sql } from 'drizzle-orm'
+import { splitList } from '../../src/protocol/params.ts'
+import type { Act } from '../engine/act.ts'
+import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { consents } from '../schema.ts'
+import type { SignInActs } from '../store.ts'
+import { lockSubject } from './user.ts'
+
+/** What a user consented to at a client: remembered by scope, and only grows. */
+
+const given = query(
+  columnsOf(consents, 'scope'),
+  (p: Takes<{ sub: string; clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${consents} WHERE ${consents.sub} = ${p.sub} AND ${consents.clientId} = ${p.clientId}`,
+)
+const put = command(
+  (p: Takes<{ sub: string; clientId: string; scope: string; now: number }>) =>
+    sql`${insertInto(consents, { sub: p.sub, clientId: p.clientId, scope: p.scope, at: p.now })}
+      ON CONFLICT (${names(consents.sub, consents.clientId)})
+      DO UPDATE SET ${assign(consents, { scope: excluded(consents.scope), at: excluded(consents.at) })}`,
+)
+
+export function* hasConsent({ sub, clientId, scope }: Parameters<SignInActs['hasConsent']>[0]): Act<boolean> {
+  const words = splitList((yield* given.get({ sub, clientId }))?.scope)
+  return splitList(scope).every((word) => words.includes(word))
+}
+
+export function* recordConsent({ sub, clientId, scope, now }: Parameters<SignInActs['recordConsent']>[0]): Act<void> {
+  // Of two at once, the second adds to what the first wrote.
+  yield* lockSubject(sub)
+  const former = (yield* given.get({ sub, clientId }))?.scope ?? ''
+  yield* put.run({ sub, clientId, scope: splitList(`${former} ${scope}`).join(' '), now })
+}

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto'
+import { sql } from 'drizzle-orm'
+import type { Act, Ambient } from '../engine/act.ts'
+import { assign, command, insertInto } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { append, headOfOpening, lockHead } from '../revocation/log.ts'
+import { sessions } from '../schema.ts'
+import type { NewSession, SignInActs } from '../store.ts'
+import type { Committed } from '../types.ts'
+import { addCode } from './code.ts'
+import { deadlineOf, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, standingOf, timeReason } from './row.ts'
+import type { SessionRow } from './row.ts'
+import { subjectFor } from './user.ts'
+
+/** A user has signed in on a browser: their session opens or is renewed, and the other one that this browser had ends. */
+
+const valuesOf = (input: NewSession, now: number) => ({
+  ...{ authTime: input.authTime, now, idleSeconds: input.idleSeconds, absoluteAt: input.absoluteAt },
+  deadlineAt: deadlineOf({ lastActiveAt: now, idleSeconds: input.idleSeconds, absoluteAt: input.absoluteAt, markAt: null }),
+  ...{ acr: input.acr, amr: input.amr === undefined ? undefined : JSON.stringify(input.amr), roles: JSON.stringify(input.roles) },
+  staySignedIn: input.staySignedIn ? 1 : 0,
+  ...{ microsoftSid: input.microsoftSid, loginHintSealed: input.loginHintSealed, microsoftCacheSealed: input.microsoftCacheSealed },
+  ...{ device: input.device, cookieHash: input.cookieHash },
+})
+type Values = ReturnType<typeof valuesOf>
+
+/** The columns that a sign-in sets, also on a session that it renews. */
+const columns = (p: Takes<Values>) => ({
+  ...{ authTime: p.authTime, lastActiveAt: p.now, idleSeconds: p.idleSeconds, absoluteAt: p.absoluteAt, deadlineAt: p.deadlineAt },
+  ...{ acr: p.acr, amr: p.amr, roles: p.roles, staySignedIn: p.staySignedIn, device: p.device, cookieHash: p.cookieHash },
+  ...{ microsoftSid: p.microsoftSid, loginHintSealed: p.loginHintSealed, microsoftCacheSealed: p.microsoftCacheSealed, probedAt: p.now },
+})
+const open = command((p: Takes<Values & { sid: string; sub: string; tid: string; openedSeq: number; probePhase: number }>) =>
+  insertInto(sessions, {
+    ...{ sid: p.sid, sub: p.sub, tid: p.tid, openedSeq: p.openedSeq, openedAt: p.now, probePhase: p.probePhase },
+    ...columns(p),
+  }),
+)
+const renew = command(
+  (p: Takes<Values & { sid: string }>) =>
+    sql`UPDATE ${sessions} SET ${assign(sessions, { ...columns(p), markAt: null, markReason: null })} WHERE ${sessions.sid} = ${p.sid}`,
+)
+
+/** Two bytes of a hash: evenly spread, and always the same of one session. */
+const phaseOf = (sid: string): number => createHash('sha256').update(sid).digest().readUInt16BE(0)
+
+function* isRenewed(former: SessionRow, sub: string, now: number): Act<boolean> {
+  return former.sub === sub && (yield* standingOf(former, now)).state !== 'ended'
+}
+
+/** The session that this browser had, locked: of two sign-ins on one browser at once, the second finds what the first made of it. */
+function* formerOf(cookieHash: string, sub: string, now: number): Act<SessionRow | undefined> {
+  const seen = yield* sessionByCookie(cookieHash)
+  if (seen === undefined) return undefined
+  if (!(yield* isRenewed(seen, sub, now))) yield* lockHead()
+  yield* lockSession(seen.sid)
+  return yield* sessionByCookie(cookieHash)
+}
+
+/** It is another user's, or time ended it before the sweep came. */
+function* endFormer(ambient: Ambient, former: SessionRow, sub: string, now: number): Act<Committed[]> {
+  if (isRevoked(former)) return []
+  const selector = { kind: 'session', sid: former.sid } as const
+  const ended = (yield* standingOf(former, now)).state === 'ended'
+  const why = ended
+    ? ({ reason: timeReason(former), actor: { kind: 'broker', id: 'signin' } } as const)
+    : ({ reason: 'replaced', actor: { kind: 'user', id: sub } } as const)
+  return [yield* append(ambient, { selector, ...why, now })]
+}
+
+type Input = Parameters<SignInActs['signIn']>[0]
+type SignedIn = Awaited<ReturnType<SignInActs['signIn']>>
+
+export function* signIn(ambient: Ambient, { session: input, code, browserCookieHash, ids, now }: Input): Act<SignedIn> {
+  const sub = yield* subjectFor(input.user, ids.sub, now)
+  const former = browserCookieHash === undefined ? undefined : yield* formerOf(browserCookieHash, sub, now)
+  if (former !== undefined && (yield* isRenewed(former, sub, now))) {
+    yield* renew.run({ ...valuesOf(input, now), sid: former.sid })
+    if (code !== undefined) yield* addCode(code, { sid: former.sid, openedSeq: former.head })
+    return yield* signedIn(former.sid, true, [])
+  }
+  const committed = former === undefined ? [] : yield* endFormer(ambient, former, sub, now)
+  const { sid } = ids
+  const openedSeq = yield* headOfOpening()
+  yield* open.run({ ...valuesOf(input, now), sid, sub, tid: input.user.tid, openedSeq, probePhase: phaseOf(sid) })
+  if (code !== undefined) yield* addCode(code, { sid, openedSeq })
+  return yield* signedIn(sid, false, committed)
+}
+
+function* signedIn(sid: string, renewed: boolean, committed: Committed[]): Act<SignedIn> {
+  const row = yield* sessionBySid(sid)
+  if (row === undefined) throw new Error('The session that was just written is not there.')
+  return { session: yield* sessionOf(row), renewed, committed }
+}

@@ -1,0 +1,68 @@
+import { sql } from 'drizzle-orm'
+import type { Act } from '../engine/act.ts'
+import { forUpdate } from '../engine/dialect.ts'
+import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { subjects } from '../schema.ts'
+import type { NewSession } from '../store.ts'
+import type { Subject } from '../types.ts'
+
+/** Users: one `sub` for each tenant and object id, for ever; what Microsoft calls them by is kept up to date. */
+
+const subjectFields = columnsOf(subjects, 'sub', 'tid', 'oid', 'name', 'username', 'email', 'createdAt')
+type User = Takes<{ tid: string; oid: string }>
+const isUser = (p: User) => sql`${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`
+const bySub = query(subjectFields, (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`)
+const byUser = query(subjectFields, (p: User, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${isUser(p)}`)
+const byUserLocked = query(subjectFields, (p: User, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${isUser(p)}${forUpdate(subjects)}`)
+const locked = query(
+  columnsOf(subjects, 'sub'),
+  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}${forUpdate(subjects)}`,
+)
+type Names = { sub: string; name: string | null; username: string | null; email: string | null }
+const add = command(
+  (p: Takes<Names & { tid: string; oid: string; now: number }>) =>
+    sql`${insertInto(subjects, {
+      ...{ sub: p.sub, tid: p.tid, oid: p.oid, name: p.name, username: p.username, email: p.email, createdAt: p.now },
+    })} ON CONFLICT (${names(subjects.tid, subjects.oid)}) DO NOTHING`,
+)
+const describe = command(
+  (p: Takes<Names>) =>
+    sql`UPDATE ${subjects} SET ${assign(subjects, { name: p.name, username: p.username, email: p.email })} WHERE ${subjects.sub} = ${p.sub}`,
+)
+
+const subjectOf = (row: RowOf<typeof subjectFields> | undefined): Subject | undefined =>
+  row && {
+    sub: row.sub,
+    tid: row.tid,
+    oid: row.oid,
+    name: optional(row.name),
+    username: optional(row.username),
+    email: optional(row.email),
+    createdAt: row.createdAt,
+  }
+
+/** @param sub theirs from now on, where they have none */
+export function* subjectFor(user: NewSession['user'], sub: string, now: number): Act<string> {
+  const { tid, oid, name = null, username = null, email = null } = user
+  let known = yield* byUserLocked.get({ tid, oid })
+  if (known === undefined) {
+    if ((yield* add.run({ sub, tid, oid, name, username, email, now })) === 1) return sub
+    // Another broker's first sign-in of this user has committed since.
+    known = yield* byUserLocked.get({ tid, oid })
+    if (known === undefined) throw new Error('The user is known and is not there.')
+  }
+  if (known.name !== name || known.username !== username || known.email !== email) yield* describe.run({ sub: known.sub, name, username, email })
+  return known.sub
+}
+
+/** Keeps other acts from writing what is this user's until this one ends. */
+export const lockSubject = (sub: string): Act<unknown> => locked.get({ sub })
+
+export function* findSubject(sub: string): Act<Subject | undefined> {
+  return subjectOf(yield* bySub.get({ sub }))
+}
+export function* findSubjectByUser(tid: string, oid: string): Act<Subject | undefined> {
+  return subjectOf(yield* byUser.get({ tid, oid }))
+}
