@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import type { ClientSource } from '../src/protocol/client-metadata.ts'
 import type { Actor, Reason } from '../src/protocol/revocation.ts'
 
 /**
@@ -359,7 +360,7 @@ export const guards = sqliteTable(
 
 export const clients = sqliteTable('clients', {
   clientId: text('client_id').primaryKey(),
-  source: text().notNull(),
+  source: text().$type<ClientSource>().notNull(),
   metadata: text().notNull(),
   logoutBy: text('logout_by', { enum: ['sid', 'sub'] }).notNull(),
   /** JSON: tenants that a change took out of the registration, and when (FormerTenant). */

@@ -7,7 +7,6 @@ import { auditActs } from './audit.ts'
 import { backingUp } from './backup.ts'
 import { DataFile, writeHighWater } from './data-file.ts'
 import { beginChains } from './chains.ts'
-import { clientActs } from './clients.ts'
 import { newRowId, reading } from './core.ts'
 import type { Core } from './core.ts'
 import { deliveryActs } from './deliveries.ts'
@@ -27,6 +26,7 @@ import { sessionRows } from './session-rows.ts'
 import { liveSessions } from './live-sessions.ts'
 import { tenantActs } from './tenants.ts'
 import { createWriter } from './writer.ts'
+import { clientActs } from '../client/acts.ts'
 import { operatorActs } from '../operator/acts.ts'
 import { signInActs } from '../session/acts.ts'
 import { tokenActs } from '../token/acts.ts'
@@ -120,7 +120,7 @@ function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'che
     ...microsoftActs(engine),
     ...deliveryActs(core, pending),
     ...feedActs(engine),
-    ...clientActs(core, log),
+    ...clientActs(engine),
     ...operatorActs(engine),
     ...tenantActs(core, log),
     ...userActs(core, log),

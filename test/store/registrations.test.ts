@@ -86,6 +86,49 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     expect(await b.store.addClientSecret({ clientId: 'sydney', secret: secret('x', T0), now: b.now })).toBe(false)
   })
 
+  test('of two additions of one id at once, by two sources, one is refused and changes nothing', async () => {
+    const b = await open()
+    const [one, two] = [
+      { source: 'file', metadata: metadataOf('sydney', { name: 'of the file', logoutUris: ['https://file.example/logout'] }) },
+      { source: 'api', metadata: metadataOf('sydney', { name: 'of the API', logoutUris: ['https://api.example/logout'] }) },
+    ] as const
+    const answers = await Promise.all([put(b, one), put(b, two)])
+    const kept = answers[0].outcome === 'added' ? one : two
+    expect(answers.map(({ outcome }) => outcome).toSorted()).toEqual(['added', 'foreign'])
+    expect(await b.store.listClients()).toMatchObject([{ source: kept.source, metadata: { name: kept.metadata.name } }])
+    expect(await b.store.listTargets()).toMatchObject([{ uri: kept.metadata.logoutUris[0] }])
+  })
+
+  test('of two registrations of one id at once, by its own source, the later one is kept whole', async () => {
+    const b = await open()
+    const registration = (name: string) => ({
+      metadata: metadataOf('sydney', { name, logoutUris: [`https://${name}.example/logout`, 'https://both.example/logout'] }),
+      secrets: [secret(`s-${name}`, T0)],
+    })
+    const answers = await Promise.all(['one', 'two'].map((name) => put(b, registration(name))))
+    expect(answers.map(({ outcome }) => outcome).toSorted()).toEqual(['added', 'changed'])
+    const [client] = await b.store.listClients()
+    const name = client?.metadata.name ?? ''
+    expect(answers.find(({ outcome }) => outcome === 'changed')).toMatchObject({ client: { metadata: { name } } })
+    expect(client?.secrets.map(({ id }) => id)).toEqual([`s-${name}`])
+    expect((await b.store.listTargets()).map(({ uri }) => uri).toSorted()).toEqual(client?.metadata.logoutUris.toSorted())
+  })
+
+  test('of two removals at once one revokes; a rotation beside them gives nothing that is valid afterwards', async () => {
+    const b = await open()
+    await put(b)
+    const { session } = await b.signIn('alice')
+    const tokens = family((await b.exchange(session.sid, 'sydney')).family)
+    const remove = () => b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
+    const [beside, ...removals] = await Promise.all([b.refresh(tokens), remove(), remove()])
+    expect(removals.map(({ outcome }) => outcome).toSorted()).toEqual(['removed', 'unknown'])
+    expect((await b.store.head()).seq).toBe(1)
+    expect(['rotated', 'rejected']).toContain(beside.outcome)
+    const check = { sid: session.sid, sub: session.sub, clientId: 'sydney', now: b.now, touch: false }
+    if ('rev' in beside) expect(await b.store.checkAccess({ ...check, rev: beside.rev })).toEqual({ outcome: 'rejected', why: 'revoked' })
+    for (const generation of [1, 2]) expect((await b.refresh(tokens, generation)).outcome).toBe('rejected')
+  })
+
   test('each tenant that a change takes out of a registration is kept once, by its latest removal, for two hours', async () => {
     const b = await open()
     const former = async (...tenants: string[]) => {
@@ -217,6 +260,25 @@ describe.each(STORES)('the version of the registry, on %s', (_name, make) => {
     await act()
     return (await b.store.registryVersion()) - before
   }
+
+  test('rises with a change of clients and their secrets, and not where nothing changes', async () => {
+    const b = await open()
+    const remove = () => b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
+    const add = (clientId: string) => b.store.addClientSecret({ clientId, secret: secret('s-2', T0), now: b.now })
+    const acts: [change: () => Promise<unknown>, by: number][] = [
+      [() => put(b), 1],
+      [() => put(b), 0],
+      [() => put(b, { source: 'api', metadata: metadataOf('sydney', { name: 'Another' }) }), 0],
+      [() => put(b, { metadata: metadataOf('sydney', { logoutUris: [] }) }), 1],
+      [() => add('sydney'), 1],
+      [() => add('none'), 0],
+      [() => b.store.removeClientSecret({ clientId: 'sydney', secretId: 's-2' }), 1],
+      [() => b.store.removeClientSecret({ clientId: 'sydney', secretId: 's-2' }), 0],
+      [remove, 1],
+      [remove, 0],
+    ]
+    for (const [act, by] of acts) expect([String(act), await raisedBy(b, act)]).toEqual([String(act), by])
+  })
 
   test('rises with a change of signing keys or settings, and not where nothing changes', async () => {
     const b = await open()

@@ -1,0 +1,142 @@
+import { isDeepStrictEqual } from 'node:util'
+import { sql } from 'drizzle-orm'
+import type { Client, ClientMetadata, FormerTenant, SecretHash } from '../../src/protocol/client-metadata.ts'
+import type { Act, Ambient } from '../engine/act.ts'
+import { forUpdate } from '../engine/dialect.ts'
+import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { registryChanged } from '../operator/version.ts'
+import { append } from '../revocation/log.ts'
+import { clients } from '../schema.ts'
+import type { ClientActs } from '../store.ts'
+import { addSecret, dropSecret, replaceSecrets, secretsByClient, secretsOf } from './secrets.ts'
+import { replaceTargets } from './targets.ts'
+
+/** Registrations of clients. It refuses a change by any source but the registration's own. */
+
+const clientFields = columnsOf(clients, 'clientId', 'source', 'metadata', 'formerTenants', 'createdAt', 'updatedAt', 'removedAt')
+type ClientRow = RowOf<typeof clientFields>
+
+const find = query(clientFields, (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`)
+const findLocked = query(
+  clientFields,
+  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}${forUpdate(clients)}`,
+)
+const registered = query(clientFields, (_, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.removedAt} IS NULL ORDER BY ${clients.clientId}`)
+// Not registered yet: a row to lock, so that of two additions of one id at once the later one sees the other.
+const claim = command(
+  (p: Takes<{ clientId: string; source: string; now: number }>) =>
+    sql`${insertInto(clients, {
+      ...{ clientId: p.clientId, source: p.source, metadata: '{}', logoutBy: 'sid', createdAt: p.now, updatedAt: p.now, removedAt: p.now },
+    })} ON CONFLICT (${names(clients.clientId)}) DO NOTHING`,
+)
+type Written = Omit<ClientRow, 'removedAt'> & { logoutBy: string }
+const write = command(
+  (p: Takes<{ [K in keyof Written]: Written[K] }>) =>
+    sql`UPDATE ${clients} SET ${assign(clients, {
+      ...{ source: p.source, metadata: p.metadata, formerTenants: p.formerTenants, logoutBy: p.logoutBy },
+      ...{ createdAt: p.createdAt, updatedAt: p.updatedAt, removedAt: null },
+    })} WHERE ${clients.clientId} = ${p.clientId}`,
+)
+const touch = command(
+  (p: Takes<{ clientId: string; now: number }>) =>
+    sql`UPDATE ${clients} SET ${assign(clients, { updatedAt: p.now })} WHERE ${clients.clientId} = ${p.clientId}`,
+)
+const remove = command(
+  (p: Takes<{ clientId: string; now: number }>) =>
+    sql`UPDATE ${clients} SET ${assign(clients, { removedAt: p.now })} WHERE ${clients.clientId} = ${p.clientId}`,
+)
+
+const clientOf = ({ removedAt, ...row }: ClientRow, secrets: SecretHash[]): Client => ({
+  ...row,
+  metadata: JSON.parse(row.metadata) as ClientMetadata,
+  formerTenants: JSON.parse(row.formerTenants) as FormerTenant[],
+  secrets,
+  ...(removedAt === null ? {} : { removedAt }),
+})
+
+/** Past it no access token of a former tenant's users can live (an hour at most). */
+const FORMER_SECONDS = 7200
+
+/** The tenants that this change, or one before it, took out of a registration: each once, by its latest removal. */
+function formerTenants(before: Client | undefined, metadata: ClientMetadata, now: number): readonly FormerTenant[] {
+  if (before === undefined) return []
+  const taken = takenOut(before.metadata.tenants, metadata.tenants).map((tid): FormerTenant => ({ ...(tid && { tid }), removedAt: now }))
+  const kept = before.formerTenants.filter(({ tid, removedAt }) => now - removedAt <= FORMER_SECONDS && !taken.some((one) => one.tid === tid))
+  return [...kept, ...taken]
+}
+
+/** Undefined is every tenant. */
+function takenOut(before: readonly string[] | undefined, after: readonly string[] | undefined): (string | undefined)[] {
+  if (after === undefined) return []
+  return before === undefined ? [undefined] : before.filter((tid) => !after.includes(tid))
+}
+
+/** As JSON keeps it: what is undefined is not there. */
+const asKept = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
+
+export function* findClient(clientId: string): Act<Client | undefined> {
+  const row = yield* find.get({ clientId })
+  return row && clientOf(row, yield* secretsOf(clientId))
+}
+
+export function* listClients(): Act<Client[]> {
+  const rows = yield* registered.all({})
+  const secrets = yield* secretsByClient()
+  return rows.map((row) => clientOf(row, secrets.get(row.clientId) ?? []))
+}
+
+type Input<K extends keyof ClientActs> = Parameters<ClientActs[K]>[0]
+type Answer<K extends keyof ClientActs> = Awaited<ReturnType<ClientActs[K]>>
+
+/** The row that is registered, locked: whoever changes a client or its secrets comes one after the other. */
+function* lockRegistered(clientId: string): Act<ClientRow | undefined> {
+  const row = yield* findLocked.get({ clientId })
+  return row?.removedAt === null ? row : undefined
+}
+
+export function* putClient({ clientId, source, metadata, secrets, now }: Input<'putClient'>): Act<Answer<'putClient'>> {
+  yield* claim.run({ clientId, source, now })
+  const row = yield* lockRegistered(clientId)
+  const before = row && clientOf(row, yield* secretsOf(clientId))
+  if (before !== undefined && before.source !== source) return { outcome: 'foreign', source: before.source }
+  const sameSecrets = secrets === undefined || isDeepStrictEqual(asKept(secrets), before?.secrets)
+  if (before !== undefined && sameSecrets && isDeepStrictEqual(asKept(metadata), before.metadata)) return { outcome: 'unchanged', client: before }
+  yield* write.run({
+    ...{ clientId, source, metadata: JSON.stringify(metadata), formerTenants: JSON.stringify(formerTenants(before, metadata, now)) },
+    ...{ logoutBy: metadata.logoutBy, createdAt: before?.createdAt ?? now, updatedAt: now },
+  })
+  yield* replaceTargets(clientId, metadata.logoutUris)
+  if (secrets !== undefined) yield* replaceSecrets(clientId, secrets)
+  yield* registryChanged()
+  const client = yield* findClient(clientId)
+  if (client === undefined) throw new Error('The registration that was just written is not there.')
+  return { outcome: before === undefined ? 'added' : 'changed', client }
+}
+
+export function* addClientSecret({ clientId, secret, now }: Input<'addClientSecret'>): Act<boolean> {
+  if ((yield* lockRegistered(clientId)) === undefined) return false
+  yield* addSecret(clientId, secret, now)
+  yield* touch.run({ clientId, now })
+  yield* registryChanged()
+  return true
+}
+
+export function* removeClientSecret({ clientId, secretId }: Input<'removeClientSecret'>): Act<boolean> {
+  if ((yield* lockRegistered(clientId)) === undefined || !(yield* dropSecret(clientId, secretId))) return false
+  yield* registryChanged()
+  return true
+}
+
+export function* removeClient(ambient: Ambient, { clientId, source, actor, now }: Input<'removeClient'>): Act<Answer<'removeClient'>> {
+  const row = yield* lockRegistered(clientId)
+  if (row === undefined) return { outcome: 'unknown' }
+  if (source !== 'any' && row.source !== source) return { outcome: 'foreign', source: row.source }
+  // Before its targets go: they still get what this very revocation sends.
+  const committed = yield* append(ambient, { selector: { kind: 'client', clientId }, reason: 'client_removed', actor, now })
+  yield* replaceTargets(clientId, [])
+  yield* replaceSecrets(clientId, [])
+  yield* remove.run({ clientId, now })
+  yield* registryChanged()
+  return { outcome: 'removed', committed }
+}

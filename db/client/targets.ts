@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto'
+import { sql } from 'drizzle-orm'
+import type { Act } from '../engine/act.ts'
+import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { head } from '../revocation/log.ts'
+import { targets } from '../schema.ts'
+
+/** The logout addresses of clients. Who changes those of a client has locked its registration. */
+
+const targetFields = columnsOf(targets, 'targetId', 'clientId', 'uri')
+const all = query(
+  targetFields,
+  (_, f) => sql`SELECT ${f} FROM ${targets} WHERE ${targets.removedSeq} IS NULL ORDER BY ${targets.clientId}, ${targets.uri}`,
+)
+const ofClient = query(
+  targetFields,
+  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${targets} WHERE ${targets.clientId} = ${p.clientId} AND ${targets.removedSeq} IS NULL`,
+)
+const restore = command(
+  (p: Takes<{ clientId: string; uri: string }>) =>
+    sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: null })} WHERE ${targets.clientId} = ${p.clientId} AND ${targets.uri} = ${p.uri}`,
+)
+const insert = command((p: Takes<{ targetId: string; clientId: string; uri: string }>) =>
+  insertInto(targets, { targetId: p.targetId, clientId: p.clientId, uri: p.uri }),
+)
+const remove = command(
+  (p: Takes<{ targetId: string; seq: number }>) =>
+    sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: p.seq })} WHERE ${targets.targetId} = ${p.targetId}`,
+)
+
+/** The same address of the same client is the same target for ever, also when it was removed in between. */
+const targetIdOf = (clientId: string, uri: string): string =>
+  `t_${createHash('sha256')
+    .update(JSON.stringify([clientId, uri]))
+    .digest('base64url')
+    .slice(0, 22)}`
+
+export const listTargets = (): Act<RowOf<typeof targetFields>[]> => all.all({})
+
+/** One that goes still gets what was revoked until now, whether or not its deliveries are written yet. */
+export function* replaceTargets(clientId: string, uris: readonly string[]): Act<void> {
+  const present = yield* ofClient.all({ clientId })
+  const seq = yield* head()
+  for (const { targetId, uri } of present) if (!uris.includes(uri)) yield* remove.run({ targetId, seq })
+  for (const uri of uris) if ((yield* restore.run({ clientId, uri })) === 0) yield* insert.run({ targetId: targetIdOf(clientId, uri), clientId, uri })
+}
