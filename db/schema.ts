@@ -40,7 +40,7 @@ export const revocations = sqliteTable(
     sessions: integer().notNull().default(0),
     /** When a guard last said that it enforces it: what operators' times are made of. */
     enforcedAtMs: integer('enforced_at_ms'),
-    /** Of the chain (src/protocol/evidence-chain.ts); empty in rows that are older than it. Erasing the user deletes the salt. */
+    /** Of the chain (src/protocol/evidence-chain.ts); empty in rows that are older than it. Erasing the user deletes the salt, and leaves an empty one in older rows. */
     hash: text().notNull().default(''),
     personalHash: text('personal_hash').notNull().default(''),
     salt: text(),
@@ -491,7 +491,7 @@ export const auditOutcomes = sqliteTable('audit_outcomes', {
   result: text().notNull(),
 })
 
-/** The salts of the audit log's personal fields, beside it because its rows never change: erasing a user deletes theirs. */
+/** The salts of the audit log's personal fields, beside it because its rows never change: erasing a user deletes theirs, and leaves an empty one for older rows. */
 export const auditSalts = sqliteTable('audit_salts', { id: integer().primaryKey(), salt: text().notNull() })
 
 /** The head of each log's chain, advanced in the transaction that appends a row. */

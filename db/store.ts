@@ -12,6 +12,7 @@ import type {
   DeliveryRef,
   DeliveryState,
   EarlyCursor,
+  EvidenceRow,
   GuardRecord,
   GuardReport,
   NewAuditEntry,
@@ -459,8 +460,8 @@ export interface EvidenceActs {
   /** Rows after `after` up to and with `to`, rising. */
   chainRows(input: { log: LogName; after: number; to: number; limit: number }): Promise<Link[]>
   chainBegins(input: { log: LogName; from: number; to: number }): Promise<Link[]>
-  /** What the chain has of a revocation's personal fields as their hash. Undefined where there is none such, or its user was erased. */
-  personalOf(seq: number): Promise<{ salt: string; fields: Record<string, string | null> } | undefined>
+  /** The same rows and those that are older than the chain, whole: with their personal fields, and of the audit log how the act ended. */
+  evidenceRows(input: { log: LogName; after: number; to: number; limit: number }): Promise<EvidenceRow[]>
 }
 
 /** What lives for minutes at most, and anybody can make. */

@@ -1,3 +1,4 @@
+import type { Link } from '../src/protocol/evidence-chain.ts'
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
 
 /** The rows of the store as the rest of the broker sees them. `…At` is epoch seconds unless it says milliseconds. */
@@ -89,6 +90,19 @@ export interface SignedHead {
   /** Epoch seconds. */
   at: number
   signature: string
+}
+
+/** A row of a log as evidence shows it. */
+export interface EvidenceRow {
+  number: number
+  /** False: it is older than the chain, and has no hash. */
+  chained: boolean
+  /** As its link has them. */
+  fields: Link['fields']
+  /** What the chain has as a salted hash; a row that is older than it has no salt. Undefined: the user was erased. */
+  personal: { salt: string | null; fields: Record<string, string | null> } | undefined
+  /** Of an audit entry that has ended. */
+  ended: { outcome: AuditOutcome['outcome']; atMs: number; result: Record<string, unknown> } | undefined
 }
 
 export interface DeliveryRef {

@@ -30,12 +30,18 @@ export function userActs({ db, write }: Core, log: RevocationLog): UserActs {
   const done = db.prepare<[string]>('DELETE FROM erasures WHERE sub = ?')
   const any = db.prepare<[]>('SELECT 1 FROM erasures LIMIT 1')
 
-  // Without its salt the hash of a row's personal fields says nothing; the chain verifies as before.
+  // Without its salt the hash of a row's personal fields says nothing; the chain verifies as before. A row that is older than the chain never had
+  // one: an empty salt says that its user was erased.
   const logEnd = db.prepare<[number, number], number>('SELECT seq FROM revocations WHERE seq > ? ORDER BY seq LIMIT 1 OFFSET ?').pluck()
-  const forgetSalts = db.prepare<[{ after: number; to: number; sub: string }]>(`UPDATE revocations SET salt = NULL WHERE seq > @after AND seq <= @to
+  const forgetSalts = db.prepare<
+    [{ after: number; to: number; sub: string }]
+  >(`UPDATE revocations SET salt = CASE hash WHEN '' THEN '' END WHERE seq > @after AND seq <= @to
     AND (sub = @sub OR actor_id = @sub OR sid IN (SELECT s.sid FROM sessions s WHERE s.sid = revocations.sid AND s.sub = @sub))`)
-  const forgetAuditSalts = db.prepare<[{ sub: string }]>(`DELETE FROM audit_salts WHERE id IN (SELECT id FROM audit WHERE actor_id = @sub
-    UNION SELECT id FROM audit WHERE target = 'subject ' || @sub)`)
+  const ofUser = "(SELECT id FROM audit WHERE actor_id = @sub UNION SELECT id FROM audit WHERE target = 'subject ' || @sub)"
+  const forgetAuditSalts = [
+    `DELETE FROM audit_salts WHERE id IN ${ofUser}`,
+    `INSERT INTO audit_salts (id, salt) SELECT id, '' FROM audit WHERE id IN ${ofUser} AND hash = ''`,
+  ].map((sql) => db.prepare<[{ sub: string }]>(sql))
 
   /** The next page of the sessions, and after them of the log. @returns where to go on; undefined at the end */
   const forgetNext = ({ sub, seq, cursor }: Erasure, limit: number): string | undefined => {
@@ -56,7 +62,7 @@ export function userActs({ db, write }: Core, log: RevocationLog): UserActs {
         if (forgetName.run(sub).changes === 0) return { outcome: 'unknown' } as const
         const committed = log.append({ selector: { kind: 'subject', sub }, reason: 'administrator', ...asked })
         forgetConsents.run(sub)
-        forgetAuditSalts.run({ sub })
+        for (const forget of forgetAuditSalts) forget.run({ sub })
         forgetOpen.run(sub)
         begin.run(sub, committed.revocation.seq)
         return { outcome: 'erased', committed } as const

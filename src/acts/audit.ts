@@ -24,6 +24,21 @@ export function auditLines(deps: Pick<Deps, 'store'>, filter: Omit<Parameters<De
   return new Response(body, { headers: { ...headers, 'X-Content-Type-Options': 'nosniff' } })
 }
 
+/** Lines as they are made: read as fast as they are taken, so that their number does not matter. */
+export function linesResponse(lines: AsyncGenerator<string>): Response {
+  const body = new ReadableStream<Uint8Array>({
+    async pull(out) {
+      const next = await lines.next()
+      if (next.done === true) out.close()
+      else out.enqueue(new TextEncoder().encode(next.value))
+    },
+    async cancel() {
+      await lines.return(undefined)
+    },
+  })
+  return new Response(body, { headers: { 'Content-Type': JSON_LINES, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } })
+}
+
 export function auditEntryShown({ atMs, caseReference, ended, ...entry }: AuditEntry): Record<string, unknown> {
   return {
     ...entry,

@@ -1,10 +1,12 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
-import { auditEntryShown, auditLines, JSON_LINES } from '../acts/audit.ts'
+import { auditEntryShown, auditLines, JSON_LINES, linesResponse } from '../acts/audit.ts'
+import { auditEvidence, auditRange } from '../acts/evidence.ts'
+import { Problem } from '../acts/problem.ts'
 import type { Deps } from '../deps.ts'
 import { milliseconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
-import { entryNumber, limit, route, shape } from './route.ts'
+import { entryNumber, instantMs, limit, route, shape } from './route.ts'
 
 /** What operators did: newest first, or, to export it whole, rising from `after` on; as JSON lines where those are asked for. It can be read and not written. */
 
@@ -35,6 +37,20 @@ const entry = shape('AuditEntry', {
 })
 const entries = z.object({ entries: z.array(entry), next: z.int().nullable().meta({ description: 'before (or, rising, after) of the next page' }) })
 
+const EVIDENCE = {
+  id: 'readAuditEvidence',
+  summary: 'Signed evidence of entries of the audit log, a JSON object a line; cmb evidence verify checks it without the broker',
+  may: 'operate' as const,
+  query: z.strictObject({
+    from_id: entryNumber.optional().meta({ description: 'the first entry' }),
+    to_id: entryNumber.optional().meta({ description: 'the last entry' }),
+    since_ms: instantMs.optional(),
+    until_ms: instantMs.optional().meta({ description: 'not included' }),
+  }),
+  answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: z.string() }] as const },
+  rejects: [404] as const,
+}
+
 export function auditRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   const about = {
@@ -50,6 +66,12 @@ export function auditRoutes(deps: Deps): Hono<AdminEnv> {
     if (c.req.header('accept')?.includes(JSON_LINES) === true) return auditLines(deps, { ...rest, actorId, caseReference })
     const found = await deps.store.listAudit({ ...rest, actorId, caseReference })
     return c.json({ entries: found.map(auditEntryShown), next: found.length < rest.limit ? null : (found.at(-1)?.id ?? null) })
+  })
+  route(routes, 'get', '/audit/evidence', EVIDENCE, async ({ query: { from_id: fromId, to_id: toId, since_ms: sinceMs, until_ms: untilMs } }) => {
+    const range = await auditRange(deps, { fromId, toId, sinceMs, untilMs })
+    if (range === undefined)
+      throw new Problem(404, 'No such entries', 'The audit log has no entry in that range; GET /admin/v1/audit (cmb audit) lists those it has.')
+    return linesResponse(auditEvidence(deps, range))
   })
   return routes
 }

@@ -8,7 +8,7 @@ import { actorSchema } from './audit.ts'
 import type { AdminEnv } from './caller.ts'
 import { deliveryCursor, deliveryPage, deliverySchema, deliveryShown } from './deliveries.ts'
 import { limit, ok, proofLimit, route, said, seqNumber, shape } from './route.ts'
-import { JSON_LINES } from '../acts/audit.ts'
+import { JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { evidenceOf } from '../acts/evidence.ts'
 import { guardProof } from '../acts/guards.ts'
 import { Problem } from '../acts/problem.ts'
@@ -125,15 +125,7 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
     const one = await deps.store.findRevocation(seq)
     if (one === undefined)
       throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
-    const lines = evidenceOf(deps, one)
-    const body = new ReadableStream<Uint8Array>({
-      async pull(out) {
-        const next = await lines.next()
-        if (next.done === true) out.close()
-        else out.enqueue(new TextEncoder().encode(next.value))
-      },
-    })
-    return new Response(body, { headers: { 'Content-Type': JSON_LINES, 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' } })
+    return linesResponse(evidenceOf(deps, one))
   })
   return routes
 }

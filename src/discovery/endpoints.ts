@@ -28,9 +28,10 @@ export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys' | 'clock'>
   // Signatures of evidence outlast the keys in /jwks: the public part of every key that has signed stays here.
   publish(endpoints, '/.well-known/signing-keys-archive', maxAge(JWKS_MAX_AGE_SECONDS), async () =>
     documentOf({
-      keys: (await deps.keys.list()).map(({ publicJwk, state, activatedAt, retireAt }) => ({
+      keys: (await deps.keys.list()).map(({ publicJwk, state, createdAt, activatedAt, retireAt }) => ({
         ...publicJwk,
         state,
+        created_at: createdAt,
         activated_at: activatedAt,
         retire_at: retireAt,
       })),

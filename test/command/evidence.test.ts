@@ -1,9 +1,11 @@
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { signHeads } from '../../workers/sign-heads.ts'
-import { createRig, type Rig } from '../rig.ts'
+import { createRig, type Rig, START } from '../rig.ts'
+import { BEFORE_THE_CHAIN, fillBeforeTheChain, formerDatabase } from '../store/former.ts'
 import { startCmb } from './cmb.ts'
 
 let rig: Rig
@@ -35,33 +37,34 @@ const verify = (text: string, ...args: string[]) => {
   return type(['evidence', 'verify', file, '--json', ...args])
 }
 
+/** Verifies as it stands; and any row that is removed, moved or changed is found. */
+async function findsAnyChange(text: string, format: string): Promise<void> {
+  const rows = text.split('\n').filter((row) => row !== '')
+  const first = format === 'csv' ? 1 : 0
+  const place = fc.integer({ min: first, max: rows.length - 1 })
+  await fc.assert(
+    fc.asyncProperty(place, place, fc.nat(2), async (a, b, how) => {
+      const row = rows[a] ?? ''
+      const damaged =
+        how === 0
+          ? rows.toSpliced(a, 1)
+          : how === 1
+            ? rows.with(a, rows[b] ?? '').with(b, row)
+            : rows.with(a, row.replace(/[a-z0-9](?=[^a-z0-9]*$)/, 'Z'))
+      fc.pre(damaged.join('\n') !== rows.join('\n'))
+      expect((await verify(`${damaged.join('\n')}\n`)).code).toBe(1)
+    }),
+    { numRuns: 60 },
+  )
+}
+
 describe('cmb evidence (docs/operations.md)', () => {
   test.each(['json', 'csv'])('what is exported as %s verifies without the broker, and any change of it is found', async (format) => {
     const text = await exported('--format', format)
     const verified = await verify(text)
-    expect(verified.json()).toMatchObject({ seq: 2, chained: true, personal: true })
-    const rows = text.split('\n').filter((row) => row !== '')
-    expect(rows.length).toBeGreaterThan(8)
-    const first = format === 'csv' ? 1 : 0
-    await fc.assert(
-      fc.asyncProperty(
-        fc.integer({ min: first, max: rows.length - 1 }),
-        fc.integer({ min: first, max: rows.length - 1 }),
-        fc.nat(2),
-        async (a, b, how) => {
-          const row = rows[a] ?? ''
-          const damaged =
-            how === 0
-              ? rows.toSpliced(a, 1)
-              : how === 1
-                ? rows.with(a, rows[b] ?? '').with(b, row)
-                : rows.with(a, row.replace(/[a-z0-9](?=[^a-z0-9]*$)/, 'Z'))
-          fc.pre(damaged.join('\n') !== rows.join('\n'))
-          expect((await verify(`${damaged.join('\n')}\n`)).code).toBe(1)
-        },
-      ),
-      { numRuns: 60 },
-    )
+    expect(verified.json()).toMatchObject({ log: 'revocations', from: 2, to: 2, rows: 1, older: 0, withoutPersonal: 0, keyTimes: true })
+    expect(text.split('\n').length).toBeGreaterThan(9)
+    await findsAnyChange(text, format)
   })
 
   test('keys that are retired since still verify it, from the archive; another broker’s keys do not', async () => {
@@ -84,13 +87,143 @@ describe('cmb evidence (docs/operations.md)', () => {
     while (await rig.store.forgetErased({ limit: 2 }));
     const text = await exported()
     expect(text).not.toContain('stolen')
-    expect((await verify(text)).json()).toMatchObject({ chained: true, personal: false })
+    expect((await verify(text)).json()).toMatchObject({ rows: 1, older: 0, withoutPersonal: 1 })
   })
 
-  test('a row that was changed in the database does not verify', async () => {
+  test('a row that was changed after it was written does not verify', async () => {
     const text = await exported()
     const before = await verify(text.replaceAll('INC-1', 'INC-2'))
     expect(before.code).toBe(1)
     expect(before.err).toContain('does not verify')
+  })
+
+  test('a signature by a key that had retired before it is a finding; so is one from before the key was made', async () => {
+    const text = await exported()
+    const keys = await rig.keys.list()
+    const signer = keys.find(({ alg, state }) => alg === 'ES256' && state === 'active')?.kid
+    const save = (times: Record<string, number>): string => {
+      const file = join(rig.config.dataDir, 'keys.json')
+      const archived = (kid: string, jwk: object) => (kid === signer ? { ...jwk, ...times } : jwk)
+      writeFileSync(file, JSON.stringify({ keys: keys.map(({ kid, publicJwk }) => archived(kid, publicJwk)) }))
+      return file
+    }
+    const now = rig.clock.now()
+    expect(await verify(text, '--keys', save({ created_at: now - 10, retire_at: now }))).toMatchObject({ code: 0, err: '' })
+    const retired = await verify(text, '--keys', save({ created_at: now - 10, retire_at: now - 1 }))
+    expect(retired).toMatchObject({ code: 1, err: expect.stringMatching(/by key \S+, which retired at 2026-/) as string })
+    const early = await verify(text, '--keys', save({ created_at: now + 1 }))
+    expect(early).toMatchObject({ code: 1, err: expect.stringContaining('before the key was made') as string })
+    expect((await verify(text, '--keys', save({}))).json()).toMatchObject({ keyTimes: false })
+  })
+
+  test('a head that a retired key signed is found in an export that another key signed', async () => {
+    const before = await exported()
+    const made = rig.clock.now()
+    rig.clock.advance(60)
+    await rig.keys.rotate('ES256', 'emergency', rig.clock.now())
+    const text = await exported()
+    const archive = JSON.parse(await (await rig.app.request('/.well-known/signing-keys-archive')).text()) as {
+      keys: { state: string; created_at: number }[]
+    }
+    expect(archive.keys.find(({ state }) => state === 'retired')).toMatchObject({ created_at: made, retire_at: made + 60 })
+    const keys = join(rig.config.dataDir, 'keys.json')
+    writeFileSync(keys, JSON.stringify(archive))
+    for (const one of [before, text]) expect((await verify(one, '--keys', keys)).code).toBe(0)
+    writeFileSync(keys, JSON.stringify({ keys: archive.keys.map((key) => (key.state === 'retired' ? { ...key, retire_at: made - 1 } : key)) }))
+    expect(await verify(text, '--keys', keys)).toMatchObject({ code: 1, err: expect.stringContaining('A head of the chain was signed') as string })
+  })
+})
+
+describe('cmb evidence export --audit', () => {
+  const exportAudit = async (...args: string[]) => type(['evidence', 'export', '--audit', ...args])
+  const recordsOf = (text: string) =>
+    text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { record: string; number: number })
+
+  test.each(['json', 'csv'])('a range of entries as %s verifies without the broker, and any change of it is found', async (format) => {
+    const { out, code } = await exportAudit('--from', '2', '--to', '3', '--format', format)
+    expect(code).toBe(0)
+    expect((await verify(out)).json()).toMatchObject({ log: 'audit', from: 2, to: 3, rows: 2, older: 0, withoutPersonal: 0 })
+    await findsAnyChange(out, format)
+  })
+
+  test('all of it, in words: how each act ended is in it, and entries beside the range are hashes alone', async () => {
+    const all = (await exportAudit()).out
+    expect(recordsOf(all).filter(({ record }) => record === 'ended')).toMatchObject([1, 2, 3].map((number) => ({ number, outcome: 'done' })))
+    const file = join(rig.config.dataDir, 'audit')
+    writeFileSync(file, all)
+    const { out } = await type(['evidence', 'verify', file])
+    expect(out).toMatch(/the audit log, 3 entries from number 1 to 3.*[^]*rows in the chain +3 of 3[^]*personal fields +match the chain/)
+    const one = recordsOf((await exportAudit('--from', '2', '--to', '2')).out)
+    expect(one.filter(({ record }) => record === 'personal').map(({ number }) => number)).toEqual([2])
+    expect(one.filter(({ record }) => record === 'link').length).toBeGreaterThan(1)
+  })
+
+  test('a range of times; one without an entry, and one that is no time, are rejected in words', async () => {
+    rig.clock.advance(3600)
+    await revoke((await rig.openSession()).session.sid)
+    rig.clock.advance(3600)
+    await revoke((await rig.openSession()).session.sid)
+    const at = (seconds: number) => new Date((START + seconds) * 1000).toISOString().replace('.000', '')
+    const range = async (...args: string[]) => (await verify((await exportAudit(...args)).out)).json()
+    expect(await range('--since', at(60))).toMatchObject({ from: 4, to: 5 })
+    expect(await range('--since', at(60), '--until', at(7000))).toMatchObject({ from: 4, to: 4 })
+    expect(await range('--until', at(60), '--from', '2')).toMatchObject({ from: 2, to: 3 })
+    expect(await range('--since', '2026-11-24', '--until', '2026-11-25')).toMatchObject({ from: 1, to: 5 })
+    expect(await exportAudit('--since', '2030-01-01')).toMatchObject({ code: 1, err: expect.stringContaining('no entry in that range') as string })
+    expect(await exportAudit('--since', '2026-11-24T09:00')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('2026-11-01T08:00:00Z') as string,
+    })
+    expect(await type(['evidence', 'export'])).toMatchObject({ code: 2, err: expect.stringContaining('--revocation <seq>; or --audit') as string })
+    expect(await type(['evidence', 'export', '--revocation', '1', '--from', '1'])).toMatchObject({ code: 2 })
+  })
+
+  test('erasing a user takes what is personal out of the entries about them; the chain still verifies', async () => {
+    expect((await type(['revoke', '--subject', sub, '--comment', 'stolen twice'])).code).toBe(0)
+    expect((await exportAudit()).out).toContain('stolen twice')
+    expect((await type(['users', 'erase', '--subject', sub, '--yes'])).code).toBe(0)
+    const { out } = await exportAudit('--from', '4', '--to', '4')
+    expect(out).not.toContain('stolen twice')
+    expect((await verify(out)).json()).toMatchObject({ rows: 1, older: 0, withoutPersonal: 1 })
+  })
+})
+
+describe('evidence of what is older than the chain', () => {
+  beforeEach(async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'broker-former-'))
+    onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }))
+    const former = formerDatabase(join(dataDir, 'broker.db'), BEFORE_THE_CHAIN)
+    fillBeforeTheChain(former, (START - 100) * 1000)
+    former.close()
+    rig = await createRig({ config: { dataDir } })
+    ;({ type } = await startCmb(rig))
+  })
+
+  test('a revocation from before the upgrade is exported whole, and verify says that only the signature of the export covers it', async () => {
+    const { out, code } = await type(['evidence', 'export', '--revocation', '1'])
+    expect([code, out]).toEqual([0, expect.stringContaining('laptop stolen')])
+    expect((await verify(out)).json()).toMatchObject({ from: 1, to: 1, rows: 1, older: 1, withoutPersonal: 0 })
+    const file = join(rig.config.dataDir, 'evidence')
+    expect((await type(['evidence', 'verify', file])).out).toContain('0 of 1: 1 is older than the chain. Only the signature of the export covers it')
+    await findsAnyChange(out, 'json')
+  })
+
+  test('also once the log has grown, and a range of the audit log that spans the upgrade', async () => {
+    for (let n = 0; n < 2; n++) {
+      await revoke((await rig.openSession()).session.sid)
+      rig.clock.advance(4000)
+      await signHeads(rig)
+    }
+    for (const seq of ['1', '2']) {
+      const { out } = await type(['evidence', 'export', '--revocation', seq])
+      expect((await verify(out)).json()).toMatchObject({ from: Number(seq), rows: 1, older: 1 })
+    }
+    expect((await verify((await type(['evidence', 'export', '--revocation', '3'])).out)).json()).toMatchObject({ rows: 1, older: 0 })
+    const { out } = await type(['evidence', 'export', '--audit'])
+    expect((await verify(out)).json()).toMatchObject({ log: 'audit', from: 1, rows: 5, older: 3, withoutPersonal: 0 })
+    await findsAnyChange(out, 'json')
   })
 })

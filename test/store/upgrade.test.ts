@@ -1,36 +1,21 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
-import { drizzle } from 'drizzle-orm/better-sqlite3'
-import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
+import type Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { Store } from '../../db/store.ts'
 import { T0, TENANT } from './fixture.ts'
+import { formerDatabase } from './former.ts'
 
 /** A data directory of the version before the names of docs/names.md, opened by this one. */
 
-const MIGRATIONS = join(import.meta.dirname, '../../db/migrations')
 /** The latest migration of that version. */
 const LAST = '0008_deliveries_together'
 const MS = T0 * 1000
 
 let dir: string
 let store: Store
-
-/** The migrations up to and with `LAST`, on a file of their own. */
-function formerDatabase(file: string): Database.Database {
-  const folder = join(dir, 'migrations')
-  cpSync(MIGRATIONS, folder, { recursive: true })
-  const path = join(folder, 'meta', '_journal.json')
-  const journal = JSON.parse(readFileSync(path, 'utf8')) as { entries: { tag: string }[] }
-  const until = journal.entries.findIndex(({ tag }) => tag === LAST)
-  writeFileSync(path, JSON.stringify({ ...journal, entries: journal.entries.slice(0, until + 1) }))
-  const db = new Database(file)
-  migrate(drizzle(db), { migrationsFolder: folder })
-  return db
-}
 
 const DELIVERIES = [
   ['owed', null],
@@ -80,7 +65,7 @@ function fill(db: Database.Database): void {
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'broker-upgrade-'))
   const file = join(dir, 'broker.db')
-  const db = formerDatabase(file)
+  const db = formerDatabase(file, LAST)
   fill(db)
   db.close()
   store = await openSqliteStore({ file, nowMs: () => MS })
