@@ -22,7 +22,10 @@ const again = sql`ON CONFLICT (${names(key.kind, key.tid, key.oid)}) DO UPDATE
 
 type Key = { kind: string; tid: string; oid: string }
 const isOne = (p: Takes<Key>) => sql`${key.kind} = ${p.kind} AND ${key.tid} = ${p.tid} AND ${key.oid} = ${p.oid}`
-const isTaken = (p: Takes<Key & { generation: number }>) => sql`${isOne(p)} AND ${microsoftWork.generation} = ${p.generation}`
+/** As it was read. By its time too: done and asked for again, it begins with the first generation. */
+type Taken = Key & { generation: number; askedAtMs: number }
+const isTaken = (p: Takes<Taken>) =>
+  sql`${isOne(p)} AND ${microsoftWork.generation} = ${p.generation} AND ${microsoftWork.askedAtMs} = ${p.askedAtMs}`
 
 const ask = command(
   (p: Takes<Key & { nowMs: number }>) =>
@@ -49,9 +52,9 @@ const redriveOf = (nowMs: Param<number>) =>
   sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, { ...anew, askedAtMs: nowMs, nextAtMs: nowMs })} WHERE ${microsoftWork.state} = 'failed'`
 const redriveAll = command((p: Takes<{ nowMs: number }>) => redriveOf(p.nowMs))
 const redriveTenant = command((p: Takes<{ tid: string; nowMs: number }>) => sql`${redriveOf(p.nowMs)} AND ${key.tid} = ${p.tid}`)
-const settle = command((p: Takes<Key & { generation: number }>) => sql`DELETE FROM ${microsoftWork} WHERE ${isTaken(p)}`)
+const settle = command((p: Takes<Taken>) => sql`DELETE FROM ${microsoftWork} WHERE ${isTaken(p)}`)
 const postpone = command(
-  (p: Takes<Key & { generation: number; state: string; nextAtMs: number; error: string }>) =>
+  (p: Takes<Taken & { state: string; nextAtMs: number; error: string }>) =>
     sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, {
       ...{ attempts: sql`${microsoftWork.attempts} + 1`, state: p.state, nextAtMs: p.nextAtMs, lastError: p.error },
     })} WHERE ${isTaken(p)}`,
@@ -110,16 +113,16 @@ async function askAboutEverybody({ write }: Engine, input: Everybody): Promise<n
   return sum
 }
 
-function* settleWork({ kind, tid, oid, generation }: QueuedMicrosoftWork): Act<void> {
-  yield* settle.run({ kind, tid, oid, generation })
+function* settleWork({ kind, tid, oid, generation, askedAtMs }: QueuedMicrosoftWork): Act<void> {
+  yield* settle.run({ kind, tid, oid, generation, askedAtMs })
 }
 
 type Postponed = Parameters<MicrosoftActs['postponeMicrosoftWork']>[1]
 
 function* postponeWork(work: QueuedMicrosoftWork, { nextAtMs, error }: Postponed): Act<void> {
-  const { kind, tid, oid, generation } = work
+  const { kind, tid, oid, generation, askedAtMs } = work
   const state = nextAtMs === undefined ? 'failed' : 'pending'
-  yield* postpone.run({ kind, tid, oid, generation, state, nextAtMs: nextAtMs ?? work.nextAtMs, error })
+  yield* postpone.run({ kind, tid, oid, generation, askedAtMs, state, nextAtMs: nextAtMs ?? work.nextAtMs, error })
 }
 
 export const microsoftWorkActs = (engine: Engine) => {

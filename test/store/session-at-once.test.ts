@@ -1,0 +1,216 @@
+import { describe, expect, test } from 'vitest'
+import type { MicrosoftWork } from '../../db/types.ts'
+import { benches, codeFor, redemptionOf, sha, STORES, T0, TENANT } from './fixture.ts'
+import type { Bench } from './fixture.ts'
+
+/** What two connections could do to each other. Each test says what holds in whichever order the two acts commit. */
+
+/** Pairs of one test: enough that the acts of some of them are carried out beside each other. */
+const PAIRS = Array.from({ length: 12 }, (_, i) => `p${i}`)
+const each = <T>(pair: (who: string) => Promise<T>): Promise<T[]> => Promise.all(PAIRS.map(pair))
+const MICROSOFT = { kind: 'microsoft', id: 'test' } as const
+
+const stateOf = async (b: Bench, sid: string) => (await b.store.standingBySid(sid, b.now)).state
+
+describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('two first sign-ins of one user get one sub and a session each', async () => {
+    const b = await open()
+    await each(async (who) => {
+      const both = await Promise.all([b.signIn(who), b.signIn(who)])
+      expect(new Set(both.map(({ session }) => session.sub)).size).toBe(1)
+      expect(new Set(both.map(({ session }) => session.sid)).size).toBe(2)
+      expect(await b.store.findSubjectByUser(TENANT, `oid-${who}`)).toMatchObject({ sub: both[0].session.sub })
+    })
+  })
+
+  test('two sign-ins of one user on one browser: one renews the session, the other opens its own', async () => {
+    const b = await open()
+    await each(async (who) => {
+      const { cookie, session } = await b.signIn(who)
+      const both = await Promise.all([b.signIn(who, { browser: cookie }), b.signIn(who, { browser: cookie })])
+      expect(both.map(({ renewed }) => renewed).toSorted()).toEqual([false, true])
+      expect(both.find(({ renewed }) => renewed)?.session.sid).toBe(session.sid)
+      for (const one of both)
+        expect(await b.store.standingByCookie(sha(one.cookie), b.now)).toMatchObject({ state: 'live', session: { sid: one.session.sid } })
+      expect(await b.store.standingByCookie(sha(cookie), b.now)).toEqual({ state: 'unknown' })
+    })
+  })
+
+  test('two other users who sign in on one browser end its former session once', async () => {
+    const b = await open()
+    await each(async (who) => {
+      const { cookie, session } = await b.signIn(who)
+      const both = await Promise.all([b.signIn(`${who}-b`, { browser: cookie }), b.signIn(`${who}-c`, { browser: cookie })])
+      expect(both.flatMap(({ committed }) => committed).map(({ revocation }) => revocation.selector)).toEqual([{ kind: 'session', sid: session.sid }])
+      for (const one of both) expect(await stateOf(b, one.session.sid)).toBe('live')
+    })
+    expect((await b.store.head()).seq).toBe(PAIRS.length)
+  })
+
+  test('a code that is issued beside a revocation of its session gives nothing afterwards', async () => {
+    const b = await open()
+    await b.client('sydney')
+    await each(async (who) => {
+      const { session } = await b.signIn(who)
+      const code = codeFor('sydney', b.now)
+      const [standing, revoked] = await Promise.all([
+        b.store.issueCode({ sid: session.sid, code, now: b.now }),
+        b.revoke({ kind: 'session', sid: session.sid }),
+      ])
+      expect(revoked.outcome).toBe('revoked')
+      const why = standing.state === 'live' ? 'revoked' : 'unknown'
+      expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual({ outcome: 'rejected', why })
+    })
+  })
+
+  test('a client that joins beside a revocation of the session is refused, or is sent a logout token', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const joined = await each(async (who) => {
+      const { session } = await b.signIn(who)
+      const code = codeFor('sydney', b.now)
+      await b.store.issueCode({ sid: session.sid, code, now: b.now })
+      const [redeemed, revoked] = await Promise.all([
+        b.store.redeemAuthorizationCode(redemptionOf(code, b.now)),
+        b.revoke({ kind: 'session', sid: session.sid }),
+      ])
+      const sent = revoked.outcome === 'revoked' ? revoked.committed.pending.length : 0
+      expect({ who, outcome: redeemed.outcome, sent }).toEqual({ who, outcome: sent === 1 ? 'redeemed' : 'rejected', sent })
+      return sent
+    })
+    expect(await b.due(b.now * 1000)).toHaveLength(joined.filter((sent) => sent === 1).length)
+  })
+
+  test('a sign-in beside a revocation of its user is covered by it or opened after it; what is covered is written into its row', async () => {
+    const b = await open()
+    await each(async (who) => {
+      const { session } = await b.signIn(who)
+      const [other, revoked] = await Promise.all([
+        b.signIn(who, { session: { microsoftCacheSealed: `tokens of ${who}` } }),
+        b.revoke({ kind: 'subject', sub: session.sub }),
+      ])
+      if (revoked.outcome !== 'revoked') return expect.unreachable()
+      await b.fanOutAll()
+      const after = other.session.openedSeq >= revoked.committed.revocation.seq
+      expect(await stateOf(b, other.session.sid)).toBe(after ? 'live' : 'ended')
+      // Microsoft's tokens go with the session.
+      expect((await b.store.findProbe(other.session.sid, b.now)) !== undefined).toBe(after)
+      expect(await stateOf(b, session.sid)).toBe('ended')
+    })
+  })
+
+  test('activity beside a mark does not lengthen what the mark leaves', async () => {
+    const b = await open()
+    const sids = await each(async (who) => (await b.signIn(who)).session.sid)
+    b.now += 3600
+    const markAt = b.now + 60
+    await Promise.all(
+      sids.flatMap((sid) => [
+        b.store.markSession({ sid, markAt, reason: 'mfa_lapsed', now: b.now }),
+        b.store.issueCode({ sid, code: codeFor('sydney', b.now), now: b.now }),
+      ]),
+    )
+    const ended = await b.store.expireSessions({ now: markAt, limit: 100 })
+    expect(ended.map(({ revocation }) => revocation.reason)).toEqual(PAIRS.map(() => 'mfa_lapsed'))
+  })
+
+  test('consent given on two pages is remembered from both', async () => {
+    const b = await open()
+    await each(async (who) => {
+      const { session } = await b.signIn(who)
+      const consent = { sub: session.sub, clientId: 'sydney', now: b.now }
+      await Promise.all(['openid profile', 'email'].map((scope) => b.store.recordConsent({ ...consent, scope })))
+      expect(await b.store.hasConsent({ ...consent, scope: 'openid profile email' })).toBe(true)
+    })
+  })
+})
+
+describe.each(STORES)('two acts at once about what Microsoft says, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('of two probes of the same tokens one counts', async () => {
+    const b = await open()
+    await each(async (who) => {
+      const { session } = await b.signIn(who, { session: { microsoftCacheSealed: 'old' } })
+      const record = (cacheSealed: string) =>
+        b.store.recordProbe({ sid: session.sid, cacheWas: 'old', finding: { outcome: 'vouched', cacheSealed }, now: b.now })
+      const [first, second] = await Promise.all([record('first'), record('second')])
+      expect([first.outcome, second.outcome].toSorted()).toEqual(['recorded', 'stale'])
+      const recorded = first.outcome === 'recorded' ? 'first' : 'second'
+      expect(await b.store.findProbe(session.sid, b.now)).toMatchObject({ cacheSealed: recorded })
+    })
+  })
+
+  test('what a probe learnt from the former tokens ends no sign-in of the same browser beside it', async () => {
+    const b = await open()
+    await each(async (who) => {
+      const former = await b.signIn(who, { session: { microsoftCacheSealed: 'old' } })
+      const finding = { outcome: 'end_session', reason: 'microsoft_session_revoked' } as const
+      const [probe, signIn] = await Promise.all([
+        b.store.recordProbe({ sid: former.session.sid, cacheWas: 'old', finding, now: b.now }),
+        b.signIn(who, { browser: former.cookie, session: { microsoftCacheSealed: 'new' } }),
+      ])
+      expect(signIn.renewed).toBe(probe.outcome === 'stale')
+      expect(await stateOf(b, signIn.session.sid)).toBe('live')
+      expect(await b.store.findProbe(signIn.session.sid, b.now)).toMatchObject({ cacheSealed: 'new' })
+    })
+  })
+
+  test.each(['a probe', 'a security event'])('what %s says of a moment ends no sign-in after that moment, on whatever browser', async (what) => {
+    const b = await open()
+    await each(async (who) => {
+      const probed = await b.signIn(who, { session: { authTime: T0 - 100, microsoftCacheSealed: 'old' } })
+      const other = await b.signIn(who, { session: { authTime: T0 - 100 } })
+      const { sid, sub } = probed.session
+      const [until, reason] = [T0 - 50, 'microsoft_session_revoked'] as const
+      const [, ...later] = await Promise.all([
+        what === 'a probe'
+          ? b.store.recordProbe({ sid, cacheWas: 'old', finding: { outcome: 'end_user', reason, until }, now: b.now })
+          : b.store.endAuthenticated({ sub, until, reason, actor: MICROSOFT, now: b.now }),
+        b.signIn(who),
+        b.signIn(who, { browser: other.cookie }),
+      ])
+      expect(await stateOf(b, sid)).toBe('ended')
+      for (const { session } of later) expect(await stateOf(b, session.sid)).toBe('live')
+    })
+  })
+
+  test('a logout at Microsoft that is said twice ends each of its sessions once', async () => {
+    const b = await open()
+    await each(async (who) => {
+      await b.signIn(who, { session: { microsoftSid: `ms-${who}` } })
+      await b.signIn(who, { session: { microsoftSid: `ms-${who}` } })
+      const end = () => b.store.endMicrosoftSession({ microsoftSid: `ms-${who}`, reason: 'microsoft_signed_out', actor: MICROSOFT, now: b.now })
+      expect((await Promise.all([end(), end()])).flat()).toHaveLength(2)
+    })
+    expect((await b.store.head()).seq).toBe(2 * PAIRS.length)
+  })
+
+  test('work that is asked for twice is there once, and as asked for twice', async () => {
+    const b = await open()
+    const work = PAIRS.map((oid): MicrosoftWork => ({ kind: 'check_user', tid: TENANT, oid }))
+    await Promise.all([b.store.askMicrosoft(work, b.now * 1000), b.store.askMicrosoft(work.toReversed(), b.now * 1000)])
+    const due = await b.store.dueMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, limit: 100 })
+    expect(due.map(({ oid }) => oid).toSorted()).toEqual(PAIRS.toSorted())
+    expect(due.map(({ generation }) => generation)).toEqual(PAIRS.map(() => 2))
+  })
+
+  test('work that is asked for while another broker finishes it is still to be done', async () => {
+    const b = await open()
+    const later = (b.now + 5) * 1000
+    await each(async (oid) => {
+      const work: MicrosoftWork = { kind: 'check_user', tid: TENANT, oid }
+      await b.store.askMicrosoft([work], b.now * 1000)
+      const taken = (await b.store.dueMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, limit: 100 })).find((one) => one.oid === oid)
+      if (taken === undefined) return expect.unreachable()
+      await Promise.all([b.store.settleMicrosoftWork(taken), b.store.askMicrosoft([work], later)])
+      // Another broker had taken the same work.
+      await b.store.settleMicrosoftWork(taken)
+      await b.store.postponeMicrosoftWork(taken, { nextAtMs: undefined, error: 'late' })
+      expect(await b.store.hasPendingMicrosoftWork(work)).toBe(true)
+    })
+    expect(await b.store.failedMicrosoftWork(10)).toEqual([])
+  })
+})
