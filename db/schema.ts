@@ -140,7 +140,7 @@ export const sessions = sqliteTable(
       .on(t.microsoftSid, t.tid)
       .where(sql`ended_seq IS NULL AND microsoft_sid IS NOT NULL`),
     index('sessions_open_by_deadline')
-      .on(t.deadlineAt)
+      .on(t.deadlineAt, t.sid)
       .where(sql`ended_seq IS NULL`),
     index('sessions_to_probe')
       .on(t.tid, t.probePhase, t.sid)

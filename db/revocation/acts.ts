@@ -1,8 +1,39 @@
 import type { Engine } from '../engine/act.ts'
-import type { FeedActs } from '../store.ts'
+import { mark } from '../session/mark.ts'
+import type { FeedActs, RevocationActs } from '../store.ts'
+import { expireSessions, START } from './expire.ts'
+import { fanOutPending } from './fan-out.ts'
 import { following } from './feed.ts'
 import { guardReports, recordEnforced } from './guards.ts'
+import { everythingRevokedAt, findRevocation, listRevocations } from './lists.ts'
 import { logHeadRow } from './log.ts'
+import { revoke } from './revoke.ts'
+import { revocationTimes } from './times.ts'
+
+/** What is revoked: by whom it is asked, by time, and the log of it. Each broker keeps its own place in rounds that several share. */
+export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked' | 'previewRevocation'> {
+  const { read, write } = engine
+  let lastWide = 0
+  let place = START
+  return {
+    revoke: (input) => write(() => revoke(engine, input)),
+    async fanOutPending({ limit }) {
+      const { pending, more, ...done } = await write(() => fanOutPending(engine, { limit, lastWide }))
+      lastWide = done.lastWide
+      return { pending, more }
+    },
+    async expireSessions({ now, limit }) {
+      const done = await write(() => expireSessions(engine, { now, limit, place }))
+      place = done.place
+      return done.committed
+    },
+    markSession: (input) => write(() => mark(input)),
+    findRevocation: (seq) => read(() => findRevocation(seq)),
+    everythingRevokedAt: () => read(everythingRevokedAt),
+    listRevocations: (input) => read(() => listRevocations(input)),
+    revocationTimes: (input) => revocationTimes(engine, input),
+  }
+}
 
 /** The log as guards follow it, and how far each has come. */
 export function feedActs(engine: Engine): FeedActs {

@@ -53,7 +53,7 @@ const setCutoff = command(
     sql`${insertInto(cutoffs, { kind: p.kind, key: p.key, seq: p.seq })} ON CONFLICT (${names(cutoffs.kind, cutoffs.key)})
       DO UPDATE SET ${assign(cutoffs, { seq: excluded(cutoffs.seq) })}`,
 )
-const endSession = command(
+export const endSession = command(
   (p: Takes<{ sid: string; seq: number; at: number; reason: string }>) =>
     sql`UPDATE ${sessions} SET ${assign(sessions, { endedSeq: p.seq, endedAt: p.at, endedReason: p.reason, microsoftCacheSealed: null })}
       WHERE ${sessions.sid} = ${p.sid} AND ${sessions.endedSeq} IS NULL`,

@@ -12,7 +12,7 @@ import type { Core } from './core.ts'
 import { deliveryActs } from './deliveries.ts'
 import { evidenceActs } from './evidence.ts'
 import { createExecutor, sqliteEngine } from './executor.ts'
-import { feedActs } from '../revocation/acts.ts'
+import { feedActs, revocationActs } from '../revocation/acts.ts'
 import { housekeeping } from './housekeeping.ts'
 import { revocationLog } from './log.ts'
 import type { RevocationLog } from './log.ts'
@@ -21,7 +21,7 @@ import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { fanOut } from './fan-out.ts'
 import { userActs } from './users.ts'
-import { revocationActs } from './revocations.ts'
+import { previewRevocation } from './preview.ts'
 import { sessionRows } from './session-rows.ts'
 import { liveSessions } from './live-sessions.ts'
 import { tenantActs } from './tenants.ts'
@@ -116,7 +116,8 @@ function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'che
     ...signInActs(engine),
     ...liveSessions(core, sessions),
     ...tokenActs(engine),
-    ...revocationActs(core, log, sessions, pending),
+    ...revocationActs(engine),
+    previewRevocation: previewRevocation(core, sessions),
     ...microsoftActs(engine),
     ...deliveryActs(core, pending),
     ...feedActs(engine),

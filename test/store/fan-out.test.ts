@@ -52,6 +52,40 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     expect(await b.store.fanOutPending({ limit: 10, nowMs: b.now * 1000 })).toEqual({ pending: [], more: false })
   })
 
+  test('two fan-outs at once, of several revocations and beside sign-outs, write each delivery once', async () => {
+    const b = await open()
+    for (const one of ['sydney', 'perth']) await b.client(one)
+    const sessions = await crowd(b, 16)
+    for (const { sid } of sessions) await b.exchange(sid, 'perth')
+    await b.revoke({ kind: 'client', clientId: 'perth' })
+    await b.revoke({ kind: 'tenant', tid: TENANT })
+    await b.revoke({ kind: 'everything' })
+    const written: string[] = []
+    const fanOut = async () => {
+      for (let more = true; more;) {
+        const batch = await b.store.fanOutPending({ limit: 3, nowMs: b.now * 1000 })
+        written.push(...batch.pending.map(({ id }) => id))
+        more = batch.more
+      }
+    }
+    await Promise.all([fanOut(), fanOut(), ...sessions.slice(0, 4).map(({ sid }) => b.revoke({ kind: 'session', sid }))])
+    const deliveries = await b.store.listDeliveries({ limit: 1000 })
+    expect(written.toSorted()).toEqual(deliveries.map(({ id }) => id).toSorted())
+    const once = new Set(deliveries.map(({ sid, clientId, seq }) => `${sid} ${clientId} ${seq}`))
+    expect(once.size).toBe(deliveries.length)
+    // What the client's revocation had pending for a session is superseded when the session ends.
+    for (const clientId of ['sydney', 'perth'])
+      expect(
+        deliveries
+          .filter((one) => one.clientId === clientId && one.state === 'pending')
+          .map(({ sid }) => sid ?? '')
+          .toSorted(),
+      ).toEqual(sessions.map(({ sid }) => sid).toSorted())
+    const ended = (await b.store.listRevocations({ limit: 10 })).filter(({ selector }) => selector.kind !== 'client')
+    expect(ended.every(({ fanOut }) => fanOut === 'complete')).toBe(true)
+    expect(ended.reduce((sum, one) => sum + one.sessions, 0)).toBe(16)
+  })
+
   test('a batch that ends within what it had read leaves nobody out', async () => {
     const b = await open()
     for (const one of ['sydney', 'perth']) await b.client(one)

@@ -37,9 +37,10 @@ const BOUNDED: [piece: string, why: string][] = [
   ['WHERE sessions.microsoft_sid = ? AND sessions.ended_seq IS NULL ORDER BY', 'the sessions of one sign-in session of Entra'],
   ['INDEXED BY sessions_open_by_sub SET device', 'the open sessions of one user'],
   [
-    "FROM revocations INDEXED BY revocations_pending WHERE fan_out = 'pending' AND kind IN",
+    "FROM revocations INDEXED BY revocations_pending WHERE revocations.fan_out = 'pending'",
     'wide revocations whose fan-out is pending: operators’ acts',
   ],
+  ['LIMIT 1001) AS deliveries', 'what the query within it has read'],
   [
     'SELECT min(+revocations.seq) AS seq FROM revocations INDEXED BY revocations_by_at',
     'the revocations of the last hour; once in a process, and after a clock was set back',

@@ -1,0 +1,75 @@
+import { sql } from 'drizzle-orm'
+import type { Act, Ambient } from '../engine/act.ts'
+import { forUpdateSkipLocked, hidden, indexedBy } from '../engine/dialect.ts'
+import { columnsOf, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { sessions } from '../schema.ts'
+import { isRevoked, sessionFields, sessionsAndUsers, timeReason } from '../session/row.ts'
+import type { Committed } from '../types.ts'
+import { sessionIsCovered } from './covers.ts'
+import { append, lockHead } from './log.ts'
+
+/** Ends sessions whose time has passed, in the order of their deadlines. It looks at a bounded number of them in one act. */
+
+/** In one act. Those that a wide revocation covers have ended by it, and are passed over until its fan-out has said so in their rows. */
+const LOOKED_AT = 1_000
+
+/** A place in the order of deadlines. */
+export interface Place {
+  deadlineAt: number
+  sid: string
+}
+export const START: Place = { deadlineAt: -1, sid: '' }
+
+const order = sql`(${sessions.deadlineAt}, ${sessions.sid})`
+const inOrder = sql`ORDER BY ${sessions.deadlineAt}, ${sessions.sid}`
+type From = Takes<{ deadlineAt: number; sid: string; now: number }>
+const overdue = (p: From) => sql`${sessions}${indexedBy('sessions_open_by_deadline')}
+  WHERE ${sessions.endedSeq} IS NULL AND ${order} > (${p.deadlineAt}, ${p.sid}) AND ${sessions.deadlineAt} <= ${p.now}`
+
+const endOfPage = query(
+  columnsOf(sessions, 'deadlineAt', 'sid'),
+  (p: Takes<{ deadlineAt: number; sid: string; now: number }>, f) =>
+    sql`SELECT ${f} FROM ${overdue(p)} ${inOrder} LIMIT 1 OFFSET ${sql.raw(String(LOOKED_AT - 1))}`,
+)
+const page = query(
+  columnsOf(sessions, 'sid'),
+  (p: Takes<{ deadlineAt: number; sid: string; now: number; endAt: number; endSid: string; limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${overdue(p)} AND ${order} <= (${p.endAt}, ${p.endSid}) AND NOT ${sessionIsCovered} ${inOrder} LIMIT ${p.limit}`,
+)
+// Whoever has its row now and then waits for the log is not waited for here: the next sweep finds the session again.
+const claim = query(
+  sessionFields,
+  (p: Takes<{ sid: string; now: number }>, f) =>
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sid} = ${hidden(p.sid)} AND ${sessions.endedSeq} IS NULL
+      AND ${sessions.deadlineAt} <= ${p.now}${forUpdateSkipLocked(sessions)}`,
+)
+
+function* expire(ambient: Ambient, sid: string, now: number): Act<Committed | undefined> {
+  const row = yield* claim.get({ sid, now })
+  if (row === undefined || isRevoked(row)) return undefined
+  const entry = { selector: { kind: 'session', sid }, reason: timeReason(row), actor: { kind: 'broker', id: 'sweep-expired' } } as const
+  return yield* append(ambient, { ...entry, now, priority: 'background' })
+}
+
+interface Swept {
+  committed: Committed[]
+  /** Where the next act goes on. */
+  place: Place
+}
+
+/** @param place of the act before; its sessions have ended since, unless a wide revocation covers them */
+export function* expireSessions(ambient: Ambient, { now, limit, place }: { now: number; limit: number; place: Place }): Act<Swept> {
+  const pageEnd = yield* endOfPage.get({ ...place, now })
+  const end = pageEnd ?? { deadlineAt: now + 1, sid: '' }
+  const found = yield* page.all({ ...place, now, endAt: end.deadlineAt, endSid: end.sid, limit })
+  const committed: Committed[] = []
+  // Before the sessions are claimed, as every act that revokes: two sweeps at once end each of them once.
+  if (found.length > 0) yield* lockHead()
+  for (const { sid } of found) {
+    const one = yield* expire(ambient, sid, now)
+    if (one !== undefined) committed.push(one)
+  }
+  // A page without enough is passed over, and after the last comes the first.
+  return { committed, place: found.length < limit ? (pageEnd ?? START) : place }
+}

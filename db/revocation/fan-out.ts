@@ -1,0 +1,149 @@
+import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
+import type { Act, Ambient } from '../engine/act.ts'
+import { forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
+import { assign, columnsOf, command, query } from '../engine/statement.ts'
+import type { Param, RowOf, Takes } from '../engine/statement.ts'
+import { addDeliveries } from '../outbox/add.ts'
+import { participants, revocations, sessions } from '../schema.ts'
+import { lockSession } from '../session/row.ts'
+import type { DeliveryRef } from '../types.ts'
+import { covers } from './covers.ts'
+import { endSession } from './log.ts'
+
+/**
+ * The fan-out of wide revocations, in batches. The cutoff has ended everything at its commit already; this writes it into the sessions' rows and
+ * adds their deliveries, session by session in the order of sid, and remembers how far it is: a crash costs nothing, several brokers share the
+ * work, and a session is never pending twice for one revocation.
+ */
+
+/** Sessions looked at in one act, for each one that it may write: to look costs a twentieth of that. */
+const LOOKED_AT = 10
+
+const pendingFields = {
+  ...columnsOf(revocations, 'seq', 'kind', 'sub', 'tid', 'clientId', 'at', 'atMs', 'reason', 'fanOutCursor'),
+}
+type Pending = RowOf<typeof pendingFields>
+
+const isPending = sql`${revocations}${indexedBy('revocations_pending')} WHERE ${revocations.fanOut} = 'pending'`
+const isWider = sql`${revocations.kind} IN ('client', 'tenant', 'everything')`
+// Until this act ends the revocation is this broker's: another one takes the next.
+const firstClaimed = sql`ORDER BY ${revocations.seq} LIMIT 1${forUpdateSkipLocked(revocations)}`
+// One user's is short and somebody waits for it: before anything wider.
+const ofUser = query(pendingFields, (_, f) => sql`SELECT ${f} FROM ${isPending} AND ${revocations.kind} = 'subject' ${firstClaimed}`)
+const wider = query(
+  pendingFields,
+  (p: Takes<{ after: number }>, f) => sql`SELECT ${f} FROM ${isPending} AND ${isWider} AND ${revocations.seq} > ${p.after} ${firstClaimed}`,
+)
+const any = query(columnsOf(revocations, 'seq'), (_, f) => sql`SELECT ${f} FROM ${isPending} LIMIT 1`)
+const advance = command(
+  (p: Takes<{ seq: number; cursor: string; fanOut: string; ended: number }>) =>
+    sql`UPDATE ${revocations} SET ${assign(revocations, {
+      ...{ fanOutCursor: p.cursor, fanOut: p.fanOut, sessions: sql`${revocations.sessions} + ${p.ended}` },
+    })} WHERE ${revocations.seq} = ${p.seq}`,
+)
+
+interface PageAt {
+  /** Of the selector: `sub`, `tid` or `client_id`. */
+  key: string
+  cursor: string
+  limit: number
+}
+// Each page ends with the last session that it looked at, covered or not: so that an act reads a bounded number of rows.
+const sessionPage = (index: string, matches?: (key: Param<string>) => SQL) =>
+  query(
+    { ...columnsOf(sessions, 'sid', 'sub'), openedSeq: sql<number | null>`${sessions.openedSeq}` },
+    (p: Takes<{ [K in keyof PageAt]: PageAt[K] }>, f) =>
+      sql`SELECT ${f} FROM ${sessions}${indexedBy(index)} WHERE ${matches === undefined ? sql`` : sql`${matches(p.key)} AND `}${sessions.sid} > ${p.cursor}
+        AND ${sessions.endedSeq} IS NULL ORDER BY ${sessions.sid} LIMIT ${p.limit}`,
+  )
+const PAGES = {
+  subject: sessionPage('sessions_open_by_sub', (sub) => sql`${sessions.sub} = ${sub}`),
+  tenant: sessionPage('sessions_open_by_tenant', (tid) => sql`${sessions.tid} = ${tid}`),
+  everything: sessionPage('sessions_open'),
+  client: query(
+    {
+      sid: participants.sid,
+      sub: sql<string>`coalesce(${sessions.sub}, '')`,
+      /** Of the participation; NULL where its session has ended. */
+      openedSeq: sql<number | null>`CASE WHEN ${sessions.sid} IS NOT NULL AND ${sessions.endedSeq} IS NULL THEN ${participants.joinedSeq} END`,
+    },
+    (p: Takes<{ [K in keyof PageAt]: PageAt[K] }>, f) =>
+      sql`SELECT ${f} FROM ${participants}${indexedBy('participants_by_client')} LEFT JOIN ${sessions} ON ${sessions.sid} = ${participants.sid}
+        WHERE ${participants.clientId} = ${p.key} AND ${participants.sid} > ${p.cursor} ORDER BY ${participants.sid} LIMIT ${p.limit}`,
+  ),
+}
+const participation = query(
+  columnsOf(participants, 'joinedSeq'),
+  (p: Takes<{ sid: string; clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${participants} JOIN ${sessions} ON ${sessions.sid} = ${participants.sid}
+      WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId} AND ${sessions.endedSeq} IS NULL`,
+)
+
+interface Advanced {
+  pending: DeliveryRef[]
+  written: number
+  lookedAt: number
+}
+
+function* claimNext(lastWide: number): Act<Pending | undefined> {
+  return (yield* ofUser.get({})) ?? (yield* wider.get({ after: lastWide })) ?? (yield* wider.get({ after: 0 }))
+}
+
+/**
+ * Locks the session, and ends it where its user is revoked. What was read of it before may be old by then.
+ * @returns false where another act has ended it, or the client has joined it anew
+ */
+function* take({ seq, kind, clientId, at, reason }: Pending, sid: string): Act<boolean> {
+  if (kind !== 'client') return (yield* endSession.run({ sid, seq, at, reason })) === 1
+  yield* lockSession(sid)
+  const joined = yield* participation.get({ sid, clientId: clientId ?? '' })
+  return joined !== undefined && covers(seq, joined.joinedSeq)
+}
+
+/** Writes the next sessions of one revocation, until about `limit` deliveries are pending. */
+function* advanceOne(ambient: Ambient, revocation: Pending, limit: number): Act<Advanced> {
+  const { seq, kind, atMs, fanOutCursor } = revocation
+  if (kind === 'session' || kind === 'grant') return { pending: [], written: 0, lookedAt: 0 }
+  const key = revocation.sub ?? revocation.tid ?? revocation.clientId ?? ''
+  const page = yield* PAGES[kind].all({ key, cursor: fanOutCursor, limit })
+  const clientId = kind === 'client' ? key : undefined
+  const pending: DeliveryRef[] = []
+  let [cursor, written] = [fanOutCursor, 0]
+  for (const { sid, sub, openedSeq } of page) {
+    if (pending.length >= limit) break
+    cursor = sid
+    if (openedSeq === null || !covers(seq, openedSeq) || !(yield* take(revocation, sid))) continue
+    const priority = kind === 'subject' ? 'urgent' : 'bulk'
+    pending.push(...(yield* addDeliveries(ambient, { seq, atMs, sid, sub, clientId, wide: true, priority })))
+    written += 1
+  }
+  const done = page.length < limit && cursor === (page.at(-1)?.sid ?? cursor)
+  yield* advance.run({ seq, cursor, fanOut: done ? 'complete' : 'pending', ended: written })
+  return { pending, written, lookedAt: page.length }
+}
+
+interface Batch {
+  pending: DeliveryRef[]
+  more: boolean
+  /** The wide revocation that came last: the next act begins after it. */
+  lastWide: number
+}
+
+/** @param lastWide of the act before: wide ones take turns, a batch each, so that a small one does not wait until a large one is written */
+export function* fanOutPending(ambient: Ambient, { limit, lastWide: before }: { limit: number; lastWide: number }): Act<Batch> {
+  const pending: DeliveryRef[] = []
+  let [written, lookedAt, lastWide] = [0, 0, before]
+  // Bounded by what is looked at as well: sessions that have nothing pending are work all the same.
+  while (written < limit && lookedAt < LOOKED_AT * limit && pending.length < limit) {
+    const revocation = yield* claimNext(lastWide)
+    if (revocation === undefined) break
+    const advanced = yield* advanceOne(ambient, revocation, limit - pending.length)
+    if (revocation.kind !== 'subject') lastWide = revocation.seq
+    pending.push(...advanced.pending)
+    written += 1 + advanced.written
+    lookedAt += advanced.lookedAt
+  }
+  // Also what another broker is at: should it die, this one goes on.
+  return { pending, more: (yield* any.get({})) !== undefined, lastWide }
+}

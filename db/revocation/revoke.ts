@@ -1,0 +1,57 @@
+import { sql } from 'drizzle-orm'
+import type { Selector } from '../../src/protocol/revocation.ts'
+import type { Act, Ambient } from '../engine/act.ts'
+import { columnsOf, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { askMicrosoft } from '../microsoft/work.ts'
+import { clients, participants, subjects } from '../schema.ts'
+import { isRevoked, sessionBySid } from '../session/row.ts'
+import type { RevocationActs, RevokeInput } from '../store.ts'
+import { covers, grantCutoff } from './covers.ts'
+import { append, lockHead } from './log.ts'
+
+/** Revokes what is asked for. It refuses what covers nothing: the log holds no entry without an effect. */
+
+const grant = query(
+  { joinedSeq: participants.joinedSeq, cutoff: grantCutoff(sql`${sql.placeholder('sid')}`, sql`${sql.placeholder('clientId')}`) },
+  (p: Takes<{ sid: string; clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`,
+)
+const subject = query(
+  columnsOf(subjects, 'tid', 'oid'),
+  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`,
+)
+const client = query(
+  columnsOf(clients, 'clientId'),
+  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`,
+)
+
+type Outcome = Awaited<ReturnType<RevocationActs['revoke']>>
+
+/** Why a revocation would have no effect. */
+function* ineffective(selector: Selector): Act<'already' | 'unknown' | undefined> {
+  if (selector.kind === 'subject') return (yield* subject.get(selector)) === undefined ? 'unknown' : undefined
+  if (selector.kind === 'client') return (yield* client.get(selector)) === undefined ? 'unknown' : undefined
+  if (selector.kind !== 'session' && selector.kind !== 'grant') return undefined
+  const row = yield* sessionBySid(selector.sid)
+  if (row === undefined) return 'unknown'
+  if (isRevoked(row)) return 'already'
+  if (selector.kind === 'session') return undefined
+  if ((yield* client.get(selector)) === undefined) return 'unknown'
+  const found = yield* grant.get(selector)
+  return found === undefined || covers(found.cutoff, found.joinedSeq) ? 'already' : undefined
+}
+
+function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'] = [], nowMs: number): Act<void> {
+  const user = yield* subject.get({ sub })
+  if (user !== undefined && (tenants === 'all' || tenants.includes(user.tid))) yield* askMicrosoft([{ kind: 'revoke_sessions', ...user }], nowMs)
+}
+
+export function* revoke(ambient: Ambient, input: RevokeInput): Act<Outcome> {
+  // Before it is decided: of two revocations of one session at once, the second finds what the first has done.
+  yield* lockHead()
+  const outcome = yield* ineffective(input.selector)
+  if (outcome !== undefined) return { outcome }
+  if (input.selector.kind === 'subject') yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, ambient.nowMs())
+  return { outcome: 'revoked', committed: yield* append(ambient, input) }
+}
