@@ -410,14 +410,18 @@ export interface TenantActs {
   putTenant(tenant: Tenant): Promise<void>
   /** Changes some of a tenant that is connected; false where it is not, so that a removal at the same time stands. */
   changeTenant(input: { tid: string; change: Partial<Omit<Tenant, 'tid' | 'connectedAt' | 'removedAt'>> }): Promise<boolean>
-  /** Disconnects a tenant, revokes every session of its users and drops what was to be asked of Microsoft there, in one transaction. `unknown` where it is not connected. */
+  /**
+   * Disconnects a tenant and revokes every session of its users, in one transaction. What was to be asked of Microsoft there is dropped, at the
+   * latest before the tenant is connected anew. `unknown` where it is not connected.
+   */
   removeTenant(input: { tid: string; actor: Actor; now: number }): Promise<{ outcome: 'removed'; committed: Committed } | { outcome: 'unknown' }>
 }
 
 export interface UserActs {
   /**
    * Everything of one user is revoked, and in the same transaction their name, username, email, consents and what their open sessions say of
-   * them (device, Entra's session, login hint, Microsoft's tokens, roles) are forgotten. What their ended sessions say, `forgetErased` forgets.
+   * them (device, Entra's session, login hint, Microsoft's tokens, roles) are forgotten. What their ended sessions and the logs say, `forgetErased`
+   * forgets.
    * Opaque ids stay, so that a `sub` is never another's. Run again, it forgets what has come since.
    */
   eraseUser(input: {
@@ -427,7 +431,7 @@ export interface UserActs {
     comment?: string | undefined
     now: number
   }): Promise<{ outcome: 'erased'; committed: Committed } | { outcome: 'unknown' }>
-  /** Looks through the next `limit` sessions for those of an erased user; resumable. True while there is more. */
+  /** Looks at the next `limit` sessions or entries of a log for those of an erased user; resumable. True while there is more. */
   forgetErased(input: { limit: number }): Promise<boolean>
 }
 
@@ -496,7 +500,8 @@ export interface Housekeeping {
    */
   checkIntegrity(): Promise<string | undefined>
   /**
-   * Copies all there is into one new file (0600), as it stands when the copy ends; acts go on meanwhile. Nothing is written over.
+   * Copies all there is into one new file (0600), as it was at one moment after the call; acts go on meanwhile. Nothing is written over. A
+   * second backup waits for the first.
    * @param path absolute, in a directory that is there
    */
   backup(

@@ -1,67 +1,76 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
 import { StoreUnavailable } from '../store.ts'
 import type { Housekeeping } from '../store.ts'
-import type { Core } from './core.ts'
-import type { RevocationLog } from './log.ts'
 
 /**
- * A copy of the open database in one file, made while acts go on: pages that change meanwhile are copied again, so that the file is the
- * database as it stands when the copy ends. It refuses to write over anything, and no unfinished copy ever has the name that was asked for.
+ * A copy of the database in one file, as it was at one moment after it was asked for. It runs in the reader's thread, on a read-only connection
+ * whose transaction holds that moment. It refuses to write over anything, and no unfinished copy ever has the name that was asked for.
  */
 
-/** Pages (of 4 KiB) copied at a time: a few milliseconds, then requests have their turn. */
-const PAGES = 64
+type Outcome = Awaited<ReturnType<Housekeeping['backup']>>
+type Position = { epoch: string; seq: number }
 
-export interface BackingUp {
-  backup: Housekeeping['backup']
-  /** Ends copies under way, so that the database can be closed. */
-  stop(): Promise<void>
+/** Pages (of 4 KiB) copied at a time: between two steps the thread's other reads have their turn. */
+const PAGES = 256
+/** Steps after which what was written is synced: a sync of gigabytes at once would hold up the commits of the broker on the same disk. */
+const SYNC_STEPS = 8
+/** After each step the copy pauses as long as the step took, so that commits have half of the disk's time. */
+const MOST_PAUSE_MS = 100
+
+/** @param stopped asked between two steps: the copy is given up */
+export async function copyDatabase(file: string, path: string, stopped: () => boolean): Promise<Outcome> {
+  const part = `${path}.part-${randomBytes(6).toString('hex')}`
+  try {
+    if (existsSync(path)) return { outcome: 'exists' }
+    const at = await copyInto(part, file, stopped)
+    // A link fails where there is something of that name; a rename would replace it.
+    linkSync(part, path)
+    syncFile(dirname(path))
+    return { outcome: 'made', bytes: statSync(path).size, ...at }
+  } catch (error) {
+    return refusalOf(error)
+  } finally {
+    rmSync(part, { force: true })
+  }
 }
 
-export function backingUp({ db }: Pick<Core, 'db'>, log: RevocationLog): BackingUp {
-  const running = new Set<Promise<unknown>>()
-  let stopped = false
+async function copyInto(part: string, file: string, stopped: () => boolean): Promise<Position> {
+  // Made by us and not by SQLite, which would go by the umask.
+  const written = openSync(part, 'wx', 0o600)
+  let source: Database.Database | undefined
+  try {
+    source = new Database(file, { readonly: true, fileMustExist: true })
+    // Without it, each commit of the broker would make the copy begin again.
+    source.exec('BEGIN')
+    const at = source.prepare<[], Position>('SELECT epoch, seq FROM log_head WHERE id = 1').get()
+    if (at === undefined) throw new Error('The log has no head: the data file is damaged. Restore a backup.')
+    await source.backup(part, { progress: pacing(written, stopped) })
+    fsyncSync(written)
+    return at
+  } finally {
+    source?.close()
+    closeSync(written)
+  }
+}
 
-  const progress = (): number => {
-    if (stopped) throw new StoreUnavailable('The store was closed before the backup was whole.')
+/** Called after each step. @returns how many pages the next one copies */
+function pacing(written: number, stopped: () => boolean): () => number {
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  let steps = 0
+  let begunMs = performance.now()
+  return () => {
+    if (stopped()) throw new StoreUnavailable('The store was closed before the backup was whole.')
+    if (++steps % SYNC_STEPS === 0) fsyncSync(written)
+    Atomics.wait(pause, 0, 0, Math.min(performance.now() - begunMs, MOST_PAUSE_MS))
+    begunMs = performance.now()
     return PAGES
   }
-  const copy = async (path: string): ReturnType<Housekeeping['backup']> => {
-    const part = `${path}.part-${randomBytes(6).toString('hex')}`
-    try {
-      // Made by us and not by SQLite, which would go by the umask.
-      closeSync(openSync(part, 'wx', 0o600))
-      await db.backup(part, { progress })
-      // In the same turn as the last page: this is what the copy holds.
-      const [epoch, seq] = [log.epoch(), log.head()]
-      syncFile(part)
-      // A link fails where there is something of that name; a rename would replace it.
-      linkSync(part, path)
-      syncFile(dirname(path))
-      return { outcome: 'made', bytes: statSync(path).size, epoch, seq }
-    } catch (error) {
-      return refusalOf(error)
-    } finally {
-      rmSync(part, { force: true })
-    }
-  }
-  return {
-    async backup(path) {
-      if (stopped) throw new StoreUnavailable('The store is closed.')
-      const one = copy(path)
-      running.add(one)
-      return one.finally(() => running.delete(one))
-    },
-    async stop() {
-      stopped = true
-      await Promise.allSettled(running)
-    },
-  }
 }
 
-function refusalOf(error: unknown): { outcome: 'exists' } | { outcome: 'unwritable'; code: string } {
+function refusalOf(error: unknown): Outcome {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'EEXIST') return { outcome: 'exists' }
   if (typeof code !== 'string' || error instanceof StoreUnavailable) throw error

@@ -47,7 +47,7 @@ const folded = (value: string): string => value.normalize('NFKD').replace(/\p{M}
 const isAfter = ({ session }: Found, { openedAt, sid }: { openedAt: number; sid: string } = FIRST): boolean =>
   session.openedAt < openedAt || (session.openedAt === openedAt && session.sid < sid)
 
-export function liveSessions({ db, read }: Core, sessions: Sessions) {
+export function liveSessions({ db, read }: Pick<Core, 'db' | 'read'>, sessions: Sessions) {
   const participantsOf = db.prepare<[string], ParticipantRow>('SELECT * FROM participants WHERE sid = ? ORDER BY first_at, client_id')
   const openOf = db.prepare<[string], SessionRow>(
     `SELECT ${SESSION_COLUMNS} FROM ${SESSION_FROM} WHERE s.sub = ? AND s.ended_seq IS NULL ORDER BY s.opened_at DESC, s.sid DESC`,

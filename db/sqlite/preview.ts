@@ -21,7 +21,7 @@ const whereOf = (selector: Selector): 'session' | 'subject' | 'all' => {
   return selector.kind === 'subject' ? 'subject' : 'all'
 }
 
-export function previewRevocation({ db, read }: Core, sessions: Sessions): RevocationActs['previewRevocation'] {
+export function previewRevocation({ db, read }: Pick<Core, 'db' | 'read'>, sessions: Sessions): RevocationActs['previewRevocation'] {
   // In the order of users: so that a user is counted once without keeping them all in mind.
   const page = (where: string) =>
     db.prepare<[object], SessionRow>(`SELECT ${SESSION_COLUMNS} FROM ${SESSION_FROM}

@@ -4,7 +4,6 @@ import type { Random } from '../../src/protocol/ids.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
 import { auditActs } from './audit.ts'
-import { backingUp } from './backup.ts'
 import { DataFile, writeHighWater } from './data-file.ts'
 import { beginChains } from './chains.ts'
 import { newRowId, reading } from './core.ts'
@@ -19,6 +18,7 @@ import type { RevocationLog } from './log.ts'
 import { microsoftActs } from '../microsoft/acts.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
+import { Reader } from './reader.ts'
 import { fanOut } from './fan-out.ts'
 import { userActs } from './users.ts'
 import { previewRevocation } from './preview.ts'
@@ -61,16 +61,18 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   const core: Core = { db, ...ambient, write: writer.write, read: reading(db, dataFile, closed), run: executor.run }
   beginChains(core)
   const log = revocationLog(core)
-  const copies = backingUp(core, log)
+  const reader = new Reader(file, dataFile)
   const watch = watchFile(file, dataFile, log)
   return {
     ...acts(core, sqliteEngine(core, executor)),
     onRevoked: (listener) => void listeners.push(listener),
-    backup: copies.backup,
+    searchSessions: (input) => reader.ask('searchSessions', input),
+    previewRevocation: (selector, now) => reader.ask('previewRevocation', selector, now),
+    backup: (path) => reader.ask('backup', path),
     checkIntegrity: () => dataFile.check(),
     size: async () => ({ bytes: await sizeOf(file), walBytes: await sizeOf(`${file}-wal`) }),
     async close() {
-      await copies.stop()
+      await reader.close()
       writer.close()
       watch.stop()
       if (db.open) shut(db)

@@ -1,0 +1,130 @@
+import { Worker } from 'node:worker_threads'
+import { StoreUnavailable } from '../store.ts'
+import type { Store } from '../store.ts'
+import type { DataFile } from './data-file.ts'
+import { refusal } from './writer.ts'
+
+/**
+ * What operators read at length: searches, dry runs and backups. They run on a read-only connection in a thread of its own (reader-thread.ts),
+ * so that they hold up no request. Each sees at least what was committed before it was asked for. The thread starts with the first of them; one
+ * that dies rejects what it was asked, and the next read starts another.
+ */
+
+export type LongReads = Pick<Store, 'searchSessions' | 'previewRevocation' | 'backup'>
+
+export interface Question {
+  id: number
+  act: keyof LongReads
+  args: unknown[]
+}
+
+export type Answer = { id: number; value: unknown } | { id: number; failure: Failure }
+
+/** An error as it crosses threads. */
+export interface Failure {
+  message: string
+  /** Of SQLite or the file system. */
+  code: string | undefined
+  unavailable: boolean
+}
+
+export const CLOSE = 'close'
+
+interface Waiting {
+  resolve: (value: unknown) => void
+  reject: (error: Error) => void
+}
+
+/** What a search keeps in memory is bounded by its limit; a fault must not take the broker's memory. */
+const HEAP_MB = 128
+
+const THREAD = new URL(import.meta.url.endsWith('.ts') ? './reader-thread.ts' : './reader-thread.js', import.meta.url)
+
+const closed = (): StoreUnavailable => new StoreUnavailable('The store is closed.')
+
+export class Reader {
+  readonly #file: string
+  readonly #dataFile: DataFile
+  readonly #start: (file: string) => Worker
+  readonly #waiting = new Map<number, Waiting>()
+  #worker: Worker | undefined
+  #lastId = 0
+  #closed = false
+
+  constructor(file: string, dataFile: DataFile, start: (file: string) => Worker = startReaderThread) {
+    this.#file = file
+    this.#dataFile = dataFile
+    this.#start = start
+  }
+
+  /** @throws StoreUnavailable where the store is closed, its file is not what it was, or the thread ended */
+  async ask<K extends keyof LongReads>(act: K, ...args: Parameters<LongReads[K]>): Promise<Awaited<ReturnType<LongReads[K]>>> {
+    if (this.#closed) throw closed()
+    this.#dataFile.mustBeSound()
+    const worker = (this.#worker ??= this.#open())
+    const value = await new Promise((resolve, reject) => {
+      const id = ++this.#lastId
+      worker.postMessage({ id, act, args } satisfies Question)
+      this.#waiting.set(id, { resolve, reject })
+      // Only while something is asked does the thread keep the process alive.
+      worker.ref()
+    })
+    // The thread opened the file by its name: the answer counts only if the name still stands for this file.
+    this.#dataFile.mustBeSound()
+    return value as Awaited<ReturnType<LongReads[K]>>
+  }
+
+  /** Ends what is under way and the thread, so that the database can be closed. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const worker = this.#worker
+    if (worker === undefined) return
+    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    worker.ref()
+    worker.postMessage(CLOSE)
+    await ended
+  }
+
+  #open(): Worker {
+    const worker = this.#start(this.#file)
+    worker.unref()
+    worker.on('message', (answer: Answer) => this.#answered(worker, answer))
+    worker.once('error', (error) => this.#ended(worker, error))
+    worker.once('exit', () => this.#ended(worker))
+    return worker
+  }
+
+  #answered(worker: Worker, answer: Answer): void {
+    const waiting = this.#waiting.get(answer.id)
+    this.#waiting.delete(answer.id)
+    if (this.#waiting.size === 0) worker.unref()
+    if ('failure' in answer) waiting?.reject(this.#errorOf(answer.failure))
+    else waiting?.resolve(answer.value)
+  }
+
+  #errorOf({ message, code, unavailable }: Failure): Error {
+    if (unavailable) return new StoreUnavailable(message)
+    return refusal(Object.assign(new Error(message), { code }), this.#dataFile) as Error
+  }
+
+  #ended(worker: Worker, cause?: unknown): void {
+    if (this.#worker !== worker) return
+    this.#worker = undefined
+    const lost = this.#closed
+      ? closed()
+      : new StoreUnavailable('The thread that reads for operators ended before it had an answer. Ask again; the cause says why it ended.', { cause })
+    for (const { reject } of this.#waiting.values()) reject(lost)
+    this.#waiting.clear()
+  }
+}
+
+/** Node before 22.18 reads TypeScript only when it is told to. @param program compiled in `dist`, as TypeScript beside the source */
+export function startReaderThread(file: string, program: string | URL = THREAD): Worker {
+  const strip = String(program).endsWith('.ts') && !process.features.typescript
+  return new Worker(program, {
+    ...(strip ? { execArgv: ['--experimental-strip-types', '--no-warnings'] } : {}),
+    name: 'store reader',
+    workerData: { file },
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+  })
+}
