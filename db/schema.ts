@@ -275,9 +275,9 @@ export const deliveries = sqliteTable(
     uniqueIndex('deliveries_by_sub')
       .on(t.sub, t.targetId, t.seq)
       .where(sql`sub IS NOT NULL`),
-    index('deliveries_by_seq').on(t.seq),
-    index('deliveries_by_state').on(t.state, t.clientId, t.createdAtMs),
-    index('deliveries_by_time').on(t.state, t.createdAtMs),
+    index('deliveries_by_seq').on(t.seq, t.createdAtMs, t.id),
+    index('deliveries_by_state').on(t.state, t.clientId, t.createdAtMs, t.id),
+    index('deliveries_by_time').on(t.state, t.createdAtMs, t.id),
     index('deliveries_due_by_target')
       .on(t.targetId, t.priority, t.nextAttemptAtMs, t.createdAtMs, t.state)
       .where(sql`state = 'pending'`),

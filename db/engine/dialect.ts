@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { SQL, SQLWrapper, Table } from 'drizzle-orm'
+import type { Column, SQL, SQLWrapper, Table } from 'drizzle-orm'
 
 /** What the engines write differently. Such a fragment is decided when its statement is rendered, so that acts and rules name no engine. */
 
@@ -50,6 +50,13 @@ export const forShare = (...tables: Table[]): SQL => {
   const of = sql.join(tables, sql`, `)
   return each({ sqlite: NOTHING, postgres: sql` FOR SHARE OF ${of}` })
 }
+
+/** Whether a column has one of the values of a JSON list of strings, so that one statement changes a page of rows. */
+export const isOneOf = (column: Column, list: SQL<string>): SQL =>
+  sql`${column} IN (${each({
+    sqlite: sql`SELECT value FROM json_each(${list})`,
+    postgres: sql`SELECT jsonb_array_elements_text(CAST(${list} AS jsonb))`,
+  })})`
 
 /**
  * A parameter that SQLite's planner does not look at: it compiles a join anew whenever a plain parameter of its WHERE gets another value, in

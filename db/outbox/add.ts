@@ -1,10 +1,12 @@
 import { sql } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
+import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { clients, deliveries, participants, targets } from '../schema.ts'
 import type { DeliveryRef, Priority } from '../types.ts'
 import { moved } from './counts.ts'
+import type { Move } from './counts.ts'
 import { priorityNumber } from './row.ts'
 
 /** Adds deliveries: one for each logout address of each client that took part. It never decides whether a revocation covers. */
@@ -65,7 +67,7 @@ const older = (which: 'sid' | 'sub') =>
     olderFields,
     (p: Takes<{ targetId: string; who: string; seq: number }>, f) =>
       sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.targetId} = ${p.targetId} AND ${deliveries[which]} = ${p.who}
-        AND ${deliveries.seq} < ${p.seq} AND ${deliveries.state} IN ('pending', 'failed', 'rejected')`,
+        AND ${deliveries.seq} < ${p.seq} AND ${deliveries.state} IN ('pending', 'failed', 'rejected')${forUpdate(deliveries)}`,
   )
 const olderBySid = older('sid')
 const olderBySub = older('sub')
@@ -74,7 +76,8 @@ const supersede = command(
     sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'superseded', supersededBy: p.by, settledAtMs: p.atMs })} WHERE ${deliveries.id} = ${p.id}`,
 )
 
-function* addDelivery(ambient: Ambient, target: TargetRow, what: DeliveriesFor): Act<DeliveryRef | undefined> {
+/** @param moves takes the changes of states */
+function* addDelivery(ambient: Ambient, target: TargetRow, what: DeliveriesFor, moves: Move[]): Act<DeliveryRef | undefined> {
   const bySub = what.wide && target.logoutBy === 'sub'
   const id = ambient.newId()
   const { seq, atMs } = what
@@ -83,11 +86,10 @@ function* addDelivery(ambient: Ambient, target: TargetRow, what: DeliveriesFor):
   const written = yield* insert.run({ id, seq, clientId, targetId, ...who, priority: priorityNumber(what.priority), atMs })
   // By `sub`, another session of the same user has written it already.
   if (written === 0) return undefined
-  yield* moved({ clientId, seq }, undefined, 'pending')
-  const covered = yield* (bySub ? olderBySub : olderBySid).all({ targetId, who: bySub ? what.sub : what.sid, seq })
-  for (const one of covered) {
+  moves.push({ clientId, seq, from: undefined, to: 'pending' })
+  for (const one of yield* (bySub ? olderBySub : olderBySid).all({ targetId, who: bySub ? what.sub : what.sid, seq })) {
     yield* supersede.run({ id: one.id, by: id, atMs: ambient.nowMs() })
-    yield* moved(one, one.state, 'superseded')
+    moves.push({ ...one, from: one.state, to: 'superseded' })
   }
   return { id, attempt: 1, targetId, priority: what.priority, seq }
 }
@@ -95,9 +97,11 @@ function* addDelivery(ambient: Ambient, target: TargetRow, what: DeliveriesFor):
 export function* addDeliveries(ambient: Ambient, what: DeliveriesFor): Act<DeliveryRef[]> {
   const { sid, seq, clientId } = what
   const refs: DeliveryRef[] = []
+  const moves: Move[] = []
   for (const target of yield* clientId === undefined ? ofAll.all({ sid, seq }) : ofOne.all({ sid, seq, clientId })) {
-    const ref = yield* addDelivery(ambient, target, what)
+    const ref = yield* addDelivery(ambient, target, what, moves)
     if (ref !== undefined) refs.push(ref)
   }
+  yield* moved(...moves)
   return refs
 }

@@ -1,58 +1,78 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { assign, command, insertInto, names } from '../engine/statement.ts'
+import { assign, command, excluded, insertInto, names } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { deliveryCounts, revocationTotals } from '../schema.ts'
-import type { DeliveryState } from '../types.ts'
+import { deliveries, deliveryCounts, revocationTotals } from '../schema.ts'
+import type { DeliveryState, DeliveryTotals } from '../types.ts'
 
 /** Keeps what is counted of deliveries true: by client and state, and by revocation and state. Every change of a state passes here. */
 
 export const DELIVERY_STATES = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] as const satisfies readonly DeliveryState[]
 
+/** Of a row of `delivery_counts`: since when that client's oldest pending delivery is pending. */
+export const oldestPending = sql<number | null>`(SELECT ${deliveries.createdAtMs} FROM ${deliveries}
+  WHERE ${deliveries.state} = 'pending' AND ${deliveries.clientId} = ${deliveryCounts.clientId} ORDER BY ${deliveries.createdAtMs} LIMIT 1)`
+
 const add = command(
   (p: Takes<{ clientId: string; state: string; count: number }>) =>
     sql`${insertInto(deliveryCounts, { clientId: p.clientId, state: p.state, count: p.count })}
       ON CONFLICT (${names(deliveryCounts.clientId, deliveryCounts.state)})
-      DO UPDATE SET ${assign(deliveryCounts, { count: sql`${deliveryCounts.count} + ${p.count}` })}`,
+      DO UPDATE SET ${assign(deliveryCounts, { count: sql`${deliveryCounts.count} + ${excluded(deliveryCounts.count)}` })}`,
+)
+type Totals = DeliveryTotals & { seq: number }
+const totalsOf = (p: Takes<Totals>): Takes<DeliveryTotals> => {
+  const { pending, delivered, rejected, failed, superseded, closed } = p
+  return { pending, delivered, rejected, failed, superseded, closed }
+}
+const plus = (by: (state: DeliveryState) => ReturnType<typeof sql>) =>
+  assign(revocationTotals, Object.fromEntries(DELIVERY_STATES.map((state) => [state, sql`${revocationTotals[state]} + ${by(state)}`])))
+const written = command(
+  (p: Takes<Totals>) =>
+    sql`${insertInto(revocationTotals, { seq: p.seq, ...totalsOf(p) })} ON CONFLICT (${names(revocationTotals.seq)})
+      DO UPDATE SET ${plus((state) => excluded(revocationTotals[state]))}`,
+)
+const changed = command(
+  (p: Takes<Totals>) => sql`UPDATE ${revocationTotals} SET ${plus((state) => p[state])} WHERE ${revocationTotals.seq} = ${p.seq}`,
 )
 
-const plus = (state: DeliveryState, by: 1 | -1) => sql`${revocationTotals[state]} + ${sql.raw(String(by))}`
+export interface Move {
+  clientId: string
+  seq: number | null
+  /** undefined: it was written just now. */
+  from: DeliveryState | undefined
+  /** undefined: retention deleted it, and its revocation's totals keep it. */
+  to: DeliveryState | undefined
+}
 
-const written = new Map(
-  DELIVERY_STATES.map((state) => [
-    state,
-    command(
-      (p: Takes<{ seq: number }>) =>
-        sql`${insertInto(revocationTotals, { seq: p.seq, [state]: 1 })} ON CONFLICT (${names(revocationTotals.seq)})
-          DO UPDATE SET ${assign(revocationTotals, { [state]: plus(state, 1) })}`,
-    ),
-  ]),
-)
-const changes = DELIVERY_STATES.flatMap((from) => DELIVERY_STATES.map((to) => [from, to] as const)).filter(([from, to]) => from !== to)
-const changed = new Map(
-  changes.map(([from, to]) => [
-    `${from} ${to}`,
-    command(
-      (p: Takes<{ seq: number }>) =>
-        sql`UPDATE ${revocationTotals} SET ${assign(revocationTotals, { [from]: plus(from, -1), [to]: plus(to, 1) })}
-          WHERE ${revocationTotals.seq} = ${p.seq}`,
-    ),
-  ]),
-)
+const NONE: DeliveryTotals = { pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0, closed: 0 }
+
+/** Adds to a sum that is there or begins. */
+function addTo<K>(sums: Map<K, DeliveryTotals>, key: K, { from, to }: Move): void {
+  const sum = sums.get(key) ?? { ...NONE }
+  if (from !== undefined) sum[from] -= 1
+  if (to !== undefined) sum[to] += 1
+  sums.set(key, sum)
+}
+
+const sorted = <K>(sums: Map<K, DeliveryTotals>): [K, DeliveryTotals][] => [...sums].sort(([a], [b]) => (a < b ? -1 : 1))
 
 /**
- * A delivery passes from one state to another. `from` undefined: it was written just now. `to` undefined: retention deleted it, and its
- * revocation's totals keep it.
+ * Deliveries pass from one state to another. An act calls it once, after it has changed the deliveries: the sums are taken in one order, so that
+ * two acts on two brokers do not wait for each other.
  */
-export function* moved(
-  { clientId, seq }: { clientId: string; seq: number | null },
-  from: DeliveryState | undefined,
-  to: DeliveryState | undefined,
-): Act<void> {
-  if (from === to) return
-  if (from !== undefined) yield* add.run({ clientId, state: from, count: -1 })
-  if (to !== undefined) yield* add.run({ clientId, state: to, count: 1 })
-  if (seq === null || to === undefined) return
-  if (from === undefined) yield* written.get(to)!.run({ seq })
-  else yield* changed.get(`${from} ${to}`)!.run({ seq })
+export function* moved(...moves: readonly Move[]): Act<void> {
+  const [clients, totals] = [new Map<string, DeliveryTotals>(), new Map<number, DeliveryTotals>()]
+  const fresh = new Set<number>()
+  for (const move of moves) {
+    addTo(clients, move.clientId, move)
+    if (move.seq === null || move.to === undefined) continue
+    addTo(totals, move.seq, move)
+    if (move.from === undefined) fresh.add(move.seq)
+  }
+  for (const [clientId, sum] of sorted(clients))
+    for (const state of DELIVERY_STATES) if (sum[state] !== 0) yield* add.run({ clientId, state, count: sum[state] })
+  for (const [seq, sum] of sorted(totals)) {
+    if (fresh.has(seq)) yield* written.run({ seq, ...sum })
+    else if (DELIVERY_STATES.some((state) => sum[state] !== 0)) yield* changed.run({ seq, ...sum })
+  }
 }

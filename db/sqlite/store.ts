@@ -8,18 +8,15 @@ import { DataFile, writeHighWater } from './data-file.ts'
 import { beginChains } from './chains.ts'
 import { newRowId, reading } from './core.ts'
 import type { Core } from './core.ts'
-import { deliveryActs } from './deliveries.ts'
 import { evidenceActs } from './evidence.ts'
 import { createExecutor, sqliteEngine } from './executor.ts'
 import { feedActs, revocationActs } from '../revocation/acts.ts'
-import { housekeeping } from './housekeeping.ts'
 import { revocationLog } from './log.ts'
 import type { RevocationLog } from './log.ts'
 import { microsoftActs } from '../microsoft/acts.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { Reader } from './reader.ts'
-import { fanOut } from './fan-out.ts'
 import { userActs } from './users.ts'
 import { previewRevocation } from './preview.ts'
 import { sessionRows } from './session-rows.ts'
@@ -27,7 +24,9 @@ import { liveSessions } from './live-sessions.ts'
 import { tenantActs } from './tenants.ts'
 import { createWriter } from './writer.ts'
 import { clientActs } from '../client/acts.ts'
+import { housekeepingActs } from '../operator/housekeeping.ts'
 import { operatorActs } from '../operator/acts.ts'
+import { deliveryActs } from '../outbox/acts.ts'
 import { signInActs } from '../session/acts.ts'
 import { tokenActs } from '../token/acts.ts'
 import type { Engine } from '../engine/act.ts'
@@ -50,7 +49,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   const { db, unlock } = openDatabase(file)
   if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
   db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(random(9).toString('base64url'))
-  // One process writes this file: whoever had a lease has gone, and what they were sending is due again at once.
+  // One process writes this file: the one that held a lease has ended, and what it was sending is due again at once.
   db.prepare('UPDATE deliveries INDEXED BY deliveries_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
   const dataFile = new DataFile(file)
   const listeners: ((committed: readonly Committed[]) => void)[] = []
@@ -111,7 +110,6 @@ function watchFile(file: string, dataFile: DataFile, log: RevocationLog): { stop
 }
 
 function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'checkIntegrity' | 'size' | 'onRevoked'> {
-  const pending = fanOut(core)
   const log = revocationLog(core)
   const sessions = sessionRows(core)
   return {
@@ -121,7 +119,7 @@ function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'che
     ...revocationActs(engine),
     previewRevocation: previewRevocation(core, sessions),
     ...microsoftActs(engine),
-    ...deliveryActs(core, pending),
+    ...deliveryActs(engine),
     ...feedActs(engine),
     ...clientActs(engine),
     ...operatorActs(engine),
@@ -129,7 +127,7 @@ function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'che
     ...userActs(core, log),
     ...auditActs(core),
     ...evidenceActs(core),
-    ...housekeeping(core, pending),
+    ...housekeepingActs(engine),
   }
 }
 

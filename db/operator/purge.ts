@@ -1,0 +1,105 @@
+import { sql } from 'drizzle-orm'
+import type { Column, SQL, Table } from 'drizzle-orm'
+import type { Act } from '../engine/act.ts'
+import { forUpdateSkipLocked, indexedBy, isOneOf } from '../engine/dialect.ts'
+import { columnsOf, command, names, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { moved } from '../outbox/counts.ts'
+import { codes, consumed, deliveries, deliveryAttempts, families, guards, microsoftWork, participants, pushedRequests, sessions } from '../schema.ts'
+import type { Housekeeping, Purged, Retention } from '../store.ts'
+import { purgeAudit, purgeRevocations } from './purge-logs.ts'
+
+/**
+ * Deletes what retention no longer keeps. Each act claims a bounded page of rows, so that two brokers that purge at once delete different ones.
+ * It keeps subjects (a `sub` is never reused) and cutoffs.
+ */
+
+const DAY = 86_400
+/** A used code is remembered past its end, so that a late second use is still recognized. */
+const CODE_SECONDS = 600
+const GUARD_DAYS = 30
+const DEFAULT: Retention = { sessionDays: 30, revocationDays: 90, auditDays: 730 }
+
+/** @returns the rows that it looked at; as many as `limit` where there may be more */
+type Purge = (before: number, limit: number) => Act<number>
+
+/** The oldest rows of a table, which no other act uses just now. @param key of its rows */
+function oldest(table: Table, { key, index, old }: { key: Column[]; index?: string; old: (before: SQL<number>) => SQL }) {
+  const list = sql.join(key, sql`, `)
+  const statement = command(
+    (p: Takes<{ before: number; limit: number }>) =>
+      sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${table}${index === undefined ? sql.empty() : indexedBy(index)} WHERE ${old(p.before)}
+        LIMIT ${p.limit}${forUpdateSkipLocked(table)}) DELETE FROM ${table} WHERE (${list}) IN (SELECT ${names(...key)} FROM page)`,
+  )
+  return (before: number, limit: number): Act<number> => statement.run({ before, limit })
+}
+
+const purgeCodes = oldest(codes, { key: [codes.codeHash], index: 'codes_by_expiry', old: (before) => sql`${codes.expiresAt} <= ${before}` })
+const purgeConsumed = oldest(consumed, {
+  key: [consumed.purpose, consumed.idHash],
+  index: 'consumed_by_expiry',
+  old: (before) => sql`${consumed.expiresAt} <= ${before}`,
+})
+const purgePushedRequests = oldest(pushedRequests, {
+  key: [pushedRequests.requestHash],
+  index: 'pushed_requests_by_expiry',
+  old: (before) => sql`${pushedRequests.expiresAt} <= ${before}`,
+})
+const purgeMicrosoftWork = oldest(microsoftWork, {
+  key: [microsoftWork.kind, microsoftWork.tid, microsoftWork.oid],
+  index: 'microsoft_work_failed',
+  old: (before) => sql`${microsoftWork.state} = 'failed' AND ${microsoftWork.askedAtMs} <= ${before} * 1000`,
+})
+const purgeGuards = oldest(guards, { key: [guards.clientId, guards.guardId], old: (before) => sql`${guards.reportedAtMs} <= ${before} * 1000` })
+
+const oldSessions = query(
+  columnsOf(sessions, 'sid'),
+  (p: Takes<{ before: number; limit: number }>, f) => sql`SELECT ${f} FROM ${sessions}${indexedBy('sessions_ended')}
+    WHERE ${sessions.endedSeq} IS NOT NULL AND ${sessions.endedAt} <= ${p.before} LIMIT ${p.limit}${forUpdateSkipLocked(sessions)}`,
+)
+const dropOfSessions = [families, participants, sessions].map((table) =>
+  command((p: Takes<{ sids: string }>) => sql`DELETE FROM ${table} WHERE ${isOneOf(table.sid, p.sids)}`),
+)
+
+function* purgeSessions(before: number, limit: number): Act<number> {
+  const rows = yield* oldSessions.all({ before, limit })
+  const sids = JSON.stringify(rows.map(({ sid }) => sid))
+  if (rows.length > 0) for (const drop of dropOfSessions) yield* drop.run({ sids })
+  return rows.length
+}
+
+const oldDeliveries = query(
+  columnsOf(deliveries, 'id', 'seq', 'clientId', 'state'),
+  (p: Takes<{ beforeMs: number; limit: number }>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_settled')}
+    WHERE ${deliveries.settledAtMs} <= ${p.beforeMs} LIMIT ${p.limit}${forUpdateSkipLocked(deliveries)}`,
+)
+const dropAttempts = command((p: Takes<{ ids: string }>) => sql`DELETE FROM ${deliveryAttempts} WHERE ${isOneOf(deliveryAttempts.deliveryId, p.ids)}`)
+const dropDeliveries = command((p: Takes<{ ids: string }>) => sql`DELETE FROM ${deliveries} WHERE ${isOneOf(deliveries.id, p.ids)}`)
+
+function* purgeDeliveries(before: number, limit: number): Act<number> {
+  const rows = yield* oldDeliveries.all({ beforeMs: before * 1000, limit })
+  if (rows.length === 0) return 0
+  const ids = JSON.stringify(rows.map(({ id }) => id))
+  yield* dropAttempts.run({ ids })
+  yield* dropDeliveries.run({ ids })
+  yield* moved(...rows.map((row) => ({ ...row, from: row.state, to: undefined })))
+  return rows.length
+}
+
+const keepDays = (days: keyof Retention) => (retention: Retention) => retention[days] * DAY
+const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => number }> = {
+  codes: { purge: purgeCodes, keep: () => CODE_SECONDS },
+  consumed: { purge: purgeConsumed, keep: () => 0 },
+  pushed_requests: { purge: purgePushedRequests, keep: () => 0 },
+  sessions: { purge: purgeSessions, keep: keepDays('sessionDays') },
+  deliveries: { purge: purgeDeliveries, keep: keepDays('revocationDays') },
+  revocations: { purge: purgeRevocations, keep: keepDays('revocationDays') },
+  microsoft_work: { purge: purgeMicrosoftWork, keep: keepDays('revocationDays') },
+  audit: { purge: purgeAudit, keep: keepDays('auditDays') },
+  guards: { purge: purgeGuards, keep: () => GUARD_DAYS * DAY },
+}
+
+export function* purge({ kind, now, limit, retention = DEFAULT }: Parameters<Housekeeping['purge']>[0]): Act<boolean> {
+  const { purge: some, keep } = KINDS[kind]
+  return (yield* some(now - keep(retention), limit)) >= limit
+}

@@ -1,0 +1,127 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { sql } from 'drizzle-orm'
+import type { Column } from 'drizzle-orm'
+import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { forUpdate, indexedBy, isOneOf } from '../engine/dialect.ts'
+import { assign, columnsOf, command, names, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { deliveries, deliveryAttempts, targets } from '../schema.ts'
+import type { DeliveryActs } from '../store.ts'
+import type { DeliveryRef, DeliveryState } from '../types.ts'
+import { AT_ONCE } from './add.ts'
+import { moved } from './counts.ts'
+import { refFields, refOf } from './row.ts'
+
+/** What operators decide about deliveries that were not delivered: retry them, or close them. */
+
+/** Rows in one transaction: some 5 ms. */
+const BATCH = 100
+
+const fields = { ...refFields, ...columnsOf(deliveries, 'clientId', 'state', 'createdAtMs') }
+type Row = RowOf<typeof fields>
+type Page = {
+  state: string
+  atMs: number
+  id: string
+}
+type Which = Parameters<DeliveryActs['redrive']>[0]
+
+const rising = (p: Takes<Page>) =>
+  sql`AND (${deliveries.createdAtMs}, ${deliveries.id}) > (${p.atMs}, ${p.id}) ORDER BY ${deliveries.createdAtMs}, ${deliveries.id}
+    LIMIT ${sql.raw(String(BATCH))}${forUpdate(deliveries)}`
+const ofState = query(
+  fields,
+  (p: Takes<Page>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${rising(p)}`,
+)
+const ofClient = query(
+  fields,
+  (p: Takes<Page & { clientId: string }>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_state')}
+    WHERE ${deliveries.state} = ${p.state} AND ${deliveries.clientId} = ${p.clientId} ${rising(p)}`,
+)
+const byId = query(
+  fields,
+  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${p.id}${forUpdate(deliveries)}`,
+)
+const ownerOf = query(
+  columnsOf(targets, 'clientId'),
+  (p: Takes<{ targetId: string }>, f) => sql`SELECT ${f} FROM ${targets} WHERE ${targets.targetId} = ${p.targetId}`,
+)
+const makePending = command(
+  (p: Takes<{ ids: string }>) =>
+    sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'pending', attempts: 0, nextAttemptAtMs: AT_ONCE, leasedUntilMs: 0, settledAtMs: null })}
+      WHERE ${isOneOf(deliveries.id, p.ids)}`,
+)
+const close = command(
+  (p: Takes<{ ids: string; atMs: number }>) =>
+    sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'closed', settledAtMs: p.atMs })} WHERE ${isOneOf(deliveries.id, p.ids)}`,
+)
+const PROOF: Column[] = [deliveryAttempts.deliveryId, deliveryAttempts.attempt, deliveryAttempts.atMs, deliveryAttempts.outcome]
+const proveClosed = command(
+  (p: Takes<{ ids: string; atMs: number; reason: string }>) =>
+    sql`INSERT INTO ${deliveryAttempts} (${names(...PROOF, deliveryAttempts.latencyMs, deliveryAttempts.error)})
+      SELECT ${deliveries.id}, ${deliveries.attempts}, CAST(${p.atMs} AS bigint), 'closed', 0, CAST(${p.reason} AS text)
+      FROM ${deliveries} WHERE ${isOneOf(deliveries.id, p.ids)}`,
+)
+
+/** What is done with rows that this act has locked. */
+type Decide = (rows: readonly Row[]) => Act<void>
+
+const idsOf = (rows: readonly Row[]): string => JSON.stringify(rows.map(({ id }) => id))
+
+function* makeAllPending(rows: readonly Row[]): Act<void> {
+  yield* makePending.run({ ids: idsOf(rows) })
+  yield* moved(...rows.map((row) => ({ ...row, from: row.state, to: 'pending' as const })))
+}
+
+const closing = ({ nowMs }: Ambient, reason: string): Decide =>
+  function* (rows) {
+    const [ids, atMs] = [idsOf(rows), nowMs()]
+    yield* close.run({ ids, atMs })
+    yield* proveClosed.run({ ids, atMs, reason })
+    yield* moved(...rows.map((row) => ({ ...row, from: row.state, to: 'closed' as const })))
+  }
+
+const isAmong = (row: Row, { targetId, clientId }: Which): boolean =>
+  (targetId ?? row.targetId) === row.targetId && (clientId ?? row.clientId) === row.clientId
+
+function* decideOne(id: string, which: Which, states: readonly DeliveryState[], decide: Decide): Act<Row[]> {
+  const row = yield* byId.get({ id })
+  if (row === undefined || !states.includes(row.state) || !isAmong(row, which)) return []
+  yield* decide([row])
+  return [row]
+}
+
+/** @returns the rows that were decided, and where the next page begins */
+function* decidePage(page: Page, which: Which, decide: Decide): Act<{ rows: Row[]; next: Page | undefined }> {
+  const { targetId } = which
+  const clientId = which.clientId ?? (targetId === undefined ? undefined : ((yield* ownerOf.get({ targetId }))?.clientId ?? ''))
+  const found = clientId === undefined ? yield* ofState.all(page) : yield* ofClient.all({ ...page, clientId })
+  const rows = found.filter((row) => isAmong(row, which))
+  if (rows.length > 0) yield* decide(rows)
+  const last = found.length < BATCH ? undefined : found.at(-1)
+  return { rows, next: last && { ...page, atMs: last.createdAtMs, id: last.id } }
+}
+
+/** In batches, each a transaction, so that any number is decided without stalling others. */
+async function decideEach({ write }: Engine, states: readonly DeliveryState[], which: Which, decide: Decide): Promise<Row[]> {
+  const { id } = which
+  if (id !== undefined) return write(() => decideOne(id, which, states, decide))
+  const decided: Row[] = []
+  for (const state of states)
+    for (let page: Page | undefined = { state, atMs: -1, id: '' }; page !== undefined; await turn()) {
+      const from: Page = page
+      const { rows, next } = await write(() => decidePage(from, which, decide))
+      decided.push(...rows)
+      page = next
+    }
+  return decided
+}
+
+export async function redrive(engine: Engine, which: Which): Promise<DeliveryRef[]> {
+  const rows = await decideEach(engine, ['failed', 'rejected'], which, makeAllPending)
+  return rows.map((row) => refOf({ ...row, attempts: 0 }))
+}
+
+export async function closeDeliveries(engine: Engine, { reason, ...which }: Which & { reason: string }): Promise<number> {
+  return (await decideEach(engine, ['pending', 'failed', 'rejected'], which, closing(engine, reason))).length
+}

@@ -1,0 +1,103 @@
+import { sql } from 'drizzle-orm'
+import type { Act } from '../engine/act.ts'
+import { indexedBy } from '../engine/dialect.ts'
+import { columnsOf, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { deliveries } from '../schema.ts'
+import type { DeliveryActs } from '../store.ts'
+import type { DeliveryRef, Priority } from '../types.ts'
+import { PRIORITIES, priorityNumber, refFields, refOf } from './row.ts'
+
+/** Which deliveries are due, to which target, and in which order: urgent ones first, wide revocations fairly beside each other. */
+
+/** Wide revocations that share one page. Further ones take part when one of these has been delivered. */
+const MOST_TOGETHER = 32
+
+type Page = {
+  targetId: string
+  nowMs: number
+  limit: number
+}
+type RefRow = RowOf<typeof refFields>
+
+const ofTarget = (p: Takes<{ targetId: string; priority: number }>) =>
+  sql`FROM ${deliveries}${indexedBy('deliveries_due_by_target')}
+    WHERE ${deliveries.state} = 'pending' AND ${deliveries.targetId} = ${p.targetId} AND ${deliveries.priority} = ${p.priority}`
+const ofRevocations = (p: Takes<{ targetId: string }>) =>
+  sql`FROM ${deliveries}${indexedBy('deliveries_due_by_revocation')}
+    WHERE ${deliveries.state} = 'pending' AND ${deliveries.priority} = 1 AND ${deliveries.targetId} = ${p.targetId}`
+const isDue = (p: Takes<Page>) =>
+  sql`AND ${deliveries.nextAttemptAtMs} <= ${p.nowMs} AND ${deliveries.leasedUntilMs} <= ${p.nowMs} ORDER BY ${deliveries.nextAttemptAtMs} LIMIT ${p.limit}`
+
+const due = query(refFields, (p: Takes<Page & { priority: number }>, f) => sql`SELECT ${f} ${ofTarget(p)} ${isDue(p)}`)
+const dueOfRevocation = query(
+  refFields,
+  (p: Takes<Page & { seq: number }>, f) => sql`SELECT ${f} ${ofRevocations(p)} AND ${deliveries.seq} = ${p.seq} ${isDue(p)}`,
+)
+const dueOfNone = query(refFields, (p: Takes<Page>, f) => sql`SELECT ${f} ${ofRevocations(p)} AND ${deliveries.seq} IS NULL ${isDue(p)}`)
+const nextRevocation = query(
+  { seq: sql<number>`${deliveries.seq}` },
+  (p: Takes<{ targetId: string; seq: number }>, f) =>
+    sql`SELECT ${f} ${ofRevocations(p)} AND ${deliveries.seq} > ${p.seq} ORDER BY ${deliveries.seq} LIMIT 1`,
+)
+const early = query(
+  refFields,
+  (p: Takes<Page & { priority: number; fromMs: number; dueAtMs: number; id: string }>, f) =>
+    sql`SELECT ${f} ${ofTarget(p)} AND ${deliveries.nextAttemptAtMs} >= ${p.fromMs}
+      AND (${deliveries.nextAttemptAtMs}, ${deliveries.id}) > (${p.dueAtMs}, ${p.id})
+      AND ${deliveries.leasedUntilMs} <= ${p.nowMs} ORDER BY ${deliveries.nextAttemptAtMs}, ${deliveries.id} LIMIT ${p.limit}`,
+)
+const nextTarget = query(
+  columnsOf(deliveries, 'targetId'),
+  (p: Takes<{ after: string }>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_due_by_target')}
+    WHERE ${deliveries.state} = 'pending' AND ${deliveries.targetId} > ${p.after} ORDER BY ${deliveries.targetId} LIMIT 1`,
+)
+
+function* bulk(page: Page): Act<{ rows: RefRow[]; more: boolean }> {
+  // Those that no revocation caused are one more line.
+  const rows = yield* dueOfNone.all(page)
+  const { targetId, limit } = page
+  let [together, more] = [0, rows.length === limit]
+  for (let next = yield* nextRevocation.get({ targetId, seq: -1 }); next !== undefined;) {
+    const { seq } = next
+    const found = yield* dueOfRevocation.all({ ...page, seq })
+    rows.push(...found)
+    if (found.length === limit) more = true
+    if (found.length > 0 && ++together === MOST_TOGETHER) return { rows, more: true }
+    next = yield* nextRevocation.get({ targetId, seq })
+  }
+  return { rows, more }
+}
+
+export function* dueDeliveries(page: Page): Act<{ refs: DeliveryRef[]; more: boolean }> {
+  const urgent = yield* due.all({ ...page, priority: priorityNumber('urgent') })
+  const background = yield* due.all({ ...page, priority: priorityNumber('background') })
+  const wide = yield* bulk(page)
+  return {
+    refs: [...urgent, ...wide.rows, ...background].map(refOf),
+    more: wide.more || urgent.length === page.limit || background.length === page.limit,
+  }
+}
+
+type Early = Awaited<ReturnType<DeliveryActs['earlyDeliveries']>>
+
+export function* earlyDeliveries({ targetId, nowMs, limit, after }: Parameters<DeliveryActs['earlyDeliveries']>[0]): Act<Early> {
+  const rows: RefRow[] = []
+  const from: Priority = after?.priority ?? 'urgent'
+  for (const priority of PRIORITIES.slice(PRIORITIES.indexOf(from))) {
+    const { dueAtMs = 0, id = '' } = priority === after?.priority ? after : {}
+    const fromMs = Math.max(nowMs + 1, dueAtMs)
+    rows.push(...(yield* early.all({ targetId, nowMs, limit: limit - rows.length, priority: priorityNumber(priority), fromMs, dueAtMs, id })))
+    const last = rows.at(-1)
+    if (rows.length === limit && last !== undefined) return { refs: rows.map(refOf), next: { priority, dueAtMs: last.nextAttemptAtMs, id: last.id } }
+  }
+  return { refs: rows.map(refOf) }
+}
+
+/** One step along the index for each target, however many deliveries it has. */
+export function* pendingTargetIds(): Act<string[]> {
+  const ids: string[] = []
+  for (let next = yield* nextTarget.get({ after: '' }); next !== undefined; next = yield* nextTarget.get({ after: next.targetId }))
+    ids.push(next.targetId)
+  return ids
+}

@@ -1,0 +1,95 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { sql } from 'drizzle-orm'
+import type { Act, Engine } from '../engine/act.ts'
+import { indexedBy } from '../engine/dialect.ts'
+import { query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { deliveries, deliveryCounts, targets } from '../schema.ts'
+import type { DeliveryActs } from '../store.ts'
+import type { Delivery, DeliveryState } from '../types.ts'
+import { DELIVERY_STATES, oldestPending } from './counts.ts'
+import { deliveryFields, deliveryOf } from './row.ts'
+import type { DeliveryRow } from './row.ts'
+
+/** Deliveries as operators look at them, newest first, and how many there are. */
+
+/** Deliveries of one revocation looked at in one turn. */
+const PAGE = 500
+
+type Place = {
+  atMs: number
+  id: string
+}
+type Page = Place & { limit: number }
+type Asked = Parameters<DeliveryActs['listDeliveries']>[0]
+type Counts = Awaited<ReturnType<DeliveryActs['deliveryCounts']>>
+/** Before the newest. */
+const FIRST: Place = { atMs: Number.MAX_SAFE_INTEGER, id: '' }
+
+const from = (index: string) => sql`FROM ${deliveries}${indexedBy(index)} JOIN ${targets} ON ${targets.targetId} = ${deliveries.targetId}`
+const falling = (p: Takes<Page>) =>
+  sql`AND (${deliveries.createdAtMs}, ${deliveries.id}) < (${p.atMs}, ${p.id}) ORDER BY ${deliveries.createdAtMs} DESC, ${deliveries.id} DESC LIMIT ${p.limit}`
+const ofState = query(
+  deliveryFields,
+  (p: Takes<Page & { state: string }>, f) => sql`SELECT ${f} ${from('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${falling(p)}`,
+)
+const ofClient = query(
+  deliveryFields,
+  (p: Takes<Page & { state: string; clientId: string }>, f) =>
+    sql`SELECT ${f} ${from('deliveries_by_state')} WHERE ${deliveries.state} = ${p.state} AND ${deliveries.clientId} = ${p.clientId} ${falling(p)}`,
+)
+// All deliveries of a revocation are pending since the same moment.
+const ofSeq = query(
+  deliveryFields,
+  (p: Takes<Page & { seq: number }>, f) => sql`SELECT ${f} ${from('deliveries_by_seq')} WHERE ${deliveries.seq} = ${p.seq} ${falling(p)}`,
+)
+const placeOf = query(
+  { atMs: deliveries.createdAtMs, id: deliveries.id },
+  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${p.id}`,
+)
+const countFields = {
+  clientId: deliveryCounts.clientId,
+  state: sql<DeliveryState>`${deliveryCounts.state}`,
+  count: deliveryCounts.count,
+  oldest: sql<number | null>`CASE WHEN ${deliveryCounts.state} = 'pending' THEN ${oldestPending} END`,
+}
+const counts = query(
+  countFields,
+  (_, f) => sql`SELECT ${f} FROM ${deliveryCounts} WHERE ${deliveryCounts.count} > 0 ORDER BY ${deliveryCounts.clientId}, ${deliveryCounts.state}`,
+)
+
+const countOf = ({ oldest, ...count }: RowOf<typeof countFields>) => ({ ...count, ...(oldest === null ? {} : { oldestAtMs: oldest }) })
+export function* deliveryCountsNow(): Act<Counts> {
+  return (yield* counts.all({})).map(countOf)
+}
+
+/** Each state is one range of an index: so a list never reads more than its own length in each. */
+function* byState({ clientId, state, limit }: Asked, place: Place): Act<DeliveryRow[]> {
+  const found: DeliveryRow[] = []
+  for (const one of state === undefined ? DELIVERY_STATES : [state]) {
+    const page = { state: one, ...place, limit }
+    found.push(...(clientId === undefined ? yield* ofState.all(page) : yield* ofClient.all({ ...page, clientId })))
+  }
+  return found.sort((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? 1 : -1)).slice(0, limit)
+}
+
+/** A wide revocation may have a million, of which few are of a state: page by page, with the event loop let in between. */
+async function bySeq({ read }: Engine, seq: number, { clientId, state, limit }: Asked, first: Place): Promise<DeliveryRow[]> {
+  const found: DeliveryRow[] = []
+  for (let place = first; ; await turn()) {
+    const from = place
+    const page = await read(() => ofSeq.all({ seq, ...from, limit: PAGE }))
+    found.push(...page.filter((one) => (clientId ?? one.clientId) === one.clientId && (state ?? one.state) === one.state))
+    const last = page.at(-1)
+    if (found.length >= limit || page.length < PAGE || last === undefined) return found.slice(0, limit)
+    place = { atMs: last.createdAtMs, id: last.id }
+  }
+}
+
+export async function listDeliveries(engine: Engine, asked: Asked): Promise<Delivery[]> {
+  const { seq, before } = asked
+  const place = before === undefined ? FIRST : await engine.read(() => placeOf.get({ id: before }))
+  if (place === undefined) return []
+  const rows = seq === undefined ? await engine.read(() => byState(asked, place)) : await bySeq(engine, seq, asked, place)
+  return rows.map(deliveryOf)
+}
