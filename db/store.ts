@@ -170,6 +170,7 @@ export interface TokenActs {
   /**
    * Whether an access token still stands: its session and the cutoffs, its client's grant included. `touch` counts as activity.
    * With `joins`, that client becomes a participant in the same transaction (token exchange).
+   * @param input.needs a client that brings the token, or that it is exchanged for; not given: `joins`. A token is rejected where it was removed.
    */
   checkAccess(input: {
     sid: string
@@ -179,9 +180,12 @@ export interface TokenActs {
     now: number
     touch: boolean
     joins?: string | undefined
+    needs?: string | undefined
   }): Promise<{ outcome: 'good'; session: Session } | { outcome: 'rejected'; why: RejectedWhy }>
-  /** Whether a token of no session (client_credentials) still stands against the cutoffs of `client` and `everything`. */
-  checkClientAccess(input: { clientId: string; rev: number }): Promise<boolean>
+  /** The `rev` of a token that a client gets for itself (client_credentials); undefined where it is not registered, or was removed. */
+  grantClient(clientId: string): Promise<{ rev: number } | undefined>
+  /** Whether such a token is valid: no revocation of `client` or `everything` covers it. `needs` as in checkAccess. */
+  checkClientAccess(input: { clientId: string; rev: number; needs?: string | undefined }): Promise<boolean>
   /** One-time use of an identifier (`jti`, a sealed state's id). False: it was consumed before. */
   consumeOnce(input: { purpose: string; idHash: string; expiresAt: number; now: number }): Promise<boolean>
   /** Whether it was consumed, without consuming it: for what is burned only when it has taken effect. */

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { removedAt } from '../client/removed.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { assign, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -8,18 +9,19 @@ import { lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch, to
 import type { SessionRow } from '../session/row.ts'
 import type { TokenActs } from '../store.ts'
 
-/** Whether an access token is still valid. It refuses one that a revocation covers, or whose session has ended. */
+/** Whether an access token is still valid. It refuses one that a revocation covers, whose session has ended, or that a removed client brings. */
 
 type Input = Parameters<TokenActs['checkAccess']>[0]
 type Access = Awaited<ReturnType<TokenActs['checkAccess']>>
 
-const cutoffOfGrant = query(
-  { cutoff: grantCutoff(sql`CAST(${sql.placeholder('sid')} AS text)`, sql`CAST(${sql.placeholder('clientId')} AS text)`) },
-  (_: Takes<{ sid: string; clientId: string }>, f) => sql`SELECT ${f}`,
+const text = (name: string) => sql<string>`CAST(${sql.placeholder(name)} AS text)`
+const standingOfGrant = query(
+  { cutoff: grantCutoff(text('sid'), text('clientId')), removedAt: removedAt(text('needs')) },
+  (_: Takes<{ sid: string; clientId: string; needs: string | undefined }>, f) => sql`SELECT ${f}`,
 )
-const cutoffOfClient = query(
-  { cutoff: clientCutoff(sql`CAST(${sql.placeholder('clientId')} AS text)`) },
-  (_: Takes<{ clientId: string }>, f) => sql`SELECT ${f}`,
+const standingOfClient = query(
+  { cutoff: clientCutoff(text('clientId')), removedAt: removedAt(text('needs')) },
+  (_: Takes<{ clientId: string; needs: string | undefined }>, f) => sql`SELECT ${f}`,
 )
 // No sign-in at that client: it still gets what was revoked there before.
 const join = command(
@@ -29,12 +31,16 @@ const join = command(
       DO UPDATE SET ${assign(participants, { lastAt: excluded(participants.lastAt) })}`,
 )
 
-function* accessOf(row: SessionRow | undefined, { sub, clientId, rev, now }: Input): Act<Access> {
+const isValid = (row: { cutoff: number; removedAt: number | null } | undefined, rev: number): boolean =>
+  row?.removedAt === null && !covers(row.cutoff, rev)
+
+function* accessOf(row: SessionRow | undefined, { sub, clientId, rev, now, joins, needs = joins }: Input): Act<Access> {
   const standing = yield* standingOf(row, now)
   if (row === undefined || standing.state === 'unknown' || row.sub !== sub) return { outcome: 'rejected', why: 'unknown' }
   if (standing.state === 'ended') return { outcome: 'rejected', why: rejectedBy(standing.why) }
-  const cutoff = (yield* cutoffOfGrant.get({ sid: row.sid, clientId }))?.cutoff ?? 0
-  return covers(cutoff, rev) ? { outcome: 'rejected', why: 'revoked' } : { outcome: 'good', session: standing.session }
+  return isValid(yield* standingOfGrant.get({ sid: row.sid, clientId, needs }), rev)
+    ? { outcome: 'good', session: standing.session }
+    : { outcome: 'rejected', why: 'revoked' }
 }
 
 /** @returns the answer, and whether it has to be made again by `join` because something is to be written */
@@ -61,7 +67,6 @@ export async function checkAccess({ read, write }: Engine, input: Input): Promis
   return writes ? write(() => lookAndWrite(input)) : access
 }
 
-export function* checkClientAccess({ clientId, rev }: { clientId: string; rev: number }): Act<boolean> {
-  const cutoff = (yield* cutoffOfClient.get({ clientId }))?.cutoff ?? 0
-  return !covers(cutoff, rev)
+export function* checkClientAccess({ clientId, rev, needs }: Parameters<TokenActs['checkClientAccess']>[0]): Act<boolean> {
+  return isValid(yield* standingOfClient.get({ clientId, needs }), rev)
 }

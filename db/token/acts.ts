@@ -1,3 +1,4 @@
+import { grantClient } from '../client/removed.ts'
 import type { Engine } from '../engine/act.ts'
 import type { TokenActs } from '../store.ts'
 import { checkAccess, checkClientAccess } from './access.ts'
@@ -13,6 +14,7 @@ export function tokenActs(engine: Engine): TokenActs {
     rotateRefreshToken: (input) => write(() => rotate(engine, input)),
     findFamily: (familyId, generation) => read(() => findFamily(familyId, generation)),
     checkAccess: (input) => checkAccess(engine, input),
+    grantClient: (clientId) => read(() => grantClient(clientId)),
     checkClientAccess: (input) => read(() => checkClientAccess(input)),
     consumeOnce: ({ purpose, idHash, expiresAt }) => write(() => consumeOnce({ purpose, idHash, expiresAt })),
     wasConsumed: (input) => read(() => wasConsumed(input)),

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import { equalInConstantTime } from '../../src/protocol/compare.ts'
 import { splitList } from '../../src/protocol/params.ts'
 import { verifierMatches } from '../../src/protocol/pkce.ts'
+import { removedAt } from '../client/removed.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
@@ -29,7 +30,7 @@ const byHash = query(
   (p: Takes<{ codeHash: string }>, f) => sql`SELECT ${f} FROM ${codes} WHERE ${codes.codeHash} = ${p.codeHash}${forUpdate(codes)}`,
 )
 const standingOfGrant = query(
-  { cutoff: grantCutoff(codes.sid, codes.clientId) },
+  { cutoff: grantCutoff(codes.sid, codes.clientId), removedAt: removedAt(codes.clientId) },
   (p: Takes<{ codeHash: string }>, f) => sql`SELECT ${f} FROM ${codes} WHERE ${codes.codeHash} = ${p.codeHash}`,
 )
 const consume = command(
@@ -110,6 +111,7 @@ export function* redeem(ambient: Ambient, input: Redemption): Act<Redeemed> {
   const why = yield* notRedeemable(code, row, input)
   if (why !== undefined || row === undefined) return rejected(why ?? 'unknown')
   const grant = yield* standingOfGrant.get({ codeHash })
-  if (grant === undefined || covers(grant.cutoff, code.openedSeq)) return rejected('revoked')
+  // Issued after its client was removed, by a broker that had not heard of it: no revocation covers such a code.
+  if (grant === undefined || grant.removedAt !== null || covers(grant.cutoff, code.openedSeq)) return rejected('revoked')
   return yield* take(code, row, row.head, input)
 }

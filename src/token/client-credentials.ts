@@ -15,12 +15,11 @@ export async function clientCredentials(deps: TokenDeps, { client, params, now }
   const admin = adminAudience(deps.config.issuer)
   const scopes = scopesFor(client, params.get('scope'), params.get('resource') === admin)
   const audience = audienceOf(scopes, params.get('resource'), admin) ?? askedAudience(client, params) ?? client.metadata.audience
-  // Read together: who was removed while it authenticated would else get a token newer than its own end.
-  const [{ seq }, registered] = await Promise.all([deps.store.head(), deps.store.findClient(client.clientId)])
-  if (registered === undefined || registered.removedAt !== undefined)
-    throw new OAuthError('invalid_client', 'The client is not registered here any more.')
+  // A client that was removed while it authenticated would get a token newer than its own end.
+  const granted = await deps.store.grantClient(client.clientId)
+  if (granted === undefined) throw new OAuthError('invalid_client', 'The client is not registered here any more.')
   const scope = scopes.join(' ')
-  const { token, expiresIn } = mintAccessToken(deps, { client, audience, scope, rev: seq, now })
+  const { token, expiresIn } = mintAccessToken(deps, { client, audience, scope, rev: granted.rev, now })
   return { access_token: token, token_type: 'Bearer', expires_in: expiresIn, scope }
 }
 

@@ -28,10 +28,11 @@ async function accessToken(deps: TokenDeps, client: Client, token: string, now: 
   const claims = await readAccessToken(deps, token, now)
   if (!claims || (claims.aud !== client.metadata.audience && claims.clientId !== client.clientId)) return INACTIVE
   const { sid, sub, clientId, rev } = claims
+  const needs = client.clientId
   const good =
     sid === undefined
-      ? await deps.store.checkClientAccess({ clientId, rev })
-      : (await deps.store.checkAccess({ sid, sub, clientId, rev, now, touch: true })).outcome === 'good'
+      ? await deps.store.checkClientAccess({ clientId, rev, needs })
+      : (await deps.store.checkAccess({ sid, sub, clientId, rev, now, touch: true, needs })).outcome === 'good'
   return good ? { active: true, token_type: 'Bearer', ...claims.raw } : INACTIVE
 }
 

@@ -29,11 +29,11 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   ).join(' ')
   const act = actors(client, source)
   // Asked before anybody becomes a participant.
-  const standingNow = await standing(deps, source, source.sid, now)
+  const standingNow = await standing(deps, source, { sid: source.sid, now, needs: target.clientId })
   for (const owner of deps.clients.list()) if (owner.metadata.audience === target.metadata.audience) mustAdmitThere(owner, standingNow, now)
   // Of a token that another client brought: what it gets is its own to revoke, and it is told when the session ends.
-  if (client.clientId !== source.clientId) await standing(deps, source, source.sid, now, client.clientId)
-  const session = await standing(deps, source, source.sid, now, target.clientId)
+  if (client.clientId !== source.clientId) await standing(deps, source, { sid: source.sid, now, joins: client.clientId })
+  const session = await standing(deps, source, { sid: source.sid, now, joins: target.clientId })
   const { token, expiresIn } = mintAccessToken(deps, {
     client,
     audience: target.metadata.audience,
@@ -85,16 +85,16 @@ function actors(client: Client, source: AccessTokenClaims): Act {
   return act
 }
 
-async function standing(deps: TokenDeps, source: AccessTokenClaims, sid: string, now: number, joins?: string): Promise<Session> {
-  const access = await deps.store.checkAccess({
-    sid,
-    sub: source.sub,
-    clientId: source.clientId,
-    rev: source.rev,
-    now,
-    touch: joins !== undefined,
-    joins,
-  })
+interface Check {
+  sid: string
+  now: number
+  joins?: string
+  needs?: string
+}
+
+async function standing(deps: TokenDeps, source: AccessTokenClaims, check: Check): Promise<Session> {
+  const { sub, clientId, rev } = source
+  const access = await deps.store.checkAccess({ sub, clientId, rev, touch: check.joins !== undefined, ...check })
   if (access.outcome === 'good') return access.session
   throw new OAuthError('invalid_request', 'The session of the subject_token has ended. The user has to sign in again.')
 }

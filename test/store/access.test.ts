@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { benches, STORES, T0, TENANT } from './fixture.ts'
+import { benches, codeFor, redemptionOf, STORES, T0, TENANT } from './fixture.ts'
 
 describe.each(STORES)('whether an access token still stands, on %s', (_name, make) => {
   const open = benches(make)
@@ -78,6 +78,32 @@ describe.each(STORES)('whether an access token still stands, on %s', (_name, mak
     await b.revoke({ kind: 'session', sid: session.sid })
     expect(await check('perth')).toEqual({ outcome: 'rejected', why: 'revoked' })
     expect((await b.store.participants(session.sid)).map(({ clientId }) => clientId)).toEqual(['melbourne', 'sydney'])
+  })
+
+  test('a removed client gets, brings and is given nothing, also by a broker that has not heard of it; registered again, it does', async () => {
+    const b = await open()
+    for (const one of ['sydney', 'melbourne']) await b.client(one)
+    const { session } = await b.signIn('alice')
+    const { rev } = await b.exchange(session.sid, 'melbourne')
+    const input = { sid: session.sid, sub: session.sub, clientId: 'melbourne', rev, now: b.now, touch: true }
+    const redeem = async () => {
+      const code = codeFor('sydney', b.now)
+      await b.store.issueCode({ sid: session.sid, code, now: b.now })
+      return (await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).outcome
+    }
+    const all = async () => [
+      (await b.store.checkAccess({ ...input, needs: 'sydney' })).outcome,
+      (await b.store.checkAccess({ ...input, joins: 'sydney' })).outcome,
+      await b.store.checkClientAccess({ clientId: 'melbourne', rev, needs: 'sydney' }),
+      await b.store.grantClient('sydney'),
+      await redeem(),
+    ]
+    expect(await all()).toEqual(['good', 'good', true, { rev: 0 }, 'redeemed'])
+    await b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
+    expect(await all()).toEqual(['rejected', 'rejected', false, undefined, 'rejected'])
+    await b.client('sydney')
+    expect(await all()).toEqual(['good', 'good', true, { rev: 1 }, 'redeemed'])
+    expect(await b.store.grantClient('none')).toBeUndefined()
   })
 
   test('a token of no session stands against the cutoffs of its client and of everything (RFC 6749 §4.4)', async () => {

@@ -1,0 +1,24 @@
+import { sql } from 'drizzle-orm'
+import type { Column, SQL } from 'drizzle-orm'
+import type { Act } from '../engine/act.ts'
+import { query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { headOfLog } from '../revocation/covers.ts'
+import { clients } from '../schema.ts'
+
+/**
+ * Whether a client was removed, for acts to read in their own statement: a broker's registry may be older than the removal. What was issued
+ * before it is covered by its revocation; this refuses what would be issued after it.
+ */
+
+/** A field: when the client was removed. NULL where it is registered, or never was. */
+export const removedAt = (clientId: Column | SQL): SQL<number | null> =>
+  sql<number | null>`(SELECT ${clients.removedAt} FROM ${clients} WHERE ${clients.clientId} = ${clientId})`
+
+const grant = query(
+  { rev: headOfLog },
+  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId} AND ${clients.removedAt} IS NULL`,
+)
+
+/** RFC 6749 §4.4: what a client gets for itself is as new as the head in the snapshot in which it is registered. */
+export const grantClient = (clientId: string): Act<{ rev: number } | undefined> => grant.get({ clientId })
