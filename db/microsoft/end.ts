@@ -5,7 +5,7 @@ import { query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { append, lockHead } from '../revocation/log.ts'
 import { sessions } from '../schema.ts'
-import { sessionFields, sessionsAndUsers, standingOf } from '../session/row.ts'
+import { isLive, sessionFields, sessionsAndUsers } from '../session/row.ts'
 import type { SessionRow } from '../session/row.ts'
 import type { MicrosoftActs } from '../store.ts'
 import type { Committed } from '../types.ts'
@@ -31,12 +31,6 @@ const authenticatedAt = (row: SessionRow): number => (row.authTime > 0 ? row.aut
 
 const isMeant = (row: SessionRow, until: number | undefined): boolean => until === undefined || authenticatedAt(row) <= until
 
-function* liveOf(rows: SessionRow[], now: number): Act<SessionRow[]> {
-  const live: SessionRow[] = []
-  for (const row of rows) if ((yield* standingOf(row, now)).state !== 'ended') live.push(row)
-  return live
-}
-
 type Why = Pick<Parameters<MicrosoftActs['endMicrosoftSession']>[0], 'reason' | 'actor' | 'now'>
 
 function* endEach(ambient: Ambient, rows: SessionRow[], { reason, actor, now }: Why): Act<Committed[]> {
@@ -53,7 +47,7 @@ type Authenticated = Parameters<MicrosoftActs['endAuthenticated']>[0] & {
 export function* endAuthenticated(ambient: Ambient, input: Authenticated): Act<Committed[]> {
   const { sub, sid, until, surely, reason, actor, now } = input
   yield* lockHead()
-  const live = yield* liveOf(yield* openOf.all({ sub }), now)
+  const live = (yield* openOf.all({ sub })).filter((row) => isLive(row, now))
   const meant = live.filter((row) => (sid === undefined || row.sid === sid) && (row.sid === surely || isMeant(row, until)))
   if (meant.length === 0) return []
   if (meant.length === live.length && sid === undefined) return [yield* append(ambient, { selector: { kind: 'subject', sub }, reason, actor, now })]
@@ -64,7 +58,7 @@ export function* endAuthenticated(ambient: Ambient, input: Authenticated): Act<C
 export function* endMicrosoftSession(ambient: Ambient, input: Parameters<MicrosoftActs['endMicrosoftSession']>[0]): Act<Committed[]> {
   const { microsoftSid, tid, until, now } = input
   yield* lockHead()
-  const live = yield* liveOf(yield* byMicrosoft.all({ microsoftSid }), now)
-  const meant = live.filter((row) => (tid === undefined || row.tid === tid) && isMeant(row, until))
+  const named = yield* byMicrosoft.all({ microsoftSid })
+  const meant = named.filter((row) => isLive(row, now) && (tid === undefined || row.tid === tid) && isMeant(row, until))
   return new Set(meant.map((row) => row.tid)).size > 1 ? [] : yield* endEach(ambient, meant, input)
 }

@@ -5,7 +5,7 @@ import { assign, command } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { sessions } from '../schema.ts'
 import type { RevocationActs } from '../store.ts'
-import { lockSession, sessionBySid, standingOf } from './row.ts'
+import { isLive, lockSession, sessionBySid } from './row.ts'
 
 /** A mark: Microsoft wants to see the user again. It refuses to lengthen what an earlier mark has left. */
 
@@ -21,7 +21,7 @@ const setMark = command(
 export function* mark({ sid, markAt, reason, now }: Parameters<RevocationActs['markSession']>[0]): Act<boolean> {
   yield* lockSession(sid)
   const row = yield* sessionBySid(sid)
-  if (row === undefined || (yield* standingOf(row, now)).state === 'ended') return false
+  if (row === undefined || !isLive(row, now)) return false
   if (row.markAt === null || row.markAt > markAt) yield* setMark.run({ sid, markAt, reason })
   return true
 }

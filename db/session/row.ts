@@ -63,8 +63,9 @@ export const sessionByCookie = (cookieHash: string): Act<SessionRow | undefined>
  */
 export const lockSession = (sid: string): Act<{ sid: string } | undefined> => locked.get({ sid })
 
+type Limits = Pick<SessionRow, 'lastActiveAt' | 'idleSeconds' | 'absoluteAt' | 'markAt'>
 /** The ends that time brings, the earliest first; the sweep names its reason by the first. */
-export function deadlineOf(row: Pick<SessionRow, 'lastActiveAt' | 'idleSeconds' | 'absoluteAt' | 'markAt'>): number {
+export function deadlineOf(row: Limits): number {
   return Math.min(row.lastActiveAt + row.idleSeconds, row.absoluteAt, row.markAt ?? Infinity)
 }
 
@@ -75,16 +76,19 @@ export function timeReason(row: SessionRow): Reason {
   return row.absoluteAt === deadline ? 'expired' : 'idle'
 }
 
-const endedByTime = (row: SessionRow, now: number): 'idle' | 'expired' | 'marked' | undefined => {
+const endedByTime = (row: Limits, now: number): 'idle' | 'expired' | 'marked' | undefined => {
   const deadline = deadlineOf(row)
   if (now < deadline) return undefined
   if (row.markAt === deadline) return 'marked'
   return row.absoluteAt === deadline ? 'expired' : 'idle'
 }
 
+type Ends = Pick<SessionRow, 'endedSeq' | 'cutoff' | 'openedSeq'>
 /** Revoked: in its row, or by a wide revocation whose fan-out has not reached the row yet. */
-export const isRevoked = (row: Pick<SessionRow, 'endedSeq' | 'cutoff' | 'openedSeq'>): boolean =>
-  row.endedSeq !== null || covers(row.cutoff, row.openedSeq)
+export const isRevoked = (row: Ends): boolean => row.endedSeq !== null || covers(row.cutoff, row.openedSeq)
+
+/** Live or marked. */
+export const isLive = (row: Ends & Limits, now: number): boolean => !isRevoked(row) && now < deadlineOf(row)
 
 /** What a client is refused by, of a session that has ended. */
 export function rejectedBy(why: 'revoked' | 'idle' | 'expired' | 'marked'): RejectedWhy {

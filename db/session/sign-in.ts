@@ -8,7 +8,7 @@ import { sessions } from '../schema.ts'
 import type { NewSession, SignInActs } from '../store.ts'
 import type { Committed } from '../types.ts'
 import { addCode } from './code.ts'
-import { deadlineOf, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, standingOf, timeReason } from './row.ts'
+import { deadlineOf, isLive, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, timeReason } from './row.ts'
 import type { SessionRow } from './row.ts'
 import { subjectFor } from './user.ts'
 
@@ -44,15 +44,13 @@ const renew = command(
 /** Two bytes of a hash: evenly spread, and always the same of one session. */
 const phaseOf = (sid: string): number => createHash('sha256').update(sid).digest().readUInt16BE(0)
 
-function* isRenewed(former: SessionRow, sub: string, now: number): Act<boolean> {
-  return former.sub === sub && (yield* standingOf(former, now)).state !== 'ended'
-}
+const isRenewed = (former: SessionRow, sub: string, now: number): boolean => former.sub === sub && isLive(former, now)
 
 /** The session that this browser had, locked: of two sign-ins on one browser at once, the second finds what the first made of it. */
 function* formerOf(cookieHash: string, sub: string, now: number): Act<SessionRow | undefined> {
   const seen = yield* sessionByCookie(cookieHash)
   if (seen === undefined) return undefined
-  if (!(yield* isRenewed(seen, sub, now))) yield* lockHead()
+  if (!isRenewed(seen, sub, now)) yield* lockHead()
   yield* lockSession(seen.sid)
   return yield* sessionByCookie(cookieHash)
 }
@@ -61,10 +59,9 @@ function* formerOf(cookieHash: string, sub: string, now: number): Act<SessionRow
 function* endFormer(ambient: Ambient, former: SessionRow, sub: string, now: number): Act<Committed[]> {
   if (isRevoked(former)) return []
   const selector = { kind: 'session', sid: former.sid } as const
-  const ended = (yield* standingOf(former, now)).state === 'ended'
-  const why = ended
-    ? ({ reason: timeReason(former), actor: { kind: 'broker', id: 'signin' } } as const)
-    : ({ reason: 'replaced', actor: { kind: 'user', id: sub } } as const)
+  const why = isLive(former, now)
+    ? ({ reason: 'replaced', actor: { kind: 'user', id: sub } } as const)
+    : ({ reason: timeReason(former), actor: { kind: 'broker', id: 'signin' } } as const)
   return [yield* append(ambient, { selector, ...why, now })]
 }
 
@@ -74,7 +71,7 @@ type SignedIn = Awaited<ReturnType<SignInActs['signIn']>>
 export function* signIn(ambient: Ambient, { session: input, code, browserCookieHash, ids, now }: Input): Act<SignedIn> {
   const sub = yield* subjectFor(input.user, ids.sub, now)
   const former = browserCookieHash === undefined ? undefined : yield* formerOf(browserCookieHash, sub, now)
-  if (former !== undefined && (yield* isRenewed(former, sub, now))) {
+  if (former !== undefined && isRenewed(former, sub, now)) {
     yield* renew.run({ ...valuesOf(input, now), sid: former.sid })
     if (code !== undefined) yield* addCode(code, { sid: former.sid, openedSeq: former.head })
     return yield* signedIn(former.sid, true, [])
