@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
-import type { Clock } from './protocol/clock.ts'
+import type { SteadyClock } from './protocol/clock.ts'
 import { OAuthError } from './protocol/error.ts'
 import { type Rate, TokenBuckets } from './protocol/token-buckets.ts'
 
@@ -26,7 +26,10 @@ export interface Key {
   address?: string | undefined
 }
 
-export function createRateLimits({ log, metrics, clock }: { log: Log; metrics: Metrics; clock: Clock }, settings: RateSettings): RateLimits {
+export function createRateLimits(
+  { log, metrics, clock }: { log: Log; metrics: Metrics; clock: Pick<SteadyClock, 'steadyMs'> },
+  settings: RateSettings,
+): RateLimits {
   const buckets = new Map<Limit, TokenBuckets>()
   for (const limit of LIMITS) {
     const rate = settings[limit]
@@ -35,9 +38,9 @@ export function createRateLimits({ log, metrics, clock }: { log: Log; metrics: M
   }
   const lines = new TokenBuckets(LOG_LINES)
   return {
-    mayLog: (key) => lines.take(text(key), clock.nowMs()).outcome === 'taken',
+    mayLog: (key) => lines.take(text(key), clock.steadyMs()).outcome === 'taken',
     take(limit, { clientId, address }) {
-      const taken = buckets.get(limit)?.take(text({ clientId, address }), clock.nowMs())
+      const taken = buckets.get(limit)?.take(text({ clientId, address }), clock.steadyMs())
       if (taken?.outcome !== 'empty') return undefined
       metrics.rateLimited.inc({ limit })
       // One line for each key and burst, however many requests follow.

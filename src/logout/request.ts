@@ -1,7 +1,6 @@
 import type { Deps } from '../deps.ts'
-import { OAuthError } from '../protocol/error.ts'
 import { TYP } from '../protocol/names.ts'
-import { type Params, readParams } from '../protocol/params.ts'
+import { tryParams } from '../protocol/params.ts'
 import type { Checked } from './types.ts'
 
 /** The request of OpenID Connect RP-Initiated Logout 1.0 §2, checked. `logout_hint` and `ui_locales` are read by nobody. */
@@ -10,7 +9,7 @@ import type { Checked } from './types.ts'
 const MOST_BYTES = 1500
 
 export async function checkRequest(deps: Pick<Deps, 'keys' | 'clients'>, query: URLSearchParams, now: number): Promise<Checked> {
-  const params = readOnce(query)
+  const params = tryParams(query)
   if (params === undefined) return { refusal: 'malformed' }
   const named = params.get('client_id')
   const jwt = params.get('id_token_hint')
@@ -29,15 +28,6 @@ export async function checkRequest(deps: Pick<Deps, 'keys' | 'clients'>, query: 
   if (returnTo !== undefined && client?.metadata.postLogoutRedirectUris.includes(returnTo) !== true) return { refusal: 'address' }
   if (Buffer.byteLength(`${returnTo ?? ''}${state ?? ''}`) > MOST_BYTES) return { refusal: 'malformed' }
   return { request: { clientId, hint: hint?.who, returnTo, state } }
-}
-
-function readOnce(query: URLSearchParams): Params | undefined {
-  try {
-    return readParams(query)
-  } catch (error) {
-    if (error instanceof OAuthError) return undefined
-    throw error
-  }
 }
 
 /** An ID token of ours, expired or not (§4). Whoever sends it is not thereby the user it names. */

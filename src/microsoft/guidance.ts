@@ -135,6 +135,11 @@ const GUIDANCE = {
     offers: ['try_again'],
     error: 'temporarily_unavailable',
   },
+  clock_wrong: {
+    operator: 'The clock of the broker disagrees with Microsoft’s by more than 60 s, so no sign-in can be judged: synchronize it by NTP.',
+    offers: ['try_again'],
+    error: 'temporarily_unavailable',
+  },
   untrusted_token: {
     operator: 'An ID token was refused: signature, issuer, audience, nonce or times. Once may be a clock; often is an attack.',
     offers: ['try_again'],

@@ -4,6 +4,8 @@ import type { SteadyClock } from './clock.ts'
 
 /** From here on what is decided by time waits. Operators are paged from 30 s on. */
 export const DISAGREE_SECONDS = 60
+/** Who was answered 503 because of the clock may ask again then: about as often as the clocks are compared. */
+export const CLOCK_RETRY_SECONDS = 20
 /** The clock was set while Microsoft was asked. */
 const STEP_MS = 2_000
 

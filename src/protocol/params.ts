@@ -19,6 +19,16 @@ export function readParams(source: URLSearchParams, repeatable: readonly string[
   return params
 }
 
+/** For a page, which has its own words for it: undefined where a parameter is repeated. */
+export function tryParams(source: URLSearchParams): Params | undefined {
+  try {
+    return readParams(source)
+  } catch (error) {
+    if (error instanceof OAuthError) return undefined
+    throw error
+  }
+}
+
 /** A parameter that must be there. @throws OAuthError invalid_request */
 export function required(params: Params, name: string): string {
   const value = params.get(name)

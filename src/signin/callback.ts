@@ -4,10 +4,10 @@ import type { Session, Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { answerOfCallback, refusalOf } from '../microsoft/aadsts.ts'
 import { type MicrosoftIdentity, MicrosoftRefusal } from '../microsoft/interface.ts'
+import { CLOCK_RETRY_SECONDS } from '../protocol/clock-watch.ts'
 import { sha256 } from '../protocol/compare.ts'
-import { OAuthError } from '../protocol/error.ts'
 import { newSid, newSub } from '../protocol/ids.ts'
-import { type Params, readParams } from '../protocol/params.ts'
+import { type Params, tryParams } from '../protocol/params.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { accountChosen } from '../session/chooser.ts'
 import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
@@ -26,8 +26,9 @@ import { visitAgain } from './to-microsoft.ts'
 
 /** Back from Microsoft: the visit is ours, of this browser, and used once; what it brought is judged; a session opens and its code is issued in one transaction. */
 export async function callback(deps: Deps, c: Context, now: number): Promise<Response> {
-  const params = readOnce(new URL(c.req.url).searchParams)
+  const params = tryParams(new URL(c.req.url).searchParams)
   const opened = open(deps, c, 'visit', params?.get('state'), now)
+  if ((opened.how === 'good' || opened.how === 'late') && deps.clockWatch.disagrees()) return clockIsWrong(deps, c, opened.value.errand, now)
   if (opened.how !== 'good') return stalePage(deps, c, opened.how, opened.how === 'foreign' ? undefined : opened.value.errand, now)
   const visit = opened.value
   // Consumed before the code is redeemed: of two callbacks at once one goes on.
@@ -44,13 +45,10 @@ export async function callback(deps: Deps, c: Context, now: number): Promise<Res
   }
 }
 
-function readOnce(query: URLSearchParams): Params | undefined {
-  try {
-    return readParams(query)
-  } catch (error) {
-    if (error instanceof OAuthError) return undefined
-    throw error
-  }
+/** A session would get wrong times, and a fresh sign-in might look old. Nothing is consumed: the same address works once the clocks agree. */
+function clockIsWrong(deps: Deps, c: Context, errand: Visit['errand'], now: number): Response {
+  deps.metrics.signIns.inc({ outcome: 'clock_wrong' })
+  return guidancePage(deps, c, { key: 'clock_wrong', errand, now, retryAfterSeconds: CLOCK_RETRY_SECONDS })
 }
 
 /** The answer is in the query itself, which Microsoft does not sign. */

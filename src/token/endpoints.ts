@@ -5,6 +5,7 @@
 import { Hono } from 'hono'
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
+import { CLOCK_RETRY_SECONDS } from '../protocol/clock-watch.ts'
 import { type Description, described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { allowOrigin, preflight } from './cors.ts'
@@ -45,6 +46,6 @@ export function tokenEndpoints(deps: Deps): Hono {
 function mustTrustClock({ clockWatch }: Pick<Deps, 'clockWatch'>): void {
   if (!clockWatch.disagrees()) return
   throw new OAuthError('temporarily_unavailable', 'The clock of the broker is wrong. Nothing was changed. Try again in a moment.', {
-    headers: { 'Retry-After': '20' },
+    headers: { 'Retry-After': String(CLOCK_RETRY_SECONDS) },
   })
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createChecks } from '../../src/checks/checks.ts'
 import { sweepingExpired } from '../../workers/sweep-expired.ts'
 import { createRig, type Rig } from '../rig.ts'
+import { atMicrosoft, authorizePath, createBrowser, delivered } from '../signin/browser.ts'
 
 /** The clock of the machine is wrong (invariant 5: a fault of ours signs nobody out). */
 
@@ -48,6 +49,28 @@ describe('a step of the clock', () => {
     expect([await state(), await refresh(), await introspect(), await userinfo()]).toEqual(['live', 200, 200, 200])
     expect(await ended(rig)).toEqual([])
   })
+
+  test.each([
+    ['forward', 2 * HOURS],
+    ['back', -2 * HOURS],
+  ])(
+    '%s keeps the sign-in callback from opening a session, with a page that says to try again; then the same address goes on',
+    async (_, seconds) => {
+      const { rig, state } = await world()
+      const melbourne = await rig.register('Melbourne')
+      const browser = createBrowser(rig)
+      const back = await atMicrosoft(rig, browser, await browser.get(authorizePath(melbourne)))
+      rig.clock.step(seconds)
+      const page = await browser.get(back)
+      expect([page.status, page.headers.get('retry-after')]).toEqual([503, '20'])
+      expect(page.html).toContain('clock of Case Manager is wrong')
+      expect(page.html).toContain('Try again')
+      rig.clock.step(-seconds)
+      expect([await rig.store.liveSessionCount(rig.clock.now()), await state(), await ended(rig)]).toEqual([1, 'live', []])
+      expect(delivered(await browser.get(back)).code).toBeDefined()
+      expect(await rig.store.liveSessionCount(rig.clock.now())).toBe(2)
+    },
+  )
 
   test('is confirmed by Microsoft’s clock at the next sweep: after a suspension what has expired ends', async () => {
     const { rig, sweep, refresh } = await world()

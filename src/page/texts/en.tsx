@@ -161,6 +161,10 @@ export const en = {
       title: 'Microsoft cannot be reached right now',
       read: ['Please try again in a moment. If you’re already signed in, you still are.'],
     },
+    clock_wrong: {
+      title: 'Sign-in is not possible right now',
+      read: ['This is not your fault: the clock of Case Manager is wrong. Please try again in a moment. If you’re already signed in, you still are.'],
+    },
     untrusted_token: {
       title: 'The sign-in could not be verified',
       read: ['Microsoft’s answer could not be verified, so you are not signed in. Please try again. If it happens again, tell your administrator.'],
