@@ -52,5 +52,13 @@ export interface Outbound {
       signal?: AbortSignal | undefined
     },
   ): Promise<{ status: number; headers: Record<string, string>; body: string }>
+  /** The certificate that the server at an https origin shows, through the same rules. Throws where there is no connection, or it is not valid. */
+  certificate(origin: string, timeoutMs: number): Promise<Validity>
   close(): Promise<void>
+}
+
+/** Of a certificate, in epoch seconds. */
+export interface Validity {
+  from: number
+  until: number
 }

@@ -18,180 +18,140 @@ export function createMetrics() {
   return metrics
 }
 
+/** Makes metrics and registers them. */
+class Maker {
+  readonly #registers: Registry[]
+
+  constructor(registry: Registry) {
+    this.#registers = [registry]
+  }
+
+  counter<L extends string = never>(name: string, help: string, ...labelNames: L[]): Counter<L> {
+    return new Counter({ name, help, labelNames, registers: this.#registers })
+  }
+
+  gauge<L extends string = never>(name: string, help: string, ...labelNames: L[]): Gauge<L> {
+    return new Gauge({ name, help, labelNames, registers: this.#registers })
+  }
+
+  histogram<L extends string = never>(name: string, help: string, buckets: number[], ...labelNames: L[]): Histogram<L> {
+    return new Histogram({ name, help, labelNames, buckets, registers: this.#registers })
+  }
+}
+
 /** One subject after the other: /metrics lists them in the order in which they are made. */
 function register() {
   const registry = new Registry()
-  const registers = [registry]
+  const make = new Maker(registry)
   return {
     registry,
-    ...signInMetrics(registers),
-    ...deliveryMetrics(registers),
-    ...guardMetrics(registers),
-    ...checkMetrics(registers),
-    ...processMetrics(registers),
-    ...sessionMetrics(registers),
+    ...signInMetrics(make),
+    ...deliveryMetrics(make),
+    ...guardMetrics(make),
+    ...checkMetrics(make),
+    ...processMetrics(make),
+    ...sessionMetrics(make),
   }
 }
 
-function signInMetrics(registers: Registry[]) {
+function signInMetrics(make: Maker) {
   return {
-    signIns: new Counter({
-      name: 'broker_sign_ins_total',
-      help: 'Sign-ins by outcome: opened, renewed, single_sign_on, or the guidance of a refusal.',
-      labelNames: ['outcome'] as const,
-      registers,
-    }),
-    callbackErrors: new Counter({
-      name: 'broker_sign_in_callback_errors_total',
-      help: 'Errors that browsers brought to the callback, by guidance. Anyone can write such an address: no alert goes by it.',
-      labelNames: ['outcome'] as const,
-      registers,
-    }),
-    rateLimited: new Counter({
-      name: 'broker_rate_limited_total',
-      help: 'Requests over a rate limit, by limit.',
-      labelNames: ['limit'] as const,
-      registers,
-    }),
-    tokens: new Counter({
-      name: 'broker_tokens_total',
-      help: 'Token requests by grant and outcome.',
-      labelNames: ['grant', 'outcome'] as const,
-      registers,
-    }),
+    signIns: make.counter('broker_sign_ins_total', 'Sign-ins by outcome: opened, renewed, single_sign_on, or the guidance of a refusal.', 'outcome'),
+    callbackErrors: make.counter(
+      'broker_sign_in_callback_errors_total',
+      'Errors that browsers brought to the callback, by guidance. Anyone can write such an address: no alert goes by it.',
+      'outcome',
+    ),
+    rateLimited: make.counter('broker_rate_limited_total', 'Requests over a rate limit, by limit.', 'limit'),
+    tokens: make.counter('broker_tokens_total', 'Token requests by grant and outcome.', 'grant', 'outcome'),
   }
 }
 
-function deliveryMetrics(registers: Registry[]) {
+function deliveryMetrics(make: Maker) {
   return {
-    revocations: new Counter({ name: 'broker_revocations_total', help: 'Revocations by reason.', labelNames: ['reason'] as const, registers }),
-    deliveries: new Counter({
-      name: 'broker_delivery_attempts_total',
-      help: 'Attempts to deliver a logout token, by client and outcome.',
-      labelNames: ['client', 'outcome'] as const,
-      registers,
-    }),
-    deliverySeconds: new Histogram({
-      name: 'broker_delivery_request_seconds',
-      help: 'How long a target took to answer.',
-      labelNames: ['client'] as const,
-      buckets: SECONDS,
-      registers,
-    }),
-    pending: new Gauge({ name: 'broker_deliveries', help: 'Deliveries by client and state.', labelNames: ['client', 'state'] as const, registers }),
-    oldestPendingSeconds: new Gauge({
-      name: 'broker_oldest_pending_delivery_seconds',
-      help: 'Age of the oldest pending delivery, by client.',
-      labelNames: ['client'] as const,
-      registers,
-    }),
-    revokedToDelivered: new Histogram({
-      name: 'broker_revoked_to_delivered_seconds',
-      help: 'From the commit of a revocation to the answer of a target.',
-      labelNames: ['client'] as const,
-      buckets: SECONDS,
-      registers,
-    }),
+    revocations: make.counter('broker_revocations_total', 'Revocations by reason.', 'reason'),
+    deliveries: make.counter('broker_delivery_attempts_total', 'Attempts to deliver a logout token, by client and outcome.', 'client', 'outcome'),
+    deliverySeconds: make.histogram('broker_delivery_request_seconds', 'How long a target took to answer.', SECONDS, 'client'),
+    pending: make.gauge('broker_deliveries', 'Deliveries by client and state.', 'client', 'state'),
+    oldestPendingSeconds: make.gauge('broker_oldest_pending_delivery_seconds', 'Age of the oldest pending delivery, by client.', 'client'),
+    revokedToDelivered: make.histogram(
+      'broker_revoked_to_delivered_seconds',
+      'From the commit of a revocation to the answer of a target.',
+      SECONDS,
+      'client',
+    ),
   }
 }
 
-function guardMetrics(registers: Registry[]) {
+function guardMetrics(make: Maker) {
   return {
-    revokedToEnforced: new Histogram({
-      name: 'broker_revoked_to_enforced_seconds',
-      help: 'From the commit of a revocation to a guard saying that it enforces it.',
-      labelNames: ['client'] as const,
-      buckets: SECONDS,
-      registers,
-    }),
-    guardsAhead: new Counter({
-      name: 'broker_guard_ahead_of_log_total',
-      help: 'Times that a guard enforced a seq that the log has not reached, by client: revocations were lost.',
-      labelNames: ['client'] as const,
-      registers,
-    }),
-    guards: new Gauge({
-      name: 'broker_feed_streams',
-      help: 'Guards that follow the feed now, by client.',
-      labelNames: ['client'] as const,
-      registers,
-    }),
+    revokedToEnforced: make.histogram(
+      'broker_revoked_to_enforced_seconds',
+      'From the commit of a revocation to a guard saying that it enforces it.',
+      SECONDS,
+      'client',
+    ),
+    guardsAhead: make.counter(
+      'broker_guard_ahead_of_log_total',
+      'Times that a guard enforced a seq that the log has not reached, by client: revocations were lost.',
+      'client',
+    ),
+    guards: make.gauge('broker_feed_streams', 'Guards that follow the feed now, by client.', 'client'),
   }
 }
 
-function checkMetrics(registers: Registry[]) {
+function checkMetrics(make: Maker) {
   return {
-    partUp: new Gauge({
-      name: 'broker_part_up',
-      help: '1 where a part answers (store, queue, microsoft), 0 where it does not. Microsoft is not there while no tenant is connected.',
-      labelNames: ['part'] as const,
-      registers,
-    }),
-    checkFindings: new Gauge({
-      name: 'broker_check_findings',
-      help: 'What the checks find wrong, by check and state (warning, failed). docs/checks.md lists the checks.',
-      labelNames: ['check', 'state'] as const,
-      registers,
-    }),
-    clockAheadSeconds: new Gauge({
-      name: 'broker_clock_ahead_seconds',
-      help: 'How far the clock is ahead of the right time, by Microsoft’s and the monotonic clock; negative: behind it.',
-      registers,
-    }),
-    credentialExpiresAt: new Gauge({
-      name: 'broker_credential_expires_at_seconds',
-      help: 'When the broker’s own credential at Microsoft expires, as a Unix time. Not there while that is not known.',
-      labelNames: ['kind'] as const,
-      registers,
-    }),
-    probePaused: new Gauge({
-      name: 'broker_probe_paused',
-      help: '1 where the probe of a tenant was paused by its alarm, until an operator lets it go on.',
-      labelNames: ['tid'] as const,
-      registers,
-    }),
+    partUp: make.gauge(
+      'broker_part_up',
+      '1 where a part answers (store, queue, microsoft), 0 where it does not. Microsoft is not there while no tenant is connected.',
+      'part',
+    ),
+    checkFindings: make.gauge(
+      'broker_check_findings',
+      'What the checks find wrong, by check and state (warning, failed). docs/checks.md lists the checks.',
+      'check',
+      'state',
+    ),
+    clockAheadSeconds: make.gauge(
+      'broker_clock_ahead_seconds',
+      'How far the clock is ahead of the right time, by Microsoft’s and the monotonic clock; negative: behind it.',
+    ),
+    credentialExpiresAt: make.gauge(
+      'broker_credential_expires_at_seconds',
+      'When the broker’s own credential at Microsoft expires, as a Unix time. Not there while that is not known.',
+      'kind',
+    ),
+    certificateExpiresAt: make.gauge(
+      'broker_tls_certificate_expires_at_seconds',
+      'When the TLS certificate of the broker’s own address or of a logout address expires, as a Unix time, by address.',
+      'address',
+    ),
+    probePaused: make.gauge('broker_probe_paused', '1 where the probe of a tenant was paused by its alarm, until an operator lets it go on.', 'tid'),
   }
 }
 
-function processMetrics(registers: Registry[]) {
+function processMetrics(make: Maker) {
   return {
-    httpSeconds: new Histogram({
-      name: 'broker_http_request_seconds',
-      help: 'From a request until its answer begins, by route class (the first segment of the path) and status class.',
-      labelNames: ['route', 'code'] as const,
-      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-      registers,
-    }),
-    diskFreeBytes: new Gauge({
-      name: 'broker_disk_free_bytes',
-      help: 'Free space on the disk of the data directory, for the broker’s user.',
-      registers,
-    }),
-    diskBytes: new Gauge({ name: 'broker_disk_bytes', help: 'Size of the disk of the data directory.', registers }),
-    databaseBytes: new Gauge({ name: 'broker_database_bytes', help: 'Size of the database file.', registers }),
-    walBytes: new Gauge({ name: 'broker_wal_bytes', help: 'Size of the write-ahead log beside the database file.', registers }),
-    lastBackupAt: new Gauge({
-      name: 'broker_last_backup_at_seconds',
-      help: 'When cmb backup last made a backup, as a Unix time; 0 where it never did.',
-      registers,
-    }),
-    buildInfo: new Gauge({
-      name: 'broker_build_info',
-      help: 'Always 1; its labels are the versions of the broker and of Node.js.',
-      labelNames: ['version', 'node'] as const,
-      registers,
-    }),
+    httpSeconds: make.histogram(
+      'broker_http_request_seconds',
+      'From a request until its answer begins, by route class (the first segment of the path) and status class.',
+      [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      'route',
+      'code',
+    ),
+    diskFreeBytes: make.gauge('broker_disk_free_bytes', 'Free space on the disk of the data directory, for the broker’s user.'),
+    diskBytes: make.gauge('broker_disk_bytes', 'Size of the disk of the data directory.'),
+    databaseBytes: make.gauge('broker_database_bytes', 'Size of the database file.'),
+    walBytes: make.gauge('broker_wal_bytes', 'Size of the write-ahead log beside the database file.'),
+    lastBackupAt: make.gauge('broker_last_backup_at_seconds', 'When cmb backup last made a backup, as a Unix time; 0 where it never did.'),
+    buildInfo: make.gauge('broker_build_info', 'Always 1; its labels are the versions of the broker and of Node.js.', 'version', 'node'),
   }
 }
 
-function sessionMetrics(registers: Registry[]) {
+function sessionMetrics(make: Maker) {
   return {
-    sessions: new Gauge({ name: 'broker_live_sessions', help: 'Live sessions.', registers }),
-    signals: new Counter({
-      name: 'broker_signals_total',
-      help: 'Signals from Microsoft and others, by kind and outcome.',
-      labelNames: ['kind', 'outcome'] as const,
-      registers,
-    }),
+    sessions: make.gauge('broker_live_sessions', 'Live sessions.'),
+    signals: make.counter('broker_signals_total', 'Signals from Microsoft and others, by kind and outcome.', 'kind', 'outcome'),
   }
 }

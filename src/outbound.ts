@@ -1,7 +1,9 @@
 import { lookup as systemLookup, type LookupAddress, type LookupOptions } from 'node:dns'
-import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { isIP, type LookupFunction } from 'node:net'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
-import type { Outbound } from './deps.ts'
+import type { Outbound, Validity } from './deps.ts'
+import { addressProblem } from './outbound-addresses.ts'
 import { proxyAgent, type ProxySettings } from './proxy.ts'
 
 /**
@@ -33,63 +35,55 @@ export class AddressRejected extends Error {
   }
 }
 
-/** RFC 6890 and what cloud providers serve credentials from; IPv4 inside NAT64 (RFC 6052) and 6to4 (RFC 3056) included. */
-const never = new BlockList()
-never.addSubnet('0.0.0.0', 8, 'ipv4')
-never.addSubnet('169.254.0.0', 16, 'ipv4')
-never.addSubnet('224.0.0.0', 3, 'ipv4')
-never.addAddress('168.63.129.16', 'ipv4')
-never.addAddress('100.100.100.200', 'ipv4')
-never.addAddress('192.0.0.192', 'ipv4')
-never.addAddress('::', 'ipv6')
-never.addSubnet('fe80::', 10, 'ipv6')
-never.addSubnet('ff00::', 8, 'ipv6')
-never.addAddress('fd00:ec2::254', 'ipv6')
-never.addAddress('fd20:ce::254', 'ipv6')
-never.addSubnet('64:ff9b::', 104, 'ipv6')
-never.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6')
-never.addSubnet('64:ff9b::a83f:8110', 128, 'ipv6')
-// NAT64 of a network's own (RFC 8215): where in it the IPv4 stands is not known.
-never.addSubnet('64:ff9b:1::', 48, 'ipv6')
-never.addSubnet('2002:0::', 24, 'ipv6')
-never.addSubnet('2002:a9fe::', 32, 'ipv6')
-
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
-loopback.addSubnet('64:ff9b::7f00:0', 104, 'ipv6')
-loopback.addSubnet('2002:7f00::', 24, 'ipv6')
-
-/** Undefined where the address may be called, else why not. */
-export function addressProblem(address: string, allowLoopback: boolean): string | undefined {
-  const bare = address.replace(/^\[|\]$|%.*$/g, '')
-  const family = isIP(bare)
-  if (family === 0) return `${bare} is not an IP address`
-  const kind = family === 4 ? 'ipv4' : 'ipv6'
-  if (never.check(bare, kind)) return `${bare} is a link-local, metadata or reserved address, which is never called`
-  if (!allowLoopback && loopback.check(bare, kind)) return `${bare} is a loopback address, and BROKER_ALLOW_LOOPBACK_TARGETS is not set`
-  return undefined
+export function createOutbound(options: OutboundOptions): Outbound {
+  const agent = agentOf(options)
+  const { allowLoopback, proxy, allowHttp = allowLoopback } = options
+  const send = async (by: Dispatcher, url: string, init: Init): ReturnType<Outbound['request']> => {
+    if (proxy !== undefined) judgeName(url, allowLoopback)
+    return request(by, allowHttp, url, init)
+  }
+  return {
+    request: (url, init) => send(agent, url, init),
+    certificate: (origin, timeoutMs) => certificateOf(options, (by) => send(by, origin, { method: 'HEAD', timeoutMs, maxBytes: 0 })),
+    close: () => agent.destroy(),
+  }
 }
 
-export function createOutbound(options: OutboundOptions): Outbound {
+type Identity = typeof checkServerIdentity
+
+function agentOf(options: OutboundOptions, identity?: Identity): Dispatcher {
+  const { proxy, ca } = options
+  const tls = { ...(ca !== undefined && { ca }), ...(identity !== undefined && { checkServerIdentity: identity, maxCachedSessions: 0 }) }
   const pooled = {
-    connect: guardedConnector(options),
+    connect: guardedConnector(options, tls),
     connections: 32,
     pipelining: 1,
     keepAliveTimeout: 4_000,
     // Below what a server announces, or a request meets a connection that is being closed.
     keepAliveTimeoutThreshold: 1_500,
   }
-  const { proxy, ca } = options
-  const agent: Dispatcher =
-    proxy === undefined ? new Agent(pooled) : proxyAgent(proxy, { ...pooled, ...(ca === undefined ? {} : { requestTls: { ca } }) })
-  return {
-    async request(url, init) {
-      if (proxy !== undefined) judgeName(url, options.allowLoopback)
-      return request(agent, options.allowHttp ?? options.allowLoopback, url, init)
-    },
-    close: () => agent.destroy(),
+  return proxy === undefined ? new Agent(pooled) : proxyAgent(proxy, { ...pooled, requestTls: tls })
+}
+
+/** By a connection of its own: one that takes up an earlier TLS session shows no certificate. */
+async function certificateOf(options: OutboundOptions, send: (by: Dispatcher) => Promise<unknown>): Promise<Validity> {
+  let seen: PeerCertificate | undefined
+  const agent = agentOf(options, (host, certificate) => {
+    const problem = checkServerIdentity(host, certificate)
+    if (problem === undefined) seen = certificate
+    return problem
+  })
+  try {
+    await send(agent)
+  } catch (error) {
+    // What went wrong after the handshake is not about the certificate.
+    if (seen === undefined || error instanceof AddressRejected) throw error
+  } finally {
+    await agent.destroy()
   }
+  if (seen === undefined) throw new Error('The connection showed no certificate.')
+  const seconds = (date: string): number => Math.floor(Date.parse(date) / 1000)
+  return { from: seconds(seen.valid_from), until: seconds(seen.valid_to) }
 }
 
 /** What a proxy would be asked to call: an address is judged here, a name's address by the proxy alone. */
@@ -100,13 +94,16 @@ function judgeName(url: string, allowLoopback: boolean): void {
   if (!allowLoopback && /^(?:.+\.)?localhost\.?$/i.test(host)) throw new AddressRejected(`${host} is a name of this machine.`)
 }
 
-function guardedConnector({ allowLoopback, connectTimeoutMs = 3_000, ca, lookup = systemLookup }: OutboundOptions): buildConnector.connector {
+function guardedConnector(
+  { allowLoopback, connectTimeoutMs = 3_000, lookup = systemLookup }: OutboundOptions,
+  tls: buildConnector.BuildOptions,
+): buildConnector.connector {
   const connect = buildConnector({
     timeout: connectTimeoutMs,
     allowH2: false,
     autoSelectFamily: true,
     lookup: guardedLookup(lookup, allowLoopback),
-    ...(ca === undefined ? {} : { ca }),
+    ...tls,
   })
   return (target, done) => {
     // A literal address is never looked up.
@@ -144,12 +141,9 @@ function guardedLookup(lookup: typeof systemLookup, allowLoopback: boolean): Loo
   }
 }
 
-async function request(
-  agent: Dispatcher,
-  allowHttp: boolean,
-  address: string,
-  init: Parameters<Outbound['request']>[1],
-): ReturnType<Outbound['request']> {
+type Init = Omit<Parameters<Outbound['request']>[1], 'method'> & { method: 'GET' | 'POST' | 'HEAD' }
+
+async function request(agent: Dispatcher, allowHttp: boolean, address: string, init: Init): ReturnType<Outbound['request']> {
   const url = new URL(address)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && allowHttp)) throw new AddressRejected(`${url.origin} is not https.`)
   const abort = new AbortController()

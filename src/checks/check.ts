@@ -10,10 +10,10 @@ export interface Check {
   /** As /setup/checks asks it. */
   question: string
   /**
-   * `cheap`: looked at whenever anybody asks. `everySeconds`: kept that long, because it asks another system. `on_demand`: only for
-   * `cmb doctor`, because it grows with the number of clients.
+   * `cheap`: looked at whenever anybody asks. `everySeconds`: kept that long, because it asks another system; `background`: so slow a system
+   * that only `cmb doctor` waits for it. `on_demand`: only for `cmb doctor`, because it grows with the number of clients.
    */
-  cost: 'cheap' | 'on_demand' | { everySeconds: number }
+  cost: 'cheap' | 'on_demand' | { everySeconds: number; background?: true }
   /** How operators hear of a failure: an alert that pages, one that files a ticket, or none of its own. */
   severity: 'page' | 'ticket' | 'none'
   /** The part that is down when this fails. */

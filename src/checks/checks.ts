@@ -7,23 +7,34 @@ import { CHECKS } from './list.ts'
 
 /** What hangs is down. */
 const LOOK_MS = 6_000
-const LOOK_ON_DEMAND_MS = 60_000
+/** Of a look that no request but one of `cmb doctor` waits for. */
+const LONG_LOOK_MS = 60_000
 
 export interface Checks {
   /** Every finding of the checks that `which` accepts. `fresh`: looks again at what is kept, and at what is looked at on demand alone. */
   look(options?: { fresh?: boolean; which?: (check: Check) => boolean }): Promise<Finding[]>
 }
 
+interface Kept {
+  atMs: number
+  findings: Promise<Finding[]>
+  /** What the last look that has ended found. */
+  ended: Finding[]
+}
+
 export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Checks {
-  const kept = new Map<string, { atMs: number; findings: Promise<Finding[]> }>()
-  const current = (check: Check, look: Looking, fresh: boolean): Promise<Finding[]> => {
+  const kept = new Map<string, Kept>()
+  const current = (check: Check, look: Looking, fresh: boolean): Finding[] | Promise<Finding[]> => {
     if (typeof check.cost === 'string') return run(deps, check, look)
+    const { everySeconds, background = false } = check.cost
     const nowMs = deps.clock.steadyMs()
-    const last = kept.get(check.id)
-    if (!fresh && last !== undefined && nowMs - last.atMs < check.cost.everySeconds * 1000) return last.findings
-    const findings = run(deps, check, look)
-    kept.set(check.id, { atMs: nowMs, findings })
-    return findings
+    let last = kept.get(check.id)
+    if (fresh || last === undefined || nowMs - last.atMs >= everySeconds * 1000) {
+      const next: Kept = { atMs: nowMs, findings: run(deps, check, look), ended: last?.ended ?? [] }
+      void next.findings.then((findings) => (next.ended = findings))
+      kept.set(check.id, (last = next))
+    }
+    return background && !fresh ? last.ended : last.findings
   }
   return {
     async look({ fresh = false, which = () => true } = {}) {
@@ -35,7 +46,8 @@ export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Check
 }
 
 async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> {
-  const ms = check.cost === 'on_demand' ? LOOK_ON_DEMAND_MS : LOOK_MS
+  const waitedFor = typeof check.cost === 'string' ? check.cost !== 'on_demand' : check.cost.background !== true
+  const ms = waitedFor ? LOOK_MS : LONG_LOOK_MS
   const found: Found[] = await within(
     ms,
     Promise.resolve().then(() => check.look(look)),

@@ -2,7 +2,7 @@ import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { Check, Looking } from './check.ts'
 import { type Failure, type FailureCause, failureOf } from '../revocation/failure-cause.ts'
-import { failed, type Found, ok, warning } from './finding.ts'
+import { eachInTurn, failed, type Found, ok, warning } from './finding.ts'
 
 /** Clients: what is not delivered to them, and whether the broker reaches their addresses. A GET without a token ends nothing, and any answer below 500 counts. */
 export const clientChecks: readonly Check[] = [
@@ -31,11 +31,7 @@ async function addresses({ deps }: Looking): Promise<Found[]> {
   const guarded = new Set([...reports, ...deps.feed.streams()].map((one) => one.clientId))
   // An operator who opens the broker's own console sees whether it works.
   const looks = clients.filter((client) => client.source !== 'broker').flatMap((client) => looksAt(deps, client, guarded))
-  const found: Found[] = []
-  const run = async (): Promise<void> => {
-    for (let look = looks.shift(); look !== undefined; look = looks.shift()) found.push(await look())
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, run))
+  const found = await eachInTurn(looks, AT_ONCE, (look) => look())
   return found.toSorted((a, b) => (a.about ?? '').localeCompare(b.about ?? ''))
 }
 

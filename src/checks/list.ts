@@ -1,7 +1,8 @@
 import type { Check } from './check.ts'
 import { brokerChecks } from './broker.ts'
+import { certificateChecks } from './certificates.ts'
 import { clientChecks } from './clients.ts'
 import { microsoftChecks } from './microsoft.ts'
 
 /** Every check there is, in the order of `cmb doctor`. To add one, add an entry: /readyz, `cmb doctor`, /setup/checks and the metrics show it. */
-export const CHECKS: readonly Check[] = [...brokerChecks, ...microsoftChecks, ...clientChecks]
+export const CHECKS: readonly Check[] = [...brokerChecks, ...microsoftChecks, ...certificateChecks, ...clientChecks]

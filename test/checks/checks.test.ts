@@ -31,7 +31,11 @@ describe('the list of checks', () => {
   test('has each id once, and docs/checks.md has a row for each', () => {
     expect(new Set(CHECKS.map(({ id }) => id)).size).toBe(CHECKS.length)
     const cost = (one: Check): string =>
-      one.cost === 'cheap' ? 'at each look' : one.cost === 'on_demand' ? '`cmb doctor` only' : `once in ${one.cost.everySeconds} s`
+      one.cost === 'cheap'
+        ? 'at each look'
+        : one.cost === 'on_demand'
+          ? '`cmb doctor` only'
+          : `once in ${one.cost.everySeconds} s${one.cost.background ? ', in the background' : ''}`
     const row = (one: Check): string =>
       `| \`${one.id}\` | ${one.question} | ${cost(one)} | ${one.severity === 'none' ? '' : one.severity} | ${one.part ?? ''} |`
     expect(
@@ -100,7 +104,7 @@ describe('running checks', () => {
     ['UND_ERR_CONNECT_TIMEOUT', /firewall/],
   ])('what to do about an address that does not answer depends on the cause: %s', async (code, advice) => {
     const request = () => Promise.reject(new Error('fetch failed', { cause: Object.assign(new Error('inner'), { code }) }))
-    const rig = await createRig({ deps: { outbound: { request, close: async () => {} } } })
+    const rig = await createRig({ deps: { outbound: { request, certificate: request, close: async () => {} } } })
     await rig.register('Sydney')
     const found = await createChecks(rig.deps, clientChecks).look({ fresh: true })
     const address = found.find((one) => one.found.includes('logout address'))

@@ -88,7 +88,6 @@ beforeEach(async () => {
         if (down) throw new Error('connection refused')
         return { status: 200, headers: {}, body: JSON.stringify({ keys: published }) }
       },
-      close: async () => {},
     },
   }
 })

@@ -17,9 +17,10 @@ const SHA256_WITH_RSA = sequence(tlv(0x06, Buffer.from('2a864886f70d01010b', 'he
 const COMMON_NAME = tlv(0x06, Buffer.from('550403', 'hex'))
 const time = (at: Date): Buffer => tlv(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
 
-export function newCertificate(notAfter: Date = new Date(Date.now() + 86_400_000)): Certificate {
+/** @param host its common name, which is a host name where there is no other */
+export function newCertificate(notAfter: Date = new Date(Date.now() + 86_400_000), host = 'broker'): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  const name = sequence(tlv(0x31, sequence(COMMON_NAME, tlv(0x0c, Buffer.from('broker')))))
+  const name = sequence(tlv(0x31, sequence(COMMON_NAME, tlv(0x0c, Buffer.from(host)))))
   const serial = tlv(0x02, Buffer.concat([Buffer.from([1]), randomBytes(8)]))
   const validity = sequence(time(new Date(notAfter.getTime() - 30 * 86_400_000)), time(notAfter))
   const body = sequence(

@@ -1,0 +1,41 @@
+import { BlockList, isIP } from 'node:net'
+
+/** Which addresses the broker may call: link-local, metadata and reserved ones never, loopback where the operator allows it. */
+
+/** RFC 6890 and what cloud providers serve credentials from; IPv4 inside NAT64 (RFC 6052) and 6to4 (RFC 3056) included. */
+const never = new BlockList()
+never.addSubnet('0.0.0.0', 8, 'ipv4')
+never.addSubnet('169.254.0.0', 16, 'ipv4')
+never.addSubnet('224.0.0.0', 3, 'ipv4')
+never.addAddress('168.63.129.16', 'ipv4')
+never.addAddress('100.100.100.200', 'ipv4')
+never.addAddress('192.0.0.192', 'ipv4')
+never.addAddress('::', 'ipv6')
+never.addSubnet('fe80::', 10, 'ipv6')
+never.addSubnet('ff00::', 8, 'ipv6')
+never.addAddress('fd00:ec2::254', 'ipv6')
+never.addAddress('fd20:ce::254', 'ipv6')
+never.addSubnet('64:ff9b::', 104, 'ipv6')
+never.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6')
+never.addSubnet('64:ff9b::a83f:8110', 128, 'ipv6')
+// NAT64 of a network's own (RFC 8215): where in it the IPv4 stands is not known.
+never.addSubnet('64:ff9b:1::', 48, 'ipv6')
+never.addSubnet('2002:0::', 24, 'ipv6')
+never.addSubnet('2002:a9fe::', 32, 'ipv6')
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+loopback.addSubnet('64:ff9b::7f00:0', 104, 'ipv6')
+loopback.addSubnet('2002:7f00::', 24, 'ipv6')
+
+/** Undefined where the address may be called, else why not. */
+export function addressProblem(address: string, allowLoopback: boolean): string | undefined {
+  const bare = address.replace(/^\[|\]$|%.*$/g, '')
+  const family = isIP(bare)
+  if (family === 0) return `${bare} is not an IP address`
+  const kind = family === 4 ? 'ipv4' : 'ipv6'
+  if (never.check(bare, kind)) return `${bare} is a link-local, metadata or reserved address, which is never called`
+  if (!allowLoopback && loopback.check(bare, kind)) return `${bare} is a loopback address, and BROKER_ALLOW_LOOPBACK_TARGETS is not set`
+  return undefined
+}
