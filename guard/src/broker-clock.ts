@@ -45,3 +45,16 @@ export class BrokerClock {
     return Math.floor(this.#clock.nowMs() / 1000) + Math.max(0, this.offsetSeconds ?? 0)
   }
 }
+
+/** Once when the clocks part by more than what is tolerated, and again only when they have parted further or come together meanwhile. */
+export function warnOfClock(toleranceSeconds: number, problem: (error: Error) => void): (offsetSeconds: number) => void {
+  let warned: number | undefined
+  return (offset) => {
+    if (Math.abs(offset) <= toleranceSeconds) warned = undefined
+    else if (warned === undefined || Math.abs(offset - warned) > toleranceSeconds) {
+      warned = offset
+      const which = offset > 0 ? 'behind' : 'ahead of'
+      problem(new Error(`This machine's clock is ${Math.abs(offset)} s ${which} the broker's. Set it: tokens are refused where the clocks disagree.`))
+    }
+  }
+}

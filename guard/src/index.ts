@@ -2,7 +2,9 @@
  * What a Case Manager instance installs: it checks the broker's access tokens offline, follows its feed of revocations, and receives its
  * logout tokens. It refuses whatever it cannot be sure of. Depends on jose alone.
  */
-export { createGuard, type Guard, type GuardStatus, type RevocationListener } from './guard.ts'
+export { createGuard, type Guard } from './guard.ts'
+export type { GuardStatus } from './status.ts'
+export type { RevocationListener } from './enforcer.ts'
 export type { GuardOptions, Staleness } from './options.ts'
 export type { GuardHooks } from './hooks.ts'
 export type { Problem } from './problems.ts'

@@ -39,13 +39,13 @@ const refuse = (description: string): Response => answer(400, 'invalid_request',
  * Receives logout tokens (Back-Channel Logout 1.0 §2.5 to §2.8): 200 once the sink has ended what they name, 400 `invalid_request` for what
  * will never be good, 503 for what should be told again.
  */
-export function createLogoutReceiver(options: LogoutReceiverOptions): { receive(request: Request): Promise<Response>; counters: Counters } {
+export function createLogoutReceiver(options: LogoutReceiverOptions): { receive(request: Request): Promise<Response>; counters: LogoutCounters } {
   const receiver = new LogoutReceiver(options)
   return { receive: (request) => receiver.receive(request), counters: receiver.counters }
 }
 
 class LogoutReceiver {
-  readonly counters: Counters = { received: 0, ended: 0, rejected: 0, replayed: 0, failed: 0 }
+  readonly counters: LogoutCounters = { received: 0, ended: 0, rejected: 0, replayed: 0, failed: 0 }
   readonly #options: LogoutReceiverOptions
   readonly #once = new Once(REMEMBERED)
   readonly #maxAgeSeconds: number
@@ -111,7 +111,7 @@ class LogoutReceiver {
   }
 }
 
-interface Counters {
+export interface LogoutCounters {
   received: number
   ended: number
   rejected: number

@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { BulkTurns } from './bulk-turns.ts'
 import type { LocalLanes, TargetState } from './interface.ts'
 import { Lane, type Failing } from './lane.ts'
+import { type FillingDeps, LaneFilling, PAUSE_MS } from './lane-filling.ts'
 import { uniform } from './retry.ts'
 import type { Waiting } from './waiting-lines.ts'
 
@@ -13,18 +14,9 @@ import type { Waiting } from './waiting-lines.ts'
  * no other. A lane holds a window of the deliveries that are due; the store holds the rest, and the row is the truth (docs/decisions/0015).
  */
 
-/** Urgent deliveries of one target that wait in memory, and bulk ones of one revocation. None is shared between targets: dead ones must not use it up. */
-const ROOM = 500
-const BULK_ROOM = 64
-/** Read from the store at a time, of each priority and revocation. What is announced joins behind them, so it is short. */
-const PAGE = 64
 const TICK_MS = 250
 /** A hanging target may have as many probes under way. */
 const PROBES = 3
-/** More than can be running, so that a page holds one that is not. */
-const PROBE_PAGE = 20
-/** After a fault of our own (the store cannot write). */
-const PAUSE_MS = 1_000
 
 /** How an attempt ended. `passed`: the target was not called (another process has the lease, or the delivery is settled). */
 export interface Taken {
@@ -38,7 +30,7 @@ export interface Taken {
 export type How = 'due' | 'early' | 'probe'
 export type Perform = (ref: DeliveryRef, how: How) => Promise<Taken>
 
-type LaneDeps = Pick<Deps, 'clock' | 'log' | 'random'> & { store: Pick<DeliveryActs, 'dueDeliveries' | 'earlyDeliveries' | 'pendingTargetIds'> }
+type LaneDeps = FillingDeps & Pick<Deps, 'random'> & { store: Pick<DeliveryActs, 'pendingTargetIds'> }
 
 export interface Lanes extends LocalLanes {
   /** Reads which targets have pending deliveries, and what is due to them. */
@@ -59,12 +51,14 @@ class LanesOfThisProcess implements Lanes {
   readonly #perform: Perform
   readonly #lanes = new Map<string, Lane>()
   readonly #bulk = new BulkTurns((lane) => this.#beginBulk(lane))
+  readonly #filling: LaneFilling
   readonly #timer: NodeJS.Timeout
   #draining = false
 
   constructor(deps: LaneDeps, perform: Perform) {
     this.#deps = deps
     this.#perform = perform
+    this.#filling = new LaneFilling(deps)
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
     this.#timer.unref()
   }
@@ -76,7 +70,7 @@ class LanesOfThisProcess implements Lanes {
       const lane = this.#laneOf(ref.targetId)
       touched.add(lane)
       if (lane.breaker.open && lane.running.size === 0 && lane.breaker.mayTryFresh(this.#nowMs())) this.#call(lane, ref, 'due')
-      else this.#put(lane, ref)
+      else this.#filling.put(lane, ref)
     }
     for (const lane of touched) this.#pump(lane)
     return []
@@ -115,14 +109,6 @@ class LanesOfThisProcess implements Lanes {
     return lane
   }
 
-  #put(lane: Lane, ref: DeliveryRef): void {
-    if (lane.waiting.has(ref.id)) return
-    const full = lane.waiting.sizeFor(ref) >= (ref.priority === 'urgent' ? ROOM : BULK_ROOM)
-    // One that is running may have become due during an early attempt: the store is read again.
-    if (full || lane.breaker.open || lane.running.has(ref.id)) lane.more = true
-    else lane.waiting.add({ ref, early: false })
-  }
-
   /** A target whose breaker is open is called by its probes alone. */
   #isBlocked(lane: Lane): boolean {
     return this.#draining || lane.breaker.open || this.#nowMs() < lane.pausedUntilMs
@@ -132,7 +118,7 @@ class LanesOfThisProcess implements Lanes {
     if (this.#isBlocked(lane)) return
     for (let next; lane.hasPlace && (next = lane.waiting.nextUrgent()) !== undefined;) this.#begin(lane, next)
     if (lane.mayBeginBulk) this.#bulk.add(lane)
-    if (lane.waiting.size === 0 && (lane.more || lane.released !== undefined)) void this.#read(lane)
+    if (lane.waiting.size === 0 && (lane.more || lane.released !== undefined)) void this.#fill(lane)
   }
 
   #beginBulk(lane: Lane): boolean {
@@ -191,48 +177,16 @@ class LanesOfThisProcess implements Lanes {
     this.#deps.log.warn('target_stopped_answering', { target: lane.targetId, ...lane.failure })
   }
 
-  async #read(lane: Lane): Promise<void> {
+  async #fill(lane: Lane): Promise<void> {
     if (lane.reading || this.#draining) return
-    lane.reading = true
-    try {
-      for (const one of lane.more ? await this.#due(lane) : await this.#early(lane)) {
-        if (one.early && !lane.running.has(one.ref.id) && !lane.waiting.has(one.ref.id)) lane.waiting.add(one)
-        else if (!one.early) this.#put(lane, one.ref)
-      }
-    } catch (error) {
-      lane.pausedUntilMs = this.#nowMs() + PAUSE_MS
-      this.#deps.log.error('due_deliveries_not_read', { target: lane.targetId, cause: error })
-    } finally {
-      lane.reading = false
-    }
+    await this.#filling.read(lane)
     if (lane.waiting.size > 0) this.#pump(lane)
   }
 
-  async #due(lane: Lane): Promise<Waiting[]> {
-    const { refs, more } = await this.#deps.store.dueDeliveries({ targetId: lane.targetId, nowMs: this.#nowMs(), limit: PAGE })
-    lane.more = more
-    return refs.map((ref) => ({ ref, early: false }))
-  }
-
-  async #early(lane: Lane): Promise<Waiting[]> {
-    const page = await this.#deps.store.earlyDeliveries({ targetId: lane.targetId, nowMs: this.#nowMs(), limit: PAGE, after: lane.released })
-    lane.released = page.next
-    return page.refs.map((ref) => ({ ref, early: true }))
-  }
-
-  /** Calls with a delivery that is due, which counts as its attempt; else with one that is not yet due, another each time. */
   async #probe(lane: Lane): Promise<void> {
-    const { targetId } = lane
-    const { store } = this.#deps
-    const nowMs = this.#nowMs()
-    lane.breaker.called(nowMs)
-    const free = (refs: DeliveryRef[]): DeliveryRef[] => refs.filter(({ id }) => !lane.running.has(id))
-    const [due] = free((await store.dueDeliveries({ targetId, nowMs, limit: PROBE_PAGE })).refs)
-    if (due !== undefined) return this.#call(lane, due, 'due')
-    const early = free((await store.earlyDeliveries({ targetId, nowMs, limit: PROBE_PAGE })).refs)
-    const ref = early[lane.probes++ % Math.max(1, early.length)]
-    if (ref !== undefined) this.#call(lane, ref, 'probe')
-    else if (lane.running.size === 0) lane.more = lane.hasPending = false
+    lane.breaker.called(this.#nowMs())
+    const next = await this.#filling.nextForProbe(lane)
+    if (next !== undefined) this.#call(lane, next.ref, next.how)
   }
 
   #mayProbe(lane: Lane, nowMs: number): boolean {
