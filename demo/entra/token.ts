@@ -47,8 +47,9 @@ async function answer(c: Context, site: Site, form: URLSearchParams): Promise<To
     if (!named) throw new EntraError(90002, 'An application asks for its own token at a tenant, not at organizations.')
     return { status: 200, body: await issueAppToken(site, named.tid, app, form.get('scope') ?? '') }
   }
-  if (grantType === 'authorization_code') return redeemCode(site, named?.tid, app, form)
-  if (grantType === 'refresh_token') return refresh(site, named?.tid, app, form)
+  const [code, token] = [form.get('code') ?? '', form.get('refresh_token') ?? '']
+  if (grantType === 'authorization_code') return redeem(site, named?.tid, app, form, (provider) => provider.signInOfCode(code))
+  if (grantType === 'refresh_token') return redeem(site, named?.tid, app, form, (provider) => provider.signInOf(token))
   throw new EntraError(70003)
 }
 
@@ -59,17 +60,11 @@ function spendTokenError(world: World): void {
   throw new EntraError(tokenErrors.code)
 }
 
-async function redeemCode(site: Site, tid: string | undefined, app: AppRegistration, form: URLSearchParams): Promise<TokenAnswer> {
-  const code = form.get('code') ?? ''
-  const found = await findGrant(site, tid, (provider) => provider.signInOfCode(code))
-  if (!found) throw new EntraError(70000)
-  checkGrant(site.world, app, found.signIn)
-  return finish(site, found, await found.provider.token(app.clientId, form))
-}
+type Finder = (provider: TenantProvider) => Promise<SignIn | undefined>
 
-async function refresh(site: Site, tid: string | undefined, app: AppRegistration, form: URLSearchParams): Promise<TokenAnswer> {
-  const token = form.get('refresh_token') ?? ''
-  const found = await findGrant(site, tid, (provider) => provider.signInOf(token))
+/** Of a code or a refresh token. */
+async function redeem(site: Site, tid: string | undefined, app: AppRegistration, form: URLSearchParams, find: Finder): Promise<TokenAnswer> {
+  const found = await findGrant(site, tid, find)
   if (!found) throw new EntraError(70000)
   checkGrant(site.world, app, found.signIn)
   return finish(site, found, await found.provider.token(app.clientId, form))
@@ -80,11 +75,7 @@ interface Found {
   signIn: SignIn
 }
 
-async function findGrant(
-  site: Site,
-  tid: string | undefined,
-  look: (provider: TenantProvider) => Promise<SignIn | undefined>,
-): Promise<Found | undefined> {
+async function findGrant(site: Site, tid: string | undefined, look: Finder): Promise<Found | undefined> {
   const providers = tid === undefined ? await site.providers() : [await site.provider(tid)]
   for (const provider of providers) {
     const signIn = await look(provider)

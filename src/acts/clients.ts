@@ -18,10 +18,14 @@ export function shown(client: Client): Record<string, unknown> {
   return { ...toWire(client), source: client.source, secrets, created_at: client.createdAt, updated_at: client.updatedAt }
 }
 
+export const noSuchClient = (): Problem =>
+  new Problem(404, 'No such client', 'No client of that id is registered; GET /admin/v1/clients (cmb clients list) lists those that are.')
+
+/** @throws Problem 404 */
 export async function known(deps: Deps, id: string): Promise<Client> {
   const client = await deps.store.findClient(id)
   if (client !== undefined && client.removedAt === undefined) return client
-  throw new Problem(404, 'No such client', 'No client of that id is registered; GET /admin/v1/clients (cmb clients list) lists those that are.')
+  throw noSuchClient()
 }
 
 const WHERE: Record<ClientSource, string> = {
@@ -101,8 +105,7 @@ export async function remove(deps: Deps, caller: Caller, id: string, source: Cli
   return recorded(deps, caller, { act: 'client.remove', target: `client ${id}`, details }, async () => {
     const now = deps.clock.now()
     const answer = await deps.store.removeClient({ clientId: id, source: source ?? caller.source, actor: caller.actor, now })
-    if (answer.outcome === 'unknown')
-      throw new Problem(404, 'No such client', 'No client of that id is registered; GET /admin/v1/clients (cmb clients list) lists those that are.')
+    if (answer.outcome === 'unknown') throw noSuchClient()
     if (answer.outcome === 'foreign') {
       const { message } = foreign(id, answer.source)
       throw new Problem(

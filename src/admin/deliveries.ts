@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { milliseconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { limit, ok, route, seqNumber, shape } from './route.ts'
+import { noSuchClient } from '../acts/clients.ts'
 import { Problem } from '../acts/problem.ts'
 import { closeAs, redriveAs, type WhichDeliveries } from '../acts/deliveries.ts'
 
@@ -94,8 +95,7 @@ export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
   }
   // Longer than `redrive`, whose path is its own.
   route(routes, 'get', '/deliveries/:id{.{8,}}', read, async ({ params }, c) => {
-    const delivery = await deps.store.findDelivery(params.id)
-    if (delivery === undefined) throw new Problem(404, 'No such delivery', 'There is no delivery of that id; GET /admin/v1/deliveries lists them.')
+    const delivery = await knownDelivery(deps, params.id)
     return c.json(deliveryShown(delivery, await deps.store.attemptsOf(delivery.id)))
   })
   redriveRoute(deps, routes)
@@ -133,12 +133,17 @@ function closeRoute(deps: Deps, routes: Hono<AdminEnv>): void {
   })
 }
 
-/** @throws Problem 404 where the client or the delivery that is named is unknown */
-async function mustExist(deps: Deps, which: WhichDeliveries): Promise<void> {
-  if (which.client_id !== undefined && (await deps.store.findClient(which.client_id)) === undefined)
-    throw new Problem(404, 'No such client', 'There is no such client; GET /admin/v1/clients (cmb clients list) lists them.')
-  if (which.id !== undefined && (await deps.store.findDelivery(which.id)) === undefined)
-    throw new Problem(404, 'No such delivery', 'There is no delivery of that id; GET /admin/v1/deliveries (cmb deliveries list) lists them.')
+/** @throws Problem 404 where the client or the delivery that is named is unknown. A client that was removed may have deliveries. */
+async function mustExist({ store }: Deps, { client_id: clientId, id }: WhichDeliveries): Promise<void> {
+  if (clientId !== undefined && (await store.findClient(clientId)) === undefined) throw noSuchClient()
+  if (id !== undefined) await knownDelivery({ store }, id)
+}
+
+/** @throws Problem 404 */
+async function knownDelivery({ store }: Pick<Deps, 'store'>, id: string): Promise<Delivery> {
+  const delivery = await store.findDelivery(id)
+  if (delivery !== undefined) return delivery
+  throw new Problem(404, 'No such delivery', 'There is no delivery of that id; GET /admin/v1/deliveries (cmb deliveries list) lists them.')
 }
 
 export function deliveryShown(delivery: Delivery, attempts?: DeliveryAttempt[]): Record<string, unknown> {

@@ -1,6 +1,7 @@
 import type { Child } from 'hono/jsx'
 import type { AuditEntry } from '../../db/types.ts'
 import { Button } from '../page/components.tsx'
+import { SelectField, TextField } from '../page/fields.tsx'
 import { auditLines } from '../acts/audit.ts'
 import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { when } from './format.ts'
@@ -116,25 +117,9 @@ function row(request: ConsoleRequest, one: AuditEntry, names: Map<string, string
 
 const Filters = ({ actorId, act, caseReference }: { actorId: string | undefined; act: string | undefined; caseReference: string | undefined }) => (
   <form class="search" method="get" action="/ops/audit">
-    <div class="field">
-      <label for="actor">Who</label>
-      <input id="actor" name="actor" value={actorId} maxlength={200} autocomplete="off" placeholder="sub, client or cmb@user (unverified)" />
-    </div>
-    <div class="field">
-      <label for="act">What</label>
-      <select id="act" name="act">
-        <option value="">Anything</option>
-        {ACTS.map((one) => (
-          <option value={one} selected={one === act}>
-            {one}
-          </option>
-        ))}
-      </select>
-    </div>
-    <div class="field">
-      <label for="case">Case</label>
-      <input id="case" name="case" value={caseReference} maxlength={200} autocomplete="off" />
-    </div>
+    <TextField name="actor" label="Who" value={actorId} maxlength={200} placeholder="sub, client or cmb@user (unverified)" literal />
+    <SelectField name="act" label="What" options={[['', 'Anything'], ...ACTS.map((one) => [one, one] as const)]} chosen={act} />
+    <TextField name="case" label="Case" value={caseReference} maxlength={200} literal />
     <Button kind="quiet">Show</Button>
   </form>
 )

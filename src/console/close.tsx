@@ -2,6 +2,7 @@ import type { Delivery, DeliveryState } from '../../db/types.ts'
 import { closeAs, type WhichDeliveries } from '../acts/deliveries.ts'
 import { Button, HiddenFields, LinkButton } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
+import { SelectField, TextField } from '../page/fields.tsx'
 import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
 import { FRESH_SECONDS, isFresh } from './pass.ts'
@@ -28,31 +29,21 @@ export function Close({ request, shown, clientId }: { request: ConsoleRequest; s
       </p>
       <form class="stack" method="post" action="/ops/deliveries/close">
         <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
-        <div class="field">
-          <label for="which">What do you want to close?</label>
-          <select id="which" name="which">
-            {shown.map((one) => (
-              <option value={`id ${one.id}`}>
-                {one.seq === undefined ? '' : `Revocation ${one.seq} at `}
-                {nameOf(request.deps, one.clientId)}
-              </option>
-            ))}
-            {targets.map(([id, uri]) => (
-              <option value={`target_id ${id}`}>All pending, rejected and failed to {uri}</option>
-            ))}
-            {clientId === undefined ? null : (
-              <option value={`client_id ${clientId}`}>All pending, rejected and failed to {nameOf(request.deps, clientId)}</option>
-            )}
-          </select>
-        </div>
-        <div class="field">
-          <label for="reason">Reason</label>
-          <input id="reason" name="reason" maxlength={LONGEST_REASON} required />
-        </div>
-        <div class="field">
-          <label for="close-case">Case (optional)</label>
-          <input id="close-case" name="case_reference" maxlength={LONGEST_CASE} />
-        </div>
+        <SelectField
+          name="which"
+          label="What do you want to close?"
+          options={[
+            ...shown.map(
+              (one) => [`id ${one.id}`, `${one.seq === undefined ? '' : `Revocation ${one.seq} at `}${nameOf(request.deps, one.clientId)}`] as const,
+            ),
+            ...targets.map(([id, uri]) => [`target_id ${id}`, `All pending, rejected and failed to ${uri}`] as const),
+            ...(clientId === undefined
+              ? []
+              : [[`client_id ${clientId}`, `All pending, rejected and failed to ${nameOf(request.deps, clientId)}`] as const]),
+          ]}
+        />
+        <TextField name="reason" label="Reason" maxlength={LONGEST_REASON} required />
+        <TextField id="close-case" name="case_reference" label="Case (optional)" maxlength={LONGEST_CASE} literal />
         <Button kind="danger">Close</Button>
       </form>
     </Panel>

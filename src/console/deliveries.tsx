@@ -2,6 +2,7 @@ import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryState } from '../../db/types.ts'
 import { Button, HiddenFields, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
+import { SelectField } from '../page/fields.tsx'
 import { redriveAs } from '../acts/deliveries.ts'
 import { Close, closedWords, mayClose, OPEN } from './close.tsx'
 import { desk, formToken, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
@@ -67,31 +68,16 @@ interface FiltersProps {
 function Filters({ request, state, clientId, counts }: FiltersProps) {
   const total = (one: DeliveryState): number =>
     counts.filter((each) => each.state === one && (clientId === undefined || each.clientId === clientId)).reduce((sum, each) => sum + each.count, 0)
-  const clients = clientIds(request, counts)
   return (
     <Panel>
       <form class="search" method="get" action="/ops/deliveries">
-        <div class="field">
-          <label for="state">State</label>
-          <select id="state" name="state">
-            {STATES.map((one) => (
-              <option value={one} selected={one === state}>
-                {stateTitle(one)} ({count(total(one))})
-              </option>
-            ))}
-          </select>
-        </div>
-        <div class="field">
-          <label for="client">Instance</label>
-          <select id="client" name="client">
-            <option value="">All</option>
-            {clients.map((one) => (
-              <option value={one} selected={one === clientId}>
-                {nameOf(request.deps, one)}
-              </option>
-            ))}
-          </select>
-        </div>
+        <SelectField name="state" label="State" options={STATES.map((one) => [one, `${stateTitle(one)} (${count(total(one))})`])} chosen={state} />
+        <SelectField
+          name="client"
+          label="Instance"
+          options={[['', 'All'], ...clientIds(request, counts).map((one) => [one, nameOf(request.deps, one)] as const)]}
+          chosen={clientId}
+        />
         <Button kind="quiet">Show</Button>
       </form>
     </Panel>

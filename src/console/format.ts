@@ -63,6 +63,10 @@ export const whoIs = ({ user }: Pick<Session, 'user'>): string => [user.name, us
 
 export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string => deps.clients.find(clientId)?.metadata.name ?? `${clientId} (removed)`
 
+/** To choose from. */
+export const instances = ({ deps }: { deps: Pick<Deps, 'clients'> }): [clientId: string, name: string][] =>
+  deps.clients.list().map(({ clientId, metadata }) => [clientId, metadata.name])
+
 /** What a revocation covers, as an operator says it; users by their name where it is known. */
 export async function covered(deps: Pick<Deps, 'clients' | 'store'>, selector: Selector): Promise<string> {
   switch (selector.kind) {

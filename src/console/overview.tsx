@@ -1,15 +1,15 @@
 import type { Child } from 'hono/jsx'
 import { Notice } from '../page/components.tsx'
 import { MOST_SHOWN } from '../acts/microsoft-work.ts'
-import { stalenessWords, type GuardState } from '../acts/guards.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
 import { desk, Figures, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
-import { type InstanceNow, instancesNow, type TargetNow } from './instances.ts'
+import { addresses, guards } from './instance-cells.tsx'
+import { type InstanceNow, instancesNow } from './instances.ts'
 import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
-import { count, plural, span, when } from './format.ts'
+import { count, plural, span } from './format.ts'
 
 /** Where operators look first: what is down, what is owed to whom, how fast it goes, what was revoked last. */
 
@@ -158,53 +158,9 @@ function instanceRow(one: InstanceNow, nowMs: number): Child[] {
     number(one.delivering, ''),
     number(one.counts.rejected, 'hurt', list('rejected')),
     number(one.counts.failed, 'hurt', list('failed')),
-    one.targets.length === 0 ? <span class="soft">none</span> : one.targets.map((target) => <Address target={target} nowMs={nowMs} />),
-    one.guards.length === 0 ? <span class={one.unreached ? 'hurt' : 'soft'}>none</span> : one.guards.map((guard) => <Guard guard={guard} />),
+    addresses(one, nowMs),
+    guards(one),
   ]
-}
-
-const BREAKER = {
-  closed: { words: 'answers', tag: 'tag' },
-  failing: { words: 'failing', tag: 'tag wait' },
-  open: { words: 'does not answer', tag: 'tag bad' },
-  unknown: { words: 'not called yet', tag: 'tag calm' },
-} as const
-
-/** It answers, and does not accept what it gets: its deliveries are not retried. */
-const REJECTS = { words: 'rejects', tag: 'tag bad' } as const
-
-export function Address({ target, nowMs }: { target: TargetNow; nowMs: number }) {
-  const { breaker = 'unknown', lastFailure } = target.state ?? {}
-  const { words, tag } = breaker === 'closed' && lastFailure !== undefined ? REJECTS : BREAKER[breaker]
-  return (
-    <div class="small">
-      <span class={tag}>{words}</span> {hostOf(target.uri)}
-      {target.former ? ' (former)' : ''}
-      {lastFailure === undefined ? null : `: ${lastFailure}`}
-      {target.pending > 0 && target.oldestAtMs !== undefined ? <span class="soft">, pending since {when(target.oldestAtMs, nowMs)}</span> : null}
-    </div>
-  )
-}
-
-/** An address of ours is an https one; its path says nothing at a glance. */
-const hostOf = (uri: string): string => (URL.canParse(uri) ? new URL(uri).host : uri)
-
-/** As much as a guard tolerates by default. */
-const CLOCK_SECONDS = 5
-
-export function Guard({ guard }: { guard: GuardState }) {
-  const late = guard.behind !== undefined && guard.behind > 0
-  const tag = guard.connected ? (late ? 'tag wait' : 'tag') : 'tag bad'
-  const words = guard.behind === undefined ? 'has not reported' : late ? `${count(guard.behind)} behind` : 'enforces all'
-  return (
-    <div class={guard.guardId.length < 24 ? 'small whole' : 'small'}>
-      <span class={tag}>{guard.connected ? words : 'away'}</span> {guard.guardId}
-      {guard.connected ? null : <span class="soft">, {words}</span>}
-      {guard.failOpen ? <span class="tag wait">{stalenessWords(guard.staleness)}</span> : null}
-      {guard.outdated ? <span class="tag wait">outdated</span> : null}
-      {Math.abs(guard.clockOffsetSeconds ?? 0) > CLOCK_SECONDS ? <span class="tag wait">clock off by {guard.clockOffsetSeconds} s</span> : null}
-    </div>
-  )
 }
 
 const PART = {

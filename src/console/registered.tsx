@@ -3,7 +3,7 @@ import type { Client } from '../protocol/client-metadata.ts'
 import type { StoredSigningKey } from '../../db/types.ts'
 import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { type InstanceNow, instancesNow } from './instances.ts'
-import { Address, Guard } from './overview.tsx'
+import { addresses, guards } from './instance-cells.tsx'
 import { when } from './format.ts'
 
 /** Which instances are registered and which keys sign, to look at: both are changed by `cmb` and the admin API. */
@@ -31,7 +31,6 @@ export async function clientsPage(request: ConsoleRequest): Promise<Response> {
 }
 
 function clientRow(client: Client, now: InstanceNow | undefined, nowMs: number): Child[] {
-  const addresses = now === undefined ? [] : now.targets.map((target) => <Address target={target} nowMs={nowMs} />)
   return [
     <>
       <strong>{client.metadata.name}</strong>
@@ -42,12 +41,8 @@ function clientRow(client: Client, now: InstanceNow | undefined, nowMs: number):
     SOURCE[client.source],
     <span class="small">{whoMay(client)}</span>,
     <span class="small">{AUTH[client.metadata.authMethod]}</span>,
-    addresses.length === 0 ? <span class="soft">none</span> : addresses,
-    now === undefined || now.guards.length === 0 ? (
-      <span class={now?.unreached === true ? 'hurt' : 'soft'}>none</span>
-    ) : (
-      now.guards.map((guard) => <Guard guard={guard} />)
-    ),
+    addresses(now, nowMs),
+    guards(now),
     when(client.updatedAt * 1000, nowMs),
   ]
 }

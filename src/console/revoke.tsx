@@ -1,5 +1,6 @@
 import { Button, Choices, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
+import { SelectField, TextField } from '../page/fields.tsx'
 import { previewed, revokeAs } from '../acts/revocations.ts'
 import { Problem } from '../acts/problem.ts'
 import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
@@ -7,7 +8,7 @@ import { nothingHere } from './nothing.tsx'
 import { FRESH_SECONDS, isFresh } from './pass.ts'
 import { howMany } from './revocations.tsx'
 import { type Draft, readDraft, typedFor, type Wanted, wantedOf } from './revoke-wanted.ts'
-import { covered, REASON } from './format.ts'
+import { covered, instances, REASON } from './format.ts'
 
 /**
  * Revoking, in three steps: what; a dry run that says how many; and the deed. Administrators alone, freshly signed in; whoever would sign out
@@ -50,47 +51,29 @@ function DraftForm({ request, draft }: { request: ConsoleRequest; draft: Draft }
     <form class="stack" method="post" action="/ops/revoke/check">
       <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
       <Choices legend="What is to end?" name="kind" options={CHOICES} chosen={draft.kind} />
-      <Field
-        id="value"
+      <TextField
+        name="value"
         label="Its id"
         hint="Of the session, the user or the tenant. The search for sessions leads here with it filled in."
         value={draft.value}
+        maxlength={200}
+        literal
       />
-      <div class="field">
-        <label for="client">Instance</label>
-        <select id="client" name="client">
-          <option value="">None</option>
-          {request.deps.clients.list().map((one) => (
-            <option value={one.clientId} selected={one.clientId === draft.client}>
-              {one.metadata.name}
-            </option>
-          ))}
-        </select>
-      </div>
-      <Field id="case_reference" label="Case reference" hint="Kept in the log and in the audit log." value={draft.caseReference} />
-      <div class="field">
-        <label for="comment">Comment</label>
-        <textarea id="comment" name="comment" rows={3} maxlength={2000}>
-          {draft.comment}
-        </textarea>
-      </div>
+      <SelectField name="client" label="Instance" options={[['', 'None'], ...instances(request)]} chosen={draft.client} />
+      <TextField
+        name="case_reference"
+        label="Case reference"
+        hint="Kept in the log and in the audit log."
+        value={draft.caseReference}
+        maxlength={200}
+        literal
+      />
+      <TextField name="comment" label="Comment" lines={3} maxlength={2000} value={draft.comment} />
       <div class="row">
         <Button>See whom it would sign out</Button>
       </div>
       <p class="soft small">This does nothing yet.</p>
     </form>
-  )
-}
-
-function Field({ id, label, hint, value }: { id: string; label: string; hint: string; value: string }) {
-  return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <input id={id} name={id} value={value} maxlength={200} autocomplete="off" aria-describedby={`${id}-hint`} />
-      <span id={`${id}-hint`} class="soft small">
-        {hint}
-      </span>
-    </div>
   )
 }
 
@@ -142,12 +125,16 @@ function ConfirmForm({ request, draft, typed }: { request: ConsoleRequest; draft
     <form class="stack" method="post" action="/ops/revoke">
       <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...fieldsOf(draft) }} />
       {typed === undefined ? null : (
-        <div class="field">
-          <label for="typed">
-            Type <code>{typed}</code> to sign them out
-          </label>
-          <input id="typed" name="typed" autocomplete="off" autocapitalize="none" spellcheck={false} required />
-        </div>
+        <TextField
+          name="typed"
+          label={
+            <>
+              Type <code>{typed}</code> to sign them out
+            </>
+          }
+          literal
+          required
+        />
       )}
       <div class="row">
         <Button kind="danger">Revoke now</Button>

@@ -1,8 +1,9 @@
 import type { Child } from 'hono/jsx'
 import type { Participant, Session } from '../../db/types.ts'
 import { Button } from '../page/components.tsx'
+import { SelectField, TextField } from '../page/fields.tsx'
 import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
-import { nameOf, plural, when, whoIs } from './format.ts'
+import { instances, nameOf, plural, when, whoIs } from './format.ts'
 
 /** Live sessions by user, instance and device. Nobody is listed before somebody is searched for. */
 
@@ -49,25 +50,9 @@ interface Asked {
 
 const Search = ({ request, text, clientId, device }: Asked) => (
   <form class="search" method="get" action="/ops/sessions">
-    <div class="field">
-      <label for="user">User</label>
-      <input id="user" name="user" value={text} maxlength={200} autocomplete="off" placeholder="Name, username, sub or sid" />
-    </div>
-    <div class="field">
-      <label for="client">Instance</label>
-      <select id="client" name="client">
-        <option value="">Any</option>
-        {request.deps.clients.list().map((one) => (
-          <option value={one.clientId} selected={one.clientId === clientId}>
-            {one.metadata.name}
-          </option>
-        ))}
-      </select>
-    </div>
-    <div class="field">
-      <label for="device">Device</label>
-      <input id="device" name="device" value={device} maxlength={200} autocomplete="off" placeholder="iPhone" />
-    </div>
+    <TextField name="user" label="User" value={text} maxlength={200} placeholder="Name, username, sub or sid" literal />
+    <SelectField name="client" label="Instance" options={[['', 'Any'], ...instances(request)]} chosen={clientId} />
+    <TextField name="device" label="Device" value={device} maxlength={200} placeholder="iPhone" literal />
     <Button>Search</Button>
   </form>
 )

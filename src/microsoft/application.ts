@@ -35,7 +35,8 @@ export async function openApplication(input: {
   tenant: string
   discovery: Discovery
   transport: Transport
-  cache: ICachePlugin
+  /** Not given: of the application alone, kept nowhere. */
+  cache?: ICachePlugin
 }): Promise<ConfidentialClientApplication> {
   const { authority } = input.config.entra
   const { clientId, credential } = input.connection
@@ -50,7 +51,7 @@ export async function openApplication(input: {
       knownAuthorities: [host],
       authorityMetadata: input.discovery.text,
     },
-    cache: { cachePlugin: input.cache },
+    cache: { cachePlugin: input.cache ?? sessionCache() },
     system: { networkClient: input.transport, loggerOptions: { loggerCallback: () => {}, piiLoggingEnabled: false } },
   })
 }

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { answerOfBody, outcomeOf } from './aadsts.ts'
-import { openApplication, sessionCache } from './application.ts'
+import { openApplication } from './application.ts'
 import type { Need } from './asking.ts'
 import type { Connection } from './connection.ts'
 import { createDirectory, type Directory, type Discovery } from './directory.ts'
@@ -69,14 +69,7 @@ async function tryCredential(need: Need, tid: string, discovery: Discovery): Pro
   const transport = createTransport(need.fetch)
   const scope = `${graphResource(need.config.entra.authority)}/.default`
   try {
-    const application = await openApplication({
-      config: need.config,
-      connection: need.connection(),
-      tenant: tid,
-      discovery,
-      transport,
-      cache: sessionCache(),
-    })
+    const application = await openApplication({ config: need.config, connection: need.connection(), tenant: tid, discovery, transport })
     const token = await within(application.acquireTokenByClientCredential({ scopes: [scope], skipCache: true }))
     return { ok: true, graphRoles: rolesOf(token?.accessToken) }
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { Directory } from './directory.ts'
-import { openApplication, sessionCache } from './application.ts'
+import { openApplication } from './application.ts'
 import { type Graph, GraphProblem, MicrosoftRefusal } from './interface.ts'
 import { type Need, outage, rejected } from './asking.ts'
 import { type Answer, call, createTransport, MicrosoftUnreachable } from './transport.ts'
@@ -127,14 +127,7 @@ async function appToken(need: Need, directory: Directory, origin: string, tokens
   try {
     const discovery = await directory.discovery(tid).catch(outage)
     const transport = createTransport(need.fetch)
-    const application = await openApplication({
-      config: need.config,
-      connection: need.connection(),
-      tenant: tid,
-      discovery,
-      transport,
-      cache: sessionCache(),
-    })
+    const application = await openApplication({ config: need.config, connection: need.connection(), tenant: tid, discovery, transport })
     const scopes = [`${new URL(origin).origin}/.default`]
     const result = await application.acquireTokenByClientCredential({ scopes }).catch((error: unknown) => rejected(error, transport))
     if (result === null) throw new GraphProblem('outage', 'Microsoft gave no token for Graph.')

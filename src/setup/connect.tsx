@@ -1,7 +1,8 @@
 import { connectTenant, readTenantId } from '../microsoft/tenants.ts'
 import { Button, Choices, Facts, Notice, Tick } from '../page/components.tsx'
 import { dropDraft, draftOf, keepDraft } from './draft.ts'
-import { Field, Form, goOn, recorded, setupPage, type SetupRequest } from './frame.tsx'
+import { TextField } from '../page/fields.tsx'
+import { Form, goOn, recorded, setupPage, type SetupRequest } from './frame.tsx'
 import { readConnection, tried } from './typed-connection.ts'
 
 /**
@@ -25,9 +26,10 @@ export async function connectPage(request: SetupRequest, problem?: Problem): Pro
     <>
       <Present current={current} />
       <Form request={request} action="/setup/connect">
-        <Field
+        <TextField
           label="Application (client) id"
           name="client_id"
+          literal
           value={draft?.client_id ?? current.clientId}
           hint="App registrations, Case Manager, Overview."
           required
@@ -78,15 +80,17 @@ function CredentialFields({ current: { credential, credentialFrom }, draft }: { 
           { value: 'pem', label: 'A certificate', hint: 'Nothing secret was ever at Entra: its public half is uploaded there.' },
         ]}
       />
-      <Field
+      <TextField
         label="Client secret, its value"
         name="client_secret"
+        literal
         secret
         hint={draft?.client_secret === undefined ? 'Not the “Secret ID”.' : TYPED_BEFORE}
       />
-      <Field
+      <TextField
         label="Or private key and certificate, in PEM"
         name="certificate"
+        literal
         lines={4}
         hint={draft?.certificate === undefined ? undefined : TYPED_BEFORE}
       />
@@ -97,8 +101,15 @@ function CredentialFields({ current: { credential, credentialFrom }, draft }: { 
 function FirstTenantFields({ draft }: { draft: Draft }) {
   return (
     <>
-      <Field label="Directory (tenant) id" name="tid" value={draft?.tid} hint="Entra ID, Overview. The users of this tenant will sign in." required />
-      <Field label="What you call the tenant" name="name" value={draft?.name} hint="For you and other operators, “Contoso” for instance." />
+      <TextField
+        label="Directory (tenant) id"
+        name="tid"
+        literal
+        value={draft?.tid}
+        hint="Entra ID, Overview. The users of this tenant will sign in."
+        required
+      />
+      <TextField label="What you call the tenant" name="name" value={draft?.name} hint="For you and other operators, “Contoso” for instance." />
       <p class="soft small">The first tenant is also the operators’: its app roles Broker.Operator and Broker.Administrator count.</p>
     </>
   )
@@ -164,14 +175,15 @@ export function addTenantPage(request: SetupRequest, problem?: Problem, typed?: 
         administrator has consented and its proof of MFA is chosen.
       </p>
       <Form request={request} action="/setup/tenants">
-        <Field
+        <TextField
           label="Directory (tenant) id"
           name="tid"
+          literal
           value={typed?.get('tid') ?? undefined}
           hint="Its administrator finds it under Entra ID, Overview."
           required
         />
-        <Field label="What you call it" name="name" value={typed?.get('name') ?? undefined} hint="For you and other operators." />
+        <TextField label="What you call it" name="name" value={typed?.get('name') ?? undefined} hint="For you and other operators." />
         {operatorTenant === undefined ? <Tick name="operators" label="This tenant’s users operate the broker" checked /> : null}
         <div class="row">
           <Button>Connect</Button>

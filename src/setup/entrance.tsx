@@ -4,10 +4,11 @@ import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
 import { Button, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
+import { TextField } from '../page/fields.tsx'
 import { page } from '../page/layout.tsx'
 import { mustBeWithin } from '../rate-limits.ts'
 import { operatorExists, recoveryPending, useSetupToken } from '../session/setup-token.ts'
-import { Field, goOn, notOurForm } from './frame.tsx'
+import { goOn, notOurForm } from './frame.tsx'
 import { givePass } from './visitor.ts'
 
 /** The entrance of /setup: the one-time token while there is no operator, the console's sign-in from then on. */
@@ -68,7 +69,7 @@ function TokenEntrance({ csrf, recovery, rejected }: { csrf: string; recovery: b
       ) : null}
       <form class="stack" method="post" action="/setup/token">
         <HiddenFields fields={{ [CSRF_FIELD]: csrf }} />
-        <Field label="Token" name="token" required />
+        <TextField label="Token" name="token" literal required />
         <div class="row">
           <Button>Begin</Button>
         </div>

@@ -39,46 +39,6 @@ export const Form = ({ request, action, children }: { request: SetupRequest; act
   </form>
 )
 
-export const Field = (props: {
-  label: string
-  name: string
-  hint?: Child | undefined
-  value?: string | undefined
-  secret?: boolean | undefined
-  lines?: number | undefined
-  required?: boolean | undefined
-}) => (
-  <div class="field">
-    <label for={props.name}>{props.label}</label>
-    {props.lines === undefined ? (
-      <input
-        id={props.name}
-        name={props.name}
-        type={props.secret ? 'password' : 'text'}
-        value={props.value}
-        autocomplete="off"
-        spellcheck={false}
-        required={props.required}
-        aria-describedby={props.hint === undefined ? undefined : `${props.name}-hint`}
-      />
-    ) : (
-      <textarea
-        id={props.name}
-        name={props.name}
-        rows={props.lines}
-        autocomplete="off"
-        spellcheck={false}
-        aria-describedby={props.hint === undefined ? undefined : `${props.name}-hint`}
-      ></textarea>
-    )}
-    {props.hint === undefined ? null : (
-      <p class="soft small" id={`${props.name}-hint`}>
-        {props.hint}
-      </p>
-    )}
-  </div>
-)
-
 /** A link and not a form: it leads by way of the public listener to Microsoft, whose further ways no form-action could list. */
 export function errandAddress({ deps, visitor, now }: SetupRequest, about: Pick<SetupErrand, 'kind' | 'tid' | 'proof'>): string {
   const errand: SetupErrand = { ...about, id: newId(deps.random), key: visitor.key }

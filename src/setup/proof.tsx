@@ -2,6 +2,7 @@ import { parseMfaProof } from '../protocol/mfa-proof.ts'
 import { ROLE } from '../protocol/names.ts'
 import { operatorWasHere } from '../session/setup-token.ts'
 import { Button, Choices, Facts, LinkButton, Notice, Tick } from '../page/components.tsx'
+import { SelectField } from '../page/fields.tsx'
 import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type SetupRequest } from './frame.tsx'
 import { saidOf } from './returned.ts'
 import type { Seen } from './seen.ts'
@@ -83,16 +84,12 @@ export function proofPage(request: SetupRequest, seen: Seen, problem?: string, s
           chosen={chosen === undefined ? 'auth_context' : kindOf(chosen)}
           options={Object.entries(KINDS).map(([value, { label, hint }]) => ({ value, label, hint }))}
         />
-        <div class="field">
-          <label for="context">Which authentication context</label>
-          <select id="context" name="context">
-            {CONTEXTS.map((context) => (
-              <option value={context} selected={chosen !== undefined && contextOf(chosen) === context}>
-                {context}
-              </option>
-            ))}
-          </select>
-        </div>
+        <SelectField
+          name="context"
+          label="Which authentication context"
+          options={CONTEXTS.map((context) => [context, context])}
+          chosen={chosen === undefined ? undefined : contextOf(chosen)}
+        />
         <div class="row">
           <Button kind={chosen === undefined ? 'primary' : 'quiet'}>Choose</Button>
         </div>

@@ -138,6 +138,21 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     ])
   })
 
+  test('everybody of a large tenant is asked about page by page, and the event loop goes on meanwhile', async () => {
+    const b = await open()
+    await Promise.all(Array.from({ length: 1_100 }, (_, i) => b.signIn(`user-${i}`)))
+    let turns = 0
+    let asked: number | undefined
+    const turning = (): void => {
+      turns++
+      if (asked === undefined) setImmediate(turning)
+    }
+    setImmediate(turning)
+    asked = await b.store.askAboutEverybody({ tid: TENANT, now: b.now, nowMs: b.now * 1000 })
+    expect(asked).toBe(1_100)
+    expect(turns).toBeGreaterThanOrEqual(3)
+  })
+
   test('signing somebody out at Microsoft is owed with the revocation, in tenants that want it', async () => {
     const b = await open()
     const { session } = await b.signIn('alice')

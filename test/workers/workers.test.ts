@@ -116,6 +116,25 @@ describe('sweep-expired', () => {
     expect(rig.queue.added).toHaveLength(3)
   })
 
+  test('many that expire together end in small acts, with pauses as long as each took: sign-outs and refreshes have half of the time', async () => {
+    const rig = await createRig()
+    await Promise.all(Array.from({ length: 60 }, () => rig.openSession()))
+    rig.clock.advance(9 * 3600)
+    const acts: { begunMs: number; endedMs: number; ended: number }[] = []
+    const expire = rig.store.expireSessions.bind(rig.store)
+    vi.spyOn(rig.store, 'expireSessions').mockImplementation(async (input) => {
+      const begunMs = performance.now()
+      const committed = await expire(input)
+      while (performance.now() - begunMs < 10);
+      acts.push({ begunMs, endedMs: performance.now(), ended: committed.length })
+      return committed
+    })
+    await sweepExpired(rig.deps)
+    expect(acts.map(({ ended }) => ended)).toEqual([25, 25, 10])
+    // Timers are exact to a millisecond.
+    for (const [i, { begunMs }] of acts.slice(1).entries()) expect(begunMs - (acts[i]?.endedMs ?? 0)).toBeGreaterThanOrEqual(9)
+  })
+
   test('purges in small pieces until there is no more', async () => {
     const rig = await createRig()
     const sids = await users(rig, 2)

@@ -1,0 +1,64 @@
+import type { Child } from 'hono/jsx'
+import { stalenessWords, type GuardState } from '../acts/guards.ts'
+import { count, when } from './format.ts'
+import type { InstanceNow, TargetNow } from './instances.ts'
+
+/** What the tables of instances say of one: which logout addresses answer, and how far its guards are. */
+
+export const addresses = (one: InstanceNow | undefined, nowMs: number): Child =>
+  one === undefined || one.targets.length === 0 ? (
+    <span class="soft">none</span>
+  ) : (
+    one.targets.map((target) => <Address target={target} nowMs={nowMs} />)
+  )
+
+export const guards = (one: InstanceNow | undefined): Child =>
+  one === undefined || one.guards.length === 0 ? (
+    <span class={one?.unreached === true ? 'hurt' : 'soft'}>none</span>
+  ) : (
+    one.guards.map((guard) => <Guard guard={guard} />)
+  )
+
+const BREAKER = {
+  closed: { words: 'answers', tag: 'tag' },
+  failing: { words: 'failing', tag: 'tag wait' },
+  open: { words: 'does not answer', tag: 'tag bad' },
+  unknown: { words: 'not called yet', tag: 'tag calm' },
+} as const
+
+/** It answers, and does not accept what it gets: its deliveries are not retried. */
+const REJECTS = { words: 'rejects', tag: 'tag bad' } as const
+
+function Address({ target, nowMs }: { target: TargetNow; nowMs: number }) {
+  const { breaker = 'unknown', lastFailure } = target.state ?? {}
+  const { words, tag } = breaker === 'closed' && lastFailure !== undefined ? REJECTS : BREAKER[breaker]
+  return (
+    <div class="small">
+      <span class={tag}>{words}</span> {hostOf(target.uri)}
+      {target.former ? ' (former)' : ''}
+      {lastFailure === undefined ? null : `: ${lastFailure}`}
+      {target.pending > 0 && target.oldestAtMs !== undefined ? <span class="soft">, pending since {when(target.oldestAtMs, nowMs)}</span> : null}
+    </div>
+  )
+}
+
+/** An address of ours is an https one; its path says nothing at a glance. */
+const hostOf = (uri: string): string => (URL.canParse(uri) ? new URL(uri).host : uri)
+
+/** As much as a guard tolerates by default. */
+const CLOCK_SECONDS = 5
+
+function Guard({ guard }: { guard: GuardState }) {
+  const late = guard.behind !== undefined && guard.behind > 0
+  const tag = guard.connected ? (late ? 'tag wait' : 'tag') : 'tag bad'
+  const words = guard.behind === undefined ? 'has not reported' : late ? `${count(guard.behind)} behind` : 'enforces all'
+  return (
+    <div class={guard.guardId.length < 24 ? 'small whole' : 'small'}>
+      <span class={tag}>{guard.connected ? words : 'away'}</span> {guard.guardId}
+      {guard.connected ? null : <span class="soft">, {words}</span>}
+      {guard.failOpen ? <span class="tag wait">{stalenessWords(guard.staleness)}</span> : null}
+      {guard.outdated ? <span class="tag wait">outdated</span> : null}
+      {Math.abs(guard.clockOffsetSeconds ?? 0) > CLOCK_SECONDS ? <span class="tag wait">clock off by {guard.clockOffsetSeconds} s</span> : null}
+    </div>
+  )
+}
