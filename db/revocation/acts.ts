@@ -7,16 +7,18 @@ import { following } from './feed.ts'
 import { guardReports, recordEnforced } from './guards.ts'
 import { everythingRevokedAt, findRevocation, listRevocations } from './lists.ts'
 import { logHeadRow } from './log.ts'
+import { previewRevocation } from './preview.ts'
 import { revoke } from './revoke.ts'
 import { revocationTimes } from './times.ts'
 
 /** What is revoked: by whom it is asked, by time, and the log of it. Each broker keeps its own place in rounds that several share. */
-export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked' | 'previewRevocation'> {
+export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked'> {
   const { read, write } = engine
   let lastWide = 0
   let place = START
   return {
     revoke: (input) => write(() => revoke(engine, input)),
+    previewRevocation: (selector, now) => previewRevocation(engine, selector, now),
     async fanOutPending({ limit }) {
       const { pending, more, ...done } = await write(() => fanOutPending(engine, { limit, lastWide }))
       lastWide = done.lastWide

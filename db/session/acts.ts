@@ -2,14 +2,13 @@ import type { Engine } from '../engine/act.ts'
 import type { SignInActs } from '../store.ts'
 import { issueCode } from './code.ts'
 import { hasConsent, recordConsent } from './consent.ts'
+import { liveSessionsOf, participantsIn, searchSessions } from './live.ts'
 import { sessionByCookie, sessionBySid, standingOf } from './row.ts'
 import { signIn } from './sign-in.ts'
 import { findSubject, findSubjectByUser } from './user.ts'
 
-type Moved = Omit<SignInActs, 'participants' | 'liveSessionsOf' | 'searchSessions'>
-
 /** Users, their sessions and what they consented to. */
-export function signInActs(engine: Engine): Moved {
+export function signInActs(engine: Engine): SignInActs {
   const { read, write } = engine
   return {
     signIn: (input) => write(() => signIn(engine, input)),
@@ -24,6 +23,9 @@ export function signInActs(engine: Engine): Moved {
       }),
     findSubject: (sub) => read(() => findSubject(sub)),
     findSubjectByUser: (tid, oid) => read(() => findSubjectByUser(tid, oid)),
+    participants: (sid) => read(() => participantsIn(sid)),
+    liveSessionsOf: (sub, now) => read(() => liveSessionsOf(sub, now)),
+    searchSessions: (input) => searchSessions(engine, input),
     hasConsent: (input) => read(() => hasConsent(input)),
     recordConsent: (input) => write(() => recordConsent(input)),
   }

@@ -1,12 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import Database from 'better-sqlite3'
+import { previewRevocation } from '../revocation/preview.ts'
+import { searchSessions } from '../session/live.ts'
 import { StoreUnavailable } from '../store.ts'
+import type { Engine } from '../engine/act.ts'
 import { copyDatabase } from './backup.ts'
-import { liveSessions } from './live-sessions.ts'
-import { previewRevocation } from './preview.ts'
+import { createExecutor } from './executor.ts'
 import { CLOSE } from './reader.ts'
 import type { Answer, Failure, LongReads, Question } from './reader.ts'
-import { sessionRows } from './session-rows.ts'
 
 /** The reader's thread: answers reader.ts, one message for each question. It owns its connections; it refuses to write to the database. */
 
@@ -21,15 +22,20 @@ let lastBackup: Promise<unknown> = Promise.resolve()
 
 function open(): NonNullable<typeof opened> {
   const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 1000 })
-  const sessions = sessionRows({ db })
-  const core = { db, read }
-  const { searchSessions } = liveSessions(core, sessions)
-  return { db, reads: { searchSessions, previewRevocation: previewRevocation(core, sessions) } }
-}
-
-async function read<T>(act: () => T): Promise<T> {
-  if (stopped) throw new StoreUnavailable('The store was closed before the answer was whole.')
-  return act()
+  const executor = createExecutor(db, () => undefined)
+  const engine: Pick<Engine, 'read'> = {
+    async read(act) {
+      if (stopped) throw new StoreUnavailable('The store was closed before the answer was whole.')
+      return executor.run(act())
+    },
+  }
+  return {
+    db,
+    reads: {
+      searchSessions: (input) => searchSessions(engine, input),
+      previewRevocation: (selector, now) => previewRevocation(engine, selector, now),
+    },
+  }
 }
 
 const acts: LongReads = {

@@ -18,9 +18,6 @@ import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { Reader } from './reader.ts'
 import { userActs } from './users.ts'
-import { previewRevocation } from './preview.ts'
-import { sessionRows } from './session-rows.ts'
-import { liveSessions } from './live-sessions.ts'
 import { tenantActs } from './tenants.ts'
 import { createWriter } from './writer.ts'
 import { clientActs } from '../client/acts.ts'
@@ -111,13 +108,10 @@ function watchFile(file: string, dataFile: DataFile, log: RevocationLog): { stop
 
 function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'checkIntegrity' | 'size' | 'onRevoked'> {
   const log = revocationLog(core)
-  const sessions = sessionRows(core)
   return {
     ...signInActs(engine),
-    ...liveSessions(core, sessions),
     ...tokenActs(engine),
     ...revocationActs(engine),
-    previewRevocation: previewRevocation(core, sessions),
     ...microsoftActs(engine),
     ...deliveryActs(engine),
     ...feedActs(engine),

@@ -1,0 +1,127 @@
+import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Selector } from '../../src/protocol/revocation.ts'
+import type { Act, Engine } from '../engine/act.ts'
+import { columnsOf, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { clients, participants, sessions, targets } from '../schema.ts'
+import { isLive } from '../session/row.ts'
+import type { RevocationActs } from '../store.ts'
+import { sessionCutoff } from './covers.ts'
+
+/** Counts what a revocation would end, page by page, with the event loop let in between: a preview of everything must not stop the broker. */
+
+const PAGE = 100
+
+const rowFields = {
+  ...columnsOf(sessions, 'sid', 'sub', 'tid', 'openedSeq', 'lastActiveAt', 'idleSeconds', 'absoluteAt', 'markAt', 'endedSeq'),
+  cutoff: sessionCutoff,
+}
+type Row = RowOf<typeof rowFields>
+const reachedFields = {
+  ...columnsOf(participants, 'sid', 'clientId'),
+  logoutBy: clients.logoutBy,
+  targets: sql<number>`(SELECT count(*) FROM ${targets} WHERE ${targets.clientId} = ${participants.clientId} AND ${targets.removedSeq} IS NULL)`,
+}
+type Reached = RowOf<typeof reachedFields>
+
+type Of = Takes<{ sid: string; sub: string }>
+type From = Takes<{ afterSub: string; afterSid: string; sid: string; sub: string }>
+type To = Takes<{ lastSub: string; lastSid: string }>
+
+/** In the order of users, so that a user is counted once without keeping all of them in mind. */
+const place = sql`(${sessions.sub}, ${sessions.sid})`
+function pages(which: (p: Of) => SQL) {
+  const after = (p: From) => sql`${sessions.endedSeq} IS NULL AND ${place} > (${p.afterSub}, ${p.afterSid}) AND ${which(p)}`
+  return {
+    rows: query(
+      rowFields,
+      (p: From, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${after(p)} ORDER BY ${sessions.sub}, ${sessions.sid} LIMIT ${sql.raw(String(PAGE))}`,
+    ),
+    reached: query(
+      reachedFields,
+      (p: From & To, f) => sql`SELECT ${f} FROM ${sessions} JOIN ${participants} ON ${participants.sid} = ${sessions.sid}
+        JOIN ${clients} ON ${clients.clientId} = ${participants.clientId} WHERE ${after(p)} AND ${place} <= (${p.lastSub}, ${p.lastSid})`,
+    ),
+  }
+}
+/** What an index bounds; the rest is sorted out row by row, so that no page reads more than its own length. */
+const PAGES = {
+  session: pages((p) => sql`${sessions.sid} = ${p.sid}`),
+  subject: pages((p) => sql`${sessions.sub} = ${p.sub}`),
+  all: pages(() => sql`TRUE`),
+}
+const pagesOf = ({ kind }: Selector): (typeof PAGES)['all'] => {
+  if (kind === 'session' || kind === 'grant') return PAGES.session
+  return kind === 'subject' ? PAGES.subject : PAGES.all
+}
+
+type Preview = Awaited<ReturnType<RevocationActs['previewRevocation']>>
+
+class Count {
+  readonly #selector: Selector
+  readonly #only: string | undefined
+  readonly #clients = new Set<string>()
+  #sentBySub = new Set<string>()
+  #lastSub: string | undefined
+  #sessions = 0
+  #subjects = 0
+  #deliveries = 0
+
+  constructor(selector: Selector) {
+    this.#selector = selector
+    this.#only = 'clientId' in selector ? selector.clientId : undefined
+  }
+
+  add(row: Row, tookPart: Reached[]): void {
+    if (this.#selector.kind === 'tenant' && row.tid !== this.#selector.tid) return
+    const delivered = tookPart.filter(({ clientId }) => this.#only === undefined || clientId === this.#only)
+    if (this.#only !== undefined && delivered.length === 0) return
+    this.#sessions += 1
+    if (row.sub !== this.#lastSub) {
+      this.#lastSub = row.sub
+      this.#subjects += 1
+      this.#sentBySub = new Set()
+    }
+    for (const one of delivered) this.#deliver(one)
+  }
+
+  /** A wide revocation sends a client that asked for it one message a user. */
+  #deliver({ clientId, logoutBy, targets: count }: Reached): void {
+    const narrow = this.#selector.kind === 'session' || this.#selector.kind === 'grant'
+    this.#clients.add(clientId)
+    if (narrow || logoutBy === 'sid' || !this.#sentBySub.has(clientId)) this.#deliveries += count
+    this.#sentBySub.add(clientId)
+  }
+
+  result(): Preview {
+    return { sessions: this.#sessions, subjects: this.#subjects, clients: this.#clients.size, deliveries: this.#deliveries }
+  }
+}
+
+interface Page {
+  rows: Row[]
+  reached: Map<string, Reached[]>
+}
+
+function* pageOf(selector: Selector, after: { sub: string; sid: string }): Act<Page> {
+  const { rows, reached } = pagesOf(selector)
+  const from = { sid: '', sub: '', ...selector, afterSub: after.sub, afterSid: after.sid }
+  const found = yield* rows.all(from)
+  const last = found.at(-1)
+  const tookPart = last === undefined ? [] : yield* reached.all({ ...from, lastSub: last.sub, lastSid: last.sid })
+  return { rows: found, reached: Map.groupBy(tookPart, ({ sid }) => sid) }
+}
+
+export async function previewRevocation({ read }: Pick<Engine, 'read'>, selector: Selector, now: number): Promise<Preview> {
+  const count = new Count(selector)
+  for (let after = { sub: '', sid: '' }; ; await turn()) {
+    const from = after
+    const { rows, reached } = await read(() => pageOf(selector, from))
+    for (const row of rows) if (isLive(row, now)) count.add(row, reached.get(row.sid) ?? [])
+    const last = rows.at(-1)
+    if (rows.length < PAGE || last === undefined) return count.result()
+    after = last
+  }
+}
