@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Act, Engine } from '../engine/act.ts'
-import { indexedBy } from '../engine/dialect.ts'
+import { forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -79,6 +79,16 @@ const askUsers = command((p: Takes<Page & { now: number; nowMs: number }>) => {
   return sql`INSERT INTO ${microsoftWork} (${names(kind, tid, oid, generation, attempts, state, askedAtMs, nextAtMs)})
     SELECT 'check_user', ${subjects.tid}, ${subjects.oid}, 1, 0, 'pending', ${time}, ${time} FROM ${page} WHERE ${isSignedIn} ${again}`
 })
+
+const ofTenant = command((p: Takes<{ tid: string; limit: number }>) => {
+  const list = sql`${key.kind}, ${key.tid}, ${key.oid}`
+  // All kinds, named: so that the primary key finds the work of one tenant.
+  const isOfTenant = sql`${key.kind} IN ('check_user', 'revoke_sessions', 'tend_subscription') AND ${key.tid} = ${p.tid}`
+  return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork} WHERE ${isOfTenant} LIMIT ${p.limit}${forUpdateSkipLocked(microsoftWork)})
+    DELETE FROM ${microsoftWork} WHERE (${list}) IN (SELECT ${names(key.kind, key.tid, key.oid)} FROM page)`
+})
+/** Some of what is to be asked of Microsoft about a tenant that is removed. @returns how many rows went */
+export const dropWorkOfTenant = (tid: string, limit: number): Act<number> => ofTenant.run({ tid, limit })
 
 /** In the order of their keys: two acts that ask for the same work wait for each other, and never both. */
 const inOrder = (work: readonly MicrosoftWork[]): MicrosoftWork[] =>

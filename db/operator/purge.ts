@@ -4,8 +4,21 @@ import type { Act } from '../engine/act.ts'
 import { forUpdateSkipLocked, indexedBy, isOneOf } from '../engine/dialect.ts'
 import { columnsOf, command, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { dropWorkOfTenant } from '../microsoft/work.ts'
 import { moved } from '../outbox/counts.ts'
-import { codes, consumed, deliveries, deliveryAttempts, families, guards, microsoftWork, participants, pushedRequests, sessions } from '../schema.ts'
+import {
+  codes,
+  consumed,
+  deliveries,
+  deliveryAttempts,
+  families,
+  guards,
+  microsoftWork,
+  participants,
+  pushedRequests,
+  sessions,
+  tenants,
+} from '../schema.ts'
 import type { Housekeeping, Purged, Retention } from '../store.ts'
 import { purgeAudit, purgeRevocations } from './purge-logs.ts'
 
@@ -45,11 +58,21 @@ const purgePushedRequests = oldest(pushedRequests, {
   index: 'pushed_requests_by_expiry',
   old: (before) => sql`${pushedRequests.expiresAt} <= ${before}`,
 })
-const purgeMicrosoftWork = oldest(microsoftWork, {
+const purgeFailedWork = oldest(microsoftWork, {
   key: [microsoftWork.kind, microsoftWork.tid, microsoftWork.oid],
   index: 'microsoft_work_failed',
   old: (before) => sql`${microsoftWork.state} = 'failed' AND ${microsoftWork.askedAtMs} <= ${before} * 1000`,
 })
+const removedTenants = query(columnsOf(tenants, 'tid'), (_, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.removedAt} IS NOT NULL`)
+
+/** Work that failed long ago, and what the removal of a tenant left. */
+function* purgeMicrosoftWork(before: number, limit: number): Act<number> {
+  const failed = yield* purgeFailedWork(before, limit)
+  let left = limit
+  for (const { tid } of yield* removedTenants.all({})) if (left > 0) left -= yield* dropWorkOfTenant(tid, left)
+  return Math.max(failed, limit - left)
+}
+
 const purgeGuards = oldest(guards, { key: [guards.clientId, guards.guardId], old: (before) => sql`${guards.reportedAtMs} <= ${before} * 1000` })
 
 const oldSessions = query(

@@ -1,3 +1,5 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { dropWorkOfTenant } from '../microsoft/work.ts'
 import type { TenantActs } from '../store.ts'
 import type { Tenant } from '../types.ts'
 import { optional } from './core.ts'
@@ -51,7 +53,10 @@ const NOTHING = {
 
 const given = (tenant: Tenant): Record<string, unknown> => Object.fromEntries(Object.entries(tenant).filter(([, value]) => value !== undefined))
 
-export function tenantActs({ db, write, read }: Core, log: RevocationLog): TenantActs {
+/** Rows of work deleted in one act: a tenant may have as many as it has users. */
+const DROPPED = 500
+
+export function tenantActs({ db, write, read, run }: Core, log: RevocationLog): TenantActs {
   const all = db.prepare<[], Row>('SELECT * FROM tenants ORDER BY connected_at, tid')
   const find = db.prepare<[string], Row>('SELECT * FROM tenants WHERE tid = ?')
   const put = db.prepare(`INSERT OR REPLACE INTO tenants
@@ -60,7 +65,9 @@ export function tenantActs({ db, write, read }: Core, log: RevocationLog): Tenan
     VALUES (@tid, @name, @mfaProof, @idleSeconds, @absoluteSeconds, @staySignedInSeconds, @proofAssertedBy, @proofAssertedAt,
        @consentConfirmedBy, @consentConfirmedAt, @connectedAt, @removedAt)`)
   const remove = db.prepare<[number, string]>('UPDATE tenants SET removed_at = ? WHERE tid = ?')
-  const dropWork = db.prepare<[string]>('DELETE FROM microsoft_work WHERE tid = ?')
+  const dropWork = (tid: string): number => run(dropWorkOfTenant(tid, DROPPED))
+  /** @returns whether the tenant was removed and still has work of that time: nothing old may be done once it is connected anew */
+  const dropOldWork = (tid: string): boolean => (find.get(tid)?.removed_at ?? null) !== null && dropWork(tid) === DROPPED
   return {
     listTenants: () => read(() => all.all().map(tenantOf)),
     findTenant: (tid) =>
@@ -68,7 +75,10 @@ export function tenantActs({ db, write, read }: Core, log: RevocationLog): Tenan
         const row = find.get(tid)
         return row && tenantOf(row)
       }),
-    putTenant: (tenant) => write(() => void put.run({ ...NOTHING, ...given(tenant) })),
+    async putTenant(tenant) {
+      const wasPut = (): boolean => !dropOldWork(tenant.tid) && put.run({ ...NOTHING, ...given(tenant) }).changes > 0
+      while (!(await write(wasPut))) await turn()
+    },
     changeTenant: ({ tid, change }) =>
       write(() => {
         const row = find.get(tid)
@@ -81,8 +91,8 @@ export function tenantActs({ db, write, read }: Core, log: RevocationLog): Tenan
         const row = find.get(tid)
         if (row === undefined || row.removed_at !== null) return { outcome: 'unknown' } as const
         remove.run(now, tid)
-        // Nobody asks Microsoft about it any more; connected anew, nothing old may be done there.
-        dropWork.run(tid)
+        // Microsoft is not asked about a removed tenant. What is more than this goes with the purge, or before the tenant is connected anew.
+        dropWork(tid)
         return { outcome: 'removed', committed: log.append({ selector: { kind: 'tenant', tid }, reason: 'tenant_removed', actor, now }) } as const
       }),
   }
