@@ -37,7 +37,7 @@ export function createApp(deps: Deps, checks = createChecks(deps)): { app: Hono;
     tokenEndpoints(deps),
     feedEndpoints(deps),
     // Before the sign-in: Microsoft knows one address to come back to, and what was begun at /setup comes back there too.
-    setupVisits(deps),
+    setupVisits(deps, provesMfa),
     signinEndpoints(deps),
     signalEndpoints(deps),
     logoutEndpoints(deps),

@@ -1,7 +1,7 @@
 import type { Tenant } from '../../db/types.ts'
 import { probePause } from '../microsoft/probe-pause.ts'
 import { registration } from '../microsoft/registration.ts'
-import { isDecided, trialSetting } from '../microsoft/tenants.ts'
+import { assertedByTenantSetting, isAnothers, isDecided, trialSetting } from '../microsoft/tenants.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok, unknown, warning } from './finding.ts'
 
@@ -187,7 +187,7 @@ async function consent({ deps }: Looking, row: Tenant): Promise<Found[]> {
 async function mfaProofs(looking: Looking): Promise<Found[]> {
   const rows = await looking.tenants()
   const { operatorTenant } = looking.deps.connection.current()
-  const found = await eachTenant(looking, (_, row) => [mfaProof(row, proofPage(looking, row))])
+  const found = await eachTenant(looking, async (_, row) => [await byItsTenant(looking, row, mfaProof(row, proofPage(looking, row)))])
   if (operatorTenant !== undefined && rows.length > 0 && !rows.some((row) => row.tid === operatorTenant))
     found.push(
       warning(
@@ -197,6 +197,16 @@ async function mfaProofs(looking: Looking): Promise<Found[]> {
       ),
     )
   return found
+}
+
+/** Only an administrator of a tenant sees its policies: what operators or the settings said of another tenant's is pointed out. */
+async function byItsTenant({ deps }: Looking, row: Tenant, found: Found): Promise<Found> {
+  if (found.state !== 'ok' || row.proofAssertedAt === undefined || !isAnothers(deps.connection.current(), row)) return found
+  if ((await deps.store.setting(assertedByTenantSetting(row.tid))) === String(row.proofAssertedAt)) return found
+  return warning(
+    `${found.found} No administrator of that tenant has asserted it.`,
+    `Send them the link at ${deps.config.opsOrigin}/setup/tenants/${row.tid}: they assert it by signing in.`,
+  )
 }
 
 function mfaProof(row: Tenant, page: string): Found {

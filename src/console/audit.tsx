@@ -34,6 +34,7 @@ const ACTS = [
   'consent.returned',
   'consent.confirm',
   'trial.sign_in',
+  'proof.propose',
   'proof.assert',
   'users.erase',
   'backup',

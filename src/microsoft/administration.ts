@@ -15,6 +15,15 @@ const CONSENTING_ROLES: Readonly<Record<string, string>> = {
 /** The name of a role that may speak for the tenant, if somebody with these `wids` has one. */
 export const consentingRole = (wids: readonly string[]): string | undefined => wids.flatMap((wid) => CONSENTING_ROLES[wid.toLowerCase()] ?? []).at(0)
 
+/** Directory roles whose holders see and change a tenant's Conditional Access policies. */
+const POLICY_ROLES: Readonly<Record<string, string>> = {
+  '62e90394-69f5-4237-9190-012177145e10': 'Global Administrator',
+  'b1be1c3e-b65d-4f19-8427-f6fa0d97feb9': 'Conditional Access Administrator',
+  '194ae4cb-b126-40b2-bd5b-6091b380977d': 'Security Administrator',
+}
+/** The name of a role whose holder may say what the tenant's policies demand. */
+export const policyRole = (wids: readonly string[]): string | undefined => wids.flatMap((wid) => POLICY_ROLES[wid.toLowerCase()] ?? []).at(0)
+
 interface Need {
   config: Pick<Config, 'entra' | 'issuer'>
   connection: () => Connection

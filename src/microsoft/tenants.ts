@@ -4,6 +4,7 @@ import { isGuid } from '../protocol/guid.ts'
 import { parseMfaProof } from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import type { Actor } from '../protocol/revocation.ts'
+import type { Connection } from './connection.ts'
 
 /** Connecting a tenant and removing it: at /setup, by `cmb`, by the admin API, all through here. Refuses what is no tenant's id, and Microsoft's tenant of personal accounts. */
 
@@ -28,6 +29,14 @@ export function readTenantId(value: string): { tid: string } | { problem: string
 /** What /setup has seen of a tenant: that consent came back for it, and the latest trial sign-in. */
 export const consentSetting = (tid: string): string => `setup/consent/${tid}`
 export const trialSetting = (tid: string): string => `setup/trial/${tid}`
+/** The proof of MFA that operators propose for another tenant, until an administrator of it asserts it. */
+export const proposedProofSetting = (tid: string): string => `setup/proposed_proof/${tid}`
+/** The `proofAssertedAt` of an assertion that an administrator of the tenant itself made. */
+export const assertedByTenantSetting = (tid: string): string => `setup/asserted_by_tenant/${tid}`
+
+/** Not the operators' own tenant: they do not see its policies. */
+export const isAnothers = ({ operatorTenant }: Pick<Connection, 'operatorTenant'>, { tid }: Pick<Tenant, 'tid'>): boolean =>
+  operatorTenant !== undefined && operatorTenant !== tid
 
 /** Connected anew, it begins without what was asserted and confirmed before. */
 export async function connectTenant(
@@ -36,7 +45,8 @@ export async function connectTenant(
 ): Promise<'connected' | 'already'> {
   const known = await deps.store.findTenant(tid)
   if (known !== undefined && known.removedAt === undefined) return 'already'
-  for (const setting of [consentSetting(tid), trialSetting(tid)]) await deps.store.setSetting(setting, undefined)
+  for (const setting of [consentSetting, trialSetting, proposedProofSetting, assertedByTenantSetting])
+    await deps.store.setSetting(setting(tid), undefined)
   await deps.store.putTenant({ tid, name: name ?? known?.name, mfaProof: proof ?? UNDECIDED, connectedAt: now })
   await deps.connection.reload()
   deps.log.info('tenant_connected', { tid, mfaProof: proof ?? UNDECIDED, actorKind: actor.kind, actor: actor.id })

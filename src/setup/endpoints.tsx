@@ -1,14 +1,12 @@
 import { type Context, Hono } from 'hono'
-import { isForm } from '../client/form.ts'
-import { bodyLimit } from 'hono/body-limit'
 import type { Deps } from '../deps.ts'
 import type { Checks } from '../checks/checks.ts'
 import { createAdministration } from '../microsoft/administration.ts'
 import { pageErrors } from '../page/errors.tsx'
-import { OAuthError } from '../protocol/error.ts'
 import { checksPage } from './checks.tsx'
 import { addTenantPage, connectPage, keepConnection, saveConnection, saveTenant } from './connect.tsx'
 import { entrancePage, enter } from './entrance.tsx'
+import { formLimit, formOf } from './form.ts'
 import { formHolds, freshFirst, goOn, notOurForm, type ProvesMfa, type SetupRequest } from './frame.tsx'
 import { overviewPage } from './overview.tsx'
 import { assertProof, proofPage } from './proof.tsx'
@@ -35,7 +33,7 @@ export function setupEndpoints(
     return visitor && { deps, c, visitor, now, administration, proves }
   }
   const { show, change } = forVisitors(endpoints, deps, requestOf)
-  endpoints.post('/setup/token', limit, async (c) => enter(deps, c, await formOf(c), deps.clock.now()))
+  endpoints.post('/setup/token', formLimit, async (c) => enter(deps, c, await formOf(c), deps.clock.now()))
   show('/setup', overviewPage)
   show('/setup/register', registerPage)
   show('/setup/connect', (request) => connectPage(request))
@@ -69,7 +67,7 @@ function forVisitors(endpoints: Hono, deps: Deps, requestOf: (c: Context) => Pro
     act: (request: SetupRequest, form: URLSearchParams) => Promise<Response>,
     keep?: (request: SetupRequest, form: URLSearchParams) => Promise<void>,
   ): void => {
-    endpoints.post(path, limit, async (c) => {
+    endpoints.post(path, formLimit, async (c) => {
       const request = await requestOf(c)
       if (request === undefined) return entrancePage(deps, c)
       const form = await formOf(c)
@@ -88,15 +86,3 @@ const withTenant =
     const seen = await seenOf(request.deps.store, (request.c.req.param('tid') ?? '').toLowerCase(), request.visitor.actor.id)
     return seen === undefined ? goOn(request.c, '/setup') : act(request, seen, ...rest)
   }
-
-const limit = bodyLimit({
-  maxSize: 64 * 1024,
-  onError: () => {
-    throw new OAuthError('invalid_request', 'The form is larger than 64 kB.', { status: 413 })
-  },
-})
-
-async function formOf(c: Context): Promise<URLSearchParams> {
-  if (!isForm(c)) throw new OAuthError('invalid_request', 'Send the form as application/x-www-form-urlencoded.', { status: 415 })
-  return new URLSearchParams(await c.req.text())
-}

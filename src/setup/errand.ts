@@ -16,6 +16,8 @@ export interface SetupErrand {
   key: string
   /** Begun by an invitation, which is good until then: what comes of it does not go to /setup. */
   invitedUntil?: number | undefined
+  /** By an administrator of the tenant, who is about to assert `proof`: the sign-in has to be a fresh one. */
+  asserts?: true
 }
 
 /** What a trial sign-in brought: which claims, never a token. */
@@ -30,6 +32,8 @@ export interface Trial {
   claims: Record<'sid' | 'login_hint' | 'auth_time' | 'email', boolean>
   /** The directory role by which they may speak for the tenant. */
   directoryRole: string | undefined
+  /** The directory role by which they may say what the tenant's policies demand. */
+  policyRole?: string | undefined
   roles: string[]
 }
 
@@ -38,6 +42,8 @@ export type Outcome =
   | { errand: SetupErrand; came: 'trial'; trial: Trial }
   /** `guidance`: a key of Microsoft's guidance table. */
   | { errand: SetupErrand; came: 'refusal'; guidance: string; code?: number | undefined }
+
+export type Signed = Outcome & { came: 'trial' }
 
 interface Travels {
   /** In a link of /setup. */
@@ -48,9 +54,11 @@ interface Travels {
   visit: { errand: SetupErrand; nonce: string; verifier: string; browser: string }
   /** Back to /setup. */
   outcome: Outcome
+  /** What an administrator is about to assert, with the hash of the cookie of the browser that signed in. */
+  assertion: { outcome: Signed; browser: string }
 }
 
-const SECONDS: Record<keyof Travels, number> = { errand: 3600, invitation: 7 * 86_400, visit: 900, outcome: 300 }
+const SECONDS: Record<keyof Travels, number> = { errand: 3600, invitation: 7 * 86_400, visit: 900, outcome: 300, assertion: 600 }
 
 export function seal<K extends keyof Travels>(deps: Pick<Deps, 'sealer'>, place: K, value: Travels[K], now: number): string {
   return deps.sealer.seal(`setup/${place}`, JSON.stringify({ until: now + SECONDS[place], value }))

@@ -88,8 +88,11 @@ export function setupPage(
 export type Acting = Pick<SetupRequest, 'deps' | 'now' | 'administration'> & { visitor: Pick<Visitor, 'actor'> }
 
 /** With its record, written before it is done. */
-export const recorded = <T,>({ deps, visitor }: Acting, entry: Omit<NewAuditEntry, 'actor' | 'via'>, act: () => Promise<T>): Promise<T> =>
-  audited(deps.store, { ...entry, actor: visitor.actor, via: 'setup' }, act)
+export const recorded = <T,>(
+  { deps, visitor }: Pick<Acting, 'deps' | 'visitor'>,
+  entry: Omit<NewAuditEntry, 'actor' | 'via'>,
+  act: () => Promise<T>,
+): Promise<T> => audited(deps.store, { ...entry, actor: visitor.actor, via: 'setup' }, act)
 
 /** Where a form was good: the page that follows is loaded anew, so that loading it again sends nothing again. */
 export const goOn = (c: Context, to: string): Response => c.redirect(to, 303)

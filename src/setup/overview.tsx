@@ -7,6 +7,7 @@ import { allSeen, type Seen } from './seen.ts'
 /** The steps, each done or not, and the one that comes next. */
 
 const stateOf = (seen: Seen): { is: 'yes' | 'no'; words: string } => {
+  if (seen.proposedProof !== undefined) return { is: 'no', words: 'Its administrator has to assert the proof of MFA.' }
   if (!seen.decided)
     return { is: 'no', words: seen.row.consentConfirmedAt === undefined ? 'Consent and proof of MFA remain.' : 'The proof of MFA remains.' }
   return { is: 'yes', words: `Its users can sign in; MFA is proved by ${seen.row.mfaProof}.` }

@@ -1,9 +1,12 @@
+import { isAnothers } from '../microsoft/tenants.ts'
 import { parseMfaProof } from '../protocol/mfa-proof.ts'
 import { ROLE } from '../protocol/names.ts'
 import { operatorWasHere } from '../session/setup-token.ts'
 import { Button, Choices, Facts, LinkButton, Notice, Tick } from '../page/components.tsx'
 import { SelectField } from '../page/fields.tsx'
 import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type SetupRequest } from './frame.tsx'
+import { proposeProof } from './propose.ts'
+import { assertionOf, contextOf, KINDS, kindOf } from './proof-kinds.ts'
 import { saidOf } from './returned.ts'
 import type { Seen } from './seen.ts'
 import { when } from './tenant.tsx'
@@ -14,44 +17,6 @@ const CONTEXTS = Array.from({ length: 25 }, (_, index) => `c${index + 1}`)
 /** A trial says how things are, not how they were. */
 const TRIAL_SECONDS = 3600
 
-interface Kind {
-  label: string
-  hint: string
-  /** What it takes, and what it does not tell. */
-  means: (context: string) => string[]
-  assertion: (context: string) => string
-}
-
-const KINDS: Readonly<Record<'auth_context' | 'amr' | 'conditional_access', Kind>> = {
-  auth_context: {
-    label: 'An authentication context, bound to a policy that requires MFA',
-    hint: 'The strongest. Needs Entra ID P1.',
-    means: (context) => [
-      `In Entra: Conditional Access, Authentication contexts: make ${context} (“Require MFA”), published to apps. Then Policies, New policy: target Authentication context ${context}, all users, grant “Require multifactor authentication”, and On.`,
-      `The trap: where no policy is bound to ${context}, Entra says ${context} all the same, MFA or not. That it arrives proves nothing by itself; it proves MFA only because you have bound it. So look at the policy now, and try with an account that has no second factor: Microsoft has to stop it.`,
-    ],
-    assertion: (context) =>
-      `I have looked: a Conditional Access policy that requires multifactor authentication is bound to ${context}, is On (not report-only), and holds for everybody who uses Case Manager.`,
-  },
-  amr: {
-    label: 'amr: Entra itself says “mfa” in the token',
-    hint: 'Good where it is there. Entra’s v2.0 tokens often have none, and then nobody gets in.',
-    means: () => [
-      'Whoever’s token has no amr with mfa in it is refused. Try it with a sign-in: if no amr arrives, choose an authentication context.',
-    ],
-    assertion: () => 'I know that users whose token does not say mfa are refused.',
-  },
-  conditional_access: {
-    label: 'A Conditional Access policy on the application, which you vouch for',
-    hint: 'The weakest: the broker cannot see it, and takes your word.',
-    means: () => [
-      'In Entra: Conditional Access, Policies, New policy: target resource Case Manager, all users, grant “Require multifactor authentication”, and On. Nothing of it arrives in the token. If somebody changes the policy later, the broker does not learn of it.',
-    ],
-    assertion: () =>
-      'I have looked: a Conditional Access policy that requires multifactor authentication of everybody who uses Case Manager is On (not report-only). I vouch for it.',
-  },
-}
-
 /** `proof=`, or what the form above it sends. */
 function chosenOf(request: SetupRequest): string | undefined {
   const { proof, kind, context } = request.c.req.query()
@@ -59,12 +24,9 @@ function chosenOf(request: SetupRequest): string | undefined {
   return words !== undefined && parseMfaProof(words) !== undefined ? words : undefined
 }
 
-const kindOf = (proof: string): keyof typeof KINDS => (proof.startsWith('auth_context:') ? 'auth_context' : (proof as 'amr' | 'conditional_access'))
-const contextOf = (proof: string): string => proof.split(':')[1] ?? 'c1'
-
 export function proofPage(request: SetupRequest, seen: Seen, problem?: string, sent?: string): Response {
   const { row } = seen
-  const chosen = sent ?? chosenOf(request) ?? (seen.decided ? row.mfaProof : undefined)
+  const chosen = sent ?? chosenOf(request) ?? seen.proposedProof ?? (seen.decided ? row.mfaProof : undefined)
   return setupPage(
     request,
     {
@@ -119,10 +81,12 @@ function Chosen({ request, seen, proof }: { request: SetupRequest; seen: Seen; p
         </LinkButton>
       </div>
       <Arrived request={request} seen={seen} proof={proof} />
-      {good ? (
+      {isAnothers(request.deps.connection.current(), seen.row) ? (
+        <Propose request={request} seen={seen} proof={proof} />
+      ) : good ? (
         <Form request={request} action={`/setup/tenants/${seen.row.tid}/proof`}>
           <input type="hidden" name="proof" value={proof} />
-          <Tick name="asserted" label={kind.assertion(context)} hint="Who says so and when is kept, here and in the audit log." />
+          <Tick name="asserted" label={assertionOf(proof)} hint="Who says so and when is kept, here and in the audit log." />
           <div class="row">
             <Button>Use this proof</Button>
           </div>
@@ -131,6 +95,18 @@ function Chosen({ request, seen, proof }: { request: SetupRequest; seen: Seen; p
     </>
   )
 }
+
+/** Operators see their own tenant's policies alone: they propose, and an administrator of that tenant asserts. */
+const Propose = ({ request, seen, proof }: { request: SetupRequest; seen: Seen; proof: string }) => (
+  <Form request={request} action={`/setup/tenants/${seen.row.tid}/proof`}>
+    <input type="hidden" name="proof" value={proof} />
+    <p>You cannot see the policies of {nameOf(seen.row)}. An administrator of that tenant asserts this proof, by a link that you send them:</p>
+    <p>“{assertionOf(proof)}”</p>
+    <div class="row">
+      <Button>Ask its administrator to assert it</Button>
+    </div>
+  </Form>
+)
 
 function Arrived({ request, seen, proof }: { request: SetupRequest; seen: Seen; proof: string }) {
   const { trial } = seen
@@ -165,6 +141,7 @@ export async function assertProof(request: SetupRequest, seen: Seen, form: URLSe
   const { row, trial } = seen
   const proof = form.get('proof') ?? ''
   if (parseMfaProof(proof) === undefined) return proofPage(request, seen, 'Choose what proves MFA.')
+  if (isAnothers(deps.connection.current(), row)) return proposeProof(request, seen, proof)
   if (!trialProves(request, seen, proof) || trial === undefined)
     return proofPage(request, seen, 'Try it with a sign-in first: the latest one is too old, or did not hold that proof.', proof)
   if (form.get('asserted') !== 'yes') return proofPage(request, seen, 'Confirm what you have looked at: tick the box above the button.', proof)

@@ -87,6 +87,27 @@ const SAID: Readonly<Record<string, Said>> = {
     words:
       'Nothing was changed. Choose the tenant’s proof of MFA first, and try it with somebody who has the app role Broker.Administrator in that tenant: else nobody could get in here again.',
   },
+  proposed: {
+    kind: 'good',
+    title: 'The proof of MFA is proposed.',
+    words: 'It counts once an administrator of that tenant asserts it. Send them the link below.',
+  },
+  no_policy_role: {
+    kind: 'bad',
+    title: 'The sign-in went through, and asserts nothing.',
+    words:
+      'That account holds no directory role that sees the policies of your tenant: Global Administrator, Conditional Access Administrator or Security Administrator. Nothing was changed.',
+  },
+  not_proved: {
+    kind: 'bad',
+    title: 'The sign-in went through, and did not show that proof of MFA.',
+    words: 'Nothing was changed. Look at the Conditional Access policy of your tenant, then try again.',
+  },
+  proof_changed: {
+    kind: 'warn',
+    title: 'The operators of Case Manager have proposed another proof meanwhile.',
+    words: 'Nothing was changed. Read what is proposed now, then sign in once more.',
+  },
   asserted: { kind: 'good', title: 'The proof of MFA is set. Users of this tenant can sign in now.' },
   saved: { kind: 'good', title: 'Saved.' },
   foreign: { kind: 'bad', title: 'What came back was begun elsewhere, or took too long.', words: 'Nothing was changed. Begin the step again.' },

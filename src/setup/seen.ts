@@ -1,6 +1,6 @@
 import type { Store } from '../../db/store.ts'
 import type { Tenant } from '../../db/types.ts'
-import { consentSetting, isDecided, trialSetting } from '../microsoft/tenants.ts'
+import { assertedByTenantSetting, consentSetting, isDecided, proposedProofSetting, trialSetting } from '../microsoft/tenants.ts'
 import type { Trial } from './errand.ts'
 
 /** What /setup has seen of a tenant so far, kept beside its row: steps towards it, and nothing that decides who signs in. */
@@ -11,15 +11,25 @@ export interface Seen {
   consentReturnedAt: number | undefined
   trial: Trial | undefined
   decided: boolean
+  /** The proof of MFA that operators propose for another tenant. */
+  proposedProof: string | undefined
+  /** An administrator of the tenant itself asserted the proof that is in force. */
+  assertedByTenant: boolean
 }
+
+/** What an administrator of the tenant is asked to assert. */
+export const proofToAssert = ({ row, decided, proposedProof, assertedByTenant }: Seen): string | undefined =>
+  proposedProof ?? (decided && !assertedByTenant ? row.mfaProof : undefined)
 
 /** @param by the actor whose own trial counts: another administrator's, tried meanwhile, does not take its place */
 export async function seenOf(store: Store, tid: string, by?: string): Promise<Seen | undefined> {
-  const [row, consent, latest, own] = await Promise.all([
+  const [row, consent, latest, own, proposedProof, asserted] = await Promise.all([
     store.findTenant(tid),
     store.setting(consentSetting(tid)),
     store.setting(trialSetting(tid)),
     by === undefined ? undefined : store.setting(ownTrialSetting(tid, by)),
+    store.setting(proposedProofSetting(tid)),
+    store.setting(assertedByTenantSetting(tid)),
   ])
   if (row === undefined || row.removedAt !== undefined) return undefined
   return {
@@ -27,6 +37,8 @@ export async function seenOf(store: Store, tid: string, by?: string): Promise<Se
     consentReturnedAt: consent === undefined ? undefined : Number(consent),
     trial: ownTrial(row, own) ?? (latest === undefined ? undefined : (JSON.parse(latest) as Trial)),
     decided: isDecided(row),
+    proposedProof,
+    assertedByTenant: asserted !== undefined && asserted === String(row.proofAssertedAt),
   }
 }
 

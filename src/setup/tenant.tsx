@@ -1,10 +1,10 @@
-import { disconnectTenant, tenantBefore } from '../microsoft/tenants.ts'
+import { disconnectTenant, isAnothers, tenantBefore } from '../microsoft/tenants.ts'
 import { ROLE } from '../protocol/names.ts'
 import { Answer, Button, Facts, LinkButton, Tick } from '../page/components.tsx'
 import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type SetupRequest } from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
 import { saidOf } from './returned.ts'
-import type { Seen } from './seen.ts'
+import { proofToAssert, type Seen } from './seen.ts'
 
 /** One tenant: consent and its confirmation, its proof of MFA, and its removal. */
 
@@ -26,7 +26,7 @@ export function tenantPage(request: SetupRequest, seen: Seen): Response {
         ]}
       />
       <Consent request={request} seen={seen} />
-      <Proof seen={seen} />
+      <Proof request={request} seen={seen} />
       {operators ? null : <MakeOperators request={request} seen={seen} />}
       {mayRemove(request, seen) ? <Remove request={request} seen={seen} /> : null}
     </>,
@@ -74,7 +74,7 @@ const InvitationLink = ({ request, tid }: { request: SetupRequest; tid: string }
   <details>
     <summary>A link for its administrator</summary>
     <div class="tight">
-      <p class="soft">If that is somebody else: they open it in their own browser, consent, and confirm it by signing in. It is good for a week.</p>
+      <p class="soft">They open it in their own browser, consent, confirm it by signing in, and assert the proof of MFA. It is valid for a week.</p>
       <pre tabindex={0} role="region" aria-label="the link">
         <code>{invitationAddress(request.deps, tid, request.now)}</code>
       </pre>
@@ -82,7 +82,8 @@ const InvitationLink = ({ request, tid }: { request: SetupRequest; tid: string }
   </details>
 )
 
-function Proof({ seen: { row, decided } }: { seen: Seen }) {
+function Proof({ request, seen }: { request: SetupRequest; seen: Seen }) {
+  const { row, decided } = seen
   return (
     <Answer question="Is MFA proved?" is={decided ? 'yes' : 'no'}>
       {decided ? (
@@ -94,14 +95,28 @@ function Proof({ seen: { row, decided } }: { seen: Seen }) {
           .
         </p>
       ) : (
-        <p>Not chosen yet, and until then nobody of this tenant gets in.</p>
+        <p>Not chosen yet. Until then no user of this tenant can sign in.</p>
       )}
+      {isAnothers(request.deps.connection.current(), row) ? <TheirAssertion request={request} seen={seen} /> : null}
       <div class="row">
         <LinkButton href={`/setup/tenants/${row.tid}/proof`} kind={decided || row.consentConfirmedAt === undefined ? 'quiet' : 'primary'}>
           Proof of MFA
         </LinkButton>
       </div>
     </Answer>
+  )
+}
+
+function TheirAssertion({ request, seen }: { request: SetupRequest; seen: Seen }) {
+  const proof = proofToAssert(seen)
+  if (proof === undefined) return null
+  return (
+    <>
+      <p>
+        No administrator of this tenant has asserted <code>{proof}</code>. They alone see its policies: send them the link.
+      </p>
+      <InvitationLink request={request} tid={seen.row.tid} />
+    </>
   )
 }
 

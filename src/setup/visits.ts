@@ -1,25 +1,30 @@
 import { createHash } from 'node:crypto'
 import { type Context, Hono } from 'hono'
-import { getCookie, setCookie } from 'hono/cookie'
 import type { Deps } from '../deps.ts'
 import { answerOfCallback, refusalOf } from '../microsoft/aadsts.ts'
-import { type Administration, consentingRole, createAdministration } from '../microsoft/administration.ts'
+import { type Administration, consentingRole, createAdministration, policyRole } from '../microsoft/administration.ts'
 import { type MicrosoftIdentity, MicrosoftRefusal } from '../microsoft/interface.ts'
 import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
-import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
+import { sha256 } from '../protocol/compare.ts'
 import { newSecret } from '../protocol/ids.ts'
+import { assertionAddress, assertionPage, assertProofOfOwn } from './assertion.tsx'
+import { formLimit, formOf } from './form.ts'
+import type { ProvesMfa } from './frame.tsx'
 import { invitationPage, settle } from './invitation.tsx'
 import { type SetupErrand, open, type Outcome, seal, type Trial } from './errand.ts'
+import { bindBrowser, isBoundBrowser } from './visit-cookie.ts'
 
 /**
  * The administrator's way to Microsoft and back, on the public listener, because that is the only address registered there. It opens no session,
  * gives nobody anything, and believes nothing of the query but what Microsoft's signed token says. Whatever comes back is carried to /setup.
  */
-export function setupVisits(deps: Deps): Hono {
+export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
   const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current() })
   const endpoints = new Hono()
   endpoints.get('/signin/connect', (c) => invitationPage(deps, c, deps.clock.now()))
+  endpoints.get('/signin/assert', (c) => assertionPage({ deps, c, proves, now: deps.clock.now() }))
+  endpoints.post('/signin/assert', formLimit, async (c) => assertProofOfOwn({ deps, c, proves, now: deps.clock.now() }, await formOf(c)))
   endpoints.get('/signin/setup', (c) => leave(deps, administration, c, deps.clock.now()))
   // Whatever was not begun at /setup is somebody's sign-in.
   endpoints.get('/signin/callback', async (c, next) => (await comeBack(deps, administration, c, deps.clock.now())) ?? next())
@@ -27,15 +32,12 @@ export function setupVisits(deps: Deps): Hono {
   return endpoints
 }
 
-const COOKIE = '__Host-cmb_setup_visit'
-
 async function leave(deps: Deps, administration: Administration, c: Context, now: number): Promise<Response> {
   const opened = open(deps, 'errand', c.req.query('request'), now)
   if (opened === undefined || opened.late) return stale(deps, c)
   const errand = opened.value
   const [browser, nonce, verifier] = [newSecret(deps.random), newSecret(deps.random), newSecret(deps.random)]
-  setCookie(c, COOKIE, browser, { path: '/', secure: true, httpOnly: true, sameSite: 'Lax', maxAge: 900 })
-  const state = seal(deps, 'visit', { errand, nonce, verifier, browser: sha256(browser) }, now)
+  const state = seal(deps, 'visit', { errand, nonce, verifier, browser: bindBrowser(c, browser) }, now)
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'no-referrer')
   try {
@@ -44,7 +46,7 @@ async function leave(deps: Deps, administration: Administration, c: Context, now
       state,
       nonce,
       codeChallenge: createHash('sha256').update(verifier).digest('base64url'),
-      prompt: 'select_account',
+      prompt: errand.asserts ? 'login' : 'select_account',
       authContext: contextOf(errand),
       tid: errand.tid,
     })
@@ -62,11 +64,11 @@ async function comeBack(deps: Deps, administration: Administration, c: Context, 
   const opened = open(deps, 'visit', query.get('state'), now)
   if (opened === undefined) return undefined
   const { errand, nonce, verifier, browser } = opened.value
-  const sent = getCookie(c, COOKIE)
-  if (opened.late || sent === undefined || !equalInConstantTime(sha256(sent), browser)) return stale(deps, c)
+  if (opened.late || !isBoundBrowser(c, browser)) return stale(deps, c)
   const once = { purpose: 'setup-visit', idHash: sha256(nonce), expiresAt: opened.until + 60, now }
   if (!(await deps.store.consumeOnce(once))) return stale(deps, c)
   const outcome = errand.kind === 'consent' ? consentOutcome(errand, query) : await trialOutcome(deps, errand, query, { nonce, verifier }, now)
+  if (errand.asserts && outcome.came === 'trial') return c.redirect(assertionAddress(deps, { outcome, browser }, now), 303)
   return bring(deps, administration, c, outcome, now)
 }
 
@@ -92,11 +94,16 @@ async function trialOutcome(
     if (query.has('error') || code === undefined || codes.length > 1) throw refusalOf(answerOfCallback(new Map(query)))
     const identity = await deps.microsoft.redeemCode({ code, codeVerifier: verifier, nonce, tid: errand.tid, now })
     if (identity.user.tid !== errand.tid) return { errand, came: 'refusal', guidance: 'another_account' }
+    if (errand.asserts && !isFresh(identity, now)) return { errand, came: 'refusal', guidance: 'freshness_not_proved' }
     return { errand, came: 'trial', trial: trialOf(errand, identity, now) }
   } catch (error) {
     return refusalOutcome(errand, error)
   }
 }
+
+/** As for every change that decides who signs in. */
+const FRESH_SECONDS = 300
+const isFresh = ({ authTime }: MicrosoftIdentity, now: number): boolean => authTime !== undefined && now - authTime <= FRESH_SECONDS
 
 const trialOf = (errand: SetupErrand, identity: MicrosoftIdentity, now: number): Trial => ({
   at: now,
@@ -112,6 +119,7 @@ const trialOf = (errand: SetupErrand, identity: MicrosoftIdentity, now: number):
     email: identity.user.email !== undefined,
   },
   directoryRole: consentingRole(identity.directoryRoles),
+  policyRole: policyRole(identity.directoryRoles),
   roles: identity.roles.slice(0, 30),
 })
 

@@ -1,0 +1,18 @@
+import type { Context } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { isForm } from '../client/form.ts'
+import { OAuthError } from '../protocol/error.ts'
+
+/** Reads the forms of /setup, as HTML sends them and no larger than they can be. */
+
+export const formLimit = bodyLimit({
+  maxSize: 64 * 1024,
+  onError: () => {
+    throw new OAuthError('invalid_request', 'The form is larger than 64 kB.', { status: 413 })
+  },
+})
+
+export async function formOf(c: Context): Promise<URLSearchParams> {
+  if (!isForm(c)) throw new OAuthError('invalid_request', 'Send the form as application/x-www-form-urlencoded.', { status: 415 })
+  return new URLSearchParams(await c.req.text())
+}

@@ -1,0 +1,46 @@
+/** The ways to prove MFA, in the words in which they are chosen and asserted. */
+
+interface Kind {
+  label: string
+  hint: string
+  /** What it takes, and what it does not tell. */
+  means: (context: string) => string[]
+  assertion: (context: string) => string
+}
+
+export const KINDS: Readonly<Record<'auth_context' | 'amr' | 'conditional_access', Kind>> = {
+  auth_context: {
+    label: 'An authentication context, bound to a policy that requires MFA',
+    hint: 'The strongest. Needs Entra ID P1.',
+    means: (context) => [
+      `In Entra: Conditional Access, Authentication contexts: make ${context} (“Require MFA”), published to apps. Then Policies, New policy: target Authentication context ${context}, all users, grant “Require multifactor authentication”, and On.`,
+      `The trap: where no policy is bound to ${context}, Entra says ${context} all the same, MFA or not. That it arrives proves nothing by itself; it proves MFA only because you have bound it. So look at the policy now, and try with an account that has no second factor: Microsoft has to stop it.`,
+    ],
+    assertion: (context) =>
+      `I have looked: a Conditional Access policy that requires multifactor authentication is bound to ${context}, is On (not report-only), and holds for everybody who uses Case Manager.`,
+  },
+  amr: {
+    label: 'amr: Entra itself says “mfa” in the token',
+    hint: 'Good where it is there. Entra’s v2.0 tokens often have none, and then nobody gets in.',
+    means: () => [
+      'Whoever’s token has no amr with mfa in it is refused. Try it with a sign-in: if no amr arrives, choose an authentication context.',
+    ],
+    assertion: () => 'I know that users whose token does not say mfa are refused.',
+  },
+  conditional_access: {
+    label: 'A Conditional Access policy on the application, which you vouch for',
+    hint: 'The weakest: the broker cannot see it, and takes your word.',
+    means: () => [
+      'In Entra: Conditional Access, Policies, New policy: target resource Case Manager, all users, grant “Require multifactor authentication”, and On. Nothing of it arrives in the token. If somebody changes the policy later, the broker does not learn of it.',
+    ],
+    assertion: () =>
+      'I have looked: a Conditional Access policy that requires multifactor authentication of everybody who uses Case Manager is On (not report-only). I vouch for it.',
+  },
+}
+
+export const kindOf = (proof: string): keyof typeof KINDS =>
+  proof.startsWith('auth_context:') ? 'auth_context' : (proof as 'amr' | 'conditional_access')
+export const contextOf = (proof: string): string => proof.split(':')[1] ?? 'c1'
+
+/** What an administrator asserts with that proof. */
+export const assertionOf = (proof: string): string => KINDS[kindOf(proof)].assertion(contextOf(proof))
