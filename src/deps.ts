@@ -7,6 +7,7 @@ import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { EntraConnection } from './microsoft/connection.ts'
 import type { Microsoft } from './microsoft/interface.ts'
+import type { SignInWatch } from './microsoft/sign-in-watch.ts'
 import type { ClockWatch } from './protocol/clock-watch.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import type { Random } from './protocol/ids.ts'
@@ -20,6 +21,8 @@ export interface Deps {
   clock: SteadyClock
   /** Whether the clock can be trusted with what is decided by time. */
   clockWatch: ClockWatch
+  /** Whether each tenant's users get through Microsoft's sign-in. */
+  signInWatch: SignInWatch
   random: Random
   log: Log
   metrics: Metrics

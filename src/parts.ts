@@ -11,6 +11,7 @@ import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
 import { createMicrosoft } from './microsoft/microsoft.ts'
+import { SignInWatch } from './microsoft/sign-in-watch.ts'
 import { createOutbound } from './outbound.ts'
 import { proxiedFetch, type ProxySettings } from './proxy.ts'
 import type { SteadyClock } from './protocol/clock.ts'
@@ -53,10 +54,10 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   const microsoft = given.microsoft ?? openMicrosoft({ config, connection: connection.current, log, clock }, closing)
   const refreshes = given.refreshes ?? new Topic()
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
-  const clockWatch = given.clockWatch ?? new ClockWatch(clock)
+  const { clockWatch = new ClockWatch(clock), signInWatch = new SignInWatch(clock) } = given
   store.onRevoked((committed) => announce({ feed, queue, metrics, log }, committed))
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, rateLimits }
-  return { config, clock, clockWatch, random, log, metrics, ...opened }
+  return { config, clock, clockWatch, signInWatch, random, log, metrics, ...opened }
 }
 
 async function openStore(config: Config, clock: SteadyClock, closing: Closing): Promise<Deps['store']> {

@@ -1,6 +1,7 @@
 import type { Tenant } from '../../db/types.ts'
 import { probePause } from '../microsoft/probe-pause.ts'
-import { registration } from '../microsoft/registration.ts'
+import { guidanceFor } from '../microsoft/guidance.ts'
+import { registration, signInReturn } from '../microsoft/registration.ts'
 import { assertedByTenantSetting, isAnothers, isDecided, trialSetting } from '../microsoft/tenants.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok, unknown, warning } from './finding.ts'
@@ -42,6 +43,16 @@ export const microsoftChecks: readonly Check[] = [
     setup: true,
     look: (all) => eachTenant(all, credential),
   },
+  {
+    id: 'registration',
+    question: 'Does Entra’s sign-in page accept the broker’s request?',
+    cost: ASKED,
+    severity: 'page',
+    part: 'microsoft',
+    setup: true,
+    look: (all) => eachTenant(all, registered),
+  },
+  { id: 'sign-ins', question: 'Do users get through Microsoft’s sign-in?', cost: 'cheap', severity: 'page', look: (all) => eachTenant(all, signIns) },
   { id: 'consent', question: 'Has the tenant consented?', cost: 'cheap', severity: 'none', setup: true, look: (all) => eachTenant(all, consent) },
   { id: 'mfa-proof', question: 'Is MFA proved?', cost: 'cheap', severity: 'none', setup: true, look: mfaProofs },
   {
@@ -176,6 +187,37 @@ async function credential({ examine }: Looking, row: Tenant): Promise<Found[]> {
       : 'Entra, App registrations, Case Manager, Certificates & secrets: renew the credential, then enter it at /setup (“Change the application”) or in the settings.'
   // A tenant that is still being connected has no application in it before its consent.
   return [isDecided(row) || tried.guidance !== 'app_missing' ? failed(`${found} Users of this tenant cannot sign in.`, fix) : warning(found, fix)]
+}
+
+async function registered({ examine, deps }: Looking, row: Tenant): Promise<Found[]> {
+  const { authorize } = await examine(row.tid)
+  if (authorize === undefined || !authorize.ok) return [unknown('Not asked: the sign-in page was not reached.')]
+  if (authorize.shown === undefined) return [ok('The sign-in page took a request of the broker just now.')]
+  const { guidance, code } = authorize.shown
+  const found = `${guidanceFor(guidance).operator} (AADSTS${code})`
+  const fix =
+    guidance === 'redirect_mismatch'
+      ? `Entra, App registrations, Case Manager, Authentication: add the redirect address ${signInReturn(deps.config.issuer)}.`
+      : 'Entra, Enterprise applications, Case Manager, Properties: enable it for sign-in. If it is missing, grant consent in this tenant.'
+  // A tenant that is still being connected has no application in it before its consent.
+  return [isDecided(row) || guidance === 'redirect_mismatch' ? failed(`${found} Users of this tenant cannot sign in.`, fix) : warning(found, fix)]
+}
+
+/** So many users of one tenant, and none who got through meanwhile. */
+const MANY_USERS = 3
+
+async function signIns({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
+  const { users, returned, causes } = deps.signInWatch.failing(tid)
+  if (users === 0) return [ok('No user who has signed in before is kept out now.')]
+  const words = causes.map((cause) => guidanceFor(cause).operator).join(' ')
+  const away = users - returned
+  const found = `${users} ${users === 1 ? 'user' : 'users'} tried to sign in and no user of the tenant got through since. ${words}${
+    away === 0 ? '' : ` ${away} of them did not come back from Microsoft’s pages.`
+  }`.trim()
+  const fix = `Look at the tenant’s sign-in log in Entra (Case Manager, failures). Consent is granted again at ${deps.config.opsOrigin}/setup/tenants/${tid}; a policy that blocks is changed under Conditional Access.`
+  if (users >= MANY_USERS) return [failed(found, fix)]
+  // One who leaves Microsoft's page alone has changed their mind.
+  return [returned > 0 ? warning(found, fix) : unknown(found)]
 }
 
 async function consent({ deps }: Looking, row: Tenant): Promise<Found[]> {

@@ -41,7 +41,7 @@ const BY_CODE: readonly (readonly [codes: readonly number[], outcome: Outcome])[
   [[65004], { guidance: 'declined', effect: 'nothing' }],
   [[90094, 90095], { guidance: 'admin_consent', effect: 'nothing' }],
   [[50011], { guidance: 'redirect_mismatch', effect: 'nothing' }],
-  [[700016, 7000112], { guidance: 'app_missing', effect: 'nothing' }],
+  [[700016, 7000112, 7000229], { guidance: 'app_missing', effect: 'nothing' }],
   [[7000215, 7000222, 700027], { guidance: 'credential', effect: 'nothing' }],
   [[50196], { guidance: 'loop', effect: 'nothing' }],
   [[90033], { guidance: 'outage', effect: 'nothing' }],

@@ -7,7 +7,7 @@ import type { Connection } from './connection.ts'
 import { createDirectory, type Directory, type Discovery } from './directory.ts'
 import { guidanceFor } from './guidance.ts'
 import { type Candidate, type Examination, MicrosoftRefusal } from './interface.ts'
-import { graphResource } from './registration.ts'
+import { graphResource, signInReturn } from './registration.ts'
 import { createTransport, MicrosoftUnreachable } from './transport.ts'
 
 /** Asks Microsoft, now, for each thing that a sign-in needs. Nothing that is kept is used: what is kept would say that all is well. */
@@ -43,17 +43,62 @@ async function reading(directory: Directory, tid: string): Promise<Discovery | {
   }
 }
 
-/** The page at which users sign in. Without a request it shows an error, which is an answer. */
-async function askAuthorize({ fetch }: Need, { text }: Discovery): Promise<NonNullable<Examination['authorize']>> {
-  const { authorization_endpoint: url } = JSON.parse(text) as { authorization_endpoint: string }
+/**
+ * The page at which users sign in, asked as a sign-in asks it, but silently and without a user: what is wrong with the registration shows on
+ * Microsoft's own page, from which no browser comes back to say so.
+ */
+async function askAuthorize({ fetch, config, connection }: Need, { text }: Discovery): Promise<NonNullable<Examination['authorize']>> {
+  const { authorization_endpoint: endpoint } = JSON.parse(text) as { authorization_endpoint: string }
+  const url = new URL(endpoint)
+  url.search = new URLSearchParams({
+    client_id: connection().clientId ?? '',
+    redirect_uri: signInReturn(config.issuer),
+    response_type: 'code',
+    response_mode: 'query',
+    scope: 'openid',
+    prompt: 'none',
+    nonce: 'check',
+    state: 'check',
+  }).toString()
   try {
-    const response = await fetch(url, { method: 'GET', redirect: 'manual', signal: AbortSignal.timeout(STEP_MS) })
-    await response.body?.cancel()
-    if (response.status < 500 && response.status !== 429) return { ok: true }
-    return { ok: false, problem: `${new URL(url).origin} answered ${response.status}.` }
+    const response = await fetch(url.href, { method: 'GET', redirect: 'manual', signal: AbortSignal.timeout(STEP_MS) })
+    if (response.status >= 500 || response.status === 429) {
+      await response.body?.cancel()
+      return { ok: false, problem: `${url.origin} answered ${response.status}.` }
+    }
+    const shown = wrongWithRegistration(await startOf(response))
+    return shown === undefined ? { ok: true } : { ok: true, shown }
   } catch {
-    return { ok: false, problem: `${new URL(url).origin} cannot be reached.` }
+    return { ok: false, problem: `${url.origin} cannot be reached.` }
   }
+}
+
+/** Of an error page. An answer that redirects is a good one: its address is the one that is registered. */
+const MOST_PAGE_BYTES = 262_144
+
+async function startOf(response: Response): Promise<string> {
+  if (response.status >= 300 && response.status < 400) {
+    await response.body?.cancel()
+    return ''
+  }
+  let page = ''
+  const decoder = new TextDecoder()
+  // Ends the reading of what is longer, too.
+  for await (const chunk of response.body ?? []) {
+    page += decoder.decode(chunk as Uint8Array, { stream: true })
+    if (page.length > MOST_PAGE_BYTES) break
+  }
+  return page
+}
+
+const OF_REGISTRATION = new Set(['redirect_mismatch', 'app_missing'])
+
+function wrongWithRegistration(page: string): { guidance: string; code: number } | undefined {
+  for (const [, digits] of page.matchAll(/AADSTS(\d{4,8})/g)) {
+    const { guidance, code } = outcomeOf({ codes: [Number(digits)] })
+    if (code !== undefined && OF_REGISTRATION.has(guidance)) return { guidance, code }
+  }
+  return undefined
 }
 
 /** The same for an application and credential that are about to be saved. */

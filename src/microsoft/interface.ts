@@ -106,8 +106,10 @@ export type Candidate = Pick<Connection, 'clientId' | 'credential'>
 export interface Examination {
   /** `skewSeconds`: by how much Microsoft's clock is ahead of ours, where it sends its time. */
   metadata: { ok: true; skewSeconds: number | undefined } | { ok: false; problem: string }
-  /** Whether the sign-in page answers. Undefined: not asked. */
-  authorize: { ok: true } | { ok: false; problem: string } | undefined
+  /**
+   * Whether the sign-in page answers, and the guidance and code of the error that it shows for our own request. Undefined: not asked.
+   */
+  authorize: { ok: true; shown?: { guidance: string; code: number } } | { ok: false; problem: string } | undefined
   /**
    * Whether Entra accepts our credential, by a token for the application itself, and what Graph permissions it holds there. `outage`: Microsoft
    * gave no usable answer. `guidance`: a key of the guidance table. Undefined: not asked.

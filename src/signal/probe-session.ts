@@ -11,7 +11,7 @@ import type { ProbeAlarm, ProbeVerdict } from './alarm.ts'
  * policy that refuses this machine say nothing about anybody, and end nothing.
  */
 
-export type ProbeDeps = Pick<Deps, 'store' | 'sealer' | 'microsoft' | 'clock' | 'log' | 'metrics' | 'feed' | 'queue'>
+export type ProbeDeps = Pick<Deps, 'store' | 'sealer' | 'microsoft' | 'clock' | 'log' | 'metrics' | 'feed' | 'queue' | 'signInWatch'>
 
 export type Probed =
   /** Microsoft gave an answer about this user. `look` names other sessions of theirs of which it is not known yet. */
@@ -32,6 +32,8 @@ const SESSION_REASON: ReadonlyMap<number, Reason> = new Map([
   [51004, 'microsoft_account_deleted'],
   [50105, 'microsoft_access_removed'],
 ])
+/** Without it no user of the tenant gets in again. */
+const CONSENT = new Set(['consent', 'admin_consent'])
 const TROUBLE = new Set(['outage', 'loop', 'credential', 'app_missing'])
 
 const NOTHING: Probed = { kind: 'nothing' }
@@ -53,6 +55,8 @@ export async function probeSession(deps: ProbeDeps, due: ProbeDue, alarm: ProbeA
 
 async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRefusal, alarm: ProbeAlarm): Promise<Probed> {
   const { guidance, code, retryAfterSeconds } = refusal
+  // Microsoft's word to us, and no browser's. A policy may refuse this machine's address alone: that is the probe's own alarm.
+  if (CONSENT.has(guidance)) deps.signInWatch.failed(due.user, guidance)
   const now = deps.clock.now()
   const finding = findingOf(due, refusal, now)
   if (finding === undefined) {

@@ -12,6 +12,7 @@ import { revoke } from '../revocation/revoke.ts'
 import { accountChosen } from '../session/chooser.ts'
 import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
 import { deviceName } from '../session/device.ts'
+import { knownUser, rememberUser } from '../session/known-user.ts'
 import { sessionLimits } from '../session/limits.ts'
 import { remoteOf } from '../client/remote.ts'
 import { sealForSession } from '../session/sealed.ts'
@@ -70,6 +71,8 @@ function rejected(
 ): Response | Promise<Response> {
   // Microsoft says itself what it wants; asked for it once, not for ever.
   if (error.claims !== undefined && !visit.again) return visitAgain(deps, c, visit, { claims: error.claims }, now)
+  const who = knownUser(deps, c, now)
+  if (who !== undefined) deps.signInWatch.failed(who, error.guidance)
   // What a browser brings is not Microsoft's word: operators are not paged by it.
   const counter = brought ? deps.metrics.callbackErrors : deps.metrics.signIns
   counter.inc({ outcome: error.guidance })
@@ -96,6 +99,7 @@ async function follow(
   if (judgement.admitted) return openSession(deps, c, visit, { identity, tenant, acr: judgement.acr, amr: judgement.amr }, now)
   if ('askAgain' in judgement)
     return visitAgain(deps, c, visit, { ...judgement.askAgain, loginHint: identity.loginHint ?? identity.user.username }, now)
+  deps.signInWatch.failed(identity.user, 'guidance' in judgement ? judgement.guidance : 'mfa_not_proved')
   if ('tell' in judgement && errand.kind === 'instance') {
     deps.metrics.signIns.inc({ outcome: judgement.tell.code })
     return answerInstance(deps, c, errand.request.reply, judgement.tell)
@@ -126,6 +130,8 @@ async function openSession(deps: Deps, c: Context, { errand }: Visit, proved: Pr
   })
   // Removed since it was judged: the revocation came before this session and does not cover it.
   if ((await deps.store.findTenant(session.user.tid))?.removedAt !== undefined) return tooLate(deps, c, session, errand, now)
+  deps.signInWatch.succeeded(session.user.tid)
+  rememberUser(deps, c, session.user, now)
   setSessionCookie(c, cookie.value, session.staySignedIn ? { staySignedInUntil: session.absoluteAt } : {})
   accountChosen(c)
   const outcome = renewed ? 'renewed' : 'opened'

@@ -6,6 +6,7 @@ import { MicrosoftRefusal, type StartSignIn } from '../microsoft/interface.ts'
 import { newId, newSecret } from '../protocol/ids.ts'
 import { mustChooseAccount } from '../session/chooser.ts'
 import { currentStanding } from '../session/current.ts'
+import { knownUser } from '../session/known-user.ts'
 import { openFromSession } from '../session/sealed.ts'
 import { mfaPolicy } from './mfa.ts'
 import { guidancePage } from './pages.tsx'
@@ -42,6 +43,8 @@ async function leave(deps: Deps, c: Context, visit: Visit, ask: Ask, now: number
   try {
     const codeChallenge = createHash('sha256').update(visit.verifier).digest('base64url')
     const url = await deps.microsoft.authorizeUrl({ ...ask, state: seal(deps, c, 'visit', visit, now), nonce: visit.nonce, codeChallenge })
+    const who = knownUser(deps, c, now)
+    if (who !== undefined) deps.signInWatch.began(who)
     c.header('Cache-Control', 'no-store')
     // The address of this page holds a sealed request: Microsoft need not see it.
     c.header('Referrer-Policy', 'no-referrer')

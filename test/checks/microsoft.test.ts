@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { createRig } from '../rig.ts'
-import { connected, createWorld } from '../setup/world.ts'
+import { createRig, ISSUER, TENANT } from '../rig.ts'
+import { APP_CLIENT_ID, connected, createWorld } from '../setup/world.ts'
 
 /** Over HTTP, with the simulated Microsoft: what no user's sign-in has met yet. */
 
@@ -28,6 +28,15 @@ describe('what keeps users from signing in is found before they try', () => {
     world.entra.set({ outage: [], credentialExpired: true })
     expect(await seen()).toEqual(['down', 'credential'])
     world.entra.set({ credentialExpired: false })
+    // Entra shows this on its own page only: no browser comes back with it.
+    const app = world.entra.world.apps.get(APP_CLIENT_ID)
+    app?.redirectUris.unshift('moved:')
+    app?.redirectUris.splice(1, 1)
+    expect(await seen()).toEqual(['down', 'registration'])
+    app?.redirectUris.splice(0, 1, `${ISSUER}/signin/callback`)
+    world.entra.set({ appDisabledIn: [TENANT] })
+    expect(await seen()).toEqual(['down', 'credential', 'registration'])
+    world.entra.set({ appDisabledIn: [] })
     expect(await seen()).toEqual(['up'])
   })
 

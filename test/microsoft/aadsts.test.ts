@@ -19,7 +19,7 @@ const TABLE: [codes: number[], effect: string, guidance: string][] = [
   [[65004], 'nothing', 'declined'],
   [[90094, 90095], 'nothing', 'admin_consent'],
   [[50011], 'nothing', 'redirect_mismatch'],
-  [[700016, 7000112], 'nothing', 'app_missing'],
+  [[700016, 7000112, 7000229], 'nothing', 'app_missing'],
   [[7000215, 7000222, 700027], 'nothing', 'credential'],
   [[50196], 'nothing', 'loop'],
   [[90033], 'nothing', 'outage'],
