@@ -18,6 +18,7 @@ import type { DeliveryQueue, Feed } from './revocation/interface.ts'
 /** All that is ambient, handed in: nothing in the rooms reads a clock, a random number, the network or the environment by itself. */
 export interface Deps {
   config: Config
+  /** The wall clock, or the right time where the wall clock is wrong by more than a minute. */
   clock: SteadyClock
   /** Whether the clock can be trusted with what is decided by time. */
   clockWatch: ClockWatch

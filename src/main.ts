@@ -1,4 +1,5 @@
 import { ConfigError, loadConfig, type Environment } from './config/config.ts'
+import type { Deps } from './deps.ts'
 import { createLog } from './log.ts'
 import { startBroker, type Broker } from './start.ts'
 import { systemClock } from './system-clock.ts'
@@ -6,16 +7,17 @@ import { systemClock } from './system-clock.ts'
 /**
  * The broker's process: settings → parts → serve → drain. It ends by SIGTERM or SIGINT (the second one does not wait), or when the process
  * that started it with an IPC channel is gone.
+ * @param overrides parts that a test stands in for
  * @returns the exit code: 0 ended as asked, 1 could not start, 2 the settings are wrong
  */
-export async function serve(env: Environment): Promise<number> {
+export async function serve(env: Environment, overrides: Partial<Deps> = {}): Promise<number> {
   // A reader of the log that has gone (a closed terminal, a collector that died) is no reason to stop serving, nor to end without draining.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const log = createLog((line) => process.stdout.write(`${line}\n`), systemClock.nowMs)
   let broker: Broker
   const asked = ending()
   try {
-    broker = await startBroker(loadConfig(env), log)
+    broker = await startBroker(loadConfig(env), log, overrides)
   } catch (error) {
     if (error instanceof ConfigError) {
       process.stderr.write(`${error.message}\n`)

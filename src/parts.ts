@@ -41,7 +41,9 @@ export async function openParts(input: { config: Config; log: Log }, overrides: 
 }
 
 async function open({ config, log }: { config: Config; log: Log }, given: Partial<Deps>, closing: Closing): Promise<Deps> {
-  const { clock = systemClock, random = randomBytes, metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
+  const { clock: wall = systemClock, random = randomBytes, metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
+  const clockWatch = given.clockWatch ?? new ClockWatch(wall)
+  const clock: SteadyClock = clockWatch
   const store = given.store ?? (await openStore(config, clock, closing))
   const outbound = given.outbound ?? openOutbound(config, closing)
   const clients = given.clients ?? (await openClientRegistry(store))
@@ -51,10 +53,11 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   const { issuer, keyFiles } = config
   const keys = given.keys ?? (await openKeyRing({ store, sealer, random, clock, issuer, keyFiles, onEmergency }))
   const connection = given.connection ?? (await openConnection({ store, sealer, config, clock, log }))
-  const microsoft = given.microsoft ?? openMicrosoft({ config, connection: connection.current, log, clock }, closing)
+  // By the wall clock: Microsoft's time is compared with that one.
+  const microsoft = given.microsoft ?? openMicrosoft({ config, connection: connection.current, log, clock: wall }, closing)
   const refreshes = given.refreshes ?? new Topic()
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
-  const { clockWatch = new ClockWatch(clock), signInWatch = new SignInWatch(clock) } = given
+  const signInWatch = given.signInWatch ?? new SignInWatch(clock)
   store.onRevoked((committed) => announce({ feed, queue, metrics, log }, committed))
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, rateLimits }
   return { config, clock, clockWatch, signInWatch, random, log, metrics, ...opened }

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startWorkers } from '../workers/start.ts'
 import { serveAdminSocket } from './admin/socket.ts'
 import { answerTimes } from './answer-times.ts'
 import { createApp } from './app.ts'
-import { createChecks } from './checks/checks.ts'
+import { type Checks, createChecks } from './checks/checks.ts'
 import { watchClientsFile } from './client/clients-file.ts'
 import type { Address, Config } from './config/config.ts'
 import { version } from './command/version.ts'
@@ -38,6 +39,7 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
       const watcher = await watchClientsFile(deps, config.clientsFile)
       closing.add('clients file', () => watcher.close())
     }
+    await compareClocks(checks)
     const workers = await startWorkers(deps, checks)
     closing.add('workers', () => workers.drain())
     const socket = await serveAdminSocket(deps, join(config.dataDir, 'broker.sock'), checks)
@@ -63,6 +65,16 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     await closing.run()
     throw error
   }
+}
+
+/** Before anything is judged by time: a machine may start with a wrong clock. Microsoft's silence delays the start by no more than this. */
+const COMPARE_MS = 1_000
+
+async function compareClocks(checks: Checks): Promise<void> {
+  const enough = new AbortController()
+  const late = sleep(COMPARE_MS, undefined, { signal: enough.signal }).catch(() => undefined)
+  await Promise.race([checks.look({ fresh: true, which: ({ id }) => id === 'clock' }), late])
+  enough.abort()
 }
 
 /** After the broker listens, because it reads the whole file. A damaged database is served from no longer. */

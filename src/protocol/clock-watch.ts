@@ -1,6 +1,10 @@
 import type { SteadyClock } from './clock.ts'
 
-/** Whether the wall clock shows the right time: by the monotonic time since the last comparison with Microsoft's, at first since the start. */
+/**
+ * Whether the wall clock shows the right time: by the monotonic time since the last comparison with Microsoft's, at first since the start. As a
+ * clock it shows the wall clock's time while that is right, and the right time where the wall clock was set to another: what is written meanwhile
+ * (when a session was revoked, until when one lasts) stays true when the wall clock is right again.
+ */
 
 /** From here on what is decided by time waits. Operators are paged from 30 s on. */
 export const DISAGREE_SECONDS = 60
@@ -9,7 +13,7 @@ export const CLOCK_RETRY_SECONDS = 20
 /** The clock was set while Microsoft was asked. */
 const STEP_MS = 2_000
 
-export class ClockWatch {
+export class ClockWatch implements SteadyClock {
   readonly #clock: SteadyClock
   /** What the wall clock has to be ahead of the monotonic one. */
   #rightMs: number
@@ -17,6 +21,19 @@ export class ClockWatch {
   constructor(clock: SteadyClock) {
     this.#clock = clock
     this.#rightMs = this.#differenceMs()
+  }
+
+  now(): number {
+    return Math.floor(this.nowMs() / 1000)
+  }
+
+  nowMs(): number {
+    const offMs = this.#differenceMs() - this.#rightMs
+    return this.#clock.nowMs() - (this.disagrees() ? offMs : 0)
+  }
+
+  steadyMs(): number {
+    return this.#clock.steadyMs()
   }
 
   /** How far the wall clock is ahead of the right time; negative: behind it. */

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { SESSION_COOKIE } from '../../src/session/interface.ts'
 import { createChecks } from '../../src/checks/checks.ts'
 import { sweepingExpired } from '../../workers/sweep-expired.ts'
+import { startCmb } from '../command/cmb.ts'
 import { createRig, type Rig } from '../rig.ts'
-import { atMicrosoft, authorizePath, createBrowser, delivered } from '../signin/browser.ts'
+import { atMicrosoft, authorizePath, createBrowser, delivered, signIn } from '../signin/browser.ts'
 
 /** The clock of the machine is wrong (invariant 5: a fault of ours signs nobody out). */
 
@@ -104,6 +107,36 @@ describe('a step of the clock', () => {
     rig.microsoft.examined = { metadata: { ok: false, problem: 'It does not answer.' }, authorize: undefined, credential: undefined }
     rig.clock.advance(20)
     expect(await microsoft()).toEqual(['failed', 'failed'])
+  })
+})
+
+describe('what is written while the clock is wrong', () => {
+  test.each([
+    ['ahead', 100 * HOURS],
+    ['behind', -100 * HOURS],
+  ])('%s is right when the clock is right again: a revocation stays in the feed for guards that connect later', async (_, seconds) => {
+    const { rig, sid } = await world()
+    const melbourne = await rig.register('Melbourne')
+    rig.clock.step(seconds)
+    await (await startCmb(rig)).type(['revoke', '--session', sid])
+    rig.clock.step(-seconds)
+    const page = await (await rig.app.request('/revocations', { headers: { authorization: melbourne.basic } })).json()
+    expect(JSON.stringify(page)).toContain(sid)
+  })
+
+  test('a user signs out while the clock is past every limit of the session', async () => {
+    const { rig } = await world()
+    const sydney = await rig.register('Melbourne')
+    const browser = createBrowser(rig)
+    await signIn(rig, browser, authorizePath(sydney))
+    const cookieHash = sha256(browser.cookies.get(SESSION_COOKIE) ?? '')
+    rig.clock.step(100 * HOURS)
+    await browser.submit(await browser.get('/logout'), { scope: 'device' }, 'Sign out')
+    rig.clock.step(-100 * HOURS)
+    expect(await rig.store.standingByCookie(cookieHash, rig.clock.now())).toMatchObject({
+      state: 'ended',
+      session: { ended: { reason: 'signed_out' } },
+    })
   })
 })
 
