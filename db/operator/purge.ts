@@ -61,7 +61,7 @@ const purgePushedRequests = oldest(pushedRequests, {
 const purgeFailedWork = oldest(microsoftWork, {
   key: [microsoftWork.kind, microsoftWork.tid, microsoftWork.oid],
   index: 'microsoft_work_failed',
-  old: (before) => sql`${microsoftWork.state} = 'failed' AND ${microsoftWork.askedAtMs} <= ${before} * 1000`,
+  old: (before) => sql`${microsoftWork.state} = 'failed' AND ${microsoftWork.askedAtMs} <= ${before}`,
 })
 const removedTenants = query(columnsOf(tenants, 'tid'), (_, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.removedAt} IS NOT NULL`)
 
@@ -73,7 +73,7 @@ function* purgeMicrosoftWork(before: number, limit: number): Act<number> {
   return Math.max(failed, limit - left)
 }
 
-const purgeGuards = oldest(guards, { key: [guards.clientId, guards.guardId], old: (before) => sql`${guards.reportedAtMs} <= ${before} * 1000` })
+const purgeGuards = oldest(guards, { key: [guards.clientId, guards.guardId], old: (before) => sql`${guards.reportedAtMs} <= ${before}` })
 
 const oldSessions = query(
   columnsOf(sessions, 'sid'),
@@ -93,21 +93,27 @@ function* purgeSessions(before: number, limit: number): Act<number> {
 
 const oldDeliveries = query(
   columnsOf(deliveries, 'id', 'seq', 'clientId', 'state'),
-  (p: Takes<{ beforeMs: number; limit: number }>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_settled')}
-    WHERE ${deliveries.settledAtMs} <= ${p.beforeMs} LIMIT ${p.limit}${forUpdateSkipLocked(deliveries)}`,
+  (p: Takes<{ before: number; limit: number }>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_settled')}
+    WHERE ${deliveries.settledAtMs} <= ${p.before} LIMIT ${p.limit}${forUpdateSkipLocked(deliveries)}`,
 )
 const dropAttempts = command((p: Takes<{ ids: string }>) => sql`DELETE FROM ${deliveryAttempts} WHERE ${isOneOf(deliveryAttempts.deliveryId, p.ids)}`)
 const dropDeliveries = command((p: Takes<{ ids: string }>) => sql`DELETE FROM ${deliveries} WHERE ${isOneOf(deliveries.id, p.ids)}`)
 
 function* purgeDeliveries(before: number, limit: number): Act<number> {
-  const rows = yield* oldDeliveries.all({ beforeMs: before * 1000, limit })
+  const rows = yield* oldDeliveries.all({ before, limit })
   if (rows.length === 0) return 0
   const ids = JSON.stringify(rows.map(({ id }) => id))
   yield* dropAttempts.run({ ids })
   yield* dropDeliveries.run({ ids })
-  yield* moved(...rows.map((row) => ({ ...row, from: row.state, to: undefined })))
+  yield* moved(rows.map((row) => ({ ...row, from: row.state, to: undefined })))
   return rows.length
 }
+
+/** Of a table whose times are milliseconds. */
+const inMs =
+  (purge: Purge): Purge =>
+  (before, limit) =>
+    purge(before * 1000, limit)
 
 const keepDays = (days: keyof Retention) => (retention: Retention) => retention[days] * DAY
 const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => number }> = {
@@ -115,11 +121,11 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   consumed: { purge: purgeConsumed, keep: () => 0 },
   pushed_requests: { purge: purgePushedRequests, keep: () => 0 },
   sessions: { purge: purgeSessions, keep: keepDays('sessionDays') },
-  deliveries: { purge: purgeDeliveries, keep: keepDays('revocationDays') },
+  deliveries: { purge: inMs(purgeDeliveries), keep: keepDays('revocationDays') },
   revocations: { purge: purgeRevocations, keep: keepDays('revocationDays') },
-  microsoft_work: { purge: purgeMicrosoftWork, keep: keepDays('revocationDays') },
+  microsoft_work: { purge: inMs(purgeMicrosoftWork), keep: keepDays('revocationDays') },
   audit: { purge: purgeAudit, keep: keepDays('auditDays') },
-  guards: { purge: purgeGuards, keep: () => GUARD_DAYS * DAY },
+  guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
 }
 
 export function* purge({ kind, now, limit, retention = DEFAULT }: Parameters<Housekeeping['purge']>[0]): Act<boolean> {

@@ -94,14 +94,20 @@ function* addDelivery(ambient: Ambient, target: TargetRow, what: DeliveriesFor, 
   return { id, attempt: 1, targetId, priority: what.priority, seq }
 }
 
-export function* addDeliveries(ambient: Ambient, what: DeliveriesFor): Act<DeliveryRef[]> {
+/** The same as `addDeliveries` for an act that adds for many sessions. @param moves takes the changes of states: `moved` has to be run with them */
+export function* addUncounted(ambient: Ambient, what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
   const { sid, seq, clientId } = what
   const refs: DeliveryRef[] = []
-  const moves: Move[] = []
   for (const target of yield* clientId === undefined ? ofAll.all({ sid, seq }) : ofOne.all({ sid, seq, clientId })) {
     const ref = yield* addDelivery(ambient, target, what, moves)
     if (ref !== undefined) refs.push(ref)
   }
-  yield* moved(...moves)
+  return refs
+}
+
+export function* addDeliveries(ambient: Ambient, what: DeliveriesFor): Act<DeliveryRef[]> {
+  const moves: Move[] = []
+  const refs = yield* addUncounted(ambient, what, moves)
+  yield* moved(moves)
   return refs
 }

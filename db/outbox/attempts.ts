@@ -126,7 +126,7 @@ export function* record({ id, result }: { id: string; result: AttemptResult }): 
   const nextAttemptAtMs = result.outcome === 'retry' ? result.nextAttemptAtMs : row.nextAttemptAtMs
   yield* settle.run({ id, state, attempt, nextAttemptAtMs, settledAtMs, status, error })
   yield* prove.run({ id, attempt, atMs, outcome, status, latencyMs, jti, error })
-  yield* moved({ ...row, from: row.state, to: state })
+  yield* moved([{ ...row, from: row.state, to: state }])
   return !late
 }
 

@@ -70,7 +70,7 @@ const idsOf = (rows: readonly Row[]): string => JSON.stringify(rows.map(({ id })
 
 function* makeAllPending(rows: readonly Row[]): Act<void> {
   yield* makePending.run({ ids: idsOf(rows) })
-  yield* moved(...rows.map((row) => ({ ...row, from: row.state, to: 'pending' as const })))
+  yield* moved(rows.map((row) => ({ ...row, from: row.state, to: 'pending' as const })))
 }
 
 const closing = ({ nowMs }: Ambient, reason: string): Decide =>
@@ -78,7 +78,7 @@ const closing = ({ nowMs }: Ambient, reason: string): Decide =>
     const [ids, atMs] = [idsOf(rows), nowMs()]
     yield* close.run({ ids, atMs })
     yield* proveClosed.run({ ids, atMs, reason })
-    yield* moved(...rows.map((row) => ({ ...row, from: row.state, to: 'closed' as const })))
+    yield* moved(rows.map((row) => ({ ...row, from: row.state, to: 'closed' as const })))
   }
 
 const isAmong = (row: Row, { targetId, clientId }: Which): boolean =>

@@ -4,7 +4,9 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
-import { addDeliveries } from '../outbox/add.ts'
+import { addUncounted } from '../outbox/add.ts'
+import { moved } from '../outbox/counts.ts'
+import type { Move } from '../outbox/counts.ts'
 import { participants, revocations, sessions } from '../schema.ts'
 import { lockSession } from '../session/row.ts'
 import type { DeliveryRef } from '../types.ts'
@@ -102,7 +104,7 @@ function* take({ seq, kind, clientId, at, reason }: Pending, sid: string): Act<b
 }
 
 /** Writes the next sessions of one revocation, until about `limit` deliveries are pending. */
-function* advanceOne(ambient: Ambient, revocation: Pending, limit: number): Act<Advanced> {
+function* advanceOne(ambient: Ambient, revocation: Pending, limit: number, moves: Move[]): Act<Advanced> {
   const { seq, kind, atMs, fanOutCursor } = revocation
   if (kind === 'session' || kind === 'grant') return { pending: [], written: 0, lookedAt: 0 }
   const key = revocation.sub ?? revocation.tid ?? revocation.clientId ?? ''
@@ -115,7 +117,7 @@ function* advanceOne(ambient: Ambient, revocation: Pending, limit: number): Act<
     cursor = sid
     if (openedSeq === null || !covers(seq, openedSeq) || !(yield* take(revocation, sid))) continue
     const priority = kind === 'subject' ? 'urgent' : 'bulk'
-    pending.push(...(yield* addDeliveries(ambient, { seq, atMs, sid, sub, clientId, wide: true, priority })))
+    pending.push(...(yield* addUncounted(ambient, { seq, atMs, sid, sub, clientId, wide: true, priority }, moves)))
     written += 1
   }
   const done = page.length < limit && cursor === (page.at(-1)?.sid ?? cursor)
@@ -133,17 +135,19 @@ interface Batch {
 /** @param lastWide of the act before: wide ones take turns, a batch each, so that a small one does not wait until a large one is written */
 export function* fanOutPending(ambient: Ambient, { limit, lastWide: before }: { limit: number; lastWide: number }): Act<Batch> {
   const pending: DeliveryRef[] = []
+  const moves: Move[] = []
   let [written, lookedAt, lastWide] = [0, 0, before]
   // Bounded by what is looked at as well: sessions that have nothing pending are work all the same.
   while (written < limit && lookedAt < LOOKED_AT * limit && pending.length < limit) {
     const revocation = yield* claimNext(lastWide)
     if (revocation === undefined) break
-    const advanced = yield* advanceOne(ambient, revocation, limit - pending.length)
+    const advanced = yield* advanceOne(ambient, revocation, limit - pending.length, moves)
     if (revocation.kind !== 'subject') lastWide = revocation.seq
     pending.push(...advanced.pending)
     written += 1 + advanced.written
     lookedAt += advanced.lookedAt
   }
+  yield* moved(moves)
   // Also what another broker is at: should it die, this one goes on.
   return { pending, more: (yield* any.get({})) !== undefined, lastWide }
 }
