@@ -38,6 +38,7 @@ COPY --from=build /app/guard/package.json guard/package.json
 COPY --from=build /app/guard/dist guard/dist
 COPY --from=build /app/dist dist
 COPY db/migrations db/migrations
+COPY db/postgres/migrations db/postgres/migrations
 COPY package.json LICENSE ./
 RUN ln -s /app/dist/src/cli.js /usr/local/bin/cmb \
  && install -d -m 0700 -o node -g node /data

@@ -1,4 +1,4 @@
-import { Column, getTableColumns, is, sql, SQL } from 'drizzle-orm'
+import { Column, getTableColumns, is, Placeholder, sql, SQL } from 'drizzle-orm'
 import type { GetColumnData, Query, Table } from 'drizzle-orm'
 import type { Act, AnyStatement, Params, SqlDialect, Statement, Value } from './act.ts'
 import { renderFor } from './dialect.ts'
@@ -104,4 +104,10 @@ const asSql = (value: SQL | Value | undefined): SQL => {
   if (is(value, SQL)) return value
   if (value === null || value === undefined) return sql`NULL`
   return sql.raw(typeof value === 'number' ? String(value) : `'${value.replaceAll("'", "''")}'`)
+}
+
+/** @param params as Drizzle gives them: placeholders and constants, in their order */
+export function valuesOf(params: unknown[]): (given: Params) => unknown[] {
+  const places = params.map((param) => (is(param, Placeholder) ? { name: param.name } : { constant: param }))
+  return (given) => places.map((place) => ('name' in place ? (given[place.name] ?? null) : place.constant))
 }

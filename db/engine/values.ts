@@ -1,4 +1,9 @@
+import type { Random } from '../../src/protocol/ids.ts'
+
 /** A column that may be NULL, as the rest of the broker knows it. */
 export const optional = <T>(value: T | null): T | undefined => value ?? undefined
 
 export const parseList = (value: string | null): string[] | undefined => (value === null ? undefined : (JSON.parse(value) as string[]))
+
+/** An id for a row: it begins with the time, so that rows that are written together stand together in its index too; the rest is random. */
+export const newRowId = (nowMs: number, random: Random): string => `${nowMs.toString(36).padStart(9, '0')}${random(12).toString('base64url')}`

@@ -1,11 +1,13 @@
 import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import type { LogName } from '../../src/protocol/evidence-chain.ts'
 import { linkHash, NOTHING_BEFORE, personalHash } from '../../src/protocol/evidence-chain.ts'
-import type { Act } from '../engine/act.ts'
+import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { chainBegins, chainHeads } from '../schema.ts'
+import { audit, chainBegins, chainHeads, logHead } from '../schema.ts'
+import { headOfLog } from './covers.ts'
 
 /** The heads of the chains, advanced in the transaction that appends to a log. It refuses to append where a log has no chain. */
 
@@ -25,6 +27,12 @@ const setHead = command(
 const addBegin = command((p: Takes<{ log: LogName; number: number; hash: string; fields: string }>) =>
   insertInto(chainBegins, { log: p.log, number: p.number, hash: p.hash, fields: p.fields }),
 )
+
+function lastQuery(last: SQL<number>) {
+  return query({ last }, (_, f) => sql`SELECT ${f}`)
+}
+/** Locked: of two brokers that open a new store, the second finds its chains. */
+const epochOf = query(columnsOf(logHead, 'epoch'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`)
 
 type Fields = Record<string, string | number | null>
 
@@ -65,4 +73,17 @@ export function* beginSegment(log: LogName, { after, at, why, epoch }: Begin): A
   yield* addBegin.run({ log, number: after, hash, fields: JSON.stringify(fields) })
 }
 
-export const hasChain = (log: LogName): Act<unknown> => head.get({ log })
+const lastOf: Record<LogName, ReturnType<typeof lastQuery>> = {
+  revocations: lastQuery(headOfLog),
+  audit: lastQuery(sql<number>`coalesce((SELECT ${audit.id} FROM ${audit} ORDER BY ${audit.id} DESC LIMIT 1), 0)`),
+}
+
+/** The chain of a store that has none: it is new, or a version wrote it that kept none. What is there already is before the chain, which says so. */
+export function* beginChains({ nowMs }: Pick<Ambient, 'nowMs'>): Act<void> {
+  const { epoch } = (yield* epochOf.get({})) ?? { epoch: '' }
+  for (const log of ['revocations', 'audit'] as const) {
+    if ((yield* head.get({ log })) !== undefined) continue
+    const after = (yield* lastOf[log].get({}))?.last ?? 0
+    yield* beginSegment(log, { after, at: Math.floor(nowMs() / 1000), why: after === 0 ? 'new' : 'upgraded', epoch })
+  }
+}

@@ -37,6 +37,7 @@ export type RevocationRow = RowOf<typeof revocationFields>
 const headRow = query(columnsOf(logHead, 'seq', 'epoch'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1`)
 const headLocked = query(columnsOf(logHead, 'seq'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`)
 const headShared = query(columnsOf(logHead, 'seq'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forShare(logHead)}`)
+const insertHead = command((p: Takes<{ epoch: string }>) => sql`${insertInto(logHead, { id: 1, seq: 0, epoch: p.epoch })} ON CONFLICT DO NOTHING`)
 const next = query(
   columnsOf(logHead, 'seq'),
   (_, f) => sql`UPDATE ${logHead} SET ${assign(logHead, { seq: sql`${logHead.seq} + 1` })} WHERE ${logHead.id} = 1 RETURNING ${f}`,
@@ -74,6 +75,10 @@ const tenantOfSubject = query(
 
 export function* logHeadRow(): Act<{ seq: number; epoch: string }> {
   return (yield* headRow.get({})) ?? { seq: 0, epoch: '' }
+}
+/** The log of a new store. */
+export function* ensureHead(epoch: string): Act<void> {
+  yield* insertHead.run({ epoch })
 }
 export function* head(): Act<number> {
   return (yield* logHeadRow()).seq

@@ -1,4 +1,3 @@
-import type { Random } from '../../src/protocol/ids.ts'
 import type { Act } from '../engine/act.ts'
 import type { Writer } from './writer.ts'
 import { refusal } from './writer.ts'
@@ -29,7 +28,4 @@ export const reading =
     }
   }
 
-/** An id for a row: it begins with the time, so that rows that are written together stand together in its index too; the rest is random. */
-export const newRowId = (nowMs: number, random: Random): string => `${nowMs.toString(36).padStart(9, '0')}${random(12).toString('base64url')}`
-
-export { optional, parseList } from '../engine/values.ts'
+export { newRowId, optional, parseList } from '../engine/values.ts'

@@ -1,8 +1,7 @@
-import { is, Placeholder } from 'drizzle-orm'
 import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
 import type Database from 'better-sqlite3'
 import type { Act, Ambient, AnyStatement, Call, Engine, Params } from '../engine/act.ts'
-import { allStatements } from '../engine/statement.ts'
+import { allStatements, valuesOf } from '../engine/statement.ts'
 import type { Committed } from '../types.ts'
 import type { Core } from './core.ts'
 import type { Sqlite } from './open.ts'
@@ -61,9 +60,3 @@ export const sqliteEngine = ({ write, read, nowMs, newId }: Pick<Core, 'write' |
   write: (act) => write(() => run(act())),
   read: (act) => read(() => run(act())),
 })
-
-/** @param params as Drizzle gives them: placeholders and constants, in their order */
-export function valuesOf(params: unknown[]): (given: Params) => unknown[] {
-  const places = params.map((param) => (is(param, Placeholder) ? { name: param.name } : { constant: param }))
-  return (given) => places.map((place) => ('name' in place ? (given[place.name] ?? null) : place.constant))
-}

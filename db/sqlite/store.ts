@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { Random } from '../../src/protocol/ids.ts'
+import { allActs } from '../acts.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
 import { auditActs } from './audit.ts'
@@ -10,22 +11,14 @@ import { newRowId, reading } from './core.ts'
 import type { Core } from './core.ts'
 import { evidenceActs } from './evidence.ts'
 import { createExecutor, sqliteEngine } from './executor.ts'
-import { feedActs, revocationActs } from '../revocation/acts.ts'
 import { revocationLog } from './log.ts'
 import type { RevocationLog } from './log.ts'
-import { microsoftActs } from '../microsoft/acts.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { Reader } from './reader.ts'
 import { userActs } from './users.ts'
 import { tenantActs } from './tenants.ts'
 import { createWriter } from './writer.ts'
-import { clientActs } from '../client/acts.ts'
-import { housekeepingActs } from '../operator/housekeeping.ts'
-import { operatorActs } from '../operator/acts.ts'
-import { deliveryActs } from '../outbox/acts.ts'
-import { signInActs } from '../session/acts.ts'
-import { tokenActs } from '../token/acts.ts'
 import type { Engine } from '../engine/act.ts'
 import type { Committed } from '../types.ts'
 
@@ -109,19 +102,11 @@ function watchFile(file: string, dataFile: DataFile, log: RevocationLog): { stop
 function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'checkIntegrity' | 'size' | 'onRevoked'> {
   const log = revocationLog(core)
   return {
-    ...signInActs(engine),
-    ...tokenActs(engine),
-    ...revocationActs(engine),
-    ...microsoftActs(engine),
-    ...deliveryActs(engine),
-    ...feedActs(engine),
-    ...clientActs(engine),
-    ...operatorActs(engine),
+    ...allActs(engine),
     ...tenantActs(core, log),
     ...userActs(core, log),
     ...auditActs(core),
     ...evidenceActs(core),
-    ...housekeepingActs(engine),
   }
 }
 

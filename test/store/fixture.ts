@@ -3,7 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
+import { openPostgresStore } from '../../db/postgres/store.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
+import { createDatabase, POSTGRES_BIN, type Database } from '../postgres.ts'
 import type { NewCode, NewSession, Store } from '../../db/store.ts'
 import type { DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
@@ -15,7 +17,7 @@ import type { Selector } from '../../src/protocol/revocation.ts'
  */
 export interface StoreUnderTest {
   open(nowMs: () => number): Promise<Store>
-  remove(): void
+  remove(): void | Promise<void>
 }
 
 export const STORES: [name: string, make: () => StoreUnderTest][] = [
@@ -29,7 +31,19 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
       }
     },
   ],
+  ...(POSTGRES_BIN === undefined || process.env.TEST_POSTGRES === undefined ? [] : [['postgres', onPostgres] as [string, () => StoreUnderTest]]),
 ]
+
+function onPostgres(): StoreUnderTest {
+  let database: Promise<Database> | undefined
+  return {
+    async open(nowMs) {
+      database ??= createDatabase()
+      return openPostgresStore({ url: (await database).url, nowMs })
+    },
+    remove: async () => (await database)?.drop(),
+  }
+}
 
 export const T0 = 1_800_000_000
 export const TENANT = '11111111-2222-4333-8444-555555555555'
@@ -188,7 +202,7 @@ export function benches(make: () => StoreUnderTest): () => Promise<Bench> {
   afterEach(async () => {
     for (const { bench: one, under } of open.splice(0)) {
       await one.close()
-      under.remove()
+      await under.remove()
     }
   })
   return async () => {

@@ -157,7 +157,7 @@ describe.each(STORES)('sessions, families and revocations against a model of the
         await run.settle()
       } finally {
         await b.close()
-        under.remove()
+        await under.remove()
       }
     })
     // A failure prints its seed and path. By hand: another STORE_SEED, or a long run with STORE_RUNS.

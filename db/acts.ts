@@ -1,0 +1,22 @@
+import { clientActs } from './client/acts.ts'
+import type { Engine } from './engine/act.ts'
+import { microsoftActs } from './microsoft/acts.ts'
+import { operatorActs } from './operator/acts.ts'
+import { housekeepingActs } from './operator/housekeeping.ts'
+import { deliveryActs } from './outbox/acts.ts'
+import { feedActs, revocationActs } from './revocation/acts.ts'
+import { signInActs } from './session/acts.ts'
+import { tokenActs } from './token/acts.ts'
+
+/** Every act of the port: the same on both engines. */
+export const allActs = (engine: Engine) => ({
+  ...signInActs(engine),
+  ...tokenActs(engine),
+  ...revocationActs(engine),
+  ...microsoftActs(engine),
+  ...deliveryActs(engine),
+  ...feedActs(engine),
+  ...clientActs(engine),
+  ...operatorActs(engine),
+  ...housekeepingActs(engine),
+})

@@ -1,0 +1,62 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { migrate } from 'drizzle-orm/node-postgres/migrator'
+import { Client } from 'pg'
+import { StoreUnavailable } from '../store.ts'
+import { connectionConfig } from './connect.ts'
+import { NAMESPACE } from './schema.ts'
+
+/** Brings the tables of Postgres up to date, one process at a time; refuses a schema that a newer version has written. */
+
+/** Of the advisory lock: any number that is always the same. */
+const LOCK = 7_400_001
+const TABLE = 'migrations'
+
+/** `db/postgres/migrations` of the package this file belongs to, whether it runs from its source or from `dist`. */
+function findMigrations(): string {
+  for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
+    const candidate = join(folder, 'db', 'postgres', 'migrations')
+    if (existsSync(join(folder, 'package.json')) && existsSync(join(candidate, 'meta', '_journal.json'))) return candidate
+    if (dirname(folder) === folder)
+      throw new StoreUnavailable('The folder db/postgres/migrations is missing. It belongs beside package.json: install the broker whole again.')
+  }
+}
+
+const knownVersions = (folder: string): number[] => {
+  const journal = JSON.parse(readFileSync(join(folder, 'meta', '_journal.json'), 'utf8')) as { entries: { when: number }[] }
+  return journal.entries.map(({ when }) => when)
+}
+
+export interface SchemaState {
+  /** Migrations of this version that the database does not have yet. */
+  pending: number
+  /** A newer version has written it. */
+  newer: boolean
+}
+
+/** @param client connected, of a role that may read the namespace */
+export async function schemaState(client: Pick<Client, 'query'>): Promise<SchemaState> {
+  const known = knownVersions(findMigrations())
+  const { rows: there } = await client.query<{ there: boolean }>(`SELECT to_regclass('${NAMESPACE}.${TABLE}') IS NOT NULL AS there`)
+  if (there[0]?.there !== true) return { pending: known.length, newer: false }
+  const { rows } = await client.query<{ at: number | string }>(`SELECT coalesce(max(created_at), 0) AS at FROM ${NAMESPACE}.${TABLE}`)
+  const applied = Number(rows[0]?.at ?? 0)
+  return { pending: known.filter((when) => when > applied).length, newer: applied > Math.max(...known) }
+}
+
+/** @param url of a role that owns the namespace. @returns how many migrations were applied */
+export async function migratePostgres(url: string): Promise<number> {
+  const client = new Client(connectionConfig(url))
+  await client.connect()
+  try {
+    // Held by the connection: another process that migrates waits here, and finds nothing left to do.
+    await client.query('SELECT pg_advisory_lock($1)', [LOCK])
+    const { pending, newer } = await schemaState(client)
+    if (newer) throw new StoreUnavailable('A newer version of the broker has written this database. Start that version again.')
+    if (pending > 0) await migrate(drizzle(client), { migrationsFolder: findMigrations(), migrationsSchema: NAMESPACE, migrationsTable: TABLE })
+    return pending
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,85 @@
+import { getTableColumns, getTableName, is } from 'drizzle-orm'
+import type { Column, SQL } from 'drizzle-orm'
+import { bigint, customType, index, pgSchema, primaryKey, uniqueIndex } from 'drizzle-orm/pg-core'
+import type { PgColumn } from 'drizzle-orm/pg-core'
+import { getTableConfig, SQLiteInteger, SQLiteTable } from 'drizzle-orm/sqlite-core'
+import * as embedded from '../schema.ts'
+
+/**
+ * The tables of Postgres, made from those of the embedded store (db/schema.ts), so that the two cannot differ: the source of
+ * `db/postgres/migrations`. They are in a namespace of their own. Text is compared byte by byte, as SQLite does: cursors go by its order.
+ */
+
+export const NAMESPACE = 'broker'
+export const namespace = pgSchema(NAMESPACE)
+
+const text = customType<{ data: string }>({ dataType: () => 'text COLLATE "C"' })
+
+const columnOf = (column: Column) => {
+  if (!is(column, SQLiteInteger)) return withRules(text(column.name), column)
+  const like = bigint(column.name, { mode: 'number' })
+  // SQLite gives such a column the next number by itself.
+  return withRules(column.primary && column.name === 'id' ? like.generatedByDefaultAsIdentity() : like, column)
+}
+
+function withRules<T extends { notNull(): unknown; default(value: never): unknown; primaryKey(): unknown }>(like: T, column: Column): T {
+  if (column.notNull) like.notNull()
+  if (column.default !== undefined) like.default(column.default as never)
+  if (column.primary) like.primaryKey()
+  return like
+}
+
+type Columns = [PgColumn, ...PgColumn[]]
+const indexColumns = (columns: readonly (Column | SQL)[], own: Record<string, PgColumn>): Columns =>
+  columns.map((column) => own['name' in column ? column.name : '']) as Columns
+
+function tableOf(table: SQLiteTable) {
+  const config = getTableConfig(table)
+  const columns = Object.fromEntries(Object.values(getTableColumns(table)).map((column: Column) => [column.name, columnOf(column)]))
+  return namespace.table(getTableName(table), columns, (own) => [
+    ...config.primaryKeys.map((key) => primaryKey({ columns: indexColumns(key.columns, own) })),
+    ...config.indexes.map(({ config: { name, columns: on, unique, where } }) => {
+      const made = (unique ? uniqueIndex(name) : index(name)).on(...indexColumns(on, own))
+      return where === undefined ? made : made.where(where)
+    }),
+  ])
+}
+
+const tables = Object.fromEntries(
+  Object.entries<unknown>(embedded).flatMap(([name, table]) => (is(table, SQLiteTable) ? [[name, tableOf(table)] as const] : [])),
+)
+
+// drizzle-kit looks for tables among a module's own exports. A test compares a migrated database with db/schema.ts.
+export const {
+  logHead,
+  revocations,
+  cutoffs,
+  subjects,
+  erasures,
+  sessions,
+  participants,
+  codes,
+  families,
+  consents,
+  consumed,
+  pushedRequests,
+  deliveries,
+  deliveryCounts,
+  revocationTotals,
+  deliveryAttempts,
+  guards,
+  clients,
+  clientSecrets,
+  targets,
+  signingKeys,
+  tenants,
+  microsoftWork,
+  settings,
+  registry,
+  audit,
+  auditOutcomes,
+  auditSalts,
+  chainHeads,
+  chainBegins,
+  chainSignatures,
+} = tables
