@@ -24,7 +24,7 @@ interface Kept {
 
 export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Checks {
   const kept = new Map<string, Kept>()
-  const current = (check: Check, look: Looking, fresh: boolean): Finding[] | Promise<Finding[]> => {
+  const current = async (check: Check, look: Looking, fresh: boolean): Promise<Finding[]> => {
     if (typeof check.cost === 'string') return run(deps, check, look)
     const { everySeconds, background = false } = check.cost
     const nowMs = deps.clock.steadyMs()

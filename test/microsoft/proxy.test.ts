@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
@@ -89,6 +90,11 @@ describe('HTTPS_PROXY', () => {
     for (const url of ['https://169.254.169.254/latest', 'https://127.0.0.1/logout', 'https://[::1]/logout', 'https://localhost/logout'])
       await expect(outbound.request(url, post)).rejects.toThrow(/never called|loopback|this machine/)
     expect(tunnels).toHaveLength(1)
+    // A certificate is that of the server behind the proxy.
+    const { until } = await outbound.certificate(`https://${HOST}`, 2_000)
+    expect(until).toBe(Date.parse(new X509Certificate(CERTIFICATE.certificate).validTo) / 1000)
+    await expect(outbound.certificate('https://169.254.169.254', 2_000)).rejects.toThrow(/never called/)
+    expect(tunnels).toHaveLength(2)
   })
 
   test('is read from the environment, and a wrong one is reported', () => {
