@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { StoreUnavailable } from '../../db/store.ts'
+import { PURGED_LATE, PURGED_SOON, StoreUnavailable } from '../../db/store.ts'
 import type { DeliveryRef } from '../../db/types.ts'
 import { createLog } from '../../src/log.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
@@ -160,12 +161,24 @@ describe('sweep-expired', () => {
     for (const pause of pauses) expect(pause).toBeGreaterThanOrEqual(25)
   })
 
-  test('a start purges nothing: its first turn comes minutes later', async () => {
+  test('a start purges nothing; what strangers make and lives for minutes is purged every minute, the rest every ten', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
     const rig = await createRig()
-    const purge = vi.spyOn(rig.deps.store, 'purge')
+    const purged: string[] = []
+    vi.spyOn(rig.deps.store, 'purge').mockImplementation(async ({ kind }) => {
+      purged.push(kind)
+      return false
+    })
     const workers = await startWorkers(rig.deps)
+    vi.advanceTimersByTime(59_900)
+    await setImmediate()
+    expect(purged).toEqual([])
+    vi.advanceTimersByTime(200)
+    await expect.poll(() => purged).toEqual(PURGED_SOON)
+    vi.advanceTimersByTime(540_000)
+    await expect.poll(() => purged.slice(PURGED_SOON.length)).toEqual(expect.arrayContaining([...PURGED_SOON, ...PURGED_LATE]))
     await workers.drain()
-    expect(purge).not.toHaveBeenCalled()
   })
 
   test('what ended sessions say of an erased user is forgotten, by the next process too', async () => {
