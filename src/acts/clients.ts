@@ -1,10 +1,11 @@
 import { toWire } from '../client/metadata.ts'
 import { newClientSecret } from '../client/secret.ts'
 import type { Deps } from '../deps.ts'
+import { changes } from '../protocol/changes.ts'
 import type { Client, ClientMetadata, ClientSource, SecretHash } from '../protocol/client-metadata.ts'
 import type { Caller } from './caller.ts'
 import { Problem } from './problem.ts'
-import { changes, recorded } from './recorded.ts'
+import { recorded } from './recorded.ts'
 
 /** What an operator does to a registration: each act recorded, each refused where another source owns it. */
 
@@ -76,8 +77,16 @@ async function put(deps: Deps, caller: Caller, id: string, one: ClientMetadata, 
   return answer.client
 }
 
-export function rotateSecret(deps: Deps, caller: Caller, id: string): Promise<Record<string, unknown>> {
-  return recorded(deps, caller, { act: 'client.rotate_secret', target: `client ${id}` }, async () => {
+/** For the audit log: which secrets a client has, by their ids. */
+const secretIds = ({ secrets }: Pick<Client, 'secrets'>) => ({ secrets: secrets.map((secret) => secret.id) })
+const secretsOf = async ({ store }: Deps, id: string) => secretIds((await store.findClient(id)) ?? { secrets: [] })
+const secretsChanged = (before: ReturnType<typeof secretIds>) => (answer: Record<string, unknown>) => ({
+  changed: changes(before, secretIds(answer as Pick<Client, 'secrets'>)),
+})
+
+export async function rotateSecret(deps: Deps, caller: Caller, id: string): Promise<Record<string, unknown>> {
+  const before = await secretsOf(deps, id)
+  const act = async (): Promise<Record<string, unknown>> => {
     const client = mine(await known(deps, id), caller)
     if (!usesSecret(client.metadata))
       throw new Problem(409, 'No secret to rotate', `${id} authenticates by ${client.metadata.authMethod}, without a secret.`)
@@ -86,17 +95,21 @@ export function rotateSecret(deps: Deps, caller: Caller, id: string): Promise<Re
       throw new Problem(404, 'No such client', `${id} was removed meanwhile.`)
     await changed(deps, caller, id, 'secret_rotated')
     return { ...shown(await known(deps, id)), client_secret: secret }
-  })
+  }
+  return recorded(deps, caller, { act: 'client.rotate_secret', target: `client ${id}` }, act, secretsChanged(before))
 }
 
-export function removeSecret(deps: Deps, caller: Caller, id: string, secretId: string): Promise<Record<string, unknown>> {
-  return recorded(deps, caller, { act: 'client.remove_secret', target: `client ${id}`, details: { secret_id: secretId } }, async () => {
+export async function removeSecret(deps: Deps, caller: Caller, id: string, secretId: string): Promise<Record<string, unknown>> {
+  const before = await secretsOf(deps, id)
+  const about = { act: 'client.remove_secret', target: `client ${id}`, details: { secret_id: secretId } }
+  const act = async (): Promise<Record<string, unknown>> => {
     mine(await known(deps, id), caller)
     if (!(await deps.store.removeClientSecret({ clientId: id, secretId })))
       throw new Problem(404, 'No such secret', `${id} has no secret of that id; GET /admin/v1/clients/${id} lists them.`)
     await changed(deps, caller, id, 'secret_removed')
     return shown(await known(deps, id))
-  })
+  }
+  return recorded(deps, caller, about, act, secretsChanged(before))
 }
 
 export async function remove(deps: Deps, caller: Caller, id: string, source: ClientSource | undefined): Promise<Record<string, unknown>> {

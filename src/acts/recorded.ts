@@ -15,11 +15,3 @@ export function recorded<T>(
   const refusal = (error: unknown) => (error instanceof Problem ? { title: error.title, detail: error.message } : undefined)
   return audited(deps.store, { ...entry, actor: caller.actor, via: caller.via }, act, { ...(result === undefined ? {} : { result }), refusal })
 }
-
-/** For the audit log: each field that an act changes, before and after. */
-export const changes = (before: Record<string, unknown>, after: Record<string, unknown>): Record<string, { before: unknown; after: unknown }> =>
-  Object.fromEntries(
-    [...new Set([...Object.keys(before), ...Object.keys(after)])]
-      .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
-      .map((name) => [name, { before: before[name] ?? null, after: after[name] ?? null }]),
-  )

@@ -2,11 +2,12 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { StoredSigningKey } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { changes } from '../protocol/changes.ts'
 import { seconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { ok, route, said, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
-import { changes, recorded } from '../acts/recorded.ts'
+import { recorded } from '../acts/recorded.ts'
 
 /** Signing keys: what is published, rotation, and the emergency one. Private parts never leave the key ring. */
 

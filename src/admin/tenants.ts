@@ -2,9 +2,10 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { resumeProbe } from '../microsoft/probe-pause.ts'
+import { probePause, resumeProbe } from '../microsoft/probe-pause.ts'
 import { appManifest } from '../microsoft/registration.ts'
-import { connectTenant, disconnectTenant, readTenantId, tenantBefore, UNDECIDED } from '../microsoft/tenants.ts'
+import { connectTenant, disconnectTenant, readTenantId, tenantBefore, tenantState, UNDECIDED } from '../microsoft/tenants.ts'
+import { changes } from '../protocol/changes.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof } from '../protocol/mfa-proof.ts'
 import { seconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
@@ -106,16 +107,19 @@ function connecting(routes: Hono<AdminEnv>, deps: Deps): void {
     const { tid } = read
     const now = deps.clock.now()
     const about = { act: 'tenant.add', target: `tenant ${tid}`, details: { name, mfa_proof: proof ?? UNDECIDED } }
-    await recorded(deps, caller, about, async () => {
+    const before = tenantState(await deps.store.findTenant(tid))
+    const connect = async (): Promise<Tenant> => {
       if ((await connectTenant(deps, { tid, name, proof, actor: caller.actor, now })) === 'already')
         throw new Problem(
           409,
           'Connected already',
           `${tid} is connected; GET /admin/v1/tenants (cmb tenants) shows it. Its proof of MFA is changed at /setup.`,
         )
-    })
-    const row = await deps.store.findTenant(tid)
-    if (row === undefined) throw new Error('The tenant that was just connected is not there.')
+      const connected = await deps.store.findTenant(tid)
+      if (connected === undefined) throw new Error('The tenant that was just connected is not there.')
+      return connected
+    }
+    const row = await recorded(deps, caller, about, connect, (after) => ({ changed: changes(before, tenantState(after)) }))
     return c.json(shown(row, deps.connection.current().operatorTenant), 201)
   })
 }
@@ -147,7 +151,10 @@ function disconnecting(routes: Hono<AdminEnv>, deps: Deps): void {
 
 function resuming(routes: Hono<AdminEnv>, deps: Deps): void {
   route(routes, 'post', '/tenants/:tid/probe/resume', RESUME, async ({ caller, params: { tid } }, c) => {
-    await recorded(deps, caller, { act: 'tenant.resume_probe', target: `tenant ${tid}` }, async () => {
+    const paused = await probePause(deps.store, tid)
+    const before = paused === undefined ? {} : { paused: { at: paused.at, code: paused.code ?? null } }
+    const about = { act: 'tenant.resume_probe', target: `tenant ${tid}`, details: { changed: changes(before, {}) } }
+    await recorded(deps, caller, about, async () => {
       if (!(await resumeProbe(deps.store, tid)))
         throw new Problem(404, 'Not paused', `The probe of ${tid} is not paused; GET /admin/v1/status (cmb status) says whose is.`)
     })

@@ -3,7 +3,9 @@ import { dirname, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { audited } from '../../db/audited.ts'
 import type { Deps } from '../deps.ts'
+import { changes } from '../protocol/changes.ts'
 import type { Client, SecretHash } from '../protocol/client-metadata.ts'
+import { toWire } from './metadata.ts'
 import { fingerprintOf, readClientsFile, type FileClient } from './read-clients-file.ts'
 
 /**
@@ -116,12 +118,15 @@ function recorded(
   { wanted, before, secrets }: { wanted: FileClient; before: Client | undefined; secrets: SecretHash[] },
   act: () => ReturnType<Deps['store']['putClient']>,
 ): ReturnType<Deps['store']['putClient']> {
+  const after = { ...toWire(wanted), secrets: secrets.map(({ id }) => id) }
   const entry = {
     actor: { kind: 'broker', id: 'clients-file' },
     via: 'file',
     act: isRegistered(before) ? 'client.change' : 'client.add',
     target: `client ${wanted.clientId}`,
-    details: { secrets: secrets.map(({ id }) => id) },
+    details: isRegistered(before)
+      ? { changed: changes({ ...toWire(before), secrets: before.secrets.map(({ id }) => id) }, after) }
+      : { registration: after },
   } as const
   return audited(deps.store, entry, act, { result: ({ outcome }) => ({ outcome }) })
 }

@@ -18,6 +18,13 @@ export function tenantBefore(row: Tenant | undefined): Record<string, unknown> {
   return { removed: { tid: row.tid, name: row.name ?? null, mfa_proof: row.mfaProof, connected_at: row.connectedAt } }
 }
 
+/** For the audit log: what of a tenant connecting it changes. */
+export const tenantState = (row: Tenant | undefined): Record<string, unknown> => ({
+  connected: row !== undefined && row.removedAt === undefined,
+  name: row?.name ?? null,
+  mfa_proof: row?.mfaProof ?? null,
+})
+
 /** In lower case, or what is wrong with it. */
 export function readTenantId(value: string): { tid: string } | { problem: string } {
   const tid = value.trim().toLowerCase()

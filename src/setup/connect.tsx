@@ -1,8 +1,9 @@
-import { connectTenant, readTenantId } from '../microsoft/tenants.ts'
+import { connectTenant, readTenantId, tenantState } from '../microsoft/tenants.ts'
 import { Button, Choices, Facts, Notice, Tick } from '../page/components.tsx'
+import { changes } from '../protocol/changes.ts'
 import { dropDraft, draftOf, keepDraft } from './draft.ts'
 import { TextField } from '../page/fields.tsx'
-import { Form, goOn, recorded, setupPage, type SetupRequest } from './frame.tsx'
+import { Form, goOn, operatorsBefore, recorded, setupPage, type SetupRequest } from './frame.tsx'
 import { readConnection, tried } from './typed-connection.ts'
 
 /**
@@ -156,11 +157,17 @@ async function addTenant(
   { tid, name, operators }: { tid: string; name?: string | undefined; operators: boolean },
 ): Promise<'connected' | 'already'> {
   const { deps, visitor, now } = request
-  const answer = await recorded(request, { act: 'tenant.add', target: `tenant ${tid}`, details: { name, operators } }, () =>
-    connectTenant(deps, { tid, name, actor: visitor.actor, now }),
+  const before = tenantState(await deps.store.findTenant(tid))
+  const { answer } = await recorded(
+    request,
+    { act: 'tenant.add', target: `tenant ${tid}`, details: { name, operators } },
+    async () => ({ answer: await connectTenant(deps, { tid, name, actor: visitor.actor, now }), row: await deps.store.findTenant(tid) }),
+    ({ row }) => ({ changed: changes(before, tenantState(row)) }),
   )
   if (operators)
-    await recorded(request, { act: 'connection.operators', target: `tenant ${tid}` }, () => deps.connection.change({ operatorTenant: tid }))
+    await recorded(request, { act: 'connection.operators', target: `tenant ${tid}`, details: operatorsBefore(request) }, () =>
+      deps.connection.change({ operatorTenant: tid }),
+    )
   return answer
 }
 

@@ -92,7 +92,11 @@ export const recorded = <T,>(
   { deps, visitor }: Pick<Acting, 'deps' | 'visitor'>,
   entry: Omit<NewAuditEntry, 'actor' | 'via'>,
   act: () => Promise<T>,
-): Promise<T> => audited(deps.store, { ...entry, actor: visitor.actor, via: 'setup' }, act)
+  result?: (answer: T) => Record<string, unknown>,
+): Promise<T> => audited(deps.store, { ...entry, actor: visitor.actor, via: 'setup' }, act, result === undefined ? {} : { result })
+
+/** For the audit log, as an act found it: whose operators count. The entry's target is the operators' tenant after it. */
+export const operatorsBefore = ({ deps }: Acting): Record<string, unknown> => ({ before: deps.connection.current().operatorTenant ?? null })
 
 /** Where a form was good: the page that follows is loaded anew, so that loading it again sends nothing again. */
 export const goOn = (c: Context, to: string): Response => c.redirect(to, 303)

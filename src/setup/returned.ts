@@ -36,7 +36,9 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   const invited = errand.invitedUntil !== undefined
   if (outcome.came === 'consent') {
     if (invited && (cameBack || confirmed)) return 'consented'
-    await recorded(request, { act: 'consent.returned', target }, () => keepConsent(deps.store, errand.tid, now))
+    await recorded(request, { act: 'consent.returned', target, details: { before: seen.consentReturnedAt ?? null } }, () =>
+      keepConsent(deps.store, errand.tid, now),
+    )
     return 'consented'
   }
   const { trial } = outcome

@@ -1,7 +1,7 @@
 import { disconnectTenant, isAnothers, tenantBefore } from '../microsoft/tenants.ts'
 import { ROLE } from '../protocol/names.ts'
 import { Answer, Button, Facts, LinkButton, Tick } from '../page/components.tsx'
-import { errandAddress, Form, goOn, nameOf, recorded, setupPage, type SetupRequest } from './frame.tsx'
+import { errandAddress, Form, goOn, nameOf, operatorsBefore, recorded, setupPage, type SetupRequest } from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
 import { saidOf } from './returned.ts'
 import { proofToAssert, type Seen } from './seen.ts'
@@ -149,9 +149,6 @@ const Remove = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen 
 /** An administrator who gives the console away gets in no more: first somebody of the new tenant has to have been seen who can. The token's holder makes another token. */
 const mayOperate = ({ visitor }: SetupRequest, { decided, trial }: Seen): boolean =>
   visitor.by === 'token' || (decided && trial?.roles.includes(ROLE.administrator) === true)
-
-/** The audit log's target is the operators' tenant after it. */
-const operatorsBefore = ({ deps }: SetupRequest) => ({ before: deps.connection.current().operatorTenant ?? null })
 
 export async function makeOperators(request: SetupRequest, seen: Seen, form: URLSearchParams): Promise<Response> {
   const { row } = seen

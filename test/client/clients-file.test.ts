@@ -110,6 +110,10 @@ describe('the clients file is followed', () => {
     expect(rig.clients.find('sydney')).toMatchObject({ source: 'file', secrets: [{ hash: HASH }] })
     writeFileSync(file, GOOD.replace('client_name: sydney', 'client_name: Sydney 2'))
     await become(['melbourne: melbourne', 'sydney: Sydney 2'])
+    const audited = async (act: string) => (await rig.store.listAudit({ act, target: 'client sydney', limit: 1 }))[0]?.details
+    expect(await audited('client.add')).toMatchObject({ registration: { client_name: 'sydney', secrets: [expect.any(String) as string] } })
+    expect(await audited('client.change')).toEqual({ changed: { client_name: { before: 'sydney', after: 'Sydney 2' } } })
+    expect(JSON.stringify(await rig.store.listAudit({ limit: 10 }))).not.toContain(HASH)
   })
 
   test('a file that is replaced by renaming, as editors and config maps do, is followed too', async () => {

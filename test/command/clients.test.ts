@@ -1,6 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
+import type { Caller } from '../../src/acts/caller.ts'
+import { removeSecret } from '../../src/acts/clients.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { startCmb } from './cmb.ts'
@@ -24,6 +26,8 @@ const ADD = [
   '--logout-uri',
   'https://sydney.example/logout',
 ]
+
+const OLGA: Caller = { actor: { kind: 'operator', id: 'olga' }, source: 'command', via: 'command', may: 'administer' }
 
 describe('cmb clients', () => {
   test('adds a client: its secret is printed once, kept as a hash, and good', async () => {
@@ -116,6 +120,20 @@ describe('cmb clients', () => {
     rig.clock.advance(1)
     const third = (await type(['clients', 'rotate-secret', 'sydney', '--json'])).json<{ client_secret: string }>().client_secret
     expect(hashes()).toEqual([sha256(second), sha256(third)].toSorted())
+  })
+
+  test('rotate-secret and remove-secret are in the audit log with the ids of the secrets before and after, and no secret', async () => {
+    const first = (await type([...ADD, '--json'])).json<{ client_secret: string; secrets: { id: string }[] }>()
+    const [old] = first.secrets
+    rig.clock.advance(1)
+    const { client_secret: secret, secrets } = (await type(['clients', 'rotate-secret', 'sydney', '--json'])).json<typeof first>()
+    const ids = secrets.map(({ id }) => id)
+    const audited = async (act: string) => (await rig.store.listAudit({ act, limit: 1 }))[0]?.ended?.result
+    expect(await audited('client.rotate_secret')).toEqual({ changed: { secrets: { before: [old?.id], after: ids } } })
+    await removeSecret(rig.deps, OLGA, 'sydney', old?.id ?? '')
+    expect(await audited('client.remove_secret')).toEqual({ changed: { secrets: { before: ids, after: ids.filter((id) => id !== old?.id) } } })
+    const log = JSON.stringify(await rig.store.listAudit({ limit: 100 }))
+    for (const one of [first.client_secret, secret]) expect(log).not.toContain(one)
   })
 
   test('remove asks for the name, revokes what the client holds, and names the revocation', async () => {

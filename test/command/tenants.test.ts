@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { pauseProbe } from '../../src/microsoft/probe-pause.ts'
 import { disconnectTenant } from '../../src/microsoft/tenants.ts'
 import { useSetupToken } from '../../src/session/setup-token.ts'
 import { createRig, ISSUER, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
@@ -21,6 +22,31 @@ describe('cmb tenants', () => {
     expect(await rig.store.findTenant(THIRD)).toMatchObject({ name: 'Northwind', mfaProof: 'undecided' })
     expect((await type(['tenants'])).out).toMatch(/Northwind\s+yes\s+undecided/)
     expect(await type(['tenants', 'add', THIRD])).toMatchObject({ code: 1, err: expect.stringContaining('Connected already') as string })
+  })
+
+  test('add and resume-probe are in the audit log with what they changed', async () => {
+    const audited = async (act: string) => (await rig.store.listAudit({ act, limit: 1 }))[0]
+    await type(['tenants', 'add', THIRD, '--name', 'Northwind', '--mfa-proof', 'amr'])
+    expect((await audited('tenant.add'))?.ended?.result).toEqual({
+      changed: {
+        connected: { before: false, after: true },
+        name: { before: null, after: 'Northwind' },
+        mfa_proof: { before: null, after: 'amr' },
+      },
+    })
+    await type(['tenants', 'remove', THIRD, '--yes'])
+    await type(['tenants', 'add', THIRD])
+    expect((await audited('tenant.add'))?.ended?.result).toEqual({
+      changed: { connected: { before: false, after: true }, mfa_proof: { before: 'amr', after: 'undecided' } },
+    })
+    await pauseProbe(rig.store, { tid: TENANT, at: rig.clock.now(), code: 50173 })
+    expect((await type(['tenants', 'resume-probe', TENANT])).code).toBe(0)
+    expect(await audited('tenant.resume_probe')).toMatchObject({
+      details: { changed: { paused: { before: { at: rig.clock.now(), code: 50173 }, after: null } } },
+      ended: { outcome: 'done' },
+    })
+    await type(['tenants', 'resume-probe', TENANT])
+    expect(await audited('tenant.resume_probe')).toMatchObject({ details: { changed: {} }, ended: { outcome: 'rejected' } })
   })
 
   test('redrive asks Microsoft again what was given up, and cmb status shows that there is such', async () => {
