@@ -113,6 +113,34 @@ describe('running checks', () => {
     expect(address?.fix?.includes('certificate')).toBe(code === 'CERT_HAS_EXPIRED')
   })
 
+  test.each([
+    ['NOAUTH Authentication required.', /^Put the password of the queue server into BROKER_QUEUE_URL/],
+    ['WRONGPASS invalid username-password pair or user is disabled.', /^Put the password/],
+    ["OOM command not allowed when used memory > 'maxmemory'.", /out of memory/],
+    ['connect ECONNREFUSED 127.0.0.1:6379', /^Start the queue server/],
+  ])('what to do about a queue that is down depends on the cause: %s', async (problem, fix) => {
+    const rig = await createRig()
+    rig.queue.up = false
+    rig.queue.problem = problem
+    const [queue] = (await createChecks(rig.deps).look()).filter(({ check }) => check === 'queue')
+    expect(queue).toMatchObject({ state: 'failed', found: expect.stringContaining(problem) as string, fix: expect.stringMatching(fix) as string })
+  })
+
+  test('a queue server of one’s own that evicts jobs or persists none is a warning', async () => {
+    const rig = await createRig()
+    const found = async (kept: typeof rig.queue.kept) => {
+      rig.queue.kept = kept
+      const findings = await createChecks(rig.deps).look({ fresh: true, which: ({ id }) => id === 'queue-durability' })
+      return findings.map(({ state, fix }) => [state, fix])
+    }
+    expect(await found(undefined)).toEqual([])
+    expect(await found({ appendOnly: true, evictionPolicy: 'noeviction' })).toEqual([['ok', undefined]])
+    expect(await found({ appendOnly: false, evictionPolicy: 'allkeys-lru' })).toEqual([
+      ['warning', 'Set maxmemory-policy noeviction on the queue server.'],
+      ['warning', 'Set appendonly yes on the queue server.'],
+    ])
+  })
+
   test('the worker logs a failure once when it begins and once when it ends', async () => {
     const rig = await createRig()
     const watch = watchChecks(rig.deps, createChecks(rig.deps))
