@@ -28,13 +28,16 @@ interface Asked {
 }
 type Answered = Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }> | { outcome: 'already' }
 
+/** The target of its audit entry. */
+export const revokeTarget = (what: Selector): string => Object.values(what).join(' ')
+
 /** An administrator's revocation, recorded; by whatever way they came. @throws Problem 404 where there is nothing of that name */
 export function revokeAs(deps: Deps, caller: Caller, what: Selector, asked: Asked): Promise<Answered> {
   const { caseReference, comment } = asked
   return recorded(
     deps,
     caller,
-    { act: 'revoke', target: Object.values(what).join(' '), caseReference, comment },
+    { act: 'revoke', target: revokeTarget(what), caseReference, comment },
     async () => {
       const answer = await revoke(deps, { selector: what, reason: 'administrator', actor: caller.actor, ...asked })
       if (answer.outcome === 'unknown') throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])

@@ -1,3 +1,4 @@
+import { readSessionCursor, SESSION_CURSOR, sessionCursor } from '../acts/session-cursor.ts'
 import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Participant, Session } from '../../db/types.ts'
@@ -8,8 +9,7 @@ import { limit, ok, route, shape } from './route.ts'
 
 /** Who is signed in, for operators: whole users only by what they search, and never a cookie, a token or a sealed value. */
 
-const CURSOR = /^(\d{1,12})\.([\w-]{1,100})$/
-const cursor = z.string().regex(CURSOR, 'has to be the next of the page before')
+const cursor = z.string().regex(SESSION_CURSOR, 'has to be the next of the page before')
 const search = z.strictObject({
   sub: z.string().max(200).optional(),
   tid: z.string().max(64).optional(),
@@ -43,14 +43,20 @@ const about = {
 export function sessionRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   route(routes, 'get', '/sessions', about, async ({ query: { sub, tid, client_id: clientId, user, person, before, limit: most } }, c) => {
-    const [, openedAt, sid = ''] = CURSOR.exec(before ?? '') ?? []
-    const from = openedAt === undefined ? undefined : { openedAt: Number(openedAt), sid }
     const now = deps.clock.now()
     const text = user ?? person
-    const found = await deps.store.searchSessions({ sub, tid: tid?.toLowerCase(), clientId, text, before: from, now, limit: most + 1 })
+    const found = await deps.store.searchSessions({
+      sub,
+      tid: tid?.toLowerCase(),
+      clientId,
+      text,
+      before: readSessionCursor(before),
+      now,
+      limit: most + 1,
+    })
     const page = found.slice(0, most)
     const last = found.length > most ? page.at(-1)?.session : undefined
-    return c.json({ sessions: page.map(shown), next: last === undefined ? null : `${last.openedAt}.${last.sid}` })
+    return c.json({ sessions: page.map(shown), next: last === undefined ? null : sessionCursor(last) })
   })
   return routes
 }

@@ -5,6 +5,7 @@ import { SelectField, TextField } from '../page/fields.tsx'
 import { auditLines } from '../acts/audit.ts'
 import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { when } from './format.ts'
+import { NUMBER, pageOf, Pages, placeOf } from './pages.tsx'
 
 /** The audit log: who did what, by which way, and how it ended. It can be read and taken away whole; nobody can write in it. */
 
@@ -43,11 +44,12 @@ const ACTS = [
 const asked = ({ c }: ConsoleRequest, name: string): string | undefined => c.req.query(name)?.trim().slice(0, 200) || undefined
 
 export async function auditPage(request: ConsoleRequest): Promise<Response> {
-  const { deps, c } = request
+  const { deps } = request
   const [actorId, act, caseReference] = [asked(request, 'actor'), asked(request, 'act'), asked(request, 'case')]
-  const before = /^\d{1,15}$/.test(c.req.query('before') ?? '') ? Number(c.req.query('before')) : undefined
+  const place = placeOf(request, NUMBER)
+  const before = place.before === undefined ? undefined : Number(place.before)
   const found = await deps.store.listAudit({ before, actorId, act, caseReference, limit: PAGE + 1 })
-  const shown = found.slice(0, PAGE)
+  const { shown, next } = pageOf(found, PAGE, ({ id }) => String(id))
   const names = await namesOf(request, shown)
   const filter = Object.entries({ actor: actorId, act, case: caseReference }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
   return desk(
@@ -69,12 +71,7 @@ export async function auditPage(request: ConsoleRequest): Promise<Response> {
           rows={shown.map((one) => row(request, one, names))}
           none="Nothing that fits was done."
         />
-        <p class="row">
-          {before === undefined ? null : <a href={`/ops/audit?${new URLSearchParams(filter).toString()}`}>Newest</a>}
-          {found.length > PAGE ? (
-            <a href={`/ops/audit?${new URLSearchParams([...filter, ['before', String(shown.at(-1)?.id ?? 0)]]).toString()}`}>Older</a>
-          ) : null}
-        </p>
+        <Pages request={request} of="the audit log" place={place} next={next} />
       </Panel>
     </>,
   )

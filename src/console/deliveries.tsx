@@ -7,6 +7,7 @@ import { redriveAs } from '../acts/deliveries.ts'
 import { Close, closedWords, mayClose, OPEN } from './close.tsx'
 import { desk, formToken, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { count, nameOf, plural, STATE, when } from './format.ts'
+import { DELIVERY, pageOf, Pages, placeOf } from './pages.tsx'
 
 /** What is owed and what came of it; and trying again what was refused or given up: one, an address, or all. */
 
@@ -19,8 +20,12 @@ export async function deliveriesPage(request: ConsoleRequest): Promise<Response>
   const { deps, c } = request
   const clientId = c.req.query('client') || undefined
   const state = stateOf(c.req.query('state'))
-  const [found, counts] = await Promise.all([deps.store.listDeliveries({ state, clientId, limit: PAGE + 1 }), deps.store.deliveryCounts()])
-  const shown = found.slice(0, PAGE)
+  const place = placeOf(request, DELIVERY)
+  const [found, counts] = await Promise.all([
+    deps.store.listDeliveries({ state, clientId, before: place.before, limit: PAGE + 1 }),
+    deps.store.deliveryCounts(),
+  ])
+  const { shown, next } = pageOf(found, PAGE, ({ id }) => id)
   const redriven = /^\d{1,9}$/.exec(c.req.query('redriven') ?? '')?.[0]
   const closed = /^\d{1,9}$/.exec(c.req.query('closed') ?? '')?.[0]
   return desk(
@@ -35,7 +40,7 @@ export async function deliveriesPage(request: ConsoleRequest): Promise<Response>
       <Live id="deliveries">
         <Panel title={`${stateTitle(state)}${clientId === undefined ? '' : `, ${nameOf(deps, clientId)}`}`}>
           <Table label="Deliveries" head={HEAD} rows={shown.map((one) => row(request, one))} none="There are none." />
-          {found.length > PAGE ? <p class="soft">The newest {PAGE}. Choose an instance to see fewer.</p> : null}
+          <Pages request={request} of="deliveries" place={place} next={next} />
         </Panel>
         {FAILED.includes(state) && shown.length > 0 ? <Again request={request} shown={shown} clientId={clientId} /> : null}
       </Live>

@@ -71,7 +71,7 @@ function Nav({ request, at }: { request: ConsoleRequest; at: Way | undefined }) 
 /** @param live the page has parts (`Live`) that follow what happens while it is open */
 export function desk(
   request: ConsoleRequest,
-  options: Pick<PageOptions, 'title' | 'status'> & { at?: Way | undefined; live?: boolean },
+  options: Pick<PageOptions, 'title' | 'status' | 'script'> & { at?: Way | undefined; live?: boolean },
   children: Child,
 ): Response {
   const { deps, c } = request
@@ -82,6 +82,7 @@ export function desk(
     {
       title: options.title,
       status: options.status,
+      script: options.script,
       desk: { nav, sheet: CONSOLE_SHEET.href },
       simulated: deps.config.entra.simulated,
       live: options.live === true && !paused ? { events: '/ops/live' } : undefined,
@@ -101,7 +102,12 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
   url.searchParams.set('live', 'off')
   return (
     <p class="live">
-      <span id="live-state" data-connected="Live." data-lost="Not live at the moment: the broker does not answer.">
+      <span
+        id="live-state"
+        data-connected="Live."
+        data-skipped="Live, except the part that you are in: it is renewed when you leave it."
+        data-lost="Not live at the moment: the broker does not answer."
+      >
         {paused ? 'Live updates are paused.' : 'As it was when this page was opened.'}
       </span>
       <a href={here}>{paused ? 'Resume live updates' : 'Refresh'}</a>

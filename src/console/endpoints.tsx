@@ -9,6 +9,7 @@ import { closeDeliveries } from './close.tsx'
 import { deliveriesPage, redrive } from './deliveries.tsx'
 import { CONSOLE_SHEET, formHolds, type ConsoleRequest } from './desk.tsx'
 import { redriveFailed } from './failed-work.tsx'
+import { guardsPage } from './guards.tsx'
 import { LivePages } from './live.ts'
 import { nothingHere } from './nothing.tsx'
 import { overviewPage } from './overview.tsx'
@@ -16,7 +17,8 @@ import { visitorOf } from './pass.ts'
 import { BOARD, queueBoard } from './queue-board.ts'
 import { clientsPage, keysPage } from './registered.tsx'
 import { revocationPage, revocationsPage } from './revocations.tsx'
-import { checkRevocation, freshPage, revokeNow, revokePage } from './revoke.tsx'
+import { freshPage, revokePage } from './revoke.tsx'
+import { checkPage, revokeNow } from './revoke-check.tsx'
 import { sessionsPage } from './sessions.tsx'
 import { closedPage, comeBack, notSignedInPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
 
@@ -68,8 +70,10 @@ function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
   show('/ops/deliveries', deliveriesPage)
   show('/ops/sessions', sessionsPage)
   show('/ops/revoke', revokePage)
+  show('/ops/revoke/check', checkPage)
   show('/ops/fresh', freshPage)
   show('/ops/clients', clientsPage)
+  show('/ops/guards', guardsPage)
   show('/ops/keys', keysPage)
   show('/ops/audit', auditPage)
   show('/ops/audit.jsonl', auditDownload)
@@ -98,7 +102,6 @@ function mountForms(endpoints: Hono, deps: Deps): void {
   take('/ops/deliveries/redrive', redrive)
   take('/ops/deliveries/close', closeDeliveries)
   take('/ops/microsoft/redrive', redriveFailed)
-  take('/ops/revoke/check', checkRevocation)
   take('/ops/revoke', revokeNow)
   take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now))
 }

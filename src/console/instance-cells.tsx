@@ -1,6 +1,6 @@
 import type { Child } from 'hono/jsx'
 import { stalenessWords, type GuardState } from '../acts/guards.ts'
-import { count, when } from './format.ts'
+import { count, plural, when } from './format.ts'
 import type { InstanceNow, TargetNow } from './instances.ts'
 
 /** What the tables of instances say of one: which logout addresses answer, and how far its guards are. */
@@ -12,12 +12,27 @@ export const addresses = (one: InstanceNow | undefined, nowMs: number): Child =>
     one.targets.map((target) => <Address target={target} nowMs={nowMs} />)
   )
 
-export const guards = (one: InstanceNow | undefined): Child =>
-  one === undefined || one.guards.length === 0 ? (
-    <span class={one?.unreached === true ? 'hurt' : 'soft'}>none</span>
-  ) : (
-    one.guards.map((guard) => <Guard guard={guard} />)
+/** In the row of an instance: those that follow the feed now come first. */
+const FEW_GUARDS = 6
+
+export function guards(one: InstanceNow | undefined): Child {
+  if (one === undefined || one.guards.length === 0) return <span class={one?.unreached === true ? 'hurt' : 'soft'}>none</span>
+  const [here, away] = [one.guards.filter(({ connected }) => connected), one.guards.filter(({ connected }) => !connected)]
+  return (
+    <>
+      {[...here, ...away].slice(0, FEW_GUARDS).map((guard) => (
+        <Guard guard={guard} />
+      ))}
+      {one.guards.length > FEW_GUARDS ? (
+        <div class="small">
+          <a href={`/ops/guards?${new URLSearchParams({ client: one.clientId }).toString()}`}>
+            All {plural(one.guards.length, 'guard')} ({count(here.length)} connected)
+          </a>
+        </div>
+      ) : null}
+    </>
   )
+}
 
 const BREAKER = {
   closed: { words: 'answers', tag: 'tag' },
@@ -48,16 +63,16 @@ const hostOf = (uri: string): string => (URL.canParse(uri) ? new URL(uri).host :
 /** As much as a guard tolerates by default. */
 const CLOCK_SECONDS = 5
 
-function Guard({ guard }: { guard: GuardState }) {
+export function Guard({ guard }: { guard: GuardState }) {
   const late = guard.behind !== undefined && guard.behind > 0
   const tag = guard.connected ? (late ? 'tag wait' : 'tag') : 'tag bad'
   const words = guard.behind === undefined ? 'has not reported' : late ? `${count(guard.behind)} behind` : 'enforces all'
   return (
     <div class={guard.guardId.length < 24 ? 'small whole' : 'small'}>
       <span class={tag}>{guard.connected ? words : 'away'}</span> {guard.guardId}
-      {guard.connected ? null : <span class="soft">, {words}</span>}
-      {guard.failOpen ? <span class="tag wait">{stalenessWords(guard.staleness)}</span> : null}
-      {guard.outdated ? <span class="tag wait">outdated</span> : null}
+      {guard.connected ? null : <span class="soft">, {words}</span>}{' '}
+      {guard.failOpen ? <span class="tag wait">{stalenessWords(guard.staleness)}</span> : null}{' '}
+      {guard.outdated ? <span class="tag wait">outdated</span> : null}{' '}
       {Math.abs(guard.clockOffsetSeconds ?? 0) > CLOCK_SECONDS ? <span class="tag wait">clock off by {guard.clockOffsetSeconds} s</span> : null}
     </div>
   )

@@ -2,7 +2,9 @@ import type { Child } from 'hono/jsx'
 import type { Delivery, DeliveryAttempt, LoggedRevocation, Revocation } from '../../db/types.ts'
 import { Facts, Notice } from '../page/components.tsx'
 import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { guardKey, guardPage, guardPlace } from './guards.tsx'
 import { nothingHere } from './nothing.tsx'
+import { DELIVERY, NUMBER, pageOf, Pages, placeOf, type Place } from './pages.tsx'
 import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
 import { totalsInWords } from '../acts/totals.ts'
 import { count, covered, nameOf, plural, REASON, span, STATE, when } from './format.ts'
@@ -10,7 +12,7 @@ import { count, covered, nameOf, plural, REASON, span, STATE, when } from './for
 /** The log of revocations, and each with what it owed and the proof of it. */
 
 const PAGE = 50
-const PROOF_OF = 200
+const PROOF_OF = 100
 
 const end = (name: string) => ({ name, end: true }) as const
 export const REVOCATION_HEAD = ['Number', 'When', 'What', 'Why', 'By', end('Sessions'), 'Case']
@@ -40,10 +42,11 @@ async function actor({ deps }: ConsoleRequest, { actor: by }: Revocation): Promi
 }
 
 export async function revocationsPage(request: ConsoleRequest): Promise<Response> {
-  const { deps, c } = request
-  const before = /^\d{1,15}$/.test(c.req.query('before') ?? '') ? Number(c.req.query('before')) : undefined
+  const { deps } = request
+  const place = placeOf(request, NUMBER)
+  const before = place.before === undefined ? undefined : Number(place.before)
   const found = await deps.store.listRevocations({ before, limit: PAGE + 1 })
-  const shown = found.slice(0, PAGE)
+  const { shown, next } = pageOf(found, PAGE, ({ seq }) => String(seq))
   const rows = await revocationRows(request, shown)
   return desk(
     request,
@@ -54,10 +57,7 @@ export async function revocationsPage(request: ConsoleRequest): Promise<Response
           <Table label="Revocations" head={REVOCATION_HEAD} rows={rows} none="Nothing has been revoked yet." />
         </Panel>
       </Live>
-      <p class="row">
-        {before === undefined ? null : <a href="/ops/revocations">Newest</a>}
-        {found.length > PAGE ? <a href={`/ops/revocations?before=${shown.at(-1)?.seq ?? 0}`}>Older</a> : null}
-      </p>
+      <Pages request={request} of="revocations" place={place} next={next} />
     </>,
   )
 }
@@ -66,9 +66,8 @@ export async function revocationPage(request: ConsoleRequest, seq: number): Prom
   const { deps, c } = request
   const revocation = await deps.store.findRevocation(seq)
   if (revocation === undefined) return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
-  const found = await deps.store.listDeliveries({ seq, limit: PROOF_OF + 1 })
-  const proofs = await Promise.all(found.slice(0, PROOF_OF).map(async (one) => ({ delivery: one, attempts: await deps.store.attemptsOf(one.id) })))
   const guards = await guardProof(deps, revocation)
+  const proof = await deliveriesOf(request, seq)
   const nowMs = deps.clock.nowMs()
   const what = await covered(deps, revocation.selector)
   const by = await actor(request, revocation)
@@ -76,19 +75,23 @@ export async function revocationPage(request: ConsoleRequest, seq: number): Prom
     request,
     { title: `Revocation ${seq}`, at: '/ops/revocations', live: true },
     <>
-      {c.req.query('done') === 'yes' ? (
-        <Notice kind="good" title="Revoked. The broker has refused it since; its logout tokens are being delivered." />
-      ) : null}
+      <Done said={c.req.query('done')} />
       <Live id="facts">
         <RevocationFacts revocation={revocation} what={what} by={by} nowMs={nowMs} />
       </Live>
       <Live id="proof">
-        <DeliveryProof request={request} seq={seq} proofs={proofs} more={found.length > PROOF_OF} />
-        <EnforcedByGuards deps={deps} guards={guards} nowMs={nowMs} />
+        <DeliveryProof request={request} {...proof} />
+        <EnforcedByGuards request={request} guards={guards} />
       </Live>
     </>,
   )
 }
+
+const DONE: Record<string, string> = {
+  yes: 'Revoked. The broker has refused it since; its logout tokens are being delivered.',
+  before: 'You had revoked this already: this is what was done. Nothing was sent a second time.',
+}
+const Done = ({ said = '' }: { said: string | undefined }) => (Object.hasOwn(DONE, said) ? <Notice kind="good" title={DONE[said]} /> : null)
 
 function RevocationFacts({ revocation, what, by, nowMs }: { revocation: LoggedRevocation; what: string; by: string; nowMs: number }) {
   return (
@@ -114,8 +117,22 @@ interface Proof {
   attempts: readonly DeliveryAttempt[]
 }
 
-/** The newest deliveries with their attempts, and where the rest of them is listed. */
-function DeliveryProof({ request, seq, proofs, more }: { request: ConsoleRequest; seq: number; proofs: readonly Proof[]; more: boolean }) {
+interface ProofPage {
+  proofs: readonly Proof[]
+  place: Place
+  next: string | undefined
+}
+
+async function deliveriesOf(request: ConsoleRequest, seq: number): Promise<ProofPage> {
+  const { store } = request.deps
+  const place = placeOf(request, DELIVERY)
+  const found = await store.listDeliveries({ seq, before: place.before, limit: PROOF_OF + 1 })
+  const { shown, next } = pageOf(found, PROOF_OF, ({ id }) => id)
+  return { place, next, proofs: await Promise.all(shown.map(async (one) => ({ delivery: one, attempts: await store.attemptsOf(one.id) }))) }
+}
+
+/** A page of the deliveries with their attempts, newest first. */
+function DeliveryProof({ request, proofs, place, next }: ProofPage & { request: ConsoleRequest }) {
   return (
     <Panel title="Deliveries of logout tokens">
       <Table
@@ -124,23 +141,22 @@ function DeliveryProof({ request, seq, proofs, more }: { request: ConsoleRequest
         rows={proofs.map(({ delivery, attempts }) => proofRow(request, delivery, attempts))}
         none="No deliveries: no instance with a logout address took part."
       />
-      {more ? (
-        <p class="soft">
-          These are the newest {PROOF_OF}. cmb revocations show {seq} pages through all of them, and cmb evidence export --revocation {seq} writes
-          them to a file.
-        </p>
-      ) : null}
+      <Pages request={request} of="deliveries" place={place} next={next} />
     </Panel>
   )
 }
 
-function EnforcedByGuards({ deps, guards, nowMs }: { deps: ConsoleRequest['deps']; guards: readonly GuardProof[]; nowMs: number }) {
+function EnforcedByGuards({ request, guards }: { request: ConsoleRequest; guards: readonly GuardProof[] }) {
+  const { deps } = request
+  const nowMs = deps.clock.nowMs()
+  const place = guardPlace(request, 'guards_')
+  const { shown, next } = guardPage(guards, (one) => guardKey(one.client_id, one.guard_id), place)
   return (
     <Panel title="Enforced by guards">
       <Table
         label="Guards"
         head={['Instance', 'Guard', 'State', 'No later than']}
-        rows={guards.map((one) => [
+        rows={shown.map((one) => [
           nameOf(deps, one.client_id),
           one.guard_id,
           <span class={one.enforced ? 'tag' : 'tag wait'}>{GUARD_WORDS[one.state]}</span>,
@@ -148,6 +164,7 @@ function EnforcedByGuards({ deps, guards, nowMs }: { deps: ConsoleRequest['deps'
         ])}
         none="No guard follows the feed."
       />
+      <Pages request={request} of="guards" place={place} next={next} list="guards_" />
     </Panel>
   )
 }

@@ -1,13 +1,15 @@
 import type { Child } from 'hono/jsx'
 import type { Participant, Session } from '../../db/types.ts'
 import { Button } from '../page/components.tsx'
+import { readSessionCursor, SESSION_CURSOR, sessionCursor } from '../acts/session-cursor.ts'
 import { SelectField, TextField } from '../page/fields.tsx'
 import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { instances, nameOf, plural, when, whoIs } from './format.ts'
+import { pageOf, Pages, placeOf } from './pages.tsx'
 
 /** Live sessions by user, instance and device. Nobody is listed before somebody is searched for. */
 
-const MOST = 100
+const PAGE = 100
 
 export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c, now } = request
@@ -15,7 +17,11 @@ export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
   const [text, clientId, device] = [asked('user') ?? asked('person'), asked('client'), asked('device')]
   const searched = text !== undefined || clientId !== undefined || device !== undefined
   const sent = ['user', 'person', 'client', 'device'].some((name) => c.req.query(name) !== undefined)
-  const found = searched ? await deps.store.searchSessions({ text, clientId, device, now, limit: MOST + 1 }) : []
+  const place = placeOf(request, SESSION_CURSOR)
+  const before = readSessionCursor(place.before)
+  const found = searched ? await deps.store.searchSessions({ text, clientId, device, before, now, limit: PAGE + 1 }) : []
+  const { shown, next } = pageOf(found, PAGE, ({ session }) => sessionCursor(session))
+  const whole = place.before === undefined && next === undefined
   return desk(
     request,
     { title: 'Sessions', at: '/ops/sessions' },
@@ -24,13 +30,9 @@ export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
         <Search request={request} text={text} clientId={clientId} device={device} />
       </Panel>
       {searched ? (
-        <Panel title={found.length > MOST ? `The newest ${MOST}; there are more` : plural(found.length, 'live session')}>
-          <Table
-            label="Live sessions"
-            head={head(request)}
-            rows={found.slice(0, MOST).map((one) => row(request, one))}
-            none="Nobody who is signed in fits that."
-          />
+        <Panel title={whole ? plural(found.length, 'live session') : 'Live sessions, newest first'}>
+          <Table label="Live sessions" head={head(request)} rows={shown.map((one) => row(request, one))} none="No live session matches." />
+          <Pages request={request} of="sessions" place={place} next={next} />
         </Panel>
       ) : (
         <Panel>

@@ -109,6 +109,7 @@ const PAGES = [
   ['instances', '/ops/clients'],
   ['keys', '/ops/keys'],
   ['audit', '/ops/audit'],
+  ['guards', '/ops/guards'],
 ] as const
 
 describe.each([
@@ -176,6 +177,46 @@ test('by keyboard alone an administrator revokes a session, having seen whom', a
   await press(/^Revoke now/)
   await page.waitForURL('**/ops/revocations/*?done=yes')
   expect((await rig.store.standingBySid(wanted, rig.clock.now())).state).toBe('ended')
+  expect(window.complaints).toEqual([])
+})
+
+test('Back after revoking shows what was done; a page that the browser had kept is loaded anew', async () => {
+  await using window = await open({ width: 390, who: 'administrator' })
+  const { page } = window
+  await page.goto(`${ops}/ops/revoke?kind=session&value=${wanted}`)
+  await page.getByRole('button', { name: 'See whom' }).click()
+  await page.getByLabel('Comment').fill('laptop stolen')
+  await picture(page, 'ops-revoke-check-at-390-px')
+  expect(await objections(page)).toEqual([])
+  const reloaded = page.waitForEvent('load')
+  await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })))
+  await reloaded
+  await page.getByRole('button', { name: 'Revoke now' }).click()
+  await page.waitForURL('**/ops/revocations/*?done=yes')
+  await page.goBack()
+  expect(await page.textContent('h1')).toBe('This was revoked')
+  expect(await page.getByRole('button', { name: 'Revoke now' }).count()).toBe(0)
+  await picture(page, 'ops-revoke-done-at-390-px')
+  expect([await page.evaluate(() => document.documentElement.scrollWidth), await objections(page)]).toEqual([390, []])
+  await page.goForward()
+  await page.getByText('Revoked. The broker has refused it since').waitFor()
+  expect(window.complaints).toEqual([])
+})
+
+test('a part with the focus is left as it is, the page says so, and it is renewed when the reader leaves it', async () => {
+  await using window = await open({ width: 1280, who: 'operator' })
+  const { page } = window
+  await page.getByText('Live.', { exact: true }).waitFor()
+  const pendingIn = (part: string) => page.locator(`#${part} [data-label="Pending"]`).allTextContents()
+  expect(await pendingIn('instances')).toContain('1')
+  await page.locator('#instances a').first().focus()
+  for (const { id } of await rig.store.listDeliveries({ state: 'pending', limit: 10 })) await attempted(rig, id, 'delivered')
+  await page.getByText('Live, except the part that you are in').waitFor()
+  expect(await pendingIn('instances')).toContain('1')
+  await picture(page, 'ops-live-skipped', false)
+  await page.getByRole('link', { name: 'Refresh' }).focus()
+  await page.getByText('Live.', { exact: true }).waitFor()
+  expect(await pendingIn('instances')).not.toContain('1')
   expect(window.complaints).toEqual([])
 })
 

@@ -220,12 +220,101 @@ test('the style sheet is at the address that pages link to, for browsers to keep
   expect(await sheet.text()).toContain('.desk .top {')
 })
 
+describe('pages of a list', () => {
+  const rowsOf = (html: string, label: string): string[] => {
+    const body = html.split(`aria-label="${label}"`)[1]?.split('</table>')[0]?.split('<tbody')[1] ?? ''
+    return body.split('<tr').slice(1)
+  }
+
+  /** Every page by its links, and back again by them. @returns the rows of each */
+  async function walk(path: string, label: string, nav: string): Promise<string[][]> {
+    const olga = await atConsole(rig, 'operator')
+    const linksOf = (html: string): string => html.split(`aria-label="Pages of ${nav}"`)[1]?.split('</nav>')[0] ?? ''
+    const linkTo = (html: string, words: string): string | undefined =>
+      new RegExp(`<a href="([^"]+)"[^>]*>\\s*${words}\\s*</a>`).exec(linksOf(html))?.[1]?.replaceAll('&amp;', '&')
+    const pages = [(await olga.get(path)).html]
+    for (let next = linkTo(pages[0] ?? '', 'Next page'); next !== undefined;) {
+      pages.push((await olga.get(next)).html)
+      next = linkTo(pages.at(-1) ?? '', 'Next page')
+    }
+    const rows = pages.map((html) => rowsOf(html, label))
+    let html = pages.at(-1) ?? ''
+    expect(rowsOf((await olga.get(linkTo(html, 'First page') ?? '')).html, label)).toEqual(rows[0])
+    for (const before of rows.slice(0, -1).toReversed()) {
+      html = (await olga.get(linkTo(html, 'Previous page') ?? '')).html
+      expect(rowsOf(html, label)).toEqual(before)
+    }
+    expect(linkTo(html, 'Previous page')).toBeUndefined()
+    return rows
+  }
+  const sizes = (pages: string[][]): number[] => pages.map(({ length }) => length)
+  const distinct = (pages: string[][]): number => new Set(pages.flat()).size
+
+  test('the audit log, filtered', async () => {
+    const entry = { actor: { kind: 'client', id: 'robot' }, via: 'api', act: 'redrive' } as const
+    await Promise.all(Array.from({ length: 120 }, (_, i) => rig.store.appendAudit({ ...entry, target: `n ${i}` })))
+    const pages = await walk('/ops/audit?actor=robot', 'Audit log', 'the audit log')
+    expect([sizes(pages), distinct(pages)]).toEqual([[50, 50, 20], 120])
+  })
+
+  test('sessions', async () => {
+    for (let n = 0; n < 105; n++) await rig.openSession({ user: { oid: `oid-${n}`, name: `Carol ${n}`, username: undefined } })
+    const pages = await walk('/ops/sessions?user=carol', 'Live sessions', 'sessions')
+    expect([sizes(pages), distinct(pages)]).toEqual([[100, 5], 105])
+  })
+
+  test('guards: of all instances, and what they say of one revocation', async () => {
+    await rig.register('Sydney')
+    await rig.store.revoke({
+      selector: { kind: 'everything' },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'test' },
+      now: rig.clock.now(),
+    })
+    const { epoch } = await rig.store.head()
+    for (let n = 0; n < 120; n++)
+      await rig.store.recordEnforced({ clientId: 'sydney', guardId: `g ${n}`, epoch, enforcedSeq: 1, reportedAtMs: rig.clock.nowMs() })
+    for (const path of ['/ops/guards?client=sydney', '/ops/revocations/1']) {
+      const pages = await walk(path, 'Guards', 'guards')
+      expect([path, sizes(pages), distinct(pages)]).toEqual([path, [50, 50, 20], 120])
+    }
+    const { text } = await (await atConsole(rig, 'operator')).get('/ops')
+    expect(text).toContain('All 120 guards (0 connected)')
+    expect(text.match(/g \d+ ,/g)).toHaveLength(6)
+  })
+
+  test('deliveries: of one revocation, and by state', async () => {
+    const { client } = await sessionsAt(
+      rig,
+      'Sydney',
+      Array.from({ length: 101 }, (_, n) => `Carol ${n}`),
+    )
+    await rig.store.revoke({
+      selector: { kind: 'client', clientId: client.clientId },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'test' },
+      now: rig.clock.now(),
+    })
+    while ((await rig.store.fanOutPending({ limit: 500, nowMs: rig.clock.nowMs() })).more);
+    expect(await rig.store.listDeliveries({ seq: 1, limit: 200 })).toHaveLength(101)
+    expect(sizes(await walk('/ops/revocations/1', 'Deliveries and their attempts', 'deliveries'))).toEqual([100, 1])
+    expect(sizes(await walk('/ops/deliveries?state=pending', 'Deliveries', 'deliveries'))).toEqual([100, 1])
+  })
+
+  test('a cursor that no page gave is ignored', async () => {
+    const olga = await atConsole(rig, 'operator')
+    for (const path of ['/ops/audit?before=x', '/ops/sessions?user=olga&before=%3Cb%3E', '/ops/guards?before=x', '/ops/deliveries?before=%20'])
+      expect([path, (await olga.get(path)).status]).toEqual([path, 200])
+    expect((await olga.get('/ops/audit?before=x')).text).toContain('Olga Operator')
+  })
+})
+
 describe('live', () => {
   test('an open page follows the stream of changes and says so, unless live updates are paused', async () => {
     const olga = await atConsole(rig, 'operator')
     const { html } = await olga.get('/ops')
     expect(html).toContain('<script data-events="/ops/live">')
-    expect(html).toMatch(/<span id="live-state" data-connected="Live\." data-lost="[^"]+">/)
+    expect(html).toMatch(/<span id="live-state" data-connected="Live\." data-skipped="[^"]+" data-lost="[^"]+">/)
     expect((await olga.get('/ops?live=off')).html).not.toContain('<script')
   })
 

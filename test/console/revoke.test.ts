@@ -1,4 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import type { Caller } from '../../src/acts/caller.ts'
+import { revokeAs } from '../../src/acts/revocations.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { atConsole, cookieHash, sessionsAt } from './console.ts'
 
@@ -13,12 +15,12 @@ describe('revoking', () => {
     const sid = sessions[0]?.sid ?? ''
     const adam = await atConsole(rig, 'administrator')
     const form = await adam.get(`/ops/revoke?kind=session&value=${sid}`)
-    const check = await adam.submitTo(form, '/ops/revoke/check', { kind: 'session', value: sid, case_reference: 'INC-7', comment: 'laptop stolen' })
+    const check = await adam.submitTo(form, '/ops/revoke/check', { kind: 'session', value: sid })
     expect(check.title).toBe('Check before you revoke')
     expect(check.text).toContain('1 session of 1 user, at 1 instance; 1 logout token to deliver')
     expect(check.text).toContain('Carol')
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
-    const done = await adam.submitTo(check, '/ops/revoke')
+    const done = await adam.submitTo(check, '/ops/revoke', { case_reference: 'INC-7', comment: 'laptop stolen' })
     expect(done.path).toMatch(/\/ops\/revocations\/1\?done=yes$/)
     expect(done.text).toContain('laptop stolen')
     expect(await rig.store.findRevocation(1)).toMatchObject({
@@ -31,6 +33,32 @@ describe('revoking', () => {
       { actor: { id: adam.sub }, via: 'console', target: `session ${sid}`, caseReference: 'INC-7', ended: { outcome: 'done', result: { seq: 1 } } },
     ])
     expect(rig.queue.added).toHaveLength(1)
+  })
+
+  test('Back after revoking shows what was done and no form; the form sent a second time revokes nothing', async () => {
+    await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
+    expect(check.headers.get('cache-control')).toBe('no-store')
+    expect(check.headers.get('content-security-policy')).toContain("script-src 'sha256-")
+    expect((await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })).path).toMatch(/done=yes$/)
+    const back = await adam.get(check.url)
+    expect([back.title, back.text]).toEqual(['This was revoked', expect.stringContaining('revocation 1 in the log')])
+    expect(back.forms.map(({ action }) => action)).not.toContain('/ops/revoke')
+    const second = await adam.submitTo(check, '/ops/revoke', { typed: 'sydney' })
+    expect(second.text).toContain('Nothing was sent a second time')
+    expect(await rig.store.listRevocations({ limit: 5 })).toHaveLength(1)
+    // Wanted once more, it is another revocation.
+    const anew = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
+    expect((await adam.submitTo(anew, '/ops/revoke', { typed: 'sydney' })).path).toMatch(/revocations\/2\?done=yes$/)
+  })
+
+  test('what another administrator revoked meanwhile is not taken for their own', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
+    const caller: Caller = { actor: { kind: 'operator', id: 'other' }, source: 'broker', via: 'console', may: 'administer' }
+    await revokeAs(rig.deps, caller, { kind: 'session', sid: sessions[0]?.sid ?? '' }, { now: rig.clock.now() })
     expect((await adam.submitTo(check, '/ops/revoke')).text).toContain('had ended already')
   })
 
@@ -38,10 +66,10 @@ describe('revoking', () => {
     const adam = await atConsole(rig, 'administrator')
     for (const kind of ['session', 'subject', 'tenant']) {
       const value = kind === 'tenant' ? '33333333-3333-4333-8333-333333333333' : 'alice'
-      const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind, value, case_reference: 'INC-7' })
+      const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind, value })
       expect([kind, check.status, check.text]).toEqual([kind, 422, expect.stringContaining(`Nothing here has the ID ${value}`)])
       expect(check.text).not.toContain('Revoke now')
-      expect(JSON.stringify(check.forms)).toContain('INC-7')
+      expect(JSON.stringify(check.forms)).toContain(value)
     }
   })
 
@@ -50,9 +78,10 @@ describe('revoking', () => {
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops')
     const csrf = page.forms[0]?.fields.csrf ?? ''
-    for (const path of ['/ops/revoke/check', '/ops/revoke']) {
-      const answer = await olga.post(path, { csrf, kind: 'session', value: sessions[0]?.sid ?? '' })
-      expect([path, answer.status]).toEqual([path, 403])
+    const wanted = { kind: 'session', value: sessions[0]?.sid ?? '' }
+    const check = `/ops/revoke/check?${new URLSearchParams(wanted).toString()}`
+    for (const answer of [await olga.get(check), await olga.post('/ops/revoke', { csrf, ...wanted })]) {
+      expect([answer.path, answer.status]).toEqual([answer.path, 403])
       expect(answer.text).toContain('Broker.Administrator')
     }
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
@@ -63,16 +92,16 @@ describe('revoking', () => {
     const adam = await atConsole(rig, 'administrator')
     const form = await adam.get(`/ops/revoke?kind=session&value=${sessions[0]?.sid}`)
     rig.clock.advance(301)
-    const check = await adam.submitTo(form, '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '', comment: 'kept' })
+    const check = await adam.submitTo(form, '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
     expect(check.text).toContain('no older than 5 minutes')
-    const rejected = await adam.submitTo(check, '/ops/revoke')
+    const rejected = await adam.submitTo(check, '/ops/revoke', { comment: 'kept', case_reference: 'INC-8' })
     expect([rejected.status, rejected.text]).toEqual([422, expect.stringContaining('sign in again first')])
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
     const way = new URL((await adam.send('/ops/sign-in?fresh=yes&return_to=/ops/fresh')).headers.get('location') ?? '')
     expect([way.searchParams.get('prompt'), way.searchParams.get('max_age')]).toEqual(['login', '300'])
     await freshAgain(adam)
-    expect((await adam.submitTo(rejected, '/ops/revoke')).path).toMatch(/done=yes$/)
-    expect(await rig.store.listRevocations({ limit: 1 })).toMatchObject([{ comment: 'kept' }])
+    expect((await adam.submitTo(rejected, '/ops/revoke', { comment: commentIn(rejected.html) })).path).toMatch(/done=yes$/)
+    expect(await rig.store.listRevocations({ limit: 1 })).toMatchObject([{ comment: 'kept', caseReference: 'INC-8' }])
   })
 
   test('where Microsoft did not say when somebody signed in, that is not fresh', async () => {
@@ -120,10 +149,13 @@ describe('revoking', () => {
 
   test('what nobody is called is said so', async () => {
     const adam = await atConsole(rig, 'administrator')
-    const csrf = (await adam.get('/ops/revoke')).forms[0]?.fields.csrf ?? ''
-    expect((await adam.post('/ops/revoke', { csrf, kind: 'session', value: 's_unknown' })).text).toContain('Nothing here has the ID s_unknown')
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
+    expect((await adam.submitTo(check, '/ops/revoke', { value: 's_unknown' })).text).toContain('Nothing here has the ID s_unknown')
     expect(await rig.store.listAudit({ act: 'revoke', limit: 1 })).toMatchObject([{ ended: { outcome: 'rejected' } }])
   })
+
+  const commentIn = (html: string): string => /<textarea[^>]*>\s*([^<]*?)\s*<\/textarea>/.exec(html)?.[1] ?? ''
 
   /** As a fresh sign-in in another tab would: the same session, proved now. */
   async function freshAgain(adam: Awaited<ReturnType<typeof atConsole>>, authTime = rig.clock.now()): Promise<void> {

@@ -97,6 +97,8 @@ async function operatorsPages(rig: Rig, party: Party): Promise<Whole[]> {
     `/ops/revoke?kind=session&sid=${party.sid}`,
     '/ops/deliveries',
     '/ops/sessions?user=alice',
+    '/ops/guards',
+    `/ops/revoke/check?kind=subject&value=${party.sub}`,
     `/ops/revocations/${party.head.seq}`,
     '/setup',
     '/ops/queue',

@@ -1,0 +1,184 @@
+import { previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
+import { Problem } from '../acts/problem.ts'
+import { readAsset } from '../page/assets.ts'
+import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
+import { CSRF_FIELD } from '../page/csrf.ts'
+import { TextField } from '../page/fields.tsx'
+import type { Selector } from '../protocol/revocation.ts'
+import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
+import { covered, REASON } from './format.ts'
+import { nothingHere } from './nothing.tsx'
+import { FRESH_SECONDS, isFresh } from './pass.ts'
+import { howMany } from './revocations.tsx'
+import { notAllowed, queried, revokePage } from './revoke.tsx'
+import { type Draft, readDraft, typedFor, type Wanted, wantedOf } from './revoke-wanted.ts'
+
+/**
+ * Revoking: a dry run that says how many, and the deed. Administrators alone, freshly signed in; whoever would sign out many has to type what.
+ * Nothing that was filled in is lost by signing in again: that happens in another tab. The dry run has an address of its own, so that the browser's
+ * Back loads it anew: once its revocation was carried out it says so, and its form is gone.
+ */
+
+const AGAIN = readAsset(import.meta.url, './again.js')
+
+/** The dry run. Its address holds ids only: an operator's words do not belong in one. */
+export async function checkPage(request: ConsoleRequest): Promise<Response> {
+  const { deps, c, operator } = request
+  if (operator.caller.may !== 'administer') return notAllowed(request)
+  const draft = readDraft(queried(request))
+  const read = wantedOf(deps, draft)
+  if ('problems' in read) return revokePage(request, draft, read.problems)
+  const seen = seenIn(queried(request))
+  // The address says how far the audit log had come, so that it knows later what was done since.
+  if (seen === undefined) return c.redirect(checkLink(draft, (await deps.store.chainHead('audit')).number), 303)
+  const done = await carriedOut(request, read.wanted.selector, seen)
+  if (done !== undefined) return donePage(request, done)
+  try {
+    return await confirmPage(request, draft, read.wanted, { seen })
+  } catch (error) {
+    if (error instanceof Problem) return revokePage(request, draft, [unknown(draft)])
+    throw error
+  }
+}
+
+const seenIn = (source: URLSearchParams): number | undefined => {
+  const seen = source.get('seen') ?? ''
+  return /^\d{1,15}$/.test(seen) ? Number(seen) : undefined
+}
+
+/** This operator's own revocation of the same since the page was opened, by the audit log. */
+async function carriedOut({ deps, operator }: ConsoleRequest, selector: Selector, seen: number): Promise<number | undefined> {
+  const entries = await deps.store.listAudit({
+    after: seen,
+    act: 'revoke',
+    target: revokeTarget(selector),
+    actorId: operator.caller.actor.id,
+    limit: 5,
+  })
+  const seq = entries.find(({ ended }) => ended?.outcome === 'done' && ended.result.seq !== undefined)?.ended?.result.seq
+  return typeof seq === 'number' ? seq : undefined
+}
+
+/** What Back leads to after the deed. */
+const donePage = (request: ConsoleRequest, seq: number): Response =>
+  desk(
+    request,
+    { title: 'This was revoked', at: '/ops/revoke' },
+    <Panel class="narrow">
+      <p>You have revoked this: it is revocation {seq} in the log. Nothing more is sent from here.</p>
+      <div class="row">
+        <LinkButton href={`/ops/revocations/${seq}`}>Show revocation {seq}</LinkButton>
+        <LinkButton kind="quiet" href="/ops/revoke">
+          Revoke something else
+        </LinkButton>
+      </div>
+    </Panel>,
+  )
+
+/** The form has no addresses of the API to send an operator to. */
+const unknown = ({ value }: Draft): string => `Nothing here has the ID ${value || 'that was chosen'}. Search the sessions to find it.`
+
+interface Confirm {
+  seen: number
+  problem?: string
+}
+
+async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted, { seen, problem }: Confirm): Promise<Response> {
+  const { deps, now, operator } = request
+  const { selector } = wanted
+  const [end, what] = await Promise.all([previewed(deps, selector, now), covered(deps, selector)])
+  return desk(
+    request,
+    { title: 'Check before you revoke', at: '/ops/revoke', status: problem === undefined ? 200 : 422, script: AGAIN },
+    <Panel class="narrow">
+      {problem === undefined ? null : <Notice kind="bad" title={problem} />}
+      <Facts
+        items={[
+          ['What', what],
+          ['Would end', howMany(end)],
+          ['Reason', REASON.administrator],
+        ]}
+      />
+      {end.sessions === 0 ? <Notice title="No user is signed in by it now. Codes and tokens that it covers end all the same." /> : null}
+      {isFresh(operator.session, now) ? null : <SignInAgain />}
+      <ConfirmForm request={request} draft={draft} typed={typedFor(selector)} seen={seen} />
+    </Panel>,
+  )
+}
+
+function ConfirmForm({ request, draft, typed, seen }: { request: ConsoleRequest; draft: Draft; typed: string | undefined; seen: number }) {
+  const { kind, value, client } = draft
+  return (
+    <form class="stack" method="post" action="/ops/revoke">
+      <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), kind, value, client, seen: String(seen) }} />
+      <TextField
+        name="case_reference"
+        label="Case reference"
+        hint="Kept in the log and in the audit log."
+        value={draft.caseReference}
+        maxlength={200}
+        literal
+      />
+      <TextField name="comment" label="Comment" lines={3} maxlength={2000} value={draft.comment} />
+      {typed === undefined ? null : (
+        <TextField
+          name="typed"
+          label={
+            <>
+              Type <code>{typed}</code> to sign them out
+            </>
+          }
+          literal
+          required
+        />
+      )}
+      <div class="row">
+        <Button kind="danger">Revoke now</Button>
+        <LinkButton kind="quiet" href={backLink(draft)}>
+          Change
+        </LinkButton>
+      </div>
+    </form>
+  )
+}
+
+const SignInAgain = () => (
+  <Notice kind="warn" title={`Revoking needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}>
+    <p>
+      <a href="/ops/sign-in?fresh=yes&return_to=/ops/fresh" target="_blank" rel="noopener">
+        Sign in again (in a new tab)
+      </a>
+      , then come back here and go on. What you filled in stays.
+    </p>
+  </Notice>
+)
+
+const idsOf = ({ kind, value, client }: Draft) => ({ kind, value, client })
+const backLink = (draft: Draft): string => `/ops/revoke?${new URLSearchParams(idsOf(draft)).toString()}`
+const checkLink = (draft: Draft, seen: number): string =>
+  `/ops/revoke/check?${new URLSearchParams({ ...idsOf(draft), seen: String(seen) }).toString()}`
+
+export async function revokeNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const { deps, c, operator, now } = request
+  if (operator.caller.may !== 'administer') return notAllowed(request)
+  const draft = readDraft(form)
+  const read = wantedOf(deps, draft)
+  if ('problems' in read) return revokePage(request, draft, read.problems)
+  const { selector, caseReference, comment } = read.wanted
+  const seen = seenIn(form) ?? Number.MAX_SAFE_INTEGER
+  const done = await carriedOut(request, selector, seen)
+  if (done !== undefined) return c.redirect(`/ops/revocations/${done}?done=before`, 303)
+  try {
+    if (!isFresh(operator.session, now))
+      return await confirmPage(request, draft, read.wanted, { seen, problem: 'Nothing was done yet: sign in again first.' })
+    const typed = typedFor(selector)
+    if (typed !== undefined && form.get('typed')?.trim() !== typed)
+      return await confirmPage(request, draft, read.wanted, { seen, problem: `Nothing was done: what was typed is not ${typed}.` })
+    const answer = await revokeAs(deps, operator.caller, selector, { now, caseReference, comment })
+    if (answer.outcome === 'revoked') return c.redirect(`/ops/revocations/${answer.committed.revocation.seq}?done=yes`, 303)
+    return nothingHere(request, 'That had ended already. Nothing was revoked.', '/ops/revocations', 422)
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
+    return revokePage(request, draft, [unknown(draft)])
+  }
+}
