@@ -116,18 +116,21 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
     return c.json({ revocations: found.map(loggedShown), next: found.length < query.limit ? null : (found.at(-1)?.seq ?? null) })
   })
   route(routes, 'get', '/revocations/:seq', READ, async ({ params: { seq }, query }, c) => {
-    const one = await deps.store.findRevocation(seq)
-    if (one === undefined)
-      throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
+    const one = await known(deps, seq)
     return c.json({ ...loggedShown(one), ...(await proof(deps, one, { seq, ...query })) })
   })
   route(routes, 'get', '/revocations/:seq/evidence', EVIDENCE, async ({ params: { seq } }) => {
-    const one = await deps.store.findRevocation(seq)
-    if (one === undefined)
-      throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
+    const one = await known(deps, seq)
     return linesResponse(evidenceOf(deps, one))
   })
   return routes
+}
+
+/** @throws Problem 404 */
+async function known(deps: Deps, seq: number): Promise<LoggedRevocation> {
+  const one = await deps.store.findRevocation(seq)
+  if (one !== undefined) return one
+  throw new Problem(404, 'No such revocation', 'The log has no revocation of that number; GET /admin/v1/revocations lists them.')
 }
 
 /** Each delivery with its attempts: when, how it ended, status, latency and the logout token's `jti`. And which guards enforce it. */
