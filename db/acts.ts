@@ -2,7 +2,9 @@ import { clientActs } from './client/acts.ts'
 import type { Engine } from './engine/act.ts'
 import { microsoftActs } from './microsoft/acts.ts'
 import { operatorActs } from './operator/acts.ts'
+import { userActs } from './operator/erase.ts'
 import { housekeepingActs } from './operator/housekeeping.ts'
+import { tenantActs } from './operator/tenants.ts'
 import { deliveryActs } from './outbox/acts.ts'
 import { feedActs, revocationActs } from './revocation/acts.ts'
 import { signInActs } from './session/acts.ts'
@@ -18,5 +20,7 @@ export const allActs = (engine: Engine) => ({
   ...feedActs(engine),
   ...clientActs(engine),
   ...operatorActs(engine),
+  ...tenantActs(engine),
+  ...userActs(engine),
   ...housekeepingActs(engine),
 })

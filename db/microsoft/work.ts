@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Act, Engine } from '../engine/act.ts'
-import { forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
+import { forUpdate, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -84,7 +84,8 @@ const ofTenant = command((p: Takes<{ tid: string; limit: number }>) => {
   const list = sql`${key.kind}, ${key.tid}, ${key.oid}`
   // All kinds, named: so that the primary key finds the work of one tenant.
   const isOfTenant = sql`${key.kind} IN ('check_user', 'revoke_sessions', 'tend_subscription') AND ${key.tid} = ${p.tid}`
-  return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork} WHERE ${isOfTenant} LIMIT ${p.limit}${forUpdateSkipLocked(microsoftWork)})
+  // Work that a worker has just locked is waited for: none of it may be left where fewer than `limit` rows went.
+  return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork} WHERE ${isOfTenant} ORDER BY ${list} LIMIT ${p.limit}${forUpdate(microsoftWork)})
     DELETE FROM ${microsoftWork} WHERE (${list}) IN (SELECT ${names(key.kind, key.tid, key.oid)} FROM page)`
 })
 /** Some of what is to be asked of Microsoft about a tenant that is removed. @returns how many rows went */

@@ -16,8 +16,6 @@ import type { RevocationLog } from './log.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { Reader } from './reader.ts'
-import { userActs } from './users.ts'
-import { tenantActs } from './tenants.ts'
 import { createWriter } from './writer.ts'
 import type { Engine } from '../engine/act.ts'
 import type { Committed } from '../types.ts'
@@ -100,11 +98,8 @@ function watchFile(file: string, dataFile: DataFile, log: RevocationLog): { stop
 }
 
 function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'checkIntegrity' | 'size' | 'onRevoked'> {
-  const log = revocationLog(core)
   return {
     ...allActs(engine),
-    ...tenantActs(core, log),
-    ...userActs(core, log),
     ...auditActs(core),
     ...evidenceActs(core),
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SecretHash } from '../../src/protocol/client-metadata.ts'
 import type { StoredSigningKey } from '../../db/types.ts'
-import { benches, expectOutcome, family, metadataOf, STORES, T0 } from './fixture.ts'
+import { benches, expectOutcome, family, metadataOf, STORES, T0, TENANT } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
 const secret = (id: string, createdAt: number, expiresAt?: number): SecretHash => ({
@@ -212,6 +212,21 @@ describe.each(STORES)('signing keys, tenants and settings, on %s', (_name, make)
     expect(await b.store.findTenant('t-2')).toBeUndefined()
   })
 
+  test('of a change beside a removal, whichever comes first, the tenant is removed and no session of it is left', async () => {
+    const b = await open()
+    await b.store.putTenant({ tid: TENANT, name: 'Contoso', mfaProof: 'amr', connectedAt: T0 })
+    const { session } = await b.signIn('alice')
+    const change = (name: string) => b.store.changeTenant({ tid: TENANT, change: { name } })
+    const [, removal] = await Promise.all([
+      change('one'),
+      b.store.removeTenant({ tid: TENANT, actor: { kind: 'operator', id: 'o' }, now: T0 + 1 }),
+      change('two'),
+    ])
+    expect(removal.outcome).toBe('removed')
+    expect(await b.store.findTenant(TENANT)).toMatchObject({ removedAt: T0 + 1, mfaProof: 'amr' })
+    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked' })
+  })
+
   test('a tenant is removed with the sessions of its users, in one act: of two at once one does it', async () => {
     const b = await open()
     const row = {
@@ -276,6 +291,21 @@ describe.each(STORES)('the version of the registry, on %s', (_name, make) => {
       [() => b.store.removeClientSecret({ clientId: 'sydney', secretId: 's-2' }), 0],
       [remove, 1],
       [remove, 0],
+    ]
+    for (const [act, by] of acts) expect([String(act), await raisedBy(b, act)]).toEqual([String(act), by])
+  })
+
+  test('rises with a change of tenants, and not where nothing changes', async () => {
+    const b = await open()
+    const change = (tid: string) => b.store.changeTenant({ tid, change: { mfaProof: 'auth_context:c1' } })
+    const remove = () => b.store.removeTenant({ tid: 't-1', actor: { kind: 'operator', id: 'o' }, now: T0 })
+    const acts: [change: () => Promise<unknown>, by: number][] = [
+      [() => b.store.putTenant({ tid: 't-1', mfaProof: 'amr', connectedAt: T0 }), 1],
+      [() => change('t-1'), 1],
+      [() => change('t-2'), 0],
+      [remove, 1],
+      [remove, 0],
+      [() => change('t-1'), 0],
     ]
     for (const [act, by] of acts) expect([String(act), await raisedBy(b, act)]).toEqual([String(act), by])
   })

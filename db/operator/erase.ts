@@ -1,0 +1,116 @@
+import { sql } from 'drizzle-orm'
+import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
+import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { append } from '../revocation/log.ts'
+import { consents, erasures, revocations, sessions, subjects } from '../schema.ts'
+import type { UserActs } from '../store.ts'
+import { beginOfAudit, forgetAtOnce, forgetAudited, isInAudit } from './erase-audit.ts'
+
+/**
+ * Forgetting a user. It refuses to leave them signed in: what is forgotten is revoked first. What many rows hold is forgotten page by page:
+ * the audit log, then the sessions, then the log of revocations.
+ */
+
+/** A cursor in the log of revocations; no sid begins like this. */
+const IN_LOG = 'log '
+
+const nothing = { device: '', microsoftSid: null, loginHintSealed: null, microsoftCacheSealed: null, acr: null, amr: null, roles: '[]' }
+
+type User = { sub: string }
+const forgetName = command(
+  (p: Takes<User>) => sql`UPDATE ${subjects} SET ${assign(subjects, { name: null, username: null, email: null })} WHERE ${subjects.sub} = ${p.sub}`,
+)
+const forgetConsents = command((p: Takes<User>) => sql`DELETE FROM ${consents} WHERE ${consents.sub} = ${p.sub}`)
+const forgetOpen = command(
+  (p: Takes<User>) => sql`UPDATE ${sessions}${indexedBy('sessions_open_by_sub')} SET ${assign(sessions, nothing)}
+    WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL`,
+)
+
+const erasureFields = columnsOf(erasures, 'sub', 'seq', 'cursor')
+type Erasure = RowOf<typeof erasureFields>
+const begin = command(
+  (p: Takes<{ [K in keyof Erasure]: Erasure[K] }>) =>
+    sql`${insertInto(erasures, { sub: p.sub, seq: p.seq, cursor: p.cursor })} ON CONFLICT (${names(erasures.sub)})
+      DO UPDATE SET ${assign(erasures, { seq: excluded(erasures.seq), cursor: excluded(erasures.cursor) })}`,
+)
+// Of two brokers, one goes on with an erasure; the other takes another one.
+const claim = query(erasureFields, (_, f) => sql`SELECT ${f} FROM ${erasures} LIMIT 1${forUpdateSkipLocked(erasures)}`)
+const advance = command(
+  (p: Takes<{ sub: string; cursor: string }>) =>
+    sql`UPDATE ${erasures} SET ${assign(erasures, { cursor: p.cursor })} WHERE ${erasures.sub} = ${p.sub}`,
+)
+const done = command((p: Takes<User>) => sql`DELETE FROM ${erasures} WHERE ${erasures.sub} = ${p.sub}`)
+const any = query(columnsOf(erasures, 'sub'), (_, f) => sql`SELECT ${f} FROM ${erasures} LIMIT 1`)
+
+const pageOfSessions = query(
+  { last: sql<string | null>`max(page.sid)`, count: sql<number>`count(*)` },
+  (p: Takes<{ after: string; limit: number }>, f) => sql`SELECT ${f} FROM (SELECT ${sessions.sid} FROM ${sessions} WHERE ${sessions.sid} > ${p.after}
+    ORDER BY ${sessions.sid} LIMIT ${p.limit}) AS page`,
+)
+const forgetSessions = command(
+  (p: Takes<{ after: string; to: string; sub: string; seq: number }>) => sql`UPDATE ${sessions} SET ${assign(sessions, nothing)}
+    WHERE ${sessions.sid} > ${p.after} AND ${sessions.sid} <= ${p.to} AND ${sessions.sub} = ${p.sub} AND ${sessions.openedSeq} < ${p.seq}`,
+)
+const pageOfLog = query(
+  { last: sql<number | null>`max(page.seq)`, count: sql<number>`count(*)` },
+  (p: Takes<{ after: number; to: number; limit: number }>, f) => sql`SELECT ${f} FROM (SELECT ${revocations.seq} FROM ${revocations}
+    WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to} ORDER BY ${revocations.seq} LIMIT ${p.limit}) AS page`,
+)
+// Without its salt the hash of a row's personal fields says nothing; the chain verifies as before. A row that is older than the chain never had
+// one: an empty salt says that its user was erased.
+const forgetSalts = command(
+  (p: Takes<{ after: number; to: number; sub: string }>) =>
+    sql`UPDATE ${revocations} SET ${assign(revocations, { salt: sql`CASE ${revocations.hash} WHEN '' THEN '' END` })}
+      WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to} AND (${revocations.sub} = ${p.sub} OR ${revocations.actorId} = ${p.sub}
+        OR EXISTS (SELECT 1 FROM ${sessions} WHERE ${sessions.sid} = ${revocations.sid} AND ${sessions.sub} = ${p.sub}))`,
+)
+
+function* forgetInSessions({ sub, seq, cursor: after }: Erasure, limit: number): Act<string> {
+  const page = yield* pageOfSessions.get({ after, limit })
+  if (typeof page?.last !== 'string') return `${IN_LOG}0`
+  yield* forgetSessions.run({ after, to: page.last, sub, seq })
+  return page.count < limit ? `${IN_LOG}0` : page.last
+}
+
+function* forgetInLog({ sub, seq, cursor }: Erasure, limit: number): Act<string | undefined> {
+  const after = Number(cursor.slice(IN_LOG.length))
+  const page = yield* pageOfLog.get({ after, to: seq, limit })
+  if (typeof page?.last !== 'number') return undefined
+  yield* forgetSalts.run({ after, to: page.last, sub })
+  return page.count < limit ? undefined : `${IN_LOG}${page.last}`
+}
+
+/** The next page. @returns where to go on; undefined at the end */
+function forgetNext(erasure: Erasure, limit: number): Act<string | undefined> {
+  if (isInAudit(erasure.cursor)) return forgetAudited(erasure, limit)
+  return erasure.cursor.startsWith(IN_LOG) ? forgetInLog(erasure, limit) : forgetInSessions(erasure, limit)
+}
+
+type Asked = Parameters<UserActs['eraseUser']>[0]
+
+function* eraseUser(ambient: Ambient, { sub, ...asked }: Asked): Act<Awaited<ReturnType<UserActs['eraseUser']>>> {
+  if ((yield* forgetName.run({ sub })) === 0) return { outcome: 'unknown' }
+  const committed = yield* append(ambient, { selector: { kind: 'subject', sub }, reason: 'administrator', ...asked })
+  // Before the rows that are forgotten: a page of an earlier erasure of this user locks in this order too.
+  const cursor = yield* beginOfAudit()
+  yield* begin.run({ sub, seq: committed.revocation.seq, cursor })
+  yield* forgetConsents.run({ sub })
+  yield* forgetOpen.run({ sub })
+  yield* advance.run({ sub, cursor: yield* forgetAtOnce({ sub, cursor }) })
+  return { outcome: 'erased', committed }
+}
+
+function* forgetErased({ limit }: { limit: number }): Act<boolean> {
+  const erasure = yield* claim.get({})
+  if (erasure === undefined) return false
+  const cursor = yield* forgetNext(erasure, limit)
+  yield* cursor === undefined ? done.run({ sub: erasure.sub }) : advance.run({ sub: erasure.sub, cursor })
+  return (yield* any.get({})) !== undefined
+}
+
+export const userActs = (engine: Engine): UserActs => ({
+  eraseUser: (input) => engine.write(() => eraseUser(engine, input)),
+  forgetErased: (input) => engine.write(() => forgetErased(input)),
+})

@@ -1,0 +1,123 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { sql } from 'drizzle-orm'
+import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { forUpdate } from '../engine/dialect.ts'
+import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { dropWorkOfTenant } from '../microsoft/work.ts'
+import { append } from '../revocation/log.ts'
+import { tenants } from '../schema.ts'
+import type { TenantActs } from '../store.ts'
+import type { Tenant } from '../types.ts'
+import { registryChanged } from './version.ts'
+
+/** Microsoft tenants that are or were connected. */
+
+const tenantFields = {
+  ...columnsOf(tenants, 'tid', 'name', 'mfaProof', 'idleSeconds', 'absoluteSeconds', 'staySignedInSeconds', 'connectedAt', 'removedAt'),
+  ...columnsOf(tenants, 'proofAssertedBy', 'proofAssertedAt', 'consentConfirmedBy', 'consentConfirmedAt'),
+}
+type TenantRow = RowOf<typeof tenantFields>
+
+const all = query(tenantFields, (_, f) => sql`SELECT ${f} FROM ${tenants} ORDER BY ${tenants.connectedAt}, ${tenants.tid}`)
+const find = query(tenantFields, (p: Takes<{ tid: string }>, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.tid} = ${p.tid}`)
+const findLocked = query(
+  tenantFields,
+  (p: Takes<{ tid: string }>, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.tid} = ${p.tid}${forUpdate(tenants)}`,
+)
+const changed = Object.fromEntries(
+  Object.entries(tenantFields)
+    .filter(([name]) => name !== 'tid')
+    .map(([name, column]) => [name, excluded(column)]),
+)
+const put = command(
+  (p: Takes<{ [K in keyof TenantRow]: TenantRow[K] | undefined }>) =>
+    sql`${insertInto(tenants, {
+      ...{ tid: p.tid, name: p.name, mfaProof: p.mfaProof, idleSeconds: p.idleSeconds, absoluteSeconds: p.absoluteSeconds },
+      ...{ staySignedInSeconds: p.staySignedInSeconds, proofAssertedBy: p.proofAssertedBy, proofAssertedAt: p.proofAssertedAt },
+      ...{ consentConfirmedBy: p.consentConfirmedBy, consentConfirmedAt: p.consentConfirmedAt, connectedAt: p.connectedAt, removedAt: p.removedAt },
+    })} ON CONFLICT (${names(tenants.tid)}) DO UPDATE SET ${assign(tenants, changed)}`,
+)
+const remove = command(
+  (p: Takes<{ tid: string; now: number }>) => sql`UPDATE ${tenants} SET ${assign(tenants, { removedAt: p.now })} WHERE ${tenants.tid} = ${p.tid}`,
+)
+
+const tenantOf = (row: TenantRow): Tenant => ({
+  tid: row.tid,
+  name: optional(row.name),
+  mfaProof: row.mfaProof,
+  idleSeconds: optional(row.idleSeconds),
+  absoluteSeconds: optional(row.absoluteSeconds),
+  staySignedInSeconds: optional(row.staySignedInSeconds),
+  proofAssertedBy: optional(row.proofAssertedBy),
+  proofAssertedAt: optional(row.proofAssertedAt),
+  consentConfirmedBy: optional(row.consentConfirmedBy),
+  consentConfirmedAt: optional(row.consentConfirmedAt),
+  connectedAt: row.connectedAt,
+  removedAt: optional(row.removedAt),
+})
+
+function* write(tenant: Tenant): Act<void> {
+  const { tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt } = tenant
+  const { proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt } = tenant
+  yield* put.run({
+    ...{ tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt },
+    ...{ proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt },
+  })
+  yield* registryChanged()
+}
+
+/** Rows of work that one act deletes: a tenant may have as many as it has users. */
+const DROPPED = 500
+
+function* dropWork(tid: string): Act<{ more: boolean }> {
+  return { more: (yield* dropWorkOfTenant(tid, DROPPED)) === DROPPED }
+}
+
+/** Nothing of before its removal may be done at Microsoft once a tenant is connected anew. @returns false where there is more of that to delete */
+function* putUnlessWorkIsLeft(tenant: Tenant): Act<boolean> {
+  const row = yield* findLocked.get({ tid: tenant.tid })
+  if (typeof row?.removedAt === 'number' && (yield* dropWork(tenant.tid)).more) return false
+  yield* write(tenant)
+  return true
+}
+
+function* changeTenant({ tid, change }: Parameters<TenantActs['changeTenant']>[0]): Act<boolean> {
+  const row = yield* findLocked.get({ tid })
+  if (row?.removedAt !== null) return false
+  yield* write({ ...tenantOf(row), ...change })
+  return true
+}
+
+type Removal = Parameters<TenantActs['removeTenant']>[0]
+
+function* removeTenant(ambient: Ambient, { tid, actor, now }: Removal): Act<Awaited<ReturnType<TenantActs['removeTenant']>>> {
+  const row = yield* findLocked.get({ tid })
+  if (row?.removedAt !== null) return { outcome: 'unknown' }
+  const committed = yield* append(ambient, { selector: { kind: 'tenant', tid }, reason: 'tenant_removed', actor, now })
+  yield* remove.run({ tid, now })
+  // Microsoft is not asked about a removed tenant. What is more than this goes with the purge, or before the tenant is connected anew.
+  yield* dropWork(tid)
+  yield* registryChanged()
+  return { outcome: 'removed', committed }
+}
+
+function* listTenants(): Act<Tenant[]> {
+  return (yield* all.all({})).map(tenantOf)
+}
+
+function* findTenant(tid: string): Act<Tenant | undefined> {
+  const row = yield* find.get({ tid })
+  return row && tenantOf(row)
+}
+
+export const tenantActs = (engine: Engine): TenantActs => ({
+  listTenants: () => engine.read(listTenants),
+  findTenant: (tid) => engine.read(() => findTenant(tid)),
+  async putTenant(tenant) {
+    while (!(await engine.write(() => putUnlessWorkIsLeft(tenant)))) await turn()
+  },
+  changeTenant: (input) => engine.write(() => changeTenant(input)),
+  removeTenant: (input) => engine.write(() => removeTenant(engine, input)),
+})
