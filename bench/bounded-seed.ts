@@ -10,12 +10,19 @@ export interface Size {
   audit: number
 }
 
+/** What the workers find when they begin: most of it is not yet due, or all of it is at once. */
+export type Due = 'some' | 'all'
+
 export const TENANT = '11111111-1111-4111-8111-111111111111'
 const DAY = 86_400
 
+const logDays = (due: Due): number => (due === 'all' ? 360 : 120)
+export const logoutUri = (clientId: string): string => `http://127.0.0.1:9/${clientId}/backchannel`
+
 const numbers = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < @count)'
 
-const tables: [name: string, count: keyof Size, share: number, sql: string][] = [
+/** @returns the tables in their order, each with the share of its count */
+const tablesOf = (due: Due): [name: string, count: keyof Size, share: number, sql: string][] => [
   [
     'subjects',
     'sessions',
@@ -23,33 +30,34 @@ const tables: [name: string, count: keyof Size, share: number, sql: string][] = 
     `INSERT INTO subjects (sub, tid, oid, name, username, created_at)
     SELECT 'u_' || i, @tenant, printf('%032d', i), 'User ' || i, 'user' || i || '@contoso.example', @now - 90 * ${DAY} FROM n`,
   ],
-  // Half are open. The others ended within the last 40 days: a quarter of them is due to be deleted.
+  // Half are open. The others ended within the last 40 days: a quarter of them is due to be deleted. Due at once: the open ones have expired, the
+  // others ended 40 days ago.
   [
     'sessions',
     'sessions',
     1,
     `INSERT INTO sessions (sid, sub, tid, opened_seq, opened_at, auth_time, last_active_at, idle_seconds, absolute_at, deadline_at, roles, stay_signed_in,
       probe_phase, device, cookie_hash, ended_seq, ended_at, ended_reason)
-    SELECT 's_' || lower(hex(randomblob(12))) || i, 'u_' || ((i + 1) / 2), @tenant, 0, @now - 3600, @now - 3600, @now, 28800, @now + 43200, @now + 28800, '[]', 0,
-      i % 65536, 'Firefox on Windows', 'hash-' || i, iif(i % 2 = 0, i, NULL), iif(i % 2 = 0, @now - i % (40 * ${DAY}), NULL), iif(i % 2 = 0, 'idle', NULL) FROM n`,
+    SELECT 's_' || lower(hex(randomblob(12))) || i, 'u_' || ((i + 1) / 2), @tenant, 0, @now - 3600, @now - 3600, ${due === 'all' ? '@now - 28801, 28800, @now + 43200, @now - 1' : '@now, 28800, @now + 43200, @now + 28800'}, '[]', 0,
+      i % 65536, 'Firefox on Windows', 'hash-' || i, iif(i % 2 = 0, i, NULL), iif(i % 2 = 0, @now - ${due === 'all' ? 40 * DAY : `i % (40 * ${DAY})`}, NULL), iif(i % 2 = 0, 'idle', NULL) FROM n`,
   ],
-  // The log of 120 days, a quarter of it due to be deleted.
+  // The log of 120 days, a quarter of it due to be deleted; or of 360 days, three quarters.
   [
     'revocations',
     'revocations',
     1,
     `INSERT INTO revocations (seq, kind, sid, tid, reason, actor_kind, actor_id, at, at_ms, fan_out, sessions)
-    SELECT i, 'session', 's_' || i, @tenant, 'idle', 'broker', 'sweep-expired', @now - 120 * ${DAY} + i * (120 * ${DAY}) / @count,
-      (@now - 120 * ${DAY} + i * (120 * ${DAY}) / @count) * 1000, 'complete', 1 FROM n`,
+    SELECT i, 'session', 's_' || i, @tenant, 'idle', 'broker', 'sweep-expired', @now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count,
+      (@now - ${logDays(due)} * ${DAY} + i * (${logDays(due)} * ${DAY}) / @count) * 1000, 'complete', 1 FROM n`,
   ],
-  // Of the young end of the log; most delivered, the rest failed or waiting for a retry. The oldest quarter is due to be deleted.
+  // Most delivered, the rest failed or waiting for a retry; the oldest quarter is due to be deleted. Or all waiting, and due.
   [
     'deliveries',
     'deliveries',
     1,
     `INSERT INTO deliveries (id, kind, seq, client_id, target_id, sid, priority, state, attempts, created_at_ms, next_attempt_at_ms, settled_at_ms)
-    SELECT printf('d%09d', i), 'logout_token', 1 + i % @log, 'client-' || (i % 10), 'target-' || (i % 10), 's_' || i, 2, state, 1, @now * 1000 - i, @now * 1000 + 3600000,
-      iif(state = 'pending', NULL, @now * 1000 - (i % 120) * ${DAY}000) FROM (SELECT i, CASE WHEN i % 10 = 0 THEN 'pending' WHEN i % 10 = 1 THEN 'failed' ELSE 'delivered' END AS state FROM n)`,
+    SELECT printf('d%09d', i), 'logout_token', 1 + i % @log, 'client-' || (i % 10), 'target-' || (i % 10), 's_' || i, 2, state, 1, @now * 1000 - i, ${due === 'all' ? '0' : '@now * 1000 + 3600000'},
+      iif(state = 'pending', NULL, @now * 1000 - (i % 120) * ${DAY}000) FROM (SELECT i, CASE WHEN ${due === 'all' ? 'true' : 'i % 10 = 0'} THEN 'pending' WHEN i % 10 = 1 THEN 'failed' ELSE 'delivered' END AS state FROM n)`,
   ],
   [
     'audit',
@@ -61,21 +69,20 @@ const tables: [name: string, count: keyof Size, share: number, sql: string][] = 
 ]
 
 /** @param say each table, when it is written */
-export function seed(file: string, size: Size, now: number, say: (line: string) => void): void {
+export function seed(file: string, size: Size, { now, due = 'some', say }: { now: number; due?: Due; say?: (line: string) => void }): void {
   const db = new Database(file)
   db.pragma('synchronous = OFF')
   db.pragma('cache_size = -524288')
   for (let i = 0; i < 10; i++) {
-    const metadata = { clientId: `client-${i}`, uri: `https://client-${i}.example/backchannel` }
-    db.prepare('INSERT INTO targets (target_id, client_id, uri) VALUES (?, ?, ?)').run(`target-${i}`, metadata.clientId, metadata.uri)
+    db.prepare('INSERT INTO targets (target_id, client_id, uri) VALUES (?, ?, ?)').run(`target-${i}`, `client-${i}`, logoutUri(`client-${i}`))
   }
-  for (const [name, of, share, sql] of tables) {
+  for (const [name, of, share, sql] of tablesOf(due)) {
     const begun = performance.now()
     const count = Math.round(size[of] * share)
     const statement = db.prepare(`${numbers} ${sql}`)
     const all = { count, now, tenant: TENANT, log: size.revocations }
     statement.run(Object.fromEntries(Object.entries(all).filter(([key]) => key === 'count' || sql.includes(`@${key}`))))
-    say(`  ${name}: ${count} rows in ${Math.round((performance.now() - begun) / 1000)} s`)
+    say?.(`  ${name}: ${count} rows in ${Math.round((performance.now() - begun) / 1000)} s`)
   }
   db.exec(`INSERT INTO participants (sid, client_id, first_at, last_at, joined_seq)
       SELECT sid, 'client-' || (rowid % 10), ${now}, ${now}, 0 FROM sessions;
@@ -84,6 +91,9 @@ export function seed(file: string, size: Size, now: number, say: (line: string) 
     INSERT INTO delivery_counts (client_id, state, count) SELECT client_id, state, count(*) FROM deliveries GROUP BY client_id, state;
     INSERT INTO revocation_totals (seq, delivered) SELECT seq, count(*) FROM deliveries GROUP BY seq;
     UPDATE log_head SET seq = (SELECT max(seq) FROM revocations);`)
+  // As in a database that an earlier version wrote: the chains of hashes begin after these rows, so retention may delete them.
+  for (const [log, sql] of Object.entries({ revocations: 'SELECT max(seq) FROM revocations', audit: 'SELECT max(id) FROM audit' }))
+    for (const table of ['chain_heads', 'chain_begins']) db.prepare(`UPDATE ${table} SET number = (${sql}) WHERE log = ?`).run(log)
   db.close()
 }
 

@@ -1,11 +1,11 @@
 import type { ClientMetadata } from '../src/protocol/client-metadata.ts'
 
 /** A registration as the benchmarks of the store use it: one logout address, refresh tokens, a secret. */
-export const metadataOf = (clientId: string): ClientMetadata => ({
+export const metadataOf = (clientId: string, logoutUri = `https://${clientId}.example/backchannel`): ClientMetadata => ({
   name: clientId,
   redirectUris: ['https://a.example/callback'],
   postLogoutRedirectUris: [],
-  logoutUris: [`https://${clientId}.example/backchannel`],
+  logoutUris: [logoutUri],
   logoutBy: 'sid',
   authMethod: 'client_secret_basic',
   grants: ['authorization_code', 'refresh_token'],

@@ -1,0 +1,174 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { get } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openSqliteStore } from '../db/sqlite/store.ts'
+import { newClientSecret } from '../src/client/secret.ts'
+import { logoutUri, seed } from './bounded-seed.ts'
+import { metadataOf } from './client.ts'
+import { basic, freePort, waitFor } from './stage.ts'
+
+/** How soon a broker answers that starts on a large store: with everything due at once, and with all of its guards coming back at once. */
+
+export interface Start {
+  name: string
+  /** From the start of the process to its first answer. */
+  answersSeconds: number
+  /** The longest time without an answer after the first. */
+  unansweredSeconds: number
+  /** From the first answer until the last guard is live. */
+  liveSeconds: number | undefined
+}
+
+const CLIENTS = 10
+const GUARDS = 200
+/** How long the broker is watched after its first answer: its workers have begun by then. */
+const WATCHED_MS = 10_000
+
+/** @param scale 1: 1 million sessions, revocations and deliveries */
+export async function starts(scale: number, now: number, say: (line: string) => void): Promise<Start[]> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'cmb-start-'))
+  const file = join(dataDir, 'broker.db')
+  try {
+    await (await openSqliteStore({ file })).close()
+    const count = Math.round(scale * 1_000_000)
+    // Three quarters of the log are due.
+    seed(file, { sessions: count, revocations: Math.round((count * 4) / 3), deliveries: count, audit: 1 }, { now, due: 'all', say })
+    const secrets = await registerAll(file, now)
+    const port = await freePort()
+    const env = brokerEnv(dataDir, port)
+    const all = [await one('start: everything due at once', env, port, [])]
+    const guards = Array.from({ length: GUARDS }, (_, n) => ({ clientId: `client-${n % CLIENTS}`, guardId: `g${n}` }))
+    const known = guards.map((guard) => ({ ...guard, authorization: basic(guard.clientId, secrets.get(guard.clientId) ?? '') }))
+    all.push(await one(`start: the same, ${GUARDS} guards ask for a snapshot`, env, port, known))
+    return all
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
+async function registerAll(file: string, now: number): Promise<Map<string, string>> {
+  const store = await openSqliteStore({ file })
+  const secrets = new Map<string, string>()
+  for (let n = 0; n < CLIENTS; n++) {
+    const clientId = `client-${n}`
+    const { secret, hash } = newClientSecret(randomBytes, now)
+    secrets.set(clientId, secret)
+    await store.putClient({ clientId, source: 'command', now, metadata: metadataOf(clientId, logoutUri(clientId)), secrets: [hash] })
+  }
+  await store.close()
+  return secrets
+}
+
+const brokerEnv = (dataDir: string, port: number): Record<string, string> => ({
+  PATH: process.env.PATH ?? '',
+  BROKER_ISSUER: `http://localhost:${port}`,
+  BROKER_LISTEN: `127.0.0.1:${port}`,
+  BROKER_OPS_LISTEN: '127.0.0.1:0',
+  BROKER_SECRET: randomBytes(32).toString('hex'),
+  BROKER_DATA_DIR: dataDir,
+  BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
+})
+
+interface Guard {
+  guardId: string
+  authorization: string
+}
+
+/** The built broker in its own process, from its start until it has been watched; ended as a deployment ends it. */
+async function one(name: string, env: Record<string, string>, port: number, guards: Guard[]): Promise<Start> {
+  const begunMs = performance.now()
+  const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'src', 'cli.js'), 'serve'], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+  const followers = guards.map((guard) => new Follower(port, guard))
+  const answers = watchAnswers(port)
+  try {
+    await waitFor('the broker to answer', () => child.exitCode !== null || answers.firstMs !== undefined)
+    if (answers.firstMs === undefined) throw new Error(`The broker ended (${child.exitCode}) before it answered.`)
+    await waitFor('every guard to be live', () => followers.every(({ liveMs }) => liveMs !== undefined))
+    await sleep(Math.max(0, answers.firstMs + WATCHED_MS - performance.now()))
+    const lastLiveMs = Math.max(...followers.map(({ liveMs = Infinity }) => liveMs))
+    return {
+      name,
+      answersSeconds: (answers.firstMs - begunMs) / 1000,
+      unansweredSeconds: answers.longestMs() / 1000,
+      liveSeconds: guards.length === 0 ? undefined : Math.max(0, lastLiveMs - answers.firstMs) / 1000,
+    }
+  } finally {
+    answers.stop()
+    for (const follower of followers) follower.close()
+    await end(child)
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return
+  const gone = new Promise((done) => child.once('exit', done))
+  child.kill('SIGTERM')
+  await gone
+}
+
+/** Asks every 10 ms, each time on a connection of its own, whether or not the former question was answered. */
+function watchAnswers(port: number): { firstMs: number | undefined; longestMs(): number; stop(): void } {
+  let lastMs = 0
+  let longestMs = 0
+  const timer = setInterval(() => {
+    get({ port, host: '127.0.0.1', path: '/healthz', agent: false }, (response) => {
+      response.resume()
+      const nowMs = performance.now()
+      if (watch.firstMs === undefined) watch.firstMs = nowMs
+      else longestMs = Math.max(longestMs, nowMs - lastMs)
+      lastMs = nowMs
+    }).once('error', () => {})
+  }, 10)
+  const watch = {
+    firstMs: undefined as number | undefined,
+    longestMs: () => Math.max(longestMs, performance.now() - lastMs),
+    stop: () => clearInterval(timer),
+  }
+  return watch
+}
+
+/** A guard that knows nothing and connects until it is answered, as often as a guard does at first. */
+class Follower {
+  liveMs: number | undefined
+  #socket: Socket | undefined
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+  readonly #port: number
+  readonly #guard: Guard
+
+  constructor(port: number, guard: Guard) {
+    this.#port = port
+    this.#guard = guard
+    this.#connect()
+  }
+
+  #connect(): void {
+    const { guardId, authorization } = this.#guard
+    const socket = connect(this.#port, '127.0.0.1', () =>
+      socket.write(
+        `GET /revocations?guard=${guardId} HTTP/1.1\r\nHost: localhost:${this.#port}\r\nAuthorization: ${authorization}\r\nAccept: text/event-stream\r\n\r\n`,
+      ),
+    )
+    this.#socket = socket
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text = (text + chunk).slice(-2_000)
+      if (text.includes('event: live')) this.liveMs ??= performance.now()
+    })
+    socket.once('error', () => {})
+    socket.once('close', () => {
+      if (!this.#closed) this.#timer = setTimeout(() => this.#connect(), 100 + Math.random() * 400)
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    this.#socket?.destroy()
+  }
+}

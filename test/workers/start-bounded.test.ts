@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { seed } from '../../bench/bounded-seed.ts'
+import { openSqliteStore } from '../../db/sqlite/store.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { createLog } from '../../src/log.ts'
+import { startBroker } from '../../src/start.ts'
+import { systemClock } from '../../src/system-clock.ts'
+import { RecordingQueue } from '../rig.ts'
+
+/**
+ * How much a broker reads and writes before it listens, where everything in its store is due at once (faults V1). Rows are counted and not time;
+ * that each statement itself reads a bounded number of rows is what test/store/query-plans.test.ts shows.
+ */
+
+const NOW = systemClock.now()
+
+/** Rows that statements of this process have returned or changed since. */
+function countRows(): () => number {
+  const statement = Object.getPrototypeOf(new Database(':memory:').prepare('SELECT 1')) as Database.Statement
+  let rows = 0
+  for (const name of ['all', 'get', 'run'] as const) {
+    const real = statement[name] as (...args: unknown[]) => unknown
+    vi.spyOn(statement, name).mockImplementation(function counted(this: Database.Statement, ...args: unknown[]) {
+      const answer = real.apply(this, args)
+      if (Array.isArray(answer)) rows += answer.length
+      else rows += name === 'run' ? (answer as Database.RunResult).changes : 1
+      return answer as never
+    })
+  }
+  return () => rows
+}
+
+async function rowsBeforeListening(due: number): Promise<number> {
+  const dir = mkdtempSync(join(tmpdir(), 'cmb-start-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  const file = join(dir, 'broker.db')
+  await (await openSqliteStore({ file })).close()
+  seed(file, { sessions: due, revocations: due, deliveries: due, audit: due }, { now: NOW, due: 'all' })
+  const config = loadConfig({
+    BROKER_ISSUER: 'http://localhost:7400',
+    BROKER_SECRET: Buffer.from('secret of this test rig 01234567').toString('hex'),
+    BROKER_DATA_DIR: dir,
+    BROKER_LISTEN: '127.0.0.1:0',
+    BROKER_OPS_LISTEN: '127.0.0.1:0',
+  })
+  const log = createLog(() => {}, systemClock.nowMs)
+  const rows = countRows()
+  const broker = await startBroker(config, log, { queue: new RecordingQueue() })
+  const counted = rows()
+  vi.restoreAllMocks()
+  await broker.stop()
+  return counted
+}
+
+test('a broker that starts where everything is due reads and writes no more for having more of it, before it listens', async () => {
+  const few = await rowsBeforeListening(1_000)
+  const many = await rowsBeforeListening(40_000)
+  expect(many).toBeLessThan(2 * few)
+})
