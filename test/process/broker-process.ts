@@ -38,14 +38,16 @@ export class BrokerProcess {
   readonly issuer: string
   readonly ops: string
   readonly env: Record<string, string>
+  readonly #program: readonly string[]
   #child: ChildProcess | undefined
   #output = ''
 
-  constructor(parts: { dataDir: string; issuer: string; ops: string; env: Record<string, string> }) {
+  constructor(parts: { dataDir: string; issuer: string; ops: string; env: Record<string, string>; program: readonly string[] | undefined }) {
     this.dataDir = parts.dataDir
     this.issuer = parts.issuer
     this.ops = parts.ops
     this.env = parts.env
+    this.#program = parts.program ?? [join(ROOT, 'dist/src/cli.js'), 'serve']
   }
 
   get output(): string {
@@ -56,7 +58,8 @@ export class BrokerProcess {
   }
 
   async start(): Promise<void> {
-    const child = fork(join(ROOT, 'dist/src/cli.js'), ['serve'], {
+    const [file = '', ...args] = this.#program
+    const child = fork(file, args, {
       env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...this.env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
@@ -69,6 +72,21 @@ export class BrokerProcess {
     await new Promise<void>((ready, failed) => {
       child.once('message', () => ready())
       child.once('exit', (code) => failed(new Error(`The broker ended (${code}) before it served:\n${this.#output.slice(-4000)}`)))
+    })
+  }
+
+  /** Sends it a message by IPC. @returns its answer */
+  async ask(message: object): Promise<unknown> {
+    const child = this.#child
+    if (child === undefined) throw new Error('The broker does not run.')
+    return new Promise((answered, failed) => {
+      const gone = (): void => failed(new Error('The broker ended before it answered.'))
+      child.once('exit', gone)
+      child.once('message', (answer) => {
+        child.off('exit', gone)
+        answered(answer)
+      })
+      child.send(message)
     })
   }
 
@@ -85,7 +103,7 @@ export class BrokerProcess {
 
 /** A broker of its own: data directory, secret, free ports, clients in its clients file. Call `dispose` when done. */
 export async function prepareBroker(
-  options: { clients?: ClientEntry[]; env?: Record<string, string> } = {},
+  options: { clients?: ClientEntry[]; env?: Record<string, string>; program?: readonly string[] | undefined } = {},
 ): Promise<{ broker: BrokerProcess; dispose(): Promise<void> }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'cmbp-'))
   const [port = 0, opsPort = 0] = await freePorts(2)
@@ -107,7 +125,7 @@ export async function prepareBroker(
     }))
     writeFileSync(env.BROKER_CLIENTS_FILE, stringify({ clients }), { mode: 0o600 })
   }
-  const broker = new BrokerProcess({ dataDir, issuer, ops: `http://127.0.0.1:${opsPort}`, env })
+  const broker = new BrokerProcess({ dataDir, issuer, ops: `http://127.0.0.1:${opsPort}`, env, program: options.program })
   return {
     broker,
     async dispose() {

@@ -80,6 +80,8 @@ export async function openWorld(
     cities?: string[]
     env?: Record<string, string>
     start?: boolean
+    /** What runs instead of `cmb serve`: a file and its arguments. */
+    program?: readonly string[]
     /** More of an instance's registration, or something else instead of what stands here. */
     registration?: (city: string) => Record<string, unknown>
   } = {},
@@ -110,7 +112,7 @@ export async function openWorld(
     BROKER_OPERATOR_TENANT: CONTOSO.tid,
     ...options.env,
   }
-  const { broker, dispose } = await prepareBroker({ clients: instances.map((one) => one.entry), env })
+  const { broker, dispose } = await prepareBroker({ clients: instances.map((one) => one.entry), env, program: options.program })
   const entra = await startEntra({
     port: 0,
     apps: [

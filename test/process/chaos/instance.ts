@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { randomOf } from './random.ts'
@@ -9,6 +10,14 @@ import { randomOf } from './random.ts'
 const [port = '0', file = '', seed = '0', stream = ''] = process.argv.slice(2)
 const random = randomOf(Number(seed), stream)
 
+/** Of the sessions, so many in a hundred meet a broken replica: each of them 500, again and again, while the others are well. */
+let sickPercent = 0
+process.on('message', (message: { sickPercent: number }) => {
+  sickPercent = message.sickPercent
+  process.send?.(message)
+})
+const isSick = (id: string): boolean => (createHash('sha256').update(id).digest()[0] ?? 0) % 100 < sickPercent
+
 const server = createServer((request, response) => {
   let body = ''
   request.on('data', (chunk: Buffer) => (body += chunk.toString()))
@@ -18,6 +27,7 @@ const server = createServer((request, response) => {
     if (mood < 0.08) return void response.writeHead(400).end('<html>what?</html>')
     const token = new URLSearchParams(body).get('logout_token') ?? ''
     const { sid, sub, rev } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>
+    if (isSick(String(sid ?? sub))) return void response.writeHead(500).end('broken replica')
     appendFileSync(file, `${JSON.stringify({ sid, sub, rev })}\n`)
     if (mood < 0.12) return void request.socket.destroy()
     response.writeHead(mood < 0.5 ? 200 : 204).end()

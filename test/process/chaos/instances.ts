@@ -71,6 +71,14 @@ export class Instance {
     child.kill('SIGKILL')
     await gone
   }
+  /** So many in a hundred sessions get 500 from now on; the answer to all the others is as before. */
+  async failSessions(sickPercent: number): Promise<void> {
+    const child = this.#child
+    if (child === undefined) return
+    const noted = new Promise((done) => child.once('message', done))
+    child.send({ sickPercent })
+    await noted
+  }
   pause(): void {
     this.#child?.kill('SIGSTOP')
   }

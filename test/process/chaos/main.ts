@@ -2,10 +2,12 @@ import { parseArgs } from 'node:util'
 import { runChaos } from './run.ts'
 
 /** A long run by hand; the same seed makes the same decisions. */
-const HELP = `Usage: npm run chaos -- [--seed N] [--revocations 1000] [--users 8] [--no-restore] [--embedded-queue]
+const HELP = `Usage: npm run chaos -- [--seed N] [--revocations 1000] [--users 8] [--pending 5000] [--no-restore] [--embedded-queue]
 
-Users sign in and out while broker, queue server and instances are killed, paused and cut off at random, and the database is restored once. At the end
-every acknowledged revocation is delivered to every participant or dead and visible, and nobody is signed out who should not be; else the exit code is 1.`
+Users sign in and out while broker, queue server and instances are killed, paused and cut off, instances fail for some sessions, the broker's clock is set
+forwards and backwards, five instances are dead with --pending deliveries each, and the database is restored once. At the end every acknowledged revocation
+is delivered to every participant or rejected and visible, nobody is signed out who should not be, and guards were live soon after each return of the
+broker; else the exit code is 1.`
 
 const { values } = parseArgs({
   allowNegative: true,
@@ -13,6 +15,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     revocations: { type: 'string', default: '1000' },
     users: { type: 'string', default: '8' },
+    pending: { type: 'string', default: '5000' },
     restore: { type: 'boolean', default: true },
     'embedded-queue': { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h', default: false },
@@ -29,6 +32,7 @@ try {
     seed,
     revocations: Number(values.revocations),
     users: Number(values.users),
+    pending: Number(values.pending),
     restore: values.restore,
     path: values['embedded-queue'] ? '/nonexistent' : (process.env.PATH ?? ''),
     say: (words) => console.log(words),

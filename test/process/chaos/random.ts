@@ -6,6 +6,7 @@ export interface Random {
   between(from: number, to: number): number
   chance(share: number): boolean
   one<T>(of: readonly T[]): T
+  shuffled<T>(of: readonly T[]): T[]
   /** At least one of them, in their order. */
   some<T>(of: readonly T[]): T[]
 }
@@ -26,6 +27,10 @@ export function randomOf(seed: number, stream: string): Random {
     between,
     one,
     chance: (share) => next() < share,
+    shuffled(of) {
+      const left = [...of]
+      return of.map(() => left.splice(between(0, left.length - 1), 1)[0] as (typeof of)[number])
+    },
     some(of) {
       const chosen = of.filter(() => next() < 0.6)
       return chosen.length > 0 ? chosen : [one(of)]

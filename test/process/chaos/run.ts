@@ -5,11 +5,13 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { CONTOSO } from '../../../demo/entra/users.ts'
 import { type Broker, openBroker } from '../../../src/command/broker.ts'
-import { openWorld, type TestWorld } from '../world.ts'
+import { ALICE, openWorld, type TestWorld } from '../world.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { Instance } from './instances.ts'
-import { User, persist } from './users.ts'
+import { DEAD, type Latency, Neighbors, SIXTH } from './neighbors.ts'
+import { User, persist, Violation } from './users.ts'
 import { judge, settled, type Verdict } from './verdict.ts'
+import { GUARDS, Witness } from './witness.ts'
 
 /**
  * Users sign in and are signed out while everything around them is killed, paused and cut off; once, the database is restored. At the end
@@ -20,6 +22,8 @@ export interface ChaosOptions {
   seed: number
   revocations: number
   users: number
+  /** Deliveries that each of the five dead neighbors has pending from the start. */
+  pending: number
   /** In the middle, from a backup that is older than the last sign-outs. */
   restore: boolean
   /** Where the broker looks for a queue server; it runs its embedded Postgres where there is none. */
@@ -33,6 +37,10 @@ export interface ChaosReport extends Verdict {
   sessions: number
   stillSignedIn: number
   faults: Record<string, number>
+  /** Milliseconds from a revocation to the sixth instance: with all others well, and with five dead neighbors. */
+  sixth: { alone: Latency; beside: Latency }
+  /** Milliseconds, the longest: guards live after the broker's return, and refusing what was revoked meanwhile. */
+  guards: { live: number; rejected: number; restarts: number }
   seconds: number
 }
 
@@ -46,6 +54,8 @@ interface Scene {
   instances: Instance[]
   users: User[]
   faults: Faults
+  neighbors: Neighbors
+  witness: Witness
   dataDir: string
   broker(): Promise<Broker>
 }
@@ -57,13 +67,16 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   try {
     const scene = await open(options, dir, closing)
     const half = options.restore ? Math.floor(options.revocations / 2) : options.revocations
+    const sixth = await measureSixth(scene)
     await act(scene, half)
     if (options.restore) {
       await restoreOnce(scene, dir)
       await act(scene, options.revocations)
     }
     options.say(`All acknowledged (${JSON.stringify(scene.faults.counts)}); mended, and waiting until nothing is owed.`)
+    await scene.neighbors.comeBack()
     await settled(scene.broker)
+    scene.neighbors.judge()
     const verdict = await judge({ ...scene, broker: await scene.broker() })
     const sessions = scene.users.flatMap((user) => user.sessions)
     return {
@@ -73,6 +86,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       stillSignedIn: sessions.filter((one) => one.ended === undefined).length,
       ...verdict,
       faults: scene.faults.counts,
+      sixth,
+      guards: guardsOf(scene.witness),
       seconds: Math.round((performance.now() - begun) / 1000),
     }
   } finally {
@@ -88,34 +103,69 @@ async function open(options: ChaosOptions, dir: string, closing: (() => unknown)
     closing.push(() => instance.close())
   }
   const world = await openWorld({
-    cities: CITIES,
+    cities: [...CITIES, SIXTH, ...DEAD],
     env: { PATH: options.path },
-    registration: (city) => ({
-      backchannel_logout_uris: [instances.find((one) => one.city === city)?.logoutUri],
-      logout_by: city === BY_SUB ? 'sub' : 'sid',
-      audience: `urn:chaos:${city}`,
-    }),
+    program: [join(import.meta.dirname, 'broker.ts')],
+    registration: (city) => {
+      const logoutUri = instances.find((one) => one.city === city)?.logoutUri
+      return {
+        ...(logoutUri !== undefined && { backchannel_logout_uris: [logoutUri] }),
+        logout_by: city === BY_SUB ? 'sub' : 'sid',
+        audience: `urn:chaos:${city}`,
+      }
+    },
   })
   closing.push(() => world.dispose())
   world.as('*')
   const dataDir = world.broker.env.BROKER_DATA_DIR ?? ''
+  const at = world.instances.filter(({ entry }) => CITIES.includes(entry.client_id))
   const users = Array.from({ length: options.users }, (_, n) => {
     const upn = `user-${n}@${CONTOSO.domain}`
     const oid = `00000000-0000-4000-9000-${String(n).padStart(12, '0')}`
     world.entra.world.addUser({ upn, name: `User ${n}`, tid: CONTOSO.tid, oid, roles: ['CaseManager.User'] })
-    return new User({ upn, world, dataDir, seed: options.seed })
+    return new User({ upn, world, at, dataDir, seed: options.seed })
   })
   // Before anything goes wrong, so that every client has read the broker's metadata.
-  await users[0]?.signIn(world.instances)
-  const faults = createFaults({ broker: world.broker, instances, seed: options.seed })
+  await users[0]?.signIn(at)
   const broker = (): Promise<Broker> =>
     openBroker({ env: {}, out: () => {}, err: () => {}, user: 'chaos', ask: undefined, input: async () => '' }, dataDir)
-  return { options, world, instances, users, faults, dataDir, broker }
+  const neighbors = new Neighbors(world)
+  await world.broker.end('SIGTERM')
+  await neighbors.seed(options.pending)
+  await world.broker.start()
+  const witness = await Witness.open({ world, instance: neighbors.sixth, upn: ALICE, revoke: revokeBy(broker) })
+  closing.push(() => witness.close())
+  const faults = createFaults({ broker: world.broker, instances, witness, seed: options.seed })
+  return { options, world, instances, users, faults, neighbors, witness, dataDir, broker }
+}
+
+const revokeBy =
+  (broker: () => Promise<Broker>) =>
+  async (sid: string): Promise<void> => {
+    await (await broker()).send('POST', '/revocations', { selector: { kind: 'session', sid }, case_reference: 'CHAOS' })
+  }
+
+const TIMES = 20
+
+/** The sixth is told as fast beside five dead neighbors as with all of them well. They stay dead until the end. */
+async function measureSixth({ neighbors, broker, options }: Scene): Promise<ChaosReport['sixth']> {
+  const alone = await neighbors.latency(ALICE, revokeBy(broker), TIMES)
+  await neighbors.die()
+  await neighbors.signAllOut(broker)
+  const beside = await neighbors.latency(ALICE, revokeBy(broker), TIMES)
+  options.say(`The sixth is told after ${JSON.stringify({ alone, beside })} ms; each dead neighbor has ${options.pending} pending.`)
+  if (beside.p50 > 3 * alone.p50 + 50 || beside.max > 1_000)
+    throw new Violation(`Dead neighbors delay the sixth: ${JSON.stringify({ alone, beside })}`)
+  return { alone, beside }
+}
+
+function guardsOf({ liveMs, rejectedMs }: Witness): ChaosReport['guards'] {
+  return { live: Math.max(...liveMs), rejected: Math.max(...rejectedMs), restarts: liveMs.length / GUARDS }
 }
 
 const acknowledged = ({ users }: Scene): number => users.reduce((sum, user) => sum + user.acknowledged, 0)
 
-/** Everybody goes on beside each other until so many revocations are acknowledged, faults all the while; then everything is mended. */
+/** Everybody goes on beside each other until so many revocations are acknowledged and every kind of fault has happened; then everything is repaired. */
 async function act(scene: Scene, revocations: number): Promise<void> {
   const { users, faults, options } = scene
   let said = acknowledged(scene)
@@ -123,7 +173,7 @@ async function act(scene: Scene, revocations: number): Promise<void> {
   try {
     await Promise.all(
       users.map(async (user) => {
-        while (acknowledged(scene) < revocations) {
+        while (acknowledged(scene) < revocations || !faults.complete) {
           await user.round()
           if (acknowledged(scene) < said + 50) continue
           said = acknowledged(scene)

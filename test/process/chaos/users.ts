@@ -58,12 +58,15 @@ export class User {
   acknowledged = 0
   readonly #world: TestWorld
   readonly #dataDir: string
+  /** Where the user signs in. */
+  readonly #at: readonly TestInstance[]
   readonly #random: Random
 
-  constructor(parts: { upn: string; world: TestWorld; dataDir: string; seed: number }) {
+  constructor(parts: { upn: string; world: TestWorld; at: readonly TestInstance[]; dataDir: string; seed: number }) {
     this.upn = parts.upn
     this.#world = parts.world
     this.#dataDir = parts.dataDir
+    this.#at = parts.at
     this.#random = randomOf(parts.seed, `user ${parts.upn}`)
   }
 
@@ -75,7 +78,7 @@ export class User {
   async round(): Promise<void> {
     const random = this.#random
     const [trigger, wanted, refreshes] = [random.one(TRIGGERS), random.between(1, 2), random.chance(0.5)]
-    const plans = [0, 1].map(() => random.some(this.#world.instances))
+    const plans = [0, 1].map(() => random.some(this.#at))
     // Some stay signed in: until the end, or until all of theirs is ended.
     const keeps = random.chance(0.4)
     // Nobody signs in again within the second in which they signed out: what goes wrong has its time too.

@@ -36,7 +36,10 @@ export async function settled(broker: () => Promise<Broker>): Promise<void> {
 export async function judge(parts: { world: TestWorld; users: readonly User[]; instances: readonly Instance[]; broker: Broker }): Promise<Verdict> {
   const { world, users, instances, broker } = parts
   const delivered = new Map(instances.map((one) => [one.city, one.delivered()]))
-  const visible = [...(await given(broker, 'failed')), ...(await given(broker, 'rejected'))]
+  // The attempts of a delivery last for a day: what fails within this run has lost its schedule.
+  const failed = await given(broker, 'failed')
+  if (failed.length > 0) throw new Violation(`${failed.length} deliveries have no attempts left: ${JSON.stringify(failed[0])}.`)
+  const visible = await given(broker, 'rejected')
   const sessions = users.flatMap((user) => user.sessions)
   for (const session of sessions) {
     for (const seat of session.seats) {

@@ -1,0 +1,21 @@
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { SteadyClock } from '../../../src/protocol/clock.ts'
+import { DIST, type ClockMessage } from './clock.ts'
+
+/**
+ * The built broker with a wall clock that the run sets, as an operator or NTP sets a machine's: by message, and by CHAOS_CLOCK_MS at its start.
+ * As on a machine, the monotonic time goes on, and begins with what the wall clock showed at the start.
+ */
+const { serve } = (await import(pathToFileURL(join(DIST, 'src/main.js')).href)) as typeof import('../../../src/main.ts')
+
+let aheadMs = Number(process.env.CHAOS_CLOCK_MS ?? 0)
+const beganMs = performance.timeOrigin + aheadMs
+process.on('message', (message: ClockMessage) => {
+  aheadMs = message.clockMs
+  process.send?.(message)
+})
+const nowMs = (): number => Date.now() + aheadMs
+const clock: SteadyClock = { nowMs, now: () => Math.floor(nowMs() / 1000), steadyMs: () => Math.floor(beganMs + performance.now()) }
+
+process.exit(await serve(process.env, { clock }))

@@ -1,0 +1,142 @@
+import { join } from 'node:path'
+import { FABRIKAM } from '../../../demo/entra/users.ts'
+import { openSqliteStore } from '../../../db/sqlite/store.ts'
+import type { Store } from '../../../db/store.ts'
+import { sha256 } from '../../../src/protocol/compare.ts'
+import { until } from '../broker-process.ts'
+import { newBrowser, type TestInstance, type TestWorld, sidOf } from '../world.ts'
+import type { Broker } from '../../../src/command/broker.ts'
+import { Violation } from './users.ts'
+
+/** Five instances that are dead from the first moment (three hang, two refuse connections) with many deliveries pending, and the sixth, which is well. */
+
+export const DEAD = ['dead-1', 'dead-2', 'dead-3', 'dead-4', 'dead-5']
+export const SIXTH = 'sixth'
+
+const VERIFIER = 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1'
+const CHALLENGE = sha256(VERIFIER)
+
+export interface Latency {
+  p50: number
+  max: number
+}
+
+export class Neighbors {
+  readonly #world: TestWorld
+  readonly #dead: TestInstance[]
+  readonly #sixth: TestInstance
+  readonly #sids: string[] = []
+
+  constructor(world: TestWorld) {
+    this.#world = world
+    this.#dead = DEAD.map((name) => instanceOf(world, name))
+    this.#sixth = instanceOf(world, SIXTH)
+  }
+
+  get sixth(): TestInstance {
+    return this.#sixth
+  }
+
+  /** Written by the acts of the store, while no broker runs: by the pages, thousands of sign-ins would take minutes. */
+  async seed(sessions: number): Promise<void> {
+    const store = await openSqliteStore({ file: join(this.#world.broker.env.BROKER_DATA_DIR ?? '', 'broker.db'), nowMs: Date.now })
+    try {
+      for (let done = 0; done < sessions; done += 500) {
+        const batch = Array.from({ length: Math.min(500, sessions - done) }, (_, n) => sessionEverywhere(store, done + n, this.#dead))
+        this.#sids.push(...(await Promise.all(batch)))
+      }
+    } finally {
+      await store.close()
+    }
+  }
+
+  async die(): Promise<void> {
+    for (const [index, { receiver }] of this.#dead.entries()) {
+      if (index % 2 === 0) receiver.answer = () => {}
+      else await receiver.close()
+    }
+  }
+
+  /** Signs all their users out, who are one tenant's. Settles when every delivery is pending. */
+  async signAllOut(broker: () => Promise<Broker>): Promise<void> {
+    await (await broker()).send('POST', '/revocations', { selector: { kind: 'tenant', tid: FABRIKAM.tid }, case_reference: 'CHAOS' })
+    await until('the dead neighbors have all their deliveries pending', async () => {
+      const { pending } = await (await broker()).get<{ pending: { client_id: string; pending: number }[] }>('/status')
+      return DEAD.every((name) => (pending.find((one) => one.client_id === name)?.pending ?? 0) >= this.#sids.length)
+    })
+  }
+
+  /** From the moment at which a session's revocation is asked for until the sixth instance has its logout token. */
+  async latency(upn: string, revoke: (sid: string) => Promise<void>, times: number): Promise<Latency> {
+    const taken: number[] = []
+    for (let n = 0; n < times; n++) {
+      const sid = sidOf((await this.#world.signIn(newBrowser(), this.#sixth, { login_hint: upn })).tokens.id_token)
+      const askedMs = Date.now()
+      await revoke(sid)
+      const { atMs } = await until('the sixth instance gets its logout token', () =>
+        this.#sixth.receiver.delivered.find(({ claims }) => claims.sid === sid),
+      )
+      taken.push(atMs - askedMs)
+    }
+    taken.sort((a, b) => a - b)
+    return { p50: taken[Math.floor(taken.length / 2)] ?? 0, max: taken.at(-1) ?? 0 }
+  }
+
+  async comeBack(): Promise<void> {
+    for (const { receiver } of this.#dead) {
+      // What they took without an answer is not theirs.
+      receiver.delivered.length = 0
+      receiver.answer = (response) => void response.writeHead(200).end()
+    }
+    for (const [index, { receiver }] of this.#dead.entries()) if (index % 2 === 1) await receiver.open()
+  }
+
+  /** When nothing is pending any more. */
+  judge(): void {
+    for (const { entry, receiver } of this.#dead) {
+      const heard = new Set(receiver.delivered.map(({ claims }) => claims.sid))
+      const missing = this.#sids.filter((sid) => !heard.has(sid)).length
+      if (missing > 0) throw new Violation(`${entry.client_id} came back and never got ${missing} of ${this.#sids.length} logout tokens.`)
+    }
+  }
+}
+
+const instanceOf = (world: TestWorld, name: string): TestInstance => {
+  const found = world.instances.find(({ entry }) => entry.client_id === name)
+  if (found === undefined) throw new Error(`There is no instance ${name}.`)
+  return found
+}
+
+async function sessionEverywhere(store: Store, n: number, instances: readonly TestInstance[]): Promise<string> {
+  const now = Math.floor(Date.now() / 1000)
+  const sid = `s_neighbor_${n}`
+  await store.signIn({
+    session: {
+      user: { tid: FABRIKAM.tid, oid: `00000000-0000-4000-a000-${String(n).padStart(12, '0')}` },
+      authTime: now,
+      idleSeconds: 28_800,
+      absoluteAt: now + 43_200,
+      roles: [],
+      staySignedIn: false,
+      device: 'Firefox on Linux',
+      cookieHash: sha256(sid),
+    },
+    ids: { sub: `u_neighbor_${n}`, sid },
+    now,
+  })
+  for (const { entry, redirectUri } of instances) {
+    const codeHash = sha256(`${sid} ${entry.client_id}`)
+    const code = {
+      codeHash,
+      clientId: entry.client_id,
+      redirectUri,
+      scope: 'openid',
+      audience: entry.client_id,
+      codeChallenge: CHALLENGE,
+      expiresAt: now + 60,
+    }
+    await store.issueCode({ sid, code, now })
+    await store.redeemAuthorizationCode({ codeHash, clientId: entry.client_id, redirectUri, verifier: VERIFIER, familyId: `f_${codeHash}`, now })
+  }
+  return sid
+}

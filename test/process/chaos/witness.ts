@@ -1,0 +1,83 @@
+import { createGuard, type Guard } from '@case-manager/guard'
+import { until } from '../broker-process.ts'
+import { newBrowser, type TestInstance, type TestWorld, sidOf } from '../world.ts'
+import { persist, Violation } from './users.ts'
+
+/** Guards that stay connected while the broker ends and comes back, and a user of theirs who is revoked as soon as it is back. */
+
+export const GUARDS = 4
+/** DESIGN.md, aims: guards after a broker's return. */
+const LIVE_MS = 3_000
+const REJECTED_MS = 1_000
+
+interface Parts {
+  world: TestWorld
+  instance: TestInstance
+  upn: string
+  revoke(sid: string): Promise<void>
+}
+
+export class Witness {
+  readonly #parts: Parts
+  readonly #guards: Guard[]
+  /** Milliseconds from the broker's return until each guard was live, and from then (or from the revocation) until it refused. */
+  readonly liveMs: number[] = []
+  readonly rejectedMs: number[] = []
+
+  private constructor(parts: Parts, guards: Guard[]) {
+    this.#parts = parts
+    this.#guards = guards
+  }
+
+  static async open(parts: Parts): Promise<Witness> {
+    const { client_id: clientId, client_secret: clientSecret, audience } = parts.instance.entry
+    const guards = Array.from({ length: GUARDS }, (_, n) =>
+      createGuard({
+        issuer: parts.world.broker.issuer,
+        clientId,
+        clientSecret,
+        audience: String(audience),
+        guardId: `witness-${n}`,
+        hooks: { problem: () => {} },
+      }),
+    )
+    await Promise.all(guards.map((guard) => guard.start()))
+    return new Witness(parts, guards)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#guards.map((guard) => guard.stop()))
+  }
+
+  /** @param restart ends the broker and starts it again */
+  async during(restart: () => Promise<void>): Promise<void> {
+    const { world, instance, upn, revoke } = this.#parts
+    const { tokens } = await persist(`${upn} signs in`, () => world.signIn(newBrowser(), instance, { login_hint: upn }))
+    for (const guard of this.#guards) await until('a guard takes the token', async () => (await guard.check(tokens.access_token)).ok)
+    const connects = this.#guards.map((guard) => guard.status().counters.connects)
+    await restart()
+    const startedMs = performance.now()
+    await persist('a revocation right after the start', () => revoke(sidOf(tokens.id_token)))
+    const acknowledgedMs = performance.now()
+    await Promise.all(
+      this.#guards.map(async (guard, index) => {
+        await until('a guard is live again', () => isLive(guard) && guard.status().counters.connects > (connects[index] ?? 0))
+        const liveMs = performance.now()
+        await until('a guard refuses what was revoked', async () => !(await guard.check(tokens.access_token)).ok)
+        this.#note(liveMs - startedMs, performance.now() - Math.max(liveMs, acknowledgedMs))
+      }),
+    )
+  }
+
+  #note(liveMs: number, rejectedMs: number): void {
+    this.liveMs.push(Math.round(liveMs))
+    this.rejectedMs.push(Math.max(0, Math.round(rejectedMs)))
+    if (liveMs > LIVE_MS) throw new Violation(`A guard was live only ${Math.round(liveMs)} ms after the broker's return.`)
+    if (rejectedMs > REJECTED_MS) throw new Violation(`A guard that was live honored what was revoked for ${Math.round(rejectedMs)} ms.`)
+  }
+}
+
+const isLive = (guard: Guard): boolean => {
+  const { connected, ready, stale } = guard.status()
+  return connected && ready && !stale
+}
