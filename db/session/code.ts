@@ -4,7 +4,7 @@ import type { Takes } from '../engine/statement.ts'
 import { codes } from '../schema.ts'
 import type { NewCode, SignInActs } from '../store.ts'
 import type { Standing } from '../types.ts'
-import { lockSession, sessionBySid, standingOf, touch } from './row.ts'
+import { sessionBySid, standingOf, touch } from './row.ts'
 
 /** The code that carries a session to a client. It refuses one for a session that is not live. */
 
@@ -33,9 +33,11 @@ export function* addCode(code: NewCode, { sid, openedSeq }: { sid: string; opene
   yield* add.run({ codeHash, sid, clientId, redirectUri, scope, audience, nonce, codeChallenge, wantsAuthTime, openedSeq, expiresAt })
 }
 
-/** Single sign-on: it counts as activity. */
+/**
+ * Single sign-on: it counts as activity. A revocation beside it ends the code too, which is opened against the head of the log that the session
+ * was looked at with.
+ */
 export function* issueCode({ sid, code, now }: Parameters<SignInActs['issueCode']>[0]): Act<Standing> {
-  yield* lockSession(sid)
   const row = yield* sessionBySid(sid)
   const standing = yield* standingOf(row, now)
   if (row === undefined || standing.state !== 'live') return standing
