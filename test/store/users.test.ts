@@ -83,19 +83,6 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     expect(await b.store.forgetErased({ limit: 4 })).toBe(false)
   })
 
-  test('erased twice at once, beside a page of an earlier erasure, and all of it is forgotten', async () => {
-    const b = await open()
-    const alice = await b.signIn('alice')
-    await b.revoke({ kind: 'session', sid: alice.session.sid })
-    const { sub } = alice.session
-    const erase = () => b.store.eraseUser({ sub, actor: OPERATOR, now: b.now })
-    await erase()
-    const answers = await Promise.all([erase(), b.store.forgetErased({ limit: 4 }), erase()])
-    expect(answers).toMatchObject([{ outcome: 'erased' }, expect.any(Boolean), { outcome: 'erased' }])
-    await forgetAll(b, 4)
-    expect(await b.store.standingBySid(alice.session.sid, b.now)).toMatchObject({ session: { device: '', roles: [] } })
-  })
-
   test('a session that was opened after the erasure keeps its roles and device while the pages go on', async () => {
     const b = await open()
     const before = await b.signIn('alice')
