@@ -60,8 +60,8 @@ async function halfSent(token: string): Promise<{ finish(): Promise<string> }> {
 function watchAnswers(): { stop(): Promise<number> } {
   const enough = new AbortController()
   let longest = 0
+  let lastMs = performance.now()
   const running = (async () => {
-    let lastMs = performance.now()
     while (!enough.signal.aborted) {
       await fetch(`${world.broker.issuer}/healthz`, { headers: { connection: 'close' } })
         .then((response) => response.arrayBuffer())
@@ -75,6 +75,8 @@ function watchAnswers(): { stop(): Promise<number> } {
   })()
   return {
     async stop() {
+      const askedMs = performance.now()
+      await until('an answer', () => lastMs > askedMs)
       enough.abort()
       await running
       return longest
@@ -82,30 +84,51 @@ function watchAnswers(): { stop(): Promise<number> } {
   }
 }
 
+interface Restart {
+  /** From the signal to the end of the process, from then until it serves, and the longest time without an answer; milliseconds. */
+  stopped: number
+  boot: number
+  unanswered: number
+}
+
+/** SIGTERM and start again. @param meanwhile runs while the broker drains */
+async function restart(meanwhile: () => Promise<void> = async () => {}): Promise<Restart & { startedMs: number }> {
+  await fetch(`${world.broker.issuer}/healthz`)
+  const answers = watchAnswers()
+  const seen = world.broker.output.length
+  const askedMs = performance.now()
+  const ended = world.broker.end('SIGTERM')
+  await until('it drains', () => world.broker.output.slice(seen).includes('"event":"draining"'))
+  await meanwhile()
+  expect(await ended).toBe(0)
+  const endedMs = performance.now()
+  await world.broker.start()
+  const startedMs = performance.now()
+  const unanswered = await answers.stop()
+  return { stopped: Math.round(endedMs - askedMs), boot: Math.round(startedMs - endedMs), unanswered: Math.round(unanswered), startedMs }
+}
+
+/** The aim, where the machine is calm enough to start a broker so soon. On a busy one, all but the start itself is bounded. */
+const [MOST_UNANSWERED_MS, CALM_BOOT_MS, MOST_BESIDE_BOOT_MS] = [1_200, 800, 1_000]
+/** Guards that kept the process from ending cost 5 s. */
+const [MOST_STOPPED_MS, MOST_FOR_GUARDS_MS] = [2_500, 2_000]
+
 test('with guards connected: no request under way is broken off, the process ends at once, and guards are live within 3 s of its return', async () => {
+  const { startedMs: _, ...quiet } = await restart()
   world.as(ALICE)
   const { tokens } = await world.signIn(newBrowser(), sydney())
   guards = await followers()
   for (const guard of guards) expect(await guard.check(tokens.access_token)).toMatchObject({ ok: true })
   const requests = await Promise.all(Array.from({ length: REQUESTS }, () => halfSent(tokens.access_token)))
-  const answers = watchAnswers()
-  await fetch(`${world.broker.issuer}/healthz`)
 
-  const askedMs = performance.now()
-  const ended = world.broker.end('SIGTERM')
-  await until('it drains', () => world.broker.output.includes('"event":"draining"'))
-  const answered = await Promise.all(requests.map((request) => request.finish()))
-  for (const answer of answered) {
-    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
-    expect(answer).toMatch(/\r\nconnection: close\r\n/i)
-    expect(answer).toContain('"active":true')
-  }
-  expect(await ended).toBe(0)
-  const stoppedMs = performance.now() - askedMs
-
-  const bootMs = performance.now()
-  await world.broker.start()
-  const startedMs = performance.now()
+  const { startedMs, ...restarted } = await restart(async () => {
+    const answered = await Promise.all(requests.map((request) => request.finish()))
+    for (const answer of answered) {
+      expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+      expect(answer).toMatch(/\r\nconnection: close\r\n/i)
+      expect(answer).toContain('"active":true')
+    }
+  })
   // What is revoked as soon as the broker is back.
   await fetch(`${world.broker.issuer}/revoke`, {
     method: 'POST',
@@ -120,18 +143,14 @@ test('with guards connected: no request under way is broken off, the process end
       return { live: liveMs - startedMs, rejected: performance.now() - liveMs }
     }),
   )
-  const unanswered = await answers.stop()
   const figures = {
-    stopped: Math.round(stoppedMs),
-    boot: Math.round(startedMs - bootMs),
-    unanswered: Math.round(unanswered),
+    ...restarted,
     live: Math.round(Math.max(...returns.map(({ live }) => live))),
     rejected: Math.round(Math.max(...returns.map(({ rejected }) => rejected))),
   }
-  process.stdout.write(`planned restart, ms: ${JSON.stringify(figures)}\n`)
-  expect(figures.stopped).toBeLessThan(2_500)
-  // Of what was unanswered, all but the start itself.
-  expect(figures.unanswered - figures.boot).toBeLessThan(1_000)
+  process.stdout.write(`planned restart, ms: ${JSON.stringify({ ...figures, quiet })}\n`)
+  expect(figures.stopped).toBeLessThan(Math.max(MOST_STOPPED_MS, quiet.stopped + MOST_FOR_GUARDS_MS))
+  expect(figures.unanswered).toBeLessThan(quiet.boot <= CALM_BOOT_MS ? MOST_UNANSWERED_MS : figures.boot + MOST_BESIDE_BOOT_MS)
   expect(figures.live).toBeLessThan(3_000)
   expect(figures.rejected).toBeLessThan(1_000)
 })
