@@ -24,6 +24,7 @@ export function clientCommands(program: Command, context: Context): void {
   addCommand(clients, context)
   updateCommand(clients, context)
   secretCommands(clients, context)
+  removeSecretCommand(clients, context)
   schemaCommand(clients, context)
   removeCommand(clients, context)
 }
@@ -129,6 +130,21 @@ function secretCommands(clients: Command, context: Context): void {
           `client_secret:      ${secret}\nclient_secret_hash: ${hash.hash}\nGive the instance the secret; the clients file needs the hash alone.\n`,
       )
     })
+}
+
+function removeSecretCommand(clients: Command, context: Context): void {
+  examples(
+    clients
+      .command('remove-secret <client> <secret>')
+      .description('End one secret of a client at once, by its id: cmb clients show lists them, the older first..')
+      .addOption(asJson())
+      .action(async (client: string, secret: string, _options: unknown, command: Command) => {
+        const path = `/clients/${encodeURIComponent(client)}/secrets/${encodeURIComponent(secret)}`
+        const answer = await (await context.broker(command)).send('DELETE', path)
+        context.print(command, answer, () => `The secret ${secret} of ${client} is removed.\n`)
+      }),
+    'cmb clients remove-secret sydney 8f0c…',
+  )
 }
 
 function schemaCommand(clients: Command, context: Context): void {

@@ -8,7 +8,7 @@ import { refreshTokens } from '../../src/token/refresh-token.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { cmb } from './cmb.ts'
 
-/** docs/operations.md, “`BROKER_SECRET` leaked”, walked step by step. */
+/** docs/runbook.md, “BROKER_SECRET leaked”, step by step, and what is left of the old secret afterwards. */
 
 const FRESH = Buffer.alloc(32, 'a new secret that nobody has seen')
 
