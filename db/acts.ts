@@ -1,7 +1,7 @@
 import { clientActs } from './client/acts.ts'
 import type { Engine } from './engine/act.ts'
 import { microsoftActs } from './microsoft/acts.ts'
-import { operatorActs } from './operator/acts.ts'
+import { auditActs, operatorActs } from './operator/acts.ts'
 import { userActs } from './operator/erase.ts'
 import { housekeepingActs } from './operator/housekeeping.ts'
 import { tenantActs } from './operator/tenants.ts'
@@ -20,6 +20,7 @@ export const allActs = (engine: Engine) => ({
   ...feedActs(engine),
   ...clientActs(engine),
   ...operatorActs(engine),
+  ...auditActs(engine),
   ...tenantActs(engine),
   ...userActs(engine),
   ...housekeepingActs(engine),

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import type { ClientSource } from '../src/protocol/client-metadata.ts'
 import type { Actor, Reason } from '../src/protocol/revocation.ts'
+import type { AuditWay } from './types.ts'
 
 /**
  * The tables of the embedded store: the one source of `db/migrations` (`drizzle-kit generate --config db/drizzle.config.ts`). The acts in
@@ -467,10 +468,10 @@ export const audit = sqliteTable(
   {
     id: integer().primaryKey({ autoIncrement: true }),
     atMs: integer('at_ms').notNull(),
-    actorKind: text('actor_kind').notNull(),
+    actorKind: text('actor_kind').$type<Actor['kind']>().notNull(),
     actorId: text('actor_id').notNull(),
     /** By which way: the console, the admin API, cmb. */
-    via: text().notNull(),
+    via: text().$type<AuditWay>().notNull(),
     act: text().notNull(),
     target: text(),
     caseReference: text('case_reference'),

@@ -1,5 +1,7 @@
 import type { Engine } from '../engine/act.ts'
-import type { Housekeeping, KeyActs, RegistryActs } from '../store.ts'
+import type { AuditActs, EvidenceActs, Housekeeping, KeyActs, RegistryActs } from '../store.ts'
+import { appendAudit, concludeAudit, listAudit } from './audit.ts'
+import { addSignedHead, chainRows, evidenceRows, headAndSignature, segmentBegins, signedAround } from './evidence.ts'
 import { activateKey, addKey, listKeys, retireKey } from './keys.ts'
 import { probe, setSetting, setSettingOnce, setting } from './settings.ts'
 import { registryVersion } from './version.ts'
@@ -18,5 +20,21 @@ export function operatorActs({ read, write, nowMs }: Engine): RegistryActs & Key
     setSetting: (name, value) => write(() => setSetting(name, value)),
     setSettingOnce: (name, value) => write(() => setSettingOnce(name, value)),
     probe: () => write(() => probe(String(nowMs()))),
+  }
+}
+
+/** What operators did, and both logs as evidence. */
+export function auditActs(engine: Engine): AuditActs & EvidenceActs {
+  const { read, write } = engine
+  return {
+    appendAudit: (entry) => write(() => appendAudit(engine, entry)),
+    concludeAudit: (input) => write(() => concludeAudit(engine, input)),
+    listAudit: (input) => listAudit(engine, input),
+    chainHead: (log) => read(() => headAndSignature(log)),
+    addSignedHead: (head) => write(() => addSignedHead(head)),
+    signedAround: (place) => read(() => signedAround(place)),
+    chainRows: (stretch) => read(() => chainRows(stretch)),
+    chainBegins: (place) => read(() => segmentBegins(place)),
+    evidenceRows: (stretch) => read(() => evidenceRows(stretch)),
   }
 }

@@ -1,5 +1,4 @@
 import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
 import type { LogName } from '../../src/protocol/evidence-chain.ts'
 import { linkHash, NOTHING_BEFORE, personalHash } from '../../src/protocol/evidence-chain.ts'
 import type { Act, Ambient } from '../engine/act.ts'
@@ -7,14 +6,14 @@ import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { audit, chainBegins, chainHeads, logHead } from '../schema.ts'
-import { headOfLog } from './covers.ts'
 
 /** The heads of the chains, advanced in the transaction that appends to a log. It refuses to append where a log has no chain. */
 
-const head = query(
-  columnsOf(chainHeads, 'number', 'hash'),
-  (p: Takes<{ log: LogName }>, f) => sql`SELECT ${f} FROM ${chainHeads} WHERE ${chainHeads.log} = ${p.log}${forUpdate(chainHeads)}`,
-)
+const headFields = columnsOf(chainHeads, 'number', 'hash')
+type Head = RowOf<typeof headFields>
+const headOf = (p: Takes<{ log: LogName }>) => sql`FROM ${chainHeads} WHERE ${chainHeads.log} = ${p.log}`
+const head = query(headFields, (p: Takes<{ log: LogName }>, f) => sql`SELECT ${f} ${headOf(p)}`)
+const headLocked = query(headFields, (p: Takes<{ log: LogName }>, f) => sql`SELECT ${f} ${headOf(p)}${forUpdate(chainHeads)}`)
 const advance = command(
   (p: Takes<{ log: LogName; number: number; hash: string }>) =>
     sql`UPDATE ${chainHeads} SET ${assign(chainHeads, { number: p.number, hash: p.hash })} WHERE ${chainHeads.log} = ${p.log}`,
@@ -28,11 +27,9 @@ const addBegin = command((p: Takes<{ log: LogName; number: number; hash: string;
   insertInto(chainBegins, { log: p.log, number: p.number, hash: p.hash, fields: p.fields }),
 )
 
-function lastQuery(last: SQL<number>) {
-  return query({ last }, (_, f) => sql`SELECT ${f}`)
-}
-/** Locked: of two brokers that open a new store, the second finds its chains. */
-const epochOf = query(columnsOf(logHead, 'epoch'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`)
+// Locked: of two brokers that open a new store, the second finds its chains.
+const logLocked = query(columnsOf(logHead, 'seq', 'epoch'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`)
+const lastEntry = query(columnsOf(audit, 'id'), (_, f) => sql`SELECT ${f} FROM ${audit} ORDER BY ${audit.id} DESC LIMIT 1`)
 
 type Fields = Record<string, string | number | null>
 
@@ -41,17 +38,23 @@ export interface Linked {
   personalHash: string
 }
 
-export function* chainHead(log: LogName): Act<RowOf<{ number: typeof chainHeads.number; hash: typeof chainHeads.hash }>> {
-  const found = yield* head.get({ log })
+const required = (log: LogName, found: Head | undefined): Head => {
   if (found === undefined) throw new Error(`The ${log} log has no chain: the database is damaged. Restore a backup.`)
   return found
+}
+export function* chainHead(log: LogName): Act<Head> {
+  return required(log, yield* head.get({ log }))
+}
+/** The head, which no other act advances until this one ends. */
+export function* lockChain(log: LogName): Act<Head> {
+  return required(log, yield* headLocked.get({ log }))
 }
 
 /** Inside the transaction that appends the row. @param salt is kept beside the row until its user is erased */
 export function* link(log: LogName, row: { number: number; fields: Fields; salt: string; personal: Record<string, string | null> }): Act<Linked> {
   const { number, fields } = row
   const personal = personalHash(row.salt, row.personal)
-  const former = yield* chainHead(log)
+  const former = yield* lockChain(log)
   const hash = linkHash(log, former.hash, { number, kind: 'row', fields, personal })
   yield* advance.run({ log, number, hash })
   return { hash, personalHash: personal }
@@ -66,24 +69,23 @@ export interface Begin {
 
 /** A new segment, whose rows follow `after`. It names the head before it, where there is one. */
 export function* beginSegment(log: LogName, { after, at, why, epoch }: Begin): Act<void> {
-  const former = yield* head.get({ log })
+  const former = yield* headLocked.get({ log })
   const fields = { why, epoch, at, former_number: former?.number ?? null, former_hash: former?.hash ?? null }
   const hash = linkHash(log, former?.hash ?? NOTHING_BEFORE, { number: after, kind: 'begin', fields })
   yield* setHead.run({ log, number: after, hash })
   yield* addBegin.run({ log, number: after, hash, fields: JSON.stringify(fields) })
 }
 
-const lastOf: Record<LogName, ReturnType<typeof lastQuery>> = {
-  revocations: lastQuery(headOfLog),
-  audit: lastQuery(sql<number>`coalesce((SELECT ${audit.id} FROM ${audit} ORDER BY ${audit.id} DESC LIMIT 1), 0)`),
-}
-
-/** The chain of a store that has none: it is new, or a version wrote it that kept none. What is there already is before the chain, which says so. */
-export function* beginChains({ nowMs }: Pick<Ambient, 'nowMs'>): Act<void> {
-  const { epoch } = (yield* epochOf.get({})) ?? { epoch: '' }
+/**
+ * The chain of a log that has none: the store is new, or a version wrote it that kept none. What is there already is before the chain, which
+ * says so.
+ * @param lastAudit the last id of the audit log, where the engine knows it although retention has deleted its entry
+ */
+export function* beginChains({ nowMs }: Pick<Ambient, 'nowMs'>, lastAudit = 0): Act<void> {
+  const { seq, epoch } = (yield* logLocked.get({})) ?? { seq: 0, epoch: '' }
+  const last = { revocations: seq, audit: Math.max(lastAudit, (yield* lastEntry.get({}))?.id ?? 0) }
   for (const log of ['revocations', 'audit'] as const) {
     if ((yield* head.get({ log })) !== undefined) continue
-    const after = (yield* lastOf[log].get({}))?.last ?? 0
-    yield* beginSegment(log, { after, at: Math.floor(nowMs() / 1000), why: after === 0 ? 'new' : 'upgraded', epoch })
+    yield* beginSegment(log, { after: last[log], at: Math.floor(nowMs() / 1000), why: last[log] === 0 ? 'new' : 'upgraded', epoch })
   }
 }

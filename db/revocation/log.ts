@@ -141,6 +141,15 @@ function* apply(ambient: Ambient, entry: Entry, at: { seq: number; atMs: number;
   return yield* addDeliveries(ambient, { seq, atMs, sid, sub, clientId, wide: false, priority: entry.priority ?? 'urgent' })
 }
 
+/** What the hash of a row covers in clear, and what it covers salted. */
+export const linkOfRevocation = (row: Omit<RevocationRow, 'fanOut' | 'fanOutCursor' | 'sessions'>) => ({
+  fields: {
+    ...{ seq: row.seq, kind: row.kind, sid: row.sid, client_id: row.clientId, tid: row.tid, reason: row.reason, actor_kind: row.actorKind },
+    ...{ at: row.at, at_ms: row.atMs, case_reference: row.caseReference },
+  },
+  personal: { sub: row.sub, actor_id: row.actorId, comment: row.comment },
+})
+
 /** The row with its link in the chain: what identifies a user is covered by a salted hash, so that erasing the salt erases it. */
 function* insertLinked(
   entry: Entry,
@@ -152,16 +161,16 @@ function* insertLinked(
   const { kind } = selector
   const [tid, caseReference, comment] = [row.tid ?? null, entry.caseReference ?? null, entry.comment ?? null]
   const { kind: actorKind, id: actorId } = entry.actor
-  const fields = { seq, kind, sid, client_id: clientId, tid, reason, actor_kind: actorKind, at, at_ms: atMs, case_reference: caseReference }
-  const linked = yield* link('revocations', { number: seq, fields, salt, personal: { sub, actor_id: actorId, comment } })
+  const written = { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment }
   const inserted = yield* insert.get({
-    ...{ seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment, salt, ...linked },
+    ...{ ...written, salt, ...(yield* link('revocations', { number: seq, salt, ...linkOfRevocation(written) })) },
     fanOut: cutoffKey(selector) === undefined ? 'complete' : 'pending',
     sessions: kind === 'session' || kind === 'grant' ? 1 : 0,
   })
   if (inserted === undefined) throw new Error('The log took no entry.')
   return revocationOf(inserted)
 }
+
 /** Appends a revocation: in force, and announced, from this act's commit on. */
 export function* append(ambient: Ambient, entry: Entry): Act<Committed> {
   // First of all: who appends waits here for the one before, so that `seq` is in commit order and what is read afterwards is current.

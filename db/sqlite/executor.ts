@@ -3,8 +3,9 @@ import type Database from 'better-sqlite3'
 import type { Act, Ambient, AnyStatement, Call, Engine, Params } from '../engine/act.ts'
 import { allStatements, valuesOf } from '../engine/statement.ts'
 import type { Committed } from '../types.ts'
-import type { Core } from './core.ts'
 import type { Sqlite } from './open.ts'
+import type { Read } from './read.ts'
+import type { Writer } from './writer.ts'
 
 /** Carries out acts on one SQLite connection: each statement is rendered and prepared once. It refuses an act that waits for anything. */
 
@@ -54,7 +55,7 @@ export function createExecutor(db: Sqlite, revoked: (committed: Committed) => vo
 }
 
 /** The engine of the embedded store: acts of one batch share a commit, and reads run between two commits. */
-export const sqliteEngine = ({ write, read, nowMs, newId }: Pick<Core, 'write' | 'read'> & Ambient, { run }: Executor): Engine => ({
+export const sqliteEngine = ({ write, read, nowMs, newId }: Ambient & { write: Writer['write']; read: Read }, { run }: Executor): Engine => ({
   nowMs,
   newId,
   write: (act) => write(() => run(act())),

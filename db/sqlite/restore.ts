@@ -17,13 +17,12 @@ import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { StoreUnavailable } from '../store.ts'
-import { auditRows } from './audit.ts'
+import { beginRestored } from '../operator/restored.ts'
 import { syncFile } from './backup.ts'
-import { beginChains, chains } from './chains.ts'
-import { newRowId } from './core.ts'
+import { beginChainsOf } from './chains.ts'
+import { newRowId } from '../engine/values.ts'
 import { writeHighWater } from './data-file.ts'
 import { lockDataFile } from './lock.ts'
-import { revocationLog } from './log.ts'
 import { openTables } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { createExecutor } from './executor.ts'
@@ -123,55 +122,20 @@ function copyWhole(from: string, to: string): void {
   }
 }
 
-/**
- * Ahead of whatever was issued by the log that is given up, also where that is lost and the same backup was restored before: no log takes
- * more than a hundred revocations in every millisecond. Below 10^15, which is what the feed's numbers have room for.
- */
-const seqAhead = (backupSeq: number, formerSeq: number, nowMs: number): number => Math.max(Math.max(backupSeq, formerSeq) + 2 ** 32, nowMs * 100)
-
 function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerSeq: number): Omit<Restored, 'formerKeptAs'> {
   const db = openCopy(copy, backup)
   try {
-    const now = Math.floor(nowMs / 1000)
     // No broker runs on the copy: what is revoked here is announced by none.
-    const { run } = createExecutor(db, () => undefined)
-    const core = { db, run, nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) }
-    const log = revocationLog(core)
-    const chain = chains(core)
-    const lastRevocationAt = db.prepare<[], number | null>('SELECT max(at) FROM revocations').pluck().get() ?? undefined
-    const seq = db.transaction(() => {
-      const epoch = randomBytes(9).toString('base64url')
-      const audit = auditRows(core)
-      concludeBackups(db, audit)
-      // Former heads of rows that the backup has not are no part of it: each log goes on in a segment of its own, which names the backup's head.
-      beginChains(core)
-      const next = seqAhead(log.head(), formerSeq, nowMs)
-      chain.begin('audit', { after: chain.headOf('audit').number, at: now, why: 'restored', epoch })
-      chain.begin('revocations', { after: next, at: now, why: 'restored', epoch })
-      const id = audit.append({ actor, via: 'command', act: 'restore', target: `log ${log.epoch()}`, details: { seq: log.head(), epoch } })
-      db.prepare<[number, string]>('UPDATE log_head SET seq = ?, epoch = ? WHERE id = 1').run(next, epoch)
-      // A key that leaked, and was retired since, would sign again: the broker makes new ones when it starts. Those that files hold are the operator's.
-      db.prepare<[number]>("UPDATE signing_keys SET state = 'retired', retire_at = ? WHERE private_sealed IS NOT NULL AND state <> 'retired'").run(
-        now,
-      )
-      const { revocation } = log.append({ selector: { kind: 'everything' }, reason: 'restored', actor, now })
-      audit.conclude({ id, outcome: 'done', result: { seq: revocation.seq } })
-      return revocation.seq
-    })()
+    const executor = createExecutor(db, () => undefined)
+    const ambient = { nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) }
+    const epoch = randomBytes(9).toString('base64url')
+    beginChainsOf(db, executor, ambient)
+    const begun = db.transaction(() => executor.run(beginRestored(ambient, { actor, epoch, formerSeq })))()
     db.pragma('wal_checkpoint(TRUNCATE)')
-    return { epoch: log.epoch(), seq, lastRevocationAt }
+    return { epoch, ...begun }
   } finally {
     db.close()
   }
-}
-
-/** A backup is copied before its own audit entry ends. That it can be restored shows how it ended. */
-function concludeBackups(db: Sqlite, audit: ReturnType<typeof auditRows>): void {
-  const unfinished = db.prepare<[], number>(
-    "SELECT id FROM audit WHERE act = 'backup' AND id NOT IN (SELECT id FROM audit_outcomes) ORDER BY id DESC LIMIT 1",
-  )
-  const id = unfinished.pluck().get()
-  if (id !== undefined) audit.conclude({ id, outcome: 'done', result: { restored: true } })
 }
 
 function openCopy(copy: string, backup: string): Sqlite {

@@ -2,22 +2,18 @@ import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { Random } from '../../src/protocol/ids.ts'
 import { allActs } from '../acts.ts'
+import { logHeadRow } from '../revocation/log.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
-import { auditActs } from './audit.ts'
 import { DataFile, writeHighWater } from './data-file.ts'
-import { beginChains } from './chains.ts'
-import { newRowId, reading } from './core.ts'
-import type { Core } from './core.ts'
-import { evidenceActs } from './evidence.ts'
+import { beginChainsOf } from './chains.ts'
+import { reading } from './read.ts'
+import { newRowId } from '../engine/values.ts'
 import { createExecutor, sqliteEngine } from './executor.ts'
-import { revocationLog } from './log.ts'
-import type { RevocationLog } from './log.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { Reader } from './reader.ts'
 import { createWriter } from './writer.ts'
-import type { Engine } from '../engine/act.ts'
 import type { Committed } from '../types.ts'
 
 /** The embedded store: one SQLite file, one process that writes it. */
@@ -45,13 +41,11 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   const executor = createExecutor(db, writer.revoked)
   const closed = () => new StoreUnavailable('The store is closed.')
   const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
-  const core: Core = { db, ...ambient, write: writer.write, read: reading(db, dataFile, closed), run: executor.run }
-  beginChains(core)
-  const log = revocationLog(core)
+  beginChainsOf(db, executor, ambient)
   const reader = new Reader(file, dataFile)
-  const watch = watchFile(file, dataFile, log)
+  const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
   return {
-    ...acts(core, sqliteEngine(core, executor)),
+    ...allActs(sqliteEngine({ ...ambient, write: writer.write, read: reading(db, dataFile, closed) }, executor)),
     onRevoked: (listener) => void listeners.push(listener),
     searchSessions: (input) => reader.ask('searchSessions', input),
     previewRevocation: (selector, now) => reader.ask('previewRevocation', selector, now),
@@ -74,19 +68,19 @@ const sizeOf = async (file: string): Promise<number> => (await stat(file).catch(
 const WATCH_MS = 1_000
 
 /** Keeps the high-water mark beside the file, and finds a file that went while nobody wrote. */
-function watchFile(file: string, dataFile: DataFile, log: RevocationLog): { stop(): void } {
+function watchFile(file: string, dataFile: DataFile, head: () => { epoch: string; seq: number }): { stop(): void } {
   let noted = 0
   const look = (): void => {
     try {
       dataFile.mustBeSound()
-      const seq = log.head()
-      if (seq > noted) writeHighWater(file, { epoch: log.epoch(), seq })
+      const { epoch, seq } = head()
+      if (seq > noted) writeHighWater(file, { epoch, seq })
       noted = seq
     } catch {
       // A full disk, or a file that is gone: every act says so itself.
     }
   }
-  writeHighWater(file, { epoch: log.epoch(), seq: log.head() })
+  writeHighWater(file, head())
   const timer = setInterval(look, WATCH_MS)
   timer.unref()
   return {
@@ -94,14 +88,6 @@ function watchFile(file: string, dataFile: DataFile, log: RevocationLog): { stop
       clearInterval(timer)
       look()
     },
-  }
-}
-
-function acts(core: Core, engine: Engine): Omit<Store, 'close' | 'backup' | 'checkIntegrity' | 'size' | 'onRevoked'> {
-  return {
-    ...allActs(engine),
-    ...auditActs(core),
-    ...evidenceActs(core),
   }
 }
 

@@ -7,7 +7,7 @@ import { restoreBackup } from '../../db/sqlite/restore.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import type { Store } from '../../db/store.ts'
 import { chainProblem, type LogName, NOTHING_BEFORE } from '../../src/protocol/evidence-chain.ts'
-import { T0 } from './fixture.ts'
+import { benches, STORES, T0 } from './fixture.ts'
 import { BEFORE_THE_CHAIN, fillBeforeTheChain, formerDatabase } from './former.ts'
 
 /** The chains of the store: what is appended follows, what is changed in the file is found, and a restore goes on in a segment of its own. */
@@ -44,11 +44,27 @@ async function problem(store: Store, log: LogName): Promise<string | undefined> 
 
 const LOGS = ['revocations', 'audit'] as const
 
-test('each append of either log follows from the one before, and the head is the last of them', async () => {
-  const { file } = place()
-  await using(file, async (store) => {
+describe.each(STORES)('the chains, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('each append of either log follows from the one before, and the head is the last of them', async () => {
+    const { store } = await open()
     for (let n = 0; n < 3; n++) await fill(store)()
     for (const log of LOGS) expect([log, (await store.chainHead(log)).number, await problem(store, log)]).toEqual([log, 3, undefined])
+  })
+
+  test('of many appends at once, each has a number of its own and follows from the one before', async () => {
+    const { store } = await open()
+    const entry = { actor: OPERATOR, via: 'command', act: 'revoke', target: 'everything' } as const
+    const appending = Array.from({ length: 12 }, () => ({ filled: fill(store)(), id: store.appendAudit(entry) }))
+    const ids = await Promise.all(appending.map(({ id }) => id))
+    await Promise.all(appending.map(({ filled }) => filled))
+    expect(new Set(ids).size).toBe(12)
+    for (const [log, count] of [
+      ['revocations', 12],
+      ['audit', 24],
+    ] as const)
+      expect([log, (await store.chainHead(log)).number, await problem(store, log)]).toEqual([log, count, undefined])
   })
 })
 

@@ -1,0 +1,106 @@
+import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
+import type { Link, LogName } from '../../src/protocol/evidence-chain.ts'
+import type { Act } from '../engine/act.ts'
+import { columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { chainHead } from '../revocation/chain.ts'
+import { linkOfRevocation, revocationFields } from '../revocation/log.ts'
+import { audit, auditSalts, chainBegins, chainSignatures, revocations } from '../schema.ts'
+import type { EvidenceRow, SignedHead } from '../types.ts'
+import { endOf, entryFields, joinOutcomes, linkOfEntry } from './audit.ts'
+
+/** The chains as evidence: signed heads, and stretches of a log with what their hashes cover. */
+
+/** `chained`: without the rows that are older than the chain. */
+const ofRevocations = (chained: SQL) =>
+  query(
+    { ...revocationFields, ...columnsOf(revocations, 'hash', 'personalHash', 'salt') },
+    (p: Takes<{ after: number; to: number; limit: number }>, f) =>
+      sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to} ${chained}
+        ORDER BY ${revocations.seq} LIMIT ${p.limit}`,
+  )
+const ofAudit = (chained: SQL) =>
+  query(
+    { ...entryFields, ...columnsOf(audit, 'hash', 'personalHash'), salt: sql<string | null>`${auditSalts.salt}` },
+    (p: Takes<{ after: number; to: number; limit: number }>, f) =>
+      sql`SELECT ${f} FROM ${audit} ${joinOutcomes} LEFT JOIN ${auditSalts} ON ${auditSalts.id} = ${audit.id}
+        WHERE ${audit.id} > ${p.after} AND ${audit.id} <= ${p.to} ${chained} ORDER BY ${audit.id} LIMIT ${p.limit}`,
+  )
+const CHAINED = {
+  revocations: ofRevocations(sql`AND ${revocations.hash} <> ''`),
+  audit: ofAudit(sql`AND ${audit.hash} <> ''`),
+}
+const ALL = { revocations: ofRevocations(sql``), audit: ofAudit(sql``) }
+
+const addSignature = command(
+  (p: Takes<{ log: LogName; number: number; hash: string; at: number; signature: string }>) =>
+    sql`${insertInto(chainSignatures, { log: p.log, number: p.number, hash: p.hash, at: p.at, signature: p.signature })} ON CONFLICT DO NOTHING`,
+)
+const signed = (build: (number: SQL<number>) => SQL) =>
+  query(
+    columnsOf(chainSignatures, 'number', 'hash', 'at', 'signature'),
+    (p: Takes<{ log: LogName; number: number }>, f) =>
+      sql`SELECT ${f} FROM ${chainSignatures} WHERE ${chainSignatures.log} = ${p.log} AND ${chainSignatures.number} ${build(p.number)} LIMIT 1`,
+  )
+const newest = sql`ORDER BY ${chainSignatures.number} DESC, ${chainSignatures.id} DESC`
+const signedBefore = signed((number) => sql`< ${number} ${newest}`)
+const signedUpTo = signed((number) => sql`<= ${number} ${newest}`)
+const signedFrom = signed((number) => sql`>= ${number} ORDER BY ${chainSignatures.number}, ${chainSignatures.id}`)
+const begins = query(
+  columnsOf(chainBegins, 'number', 'hash', 'fields'),
+  (p: Takes<{ log: LogName; from: number; to: number }>, f) =>
+    sql`SELECT ${f} FROM ${chainBegins} WHERE ${chainBegins.log} = ${p.log} AND ${chainBegins.number} >= ${p.from} AND ${chainBegins.number} <= ${p.to}
+      ORDER BY ${chainBegins.number}, ${chainBegins.id}`,
+)
+
+/** A row of either log, whole. */
+interface Row {
+  number: number
+  hash: string
+  personalHash: string
+  salt: string | null
+  fields: Link['fields']
+  personal: Record<string, string | null>
+  ended: EvidenceRow['ended']
+}
+interface Stretch {
+  log: LogName
+  after: number
+  to: number
+  limit: number
+}
+
+function* rowsOf(statements: typeof ALL, { log, ...stretch }: Stretch): Act<Row[]> {
+  if (log === 'revocations')
+    return (yield* statements.revocations.all(stretch)).map((row) => ({ ...row, number: row.seq, ...linkOfRevocation(row), ended: undefined }))
+  return (yield* statements.audit.all(stretch)).map((row) => ({ ...row, number: row.id, ...linkOfEntry(row), ended: endOf(row, row.atMs) }))
+}
+
+const linkOf = ({ number, hash, personalHash, fields }: Row): Link => ({ number, kind: 'row', hash, personal: personalHash, fields })
+
+function evidenceOf({ number, hash, salt, fields, personal, ended }: Row): EvidenceRow {
+  const chained = hash !== ''
+  // Erasing the user deletes the salt of a row in the chain, and leaves an empty one with a row that is older.
+  const erased = chained ? salt === null : salt === ''
+  return { number, chained, fields, personal: erased ? undefined : { salt, fields: personal }, ended }
+}
+
+export function* headAndSignature(log: LogName): Act<{ number: number; hash: string; signed: SignedHead | undefined }> {
+  return { ...(yield* chainHead(log)), signed: yield* signedUpTo.get({ log, number: Number.MAX_SAFE_INTEGER }) }
+}
+export function* addSignedHead({ log, number, hash, at, signature }: SignedHead & { log: LogName }): Act<void> {
+  yield* addSignature.run({ log, number, hash, at, signature })
+}
+export function* signedAround(place: { log: LogName; number: number }): Act<{ before: SignedHead | undefined; from: SignedHead | undefined }> {
+  return { before: yield* signedBefore.get(place), from: yield* signedFrom.get(place) }
+}
+export function* chainRows(stretch: Stretch): Act<Link[]> {
+  return (yield* rowsOf(CHAINED, stretch)).map(linkOf)
+}
+export function* evidenceRows(stretch: Stretch): Act<EvidenceRow[]> {
+  return (yield* rowsOf(ALL, stretch)).map(evidenceOf)
+}
+export function* segmentBegins(place: { log: LogName; from: number; to: number }): Act<Link[]> {
+  return (yield* begins.all(place)).map(({ fields, ...row }) => ({ ...row, kind: 'begin', fields: JSON.parse(fields) as Link['fields'] }))
+}

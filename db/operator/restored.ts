@@ -1,0 +1,67 @@
+import { sql } from 'drizzle-orm'
+import type { Actor } from '../../src/protocol/revocation.ts'
+import type { Act, Ambient } from '../engine/act.ts'
+import { assign, columnsOf, command, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { beginSegment, lockChain } from '../revocation/chain.ts'
+import { append, logHeadRow } from '../revocation/log.ts'
+import { audit, auditOutcomes, logHead, revocations, signingKeys } from '../schema.ts'
+import { appendAudit, concludeAudit } from './audit.ts'
+
+/** What a restored backup begins with: a new log whose first entry revokes everything. No key of the former one signs or counts any more. */
+
+const latest = query(columnsOf(revocations, 'at'), (_, f) => sql`SELECT ${f} FROM ${revocations} ORDER BY ${revocations.at} DESC LIMIT 1`)
+const setHead = command(
+  (p: Takes<{ seq: number; epoch: string }>) => sql`UPDATE ${logHead} SET ${assign(logHead, { seq: p.seq, epoch: p.epoch })} WHERE ${logHead.id} = 1`,
+)
+// A key that leaked, and was retired since, would sign again: the broker makes new ones when it starts. Those that files hold are the operator's.
+const retireKeys = command(
+  (p: Takes<{ now: number }>) =>
+    sql`UPDATE ${signingKeys} SET ${assign(signingKeys, { state: 'retired', retireAt: p.now })}
+      WHERE ${signingKeys.privateSealed} IS NOT NULL AND ${signingKeys.state} <> 'retired'`,
+)
+const unfinishedBackup = query(
+  columnsOf(audit, 'id'),
+  (_, f) =>
+    sql`SELECT ${f} FROM ${audit} WHERE ${audit.act} = 'backup' AND ${audit.id} NOT IN (SELECT ${auditOutcomes.id} FROM ${auditOutcomes})
+      ORDER BY ${audit.id} DESC LIMIT 1`,
+)
+
+/**
+ * Ahead of whatever was issued by the log that is given up, also where that is lost and the same backup was restored before: no log takes
+ * more than a hundred revocations in every millisecond. Below 10^15, which is what the feed's numbers have room for.
+ */
+const seqAhead = (backupSeq: number, formerSeq: number, nowMs: number): number => Math.max(Math.max(backupSeq, formerSeq) + 2 ** 32, nowMs * 100)
+
+/** A backup is copied before its own audit entry ends. That it can be restored shows how it ended. */
+function* concludeBackup(ambient: Ambient): Act<void> {
+  const backup = yield* unfinishedBackup.get({})
+  if (backup !== undefined) yield* concludeAudit(ambient, { id: backup.id, outcome: 'done', result: { restored: true } })
+}
+
+interface Begun {
+  /** Of the revocation of everything. */
+  seq: number
+  /** The time of the backup's latest revocation, epoch seconds. */
+  lastRevocationAt: number | undefined
+}
+
+/** @param formerSeq how far the log that is given up had come, as far as is known */
+export function* beginRestored(ambient: Ambient, { actor, epoch, formerSeq }: { actor: Actor; epoch: string; formerSeq: number }): Act<Begun> {
+  const nowMs = ambient.nowMs()
+  const now = Math.floor(nowMs / 1000)
+  const lastRevocationAt = (yield* latest.get({}))?.at
+  yield* concludeBackup(ambient)
+  const former = yield* logHeadRow()
+  const next = seqAhead(former.seq, formerSeq, nowMs)
+  // Former heads of rows that the backup has not are no part of it: each log goes on in a segment of its own, which names the backup's head.
+  yield* beginSegment('audit', { after: (yield* lockChain('audit')).number, at: now, why: 'restored', epoch })
+  yield* beginSegment('revocations', { after: next, at: now, why: 'restored', epoch })
+  const details = { seq: former.seq, epoch }
+  const id = yield* appendAudit(ambient, { actor, via: 'command', act: 'restore', target: `log ${former.epoch}`, details })
+  yield* setHead.run({ seq: next, epoch })
+  yield* retireKeys.run({ now })
+  const { revocation } = yield* append(ambient, { selector: { kind: 'everything' }, reason: 'restored', actor, now })
+  yield* concludeAudit(ambient, { id, outcome: 'done', result: { seq: revocation.seq } })
+  return { seq: revocation.seq, lastRevocationAt }
+}

@@ -1,0 +1,18 @@
+import type { DataFile } from './data-file.ts'
+import type { Sqlite } from './open.ts'
+import { refusal } from './writer.ts'
+
+/** Reads between two commits, so that they see only what is on disk. It refuses to read a store that is closed, or whose file is damaged. */
+export type Read = <T>(act: () => T) => Promise<T>
+
+export const reading =
+  (db: Sqlite, file: Pick<DataFile, 'mustBeUndamaged' | 'damaged'>, closedError: () => Error): Read =>
+  async (act) => {
+    if (!db.open) throw closedError()
+    file.mustBeUndamaged()
+    try {
+      return act()
+    } catch (error) {
+      throw refusal(error, file)
+    }
+  }
