@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
-import { forUpdate } from '../engine/dialect.ts'
+import { forUpdate, hidden } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { clients, deliveries, participants, targets } from '../schema.ts'
@@ -33,13 +33,13 @@ type TargetRow = RowOf<typeof targetFields>
 // A target that was removed still gets what was revoked before it went.
 const targetsOf = (seq: ReturnType<typeof sql>, sid: ReturnType<typeof sql>) =>
   sql`FROM ${participants} JOIN ${clients} ON ${clients.clientId} = ${participants.clientId}
-    JOIN ${targets} ON ${targets.clientId} = ${participants.clientId} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${seq})
-    WHERE ${participants.sid} = ${sid}`
+    JOIN ${targets} ON ${targets.clientId} = ${participants.clientId} AND (${targets.removedSeq} IS NULL OR ${targets.removedSeq} >= ${hidden(seq)})
+    WHERE ${participants.sid} = ${hidden(sid)}`
 const ofAll = query(targetFields, (p: Takes<{ sid: string; seq: number }>, f) => sql`SELECT ${f} ${targetsOf(p.seq, p.sid)}`)
 const ofOne = query(
   targetFields,
   (p: Takes<{ sid: string; seq: number; clientId: string }>, f) =>
-    sql`SELECT ${f} ${targetsOf(p.seq, p.sid)} AND ${participants.clientId} = ${p.clientId}`,
+    sql`SELECT ${f} ${targetsOf(p.seq, p.sid)} AND ${participants.clientId} = ${hidden(p.clientId)}`,
 )
 
 interface NewDelivery {

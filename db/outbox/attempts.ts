@@ -37,8 +37,8 @@ const newer = (which: 'sub' | 'sid') =>
     columnsOf(sessions, 'sid'),
     (p: Takes<{ who: string; clientId: string; seq: number; now: number }>, f) =>
       sql`SELECT ${f} FROM ${sessions} JOIN ${participants} ON ${participants.sid} = ${sessions.sid}
-        WHERE ${sessions[which]} = ${hidden(p.who)} AND ${sessions.endedSeq} IS NULL AND ${sessions.deadlineAt} > ${p.now}
-          AND ${participants.clientId} = ${p.clientId} AND ${participants.joinedSeq} >= ${p.seq} AND ${sessions.openedSeq} >= ${sessionCutoff} LIMIT 1`,
+        WHERE ${sessions[which]} = ${hidden(p.who)} AND ${sessions.endedSeq} IS NULL AND ${sessions.deadlineAt} > ${hidden(p.now)}
+          AND ${participants.clientId} = ${hidden(p.clientId)} AND ${participants.joinedSeq} >= ${hidden(p.seq)} AND ${sessions.openedSeq} >= ${sessionCutoff} LIMIT 1`,
   )
 const newerBySub = newer('sub')
 const newerBySid = newer('sid')
