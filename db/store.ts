@@ -293,8 +293,8 @@ export interface MicrosoftActs {
 export interface DeliveryActs {
   findDelivery(id: string): Promise<Delivery | undefined>
   /**
-   * Takes a delivery for one attempt: only if it is owed, `attempt` is the one that comes next, and nobody else has it until `untilMs`.
-   * For a delivery by `sub`, `spared` says that the user has a newer participation at that client.
+   * Takes a delivery for one attempt until `untilMs`: only if it is pending, `attempt` is the one that comes next, and no other worker has it.
+   * `superseded`: its user has a newer participation at that client, which a logout token would end.
    * With `early` it need not be due: a probe of a target that was down.
    */
   leaseDelivery(input: {
@@ -327,9 +327,9 @@ export interface DeliveryActs {
   pendingTargetIds(): Promise<string[]>
   /** The same with how much and since when: for operators. */
   pendingTargets(): Promise<{ targetId: string; clientId: string; uri: string; pending: number; oldestAtMs: number }[]>
-  /** `dead` and `refused` become owed again, attempts counted anew. */
+  /** Failed and rejected ones become pending again, attempts counted anew. */
   redrive(input: { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined }): Promise<DeliveryRef[]>
-  /** Closes pending, `refused` and `dead` ones: nothing is sent any more. The reason becomes part of each one's proof. How many. */
+  /** Closes pending, rejected and failed ones: nothing is sent any more. The reason becomes part of each one's proof. How many. */
   closeDeliveries(input: { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined; reason: string }): Promise<number>
   listDeliveries(input: {
     seq?: number | undefined
@@ -340,7 +340,7 @@ export interface DeliveryActs {
     limit: number
   }): Promise<Delivery[]>
   attemptsOf(id: string): Promise<DeliveryAttempt[]>
-  /** For metrics: how many per client and state, and the oldest that is owed. */
+  /** For metrics: how many per client and state, and since when the oldest is pending. */
   deliveryCounts(): Promise<{ clientId: string; state: DeliveryState; count: number; oldestAtMs?: number | undefined }[]>
 }
 
@@ -472,7 +472,7 @@ export interface EvidenceActs {
   evidenceRows(input: { log: LogName; after: number; to: number; limit: number }): Promise<EvidenceRow[]>
 }
 
-/** What lives for minutes at most, and anybody can make. */
+/** What lives for minutes at most, and any request can create. */
 export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests'] as const
 /** What is kept for weeks. Deliveries before revocations: a revocation goes when none of its deliveries is kept. */
 export const PURGED_LATE = ['sessions', 'deliveries', 'revocations', 'microsoft_work', 'audit', 'guards'] as const
