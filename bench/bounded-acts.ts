@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { Store } from '../db/store.ts'
 import type { DeliveryState } from '../db/types.ts'
+import { auditLines } from '../src/acts/audit.ts'
 import { fanOutDeliveries } from '../workers/fan-out-deliveries.ts'
 import { forgetErased } from '../workers/forget-erased.ts'
 import { purgeOld, purgeOneTime } from '../workers/purge.ts'
@@ -189,7 +190,9 @@ async function reads(bench: ActsBench): Promise<void> {
   await bench.measure('audit: a case that no entry has', () => store.listAudit({ caseReference: 'absent', limit: 50 }))
   await bench.measure('audit: export', async () => {
     const going = bench.bounded()
-    for (let after: number | undefined = 0; after !== undefined && going();) after = (await store.listAudit({ after, limit: 500 })).at(-1)?.id
+    const lines = auditLines({ store }, {}).body?.getReader()
+    for (let done = false; !done && going();) done = (await lines?.read())?.done ?? true
+    await lines?.cancel()
   })
 }
 

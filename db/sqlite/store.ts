@@ -5,6 +5,7 @@ import { allActs } from '../acts.ts'
 import { logHeadRow } from '../revocation/log.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
+import { holdingCheckpoints } from './backup.ts'
 import { DataFile, writeHighWater } from './data-file.ts'
 import { beginChainsOf } from './chains.ts'
 import { reading } from './read.ts'
@@ -43,13 +44,14 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
   beginChainsOf(db, executor, ambient)
   const reader = new Reader(file, dataFile)
+  const holding = holdingCheckpoints(db)
   const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
   return {
     ...allActs(sqliteEngine({ ...ambient, write: writer.write, read: reading(db, dataFile, closed) }, executor)),
     onRevoked: (listener) => void listeners.push(listener),
     searchSessions: (input) => reader.ask('searchSessions', input),
     previewRevocation: (selector, now) => reader.ask('previewRevocation', selector, now),
-    backup: (path) => reader.ask('backup', path),
+    backup: (path) => holding(() => reader.ask('backup', path)),
     checkIntegrity: () => dataFile.check(),
     size: async () => ({ bytes: await sizeOf(file), walBytes: await sizeOf(`${file}-wal`) }),
     async close() {
