@@ -130,9 +130,14 @@ export interface Database {
 }
 
 /** A database of its own, with the broker's tables. */
-export async function createDatabase(): Promise<Database> {
+export const createDatabase = (): Promise<Database> => createFrom('migrated')
+
+/** The same without tables. */
+export const createBareDatabase = (): Promise<Database> => createFrom('template0')
+
+async function createFrom(template: string): Promise<Database> {
   const server = await sharedServer()
   const name = `test_${process.pid}_${++count}`
-  await sql(server.url('postgres'), `CREATE DATABASE ${name} TEMPLATE migrated`)
+  await sql(server.url('postgres'), `CREATE DATABASE ${name} TEMPLATE ${template}`)
   return { url: server.url(name), drop: () => sql(server.url('postgres'), `DROP DATABASE ${name} WITH (FORCE)`) }
 }

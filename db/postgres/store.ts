@@ -36,7 +36,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   // A connection that ends while it is idle is replaced by the next act.
   pool.on('error', () => undefined)
   try {
-    await check(pool)
+    await mustBeUsable(pool)
     return await open(pool, { nowMs, newId: () => newRowId(nowMs(), random) }, { steadyMs, random })
   } catch (error) {
     await pool.end()
@@ -61,7 +61,8 @@ async function open(pool: Pool, ambient: Ambient, { steadyMs, random }: { steady
   } as Store
 }
 
-async function check(pool: Pool): Promise<void> {
+/** @throws StoreUnavailable where the database cannot be used as it is */
+export async function mustBeUsable(pool: Pick<Pool, 'query'>): Promise<void> {
   const problem = (message: string): never => {
     throw new StoreUnavailable(message)
   }

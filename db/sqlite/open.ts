@@ -6,11 +6,13 @@ import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
 import { StoreUnavailable } from '../store.ts'
 import { damagedMessage, mustNotBeMissing, mustNotBeOlder } from './data-file.ts'
 import { lockDataFile } from './lock.ts'
+import { mustNotHaveMoved } from './moved.ts'
 
 export type Sqlite = Database.Database
 
 /** Opens the data file for this process alone, readable by nobody else (0600 in a directory of 0700), and brings its tables up to date. */
 export function openDatabase(file: string): { db: Sqlite; unlock: () => void } {
+  mustNotHaveMoved(file)
   mustNotBeMissing(file)
   makeFile(file)
   const unlock = lockDataFile(file)
@@ -78,15 +80,20 @@ function configure(db: Sqlite): void {
 
 function bringUpToDate(db: Sqlite, file: string): void {
   const migrationsFolder = findMigrations()
-  const journal = JSON.parse(readFileSync(join(migrationsFolder, 'meta', '_journal.json'), 'utf8')) as { entries: { when: number }[] }
-  const known = Math.max(...journal.entries.map((entry) => entry.when))
-  const applied = lastMigration(db)
-  if (applied > known)
+  if (lastMigration(db) > lastKnown(migrationsFolder))
     throw new StoreUnavailable(
       `${file} was written by a newer version of the broker. Start that version again, or restore a backup made by this one.`,
     )
   migrate(drizzle(db), { migrationsFolder })
 }
+
+function lastKnown(migrationsFolder: string): number {
+  const journal = JSON.parse(readFileSync(join(migrationsFolder, 'meta', '_journal.json'), 'utf8')) as { entries: { when: number }[] }
+  return Math.max(...journal.entries.map((entry) => entry.when))
+}
+
+/** Whether its tables are those of this version, neither older nor newer. */
+export const hasAllMigrations = (db: Sqlite): boolean => lastMigration(db) === lastKnown(findMigrations())
 
 function lastMigration(db: Sqlite): number {
   const table = db.prepare("SELECT 1 FROM sqlite_master WHERE name = '__drizzle_migrations'").get()

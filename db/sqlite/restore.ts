@@ -23,6 +23,7 @@ import { beginChainsOf } from './chains.ts'
 import { newRowId } from '../engine/values.ts'
 import { writeHighWater } from './data-file.ts'
 import { lockDataFile } from './lock.ts'
+import { mustNotHaveMoved } from './moved.ts'
 import { openTables } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { createExecutor } from './executor.ts'
@@ -54,6 +55,7 @@ export interface RestoreInput {
 /** @throws StoreUnavailable where a broker runs on the file, or the backup is no whole database of this version or an older one */
 export function restoreBackup(input: RestoreInput): Restored {
   const { backup, file } = input
+  mustNotHaveMoved(file)
   if (!existsSync(backup)) throw new StoreUnavailable(`There is no file ${backup}.`)
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   const wasThere = existsSync(file)
@@ -169,7 +171,7 @@ function check(copy: string): void {
 }
 
 /** Restored by root, it is still the broker's own. */
-function ownedAsItsDirectory(files: string[], directory: string): void {
+export function ownedAsItsDirectory(files: string[], directory: string): void {
   if (process.getuid?.() !== 0) return
   const { uid, gid } = statSync(directory)
   for (const one of files) if (existsSync(one)) chownSync(one, uid, gid)

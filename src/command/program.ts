@@ -8,6 +8,7 @@ import { evidenceCommands } from './evidence.ts'
 import { deliveryCommands } from './deliveries.ts'
 import { doctorCommand } from './doctor.ts'
 import { keyCommands } from './keys.ts'
+import { migrateStoreCommand } from './migrate-store.ts'
 import { overviewCommands } from './overview.ts'
 import { userCommands } from './users.ts'
 import { revocationCommands } from './revocations.ts'
@@ -46,6 +47,7 @@ function createProgram(terminal: Terminal): Command {
     evidenceCommands,
     userCommands,
     backupCommands,
+    migrateStoreCommand,
   ])
     add(program, context)
   return program

@@ -1,0 +1,138 @@
+import { Client } from 'pg'
+import { connectionConfig } from '../postgres/connect.ts'
+import { mustBeUsable } from '../postgres/store.ts'
+import { NAMESPACE } from '../postgres/schema.ts'
+import { StoreUnavailable } from '../store.ts'
+import type { Cell, ChainHead, Position } from './source.ts'
+import { TABLES } from './tables.ts'
+import type { MovedTable } from './tables.ts'
+
+/** The Postgres database that takes a moved store, in one transaction. It refuses one that a broker has already used. */
+
+export interface Target {
+  /** Host, port and database: what names it to a user, without its password. */
+  readonly name: string
+  /** Begins the transaction. With `locked`, no broker can start on it before it ends. */
+  begin(locked: boolean): Promise<void>
+  head(): Promise<Position | undefined>
+  chains(): Promise<ChainHead[]>
+  /** Removes what a database without entries has of its own. @throws StoreUnavailable where it has anything else */
+  mustBeEmpty(): Promise<void>
+  clear(): Promise<void>
+  insert(table: MovedTable, rows: Cell[][]): Promise<void>
+  count(table: MovedTable): Promise<number>
+  /** Numbers that Postgres gives by itself go on after the copied ones, and after `lastAuditId`. */
+  setSequences(lastAuditId: number): Promise<void>
+  /** So that the first statements are planned for what is there. */
+  analyze(): Promise<void>
+  /** @throws StoreUnavailable where it may or may not be committed */
+  commit(): Promise<void>
+  close(): Promise<void>
+}
+
+/** What a database has before its first broker, or of a broker that never served. */
+const OF_A_NEW_ONE = new Set(['log_head', 'chain_heads', 'chain_begins', 'registry'])
+
+const nameOf = (table: MovedTable): string => `"${NAMESPACE}"."${table.name}"`
+
+/** @throws StoreUnavailable where it cannot be reached, or lacks this version's tables */
+export async function openTarget(url: string): Promise<Target> {
+  const client = new Client(connectionConfig(url))
+  // What ends the connection fails the statement that runs, or the next one.
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+  } catch (cause) {
+    throw new StoreUnavailable('Postgres cannot be reached. Check the address that --to gives, and that the server accepts connections from here.', {
+      cause,
+    })
+  }
+  try {
+    await mustBeUsable(client)
+  } catch (error) {
+    await client.end()
+    throw error
+  }
+  return targetOf(client)
+}
+
+function targetOf(client: Client): Target {
+  const rowsOf = async <T extends object>(text: string, values: unknown[] = []): Promise<T[]> => (await client.query<T>(text, values)).rows
+  const isFilled = async (table: MovedTable): Promise<boolean> =>
+    (await rowsOf<{ found: boolean }>(`SELECT EXISTS (SELECT 1 FROM ${nameOf(table)}) AS found`))[0]?.found === true
+  const head = async () => (await rowsOf<Position>(`SELECT epoch, seq FROM "${NAMESPACE}".log_head WHERE id = 1`))[0]
+  const chains = () => rowsOf<ChainHead>(`SELECT log, number, hash FROM "${NAMESPACE}".chain_heads ORDER BY log`)
+  return {
+    ...{ head, chains },
+    name: `${client.host}:${client.port}/${client.database ?? ''}`,
+    begin: (locked) => begin(client, locked),
+    async mustBeEmpty() {
+      const filled: string[] = []
+      for (const table of TABLES) if (!OF_A_NEW_ONE.has(table.name) && (await isFilled(table))) filled.push(table.name)
+      const seq = (await head())?.seq ?? 0
+      if (seq === 0 && filled.length === 0) return
+      throw new StoreUnavailable(
+        `The database is in use by a broker: its log has come to ${seq}${filled.length === 0 ? '' : `, and it has rows in ${filled.join(', ')}`}. Nothing was copied. Create another database, run cmb migrate for it, and start no broker on it before the move.`,
+      )
+    },
+    async clear() {
+      for (const table of TABLES) if (OF_A_NEW_ONE.has(table.name)) await client.query(`DELETE FROM ${nameOf(table)}`)
+    },
+    async insert(table, rows) {
+      await client.query({ name: `move_${table.name}`, text: insertText(table), values: table.columns.map((_, at) => rows.map((row) => row[at])) })
+    },
+    count: async (table) => (await rowsOf<{ count: number }>(`SELECT count(*) AS count FROM ${nameOf(table)}`))[0]?.count ?? 0,
+    setSequences: (lastAuditId) => setSequences(client, lastAuditId),
+    async analyze() {
+      for (const table of TABLES) await client.query(`ANALYZE ${nameOf(table)}`)
+    },
+    commit: () => commit(client),
+    close: () => client.end(),
+  }
+}
+
+async function begin(client: Client, locked: boolean): Promise<void> {
+  await client.query('BEGIN')
+  // Limits that are meant for short acts do not fit this one.
+  await client.query("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = '5s'")
+  if (!locked) return
+  try {
+    await client.query(`LOCK TABLE "${NAMESPACE}".log_head IN ACCESS EXCLUSIVE MODE`)
+  } catch (cause) {
+    throw new StoreUnavailable('The database is in use: another move, or a broker, has it open. Stop it and repeat the command.', { cause })
+  }
+}
+
+/** One array a column: as many rows as wanted in one prepared statement. */
+function insertText(table: MovedTable): string {
+  const names = table.columns.map(({ name }) => `"${name}"`).join(', ')
+  const arrays = table.columns.map(({ kind }, at) => `$${at + 1}::${kind}[]`).join(', ')
+  return `INSERT INTO ${nameOf(table)} (${names}) SELECT * FROM unnest(${arrays})`
+}
+
+async function setSequences(client: Client, lastAuditId: number): Promise<void> {
+  const { rows } = await client.query<{ table: string; column: string }>(
+    `SELECT table_name AS table, column_name AS column FROM information_schema.columns WHERE table_schema = $1 AND is_identity = 'YES'`,
+    [NAMESPACE],
+  )
+  for (const { table, column } of rows)
+    await client.query(
+      `SELECT setval(pg_get_serial_sequence($1, $2), greatest((SELECT coalesce(max("${column}"), 0) FROM "${NAMESPACE}"."${table}"), $3::bigint) + 1, false)`,
+      [`"${NAMESPACE}"."${table}"`, column, table === 'audit' ? lastAuditId : 0],
+    )
+}
+
+/** A warning at COMMIT says that no standby confirmed it: only this server has it. */
+async function commit(client: Client): Promise<void> {
+  const warnings: string[] = []
+  client.on('notice', ({ message }) => warnings.push(message ?? 'a warning'))
+  const cause = await client.query('COMMIT').then(
+    ({ command }) => (command === 'COMMIT' ? undefined : new Error(`COMMIT was answered with ${command}.`)),
+    (error: unknown) => error,
+  )
+  if (cause === undefined && warnings.length === 0) return
+  throw new StoreUnavailable(
+    `The database did not confirm the commit (${warnings[0] ?? 'the connection ended'}). Repeat the same command: it finds out what became of it, and finishes. Until then no broker starts on the SQLite file.`,
+    { cause },
+  )
+}
