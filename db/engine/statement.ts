@@ -13,7 +13,7 @@ import type { EngineName } from './dialect.ts'
 export type Param<T> = SQL<T>
 export type Takes<P> = { readonly [K in keyof P]: Param<P[K]> }
 
-type Fields = Record<string, Column | SQL>
+export type Fields = Record<string, Column | SQL>
 export type RowOf<F> = { [K in keyof F]: F[K] extends Column ? GetColumnData<F[K]> : F[K] extends SQL<infer T> ? T : never }
 
 const known: AnyStatement[] = []
@@ -40,7 +40,7 @@ class Prepared<P extends Params, R> implements Statement<P, R> {
   }
 }
 
-const placeholders = new Proxy({}, { get: (_, name) => sql`${sql.placeholder(String(name))}` }) as Takes<never>
+export const placeholders = new Proxy({}, { get: (_, name) => sql`${sql.placeholder(String(name))}` }) as Takes<never>
 
 /** A statement that gives rows. @param build its SQL; `f` is the list of fields, with their names */
 export function query<P extends Params, F extends Fields>(fields: F, build: (p: Takes<P>, f: SQL) => SQL): Statement<P, RowOf<F>> {
@@ -52,7 +52,7 @@ export function command<P extends Params>(build: (p: Takes<P>) => SQL): Statemen
   return new Prepared(build(placeholders))
 }
 
-const fieldList = (fields: Fields): SQL =>
+export const fieldList = (fields: Fields): SQL =>
   sql.join(
     Object.entries(fields).map(([name, field]) => sql`${field} AS ${sql.identifier(name)}`),
     sql`, `,

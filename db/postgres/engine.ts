@@ -61,7 +61,7 @@ export function postgresEngine({ pool, announce, mustBeFenced, nowMs, newId }: P
   return { nowMs, newId, write, read }
 }
 
-async function withConnection<T>(pool: Pool, use: (client: PoolClient) => Promise<T>): Promise<T> {
+async function withConnection<T>(pool: Pick<Pool, 'connect'>, use: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   try {
     const value = await use(client)
@@ -101,19 +101,43 @@ class UnknownOutcome extends StoreUnavailable {
   }
 }
 
-/** A warning at COMMIT says that the standby did not confirm (01000): only this server has it. */
 async function commit(client: PoolClient): Promise<void> {
-  let warned: string | undefined
-  const warn = ({ message }: { message?: string | undefined }): void => void (warned = message ?? 'a warning')
-  client.on('notice', warn)
   try {
-    const { command } = await client.query('COMMIT')
+    const { command } = await confirmed(client, () => client.query('COMMIT'))
     // A transaction that had failed is answered with ROLLBACK.
     if (command !== 'COMMIT') throw new Error(`COMMIT was answered with ${command}.`)
   } catch (error) {
     throw new UnknownOutcome(error)
+  }
+}
+
+/** Runs what commits. A warning says that the standby did not confirm it (01000): only this server has it. */
+async function confirmed<T>(client: PoolClient, run: () => Promise<T>): Promise<T> {
+  let warned: string | undefined
+  const warn = ({ message }: { message?: string | undefined }): void => void (warned = message ?? 'a warning')
+  client.on('notice', warn)
+  try {
+    const answer = await run()
+    if (warned !== undefined) throw new UnknownOutcome(new Error(warned))
+    return answer
   } finally {
     client.off('notice', warn)
   }
-  if (warned !== undefined) throw new UnknownOutcome(new Error(warned))
 }
+
+/** Postgres has answered that it did nothing; anything else leaves open whether it did. */
+const isRefused = (code: string | undefined): boolean => code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !/^(08|57P)/.test(code)
+
+/** One statement that is a transaction of its own. @throws Postgres's error, or StoreUnavailable */
+export async function commitOne(pool: Pick<Pool, 'connect'>, query: { name: string; text: string; values: unknown[] }): Promise<unknown[]> {
+  return withConnection(pool, async (client) => {
+    try {
+      return (await confirmed(client, () => client.query<Record<string, unknown>>(query))).rows
+    } catch (error) {
+      throw error instanceof UnknownOutcome || isRefused(codeOf(error)) ? error : new UnknownOutcome(error)
+    }
+  })
+}
+
+/** Whether it was this one's values, or its neighbors, that Postgres did not take (22 data, 23 constraint, 40 given up for another). */
+export const mayPassAlone = (error: unknown): boolean => /^(22|23|40)/.test(codeOf(error) ?? '')

@@ -1,7 +1,10 @@
+import type { SQL } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import type { QueryResult } from 'pg'
 import type { Act, AnyStatement, Call } from '../engine/act.ts'
-import { allStatements, valuesOf } from '../engine/statement.ts'
+import { renderFor } from '../engine/dialect.ts'
+import { allStatements, fieldList, placeholders, valuesOf } from '../engine/statement.ts'
+import type { Fields, RowOf, Takes } from '../engine/statement.ts'
 import type { Committed } from '../types.ts'
 
 /** Carries out acts on a connection to Postgres: each statement is rendered once, and prepared once in each connection by its name. */
@@ -28,6 +31,31 @@ function render(statement: AnyStatement): Rendered {
   rendered.set(statement, one)
   return one
 }
+
+/** A statement for several acts at once. Each parameter is the list of their values, in one order. */
+export interface SetStatement<P extends object, R> {
+  query(params: { [K in keyof P]: P[K][] }): { name: string; text: string; values: unknown[] }
+  /** Of the answer, as it came. */
+  readonly rows: (rows: unknown[]) => R[]
+}
+
+/** @param name of the prepared statement */
+export function setStatement<P extends object, F extends Fields>(
+  name: string,
+  fields: F,
+  build: (p: Takes<P>, f: SQL) => SQL,
+): SetStatement<P, RowOf<F>> {
+  const query = renderFor('postgres', () => dialect.sqlToQuery(build(placeholders, fieldList(fields))))
+  const values = valuesOf(query.params)
+  return {
+    query: (params) => ({ name, text: query.sql, values: values(params as never) }),
+    rows: (rows) => rows as RowOf<F>[],
+  }
+}
+
+/** Whether Postgres takes it as it is, so that it fails no other act of its statement. */
+export const isPlain = (value: unknown): boolean =>
+  typeof value === 'number' ? Number.isSafeInteger(value) : typeof value !== 'string' || (value.isWellFormed() && !value.includes('\0'))
 
 /** Postgres takes no U+0000 in text, and would give up the whole transaction for it. */
 const mustBeText = (value: unknown): unknown => {

@@ -8,11 +8,14 @@ import { ensureHead } from '../revocation/log.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
 import { allActs } from '../acts.ts'
+import { rotate } from '../token/rotate.ts'
 import type { Committed } from '../types.ts'
 import { createPool } from './connect.ts'
 import { postgresEngine } from './engine.ts'
 import { createLease } from './lease.ts'
+import { groupCommit } from './group.ts'
 import { schemaState } from './migrate.ts'
+import { rotateTogether } from './rotate.ts'
 
 /** The store of several brokers: a database of Postgres that any number of them share. */
 
@@ -53,6 +56,7 @@ async function open(pool: Pool, ambient: Ambient, { steadyMs, random }: { steady
   await engine.write(() => beginChains(ambient))
   return {
     ...allActs(engine),
+    ...setBased(engine, pool),
     onRevoked: (listener) => void listeners.push(listener),
     async close() {
       lease.stop()
@@ -60,6 +64,11 @@ async function open(pool: Pool, ambient: Ambient, { steadyMs, random }: { steady
     },
   } as Store
 }
+
+/** The hot acts: those that wait together are one statement. */
+const setBased = (engine: Engine, pool: Pool): Pick<Store, 'rotateRefreshToken'> => ({
+  rotateRefreshToken: groupCommit({ together: rotateTogether(pool), alone: (input) => engine.write(() => rotate(engine, input)) }),
+})
 
 /** @throws StoreUnavailable where the database cannot be used as it is */
 export async function mustBeUsable(pool: Pick<Pool, 'query'>): Promise<void> {

@@ -19,8 +19,11 @@ const everything = sql<number>`coalesce((SELECT ${cutoffs.seq} FROM ${cutoffs} W
 /** Of a row of `sessions`: the latest wide revocation whose selector matches it. 0: none. */
 export const sessionCutoff: SQL<number> = greatest(cutoff('subject', sessions.sub), cutoff('tenant', sessions.tid), everything)
 
+/** `covers` as a condition of SQL. */
+export const isCovered = (seq: SQL<number>, openedSeq: Column): SQL => sql`(${seq} > ${openedSeq})`
+
 /** Whether a row of `sessions` is covered by a wide revocation. */
-export const sessionIsCovered: SQL = sql`(${sessionCutoff} > ${sessions.openedSeq})`
+export const sessionIsCovered: SQL = isCovered(sessionCutoff, sessions.openedSeq)
 
 /** The latest revocation of a grant (a session's at a client), or of its client. 0: none. */
 export const grantCutoff = (sid: Key, clientId: Key): SQL<number> =>

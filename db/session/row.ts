@@ -1,10 +1,11 @@
 import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import type { Reason } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate, hidden, least } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
-import { covers, headOfLog, sessionCutoff } from '../revocation/covers.ts'
+import { covers, headOfLog, sessionCutoff, sessionIsCovered } from '../revocation/covers.ts'
 import { participants, revocations, sessions, subjects } from '../schema.ts'
 import type { RejectedWhy } from '../store.ts'
 import type { Session, Standing } from '../types.ts'
@@ -43,16 +44,17 @@ const logged = query(
   columnsOf(revocations, 'at', 'reason'),
   (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
 )
-// By the row as it is then: a mark that another act has set since is kept.
-const nextDeadline = (now: Param<number>) =>
-  least(sql`${now} + ${sessions.idleSeconds}`, sql`${sessions.absoluteAt}`, sql`coalesce(${sessions.markAt}, ${sessions.absoluteAt})`)
-const active = command(
-  (p: Takes<{ sid: string; now: number }>) =>
-    sql`UPDATE ${sessions} SET ${assign(sessions, { lastActiveAt: p.now, deadlineAt: nextDeadline(p.now) })} WHERE ${sessions.sid} = ${p.sid}`,
-)
+/** `deadlineOf` in SQL, of a row of `sessions` that is active at `lastActiveAt`. */
+const deadline = (lastActiveAt: SQL): SQL<number> =>
+  least(sql`${lastActiveAt} + ${sessions.idleSeconds}`, sql`${sessions.absoluteAt}`, sql`coalesce(${sessions.markAt}, ${sessions.absoluteAt})`)
+/** What activity writes, by the row as it is then: a mark that another act has set since is kept. */
+export const activity = (now: Param<number>): SQL => assign(sessions, { lastActiveAt: now, deadlineAt: deadline(now) })
+const active = command((p: Takes<{ sid: string; now: number }>) => sql`UPDATE ${sessions} SET ${activity(p.now)} WHERE ${sessions.sid} = ${p.sid}`)
+/** Of a participant whose token was used. */
+export const participation = (now: Param<number>): SQL => assign(participants, { lastAt: now })
 const participated = command(
   (p: Takes<{ sid: string; clientId: string; now: number }>) =>
-    sql`UPDATE ${participants} SET ${assign(participants, { lastAt: p.now })} WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`,
+    sql`UPDATE ${participants} SET ${participation(p.now)} WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`,
 )
 
 export const sessionBySid = (sid: string): Act<SessionRow | undefined> => bySid.get({ sid })
@@ -90,6 +92,10 @@ export const isRevoked = (row: Ends): boolean => row.endedSeq !== null || covers
 /** Live or marked. */
 export const isLive = (row: Ends & Limits, now: number): boolean => !isRevoked(row) && now < deadlineOf(row)
 
+/** `isLive` as a condition of SQL, of a row of `sessions`. */
+export const sessionIsLive = (now: Param<number>): SQL =>
+  sql`(${sessions.endedSeq} IS NULL AND NOT ${sessionIsCovered} AND ${now} < ${deadline(sql`${sessions.lastActiveAt}`)})`
+
 /** What a client is refused by, of a session that has ended. */
 export function rejectedBy(why: 'revoked' | 'idle' | 'expired' | 'marked'): RejectedWhy {
   if (why === 'marked') return 'marked'
@@ -105,6 +111,11 @@ function* endOf(row: SessionRow): Act<Session['ended']> {
 }
 
 export function* sessionOf(row: SessionRow): Act<Session> {
+  return { ...validSession(row), ended: yield* endOf(row) }
+}
+
+/** Of a row that no revocation has ended. */
+export function validSession(row: SessionRow): Session {
   return {
     sid: row.sid,
     sub: row.sub,
@@ -125,7 +136,7 @@ export function* sessionOf(row: SessionRow): Act<Session> {
     loginHintSealed: optional(row.loginHintSealed),
     device: row.device,
     probedAt: optional(row.probedAt),
-    ended: yield* endOf(row),
+    ended: undefined,
   }
 }
 
@@ -139,7 +150,11 @@ export function* standingOf(row: SessionRow | undefined, now: number): Act<Stand
 }
 
 /** Whether `touch` would write. */
-export const touchDue = (row: SessionRow, now: number): boolean => now - row.lastActiveAt >= Math.min(60, row.idleSeconds / 10)
+export const touchDue = (row: SessionRow, now: number): boolean => 10 * (now - row.lastActiveAt) >= Math.min(600, row.idleSeconds)
+
+/** `touchDue` as a condition of SQL, of a row of `sessions`. */
+export const touchIsDue = (now: Param<number>): SQL =>
+  sql`(10 * (${now} - ${sessions.lastActiveAt}) >= ${least(sql`600`, sql`${sessions.idleSeconds}`)})`
 
 /** Counts as activity, written at most every tenth of the idle limit or every minute: refreshing costs no second row. */
 export function* touch(row: SessionRow, clientId: string | undefined, now: number): Act<void> {

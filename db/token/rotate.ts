@@ -1,16 +1,17 @@
 import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { forUpdate, hidden } from '../engine/dialect.ts'
+import { each, forUpdate, hidden } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
-import { covers, grantCutoff } from '../revocation/covers.ts'
+import { covers, grantCutoff, isCovered } from '../revocation/covers.ts'
 import { append } from '../revocation/log.ts'
 import { families, sessions } from '../schema.ts'
-import { isRevoked, joinUser, rejectedBy, sessionFields, sessionOf, standingOf, touch } from '../session/row.ts'
+import { isRevoked, joinUser, rejectedBy, sessionFields, sessionIsLive, sessionOf, standingOf, touch } from '../session/row.ts'
 import type { Ambient } from '../engine/act.ts'
 import type { RejectedWhy, Store } from '../store.ts'
-import type { CodeGrant, TokenFamily } from '../types.ts'
+import type { CodeGrant, Session, TokenFamily } from '../types.ts'
 
 /**
  * Token families: rotation, replay and theft (RFC 9700 §4.14.2). It refuses every generation but the current one and, until that is used, the
@@ -22,7 +23,7 @@ const PIPELINE_SECONDS = 30
 /** Rotations within those seconds that are remembered; no client has more of them under way. */
 const REMEMBERED = 128
 
-const familyFields = {
+export const familyFields = {
   ...sessionFields,
   ...columnsOf(families, 'familyId', 'generation', 'scope', 'audience', 'nonce', 'rotatedAt', 'replacedAt'),
   familyClient: families.clientId,
@@ -30,9 +31,9 @@ const familyFields = {
   /** The latest revocation of this grant or of its client. */
   grantCutoff: grantCutoff(families.sid, families.clientId),
 }
-type FamilyRow = RowOf<typeof familyFields>
+export type FamilyRow = RowOf<typeof familyFields>
 
-const familyOfSession = sql`${families} JOIN ${sessions} ON ${sessions.sid} = ${families.sid} ${joinUser}`
+export const familyOfSession = sql`${families} JOIN ${sessions} ON ${sessions.sid} = ${families.sid} ${joinUser}`
 const byId = query(
   familyFields,
   (p: Takes<{ familyId: string }>, f) => sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}`,
@@ -60,14 +61,35 @@ const insert = command(
       ...{ openedSeq: p.openedSeq, rotatedAt: p.now },
     }),
 )
+/** Where the list of `replaced_at` is full. */
+const FULL = JSON.stringify(Array.from({ length: REMEMBERED }, () => 1_000_000_000)).length
+
+/** `replaced_at` with the rotation of now. None that still counts is lost; all go after a pause, and the oldest where it is full. */
+function remembering(now: Param<number>): SQL {
+  const [list, at] = [sql`${families.replacedAt}`, sql`CAST(CAST(${now} AS bigint) AS text)`]
+  const comma = each({ sqlite: sql`instr(${list}, ',')`, postgres: sql`strpos(${list}, ',')` })
+  return sql`CASE WHEN ${list} = '[]' OR ${now} - ${families.rotatedAt} > ${sql.raw(String(PIPELINE_SECONDS))} THEN '[' || ${at} || ']'
+    WHEN length(${list}) < ${sql.raw(String(FULL))} THEN rtrim(${list}, ']') || ',' || ${at} || ']'
+    ELSE '[' || substr(rtrim(${list}, ']'), ${comma} + 1) || ',' || ${at} || ']' END`
+}
+/** What a rotation writes. */
+export const rotation = (now: Param<number>): SQL =>
+  assign(families, { generation: sql`${families.generation} + 1`, rotatedAt: now, replacedAt: remembering(now) })
 const advance = command(
-  (p: Takes<{ familyId: string; generation: number; now: number; replacedAt: string }>) =>
-    sql`UPDATE ${families} SET ${assign(families, { generation: sql`${families.generation} + 1`, rotatedAt: p.now, replacedAt: p.replacedAt })}
-      WHERE ${families.familyId} = ${p.familyId} AND ${families.generation} = ${p.generation}`,
+  (p: Takes<{ familyId: string; generation: number; now: number }>) =>
+    sql`UPDATE ${families} SET ${rotation(p.now)} WHERE ${families.familyId} = ${p.familyId} AND ${families.generation} = ${p.generation}`,
 )
 
-type Input = Parameters<Store['rotateRefreshToken']>[0]
-type Rotation = Awaited<ReturnType<Store['rotateRefreshToken']>>
+export type Input = Parameters<Store['rotateRefreshToken']>[0]
+export type Rotation = Awaited<ReturnType<Store['rotateRefreshToken']>>
+
+/**
+ * Of `familyOfSession`: whether the act would rotate it, as a condition of SQL. What it does not fulfil is for the act to judge: it may be
+ * narrower than the act, never wider.
+ */
+export const mayRotate = (p: Takes<Pick<Input, 'generation' | 'clientId' | 'now'>>): SQL =>
+  sql`${families.generation} = ${p.generation} AND ${families.clientId} = ${p.clientId} AND ${sessionIsLive(p.now)}
+    AND NOT ${isCovered(familyFields.grantCutoff, families.openedSeq)}`
 
 const familyOf = (row: FamilyRow, generation = row.generation): TokenFamily => ({
   familyId: row.familyId,
@@ -79,6 +101,13 @@ const familyOf = (row: FamilyRow, generation = row.generation): TokenFamily => (
   nonce: optional(row.nonce),
 })
 
+/** @param row as it was before. @param session as it is after it */
+export const rotated = (row: FamilyRow, session: Session): Rotation => ({
+  outcome: 'rotated',
+  family: familyOf(row, row.generation + 1),
+  session,
+  rev: row.head,
+})
 const rejected = (why: RejectedWhy): Rotation => ({ outcome: 'rejected', why })
 
 /** The generation before the current one, again: its answer was lost, or it was sent twice. The successor is the same one. */
@@ -86,13 +115,6 @@ const mayReplay = (row: FamilyRow, { generation, replayWindowSeconds: window, no
   generation === row.generation - 1 && (window === undefined || now - row.rotatedAt <= window)
 
 const replacedAt = (row: FamilyRow): number[] => JSON.parse(row.replacedAt) as number[]
-
-/** From the first that still counts: each stands for one generation, counted from the end. */
-const recent = (row: FamilyRow, now: number): number[] => {
-  const times = replacedAt(row)
-  const first = times.findIndex((at) => now - at <= PIPELINE_SECONDS)
-  return first < 0 ? [] : times.slice(first)
-}
 
 /**
  * By when that very token was last valid (until its successor was used), not by when the family was: a thief who refreshes all the time
@@ -133,9 +155,9 @@ export function* rotate(ambient: Ambient, input: Input): Act<Rotation> {
   if (standing.state === 'ended') return rejected(rejectedBy(standing.why))
   if (covers(row.grantCutoff, row.familyOpenedSeq)) return rejected('revoked')
   if (generation === row.generation) {
-    yield* advance.run({ familyId, generation, now, replacedAt: JSON.stringify([...recent(row, now), now].slice(-REMEMBERED)) })
+    yield* advance.run({ familyId, generation, now })
     yield* touch(row, clientId, now)
-    return { outcome: 'rotated', family: familyOf(row, generation + 1), session: yield* sessionOf(row), rev: row.head }
+    return rotated(row, yield* sessionOf(row))
   }
   if (!mayReplay(row, input)) return yield* older(ambient, row, input)
   return { outcome: 'replayed', family: familyOf(row), session: standing.session, rev: row.head }

@@ -1,0 +1,71 @@
+import { sql } from 'drizzle-orm'
+import type { Pool } from 'pg'
+import type { Param, RowOf } from '../engine/statement.ts'
+import { families, participants, sessions } from '../schema.ts'
+import { activity, participation, touchIsDue, validSession } from '../session/row.ts'
+import { familyFields, familyOfSession, mayRotate, rotated, rotation } from '../token/rotate.ts'
+import type { Input, Rotation } from '../token/rotate.ts'
+import { commitOne } from './engine.ts'
+import { setStatement } from './executor.ts'
+
+/**
+ * Rotations that wait together, as one statement: it rotates the current generation of families whose grant and session are valid. Replay,
+ * theft, reasons and whatever is unusual are left to the act.
+ */
+
+type Asked = Pick<Input, 'familyId' | 'generation' | 'clientId' | 'now'>
+
+const usedAt = sql<number>`used.now`
+const asked = <K extends keyof Asked>(name: K): Param<Asked[K]> => sql<Asked[K]>`asked.${sql.identifier(name)}`
+
+const fields = {
+  ...familyFields,
+  now: asked('now'),
+  /** Whether its use counts as activity of the session: 1 or 0. */
+  due: sql<number>`CASE WHEN ${touchIsDue(asked('now'))} THEN 1 ELSE 0 END`,
+}
+
+/**
+ * Check, `rev` and rotation share one snapshot: a revocation that the check did not see has a higher `seq` than `rev`. It waits for no lock
+ * and so cannot be part of a deadlock: a family or a session that another transaction holds is left to the act.
+ */
+const rotateAll = setStatement<Asked, typeof fields>(
+  'broker_rotate_all',
+  fields,
+  (p, f) => sql`WITH ready AS MATERIALIZED (
+      SELECT ${f}
+      FROM unnest(CAST(${p.familyId} AS text[]), CAST(${p.generation} AS bigint[]), CAST(${p.clientId} AS text[]), CAST(${p.now} AS bigint[]))
+        AS asked("familyId", "generation", "clientId", "now"), ${familyOfSession}
+      WHERE ${families.familyId} = ${asked('familyId')} AND ${mayRotate({ generation: asked('generation'), clientId: asked('clientId'), now: asked('now') })}
+      FOR NO KEY UPDATE OF ${families} SKIP LOCKED),
+    used AS MATERIALIZED (
+      SELECT ready.sid, ready."familyClient", ready.now FROM ready, ${sessions}
+      WHERE ready.due = 1 AND ${sessions.sid} = ready.sid FOR NO KEY UPDATE OF ${sessions} SKIP LOCKED),
+    active AS (UPDATE ${sessions} SET ${activity(usedAt)} FROM used WHERE ${sessions.sid} = used.sid),
+    participated AS (UPDATE ${participants} SET ${participation(usedAt)} FROM used
+      WHERE ${participants.sid} = used.sid AND ${participants.clientId} = used."familyClient")
+    UPDATE ${families} SET ${rotation(sql<number>`ready.now`)} FROM ready
+    WHERE ${families.familyId} = ready."familyId" AND (ready.due = 0 OR EXISTS (SELECT 1 FROM used WHERE used.sid = ready.sid)) RETURNING ready.*`,
+)
+
+const answer = (row: RowOf<typeof fields>): Rotation =>
+  rotated(row, validSession({ ...row, lastActiveAt: row.due === 1 ? row.now : row.lastActiveAt }))
+
+/** @returns the answers by the place of their input; none where it is left to the act, as the second use of one token is */
+export const rotateTogether =
+  (pool: Pick<Pool, 'connect'>) =>
+  async (inputs: Input[]): Promise<(Rotation | undefined)[]> => {
+    const firsts = new Map(inputs.toReversed().map((input) => [input.familyId, input]))
+    const all = [...firsts.values()]
+    const rows = await commitOne(
+      pool,
+      rotateAll.query({
+        familyId: all.map(({ familyId }) => familyId),
+        generation: all.map(({ generation }) => generation),
+        clientId: all.map(({ clientId }) => clientId),
+        now: all.map(({ now }) => now),
+      }),
+    )
+    const settled = new Map(rotateAll.rows(rows).map((row) => [row.familyId, answer(row)]))
+    return inputs.map((input) => (firsts.get(input.familyId) === input ? settled.get(input.familyId) : undefined))
+  }

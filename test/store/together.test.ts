@@ -1,0 +1,228 @@
+import fc from 'fast-check'
+import { Client, type Pool } from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { connectionConfig } from '../../db/postgres/connect.ts'
+import { runAct } from '../../db/postgres/executor.ts'
+import { openPostgresStore } from '../../db/postgres/store.ts'
+import { rotateTogether } from '../../db/postgres/rotate.ts'
+import { rotate, type Input } from '../../db/token/rotate.ts'
+import { createDatabase, POSTGRES_BIN, type Database } from '../postgres.ts'
+import type { Store } from '../../db/store.ts'
+import type { TokenFamily } from '../../db/types.ts'
+import { bench, family, T0, type Bench } from './fixture.ts'
+
+/** The hot acts of Postgres: what they do as one statement is what the act does, or nothing. */
+
+/** Sequence numbers of openings, revocations and cutoffs: few, so that they are often before, at and after each other. */
+const seq = fc.nat(4)
+const seconds = (from: number, to: number) => fc.integer({ min: T0 + from, max: T0 + to })
+/** About each family and what is asked of it. Mostly valid: then a single thing that is not decides. */
+const usually = <T>(value: T, other: fc.Arbitrary<T>) => fc.oneof({ weight: 6, arbitrary: fc.constant(value) }, { weight: 1, arbitrary: other })
+const families = fc.array(
+  fc.record({
+    session: fc.record({
+      openedSeq: usually(4, seq),
+      lastActiveAt: seconds(-70, 0),
+      idleSeconds: usually(700, fc.integer({ min: 1, max: 100 })),
+      absoluteAt: usually(T0 + 900, seconds(-1, 1)),
+      markAt: usually<number | null>(null, seconds(-1, 2)),
+      endedSeq: usually<number | null>(null, seq),
+    }),
+    subjectCutoff: usually(0, seq),
+    clientCutoff: usually(0, seq),
+    tenantCutoff: usually(0, seq),
+    grantCutoff: usually(0, seq),
+    openedSeq: usually(4, seq),
+    generation: fc.integer({ min: 1, max: 3 }),
+    /** What the token says, from the family's generation. */
+    presented: usually(0, fc.integer({ min: -3, max: 1 })),
+    replaced: fc.array(seconds(-40, 0), { maxLength: 3 }),
+    full: usually(false, fc.constant(true)),
+    rightClient: usually(true, fc.constant(false)),
+  }),
+  { minLength: 1, maxLength: 6 },
+)
+type Family = typeof families extends fc.Arbitrary<(infer F)[]> ? F : never
+
+describe.skipIf(POSTGRES_BIN === undefined)('acts together on Postgres', () => {
+  let database: Database
+  let client: Client
+  beforeAll(async () => {
+    database = await createDatabase()
+    client = new Client(connectionConfig(database.url))
+    await client.connect()
+  })
+  afterAll(async () => {
+    await client.end()
+    await database.drop()
+  })
+
+  type Row = Record<string, string | number | null>
+  async function insert(table: string, rows: Row[]): Promise<void> {
+    const names = Object.keys(rows[0] ?? {}).join(', ')
+    if (rows.length > 0)
+      await client.query(`INSERT INTO ${table} (${names}) SELECT ${names} FROM jsonb_populate_recordset(NULL::${table}, $1)`, [JSON.stringify(rows)])
+  }
+
+  const idsOf = (i: number) => ({ sid: `s${i}`, sub: `u${i}`, tid: `t${i}`, client_id: `c${i}`, family_id: `f${i}` })
+  const sessionRow = ({ session }: Family, i: number): Row => ({
+    ...{ sid: idsOf(i).sid, sub: idsOf(i).sub, tid: idsOf(i).tid, opened_seq: session.openedSeq, opened_at: T0, auth_time: T0 },
+    ...{ last_active_at: session.lastActiveAt, idle_seconds: session.idleSeconds, absolute_at: session.absoluteAt, mark_at: session.markAt },
+    ...{ mark_reason: 'mfa_lapsed', deadline_at: T0, roles: '["Case.Worker"]', stay_signed_in: 1, device: 'Firefox', cookie_hash: idsOf(i).sid },
+    ...{ ended_seq: session.endedSeq, ended_at: T0, ended_reason: 'administrator' },
+  })
+  function familyRow(family: Family, i: number): Row {
+    const { sid, client_id, family_id } = idsOf(i)
+    const replaced = family.full ? Array.from({ length: 128 }, () => T0 - 5) : family.replaced.toSorted((a, b) => a - b)
+    return {
+      ...{ family_id, sid, client_id, generation: family.generation, scope: 'openid', audience: 'a', opened_seq: family.openedSeq },
+      ...{ rotated_at: replaced.at(-1) ?? T0 - 20, replaced_at: JSON.stringify(replaced) },
+    }
+  }
+  const cutoffRows = (family: Family, i: number): Row[] =>
+    [
+      { kind: 'subject', key: idsOf(i).sub, seq: family.subjectCutoff },
+      { kind: 'tenant', key: idsOf(i).tid, seq: family.tenantCutoff },
+      { kind: 'client', key: idsOf(i).client_id, seq: family.clientCutoff },
+    ].filter((row) => row.seq > 0)
+
+  async function put(all: Family[], everything: number): Promise<Input[]> {
+    await insert('log_head', [{ id: 1, seq: 7, epoch: 'e' }])
+    await insert(
+      'subjects',
+      all.map((_, i) => ({ sub: idsOf(i).sub, tid: idsOf(i).tid, oid: `o${i}`, created_at: T0 })),
+    )
+    await insert('sessions', all.map(sessionRow))
+    await insert(
+      'participants',
+      all.map(({ grantCutoff }, i) => {
+        const { sid, client_id } = idsOf(i)
+        return { sid, client_id, first_at: T0, last_at: T0 - 90, joined_seq: 0, grant_cutoff: grantCutoff }
+      }),
+    )
+    await insert('families', all.map(familyRow))
+    await insert('cutoffs', [...all.flatMap(cutoffRows), ...(everything > 0 ? [{ kind: 'everything', key: '', seq: everything }] : [])])
+    return all.map(({ rightClient, generation, presented }, i) => {
+      const { family_id: familyId, client_id } = idsOf(i)
+      return { familyId, clientId: rightClient ? client_id : 'another', generation: generation + presented, now: T0 }
+    })
+  }
+
+  /** What `act` answers and leaves behind; then as it was. */
+  async function tried<T>(act: () => Promise<T>) {
+    await client.query('SAVEPOINT before')
+    const answers = await act()
+    const rows = async (sql: string) => (await client.query<Record<string, unknown>>(sql)).rows
+    const left = await rows('SELECT * FROM families JOIN sessions USING (sid) JOIN participants USING (sid) ORDER BY family_id')
+    await client.query('ROLLBACK TO before')
+    return { answers, left }
+  }
+
+  const ambient = { nowMs: () => T0 * 1000, newId: () => 'id' }
+  const actAlone = async (input: Input) => (await runAct(client, rotate(ambient, input))).value
+  /** The test's own connection, with its transaction. */
+  const here = {
+    connect: async () => ({ query: client.query.bind(client), on: () => undefined, off: () => undefined, release: () => undefined }),
+  } as unknown as Pool
+
+  test('rotations together answer and write what the act does, and leave everything else to it', async () => {
+    let settled = 0
+    const property = fc.asyncProperty(families, usually(0, seq), async (all, everything) => {
+      await client.query('BEGIN')
+      try {
+        const inputs = await put(all, everything)
+        const together = await tried(() => rotateTogether(here)(inputs))
+        const isSettled = inputs.map((_, i) => together.answers[i] !== undefined)
+        for (const input of inputs.filter((_, i) => !isSettled[i])) expect((await tried(() => actAlone(input))).answers.outcome).not.toBe('rotated')
+        const alone = await tried(async () => {
+          const answers = []
+          for (const [i, input] of inputs.entries()) answers.push(isSettled[i] ? await actAlone(input) : undefined)
+          return answers
+        })
+        expect(together).toEqual(alone)
+        settled += isSettled.filter(Boolean).length
+      } finally {
+        await client.query('ROLLBACK')
+      }
+    })
+    await fc.assert(property, { numRuns: 100 })
+    // Not only what is left to the act.
+    expect(settled).toBeGreaterThan(20)
+  })
+})
+
+describe.skipIf(POSTGRES_BIN === undefined)('rotations on two brokers (Postgres)', () => {
+  let database: Database
+  let b: Bench
+  let other: Store
+  beforeAll(async () => {
+    database = await createDatabase()
+    const open = (nowMs: () => number) => openPostgresStore({ url: database.url, nowMs })
+    b = await bench({ open, remove: () => undefined })
+    other = await open(() => b.now * 1000)
+    await b.client('sydney')
+  })
+  afterAll(async () => {
+    await other.close()
+    await b.close()
+    await database.drop()
+  })
+
+  /** Several at once, so that they share statements. */
+  const someFamilies = (): Promise<TokenFamily[]> =>
+    Promise.all(Array.from({ length: 12 }, async (_, i) => family((await b.exchange((await b.signIn(`user-${i}`)).session.sid, 'sydney')).family)))
+  const refresh = (store: Store, { familyId, clientId, generation }: TokenFamily) =>
+    store.rotateRefreshToken({ familyId, clientId, generation, now: b.now })
+
+  test('of uses of one token at once on both, one rotates and every other gets the same successor', async () => {
+    let current = await someFamilies()
+    for (let i = 0; i < 10; i++) {
+      current = await Promise.all(
+        current.map(async (one) => {
+          const answers = await Promise.all([b.store, other, b.store, other].map((store) => refresh(store, one)))
+          expect(answers.map(({ outcome }) => outcome).toSorted()).toEqual(['replayed', 'replayed', 'replayed', 'rotated'])
+          const successor = { ...one, generation: one.generation + 1 }
+          expect(answers.map((answer) => 'family' in answer && answer.family)).toEqual(answers.map(() => successor))
+          return successor
+        }),
+      )
+    }
+  })
+
+  test.each(['session', 'grant', 'subject'] as const)(
+    'beside a revocation of its %s on the other, a rotation is rejected or its rev is covered by it',
+    async (kind) => {
+      for (let i = 0; i < 5; i++)
+        await Promise.all(
+          (await someFamilies()).map(async (one) => {
+            const { sid, clientId } = one
+            const found = await b.store.standingBySid(sid, b.now)
+            const sub = found.state === 'unknown' ? '' : found.session.sub
+            const selector = {
+              session: { kind: 'session', sid },
+              grant: { kind: 'grant', sid, clientId },
+              subject: { kind: 'subject', sub },
+            } as const
+            const revoke = other.revoke({ selector: selector[kind], reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now })
+            const [answer, revoked] = await Promise.all([refresh(b.store, one), revoke])
+            if (revoked.outcome !== 'revoked') return expect.unreachable()
+            if (answer.outcome === 'rotated') expect(answer.rev).toBeLessThan(revoked.committed.revocation.seq)
+            else expect(answer).toEqual({ outcome: 'rejected', why: 'revoked' })
+            const next = { ...one, generation: answer.outcome === 'rotated' ? one.generation + 1 : one.generation }
+            expect(await refresh(b.store, next)).toEqual({ outcome: 'rejected', why: 'revoked' })
+          }),
+        )
+    },
+  )
+
+  test('a value that Postgres does not take fails its own act alone', async () => {
+    const all = await someFamilies()
+    const [first] = all
+    if (first === undefined) return expect.unreachable()
+    const poisoned = [{ familyId: 'a\0b' }, { clientId: 'a\0b' }, { familyId: '\uD800' }, { generation: 1.5 }, { generation: 2 ** 70 }]
+    const answers = await Promise.allSettled([...poisoned.map((one) => ({ ...first, ...one })), ...all].map((one) => refresh(b.store, one)))
+    const outcomes = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value.outcome : answer.status))
+    expect(outcomes.slice(poisoned.length)).toEqual(all.map(() => 'rotated'))
+    expect(outcomes.slice(0, poisoned.length)).not.toContain('rotated')
+  })
+})
