@@ -23,6 +23,8 @@ export class Receiver {
       let body = ''
       request.on('data', (chunk: Buffer) => (body += chunk.toString()))
       request.on('end', () => {
+        // `cmb doctor` asks whether it is there.
+        if (request.method !== 'POST') return void response.writeHead(405, { allow: 'POST' }).end()
         const token = new URLSearchParams(body).get('logout_token') ?? ''
         this.delivered.push({
           claims: JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as Record<string, unknown>,
