@@ -435,10 +435,15 @@ export const microsoftWork = sqliteTable(
     state: text({ enum: ['pending', 'failed'] }).notNull(),
     askedAtMs: integer('asked_at_ms').notNull(),
     nextAtMs: integer('next_at_ms').notNull(),
+    /** Until then it is the work of the broker that took it; 0: of none. */
+    leasedUntilMs: integer('leased_until_ms').notNull().default(0),
     lastError: text('last_error'),
   },
   (t) => [
     primaryKey({ columns: [t.kind, t.tid, t.oid] }),
+    index('microsoft_work_leased')
+      .on(t.leasedUntilMs)
+      .where(sql`leased_until_ms > 0`),
     index('microsoft_work_due')
       .on(t.tid, t.nextAtMs)
       .where(sql`state = 'pending'`),

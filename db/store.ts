@@ -279,7 +279,10 @@ export interface MicrosoftActs {
   hasPendingMicrosoftWork(work: MicrosoftWork): Promise<boolean>
   /** `check_user` for every user of a tenant who has a live session, page by page. How many. */
   askAboutEverybody(input: { tid: string; now: number; nowMs: number }): Promise<number>
-  dueMicrosoftWork(input: { tid: string; nowMs: number; limit: number }): Promise<QueuedMicrosoftWork[]>
+  /** Takes due work, the earliest first: until `untilMs` it is the caller's alone. Of two that ask at once, each gets its own. */
+  claimMicrosoftWork(input: { tid: string; nowMs: number; untilMs: number; limit: number }): Promise<QueuedMicrosoftWork[]>
+  /** Gives back what was claimed and not begun: it is due for all again. Nothing of what others have claimed since. */
+  releaseMicrosoftWork(work: readonly QueuedMicrosoftWork[]): Promise<void>
   /** Done: it goes, unless it was asked for again since. */
   settleMicrosoftWork(work: QueuedMicrosoftWork): Promise<void>
   /** Not done: due again at `nextAtMs`, or dead where there is none. Nothing where it was asked for again since. */

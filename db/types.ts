@@ -348,6 +348,8 @@ export interface QueuedMicrosoftWork extends MicrosoftWork {
   /** Epoch milliseconds, both. */
   askedAtMs: number
   nextAtMs: number
+  /** It is the caller's alone until then. */
+  leasedUntilMs: number
   lastError?: string | undefined
 }
 

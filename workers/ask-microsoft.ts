@@ -8,8 +8,10 @@ import { doMicrosoftWork } from '../src/signal/microsoft-work.ts'
  * Microsoft. A row goes when it is done. It refuses to give up early, and to press a Graph that is not well.
  */
 
-const BATCH = 100
+const BATCH = 40
 const CONCURRENCY = 8
+/** A batch whose calls all time out is done before. A broker that dies leaves its batch to the others after it. */
+const LEASE_MS = 2 * 60_000
 const MOST_DELAY_MS = 10 * 60_000
 /** A permission or credential that is missing is not there a second later either. */
 const SET_UP_DELAY_MS = 5 * 60_000
@@ -26,20 +28,29 @@ export async function askMicrosoft(deps: Deps, going: () => boolean = () => true
 async function askOf(deps: Deps, tid: string, going: () => boolean): Promise<number> {
   let tried = 0
   for (;;) {
-    const due = await deps.store.dueMicrosoftWork({ tid, nowMs: deps.clock.nowMs(), limit: BATCH })
-    const rest = due.values()
-    let well = true
-    const worker = async (): Promise<void> => {
-      for (const work of rest) {
-        if (!well || !going()) return
-        tried++
-        well = (await attempt(deps, work)) && well
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(CONCURRENCY, due.length) }, worker))
-    if (!well || !going() || due.length < BATCH) return tried
+    const nowMs = deps.clock.nowMs()
+    const claimed = await deps.store.claimMicrosoftWork({ tid, nowMs, untilMs: nowMs + LEASE_MS, limit: BATCH })
+    const { begun, well } = await askBatch(deps, claimed, going)
+    tried += begun
+    if (begun < claimed.length) await deps.store.releaseMicrosoftWork(claimed.slice(begun))
+    if (!well || !going() || claimed.length < BATCH) return tried
   }
 }
+
+/** @returns how many of the first it has attempted, and whether all went well */
+async function askBatch(deps: Deps, claimed: readonly QueuedMicrosoftWork[], going: () => boolean): Promise<{ begun: number; well: boolean }> {
+  let [begun, well] = [0, true]
+  const worker = async (): Promise<void> => {
+    for (let work = claimed[begun]; work !== undefined && well && going() && isHeld(deps, work); work = claimed[begun]) {
+      begun++
+      well = (await attempt(deps, work)) && well
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, claimed.length) }, worker))
+  return { begun, well }
+}
+
+const isHeld = ({ clock }: Deps, { leasedUntilMs }: QueuedMicrosoftWork): boolean => clock.nowMs() < leasedUntilMs
 
 /** @returns false where Graph, or what we prove ourselves with, is not well */
 async function attempt(deps: Deps, work: QueuedMicrosoftWork): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Act, Engine } from '../engine/act.ts'
-import { forUpdate, indexedBy } from '../engine/dialect.ts'
+import { forUpdate, forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -11,12 +11,13 @@ import type { MicrosoftWork, QueuedMicrosoftWork } from '../types.ts'
 
 /** What is to be asked of Microsoft Graph: rows that stay until it is done. It refuses to take something asked for again as done. */
 
-const workFields = columnsOf(microsoftWork, 'kind', 'tid', 'oid', 'generation', 'attempts', 'askedAtMs', 'nextAtMs', 'lastError')
+const workFields = columnsOf(microsoftWork, 'kind', 'tid', 'oid', 'generation', 'attempts', 'askedAtMs', 'nextAtMs', 'leasedUntilMs', 'lastError')
 
 const workOf = ({ lastError, ...row }: RowOf<typeof workFields>): QueuedMicrosoftWork => ({ ...row, lastError: optional(lastError) })
 
 const key = { kind: microsoftWork.kind, tid: microsoftWork.tid, oid: microsoftWork.oid }
-const anew = { generation: sql`${microsoftWork.generation} + 1`, attempts: 0, state: 'pending' }
+/** Asked for again, it is anybody's: who does it now may have begun before. */
+const anew = { generation: sql`${microsoftWork.generation} + 1`, attempts: 0, state: 'pending', leasedUntilMs: 0 }
 const again = sql`ON CONFLICT (${names(key.kind, key.tid, key.oid)}) DO UPDATE
   SET ${assign(microsoftWork, { ...anew, askedAtMs: excluded(microsoftWork.askedAtMs), nextAtMs: excluded(microsoftWork.nextAtMs) })}`
 
@@ -37,11 +38,18 @@ const hasPending = query(
   columnsOf(microsoftWork, 'generation'),
   (p: Takes<Key>, f) => sql`SELECT ${f} FROM ${microsoftWork} WHERE ${isOne(p)} AND ${microsoftWork.state} = 'pending'`,
 )
-const due = query(
-  workFields,
-  (p: Takes<{ tid: string; nowMs: number; limit: number }>, f) =>
-    sql`SELECT ${f} FROM ${microsoftWork} WHERE ${microsoftWork.state} = 'pending' AND ${key.tid} = ${p.tid} AND ${microsoftWork.nextAtMs} <= ${p.nowMs}
-      ORDER BY ${microsoftWork.nextAtMs} LIMIT ${p.limit}`,
+const claim = query(workFields, (p: Takes<{ tid: string; nowMs: number; untilMs: number; limit: number }>, f) => {
+  const list = sql`${key.kind}, ${key.tid}, ${key.oid}`
+  const isDue = sql`${microsoftWork.state} = 'pending' AND ${key.tid} = ${p.tid} AND ${microsoftWork.nextAtMs} <= ${p.nowMs}
+    AND ${microsoftWork.leasedUntilMs} <= ${p.nowMs}`
+  return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork}${indexedBy('microsoft_work_due')} WHERE ${isDue}
+      ORDER BY ${microsoftWork.nextAtMs} LIMIT ${p.limit}${forUpdateSkipLocked(microsoftWork)})
+    UPDATE ${microsoftWork} SET ${assign(microsoftWork, { leasedUntilMs: p.untilMs })}
+    WHERE (${list}) IN (SELECT ${names(key.kind, key.tid, key.oid)} FROM page) RETURNING ${f}`
+})
+const release = command(
+  (p: Takes<Taken & { untilMs: number }>) =>
+    sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, { leasedUntilMs: 0 })} WHERE ${isTaken(p)} AND ${microsoftWork.leasedUntilMs} = ${p.untilMs}`,
 )
 const failed = query(
   workFields,
@@ -56,7 +64,7 @@ const settle = command((p: Takes<Taken>) => sql`DELETE FROM ${microsoftWork} WHE
 const postpone = command(
   (p: Takes<Taken & { state: string; nextAtMs: number; error: string }>) =>
     sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, {
-      ...{ attempts: sql`${microsoftWork.attempts} + 1`, state: p.state, nextAtMs: p.nextAtMs, lastError: p.error },
+      ...{ attempts: sql`${microsoftWork.attempts} + 1`, state: p.state, nextAtMs: p.nextAtMs, leasedUntilMs: 0, lastError: p.error },
     })} WHERE ${isTaken(p)}`,
 )
 
@@ -92,7 +100,7 @@ const ofTenant = command((p: Takes<{ tid: string; limit: number }>) => {
 export const dropWorkOfTenant = (tid: string, limit: number): Act<number> => ofTenant.run({ tid, limit })
 
 /** In the order of their keys: two acts that ask for the same work wait for each other, and never both. */
-const inOrder = (work: readonly MicrosoftWork[]): MicrosoftWork[] =>
+const inOrder = <T extends MicrosoftWork>(work: readonly T[]): T[] =>
   work.toSorted((a, b) => ([a.kind, a.tid, a.oid].join(' ') < [b.kind, b.tid, b.oid].join(' ') ? -1 : 1))
 
 /** What is there already is asked for again, and due now. */
@@ -124,6 +132,15 @@ async function askAboutEverybody({ write }: Engine, input: Everybody): Promise<n
   return sum
 }
 
+function* claimWork(input: Parameters<MicrosoftActs['claimMicrosoftWork']>[0]): Act<QueuedMicrosoftWork[]> {
+  return (yield* claim.all({ ...input })).map(workOf).toSorted((a, b) => a.nextAtMs - b.nextAtMs)
+}
+
+function* releaseWork(work: readonly QueuedMicrosoftWork[]): Act<void> {
+  for (const { kind, tid, oid, generation, askedAtMs, leasedUntilMs: untilMs } of inOrder(work))
+    yield* release.run({ kind, tid, oid, generation, askedAtMs, untilMs })
+}
+
 function* settleWork({ kind, tid, oid, generation, askedAtMs }: QueuedMicrosoftWork): Act<void> {
   yield* settle.run({ kind, tid, oid, generation, askedAtMs })
 }
@@ -142,7 +159,8 @@ export const microsoftWorkActs = (engine: Engine) => {
     askMicrosoft: (work, nowMs) => write(() => askMicrosoft(work, nowMs)),
     hasPendingMicrosoftWork: (work) => read(() => hasPendingWork(work)),
     askAboutEverybody: (input) => askAboutEverybody(engine, input),
-    dueMicrosoftWork: async ({ tid, nowMs, limit }) => (await read(() => due.all({ tid, nowMs, limit }))).map(workOf),
+    claimMicrosoftWork: (input) => write(() => claimWork(input)),
+    releaseMicrosoftWork: (work) => write(() => releaseWork(work)),
     settleMicrosoftWork: (work) => write(() => settleWork(work)),
     postponeMicrosoftWork: (work, input) => write(() => postponeWork(work, input)),
     failedMicrosoftWork: async (limit) => (await read(() => failed.all({ limit }))).map(workOf),

@@ -52,7 +52,7 @@ describe('cmb tenants', () => {
   test('redrive asks Microsoft again what was given up, and cmb status shows that there is such', async () => {
     const nowMs = rig.clock.nowMs()
     await rig.store.askMicrosoft([{ kind: 'revoke_sessions', tid: TENANT, oid: 'p-1' }], nowMs)
-    for (const pending of await rig.store.dueMicrosoftWork({ tid: TENANT, nowMs, limit: 1 }))
+    for (const pending of await rig.store.claimMicrosoftWork({ tid: TENANT, nowMs, untilMs: 0, limit: 1 }))
       await rig.store.postponeMicrosoftWork(pending, { nextAtMs: undefined, error: 'Graph answered 503.' })
     expect((await type(['status'])).out).toMatch(/revoke_sessions\s+1111.*p-1.*Graph answered 503[^]*cmb tenants redrive/)
     expect(await type(['tenants', 'redrive'])).toMatchObject({ code: 2 })

@@ -179,7 +179,7 @@ describe('what is seen', () => {
     expect((await olga.get('/ops')).text).not.toContain('Failed at Microsoft')
     const work = { kind: 'revoke_sessions', tid: TENANT, oid: 'p-1' } as const
     await rig.store.askMicrosoft([work], rig.clock.nowMs())
-    const [pending] = await rig.store.dueMicrosoftWork({ tid: TENANT, nowMs: rig.clock.nowMs(), limit: 1 })
+    const [pending] = await rig.store.claimMicrosoftWork({ tid: TENANT, nowMs: rig.clock.nowMs(), untilMs: 0, limit: 1 })
     if (pending === undefined) return expect.unreachable()
     await rig.store.postponeMicrosoftWork(pending, { nextAtMs: undefined, error: 'Graph answered 503.' })
     const page = await olga.get('/ops')

@@ -32,7 +32,7 @@ async function listening(options: Parameters<typeof openWorld>[0] = {}) {
   const about = (oid: string, clientState = subscription.clientState) => ({
     value: [{ subscriptionId: subscription.id, clientState, tenantId: TENANT, changeType: 'updated', resourceData: { id: oid } }],
   })
-  const pending = () => world.rig.store.dueMicrosoftWork({ tid: TENANT, nowMs: world.rig.clock.nowMs() + 10 * 86_400_000, limit: 100 })
+  const pending = () => world.rig.store.claimMicrosoftWork({ tid: TENANT, nowMs: world.rig.clock.nowMs() + 10 * 86_400_000, untilMs: 0, limit: 100 })
   return { ...world, subscription, alice, bob, settled, notify, about, pending }
 }
 

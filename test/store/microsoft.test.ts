@@ -72,7 +72,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
   test('work is kept once; what is asked for again while it is done is not taken for done', async () => {
     const b = await open()
     const work: MicrosoftWork = { kind: 'check_user', tid: TENANT, oid: 'oid-alice' }
-    const due = (nowMs = b.now * 1000) => b.store.dueMicrosoftWork({ tid: TENANT, nowMs, limit: 10 })
+    const due = (nowMs = b.now * 1000) => b.store.claimMicrosoftWork({ tid: TENANT, nowMs, untilMs: 0, limit: 10 })
     await b.store.askMicrosoft([work, work], b.now * 1000)
     const [first] = await due()
     expect(await due()).toHaveLength(1)
@@ -93,6 +93,49 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await b.store.failedMicrosoftWork(10)).toEqual([])
   })
 
+  test('two that ask for work at once take disjoint pages; none of it is anybody else’s until the lease has run out', async () => {
+    const b = await open()
+    const nowMs = b.now * 1000
+    const untilMs = nowMs + 60_000
+    const oids = Array.from({ length: 40 }, (_, index) => `oid-${String(index).padStart(2, '0')}`)
+    await b.store.askMicrosoft(
+      oids.map((oid): MicrosoftWork => ({ kind: 'check_user', tid: TENANT, oid })),
+      nowMs,
+    )
+    const claim = (at = nowMs) => b.store.claimMicrosoftWork({ tid: TENANT, nowMs: at, untilMs: at + 60_000, limit: 10 })
+    const pages = await Promise.all([claim(), claim(), claim(), claim()])
+    expect(pages.map(({ length }) => length)).toEqual([10, 10, 10, 10])
+    expect(new Set(pages.flat().map(({ oid }) => oid)).size).toBe(40)
+    expect(await claim()).toEqual([])
+    // Half of one page was done by a broker that died; another broker gave its page back, less one piece of work.
+    const [died, gave] = pages
+    for (const work of died.slice(0, 5)) await b.store.settleMicrosoftWork(work)
+    const [failing, ...rest] = gave
+    if (failing === undefined) return expect.unreachable()
+    await b.store.postponeMicrosoftWork(failing, { nextAtMs: nowMs + 5_000, error: 'down' })
+    await b.store.releaseMicrosoftWork(rest)
+    const released = await claim()
+    expect(released.map(({ oid }) => oid).toSorted()).toEqual(rest.map(({ oid }) => oid).toSorted())
+    expect(await claim(untilMs - 1)).toMatchObject([{ oid: failing.oid }])
+    const expired = [...(await claim(untilMs)), ...(await claim(untilMs)), ...(await claim(untilMs)), ...(await claim(untilMs))]
+    expect(expired).toHaveLength(34)
+    expect(new Set(expired.map(({ oid }) => oid)).size).toBe(34)
+    // The former holder gives back what is another's by now: nothing happens.
+    await b.store.releaseMicrosoftWork(rest)
+    expect(await claim(untilMs)).toEqual([])
+  })
+
+  test('work that is asked for again while a broker does it is due at once, for any broker', async () => {
+    const b = await open()
+    const work: MicrosoftWork = { kind: 'check_user', tid: TENANT, oid: 'oid-alice' }
+    const claim = () => b.store.claimMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, untilMs: (b.now + 60) * 1000, limit: 10 })
+    await b.store.askMicrosoft([work], b.now * 1000)
+    const [first] = await claim()
+    expect([first?.generation, (await claim()).length]).toEqual([1, 0])
+    await b.store.askMicrosoft([work], b.now * 1000)
+    expect(await claim()).toMatchObject([{ generation: 2 }])
+  })
+
   test('what is owed for a tenant goes with it: connected anew a year later, nobody is signed out by an old wish', async () => {
     const b = await open()
     const OTHER = '99999999-2222-4333-8444-555555555555'
@@ -110,15 +153,15 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     const nowMs = b.now * 1000
     const work = (tid: string, oid: string): MicrosoftWork => ({ kind: 'revoke_sessions', tid, oid })
     await b.store.askMicrosoft([work(TENANT, 'p1'), work(TENANT, 'p2'), work(OTHER, 'p3')], nowMs)
-    const due = async (tid: string, at = nowMs) => (await b.store.dueMicrosoftWork({ tid, nowMs: at, limit: 10 })).map(({ oid }) => oid)
-    const [first] = await b.store.dueMicrosoftWork({ tid: TENANT, nowMs, limit: 1 })
-    const [other] = await b.store.dueMicrosoftWork({ tid: OTHER, nowMs, limit: 1 })
+    const due = async (tid: string, at = nowMs) => (await b.store.claimMicrosoftWork({ tid, nowMs: at, untilMs: 0, limit: 10 })).map(({ oid }) => oid)
+    const [first] = await b.store.claimMicrosoftWork({ tid: TENANT, nowMs, untilMs: 0, limit: 1 })
+    const [other] = await b.store.claimMicrosoftWork({ tid: OTHER, nowMs, untilMs: 0, limit: 1 })
     for (const one of [first, other]) if (one !== undefined) await b.store.postponeMicrosoftWork(one, { nextAtMs: undefined, error: 'too late' })
     expect(await b.store.failedMicrosoftWork(10)).toHaveLength(2)
     const later = nowMs + 5000
     expect(await b.store.redriveMicrosoftWork({ tid: OTHER, nowMs: later })).toBe(1)
     expect([await due(OTHER), await due(OTHER, later)]).toEqual([[], ['p3']])
-    expect(await b.store.dueMicrosoftWork({ tid: OTHER, nowMs: later, limit: 10 })).toMatchObject([{ attempts: 0, askedAtMs: later }])
+    expect(await b.store.claimMicrosoftWork({ tid: OTHER, nowMs: later, untilMs: 0, limit: 10 })).toMatchObject([{ attempts: 0, askedAtMs: later }])
     expect(await b.store.redriveMicrosoftWork({ nowMs: later })).toBe(1)
     expect((await due(TENANT, later)).toSorted()).toEqual(['p1', 'p2'])
     expect(await b.store.failedMicrosoftWork(10)).toEqual([])
@@ -132,7 +175,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     await b.signIn('bob')
     await b.signIn('eve', { tid: 'another' })
     expect(await b.store.askAboutEverybody({ tid: TENANT, now: b.now, nowMs: b.now * 1000 })).toBe(2)
-    expect((await b.store.dueMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, limit: 10 })).map(({ oid }) => oid).toSorted()).toEqual([
+    expect((await b.store.claimMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, untilMs: 0, limit: 10 })).map(({ oid }) => oid).toSorted()).toEqual([
       'oid-alice',
       'oid-bob',
     ])

@@ -124,7 +124,7 @@ describe('what is to be asked of Microsoft about a tenant that is removed', () =
     await reopen()
     await connect(TENANT)
     expect(await b.store.findTenant(TENANT)).toMatchObject({ removedAt: undefined })
-    expect(await b.store.dueMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, limit: 10 })).toEqual([])
+    expect(await b.store.claimMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, untilMs: 0, limit: 10 })).toEqual([])
     expect(workOf(TENANT)).toBe(0)
     await connect(OTHER)
     expect(workOf(OTHER)).toBe(1_300)

@@ -194,7 +194,7 @@ describe.each(STORES)('two acts at once about what Microsoft says, on %s', (_nam
     const b = await open()
     const work = PAIRS.map((oid): MicrosoftWork => ({ kind: 'check_user', tid: TENANT, oid }))
     await Promise.all([b.store.askMicrosoft(work, b.now * 1000), b.store.askMicrosoft(work.toReversed(), b.now * 1000)])
-    const due = await b.store.dueMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, limit: 100 })
+    const due = await b.store.claimMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, untilMs: 0, limit: 100 })
     expect(due.map(({ oid }) => oid).toSorted()).toEqual(PAIRS.toSorted())
     expect(due.map(({ generation }) => generation)).toEqual(PAIRS.map(() => 2))
   })
@@ -202,10 +202,12 @@ describe.each(STORES)('two acts at once about what Microsoft says, on %s', (_nam
   test('work that is asked for while another broker finishes it is still to be done', async () => {
     const b = await open()
     const later = (b.now + 5) * 1000
+    const asked = PAIRS.map((oid): MicrosoftWork => ({ kind: 'check_user', tid: TENANT, oid }))
+    await b.store.askMicrosoft(asked, b.now * 1000)
+    const all = await b.store.claimMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, untilMs: 0, limit: 100 })
     await each(async (oid) => {
       const work: MicrosoftWork = { kind: 'check_user', tid: TENANT, oid }
-      await b.store.askMicrosoft([work], b.now * 1000)
-      const taken = (await b.store.dueMicrosoftWork({ tid: TENANT, nowMs: b.now * 1000, limit: 100 })).find((one) => one.oid === oid)
+      const taken = all.find((one) => one.oid === oid)
       if (taken === undefined) return expect.unreachable()
       await Promise.all([b.store.settleMicrosoftWork(taken), b.store.askMicrosoft([work], later)])
       // Another broker had taken the same work.

@@ -102,7 +102,9 @@ describe('a database of the version before, opened by this one', () => {
     expect(await store.findRevocation(1)).toMatchObject({ fanOut: 'complete', actor: { kind: 'user', id: 'u_1' } })
     expect((await store.revocationTimes({ limit: 1 }))[0]).toMatchObject({ seq: 5, enforcedMs: 40 })
     expect(await store.guardReports()).toMatchObject([{ guardId: 'web-1', enforcedSeq: 4 }])
-    expect(await store.dueMicrosoftWork({ tid: TENANT, nowMs: MS, limit: 10 })).toMatchObject([{ kind: 'check_user', oid: 'oid-alice' }])
+    expect(await store.claimMicrosoftWork({ tid: TENANT, nowMs: MS, untilMs: 0, limit: 10 })).toMatchObject([
+      { kind: 'check_user', oid: 'oid-alice' },
+    ])
     expect(await store.failedMicrosoftWork(10)).toMatchObject([{ kind: 'revoke_sessions', oid: 'oid-bob' }])
     expect(await store.findSubjectByUser(TENANT, 'oid-alice')).toMatchObject({ sub: 'u_1' })
   })
