@@ -5,6 +5,7 @@ import { connectionConfig } from '../../db/postgres/connect.ts'
 import { runAct } from '../../db/postgres/executor.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { rotateTogether } from '../../db/postgres/rotate.ts'
+import { beginChains } from '../../db/revocation/chain.ts'
 import { rotate, type Input } from '../../db/token/rotate.ts'
 import { createDatabase, POSTGRES_BIN, type Database } from '../postgres.ts'
 import type { Store } from '../../db/store.ts'
@@ -47,6 +48,7 @@ type Family = typeof families extends fc.Arbitrary<(infer F)[]> ? F : never
 describe.skipIf(POSTGRES_BIN === undefined)('acts together on Postgres', () => {
   let database: Database
   let client: Client
+  const ambient = { nowMs: () => T0 * 1000, newId: () => 'id' }
   beforeAll(async () => {
     database = await createDatabase()
     client = new Client(connectionConfig(database.url))
@@ -88,6 +90,8 @@ describe.skipIf(POSTGRES_BIN === undefined)('acts together on Postgres', () => {
 
   async function put(all: Family[], everything: number): Promise<Input[]> {
     await insert('log_head', [{ id: 1, seq: 7, epoch: 'e' }])
+    // A theft that is left to the act is appended.
+    await runAct(client, beginChains(ambient))
     await insert(
       'subjects',
       all.map((_, i) => ({ sub: idsOf(i).sub, tid: idsOf(i).tid, oid: `o${i}`, created_at: T0 })),
@@ -118,7 +122,6 @@ describe.skipIf(POSTGRES_BIN === undefined)('acts together on Postgres', () => {
     return { answers, left }
   }
 
-  const ambient = { nowMs: () => T0 * 1000, newId: () => 'id' }
   const actAlone = async (input: Input) => (await runAct(client, rotate(ambient, input))).value
   /** The test's own connection, with its transaction. */
   const here = {
