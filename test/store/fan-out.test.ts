@@ -86,6 +86,15 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     expect(ended.reduce((sum, one) => sum + one.sessions, 0)).toBe(16)
   })
 
+  test('two fan-outs at once of one client’s revocation count each session once', async () => {
+    const b = await open()
+    await b.client('sydney')
+    await crowd(b, 12)
+    await b.revoke({ kind: 'client', clientId: 'sydney' })
+    await Promise.all([b.fanOutAll(2), b.fanOutAll(2)])
+    expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 12, totals: { pending: 12 } })
+  })
+
   test('a batch that ends within what it had read leaves nobody out', async () => {
     const b = await open()
     for (const one of ['sydney', 'perth']) await b.client(one)
