@@ -41,11 +41,21 @@ export async function starts(scale: number, now: number, say: (line: string) => 
     const secrets = await registerAll(file, now)
     const port = await freePort()
     const env = brokerEnv(dataDir, port)
-    const all = [await one('start: everything due at once', env, port, [])]
+    // What the process takes by itself on this machine at this moment.
+    const all = [await empty(port), await one('start: everything due at once', env, port, [])]
     const guards = Array.from({ length: GUARDS }, (_, n) => ({ clientId: `client-${n % CLIENTS}`, guardId: `g${n}` }))
     const known = guards.map((guard) => ({ ...guard, authorization: basic(guard.clientId, secrets.get(guard.clientId) ?? '') }))
     all.push(await one(`start: the same, ${GUARDS} guards ask for a snapshot`, env, port, known))
     return all
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true })
+  }
+}
+
+async function empty(port: number): Promise<Start> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'cmb-start-'))
+  try {
+    return await one('start: an empty store', brokerEnv(dataDir, port), port, [])
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
   }

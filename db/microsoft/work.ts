@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
-import { setImmediate as turn } from 'node:timers/promises'
 import type { Act, Engine } from '../engine/act.ts'
 import { forUpdate, forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
+import { pacing } from '../engine/pace.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -123,7 +123,8 @@ function* askPage({ tid, now, nowMs }: Everybody, after: string): Act<{ asked: n
 /** Page by page: a tenant may have a hundred thousand users. Asked again after a fault, each is asked once more. */
 async function askAboutEverybody({ write }: Engine, input: Everybody): Promise<number> {
   let sum = 0
-  for (let after: string | undefined = ''; after !== undefined; await turn()) {
+  const pause = pacing()
+  for (let after: string | undefined = ''; after !== undefined; await pause()) {
     const from: string = after
     const { asked, next } = await write(() => askPage(input, from))
     sum += asked

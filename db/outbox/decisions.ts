@@ -1,8 +1,8 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import type { Column } from 'drizzle-orm'
 import type { Act, Ambient, Engine } from '../engine/act.ts'
 import { forUpdate, indexedBy, isOneOf } from '../engine/dialect.ts'
+import { pacing } from '../engine/pace.ts'
 import { assign, columnsOf, command, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { deliveries, deliveryAttempts, targets } from '../schema.ts'
@@ -102,26 +102,35 @@ function* decidePage(page: Page, which: Which, decide: Decide): Act<{ rows: Row[
   return { rows, next: last && { ...page, atMs: last.createdAtMs, id: last.id } }
 }
 
-/** In batches, each a transaction, so that any number is decided without stalling others. */
-async function decideEach({ write }: Engine, states: readonly DeliveryState[], which: Which, decide: Decide): Promise<Row[]> {
+/** In batches, each a transaction, so that any number is decided without stalling others. @param decided takes the rows of each */
+async function decideEach(
+  { write }: Engine,
+  states: readonly DeliveryState[],
+  which: Which,
+  { decide, decided }: { decide: Decide; decided: (rows: Row[]) => void },
+): Promise<void> {
   const { id } = which
-  if (id !== undefined) return write(() => decideOne(id, which, states, decide))
-  const decided: Row[] = []
+  if (id !== undefined) return decided(await write(() => decideOne(id, which, states, decide)))
+  const pause = pacing()
   for (const state of states)
-    for (let page: Page | undefined = { state, atMs: -1, id: '' }; page !== undefined; await turn()) {
+    for (let page: Page | undefined = { state, atMs: -1, id: '' }; page !== undefined; await pause()) {
       const from: Page = page
       const { rows, next } = await write(() => decidePage(from, which, decide))
-      decided.push(...rows)
+      decided(rows)
       page = next
     }
-  return decided
 }
 
 export async function redrive(engine: Engine, which: Which): Promise<DeliveryRef[]> {
-  const rows = await decideEach(engine, ['failed', 'rejected'], which, makeAllPending)
-  return rows.map((row) => refOf({ ...row, attempts: 0 }))
+  const refs: DeliveryRef[] = []
+  const decided = (rows: Row[]): void => void refs.push(...rows.map((row) => refOf({ ...row, attempts: 0 })))
+  await decideEach(engine, ['failed', 'rejected'], which, { decide: makeAllPending, decided })
+  return refs
 }
 
 export async function closeDeliveries(engine: Engine, { reason, ...which }: Which & { reason: string }): Promise<number> {
-  return (await decideEach(engine, ['pending', 'failed', 'rejected'], which, closing(engine, reason))).length
+  let closed = 0
+  const decided = (rows: Row[]): void => void (closed += rows.length)
+  await decideEach(engine, ['pending', 'failed', 'rejected'], which, { decide: closing(engine, reason), decided })
+  return closed
 }
