@@ -50,6 +50,7 @@ export interface Store
     DeliveryActs,
     FeedActs,
     RegistryActs,
+    SharingActs,
     ClientActs,
     KeyActs,
     TenantActs,
@@ -57,6 +58,29 @@ export interface Store
     AuditActs,
     EvidenceActs,
     Housekeeping {}
+
+/**
+ * `log`: another broker has revoked. `registry`: one has changed clients, tenants, keys or settings. `unconfirmed`: this broker may answer
+ * nothing from the store, and keep no guard fresh, until the store says otherwise by answering again.
+ */
+export type Elsewhere = 'log' | 'registry' | 'unconfirmed'
+
+/** A broker of this store. */
+export interface BrokerProcess {
+  id: string
+  host: string
+  version: string
+  /** Epoch milliseconds, both. */
+  startedAtMs: number
+  seenAtMs: number
+}
+
+export interface SharingActs {
+  /** What other brokers of the same store commit: within a second, mostly at once. A store that one broker has alone never calls it. */
+  onElsewhere(listener: (what: Elsewhere) => void): void
+  /** The brokers of this store whose heartbeat is not older than a minute. Empty where a store has one broker alone. */
+  brokers(): Promise<BrokerProcess[]>
+}
 
 export class StoreUnavailable extends Error {
   constructor(message: string, options?: { cause?: unknown }) {

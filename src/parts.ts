@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { openPostgresStore } from '../db/postgres/store.ts'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import { openClientRegistry } from './client/registry.ts'
 import { Closing } from './closing.ts'
@@ -21,6 +22,8 @@ import { createRateLimits } from './rate-limits.ts'
 import { openDeliveryQueue } from './revocation/delivery-queue.ts'
 import type { DeliveryQueue } from './revocation/interface.ts'
 import { announce } from './revocation/announce.ts'
+import { followElsewhere } from './elsewhere.ts'
+import { version } from './command/version.ts'
 import { createFeed } from './revocation/feed.ts'
 import { startQueueEngine } from './revocation/queue-engine.ts'
 import { systemClock } from './system-clock.ts'
@@ -59,12 +62,18 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
   const signInWatch = given.signInWatch ?? new SignInWatch(clock)
   store.onRevoked((committed) => announce({ feed, queue, metrics, log }, committed))
+  followElsewhere({ store, feed, clients, connection, keys, log })
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, rateLimits }
   return { config, clock, clockWatch, signInWatch, random, log, metrics, ...opened }
 }
 
 async function openStore(config: Config, clock: SteadyClock, closing: Closing): Promise<Deps['store']> {
-  const store = await openSqliteStore({ file: join(config.dataDir, 'broker.db'), nowMs: () => clock.nowMs() })
+  const { databaseUrl: url, databaseDirectUrl: directUrl, databaseStandby: standby, dataDir } = config
+  const clocks = { nowMs: () => clock.nowMs(), steadyMs: () => clock.steadyMs() }
+  const store =
+    url === undefined
+      ? await openSqliteStore({ file: join(dataDir, 'broker.db'), ...clocks })
+      : await openPostgresStore({ url, directUrl, standbyRequired: standby === 'required', version: version(), ...clocks })
   closing.add('store', () => store.close())
   return store
 }

@@ -7,7 +7,8 @@ import { NAMESPACE } from './schema.ts'
 /** Sequence numbers and milliseconds are below 2^53: they come as numbers, as SQLite gives them. */
 const WHOLE = new Set<number>([types.builtins.INT8, types.builtins.NUMERIC])
 const parsers: ClientConfig['types'] = {
-  getTypeParser: ((oid: number, format?: 'text') => (WHOLE.has(oid) ? Number : types.getTypeParser(oid, format))) as typeof types.getTypeParser,
+  getTypeParser: ((...asked: Parameters<typeof types.getTypeParser>) =>
+    WHOLE.has(asked[0]) ? Number : types.getTypeParser(...asked)) as typeof types.getTypeParser,
 }
 
 export const connectionConfig = (url: string): ClientConfig => ({
@@ -19,4 +20,5 @@ export const connectionConfig = (url: string): ClientConfig => ({
   keepAlive: true,
 })
 
-export const createPool = (url: string, more: PoolConfig = {}): Pool => new Pool({ ...connectionConfig(url), max: 16, ...more })
+export const createPool = (url: string, more: PoolConfig = {}): Pool =>
+  new Pool({ ...connectionConfig(url), max: 16, query_timeout: 5_000, connectionTimeoutMillis: 10_000, ...more })

@@ -1,4 +1,5 @@
-import { mayPassAlone, refusal } from './engine.ts'
+import { refusal } from './engine.ts'
+import { mayPassAlone } from './transact.ts'
 import { isPlain } from './executor.ts'
 
 /**

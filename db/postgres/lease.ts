@@ -1,57 +1,114 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import { StoreUnavailable } from '../store.ts'
+import type { Position } from './elsewhere.ts'
+import { committed } from './transact.ts'
 
 /**
  * Whether this broker may answer from what it reads. A broker that is cut off, or whose server is an isolated old primary, would not see what
- * others revoke: so every positive answer needs a commit of its own that was replicated at most a second ago. It refuses where there is none.
+ * others revoke: so every positive answer needs a commit of its own, replicated as Postgres is told to, at most a second old. It refuses where
+ * there is none.
  */
 
 /** How long a commit counts, from before it was asked for. */
 const VALID_MS = 1_000
 const RENEW_MS = 350
 
-export interface Lease {
-  /** Whether it holds now, without asking. */
-  holds(): boolean
+interface Process {
+  id: string
+  kind: 'broker'
+  host: string
+  version: string
+}
+
+export interface LeaseOptions {
+  pool: Pool
+  process: Process
+  nowMs(): number
+  steadyMs(): number
+  /** Each renewal tells where the log and the registry are. */
+  seen(position: Position): void
+  /** It has run out: nothing may be answered, and no guard be kept fresh, until it holds again. */
+  lost(): void
+  /** Refuse where no standby confirms commits. */
+  standbyRequired: boolean
+}
+
+// One row of this process, so that renewing waits for nobody.
+const RENEWAL = `INSERT INTO processes AS p (id, kind, host, version, started_at_ms, seen_at_ms) VALUES ($1, $2, $3, $4, $5, $5)
+  ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms
+  RETURNING (SELECT seq FROM log_head) AS seq, coalesce((SELECT version FROM registry), 0) AS version, pg_is_in_recovery() AS recovering,
+    EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS standby`
+
+interface Renewed extends Position {
+  recovering: boolean
+  standby: boolean
+}
+
+export class Lease {
+  readonly #options: LeaseOptions
+  readonly #timer: NodeJS.Timeout
+  #until = -Infinity
+  #wasHeld = false
+  #renewal: Promise<void> | undefined
+  #stopped = false
+
+  constructor(options: LeaseOptions) {
+    this.#options = options
+    this.#timer = setInterval(() => this.#look(), RENEW_MS)
+    this.#timer.unref()
+  }
+
   /** Waits for a renewal where it has run out. @throws StoreUnavailable */
-  mustHold(): void | Promise<void>
-  stop(): void
-}
-
-export function createLease({ pool, steadyMs }: { pool: Pool; steadyMs: () => number }): Lease {
-  let until = -Infinity
-  let renewal: Promise<void> | undefined
-  let stopped = false
-
-  const renew = async (): Promise<void> => {
-    const begun = steadyMs()
-    const { rows } = await pool.query<{ recovering: boolean }>(RENEWAL)
-    if (rows[0]?.recovering === false) until = begun + VALID_MS
+  mustHold(): void | Promise<void> {
+    return this.#holds() ? undefined : this.#mustHoldNow()
   }
-  /** One at a time, whoever asks. */
-  const renewed = (): Promise<void> => {
-    renewal ??= renew()
+
+  async stop(): Promise<void> {
+    const { pool, process } = this.#options
+    this.#stopped = true
+    clearInterval(this.#timer)
+    await this.#renewal
+    await pool.query('DELETE FROM processes WHERE id = $1', [process.id]).catch(() => undefined)
+  }
+
+  #holds(): boolean {
+    return !this.#stopped && this.#options.steadyMs() < this.#until
+  }
+
+  async #mustHoldNow(): Promise<void> {
+    await Promise.race([this.#renewed(), sleep(VALID_MS, undefined, { ref: false })])
+    if (!this.#holds()) throw new StoreUnavailable(UNCONFIRMED)
+  }
+
+  #look(): void {
+    if (this.#wasHeld && !this.#holds()) {
+      this.#wasHeld = false
+      this.#options.lost()
+    }
+    void this.#renewed()
+  }
+
+  /** One at a time, however many ask. */
+  #renewed(): Promise<void> {
+    this.#renewal ??= this.#renew()
       .catch(() => undefined)
-      .finally(() => (renewal = undefined))
-    return renewal
+      .finally(() => (this.#renewal = undefined))
+    return this.#renewal
   }
-  const timer = setInterval(() => void renewed(), RENEW_MS)
-  timer.unref()
-  const holds = (): boolean => !stopped && steadyMs() < until
-  return {
-    holds,
-    mustHold() {
-      if (holds()) return
-      return renewed().then(() => {
-        if (!holds())
-          throw new StoreUnavailable('The database has not confirmed a commit of this broker within a second: nothing is answered from it.')
-      })
-    },
-    stop() {
-      stopped = true
-      clearInterval(timer)
-    },
+
+  async #renew(): Promise<void> {
+    const { pool, process: own, nowMs, steadyMs, seen, standbyRequired } = this.#options
+    const begun = steadyMs()
+    const values = [own.id, own.kind, own.host, own.version, nowMs()]
+    const { rows } = await committed(pool, (client) => client.query<Renewed>({ name: 'renew', text: RENEWAL, values }))
+    const [row] = rows
+    if (row === undefined || row.recovering || (standbyRequired && !row.standby)) return
+    this.#until = begun + VALID_MS
+    this.#wasHeld = true
+    seen({ seq: row.seq, version: row.version })
   }
 }
 
-const RENEWAL = `SELECT pg_is_in_recovery() AS recovering`
+const UNCONFIRMED =
+  'Postgres has confirmed no commit of this broker within a second, so nothing is answered from it. Check that the primary runs, and that its synchronous standby answers.'

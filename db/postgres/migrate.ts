@@ -60,3 +60,21 @@ export async function migratePostgres(url: string): Promise<number> {
     await client.end()
   }
 }
+
+/** Lets a role run the broker with the least rights that it needs. @param role a role's name, as Postgres has it */
+export async function grantRole(url: string, role: string): Promise<void> {
+  const client = new Client(connectionConfig(url))
+  await client.connect()
+  try {
+    const name = client.escapeIdentifier(role)
+    await client.query(`GRANT USAGE ON SCHEMA ${NAMESPACE} TO ${name}`)
+    await client.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${NAMESPACE} TO ${name}`)
+    await client.query(`REVOKE INSERT, UPDATE, DELETE ON ${NAMESPACE}.${TABLE} FROM ${name}`)
+    await client.query(`GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${NAMESPACE} TO ${name}`)
+    // Whether a standby confirms commits is told to members of this role alone.
+    await client.query(`GRANT pg_read_all_stats TO ${name}`).catch(() => undefined)
+    await client.query(`ALTER ROLE ${name} SET search_path = ${NAMESPACE}`).catch(() => undefined)
+  } finally {
+    await client.end()
+  }
+}

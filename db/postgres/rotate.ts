@@ -5,7 +5,7 @@ import { families, participants, sessions } from '../schema.ts'
 import { activity, participation, touchIsDue, validSession } from '../session/row.ts'
 import { familyFields, familyOfSession, mayRotate, rotated, rotation } from '../token/rotate.ts'
 import type { Input, Rotation } from '../token/rotate.ts'
-import { commitOne } from './engine.ts'
+import { commitOne } from './transact.ts'
 import { setStatement } from './executor.ts'
 
 /**

@@ -49,6 +49,16 @@ const tables = Object.fromEntries(
   Object.entries<unknown>(embedded).flatMap(([name, table]) => (is(table, SQLiteTable) ? [[name, tableOf(table)] as const] : [])),
 )
 
+/** Brokers that have this database, with their latest heartbeat. SQLite has one broker, and no such table. */
+export const processes = namespace.table('processes', {
+  id: text('id').primaryKey(),
+  kind: text('kind').notNull(),
+  host: text('host').notNull(),
+  version: text('version').notNull(),
+  started_at_ms: bigint('started_at_ms', { mode: 'number' }).notNull(),
+  seen_at_ms: bigint('seen_at_ms', { mode: 'number' }).notNull(),
+})
+
 // drizzle-kit looks for tables among a module's own exports. A test compares a migrated database with db/schema.ts.
 export const {
   logHead,

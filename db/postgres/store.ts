@@ -1,19 +1,21 @@
 import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import type { Pool } from 'pg'
 import type { Random } from '../../src/protocol/ids.ts'
 import { newRowId } from '../engine/values.ts'
-import type { Ambient, Engine } from '../engine/act.ts'
+import type { Engine } from '../engine/act.ts'
 import { beginChains } from '../revocation/chain.ts'
 import { ensureHead } from '../revocation/log.ts'
 import { StoreUnavailable } from '../store.ts'
-import type { Store } from '../store.ts'
+import type { Elsewhere, Store } from '../store.ts'
 import { allActs } from '../acts.ts'
 import { rotate } from '../token/rotate.ts'
 import type { Committed } from '../types.ts'
 import { createPool } from './connect.ts'
+import { ElsewhereWatch } from './elsewhere.ts'
 import { postgresEngine } from './engine.ts'
-import { createLease } from './lease.ts'
 import { groupCommit } from './group.ts'
+import { Lease } from './lease.ts'
 import { schemaState } from './migrate.ts'
 import { rotateTogether } from './rotate.ts'
 
@@ -22,6 +24,12 @@ import { rotateTogether } from './rotate.ts'
 export interface PostgresStoreOptions {
   /** `postgres://…`: BROKER_DATABASE_URL. */
   url: string
+  /** The same past a pooler, for notifications: BROKER_DATABASE_DIRECT_URL. */
+  directUrl?: string | undefined
+  /** Answer only while a synchronous standby confirms commits: BROKER_DATABASE_STANDBY. */
+  standbyRequired?: boolean | undefined
+  /** Of the broker, for `cmb status`. */
+  version?: string | undefined
   /** Epoch milliseconds. */
   nowMs?: (() => number) | undefined
   /** Milliseconds of a clock that nobody sets. */
@@ -29,45 +37,114 @@ export interface PostgresStoreOptions {
   random?: Random | undefined
 }
 
-/** Older ones lack MERGE, and nobody repairs them any more. */
+/** Before it, the server and its drivers lack what the migrations use. */
 const OLDEST = 150_000
+/** A broker that was not seen for longer has gone. */
+const GONE_MS = 60_000
 
 /** @throws StoreUnavailable where the database cannot be reached or used as it is; the message says what to do */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<Store> {
-  const { url, nowMs = Date.now, steadyMs = () => performance.now(), random = randomBytes } = options
-  const pool = createPool(url)
+  const pool = createPool(options.url)
   // A connection that ends while it is idle is replaced by the next act.
   pool.on('error', () => undefined)
   try {
     await mustBeUsable(pool)
-    return await open(pool, { nowMs, newId: () => newRowId(nowMs(), random) }, { steadyMs, random })
+    return await open(pool, options)
   } catch (error) {
     await pool.end()
     throw error
   }
 }
 
-async function open(pool: Pool, ambient: Ambient, { steadyMs, random }: { steadyMs: () => number; random: Random }): Promise<Store> {
-  const listeners: ((committed: readonly Committed[]) => void)[] = []
-  const lease = createLease({ pool, steadyMs })
-  const announce = (committed: readonly Committed[]): void => listeners.forEach((listener) => listener(committed))
-  const engine: Engine = postgresEngine({ pool, ...ambient, announce, mustBeFenced: () => lease.mustHold() })
-  await engine.write(() => ensureHead(random(9).toString('base64url')))
-  await engine.write(() => beginChains(ambient))
+async function open(pool: Pool, options: PostgresStoreOptions): Promise<Store> {
+  const { nowMs = Date.now, random = randomBytes } = options
+  const committed = new Listeners<readonly Committed[]>()
+  const elsewhere = new Listeners<Elsewhere>()
+  const presence = startPresence(pool, options, elsewhere)
+  const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
+  const engine: Engine = postgresEngine({ pool, ...ambient, announce: (what) => committed.tell(what), mustBeFenced: () => presence.mustHold() })
+  try {
+    await engine.write(() => ensureHead(random(9).toString('base64url')))
+    await engine.write(() => beginChains(ambient))
+    await presence.mustHold()
+  } catch (error) {
+    await presence.stop()
+    throw error
+  }
   return {
     ...allActs(engine),
     ...setBased(engine, pool),
-    onRevoked: (listener) => void listeners.push(listener),
+    ...ownActs(pool, nowMs),
+    onRevoked: (listener) => committed.add(listener),
+    onElsewhere: (listener) => elsewhere.add(listener),
     async close() {
-      lease.stop()
+      if (pool.ending) return
+      await presence.stop()
       await pool.end()
     },
-  } as Store
+  }
+}
+
+/** Keeps this broker's lease, and listens to what the others commit. */
+function startPresence(pool: Pool, options: PostgresStoreOptions, elsewhere: Listeners<Elsewhere>) {
+  const { url, directUrl = url, standbyRequired = false, version = 'unknown' } = options
+  const { nowMs = Date.now, steadyMs = () => performance.now(), random = randomBytes } = options
+  const watch = new ElsewhereWatch(directUrl, (what) => elsewhere.tell(what))
+  const lease = new Lease({
+    pool,
+    process: { id: random(12).toString('base64url'), kind: 'broker', host: hostname(), version },
+    nowMs,
+    steadyMs,
+    standbyRequired,
+    seen: (position) => watch.seen(position),
+    lost: () => elsewhere.tell('unconfirmed'),
+  })
+  return {
+    mustHold: () => lease.mustHold(),
+    async stop() {
+      await lease.stop()
+      await watch.stop()
+    },
+  }
+}
+
+class Listeners<T> {
+  readonly #listeners: ((what: T) => void)[] = []
+  add(listener: (what: T) => void): void {
+    this.#listeners.push(listener)
+  }
+  tell(what: T): void {
+    for (const listener of this.#listeners) listener(what)
+  }
 }
 
 /** The hot acts: those that wait together are one statement. */
 const setBased = (engine: Engine, pool: Pool): Pick<Store, 'rotateRefreshToken'> => ({
   rotateRefreshToken: groupCommit({ together: rotateTogether(pool), alone: (input) => engine.write(() => rotate(engine, input)) }),
+})
+
+type OwnActs = Pick<Store, 'brokers' | 'backup' | 'checkIntegrity' | 'size'>
+
+/** What is asked of the database as a database. */
+const ownActs = (pool: Pool, nowMs: () => number): OwnActs => ({
+  async brokers() {
+    const { rows } = await pool.query<{ id: string; host: string; version: string; started: number; seen: number }>(
+      'SELECT id, host, version, started_at_ms AS started, seen_at_ms AS seen FROM processes WHERE seen_at_ms > $1 ORDER BY started_at_ms LIMIT 1000',
+      [nowMs() - GONE_MS],
+    )
+    return rows.map(({ id, host, version, started, seen }) => ({ id, host, version, startedAtMs: started, seenAtMs: seen }))
+  },
+  backup: async () => {
+    throw new StoreUnavailable(
+      'The broker makes no copy of a Postgres database. Back it up with pg_dump, pg_basebackup or your own tool; docs/scale-out.md says how.',
+    )
+  },
+  // Postgres checks its own pages (initdb --data-checksums).
+  checkIntegrity: async () => undefined,
+  async size() {
+    const { rows } = await pool.query<{ bytes: number }>('SELECT pg_database_size(current_database()) AS bytes')
+    return { bytes: rows[0]?.bytes ?? 0, walBytes: 0 }
+  },
 })
 
 /** @throws StoreUnavailable where the database cannot be used as it is */

@@ -50,6 +50,8 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   return {
     ...allActs(sqliteEngine({ ...ambient, write: writer.write, read: reading(db, dataFile, closed) }, executor)),
     onRevoked: (listener) => void listeners.push(listener),
+    onElsewhere: () => undefined,
+    brokers: async () => [],
     searchSessions: (input) => reader.ask('searchSessions', input),
     previewRevocation: (selector, now) => reader.ask('previewRevocation', selector, now),
     backup: (path) => holding(() => reader.ask('backup', path)),

@@ -9,6 +9,7 @@ import { deliveryCommands } from './deliveries.ts'
 import { doctorCommand } from './doctor.ts'
 import { keyCommands } from './keys.ts'
 import { migrateStoreCommand } from './migrate-store.ts'
+import { migrateCommand } from './migrate.ts'
 import { overviewCommands } from './overview.ts'
 import { userCommands } from './users.ts'
 import { revocationCommands } from './revocations.ts'
@@ -48,6 +49,7 @@ function createProgram(terminal: Terminal): Command {
     userCommands,
     backupCommands,
     migrateStoreCommand,
+    migrateCommand,
   ])
     add(program, context)
   return program

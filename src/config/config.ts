@@ -12,7 +12,7 @@ export type { SignalIssuer } from './signal-issuers.ts'
 
 export type EntraCredential = { kind: 'secret'; secret: string } | { kind: 'certificate'; file: string } | { kind: 'federated'; file: string }
 
-export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals' | 'databaseUrl'> {
+export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals'> {
   opsOrigin: string
   entra: Pick<Values['entra'], 'tenants' | 'clientId' | 'authority' | 'simulated'> & {
     credential: EntraCredential | undefined
@@ -54,7 +54,7 @@ const GRAPHS = [
  */
 export function loadConfig(env: Environment): Config {
   const read = new Reader(env)
-  const { databaseUrl: _unsupported, opsOrigin, entra, signals, ...values } = read.table(SETTINGS)
+  const { opsOrigin, entra, signals, ...values } = read.table(SETTINGS)
   const credential = credentialOf(read, entra)
   // Rules between settings judge only settings that could be read.
   if (entra.authority !== undefined && entra.simulated !== undefined) judgeSimulation(read, entra, signals.graph.origin)

@@ -151,6 +151,14 @@ export const queueUrl = z.string().transform((value, c) => {
   return z.NEVER
 })
 
+export const databaseUrl = z.string().transform((value, c) => {
+  if (/^postgres(ql)?:\/\/\S+$/.test(value)) return value
+  c.addIssue('must begin with postgres:// (leave it unset and the broker keeps its state in SQLite)')
+  return z.NEVER
+})
+
+export const standby = z.enum(['none', 'required'])
+
 /** `20/s:600`: 20 a second, 600 at once; `off` for no limit. */
 export const rate = z.string().transform((value, c): Rate | undefined => {
   if (value === 'off') return undefined
@@ -160,10 +168,3 @@ export const rate = z.string().transform((value, c): Rate | undefined => {
   c.addIssue('must be a rate and a burst like 20/s:600 or 10/min:30, or off')
   return z.NEVER
 })
-
-/** For a variable that an operator may expect and this version does not read. */
-export const unsupported = (why: string) =>
-  z.string().transform((_value, c): never => {
-    c.addIssue(why)
-    return z.NEVER
-  })

@@ -334,6 +334,30 @@ export const SETTINGS = {
   limits,
   retention,
   rates,
+  databaseUrl: setting({
+    name: 'BROKER_DATABASE_URL',
+    section: 'parts',
+    defaultText: 'SQLite in `BROKER_DATA_DIR`',
+    schema: parse.databaseUrl,
+    example: 'postgres://broker:password@db.internal:5432/broker?sslmode=verify-full',
+    text: 'Postgres 15 or newer, which any number of brokers share (docs/scale-out.md). Run `cmb migrate` before the first start and before each upgrade. Not set: the broker keeps its state in a SQLite file that it has for itself.',
+  }),
+  databaseDirectUrl: setting({
+    name: 'BROKER_DATABASE_DIRECT_URL',
+    section: 'parts',
+    defaultText: '`BROKER_DATABASE_URL`',
+    schema: parse.databaseUrl,
+    example: 'postgres://broker:password@db-primary.internal:5432/broker',
+    text: 'Where `BROKER_DATABASE_URL` leads to a pooler in transaction mode: the same database without it, for notifications and migrations.',
+  }),
+  databaseStandby: setting({
+    name: 'BROKER_DATABASE_STANDBY',
+    section: 'parts',
+    default: 'none',
+    schema: parse.standby,
+    example: 'required',
+    text: '`required`: the broker answers only while a synchronous standby confirms what it commits, so that a failover loses no revocation. `none`: one Postgres server, whose disk is the only copy.',
+  }),
   queueUrl: setting({
     name: 'BROKER_QUEUE_URL',
     section: 'parts',
@@ -383,13 +407,6 @@ export const SETTINGS = {
       text: '`yes` sends deliveries and reads of `jwks_uri` over https through `HTTPS_PROXY` too. The proxy then resolves the names, so it decides which internal addresses can be called.',
     }),
   },
-  databaseUrl: setting({
-    name: 'BROKER_DATABASE_URL',
-    section: 'parts',
-    schema: parse.unsupported('is not supported yet: this version keeps its state in SQLite, in BROKER_DATA_DIR; remove the variable'),
-    example: '',
-    text: 'Not supported in this version: state is in SQLite.',
-  }),
 }
 
 export type Values = Read<typeof SETTINGS>

@@ -71,6 +71,13 @@ class Ring implements KeyRing {
     await this.#reload()
   }
 
+  async reload(): Promise<void> {
+    const before = new Set(this.retiredKids())
+    await this.#reload()
+    const retired = this.retiredKids()
+    if (retired.some((kid) => !before.has(kid))) this.#input.onEmergency?.(retired)
+  }
+
   sign(alg: SigningAlg, typ: string, claims: Record<string, unknown>): string {
     const key = this.#active.get(alg)
     if (!key) throw new Error(`There is no active ${alg} key.`)

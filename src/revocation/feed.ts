@@ -85,6 +85,14 @@ class FeedOfThisProcess implements Feed {
     for (const stream of [...this.#streams]) stream.send(bytes)
   }
 
+  lookAgain(): void {
+    void this.#broadcaster.watch()
+  }
+
+  interrupt(): void {
+    for (const stream of [...this.#streams]) stream.end('unconfirmed')
+  }
+
   subscribe(listener: (revocation: Revocation) => void): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)

@@ -52,6 +52,10 @@ export interface Feed {
   publish(revocation: Revocation): void
   /** Signing keys changed: guards fetch the JWKS again, and drop `retiredKids` at once. */
   publishKeys(retiredKids: string[]): void
+  /** Another process has revoked: reads the log and tells every stream. */
+  lookAgain(): void
+  /** Ends every stream: their guards may not be kept fresh any more. They connect again. */
+  interrupt(): void
   /** Called with every revocation that is published, until the answer is called. */
   subscribe(listener: (revocation: Revocation) => void): () => void
   /**

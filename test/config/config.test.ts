@@ -101,8 +101,11 @@ describe('settings', () => {
     ])
   })
 
-  test('Postgres as the store is refused in clear words until it is there', () => {
-    expect(() => loadConfig({ ...LEAST, BROKER_DATABASE_URL: 'postgres://x' })).toThrow(/not supported yet/)
+  test('a store of another kind than Postgres is rejected, and its address is not repeated', () => {
+    expect(() => loadConfig({ ...LEAST, BROKER_DATABASE_URL: 'mysql://user:secret@x' })).toThrow(
+      /^(?!.*secret)[\s\S]*BROKER_DATABASE_URL[\s\S]*postgres:\/\//,
+    )
+    expect(loadConfig({ ...LEAST, BROKER_DATABASE_URL: 'postgres://x/broker' }).databaseStandby).toBe('none')
   })
 })
 

@@ -31,7 +31,7 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
       }
     },
   ],
-  ...(POSTGRES_BIN === undefined || process.env.TEST_POSTGRES === undefined ? [] : [['postgres', onPostgres] as [string, () => StoreUnderTest]]),
+  ...(POSTGRES_BIN === undefined ? [] : [['postgres', onPostgres] as [string, () => StoreUnderTest]]),
 ]
 
 function onPostgres(): StoreUnderTest {

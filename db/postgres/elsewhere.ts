@@ -1,0 +1,82 @@
+import { Client } from 'pg'
+import type { Elsewhere } from '../store.ts'
+import { connectionConfig } from './connect.ts'
+
+/**
+ * What other brokers commit. Postgres notifies of each revocation at once; what is lost on the way (a connection that ends, a pooler that
+ * passes no notifications) is found by the reading that renews the lease. It refuses to decide anything: a listener reads the store.
+ */
+
+export const CHANNEL = 'broker_log'
+const LEAST_PAUSE_MS = 100
+const MOST_PAUSE_MS = 2_000
+
+export interface Position {
+  seq: number
+  version: number
+}
+
+export class ElsewhereWatch {
+  readonly #url: string
+  readonly #tell: (what: Elsewhere) => void
+  #at: Position | undefined
+  #client: Client | undefined
+  #timer: NodeJS.Timeout | undefined
+  #pauseMs = LEAST_PAUSE_MS
+  #stopped = false
+
+  /** @param url past a pooler, which passes no notifications */
+  constructor(url: string, tell: (what: Elsewhere) => void) {
+    this.#url = url
+    this.#tell = tell
+    void this.#listen()
+  }
+
+  /** What the lease has read: a change since the last reading is told to the listener. */
+  seen(position: Position): void {
+    const before = this.#at
+    this.#at = position
+    if (before !== undefined && position.seq !== before.seq) this.#tell('log')
+    if (before !== undefined && position.version !== before.version) this.#tell('registry')
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    await this.#drop()
+  }
+
+  async #listen(): Promise<void> {
+    const client = new Client(connectionConfig(this.#url))
+    this.#client = client
+    client.on('error', () => this.#listenAgain())
+    client.on('end', () => this.#client === client && this.#listenAgain())
+    client.on('notification', () => this.#tell('log'))
+    try {
+      await client.connect()
+      await client.query(`LISTEN ${CHANNEL}`)
+      this.#pauseMs = LEAST_PAUSE_MS
+      // What was committed while nothing listened.
+      this.#tell('log')
+    } catch {
+      this.#listenAgain()
+    }
+  }
+
+  #listenAgain(): void {
+    void this.#drop()
+    if (this.#stopped || this.#timer !== undefined) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      void this.#listen()
+    }, this.#pauseMs)
+    this.#timer.unref()
+    this.#pauseMs = Math.min(this.#pauseMs * 2, MOST_PAUSE_MS)
+  }
+
+  async #drop(): Promise<void> {
+    const client = this.#client
+    this.#client = undefined
+    await client?.end().catch(() => undefined)
+  }
+}

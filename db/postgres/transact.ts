@@ -1,0 +1,86 @@
+import type { Pool, PoolClient } from 'pg'
+import { StoreUnavailable } from '../store.ts'
+
+/** One transaction on a connection of the pool. It refuses to call a commit done whose answer was lost or came with a warning. */
+
+export async function withConnection<T>(pool: Pick<Pool, 'connect'>, use: (client: PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  try {
+    const value = await use(client)
+    client.release()
+    return value
+  } catch (error) {
+    client.release(isBroken(error))
+    throw error
+  }
+}
+
+/** @throws UnknownOutcome where it may have been committed */
+export const committed = <T>(pool: Pick<Pool, 'connect'>, work: (client: PoolClient) => Promise<T>): Promise<T> =>
+  withConnection(pool, async (client) => {
+    await client.query('BEGIN')
+    try {
+      const value = await work(client)
+      await commit(client)
+      return value
+    } catch (error) {
+      if (!(error instanceof UnknownOutcome)) await client.query('ROLLBACK').catch(() => undefined)
+      throw error
+    }
+  })
+
+/** One statement that is a transaction of its own. @throws Postgres's error, or StoreUnavailable */
+export const commitOne = (pool: Pick<Pool, 'connect'>, query: { name: string; text: string; values: unknown[] }): Promise<unknown[]> =>
+  withConnection(pool, async (client) => {
+    try {
+      return (await confirmed(client, () => client.query<Record<string, unknown>>(query))).rows
+    } catch (error) {
+      throw error instanceof UnknownOutcome || isRefused(codeOf(error)) ? error : new UnknownOutcome(error)
+    }
+  })
+
+async function commit(client: PoolClient): Promise<void> {
+  try {
+    const { command } = await confirmed(client, () => client.query('COMMIT'))
+    // A transaction that had failed is answered with ROLLBACK.
+    if (command !== 'COMMIT') throw new Error(`COMMIT was answered with ${command}.`)
+  } catch (error) {
+    throw new UnknownOutcome(error)
+  }
+}
+
+/** Runs what commits. A warning says that the standby did not confirm it (01000): only this server has it. */
+async function confirmed<T>(client: PoolClient, run: () => Promise<T>): Promise<T> {
+  let warned: string | undefined
+  const warn = ({ message }: { message?: string | undefined }): void => void (warned = message ?? 'a warning')
+  client.on('notice', warn)
+  try {
+    const answer = await run()
+    if (warned !== undefined) throw new UnknownOutcome(new Error(warned))
+    return answer
+  } finally {
+    client.off('notice', warn)
+  }
+}
+
+/** Whether it was written cannot be known: it may have been. */
+class UnknownOutcome extends StoreUnavailable {
+  constructor(cause: unknown) {
+    super('The database did not say whether it has committed. Ask again: every act may be repeated.', { cause })
+  }
+}
+
+/** The connection is of no more use: it has ended, or the server is read-only or about to stop (25006, 57P01–57P03). */
+function isBroken(error: unknown): boolean {
+  const code = codeOf(error)
+  return error instanceof UnknownOutcome || !isRefused(code) || code === '25006'
+}
+
+/** Postgres has answered that it did nothing; anything else leaves open whether it did. */
+const isRefused = (code: string | undefined): boolean => code !== undefined && /^[0-9A-Z]{5}$/.test(code) && !/^(08|57P)/.test(code)
+
+export const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+
+/** Whether it was this one's values, or its neighbors, that Postgres did not take (22 data, 23 constraint, 40 given up for another). */
+export const mayPassAlone = (error: unknown): boolean => /^(22|23|40)/.test(codeOf(error) ?? '')

@@ -1,0 +1,30 @@
+import type { Command } from 'commander'
+import { CommandFailure, EXIT } from './broker.ts'
+import { examples, type Context } from './context.ts'
+
+/** Brings the tables of Postgres up to date. SQLite's are brought up to date when the broker starts. */
+export function migrateCommand(program: Command, { terminal }: Context): void {
+  examples(
+    program
+      .command('migrate')
+      .description("Create or upgrade the broker's tables in Postgres. Safe while brokers of the version before run.")
+      .option('--url <url>', 'of a role that owns the namespace (default: BROKER_DATABASE_DIRECT_URL, else BROKER_DATABASE_URL)')
+      .option('--grant <role>', 'let this role run the broker: it may read and write the tables, and change none of them')
+      .action(async ({ url, grant }: { url?: string; grant?: string }) => {
+        const { BROKER_DATABASE_DIRECT_URL: direct, BROKER_DATABASE_URL: shared } = terminal.env
+        const at = url ?? (direct || shared)
+        if (!at) throw new CommandFailure(EXIT.usage, 'Say which database: --url postgres://…, or set BROKER_DATABASE_URL.')
+        const { grantRole, migratePostgres } = await import('../../db/postgres/migrate.ts')
+        const applied = await migratePostgres(at).catch((error: unknown) => failed(error))
+        if (grant !== undefined) await grantRole(at, grant).catch((error: unknown) => failed(error))
+        const tables = applied === 0 ? 'The tables are up to date.' : `Applied ${applied} ${applied === 1 ? 'migration' : 'migrations'}.`
+        terminal.out(`${tables}${grant === undefined ? '' : ` The role ${grant} may run the broker.`}\n`)
+      }),
+    'cmb migrate --url postgres://owner@db.internal/broker --grant broker',
+  )
+}
+
+/** Never with the address, which holds a password. */
+function failed(error: unknown): never {
+  throw new CommandFailure(EXIT.failed, `The tables were not upgraded: ${error instanceof Error ? error.message : String(error)}`)
+}

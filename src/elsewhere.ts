@@ -1,0 +1,19 @@
+import type { Deps } from './deps.ts'
+
+/** Takes over what other brokers of the same store commit: revocations, registrations, tenants, keys and settings. */
+
+type Followed = Pick<Deps, 'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log'>
+
+export function followElsewhere({ store, feed, clients, connection, keys, log }: Followed): void {
+  const reload = async (): Promise<void> => {
+    await Promise.all([clients.reload(), connection.reload(), keys.reload()])
+  }
+  store.onElsewhere((what) => {
+    if (what === 'log') feed.lookAgain()
+    else if (what === 'registry') reload().catch((error: unknown) => log.warn('registry_not_reloaded', { cause: String(error) }))
+    else {
+      log.error('store_unconfirmed', {})
+      feed.interrupt()
+    }
+  })
+}

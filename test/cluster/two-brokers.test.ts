@@ -1,0 +1,162 @@
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { revoke } from '../../src/revocation/revoke.ts'
+import { createDatabase, POSTGRES_BIN, startPostgres, sql, type PostgresServer } from '../postgres.ts'
+import { migratePostgres } from '../../db/postgres/migrate.ts'
+import { follow } from '../revocation/event-stream.ts'
+import { createRig, type RegisteredClient, type Rig, type RigOptions } from '../rig.ts'
+
+const OLIVIA = { kind: 'operator', id: 'olivia' } as const
+
+/** Two brokers of one database, with the same secret, as behind a load balancer. */
+async function twoBrokers(options: RigOptions = {}, url?: string): Promise<{ a: Rig; b: Rig }> {
+  let databaseUrl = url
+  if (databaseUrl === undefined) {
+    const database = await createDatabase()
+    // Registered first, so that it runs last: after the brokers have let go of their connections.
+    onTestFinished(() => database.drop())
+    databaseUrl = database.url
+  }
+  const config = { ...options.config, databaseUrl }
+  return { a: await createRig({ ...options, config }), b: await createRig({ ...options, config }) }
+}
+
+/** Registered at A; known at B too. */
+async function registered(a: Rig, b: Rig, city = 'Sydney'): Promise<RegisteredClient> {
+  const client = await a.register(city)
+  await expect.poll(() => b.clients.find(client.clientId)).toBeDefined()
+  return client
+}
+
+const refresh = (rig: Rig, client: RegisteredClient, token: string | undefined) =>
+  rig.post('/token', { grant_type: 'refresh_token', refresh_token: token ?? '' }, { authorization: client.basic })
+
+const revokeSession = (rig: Rig, sid: string) =>
+  revoke(rig.deps, { selector: { kind: 'session', sid }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
+
+describe.skipIf(POSTGRES_BIN === undefined)('two brokers on one Postgres', () => {
+  test('a session that signed in at one refreshes at the other; revoked at one, it is rejected at the other at once', async () => {
+    const { a, b } = await twoBrokers()
+    const client = await registered(a, b)
+    const { session } = await a.openSession()
+    const first = await a.signInAt(session.sid, client)
+    const second = await refresh(b, client, first.refresh_token)
+    expect(second.status).toBe(200)
+    const { refresh_token: token, access_token: access } = (await second.json()) as { refresh_token: string; access_token: string }
+    await revokeSession(a, session.sid)
+    const rejected = await refresh(b, client, token)
+    expect([rejected.status, ((await rejected.json()) as { error: string }).error]).toEqual([400, 'invalid_grant'])
+    const introspected = await b.post('/introspect', { token: access }, { authorization: client.basic })
+    expect(await introspected.json()).toEqual({ active: false })
+  })
+
+  test('of the same refresh token at both at once, both get the same successor', async () => {
+    const { a, b } = await twoBrokers()
+    const client = await registered(a, b)
+    const { session } = await a.openSession()
+    let { refresh_token: token } = await a.signInAt(session.sid, client)
+    for (let round = 0; round < 20; round++) {
+      const answers = await Promise.all([a, b, a, b].map(async (rig) => refresh(rig, client, token)))
+      const tokens = await Promise.all(answers.map(async (answer) => ((await answer.json()) as { refresh_token: string }).refresh_token))
+      expect(new Set(tokens).size).toBe(1)
+      token = tokens[0]
+    }
+    expect((await a.store.standingBySid(session.sid, a.clock.now())).state).toBe('live')
+  })
+
+  test('a guard at one broker hears of a revocation at the other, and resumes at either without a gap', async () => {
+    const { a, b } = await twoBrokers()
+    const client = await registered(a, b)
+    const at = { a: await a.serve(), b: await b.serve() }
+    const authorization = client.basic
+    const guard = await follow(`${at.b}/revocations`, { authorization })
+    await guard.until('live')
+    const { session } = await a.openSession()
+    await revokeSession(a, session.sid)
+    const told = await guard.until('revocation')
+    expect(told.data).toMatchObject({ seq: 1, selector: { kind: 'session', sid: session.sid } })
+    guard.close()
+    await revokeSession(b, (await b.openSession()).session.sid)
+    const resumed = await follow(`${at.a}/revocations`, { authorization, 'last-event-id': told.id ?? '' })
+    await resumed.until('live')
+    expect(resumed.events.filter(({ event }) => event === 'revocation' || event === 'snapshot').flatMap(({ data }) => data['seq'] ?? [])).toContain(2)
+    expect(resumed.names()).not.toContain('reset')
+  })
+
+  test('a client that is removed at one is refused at the other at once, and one that is changed is known there within a second', async () => {
+    const { a, b } = await twoBrokers()
+    const client = await registered(a, b)
+    const { session } = await a.openSession()
+    const tokens = await a.signInAt(session.sid, client)
+    await a.store.removeClient({ clientId: client.clientId, source: 'any', actor: OLIVIA, now: a.clock.now() })
+    // Not reloaded at B: its registry may still hold the client.
+    expect((await refresh(b, client, tokens.refresh_token)).status).toBeGreaterThanOrEqual(400)
+    await expect.poll(() => b.clients.find(client.clientId), { timeout: 2_000 }).toBeUndefined()
+  })
+
+  test('keys: both publish the same, an emergency at one is signed with and told at the other', async () => {
+    const { a, b } = await twoBrokers()
+    const client = await registered(a, b)
+    expect(a.keys.jwks()).toEqual(b.keys.jwks())
+    const guard = await follow(`${await b.serve()}/revocations`, { authorization: client.basic })
+    await guard.until('live')
+    const made = await a.keys.rotate('ES256', 'emergency', a.clock.now())
+    const retired = a.keys.retiredKids()
+    expect(retired).toHaveLength(1)
+    expect((await guard.until('keys')).data).toEqual({ jwks: 'changed', retired_kids: retired })
+    expect(b.keys.jwks().keys.map((key) => key['kid'])).toContain(made.kid)
+  })
+
+  test('a revocation of everything is written out once, whichever broker does it', async () => {
+    const { a, b } = await twoBrokers()
+    const client = await registered(a, b)
+    for (let i = 0; i < 12; i++) await a.signInAt((await a.openSession()).session.sid, client)
+    await revoke(a.deps, { selector: { kind: 'everything' }, reason: 'administrator', actor: OLIVIA, now: a.clock.now() })
+    const write = async (rig: Rig): Promise<void> => {
+      while ((await rig.store.fanOutPending({ limit: 3, nowMs: rig.clock.nowMs() })).more);
+    }
+    await Promise.all([write(a), write(b)])
+    expect(await a.store.deliveryCounts()).toMatchObject([{ clientId: client.clientId, state: 'pending', count: 12 }])
+  })
+
+  test('each broker is listed with its version and heartbeat, and is gone when it ends', async () => {
+    const { a, b } = await twoBrokers()
+    await expect.poll(() => b.store.brokers()).toHaveLength(2)
+    const [one] = await a.store.brokers()
+    expect(one).toMatchObject({ version: expect.any(String) as string, host: expect.any(String) as string })
+  })
+})
+
+const configure = async (server: PostgresServer, change: string): Promise<void> => {
+  await sql(server.url('postgres'), change)
+  await sql(server.url('postgres'), 'SELECT pg_reload_conf()')
+}
+
+describe.skipIf(POSTGRES_BIN === undefined)('a broker whose Postgres confirms nothing', () => {
+  let server: PostgresServer | undefined
+  afterEach(async () => {
+    await server?.stop()
+    server = undefined
+  })
+
+  test('answers 503 within two seconds, and keeps no guard fresh; it goes on by itself when Postgres does', async () => {
+    server = await startPostgres()
+    await sql(server.url('postgres'), 'CREATE DATABASE broker')
+    await migratePostgres(server.url('broker'))
+    const rig = await createRig({ realTime: true, config: { databaseUrl: server.url('broker') } })
+    const client = await rig.register('Sydney')
+    const { session } = await rig.openSession()
+    const { access_token: token } = await rig.signInAt(session.sid, client)
+    const introspect = async () => (await rig.post('/introspect', { token }, { authorization: client.basic })).status
+    expect(await introspect()).toBe(200)
+    const guard = await follow(`${await rig.serve()}/revocations`, { authorization: client.basic })
+    await guard.until('live')
+
+    // No standby of that name: each COMMIT waits, as on a primary that was cut off from its standby.
+    await configure(server, `ALTER SYSTEM SET synchronous_standby_names = 'gone'`)
+    expect((await guard.until('end')).data).toEqual({ why: 'unconfirmed' })
+    await expect.poll(introspect, { timeout: 5_000 }).toBe(503)
+    expect((await rig.post('/revoke', { token }, { authorization: client.basic })).status).toBe(503)
+    await configure(server, 'ALTER SYSTEM RESET synchronous_standby_names')
+    await expect.poll(introspect).toBe(200)
+  })
+})
