@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { serve } from '@hono/node-server'
+import type { Store } from '../db/store.ts'
 import { createApp } from '../src/app.ts'
 import { parseClientMetadata } from '../src/client/metadata.ts'
 import { newClientSecret } from '../src/client/secret.ts'
@@ -14,11 +15,11 @@ import { systemClock } from '../src/system-clock.ts'
 import { announceTarget } from './loader.ts'
 
 /**
- * The broker as it serves: the whole app, its store with synchronous=FULL, over real HTTP. Only the queue's server is left out, which no
+ * The broker as it serves: the whole app, its store with every commit synced, over real HTTP. Only the queue's server is left out, which no
  * refresh meets.
  */
-export async function serveBroker(dataDir: string, sessions: number): Promise<void> {
-  const deps = await openBench(dataDir)
+export async function serveBroker(dataDir: string, sessions: number, store?: Store): Promise<void> {
+  const deps = await openBench(dataDir, store)
   const { app } = createApp(deps)
   const url = await new Promise<string>((done) => {
     serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ port }) => done(`http://127.0.0.1:${port}`))
@@ -33,10 +34,10 @@ const { now } = systemClock
 const REDIRECT_URI = 'https://bench.case-manager.example/oidc/callback'
 const TENANT = '11111111-1111-4111-8111-111111111111'
 
-export async function openBench(dataDir: string): Promise<Deps> {
+export async function openBench(dataDir: string, store?: Store): Promise<Deps> {
   const config = loadConfig({ BROKER_ISSUER: 'http://localhost:7400', BROKER_SECRET: randomBytes(32).toString('hex'), BROKER_DATA_DIR: dataDir })
   const log = createLog((line) => process.stderr.write(`${line}\n`), systemClock.nowMs)
-  return (await openParts({ config, log }, { queue: noQueue() })).deps
+  return (await openParts({ config, log }, { queue: noQueue(), ...(store && { store }) })).deps
 }
 
 /** Nothing is revoked here, so nothing is owed. */

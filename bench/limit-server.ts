@@ -1,35 +1,16 @@
 import { createHash, createHmac, generateKeyPairSync, randomBytes, sign, timingSafeEqual, createSecretKey } from 'node:crypto'
-import { join } from 'node:path'
 import { serve } from '@hono/node-server'
 import { Hono } from 'hono'
-import { openDatabase } from '../db/sqlite/open.ts'
+import type { LimitStore } from './limit-store.ts'
 import { announceTarget } from './loader.ts'
 
 /**
  * The composed limit: what a refresh costs on these primitives when nothing else is asked of it. Hono, the client's secret, the MAC, one row
- * in a group commit with synchronous=FULL, one ES256 signature. No sessions, no revocations, no scopes, no replay, no errors.
+ * in a synced group commit, one ES256 signature. No sessions, no revocations, no scopes, no replay, no errors.
  */
-export async function serveLimit(dataDir: string, families: number): Promise<void> {
-  const { db } = openDatabase(join(dataDir, 'limit.db'))
-  db.exec('CREATE TABLE limit_families (id TEXT PRIMARY KEY, generation INTEGER NOT NULL) WITHOUT ROWID')
-  const insert = db.prepare('INSERT INTO limit_families VALUES (?, 1)')
-  const advance = db.prepare('UPDATE limit_families SET generation = generation + 1 WHERE id = ? AND generation = ?')
-  const [begin, commit] = [db.prepare('BEGIN IMMEDIATE'), db.prepare('COMMIT')]
-
-  let waiting: { id: string; generation: number; resolve: (changed: boolean) => void }[] = []
-  const flush = (): void => {
-    const batch = waiting
-    waiting = []
-    begin.run()
-    const changed = batch.map(({ id, generation }) => advance.run(id, generation).changes === 1)
-    commit.run()
-    for (const [index, { resolve }] of batch.entries()) resolve(changed[index] ?? false)
-  }
-  const rotate = (id: string, generation: number): Promise<boolean> =>
-    new Promise((resolve) => {
-      if (waiting.push({ id, generation, resolve }) === 1) setImmediate(flush)
-    })
-
+export async function serveLimit(families: number, open: (ids: string[]) => LimitStore | Promise<LimitStore>): Promise<void> {
+  const ids = Array.from({ length: families }, () => randomBytes(16).toString('base64url'))
+  const store = await open(ids)
   const secret = randomBytes(32).toString('base64url')
   const secretHash = createHash('sha256').update(secret).digest()
   const macKey = createSecretKey(randomBytes(32))
@@ -68,15 +49,13 @@ export async function serveLimit(dataDir: string, families: number): Promise<voi
     const bytes = Buffer.from(params.get('refresh_token') ?? '', 'base64url')
     if (bytes.length !== 52 || !timingSafeEqual(mac(bytes), bytes.subarray(20))) return c.json({ error: 'invalid_grant' }, 400)
     const [id, generation] = [bytes.toString('base64url', 0, 16), bytes.readUInt32BE(16)]
-    if (!(await rotate(id, generation))) return c.json({ error: 'invalid_grant' }, 400)
+    if (!(await store.rotate(id, generation))) return c.json({ error: 'invalid_grant' }, 400)
     const now = Math.floor(Date.now() / 1000)
     return c.json({ access_token: accessToken(id, now), token_type: 'Bearer', expires_in: 300, refresh_token: write(id, generation + 1) }, 200, {
       'Cache-Control': 'no-store',
     })
   })
 
-  const ids = Array.from({ length: families }, () => randomBytes(16).toString('base64url'))
-  for (const id of ids) insert.run(id)
   serve({ fetch: app.fetch, hostname: '127.0.0.1', port: 0 }, ({ port }) =>
     announceTarget({
       url: `http://127.0.0.1:${port}`,

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 
 /** The machine as the benches use it: a core for the server, another for the loader; and figures of what was measured. */
@@ -36,6 +36,27 @@ export function cpuSeconds(pid: number): number {
     return (Number(fields[11]) + Number(fields[12])) / 100
   } catch {
     return Number.NaN
+  }
+}
+
+/** The same of a process with its children, those that have ended included. */
+export function cpuSecondsOfAll(pid: number): number {
+  try {
+    const stats = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => ({ pid: Number(name), fields: statOf(name) }))
+    const ours = stats.filter((one) => one.pid === pid || Number(one.fields[1]) === pid)
+    return ours.reduce((sum, { fields }) => sum + [11, 12, 13, 14].reduce((ticks, at) => ticks + Number(fields[at]), 0), 0) / 100
+  } catch {
+    return Number.NaN
+  }
+}
+
+const statOf = (pid: string): string[] => {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+  } catch {
+    return []
   }
 }
 

