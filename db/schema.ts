@@ -453,6 +453,33 @@ export const microsoftWork = sqliteTable(
   ],
 )
 
+/** How far the probe of each tenant's sessions has come: one hand, which the broker moves that takes the next page. */
+export const probeHands = sqliteTable('probe_hands', {
+  tid: text().primaryKey(),
+  /** Counts on from round to round: 65536 places a round. */
+  place: integer().notNull(),
+  /** The last session that was passed at this place. */
+  sid: text().notNull(),
+  movedAtMs: integer('moved_at_ms').notNull(),
+})
+
+/** Sessions that a broker probes now: after one place (and sid), up to and with another. Its row goes when they are probed. */
+export const probePages = sqliteTable(
+  'probe_pages',
+  {
+    id: text().primaryKey(),
+    tid: text().notNull(),
+    place: integer().notNull(),
+    sid: text().notNull(),
+    toPlace: integer('to_place').notNull(),
+    /** Empty: none at `to_place` itself. */
+    toSid: text('to_sid').notNull(),
+    /** From then on another broker takes them. */
+    leasedUntilMs: integer('leased_until_ms').notNull(),
+  },
+  (t) => [index('probe_pages_by_lease').on(t.tid, t.leasedUntilMs)],
+)
+
 export const settings = sqliteTable('settings', {
   name: text().primaryKey(),
   value: text().notNull(),

@@ -22,7 +22,7 @@ import type {
   User,
   ProbeDue,
   ProbeFinding,
-  ProbePlace,
+  ProbeTaken,
   LoggedRevocation,
   SignedHead,
   Revocation,
@@ -262,9 +262,22 @@ export interface RevocationActs {
 
 /** What Microsoft says of sessions, and what is to be asked of it. */
 export interface MicrosoftActs {
-  /** Live sessions of a tenant whose place is after `after`, up to phase `before` (not included), in the order of their places. */
-  dueProbes(input: { tid: string; after: ProbePlace; before: number; limit: number; now: number }): Promise<ProbeDue[]>
-  /** One session as `dueProbes` has it, if it is live and keeps Microsoft's tokens. */
+  /**
+   * Takes the next live sessions of a tenant that are to be probed, at most `limit`: until `untilMs` they are the caller's. The hand of the
+   * tenant goes on to the place `end` (not included); places count on from round to round. It begins at `begun`, where this caller began, if no
+   * broker has moved it for a minute before. What a caller has not finished in time is taken again. Undefined: nothing is due.
+   */
+  takeProbes(input: {
+    tid: string
+    begun: { place: number; atMs: number }
+    end: number
+    limit: number
+    now: number
+    nowMs: number
+    untilMs: number
+  }): Promise<ProbeTaken | undefined>
+  finishProbes(id: string): Promise<void>
+  /** One session as `takeProbes` has it, if it is live and keeps Microsoft's tokens. */
   findProbe(sid: string, now: number): Promise<ProbeDue | undefined>
   /**
    * What a probe has learnt takes effect, if the session still keeps the tokens that were probed: a sign-in meanwhile has brought newer ones,

@@ -309,7 +309,7 @@ export interface AuditEntry extends NewAuditEntry {
 }
 
 /** Where a session stands in the rounds of the probe: by `phase` (0 to 65535), then by sid. */
-export interface ProbePlace {
+interface ProbePlace {
   phase: number
   sid: string
 }
@@ -320,6 +320,12 @@ export interface ProbeDue extends ProbePlace {
   user: Pick<User, 'tid' | 'oid'>
   cacheSealed: string
   probedAt?: number | undefined
+}
+
+/** A page of sessions that is the caller's to probe, by its id, until it is finished or its lease runs out. */
+export interface ProbeTaken {
+  id: string
+  due: ProbeDue[]
 }
 
 /** What a probe has learnt. `vouched`: Microsoft gave new tokens; `roles` where it said which. */

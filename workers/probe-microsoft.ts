@@ -1,4 +1,4 @@
-import type { ProbeDue, Session } from '../db/types.ts'
+import type { ProbeDue, ProbeTaken, Session } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
 import { probePause } from '../src/microsoft/probe-pause.ts'
 import { createProbeAlarm } from '../src/signal/alarm.ts'
@@ -7,7 +7,8 @@ import { probeSession } from '../src/signal/probe-session.ts'
 /**
  * Asks Microsoft about every live session once in so many minutes. Each session has its place in the round for life, and a hand goes round like
  * a clock's: so the load is even, a restart goes on where the time is, and what an outage kept from being asked is asked in the next round
- * and not all at once. It refuses to go on asking a Microsoft that is not well.
+ * and not all at once. The hand is in the store: of several brokers, one asks about each session. It refuses to go on asking a Microsoft that is
+ * not well.
  */
 
 const PLACES = 65_536
@@ -16,19 +17,14 @@ const LEAST_BACK_OFF_MS = 5_000
 const MOST_BACK_OFF_MS = 300_000
 /** A turn that comes late does not make up for more than this. */
 const MOST_SECONDS_A_TURN = 10
-/** What a back-off kept from being asked is made up for, if the hand is no further behind: else the same session would hide the same others each round. */
-const MOST_BEHIND_MS = 60_000
+/** A page whose requests are slow is done before. A broker that dies leaves its page to the others after it. */
+const LEASE_MS = 2 * 60_000
 /** Of each tenant. */
 const MOST_WANTED = 5_000
 
-/** How far the hand of one tenant has come: in places since the epoch, and in the order of sid within a place. */
-interface Hand {
-  place: number
-  sid: string
-}
-
 interface Lane {
-  hand: Hand
+  /** When this broker began to ask, or could not ask last. */
+  begunMs: number
   /** Asked for by name. */
   wanted: Set<string>
   /** In a row. */
@@ -91,12 +87,8 @@ class ProbeRound implements Probing {
     return Math.floor((nowMs * PLACES) / (this.#everySeconds * 1000))
   }
 
-  #handAt(nowMs: number): Hand {
-    return { place: this.#placeAt(nowMs), sid: '' }
-  }
-
   #laneOf(tid: string, nowMs: number): Lane {
-    const lane = this.#lanes.get(tid) ?? { hand: this.#handAt(nowMs), wanted: new Set<string>(), troubles: 0, untilMs: 0, paused: false }
+    const lane = this.#lanes.get(tid) ?? { begunMs: nowMs, wanted: new Set<string>(), troubles: 0, untilMs: 0, paused: false }
     this.#lanes.set(tid, lane)
     return lane
   }
@@ -105,14 +97,15 @@ class ProbeRound implements Probing {
     const nowMs = this.#deps.clock.nowMs()
     const lane = this.#laneOf(tid, nowMs)
     if (!(await this.#mayAsk(tid, lane))) {
-      if (lane.paused || this.#placeAt(nowMs) - lane.hand.place > this.#placeAt(MOST_BEHIND_MS)) lane.hand = this.#handAt(nowMs)
+      lane.begunMs = nowMs
       return
     }
     // After trouble, one asks for all.
     const limit = lane.troubles > 0 ? 1 : allowance
     const asked = await this.#takeWanted(lane, Math.ceil(limit / 2))
-    const due = limit > asked.length ? await this.#take(tid, lane, nowMs, limit - asked.length) : []
-    await inParallel([...asked, ...due], CONCURRENCY, (one) => this.#probe(tid, lane, one))
+    const taken = limit > asked.length ? await this.#take(tid, lane, nowMs, limit - asked.length) : undefined
+    await inParallel([...asked, ...(taken?.due ?? [])], CONCURRENCY, (one) => this.#probe(tid, lane, one))
+    if (taken !== undefined && this.#going()) await this.#deps.store.finishProbes(taken.id)
   }
 
   /** An alarm is raised until an operator lets it go on; then counting begins anew. */
@@ -123,24 +116,11 @@ class ProbeRound implements Probing {
     return !paused && lane.untilMs <= this.#deps.clock.nowMs()
   }
 
-  /** The next sessions beneath the hand, at most `limit`. The hand stops at the last of them. */
-  async #take(tid: string, lane: Lane, nowMs: number, limit: number): Promise<ProbeDue[]> {
-    const end = this.#placeAt(nowMs)
-    let { place, sid } = end - lane.hand.place > PLACES ? { place: end - PLACES, sid: '' } : lane.hand
-    const due: ProbeDue[] = []
-    while (place < end && due.length < limit) {
-      const phase = place % PLACES
-      const before = Math.min(phase + end - place, PLACES)
-      const room = limit - due.length
-      const found = await this.#deps.store.dueProbes({ tid, after: { phase, sid }, before, limit: room, now: this.#deps.clock.now() })
-      due.push(...found)
-      const last = found.at(-1)
-      const all = found.length < room || last === undefined
-      place += (all ? before : last.phase) - phase
-      sid = all ? '' : last.sid
-    }
-    lane.hand = { place, sid }
-    return due
+  /** The next sessions beneath the hand, at most `limit`: this broker's until they are finished. */
+  #take(tid: string, { begunMs }: Lane, nowMs: number, limit: number): Promise<ProbeTaken | undefined> {
+    const begun = { place: this.#placeAt(begunMs), atMs: begunMs }
+    const untilMs = nowMs + LEASE_MS
+    return this.#deps.store.takeProbes({ tid, begun, end: this.#placeAt(nowMs), limit, now: this.#deps.clock.now(), nowMs, untilMs })
   }
 
   async #takeWanted({ wanted }: Lane, limit: number): Promise<ProbeDue[]> {

@@ -1,14 +1,15 @@
 import type { Engine } from '../engine/act.ts'
 import type { MicrosoftActs } from '../store.ts'
 import { endAuthenticated, endMicrosoftSession } from './end.ts'
-import { dueProbes, findProbe, recordProbe } from './probe.ts'
+import { findProbe, recordProbe } from './probe.ts'
+import { probePageActs } from './probe-pages.ts'
 import { microsoftWorkActs } from './work.ts'
 
 /** What Microsoft says of sessions, and what is to be asked of it. */
 export function microsoftActs(engine: Engine): MicrosoftActs {
   const { write, read } = engine
   return {
-    dueProbes: (input) => read(() => dueProbes(input)),
+    ...probePageActs(engine),
     findProbe: (sid, now) => read(() => findProbe(sid, now)),
     recordProbe: (input) => write(() => recordProbe(engine, input)),
     endMicrosoftSession: (input) => write(() => endMicrosoftSession(engine, input)),

@@ -51,9 +51,9 @@ const vouch = command(
     })} WHERE ${sessions.sid} = ${p.sid}`,
 )
 
-export function* dueProbes({ after, ...input }: Parameters<MicrosoftActs['dueProbes']>[0]): Act<ProbeDue[]> {
-  const { tid, before, limit, now } = input
-  return (yield* due.all({ tid, phase: after.phase, sid: after.sid, before, limit, now })).map(dueOf)
+/** Live sessions of a tenant whose place is after `phase` and `sid`, up to phase `before` (not included), in the order of their places. */
+export function* dueProbes(places: Places): Act<ProbeDue[]> {
+  return (yield* due.all(places)).map(dueOf)
 }
 
 export function* findProbe(sid: string, now: number): Act<ProbeDue | undefined> {

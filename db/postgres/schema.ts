@@ -84,6 +84,8 @@ export const {
   signingKeys,
   tenants,
   microsoftWork,
+  probeHands,
+  probePages,
   settings,
   registry,
   audit,

@@ -35,6 +35,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
   db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(random(9).toString('base64url'))
   // One process writes this file: the one that held a lease has ended, and what it was doing is due again at once.
+  db.prepare('UPDATE probe_pages SET leased_until_ms = 0').run()
   db.prepare('UPDATE microsoft_work INDEXED BY microsoft_work_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
   db.prepare('UPDATE deliveries INDEXED BY deliveries_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
   const dataFile = new DataFile(file)

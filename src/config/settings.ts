@@ -156,7 +156,7 @@ const signals = {
       default: '100',
       schema: parse.whole(1, 1000),
       example: '100',
-      text: 'The most probe requests a second.',
+      text: 'The most probe requests a second, for each broker.',
     }),
   },
   graph: {

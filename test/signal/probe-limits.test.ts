@@ -59,6 +59,17 @@ describe('limits and alarms', () => {
     expect(new Set(asked.map(({ oid }) => oid)).size).toBe(300)
   })
 
+  test('two brokers ask about each session once a round, whichever of them is faster', async () => {
+    const { rig, asked, pass } = await openMany(300)
+    const other = createProbing(rig.deps)
+    for (let passed = 0; passed < ROUND; passed += 10) {
+      const [first, second] = passed % 20 === 0 ? [other.turn(), pass(10)] : [pass(10), other.turn()]
+      await Promise.all([first, second])
+    }
+    expect(asked).toHaveLength(300)
+    expect(new Set(asked.map(({ oid }) => oid)).size).toBe(300)
+  })
+
   test.each([
     [50034, 'another_account', 'microsoft_account_deleted'],
     [50105, 'not_assigned', 'microsoft_access_removed'],

@@ -5,28 +5,86 @@ import { benches, STORES, TENANT } from './fixture.ts'
 describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => {
   const open = benches(make)
   const MICROSOFT = { kind: 'microsoft', id: 'test' } as const
-  const START = { phase: 0, sid: '' }
+  const PLACES = 65_536
 
   test('each session has one place in the round, for life; only live ones with Microsoft’s tokens have', async () => {
     const b = await open()
-    const sids = []
+    const sids: string[] = []
     for (let i = 0; i < 30; i++) sids.push((await b.signIn(`p${i}`, { session: { microsoftCacheSealed: `tokens ${i}` } })).session.sid)
     await b.signIn('without')
-    const all = await b.store.dueProbes({ tid: TENANT, after: START, before: 65_536, limit: 100, now: b.now })
-    expect(new Set(all.map(({ sid }) => sid))).toEqual(new Set(sids))
-    const walked: string[] = []
-    for (let after = START; ;) {
-      const page = await b.store.dueProbes({ tid: TENANT, after, before: 65_536, limit: 7, now: b.now })
-      walked.push(...page.map(({ sid }) => sid))
-      const last = page.at(-1)
-      if (last === undefined) break
-      after = last
+    const round = PLACES * 10
+    // A round from its beginning to its end, by pages.
+    const walk = async (start: number, limit: number, tid = TENANT): Promise<string[]> => {
+      const walked: string[] = []
+      for (let more = true; more;) {
+        const taken = await b.store.takeProbes({ ...take(start, start + PLACES), tid, limit })
+        walked.push(...(taken?.due ?? []).map(({ sid }) => sid))
+        if (taken !== undefined) await b.store.finishProbes(taken.id)
+        more = taken !== undefined
+      }
+      return walked
     }
-    expect(walked).toEqual(all.map(({ sid }) => sid))
+    const take = (start: number, end: number) => ({
+      begun: { place: start, atMs: b.now * 1000 },
+      end,
+      now: b.now,
+      nowMs: b.now * 1000,
+      untilMs: b.now * 1000,
+    })
+    const all = await walk(round, 100)
+    expect(all.toSorted()).toEqual(sids.toSorted())
+    expect(await walk(round, 100)).toEqual([])
+    expect(await walk(round + PLACES, 7)).toEqual(all)
     await b.revoke({ kind: 'session', sid: sids[0] ?? '' })
-    expect(await b.store.dueProbes({ tid: TENANT, after: START, before: 65_536, limit: 100, now: b.now })).toHaveLength(29)
-    expect(await b.store.dueProbes({ tid: 'another', after: START, before: 65_536, limit: 100, now: b.now })).toEqual([])
+    expect(await walk(round + 2 * PLACES, 7)).toEqual(all.filter((sid) => sid !== sids[0]))
+    expect(await walk(round, 7, 'another')).toEqual([])
     expect(await b.store.findProbe(sids[0] ?? '', b.now)).toBeUndefined()
+  })
+
+  test('brokers that probe at once take disjoint pages; a page that was not finished is taken again when its lease has run out', async () => {
+    const b = await open()
+    for (let i = 0; i < 60; i++) await b.signIn(`p${i}`, { session: { microsoftCacheSealed: `tokens ${i}` } })
+    const begun = { place: PLACES * 10, atMs: b.now * 1000 }
+    const take = (nowMs: number, { limit = 20, rounds = 11 } = {}) =>
+      b.store.takeProbes({ tid: TENANT, begun, end: PLACES * rounds, limit, now: b.now, nowMs, untilMs: nowMs + 60_000 })
+    const sidsOf = (pages: Awaited<ReturnType<typeof take>>[]) => pages.flatMap((page) => page?.due.map(({ sid }) => sid) ?? [])
+    const nowMs = b.now * 1000
+    const pages = await Promise.all([take(nowMs), take(nowMs), take(nowMs), take(nowMs)])
+    expect(pages.map((page) => page?.due.length ?? 0).toSorted()).toEqual([0, 20, 20, 20])
+    const all = sidsOf(pages)
+    expect(new Set(all).size).toBe(60)
+    // One broker has finished its page. Of two that died, others take the pages in smaller ones, when the lease has run out.
+    const [finished, ...died] = pages.filter((page) => page !== undefined)
+    await b.store.finishProbes(finished?.id ?? '')
+    expect(await take(nowMs + 59_999)).toBeUndefined()
+    const later = nowMs + 60_000
+    const again = await Promise.all(Array.from({ length: 8 }, () => take(later, { limit: 7 })))
+    expect(sidsOf(again).toSorted()).toEqual(sidsOf(died).toSorted())
+    for (const page of again) if (page !== undefined) await b.store.finishProbes(page.id)
+    expect(await take(later + 120_000)).toBeUndefined()
+    // The next round.
+    expect(new Set(sidsOf(await Promise.all([1, 2, 3].map(() => take(later, { rounds: 12 }))))).size).toBe(60)
+  })
+
+  test('a page that nobody has finished in a whole round is not taken again: the round has come by', async () => {
+    const b = await open()
+    for (let i = 0; i < 5; i++) await b.signIn(`p${i}`, { session: { microsoftCacheSealed: `tokens ${i}` } })
+    const take = (end: number, nowMs: number, begunMs = b.now * 1000) =>
+      b.store.takeProbes({ tid: TENANT, begun: { place: end - PLACES, atMs: begunMs }, end, limit: 100, now: b.now, nowMs, untilMs: nowMs + 1 })
+    const nowMs = b.now * 1000
+    expect((await take(PLACES * 11, nowMs))?.due).toHaveLength(5)
+    const next = await take(PLACES * 12.5, nowMs + 1000)
+    expect(next?.due).toHaveLength(5)
+    await b.store.finishProbes(next?.id ?? '')
+    expect(await take(PLACES * 12.5, nowMs + 2000)).toBeUndefined()
+    // A broker that begins after an outage of all: it goes on where the time is.
+    const outageMs = nowMs + 3_600_000
+    expect(
+      await b.store.takeProbes({
+        ...{ tid: TENANT, begun: { place: PLACES * 13, atMs: outageMs }, end: PLACES * 13, limit: 100, now: b.now },
+        ...{ nowMs: outageMs, untilMs: outageMs + 1 },
+      }),
+    ).toBeUndefined()
   })
 
   test('a probe that Microsoft vouched for brings its tokens and roles; what was learnt with the former tokens is stale', async () => {
