@@ -9,15 +9,13 @@ import { ensureHead } from '../revocation/log.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Elsewhere, Store } from '../store.ts'
 import { allActs } from '../acts.ts'
-import { rotate } from '../token/rotate.ts'
 import type { Committed } from '../types.ts'
 import { createPool } from './connect.ts'
 import { ElsewhereWatch } from './elsewhere.ts'
 import { postgresEngine } from './engine.ts'
-import { groupCommit } from './group.ts'
 import { Lease } from './lease.ts'
 import { schemaState } from './migrate.ts'
-import { rotateTogether } from './rotate.ts'
+import { setBasedActs } from './set-based.ts'
 
 /** The store of several brokers: a database of Postgres that any number of them share. */
 
@@ -73,7 +71,7 @@ async function open(pool: Pool, options: PostgresStoreOptions): Promise<Store> {
   }
   return {
     ...allActs(engine),
-    ...setBased(engine, pool),
+    ...setBasedActs(engine, pool, presence.mustHold),
     ...ownActs(pool, nowMs),
     onRevoked: (listener) => committed.add(listener),
     onElsewhere: (listener) => elsewhere.add(listener),
@@ -117,11 +115,6 @@ class Listeners<T> {
     for (const listener of this.#listeners) listener(what)
   }
 }
-
-/** The hot acts: those that wait together are one statement. */
-const setBased = (engine: Engine, pool: Pool): Pick<Store, 'rotateRefreshToken'> => ({
-  rotateRefreshToken: groupCommit({ together: rotateTogether(pool), alone: (input) => engine.write(() => rotate(engine, input)) }),
-})
 
 type OwnActs = Pick<Store, 'brokers' | 'backup' | 'checkIntegrity' | 'size'>
 

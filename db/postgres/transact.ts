@@ -29,8 +29,18 @@ export const committed = <T>(pool: Pick<Pool, 'connect'>, work: (client: PoolCli
     }
   })
 
+interface OneQuery {
+  name: string
+  text: string
+  values: unknown[]
+}
+
+/** One statement that only reads. */
+export const readOne = (pool: Pick<Pool, 'connect'>, query: OneQuery): Promise<unknown[]> =>
+  withConnection(pool, async (client) => (await client.query<Record<string, unknown>>(query)).rows)
+
 /** One statement that is a transaction of its own. @throws Postgres's error, or StoreUnavailable */
-export const commitOne = (pool: Pick<Pool, 'connect'>, query: { name: string; text: string; values: unknown[] }): Promise<unknown[]> =>
+export const commitOne = (pool: Pick<Pool, 'connect'>, query: OneQuery): Promise<unknown[]> =>
   withConnection(pool, async (client) => {
     try {
       return (await confirmed(client, () => client.query<Record<string, unknown>>(query))).rows

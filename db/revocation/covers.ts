@@ -20,7 +20,7 @@ const everything = sql<number>`coalesce((SELECT ${cutoffs.seq} FROM ${cutoffs} W
 export const sessionCutoff: SQL<number> = greatest(cutoff('subject', sessions.sub), cutoff('tenant', sessions.tid), everything)
 
 /** `covers` as a condition of SQL. */
-export const isCovered = (seq: SQL<number>, openedSeq: Column): SQL => sql`(${seq} > ${openedSeq})`
+export const isCovered = (seq: SQL<number>, openedSeq: Column | SQL<number>): SQL => sql`(${seq} > ${openedSeq})`
 
 /** Whether a row of `sessions` is covered by a wide revocation. */
 export const sessionIsCovered: SQL = isCovered(sessionCutoff, sessions.openedSeq)

@@ -6,10 +6,13 @@ import { runAct } from '../../db/postgres/executor.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { rotateTogether } from '../../db/postgres/rotate.ts'
 import { beginChains } from '../../db/revocation/chain.ts'
+import type { Engine } from '../../db/engine/act.ts'
+import { checkTogether } from '../../db/postgres/access.ts'
+import { checkAccess } from '../../db/token/access.ts'
 import { rotate, type Input } from '../../db/token/rotate.ts'
 import { createDatabase, POSTGRES_BIN, type Database } from '../postgres.ts'
 import type { Store } from '../../db/store.ts'
-import type { TokenFamily } from '../../db/types.ts'
+import type { Session, TokenFamily } from '../../db/types.ts'
 import { bench, family, T0, type Bench } from './fixture.ts'
 
 /** The hot acts of Postgres: what they do as one statement is what the act does, or nothing. */
@@ -128,6 +131,53 @@ describe.skipIf(POSTGRES_BIN === undefined)('acts together on Postgres', () => {
     connect: async () => ({ query: client.query.bind(client), on: () => undefined, off: () => undefined, release: () => undefined }),
   } as unknown as Pool
 
+  /** What is asked of each session, beside what a family is presented with. */
+  const checks = fc.array(
+    fc.record({
+      rightUser: usually(true, fc.constant(false)),
+      rev: usually(4, seq),
+      touch: fc.boolean(),
+      needs: fc.constantFrom(undefined, 'registered', 'removed', 'unknown'),
+    }),
+    { minLength: 6, maxLength: 6 },
+  )
+
+  test('access tokens checked together are valid where the act says so and writes nothing; everything else is left to it', async () => {
+    let settled = 0
+    const engine: Engine = {
+      ...ambient,
+      read: async (act) => (await runAct(client, act())).value,
+      write: async (act) => (await runAct(client, act())).value,
+    }
+    const property = fc.asyncProperty(families, checks, usually(0, seq), async (all, asked, everything) => {
+      await client.query('BEGIN')
+      try {
+        const metadata = { source: 'command', metadata: '{}', logout_by: 'sid', former_tenants: '[]', created_at: T0, updated_at: T0 }
+        await insert('clients', [
+          { client_id: 'registered', ...metadata, removed_at: null },
+          { client_id: 'removed', ...metadata, removed_at: T0 },
+        ])
+        const inputs = (await put(all, everything)).flatMap(({ clientId }, i) =>
+          asked
+            .slice(0, 2 + (i % 4))
+            .map(({ rightUser, ...rest }) => ({ ...rest, sid: idsOf(i).sid, sub: rightUser ? idsOf(i).sub : 'another', clientId, now: T0 })),
+        )
+        const together = await tried(() => checkTogether(here, () => undefined)(inputs))
+        for (const [i, input] of inputs.entries()) {
+          const answer = together.answers[i]
+          const alone = await tried(() => checkAccess(engine, input))
+          if (answer !== undefined) expect({ answers: answer, left: together.left }).toEqual(alone)
+          else if (alone.answers.outcome === 'good') expect(alone.left).not.toEqual(together.left)
+          settled += answer === undefined ? 0 : 1
+        }
+      } finally {
+        await client.query('ROLLBACK')
+      }
+    })
+    await fc.assert(property, { numRuns: 40 })
+    expect(settled).toBeGreaterThan(20)
+  })
+
   test('rotations together answer and write what the act does, and leave everything else to it', async () => {
     let settled = 0
     const property = fc.asyncProperty(families, usually(0, seq), async (all, everything) => {
@@ -154,7 +204,7 @@ describe.skipIf(POSTGRES_BIN === undefined)('acts together on Postgres', () => {
   })
 })
 
-describe.skipIf(POSTGRES_BIN === undefined)('rotations on two brokers (Postgres)', () => {
+describe.skipIf(POSTGRES_BIN === undefined)('acts together on two brokers (Postgres)', () => {
   let database: Database
   let b: Bench
   let other: Store
@@ -174,6 +224,11 @@ describe.skipIf(POSTGRES_BIN === undefined)('rotations on two brokers (Postgres)
   /** Several at once, so that they share statements. */
   const someFamilies = (): Promise<TokenFamily[]> =>
     Promise.all(Array.from({ length: 12 }, async (_, i) => family((await b.exchange((await b.signIn(`user-${i}`)).session.sid, 'sydney')).family)))
+  async function sessionBySid(sid: string): Promise<Session> {
+    const found = await b.store.standingBySid(sid, b.now)
+    if (found.state === 'unknown') throw new Error('There is no such session.')
+    return found.session
+  }
   const refresh = (store: Store, { familyId, clientId, generation }: TokenFamily) =>
     store.rotateRefreshToken({ familyId, clientId, generation, now: b.now })
 
@@ -199,8 +254,7 @@ describe.skipIf(POSTGRES_BIN === undefined)('rotations on two brokers (Postgres)
         await Promise.all(
           (await someFamilies()).map(async (one) => {
             const { sid, clientId } = one
-            const found = await b.store.standingBySid(sid, b.now)
-            const sub = found.state === 'unknown' ? '' : found.session.sub
+            const { sub } = await sessionBySid(sid)
             const selector = {
               session: { kind: 'session', sid },
               grant: { kind: 'grant', sid, clientId },
@@ -217,6 +271,22 @@ describe.skipIf(POSTGRES_BIN === undefined)('rotations on two brokers (Postgres)
         )
     },
   )
+
+  test('an access token is refused by whatever check starts after its revocation was acknowledged on the other, beside checks under way', async () => {
+    const all = await someFamilies()
+    await Promise.all(
+      all.map(async ({ sid, clientId }) => {
+        const { sub } = await sessionBySid(sid)
+        const check = () => b.store.checkAccess({ sid, sub, clientId, rev: 1000, now: b.now, touch: true })
+        const rejected = { outcome: 'rejected', why: 'revoked' }
+        expect(await check()).toMatchObject({ outcome: 'good', session: { sid } })
+        const underWay = Array.from({ length: 4 }, check)
+        await other.revoke({ selector: { kind: 'session', sid }, reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: b.now })
+        expect(await Promise.all([check(), check()])).toEqual([rejected, rejected])
+        for (const answer of await Promise.all(underWay)) expect(['good', 'rejected']).toContain(answer.outcome)
+      }),
+    )
+  })
 
   test('a value that Postgres does not take fails its own act alone', async () => {
     const all = await someFamilies()

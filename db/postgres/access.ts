@@ -1,0 +1,46 @@
+import { sql } from 'drizzle-orm'
+import type { Pool } from 'pg'
+import type { Param } from '../engine/statement.ts'
+import { sessions } from '../schema.ts'
+import { sessionFields, sessionsAndUsers, validSession } from '../session/row.ts'
+import { isPlainlyValid } from '../token/access.ts'
+import type { Access, Input } from '../token/access.ts'
+import { setStatement } from './executor.ts'
+import { readOne } from './transact.ts'
+
+/** Checks of access tokens that wait together, as one statement: it settles valid ones whose use is not to be written. */
+
+type Asked = Omit<Input, 'joins' | 'needs'> & { needs: string | undefined }
+
+const asked = <K extends keyof Asked>(name: K): Param<Asked[K]> => sql<Asked[K]>`asked.${sql.identifier(name)}`
+const fields = { ...sessionFields, place: sql<number>`asked.place` }
+
+const checkAll = setStatement<Asked, typeof fields>('broker_check_all', fields, (p, f) => {
+  const texts = [p.sid, p.sub, p.clientId, p.needs].map((list) => sql`CAST(${list} AS text[])`)
+  const others = [sql`CAST(${p.rev} AS bigint[])`, sql`CAST(${p.now} AS bigint[])`, sql`CAST(${p.touch} AS boolean[])`]
+  const names = { sub: asked('sub'), clientId: asked('clientId'), needs: asked('needs'), rev: asked('rev'), now: asked('now'), touch: asked('touch') }
+  return sql`SELECT ${f} FROM unnest(${sql.join([...texts, ...others], sql`, `)}) WITH ORDINALITY
+      AS asked("sid", "sub", "clientId", "needs", "rev", "now", "touch", place), ${sessionsAndUsers}
+    WHERE ${sessions.sid} = ${asked('sid')} AND ${isPlainlyValid({ sid: asked('sid'), ...names })}`
+})
+
+/**
+ * @param mustBeFenced throws where this broker may not answer from what it reads
+ * @returns the answers by the place of their input; none where it is left to the act
+ */
+export const checkTogether =
+  (pool: Pick<Pool, 'connect'>, mustBeFenced: () => void | Promise<void>) =>
+  async (inputs: Input[]): Promise<(Access | undefined)[]> => {
+    await mustBeFenced()
+    const list = <K extends keyof Input>(name: K): Input[K][] => inputs.map((input) => input[name])
+    const rows = await readOne(
+      pool,
+      checkAll.query({
+        ...{ sid: list('sid'), sub: list('sub'), clientId: list('clientId'), needs: list('needs') },
+        ...{ rev: list('rev'), now: list('now'), touch: list('touch') },
+      }),
+    )
+    const answers: (Access | undefined)[] = inputs.map(() => undefined)
+    for (const row of checkAll.rows(rows)) answers[row.place - 1] = { outcome: 'good', session: validSession(row) }
+    return answers
+  }
