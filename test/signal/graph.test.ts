@@ -91,6 +91,18 @@ describe('a change notification', () => {
     expect(await world.pending()).toEqual([])
   })
 
+  test('Graph is down: what was claimed and not begun is given back at once', async () => {
+    const { rig, entra, ask } = await listening()
+    const nowMs = rig.clock.nowMs()
+    const work = Array.from({ length: 20 }, (_, i) => ({ kind: 'revoke_sessions', tid: TENANT, oid: `oid-${i}` }) as const)
+    await rig.store.askMicrosoft(work, nowMs)
+    entra.set({ outage: ['graph'] })
+    await ask()
+    const due = await rig.store.claimMicrosoftWork({ tid: TENANT, nowMs, untilMs: nowMs + 1, limit: 100 })
+    // Eight at a time.
+    expect(due).toHaveLength(12)
+  })
+
   test('throttled: Retry-After is waited for', async () => {
     const world = await listening()
     world.entra.set({ throttle: { areas: ['graph'], retryAfterSeconds: 120 } })
