@@ -1,9 +1,11 @@
-import { fork, type ChildProcess } from 'node:child_process'
+import { execFile, fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 
 /** The real broker, as `npm start` runs it, in its own process: what the demo shows is what is used. */
 
 export interface RunningBroker {
+  pid: number
   queue: string
   /** Settles when it has ended, with its exit code. */
   ended: Promise<number | null>
@@ -11,10 +13,18 @@ export interface RunningBroker {
 }
 
 const ROOT = join(import.meta.dirname, '..')
+const CLI = join(ROOT, 'src/cli.js')
+
+/** One command of `cmb`. @throws with what it said, where it fails */
+export async function runCommand(args: string[], env: Record<string, string>): Promise<void> {
+  await promisify(execFile)(process.execPath, [CLI, ...args], { env: { ...inherited(), ...env } }).catch((failed: { stderr?: string }) => {
+    throw new Error(`cmb ${args.join(' ')} failed: ${failed.stderr?.trim() ?? ''}`)
+  })
+}
 
 /** @throws with what it said last, where it cannot start */
 export async function runBroker(env: Record<string, string>, onLine: (line: string) => void): Promise<RunningBroker> {
-  const child = fork(join(ROOT, 'src/cli.js'), ['serve'], {
+  const child = fork(CLI, ['serve'], {
     env: { ...inherited(), ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     // Its own process group: the terminal's Ctrl-C is ours to pass on, once.
@@ -35,7 +45,7 @@ export async function runBroker(env: Record<string, string>, onLine: (line: stri
     new Promise<string>((ready) => child.once('message', (message) => ready((message as { queue: string }).queue))),
     ended.then((code) => Promise.reject(new Error(`The broker ended (${code ?? 'killed'}) before it served. It said last:\n${last.join('\n')}`))),
   ])
-  return { queue, ended, stop: () => stop(child, ended) }
+  return { pid: child.pid ?? 0, queue, ended, stop: () => stop(child, ended) }
 }
 
 /** What a process needs of its surroundings; never somebody's BROKER_ settings, which are for their own broker. */

@@ -1,6 +1,7 @@
 import type { DemoPorts } from './options.ts'
 import type { Entra } from './entra/entra.ts'
 import { registrationOf } from './case-manager/server.ts'
+import type { ClusterBroker } from './cluster.ts'
 
 /** What the demo says about itself: to users in words, to scripts as one line. */
 
@@ -14,8 +15,19 @@ export interface Instance {
 
 export const localhost = (port: number): string => `http://localhost:${port}`
 
-export function factsOf(parts: { ports: DemoPorts; issuer: string; entra: Entra; instances: readonly Instance[]; queue: string; dataDir: string }) {
-  const { ports, issuer, entra, instances, queue, dataDir } = parts
+interface Parts {
+  ports: DemoPorts
+  issuer: string
+  entra: Entra
+  instances: readonly Instance[]
+  queue: string
+  dataDir: string
+  /** Of `--cluster`. */
+  brokers: ClusterBroker[] | undefined
+}
+
+export function factsOf(parts: Parts) {
+  const { ports, issuer, entra, instances, queue, dataDir, brokers } = parts
   return {
     issuer,
     ops: localhost(ports.ops),
@@ -33,8 +45,9 @@ export function factsOf(parts: { ports: DemoPorts; issuer: string; entra: Entra;
       }
     }),
     queue,
-    store: 'sqlite',
+    store: brokers === undefined ? 'sqlite' : 'postgres',
     data_dir: dataDir,
+    ...(brokers !== undefined && { brokers }),
   }
 }
 
@@ -50,7 +63,7 @@ Case Manager Identity Broker, the demo. Everything runs on this machine; Microso
   ${'Operators'.padEnd(24)} ${facts.ops}/ops
   ${'Simulated Microsoft'.padEnd(24)} ${facts.microsoft}
   ${'Queue, store'.padEnd(24)} ${facts.queue}, ${facts.store}
-
+${cluster(facts.brokers)}
 Who can sign in (the number to approve is shown on the page):
 
 ${facts.users.map((one) => `  ${one.upn.padEnd(name ?? 0)}  ${one.password.padEnd(password ?? 0)}  ${one.note}`).join('\n')}
@@ -66,3 +79,14 @@ What to try:
 Bring your own client: npm run demo -- --clients FILE. For scripts: npm run demo -- --json. Ctrl-C ends everything.
 `
 }
+
+const cluster = (brokers: readonly ClusterBroker[] | undefined): string =>
+  brokers === undefined
+    ? ''
+    : `
+Two brokers answer behind one proxy:
+
+${brokers.map(({ name, pid, url, data_dir: dir }) => `  ${name}  process ${pid}  ${url}  ${dir}`).join('\n')}
+
+Kill one broker (kill -9 ${brokers[0]?.pid}) and watch nothing happen.
+`

@@ -3,15 +3,16 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { runBroker, type RunningBroker } from './broker.ts'
+import { runBroker } from './broker.ts'
 import { registrationOf, startCaseManager } from './case-manager/server.ts'
+import { startCluster, type Cluster } from './cluster.ts'
 import { followFurtherClients, readFurtherClients } from './clients.ts'
 import { makeDirectory, type DemoDirectory } from './directory.ts'
 import { endingAsked } from './ending.ts'
 import { startEntra } from './entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from './entra/users.ts'
 import { factsOf, localhost, tell, type Instance } from './facts.ts'
-import { HELP, readOptions, type DemoOptions, type DemoPorts } from './options.ts'
+import { clusterPorts, HELP, readOptions, type DemoOptions, type DemoPorts } from './options.ts'
 
 /**
  * `npm run demo`: the real broker with its workers in a process of its own, and beside it, in this one, what stands in for the world around it:
@@ -32,9 +33,9 @@ function instancesOf(ports: DemoPorts): Instance[] {
 }
 
 /** @throws with the port and what to do, where something answers there already */
-async function checkPorts(ports: DemoPorts): Promise<void> {
+async function checkPorts({ ports, cluster }: DemoOptions): Promise<void> {
   const taken = await Promise.all(
-    Object.values(ports).map(
+    Object.values(cluster ? { ...ports, ...clusterPorts(ports) } : ports).map(
       (port: number) =>
         new Promise<number[]>((done) => {
           const socket = createConnection({ port, host: '127.0.0.1' })
@@ -116,12 +117,30 @@ function follow(file: string, dir: DemoDirectory, instances: readonly Instance[]
   running.add(() => following.close())
 }
 
-async function start(options: DemoOptions, running: Running): Promise<RunningBroker> {
+/** One broker, or two behind a proxy: at the same addresses. */
+async function startBrokers(
+  { dir, clientsFile, options }: { dir: DemoDirectory; clientsFile: string; options: DemoOptions },
+  running: Running,
+): Promise<Pick<Cluster, 'queue' | 'ended'> & Partial<Cluster>> {
+  const environment = brokerEnvironment(dir, clientsFile, options)
+  const onLine = (line: string): void => {
+    if (!options.json && /"level":"(?:warn|error)"/.test(line) && !line.includes('microsoft_is_simulated')) process.stderr.write(`broker: ${line}\n`)
+  }
+  if (options.cluster) {
+    const say = (text: string): void => void (options.json || process.stderr.write(`${text}\n`))
+    return startCluster({ dir, ports: options.ports, environment, onLine, say, add: (close) => running.add(close) })
+  }
+  const broker = await runBroker(environment, onLine)
+  running.add(() => broker.stop())
+  return broker
+}
+
+async function start(options: DemoOptions, running: Running): Promise<Pick<Cluster, 'ended'>> {
   const { ports, issuer } = options
   const instances = instancesOf(ports)
   const taken = instances.map((one) => one.clientId)
   const further = options.clientsFile === undefined ? [] : await readFurtherClients(options.clientsFile, taken)
-  await checkPorts(ports)
+  await checkPorts(options)
   const dir = makeDirectory()
   running.add(() => dir.remove())
   const entra = await startEntra({
@@ -131,10 +150,7 @@ async function start(options: DemoOptions, running: Running): Promise<RunningBro
   running.add(() => entra.close())
   const clientsFile = writeClientsFile(dir.path, instances, further)
   if (options.clientsFile !== undefined) follow(options.clientsFile, dir, instances, running)
-  const broker = await runBroker(brokerEnvironment(dir, clientsFile, options), (line) => {
-    if (!options.json && /"level":"(?:warn|error)"/.test(line) && !line.includes('microsoft_is_simulated')) process.stderr.write(`broker: ${line}\n`)
-  })
-  running.add(() => broker.stop())
+  const broker = await startBrokers({ dir, clientsFile, options }, running)
   await Promise.all(
     instances.map(async (one) => {
       const other = instances.find((candidate) => candidate !== one)
@@ -144,7 +160,7 @@ async function start(options: DemoOptions, running: Running): Promise<RunningBro
       running.add(() => instance.close())
     }),
   )
-  const facts = factsOf({ ports, issuer, entra, instances, queue: broker.queue, dataDir: dir.data })
+  const facts = factsOf({ ports, issuer, entra, instances, queue: broker.queue, dataDir: dir.data, brokers: broker.brokers })
   process.stdout.write(options.json ? `${JSON.stringify(facts)}\n` : tell(facts))
   return broker
 }

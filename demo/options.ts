@@ -8,16 +8,19 @@ export const HELP = `Usage: npm run demo [-- options]
 Runs the broker with its workers, a simulated Microsoft and two Case Manager instances on this machine, until Ctrl-C.
 
 Options:
+  --cluster        two brokers on an embedded Postgres behind a proxy: kill one broker, and nothing happens
   --json           when everything answers, print one line of JSON about it and nothing else
   --public-url URL the https address at which a TLS proxy of yours shows the broker (its port 7400), for phones and for other machines
   --clients FILE   register the clients of this file too (clients.yaml, see docs/clients.md)
   --help           this text
 
 Environment:
-  DEMO_PORT_BASE   7400 unless set; all ports move by the difference (broker, +1 operators, +2 Microsoft, +11 Sydney, +12 Melbourne)
+  DEMO_PORT_BASE   7400 unless set; all ports move by the difference (broker, +1 operators, +2 Microsoft, +11 Sydney, +12 Melbourne;
+                   with --cluster +3 and +4 the brokers behind the proxy, +5 and +6 their operators' ports)
 
 Examples:
   npm run demo
+  npm run demo -- --cluster
   DEMO_PORT_BASE=8400 npm run demo -- --json
   NODE_EXTRA_CA_CERTS=ca.pem npm run demo -- --public-url https://broker.example:9443
 `
@@ -30,9 +33,13 @@ export interface DemoPorts {
   melbourne: number
 }
 
+/** Behind the proxy of `--cluster`. */
+export const clusterPorts = ({ broker }: DemoPorts) => ({ a: broker + 3, b: broker + 4, opsA: broker + 5, opsB: broker + 6 })
+
 export interface DemoOptions {
   json: boolean
   help: boolean
+  cluster: boolean
   clientsFile: string | undefined
   /** The broker's issuer: its public address, or its own on this machine. */
   issuer: string
@@ -45,6 +52,7 @@ export function readOptions(args: string[], env: Readonly<Record<string, string 
     args,
     options: {
       json: { type: 'boolean', default: false },
+      cluster: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
       clients: { type: 'string' },
       'public-url': { type: 'string' },
@@ -56,6 +64,7 @@ export function readOptions(args: string[], env: Readonly<Record<string, string 
   return {
     json: values.json,
     help: values.help,
+    cluster: values.cluster,
     // npm goes to the package's directory; whoever named the file was in their own.
     clientsFile: values.clients === undefined ? undefined : resolve((env.npm_lifecycle_event === 'demo' && env.INIT_CWD) || '.', values.clients),
     issuer: values['public-url'] === undefined ? `http://localhost:${base}` : publicUrl(values['public-url']),

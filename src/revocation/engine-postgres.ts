@@ -23,17 +23,16 @@ export interface PostgresAddress {
 }
 
 const PORT = 5432
-const ROLE = 'queue'
-
-/** @param dir for data and socket; where this process is root, another user's */
+/** @param dir for data and socket; where this process is root, another user's. @param database its name, and that of the role which owns it */
 export async function postgresServer(input: {
   dir: string
   as: { uid: number; gid: number } | undefined
+  database: string
 }): Promise<OwnServer & { address: PostgresAddress }> {
   const data = join(input.dir, 'pg')
   const binaries = await findBinaries(input.dir, input.as)
   const passwords = { admin: randomBytes(24).toString('base64url'), role: randomBytes(24).toString('base64url') }
-  const address = { host: input.dir, port: PORT, user: ROLE, password: passwords.role, database: ROLE }
+  const address = { host: input.dir, port: PORT, user: input.database, password: passwords.role, database: input.database }
   const settings = {
     listen_addresses: '',
     unix_socket_directories: input.dir,
@@ -57,7 +56,7 @@ export async function postgresServer(input: {
     address,
     prepare: () => initialise(binaries.initdb, { dir: input.dir, data, password: passwords.admin, as: input.as }),
     ready: () => answers({ ...address, user: 'postgres', password: passwords.admin, database: 'postgres' }),
-    opened: () => makeRole({ ...address, user: 'postgres', password: passwords.admin, database: 'postgres' }, passwords.role),
+    opened: () => makeRole({ ...address, user: 'postgres', password: passwords.admin, database: 'postgres' }, address),
     startAnew: () => rm(data, { recursive: true, force: true }),
   }
 }
@@ -123,14 +122,14 @@ async function answers(address: PostgresAddress): Promise<boolean> {
   }
 }
 
-async function makeRole(admin: PostgresAddress, password: string): Promise<void> {
+async function makeRole(admin: PostgresAddress, { user, password, database }: PostgresAddress): Promise<void> {
   const client = new Client(admin)
   await client.connect()
   try {
-    const there = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [ROLE])
+    const there = await client.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [user])
     if (there.rowCount !== 0) return
-    await client.query(`CREATE ROLE ${ROLE} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '${password}'`)
-    await client.query(`CREATE DATABASE ${ROLE} OWNER ${ROLE}`)
+    await client.query(`CREATE ROLE ${user} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD '${password}'`)
+    await client.query(`CREATE DATABASE ${database} OWNER ${user}`)
   } finally {
     await client.end()
   }

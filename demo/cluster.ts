@@ -1,0 +1,79 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { startOwnPostgres } from '../src/revocation/queue-engine.ts'
+import { runBroker, runCommand, type RunningBroker } from './broker.ts'
+import type { DemoDirectory } from './directory.ts'
+import { localhost } from './facts.ts'
+import { clusterPorts, type DemoPorts } from './options.ts'
+import { startProxy } from './proxy.ts'
+
+/** `--cluster`: two brokers of one Postgres behind a proxy, which has the address that the demo otherwise gives to its one broker. */
+
+export interface ClusterBroker {
+  name: string
+  pid: number
+  /** Its own address, past the proxy. */
+  url: string
+  ops: string
+  data_dir: string
+}
+
+export interface Cluster extends Pick<RunningBroker, 'queue' | 'ended'> {
+  brokers: ClusterBroker[]
+}
+
+interface ClusterInput {
+  dir: DemoDirectory
+  ports: DemoPorts
+  /** Of the one broker: what differs between two is set here. */
+  environment: Record<string, string>
+  onLine(line: string): void
+  say(text: string): void
+  /** Ended in the opposite order. */
+  add(close: () => unknown): void
+}
+
+/** @throws with what keeps a part from starting */
+export async function startCluster(input: ClusterInput): Promise<Cluster> {
+  const { dir, ports, environment, onLine, say, add } = input
+  // Where the user whom Postgres runs as can come to it, and what a kill -9 leaves is cleared by the next demo.
+  process.env['TMPDIR'] = dir.path
+  const log = { info: () => {}, warn: (event: string) => say(`postgres: ${event}`), error: (event: string) => say(`postgres: ${event}`) }
+  const postgres = await startOwnPostgres({ dir: join(dir.path, 'postgres'), database: 'broker', log })
+  add(() => postgres.close())
+  const { host, user, password, database } = postgres.address
+  const store = { BROKER_DATABASE_URL: `postgres://${user}:${password}@/${database}?host=${encodeURIComponent(host)}` }
+  await runCommand(['migrate'], store)
+  const places = placesOf(dir, ports)
+  const brokers = []
+  // One after the other: each start is a second of work, and a broker that waits a second for Postgres gives up.
+  for (const { name, listen, ops, data } of places) {
+    const own = { BROKER_LISTEN: `127.0.0.1:${listen}`, BROKER_OPS_LISTEN: `127.0.0.1:${ops}`, BROKER_DATA_DIR: data }
+    const broker = await runBroker({ ...environment, BROKER_TRUSTED_PROXIES: '127.0.0.1/32', ...store, ...own }, onLine)
+    add(() => broker.stop())
+    brokers.push({ running: broker, facts: { name, pid: broker.pid, url: localhost(listen), ops: localhost(ops), data_dir: data } })
+  }
+  for (const [port, behind] of [
+    [ports.broker, places.map(({ listen }) => listen)],
+    [ports.ops, places.map(({ ops }) => ops)],
+  ] as const) {
+    const proxy = await startProxy(port, behind)
+    add(() => proxy.close())
+  }
+  let ending = false
+  add(() => (ending = true))
+  for (const { running, facts } of brokers)
+    void running.ended.then(() => ending || say(`${facts.name} (process ${facts.pid}) has ended. The proxy gives its requests to the other.`))
+  const ended = Promise.all(brokers.map(({ running }) => running.ended)).then(([code]) => code ?? null)
+  return { queue: brokers[0]?.running.queue ?? '', ended, brokers: brokers.map(({ facts }) => facts) }
+}
+
+function placesOf(dir: DemoDirectory, ports: DemoPorts) {
+  const { a, b, opsA, opsB } = clusterPorts(ports)
+  const second = join(dir.path, 'data-b')
+  mkdirSync(second, { mode: 0o700 })
+  return [
+    { name: 'Broker A', listen: a, ops: opsA, data: dir.data },
+    { name: 'Broker B', listen: b, ops: opsB, data: second },
+  ]
+}
