@@ -75,11 +75,35 @@ export interface BrokerProcess {
   seenAtMs: number
 }
 
+/** What a shared database is, as a database: for the checks. */
+export interface DatabaseFacts {
+  /** As Postgres writes it: `17.6`; and its first number. */
+  version: string
+  major: number
+  /** `synchronous_commit` of this broker's connections. */
+  synchronousCommit: string
+  /** Whether the server syncs its disk at all (`fsync`). */
+  fsync: boolean
+  /** Whether a synchronous standby confirms commits. Only a role with pg_read_all_stats sees it. */
+  standby: boolean
+  seesStandbys: boolean
+  /** Whether a notification that this broker sends reaches it. */
+  notified: boolean
+  /** Postgres's clock less the broker's, without the time of the question. */
+  clockAheadMs: number
+  /** Whether the broker's role may change tables, which it need not. */
+  mayChangeTables: boolean
+  /** Dead row versions of `log_head`. */
+  deadHeads: number
+}
+
 export interface SharingActs {
   /** What other brokers of the same store commit: within a second, mostly at once. A store that one broker has alone never calls it. */
   onElsewhere(listener: (what: Elsewhere) => void): void
   /** The brokers of this store whose heartbeat is not older than a minute. Empty where a store has one broker alone. */
   brokers(): Promise<BrokerProcess[]>
+  /** Undefined where a store has one broker alone. */
+  databaseFacts(): Promise<DatabaseFacts | undefined>
 }
 
 export class StoreUnavailable extends Error {

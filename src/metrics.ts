@@ -142,9 +142,12 @@ function processMetrics(make: Maker) {
     ),
     diskFreeBytes: make.gauge('broker_disk_free_bytes', 'Free space on the disk of the data directory, for the broker’s user.'),
     diskBytes: make.gauge('broker_disk_bytes', 'Size of the disk of the data directory.'),
-    databaseBytes: make.gauge('broker_database_bytes', 'Size of the database file.'),
-    walBytes: make.gauge('broker_wal_bytes', 'Size of the write-ahead log beside the database file.'),
-    lastBackupAt: make.gauge('broker_last_backup_at_seconds', 'When cmb backup last made a backup, as a Unix time; 0 where it never did.'),
+    databaseBytes: make.gauge('broker_database_bytes', 'Size of the database.'),
+    walBytes: make.gauge('broker_wal_bytes', 'Size of the write-ahead log beside the database file. Not there on Postgres.'),
+    lastBackupAt: make.gauge(
+      'broker_last_backup_at_seconds',
+      'When cmb backup last made a backup, as a Unix time; 0 where it never did. Not there on Postgres.',
+    ),
     buildInfo: make.gauge('broker_build_info', 'Always 1; its labels are the versions of the broker and of Node.js.', 'version', 'node'),
   }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Client } from 'pg'
 import type { Elsewhere } from '../store.ts'
 import { connectionConfig } from './connect.ts'
@@ -10,6 +11,9 @@ import { connectionConfig } from './connect.ts'
 export const CHANNEL = 'broker_log'
 const LEAST_PAUSE_MS = 100
 const MOST_PAUSE_MS = 2_000
+/** Begins the payload of a notification that a broker sends to itself: no revocation. */
+const OWN = 'check '
+const HEARS_MS = 1_000
 
 export interface Position {
   seq: number
@@ -24,6 +28,7 @@ export class ElsewhereWatch {
   #timer: NodeJS.Timeout | undefined
   #pauseMs = LEAST_PAUSE_MS
   #stopped = false
+  readonly #awaited = new Map<string, () => void>()
 
   /** @param url past a pooler, which passes no notifications */
   constructor(url: string, tell: (what: Elsewhere) => void) {
@@ -40,6 +45,26 @@ export class ElsewhereWatch {
     if (before !== undefined && position.version !== before.version) this.#tell('registry')
   }
 
+  /** Whether a notification that `send` sends reaches this broker. A pooler in transaction mode passes none. */
+  async hears(send: (channel: string, payload: string) => Promise<unknown>): Promise<boolean> {
+    const payload = `${OWN}${randomUUID()}`
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const late = setTimeout(() => resolve(false), HEARS_MS)
+    this.#awaited.set(payload, () => resolve(true))
+    try {
+      await send(CHANNEL, payload)
+      return await promise
+    } finally {
+      clearTimeout(late)
+      this.#awaited.delete(payload)
+    }
+  }
+
+  #notified(payload: string): void {
+    if (payload.startsWith(OWN)) this.#awaited.get(payload)?.()
+    else this.#tell('log')
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
@@ -51,7 +76,7 @@ export class ElsewhereWatch {
     this.#client = client
     client.on('error', () => this.#listenAgain())
     client.on('end', () => this.#client === client && this.#listenAgain())
-    client.on('notification', () => this.#tell('log'))
+    client.on('notification', ({ payload = '' }) => this.#notified(payload))
     try {
       await client.connect()
       await client.query(`LISTEN ${CHANNEL}`)

@@ -13,6 +13,7 @@ import type { Committed } from '../types.ts'
 import { createPool } from './connect.ts'
 import { ElsewhereWatch } from './elsewhere.ts'
 import { postgresEngine } from './engine.ts'
+import { readFacts } from './facts.ts'
 import { Lease } from './lease.ts'
 import { schemaState } from './migrate.ts'
 import { setBasedActs } from './set-based.ts'
@@ -75,6 +76,7 @@ async function open(pool: Pool, options: PostgresStoreOptions): Promise<Store> {
     ...ownActs(pool, nowMs),
     onRevoked: (listener) => committed.add(listener),
     onElsewhere: (listener) => elsewhere.add(listener),
+    databaseFacts: () => readFacts({ pool, nowMs, hears: presence.hears }),
     async close() {
       if (pool.ending) return
       await presence.stop()
@@ -99,6 +101,7 @@ function startPresence(pool: Pool, options: PostgresStoreOptions, elsewhere: Lis
   })
   return {
     mustHold: () => lease.mustHold(),
+    hears: (send: Parameters<typeof watch.hears>[0]) => watch.hears(send),
     async stop() {
       await lease.stop()
       await watch.stop()
@@ -122,7 +125,7 @@ type OwnActs = Pick<Store, 'brokers' | 'backup' | 'checkIntegrity' | 'size'>
 const ownActs = (pool: Pool, nowMs: () => number): OwnActs => ({
   async brokers() {
     const { rows } = await pool.query<{ id: string; host: string; version: string; started: number; seen: number }>(
-      'SELECT id, host, version, started_at_ms AS started, seen_at_ms AS seen FROM processes WHERE seen_at_ms > $1 ORDER BY started_at_ms LIMIT 1000',
+      'SELECT id, host, version, started_at_ms AS started, seen_at_ms AS seen FROM processes WHERE seen_at_ms > $1 ORDER BY started_at_ms, id LIMIT 1000',
       [nowMs() - GONE_MS],
     )
     return rows.map(({ id, host, version, started, seen }) => ({ id, host, version, startedAtMs: started, seenAtMs: seen }))

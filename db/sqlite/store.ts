@@ -53,6 +53,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
     onRevoked: (listener) => void listeners.push(listener),
     onElsewhere: () => undefined,
     brokers: async () => [],
+    databaseFacts: async () => undefined,
     searchSessions: (input) => reader.ask('searchSessions', input),
     previewRevocation: (selector, now) => reader.ask('previewRevocation', selector, now),
     backup: (path) => holding(() => reader.ask('backup', path)),

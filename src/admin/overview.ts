@@ -7,6 +7,7 @@ import { milliseconds } from '../protocol/described.ts'
 import { positionSchema } from './backup.ts'
 import type { AdminEnv } from './caller.ts'
 import { ok, route, shape } from './route.ts'
+import { brokersNow } from '../acts/brokers.ts'
 import { guardsNow } from '../acts/guards.ts'
 import type { Checks } from '../checks/checks.ts'
 import { readinessOf } from '../checks/readiness.ts'
@@ -16,6 +17,18 @@ const status = readinessSchema
     issuer: z.string(),
     log: positionSchema,
     live_sessions: z.int(),
+    brokers: z
+      .array(
+        z.object({
+          id: z.string(),
+          host: z.string(),
+          version: z.string(),
+          started_at_ms: milliseconds,
+          seen_at_ms: milliseconds,
+          heartbeat_age_ms: z.int().meta({ description: 'since its latest heartbeat, by the clock of the broker that answers' }),
+        }),
+      )
+      .meta({ description: 'the brokers that share the store, with a heartbeat within the last minute; empty on SQLite' }),
     pending: z.array(z.object({ target_id: z.string(), client_id: z.string(), uri: z.string(), pending: z.int(), oldest_at_ms: milliseconds })),
     undelivered: z
       .array(z.object({ client_id: z.string(), state: z.enum(['rejected', 'failed']), count: z.int() }))
@@ -67,17 +80,27 @@ const DOCTOR = {
   answers: { 200: ok('The findings.', z.object({ findings: z.array(findingSchema) })) },
 }
 
+const brokerShown = (one: Awaited<ReturnType<typeof brokersNow>>[number]) => ({
+  id: one.id,
+  host: one.host,
+  version: one.version,
+  started_at_ms: one.startedAtMs,
+  seen_at_ms: one.seenAtMs,
+  heartbeat_age_ms: one.heartbeatAgeMs,
+})
+
 /** What is up, which guards enforce what, and what `cmb doctor` finds from inside. */
 export function overviewRoutes(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   route(routes, 'get', '/status', STATUS, async (_, c) => {
-    const [report, head, targets, sessions, failedWork, counts] = await Promise.all([
+    const [report, head, targets, sessions, failedWork, counts, brokers] = await Promise.all([
       readinessOf(deps, checks),
       deps.store.head(),
       deps.store.pendingTargets(),
       deps.store.liveSessionCount(deps.clock.now()),
       deps.store.failedMicrosoftWork(MOST_SHOWN),
       deps.store.deliveryCounts(),
+      brokersNow(deps),
     ])
     const pending = targets.map((target) => ({
       target_id: target.targetId,
@@ -94,6 +117,7 @@ export function overviewRoutes(deps: Deps, checks: Checks): Hono<AdminEnv> {
       issuer: deps.config.issuer,
       log: head,
       live_sessions: sessions,
+      brokers: brokers.map(brokerShown),
       pending,
       undelivered,
       failed_microsoft_work: failedWork.map(workShown),

@@ -7,10 +7,9 @@ import type { Check, Looking } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
 import { missingSecrets, secretSince } from './secrets.ts'
 
-/** The broker itself: its settings, database, queue, secrets, keys and clients file. */
+/** The broker itself: its settings, queue, secrets, keys and clients file. */
 export const brokerChecks: readonly Check[] = [
   { id: 'settings', question: 'Are the settings right?', cost: 'cheap', severity: 'none', look: settings },
-  { id: 'database', question: 'Can the database commit?', cost: 'cheap', severity: 'page', part: 'store', look: database },
   { id: 'queue', question: 'Does the queue server answer?', cost: 'cheap', severity: 'ticket', part: 'queue', look: queue },
   { id: 'queue-durability', question: 'Does the queue server keep its jobs?', cost: { everySeconds: 300 }, severity: 'ticket', look: durability },
   { id: 'secrets', question: 'Is every needed BROKER_SECRET set?', cost: { everySeconds: 60 }, severity: 'ticket', look: secrets },
@@ -54,21 +53,6 @@ function settings({ deps: { config, connection } }: Looking): Found[] {
   for (const { name, problem, example } of config.warnings)
     found.push(warning(`${name} ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }))
   return found
-}
-
-async function database({ deps }: Looking): Promise<Found[]> {
-  try {
-    await deps.store.probe()
-    return [ok('It commits.')]
-  } catch (error) {
-    deps.log.warn('store_probe_failed', { problem: message(error) })
-    return [
-      failed(
-        `The database cannot commit: ${message(error)} The broker cannot sign in, refresh or revoke.`,
-        'Free space on the disk of BROKER_DATA_DIR, and check that the broker may write there. It recovers without a restart.',
-      ),
-    ]
-  }
 }
 
 /** What Redis and Valkey answer to a client without the right password. */

@@ -1,3 +1,4 @@
+import type { DatabaseFacts } from '../../db/store.ts'
 import type { Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Examination } from '../microsoft/interface.ts'
@@ -29,17 +30,21 @@ export interface Looking {
   now: number
   /** Connected tenants. */
   tenants(): Promise<Tenant[]>
+  /** What the shared database is; undefined where the broker has a file for itself. */
+  databaseFacts(): Promise<DatabaseFacts | undefined>
   /** Asks Microsoft, now. */
   examine(tid: string): Promise<Examination>
 }
 
 export function looking(deps: Deps): Looking {
   let rows: Promise<Tenant[]> | undefined
+  let facts: Promise<DatabaseFacts | undefined> | undefined
   const asked = new Map<string, Promise<Examination>>()
   return {
     deps,
     now: deps.clock.now(),
     tenants: () => (rows ??= deps.store.listTenants().then((all) => all.filter((row) => row.removedAt === undefined))),
+    databaseFacts: () => (facts ??= deps.store.databaseFacts()),
     examine(tid) {
       const running = asked.get(tid) ?? deps.microsoft.examine(tid)
       asked.set(tid, running)

@@ -2,7 +2,8 @@ import type { Check } from './check.ts'
 import { brokerChecks } from './broker.ts'
 import { certificateChecks } from './certificates.ts'
 import { clientChecks } from './clients.ts'
+import { databaseChecks } from './database.ts'
 import { microsoftChecks } from './microsoft.ts'
 
 /** Every check there is, in the order of `cmb doctor`. To add one, add an entry: /readyz, `cmb doctor`, /setup/checks and the metrics show it. */
-export const CHECKS: readonly Check[] = [...brokerChecks, ...microsoftChecks, ...certificateChecks, ...clientChecks]
+export const CHECKS: readonly Check[] = [...brokerChecks, ...databaseChecks, ...microsoftChecks, ...certificateChecks, ...clientChecks]

@@ -30,7 +30,7 @@ async function look(context: Context, dataDir: string): Promise<Finding[]> {
   const running = !inside.some((one) => one.check === 'broker' && one.state === 'failed')
   const { config, findings } = settings(context, dataDir, running)
   const file = running || config === undefined ? [] : named('clients-file', await examineClientsFile(config, false))
-  return [...findings, ...named('data-directory', [await directory(dataDir)]), ...file, ...inside]
+  return [...findings, ...named('data-directory', [await directory(dataDir, config?.databaseUrl !== undefined)]), ...file, ...inside]
 }
 
 const named = (check: string, found: readonly Found[]): Finding[] => found.map((one) => ({ check, ...one }))
@@ -58,14 +58,17 @@ function settings(context: Context, dataDir: string, running: boolean): { config
 
 const LEAST_FREE_BYTES = 256 * 1024 * 1024
 
-async function directory(dataDir: string): Promise<Found> {
+async function directory(dataDir: string, onPostgres: boolean): Promise<Found> {
   try {
     const { mode } = await stat(dataDir)
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK)
     const { bavail, bsize } = await statfs(dataDir)
     const free = `${Math.floor((bavail * bsize) / 1_048_576)} MB free`
     if ((mode & 0o077) !== 0) return warning(`Other users can read ${dataDir}.`, `chmod 700 ${dataDir}`)
-    if (bavail * bsize < LEAST_FREE_BYTES) return failed(`${dataDir}: ${free}.`, 'Free some space: with a full disk, sign-ins and revocations fail.')
+    if (bavail * bsize < LEAST_FREE_BYTES) {
+      const fails = onPostgres ? 'the broker’s own queue server fails' : 'sign-ins and revocations fail'
+      return failed(`${dataDir}: ${free}.`, `Free some space: with a full disk, ${fails}.`)
+    }
     return ok(`${dataDir}: ${free}.`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException

@@ -16,11 +16,11 @@ export function serveCommands(program: Command, context: Context): void {
   )
   program
     .command('work')
-    .description('Run only the workers: not in this version, whose store has one writing process. cmb serve runs them inside.')
+    .description('Run only the workers: not in this version. cmb serve runs them inside.')
     .action(() => {
       throw new CommandFailure(
         EXIT.failed,
-        'This broker keeps its state in SQLite, which has one writing process: cmb serve runs the workers inside.\nWorkers of their own, and several brokers, need a shared store (Postgres), which this version does not have.',
+        'This version has no process for workers alone: cmb serve runs them inside.\nOn SQLite one broker has the store for itself. On Postgres (BROKER_DATABASE_URL), start as many brokers as you need: they share the work.',
       )
     })
 }

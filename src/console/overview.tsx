@@ -1,6 +1,7 @@
 import type { Child } from 'hono/jsx'
 import { Notice } from '../page/components.tsx'
 import { MOST_SHOWN } from '../acts/microsoft-work.ts'
+import { brokersNow } from '../acts/brokers.ts'
 import type { Checks } from '../checks/checks.ts'
 import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import { TimesChart } from './chart.tsx'
@@ -17,13 +18,14 @@ const TIMES_OF = 200
 
 export async function overviewPage(request: ConsoleRequest, checks: Checks): Promise<Response> {
   const { deps, now } = request
-  const [ready, instances, sessions, times, latest, failedWork] = await Promise.all([
+  const [ready, instances, sessions, times, latest, failedWork, brokers] = await Promise.all([
     readinessOf(deps, checks),
     instancesNow(deps),
     deps.store.liveSessionCount(now),
     deps.store.revocationTimes({ limit: TIMES_OF }),
     deps.store.listRevocations({ limit: 5 }),
     deps.store.failedMicrosoftWork(MOST_SHOWN),
+    brokersNow(deps),
   ])
   const asked = askedAgain(request)
   const nowMs = deps.clock.nowMs()
@@ -44,11 +46,7 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
             <TimesChart newestFirst={times} />
           </Panel>
         </Live>
-        <Live id="parts">
-          <Panel title="Parts">
-            <Table label="Parts" head={['Part', 'State', 'More']} rows={partRows(ready)} none="" />
-          </Panel>
-        </Live>
+        <Parts ready={ready} brokers={brokers} nowMs={nowMs} />
       </div>
       <Latest rows={rows} />
     </>,
@@ -77,6 +75,29 @@ const Instances = ({ instances, nowMs }: { instances: readonly InstanceNow[]; no
     </Panel>
   </Live>
 )
+
+type Brokers = Awaited<ReturnType<typeof brokersNow>>
+
+const Parts = ({ ready, ...shared }: { ready: Readiness; brokers: Brokers; nowMs: number }) => (
+  <Live id="parts">
+    <Panel title="Parts">
+      <Table label="Parts" head={['Part', 'State', 'More']} rows={partRows(ready)} none="" />
+    </Panel>
+    <SharedBy {...shared} />
+  </Live>
+)
+
+const SharedBy = ({ brokers, nowMs }: { brokers: Brokers; nowMs: number }) =>
+  brokers.length === 0 ? null : (
+    <Panel title="Brokers">
+      <Table
+        label="Brokers"
+        head={['Host', 'Version', 'Up for', 'Heartbeat']}
+        rows={brokers.map((one) => [one.host, one.version, span(Math.max(0, nowMs - one.startedAtMs)), `${span(one.heartbeatAgeMs)} ago`])}
+        none=""
+      />
+    </Panel>
+  )
 
 const Latest = ({ rows }: { rows: readonly (readonly Child[])[] }) => (
   <Live id="latest">

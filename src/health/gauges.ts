@@ -8,7 +8,7 @@ import { probePause } from '../microsoft/probe-pause.ts'
 
 /** Gauges are read from the database and the feed at each scrape, so that they are right after a restart too. */
 export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
-  const { metrics, store, feed, clock, clockWatch } = deps
+  const { config, metrics, store, feed, clock, clockWatch } = deps
   // First, and without asking the database for anything: that it is down has to show.
   await refreshChecks(deps, checks)
   await refreshStorage(deps)
@@ -17,7 +17,9 @@ export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
   metrics.oldestPendingSeconds.reset()
   metrics.guards.reset()
   metrics.sessions.set(sessions)
-  metrics.lastBackupAt.set(await lastBackupAt(store))
+  if (config.databaseUrl === undefined) metrics.lastBackupAt.set(await lastBackupAt(store))
+  // cmb backup makes none of Postgres: no alert may wait for one.
+  else metrics.lastBackupAt.remove()
   metrics.clockAheadSeconds.set(clockWatch.aheadSeconds())
   // A clock that was set back makes no delivery young.
   const nowMs = clockWatch.disagrees() ? Math.max(clock.nowMs(), clock.steadyMs()) : clock.nowMs()
@@ -39,7 +41,8 @@ async function refreshStorage({ metrics, config, store }: Deps): Promise<void> {
   metrics.diskFreeBytes.set(disk.bavail * disk.bsize)
   metrics.diskBytes.set(disk.blocks * disk.bsize)
   metrics.databaseBytes.set(size.bytes)
-  metrics.walBytes.set(size.walBytes)
+  if (config.databaseUrl === undefined) metrics.walBytes.set(size.walBytes)
+  else metrics.walBytes.remove()
 }
 
 async function refreshChecks({ metrics, connection, microsoft }: Deps, checks: Checks): Promise<void> {

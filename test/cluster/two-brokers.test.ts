@@ -1,5 +1,9 @@
+import { hostname } from 'node:os'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { version } from '../../src/command/version.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
+import { startCmb } from '../command/cmb.ts'
+import { atConsole } from '../console/console.ts'
 import { createDatabase, POSTGRES_BIN, startPostgres, sql, type PostgresServer } from '../postgres.ts'
 import { migratePostgres } from '../../db/postgres/migrate.ts'
 import { follow } from '../revocation/event-stream.ts'
@@ -123,6 +127,28 @@ describe.skipIf(POSTGRES_BIN === undefined)('two brokers on one Postgres', () =>
     await expect.poll(() => b.store.brokers()).toHaveLength(2)
     const [one] = await a.store.brokers()
     expect(one).toMatchObject({ version: expect.any(String) as string, host: expect.any(String) as string })
+  })
+
+  test('cmb status and the console list the brokers of the store, each with its version and the age of its heartbeat', async () => {
+    const { a, b } = await twoBrokers()
+    await expect.poll(() => b.store.brokers()).toHaveLength(2)
+    const { type } = await startCmb(b)
+    const { brokers } = (await type(['status', '--json'])).json<{ brokers: Record<string, unknown>[] }>()
+    const [first] = await a.store.brokers()
+    expect(brokers).toHaveLength(2)
+    expect(brokers[0]).toEqual({
+      id: first?.id,
+      host: hostname(),
+      version: version(),
+      started_at_ms: first?.startedAtMs,
+      seen_at_ms: expect.any(Number) as number,
+      heartbeat_age_ms: expect.any(Number) as number,
+    })
+    const rows = (await type(['status'])).out.split('\n').filter((line) => line.startsWith(hostname()) && line.includes('s ago'))
+    expect(rows).toHaveLength(2)
+    const olga = await atConsole(b, 'operator')
+    const page = (await olga.get('/ops')).text
+    expect(page.match(new RegExp(`${hostname()} ${version()}`, 'g'))).toHaveLength(2)
   })
 })
 

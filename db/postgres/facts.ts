@@ -1,0 +1,41 @@
+import type { Pool } from 'pg'
+import type { DatabaseFacts } from '../store.ts'
+import { refusal } from './engine.ts'
+import { NAMESPACE } from './schema.ts'
+
+/** What Postgres says of itself, for the checks. It changes nothing, and judges nothing: src/checks/database.ts does. */
+
+const FACTS = `SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int / 10000 AS major,
+    current_setting('synchronous_commit') AS "synchronousCommit", current_setting('fsync') = 'on' AS fsync,
+    EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS standby,
+    pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS "seesStandbys",
+    pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = '${NAMESPACE}.log_head'::regclass), 'USAGE') AS "mayChangeTables",
+    coalesce((SELECT n_dead_tup FROM pg_stat_user_tables WHERE relid = '${NAMESPACE}.log_head'::regclass), 0) AS "deadHeads",
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS "serverMs"`
+
+interface Asked {
+  pool: Pick<Pool, 'query'>
+  nowMs(): number
+  hears(send: (channel: string, payload: string) => Promise<unknown>): Promise<boolean>
+}
+
+/** @throws StoreUnavailable where Postgres does not answer */
+export async function readFacts({ pool, nowMs, hears }: Asked): Promise<DatabaseFacts> {
+  try {
+    const notified = await hears((channel, payload) => pool.query('SELECT pg_notify($1, $2)', [channel, payload]))
+    const askedMs = nowMs()
+    const { rows } = await pool.query<Omit<DatabaseFacts, 'notified' | 'clockAheadMs'> & { serverMs: number }>(FACTS)
+    const [row] = rows
+    if (row === undefined) throw new Error('Postgres answered a question about itself with nothing.')
+    const { serverMs, ...facts } = row
+    return { ...facts, notified, clockAheadMs: outside(serverMs, askedMs, nowMs()) }
+  } catch (error) {
+    throw refusal(error)
+  }
+}
+
+/** How far a moment lies outside of the time in which it was asked for. */
+function outside(moment: number, fromMs: number, untilMs: number): number {
+  if (moment < fromMs) return moment - fromMs
+  return moment > untilMs ? moment - untilMs : 0
+}
