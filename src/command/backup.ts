@@ -58,7 +58,7 @@ async function agree(context: Context, file: string, yes: boolean): Promise<void
 }
 
 async function restore(context: Context, backup: string, dataDir: string) {
-  // Only here: no other command opens a database.
+  // Loaded only when it is needed: other commands ask the running broker, and open no database.
   const { restoreBackup } = await import('../../db/sqlite/restore.ts')
   const actor = { kind: 'operator', id: `cmb@${context.terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64)} (unverified)` } as const
   try {
