@@ -13,6 +13,21 @@ import { revocations } from '../schema.ts'
 /** Rows of the log that one step looks at: about 1 ms. */
 export const LOOKED_AT = 5_000
 
+const nth = query(
+  columnsOf(revocations, 'seq'),
+  (p: Takes<{ after: number; skipped: number }>, f) =>
+    sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} > ${p.after} ORDER BY ${revocations.seq} LIMIT 1 OFFSET ${p.skipped}`,
+)
+
+/**
+ * The last `seq` of one step after `from`. Counted in rows, because numbers leap: a restored log goes on far ahead of the backup's.
+ * @param head at least the last row's
+ */
+export function* stepEnd(from: number, head: number): Act<number> {
+  if (head - from <= LOOKED_AT) return head
+  return (yield* nth.get({ after: from, skipped: LOOKED_AT - 1 }))?.seq ?? head
+}
+
 export interface Floor {
   seq: number
   /** Everything up to `seq` was revoked before this time, epoch seconds. */
@@ -44,7 +59,7 @@ export function* advanceFloor(former: Floor | undefined, { since, after, head }:
   // Once in a process, and where the clock was set back: the index holds what is younger than `since`, which is an hour's revocations.
   const floor = former === undefined || (since < former.since && after < former.seq) ? yield* begin(since, head) : former
   if (since < floor.since) return floor
-  const to = Math.min(floor.seq + LOOKED_AT, head)
+  const to = yield* stepEnd(floor.seq, head)
   const first = yield* young.get({ after: floor.seq, to, since })
   return { since, seq: first === undefined ? Math.max(floor.seq, to) : first.seq - 1 }
 }

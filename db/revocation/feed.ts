@@ -6,7 +6,7 @@ import type { Takes } from '../engine/statement.ts'
 import { revocations } from '../schema.ts'
 import type { FeedActs } from '../store.ts'
 import type { Revocation } from '../types.ts'
-import { advanceFloor, LOOKED_AT } from './feed-floor.ts'
+import { advanceFloor, stepEnd } from './feed-floor.ts'
 import type { Floor } from './feed-floor.ts'
 import { head, revocationFields, revocationOf } from './log.ts'
 
@@ -37,7 +37,7 @@ function* step(floor: Floor | undefined, { after, since, limit }: Wanted): Act<S
   const end = yield* head()
   const advanced = yield* advanceFloor(floor, { since, after, head: end })
   const from = since < advanced.since ? after : Math.max(after, advanced.seq)
-  const to = from + LOOKED_AT
+  const to = yield* stepEnd(from, end)
   const found = (yield* page.all({ after: from, to, since, limit })).map(revocationOf)
   return { found, floor: advanced, to, atEnd: to >= end }
 }
