@@ -1,11 +1,11 @@
 import { sql } from 'drizzle-orm'
 import type { Pool } from 'pg'
 import type { Param } from '../engine/statement.ts'
-import { sessions } from '../schema.ts'
-import { sessionFields, sessionsAndUsers, validSession } from '../session/row.ts'
+import { sessions, subjects } from '../schema.ts'
+import { sessionFields, validSession } from '../session/row.ts'
 import { isPlainlyValid } from '../token/access.ts'
 import type { Access, Input } from '../token/access.ts'
-import { setStatement } from './executor.ts'
+import { lookUp, setStatement } from './executor.ts'
 import { readOne } from './transact.ts'
 
 /** Checks of access tokens that wait together, as one statement: it settles valid ones whose use is not to be written. */
@@ -13,15 +13,18 @@ import { readOne } from './transact.ts'
 type Asked = Omit<Input, 'joins' | 'needs'> & { needs: string | undefined }
 
 const asked = <K extends keyof Asked>(name: K): Param<Asked[K]> => sql<Asked[K]>`asked.${sql.identifier(name)}`
-const fields = { ...sessionFields, place: sql<number>`asked.place` }
+// A session whose token is valid is covered by no cutoff.
+const { cutoff: _cutoff, head: _head, ...read } = sessionFields
+const fields = { ...read, place: sql<number>`asked.place` }
 
 const checkAll = setStatement<Asked, typeof fields>('broker_check_all', fields, (p, f) => {
   const texts = [p.sid, p.sub, p.clientId, p.needs].map((list) => sql`CAST(${list} AS text[])`)
   const others = [sql`CAST(${p.rev} AS bigint[])`, sql`CAST(${p.now} AS bigint[])`, sql`CAST(${p.touch} AS boolean[])`]
   const names = { sub: asked('sub'), clientId: asked('clientId'), needs: asked('needs'), rev: asked('rev'), now: asked('now'), touch: asked('touch') }
   return sql`SELECT ${f} FROM unnest(${sql.join([...texts, ...others], sql`, `)}) WITH ORDINALITY
-      AS asked("sid", "sub", "clientId", "needs", "rev", "now", "touch", place), ${sessionsAndUsers}
-    WHERE ${sessions.sid} = ${asked('sid')} AND ${isPlainlyValid({ sid: asked('sid'), ...names })}`
+      AS asked("sid", "sub", "clientId", "needs", "rev", "now", "touch", place),
+      ${lookUp(sessions, sql`${sessions.sid} = ${asked('sid')}`)}, ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}
+    WHERE ${isPlainlyValid({ sid: asked('sid'), ...names })}`
 })
 
 /**

@@ -1,4 +1,5 @@
-import type { SQL } from 'drizzle-orm'
+import { getTableName, sql } from 'drizzle-orm'
+import type { SQL, Table } from 'drizzle-orm'
 import { PgDialect } from 'drizzle-orm/pg-core'
 import type { QueryResult } from 'pg'
 import type { Act, AnyStatement, Call } from '../engine/act.ts'
@@ -52,6 +53,13 @@ export function setStatement<P extends object, F extends Fields>(
     rows: (rows) => rows as RowOf<F>[],
   }
 }
+
+/**
+ * Of a FROM: the row of a table that belongs to each row before it, looked up by its key. A join would leave the order to the planner, which
+ * reads whole tables where its statistics are of a time when they were small. Its columns are those of the table.
+ */
+export const lookUp = (table: Table, where: SQL, lock: SQL = sql`OFFSET 0`): SQL =>
+  sql`LATERAL (SELECT * FROM ${table} WHERE ${where} ${lock}) AS ${sql.identifier(getTableName(table))}`
 
 /** Whether Postgres takes it as it is, so that it fails no other act of its statement. */
 export const isPlain = (value: unknown): boolean =>

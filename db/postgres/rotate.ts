@@ -1,12 +1,12 @@
 import { sql } from 'drizzle-orm'
 import type { Pool } from 'pg'
 import type { Param, RowOf } from '../engine/statement.ts'
-import { families, participants, sessions } from '../schema.ts'
+import { families, participants, sessions, subjects } from '../schema.ts'
 import { activity, participation, touchIsDue, validSession } from '../session/row.ts'
-import { familyFields, familyOfSession, mayRotate, rotated, rotation } from '../token/rotate.ts'
+import { familyFields, mayRotate, rotated, rotation } from '../token/rotate.ts'
 import type { Input, Rotation } from '../token/rotate.ts'
 import { commitOne } from './transact.ts'
-import { setStatement } from './executor.ts'
+import { lookUp, setStatement } from './executor.ts'
 
 /**
  * Rotations that wait together, as one statement: it rotates the current generation of families whose grant and session are valid. Replay,
@@ -18,8 +18,10 @@ type Asked = Pick<Input, 'familyId' | 'generation' | 'clientId' | 'now'>
 const usedAt = sql<number>`used.now`
 const asked = <K extends keyof Asked>(name: K): Param<Asked[K]> => sql<Asked[K]>`asked.${sql.identifier(name)}`
 
+// A family that is rotated is covered by no cutoff.
+const { cutoff: _cutoff, grantCutoff: _grantCutoff, ...read } = familyFields
 const fields = {
-  ...familyFields,
+  ...read,
   now: asked('now'),
   /** Whether its use counts as activity of the session: 1 or 0. */
   due: sql<number>`CASE WHEN ${touchIsDue(asked('now'))} THEN 1 ELSE 0 END`,
@@ -35,9 +37,10 @@ const rotateAll = setStatement<Asked, typeof fields>(
   (p, f) => sql`WITH ready AS MATERIALIZED (
       SELECT ${f}
       FROM unnest(CAST(${p.familyId} AS text[]), CAST(${p.generation} AS bigint[]), CAST(${p.clientId} AS text[]), CAST(${p.now} AS bigint[]))
-        AS asked("familyId", "generation", "clientId", "now"), ${familyOfSession}
-      WHERE ${families.familyId} = ${asked('familyId')} AND ${mayRotate({ generation: asked('generation'), clientId: asked('clientId'), now: asked('now') })}
-      FOR NO KEY UPDATE OF ${families} SKIP LOCKED),
+          AS asked("familyId", "generation", "clientId", "now"),
+        ${lookUp(families, sql`${families.familyId} = ${asked('familyId')}`, sql`FOR NO KEY UPDATE SKIP LOCKED`)},
+        ${lookUp(sessions, sql`${sessions.sid} = ${families.sid}`)}, ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}
+      WHERE ${mayRotate({ generation: asked('generation'), clientId: asked('clientId'), now: asked('now') })}),
     used AS MATERIALIZED (
       SELECT ready.sid, ready."familyClient", ready.now FROM ready, ${sessions}
       WHERE ready.due = 1 AND ${sessions.sid} = ready.sid FOR NO KEY UPDATE OF ${sessions} SKIP LOCKED),

@@ -115,7 +115,7 @@ export function* sessionOf(row: SessionRow): Act<Session> {
 }
 
 /** Of a row that no revocation has ended. */
-export function validSession(row: SessionRow): Session {
+export function validSession(row: Omit<SessionRow, 'cutoff' | 'head'>): Session {
   return {
     sid: row.sid,
     sub: row.sub,

@@ -31,9 +31,11 @@ export const familyFields = {
   /** The latest revocation of this grant or of its client. */
   grantCutoff: grantCutoff(families.sid, families.clientId),
 }
-export type FamilyRow = RowOf<typeof familyFields>
+type FamilyRow = RowOf<typeof familyFields>
+/** Without its cutoffs: they were looked at. */
+type CheckedFamily = Omit<FamilyRow, 'cutoff' | 'grantCutoff'>
 
-export const familyOfSession = sql`${families} JOIN ${sessions} ON ${sessions.sid} = ${families.sid} ${joinUser}`
+const familyOfSession = sql`${families} JOIN ${sessions} ON ${sessions.sid} = ${families.sid} ${joinUser}`
 const byId = query(
   familyFields,
   (p: Takes<{ familyId: string }>, f) => sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}`,
@@ -84,14 +86,14 @@ export type Input = Parameters<Store['rotateRefreshToken']>[0]
 export type Rotation = Awaited<ReturnType<Store['rotateRefreshToken']>>
 
 /**
- * Of `familyOfSession`: whether the act would rotate it, as a condition of SQL. What it does not fulfil is for the act to judge: it may be
+ * Of a row of `families` with its session: whether the act would rotate it, as a condition of SQL. What it does not fulfil is for the act to judge: it may be
  * narrower than the act, never wider.
  */
 export const mayRotate = (p: Takes<Pick<Input, 'generation' | 'clientId' | 'now'>>): SQL =>
   sql`${families.generation} = ${p.generation} AND ${families.clientId} = ${p.clientId} AND ${sessionIsLive(p.now)}
     AND NOT ${isCovered(familyFields.grantCutoff, families.openedSeq)}`
 
-const familyOf = (row: FamilyRow, generation = row.generation): TokenFamily => ({
+const familyOf = (row: CheckedFamily, generation = row.generation): TokenFamily => ({
   familyId: row.familyId,
   sid: row.sid,
   clientId: row.familyClient,
@@ -102,7 +104,7 @@ const familyOf = (row: FamilyRow, generation = row.generation): TokenFamily => (
 })
 
 /** @param row as it was before. @param session as it is after it */
-export const rotated = (row: FamilyRow, session: Session): Rotation => ({
+export const rotated = (row: CheckedFamily, session: Session): Rotation => ({
   outcome: 'rotated',
   family: familyOf(row, row.generation + 1),
   session,

@@ -131,6 +131,28 @@ describe.skipIf(POSTGRES_BIN === undefined)('acts together on Postgres', () => {
     connect: async () => ({ query: client.query.bind(client), on: () => undefined, off: () => undefined, release: () => undefined }),
   } as unknown as Pool
 
+  test('their statements look each row up by its key, with whatever statistics they were planned', async () => {
+    const token = { familyId: 'f', clientId: 'c', generation: 1, now: T0 }
+    const texts: string[] = []
+    const taking = {
+      connect: async () => ({ query: async ({ text }: { text: string }) => (texts.push(text), { rows: [] }), on() {}, off() {}, release() {} }),
+    }
+    await rotateTogether(taking as unknown as Pool)([token])
+    await checkTogether(taking as unknown as Pool, () => undefined)([{ sid: 's', sub: 'u', clientId: 'c', rev: 0, now: T0, touch: true }])
+    await client.query('SET plan_cache_mode = force_generic_plan')
+    for (const [i, text] of texts.entries()) {
+      await client.query(`PREPARE together_${i} AS ${text}`)
+      const lists = new Set(text.match(/\$\d+/g)).size
+      const { rows } = await client.query<Record<string, string>>(
+        `EXPLAIN EXECUTE together_${i}(${Array.from({ length: lists }, () => "'{}'").join(', ')})`,
+      )
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+      expect(plan).toMatch(/Index Scan using sessions_pkey/)
+      expect(plan).not.toMatch(/Seq Scan|Hash Join|Merge Join|Join Filter/)
+    }
+    expect(texts).toHaveLength(2)
+  })
+
   /** What is asked of each session, beside what a family is presented with. */
   const checks = fc.array(
     fc.record({
