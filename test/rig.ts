@@ -30,10 +30,11 @@ import { openParts } from '../src/parts.ts'
 import { SESSION_COOKIE } from '../src/session/interface.ts'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { Committed, DeliveryRef, User, Session } from '../db/types.ts'
+import { createDatabase } from './postgres.ts'
 
 /**
  * The broker as tests use it: the real rooms, a real SQLite file, real keys; the clock, Microsoft and (unless asked for) the queue's server
- * are stood in for. Everything is closed when the test that made it ends.
+ * are stood in for. Everything is closed when the test that made it ends. With BROKER_TEST_STORE=postgres it is a database of Postgres.
  */
 
 export const TENANT = '11111111-1111-4111-8111-111111111111'
@@ -265,6 +266,9 @@ export async function createRig(options: RigOptions = {}) {
   )
   const queue = new RecordingQueue()
   const microsoft = new FakeMicrosoft(clock)
+  const database =
+    process.env.BROKER_TEST_STORE === 'postgres' && config.databaseUrl === undefined && !options.unannounced ? await createDatabase() : undefined
+  if (database !== undefined) config.databaseUrl = database.url
   const quiet = options.unannounced ? await quietStore(dir, clock) : undefined
   const { deps, closing } = await openParts({ config, log }, { clock, queue, microsoft, ...(quiet && { store: quiet }), ...options.deps })
   const { store, keys, clients, metrics, feed, random } = deps
@@ -279,6 +283,7 @@ export async function createRig(options: RigOptions = {}) {
     }
     await closing.run()
     await quiet?.close()
+    await database?.drop()
     rmSync(dir, { recursive: true, force: true })
   })
 

@@ -13,6 +13,8 @@ import { committed } from './transact.ts'
 /** How long a commit counts, from before it was asked for. */
 const VALID_MS = 1_000
 const RENEW_MS = 350
+/** How long a request waits for a renewal: a busy server answers late, and one that is cut off never. */
+const PATIENCE_MS = 3_000
 
 interface Process {
   id: string
@@ -77,7 +79,7 @@ export class Lease {
   }
 
   async #mustHoldNow(): Promise<void> {
-    await Promise.race([this.#renewed(), sleep(VALID_MS, undefined, { ref: false })])
+    await Promise.race([this.#renewed(), sleep(PATIENCE_MS, undefined, { ref: false })])
     if (!this.#holds()) throw new StoreUnavailable(UNCONFIRMED)
   }
 

@@ -65,7 +65,7 @@ async function open(pool: Pool, options: PostgresStoreOptions): Promise<Store> {
   try {
     await engine.write(() => ensureHead(random(9).toString('base64url')))
     await engine.write(() => beginChains(ambient))
-    await presence.mustHold()
+    await firstLease(presence.mustHold)
   } catch (error) {
     await presence.stop()
     throw error
@@ -82,6 +82,19 @@ async function open(pool: Pool, options: PostgresStoreOptions): Promise<Store> {
       await presence.stop()
       await pool.end()
     },
+  }
+}
+
+/** Attempts at the first lease: brokers that start together keep a small server busy. */
+const ATTEMPTS = 5
+
+async function firstLease(mustHold: () => void | Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await mustHold()
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error
+    }
   }
 }
 

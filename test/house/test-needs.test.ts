@@ -13,7 +13,7 @@ interface Provide {
 }
 const { provide } = (await import(new URL('../../scripts/test-needs.mjs', import.meta.url).href)) as { provide: Provide }
 
-const PROGRAMS: Record<string, string> = { prometheus: 'promtool' }
+const PROGRAMS: Record<string, string> = { prometheus: 'promtool', postgresql: 'pg_ctlcluster' }
 
 /** A machine whose package lists hold `packages`, of which `broken` cannot be installed. */
 function machine(options: { packages?: string[]; broken?: string[]; there?: string[]; mayInstall?: boolean; env?: Record<string, string> }) {
@@ -39,19 +39,19 @@ function machine(options: { packages?: string[]; broken?: string[]; there?: stri
   return { installed, said, missing: missing.map((need) => need.name) }
 }
 
-const COMMON = ['chromium', 'fonts-dejavu-core', 'prometheus', 'redis-server']
+const COMMON = ['chromium', 'fonts-dejavu-core', 'prometheus', 'redis-server', 'postgresql']
 
 describe('what the tests need', () => {
   test.each([
     ['Debian 12, which has no Valkey', COMMON, 'redis-server'],
     ['Debian 13', [...COMMON, 'valkey-server'], 'valkey-server'],
   ])('%s', (_release, packages, queue) => {
-    expect(machine({ packages })).toMatchObject({ installed: ['chromium fonts-dejavu-core', queue, 'prometheus'], missing: [] })
+    expect(machine({ packages })).toMatchObject({ installed: ['chromium fonts-dejavu-core', queue, 'postgresql', 'prometheus'], missing: [] })
   })
 
   test('one package that cannot be installed does not keep the others away, and is named with what to do', () => {
     const { installed, missing, said } = machine({ packages: COMMON, broken: ['chromium'] })
-    expect(installed).toEqual(['redis-server', 'prometheus'])
+    expect(installed).toEqual(['redis-server', 'postgresql', 'prometheus'])
     expect(missing).toEqual(['Chromium'])
     expect(said.join('\n')).toContain('apt-get install chromium fonts-dejavu-core failed.')
     expect(said.at(-1)).toMatch(/^Chromium is missing\..*run "apt-get install chromium fonts-dejavu-core" as root\..*set CHROMIUM to its path\.$/)
@@ -65,8 +65,11 @@ describe('what the tests need', () => {
   })
 
   test('it installs nothing where it may not, and nothing that is there already', () => {
-    expect(machine({ packages: COMMON, mayInstall: false })).toMatchObject({ installed: [], missing: ['Chromium', 'Valkey or Redis', 'promtool'] })
-    const complete = { packages: COMMON, there: ['redis-server', 'promtool'], env: { CHROMIUM: '/opt/chromium' } }
+    expect(machine({ packages: COMMON, mayInstall: false })).toMatchObject({
+      installed: [],
+      missing: ['Chromium', 'Valkey or Redis', 'Postgres', 'promtool'],
+    })
+    const complete = { packages: COMMON, there: ['redis-server', 'initdb', 'promtool'], env: { CHROMIUM: '/opt/chromium' } }
     expect(machine(complete)).toEqual({ installed: [], said: [], missing: [] })
   })
 })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
-import { createDatabase, POSTGRES_BIN, type Database } from '../postgres.ts'
+import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
 import type { NewCode, NewSession, Store } from '../../db/store.ts'
 import type { DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
@@ -31,7 +31,7 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
       }
     },
   ],
-  ...(POSTGRES_BIN === undefined ? [] : [['postgres', onPostgres] as [string, () => StoreUnderTest]]),
+  ...(!HAS_POSTGRES ? [] : [['postgres', onPostgres] as [string, () => StoreUnderTest]]),
 ]
 
 function onPostgres(): StoreUnderTest {

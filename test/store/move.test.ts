@@ -12,14 +12,14 @@ import { openPostgresStore } from '../../db/postgres/store.ts'
 import { writeMoveMark } from '../../db/sqlite/moved.ts'
 import { restoreBackup } from '../../db/sqlite/restore.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
-import { createBareDatabase, createDatabase, POSTGRES_BIN, sql, type Database as PostgresDatabase } from '../postgres.ts'
+import { createBareDatabase, createDatabase, HAS_POSTGRES, sql, type Database as PostgresDatabase } from '../postgres.ts'
 import { bench, expectOutcome, family, TENANT, type Bench } from './fixture.ts'
 
 /** A store that moves from SQLite to Postgres: whole or not at all, and never served from both. */
 
 const OLGA = { kind: 'operator', id: 'olga' } as const
 
-describe.skipIf(POSTGRES_BIN === undefined)('the move from SQLite to Postgres', () => {
+describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
   let dir: string
   let file: string
   let database: PostgresDatabase

@@ -7,9 +7,9 @@ import { connectionConfig } from '../../db/postgres/connect.ts'
 import { allStatements } from '../../db/engine/statement.ts'
 import '../../db/sqlite/store.ts'
 import * as schema from '../../db/schema.ts'
-import { createDatabase, POSTGRES_BIN, type Database } from '../postgres.ts'
+import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
 
-describe.skipIf(POSTGRES_BIN === undefined)('one set of statements and tables for both engines', () => {
+describe.skipIf(!HAS_POSTGRES)('one set of statements and tables for both engines', () => {
   let database: Database
   let client: Client
   beforeAll(async () => {

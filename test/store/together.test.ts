@@ -10,7 +10,7 @@ import type { Engine } from '../../db/engine/act.ts'
 import { checkTogether } from '../../db/postgres/access.ts'
 import { checkAccess } from '../../db/token/access.ts'
 import { rotate, type Input } from '../../db/token/rotate.ts'
-import { createDatabase, POSTGRES_BIN, type Database } from '../postgres.ts'
+import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
 import type { Store } from '../../db/store.ts'
 import type { Session, TokenFamily } from '../../db/types.ts'
 import { bench, family, T0, type Bench } from './fixture.ts'
@@ -48,7 +48,7 @@ const families = fc.array(
 )
 type Family = typeof families extends fc.Arbitrary<(infer F)[]> ? F : never
 
-describe.skipIf(POSTGRES_BIN === undefined)('acts together on Postgres', () => {
+describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
   let database: Database
   let client: Client
   const ambient = { nowMs: () => T0 * 1000, newId: () => 'id' }
@@ -226,7 +226,7 @@ describe.skipIf(POSTGRES_BIN === undefined)('acts together on Postgres', () => {
   })
 })
 
-describe.skipIf(POSTGRES_BIN === undefined)('acts together on two brokers (Postgres)', () => {
+describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => {
   let database: Database
   let b: Bench
   let other: Store
