@@ -5,11 +5,11 @@ import type { Actor, Reason } from '../src/protocol/revocation.ts'
 import type { AuditWay } from './types.ts'
 
 /**
- * The tables of the embedded store: the one source of `db/migrations` (`drizzle-kit generate --config db/drizzle.config.ts`). The acts in
- * `db/sqlite` are hand-written SQL, prepared when the store opens, so that a column that is not here fails at start.
+ * The tables of the store: the one source of `db/migrations` (`drizzle-kit generate --config db/drizzle.config.ts`), and of the tables of
+ * Postgres (db/postgres/schema.ts). Acts name them in Drizzle statements, which both engines render.
  *
  * `…_at` is epoch seconds, `…_at_ms` milliseconds, `…_hash` a SHA-256, `…_sealed` AES-GCM under `BROKER_SECRET`; lists and objects are JSON.
- * No foreign keys: one process writes, every act keeps its rows together, and retention deletes in batches.
+ * No foreign keys: every act keeps its rows together, and retention deletes in batches.
  */
 
 /** One row. `seq` only ever rises by one inside a transaction that appends, so it is commit-ordered; `epoch` is new after a restore. */

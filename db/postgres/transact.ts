@@ -5,6 +5,8 @@ import { StoreUnavailable } from '../store.ts'
 
 export async function withConnection<T>(pool: Pick<Pool, 'connect'>, use: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect()
+  // A connection that ends fails what is asked of it. Without a listener its error would end the process as well.
+  client.on('error', ignore)
   try {
     const value = await use(client)
     client.release()
@@ -12,8 +14,12 @@ export async function withConnection<T>(pool: Pick<Pool, 'connect'>, use: (clien
   } catch (error) {
     client.release(isBroken(error))
     throw error
+  } finally {
+    client.off('error', ignore)
   }
 }
+
+const ignore = (): void => undefined
 
 /** @throws UnknownOutcome where it may have been committed */
 export const committed = <T>(pool: Pick<Pool, 'connect'>, work: (client: PoolClient) => Promise<T>): Promise<T> =>

@@ -1,0 +1,102 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, chownSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { parse } from 'yaml'
+import { grantRole, migratePostgres } from '../../db/postgres/migrate.ts'
+import { openPostgresStore } from '../../db/postgres/store.ts'
+import { variablesOf } from '../../src/config/read.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
+import { POSTGRES_BIN, sql, startPostgres } from '../postgres.ts'
+
+/** compose.yaml and its profile `cluster`, outside containers: what its services name, and the scripts that it gives to Postgres. */
+
+interface Service {
+  profiles?: string[]
+  environment?: Record<string, string>
+  depends_on?: Record<string, unknown>
+  networks?: string[] | Record<string, unknown>
+  volumes?: string[]
+  secrets?: string[]
+  configs?: { source: string }[]
+  healthcheck?: { test: string[] }
+}
+type Named = 'networks' | 'volumes' | 'secrets' | 'configs'
+type Compose = { services: Record<string, Service>; configs: Record<string, { content: string }> } & Record<Exclude<Named, 'configs'>, object>
+
+const compose = parse(readFileSync(resolve(import.meta.dirname, '../../compose.yaml'), 'utf8'), { merge: true }) as Compose
+const services = Object.entries(compose.services)
+const scriptOf = (name: string): string => (compose.configs[name]?.content ?? expect.fail(`no ${name}`)).replaceAll('$$', '$')
+
+describe('compose.yaml', () => {
+  test('services use the networks, volumes, secrets and configs that it declares, and all of them', () => {
+    const used: Record<Named, (service: Service) => (string | undefined)[]> = {
+      networks: ({ networks = [] }) => (Array.isArray(networks) ? networks : Object.keys(networks)),
+      volumes: ({ volumes = [] }) => volumes.map((volume) => volume.split(':')[0]),
+      secrets: ({ secrets = [] }) => secrets,
+      configs: ({ configs = [] }) => configs.map(({ source }) => source),
+    }
+    for (const kind of ['networks', 'volumes', 'secrets', 'configs'] as const)
+      expect([kind, [...new Set(services.flatMap(([, service]) => used[kind](service)))].sort()]).toEqual([kind, Object.keys(compose[kind]).sort()])
+  })
+
+  test('every BROKER_ variable of a service is a setting', () => {
+    const known = new Set(variablesOf(SETTINGS))
+    const named = services.flatMap(([, { environment = {} }]) => Object.keys(environment)).filter((name) => name.startsWith('BROKER_'))
+    expect(named).toContain('BROKER_DATABASE_STANDBY')
+    expect(named.filter((name) => !known.has(name))).toEqual([])
+  })
+
+  test('the proxy brings all of the profile cluster and the queue, and not the broker on SQLite', () => {
+    const needed = new Set(['proxy'])
+    for (const name of needed) for (const next of Object.keys(compose.services[name]?.depends_on ?? {})) needed.add(next)
+    const ofProfile = services.filter(([, { profiles }]) => profiles?.includes('cluster')).map(([name]) => name)
+    expect([...needed].sort()).toEqual([...ofProfile, 'valkey'].sort())
+    expect(needed).not.toContain('broker')
+  })
+})
+
+const hasTools = POSTGRES_BIN !== undefined && existsSync(join(POSTGRES_BIN, 'pg_basebackup')) && existsSync(join(POSTGRES_BIN, 'psql'))
+
+test.skipIf(!hasTools)(
+  'its scripts make a primary and a standby that confirms commits; its healthcheck sees it; a broker runs with the least rights',
+  async () => {
+    const primary = await startPostgres()
+    onTestFinished(() => primary.stop())
+    await sql(primary.url('postgres'), 'CREATE DATABASE broker')
+    const { uid, gid } = statSync(primary.dir)
+    const dir = mkdtempSync(join(tmpdir(), 'compose-'))
+    onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+    mkdirSync(join(dir, 'standby'), { mode: 0o700 })
+    const secrets = { database_url: 'postgres://broker:b0b0@postgres/broker', replication_password: 'r3r3' }
+    for (const [name, text] of Object.entries(secrets)) writeFileSync(join(dir, name), text)
+    for (const path of [dir, join(dir, 'standby')]) chownSync(path, uid, gid)
+    const here = (script: string): string => script.replaceAll('/run/secrets', dir).replace('--host postgres ', `--host ${primary.dir} `)
+    const env = { PATH: `${POSTGRES_BIN}:${process.env.PATH}`, LC_ALL: 'C', PGHOST: primary.dir }
+    const as = process.getuid?.() === 0 ? { uid, gid } : {}
+
+    const roles = spawnSync('bash', ['-c', here(scriptOf('postgres_roles'))], { env: { ...env, PGDATA: join(primary.dir, 'data') }, ...as })
+    expect([roles.status, roles.stderr.toString()]).toEqual([0, ''])
+    await sql(primary.url('postgres'), 'SELECT pg_reload_conf()')
+    // A standby needs as many connections as its primary, which the tests' server is started with.
+    const settings = `-p 5433 -k ${dir} -c listen_addresses= -c max_connections=200`
+    const start = here(scriptOf('postgres_standby')).replace('exec postgres', `exec postgres ${settings}`)
+    const standby = spawn('bash', ['-c', start], { env: { ...env, PGDATA: join(dir, 'standby') }, cwd: '/', stdio: 'ignore', ...as })
+    const ended = new Promise((done) => standby.once('exit', done))
+    onTestFinished(async () => {
+      standby.kill('SIGINT')
+      await ended
+    })
+    const [, healthy = expect.fail('no healthcheck')] = compose.services['standby']?.healthcheck?.test ?? []
+    const health = { env: { ...env, PGHOST: dir, PGPORT: '5433' } }
+    await expect.poll(() => spawnSync('sh', ['-c', healthy], health).status, { interval: 200, timeout: 40_000 }).toBe(0)
+
+    await migratePostgres(primary.url('broker'))
+    await grantRole(primary.url('broker'), 'broker')
+    const asBroker = primary.url('broker').replace('postgres@', 'broker:b0b0@')
+    const store = await openPostgresStore({ url: asBroker, standbyRequired: true })
+    onTestFinished(() => store.close())
+    expect(await store.brokers()).toHaveLength(1)
+  },
+)

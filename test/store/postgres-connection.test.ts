@@ -1,0 +1,30 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createPool } from '../../db/postgres/connect.ts'
+import { committed, withConnection } from '../../db/postgres/transact.ts'
+import { createDatabase, POSTGRES_BIN, sql } from '../postgres.ts'
+
+/** Connections that end while something has them: a failover, a pooler's restart, an administrator. */
+
+async function open() {
+  const database = await createDatabase()
+  onTestFinished(() => database.drop())
+  const pool = createPool(database.url)
+  onTestFinished(() => pool.end())
+  pool.on('error', () => undefined)
+  return { pool, url: database.url }
+}
+
+describe.skipIf(POSTGRES_BIN === undefined)('a connection to Postgres that ends', () => {
+  test('while an act has it, fails that act alone: the process and the acts that follow go on', async () => {
+    const { pool, url } = await open()
+    const act = committed(pool, async (client) => {
+      const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+      const ended = new Promise((done) => client.once('end', done))
+      await sql(url, `SELECT pg_terminate_backend(${rows[0]?.pid ?? 0})`)
+      await ended
+      await client.query('SELECT 1')
+    })
+    await expect(act).rejects.toThrow()
+    expect(await withConnection(pool, async (client) => (await client.query('SELECT 1 AS one')).rows)).toEqual([{ one: 1 }])
+  })
+})
