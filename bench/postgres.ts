@@ -29,7 +29,8 @@ function hasEmbedded(): boolean {
   }
 }
 
-const BIN = installed()
+/** Debian's programs, pg_basebackup among them; undefined where only the npm package is there. */
+export const BIN = installed()
 
 /** Whether there is a Postgres here. */
 export const HAS_POSTGRES = BIN !== undefined || hasEmbedded()

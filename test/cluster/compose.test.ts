@@ -8,7 +8,7 @@ import { grantRole, migratePostgres } from '../../db/postgres/migrate.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
-import { POSTGRES_BIN, sql, startPostgres } from '../postgres.ts'
+import { BIN, sql, startPostgres } from '../postgres.ts'
 
 /** compose.yaml and its profile `cluster`, outside containers: what its services name, and the scripts that it gives to Postgres. */
 
@@ -57,7 +57,7 @@ describe('compose.yaml', () => {
   })
 })
 
-const hasTools = POSTGRES_BIN !== undefined && existsSync(join(POSTGRES_BIN, 'pg_basebackup')) && existsSync(join(POSTGRES_BIN, 'psql'))
+const hasTools = BIN !== undefined && existsSync(join(BIN, 'pg_basebackup')) && existsSync(join(BIN, 'psql'))
 
 test.skipIf(!hasTools)(
   'its scripts make a primary and a standby that confirms commits; its healthcheck sees it; a broker runs with the least rights',
@@ -73,7 +73,7 @@ test.skipIf(!hasTools)(
     for (const [name, text] of Object.entries(secrets)) writeFileSync(join(dir, name), text)
     for (const path of [dir, join(dir, 'standby')]) chownSync(path, uid, gid)
     const here = (script: string): string => script.replaceAll('/run/secrets', dir).replace('--host postgres ', `--host ${primary.dir} `)
-    const env = { PATH: `${POSTGRES_BIN}:${process.env.PATH}`, LC_ALL: 'C', PGHOST: primary.dir }
+    const env = { PATH: `${BIN}:${process.env.PATH}`, LC_ALL: 'C', PGHOST: primary.dir }
     const as = process.getuid?.() === 0 ? { uid, gid } : {}
 
     const roles = spawnSync('bash', ['-c', here(scriptOf('postgres_roles'))], { env: { ...env, PGDATA: join(primary.dir, 'data') }, ...as })

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createPool } from '../../db/postgres/connect.ts'
 import { committed, withConnection } from '../../db/postgres/transact.ts'
-import { createDatabase, POSTGRES_BIN, sql } from '../postgres.ts'
+import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
 
 /** Connections that end while something has them: a failover, a pooler's restart, an administrator. */
 
@@ -14,7 +14,7 @@ async function open() {
   return { pool, url: database.url }
 }
 
-describe.skipIf(POSTGRES_BIN === undefined)('a connection to Postgres that ends', () => {
+describe.skipIf(!HAS_POSTGRES)('a connection to Postgres that ends', () => {
   test('while an act has it, fails that act alone: the process and the acts that follow go on', async () => {
     const { pool, url } = await open()
     const act = committed(pool, async (client) => {
