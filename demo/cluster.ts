@@ -3,20 +3,11 @@ import { join } from 'node:path'
 import { startOwnPostgres } from '../src/revocation/queue-engine.ts'
 import { runBroker, runCommand, type RunningBroker } from './broker.ts'
 import type { DemoDirectory } from './directory.ts'
-import { localhost } from './facts.ts'
+import { localhost, type ClusterBroker } from './facts.ts'
 import { clusterPorts, type DemoPorts } from './options.ts'
 import { startProxy } from './proxy.ts'
 
 /** `--cluster`: two brokers of one Postgres behind a proxy, which has the address that the demo otherwise gives to its one broker. */
-
-export interface ClusterBroker {
-  name: string
-  pid: number
-  /** Its own address, past the proxy. */
-  url: string
-  ops: string
-  data_dir: string
-}
 
 export interface Cluster extends Pick<RunningBroker, 'queue' | 'ended'> {
   brokers: ClusterBroker[]

@@ -1,9 +1,18 @@
 import type { DemoPorts } from './options.ts'
 import type { Entra } from './entra/entra.ts'
 import { registrationOf } from './case-manager/server.ts'
-import type { ClusterBroker } from './cluster.ts'
 
 /** What the demo says about itself: to users in words, to scripts as one line. */
+
+/** One of the brokers of `--cluster`. */
+export interface ClusterBroker {
+  name: string
+  pid: number
+  /** Its own address, past the proxy. */
+  url: string
+  ops: string
+  data_dir: string
+}
 
 export interface Instance {
   name: string
