@@ -52,6 +52,16 @@ export interface PostgresServer {
   stop(): Promise<void>
 }
 
+/**
+ * This process holds the standard input open and never writes. At its end, by whatever death, the server is told to stop and its data goes.
+ */
+const WATCHED = `"$@" </dev/null &
+child=$!
+read -r line
+kill -INT $child
+wait $child
+rm -rf "$0"/*`
+
 /** @param settings of postgresql.conf */
 export async function startPostgres(settings: Record<string, string> = {}): Promise<PostgresServer> {
   const as = otherUser()
@@ -64,22 +74,20 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
   if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? made.stderr.toString()}`)
   const all = { listen_addresses: '', unix_socket_directories: dir, fsync: 'off', full_page_writes: 'off', max_connections: '200', ...settings }
   const args = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-  const child = spawn(postgres, ['-D', data, ...args], { ...options, stdio: ['ignore', 'ignore', 'ignore'] })
-  const end = (): void => {
-    child.kill('SIGQUIT')
-    rmSync(dir, { recursive: true, force: true })
-  }
-  process.once('exit', end)
+  const child = spawn('/bin/sh', ['-c', WATCHED, dir, postgres, '-D', data, ...args], {
+    ...options,
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
   const url = (database: string): string => `postgres://postgres@/${database}?host=${encodeURIComponent(dir)}`
   await until(() => answers(url('postgres')))
   return {
     dir,
-    pid: child.pid ?? 0,
+    pid: Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0]),
     url,
     async stop() {
-      process.off('exit', end)
       const ended = new Promise((done) => child.once('exit', done))
-      child.kill('SIGINT')
+      child.stdin.end()
       await ended
       rmSync(dir, { recursive: true, force: true })
     },
