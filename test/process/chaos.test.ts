@@ -14,5 +14,5 @@ test.each(QUEUE_ENGINES)(
     console.log(`chaos: ${JSON.stringify(report)}`)
     expect(report.revocations).toBeGreaterThanOrEqual(20)
   },
-  600_000,
+  1_200_000,
 )

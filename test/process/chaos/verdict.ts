@@ -19,7 +19,10 @@ interface Pending {
   sub?: string
 }
 
-/** Until the broker owes nobody anything. */
+/** A delivery that failed nine times keeps its schedule: its next attempt is 600 s later, and up to a quarter more. */
+const SETTLED_SECONDS = 900
+
+/** Until no delivery is pending. */
 export async function settled(broker: () => Promise<Broker>): Promise<void> {
   await until(
     'nothing is owed any more',
@@ -29,7 +32,7 @@ export async function settled(broker: () => Promise<Broker>): Promise<void> {
       if (pending.length > 0) throw new Error(JSON.stringify(pending))
       return revocations.every((one) => one.fan_out === 'complete')
     },
-    240,
+    SETTLED_SECONDS,
   )
 }
 
