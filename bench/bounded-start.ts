@@ -10,6 +10,7 @@ import { openSqliteStore } from '../db/sqlite/store.ts'
 import { newClientSecret } from '../src/client/secret.ts'
 import { logoutUri, seed } from './bounded-seed.ts'
 import { metadataOf } from './client.ts'
+import { brokerSettings } from './settings.ts'
 import { basic, freePort, waitFor } from './stage.ts'
 
 /** How soon a broker answers that starts on a large store: with everything due at once, and with all of its guards coming back at once. */
@@ -74,15 +75,7 @@ async function registerAll(file: string, now: number): Promise<Map<string, strin
   return secrets
 }
 
-const brokerEnv = (dataDir: string, port: number): Record<string, string> => ({
-  PATH: process.env.PATH ?? '',
-  BROKER_ISSUER: `http://localhost:${port}`,
-  BROKER_LISTEN: `127.0.0.1:${port}`,
-  BROKER_OPS_LISTEN: '127.0.0.1:0',
-  BROKER_SECRET: randomBytes(32).toString('hex'),
-  BROKER_DATA_DIR: dataDir,
-  BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
-})
+const brokerEnv = (dataDir: string, port: number): Record<string, string> => ({ PATH: process.env.PATH ?? '', ...brokerSettings(dataDir, port) })
 
 interface Guard {
   guardId: string

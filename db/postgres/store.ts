@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Pool } from 'pg'
 import type { Random } from '../../src/protocol/ids.ts'
+import { Topic } from '../../src/protocol/topic.ts'
 import { newRowId } from '../engine/values.ts'
 import type { Engine } from '../engine/act.ts'
 import { beginChains } from '../revocation/chain.ts'
@@ -57,11 +58,11 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
 
 async function open(pool: Pool, options: PostgresStoreOptions): Promise<Store> {
   const { nowMs = Date.now, random = randomBytes } = options
-  const committed = new Listeners<readonly Committed[]>()
-  const elsewhere = new Listeners<Elsewhere>()
+  const committed = new Topic<readonly Committed[]>()
+  const elsewhere = new Topic<Elsewhere>()
   const presence = startPresence(pool, options, elsewhere)
   const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
-  const engine: Engine = postgresEngine({ pool, ...ambient, announce: (what) => committed.tell(what), mustBeFenced: () => presence.mustHold() })
+  const engine: Engine = postgresEngine({ pool, ...ambient, announce: (what) => committed.publish(what), mustBeFenced: () => presence.mustHold() })
   try {
     await engine.write(() => ensureHead(random(9).toString('base64url')))
     await engine.write(() => beginChains(ambient))
@@ -74,8 +75,8 @@ async function open(pool: Pool, options: PostgresStoreOptions): Promise<Store> {
     ...allActs(engine),
     ...setBasedActs(engine, pool, presence.mustHold),
     ...ownActs(pool, nowMs),
-    onRevoked: (listener) => committed.add(listener),
-    onElsewhere: (listener) => elsewhere.add(listener),
+    onRevoked: (listener) => void committed.subscribe(listener),
+    onElsewhere: (listener) => void elsewhere.subscribe(listener),
     databaseFacts: () => readFacts({ pool, nowMs, hears: presence.hears }),
     async close() {
       if (pool.ending) return
@@ -99,10 +100,10 @@ async function firstLease(mustHold: () => void | Promise<void>): Promise<void> {
 }
 
 /** Keeps this broker's lease, and listens to what the others commit. */
-function startPresence(pool: Pool, options: PostgresStoreOptions, elsewhere: Listeners<Elsewhere>) {
+function startPresence(pool: Pool, options: PostgresStoreOptions, elsewhere: Topic<Elsewhere>) {
   const { url, directUrl = url, standbyRequired = false, version = 'unknown' } = options
   const { nowMs = Date.now, steadyMs = () => performance.now(), random = randomBytes } = options
-  const watch = new ElsewhereWatch(directUrl, (what) => elsewhere.tell(what))
+  const watch = new ElsewhereWatch(directUrl, (what) => elsewhere.publish(what))
   const lease = new Lease({
     pool,
     process: { id: random(12).toString('base64url'), kind: 'broker', host: hostname(), version },
@@ -110,7 +111,7 @@ function startPresence(pool: Pool, options: PostgresStoreOptions, elsewhere: Lis
     steadyMs,
     standbyRequired,
     seen: (position) => watch.seen(position),
-    lost: () => elsewhere.tell('unconfirmed'),
+    lost: () => elsewhere.publish('unconfirmed'),
   })
   return {
     mustHold: () => lease.mustHold(),
@@ -119,16 +120,6 @@ function startPresence(pool: Pool, options: PostgresStoreOptions, elsewhere: Lis
       await lease.stop()
       await watch.stop()
     },
-  }
-}
-
-class Listeners<T> {
-  readonly #listeners: ((what: T) => void)[] = []
-  add(listener: (what: T) => void): void {
-    this.#listeners.push(listener)
-  }
-  tell(what: T): void {
-    for (const listener of this.#listeners) listener(what)
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import type { Random } from '../../src/protocol/ids.ts'
+import { Topic } from '../../src/protocol/topic.ts'
 import { allActs } from '../acts.ts'
 import { logHeadRow } from '../revocation/log.ts'
 import { StoreUnavailable } from '../store.ts'
@@ -39,8 +40,8 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   db.prepare('UPDATE microsoft_work INDEXED BY microsoft_work_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
   db.prepare('UPDATE deliveries INDEXED BY deliveries_leased SET leased_until_ms = 0 WHERE leased_until_ms > 0').run()
   const dataFile = new DataFile(file)
-  const listeners: ((committed: readonly Committed[]) => void)[] = []
-  const writer = createWriter(db, dataFile, (committed) => listeners.forEach((listener) => listener(committed)))
+  const revoked = new Topic<readonly Committed[]>()
+  const writer = createWriter(db, dataFile, (committed) => revoked.publish(committed))
   const executor = createExecutor(db, writer.revoked)
   const closed = () => new StoreUnavailable('The store is closed.')
   const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
@@ -50,7 +51,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
   return {
     ...allActs(sqliteEngine({ ...ambient, write: writer.write, read: reading(db, dataFile, closed) }, executor)),
-    onRevoked: (listener) => void listeners.push(listener),
+    onRevoked: (listener) => void revoked.subscribe(listener),
     onElsewhere: () => undefined,
     brokers: async () => [],
     databaseFacts: async () => undefined,

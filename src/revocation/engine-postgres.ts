@@ -5,7 +5,7 @@ import { access, chmod, chown, cp, lchown, mkdir, readdir, readFile, rm, stat, s
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { Client } from 'pg'
+import { Client, type ClientConfig } from 'pg'
 import type { OwnServer } from './engine-process.ts'
 
 /**
@@ -109,7 +109,8 @@ function run(command: string, args: string[], as: { uid: number; gid: number } |
   })
 }
 
-async function answers(address: PostgresAddress): Promise<boolean> {
+/** Whether a server takes this connection now. */
+export async function answers(address: ClientConfig): Promise<boolean> {
   const client = new Client({ ...address, connectionTimeoutMillis: 2_000 })
   client.on('error', () => {})
   try {
