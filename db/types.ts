@@ -48,6 +48,25 @@ export interface Session {
   ended?: { seq: number; at: number; reason: Reason } | undefined
 }
 
+/** An entry of a user's security history. */
+export interface SecurityEvent {
+  id: string
+  sub: string
+  at: number
+  kind: 'signed_in' | 'renewed' | 'sign_in_rejected' | 'ended' | 'reported'
+  sid?: string | undefined
+  device?: string | undefined
+  /** Personal: only its user sees it, freshly signed in. */
+  address?: string | undefined
+  clientId?: string | undefined
+  /** Of an end, the reason of the revocation; of a rejected sign-in, why. */
+  why?: string | undefined
+  /** Of an end: who asked for it. */
+  actor?: Actor | undefined
+  /** Of an end: its number in the log. */
+  seq?: number | undefined
+}
+
 /** Whether a session is good now, decided by its row and the cutoffs and by nothing else. */
 export type Standing =
   | { state: 'live'; session: Session }
@@ -142,8 +161,9 @@ export type DeliveryKind = 'logout_token'
 export interface Delivery {
   id: string
   kind: DeliveryKind
-  /** The revocation that caused it, where one did. */
+  /** The revocation that caused it, where one did, and why it was revoked. */
   seq?: number | undefined
+  reason?: Reason | undefined
   clientId: string
   targetId: string
   uri: string
@@ -277,8 +297,8 @@ export interface Tenant {
   removedAt?: number | undefined
 }
 
-/** By which way an operator's act came in. */
-export type AuditWay = 'console' | 'api' | 'command' | 'setup' | 'file'
+/** By which way an act came in. `account`: a user's own page. */
+export type AuditWay = 'console' | 'api' | 'command' | 'setup' | 'file' | 'account'
 
 /** What somebody is about to do. Never a secret; users by their `sub`. */
 export interface NewAuditEntry {

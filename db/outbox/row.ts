@@ -2,7 +2,8 @@ import { sql } from 'drizzle-orm'
 import { columnsOf } from '../engine/statement.ts'
 import type { RowOf } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
-import { deliveries, targets } from '../schema.ts'
+import type { Reason } from '../../src/protocol/revocation.ts'
+import { deliveries, revocations, targets } from '../schema.ts'
 import type { Delivery, DeliveryRef, Priority } from '../types.ts'
 
 /** A delivery as the table has it. */
@@ -12,6 +13,8 @@ export const deliveryFields = {
   ...columnsOf(deliveries, 'id', 'kind', 'seq', 'clientId', 'targetId', 'sid', 'sub', 'payload', 'priority', 'state', 'attempts', 'createdAtMs'),
   ...columnsOf(deliveries, 'nextAttemptAtMs', 'leasedUntilMs', 'settledAtMs', 'supersededBy', 'lastStatus', 'lastError'),
   uri: targets.uri,
+  // A revocation is kept as long as any of its deliveries.
+  reason: sql<Reason | null>`(SELECT ${revocations.reason} FROM ${revocations} WHERE ${revocations.seq} = ${deliveries.seq})`,
 }
 export const deliveriesAndTargets = sql`${deliveries} JOIN ${targets} ON ${targets.targetId} = ${deliveries.targetId}`
 export type DeliveryRow = RowOf<typeof deliveryFields>
@@ -20,6 +23,7 @@ export const deliveryOf = (row: DeliveryRow): Delivery => ({
   id: row.id,
   kind: row.kind,
   seq: optional(row.seq),
+  reason: optional(row.reason),
   clientId: row.clientId,
   targetId: row.targetId,
   uri: row.uri,

@@ -18,5 +18,12 @@ export { createLogoutReceiver, type Logout, type LogoutReceiverOptions } from '.
 export { KeySet, KeysUnavailable, type Algorithm, type KeySetOptions } from './keys.ts'
 export { completeClock } from './clock.ts'
 export { verifyJwt, type ExpectedJwt, type VerifiedJwt } from './verify-jwt.ts'
-export { verifyLogoutToken, type LogoutTokenClaims, type LogoutTokenExpected, type VerifiedLogoutToken } from './logout-token.ts'
+export {
+  REASON_CLASSES,
+  verifyLogoutToken,
+  type LogoutTokenClaims,
+  type LogoutTokenExpected,
+  type ReasonClass,
+  type VerifiedLogoutToken,
+} from './logout-token.ts'
 export { verifySecurityEvent, type SecurityEventClaims, type SetError, type VerifiedSecurityEvent } from './security-event.ts'

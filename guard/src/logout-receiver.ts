@@ -1,5 +1,5 @@
 import { KeysUnavailable, type Algorithm, type KeySet } from './keys.ts'
-import { verifyLogoutToken, type LogoutTokenClaims } from './logout-token.ts'
+import { verifyLogoutToken, type LogoutTokenClaims, type ReasonClass } from './logout-token.ts'
 import { Once } from './once.ts'
 
 /** What the sink of an instance is told: end the session `sid`, or where there is none, every session of `sub`, that is older than `rev`. */
@@ -8,6 +8,11 @@ export interface Logout {
   sub?: string
   /** Sessions whose `rev` is equal or higher were opened after the sign-out, and stay. Not there: the issuer does not say; end them all. */
   rev?: number
+  /**
+   * Why, in words for the user: they signed out, ended it from another device, an administrator did, their account no longer has access, or its
+   * time was over. Not there: the issuer does not say. Show it to the user; decide nothing by it.
+   */
+  reasonClass?: ReasonClass
   jti: string
 }
 
@@ -88,11 +93,12 @@ class LogoutReceiver {
     return certain ? refuse(description) : later(description)
   }
 
-  async #end({ sid, sub, rev, jti, iat }: LogoutTokenClaims, now: number): Promise<Response> {
+  async #end({ sid, sub, rev, reason_class: reasonClass, jti, iat }: LogoutTokenClaims, now: number): Promise<Response> {
     const logout: Logout = {
       ...(sid === undefined ? {} : { sid }),
       ...(sub === undefined ? {} : { sub }),
       ...(rev === undefined ? {} : { rev }),
+      ...(reasonClass === undefined ? {} : { reasonClass }),
       jti,
     }
     const until = iat + this.#maxAgeSeconds + 2 * this.#options.toleranceSeconds

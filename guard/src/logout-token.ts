@@ -13,7 +13,13 @@ export interface LogoutTokenClaims {
   exp: number
   /** Ours: the place in the broker's log. What was authorised at or after it is not meant. */
   rev?: number
+  /** Ours: why the sessions ended. */
+  reason_class?: ReasonClass
 }
+
+/** In the words that the broker has for instances. A class that is not listed here is left out. */
+export const REASON_CLASSES = ['signed_out', 'ended_elsewhere', 'administrator', 'account', 'expired'] as const
+export type ReasonClass = (typeof REASON_CLASSES)[number]
 
 export interface LogoutTokenExpected {
   issuer: string
@@ -65,7 +71,9 @@ export async function verifyLogoutToken(token: string, keys: KeySet, expected: L
   const age = now - (claims.iat as number)
   if (age > expected.maxAgeSeconds + toleranceSeconds)
     return { ok: false, description: `It was issued ${age} s ago; at most ${expected.maxAgeSeconds} s are accepted.`, certain: false }
-  return { ok: true, claims: claims as unknown as LogoutTokenClaims }
+  const { reason_class: given, ...others } = claims
+  const reason = REASON_CLASSES.find((one) => one === given)
+  return { ok: true, claims: { ...others, ...(reason === undefined ? {} : { reason_class: reason }) } as unknown as LogoutTokenClaims }
 }
 
 /** §2.4: exactly this event, whose value is an object (it should be empty). */

@@ -46,6 +46,7 @@ export const REASON: Record<Reason, string> = {
   microsoft_access_removed: 'The application is no longer assigned to the user',
   mfa_lapsed: 'MFA lapsed',
   security_event: 'A security event',
+  reported_by_user: 'The user reported it: "This wasn’t me"',
   restored: 'Restored from a backup',
   replaced: 'Somebody else signed in there',
 }

@@ -31,6 +31,7 @@ export const REASONS = [
   'microsoft_access_removed',
   'mfa_lapsed',
   'security_event',
+  'reported_by_user',
   'restored',
   'replaced',
 ] as const

@@ -2,6 +2,7 @@ import type { Delivery } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { newId } from '../protocol/ids.ts'
 import { LOGOUT_EVENT, TYP, type SigningAlg } from '../protocol/names.ts'
+import { reasonClass } from '../protocol/reason-class.ts'
 import type { MessageKind } from './message-kind.ts'
 import { judgeAnswer, type Verdict } from './retry.ts'
 
@@ -31,7 +32,10 @@ export const logoutTokens = (deps: Pick<Deps, 'config' | 'random' | 'keys' | 'cl
   },
 })
 
-/** `sid` or `sub`, never both (receivers differ in what both together end). `rev` is the log's seq: what was opened after it is superseded. */
+/**
+ * `sid` or `sub`, never both (receivers differ in what both together end). `rev` is the log's seq: what was opened after it is superseded.
+ * `reason_class` is a claim of its own, because the event has to be an empty object (§2.4).
+ */
 const claims = (issuer: string, delivery: Delivery, jti: string, now: number): Record<string, unknown> => ({
   iss: issuer,
   aud: delivery.clientId,
@@ -41,6 +45,7 @@ const claims = (issuer: string, delivery: Delivery, jti: string, now: number): R
   events: { [LOGOUT_EVENT]: {} },
   ...(delivery.sid === undefined ? { sub: delivery.sub } : { sid: delivery.sid }),
   rev: delivery.seq,
+  ...(delivery.reason === undefined ? {} : { reason_class: reasonClass(delivery.reason) }),
 })
 
 /** A client that has been removed is still sent what ended its sessions, as it was registered. */

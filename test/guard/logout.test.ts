@@ -1,6 +1,7 @@
 import { SignJWT, UnsecuredJWT } from 'jose'
 import { describe, expect, test } from 'vitest'
 import type { Guard, GuardOptions, Logout } from '@case-manager/guard'
+import { REASON_CLASSES } from '../../guard/src/logout-token.ts'
 import { Once } from '../../guard/src/once.ts'
 import { LOGOUT_EVENT, eventually, logoutRequest, makeKey, startBroker, startGuard, why, type Broker } from './stand-in.ts'
 
@@ -31,6 +32,13 @@ describe('receiving a logout token (Back-Channel Logout 1.0 §2.5, §2.6, §2.8)
     const token = await broker.logoutToken({ jti: 'j2', sid: undefined, sub: 'u_alice', rev: undefined }, { typ: undefined })
     expect((await guard.receiveLogout(logoutRequest(token))).status).toBe(200)
     expect(ended).toEqual([{ sub: 'u_alice', jti: 'j2' }])
+  })
+
+  test('tells onLogout why, where the broker says so in a word that it knows; another word does not keep a session open', async () => {
+    const { broker, guard, ended } = await receiver()
+    for (const [jti, reason_class] of [...REASON_CLASSES, 'burned', 7].map((one, index) => [`r${index}`, one] as const))
+      expect((await guard.receiveLogout(logoutRequest(await broker.logoutToken({ jti, reason_class })))).status).toBe(200)
+    expect(ended.map(({ reasonClass }) => reasonClass)).toEqual([...REASON_CLASSES, undefined, undefined])
   })
 
   test('RS256; several audiences of which we are one; an event value with members; other form parameters: accepted', async () => {

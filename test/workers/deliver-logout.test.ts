@@ -1,7 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { decodeProtectedHeader } from 'jose'
-import type { Committed, DeliveryRef } from '../../db/types.ts'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import type { Committed, Delivery, DeliveryRef } from '../../db/types.ts'
+import { REASON_CLASSES } from '../../src/protocol/reason-class.ts'
+import { REASONS, type Reason } from '../../src/protocol/revocation.ts'
+import { logoutTokens } from '../../src/revocation/logout-token.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { MAX_ATTEMPTS } from '../../src/revocation/retry.ts'
 import { startWorkers } from '../../workers/start.ts'
@@ -11,6 +14,10 @@ import { signedIn as signedInAt } from '../token/tokens.ts'
 import { LocalQueue } from './local-queue.ts'
 import { hang, ok, startReceiver, status, type Receiver } from './receiver.ts'
 
+const DELIVERY: Delivery = {
+  ...{ id: 'd', kind: 'logout_token', seq: 1, clientId: 'sydney', targetId: 't', uri: 'https://sydney.example', sid: 's_1', state: 'pending' },
+  ...{ attempts: 0, createdAtMs: 0 },
+}
 const ADMINISTRATOR = { kind: 'operator', id: 'olivia' } as const
 
 async function broker(options: RigOptions = {}) {
@@ -59,10 +66,34 @@ describe('a logout token (Back-Channel Logout 1.0 §2.4)', () => {
       events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
       sid: session.sid,
       rev: revocation.seq,
+      reason_class: 'signed_out',
     })
     expect(iat).toBe(rig.clock.now())
     expect(exp).toBe(rig.clock.now() + 120)
     expect(jti).toMatch(/^[\w-]{22}$/)
+  })
+
+  test('says of every reason its class and no more: security reasons read as ended elsewhere, so that an attacker learns nothing', async () => {
+    const { rig } = await broker()
+    const found: Record<string, Reason[]> = {}
+    for (const reason of REASONS) {
+      const { body } = await logoutTokens(rig.deps).mint({ ...DELIVERY, reason }, rig.clock.now())
+      const claims = decodeJwt(new URLSearchParams(body).get('logout_token') ?? '')
+      ;(found[String(claims.reason_class)] ??= []).push(reason)
+      expect(claims.events).toEqual({ 'http://schemas.openid.net/event/backchannel-logout': {} })
+    }
+    expect(Object.keys(found).sort()).toEqual([...REASON_CLASSES].sort())
+    expect(found.ended_elsewhere).toEqual(
+      expect.arrayContaining([
+        'refresh_token_reuse',
+        'refresh_token_late',
+        'code_reuse',
+        'security_event',
+        'reported_by_user',
+        'microsoft_session_revoked',
+      ]),
+    )
+    expect(found.signed_out).toEqual(['signed_out', 'token_revoked', 'microsoft_signed_out', 'replaced'])
   })
 
   test.each(['RS256', 'ES256'] as const)('is signed with the algorithm of the ID tokens of the client: %s', async (idTokenAlg) => {
