@@ -207,7 +207,7 @@ async function writes(bench: ActsBench): Promise<void> {
   const { store, plan } = bench
   const { now } = plan
   const clock = { now: () => now, nowMs: () => now * 1_000, steadyMs: () => performance.now() }
-  const retention = { sessionDays: 30, revocationDays: 90, auditDays: 730 }
+  const retention = { sessionDays: 30, revocationDays: 90, auditDays: 730, historyDays: 90, addressDays: 30 }
   const deps = { store, clock, config: { retention }, queue: { hurry: () => undefined } }
   /** The workers look at these parts of what a broker has. */
   const worker = deps as unknown as Parameters<typeof purgeOld>[0] & Parameters<typeof fanOutDeliveries>[0]

@@ -8,11 +8,13 @@ import { tenantActs } from './operator/tenants.ts'
 import { deliveryActs } from './outbox/acts.ts'
 import { feedActs, revocationActs } from './revocation/acts.ts'
 import { signInActs } from './session/acts.ts'
+import { historyActs } from './session/history.ts'
 import { tokenActs } from './token/acts.ts'
 
 /** Every act of the port: the same on both engines. */
 export const allActs = (engine: Engine) => ({
   ...signInActs(engine),
+  ...historyActs(engine),
   ...tokenActs(engine),
   ...revocationActs(engine),
   ...microsoftActs(engine),

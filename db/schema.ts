@@ -206,6 +206,36 @@ export const families = sqliteTable(
   (t) => [index('families_by_session').on(t.sid)],
 )
 
+/** What a user reads about the security of their account: sign-ins, rejected ones, and ends of sessions. Erased with the user. */
+export const securityEvents = sqliteTable(
+  'security_events',
+  {
+    sub: text().notNull(),
+    at: integer().notNull(),
+    id: text().notNull(),
+    kind: text({ enum: ['signed_in', 'renewed', 'sign_in_rejected', 'ended', 'reported'] }).notNull(),
+    sid: text(),
+    device: text(),
+    /** As the trusted proxies give it. It has a retention of its own. */
+    address: text(),
+    /** The instance that the user signed in to, or whose grant ended. */
+    clientId: text('client_id'),
+    /** Of an end, the reason of the revocation; of a rejected sign-in, why. */
+    why: text(),
+    /** Of an end: who asked for it, and its number in the log. */
+    actorKind: text('actor_kind').$type<Actor['kind']>(),
+    actorId: text('actor_id'),
+    seq: integer(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.sub, t.at, t.id] }),
+    index('security_events_by_time').on(t.at),
+    index('security_events_with_address')
+      .on(t.at)
+      .where(sql`address IS NOT NULL`),
+  ],
+)
+
 export const consents = sqliteTable(
   'consents',
   {

@@ -24,6 +24,7 @@ import type {
   ProbeFinding,
   ProbeTaken,
   LoggedRevocation,
+  SecurityEvent,
   SignedHead,
   Revocation,
   RevocationTime,
@@ -44,6 +45,7 @@ import type {
 export interface Store
   extends
     SignInActs,
+    HistoryActs,
     TokenActs,
     RevocationActs,
     MicrosoftActs,
@@ -135,6 +137,11 @@ export interface NewCode extends CodeGrant {
   expiresAt: number
 }
 
+export interface SignInFrom {
+  address?: string | undefined
+  clientId?: string | undefined
+}
+
 export interface SignInActs {
   /**
    * A user has proved themselves on a browser. In one transaction: their subject is found or made; the session that `browserCookieHash`
@@ -146,6 +153,8 @@ export interface SignInActs {
     session: NewSession
     code?: NewCode | undefined
     browserCookieHash?: string | undefined
+    /** For the security history: the address of the browser, and the instance that it signs in to. */
+    from?: SignInFrom | undefined
     ids: { sub: string; sid: string }
     now: number
   }): Promise<{ session: Session; renewed: boolean; committed: Committed[] }>
@@ -177,6 +186,20 @@ export interface SignInActs {
   }): Promise<{ session: Session; participants: Participant[] }[]>
   hasConsent(input: { sub: string; clientId: string; scope: string }): Promise<boolean>
   recordConsent(input: { sub: string; clientId: string; scope: string; now: number }): Promise<void>
+}
+
+/** What users read about the security of their account. Sign-ins and ends write their entries in their own acts. */
+export interface HistoryActs {
+  /** A sign-in that was rejected after Microsoft named its user. A user who has never signed in has no history, and gets no entry. */
+  recordRejectedSignIn(input: {
+    user: Pick<User, 'tid' | 'oid'>
+    why: string
+    device: string
+    from?: SignInFrom | undefined
+    now: number
+  }): Promise<void>
+  /** Newest first. `before`: only entries that come after this one in the list. */
+  securityHistory(input: { sub: string; before?: Pick<SecurityEvent, 'at' | 'id'> | undefined; limit: number }): Promise<SecurityEvent[]>
 }
 
 export type RejectedWhy = 'unknown' | 'expired' | 'revoked' | 'stale' | 'wrong_client' | 'wrong_redirect_uri' | 'wrong_verifier' | 'marked'
@@ -265,6 +288,20 @@ export interface RevocationActs {
    * `unknown` where there is no such session, subject or client.
    */
   revoke(input: RevokeInput): Promise<{ outcome: 'revoked'; committed: Committed } | { outcome: 'already' | 'unknown' }>
+  /**
+   * A user does not recognize one of their sessions, or an entry of their history. In one transaction: that session ends, the acting session too
+   * unless it was authenticated at or after `freshSince`, and the history has the report. Only a fresh acting session ends all sessions
+   * (`everywhere`) and has the user signed out at Microsoft (`atMicrosoft`). `unknown`: it is not the user's, or the acting session has ended.
+   */
+  reportByUser(input: {
+    sub: string
+    acting: string
+    what: { sid: string } | { event: Pick<SecurityEvent, 'at' | 'id'> }
+    everywhere: boolean
+    atMicrosoft: boolean
+    freshSince: number
+    now: number
+  }): Promise<{ outcome: 'reported'; committed: Committed[]; sid: string | undefined; actingEnded: boolean } | { outcome: 'unknown' }>
   /** Who and how many a revocation would sign out, without doing it. */
   previewRevocation(selector: Selector, now: number): Promise<{ sessions: number; subjects: number; clients: number; deliveries: number }>
   /** Writes the next batch of what wide revocations owe; resumable. `more` until nothing is pending. */
@@ -539,13 +576,16 @@ export interface EvidenceActs {
 /** What lives for minutes at most, and any request can create. */
 export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests'] as const
 /** What is kept for weeks. Deliveries before revocations: a revocation goes when none of its deliveries is kept. */
-export const PURGED_LATE = ['sessions', 'deliveries', 'revocations', 'microsoft_work', 'audit', 'guards'] as const
+export const PURGED_LATE = ['sessions', 'deliveries', 'revocations', 'microsoft_work', 'audit', 'guards', 'history', 'addresses'] as const
 export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]
 
 export interface Retention {
   sessionDays: number
   revocationDays: number
   auditDays: number
+  /** Of the security history; and of the IP addresses in it. */
+  historyDays: number
+  addressDays: number
 }
 
 export interface Housekeeping {
@@ -557,7 +597,7 @@ export interface Housekeeping {
   liveSessionCount(now: number): Promise<number>
   /**
    * Deletes some of one kind that retention no longer wants: `limit` rows are looked at. True while there is more of it.
-   * @param retention how long ended sessions, the log with its deliveries, and the audit log are kept; not given: 30, 90 and 730 days
+   * @param retention how long each kind is kept; not given: the defaults of the settings
    */
   purge(input: { kind: Purged; now: number; limit: number; retention?: Retention | undefined }): Promise<boolean>
   /** Writes something and reads it back: for /readyz. */

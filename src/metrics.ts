@@ -62,6 +62,7 @@ function signInMetrics(make: Maker) {
       'Errors that browsers brought to the callback, by guidance. Anyone can write such an address: no alert goes by it.',
       'outcome',
     ),
+    userReports: make.counter('broker_user_reports_total', 'Sessions and sign-ins that users reported: "This wasn\'t me".'),
     rateLimited: make.counter('broker_rate_limited_total', 'Requests over a rate limit, by limit.', 'limit'),
     tokens: make.counter('broker_tokens_total', 'Token requests by grant and outcome.', 'grant', 'outcome'),
   }

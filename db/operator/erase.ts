@@ -5,16 +5,20 @@ import { assign, columnsOf, command, excluded, insertInto, names, query } from '
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { append } from '../revocation/log.ts'
 import { consents, erasures, revocations, sessions, subjects } from '../schema.ts'
+import { forgetHistory } from '../session/history.ts'
 import type { UserActs } from '../store.ts'
 import { beginOfAudit, forgetAtOnce, forgetAudited, isInAudit } from './erase-audit.ts'
 
 /**
  * Forgetting a user. It refuses to leave them signed in: what is forgotten is revoked first. What many rows hold is forgotten page by page:
- * the audit log, then the sessions, then the log of revocations.
+ * the audit log, then the sessions, then the log of revocations, then the rest of a long security history.
  */
 
 /** A cursor in the log of revocations; no sid begins like this. */
 const IN_LOG = 'log '
+
+/** Entries of the security history that are forgotten in the act of the erasure itself: as many as most users have. */
+const HISTORY_AT_ONCE = 500
 
 const nothing = { device: '', microsoftSid: null, loginHintSealed: null, microsoftCacheSealed: null, acr: null, amr: null, roles: '[]' }
 
@@ -74,17 +78,32 @@ function* forgetInSessions({ sub, seq, cursor: after }: Erasure, limit: number):
   return page.count < limit ? `${IN_LOG}0` : page.last
 }
 
-function* forgetInLog({ sub, seq, cursor }: Erasure, limit: number): Act<string | undefined> {
+/** The last stage. No sid begins like this. */
+const IN_HISTORY = 'history'
+const atOf = query(
+  columnsOf(revocations, 'at'),
+  (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
+)
+
+/** What was written before the erasure. */
+function* forgetInHistory({ sub, seq, cursor }: Erasure, limit: number): Act<string | undefined> {
+  const erasedAt = (yield* atOf.get({ seq }))?.at
+  if (erasedAt === undefined) return undefined
+  return (yield* forgetHistory({ sub, to: erasedAt, limit })) < limit ? undefined : cursor
+}
+
+function* forgetInLog({ sub, seq, cursor }: Erasure, limit: number): Act<string> {
   const after = Number(cursor.slice(IN_LOG.length))
   const page = yield* pageOfLog.get({ after, to: seq, limit })
-  if (typeof page?.last !== 'number') return undefined
+  if (typeof page?.last !== 'number') return IN_HISTORY
   yield* forgetSalts.run({ after, to: page.last, sub })
-  return page.count < limit ? undefined : `${IN_LOG}${page.last}`
+  return page.count < limit ? IN_HISTORY : `${IN_LOG}${page.last}`
 }
 
 /** The next page. @returns where to go on; undefined at the end */
 function forgetNext(erasure: Erasure, limit: number): Act<string | undefined> {
   if (isInAudit(erasure.cursor)) return forgetAudited(erasure, limit)
+  if (erasure.cursor === IN_HISTORY) return forgetInHistory(erasure, limit)
   return erasure.cursor.startsWith(IN_LOG) ? forgetInLog(erasure, limit) : forgetInSessions(erasure, limit)
 }
 
@@ -97,6 +116,7 @@ function* eraseUser(ambient: Ambient, { sub, ...asked }: Asked): Act<Awaited<Ret
   const cursor = yield* beginOfAudit()
   yield* begin.run({ sub, seq: committed.revocation.seq, cursor })
   yield* forgetConsents.run({ sub })
+  yield* forgetHistory({ sub, to: asked.now, limit: HISTORY_AT_ONCE })
   yield* forgetOpen.run({ sub })
   yield* advance.run({ sub, cursor: yield* forgetAtOnce({ sub, cursor }) })
   return { outcome: 'erased', committed }

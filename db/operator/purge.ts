@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { Column, SQL, Table } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { forUpdateSkipLocked, indexedBy, isOneOf } from '../engine/dialect.ts'
-import { columnsOf, command, names, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { dropWorkOfTenant } from '../microsoft/work.ts'
 import { moved } from '../outbox/counts.ts'
@@ -16,6 +16,7 @@ import {
   microsoftWork,
   participants,
   pushedRequests,
+  securityEvents,
   sessions,
   tenants,
 } from '../schema.ts'
@@ -31,7 +32,7 @@ const DAY = 86_400
 /** A used code is remembered past its end, so that a late second use is still recognized. */
 const CODE_SECONDS = 600
 const GUARD_DAYS = 30
-const DEFAULT: Retention = { sessionDays: 30, revocationDays: 90, auditDays: 730 }
+const DEFAULT: Retention = { sessionDays: 30, revocationDays: 90, auditDays: 730, historyDays: 90, addressDays: 30 }
 
 /** @returns the rows that it looked at; as many as `limit` where there may be more */
 type Purge = (before: number, limit: number) => Act<number>
@@ -74,6 +75,20 @@ function* purgeMicrosoftWork(before: number, limit: number): Act<number> {
 }
 
 const purgeGuards = oldest(guards, { key: [guards.clientId, guards.guardId], old: (before) => sql`${guards.reportedAtMs} <= ${before}` })
+
+const eventKey = [securityEvents.sub, securityEvents.at, securityEvents.id]
+const eventKeys = sql.join(eventKey, sql`, `)
+const purgeHistory = oldest(securityEvents, {
+  key: eventKey,
+  index: 'security_events_by_time',
+  old: (before) => sql`${securityEvents.at} <= ${before}`,
+})
+const forgetAddresses = command(
+  (p: Takes<{ before: number; limit: number }>) =>
+    sql`WITH page AS MATERIALIZED (SELECT ${eventKeys} FROM ${securityEvents}${indexedBy('security_events_with_address')}
+      WHERE ${securityEvents.address} IS NOT NULL AND ${securityEvents.at} <= ${p.before} LIMIT ${p.limit}${forUpdateSkipLocked(securityEvents)})
+      UPDATE ${securityEvents} SET ${assign(securityEvents, { address: null })} WHERE (${eventKeys}) IN (SELECT ${names(...eventKey)} FROM page)`,
+)
 
 const oldSessions = query(
   columnsOf(sessions, 'sid'),
@@ -126,6 +141,8 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   microsoft_work: { purge: inMs(purgeMicrosoftWork), keep: keepDays('revocationDays') },
   audit: { purge: purgeAudit, keep: keepDays('auditDays') },
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
+  history: { purge: purgeHistory, keep: keepDays('historyDays') },
+  addresses: { purge: (before, limit) => forgetAddresses.run({ before, limit }), keep: keepDays('addressDays') },
 }
 
 export function* purge({ kind, now, limit, retention = DEFAULT }: Parameters<Housekeeping['purge']>[0]): Act<boolean> {

@@ -70,6 +70,7 @@ export const {
   participants,
   codes,
   families,
+  securityEvents,
   consents,
   consumed,
   pushedRequests,

@@ -8,6 +8,7 @@ import { guardReports, recordEnforced } from './guards.ts'
 import { everythingRevokedAt, findRevocation, listRevocations } from './lists.ts'
 import { logHeadRow } from './log.ts'
 import { previewRevocation } from './preview.ts'
+import { reportByUser } from './report.ts'
 import { revoke } from './revoke.ts'
 import { revocationTimes } from './times.ts'
 
@@ -18,6 +19,7 @@ export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked'
   let place = START
   return {
     revoke: (input) => write(() => revoke(engine, input)),
+    reportByUser: (input) => write(() => reportByUser(engine, input)),
     previewRevocation: (selector, now) => previewRevocation(engine, selector, now),
     async fanOutPending({ limit }) {
       const { pending, more, ...done } = await write(() => fanOutPending(engine, { limit, lastWide }))

@@ -23,7 +23,7 @@ import { endSession } from './log.ts'
 const LOOKED_AT = 10
 
 const pendingFields = {
-  ...columnsOf(revocations, 'seq', 'kind', 'sub', 'tid', 'clientId', 'at', 'atMs', 'reason', 'fanOutCursor'),
+  ...columnsOf(revocations, 'seq', 'kind', 'sub', 'tid', 'clientId', 'at', 'atMs', 'reason', 'actorKind', 'actorId', 'fanOutCursor'),
 }
 type Pending = RowOf<typeof pendingFields>
 
@@ -96,8 +96,8 @@ function* claimNext(lastWide: number): Act<Pending | undefined> {
  * Locks the session, and ends it where its user is revoked. What was read of it before may be old by then.
  * @returns false where another act has ended it, or the client has joined it anew
  */
-function* take({ seq, kind, clientId, at, reason }: Pending, sid: string): Act<boolean> {
-  if (kind !== 'client') return (yield* endSession.run({ sid, seq, at, reason })) === 1
+function* take(ambient: Ambient, { seq, kind, clientId, at, reason, actorKind, actorId }: Pending, sid: string): Act<boolean> {
+  if (kind !== 'client') return yield* endSession(ambient, sid, { seq, at, reason, actor: { kind: actorKind, id: actorId } })
   yield* lockSession(sid)
   const joined = yield* participation.get({ sid, clientId: clientId ?? '' })
   return joined !== undefined && covers(seq, joined.joinedSeq)
@@ -115,7 +115,7 @@ function* advanceOne(ambient: Ambient, revocation: Pending, limit: number, moves
   for (const { sid, sub, openedSeq } of page) {
     if (pending.length >= limit) break
     cursor = sid
-    if (openedSeq === null || !covers(seq, openedSeq) || !(yield* take(revocation, sid))) continue
+    if (openedSeq === null || !covers(seq, openedSeq) || !(yield* take(ambient, revocation, sid))) continue
     const priority = kind === 'subject' ? 'urgent' : 'bulk'
     pending.push(...(yield* addUncounted(ambient, { seq, atMs, sid, sub, clientId, wide: true, priority }, moves)))
     written += 1

@@ -8,6 +8,7 @@ import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { addDeliveries } from '../outbox/add.ts'
 import { cutoffs, logHead, participants, revocations, sessions, subjects } from '../schema.ts'
+import { recordEnd } from '../session/history.ts'
 import { lockSession } from '../session/row.ts'
 import type { Committed, DeliveryRef, Priority, Revocation } from '../types.ts'
 import { link } from './chain.ts'
@@ -54,11 +55,24 @@ const setCutoff = command(
     sql`${insertInto(cutoffs, { kind: p.kind, key: p.key, seq: p.seq })} ON CONFLICT (${names(cutoffs.kind, cutoffs.key)})
       DO UPDATE SET ${assign(cutoffs, { seq: excluded(cutoffs.seq) })}`,
 )
-export const endSession = command(
+const writeEnd = command(
   (p: Takes<{ sid: string; seq: number; at: number; reason: string }>) =>
     sql`UPDATE ${sessions} SET ${assign(sessions, { endedSeq: p.seq, endedAt: p.at, endedReason: p.reason, microsoftCacheSealed: null })}
       WHERE ${sessions.sid} = ${p.sid} AND ${sessions.endedSeq} IS NULL`,
 )
+export interface End {
+  seq: number
+  at: number
+  reason: Reason
+  actor: Actor
+}
+/** @returns false where another act has ended it */
+export function* endSession(ambient: Ambient, sid: string, end: End): Act<boolean> {
+  const { seq, at, reason } = end
+  if ((yield* writeEnd.run({ sid, seq, at, reason })) === 0) return false
+  yield* recordEnd(ambient, { sid, ...end })
+  return true
+}
 const endGrant = command(
   (p: Takes<{ sid: string; clientId: string; seq: number }>) =>
     sql`UPDATE ${participants} SET ${assign(participants, { grantCutoff: p.seq })}
@@ -134,8 +148,12 @@ function* apply(ambient: Ambient, entry: Entry, at: { seq: number; atMs: number;
   if (selector.kind !== 'session' && selector.kind !== 'grant') return []
   const { sid } = selector
   yield* lockSession(sid)
-  if (selector.kind === 'session') yield* endSession.run({ sid, seq, at: entry.now, reason: entry.reason })
-  else yield* endGrant.run({ sid, clientId: selector.clientId, seq })
+  const end = { seq, at: entry.now, reason: entry.reason, actor: entry.actor }
+  if (selector.kind === 'session') yield* endSession(ambient, sid, end)
+  else {
+    yield* endGrant.run({ sid, clientId: selector.clientId, seq })
+    yield* recordEnd(ambient, { sid, clientId: selector.clientId, ...end })
+  }
   if (sub === undefined) return []
   const clientId = 'clientId' in selector ? selector.clientId : undefined
   return yield* addDeliveries(ambient, { seq, atMs, sid, sub, clientId, wide: false, priority: entry.priority ?? 'urgent' })

@@ -8,6 +8,7 @@ import { sessions } from '../schema.ts'
 import type { NewSession, SignInActs } from '../store.ts'
 import type { Committed } from '../types.ts'
 import { addCode } from './code.ts'
+import { recordEvent } from './history.ts'
 import { deadlineOf, isLive, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, timeReason } from './row.ts'
 import type { SessionRow } from './row.ts'
 import { subjectFor } from './user.ts'
@@ -68,7 +69,14 @@ function* endFormer(ambient: Ambient, former: SessionRow, sub: string, now: numb
 type Input = Parameters<SignInActs['signIn']>[0]
 type SignedIn = Awaited<ReturnType<SignInActs['signIn']>>
 
-export function* signIn(ambient: Ambient, { session: input, code, browserCookieHash, ids, now }: Input): Act<SignedIn> {
+export function* signIn(ambient: Ambient, input: Input): Act<SignedIn> {
+  const done = yield* letIn(ambient, input)
+  const { sub, sid, device } = done.session
+  yield* recordEvent(ambient, { sub, at: input.now, kind: done.renewed ? 'renewed' : 'signed_in', sid, device, ...input.from })
+  return done
+}
+
+function* letIn(ambient: Ambient, { session: input, code, browserCookieHash, ids, now }: Input): Act<SignedIn> {
   const sub = yield* subjectFor(input.user, ids.sub, now)
   const former = browserCookieHash === undefined ? undefined : yield* formerOf(browserCookieHash, sub, now)
   if (former !== undefined && isRenewed(former, sub, now)) {

@@ -1,4 +1,4 @@
-import { type Context, Hono } from 'hono'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import type { Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
@@ -6,39 +6,67 @@ import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
 import { textsOf } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
+import { historyPage } from './history.tsx'
 import { readyFor, readyForAnybody } from './ready.tsx'
+import { askReport, report, reportedPage } from './report.tsx'
 import { sessionsPage } from './sessions.tsx'
 import { signedOut, signOutFrom } from './sign-out.tsx'
 
 /** Owns what a user sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end anybody else's. */
 export function accountEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
-  const current = async (c: Context, now: number): Promise<Session | undefined> => {
-    const standing = await currentStanding(deps, c, now)
-    return standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
-  }
-  const toSignIn = (c: Context): Response => c.redirect('/signin/start?return_to=/account', 303)
-
   endpoints.get('/account', async (c) => {
     const now = deps.clock.now()
-    const session = await current(c, now)
+    const session = await current(deps, c, now)
     return session === undefined ? toSignIn(c) : sessionsPage(deps, c, session, now)
   })
-  endpoints.post('/account/sign-out', bodyLimit({ maxSize: 8 * 1024, onError: (c) => tooLong(deps, c) }), async (c) => {
+  const limit = bodyLimit({ maxSize: 8 * 1024, onError: (c) => tooLong(deps, c) })
+  endpoints.post('/account/sign-out', limit, async (c) => {
     const now = deps.clock.now()
-    const session = await current(c, now)
+    const session = await current(deps, c, now)
     if (session === undefined) return toSignIn(c)
     return signOutFrom(deps, c, session, new URLSearchParams(await c.req.text()), now)
   })
   endpoints.get('/account/signed-out', async (c) =>
-    (await current(c, deps.clock.now())) === undefined ? signedOut(deps, c) : c.redirect('/account', 303),
+    (await current(deps, c, deps.clock.now())) === undefined ? signedOut(deps, c) : c.redirect('/account', 303),
   )
   endpoints.get('/account/ready', async (c) => {
     const now = deps.clock.now()
-    const session = await current(c, now)
+    const session = await current(deps, c, now)
     return session === undefined ? readyForAnybody(deps, c) : readyFor(deps, c, session, now)
   })
+  endpoints.route('/', historyEndpoints(deps, limit))
   endpoints.onError(pageErrors(deps, (t) => t.sessions.notSaved))
+  return endpoints
+}
+
+const toSignIn = (c: Context, returnTo = '/account'): Response => c.redirect(`/signin/start?return_to=${returnTo}`, 303)
+
+async function current(deps: Deps, c: Context, now: number): Promise<Session | undefined> {
+  const standing = await currentStanding(deps, c, now)
+  return standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
+}
+
+/** The security history, and the report of what is not the user's own. */
+function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
+  const endpoints = new Hono()
+  endpoints.get('/account/history', async (c) => {
+    const now = deps.clock.now()
+    const session = await current(deps, c, now)
+    return session === undefined ? toSignIn(c, '/account/history') : historyPage(deps, c, session, now)
+  })
+  endpoints.get('/account/report', async (c) => {
+    const now = deps.clock.now()
+    const session = await current(deps, c, now)
+    return session === undefined ? toSignIn(c, '/account/history') : askReport(deps, c, session, now)
+  })
+  endpoints.post('/account/report', limit, async (c) => {
+    const now = deps.clock.now()
+    const session = await current(deps, c, now)
+    return session === undefined ? toSignIn(c) : report(deps, c, session, new URLSearchParams(await c.req.text()), now)
+  })
+  endpoints.get('/account/reported', (c) => reportedPage(deps, c))
+  endpoints.onError(pageErrors(deps, (t) => t.report.notSaved))
   return endpoints
 }
 

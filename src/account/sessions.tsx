@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Participant, Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { Button, Facts, HiddenFields, Names } from '../page/components.tsx'
+import { Button, Facts, HiddenFields, LinkButton, Names } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
@@ -46,6 +46,11 @@ export async function sessionsPage(deps: Deps, c: Context, current: Session, now
           <Button kind="danger">{t.sessions.everywhere}</Button>
         </div>
       </form>
+      <div class="row">
+        <LinkButton kind="quiet" href="/account/history">
+          {t.history.title}
+        </LinkButton>
+      </div>
       <p class="soft small">{t.shared.trouble('/account/ready')}</p>
     </>,
   )
@@ -76,12 +81,19 @@ function Row({ deps, live: { session, participants }, current, csrf, now, t }: R
           [t.sessions.endsBy, moment(session.absoluteAt, t)],
         ]}
       />
-      <form method="post" action="/account/sign-out">
-        <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid: session.sid }} />
-        <Button kind="quiet" small label={t.sessions.signOutOf(session.device, lastUsed)}>
-          {t.shared.signOut}
-        </Button>
-      </form>
+      <div class="row">
+        <form method="post" action="/account/sign-out">
+          <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid: session.sid }} />
+          <Button kind="quiet" small label={t.sessions.signOutOf(session.device, lastUsed)}>
+            {t.shared.signOut}
+          </Button>
+        </form>
+        {current ? null : (
+          <LinkButton kind="quiet" small href={`/account/report?session=${session.sid}`} label={t.report.notMeOf(session.device, lastUsed)}>
+            {t.report.notMe}
+          </LinkButton>
+        )}
+      </div>
     </li>
   )
 }

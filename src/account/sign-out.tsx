@@ -8,20 +8,12 @@ import { textsOf } from '../page/texts.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
+import { forged } from './forged.ts'
 import { accountPurpose, sessionsPage } from './sessions.tsx'
 
 /** Ends one of a user's own sessions, or all of them. Another user's session id does what an unknown one does: nothing. */
 export async function signOutFrom(deps: Deps, c: Context, current: Session, form: URLSearchParams, now: number): Promise<Response> {
-  const t = textsOf(c)
-  if (!csrfHolds(deps, c, accountPurpose(current), form.get(CSRF_FIELD) ?? undefined)) {
-    return messagePage(c, {
-      title: t.sessions.forgedTitle,
-      status: 403,
-      what: t.sessions.forged,
-      links: [{ href: '/account', label: t.shared.whereSignedIn }],
-      simulated: deps.config.entra.simulated,
-    })
-  }
+  if (!csrfHolds(deps, c, accountPurpose(current), form.get(CSRF_FIELD) ?? undefined)) return forged(deps, c)
   const actor = { kind: 'user', id: current.sub } as const
   if (form.get('everywhere') === 'yes') {
     await revoke(deps, { selector: { kind: 'subject', sub: current.sub }, reason: 'signed_out_everywhere', actor, now })
@@ -32,6 +24,7 @@ export async function signOutFrom(deps: Deps, c: Context, current: Session, form
   if (own === undefined) return c.redirect('/account', 303)
   await revoke(deps, { selector: { kind: 'session', sid: own.session.sid }, reason: 'signed_out', actor, now })
   if (own.session.sid === current.sid) return leave(c, 'device')
+  const t = textsOf(c)
   return sessionsPage(deps, c, current, now, <Notice kind="good" title={t.sessions.signedOut(own.session.device)} />)
 }
 

@@ -250,6 +250,22 @@ const retention = {
     example: '730',
     text: 'The audit log: what operators and administrators did. At least 30.',
   }),
+  historyDays: setting({
+    name: 'BROKER_RETENTION_HISTORY_DAYS',
+    section: 'retention',
+    default: '90',
+    schema: parse.whole(1, 3650, 'days'),
+    example: '90',
+    text: 'The security history of each user: sign-ins, rejected sign-ins and ends of sessions, as `/account/history` shows them.',
+  }),
+  addressDays: setting({
+    name: 'BROKER_RETENTION_ADDRESS_DAYS',
+    section: 'retention',
+    default: '30',
+    schema: parse.whole(0, 3650, 'days'),
+    example: '30',
+    text: 'IP addresses in the security history. 0: the broker stores none.',
+  }),
 }
 
 const rates = {

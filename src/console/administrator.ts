@@ -1,7 +1,8 @@
 import type { Context } from 'hono'
 import type { Actor } from '../protocol/revocation.ts'
 import type { Deps } from '../deps.ts'
-import { isFresh, visitorOf } from './pass.ts'
+import { isFresh } from '../session/fresh.ts'
+import { visitorOf } from './pass.ts'
 
 /** For /setup, which is another module: the administrator at the console, if there is one in this browser. */
 export async function administratorAt(

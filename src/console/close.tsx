@@ -3,9 +3,9 @@ import { closeAs, type WhichDeliveries } from '../acts/deliveries.ts'
 import { Button, HiddenFields, LinkButton } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { SelectField, TextField } from '../page/fields.tsx'
+import { FRESH_SECONDS, isFresh } from '../session/fresh.ts'
 import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
-import { FRESH_SECONDS, isFresh } from './pass.ts'
 import { nameOf, plural } from './format.ts'
 
 /** Closes deliveries that will never be delivered, with a reason: for administrators who signed in a short time ago, as for a revocation. */

@@ -12,8 +12,6 @@ import { CONSOLE } from './registration.ts'
  */
 
 export const PASS_SECONDS = 3600
-/** Revoking wants a sign-in at Microsoft that is no older than this. */
-export const FRESH_SECONDS = 300
 
 const COOKIE = '__Host-cmb_ops'
 const PLACE = 'ops/pass'
@@ -85,6 +83,3 @@ export function judge({ connection }: Pick<Deps, 'connection'>, { user, roles }:
   if (roles.includes(ROLE.administrator)) return 'administer'
   return roles.includes(ROLE.operator) ? 'operate' : 'no_role'
 }
-
-/** 0: Microsoft did not say when; that is not fresh. */
-export const isFresh = ({ authTime }: Session, now: number): boolean => authTime !== 0 && now - authTime <= FRESH_SECONDS

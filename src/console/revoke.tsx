@@ -1,9 +1,9 @@
 import { Button, Choices, LinkButton, Notice } from '../page/components.tsx'
 import { SelectField, TextField } from '../page/fields.tsx'
+import { FRESH_SECONDS } from '../session/fresh.ts'
 import { desk, Panel, type ConsoleRequest } from './desk.tsx'
 import { instances } from './format.ts'
 import { nothingHere } from './nothing.tsx'
-import { FRESH_SECONDS } from './pass.ts'
 import { type Draft, readDraft } from './revoke-wanted.ts'
 
 /** What is to be revoked: a form that leads to the dry run (revoke-check.tsx), for administrators alone. */

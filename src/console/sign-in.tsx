@@ -9,7 +9,8 @@ import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { newId, newSecret } from '../protocol/ids.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { operatorWasHere } from '../session/setup-token.ts'
-import { FRESH_SECONDS, givePass, judge, type Operator, PASS_SECONDS, type Pass, type Refusal, takePass } from './pass.ts'
+import { FRESH_SECONDS } from '../session/fresh.ts'
+import { givePass, judge, type Operator, PASS_SECONDS, type Pass, type Refusal, takePass } from './pass.ts'
 import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
 
 /** Signing in to the console: the broker's own authorization code flow (RFC 6749 §4.1, RFC 7636, RFC 9207), with the console as one client of it. */

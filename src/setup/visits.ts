@@ -8,6 +8,7 @@ import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
 import { sha256 } from '../protocol/compare.ts'
 import { newSecret } from '../protocol/ids.ts'
+import { isFresh } from '../session/fresh.ts'
 import { assertionAddress, assertionPage, assertProofOfOwn } from './assertion.tsx'
 import { formLimit, formOf } from './form.ts'
 import type { ProvesMfa } from './frame.tsx'
@@ -100,10 +101,6 @@ async function trialOutcome(
     return refusalOutcome(errand, error)
   }
 }
-
-/** As for every change that decides who signs in. */
-const FRESH_SECONDS = 300
-const isFresh = ({ authTime }: MicrosoftIdentity, now: number): boolean => authTime !== undefined && now - authTime <= FRESH_SECONDS
 
 const trialOf = (errand: SetupErrand, identity: MicrosoftIdentity, now: number): Trial => ({
   at: now,

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { NewSession } from '../../db/store.ts'
+import type { NewSession, SignInFrom } from '../../db/store.ts'
 import type { Session, Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { answerOfCallback, refusalOf } from '../microsoft/aadsts.ts'
@@ -99,15 +99,23 @@ async function follow(
   if (judgement.admitted) return openSession(deps, c, visit, { identity, tenant, acr: judgement.acr, amr: judgement.amr }, now)
   if ('askAgain' in judgement)
     return visitAgain(deps, c, visit, { ...judgement.askAgain, loginHint: identity.loginHint ?? identity.user.username }, now)
-  deps.signInWatch.failed(identity.user, 'guidance' in judgement ? judgement.guidance : 'mfa_not_proved')
+  const why = 'guidance' in judgement ? judgement.guidance : 'mfa_not_proved'
+  deps.signInWatch.failed(identity.user, why)
+  const device = deviceName(c.req.header('user-agent'))
+  await deps.store.recordRejectedSignIn({ user: identity.user, why, device, from: signInFrom(deps, c, errand), now })
   if ('tell' in judgement && errand.kind === 'instance') {
     deps.metrics.signIns.inc({ outcome: judgement.tell.code })
     return answerInstance(deps, c, errand.request.reply, judgement.tell)
   }
-  const key = 'guidance' in judgement ? judgement.guidance : 'mfa_not_proved'
-  deps.metrics.signIns.inc({ outcome: key })
-  return guidancePage(deps, c, { key, errand, now })
+  deps.metrics.signIns.inc({ outcome: why })
+  return guidancePage(deps, c, { key: why, errand, now })
 }
+
+/** What the security history says of where a sign-in came from. */
+const signInFrom = (deps: Pick<Deps, 'config'>, c: Context, errand: Visit['errand']): SignInFrom => ({
+  address: deps.config.retention.addressDays === 0 ? undefined : remoteOf(c, deps.config),
+  clientId: errand.kind === 'instance' ? errand.request.clientId : undefined,
+})
 
 interface Proved {
   identity: MicrosoftIdentity
@@ -125,6 +133,7 @@ async function openSession(deps: Deps, c: Context, { errand }: Visit, proved: Pr
     session: newSession(deps, c, proved, cookie.hash, now),
     code: made?.row,
     browserCookieHash: sessionCookieHash(c),
+    from: signInFrom(deps, c, errand),
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
     now,
   })

@@ -38,7 +38,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     const { session } = await b.signIn('alice')
     await b.revoke({ kind: 'session', sid: session.sid })
     const id = await b.store.appendAudit({ actor: { kind: 'operator', id: 'olga' }, via: 'command', act: 'revoke' })
-    const retention = { sessionDays: 2, revocationDays: 3, auditDays: 4 }
+    const retention = { sessionDays: 2, revocationDays: 3, auditDays: 4, historyDays: 90, addressDays: 30 }
     await signHeads(b.store)
     const kept = async (days: number) => {
       for (const kind of PURGED_LATE) while (await b.store.purge({ kind, now: T0 + days * DAY, limit: 10, retention }));

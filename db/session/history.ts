@@ -1,0 +1,120 @@
+import { sql } from 'drizzle-orm'
+import type { Actor, Reason } from '../../src/protocol/revocation.ts'
+import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { securityEvents, sessions } from '../schema.ts'
+import type { HistoryActs, SignInFrom } from '../store.ts'
+import type { SecurityEvent } from '../types.ts'
+import { findSubjectByUser } from './user.ts'
+
+/** Owns users' security histories: each entry is written in the transaction of the act that it tells of. */
+
+const fields = {
+  ...columnsOf(securityEvents, 'sub', 'at', 'id', 'kind', 'sid', 'device', 'address', 'clientId', 'why'),
+  ...columnsOf(securityEvents, 'actorKind', 'actorId', 'seq'),
+}
+type Row = RowOf<typeof fields>
+type Values = { [K in keyof Row]: Row[K] | undefined }
+
+const insert = command((p: Takes<Values>) => {
+  const { sub, at, id, kind, sid, device, address, clientId, why, actorKind, actorId, seq } = p
+  return insertInto(securityEvents, { sub, at, id, kind, sid, device, address, clientId, why, actorKind, actorId, seq })
+})
+
+type End = { id: string; sid: string; clientId: string | undefined; seq: number; at: number; reason: string; actorKind: string; actorId: string }
+// Of the session's own row: whose it is, and the device that its user knows it by.
+const insertEnd = command(
+  (p: Takes<End>) => sql`INSERT INTO ${securityEvents}
+    (${names(securityEvents.sub, securityEvents.at, securityEvents.id, securityEvents.kind, securityEvents.sid, securityEvents.device)},
+      ${names(securityEvents.clientId, securityEvents.why, securityEvents.actorKind, securityEvents.actorId, securityEvents.seq)})
+    SELECT ${sessions.sub}, CAST(${p.at} AS bigint), CAST(${p.id} AS text), 'ended', ${sessions.sid}, ${sessions.device},
+      CAST(${p.clientId} AS text), CAST(${p.reason} AS text), CAST(${p.actorKind} AS text), CAST(${p.actorId} AS text), CAST(${p.seq} AS bigint)
+    FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}`,
+)
+const newest = query(
+  fields,
+  (p: Takes<{ sub: string; at: number; id: string; limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${securityEvents} WHERE ${securityEvents.sub} = ${p.sub} AND (${securityEvents.at}, ${securityEvents.id}) < (${p.at}, ${p.id})
+      ORDER BY ${securityEvents.at} DESC, ${securityEvents.id} DESC LIMIT ${p.limit}`,
+)
+
+const eventKey = [securityEvents.sub, securityEvents.at, securityEvents.id]
+const eventKeys = sql.join(eventKey, sql`, `)
+const forget = command(
+  (p: Takes<{ sub: string; to: number; limit: number }>) =>
+    sql`DELETE FROM ${securityEvents} WHERE (${eventKeys}) IN (SELECT ${eventKeys} FROM ${securityEvents}
+      WHERE ${securityEvents.sub} = ${p.sub} AND ${securityEvents.at} <= ${p.to} ORDER BY ${securityEvents.at}, ${securityEvents.id} LIMIT ${p.limit})`,
+)
+
+/** Erases what a user's history holds up to a time. @returns how many entries it deleted: `limit` where there may be more */
+export const forgetHistory = (range: { sub: string; to: number; limit: number }): Act<number> => forget.run(range)
+
+/** An act that ends a session writes `recordEnd` instead. */
+export type NewSecurityEvent = Omit<SecurityEvent, 'id'>
+
+export function* recordEvent(ambient: Ambient, { actor, ...event }: NewSecurityEvent): Act<void> {
+  const { sub, at, kind, sid, device, address, clientId, why, seq } = event
+  yield* insert.run({
+    ...{ sub, at, kind, sid, device, address, clientId, why, seq },
+    id: ambient.newId(),
+    actorKind: actor?.kind,
+    actorId: actor?.id,
+  })
+}
+
+interface Ended {
+  sid: string
+  /** Only the grant of this client has ended. */
+  clientId?: string | undefined
+  seq: number
+  at: number
+  reason: Reason
+  actor: Actor
+}
+
+export function* recordEnd(ambient: Ambient, { actor, clientId, ...end }: Ended): Act<void> {
+  yield* insertEnd.run({ ...end, clientId, id: ambient.newId(), actorKind: actor.kind, actorId: actor.id })
+}
+
+const eventOf = (row: Row): SecurityEvent => ({
+  ...{ id: row.id, sub: row.sub, at: row.at, kind: row.kind },
+  ...{ sid: optional(row.sid), device: optional(row.device), address: optional(row.address), clientId: optional(row.clientId) },
+  ...{ why: optional(row.why), seq: optional(row.seq) },
+  actor: row.actorKind === null || row.actorId === null ? undefined : { kind: row.actorKind, id: row.actorId },
+})
+
+const FROM_THE_NEWEST = { at: Number.MAX_SAFE_INTEGER, id: '' }
+
+function* securityHistory({ sub, before, limit }: Parameters<HistoryActs['securityHistory']>[0]): Act<SecurityEvent[]> {
+  return (yield* newest.all({ sub, ...(before ?? FROM_THE_NEWEST), limit })).map(eventOf)
+}
+
+type Rejected = Parameters<HistoryActs['recordRejectedSignIn']>[0]
+
+function* recordRejected(ambient: Ambient, { user, why, device, from, now }: Rejected): Act<void> {
+  const subject = yield* findSubjectByUser(user.tid, user.oid)
+  if (subject !== undefined) yield* recordEvent(ambient, rejection({ sub: subject.sub, why, device, from, now }))
+}
+
+interface Rejection {
+  sub: string
+  why: string
+  device: string
+  from: SignInFrom | undefined
+  now: number
+}
+export const rejection = ({ sub, why, device, from, now }: Rejection): NewSecurityEvent => ({
+  sub,
+  at: now,
+  kind: 'sign_in_rejected',
+  why,
+  device,
+  ...from,
+})
+
+export const historyActs = (engine: Engine): HistoryActs => ({
+  recordRejectedSignIn: (input) => engine.write(() => recordRejected(engine, input)),
+  securityHistory: (input) => engine.read(() => securityHistory(input)),
+})

@@ -1,0 +1,195 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { StoreUnavailable } from '../../db/store.ts'
+import { Browser, browserAt } from '../browser.ts'
+import { createRig, ISSUER, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
+import { authorizePath, signIn } from '../signin/browser.ts'
+
+const WINDOWS = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0'
+
+let rig: Rig
+let sydney: RegisteredClient
+beforeEach(async () => {
+  rig = await createRig()
+  sydney = await rig.register('Sydney')
+})
+
+/** A browser at an address of its own. */
+const browserFrom = (remoteAddress: string): Browser =>
+  new Browser({
+    fetch: (address, init) => rig.app.request(address, init, { incoming: { socket: { remoteAddress } } }),
+    ...{ at: ISSUER, nowMs: () => rig.clock.nowMs(), userAgent: WINDOWS, follows: ({ origin }) => origin === ISSUER },
+  })
+const signInFrom = async (address: string): Promise<Browser> => {
+  const browser = browserFrom(address)
+  await signIn(rig, browser, authorizePath(sydney))
+  return browser
+}
+const state = async (one: { session: { sid: string } }) => (await rig.store.standingBySid(one.session.sid, rig.clock.now())).state
+
+describe('the security history of a user', () => {
+  test('shows a sign-in with its time, device, instance and address; a rejected one, and why; the address goes after five minutes', async () => {
+    const browser = await signInFrom('203.0.113.7')
+    rig.microsoft.next = { acrs: [] }
+    await signInFrom('198.51.100.9')
+    rig.microsoft.next = {}
+    const shown = await browser.get('/account/history')
+    expect(shown.text).toMatch(/Sign-in rejected When [^.]* Why Two-step verification was not completed/)
+    expect(shown.text).toMatch(
+      /Signed in This device When Tuesday 24 November, 09:00 UTC Device Firefox on Windows App Case Manager Sydney IP address 203\.0\.113\.7/,
+    )
+    expect(shown.text).toContain('198.51.100.9')
+    rig.clock.advance(301)
+    const later = await browser.get('/account/history')
+    expect(later.text).toContain('Signed in')
+    expect(later.text).toContain('IP addresses are hidden')
+    expect(later.text).not.toMatch(/203\.0\.113|198\.51\.100/)
+  })
+
+  test('names what ended for a security reason as ended from elsewhere, and neither the reason nor who', async () => {
+    const browser = await signInFrom('203.0.113.7')
+    const phone = await rig.openSession({ device: 'Safari on iPhone' })
+    const tablet = await rig.openSession({ device: 'Safari on iPad' })
+    const now = rig.clock.now()
+    const selector = (one: typeof phone) => ({ kind: 'session', sid: one.session.sid }) as const
+    await rig.store.revoke({ selector: selector(phone), reason: 'refresh_token_reuse', actor: { kind: 'broker', id: 'token' }, now })
+    await rig.store.revoke({ selector: selector(tablet), reason: 'administrator', actor: { kind: 'operator', id: 'olga' }, now })
+    const { text } = await browser.get('/account/history')
+    expect(text).toMatch(/Signed out When [^.]* Why Ended from elsewhere Device Safari on iPhone/)
+    expect(text).toMatch(/Signed out When [^.]* Why Ended by an administrator Device Safari on iPad/)
+    expect(text).not.toMatch(/olga|token|stolen|By /)
+  })
+
+  test('has pages: every entry once, the newest first', async () => {
+    const browser = await signInFrom('203.0.113.7')
+    for (let i = 0; i < 45; i++) {
+      rig.clock.advance(i % 10 === 0 ? 1 : 0.001)
+      await rig.openSession({ device: `Device ${String(i).padStart(2, '0')}` })
+    }
+    const seen: string[] = []
+    let page = await browser.get('/account/history')
+    for (;;) {
+      seen.push(...[...page.text.matchAll(/Device (\d\d)/g)].map(([, device = '']) => device))
+      if (!page.text.includes('Older entries')) break
+      page = await browser.press(page, 'Older entries')
+    }
+    expect(seen).toEqual(Array.from({ length: 45 }, (_, i) => String(44 - i).padStart(2, '0')))
+  })
+
+  test('is the user’s own alone, and needs a session', async () => {
+    const browser = await signInFrom('203.0.113.7')
+    await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b' }, device: 'Chrome on Linux' })
+    expect((await browser.get('/account/history')).text).not.toContain('Chrome on Linux')
+    expect((await browserAt(rig).get('/account/history')).path).toBe('/signin/start?return_to=/account/history')
+  })
+})
+
+describe('"This wasn’t me"', () => {
+  let laptop: Awaited<ReturnType<Rig['openSession']>>
+  let phone: Awaited<ReturnType<Rig['openSession']>>
+  let browser: Browser
+  beforeEach(async () => {
+    laptop = await rig.openSession({ device: 'Firefox on Windows' })
+    phone = await rig.openSession({ device: 'Safari on iPhone' })
+    browser = browserAt(rig, { cookies: laptop.cookieHeader })
+  })
+  const askAbout = async (label: string) => browser.press(await browser.get('/account'), label)
+  const confirm = async (filled: Record<string, string> = {}) => browser.submit(await askAbout('This wasn’t me'), filled)
+
+  test('ends that session at once, tells the operators by audit log, metric and log line, and says what else to do', async () => {
+    const asked = await askAbout('This wasn’t me')
+    expect(asked.text).toContain('Safari on iPhone')
+    expect(await state(phone)).toBe('live')
+    const done = await browser.submit(asked)
+    expect(done.path).toBe('/account/reported')
+    expect(done.text).toContain('Change your password: aka.ms/sspr')
+    expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
+    expect(await rig.store.listRevocations({ limit: 5 })).toMatchObject([
+      { reason: 'reported_by_user', selector: { kind: 'session', sid: phone.session.sid }, actor: { kind: 'user', id: laptop.session.sub } },
+    ])
+    expect(await rig.store.listAudit({ limit: 1 })).toMatchObject([
+      { act: 'user.report', via: 'account', target: `subject ${laptop.session.sub}`, ended: { outcome: 'done', result: { sid: phone.session.sid } } },
+    ])
+    expect(await rig.metrics.registry.metrics()).toContain('broker_user_reports_total 1')
+    expect(rig.lines.join('\n')).toContain('"reported_by_user"')
+    expect((await browser.get('/account/history')).text).toContain('You reported: this wasn’t me')
+  })
+
+  test('ends the acting session too where its user did not enter the password in the last five minutes: an attacker gains nothing', async () => {
+    rig.clock.advance(301)
+    expect((await askAbout('This wasn’t me')).text).toContain('you are signed out here too')
+    const done = await confirm({ everywhere: 'yes', microsoft: 'yes' })
+    expect(done.path).toBe('/account/reported')
+    expect([await state(laptop), await state(phone)]).toEqual(['ended', 'ended'])
+    expect((await rig.store.listRevocations({ limit: 5 })).map(({ selector, reason }) => [selector.kind, reason])).toEqual([
+      ['session', 'reported_by_user'],
+      ['session', 'reported_by_user'],
+    ])
+    expect(browser.cookies.has('__Host-cmb_session')).toBe(false)
+  })
+
+  test('with a fresh sign-in, ends every session where the user wants it; and at Microsoft only where that is configured', async () => {
+    const tablet = await rig.openSession({ device: 'Safari on iPad' })
+    const asked = await askAbout('This wasn’t me')
+    expect(asked.text).not.toContain('Microsoft 365')
+    await browser.submit(asked, { everywhere: 'yes', microsoft: 'yes' })
+    expect([await state(laptop), await state(phone), await state(tablet)]).toEqual(['ended', 'ended', 'ended'])
+    const { tid, oid } = laptop.session.user
+    expect(await rig.store.hasPendingMicrosoftWork({ kind: 'revoke_sessions', tid, oid })).toBe(false)
+  })
+
+  test('offers Microsoft’s own sign-out where it is configured for the tenant', async () => {
+    rig.config.signals.revokeAtMicrosoft = [TENANT]
+    const asked = await askAbout('This wasn’t me')
+    expect(asked.text).toContain('Sign out of Microsoft 365 on every device')
+    await browser.submit(asked, { microsoft: 'yes' })
+    const { tid, oid } = laptop.session.user
+    expect(await rig.store.hasPendingMicrosoftWork({ kind: 'revoke_sessions', tid, oid })).toBe(true)
+    expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
+  })
+
+  test('on an entry of the history: a rejected sign-in is reported though there is nothing to end', async () => {
+    const { user } = laptop.session
+    rig.clock.advance(1)
+    await rig.store.recordRejectedSignIn({ user, why: 'mfa_not_proved', device: 'Opera on Windows', now: rig.clock.now() })
+    const history = await browser.get('/account/history')
+    const asked = await browser.press(history, 'This wasn’t me')
+    expect(asked.text).toContain('Opera on Windows')
+    expect((await browser.submit(asked)).path).toBe('/account/reported')
+    expect([await state(laptop), await state(phone)]).toEqual(['live', 'live'])
+    expect(await rig.metrics.registry.metrics()).toContain('broker_user_reports_total 1')
+  })
+
+  test('another user’s session and entry are unknown', async () => {
+    const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b' }, device: 'Chrome on Linux' })
+    const [entry] = await rig.store.securityHistory({ sub: bob.session.sub, limit: 1 })
+    for (const address of [`session=${bob.session.sid}`, `entry=${entry?.at}.${entry?.id}`, 'entry=x', ''])
+      expect((await browser.get(`/account/report?${address}`)).path).toBe('/account/history')
+    const freshSince = rig.clock.now() - 300
+    const { sub, sid } = laptop.session
+    const input = { sub, acting: sid, everywhere: true, atMicrosoft: true, freshSince, now: rig.clock.now() }
+    expect(await rig.store.reportByUser({ ...input, what: { sid: bob.session.sid } })).toEqual({ outcome: 'unknown' })
+    expect(await rig.store.reportByUser({ ...input, what: { event: { at: entry?.at ?? 0, id: entry?.id ?? '' } } })).toEqual({ outcome: 'unknown' })
+    expect([await state(bob), await state(laptop)]).toEqual(['live', 'live'])
+  })
+
+  test('a form from another page, or made up, changes nothing', async () => {
+    const asked = await askAbout('This wasn’t me')
+    const [form] = asked.forms
+    for (const [fields, headers] of [
+      [{ csrf: '' }, {}],
+      [{ csrf: 'A'.repeat(43) }, {}],
+      [{ session: laptop.session.sid }, {}],
+      [{}, { 'sec-fetch-site': 'cross-site' }],
+    ] as const)
+      expect((await browser.post('/account/report', { ...form?.fields, ...fields }, { headers })).status).toBe(403)
+    expect([await state(laptop), await state(phone)]).toEqual(['live', 'live'])
+  })
+
+  test('a store that cannot commit: nothing is changed, and the user reads so', async () => {
+    const asked = await askAbout('This wasn’t me')
+    rig.store.reportByUser = () => Promise.reject(new StoreUnavailable('disk full'))
+    const failed = await browser.submit(asked)
+    expect([failed.status, failed.title]).toEqual([503, 'Nothing was changed'])
+    expect(await state(phone)).toBe('live')
+  })
+})

@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest'
+import type { SecurityEvent } from '../../db/types.ts'
+import { benches, sha, STORES, T0, TENANT } from './fixture.ts'
+import type { Bench } from './fixture.ts'
+
+const DAY = 86_400
+const FROM = { address: '203.0.113.7', clientId: 'sydney' }
+let opened = 0
+const all = (b: Bench, sub: string) => b.store.securityHistory({ sub, limit: 100 })
+const told = (events: SecurityEvent[]) => events.map(({ kind, sid }) => [kind, sid])
+
+async function signInFrom(b: Bench, who: string, browser?: string) {
+  const cookie = `${who}-${++opened}`
+  const session = { user: { tid: TENANT, oid: `oid-${who}` }, authTime: b.now, idleSeconds: 600, absoluteAt: b.now + DAY }
+  const rest = { roles: [], staySignedIn: false, device: 'Safari on iPhone', cookieHash: sha(cookie) }
+  const done = await b.store.signIn({
+    session: { ...session, ...rest },
+    browserCookieHash: browser === undefined ? undefined : sha(browser),
+    from: FROM,
+    ids: { sub: `u_${who}`, sid: `s_${cookie}` },
+    now: b.now,
+  })
+  return { ...done, cookie }
+}
+
+describe.each(STORES)('the security history of a user, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('has each sign-in, renewal, rejected sign-in and end, the newest first, with device, address, instance, and who ended it and why', async () => {
+    const b = await open()
+    const first = await signInFrom(b, 'alice')
+    const { sub, sid } = first.session
+    b.now += 10
+    await signInFrom(b, 'alice', first.cookie)
+    b.now += 10
+    const rejected = { user: { tid: TENANT, oid: 'oid-alice' }, why: 'mfa_not_proved', device: 'Chrome on Linux', from: { address: '198.51.100.9' } }
+    await b.store.recordRejectedSignIn({ ...rejected, now: b.now })
+    b.now += 10
+    await b.revoke({ kind: 'session', sid })
+    const events = await all(b, sub)
+    expect(events).toMatchObject([
+      ...[{ kind: 'ended', at: T0 + 30, sid, device: 'Safari on iPhone', why: 'administrator', actor: { kind: 'operator', id: 'test' }, seq: 1 }],
+      ...[{ kind: 'sign_in_rejected', at: T0 + 20, why: 'mfa_not_proved', device: 'Chrome on Linux', address: '198.51.100.9' }],
+      ...[{ kind: 'renewed', at: T0 + 10, sid, ...FROM }],
+      ...[{ kind: 'signed_in', at: T0, sid, device: 'Safari on iPhone', ...FROM }],
+    ])
+    expect(events[0]?.address).toBeUndefined()
+    expect(events[1]?.sid).toBeUndefined()
+  })
+
+  test('has a session that a wide revocation ended once, whoever writes it, and no session that was opened later', async () => {
+    const b = await open()
+    const alice = await signInFrom(b, 'alice')
+    const { sub } = alice.session
+    await b.revoke({ kind: 'tenant', tid: TENANT })
+    b.now += 1
+    const later = await signInFrom(b, 'alice')
+    await b.revoke({ kind: 'session', sid: alice.session.sid })
+    await b.fanOutAll(1)
+    expect(told(await all(b, sub))).toEqual([
+      ['signed_in', later.session.sid],
+      ['ended', alice.session.sid],
+      ['signed_in', alice.session.sid],
+    ])
+    await b.revoke({ kind: 'subject', sub })
+    await b.fanOutAll()
+    expect((await all(b, sub)).filter(({ kind }) => kind === 'ended')).toHaveLength(2)
+  })
+
+  test('has an end by time with its reason, the replaced session of the former user of a browser, and the end of one grant', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const alice = await signInFrom(b, 'alice')
+    await b.exchange(alice.session.sid, 'sydney')
+    await b.revoke({ kind: 'grant', sid: alice.session.sid, clientId: 'sydney' })
+    const bob = await signInFrom(b, 'bob', alice.cookie)
+    b.now += DAY
+    await b.store.expireSessions({ now: b.now, limit: 10 })
+    expect((await all(b, alice.session.sub)).map(({ kind, why, clientId }) => [kind, why, clientId]).sort()).toEqual([
+      ['ended', 'administrator', 'sydney'],
+      ['ended', 'replaced', undefined],
+      ['signed_in', undefined, 'sydney'],
+    ])
+    expect(await all(b, bob.session.sub)).toMatchObject([{ kind: 'ended', why: 'idle', actor: { kind: 'broker' } }, { kind: 'signed_in' }])
+  })
+
+  test('is read page by page: each entry once, also where many have the same second', async () => {
+    const b = await open()
+    for (let i = 0; i < 12; i++) {
+      await b.signIn('alice')
+      await b.signIn('bob')
+      if (i % 5 === 4) b.now += 1
+    }
+    const sub = (await b.store.findSubjectByUser(TENANT, 'oid-alice'))?.sub ?? ''
+    const whole = await all(b, sub)
+    expect(whole).toHaveLength(12)
+    expect(whole.map(({ at }) => at)).toEqual(whole.map(({ at }) => at).sort((one, two) => two - one))
+    for (const limit of [1, 5, 12]) {
+      const read: SecurityEvent[] = []
+      for (let page = await b.store.securityHistory({ sub, limit }); page.length > 0;) {
+        read.push(...page)
+        page = await b.store.securityHistory({ sub, before: page.at(-1), limit })
+      }
+      expect(read).toEqual(whole)
+    }
+  })
+
+  test('begins with the first sign-in: a rejected one of a user who never signed in leaves no entry, and makes no user', async () => {
+    const b = await open()
+    const user = { tid: TENANT, oid: 'oid-mallory' }
+    await b.store.recordRejectedSignIn({ user, why: 'mfa_not_proved', device: 'Firefox', now: b.now })
+    expect(await b.store.findSubjectByUser(TENANT, 'oid-mallory')).toBeUndefined()
+    const { session } = await b.signIn('mallory')
+    expect(await all(b, session.sub)).toHaveLength(1)
+  })
+
+  test('loses its addresses first and its entries later, as the settings say, a page at a time', async () => {
+    const b = await open()
+    const retention = { sessionDays: 30, revocationDays: 90, auditDays: 730, historyDays: 3, addressDays: 2 }
+    const { sub } = (await signInFrom(b, 'alice')).session
+    for (let i = 0; i < 4; i++, b.now += 1) await signInFrom(b, 'alice')
+    b.now = T0 + 2 * DAY + 100
+    await signInFrom(b, 'alice')
+    const kept = async (now: number) => {
+      let pages = 0
+      for (const kind of ['addresses', 'history'] as const) while (await b.store.purge({ kind, now, limit: 2, retention })) pages++
+      const events = await all(b, sub)
+      return [pages > 1, events.filter(({ address }) => address !== undefined).length, events.length]
+    }
+    expect(await kept(T0 + 2 * DAY - 1)).toEqual([false, 6, 6])
+    expect(await kept(T0 + 2 * DAY + 100)).toEqual([true, 1, 6])
+    expect(await kept(T0 + 3 * DAY + 100)).toEqual([true, 1, 1])
+  })
+
+  test('is erased with the user, also where it is long; what is written after the erasure stays', async () => {
+    const b = await open()
+    const { sub } = (await signInFrom(b, 'alice')).session
+    const bob = (await signInFrom(b, 'bob')).session.sub
+    const rejected = { user: { tid: TENANT, oid: 'oid-alice' }, why: 'mfa_not_proved', device: 'Chrome', from: FROM }
+    for (let i = 0; i < 600; i++) await b.store.recordRejectedSignIn({ ...rejected, now: b.now })
+    b.now += 10
+    await b.store.eraseUser({ sub, actor: { kind: 'operator', id: 'olga' }, now: b.now })
+    expect((await all(b, sub)).length).toBeGreaterThan(0)
+    b.now += 10
+    const later = await signInFrom(b, 'alice')
+    while (await b.store.forgetErased({ limit: 50 }));
+    expect(told(await all(b, sub))).toEqual([['signed_in', later.session.sid]])
+    expect(await all(b, bob)).toHaveLength(1)
+  })
+})
