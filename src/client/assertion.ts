@@ -61,7 +61,8 @@ function isForUs(claims: Record<string, unknown>, clientId: string, issuer: stri
   )
 }
 
-async function signedByClient(deps: AuthenticateDeps, client: Client, assertion: string, now: number): Promise<boolean> {
+/** Whether the key that signed an assertion is still one of the client's. What it says was judged when it was used, and is not judged again. */
+export async function signedByClient(deps: AuthenticateDeps, client: Client, assertion: string, now: number): Promise<boolean> {
   const keys = await clientKeys(deps, client, now)
   const result = await verifyForeign(assertion, keys.keys)
   if (result.outcome !== 'unknown_key') return result.outcome === 'good'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { asClient, type Description, json, limited, rejected, text } from '../protocol/described.ts'
+import { asClient, clientInForm, type Description, form, formRejections, json, limited, rejected, text } from '../protocol/described.ts'
 import { selectorSchema } from '../protocol/selector.ts'
 
 /** The feed as /openapi.json describes it; docs/feed.md has the protocol. */
@@ -20,26 +20,46 @@ const snapshot = z
   .meta({ id: 'Snapshot' })
 const unauthenticated = rejected('The client is not authenticated.')
 
+const position = {
+  after: text
+    .regex(/^\d{1,15}$/)
+    .meta({ description: 'a snapshot of what came after this seq; with epoch' })
+    .optional(),
+  epoch: text.optional(),
+  guard: guard.meta({ description: 'which of the client’s guards listens' }).default('default'),
+  last_event_id: text.meta({ description: 'where the header cannot be sent' }).optional(),
+}
+const resuming = z.object({ 'Last-Event-ID': text.meta({ description: 'epoch.seq' }).optional() })
+const followed = { ...json(snapshot), 'text/event-stream': text }
+
 export const FOLLOW: Description = {
   id: 'followRevocations',
   summary: 'The revocation feed: a snapshot, or with Accept: text/event-stream the events as they happen',
   description: 'Events: snapshot, revocation, keys, reset. The id of each is epoch.seq. docs/feed.md has the protocol.',
   tag: 'feed',
   security: asClient,
-  query: z.object({
-    after: text
-      .regex(/^\d{1,15}$/)
-      .meta({ description: 'a snapshot of what came after this seq; with epoch' })
-      .optional(),
-    epoch: text.optional(),
-    guard: guard.meta({ description: 'which of the client’s guards listens' }).default('default'),
-    last_event_id: text.meta({ description: 'where the header cannot be sent' }).optional(),
-  }),
-  headers: z.object({ 'Last-Event-ID': text.meta({ description: 'epoch.seq' }).optional() }),
+  query: z.object(position),
+  headers: resuming,
   answers: {
-    200: ['The snapshot, or the stream.', { ...json(snapshot), 'text/event-stream': text }],
+    200: ['The snapshot, or the stream.', followed],
     400: rejected('A parameter is wrong.'),
     401: unauthenticated,
+    ...limited,
+    503: rejected('The store cannot be read, or the broker is being stopped.'),
+  },
+}
+
+/** For a client that authenticates by an assertion, which does not belong in an address. */
+export const FOLLOW_BY_FORM: Description = {
+  id: 'followRevocationsByForm',
+  summary: 'The revocation feed, asked for by a form',
+  tag: 'feed',
+  security: asClient,
+  body: form(z.object({ ...position, ...clientInForm })),
+  headers: resuming,
+  answers: {
+    200: ['The snapshot, or the stream.', followed],
+    ...formRejections,
     ...limited,
     503: rejected('The store cannot be read, or the broker is being stopped.'),
   },
@@ -60,6 +80,8 @@ export const reportSchema = z.object({
     .meta({ description: 'what it does with tokens once it has not heard of the broker for so long' })
     .optional(),
   clock_offset_seconds: z.int().meta({ description: 'the broker’s clock less the guard’s' }).optional(),
+  client_assertion_type: text.optional(),
+  client_assertion: text.meta({ description: 'of a client that is registered with private_key_jwt' }).optional(),
 })
 
 export const REPORT: Description = {

@@ -1,13 +1,16 @@
 import { Hono, type Context } from 'hono'
 import type { z } from 'zod'
 import type { GuardReport } from '../../db/types.ts'
-import { readText } from '../client/form.ts'
+import { readForm, readText } from '../client/form.ts'
+import { remoteOf } from '../client/remote.ts'
 import { requestingClient } from '../client/requesting-client.ts'
+import { stillAuthenticated } from '../client/still-authenticated.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { FOLLOW, FORMER_REPORT, REPORT, reportSchema } from './feed-described.ts'
+import { readParams, type Params } from '../protocol/params.ts'
+import { FOLLOW, FOLLOW_BY_FORM, FORMER_REPORT, REPORT, reportSchema } from './feed-described.ts'
 import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, tenantsHeard, visibleTo } from './feed-wire.ts'
 import { noteLost } from './lost-log.ts'
 import { createReportBook } from './report-book.ts'
@@ -16,24 +19,35 @@ import { createReportBook } from './report-book.ts'
 
 const NO_STORE = { 'Cache-Control': 'no-store, no-transform' }
 const MAX_REPORT_BYTES = 4_096
+const MAX_ASSERTION_BYTES = 8_192
 const GUARD_ID = /^[A-Za-z0-9._-]{1,64}$/
 
 export function feedEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
   const note = createReportBook(deps)
-  const follow = async (c: Context): Promise<Response> => {
-    const client = await whoAsks(deps, c)
-    const guardId = c.req.query('guard') ?? ANY_GUARD
+  const follow = async (c: Context, params: Params): Promise<Response> => {
+    const client = await whoAsks(deps, c, params)
+    const guardId = params.get('guard') ?? ANY_GUARD
     if (!GUARD_ID.test(guardId))
       throw new OAuthError('invalid_request', 'The parameter guard is 1 to 64 letters, digits, dots, dashes or underscores.')
     return (c.req.header('accept') ?? '').includes('text/event-stream')
-      ? stream(deps, client, guardId, c)
-      : c.json(await snapshot(deps, client, c), 200, NO_STORE)
+      ? stream(deps, client, guardId, c, params)
+      : c.json(await snapshot(deps, client, params), 200, NO_STORE)
   }
-  endpoints.get('/revocations', described(FOLLOW, follow))
+  endpoints.get(
+    '/revocations',
+    described(FOLLOW, (c: Context) => follow(c, queryOf(c))),
+  )
+  endpoints.post(
+    '/revocations',
+    described(FOLLOW_BY_FORM, async (c: Context) => follow(c, await readForm(c))),
+  )
   const report = async (c: Context): Promise<Response> => {
-    const client = await whoAsks(deps, c, false)
-    await noteEnforced(deps, note, client, await readReport(c))
+    // A client that authenticates by an assertion sends it beside the report.
+    const beside = c.req.header('authorization') === undefined && isJson(c)
+    const body = beside ? jsonOf(await readText(c, MAX_REPORT_BYTES + MAX_ASSERTION_BYTES)) : undefined
+    const client = await whoAsks(deps, c, assertionOf(body), false)
+    await noteEnforced(deps, note, client, parseReport(beside ? body : await readReport(c)))
     return c.body(null, 204, NO_STORE)
   }
   endpoints.post('/revocations/enforced', described(REPORT, report))
@@ -44,25 +58,26 @@ export function feedEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
-const whoAsks = (deps: Deps, c: Context, limited = true): Promise<Client> => requestingClient(deps, c, new Map(), { now: deps.clock.now(), limited })
+const whoAsks = (deps: Deps, c: Context, params: Params, limited = true): Promise<Client> =>
+  requestingClient(deps, c, params, { now: deps.clock.now(), limited })
 
-/** As `whoAsks`, later: a secret that was taken away, or a registration, ends what was opened with it. */
-async function stillGood(deps: Deps, client: Client, c: Context): Promise<boolean> {
-  try {
-    return (await whoAsks(deps, c)).clientId === client.clientId
-  } catch (error) {
-    if (error instanceof OAuthError) return false
-    throw error
-  }
+/** Credentials do not belong in an address: those end up in logs. */
+function queryOf(c: Context): Params {
+  const params = readParams(new URL(c.req.url).searchParams)
+  for (const name of ['client_assertion', 'client_secret'])
+    if (params.has(name)) throw new OAuthError('invalid_request', `Send ${name} by POST, in the body.`)
+  return params
 }
 
-function stream(deps: Deps, client: Client, guardId: string, c: Context): Response {
-  const lastEventId = c.req.header('last-event-id') ?? c.req.query('last_event_id')
+function stream(deps: Deps, client: Client, guardId: string, c: Context, params: Params): Response {
+  const lastEventId = c.req.header('last-event-id') ?? params.get('last_event_id')
   // An id that is none of ours cannot be resumed: as an epoch that nobody has, it is answered with a reset.
   const after = lastEventId === undefined || lastEventId === '' ? undefined : (readEventId(lastEventId) ?? { epoch: '', seq: 0 })
   const outgoing = (c.env as { outgoing?: { destroy(): void } } | undefined)?.outgoing
   const drop = outgoing && ((): void => outgoing.destroy())
-  const body = deps.feed.open({ client, guardId, after, retiredKids: deps.keys.retiredKids(), drop, stands: () => stillGood(deps, client, c) })
+  const credentials = { authorization: c.req.header('authorization'), params, address: remoteOf(c, deps.config) }
+  const stands = (): Promise<boolean> => stillAuthenticated(deps, client, { ...credentials, now: deps.clock.now() })
+  const body = deps.feed.open({ client, guardId, after, retiredKids: deps.keys.retiredKids(), drop, stands })
   return new Response(body, {
     headers: {
       ...NO_STORE,
@@ -75,8 +90,8 @@ function stream(deps: Deps, client: Client, guardId: string, c: Context): Respon
   })
 }
 
-async function snapshot(deps: Deps, client: Client, c: Context) {
-  const { after, epoch } = c.req.query()
+async function snapshot(deps: Deps, client: Client, params: Params) {
+  const [after, epoch] = [params.get('after'), params.get('epoch')]
   if ((after === undefined) !== (epoch === undefined))
     throw new OAuthError('invalid_request', 'Send the parameters after and epoch both, or neither.')
   if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new OAuthError('invalid_request', 'The parameter after is a seq: digits alone.')
@@ -100,11 +115,25 @@ async function snapshot(deps: Deps, client: Client, c: Context) {
 
 type Report = z.output<typeof reportSchema>
 
-async function readReport(c: Context): Promise<Report> {
-  if (!(c.req.header('content-type') ?? '').startsWith('application/json'))
-    throw new OAuthError('invalid_request', 'Send application/json.', { status: 415 })
-  const text = await readText(c, MAX_REPORT_BYTES)
-  const read = reportSchema.safeParse(jsonOf(text))
+const isJson = (c: Context): boolean => (c.req.header('content-type') ?? '').startsWith('application/json')
+
+async function readReport(c: Context): Promise<unknown> {
+  if (!isJson(c)) throw new OAuthError('invalid_request', 'Send application/json.', { status: 415 })
+  return jsonOf(await readText(c, MAX_REPORT_BYTES))
+}
+
+/** The members of a report that authenticate its sender (RFC 7523 §2.2). */
+function assertionOf(body: unknown): Params {
+  const params = new Map<string, string>()
+  for (const name of ['client_assertion', 'client_assertion_type']) {
+    const value = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[name] : undefined
+    if (typeof value === 'string') params.set(name, value)
+  }
+  return params
+}
+
+function parseReport(body: unknown): Report {
+  const read = reportSchema.safeParse(body)
   if (read.success) return read.data
   const wrong = [...new Set(read.error.issues.map(({ path }) => path.join('.')))].filter((path) => /^[a-z_.]{1,50}$/.test(path)).join(', ')
   throw new OAuthError(

@@ -7,10 +7,10 @@ export interface Received {
 }
 
 /** A reader of the feed: what it has received so far. */
-export async function follow(url: string, headers: Record<string, string> = {}) {
+export async function follow(url: string, headers: Record<string, string> = {}, init: RequestInit = {}) {
   const abort = new AbortController()
   onTestFinished(() => abort.abort())
-  const response = await fetch(url, { headers: { accept: 'text/event-stream', ...headers }, signal: abort.signal })
+  const response = await fetch(url, { ...init, headers: { accept: 'text/event-stream', ...headers }, signal: abort.signal })
   const events: Received[] = []
   const comments: string[] = []
   let ended = false
