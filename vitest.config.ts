@@ -3,7 +3,12 @@ import { CHROMIUM } from './test/needs.ts'
 import { HAS_POSTGRES } from './test/postgres.ts'
 
 const alias = {
-  '@case-manager/guard/hono': new URL('./guard/src/hono.ts', import.meta.url).pathname,
+  ...Object.fromEntries(
+    ['express', 'fastify', 'hono', 'node'].map((name) => [
+      `@case-manager/guard/${name}`,
+      new URL(`./guard/src/${name}.ts`, import.meta.url).pathname,
+    ]),
+  ),
   '@case-manager/guard': new URL('./guard/src/index.ts', import.meta.url).pathname,
 }
 

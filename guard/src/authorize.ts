@@ -7,12 +7,17 @@ export interface Requirement {
   anyRole?: readonly string[] | undefined
 }
 
+/** As much of a web `Request` as is read. */
+export interface HasHeaders {
+  headers: { get(name: string): string | null }
+}
+
 export type Authorized = { ok: true; claims: AccessClaims; stale: boolean } | { ok: false; response: Response }
 
 /** Checks the bearer token of a request (RFC 6750 §2.1: the header, and nowhere else) and answers as §3 says where it is not good. */
 export async function authorize(
   check: (token: string) => Promise<CheckResult>,
-  request: Request,
+  request: HasHeaders,
   requirement: Requirement = {},
 ): Promise<Authorized> {
   const header = request.headers.get('authorization')

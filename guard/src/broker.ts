@@ -1,5 +1,6 @@
 import type { BrokerClock } from './broker-clock.ts'
 import type { Clock } from './clock.ts'
+import type { Credentials } from './credentials.ts'
 import { quoted } from './quoted.ts'
 
 /** What a guard says of itself with each report (docs/feed.md). */
@@ -17,16 +18,18 @@ const ANSWER_MS = 5000
 /** How the guard speaks to the broker: its addresses, its credentials, and a limit of time on everything but the stream itself. */
 export class Broker {
   readonly issuer: string
+  readonly clientId: string
   readonly jwksUri: string
-  readonly #authorization: string
+  readonly #credentials: Credentials
   readonly #fetch: typeof fetch
   readonly #clock: Clock
   readonly #brokerClock: BrokerClock
 
-  constructor(options: { issuer: string; clientId: string; clientSecret: string; fetch: typeof fetch; clock: Clock; brokerClock: BrokerClock }) {
+  constructor(options: { issuer: string; clientId: string; credentials: Credentials; fetch: typeof fetch; clock: Clock; brokerClock: BrokerClock }) {
     this.issuer = options.issuer
+    this.clientId = options.clientId
     this.jwksUri = `${options.issuer}/jwks`
-    this.#authorization = basic(options.clientId, options.clientSecret)
+    this.#credentials = options.credentials
     this.#fetch = options.fetch
     this.#clock = options.clock
     this.#brokerClock = options.brokerClock
@@ -36,10 +39,8 @@ export class Broker {
   async openFeed(input: { guardId: string; lastEventId: string | undefined; signal: AbortController; timeoutMs: number }): Promise<Response> {
     const cancel = this.#clock.after(input.timeoutMs, () => input.signal.abort(new Error(`no answer within ${input.timeoutMs} ms`)))
     try {
-      const headers: Record<string, string> = { accept: 'text/event-stream', authorization: this.#authorization, 'cache-control': 'no-store' }
-      if (input.lastEventId !== undefined) headers['last-event-id'] = input.lastEventId
-      const uri = `${this.issuer}/revocations?guard=${encodeURIComponent(input.guardId)}`
-      return await this.#ask(uri, { headers, signal: input.signal.signal })
+      const { uri, init } = await this.#feedRequest('text/event-stream', { guard: input.guardId }, input.lastEventId)
+      return await this.#ask(uri, { ...init, signal: input.signal.signal })
     } finally {
       cancel()
     }
@@ -60,16 +61,45 @@ export class Broker {
     }
   }
 
+  /** What is new in the log since a position (docs/feed.md, "Poll"). @throws where there is no answer, or another than 200 */
+  async poll(position: { epoch: string; seq: number } | undefined, stopping: AbortSignal): Promise<unknown> {
+    const { uri, init } = await this.#feedRequest('application/json', { epoch: position?.epoch, after: position?.seq.toString() })
+    const response = await this.#bounded(uri, init, stopping)
+    if (response.status !== 200) throw await this.explain(response, '200 "application/json"')
+    return await response.json()
+  }
+
+  /** An assertion does not belong in an address: those end up in logs. */
+  async #feedRequest(accept: string, params: Record<string, string | undefined>, lastEventId?: string): Promise<{ uri: string; init: RequestInit }> {
+    const sent = new URLSearchParams()
+    for (const [name, value] of Object.entries(params)) if (value !== undefined) sent.set(name, value)
+    const headers: Record<string, string> = { accept, 'cache-control': 'no-store', ...this.#authorization() }
+    if (lastEventId !== undefined) headers['last-event-id'] = lastEventId
+    const members = await this.#members()
+    if (members === undefined) return { uri: `${this.issuer}/revocations?${sent}`, init: { headers } }
+    for (const [name, value] of Object.entries(members)) sent.set(name, value)
+    return { uri: `${this.issuer}/revocations`, init: { method: 'POST', headers, body: sent } }
+  }
+
+  #authorization(): Record<string, string> {
+    return this.#credentials.kind === 'secret' ? { authorization: this.#credentials.authorization } : {}
+  }
+
+  async #members(): Promise<Record<string, string> | undefined> {
+    return this.#credentials.kind === 'assertion' ? this.#credentials.members(this.#brokerClock.now()) : undefined
+  }
+
   /** The status alone is of interest. @throws where there is no answer */
   async report(report: Report, stopping: AbortSignal): Promise<number> {
-    const response = await this.#post('/revocations/enforced', JSON.stringify(report), 'application/json', stopping)
+    const body = JSON.stringify({ ...report, ...(await this.#members()) })
+    const response = await this.#post('/revocations/enforced', body, 'application/json', stopping)
     await response.body?.cancel()
     return response.status
   }
 
   /** RFC 7662. @throws where there is no answer, or none that can be understood */
   async introspect(token: string, stopping: AbortSignal): Promise<boolean> {
-    const body = new URLSearchParams({ token, token_type_hint: 'access_token' })
+    const body = new URLSearchParams({ token, token_type_hint: 'access_token', ...(await this.#members()) })
     const response = await this.#post('/introspect', body.toString(), 'application/x-www-form-urlencoded', stopping)
     if (response.status !== 200) {
       await response.body?.cancel()
@@ -80,7 +110,7 @@ export class Broker {
   }
 
   #post(path: string, body: string, type: string, stopping: AbortSignal): Promise<Response> {
-    const headers = { accept: 'application/json', authorization: this.#authorization, 'content-type': type }
+    const headers = { accept: 'application/json', 'content-type': type, ...this.#authorization() }
     return this.#bounded(`${this.issuer}${path}`, { method: 'POST', headers, body }, stopping)
   }
 
@@ -104,31 +134,24 @@ export class Broker {
     this.#brokerClock.heard(response.headers.get('date'), begunMs)
     return response
   }
-}
 
-/** What is wrong where the feed was not answered as a feed, with what to do. Never holds the secret. */
-export async function explainAnswer(response: Response, expected: { issuer: string; clientId: string }): Promise<Error> {
-  const { issuer, clientId } = expected
-  const { status } = response
-  await response.body?.cancel()
-  if (status === 401) {
-    return new Error(
-      `${issuer} refused the client_id or the secret of this guard (401, client_id ${quoted(clientId)}): set clientId and clientSecret as the client is registered`,
-    )
+  /** What is wrong where the feed was not answered as it should be, with what to do. Never holds a secret. */
+  async explain(response: Response, expected: string): Promise<Error> {
+    const { clientId, issuer } = this
+    const { status } = response
+    await response.body?.cancel()
+    if (status === 401) {
+      const [what, option] = this.#credentials.kind === 'secret' ? ['secret', 'clientSecret'] : ['key', 'clientKey']
+      return new Error(
+        `${issuer} refused the client_id or the ${what} of this guard (401, client_id ${quoted(clientId)}): set clientId and ${option} as the client is registered`,
+      )
+    }
+    // A browser's fetch hides where a redirect leads.
+    if (response.type === 'opaqueredirect' || (status >= 300 && status < 400))
+      return new Error(
+        `${issuer} answered the feed with a redirect to ${quoted(response.headers.get('location') ?? 'another address')}: set issuer to where the broker is`,
+      )
+    if (status === 404) return new Error(`${issuer} has no feed (404): set issuer to the broker's, exactly as its discovery document says`)
+    return new Error(`${issuer} answered the feed with ${status} ${quoted(response.headers.get('content-type') ?? '')}, expected ${expected}`)
   }
-  // A browser's fetch hides where a redirect leads.
-  if (response.type === 'opaqueredirect' || (status >= 300 && status < 400))
-    return new Error(
-      `${issuer} answered the feed with a redirect to ${quoted(response.headers.get('location') ?? 'another address')}: set issuer to where the broker is`,
-    )
-  if (status === 404) return new Error(`${issuer} has no feed (404): set issuer to the broker's, exactly as its discovery document says`)
-  return new Error(
-    `${issuer} answered the feed with ${status} ${quoted(response.headers.get('content-type') ?? '')}, expected 200 "text/event-stream"`,
-  )
-}
-
-/** RFC 6749 §2.3.1: both are form-encoded before they are joined. */
-function basic(clientId: string, clientSecret: string): string {
-  const encode = (value: string): string => new URLSearchParams({ '': value }).toString().slice(1)
-  return `Basic ${btoa(`${encode(clientId)}:${encode(clientSecret)}`)}`
 }

@@ -2,27 +2,31 @@ import { verifyAccessToken } from './access-token.ts'
 import type { BrokerClock } from './broker-clock.ts'
 import type { Broker } from './broker.ts'
 import { invalid, unavailable, type AccessClaims, type CheckResult, type Refusal, type Why } from './claims.ts'
-import type { Clock } from './clock.ts'
 import type { FeedReader } from './feed-reader.ts'
 import type { Hooks } from './hooks.ts'
 import { KeysUnavailable, type KeySet } from './keys.ts'
 import type { Ledger } from './ledger.ts'
 import type { Settings } from './options.ts'
 import type { TokenCache, Verified } from './token-cache.ts'
+import type { Validity } from './validity.ts'
 
 export interface CheckParts {
   broker: Broker
   brokerClock: BrokerClock
   cache: TokenCache
-  clock: Clock
+  /** Polls the broker where the last answer is too old; not there where a stream brings the log. Never rejects. */
+  catchUp: (() => Promise<void> | undefined) | undefined
   feed: FeedReader
   hooks: Hooks
   keys: KeySet
+  /** Which key signed the token of these claims. */
+  kids: WeakMap<AccessClaims, string>
   ledger: Ledger
   /** A good token was issued at `rev`: the broker's log is that far. */
   onIssued: (rev: number) => void
   settings: Settings
   stopping: AbortSignal
+  validity: Validity
 }
 
 /** Decides whether an access token is honoured. Refuses whatever it cannot be sure of. */
@@ -40,7 +44,8 @@ export class Checker {
 
   async check(token: string): Promise<CheckResult> {
     this.counters.checks++
-    const { cache, feed } = this.#parts
+    const { cache, catchUp, feed } = this.#parts
+    if (catchUp !== undefined) await catchUp()
     if (!feed.ready) return this.#refuse(unavailable('starting', 'The guard has not heard from the broker yet. Try again in a moment.'))
     let verified = cache.get(token)
     if (verified !== undefined) this.counters.cacheHits++
@@ -71,12 +76,6 @@ export class Checker {
     return refusal
   }
 
-  #now(): number {
-    const { brokerClock, ledger } = this.#parts
-    // A clock that was set back does not revive tokens whose revocations have been forgotten.
-    return Math.max(brokerClock.latest(), ledger.sweptAt)
-  }
-
   /** Refreshing helps where the clocks agree well enough for a new token; else it would never end. */
   #expired({ exp, iat }: { exp?: unknown; iat?: unknown }, description: string): Refusal {
     const ahead = -(this.#parts.brokerClock.offsetSeconds ?? 0)
@@ -94,15 +93,16 @@ export class Checker {
   }
 
   async #verifyOnce(token: string): Promise<Verified | Refusal> {
-    const { cache, keys, settings } = this.#parts
+    const { cache, keys, kids, settings, validity } = this.#parts
     const { issuer, audience, clockToleranceSeconds: toleranceSeconds } = settings
     try {
-      const result = await verifyAccessToken(token, keys, { issuer, audience, toleranceSeconds, now: this.#now() })
+      const result = await verifyAccessToken(token, keys, { issuer, audience, toleranceSeconds, now: validity.now() })
       if (!result.ok && result.why === 'expired') return this.#expired(result.claims ?? {}, result.description)
       // Another token would be as early: the clocks part.
       if (!result.ok && result.why === 'not_yet_valid') return unavailable('clock', `${result.description} Set this machine's clock.`)
       if (!result.ok) return invalid(result.why, result.description)
       const verified = { claims: result.claims, kid: result.kid, version: -1 }
+      kids.set(verified.claims, verified.kid)
       cache.set(token, verified)
       return verified
     } catch (error) {
@@ -113,26 +113,27 @@ export class Checker {
 
   /** Expired, revoked, or signed by a key that has been withdrawn: by the clock, and by what has been heard so far. */
   #over(token: string, verified: Verified): Refusal | undefined {
-    const { cache, keys, ledger, settings } = this.#parts
+    const { cache, ledger, validity } = this.#parts
     const { claims } = verified
-    if (!keys.has(verified.kid)) {
+    if (validity.isKeyWithdrawn(verified.kid)) {
       cache.delete(token)
       return invalid('unknown_key', 'It is signed with a key that the issuer has withdrawn.')
     }
-    if (claims.exp + settings.clockToleranceSeconds <= this.#now()) {
+    if (validity.secondsLeft(claims) <= 0) {
       cache.delete(token)
       return this.#expired(claims, 'It has expired.')
     }
     if (verified.version === ledger.version) return undefined
-    const covered = ledger.isOfFormerLog(claims) ? 'revoked' : ledger.covers(claims)
+    const covered = validity.revoked(claims)
     if (covered === undefined) verified.version = ledger.version
     else return invalid(covered, covered === 'revoked' ? 'It has been revoked.' : 'It may have been revoked. Refresh it.')
     return undefined
   }
 
   async #whenStale(token: string, verified: Verified, silentForMs: number): Promise<CheckResult> {
-    const { afterSeconds, policy } = this.#parts.settings.staleness
-    if (typeof policy === 'object' && silentForMs <= (afterSeconds + policy.acceptSeconds) * 1000) return this.#accept(verified.claims, true)
+    const { settings, validity } = this.#parts
+    const { policy } = settings.staleness
+    if (typeof policy === 'object' && silentForMs <= validity.silenceMs) return this.#accept(verified.claims, true)
     if (policy !== 'introspect') return this.#refuse(unavailable('stale', 'The broker has not been heard for too long to know what is revoked.'))
     try {
       if (!(await this.#ask(token))) return this.#refuse(invalid('inactive', 'The broker says that it is not good any more.'))

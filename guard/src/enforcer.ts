@@ -13,10 +13,13 @@ export class Enforcer {
   readonly #ledger: Ledger
   readonly #hooks: Pick<Hooks, 'collapsed' | 'enforced'>
   readonly #listeners = new Set<RevocationListener>()
+  readonly #onEnforced: (entry: Entry, collapsed: boolean) => void
 
-  constructor(ledger: Ledger, hooks: Pick<Hooks, 'collapsed' | 'enforced'>) {
+  /** @param onEnforced the guard's own business, before any listener of the instance */
+  constructor(ledger: Ledger, hooks: Pick<Hooks, 'collapsed' | 'enforced'>, onEnforced: (entry: Entry, collapsed: boolean) => void) {
     this.#ledger = ledger
     this.#hooks = hooks
+    this.#onEnforced = onEnforced
   }
 
   get hasListeners(): boolean {
@@ -34,7 +37,9 @@ export class Enforcer {
     const cutoffBefore = this.#ledger.cutoffSeq
     if (!this.#ledger.add(entry)) return false
     const { cutoffSeq } = this.#ledger
-    if (cutoffSeq !== undefined && cutoffSeq !== cutoffBefore) this.#hooks.collapsed({ seq: cutoffSeq })
+    const collapsed = cutoffSeq !== undefined && cutoffSeq !== cutoffBefore
+    this.#onEnforced(entry, collapsed)
+    if (collapsed) this.#hooks.collapsed({ seq: cutoffSeq })
     this.#hooks.enforced(entry)
     if (tell) for (const listener of this.#listeners) safely(() => listener(entry))
     return true

@@ -53,8 +53,14 @@ export class FeedReader {
 
   /** For the `Last-Event-ID` of the next connection. */
   get resumeFrom(): string | undefined {
+    const { position } = this
+    return position && `${position.epoch}.${position.seq}`
+  }
+
+  /** From where to read on; undefined: everything. */
+  get position(): { epoch: string; seq: number } | undefined {
     if (this.#fromNothing || this.epoch === undefined) return undefined
-    return `${this.epoch}.${this.#exactly ? this.enforcedSeq : Math.max(0, this.enforcedSeq - OVERLAP)}`
+    return { epoch: this.epoch, seq: this.#exactly ? this.enforcedSeq : Math.max(0, this.enforcedSeq - OVERLAP) }
   }
 
   /** This connection has told everything up to now. */
@@ -90,19 +96,23 @@ export class FeedReader {
   /** @returns why the stream should end, if it should */
   take(event: StreamEvent): string | undefined {
     this.counters.events++
-    const data = parse(event.data)
-    switch (event.event) {
+    return this.apply(event.event, parse(event.data), event.id)
+  }
+
+  /** As `take`, of an event whose data were read. */
+  apply(name: string, data: Record<string, unknown> | undefined, id: string | undefined): string | undefined {
+    switch (name) {
       case 'reset':
         this.#reset(data)
         return undefined
       case 'snapshot':
         return this.#snapshot(data)
       case 'revocation':
-        return this.#revocation(data, event.id)
+        return this.#revocation(data, id)
       case 'head':
-        return isSeq(data?.seq) ? this.#reached(data.seq, event.id) : this.#nonsense(event)
+        return isSeq(data?.seq) ? this.#reached(data.seq, id) : this.#nonsense(name)
       case 'live':
-        return this.#becomeLive(data, event)
+        return this.#becomeLive(data)
       case 'keys':
         this.#keysChanged(data)
         return undefined
@@ -131,12 +141,12 @@ export class FeedReader {
   }
 
   #snapshot(data: Record<string, unknown> | undefined): string | undefined {
-    if (typeof data?.epoch !== 'string' || !isSeq(data.seq) || !Array.isArray(data.entries)) return this.#nonsense({ event: 'snapshot' })
+    if (typeof data?.epoch !== 'string' || !isSeq(data.seq) || !Array.isArray(data.entries)) return this.#nonsense('snapshot')
     if (this.epoch !== undefined && this.epoch !== data.epoch) this.#reset(data)
     this.epoch = data.epoch
     for (const value of data.entries as unknown[]) {
       const entry = readEntry(value)
-      if (entry === undefined) return this.#nonsense({ event: 'snapshot' })
+      if (entry === undefined) return this.#nonsense('snapshot')
       this.#apply(entry)
     }
     this.#keysRetired(data.retired_kids)
@@ -146,7 +156,7 @@ export class FeedReader {
 
   #revocation(data: Record<string, unknown> | undefined, id: string | undefined): string | undefined {
     const entry = readEntry(data)
-    if (entry === undefined) return this.#nonsense({ event: 'revocation' })
+    if (entry === undefined) return this.#nonsense('revocation')
     const foreign = this.#foreign(id)
     if (foreign !== undefined) return foreign
     this.#apply(entry)
@@ -174,9 +184,9 @@ export class FeedReader {
     return 'it spoke of another log'
   }
 
-  #becomeLive(data: Record<string, unknown> | undefined, event: StreamEvent): string | undefined {
+  #becomeLive(data: Record<string, unknown> | undefined): string | undefined {
     const { clock, hooks, ledger, now: readNow, onEnforced, onLive } = this.#parts
-    if (typeof data?.epoch !== 'string' || !isSeq(data.seq)) return this.#nonsense(event)
+    if (typeof data?.epoch !== 'string' || !isSeq(data.seq)) return this.#nonsense('live')
     if (data.epoch !== this.epoch) {
       this.startOver()
       return 'it spoke of another log'
@@ -214,8 +224,8 @@ export class FeedReader {
   }
 
   /** Half understood is not understood: everything is asked for again. */
-  #nonsense(event: { event: string }): string {
-    this.#parts.hooks.problem(new Error(`The feed sent a ${event.event} that cannot be read.`))
+  #nonsense(name: string): string {
+    this.#parts.hooks.problem(new Error(`The feed sent a ${name} that cannot be read.`))
     this.startOver()
     return 'it could not be read'
   }

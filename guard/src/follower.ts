@@ -1,8 +1,9 @@
-import { explainAnswer, type Broker } from './broker.ts'
+import type { Broker } from './broker.ts'
 import { pause, type Clock } from './clock.ts'
 import { readEvents } from './event-stream.ts'
 import type { FeedReader } from './feed-reader.ts'
 import type { Hooks } from './hooks.ts'
+import type { LogFollower } from './log-follower.ts'
 import { quoted } from './quoted.ts'
 import { Watchdog } from './watchdog.ts'
 
@@ -20,7 +21,6 @@ const BEHIND_MS = 1000
 
 export interface FollowerParts {
   broker: Broker
-  clientId: string
   clock: Clock
   feed: FeedReader
   guardId: string
@@ -30,7 +30,7 @@ export interface FollowerParts {
 }
 
 /** Keeps a connection to the broker's feed for as long as it is not stopped, whatever happens. */
-export class Follower {
+export class Follower implements LogFollower {
   connected = false
   connects = 0
   readonly #parts: FollowerParts
@@ -62,19 +62,17 @@ export class Follower {
     }
   }
 
-  /** Ends this connection; the next one asks for everything. */
   startOver(): void {
     this.#parts.feed.startOver()
     this.#stream?.abort(new Error('starting over'))
   }
 
-  /** The broker says that its log has not reached what this guard enforces, or is another one: the next connection asks exactly from there. */
   doubtLog(): void {
     this.#parts.feed.resumeExactly()
     this.#stream?.abort(new Error('the broker said that its log is another'))
   }
 
-  /** The broker has issued something at `seq`: it is up. Connects at once, and drops a connection on which that does not arrive. */
+  /** Connects at once, and drops a connection on which that does not arrive. */
   hurry(seq: number): void {
     const { clock, feed, stopping } = this.#parts
     const { epoch, seq: before } = this.#hurriedFor
@@ -148,12 +146,12 @@ export class Follower {
   }
 
   async #open(signal: AbortController): Promise<ReadableStream<Uint8Array>> {
-    const { broker, clientId, feed, guardId } = this.#parts
+    const { broker, feed, guardId } = this.#parts
     this.connects++
     const response = await broker.openFeed({ guardId, lastEventId: feed.resumeFrom, signal, timeoutMs: CONNECT_MS })
     const type = response.headers.get('content-type') ?? ''
     if (response.status !== 200 || response.body === null || !type.startsWith('text/event-stream'))
-      throw await explainAnswer(response, { issuer: broker.issuer, clientId })
+      throw await broker.explain(response, '200 "text/event-stream"')
     this.connected = true
     return response.body as ReadableStream<Uint8Array>
   }

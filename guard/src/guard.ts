@@ -1,12 +1,12 @@
-import { authorize, type Authorized, type Requirement } from './authorize.ts'
-import type { CheckResult } from './claims.ts'
+import { authorize, type Authorized, type HasHeaders, type Requirement } from './authorize.ts'
+import type { AccessClaims, CheckResult } from './claims.ts'
 import type { RevocationListener } from './enforcer.ts'
+import type { HoldOptions } from './holds.ts'
 import { createLogoutReceiver, type Logout } from './logout-receiver.ts'
 import type { GuardOptions } from './options.ts'
 import { openParts, type Parts } from './parts.ts'
 import type { Bearer } from './selector.ts'
 import { statusOf, type GuardStatus } from './status.ts'
-import { Sweeper } from './sweeper.ts'
 
 export interface Guard {
   readonly id: string
@@ -20,7 +20,13 @@ export interface Guard {
   /** Whether an access token is honoured now. Never throws for what a stranger sends. */
   check(token: string): Promise<CheckResult>
   /** The bearer token of a request; where it is not good, the answer to give (RFC 6750 §3). */
-  authorize(request: Request, requirement?: Requirement): Promise<Authorized>
+  authorize(request: HasHeaders, requirement?: Requirement): Promise<Authorized>
+  /**
+   * For a connection that stays open (WebSocket, server-sent events): a signal that aborts as soon as the token that opened it is revoked, has
+   * expired, or can no longer be judged. Its `reason` is a `HoldEnded`, whose `why` is `revoked`, `expired`, `stale` or `stopped`.
+   * @param claims as `check` gave them
+   */
+  hold(claims: AccessClaims, options?: HoldOptions): AbortSignal
   /** Answers the broker's logout token: mount it as `POST` at the address that is registered as `backchannel_logout_uris`. */
   receiveLogout(request: Request): Promise<Response>
   /**
@@ -36,9 +42,8 @@ export interface Guard {
 /** What an instance runs to know, without asking for each, which tokens of the broker are good. @throws TypeError for options that cannot be */
 export function createGuard(options: GuardOptions): Guard {
   const parts = openParts(options)
-  const { checker, enforcer, feed, follower, keys, ledger, live, settings, stop } = parts
+  const { checker, enforcer, feed, follower, holds, keys, ledger, live, settings, stop, sweeper } = parts
   const receiver = openReceiver(parts)
-  const sweeper = new Sweeper(parts)
   let running: Promise<void> | undefined
   const check = (token: string): Promise<CheckResult> => checker.check(token)
   return {
@@ -46,6 +51,7 @@ export function createGuard(options: GuardOptions): Guard {
     check,
     authorize: (request, requirement) => authorize(check, request, requirement),
     receiveLogout: (request) => receiver.receive(request),
+    hold: (claims, options) => holds.hold(claims, options),
     isRevoked: (bearer) => ledger.covers(bearer) === 'revoked',
     onRevocation: (listener) => enforcer.listen(listener),
     start() {
@@ -61,6 +67,7 @@ export function createGuard(options: GuardOptions): Guard {
       stop.abort(new Error('stopped'))
       feed.ready = false
       sweeper.stop()
+      holds.stop()
       parts.becameLive()
       await running
     },

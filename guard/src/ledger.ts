@@ -1,4 +1,4 @@
-import type { Bearer, Entry, Selector } from './selector.ts'
+import { keyOf, keysOf, type Bearer, type Entry } from './selector.ts'
 
 /**
  * What this guard enforces: the newest `seq` for each selector. Memory is bounded however many revocations there are: entries expire, and
@@ -47,17 +47,8 @@ export class Ledger {
 
   /** Whether a bearer is revoked. `cutoff`: perhaps not, but this guard no longer remembers enough to say so. */
   covers(bearer: Bearer): 'revoked' | 'cutoff' | undefined {
-    const { sid, sub, client_id, tid, rev } = bearer
-    if (
-      this.#reaches('*', rev) ||
-      (sid !== undefined && this.#reaches(`s:${sid}`, rev)) ||
-      (sid !== undefined && client_id !== undefined && this.#reaches(`g:${sid}\n${client_id}`, rev)) ||
-      (sub !== undefined && this.#reaches(`u:${sub}`, rev)) ||
-      (client_id !== undefined && this.#reaches(`c:${client_id}`, rev)) ||
-      (tid !== undefined && this.#reaches(`t:${tid}`, rev))
-    ) {
-      return 'revoked'
-    }
+    const { rev } = bearer
+    if (keysOf(bearer).some((key) => this.#reaches(key, rev))) return 'revoked'
     return this.#cutoff !== undefined && rev < this.#cutoff.seq ? 'cutoff' : undefined
   }
 
@@ -108,22 +99,5 @@ export class Ledger {
       this.#entries.delete(key)
     }
     this.#cutoff = { seq, exp }
-  }
-}
-
-function keyOf(selector: Selector): string {
-  switch (selector.kind) {
-    case 'session':
-      return `s:${selector.sid}`
-    case 'grant':
-      return `g:${selector.sid}\n${selector.client_id}`
-    case 'subject':
-      return `u:${selector.sub}`
-    case 'client':
-      return `c:${selector.client_id}`
-    case 'tenant':
-      return `t:${selector.tid}`
-    case 'everything':
-      return '*'
   }
 }

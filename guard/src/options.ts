@@ -1,4 +1,5 @@
 import type { GuardClock } from './clock.ts'
+import { clientKeyProblem, type ClientKey } from './credentials.ts'
 import type { GuardHooks } from './hooks.ts'
 import { ALGORITHMS, type Algorithm } from './keys.ts'
 import type { Logout } from './logout-receiver.ts'
@@ -7,7 +8,10 @@ export interface GuardOptions {
   /** The broker's issuer, letter by letter: `https://sign-in.example`. */
   issuer: string
   clientId: string
-  clientSecret: string
+  /** This or `clientKey`. */
+  clientSecret?: string | undefined
+  /** The private key of a client that is registered with `private_key_jwt`. */
+  clientKey?: ClientKey | undefined
   /**
    * What must stand in a token's `aud`: the `audience` this client is registered with. Not given: what the broker gives a client that is registered
    * without one, `urn:case-manager:instance:<client_id>`.
@@ -15,6 +19,11 @@ export interface GuardOptions {
   audience?: string | string[] | undefined
   /** What becomes of tokens when the broker has not been heard for a while. Not given: after 35 s they are refused. */
   staleness?: Staleness | undefined
+  /**
+   * Poll the log at most every so many seconds, 1 to 30, when a token is checked, instead of following it by a stream: for serverless functions.
+   * A revocation is then enforced up to that much later. Not given: follow.
+   */
+  pollSeconds?: number | undefined
   /** How far this machine's clock may be off, 0 to 30. Not given: 5. */
   clockToleranceSeconds?: number | undefined
   /** What this client is registered with as `id_token_signed_response_alg`: logout tokens by another algorithm are refused. Not given: RS256. */
@@ -72,8 +81,10 @@ function findProblems({
   issuer,
   clientId,
   clientSecret,
+  clientKey,
   audience,
   staleness,
+  pollSeconds,
   clockToleranceSeconds,
   idTokenSignedResponseAlg,
   guardId,
@@ -83,13 +94,18 @@ function findProblems({
   const problems: string[] = []
   if (!isIssuer(issuer)) problems.push('issuer: an https address without a trailing slash, e.g. https://sign-in.example (http only on localhost).')
   if (!isText(clientId)) problems.push('clientId: the client_id that this instance is registered with.')
-  if (!isText(clientSecret)) problems.push('clientSecret: its secret, as `cmb clients add` has shown it once.')
+  if (clientSecret !== undefined && clientKey !== undefined) problems.push('clientSecret, clientKey: give one of them, as the client is registered.')
+  else if (clientKey === undefined && !isText(clientSecret)) problems.push('clientSecret: its secret, as `cmb clients add` has shown it once.')
+  const wrongKey = clientKey === undefined ? undefined : clientKeyProblem(clientKey)
+  if (wrongKey !== undefined) problems.push(`clientKey: a private JWK, e.g. { kty: 'EC', crv: 'P-256', kid: '2026-11', x, y, d }; ${wrongKey}.`)
   const audiences = Array.isArray(audience) ? audience : [audience]
   if (audiences.length === 0 || !audiences.every(isText)) problems.push('audience: the audience that this client is registered with.')
   const { afterSeconds, policy } = staleness
   if (!within(afterSeconds, 1, 3600)) problems.push('staleness.afterSeconds: 1 to 3600; heartbeats come every 15 s, so 35 is sensible.')
   if (typeof policy === 'object' ? !within(policy.acceptSeconds, 0, 86_400) : policy !== 'refuse' && policy !== 'introspect')
     problems.push("staleness.policy: 'refuse', 'introspect' or { acceptSeconds: 120 }.")
+  if (pollSeconds !== undefined && (!within(pollSeconds, 1, 30) || pollSeconds >= afterSeconds))
+    problems.push('pollSeconds: 1 to 30, and less than staleness.afterSeconds; 5 is sensible.')
   if (!within(clockToleranceSeconds, 0, 30))
     problems.push('clockToleranceSeconds: 0 to 30. The broker forgets a revocation 60 s after the last token it covers.')
   if (idTokenSignedResponseAlg !== undefined && !ALGORITHMS.includes(idTokenSignedResponseAlg))

@@ -1,17 +1,24 @@
 import { BrokerClock, warnOfClock } from './broker-clock.ts'
 import { Broker, type Report } from './broker.ts'
 import { Checker } from './check.ts'
+import type { AccessClaims } from './claims.ts'
 import { completeClock, type Clock } from './clock.ts'
+import { openCredentials } from './credentials.ts'
 import { Enforcer } from './enforcer.ts'
 import { FeedReader } from './feed-reader.ts'
 import { Follower } from './follower.ts'
+import { Holds } from './holds.ts'
 import { callHooks, type Hooks } from './hooks.ts'
 import { KeySet } from './keys.ts'
 import { Ledger } from './ledger.ts'
+import type { LogFollower } from './log-follower.ts'
 import { readOptions, type GuardOptions, type Settings } from './options.ts'
+import { Poller } from './poller.ts'
 import { consoleProblems, describe, type Problem } from './problems.ts'
 import { Reporter } from './reporter.ts'
+import { Sweeper } from './sweeper.ts'
 import { TokenCache } from './token-cache.ts'
+import { Validity } from './validity.ts'
 import { VERSION } from './version.ts'
 
 /** The parts of one guard, each made once and wired to the others. */
@@ -31,43 +38,85 @@ export interface Parts {
   enforcer: Enforcer
   reporter: Reporter
   feed: FeedReader
-  follower: Follower
+  follower: LogFollower
   checker: Checker
+  holds: Holds
+  sweeper: Sweeper
 }
 
 /** @throws TypeError for options that cannot be */
 export function openParts(options: GuardOptions): Parts {
   const settings = readOptions(options)
-  const { clientId, clientSecret, fetch, guardId, issuer, random } = settings
+  const { clientId, clientKey, clientSecret, fetch, issuer, random } = settings
   const clock = completeClock(settings.clock)
   const { hooks, lastProblem } = openHooks(settings, clock)
   const stop = new AbortController()
-  const stopping = stop.signal
   const ledger = new Ledger(settings.maxEntries)
   const cache = new TokenCache(settings.maxCachedTokens)
   const brokerClock = new BrokerClock(clock, warnOfClock(settings.clockToleranceSeconds, hooks.problem))
-  const broker = new Broker({ issuer, clientId, clientSecret, fetch, clock, brokerClock })
-  const keys = new KeySet({ uri: broker.jwksUri, fetch, clock, onGone: (kids) => cache.dropKeys(kids), onProblem: hooks.problem })
-  const enforcer = new Enforcer(ledger, hooks)
+  const credentials = openCredentials({ issuer, clientId, clientSecret, clientKey })
+  const broker = new Broker({ issuer, clientId, credentials, fetch, clock, brokerClock })
+  const onGone = (kids: ReadonlySet<string>): void => {
+    cache.dropKeys(kids)
+    holds.recheck()
+  }
+  const keys = new KeySet({ uri: broker.jwksUri, fetch, clock, onGone, onProblem: hooks.problem })
+  const enforcer = new Enforcer(ledger, hooks, (entry, collapsed) => (collapsed ? holds.recheck() : holds.revoked(entry)))
   const about = (): Omit<Report, 'epoch' | 'seq'> => aboutGuard(settings, brokerClock.offsetSeconds)
-  const reporter = new Reporter({ broker, clock, hooks, random, stopping, about, onConflict: () => follower.doubtLog() })
+  const reporter = new Reporter({ broker, clock, hooks, random, stopping: stop.signal, about, onConflict: () => log.follower.doubtLog() })
+  const known = { settings, clock, hooks, stop, ledger, cache, brokerClock, broker, keys, enforcer, reporter }
+  const { becameLive, live, ...log } = openLog(known, () => holds.recheck())
+  const { catchUp, feed, follower } = log
+  const kids = new WeakMap<AccessClaims, string>()
+  const validity = new Validity({ brokerClock, keys, ledger, settings })
+  const holds: Holds = new Holds({ clock, freshness: feed.freshness, kids, validity, catchUp })
+  const checker = new Checker({ ...known, ...log, kids, validity, onIssued: (rev) => follower.hurry(rev), stopping: stop.signal })
+  return { ...known, ...log, live, becameLive, lastProblem, holds, checker }
+}
+
+type Known = Pick<Parts, 'settings' | 'clock' | 'hooks' | 'stop' | 'ledger' | 'cache' | 'brokerClock' | 'keys' | 'enforcer' | 'reporter'> & {
+  broker: Broker
+}
+type Log = Pick<Parts, 'feed' | 'follower' | 'sweeper' | 'live' | 'becameLive'> & { catchUp: (() => Promise<void> | undefined) | undefined }
+
+/** What brings the broker's log: the reader of its events, and the stream or the polls that they come by. */
+function openLog(known: Known, onLive: () => void): Log {
+  const { broker, brokerClock, clock, enforcer, hooks, keys, ledger, reporter, settings, stop } = known
+  const { guardId, pollSeconds, random } = settings
+  const stopping = stop.signal
+  const polls = pollSeconds !== undefined
   let becameLive: () => void = () => {}
   const live = new Promise<void>((resolve) => (becameLive = resolve))
   const feed = new FeedReader({
     clock,
-    hooks,
+    // Each poll brings it up to date: only what is new of that is said.
+    hooks: polls ? { ...hooks, live: onChange(hooks.live) } : hooks,
     keys,
     ledger,
     enforce: (entry, tell) => enforcer.enforce(entry, tell),
-    onEnforced: (epoch, seq) => reporter.enforced(epoch, seq),
-    onLive: () => becameLive(),
+    onEnforced: (epoch, seq) => (polls ? reporter.enforcedAnew(epoch, seq) : reporter.enforced(epoch, seq)),
+    onLive: () => {
+      becameLive()
+      onLive()
+    },
     now: () => brokerClock.now(),
   })
-  const follower: Follower = new Follower({ broker, clientId, clock, feed, guardId, hooks, random, stopping })
-  const onIssued = (rev: number): void => follower.hurry(rev)
-  const checker = new Checker({ broker, brokerClock, cache, clock, feed, hooks, keys, ledger, onIssued, settings, stopping })
-  const states = { ledger, cache, brokerClock, keys, enforcer, reporter, feed, follower, checker }
-  return { settings, clock, hooks, lastProblem, stop, live, becameLive, ...states }
+  const startOver = (): void => follower.startOver()
+  const sweeper = new Sweeper({ ...known, startOver })
+  const onPolled = (): void => sweeper.sweepIfDue()
+  const poller = polls ? new Poller({ broker, clock, feed, hooks, pollSeconds, random, stopping, onPolled }) : undefined
+  const follower: LogFollower = poller ?? new Follower({ broker, clock, feed, guardId, hooks, random, stopping })
+  return { feed, follower, sweeper, live, becameLive, catchUp: poller && (() => poller.catchUp()) }
+}
+
+/** Calls only when the epoch or the seq differs from the last call. */
+function onChange(call: Hooks['live']): Hooks['live'] {
+  let last = ''
+  return ({ epoch, seq }) => {
+    if (last === `${epoch}.${seq}`) return
+    last = `${epoch}.${seq}`
+    call({ epoch, seq })
+  }
 }
 
 function openHooks({ hooks: given }: Settings, clock: Clock): { hooks: Hooks; lastProblem: () => Problem | undefined } {

@@ -44,6 +44,12 @@ export class Reporter {
     if (!this.#running) void this.#run()
   }
 
+  /** As `enforced`, where the broker has not noted exactly that already. */
+  enforcedAnew(epoch: string, seq: number): void {
+    if (this.#last?.epoch !== epoch || this.#last.seq !== seq) this.enforced(epoch, seq)
+    else this.repeat()
+  }
+
   /** Says the last report again where that was long ago. */
   repeat(): void {
     if (this.#last === undefined || this.#running || this.#parts.clock.monotonicMs() - this.#last.atMs < REPEAT_MS) return

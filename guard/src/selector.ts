@@ -48,6 +48,35 @@ function matches(selector: Selector, bearer: Bearer): boolean {
   }
 }
 
+/** The key under which a selector is kept, so that what it covers is found without asking each. */
+export function keyOf(selector: Selector): string {
+  switch (selector.kind) {
+    case 'session':
+      return `s:${selector.sid}`
+    case 'grant':
+      return `g:${selector.sid}\n${selector.client_id}`
+    case 'subject':
+      return `u:${selector.sub}`
+    case 'client':
+      return `c:${selector.client_id}`
+    case 'tenant':
+      return `t:${selector.tid}`
+    case 'everything':
+      return '*'
+  }
+}
+
+/** The keys of every selector that matches a bearer. */
+export function keysOf({ sid, sub, client_id, tid }: Omit<Bearer, 'rev'>): string[] {
+  const keys = ['*']
+  if (sid !== undefined) keys.push(`s:${sid}`)
+  if (sid !== undefined && client_id !== undefined) keys.push(`g:${sid}\n${client_id}`)
+  if (sub !== undefined) keys.push(`u:${sub}`)
+  if (client_id !== undefined) keys.push(`c:${client_id}`)
+  if (tid !== undefined) keys.push(`t:${tid}`)
+  return keys
+}
+
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 export const isSeq = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 

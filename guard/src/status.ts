@@ -22,6 +22,8 @@ export interface GuardStatus {
   /** What was authorised before it is refused, because there were more revocations than `maxEntries`. */
   cutoffSeq: number | undefined
   cachedTokens: number
+  /** Connections that `hold` watches now. */
+  holds: number
   keys: number
   counters: {
     checks: number
@@ -41,7 +43,7 @@ export interface GuardStatus {
 }
 
 export function statusOf(
-  { brokerClock, cache, checker, feed, follower, keys, lastProblem, ledger, reporter, settings }: Parts,
+  { brokerClock, cache, checker, feed, follower, holds, keys, lastProblem, ledger, reporter, settings }: Parts,
   logout: LogoutCounters,
 ): GuardStatus {
   const silentForMs = feed.freshness.silentForMs()
@@ -58,6 +60,7 @@ export function statusOf(
     entries: ledger.size,
     cutoffSeq: ledger.cutoffSeq,
     cachedTokens: cache.size,
+    holds: holds.size,
     keys: keys.size,
     counters: {
       ...checker.counters,

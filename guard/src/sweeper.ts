@@ -1,33 +1,58 @@
-import type { Parts } from './parts.ts'
+import type { Clock } from './clock.ts'
+import type { Ledger } from './ledger.ts'
+import type { Settings } from './options.ts'
+import type { Reporter } from './reporter.ts'
+import type { TokenCache } from './token-cache.ts'
 
 const SWEEP_MS = 30_000
 
+export interface SweeperParts {
+  cache: TokenCache
+  clock: Clock
+  ledger: Ledger
+  reporter: Reporter
+  settings: Settings
+  /** The clock was set back: what has been forgotten since must be told again. */
+  startOver: () => void
+  stop: AbortController
+}
+
 /** Forgets, from time to time, what no token can need any more. */
 export class Sweeper {
-  readonly #parts: Parts
+  readonly #parts: SweeperParts
   #cancel: () => void = () => {}
+  #sweptAtMs = -Infinity
 
-  constructor(parts: Parts) {
+  constructor(parts: SweeperParts) {
     this.#parts = parts
   }
 
   start(): void {
-    this.#cancel = this.#parts.clock.after(SWEEP_MS, () => this.#sweep())
+    this.#cancel = this.#parts.clock.after(SWEEP_MS, () => this.#sweepAndGoOn())
   }
 
   stop(): void {
     this.#cancel()
   }
 
+  /** For a guard that may have no timers: sweeps where the last time was long enough ago. */
+  sweepIfDue(): void {
+    if (this.#parts.clock.monotonicMs() - this.#sweptAtMs >= SWEEP_MS) this.#sweep()
+  }
+
+  #sweepAndGoOn(): void {
+    this.#sweep()
+    if (!this.#parts.stop.signal.aborted) this.start()
+  }
+
   #sweep(): void {
-    const { cache, clock, follower, ledger, reporter, settings, stop } = this.#parts
+    const { cache, clock, ledger, reporter, settings, startOver } = this.#parts
+    this.#sweptAtMs = clock.monotonicMs()
     const tolerance = settings.clockToleranceSeconds
     const before = Math.floor(clock.nowMs() / 1000) - tolerance
-    // The clock was set back: what has been forgotten since must be told again.
-    if (before < ledger.sweptAt - tolerance) follower.startOver()
+    if (before < ledger.sweptAt - tolerance) startOver()
     ledger.sweep(before)
     cache.sweep(({ exp }) => exp < before)
     reporter.repeat()
-    if (!stop.signal.aborted) this.start()
   }
 }

@@ -101,7 +101,11 @@ function explain(error: unknown, expected: ExpectedJwt): VerifiedJwt {
     if (claim === 'aud') return refuse('audience', `It is meant for audience ${quoted(payload.aud)}; expected is ${quoted(expected.audience)}.`)
     if (claim === 'nbf' && typeof payload.nbf === 'number')
       return byTime('not_yet_valid', `It is not valid before ${time(payload.nbf)}, and here it is ${time(expected.now)}.`, payload)
-    return refuse('claims', `Its claim ${claim} is missing or not as it must be.`)
+    const value = payload[claim]
+    return refuse(
+      'claims',
+      `Its claim ${claim} must be there${value === undefined ? '' : ', of its own type'}, and is ${value === undefined ? 'absent' : quoted(value)}.`,
+    )
   }
   if (error instanceof errors.JWSSignatureVerificationFailed) return refuse('signature', 'Its signature is not good.')
   // `crit`, a payload that is no JSON, a broken encoding: whatever jose says of it, it is no token of ours.

@@ -90,6 +90,10 @@ export class Broker {
   /** The status of a whole route, instead of what it does. */
   broken: Record<string, number> = {}
   reportStatus = 204
+  /** Entries in one answer to a poll. */
+  page = 1000
+  /** With which guards have authenticated. */
+  readonly assertions: string[] = []
   /** Resolves what waits, for answers that a test wants late. */
   hold: Promise<void> | undefined
 
@@ -183,7 +187,11 @@ export class Broker {
     if (status !== undefined) return void response.writeHead(status).end()
     if (path === '/jwks') return json(response, 200, { keys: this.keys.map(({ jwk }) => jwk) })
     if (path === '/.well-known/openid-configuration') return json(response, 200, { issuer: this.calledItself ?? this.issuer })
-    if (headers.authorization !== basic(CLIENT)) return void response.writeHead(401).end()
+    const params = new URLSearchParams(method === 'POST' ? body : url.split('?')[1])
+    const assertion = params.get('client_assertion') ?? assertionOf(body)
+    if (assertion !== undefined) this.assertions.push(assertion)
+    else if (headers.authorization !== basic(CLIENT)) return void response.writeHead(401).end()
+    if (path === '/revocations' && headers.accept === 'application/json') return json(response, 200, this.#page(params))
     if (path === '/revocations') return this.#feed(headers['last-event-id'], response)
     if (path === '/revocations/enforced') {
       if (this.reportStatus === 204) this.reports.push(JSON.parse(body) as (typeof this.reports)[number])
@@ -191,6 +199,17 @@ export class Broker {
     }
     if (path === '/introspect') return void (this.active === undefined ? response.writeHead(503).end() : json(response, 200, { active: this.active }))
     response.writeHead(404).end()
+  }
+
+  /** A poll (docs/feed.md). */
+  #page(params: URLSearchParams) {
+    const [after, epoch] = [Number(params.get('after') ?? 0), params.get('epoch')]
+    const reset = epoch !== null && (epoch !== this.epoch || after > this.seq)
+    const rest = this.entries.filter(({ seq, exp }) => exp > this.clock.now && (reset || seq > after))
+    const entries = rest.slice(0, this.page)
+    const more = entries.length < rest.length
+    const seq = more ? (entries.at(-1)?.seq ?? 0) : this.seq
+    return { epoch: this.epoch, seq, entries, retired_kids: this.retiredKids, reset, more }
   }
 
   #feed(lastEventId: string | string[] | undefined, response: ServerResponse): void {
@@ -213,6 +232,9 @@ export class Broker {
 
 const json = (response: ServerResponse, status: number, body: unknown): void =>
   void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+
+const assertionOf = (body: string): string | undefined =>
+  body.startsWith('{') ? (JSON.parse(body) as { client_assertion?: string }).client_assertion : undefined
 
 const basic = ({ clientId, clientSecret }: typeof CLIENT): string => {
   const encode = (text: string): string => encodeURIComponent(text).replaceAll('%20', '+')

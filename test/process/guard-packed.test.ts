@@ -3,6 +3,8 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
 import { promisify } from 'node:util'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
+import { publint } from 'publint'
 import { onTestFinished, expect, test } from 'vitest'
 import { START, startBroker, TestClock } from '../guard/stand-in.ts'
 
@@ -32,9 +34,14 @@ process.stdout.write(JSON.stringify(said) + '\\n')
 const TYPED = `
 import { createGuard, type CheckResult, type Guard } from '@case-manager/guard'
 import { requireToken } from '@case-manager/guard/hono'
+import { claimsOf, requireToken as forExpress } from '@case-manager/guard/express'
+import { requireToken as forFastify } from '@case-manager/guard/fastify'
+import { holdConnection } from '@case-manager/guard/node'
 export const guard: Guard = createGuard({ issuer: 'https://sign-in.example', clientId: 'a', clientSecret: 'b', onLogout: ({ sid }) => void sid?.length })
 export const result: Promise<CheckResult> = guard.check('x')
-export const middleware = requireToken(guard, { scope: 'openid' })
+export const middleware = [requireToken(guard, { scope: 'openid' }), forExpress(guard), forFastify(guard)]
+export const sub: string = claimsOf({}).sub
+export const held = (response: import('node:http').ServerResponse): AbortSignal => holdConnection(guard, claimsOf({}), response)
 // @ts-expect-error an issuer must be given
 createGuard({ clientId: 'a', clientSecret: 'b' })
 `
@@ -66,6 +73,16 @@ async function packsWhole(built: string): Promise<void> {
   expect([license, readFileSync(join(built, 'LICENSE'), 'utf8')]).toEqual(['Apache-2.0', readFileSync(join(root, 'LICENSE'), 'utf8')])
 }
 
+/** What a registry's own checks say of the tarball. Node 20.19 and later load ES modules by `require` too, so that there is no second build. */
+async function isFitToPublish(tarball: Buffer): Promise<void> {
+  const data = tarball.buffer.slice(tarball.byteOffset, tarball.byteOffset + tarball.byteLength) as ArrayBuffer
+  expect((await publint({ pack: { tarball: data }, strict: true })).messages).toEqual([])
+  const analysis = await checkPackage(createPackageFromTarballData(new Uint8Array(data)))
+  if (!analysis.types) throw new Error('The tarball has no types.')
+  const problems = analysis.problems.filter((problem) => !('resolutionKind' in problem) || !['node10', 'node16-cjs'].includes(problem.resolutionKind))
+  expect(problems).toEqual([])
+}
+
 test('its tarball, installed alone in an empty project, is all an instance needs', async () => {
   const directory = temporary()
   const workspace = join(directory, 'workspace')
@@ -80,6 +97,7 @@ test('its tarball, installed alone in an empty project, is all an instance needs
   await packsWhole(built)
   await run('npm', ['pack', '--pack-destination', directory, '--ignore-scripts'], { cwd: built })
   const { version } = JSON.parse(readFileSync(join(built, 'package.json'), 'utf8')) as { version: string }
+  await isFitToPublish(readFileSync(join(directory, `case-manager-guard-${version}.tgz`)))
 
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'an-instance', private: true, type: 'module' }))
   await run('npm', ['install', '--prefix', project, '--no-audit', '--no-fund', join(directory, `case-manager-guard-${version}.tgz`)], {

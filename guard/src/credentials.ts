@@ -1,0 +1,67 @@
+import { importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
+import { quoted } from './quoted.ts'
+
+/** A private key as JWK, registered with the broker by its public half (`jwks` or `jwks_uri`). `alg` may be left out: ES256, or RS256 for RSA. */
+export type ClientKey = JWK & { kid: string }
+
+const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+const ASSERTION_SECONDS = 60
+const KEY_ALGORITHMS = ['ES256', 'RS256', 'PS256']
+
+/** How a guard authenticates to the broker: by a secret in a header, or by an assertion that is good once, in the body. */
+export type Credentials =
+  | { kind: 'secret'; authorization: string }
+  /** @param now epoch seconds by the broker's clock */
+  | { kind: 'assertion'; members: (now: number) => Promise<Record<string, string>> }
+
+export function openCredentials(options: {
+  issuer: string
+  clientId: string
+  clientSecret: string | undefined
+  clientKey: ClientKey | undefined
+}): Credentials {
+  const { clientId, clientKey, clientSecret, issuer } = options
+  if (clientKey === undefined) return { kind: 'secret', authorization: basic(clientId, clientSecret ?? '') }
+  let key: Promise<CryptoKey> | undefined
+  return {
+    kind: 'assertion',
+    members: async (now) => ({
+      client_assertion_type: ASSERTION_TYPE,
+      client_assertion: await assertion(await (key ??= importKey(clientKey)), { issuer, clientId, clientKey, now }),
+    }),
+  }
+}
+
+/** RFC 7523 §3. */
+function assertion(key: CryptoKey, about: { issuer: string; clientId: string; clientKey: ClientKey; now: number }): Promise<string> {
+  const { clientId, clientKey, issuer, now } = about
+  return new SignJWT({ iss: clientId, sub: clientId, aud: issuer, jti: crypto.randomUUID(), iat: now, exp: now + ASSERTION_SECONDS })
+    .setProtectedHeader({ alg: algorithmOf(clientKey), kid: clientKey.kid, typ: 'JWT' })
+    .sign(key)
+}
+
+const algorithmOf = ({ alg, kty }: ClientKey): string => alg ?? (kty === 'RSA' ? 'RS256' : 'ES256')
+
+async function importKey(clientKey: ClientKey): Promise<CryptoKey> {
+  const key = await importJWK(clientKey, algorithmOf(clientKey))
+  if (key instanceof Uint8Array) throw new TypeError('clientKey is a symmetric key; a private EC or RSA key is needed.')
+  return key
+}
+
+/** What is wrong with a key as it was given; undefined where nothing is. */
+export function clientKeyProblem(key: unknown): string | undefined {
+  if (typeof key !== 'object' || key === null) return 'it is no JWK'
+  const { alg, crv, d, kid, kty } = key as Record<string, unknown>
+  if (!(kty === 'EC' && crv === 'P-256') && kty !== 'RSA') return `its kty must be EC (with crv P-256) or RSA, and is ${quoted(kty)}`
+  if (typeof d !== 'string') return 'it has no private part (d)'
+  if (typeof kid !== 'string' || kid === '') return 'it has no kid'
+  if (alg !== undefined && (!KEY_ALGORITHMS.includes(alg as string) || (kty === 'EC') !== (alg === 'ES256')))
+    return `its alg must be ${kty === 'EC' ? 'ES256' : 'RS256 or PS256'}, and is ${quoted(alg)}`
+  return undefined
+}
+
+/** RFC 6749 §2.3.1: both are form-encoded before they are joined. */
+function basic(clientId: string, clientSecret: string): string {
+  const encode = (value: string): string => new URLSearchParams({ '': value }).toString().slice(1)
+  return `Basic ${btoa(`${encode(clientId)}:${encode(clientSecret)}`)}`
+}

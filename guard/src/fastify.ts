@@ -1,0 +1,52 @@
+import type { IncomingMessage } from 'node:http'
+import type { Requirement } from './authorize.ts'
+import { keepClaims } from './claims-of.ts'
+import type { Guard } from './guard.ts'
+import { readable, webRequest } from './node.ts'
+
+export { claimsOf } from './claims-of.ts'
+export { holdConnection } from './node.ts'
+
+/** As much of Fastify as is used: this package depends on no framework. */
+interface FastifyRequest {
+  raw: IncomingMessage
+  body?: unknown
+}
+interface FastifyReply {
+  code(status: number): unknown
+  header(name: string, value: string): unknown
+  send(payload: string): unknown
+}
+interface FastifyInstance {
+  hasContentTypeParser(type: string): boolean
+  addContentTypeParser(type: string, options: { parseAs: 'string' }, parser: (request: never, body: string, done: Done) => void): unknown
+  post(path: string, handler: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>): unknown
+}
+type Done = (error: Error | null, body?: unknown) => void
+
+const FORM = 'application/x-www-form-urlencoded'
+
+/** `app.addHook('onRequest', requireToken(guard))`, or for one route `{ onRequest: requireToken(guard) }`: then `claimsOf(request)`. */
+export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
+    const authorized = await guard.authorize(readable(request.raw), requirement)
+    if (!authorized.ok) return send(authorized.response, reply)
+    keepClaims(request, authorized.claims)
+    return undefined
+  }
+}
+
+/** A plugin: `app.register(receiveLogout(guard, '/oidc/backchannel-logout'))`. It brings a parser of forms where the app has none, for itself alone. */
+export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>, path: string) {
+  return (app: FastifyInstance, _options: unknown, done: (error?: Error) => void): void => {
+    if (!app.hasContentTypeParser(FORM)) app.addContentTypeParser(FORM, { parseAs: 'string' }, (_request, body, parsed) => parsed(null, body))
+    app.post(path, async (request, reply) => send(await guard.receiveLogout(webRequest(request.raw, request.body)), reply))
+    done()
+  }
+}
+
+async function send(answer: Response, reply: FastifyReply): Promise<unknown> {
+  reply.code(answer.status)
+  for (const [name, value] of answer.headers) reply.header(name, value)
+  return reply.send(await answer.text())
+}

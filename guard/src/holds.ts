@@ -1,0 +1,161 @@
+import type { AccessClaims } from './claims.ts'
+import type { Clock } from './clock.ts'
+import type { Freshness } from './freshness.ts'
+import { keyOf, keysOf, type Entry } from './selector.ts'
+import type { Validity } from './validity.ts'
+
+/** Why a hold ended: the `why` of its signal's reason. */
+export type HoldEnd = 'revoked' | 'expired' | 'stale' | 'stopped'
+
+const MESSAGES: Record<HoldEnd, string> = {
+  revoked: 'The token that opened this connection is revoked.',
+  expired: 'The token that opened this connection has expired.',
+  stale: 'The broker has not been heard for too long to know what is revoked.',
+  stopped: 'The guard was stopped.',
+}
+
+/** The `reason` of the signal that `hold` returns. */
+export class HoldEnded extends Error {
+  readonly why: HoldEnd
+
+  constructor(why: HoldEnd) {
+    super(MESSAGES[why])
+    this.name = 'HoldEnded'
+    this.why = why
+  }
+}
+
+export interface HoldOptions {
+  /** Releases the hold when it aborts: the connection has closed. Not given: the hold lasts until the token has expired. */
+  until?: AbortSignal | undefined
+  /** Do not abort because the broker is silent. Set it only where something else decides about that. */
+  throughStale?: boolean | undefined
+}
+
+/** The clock may be set, and a poll is due: look at least this often. */
+const LOOK_MS = 5000
+
+export interface HoldParts {
+  clock: Clock
+  freshness: Freshness
+  kids: WeakMap<AccessClaims, string>
+  validity: Validity
+  /** Before each look, where the guard polls. Never rejects. */
+  catchUp: (() => Promise<void> | undefined) | undefined
+}
+
+interface Held {
+  claims: AccessClaims
+  throughStale: boolean
+  abort: AbortController
+  release: () => void
+}
+
+/** Aborts the signal of each connection that is held open, as soon as the token that opened it is no longer valid. */
+export class Holds {
+  readonly #parts: HoldParts
+  readonly #held = new Set<Held>()
+  readonly #byKey = new Map<string, Set<Held>>()
+  #look: { atMs: number; cancel: () => void } | undefined
+  #stopped = false
+
+  constructor(parts: HoldParts) {
+    this.#parts = parts
+  }
+
+  get size(): number {
+    return this.#held.size
+  }
+
+  hold(claims: AccessClaims, { until, throughStale = false }: HoldOptions = {}): AbortSignal {
+    const abort = new AbortController()
+    const held: Held = { claims, throughStale, abort, release: () => this.#remove(held) }
+    const ended = this.#stopped ? 'stopped' : this.#ended(held)
+    if (ended !== undefined) abort.abort(new HoldEnded(ended))
+    else if (until?.aborted !== true) {
+      this.#add(held)
+      if (until !== undefined) {
+        until.addEventListener('abort', held.release, { once: true })
+        abort.signal.addEventListener('abort', () => until.removeEventListener('abort', held.release), { once: true })
+      }
+    }
+    return abort.signal
+  }
+
+  /** A revocation is enforced from now on. */
+  revoked({ seq, selector }: Entry): void {
+    for (const held of this.#byKey.get(keyOf(selector)) ?? []) if (held.claims.rev < seq) this.#end(held, 'revoked')
+  }
+
+  /** Something other than one revocation has changed: a key was withdrawn, another log began, entries became a cutoff. */
+  recheck(): void {
+    for (const held of this.#held) {
+      const ended = this.#ended(held)
+      if (ended !== undefined) this.#end(held, ended)
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const held of this.#held) this.#end(held, 'stopped')
+  }
+
+  #ended({ claims, throughStale }: Held): HoldEnd | undefined {
+    const { freshness, kids, validity } = this.#parts
+    const kid = kids.get(claims)
+    if ((kid !== undefined && validity.isKeyWithdrawn(kid)) || validity.revoked(claims) !== undefined) return 'revoked'
+    if (validity.secondsLeft(claims) <= 0) return 'expired'
+    return !throughStale && freshness.silentForMs() > validity.silenceMs ? 'stale' : undefined
+  }
+
+  #end(held: Held, why: HoldEnd): void {
+    this.#remove(held)
+    held.abort.abort(new HoldEnded(why))
+  }
+
+  #add(held: Held): void {
+    this.#held.add(held)
+    for (const key of keysOf(held.claims)) {
+      const same = this.#byKey.get(key)
+      if (same === undefined) this.#byKey.set(key, new Set([held]))
+      else same.add(held)
+    }
+    this.#lookWithin(this.#dueMs(held))
+  }
+
+  #remove(held: Held): void {
+    if (!this.#held.delete(held)) return
+    for (const key of keysOf(held.claims)) {
+      const same = this.#byKey.get(key)
+      same?.delete(held)
+      if (same?.size === 0) this.#byKey.delete(key)
+    }
+    if (this.#held.size > 0) return
+    this.#look?.cancel()
+    this.#look = undefined
+  }
+
+  #dueMs({ claims, throughStale }: Held): number {
+    const { freshness, validity } = this.#parts
+    const silent = throughStale ? Infinity : validity.silenceMs - freshness.silentForMs() + 1
+    return Math.max(1, Math.min(LOOK_MS, validity.secondsLeft(claims) * 1000, silent))
+  }
+
+  /** One timer for all holds. */
+  #lookWithin(ms: number): void {
+    const { clock } = this.#parts
+    const atMs = clock.monotonicMs() + ms
+    if (this.#look !== undefined && this.#look.atMs <= atMs) return
+    this.#look?.cancel()
+    this.#look = { atMs, cancel: clock.after(ms, () => void this.#lookNow()) }
+  }
+
+  async #lookNow(): Promise<void> {
+    this.#look = undefined
+    await this.#parts.catchUp?.()
+    this.recheck()
+    let due = LOOK_MS
+    for (const held of this.#held) due = Math.min(due, this.#dueMs(held))
+    if (this.#held.size > 0) this.#lookWithin(due)
+  }
+}

@@ -1,0 +1,84 @@
+import { Readable } from 'node:stream'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Requirement } from './authorize.ts'
+import type { AccessClaims } from './claims.ts'
+import type { Guard } from './guard.ts'
+
+/** A request of node:http, Express or the like; `body` where a parser has read it already. */
+export type NodeRequest = IncomingMessage & { body?: unknown }
+
+/**
+ * For a listener of node:http: `const claims = await requireToken(guard)(request, response); if (claims === undefined) return`.
+ * @returns the claims of a good bearer token; undefined where the request was answered (RFC 6750 §3)
+ */
+export function requireToken(guard: Pick<Guard, 'authorize'>, requirement?: Requirement) {
+  return async (request: IncomingMessage, response: ServerResponse): Promise<AccessClaims | undefined> => {
+    const authorized = await guard.authorize(readable(request), requirement)
+    if (authorized.ok) return authorized.claims
+    await send(authorized.response, response)
+    return undefined
+  }
+}
+
+/** Answers the broker's logout token, whether or not a parser has read the body. @throws TypeError where a body was read and is nowhere */
+export function receiveLogout(guard: Pick<Guard, 'receiveLogout'>) {
+  return async (request: NodeRequest, response: ServerResponse): Promise<void> => send(await guard.receiveLogout(webRequest(request)), response)
+}
+
+/**
+ * Destroys a connection when the token that opened it is no longer valid: a response of server-sent events, the socket of a WebSocket.
+ * @returns the signal, with the reason
+ */
+export function holdConnection(
+  guard: Pick<Guard, 'hold'>,
+  claims: AccessClaims,
+  connection: { destroy(): unknown; once(event: 'close', listener: () => void): unknown },
+): AbortSignal {
+  const closed = new AbortController()
+  connection.once('close', () => closed.abort())
+  const signal = guard.hold(claims, { until: closed.signal })
+  if (signal.aborted) connection.destroy()
+  else signal.addEventListener('abort', () => connection.destroy(), { once: true })
+  return signal
+}
+
+/** As much of a web `Request` as `authorize` reads. */
+export const readable = (request: Pick<IncomingMessage, 'headers'>): { headers: { get(name: string): string | null } } => ({
+  headers: {
+    get: (name) => {
+      const value = request.headers[name]
+      return value === undefined ? null : String(value)
+    },
+  },
+})
+
+/** @param parsed the body, where a parser has read it */
+export function webRequest(request: NodeRequest, parsed: unknown = request.body): Request {
+  const { method = 'GET', headers } = request
+  const type = headers['content-type']
+  const init: RequestInit & { duplex?: 'half' } = { method, headers: type === undefined ? {} : { 'content-type': type } }
+  if (method !== 'GET' && method !== 'HEAD') {
+    init.body = bodyOf(request, parsed) as NonNullable<RequestInit['body']>
+    init.duplex = 'half'
+  }
+  return new Request('http://localhost/', init)
+}
+
+function bodyOf(request: IncomingMessage, parsed: unknown): unknown {
+  if (typeof parsed === 'string' || parsed instanceof Uint8Array) return parsed
+  const members = typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : []
+  if (members.length > 0) {
+    const form = new URLSearchParams()
+    for (const [name, value] of members) for (const each of Array.isArray(value) ? value : [value]) form.append(name, String(each))
+    return form.toString()
+  }
+  // A 400 would be final, and the sign-out lost: the broker sends another logout token after any other failure.
+  if (request.readableDidRead)
+    throw new TypeError('The body of the logout token was read before receiveLogout, and is not in request.body. Parse it as a form, or not at all.')
+  return Readable.toWeb(request)
+}
+
+export async function send(answer: Response, response: ServerResponse): Promise<void> {
+  const body = await answer.text()
+  response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(body)
+}

@@ -1,0 +1,124 @@
+import type { Broker } from './broker.ts'
+import { pause, type Clock } from './clock.ts'
+import type { FeedReader } from './feed-reader.ts'
+import type { Hooks } from './hooks.ts'
+import type { LogFollower } from './log-follower.ts'
+import { isSeq } from './selector.ts'
+
+/** As for a stream that was lost a moment ago. */
+const RETRY_MS = 500
+/** A log of 10 million entries; an answer that always says `more` is no end. */
+const MAX_PAGES = 10_000
+
+export interface PollerParts {
+  broker: Broker
+  clock: Clock
+  feed: FeedReader
+  hooks: Hooks
+  pollSeconds: number
+  random: () => number
+  stopping: AbortSignal
+  /** After each poll that succeeded: where no timer runs between requests, this is the time to tidy. */
+  onPolled: () => void
+}
+
+interface Answer {
+  epoch: string
+  seq: number
+  entries: unknown[]
+  retired_kids: unknown
+  reset: boolean
+  more: boolean
+}
+
+/** Asks for what is new in the log when a token is checked and the last answer is too old (docs/feed.md, "Poll"). Needs no timer and no stream. */
+export class Poller implements LogFollower {
+  connected = false
+  connects = 0
+  readonly #parts: PollerParts
+  #polling: Promise<void> | undefined
+  #triedAtMs = -Infinity
+
+  constructor(parts: PollerParts) {
+    this.#parts = parts
+  }
+
+  /** Until tokens can be accepted; afterwards each check polls where it is due. */
+  async run(): Promise<void> {
+    const { clock, feed, random, stopping } = this.#parts
+    while (!stopping.aborted && !feed.ready) {
+      await this.#poll()
+      if (!feed.ready) await pause(clock, RETRY_MS * (0.2 + 0.8 * random()), stopping)
+    }
+  }
+
+  /** Undefined where the last poll is recent enough. Requests that come meanwhile wait for the same poll. */
+  catchUp(): Promise<void> | undefined {
+    const { clock, pollSeconds, stopping } = this.#parts
+    if (stopping.aborted) return undefined
+    return this.#polling ?? (clock.monotonicMs() - this.#triedAtMs < pollSeconds * 1000 ? undefined : this.#poll())
+  }
+
+  startOver(): void {
+    this.#parts.feed.startOver()
+    this.#triedAtMs = -Infinity
+  }
+
+  doubtLog(): void {
+    this.#parts.feed.resumeExactly()
+    this.#triedAtMs = -Infinity
+  }
+
+  hurry(): void {}
+
+  #poll(): Promise<void> {
+    this.#polling ??= this.#pollOnce().finally(() => (this.#polling = undefined))
+    return this.#polling
+  }
+
+  async #pollOnce(): Promise<void> {
+    const { clock, feed, hooks, onPolled, stopping } = this.#parts
+    this.#triedAtMs = clock.monotonicMs()
+    this.connects++
+    try {
+      // A second turn where the log turns out to be another one.
+      if ((await this.#readAll()) !== undefined) await this.#readAll()
+      this.connected = true
+      onPolled()
+    } catch (cause) {
+      this.connected = false
+      if (!feed.ready) this.#triedAtMs = -Infinity
+      if (!stopping.aborted) hooks.problem(new Error('The broker could not be polled for revocations.', { cause }))
+    } finally {
+      feed.ended()
+    }
+  }
+
+  /** @returns why it has to be read again, if it has to */
+  async #readAll(): Promise<string | undefined> {
+    const { broker, feed, stopping } = this.#parts
+    let { position } = feed
+    for (let page = 0; page < MAX_PAGES; page++) {
+      const answer = readAnswer(await broker.poll(position, stopping))
+      const again = this.#take(answer)
+      if (again !== undefined || !answer.more) return again
+      position = { epoch: answer.epoch, seq: answer.seq }
+    }
+    throw new Error(`the broker's answers do not end: ${MAX_PAGES} of them said "more"`)
+  }
+
+  #take({ epoch, seq, entries, retired_kids, reset, more }: Answer): string | undefined {
+    const { feed } = this.#parts
+    const id = `${epoch}.${seq}`
+    if (reset) feed.apply('reset', { epoch }, undefined)
+    const wrong = feed.apply('snapshot', { epoch, seq, entries, retired_kids }, id)
+    return wrong ?? (more ? undefined : feed.apply('live', { epoch, seq }, id))
+  }
+}
+
+function readAnswer(answer: unknown): Answer {
+  const { epoch, seq, entries, retired_kids, reset, more } = (answer ?? {}) as Record<string, unknown>
+  if (typeof epoch !== 'string' || !isSeq(seq) || !Array.isArray(entries))
+    throw new Error('the answer to the poll must hold epoch, seq and entries: is issuer set to the broker?')
+  return { epoch, seq, entries: entries as unknown[], retired_kids, reset: reset === true, more: more === true }
+}

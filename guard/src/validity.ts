@@ -1,0 +1,48 @@
+import type { BrokerClock } from './broker-clock.ts'
+import type { AccessClaims } from './claims.ts'
+import type { KeySet } from './keys.ts'
+import type { Ledger } from './ledger.ts'
+import type { Settings } from './options.ts'
+
+export interface ValidityParts {
+  brokerClock: BrokerClock
+  keys: KeySet
+  ledger: Ledger
+  settings: Pick<Settings, 'clockToleranceSeconds' | 'staleness'>
+}
+
+/** Whether a token that was verified once is still valid, by the clock and by what the broker has said so far. */
+export class Validity {
+  readonly #parts: ValidityParts
+
+  constructor(parts: ValidityParts) {
+    this.#parts = parts
+  }
+
+  /** Epoch seconds. A clock that was set back does not revive tokens whose revocations have been forgotten. */
+  now(): number {
+    const { brokerClock, ledger } = this.#parts
+    return Math.max(brokerClock.latest(), ledger.sweptAt)
+  }
+
+  /** Seconds until a token expires, clock tolerance included; 0 or less: it has expired. */
+  secondsLeft({ exp }: { exp: number }): number {
+    return exp + this.#parts.settings.clockToleranceSeconds - this.now()
+  }
+
+  isKeyWithdrawn(kid: string): boolean {
+    return !this.#parts.keys.has(kid)
+  }
+
+  /** `cutoff`: perhaps it is not revoked, but this guard no longer remembers enough to say so. */
+  revoked(claims: AccessClaims): 'revoked' | 'cutoff' | undefined {
+    const { ledger } = this.#parts
+    return ledger.isOfFormerLog(claims) ? 'revoked' : ledger.covers(claims)
+  }
+
+  /** For how long the broker may be silent before nothing can be accepted without asking it. */
+  get silenceMs(): number {
+    const { afterSeconds, policy } = this.#parts.settings.staleness
+    return (afterSeconds + (typeof policy === 'object' ? policy.acceptSeconds : 0)) * 1000
+  }
+}

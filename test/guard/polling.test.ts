@@ -1,0 +1,119 @@
+import { describe, expect, test } from 'vitest'
+import { createGuard, type Guard, type GuardOptions, type HoldEnded } from '@case-manager/guard'
+import { CLIENT, eventually, startBroker, startGuard, TestClock, why, type Broker } from './stand-in.ts'
+
+async function both(options: Partial<GuardOptions> = {}): Promise<{ broker: Broker; clock: TestClock; guard: Guard }> {
+  const clock = new TestClock('turned')
+  const broker = await startBroker(clock)
+  return { broker, clock, guard: await startGuard(broker, { pollSeconds: 5, ...options }) }
+}
+
+const polls = (broker: Broker): number => broker.count('/revocations')
+
+describe('a guard that polls (docs/feed.md, "Poll")', () => {
+  test('needs neither a start nor a stream: the first check reads the whole log, page by page', async () => {
+    const broker = await startBroker()
+    for (const sid of ['s_1', 's_2', 's_3', 's_4', 's_5']) broker.revoke({ kind: 'session', sid })
+    broker.page = 2
+    const guard = await startGuard(broker, { start: false, pollSeconds: 5 })
+    expect(await why(guard, await broker.token({ rev: 100 }))).toBe('revoked')
+    expect(await why(guard, await broker.token({ sid: 's_5', rev: 100 }))).toBe('revoked')
+    expect(await why(guard, await broker.token({ sid: 's_6', rev: 100 }))).toBe('good')
+    expect([polls(broker), broker.streams.size]).toEqual([3, 0])
+    expect(guard.status()).toMatchObject({ ready: true, connected: true, enforcedSeq: 105 })
+  })
+
+  test('enforces a revocation at the first check after pollSeconds, and does not ask before', async () => {
+    const { broker, clock, guard } = await both()
+    const token = await broker.token()
+    const asked = polls(broker)
+    broker.revoke({ kind: 'session', sid: 's_1' })
+    clock.advance(4.9)
+    expect([await why(guard, token), polls(broker)]).toEqual(['good', asked])
+    clock.advance(0.2)
+    expect([await why(guard, token), polls(broker)]).toEqual(['revoked', asked + 1])
+  })
+
+  test('asks once for all requests that come at once', async () => {
+    const { broker, clock, guard } = await both()
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => broker.token()))
+    clock.advance(6)
+    const asked = polls(broker)
+    expect(new Set(await Promise.all(tokens.map((token) => why(guard, token))))).toEqual(new Set(['good']))
+    expect(polls(broker)).toBe(asked + 1)
+  })
+
+  test('is stale when no poll has succeeded for 35 s, and accepts again with the first that does', async () => {
+    const { broker, clock, guard } = await both()
+    broker.broken['/revocations'] = 503
+    clock.advance(34)
+    expect(await why(guard, await broker.token())).toBe('good')
+    clock.advance(2)
+    expect(await why(guard, await broker.token())).toBe('stale')
+    broker.broken = {}
+    clock.advance(5)
+    expect(await why(guard, await broker.token())).toBe('good')
+  })
+
+  test('accepts nothing before the first poll has succeeded', async () => {
+    const broker = await startBroker()
+    broker.broken['/revocations'] = 500
+    const guard = await startGuard(broker, { start: false, pollSeconds: 5 })
+    expect(await why(guard, await broker.token())).toBe('starting')
+    expect(guard.status().lastProblem?.message).toContain(`answered the feed with 500 '', expected 200 "application/json"`)
+    broker.broken = {}
+    expect(await why(guard, await broker.token())).toBe('good')
+  })
+
+  test('a restored broker: tokens of the former log are refused', async () => {
+    const { broker, clock, guard } = await both()
+    const token = await broker.token()
+    expect(await why(guard, token)).toBe('good')
+    clock.advance(6)
+    broker.restore()
+    expect(await why(guard, token)).toBe('revoked')
+    expect(guard.status()).toMatchObject({ epoch: broker.epoch, counters: { resets: 1 } })
+  })
+
+  test('a log that was put back without a new epoch is read anew', async () => {
+    const { broker, clock, guard } = await both()
+    for (let n = 0; n < 100; n++) broker.revoke({ kind: 'session', sid: `x_${n}` })
+    clock.advance(6)
+    const token = await broker.token()
+    expect(await why(guard, token)).toBe('good')
+    clock.advance(6)
+    broker.seq -= 30
+    broker.entries = broker.entries.slice(0, 70)
+    expect(await why(guard, token)).toBe('revoked')
+    expect(guard.status().enforcedSeq).toBe(broker.seq)
+  })
+
+  test('reports what it enforces once, and not after each poll', async () => {
+    const { broker, clock, guard } = await both()
+    await eventually(() => expect(broker.reports).toHaveLength(1))
+    for (let n = 0; n < 5; n++) {
+      clock.advance(6)
+      await guard.check(await broker.token())
+    }
+    expect(broker.reports).toHaveLength(1)
+    broker.revoke({ kind: 'session', sid: 's_2' })
+    clock.advance(6)
+    await guard.check(await broker.token())
+    await eventually(() => expect(broker.reports.map(({ seq }) => seq)).toEqual([100, 101]))
+  })
+
+  test('polls for the connections that it holds, though no request comes', async () => {
+    const { broker, clock, guard } = await both()
+    const result = await guard.check(await broker.token())
+    if (!result.ok) throw new Error(result.why)
+    const signal = guard.hold(result.claims)
+    broker.revoke({ kind: 'session', sid: 's_1' })
+    clock.advance(5.1)
+    await eventually(() => expect((signal.reason as HoldEnded | undefined)?.why).toBe('revoked'))
+  })
+
+  test.each([0, 31, 5])('pollSeconds %d is refused where it is no interval or no shorter than afterSeconds', (pollSeconds) => {
+    const staleness = { afterSeconds: 5, policy: 'refuse' } as const
+    expect(() => createGuard({ issuer: 'https://sign-in.example', ...CLIENT, pollSeconds, staleness })).toThrow('pollSeconds: 1 to 30')
+  })
+})
