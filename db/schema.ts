@@ -164,8 +164,16 @@ export const participants = sqliteTable(
     joinedSeq: integer('joined_seq').notNull(),
     /** The latest revocation of this grant; 0 where there is none. */
     grantCutoff: integer('grant_cutoff').notNull().default(0),
+    /** Until then the user's authentication is recent enough for this client; NULL where it sets no limit, or this grant has ended by it. */
+    freshUntil: integer('fresh_until'),
   },
-  (t) => [primaryKey({ columns: [t.sid, t.clientId] }), index('participants_by_client').on(t.clientId, t.sid)],
+  (t) => [
+    primaryKey({ columns: [t.sid, t.clientId] }),
+    index('participants_by_client').on(t.clientId, t.sid),
+    index('participants_by_freshness')
+      .on(t.freshUntil, t.sid, t.clientId)
+      .where(sql`fresh_until IS NOT NULL`),
+  ],
 )
 
 export const codes = sqliteTable(
@@ -443,6 +451,8 @@ export const tenants = sqliteTable('tenants', {
   idleSeconds: integer('idle_seconds'),
   absoluteSeconds: integer('absolute_seconds'),
   staySignedInSeconds: integer('stay_signed_in_seconds'),
+  /** How old the user's authentication at Microsoft may be. */
+  maxAuthenticationSeconds: integer('max_authentication_seconds'),
   proofAssertedBy: text('proof_asserted_by'),
   proofAssertedAt: integer('proof_asserted_at'),
   consentConfirmedBy: text('consent_confirmed_by'),

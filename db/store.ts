@@ -202,7 +202,17 @@ export interface HistoryActs {
   securityHistory(input: { sub: string; before?: Pick<SecurityEvent, 'at' | 'id'> | undefined; limit: number }): Promise<SecurityEvent[]>
 }
 
-export type RejectedWhy = 'unknown' | 'expired' | 'revoked' | 'stale' | 'wrong_client' | 'wrong_redirect_uri' | 'wrong_verifier' | 'marked'
+/** `not_fresh`: the session is valid, and its user's authentication is too old for this client. */
+export type RejectedWhy =
+  | 'unknown'
+  | 'expired'
+  | 'revoked'
+  | 'stale'
+  | 'wrong_client'
+  | 'wrong_redirect_uri'
+  | 'wrong_verifier'
+  | 'marked'
+  | 'not_fresh'
 
 export interface TokenActs {
   /**
@@ -215,6 +225,8 @@ export interface TokenActs {
     redirectUri: string | undefined
     verifier: string | undefined
     familyId: string
+    /** How old the user's authentication may be for this client: then its grant ends. */
+    maxAuthenticationSeconds?: number | undefined
     now: number
   }): Promise<
     | { outcome: 'redeemed'; session: Session; grant: CodeGrant; family: TokenFamily | undefined; rev: number }
@@ -308,6 +320,13 @@ export interface RevocationActs {
   fanOutPending(input: { limit: number; nowMs: number }): Promise<{ pending: DeliveryRef[]; more: boolean }>
   /** Ends sessions whose idle, absolute or marked time has passed, each through the log. */
   expireSessions(input: { now: number; limit: number }): Promise<Committed[]>
+  /** Ends grants whose user's authentication has become too old for their client, each through the log. */
+  expireGrants(input: { now: number; limit: number }): Promise<{ committed: Committed[]; more: boolean }>
+  /**
+   * A new limit on the age of authentications (not given: none), of a tenant's users or for a client: applies it to the next page of sessions or
+   * grants that are open already. Resumable; nothing is written once it is applied. True while there is more.
+   */
+  applyAuthenticationAge(input: { kind: 'tenant' | 'client'; key: string; seconds: number | undefined }): Promise<boolean>
   /**
    * Microsoft wants to see the user again: from now on /authorize asks for it, and from `markAt` on the session has ended with `reason`.
    * The earlier of two marks stands; a sign-in clears it. False where the session is not live.

@@ -287,6 +287,8 @@ export interface Tenant {
   idleSeconds?: number | undefined
   absoluteSeconds?: number | undefined
   staySignedInSeconds?: number | undefined
+  /** How old a user's authentication at Microsoft may be. The broker's own limit counts too: the lower one decides. */
+  maxAuthenticationSeconds?: number | undefined
   /** Who asserted the proof of MFA, and when. Not there: it came with the settings or by command. */
   proofAssertedBy?: string | undefined
   proofAssertedAt?: number | undefined

@@ -2,6 +2,7 @@ import type { Deps } from '../src/deps.ts'
 import { type Checks, createChecks } from '../src/checks/checks.ts'
 import { createLanes, type Lanes } from '../src/revocation/lanes.ts'
 import { messageKinds } from '../src/revocation/message-kinds.ts'
+import { applyLimits } from './apply-limits.ts'
 import { askMicrosoft } from './ask-microsoft.ts'
 import { deliver } from './deliver.ts'
 import { fanOutDeliveries } from './fan-out-deliveries.ts'
@@ -27,6 +28,7 @@ const SWEEP_MS = 500
 const PROBE_MS = 1_000
 const ASK_MICROSOFT_MS = 500
 const SUBSCRIPTIONS_MS = 60_000
+const LIMITS_MS = 10_000
 const FORGET_MS = 5_000
 const PURGE_MS = 10 * 60_000
 const CHECKS_MS = 20_000
@@ -84,6 +86,7 @@ function startOthers(deps: Deps, { checks, lanes, probing, stillGoing }: Parts):
     repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps)),
     repeat(deps.log, 'relay-deliveries', RELAY_MS, () => relayDeliveries(lanes)),
     repeat(deps.log, 'sweep-expired', SWEEP_MS, sweepingExpired(deps, checks ?? createChecks(deps), stillGoing)),
+    repeat(deps.log, 'apply-limits', LIMITS_MS, () => applyLimits(deps, stillGoing)),
     repeat(deps.log, 'forget-erased', FORGET_MS, () => forgetErased(deps, stillGoing)),
     ...(checks === undefined ? [] : [repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))]),
     repeat(

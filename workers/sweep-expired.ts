@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Checks } from '../src/checks/checks.ts'
 import type { Deps } from '../src/deps.ts'
 
-/** Ends sessions whose time has passed, each through the log, so that instances hear of it as of any other end. */
+/** Ends sessions and grants whose time has passed, each through the log, so that instances hear of it as of any other end. */
 
 /** Some 10 ms of the store: a refresh that comes meanwhile waits for one of them. */
 const BATCH = 25
@@ -34,7 +34,8 @@ export async function sweepExpired(deps: SweepDeps, going: Going = () => true): 
     // After the clock was read, so that no step comes in between.
     if (deps.clockWatch.disagrees()) return
     const committed = await deps.store.expireSessions({ now, limit: BATCH })
-    if (committed.length < BATCH) return
+    const grants = await deps.store.expireGrants({ now, limit: BATCH })
+    if (committed.length < BATCH && !grants.more) return
     // Sign-ins, refreshes and sign-outs have at least half of the time, however many sessions expire together.
     await sleep(Math.min(performance.now() - begunMs, MOST_PAUSE_MS))
   }

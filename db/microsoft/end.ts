@@ -5,7 +5,7 @@ import { query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { append, lockHead } from '../revocation/log.ts'
 import { sessions } from '../schema.ts'
-import { isLive, sessionFields, sessionsAndUsers } from '../session/row.ts'
+import { authenticatedAt, isLive, sessionFields, sessionsAndUsers } from '../session/row.ts'
 import type { SessionRow } from '../session/row.ts'
 import type { MicrosoftActs } from '../store.ts'
 import type { Committed } from '../types.ts'
@@ -25,9 +25,6 @@ const byMicrosoft = query(
     sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.microsoftSid} = ${p.microsoftSid} AND ${sessions.endedSeq} IS NULL
       ORDER BY ${sessions.sid}${forUpdate(sessions)}`,
 )
-
-/** By Microsoft's clock; where it did not say, by ours. */
-const authenticatedAt = (row: SessionRow): number => (row.authTime > 0 ? row.authTime : row.openedAt)
 
 const isMeant = (row: SessionRow, until: number | undefined): boolean => until === undefined || authenticatedAt(row) <= until
 

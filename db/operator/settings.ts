@@ -39,6 +39,10 @@ export function* setSettingOnce(name: string, value: string): Act<string> {
   return value
 }
 
+/** For what no broker keeps in memory: the registry's version stays. */
+export const keepSetting = (name: string, value: string): Act<number> => set.run({ name, value })
+export const dropSetting = (name: string): Act<number> => unset.run({ name })
+
 /** Writes a value and reads it back. It is of no interest to other brokers. */
 export function* probe(written: string): Act<void> {
   yield* set.run({ name: 'probe', value: written })

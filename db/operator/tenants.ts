@@ -16,7 +16,7 @@ import { registryChanged } from './version.ts'
 
 const tenantFields = {
   ...columnsOf(tenants, 'tid', 'name', 'mfaProof', 'idleSeconds', 'absoluteSeconds', 'staySignedInSeconds', 'connectedAt', 'removedAt'),
-  ...columnsOf(tenants, 'proofAssertedBy', 'proofAssertedAt', 'consentConfirmedBy', 'consentConfirmedAt'),
+  ...columnsOf(tenants, 'maxAuthenticationSeconds', 'proofAssertedBy', 'proofAssertedAt', 'consentConfirmedBy', 'consentConfirmedAt'),
 }
 type TenantRow = RowOf<typeof tenantFields>
 
@@ -35,7 +35,8 @@ const put = command(
   (p: Takes<{ [K in keyof TenantRow]: TenantRow[K] | undefined }>) =>
     sql`${insertInto(tenants, {
       ...{ tid: p.tid, name: p.name, mfaProof: p.mfaProof, idleSeconds: p.idleSeconds, absoluteSeconds: p.absoluteSeconds },
-      ...{ staySignedInSeconds: p.staySignedInSeconds, proofAssertedBy: p.proofAssertedBy, proofAssertedAt: p.proofAssertedAt },
+      ...{ staySignedInSeconds: p.staySignedInSeconds, maxAuthenticationSeconds: p.maxAuthenticationSeconds },
+      ...{ proofAssertedBy: p.proofAssertedBy, proofAssertedAt: p.proofAssertedAt },
       ...{ consentConfirmedBy: p.consentConfirmedBy, consentConfirmedAt: p.consentConfirmedAt, connectedAt: p.connectedAt, removedAt: p.removedAt },
     })} ON CONFLICT (${names(tenants.tid)}) DO UPDATE SET ${assign(tenants, changed)}`,
 )
@@ -50,6 +51,7 @@ const tenantOf = (row: TenantRow): Tenant => ({
   idleSeconds: optional(row.idleSeconds),
   absoluteSeconds: optional(row.absoluteSeconds),
   staySignedInSeconds: optional(row.staySignedInSeconds),
+  maxAuthenticationSeconds: optional(row.maxAuthenticationSeconds),
   proofAssertedBy: optional(row.proofAssertedBy),
   proofAssertedAt: optional(row.proofAssertedAt),
   consentConfirmedBy: optional(row.consentConfirmedBy),
@@ -60,10 +62,10 @@ const tenantOf = (row: TenantRow): Tenant => ({
 
 function* write(tenant: Tenant): Act<void> {
   const { tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt } = tenant
-  const { proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt } = tenant
+  const { maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt } = tenant
   yield* put.run({
     ...{ tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt },
-    ...{ proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt },
+    ...{ maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt },
   })
   yield* registryChanged()
 }

@@ -18,8 +18,8 @@ type Asked = Pick<Input, 'familyId' | 'generation' | 'clientId' | 'now'>
 const usedAt = sql<number>`used.now`
 const asked = <K extends keyof Asked>(name: K): Param<Asked[K]> => sql<Asked[K]>`asked.${sql.identifier(name)}`
 
-// A family that is rotated is covered by no cutoff.
-const { cutoff: _cutoff, grantCutoff: _grantCutoff, ...read } = familyFields
+// A family that is rotated is covered by no cutoff, and its user's authentication is recent enough.
+const { cutoff: _cutoff, grantCutoff: _grantCutoff, freshUntil: _freshUntil, ...read } = familyFields
 const fields = {
   ...read,
   now: asked('now'),

@@ -1,6 +1,8 @@
 import type { Engine } from '../engine/act.ts'
+import { applyingAge } from '../session/age.ts'
 import { mark } from '../session/mark.ts'
 import type { FeedActs, RevocationActs } from '../store.ts'
+import { expiringGrants } from './expire-grants.ts'
 import { expireSessions, START } from './expire.ts'
 import { fanOutPending } from './fan-out.ts'
 import { following } from './feed.ts'
@@ -31,6 +33,8 @@ export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked'
       place = done.place
       return done.committed
     },
+    expireGrants: expiringGrants(engine),
+    applyAuthenticationAge: applyingAge(engine),
     markSession: (input) => write(() => mark(input)),
     findRevocation: (seq) => read(() => findRevocation(seq)),
     everythingRevokedAt: () => read(everythingRevokedAt),

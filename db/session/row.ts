@@ -65,6 +65,11 @@ export const sessionByCookie = (cookieHash: string): Act<SessionRow | undefined>
  */
 export const lockSession = (sid: string): Act<{ sid: string } | undefined> => locked.get({ sid })
 
+/** By Microsoft's clock; where it did not say, by ours. */
+export const authenticatedAt = (row: Pick<SessionRow, 'authTime' | 'openedAt'>): number => (row.authTime > 0 ? row.authTime : row.openedAt)
+/** `authenticatedAt` in SQL, of a row of `sessions`. */
+export const authenticationTime: SQL<number> = sql<number>`CASE WHEN ${sessions.authTime} > 0 THEN ${sessions.authTime} ELSE ${sessions.openedAt} END`
+
 type Limits = Pick<SessionRow, 'lastActiveAt' | 'idleSeconds' | 'absoluteAt' | 'markAt'>
 /** The ends that time brings, the earliest first; the sweep names its reason by the first. */
 export function deadlineOf(row: Limits): number {

@@ -7,6 +7,7 @@ import { append, headOfOpening, lockHead } from '../revocation/log.ts'
 import { sessions } from '../schema.ts'
 import type { NewSession, SignInActs } from '../store.ts'
 import type { Committed } from '../types.ts'
+import { freshen } from './age.ts'
 import { addCode } from './code.ts'
 import { recordEvent } from './history.ts'
 import { deadlineOf, isLive, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, timeReason } from './row.ts'
@@ -81,6 +82,7 @@ function* letIn(ambient: Ambient, { session: input, code, browserCookieHash, ids
   const former = browserCookieHash === undefined ? undefined : yield* formerOf(browserCookieHash, sub, now)
   if (former !== undefined && isRenewed(former, sub, now)) {
     yield* renew.run({ ...valuesOf(input, now), sid: former.sid })
+    yield* freshen(former, input.authTime)
     if (code !== undefined) yield* addCode(code, { sid: former.sid, openedSeq: former.head })
     return yield* signedIn(former.sid, true, [])
   }

@@ -11,7 +11,7 @@ import { optional } from '../engine/values.ts'
 import { covers, grantCutoff } from '../revocation/covers.ts'
 import { append } from '../revocation/log.ts'
 import { codes, participants } from '../schema.ts'
-import { lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch } from '../session/row.ts'
+import { authenticatedAt, lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch } from '../session/row.ts'
 import type { SessionRow } from '../session/row.ts'
 import type { RejectedWhy, TokenActs } from '../store.ts'
 import type { CodeGrant } from '../types.ts'
@@ -38,10 +38,12 @@ const consume = command(
     sql`UPDATE ${codes} SET ${assign(codes, { consumedAt: p.now })} WHERE ${codes.codeHash} = ${p.codeHash} AND ${codes.consumedAt} IS NULL`,
 )
 const join = command(
-  (p: Takes<{ sid: string; clientId: string; now: number; head: number }>) =>
-    sql`${insertInto(participants, { sid: p.sid, clientId: p.clientId, firstAt: p.now, lastAt: p.now, joinedSeq: p.head })}
-      ON CONFLICT (${names(participants.sid, participants.clientId)})
-      DO UPDATE SET ${assign(participants, { lastAt: excluded(participants.lastAt), joinedSeq: excluded(participants.joinedSeq) })}`,
+  (p: Takes<{ sid: string; clientId: string; now: number; head: number; freshUntil: number | undefined }>) =>
+    sql`${insertInto(participants, {
+      ...{ sid: p.sid, clientId: p.clientId, firstAt: p.now, lastAt: p.now, joinedSeq: p.head, freshUntil: p.freshUntil },
+    })} ON CONFLICT (${names(participants.sid, participants.clientId)}) DO UPDATE SET ${assign(participants, {
+      ...{ lastAt: excluded(participants.lastAt), joinedSeq: excluded(participants.joinedSeq), freshUntil: excluded(participants.freshUntil) },
+    })}`,
 )
 
 type Redemption = Parameters<TokenActs['redeemAuthorizationCode']>[0]
@@ -78,19 +80,26 @@ function* reuse(ambient: Ambient, code: CodeRow, { codeHash, now }: Redemption):
   return { outcome: 'reused', committed }
 }
 
-function* notRedeemable(code: CodeRow, row: SessionRow | undefined, { redirectUri, now }: Redemption): Act<RejectedWhy | undefined> {
+function* notRedeemable(code: CodeRow, row: SessionRow | undefined, input: Redemption): Act<RejectedWhy | undefined> {
+  const { redirectUri, now } = input
   // RFC 6749 §4.1.3: named at /authorize, so it must be named here, as an exact match.
   if (code.redirectUri !== redirectUri) return 'wrong_redirect_uri'
   if (code.expiresAt <= now) return 'expired'
   const standing = yield* standingOf(row, now)
   if (standing.state === 'unknown') return 'unknown'
-  return standing.state === 'ended' ? rejectedBy(standing.why) : undefined
+  if (standing.state === 'ended') return rejectedBy(standing.why)
+  return row !== undefined && now >= (freshUntil(row, input) ?? Infinity) ? 'not_fresh' : undefined
 }
 
-function* take(code: CodeRow, row: SessionRow, rev: number, { codeHash, clientId, familyId, now }: Redemption): Act<Redeemed> {
+/** When the user's authentication becomes too old for the client that redeems. */
+const freshUntil = (row: SessionRow, { maxAuthenticationSeconds: most }: Redemption): number | undefined =>
+  most === undefined ? undefined : authenticatedAt(row) + most
+
+function* take(code: CodeRow, row: SessionRow, rev: number, input: Redemption): Act<Redeemed> {
   const { sid } = code
+  const { codeHash, clientId, familyId, now } = input
   yield* consume.run({ codeHash, now })
-  yield* join.run({ sid, clientId, now, head: rev })
+  yield* join.run({ sid, clientId, now, head: rev, freshUntil: freshUntil(row, input) })
   yield* touch(row, undefined, now)
   const grant = grantOf(code)
   const offline = splitList(code.scope).includes('offline_access')

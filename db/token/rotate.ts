@@ -7,7 +7,7 @@ import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { covers, grantCutoff, isCovered } from '../revocation/covers.ts'
 import { append } from '../revocation/log.ts'
-import { families, sessions } from '../schema.ts'
+import { families, participants, sessions } from '../schema.ts'
 import { isRevoked, joinUser, rejectedBy, sessionFields, sessionIsLive, sessionOf, standingOf, touch } from '../session/row.ts'
 import type { Ambient } from '../engine/act.ts'
 import type { RejectedWhy, Store } from '../store.ts'
@@ -30,10 +30,13 @@ export const familyFields = {
   familyOpenedSeq: families.openedSeq,
   /** The latest revocation of this grant or of its client. */
   grantCutoff: grantCutoff(families.sid, families.clientId),
+  /** Until then the user's authentication is recent enough for the client; NULL where it sets no limit. */
+  freshUntil: sql<number | null>`(SELECT ${participants.freshUntil} FROM ${participants}
+    WHERE ${participants.sid} = ${families.sid} AND ${participants.clientId} = ${families.clientId})`,
 }
 type FamilyRow = RowOf<typeof familyFields>
-/** Without its cutoffs: they were looked at. */
-type CheckedFamily = Omit<FamilyRow, 'cutoff' | 'grantCutoff'>
+/** Without what was looked at. */
+type CheckedFamily = Omit<FamilyRow, 'cutoff' | 'grantCutoff' | 'freshUntil'>
 
 const familyOfSession = sql`${families} JOIN ${sessions} ON ${sessions.sid} = ${families.sid} ${joinUser}`
 const byId = query(
@@ -91,7 +94,7 @@ export type Rotation = Awaited<ReturnType<Store['rotateRefreshToken']>>
  */
 export const mayRotate = (p: Takes<Pick<Input, 'generation' | 'clientId' | 'now'>>): SQL =>
   sql`${families.generation} = ${p.generation} AND ${families.clientId} = ${p.clientId} AND ${sessionIsLive(p.now)}
-    AND NOT ${isCovered(familyFields.grantCutoff, families.openedSeq)}`
+    AND NOT ${isCovered(familyFields.grantCutoff, families.openedSeq)} AND coalesce(${familyFields.freshUntil} > ${p.now}, TRUE)`
 
 const familyOf = (row: CheckedFamily, generation = row.generation): TokenFamily => ({
   familyId: row.familyId,
@@ -156,6 +159,7 @@ export function* rotate(ambient: Ambient, input: Input): Act<Rotation> {
   if (standing.state === 'unknown') return rejected('unknown')
   if (standing.state === 'ended') return rejected(rejectedBy(standing.why))
   if (covers(row.grantCutoff, row.familyOpenedSeq)) return rejected('revoked')
+  if (row.freshUntil !== null && row.freshUntil <= now) return rejected('not_fresh')
   if (generation === row.generation) {
     yield* advance.run({ familyId, generation, now })
     yield* touch(row, clientId, now)

@@ -4,7 +4,16 @@ import type { Tenant } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { probePause, resumeProbe } from '../microsoft/probe-pause.ts'
 import { appManifest } from '../microsoft/registration.ts'
-import { connectTenant, disconnectTenant, readTenantId, tenantBefore, tenantState, UNDECIDED } from '../microsoft/tenants.ts'
+import {
+  authenticationLimit,
+  connectTenant,
+  disconnectTenant,
+  MAX_AUTHENTICATION,
+  readTenantId,
+  tenantBefore,
+  tenantState,
+  UNDECIDED,
+} from '../microsoft/tenants.ts'
 import { changes } from '../protocol/changes.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof } from '../protocol/mfa-proof.ts'
 import { seconds } from '../protocol/described.ts'
@@ -25,11 +34,22 @@ const addition = z.strictObject({
     .optional(),
 })
 
+const { least, most } = MAX_AUTHENTICATION
+const change = z.strictObject({
+  max_authentication_age: z
+    .int(`a whole number of seconds from ${least} to ${most}, or null`)
+    .min(least, `at least ${least}`)
+    .max(most, `at most ${most}`)
+    .nullable()
+    .meta({ description: 'sessions of its users end when their authentication at Microsoft is so many seconds old; null: no limit of its own' }),
+})
+
 const tenant = shape('Tenant', {
   tid: z.string(),
   name: z.string().nullable(),
   mfa_proof: z.string().meta({ description: 'auth_context:c1 (to c25), amr, conditional_access; or undecided: then no user of it can sign in' }),
   allowed: z.boolean(),
+  max_authentication_age: z.int().nullable().meta({ description: 'in seconds; the broker’s own limit counts beside it' }),
   operators: z.boolean().meta({ description: 'the tenant whose app roles make operators' }),
   proof_asserted_by: z.string().nullable(),
   proof_asserted_at: seconds.nullable(),
@@ -61,6 +81,15 @@ const ADD = {
   answers: { 201: ok('Connected.', tenant) },
   rejects: [409, 422] as const,
 }
+const CHANGE = {
+  id: 'changeTenant',
+  summary: 'Changes a tenant’s limit on the age of an authentication',
+  may: 'administer' as const,
+  params: one,
+  body: change,
+  answers: { 200: ok('Changed.', tenant) },
+  rejects: [404] as const,
+}
 const REMOVE = {
   id: 'removeTenant',
   summary: 'Disconnects a tenant and revokes its users’ sessions',
@@ -88,6 +117,7 @@ const MANIFEST = {
 export function tenantRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   connecting(routes, deps)
+  changing(routes, deps)
   disconnecting(routes, deps)
   resuming(routes, deps)
   setupTokens(routes, deps)
@@ -121,6 +151,21 @@ function connecting(routes: Hono<AdminEnv>, deps: Deps): void {
     }
     const row = await recorded(deps, caller, about, connect, (after) => ({ changed: changes(before, tenantState(after)) }))
     return c.json(shown(row, deps.connection.current().operatorTenant), 201)
+  })
+}
+
+function changing(routes: Hono<AdminEnv>, deps: Deps): void {
+  route(routes, 'patch', '/tenants/:tid', CHANGE, async ({ caller, params: { tid }, body }, c) => {
+    const maxAuthenticationSeconds = body.max_authentication_age ?? undefined
+    const changed = changes(authenticationLimit(await deps.store.findTenant(tid)), authenticationLimit({ maxAuthenticationSeconds }))
+    const row = await recorded(deps, caller, { act: 'tenant.change', target: `tenant ${tid}`, details: { changed } }, async () => {
+      const done = await deps.store.changeTenant({ tid, change: { maxAuthenticationSeconds } })
+      const after = done ? await deps.store.findTenant(tid) : undefined
+      if (after === undefined)
+        throw new Problem(404, 'No such tenant', `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`)
+      return after
+    })
+    return c.json(shown(row, deps.connection.current().operatorTenant))
   })
 }
 
@@ -174,6 +219,7 @@ function shown(row: Tenant, operatorTenant: string | undefined): Record<string, 
     name: row.name ?? null,
     mfa_proof: row.mfaProof,
     allowed: row.removedAt === undefined,
+    max_authentication_age: row.maxAuthenticationSeconds ?? null,
     operators: row.tid === operatorTenant,
     proof_asserted_by: row.proofAssertedBy ?? null,
     proof_asserted_at: row.proofAssertedAt ?? null,

@@ -5,6 +5,7 @@ import { registration, signInReturn } from '../microsoft/registration.ts'
 import { assertedByTenantSetting, isAnothers, isDecided, trialSetting } from '../microsoft/tenants.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok, unknown, warning } from './finding.ts'
+import { reEntry } from './re-entry.ts'
 
 /** The connection to Microsoft: whether it is there, and for each tenant whether users can sign in and what they prove. */
 
@@ -55,6 +56,14 @@ export const microsoftChecks: readonly Check[] = [
   { id: 'sign-ins', question: 'Do users get through Microsoft’s sign-in?', cost: 'cheap', severity: 'page', look: (all) => eachTenant(all, signIns) },
   { id: 'consent', question: 'Has the tenant consented?', cost: 'cheap', severity: 'none', setup: true, look: (all) => eachTenant(all, consent) },
   { id: 'mfa-proof', question: 'Is MFA proved?', cost: 'cheap', severity: 'none', setup: true, look: mfaProofs },
+  {
+    id: 're-entry',
+    question: 'Is periodic re-entry of password and MFA enforced?',
+    cost: 'cheap',
+    severity: 'none',
+    setup: true,
+    look: (all) => eachTenant(all, reEntry),
+  },
   {
     id: 'optional-claims',
     question: 'Do the optional claims arrive?',

@@ -18,15 +18,17 @@ export function tenantCommands(program: Command, context: Context): void {
           one.allowed === true ? 'yes' : 'no',
           one.mfa_proof,
           one.operators === true ? 'yes' : '',
+          one.max_authentication_age,
           time(one.consent_confirmed_at),
         ])
         return [
-          columns(['TENANT', 'NAME', 'ALLOWED', 'MFA PROOF', 'OPERATORS', 'CONSENT CONFIRMED'], rows),
+          columns(['TENANT', 'NAME', 'ALLOWED', 'MFA PROOF', 'OPERATORS', 'MAX AGE (S)', 'CONSENT CONFIRMED'], rows),
           ...answer.differences.map((words) => `${words}\n`),
         ].join('')
       })
     })
   addCommand(tenants, context)
+  changeCommand(tenants, context)
   removeCommand(tenants, context)
   resumeCommand(tenants, context)
   redriveCommand(tenants, context)
@@ -51,6 +53,23 @@ function addCommand(tenants: Command, context: Context): void {
         context.print(command, answer, () => `${answer.tid} is connected. ${next}\n`)
       }),
     'cmb tenants add 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --name Contoso',
+  )
+}
+
+function changeCommand(tenants: Command, context: Context): void {
+  examples(
+    tenants
+      .command('change <tid>')
+      .description('Change a tenant’s limit: its users’ sessions end when their authentication at Microsoft is this old.')
+      .requiredOption('--max-authentication-age <seconds>', 'from 300 on; none: no limit of its own')
+      .addOption(asJson())
+      .action(async (tid: string, { maxAuthenticationAge: given }: { maxAuthenticationAge: string }, command: Command) => {
+        if (given !== 'none' && !/^\d{1,9}$/.test(given)) throw new CommandFailure(EXIT.usage, '--max-authentication-age: give seconds, or none.')
+        const body = { max_authentication_age: given === 'none' ? null : Number(given) }
+        const answer = await (await context.broker(command)).send('PATCH', `/tenants/${encodeURIComponent(tid)}`, body)
+        context.print(command, answer, () => `${tid} is changed. Sessions that are open already follow within seconds.\n`)
+      }),
+    'cmb tenants change 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --max-authentication-age 28800',
   )
 }
 

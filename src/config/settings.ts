@@ -225,6 +225,18 @@ const limits = {
   }),
 }
 
+/** What a session needs beside the time that it lasts. */
+const sessionRules = {
+  maxAuthenticationSeconds: setting({
+    name: 'BROKER_MAX_AUTHENTICATION_AGE',
+    section: 'sessions',
+    defaultText: 'none',
+    schema: parse.whole(300, 7_776_000, 'seconds'),
+    example: '28800',
+    text: 'Periodic re-entry, in seconds: a session ends when the user’s authentication at Microsoft (`auth_time`) is this old, and the next sign-in needs a newer one. [Re-entry](microsoft.md#periodic-re-entry).',
+  }),
+}
+
 const retention = {
   sessionDays: setting({
     name: 'BROKER_RETENTION_SESSION_DAYS',
@@ -348,6 +360,7 @@ export const SETTINGS = {
   }),
   signals,
   limits,
+  sessionRules,
   retention,
   rates,
   databaseUrl: setting({

@@ -18,6 +18,14 @@ export function tenantBefore(row: Tenant | undefined): Record<string, unknown> {
   return { removed: { tid: row.tid, name: row.name ?? null, mfa_proof: row.mfaProof, connected_at: row.connectedAt } }
 }
 
+/** Seconds, in the bounds of BROKER_MAX_AUTHENTICATION_AGE. */
+export const MAX_AUTHENTICATION = { least: 300, most: 7_776_000 }
+
+/** For the audit log: the limit on the age of an authentication, before and after. */
+export const authenticationLimit = (row: Pick<Tenant, 'maxAuthenticationSeconds'> | undefined): Record<string, unknown> => ({
+  max_authentication_age: row?.maxAuthenticationSeconds ?? null,
+})
+
 /** For the audit log: what of a tenant connecting it changes. */
 export const tenantState = (row: Tenant | undefined): Record<string, unknown> => ({
   connected: row !== undefined && row.removedAt === undefined,
@@ -36,6 +44,8 @@ export function readTenantId(value: string): { tid: string } | { problem: string
 /** What /setup has seen of a tenant: that consent came back for it, and the latest trial sign-in. */
 export const consentSetting = (tid: string): string => `setup/consent/${tid}`
 export const trialSetting = (tid: string): string => `setup/trial/${tid}`
+/** When Entra first asked for a sign-in because a policy's sign-in frequency was reached. */
+export const signInFrequencySetting = (tid: string): string => `microsoft/sign_in_frequency/${tid}`
 /** The proof of MFA that operators propose for another tenant, until an administrator of it asserts it. */
 export const proposedProofSetting = (tid: string): string => `setup/proposed_proof/${tid}`
 /** The `proofAssertedAt` of an assertion that an administrator of the tenant itself made. */

@@ -7,6 +7,16 @@ export interface SessionLimits {
   absoluteSeconds: number
 }
 
+/** Of limits that may not be set. Undefined: none is. */
+export function lowest(...limits: (number | undefined)[]): number | undefined {
+  const set = limits.filter((limit) => limit !== undefined)
+  return set.length === 0 ? undefined : Math.min(...set)
+}
+
+/** How old a user's authentication at Microsoft may be, for their session: the broker's limit and their tenant's both count. */
+export const maxAuthenticationSeconds = (config: Pick<Config, 'sessionRules'>, tenant: Tenant | undefined): number | undefined =>
+  lowest(config.sessionRules.maxAuthenticationSeconds, tenant?.maxAuthenticationSeconds)
+
 /**
  * How long a session may last: the tenant's own limits where it has them, else the broker's. With Microsoft's "Stay signed in" it ends at one
  * absolute time, however idle: somebody who comes back in the morning is still signed in, and a day later goes to Microsoft again.

@@ -10,6 +10,7 @@ import { formLimit, formOf } from './form.ts'
 import { formHolds, freshFirst, goOn, notOurForm, type ProvesMfa, type SetupRequest } from './frame.tsx'
 import { overviewPage } from './overview.tsx'
 import { assertProof, proofPage } from './proof.tsx'
+import { saveReEntry } from './re-entry.tsx'
 import { registerPage } from './register.tsx'
 import { returned } from './returned.ts'
 import { type Seen, seenOf } from './seen.ts'
@@ -46,6 +47,7 @@ export function setupEndpoints(
   show(page, withTenant(tenantPage))
   show(`${page}/proof`, withTenant(proofPage))
   change(`${page}/proof`, `${page}/proof`, withTenant(assertProof))
+  change(`${page}/re-entry`, page, withTenant(saveReEntry))
   change(`${page}/operators`, page, withTenant(makeOperators))
   change(`${page}/remove`, page, withTenant(removeTenant))
   endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'It could not be written down.' }))

@@ -111,6 +111,11 @@ const SAID: Readonly<Record<string, Said>> = {
     words: 'Nothing was changed. Read what is proposed now, then sign in once more.',
   },
   asserted: { kind: 'good', title: 'The proof of MFA is set. Users of this tenant can sign in now.' },
+  no_limit: {
+    kind: 'bad',
+    title: 'That is no limit that can be set.',
+    words: 'Nothing was changed. Type hours from 0.1 to 2160, or leave the field empty.',
+  },
   saved: { kind: 'good', title: 'Saved.' },
   foreign: { kind: 'bad', title: 'What came back was begun elsewhere, or took too long.', words: 'Nothing was changed. Begin the step again.' },
 }

@@ -3,6 +3,7 @@ import { ROLE } from '../protocol/names.ts'
 import { Answer, Button, Facts, LinkButton, Tick } from '../page/components.tsx'
 import { errandAddress, Form, goOn, nameOf, operatorsBefore, recorded, setupPage, type SetupRequest } from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
+import { ReEntry } from './re-entry.tsx'
 import { saidOf } from './returned.ts'
 import { proofToAssert, type Seen } from './seen.ts'
 
@@ -27,6 +28,7 @@ export function tenantPage(request: SetupRequest, seen: Seen): Response {
       />
       <Consent request={request} seen={seen} />
       <Proof request={request} seen={seen} />
+      <ReEntry request={request} seen={seen} />
       {operators ? null : <MakeOperators request={request} seen={seen} />}
       {mayRemove(request, seen) ? <Remove request={request} seen={seen} /> : null}
     </>,

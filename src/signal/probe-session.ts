@@ -1,6 +1,7 @@
 import type { ProbeDue, ProbeFinding } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { MicrosoftRefusal } from '../microsoft/interface.ts'
+import { signInFrequencySetting } from '../microsoft/tenants.ts'
 import { pauseProbe, probePause } from '../microsoft/probe-pause.ts'
 import type { Reason } from '../protocol/revocation.ts'
 import { openFromSession, sealForSession } from '../session/sealed.ts'
@@ -26,6 +27,8 @@ const MARK_SECONDS = 3600
 const SKEW_SECONDS = 60
 const REVOKED = 50173
 const DISABLED = 50057
+/** The tenant's policy has a sign-in frequency, and it was reached. */
+const FREQUENCY_REACHED = 70043
 /** What an answer about one session says of its user: no account in the tenant, no assignment to the application. */
 const SESSION_REASON: ReadonlyMap<number, Reason> = new Map([
   [50034, 'microsoft_account_deleted'],
@@ -58,6 +61,7 @@ async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRefusal, 
   // Microsoft's word to us, and no browser's. A policy may refuse this machine's address alone: that is the probe's own alarm.
   if (CONSENT.has(guidance)) deps.signInWatch.failed(due.user, guidance)
   const now = deps.clock.now()
+  if (code === FREQUENCY_REACHED) await sawSignInFrequency(deps, due.user.tid, now)
   const finding = findingOf(due, refusal, now)
   if (finding === undefined) {
     nothing(deps, guidance)
@@ -70,6 +74,12 @@ async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRefusal, 
   if (many) deps.log.warn('probe_many_ended', { tid: due.user.tid, code, next: 'Microsoft says so of each of them: ask the tenant’s administrator' })
   if ((await probePause(deps.store, due.user.tid)) !== undefined) return nothing(deps, 'held')
   return record(deps, due, finding, guidance)
+}
+
+/** What the check of periodic re-entry tells operators. */
+async function sawSignInFrequency({ store }: ProbeDeps, tid: string, now: number): Promise<void> {
+  const name = signInFrequencySetting(tid)
+  if ((await store.setting(name)) === undefined) await store.setSettingOnce(name, String(now))
 }
 
 /** Undefined: it says nothing about the session. */

@@ -80,7 +80,7 @@ export async function serve(deps: Deps, c: Context, asked: SignInRequest, now: n
 
 /** prompt=none (OpenID Connect Core 1.0 §3.1.2.1): a code or an error, never a page, and never Microsoft. */
 async function serveSilently(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response | OAuthError> {
-  const session = servingSession(await currentStanding(deps, c, now), request, now)
+  const session = servingSession(await currentStanding(deps, c, now), request, now, client.metadata.maxAuthenticationSeconds)
   if (session === undefined) return new OAuthError('login_required', 'The user has to sign in.')
   if (!admits(client, session)) return new OAuthError('access_denied', 'The user may not use this application.')
   if (await consentMissing(deps, client, request, session.sub)) return new OAuthError('consent_required', 'The user has to agree first.')
@@ -93,7 +93,7 @@ async function serveSilently(deps: Deps, c: Context, client: Client, request: Si
 
 async function serveWithPages(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response> {
   const errand = { kind: 'instance', request } as const
-  const session = servingSession(await currentStanding(deps, c, now), request, now)
+  const session = servingSession(await currentStanding(deps, c, now), request, now, client.metadata.maxAuthenticationSeconds)
   if (session === undefined) return signInPage(deps, c, errand, now)
   if (!admits(client, session)) return guidancePage(deps, c, { key: 'not_assigned_here', errand, now })
   if (!(await usePushed(deps, request, now))) throw gone()

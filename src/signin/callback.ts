@@ -13,7 +13,7 @@ import { accountChosen } from '../session/chooser.ts'
 import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
 import { deviceName } from '../session/device.ts'
 import { knownUser, rememberUser } from '../session/known-user.ts'
-import { sessionLimits } from '../session/limits.ts'
+import { maxAuthenticationSeconds, sessionLimits } from '../session/limits.ts'
 import { remoteOf } from '../client/remote.ts'
 import { sealForSession } from '../session/sealed.ts'
 import { codeForSession, newCode } from './code.ts'
@@ -171,7 +171,7 @@ function newSession(deps: Deps, c: Context, { identity, tenant, acr, amr }: Prov
     // 0: Microsoft did not say. The time of the token is no time of a sign-in.
     authTime: identity.authTime ?? 0,
     idleSeconds: limits.idleSeconds,
-    absoluteAt: now + limits.absoluteSeconds,
+    absoluteAt: Math.min(now + limits.absoluteSeconds, (identity.authTime ?? now) + (maxAuthenticationSeconds(deps.config, tenant) ?? Infinity)),
     acr,
     amr,
     roles: identity.roles,

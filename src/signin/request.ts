@@ -5,6 +5,7 @@ import { OAuthError } from '../protocol/error.ts'
 import { ACR_MFA, OPERATOR_SCOPES, TYP } from '../protocol/names.ts'
 import { type Params, printable, readParams, splitList } from '../protocol/params.ts'
 import { isCodeChallenge } from '../protocol/pkce.ts'
+import { lowest } from '../session/limits.ts'
 import { readClaims } from './claims.ts'
 import type { Reply } from './reply.tsx'
 
@@ -83,7 +84,7 @@ export function asRegistered(client: Client, request: SignInRequest): SignInRequ
   const scope = splitList(request.scope).filter((each) => client.metadata.scopes.includes(each))
   if (scope.length === 0)
     throw new OAuthError('invalid_scope', 'The application that asked is no longer registered for the scopes that it asked for.')
-  return { ...request, scope: scope.join(' '), maxAgeSeconds: least(request.maxAgeSeconds, client.metadata.maxAuthAgeSeconds) }
+  return { ...request, scope: scope.join(' '), maxAgeSeconds: lowest(request.maxAgeSeconds, client.metadata.maxAuthAgeSeconds) }
 }
 
 function only(source: URLSearchParams, name: string): string {
@@ -117,7 +118,7 @@ export async function readRequest(
     nonce: params.get('nonce'),
     codeChallenge: readChallenge(client, params),
     prompt: readPrompt(params.get('prompt')),
-    maxAgeSeconds: least(maxAge, client.metadata.maxAuthAgeSeconds),
+    maxAgeSeconds: lowest(maxAge, client.metadata.maxAuthAgeSeconds),
     loginHint: params.get('login_hint'),
     sub: hinted ?? claims.sub,
     acr: claims.acr || splitList(params.get('acr_values')).includes(ACR_MFA) ? true : undefined,
@@ -126,11 +127,6 @@ export async function readRequest(
   if (Buffer.byteLength(JSON.stringify(request)) > MOST_BYTES)
     throw new OAuthError('invalid_request', 'The request is too long: shorten state, nonce or login_hint.')
   return request
-}
-
-const least = (...values: (number | undefined)[]): number | undefined => {
-  const given = values.filter((value) => value !== undefined)
-  return given.length === 0 ? undefined : Math.min(...given)
 }
 
 function refuseUnsupported(params: Params): void {

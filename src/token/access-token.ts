@@ -27,7 +27,11 @@ export interface AccessTokenInput {
 /** An access token by RFC 9068, ES256. It never outlives the session's absolute end. `acr` and `amr` are there only where Microsoft proved them. */
 export function mintAccessToken(deps: Pick<Deps, 'keys' | 'random' | 'config'>, input: AccessTokenInput): { token: string; expiresIn: number } {
   const { client, session, now } = input
-  const exp = Math.min(now + client.metadata.accessTokenSeconds, session?.absoluteAt ?? Infinity, input.notAfter ?? Infinity)
+  const exp = Math.min(
+    now + client.metadata.accessTokenSeconds,
+    session === undefined ? Infinity : endOf(session, client),
+    input.notAfter ?? Infinity,
+  )
   const token = deps.keys.sign('ES256', TYP.accessToken, {
     iss: deps.config.issuer,
     // RFC 9068 §2.2: where no user is involved, the client is the subject.
@@ -44,6 +48,10 @@ export function mintAccessToken(deps: Pick<Deps, 'keys' | 'random' | 'config'>, 
   })
   return { token, expiresIn: exp - now }
 }
+
+/** No token of a session outlives it, nor the age that the client lets an authentication have. */
+export const endOf = ({ absoluteAt, authTime, openedAt }: Session, { metadata: { maxAuthenticationSeconds: most } }: Client): number =>
+  most === undefined ? absoluteAt : Math.min(absoluteAt, (authTime > 0 ? authTime : openedAt) + most)
 
 function userClaims(session: Session): Record<string, unknown> {
   return {

@@ -5,6 +5,7 @@ import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import type { Params } from '../protocol/params.ts'
 import { printable, splitList } from '../protocol/params.ts'
+import { lowest } from '../session/limits.ts'
 import { mintAccessToken } from './access-token.ts'
 import { mintIdToken } from './id-token.ts'
 import type { refreshTokens } from './refresh-token.ts'
@@ -44,6 +45,9 @@ export interface TokenAnswer {
   issued_token_type?: string
 }
 
+/** To a client whose registration has a `max_authentication_age`. */
+export const NOT_FRESH = 'The user’s authentication is older than this client accepts (max_authentication_age). Start a new sign-in.'
+
 export type Grant = (deps: TokenDeps, input: GrantInput) => Promise<TokenAnswer>
 
 /** RFC 8707 §2: `resource` at the token endpoint. @throws OAuthError invalid_target */
@@ -76,10 +80,14 @@ export function mustAdmit(client: Client, session: Session): void {
 /** What an instance asks of its own sign-ins, it asks of those who come by way of another. @throws OAuthError invalid_target, interaction_required */
 export function mustAdmitThere(target: Client, session: Session, now: number): void {
   if (!admits(target, session)) throw new OAuthError('invalid_target', 'This user may not use that instance.')
-  const { maxAuthAgeSeconds } = target.metadata
-  if (maxAuthAgeSeconds !== undefined && now - session.authTime > maxAuthAgeSeconds) {
+  mustBeRecent(target, session, now)
+}
+
+/** @throws OAuthError interaction_required */
+export function mustBeRecent({ metadata }: Client, { authTime }: Session, now: number): void {
+  const most = lowest(metadata.maxAuthAgeSeconds, metadata.maxAuthenticationSeconds)
+  if (most !== undefined && now - authTime > most)
     throw new OAuthError('interaction_required', 'That instance needs a fresher authentication. Send the user through /authorize with max_age.')
-  }
 }
 
 /** Every instance that takes tokens of that audience has to take this user. @throws OAuthError invalid_target, interaction_required */

@@ -5,7 +5,7 @@ import { requestingClient } from '../client/requesting-client.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { required } from '../protocol/params.ts'
 import { mustBeWithin } from '../rate-limits.ts'
-import { readAccessToken } from './access-token.ts'
+import { endOf, readAccessToken } from './access-token.ts'
 import type { TokenDeps } from './grant.ts'
 import { REFRESH_TOKEN_PREFIX } from './refresh-token.ts'
 
@@ -43,6 +43,8 @@ async function refreshToken(deps: TokenDeps, client: Client, token: string, now:
   if (!found?.current || found.family.clientId !== client.clientId) return INACTIVE
   const standing = await deps.store.standingBySid(found.family.sid, now)
   if (standing.state !== 'live' && standing.state !== 'marked') return INACTIVE
-  const { sub, sid, absoluteAt } = standing.session
-  return { active: true, iss: deps.config.issuer, client_id: client.clientId, sub, sid, scope: found.family.scope, exp: absoluteAt }
+  const { sub, sid } = standing.session
+  const exp = endOf(standing.session, client)
+  if (exp <= now) return INACTIVE
+  return { active: true, iss: deps.config.issuer, client_id: client.clientId, sub, sid, scope: found.family.scope, exp }
 }

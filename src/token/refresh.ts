@@ -3,7 +3,7 @@ import type { Session, TokenFamily } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { required, splitList } from '../protocol/params.ts'
-import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, narrowed, stillRegistered, whose } from './grant.ts'
+import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, narrowed, NOT_FRESH, stillRegistered, whose } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 import type { RefreshToken } from './refresh-token.ts'
 
@@ -89,5 +89,6 @@ const REJECTED: Record<RejectedWhy, string> = {
   expired: ENDED,
   revoked: ENDED,
   marked: ENDED,
+  not_fresh: NOT_FRESH,
   stale: 'This refresh token has been replaced. Use the one from the latest answer.',
 }

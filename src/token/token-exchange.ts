@@ -6,7 +6,7 @@ import type { Params } from '../protocol/params.ts'
 import { required, splitList } from '../protocol/params.ts'
 import { mintAccessToken, readAccessToken } from './access-token.ts'
 import type { AccessTokenClaims, Act } from './access-token.ts'
-import { mustAdmitThere, narrowed } from './grant.ts'
+import { mustAdmitThere, mustBeRecent, narrowed } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 
 const MAX_DEPTH = 3
@@ -28,9 +28,10 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
     params.get('scope'),
   ).join(' ')
   const act = actors(client, source)
-  // Asked before anybody becomes a participant.
+  // Checked before any client becomes a participant.
   const standingNow = await standing(deps, source, { sid: source.sid, now, needs: target.clientId })
   for (const owner of deps.clients.list()) if (owner.metadata.audience === target.metadata.audience) mustAdmitThere(owner, standingNow, now)
+  mustBeRecent(client, standingNow, now)
   // Of a token that another client brought: what it gets is its own to revoke, and it is told when the session ends.
   if (client.clientId !== source.clientId) await standing(deps, source, { sid: source.sid, now, joins: client.clientId })
   const session = await standing(deps, source, { sid: source.sid, now, joins: target.clientId })

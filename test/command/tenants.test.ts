@@ -49,6 +49,23 @@ describe('cmb tenants', () => {
     expect(await audited('tenant.resume_probe')).toMatchObject({ details: { changed: {} }, ended: { outcome: 'rejected' } })
   })
 
+  test('change sets the limit on the age of an authentication, and lifts it; both are in the audit log', async () => {
+    const limit = async () => (await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds
+    const changed = async () => (await rig.store.listAudit({ act: 'tenant.change', limit: 1 }))[0]?.details
+    await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
+    const change = (age: string, tid = TENANT) => type(['tenants', 'change', tid, '--max-authentication-age', age])
+    expect((await change('28800')).code).toBe(0)
+    expect(await limit()).toBe(28_800)
+    expect((await type(['tenants'])).out).toContain('28800')
+    expect(await changed()).toEqual({ changed: { max_authentication_age: { before: null, after: 28_800 } } })
+    expect(await change('299')).toMatchObject({ code: 1, err: expect.stringContaining('at least 300') as string })
+    expect(await change('soon')).toMatchObject({ code: 2 })
+    expect(await change('600', THIRD)).toMatchObject({ code: 1, err: expect.stringContaining('No such tenant') as string })
+    expect(await limit()).toBe(28_800)
+    expect((await change('none')).code).toBe(0)
+    expect(await limit()).toBeUndefined()
+  })
+
   test('redrive asks Microsoft again what was given up, and cmb status shows that there is such', async () => {
     const nowMs = rig.clock.nowMs()
     await rig.store.askMicrosoft([{ kind: 'revoke_sessions', tid: TENANT, oid: 'p-1' }], nowMs)

@@ -44,6 +44,9 @@ const BOUNDED: [piece: string, why: string][] = [
     'SELECT min(+revocations.seq) AS seq FROM revocations INDEXED BY revocations_by_at',
     'the revocations of the last hour; once in a process, and after a clock was set back',
   ],
+  ['UPDATE sessions INDEXED BY sessions_open_by_tenant SET absolute_at', 'a page whose end was looked up before'],
+  ['WHERE participants.client_id = ? AND participants.sid > ? AND participants.sid <= ?', 'a page whose end was looked up before'],
+  ['SET fresh_until = participants.fresh_until + ? WHERE participants.sid = ?', 'the clients of one session'],
   ['UPDATE revocations SET enforced_at_ms', 'a range that names the first of at most 100 revocations'],
   [
     'FROM subjects WHERE subjects.tid = ? AND subjects.oid > ? ORDER BY subjects.oid LIMIT 200) AS subjects WHERE EXISTS',

@@ -1,0 +1,58 @@
+import { sql } from 'drizzle-orm'
+import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { assign, columnsOf, command, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { participants } from '../schema.ts'
+import { isLive, lockSession, sessionBySid } from '../session/row.ts'
+import type { RevocationActs } from '../store.ts'
+import type { Committed } from '../types.ts'
+import { covers, grantCutoff } from './covers.ts'
+import { append, lockHead } from './log.ts'
+
+/** Revokes grants whose user's authentication has become too old for the client. The session stays, and so do its other grants. */
+
+const pageFields = columnsOf(participants, 'sid', 'clientId')
+const page = query(
+  pageFields,
+  (p: Takes<{ now: number; limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${participants} WHERE ${participants.freshUntil} <= ${p.now}
+      ORDER BY ${participants.freshUntil}, ${participants.sid}, ${participants.clientId} LIMIT ${p.limit}`,
+)
+type Grant = { sid: string; clientId: string }
+const isOne = (p: Takes<Grant>) => sql`${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`
+const one = query(
+  {
+    ...columnsOf(participants, 'joinedSeq', 'freshUntil'),
+    cutoff: grantCutoff(sql`${sql.placeholder('sid')}`, sql`${sql.placeholder('clientId')}`),
+  },
+  (p: Takes<Grant>, f) => sql`SELECT ${f} FROM ${participants} WHERE ${isOne(p)}`,
+)
+const done = command((p: Takes<Grant>) => sql`UPDATE ${participants} SET ${assign(participants, { freshUntil: null })} WHERE ${isOne(p)}`)
+
+function* expire(ambient: Ambient, grant: Grant, now: number): Act<Committed[]> {
+  yield* lockSession(grant.sid)
+  const session = yield* sessionBySid(grant.sid)
+  const row = yield* one.get(grant)
+  // Another broker was first, or the user has signed in anew since.
+  if (row === undefined || row.freshUntil === null || row.freshUntil > now) return []
+  yield* done.run(grant)
+  if (session === undefined || !isLive(session, now) || covers(row.cutoff, row.joinedSeq)) return []
+  const actor = { kind: 'broker', id: 'sweep-expired' } as const
+  return [yield* append(ambient, { selector: { kind: 'grant', ...grant }, reason: 'expired', actor, now, priority: 'background' })]
+}
+
+function* expireAll(ambient: Ambient, grants: RowOf<typeof pageFields>[], now: number): Act<Committed[]> {
+  yield* lockHead()
+  const committed: Committed[] = []
+  for (const grant of grants) committed.push(...(yield* expire(ambient, grant, now)))
+  return committed
+}
+
+/** Most turns find none: they write nothing. */
+export const expiringGrants = (engine: Engine): RevocationActs['expireGrants'] => {
+  return async ({ now, limit }) => {
+    const grants = await engine.read(() => page.all({ now, limit }))
+    const committed = grants.length === 0 ? [] : await engine.write(() => expireAll(engine, grants, now))
+    return { committed, more: grants.length === limit }
+  }
+}

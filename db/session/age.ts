@@ -1,0 +1,99 @@
+import { sql } from 'drizzle-orm'
+import type { Act, Engine } from '../engine/act.ts'
+import { indexedBy, least } from '../engine/dialect.ts'
+import { assign, columnsOf, command, query } from '../engine/statement.ts'
+import type { Param, Takes } from '../engine/statement.ts'
+import { dropSetting, keepSetting, setting } from '../operator/settings.ts'
+import { participants, sessions } from '../schema.ts'
+import type { RevocationActs } from '../store.ts'
+import { authenticatedAt, authenticationTime } from './row.ts'
+import type { SessionRow } from './row.ts'
+
+/**
+ * A new limit on the age of an authentication, applied page by page to what is open already: a tenant's to the ends of its users' sessions, a
+ * client's to its grants. It never makes a session last longer.
+ */
+
+const PAGE = 250
+
+type From = { key: string; after: string }
+type Page = From & { last: string; seconds: number | undefined }
+
+const lastOfPage = sql.raw(`LIMIT 1 OFFSET ${PAGE - 1}`)
+const sessionsOf = (p: Takes<From>) => sql`${sessions.tid} = ${p.key} AND ${sessions.endedSeq} IS NULL AND ${sessions.sid} > ${p.after}`
+const sessionEnd = query(
+  columnsOf(sessions, 'sid'),
+  (p: Takes<From>, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${sessionsOf(p)} ORDER BY ${sessions.sid} ${lastOfPage}`,
+)
+const limit = (seconds: Param<number | undefined>) => sql`(${authenticationTime} + CAST(${seconds} AS bigint))`
+const endSooner = command(
+  (p: Takes<Page>) =>
+    sql`UPDATE ${sessions}${indexedBy('sessions_open_by_tenant')} SET ${assign(sessions, {
+      absoluteAt: limit(p.seconds),
+      deadlineAt: least(sql`${sessions.deadlineAt}`, limit(p.seconds)),
+    })} WHERE ${sessionsOf(p)} AND ${sessions.sid} <= ${p.last} AND ${sessions.absoluteAt} > ${limit(p.seconds)}`,
+)
+
+const grantsOf = (p: Takes<From>) => sql`${participants.clientId} = ${p.key} AND ${participants.sid} > ${p.after}`
+const grantEnd = query(
+  columnsOf(participants, 'sid'),
+  (p: Takes<From>, f) => sql`SELECT ${f} FROM ${participants} WHERE ${grantsOf(p)} ORDER BY ${participants.sid} ${lastOfPage}`,
+)
+// A grant that was revoked stays so, and one of a session that has ended has nothing to lose.
+const limitGrants = command(
+  (p: Takes<Page>) =>
+    sql`UPDATE ${participants} SET ${assign(participants, { freshUntil: limit(p.seconds) })} FROM ${sessions}
+      WHERE ${grantsOf(p)} AND ${participants.sid} <= ${p.last} AND ${participants.grantCutoff} <= ${participants.joinedSeq}
+        AND ${sessions.sid} = ${participants.sid} AND ${sessions.endedSeq} IS NULL`,
+)
+
+const lengthen = command(
+  (p: Takes<{ sid: string; by: number }>) =>
+    sql`UPDATE ${participants} SET ${assign(participants, { freshUntil: sql`${participants.freshUntil} + ${p.by}` })}
+      WHERE ${participants.sid} = ${p.sid} AND ${participants.freshUntil} IS NOT NULL`,
+)
+
+/** Grants that have not ended yet go by the user's newer authentication. */
+export function* freshen(former: SessionRow, authTime: number): Act<void> {
+  const by = authTime - authenticatedAt(former)
+  if (by > 0) yield* lengthen.run({ sid: former.sid, by })
+}
+
+type Input = Parameters<RevocationActs['applyAuthenticationAge']>[0]
+
+/** Holds the limit that is applied; followed by the last sid of a page, while pages remain. */
+const nameOf = ({ kind, key }: Input): string => `authentication_age/${kind}/${key}`
+
+function* progress(input: Input): Act<{ done: boolean; after: string }> {
+  const [applied, after] = ((yield* setting(nameOf(input))) ?? 'none').split(' ')
+  const same = applied === String(input.seconds ?? 'none')
+  return { done: same && after === undefined, after: same ? (after ?? '') : '' }
+}
+
+/** After every sid. */
+const END = '\u007f'
+
+function* applyPage({ kind, key, seconds }: Input, after: string): Act<string | undefined> {
+  // Sessions keep their ends where a tenant's limit is lifted: the next sign-in gives new ones.
+  if (kind === 'tenant' && seconds === undefined) return undefined
+  const end = yield* (kind === 'tenant' ? sessionEnd : grantEnd).get({ key, after })
+  yield* (kind === 'tenant' ? endSooner : limitGrants).run({ key, after, last: end?.sid ?? END, seconds })
+  return end?.sid
+}
+
+/** @returns whether pages remain */
+function* apply(input: Input): Act<boolean> {
+  const { done, after } = yield* progress(input)
+  if (done) return false
+  const last = yield* applyPage(input, after)
+  const applied = String(input.seconds ?? 'none')
+  if (last !== undefined) yield* keepSetting(nameOf(input), `${applied} ${last}`)
+  else if (input.seconds === undefined) yield* dropSetting(nameOf(input))
+  else yield* keepSetting(nameOf(input), applied)
+  return last !== undefined
+}
+
+/** Most turns find it applied: they write nothing. */
+export const applyingAge = ({ read, write }: Engine): RevocationActs['applyAuthenticationAge'] => {
+  return async (input) => !(await read(() => progress(input))).done && write(() => apply(input))
+}

@@ -1,0 +1,57 @@
+import { Answer, Button } from '../page/components.tsx'
+import { TextField } from '../page/fields.tsx'
+import { authenticationLimit, MAX_AUTHENTICATION } from '../microsoft/tenants.ts'
+import { changes } from '../protocol/changes.ts'
+import { lowest } from '../session/limits.ts'
+import { Form, goOn, recorded, type SetupRequest } from './frame.tsx'
+import type { Seen } from './seen.ts'
+
+/** How often the users of one tenant have to authenticate at Microsoft again, whatever Microsoft itself demands. */
+
+const HOUR = 3600
+const hours = (seconds: number | undefined): string => (seconds === undefined ? '' : String(Number((seconds / HOUR).toFixed(2))))
+
+export function ReEntry({ request, seen: { row } }: { request: SetupRequest; seen: Seen }) {
+  const own = row.maxAuthenticationSeconds
+  const brokers = request.deps.config.sessionRules.maxAuthenticationSeconds
+  const counts = lowest(own, brokers)
+  return (
+    <Answer question="Does the broker demand periodic re-entry?" is={counts === undefined ? 'unknown' : 'yes'}>
+      <p class="soft">
+        {counts === undefined
+          ? 'No. Only Microsoft’s own policies make users sign in there again.'
+          : `Yes: a session ends when the user’s authentication at Microsoft is ${hours(counts)} h old, and the next sign-in needs a newer one.`}
+        {brokers === undefined ? null : ` The broker’s own limit is ${hours(brokers)} h (BROKER_MAX_AUTHENTICATION_AGE); the lower one counts.`}
+      </p>
+      <details>
+        <summary>Change this tenant’s limit</summary>
+        <Form request={request} action={`/setup/tenants/${row.tid}/re-entry`}>
+          <TextField label="Hours" name="hours" value={hours(own)} maxlength={8} hint="At most 2160. Empty: this tenant has no limit of its own." />
+          <div class="row">
+            <Button>Save the limit</Button>
+          </div>
+        </Form>
+      </details>
+    </Answer>
+  )
+}
+
+/** Undefined: it is no limit that can be set. */
+function secondsOf(form: URLSearchParams): { seconds: number | undefined } | undefined {
+  const typed = (form.get('hours') ?? '').trim().replace(',', '.')
+  if (typed === '') return { seconds: undefined }
+  const seconds = /^\d{1,4}(\.\d{1,3})?$/.test(typed) ? Math.round(Number(typed) * HOUR) : Number.NaN
+  return seconds >= MAX_AUTHENTICATION.least && seconds <= MAX_AUTHENTICATION.most ? { seconds } : undefined
+}
+
+export async function saveReEntry(request: SetupRequest, { row }: Seen, form: URLSearchParams): Promise<Response> {
+  const { deps, c } = request
+  const limit = secondsOf(form)
+  if (limit === undefined) return goOn(c, `/setup/tenants/${row.tid}?said=no_limit`)
+  const change = { maxAuthenticationSeconds: limit.seconds }
+  const changed = changes(authenticationLimit(row), authenticationLimit(change))
+  await recorded(request, { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } }, () =>
+    deps.store.changeTenant({ tid: row.tid, change }),
+  )
+  return goOn(c, `/setup/tenants/${row.tid}?said=saved`)
+}

@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest'
+import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
+import { createProbeAlarm } from '../../src/signal/alarm.ts'
+import { probeSession } from '../../src/signal/probe-session.ts'
+import { createRig, TENANT } from '../rig.ts'
+import { sealForSession } from '../../src/session/sealed.ts'
+import { createChecks } from '../../src/checks/checks.ts'
+import { connect, createWorld, OPS, tenantPath } from './world.ts'
+
+test('the limit of a tenant is set in hours; what is no limit changes nothing', async () => {
+  const world = await createWorld()
+  const { browser, rig } = world
+  await connect(world)
+  const limit = async () => (await rig.store.findTenant(TENANT))?.maxAuthenticationSeconds
+  const save = async (hours: string) => browser.submitTo(await browser.get(OPS + tenantPath()), `${tenantPath()}/re-entry`, { hours })
+  expect((await browser.get(OPS + tenantPath())).text).toContain('Only Microsoft’s own policies make users sign in there again.')
+  expect((await save('8')).text).toContain('a session ends when the user’s authentication at Microsoft is 8 h old')
+  expect(await limit()).toBe(28_800)
+  for (const nothing of ['0', '-1', '9999', 'soon']) expect((await save(nothing)).text).toContain('That is no limit that can be set.')
+  expect(await limit()).toBe(28_800)
+  await save('0.5')
+  expect(await limit()).toBe(1800)
+  await save('')
+  expect(await limit()).toBeUndefined()
+})
+
+test('the check says who enforces periodic re-entry: neither as far as is seen, Entra’s policy, the broker', async () => {
+  const rig = await createRig()
+  await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
+  const found = async () => {
+    const findings = await createChecks(rig.deps).look({ fresh: true, which: ({ id }) => id === 're-entry' })
+    return findings.filter(({ tid }) => tid === TENANT).map(({ state, found: words }) => [state, words])
+  }
+  expect(await found()).toEqual([['unknown', expect.stringMatching(/^The broker does not enforce periodic re-entry/)]])
+  const { session } = await rig.openSession({
+    microsoftCacheSealed: sealForSession(rig.deps.sealer, 'microsoft_cache', rig.microsoft.user, 'cache'),
+  } as object)
+  rig.microsoft.renewals = () => new MicrosoftRefusal('sign_in_again', { effect: 'mark', code: 70_043 })
+  const due = (await rig.store.findProbe(session.sid, rig.clock.now())) ?? expect.unreachable()
+  await probeSession(rig.deps, due, createProbeAlarm())
+  expect(await found()).toEqual([['ok', expect.stringMatching(/^Entra’s policy/)]])
+  await rig.store.changeTenant({ tid: TENANT, change: { maxAuthenticationSeconds: 28_800 } })
+  expect(await found()).toEqual([['ok', expect.stringMatching(/^The broker: .* 28800 s/)]])
+})

@@ -1,0 +1,144 @@
+import Database from 'better-sqlite3'
+import { describe, expect, test, vi } from 'vitest'
+import { type Bench, bench, benches, codeFor, expectOutcome, family, redemptionOf, signedIn, STORES, T0, TENANT } from './fixture.ts'
+
+const HOUR = 3600
+
+/** Single sign-on at a client that accepts an authentication for so long. */
+async function exchangeWithin(b: Bench, sid: string, clientId: string, maxAuthenticationSeconds: number) {
+  const code = codeFor(clientId, b.now)
+  await b.store.issueCode({ sid, code, now: b.now })
+  return b.store.redeemAuthorizationCode({ ...redemptionOf(code, b.now), maxAuthenticationSeconds })
+}
+
+const expireGrants = async (b: Bench) => (await b.store.expireGrants({ now: b.now, limit: 25 })).committed.map(({ revocation }) => revocation)
+
+async function applyAll(b: Bench, limit: Parameters<Bench['store']['applyAuthenticationAge']>[0]): Promise<number> {
+  for (let pages = 1; ; pages++) if (!(await b.store.applyAuthenticationAge(limit))) return pages
+}
+
+describe.each(STORES)('the age of an authentication, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('a client’s grant is rejected from the second at which the authentication is too old; the session and its other grants stay', async () => {
+    const b = await open()
+    const session = await signedIn(b)
+    b.now += 600
+    const limited = family(expectOutcome(await exchangeWithin(b, session.sid, 'sydney', HOUR), 'redeemed').family)
+    const other = family((await b.exchange(session.sid, 'melbourne')).family)
+    b.now = T0 + HOUR - 1
+    const last = expectOutcome(await b.refresh(limited), 'rotated').family
+    b.now = T0 + HOUR
+    expect(await b.refresh(last)).toEqual({ outcome: 'rejected', why: 'not_fresh' })
+    expectOutcome(await b.refresh(other), 'rotated')
+    expect(await exchangeWithin(b, session.sid, 'sydney', HOUR)).toEqual({ outcome: 'rejected', why: 'not_fresh' })
+    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live' })
+  })
+
+  test('the sweep revokes such a grant once, as expired, and its client alone gets a logout token', async () => {
+    const b = await open()
+    const { sid } = await signedIn(b)
+    await exchangeWithin(b, sid, 'sydney', HOUR)
+    await b.exchange(sid, 'melbourne')
+    b.now = T0 + HOUR - 1
+    expect(await expireGrants(b)).toEqual([])
+    b.now = T0 + HOUR
+    const both = await Promise.all([expireGrants(b), expireGrants(b)])
+    expect(both.flat()).toMatchObject([{ selector: { kind: 'grant', sid, clientId: 'sydney' }, reason: 'expired', actor: { id: 'sweep-expired' } }])
+    expect(await b.due(b.now * 1000)).toHaveLength(1)
+    expect(await expireGrants(b)).toEqual([])
+    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'live' })
+  })
+
+  test('a newer authentication in the same session prolongs its grants, and a grant that has ended stays ended', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const { session, cookie } = await b.signIn('alice')
+    const limited = family(expectOutcome(await exchangeWithin(b, session.sid, 'sydney', HOUR), 'redeemed').family)
+    b.now = T0 + 1800
+    const renewed = await b.signIn('alice', { browser: cookie })
+    b.now = T0 + HOUR + 60
+    const next = expectOutcome(await b.refresh(limited), 'rotated').family
+    expect(await expireGrants(b)).toEqual([])
+    b.now = T0 + 1800 + HOUR
+    expect(await b.refresh(next)).toEqual({ outcome: 'rejected', why: 'not_fresh' })
+    expect(await expireGrants(b)).toHaveLength(1)
+    await b.signIn('alice', { browser: renewed.cookie })
+    expect(await b.refresh(next)).toEqual({ outcome: 'rejected', why: 'revoked' })
+  })
+
+  test('a grant of a session that has ended is not revoked again', async () => {
+    const b = await open()
+    const session = await signedIn(b)
+    await exchangeWithin(b, session.sid, 'sydney', HOUR)
+    await b.revoke({ kind: 'subject', sub: session.sub })
+    b.now = T0 + HOUR
+    expect(await expireGrants(b)).toEqual([])
+  })
+
+  test('a tenant’s new limit ends sessions that are open already by their authentication, page by page, and leaves other tenants alone', async () => {
+    const b = await open()
+    const opened = await Promise.all(Array.from({ length: 260 }, (_, i) => b.signIn(`user-${i}`, { session: { authTime: T0 - i * 60 } })))
+    const unknown = await b.signIn('unknown', { session: { authTime: 0 } })
+    const elsewhere = await b.signIn('elsewhere', { tid: '99999999-2222-4333-8444-555555555555', session: { authTime: T0 - 24 * HOUR } })
+    const limit = { kind: 'tenant', key: TENANT, seconds: 2 * HOUR } as const
+    expect(await applyAll(b, limit)).toBe(2)
+    expect(await applyAll(b, limit)).toBe(1)
+    for (const [i, { session }] of opened.entries()) {
+      const end = T0 - i * 60 + 2 * HOUR
+      const standing = await b.store.standingBySid(session.sid, T0)
+      expect(standing).toMatchObject(end > T0 ? { state: 'live', session: { absoluteAt: end } } : { state: 'ended', why: 'expired' })
+    }
+    expect(await b.store.standingBySid(unknown.session.sid, T0)).toMatchObject({ state: 'live', session: { absoluteAt: T0 + 2 * HOUR } })
+    expect(await b.store.standingBySid(elsewhere.session.sid, T0)).toMatchObject({ session: { absoluteAt: T0 + 43_200 } })
+    const ended = await b.store.expireSessions({ now: T0, limit: 500 })
+    expect(ended).toHaveLength(140)
+    expect(new Set(ended.map(({ revocation }) => revocation.reason))).toEqual(new Set(['expired']))
+  })
+
+  test('a higher limit, or none, never makes an open session last longer; the next sign-in does', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    await applyAll(b, { kind: 'tenant', key: TENANT, seconds: HOUR })
+    await applyAll(b, { kind: 'tenant', key: TENANT, seconds: 10 * HOUR })
+    await applyAll(b, { kind: 'tenant', key: TENANT, seconds: undefined })
+    expect(await b.store.standingBySid(session.sid, T0)).toMatchObject({ session: { absoluteAt: T0 + HOUR } })
+    expect((await b.signIn('alice')).session.absoluteAt).toBe(T0 + 43_200)
+  })
+
+  test('a client’s new limit counts for grants that are there, and a lifted one no longer does', async () => {
+    const b = await open()
+    const session = await signedIn(b)
+    const grant = family((await b.exchange(session.sid, 'sydney')).family)
+    const other = family((await b.exchange(session.sid, 'melbourne')).family)
+    await applyAll(b, { kind: 'client', key: 'sydney', seconds: HOUR })
+    b.now = T0 + HOUR
+    expect(await b.refresh(grant)).toEqual({ outcome: 'rejected', why: 'not_fresh' })
+    expectOutcome(await b.refresh(other), 'rotated')
+    await applyAll(b, { kind: 'client', key: 'sydney', seconds: undefined })
+    expectOutcome(await b.refresh(grant), 'rotated')
+    expect(await expireGrants(b)).toEqual([])
+  })
+})
+
+test('a limit adds no statement to a refresh: it runs two, and two more where it counts as activity', async () => {
+  const statement: object = Object.getPrototypeOf(new Database(':memory:').prepare('SELECT 1')) as object
+  const [, make] = STORES[0] ?? expect.unreachable()
+  const under = make()
+  const b: Bench = await bench(under)
+  const session = await signedIn(b)
+  const first = family(expectOutcome(await exchangeWithin(b, session.sid, 'sydney', HOUR), 'redeemed').family)
+  const counted = async (refresh: () => ReturnType<Bench['refresh']>) => {
+    const spies = (['get', 'all', 'run'] as const).map((name) => vi.spyOn(statement as Database.Statement, name))
+    const { family: next } = expectOutcome(await refresh(), 'rotated')
+    const run = spies.flatMap(({ mock }) => mock.contexts as Database.Statement[]).map(({ source }) => source)
+    for (const spy of spies) spy.mockRestore()
+    return { next, calls: run.filter((sql) => /families|sessions|participants|subjects|clients/.test(sql)).length }
+  }
+  const quiet = await counted(() => b.refresh(first))
+  b.now += 600
+  const active = await counted(() => b.refresh(quiet.next))
+  expect([quiet.calls, active.calls]).toEqual([2, 4])
+  await b.close()
+  await under.remove()
+})

@@ -1,0 +1,39 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Deps } from '../src/deps.ts'
+import { maxAuthenticationSeconds } from '../src/session/limits.ts'
+
+/**
+ * Applies the limits on the age of an authentication to what was open when they were set: those of tenants to sessions, those of clients to
+ * grants. It compares what is set with what is applied, so a change counts however it was made, and after a restart.
+ */
+
+const MOST_PAUSE_MS = 20
+
+type LimitDeps = Pick<Deps, 'config' | 'store' | 'clients' | 'connection'>
+type Limit = Parameters<Deps['store']['applyAuthenticationAge']>[0]
+
+async function limits({ config, store, clients, connection }: LimitDeps): Promise<Limit[]> {
+  const rows = await store.listTenants()
+  const ofTenant = (tid: string): Limit => {
+    const seconds = maxAuthenticationSeconds(
+      config,
+      rows.find((row) => row.tid === tid),
+    )
+    return { kind: 'tenant', key: tid, seconds }
+  }
+  const ofClients = clients
+    .list()
+    .map(({ clientId, metadata }): Limit => ({ kind: 'client', key: clientId, seconds: metadata.maxAuthenticationSeconds }))
+  return [...connection.current().tenants.map(ofTenant), ...ofClients]
+}
+
+export async function applyLimits(deps: LimitDeps, going: () => boolean = () => true): Promise<void> {
+  for (const limit of await limits(deps)) {
+    for (;;) {
+      const begunMs = performance.now()
+      if (!going() || !(await deps.store.applyAuthenticationAge(limit))) break
+      // Sign-ins and refreshes have at least half of the time.
+      await sleep(Math.min(performance.now() - begunMs, MOST_PAUSE_MS))
+    }
+  }
+}
