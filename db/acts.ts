@@ -10,6 +10,7 @@ import { feedActs, revocationActs } from './revocation/acts.ts'
 import { signInActs } from './session/acts.ts'
 import { historyActs } from './session/history.ts'
 import { tokenActs } from './token/acts.ts'
+import { webhookActs } from './webhook/endpoints.ts'
 
 /** Every act of the port: the same on both engines. */
 export const allActs = (engine: Engine) => ({
@@ -19,6 +20,7 @@ export const allActs = (engine: Engine) => ({
   ...revocationActs(engine),
   ...microsoftActs(engine),
   ...deliveryActs(engine),
+  ...webhookActs(engine),
   ...feedActs(engine),
   ...clientActs(engine),
   ...operatorActs(engine),

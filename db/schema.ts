@@ -282,17 +282,17 @@ export const deliveries = sqliteTable(
   {
     id: text().primaryKey(),
     /** What payload, signature and rules of success it has. */
-    kind: text({ enum: ['logout_token'] })
+    kind: text({ enum: ['logout_token', 'webhook'] })
       .notNull()
       .default('logout_token'),
     /** The revocation that caused it, where one did. */
     seq: integer(),
     clientId: text('client_id').notNull(),
     targetId: text('target_id').notNull(),
-    /** Of a logout token, exactly one of the two. */
+    /** Of a logout token, exactly one of the two. Of other kinds `sub` is the user whom it is about. */
     sid: text(),
     sub: text(),
-    /** What other kinds are minted from. A logout token needs none: it is made anew for each attempt. */
+    /** What other kinds are minted from, until it is delivered or closed. A logout token needs none: it is made anew for each attempt. */
     payload: text(),
     /** 0: a user waits for it. 1: a wide revocation, shared fairly between revocations. 2: nobody waits (expiry). */
     priority: integer().notNull().default(0),
@@ -332,6 +332,28 @@ export const deliveries = sqliteTable(
       .where(sql`settled_at_ms IS NOT NULL`),
   ],
 )
+
+/** Where webhooks go. Each is a target too, under its own id. */
+export const webhookEndpoints = sqliteTable('webhook_endpoints', {
+  endpointId: text('endpoint_id').primaryKey(),
+  url: text().notNull(),
+  description: text(),
+  /** JSON: the types of event that it wants. */
+  events: text().notNull(),
+  /** JSON: the personal data that its events may hold. */
+  include: text().notNull(),
+  secretSealed: text('secret_sealed').notNull(),
+  /** The secret before, which signs too until then (epoch seconds). */
+  formerSealed: text('former_sealed'),
+  formerUntil: integer('former_until'),
+  state: text({ enum: ['enabled', 'disabled'] }).notNull(),
+  /** Why it is disabled. */
+  cause: text(),
+  /** Of its latest message. */
+  position: integer().notNull(),
+  createdAt: integer('created_at').notNull(),
+  updatedAt: integer('updated_at').notNull(),
+})
 
 /** How many deliveries each client has in each state: kept with every change, because counting a retention's worth stops the process. */
 export const deliveryCounts = sqliteTable(

@@ -34,6 +34,7 @@ import type {
   Subject,
   Tenant,
   TokenFamily,
+  WebhookEndpoint,
 } from './types.ts'
 
 /**
@@ -50,6 +51,7 @@ export interface Store
     RevocationActs,
     MicrosoftActs,
     DeliveryActs,
+    WebhookActs,
     FeedActs,
     RegistryActs,
     SharingActs,
@@ -462,6 +464,23 @@ export interface DeliveryActs {
   attemptsOf(id: string): Promise<DeliveryAttempt[]>
   /** For metrics: how many per client and state, and since when the oldest is pending. */
   deliveryCounts(): Promise<{ clientId: string; state: DeliveryState; count: number; oldestAtMs?: number | undefined }[]>
+}
+
+/** Endpoints of webhooks. An act that is an event writes a delivery to each enabled one that wants it, in its own transaction. */
+export interface WebhookActs {
+  listWebhooks(): Promise<WebhookEndpoint[]>
+  findWebhook(id: string): Promise<WebhookEndpoint | undefined>
+  /** False where there are as many as there may be. */
+  addWebhook(endpoint: WebhookEndpoint): Promise<boolean>
+  /** Changes some of an endpoint; undefined where it is not there. */
+  changeWebhook(input: {
+    id: string
+    change: Partial<Omit<WebhookEndpoint, 'id' | 'position' | 'createdAt' | 'updatedAt'>>
+    now: number
+  }): Promise<WebhookEndpoint | undefined>
+  removeWebhook(id: string): Promise<boolean>
+  /** Writes a test event for one endpoint; undefined where it is not there or disabled. */
+  testWebhook(id: string): Promise<DeliveryRef | undefined>
 }
 
 export interface ReachedRevocation {

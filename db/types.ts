@@ -1,5 +1,6 @@
 import type { Link } from '../src/protocol/evidence-chain.ts'
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
+import type { WebhookSwitch, WebhookType } from '../src/protocol/webhook-event.ts'
 
 /** The rows of the store as the rest of the broker sees them. `…At` is epoch seconds unless it says milliseconds. */
 
@@ -155,7 +156,7 @@ export interface Committed {
 export type DeliveryState = 'pending' | 'delivered' | 'rejected' | 'failed' | 'superseded' | 'closed'
 
 /** What a delivery carries; each kind has its own payload, signature and rules of success. */
-export type DeliveryKind = 'logout_token'
+export type DeliveryKind = 'logout_token' | 'webhook'
 
 /** One message of the outbox to one target. */
 export interface Delivery {
@@ -164,12 +165,13 @@ export interface Delivery {
   /** The revocation that caused it, where one did, and why it was revoked. */
   seq?: number | undefined
   reason?: Reason | undefined
+  /** Of a webhook the endpoint's id. */
   clientId: string
   targetId: string
   uri: string
   /** What kinds other than logout tokens are minted from. */
   payload?: string | undefined
-  /** Of a logout token exactly one of the two is set: what it names. */
+  /** Of a logout token exactly one of the two is set: what it names. Of other kinds `sub` is the user whom it is about. */
   sid?: string | undefined
   sub?: string | undefined
   state: DeliveryState
@@ -183,6 +185,25 @@ export interface Delivery {
   supersededBy?: string | undefined
   lastStatus?: number | undefined
   lastError?: string | undefined
+}
+
+/** Where webhooks go, and which. */
+export interface WebhookEndpoint {
+  id: string
+  url: string
+  description?: string | undefined
+  events: WebhookType[]
+  include: WebhookSwitch[]
+  secretSealed: string
+  /** The secret before, which signs too until then (epoch seconds). */
+  former?: { sealed: string; until: number } | undefined
+  state: 'enabled' | 'disabled'
+  /** Why it is disabled. */
+  cause?: string | undefined
+  /** Of its latest message. */
+  position: number
+  createdAt: number
+  updatedAt: number
 }
 
 /** Proof of one attempt. */

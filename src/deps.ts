@@ -41,6 +41,8 @@ export interface Deps {
   rateLimits: RateLimits
   /** Outbound HTTP to addresses that others registered (logout targets, `jwks_uri`): pooled, bounded, no redirects. */
   outbound: Outbound
+  /** The same to the endpoints of webhooks: public addresses, and private ones of an allow-list. */
+  webhookOutbound: Outbound
 }
 
 export interface Outbound {

@@ -39,3 +39,40 @@ export function addressProblem(address: string, allowLoopback: boolean): string 
   if (!allowLoopback && loopback.check(bare, kind)) return `${bare} is a loopback address, and BROKER_ALLOW_LOOPBACK_TARGETS is not set`
   return undefined
 }
+
+/** Not public (RFC 6890), with IPv4 inside NAT64; 6to4 and Teredo as a whole, because nobody serves by them. */
+const privates = new BlockList()
+for (const [address, bits] of [
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+] as const)
+  privates.addSubnet(address, bits, 'ipv4')
+for (const [address, bits] of [
+  ['64:ff9b::a00:0', 104],
+  ['64:ff9b::6440:0', 106],
+  ['64:ff9b::ac10:0', 108],
+  ['64:ff9b::c0a8:0', 112],
+  ['2001::', 32],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['fc00::', 7],
+  ['fec0::', 10],
+] as const)
+  privates.addSubnet(address, bits, 'ipv6')
+
+/** Undefined where the address is public or in the list, else why a webhook may not go there. @param address one that `addressProblem` accepts */
+export function privateProblem(address: string, allowed: BlockList, allowLoopback: boolean): string | undefined {
+  const bare = address.replace(/^\[|\]$|%.*$/g, '')
+  const kind = isIP(bare) === 4 ? 'ipv4' : 'ipv6'
+  if (allowed.check(bare, kind)) return undefined
+  const onThisMachine = loopback.check(bare, kind)
+  if (onThisMachine ? allowLoopback : !privates.check(bare, kind)) return undefined
+  return `${bare} is a ${onThisMachine ? 'loopback' : 'private'} address, and BROKER_WEBHOOK_PRIVATE_RANGES does not have it`
+}

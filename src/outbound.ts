@@ -1,14 +1,14 @@
 import { lookup as systemLookup, type LookupAddress, type LookupOptions } from 'node:dns'
-import { isIP, type LookupFunction } from 'node:net'
+import { type BlockList, isIP, type LookupFunction } from 'node:net'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { Agent, buildConnector, type Dispatcher } from 'undici'
 import type { Outbound, Validity } from './deps.ts'
-import { addressProblem } from './outbound-addresses.ts'
+import { addressProblem, privateProblem } from './outbound-addresses.ts'
 import { proxyAgent, type ProxySettings } from './proxy.ts'
 
 /**
- * HTTP to addresses that others registered: logout targets, `jwks_uri`. Private networks are where instances live, so they are allowed;
- * link-local and metadata addresses never are, loopback and plain http only where the operator allows them. A name is judged by what it
+ * HTTP to addresses that others registered: logout targets, `jwks_uri`, webhooks. Private networks are where instances live, so they are allowed
+ * (webhooks: only those of an allow-list); link-local and metadata addresses never are, loopback and plain http only where the operator allows them. A name is judged by what it
  * resolves to, and once more by the connected socket before a byte of the request is written, so that DNS cannot be rebound in between. By way
  * of a proxy only literal addresses can be judged: which names it may call is the proxy's own rule.
  */
@@ -16,6 +16,8 @@ import { proxyAgent, type ProxySettings } from './proxy.ts'
 export interface OutboundOptions {
   /** Loopback addresses too: the demo, and development on one machine. */
   allowLoopback: boolean
+  /** Private addresses only of this list (webhooks); not set: all of them, because instances live there. */
+  privateRanges?: BlockList
   /** Plain http too; not set: where loopback is allowed. */
   allowHttp?: boolean
   connectTimeoutMs?: number
@@ -38,8 +40,9 @@ export class AddressRejected extends Error {
 export function createOutbound(options: OutboundOptions): Outbound {
   const agent = agentOf(options)
   const { allowLoopback, proxy, allowHttp = allowLoopback } = options
+  const judge = judgeOf(options)
   const send = async (by: Dispatcher, url: string, init: Init): ReturnType<Outbound['request']> => {
-    if (proxy !== undefined) judgeName(url, allowLoopback)
+    if (proxy !== undefined) judgeName(url, allowLoopback, judge)
     return request(by, allowHttp, url, init)
   }
   return {
@@ -48,6 +51,14 @@ export function createOutbound(options: OutboundOptions): Outbound {
     close: () => agent.destroy(),
   }
 }
+
+/** Undefined where an address may be called, else why not. */
+type Judge = (address: string) => string | undefined
+
+const judgeOf = ({ allowLoopback, privateRanges }: OutboundOptions): Judge =>
+  privateRanges === undefined
+    ? (address) => addressProblem(address, allowLoopback)
+    : (address) => addressProblem(address, true) ?? privateProblem(address, privateRanges, allowLoopback)
 
 type Identity = typeof checkServerIdentity
 
@@ -87,32 +98,31 @@ async function certificateOf(options: OutboundOptions, send: (by: Dispatcher) =>
 }
 
 /** What a proxy would be asked to call: an address is judged here, a name's address by the proxy alone. */
-function judgeName(url: string, allowLoopback: boolean): void {
+function judgeName(url: string, allowLoopback: boolean, judge: Judge): void {
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '')
-  const problem = isIP(host) === 0 ? undefined : addressProblem(host, allowLoopback)
+  const problem = isIP(host) === 0 ? undefined : judge(host)
   if (problem !== undefined) throw new AddressRejected(`${problem}.`)
   if (!allowLoopback && /^(?:.+\.)?localhost\.?$/i.test(host)) throw new AddressRejected(`${host} is a name of this machine.`)
 }
 
-function guardedConnector(
-  { allowLoopback, connectTimeoutMs = 3_000, lookup = systemLookup }: OutboundOptions,
-  tls: buildConnector.BuildOptions,
-): buildConnector.connector {
+function guardedConnector(options: OutboundOptions, tls: buildConnector.BuildOptions): buildConnector.connector {
+  const { connectTimeoutMs = 3_000, lookup = systemLookup } = options
+  const judge = judgeOf(options)
   const connect = buildConnector({
     timeout: connectTimeoutMs,
     allowH2: false,
     autoSelectFamily: true,
-    lookup: guardedLookup(lookup, allowLoopback),
+    lookup: guardedLookup(lookup, judge),
     ...tls,
   })
   return (target, done) => {
     // A literal address is never looked up.
     const literal = target.hostname.replace(/^\[|\]$/g, '')
-    const problem = isIP(literal) === 0 ? undefined : addressProblem(literal, allowLoopback)
+    const problem = isIP(literal) === 0 ? undefined : judge(literal)
     if (problem !== undefined) return done(new AddressRejected(`${problem}.`), null)
     return connect(target, (error, socket) => {
       if (error !== null) return done(error, null)
-      const rejected = addressProblem(socket.remoteAddress ?? '', allowLoopback)
+      const rejected = judge(socket.remoteAddress ?? '')
       if (rejected === undefined) return done(null, socket)
       socket.destroy()
       return done(new AddressRejected(`${rejected}.`), null)
@@ -121,18 +131,16 @@ function guardedConnector(
 }
 
 /** Keeps what may be called of what a name resolves to; none left is a refusal. */
-function guardedLookup(lookup: typeof systemLookup, allowLoopback: boolean): LookupFunction {
+function guardedLookup(lookup: typeof systemLookup, judge: Judge): LookupFunction {
   return (hostname, asked, done) => {
     const every: LookupOptions & { all: true } = { ...asked, all: true }
     lookup(hostname, every, (error: NodeJS.ErrnoException | null, found: LookupAddress[]) => {
       if (error !== null) return done(error, '', 0)
-      const good = found.filter(({ address }) => addressProblem(address, allowLoopback) === undefined)
+      const good = found.filter(({ address }) => judge(address) === undefined)
       const first = good[0]
       if (first === undefined)
         return done(
-          new AddressRejected(
-            `${hostname} resolves to nothing that may be called: ${found.map(({ address }) => addressProblem(address, allowLoopback)).join('; ')}.`,
-          ),
+          new AddressRejected(`${hostname} resolves to nothing that may be called: ${found.map(({ address }) => judge(address)).join('; ')}.`),
           '',
           0,
         )

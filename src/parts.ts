@@ -49,6 +49,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   const clock: SteadyClock = clockWatch
   const store = given.store ?? (await openStore(config, clock, closing))
   const outbound = given.outbound ?? openOutbound(config, closing)
+  const webhookOutbound = given.webhookOutbound ?? openWebhookOutbound(config, closing)
   const clients = given.clients ?? (await openClientRegistry(store))
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
   const feed = given.feed ?? createFeed({ store, clients, metrics, log, clock })
@@ -63,7 +64,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   const signInWatch = given.signInWatch ?? new SignInWatch(clock)
   store.onRevoked((committed) => announce({ feed, queue, metrics, log }, committed))
   followElsewhere({ store, feed, clients, connection, keys, log })
-  const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, rateLimits }
+  const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, rateLimits }
   return { config, clock, clockWatch, signInWatch, random, log, metrics, ...opened }
 }
 
@@ -94,6 +95,13 @@ function openMicrosoft(
 function openOutbound(config: Config, closing: Closing): Deps['outbound'] {
   const outbound = createOutbound({ allowLoopback: config.allowLoopbackTargets, proxy: config.proxy.deliveries ? proxyOf(config) : undefined })
   closing.add('outbound', () => outbound.close())
+  return outbound
+}
+
+function openWebhookOutbound(config: Config, closing: Closing): Deps['webhookOutbound'] {
+  const { allowLoopbackTargets: allowLoopback, webhooks } = config
+  const outbound = createOutbound({ allowLoopback, privateRanges: webhooks.privateRanges, proxy: webhooks.proxy ? proxyOf(config) : undefined })
+  closing.add('webhook outbound', () => outbound.close())
   return outbound
 }
 

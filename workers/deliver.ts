@@ -2,7 +2,7 @@ import type { Delivery, DeliveryAttempt, DeliveryRef } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
 import { failureOf } from '../src/revocation/failure-cause.ts'
 import type { How, Taken } from '../src/revocation/lanes.ts'
-import type { MessageKind } from '../src/revocation/message-kind.ts'
+import type { MessageKind, Minted } from '../src/revocation/message-kind.ts'
 import type { MessageKinds } from '../src/revocation/message-kinds.ts'
 import { retryDelayMs, uniform, type Verdict } from '../src/revocation/retry.ts'
 
@@ -22,6 +22,13 @@ const PROBE_TIMEOUT_MS = 2_000
 /** Longer than any attempt: a lease that runs out belonged to a process that was killed. */
 const LEASE_MS = 15_000
 const MAX_ANSWER_BYTES = 4_096
+
+interface Sending {
+  kind: MessageKind
+  delivery: Delivery
+  minted: Minted
+  how: How
+}
 
 interface Attempted {
   delivery: Delivery
@@ -62,7 +69,7 @@ export async function deliver(deps: DeliverDeps, kinds: MessageKinds, ref: Deliv
   }
 }
 
-const failing = ({ clientId, uri }: Delivery, cause: string): Taken['failure'] => ({ client_id: clientId, address: uri, cause })
+const failing = (delivery: Delivery, cause: string): Taken['failure'] => ({ client_id: delivery.clientId, address: addressOf(delivery), cause })
 
 async function spare(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef): Promise<Taken> {
   const attempt: DeliveryAttempt = { attempt: ref.attempt, atMs: deps.clock.nowMs(), outcome: 'superseded', latencyMs: 0 }
@@ -73,25 +80,9 @@ async function spare(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef): P
 
 async function attempt(deps: DeliverDeps, kind: MessageKind, delivery: Delivery, ref: DeliveryRef, how: How): Promise<Attempted> {
   const atMs = deps.clock.nowMs()
-  const { headers, body, jti } = await kind.mint(delivery, deps.clock.now())
+  const minted = await kind.mint(delivery, deps.clock.now())
   const startedMs = performance.now()
-  let status: number | undefined
-  let verdict: Verdict
-  try {
-    const timeoutMs = how === 'probe' ? PROBE_TIMEOUT_MS : TIMEOUT_MS
-    const answer = await deps.outbound.request(delivery.uri, {
-      method: 'POST',
-      headers,
-      body,
-      timeoutMs,
-      maxBytes: MAX_ANSWER_BYTES,
-      signal: deps.ending,
-    })
-    status = answer.status
-    verdict = kind.judge(answer, deps.clock.now())
-  } catch (error) {
-    verdict = { outcome: 'retry', error: failureOf(error).text, retryAfterSeconds: undefined }
-  }
+  const { status, verdict } = 'rejected' in minted ? notSent(minted.rejected) : await send(deps, { kind, delivery, minted, how })
   const latencyMs = Math.round(performance.now() - startedMs)
   deps.metrics.deliverySeconds.observe({ client: delivery.clientId }, latencyMs / 1000)
   return {
@@ -104,11 +95,45 @@ async function attempt(deps: DeliverDeps, kind: MessageKind, delivery: Delivery,
       outcome: verdict.outcome,
       status,
       latencyMs,
-      jti,
+      jti: 'rejected' in minted ? undefined : minted.jti,
       ...('error' in verdict ? { error: verdict.error } : {}),
     },
-    where: { delivery: delivery.id, client_id: delivery.clientId, address: delivery.uri, seq: delivery.seq },
+    where: { delivery: delivery.id, client_id: delivery.clientId, address: addressOf(delivery), seq: delivery.seq },
   }
+}
+
+interface Sent {
+  status: number | undefined
+  verdict: Verdict
+}
+
+const notSent = (error: string): Sent => ({ status: undefined, verdict: { outcome: 'rejected', code: error, error } })
+
+async function send(deps: DeliverDeps, { kind, delivery, minted, how }: Sending): Promise<Sent> {
+  const { headers, body } = minted
+  const limits = { timeoutMs: how === 'probe' ? PROBE_TIMEOUT_MS : TIMEOUT_MS, signal: deps.ending }
+  const post = () => deps.outbound.request(delivery.uri, { method: 'POST', headers, body, maxBytes: MAX_ANSWER_BYTES, ...limits })
+  try {
+    const answer = await (kind.send === undefined ? post() : kind.send(delivery, minted, limits))
+    return { status: answer.status, verdict: kind.judge(answer, deps.clock.now()) }
+  } catch (error) {
+    return { status: undefined, verdict: { outcome: 'retry', error: failureOf(error).text, retryAfterSeconds: undefined } }
+  }
+}
+
+/** For logs. The path of a webhook may be a secret of its receiver. */
+const addressOf = ({ kind, uri }: Delivery): string => (kind === 'webhook' ? new URL(uri).origin : uri)
+
+/** What an operator does next. */
+const NEXT: Record<Delivery['kind'], { rejected: string; failed: string }> = {
+  logout_token: {
+    rejected: 'Compare issuer, client id and clock of the instance with the broker, then redrive the delivery.',
+    failed: 'Fix the instance, then redrive the delivery; or close it with a reason.',
+  },
+  webhook: {
+    rejected: 'Fix what the cause says, then redrive the delivery; or close it with a reason.',
+    failed: 'Fix the receiver of the webhook, then redrive the delivery; or close it with a reason.',
+  },
 }
 
 async function settle(
@@ -119,10 +144,8 @@ async function settle(
   const { outcome } = verdict
   if (!(await deps.store.recordDelivery({ id: delivery.id, result: { outcome, attempt } }))) return
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome })
-  if (outcome === 'rejected') {
-    const next = 'Compare issuer, client id and clock of the instance with the broker, then redrive the delivery.'
-    return deps.log.warn('delivery_rejected', { ...where, cause: verdict.code, next })
-  }
+  if (outcome === 'rejected') return deps.log.warn('delivery_rejected', { ...where, cause: verdict.code, next: NEXT[delivery.kind].rejected })
+  if (delivery.kind !== 'logout_token') return
   const sinceMs = (delivery.seq === undefined ? undefined : deps.feed.publishedAtMs(delivery.seq)) ?? delivery.createdAtMs
   deps.metrics.revokedToDelivered.observe({ client: delivery.clientId }, Math.max(0, deps.clock.nowMs() - sinceMs) / 1000)
 }
@@ -139,8 +162,7 @@ async function countFailure(deps: DeliverDeps, { delivery, ref, attempt, where }
   if (!recorded) return
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome: delayMs === undefined ? 'failed' : 'retry' })
   if (delayMs !== undefined) return deps.queue.add([{ ...ref, attempt: ref.attempt + 1 }], delayMs)
-  const next = 'Fix the instance, then redrive the delivery; or close it with a reason.'
-  deps.log.error('delivery_failed', { ...where, attempts: ref.attempt, cause: verdict.error, next })
+  deps.log.error('delivery_failed', { ...where, attempts: ref.attempt, cause: verdict.error, next: NEXT[delivery.kind].failed })
 }
 
 /** An early attempt that failed is not counted, and leaves the schedule as it was. */

@@ -4,14 +4,16 @@ import type { Act } from '../engine/act.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { head } from '../revocation/log.ts'
-import { targets } from '../schema.ts'
+import { clients, targets } from '../schema.ts'
 
 /** The logout addresses of clients. Who changes those of a client has locked its registration. */
 
 const targetFields = columnsOf(targets, 'targetId', 'clientId', 'uri')
 const all = query(
   targetFields,
-  (_, f) => sql`SELECT ${f} FROM ${targets} WHERE ${targets.removedSeq} IS NULL ORDER BY ${targets.clientId}, ${targets.uri}`,
+  // Webhook endpoints are targets too, and no client's.
+  (_, f) => sql`SELECT ${f} FROM ${targets} JOIN ${clients} ON ${clients.clientId} = ${targets.clientId}
+    WHERE ${targets.removedSeq} IS NULL ORDER BY ${targets.clientId}, ${targets.uri}`,
 )
 const ofClient = query(
   targetFields,

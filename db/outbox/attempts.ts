@@ -57,6 +57,8 @@ const settle = command(
     sql`UPDATE ${deliveries} SET ${assign(deliveries, {
       ...{ state: p.state, attempts: p.attempt, leasedUntilMs: 0, nextAttemptAtMs: p.nextAttemptAtMs },
       ...{ settledAtMs: p.settledAtMs, lastStatus: p.status, lastError: p.error },
+      // What was delivered is not needed again.
+      payload: sql`CASE WHEN ${p.state} = 'delivered' THEN NULL ELSE ${deliveries.payload} END`,
     })} WHERE ${deliveries.id} = ${p.id}`,
 )
 const attemptFields = {

@@ -53,7 +53,7 @@ const makePending = command(
 )
 const close = command(
   (p: Takes<{ ids: string; atMs: number }>) =>
-    sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'closed', settledAtMs: p.atMs })} WHERE ${isOneOf(deliveries.id, p.ids)}`,
+    sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'closed', settledAtMs: p.atMs, payload: null })} WHERE ${isOneOf(deliveries.id, p.ids)}`,
 )
 const PROOF: Column[] = [deliveryAttempts.deliveryId, deliveryAttempts.attempt, deliveryAttempts.atMs, deliveryAttempts.outcome]
 const proveClosed = command(

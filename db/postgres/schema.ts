@@ -75,6 +75,7 @@ export const {
   consumed,
   pushedRequests,
   deliveries,
+  webhookEndpoints,
   deliveryCounts,
   revocationTotals,
   deliveryAttempts,

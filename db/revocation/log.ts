@@ -6,11 +6,15 @@ import { forShare, forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
-import { addDeliveries } from '../outbox/add.ts'
+import { addUncounted } from '../outbox/add.ts'
+import { moved } from '../outbox/counts.ts'
+import type { Move } from '../outbox/counts.ts'
 import { cutoffs, logHead, participants, revocations, sessions, subjects } from '../schema.ts'
 import { recordEnd } from '../session/history.ts'
 import { lockSession } from '../session/row.ts'
 import type { Committed, DeliveryRef, Priority, Revocation } from '../types.ts'
+import { emit } from '../webhook/emit.ts'
+import { eventsOf } from '../webhook/of-revocation.ts'
 import { link } from './chain.ts'
 
 /**
@@ -140,7 +144,7 @@ function* whose(selector: Selector): Act<{ sub?: string | undefined; tid?: strin
 }
 
 /** Makes it effective, and adds the deliveries of a narrow revocation; those of a wide one are added in batches, later. */
-function* apply(ambient: Ambient, entry: Entry, at: { seq: number; atMs: number; sub: string | undefined }): Act<DeliveryRef[]> {
+function* apply(ambient: Ambient, entry: Entry, at: { seq: number; atMs: number; sub: string | undefined }, moves: Move[]): Act<DeliveryRef[]> {
   const { selector } = entry
   const { seq, atMs, sub } = at
   const wide = cutoffKey(selector)
@@ -156,7 +160,7 @@ function* apply(ambient: Ambient, entry: Entry, at: { seq: number; atMs: number;
   }
   if (sub === undefined) return []
   const clientId = 'clientId' in selector ? selector.clientId : undefined
-  return yield* addDeliveries(ambient, { seq, atMs, sid, sub, clientId, wide: false, priority: entry.priority ?? 'urgent' })
+  return yield* addUncounted(ambient, { seq, atMs, sid, sub, clientId, wide: false, priority: entry.priority ?? 'urgent' }, moves)
 }
 
 /** What the hash of a row covers in clear, and what it covers salted. */
@@ -195,8 +199,11 @@ export function* append(ambient: Ambient, entry: Entry): Act<Committed> {
   const taken = yield* next.get({})
   if (taken === undefined) throw new Error('The log has no head: the database is damaged. Restore a backup.')
   const at = { seq: taken.seq, atMs: ambient.nowMs(), ...(yield* whose(entry.selector)) }
-  const pending = yield* apply(ambient, entry, { ...at, sub: at.sub })
+  const moves: Move[] = []
+  const pending = yield* apply(ambient, entry, { ...at, sub: at.sub }, moves)
   const revocation = yield* insertLinked(entry, { ...at, salt: ambient.newId() })
+  for (const event of eventsOf(revocation, at.sub)) pending.push(...(yield* emit(ambient, event, moves)))
+  yield* moved(moves)
   const committed = { revocation, sub: at.sub, pending }
   yield { revoked: committed }
   return committed

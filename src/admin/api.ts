@@ -11,6 +11,7 @@ import { userRoutes } from './users.ts'
 import { revocationRoutes } from './revocations.ts'
 import { sessionRoutes } from './sessions.ts'
 import { tenantRoutes } from './tenants.ts'
+import { webhookRoutes } from './webhooks.ts'
 import type { AdminEnv } from './caller.ts'
 import { deniedActs } from './denied.ts'
 import { Problem, problemOf, problemResponse } from '../acts/problem.ts'
@@ -38,6 +39,7 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
     sessionRoutes(deps),
     revocationRoutes(deps),
     deliveryRoutes(deps),
+    webhookRoutes(deps),
     keyRoutes(deps),
     tenantRoutes(deps),
     microsoftWorkRoutes(deps),

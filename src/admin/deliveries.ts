@@ -37,14 +37,14 @@ const attempt = shape('Attempt', {
   outcome: z.enum(['delivered', 'retry', 'rejected', 'failed', 'superseded', 'closed']),
   status: z.int().optional().meta({ description: 'HTTP status' }),
   latency_ms: z.int(),
-  jti: z.string().optional().meta({ description: 'of the logout token' }),
+  jti: z.string().optional().meta({ description: 'of the logout token; of a webhook, its webhook-id' }),
   error: z.string().optional().meta({ description: 'what went wrong; of closed, the reason that was given' }),
 })
 export const deliverySchema = shape('Delivery', {
   id: z.string(),
-  kind: z.enum(['logout_token']),
+  kind: z.enum(['logout_token', 'webhook']),
   seq: z.int().nullable().meta({ description: 'of the revocation that caused it' }),
-  client_id: z.string(),
+  client_id: z.string().meta({ description: 'of a webhook, the id of its endpoint' }),
   target_id: z.string(),
   uri: z.string(),
   sid: z.string().optional().meta({ description: 'the session that the logout token names; else sub' }),

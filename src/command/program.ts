@@ -16,6 +16,7 @@ import { revocationCommands } from './revocations.ts'
 import { serveCommands } from './serve.ts'
 import { sessionCommands } from './sessions.ts'
 import { tenantCommands } from './tenants.ts'
+import { webhookCommands } from './webhooks.ts'
 import { fenced } from './show.ts'
 import type { Terminal } from './terminal.ts'
 import { version } from './version.ts'
@@ -42,6 +43,7 @@ function createProgram(terminal: Terminal): Command {
     sessionCommands,
     revocationCommands,
     deliveryCommands,
+    webhookCommands,
     keyCommands,
     tenantCommands,
     auditCommand,

@@ -339,6 +339,26 @@ const rates = {
   }),
 }
 
+const webhooks = {
+  privateRanges: setting({
+    name: 'BROKER_WEBHOOK_PRIVATE_RANGES',
+    section: 'parts',
+    default: '',
+    defaultText: 'none',
+    schema: parse.proxies,
+    example: '10.20.0.0/16',
+    text: 'Comma list of private addresses and CIDRs that [webhooks](webhooks.md) may go to. Public addresses always may; link-local and metadata addresses never.',
+  }),
+  proxy: setting({
+    name: 'BROKER_WEBHOOK_PROXY',
+    section: 'parts',
+    default: 'no',
+    schema: parse.yes,
+    example: 'yes',
+    text: '`yes` sends webhooks through `HTTPS_PROXY`. The proxy then resolves the names, so it decides which private addresses can be called.',
+  }),
+}
+
 export const SETTINGS = {
   ...broker,
   entra,
@@ -363,6 +383,7 @@ export const SETTINGS = {
   sessionRules,
   retention,
   rates,
+  webhooks,
   databaseUrl: setting({
     name: 'BROKER_DATABASE_URL',
     section: 'parts',

@@ -3,10 +3,18 @@ import type { Answer, Verdict } from './retry.ts'
 
 /** What makes one kind of outbox message: payload, signature and rules of success. Lanes, retries, breakers, proof and redrive are the same for all. */
 export interface MessageKind {
-  /** The request of one attempt, made and signed for it alone. */
-  mint(delivery: Delivery, now: number): Promise<Minted>
+  /** The request of one attempt, made and signed for it alone. `rejected`: why it may not be sent at all. */
+  mint(delivery: Delivery, now: number): Promise<Minted | { rejected: string }>
+  /** Sends it; not there: a POST to the delivery's address. */
+  send?(delivery: Delivery, minted: Minted, limits: Limits): Promise<Answer>
   /** What the receiver's answer means. */
   judge(answer: Answer, now: number): Verdict
+}
+
+/** Of one attempt. */
+export interface Limits {
+  timeoutMs: number
+  signal: AbortSignal | undefined
 }
 
 export interface Minted {

@@ -2,10 +2,12 @@ import type { DeliveryKind } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { logoutTokens } from './logout-token.ts'
 import type { MessageKind } from './message-kind.ts'
+import { webhooks } from './webhook-message.ts'
 
 /** Every kind that the outbox delivers. */
 export type MessageKinds = Record<DeliveryKind, MessageKind>
 
-export const messageKinds = (deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store'>): MessageKinds => ({
+export const messageKinds = (deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store' | 'sealer' | 'webhookOutbound'>): MessageKinds => ({
   logout_token: logoutTokens(deps),
+  webhook: webhooks(deps),
 })

@@ -8,6 +8,7 @@ import { clientsFileJsonSchema } from '../../src/client/clients-file-schema.ts'
 import { parseClientMetadata } from '../../src/client/metadata.ts'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
+import { SWITCHES, WEBHOOK_EVENTS, WEBHOOK_SWITCHES, WEBHOOK_TYPES, webhookJsonSchema } from '../../src/protocol/webhook-event.ts'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const text = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -61,5 +62,25 @@ describe('docs/clients.schema.json', () => {
     const check = new Ajv2020({ strict: false }).compile(clientsFileJsonSchema())
     expect([check(example()), check.errors]).toEqual([true, null])
     expect(check({ clients: [{ ...example().clients[0], colour: 'red' }] })).toBe(false)
+  })
+})
+
+describe('docs/webhooks.md', () => {
+  test('has each event with when it is sent, and each switch with what it adds', () => {
+    const rows = [
+      ...WEBHOOK_TYPES.map((type) => `| \`${type}\` | ${WEBHOOK_EVENTS[type].when} |`),
+      ...WEBHOOK_SWITCHES.map((one) => `| \`${one}\` | ${SWITCHES[one].map((member) => `\`${member}\``).join(', ')} |`),
+    ]
+    const page = text('docs/webhooks.md')
+    expect(rows.filter((row) => !page.includes(row))).toEqual([])
+  })
+
+  test('has an example that its schema takes; the schema is what cmb webhooks schema prints', () => {
+    const schema: unknown = JSON.parse(text('docs/webhooks.schema.json'))
+    expect(schema).toEqual(JSON.parse(JSON.stringify(webhookJsonSchema())))
+    const check = new Ajv2020({ strict: false, formats: { 'date-time': true, uuid: true } }).compile(schema as object)
+    const message = JSON.parse(/```json\n([^]*?)```/.exec(text('docs/webhooks.md'))?.[1] ?? '') as Record<string, unknown>
+    expect([check(message), check.errors]).toEqual([true, null])
+    expect(check({ ...message, type: 'webhook.unknown' })).toBe(false)
   })
 })

@@ -1,0 +1,130 @@
+import { sql } from 'drizzle-orm'
+import { WEBHOOK_TYPES, type WebhookSwitch, type WebhookType } from '../../src/protocol/webhook-event.ts'
+import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { forUpdate } from '../engine/dialect.ts'
+import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { optional, parseList } from '../engine/values.ts'
+import { moved } from '../outbox/counts.ts'
+import { head } from '../revocation/log.ts'
+import { targets, webhookEndpoints } from '../schema.ts'
+import type { WebhookActs } from '../store.ts'
+import type { DeliveryRef, WebhookEndpoint } from '../types.ts'
+import { write as writeTo } from './emit.ts'
+
+/** The endpoints of webhooks. Each is a target of the outbox too, under its own id, so that lanes, lists and proof know its address. */
+
+/** Each event reads all of them. */
+const MOST = 20
+
+const fields = {
+  ...columnsOf(webhookEndpoints, 'endpointId', 'url', 'description', 'events', 'include', 'secretSealed', 'formerSealed', 'formerUntil'),
+  ...columnsOf(webhookEndpoints, 'state', 'cause', 'position', 'createdAt', 'updatedAt'),
+}
+type Row = RowOf<typeof fields>
+type One = Takes<{ endpointId: string }>
+const all = query(fields, (_, f) => sql`SELECT ${f} FROM ${webhookEndpoints} ORDER BY ${webhookEndpoints.createdAt}, ${webhookEndpoints.endpointId}`)
+const find = query(fields, (p: One, f) => sql`SELECT ${f} FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`)
+const findLocked = query(
+  fields,
+  (p: One, f) => sql`SELECT ${f} FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}${forUpdate(webhookEndpoints)}`,
+)
+const insert = command((p: Takes<{ [K in keyof Row]: Row[K] }>) => {
+  const { endpointId, url, description, events, include, secretSealed, formerSealed, formerUntil } = p
+  const { state, cause, position, createdAt, updatedAt } = p
+  return insertInto(webhookEndpoints, {
+    ...{ endpointId, url, description, events, include, secretSealed, formerSealed, formerUntil },
+    ...{ state, cause, position, createdAt, updatedAt },
+  })
+})
+// Not the position: events that are written meanwhile count on.
+const update = command(
+  (p: Takes<{ [K in keyof Omit<Row, 'position' | 'createdAt'>]: Row[K] }>) =>
+    sql`UPDATE ${webhookEndpoints} SET ${assign(webhookEndpoints, {
+      ...{ url: p.url, description: p.description, events: p.events, include: p.include, secretSealed: p.secretSealed },
+      ...{ formerSealed: p.formerSealed, formerUntil: p.formerUntil, state: p.state, cause: p.cause, updatedAt: p.updatedAt },
+    })} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`,
+)
+const remove = command((p: One) => sql`DELETE FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`)
+const addTarget = command((p: Takes<{ endpointId: string; url: string }>) =>
+  insertInto(targets, { targetId: p.endpointId, clientId: p.endpointId, uri: p.url }),
+)
+const moveTarget = command(
+  (p: Takes<{ endpointId: string; url: string }>) =>
+    sql`UPDATE ${targets} SET ${assign(targets, { uri: p.url })} WHERE ${targets.targetId} = ${p.endpointId}`,
+)
+// It stays for the deliveries that name it.
+const removeTarget = command(
+  (p: Takes<{ endpointId: string; seq: number }>) =>
+    sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: p.seq })} WHERE ${targets.targetId} = ${p.endpointId}`,
+)
+
+const endpointOf = (row: Row): WebhookEndpoint => ({
+  id: row.endpointId,
+  url: row.url,
+  description: optional(row.description),
+  // A type that a later version wrote is not this version's to send.
+  events: (parseList(row.events) as WebhookType[]).filter((one) => WEBHOOK_TYPES.includes(one)),
+  include: parseList(row.include) as WebhookSwitch[],
+  secretSealed: row.secretSealed,
+  former: row.formerSealed === null || row.formerUntil === null ? undefined : { sealed: row.formerSealed, until: row.formerUntil },
+  state: row.state,
+  cause: optional(row.cause),
+  position: row.position,
+  createdAt: row.createdAt,
+  updatedAt: row.updatedAt,
+})
+const rowOf = (one: WebhookEndpoint): Row => ({
+  ...{ endpointId: one.id, url: one.url, description: one.description ?? null, state: one.state, cause: one.cause ?? null },
+  ...{ events: JSON.stringify(one.events), include: JSON.stringify(one.include), secretSealed: one.secretSealed },
+  ...{ formerSealed: one.former?.sealed ?? null, formerUntil: one.former?.until ?? null },
+  ...{ position: one.position, createdAt: one.createdAt, updatedAt: one.updatedAt },
+})
+
+export function* listWebhooks(): Act<WebhookEndpoint[]> {
+  return (yield* all.all({})).map(endpointOf)
+}
+
+export function* findWebhook(endpointId: string): Act<WebhookEndpoint | undefined> {
+  const row = yield* find.get({ endpointId })
+  return row && endpointOf(row)
+}
+
+function* addWebhook(endpoint: WebhookEndpoint): Act<boolean> {
+  if ((yield* all.all({})).length >= MOST) return false
+  yield* insert.run(rowOf(endpoint))
+  yield* addTarget.run({ endpointId: endpoint.id, url: endpoint.url })
+  return true
+}
+
+function* changeWebhook({ id, change, now }: Parameters<WebhookActs['changeWebhook']>[0]): Act<WebhookEndpoint | undefined> {
+  const row = yield* findLocked.get({ endpointId: id })
+  if (row === undefined) return undefined
+  const changed = { ...endpointOf(row), ...change, updatedAt: now }
+  yield* update.run(rowOf(changed))
+  if (changed.url !== row.url) yield* moveTarget.run({ endpointId: id, url: changed.url })
+  return changed
+}
+
+function* removeWebhook(endpointId: string): Act<boolean> {
+  if ((yield* remove.run({ endpointId })) === 0) return false
+  yield* removeTarget.run({ endpointId, seq: yield* head() })
+  return true
+}
+
+function* testWebhook(ambient: Ambient, endpointId: string): Act<DeliveryRef | undefined> {
+  const row = yield* find.get({ endpointId })
+  if (row === undefined) return undefined
+  const ref = yield* writeTo(ambient, row, { type: 'webhook.test', data: {} })
+  if (ref !== undefined) yield* moved([{ clientId: endpointId, seq: null, from: undefined, to: 'pending' }])
+  return ref
+}
+
+export const webhookActs = (engine: Engine): WebhookActs => ({
+  listWebhooks: () => engine.read(listWebhooks),
+  findWebhook: (id) => engine.read(() => findWebhook(id)),
+  addWebhook: (endpoint) => engine.write(() => addWebhook(endpoint)),
+  changeWebhook: (input) => engine.write(() => changeWebhook(input)),
+  removeWebhook: (id) => engine.write(() => removeWebhook(id)),
+  testWebhook: (id) => engine.write(() => testWebhook(engine, id)),
+})

@@ -1,0 +1,56 @@
+import { createHmac } from 'node:crypto'
+import type { WebhookEndpoint } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import type { MessageKind } from './message-kind.ts'
+import { judgeAnswer, type Verdict } from './retry.ts'
+
+/** Webhooks as a kind of message, signed as Standard Webhooks 1.0 says. The body is as it was committed: each attempt sends the same bytes under the same id. */
+
+const PREFIX = 'whsec_'
+
+/** The place for which an endpoint's secret is sealed. */
+export const secretPlace = (endpointId: string): string => `webhook_endpoints/${endpointId}/secret_sealed`
+
+type Needs = Pick<Deps, 'store' | 'sealer' | 'webhookOutbound'>
+
+export const webhooks = (deps: Needs): MessageKind => ({
+  async mint({ id, targetId, payload: body }, now) {
+    const endpoint = await deps.store.findWebhook(targetId)
+    if (endpoint?.state !== 'enabled') return { rejected: 'the endpoint is disabled or removed' }
+    if (body === undefined) return { rejected: 'its content was erased' }
+    const secrets = secretsOf(deps, endpoint, now)
+    if (secrets.length === 0) return { rejected: 'its secret is sealed under a BROKER_SECRET that is not set; rotate the secret of the endpoint' }
+    const signatures = secrets.map((secret) => `v1,${signature(secret, `${id}.${now}.${body}`)}`)
+    return {
+      headers: {
+        'content-type': 'application/json',
+        'user-agent': 'case-manager-broker',
+        'webhook-id': id,
+        'webhook-timestamp': String(now),
+        'webhook-signature': signatures.join(' '),
+      },
+      body,
+      jti: id,
+    }
+  },
+  // Of the answer, the status alone is kept.
+  send: ({ uri }, { headers, body }, limits) => deps.webhookOutbound.request(uri, { method: 'POST', headers, body, ...limits, maxBytes: 0 }),
+  judge: (answer, now): Verdict =>
+    answer.status === 410
+      ? { outcome: 'rejected', code: 'HTTP 410', error: 'HTTP 410: the receiver wants no more messages' }
+      : judgeAnswer({ ...answer, body: '' }, now),
+})
+
+/** The current one, and the former one while receivers may still have it alone. */
+function secretsOf({ sealer }: Needs, { id, secretSealed, former }: WebhookEndpoint, now: number): Buffer[] {
+  const sealed = former !== undefined && former.until > now ? [secretSealed, former.sealed] : [secretSealed]
+  return sealed.flatMap((one) => sealer.open(secretPlace(id), one) ?? [])
+}
+
+const signature = (secret: Buffer, signed: string): string =>
+  createHmac('sha256', Buffer.from(secret.toString('utf8').slice(PREFIX.length), 'base64'))
+    .update(signed)
+    .digest('base64')
+
+/** A new secret, as its receiver configures it: 32 random bytes. */
+export const newWebhookSecret = (random: Deps['random']): string => `${PREFIX}${random(32).toString('base64')}`

@@ -1,0 +1,182 @@
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { Webhook } from 'standardwebhooks'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { DeliveryRef } from '../../db/types.ts'
+import { trustedProxies } from '../../src/protocol/remote-address.ts'
+import { webhookJsonSchema } from '../../src/protocol/webhook-event.ts'
+import { createOutbound } from '../../src/outbound.ts'
+import { startWorkers } from '../../workers/start.ts'
+import { startCmb } from '../command/cmb.ts'
+import { createRig, type Rig, type RigOptions } from '../rig.ts'
+import { deliverLogout as attempt } from './attempt.ts'
+import { LocalQueue } from './local-queue.ts'
+import { ok, startReceiver, status, type Receiver } from './receiver.ts'
+
+/** Messages as a receiver gets them that verifies with the library of Standard Webhooks. */
+
+interface Added {
+  id: string
+  secret: string
+}
+type Request = Receiver['requests'][number]
+
+async function world(options: RigOptions = {}) {
+  const rig = await createRig({ realTime: true, deps: { queue: new LocalQueue() }, ...options })
+  const { type } = await startCmb(rig)
+  const receiver = await startReceiver()
+  const cmb = async <T>(...args: string[]): Promise<T> => {
+    const ran = await type(['webhooks', ...args, '--json'])
+    expect([args, ran.code, ran.err]).toEqual([args, 0, ''])
+    return ran.json<T & Record<string, unknown>>()
+  }
+  const add = (...events: string[]) => cmb<Added>('add', receiver.url, ...events.flatMap((event) => ['--event', event]))
+  return { rig, receiver, cmb, add, type }
+}
+
+async function withWorkers(rig: Rig): Promise<void> {
+  const workers = await startWorkers(rig.deps)
+  onTestFinished(() => workers.drain())
+}
+
+const verified = (secret: string, { body, headers }: Request) =>
+  new Webhook(secret).verify(body, headers as Record<string, string>) as Record<string, unknown>
+const validates = new Ajv2020({ strict: false, formats: { 'date-time': true, uuid: true } }).compile(webhookJsonSchema())
+
+/** A test event of an endpoint: written, and not on its way. */
+async function testEvent(rig: Rig, id: string): Promise<DeliveryRef> {
+  const ref = await rig.store.testWebhook(id)
+  return ref ?? expect.unreachable()
+}
+const stateOf = async (rig: Rig, { id }: DeliveryRef) => rig.store.findDelivery(id)
+
+describe('webhooks', () => {
+  test('reach a receiver that verifies them, in the shape of the documented schema', async () => {
+    const { rig, receiver, add, cmb } = await world()
+    await withWorkers(rig)
+    const { id, secret } = await add('revocation.by_operator', 'revocation.wide', 'user.signed_out_everywhere')
+    const { session } = await rig.openSession()
+    const now = rig.clock.now()
+    const { sub, sid } = session
+    await rig.store.revoke({ selector: { kind: 'session', sid }, reason: 'administrator', actor: { kind: 'operator', id: 'olga' }, now })
+    await rig.store.revoke({ selector: { kind: 'subject', sub }, reason: 'signed_out_everywhere', actor: { kind: 'user', id: sub }, now })
+    await rig.store.revoke({ selector: { kind: 'everything' }, reason: 'restored', actor: { kind: 'broker', id: 'restore' }, now })
+    await cmb('test', id)
+    await vi.waitUntil(() => receiver.requests.length === 4)
+    const bodies = receiver.requests.map((request) => verified(secret, request)).toSorted((a, b) => Number(a.position) - Number(b.position))
+    expect(bodies.map(({ type, position, endpoint_id }) => [type, position, endpoint_id])).toEqual([
+      ['revocation.by_operator', 1, id],
+      ['user.signed_out_everywhere', 2, id],
+      ['revocation.wide', 3, id],
+      ['webhook.test', 4, id],
+    ])
+    for (const body of bodies) expect([validates(body), validates.errors, body]).toEqual([true, null, body])
+    await expect
+      .poll(async () => (await rig.store.deliveryCounts()).find((one) => one.clientId === id))
+      .toMatchObject({ state: 'delivered', count: 4 })
+  })
+
+  test('keep their id and their bytes over retries and a redrive; each attempt has its own time', async () => {
+    const { rig, receiver, add } = await world()
+    const { id, secret } = await add('revocation.theft')
+    receiver.answer = status(500)
+    const ref = await testEvent(rig, id)
+    expect(await attempt(rig.deps, ref)).toMatchObject({ outcome: 'failed' })
+    rig.clock.advance(2)
+    receiver.answer = status(410)
+    expect(await attempt(rig.deps, { ...ref, attempt: 2 })).toMatchObject({ outcome: 'rejected', failure: { cause: 'HTTP 410' } })
+    receiver.answer = ok
+    const [redriven] = await rig.store.redrive({ targetId: id })
+    expect(await attempt(rig.deps, redriven ?? ref)).toMatchObject({ outcome: 'delivered' })
+    const requests = receiver.requests
+    expect(new Set(requests.map(({ headers }) => headers['webhook-id']))).toEqual(new Set([ref.id]))
+    expect(new Set(requests.map(({ body }) => body)).size).toBe(1)
+    expect(requests.map((request) => verified(secret, request).type)).toEqual(['webhook.test', 'webhook.test', 'webhook.test'])
+    expect(requests[0]?.headers['webhook-timestamp']).not.toBe(requests[1]?.headers['webhook-timestamp'])
+    expect((await rig.store.attemptsOf(ref.id)).map(({ jti }) => jti)).toEqual([ref.id, ref.id, ref.id])
+  })
+
+  test('are signed by the former secret too until its overlap ends', async () => {
+    const { rig, receiver, add, cmb } = await world()
+    const former = await add('revocation.theft')
+    const { id } = former
+    const { secret } = await cmb<Added>('rotate-secret', id, '--overlap', '60')
+    const both = await testEvent(rig, id)
+    await attempt(rig.deps, both)
+    expect(receiver.requests.map((request) => [verified(secret, request).type, verified(former.secret, request).type])).toEqual([
+      ['webhook.test', 'webhook.test'],
+    ])
+    rig.clock.advance(61)
+    await attempt(rig.deps, await testEvent(rig, id))
+    const [, last] = receiver.requests
+    expect(last === undefined ? undefined : verified(secret, last).type).toBe('webhook.test')
+    expect(() => last && verified(former.secret, last)).toThrow(/No matching signature/)
+  })
+
+  test('are not sent to an endpoint that was disabled, and what was pending is closed', async () => {
+    const { rig, receiver, add, cmb } = await world()
+    const { id } = await add('revocation.theft')
+    const [pending, failed] = [await testEvent(rig, id), await testEvent(rig, id)]
+    receiver.answer = status(410)
+    await attempt(rig.deps, failed)
+    expect(receiver.requests).toHaveLength(1)
+    expect(await cmb('change', id, '--disable', 'the receiver moves')).toMatchObject({ state: 'disabled', cause: 'the receiver moves' })
+    expect([await stateOf(rig, pending), await stateOf(rig, failed)]).toMatchObject([{ state: 'closed' }, { state: 'closed' }])
+    expect(await attempt(rig.deps, pending)).toEqual({ outcome: 'passed' })
+    expect(receiver.requests).toHaveLength(1)
+    expect(await cmb('change', id, '--enable')).toMatchObject({ state: 'enabled', cause: null })
+  })
+
+  test('follow no redirect, and of the answer only the status is kept', async () => {
+    const { rig, receiver, add } = await world()
+    const { id } = await add('revocation.theft')
+    receiver.answer = status(307, 'the secret of the receiver', { location: `${receiver.url}/elsewhere` })
+    const ref = await testEvent(rig, id)
+    expect(await attempt(rig.deps, ref)).toMatchObject({ outcome: 'failed', failure: { cause: 'HTTP 307', address: new URL(receiver.url).origin } })
+    expect(receiver.requests).toHaveLength(1)
+    expect(await stateOf(rig, ref)).toMatchObject({ lastStatus: 307, lastError: 'HTTP 307' })
+  })
+
+  test.each([
+    ['a private address', 'https://10.0.0.7/hook', /10\.0\.0\.7 is a private address, and BROKER_WEBHOOK_PRIVATE_RANGES/],
+    ['a metadata address', 'https://169.254.169.254/latest', /169\.254\.169\.254 is a link-local, metadata or reserved address/],
+    ['this machine', 'https://127.0.0.1:7401/admin/v1', /127\.0\.0\.1 is a loopback address/],
+    ['plain http', 'http://siem.example/hook', /siem\.example is not https/],
+  ])('never go to %s, unless the operator allows it', async (_what, url, cause) => {
+    const webhookOutbound = createOutbound({ allowLoopback: false, privateRanges: trustedProxies(['10.9.0.0/16']) })
+    onTestFinished(() => webhookOutbound.close())
+    const { rig } = await world({ deps: { queue: new LocalQueue(), webhookOutbound } })
+    const sealed = rig.deps.sealer.seal('webhook_endpoints/wh_1/secret_sealed', 'whsec_AAAA')
+    const one = { id: 'wh_1', url, events: [], include: [], secretSealed: sealed, state: 'enabled', position: 0, createdAt: 0, updatedAt: 0 } as const
+    await rig.store.addWebhook({ ...one, events: [], include: [] })
+    expect((await attempt(rig.deps, await testEvent(rig, 'wh_1'))).failure?.cause).toMatch(cause)
+  })
+
+  test('cmb and the API reject an address that is not https, and unknown events', async () => {
+    const { type } = await world({ config: {} })
+    expect(await type(['webhooks', 'add', 'http://siem.example/', '--event', 'revocation.wide'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('has to be https') as string,
+    })
+    expect(await type(['webhooks', 'add', 'https://siem.example/', '--event', 'revocation.everything'])).toMatchObject({ code: 2 })
+    expect(await type(['webhooks', 'show', 'wh_none'])).toMatchObject({ code: 1, err: expect.stringContaining('cmb webhooks list') as string })
+  })
+
+  test('each act on an endpoint is in the audit log, without the secret', async () => {
+    const { rig, add, cmb } = await world()
+    const { id, secret } = await add('revocation.theft')
+    const rotated = await cmb<Added>('rotate-secret', id, '--case', 'INC-4711')
+    await cmb('change', id, '--event', 'revocation.wide', '--include', 'case_references')
+    await cmb('remove', id)
+    const entries = await rig.store.listAudit({ limit: 10 })
+    expect(entries.map(({ act, target, ended }) => [act, target, ended?.outcome]).toReversed()).toEqual(
+      ['add', 'rotate_secret', 'change', 'remove'].map((act) => [`webhook.${act}`, `webhook ${id}`, 'done']),
+    )
+    expect(entries.find(({ act }) => act === 'webhook.change')?.details).toEqual({
+      changed: {
+        events: { before: ['revocation.theft'], after: ['revocation.wide'] },
+        include: { before: [], after: ['case_references'] },
+      },
+    })
+    for (const one of [secret, rotated.secret]) expect(JSON.stringify([entries, rig.lines])).not.toContain(one.slice('whsec_'.length))
+  })
+})
