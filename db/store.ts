@@ -65,9 +65,10 @@ export interface Store
 
 /**
  * `log`: another broker has revoked. `registry`: one has changed clients, tenants, keys or settings. `unconfirmed`: this broker may answer
- * nothing from the store, and keep no guard fresh, until the store says otherwise by answering again.
+ * nothing from the store, and keep no guard fresh, until the store says otherwise by answering again. `promoted`: the log went on at another
+ * server. `log_lost`: that server lacked what had been acknowledged, so a new log has begun, and everything is revoked.
  */
-export type Elsewhere = 'log' | 'registry' | 'unconfirmed'
+export type Elsewhere = 'log' | 'registry' | 'unconfirmed' | 'promoted' | 'log_lost'
 
 /** A broker of this store. */
 export interface BrokerProcess {
@@ -104,6 +105,8 @@ export interface DatabaseFacts {
 export interface SharingActs {
   /** What other brokers of the same store commit: within a second, mostly at once. A store that one broker has alone never calls it. */
   onElsewhere(listener: (what: Elsewhere) => void): void
+  /** Whether a server of this database had issued this number of the log, and failed before another one had it. */
+  wasLost(seq: number): boolean
   /** The brokers of this store whose heartbeat is not older than a minute. Empty where a store has one broker alone. */
   brokers(): Promise<BrokerProcess[]>
   /** Undefined where a store has one broker alone. */

@@ -320,8 +320,8 @@ export interface Tenant {
   removedAt?: number | undefined
 }
 
-/** By which way an act came in. `account`: a user's own page. */
-export type AuditWay = 'console' | 'api' | 'command' | 'setup' | 'file' | 'account'
+/** By which way an act came in. `account`: a user's own page. `broker`: the broker itself. */
+export type AuditWay = 'console' | 'api' | 'command' | 'setup' | 'file' | 'account' | 'broker'
 
 /** What somebody is about to do. Never a secret; users by their `sub`. */
 export interface NewAuditEntry {

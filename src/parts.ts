@@ -74,7 +74,14 @@ async function openStore(config: Config, clock: SteadyClock, closing: Closing): 
   const store =
     url === undefined
       ? await openSqliteStore({ file: join(dataDir, 'broker.db'), ...clocks })
-      : await openPostgresStore({ url, directUrl, standbyRequired: standby === 'required', version: version(), ...clocks })
+      : await openPostgresStore({
+          url,
+          directUrl,
+          standbyRequired: standby === 'required',
+          version: version(),
+          mark: join(dataDir, 'postgres'),
+          ...clocks,
+        })
   closing.add('store', () => store.close())
   return store
 }

@@ -1,6 +1,6 @@
-import { Client } from 'pg'
-import { connectionConfig } from '../postgres/connect.ts'
-import { mustBeUsable } from '../postgres/store.ts'
+import type { Client } from 'pg'
+import { connectPrimary } from '../postgres/connect-primary.ts'
+import { mustBeUsable } from '../postgres/usable.ts'
 import { NAMESPACE } from '../postgres/schema.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Cell, ChainHead, Position } from './source.ts'
@@ -37,16 +37,7 @@ const nameOf = (table: MovedTable): string => `"${NAMESPACE}"."${table.name}"`
 
 /** @throws StoreUnavailable where it cannot be reached, or lacks this version's tables */
 export async function openTarget(url: string): Promise<Target> {
-  const client = new Client(connectionConfig(url))
-  // What ends the connection fails the statement that runs, or the next one.
-  client.on('error', () => undefined)
-  try {
-    await client.connect()
-  } catch (cause) {
-    throw new StoreUnavailable('Postgres cannot be reached. Check the address that --to gives, and that the server accepts connections from here.', {
-      cause,
-    })
-  }
+  const client = await connectPrimary(url)
   try {
     await mustBeUsable(client)
   } catch (error) {

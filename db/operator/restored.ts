@@ -6,6 +6,7 @@ import type { Takes } from '../engine/statement.ts'
 import { beginSegment, lockChain } from '../revocation/chain.ts'
 import { append, logHeadRow } from '../revocation/log.ts'
 import { audit, auditOutcomes, logHead, revocations, signingKeys } from '../schema.ts'
+import type { AuditWay } from '../types.ts'
 import { appendAudit, concludeAudit } from './audit.ts'
 
 /** What a restored backup begins with: a new log whose first entry revokes everything. No key of the former one signs or counts any more. */
@@ -46,8 +47,15 @@ interface Begun {
   lastRevocationAt: number | undefined
 }
 
-/** @param formerSeq how far the log that is given up had come, as far as is known */
-export function* beginRestored(ambient: Ambient, { actor, epoch, formerSeq }: { actor: Actor; epoch: string; formerSeq: number }): Act<Begun> {
+interface Restoring {
+  actor: Actor
+  via: AuditWay
+  epoch: string
+  /** How far the log that is given up had come, as far as is known. */
+  formerSeq: number
+}
+
+export function* beginRestored(ambient: Ambient, { actor, via, epoch, formerSeq }: Restoring): Act<Begun> {
   const nowMs = ambient.nowMs()
   const now = Math.floor(nowMs / 1000)
   const lastRevocationAt = (yield* latest.get({}))?.at
@@ -58,10 +66,23 @@ export function* beginRestored(ambient: Ambient, { actor, epoch, formerSeq }: { 
   yield* beginSegment('audit', { after: (yield* lockChain('audit')).number, at: now, why: 'restored', epoch })
   yield* beginSegment('revocations', { after: next, at: now, why: 'restored', epoch })
   const details = { seq: former.seq, epoch }
-  const id = yield* appendAudit(ambient, { actor, via: 'command', act: 'restore', target: `log ${former.epoch}`, details })
+  const id = yield* appendAudit(ambient, { actor, via, act: 'restore', target: `log ${former.epoch}`, details })
   yield* setHead.run({ seq: next, epoch })
   yield* retireKeys.run({ now })
   const { revocation } = yield* append(ambient, { selector: { kind: 'everything' }, reason: 'restored', actor, now })
   yield* concludeAudit(ambient, { id, outcome: 'done', result: { seq: revocation.seq } })
   return { seq: revocation.seq, lastRevocationAt }
+}
+
+/**
+ * The same log on a server that took the place of another one. Whatever that one had issued, tokens and revocations, is behind every number
+ * from here on. @returns the head from which it goes on
+ */
+export function* continueLog(ambient: Ambient, { actor, via, epoch, seq }: Omit<Restoring, 'formerSeq'> & { seq: number }): Act<number> {
+  const next = seq + 2 ** 32
+  yield* beginSegment('revocations', { after: next, at: Math.floor(ambient.nowMs() / 1000), why: 'promoted', epoch })
+  const id = yield* appendAudit(ambient, { actor, via, act: 'log.continue', target: `log ${epoch}`, details: { from: seq, to: next } })
+  yield* setHead.run({ seq: next, epoch })
+  yield* concludeAudit(ambient, { id, outcome: 'done' })
+  return next
 }

@@ -1,12 +1,13 @@
 import { sql } from 'drizzle-orm'
-import type { Pool } from 'pg'
 import type { Param } from '../engine/statement.ts'
 import { sessions, subjects } from '../schema.ts'
 import { sessionFields, validSession } from '../session/row.ts'
 import { isPlainlyValid } from '../token/access.ts'
 import type { Access, Input } from '../token/access.ts'
+import type { Fenced } from './engine.ts'
 import { lookUp, setStatement } from './executor.ts'
 import { readOne } from './transact.ts'
+import type { Connecting } from './transact.ts'
 
 /** Checks of access tokens that wait together, as one statement: it settles valid ones whose use is not to be written. */
 
@@ -28,21 +29,17 @@ const checkAll = setStatement<Asked, typeof fields>('broker_check_all', fields, 
 })
 
 /**
- * @param mustBeFenced throws where this broker may not answer from what it reads
  * @returns the answers by the place of their input; none where it is left to the act
  */
 export const checkTogether =
-  (pool: Pick<Pool, 'connect'>, mustBeFenced: () => void | Promise<void>) =>
+  (pool: Connecting, fenced: Fenced) =>
   async (inputs: Input[]): Promise<(Access | undefined)[]> => {
-    await mustBeFenced()
     const list = <K extends keyof Input>(name: K): Input[K][] => inputs.map((input) => input[name])
-    const rows = await readOne(
-      pool,
-      checkAll.query({
-        ...{ sid: list('sid'), sub: list('sub'), clientId: list('clientId'), needs: list('needs') },
-        ...{ rev: list('rev'), now: list('now'), touch: list('touch') },
-      }),
-    )
+    const asking = checkAll.query({
+      ...{ sid: list('sid'), sub: list('sub'), clientId: list('clientId'), needs: list('needs') },
+      ...{ rev: list('rev'), now: list('now'), touch: list('touch') },
+    })
+    const rows = await fenced(() => readOne(pool, asking))
     const answers: (Access | undefined)[] = inputs.map(() => undefined)
     for (const row of checkAll.rows(rows)) answers[row.place - 1] = { outcome: 'good', session: validSession(row) }
     return answers

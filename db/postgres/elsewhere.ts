@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Client } from 'pg'
 import type { Elsewhere } from '../store.ts'
 import { connectionConfig } from './connect.ts'
+import { Servers } from './servers.ts'
 
 /**
  * What other brokers commit. Postgres notifies of each revocation at once; what is lost on the way (a connection that ends, a pooler that
@@ -16,12 +17,13 @@ const OWN = 'check '
 const HEARS_MS = 1_000
 
 export interface Position {
+  epoch: string
   seq: number
   version: number
 }
 
 export class ElsewhereWatch {
-  readonly #url: string
+  readonly #servers: Servers
   readonly #tell: (what: Elsewhere) => void
   #at: Position | undefined
   #client: Client | undefined
@@ -32,7 +34,7 @@ export class ElsewhereWatch {
 
   /** @param url past a pooler, which passes no notifications */
   constructor(url: string, tell: (what: Elsewhere) => void) {
-    this.#url = url
+    this.#servers = new Servers(url)
     this.#tell = tell
     void this.#listen()
   }
@@ -41,8 +43,15 @@ export class ElsewhereWatch {
   seen(position: Position): void {
     const before = this.#at
     this.#at = position
-    if (before !== undefined && position.seq !== before.seq) this.#tell('log')
-    if (before !== undefined && position.version !== before.version) this.#tell('registry')
+    if (before === undefined) return
+    const anew = position.epoch !== before.epoch
+    if (anew || position.seq !== before.seq) this.#tell('log')
+    if (anew || position.version !== before.version) this.#tell('registry')
+  }
+
+  /** Listens at the server that its address leads to now. */
+  again(): void {
+    this.#listenAgain()
   }
 
   /** Whether a notification that `send` sends reaches this broker. A pooler in transaction mode passes none. */
@@ -72,7 +81,8 @@ export class ElsewhereWatch {
   }
 
   async #listen(): Promise<void> {
-    const client = new Client(connectionConfig(this.#url))
+    const address = this.#servers.current
+    const client = new Client(connectionConfig(address))
     this.#client = client
     client.on('error', () => this.#listenAgain())
     client.on('end', () => this.#client === client && this.#listenAgain())
@@ -84,6 +94,8 @@ export class ElsewhereWatch {
       // What was committed while nothing listened.
       this.#tell('log')
     } catch {
+      // A standby takes no LISTEN.
+      this.#servers.passOver(address)
       this.#listenAgain()
     }
   }

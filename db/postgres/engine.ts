@@ -1,14 +1,15 @@
-import type { Pool, PoolClient } from 'pg'
+import type { PoolClient } from 'pg'
 import type { Act, Ambient, Engine } from '../engine/act.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Committed } from '../types.ts'
+import type { Connections } from './connections.ts'
 import { CHANNEL } from './elsewhere.ts'
 import { runAct } from './executor.ts'
 import { codeOf, committed, withConnection } from './transact.ts'
 
 /**
- * Runs acts on Postgres: a write is one transaction, run again where Postgres gave it up for another (deadlock, serialization). A read needs
- * this broker's lease.
+ * Runs acts on Postgres: a write is one transaction, run again where Postgres gave it up for another (deadlock, serialization). What is
+ * answered needs this broker's lease at that moment: not every commit writes, and one that does not write is confirmed by no standby.
  */
 
 /** Attempts of one act in all. */
@@ -31,11 +32,33 @@ export function refusal(error: unknown): unknown {
 }
 
 export interface PostgresEngineOptions extends Ambient {
-  pool: Pool
+  pool: Connections
   announce(committed: readonly Committed[]): void
   /** @throws StoreUnavailable where this broker may not answer: see lease.ts */
   mustBeFenced(): void | Promise<void>
 }
+
+/** Runs a read so that its answer counts. @throws StoreUnavailable */
+export type Fenced = <T>(read: () => Promise<T>) => Promise<T>
+
+/**
+ * The lease is asked for before, which may wait for it, and after: what was read meanwhile is then not older than the lease. A read on a
+ * connection that was given up meanwhile may be of a former primary, and is read again.
+ */
+export const fencedBy =
+  ({ pool, mustBeFenced }: Pick<PostgresEngineOptions, 'mustBeFenced'> & { pool: Pick<Connections, 'generation'> }): Fenced =>
+  async (read) => {
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      await mustBeFenced()
+      const { generation } = pool
+      const value = await read()
+      await mustBeFenced()
+      if (pool.generation === generation) return value
+    }
+    throw new StoreUnavailable(CHANGED)
+  }
+
+const CHANGED = 'The primary of Postgres changed while the database was asked. Ask again: every act may be repeated.'
 
 export function postgresEngine({ pool, announce, mustBeFenced, nowMs, newId }: PostgresEngineOptions): Engine {
   const mustBeOpen = (): void => {
@@ -44,20 +67,23 @@ export function postgresEngine({ pool, announce, mustBeFenced, nowMs, newId }: P
   const write = async <T>(act: () => Act<T>): Promise<T> => {
     mustBeOpen()
     for (let attempt = 1; ; attempt++) {
+      const { generation } = pool
       try {
         const { value, revoked } = await committed(pool, (client) => runAndNotify(client, act))
         if (revoked.length > 0) announce(revoked)
+        await mustBeFenced()
+        if (pool.generation !== generation) throw new StoreUnavailable(CHANGED)
         return value
       } catch (error) {
         if (attempt === ATTEMPTS || !mayPassNow(error)) throw refusal(error)
       }
     }
   }
+  const fenced = fencedBy({ pool, mustBeFenced })
   const read = async <T>(act: () => Act<T>): Promise<T> => {
     mustBeOpen()
-    await mustBeFenced()
     try {
-      return await withConnection(pool, async (client) => (await runAct(client, act())).value)
+      return await fenced(() => withConnection(pool, async (client) => (await runAct(client, act())).value))
     } catch (error) {
       throw refusal(error)
     }

@@ -1,5 +1,5 @@
-import type { Pool } from 'pg'
 import type { DatabaseFacts } from '../store.ts'
+import type { Connections } from './connections.ts'
 import { refusal } from './engine.ts'
 import { NAMESPACE } from './schema.ts'
 
@@ -14,7 +14,7 @@ const FACTS = `SELECT current_setting('server_version') AS version, current_sett
     (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS "serverMs"`
 
 interface Asked {
-  pool: Pick<Pool, 'query'>
+  pool: Pick<Connections, 'query'>
   nowMs(): number
   hears(send: (channel: string, payload: string) => Promise<unknown>): Promise<boolean>
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Pool } from 'pg'
 import { StoreUnavailable } from '../store.ts'
+import type { Connections, Server } from './connections.ts'
+import { SERVER } from './connections.ts'
 import type { Position } from './elsewhere.ts'
-import { committed } from './transact.ts'
+import { commitOne } from './transact.ts'
 
 /**
  * Whether this broker may answer from what it reads. A broker that is cut off, or whose server is an isolated old primary, would not see what
@@ -11,7 +12,7 @@ import { committed } from './transact.ts'
  */
 
 /** How long a commit counts, from before it was asked for. */
-const VALID_MS = 1_000
+export const VALID_MS = 1_000
 const RENEW_MS = 350
 /** How long a request waits for a renewal: a busy server answers late, and one that is cut off never. */
 const PATIENCE_MS = 3_000
@@ -24,10 +25,12 @@ interface Process {
 }
 
 export interface LeaseOptions {
-  pool: Pool
+  connections: Connections
   process: Process
   nowMs(): number
   steadyMs(): number
+  /** Whether the log is taken over on this server; where it is not, this may do it. */
+  follows(server: Server): Promise<boolean>
   /** Each renewal tells where the log and the registry are. */
   seen(position: Position): void
   /** It has run out: nothing may be answered, and no guard be kept fresh, until it holds again. */
@@ -36,13 +39,20 @@ export interface LeaseOptions {
   standbyRequired: boolean
 }
 
-// One row of this process, so that renewing waits for nobody.
-const RENEWAL = `INSERT INTO processes AS p (id, kind, host, version, started_at_ms, seen_at_ms) VALUES ($1, $2, $3, $4, $5, $5)
-  ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms
-  RETURNING (SELECT seq FROM log_head) AS seq, coalesce((SELECT version FROM registry), 0) AS version, pg_is_in_recovery() AS recovering,
-    EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS standby`
+/** How long the rows of brokers that were killed are kept. */
+const GONE_MS = 3_600_000
+/** How long a renewal may take: a primary that is cut off from its standby never confirms it. */
+const ANSWER_MS = 2_000
 
-interface Renewed extends Position {
+// One row of this process, so that renewing waits for nobody.
+const RENEWAL = `WITH gone AS (DELETE FROM processes WHERE id IN
+    (SELECT id FROM processes WHERE seen_at_ms < $5::bigint - ${GONE_MS} AND id <> $1 LIMIT 100 FOR UPDATE SKIP LOCKED))
+  INSERT INTO processes AS p (id, kind, host, version, started_at_ms, seen_at_ms) VALUES ($1, $2, $3, $4, $5, $5)
+  ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms
+  RETURNING (SELECT epoch FROM log_head) AS epoch, (SELECT seq FROM log_head) AS seq, coalesce((SELECT version FROM registry), 0) AS version, pg_is_in_recovery() AS recovering,
+    EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS standby, ${SERVER}`
+
+interface Renewed extends Position, Server {
   recovering: boolean
   standby: boolean
 }
@@ -54,10 +64,12 @@ export class Lease {
   #wasHeld = false
   #renewal: Promise<void> | undefined
   #stopped = false
+  /** What the latest renewal failed with. */
+  #cause: unknown
 
   constructor(options: LeaseOptions) {
     this.#options = options
-    this.#timer = setInterval(() => this.#look(), RENEW_MS)
+    this.#timer = setInterval(() => this.look(), RENEW_MS)
     this.#timer.unref()
   }
 
@@ -67,11 +79,11 @@ export class Lease {
   }
 
   async stop(): Promise<void> {
-    const { pool, process } = this.#options
+    const { connections, process } = this.#options
     this.#stopped = true
     clearInterval(this.#timer)
     await this.#renewal
-    await pool.query('DELETE FROM processes WHERE id = $1', [process.id]).catch(() => undefined)
+    await connections.query('DELETE FROM processes WHERE id = $1', [process.id]).catch(() => undefined)
   }
 
   #holds(): boolean {
@@ -80,10 +92,11 @@ export class Lease {
 
   async #mustHoldNow(): Promise<void> {
     await Promise.race([this.#renewed(), sleep(PATIENCE_MS, undefined, { ref: false })])
-    if (!this.#holds()) throw new StoreUnavailable(UNCONFIRMED)
+    if (!this.#holds()) throw new StoreUnavailable(this.#options.connections.problem ?? UNCONFIRMED, { cause: this.#cause })
   }
 
-  #look(): void {
+  /** Renews it now. */
+  look(): void {
     if (this.#wasHeld && !this.#holds()) {
       this.#wasHeld = false
       this.#options.lost()
@@ -94,21 +107,35 @@ export class Lease {
   /** One at a time, however many ask. */
   #renewed(): Promise<void> {
     this.#renewal ??= this.#renew()
-      .catch(() => undefined)
+      .then(
+        () => void (this.#cause = undefined),
+        (error: unknown) => void (this.#cause = error),
+      )
       .finally(() => (this.#renewal = undefined))
     return this.#renewal
   }
 
   async #renew(): Promise<void> {
-    const { pool, process: own, nowMs, steadyMs, seen, standbyRequired } = this.#options
+    const { process: own, nowMs, steadyMs, follows, seen, standbyRequired } = this.#options
     const begun = steadyMs()
-    const values = [own.id, own.kind, own.host, own.version, nowMs()]
-    const { rows } = await committed(pool, (client) => client.query<Renewed>({ name: 'renew', text: RENEWAL, values }))
-    const [row] = rows
+    const row = await this.#written([own.id, own.kind, own.host, own.version, nowMs()])
     if (row === undefined || row.recovering || (standbyRequired && !row.standby)) return
+    if (!(await follows(row))) return
     this.#until = begun + VALID_MS
     this.#wasHeld = true
-    seen({ seq: row.seq, version: row.version })
+    seen({ epoch: row.epoch, seq: row.seq, version: row.version })
+  }
+
+  async #written(values: unknown[]): Promise<Renewed | undefined> {
+    const { connections } = this.#options
+    const latest = { connect: () => connections.connectAny(), drop: () => connections.drop() }
+    try {
+      const [row] = await commitOne(latest, { name: 'renew', text: RENEWAL, values, query_timeout: ANSWER_MS })
+      return row as Renewed | undefined
+    } catch (error) {
+      connections.passOver()
+      throw error
+    }
   }
 }
 

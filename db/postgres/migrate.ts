@@ -2,9 +2,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
-import { Client } from 'pg'
+import type { Client } from 'pg'
 import { StoreUnavailable } from '../store.ts'
-import { connectionConfig } from './connect.ts'
+import { connectPrimary } from './connect-primary.ts'
 import { NAMESPACE } from './schema.ts'
 
 /** Brings the tables of Postgres up to date, one process at a time; refuses a schema that a newer version has written. */
@@ -47,8 +47,7 @@ export async function schemaState(client: Pick<Client, 'query'>): Promise<Schema
 
 /** @param url of a role that owns the namespace. @returns how many migrations were applied */
 export async function migratePostgres(url: string): Promise<number> {
-  const client = new Client(connectionConfig(url))
-  await client.connect()
+  const client = await connectPrimary(url)
   try {
     // Held by the connection: another process that migrates waits here, and finds nothing left to do.
     await client.query('SELECT pg_advisory_lock($1)', [LOCK])
@@ -63,8 +62,7 @@ export async function migratePostgres(url: string): Promise<number> {
 
 /** Lets a role run the broker with the least rights that it needs. @param role a role's name, as Postgres has it */
 export async function grantRole(url: string, role: string): Promise<void> {
-  const client = new Client(connectionConfig(url))
-  await client.connect()
+  const client = await connectPrimary(url)
   try {
     const name = client.escapeIdentifier(role)
     await client.query(`GRANT USAGE ON SCHEMA ${NAMESPACE} TO ${name}`)

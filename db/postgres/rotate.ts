@@ -1,11 +1,11 @@
 import { sql } from 'drizzle-orm'
-import type { Pool } from 'pg'
 import type { Param, RowOf } from '../engine/statement.ts'
 import { families, participants, sessions, subjects } from '../schema.ts'
 import { activity, participation, touchIsDue, validSession } from '../session/row.ts'
 import { familyFields, mayRotate, rotated, rotation } from '../token/rotate.ts'
 import type { Input, Rotation } from '../token/rotate.ts'
 import { commitOne } from './transact.ts'
+import type { Connecting } from './transact.ts'
 import { lookUp, setStatement } from './executor.ts'
 
 /**
@@ -56,7 +56,7 @@ const answer = (row: RowOf<typeof fields>): Rotation =>
 
 /** @returns the answers by the place of their input; none where it is left to the act, as the second use of one token is */
 export const rotateTogether =
-  (pool: Pick<Pool, 'connect'>) =>
+  (pool: Connecting) =>
   async (inputs: Input[]): Promise<(Rotation | undefined)[]> => {
     const firsts = new Map(inputs.toReversed().map((input) => [input.familyId, input]))
     const all = [...firsts.values()]

@@ -59,6 +59,18 @@ export const processes = namespace.table('processes', {
   seen_at_ms: bigint('seen_at_ms', { mode: 'number' }).notNull(),
 })
 
+/** Servers and timelines on which the log was continued: db/postgres/lineage.ts. */
+export const lineage = namespace.table('lineage', {
+  id: bigint('id', { mode: 'number' }).generatedByDefaultAsIdentity().primaryKey(),
+  system_identifier: text('system_identifier').notNull(),
+  timeline: text('timeline').notNull(),
+  epoch: text('epoch').notNull(),
+  after_seq: bigint('after_seq', { mode: 'number' }).notNull(),
+  from_seq: bigint('from_seq', { mode: 'number' }).notNull(),
+  why: text('why').notNull(),
+  at_ms: bigint('at_ms', { mode: 'number' }).notNull(),
+})
+
 // drizzle-kit looks for tables among a module's own exports. A test compares a migrated database with db/schema.ts.
 export const {
   logHead,

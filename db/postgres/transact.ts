@@ -1,9 +1,16 @@
-import type { Pool, PoolClient } from 'pg'
+import type { ClientBase, PoolClient } from 'pg'
 import { StoreUnavailable } from '../store.ts'
 
 /** One transaction on a connection of the pool. It refuses to call a commit done whose answer was lost or came with a warning. */
 
-export async function withConnection<T>(pool: Pick<Pool, 'connect'>, use: (client: PoolClient) => Promise<T>): Promise<T> {
+/** A pool of connections. */
+export interface Connecting {
+  connect(): Promise<PoolClient>
+  /** The server is no primary any more: no connection of until now is used again. */
+  drop?(): void
+}
+
+export async function withConnection<T>(pool: Connecting, use: (client: PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   // A connection that ends fails what is asked of it. Without a listener its error would end the process as well.
   client.on('error', ignore)
@@ -13,6 +20,7 @@ export async function withConnection<T>(pool: Pick<Pool, 'connect'>, use: (clien
     return value
   } catch (error) {
     client.release(isBroken(error))
+    if (isNoPrimary(error)) pool.drop?.()
     throw error
   } finally {
     client.off('error', ignore)
@@ -22,31 +30,36 @@ export async function withConnection<T>(pool: Pick<Pool, 'connect'>, use: (clien
 const ignore = (): void => undefined
 
 /** @throws UnknownOutcome where it may have been committed */
-export const committed = <T>(pool: Pick<Pool, 'connect'>, work: (client: PoolClient) => Promise<T>): Promise<T> =>
-  withConnection(pool, async (client) => {
-    await client.query('BEGIN')
-    try {
-      const value = await work(client)
-      await commit(client)
-      return value
-    } catch (error) {
-      if (!(error instanceof UnknownOutcome)) await client.query('ROLLBACK').catch(() => undefined)
-      throw error
-    }
-  })
+export const committed = <T>(pool: Connecting, work: (client: PoolClient) => Promise<T>): Promise<T> =>
+  withConnection(pool, (client) => commitAs(client, () => work(client)))
+
+/** One transaction on this connection. @throws UnknownOutcome where it may have been committed */
+export async function commitAs<T>(client: ClientBase, work: () => Promise<T>): Promise<T> {
+  await client.query('BEGIN')
+  try {
+    const value = await work()
+    await commit(client)
+    return value
+  } catch (error) {
+    if (!(error instanceof UnknownOutcome)) await client.query('ROLLBACK').catch(() => undefined)
+    throw error
+  }
+}
 
 interface OneQuery {
   name: string
   text: string
   values: unknown[]
+  /** Milliseconds. */
+  query_timeout?: number
 }
 
 /** One statement that only reads. */
-export const readOne = (pool: Pick<Pool, 'connect'>, query: OneQuery): Promise<unknown[]> =>
+export const readOne = (pool: Connecting, query: OneQuery): Promise<unknown[]> =>
   withConnection(pool, async (client) => (await client.query<Record<string, unknown>>(query)).rows)
 
 /** One statement that is a transaction of its own. @throws Postgres's error, or StoreUnavailable */
-export const commitOne = (pool: Pick<Pool, 'connect'>, query: OneQuery): Promise<unknown[]> =>
+export const commitOne = (pool: Connecting, query: OneQuery): Promise<unknown[]> =>
   withConnection(pool, async (client) => {
     try {
       return (await confirmed(client, () => client.query<Record<string, unknown>>(query))).rows
@@ -55,7 +68,7 @@ export const commitOne = (pool: Pick<Pool, 'connect'>, query: OneQuery): Promise
     }
   })
 
-async function commit(client: PoolClient): Promise<void> {
+async function commit(client: ClientBase): Promise<void> {
   try {
     const { command } = await confirmed(client, () => client.query('COMMIT'))
     // A transaction that had failed is answered with ROLLBACK.
@@ -66,7 +79,7 @@ async function commit(client: PoolClient): Promise<void> {
 }
 
 /** Runs what commits. A warning says that the standby did not confirm it (01000): only this server has it. */
-async function confirmed<T>(client: PoolClient, run: () => Promise<T>): Promise<T> {
+async function confirmed<T>(client: ClientBase, run: () => Promise<T>): Promise<T> {
   let warned: string | undefined
   const warn = ({ message }: { message?: string | undefined }): void => void (warned = message ?? 'a warning')
   client.on('notice', warn)
@@ -90,6 +103,12 @@ class UnknownOutcome extends StoreUnavailable {
 function isBroken(error: unknown): boolean {
   const code = codeOf(error)
   return error instanceof UnknownOutcome || !isRefused(code) || code === '25006'
+}
+
+/** The server has become read-only (25006), or ends its connections (57P01): the others lead to it too. */
+function isNoPrimary(error: unknown): boolean {
+  const code = codeOf(error instanceof UnknownOutcome ? error.cause : error)
+  return code === '25006' || code === '57P01'
 }
 
 /** Postgres has answered that it did nothing; anything else leaves open whether it did. */

@@ -63,7 +63,7 @@ export function* link(log: LogName, row: { number: number; fields: Fields; salt:
 export interface Begin {
   after: number
   at: number
-  why: 'new' | 'upgraded' | 'restored'
+  why: 'new' | 'upgraded' | 'restored' | 'promoted'
   epoch: string
 }
 

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import { decodeSelector, encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
 import type { Act, Ambient } from '../engine/act.ts'
-import { forShare, forUpdate } from '../engine/dialect.ts'
+import { each, forShare, forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -12,6 +12,7 @@ import type { Move } from '../outbox/counts.ts'
 import { cutoffs, logHead, participants, revocations, sessions, subjects } from '../schema.ts'
 import { recordEnd } from '../session/history.ts'
 import { lockSession } from '../session/row.ts'
+import { StoreUnavailable } from '../store.ts'
 import type { Committed, DeliveryRef, Priority, Revocation } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
 import { eventsOf } from '../webhook/of-revocation.ts'
@@ -43,9 +44,17 @@ const headRow = query(columnsOf(logHead, 'seq', 'epoch'), (_, f) => sql`SELECT $
 const headLocked = query(columnsOf(logHead, 'seq'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`)
 const headShared = query(columnsOf(logHead, 'seq'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forShare(logHead)}`)
 const insertHead = command((p: Takes<{ epoch: string }>) => sql`${insertInto(logHead, { id: 1, seq: 0, epoch: p.epoch })} ON CONFLICT DO NOTHING`)
+/**
+ * On Postgres, only where the log was continued on the timeline of the server that runs it (db/postgres/lineage.ts): no entry has a number that
+ * a former primary may have given to another one.
+ */
+const mayTakeEntries = each({
+  sqlite: sql.empty(),
+  postgres: sql` AND coalesce((SELECT timeline = substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) FROM lineage ORDER BY id DESC LIMIT 1), true)`,
+})
 const next = query(
   columnsOf(logHead, 'seq'),
-  (_, f) => sql`UPDATE ${logHead} SET ${assign(logHead, { seq: sql`${logHead.seq} + 1` })} WHERE ${logHead.id} = 1 RETURNING ${f}`,
+  (_, f) => sql`UPDATE ${logHead} SET ${assign(logHead, { seq: sql`${logHead.seq} + 1` })} WHERE ${logHead.id} = 1${mayTakeEntries} RETURNING ${f}`,
 )
 type NewRevocation = Omit<RevocationRow, 'fanOutCursor'> & { hash: string; personalHash: string; salt: string }
 const insert = query(revocationFields, (p: Takes<{ [K in keyof NewRevocation]: NewRevocation[K] }>, f) => {
@@ -193,11 +202,14 @@ function* insertLinked(
   return revocationOf(inserted)
 }
 
+const NO_ENTRY =
+  'The log takes no entry: the database began a new timeline that no broker has taken over yet, or it is damaged. Try again; if it lasts, run cmb doctor.'
+
 /** Appends a revocation: in force, and announced, from this act's commit on. */
 export function* append(ambient: Ambient, entry: Entry): Act<Committed> {
   // First of all: who appends waits here for the one before, so that `seq` is in commit order and what is read afterwards is current.
   const taken = yield* next.get({})
-  if (taken === undefined) throw new Error('The log has no head: the database is damaged. Restore a backup.')
+  if (taken === undefined) throw new StoreUnavailable(NO_ENTRY)
   const at = { seq: taken.seq, atMs: ambient.nowMs(), ...(yield* whose(entry.selector)) }
   const moves: Move[] = []
   const pending = yield* apply(ambient, entry, { ...at, sub: at.sub }, moves)

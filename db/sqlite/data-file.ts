@@ -1,6 +1,8 @@
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { createRequire } from 'node:module'
+import { highWaterFile, readHighWater } from '../high-water.ts'
+import type { HighWater } from '../high-water.ts'
 import { StoreUnavailable } from '../store.ts'
 
 /**
@@ -78,34 +80,6 @@ async function quickCheck(file: string): Promise<string | undefined> {
     worker.once('exit', () => reject(new Error('The check of the database ended before it had an answer.')))
   })
   return found === 'ok' ? undefined : found
-}
-
-/** How far the log of this data directory has come, in a file beside the database: what a database that was copied back by hand does not know. */
-export interface HighWater {
-  epoch: string
-  seq: number
-}
-
-const highWaterFile = (file: string): string => `${file}.mark`
-
-export function readHighWater(file: string): HighWater | undefined {
-  let text: string
-  try {
-    text = readFileSync(highWaterFile(file), 'utf8')
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw error
-  }
-  const [epoch = '', seq = ''] = text.trim().split(' ')
-  if (epoch === '' || !/^\d+$/.test(seq)) throw new StoreUnavailable(`${highWaterFile(file)} is not readable. Remove it to go on without it.`)
-  return { epoch, seq: Number(seq) }
-}
-
-/** Not synced: after a power failure it may be older than the log, never newer. */
-export function writeHighWater(file: string, { epoch, seq }: HighWater): void {
-  const part = `${highWaterFile(file)}.new`
-  writeFileSync(part, `${epoch} ${seq}\n`, { mode: 0o600 })
-  renameSync(part, highWaterFile(file))
 }
 
 /** Before anything is made. @throws StoreUnavailable where a database was here and is gone */

@@ -21,7 +21,7 @@ import { beginRestored } from '../operator/restored.ts'
 import { syncFile } from './backup.ts'
 import { beginChainsOf } from './chains.ts'
 import { newRowId } from '../engine/values.ts'
-import { writeHighWater } from './data-file.ts'
+import { writeHighWater } from '../high-water.ts'
 import { lockDataFile } from './lock.ts'
 import { mustNotHaveMoved } from './moved.ts'
 import { openTables } from './open.ts'
@@ -132,7 +132,7 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
     const ambient = { nowMs: () => nowMs, newId: () => newRowId(nowMs, randomBytes) }
     const epoch = randomBytes(9).toString('base64url')
     beginChainsOf(db, executor, ambient)
-    const begun = db.transaction(() => executor.run(beginRestored(ambient, { actor, epoch, formerSeq })))()
+    const begun = db.transaction(() => executor.run(beginRestored(ambient, { actor, via: 'command', epoch, formerSeq })))()
     db.pragma('wal_checkpoint(TRUNCATE)')
     return { epoch, ...begun }
   } finally {

@@ -7,7 +7,8 @@ import { logHeadRow } from '../revocation/log.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
 import { holdingCheckpoints } from './backup.ts'
-import { DataFile, writeHighWater } from './data-file.ts'
+import { writeHighWater } from '../high-water.ts'
+import { DataFile } from './data-file.ts'
 import { beginChainsOf } from './chains.ts'
 import { reading } from './read.ts'
 import { newRowId } from '../engine/values.ts'
@@ -53,6 +54,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
     ...allActs(sqliteEngine({ ...ambient, write: writer.write, read: reading(db, dataFile, closed) }, executor)),
     onRevoked: (listener) => void revoked.subscribe(listener),
     onElsewhere: () => undefined,
+    wasLost: () => false,
     brokers: async () => [],
     databaseFacts: async () => undefined,
     searchSessions: (input) => reader.ask('searchSessions', input),

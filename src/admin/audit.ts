@@ -27,7 +27,7 @@ const entry = shape('AuditEntry', {
   id: z.int(),
   at_ms: milliseconds,
   actor: actorSchema,
-  via: z.enum(['console', 'api', 'command', 'setup', 'file', 'account']),
+  via: z.enum(['console', 'api', 'command', 'setup', 'file', 'account', 'broker']),
   act: z.string().meta({ description: 'revoke, redrive, client.add, key.rotate …' }),
   target: z.string().optional(),
   case_reference: z.string().nullable(),

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { auditCommand } from './audit.ts'
-import { backupCommands } from './backup.ts'
+import { backupCommand } from './backup.ts'
 import { CommandFailure, EXIT } from './broker.ts'
 import { clientCommands } from './clients.ts'
 import { createContext } from './context.ts'
@@ -9,6 +9,7 @@ import { deliveryCommands } from './deliveries.ts'
 import { doctorCommand } from './doctor.ts'
 import { keyCommands } from './keys.ts'
 import { migrateStoreCommand } from './migrate-store.ts'
+import { restoreCommand } from './restore.ts'
 import { migrateCommand } from './migrate.ts'
 import { overviewCommands } from './overview.ts'
 import { userCommands } from './users.ts'
@@ -49,7 +50,8 @@ function createProgram(terminal: Terminal): Command {
     auditCommand,
     evidenceCommands,
     userCommands,
-    backupCommands,
+    backupCommand,
+    restoreCommand,
     migrateStoreCommand,
     migrateCommand,
   ])

@@ -63,17 +63,24 @@ class Ring implements KeyRing {
     const { store, clock } = this.#input
     await adoptFiles(store, this.#files, clock.now(), KEEP_RETIRING_SECONDS)
     await this.#reload()
-    for (const alg of ALGS) {
-      if (this.#active.has(alg)) continue
+    await this.#completed()
+  }
+
+  /** A key of each algorithm signs: a new store has none, and a restored one has retired them all. */
+  async #completed(): Promise<void> {
+    const { store, clock } = this.#input
+    const lacking = ALGS.filter((alg) => !this.#active.has(alg))
+    for (const alg of lacking) {
       const made = await this.#make(alg, 'next')
       await store.activateKey({ kid: made.kid, retireAt: clock.now() + KEEP_RETIRING_SECONDS, now: clock.now() })
     }
-    await this.#reload()
+    if (lacking.length > 0) await this.#reload()
   }
 
   async reload(): Promise<void> {
     const before = new Set(this.retiredKids())
     await this.#reload()
+    await this.#completed()
     const retired = this.retiredKids()
     if (retired.some((kid) => !before.has(kid))) this.#input.onEmergency?.(retired)
   }

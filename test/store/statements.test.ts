@@ -33,10 +33,10 @@ describe.skipIf(!HAS_POSTGRES)('one set of statements and tables for both engine
     expect(refused).toEqual([])
   })
 
-  test('a migrated Postgres has the columns of the schema, with its own of migrations and processes beside them, no more and no fewer, with the same types and NULLs', async () => {
+  test('a migrated Postgres has the columns of the schema, with its own of migrations, processes and lineage beside them, no more and no fewer, with the same types and NULLs', async () => {
     const { rows } = await client.query<{ table: string; column: string; type: string; null: boolean }>(
       `SELECT table_name AS table, column_name AS column, data_type AS type, is_nullable = 'YES' AS null FROM information_schema.columns
-        WHERE table_schema = 'broker' AND table_name NOT IN ('migrations', 'processes') ORDER BY 1, 2`,
+        WHERE table_schema = 'broker' AND table_name NOT IN ('migrations', 'processes', 'lineage') ORDER BY 1, 2`,
     )
     const expected = Object.values<unknown>(schema)
       .filter((one) => is(one, SQLiteTable))

@@ -138,7 +138,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       connect: async () => ({ query: async ({ text }: { text: string }) => (texts.push(text), { rows: [] }), on() {}, off() {}, release() {} }),
     }
     await rotateTogether(taking as unknown as Pool)([token])
-    await checkTogether(taking as unknown as Pool, () => undefined)([{ sid: 's', sub: 'u', clientId: 'c', rev: 0, now: T0, touch: true }])
+    await checkTogether(taking as unknown as Pool, (read) => read())([{ sid: 's', sub: 'u', clientId: 'c', rev: 0, now: T0, touch: true }])
     await client.query('SET plan_cache_mode = force_generic_plan')
     for (const [i, text] of texts.entries()) {
       await client.query(`PREPARE together_${i} AS ${text}`)
@@ -184,7 +184,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
             .slice(0, 2 + (i % 4))
             .map(({ rightUser, ...rest }) => ({ ...rest, sid: idsOf(i).sid, sub: rightUser ? idsOf(i).sub : 'another', clientId, now: T0 })),
         )
-        const together = await tried(() => checkTogether(here, () => undefined)(inputs))
+        const together = await tried(() => checkTogether(here, (read) => read())(inputs))
         for (const [i, input] of inputs.entries()) {
           const answer = together.answers[i]
           const alone = await tried(() => checkAccess(engine, input))

@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Client } from 'pg'
+import type { Actor } from '../../src/protocol/revocation.ts'
+import { newRowId } from '../engine/values.ts'
+import { highWaterFile, readHighWater, writeHighWater } from '../high-water.ts'
+import { ownedAsItsDirectory } from '../sqlite/restore.ts'
+import { StoreUnavailable } from '../store.ts'
+import { connectPrimary } from './connect-primary.ts'
+import { isSame, serverOf } from './connections.ts'
+import { readHead, readLineage } from './lineage.ts'
+import { continued, restored } from './take-over.ts'
+import { commitAs } from './transact.ts'
+import { mustBeUsable } from './usable.ts'
+
+/**
+ * Adopts a database that was recovered, loaded or promoted while no broker could follow it: as a restore, which revokes everything, or, where
+ * an administrator says that nothing is missing, as the same log.
+ */
+
+export interface AdoptInput {
+  /** `postgres://…` */
+  url: string
+  actor: Actor
+  nowMs: () => number
+  /** The database has everything that brokers have acknowledged. */
+  nothingLost: boolean
+  /** A file's name, without its end, in which a broker of this machine remembers how far the log had come. */
+  mark: string
+}
+
+export interface Adopted {
+  epoch: string
+  seq: number
+  /** The time of its latest revocation, epoch seconds. */
+  lastRevocationAt: number | undefined
+}
+
+/** @throws StoreUnavailable where it cannot be adopted, with what to do */
+export async function adoptDatabase(input: AdoptInput): Promise<Adopted> {
+  const client = await connectPrimary(input.url)
+  try {
+    await mustBeUsable(client)
+    const adopted = await commitAs(client, () => adopt(client, input))
+    remember(input.mark, adopted)
+    return adopted
+  } finally {
+    await client.end()
+  }
+}
+
+function remember(mark: string, { epoch, seq }: Adopted): void {
+  if (!existsSync(dirname(mark))) return
+  writeHighWater(mark, { epoch, seq })
+  ownedAsItsDirectory([highWaterFile(mark)], dirname(mark))
+}
+
+async function adopt(client: Client, { actor, nowMs, nothingLost, mark }: AdoptInput): Promise<Adopted> {
+  const head = await readHead(client, 'FOR UPDATE')
+  if (head === undefined) throw new StoreUnavailable('The database has no log: no broker has used it. Start one, or restore a backup into it.')
+  const [server, [last], remembered] = [await serverOf(client), await readLineage(client), readHighWater(mark)]
+  const by = { client, ambient: { nowMs, newId: () => newRowId(nowMs(), randomBytes) }, server, head, actor, via: 'command' } as const
+  if (!nothingLost) return restored(by, remembered?.seq ?? 0)
+  if (last !== undefined && isSame(server, last))
+    throw new StoreUnavailable('Brokers use this database already: there is nothing to adopt. Leave out --nothing-lost to begin a new log.')
+  if (remembered !== undefined && (remembered.epoch !== head.epoch || remembered.seq > head.seq))
+    throw new StoreUnavailable(
+      `Revocations are missing: the log ends at ${head.seq}, and a broker on this machine knows that it had come to ${remembered.seq}. Leave out --nothing-lost.`,
+    )
+  return { ...(await continued(by)), lastRevocationAt: undefined }
+}

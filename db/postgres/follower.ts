@@ -1,0 +1,119 @@
+import type { Ambient } from '../engine/act.ts'
+import { writeHighWater } from '../high-water.ts'
+import type { HighWater } from '../high-water.ts'
+import type { Committed } from '../types.ts'
+import { isSame } from './connections.ts'
+import type { Connections, Server } from './connections.ts'
+import { mustBeAdopted, wasLost } from './lineage.ts'
+import type { Entry } from './lineage.ts'
+import { takeOver } from './take-over.ts'
+import type { Taken } from './take-over.ts'
+import { committed } from './transact.ts'
+
+/**
+ * Follows the log to the server that is the primary now. After a failover it waits until no other broker can hold a lease of the former
+ * server, and continues the log then. It remembers how far the log had come, also beside the data of this broker.
+ */
+
+export interface FollowerOptions extends Ambient {
+  connections: Connections
+  steadyMs(): number
+  /** How long a lease that another broker has may still count. */
+  leaseMs: number
+  /** A file's name, without its end; undefined: nothing is remembered beyond this process. */
+  mark: string | undefined
+  /** The log was continued, or began anew, on another server. */
+  moved(taken: Taken, revoked: readonly Committed[]): void
+}
+
+interface Known {
+  server: Server
+  entries: Entry[]
+  reached: HighWater
+}
+
+/** How often the file is written at most. */
+const MARK_MS = 1_000
+
+export class LogFollower {
+  readonly #options: FollowerOptions
+  #known: Known
+  #met: { server: Server; atMs: number } | undefined
+  #marked = { epoch: '', seq: -1, atMs: -Infinity }
+
+  constructor(options: FollowerOptions, known: Known) {
+    this.#options = options
+    this.#known = known
+    options.connections.accept(known.server)
+    this.#mark()
+  }
+
+  /** This broker was told, or has told, that the log had come so far. */
+  reached(at: { epoch?: string; seq: number }): void {
+    const { epoch = this.#known.reached.epoch, seq } = at
+    const before = this.#known.reached
+    if (epoch === before.epoch && seq <= before.seq) return
+    this.#known.reached = { epoch, seq }
+    if (this.#options.steadyMs() - this.#marked.atMs >= MARK_MS) this.#mark()
+  }
+
+  /** Whether a server that failed had issued this number, and the one that took its place does not have it. */
+  wasLost(seq: number): boolean {
+    return wasLost(this.#known.entries, { epoch: this.#known.reached.epoch, seq })
+  }
+
+  /** @returns whether the log is taken over on this server */
+  async follows({ systemIdentifier, timeline }: Server): Promise<boolean> {
+    const server = { systemIdentifier, timeline }
+    const { connections, steadyMs, leaseMs } = this.#options
+    if (isSame(server, this.#known.server)) {
+      this.#met = undefined
+      return true
+    }
+    if (this.#met === undefined || !isSame(server, this.#met.server)) {
+      this.#met = { server, atMs: steadyMs() }
+      connections.drop()
+    }
+    if (server.systemIdentifier === this.#known.server.systemIdentifier && server.timeline < this.#known.server.timeline) {
+      connections.problem = FORMER
+      connections.passOver()
+      return false
+    }
+    return steadyMs() - this.#met.atMs >= leaseMs && (await this.#takeOver(server))
+  }
+
+  async #takeOver(server: Server): Promise<boolean> {
+    const { connections, moved, nowMs, newId } = this.#options
+    const { reached } = this.#known
+    const latest = { connect: () => connections.connectAny() }
+    const done = await committed(latest, (client) => takeOver({ client, ambient: { nowMs, newId }, server, reached }))
+    connections.problem = done.taken === 'foreign' ? mustBeAdopted : undefined
+    if (done.taken === 'foreign' || done.taken === 'another') return false
+    const [last] = done.entries
+    this.#known = { server, entries: done.entries, reached: { epoch: last?.epoch ?? reached.epoch, seq: last?.fromSeq ?? reached.seq } }
+    this.#met = undefined
+    connections.accept(server)
+    this.#mark()
+    moved(done.taken, done.revoked)
+    return true
+  }
+
+  close(): void {
+    this.#mark()
+  }
+
+  #mark(): void {
+    const { mark, steadyMs } = this.#options
+    const { epoch, seq } = this.#known.reached
+    if (mark === undefined || (epoch === this.#marked.epoch && seq === this.#marked.seq)) return
+    try {
+      writeHighWater(mark, { epoch, seq })
+      this.#marked = { epoch, seq, atMs: steadyMs() }
+    } catch {
+      // A full disk: it is written with the next number.
+    }
+  }
+}
+
+const FORMER =
+  'BROKER_DATABASE_URL leads to the former primary: another server has taken its place. Stop the former one, and name the primary that serves now.'

@@ -1,0 +1,92 @@
+import type { ClientBase } from 'pg'
+import type { HighWater } from '../high-water.ts'
+import { highWaterFile } from '../high-water.ts'
+import { isSame } from './connections.ts'
+import type { Server } from './connections.ts'
+
+/**
+ * Where the log was continued: a row for each server and timeline that brokers took it over on. By it a broker knows a promoted standby, a
+ * recovered database and a loaded dump. It decides what each means; take-over.ts does it.
+ */
+
+/** The log of `epoch` went on here at `fromSeq`. What an earlier server had issued after `afterSeq` is in none of its copies. */
+export interface Entry extends Server {
+  epoch: string
+  afterSeq: number
+  fromSeq: number
+}
+
+/** Failovers that are remembered. */
+const ENTRIES = 1_000
+
+/** The latest first. */
+export async function readLineage(client: Pick<ClientBase, 'query'>): Promise<Entry[]> {
+  const { rows } = await client.query<Entry>(
+    `SELECT system_identifier AS "systemIdentifier", timeline, epoch, after_seq AS "afterSeq", from_seq AS "fromSeq"
+      FROM lineage ORDER BY id DESC LIMIT ${ENTRIES}`,
+  )
+  return rows
+}
+
+export async function readHead(client: Pick<ClientBase, 'query'>, lock: 'FOR UPDATE' | '' = ''): Promise<HighWater | undefined> {
+  return (await client.query<HighWater>(`SELECT epoch, seq FROM log_head WHERE id = 1 ${lock}`)).rows[0]
+}
+
+export interface NewEntry extends Entry {
+  why: 'new' | 'promoted' | 'restored' | 'moved'
+  atMs: number
+}
+
+export async function addEntry(client: Pick<ClientBase, 'query'>, entry: NewEntry): Promise<void> {
+  const { systemIdentifier, timeline, epoch, afterSeq, fromSeq, why, atMs } = entry
+  await client.query(
+    'INSERT INTO lineage (system_identifier, timeline, epoch, after_seq, from_seq, why, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)',
+    [systemIdentifier, timeline, epoch, afterSeq, fromSeq, why, atMs],
+  )
+}
+
+/** Whether an earlier server issued this number after the end of what the later one has: revocations were lost. */
+export const wasLost = (entries: readonly Entry[], { epoch, seq }: HighWater): boolean =>
+  entries.some((entry) => entry.epoch === epoch && seq > entry.afterSeq && seq < entry.fromSeq)
+
+interface Found {
+  server: Server
+  entries: readonly Entry[]
+  head: HighWater
+}
+
+/**
+ * What a broker that serves has met.
+ * @param reached how far it knows the log to have come
+ * @returns `taken`: another broker has continued the log here. `continue`: it is a later timeline that lacks nothing. `lost`: it lacks what was
+ * acknowledged. `foreign`: it is another database system
+ */
+export function judgeMet({ server, entries, head, reached }: Found & { reached: HighWater }): 'taken' | 'continue' | 'lost' | 'foreign' {
+  const [last] = entries
+  if (last !== undefined && isSame(server, last)) return wasLost(entries, reached) ? 'lost' : 'taken'
+  if (last === undefined || last.systemIdentifier !== server.systemIdentifier) return 'foreign'
+  return reached.epoch === head.epoch && reached.seq <= head.seq ? 'continue' : 'lost'
+}
+
+/** @param mark what this data directory remembers. @returns why a broker may not start on this database, and what to do */
+export function problemAtStart({ server, entries, head, mark, file }: Found & { mark: HighWater | undefined; file: string }): string | undefined {
+  const [last] = entries
+  if (last === undefined) return undefined
+  if (last.systemIdentifier !== server.systemIdentifier) return `${FOREIGN} ${ADOPT}`
+  if (!isSame(server, last))
+    return `The database was recovered, or a standby was promoted, while no broker was running (timeline ${server.timeline} instead of ${last.timeline}). ${ADOPT}`
+  if (mark === undefined) return undefined
+  const known = mark.epoch === head.epoch || entries.some(({ epoch }) => epoch === mark.epoch)
+  if (!known)
+    return `This is not the database that this broker used before (epoch ${head.epoch} instead of ${mark.epoch}). Check BROKER_DATABASE_URL. If it is meant, remove ${highWaterFile(file)}.`
+  const behind = mark.epoch === head.epoch && mark.seq > head.seq
+  if (behind || wasLost(entries, mark))
+    return `The database is older than it was: its log ends at ${head.seq}, and had come to ${mark.seq}. Revocations since then are missing, so sessions that had ended would come back. Stop every broker, then run: cmb restore --adopt`
+  return undefined
+}
+
+export const FOREIGN = 'The database was copied or loaded into another Postgres server than the one that brokers used.'
+
+const ADOPT =
+  'Nothing is served from it until it is adopted. If it may lack revocations (a recovery, a dump, an asynchronous standby), stop every broker and run: cmb restore --adopt. Every user then signs in again. If it certainly lacks nothing (a synchronous standby, pg_upgrade), run: cmb restore --adopt --nothing-lost'
+export const mustBeAdopted = `${FOREIGN} ${ADOPT}`

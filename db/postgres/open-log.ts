@@ -1,0 +1,53 @@
+import type { PoolClient } from 'pg'
+import type { Ambient } from '../engine/act.ts'
+import { readHighWater } from '../high-water.ts'
+import { ensureHead } from '../revocation/log.ts'
+import { StoreUnavailable } from '../store.ts'
+import { serverOf } from './connections.ts'
+import type { Connections } from './connections.ts'
+import { runAct } from './executor.ts'
+import { problemAtStart, readHead, readLineage } from './lineage.ts'
+import { beginLineage } from './take-over.ts'
+import { committed } from './transact.ts'
+import { mustBeUsable } from './usable.ts'
+
+/** The log as a broker finds it when it starts. It refuses a database that was put back to an earlier state, or into another server. */
+
+interface Asked {
+  /** Of a database that no broker has used yet. */
+  newEpoch: string
+  mark: string | undefined
+}
+
+/** @throws StoreUnavailable with what is wrong and what to do */
+export async function openLog(pool: Connections, ambient: Ambient, { newEpoch, mark }: Asked) {
+  const remembered = mark === undefined ? undefined : readHighWater(mark)
+  const found = async (client: PoolClient) => {
+    await mustBeUsable(client)
+    await runAct(client, ensureHead(newEpoch))
+    const [server, entries, head] = [await serverOf(client), await readLineage(client), await readHead(client)]
+    if (head === undefined) throw new Error('The log has no head.')
+    const problem = problemAtStart({ server, entries, head, mark: remembered, file: mark ?? '' })
+    if (problem !== undefined) throw new StoreUnavailable(problem)
+    if (entries.length === 0) await beginLineage({ client, ambient })
+    return { server, entries: await readLineage(client), reached: head }
+  }
+  return committed({ connect: () => reach(pool) }, found)
+}
+
+/** Attempts at servers of the address, the first one twice. */
+const SERVERS = 4
+
+async function reach(pool: Connections): Promise<PoolClient> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await pool.connectAny()
+    } catch (cause) {
+      if (attempt < SERVERS && pool.hasOthers) continue
+      if (cause instanceof StoreUnavailable) throw cause
+      throw new StoreUnavailable('Postgres cannot be reached. Check BROKER_DATABASE_URL, and that the server accepts connections from here.', {
+        cause,
+      })
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto'
+import type { PoolClient } from 'pg'
+import type { Actor } from '../../src/protocol/revocation.ts'
+import type { Ambient } from '../engine/act.ts'
+import type { HighWater } from '../high-water.ts'
+import { beginRestored, continueLog } from '../operator/restored.ts'
+import { StoreUnavailable } from '../store.ts'
+import type { AuditWay, Committed } from '../types.ts'
+import type { Server } from './connections.ts'
+import { isSame, serverOf } from './connections.ts'
+import { runAct } from './executor.ts'
+import { addEntry, judgeMet, readHead, readLineage } from './lineage.ts'
+import type { Entry } from './lineage.ts'
+
+/**
+ * Continues the log on a new timeline, in one transaction: far ahead of everything that the former server could have issued. Where something is
+ * missing that was acknowledged, it begins a new log, as a restore does. It refuses another database system.
+ */
+
+const BROKER: Actor = { kind: 'broker', id: 'take-over' }
+
+export type Taken = 'taken' | 'continue' | 'lost' | 'foreign' | 'another'
+
+interface Asked {
+  client: PoolClient
+  ambient: Ambient
+  /** The server that was met. */
+  server: Server
+  reached: HighWater
+}
+
+interface Done {
+  taken: Taken
+  entries: Entry[]
+  revoked: Committed[]
+}
+
+export async function takeOver({ client, ambient, server, reached }: Asked): Promise<Done> {
+  const head = await readHead(client, 'FOR UPDATE')
+  const now = await serverOf(client)
+  const entries = await readLineage(client)
+  if (head === undefined || !isSame(now, server)) return { taken: 'another', entries, revoked: [] }
+  const taken = judgeMet({ server, entries, head, reached })
+  const by = { client, ambient, server, head, actor: BROKER, via: 'broker' } as const
+  const revoked = taken === 'lost' ? (await restored(by, reached.seq)).revoked : []
+  if (taken === 'continue') await continued(by)
+  return { taken, entries: await readLineage(client), revoked }
+}
+
+interface By {
+  client: Pick<PoolClient, 'query'>
+  ambient: Ambient
+  server: Server
+  head: HighWater
+  actor: Actor
+  via: AuditWay
+}
+
+/** The same epoch. @returns the head from which it goes on */
+export async function continued({ client, ambient, server, head, actor, via }: By): Promise<HighWater> {
+  const { value: seq } = await runAct(client, continueLog(ambient, { ...head, actor, via }))
+  await addEntry(client, { ...server, epoch: head.epoch, afterSeq: head.seq, fromSeq: seq, why: 'promoted', atMs: ambient.nowMs() })
+  return { epoch: head.epoch, seq }
+}
+
+/** A new epoch, which begins with the revocation of everything (decision 0021). @param formerSeq how far the former log is known to have come */
+export async function restored({ client, ambient, server, head, actor, via }: By, formerSeq: number) {
+  const epoch = randomBytes(9).toString('base64url')
+  // The log takes no entry on a timeline that it was not continued on.
+  await addEntry(client, { ...server, epoch, afterSeq: head.seq, fromSeq: head.seq, why: 'restored', atMs: ambient.nowMs() })
+  const { value, revoked } = await runAct(client, beginRestored(ambient, { actor, via, epoch, formerSeq }))
+  return { epoch, ...value, revoked }
+}
+
+/** Of a database that no broker has used yet, or only ones that kept no lineage. */
+export async function beginLineage({ client, ambient }: Pick<Asked, 'client' | 'ambient'>): Promise<void> {
+  const head = await readHead(client, 'FOR UPDATE')
+  if (head === undefined) throw new StoreUnavailable('The log has no head: the database is damaged. Restore a backup.')
+  if ((await readLineage(client)).length > 0) return
+  const server = await serverOf(client)
+  await addEntry(client, { ...server, epoch: head.epoch, afterSeq: head.seq, fromSeq: head.seq, why: 'new', atMs: ambient.nowMs() })
+}

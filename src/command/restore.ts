@@ -1,0 +1,104 @@
+import type { Command } from 'commander'
+import { join, resolve } from 'node:path'
+import { StoreUnavailable } from '../../db/store.ts'
+import { systemClock } from '../system-clock.ts'
+import { CommandFailure, EXIT } from './broker.ts'
+import { asJson, examples, type Context } from './context.ts'
+import { lines, time } from './show.ts'
+
+/** Puts a backup in the place of the store of a stopped broker, or adopts a Postgres database that was recovered by other tools. */
+
+interface Options {
+  adopt?: boolean
+  nothingLost?: boolean
+  yes?: boolean
+}
+
+export function restoreCommand(program: Command, context: Context): void {
+  examples(
+    program
+      .command('restore [file]')
+      .description(
+        'Put a backup in the place of the store of a broker that is stopped. Every user is signed out: the backup lacks the revocations made since.',
+      )
+      .option('--adopt', 'instead of a file: serve from the Postgres database as it is, after a recovery, a loaded dump or a promotion')
+      .option('--nothing-lost', 'with --adopt: the database has everything that was acknowledged, so that no user is signed out')
+      .option('--yes', 'do not ask')
+      .addOption(asJson())
+      .action(async (file: string | undefined, options: Options, command: Command) => {
+        mustBeOneOf(file, options)
+        await agree(context, file, options)
+        const run = file === undefined ? adopt(context, command, options) : restore(context, resolve(file), context.dataDir(command))
+        const restored = await run.catch(inWords)
+        const words = (): string => shown(restored, options.nothingLost === true)
+        context.print(command, { ...(file !== undefined && { restored: resolve(file) }), ...restored }, words)
+      }),
+    'cmb restore /var/backups/broker-2026-11-24.db',
+    'cmb --data-dir /var/lib/broker restore broker.db --yes',
+    'cmb restore --adopt',
+    'cmb restore --adopt --nothing-lost',
+  )
+}
+
+function mustBeOneOf(file: string | undefined, { adopt: adopting, nothingLost }: Options): void {
+  if ((file === undefined) === (adopting !== true))
+    throw new CommandFailure(EXIT.usage, 'Say what to restore: the file of a backup, or --adopt for the Postgres database as it is.')
+  if (nothingLost === true && adopting !== true) throw new CommandFailure(EXIT.usage, '--nothing-lost goes with --adopt.')
+}
+
+async function agree(context: Context, file: string | undefined, { yes, nothingLost }: Options): Promise<void> {
+  if (yes === true) return
+  const does =
+    nothingLost === true
+      ? 'This serves from the database as it is. If it lacks revocations, sessions that had ended come back.'
+      : `This ${file === undefined ? 'begins a new log in the database' : `replaces the store by ${file}`} and signs everybody out.`
+  if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `${does} Say --yes if that is meant; nothing was done.`)
+  const answer = await context.terminal.ask(`${does} Type yes to do it: `)
+  if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was done.')
+}
+
+function inWords(error: unknown): never {
+  // Never with an address, which may hold a password.
+  if (error instanceof StoreUnavailable) throw new CommandFailure(EXIT.failed, error.message)
+  throw error
+}
+
+interface Restored {
+  log: { epoch: string; seq: number }
+  last_revocation_at: number | null
+  former_kept_as?: string | null
+}
+
+const actorOf = ({ terminal }: Context) =>
+  ({ kind: 'operator', id: `cmb@${terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64)} (unverified)` }) as const
+
+async function restore(context: Context, backup: string, dataDir: string): Promise<Restored> {
+  // Loaded only when it is needed: other commands ask the running broker, and open no database.
+  const { restoreBackup } = await import('../../db/sqlite/restore.ts')
+  const input = { backup, file: join(dataDir, 'broker.db'), actor: actorOf(context), nowMs: systemClock.nowMs() }
+  const { lastRevocationAt, formerKeptAs, ...log } = restoreBackup(input)
+  return { log, last_revocation_at: lastRevocationAt ?? null, former_kept_as: formerKeptAs ?? null }
+}
+
+async function adopt(context: Context, command: Command, { nothingLost = false }: Options): Promise<Restored> {
+  const { BROKER_DATABASE_DIRECT_URL: direct, BROKER_DATABASE_URL: shared } = context.terminal.env
+  const url = direct || shared
+  if (!url) throw new CommandFailure(EXIT.usage, 'Set BROKER_DATABASE_URL to the database that is to be adopted.')
+  const { adoptDatabase } = await import('../../db/postgres/adopt.ts')
+  const input = { url, actor: actorOf(context), nowMs: systemClock.nowMs, nothingLost, mark: join(context.dataDir(command), 'postgres') }
+  const { lastRevocationAt, ...log } = await adoptDatabase(input)
+  return { log, last_revocation_at: lastRevocationAt ?? null }
+}
+
+function shown({ log, ...restored }: Restored, nothingLost: boolean): string {
+  const facts = lines([
+    ['log', `${log.seq} (epoch ${log.epoch})`],
+    ['newest revocation in the backup', time(restored.last_revocation_at)],
+    ['what was there is kept as', restored.former_kept_as ?? null],
+  ])
+  if (nothingLost) return `${facts}\nThe log goes on at this server. No user is signed out. Start the brokers.\n`
+  return `${facts}
+Everybody is signed out, and the broker makes new signing keys. Start it: instances hear of it at once.
+Look through what may have changed since the backup: cmb clients list (removed clients and secrets are back), cmb tenants, users who were erased.
+`
+}

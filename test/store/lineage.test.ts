@@ -1,0 +1,201 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { adoptDatabase } from '../../db/postgres/adopt.ts'
+import { Connections, serverOf } from '../../db/postgres/connections.ts'
+import { judgeMet, wasLost } from '../../db/postgres/lineage.ts'
+import { addressesOf, Servers } from '../../db/postgres/servers.ts'
+import { openPostgresStore } from '../../db/postgres/store.ts'
+import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
+import { bench, type Bench } from './fixture.ts'
+
+/** The log on another server, or on an earlier state of its database: taken over, adopted, or refused. */
+
+const LEAP = 2 ** 32
+const OLGA = { kind: 'operator', id: 'olga' } as const
+
+describe('what a broker that serves has met', () => {
+  const here = { systemIdentifier: '7', timeline: '00000002' }
+  const former = { ...here, timeline: '00000001', epoch: 'e', afterSeq: 0, fromSeq: 0 }
+  const continued = (afterSeq: number) => ({ ...here, epoch: 'e', afterSeq, fromSeq: afterSeq + LEAP })
+
+  test('the first broker on a later timeline goes on only with a head that reaches what was acknowledged; the others find out what it lacked', () => {
+    const numbers = fc.array(fc.nat(20), { minLength: 1, maxLength: 5 })
+    const property = fc.property(fc.nat(20), numbers, (end, [first = 0, ...others]) => {
+      const met = { server: here, head: { epoch: 'e', seq: end } }
+      const one = judgeMet({ ...met, entries: [former], reached: { epoch: 'e', seq: first } })
+      expect(one).toBe(first <= end ? 'continue' : 'lost')
+      for (const seq of others) {
+        const next = judgeMet({
+          server: here,
+          head: { epoch: 'e', seq: end + LEAP },
+          entries: [continued(end), former],
+          reached: { epoch: 'e', seq },
+        })
+        expect(next).toBe(seq <= end ? 'taken' : 'lost')
+      }
+      // What is issued from then on is ahead of everything that the former server can have issued.
+      expect(wasLost([continued(end)], { epoch: 'e', seq: end + LEAP + 1 })).toBe(false)
+    })
+    fc.assert(property)
+  })
+
+  test('another database system is never taken over, and a log of another epoch counts as lost', () => {
+    const head = { epoch: 'e', seq: 5 }
+    const other = { ...here, systemIdentifier: '8' }
+    expect(judgeMet({ server: other, entries: [former], head, reached: head })).toBe('foreign')
+    expect(judgeMet({ server: here, entries: [former], head, reached: { epoch: 'later', seq: 1 } })).toBe('lost')
+    expect(judgeMet({ server: here, entries: [{ ...continued(5), epoch: 'later' }], head, reached: head })).toBe('taken')
+  })
+})
+
+test('an address may name several servers, which are tried in turn', () => {
+  expect(addressesOf('postgres://broker:a%40b@one:5432,two:5433/broker?sslmode=verify-full')).toEqual([
+    'postgres://broker:a%40b@one:5432/broker?sslmode=verify-full',
+    'postgres://broker:a%40b@two:5433/broker?sslmode=verify-full',
+  ])
+  expect(addressesOf('postgres://u@/db?host=%2Ftmp%2Fa,%2Ftmp%2Fb&port=1,2')).toEqual([
+    'postgres://u@/db?host=%2Ftmp%2Fa&port=1',
+    'postgres://u@/db?host=%2Ftmp%2Fb&port=2',
+  ])
+  expect(addressesOf('postgres://u@/db?host=/tmp/a')).toEqual(['postgres://u@/db?host=/tmp/a'])
+  const servers = new Servers('postgres://a,b/db')
+  servers.passOver('postgres://a/db')
+  // Of many that failed at once, the first one counts.
+  servers.passOver('postgres://a/db')
+  expect(servers.current).toBe('postgres://b/db')
+})
+
+describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another', () => {
+  let url: string
+  let dir: string
+  let mark: string
+  beforeEach(async () => {
+    const database = await createDatabase()
+    onTestFinished(() => database.drop())
+    url = database.url
+    dir = mkdtempSync(join(tmpdir(), 'lineage-'))
+    onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+    mark = join(dir, 'postgres')
+  })
+
+  const open = async (): Promise<Bench> => {
+    const b = await bench({ open: (nowMs) => openPostgresStore({ url, nowMs, mark }), remove: () => undefined })
+    onTestFinished(() => b.close())
+    return b
+  }
+  const adopt = (nothingLost: boolean) => adoptDatabase({ url, actor: OLGA, nowMs: () => 1_800_000_100_000, nothingLost, mark })
+  const restoredFrom = (change: string) => sql(url, change)
+  /** A store with a user signed in, and one whose session was revoked. */
+  async function used() {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    await b.revoke({ kind: 'session', sid: (await b.signIn('bob')).session.sid })
+    const head = await b.store.head()
+    await b.close()
+    return { sid: session.sid, head }
+  }
+
+  test('a later timeline and another database system are refused at start, with what to do', async () => {
+    await used()
+    await restoredFrom(`UPDATE broker.lineage SET timeline = '00000000'`)
+    await expect(open()).rejects.toThrow(/recovered, or a standby was promoted.+cmb restore --adopt\. .+cmb restore --adopt --nothing-lost/)
+    await restoredFrom(`UPDATE broker.lineage SET system_identifier = '1'`)
+    await expect(open()).rejects.toThrow(/copied or loaded into another Postgres server.+cmb restore --adopt/)
+  })
+
+  test('a database whose log ends before what this data directory remembers is refused, and so is another one', async () => {
+    const { head } = await used()
+    expect(readFileSync(`${mark}.mark`, 'utf8')).toBe(`${head.epoch} ${head.seq}\n`)
+    writeFileSync(`${mark}.mark`, `${head.epoch} ${head.seq + 1}\n`)
+    await expect(open()).rejects.toThrow(`its log ends at ${head.seq}, and had come to ${head.seq + 1}`)
+    writeFileSync(`${mark}.mark`, `another 1\n`)
+    await expect(open()).rejects.toThrow(`If it is meant, remove ${mark}.mark`)
+    rmSync(`${mark}.mark`)
+    await open()
+  })
+
+  test('adopted as a restore, it begins a new log that revokes everything; each broker that remembers the former one starts', async () => {
+    const { sid, head } = await used()
+    await restoredFrom(`UPDATE broker.lineage SET timeline = '00000000'`)
+    const adopted = await adopt(false)
+    expect(adopted.seq).toBeGreaterThan(head.seq + LEAP)
+    writeFileSync(`${mark}.mark`, `${head.epoch} ${head.seq}\n`)
+    const b = await open()
+    expect(await b.store.standingBySid(sid, b.now)).toMatchObject({ state: 'ended', session: { ended: { reason: 'restored' } } })
+    expect(await b.store.head()).toEqual({ epoch: adopted.epoch, seq: adopted.seq })
+    expect(adopted.epoch).not.toBe(head.epoch)
+  })
+
+  test('adopted with nothing lost, it keeps its epoch and its sessions, far ahead of the former server; not where a broker knows better', async () => {
+    const { sid, head } = await used()
+    await expect(adopt(true)).rejects.toThrow('there is nothing to adopt')
+    await restoredFrom(`UPDATE broker.lineage SET timeline = '00000000'`)
+    writeFileSync(`${mark}.mark`, `${head.epoch} ${head.seq + 1}\n`)
+    await expect(adopt(true)).rejects.toThrow(`Revocations are missing: the log ends at ${head.seq}`)
+    writeFileSync(`${mark}.mark`, `${head.epoch} ${head.seq}\n`)
+    expect(await adopt(true)).toMatchObject({ epoch: head.epoch, seq: head.seq + LEAP })
+    const b = await open()
+    expect((await b.store.standingBySid(sid, b.now)).state).toBe('live')
+    expect([b.store.wasLost(head.seq), b.store.wasLost(head.seq + 1), b.store.wasLost(head.seq + LEAP)]).toEqual([false, true, false])
+    await b.revoke({ kind: 'session', sid })
+    expect((await b.store.head()).seq).toBe(head.seq + LEAP + 1)
+  })
+
+  test('the log takes no entry on a timeline that it was not continued on', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    await restoredFrom(`UPDATE broker.lineage SET timeline = '00000000'`)
+    await expect(b.revoke({ kind: 'session', sid: session.sid })).rejects.toThrow('The log takes no entry')
+  })
+
+  test('a broker that runs follows an adoption to the new log, and remembers that', async () => {
+    const b = await open()
+    const heard: string[] = []
+    b.store.onElsewhere((what) => heard.push(what))
+    const { session } = await b.signIn('alice')
+    const adopted = await adopt(false)
+    await expect.poll(() => heard).toEqual(expect.arrayContaining(['log', 'registry']))
+    expect((await b.store.standingBySid(session.sid, b.now)).state).toBe('ended')
+    await b.close()
+    expect(readFileSync(`${mark}.mark`, 'utf8')).toBe(`${adopted.epoch} ${adopted.seq}\n`)
+  })
+
+  test('the rows of brokers that were killed an hour ago are deleted', async () => {
+    const b = await open()
+    const ms = b.now * 1000
+    await sql(
+      url,
+      `INSERT INTO broker.processes VALUES ('old', 'broker', 'h', '1', 0, ${ms - 3_700_000}), ('late', 'broker', 'h', '1', 0, ${ms - 3_500_000})`,
+    )
+    const ids = async () => {
+      const pool = new Connections(url)
+      const client = await pool.connectAny()
+      const { rows } = await client.query<{ id: string }>('SELECT id FROM processes WHERE length(id) < 5')
+      client.release()
+      await pool.end()
+      return rows.map(({ id }) => id)
+    }
+    await expect.poll(ids).toEqual(['late'])
+    expect(existsSync(`${mark}.mark`)).toBe(true)
+  })
+
+  test('connections of before a failover are used no more, and none to a server that is not accepted', async () => {
+    const pool = new Connections(url)
+    onTestFinished(() => pool.end())
+    await expect(pool.query('SELECT 1')).rejects.toThrow('has not taken it over yet')
+    const client = await pool.connectAny()
+    const server = await serverOf(client)
+    client.release()
+    pool.accept(server)
+    const pid = async () => (await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]?.pid
+    const first = await pid()
+    expect(await pid()).toBe(first)
+    pool.drop()
+    expect(await pid()).not.toBe(first)
+    pool.accept({ ...server, timeline: '000000FF' })
+    await expect(pid()).rejects.toThrow('has not taken it over yet')
+  })
+})
