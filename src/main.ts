@@ -1,33 +1,34 @@
-import { ConfigError, loadConfig, type Environment } from './config/config.ts'
+import { ConfigError, loadConfig, type Address, type Environment } from './config/config.ts'
 import type { Deps } from './deps.ts'
+import { workText, type ProcessKind } from './protocol/work.ts'
 import { createLog } from './log.ts'
 import { startBroker, type Broker } from './start.ts'
 import { systemClock } from './system-clock.ts'
 
 /**
- * The broker's process: settings → parts → serve → drain. It ends by SIGTERM or SIGINT (the second one does not wait), or when the process
+ * The process of a broker, or of workers alone: settings → parts → serve → drain. It ends by SIGTERM or SIGINT (the second one does not wait), or when the process
  * that started it with an IPC channel is gone.
  * @param overrides parts that a test stands in for
  * @returns the exit code: 0 ended as asked, 1 could not start, 2 the settings are wrong
  */
-export async function serve(env: Environment, overrides: Partial<Deps> = {}): Promise<number> {
+export async function serve(env: Environment, overrides: Partial<Deps> = {}, kind: ProcessKind = 'broker'): Promise<number> {
   // A reader of the log that has gone (a closed terminal, a collector that died) is no reason to stop serving, nor to end without draining.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const log = createLog((line) => process.stdout.write(`${line}\n`), systemClock.nowMs)
   let broker: Broker
   const asked = ending()
   try {
-    broker = await startBroker(loadConfig(env), log, overrides)
+    broker = await startBroker(loadConfig(env, kind), log, overrides)
   } catch (error) {
     if (error instanceof ConfigError) {
       process.stderr.write(`${error.message}\n`)
       return 2
     }
     log.error('start_failed', { cause: error })
-    process.stderr.write(`The broker could not start: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.stderr.write(`The ${kind} could not start: ${error instanceof Error ? error.message : String(error)}\n`)
     return 1
   }
-  const { issuer, entra, warnings } = broker.deps.config
+  const { issuer, entra, warnings, work } = broker.deps.config
   for (const { name, problem } of warnings) log.warn('unknown_setting', { name, problem, next: 'docs/configuration.md lists every setting' })
   const readiness = broker.deps.microsoft.readiness()
   if (entra.simulated)
@@ -37,11 +38,12 @@ export async function serve(env: Environment, overrides: Partial<Deps> = {}): Pr
       missing: readiness.missing.join(', '),
       next: 'cmb setup prints what opens /setup, where it is connected; cmb doctor says what is missing',
     })
-  log.info('serving', {
+  log.info(kind === 'broker' ? 'serving' : 'working', {
     issuer,
-    listen: `${broker.listen.host}:${broker.listen.port}`,
-    opsListen: `${broker.opsListen.host}:${broker.opsListen.port}`,
+    listen: broker.listen && addressText(broker.listen),
+    opsListen: addressText(broker.opsListen),
     queue: broker.queueEngine,
+    work: workText(work),
   })
   process.send?.({ serving: true, queue: broker.queueEngine })
   log.info('draining', { why: await asked })
@@ -49,6 +51,8 @@ export async function serve(env: Environment, overrides: Partial<Deps> = {}): Pr
   log.info('ended')
   return 0
 }
+
+const addressText = ({ host, port }: Address): string => `${host}:${port}`
 
 /** Settles with what asked this process to end. */
 function ending(): Promise<string> {

@@ -18,6 +18,7 @@ import { proxiedFetch, type ProxySettings } from './proxy.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import { ClockWatch } from './protocol/clock-watch.ts'
 import { Topic } from './protocol/topic.ts'
+import { workText } from './protocol/work.ts'
 import { createRateLimits } from './rate-limits.ts'
 import { openDeliveryQueue } from './revocation/delivery-queue.ts'
 import type { DeliveryQueue } from './revocation/interface.ts'
@@ -69,7 +70,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
 }
 
 async function openStore(config: Config, clock: SteadyClock, closing: Closing): Promise<Deps['store']> {
-  const { databaseUrl: url, databaseDirectUrl: directUrl, databaseStandby: standby, dataDir } = config
+  const { databaseUrl: url, databaseDirectUrl: directUrl, databaseStandby: standby, dataDir, kind } = config
   const clocks = { nowMs: () => clock.nowMs(), steadyMs: () => clock.steadyMs() }
   const store =
     url === undefined
@@ -80,6 +81,8 @@ async function openStore(config: Config, clock: SteadyClock, closing: Closing): 
           standbyRequired: standby === 'required',
           version: version(),
           mark: join(dataDir, 'postgres'),
+          kind,
+          work: workText(config.work),
           ...clocks,
         })
   closing.add('store', () => store.close())

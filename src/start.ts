@@ -18,8 +18,8 @@ import { openParts } from './parts.ts'
 /** A broker that serves: its parts, where it listens, and how it ends. */
 export interface Broker {
   deps: Deps
-  /** Where it really listens (a port 0 is resolved). */
-  listen: Address
+  /** Where it really listens (a port 0 is resolved). Workers alone have no public listener. */
+  listen: Address | undefined
   opsListen: Address
   queueEngine: string
   /** Drains: no new requests, requests and deliveries under way finish (bounded), the rest goes back; then everything is closed. */
@@ -34,8 +34,10 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
   const { deps, closing } = await openParts({ config, log }, overrides)
   try {
     const checks = createChecks(deps)
-    const { app, opsApp } = createApp(deps, checks)
-    if (config.clientsFile !== undefined) {
+    let ending = false
+    const { app, opsApp } = createApp(deps, checks, () => ending)
+    const isBroker = config.kind === 'broker'
+    if (isBroker && config.clientsFile !== undefined) {
       const watcher = await watchClientsFile(deps, config.clientsFile)
       closing.add('clients file', () => watcher.close())
     }
@@ -48,11 +50,11 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     const observe = answerTimes(deps.metrics)
     const ops = await listen(opsApp, config.opsListen, 'BROKER_OPS_LISTEN', observe)
     closing.add('operators’ listener', () => ops.close())
-    const server = await listen(app, config.listen, 'BROKER_LISTEN', observe)
-    closing.add('listener', () => server.close())
+    const server = isBroker ? await listen(app, config.listen, 'BROKER_LISTEN', observe) : undefined
+    if (server !== undefined) closing.add('listener', () => server.close())
     // No request is kept waiting for what follows: streams end, and each connection is closed with its next answer.
     closing.add('streams', () => {
-      for (const listener of [ops, server]) listener.drain()
+      for (const listener of [ops, server]) listener?.drain()
       closeConsole(deps)
       deps.feed.close()
     })
@@ -60,7 +62,13 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     closing.first('workers')
     checkDatabase(deps)
     const health = await deps.queue.health()
-    return { deps, listen: server.address, opsListen: ops.address, queueEngine: health.engine, stop: () => closing.run() }
+    const stop = async (): Promise<void> => {
+      ending = true
+      // Load balancers see it at /readyz, and send the next requests elsewhere before the port is closed.
+      await sleep(config.drainSeconds * 1_000)
+      await closing.run()
+    }
+    return { deps, listen: server?.address, opsListen: ops.address, queueEngine: health.engine, stop }
   } catch (error) {
     await closing.run()
     throw error

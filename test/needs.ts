@@ -19,3 +19,4 @@ export const QUEUE_ENGINES: readonly { engine: 'valkey' | 'redis' | 'postgres'; 
   { engine: 'postgres', path: '/nonexistent' },
 ]
 export const PROMTOOL = onPath('promtool')
+export const HAPROXY = onPath('haproxy')

@@ -1,13 +1,14 @@
 import type { Deps } from '../src/deps.ts'
 import { type Checks, createChecks } from '../src/checks/checks.ts'
 import { createLanes, type Lanes } from '../src/revocation/lanes.ts'
+import type { Work } from '../src/protocol/work.ts'
 import { messageKinds } from '../src/revocation/message-kinds.ts'
 import { applyLimits } from './apply-limits.ts'
 import { askMicrosoft } from './ask-microsoft.ts'
 import { deliver } from './deliver.ts'
 import { fanOutDeliveries } from './fan-out-deliveries.ts'
 import { forgetErased } from './forget-erased.ts'
-import { createProbing, type Probing } from './probe-microsoft.ts'
+import { createProbing } from './probe-microsoft.ts'
 import { purgeOld, purgeOneTime } from './purge.ts'
 import { relayDeliveries } from './relay-deliveries.ts'
 import { subscriptionCare } from './renew-graph-subscription.ts'
@@ -41,79 +42,101 @@ const JOBS_AT_A_TIME = 50
 const DRAIN_MS = 1_000
 const CUT_OFF_MS = 1_000
 
-/** @param checks are watched, if given */
+/** One piece of work, until it is stopped. */
+interface Running {
+  stop(): Promise<void>
+}
+interface Start {
+  deps: Deps
+  checks: Checks | undefined
+  stillGoing: () => boolean
+}
+
+const STARTED_BY: Record<Work, (start: Start) => Running[]> = {
+  deliveries: startDeliveries,
+  probe: startProbe,
+  microsoft: ({ deps, stillGoing }) => [
+    begun(repeat(deps.log, 'ask-microsoft', ASK_MICROSOFT_MS, async () => void (await askMicrosoft(deps, stillGoing)))),
+    begun(repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps))),
+  ],
+  expiry: ({ deps, checks = createChecks(deps), stillGoing }) => [
+    begun(repeat(deps.log, 'sweep-expired', SWEEP_MS, sweepingExpired(deps, checks, stillGoing))),
+    begun(repeat(deps.log, 'apply-limits', LIMITS_MS, () => applyLimits(deps, stillGoing))),
+  ],
+  housekeeping: startHousekeeping,
+  keys: ({ deps }) => {
+    const rotating = inTime(deps, () => rotateKeys(deps))
+    return [begun(repeat(deps.log, 'rotate-keys', KEYS_MS, rotating)), repeat(deps.log, 'sign-heads', HEADS_MS, () => signHeads(deps))]
+  },
+}
+
+/**
+ * Starts the kinds of work of BROKER_WORK.
+ * @param checks are watched, if given: by each process, whatever it does
+ */
 export async function startWorkers(deps: Deps, checks?: Checks): Promise<{ drain(): Promise<void> }> {
   let going = true
-  const stillGoing = (): boolean => going
+  const start: Start = { deps, checks, stillGoing: () => going }
+  const running = deps.config.work.flatMap((work) => STARTED_BY[work](start))
+  if (checks !== undefined) running.push(begun(repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))))
+  return {
+    async drain() {
+      going = false
+      await Promise.all(running.map((work) => work.stop()))
+    },
+  }
+}
+
+/** What is not begun has its first turn after its interval: the start has enough to do. */
+function begun(work: Repeating): Repeating {
+  work.wake()
+  return work
+}
+
+function startDeliveries({ deps, stillGoing }: Start): Running[] {
   const ending = new AbortController()
   const kinds = messageKinds(deps)
   const lanes = createLanes(deps, (ref, how) => deliver({ ...deps, ending: ending.signal }, kinds, ref, how))
   deps.queue.straight(lanes)
   const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
-  const fanOut = repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing))
-  const probing = createProbing(deps, stillGoing)
-  const unsubscribeRefreshes = deps.refreshes.subscribe(probing.refreshed)
-  const others = startOthers(deps, { checks, lanes, probing, stillGoing })
-  const later = startLater(deps, stillGoing)
+  const fanOut = begun(repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing)))
+  const relay = begun(repeat(deps.log, 'relay-deliveries', RELAY_MS, () => relayDeliveries(lanes)))
   const unsubscribe = deps.feed.subscribe((revocation) => {
     if (revocation.fanOut === 'pending') fanOut.wake()
   })
-  for (const work of [fanOut, ...others]) work.wake()
-
-  return {
-    async drain() {
-      going = false
-      unsubscribe()
-      deps.queue.straight(undefined)
-      unsubscribeRefreshes()
-      await Promise.all([jobs.stop(), drainLanes(deps, lanes, ending), ...[fanOut, ...others, ...later].map((work) => work.stop())])
-    },
-  }
-}
-
-interface Parts {
-  checks: Checks | undefined
-  lanes: Lanes
-  probing: Probing
-  stillGoing: () => boolean
-}
-
-/** The work whose first turn is at the start. */
-function startOthers(deps: Deps, { checks, lanes, probing, stillGoing }: Parts): Repeating[] {
   return [
-    ...(deps.config.signals.probe.everySeconds > 0 ? [repeat(deps.log, 'probe-microsoft', PROBE_MS, () => probing.turn())] : []),
-    repeat(deps.log, 'ask-microsoft', ASK_MICROSOFT_MS, async () => void (await askMicrosoft(deps, stillGoing))),
-    repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps)),
-    repeat(deps.log, 'relay-deliveries', RELAY_MS, () => relayDeliveries(lanes)),
-    repeat(deps.log, 'sweep-expired', SWEEP_MS, sweepingExpired(deps, checks ?? createChecks(deps), stillGoing)),
-    repeat(deps.log, 'apply-limits', LIMITS_MS, () => applyLimits(deps, stillGoing)),
-    repeat(deps.log, 'forget-erased', FORGET_MS, () => forgetErased(deps, stillGoing)),
-    ...(checks === undefined ? [] : [repeat(deps.log, 'watch-checks', CHECKS_MS, watchChecks(deps, checks))]),
-    repeat(
-      deps.log,
-      'rotate-keys',
-      KEYS_MS,
-      inTime(deps, () => rotateKeys(deps)),
-    ),
+    {
+      async stop() {
+        unsubscribe()
+        deps.queue.straight(undefined)
+        await Promise.all([jobs.stop(), drainLanes(deps, lanes, ending), fanOut.stop(), relay.stop()])
+      },
+    },
   ]
 }
 
-/** Not at the start, which has enough to do: the first turn of each comes after its interval. */
-function startLater(deps: Deps, stillGoing: () => boolean): Repeating[] {
+function startProbe({ deps, stillGoing }: Start): Running[] {
+  if (deps.config.signals.probe.everySeconds === 0) return []
+  const probing = createProbing(deps, stillGoing)
+  const unsubscribe = deps.refreshes.subscribe(probing.refreshed)
+  const turns = begun(repeat(deps.log, 'probe-microsoft', PROBE_MS, () => probing.turn()))
   return [
-    repeat(
-      deps.log,
-      'purge-one-time',
-      PURGE_ONE_TIME_MS,
-      inTime(deps, () => purgeOneTime(deps, stillGoing)),
-    ),
-    repeat(
-      deps.log,
-      'purge',
-      PURGE_MS,
-      inTime(deps, () => purgeOld(deps, stillGoing)),
-    ),
-    repeat(deps.log, 'sign-heads', HEADS_MS, () => signHeads(deps)),
+    {
+      async stop() {
+        unsubscribe()
+        await turns.stop()
+      },
+    },
+  ]
+}
+
+function startHousekeeping({ deps, stillGoing }: Start): Running[] {
+  const oneTime = inTime(deps, () => purgeOneTime(deps, stillGoing))
+  const old = inTime(deps, () => purgeOld(deps, stillGoing))
+  return [
+    begun(repeat(deps.log, 'forget-erased', FORGET_MS, () => forgetErased(deps, stillGoing))),
+    repeat(deps.log, 'purge-one-time', PURGE_ONE_TIME_MS, oneTime),
+    repeat(deps.log, 'purge', PURGE_MS, old),
   ]
 }
 

@@ -19,7 +19,8 @@ const PATIENCE_MS = 3_000
 
 interface Process {
   id: string
-  kind: 'broker'
+  kind: string
+  work: string
   host: string
   version: string
 }
@@ -46,8 +47,8 @@ const ANSWER_MS = 2_000
 
 // One row of this process, so that renewing waits for nobody.
 const RENEWAL = `WITH gone AS (DELETE FROM processes WHERE id IN
-    (SELECT id FROM processes WHERE seen_at_ms < $5::bigint - ${GONE_MS} AND id <> $1 LIMIT 100 FOR UPDATE SKIP LOCKED))
-  INSERT INTO processes AS p (id, kind, host, version, started_at_ms, seen_at_ms) VALUES ($1, $2, $3, $4, $5, $5)
+    (SELECT id FROM processes WHERE seen_at_ms < $6::bigint - ${GONE_MS} AND id <> $1 LIMIT 100 FOR UPDATE SKIP LOCKED))
+  INSERT INTO processes AS p (id, kind, work, host, version, started_at_ms, seen_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $6)
   ON CONFLICT (id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms
   RETURNING (SELECT epoch FROM log_head) AS epoch, (SELECT seq FROM log_head) AS seq, coalesce((SELECT version FROM registry), 0) AS version, pg_is_in_recovery() AS recovering,
     EXISTS (SELECT FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS standby, ${SERVER}`
@@ -118,7 +119,7 @@ export class Lease {
   async #renew(): Promise<void> {
     const { process: own, nowMs, steadyMs, follows, seen, standbyRequired } = this.#options
     const begun = steadyMs()
-    const row = await this.#written([own.id, own.kind, own.host, own.version, nowMs()])
+    const row = await this.#written([own.id, own.kind, own.work, own.host, own.version, nowMs()])
     if (row === undefined || row.recovering || (standbyRequired && !row.standby)) return
     if (!(await follows(row))) return
     this.#until = begun + VALID_MS

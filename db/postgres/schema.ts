@@ -49,12 +49,13 @@ const tables = Object.fromEntries(
   Object.entries<unknown>(embedded).flatMap(([name, table]) => (is(table, SQLiteTable) ? [[name, tableOf(table)] as const] : [])),
 )
 
-/** Brokers that have this database, with their latest heartbeat. SQLite has one broker, and no such table. */
+/** Brokers and workers that have this database, with their latest heartbeat and what background work they do. SQLite has one broker, and no such table. */
 export const processes = namespace.table('processes', {
   id: text('id').primaryKey(),
   kind: text('kind').notNull(),
   host: text('host').notNull(),
   version: text('version').notNull(),
+  work: text('work').notNull().default('all'),
   started_at_ms: bigint('started_at_ms', { mode: 'number' }).notNull(),
   seen_at_ms: bigint('seen_at_ms', { mode: 'number' }).notNull(),
 })

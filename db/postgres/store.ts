@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Random } from '../../src/protocol/ids.ts'
 import { Topic } from '../../src/protocol/topic.ts'
+import type { ProcessKind } from '../../src/protocol/work.ts'
 import { newRowId } from '../engine/values.ts'
 import type { Ambient } from '../engine/act.ts'
 import { beginChains } from '../revocation/chain.ts'
 import { StoreUnavailable } from '../store.ts'
-import type { Elsewhere, Store } from '../store.ts'
+import type { BrokerProcess, Elsewhere, Store } from '../store.ts'
 import { allActs } from '../acts.ts'
 import type { Committed } from '../types.ts'
 import { Connections } from './connections.ts'
@@ -32,6 +33,9 @@ export interface PostgresStoreOptions {
   version?: string | undefined
   /** A file's name, without its end, in which this broker remembers how far the log had come. */
   mark?: string | undefined
+  kind?: ProcessKind | undefined
+  /** What background work it does: BROKER_WORK. */
+  work?: string | undefined
   /** Epoch milliseconds. */
   nowMs?: (() => number) | undefined
   /** Milliseconds of a clock that nobody sets. */
@@ -109,7 +113,7 @@ interface PresenceParts {
 
 /** Keeps this broker's lease, follows the log to another primary, and listens to what other brokers commit. */
 function startPresence({ pool, options, ambient, known, elsewhere, announce }: PresenceParts) {
-  const { url, directUrl = url, standbyRequired = false, version = 'unknown', mark } = options
+  const { url, directUrl = url, standbyRequired = false, version = 'unknown', kind = 'broker', work = 'all', mark } = options
   const { steadyMs = () => performance.now(), random = randomBytes } = options
   const watch = new ElsewhereWatch(directUrl, (what) => elsewhere.publish(what))
   const moved: FollowerOptions['moved'] = (taken, revoked) => {
@@ -120,7 +124,7 @@ function startPresence({ pool, options, ambient, known, elsewhere, announce }: P
   const follower = new LogFollower({ ...ambient, connections: pool, steadyMs, leaseMs: VALID_MS, mark, moved }, known)
   const lease = new Lease({
     connections: pool,
-    process: { id: random(12).toString('base64url'), kind: 'broker', host: hostname(), version },
+    process: { id: random(12).toString('base64url'), kind, work, host: hostname(), version },
     nowMs: ambient.nowMs,
     steadyMs,
     standbyRequired,
@@ -153,11 +157,12 @@ type OwnActs = Pick<Store, 'brokers' | 'backup' | 'checkIntegrity' | 'size'>
 /** What is asked of the database as a database. */
 const ownActs = (pool: Connections, nowMs: () => number): OwnActs => ({
   async brokers() {
-    const { rows } = await pool.query<{ id: string; host: string; version: string; started: number; seen: number }>(
-      'SELECT id, host, version, started_at_ms AS started, seen_at_ms AS seen FROM processes WHERE seen_at_ms > $1 ORDER BY started_at_ms, id LIMIT 1000',
+    const { rows } = await pool.query<BrokerProcess>(
+      `SELECT id, kind, work, host, version, started_at_ms AS "startedAtMs", seen_at_ms AS "seenAtMs" FROM processes
+        WHERE seen_at_ms > $1 ORDER BY started_at_ms, id LIMIT 1000`,
       [nowMs() - GONE_MS],
     )
-    return rows.map(({ id, host, version, started, seen }) => ({ id, host, version, startedAtMs: started, seenAtMs: seen }))
+    return rows
   },
   backup: async () => {
     throw new StoreUnavailable(

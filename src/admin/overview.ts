@@ -21,6 +21,8 @@ const status = readinessSchema
       .array(
         z.object({
           id: z.string(),
+          kind: z.enum(['broker', 'worker']),
+          work: z.string().meta({ description: 'its background work: all, none, or names by comma' }),
           host: z.string(),
           version: z.string(),
           started_at_ms: milliseconds,
@@ -28,7 +30,7 @@ const status = readinessSchema
           heartbeat_age_ms: z.int().meta({ description: 'since its latest heartbeat, by the clock of the broker that answers' }),
         }),
       )
-      .meta({ description: 'the brokers that share the store, with a heartbeat within the last minute; empty on SQLite' }),
+      .meta({ description: 'the brokers and workers that share the store, with a heartbeat within the last minute; empty on SQLite' }),
     pending: z.array(z.object({ target_id: z.string(), client_id: z.string(), uri: z.string(), pending: z.int(), oldest_at_ms: milliseconds })),
     undelivered: z
       .array(z.object({ client_id: z.string(), state: z.enum(['rejected', 'failed']), count: z.int() }))
@@ -82,6 +84,8 @@ const DOCTOR = {
 
 const brokerShown = (one: Awaited<ReturnType<typeof brokersNow>>[number]) => ({
   id: one.id,
+  kind: one.kind,
+  work: one.work,
   host: one.host,
   version: one.version,
   started_at_ms: one.startedAtMs,

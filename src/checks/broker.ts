@@ -5,6 +5,7 @@ import type { Sealer } from '../keys/interface.ts'
 import { createSealer } from '../keys/sealer.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
+import { WORK_NAMES } from '../protocol/work.ts'
 import { missingSecrets, secretSince } from './secrets.ts'
 
 /** The broker itself: its settings, queue, secrets, keys and clients file. */
@@ -12,6 +13,7 @@ export const brokerChecks: readonly Check[] = [
   { id: 'settings', question: 'Are the settings right?', cost: 'cheap', severity: 'none', look: settings },
   { id: 'queue', question: 'Does the queue server answer?', cost: 'cheap', severity: 'ticket', part: 'queue', look: queue },
   { id: 'queue-durability', question: 'Does the queue server keep its jobs?', cost: { everySeconds: 300 }, severity: 'ticket', look: durability },
+  { id: 'work', question: 'Does a process do each kind of background work?', cost: { everySeconds: 20 }, severity: 'ticket', look: work },
   { id: 'secrets', question: 'Is every needed BROKER_SECRET set?', cost: { everySeconds: 60 }, severity: 'ticket', look: secrets },
   { id: 'signing-keys', question: 'Are the signing keys young enough?', cost: { everySeconds: 60 }, severity: 'ticket', look: signingKeys },
   {
@@ -53,6 +55,20 @@ function settings({ deps: { config, connection } }: Looking): Found[] {
   for (const { name, problem, example } of config.warnings)
     found.push(warning(`${name} ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }))
   return found
+}
+
+/** Brokers may leave work to others (BROKER_WORK), which may not run. */
+async function work({ deps: { store, config } }: Looking): Promise<Found[]> {
+  if (config.databaseUrl === undefined) return []
+  const all = await store.brokers()
+  const missing = WORK_NAMES.filter((name) => !all.some(({ work: does }) => does === 'all' || does.split(',').includes(name)))
+  if (missing.length === 0) return [ok('Each kind of work is done by a broker or a worker.')]
+  return [
+    failed(
+      `No broker and no worker does: ${missing.join(', ')}.`,
+      `Start cmb work --only ${missing.join(',')} with the settings of the brokers, or unset BROKER_WORK on one broker and restart it.`,
+    ),
+  ]
 }
 
 /** What Redis and Valkey answer to a client without the right password. */

@@ -22,7 +22,9 @@ export const findingSchema = z
 
 export const readinessSchema = z
   .object({
-    status: z.enum(['ready', 'degraded', 'unavailable']),
+    status: z
+      .enum(['ready', 'degraded', 'unavailable', 'ending'])
+      .meta({ description: 'ending: it was asked to end, and serves for BROKER_DRAIN_SECONDS more' }),
     parts: z.object({ store: part, queue: part, microsoft: part }),
     checks: z.array(findingSchema).meta({ description: 'every warning and failure' }),
   })

@@ -71,7 +71,7 @@ interface Status extends Json {
   issuer: string
   live_sessions: number
   log: { epoch: string; seq: number }
-  brokers: { host: string; version: string; started_at_ms: number; heartbeat_age_ms: number }[]
+  brokers: { kind: string; work: string; host: string; version: string; started_at_ms: number; heartbeat_age_ms: number }[]
   parts: Record<string, { state: string; engine?: string; problem?: string }>
   pending: { client_id: string; uri: string; pending: number; oldest_at_ms: number }[]
   undelivered: { client_id: string; state: string; count: number }[]
@@ -85,7 +85,14 @@ function statusWords(answer: Status): string {
   const parts = Object.entries(answer.parts).map(([name, part]) => [name, part.state, part.engine ?? '', part.problem ?? ''])
   const pending = answer.pending.map((one) => [one.client_id, one.pending, timeMs(one.oldest_at_ms), one.uri])
   const failedWork = answer.failed_microsoft_work.map((one) => [one.kind, one.tid, one.oid, timeMs(one.asked_at_ms), one.last_error])
-  const brokers = answer.brokers.map((one) => [one.host, one.version, timeMs(one.started_at_ms), `${(one.heartbeat_age_ms / 1000).toFixed(1)} s ago`])
+  const brokers = answer.brokers.map((one) => [
+    one.host,
+    one.kind,
+    one.version,
+    timeMs(one.started_at_ms),
+    `${(one.heartbeat_age_ms / 1000).toFixed(1)} s ago`,
+    one.work.replaceAll(',', ', '),
+  ])
   const undelivered = answer.undelivered.map((one) => [one.client_id, one.state, one.count])
   return [
     lines([
@@ -95,7 +102,7 @@ function statusWords(answer: Status): string {
       ['log', `${answer.log.seq} (epoch ${answer.log.epoch})`],
     ]),
     columns(['PART', 'STATE', 'ENGINE', 'PROBLEM'], parts),
-    ...(brokers.length === 0 ? [] : [columns(['BROKER ON', 'VERSION', 'STARTED', 'HEARTBEAT'], brokers)]),
+    ...(brokers.length === 0 ? [] : [columns(['PROCESS ON', 'KIND', 'VERSION', 'STARTED', 'HEARTBEAT', 'WORK'], brokers)]),
     pending.length === 0 ? 'No delivery is pending.\n' : columns(['PENDING FOR', 'HOW MANY', 'SINCE', 'ADDRESS'], pending),
     ...(undelivered.length === 0 ? [] : [columns(['CLIENT', 'STATE', 'HOW MANY'], undelivered), REDRIVE]),
     ...(failedWork.length === 0 ? [] : [columns(['FAILED AT MICROSOFT', 'TENANT', 'USER', 'SINCE', 'WHY'], failedWork), AGAIN]),

@@ -1,26 +1,37 @@
 import type { Command } from 'commander'
-import { CommandFailure, EXIT } from './broker.ts'
+import { WORK } from '../protocol/work.ts'
 import { examples, type Context } from './context.ts'
 
-/** The broker's own process. `--data-dir` counts here as BROKER_DATA_DIR. */
+/** The processes themselves: the broker, and workers apart from it. `--data-dir` counts here as BROKER_DATA_DIR. */
 export function serveCommands(program: Command, context: Context): void {
+  const run = async (command: Command, kind: 'broker' | 'worker', more: Record<string, string> = {}): Promise<void> => {
+    const { serve } = await import('../main.ts')
+    const env = { ...context.terminal.env, BROKER_DATA_DIR: context.dataDir(command), ...more }
+    command.setOptionValue('exitCode', await serve(env, {}, kind))
+  }
   examples(
     program
       .command('serve')
-      .description('Run the broker, its workers inside, until Ctrl-C or SIGTERM.')
-      .action(async (_options: unknown, command: Command) => {
-        const { serve } = await import('../main.ts')
-        command.setOptionValue('exitCode', await serve({ ...context.terminal.env, BROKER_DATA_DIR: context.dataDir(command) }))
-      }),
+      .description('Run the broker, until Ctrl-C or SIGTERM. It does the background work too, unless BROKER_WORK says otherwise.')
+      .action((_options: unknown, command: Command) => run(command, 'broker')),
     'BROKER_ISSUER=https://login.case-manager.example BROKER_SECRET_FILE=/run/secrets/broker cmb serve',
+    'BROKER_WORK=none cmb serve   # where cmb work runs too',
   )
-  program
-    .command('work')
-    .description('Run only the workers: not in this version. cmb serve runs them inside.')
-    .action(() => {
-      throw new CommandFailure(
-        EXIT.failed,
-        'This version has no process for workers alone: cmb serve runs them inside.\nOn SQLite one broker has the store for itself. On Postgres (BROKER_DATABASE_URL), start as many brokers as you need: they share the work.',
+  examples(
+    program
+      .command('work')
+      .description(
+        "Run background work without a broker, until Ctrl-C or SIGTERM. It needs Postgres (BROKER_DATABASE_URL), the brokers' queue server (BROKER_QUEUE_URL) and their other settings.",
       )
-    })
+      .option('--only <names>', 'a comma list of the kinds of work (default: BROKER_WORK, else all)')
+      .addHelpText(
+        'after',
+        `\nKinds of work:\n${Object.entries(WORK)
+          .map(([name, does]) => `  ${name.padEnd(13)} ${does}`)
+          .join('\n')}`,
+      )
+      .action(({ only }: { only?: string }, command: Command) => run(command, 'worker', only === undefined ? {} : { BROKER_WORK: only })),
+    'cmb work',
+    'cmb work --only deliveries,probe',
+  )
 }

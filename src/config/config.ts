@@ -3,6 +3,7 @@ import type { ConfigProblem, Environment } from './setting.ts'
 import { SETTINGS, type Values } from './settings.ts'
 import { readSignalIssuers, type SignalIssuer } from './signal-issuers.ts'
 import { unknownSettings } from './unknown.ts'
+import { WORK_NAMES, type ProcessKind } from '../protocol/work.ts'
 
 /** The settings of one broker, read from the environment once: the table's values and what follows from several of them. */
 
@@ -13,6 +14,7 @@ export type { SignalIssuer } from './signal-issuers.ts'
 export type EntraCredential = { kind: 'secret'; secret: string } | { kind: 'certificate'; file: string } | { kind: 'federated'; file: string }
 
 export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals'> {
+  kind: ProcessKind
   opsOrigin: string
   entra: Pick<Values['entra'], 'tenants' | 'clientId' | 'authority' | 'simulated'> & {
     credential: EntraCredential | undefined
@@ -52,12 +54,13 @@ const GRAPHS = [
  * Reads every setting.
  * @throws ConfigError with every problem
  */
-export function loadConfig(env: Environment): Config {
+export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Config {
   const read = new Reader(env)
   const { opsOrigin, entra, signals, ...values } = read.table(SETTINGS)
   const credential = credentialOf(read, entra)
   // Rules between settings judge only settings that could be read.
   if (entra.authority !== undefined && entra.simulated !== undefined) judgeSimulation(read, entra, signals.graph.origin)
+  judgeWork(read, values, kind)
   const { issuersFile, ...ownSignals } = signals
   const issuers =
     issuersFile === undefined
@@ -70,6 +73,7 @@ export function loadConfig(env: Environment): Config {
   if (read.problems.length > 0) throw new ConfigError(read.problems)
   return {
     ...values,
+    kind,
     opsOrigin: opsOrigin ?? `http://localhost:${values.opsListen.port}`,
     entra: {
       tenants: entra.tenants,
@@ -95,6 +99,16 @@ function credentialOf(read: Reader, { secret, certificateFile, federatedTokenFil
     read.add(SETTINGS.entra.secret, `excludes ${others}: Entra takes exactly one credential, set one of the three`)
   }
   return found[0]
+}
+
+/** Work that processes share needs a store and a queue that all of them have. */
+function judgeWork(read: Reader, { work, databaseUrl, queueUrl }: Pick<Values, 'work' | 'databaseUrl' | 'queueUrl'>, kind: ProcessKind): void {
+  if (work === undefined || (kind === 'broker' && work.length === WORK_NAMES.length)) return
+  const when = kind === 'worker' ? 'is needed by cmb work' : `is needed where ${SETTINGS.work.name} is not all`
+  if (databaseUrl === undefined) read.add(SETTINGS.databaseUrl, `${when}: no other process can open the file of a broker on SQLite`)
+  if (queueUrl === undefined) read.add(SETTINGS.queueUrl, `${when}: brokers tell workers of deliveries by one queue server`)
+  if (kind === 'worker' && work.length === 0)
+    read.add({ ...SETTINGS.work, example: 'all' }, 'is none, so that this process would do nothing: leave it out, or name the work')
 }
 
 /** A simulated Microsoft proves nothing, so it must be asked for in so many words. */

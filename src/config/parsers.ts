@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { isGuid } from '../protocol/guid.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
+import { parseWork, WORK_NAMES, type Work } from '../protocol/work.ts'
 import { trustedProxies, type TrustedProxies } from '../protocol/remote-address.ts'
 import type { Rate } from '../protocol/token-buckets.ts'
 
@@ -158,6 +159,14 @@ export const databaseUrl = z.string().transform((value, c) => {
 })
 
 export const standby = z.enum(['none', 'required'])
+
+/** Kinds of background work. */
+export const work = z.string().transform((value, c): Work[] => {
+  const parsed = parseWork(value)
+  if ('work' in parsed) return parsed.work
+  c.addIssue(`must be all, none, or a comma list of ${WORK_NAMES.join(', ')}; "${parsed.unknown[0]?.slice(0, 40)}" is not one`)
+  return z.NEVER
+})
 
 /** `20/s:600`: 20 a second, 600 at once; `off` for no limit. */
 export const rate = z.string().transform((value, c): Rate | undefined => {

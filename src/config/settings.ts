@@ -46,6 +46,14 @@ const broker = {
     example: '127.0.0.1:7401',
     text: "The operators' listener: `/healthz`, `/readyz`, `/metrics`, `/admin/v1`, `/ops`. Keep it off the public network.",
   }),
+  drainSeconds: setting({
+    name: 'BROKER_DRAIN_SECONDS',
+    section: 'broker',
+    default: '0',
+    schema: parse.whole(0, 600, 'seconds'),
+    example: '3',
+    text: 'After SIGTERM the broker serves for this long while `/readyz` answers 503, so that a load balancer that checks it sends requests elsewhere before the port is closed. Longer than two of its checks. 0 where no load balancer is in front.',
+  }),
   opsOrigin: setting({
     name: 'BROKER_OPS_ORIGIN',
     section: 'broker',
@@ -415,6 +423,14 @@ export const SETTINGS = {
     schema: parse.queueUrl,
     example: 'rediss://:password@queue.internal:6379',
     text: '`redis://…` or `rediss://…`: Redis or Valkey with AOF and `maxmemory-policy noeviction`. Not set: the broker starts `valkey-server` or `redis-server` if one is on the PATH, else an embedded Postgres (for trying and testing).',
+  }),
+  work: setting({
+    name: 'BROKER_WORK',
+    section: 'parts',
+    default: 'all',
+    schema: parse.work,
+    example: 'none',
+    text: 'The background work of this process: `all`, `none`, or a comma list of `deliveries`, `probe`, `microsoft`, `expiry`, `housekeeping`, `keys`. What no broker does, `cmb work` has to do ([workers apart](scale-out.md#workers-apart-from-brokers)). Anything but `all` needs `BROKER_DATABASE_URL` and `BROKER_QUEUE_URL`.',
   }),
   clientsFile: setting({
     name: 'BROKER_CLIENTS_FILE',

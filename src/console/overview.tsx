@@ -89,11 +89,18 @@ const Parts = ({ ready, ...shared }: { ready: Readiness; brokers: Brokers; nowMs
 
 const SharedBy = ({ brokers, nowMs }: { brokers: Brokers; nowMs: number }) =>
   brokers.length === 0 ? null : (
-    <Panel title="Brokers">
+    <Panel title="Brokers and workers">
       <Table
-        label="Brokers"
-        head={['Host', 'Version', 'Up for', 'Heartbeat']}
-        rows={brokers.map((one) => [one.host, one.version, span(Math.max(0, nowMs - one.startedAtMs)), `${span(one.heartbeatAgeMs)} ago`])}
+        label="Brokers and workers"
+        head={['Host', 'Kind', 'Version', 'Up for', 'Heartbeat', 'Work']}
+        rows={brokers.map((one) => [
+          one.host,
+          one.kind,
+          one.version,
+          span(Math.max(0, nowMs - one.startedAtMs)),
+          `${span(one.heartbeatAgeMs)} ago`,
+          one.work.replaceAll(',', ', '),
+        ])}
         none=""
       />
     </Panel>

@@ -10,7 +10,7 @@ const READY: Description = {
   id: 'isReady',
   summary: 'What is up and what is down',
   tag: 'health',
-  answers: { 200: ['Ready, or degraded but useful.', json(readinessSchema)], 503: ['It cannot serve.', json(readinessSchema)] },
+  answers: { 200: ['Ready, or degraded but useful.', json(readinessSchema)], 503: ['It cannot serve, or is ending.', json(readinessSchema)] },
 }
 const METRICS: Description = {
   id: 'readMetrics',
@@ -21,11 +21,13 @@ const METRICS: Description = {
 
 /**
  * Whether the broker is ready, and its metrics, on the operators' listener. Neither asks for authentication: this listener is loopback by default.
+ * @param isEnding a load balancer is to send nothing more here
  */
-export function operatorHealthEndpoints(deps: Deps, checks: Checks): Hono {
+export function operatorHealthEndpoints(deps: Deps, checks: Checks, isEnding: () => boolean): Hono {
   const endpoints = new Hono()
   const ready = async (c: Context): Promise<Response> => {
     const report = await readinessOf(deps, checks)
+    if (isEnding()) return c.json({ ...report, status: 'ending' }, 503, { 'Cache-Control': 'no-store' })
     return c.json(report, report.status === 'unavailable' ? 503 : 200, { 'Cache-Control': 'no-store' })
   }
   const metrics = async (c: Context): Promise<Response> => {

@@ -1,5 +1,7 @@
 import { hostname } from 'node:os'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { createChecks } from '../../src/checks/checks.ts'
+import { CHECKS } from '../../src/checks/list.ts'
 import { version } from '../../src/command/version.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { startCmb } from '../command/cmb.ts'
@@ -129,6 +131,25 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     expect(one).toMatchObject({ version: expect.any(String) as string, host: expect.any(String) as string })
   })
 
+  test('work that neither broker does, nor a worker, is a failed check that names it; a worker that does it ends the failure', async () => {
+    const { a } = await twoBrokers({ config: { work: ['deliveries', 'probe', 'microsoft', 'expiry'] } })
+    const check = async () =>
+      (
+        await createChecks(
+          a.deps,
+          CHECKS.filter(({ id }) => id === 'work'),
+        ).look({ fresh: true })
+      )[0]
+    expect(await check()).toMatchObject({ state: 'failed', found: 'No broker and no worker does: housekeeping, keys.' })
+    await createRig({ config: { databaseUrl: a.config.databaseUrl, kind: 'worker', work: ['housekeeping', 'keys'] } })
+    await expect.poll(check).toMatchObject({ state: 'ok' })
+    expect((await a.store.brokers()).map(({ kind, work }) => `${kind} ${work}`).sort()).toEqual([
+      'broker deliveries,probe,microsoft,expiry',
+      'broker deliveries,probe,microsoft,expiry',
+      'worker housekeeping,keys',
+    ])
+  })
+
   test('cmb status and the console list the brokers of the store, each with its version and the age of its heartbeat', async () => {
     const { a, b } = await twoBrokers()
     await expect.poll(() => b.store.brokers()).toHaveLength(2)
@@ -138,6 +159,8 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     expect(brokers).toHaveLength(2)
     expect(brokers[0]).toEqual({
       id: first?.id,
+      kind: 'broker',
+      work: 'all',
       host: hostname(),
       version: version(),
       started_at_ms: first?.startedAtMs,
@@ -148,7 +171,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     expect(rows).toHaveLength(2)
     const olga = await atConsole(b, 'operator')
     const page = (await olga.get('/ops')).text
-    expect(page.match(new RegExp(`${hostname()} ${version()}`, 'g'))).toHaveLength(2)
+    expect(page.match(new RegExp(`${hostname()} broker ${version()}`, 'g'))).toHaveLength(2)
   })
 })
 

@@ -7,6 +7,7 @@ import { configurationPage } from '../../src/config/page.ts'
 import { variablesOf } from '../../src/config/read.ts'
 import { settingsOf } from '../../src/config/setting.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
+import { WORK_NAMES } from '../../src/protocol/work.ts'
 
 const SECRET = '8f1d4c0b2a6e97f35d80c1b4e29a7f6630d5c8b1a4e7920f6b3d8c5e1f0a2b4c'
 const LEAST = { BROKER_ISSUER: 'https://login.case-manager.example', BROKER_SECRET: SECRET }
@@ -127,6 +128,40 @@ describe('the table of settings', () => {
 
   test('is docs/configuration.md: run npm run docs:settings', () => {
     expect(readFileSync(join(import.meta.dirname, '../../docs/configuration.md'), 'utf8')).toBe(configurationPage())
+  })
+})
+
+describe('background work', () => {
+  const shared = { ...LEAST, BROKER_DATABASE_URL: 'postgres://db/broker', BROKER_QUEUE_URL: 'redis://queue' }
+  const messages = (env: Record<string, string>, kind: 'broker' | 'worker' = 'broker'): string => {
+    try {
+      loadConfig(env, kind)
+    } catch (error) {
+      return (error as Error).message
+    }
+    return ''
+  }
+
+  test('a broker does all of it, or what BROKER_WORK names', () => {
+    expect(loadConfig(LEAST).work).toEqual(WORK_NAMES)
+    const does = (value: string) => loadConfig({ ...shared, BROKER_WORK: value }).work
+    expect([does('none'), does('keys, deliveries'), does('all')]).toEqual([[], ['deliveries', 'keys'], WORK_NAMES])
+  })
+
+  test('a kind that is not known is named, and which there are', () => {
+    expect(messages({ ...shared, BROKER_WORK: 'deliveries,dreams' })).toMatch(
+      /BROKER_WORK: must be all, none, or a comma list of deliveries, [^]*"dreams"/,
+    )
+  })
+
+  test('leaving some to other processes, or doing it apart, needs a database and a queue server that all of them share', () => {
+    for (const wrong of [messages({ ...LEAST, BROKER_WORK: 'none' }), messages(LEAST, 'worker')])
+      expect(wrong).toMatch(/BROKER_DATABASE_URL: is needed[^]*BROKER_QUEUE_URL: is needed/)
+    expect([messages({ ...shared, BROKER_WORK: 'none' }), messages(shared, 'worker')]).toEqual(['', ''])
+  })
+
+  test('a worker without work does not start', () => {
+    expect(messages({ ...shared, BROKER_WORK: 'none' }, 'worker')).toMatch(/BROKER_WORK: is none/)
   })
 })
 

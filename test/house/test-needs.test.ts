@@ -39,19 +39,22 @@ function machine(options: { packages?: string[]; broken?: string[]; there?: stri
   return { installed, said, missing: missing.map((need) => need.name) }
 }
 
-const COMMON = ['chromium', 'fonts-dejavu-core', 'prometheus', 'redis-server', 'postgresql']
+const COMMON = ['chromium', 'fonts-dejavu-core', 'prometheus', 'redis-server', 'postgresql', 'haproxy']
 
 describe('what the tests need', () => {
   test.each([
     ['Debian 12, which has no Valkey', COMMON, 'redis-server'],
     ['Debian 13', [...COMMON, 'valkey-server'], 'valkey-server'],
   ])('%s', (_release, packages, queue) => {
-    expect(machine({ packages })).toMatchObject({ installed: ['chromium fonts-dejavu-core', queue, 'postgresql', 'prometheus'], missing: [] })
+    expect(machine({ packages })).toMatchObject({
+      installed: ['chromium fonts-dejavu-core', queue, 'postgresql', 'haproxy', 'prometheus'],
+      missing: [],
+    })
   })
 
   test('one package that cannot be installed does not keep the others away, and is named with what to do', () => {
     const { installed, missing, said } = machine({ packages: COMMON, broken: ['chromium'] })
-    expect(installed).toEqual(['redis-server', 'postgresql', 'prometheus'])
+    expect(installed).toEqual(['redis-server', 'postgresql', 'haproxy', 'prometheus'])
     expect(missing).toEqual(['Chromium'])
     expect(said.join('\n')).toContain('apt-get install chromium fonts-dejavu-core failed.')
     expect(said.at(-1)).toMatch(/^Chromium is missing\..*run "apt-get install chromium fonts-dejavu-core" as root\..*set CHROMIUM to its path\.$/)
@@ -67,9 +70,9 @@ describe('what the tests need', () => {
   test('it installs nothing where it may not, and nothing that is there already', () => {
     expect(machine({ packages: COMMON, mayInstall: false })).toMatchObject({
       installed: [],
-      missing: ['Chromium', 'Valkey or Redis', 'Postgres', 'promtool'],
+      missing: ['Chromium', 'Valkey or Redis', 'Postgres', 'HAProxy', 'promtool'],
     })
-    const complete = { packages: COMMON, there: ['redis-server', 'initdb', 'promtool'], env: { CHROMIUM: '/opt/chromium' } }
+    const complete = { packages: COMMON, there: ['redis-server', 'initdb', 'haproxy', 'promtool'], env: { CHROMIUM: '/opt/chromium' } }
     expect(machine(complete)).toEqual({ installed: [], said: [], missing: [] })
   })
 })

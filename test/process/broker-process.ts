@@ -101,13 +101,40 @@ export class BrokerProcess {
   }
 }
 
+/** Another process of the same store: a broker, or workers alone. It has its own ports and data directory. */
+export async function prepareSibling(
+  { issuer, env }: BrokerProcess,
+  options: { env?: Record<string, string>; program?: readonly string[] | undefined } = {},
+): Promise<{ broker: BrokerProcess; dispose(): Promise<void> }> {
+  const { BROKER_CLIENTS_FILE: _, ...shared } = env
+  const dataDir = mkdtempSync(join(tmpdir(), 'cmbp-'))
+  const [port = 0, opsPort = 0] = await freePorts(2)
+  const own = { BROKER_LISTEN: `127.0.0.1:${port}`, BROKER_OPS_LISTEN: `127.0.0.1:${opsPort}`, BROKER_DATA_DIR: join(dataDir, 'data') }
+  const parts = { dataDir, issuer, ops: `http://127.0.0.1:${opsPort}`, env: { ...shared, ...own, ...options.env }, program: options.program }
+  return disposable(new BrokerProcess(parts))
+}
+
+const disposable = (broker: BrokerProcess) => ({
+  broker,
+  async dispose() {
+    await broker.end('SIGTERM')
+    rmSync(broker.dataDir, { recursive: true, force: true, maxRetries: 5 })
+  },
+})
+
 /** A broker of its own: data directory, secret, free ports, clients in its clients file. Call `dispose` when done. */
 export async function prepareBroker(
-  options: { clients?: ClientEntry[]; env?: Record<string, string>; program?: readonly string[] | undefined } = {},
+  options: {
+    clients?: ClientEntry[]
+    env?: Record<string, string>
+    program?: readonly string[] | undefined
+    /** Where a proxy in front of it listens; not given: its own address. */
+    issuer?: string | undefined
+  } = {},
 ): Promise<{ broker: BrokerProcess; dispose(): Promise<void> }> {
   const dataDir = mkdtempSync(join(tmpdir(), 'cmbp-'))
   const [port = 0, opsPort = 0] = await freePorts(2)
-  const issuer = `http://localhost:${port}`
+  const { issuer = `http://localhost:${port}` } = options
   const env: Record<string, string> = {
     BROKER_ISSUER: issuer,
     BROKER_LISTEN: `127.0.0.1:${port}`,
@@ -125,12 +152,5 @@ export async function prepareBroker(
     }))
     writeFileSync(env.BROKER_CLIENTS_FILE, stringify({ clients }), { mode: 0o600 })
   }
-  const broker = new BrokerProcess({ dataDir, issuer, ops: `http://127.0.0.1:${opsPort}`, env, program: options.program })
-  return {
-    broker,
-    async dispose() {
-      await broker.end('SIGTERM')
-      rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 })
-    },
-  }
+  return disposable(new BrokerProcess({ dataDir, issuer, ops: `http://127.0.0.1:${opsPort}`, env, program: options.program }))
 }

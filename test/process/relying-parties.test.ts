@@ -26,7 +26,7 @@ let broker: Broker
 let entra: Entra
 const parties: Record<string, RelyingParty> = {}
 const dir = mkdtempSync(join(tmpdir(), 'cmbr-'))
-const route = (url: string): string => url.replace(ISSUER, `http://127.0.0.1:${broker.listen.port}`)
+const route = (url: string): string => url.replace(ISSUER, `http://127.0.0.1:${broker.listen?.port}`)
 
 async function register(name: string, make: (upstream: Upstream) => Promise<RelyingParty>): Promise<void> {
   const { store, clients, random, clock } = broker.deps

@@ -82,6 +82,8 @@ export async function openWorld(
     cities?: string[]
     env?: Record<string, string>
     start?: boolean
+    /** Where a proxy in front of it listens; not given: its own address. */
+    issuer?: string
     /** What runs instead of `cmb serve`: a file and its arguments. */
     program?: readonly string[]
     /** More of an instance's registration, or something else instead of what stands here. */
@@ -114,7 +116,12 @@ export async function openWorld(
     BROKER_OPERATOR_TENANT: CONTOSO.tid,
     ...options.env,
   }
-  const { broker, dispose } = await prepareBroker({ clients: instances.map((one) => one.entry), env, program: options.program })
+  const { broker, dispose } = await prepareBroker({
+    clients: instances.map((one) => one.entry),
+    env,
+    program: options.program,
+    issuer: options.issuer,
+  })
   const entra = await startEntra({
     port: 0,
     apps: [

@@ -1,0 +1,1 @@
+ALTER TABLE "broker"."processes" ADD COLUMN "work" text COLLATE "C" DEFAULT 'all' NOT NULL;
