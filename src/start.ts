@@ -62,13 +62,12 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     closing.first('workers')
     checkDatabase(deps)
     const health = await deps.queue.health()
-    const stop = async (): Promise<void> => {
+    // Before all: load balancers see it at /readyz, and send the next requests elsewhere before the port is closed.
+    closing.add('readiness', async () => {
       ending = true
-      // Load balancers see it at /readyz, and send the next requests elsewhere before the port is closed.
       await sleep(config.drainSeconds * 1_000)
-      await closing.run()
-    }
-    return { deps, listen: server?.address, opsListen: ops.address, queueEngine: health.engine, stop }
+    })
+    return { deps, listen: server?.address, opsListen: ops.address, queueEngine: health.engine, stop: () => closing.run() }
   } catch (error) {
     await closing.run()
     throw error
