@@ -25,6 +25,7 @@ import type {
   ProbeFinding,
   ProbeTaken,
   LoggedRevocation,
+  HeldRecord,
   SecurityEvent,
   SignedHead,
   Revocation,
@@ -581,6 +582,15 @@ export interface UserActs {
     comment?: string | undefined
     now: number
   }): Promise<{ outcome: 'erased'; committed: Committed } | { outcome: 'unknown' }>
+  /**
+   * What is held about a user, without secrets: a page of at most `limit` rows looked at, and where the next begins. A page may be empty and have
+   * a next. Undefined: there is no such user, or no such cursor.
+   */
+  exportUser(input: {
+    sub: string
+    cursor?: string | undefined
+    limit: number
+  }): Promise<{ records: HeldRecord[]; next: string | undefined } | undefined>
   /** Looks at the next `limit` sessions or entries of a log for those of an erased user; resumable. True while there is more. */
   forgetErased(input: { limit: number }): Promise<boolean>
 }

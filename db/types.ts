@@ -68,6 +68,12 @@ export interface SecurityEvent {
   seq?: number | undefined
 }
 
+/** A row that is held about a user, under the names of its table's columns. */
+export interface HeldRecord {
+  kind: 'user' | 'consent' | 'microsoft_work' | 'audit' | 'history' | 'session' | 'participation' | 'delivery' | 'revocation'
+  values: Record<string, string | number | null>
+}
+
 /** Whether a session is good now, decided by its row and the cutoffs and by nothing else. */
 export type Standing =
   | { state: 'live'; session: Session }

@@ -7,6 +7,7 @@ import { append } from '../revocation/log.ts'
 import { consents, erasures, revocations, sessions, subjects } from '../schema.ts'
 import { forgetHistory } from '../session/history.ts'
 import type { UserActs } from '../store.ts'
+import { exportActs } from './export.ts'
 import { beginOfAudit, forgetAtOnce, forgetAudited, isInAudit } from './erase-audit.ts'
 
 /**
@@ -131,6 +132,7 @@ function* forgetErased({ limit }: { limit: number }): Act<boolean> {
 }
 
 export const userActs = (engine: Engine): UserActs => ({
+  ...exportActs(engine),
   eraseUser: (input) => engine.write(() => eraseUser(engine, input)),
   forgetErased: (input) => engine.write(() => forgetErased(input)),
 })

@@ -1,14 +1,15 @@
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { Caller } from '../acts/caller.ts'
+import type { HeldRecord } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { AdminEnv } from './caller.ts'
 import { previewSchema } from './revocations.ts'
-import { ok, route, said } from './route.ts'
+import { ok, route, said, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
 
-/** Forgetting a user: signed out everywhere first, then without a name. The record of it knows them by `sub` alone. */
+/** What is held about a user, and forgetting them: signed out everywhere first, then without a name. The audit log knows them by `sub` alone. */
 
 const how = { ...said, dry_run: z.boolean().default(false) }
 const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLowerCase()
@@ -33,6 +34,67 @@ const about = {
   rejects: [404] as const,
 }
 
+const exportRequest = z.union(
+  [
+    z.strictObject({ sub: z.string().min(1).max(200), ...said }),
+    z.strictObject({ tid: guid('a tenant id'), oid: guid('an object id'), ...said }),
+    z.strictObject({ next: z.string().min(1).max(1000) }),
+  ],
+  'name sub, or tid and oid (GUIDs); for the next page, send next alone',
+)
+const heldSchema = shape('HeldRecord', {
+  kind: z.enum(['user', 'consent', 'microsoft_work', 'audit', 'history', 'session', 'participation', 'delivery', 'revocation']),
+  values: z.record(z.string(), z.union([z.string(), z.number(), z.null()])),
+})
+const aboutExport = {
+  id: 'exportUser',
+  summary: 'What is held about a user, in pages: send next as it was answered until it is null',
+  may: 'administer' as const,
+  body: exportRequest,
+  answers: {
+    200: ok('A page. It may be empty and have a next one.', z.object({ sub: z.string(), records: z.array(heldSchema), next: z.string().nullable() })),
+  },
+  rejects: [404] as const,
+}
+
+/** Rows looked at for one page of an answer, in acts of a bounded number each. */
+const [ROWS_IN_AN_ACT, ACTS_IN_A_PAGE, RECORDS] = [500, 20, 200]
+const PLACE = 'users/export'
+interface Place {
+  sub: string
+  cursor: string | undefined
+}
+
+/** The place of the next page is sealed: it comes only from a page before it, whose first is in the audit log. */
+async function exportPage(deps: Deps, { caller, body }: { caller: Caller; body: z.output<typeof exportRequest> }, c: Context): Promise<Response> {
+  const place = 'next' in body ? openPlace(deps, body.next) : await begin(deps, caller, body)
+  const found: HeldRecord[] = []
+  let cursor = place.cursor
+  for (let acts = 0; acts < ACTS_IN_A_PAGE && found.length < RECORDS; acts++) {
+    const page = await deps.store.exportUser({ sub: place.sub, cursor, limit: ROWS_IN_AN_ACT })
+    if (page === undefined) throw new Problem(404, 'No such user', UNKNOWN)
+    found.push(...page.records)
+    cursor = page.next
+    if (cursor === undefined) break
+  }
+  const next = cursor === undefined ? null : deps.sealer.seal(PLACE, JSON.stringify({ sub: place.sub, cursor } satisfies Place))
+  return c.json({ sub: place.sub, records: found, next })
+}
+
+function openPlace({ sealer }: Deps, next: string): Place {
+  const opened = sealer.open(PLACE, next)
+  if (opened === undefined) throw new Problem(404, 'No such page', 'Send next exactly as the page before it had it.')
+  return JSON.parse(opened.toString('utf8')) as Place
+}
+
+type Named = Exclude<z.output<typeof exportRequest>, { next: string }>
+
+async function begin(deps: Deps, caller: Caller, { case_reference: caseReference, comment, ...who }: Named): Promise<Place> {
+  const sub = await subOf(deps, who)
+  if (sub === undefined) throw new Problem(404, 'No such user', UNKNOWN)
+  return recorded(deps, caller, { act: 'users.export', target: `subject ${sub}`, caseReference, comment }, async () => ({ sub, cursor: undefined }))
+}
+
 export function userRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   const erase = async ({ caller, body }: { caller: Caller; body: z.output<typeof request> }, c: Context): Promise<Response> => {
@@ -54,6 +116,7 @@ export function userRoutes(deps: Deps): Hono<AdminEnv> {
     )
     return c.json({ erased: true, sub, seq })
   }
+  route(routes, 'post', '/users/export', aboutExport, (asked, c) => exportPage(deps, asked, c))
   route(routes, 'post', '/users/erase', about, erase)
   route(routes, 'post', '/people/erase', { ...about, id: 'erasePerson', deprecated: true }, erase)
   return routes

@@ -11,11 +11,52 @@ interface Options {
   yes?: boolean
 }
 
-/** Users, where they ask to be forgotten. */
+/** Users, where they ask what is held about them, or to be forgotten. */
 export function userCommands(program: Command, context: Context): void {
-  eraseCommand(program.command('users').description('Users whom the broker knows.'), context)
+  const users = program.command('users').description('Users whom the broker knows.')
+  exportCommand(users, context)
+  eraseCommand(users, context)
   // Deprecated: the former name (docs/names.md).
   eraseCommand(program.command('people', { hidden: true }).description('The deprecated name of cmb users.'), context)
+}
+
+interface HeldPage {
+  sub: string
+  records: { kind: string; values: Json }[]
+  next: string | null
+}
+
+function exportCommand(parent: Command, context: Context): void {
+  examples(
+    parent
+      .command('export')
+      .description('Everything that is held about a user, as one JSON document: sessions, history, consents, deliveries, revocations, audit entries.')
+      .option('--user <tid/oid>', 'their Microsoft tenant and object id')
+      .option('--subject <sub>', 'or the sub of their tokens')
+      .option('--case <reference>', 'your case reference, kept in the audit log')
+      .option('--comment <text>', 'your words, kept in the audit log: do not name them')
+      .action(async ({ user, subject, case: reference, comment }: ExportOptions, command: Command) => {
+        const who = exportedUser(user, subject)
+        const broker = await context.broker(command)
+        const held: Record<string, Json[]> = {}
+        let page = await broker.send<HeldPage>('POST', '/users/export', { ...who, case_reference: reference, comment })
+        for (; ; page = await broker.send<HeldPage>('POST', '/users/export', { next: page.next })) {
+          for (const { kind, values } of page.records) (held[kind] ??= []).push(values)
+          if (page.next === null) break
+        }
+        context.terminal.out(`${JSON.stringify({ sub: page.sub, ...held }, null, 2)}\n`)
+      }),
+    'cmb users export --user 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11/0d9f… --case DSR-17 > user.json',
+  )
+}
+
+type ExportOptions = Pick<Options, 'subject' | 'case' | 'comment'> & { user?: string }
+
+function exportedUser(user: string | undefined, subject: string | undefined): Json {
+  if (subject !== undefined && user === undefined) return { sub: subject }
+  const [tid, oid, ...more] = user?.split('/') ?? []
+  if (subject === undefined && tid !== undefined && oid !== undefined && more.length === 0) return { tid, oid }
+  throw new CommandFailure(EXIT.usage, 'Say who: --user <tenant id>/<object id>, or --subject.')
 }
 
 function eraseCommand(parent: Command, context: Context): void {

@@ -103,7 +103,47 @@ describe('cmb users erase', () => {
   })
 })
 
+describe('cmb users export', () => {
+  test('prints one JSON document of what is held about a user, and the audit log has who asked', async () => {
+    const { sub, user } = alice.session
+    const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', username: 'bob@contoso.example' } })
+    const ran = await type(['users', 'export', '--user', `${user.tid}/${user.oid}`, '--case', 'DSR-2'])
+    expect(ran).toMatchObject({ code: 0, err: '' })
+    const held = ran.json<Record<string, Record<string, unknown>[]>>()
+    expect(held).toMatchObject({ sub, user: [{ username: user.username }], session: [{ sid: alice.session.sid }], history: [{ kind: 'signed_in' }] })
+    expect(ran.out).not.toContain(bob.session.sub)
+    const entry = await audit()
+    expect(entry).toMatchObject({ act: 'users.export', target: `subject ${sub}`, caseReference: 'DSR-2', ended: { outcome: 'done' } })
+    expect((await type(['users', 'export', '--subject', sub])).json()).toMatchObject({ sub })
+  })
+
+  test('a user that is not there, half a name, and two names are rejected', async () => {
+    expect(await type(['users', 'export', '--subject', 'u_nobody'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('No such user') as string,
+    })
+    for (const args of [[], ['--user', 'x'], ['--user', 'a/b', '--subject', 'u_1']]) expect((await type(['users', 'export', ...args])).code).toBe(2)
+  })
+})
+
 describe('by the admin API over HTTP', () => {
+  test('an export is for administrators, and each page but the first needs the next that the page before it had', async () => {
+    const ask = async (scope: string, body: unknown) => {
+      const client = await rig.register(scope.replace(':', '-'), { grants: ['client_credentials'], scopes: [scope], redirectUris: [] })
+      const answer = await rig.post('/token', { grant_type: 'client_credentials', scope }, { authorization: client.basic })
+      const headers = {
+        authorization: `Bearer ${((await answer.json()) as { access_token: string }).access_token}`,
+        'content-type': 'application/json',
+      }
+      return rig.opsApp.request('http://localhost:7401/admin/v1/users/export', { method: 'POST', headers, body: JSON.stringify(body) })
+    }
+    const { sub } = alice.session
+    expect((await ask('broker:operate', { sub })).status).toBe(403)
+    expect((await ask('broker:administer', { sub })).status).toBe(200)
+    expect((await ask('broker:administer', { next: '6:' })).status).toBe(404)
+    expect((await ask('broker:administer', { sub, next: '6:' })).status).toBe(400)
+  })
+
   test('no backup is made: its path would be one of this machine; and only an administrator erases', async () => {
     const bearer = async (scope: string) => {
       const client = await rig.register(scope.replace(':', '-'), { grants: ['client_credentials'], scopes: [scope], redirectUris: [] })

@@ -68,6 +68,7 @@ describe('cmb', () => {
       'keys retire',
       'audit',
       'users erase',
+      'users export',
       'backup',
       'restore',
     ]
