@@ -59,6 +59,7 @@ function cookiesOf({ place, sessions, url }: InstanceParts) {
   const options = { path: '/', httpOnly: true, sameSite: 'Lax', secure: url.startsWith('https:') } as const
   return {
     session: (c: Context): InstanceSession | undefined => sessions.find(getCookie(c, name)),
+    end: (c: Context): ReturnType<Sessions['endOf']> => sessions.endOf(getCookie(c, name)),
     open: (c: Context, session: InstanceSession): void => setCookie(c, name, sessions.open(session), options),
     clear: (c: Context): void => void deleteCookie(c, name, options),
     /** What binds a sign-in to this browser. */
@@ -75,7 +76,8 @@ type Cookies = ReturnType<typeof cookiesOf>
 function pages(app: App, { place, sessions, standing }: InstanceParts, cookies: Cookies): void {
   app.get('/', async (c) => {
     const session = cookies.session(c)
-    if (session === undefined) return c.html(<WelcomePage place={place} />)
+    const end = cookies.end(c)
+    if (session === undefined) return c.html(end === undefined ? <WelcomePage place={place} /> : <SignedOutPage place={place} why={end.why} />)
     const state = await standing(session)
     if (state === 'good') return c.html(<CasesPage place={place} user={session} cases={casesOf(place.name)} />)
     if (state === 'unknown')
@@ -89,7 +91,7 @@ function pages(app: App, { place, sessions, standing }: InstanceParts, cookies: 
         503,
       )
     cookies.clear(c)
-    return c.html(<SignedOutPage place={place} />)
+    return c.html(<SignedOutPage place={place} why={undefined} />)
   })
 
   app.get('/signed-out', (c) => {
@@ -99,7 +101,7 @@ function pages(app: App, { place, sessions, standing }: InstanceParts, cookies: 
       sessions.end(session)
       cookies.clear(c)
     }
-    return c.html(<SignedOutPage place={place} />)
+    return c.html(<SignedOutPage place={place} why={undefined} />)
   })
 }
 

@@ -1,3 +1,4 @@
+import type { ReasonClass } from '@case-manager/guard'
 import type { Child } from 'hono/jsx'
 import { raw } from 'hono/html'
 import type { Case } from './cases.ts'
@@ -87,9 +88,19 @@ const Bar = ({ place, user }: { place: Place; user: Frame['user'] | undefined })
   </header>
 )
 
-const Ended = ({ place }: { place: Place }) => (
+/** In the words of this instance, by the class that the broker's logout token has. */
+const WHY: Record<ReasonClass, string> = {
+  signed_out: 'You signed out.',
+  ended_elsewhere: 'Your session was ended from another place.',
+  administrator: 'An administrator ended your session.',
+  account: 'Your account or its access to Case Manager changed.',
+  expired: 'Your session expired.',
+}
+
+const Ended = ({ place, why }: { place: Place; why?: ReasonClass | undefined }) => (
   <section class="card big" role="alert">
     <h1 tabindex={-1}>You have been signed out</h1>
+    {why === undefined ? null : <p>{WHY[why]}</p>}
     <p class="soft">Nothing of {place.name} is shown on this page any more.</p>
     <a class="button" href="/sign-in">
       Sign in again
@@ -166,9 +177,9 @@ export const CasesPage = ({ place, user, cases }: { place: Place; user: { name: 
   </Layout>
 )
 
-export const SignedOutPage = ({ place }: { place: Place }) => (
+export const SignedOutPage = ({ place, why }: { place: Place; why: ReasonClass | undefined }) => (
   <Layout place={place} title="Signed out" narrow>
-    <Ended place={place} />
+    <Ended place={place} why={why} />
   </Layout>
 )
 

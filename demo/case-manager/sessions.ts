@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { covers, type Bearer } from '@case-manager/guard'
+import { covers, type Bearer, type Logout, type ReasonClass } from '@case-manager/guard'
 
 /**
  * The instance's own sessions, in memory: each is only as good as its access token, and ends the moment the broker says so. Cookies are kept
@@ -24,8 +24,12 @@ export interface InstanceSession extends Bearer {
 
 const hash = (cookie: string): string => createHash('sha256').update(cookie).digest('base64url')
 
+/** Sessions that ended, remembered so that their user reads why. */
+const REMEMBERED = 1_000
+
 export class Sessions {
   readonly #sessions = new Map<string, InstanceSession>()
+  readonly #ended = new Map<string, { session: InstanceSession; why?: ReasonClass | undefined }>()
 
   /** @returns the cookie's value */
   open(session: InstanceSession): string {
@@ -47,9 +51,21 @@ export class Sessions {
     this.#endWhere((session) => covers(revocation, session))
   }
 
-  /** A logout token. One that comes late must not end what was opened after the sign-out it tells of: those have a `rev` that is not lower. */
-  loggedOut({ sid, sub, rev }: { sid?: string; sub?: string; rev?: number }): void {
-    this.#endWhere((session) => (sid === undefined ? session.sub === sub : session.sid === sid) && (rev === undefined || session.rev < rev))
+  /**
+   * A logout token. One that comes late must not end what was opened after the sign-out it tells of: those have a `rev` that is not lower. The
+   * feed may have ended the session before: then the token says why.
+   */
+  loggedOut({ sid, sub, rev, reasonClass }: Logout): void {
+    const over = (session: InstanceSession): boolean =>
+      (sid === undefined ? session.sub === sub : session.sid === sid) && (rev === undefined || session.rev < rev)
+    this.#endWhere(over)
+    for (const one of this.#ended.values()) if (over(one.session)) one.why ??= reasonClass
+  }
+
+  /** Whether the session of that cookie has ended, and why where that is known. */
+  endOf(cookie: string | undefined): { why: ReasonClass | undefined } | undefined {
+    const found = cookie === undefined ? undefined : this.#ended.get(hash(cookie))
+    return found && { why: found.why }
   }
 
   #endWhere(over: (session: InstanceSession) => boolean): void {
@@ -57,8 +73,13 @@ export class Sessions {
       if (!over(session)) continue
       this.#sessions.delete(key)
       session.ended = true
+      this.#ended.set(key, { session })
       for (const tell of session.pages) tell()
       session.pages.clear()
+    }
+    for (const key of this.#ended.keys()) {
+      if (this.#ended.size <= REMEMBERED) break
+      this.#ended.delete(key)
     }
   }
 }

@@ -9,6 +9,7 @@ import { revoke } from '../revocation/revoke.ts'
 import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
 import { currentStanding } from '../session/current.ts'
+import { endedClass } from '../session/ended.ts'
 import { openFromSession } from '../session/sealed.ts'
 import { goOn, goToMicrosoft, returnAddress } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
@@ -76,7 +77,8 @@ async function alreadyOut(deps: Deps, standing: Standing, scope: Scope, request:
   const { session } = standing
   const elsewhere = scope === 'everywhere' ? (await deps.store.liveSessionsOf(session.sub, now)).length : 0
   const clientIds = (await deps.store.participants(session.sid)).map((one) => one.clientId).slice(0, MOST_NAMES)
-  return { scope: elsewhere === 0 ? scope : 'device', elsewhere, clientIds, at: now, clientId: request.clientId }
+  const why = endedClass(standing)
+  return { scope: elsewhere === 0 ? scope : 'device', elsewhere, clientIds, why, at: now, clientId: request.clientId }
 }
 
 async function viaMicrosoft(deps: Deps, c: Context, input: { session: Session; request: LogoutRequest; done: Done; now: number }): Promise<Response> {

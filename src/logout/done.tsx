@@ -6,6 +6,7 @@ import { LinkButton, Notice } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
+import { endedClass } from '../session/ended.ts'
 import type { Done } from './types.ts'
 import { clientName, clientUri, userWords } from './names.ts'
 
@@ -21,12 +22,14 @@ export async function signedOutPage(deps: Deps, c: Context, done: Done | undefin
   const standing = await currentStanding(deps, c, now)
   if (standing.state === 'live' || standing.state === 'marked') return signedInAgain(deps, c, userWords(standing.session.user, t), t)
   const scope = done?.scope ?? 'none'
+  const why = done === undefined ? endedClass(standing) : done.why
   const rows = done === undefined ? [] : await instances(deps, done, now)
   const watching = done !== undefined && rows.some((row) => row.progress === 'pending') && now - done.at < WATCH_SECONDS
   return page(
     c,
     { title: t.signedOut.title[scope], simulated, live: watching ? { seconds: WATCH_SECONDS } : undefined },
     <>
+      {why === undefined ? null : <Notice>{t.signedOut.why[why]}</Notice>}
       {rows.length === 0 ? (
         <p>{scope === 'none' ? t.signedOut.what.none : t.signedOut.plain}</p>
       ) : (

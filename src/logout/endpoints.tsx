@@ -7,6 +7,7 @@ import { messagePage } from '../page/message.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
 import { described } from '../protocol/described.ts'
 import { currentStanding } from '../session/current.ts'
+import { endedClass } from '../session/ended.ts'
 import { goOn, returnAddress, takeContinuation, toDone } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
@@ -72,7 +73,7 @@ async function answer(deps: Deps, c: Context, checked: Checked, now: number): Pr
   const { request } = checked
   if (session !== undefined) return askWhichSignOut(deps, c, { session, request, now })
   // Nobody is asked here, so nobody confirms: without an ID token the address stays a link (§3).
-  const done = { scope: 'none' as const, clientIds: [], at: now, clientId: request.clientId }
+  const done = { scope: 'none' as const, why: endedClass(standing), clientIds: [], at: now, clientId: request.clientId }
   return request.hint === undefined ? toDone(deps, c, { ...done, back: returnAddress(request) }, now) : goOn(deps, c, request, done, now)
 }
 

@@ -1,3 +1,5 @@
+import type { ReasonClass } from '../protocol/reason-class.ts'
+
 /** What the files of this module hand to each other: a checked request to sign out, and what came of it. */
 
 /** Why a request leads nowhere but to a page of ours (§4): never a redirect. */
@@ -34,6 +36,8 @@ export interface Done {
   elsewhere?: number | undefined
   /** Instances where the user was signed in. */
   clientIds: string[]
+  /** Why the session had ended before. */
+  why?: ReasonClass | undefined
   /** The revocation, to follow its deliveries. */
   seq?: number | undefined
   at: number

@@ -150,6 +150,7 @@ describe('a sample instance', () => {
         uri,
         sub,
         seq,
+        reason: 'administrator',
         state: 'pending',
         attempts: 0,
         createdAtMs: 0,
@@ -160,6 +161,7 @@ describe('a sample instance', () => {
     // The feed has not been told: the logout token alone ends it.
     expect(await tell()).toBe(200)
     expect(await statusOf(browser, sydney)).toBe(401)
+    expect((await browser.get(`${sydney.url}/`)).html).toContain('An administrator ended your session.')
     announce(rig.deps, [revoked.committed])
     await signIn(sydney)
     expect(await tell()).toBe(200)

@@ -221,6 +221,28 @@ describe('the form', () => {
   })
 })
 
+describe('a session that had ended before its user signs out', () => {
+  test.each([
+    ['administrator', 'An administrator had already ended your sign-in.'],
+    ['refresh_token_reuse', 'Your sign-in in this browser had already been ended from elsewhere.'],
+    ['microsoft_account_disabled', 'because your Microsoft account or its access to Case Manager changed'],
+  ] as const)('%s: the result page says so, by its class alone', async (reason, words) => {
+    const form = await browser.get('/logout')
+    const selector = { kind: 'session', sid: laptop.session.sid } as const
+    await rig.store.revoke({ selector, reason, actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+    expect((await browser.get('/logout')).text).toContain(words)
+    const late = await browser.submit(form, { scope: 'device' })
+    expect(late.title).toBe('You are signed out on this device')
+    expect(late.text).toContain(words)
+    expect(late.text).not.toMatch(/olga|token/)
+  })
+
+  test('expired: the same', async () => {
+    rig.clock.advance(9 * 3600)
+    expect((await browser.get('/logout')).text).toContain('Your sign-in had already expired.')
+  })
+})
+
 describe('what a GET does', () => {
   test.each(['/logout', LEAVE, '/logout/ask', '/logout/done', '/logout/return', '/logout/confirm'])('%s changes nothing', async (path) => {
     await browser.get(path)

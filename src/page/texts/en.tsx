@@ -305,6 +305,13 @@ export const en = {
       none: 'You are not signed in to Case Manager in this browser.',
     },
     plain: 'You are signed out of Case Manager.',
+    why: {
+      signed_out: 'You had already signed out.',
+      ended_elsewhere: 'Your sign-in in this browser had already been ended from elsewhere.',
+      administrator: 'An administrator had already ended your sign-in.',
+      account: 'Your sign-in had already ended, because your Microsoft account or its access to Case Manager changed.',
+      expired: 'Your sign-in had already expired.',
+    },
     progress: { delivered: 'Signed out', pending: 'Signing out…', unconfirmed: 'Not confirmed yet' },
     unconfirmed:
       'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in, for a few minutes at most.',
