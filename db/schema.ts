@@ -98,6 +98,9 @@ export const sessions = sqliteTable(
     openedSeq: integer('opened_seq').notNull(),
     openedAt: integer('opened_at').notNull(),
     authTime: integer('auth_time').notNull(),
+    /** Of the latest sign-in: when the browser left for Microsoft, and when it was back. NULL in rows that are older than these columns. */
+    visitStartedAt: integer('visit_started_at'),
+    visitEndedAt: integer('visit_ended_at'),
     lastActiveAt: integer('last_active_at').notNull(),
     idleSeconds: integer('idle_seconds').notNull(),
     absoluteAt: integer('absolute_at').notNull(),

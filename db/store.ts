@@ -128,6 +128,8 @@ export class StoreUnavailable extends Error {
 export interface NewSession {
   user: User
   authTime: number
+  /** When the browser left for Microsoft. */
+  visitStartedAt?: number | undefined
   idleSeconds: number
   absoluteAt: number
   acr?: string | undefined
@@ -396,6 +398,8 @@ export interface MicrosoftActs {
     sub: string
     sid?: string | undefined
     until?: number | undefined
+    /** A moment: sessions whose visit to Microsoft it fell into stay. */
+    sparing?: number | undefined
     reason: Reason
     actor: Actor
     now: number

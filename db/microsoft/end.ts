@@ -1,8 +1,8 @@
 import { sql } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { query } from '../engine/statement.ts'
-import type { Takes } from '../engine/statement.ts'
+import { columnsOf, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
 import { append, lockHead } from '../revocation/log.ts'
 import { sessions } from '../schema.ts'
 import { authenticatedAt, isLive, sessionFields, sessionsAndUsers } from '../session/row.ts'
@@ -12,9 +12,11 @@ import type { Committed } from '../types.ts'
 
 /** What Microsoft's word ends. It refuses to let what was said of a moment long ago end what was signed in since. */
 
+const fields = { ...sessionFields, ...columnsOf(sessions, 'visitStartedAt', 'visitEndedAt') }
+type Row = RowOf<typeof fields>
 // Locked after the head: a sign-in under way has opened its session, or renewed it, before this decides by when its user was authenticated.
 const openOf = query(
-  sessionFields,
+  fields,
   (p: Takes<{ sub: string }>, f) =>
     sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL
       ORDER BY ${sessions.sid}${forUpdate(sessions)}`,
@@ -27,6 +29,10 @@ const byMicrosoft = query(
 )
 
 const isMeant = (row: SessionRow, until: number | undefined): boolean => until === undefined || authenticatedAt(row) <= until
+
+/** What happened during the sign-in itself, such as a password change that Microsoft demanded, is part of it. */
+const spans = ({ visitStartedAt: from, visitEndedAt: to }: Row, moment: number | undefined): boolean =>
+  moment !== undefined && from !== null && to !== null && from <= moment && moment <= to
 
 type Why = Pick<Parameters<MicrosoftActs['endMicrosoftSession']>[0], 'reason' | 'actor' | 'now'>
 
@@ -42,10 +48,10 @@ type Authenticated = Parameters<MicrosoftActs['endAuthenticated']>[0] & {
 }
 
 export function* endAuthenticated(ambient: Ambient, input: Authenticated): Act<Committed[]> {
-  const { sub, sid, until, surely, reason, actor, now } = input
+  const { sub, sid, until, sparing, surely, reason, actor, now } = input
   yield* lockHead()
   const live = (yield* openOf.all({ sub })).filter((row) => isLive(row, now))
-  const meant = live.filter((row) => (sid === undefined || row.sid === sid) && (row.sid === surely || isMeant(row, until)))
+  const meant = live.filter((row) => (sid === undefined || row.sid === sid) && (row.sid === surely || (isMeant(row, until) && !spans(row, sparing))))
   if (meant.length === 0) return []
   if (meant.length === live.length && sid === undefined) return [yield* append(ambient, { selector: { kind: 'subject', sub }, reason, actor, now })]
   return yield* endEach(ambient, meant, input)

@@ -17,7 +17,7 @@ import { subjectFor } from './user.ts'
 /** A user has signed in on a browser: their session opens or is renewed, and the other one that this browser had ends. */
 
 const valuesOf = (input: NewSession, now: number) => ({
-  ...{ authTime: input.authTime, now, idleSeconds: input.idleSeconds, absoluteAt: input.absoluteAt },
+  ...{ authTime: input.authTime, visitStartedAt: input.visitStartedAt, now, idleSeconds: input.idleSeconds, absoluteAt: input.absoluteAt },
   deadlineAt: deadlineOf({ lastActiveAt: now, idleSeconds: input.idleSeconds, absoluteAt: input.absoluteAt, markAt: null }),
   ...{ acr: input.acr, amr: input.amr === undefined ? undefined : JSON.stringify(input.amr), roles: JSON.stringify(input.roles) },
   staySignedIn: input.staySignedIn ? 1 : 0,
@@ -30,6 +30,7 @@ type Values = ReturnType<typeof valuesOf>
 const columns = (p: Takes<Values>) => ({
   ...{ authTime: p.authTime, lastActiveAt: p.now, idleSeconds: p.idleSeconds, absoluteAt: p.absoluteAt, deadlineAt: p.deadlineAt },
   ...{ acr: p.acr, amr: p.amr, roles: p.roles, staySignedIn: p.staySignedIn, device: p.device, cookieHash: p.cookieHash },
+  ...{ visitStartedAt: p.visitStartedAt, visitEndedAt: p.now },
   ...{ microsoftSid: p.microsoftSid, loginHintSealed: p.loginHintSealed, microsoftCacheSealed: p.microsoftCacheSealed, probedAt: p.now },
 })
 const open = command((p: Takes<Values & { sid: string; sub: string; tid: string; openedSeq: number; probePhase: number }>) =>

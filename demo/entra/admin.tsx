@@ -38,9 +38,16 @@ interface Act {
 const ACTS: Record<string, Act> = {
   enable: { label: (p) => (p.accountEnabled ? 'Disable' : 'Enable'), patch: (p) => ({ accountEnabled: !p.accountEnabled }) },
   revoke: { label: () => 'Revoke sessions', patch: () => ({ revokeSessions: true }) },
+  password: { label: () => 'Change password', patch: (p) => ({ password: nextPassword(p.password), by: 'user' }) },
   mfa: { label: (p) => (p.mfa === 'none' ? 'Give MFA' : 'Take MFA away'), patch: (p) => ({ mfa: p.mfa === 'none' ? 'authenticator' : 'none' }) },
   assign: { label: (p) => (p.assigned ? 'Unassign' : 'Assign'), patch: (p) => ({ assigned: !p.assigned }) },
   delete: { label: (p) => (p.deleted ? 'Restore' : 'Delete'), patch: (p) => ({ deleted: !p.deleted }) },
+}
+
+/** `alice-demo`, `alice-demo-2`, `alice-demo-3` … */
+function nextPassword(password: string): string {
+  const [, base = password, number = '1'] = /^(.*?)(?:-(\d+))?$/.exec(password) ?? []
+  return `${base}-${Number(number) + 1}`
 }
 
 interface Toggle {

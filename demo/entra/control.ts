@@ -158,6 +158,12 @@ function addUser(c: Context, world: World, body: z.infer<typeof newUserBody>): R
 
 /** Everything there is, the password included: it is made up. */
 function describeUser(world: World, user: User): Record<string, unknown> {
-  const { grantGeneration: _grant, browserGeneration: _browser, sessionsValidFrom, createdAt: _created, ...rest } = user
-  return { ...rest, tenant: world.tenant(user.tid)?.name, signInSessionsValidFromDateTime: new Date(sessionsValidFrom * 1000).toISOString() }
+  const { grantGeneration: _grant, browserGeneration: _browser, sessionsValidFrom, passwordChangedAt, createdAt: _created, ...rest } = user
+  const iso = (seconds: number): string => new Date(seconds * 1000).toISOString()
+  return {
+    ...rest,
+    tenant: world.tenant(user.tid)?.name,
+    signInSessionsValidFromDateTime: iso(sessionsValidFrom),
+    lastPasswordChangeDateTime: iso(passwordChangedAt),
+  }
 }

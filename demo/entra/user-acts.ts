@@ -31,6 +31,7 @@ export function changeUser(world: World, user: User, patch: UserPatch): void {
   }
   if (patch.password !== undefined) {
     user.password = patch.password
+    user.passwordChangedAt = world.clock.now()
     user.browserGeneration++
     if (patch.by === 'admin') endGrants(user)
   }

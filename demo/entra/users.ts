@@ -30,6 +30,8 @@ export interface User {
   /** One higher with each event that ends Microsoft's own browser sessions: a password change by the user as well. */
   browserGeneration: number
   createdAt: number
+  /** Graph's `lastPasswordChangeDateTime`, epoch seconds. */
+  passwordChangedAt: number
   /** Graph's `signInSessionsValidFromDateTime`, epoch seconds: the account's creation, until a revocation. */
   sessionsValidFrom: number
 }
@@ -59,6 +61,7 @@ export function newUser(seed: UserSeed): User {
     wids: [],
     grantGeneration: 0,
     browserGeneration: 0,
+    passwordChangedAt: createdAt,
     sessionsValidFrom: createdAt,
     ...seed,
     createdAt,

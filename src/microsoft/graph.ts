@@ -31,14 +31,13 @@ export function createGraph(need: Need, directory: Directory): Graph {
 function accounts(path: Ask): Pick<Graph, 'user' | 'revokeSessions'> {
   return {
     async user(tid, oid) {
-      const select = '$select=id,accountEnabled,signInSessionsValidFromDateTime'
+      const select = '$select=id,accountEnabled,signInSessionsValidFromDateTime,lastPasswordChangeDateTime'
       const answer = await path(tid, 'GET', `/users/${encodeURIComponent(oid)}?${select}`)
       if (isNobody(answer)) return { state: 'gone' }
-      const { id, accountEnabled, signInSessionsValidFromDateTime: from } = good(answer).body
+      const { id, accountEnabled, signInSessionsValidFromDateTime: from, lastPasswordChangeDateTime: changed } = good(answer).body
       if (typeof id !== 'string' || id.toLowerCase() !== oid) throw new GraphProblem('rejected', 'Graph answered about somebody else.')
       if (typeof accountEnabled !== 'boolean') throw new GraphProblem('rejected', 'Graph does not say whether the account is enabled.')
-      const atMs = typeof from === 'string' ? Date.parse(from) : Number.NaN
-      return { state: 'there', enabled: accountEnabled, sessionsValidFrom: Number.isNaN(atMs) ? undefined : Math.floor(atMs / 1000) }
+      return { state: 'there', enabled: accountEnabled, sessionsValidFrom: secondsOf(from), passwordChangedAt: secondsOf(changed) }
     },
     async revokeSessions(tid, oid) {
       const answer = await path(tid, 'POST', `/users/${encodeURIComponent(oid)}/revokeSignInSessions`, {})
@@ -47,6 +46,12 @@ function accounts(path: Ask): Pick<Graph, 'user' | 'revokeSessions'> {
       return 'asked'
     },
   }
+}
+
+/** Undefined: it is no time. */
+function secondsOf(value: unknown): number | undefined {
+  const atMs = typeof value === 'string' ? Date.parse(value) : Number.NaN
+  return Number.isNaN(atMs) ? undefined : Math.floor(atMs / 1000)
 }
 
 function subscriptions(path: Ask): Pick<Graph, 'subscribe' | 'renewSubscription' | 'subscriptions' | 'unsubscribe'> {
@@ -85,7 +90,7 @@ function subscriptions(path: Ask): Pick<Graph, 'subscribe' | 'renewSubscription'
 function changes(ask: Ask, path: Ask, origin: string): Pick<Graph, 'deltaFromNow' | 'changes'> {
   return {
     async deltaFromNow(tid) {
-      const answer = good(await path(tid, 'GET', '/users/delta?$deltatoken=latest&$select=id,accountEnabled'))
+      const answer = good(await path(tid, 'GET', '/users/delta?$deltatoken=latest&$select=id,accountEnabled,lastPasswordChangeDateTime'))
       return within(origin, answer.body['@odata.deltaLink'])
     },
     async changes(tid, link) {

@@ -44,10 +44,18 @@ export interface Renewal {
   roles: string[] | undefined
 }
 
+/** An account that exists. Times are epoch seconds. */
+export interface Account {
+  state: 'there'
+  enabled: boolean
+  /** Sign-ins before it are revoked. */
+  sessionsValidFrom: number | undefined
+  passwordChangedAt: number | undefined
+}
+
 /** Microsoft Graph by the broker's own permissions. Each call may throw a `GraphProblem`. */
 export interface Graph {
-  /** `sessionsValidFrom`: what was signed in before is over. Epoch seconds. */
-  user(tid: string, oid: string): Promise<{ state: 'gone' } | { state: 'there'; enabled: boolean; sessionsValidFrom: number | undefined }>
+  user(tid: string, oid: string): Promise<{ state: 'gone' } | Account>
   /** Asks Microsoft to end the user's sessions, which takes it minutes. `gone`: nobody of that id. */
   revokeSessions(tid: string, oid: string): Promise<'asked' | 'gone'>
   /** One on `/users`. Microsoft calls the address back before it answers. */

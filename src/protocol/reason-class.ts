@@ -22,6 +22,7 @@ const CLASS_OF: Record<Reason, ReasonClass> = {
   tenant_removed: 'administrator',
   microsoft_signed_out: 'signed_out',
   microsoft_session_revoked: 'ended_elsewhere',
+  microsoft_password_changed: 'ended_elsewhere',
   microsoft_sign_in_required: 'expired',
   microsoft_account_disabled: 'account',
   microsoft_account_deleted: 'account',

@@ -25,6 +25,7 @@ export const REASONS = [
   'tenant_removed',
   'microsoft_signed_out',
   'microsoft_session_revoked',
+  'microsoft_password_changed',
   'microsoft_sign_in_required',
   'microsoft_account_disabled',
   'microsoft_account_deleted',

@@ -1,5 +1,7 @@
 import type { MicrosoftWork } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import type { Graph } from '../microsoft/interface.ts'
+import type { Reason } from '../protocol/revocation.ts'
 import { tendSubscription } from './subscription.ts'
 import { graphTenants } from './tenants.ts'
 
@@ -13,24 +15,40 @@ export async function doMicrosoftWork(deps: Deps, work: MicrosoftWork): Promise<
   return work.kind === 'check_user' ? checkUser(deps, work) : tendSubscription(deps, work.tid, work.oid)
 }
 
-/** Graph said that somebody has changed; this reads what it means. Who is not signed in here is not asked about. */
+/** Graph said that a user has changed; this reads what it means. A user who is not signed in here is not asked about. */
 async function checkUser(deps: Deps, { tid, oid }: MicrosoftWork): Promise<void> {
   const subject = await deps.store.findSubjectByUser(tid, oid)
   const live = subject === undefined ? [] : await deps.store.liveSessionsOf(subject.sub, deps.clock.now())
   if (subject === undefined || live.length === 0) return count(deps, 'not_here')
   const found = await deps.microsoft.graph.user(tid, oid)
-  if (found.state === 'gone') return end(deps, subject.sub, 'microsoft_account_deleted', undefined)
-  if (!found.enabled) return end(deps, subject.sub, 'microsoft_account_disabled', undefined)
-  // Whoever signed in before that moment is signed out; whoever did it at or after is not.
-  if (found.sessionsValidFrom !== undefined) return end(deps, subject.sub, 'microsoft_session_revoked', found.sessionsValidFrom - 1)
-  return count(deps, 'good')
+  let ended = false
+  for (const word of wordsOf(found)) ended = (await end(deps, subject.sub, word)) || ended
+  if (!ended) count(deps, 'good')
 }
 
-type Reason = 'microsoft_account_deleted' | 'microsoft_account_disabled' | 'microsoft_session_revoked'
+/** What Graph's answer ends: all sessions of the user, or those that were authenticated up to a moment. */
+interface Word {
+  reason: Reason
+  until?: number
+  sparing?: number
+}
 
-async function end(deps: Deps, sub: string, reason: Reason, until: number | undefined): Promise<void> {
-  const committed = await deps.store.endAuthenticated({ sub, until, reason, actor: { kind: 'microsoft', id: 'graph' }, now: deps.clock.now() })
-  count(deps, committed.length > 0 ? reason : 'good')
+function wordsOf(found: Awaited<ReturnType<Graph['user']>>): Word[] {
+  if (found.state === 'gone') return [{ reason: 'microsoft_account_deleted' }]
+  if (!found.enabled) return [{ reason: 'microsoft_account_disabled' }]
+  const { sessionsValidFrom: from, passwordChangedAt: changed } = found
+  return [
+    // A sign-in before that moment is revoked; one at that second or later is not.
+    ...(from === undefined ? [] : [{ reason: 'microsoft_session_revoked' as const, until: from - 1 }]),
+    // They rest on the old password. Microsoft keeps the tokens of confidential clients alive where the user changes it.
+    ...(changed === undefined ? [] : [{ reason: 'microsoft_password_changed' as const, until: changed - 1, sparing: changed }]),
+  ]
+}
+
+async function end(deps: Deps, sub: string, word: Word): Promise<boolean> {
+  const committed = await deps.store.endAuthenticated({ sub, ...word, actor: { kind: 'microsoft', id: 'graph' }, now: deps.clock.now() })
+  if (committed.length > 0) count(deps, word.reason)
+  return committed.length > 0
 }
 
 const count = (deps: Deps, outcome: string): void => deps.metrics.signals.inc({ kind: 'graph_user', outcome })

@@ -6,13 +6,17 @@ import { pauseProbe, probePause } from '../microsoft/probe-pause.ts'
 import type { Reason } from '../protocol/revocation.ts'
 import { openFromSession, sealForSession } from '../session/sealed.ts'
 import type { ProbeAlarm, ProbeVerdict } from './alarm.ts'
+import { graphTenants } from './tenants.ts'
 
 /**
  * One probe: Microsoft's refresh token of one session is redeemed, and what comes of it is done. Our own outage, our own bad credentials and a
  * policy that refuses this machine say nothing about anybody, and end nothing.
  */
 
-export type ProbeDeps = Pick<Deps, 'store' | 'sealer' | 'microsoft' | 'clock' | 'log' | 'metrics' | 'feed' | 'queue' | 'signInWatch'>
+export type ProbeDeps = Pick<
+  Deps,
+  'config' | 'connection' | 'store' | 'sealer' | 'microsoft' | 'clock' | 'log' | 'metrics' | 'feed' | 'queue' | 'signInWatch'
+>
 
 export type Probed =
   /** Microsoft gave an answer about this user. `look` names other sessions of theirs of which it is not known yet. */
@@ -49,11 +53,18 @@ export async function probeSession(deps: ProbeDeps, due: ProbeDue, alarm: ProbeA
     if (renewal === undefined) return nothing(deps, 'no_tokens')
     alarm.count(due.user.tid, due.sub, 'good', deps.clock.now())
     const cacheSealed = sealForSession(deps.sealer, 'microsoft_cache', due.user, renewal.cache)
+    await lookAtAccount(deps, due.user)
     return await record(deps, due, { outcome: 'vouched', cacheSealed, roles: renewal.roles }, 'good')
   } catch (error) {
     if (error instanceof MicrosoftRefusal) return judge(deps, due, error, alarm)
     throw error
   }
+}
+
+/** A refresh token outlives a password change by the user, and Graph need not notify of it: the account is read too, where Graph is used. */
+async function lookAtAccount(deps: ProbeDeps, { tid, oid }: ProbeDue['user']): Promise<void> {
+  const work = { kind: 'check_user', tid, oid } as const
+  if (graphTenants(deps).includes(tid) && !(await deps.store.hasPendingMicrosoftWork(work))) await deps.store.askMicrosoft([work], deps.clock.nowMs())
 }
 
 async function judge(deps: ProbeDeps, due: ProbeDue, refusal: MicrosoftRefusal, alarm: ProbeAlarm): Promise<Probed> {

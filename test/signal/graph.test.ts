@@ -50,6 +50,7 @@ describe('a change notification', () => {
     ['disabled', { accountEnabled: false }, 'microsoft_account_disabled'],
     ['deleted', { deleted: true }, 'microsoft_account_deleted'],
     ['revoked', { revokeSessions: true } as const, 'microsoft_session_revoked'],
+    ['password changed by the user', { password: 'another', by: 'user' } as const, 'microsoft_password_changed'],
   ])('%s: out at both instances, and nobody else', async (_what, patch, reason) => {
     const world = await listening()
     world.entra.set({ revokeNotifies: true, duplicateNotifications: true })
@@ -62,6 +63,24 @@ describe('a change notification', () => {
     await world.notify(world.about(world.alice.session.user.oid))
     await world.ask()
     expect(await world.head()).toBe(head)
+  })
+
+  test('a password change that Graph does not notify of is found by the probe; a sign-in with the new password stays', async () => {
+    const world = await listening()
+    world.entra.set({ dropNotifications: true })
+    // The one that the test's browser types.
+    world.entra.change(ALICE, { password: 'alice-demo', by: 'user' })
+    world.rig.clock.advance(2)
+    const again = await world.signIn(ALICE)
+    for (let round = 0; round < 2; round++) {
+      world.rig.clock.advance(61)
+      await world.probing.turn()
+      await world.ask()
+    }
+    expect(await world.refreshes(world.alice)).toEqual(REFUSED)
+    expect(await world.reasonOf(world.alice)).toBe('microsoft_password_changed')
+    expect(await world.refreshes(again)).toEqual(GOOD)
+    expect(await world.refreshes(world.bob)).toEqual(GOOD)
   })
 
   test('who signed in after the revocation stays, however late it is said and however often', async () => {

@@ -7,6 +7,27 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
   const MICROSOFT = { kind: 'microsoft', id: 'test' } as const
   const PLACES = 65_536
 
+  test('a session whose visit to Microsoft spans the moment is spared, from its departure to its return; a renewal counts, not the opening', async () => {
+    const b = await open()
+    const [before, moment] = [b.now, b.now + 60]
+    const visit = (visitStartedAt: number, at: number, browser?: string) => {
+      b.now = at
+      return b.signIn('alice', { browser, session: { authTime: before, visitStartedAt } })
+    }
+    const kept = await Promise.all([visit(before, moment), visit(moment, moment + 30)])
+    const renewedLater = await visit(before, moment + 1)
+    const ended = [await visit(before, moment - 1), await visit(moment + 1, moment + 40)]
+    ended.push(await visit(moment + 41, moment + 50, renewedLater.cookie))
+    const { sub } = ended[0]?.session ?? expect.unreachable()
+    const end = { sub, until: moment - 1, sparing: moment, reason: 'microsoft_password_changed', actor: MICROSOFT, now: b.now } as const
+    const committed = await b.store.endAuthenticated(end)
+    expect(committed.map(({ revocation: { selector } }) => selector)).toHaveLength(3)
+    const state = async ({ session: { sid } }: (typeof kept)[number]) => (await b.store.standingBySid(sid, b.now)).state
+    expect(await Promise.all(kept.map(state))).toEqual(['live', 'live'])
+    expect(await Promise.all(ended.map(state))).toEqual(['ended', 'ended', 'ended'])
+    expect(await b.store.endAuthenticated(end)).toEqual([])
+  })
+
   test('each session has one place in the round, for life; only live ones with Microsoft’s tokens have', async () => {
     const b = await open()
     const sids: string[] = []

@@ -10,6 +10,7 @@ function properties(user: User): Record<string, unknown> {
     mail: user.upn,
     accountEnabled: user.accountEnabled,
     signInSessionsValidFromDateTime: iso(user.sessionsValidFrom),
+    lastPasswordChangeDateTime: iso(user.passwordChangedAt),
     createdDateTime: iso(user.createdAt),
   }
 }
