@@ -314,7 +314,7 @@ export interface RevocationActs {
   revoke(input: RevokeInput): Promise<{ outcome: 'revoked'; committed: Committed } | { outcome: 'already' | 'unknown' }>
   /**
    * A user does not recognize one of their sessions, or an entry of their history. In one transaction: that session ends, the acting session too
-   * unless it was authenticated at or after `freshSince`, and the history has the report. Only a fresh acting session ends all sessions
+   * unless it was authenticated at or after `freshSince`, the history has the report, and webhooks tell of it. Only a fresh acting session ends all sessions
    * (`everywhere`) and has the user signed out at Microsoft (`atMicrosoft`). `unknown`: it is not the user's, or the acting session has ended.
    */
   reportByUser(input: {
@@ -324,8 +324,12 @@ export interface RevocationActs {
     everywhere: boolean
     atMicrosoft: boolean
     freshSince: number
+    /** Of the browser that reports, for the history and the webhooks that may have it. */
+    address?: string | undefined
     now: number
-  }): Promise<{ outcome: 'reported'; committed: Committed[]; sid: string | undefined; actingEnded: boolean } | { outcome: 'unknown' }>
+  }): Promise<
+    { outcome: 'reported'; committed: Committed[]; pending: DeliveryRef[]; sid: string | undefined; actingEnded: boolean } | { outcome: 'unknown' }
+  >
   /** Who and how many a revocation would sign out, without doing it. */
   previewRevocation(selector: Selector, now: number): Promise<{ sessions: number; subjects: number; clients: number; deliveries: number }>
   /** Writes the next batch of what wide revocations owe; resumable. `more` until nothing is pending. */

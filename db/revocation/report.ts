@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
 import { query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
 import { askMicrosoft } from '../microsoft/work.ts'
 import { securityEvents } from '../schema.ts'
 import { recordEvent } from '../session/history.ts'
@@ -9,6 +10,7 @@ import { isLive, isRevoked, sessionBySid } from '../session/row.ts'
 import { findSubject } from '../session/user.ts'
 import type { RevocationActs } from '../store.ts'
 import type { Committed } from '../types.ts'
+import { emit } from '../webhook/emit.ts'
 import { append, lockHead } from './log.ts'
 
 /** "This wasn't me": ends what the user does not recognize. It refuses another user's session. */
@@ -48,7 +50,7 @@ function* endSessions(ambient: Ambient, { sub, acting, everywhere, now }: Input,
 }
 
 export function* reportByUser(ambient: Ambient, input: Input): Act<Outcome> {
-  const { sub, acting, freshSince, atMicrosoft, now } = input
+  const { sub, acting, freshSince, atMicrosoft, address, now } = input
   yield* lockHead()
   const [row, subject, sid] = [yield* sessionBySid(acting), yield* findSubject(sub), yield* reportedSid(input)]
   if (row?.sub !== sub || !isLive(row, now) || subject === undefined || sid === undefined) return { outcome: 'unknown' }
@@ -57,8 +59,10 @@ export function* reportByUser(ambient: Ambient, input: Input): Act<Outcome> {
   const isFresh = row.authTime > 0 && row.authTime >= freshSince
   const committed = yield* endSessions(ambient, input, { sid, isFresh })
   if (isFresh && atMicrosoft) yield* askMicrosoft([{ kind: 'revoke_sessions', tid: subject.tid, oid: subject.oid }], ambient.nowMs())
-  const about = { sid: sid === 'none' ? undefined : sid, device: session?.device }
-  yield* recordEvent(ambient, { sub, at: now, kind: 'reported', ...about })
+  const named = sid === 'none' ? undefined : sid
+  yield* recordEvent(ambient, { sub, at: now, kind: 'reported', sid: named, device: session?.device, address })
+  const about = { sub, tid: subject.tid, sid: named, seq: committed[0]?.revocation.seq, name: optional(row.name), username: optional(row.username) }
+  const pending = yield* emit(ambient, { type: 'user.reported_sign_in', data: { ...about, ip_address: address } })
   const after = yield* sessionBySid(acting)
-  return { outcome: 'reported', committed, sid: about.sid, actingEnded: after === undefined || isRevoked(after) }
+  return { outcome: 'reported', committed, pending, sid: named, actingEnded: after === undefined || isRevoked(after) }
 }

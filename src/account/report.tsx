@@ -8,6 +8,7 @@ import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
 import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
+import { addressOf } from '../session/address.ts'
 import { FRESH_SECONDS, isFresh } from '../session/fresh.ts'
 import { forged } from './forged.ts'
 import { EventFacts, readEntryName } from './history.tsx'
@@ -104,7 +105,8 @@ export async function report(deps: Deps, c: Context, current: Session, form: URL
   const event = readEntryName(asked.entry)
   const what = event === undefined ? { sid: asked.session ?? '' } : { event }
   const { sub } = current
-  const act = { sub, acting: current.sid, what, freshSince: now - FRESH_SECONDS, now }
+  const address = addressOf(deps, c)
+  const act = { sub, acting: current.sid, what, freshSince: now - FRESH_SECONDS, address, now }
   const [everywhere, atMicrosoft] = [form.get('everywhere') === 'yes', form.get('microsoft') === 'yes' && revokesAtMicrosoft(deps, current)]
   const done = await audited(
     deps.store,
@@ -113,6 +115,7 @@ export async function report(deps: Deps, c: Context, current: Session, form: URL
     { result: (answer) => ({ outcome: answer.outcome, sid: 'sid' in answer ? answer.sid : undefined }) },
   )
   if (done.outcome === 'unknown') return c.redirect('/account/history', 303)
+  if (done.pending.length > 0) deps.queue.hurry(done.pending)
   deps.metrics.userReports.inc()
   deps.log.warn('reported_by_user', { sub, sid: done.sid, tid: current.user.tid })
   if (done.actingEnded) {

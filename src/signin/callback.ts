@@ -10,6 +10,7 @@ import { newSid, newSub } from '../protocol/ids.ts'
 import { type Params, tryParams } from '../protocol/params.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { accountChosen } from '../session/chooser.ts'
+import { addressOf } from '../session/address.ts'
 import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
 import { deviceName } from '../session/device.ts'
 import { knownUser, rememberUser } from '../session/known-user.ts'
@@ -113,7 +114,7 @@ async function follow(
 
 /** What the security history says of where a sign-in came from. */
 const signInFrom = (deps: Pick<Deps, 'config'>, c: Context, errand: Visit['errand']): SignInFrom => ({
-  address: deps.config.retention.addressDays === 0 ? undefined : remoteOf(c, deps.config),
+  address: addressOf(deps, c),
   clientId: errand.kind === 'instance' ? errand.request.clientId : undefined,
 })
 
