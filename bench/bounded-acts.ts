@@ -144,7 +144,7 @@ async function grant(store: Store, now: number): Promise<Grant> {
   const session = { user, ...times, roles: [], staySignedIn: false, device: 'bench', cookieHash: randomName() }
   const redirectUri = 'https://a.example/callback'
   const code = { codeHash, clientId: 'client-0', redirectUri, scope: 'openid offline_access', audience: 'x', expiresAt: now + 600 }
-  await store.signIn({ session, code, ids: { sub: `u_${randomName()}`, sid: `s_${randomName()}` }, now })
+  await store.signIn({ session, code, provenSeq: Number.MAX_SAFE_INTEGER, ids: { sub: `u_${randomName()}`, sid: `s_${randomName()}` }, now })
   const redeemed = await store.redeemAuthorizationCode({ codeHash, clientId: 'client-0', redirectUri, verifier: undefined, familyId, now })
   // A revocation of everything came in between.
   if (redeemed.outcome !== 'redeemed') return grant(store, now)

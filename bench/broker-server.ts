@@ -88,6 +88,7 @@ export async function signIn(deps: Deps, url: string, authorization: string): Pr
       codeChallenge,
       expiresAt: now() + 60,
     },
+    provenSeq: 0,
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
     now: now(),
   })

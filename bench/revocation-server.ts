@@ -112,7 +112,7 @@ function answersOf(deps: Deps): Answers {
 async function open(deps: Deps, how: { clients: string[]; tid: string; codes: boolean }): Promise<SeededSession> {
   const now = deps.clock.now()
   const cookie = newSecret(deps.random)
-  const { session } = await deps.store.signIn({
+  const opened = await deps.store.signIn({
     session: {
       user: { tid: how.tid, oid: newId(deps.random), name: 'Somebody' },
       authTime: now,
@@ -124,10 +124,12 @@ async function open(deps: Deps, how: { clients: string[]; tid: string; codes: bo
       device: 'Firefox on Linux',
       cookieHash: sha256(cookie),
     },
+    provenSeq: 0,
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
     now,
   })
-  const { sid, sub } = session
+  if (opened.outcome !== 'signed_in') throw new Error(`Not signed in: ${opened.why}`)
+  const { sid, sub } = opened.session
   const { seq: rev } = await deps.store.head()
   const [first = '', ...others] = how.clients
   await Promise.all(

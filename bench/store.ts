@@ -51,6 +51,7 @@ const signIn = (store: Store, n: number) =>
       device: 'Firefox on Windows',
       cookieHash: random(),
     },
+    provenSeq: 0,
     ids: { sub: `u_${n}`, sid: `s_${n}` },
     now: NOW,
   })

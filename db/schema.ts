@@ -66,6 +66,41 @@ export const cutoffs = sqliteTable(
   (t) => [primaryKey({ columns: [t.kind, t.key] })],
 )
 
+const FLOOR_KINDS = ['subject', 'home', 'tenant', 'everything'] as const
+
+/**
+ * How fresh a sign-in must be: its visit to Microsoft began when the log had this seq, or later. A floor only rises, and no act deletes one. The
+ * key is a sub, a home account id or a tid; empty for everything.
+ */
+export const floors = sqliteTable(
+  'floors',
+  {
+    kind: text({ enum: FLOOR_KINDS }).notNull(),
+    key: text().notNull(),
+    seq: integer().notNull(),
+    atMs: integer('at_ms').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.kind, t.key] })],
+)
+
+/** Floors that are not demanded for a while: those up to this seq, until then. */
+export const floorWaivers = sqliteTable(
+  'floor_waivers',
+  {
+    kind: text({ enum: FLOOR_KINDS }).notNull(),
+    key: text().notNull(),
+    seq: integer().notNull(),
+    untilAt: integer('until_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.kind, t.key] })],
+)
+
+/** Tenants whose ID tokens have had auth_time: only there a fresh sign-in can be proved, and is demanded. */
+export const authTimes = sqliteTable('auth_times', {
+  tid: text().primaryKey(),
+  firstAt: integer('first_at').notNull(),
+})
+
 export const subjects = sqliteTable(
   'subjects',
   {
@@ -75,9 +110,16 @@ export const subjects = sqliteTable(
     name: text(),
     username: text(),
     email: text(),
+    /** Microsoft's home account id (`uid.utid`): the same for one human's guest accounts in other tenants. */
+    homeId: text('home_id'),
     createdAt: integer('created_at').notNull(),
   },
-  (t) => [uniqueIndex('subjects_by_user').on(t.tid, t.oid)],
+  (t) => [
+    uniqueIndex('subjects_by_user').on(t.tid, t.oid),
+    index('subjects_by_home')
+      .on(t.homeId, t.sub)
+      .where(sql`home_id IS NOT NULL`),
+  ],
 )
 
 /** Erased users whose ended sessions still have to be looked for. */

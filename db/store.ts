@@ -154,11 +154,25 @@ export interface SignInFrom {
   clientId?: string | undefined
 }
 
+export interface SignedIn {
+  outcome: 'signed_in'
+  session: Session
+  renewed: boolean
+  committed: Committed[]
+}
+
+/**
+ * Why a user who has proved themselves is not signed in. `not_fresh`: a revocation demands a fresh sign-in of them, and this one is not. The
+ * first that holds is named, in this order.
+ */
+export type SignInRejection = 'locked' | 'not_fresh' | 'session_limit'
+
 export interface SignInActs {
   /**
    * A user has proved themselves on a browser. In one transaction: their subject is found or made; the session that `browserCookieHash`
    * names ends as `replaced` where it is another user's, and is renewed (same sid, new cookie) where it is theirs and live; otherwise a
-   * session opens; and the code is issued for it.
+   * session opens; and the code is issued for it. Rejected, nothing of that is done.
+   * @param provenSeq the head of the log when the latest fresh visit of this user by this browser departed; 0: there was none
    * @param ids candidates for new rows: `sub`, `sid`
    */
   signIn(input: {
@@ -167,9 +181,10 @@ export interface SignInActs {
     browserCookieHash?: string | undefined
     /** For the security history: the address of the browser, and the instance that it signs in to. */
     from?: SignInFrom | undefined
+    provenSeq: number
     ids: { sub: string; sid: string }
     now: number
-  }): Promise<{ session: Session; renewed: boolean; committed: Committed[] }>
+  }): Promise<SignedIn | { outcome: 'rejected'; why: SignInRejection }>
   /** Single sign-on: a code for a live session, which counts as activity. A marked, ended or unknown session gets none. */
   issueCode(input: { sid: string; code: NewCode; now: number }): Promise<Standing>
   standingBySid(sid: string, now: number): Promise<Standing>

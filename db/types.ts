@@ -11,6 +11,8 @@ export interface User {
   name?: string | undefined
   username?: string | undefined
   email?: string | undefined
+  /** Microsoft's home account id (`uid.utid`), where it is known: one human's guest accounts in other tenants have the same. */
+  homeId?: string | undefined
 }
 
 export interface Subject extends User {

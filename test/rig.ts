@@ -103,6 +103,7 @@ export class FakeMicrosoft implements Microsoft {
       user: this.user,
       authTime: now,
       issuedAt: now,
+      clockOffsetSeconds: 0,
       acrs: ['c1'],
       amr: undefined,
       roles: ['CaseManager.User'],
@@ -315,9 +316,11 @@ export async function createRig(options: RigOptions = {}) {
         cookieHash: sha256(cookie),
         ...rest,
       },
+      provenSeq: Number.MAX_SAFE_INTEGER,
       ids: { sub: newSub(random), sid: newSid(random) },
       now,
     })
+    if (signedIn.outcome !== 'signed_in') throw new Error(`Not signed in: ${signedIn.why}`)
     return { ...signedIn, cookie, cookieHeader: `${SESSION_COOKIE}=${cookie}` }
   }
 

@@ -10,6 +10,7 @@ import { addUncounted } from '../outbox/add.ts'
 import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { cutoffs, logHead, participants, revocations, sessions, subjects } from '../schema.ts'
+import { raiseFloor } from '../session/floor.ts'
 import { recordEnd } from '../session/history.ts'
 import { lockSession } from '../session/row.ts'
 import { StoreUnavailable } from '../store.ts'
@@ -213,6 +214,7 @@ export function* append(ambient: Ambient, entry: Entry): Act<Committed> {
   const at = { seq: taken.seq, atMs: ambient.nowMs(), ...(yield* whose(entry.selector)) }
   const moves: Move[] = []
   const pending = yield* apply(ambient, entry, { ...at, sub: at.sub }, moves)
+  yield* raiseFloor(entry, at)
   const revocation = yield* insertLinked(entry, { ...at, salt: ambient.newId() })
   for (const event of eventsOf(revocation, at.sub)) pending.push(...(yield* emit(ambient, event, moves)))
   yield* moved(moves)

@@ -1,18 +1,21 @@
 import { createHash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
+import { greatest } from '../engine/dialect.ts'
 import { assign, command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { append, headOfOpening, lockHead } from '../revocation/log.ts'
 import { sessions } from '../schema.ts'
-import type { NewSession, SignInActs } from '../store.ts'
+import type { NewSession, SignedIn, SignInActs, SignInRejection } from '../store.ts'
 import type { Committed } from '../types.ts'
 import { freshen } from './age.ts'
 import { addCode } from './code.ts'
+import { meetsFloor } from './floor.ts'
 import { recordEvent } from './history.ts'
 import { deadlineOf, isLive, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, timeReason } from './row.ts'
 import type { SessionRow } from './row.ts'
 import { subjectFor } from './user.ts'
+import type { KnownUser } from './user.ts'
 
 /** A user has signed in on a browser: their session opens or is renewed, and the other one that this browser had ends. */
 
@@ -41,7 +44,12 @@ const open = command((p: Takes<Values & { sid: string; sub: string; tid: string;
 )
 const renew = command(
   (p: Takes<Values & { sid: string }>) =>
-    sql`UPDATE ${sessions} SET ${assign(sessions, { ...columns(p), markAt: null, markReason: null })} WHERE ${sessions.sid} = ${p.sid}`,
+    sql`UPDATE ${sessions} SET ${assign(sessions, {
+      ...columns(p),
+      // A renewal by an older proof does not make the latest one unhappened.
+      authTime: greatest(sql`${sessions.authTime}`, p.authTime),
+      ...{ markAt: null, markReason: null },
+    })} WHERE ${sessions.sid} = ${p.sid}`,
 )
 
 /** Two bytes of a hash: evenly spread, and always the same of one session. */
@@ -69,27 +77,41 @@ function* endFormer(ambient: Ambient, former: SessionRow, sub: string, now: numb
 }
 
 type Input = Parameters<SignInActs['signIn']>[0]
-type SignedIn = Awaited<ReturnType<SignInActs['signIn']>>
 
-export function* signIn(ambient: Ambient, input: Input): Act<SignedIn> {
+/** Once the head of the log is held: a revocation that is not seen here covers the session. */
+function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, provenSeq, now }: Input): Act<SignInRejection | undefined> {
+  return (yield* meetsFloor({ ...user, tid: of.tid }, { provenSeq, authTime, now })) ? undefined : 'not_fresh'
+}
+
+type Rejected = { outcome: 'rejected'; why: SignInRejection }
+
+export function* signIn(ambient: Ambient, input: Input): Act<SignedIn | Rejected> {
   const done = yield* letIn(ambient, input)
+  if (done.outcome === 'rejected') return done
   const { sub, sid, device } = done.session
   yield* recordEvent(ambient, { sub, at: input.now, kind: done.renewed ? 'renewed' : 'signed_in', sid, device, ...input.from })
   return done
 }
 
-function* letIn(ambient: Ambient, { session: input, code, browserCookieHash, ids, now }: Input): Act<SignedIn> {
-  const sub = yield* subjectFor(input.user, ids.sub, now)
+function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
+  const { session: input, code, browserCookieHash, ids, now } = asked
+  const user = yield* subjectFor(input.user, ids.sub, now)
+  const { sub } = user
   const former = browserCookieHash === undefined ? undefined : yield* formerOf(browserCookieHash, sub, now)
-  if (former !== undefined && isRenewed(former, sub, now)) {
-    yield* renew.run({ ...valuesOf(input, now), sid: former.sid })
-    yield* freshen(former, input.authTime)
-    if (code !== undefined) yield* addCode(code, { sid: former.sid, openedSeq: former.head })
-    return yield* signedIn(former.sid, true, [])
+  const renewed = former !== undefined && isRenewed(former, sub, now) ? former : undefined
+  // Of a renewed session the head stays free: what revokes it meanwhile covers it.
+  const head = renewed === undefined ? yield* headOfOpening() : renewed.head
+  const why = yield* rejectionOf(user, asked)
+  if (why !== undefined) return { outcome: 'rejected', why }
+  if (renewed !== undefined) {
+    yield* renew.run({ ...valuesOf(input, now), sid: renewed.sid })
+    yield* freshen(renewed, input.authTime)
+    if (code !== undefined) yield* addCode(code, { sid: renewed.sid, openedSeq: head })
+    return yield* signedIn(renewed.sid, true, [])
   }
   const committed = former === undefined ? [] : yield* endFormer(ambient, former, sub, now)
   const { sid } = ids
-  const openedSeq = yield* headOfOpening()
+  const openedSeq = committed.at(-1)?.revocation.seq ?? head
   yield* open.run({ ...valuesOf(input, now), sid, sub, tid: input.user.tid, openedSeq, probePhase: phaseOf(sid) })
   if (code !== undefined) yield* addCode(code, { sid, openedSeq })
   return yield* signedIn(sid, false, committed)
@@ -98,5 +120,5 @@ function* letIn(ambient: Ambient, { session: input, code, browserCookieHash, ids
 function* signedIn(sid: string, renewed: boolean, committed: Committed[]): Act<SignedIn> {
   const row = yield* sessionBySid(sid)
   if (row === undefined) throw new Error('The session that was just written is not there.')
-  return { session: yield* sessionOf(row), renewed, committed }
+  return { outcome: 'signed_in', session: yield* sessionOf(row), renewed, committed }
 }

@@ -10,7 +10,7 @@ import type { Subject } from '../types.ts'
 
 /** Users: one `sub` for each tenant and object id, for ever; what Microsoft calls them by is kept up to date. */
 
-const subjectFields = columnsOf(subjects, 'sub', 'tid', 'oid', 'name', 'username', 'email', 'createdAt')
+const subjectFields = columnsOf(subjects, 'sub', 'tid', 'oid', 'name', 'username', 'email', 'homeId', 'createdAt')
 type User = Takes<{ tid: string; oid: string }>
 const isUser = (p: User) => sql`${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`
 const bySub = query(subjectFields, (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`)
@@ -20,16 +20,17 @@ const locked = query(
   columnsOf(subjects, 'sub'),
   (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}${forUpdate(subjects)}`,
 )
-type Names = { sub: string; name: string | null; username: string | null; email: string | null }
+type Names = { sub: string; name: string | null; username: string | null; email: string | null; homeId: string | null }
 const add = command(
   (p: Takes<Names & { tid: string; oid: string; now: number }>) =>
     sql`${insertInto(subjects, {
-      ...{ sub: p.sub, tid: p.tid, oid: p.oid, name: p.name, username: p.username, email: p.email, createdAt: p.now },
+      ...{ sub: p.sub, tid: p.tid, oid: p.oid, name: p.name, username: p.username, email: p.email, homeId: p.homeId, createdAt: p.now },
     })} ON CONFLICT (${names(subjects.tid, subjects.oid)}) DO NOTHING`,
 )
 const describe = command(
   (p: Takes<Names>) =>
-    sql`UPDATE ${subjects} SET ${assign(subjects, { name: p.name, username: p.username, email: p.email })} WHERE ${subjects.sub} = ${p.sub}`,
+    sql`UPDATE ${subjects} SET ${assign(subjects, { name: p.name, username: p.username, email: p.email, homeId: p.homeId })}
+      WHERE ${subjects.sub} = ${p.sub}`,
 )
 
 const subjectOf = (row: RowOf<typeof subjectFields> | undefined): Subject | undefined =>
@@ -43,19 +44,29 @@ const subjectOf = (row: RowOf<typeof subjectFields> | undefined): Subject | unde
     createdAt: row.createdAt,
   }
 
+export interface KnownUser {
+  sub: string
+  /** Also where this sign-in did not say: what Microsoft has said once of an account does not change. */
+  homeId: string | undefined
+}
+
 /** @param sub theirs from now on, where they have none */
-export function* subjectFor(user: NewSession['user'], sub: string, now: number): Act<string> {
-  const { tid, oid, name = null, username = null, email = null } = user
+export function* subjectFor(user: NewSession['user'], sub: string, now: number): Act<KnownUser> {
+  const { tid, oid, name = null, username = null, email = null, homeId = null } = user
   let known = yield* byUserLocked.get({ tid, oid })
   if (known === undefined) {
-    if ((yield* add.run({ sub, tid, oid, name, username, email, now })) === 1) return sub
+    if ((yield* add.run({ sub, tid, oid, name, username, email, homeId, now })) === 1) return { sub, homeId: user.homeId }
     // Another broker's first sign-in of this user has committed since.
     known = yield* byUserLocked.get({ tid, oid })
     if (known === undefined) throw new Error('The user is known and is not there.')
   }
-  if (known.name !== name || known.username !== username || known.email !== email) yield* describe.run({ sub: known.sub, name, username, email })
-  return known.sub
+  const names = { name, username, email, homeId: homeId ?? known.homeId }
+  if (isOtherwise(known, names)) yield* describe.run({ sub: known.sub, ...names })
+  return { sub: known.sub, homeId: optional(names.homeId) }
 }
+
+const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolean =>
+  known.name !== now.name || known.username !== now.username || known.email !== now.email || known.homeId !== now.homeId
 
 /** Keeps other acts from writing what is this user's until this one ends. */
 export const lockSubject = (sub: string): Act<unknown> => locked.get({ sub })

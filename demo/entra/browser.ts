@@ -51,7 +51,7 @@ export const liveAccounts = (browser: Browser): Account[] => browser.accounts.fi
 export const accountOf = (browser: Browser, user: User): Account | undefined => browser.accounts.find((account) => account.user === user)
 
 /** A fresh password begins a new session of that account. */
-export function signInAccount(browser: Browser, user: User, authTime: number): Account {
+export function signInAccount(browser: Browser, user: User, authTime: number, rememberMfa = false): Account {
   const account: Account = {
     user,
     sid: randomUUID(),
@@ -68,6 +68,7 @@ export function signInAccount(browser: Browser, user: User, authTime: number): A
     account.clientIds = before.clientIds
     account.kmsi = before.kmsi
   }
+  if (before && rememberMfa) account.mfaAt = before.mfaAt
   browser.accounts = [account, ...browser.accounts.filter((other) => other !== before)].slice(0, MAX_ACCOUNTS)
   return account
 }

@@ -1,5 +1,5 @@
 import { createAdaptorServer } from '@hono/node-server'
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { once } from 'node:events'
 import type { AddressInfo, Server } from 'node:net'
@@ -54,6 +54,14 @@ export interface Entra {
   close(): Promise<void>
 }
 
+/** Its own clock, as every answer of a server shows it (RFC 9110 §6.6.1). */
+const ownDate =
+  (world: World): MiddlewareHandler =>
+  async (c, next) => {
+    await next()
+    c.header('Date', new Date(world.now() * 1000).toUTCString())
+  }
+
 export async function startEntra(options: EntraOptions): Promise<Entra> {
   const app = new Hono()
   app.use(bodyLimit({ maxSize: MAX_BODY }))
@@ -68,6 +76,7 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
   const world = new World({ origin, tenants: options.tenants, users: options.users, apps: options.apps, clock: options.clock })
   const site = new Site(world)
   const subscriptions = new Subscriptions(world)
+  app.use(ownDate(world))
   for (const room of [
     controlRoom(site, subscriptions),
     adminRoom(site),

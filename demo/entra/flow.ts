@@ -66,7 +66,7 @@ export function newFlow(world: World, browser: Browser, request: FlowRequest): F
   const prompt = request.prompt
   if (prompt === 'select_account') return flow
   const hinted = request.loginHint === undefined ? undefined : world.userOfHint(request.loginHint)
-  if (prompt === 'login') {
+  if (prompt === 'login' && !answersSilently(world, hinted)) {
     flow.user = hinted
     return flow
   }
@@ -78,7 +78,11 @@ export function newFlow(world: World, browser: Browser, request: FlowRequest): F
 }
 
 const isFresh = (world: World, request: FlowRequest, account: Account): boolean =>
-  request.maxAge === undefined || world.now() - account.authTime <= request.maxAge
+  request.maxAge === undefined || world.switches.ignoreMaxAge || world.now() - account.authTime <= request.maxAge
+
+/** A federated domain's own identity provider has its own single sign-on. */
+const answersSilently = ({ switches }: World, user: User | undefined): boolean =>
+  user !== undefined && switches.silentDomains.some((domain) => user.upn.endsWith(`@${domain}`))
 
 /** Whether this authority takes users of that tenant. */
 function mayUse(world: World, request: FlowRequest, user: User): boolean {
@@ -196,7 +200,8 @@ export function chooseAccount(world: World, browser: Browser, flow: Flow, upn: s
   const account = user && accountOf(browser, user)
   if (!account) return
   flow.user = account.user
-  if (isLive(account) && flow.request.prompt !== 'login' && isFresh(world, flow.request, account)) flow.account = account
+  if (isLive(account) && (flow.request.prompt !== 'login' || answersSilently(world, user)) && isFresh(world, flow.request, account))
+    flow.account = account
 }
 
 export function giveEmail(world: World, flow: Flow, upn: string): void {
@@ -214,7 +219,7 @@ export function givePassword(world: World, browser: Browser, flow: Flow, passwor
     flow.problem = "Your account or password is incorrect. If you don't remember your password, ask the user who runs this demonstration."
     return
   }
-  flow.account = signInAccount(browser, flow.user, world.now())
+  flow.account = signInAccount(browser, flow.user, world.now(), world.switches.rememberMfa)
 }
 
 export function tapNumber(world: World, flow: Flow, tapped: number): void {

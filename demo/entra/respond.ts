@@ -3,7 +3,9 @@ import type { Context } from 'hono'
 import { createHash } from 'node:crypto'
 import { EntraError } from './aadsts.ts'
 import { answerConsent, type Flow } from './flow.ts'
+import type { Account } from './browser.ts'
 import type { Site } from './site.ts'
+import type { World } from './world.ts'
 
 /** The end of a flow: the answer that goes back to the application, in the response mode it asked for. */
 
@@ -27,7 +29,7 @@ export async function succeed(c: Context, site: Site, flow: Flow): Promise<Respo
       tid: user.tid,
       clientId: request.app.clientId,
       sid: account.sid,
-      authTime: account.authTime,
+      authTime: authTimeOf(world, account),
       mfa: account.mfaAt !== undefined,
       acrs: request.contexts,
       kmsi: account.kmsi ? true : undefined,
@@ -62,6 +64,14 @@ export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Ans
     ...(request.kind === 'adminconsent' ? { admin_consent: 'True', ...(flow.user ? { tenant: flow.user.tid } : {}) } : {}),
     ...(body.claims ? { claims: body.claims } : {}),
   })
+}
+
+const DAY = 86_400
+
+function authTimeOf(world: World, { authTime }: Account): number {
+  const says = world.switches.authTimeSays
+  if (says === 'entered') return authTime
+  return says === 'old' ? authTime - DAY : world.now()
 }
 
 const stateOf = (flow: Flow): Record<string, string> => (flow.request.state === undefined ? {} : { state: flow.request.state })

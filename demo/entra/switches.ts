@@ -22,6 +22,16 @@ export const switchesSchema = z.strictObject({
   /** `amr` in the ID token. Off as with Entra's v2.0 tokens. */
   amr: z.boolean(),
   authTime: z.boolean(),
+  /** What `auth_time` says: when the password was entered, a day earlier, or when the code was issued, whatever was entered. */
+  authTimeSays: z.enum(['entered', 'old', 'issued']),
+  /** `max_age` is not documented: whether it is ignored. */
+  ignoreMaxAge: z.boolean(),
+  /** Entra sets `iat` and `nbf` back by five minutes. */
+  iatBackSeconds: z.int().min(0).max(3600),
+  /** "Don't ask again on this device": the second factor of this browser counts for the next password too. */
+  rememberMfa: z.boolean(),
+  /** Federated domains whose identity provider answers `prompt=login` without a page (PromptLoginBehavior=Disabled). */
+  silentDomains: z.array(z.string()),
   /** Optional claims that the registration "forgot". */
   omitClaims: z.array(z.string()),
   /** Authentication contexts that a policy is bound to. An unbound one is issued all the same: Entra's trap. */
@@ -64,6 +74,11 @@ export const DEFAULTS: Switches = {
   tokenErrors: null,
   amr: false,
   authTime: true,
+  authTimeSays: 'entered',
+  ignoreMaxAge: false,
+  iatBackSeconds: 300,
+  rememberMfa: false,
+  silentDomains: [],
   omitClaims: [],
   boundContexts: ['c1'],
   requireMfa: 'registered',

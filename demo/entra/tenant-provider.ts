@@ -158,7 +158,7 @@ export class TenantProvider {
 
   #claims(user: User, signIn: SignIn): Record<string, unknown> {
     const { switches } = this.#world
-    const now = this.#world.now()
+    const issuedAt = this.#world.now() - switches.iatBackSeconds
     const claims: Record<string, unknown> = {
       tid: user.tid,
       oid: user.oid,
@@ -170,8 +170,8 @@ export class TenantProvider {
       ver: '2.0',
       uti: randomBytes(16).toString('base64url'),
       rh: `1.${randomBytes(12).toString('base64url')}.`,
-      nbf: now,
-      iat: now,
+      nbf: issuedAt,
+      iat: issuedAt,
       wids: user.wids.length > 0 ? user.wids : [ORDINARY_MEMBER],
     }
     if (signIn.acrs.length > 0) claims['acrs'] = signIn.acrs

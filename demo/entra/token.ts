@@ -111,7 +111,8 @@ async function finish(site: Site, found: Found, answered: TokenAnswer & { detail
   const { body } = answered
   if (typeof body['error'] === 'string') throw translate(body, answered.detail)
   const { oid, tid } = found.signIn
-  const clientInfo = Buffer.from(JSON.stringify({ uid: oid, utid: tid })).toString('base64url')
+  const home = site.world.userById(tid, oid)?.home ?? { oid, tid }
+  const clientInfo = Buffer.from(JSON.stringify({ uid: home.oid, utid: home.tid })).toString('base64url')
   const { forge: how } = site.world.switches
   const idToken = typeof body['id_token'] === 'string' && how ? await forge(body['id_token'], how, found.provider.signingKey) : body['id_token']
   const seconds = Number(body['expires_in'])

@@ -16,6 +16,8 @@ export interface User {
   oid: string
   password: string
   note: string
+  /** Of a guest: the account in the tenant that it comes from. */
+  home: { tid: string; oid: string } | undefined
   mfa: 'none' | 'authenticator'
   accountEnabled: boolean
   deleted: boolean
@@ -53,6 +55,7 @@ export function newUser(seed: UserSeed): User {
   return {
     password: `${seed.upn.split('@')[0]}-demo`,
     note: '',
+    home: undefined,
     mfa: 'authenticator',
     accountEnabled: true,
     deleted: false,

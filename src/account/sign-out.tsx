@@ -22,8 +22,10 @@ export async function signOutFrom(deps: Deps, c: Context, current: Session, form
   const sid = form.get('sid')
   const own = (await deps.store.liveSessionsOf(current.sub, now)).find(({ session }) => session.sid === sid)
   if (own === undefined) return c.redirect('/account', 303)
-  await revoke(deps, { selector: { kind: 'session', sid: own.session.sid }, reason: 'signed_out', actor, now })
-  if (own.session.sid === current.sid) return leave(c, 'device')
+  const thisDevice = own.session.sid === current.sid
+  const reason = thisDevice ? 'signed_out' : 'signed_out_remotely'
+  await revoke(deps, { selector: { kind: 'session', sid: own.session.sid }, reason, actor, now })
+  if (thisDevice) return leave(c, 'device')
   const t = textsOf(c)
   return sessionsPage(deps, c, current, now, <Notice kind="good" title={t.sessions.signedOut(own.session.device)} />)
 }

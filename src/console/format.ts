@@ -28,6 +28,7 @@ export const plural = (value: number, one: string, many = `${one}s`): string => 
 
 export const REASON: Record<Reason, string> = {
   signed_out: 'Signed out',
+  signed_out_remotely: 'Signed out from another device',
   signed_out_everywhere: 'Signed out everywhere',
   idle: 'Idle too long',
   expired: 'Reached its end',

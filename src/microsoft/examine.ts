@@ -111,7 +111,7 @@ export async function tryConnection(need: Need, tid: string, candidate: Candidat
 
 /** A token for the application itself: Entra gives one only to a credential that it accepts, of an application that is enabled in the tenant. */
 async function tryCredential(need: Need, tid: string, discovery: Discovery): Promise<NonNullable<Examination['credential']>> {
-  const transport = createTransport(need.fetch)
+  const transport = createTransport(need.fetch, need.clock)
   const scope = `${graphResource(need.config.entra.authority)}/.default`
   try {
     const application = await openApplication({ config: need.config, connection: need.connection(), tenant: tid, discovery, transport })

@@ -131,7 +131,7 @@ async function appToken(need: Need, directory: Directory, origin: string, tokens
   if (known !== undefined && known.until - EARLY_SECONDS > now) return known.value
   try {
     const discovery = await directory.discovery(tid).catch(outage)
-    const transport = createTransport(need.fetch)
+    const transport = createTransport(need.fetch, need.clock)
     const application = await openApplication({ config: need.config, connection: need.connection(), tenant: tid, discovery, transport })
     const scopes = [`${new URL(origin).origin}/.default`]
     const result = await application.acquireTokenByClientCredential({ scopes }).catch((error: unknown) => rejected(error, transport))

@@ -61,7 +61,8 @@ const GUIDANCE = {
     error: 'access_denied',
   },
   freshness_not_proved: {
-    operator: 'A fresh sign-in was demanded, and the ID token’s auth_time is missing or too old: register the optional claim auth_time for the app.',
+    operator:
+      'A fresh sign-in was demanded, by the client or because the user’s sessions were revoked, and the ID token’s auth_time is missing or too old: register the optional claim auth_time for the app. Of a federated domain: its identity provider may sign users in silently (PromptLoginBehavior).',
     offers: ['try_again'],
     error: 'login_required',
   },
@@ -72,6 +73,16 @@ const GUIDANCE = {
   },
   locked: {
     operator: 'The account is locked in Entra (smart lockout).',
+    offers: AGAIN,
+    error: 'access_denied',
+  },
+  locked_here: {
+    operator: 'An operator has locked the user or the tenant in Case Manager.',
+    offers: ANOTHER,
+    error: 'access_denied',
+  },
+  session_limit: {
+    operator: 'The user has as many sessions as are allowed at once.',
     offers: AGAIN,
     error: 'access_denied',
   },

@@ -23,6 +23,8 @@ export interface StartSignIn {
 export interface MicrosoftIdentity {
   user: User
   authTime: number | undefined
+  /** By how many seconds Microsoft's clock is ahead of ours; undefined where its answer did not say. */
+  clockOffsetSeconds: number | undefined
   issuedAt: number
   acrs: string[]
   amr: string[] | undefined

@@ -64,7 +64,7 @@ async function authorizeUrl(need: Need, directory: Directory, input: StartSignIn
     connection,
     tenant,
     discovery,
-    transport: createTransport(need.fetch),
+    transport: createTransport(need.fetch, need.clock),
     cache: sessionCache(),
   })
   const claims = mergeClaims(input.claims, input.authContext)
@@ -105,7 +105,7 @@ async function redeemCode(need: Need, directory: Directory, input: Parameters<Mi
   const connection = need.connection()
   const tenant = tenantFor(connection, input.tid)
   const discovery = await directory.discovery(tenant).catch(outage)
-  const transport = createTransport(need.fetch)
+  const transport = createTransport(need.fetch, need.clock)
   const cache = sessionCache()
   const application = await openApplication({ config, connection, tenant, discovery, transport, cache })
   const result = await application
@@ -118,8 +118,17 @@ async function redeemCode(need: Need, directory: Directory, input: Parameters<Mi
     nonce: input.nonce,
     now: input.now,
   })
-  return { ...identity, cache: cache.serialized ?? application.getTokenCache().serialize() }
+  return {
+    ...identity,
+    user: { ...identity.user, homeId: homeIdOf(result.account?.homeAccountId) },
+    clockOffsetSeconds: transport.clockOffsetSeconds,
+    cache: cache.serialized ?? application.getTokenCache().serialize(),
+  }
 }
+
+/** `uid.utid`, two GUIDs. */
+const homeIdOf = (value: string | undefined): string | undefined =>
+  value !== undefined && /^[\w-]{8,64}\.[\w-]{8,64}$/.test(value) ? value.toLowerCase() : undefined
 
 async function logoutUrl(need: Need, directory: Directory, input: { tid: string; logoutHint?: string | undefined }): Promise<string> {
   // Signing out waits for nobody: where Microsoft does not answer, its documented address is as good.

@@ -14,7 +14,7 @@ export async function renew(need: Need, directory: Directory, input: Parameters<
   const connection = need.connection()
   if (!connection.tenants.includes(user.tid)) throw new MicrosoftRefusal('tenant_not_connected', { effect: 'nothing' })
   const discovery = await directory.discovery(user.tid).catch(outage)
-  const transport = createTransport(need.fetch)
+  const transport = createTransport(need.fetch, need.clock)
   const cache = sessionCache(input.cache)
   const application = await openApplication({ config: need.config, connection, tenant: user.tid, discovery, transport, cache })
   const account = (await application.getTokenCache().getAllAccounts()).find((one) => one.localAccountId.toLowerCase() === user.oid)

@@ -1,4 +1,5 @@
 import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
+import type { Clock } from '../protocol/clock.ts'
 
 /**
  * Calls to Microsoft: bounded in time and size, no redirects followed. MSAL's own client waits for a POST without end, and keeps from us what
@@ -100,19 +101,33 @@ export async function call(
   }
 }
 
+/** A longer round trip says too little about the other clock. */
+const MOST_ROUND_TRIP_MS = 5_000
+
+/** How far Microsoft's clock is ahead of ours, by the `Date` of an answer (RFC 9110 §6.6.1: whole seconds). Undefined: it does not say. */
+function offsetOf({ headers }: Answer, sentMs: number, receivedMs: number): number | undefined {
+  const dateMs = Date.parse(headers.date ?? '')
+  if (Number.isNaN(dateMs) || receivedMs < sentMs || receivedMs - sentMs > MOST_ROUND_TRIP_MS) return undefined
+  return (dateMs + 500 - (sentMs + receivedMs) / 2) / 1000
+}
+
 /** MSAL's way to the network for one request, and what came back by it. */
 export interface Transport extends INetworkModule {
   /** The last answer, tokens and all: never logged. */
   answer: Answer | undefined
+  /** By how many seconds Microsoft's clock is ahead of ours, by the last answer; undefined where it does not say. */
+  clockOffsetSeconds: number | undefined
   /** Set where Microsoft could not be reached. */
   outage: MicrosoftUnreachable | undefined
 }
 
-export function createTransport(fetch: Fetch): Transport {
+export function createTransport(fetch: Fetch, clock: Pick<Clock, 'nowMs'>): Transport {
   const send = async <T>(method: 'GET' | 'POST', url: string, options: NetworkRequestOptions | undefined): Promise<NetworkResponse<T>> => {
     try {
       const { headers, body } = options ?? {}
+      const sentMs = clock.nowMs()
       transport.answer = await call(fetch, url, { method, ...(headers && { headers }), ...(body !== undefined && { body }) })
+      transport.clockOffsetSeconds = offsetOf(transport.answer, sentMs, clock.nowMs())
       return { ...transport.answer, body: transport.answer.body as T }
     } catch (error) {
       if (error instanceof MicrosoftUnreachable) transport.outage = error
@@ -121,6 +136,7 @@ export function createTransport(fetch: Fetch): Transport {
   }
   const transport: Transport = {
     answer: undefined,
+    clockOffsetSeconds: undefined,
     outage: undefined,
     sendGetRequestAsync: (url, options) => send('GET', url, options),
     sendPostRequestAsync: (url, options) => send('POST', url, options),

@@ -23,7 +23,7 @@ export interface Expected {
   now: number
 }
 
-export type ProvedIdentity = Omit<MicrosoftIdentity, 'cache'>
+export type ProvedIdentity = Omit<MicrosoftIdentity, 'cache' | 'clockOffsetSeconds'>
 
 /** Clocks differ; by more than this, somebody's is wrong. */
 const SKEW_SECONDS = 60

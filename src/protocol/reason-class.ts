@@ -10,6 +10,7 @@ export type ReasonClass = (typeof REASON_CLASSES)[number]
 const CLASS_OF: Record<Reason, ReasonClass> = {
   signed_out: 'signed_out',
   // Of all sessions but one it came from another device.
+  signed_out_remotely: 'ended_elsewhere',
   signed_out_everywhere: 'ended_elsewhere',
   idle: 'expired',
   expired: 'expired',

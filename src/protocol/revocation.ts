@@ -13,6 +13,7 @@ export type Selector =
 /** The closed list of reasons. */
 export const REASONS = [
   'signed_out',
+  'signed_out_remotely',
   'signed_out_everywhere',
   'idle',
   'expired',
@@ -37,6 +38,41 @@ export const REASONS = [
   'replaced',
 ] as const
 export type Reason = (typeof REASONS)[number]
+
+/**
+ * Whether a revocation for this reason raises the floor: whoever it signs out has to sign in freshly at Microsoft, in every browser. No: the
+ * user ended their own session in that browser, time ended it, or Microsoft only asks anew (a mark). docs/reasons.md says the same in words.
+ */
+export const RAISES_FLOOR: Readonly<Record<Reason, boolean>> = {
+  signed_out: false,
+  signed_out_remotely: true,
+  signed_out_everywhere: true,
+  idle: false,
+  expired: false,
+  administrator: true,
+  refresh_token_reuse: true,
+  // A grant's: see `raisesFloor`.
+  refresh_token_late: false,
+  code_reuse: false,
+  token_revoked: false,
+  client_removed: false,
+  tenant_removed: true,
+  microsoft_signed_out: false,
+  microsoft_session_revoked: true,
+  microsoft_password_changed: true,
+  microsoft_sign_in_required: false,
+  microsoft_account_disabled: true,
+  microsoft_account_deleted: true,
+  microsoft_access_removed: true,
+  mfa_lapsed: false,
+  security_event: true,
+  reported_by_user: true,
+  restored: true,
+  replaced: false,
+}
+
+/** A revoked grant or client is no word about how its users signed in. */
+export const raisesFloor = (reason: Reason, { kind }: Selector): boolean => RAISES_FLOOR[reason] && kind !== 'grant' && kind !== 'client'
 
 /**
  * Who asked. `id` is a `sub`, a client_id, an operator's name or the name of one of our own parts (`sweep-expired`, `token`); never a secret.

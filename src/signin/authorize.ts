@@ -6,7 +6,7 @@ import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { mustBeWithin } from '../rate-limits.ts'
-import { currentStanding } from '../session/current.ts'
+import { currentStanding, endedElsewhere } from '../session/current.ts'
 import { codeForSession } from './code.ts'
 import { consentMissing, toConsent } from './consent.tsx'
 import { againAddress, guidancePage, notConnectedPage, signInPage } from './pages.tsx'
@@ -93,8 +93,9 @@ async function serveSilently(deps: Deps, c: Context, client: Client, request: Si
 
 async function serveWithPages(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response> {
   const errand = { kind: 'instance', request } as const
-  const session = servingSession(await currentStanding(deps, c, now), request, now, client.metadata.maxAuthenticationSeconds)
-  if (session === undefined) return signInPage(deps, c, errand, now)
+  const standing = await currentStanding(deps, c, now)
+  const session = servingSession(standing, request, now, client.metadata.maxAuthenticationSeconds)
+  if (session === undefined) return signInPage(deps, c, errand, now, endedElsewhere(standing))
   if (!admits(client, session)) return guidancePage(deps, c, { key: 'not_assigned_here', errand, now })
   if (!(await usePushed(deps, request, now))) throw gone()
   if (await consentMissing(deps, client, request, session.sub)) return toConsent(deps, c, request, session.sid, now)

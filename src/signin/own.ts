@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { currentStanding } from '../session/current.ts'
+import { currentStanding, endedElsewhere } from '../session/current.ts'
 import { notConnectedPage, signInPage } from './pages.tsx'
 
 /** Signing in for a page of our own, without a client and without a code. */
@@ -20,6 +20,7 @@ export function readReturnTo(source: URLSearchParams): string {
 export async function signInForOwnPage(deps: Deps, c: Context, returnTo: string, now: number): Promise<Response> {
   const readiness = deps.microsoft.readiness()
   if (!readiness.connected) return notConnectedPage(deps, c, readiness.missing)
-  if ((await currentStanding(deps, c, now)).state === 'live') return c.redirect(returnTo, 303)
-  return signInPage(deps, c, { kind: 'own', returnTo }, now)
+  const standing = await currentStanding(deps, c, now)
+  if (standing.state === 'live') return c.redirect(returnTo, 303)
+  return signInPage(deps, c, { kind: 'own', returnTo }, now, endedElsewhere(standing))
 }

@@ -32,12 +32,14 @@ function startAddress(deps: Need, c: Context, errand: Errand, now: number, anoth
 export const againAddress = (deps: Need, c: Context, errand: Errand, now: number): string =>
   `/signin/continue?${new URLSearchParams({ request: seal(deps, c, 'again', errand, now) })}`
 
-export function signInPage(deps: Need, c: Context, errand: Errand, now: number): Response {
+/** @param ended the session that this browser had was ended from elsewhere */
+export function signInPage(deps: Need, c: Context, errand: Errand, now: number, ended = false): Response {
   const t = textsOf(c)
   return page(
     c,
     { title: t.signIn.title, simulated: deps.config.entra.simulated },
     <>
+      {ended ? <Notice title={t.signIn.endedElsewhere.title}>{t.signIn.endedElsewhere.next}</Notice> : null}
       <p>{purposeOf(deps, errand, t)}</p>
       <MicrosoftButton href={startAddress(deps, c, errand, now)} />
       {errand.kind === 'instance' ? <Facts items={[[t.signIn.destination, hostOf(errand.request.reply.redirectUri)]]} /> : null}

@@ -13,6 +13,9 @@ import type { SignInRequest } from './request.ts'
 /** What somebody wants to be signed in for: an instance's request, or a page of our own. */
 export type Errand = { kind: 'instance'; request: SignInRequest } | { kind: 'own'; returnTo: string }
 
+/** What one further visit may be for: Microsoft's own challenge, the tenant's authentication context, a fresh sign-in. */
+export type Demand = 'challenge' | 'context' | 'fresh'
+
 /** One visit to Microsoft: what went there, to be checked against what comes back. */
 export interface Visit {
   id: string
@@ -21,12 +24,14 @@ export interface Visit {
   verifier: string
   /** When the browser was first sent there. */
   startedAt: number
-  /** A fresh sign-in was demanded of Microsoft: its `auth_time` has to show it. */
+  /** The request demands a fresh sign-in: Microsoft's `auth_time` has to show it. */
   fresh: boolean
+  /** When the browser was last sent there with `prompt=login`, and the head of the log at that moment. */
+  login?: { at: number; seq: number } | undefined
   tid?: string | undefined
   authContext?: string | undefined
-  /** Microsoft was asked a second time, for more proof; there is no third. */
-  again?: true | undefined
+  /** What Microsoft was asked for in one further visit each; there is no second for any of them. */
+  asked?: readonly Demand[] | undefined
 }
 
 interface Travels {

@@ -5,13 +5,13 @@ import type { Deps } from '../deps.ts'
 import { MicrosoftRefusal, type StartSignIn } from '../microsoft/interface.ts'
 import { newId, newSecret } from '../protocol/ids.ts'
 import { mustChooseAccount } from '../session/chooser.ts'
-import { currentStanding } from '../session/current.ts'
+import { currentStanding, endedElsewhere } from '../session/current.ts'
 import { knownUser } from '../session/known-user.ts'
 import { openFromSession } from '../session/sealed.ts'
 import { mfaPolicy } from './mfa.ts'
 import { guidancePage } from './pages.tsx'
 import { clientOf } from './request.ts'
-import { type Errand, seal, type Visit } from './sealed.ts'
+import { type Demand, type Errand, seal, type Visit } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
 
 /** Sends the browser to Microsoft, with all that its return will be held against sealed in `state`. */
@@ -21,15 +21,18 @@ type Ask = Pick<StartSignIn, 'prompt' | 'loginHint' | 'maxAgeSeconds' | 'authCon
 /** The first time. `another`: the user asked for the account chooser. */
 export async function visitMicrosoft(deps: Deps, c: Context, errand: Errand, now: number, another: boolean): Promise<Response> {
   const fresh = errand.kind === 'instance' && wantsFresh(errand.request)
-  const ask = await whatToAsk(deps, c, errand, now, { fresh, another })
+  // Asked at once for what the sign-in would be rejected without.
+  const login = fresh || endedElsewhere(await currentStanding(deps, c, now))
+  const ask = await whatToAsk(deps, c, errand, now, { login, another })
   return leave(deps, c, newVisit(deps, { errand, startedAt: now, fresh, tid: ask.tid, authContext: ask.authContext }), ask, now)
 }
 
-/** Once more, for proof that the first visit did not bring. Who was just there needs no account chooser. */
-export async function visitAgain(deps: Deps, c: Context, visit: Visit, more: Ask, now: number): Promise<Response> {
-  const { errand, startedAt, fresh } = visit
-  const ask = { tid: visit.tid, authContext: visit.authContext, ...more }
-  return leave(deps, c, newVisit(deps, { errand, startedAt, fresh, tid: ask.tid, authContext: ask.authContext, again: true }), ask, now)
+/** Once more, for proof that the visits before did not bring. Who was just there needs no account chooser. */
+export async function visitAgain(deps: Deps, c: Context, visit: Visit, demand: Demand, more: Ask, now: number): Promise<Response> {
+  const { errand, startedAt, fresh, login } = visit
+  const ask: Ask = { tid: visit.tid, authContext: visit.authContext, ...more, ...(demand === 'fresh' && { prompt: 'login' }) }
+  const asked = [...(visit.asked ?? []), demand]
+  return leave(deps, c, newVisit(deps, { errand, startedAt, fresh, login, tid: ask.tid, authContext: ask.authContext, asked }), ask, now)
 }
 
 const newVisit = (deps: Pick<Deps, 'random'>, about: Omit<Visit, 'id' | 'nonce' | 'verifier'>): Visit => ({
@@ -39,7 +42,9 @@ const newVisit = (deps: Pick<Deps, 'random'>, about: Omit<Visit, 'id' | 'nonce' 
   ...about,
 })
 
-async function leave(deps: Deps, c: Context, visit: Visit, ask: Ask, now: number): Promise<Response> {
+async function leave(deps: Deps, c: Context, began: Visit, ask: Ask, now: number): Promise<Response> {
+  // Read before the browser leaves: a revocation from here on is later than the departure.
+  const visit = ask.prompt === 'login' ? { ...began, login: { at: now, seq: (await deps.store.head()).seq } } : began
   try {
     const codeChallenge = createHash('sha256').update(visit.verifier).digest('base64url')
     const url = await deps.microsoft.authorizeUrl({ ...ask, state: seal(deps, c, 'visit', visit, now), nonce: visit.nonce, codeChallenge })
@@ -61,7 +66,7 @@ async function whatToAsk(
   c: Context,
   errand: Errand,
   now: number,
-  { fresh, another }: { fresh: boolean; another: boolean },
+  { login, another }: { login: boolean; another: boolean },
 ): Promise<Ask> {
   const tid = onlyTenant(deps, errand)
   const policy = mfaPolicy(deps.config, tid === undefined ? undefined : await deps.store.findTenant(tid))
@@ -71,7 +76,7 @@ async function whatToAsk(
   const chooses = another || mustChooseAccount(c) || request?.prompt.includes('select_account') === true
   const loginHint = chooses ? undefined : await hintFor(deps, c, errand, now)
   // Where no authentication context can be asked for, entering the credentials anew is how Entra comes to ask for a second factor.
-  if (fresh || (request?.acr && authContext === undefined))
+  if (login || (request?.acr && authContext === undefined))
     return { prompt: 'login', loginHint, maxAgeSeconds: request?.maxAgeSeconds, authContext, tid }
   return { ...(loginHint === undefined ? { prompt: 'select_account' } : { loginHint }), authContext, tid }
 }

@@ -55,7 +55,7 @@ describe('where am I signed in', () => {
     expect(after.text).toContain('Signed out: Safari on iPhone')
     expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
     expect((await rig.store.listRevocations({ limit: 1 }))[0]).toMatchObject({
-      reason: 'signed_out',
+      reason: 'signed_out_remotely',
       actor: { kind: 'user', id: laptop.session.sub },
     })
   })

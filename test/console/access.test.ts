@@ -150,6 +150,7 @@ describe('how long', () => {
         cookieHash: 'another',
       },
       browserCookieHash: cookieHash(adam),
+      provenSeq: Number.MAX_SAFE_INTEGER,
       ids: { sub: 'u_x', sid: 's_x' },
       now: rig.clock.now(),
     })

@@ -107,6 +107,7 @@ describe('revoking', () => {
   test('where Microsoft did not say when somebody signed in, that is not fresh', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const adam = await atConsole(rig, 'administrator')
+    rig.clock.advance(600)
     await freshAgain(adam, 0)
     const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
     expect((await adam.submitTo(check, '/ops/revoke')).status).toBe(422)
@@ -174,6 +175,7 @@ describe('revoking', () => {
         cookieHash: `fresh-${authTime}`,
       },
       browserCookieHash: cookieHash(adam),
+      provenSeq: Number.MAX_SAFE_INTEGER,
       ids: { sub: 'u_x', sid: 's_x' },
       now: rig.clock.now(),
     })

@@ -31,6 +31,7 @@ async function manySignedIn(rig: Rig, count: number): Promise<void> {
         device: 'Firefox on Linux',
         cookieHash: sha256(`cookie ${i}`),
       },
+      provenSeq: Number.MAX_SAFE_INTEGER,
       ids: { sub: `u_${i}`, sid: `s_${i}` },
       now,
     })

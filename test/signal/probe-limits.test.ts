@@ -140,6 +140,7 @@ describe('limits and alarms', () => {
           cookieHash: sha256('another'),
         },
         browserCookieHash: sha256('cookie 0'),
+        provenSeq: Number.MAX_SAFE_INTEGER,
         ids: { sub: 'u_x', sid: 's_x' },
         now,
       })

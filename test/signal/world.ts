@@ -74,7 +74,7 @@ function acts(rig: Rig, clients: readonly RegisteredClient[]) {
     const code = left?.searchParams.get('code') ?? expect.unreachable(`no code: ${left?.href}`)
     const now = clock.now()
     const identity = await deps.microsoft.redeemCode({ code, codeVerifier: verifier, nonce, now })
-    const { session } = await store.signIn({
+    const opened = await store.signIn({
       session: {
         user: identity.user,
         authTime: identity.authTime ?? 0,
@@ -87,10 +87,12 @@ function acts(rig: Rig, clients: readonly RegisteredClient[]) {
         device: 'Firefox on Linux',
         cookieHash: sha256(newSecret(deps.random)),
       },
+      provenSeq: Number.MAX_SAFE_INTEGER,
       ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
       now,
     })
     const tokens = new Map<string, string>()
+    const { session } = opened.outcome === 'signed_in' ? opened : expect.unreachable()
     for (const client of clients) tokens.set(client.clientId, (await rig.signInAt(session.sid, client)).refresh_token ?? expect.unreachable())
     return { session, tokens }
   }

@@ -7,7 +7,7 @@ import { openPostgresStore } from '../../db/postgres/store.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
 import type { NewCode, NewSession, Store } from '../../db/store.ts'
-import type { DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
+import type { Committed, DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 
@@ -70,13 +70,15 @@ export interface SignInOptions {
   tid?: string
   session?: Partial<NewSession>
   code?: NewCode
+  /** Not given: the sign-in is as fresh as can be. */
+  provenSeq?: number
 }
 
 export interface SignedIn {
   session: Session
   cookie: string
   renewed: boolean
-  committed: Awaited<ReturnType<Store['signIn']>>['committed']
+  committed: Committed[]
 }
 
 const random = (prefix = '') => `${prefix}${randomBytes(16).toString('base64url')}`
@@ -156,16 +158,17 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
       await b.store.putClient({ clientId, source: 'command', metadata: metadataOf(clientId, metadata), now: b.now })
       return clientId
     },
-    async signIn(who = 'alice', { browser, tid = TENANT, session, code } = {}) {
+    async signIn(who = 'alice', { browser, tid = TENANT, session, code, provenSeq = Number.MAX_SAFE_INTEGER } = {}) {
       const cookie = random()
       const done = await b.store.signIn({
         session: { ...newSession(who, tid, cookie, b.now), ...session },
         code,
         browserCookieHash: browser === undefined ? undefined : sha(browser),
+        provenSeq,
         ids: { sub: random('u_'), sid: random('s_') },
         now: b.now,
       })
-      return { ...done, cookie }
+      return { ...expectOutcome(done, 'signed_in'), cookie }
     },
     async exchange(sid, clientId, scope = 'openid offline_access') {
       const code = codeFor(clientId, b.now, { scope })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { SecurityEvent } from '../../db/types.ts'
-import { benches, sha, STORES, T0, TENANT } from './fixture.ts'
+import { benches, expectOutcome, sha, STORES, T0, TENANT } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
 const DAY = 86_400
@@ -17,10 +17,11 @@ async function signInFrom(b: Bench, who: string, browser?: string) {
     session: { ...session, ...rest },
     browserCookieHash: browser === undefined ? undefined : sha(browser),
     from: FROM,
+    provenSeq: Number.MAX_SAFE_INTEGER,
     ids: { sub: `u_${who}`, sid: `s_${cookie}` },
     now: b.now,
   })
-  return { ...done, cookie }
+  return { ...expectOutcome(done, 'signed_in'), cookie }
 }
 
 describe.each(STORES)('the security history of a user, on %s', (_name, make) => {

@@ -24,6 +24,7 @@ async function user(n: number): Promise<void> {
       device: 'a browser',
       cookieHash: randomBytes(32).toString('base64url'),
     },
+    provenSeq: Number.MAX_SAFE_INTEGER,
     ids: { sub: `u_${n}`, sid },
     now,
   })

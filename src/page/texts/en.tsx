@@ -66,6 +66,10 @@ export const en = {
     toAccount: 'Sign in with your work account to see where you’re signed in.',
     toReady: 'Sign in with your work account to check that it is ready.',
     destination: 'You’ll be taken to',
+    endedElsewhere: {
+      title: 'Your earlier sign-in on this browser was ended from elsewhere.',
+      next: 'Sign in again. Microsoft asks for your password.',
+    },
     notSaved: { title: 'You are not signed in yet', what: 'Your sign-in could not be saved, so nothing was changed.' },
   },
 
@@ -118,6 +122,14 @@ export const en = {
     locked: {
       title: 'Your account is locked for now',
       read: ['Microsoft has locked this account, usually after too many attempts. Please wait a while, then try again.'],
+    },
+    locked_here: {
+      title: 'You cannot sign in to Case Manager now',
+      read: ['Signing in with this account is locked in Case Manager. Ask your administrator.'],
+    },
+    session_limit: {
+      title: 'You are signed in too many times',
+      read: ['Your account has as many sign-ins as are allowed at once. Sign out on another device, then try again.'],
     },
     blocked_by_policy: {
       title: 'Your organization does not allow this sign-in',

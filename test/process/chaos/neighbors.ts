@@ -121,6 +121,7 @@ async function sessionEverywhere(store: Store, n: number, instances: readonly Te
       device: 'Firefox on Linux',
       cookieHash: sha256(sid),
     },
+    provenSeq: Number.MAX_SAFE_INTEGER,
     ids: { sub: `u_neighbor_${n}`, sid },
     now,
   })

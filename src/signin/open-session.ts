@@ -1,0 +1,119 @@
+import type { Context } from 'hono'
+import type { NewSession, SignedIn, SignInRejection } from '../../db/store.ts'
+import type { Session, Tenant } from '../../db/types.ts'
+import { remoteOf } from '../client/remote.ts'
+import type { Deps } from '../deps.ts'
+import type { MicrosoftIdentity } from '../microsoft/interface.ts'
+import { newSid, newSub } from '../protocol/ids.ts'
+import { revoke } from '../revocation/revoke.ts'
+import { accountChosen } from '../session/chooser.ts'
+import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
+import { deviceName } from '../session/device.ts'
+import { keepProof, provenBefore } from '../session/fresh-proof.ts'
+import { rememberUser } from '../session/known-user.ts'
+import { maxAuthenticationSeconds, sessionLimits } from '../session/limits.ts'
+import { sealForSession } from '../session/sealed.ts'
+import { codeForSession, newCode } from './code.ts'
+import { consentMissing, toConsent } from './consent.tsx'
+import { provenBy } from './fresh.ts'
+import { notFresh } from './judge.ts'
+import { type NotAdmitted, notAdmitted, signInFrom } from './not-admitted.ts'
+import { guidancePage, stalePage } from './pages.tsx'
+import { answerInstance } from './reply.tsx'
+import { clientOf, type SignInRequest } from './request.ts'
+import type { Visit } from './sealed.ts'
+
+/** Opens or renews the session of a user who is admitted, with its code, in one transaction. What the store rejects gets a page. */
+
+/** What the store rejects, in words; a floor that was found on return leads on to Microsoft by itself. */
+const ofRejection = (why: SignInRejection, visit: Visit, identity: MicrosoftIdentity): NotAdmitted =>
+  why === 'not_fresh' ? notFresh(visit, identity) : { admitted: false, guidance: why === 'locked' ? 'locked_here' : why }
+
+/** What Microsoft has proved, and what tokens may say of it. */
+interface Proved {
+  identity: MicrosoftIdentity
+  tenant: Tenant | undefined
+  acr: string | undefined
+  amr: string[] | undefined
+}
+
+export async function openSession(deps: Deps, c: Context, visit: Visit, proved: Proved, now: number): Promise<Response> {
+  const { errand } = visit
+  const { identity } = proved
+  const request = errand.kind === 'instance' ? errand.request : undefined
+  const asks = request !== undefined && (clientOf(deps, request).metadata.consentRequired || request.prompt.includes('consent'))
+  const made = request === undefined || asks ? undefined : newCode(deps.random, request, now)
+  const cookie = newSessionCookie(deps.random)
+  const provenSeq = provenBy(visit, identity)
+  const answer = await deps.store.signIn({
+    session: newSession(deps, c, proved, cookie.hash, now),
+    code: made?.row,
+    browserCookieHash: sessionCookieHash(c),
+    from: signInFrom(deps, c, errand),
+    provenSeq: Math.max(provenSeq, provenBefore(deps, c, identity.user)),
+    ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
+    now,
+  })
+  const removed = (await deps.store.findTenant(identity.user.tid))?.removedAt !== undefined
+  if (answer.outcome === 'rejected') {
+    const judgement = removed ? ({ admitted: false, guidance: 'tenant_not_connected' } as const) : ofRejection(answer.why, visit, identity)
+    return notAdmitted(deps, c, visit, identity, judgement, now)
+  }
+  // Removed since it was judged: the revocation came before this session and does not cover it.
+  if (removed) return tooLate(deps, c, answer.session, errand, now)
+  setSessionCookie(c, cookie.value, answer.session.staySignedIn ? { staySignedInUntil: answer.session.absoluteAt } : {})
+  keepProof(deps, c, identity.user, provenSeq)
+  recordSignIn(deps, c, answer, request?.clientId, now)
+  if (errand.kind === 'own') return c.redirect(errand.returnTo, 303)
+  if (made !== undefined) return answerInstance(deps, c, errand.request.reply, { code: made.code })
+  return afterConsent(deps, c, errand.request, answer.session, now)
+}
+
+/** What the browser, the log and the metrics keep of it. */
+function recordSignIn(deps: Deps, c: Context, { session, renewed }: SignedIn, clientId: string | undefined, now: number): void {
+  const { sub, sid, user } = session
+  deps.signInWatch.succeeded(user.tid)
+  rememberUser(deps, c, user, now)
+  accountChosen(c)
+  const outcome = renewed ? 'renewed' : 'opened'
+  deps.metrics.signIns.inc({ outcome })
+  deps.log.info('signed_in', { outcome, sub, sid, tid: user.tid, client_id: clientId, from: remoteOf(c, deps.config) })
+}
+
+async function tooLate(deps: Deps, c: Context, { sid }: Session, errand: Visit['errand'], now: number): Promise<Response> {
+  await revoke(deps, { selector: { kind: 'session', sid }, reason: 'tenant_removed', actor: { kind: 'broker', id: 'signin' }, now })
+  return guidancePage(deps, c, { key: 'tenant_not_connected', errand, now })
+}
+
+function newSession(deps: Deps, c: Context, { identity, tenant, acr, amr }: Proved, cookieHash: string, now: number): NewSession {
+  const { user } = identity
+  const limits = sessionLimits(deps.config, tenant, identity.staySignedIn)
+  return {
+    user,
+    // 0: Microsoft did not say. The time of the token is no time of a sign-in.
+    authTime: identity.authTime ?? 0,
+    idleSeconds: limits.idleSeconds,
+    absoluteAt: Math.min(now + limits.absoluteSeconds, (identity.authTime ?? now) + (maxAuthenticationSeconds(deps.config, tenant) ?? Infinity)),
+    acr,
+    amr,
+    roles: identity.roles,
+    staySignedIn: identity.staySignedIn === true,
+    microsoftSid: identity.sid,
+    loginHintSealed: identity.loginHint === undefined ? undefined : sealForSession(deps.sealer, 'login_hint', user, identity.loginHint),
+    microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', user, identity.cache),
+    device: deviceName(c.req.header('user-agent')),
+    cookieHash,
+  }
+}
+
+/** Who agreed before is not asked again, unless the instance wants it. */
+async function afterConsent(
+  deps: Deps,
+  c: Context,
+  request: SignInRequest,
+  { sub, sid }: { sub: string; sid: string },
+  now: number,
+): Promise<Response> {
+  if (await consentMissing(deps, clientOf(deps, request), request, sub)) return toConsent(deps, c, request, sid, now)
+  return (await codeForSession(deps, c, request, sid, now)) ?? stalePage(deps, c, 'used', { kind: 'instance', request }, now)
+}

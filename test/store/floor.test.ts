@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest'
+import { RAISES_FLOOR, REASONS } from '../../src/protocol/revocation.ts'
+import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
+import { type Bench, benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
+
+const OTHER = '99999999-2222-4333-8444-555555555555'
+const OPERATOR: Actor = { kind: 'operator', id: 'u_operator' }
+
+/** A sign-in by a visit that departed when the log had that head; 0: one that was not fresh. */
+async function attempt(b: Bench, provenSeq: number, { who = 'alice', tid = TENANT, homeId, authTime = b.now }: Attempt = {}) {
+  const id = ++made
+  return b.store.signIn({
+    session: {
+      user: { tid, oid: `oid-${who}`, homeId },
+      authTime,
+      idleSeconds: 28_800,
+      absoluteAt: b.now + 43_200,
+      roles: [],
+      staySignedIn: false,
+      device: 'Firefox on Windows',
+      cookieHash: `cookie-${id}`,
+    },
+    provenSeq,
+    ids: { sub: `u_${id}`, sid: `s_${id}` },
+    now: b.now,
+  })
+}
+let made = 0
+interface Attempt {
+  who?: string
+  tid?: string
+  homeId?: string | undefined
+  authTime?: number
+}
+
+const revoke = async (b: Bench, selector: Selector, reason: Reason, actor = OPERATOR): Promise<number> =>
+  expectOutcome(await b.store.revoke({ selector, reason, actor, now: b.now }), 'revoked').committed.revocation.seq
+
+const NOT_FRESH = { outcome: 'rejected', why: 'not_fresh' }
+const SIGNED_IN = { outcome: 'signed_in' }
+
+describe.each(STORES)('the floor, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('after a revocation of a session a fresh sign-in is demanded, or not, as the table says of its reason', async () => {
+    const b = await open()
+    for (const reason of REASONS) {
+      const { session } = await b.signIn(reason)
+      const seq = await revoke(b, { kind: 'session', sid: session.sid }, reason)
+      const { outcome } = await attempt(b, seq - 1, { who: reason })
+      expect([reason, outcome]).toEqual([reason, RAISES_FLOOR[reason] ? 'rejected' : 'signed_in'])
+      expect(await attempt(b, seq, { who: reason })).toMatchObject(SIGNED_IN)
+    }
+  })
+
+  test('of a grant or a client it never does', async () => {
+    const b = await open()
+    await b.client('sydney')
+    const { session } = await b.signIn('alice')
+    await b.exchange(session.sid, 'sydney')
+    await revoke(b, { kind: 'grant', sid: session.sid, clientId: 'sydney' }, 'administrator')
+    await revoke(b, { kind: 'client', clientId: 'sydney' }, 'administrator')
+    expect(await attempt(b, 0)).toMatchObject(SIGNED_IN)
+  })
+
+  test('it is demanded of whom the revocation covers, and of no other user', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    await b.signIn('faye', { tid: OTHER })
+    await revoke(b, { kind: 'subject', sub: session.sub }, 'administrator')
+    expect(await attempt(b, 0, { who: 'bob' })).toMatchObject(SIGNED_IN)
+    await revoke(b, { kind: 'tenant', tid: TENANT }, 'administrator')
+    expect(await attempt(b, 0, { who: 'bob' })).toMatchObject(NOT_FRESH)
+    expect(await attempt(b, 0, { who: 'faye', tid: OTHER })).toMatchObject(SIGNED_IN)
+    await revoke(b, { kind: 'everything' }, 'administrator')
+    expect(await attempt(b, 0, { who: 'faye', tid: OTHER })).toMatchObject(NOT_FRESH)
+  })
+
+  test('it is not consumed by the sign-in that meets it, only rises, and outlives retention and erasure', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    const first = await revoke(b, { kind: 'subject', sub: session.sub }, 'signed_out_everywhere')
+    expect(await attempt(b, first)).toMatchObject(SIGNED_IN)
+    expect(await attempt(b, first - 1)).toMatchObject(NOT_FRESH)
+    const second = await revoke(b, { kind: 'subject', sub: session.sub }, 'administrator')
+    expect(await attempt(b, first)).toMatchObject(NOT_FRESH)
+    expectOutcome(await b.store.eraseUser({ sub: session.sub, actor: OPERATOR, now: b.now }), 'erased')
+    for (let more = true; more;) more = await b.store.forgetErased({ limit: 100 })
+    b.now += 400 * 86_400
+    for (const kind of ['sessions', 'revocations', 'codes', 'consumed'] as const) await b.store.purge({ kind, now: b.now, limit: 1000 })
+    expect(await attempt(b, second)).toMatchObject(NOT_FRESH)
+    expect(await attempt(b, (await b.store.head()).seq)).toMatchObject(SIGNED_IN)
+  })
+
+  test('a session that is renewed has to meet it as one that opens, and keeps its later auth_time', async () => {
+    const b = await open()
+    const [laptop, phone] = [await b.signIn('alice'), await b.signIn('alice')]
+    const seq = await revoke(b, { kind: 'session', sid: phone.session.sid }, 'signed_out_remotely', { kind: 'user', id: phone.session.sub })
+    const again = (provenSeq: number, authTime: number) =>
+      b.signIn('alice', { browser: laptop.cookie, provenSeq, session: { authTime } }).catch((error: Error) => error.message)
+    expect(await again(seq - 1, b.now)).toContain('not_fresh')
+    expect(await b.store.standingBySid(laptop.session.sid, b.now)).toMatchObject({ state: 'live' })
+    expect(await again(seq, T0 - 1000)).toMatchObject({ renewed: true, session: { sid: laptop.session.sid, authTime: T0 } })
+  })
+
+  test('a rejected sign-in leaves the session that the browser had', async () => {
+    const b = await open()
+    const alice = await b.signIn('alice')
+    const bob = await b.signIn('bob')
+    await revoke(b, { kind: 'session', sid: bob.session.sid }, 'administrator')
+    await expect(b.signIn('bob', { browser: alice.cookie, provenSeq: 0 })).rejects.toThrow('not_fresh')
+    expect(await b.store.standingBySid(alice.session.sid, b.now)).toMatchObject({ state: 'live' })
+  })
+
+  test('an operator’s covers the guest accounts of the same human in other tenants, also one that has never signed in; the user’s own does not', async () => {
+    const b = await open()
+    const homeId = 'oid-alice.tid-home'
+    const home = expectOutcome(await attempt(b, 0, { homeId }), 'signed_in')
+    await attempt(b, 0, { who: 'guest', tid: OTHER, homeId })
+    const { sub } = home.session
+    await revoke(b, { kind: 'subject', sub }, 'signed_out_everywhere', { kind: 'user', id: sub })
+    expect(await attempt(b, 0, { who: 'guest', tid: OTHER, homeId })).toMatchObject(SIGNED_IN)
+    await revoke(b, { kind: 'subject', sub }, 'administrator')
+    expect(await attempt(b, 0, { who: 'guest', tid: OTHER, homeId })).toMatchObject(NOT_FRESH)
+    expect(await attempt(b, 0, { who: 'third', tid: 'tenant-3', homeId })).toMatchObject(NOT_FRESH)
+    expect(await attempt(b, 0, { who: 'third', tid: 'tenant-3', homeId: 'oid-bob.tid-home' })).toMatchObject(SIGNED_IN)
+  })
+
+  test('where a tenant has never sent auth_time no sign-in could meet it, and none is demanded; from the first auth_time on it is', async () => {
+    const b = await open()
+    const silent = { authTime: 0 }
+    const { session } = expectOutcome(await attempt(b, 0, silent), 'signed_in')
+    const seq = await revoke(b, { kind: 'subject', sub: session.sub }, 'administrator')
+    expect(await attempt(b, 0, silent)).toMatchObject(SIGNED_IN)
+    expect(await attempt(b, 0)).toMatchObject(NOT_FRESH)
+    expect(await attempt(b, 0, silent)).toMatchObject(NOT_FRESH)
+    expect(await attempt(b, seq)).toMatchObject(SIGNED_IN)
+  })
+
+  test('a sign-in beside the revocation is covered by it, or has to meet its floor', async () => {
+    const b = await open()
+    const whos = Array.from({ length: 12 }, (_, n) => `user-${n}`)
+    for (const who of whos) {
+      const { session } = await b.signIn(who)
+      const before = (await b.store.head()).seq
+      const [opened, seq] = await Promise.all([attempt(b, before, { who }), revoke(b, { kind: 'subject', sub: session.sub }, 'administrator')])
+      if (opened.outcome === 'rejected') continue
+      expect(opened.session.openedSeq).toBeLessThan(seq)
+      expect(await b.store.standingBySid(opened.session.sid, b.now)).toMatchObject({ state: 'ended', why: 'revoked' })
+    }
+  })
+})
