@@ -98,8 +98,22 @@ export default {
       name: 'guard-imports-nothing-of-ours',
       comment: 'The guard is a package of its own, and needs jose alone.',
       severity: 'error',
-      from: { path: '^guard/src/' },
+      from: { path: '^guard/src/', pathNot: '^guard/src/serve/' },
       to: { pathNot: '^guard/src/|node_modules/jose/|^jose$|^(node:)?(crypto|timers|util|events|buffer|stream|http|https|net|tls|url)' },
+    },
+    {
+      name: 'guard-serve-imports-nothing-of-ours',
+      comment: 'guard serve is a program: it also reads files.',
+      severity: 'error',
+      from: { path: '^guard/src/serve/' },
+      to: { pathNot: '^guard/src/|node_modules/jose/|^jose$|^(node:)?(crypto|util|http|net|fs|path)$' },
+    },
+    {
+      name: 'guard-library-does-not-import-serve',
+      comment: 'The library runs where there are no files and no processes.',
+      severity: 'error',
+      from: { path: '^guard/src/', pathNot: '^guard/src/serve/' },
+      to: { path: '^guard/src/serve/' },
     },
     {
       name: 'nothing-imports-tests',

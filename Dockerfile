@@ -25,6 +25,26 @@ COPY package.json package-lock.json ./
 COPY guard/package.json guard/
 RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 
+# guard serve, for the host of an application: docker build --target guard (docs/guard-serve.md).
+FROM ${NODE_IMAGE} AS guard
+LABEL org.opencontainers.image.title="Case Manager guard" \
+      org.opencontainers.image.licenses="Apache-2.0"
+ENV NODE_ENV=production \
+    GUARD_LISTEN=unix:/run/guard/check.sock \
+    GUARD_LOCAL_LISTEN=unix:/run/guard/local.sock
+WORKDIR /app
+COPY --from=packages /app/node_modules/jose node_modules/jose
+COPY --from=build /app/guard/package.json /app/guard/LICENSE guard/
+COPY --from=build /app/guard/dist guard/dist
+RUN install -d -m 0770 -o node -g node /run/guard
+USER node
+# The proxy and the application share the sockets.
+VOLUME /run/guard
+HEALTHCHECK --interval=15s --timeout=6s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "require('node:http').get({ socketPath: '/run/guard/local.sock', path: '/readyz' }, (r) => process.exit(r.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
+ENTRYPOINT ["node", "guard/dist/serve/bin.js"]
+CMD ["serve"]
+
 FROM ${NODE_IMAGE}
 LABEL org.opencontainers.image.title="Case Manager Identity Broker" \
       org.opencontainers.image.licenses="Apache-2.0"

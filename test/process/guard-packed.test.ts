@@ -1,12 +1,12 @@
-import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
 import { promisify } from 'node:util'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { publint } from 'publint'
 import { onTestFinished, expect, test } from 'vitest'
-import { START, startBroker, TestClock } from '../guard/stand-in.ts'
+import { type Broker, CLIENT, eventually, START, startBroker, TestClock } from '../guard/stand-in.ts'
 
 const run = promisify(execFile)
 const root = new URL('../..', import.meta.url).pathname
@@ -57,7 +57,18 @@ async function packsWhole(built: string): Promise<void> {
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: built })
   const [packed] = JSON.parse(stdout) as { files: { path: string }[] }[]
   const paths = (packed?.files ?? []).map(({ path }) => path)
-  expect(paths).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json', 'dist/index.js', 'dist/index.d.ts', 'dist/hono.js']))
+  expect(paths).toEqual(
+    expect.arrayContaining([
+      'LICENSE',
+      'README.md',
+      'package.json',
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/hono.js',
+      'dist/serve/bin.js',
+      'rules.schema.json',
+    ]),
+  )
   const maps = paths.filter((path) => path.endsWith('.map'))
   expect(maps.length).toBeGreaterThan(10)
   for (const map of maps) {
@@ -83,6 +94,47 @@ async function isFitToPublish(tarball: Buffer): Promise<void> {
   expect(problems).toEqual([])
 }
 
+/** The program that the package brings, as an operator runs it. */
+async function serves(project: string, broker: Broker): Promise<void> {
+  const { stdout: help } = await run('npx', ['--no', '--', '@case-manager/guard', 'serve', '--help'], { cwd: project })
+  expect(help).toContain('--client-secret-file')
+  const guard = join(project, 'node_modules/.bin/guard')
+  const wrong = await run(guard, ['serve', '--listen', 'x', '--nonsense', 'y'], { cwd: project }).catch((error: unknown) => error)
+  expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("'--nonsense'") as string })
+  const empty = await run(guard, ['serve', '--listen', 'x'], { cwd: project }).catch((error: unknown) => error as { code: number; stderr: string })
+  expect(empty).toMatchObject({ code: 2 })
+  for (const name of ['issuer', 'client_id', 'client_secret_file', 'rules', 'listen']) expect(empty.stderr).toMatch(new RegExp(`^- ${name} \\(`, 'm'))
+
+  const rules = join(project, 'rules.json')
+  const socket = join(project, 'local.sock')
+  writeFileSync(rules, '{ "rules": [{ "path": "/api/*", "scope": "openid" }] }')
+  const env = { ...process.env, GUARD_ISSUER: broker.issuer, GUARD_CLIENT_ID: CLIENT.clientId, GUARD_CLIENT_SECRET: CLIENT.clientSecret }
+  const args = ['serve', '--audience', 'https://sydney.example', '--rules', rules, '--listen', '127.0.0.1:0', '--local-listen', `unix:${socket}`]
+  expect((await run(guard, [...args, '--check'], { cwd: project, env })).stdout).toBe('The settings and the rules are valid.\n')
+  const serving = spawn(guard, args, { cwd: project, env })
+  onTestFinished(() => void serving.kill('SIGKILL'))
+  let said = ''
+  for (const stream of [serving.stdout, serving.stderr]) stream.on('data', (piece: Buffer) => (said += piece.toString()))
+  await eventually(() => expect(said).toContain('enforces revocations up to seq'))
+  const address = /checks at (\S+)/.exec(said)?.[1] ?? ''
+  const forwarded = { 'x-forwarded-method': 'GET', 'x-forwarded-host': 'cases.example', 'x-forwarded-uri': '/api/cases' }
+  const token = await broker.token({ rev: broker.seq })
+  const check = async (): Promise<number> => (await fetch(address, { headers: { ...forwarded, authorization: `Bearer ${token}` } })).status
+  expect(await check()).toBe(200)
+  writeFileSync(rules, '{ "rules": [{ "path": "/other" }] }')
+  serving.kill('SIGHUP')
+  await eventually(() => expect(said).toContain('the rules were read again'))
+  expect(await check()).toBe(403)
+  writeFileSync(rules, '{')
+  serving.kill('SIGHUP')
+  await eventually(() => expect(said).toContain('the former rules stay'))
+  expect(await check()).toBe(403)
+  const ended = new Promise((resolve) => serving.once('exit', resolve))
+  serving.kill('SIGTERM')
+  expect([await ended, existsSync(socket)]).toEqual([0, false])
+  expect(said).not.toContain(CLIENT.clientSecret)
+}
+
 test('its tarball, installed alone in an empty project, is all an instance needs', async () => {
   const directory = temporary()
   const workspace = join(directory, 'workspace')
@@ -91,7 +143,7 @@ test('its tarball, installed alone in an empty project, is all an instance needs
   for (const one of [built, project]) mkdirSync(one, { recursive: true })
   cpSync(join(root, 'tsconfig.json'), join(workspace, 'tsconfig.json'))
   symlinkSync(join(root, 'node_modules'), join(workspace, 'node_modules'))
-  for (const file of ['package.json', 'tsconfig.json', 'README.md', 'LICENSE', 'src'])
+  for (const file of ['package.json', 'tsconfig.json', 'README.md', 'LICENSE', 'rules.schema.json', 'src'])
     cpSync(join(root, 'guard', file), join(built, file), { recursive: true })
   await run(process.execPath, [tsc, '-p', built])
   await packsWhole(built)
@@ -115,6 +167,8 @@ test('its tarball, installed alone in an empty project, is all an instance needs
   instance.child.stdout?.once('data', () => broker.revoke({ kind: 'session', sid: 's_1' }))
   const { stdout } = await instance
   expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '')).toEqual(['claims u_alice', 'revoked', 'logout s_7', 200])
+
+  await serves(project, broker)
 
   // Its types, as strictly as they can be read, in a project that has those of Node.
   writeFileSync(join(project, 'typed.ts'), TYPED)

@@ -1,0 +1,160 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { BlockList } from 'node:net'
+import type { AccessClaims } from '../claims.ts'
+import type { Guard } from '../guard.ts'
+import { quoted } from '../quoted.ts'
+import { isSpoofed, type IdentityHeaders } from './identity.ts'
+import { foldName, readRequest, valuesOf, type RequestFrom } from './original-request.ts'
+import { lacking, rulingFor, type Rule } from './rules.ts'
+import type { Sessions } from './sessions.ts'
+
+/** Why a request was refused, for metrics: a closed list. */
+export type Denied =
+  | 'unlisted_proxy'
+  | 'identity_header'
+  | 'method'
+  | 'host'
+  | 'path'
+  | 'no_rule'
+  | 'token_repeated'
+  | 'no_token'
+  | 'invalid_token'
+  | 'scope'
+  | 'role'
+  | 'audience'
+  | 'unavailable'
+  | 'error'
+
+export interface CheckParts {
+  guard: Guard
+  /** As they are now: they can be read again while it runs. */
+  rules: () => readonly Rule[]
+  identity: IdentityHeaders
+  sessions: Sessions
+  requestFrom: RequestFrom
+  pathPrefix: string
+  trustedProxies: BlockList
+  tokenHeader: string
+  identityPrefix: string
+  staleStatus: 403 | 503
+  /** For an operator: what is wrong with the proxy's configuration, or with this program. */
+  problem: (error: Error) => void
+}
+
+export interface CheckCounters {
+  allowed: number
+  public: number
+  denied: Partial<Record<Denied, number>>
+}
+
+/** Answers the proxy's question about each request. Every path of this listener is such a question. */
+export function checks(parts: CheckParts): { listener: RequestListener; counters: CheckCounters } {
+  const counters: CheckCounters = { allowed: 0, public: 0, denied: {} }
+  const check = new Check(parts, counters)
+  const listener: RequestListener = (request, response) => {
+    check.answer(request, response).catch((cause: unknown) => {
+      parts.problem(new Error('A check failed.', { cause }))
+      check.unavailable(response, 'error')
+    })
+  }
+  return { listener, counters }
+}
+
+const NO_STORE = ['Cache-Control', 'no-store', 'Content-Length', '0']
+
+class Check {
+  readonly #parts: CheckParts
+  readonly #counters: CheckCounters
+  readonly #tokenHeader: string
+
+  constructor(parts: CheckParts, counters: CheckCounters) {
+    this.#parts = parts
+    this.#counters = counters
+    this.#tokenHeader = foldName(parts.tokenHeader)
+  }
+
+  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { guard, identity, identityPrefix, pathPrefix, requestFrom, rules, sessions, trustedProxies } = this.#parts
+    const { remoteAddress } = request.socket
+    if (remoteAddress !== undefined && !isListed(trustedProxies, remoteAddress))
+      return this.#misconfigured(response, 'unlisted_proxy', `${remoteAddress} is none of trusted_proxies.`)
+    if (isSpoofed(request.rawHeaders, identityPrefix)) return this.#deny(response, 'identity_header')
+    const read = readRequest(request, requestFrom, pathPrefix)
+    if (!read.ok) return read.missing === undefined ? this.#deny(response, read.why) : this.#misconfigured(response, read.why, read.missing)
+    const ruling = rulingFor(rules(), read.asked)
+    if (ruling.outcome === 'none') return this.#deny(response, 'no_rule')
+    if (ruling.outcome === 'public') {
+      this.#counters.public++
+      return this.#send(response, 200, ['X-Guard', 'public', ...identity.none])
+    }
+    const tokens = valuesOf(request, this.#tokenHeader)
+    if (tokens.length > 1) return this.#deny(response, 'token_repeated')
+    const token = this.#tokenIn(tokens[0]?.trim() ?? '')
+    if (token === undefined) return this.#unauthenticated(response, 'no_token', 'Bearer')
+    const result = await guard.check(token)
+    if (!result.ok) return result.status === 503 ? this.unavailable(response, 'unavailable') : this.#invalid(response, result.description)
+    const lacks = lacking(ruling.rules, result.claims)
+    if (lacks !== undefined) return this.#insufficient(response, lacks.what, lacks.scope)
+    sessions.accepted(result.claims)
+    return this.#allow(response, result.claims)
+  }
+
+  async #allow(response: ServerResponse, claims: AccessClaims): Promise<void> {
+    const { identity } = this.#parts
+    const headers = identity.ready(claims) ?? (await identity.make(claims))
+    this.#counters.allowed++
+    this.#send(response, 200, ['X-Guard', 'allowed', ...headers])
+  }
+
+  #tokenIn(value: string): string | undefined {
+    if (value === '') return undefined
+    const bearer = /^bearer +(.*)$/i.exec(value)?.[1]
+    if (bearer !== undefined) return bearer
+    return this.#tokenHeader === 'authorization' || value.includes(' ') ? undefined : value
+  }
+
+  #invalid(response: ServerResponse, description: string): void {
+    this.#unauthenticated(response, 'invalid_token', `Bearer error="invalid_token", error_description="${description}"`)
+  }
+
+  #unauthenticated(response: ServerResponse, why: Denied, challenge: string): void {
+    this.#count(why)
+    this.#send(response, 401, ['X-Guard', 'unauthenticated', 'WWW-Authenticate', challenge])
+  }
+
+  #insufficient(response: ServerResponse, what: Denied, scope: string | undefined): void {
+    const challenge = `Bearer error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`
+    this.#count(what)
+    this.#send(response, 403, ['X-Guard', 'denied', 'WWW-Authenticate', challenge])
+  }
+
+  #deny(response: ServerResponse, why: Denied): void {
+    this.#count(why)
+    this.#send(response, 403, ['X-Guard', 'denied'])
+  }
+
+  /** Not the user's fault: the operator is told. */
+  #misconfigured(response: ServerResponse, why: Denied, problem: string): void {
+    this.#parts.problem(new Error(`A request was refused, because the proxy is not set up for guard serve. ${quoted(problem)}`))
+    this.#deny(response, why)
+  }
+
+  /** It cannot know. Never 401: the user would be sent to sign in, in a loop. */
+  unavailable(response: ServerResponse, why: Denied): void {
+    this.#count(why)
+    if (!response.headersSent) this.#send(response, this.#parts.staleStatus, ['X-Guard', 'stale', 'Retry-After', '1'])
+  }
+
+  #count(why: Denied): void {
+    this.#counters.denied[why] = (this.#counters.denied[why] ?? 0) + 1
+  }
+
+  #send(response: ServerResponse, status: number, headers: readonly string[]): void {
+    response.writeHead(status, [...NO_STORE, ...headers]).end()
+  }
+}
+
+function isListed(list: BlockList, address: string): boolean {
+  const v4 = /^::ffff:([\d.]+)$/i.exec(address)?.[1] ?? (address.includes(':') ? undefined : address)
+  return v4 === undefined ? list.check(address, 'ipv6') : list.check(v4, 'ipv4')
+}

@@ -1,0 +1,88 @@
+import { exportJWK, calculateJwkThumbprint, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose'
+import type { AccessClaims } from '../claims.ts'
+import type { Clock } from '../clock.ts'
+import { foldName } from './original-request.ts'
+
+/** Who the user is, in headers for the application behind the proxy. */
+
+const NAMES = ['Sub', 'Sid', 'Tid', 'Oid', 'Client-Id', 'Scope', 'Roles', 'Acr', 'Auth-Time', 'Exp', 'Rev'] as const
+const ASSERTION = 'Assertion'
+const ASSERTION_SECONDS = 60
+
+/** The names of the identity headers, each of which the proxy must set on every request, empty or not. */
+export const identityNames = (prefix: string): string[] => [...NAMES, ASSERTION].map((name) => `${prefix}${name}`)
+
+/** Whether a client has sent what only this program says: the whole prefix, by folded names, also as a name in `Connection`. */
+export function isSpoofed(rawHeaders: readonly string[], prefix: string): boolean {
+  const folded = foldName(prefix)
+  const ours = (name: string): boolean => name.startsWith(folded) || name === folded.slice(0, -1)
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = foldName(rawHeaders[at] ?? '')
+    if (ours(name)) return true
+    if (name === 'connection' && (rawHeaders[at + 1] ?? '').split(',').some((each) => ours(foldName(each.trim())))) return true
+  }
+  return false
+}
+
+export interface IdentitySigner {
+  jwk: JWK
+  sign(claims: AccessClaims): Promise<string>
+}
+
+/** A key for this process alone: whoever verifies by it reads it at `/jwks` of the local listener. */
+export async function createSigner(options: { guardId: string; audience: string; clock: Clock }): Promise<IdentitySigner> {
+  const { publicKey, privateKey } = await generateKeyPair('ES256')
+  const jwk = await exportJWK(publicKey)
+  const kid = await calculateJwkThumbprint(jwk)
+  return { jwk: { ...jwk, kid, alg: 'ES256', use: 'sig' }, sign: (claims) => signIdentity(claims, { ...options, kid, privateKey }) }
+}
+
+function signIdentity(
+  { sub, sid, tid, oid, client_id, scope, roles, acr, auth_time, rev, exp: token_exp }: AccessClaims,
+  { audience, clock, guardId, kid, privateKey }: { guardId: string; audience: string; clock: Clock; kid: string; privateKey: CryptoKey },
+): Promise<string> {
+  const iat = Math.floor(clock.nowMs() / 1000)
+  return new SignJWT({ sid, tid, oid, client_id, scope, roles: roles === undefined ? undefined : [...roles], acr, auth_time, rev, token_exp })
+    .setProtectedHeader({ alg: 'ES256', kid, typ: 'guard-identity+jwt' })
+    .setIssuer(`urn:case-manager:guard:${guardId}`)
+    .setSubject(sub)
+    .setAudience(audience)
+    .setIssuedAt(iat)
+    .setExpirationTime(iat + ASSERTION_SECONDS)
+    .sign(privateKey)
+}
+
+/** Header values by token, made once: a flat list of names and values, as `writeHead` takes it. */
+export class IdentityHeaders {
+  readonly #prefix: string
+  readonly #signer: IdentitySigner | undefined
+  readonly #clock: Clock
+  readonly #made = new WeakMap<AccessClaims, { headers: string[]; untilMs: number }>()
+  readonly none: readonly string[]
+
+  constructor(options: { prefix: string; signer: IdentitySigner | undefined; clock: Clock }) {
+    this.#prefix = options.prefix
+    this.#signer = options.signer
+    this.#clock = options.clock
+    this.none = identityNames(options.prefix).flatMap((name) => [name, ''])
+  }
+
+  /** Undefined where they have to be made, which takes a moment. */
+  ready(claims: AccessClaims): readonly string[] | undefined {
+    const made = this.#made.get(claims)
+    return made !== undefined && made.untilMs > this.#clock.nowMs() ? made.headers : undefined
+  }
+
+  async make(claims: AccessClaims): Promise<readonly string[]> {
+    const { sub, sid, tid, oid, client_id, scope, roles, acr, auth_time, exp, rev } = claims
+    const values = [[sub], [sid], [tid], [oid], [client_id], scope?.split(' ') ?? [], roles ?? [], [acr], [auth_time], [exp], [rev]]
+    const headers = NAMES.flatMap((name, at) => [`${this.#prefix}${name}`, (values[at] ?? []).map(encode).join(' ')])
+    headers.push(`${this.#prefix}${ASSERTION}`, (await this.#signer?.sign(claims)) ?? '')
+    // Half of an assertion's life is left to the application.
+    this.#made.set(claims, { headers, untilMs: this.#signer === undefined ? Infinity : this.#clock.nowMs() + (ASSERTION_SECONDS / 2) * 1000 })
+    return headers
+  }
+}
+
+/** Percent-encoded: a role or a name must not end one header and begin another, nor look like a list. */
+const encode = (value: string | number | undefined): string => (value === undefined ? '' : encodeURIComponent(String(value).toWellFormed()))

@@ -1,0 +1,137 @@
+import { isText, nameProblems } from './shapes.ts'
+import { fold, readPath } from './path.ts'
+import type { AccessClaims } from '../claims.ts'
+
+/** Which requests need what: the rules file (rules.schema.json), and what it decides. */
+
+export interface Rule {
+  /** As written: exact, or with all below it (`/api/*`). */
+  path: string
+  methods: ReadonlySet<string> | undefined
+  hosts: ReadonlySet<string> | undefined
+  /** All of them. */
+  scope: readonly string[]
+  /** One of them. */
+  anyRole: readonly string[] | undefined
+  /** One of them. */
+  audience: readonly string[] | undefined
+  public: boolean
+}
+
+export interface Asked {
+  method: string
+  /** Lower case, without port. */
+  host: string
+  /** As `readPath` gives it. */
+  path: string
+}
+
+export type Ruling = { outcome: 'none' } | { outcome: 'public' } | { outcome: 'token'; rules: readonly Rule[] }
+
+/**
+ * No rule: refused. Every rule that matches has to be satisfied. A public rule counts only where each other rule that matches has a shorter
+ * path, and names neither hosts nor methods that the public rule does not name too.
+ */
+export function rulingFor(rules: readonly Rule[], asked: Asked): Ruling {
+  const matching = rules.filter((rule) => matches(rule, asked))
+  if (matching.length === 0) return { outcome: 'none' }
+  const guarded = matching.filter((rule) => !rule.public)
+  const open = matching.find((rule) => rule.public && guarded.every((other) => yields(other, rule)))
+  if (open !== undefined) return { outcome: 'public' }
+  return guarded.length === 0 ? { outcome: 'none' } : { outcome: 'token', rules: guarded }
+}
+
+const baseOf = (path: string): string => fold(path.endsWith('/*') ? path.slice(0, -1) : path)
+
+const yields = (guarded: Rule, open: Rule): boolean =>
+  baseOf(guarded.path).length < baseOf(open.path).length &&
+  (guarded.hosts === undefined || open.hosts !== undefined) &&
+  (guarded.methods === undefined || open.methods !== undefined)
+
+function matches({ path, methods, hosts }: Rule, asked: Asked): boolean {
+  // A backend answers HEAD by what it has for GET.
+  if (methods !== undefined && !methods.has(asked.method) && !(asked.method === 'HEAD' && methods.has('GET'))) return false
+  if (hosts !== undefined && !hosts.has(asked.host)) return false
+  const [wanted, given] = [baseOf(path), fold(asked.path)]
+  if (!path.endsWith('/*') || wanted === given) return wanted === given
+  return given.startsWith(wanted === '/' ? '/' : `${wanted}/`)
+}
+
+/** The first thing that a token lacks; undefined where it has all. */
+export function lacking(rules: readonly Rule[], claims: AccessClaims): { what: 'scope' | 'role' | 'audience'; scope?: string } | undefined {
+  const granted = new Set(claims.scope?.split(' '))
+  const audiences: readonly string[] = typeof claims.aud === 'string' ? [claims.aud] : claims.aud
+  for (const { anyRole, audience, scope } of rules) {
+    if (!scope.every((each) => granted.has(each))) return { what: 'scope', scope: scope.join(' ') }
+    if (anyRole !== undefined && !anyRole.some((role) => claims.roles?.includes(role))) return { what: 'role' }
+    if (audience !== undefined && !audience.some((each) => audiences.includes(each))) return { what: 'audience' }
+  }
+  return undefined
+}
+
+export const RULES_EXAMPLE = '{ "rules": [{ "path": "/api/*", "scope": "openid" }, { "path": "/health", "methods": ["GET"], "public": true }] }'
+
+export type ReadRules = { ok: true; rules: Rule[] } | { ok: false; problems: string[] }
+
+/** Every problem at once, each with the place. */
+export function readRules(text: string): ReadRules {
+  let document: unknown
+  try {
+    document = JSON.parse(text)
+  } catch (error) {
+    return { ok: false, problems: [`The rules are not valid JSON: ${(error as Error).message}. Example: ${RULES_EXAMPLE}`] }
+  }
+  const problems = nameProblems('', document, ['$schema', 'rules'])
+  const { $schema } = (document ?? {}) as Record<string, unknown>
+  if ($schema !== undefined && typeof $schema !== 'string') problems.push('$schema: a text.')
+  const list = problems.length === 0 ? (document as { rules?: unknown }).rules : undefined
+  if (problems.length === 0 && (!Array.isArray(list) || list.length === 0))
+    problems.push(`rules: a list with one rule at least. Example: ${RULES_EXAMPLE}`)
+  if (!Array.isArray(list)) return { ok: false, problems }
+  const rules = list.map((rule, at) => readRule(rule, `rules[${at}]`, problems))
+  return problems.length === 0 ? { ok: true, rules } : { ok: false, problems }
+}
+
+const MEMBERS = ['path', 'methods', 'hosts', 'scope', 'any_role', 'audience', 'public', 'comment']
+const METHOD = /^[A-Z]{1,20}$/
+export const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$|^\[[0-9a-f:.]+\]$/
+const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/
+
+function readRule(value: unknown, at: string, problems: string[]): Rule {
+  problems.push(...nameProblems(at, value, MEMBERS))
+  const { path, methods, hosts, scope, any_role, audience, comment, ...rest } = (value ?? {}) as Record<string, unknown>
+  const say = (member: string, wanted: string): void => void problems.push(`${at}.${member}: ${wanted}`)
+  if (!isPattern(path)) say('path', 'a path as it is when decoded, exact ("/api/cases") or with all below it ("/api/*"); no other asterisk')
+  if (methods !== undefined && !isList(methods, (each) => METHOD.test(each))) say('methods', 'a list of methods, e.g. ["GET", "POST"]')
+  if (hosts !== undefined && !isList(hosts, (each) => HOST.test(each)))
+    say('hosts', 'a list of host names in lower case without port, e.g. ["cases.example"]')
+  if (scope !== undefined && !(isText(scope) && SCOPE.test(scope)))
+    say('scope', 'scopes with one space between, all of which the token needs, e.g. "openid"')
+  if (any_role !== undefined && !isList(any_role, isText)) say('any_role', 'a list of roles, one of which the user needs, e.g. ["CaseManager.Admin"]')
+  if (audience !== undefined && !isList(audience, isText)) say('audience', 'a list of audiences, one of which the token needs')
+  if (comment !== undefined && typeof comment !== 'string') say('comment', 'a text')
+  if (rest.public !== undefined && rest.public !== true) say('public', 'true, or leave it out')
+  if (rest.public === true && [scope, any_role, audience].some((each) => each !== undefined))
+    say('public', 'a public rule has no scope, any_role or audience')
+  return {
+    path: String(path),
+    methods: setOf(methods),
+    hosts: setOf(hosts),
+    scope: typeof scope === 'string' ? scope.split(' ') : [],
+    anyRole: any_role as string[] | undefined,
+    audience: audience as string[] | undefined,
+    public: rest.public === true,
+  }
+}
+
+const setOf = (list: unknown): Set<string> | undefined => (Array.isArray(list) ? new Set(list as string[]) : undefined)
+
+function isPattern(value: unknown): boolean {
+  if (!isText(value)) return false
+  const base = value.endsWith('/*') ? value.slice(0, -1) : value
+  if (base.includes('*') || base.includes('?') || base.includes('%')) return false
+  return readPath(encodeURI(base)).ok
+}
+
+const isList = (value: unknown, holds: (each: string) => boolean): boolean =>
+  Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string' && holds(each))

@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { completeClock, type Clock } from '../clock.ts'
+import { createGuard, type Guard } from '../guard.ts'
+import type { GuardOptions } from '../options.ts'
+import { listen, removeSocket, type Address } from './addresses.ts'
+import { checks } from './checks.ts'
+import { EndedStream } from './ended-stream.ts'
+import { createSigner, IdentityHeaders } from './identity.ts'
+import { local } from './local.ts'
+import { metricsText } from './metrics.ts'
+import { readRules, type Rule } from './rules.ts'
+import { Sessions } from './sessions.ts'
+import type { ServeConfig } from './settings.ts'
+
+/** `guard serve`: the guard as a process of its own, for programs in any language. */
+
+/** Longer than a proxy keeps a connection that it does not use (nginx: 60 s), so that the proxy is the one to close it. */
+const KEEP_ALIVE_MS = 75_000
+const STOP_MS = 5000
+/** Tokens and cookies of the user come along. */
+const MAX_HEADER_BYTES = 64 * 1024
+
+export interface Serving {
+  /** Where the listeners are, as they can be called. */
+  checkAddress: string
+  localAddress: string
+  guard: Guard
+  /** Resolves when tokens can be accepted. */
+  live: Promise<void>
+  /** Reads the rules again. @returns the problems, with which the former rules stay */
+  reload(): string[]
+  stop(): Promise<void>
+}
+
+export interface ServeOptions {
+  config: ServeConfig
+  /** An operator should look at it. */
+  problem: (error: Error) => void
+  guard?: Pick<GuardOptions, 'clock' | 'fetch' | 'random'> | undefined
+  mostSessions?: number | undefined
+}
+
+/** @throws TypeError with every problem of the rules and the guard's options, Error where an address is in use */
+export async function serve({ config, guard: given, mostSessions, problem }: ServeOptions): Promise<Serving> {
+  let rules = rulesOf(config.rulesFile)
+  const guard = createGuard({ ...config.guard, ...given, hooks: { problem } })
+  const clock = completeClock(given?.clock)
+  const signer =
+    config.identityAudience === undefined ? undefined : await createSigner({ guardId: guard.id, audience: config.identityAudience, clock })
+  const identity = new IdentityHeaders({ prefix: config.identityPrefix, signer, clock })
+  const ended = new EndedStream({ clock, run: crypto.randomUUID(), isKnown: () => knows(guard) })
+  const sessions = new Sessions({ guard, say: (event, session) => ended.send(event, session), most: mostSessions })
+  const { counters, listener } = checks({ ...config, guard, identity, sessions, problem, rules: () => rules })
+  const metrics = (): string => metricsText({ guard, checks: counters, sessions, ended })
+  const localListener = local({ guard, ended, signer, metrics, address: config.localListen, hosts: config.localHosts, secret: config.localSecret })
+  const servers = await open([
+    [config.listen, listener],
+    [config.localListen, localListener],
+  ])
+  ended.watch()
+  return {
+    checkAddress: servers[0]?.address ?? '',
+    localAddress: servers[1]?.address ?? '',
+    guard,
+    live: guard.start(),
+    reload() {
+      const read = readRulesFile(config.rulesFile)
+      if (read.ok) rules = read.rules
+      return read.ok ? [] : read.problems
+    },
+    async stop() {
+      ended.close()
+      await Promise.all(servers.map(({ close }) => close(clock)))
+      await guard.stop()
+    },
+  }
+}
+
+const knows = (guard: Guard): boolean => {
+  const { ready, stale } = guard.status()
+  return ready && !stale
+}
+
+function readRulesFile(file: string): ReturnType<typeof readRules> {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    return { ok: false, problems: [`The rules in ${file} cannot be read: ${(error as Error).message}.`] }
+  }
+  const read = readRules(text)
+  return read.ok ? read : { ok: false, problems: read.problems.map((problem) => `${file}: ${problem}`) }
+}
+
+function rulesOf(file: string): readonly Rule[] {
+  const read = readRulesFile(file)
+  if (!read.ok) throw new TypeError(read.problems.join('\n'))
+  return read.rules
+}
+
+/** What is wrong with the rules file, for `--check`. */
+export const rulesProblems = (file: string): string[] => {
+  const read = readRulesFile(file)
+  return read.ok ? [] : read.problems
+}
+
+interface Opened {
+  address: string
+  close(clock: Clock): Promise<void>
+}
+
+/** All or none. */
+async function open(wanted: [Address, RequestListener][]): Promise<Opened[]> {
+  const opened: Opened[] = []
+  const clock = completeClock(undefined)
+  for (const [address, listener] of wanted) {
+    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: 30_000 }, listener)
+    try {
+      opened.push({ address: await listen(server, address), close: (clock) => close(server, address, clock) })
+    } catch (error) {
+      await Promise.all(opened.map((one) => one.close(clock)))
+      throw error
+    }
+  }
+  return opened
+}
+
+/** What is being answered is answered, within a limit. */
+async function close(server: Server, address: Address, clock: Clock): Promise<void> {
+  const cancel = clock.after(STOP_MS, () => server.closeAllConnections())
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+  })
+  cancel()
+  removeSocket(address)
+}
