@@ -1,0 +1,9 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { RAISES_FLOOR, REASONS } from '../../src/protocol/revocation.ts'
+
+test('docs/fresh-sign-in.md says of each reason whether it raises the floor, as the table of the code does', () => {
+  const page = readFileSync(new URL('../../docs/fresh-sign-in.md', import.meta.url), 'utf8')
+  const rows = [...page.matchAll(/^\| `(\w+)` \| [^|]+ \| (yes|no) \|$/gm)].map(([, reason, raises]) => [reason, raises === 'yes'])
+  expect(rows).toEqual(REASONS.map((reason) => [reason, RAISES_FLOOR[reason]]))
+})
