@@ -86,9 +86,11 @@ function Entry({ deps, event, current, fresh, t }: EntryProps) {
       </div>
       <EventFacts deps={deps} event={event} fresh={fresh} t={t} />
       {event.kind === 'reported' ? null : (
-        <LinkButton kind="quiet" small href={`/account/report?entry=${entryName(event)}`} label={t.report.notMeOf(what, when)}>
-          {t.report.notMe}
-        </LinkButton>
+        <div class="row">
+          <LinkButton kind="quiet" small href={`/account/report?entry=${entryName(event)}`} label={t.report.notMeOf(what, when)}>
+            {t.report.notMe}
+          </LinkButton>
+        </div>
       )}
     </li>
   )

@@ -20,12 +20,14 @@ afterAll(() => browser.close())
 let rig: Rig
 let base: string
 let session: Awaited<ReturnType<Rig['openSession']>>
+let phone: typeof session
 beforeEach(async () => {
   rig = await createRig()
   const clients = [await rig.register('Sydney'), await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })]
   session = await rig.openSession({ device: 'Firefox on Windows' })
-  await rig.openSession({ device: 'Safari on iPhone' })
+  phone = await rig.openSession({ device: 'Safari on iPhone' })
   for (const client of clients) await takePart(client)
+  await haveHistory()
   const door = new Hono().get('/test-session', (c) => {
     setSessionCookie(c, session.cookie)
     return c.text('signed in')
@@ -46,6 +48,19 @@ async function takePart(client: RegisteredClient): Promise<void> {
   })
 }
 
+/** Of every kind of entry one. */
+async function haveHistory(): Promise<void> {
+  const { user, sub } = session.session
+  const now = rig.clock.now()
+  const from = { address: '2001:db8:85a3:1234:5678:8a2e:370:7334', clientId: 'sydney' }
+  await rig.store.recordRejectedSignIn({ user, why: 'mfa_not_proved', device: 'Opera on Windows', from, now })
+  const [tablet, desktop] = [await rig.openSession({ device: 'Safari on iPad' }), await rig.openSession({ device: 'Edge on Windows' })]
+  const selector = { kind: 'session', sid: tablet.session.sid } as const
+  await rig.store.revoke({ selector, reason: 'administrator', actor: { kind: 'operator', id: 'olga' }, now })
+  const report = { sub, acting: session.session.sid, what: { sid: desktop.session.sid }, everywhere: false, atMicrosoft: false }
+  await rig.store.reportByUser({ ...report, freshSince: now - 300, now })
+}
+
 async function open(options: { width: number; dark?: boolean; signedIn?: boolean }) {
   const window = await openWindow(browser, options)
   if (options.signedIn) await window.page.goto(`${base}/test-session`)
@@ -58,6 +73,9 @@ const PAGES: { name: string; path: string; signedIn: boolean }[] = [
   { name: 'sign-out-refused-nobody', path: '/logout?client_id=nobody', signedIn: false },
   { name: 'signed-out-nobody', path: '/logout/done', signedIn: false },
   { name: 'account', path: '/account', signedIn: true },
+  { name: 'history', path: '/account/history', signedIn: true },
+  { name: 'report', path: '/account/report?session=PHONE', signedIn: true },
+  { name: 'reported', path: '/account/reported', signedIn: false },
   { name: 'account-signed-out', path: '/account/signed-out?scope=everywhere', signedIn: false },
   { name: 'ready', path: '/account/ready', signedIn: true },
   { name: 'ready-anybody', path: '/account/ready', signedIn: false },
@@ -71,7 +89,7 @@ describe.each([
 ])('$look', (look) => {
   test.each(PAGES)('$name fits, and axe objects to nothing', async ({ name, path, signedIn }) => {
     await using window = await open({ ...look, signedIn })
-    await window.page.goto(base + path)
+    await window.page.goto(base + path.replace('PHONE', phone.session.sid))
     expect(await window.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(look.width)
     await picture(window.page, `${name}-${look.look.replaceAll(' ', '-')}`)
     expect(await objections(window.page)).toEqual([])
@@ -125,6 +143,21 @@ test('the signed-out page shows how far the instances have been told, while it s
   }
   await page.waitForFunction(() => document.querySelectorAll('#progress .wait').length === 0)
   expect(await page.getByText('Signed out', { exact: true }).count()).toBe(2)
+  expect(window.complaints).toEqual([])
+})
+
+test('a session that is not the user’s is reported in two clicks, and has ended', async () => {
+  await using window = await open({ width: 960, signedIn: true })
+  const { page } = window
+  await page.goto(`${base}/account`)
+  await page.getByRole('link', { name: /This wasn’t me: Safari on iPhone/ }).click()
+  await page.getByRole('button', { name: 'Confirm: this wasn’t me' }).click()
+  await page.getByRole('heading', { name: 'Your administrators are told' }).waitFor()
+  expect((await rig.store.standingBySid(phone.session.sid, rig.clock.now())).state).toBe('ended')
+  await page.getByRole('link', { name: 'Where you are signed in' }).click()
+  expect(await page.getByText('Safari on iPhone').count()).toBe(0)
+  await page.getByRole('link', { name: 'Security history' }).click()
+  expect(await page.getByRole('heading', { name: 'You reported: this wasn’t me' }).count()).toBe(2)
   expect(window.complaints).toEqual([])
 })
 
