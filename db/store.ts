@@ -329,7 +329,7 @@ export interface RevocationActs {
   revoke(input: RevokeInput): Promise<{ outcome: 'revoked'; committed: Committed } | { outcome: 'already' | 'unknown' }>
   /**
    * A user does not recognize one of their sessions, or an entry of their history. In one transaction: that session ends, the acting session too
-   * unless it was authenticated at or after `freshSince`, the history has the report, and webhooks tell of it. Only a fresh acting session ends all sessions
+   * unless it was authenticated at or after `freshSince` and another has ended by this, the history has the report, and webhooks tell of it. Only a fresh acting session ends all sessions
    * (`everywhere`) and has the user signed out at Microsoft (`atMicrosoft`). `unknown`: it is not the user's, or the acting session has ended.
    */
   reportByUser(input: {

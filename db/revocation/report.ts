@@ -37,16 +37,21 @@ interface Reported {
   isFresh: boolean
 }
 
-function* endSessions(ambient: Ambient, { sub, acting, everywhere, now }: Input, { sid, isFresh }: Reported): Act<Committed[]> {
-  const entry = { reason: 'reported_by_user', actor: { kind: 'user', id: sub }, now } as const
-  if (isFresh && everywhere) return [yield* append(ambient, { ...entry, selector: { kind: 'subject', sub } })]
-  const committed: Committed[] = []
-  // An attacker at an open session gains nothing by a report: the session that acts ends too, unless it is fresh.
-  for (const one of new Set(isFresh ? [sid] : [sid, acting])) {
-    const row = yield* sessionBySid(one)
-    if (row?.sub === sub && !isRevoked(row)) committed.push(yield* append(ambient, { ...entry, selector: { kind: 'session', sid: one } }))
-  }
-  return committed
+const entryOf = (sub: string, now: number) => ({ reason: 'reported_by_user', actor: { kind: 'user', id: sub }, now }) as const
+
+function* endSessions(ambient: Ambient, input: Input, { sid, isFresh }: Reported): Act<Committed[]> {
+  const { sub, acting, everywhere, now } = input
+  if (isFresh && everywhere) return [yield* append(ambient, { ...entryOf(sub, now), selector: { kind: 'subject', sub } })]
+  const named = yield* endOne(ambient, input, sid)
+  // An attacker at an open session gains nothing by a report: the session that acts ends too, unless it is fresh. Where nothing else was left to
+  // end, it ends as well: a revocation is what raises the floor, so that the attacker's cookie at Microsoft opens no session.
+  return isFresh && named.length > 0 ? named : [...named, ...(yield* endOne(ambient, input, acting))]
+}
+
+function* endOne(ambient: Ambient, { sub, now }: Input, sid: string): Act<Committed[]> {
+  const row = yield* sessionBySid(sid)
+  if (row?.sub !== sub || isRevoked(row)) return []
+  return [yield* append(ambient, { ...entryOf(sub, now), selector: { kind: 'session', sid } })]
 }
 
 export function* reportByUser(ambient: Ambient, input: Input): Act<Outcome> {

@@ -61,9 +61,15 @@ export async function historyPage(deps: Deps, c: Context, current: Session, now:
   )
 }
 
+/** The way to a fresh sign-in, and back. */
+export const PROVE_FIRST = '/signin/start?return_to=/account/history&fresh=yes'
+
 const Addresses = ({ t }: { t: Texts }) => (
   <Notice title={t.history.addressesTitle}>
     <p>{t.history.addresses}</p>
+    <p>
+      <a href={PROVE_FIRST}>{t.history.proveFirst}</a>
+    </p>
   </Notice>
 )
 

@@ -11,7 +11,7 @@ import { clearSessionCookie } from '../session/cookie.ts'
 import { addressOf } from '../session/address.ts'
 import { FRESH_SECONDS, isFresh } from '../session/fresh.ts'
 import { forged } from './forged.ts'
-import { EventFacts, readEntryName } from './history.tsx'
+import { EventFacts, PROVE_FIRST, readEntryName } from './history.tsx'
 import { moment } from './times.ts'
 
 /**
@@ -53,7 +53,14 @@ export async function askReport(deps: Deps, c: Context, current: Session, now: n
       <What deps={deps} reported={reported} fresh={fresh} t={t} />
       <p>{ends ? t.report.ends : t.report.nothingLeft}</p>
       <p class="soft">{t.report.tells}</p>
-      {fresh ? null : <Notice kind="warn">{t.report.endsHere}</Notice>}
+      {fresh ? null : (
+        <Notice kind="warn">
+          <p>{t.report.endsHere}</p>
+          <p>
+            <a href={PROVE_FIRST}>{t.history.proveFirst}</a>
+          </p>
+        </Notice>
+      )}
       <form class="stack" method="post" action="/account/report">
         <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, purposeOf(current, about)), ...asked }} />
         {fresh ? <More microsoft={revokesAtMicrosoft(deps, current)} t={t} /> : null}

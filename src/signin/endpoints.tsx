@@ -11,7 +11,7 @@ import { authorize, serve } from './authorize.ts'
 import { callback } from './callback.ts'
 import { askConsent, decideConsent } from './consent.tsx'
 import { AUTHORIZE, PUSH } from './described.ts'
-import { readReturnTo, signInForOwnPage } from './own.ts'
+import { readOwnErrand, signInForOwnPage } from './own.ts'
 import { grantingConsentPage, stalePage } from './pages.tsx'
 import { pushRequest, usePushed } from './pushed.ts'
 import { asRegistered, clientOf } from './request.ts'
@@ -50,7 +50,7 @@ function pages(deps: Deps): Hono {
     limit,
     described(AUTHORIZE.post, async (c: Context) => authorize(deps, c, await form(c), deps.clock.now())),
   )
-  endpoints.get('/signin/start', (c) => signInForOwnPage(deps, c, readReturnTo(query(c)), deps.clock.now()))
+  endpoints.get('/signin/start', (c) => signInForOwnPage(deps, c, readOwnErrand(query(c)), deps.clock.now()))
   endpoints.get('/signin/continue', (c) => takeUpAgain(deps, c, deps.clock.now()))
   endpoints.get('/signin/microsoft', (c) => start(deps, c, deps.clock.now()))
   endpoints.get('/signin/callback', (c) => {
@@ -75,7 +75,7 @@ async function form(c: Context): Promise<URLSearchParams> {
 async function takeUpAgain(deps: Deps, c: Context, now: number): Promise<Response> {
   const opened = open(deps, c, 'again', c.req.query('request'), now)
   if (opened.how !== 'good') return stalePage(deps, c, opened.how, undefined, now)
-  if (opened.value.kind === 'own') return signInForOwnPage(deps, c, opened.value.returnTo, now)
+  if (opened.value.kind === 'own') return signInForOwnPage(deps, c, opened.value, now)
   return serve(deps, c, opened.value.request, now)
 }
 

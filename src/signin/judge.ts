@@ -52,8 +52,9 @@ async function judgeRequest(deps: Deps, request: SignInRequest, identity: Micros
 
 /** As the request demands it. What a revocation demands is decided where the session opens. */
 function isFresh({ errand, fresh, login, startedAt }: Visit, identity: MicrosoftIdentity, now: number): boolean {
-  if (!fresh || errand.kind !== 'instance') return true
+  if (!fresh) return true
   const departedAt = login?.at ?? startedAt
+  if (errand.kind === 'own') return enteredSince(identity, departedAt)
   const { prompt, maxAgeSeconds } = errand.request
   const oldest = prompt.includes('login') || maxAgeSeconds === undefined ? departedAt : Math.min(departedAt, now - maxAgeSeconds)
   return enteredSince(identity, oldest)

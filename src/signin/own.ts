@@ -2,25 +2,31 @@ import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { currentStanding, endedElsewhere } from '../session/current.ts'
+import { isFresh } from '../session/fresh.ts'
 import { notConnectedPage, signInPage } from './pages.tsx'
+import type { OwnErrand } from './sealed.ts'
 
 /** Signing in for a page of our own, without a client and without a code. */
 
 /** Paths of ours and nothing that a browser could read as another host: no `//`, no backslash, no dots, no query. */
 const OWN_PATH = /^\/account(?:\/[a-z0-9-]+)*$/
 
-/** @throws OAuthError that must not redirect */
-export function readReturnTo(source: URLSearchParams): string {
+function readReturnTo(source: URLSearchParams): string {
   const [returnTo, another] = source.getAll('return_to')
   if (returnTo === undefined || another !== undefined || !OWN_PATH.test(returnTo))
     throw new OAuthError('invalid_request', 'The return_to has to be a page of the account: /account or below it.')
   return returnTo
 }
 
-export async function signInForOwnPage(deps: Deps, c: Context, returnTo: string, now: number): Promise<Response> {
+/** @throws OAuthError that must not redirect */
+export function readOwnErrand(source: URLSearchParams): OwnErrand {
+  return { kind: 'own', returnTo: readReturnTo(source), ...(source.get('fresh') === 'yes' && { fresh: true }) }
+}
+
+export async function signInForOwnPage(deps: Deps, c: Context, errand: OwnErrand, now: number): Promise<Response> {
   const readiness = deps.microsoft.readiness()
   if (!readiness.connected) return notConnectedPage(deps, c, readiness.missing)
   const standing = await currentStanding(deps, c, now)
-  if (standing.state === 'live') return c.redirect(returnTo, 303)
-  return signInPage(deps, c, { kind: 'own', returnTo }, now, endedElsewhere(standing))
+  if (standing.state === 'live' && (errand.fresh !== true || isFresh(standing.session, now))) return c.redirect(errand.returnTo, 303)
+  return signInPage(deps, c, errand, now, endedElsewhere(standing))
 }

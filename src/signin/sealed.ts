@@ -11,7 +11,14 @@ import type { SignInRequest } from './request.ts'
  */
 
 /** What somebody wants to be signed in for: an instance's request, or a page of our own. */
-export type Errand = { kind: 'instance'; request: SignInRequest } | { kind: 'own'; returnTo: string }
+export type Errand = { kind: 'instance'; request: SignInRequest } | OwnErrand
+
+/** `fresh`: the page shows more to a user who has just entered the password. */
+export interface OwnErrand {
+  kind: 'own'
+  returnTo: string
+  fresh?: true | undefined
+}
 
 /** What one further visit may be for: Microsoft's own challenge, the tenant's authentication context, a fresh sign-in. */
 export type Demand = 'challenge' | 'context' | 'fresh'

@@ -20,7 +20,7 @@ type Ask = Pick<StartSignIn, 'prompt' | 'loginHint' | 'maxAgeSeconds' | 'authCon
 
 /** The first time. `another`: the user asked for the account chooser. */
 export async function visitMicrosoft(deps: Deps, c: Context, errand: Errand, now: number, another: boolean): Promise<Response> {
-  const fresh = errand.kind === 'instance' && wantsFresh(errand.request)
+  const fresh = errand.kind === 'instance' ? wantsFresh(errand.request) : errand.fresh === true
   // Asked at once for what the sign-in would be rejected without.
   const login = fresh || endedElsewhere(await currentStanding(deps, c, now))
   const ask = await whatToAsk(deps, c, errand, now, { login, another })
@@ -89,11 +89,15 @@ function onlyTenant(deps: Pick<Deps, 'clients'>, errand: Errand): string | undef
 
 /** Whom to expect: by the instance's word, else whom the request names, else, for a step-up, who is signed in here. */
 async function hintFor(deps: Deps, c: Context, errand: Errand, now: number): Promise<string | undefined> {
-  if (errand.kind === 'own') return undefined
+  if (errand.kind === 'own') return errand.fresh === true ? whoIsHere(deps, c, now) : undefined
   const { request } = errand
   if (request.loginHint !== undefined) return request.loginHint
   if (request.sub !== undefined) return (await deps.store.findSubject(request.sub))?.username
   if (!wantsFresh(request) && !request.acr) return undefined
+  return whoIsHere(deps, c, now)
+}
+
+async function whoIsHere(deps: Deps, c: Context, now: number): Promise<string | undefined> {
   const standing = await currentStanding(deps, c, now)
   return standing.state === 'live' || standing.state === 'marked' ? hintOf(deps, standing.session) : undefined
 }

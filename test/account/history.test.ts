@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { StoreUnavailable } from '../../db/store.ts'
 import { Browser, browserAt } from '../browser.ts'
 import { createRig, ISSUER, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
-import { authorizePath, signIn } from '../signin/browser.ts'
+import { atMicrosoft, authorizePath, signIn } from '../signin/browser.ts'
 
 const WINDOWS = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0'
 
@@ -43,6 +43,25 @@ describe('the security history of a user', () => {
     expect(later.text).toContain('Signed in')
     expect(later.text).toContain('IP addresses are hidden')
     expect(later.text).not.toMatch(/203\.0\.113|198\.51\.100/)
+  })
+
+  test('the address is shown again after the password was entered: Microsoft is asked for it, and an old sign-in there does not suffice', async () => {
+    const browser = await signInFrom('203.0.113.7')
+    rig.clock.advance(301)
+    const prove = async () => {
+      const page = await browser.press(await browser.get('/account/history'), 'Enter your password now')
+      expect(page.path).toContain('/signin/start')
+      return browser.get(await atMicrosoft(rig, browser, page))
+    }
+    rig.microsoft.next = { authTime: rig.clock.now() - 301 }
+    await prove()
+    expect(rig.microsoft.started.at(-1)?.prompt).toBe('login')
+    expect((await browser.get('/account/history')).text).not.toContain('203.0.113.7')
+    rig.microsoft.next = {}
+    const shown = await prove()
+    expect(shown.left?.pathname ?? shown.path).toBe('/account/history')
+    expect((await browser.get('/account/history')).text).toContain('203.0.113.7')
+    expect((await browser.get('/signin/start?return_to=/account/history&fresh=yes')).path).toBe('/account/history')
   })
 
   test('names what ended for a security reason as ended from elsewhere, and neither the reason nor who', async () => {
@@ -147,15 +166,16 @@ describe('"This wasn’t me"', () => {
     expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
   })
 
-  test('on an entry of the history: a rejected sign-in is reported though there is nothing to end', async () => {
+  test('on an entry of the history: a rejected sign-in is reported; the acting session ends, so that each new sign-in needs the password', async () => {
     const { user } = laptop.session
     rig.clock.advance(1)
     await rig.store.recordRejectedSignIn({ user, why: 'mfa_not_proved', device: 'Opera on Windows', now: rig.clock.now() })
     const history = await browser.get('/account/history')
     const asked = await browser.press(history, 'This wasn’t me')
     expect(asked.text).toContain('Opera on Windows')
+    expect(asked.text).toContain('you are signed out here')
     expect((await browser.submit(asked)).path).toBe('/account/reported')
-    expect([await state(laptop), await state(phone)]).toEqual(['live', 'live'])
+    expect([await state(laptop), await state(phone)]).toEqual(['ended', 'live'])
     expect(await rig.metrics.registry.metrics()).toContain('broker_user_reports_total 1')
   })
 

@@ -380,6 +380,7 @@ export const en = {
     address: 'IP address',
     addressesTitle: 'IP addresses are hidden',
     addresses: 'They are shown for five minutes after you enter your password.',
+    proveFirst: 'Enter your password now',
     ended: {
       signed_out: 'Signed out',
       ended_elsewhere: 'Ended from elsewhere',
@@ -408,10 +409,9 @@ export const en = {
     notMeOf: (what: string, when: string) => `This wasn’t me: ${what}, ${when}`,
     title: 'Was this not you?',
     ends: 'If you confirm, this sign-in ends at once, in every app.',
-    nothingLeft: 'If you confirm, your administrators are told. This sign-in has already ended.',
-    tells: 'Your administrators are told. The next sign-in on every other device has to enter the password again.',
-    endsHere:
-      'You did not enter your password in the last five minutes. Therefore you are signed out here too, and sign in again with your password.',
+    nothingLeft: 'This sign-in is not open any more. If you confirm, you are signed out here, and each new sign-in needs your password.',
+    tells: 'Your administrators are told. After that, each new sign-in needs your password, on every device.',
+    endsHere: 'You did not enter your password in the last five minutes. Therefore you are signed out here too.',
     more: 'Also:',
     everywhere: 'Sign out everywhere, on this device too',
     microsoft: 'Sign out of Microsoft 365 on every device',
