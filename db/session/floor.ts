@@ -80,7 +80,7 @@ export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: numbe
   if (selector.kind === 'everything') return void (yield* raise.run({ kind: 'everything', key: '', seq, atMs }))
   if (sub === undefined) return
   yield* raise.run({ kind: 'subject', key: sub, seq, atMs })
-  if (actor.kind !== 'operator') return
+  if (actor.kind !== 'operator' && reason !== 'administrator') return
   const homeId = (yield* homeOf.get({ sub }))?.homeId
   if (typeof homeId === 'string') yield* raise.run({ kind: 'home', key: homeId, seq, atMs })
 }

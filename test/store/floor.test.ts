@@ -120,7 +120,8 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     const { sub } = home.session
     await revoke(b, { kind: 'subject', sub }, 'signed_out_everywhere', { kind: 'user', id: sub })
     expect(await attempt(b, 0, { who: 'guest', tid: OTHER, homeId })).toMatchObject(SIGNED_IN)
-    await revoke(b, { kind: 'subject', sub }, 'administrator')
+    // By the admin API an operator is a client.
+    await revoke(b, { kind: 'subject', sub }, 'administrator', { kind: 'client', id: 'console' })
     expect(await attempt(b, 0, { who: 'guest', tid: OTHER, homeId })).toMatchObject(NOT_FRESH)
     expect(await attempt(b, 0, { who: 'third', tid: 'tenant-3', homeId })).toMatchObject(NOT_FRESH)
     expect(await attempt(b, 0, { who: 'third', tid: 'tenant-3', homeId: 'oid-bob.tid-home' })).toMatchObject(SIGNED_IN)
