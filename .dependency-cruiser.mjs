@@ -9,6 +9,9 @@ const LAYERS = ['db', 'keys', 'client', 'session', 'revocation', 'microsoft', 'a
 /** The files of src/ that every module above `protocol` may import: the parts that are handed in, logs and metrics. */
 const COMMON = '^src/(deps|log|metrics|outbound|outbound-addresses|proxy|rate-limits)[.]ts$'
 
+/** The texts for users, which email has too. They import nothing of ours. */
+const CATALOG = '^src/page/texts([.]ts$|/)'
+
 const folder = (name) => (name === 'db' ? '^db/' : `^src/${name}/`)
 const folders = (names) => names.map(folder).join('|')
 const endpoints = `^src/(${ENDPOINTS.join('|')})/`
@@ -28,7 +31,7 @@ const layers = LAYERS.map((name, at) => ({
   from: { path: folder(name) },
   to: {
     path: '^(src|workers|db|demo|bench|test|guard)/',
-    pathNot: [COMMON, '^src/(protocol|config)/', ...LAYERS.slice(0, at + 1).map(folder)],
+    pathNot: [COMMON, '^src/(protocol|config)/', CATALOG, ...LAYERS.slice(0, at + 1).map(folder)],
   },
 }))
 
@@ -125,6 +128,7 @@ export default {
     onlyIn('msal', '@azure/msal-node', '^src/microsoft/'),
     onlyIn('database', 'drizzle-orm|better-sqlite3', '^db/'),
     onlyIn('postgres-driver', 'pg', '^(db/(postgres|move)/|src/revocation/)'),
+    onlyIn('nodemailer', 'nodemailer', '^src/revocation/smtp[.]ts$'),
     onlyIn('redis-driver', 'ioredis', '^src/revocation/'),
     onlyIn('bullmq', 'bullmq', '^(src/revocation/|workers/|src/console/)'),
     onlyIn('jose', 'jose', '^(src/keys/|guard/src/|demo/)'),

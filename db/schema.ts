@@ -327,7 +327,7 @@ export const deliveries = sqliteTable(
   {
     id: text().primaryKey(),
     /** What payload, signature and rules of success it has. */
-    kind: text({ enum: ['logout_token', 'webhook'] })
+    kind: text({ enum: ['logout_token', 'webhook', 'email'] })
       .notNull()
       .default('logout_token'),
     /** The revocation that caused it, where one did. */

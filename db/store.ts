@@ -13,6 +13,7 @@ import type {
   DeliveryRef,
   DeliveryState,
   EarlyCursor,
+  EmailPolicy,
   EvidenceRow,
   GuardRecord,
   GuardReport,
@@ -182,6 +183,8 @@ export interface SignInActs {
     /** For the security history: the address of the browser, and the instance that it signs in to. */
     from?: SignInFrom | undefined
     provenSeq: number
+    /** The user had not used this browser: written as an event, and as an email to them where `email` allows it. */
+    newDevice?: { address?: string | undefined; email?: EmailPolicy | undefined } | undefined
     ids: { sub: string; sid: string }
     now: number
   }): Promise<SignedIn | { outcome: 'rejected'; why: SignInRejection }>
@@ -315,6 +318,8 @@ export interface RevokeInput {
   comment?: string | undefined
   /** A `subject` of one of these tenants is to be signed out at Microsoft too: owed in the same transaction. */
   alsoAtMicrosoft?: 'all' | readonly string[] | undefined
+  /** A `subject` who signed out everywhere gets an email about it. */
+  email?: EmailPolicy | undefined
 }
 
 export interface RevocationActs {

@@ -164,7 +164,7 @@ export interface Committed {
 export type DeliveryState = 'pending' | 'delivered' | 'rejected' | 'failed' | 'superseded' | 'closed'
 
 /** What a delivery carries; each kind has its own payload, signature and rules of success. */
-export type DeliveryKind = 'logout_token' | 'webhook'
+export type DeliveryKind = 'logout_token' | 'webhook' | 'email'
 
 /** One message of the outbox to one target. */
 export interface Delivery {
@@ -173,7 +173,7 @@ export interface Delivery {
   /** The revocation that caused it, where one did, and why it was revoked. */
   seq?: number | undefined
   reason?: Reason | undefined
-  /** Of a webhook the endpoint's id. */
+  /** Of a webhook the endpoint's id; of email `@email`. */
   clientId: string
   targetId: string
   uri: string
@@ -212,6 +212,20 @@ export interface WebhookEndpoint {
   position: number
   createdAt: number
   updatedAt: number
+}
+
+/** Where email may go. */
+export interface EmailPolicy {
+  /** Lower case. */
+  domains: readonly string[]
+}
+
+/** What an email says. */
+export interface EmailContent {
+  template: 'new_device' | 'signed_out_everywhere' | 'locked'
+  /** When it happened. */
+  atMs: number
+  device?: string | undefined
 }
 
 /** Proof of one attempt. */

@@ -25,6 +25,7 @@ import type { DeliveryQueue } from './revocation/interface.ts'
 import { announce } from './revocation/announce.ts'
 import { followElsewhere } from './elsewhere.ts'
 import { version } from './command/version.ts'
+import { createMailer } from './revocation/smtp.ts'
 import { createFeed } from './revocation/feed.ts'
 import { startQueueEngine } from './revocation/queue-engine.ts'
 import { systemClock } from './system-clock.ts'
@@ -51,6 +52,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   const store = given.store ?? (await openStore(config, clock, closing))
   const outbound = given.outbound ?? openOutbound(config, closing)
   const webhookOutbound = given.webhookOutbound ?? openWebhookOutbound(config, closing)
+  const mailer = given.mailer ?? openMailer(config, closing)
   const clients = given.clients ?? (await openClientRegistry(store))
   const queue = given.queue ?? (await openQueue({ config, log, metrics, clock }, closing))
   const feed = given.feed ?? createFeed({ store, clients, metrics, log, clock })
@@ -65,7 +67,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   const signInWatch = given.signInWatch ?? new SignInWatch(clock)
   store.onRevoked((committed) => announce({ feed, queue, metrics, log }, committed))
   followElsewhere({ store, feed, clients, connection, keys, log })
-  const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, rateLimits }
+  const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, mailer, rateLimits }
   return { config, clock, clockWatch, signInWatch, random, log, metrics, ...opened }
 }
 
@@ -113,6 +115,13 @@ function openWebhookOutbound(config: Config, closing: Closing): Deps['webhookOut
   const outbound = createOutbound({ allowLoopback, privateRanges: webhooks.privateRanges, proxy: webhooks.proxy ? proxyOf(config) : undefined })
   closing.add('webhook outbound', () => outbound.close())
   return outbound
+}
+
+function openMailer({ email: { smtpUrl }, allowLoopbackTargets: allowLoopback }: Config, closing: Closing): Deps['mailer'] {
+  if (smtpUrl === undefined) return undefined
+  const mailer = createMailer(smtpUrl, { allowLoopback })
+  closing.add('mailer', async () => mailer.close())
+  return mailer
 }
 
 async function openQueue(input: { config: Config; log: Log; metrics: Metrics; clock: SteadyClock }, closing: Closing): Promise<DeliveryQueue> {

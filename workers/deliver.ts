@@ -134,6 +134,10 @@ const NEXT: Record<Delivery['kind'], { rejected: string; failed: string }> = {
     rejected: 'Fix what the cause says, then redrive the delivery; or close it with a reason.',
     failed: 'Fix the receiver of the webhook, then redrive the delivery; or close it with a reason.',
   },
+  email: {
+    rejected: 'The mail server did not take the message. Fix what it says, then redrive the delivery; or close it with a reason.',
+    failed: 'Fix the mail server or BROKER_SMTP_URL, then redrive the delivery; or close it with a reason.',
+  },
 }
 
 async function settle(

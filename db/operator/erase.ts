@@ -3,6 +3,7 @@ import type { Act, Ambient, Engine } from '../engine/act.ts'
 import { forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
+import { forgetMessages } from '../outbox/forget.ts'
 import { append } from '../revocation/log.ts'
 import { consents, erasures, revocations, sessions, subjects } from '../schema.ts'
 import { forgetHistory } from '../session/history.ts'
@@ -117,6 +118,7 @@ function* eraseUser(ambient: Ambient, { sub, ...asked }: Asked): Act<Awaited<Ret
   const cursor = yield* beginOfAudit()
   yield* begin.run({ sub, seq: committed.revocation.seq, cursor })
   yield* forgetConsents.run({ sub })
+  yield* forgetMessages(ambient, sub, committed.pending)
   yield* forgetHistory({ sub, to: asked.now, limit: HISTORY_AT_ONCE })
   yield* forgetOpen.run({ sub })
   yield* advance.run({ sub, cursor: yield* forgetAtOnce({ sub, cursor }) })

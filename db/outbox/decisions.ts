@@ -66,20 +66,25 @@ const proveClosed = command(
 /** What is done with rows that this act has locked. */
 type Decide = (rows: readonly Row[]) => Act<void>
 
-const idsOf = (rows: readonly Row[]): string => JSON.stringify(rows.map(({ id }) => id))
+const idsOf = (rows: readonly Pick<Row, 'id'>[]): string => JSON.stringify(rows.map(({ id }) => id))
 
 function* makeAllPending(rows: readonly Row[]): Act<void> {
   yield* makePending.run({ ids: idsOf(rows) })
   yield* moved(rows.map((row) => ({ ...row, from: row.state, to: 'pending' as const })))
 }
 
-const closing = ({ nowMs }: Ambient, reason: string): Decide =>
-  function* (rows) {
-    const [ids, atMs] = [idsOf(rows), nowMs()]
-    yield* close.run({ ids, atMs })
-    yield* proveClosed.run({ ids, atMs, reason })
-    yield* moved(rows.map((row) => ({ ...row, from: row.state, to: 'closed' as const })))
-  }
+/** Closes rows that this act has locked: their content is deleted, and the reason becomes part of their proof. */
+export function* closeRows({ nowMs }: Ambient, rows: readonly Pick<Row, 'id' | 'clientId' | 'seq' | 'state'>[], reason: string): Act<void> {
+  const [ids, atMs] = [idsOf(rows), nowMs()]
+  yield* close.run({ ids, atMs })
+  yield* proveClosed.run({ ids, atMs, reason })
+  yield* moved(rows.map((row) => ({ ...row, from: row.state, to: 'closed' as const })))
+}
+
+const closing =
+  (ambient: Ambient, reason: string): Decide =>
+  (rows) =>
+    closeRows(ambient, rows, reason)
 
 const isAmong = (row: Row, { targetId, clientId }: Which): boolean =>
   (targetId ?? row.targetId) === row.targetId && (clientId ?? row.clientId) === row.clientId

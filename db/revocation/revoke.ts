@@ -3,7 +3,11 @@ import type { Selector } from '../../src/protocol/revocation.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { queueEmail } from '../email/queue.ts'
 import { askMicrosoft } from '../microsoft/work.ts'
+import { moved } from '../outbox/counts.ts'
+import type { Move } from '../outbox/counts.ts'
 import { clients, participants, subjects } from '../schema.ts'
 import { isRevoked, sessionBySid } from '../session/row.ts'
 import type { RevocationActs, RevokeInput } from '../store.ts'
@@ -18,7 +22,7 @@ const grant = query(
     sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`,
 )
 const subject = query(
-  columnsOf(subjects, 'tid', 'oid'),
+  columnsOf(subjects, 'tid', 'oid', 'email'),
   (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`,
 )
 const client = query(
@@ -47,11 +51,23 @@ function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'
   if (user !== undefined && (tenants === 'all' || tenants.includes(user.tid))) yield* askMicrosoft([{ kind: 'revoke_sessions', ...user }], nowMs)
 }
 
+/** To the address that is known. */
+function* tellOfSignOut(ambient: Ambient, { selector, reason, email }: RevokeInput): Act<void> {
+  if (email === undefined || reason !== 'signed_out_everywhere' || selector.kind !== 'subject') return
+  const { sub } = selector
+  const moves: Move[] = []
+  const to = [optional((yield* subject.get({ sub }))?.email ?? null)]
+  yield* queueEmail(ambient, { sub, to, content: { template: 'signed_out_everywhere', atMs: ambient.nowMs() } }, email, moves)
+  yield* moved(moves)
+}
+
 export function* revoke(ambient: Ambient, input: RevokeInput): Act<Outcome> {
   // Before it is decided: of two revocations of one session at once, the second finds what the first has done.
   yield* lockHead()
   const outcome = yield* ineffective(input.selector)
   if (outcome !== undefined) return { outcome }
   if (input.selector.kind === 'subject') yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, ambient.nowMs())
-  return { outcome: 'revoked', committed: yield* append(ambient, input) }
+  const committed = yield* append(ambient, input)
+  yield* tellOfSignOut(ambient, input)
+  return { outcome: 'revoked', committed }
 }

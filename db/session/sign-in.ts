@@ -14,7 +14,8 @@ import { meetsFloor } from './floor.ts'
 import { recordEvent } from './history.ts'
 import { deadlineOf, isLive, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, timeReason } from './row.ts'
 import type { SessionRow } from './row.ts'
-import { subjectFor } from './user.ts'
+import { announceNewDevice } from './new-device.ts'
+import { findSubjectByUser, subjectFor } from './user.ts'
 import type { KnownUser } from './user.ts'
 
 /** A user has signed in on a browser: their session opens or is renewed, and the other one that this browser had ends. */
@@ -86,10 +87,14 @@ function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, proven
 type Rejected = { outcome: 'rejected'; why: SignInRejection }
 
 export function* signIn(ambient: Ambient, input: Input): Act<SignedIn | Rejected> {
+  const { newDevice } = input
+  const { tid, oid } = input.session.user
+  const before = newDevice && (yield* findSubjectByUser(tid, oid))
   const done = yield* letIn(ambient, input)
   if (done.outcome === 'rejected') return done
   const { sub, sid, device } = done.session
   yield* recordEvent(ambient, { sub, at: input.now, kind: done.renewed ? 'renewed' : 'signed_in', sid, device, ...input.from })
+  if (newDevice !== undefined && !done.renewed) yield* announceNewDevice(ambient, done.session, newDevice, before)
   return done
 }
 

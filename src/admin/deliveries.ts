@@ -42,9 +42,9 @@ const attempt = shape('Attempt', {
 })
 export const deliverySchema = shape('Delivery', {
   id: z.string(),
-  kind: z.enum(['logout_token', 'webhook']),
+  kind: z.enum(['logout_token', 'webhook', 'email']),
   seq: z.int().nullable().meta({ description: 'of the revocation that caused it' }),
-  client_id: z.string().meta({ description: 'of a webhook, the id of its endpoint' }),
+  client_id: z.string().meta({ description: 'of a webhook, the id of its endpoint; of email, @email' }),
   target_id: z.string(),
   uri: z.string(),
   sid: z.string().optional().meta({ description: 'the session that the logout token names; else sub' }),

@@ -33,6 +33,10 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
     title: 'Rate limits',
     text: '`20/s:600` allows 20 requests a second and 600 at once; `10/min:30` is per minute; `off` removes the limit. A request over a limit gets 429 with `Retry-After` and counts in `broker_rate_limited_total`. Each limit remembers at most 20,000 keys. An IPv6 /64 counts as one address. Behind a proxy, set `BROKER_TRUSTED_PROXIES`, or every user has the address of the proxy. Sign-outs, revocations and the reports of guards have no limit. How signals are bounded: [microsoft.md](microsoft.md#how-signals-are-bounded).',
   },
+  messages: {
+    title: 'Webhooks and email',
+    text: 'What the broker tells other systems and users. [webhooks.md](webhooks.md) is about webhooks, [operations.md](operations.md#email-to-users) about email.',
+  },
   parts: {
     title: 'Queue, database, clients',
     text: 'The parts beside the broker. Instances whose certificates are signed by a certificate authority of your own: start the broker with `NODE_EXTRA_CA_CERTS=/etc/ssl/own-ca.pem`, a file of PEM certificates that Node reads at its start and trusts beside the public authorities. It holds for everything that the broker calls.',

@@ -152,6 +152,23 @@ export const queueUrl = z.string().transform((value, c) => {
   return z.NEVER
 })
 
+export const smtpUrl = z.string().transform((value, c) => {
+  const url = URL.canParse(value) ? new URL(value) : undefined
+  if (url !== undefined && /^smtps?:$/.test(url.protocol) && url.hostname !== '' && /^\/?$/.test(url.pathname) && url.search === '') return value
+  c.addIssue('must be the address of a mail server, such as smtp://user:password@host:587, without a path')
+  return z.NEVER
+})
+
+export const emailAddress = z.string().regex(/^[^\s@<>,;:"]{1,64}@[a-z0-9.-]{1,255}$/i, 'must be one email address')
+
+/** Lower case. */
+export const domains = list.transform((values, c) => {
+  const lower = values.map((value) => value.toLowerCase())
+  for (const value of lower)
+    if (!/^(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}$/.test(value)) c.addIssue(`must be a comma list of domains; "${value.slice(0, 40)}" is not one`)
+  return lower
+})
+
 export const databaseUrl = z.string().transform((value, c) => {
   if (/^postgres(ql)?:\/\/\S+$/.test(value)) return value
   c.addIssue('must begin with postgres:// (leave it unset and the broker keeps its state in SQLite)')

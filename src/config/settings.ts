@@ -350,7 +350,7 @@ const rates = {
 const webhooks = {
   privateRanges: setting({
     name: 'BROKER_WEBHOOK_PRIVATE_RANGES',
-    section: 'parts',
+    section: 'messages',
     default: '',
     defaultText: 'none',
     schema: parse.proxies,
@@ -359,11 +359,38 @@ const webhooks = {
   }),
   proxy: setting({
     name: 'BROKER_WEBHOOK_PROXY',
-    section: 'parts',
+    section: 'messages',
     default: 'no',
     schema: parse.yes,
     example: 'yes',
     text: '`yes` sends webhooks through `HTTPS_PROXY`. The proxy then resolves the names, so it decides which private addresses can be called.',
+  }),
+}
+
+const email = {
+  smtpUrl: setting({
+    name: 'BROKER_SMTP_URL',
+    section: 'messages',
+    defaultText: 'no email',
+    schema: parse.smtpUrl,
+    example: 'smtp://broker:password@smtp.example:587',
+    text: 'The mail server: `smtp://` (STARTTLS, which is required) or `smtps://`. Users get an email when they sign in on a new device or sign out everywhere.',
+  }),
+  from: setting({
+    name: 'BROKER_EMAIL_FROM',
+    section: 'messages',
+    schema: parse.emailAddress,
+    example: 'case-manager@contoso.example',
+    text: 'The sender of email.',
+  }),
+  domains: setting({
+    name: 'BROKER_EMAIL_DOMAINS',
+    section: 'messages',
+    default: '',
+    defaultText: 'none',
+    schema: parse.domains,
+    example: 'contoso.example,contoso.onmicrosoft.com',
+    text: 'Comma list of domains that your organization has verified. Email goes to addresses in these domains only.',
   }),
 }
 
@@ -392,6 +419,7 @@ export const SETTINGS = {
   retention,
   rates,
   webhooks,
+  email,
   databaseUrl: setting({
     name: 'BROKER_DATABASE_URL',
     section: 'parts',

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { REASONS } from './revocation.ts'
 import { selectorSchema } from './selector.ts'
 
 /** Webhook events: what each of them says. docs/webhooks.md is made from this table. */
@@ -29,7 +28,7 @@ const revocation = {
   selector: selectorSchema,
   tid: tid.optional(),
   sub: sub.optional(),
-  reason: z.enum(REASONS),
+  reason: z.string().meta({ description: 'why; the admin API names every reason' }),
   ...actor,
   ...words,
 }

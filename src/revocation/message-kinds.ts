@@ -1,5 +1,6 @@
 import type { DeliveryKind } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { emails } from './email-message.ts'
 import { logoutTokens } from './logout-token.ts'
 import type { MessageKind } from './message-kind.ts'
 import { webhooks } from './webhook-message.ts'
@@ -7,7 +8,10 @@ import { webhooks } from './webhook-message.ts'
 /** Every kind that the outbox delivers. */
 export type MessageKinds = Record<DeliveryKind, MessageKind>
 
-export const messageKinds = (deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store' | 'sealer' | 'webhookOutbound'>): MessageKinds => ({
+export const messageKinds = (
+  deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store' | 'sealer' | 'webhookOutbound' | 'mailer'>,
+): MessageKinds => ({
   logout_token: logoutTokens(deps),
   webhook: webhooks(deps),
+  email: emails(deps),
 })

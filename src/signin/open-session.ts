@@ -5,12 +5,13 @@ import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import { newSid, newSub } from '../protocol/ids.ts'
+import { emailPolicy } from '../revocation/email-policy.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { accountChosen } from '../session/chooser.ts'
 import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
 import { deviceName } from '../session/device.ts'
 import { keepProof, provenBefore } from '../session/fresh-proof.ts'
-import { rememberUser } from '../session/known-user.ts'
+import { isKnownDevice, rememberUser } from '../session/known-user.ts'
 import { maxAuthenticationSeconds, sessionLimits } from '../session/limits.ts'
 import { sealForSession } from '../session/sealed.ts'
 import { codeForSession, newCode } from './code.ts'
@@ -49,7 +50,7 @@ export async function openSession(deps: Deps, c: Context, visit: Visit, proved: 
     session: newSession(deps, c, proved, cookie.hash, now),
     code: made?.row,
     browserCookieHash: sessionCookieHash(c),
-    from: signInFrom(deps, c, errand),
+    ...where(deps, c, visit, identity, now),
     provenSeq: Math.max(provenSeq, provenBefore(deps, c, identity.user)),
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
     now,
@@ -67,6 +68,13 @@ export async function openSession(deps: Deps, c: Context, visit: Visit, proved: 
   if (errand.kind === 'own') return c.redirect(errand.returnTo, 303)
   if (made !== undefined) return answerInstance(deps, c, errand.request.reply, { code: made.code })
   return afterConsent(deps, c, errand.request, answer.session, now)
+}
+
+/** Where the sign-in comes from, and whether the user has not used this browser yet. */
+function where(deps: Deps, c: Context, { errand }: Visit, { user }: MicrosoftIdentity, now: number) {
+  const from = signInFrom(deps, c, errand)
+  if (isKnownDevice(deps, c, user, now)) return { from }
+  return { from, newDevice: { address: from.address, email: emailPolicy(deps.config) } }
 }
 
 /** What the browser, the log and the metrics keep of it. */

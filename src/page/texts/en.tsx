@@ -426,6 +426,26 @@ export const en = {
     notSaved: { title: 'Nothing was changed', what: 'Your report could not be saved.' },
   },
 
+  /** Email about a user's account. */
+  email: {
+    ifYou: 'If this was you, there is nothing to do.',
+    ifNot: 'If it was not you, sign out everywhere, change your Microsoft password and tell your administrator. “Where you are signed in” is here:',
+    newDevice: {
+      subject: 'New sign-in to Case Manager',
+      what: (device: string, at: string) => `Your account signed in to Case Manager on a device that it had not used before: ${device}, on ${at}.`,
+    },
+    everywhere: {
+      subject: 'You are signed out of Case Manager everywhere',
+      what: (at: string) => `Your account was signed out of Case Manager on every device, on ${at}.`,
+      ifNot: 'If it was not you, change your Microsoft password and tell your administrator. “Where you are signed in” is here:',
+    },
+    locked: {
+      subject: 'Your access to Case Manager is locked',
+      what: (at: string) => `Your access to Case Manager was locked on ${at}. You cannot sign in until it is unlocked.`,
+      next: 'Your administrator can tell you more. Your account is here:',
+    },
+  },
+
   ready: {
     title: 'Check your account is ready',
     intro: 'Sign in once, and this page shows whether you can use Case Manager. It answers three questions:',

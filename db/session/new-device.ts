@@ -1,0 +1,25 @@
+import type { Act, Ambient } from '../engine/act.ts'
+import { queueEmail } from '../email/queue.ts'
+import { moved } from '../outbox/counts.ts'
+import type { Move } from '../outbox/counts.ts'
+import type { SignInActs } from '../store.ts'
+import type { Session, Subject } from '../types.ts'
+import { emit } from '../webhook/emit.ts'
+
+/** A sign-in with a browser that the user had not used: a webhook event, and an email to them. */
+
+/** @param before the user as they were known; undefined: they have never signed in, and no address of theirs is known */
+export function* announceNewDevice(
+  ambient: Ambient,
+  { sub, sid, device, user }: Session,
+  { address, email }: NonNullable<Parameters<SignInActs['signIn']>[0]['newDevice']>,
+  before: Subject | undefined,
+): Act<void> {
+  const moves: Move[] = []
+  const personal = { name: user.name, username: user.username, ip_address: address }
+  yield* emit(ambient, { type: 'user.signed_in_on_new_device', data: { sub, tid: user.tid, sid, device, ...personal } }, moves)
+  // Never to an address that only this sign-in brings: a thief could have set it.
+  const to = before?.email === undefined ? [] : [before.email, user.email]
+  yield* queueEmail(ambient, { sub, to, content: { template: 'new_device', atMs: ambient.nowMs(), device } }, email, moves)
+  yield* moved(moves)
+}
