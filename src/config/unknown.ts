@@ -19,17 +19,22 @@ export function unknownSettings(env: Environment): ConfigProblem[] {
 }
 
 function nearestName(name: string, known: readonly string[]): string {
-  const ranked = known.map((one) => ({ one, distance: distance(name, one) })).toSorted((a, b) => a.distance - b.distance)
-  return ranked[0]?.one ?? ''
+  let [nearest, least] = ['', Infinity]
+  for (const one of known) {
+    const found = Math.abs(one.length - name.length) < least ? distance(name, one, least) : least
+    if (found < least) [nearest, least] = [one, found]
+  }
+  return nearest
 }
 
-/** Levenshtein's: the fewest letters to insert, delete or replace. */
-function distance(a: string, b: string): number {
+/** Levenshtein's: the fewest letters to insert, delete or replace. @param least gives up where it cannot be fewer */
+function distance(a: string, b: string, least: number): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
     for (let j = 1; j <= b.length; j++)
       next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    if (Math.min(...next) >= least) return least
     row = next
   }
   return row[b.length] ?? 0

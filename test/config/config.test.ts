@@ -7,6 +7,7 @@ import { configurationPage } from '../../src/config/page.ts'
 import { variablesOf } from '../../src/config/read.ts'
 import { settingsOf } from '../../src/config/setting.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
+import { unknownSettings } from '../../src/config/unknown.ts'
 import { WORK_NAMES } from '../../src/protocol/work.ts'
 
 const SECRET = '8f1d4c0b2a6e97f35d80c1b4e29a7f6630d5c8b1a4e7920f6b3d8c5e1f0a2b4c'
@@ -184,7 +185,8 @@ describe('a BROKER_ variable that the broker does not read', () => {
           `${name.slice(0, at)}${name.slice(at - 1)}`,
           `${name.slice(0, at)}#${name.slice(at + 1)}`,
         ]
-        for (const slip of slips.filter((one) => !known.includes(one))) expect([slip, warned({ [slip]: 'x' })[0]?.example]).toEqual([slip, name])
+        for (const slip of slips.filter((one) => !known.includes(one)))
+          expect([slip, unknownSettings({ [slip]: 'x' })[0]?.example]).toEqual([slip, name])
       }
     }
   })
