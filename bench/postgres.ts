@@ -49,6 +49,8 @@ export interface PostgresServer {
   pid: number
   /** Of the superuser. */
   url(database: string): string
+  /** As a crash: SIGKILL to the server. Its processes have ended when this answers. */
+  kill(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -62,16 +64,35 @@ kill -INT $child
 wait $child
 rm -rf "$0"/*`
 
-/** @param settings of postgresql.conf */
-export async function startPostgres(settings: Record<string, string> = {}): Promise<PostgresServer> {
+/** Whether a standby can be made: the npm package has no pg_basebackup. */
+export const HAS_STANDBY = BIN !== undefined && existsSync(join(BIN, 'pg_basebackup'))
+
+/**
+ * @param settings of postgresql.conf
+ * @param primary not given: a new database system; else a standby of it, named `standby`
+ */
+export async function startPostgres(settings: Record<string, string> = {}, primary?: PostgresServer): Promise<PostgresServer> {
   const as = otherUser()
   const dir = mkdtempSync(join(tmpdir(), 'pg-'))
   if (as !== undefined) chownSync(dir, as.uid, as.gid)
   const data = join(dir, 'data')
   const { initdb, postgres } = BIN === undefined ? await findBinaries(dir, as) : { initdb: join(BIN, 'initdb'), postgres: join(BIN, 'postgres') }
   const options = { cwd: '/', env: { ...process.env, LC_ALL: 'C', TZ: 'UTC' }, ...as }
-  const made = spawnSync(initdb, ['-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync'], options)
-  if (made.status !== 0) throw new Error(`initdb failed: ${made.error?.message ?? made.stderr.toString()}`)
+  const [program, ...how] =
+    primary === undefined
+      ? [initdb, '-D', data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync']
+      : [
+          join(BIN ?? '', 'pg_basebackup'),
+          '-D',
+          data,
+          '-d',
+          `host=${primary.dir} user=postgres application_name=standby`,
+          '-R',
+          '--checkpoint=fast',
+          '--no-sync',
+        ]
+  const made = spawnSync(program ?? '', how, options)
+  if (made.status !== 0) throw new Error(`${program} failed: ${made.error?.message ?? made.stderr.toString()}`)
   const all = { listen_addresses: '', unix_socket_directories: dir, fsync: 'off', full_page_writes: 'off', max_connections: '200', ...settings }
   const args = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const child = spawn('/bin/sh', ['-c', WATCHED, dir, postgres, '-D', data, ...args], {
@@ -81,10 +102,15 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
   })
   const url = (database: string): string => `postgres://postgres@/${database}?host=${encodeURIComponent(dir)}`
   await until(() => answers({ connectionString: url('postgres') }))
+  const pid = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
   return {
     dir,
-    pid: Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0]),
+    pid,
     url,
+    async kill() {
+      process.kill(pid, 'SIGKILL')
+      await until(async () => !(await answers({ connectionString: url('postgres') })))
+    },
     async stop() {
       const ended = new Promise((done) => child.once('exit', done))
       child.stdin.end()

@@ -3,7 +3,7 @@ import { migratePostgres } from '../db/postgres/migrate.ts'
 
 /** Databases of a real Postgres (bench/postgres.ts), which is started by the first test that asks for one and ends with this process. */
 
-export { BIN, HAS_POSTGRES, sql, startPostgres, type PostgresServer } from '../bench/postgres.ts'
+export { BIN, HAS_POSTGRES, HAS_STANDBY, sql, startPostgres, type PostgresServer } from '../bench/postgres.ts'
 
 let shared: Promise<PostgresServer> | undefined
 let count = 0

@@ -1,6 +1,6 @@
 import { StoreUnavailable } from '../store.ts'
 import { openSource } from './source.ts'
-import type { Position, Source } from './source.ts'
+import type { Position, Source, SourceRows } from './source.ts'
 import { TABLES } from './tables.ts'
 import type { MovedTable } from './tables.ts'
 import { openTarget } from './target.ts'
@@ -73,7 +73,8 @@ async function move(source: Source, target: Target, { nowMs, report }: MoveInput
   const tables = done ? counted(source) : await copyAll(source, target, report)
   if (!done) {
     source.committing(target.name, nowMs())
-    await target.commit()
+    await target.addLineage(nowMs())
+    await target.commit('Repeat the same command: it finds out what became of it, and finishes. Until then no broker starts on the SQLite file.')
   }
   return { to: target.name, log: source.head, tables, keptAs: source.disable(target.name, nowMs()) }
 }
@@ -85,7 +86,12 @@ function mustBeTheSameTarget({ mark }: Source, { name }: Target): void {
   )
 }
 
-async function copyAll(source: Source, target: Target, report: (line: string) => void): Promise<Record<string, number>> {
+/** Into an empty database, verified. @returns how many rows each table has */
+export async function copyAll(
+  source: SourceRows & { head: Position },
+  target: Target,
+  report: (line: string) => void,
+): Promise<Record<string, number>> {
   await target.mustBeEmpty()
   await target.clear()
   const tables = await copy(source, (table, rows) => target.insert(table, rows), report)
@@ -99,7 +105,7 @@ async function copyAll(source: Source, target: Target, report: (line: string) =>
 type Insert = (table: MovedTable, rows: Parameters<Target['insert']>[1]) => Promise<void>
 
 /** @returns how many rows each table has */
-async function copy(source: Source, insert: Insert, report: (line: string) => void): Promise<Record<string, number>> {
+async function copy(source: SourceRows, insert: Insert, report: (line: string) => void): Promise<Record<string, number>> {
   const copied: Record<string, number> = {}
   for (const table of TABLES) {
     const all = source.count(table)
@@ -118,7 +124,7 @@ async function copy(source: Source, insert: Insert, report: (line: string) => vo
 const counted = (source: Source): Record<string, number> => Object.fromEntries(TABLES.map((table) => [table.name, source.count(table)]))
 
 /** What Postgres has, asked for anew: the rows of each table, the head of the log and those of the chains. */
-async function verify(source: Source, target: Target, copied: Record<string, number>): Promise<void> {
+async function verify(source: SourceRows & { head: Position }, target: Target, copied: Record<string, number>): Promise<void> {
   const wrong: string[] = []
   for (const table of TABLES) {
     const [here, there] = [source.count(table), await target.count(table)]

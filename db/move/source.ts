@@ -31,16 +31,20 @@ export interface ChainHead {
   hash: string
 }
 
-export interface Source {
-  readonly head: Position
+/** What a database has, to be copied. */
+export interface SourceRows {
   readonly chains: ChainHead[]
   /** The highest id that the audit log has ever given: none is given again. */
   readonly lastAuditId: number
-  /** Of an earlier run of the move, which was interrupted at its end. */
-  readonly mark: MoveMark | undefined
   count(table: MovedTable): number
   /** @throws StoreUnavailable at a value that Postgres cannot hold */
   pages(table: MovedTable): Generator<Row[]>
+}
+
+export interface Source extends SourceRows {
+  readonly head: Position
+  /** Of an earlier run of the move, which was interrupted at its end. */
+  readonly mark: MoveMark | undefined
   /** Notes, durably, that Postgres is about to commit. */
   committing(to: string, nowMs: number): void
   /** Postgres has committed. @returns the file's new name */
@@ -98,17 +102,13 @@ interface Parts {
 }
 
 function sourceOf({ file, db, unlock, head, mark }: Parts): Source {
-  const auditSequence = db.prepare<[], number>("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit'").pluck().get() ?? 0
-  const chains = db.prepare<[], ChainHead>('SELECT log, number, hash FROM chain_heads ORDER BY log').all()
   const note = (state: MoveMark['state'], to: string, nowMs: number): void => {
     writeMoveMark(file, { state, to, ...head, atMs: nowMs })
     syncFile(dirname(file))
   }
   return {
-    ...{ head, chains, mark },
-    lastAuditId: Math.max(auditSequence, chains.find(({ log }) => log === 'audit')?.number ?? 0),
-    count: ({ name }) => db.prepare<[], number>(`SELECT count(*) FROM "${name}"`).pluck().get() ?? 0,
-    pages: (table) => pagesOf(db, table),
+    ...{ head, mark },
+    ...rowsOf(db),
     committing: (to, nowMs) => note('committing', to, nowMs),
     disable(to, nowMs) {
       db.pragma('wal_checkpoint(TRUNCATE)')
@@ -126,6 +126,17 @@ function sourceOf({ file, db, unlock, head, mark }: Parts): Source {
       )
       unlock()
     },
+  }
+}
+
+export function rowsOf(db: Sqlite): SourceRows {
+  const auditSequence = db.prepare<[], number>("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit'").pluck().get() ?? 0
+  const chains = db.prepare<[], ChainHead>('SELECT log, number, hash FROM chain_heads ORDER BY log').all()
+  return {
+    chains,
+    lastAuditId: Math.max(auditSequence, chains.find(({ log }) => log === 'audit')?.number ?? 0),
+    count: ({ name }) => db.prepare<[], number>(`SELECT count(*) FROM "${name}"`).pluck().get() ?? 0,
+    pages: (table) => pagesOf(db, table),
   }
 }
 

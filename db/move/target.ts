@@ -1,5 +1,7 @@
 import type { Client } from 'pg'
 import { connectPrimary } from '../postgres/connect-primary.ts'
+import { serverOf } from '../postgres/connections.ts'
+import { addEntry } from '../postgres/lineage.ts'
 import { mustBeUsable } from '../postgres/usable.ts'
 import { NAMESPACE } from '../postgres/schema.ts'
 import { StoreUnavailable } from '../store.ts'
@@ -25,8 +27,12 @@ export interface Target {
   setSequences(lastAuditId: number): Promise<void>
   /** So that the first statements are planned for what is there. */
   analyze(): Promise<void>
-  /** @throws StoreUnavailable where it may or may not be committed */
-  commit(): Promise<void>
+  /** Notes that the log goes on here, as it is. */
+  addLineage(nowMs: number): Promise<void>
+  /** More of the same transaction. */
+  run<T>(use: (client: Client) => Promise<T>): Promise<T>
+  /** @param next what to do where it may or may not be committed. @throws StoreUnavailable with it */
+  commit(next: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -63,11 +69,12 @@ function targetOf(client: Client): Target {
       const seq = (await head())?.seq ?? 0
       if (seq === 0 && filled.length === 0) return
       throw new StoreUnavailable(
-        `The database is in use by a broker: its log has come to ${seq}${filled.length === 0 ? '' : `, and it has rows in ${filled.join(', ')}`}. Nothing was copied. Create another database, run cmb migrate for it, and start no broker on it before the move.`,
+        `The database is in use by a broker: its log has come to ${seq}${filled.length === 0 ? '' : `, and it has rows in ${filled.join(', ')}`}. Nothing was copied. Create another database, run cmb migrate for it, and start no broker on it before.`,
       )
     },
     async clear() {
       for (const table of TABLES) if (OF_A_NEW_ONE.has(table.name)) await client.query(`DELETE FROM ${nameOf(table)}`)
+      await client.query('DELETE FROM lineage')
     },
     async insert(table, rows) {
       await client.query({ name: `move_${table.name}`, text: insertText(table), values: table.columns.map((_, at) => rows.map((row) => row[at])) })
@@ -77,7 +84,12 @@ function targetOf(client: Client): Target {
     async analyze() {
       for (const table of TABLES) await client.query(`ANALYZE ${nameOf(table)}`)
     },
-    commit: () => commit(client),
+    async addLineage(nowMs) {
+      const { epoch, seq } = (await head()) ?? { epoch: '', seq: 0 }
+      await addEntry(client, { ...(await serverOf(client)), epoch, afterSeq: seq, fromSeq: seq, why: 'moved', atMs: nowMs })
+    },
+    run: (use) => use(client),
+    commit: (next) => commit(client, next),
     close: () => client.end(),
   }
 }
@@ -114,7 +126,7 @@ async function setSequences(client: Client, lastAuditId: number): Promise<void> 
 }
 
 /** A warning at COMMIT says that no standby confirmed it: only this server has it. */
-async function commit(client: Client): Promise<void> {
+async function commit(client: Client, next: string): Promise<void> {
   const warnings: string[] = []
   client.on('notice', ({ message }) => warnings.push(message ?? 'a warning'))
   const cause = await client.query('COMMIT').then(
@@ -122,8 +134,5 @@ async function commit(client: Client): Promise<void> {
     (error: unknown) => error,
   )
   if (cause === undefined && warnings.length === 0) return
-  throw new StoreUnavailable(
-    `The database did not confirm the commit (${warnings[0] ?? 'the connection ended'}). Repeat the same command: it finds out what became of it, and finishes. Until then no broker starts on the SQLite file.`,
-    { cause },
-  )
+  throw new StoreUnavailable(`The database did not confirm the commit (${warnings[0] ?? 'the connection ended'}). ${next}`, { cause })
 }

@@ -5,6 +5,7 @@ import type { Client } from 'pg'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { newRowId } from '../engine/values.ts'
 import { highWaterFile, readHighWater, writeHighWater } from '../high-water.ts'
+import type { HighWater } from '../high-water.ts'
 import { ownedAsItsDirectory } from '../sqlite/restore.ts'
 import { StoreUnavailable } from '../store.ts'
 import { connectPrimary } from './connect-primary.ts'
@@ -50,7 +51,8 @@ export async function adoptDatabase(input: AdoptInput): Promise<Adopted> {
   }
 }
 
-function remember(mark: string, { epoch, seq }: Adopted): void {
+/** In the data directory of a broker of this machine, where there is one. */
+export function remember(mark: string, { epoch, seq }: HighWater): void {
   if (!existsSync(dirname(mark))) return
   writeHighWater(mark, { epoch, seq })
   ownedAsItsDirectory([highWaterFile(mark)], dirname(mark))

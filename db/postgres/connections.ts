@@ -24,6 +24,8 @@ export const SERVER = `(SELECT system_identifier::text FROM pg_control_system())
 export const isSame = (one: Server, other: Server | undefined): boolean =>
   one.systemIdentifier === other?.systemIdentifier && one.timeline === other.timeline
 
+/** The lease, and what takes a log over. */
+const LEASE_CONNECTIONS = 2
 /** How long one server may take to accept a connection, where there is another. */
 const NEXT_MS = 2_000
 
@@ -46,11 +48,16 @@ export async function serverOf(client: Pick<ClientBase, 'query'>): Promise<Serve
 
 export class Connections {
   readonly #pool: Pool
+  /** Of the lease alone, which must not wait behind acts. */
+  readonly #leasePool: Pool
   readonly #servers: Servers
   /** Of each connection, what it was opened to, and when. */
   readonly #opened = new WeakMap<ClientBase, { server: Server; generation: number }>()
   #accepted: Server | undefined
+  /** Connections that were opened in an earlier one are given up. */
+  #openedIn = 0
   #generation = 0
+  #toldIn = -1
   /** What a connection to a server that is not accepted is answered with. */
   problem: string | undefined
   /** Called where one was met. */
@@ -59,12 +66,14 @@ export class Connections {
   constructor(url: string) {
     this.#servers = new Servers(url)
     const onConnect = async (client: ClientBase): Promise<void> => {
-      const generation = this.#generation
+      const generation = this.#openedIn
       this.#opened.set(client, { server: await serverOf(client), generation })
     }
-    this.#pool = createPool(url, { Client: clientOf(this.#servers), onConnect })
+    const options = { Client: clientOf(this.#servers), onConnect }
+    this.#pool = createPool(url, options)
+    this.#leasePool = createPool(url, { ...options, max: LEASE_CONNECTIONS })
     // A connection that ends while it is idle is replaced by the next act.
-    this.#pool.on('error', () => undefined)
+    for (const pool of [this.#pool, this.#leasePool]) pool.on('error', () => undefined)
   }
 
   get ending(): boolean {
@@ -76,30 +85,37 @@ export class Connections {
     return this.#servers.count > 1
   }
 
-  /** Rises whenever the connections until then are given up: what was read on one of them may be of another time. */
+  /** Rises whenever the server may be another one: what was read before may be of another time. */
   get generation(): number {
     return this.#generation
   }
 
   /** To the server that is accepted. @throws StoreUnavailable where another one answers */
   async connect(): Promise<PoolClient> {
-    const client = await this.connectAny()
+    const client = await this.#current(this.#pool)
     const server = this.#opened.get(client)?.server
     if (server !== undefined && isSame(server, this.#accepted)) return client
-    client.release(true)
-    this.onOther()
+    // Kept: acts will use it once its server is taken over.
+    client.release()
+    if (this.#toldIn !== this.#generation) this.onOther()
+    this.#toldIn = this.#generation
     throw new StoreUnavailable(this.problem ?? NOT_TAKEN_OVER)
   }
 
-  /** To the primary that answers now, whether or not its log is taken over. */
-  async connectAny(): Promise<PoolClient> {
+  /** To the primary that answers now, whether or not its log is taken over: for the lease. */
+  connectAny(): Promise<PoolClient> {
+    return this.#current(this.#leasePool)
+  }
+
+  async #current(pool: Pool): Promise<PoolClient> {
     for (;;) {
       const address = this.#servers.current
-      const client = await this.#pool.connect().catch((error: unknown) => {
-        this.#servers.passOver(address)
+      const client = await pool.connect().catch((error: unknown) => {
+        // All connections were in use: that says nothing of the server.
+        if (!(error instanceof Error && error.message === 'timeout exceeded when trying to connect')) this.#servers.passOver(address)
         throw error
       })
-      if (this.#opened.get(client)?.generation === this.#generation) return client
+      if (this.#opened.get(client)?.generation === this.#openedIn) return client
       client.release(true)
     }
   }
@@ -108,15 +124,22 @@ export class Connections {
     return withConnection(this, (client) => client.query<R>(text, values))
   }
 
+  /** @throws StoreUnavailable where the log is taken over on another server, or the store is closed */
+  mustBeAccepted(server: Server): void {
+    if (this.ending) throw new StoreUnavailable('The store was closed.')
+    if (!isSame(server, this.#accepted)) throw new StoreUnavailable(this.problem ?? NOT_TAKEN_OVER)
+  }
+
   /** From now on acts run on this server alone. */
   accept(server: Server): void {
     this.#accepted = server
     this.problem = undefined
-    this.drop()
+    this.#generation++
   }
 
   /** No connection that was opened until now is used again. */
   drop(): void {
+    this.#openedIn++
     this.#generation++
   }
 
@@ -127,8 +150,8 @@ export class Connections {
     this.drop()
   }
 
-  end(): Promise<void> {
-    return this.#pool.end()
+  async end(): Promise<void> {
+    await Promise.all([this.#pool.end(), this.#leasePool.end()])
   }
 }
 

@@ -6,9 +6,9 @@ import type { ProcessKind } from '../../src/protocol/work.ts'
 import { newRowId } from '../engine/values.ts'
 import type { Ambient } from '../engine/act.ts'
 import { beginChains } from '../revocation/chain.ts'
-import { StoreUnavailable } from '../store.ts'
 import type { BrokerProcess, Elsewhere, Store } from '../store.ts'
 import { allActs } from '../acts.ts'
+import { exportStore } from '../move/export.ts'
 import type { Committed } from '../types.ts'
 import { Connections } from './connections.ts'
 import { ElsewhereWatch } from './elsewhere.ts'
@@ -76,7 +76,7 @@ async function open(pool: Connections, options: PostgresStoreOptions): Promise<S
   return {
     ...allActs(engine),
     ...setBasedActs(engine, pool, fencedBy({ pool, mustBeFenced: presence.mustHold })),
-    ...ownActs(pool, nowMs),
+    ...ownActs(pool, options.url, nowMs),
     onRevoked: (listener) => void committed.subscribe(listener),
     onElsewhere: (listener) => void elsewhere.subscribe(listener),
     wasLost: presence.wasLost,
@@ -155,7 +155,7 @@ function startPresence({ pool, options, ambient, known, elsewhere, announce }: P
 type OwnActs = Pick<Store, 'brokers' | 'backup' | 'checkIntegrity' | 'size'>
 
 /** What is asked of the database as a database. */
-const ownActs = (pool: Connections, nowMs: () => number): OwnActs => ({
+const ownActs = (pool: Connections, url: string, nowMs: () => number): OwnActs => ({
   async brokers() {
     const { rows } = await pool.query<BrokerProcess>(
       `SELECT id, kind, work, host, version, started_at_ms AS "startedAtMs", seen_at_ms AS "seenAtMs" FROM processes
@@ -164,11 +164,7 @@ const ownActs = (pool: Connections, nowMs: () => number): OwnActs => ({
     )
     return rows
   },
-  backup: async () => {
-    throw new StoreUnavailable(
-      'The broker makes no copy of a Postgres database. Back it up with pg_dump, pg_basebackup or your own tool; docs/scale-out.md says how.',
-    )
-  },
+  backup: (path) => exportStore({ url, path, mustBeServedBy: (server) => pool.mustBeAccepted(server) }),
   // Postgres checks its own pages (initdb --data-checksums).
   checkIntegrity: async () => undefined,
   async size() {

@@ -11,7 +11,7 @@ import type { Housekeeping } from '../store.ts'
  */
 
 type Outcome = Awaited<ReturnType<Housekeeping['backup']>>
-type Position = { epoch: string; seq: number }
+export type Position = { epoch: string; seq: number }
 
 /** Pages (of 4 KiB) copied at a time: between two steps the thread's other reads have their turn. */
 const PAGES = 256
@@ -21,12 +21,19 @@ const SYNC_STEPS = 8
 const MOST_PAUSE_MS = 100
 
 /** @param stopped asked between two steps: the copy is given up */
-export async function copyDatabase(file: string, path: string, stopped: () => boolean): Promise<Outcome> {
+export const copyDatabase = (file: string, path: string, stopped: () => boolean): Promise<Outcome> =>
+  placed(path, async (part) => {
+    const at = await copyInto(part, file, stopped)
+    moveLog(file)
+    return at
+  })
+
+/** @param make writes the copy, synced, into a file that is not there yet */
+export async function placed(path: string, make: (part: string) => Promise<Position>): Promise<Outcome> {
   const part = `${path}.part-${randomBytes(6).toString('hex')}`
   try {
     if (existsSync(path)) return { outcome: 'exists' }
-    const at = await copyInto(part, file, stopped)
-    moveLog(file)
+    const at = await make(part)
     // A link fails where there is something of that name; a rename would replace it.
     linkSync(part, path)
     syncFile(dirname(path))

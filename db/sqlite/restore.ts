@@ -116,7 +116,7 @@ function settleFormer(file: string, nowMs: number): number {
 }
 
 /** With the log beside it, where it has one: a data file copied from a stopped machine is as good as a backup. */
-function copyWhole(from: string, to: string): void {
+export function copyWhole(from: string, to: string): void {
   for (const end of ['', '-wal']) {
     if (end !== '' && !existsSync(`${from}${end}`)) continue
     closeSync(openSync(`${to}${end}`, 'wx', 0o600))
@@ -140,7 +140,8 @@ function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerS
   }
 }
 
-function openCopy(copy: string, backup: string): Sqlite {
+/** Brings a copy up to date. @throws StoreUnavailable where it is no whole database of this version or an older one */
+export function openCopy(copy: string, backup: string): Sqlite {
   const rejected = (cause: unknown): StoreUnavailable =>
     cause instanceof StoreUnavailable
       ? new StoreUnavailable(cause.message.replaceAll(copy, backup), { cause })

@@ -11,6 +11,7 @@ import { lines, time } from './show.ts'
 interface Options {
   adopt?: boolean
   nothingLost?: boolean
+  to?: string
   yes?: boolean
 }
 
@@ -21,6 +22,7 @@ export function restoreCommand(program: Command, context: Context): void {
       .description(
         'Put a backup in the place of the store of a broker that is stopped. Every user is signed out: the backup lacks the revocations made since.',
       )
+      .option('--to <url>', 'into this Postgres database, prepared by cmb migrate and empty (default: BROKER_DATABASE_URL; not set: SQLite)')
       .option('--adopt', 'instead of a file: serve from the Postgres database as it is, after a recovery, a loaded dump or a promotion')
       .option('--nothing-lost', 'with --adopt: the database has everything that was acknowledged, so that no user is signed out')
       .option('--yes', 'do not ask')
@@ -28,7 +30,7 @@ export function restoreCommand(program: Command, context: Context): void {
       .action(async (file: string | undefined, options: Options, command: Command) => {
         mustBeOneOf(file, options)
         await agree(context, file, options)
-        const run = file === undefined ? adopt(context, command, options) : restore(context, resolve(file), context.dataDir(command))
+        const run = file === undefined ? adopt(context, command, options) : restore(context, resolve(file), context.dataDir(command), options)
         const restored = await run.catch(inWords)
         const words = (): string => shown(restored, options.nothingLost === true)
         context.print(command, { ...(file !== undefined && { restored: resolve(file) }), ...restored }, words)
@@ -67,12 +69,31 @@ interface Restored {
   log: { epoch: string; seq: number }
   last_revocation_at: number | null
   former_kept_as?: string | null
+  database?: string
 }
 
 const actorOf = ({ terminal }: Context) =>
   ({ kind: 'operator', id: `cmb@${terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64)} (unverified)` }) as const
 
-async function restore(context: Context, backup: string, dataDir: string): Promise<Restored> {
+async function restore(context: Context, backup: string, dataDir: string, { to }: Options): Promise<Restored> {
+  const url = to ?? addressIn(context)
+  return url === undefined ? restoreFile(context, backup, dataDir) : restoreIntoPostgres(context, backup, dataDir, url)
+}
+
+/** Past a pooler, where there is one. */
+function addressIn({ terminal }: Context): string | undefined {
+  const { BROKER_DATABASE_DIRECT_URL: direct, BROKER_DATABASE_URL: shared } = terminal.env
+  return direct || shared || undefined
+}
+
+async function restoreIntoPostgres(context: Context, backup: string, dataDir: string, to: string): Promise<Restored> {
+  const { restoreInto } = await import('../../db/move/restore.ts')
+  const report = (line: string): void => context.terminal.err(`${line}\n`)
+  const restored = await restoreInto({ backup, to, dataDir, actor: actorOf(context), nowMs: systemClock.nowMs, report })
+  return { log: { epoch: restored.epoch, seq: restored.seq }, last_revocation_at: restored.lastRevocationAt ?? null, database: restored.to }
+}
+
+async function restoreFile(context: Context, backup: string, dataDir: string): Promise<Restored> {
   // Loaded only when it is needed: other commands ask the running broker, and open no database.
   const { restoreBackup } = await import('../../db/sqlite/restore.ts')
   const input = { backup, file: join(dataDir, 'broker.db'), actor: actorOf(context), nowMs: systemClock.nowMs() }
@@ -81,17 +102,17 @@ async function restore(context: Context, backup: string, dataDir: string): Promi
 }
 
 async function adopt(context: Context, command: Command, { nothingLost = false }: Options): Promise<Restored> {
-  const { BROKER_DATABASE_DIRECT_URL: direct, BROKER_DATABASE_URL: shared } = context.terminal.env
-  const url = direct || shared
-  if (!url) throw new CommandFailure(EXIT.usage, 'Set BROKER_DATABASE_URL to the database that is to be adopted.')
+  const url = addressIn(context)
+  if (url === undefined) throw new CommandFailure(EXIT.usage, 'Set BROKER_DATABASE_URL to the database that is to be adopted.')
   const { adoptDatabase } = await import('../../db/postgres/adopt.ts')
   const input = { url, actor: actorOf(context), nowMs: systemClock.nowMs, nothingLost, mark: join(context.dataDir(command), 'postgres') }
-  const { lastRevocationAt, ...log } = await adoptDatabase(input)
-  return { log, last_revocation_at: lastRevocationAt ?? null }
+  const { lastRevocationAt, epoch, seq } = await adoptDatabase(input)
+  return { log: { epoch, seq }, last_revocation_at: lastRevocationAt ?? null }
 }
 
 function shown({ log, ...restored }: Restored, nothingLost: boolean): string {
   const facts = lines([
+    ['database', restored.database ?? null],
     ['log', `${log.seq} (epoch ${log.epoch})`],
     ['newest revocation in the backup', time(restored.last_revocation_at)],
     ['what was there is kept as', restored.former_kept_as ?? null],

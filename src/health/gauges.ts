@@ -17,7 +17,9 @@ export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
   metrics.oldestPendingSeconds.reset()
   metrics.guards.reset()
   metrics.sessions.set(sessions)
-  if (config.databaseUrl === undefined) metrics.lastBackupAt.set(await lastBackupAt(store))
+  const backupAt = await lastBackupAt(store)
+  // On Postgres an operator may use its own tools instead, of which the broker knows nothing.
+  if (config.databaseUrl === undefined || backupAt > 0) metrics.lastBackupAt.set(backupAt)
   // cmb backup makes none of Postgres: no alert may wait for one.
   else metrics.lastBackupAt.remove()
   metrics.clockAheadSeconds.set(clockWatch.aheadSeconds())

@@ -3,6 +3,7 @@
  * of other issuers, other types, other algorithms, and of keys that are no longer published.
  */
 import type { KeyState, StoredSigningKey } from '../../db/types.ts'
+import { StoreUnavailable } from '../../db/store.ts'
 import type { KeyActs } from '../../db/store.ts'
 import type { Random } from '../protocol/ids.ts'
 import type { SigningAlg } from '../protocol/names.ts'
@@ -87,7 +88,8 @@ class Ring implements KeyRing {
 
   sign(alg: SigningAlg, typ: string, claims: Record<string, unknown>): string {
     const key = this.#active.get(alg)
-    if (!key) throw new Error(`There is no active ${alg} key.`)
+    // For moments, while keys are made in place of those that a restore has retired.
+    if (!key) throw new StoreUnavailable(`There is no active ${alg} key. Try again; if it lasts, run cmb keys list.`)
     const name = `${key.kid} ${typ}`
     let header = this.#headers.get(name)
     if (header === undefined) {

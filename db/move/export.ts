@@ -1,0 +1,92 @@
+import { closeSync, fsyncSync, openSync } from 'node:fs'
+import type { Client } from 'pg'
+import { pacing } from '../engine/pace.ts'
+import { connectPrimary } from '../postgres/connect-primary.ts'
+import { serverOf } from '../postgres/connections.ts'
+import type { Server } from '../postgres/connections.ts'
+import { readHead } from '../postgres/lineage.ts'
+import { placed } from '../sqlite/backup.ts'
+import type { Position } from '../sqlite/backup.ts'
+import { openTables } from '../sqlite/open.ts'
+import type { Sqlite } from '../sqlite/open.ts'
+import type { Housekeeping } from '../store.ts'
+import { TABLES } from './tables.ts'
+import type { MovedTable } from './tables.ts'
+
+/**
+ * A backup of a store on Postgres, as the database of SQLite: one file, which can be restored into either. It holds what was committed at one
+ * moment. It refuses to write over anything.
+ */
+
+/** Rows that are read, and written, at a time: a few milliseconds of the event loop. */
+const ROWS = 250
+
+export interface ExportInput {
+  url: string
+  path: string
+  /** @throws StoreUnavailable where this is not the server whose log the broker has taken over, or the store was closed: the copy is given up */
+  mustBeServedBy(server: Server): void
+}
+
+export const exportStore = ({ url, path, mustBeServedBy }: ExportInput): ReturnType<Housekeeping['backup']> =>
+  placed(path, async (part) => {
+    // Made by us and not by SQLite, which would go by the umask.
+    const written = openSync(part, 'wx', 0o600)
+    const client = await connectPrimary(url).catch((error: unknown) => {
+      closeSync(written)
+      throw error
+    })
+    try {
+      const at = await copyInto(part, client, async () => mustBeServedBy(await serverOf(client)))
+      fsyncSync(written)
+      return at
+    } finally {
+      closeSync(written)
+      await client.end()
+    }
+  })
+
+async function copyInto(part: string, client: Client, check: () => Promise<void>): Promise<Position> {
+  const db = openTables(part)
+  try {
+    // Nothing is lost where it fails: the file has no name yet. It is synced at the end.
+    db.pragma('journal_mode = DELETE')
+    db.pragma('synchronous = OFF')
+    await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ')
+    await client.query('SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0')
+    const head = await readHead(client)
+    if (head === undefined) throw new Error('The log has no head: the database is damaged. Restore a backup.')
+    for (const table of TABLES) await copyTable(table, db, client, check)
+    keepAuditNumbers(db)
+    await client.query('COMMIT')
+    return head
+  } finally {
+    db.close()
+  }
+}
+
+async function copyTable({ name, columns }: MovedTable, db: Sqlite, client: Client, check: () => Promise<void>): Promise<void> {
+  const list = columns.map((column) => `"${column.name}"`).join(', ')
+  const insert = db.prepare(`INSERT INTO "${name}" (${list}) VALUES (${columns.map(() => '?').join(', ')})`)
+  const insertAll = db.transaction((rows: unknown[][]) => {
+    for (const row of rows) insert.run(...row)
+  })
+  const paced = pacing()
+  await client.query(`DECLARE copied NO SCROLL CURSOR FOR SELECT ${list} FROM "${name}"`)
+  for (;;) {
+    await check()
+    const { rows } = await client.query<unknown[]>({ text: `FETCH ${ROWS} FROM copied`, rowMode: 'array' })
+    insertAll(rows)
+    if (rows.length < ROWS) break
+    await paced()
+  }
+  await client.query('CLOSE copied')
+}
+
+/** No id of the audit log is given again, also where retention has deleted the last one. */
+function keepAuditNumbers(db: Sqlite): void {
+  const last = db.prepare<[], number>("SELECT number FROM chain_heads WHERE log = 'audit'").pluck().get()
+  if (last === undefined) return
+  db.prepare("DELETE FROM sqlite_sequence WHERE name = 'audit'").run()
+  db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('audit', ?)").run(last)
+}

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Actor } from '../../src/protocol/revocation.ts'
+import { newRowId } from '../engine/values.ts'
+import { remember } from '../postgres/adopt.ts'
+import { serverOf } from '../postgres/connections.ts'
+import { readHead } from '../postgres/lineage.ts'
+import { restored } from '../postgres/take-over.ts'
+import { beginChainsOf } from '../sqlite/chains.ts'
+import { createExecutor } from '../sqlite/executor.ts'
+import type { Sqlite } from '../sqlite/open.ts'
+import { copyWhole, openCopy } from '../sqlite/restore.ts'
+import { StoreUnavailable } from '../store.ts'
+import { copyAll } from './move.ts'
+import { rowsOf } from './source.ts'
+import type { Position } from './source.ts'
+import { openTarget } from './target.ts'
+import type { Target } from './target.ts'
+
+/**
+ * Puts a backup into an empty database of Postgres, in one transaction, and begins a new log there, as every restore does. It refuses a
+ * database that a broker has used: a former one is kept by making another.
+ */
+
+export interface RestoreIntoInput {
+  backup: string
+  /** `postgres://…` of a database that is migrated and empty. */
+  to: string
+  /** Of a copy of the backup, while it runs; also where a broker remembers how far the log had come. */
+  dataDir: string
+  actor: Actor
+  nowMs: () => number
+  /** Progress, a line at a time. */
+  report(line: string): void
+}
+
+export interface RestoredInto extends Position {
+  to: string
+  lastRevocationAt: number | undefined
+}
+
+/** @throws StoreUnavailable with what is wrong; nothing was restored then, but where the message says so */
+export async function restoreInto(input: RestoreIntoInput): Promise<RestoredInto> {
+  const { backup, dataDir } = input
+  if (!existsSync(backup)) throw new StoreUnavailable(`There is no file ${backup}.`)
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  const copy = join(dataDir, `restoring-${randomBytes(6).toString('hex')}.db`)
+  try {
+    copyWhole(backup, copy)
+    return await fromCopy(openCopy(copy, backup), input)
+  } finally {
+    for (const end of ['', '-wal', '-shm']) rmSync(`${copy}${end}`, { force: true })
+  }
+}
+
+async function fromCopy(db: Sqlite, input: RestoreIntoInput): Promise<RestoredInto> {
+  try {
+    const target = await openTarget(input.to)
+    try {
+      return await into(target, db, input)
+    } catch (cause) {
+      if (cause instanceof StoreUnavailable) throw cause
+      throw new StoreUnavailable(`The restore failed: ${cause instanceof Error ? cause.message : String(cause)}. Nothing was restored.`, { cause })
+    } finally {
+      await target.close()
+    }
+  } finally {
+    db.close()
+  }
+}
+
+async function into(target: Target, db: Sqlite, { actor, nowMs, report, dataDir }: RestoreIntoInput): Promise<RestoredInto> {
+  const ambient = { nowMs, newId: () => newRowId(nowMs(), randomBytes) }
+  beginChainsOf(
+    db,
+    createExecutor(db, () => undefined),
+    ambient,
+  )
+  const head = db.prepare<[], Position>('SELECT epoch, seq FROM log_head WHERE id = 1').get() ?? { epoch: '', seq: 0 }
+  await target.begin(true)
+  await copyAll({ head, ...rowsOf(db) }, target, report)
+  const begun = await target.run(async (client) => {
+    const [server, own] = [await serverOf(client), await readHead(client)]
+    if (own === undefined) throw new Error('The backup has no log.')
+    return restored({ client, ambient, server, head: own, actor, via: 'command' }, own.seq)
+  })
+  await target.commit('Repeat the command. If it says that the database is in use, the backup was restored: start the brokers.')
+  const { epoch, seq, lastRevocationAt } = begun
+  remember(join(dataDir, 'postgres'), { epoch, seq })
+  return { to: target.name, epoch, seq, lastRevocationAt }
+}
