@@ -72,8 +72,9 @@ async function move(source: Source, target: Target, { nowMs, report }: MoveInput
   const done = source.mark !== undefined && (await target.head())?.epoch === source.head.epoch
   const tables = done ? counted(source) : await copyAll(source, target, report)
   if (!done) {
-    source.committing(target.name, nowMs())
-    await target.addLineage(nowMs())
+    const atMs = nowMs()
+    source.committing(target.name, atMs)
+    await target.addLineage(atMs)
     await target.commit('Repeat the same command: it finds out what became of it, and finishes. Until then no broker starts on the SQLite file.')
   }
   return { to: target.name, log: source.head, tables, keptAs: source.disable(target.name, nowMs()) }
