@@ -532,7 +532,7 @@ export const tenants = sqliteTable('tenants', {
 export const microsoftWork = sqliteTable(
   'microsoft_work',
   {
-    kind: text({ enum: ['check_user', 'revoke_sessions', 'tend_subscription'] }).notNull(),
+    kind: text({ enum: ['check_user', 'revoke_sessions', 'revoke_reported', 'tend_subscription'] }).notNull(),
     tid: text().notNull(),
     /** Of the user; where it is about the tenant, why. */
     oid: text().notNull(),

@@ -72,7 +72,7 @@ export interface SecurityEvent {
 
 /** A row that is held about a user, under the names of its table's columns. */
 export interface HeldRecord {
-  kind: 'user' | 'consent' | 'microsoft_work' | 'audit' | 'history' | 'session' | 'participation' | 'delivery' | 'revocation'
+  kind: 'user' | 'floor' | 'consent' | 'microsoft_work' | 'audit' | 'history' | 'session' | 'participation' | 'delivery' | 'revocation'
   values: Record<string, string | number | null>
 }
 
@@ -406,7 +406,7 @@ export type ProbeFinding =
  * (`oid` says why).
  */
 export interface MicrosoftWork {
-  kind: 'check_user' | 'revoke_sessions' | 'tend_subscription'
+  kind: 'check_user' | 'revoke_sessions' | 'revoke_reported' | 'tend_subscription'
   tid: string
   oid: string
 }

@@ -91,7 +91,7 @@ const askUsers = command((p: Takes<Page & { now: number; nowMs: number }>) => {
 const ofTenant = command((p: Takes<{ tid: string; limit: number }>) => {
   const list = sql`${key.kind}, ${key.tid}, ${key.oid}`
   // All kinds, named: so that the primary key finds the work of one tenant.
-  const isOfTenant = sql`${key.kind} IN ('check_user', 'revoke_sessions', 'tend_subscription') AND ${key.tid} = ${p.tid}`
+  const isOfTenant = sql`${key.kind} IN ('check_user', 'revoke_sessions', 'revoke_reported', 'tend_subscription') AND ${key.tid} = ${p.tid}`
   // Work that a worker has just locked is waited for: none of it may be left where fewer than `limit` rows went.
   return sql`WITH page AS MATERIALIZED (SELECT ${list} FROM ${microsoftWork} WHERE ${isOfTenant} ORDER BY ${list} LIMIT ${p.limit}${forUpdate(microsoftWork)})
     DELETE FROM ${microsoftWork} WHERE (${list}) IN (SELECT ${names(key.kind, key.tid, key.oid)} FROM page)`

@@ -3,7 +3,7 @@ import type { Column, SQL, Table } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { query } from '../engine/statement.ts'
 import type { Fields, Takes } from '../engine/statement.ts'
-import { audit, consents, deliveries, microsoftWork, participants, revocations, securityEvents, sessions, subjects } from '../schema.ts'
+import { audit, consents, deliveries, floors, microsoftWork, participants, revocations, securityEvents, sessions, subjects } from '../schema.ts'
 import { findSubject } from '../session/user.ts'
 import type { UserActs } from '../store.ts'
 import type { HeldRecord } from '../types.ts'
@@ -86,12 +86,18 @@ const ofSession = (sid: Column, p: Takes<Who>): SQL =>
 
 const STAGES: readonly Stage[] = [
   whole('user', subjects, (p) => sql`${subjects.sub} = ${p.sub}`),
+  whole(
+    'floor',
+    floors,
+    (p) =>
+      sql`(${floors.kind} = 'subject' AND ${floors.key} = ${p.sub} OR ${floors.kind} = 'home' AND ${floors.key} = (SELECT ${subjects.homeId} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}))`,
+  ),
   whole('consent', consents, (p) => sql`${consents.sub} = ${p.sub}`),
   whole(
     'microsoft_work',
     microsoftWork,
     (p) => sql`${microsoftWork.tid} = ${p.tid} AND ${microsoftWork.oid} = ${p.oid}
-    AND ${microsoftWork.kind} IN ('check_user', 'revoke_sessions')`,
+    AND ${microsoftWork.kind} IN ('check_user', 'revoke_sessions', 'revoke_reported')`,
   ),
   along('audit', audit, audit.id, (p) => sql`${audit.actorId} = ${p.sub}`),
   along('audit', audit, audit.id, (p) => sql`${audit.target} = ${p.target}`),

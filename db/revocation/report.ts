@@ -24,15 +24,13 @@ const sidOfEvent = query(
 type Input = Parameters<RevocationActs['reportByUser']>[0]
 type Outcome = Awaited<ReturnType<RevocationActs['reportByUser']>>
 
-/** The session that is meant; `none` where the entry tells of a sign-in that was rejected. */
-function* reportedSid({ sub, what }: Input): Act<string | 'none' | undefined> {
-  if ('sid' in what) return what.sid
-  const found = yield* sidOfEvent.get({ sub, ...what.event })
-  return found === undefined ? undefined : (found.sid ?? 'none')
+/** The session that is meant: none where the entry tells of a sign-in that was rejected. Undefined: there is no such entry. */
+function* reportedSid({ sub, what }: Input): Act<{ sid: string | null } | undefined> {
+  return 'sid' in what ? what : yield* sidOfEvent.get({ sub, ...what.event })
 }
 
 interface Reported {
-  sid: string | 'none'
+  sid: string | undefined
   /** The acting session: its user has just entered the password. */
   isFresh: boolean
 }
@@ -48,26 +46,27 @@ function* endSessions(ambient: Ambient, input: Input, { sid, isFresh }: Reported
   return isFresh && named.length > 0 ? named : [...named, ...(yield* endOne(ambient, input, acting))]
 }
 
-function* endOne(ambient: Ambient, { sub, now }: Input, sid: string): Act<Committed[]> {
-  const row = yield* sessionBySid(sid)
-  if (row?.sub !== sub || isRevoked(row)) return []
+function* endOne(ambient: Ambient, { sub, now }: Input, sid: string | undefined): Act<Committed[]> {
+  const row = sid === undefined ? undefined : yield* sessionBySid(sid)
+  if (sid === undefined || row?.sub !== sub || isRevoked(row)) return []
   return [yield* append(ambient, { ...entryOf(sub, now), selector: { kind: 'session', sid } })]
 }
 
 export function* reportByUser(ambient: Ambient, input: Input): Act<Outcome> {
-  const { sub, acting, freshSince, atMicrosoft, address, now } = input
+  const { sub, acting, what, freshSince, atMicrosoft, address, now } = input
   yield* lockHead()
-  const [row, subject, sid] = [yield* sessionBySid(acting), yield* findSubject(sub), yield* reportedSid(input)]
-  if (row?.sub !== sub || !isLive(row, now) || subject === undefined || sid === undefined) return { outcome: 'unknown' }
-  const session = sid === 'none' ? undefined : yield* sessionBySid(sid)
-  if (session !== undefined && session.sub !== sub) return { outcome: 'unknown' }
+  const [row, subject, found] = [yield* sessionBySid(acting), yield* findSubject(sub), yield* reportedSid(input)]
+  if (row?.sub !== sub || !isLive(row, now) || subject === undefined || found === undefined) return { outcome: 'unknown' }
+  const sid = optional(found.sid)
+  const session = sid === undefined ? undefined : yield* sessionBySid(sid)
+  // Retention may have deleted the session of an entry.
+  if (session === undefined ? 'sid' in what : session.sub !== sub) return { outcome: 'unknown' }
   const isFresh = row.authTime > 0 && row.authTime >= freshSince
   const committed = yield* endSessions(ambient, input, { sid, isFresh })
-  if (isFresh && atMicrosoft) yield* askMicrosoft([{ kind: 'revoke_sessions', tid: subject.tid, oid: subject.oid }], ambient.nowMs())
-  const named = sid === 'none' ? undefined : sid
-  yield* recordEvent(ambient, { sub, at: now, kind: 'reported', sid: named, device: session?.device, address })
-  const about = { sub, tid: subject.tid, sid: named, seq: committed[0]?.revocation.seq, name: optional(row.name), username: optional(row.username) }
+  if (isFresh && atMicrosoft) yield* askMicrosoft([{ kind: 'revoke_reported', tid: subject.tid, oid: subject.oid }], ambient.nowMs())
+  yield* recordEvent(ambient, { sub, at: now, kind: 'reported', sid, device: session?.device, address })
+  const about = { sub, tid: subject.tid, sid, seq: committed[0]?.revocation.seq, name: optional(row.name), username: optional(row.username) }
   const pending = yield* emit(ambient, { type: 'user.reported_sign_in', data: { ...about, ip_address: address } })
   const after = yield* sessionBySid(acting)
-  return { outcome: 'reported', committed, pending, sid: named, actingEnded: after === undefined || isRevoked(after) }
+  return { outcome: 'reported', committed, pending, sid, actingEnded: after === undefined || isRevoked(after) }
 }

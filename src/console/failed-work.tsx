@@ -10,6 +10,7 @@ import { plural, when } from './format.ts'
 const WHAT: Record<QueuedMicrosoftWork['kind'], string> = {
   check_user: 'Look at a user',
   revoke_sessions: 'Sign a user out of Microsoft',
+  revoke_reported: 'Sign a user out of Microsoft who reported a sign-in',
   tend_subscription: 'Renew the subscription',
 }
 

@@ -9,7 +9,7 @@ import { graphTenants } from './tenants.ts'
 
 /** @throws GraphProblem: to be tried again */
 export async function doMicrosoftWork(deps: Deps, work: MicrosoftWork): Promise<void> {
-  if (work.kind === 'revoke_sessions') return revokeAtMicrosoft(deps, work)
+  if (work.kind === 'revoke_sessions' || work.kind === 'revoke_reported') return revokeAtMicrosoft(deps, work)
   // Switched off since.
   if (!graphTenants(deps).includes(work.tid)) return undefined
   return work.kind === 'check_user' ? checkUser(deps, work) : tendSubscription(deps, work.tid, work.oid)
@@ -53,10 +53,13 @@ async function end(deps: Deps, sub: string, word: Word): Promise<boolean> {
 
 const count = (deps: Deps, outcome: string): void => deps.metrics.signals.inc({ kind: 'graph_user', outcome })
 
-/** A user has signed out everywhere, and is to be signed out at Microsoft too. Who has signed in here again meanwhile is left alone. */
-async function revokeAtMicrosoft(deps: Deps, { tid, oid }: MicrosoftWork): Promise<void> {
+/**
+ * A user is to be signed out at Microsoft too. One who signed out everywhere, and has signed in here again meanwhile, is left alone; one who
+ * reported a sign-in that was not theirs never is, because the live session may be the attacker's.
+ */
+async function revokeAtMicrosoft(deps: Deps, { kind, tid, oid }: MicrosoftWork): Promise<void> {
   const subject = await deps.store.findSubjectByUser(tid, oid)
-  const since = subject === undefined ? [] : await deps.store.liveSessionsOf(subject.sub, deps.clock.now())
+  const since = subject === undefined || kind === 'revoke_reported' ? [] : await deps.store.liveSessionsOf(subject.sub, deps.clock.now())
   const outcome = since.length > 0 ? 'superseded' : await deps.microsoft.graph.revokeSessions(tid, oid)
   deps.metrics.signals.inc({ kind: 'revoke_at_microsoft', outcome })
   if (outcome === 'asked') deps.log.info('signed_out_at_microsoft', { tid, sub: subject?.sub })

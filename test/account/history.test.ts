@@ -153,7 +153,7 @@ describe('"This wasn’t me"', () => {
     await browser.submit(asked, { everywhere: 'yes', microsoft: 'yes' })
     expect([await state(laptop), await state(phone), await state(tablet)]).toEqual(['ended', 'ended', 'ended'])
     const { tid, oid } = laptop.session.user
-    expect(await rig.store.hasPendingMicrosoftWork({ kind: 'revoke_sessions', tid, oid })).toBe(false)
+    expect(await rig.store.hasPendingMicrosoftWork({ kind: 'revoke_reported', tid, oid })).toBe(false)
   })
 
   test('offers Microsoft’s own sign-out where it is configured for the tenant', async () => {
@@ -162,7 +162,7 @@ describe('"This wasn’t me"', () => {
     expect(asked.text).toContain('Sign out of Microsoft 365 on every device')
     await browser.submit(asked, { microsoft: 'yes' })
     const { tid, oid } = laptop.session.user
-    expect(await rig.store.hasPendingMicrosoftWork({ kind: 'revoke_sessions', tid, oid })).toBe(true)
+    expect(await rig.store.hasPendingMicrosoftWork({ kind: 'revoke_reported', tid, oid })).toBe(true)
     expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
   })
 

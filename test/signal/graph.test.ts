@@ -307,6 +307,21 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     expect(await world.refreshes(again)).toEqual(GOOD)
   })
 
+  test('a user who reported a sign-in that was not theirs is signed out there whoever is signed in here meanwhile: it may be the attacker', async () => {
+    const world = await everywhere('all')
+    const before = world.validFrom()
+    const { rig, alice } = world
+    const now = rig.clock.now()
+    const other = await rig.openSession({ device: 'Safari on iPhone' })
+    const what = { sid: other.session.sid }
+    const asked = { sub: alice.session.sub, acting: alice.session.sid, what, everywhere: false, atMicrosoft: true, freshSince: 0, now }
+    expect(await rig.store.reportByUser(asked)).toMatchObject({ outcome: 'reported', actingEnded: false })
+    expect(await world.pending()).toMatchObject([{ kind: 'revoke_reported' }])
+    await world.ask()
+    expect(await world.signals('revoke_at_microsoft', 'superseded')).toBe(0)
+    expect(world.validFrom()).toBeGreaterThan(before)
+  })
+
   test('after a day it is given up, and is there to be seen', async () => {
     const world = await everywhere('all')
     world.entra.set({ outage: ['graph'] })

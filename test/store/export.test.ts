@@ -33,8 +33,14 @@ async function everything(b: Bench): Promise<{ alice: string; bob: string }> {
     const id = await b.store.appendAudit({ actor: OPERATOR, via: 'command', act: 'revoke', target: `subject ${sub}` })
     await b.store.concludeAudit({ id, outcome: 'done' })
     await b.store.appendAudit({ actor: { kind: 'user', id: sub }, via: 'account', act: 'user.report', target: 'session s_x' })
+    // It raises the floor.
+    await b.store.revoke({
+      selector: { kind: 'session', sid: session.sid },
+      reason: 'reported_by_user',
+      actor: { kind: 'user', id: sub },
+      now: b.now,
+    })
     await b.store.askMicrosoft([{ kind: 'check_user', tid: TENANT, oid: `oid-${who}` }], b.now * 1000)
-    await b.store.revoke({ selector: { kind: 'session', sid: session.sid }, reason: 'signed_out', actor: { kind: 'user', id: sub }, now: b.now })
     await b.signIn(who)
     subs.push(sub)
   }
@@ -50,10 +56,11 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
     const { alice, bob } = await everything(b)
     const { records } = await exported(b, alice)
     const count = (kind: string) => records.filter((one) => one.kind === kind).length
-    const kinds = ['user', 'consent', 'microsoft_work', 'audit', 'history', 'session', 'participation', 'delivery', 'revocation']
+    const kinds = ['user', 'floor', 'consent', 'microsoft_work', 'audit', 'history', 'session', 'participation', 'delivery', 'revocation']
     expect(kinds.map((kind) => [kind, count(kind)])).toEqual([
       ...[
         ['user', 1],
+        ['floor', 1],
         ['consent', 1],
         ['microsoft_work', 1],
         ['audit', 2],

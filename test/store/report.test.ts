@@ -47,7 +47,7 @@ describe.each(STORES)('a user who does not recognize a session, on %s', (_name, 
     const done = expectOutcome(await b.store.reportByUser({ ...reporting(b, laptop, { sid: phone.session.sid }), ...all }), 'reported')
     expect(done.actingEnded).toBe(true)
     expect([await state(b, laptop), await state(b, phone), await state(b, tablet)]).toEqual(['ended', 'ended', 'live'])
-    expect(await b.store.hasPendingMicrosoftWork({ kind: 'revoke_sessions', tid: TENANT, oid: 'oid-alice' })).toBe(false)
+    expect(await b.store.hasPendingMicrosoftWork({ kind: 'revoke_reported', tid: TENANT, oid: 'oid-alice' })).toBe(false)
   })
 
   test('a session of which Microsoft did not say when its user signed in is never fresh', async () => {
@@ -63,7 +63,7 @@ describe.each(STORES)('a user who does not recognize a session, on %s', (_name, 
     const done = expectOutcome(await b.store.reportByUser({ ...reporting(b, laptop, { sid: phone.session.sid }), ...all }), 'reported')
     expect(done.committed.map(({ revocation }) => revocation.selector.kind)).toEqual(['subject'])
     expect([done.actingEnded, await state(b, laptop), await state(b, phone)]).toEqual([true, 'ended', 'ended'])
-    expect(await b.store.hasPendingMicrosoftWork({ kind: 'revoke_sessions', tid: TENANT, oid: 'oid-alice' })).toBe(true)
+    expect(await b.store.hasPendingMicrosoftWork({ kind: 'revoke_reported', tid: TENANT, oid: 'oid-alice' })).toBe(true)
   })
 
   test('by an entry of the history: its session ends; where none is left to end, the acting one, so that the floor is raised', async () => {
@@ -107,6 +107,7 @@ describe.each(STORES)('a user who does not recognize a session, on %s', (_name, 
     for (const asked of [
       reporting(b, laptop, { sid: phone.session.sid }),
       reporting(b, phone, { sid: bob.session.sid }),
+      reporting(b, phone, { sid: 's_nobody' }),
       { ...reporting(b, phone, { sid: bob.session.sid }), acting: bob.session.sid },
       reporting(b, phone, { event: { at: bobs?.at ?? 0, id: bobs?.id ?? '' } }),
     ])
