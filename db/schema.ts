@@ -209,6 +209,8 @@ export const participants = sqliteTable(
     joinedSeq: integer('joined_seq').notNull(),
     /** The latest revocation of this grant; 0 where there is none. */
     grantCutoff: integer('grant_cutoff').notNull().default(0),
+    /** When a sign-in at this client was last completed here; NULL where it took part by token exchange alone. */
+    signedInAt: integer('signed_in_at'),
     /** Until then the user's authentication is recent enough for this client; NULL where it sets no limit, or this grant has ended by it. */
     freshUntil: integer('fresh_until'),
   },

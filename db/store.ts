@@ -145,6 +145,14 @@ export interface NewSession {
   cookieHash: string
 }
 
+/** How many sessions a user may have at once. */
+export interface SessionLimit {
+  most: number
+  /** Ends the oldest, or rejects the sign-in unless the user has chosen (`end`, sids) which sessions end. */
+  whenFull: 'end_oldest' | 'ask'
+  end?: readonly string[] | undefined
+}
+
 export interface NewCode extends CodeGrant {
   codeHash: string
   expiresAt: number
@@ -166,7 +174,10 @@ export interface SignedIn {
  * Why a user who has proved themselves is not signed in. `not_fresh`: a revocation demands a fresh sign-in of them, and this one is not. The
  * first that holds is named, in this order.
  */
-export type SignInRejection = 'locked' | 'not_fresh' | 'session_limit'
+export type SignInRejection =
+  | { why: 'locked' | 'not_fresh' }
+  /** The user has to choose so many of their sessions, which end with the next attempt. */
+  | { why: 'session_limit'; choose: number; among: Session[] }
 
 export interface SignInActs {
   /**
@@ -185,9 +196,10 @@ export interface SignInActs {
     provenSeq: number
     /** The user had not used this browser: written as an event, and as an email to them where `email` allows it. */
     newDevice?: { address?: string | undefined; email?: EmailPolicy | undefined } | undefined
+    limit?: SessionLimit | undefined
     ids: { sub: string; sid: string }
     now: number
-  }): Promise<SignedIn | { outcome: 'rejected'; why: SignInRejection }>
+  }): Promise<SignedIn | ({ outcome: 'rejected' } & SignInRejection)>
   /** Single sign-on: a code for a live session, which counts as activity. A marked, ended or unknown session gets none. */
   issueCode(input: { sid: string; code: NewCode; now: number }): Promise<Standing>
   standingBySid(sid: string, now: number): Promise<Standing>
@@ -257,6 +269,8 @@ export interface TokenActs {
     familyId: string
     /** How old the user's authentication may be for this client: then its grant ends. */
     maxAuthenticationSeconds?: number | undefined
+    /** In how many sessions of the user this client may take part at once: the oldest grants beyond it end. */
+    sessionLimit?: number | undefined
     now: number
   }): Promise<
     | { outcome: 'redeemed'; session: Session; grant: CodeGrant; family: TokenFamily | undefined; rev: number }

@@ -12,6 +12,7 @@ import { freshen } from './age.ts'
 import { addCode } from './code.ts'
 import { meetsFloor } from './floor.ts'
 import { recordEvent } from './history.ts'
+import { makeRoom, mayHaveToEnd } from './limit.ts'
 import { deadlineOf, isLive, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, timeReason } from './row.ts'
 import type { SessionRow } from './row.ts'
 import { announceNewDevice } from './new-device.ts'
@@ -80,11 +81,11 @@ function* endFormer(ambient: Ambient, former: SessionRow, sub: string, now: numb
 type Input = Parameters<SignInActs['signIn']>[0]
 
 /** Once the head of the log is held: a revocation that is not seen here covers the session. */
-function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, provenSeq, now }: Input): Act<SignInRejection | undefined> {
-  return (yield* meetsFloor({ ...user, tid: of.tid }, { provenSeq, authTime, now })) ? undefined : 'not_fresh'
+function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, provenSeq, now }: Input): Act<Rejected | undefined> {
+  return (yield* meetsFloor({ ...user, tid: of.tid }, { provenSeq, authTime, now })) ? undefined : { outcome: 'rejected', why: 'not_fresh' }
 }
 
-type Rejected = { outcome: 'rejected'; why: SignInRejection }
+type Rejected = { outcome: 'rejected' } & SignInRejection
 
 export function* signIn(ambient: Ambient, input: Input): Act<SignedIn | Rejected> {
   const { newDevice } = input
@@ -99,22 +100,25 @@ export function* signIn(ambient: Ambient, input: Input): Act<SignedIn | Rejected
 }
 
 function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
-  const { session: input, code, browserCookieHash, ids, now } = asked
+  const { session: input, code, browserCookieHash, limit, ids, now } = asked
   const user = yield* subjectFor(input.user, ids.sub, now)
   const { sub } = user
   const former = browserCookieHash === undefined ? undefined : yield* formerOf(browserCookieHash, sub, now)
   const renewed = former !== undefined && isRenewed(former, sub, now) ? former : undefined
   // Of a renewed session the head stays free: what revokes it meanwhile covers it.
+  if (renewed === undefined && (yield* mayHaveToEnd(sub, limit, now))) yield* lockHead()
   const head = renewed === undefined ? yield* headOfOpening() : renewed.head
-  const why = yield* rejectionOf(user, asked)
-  if (why !== undefined) return { outcome: 'rejected', why }
+  const rejected = yield* rejectionOf(user, asked)
+  if (rejected !== undefined) return rejected
   if (renewed !== undefined) {
     yield* renew.run({ ...valuesOf(input, now), sid: renewed.sid })
     yield* freshen(renewed, input.authTime)
     if (code !== undefined) yield* addCode(code, { sid: renewed.sid, openedSeq: head })
     return yield* signedIn(renewed.sid, true, [])
   }
-  const committed = former === undefined ? [] : yield* endFormer(ambient, former, sub, now)
+  const made = yield* makeRoom(ambient, sub, limit, now)
+  if (!made.room) return { outcome: 'rejected', why: 'session_limit', choose: made.choose, among: made.among }
+  const committed = [...made.committed, ...(former === undefined ? [] : yield* endFormer(ambient, former, sub, now))]
   const { sid } = ids
   const openedSeq = committed.at(-1)?.revocation.seq ?? head
   yield* open.run({ ...valuesOf(input, now), sid, sub, tid: input.user.tid, openedSeq, probePhase: phaseOf(sid) })

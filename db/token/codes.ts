@@ -11,6 +11,7 @@ import { optional } from '../engine/values.ts'
 import { covers, grantCutoff } from '../revocation/covers.ts'
 import { append } from '../revocation/log.ts'
 import { codes, participants } from '../schema.ts'
+import { lockForClient, makeRoomAtClient } from '../session/limit.ts'
 import { authenticatedAt, lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch } from '../session/row.ts'
 import type { SessionRow } from '../session/row.ts'
 import type { RejectedWhy, TokenActs } from '../store.ts'
@@ -40,9 +41,10 @@ const consume = command(
 const join = command(
   (p: Takes<{ sid: string; clientId: string; now: number; head: number; freshUntil: number | undefined }>) =>
     sql`${insertInto(participants, {
-      ...{ sid: p.sid, clientId: p.clientId, firstAt: p.now, lastAt: p.now, joinedSeq: p.head, freshUntil: p.freshUntil },
+      ...{ sid: p.sid, clientId: p.clientId, firstAt: p.now, lastAt: p.now, joinedSeq: p.head, signedInAt: p.now, freshUntil: p.freshUntil },
     })} ON CONFLICT (${names(participants.sid, participants.clientId)}) DO UPDATE SET ${assign(participants, {
       ...{ lastAt: excluded(participants.lastAt), joinedSeq: excluded(participants.joinedSeq), freshUntil: excluded(participants.freshUntil) },
+      signedInAt: excluded(participants.signedInAt),
     })}`,
 )
 
@@ -95,9 +97,11 @@ function* notRedeemable(code: CodeRow, row: SessionRow | undefined, input: Redem
 const freshUntil = (row: SessionRow, { maxAuthenticationSeconds: most }: Redemption): number | undefined =>
   most === undefined ? undefined : authenticatedAt(row) + most
 
-function* take(code: CodeRow, row: SessionRow, rev: number, input: Redemption): Act<Redeemed> {
+function* take(ambient: Ambient, code: CodeRow, row: SessionRow, input: Redemption): Act<Redeemed> {
   const { sid } = code
-  const { codeHash, clientId, familyId, now } = input
+  const rev = row.head
+  const { codeHash, clientId, familyId, sessionLimit: most, now } = input
+  if (most !== undefined) yield* makeRoomAtClient(ambient, { sid, sub: row.sub, clientId, most, now })
   yield* consume.run({ codeHash, now })
   yield* join.run({ sid, clientId, now, head: rev, freshUntil: freshUntil(row, input) })
   yield* touch(row, undefined, now)
@@ -114,6 +118,7 @@ export function* redeem(ambient: Ambient, input: Redemption): Act<Redeemed> {
   if (!equalInConstantTime(code.clientId, input.clientId)) return rejected('wrong_client')
   if (!verifierIsRight(code.codeChallenge, input.verifier)) return rejected('wrong_verifier')
   if (code.consumedAt !== null) return yield* reuse(ambient, code, input)
+  if (input.sessionLimit !== undefined) yield* lockForClient(code.sid)
   // Before who takes part is looked at: a revocation of this session either sees the new participant, or is seen here.
   yield* lockSession(code.sid)
   const row = yield* sessionBySid(code.sid)
@@ -122,5 +127,5 @@ export function* redeem(ambient: Ambient, input: Redemption): Act<Redeemed> {
   const grant = yield* standingOfGrant.get({ codeHash })
   // Issued after its client was removed, by a broker that had not heard of it: no revocation covers such a code.
   if (grant === undefined || grant.removedAt !== null || covers(grant.cutoff, code.openedSeq)) return rejected('revoked')
-  return yield* take(code, row, row.head, input)
+  return yield* take(ambient, code, row, input)
 }

@@ -7,7 +7,7 @@ import { textsOf, type Texts } from '../page/texts.ts'
 import { reasonClass } from '../protocol/reason-class.ts'
 import type { Reason } from '../protocol/revocation.ts'
 import { isFresh } from '../session/fresh.ts'
-import { moment } from './times.ts'
+import { moment } from '../page/times.ts'
 
 /** The security history: a user's sign-ins, rejected ones and ends of sessions. It shows addresses only to a user who signed in recently. */
 

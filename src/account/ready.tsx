@@ -6,7 +6,7 @@ import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
 import type { ClientMetadata } from '../protocol/client-metadata.ts'
 import { ACR_MFA, GRANT } from '../protocol/names.ts'
-import { ago } from './times.ts'
+import { ago } from '../page/times.ts'
 
 /** "Check your account is ready": three questions, answered only about the reader, and only after they have signed in. */
 

@@ -12,7 +12,7 @@ import { addressOf } from '../session/address.ts'
 import { FRESH_SECONDS, isFresh } from '../session/fresh.ts'
 import { forged } from './forged.ts'
 import { EventFacts, PROVE_FIRST, readEntryName } from './history.tsx'
-import { moment } from './times.ts'
+import { moment } from '../page/times.ts'
 
 /**
  * "This wasn't me": one confirmation ends a session that its user does not recognize, and tells the operators. It refuses to end other sessions,

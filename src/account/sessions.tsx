@@ -6,7 +6,7 @@ import { Button, Facts, HiddenFields, LinkButton, Names } from '../page/componen
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
-import { ago, moment } from './times.ts'
+import { ago, moment } from '../page/times.ts'
 
 /** "Where am I signed in": a user's own live sessions, each with a way to end it. */
 

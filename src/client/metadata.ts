@@ -62,6 +62,7 @@ const wireSchema = (loopback: boolean) =>
     app_role: z.string().min(1).max(120).optional(),
     consent_required: z.boolean().default(false),
     default_max_age: z.int('a whole number of seconds').min(0).optional(),
+    session_limit: z.int('a whole number').min(1, 'at least 1').max(1000, 'at most 1000').optional(),
     max_authentication_age: z.int('a whole number of seconds').min(300, 'at least 300').max(7_776_000, 'at most 7776000').optional(),
     allowed_origins: z.array(originSchema(loopback)).default([]),
   })
@@ -149,6 +150,7 @@ function fromWire(wire: Wire, clientId: string): ClientMetadata {
     ...(wire.app_role !== undefined && { appRole: wire.app_role }),
     consentRequired: wire.consent_required,
     ...(wire.default_max_age !== undefined && { maxAuthAgeSeconds: wire.default_max_age }),
+    ...(wire.session_limit !== undefined && { sessionLimit: wire.session_limit }),
     ...(wire.max_authentication_age !== undefined && { maxAuthenticationSeconds: wire.max_authentication_age }),
     allowedOrigins: unique(wire.allowed_origins),
   }
@@ -184,6 +186,7 @@ export function toWire(client: Pick<Client, 'clientId' | 'metadata'>): Record<st
     app_role: m.appRole,
     consent_required: m.consentRequired,
     default_max_age: m.maxAuthAgeSeconds,
+    session_limit: m.sessionLimit,
     max_authentication_age: m.maxAuthenticationSeconds,
     allowed_origins: m.allowedOrigins,
   }

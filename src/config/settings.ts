@@ -235,6 +235,22 @@ const limits = {
 
 /** What a session needs beside the time that it lasts. */
 const sessionRules = {
+  most: setting({
+    name: 'BROKER_SESSION_LIMIT',
+    section: 'sessions',
+    defaultText: 'none',
+    schema: parse.whole(1, 1000),
+    example: '5',
+    text: 'How many sessions (browsers) one user may have at once.',
+  }),
+  whenFull: setting({
+    name: 'BROKER_SESSION_LIMIT_POLICY',
+    section: 'sessions',
+    default: 'end_oldest',
+    schema: parse.whenFull,
+    example: 'ask',
+    text: 'What a sign-in beyond the limit does. `end_oldest`: the oldest session ends. `ask`: the user chooses on a page which session ends, or does not sign in.',
+  }),
   maxAuthenticationSeconds: setting({
     name: 'BROKER_MAX_AUTHENTICATION_AGE',
     section: 'sessions',

@@ -51,6 +51,7 @@ export const REASON: Record<Reason, string> = {
   reported_by_user: 'The user reported it: "This wasn’t me"',
   restored: 'Restored from a backup',
   replaced: 'Somebody else signed in there',
+  session_limit: 'The user reached their limit of sessions',
 }
 
 export const STATE: Record<Delivery['state'], { words: string; tag: string }> = {

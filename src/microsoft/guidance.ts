@@ -81,11 +81,6 @@ const GUIDANCE = {
     offers: ANOTHER,
     error: 'access_denied',
   },
-  session_limit: {
-    operator: 'The user has as many sessions as are allowed at once.',
-    offers: AGAIN,
-    error: 'access_denied',
-  },
   blocked_by_policy: {
     operator: 'A Conditional Access policy blocks the sign-in.',
     offers: ANOTHER,

@@ -41,6 +41,8 @@ export interface ClientMetadata {
   consentRequired: boolean
   /** Every sign-in here needs an authentication no older than this. */
   maxAuthAgeSeconds?: number
+  /** In so many sessions of one user it may take part at once: of more, the oldest grant ends. */
+  sessionLimit?: number
   /** The grant of a user whose authentication at Microsoft is older ends; the session stays. */
   maxAuthenticationSeconds?: number
   /** Origins of browser code that may call the token endpoint (public clients). */

@@ -33,6 +33,7 @@ const CLASS_OF: Record<Reason, ReasonClass> = {
   reported_by_user: 'ended_elsewhere',
   restored: 'administrator',
   replaced: 'signed_out',
+  session_limit: 'ended_elsewhere',
 }
 
 export const reasonClass = (reason: Reason): ReasonClass => CLASS_OF[reason]

@@ -36,6 +36,7 @@ export const REASONS = [
   'reported_by_user',
   'restored',
   'replaced',
+  'session_limit',
 ] as const
 export type Reason = (typeof REASONS)[number]
 
@@ -69,6 +70,7 @@ export const RAISES_FLOOR: Readonly<Record<Reason, boolean>> = {
   reported_by_user: true,
   restored: true,
   replaced: false,
+  session_limit: false,
 }
 
 /** A revoked grant or client is no word about how its users signed in. */

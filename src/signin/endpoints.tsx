@@ -16,6 +16,7 @@ import { grantingConsentPage, stalePage } from './pages.tsx'
 import { pushRequest, usePushed } from './pushed.ts'
 import { asRegistered, clientOf } from './request.ts'
 import { type Errand, open } from './sealed.ts'
+import { endAndSignIn } from './session-limit.ts'
 import { visitMicrosoft } from './to-microsoft.ts'
 
 /**
@@ -59,6 +60,7 @@ function pages(deps: Deps): Hono {
   })
   endpoints.get('/signin/consent', (c) => askConsent(deps, c, c.req.query('request'), deps.clock.now()))
   endpoints.post('/signin/consent', limit, async (c) => decideConsent(deps, c, await form(c), deps.clock.now()))
+  endpoints.post('/signin/session-limit', limit, async (c) => endAndSignIn(deps, c, await form(c), deps.clock.now()))
   endpoints.get('/signin/granting-consent', (c) => grantingConsentPage(deps, c))
   endpoints.onError(pageErrors(deps, (t) => t.signIn.notSaved))
   return endpoints

@@ -6,6 +6,7 @@ import type { GuidanceKey } from '../microsoft/guidance.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { isAsserted, judgeMfa, mfaPolicy } from './mfa.ts'
 import { clientOf, type SignInRequest } from './request.ts'
+import { authenticationLimit, isTooOld } from './re-entry.ts'
 import { enteredSince, mayAskAgain } from './fresh.ts'
 import type { Demand, Visit } from './sealed.ts'
 
@@ -29,7 +30,7 @@ export async function judge(deps: Deps, visit: Visit, identity: MicrosoftIdentit
       ? { admitted: false, demand: 'context', ask: { tid: identity.user.tid, authContext: policy.id } }
       : { admitted: false, guidance: 'mfa_not_proved' }
   }
-  if (!isFresh(visit, identity, now)) return notFresh(visit, identity)
+  if (!isFresh(visit, identity, now) || isTooOld(identity, authenticationLimit(deps, visit.errand, tenant), now)) return notFresh(visit, identity)
   const rejected = visit.errand.kind === 'instance' ? await judgeRequest(deps, visit.errand.request, identity) : undefined
   if (rejected !== undefined) return { admitted: false, guidance: rejected }
   // OpenID Connect Core 1.0 §5.5.1.1: an essential acr that cannot be had is an error, not a lesser sign-in.

@@ -1,10 +1,10 @@
 import type { Context } from 'hono'
-import type { NewSession, SignedIn, SignInRejection } from '../../db/store.ts'
+import type { SignedIn, SignInRejection } from '../../db/store.ts'
 import type { Session, Tenant } from '../../db/types.ts'
 import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
-import { newSid, newSub } from '../protocol/ids.ts'
+import { newId, newSid, newSub } from '../protocol/ids.ts'
 import { emailPolicy } from '../revocation/email-policy.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { accountChosen } from '../session/chooser.ts'
@@ -22,13 +22,10 @@ import { type NotAdmitted, notAdmitted, signInFrom } from './not-admitted.ts'
 import { guidancePage, stalePage } from './pages.tsx'
 import { answerInstance } from './reply.tsx'
 import { clientOf, type SignInRequest } from './request.ts'
-import type { Visit } from './sealed.ts'
+import type { Entry, Visit } from './sealed.ts'
+import { limitPage } from './session-limit-page.tsx'
 
 /** Opens or renews the session of a user who is admitted, with its code, in one transaction. What the store rejects gets a page. */
-
-/** What the store rejects, in words; a floor that was found on return leads on to Microsoft by itself. */
-const ofRejection = (why: SignInRejection, visit: Visit, identity: MicrosoftIdentity): NotAdmitted =>
-  why === 'not_fresh' ? notFresh(visit, identity) : { admitted: false, guidance: why === 'locked' ? 'locked_here' : why }
 
 /** What Microsoft has proved, and what tokens may say of it. */
 interface Proved {
@@ -38,32 +35,52 @@ interface Proved {
   amr: string[] | undefined
 }
 
+type Rejected = Exclude<SignInRejection, { why: 'session_limit' }>['why'] | 'tenant_not_connected'
+
+/** In words; a floor that was found on return leads on to Microsoft by itself. */
+const ofRejection = (why: Rejected, visit: Visit, identity: MicrosoftIdentity): NotAdmitted =>
+  why === 'not_fresh' ? notFresh(visit, identity) : { admitted: false, guidance: why === 'locked' ? 'locked_here' : why }
+
 export async function openSession(deps: Deps, c: Context, visit: Visit, proved: Proved, now: number): Promise<Response> {
-  const { errand } = visit
   const { identity } = proved
+  const session = newSession(deps, c, visit, proved, now)
+  const entry: Entry = { id: newId(deps.random), errand: visit.errand, session, provenSeq: provenBy(visit, identity) }
+  return enter(deps, c, entry, { now }, (why) => notAdmitted(deps, c, visit, identity, ofRejection(why, visit, identity), now))
+}
+
+/** @param end sessions that the user chose to end, where they have too many */
+export async function enter(
+  deps: Deps,
+  c: Context,
+  entry: Entry,
+  { end, now }: { end?: readonly string[]; now: number },
+  rejected: (why: Rejected) => Response | Promise<Response>,
+): Promise<Response> {
+  const { errand, session, provenSeq } = entry
   const request = errand.kind === 'instance' ? errand.request : undefined
   const asks = request !== undefined && (clientOf(deps, request).metadata.consentRequired || request.prompt.includes('consent'))
   const made = request === undefined || asks ? undefined : newCode(deps.random, request, now)
   const cookie = newSessionCookie(deps.random)
-  const provenSeq = provenBy(visit, identity)
+  const { most, whenFull } = deps.config.sessionRules
   const answer = await deps.store.signIn({
-    session: newSession(deps, c, proved, cookie.hash, now),
+    session: { ...session, cookieHash: cookie.hash },
     code: made?.row,
     browserCookieHash: sessionCookieHash(c),
-    ...where(deps, c, visit, identity, now),
-    provenSeq: Math.max(provenSeq, provenBefore(deps, c, identity.user)),
+    ...where(deps, c, entry, now),
+    provenSeq: Math.max(provenSeq, provenBefore(deps, c, session.user)),
+    limit: most === undefined ? undefined : { most, whenFull, end },
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
     now,
   })
-  const removed = (await deps.store.findTenant(identity.user.tid))?.removedAt !== undefined
+  const removed = (await deps.store.findTenant(session.user.tid))?.removedAt !== undefined
   if (answer.outcome === 'rejected') {
-    const judgement = removed ? ({ admitted: false, guidance: 'tenant_not_connected' } as const) : ofRejection(answer.why, visit, identity)
-    return notAdmitted(deps, c, visit, identity, judgement, now)
+    if (removed) return rejected('tenant_not_connected')
+    return answer.why === 'session_limit' ? tooMany(deps, c, entry, answer, now) : rejected(answer.why)
   }
   // Removed since it was judged: the revocation came before this session and does not cover it.
   if (removed) return tooLate(deps, c, answer.session, errand, now)
   setSessionCookie(c, cookie.value, answer.session.staySignedIn ? { staySignedInUntil: answer.session.absoluteAt } : {})
-  keepProof(deps, c, identity.user, provenSeq)
+  keepProof(deps, c, session.user, provenSeq)
   recordSignIn(deps, c, answer, request?.clientId, now)
   if (errand.kind === 'own') return c.redirect(errand.returnTo, 303)
   if (made !== undefined) return answerInstance(deps, c, errand.request.reply, { code: made.code })
@@ -71,10 +88,16 @@ export async function openSession(deps: Deps, c: Context, visit: Visit, proved: 
 }
 
 /** Where the sign-in comes from, and whether the user has not used this browser yet. */
-function where(deps: Deps, c: Context, { errand }: Visit, { user }: MicrosoftIdentity, now: number) {
+function where(deps: Deps, c: Context, { errand, session: { user } }: Entry, now: number) {
   const from = signInFrom(deps, c, errand)
   if (isKnownDevice(deps, c, user, now)) return { from }
   return { from, newDevice: { address: from.address, email: emailPolicy(deps.config) } }
+}
+
+/** The sign-in waits for the user's choice, under a new id: each form is used once. */
+function tooMany(deps: Deps, c: Context, entry: Entry, full: { choose: number; among: Session[] }, now: number): Response {
+  deps.metrics.signIns.inc({ outcome: 'session_limit' })
+  return limitPage(deps, c, { ...entry, id: newId(deps.random) }, full, now)
 }
 
 /** What the browser, the log and the metrics keep of it. */
@@ -93,13 +116,14 @@ async function tooLate(deps: Deps, c: Context, { sid }: Session, errand: Visit['
   return guidancePage(deps, c, { key: 'tenant_not_connected', errand, now })
 }
 
-function newSession(deps: Deps, c: Context, { identity, tenant, acr, amr }: Proved, cookieHash: string, now: number): NewSession {
+function newSession(deps: Deps, c: Context, visit: Visit, { identity, tenant, acr, amr }: Proved, now: number): Entry['session'] {
   const { user } = identity
   const limits = sessionLimits(deps.config, tenant, identity.staySignedIn)
   return {
     user,
     // 0: Microsoft did not say. The time of the token is no time of a sign-in.
     authTime: identity.authTime ?? 0,
+    visitStartedAt: visit.startedAt,
     idleSeconds: limits.idleSeconds,
     absoluteAt: Math.min(now + limits.absoluteSeconds, (identity.authTime ?? now) + (maxAuthenticationSeconds(deps.config, tenant) ?? Infinity)),
     acr,
@@ -110,7 +134,6 @@ function newSession(deps: Deps, c: Context, { identity, tenant, acr, amr }: Prov
     loginHintSealed: identity.loginHint === undefined ? undefined : sealForSession(deps.sealer, 'login_hint', user, identity.loginHint),
     microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', user, identity.cache),
     device: deviceName(c.req.header('user-agent')),
-    cookieHash,
   }
 }
 

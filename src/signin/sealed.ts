@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
+import type { NewSession } from '../../db/store.ts'
 import type { Deps } from '../deps.ts'
 import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { newSecret } from '../protocol/ids.ts'
@@ -41,6 +42,15 @@ export interface Visit {
   asked?: readonly Demand[] | undefined
 }
 
+/** A sign-in that Microsoft has proved and the store has not admitted yet. */
+export interface Entry {
+  id: string
+  errand: Errand
+  session: Omit<NewSession, 'cookieHash'>
+  /** The head of the log when this visit departed, where it was fresh; 0: it was not. */
+  provenSeq: number
+}
+
 interface Travels {
   /** To be taken up again from any browser, like the address of /authorize itself. */
   again: Errand
@@ -48,12 +58,14 @@ interface Travels {
   start: Errand
   /** In the form that asks for consent, once everything else was checked for that session. */
   consent: { request: SignInRequest; sid: string }
+  /** In the form that asks which session ends, where a user has as many as are allowed. */
+  limit: Entry
   /** As Microsoft's `state`. */
   visit: Visit
 }
 
-const SECONDS: Record<keyof Travels, number> = { again: 86_400, start: 3600, consent: 600, visit: 600 }
-const BOUND: Record<keyof Travels, boolean> = { again: false, start: true, consent: true, visit: true }
+const SECONDS: Record<keyof Travels, number> = { again: 86_400, start: 3600, consent: 600, limit: 600, visit: 600 }
+const BOUND: Record<keyof Travels, boolean> = { again: false, start: true, consent: true, limit: true, visit: true }
 
 interface Envelope<T> {
   until: number

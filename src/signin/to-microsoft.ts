@@ -7,9 +7,11 @@ import { newId, newSecret } from '../protocol/ids.ts'
 import { mustChooseAccount } from '../session/chooser.ts'
 import { currentStanding, endedElsewhere } from '../session/current.ts'
 import { knownUser } from '../session/known-user.ts'
+import { lowest } from '../session/limits.ts'
 import { openFromSession } from '../session/sealed.ts'
 import { mfaPolicy } from './mfa.ts'
 import { guidancePage } from './pages.tsx'
+import { authenticationLimit } from './re-entry.ts'
 import { clientOf } from './request.ts'
 import { type Demand, type Errand, seal, type Visit } from './sealed.ts'
 import { wantsFresh } from './session-serves.ts'
@@ -69,16 +71,17 @@ async function whatToAsk(
   { login, another }: { login: boolean; another: boolean },
 ): Promise<Ask> {
   const tid = onlyTenant(deps, errand)
-  const policy = mfaPolicy(deps.config, tid === undefined ? undefined : await deps.store.findTenant(tid))
+  const tenant = tid === undefined ? undefined : await deps.store.findTenant(tid)
+  const policy = mfaPolicy(deps.config, tenant)
   const authContext = policy?.kind === 'auth_context' ? policy.id : undefined
   const request = errand.kind === 'instance' ? errand.request : undefined
   // Asked for by the user, owed to one who signed out, or wanted by the instance: stronger than a hint, which does not go with it.
   const chooses = another || mustChooseAccount(c) || request?.prompt.includes('select_account') === true
   const loginHint = chooses ? undefined : await hintFor(deps, c, errand, now)
+  const maxAgeSeconds = lowest(request?.maxAgeSeconds, authenticationLimit(deps, errand, tenant))
   // Where no authentication context can be asked for, entering the credentials anew is how Entra comes to ask for a second factor.
-  if (login || (request?.acr && authContext === undefined))
-    return { prompt: 'login', loginHint, maxAgeSeconds: request?.maxAgeSeconds, authContext, tid }
-  return { ...(loginHint === undefined ? { prompt: 'select_account' } : { loginHint }), authContext, tid }
+  if (login || (request?.acr && authContext === undefined)) return { prompt: 'login', loginHint, maxAgeSeconds, authContext, tid }
+  return { ...(loginHint === undefined ? { prompt: 'select_account' } : { loginHint }), maxAgeSeconds, authContext, tid }
 }
 
 /** Where an instance is for one tenant's users alone, nobody else's sign-in page is shown. */

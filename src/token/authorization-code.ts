@@ -19,6 +19,7 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
     verifier: params.get('code_verifier'),
     familyId: newId(deps.random),
     maxAuthenticationSeconds: client.metadata.maxAuthenticationSeconds,
+    sessionLimit: client.metadata.sessionLimit,
     now,
   })
   if (redeemed.outcome === 'reused') {

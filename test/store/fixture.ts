@@ -6,7 +6,7 @@ import { afterEach } from 'vitest'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
-import type { NewCode, NewSession, Store } from '../../db/store.ts'
+import type { NewCode, NewSession, SessionLimit, Store } from '../../db/store.ts'
 import type { Committed, DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
@@ -54,6 +54,8 @@ export interface Bench {
   now: number
   client(clientId: string, metadata?: Partial<ClientMetadata>): Promise<string>
   signIn(who?: string, options?: SignInOptions): Promise<SignedIn>
+  /** The same, which may be rejected. */
+  tryToSignIn(who?: string, options?: SignInOptions): Promise<Awaited<ReturnType<Store['signIn']>> & { cookie: string }>
   /** Single sign-on at a client and the exchange of its code. */
   exchange(sid: string, clientId: string, scope?: string): Promise<{ family: TokenFamily | undefined; rev: number }>
   refresh(family: TokenFamily, generation?: number, replayWindowSeconds?: number): ReturnType<Store['rotateRefreshToken']>
@@ -72,6 +74,7 @@ export interface SignInOptions {
   code?: NewCode
   /** Not given: the sign-in is as fresh as can be. */
   provenSeq?: number
+  limit?: SessionLimit | undefined
 }
 
 export interface SignedIn {
@@ -158,18 +161,20 @@ export async function bench(under: StoreUnderTest): Promise<Bench> {
       await b.store.putClient({ clientId, source: 'command', metadata: metadataOf(clientId, metadata), now: b.now })
       return clientId
     },
-    async signIn(who = 'alice', { browser, tid = TENANT, session, code, provenSeq = Number.MAX_SAFE_INTEGER } = {}) {
+    async tryToSignIn(who = 'alice', { browser, tid = TENANT, session, code, provenSeq = Number.MAX_SAFE_INTEGER, limit } = {}) {
       const cookie = random()
       const done = await b.store.signIn({
         session: { ...newSession(who, tid, cookie, b.now), ...session },
         code,
         browserCookieHash: browser === undefined ? undefined : sha(browser),
         provenSeq,
+        limit,
         ids: { sub: random('u_'), sid: random('s_') },
         now: b.now,
       })
-      return { ...expectOutcome(done, 'signed_in'), cookie }
+      return { ...done, cookie }
     },
+    signIn: async (who, options) => expectOutcome(await b.tryToSignIn(who, options), 'signed_in'),
     async exchange(sid, clientId, scope = 'openid offline_access') {
       const code = codeFor(clientId, b.now, { scope })
       const standing = await b.store.issueCode({ sid, code, now: b.now })

@@ -127,10 +127,6 @@ export const en = {
       title: 'You cannot sign in to Case Manager now',
       read: ['Signing in with this account is locked in Case Manager. Ask your administrator.'],
     },
-    session_limit: {
-      title: 'You are signed in too many times',
-      read: ['Your account has as many sign-ins as are allowed at once. Sign out on another device, then try again.'],
-    },
     blocked_by_policy: {
       title: 'Your organization does not allow this sign-in',
       read: ['A policy of your organization does not allow signing in from this device, place or app. Ask your administrator what is needed.'],
@@ -339,6 +335,15 @@ export const en = {
       device: 'Every Case Manager that you opened in this browser is being signed out now.',
       everywhere: 'Every Case Manager on every device is being signed out now.',
     },
+  },
+
+  sessionLimit: {
+    title: 'You are signed in too many times',
+    most: (most: number) => `You can be signed in on ${most} ${most === 1 ? 'device' : 'devices'} at once. Sign out somewhere to sign in here.`,
+    choose: (count: number) => (count === 1 ? 'Which sign-in ends?' : `Choose ${count} sign-ins to end`),
+    lastUsed: (lastUsed: string) => `Last used ${lastUsed}`,
+    end: 'Sign out there and sign in here',
+    back: 'Do not sign in',
   },
 
   sessions: {

@@ -1,4 +1,4 @@
-import type { Texts } from '../page/texts.ts'
+import type { Texts } from './texts.ts'
 
 /** Times on users' pages. The broker does not know the reader's time zone: near times are shown by distance, far ones in UTC. */
 

@@ -1,0 +1,1 @@
+ALTER TABLE `participants` ADD `signed_in_at` integer;

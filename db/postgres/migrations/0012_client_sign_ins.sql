@@ -1,0 +1,1 @@
+ALTER TABLE "broker"."participants" ADD COLUMN "signed_in_at" bigint;

@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest'
+import { createRig, type Rig } from '../rig.ts'
+import { authorizePath, createBrowser, delivered, fieldsOf, signIn } from './browser.ts'
+
+/** The limit of sessions, as a user meets it. */
+
+async function limited(whenFull: 'end_oldest' | 'ask', most = 1, metadata: Parameters<Rig['register']>[1] = {}) {
+  const rig = await createRig()
+  Object.assign(rig.config.sessionRules, { most, whenFull })
+  const client = await rig.register('Sydney', metadata)
+  const desk = createBrowser(rig)
+  await signIn(rig, desk, authorizePath(client))
+  rig.clock.advance(7200)
+  const phone = createBrowser(rig)
+  const live = async () => (await rig.store.searchSessions({ now: rig.clock.now(), limit: 10 })).map(({ session }) => session.sid)
+  const reasons = async () => (await rig.store.listRevocations({ limit: 10 })).map(({ reason }) => reason)
+  return { rig, client, desk, phone, live, reasons }
+}
+
+describe('a sign-in beyond the limit of sessions', () => {
+  test('end_oldest: the oldest session ends, and the browser that had it is asked for no password', async () => {
+    const { rig, client, desk, phone, live, reasons } = await limited('end_oldest')
+    const [first] = await live()
+    expect(delivered(await signIn(rig, phone, authorizePath(client)))).toHaveProperty('code')
+    expect(await live()).not.toContain(first)
+    expect(await reasons()).toEqual(['session_limit'])
+    // It raises no floor: an ordinary sign-in is enough.
+    rig.microsoft.next = { authTime: rig.clock.now() - 600 }
+    expect(delivered(await signIn(rig, desk, authorizePath(client)))).toHaveProperty('code')
+  })
+
+  test('ask: the user chooses which session ends, or goes back; the form is used once', async () => {
+    const { rig, client, phone, live, reasons } = await limited('ask')
+    const [first = ''] = await live()
+    const full = await signIn(rig, phone, authorizePath(client))
+    expect(full.status).toBe(403)
+    expect(full.text).toContain('You are signed in too many times')
+    expect(full.text).toContain('2 hours ago')
+    expect(await live()).toEqual([first])
+    expect(phone.cookies.get('__Host-cmb_session')).toBeUndefined()
+    const fields = { ...fieldsOf(full.html), end: first }
+    const answer = delivered(await phone.post('/signin/session-limit', new URLSearchParams(fields)))
+    expect(answer).toHaveProperty('code')
+    expect(await reasons()).toEqual(['session_limit'])
+    expect(await live()).toHaveLength(1)
+    // A sign-out on this device raises no floor, and the form signs nobody in again.
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: (await live())[0] ?? '' },
+      reason: 'signed_out',
+      actor: { kind: 'user', id: 'u' },
+      now: rig.clock.now(),
+    })
+    expect((await phone.post('/signin/session-limit', new URLSearchParams(fields))).status).toBe(409)
+    expect(await live()).toEqual([])
+  })
+
+  test('the form is good for ten minutes, in that browser, from our own page', async () => {
+    const { rig, client, phone, live } = await limited('ask')
+    const [first = ''] = await live()
+    const fields = { ...fieldsOf((await signIn(rig, phone, authorizePath(client))).html), end: first }
+    const another = createBrowser(rig)
+    await another.get(authorizePath(client))
+    const send = async (browser: typeof phone, changes: Record<string, string> = {}) =>
+      (await browser.post('/signin/session-limit', new URLSearchParams({ ...fields, ...changes }))).status
+    expect([await send(another), await send(phone, { csrf: 'x' }), await send(phone, { request: 'x' })]).toEqual([400, 400, 400])
+    rig.clock.advance(601)
+    expect(await send(phone)).toBe(400)
+    expect(await live()).toEqual([first])
+  })
+
+  test('what came meanwhile counts: a revocation of the user, and another session in the place that was chosen', async () => {
+    const { rig, client, desk, phone, live } = await limited('ask', 2)
+    await signIn(rig, createBrowser(rig), authorizePath(client))
+    const [second = '', first = ''] = await live()
+    const fields = { ...fieldsOf((await signIn(rig, phone, authorizePath(client))).html), end: first }
+    // Another sign-in takes the place; the choice would still leave one too many.
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: first },
+      reason: 'signed_out',
+      actor: { kind: 'user', id: 'u' },
+      now: rig.clock.now(),
+    })
+    await signIn(rig, createBrowser(rig), authorizePath(client))
+    const again = await phone.post('/signin/session-limit', new URLSearchParams(fields))
+    expect(again.text).toContain('You are signed in too many times')
+    expect(await live()).toHaveLength(2)
+    const sub = (await rig.store.standingBySid(second, rig.clock.now())) as { session: { sub: string } }
+    await rig.store.revoke({
+      selector: { kind: 'subject', sub: sub.session.sub },
+      reason: 'signed_out_everywhere',
+      actor: { kind: 'user', id: sub.session.sub },
+      now: rig.clock.now(),
+    })
+    const rejected = await phone.post('/signin/session-limit', new URLSearchParams({ ...fieldsOf(again.html), end: second }))
+    expect(rejected.headers.get('location')).toContain('/signin/continue')
+    expect(await live()).toEqual([])
+    expect(desk.cookies.get('__Host-cmb_session')).toBeDefined()
+  })
+
+  test('a client’s own session_limit ends its oldest grant alone', async () => {
+    const { rig, client, phone, live, reasons } = await limited('end_oldest', 10, { sessionLimit: 1 })
+    const [first = ''] = await live()
+    const tokens = await rig.signInAt(first, client)
+    await signIn(rig, phone, authorizePath(client))
+    const second = (await live()).find((sid) => sid !== first) ?? ''
+    await rig.signInAt(second, client)
+    expect(await reasons()).toEqual(['session_limit'])
+    expect(await live()).toHaveLength(2)
+    const refreshed = await rig.post(
+      '/token',
+      { grant_type: 'refresh_token', refresh_token: tokens.refresh_token ?? '' },
+      { authorization: client.basic },
+    )
+    expect(await refreshed.json()).toMatchObject({ error: 'invalid_grant' })
+  })
+})
