@@ -46,20 +46,27 @@ function otherUser(): { uid: number; gid: number } | undefined {
 
 export interface PostgresServer {
   dir: string
-  pid: number
+  readonly pid: number
   /** Of the superuser. */
   url(database: string): string
   /** As a crash: SIGKILL to the server. Its processes have ended when this answers. */
   kill(): Promise<void>
+  /** Starts it again, on its data, after it was killed. */
+  start(): Promise<void>
   stop(): Promise<void>
 }
 
 /**
- * This process holds the standard input open and never writes. At its end, by whatever death, the server is told to stop and its data goes.
+ * This process holds the standard input open; each line that it writes starts the server again once it has ended. At the end of this process, by
+ * whatever death, the server is told to stop and its data goes.
  */
 const WATCHED = `"$@" </dev/null &
 child=$!
-read -r line
+while read -r line; do
+  wait $child
+  "$@" </dev/null &
+  child=$!
+done
 kill -INT $child
 wait $child
 rm -rf "$0"/*`
@@ -102,14 +109,25 @@ export async function startPostgres(settings: Record<string, string> = {}, prima
   })
   const url = (database: string): string => `postgres://postgres@/${database}?host=${encodeURIComponent(dir)}`
   await until(() => answers({ connectionString: url('postgres') }))
-  const pid = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
+  const pidNow = (): number => Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
   return {
     dir,
-    pid,
+    get pid() {
+      return pidNow()
+    },
     url,
     async kill() {
-      process.kill(pid, 'SIGKILL')
+      process.kill(pidNow(), 'SIGKILL')
       await until(async () => !(await answers({ connectionString: url('postgres') })))
+    },
+    async start() {
+      const isUp = () => answers({ connectionString: url('postgres') })
+      // It fails at once where what was killed has not let go of its memory yet.
+      for (let tries = 0; tries < 30 && !(await isUp()); tries++) {
+        child.stdin.write('again\n')
+        for (let looks = 0; looks < 50 && !(await isUp()); looks++) await sleep(20)
+      }
+      await until(isUp)
     },
     async stop() {
       const ended = new Promise((done) => child.once('exit', done))

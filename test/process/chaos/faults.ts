@@ -15,6 +15,8 @@ export interface Faults {
   readonly counts: Record<string, number>
   /** Every kind has happened. Throws what a fault ended with. */
   readonly complete: boolean
+  /** When the last fault of the first row ended (`performance.now()`); Infinity while one is under way. */
+  calmSinceMs(): number
   /** Waits for the fault under way, repairs everything, and lets nothing go wrong until `begin`. */
   rest(): Promise<void>
   begin(): void
@@ -27,51 +29,48 @@ interface Parts {
   seed: number
 }
 
-/** Two rows of faults beside each other: the broker dies while an instance is out of order. */
-const INSIDE = [
-  'broker killed',
-  'broker paused',
-  'broker restarted',
-  'queue killed',
-  'queue paused',
-  'clock forwards',
-  'clock backwards',
-  'started with a wrong clock',
-] as const
-const OUTSIDE = ['instance killed', 'instance paused', 'line refuses', 'line swallows', 'receiver fails by session'] as const
-type Kind = (typeof INSIDE)[number] | (typeof OUTSIDE)[number]
-
 /** All that chance decides about one fault is decided first, so that it depends on nothing but the seed. */
-interface Chance {
+export interface Chance {
   instance: Instance
   shortMs: number
   longMs: number
   gapMs: number
   stepMs: number
 }
-type Act = (chance: Chance) => Promise<unknown>
+export type Act = (chance: Chance) => Promise<unknown>
+/** Kinds of faults that happen one after the other. */
+export type Row = Record<string, Act>
 
-export function createFaults({ broker, instances, witness, seed }: Parts): Faults {
+/** Two rows of faults beside each other: the broker dies while an instance is out of order. */
+export const createFaults = ({ broker, instances, witness, seed }: Parts): Faults =>
+  happening([{ ...faultsOfBroker(broker, witness) }, { ...faultsOfInstances() }], instances, seed)
+
+export function happening(rows: readonly Row[], instances: readonly Instance[], seed: number): Faults {
   const counts: Record<string, number> = {}
   let ending = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
   let failure: unknown
-  const acts: Record<Kind, Act> = { ...faultsOfBroker(broker, witness), ...faultsOfQueue(broker), ...faultsOfInstances() }
-  const rows = [INSIDE, OUTSIDE].map((kinds) => rowOf(kinds, instances, randomOf(seed, `faults ${kinds[0]}`)))
+  let lastMs = Number.NEGATIVE_INFINITY
+  let underWay = 0
+  const next = rows.map((row) => turnsOf(Object.keys(row), instances, randomOf(seed, `faults ${Object.keys(row)[0]}`)))
 
-  const go = async (row: (typeof rows)[number]): Promise<void> => {
+  const go = async (row: Row, at: number): Promise<void> => {
     while (!ending.signal.aborted) {
-      const { kind, chance } = row()
-      await acts[kind](chance)
+      const { kind, chance } = next[at]?.() ?? raise('no row')
+      if (at === 0) underWay++
+      await row[kind]?.(chance)
+      if (at === 0) underWay--
+      if (at === 0) lastMs = performance.now()
       counts[kind] = (counts[kind] ?? 0) + 1
       await sleep(chance.gapMs)
     }
   }
   return {
     counts,
+    calmSinceMs: () => (underWay > 0 ? Number.POSITIVE_INFINITY : lastMs),
     get complete() {
       if (failure !== undefined) throw failure
-      return [...INSIDE, ...OUTSIDE].every((kind) => counts[kind] !== undefined)
+      return rows.flatMap((row) => Object.keys(row)).every((kind) => counts[kind] !== undefined)
     },
     begin() {
       ending = new AbortController()
@@ -85,8 +84,12 @@ export function createFaults({ broker, instances, witness, seed }: Parts): Fault
   }
 }
 
+const raise = (what: string): never => {
+  throw new Error(what)
+}
+
 /** @returns the next fault of the row */
-function rowOf(kinds: readonly Kind[], instances: readonly Instance[], random: Random): () => { kind: Kind; chance: Chance } {
+function turnsOf(kinds: readonly string[], instances: readonly Instance[], random: Random): () => { kind: string; chance: Chance } {
   let coming = random.shuffled(kinds)
   return () => {
     if (coming.length === 0) coming = [random.one(kinds)]
@@ -97,7 +100,7 @@ function rowOf(kinds: readonly Kind[], instances: readonly Instance[], random: R
   }
 }
 
-async function paused(pids: number[], ms: number): Promise<void> {
+export async function paused(pids: number[], ms: number): Promise<void> {
   for (const pid of pids) signal(pid, 'SIGSTOP')
   await sleep(ms)
   for (const pid of pids) signal(pid, 'SIGCONT')
@@ -116,10 +119,13 @@ function faultsOfBroker(broker: BrokerProcess, witness: Witness) {
     await clockIsFound(broker)
     await setClock(broker, 0)
   }
+  // The order is part of what a seed decides.
   return {
     'broker killed': ({ shortMs }) => ended('SIGKILL', shortMs),
-    'broker restarted': () => ended('SIGTERM', 0),
     'broker paused': ({ shortMs }) => paused([broker.pid ?? 0], shortMs),
+    'broker restarted': () => ended('SIGTERM', 0),
+    'queue killed': async () => queueServers(broker.pid).forEach((pid) => signal(pid, 'SIGKILL')),
+    'queue paused': ({ longMs }) => paused(queueServers(broker.pid), longMs),
     'clock forwards': ({ stepMs }) => stepped(stepMs),
     'clock backwards': ({ stepMs }) => stepped(-stepMs),
     'started with a wrong clock': async ({ stepMs, shortMs }) => {
@@ -129,20 +135,14 @@ function faultsOfBroker(broker: BrokerProcess, witness: Witness) {
       await clockIsFound(broker)
       await setClock(broker, 0)
     },
-  } satisfies Partial<Record<Kind, Act>>
+  } satisfies Row
 }
 
-const faultsOfQueue = (broker: BrokerProcess) =>
-  ({
-    'queue killed': async () => queueServers(broker.pid).forEach((pid) => signal(pid, 'SIGKILL')),
-    'queue paused': ({ longMs }) => paused(queueServers(broker.pid), longMs),
-  }) satisfies Partial<Record<Kind, Act>>
-
-function faultsOfInstances() {
+export function faultsOfInstances() {
   const cut = async (instance: Instance, how: 'refuses' | 'swallows', ms: number): Promise<void> => {
     await instance.cut(how)
     await sleep(ms)
-    await instance.mend()
+    await instance.repair()
   }
   return {
     'instance killed': async ({ instance, longMs }) => {
@@ -162,5 +162,5 @@ function faultsOfInstances() {
       await sleep(longMs)
       await instance.failSessions(0)
     },
-  } satisfies Partial<Record<Kind, Act>>
+  } satisfies Row
 }

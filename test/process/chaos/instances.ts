@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { freePorts } from '../ports.ts'
+import { Line } from './line.ts'
 
 /** One instance of the chaos run: its process, and the line to it, which can be cut. */
 
@@ -12,20 +12,16 @@ export interface Delivered {
   rev: number
 }
 
-type Line = 'open' | 'refuses' | 'swallows'
-
 export class Instance {
   readonly city: string
   readonly #parts: { port: number; file: string; seed: number }
   #starts = 0
   #child: ChildProcess | undefined
-  #proxy: Server | undefined
-  #proxyPort = 0
-  #line: Line = 'open'
-  readonly #sockets = new Set<Socket>()
+  readonly #line: Line
 
-  private constructor(city: string, parts: { port: number; file: string; seed: number }) {
+  private constructor(city: string, line: Line, parts: { port: number; file: string; seed: number }) {
     this.city = city
+    this.#line = line
     this.#parts = parts
   }
 
@@ -33,14 +29,13 @@ export class Instance {
     const [port = 0] = await freePorts(1)
     const file = join(dir, `${city}.jsonl`)
     writeFileSync(file, '')
-    const instance = new Instance(city, { port, file, seed })
-    await instance.#listen()
+    const instance = new Instance(city, await Line.open({ port, host: '127.0.0.1' }), { port, file, seed })
     await instance.start()
     return instance
   }
 
   get logoutUri(): string {
-    return `http://127.0.0.1:${this.#proxyPort}/oidc/backchannel-logout`
+    return `http://127.0.0.1:${this.#line.port}/oidc/backchannel-logout`
   }
   get running(): boolean {
     return this.#child !== undefined
@@ -86,52 +81,17 @@ export class Instance {
     this.#child?.kill('SIGCONT')
   }
 
-  async cut(line: Exclude<Line, 'open'>): Promise<void> {
-    this.#line = line
-    for (const socket of this.#sockets) socket.destroy()
-    if (line === 'refuses') await this.#unlisten()
+  async cut(how: 'refuses' | 'swallows'): Promise<void> {
+    if (how === 'refuses') await this.#line.refuse()
+    else this.#line.swallow()
   }
-  async mend(): Promise<void> {
-    // What was swallowed stays unanswered, as on a line that was cut.
-    for (const socket of this.#line === 'swallows' ? this.#sockets : []) socket.destroy()
-    this.#line = 'open'
-    await this.#listen()
+  repair(): Promise<void> {
+    return this.#line.repair()
   }
 
   async close(): Promise<void> {
     this.resume()
     await this.kill()
-    for (const socket of this.#sockets) socket.destroy()
-    await this.#unlisten()
-  }
-
-  async #listen(): Promise<void> {
-    if (this.#proxy !== undefined) return
-    const proxy = createServer((from) => this.#pass(from))
-    this.#proxy = proxy
-    await new Promise<void>((ready, failed) => {
-      proxy.once('error', failed)
-      proxy.listen(this.#proxyPort, '127.0.0.1', ready)
-    })
-    this.#proxyPort = (proxy.address() as AddressInfo).port
-  }
-  async #unlisten(): Promise<void> {
-    const proxy = this.#proxy
-    this.#proxy = undefined
-    if (proxy !== undefined) await new Promise((done) => proxy.close(done))
-  }
-
-  #pass(from: Socket): void {
-    this.#hold(from)
-    if (this.#line === 'swallows') return void from.resume()
-    const to = connect(this.#parts.port, '127.0.0.1')
-    this.#hold(to)
-    from.pipe(to).pipe(from)
-    from.on('close', () => to.destroy())
-    to.on('close', () => from.destroy())
-  }
-  #hold(socket: Socket): void {
-    this.#sockets.add(socket)
-    socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket))
+    await this.#line.close()
   }
 }

@@ -1,20 +1,29 @@
 import { parseArgs } from 'node:util'
+import { runClusterChaos } from './cluster.ts'
 import { runChaos } from './run.ts'
 
 /** A long run by hand; the same seed makes the same decisions. */
 const HELP = `Usage: npm run chaos -- [--seed N] [--revocations 1000] [--users 8] [--pending 5000] [--no-restore] [--embedded-queue]
+       npm run chaos -- --store postgres [--brokers 2] [--seed N] [--revocations 1000] [--users 8] [--short]
 
 Users sign in and out while broker, queue server and instances are killed, paused and cut off, instances fail for some sessions, the broker's clock is set
 forwards and backwards, five instances are dead with --pending deliveries each, and the database is restored once. At the end every acknowledged revocation
 is delivered to every participant or rejected and visible, nobody is signed out who should not be, and guards were live soon after each return of the
-broker; else the exit code is 1.`
+broker; else the exit code is 1.
+
+With --store postgres: brokers behind HAProxy, two workers, Postgres and one queue server are killed, paused, restarted and cut off from each other, and
+instances too. Every broker refuses every request after an acknowledged revocation, guards refuse within a second while all is calm and otherwise by their
+afterSeconds, no revocation is lost, and no user is signed out wrongly; else the exit code is 1.`
 
 const { values } = parseArgs({
   allowNegative: true,
   options: {
+    store: { type: 'string', default: 'sqlite' },
+    brokers: { type: 'string', default: '2' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     revocations: { type: 'string', default: '1000' },
     users: { type: 'string', default: '8' },
+    short: { type: 'boolean', default: false },
     pending: { type: 'string', default: '5000' },
     restore: { type: 'boolean', default: true },
     'embedded-queue': { type: 'boolean', default: false },
@@ -26,18 +35,22 @@ if (values.help) {
   process.exit(0)
 }
 const seed = Number(values.seed)
-console.log(`seed ${seed} (again: npm run chaos -- --seed ${seed})`)
-try {
-  const report = await runChaos({
-    seed,
-    revocations: Number(values.revocations),
-    users: Number(values.users),
+const onPostgres = values.store === 'postgres'
+const common = { seed, revocations: Number(values.revocations), users: Number(values.users), say: (words: string) => console.log(words) }
+console.log(`seed ${seed} (again: npm run chaos -- ${onPostgres ? `--store postgres --brokers ${values.brokers} ` : ''}--seed ${seed})`)
+
+const onSqlite = () =>
+  runChaos({
+    ...common,
     pending: Number(values.pending),
     restore: values.restore,
     path: values['embedded-queue'] ? '/nonexistent' : (process.env.PATH ?? ''),
-    say: (words) => console.log(words),
   })
-  console.log(JSON.stringify(report))
+
+try {
+  console.log(
+    JSON.stringify(onPostgres ? await runClusterChaos({ ...common, brokers: Number(values.brokers), short: values.short }) : await onSqlite()),
+  )
 } catch (error) {
   console.error(error)
   console.error(`seed ${seed}: not as it must be`)

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { CONTOSO } from '../../../demo/entra/users.ts'
-import { type Broker, openBroker } from '../../../src/command/broker.ts'
+import type { Broker } from '../../../src/command/broker.ts'
 import { ALICE, openWorld, type TestWorld } from '../world.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { Instance } from './instances.ts'
 import { DEAD, type Latency, Neighbors, SIXTH } from './neighbors.ts'
-import { User, persist, Violation } from './users.ts'
+import { brokerIn, persist, User, Violation } from './users.ts'
 import { judge, settled, type Verdict } from './verdict.ts'
 import { GUARDS, Witness } from './witness.ts'
 
@@ -118,17 +118,16 @@ async function open(options: ChaosOptions, dir: string, closing: (() => unknown)
   closing.push(() => world.dispose())
   world.as('*')
   const dataDir = world.broker.env.BROKER_DATA_DIR ?? ''
+  const broker = (): Promise<Broker> => brokerIn(dataDir)
   const at = world.instances.filter(({ entry }) => CITIES.includes(entry.client_id))
   const users = Array.from({ length: options.users }, (_, n) => {
     const upn = `user-${n}@${CONTOSO.domain}`
     const oid = `00000000-0000-4000-9000-${String(n).padStart(12, '0')}`
     world.entra.world.addUser({ upn, name: `User ${n}`, tid: CONTOSO.tid, oid, roles: ['CaseManager.User'] })
-    return new User({ upn, world, at, dataDir, seed: options.seed })
+    return new User({ upn, world, at, broker, seed: options.seed })
   })
   // Before anything goes wrong, so that every client has read the broker's metadata.
   await users[0]?.signIn(at)
-  const broker = (): Promise<Broker> =>
-    openBroker({ env: {}, out: () => {}, err: () => {}, user: 'chaos', ask: undefined, input: async () => '' }, dataDir)
   const neighbors = new Neighbors(world)
   await world.broker.end('SIGTERM')
   await neighbors.seed(options.pending)

@@ -57,15 +57,25 @@ export class User {
   readonly sessions: KnownSession[] = []
   acknowledged = 0
   readonly #world: TestWorld
-  readonly #dataDir: string
+  readonly #broker: () => Promise<Broker>
+  readonly #acknowledged: ((ended: readonly KnownSession[]) => Promise<void>) | undefined
   /** Where the user signs in. */
   readonly #at: readonly TestInstance[]
   readonly #random: Random
 
-  constructor(parts: { upn: string; world: TestWorld; at: readonly TestInstance[]; dataDir: string; seed: number }) {
+  constructor(parts: {
+    upn: string
+    world: TestWorld
+    at: readonly TestInstance[]
+    broker: () => Promise<Broker>
+    seed: number
+    /** Called when a sign-out or a revocation was acknowledged, with the sessions that it ended. */
+    acknowledged?: (ended: readonly KnownSession[]) => Promise<void>
+  }) {
     this.upn = parts.upn
     this.#world = parts.world
-    this.#dataDir = parts.dataDir
+    this.#broker = parts.broker
+    this.#acknowledged = parts.acknowledged
     this.#at = parts.at
     this.#random = randomOf(parts.seed, `user ${parts.upn}`)
   }
@@ -140,8 +150,10 @@ export class User {
     if (how === 'sign-out' || how === 'sign-out everywhere') await persist(`${this.upn}: ${how}`, () => this.#signOut(session, wide))
     else
       await persist(`${this.upn}: ${how}`, () => this.#command(wide ? { kind: 'subject', sub: session.sub } : { kind: 'session', sid: session.sid }))
-    for (const one of wide ? this.live : [session]) one.ended = wide ? 'user' : 'session'
+    const ended = wide ? this.live : [session]
+    for (const one of ended) one.ended = wide ? 'user' : 'session'
     this.acknowledged++
+    await this.#acknowledged?.(ended)
   }
 
   /** By the pages. Where the answer was lost, the next page knows nobody: then it had been done. */
@@ -156,9 +168,10 @@ export class User {
   async #command(selector: Record<string, string>): Promise<void> {
     await (await this.#broker()).send('POST', '/revocations', { selector, case_reference: 'CHAOS' })
   }
-  #broker(): Promise<Broker> {
-    return openBroker({ env: {}, out: () => {}, err: () => {}, user: 'chaos', ask: undefined, input: async () => '' }, this.#dataDir)
-  }
 }
+
+/** The broker whose data directory that is. */
+export const brokerIn = (dataDir: string): Promise<Broker> =>
+  openBroker({ env: {}, out: () => {}, err: () => {}, user: 'chaos', ask: undefined, input: async () => '' }, dataDir)
 
 const isRefusal = (error: unknown): boolean => (error as { error?: unknown }).error === 'invalid_grant'

@@ -1,0 +1,103 @@
+import { createGuard, type Guard } from '@case-manager/guard'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Cluster } from '../cluster/cluster.ts'
+import type { TestInstance } from '../world.ts'
+import type { Faults } from './faults.ts'
+import { type KnownSession, type Seat, Violation } from './users.ts'
+
+/**
+ * Watches what follows each acknowledged revocation: every broker refuses every later request, and every guard refuses within a second while all is
+ * calm, and else when it has been silent for its `afterSeconds`.
+ */
+
+/** Longer than a heartbeat. */
+const AFTER_SECONDS = 20
+const LIVE_MS = 1_000
+const GUARDS = 4
+/** A broker that does not answer for so long honors nothing. */
+const ANSWER_MS = 8_000
+
+export class ClusterWatch {
+  readonly #cluster: Cluster
+  readonly #instance: TestInstance
+  readonly #faults: () => Faults
+  readonly #guards: Guard[]
+  readonly #watching: Promise<void>[] = []
+  #violation: Violation | undefined
+  /** Requests to single brokers that were refused; and those that got no answer, or 503. */
+  readonly answers = { refused: 0, unavailable: 0 }
+  /** Milliseconds from the acknowledgment until each guard refused: while all was calm, and beside a fault. */
+  readonly guardMs = { calm: [] as number[], beside: [] as number[] }
+
+  private constructor(cluster: Cluster, instance: TestInstance, guards: Guard[], faults: () => Faults) {
+    this.#cluster = cluster
+    this.#instance = instance
+    this.#guards = guards
+    this.#faults = faults
+  }
+
+  /** @param instance whose guards these are */
+  static async open(cluster: Cluster, instance: TestInstance, faults: () => Faults): Promise<ClusterWatch> {
+    const { client_id: clientId, client_secret: clientSecret, audience } = instance.entry
+    const common = { issuer: cluster.world.broker.issuer, clientId, clientSecret, audience: String(audience) }
+    const staleness = { afterSeconds: AFTER_SECONDS, policy: 'refuse' } as const
+    const guards = Array.from({ length: GUARDS }, (_, n) =>
+      createGuard({ ...common, staleness, guardId: `watch-${n}`, hooks: { problem: () => {} } }),
+    )
+    await Promise.all(guards.map((guard) => guard.start()))
+    return new ClusterWatch(cluster, instance, guards, faults)
+  }
+
+  /** @throws Violation, also one that was seen before */
+  async ended(sessions: readonly KnownSession[]): Promise<void> {
+    if (this.#violation !== undefined) throw this.#violation
+    const acknowledgedMs = performance.now()
+    for (const { seats } of sessions)
+      for (const seat of seats) {
+        if (seat.instance === this.#instance) this.#watching.push(...this.#guards.map((guard) => this.#guardRefuses(guard, seat, acknowledgedMs)))
+      }
+    const seats = sessions.flatMap((session) => session.seats)
+    await Promise.all(this.#cluster.brokers.flatMap(({ env }) => seats.map((seat) => this.#brokerRefuses(env['BROKER_LISTEN'] ?? '', seat))))
+  }
+
+  async #brokerRefuses(listen: string, { instance: { entry }, refreshToken, accessToken, city }: Seat): Promise<void> {
+    const authorization = `Basic ${Buffer.from(`${entry.client_id}:${entry.client_secret}`).toString('base64')}`
+    const ask = async (path: string, form: Record<string, string>) => {
+      const init = { method: 'POST', headers: { authorization }, body: new URLSearchParams(form), signal: AbortSignal.timeout(ANSWER_MS) }
+      const answer = await fetch(`http://${listen}${path}`, init).catch(() => undefined)
+      const body = ((await answer?.json().catch(() => ({}))) ?? {}) as { active?: boolean; error?: string }
+      if ((answer?.status === 200 && body.active !== false) || body.active === true)
+        throw new Violation(`The broker at ${listen} answered ${path} of ${city} after the revocation was acknowledged.`)
+      if (body.active === false || body.error === 'invalid_grant') this.answers.refused++
+      else this.answers.unavailable++
+    }
+    await ask('/introspect', { token: accessToken })
+    await ask('/token', { grant_type: 'refresh_token', refresh_token: refreshToken })
+  }
+
+  async #guardRefuses(guard: Guard, { accessToken, city }: Seat, acknowledgedMs: number): Promise<void> {
+    const { connects } = guard.status().counters
+    const wasLive = guard.status().connected && !guard.status().stale
+    while ((await guard.check(accessToken)).ok) {
+      if (performance.now() - acknowledgedMs > AFTER_SECONDS * 1000 + LIVE_MS) {
+        this.#violation = new Violation(`A guard honored a token of ${city} for ${AFTER_SECONDS} s after its revocation was acknowledged.`)
+        return
+      }
+      await sleep(20)
+    }
+    const tookMs = Math.round(performance.now() - acknowledgedMs)
+    // What went wrong shortly before may still be on its way to the guard.
+    const calm = wasLive && guard.status().counters.connects === connects && this.#faults().calmSinceMs() < acknowledgedMs - LIVE_MS
+    this.guardMs[calm ? 'calm' : 'beside'].push(tookMs)
+    if (calm && tookMs > LIVE_MS)
+      this.#violation = new Violation(`A guard that was live honored a token of ${city} for ${tookMs} ms after its revocation.`)
+  }
+
+  async settle(): Promise<void> {
+    await Promise.all(this.#watching)
+    if (this.#violation !== undefined) throw this.#violation
+  }
+  async close(): Promise<void> {
+    await Promise.all(this.#guards.map((guard) => guard.stop()))
+  }
+}

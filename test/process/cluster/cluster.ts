@@ -1,0 +1,194 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parse } from 'yaml'
+import { migratePostgres } from '../../../db/postgres/migrate.ts'
+import { HAPROXY, QUEUE_SERVER } from '../../needs.ts'
+import { sql, startPostgres, type PostgresServer } from '../../postgres.ts'
+import { type BrokerProcess, prepareSibling, until } from '../broker-process.ts'
+import { freePorts } from '../ports.ts'
+import { openWorld, type TestWorld } from '../world.ts'
+
+/**
+ * What compose.yaml calls `cluster`, as processes of this machine: brokers without work behind HAProxy with the configuration that is in
+ * compose.yaml, workers, Postgres, and one Valkey or Redis.
+ */
+
+export const CMB = resolve(import.meta.dirname, '../../../dist/src/cli.js')
+
+export interface Cluster {
+  world: TestWorld
+  brokers: BrokerProcess[]
+  workers: BrokerProcess[]
+  postgres: PostgresServer
+  databaseUrl: string
+  queue: QueueProcess
+  close(): Promise<void>
+}
+
+interface ClusterOptions {
+  cities?: string[]
+  brokers?: number
+  workers?: number
+  env?: Record<string, string>
+  registration?: (city: string) => Record<string, unknown>
+  /** Before the process starts: its environment may be changed. */
+  prepare?: (process: BrokerProcess, postgres: PostgresServer) => Promise<void>
+}
+
+export async function openCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const closing: (() => unknown)[] = []
+  const close = async (): Promise<void> => {
+    for (const one of closing.splice(0).reverse()) await one()
+  }
+  try {
+    return { ...(await open(options, closing)), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function open(options: ClusterOptions, closing: (() => unknown)[]): Promise<Omit<Cluster, 'close'>> {
+  const { brokers: brokerCount = 2, workers: workerCount = 2 } = options
+  const postgres = await startPostgres({ fsync: 'on', full_page_writes: 'on' })
+  closing.push(() => postgres.stop())
+  await sql(postgres.url('postgres'), 'CREATE DATABASE broker')
+  const databaseUrl = postgres.url('broker')
+  await migratePostgres(databaseUrl)
+  const queue = await QueueProcess.open()
+  closing.push(() => queue.close())
+  const [port = 0] = await freePorts(1)
+  const world = await openWorld({
+    cities: options.cities ?? ['sydney', 'melbourne'],
+    issuer: `http://localhost:${port}`,
+    start: false,
+    ...(options.registration && { registration: options.registration }),
+    env: {
+      BROKER_DATABASE_URL: databaseUrl,
+      BROKER_QUEUE_URL: queue.url,
+      BROKER_TRUSTED_PROXIES: '127.0.0.1/32',
+      BROKER_WORK: 'none',
+      BROKER_DRAIN_SECONDS: '2',
+      ...options.env,
+    },
+  })
+  closing.push(() => world.dispose())
+  const siblings = async (count: number, more: Parameters<typeof prepareSibling>[1] = {}): Promise<BrokerProcess[]> => {
+    const made = []
+    for (let n = 0; n < count; n++) {
+      const { broker, dispose } = await prepareSibling(world.broker, more)
+      closing.push(dispose)
+      made.push(broker)
+    }
+    return made
+  }
+  const brokers = [world.broker, ...(await siblings(brokerCount - 1))]
+  const workers = await siblings(workerCount, { program: [CMB, 'work', '--only', 'all'] })
+  // One after the other: each start is a second of work.
+  const all = [...brokers, ...workers]
+  for (const one of all) await options.prepare?.(one, postgres)
+  await Promise.all(all.map((one) => one.start()))
+  const proxy = await startHaproxy(port, brokers)
+  closing.push(() => proxy.close())
+  await until('the proxy passes requests on', async () => (await fetch(`${world.broker.issuer}/healthz`)).ok)
+  return { world, brokers, workers, postgres, databaseUrl, queue }
+}
+
+const portOf = (address: string | undefined): string => (address ?? '').split(':').at(-1) ?? ''
+
+/** With the configuration of compose.yaml: its addresses are those of containers, and nothing else differs. */
+async function startHaproxy(port: number, brokers: readonly BrokerProcess[]): Promise<{ close(): Promise<void> }> {
+  if (HAPROXY === undefined) throw new Error('HAProxy is not installed.')
+  const dir = mkdtempSync(join(tmpdir(), 'haproxy-'))
+  const file = join(dir, 'haproxy.cfg')
+  writeFileSync(file, configuration(port, (await freePorts(1))[0] ?? 0, brokers))
+  const child = spawn(HAPROXY, ['-db', '-f', file], { stdio: 'ignore' })
+  return {
+    async close() {
+      await ended(child, 'SIGKILL')
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+function configuration(port: number, opsPort: number, brokers: readonly BrokerProcess[]): string {
+  const compose = parse(readFileSync(resolve(import.meta.dirname, '../../../compose.yaml'), 'utf8'), { merge: true }) as {
+    configs: Record<string, { content: string }>
+  }
+  const text = (compose.configs['haproxy']?.content ?? '').replaceAll('$$', '$').replace('bind :7400', `bind 127.0.0.1:${port}`)
+  const names = ['broker-a', 'broker-b']
+  return names.reduce(
+    (config, name, n) => {
+      const env = brokers[n]?.env ?? {}
+      const [listen, ops] = [portOf(env['BROKER_LISTEN']), portOf(env['BROKER_OPS_LISTEN'])]
+      return config
+        .replaceAll(`${name}:7400 check port 7401`, `127.0.0.1:${listen} check port ${ops}`)
+        .replaceAll(`${name}:7401 check`, `127.0.0.1:${ops} check`)
+    },
+    text.replace('bind :7401', `bind 127.0.0.1:${opsPort}`),
+  )
+}
+
+async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = new Promise((done) => child.once('exit', done))
+  child.kill(signal)
+  await gone
+}
+
+/** One Valkey or Redis, which keeps what it has on disk and may be killed and started again. */
+export class QueueProcess {
+  readonly #dir = mkdtempSync(join(tmpdir(), 'queue-'))
+  readonly #port: number
+  #child: ChildProcess | undefined
+
+  private constructor(port: number) {
+    this.#port = port
+  }
+  static async open(): Promise<QueueProcess> {
+    const queue = new QueueProcess((await freePorts(1))[0] ?? 0)
+    await queue.start()
+    return queue
+  }
+  get url(): string {
+    return `redis://127.0.0.1:${this.#port}`
+  }
+  get pid(): number {
+    return this.#child?.pid ?? 0
+  }
+  async start(): Promise<void> {
+    const args = [
+      '--port',
+      String(this.#port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      this.#dir,
+      '--appendonly',
+      'yes',
+      '--save',
+      '',
+      '--maxmemory-policy',
+      'noeviction',
+    ]
+    this.#child = spawn(QUEUE_SERVER ?? 'redis-server', args, { stdio: 'ignore' })
+    await until('the queue server listens', () => listens(this.#port))
+  }
+  async kill(): Promise<void> {
+    if (this.#child !== undefined) await ended(this.#child, 'SIGKILL')
+  }
+  async close(): Promise<void> {
+    await this.kill()
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+}
+
+const listens = (port: number): Promise<boolean> =>
+  new Promise((done) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => done(true)).once('error', () => done(false))
+    socket.once('connect', () => socket.destroy())
+  })

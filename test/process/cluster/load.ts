@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Browser } from '../../browser.ts'
+import { newBrowser, sidOf, type TestInstance, type TestWorld } from '../world.ts'
+
+/** Users who sign in, refresh, look at their page and sign out, without a pause that anybody orders: each request that fails is kept. */
+
+export interface Load {
+  readonly requests: number
+  /** Sessions that were signed out, each at one instance. */
+  readonly signedOut: readonly { sid: string; instance: TestInstance }[]
+  readonly failures: readonly string[]
+  readonly longestMs: number
+  stop(): Promise<void>
+}
+
+/** Of each user, between requests. */
+const PAUSE_MS = 20
+const REFRESHES = 8
+
+export function startLoad(world: TestWorld, users: number): Load {
+  const state = { requests: 0, signedOut: [] as { sid: string; instance: TestInstance }[], failures: [] as string[], longestMs: 0 }
+  const stopped = new AbortController()
+  const one = async <T>(what: string, act: () => Promise<T>): Promise<T | undefined> => {
+    const begun = performance.now()
+    state.requests++
+    try {
+      return await act()
+    } catch (error) {
+      const cause = error instanceof Error ? `${error.message} ${(error.cause as Error | undefined)?.message ?? ''}` : String(error)
+      state.failures.push(`${new Date().toISOString()} ${what}: ${cause}`)
+      return undefined
+    } finally {
+      state.longestMs = Math.max(state.longestMs, Math.round(performance.now() - begun))
+      await sleep(PAUSE_MS)
+    }
+  }
+  const run = async (n: number): Promise<void> => {
+    const instance = world.instances[n % world.instances.length] as TestInstance
+    while (!stopped.signal.aborted) {
+      const browser = newBrowser()
+      const session = await one('sign-in', () => world.signIn(browser, instance))
+      if (session === undefined) continue
+      const sid = sidOf(session.tokens.id_token)
+      await work(session.tokens, instance, browser)
+      const page = await one('sign-out', async () => mustBeOk(await world.signOut(browser, 'device')))
+      if (page !== undefined) state.signedOut.push({ sid, instance })
+    }
+  }
+  const work = async (first: { refresh_token?: string; access_token: string }, instance: TestInstance, browser: Browser): Promise<void> => {
+    let tokens = first
+    for (let n = 0; n < REFRESHES && !stopped.signal.aborted; n++) {
+      tokens = (await one('refresh', () => world.refresh(instance, tokens.refresh_token ?? ''))) ?? tokens
+      await one('introspection', () => introspect(world, instance, tokens.access_token))
+      await one('account page', async () => mustBeOk(await browser.get(`${world.broker.issuer}/account`)))
+    }
+  }
+  const running = Promise.all(Array.from({ length: users }, (_, n) => run(n)))
+  return {
+    get requests() {
+      return state.requests
+    },
+    get longestMs() {
+      return state.longestMs
+    },
+    signedOut: state.signedOut,
+    failures: state.failures,
+    async stop() {
+      stopped.abort()
+      await running
+    },
+  }
+}
+
+function mustBeOk<T extends { status: number }>(page: T): T {
+  if (page.status !== 200) throw new Error(`answered ${page.status}`)
+  return page
+}
+
+async function introspect(world: TestWorld, { entry }: TestInstance, token: string): Promise<void> {
+  const authorization = `Basic ${Buffer.from(`${entry.client_id}:${entry.client_secret}`).toString('base64')}`
+  const answer = await fetch(`${world.broker.issuer}/introspect`, {
+    method: 'POST',
+    headers: { authorization },
+    body: new URLSearchParams({ token }),
+  })
+  const text = await answer.text()
+  if (answer.status !== 200 || !text.includes('"active":true')) throw new Error(`answered ${answer.status}: ${text.slice(0, 200)}`)
+}

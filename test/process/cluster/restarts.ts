@@ -1,0 +1,89 @@
+import { createGuard, type Guard } from '@case-manager/guard'
+import { type BrokerProcess, until } from '../broker-process.ts'
+import { ALICE } from '../world.ts'
+import { type Cluster, openCluster } from './cluster.ts'
+import { startLoad } from './load.ts'
+
+/** Restarts brokers and workers one after another while users work: no request may fail, and every sign-out reaches its instance. */
+
+export interface RestartsOptions {
+  users: number
+  /** Another round of restarts begins until so much time has passed. */
+  seconds: number
+  say(words: string): void
+}
+
+export interface RestartsReport {
+  seconds: number
+  rounds: number
+  restarts: number
+  requests: number
+  failed: number
+  failures: readonly string[]
+  longestMs: number
+  signOuts: number
+  /** Signed out, and not told to the instance in the end. */
+  undelivered: number
+  /** Guards that were not live in the end. */
+  guardsLost: number
+}
+
+const GUARDS = 4
+
+export async function runRestarts({ users, seconds, say }: RestartsOptions): Promise<RestartsReport> {
+  const cluster = await openCluster()
+  const { world } = cluster
+  world.as(ALICE)
+  const guards = await openGuards(cluster)
+  try {
+    const begun = performance.now()
+    const load = startLoad(world, users)
+    await until('requests are answered', () => load.requests > 20)
+    let [rounds, restarts] = [0, 0]
+    for (; rounds === 0 || performance.now() - begun < seconds * 1000; rounds++) {
+      for (const one of [...cluster.brokers, ...cluster.workers]) {
+        await restart(one, cluster)
+        restarts++
+      }
+      say(`round ${rounds + 1}: ${restarts} restarts, ${load.requests} requests, ${load.failures.length} failed`)
+    }
+    await load.stop()
+    const undelivered = () =>
+      load.signedOut.filter(({ sid, instance }) => !instance.receiver.delivered.some(({ claims }) => claims['sid'] === sid)).length
+    await until('every sign-out reaches its instance', () => undelivered() === 0, 30).catch(() => undefined)
+    const lost = () => guards.filter((guard) => !guard.status().connected || guard.status().stale).length
+    await until('every guard is live', () => lost() === 0, 10).catch(() => undefined)
+    return {
+      seconds: Math.round((performance.now() - begun) / 1000),
+      ...{ rounds, restarts, requests: load.requests, failed: load.failures.length, failures: load.failures.slice(0, 20) },
+      ...{ longestMs: load.longestMs, signOuts: load.signedOut.length, undelivered: undelivered(), guardsLost: lost() },
+    }
+  } finally {
+    for (const guard of guards) await guard.stop()
+    await cluster.close()
+  }
+}
+
+async function openGuards({ world }: Cluster): Promise<Guard[]> {
+  const [instance] = world.instances
+  const { client_id: clientId = '', client_secret: clientSecret = '' } = instance?.entry ?? {}
+  const guards = Array.from({ length: GUARDS }, (_, n) =>
+    createGuard({ issuer: world.broker.issuer, clientId, clientSecret, guardId: `web-${n}`, hooks: { problem: () => {} } }),
+  )
+  await Promise.all(guards.map((guard) => guard.start()))
+  return guards
+}
+
+/** As docs/scale-out.md says it: SIGTERM, start, and the next only when the proxy sends requests to it again. */
+async function restart(process: BrokerProcess, { brokers }: Cluster): Promise<void> {
+  const code = await process.end('SIGTERM')
+  if (code !== 0) throw new Error(`The process ended with ${code}:\n${process.output.slice(-2000)}`)
+  await process.start()
+  if (brokers.includes(process)) await until('the proxy sends it requests', async () => (await answered(process)) > 0)
+}
+
+/** Requests for tokens that it has answered since its start. */
+async function answered({ ops }: BrokerProcess): Promise<number> {
+  const metrics = await (await fetch(`${ops}/metrics`)).text()
+  return Number(/^broker_http_request_seconds_count\{[^}]*route="token"[^}]*\} (\d+)/m.exec(metrics)?.[1] ?? 0)
+}
