@@ -17,22 +17,25 @@ export async function startChild(core: string | undefined, role: string, ...more
   const dir = mkdtempSync(join(tmpdir(), `cmb-bench-${role}-`))
   const [program, ...args] = sameProgram(core, role, dir, ...more)
   const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-  const waiting = new Map<number, (output: unknown) => void>()
+  const waiting = new Map<number, { done(output: unknown): void; failed(error: Error): void }>()
   let last = 0
   const ready = await new Promise<Record<string, unknown>>((done, failed) => {
     child.once('exit', (code) => failed(new Error(`The ${role} server of this bench ended (${code}).`)))
     child.once('message', (message) => done(message as Record<string, unknown>))
   })
   child.on('message', (message: { id: number; output: unknown }) => {
-    waiting.get(message.id)?.(message.output)
+    waiting.get(message.id)?.done(message.output)
     waiting.delete(message.id)
+  })
+  child.once('exit', (code) => {
+    for (const { failed } of waiting.values()) failed(new Error(`The ${role} server of this bench ended (${code}).`))
   })
   return {
     pid: child.pid ?? 0,
     ready,
     ask: (name, input) =>
-      new Promise((done) => {
-        waiting.set(++last, done)
+      new Promise((done, failed) => {
+        waiting.set(++last, { done, failed })
         child.send({ id: last, name, input })
       }),
     async stop() {

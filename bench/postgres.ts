@@ -44,6 +44,9 @@ function otherUser(): { uid: number; gid: number } | undefined {
   return { uid: Number(uid), gid: Number(gid) }
 }
 
+/** Settings with which nothing that is acknowledged is lost: as the broker is run. */
+export const SYNCED = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', shared_buffers: '256MB' }
+
 export interface PostgresServer {
   dir: string
   readonly pid: number

@@ -39,15 +39,19 @@ export interface Asked {
   committed: { in: { limit: number }; out: { atMs: Record<string, number> } }
   state: { in: object; out: { rssMb: number; pending: number; streams: number; pid: number } }
   collect: { in: object; out: object }
+  /** Clients in its registry. */
+  known: { in: object; out: { clients: number } }
 }
 type Name = keyof Asked
 export type Answers = { [N in Name]: (input: Asked[N]['in']) => Promise<Asked[N]['out']> }
 
+const AT_ONCE = 10
 export const REDIRECT_URI = 'http://127.0.0.1/callback'
 export const VERIFIER = 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1'
 
-export async function serveRevocations(dataDir: string, port: number): Promise<void> {
-  const config = loadConfig(brokerSettings(dataDir, port))
+/** @param more settings, as JSON */
+export async function serveRevocations(dataDir: string, port: number, more = '{}'): Promise<void> {
+  const config = loadConfig({ ...brokerSettings(dataDir, port), ...(JSON.parse(more) as Record<string, string>) })
   // To a file, as a service's output is: a terminal is not what is measured.
   const output = createWriteStream(join(dataDir, 'broker.log'))
   const log = createLog((line) => {
@@ -102,6 +106,9 @@ function answersOf(deps: Deps): Answers {
       const pending = (await deps.store.deliveryCounts()).filter(({ state }) => state === 'pending').reduce((sum, { count }) => sum + count, 0)
       return { rssMb: Math.round(process.memoryUsage().rss / 1_048_576), pending, streams: deps.feed.streams().length, pid: process.pid }
     },
+    async known() {
+      return { clients: deps.clients.list().length }
+    },
     async collect() {
       globalThis.gc?.()
       return {}
@@ -132,9 +139,12 @@ async function open(deps: Deps, how: { clients: string[]; tid: string; codes: bo
   const { sid, sub } = opened.session
   const { seq: rev } = await deps.store.head()
   const [first = '', ...others] = how.clients
-  await Promise.all(
-    (how.codes ? others : how.clients).map((joins) => deps.store.checkAccess({ sid, sub, clientId: joins, rev, now, touch: false, joins })),
-  )
+  const joining = how.codes ? others : how.clients
+  // As many at a time as a broker has connections to Postgres.
+  for (let at = 0; at < joining.length; at += AT_ONCE)
+    await Promise.all(
+      joining.slice(at, at + AT_ONCE).map((joins) => deps.store.checkAccess({ sid, sub, clientId: joins, rev, now, touch: false, joins })),
+    )
   return { sid, sub, cookie, code: how.codes ? await codeFor(deps, sid, first, now) : '' }
 }
 

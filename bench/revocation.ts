@@ -1,8 +1,10 @@
 /**
  * `npm run bench:revocation`: what ends when, in one run. The server (the whole broker with its workers and its queue's server) has one core
  * to itself, the loader (users, instances and their guards) another. BENCH_ROUNDS, BENCH_USERS and BENCH_SESSIONS make it shorter. The last
- * line is JSON.
+ * line is JSON. With `--store postgres --brokers 2`: from a commit at one broker to the guards and instances of another, and nothing else.
  */
+import { parseArgs } from 'node:util'
+import { measureAcross } from './across.ts'
 import { startChild } from './child.ts'
 import { guardChecks, type Checks } from './guard-checks.ts'
 import { serveInline } from './inline-server.ts'
@@ -24,11 +26,25 @@ const STREAMS = 1_000
 /** Of the instances: one hangs, one has nobody listening. */
 const DEAF = [3, 7] as const
 
-const [, , role, dir = '', more = ''] = process.argv
-if (role === 'broker') await serveRevocations(dir, Number(more))
+const { values, positionals } = parseArgs({
+  options: { store: { type: 'string', default: 'sqlite' }, brokers: { type: 'string', default: '2' } },
+  allowPositionals: true,
+})
+const [role, dir = '', more = '', settings] = positionals
+if (role === 'broker') await serveRevocations(dir, Number(more), settings)
 else if (role === 'inline') await serveInline()
 else if (role === 'users') await serveUsers(dir, [10_000, Number(more)])
-else await measure()
+else if (values.store === 'postgres') await across(Number(values.brokers))
+else if (values.store === 'sqlite') await measure()
+else throw new Error(`--store ${values.store}: use sqlite or postgres.`)
+
+async function across(brokers: number): Promise<void> {
+  const pinned = cores()
+  console.log(`Node ${process.version}, ${pinLoader(pinned)}, the brokers share a core; load of the machine before: ${load1()}.`)
+  const figures = await measureAcross({ core: pinned?.[0], brokers, instances: INSTANCES, rounds: ROUNDS })
+  console.log(`load of the machine after: ${load1()}`)
+  console.log(JSON.stringify({ store: 'postgres', ...figures }))
+}
 
 async function measure(): Promise<void> {
   const pinned = cores()

@@ -100,9 +100,10 @@ async function confirm({ pool }: Stage, { cookie, body }: Form): Promise<void> {
   if (answer.statusCode !== 303) throw new Error(`The sign-out was answered with ${answer.statusCode}.`)
 }
 
-export async function startGuards(stage: Stage, clients: readonly string[]): Promise<Guard[]> {
+/** @param stage where they are registered. @param at the broker that they follow */
+export async function startGuards(stage: Stage, clients: readonly string[], at = stage): Promise<Guard[]> {
   const guards = clients.map((clientId) =>
-    createGuard({ issuer: stage.url, clientId, clientSecret: stage.secret(clientId), audience: `urn:bench:${clientId}`, guardId: 'bench' }),
+    createGuard({ issuer: at.url, clientId, clientSecret: stage.secret(clientId), audience: `urn:bench:${clientId}`, guardId: 'bench' }),
   )
   await Promise.all(guards.map((guard) => guard.start()))
   return guards

@@ -20,9 +20,10 @@ export interface Stage {
   stop(): Promise<void>
 }
 
-export async function openStage(core: string | undefined): Promise<Stage> {
-  const port = await freePort()
-  const child: Child = await startChild(core, 'broker', String(port))
+/** @param settings of the broker, beside those of every bench */
+export async function openStage(core: string | undefined, settings: Record<string, string> = {}, at?: number): Promise<Stage> {
+  const port = at ?? (await freePort())
+  const child: Child = await startChild(core, 'broker', String(port), JSON.stringify(settings))
   // The issuer's host name, so that what the broker compares with it fits.
   const url = `http://localhost:${port}`
   const pool = new Pool(url, { connections: 64 })

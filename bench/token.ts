@@ -13,16 +13,13 @@ import { migratePostgres } from '../db/postgres/migrate.ts'
 import { load } from './loader.ts'
 import type { Round, Target } from './loader.ts'
 import { cores, cpuSeconds, cpuSecondsOfAll, pinLoader, quantile, sameProgram } from './machine.ts'
-import { sql, startPostgres } from './postgres.ts'
+import { sql, startPostgres, SYNCED } from './postgres.ts'
 import type { PostgresServer } from './postgres.ts'
 
 const CONNECTIONS = 32
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 4)
 const WARM_UP_SECONDS = 2
-
-/** Nothing that is acknowledged may be lost: as the broker is run. */
-const SYNCED = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', shared_buffers: '256MB' }
 
 type Name = 'broker' | 'limit'
 interface Server extends Target {

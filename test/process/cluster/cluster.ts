@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parse } from 'yaml'
+import { QueueProcess } from '../../../bench/queue.ts'
 import { migratePostgres } from '../../../db/postgres/migrate.ts'
-import { HAPROXY, QUEUE_SERVER } from '../../needs.ts'
+import { HAPROXY } from '../../needs.ts'
 import { sql, startPostgres, type PostgresServer } from '../../postgres.ts'
 import { type BrokerProcess, prepareSibling, until } from '../broker-process.ts'
 import { freePorts } from '../ports.ts'
@@ -58,7 +58,7 @@ async function open(options: ClusterOptions, closing: (() => unknown)[]): Promis
   await sql(postgres.url('postgres'), 'CREATE DATABASE broker')
   const databaseUrl = postgres.url('broker')
   await migratePostgres(databaseUrl)
-  const queue = await QueueProcess.open()
+  const queue = await QueueProcess.open((await freePorts(1))[0] ?? 0)
   closing.push(() => queue.close())
   const [port = 0] = await freePorts(1)
   const world = await openWorld({
@@ -138,57 +138,3 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void>
   child.kill(signal)
   await gone
 }
-
-/** One Valkey or Redis, which keeps what it has on disk and may be killed and started again. */
-export class QueueProcess {
-  readonly #dir = mkdtempSync(join(tmpdir(), 'queue-'))
-  readonly #port: number
-  #child: ChildProcess | undefined
-
-  private constructor(port: number) {
-    this.#port = port
-  }
-  static async open(): Promise<QueueProcess> {
-    const queue = new QueueProcess((await freePorts(1))[0] ?? 0)
-    await queue.start()
-    return queue
-  }
-  get url(): string {
-    return `redis://127.0.0.1:${this.#port}`
-  }
-  get pid(): number {
-    return this.#child?.pid ?? 0
-  }
-  async start(): Promise<void> {
-    const args = [
-      '--port',
-      String(this.#port),
-      '--bind',
-      '127.0.0.1',
-      '--dir',
-      this.#dir,
-      '--appendonly',
-      'yes',
-      '--save',
-      '',
-      '--maxmemory-policy',
-      'noeviction',
-    ]
-    this.#child = spawn(QUEUE_SERVER ?? 'redis-server', args, { stdio: 'ignore' })
-    await until('the queue server listens', () => listens(this.#port))
-  }
-  async kill(): Promise<void> {
-    if (this.#child !== undefined) await ended(this.#child, 'SIGKILL')
-  }
-  async close(): Promise<void> {
-    await this.kill()
-    rmSync(this.#dir, { recursive: true, force: true })
-  }
-}
-
-const listens = (port: number): Promise<boolean> =>
-  new Promise((done) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.once('connect', () => done(true)).once('error', () => done(false))
-    socket.once('connect', () => socket.destroy())
-  })

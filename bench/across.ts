@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto'
+import { migratePostgres } from '../db/postgres/migrate.ts'
+import { ms } from './machine.ts'
+import { SYNCED, sql, startPostgres } from './postgres.ts'
+import { QueueProcess } from './queue.ts'
+import { Receivers } from './receivers.ts'
+import { signOuts, startGuards, type SignOuts } from './sign-out.ts'
+import { freePort, openStage, waitFor, type Stage } from './stage.ts'
+
+/**
+ * Several brokers on one Postgres: from the commit of a sign-out at the first of them until the last guard that follows the last of them refuses, and the
+ * last instance that is told by it has its logout token. The first one does no background work, so every delivery crosses the queue server.
+ */
+
+export interface Across extends SignOuts {
+  brokers: number
+}
+
+interface Parts {
+  core: string | undefined
+  brokers: number
+  instances: number
+  rounds: number
+  alg: 'ES256' | 'RS256'
+}
+
+export async function acrossBrokers({ core, brokers, instances, rounds, alg }: Parts): Promise<Across> {
+  const closing: (() => unknown)[] = []
+  try {
+    const receivers = await Receivers.open(instances)
+    closing.push(() => receivers.close())
+    const stages = await openStages(core, brokers, closing)
+    const [first, last] = [stages[0], stages.at(-1)]
+    if (first === undefined || last === undefined) throw new Error('--brokers: at least 1.')
+    const clients = receivers.uris.map((_, n) => `c${n}`)
+    await first.register(receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg })))
+    // The guards' broker learns of the clients within a second.
+    await waitFor('the last broker to know the clients', async () => (await last.ask('known', {})).clients === instances, 10)
+    const guards = await startGuards(first, clients, last)
+    closing.push(() => Promise.all(guards.map((guard) => guard.stop())))
+    await signOuts({ stage: first, receivers, clients, guards, rounds: Math.min(20, rounds) })
+    return { brokers, ...(await signOuts({ stage: first, receivers, clients, guards, rounds })) }
+  } finally {
+    for (const close of closing.reverse()) await close()
+  }
+}
+
+async function openStages(core: string | undefined, brokers: number, closing: (() => unknown)[]): Promise<Stage[]> {
+  const postgres = await startPostgres(SYNCED)
+  closing.push(() => postgres.stop())
+  await sql(postgres.url('postgres'), 'CREATE DATABASE broker')
+  await migratePostgres(postgres.url('broker'))
+  const queue = await QueueProcess.open(await freePort())
+  closing.push(() => queue.close())
+  const port = await freePort()
+  const shared = {
+    BROKER_ISSUER: `http://localhost:${port}`,
+    BROKER_SECRET: randomBytes(32).toString('hex'),
+    BROKER_DATABASE_URL: postgres.url('broker'),
+    BROKER_QUEUE_URL: queue.url,
+  }
+  const stages: Stage[] = []
+  for (let n = 1; n <= brokers; n++) {
+    // The issuer's address is that of the last one, which guards therefore follow.
+    const stage = await openStage(core, { ...shared, BROKER_WORK: n === brokers ? 'all' : 'none' }, n === brokers ? port : undefined)
+    closing.push(() => stage.stop())
+    stages.push(stage)
+  }
+  return stages
+}
+
+/** Prints and returns both algorithms. */
+export async function measureAcross(parts: Omit<Parts, 'alg'>): Promise<Record<Parts['alg'], Across>> {
+  const { brokers, instances, rounds } = parts
+  console.log(
+    `\n${brokers} brokers on one Postgres (synchronous_commit=on, no standby) and one queue server: sign-out at the first, ${instances} guards and ${instances} instances at the last; ${rounds} sign-outs each`,
+  )
+  const one = async (alg: Parts['alg']): Promise<Across> => {
+    const across = await acrossBrokers({ ...parts, alg })
+    const guard = across.lastGuard === undefined ? '' : `; last guard refuses ${ms(across.lastGuard)}`
+    console.log(`   ${alg}: user waits ${ms(across.waited)}; last instance told ${ms(across.lastDelivered)}${guard} after the commit (aim: 150 ms)`)
+    return across
+  }
+  return { ES256: await one('ES256'), RS256: await one('RS256') }
+}
