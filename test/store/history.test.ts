@@ -1,7 +1,8 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { SecurityEvent } from '../../db/types.ts'
 import { benches, expectOutcome, sha, STORES, T0, TENANT } from './fixture.ts'
-import type { Bench } from './fixture.ts'
+import type { Bench, SignedIn } from './fixture.ts'
 
 const DAY = 86_400
 const FROM = { address: '203.0.113.7', clientId: 'sydney' }
@@ -147,5 +148,57 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
     while (await b.store.forgetErased({ limit: 50 }));
     expect(told(await all(b, sub))).toEqual([['signed_in', later.session.sid]])
     expect(await all(b, bob)).toHaveLength(1)
+  })
+})
+
+type Step = { act: 'sign_in' | 'renew' | 'end' | 'end_user' | 'end_tenant' | 'end_all' | 'wait' | 'fan_out' | 'sweep'; who: string; pick: number }
+const ACTS = ['sign_in', 'sign_in', 'renew', 'end', 'end_user', 'end_tenant', 'end_all', 'wait', 'fan_out', 'sweep'] as const
+const step: fc.Arbitrary<Step> = fc.record({ act: fc.constantFrom(...ACTS), who: fc.constantFrom('alice', 'bob'), pick: fc.nat(20) })
+
+/** @returns the sessions that were opened */
+async function play(b: Bench, steps: Step[]): Promise<SignedIn[]> {
+  const open: SignedIn[] = []
+  const subOf = async (who: string) => (await b.store.findSubjectByUser(TENANT, `oid-${who}`))?.sub
+  for (const { act, who, pick } of steps) {
+    const picked = open[pick % Math.max(open.length, 1)]
+    const sub = await subOf(who)
+    if (act === 'sign_in') open.push(await b.signIn(who, { session: { idleSeconds: 600 } }))
+    if (act === 'renew' && picked !== undefined) {
+      const again = await b.signIn(who, { browser: picked.cookie, session: { idleSeconds: 600 } })
+      if (again.renewed) open.splice(open.indexOf(picked), 1)
+      open.push(again)
+    }
+    if (act === 'end' && picked !== undefined) await b.revoke({ kind: 'session', sid: picked.session.sid })
+    if (act === 'end_user' && sub !== undefined) await b.revoke({ kind: 'subject', sub })
+    if (act === 'end_tenant') await b.revoke({ kind: 'tenant', tid: TENANT })
+    if (act === 'end_all') await b.revoke({ kind: 'everything' })
+    if (act === 'wait') b.now += 400
+    if (act === 'fan_out') await b.store.fanOutPending({ limit: 1, nowMs: b.now * 1000 })
+    if (act === 'sweep') await b.store.expireSessions({ now: b.now, limit: 2 })
+  }
+  return open
+}
+
+describe.each(STORES.slice(0, 1))('the security history after any acts, on %s', (_name, make) => {
+  const open = benches(make)
+
+  test('has each session once as it opened, and once as it ended, by the revocation that the session names, and never before it did', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+        const b = await open()
+        const sessions = await play(b, steps)
+        await b.fanOutAll(3)
+        for (const { session } of sessions) {
+          const standing = await b.store.standingBySid(session.sid, b.now)
+          const ended = standing.state === 'ended' && standing.why === 'revoked' ? standing.session.ended : undefined
+          const entries = (await all(b, session.sub)).filter(({ sid }) => sid === session.sid)
+          expect(entries.filter(({ kind }) => kind === 'signed_in')).toHaveLength(1)
+          expect(entries.flatMap(({ kind, why, seq }) => (kind === 'ended' ? [{ why, seq }] : []))).toEqual(
+            ended === undefined ? [] : [{ why: ended.reason, seq: ended.seq }],
+          )
+        }
+      }),
+      { numRuns: 25 },
+    )
   })
 })

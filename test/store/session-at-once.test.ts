@@ -49,6 +49,20 @@ describe.each(STORES)('two acts at once on a session, on %s', (_name, make) => {
     expect((await b.store.head()).seq).toBe(PAIRS.length)
   })
 
+  test('two wide revocations of one session that are written at once end it once, and the history says so once', async () => {
+    const b = await open()
+    const sessions = (await each((who) => Promise.all([b.signIn(who), b.signIn(who)]))).flat()
+    await b.revoke({ kind: 'tenant', tid: TENANT })
+    for (const { session } of sessions) await b.revoke({ kind: 'subject', sub: session.sub })
+    await b.revoke({ kind: 'everything' })
+    await Promise.all(Array.from({ length: 6 }, () => b.fanOutAll(3)))
+    for (const { session } of sessions) {
+      const ends = (await b.store.securityHistory({ sub: session.sub, limit: 20 })).filter(({ kind, sid }) => kind === 'ended' && sid === session.sid)
+      expect(ends).toHaveLength(1)
+      expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ session: { ended: { seq: ends[0]?.seq } } })
+    }
+  })
+
   test('a code that is issued beside a revocation of its session gives nothing afterwards', async () => {
     const b = await open()
     await b.client('sydney')
