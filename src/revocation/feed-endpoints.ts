@@ -12,7 +12,7 @@ import { OAuthError } from '../protocol/error.ts'
 import { readParams, type Params } from '../protocol/params.ts'
 import { FOLLOW, FOLLOW_BY_FORM, FORMER_REPORT, REPORT, reportSchema } from './feed-described.ts'
 import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, tenantsHeard, visibleTo } from './feed-wire.ts'
-import { noteLost } from './lost-log.ts'
+import { isLost, noteLost } from './lost-log.ts'
 import { createReportBook } from './report-book.ts'
 
 /** Where guards follow the log and say what they enforce (docs/feed.md). It refuses whoever is not a registered client. */
@@ -27,6 +27,9 @@ export function feedEndpoints(deps: Deps): Hono {
   const note = createReportBook(deps)
   const follow = async (c: Context, params: Params): Promise<Response> => {
     const client = await whoAsks(deps, c, params)
+    // In the store: another broker may have removed it a moment ago.
+    if ((await deps.store.grantClient(client.clientId)) === undefined)
+      throw new OAuthError('invalid_client', 'The client is not registered here any more.')
     const guardId = params.get('guard') ?? ANY_GUARD
     if (!GUARD_ID.test(guardId))
       throw new OAuthError('invalid_request', 'The parameter guard is 1 to 64 letters, digits, dots, dashes or underscores.')
@@ -97,7 +100,9 @@ async function snapshot(deps: Deps, client: Client, params: Params) {
   if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new OAuthError('invalid_request', 'The parameter after is a seq: digits alone.')
   const head = await deps.store.head()
   const known = epoch === undefined || (epoch === head.epoch && Number(after) <= head.seq)
-  if (!known && epoch === head.epoch) noteLost(deps, { clientId: client.clientId, guardId: ANY_GUARD, seq: Number(after), head: head.seq })
+  const seq = Number(after)
+  if (epoch !== undefined && isLost(deps.store, head, { epoch, seq }))
+    noteLost(deps, { clientId: client.clientId, guardId: ANY_GUARD, seq, head: head.seq })
   const position = known ? Number(after ?? 0) : 0
   const leave = await deps.feed.turn(client.clientId)
   const rows = await deps.store.revocationsAfter({ after: position, since: deps.clock.now() - ENTRY_SECONDS, limit: PAGE }).finally(leave)
@@ -152,8 +157,7 @@ function jsonOf(text: string): unknown {
 
 async function noteEnforced(deps: Deps, note: (report: GuardReport) => Promise<void>, client: Client, report: Report): Promise<void> {
   const head = await deps.store.head()
-  if (report.epoch === head.epoch && report.seq > head.seq)
-    noteLost(deps, { clientId: client.clientId, guardId: report.guard, seq: report.seq, head: head.seq })
+  if (isLost(deps.store, head, report)) noteLost(deps, { clientId: client.clientId, guardId: report.guard, seq: report.seq, head: head.seq })
   if (report.epoch !== head.epoch || report.seq > head.seq)
     throw new OAuthError(
       'invalid_request',

@@ -3,6 +3,7 @@ import type { Store } from '../../db/store.ts'
 import type { Revocation } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { FeedPosition } from './interface.ts'
+import { isLost } from './lost-log.ts'
 import { ENTRY_SECONDS, entryOf, eventId, frame, HEARTBEAT, OPENING, PAGE, visibleTo } from './feed-wire.ts'
 
 /**
@@ -14,7 +15,7 @@ const MAX_WAITING_BYTES = 1 << 20
 
 /** What a stream needs of the feed it belongs to. */
 export interface FeedLog {
-  store: Pick<Store, 'head' | 'revocationsAfter'>
+  store: Pick<Store, 'head' | 'revocationsAfter' | 'wasLost'>
   now(): number
   /** Epoch and the last seq that was broadcast. */
   head(): FeedPosition
@@ -104,9 +105,10 @@ export class FeedStream {
   /** Whether `after` is a position of this log. One beyond its end is looked up in the store: another process may have appended. */
   async #mayResume(after: FeedPosition): Promise<boolean> {
     const broadcast = this.#log.head()
-    if (after.epoch !== broadcast.epoch || after.seq <= broadcast.seq) return after.epoch === broadcast.epoch
-    const head = await this.#log.store.head()
-    if (after.epoch === head.epoch && after.seq > head.seq) this.#log.ahead(this, after.seq, head)
+    const passed = after.seq <= broadcast.seq
+    const head = after.epoch !== broadcast.epoch || passed ? broadcast : await this.#log.store.head()
+    // It resumes where another server had come further: its own entries are more than this log has.
+    if (isLost(this.#log.store, head, after)) this.#log.ahead(this, after.seq, head)
     return after.epoch === head.epoch && after.seq <= head.seq
   }
 

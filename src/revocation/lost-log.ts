@@ -1,6 +1,11 @@
 import type { Deps } from '../deps.ts'
+import type { FeedPosition } from './interface.ts'
 
-/** Evidence that revocations were lost: the database is older than what guards have seen. The guard is told `reset`; an operator must look. */
+/** Whether a guard names a number of this log that the database does not have: after its head, or only of a Postgres server that failed. */
+export const isLost = (store: Pick<Deps['store'], 'wasLost'>, head: FeedPosition, { epoch, seq }: FeedPosition): boolean =>
+  epoch === head.epoch && (seq > head.seq || store.wasLost(seq))
+
+/** Evidence that revocations were lost: the database is older than what guards have seen. A guard beyond the head is told `reset`; an operator must look. */
 export function noteLost(
   deps: Pick<Deps, 'log' | 'metrics'>,
   { clientId, guardId, seq, head }: { clientId: string; guardId: string; seq: number; head: number },
@@ -11,6 +16,6 @@ export function noteLost(
     guard: guardId,
     seq,
     head,
-    next: 'Revocations after this head were lost: the database was put back to an earlier state. See docs/operations.md, BrokerLogLost.',
+    next: 'Revocations that this guard enforces were lost: the database was put back to an earlier state. See docs/operations.md, BrokerLogLost.',
   })
 }

@@ -1,5 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createPool } from '../../db/postgres/connect.ts'
+import { fencedBy } from '../../db/postgres/engine.ts'
+import { StoreUnavailable } from '../../db/store.ts'
 import { committed, withConnection } from '../../db/postgres/transact.ts'
 import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
 
@@ -26,5 +28,32 @@ describe.skipIf(!HAS_POSTGRES)('a connection to Postgres that ends', () => {
     })
     await expect(act).rejects.toThrow()
     expect(await withConnection(pool, async (client) => (await client.query('SELECT 1 AS one')).rows)).toEqual([{ one: 1 }])
+  })
+})
+
+describe('what is read', () => {
+  /** A lease that holds as often as `held` says. */
+  function reading(held: number) {
+    const pool = { generation: 0 }
+    let asked = 0
+    const mustBeFenced = (): void => {
+      if (++asked > held) throw new StoreUnavailable('not confirmed')
+    }
+    return { pool, fenced: fencedBy({ pool, mustBeFenced }) }
+  }
+
+  test('counts only if the lease holds before it and afterwards too', async () => {
+    expect(await reading(2).fenced(async () => 'read')).toBe('read')
+    for (const held of [0, 1]) await expect(reading(held).fenced(async () => 'read')).rejects.toThrow('not confirmed')
+  })
+
+  test('is read again where the connections were given up meanwhile, and in the end not answered', async () => {
+    const { pool, fenced } = reading(100)
+    let reads = 0
+    const after = (drops: number) => async () => (++reads <= drops && pool.generation++, reads)
+    expect(await fenced(after(2))).toBe(3)
+    reads = 0
+    await expect(fenced(after(100))).rejects.toThrow('The primary of Postgres changed')
+    expect(reads).toBe(4)
   })
 })

@@ -75,4 +75,13 @@ describe('a client that another broker removed, before this one has read the reg
     await remove('melbourne')
     expect(await active(await brought())).toBe(false)
   })
+
+  test('follows the feed no more', async () => {
+    const { rig, clients, remove } = await instances()
+    const follow = async () =>
+      (await rig.app.request(`${rig.config.issuer}/revocations`, { headers: { authorization: clients.sydney.basic } })).status
+    expect(await follow()).toBe(200)
+    await remove('sydney')
+    expect(await follow()).toBe(401)
+  })
 })
