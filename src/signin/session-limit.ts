@@ -17,6 +17,8 @@ export async function endAndSignIn(deps: Deps, c: Context, form: URLSearchParams
   if (opened.how !== 'good') return stalePage(deps, c, opened.how, opened.how === 'foreign' ? undefined : opened.value.errand, now)
   const entry = opened.value
   const { errand } = entry
+  // The user's authentication became too old meanwhile.
+  if (entry.session.absoluteAt <= now) return stalePage(deps, c, 'late', errand, now)
   if (!csrfHolds(deps, c, limitPurpose(sealed), form.get(CSRF_FIELD) ?? undefined)) return stalePage(deps, c, 'elsewhere', errand, now)
   if (!(await deps.store.consumeOnce({ purpose: 'signin-limit', idHash: sha256(entry.id), expiresAt: opened.until + 60, now })))
     return stalePage(deps, c, 'used', errand, now)

@@ -1,0 +1,84 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { startEntra } from '../../demo/entra/entra.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET } from '../../demo/entra/users.ts'
+import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
+import { sha256 } from '../../src/protocol/compare.ts'
+import { SESSION_COOKIE } from '../../src/session/interface.ts'
+import { systemClock } from '../../src/system-clock.ts'
+import type { Page } from '../browser.ts'
+import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
+import { createRig, ISSUER, TENANT } from '../rig.ts'
+import { authorizePath, createBrowser, linkOf, location } from './browser.ts'
+
+/** Periodic re-entry with msal-node and the simulated Microsoft on sockets: whether it honors max_age is not documented. */
+
+const ALICE = 'alice@contoso.example'
+const HOUR = 3600
+
+async function world() {
+  const clock = systemClock
+  const entra = await startEntra({ port: 0, clock, apps: [{ redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`] }] })
+  onTestFinished(() => entra.close())
+  const config = {
+    entra: {
+      tenants: [TENANT],
+      clientId: APP_CLIENT_ID,
+      credential: { kind: 'secret' as const, secret: APP_CLIENT_SECRET },
+      authority: entra.authority,
+      simulated: true,
+    },
+  }
+  const log = { info: () => {}, warn: () => {}, error: () => {} }
+  const rig = await createRig({ config, deps: { clock, microsoft: createMicrosoft({ config: { ...config, issuer: ISSUER }, clock, log }) } })
+  rig.config.sessionRules.maxAuthenticationSeconds = 8 * HOUR
+  const sydney = await rig.register('Sydney')
+  const microsoft = new MicrosoftBrowser()
+  /** From a browser without a session here. @returns what each visit asked Microsoft for */
+  const signIn = async () => {
+    const ours = createBrowser(rig)
+    const asked: (string | null)[][] = []
+    let answer: Page = await ours.get(linkOf((await ours.get(authorizePath(sydney, { login_hint: ALICE }))).html, 'Sign in with Microsoft'))
+    while (answer.left?.origin === entra.origin) {
+      const to = location(answer)
+      asked.push([to.searchParams.get('prompt'), to.searchParams.get('max_age')])
+      // Without a page, where Microsoft's own session suffices.
+      const silent = await microsoft.get(to.href)
+      const { left } = silent.left === undefined ? await microsoft.signIn(to.href, ALICE) : silent
+      answer = await ours.get(`${left?.pathname ?? ''}${left?.search ?? ''}`)
+    }
+    expect(answer.left?.searchParams.has('code')).toBe(true)
+    const standing = await rig.store.standingByCookie(sha256(ours.cookies.get(SESSION_COOKIE) ?? ''), clock.now())
+    return { asked, age: clock.now() - (standing.state === 'live' ? standing.session.authTime : 0) }
+  }
+  /** Microsoft's cookie stays, and the password was entered so long ago. */
+  const age = (seconds: number) => {
+    const browser = entra.site.browsers.find(microsoft.cookies.get('simulated_microsoft')) ?? expect.unreachable()
+    for (const account of browser.accounts) account.authTime -= seconds
+  }
+  return { entra, signIn, age }
+}
+
+const FIRST = [null, String(8 * HOUR)]
+
+test('where Microsoft honors max_age, one visit asks for the password once it is too old, and not before', async () => {
+  const { signIn, age } = await world()
+  expect((await signIn()).asked).toEqual([FIRST])
+  age(7 * HOUR)
+  const early = await signIn()
+  expect(early.asked).toEqual([FIRST])
+  expect(early.age).toBeGreaterThanOrEqual(7 * HOUR)
+  age(HOUR)
+  const late = await signIn()
+  expect(late.asked).toEqual([FIRST])
+  expect(late.age).toBeLessThan(60)
+})
+
+test('where it does not, the broker sends the browser once more, with prompt=login', async () => {
+  const { entra, signIn, age } = await world()
+  await signIn()
+  entra.set({ ignoreMaxAge: true })
+  age(8 * HOUR)
+  const late = await signIn()
+  expect(late.asked).toEqual([FIRST, ['login', null]])
+  expect(late.age).toBeLessThan(60)
+})
