@@ -399,6 +399,7 @@ export const en = {
       not_assigned_here: 'The account has no access to this app',
       other_user: 'The app expected another user',
       tenant_not_connected: 'The organization is not connected',
+      locked_here: 'Your account was locked',
     },
     rejectedOther: 'Case Manager did not accept the sign-in',
     actor: {
