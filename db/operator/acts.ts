@@ -9,15 +9,16 @@ import { registryVersion } from './version.ts'
 type SettingActs = Pick<Housekeeping, 'setting' | 'setSetting' | 'setSettingOnce' | 'probe'>
 
 /** What operators and administrators keep: signing keys and settings. */
-export function operatorActs({ read, write, nowMs }: Engine): RegistryActs & KeyActs & SettingActs {
+export function operatorActs(engine: Engine): RegistryActs & KeyActs & SettingActs {
+  const { read, write, nowMs } = engine
   return {
     registryVersion: () => read(registryVersion),
     listKeys: () => read(listKeys),
     addKey: (key) => write(() => addKey(key)),
-    activateKey: (input) => write(() => activateKey(input)),
-    retireKey: (input) => write(() => retireKey(input)),
+    activateKey: (input) => write(() => activateKey(engine, input)),
+    retireKey: (input) => write(() => retireKey(engine, input)),
     setting: (name) => read(() => setting(name)),
-    setSetting: (name, value) => write(() => setSetting(name, value)),
+    setSetting: (name, value) => write(() => setSetting(engine, name, value)),
     setSettingOnce: (name, value) => write(() => setSettingOnce(name, value)),
     probe: () => write(() => probe(String(nowMs()))),
   }

@@ -1,11 +1,12 @@
 import { sql } from 'drizzle-orm'
-import type { Act } from '../engine/act.ts'
+import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { signingKeys } from '../schema.ts'
 import type { StoredSigningKey } from '../types.ts'
+import { emit } from '../webhook/emit.ts'
 import { registryChanged } from './version.ts'
 
 /** Signing keys and their states. Of one algorithm, one key at most is active. */
@@ -35,10 +36,11 @@ const activate = command(
   (p: Takes<{ kid: string; now: number }>) =>
     sql`UPDATE ${signingKeys} SET ${assign(signingKeys, { state: 'active', activatedAt: p.now })} WHERE ${signingKeys.kid} = ${p.kid}`,
 )
-const retire = command(
-  (p: Takes<{ kid: string; now: number }>) =>
+const retire = query(
+  columnsOf(signingKeys, 'kid', 'alg'),
+  (p: Takes<{ kid: string; now: number }>, f) =>
     sql`UPDATE ${signingKeys} SET ${assign(signingKeys, { state: 'retired', retireAt: p.now })}
-      WHERE ${signingKeys.kid} = ${p.kid} AND ${signingKeys.state} <> 'retired'`,
+      WHERE ${signingKeys.kid} = ${p.kid} AND ${signingKeys.state} <> 'retired' RETURNING ${f}`,
 )
 
 const keyOf = (row: KeyRow): StoredSigningKey => ({
@@ -58,17 +60,20 @@ export function* addKey(key: StoredSigningKey): Act<void> {
   if (added > 0) yield* registryChanged()
 }
 
-export function* activateKey({ kid, retireAt, now }: { kid: string; retireAt: number; now: number }): Act<boolean> {
+export function* activateKey(ambient: Ambient, { kid, retireAt, now }: { kid: string; retireAt: number; now: number }): Act<boolean> {
   const key = (yield* lockAll.all({})).find((one) => one.kid === kid)
   if (key?.state !== 'next') return false
   yield* retireActive.run({ alg: key.alg, retireAt })
   yield* activate.run({ kid, now })
+  yield* emit(ambient, { type: 'key.rotated', data: { kid, alg: key.alg, state: 'active' } })
   yield* registryChanged()
   return true
 }
 
-export function* retireKey(input: { kid: string; now: number }): Act<boolean> {
-  if ((yield* retire.run(input)) === 0) return false
+export function* retireKey(ambient: Ambient, input: { kid: string; now: number }): Act<boolean> {
+  const key = yield* retire.get(input)
+  if (key === undefined) return false
+  yield* emit(ambient, { type: 'key.rotated', data: { ...key, state: 'retired' } })
   yield* registryChanged()
   return true
 }

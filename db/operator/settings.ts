@@ -1,8 +1,10 @@
 import { sql } from 'drizzle-orm'
-import type { Act } from '../engine/act.ts'
+import type { Act, Ambient } from '../engine/act.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { settings } from '../schema.ts'
+import { emit } from '../webhook/emit.ts'
+import { ofSetting } from '../webhook/of-setting.ts'
 import { registryChanged } from './version.ts'
 
 /** The broker's own values, by name. */
@@ -26,9 +28,11 @@ export function* setting(name: string): Act<string | undefined> {
   return (yield* find.get({ name }))?.value
 }
 
-export function* setSetting(name: string, value: string | undefined): Act<void> {
+export function* setSetting(ambient: Ambient, name: string, value: string | undefined): Act<void> {
   const changed = yield* value === undefined ? unset.run({ name }) : set.run({ name, value })
-  if (changed > 0) yield* registryChanged()
+  if (changed === 0) return
+  for (const event of ofSetting(name, value)) yield* emit(ambient, event)
+  yield* registryChanged()
 }
 
 /** @returns what is there: of two at once, the one that came first */

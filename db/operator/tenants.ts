@@ -10,6 +10,8 @@ import { append } from '../revocation/log.ts'
 import { tenants } from '../schema.ts'
 import type { TenantActs } from '../store.ts'
 import type { Tenant } from '../types.ts'
+import { emit } from '../webhook/emit.ts'
+import { ofTenant } from '../webhook/of-setting.ts'
 import { registryChanged } from './version.ts'
 
 /** Microsoft tenants that are or were connected. */
@@ -60,13 +62,15 @@ const tenantOf = (row: TenantRow): Tenant => ({
   removedAt: optional(row.removedAt),
 })
 
-function* write(tenant: Tenant): Act<void> {
+/** @param before undefined: it was not connected */
+function* write(ambient: Ambient, before: Tenant | undefined, tenant: Tenant): Act<void> {
   const { tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt } = tenant
   const { maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt } = tenant
   yield* put.run({
     ...{ tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt },
     ...{ maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt },
   })
+  for (const event of ofTenant(before, tenant)) yield* emit(ambient, event)
   yield* registryChanged()
 }
 
@@ -78,17 +82,18 @@ function* dropWork(tid: string): Act<{ more: boolean }> {
 }
 
 /** Nothing of before its removal may be done at Microsoft once a tenant is connected anew. @returns false where there is more of that to delete */
-function* putUnlessWorkIsLeft(tenant: Tenant): Act<boolean> {
+function* putUnlessWorkIsLeft(ambient: Ambient, tenant: Tenant): Act<boolean> {
   const row = yield* findLocked.get({ tid: tenant.tid })
   if (typeof row?.removedAt === 'number' && (yield* dropWork(tenant.tid)).more) return false
-  yield* write(tenant)
+  yield* write(ambient, row?.removedAt === null ? tenantOf(row) : undefined, tenant)
   return true
 }
 
-function* changeTenant({ tid, change }: Parameters<TenantActs['changeTenant']>[0]): Act<boolean> {
+function* changeTenant(ambient: Ambient, { tid, change }: Parameters<TenantActs['changeTenant']>[0]): Act<boolean> {
   const row = yield* findLocked.get({ tid })
   if (row?.removedAt !== null) return false
-  yield* write({ ...tenantOf(row), ...change })
+  const before = tenantOf(row)
+  yield* write(ambient, before, { ...before, ...change })
   return true
 }
 
@@ -118,8 +123,8 @@ export const tenantActs = (engine: Engine): TenantActs => ({
   listTenants: () => engine.read(listTenants),
   findTenant: (tid) => engine.read(() => findTenant(tid)),
   async putTenant(tenant) {
-    while (!(await engine.write(() => putUnlessWorkIsLeft(tenant)))) await turn()
+    while (!(await engine.write(() => putUnlessWorkIsLeft(engine, tenant)))) await turn()
   },
-  changeTenant: (input) => engine.write(() => changeTenant(input)),
+  changeTenant: (input) => engine.write(() => changeTenant(engine, input)),
   removeTenant: (input) => engine.write(() => removeTenant(engine, input)),
 })

@@ -2,6 +2,7 @@ import { readClientsFile } from '../client/read-clients-file.ts'
 import type { Config } from '../config/config.ts'
 import type { Deps } from '../deps.ts'
 import type { Sealer } from '../keys/interface.ts'
+import { secretPlace } from '../revocation/webhook-message.ts'
 import { createSealer } from '../keys/sealer.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, message, ok, warning } from './finding.ts'
@@ -156,6 +157,14 @@ async function secrets({ deps, now }: Looking): Promise<Found[]> {
       warning(
         `An old secret still seals what Graph’s notifications are checked with: ${states.map((tid) => `tenant ${tid}`).join(', ')}.`,
         'Restart the broker while the old secret is still set: it seals them anew. If that does not help, the log says why (graph_subscription…).',
+      ),
+    ]
+  const endpoints = (await store.listWebhooks()).filter(({ id, secretSealed }) => alone.open(secretPlace(id), secretSealed) === undefined)
+  if (endpoints.length > 0)
+    return [
+      warning(
+        `An old secret still seals the secrets of webhooks: ${endpoints.map(({ id }) => id).join(', ')}.`,
+        'Keep it. cmb webhooks rotate-secret <webhook> makes a secret under the new one; configure it at the receiver within the overlap.',
       ),
     ]
   if (now < free)

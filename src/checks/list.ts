@@ -3,7 +3,15 @@ import { brokerChecks } from './broker.ts'
 import { certificateChecks } from './certificates.ts'
 import { clientChecks } from './clients.ts'
 import { databaseChecks } from './database.ts'
+import { messageChecks } from './messages.ts'
 import { microsoftChecks } from './microsoft.ts'
 
 /** Every check there is, in the order of `cmb doctor`. To add one, add an entry: /readyz, `cmb doctor`, /setup/checks and the metrics show it. */
-export const CHECKS: readonly Check[] = [...brokerChecks, ...databaseChecks, ...microsoftChecks, ...certificateChecks, ...clientChecks]
+export const CHECKS: readonly Check[] = [
+  ...brokerChecks,
+  ...databaseChecks,
+  ...microsoftChecks,
+  ...certificateChecks,
+  ...clientChecks,
+  ...messageChecks,
+]

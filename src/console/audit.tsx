@@ -38,6 +38,14 @@ const ACTS = [
   'proof.propose',
   'proof.assert',
   'users.erase',
+  'user.report',
+  'users.export',
+  'tenant.change',
+  'webhook.add',
+  'webhook.change',
+  'webhook.rotate_secret',
+  'webhook.test',
+  'webhook.remove',
   'backup',
 ]
 

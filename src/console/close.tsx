@@ -6,7 +6,7 @@ import { SelectField, TextField } from '../page/fields.tsx'
 import { FRESH_SECONDS, isFresh } from '../session/fresh.ts'
 import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
-import { nameOf, plural } from './format.ts'
+import { addressOf, nameOf, plural } from './format.ts'
 
 /** Closes deliveries that will never be delivered, with a reason: for administrators who signed in a short time ago, as for a revocation. */
 
@@ -20,7 +20,7 @@ export const closedWords = (closed: number): string => `${plural(closed, 'delive
 
 /** Not a live part: what an administrator types stays. */
 export function Close({ request, shown, clientId }: { request: ConsoleRequest; shown: readonly Delivery[]; clientId: string | undefined }) {
-  const targets = [...new Map(shown.map((one) => [one.targetId, one.uri]))]
+  const targets = [...new Map(shown.map((one) => [one.targetId, addressOf(one)]))]
   return (
     <Panel title="Close deliveries">
       <p class="soft">

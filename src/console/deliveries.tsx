@@ -6,7 +6,7 @@ import { SelectField } from '../page/fields.tsx'
 import { redriveAs } from '../acts/deliveries.ts'
 import { Close, closedWords, mayClose, OPEN } from './close.tsx'
 import { desk, formToken, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
-import { count, nameOf, plural, STATE, when } from './format.ts'
+import { addressOf, count, nameOf, plural, STATE, when } from './format.ts'
 import { DELIVERY, pageOf, Pages, placeOf } from './pages.tsx'
 
 /** What is owed and what came of it; and trying again what was refused or given up: one, an address, or all. */
@@ -93,17 +93,20 @@ function Filters({ request, state, clientId, counts }: FiltersProps) {
 const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
   lastStatus === undefined || lastError?.includes(`HTTP ${lastStatus}`) === true ? lastError : [lastStatus, lastError].filter(Boolean).join(' ')
 
+const again = ({ deps }: ConsoleRequest, { seq, id, clientId }: Delivery): string =>
+  `Try again ${seq === undefined ? `message ${id}` : `revocation ${seq}`} at ${nameOf(deps, clientId)}`
+
 function row(request: ConsoleRequest, one: Delivery): Child[] {
   const nowMs = request.deps.clock.nowMs()
   return [
     nameOf(request.deps, one.clientId),
-    <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
+    one.seq === undefined ? <span class="soft">none</span> : <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
     count(one.attempts),
     lastAnswer(one) ?? <span class="soft">none</span>,
     one.nextAttemptAtMs === undefined ? <span class="soft">none</span> : when(one.nextAttemptAtMs, nowMs),
-    <span class="small">{one.uri}</span>,
+    <span class="small">{addressOf(one)}</span>,
     FAILED.includes(one.state) ? (
-      <Redrive request={request} fields={{ id: one.id }} small label={`Try again revocation ${one.seq} at ${nameOf(request.deps, one.clientId)}`}>
+      <Redrive request={request} fields={{ id: one.id }} small label={again(request, one)}>
         Try again
       </Redrive>
     ) : (

@@ -27,6 +27,7 @@ const WAYS = [
   ['/ops/sessions', 'Sessions'],
   ['/ops/revoke', 'Revoke'],
   ['/ops/clients', 'Instances'],
+  ['/ops/webhooks', 'Webhooks'],
   ['/ops/keys', 'Keys'],
   ['/ops/audit', 'Audit'],
   ['/ops/queue', 'Queue'],

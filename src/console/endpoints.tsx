@@ -20,6 +20,7 @@ import { revocationPage, revocationsPage } from './revocations.tsx'
 import { freshPage, revokePage } from './revoke.tsx'
 import { checkPage, revokeNow } from './revoke-check.tsx'
 import { sessionsPage } from './sessions.tsx'
+import { webhooksPage } from './webhooks.tsx'
 import { closedPage, comeBack, notSignedInPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
 
 /**
@@ -74,6 +75,7 @@ function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
   show('/ops/fresh', freshPage)
   show('/ops/clients', clientsPage)
   show('/ops/guards', guardsPage)
+  show('/ops/webhooks', webhooksPage)
   show('/ops/keys', keysPage)
   show('/ops/audit', auditPage)
   show('/ops/audit.jsonl', auditDownload)

@@ -65,7 +65,18 @@ export const STATE: Record<Delivery['state'], { words: string; tag: string }> = 
 
 export const whoIs = ({ user }: Pick<Session, 'user'>): string => [user.name, user.username].filter(Boolean).join(' · ') || user.oid
 
-export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string => deps.clients.find(clientId)?.metadata.name ?? `${clientId} (removed)`
+/** As pages show it: the path of a webhook may be a secret of its receiver. */
+export const addressOf = ({ kind, uri }: Pick<Delivery, 'kind' | 'uri'>): string => (kind === 'webhook' ? new URL(uri).origin : uri)
+
+/** Webhook endpoints and email have deliveries too, and are no clients. */
+export const isNoClient = (clientId: string): boolean => /^(?:wh_[\w-]{22}|@email)$/.test(clientId)
+
+export const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string): string => {
+  const client = deps.clients.find(clientId)
+  if (client !== undefined) return client.metadata.name
+  if (isNoClient(clientId)) return clientId === '@email' ? 'Email' : `Webhook ${clientId}`
+  return `${clientId} (removed)`
+}
 
 /** To choose from. */
 export const instances = ({ deps }: { deps: Pick<Deps, 'clients'> }): [clientId: string, name: string][] =>

@@ -1,3 +1,4 @@
+import { isNoClient } from './format.ts'
 import type { DeliveryState } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { TargetState } from '../revocation/interface.ts'
@@ -42,8 +43,7 @@ export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' |
   const clients = deps.clients.list().filter((client) => client.source !== 'broker')
   const ids = new Set([
     ...clients.map((client) => client.clientId),
-    ...pending.map((one) => one.clientId),
-    ...counts.filter(unsettled).map((one) => one.clientId),
+    ...[...pending, ...counts.filter(unsettled)].map((one) => one.clientId).filter((id) => !isNoClient(id)),
   ])
   return [...ids].map((clientId) => {
     const client = clients.find((one) => one.clientId === clientId)

@@ -46,6 +46,23 @@ describe('deliveries', () => {
   })
 })
 
+describe('webhooks', () => {
+  test('each endpoint is listed with what is not delivered, and its deliveries are found; no page shows the path of its address', async () => {
+    const one = { events: ['revocation.wide' as const], include: [], secretSealed: 'x', position: 0, createdAt: 0, updatedAt: 0 }
+    const id = `wh_${'a'.repeat(22)}`
+    await rig.store.addWebhook({ ...one, id, url: 'https://siem.example/hooks/path-of-the-receiver', state: 'enabled' })
+    const ref = await rig.store.testWebhook(id)
+    await attempted(rig, ref?.id ?? '', 'rejected')
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops')).text).not.toContain('(removed)')
+    const page = await olga.get('/ops/webhooks')
+    expect(page.text).toMatch(/siem\.example.*enabled.*1 rejected.*revocation\.wide/)
+    const listed = await olga.get(page.link('1 rejected'))
+    expect(listed.text).toContain(`Webhook ${id}`)
+    for (const shown of [page, listed]) expect(shown.html).not.toMatch(/path-of-the-receiver|revocations\/undefined/)
+  })
+})
+
 describe('closing deliveries', () => {
   const pendingOf = async (names: string[]) => {
     const { sessions } = await sessionsAt(rig, 'Sydney', names)

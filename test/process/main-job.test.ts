@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Webhook } from 'standardwebhooks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { QUEUE_ENGINES } from '../needs.ts'
+import { cmb } from '../command/cmb.ts'
+import { startReceiver } from '../workers/receiver.ts'
 import { until } from './broker-process.ts'
 import { loseQueueServers, queueServers } from './queue-servers.ts'
 import { ALICE, newBrowser, openWorld, sidOf, type TestWorld } from './world.ts'
@@ -71,6 +74,26 @@ describe.each(QUEUE_ENGINES)('the main job, over HTTP, its queue on $engine', ({
     for (const index of [SYDNEY, MELBOURNE]) await instance(index).receiver.open()
     await world.broker.start()
     await until('both are told', () => deliveredOf(SYDNEY, sid).length > 0 && deliveredOf(MELBOURNE, sid).length > 0, 30)
+  })
+
+  test('kill -9 between the commit of a webhook and its POST: it arrives after the restart, and verifies', async () => {
+    const receiver = await startReceiver()
+    const dataDir = world.broker.env.BROKER_DATA_DIR ?? expect.unreachable()
+    const added = await cmb(['webhooks', 'add', receiver.url, '--event', 'user.signed_out_everywhere', '--json'], { dataDir })
+    const { id, secret } = added.json<{ id: string; secret: string }>()
+    const { browser } = await world.signedIn(ALICE)
+    await receiver.goDown()
+    expect((await world.signOut(browser, 'everywhere')).status).toBe(200)
+    await world.broker.end('SIGKILL')
+    await receiver.comeBack()
+    await world.broker.start()
+    await until('it arrives', () => receiver.requests.length > 0, 30)
+    const [{ body, headers } = expect.unreachable()] = receiver.requests
+    expect(new Webhook(secret).verify(body, headers as Record<string, string>)).toMatchObject({
+      type: 'user.signed_out_everywhere',
+      endpoint_id: id,
+      position: 1,
+    })
   })
 
   test('killed between the POST and its record: told again, which an instance takes as it takes the first', async () => {

@@ -91,6 +91,32 @@ describe.each(STORES)('webhooks, on %s', (_name, make) => {
     }
   })
 
+  test('a key that begins to sign or is retired, and a changed setting, are events; what the broker notes for itself is none', async () => {
+    const b = await open()
+    const key = { alg: 'ES256', privateSealed: null, publicJwk: {}, createdAt: b.now } as const
+    for (const kid of ['first', 'second']) await b.store.addKey({ ...key, kid, state: 'next' })
+    await b.store.addWebhook(endpoint('wh_1', { include: ['setting_values'] }))
+    for (const kid of ['first', 'second', 'second']) await b.store.activateKey({ kid, retireAt: b.now + 60, now: b.now })
+    for (const kid of ['first', 'first', 'unknown']) await b.store.retireKey({ kid, now: b.now })
+    await b.store.setSetting('secrets_seen', '[]')
+    await b.store.setSetting('entra/client_id', 'app-1')
+    await b.store.setSetting('entra/client_id', 'app-1')
+    await b.store.setSetting('entra/credential', 'sealed-credential')
+    await b.store.putTenant({ tid: TENANT, name: 'Contoso', mfaProof: 'undecided', connectedAt: b.now })
+    await b.store.changeTenant({ tid: TENANT, change: { mfaProof: 'amr', idleSeconds: 600, name: 'Contoso Ltd' } })
+    const said = (await dueTo(b, 'wh_1')).map(({ type, data }) => ({ type, ...(data as object) }))
+    expect(said).toEqual([
+      { type: 'key.rotated', kid: 'first', alg: 'ES256', state: 'active' },
+      { type: 'key.rotated', kid: 'second', alg: 'ES256', state: 'active' },
+      { type: 'key.rotated', kid: 'first', alg: 'ES256', state: 'retired' },
+      { type: 'setting.changed', setting: 'entra.client_id', value: 'app-1' },
+      { type: 'setting.changed', setting: 'entra.credential' },
+      { type: 'setting.changed', setting: 'tenant.connected', tid: TENANT },
+      { type: 'setting.changed', setting: 'tenant.mfa_proof', tid: TENANT, value: 'amr' },
+      { type: 'setting.changed', setting: 'tenant.idle_seconds', tid: TENANT, value: '600' },
+    ])
+  })
+
   test('holds no name, comment or case reference, unless its switch is on', async () => {
     const b = await open()
     await b.store.addWebhook(endpoint('wh_none'))

@@ -1,0 +1,41 @@
+import { secretPlace } from '../revocation/webhook-message.ts'
+import type { Check, Looking } from './check.ts'
+import { failed, type Found, ok, warning } from './finding.ts'
+
+/** Webhooks and email: what is not delivered, and why. */
+export const messageChecks: readonly Check[] = [
+  { id: 'webhooks', question: 'Do webhooks reach their endpoints?', cost: { everySeconds: 30 }, severity: 'none', look: webhooks },
+  { id: 'email', question: 'Does the mail server take email?', cost: { everySeconds: 30 }, severity: 'none', look: email },
+]
+
+/** What no attempt delivers any more, by client id. The alerts of deliveries go by the same counts. */
+async function lost({ deps }: Looking): Promise<Map<string, number>> {
+  const counts = await deps.store.deliveryCounts()
+  const undelivered = new Map<string, number>()
+  for (const { clientId, state, count } of counts)
+    if (state === 'failed' || state === 'rejected') undelivered.set(clientId, (undelivered.get(clientId) ?? 0) + count)
+  return undelivered
+}
+
+const fixOf = (id: string): string => `cmb deliveries list --client ${id} says why; then cmb deliveries redrive --target ${id}`
+
+async function webhooks(looking: Looking): Promise<Found[]> {
+  const { deps } = looking
+  const [endpoints, undelivered] = await Promise.all([deps.store.listWebhooks(), lost(looking)])
+  return endpoints.map(({ id, state, cause, secretSealed }): Found => {
+    const about = `webhook ${id}`
+    const count = undelivered.get(id) ?? 0
+    if (deps.sealer.open(secretPlace(id), secretSealed) === undefined)
+      return failed('Its secret is sealed under a BROKER_SECRET that is not set.', `Set that value again, or: cmb webhooks rotate-secret ${id}`, {
+        about,
+      })
+    if (count > 0) return failed(`${count} messages are failed or rejected.`, fixOf(id), { about })
+    return ok(state === 'enabled' ? 'Every message is delivered or pending.' : `It is disabled: ${cause ?? 'no cause was given'}.`, { about })
+  })
+}
+
+async function email(looking: Looking): Promise<Found[]> {
+  if (looking.deps.mailer === undefined) return []
+  const count = (await lost(looking)).get('@email') ?? 0
+  return [count > 0 ? warning(`${count} emails are failed or rejected.`, fixOf('@email')) : ok('Every email is delivered or pending.')]
+}
