@@ -140,36 +140,38 @@ async function secrets({ deps, now }: Looking): Promise<Found[]> {
     ]
   if (current === undefined || config.secrets.length < 2) return [ok('One secret is set.')]
   const alone = createSealer([current])
+  const sealed = await stillSealed(deps, alone)
+  if (sealed !== undefined) return [sealed]
+  if (now < free)
+    return [warning(`Sessions opened under an old secret may live until ${new Date(free * 1000).toISOString()}.`, 'Keep it until then.')]
+  return [warning('The old secret is not needed any more.', 'Remove all but the first value from BROKER_SECRET and restart.')]
+}
+
+/** What an old secret still seals. @param alone opens what the current one has sealed */
+async function stillSealed(deps: Deps, alone: Sealer): Promise<Found | undefined> {
+  const { store } = deps
   const held = (await store.listKeys()).filter(
     (key) =>
       key.state !== 'retired' && key.privateSealed !== null && alone.open(`signing_keys/${key.kid}/private_sealed`, key.privateSealed) === undefined,
   )
   if (held.length > 0)
-    return [
-      warning(
-        `An old secret still seals ${held.length} signing key(s): ${held.map((key) => key.kid).join(', ')}.`,
-        'Keep it. cmb keys rotate ES256 --activate (and RS256) makes keys under the new secret; the old ones go after 48 hours.',
-      ),
-    ]
+    return warning(
+      `An old secret still seals ${held.length} signing key(s): ${held.map((key) => key.kid).join(', ')}.`,
+      'Keep it. cmb keys rotate ES256 --activate (and RS256) makes keys under the new secret; the old ones go after 48 hours.',
+    )
   const states = await sealedStates(deps, alone)
   if (states.length > 0)
-    return [
-      warning(
-        `An old secret still seals what Graph’s notifications are checked with: ${states.map((tid) => `tenant ${tid}`).join(', ')}.`,
-        'Restart the broker while the old secret is still set: it seals them anew. If that does not help, the log says why (graph_subscription…).',
-      ),
-    ]
+    return warning(
+      `An old secret still seals what Graph’s notifications are checked with: ${states.map((tid) => `tenant ${tid}`).join(', ')}.`,
+      'Restart the broker while the old secret is still set: it seals them anew. If that does not help, the log says why (graph_subscription…).',
+    )
   const endpoints = (await store.listWebhooks()).filter(({ id, secretSealed }) => alone.open(secretPlace(id), secretSealed) === undefined)
   if (endpoints.length > 0)
-    return [
-      warning(
-        `An old secret still seals the secrets of webhooks: ${endpoints.map(({ id }) => id).join(', ')}.`,
-        'Keep it. cmb webhooks rotate-secret <webhook> makes a secret under the new one; configure it at the receiver within the overlap.',
-      ),
-    ]
-  if (now < free)
-    return [warning(`Sessions opened under an old secret may live until ${new Date(free * 1000).toISOString()}.`, 'Keep it until then.')]
-  return [warning('The old secret is not needed any more.', 'Remove all but the first value from BROKER_SECRET and restart.')]
+    return warning(
+      `An old secret still seals the secrets of webhooks: ${endpoints.map(({ id }) => id).join(', ')}.`,
+      'Keep it. cmb webhooks rotate-secret <webhook> makes a secret under the new one; configure it at the receiver within the overlap.',
+    )
+  return undefined
 }
 
 /** Tenants whose Graph client state the current secret alone does not open. */
