@@ -204,6 +204,8 @@ export interface SignInActs {
   issueCode(input: { sid: string; code: NewCode; now: number }): Promise<Standing>
   standingBySid(sid: string, now: number): Promise<Standing>
   standingByCookie(cookieHash: string, now: number): Promise<Standing>
+  /** Whether a sign-in of this user has to be fresh, in a browser with that proof: Microsoft is asked for it at once. */
+  owesFreshSignIn(input: { user: Pick<User, 'tid' | 'oid'>; provenSeq: number; now: number }): Promise<boolean>
   findSubject(sub: string): Promise<Subject | undefined>
   findSubjectByUser(tid: string, oid: string): Promise<Subject | undefined>
   /** Who took part: what sign-out tells, whether or not their tokens still live. */

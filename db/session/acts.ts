@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/act.ts'
 import type { SignInActs } from '../store.ts'
 import { issueCode } from './code.ts'
+import { owesFreshSignIn } from './floor.ts'
 import { hasConsent, recordConsent } from './consent.ts'
 import { liveSessionsOf, participantsIn, searchSessions } from './live.ts'
 import { sessionByCookie, sessionBySid, standingOf } from './row.ts'
@@ -21,6 +22,7 @@ export function signInActs(engine: Engine): SignInActs {
       read(function* () {
         return yield* standingOf(yield* sessionByCookie(cookieHash), now)
       }),
+    owesFreshSignIn: ({ user, provenSeq, now }) => read(() => owesFreshSignIn(user, provenSeq, now)),
     findSubject: (sub) => read(() => findSubject(sub)),
     findSubjectByUser: (tid, oid) => read(() => findSubjectByUser(tid, oid)),
     participants: (sid) => read(() => participantsIn(sid)),

@@ -50,6 +50,10 @@ const raise = command(
         atMs: greatest(sql`${floors.atMs}`, excluded(floors.atMs)),
       })}`,
 )
+const subjectOf = query(
+  columnsOf(subjects, 'sub', 'homeId'),
+  (q: Takes<{ tid: string; oid: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.tid} = ${q.tid} AND ${subjects.oid} = ${q.oid}`,
+)
 const homeOf = query(
   columnsOf(subjects, 'homeId'),
   (q: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${q.sub}`,
@@ -65,6 +69,15 @@ export function* meetsFloor(whose: Whose, { provenSeq, authTime, now }: { proven
   const { floor = 0, waived = 0, provable = 0 } = found ?? {}
   if (authTime > 0 && provable === 0) yield* sawAuthTime.run({ tid: whose.tid, now })
   return floor <= Math.max(provenSeq, waived) || (provable === 0 && authTime === 0)
+}
+
+/** Whether a sign-in of this user would have to be fresh: for the way to Microsoft. What a sign-in brings is judged by `meetsFloor`. */
+export function* owesFreshSignIn(user: { tid: string; oid: string }, provenSeq: number, now: number): Act<boolean> {
+  const { tid } = user
+  const subject = yield* subjectOf.get(user)
+  if (subject === undefined) return false
+  const { floor = 0, waived = 0, provable = 0 } = (yield* demand.get({ sub: subject.sub, homeId: subject.homeId ?? undefined, tid, now })) ?? {}
+  return provable === 1 && floor > Math.max(provenSeq, waived)
 }
 
 interface Cause {

@@ -31,7 +31,8 @@ const isOf =
     proof.tid === tid && proof.oid === oid
 
 /** The head of the log when this user's latest fresh visit by this browser departed; 0: there was none. */
-export const provenBefore = (deps: Pick<Deps, 'sealer'>, c: Context, user: User): number => readProofs(deps, c).find(isOf(user))?.seq ?? 0
+export const provenBefore = (deps: Pick<Deps, 'sealer'>, c: Context, user: Pick<User, 'tid' | 'oid'>): number =>
+  readProofs(deps, c).find(isOf(user))?.seq ?? 0
 
 /** @param seq of the visit that has just come back; 0: it was not fresh, and an earlier proof stays */
 export function keepProof(deps: Pick<Deps, 'sealer'>, c: Context, user: User, seq: number): void {

@@ -6,6 +6,7 @@ import { MicrosoftRefusal, type StartSignIn } from '../microsoft/interface.ts'
 import { newId, newSecret } from '../protocol/ids.ts'
 import { mustChooseAccount } from '../session/chooser.ts'
 import { currentStanding, endedElsewhere } from '../session/current.ts'
+import { provenBefore } from '../session/fresh-proof.ts'
 import { knownUser } from '../session/known-user.ts'
 import { lowest } from '../session/limits.ts'
 import { openFromSession } from '../session/sealed.ts'
@@ -24,9 +25,16 @@ type Ask = Pick<StartSignIn, 'prompt' | 'loginHint' | 'maxAgeSeconds' | 'authCon
 export async function visitMicrosoft(deps: Deps, c: Context, errand: Errand, now: number, another: boolean): Promise<Response> {
   const fresh = errand.kind === 'instance' ? wantsFresh(errand.request) : errand.fresh === true
   // Asked at once for what the sign-in would be rejected without.
-  const login = fresh || endedElsewhere(await currentStanding(deps, c, now))
+  const login = fresh || (await owesFresh(deps, c, now))
   const ask = await whatToAsk(deps, c, errand, now, { login, another })
   return leave(deps, c, newVisit(deps, { errand, startedAt: now, fresh, tid: ask.tid, authContext: ask.authContext }), ask, now)
+}
+
+/** As far as this browser's cookies say who comes: nothing rests on it, because the store judges who has come. */
+async function owesFresh(deps: Deps, c: Context, now: number): Promise<boolean> {
+  if (endedElsewhere(await currentStanding(deps, c, now))) return true
+  const user = knownUser(deps, c, now)
+  return user !== undefined && deps.store.owesFreshSignIn({ user, provenSeq: provenBefore(deps, c, user), now })
 }
 
 /** Once more, for proof that the visits before did not bring. Who was just there needs no account chooser. */

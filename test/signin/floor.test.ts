@@ -214,6 +214,20 @@ describe('what a fresh sign-in is', () => {
     expect(phone.asked).toEqual(['login'])
   })
 
+  test('a browser that knows its user asks Microsoft for the password at once, so that it is entered once', async () => {
+    const { rig, phone, laptop, path } = await stolenPhone()
+    const page = await laptop.browser.get('/account')
+    const everywhere = page.forms.findIndex(({ fields }) => fields.everywhere === 'yes')
+    await laptop.browser.submit(page, {}, everywhere)
+    for (const device of [laptop, phone]) {
+      expect(delivered(await device.signIn(path))).toHaveProperty('code')
+      expect(device.asked).toEqual(['login'])
+      rig.clock.advance(13 * 3600)
+      await device.signIn(path)
+      expect(device.asked).toEqual(['select_account'])
+    }
+  })
+
   test('a proof is of one user and of this broker: another user’s, or a forged one, meets nothing', async () => {
     const { rig, phone, path } = await demanded()
     await phone.signIn(path)
