@@ -179,7 +179,20 @@ export type SignInRejection =
   /** The user has to choose so many of their sessions, which end with the next attempt. */
   | { why: 'session_limit'; choose: number; among: Session[] }
 
-export interface SignInActs {
+export interface FloorActs {
+  /**
+   * Demands no fresh sign-in of a user, or of a tenant's users, before `untilAt`, for revocations up to now: later ones are demanded. A later
+   * waiver replaces it. `unknown`: there is no such user.
+   */
+  waiveFreshSignIn(input: {
+    selector: Extract<Selector, { kind: 'subject' | 'tenant' }>
+    untilAt: number
+  }): Promise<{ outcome: 'waived'; seq: number } | { outcome: 'unknown' }>
+  /** Tenants whose ID tokens have had `auth_time`: in others no fresh sign-in can be demanded. */
+  tenantsWithAuthTime(): Promise<string[]>
+}
+
+export interface SignInActs extends FloorActs {
   /**
    * A user has proved themselves on a browser. In one transaction: their subject is found or made; the session that `browserCookieHash`
    * names ends as `replaced` where it is another user's, and is renewed (same sid, new cookie) where it is theirs and live; otherwise a
@@ -338,6 +351,15 @@ export interface RevokeInput {
   email?: EmailPolicy | undefined
 }
 
+export interface RevocationPreview {
+  sessions: number
+  subjects: number
+  clients: number
+  deliveries: number
+  /** Of the users, those who come back without entering their password again: their tenant has never sent `auth_time`. */
+  withoutFreshSignIn: number
+}
+
 export interface RevocationActs {
   /**
    * Takes what any act revoked, once its commit is on disk and before the act is answered. A listener returns at once and never throws.
@@ -367,7 +389,7 @@ export interface RevocationActs {
     { outcome: 'reported'; committed: Committed[]; pending: DeliveryRef[]; sid: string | undefined; actingEnded: boolean } | { outcome: 'unknown' }
   >
   /** Who and how many a revocation would sign out, without doing it. */
-  previewRevocation(selector: Selector, now: number): Promise<{ sessions: number; subjects: number; clients: number; deliveries: number }>
+  previewRevocation(selector: Selector, now: number): Promise<RevocationPreview>
   /** Writes the next batch of what wide revocations owe; resumable. `more` until nothing is pending. */
   fanOutPending(input: { limit: number; nowMs: number }): Promise<{ pending: DeliveryRef[]; more: boolean }>
   /** Ends sessions whose idle, absolute or marked time has passed, each through the log. */

@@ -1,12 +1,14 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import { setImmediate as turn } from 'node:timers/promises'
+import { raisesFloor } from '../../src/protocol/revocation.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { clients, participants, sessions, targets } from '../schema.ts'
 import { isLive } from '../session/row.ts'
+import { tenantsWithAuthTime } from '../session/waiver.ts'
 import type { RevocationActs } from '../store.ts'
 import { sessionCutoff } from './covers.ts'
 
@@ -68,13 +70,17 @@ class Count {
   #sessions = 0
   #subjects = 0
   #deliveries = 0
+  #withoutFreshSignIn = 0
+  readonly #raises: boolean
 
   constructor(selector: Selector) {
     this.#selector = selector
+    this.#raises = raisesFloor('administrator', selector)
     this.#only = 'clientId' in selector ? selector.clientId : undefined
   }
 
-  add(row: Row, tookPart: Reached[]): void {
+  /** @param provable tenants in which a fresh sign-in can be proved */
+  add(row: Row, tookPart: Reached[], provable: readonly string[]): void {
     if (this.#selector.kind === 'tenant' && row.tid !== this.#selector.tid) return
     const delivered = tookPart.filter(({ clientId }) => this.#only === undefined || clientId === this.#only)
     if (this.#only !== undefined && delivered.length === 0) return
@@ -82,6 +88,7 @@ class Count {
     if (row.sub !== this.#lastSub) {
       this.#lastSub = row.sub
       this.#subjects += 1
+      if (this.#raises && !provable.includes(row.tid)) this.#withoutFreshSignIn += 1
       this.#sentBySub = new Set()
     }
     for (const one of delivered) this.#deliver(one)
@@ -96,7 +103,13 @@ class Count {
   }
 
   result(): Preview {
-    return { sessions: this.#sessions, subjects: this.#subjects, clients: this.#clients.size, deliveries: this.#deliveries }
+    return {
+      sessions: this.#sessions,
+      subjects: this.#subjects,
+      clients: this.#clients.size,
+      deliveries: this.#deliveries,
+      withoutFreshSignIn: this.#withoutFreshSignIn,
+    }
   }
 }
 
@@ -116,10 +129,11 @@ function* pageOf(selector: Selector, after: { sub: string; sid: string }): Act<P
 
 export async function previewRevocation({ read }: Pick<Engine, 'read'>, selector: Selector, now: number): Promise<Preview> {
   const count = new Count(selector)
+  const provable = await read(tenantsWithAuthTime)
   for (let after = { sub: '', sid: '' }; ; await turn()) {
     const from = after
     const { rows, reached } = await read(() => pageOf(selector, from))
-    for (const row of rows) if (isLive(row, now)) count.add(row, reached.get(row.sid) ?? [])
+    for (const row of rows) if (isLive(row, now)) count.add(row, reached.get(row.sid) ?? [], provable)
     const last = rows.at(-1)
     if (rows.length < PAGE || last === undefined) return count.result()
     after = last

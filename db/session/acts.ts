@@ -7,6 +7,7 @@ import { liveSessionsOf, participantsIn, searchSessions } from './live.ts'
 import { sessionByCookie, sessionBySid, standingOf } from './row.ts'
 import { signIn } from './sign-in.ts'
 import { findSubject, findSubjectByUser } from './user.ts'
+import { tenantsWithAuthTime, waive } from './waiver.ts'
 
 /** Users, their sessions and what they consented to. */
 export function signInActs(engine: Engine): SignInActs {
@@ -23,6 +24,8 @@ export function signInActs(engine: Engine): SignInActs {
         return yield* standingOf(yield* sessionByCookie(cookieHash), now)
       }),
     owesFreshSignIn: ({ user, provenSeq, now }) => read(() => owesFreshSignIn(user, provenSeq, now)),
+    waiveFreshSignIn: (input) => write(() => waive(input)),
+    tenantsWithAuthTime: () => read(tenantsWithAuthTime),
     findSubject: (sub) => read(() => findSubject(sub)),
     findSubjectByUser: (tid, oid) => read(() => findSubjectByUser(tid, oid)),
     participants: (sid) => read(() => participantsIn(sid)),

@@ -1,6 +1,7 @@
 import type { Store } from '../../db/store.ts'
 import type { Revocation } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { raisesFloor } from '../protocol/revocation.ts'
 import type { Selector } from '../protocol/revocation.ts'
 import { revoke } from '../revocation/revoke.ts'
 import type { Caller } from './caller.ts'
@@ -45,6 +46,14 @@ export function revokeAs(deps: Deps, caller: Caller, what: Selector, asked: Aske
     },
     outcomeOf,
   )
+}
+
+/** Of the tenants that a revocation concerns, those in which no fresh sign-in can be demanded: their ID tokens have never had `auth_time`. */
+export async function tenantsWithoutAuthTime({ store, connection }: Deps, { selector, tid, reason }: Revocation): Promise<string[]> {
+  if (!raisesFloor(reason, selector)) return []
+  const concerned = selector.kind === 'everything' ? connection.current().tenants : tid === undefined ? [] : [tid]
+  const provable = await store.tenantsWithAuthTime()
+  return concerned.filter((one) => !provable.includes(one))
 }
 
 const outcomeOf = (answer: Answered): Record<string, unknown> =>

@@ -4,6 +4,7 @@ import { auditRoutes } from './audit.ts'
 import { backupRoutes } from './backup.ts'
 import { clientRoutes } from './clients.ts'
 import { deliveryRoutes } from './deliveries.ts'
+import { freshSignInRoutes } from './fresh-sign-in.ts'
 import { keyRoutes } from './keys.ts'
 import { microsoftWorkRoutes } from './microsoft-work.ts'
 import { overviewRoutes } from './overview.ts'
@@ -38,6 +39,7 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
     clientRoutes(deps),
     sessionRoutes(deps),
     revocationRoutes(deps),
+    freshSignInRoutes(deps),
     deliveryRoutes(deps),
     webhookRoutes(deps),
     keyRoutes(deps),

@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
+import type { RevocationPreview } from '../../db/store.ts'
 import type { DeliveryTotals, LoggedRevocation, Revocation } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { milliseconds, seconds } from '../protocol/described.ts'
@@ -13,7 +14,7 @@ import { evidenceOf } from '../acts/evidence.ts'
 import { guardProof } from '../acts/guards.ts'
 import { Problem } from '../acts/problem.ts'
 import { totalOf } from '../acts/totals.ts'
-import { previewed, revokeAs } from '../acts/revocations.ts'
+import { previewed, revokeAs, tenantsWithoutAuthTime } from '../acts/revocations.ts'
 
 /** An operator's revocations, and the log of all of them with what each owed and the proof of it. */
 
@@ -48,9 +49,21 @@ const totals = shape('DeliveryTotals', {
 }).meta({ description: 'of those written: while fan_out is pending, more may come' })
 const logged = revocation.extend({ totals })
 const revocationSchema = logged.meta({ id: 'Revocation' })
-const revoked = revocation.extend({ outcome: z.literal('revoked') })
+const revoked = revocation.extend({
+  outcome: z.literal('revoked'),
+  tenants_without_auth_time: z.array(z.string()).meta({ description: 'of those concerned: no fresh sign-in can be demanded of their users' }),
+})
 const already = z.object({ outcome: z.literal('already'), selector: selectorSchema })
-export const previewSchema = shape('Preview', { sessions: z.int(), subjects: z.int(), clients: z.int(), deliveries: z.int() })
+export const previewSchema = shape('Preview', {
+  sessions: z.int(),
+  subjects: z.int(),
+  clients: z.int(),
+  deliveries: z.int(),
+  without_fresh_sign_in: z
+    .int()
+    .meta({ description: 'users of tenants that have never sent auth_time: they come back without entering their password' }),
+})
+export const previewShown = ({ withoutFreshSignIn, ...counted }: RevocationPreview) => ({ ...counted, without_fresh_sign_in: withoutFreshSignIn })
 const dryRun = z.object({ dry_run: z.literal(true), selector: selectorSchema, would_end: previewSchema })
 const guards = z.array(
   z.object({
@@ -106,10 +119,11 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
   route(routes, 'post', '/revocations', REVOKE, async ({ caller, body: wanted }, c) => {
     const now = deps.clock.now()
     const what = decodeSelector(wanted.selector)
-    if (wanted.dry_run) return c.json({ dry_run: true, selector: wanted.selector, would_end: await previewed(deps, what, now) })
+    if (wanted.dry_run) return c.json({ dry_run: true, selector: wanted.selector, would_end: previewShown(await previewed(deps, what, now)) })
     const answer = await revokeAs(deps, caller, what, { now, caseReference: wanted.case_reference, comment: wanted.comment })
     if (answer.outcome !== 'revoked') return c.json({ outcome: answer.outcome, selector: wanted.selector })
-    return c.json({ outcome: 'revoked', ...shown(answer.committed.revocation) }, 201)
+    const { revocation: done } = answer.committed
+    return c.json({ outcome: 'revoked', ...shown(done), tenants_without_auth_time: await tenantsWithoutAuthTime(deps, done) }, 201)
   })
   route(routes, 'get', '/revocations', LIST, async ({ query }, c) => {
     const found = await deps.store.listRevocations(query)

@@ -1,6 +1,6 @@
 import type { Hono } from 'hono'
 import { z } from 'zod'
-import type { Caller } from '../acts/caller.ts'
+import { onlyHere } from '../acts/caller.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
 import type { Deps } from '../deps.ts'
@@ -47,9 +47,4 @@ export function setupTokens(routes: Hono<AdminEnv>, deps: Deps): void {
     deps.log.warn('setup_recovery_token_made', { actor: caller.actor.id })
     return c.json({ token: made.token, expires_at: made.expiresAt, url: `${deps.config.opsOrigin}/setup` }, 201)
   })
-}
-
-/** Only from the machine itself: a client of the admin API gets no token for /setup. */
-function onlyHere({ via }: Caller, command: string): void {
-  if (via !== 'command') throw new Problem(403, 'Only on the broker’s own machine', `Run ${command} there.`)
 }

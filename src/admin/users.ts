@@ -4,7 +4,7 @@ import type { Caller } from '../acts/caller.ts'
 import type { HeldRecord } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { AdminEnv } from './caller.ts'
-import { previewSchema } from './revocations.ts'
+import { previewSchema, previewShown } from './revocations.ts'
 import { ok, route, said, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
@@ -102,7 +102,7 @@ export function userRoutes(deps: Deps): Hono<AdminEnv> {
     const { case_reference: caseReference, comment, dry_run: dryRun, ...who } = body
     const sub = await subOf(deps, who)
     if (sub === undefined) throw new Problem(404, 'No such user', UNKNOWN)
-    if (dryRun) return c.json({ dry_run: true, sub, would_end: await deps.store.previewRevocation({ kind: 'subject', sub }, now) })
+    if (dryRun) return c.json({ dry_run: true, sub, would_end: previewShown(await deps.store.previewRevocation({ kind: 'subject', sub }, now)) })
     const { seq } = await recorded(
       deps,
       caller,

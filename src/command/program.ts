@@ -5,6 +5,7 @@ import { CommandFailure, EXIT } from './broker.ts'
 import { clientCommands } from './clients.ts'
 import { createContext } from './context.ts'
 import { evidenceCommands } from './evidence.ts'
+import { freshSignInCommands } from './fresh-sign-in.ts'
 import { deliveryCommands } from './deliveries.ts'
 import { doctorCommand } from './doctor.ts'
 import { keyCommands } from './keys.ts'
@@ -43,6 +44,7 @@ function createProgram(terminal: Terminal): Command {
     clientCommands,
     sessionCommands,
     revocationCommands,
+    freshSignInCommands,
     deliveryCommands,
     webhookCommands,
     keyCommands,

@@ -74,16 +74,12 @@ function revokeCommand(program: Command, context: Context): void {
       const broker = await context.broker(self)
       if (options.dryRun === true) return dryRun(context, self, broker, selector)
       await agree(context, broker, selector, options)
-      const answer = await broker.send<Json & { outcome: string; seq?: number; sessions?: number | null; fan_out?: string }>('POST', '/revocations', {
+      const answer = await broker.send<Revoked>('POST', '/revocations', {
         selector,
         case_reference: options.case,
         comment: options.comment,
       })
-      context.print(self, answer, () =>
-        answer.outcome === 'already'
-          ? 'That had ended already; nothing was revoked.\n'
-          : `Revoked, number ${answer.seq} in the log. cmb revocations show ${answer.seq} shows its deliveries.\n`,
-      )
+      context.print(self, answer, () => revokedWords(answer))
     })
   examples(
     command,
@@ -93,6 +89,14 @@ function revokeCommand(program: Command, context: Context): void {
     'cmb revoke --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --dry-run',
     'cmb revoke --everything --yes',
   )
+}
+
+type Revoked = Json & { outcome: string; seq?: number; tenants_without_auth_time?: string[] }
+
+function revokedWords({ outcome, seq, tenants_without_auth_time: tenants = [] }: Revoked): string {
+  if (outcome === 'already') return 'That had ended already; nothing was revoked.\n'
+  const notAsked = tenants.map((tid) => `Users of ${tid} are not asked for their password again: its ID tokens have never had auth_time.\n`)
+  return `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n${notAsked.join('')}`
 }
 
 /** Exactly one of them; `--client` beside `--grant` says whose part. */
@@ -118,12 +122,16 @@ function selectorOf(options: RevokeOptions): WireSelector {
 }
 
 interface Preview {
-  would_end: { sessions: number; subjects: number; clients: number; deliveries: number }
+  would_end: { sessions: number; subjects: number; clients: number; deliveries: number; without_fresh_sign_in: number }
 }
 
 const preview = (broker: Broker, selector: WireSelector): Promise<Preview> => broker.send('POST', '/revocations', { selector, dry_run: true })
 const previewWords = ({ would_end: end }: Preview): string =>
-  `${end.sessions} session(s) of ${end.subjects} user(s), at ${end.clients} client(s); ${end.deliveries} logout token(s) to deliver`
+  `${end.sessions} session(s) of ${end.subjects} user(s), at ${end.clients} client(s); ${end.deliveries} logout token(s) to deliver${
+    end.without_fresh_sign_in === 0
+      ? ''
+      : `; ${end.without_fresh_sign_in} of the user(s) come back without a password (their tenant sends no auth_time)`
+  }`
 
 async function dryRun(context: Context, command: Command, broker: Broker, selector: WireSelector): Promise<void> {
   const answer = await preview(broker, selector)

@@ -100,6 +100,11 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
         ]}
       />
       {end.sessions === 0 ? <Notice title="No user is signed in by it now. Codes and tokens that it covers end all the same." /> : null}
+      {end.withoutFreshSignIn === 0 ? null : (
+        <Notice kind="warn" title={`${end.withoutFreshSignIn} of these users can sign in again without entering their password.`}>
+          Their tenant has never sent auth_time, so that no fresh sign-in can be demanded.
+        </Notice>
+      )}
       {isFresh(operator.session, now) ? null : <SignInAgain />}
       <ConfirmForm request={request} draft={draft} typed={typedFor(selector)} seen={seen} />
     </Panel>,

@@ -63,6 +63,9 @@ async function tapAlice(page: Page): Promise<(string | null)[]> {
   return asked
 }
 
+/** The instance's open page has been told. */
+const signedOut = (page: Page): Promise<void> => page.getByRole('heading', { name: 'You have been signed out' }).waitFor()
+
 const needsPassword = async (page: Page): Promise<void> => {
   expect(page.url().startsWith(demo.facts.microsoft)).toBe(true)
   await page.locator('#passwd').waitFor()
@@ -95,6 +98,7 @@ test('the phone is asked for the password after each remote end, with and withou
   await laptop.page.goto(`${demo.facts.issuer}/account`)
   await laptop.page.locator('form[action="/account/sign-out"] button').nth(1).click()
   await laptop.page.getByText('Signed out:').waitFor()
+  await signedOut(phone.page)
   await phone.page.goto(`${sydney()}/sign-in`)
   await phone.page.getByText('Your earlier sign-in on this browser was ended from elsewhere.').waitFor()
   expect(await tapAlice(phone.page)).toEqual(['login'])
@@ -111,6 +115,7 @@ test('the phone is asked for the password after each remote end, with and withou
 
   // By an operator, and by way of the account page.
   expect(cmb('revoke', '--tenant', CONTOSO.tid, '--yes')).toContain('Revoked')
+  await signedOut(phone.page)
   await phone.page.goto(`${demo.facts.issuer}/account`)
   expect(await tapAlice(phone.page)).toEqual(['login'])
   await needsPassword(phone.page)

@@ -221,6 +221,13 @@ describe('what is answered is what openapi.json says', () => {
       ['POST', '/admin/v1/tenants', '/admin/v1/tenants', { tid: '33333333-3333-4333-8333-333333333333', name: 'Third' }, 201],
       ['DELETE', '/admin/v1/tenants/{tid}', '/admin/v1/tenants/33333333-3333-4333-8333-333333333333', undefined, 200],
       ['POST', '/admin/v1/setup/token', '/admin/v1/setup/token', undefined, 403],
+      [
+        'POST',
+        '/admin/v1/fresh-sign-in/waivers',
+        '/admin/v1/fresh-sign-in/waivers',
+        { selector: { kind: 'tenant', tid: '33333333-3333-4333-8333-333333333333' }, hours: 1 },
+        403,
+      ],
       ['POST', '/admin/v1/backup', '/admin/v1/backup', { path: '/nowhere' }, 403],
     ]
     for (const [method, template, path, body, status] of acts)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { RAISES_FLOOR, REASONS } from '../../src/protocol/revocation.ts'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
-import { type Bench, benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
+import { type Bench, bench, benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
 
 const OTHER = '99999999-2222-4333-8444-555555555555'
 const OPERATOR: Actor = { kind: 'operator', id: 'u_operator' }
@@ -136,6 +136,53 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     expect(await attempt(b, 0)).toMatchObject(NOT_FRESH)
     expect(await attempt(b, 0, silent)).toMatchObject(NOT_FRESH)
     expect(await attempt(b, seq)).toMatchObject(SIGNED_IN)
+  })
+
+  test('a waiver demands none of its user or tenant until its end, and covers no later revocation', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    const { sub } = session
+    await b.signIn('bob')
+    await revoke(b, { kind: 'everything' }, 'administrator')
+    expect(await b.store.waiveFreshSignIn({ selector: { kind: 'subject', sub: 'u_nobody' }, untilAt: b.now + 60 })).toEqual({ outcome: 'unknown' })
+    expect(await b.store.waiveFreshSignIn({ selector: { kind: 'subject', sub }, untilAt: b.now + 60 })).toMatchObject({ outcome: 'waived' })
+    expect(await attempt(b, 0)).toMatchObject(SIGNED_IN)
+    expect(await attempt(b, 0, { who: 'bob' })).toMatchObject(NOT_FRESH)
+    b.now += 60
+    expect(await attempt(b, 0)).toMatchObject(NOT_FRESH)
+    await b.store.waiveFreshSignIn({ selector: { kind: 'tenant', tid: TENANT }, untilAt: b.now + 3600 })
+    expect(await attempt(b, 0, { who: 'bob' })).toMatchObject(SIGNED_IN)
+    await revoke(b, { kind: 'subject', sub }, 'administrator')
+    expect(await attempt(b, 0)).toMatchObject(NOT_FRESH)
+  })
+
+  test('the dry run counts users who come back without a password, because their tenant has never sent auth_time', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    await attempt(b, 0, { who: 'faye', tid: OTHER, authTime: 0 })
+    await attempt(b, 0, { who: 'felix', tid: OTHER, authTime: 0 })
+    expect(await b.store.tenantsWithAuthTime()).toEqual([TENANT])
+    const preview = (selector: Selector) => b.store.previewRevocation(selector, b.now)
+    expect(await preview({ kind: 'everything' })).toMatchObject({ subjects: 3, withoutFreshSignIn: 2 })
+    expect(await preview({ kind: 'subject', sub: session.sub })).toMatchObject({ subjects: 1, withoutFreshSignIn: 0 })
+    expect(await preview({ kind: 'grant', sid: session.sid, clientId: 'sydney' })).toMatchObject({ withoutFreshSignIn: 0 })
+  })
+
+  test('it outlives a restart, and a user whose browser has no proof owes a fresh sign-in', async () => {
+    const under = make()
+    const b = await bench(under)
+    try {
+      const { session } = await b.signIn('alice')
+      const seq = await revoke(b, { kind: 'subject', sub: session.sub }, 'signed_out_everywhere')
+      await b.store.close()
+      b.store = await under.open(() => b.now * 1000)
+      expect(await attempt(b, seq - 1)).toMatchObject(NOT_FRESH)
+      const owes = (provenSeq: number, oid = 'oid-alice') => b.store.owesFreshSignIn({ user: { tid: TENANT, oid }, provenSeq, now: b.now })
+      expect([await owes(0), await owes(seq), await owes(0, 'oid-nobody')]).toEqual([true, false, false])
+    } finally {
+      await b.close()
+      await under.remove()
+    }
   })
 
   test('a sign-in beside the revocation is covered by it, or has to meet its floor', async () => {
