@@ -22,7 +22,8 @@ export class TokenCache {
 
   get(token: string): Verified | undefined {
     const found = this.#tokens.get(token)
-    if (found === undefined) return undefined
+    // Which was used last matters only when one has to be given up soon.
+    if (found === undefined || this.#tokens.size * 2 < this.#limit) return found
     this.#tokens.delete(token)
     this.#tokens.set(token, found)
     return found

@@ -102,10 +102,7 @@ function explain(error: unknown, expected: ExpectedJwt): VerifiedJwt {
     if (claim === 'nbf' && typeof payload.nbf === 'number')
       return byTime('not_yet_valid', `It is not valid before ${time(payload.nbf)}, and here it is ${time(expected.now)}.`, payload)
     const value = payload[claim]
-    return refuse(
-      'claims',
-      `Its claim ${claim} must be there${value === undefined ? '' : ', of its own type'}, and is ${value === undefined ? 'absent' : quoted(value)}.`,
-    )
+    return refuse('claims', value === undefined ? `Its claim ${claim} is missing.` : `Its claim ${claim} must be a number, and is ${quoted(value)}.`)
   }
   if (error instanceof errors.JWSSignatureVerificationFailed) return refuse('signature', 'Its signature is not good.')
   // `crit`, a payload that is no JSON, a broken encoding: whatever jose says of it, it is no token of ours.

@@ -3,8 +3,9 @@ import type { BlockList } from 'node:net'
 import type { AccessClaims } from '../claims.ts'
 import type { Guard } from '../guard.ts'
 import { quoted } from '../quoted.ts'
-import { isSpoofed, type IdentityHeaders } from './identity.ts'
-import { foldName, readRequest, valuesOf, type RequestFrom } from './original-request.ts'
+import { HeaderReader, REPEATED } from './headers.ts'
+import { NO_STORE, type IdentityHeaders } from './identity.ts'
+import { readRequest, REQUEST_HEADERS, type RequestFrom } from './original-request.ts'
 import { lacking, rulingFor, type Rule } from './rules.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -60,36 +61,37 @@ export function checks(parts: CheckParts): { listener: RequestListener; counters
   return { listener, counters }
 }
 
-const NO_STORE = ['Cache-Control', 'no-store', 'Content-Length', '0']
-
 class Check {
   readonly #parts: CheckParts
   readonly #counters: CheckCounters
-  readonly #tokenHeader: string
+  readonly #headers: HeaderReader
+  readonly #bearerAlone: boolean
 
   constructor(parts: CheckParts, counters: CheckCounters) {
     this.#parts = parts
     this.#counters = counters
-    this.#tokenHeader = foldName(parts.tokenHeader)
+    this.#headers = new HeaderReader([...REQUEST_HEADERS[parts.requestFrom], parts.tokenHeader], parts.identityPrefix)
+    this.#bearerAlone = parts.tokenHeader.toLowerCase() === 'authorization'
   }
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { guard, identity, identityPrefix, pathPrefix, requestFrom, rules, sessions, trustedProxies } = this.#parts
+    const { guard, identity, pathPrefix, requestFrom, rules, sessions, trustedProxies } = this.#parts
     const { remoteAddress } = request.socket
     if (remoteAddress !== undefined && !isListed(trustedProxies, remoteAddress))
       return this.#misconfigured(response, 'unlisted_proxy', `${remoteAddress} is none of trusted_proxies.`)
-    if (isSpoofed(request.rawHeaders, identityPrefix)) return this.#deny(response, 'identity_header')
-    const read = readRequest(request, requestFrom, pathPrefix)
+    const headers = this.#headers.read(request.rawHeaders)
+    if (headers === undefined) return this.#deny(response, 'identity_header')
+    const read = readRequest(request, headers, requestFrom, pathPrefix)
     if (!read.ok) return read.missing === undefined ? this.#deny(response, read.why) : this.#misconfigured(response, read.why, read.missing)
     const ruling = rulingFor(rules(), read.asked)
     if (ruling.outcome === 'none') return this.#deny(response, 'no_rule')
     if (ruling.outcome === 'public') {
       this.#counters.public++
-      return this.#send(response, 200, ['X-Guard', 'public', ...identity.none])
+      return void response.writeHead(200, identity.none as string[]).end()
     }
-    const tokens = valuesOf(request, this.#tokenHeader)
-    if (tokens.length > 1) return this.#deny(response, 'token_repeated')
-    const token = this.#tokenIn(tokens[0]?.trim() ?? '')
+    const held = headers[3]
+    if (held === REPEATED) return this.#deny(response, 'token_repeated')
+    const token = held === undefined ? undefined : this.#tokenIn(held.trim())
     if (token === undefined) return this.#unauthenticated(response, 'no_token', 'Bearer')
     const result = await guard.check(token)
     if (!result.ok) return result.status === 503 ? this.unavailable(response, 'unavailable') : this.#invalid(response, result.description)
@@ -103,14 +105,13 @@ class Check {
     const { identity } = this.#parts
     const headers = identity.ready(claims) ?? (await identity.make(claims))
     this.#counters.allowed++
-    this.#send(response, 200, ['X-Guard', 'allowed', ...headers])
+    response.writeHead(200, headers as string[]).end()
   }
 
   #tokenIn(value: string): string | undefined {
-    if (value === '') return undefined
-    const bearer = /^bearer +(.*)$/i.exec(value)?.[1]
-    if (bearer !== undefined) return bearer
-    return this.#tokenHeader === 'authorization' || value.includes(' ') ? undefined : value
+    const space = value.indexOf(' ')
+    if (space < 0) return this.#bearerAlone || value === '' ? undefined : value
+    return value.slice(0, space).toLowerCase() === 'bearer' ? value.slice(space).trimStart() : undefined
   }
 
   #invalid(response: ServerResponse, description: string): void {

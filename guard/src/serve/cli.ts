@@ -4,7 +4,8 @@ import { completeClock } from '../clock.ts'
 import { VERSION } from '../version.ts'
 import { RULES_EXAMPLE } from './rules.ts'
 import { rulesProblems, serve, type Serving } from './serve.ts'
-import { describeSettings, flagOf, readSettings, SETTINGS } from './settings.ts'
+import { describeSettings, flagOf, SETTINGS } from './setting-table.ts'
+import { readSettings } from './settings.ts'
 
 /** The command line of `guard`. */
 

@@ -1,7 +1,6 @@
 import { exportJWK, calculateJwkThumbprint, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose'
 import type { AccessClaims } from '../claims.ts'
 import type { Clock } from '../clock.ts'
-import { foldName } from './original-request.ts'
 
 /** Who the user is, in headers for the application behind the proxy. */
 
@@ -11,18 +10,6 @@ const ASSERTION_SECONDS = 60
 
 /** The names of the identity headers, each of which the proxy must set on every request, empty or not. */
 export const identityNames = (prefix: string): string[] => [...NAMES, ASSERTION].map((name) => `${prefix}${name}`)
-
-/** Whether a client has sent what only this program says: the whole prefix, by folded names, also as a name in `Connection`. */
-export function isSpoofed(rawHeaders: readonly string[], prefix: string): boolean {
-  const folded = foldName(prefix)
-  const ours = (name: string): boolean => name.startsWith(folded) || name === folded.slice(0, -1)
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = foldName(rawHeaders[at] ?? '')
-    if (ours(name)) return true
-    if (name === 'connection' && (rawHeaders[at + 1] ?? '').split(',').some((each) => ours(foldName(each.trim())))) return true
-  }
-  return false
-}
 
 export interface IdentitySigner {
   jwk: JWK
@@ -52,19 +39,23 @@ function signIdentity(
     .sign(privateKey)
 }
 
-/** Header values by token, made once: a flat list of names and values, as `writeHead` takes it. */
+/** Nobody may keep an answer. */
+export const NO_STORE: readonly string[] = ['Cache-Control', 'no-store', 'Content-Length', '0']
+
+/** The headers of a 200 by token, made once: a flat list of names and values, as `writeHead` takes it. */
 export class IdentityHeaders {
   readonly #prefix: string
   readonly #signer: IdentitySigner | undefined
   readonly #clock: Clock
   readonly #made = new WeakMap<AccessClaims, { headers: string[]; untilMs: number }>()
+  /** Of a request without a user. */
   readonly none: readonly string[]
 
   constructor(options: { prefix: string; signer: IdentitySigner | undefined; clock: Clock }) {
     this.#prefix = options.prefix
     this.#signer = options.signer
     this.#clock = options.clock
-    this.none = identityNames(options.prefix).flatMap((name) => [name, ''])
+    this.none = [...NO_STORE, 'X-Guard', 'public', ...identityNames(options.prefix).flatMap((name) => [name, ''])]
   }
 
   /** Undefined where they have to be made, which takes a moment. */
@@ -76,7 +67,8 @@ export class IdentityHeaders {
   async make(claims: AccessClaims): Promise<readonly string[]> {
     const { sub, sid, tid, oid, client_id, scope, roles, acr, auth_time, exp, rev } = claims
     const values = [[sub], [sid], [tid], [oid], [client_id], scope?.split(' ') ?? [], roles ?? [], [acr], [auth_time], [exp], [rev]]
-    const headers = NAMES.flatMap((name, at) => [`${this.#prefix}${name}`, (values[at] ?? []).map(encode).join(' ')])
+    const headers = [...NO_STORE, 'X-Guard', 'allowed']
+    for (const [at, name] of NAMES.entries()) headers.push(`${this.#prefix}${name}`, (values[at] ?? []).map(encode).join(' '))
     headers.push(`${this.#prefix}${ASSERTION}`, (await this.#signer?.sign(claims)) ?? '')
     // Half of an assertion's life is left to the application.
     this.#made.set(claims, { headers, untilMs: this.#signer === undefined ? Infinity : this.#clock.nowMs() + (ASSERTION_SECONDS / 2) * 1000 })

@@ -4,7 +4,7 @@ import type { Guard } from '../guard.ts'
 import type { Address } from './addresses.ts'
 import type { EndedStream } from './ended-stream.ts'
 import type { IdentitySigner } from './identity.ts'
-import { valuesOf } from './original-request.ts'
+import { valuesOf } from './headers.ts'
 
 /** The listener for the application and the monitoring: health, metrics, the key of the identity header, the stream of ended sessions. */
 
@@ -43,9 +43,9 @@ export function local(parts: LocalParts): RequestListener {
 
 /** A page in a browser must not read what is here, neither by its own script nor by a name that leads here (DNS rebinding). */
 function fromOutside({ address, hosts }: LocalParts, request: IncomingMessage): string | undefined {
-  if (valuesOf(request, 'origin').length > 0) return 'Pages in a browser have no access.\n'
+  if (valuesOf(request.rawHeaders, 'origin').length > 0) return 'Pages in a browser have no access.\n'
   if (address.kind === 'unix') return undefined
-  const called = valuesOf(request, 'host')
+  const called = valuesOf(request.rawHeaders, 'host')
   const host = called[0]?.toLowerCase().replace(/:\d+$/, '')
   return called.length === 1 && host !== undefined && hosts.includes(host) ? undefined : 'The name in Host is none of local_hosts.\n'
 }
@@ -64,12 +64,12 @@ function ready({ guard }: LocalParts, response: ServerResponse): void {
 function follow({ address, ended, secret }: LocalParts, request: IncomingMessage, response: ServerResponse): void {
   if (address.kind === 'tcp') {
     if (secret === undefined) return text(response, 403, 'Set local_secret_file, or let local_listen be a unix socket: then there is a stream.\n')
-    const given = valuesOf(request, 'authorization')
+    const given = valuesOf(request.rawHeaders, 'authorization')
     if (given.length !== 1 || !isSame(given[0] ?? '', `Bearer ${secret}`))
       return text(response, 401, 'Send Authorization: Bearer with the local secret.\n', { 'www-authenticate': 'Bearer' })
   }
   if (request.method === 'HEAD') return text(response, 405, '', { allow: 'GET' })
-  ended.open(valuesOf(request, 'last-event-id')[0], response)
+  ended.open(valuesOf(request.rawHeaders, 'last-event-id')[0], response)
 }
 
 const digest = (value: string): Buffer => createHash('sha256').update(value).digest()

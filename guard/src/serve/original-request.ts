@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Asked } from './rules.ts'
 import { HOST } from './rules.ts'
+import type { Once } from './headers.ts'
 import { readPath } from './path.ts'
 
 /** What the user's request was, as the proxy in front tells it. Whatever is missing, repeated or ambiguous is refused. */
@@ -16,36 +17,37 @@ export type ReadRequest =
       /** What the proxy has to be set up for; not set: the user's path is ambiguous. */ missing?: string
     }
 
-/** Names as a CGI or WSGI program compares them: it takes `X_Guard_Sub` for `X-Guard-Sub`. */
-export const foldName = (name: string): string => name.toLowerCase().replaceAll('_', '-')
-
-/** Every value of a header, by its folded name, in the order given. */
-export function valuesOf({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>, folded: string): string[] {
-  const values: string[] = []
-  for (let at = 0; at < rawHeaders.length; at += 2) if (foldName(rawHeaders[at] ?? '') === folded) values.push(rawHeaders[at + 1] ?? '')
-  return values
+/** The headers that `readRequest` needs, in this order; `Authorization` or what stands for it is the caller's. */
+export const REQUEST_HEADERS: Record<RequestFrom, readonly [method: string, host: string, path: string]> = {
+  forwarded: ['X-Forwarded-Method', 'X-Forwarded-Host', 'X-Forwarded-Uri'],
+  // Method and path are those of the check itself.
+  request: ['', 'Host', ''],
 }
 
-export function readRequest(request: IncomingMessage, from: RequestFrom, pathPrefix: string): ReadRequest {
+export function readRequest(
+  { method: ownMethod, url: ownUrl = '' }: Pick<IncomingMessage, 'method' | 'url'>,
+  headers: readonly Once[],
+  from: RequestFrom,
+  pathPrefix: string,
+): ReadRequest {
   const refuse = (why: 'method' | 'host' | 'path', missing: string): ReadRequest => ({ ok: false, why, missing })
-  const once = (name: string): string | undefined => {
-    const values = valuesOf(request, name.toLowerCase())
-    return values.length === 1 ? values[0] : undefined
-  }
-  const [methodAt, hostAt, pathAt] = from === 'forwarded' ? ['X-Forwarded-Method', 'X-Forwarded-Host', 'X-Forwarded-Uri'] : ['method', 'Host', 'path']
-  const method = from === 'forwarded' ? once(methodAt) : request.method
-  if (method === undefined || !/^[A-Z]{1,20}$/.test(method)) return refuse('method', `${methodAt} must be there once, a method in upper case.`)
-  const host = readHost(once(hostAt))
+  const forwarded = from === 'forwarded'
+  const [methodAt, hostAt, pathAt] = REQUEST_HEADERS[from]
+  const method = forwarded ? headers[0] : ownMethod
+  if (typeof method !== 'string' || !/^[A-Z]{1,20}$/.test(method))
+    return refuse('method', `${methodAt || 'The method'} must be there once, in upper case.`)
+  const host = readHost(headers[1])
   if (host === undefined) return refuse('host', `${hostAt} must be there once, a host name with or without a port.`)
-  const target = from === 'forwarded' ? once(pathAt) : withoutPrefix(request.url ?? '', pathPrefix)
-  if (target === undefined) return refuse('path', from === 'forwarded' ? `${pathAt} must be there once.` : `The path must begin with ${pathPrefix}.`)
+  const target = forwarded ? headers[2] : withoutPrefix(ownUrl, pathPrefix)
+  if (typeof target !== 'string') return refuse('path', forwarded ? `${pathAt} must be there once.` : `The path must begin with ${pathPrefix}.`)
   const path = readPath(target)
   return path.ok ? { ok: true, asked: { method, host, path: path.path } } : { ok: false, why: 'path' }
 }
 
-function readHost(value: string | undefined): string | undefined {
-  const host = value?.toLowerCase().replace(/:\d{1,5}$/, '')
-  return host !== undefined && host.length <= 255 && HOST.test(host) ? host : undefined
+function readHost(value: Once): string | undefined {
+  if (typeof value !== 'string' || value.length > 260) return undefined
+  const host = value.toLowerCase().replace(/:\d{1,5}$/, '')
+  return HOST.test(host) ? host : undefined
 }
 
 function withoutPrefix(url: string, prefix: string): string | undefined {

@@ -5,6 +5,9 @@ export type ReadPath = { ok: true; path: string } | { ok: false; problem: string
 /** What a URI's path may hold raw (RFC 3986 §3.3, and the three that browsers leave as they are), without `;`. */
 const RAW = /^\/[A-Za-z0-9\-._~!$&'()*+,=:@/%[\]|]*$/
 
+/** Nothing to decode and nothing to doubt, as most paths are. */
+const PLAIN = /^(?:\/[A-Za-z0-9\-_~]+(?:\.[A-Za-z0-9\-_~]+)*)+\/?$/
+
 const refuse = (problem: string): ReadPath => ({ ok: false, problem })
 
 /**
@@ -12,7 +15,9 @@ const refuse = (problem: string): ReadPath => ({ ok: false, problem })
  * (`;`), empty segments, encodings of encodings, control characters.
  */
 export function readPath(target: string): ReadPath {
-  const raw = target.split('?', 1)[0] ?? ''
+  const query = target.indexOf('?')
+  const raw = query < 0 ? target : target.slice(0, query)
+  if (PLAIN.test(raw)) return { ok: true, path: raw }
   if (!raw.startsWith('/')) return refuse('it does not begin with a slash')
   if (!RAW.test(raw)) return refuse('it holds a character that belongs encoded, or a semicolon')
   const segments = raw.slice(1).split('/')

@@ -7,6 +7,9 @@ import type { AccessClaims } from '../claims.ts'
 export interface Rule {
   /** As written: exact, or with all below it (`/api/*`). */
   path: string
+  /** Folded, without the asterisk and the slash before it. */
+  base: string
+  below: boolean
   methods: ReadonlySet<string> | undefined
   hosts: ReadonlySet<string> | undefined
   /** All of them. */
@@ -33,7 +36,8 @@ export type Ruling = { outcome: 'none' } | { outcome: 'public' } | { outcome: 't
  * path, and names neither hosts nor methods that the public rule does not name too.
  */
 export function rulingFor(rules: readonly Rule[], asked: Asked): Ruling {
-  const matching = rules.filter((rule) => matches(rule, asked))
+  const path = fold(asked.path)
+  const matching = rules.filter((rule) => matches(rule, asked, path))
   if (matching.length === 0) return { outcome: 'none' }
   const guarded = matching.filter((rule) => !rule.public)
   const open = matching.find((rule) => rule.public && guarded.every((other) => yields(other, rule)))
@@ -41,28 +45,24 @@ export function rulingFor(rules: readonly Rule[], asked: Asked): Ruling {
   return guarded.length === 0 ? { outcome: 'none' } : { outcome: 'token', rules: guarded }
 }
 
-const baseOf = (path: string): string => fold(path.endsWith('/*') ? path.slice(0, -1) : path)
-
 const yields = (guarded: Rule, open: Rule): boolean =>
-  baseOf(guarded.path).length < baseOf(open.path).length &&
+  guarded.base.length < open.base.length &&
   (guarded.hosts === undefined || open.hosts !== undefined) &&
   (guarded.methods === undefined || open.methods !== undefined)
 
-function matches({ path, methods, hosts }: Rule, asked: Asked): boolean {
+function matches({ base, below, hosts, methods }: Rule, asked: Asked, path: string): boolean {
   // A backend answers HEAD by what it has for GET.
   if (methods !== undefined && !methods.has(asked.method) && !(asked.method === 'HEAD' && methods.has('GET'))) return false
   if (hosts !== undefined && !hosts.has(asked.host)) return false
-  const [wanted, given] = [baseOf(path), fold(asked.path)]
-  if (!path.endsWith('/*') || wanted === given) return wanted === given
-  return given.startsWith(wanted === '/' ? '/' : `${wanted}/`)
+  return path === base || (below && path.startsWith(base) && (base === '/' || path[base.length] === '/'))
 }
 
 /** The first thing that a token lacks; undefined where it has all. */
 export function lacking(rules: readonly Rule[], claims: AccessClaims): { what: 'scope' | 'role' | 'audience'; scope?: string } | undefined {
-  const granted = new Set(claims.scope?.split(' '))
+  const granted = claims.scope?.split(' ') ?? []
   const audiences: readonly string[] = typeof claims.aud === 'string' ? [claims.aud] : claims.aud
   for (const { anyRole, audience, scope } of rules) {
-    if (!scope.every((each) => granted.has(each))) return { what: 'scope', scope: scope.join(' ') }
+    if (!scope.every((each) => granted.includes(each))) return { what: 'scope', scope: scope.join(' ') }
     if (anyRole !== undefined && !anyRole.some((role) => claims.roles?.includes(role))) return { what: 'role' }
     if (audience !== undefined && !audience.some((each) => audiences.includes(each))) return { what: 'audience' }
   }
@@ -113,8 +113,11 @@ function readRule(value: unknown, at: string, problems: string[]): Rule {
   if (rest.public !== undefined && rest.public !== true) say('public', 'true, or leave it out')
   if (rest.public === true && [scope, any_role, audience].some((each) => each !== undefined))
     say('public', 'a public rule has no scope, any_role or audience')
+  const below = typeof path === 'string' && path.endsWith('/*')
   return {
     path: String(path),
+    base: fold(below ? path.slice(0, -1) : String(path)),
+    below,
     methods: setOf(methods),
     hosts: setOf(hosts),
     scope: typeof scope === 'string' ? scope.split(' ') : [],

@@ -11,12 +11,10 @@ import { local } from './local.ts'
 import { metricsText } from './metrics.ts'
 import { readRules, type Rule } from './rules.ts'
 import { Sessions } from './sessions.ts'
-import type { ServeConfig } from './settings.ts'
+import type { ServeConfig } from './config.ts'
 
 /** `guard serve`: the guard as a process of its own, for programs in any language. */
 
-/** Longer than a proxy keeps a connection that it does not use (nginx: 60 s), so that the proxy is the one to close it. */
-const KEEP_ALIVE_MS = 75_000
 const STOP_MS = 5000
 /** Tokens and cookies of the user come along. */
 const MAX_HEADER_BYTES = 64 * 1024
@@ -115,7 +113,8 @@ async function open(wanted: [Address, RequestListener][]): Promise<Opened[]> {
   const opened: Opened[] = []
   const clock = completeClock(undefined)
   for (const [address, listener] of wanted) {
-    const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: 30_000 }, listener)
+    // A proxy keeps its connections, and it is the one to close them: else it would now and then send a check into one that is being closed.
+    const server = createServer({ keepAliveTimeout: 0, keepAlive: true, maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: 30_000 }, listener)
     try {
       opened.push({ address: await listen(server, address), close: (clock) => close(server, address, clock) })
     } catch (error) {

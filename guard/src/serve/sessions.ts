@@ -25,6 +25,8 @@ export class Sessions {
   readonly #guard: Pick<Guard, 'hold'>
   readonly #say: Say
   readonly #watched = new Map<string, Watched>()
+  /** Whose token was accepted before: the same object is handed out while the guard remembers the token. */
+  #known = new WeakSet<AccessClaims>()
   readonly #most: number
 
   constructor({ guard, most = MOST, say }: { guard: Pick<Guard, 'hold'>; say: Say; most?: number | undefined }) {
@@ -39,6 +41,8 @@ export class Sessions {
 
   /** A token was accepted. One of no session (client_credentials) has none to end. */
   accepted(claims: AccessClaims): void {
+    if (this.#known.has(claims)) return
+    this.#known.add(claims)
     const { client_id, exp, rev, sid, sub } = claims
     if (sid === undefined) return
     const key = JSON.stringify([sid, client_id, rev, sub])
@@ -65,6 +69,8 @@ export class Sessions {
     const [key, { release }] = oldest
     this.#watched.delete(key)
     release.abort()
+    // Some of those that are known are no longer watched: they are looked at again.
+    this.#known = new WeakSet()
     const [sid, client_id, rev, sub] = JSON.parse(key) as [string, string, number, string]
     this.#say('forgotten', { sid, sub, client_id, rev })
   }

@@ -1,0 +1,156 @@
+/**
+ * `npm run bench:guard`: requests a second through nginx with `auth_request` to `guard serve`, beside the same nginx asking a Node server that
+ * always answers 204. Rounds alternate; nginx and the server it asks share one core, the loader has the other. The last line is JSON:
+ * {"guard","bare","ratio"}, the median of the rounds' ratios.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, get } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { CLIENT_ID, startIssuer } from './guard-issuer.ts'
+import { requestsPerSecond } from './http-load.ts'
+import { cores, cpuSeconds, cpuSecondsOfAll, load1, pinLoader, quantile, sameProgram } from './machine.ts'
+
+const CONNECTIONS = 32
+const TOKENS = 200
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7)
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 4)
+const GUARD = fileURLToPath(new URL('../../guard/dist/serve/bin.js', import.meta.url))
+const NAMES = ['guard', 'bare'] as const
+type Name = (typeof NAMES)[number]
+
+if (process.argv[2] === 'bare') createServer((_request, response) => response.writeHead(204).end()).listen(process.argv[3])
+else await compare()
+
+async function compare(): Promise<void> {
+  if (spawnSync('nginx', ['-v']).status !== 0) throw new Error('nginx is not on the PATH: apt-get install nginx-light')
+  const pinned = cores()
+  const where = pinLoader(pinned)
+  const dir = mkdtempSync(join(tmpdir(), 'cmb-bench-guard-'))
+  const issuer = await startIssuer(TOKENS)
+  const children: ChildProcess[] = []
+  try {
+    const pin = (...command: string[]): void => void children.push(start(pinned?.[0], command))
+    writeFileSync(join(dir, 'rules.json'), '{ "rules": [{ "path": "/*", "scope": "openid" }] }')
+    writeFileSync(join(dir, 'nginx.conf'), nginxConf(dir))
+    const flags = { issuer: issuer.url, 'client-id': CLIENT_ID, rules: join(dir, 'rules.json'), listen: `unix:${dir}/guard.sock` }
+    const args = Object.entries({ ...flags, 'local-listen': `unix:${dir}/local.sock`, 'stale-status': '403' }).flatMap(([flag, value]) => [
+      `--${flag}`,
+      value,
+    ])
+    pin(process.execPath, GUARD, 'serve', ...args)
+    pin(...sameProgram(undefined, 'bare', join(dir, 'bare.sock')))
+    await until('guard serve is live', () => isReady(join(dir, 'local.sock')))
+    await until('the other server listens', async () => existsSync(join(dir, 'bare.sock')))
+    pin('nginx', '-c', join(dir, 'nginx.conf'), '-p', dir, '-e', join(dir, 'error.log'))
+    await until('nginx listens', async () => existsSync(join(dir, 'nginx-bare.sock')))
+    console.log(
+      `Node ${process.version}, ${CONNECTIONS} connections, ${TOKENS} tokens, ${where}; ${ROUNDS} rounds of ${SECONDS} s each, alternating. Load ${load1()}.`,
+    )
+    const [guard = 0, bare = 0, nginx = 0] = children.map(({ pid = 0 }) => pid)
+    await measure(dir, issuer.tokens, { guard, bare, nginx })
+  } finally {
+    for (const child of children) child.kill('SIGTERM')
+    await Promise.all(children.map(ended))
+    issuer.close()
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+interface Round {
+  perSecond: number
+  /** µs of CPU per request, which says more than the rate where other programs want the cores too. */
+  asked: number
+  nginx: number
+}
+
+async function measure(dir: string, tokens: readonly string[], pids: Record<Name | 'nginx', number>): Promise<void> {
+  const run = async (name: Name, seconds: number): Promise<Round> => {
+    const used = (): [number, number] => [cpuSeconds(pids[name]), cpuSecondsOfAll(pids.nginx)]
+    const before = used()
+    const perSecond = await requestsPerSecond({ socket: join(dir, `nginx-${name}.sock`), tokens, connections: CONNECTIONS, seconds })
+    const [asked, nginx] = used().map((spent, at) => ((spent - (before[at] ?? 0)) / (perSecond * seconds)) * 1e6)
+    return { perSecond, asked: asked ?? 0, nginx: nginx ?? 0 }
+  }
+  for (const name of NAMES) await run(name, 2)
+  const rounds: Record<Name, Round[]> = { guard: [], bare: [] }
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (const name of round % 2 === 0 ? NAMES : NAMES.toReversed()) rounds[name].push(await run(name, SECONDS))
+    console.log(`round ${round}  ${NAMES.map((name) => describe(name, rounds[name].at(-1))).join('   ')}`)
+  }
+  const ratios = rounds.guard.map(({ perSecond }, at) => perSecond / (rounds.bare[at]?.perSecond ?? Number.NaN))
+  const median = (name: Name, of: keyof Round): number =>
+    Math.round(
+      quantile(
+        rounds[name].map((round) => round[of]),
+        0.5,
+      ),
+    )
+  const microseconds = Object.fromEntries(NAMES.map((name) => [name, { asked: median(name, 'asked'), nginx: median(name, 'nginx') }]))
+  const rates = { guard: median('guard', 'perSecond'), bare: median('bare', 'perSecond'), ratio: Number(quantile(ratios, 0.5).toFixed(3)) }
+  console.log(`Load ${load1()}.`)
+  console.log(JSON.stringify({ ...rates, microseconds }))
+}
+
+function describe(name: Name, round: Round | undefined): string {
+  const label = name === 'guard' ? 'guard serve' : 'always 204'
+  return `${label} ${Math.round(round?.perSecond ?? 0)}/s (${round?.asked.toFixed(0)} + ${round?.nginx.toFixed(0)} µs of nginx)`
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await new Promise((done) => child.once('exit', done))
+}
+
+function start(core: string | undefined, command: string[]): ChildProcess {
+  const [program = '', ...args] = core === undefined ? command : ['taskset', '-c', core, ...command]
+  return spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, GUARD_CLIENT_SECRET: 'bench' } })
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (let waited = 0; !(await holds()); waited += 50) {
+    if (waited > 20_000) throw new Error(`After 20 s: not yet that ${what}.`)
+    await new Promise((done) => setTimeout(done, 50))
+  }
+}
+
+function isReady(socketPath: string): Promise<boolean> {
+  return new Promise((done) => {
+    get({ socketPath, path: '/readyz' }, (response) => done(response.resume().statusCode === 200)).once('error', () => done(false))
+  })
+}
+
+/** The recipe of docs/guard-serve.md, twice: only the socket that is asked differs. */
+function nginxConf(dir: string): string {
+  const site = (name: Name): string => `
+  upstream ${name} { server unix:${dir}/${name}.sock; keepalive 32; keepalive_requests 1000000000; }
+  server {
+    listen unix:${dir}/nginx-${name}.sock;
+    location / {
+      auth_request /_guard;
+      auth_request_set $guard_sub $upstream_http_x_guard_sub;
+      auth_request_set $guard_roles $upstream_http_x_guard_roles;
+      empty_gif;
+    }
+    location = /_guard {
+      internal;
+      proxy_pass http://${name};
+      proxy_http_version 1.1;
+      proxy_pass_request_body off;
+      proxy_set_header Connection "";
+      proxy_set_header Content-Length "";
+      proxy_set_header X-Forwarded-Method $request_method;
+      proxy_set_header X-Forwarded-Host $host;
+      proxy_set_header X-Forwarded-Uri $request_uri;
+    }
+  }`
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${dir}/${name};`).join(' ')
+  // Started by root, its worker would be another user, whom the sockets do not let in.
+  const user = process.getuid?.() === 0 ? 'user root;' : ''
+  return `daemon off; ${user} worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
+events { worker_connections 1024; }
+http { access_log off; keepalive_requests 1000000000; ${paths} ${NAMES.map(site).join('')}
+}
+`
+}
