@@ -1,13 +1,17 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
+import { adoptDatabase } from '../../db/postgres/adopt.ts'
 import { migratePostgres } from '../../db/postgres/migrate.ts'
+import { openPostgresStore } from '../../db/postgres/store.ts'
 import { StoreUnavailable } from '../../db/store.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { HAS_STANDBY, sql, startPostgres, type PostgresServer } from '../postgres.ts'
+import { BIN, HAS_STANDBY, sql, startPostgres, type PostgresServer } from '../postgres.ts'
 import { follow } from '../revocation/event-stream.ts'
+import { bench, type Bench } from '../store/fixture.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 
 /** Failover of a real Postgres under brokers that serve: an isolated primary, a promoted standby, and one that lacks what was acknowledged. */
@@ -129,4 +133,53 @@ test.skipIf(!HAS_STANDBY)('brokers follow the log to a promoted standby, and fin
   }
   const again = await signedIn(a)
   expect(await refresh(b, client, again.refresh_token)).toBe(200)
+})
+
+test.skipIf(!HAS_STANDBY)('a recovered and a loaded database are refused until they are adopted', { timeout: 120_000 }, async () => {
+  const primary = await server()
+  await sql(primary.url('postgres'), 'CREATE DATABASE broker')
+  await migratePostgres(primary.url('broker'))
+  const dir = mkdtempSync(join(tmpdir(), 'pg-marks-'))
+  onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+  const mark = join(dir, 'postgres')
+  const open = async (of: PostgresServer): Promise<Bench> => {
+    const store = await bench({ open: (nowMs) => openPostgresStore({ url: of.url('broker'), nowMs, mark }), remove: () => undefined })
+    onTestFinished(() => store.close())
+    return store
+  }
+  const adopt = (of: PostgresServer, nothingLost: boolean) =>
+    adoptDatabase({ url: of.url('broker'), actor: OLIVIA, nowMs: Date.now, nothingLost, mark })
+
+  // A copy of the server as it was before Alice's session was revoked, which is recovered later.
+  const before = await open(primary)
+  const [alice, bob] = [(await before.signIn('alice')).session, (await before.signIn('bob')).session]
+  await before.revoke({ kind: 'session', sid: bob.sid })
+  const recovered = await server(primary)
+  await expect.poll(streams(primary)).toBe(1)
+  await configure(recovered, `ALTER SYSTEM SET primary_conninfo = ''`)
+  await expect.poll(streams(primary)).toBe(0)
+  await before.revoke({ kind: 'session', sid: alice.sid })
+  const head = await before.store.head()
+  await before.close()
+  const dump = spawnSync(join(BIN ?? '', 'pg_dump'), ['-n', 'broker', '-d', primary.url('broker')], { maxBuffer: 2 ** 26 })
+  expect([dump.status, dump.stderr.toString()]).toEqual([0, ''])
+  await primary.kill()
+
+  await ask(recovered, 'SELECT pg_promote()')
+  await expect(open(recovered)).rejects.toThrow(/recovered, or a standby was promoted, while no broker was running.+cmb restore --adopt/)
+  await expect(adopt(recovered, true)).rejects.toThrow(`Revocations are missing: the log ends at ${head.seq - 1}`)
+  const adopted = await adopt(recovered, false)
+  const after = await open(recovered)
+  for (const { sid } of [alice, bob]) expect((await after.store.standingBySid(sid, after.now)).state).toBe('ended')
+  expect(await after.store.head()).toEqual({ epoch: adopted.epoch, seq: adopted.seq })
+
+  const loaded = await server()
+  await sql(loaded.url('postgres'), 'CREATE DATABASE broker')
+  const psql = spawnSync(join(BIN ?? '', 'psql'), ['-q', '-v', 'ON_ERROR_STOP=1', '-d', loaded.url('broker')], { input: dump.stdout })
+  expect([psql.status, psql.stderr.toString()]).toEqual([0, ''])
+  await expect(open(loaded)).rejects.toThrow('copied or loaded into another Postgres server')
+  rmSync(`${mark}.mark`)
+  const kept = await adopt(loaded, true)
+  expect(kept).toMatchObject({ epoch: head.epoch, seq: head.seq + LEAP })
+  expect((await (await open(loaded)).store.head()).seq).toBe(kept.seq)
 })
