@@ -1,5 +1,6 @@
 import { clientActs } from './client/acts.ts'
 import type { Engine } from './engine/act.ts'
+import { lockActs } from './locks/acts.ts'
 import { microsoftActs } from './microsoft/acts.ts'
 import { auditActs, operatorActs } from './operator/acts.ts'
 import { userActs } from './operator/erase.ts'
@@ -7,6 +8,7 @@ import { housekeepingActs } from './operator/housekeeping.ts'
 import { tenantActs } from './operator/tenants.ts'
 import { deliveryActs } from './outbox/acts.ts'
 import { feedActs, revocationActs } from './revocation/acts.ts'
+import { scheduledActActs } from './scheduled/acts.ts'
 import { signInActs } from './session/acts.ts'
 import { historyActs } from './session/history.ts'
 import { tokenActs } from './token/acts.ts'
@@ -27,5 +29,7 @@ export const allActs = (engine: Engine) => ({
   ...auditActs(engine),
   ...tenantActs(engine),
   ...userActs(engine),
+  ...lockActs(engine),
+  ...scheduledActActs(engine),
   ...housekeepingActs(engine),
 })

@@ -131,6 +131,109 @@ export const erasures = sqliteTable('erasures', {
   cursor: text().notNull(),
 })
 
+/** Who or what may not sign in, and gets no code and no token, until the lock is lifted. */
+export const locks = sqliteTable(
+  'locks',
+  {
+    id: text().primaryKey(),
+    kind: text({ enum: ['user', 'tenant', 'client'] }).notNull(),
+    /** tid of a user or a tenant; client_id. */
+    key: text().notNull(),
+    /** Of a user; empty for others. */
+    oid: text().notNull().default(''),
+    /** Of a user whose home account is known: the lock covers them in every tenant. */
+    homeId: text('home_id'),
+    /** Of a client, as its registration has it now. */
+    audience: text(),
+    caseReference: text('case_reference'),
+    comment: text(),
+    actorKind: text('actor_kind').$type<Actor['kind']>().notNull(),
+    actorId: text('actor_id').notNull(),
+    at: integer().notNull(),
+    /** The broker lifts it then; NULL: an operator does. */
+    endsAt: integer('ends_at'),
+    /** Its revocation; NULL where the user had not signed in yet. */
+    seq: integer(),
+    /** NULL: the lock is open. Only the act of lifting sets it, never the passing of time. */
+    liftedAt: integer('lifted_at'),
+    liftedByKind: text('lifted_by_kind').$type<Actor['kind']>(),
+    liftedById: text('lifted_by_id'),
+    liftCaseReference: text('lift_case_reference'),
+    liftComment: text('lift_comment'),
+  },
+  (t) => [
+    uniqueIndex('locks_open')
+      .on(t.kind, t.key, t.oid)
+      .where(sql`lifted_at IS NULL`),
+    index('locks_open_by_home')
+      .on(t.homeId)
+      .where(sql`lifted_at IS NULL AND home_id IS NOT NULL`),
+    index('locks_open_by_audience')
+      .on(t.audience)
+      .where(sql`lifted_at IS NULL AND audience IS NOT NULL`),
+    index('locks_open_by_end')
+      .on(t.endsAt)
+      .where(sql`lifted_at IS NULL AND ends_at IS NOT NULL`),
+    index('locks_lifted')
+      .on(t.liftedAt)
+      .where(sql`lifted_at IS NOT NULL`),
+  ],
+)
+
+/**
+ * Revocations and locks that wait: for a second administrator, or for their time. What waits is done once, in the commit that takes it from
+ * `scheduled` to `done`.
+ */
+export const scheduledActs = sqliteTable(
+  'scheduled_acts',
+  {
+    id: text().primaryKey(),
+    act: text({ enum: ['revoke', 'lock'] }).notNull(),
+    /** JSON: a selector, or what is locked. */
+    target: text().notNull(),
+    /** 1: it concerns more than one user. */
+    wide: integer().notNull(),
+    caseReference: text('case_reference'),
+    comment: text(),
+    /** Of the lock. */
+    endsAt: integer('ends_at'),
+    /** NULL: as soon as it is confirmed. */
+    dueAt: integer('due_at'),
+    /** `proposed`: a second administrator has to confirm it. `held`: it came from a backup, and is not done. */
+    state: text({ enum: ['proposed', 'scheduled', 'done', 'failed', 'cancelled', 'held'] }).notNull(),
+    actorKind: text('actor_kind').$type<Actor['kind']>().notNull(),
+    actorId: text('actor_id').notNull(),
+    via: text().$type<AuditWay>().notNull(),
+    may: text({ enum: ['operate', 'administer'] }).notNull(),
+    createdAt: integer('created_at').notNull(),
+    confirmedByKind: text('confirmed_by_kind').$type<Actor['kind']>(),
+    confirmedById: text('confirmed_by_id'),
+    confirmedVia: text('confirmed_via').$type<AuditWay>(),
+    confirmedAt: integer('confirmed_at'),
+    announcedAt: integer('announced_at'),
+    settledAt: integer('settled_at'),
+    settledByKind: text('settled_by_kind').$type<Actor['kind']>(),
+    settledById: text('settled_by_id'),
+    /** JSON: what came of it. */
+    result: text(),
+  },
+  (t) => [
+    index('scheduled_acts_due')
+      .on(t.dueAt)
+      .where(sql`state = 'scheduled'`),
+    index('scheduled_acts_settled')
+      .on(t.settledAt)
+      .where(sql`settled_at IS NOT NULL`),
+  ],
+)
+
+/** Users who signed in to the console, with the role that they had: the last two administrators cannot be locked. */
+export const operators = sqliteTable('operators', {
+  sub: text().primaryKey(),
+  may: text({ enum: ['operate', 'administer'] }).notNull(),
+  seenAt: integer('seen_at').notNull(),
+})
+
 export const sessions = sqliteTable(
   'sessions',
   {

@@ -1,11 +1,13 @@
 import type { Client, ClientMetadata, ClientSource, SecretHash } from '../src/protocol/client-metadata.ts'
 import type { Link, LogName } from '../src/protocol/evidence-chain.ts'
+import type { LockKind, LockTarget } from '../src/protocol/lock-target.ts'
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
 import type { ProcessKind } from '../src/protocol/work.ts'
 import type {
   AttemptResult,
   AuditEntry,
   AuditOutcome,
+  AuditWay,
   CodeGrant,
   Committed,
   Delivery,
@@ -20,6 +22,7 @@ import type {
   NewAuditEntry,
   MicrosoftWork,
   QueuedMicrosoftWork,
+  Lock,
   Participant,
   User,
   ProbeDue,
@@ -31,6 +34,9 @@ import type {
   SignedHead,
   Revocation,
   RevocationTime,
+  ScheduledAct,
+  ScheduledState,
+  ScheduledWhat,
   Session,
   StoredSigningKey,
   Standing,
@@ -64,6 +70,8 @@ export interface Store
     UserActs,
     AuditActs,
     EvidenceActs,
+    LockActs,
+    ScheduledActs,
     Housekeeping {}
 
 /**
@@ -175,7 +183,7 @@ export interface SignedIn {
  * first that holds is named, in this order.
  */
 export type SignInRejection =
-  | { why: 'locked' | 'not_fresh' }
+  | { why: `${LockKind}_locked` | 'not_fresh' }
   /** The user has to choose so many of their sessions, which end with the next attempt. */
   | { why: 'session_limit'; choose: number; among: Session[] }
 
@@ -213,8 +221,8 @@ export interface SignInActs extends FloorActs {
     ids: { sub: string; sid: string }
     now: number
   }): Promise<SignedIn | ({ outcome: 'rejected' } & SignInRejection)>
-  /** Single sign-on: a code for a live session, which counts as activity. A marked, ended or unknown session gets none. */
-  issueCode(input: { sid: string; code: NewCode; now: number }): Promise<Standing>
+  /** Single sign-on: a code for a live session, which counts as activity. A marked, ended or unknown session gets none, nor does a locked client. */
+  issueCode(input: { sid: string; code: NewCode; now: number }): Promise<Standing | { state: 'locked'; by: LockKind }>
   standingBySid(sid: string, now: number): Promise<Standing>
   standingByCookie(cookieHash: string, now: number): Promise<Standing>
   /** Whether a sign-in of this user has to be fresh, in a browser with that proof: Microsoft is asked for it at once. */
@@ -270,6 +278,7 @@ export type RejectedWhy =
   | 'wrong_verifier'
   | 'marked'
   | 'not_fresh'
+  | 'locked'
 
 export interface TokenActs {
   /**
@@ -286,6 +295,8 @@ export interface TokenActs {
     maxAuthenticationSeconds?: number | undefined
     /** In how many sessions of the user this client may take part at once: the oldest grants beyond it end. */
     sessionLimit?: number | undefined
+    /** Asked for instead of the code's own. */
+    audience?: string | undefined
     now: number
   }): Promise<
     | { outcome: 'redeemed'; session: Session; grant: CodeGrant; family: TokenFamily | undefined; rev: number }
@@ -301,6 +312,8 @@ export interface TokenActs {
     generation: number
     clientId: string
     replayWindowSeconds?: number | undefined
+    /** Asked for instead of the family's own. */
+    audience?: string | undefined
     now: number
   }): Promise<
     | { outcome: 'rotated' | 'replayed'; family: TokenFamily; session: Session; rev: number }
@@ -313,6 +326,7 @@ export interface TokenActs {
    * Whether an access token still stands: its session and the cutoffs, its client's grant included. `touch` counts as activity.
    * With `joins`, that client becomes a participant in the same transaction (token exchange).
    * @param input.needs a client that brings the token, or that it is exchanged for; not given: `joins`. A token is rejected where it was removed.
+   * @param input.audience of the token: it is rejected while a client of that audience is locked
    */
   checkAccess(input: {
     sid: string
@@ -323,11 +337,15 @@ export interface TokenActs {
     touch: boolean
     joins?: string | undefined
     needs?: string | undefined
+    audience?: string | undefined
   }): Promise<{ outcome: 'good'; session: Session } | { outcome: 'rejected'; why: RejectedWhy }>
-  /** The `rev` of a token that a client gets for itself (client_credentials); undefined where it is not registered, or was removed. */
-  grantClient(clientId: string): Promise<{ rev: number } | undefined>
-  /** Whether such a token is valid: no revocation of `client` or `everything` covers it. `needs` as in checkAccess. */
-  checkClientAccess(input: { clientId: string; rev: number; needs?: string | undefined }): Promise<boolean>
+  /** The `rev` of a token that a client gets for itself (client_credentials). `unknown` where it is not registered, or was removed. */
+  grantClient(input: {
+    clientId: string
+    audience: string
+  }): Promise<{ outcome: 'granted'; rev: number } | { outcome: 'rejected'; why: 'unknown' | 'locked' }>
+  /** Whether such a token is valid: no revocation of `client` or `everything` covers it. `needs` and `audience` as in checkAccess. */
+  checkClientAccess(input: { clientId: string; rev: number; needs?: string | undefined; audience?: string | undefined }): Promise<boolean>
   /** One-time use of an identifier (`jti`, a sealed state's id). False: it was consumed before. */
   consumeOnce(input: { purpose: string; idHash: string; expiresAt: number; now: number }): Promise<boolean>
   /** Whether it was consumed, without consuming it: for what is burned only when it has taken effect. */
@@ -659,6 +677,110 @@ export interface UserActs {
   }): Promise<{ records: HeldRecord[]; next: string | undefined } | undefined>
   /** Looks at the next `limit` sessions or entries of a log for those of an erased user; resumable. True while there is more. */
   forgetErased(input: { limit: number }): Promise<boolean>
+}
+
+export interface LockInput {
+  target: LockTarget
+  actor: Actor
+  /** What the actor may do: an operator locks no user who has a role of the broker. */
+  may: 'operate' | 'administer'
+  operatorTenant: string | undefined
+  endsAt?: number | undefined
+  caseReference?: string | undefined
+  comment?: string | undefined
+  /** The open lock that this one takes the place of: it is lifted in the same act. */
+  replaces?: string | undefined
+  now: number
+}
+export type LockProtection = 'self' | 'operator_tenant' | 'console' | 'last_administrators' | 'has_role'
+
+export interface LockActs {
+  /**
+   * Revokes (`locked`) what the target has, and refuses every new sign-in, code and token of it until it is lifted. A user whose home account is
+   * known is locked in every tenant. `already`: it has another
+   * open lock. `changed`: the lock that was to be replaced is open no longer. `rejected`: it must not be locked.
+   */
+  lock(
+    input: LockInput,
+  ): Promise<
+    | { outcome: 'locked'; lock: Lock; committed: Committed[] }
+    | { outcome: 'already'; lock: Lock }
+    | { outcome: 'changed' }
+    | { outcome: 'unknown' }
+    | { outcome: 'rejected'; why: LockProtection }
+  >
+  /** Of two operators at once, one lifts it; the other is told who did. */
+  liftLock(input: {
+    id: string
+    actor: Actor
+    caseReference?: string | undefined
+    comment?: string | undefined
+    now: number
+  }): Promise<{ outcome: 'lifted' | 'already'; lock: Lock } | { outcome: 'unknown' }>
+  /** Lifts locks whose end has come, each with its audit entry. */
+  liftDueLocks(input: { now: number; limit: number }): Promise<Lock[]>
+  findLock(id: string): Promise<Lock | undefined>
+  /** Newest first, before the lock `before`. */
+  listLocks(input: {
+    state: 'open' | 'lifted' | 'all'
+    kind?: LockKind | undefined
+    /** tid of users and a tenant, or client_id. */
+    key?: string | undefined
+    oid?: string | undefined
+    caseReference?: string | undefined
+    before?: string | undefined
+    limit: number
+  }): Promise<Lock[]>
+  /** Open locks, and when the first of them ends: for metrics and checks. */
+  lockCounts(): Promise<{ kind: LockKind; open: number; firstEndsAt: number | undefined }[]>
+  /** A user with a role of the broker is at the console: who is known as an administrator. */
+  recordOperator(input: { sub: string; may: 'operate' | 'administer'; now: number }): Promise<void>
+}
+
+/** Who schedules, confirms or cancels. */
+export interface Scheduler {
+  actor: Actor
+  via: AuditWay
+  may: 'operate' | 'administer'
+}
+
+export interface ScheduledActs {
+  /** A wide act is proposed, and another administrator confirms it; a narrow one needs a time, and is scheduled at once. */
+  scheduleAct(
+    input: Scheduler & {
+      what: ScheduledWhat
+      caseReference?: string | undefined
+      comment?: string | undefined
+      dueAt: number | undefined
+      now: number
+    },
+  ): Promise<ScheduledAct>
+  /**
+   * A second administrator agrees. What is due is done in the same transaction. `same`: it is their own proposal. `expired`: it was proposed, or
+   * due, more than a day ago. `settled`: nothing is to be confirmed any more.
+   */
+  confirmAct(
+    input: { id: string; operatorTenant: string | undefined; now: number } & Scheduler,
+  ): Promise<{ outcome: 'confirmed'; act: ScheduledAct } | { outcome: 'settled' | 'same' | 'expired'; act: ScheduledAct } | { outcome: 'unknown' }>
+  cancelAct(input: {
+    id: string
+    actor: Actor
+    now: number
+  }): Promise<{ outcome: 'cancelled' | 'settled'; act: ScheduledAct } | { outcome: 'unknown' }>
+  /** What a worker has to do now: whether locks are to be lifted and wide acts to be announced, and the act that is due first. Reads alone. */
+  dueNow(input: { now: number; announceUntil: number }): Promise<{ lifts: boolean; announcements: boolean; act: string | undefined }>
+  /**
+   * Does what is due, once, in one transaction with its audit entry. It fails where its creator, or who confirmed it, has no longer the right to.
+   * Undefined where another broker has done it.
+   */
+  runDueAct(input: { id: string; operatorTenant: string | undefined; now: number }): Promise<ScheduledAct | undefined>
+  /** Announces wide acts that are due before `until`, each once, with its audit entry. */
+  announceActs(input: { until: number; now: number; limit: number }): Promise<ScheduledAct[]>
+  findScheduledAct(id: string): Promise<ScheduledAct | undefined>
+  /** Newest first, before the act `before`. */
+  listScheduledActs(input: { state?: ScheduledState | undefined; before?: string | undefined; limit: number }): Promise<ScheduledAct[]>
+  /** What waits, by state, and when the first of it is due: for metrics and checks. */
+  scheduledCounts(): Promise<{ state: ScheduledState; count: number; firstDueAt: number | undefined }[]>
 }
 
 /** What operators and administrators did: append-only. Only retention (`purge`) shortens it, from its old end. */

@@ -1,4 +1,5 @@
 import type { Link } from '../src/protocol/evidence-chain.ts'
+import type { LockTarget } from '../src/protocol/lock-target.ts'
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
 import type { WebhookSwitch, WebhookType } from '../src/protocol/webhook-event.ts'
 
@@ -340,6 +341,43 @@ export interface Tenant {
   consentConfirmedAt?: number | undefined
   connectedAt: number
   removedAt?: number | undefined
+}
+
+/** No new sign-in, code or token of the target, until it is lifted. */
+export interface Lock {
+  id: string
+  target: LockTarget
+  actor: Actor
+  at: number
+  caseReference: string | undefined
+  comment: string | undefined
+  /** The broker lifts it then. */
+  endsAt: number | undefined
+  /** Its revocation; undefined where the user had not signed in yet. */
+  seq: number | undefined
+  /** Undefined: it is open. */
+  lifted: { at: number; actor: Actor; caseReference: string | undefined; comment: string | undefined } | undefined
+}
+
+export type ScheduledState = 'proposed' | 'scheduled' | 'done' | 'failed' | 'cancelled' | 'held'
+export type ScheduledWhat = { act: 'revoke'; selector: Selector } | { act: 'lock'; target: LockTarget; endsAt: number | undefined }
+
+/** A revocation or a lock that waits for a second administrator, or for its time. */
+export interface ScheduledAct {
+  id: string
+  what: ScheduledWhat
+  /** It concerns more than one user: a second administrator confirms it, and it is announced before. */
+  wide: boolean
+  caseReference: string | undefined
+  comment: string | undefined
+  /** Undefined: as soon as it is confirmed. */
+  dueAt: number | undefined
+  state: ScheduledState
+  actor: Actor
+  createdAt: number
+  confirmed: { actor: Actor; at: number } | undefined
+  announcedAt: number | undefined
+  settled: { actor: Actor; at: number; result: Record<string, unknown> } | undefined
 }
 
 /** By which way an act came in. `account`: a user's own page. `broker`: the broker itself. */

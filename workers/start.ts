@@ -14,6 +14,7 @@ import { relayDeliveries } from './relay-deliveries.ts'
 import { subscriptionCare } from './renew-graph-subscription.ts'
 import { repeat, type Repeating } from './repeat.ts'
 import { rotateKeys } from './rotate-keys.ts'
+import { runScheduled } from './run-scheduled.ts'
 import { signHeads } from './sign-heads.ts'
 import { watchChecks } from './watch-checks.ts'
 import { sweepingExpired } from './sweep-expired.ts'
@@ -30,6 +31,7 @@ const PROBE_MS = 1_000
 const ASK_MICROSOFT_MS = 500
 const SUBSCRIPTIONS_MS = 60_000
 const LIMITS_MS = 10_000
+const SCHEDULED_MS = 1_000
 const FORGET_MS = 5_000
 const PURGE_MS = 10 * 60_000
 const CHECKS_MS = 20_000
@@ -62,6 +64,7 @@ const STARTED_BY: Record<Work, (start: Start) => Running[]> = {
   expiry: ({ deps, checks = createChecks(deps), stillGoing }) => [
     begun(repeat(deps.log, 'sweep-expired', SWEEP_MS, sweepingExpired(deps, checks, stillGoing))),
     begun(repeat(deps.log, 'apply-limits', LIMITS_MS, () => applyLimits(deps, stillGoing))),
+    begun(repeat(deps.log, 'run-scheduled', SCHEDULED_MS, () => runScheduled(deps, stillGoing))),
   ],
   housekeeping: startHousekeeping,
   keys: ({ deps }) => {

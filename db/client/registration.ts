@@ -5,6 +5,7 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
+import { followAudience } from '../locks/lock.ts'
 import { registryChanged } from '../operator/version.ts'
 import { append } from '../revocation/log.ts'
 import { clients } from '../schema.ts'
@@ -107,6 +108,7 @@ export function* putClient({ clientId, source, metadata, secrets, now }: Input<'
     ...{ logoutBy: metadata.logoutBy, createdAt: before?.createdAt ?? now, updatedAt: now },
   })
   yield* replaceTargets(clientId, metadata.logoutUris)
+  yield* followAudience(clientId, metadata.audience)
   if (secrets !== undefined) yield* replaceSecrets(clientId, secrets)
   yield* registryChanged()
   const client = yield* findClient(clientId)

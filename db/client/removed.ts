@@ -3,8 +3,10 @@ import type { Column, SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { lockedBy } from '../locks/locked.ts'
 import { headOfLog } from '../revocation/covers.ts'
 import { clients } from '../schema.ts'
+import type { TokenActs } from '../store.ts'
 
 /**
  * Whether a client was removed, for acts to read in their own statement: a broker's registry may be older than the removal. What was issued
@@ -16,9 +18,14 @@ export const removedAt = (clientId: Column | SQL): SQL<number | null> =>
   sql<number | null>`(SELECT ${clients.removedAt} FROM ${clients} WHERE ${clients.clientId} = ${clientId})`
 
 const grant = query(
-  { rev: headOfLog },
-  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId} AND ${clients.removedAt} IS NULL`,
+  { rev: headOfLog, lock: lockedBy({ clients: [clients.clientId], audience: sql`CAST(${sql.placeholder('audience')} AS text)` }) },
+  (p: Takes<{ clientId: string; audience: string }>, f) =>
+    sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId} AND ${clients.removedAt} IS NULL`,
 )
 
-/** RFC 6749 §4.4: what a client gets for itself is as new as the head in the snapshot in which it is registered. */
-export const grantClient = (clientId: string): Act<{ rev: number } | undefined> => grant.get({ clientId })
+/** RFC 6749 §4.4: what a client gets for itself is as new as the head in the snapshot in which it is registered and not locked. */
+export function* grantClient(input: { clientId: string; audience: string }): Act<Awaited<ReturnType<TokenActs['grantClient']>>> {
+  const row = yield* grant.get(input)
+  if (row === undefined) return { outcome: 'rejected', why: 'unknown' }
+  return row.lock === null ? { outcome: 'granted', rev: row.rev } : { outcome: 'rejected', why: 'locked' }
+}

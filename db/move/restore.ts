@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { newRowId } from '../engine/values.ts'
 import { remember } from '../postgres/adopt.ts'
@@ -38,6 +39,10 @@ export interface RestoreIntoInput {
 export interface RestoredInto extends Position {
   to: string
   lastRevocationAt: number | undefined
+  /** What is locked in the backup: some of it may have been lifted since. */
+  openLocks: LockTarget[]
+  /** Scheduled acts that waited in the backup. */
+  heldActs: number
 }
 
 /** @throws StoreUnavailable with what is wrong; nothing was restored then, but where the message says so */
@@ -86,7 +91,7 @@ async function into(target: Target, db: Sqlite, { actor, nowMs, report, dataDir 
     return restored({ client, ambient, server, head: own, actor, via: 'command' }, own.seq)
   })
   await target.commit('Repeat the command. If it says that the database is in use, the backup was restored: start the brokers.')
-  const { epoch, seq, lastRevocationAt } = begun
+  const { epoch, seq, lastRevocationAt, openLocks, heldActs } = begun
   remember(join(dataDir, 'postgres'), { epoch, seq })
-  return { to: target.name, epoch, seq, lastRevocationAt }
+  return { to: target.name, epoch, seq, lastRevocationAt, openLocks, heldActs }
 }

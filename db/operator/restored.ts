@@ -1,10 +1,13 @@
 import { sql } from 'drizzle-orm'
+import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { beginSegment, lockChain } from '../revocation/chain.ts'
+import { listLocks } from '../locks/row.ts'
 import { append, logHeadRow } from '../revocation/log.ts'
+import { holdAll } from '../scheduled/schedule.ts'
 import { audit, auditOutcomes, logHead, revocations, signingKeys } from '../schema.ts'
 import type { AuditWay } from '../types.ts'
 import { appendAudit, concludeAudit } from './audit.ts'
@@ -40,11 +43,17 @@ function* concludeBackup(ambient: Ambient): Act<void> {
   if (backup !== undefined) yield* concludeAudit(ambient, { id: backup.id, outcome: 'done', result: { restored: true } })
 }
 
+const MOST_LISTED = 1_000
+
 interface Begun {
   /** Of the revocation of everything. */
   seq: number
   /** The time of the backup's latest revocation, epoch seconds. */
   lastRevocationAt: number | undefined
+  /** What is locked in the backup, at most a thousand. Some may have been lifted since. */
+  openLocks: LockTarget[]
+  /** How many scheduled acts waited in the backup: they are held. */
+  heldActs: number
 }
 
 interface Restoring {
@@ -70,8 +79,10 @@ export function* beginRestored(ambient: Ambient, { actor, via, epoch, formerSeq 
   yield* setHead.run({ seq: next, epoch })
   yield* retireKeys.run({ now })
   const { revocation } = yield* append(ambient, { selector: { kind: 'everything' }, reason: 'restored', actor, now })
+  const heldActs = yield* holdAll()
+  const openLocks = (yield* listLocks({ state: 'open', limit: MOST_LISTED })).map(({ target }) => target)
   yield* concludeAudit(ambient, { id, outcome: 'done', result: { seq: revocation.seq } })
-  return { seq: revocation.seq, lastRevocationAt }
+  return { seq: revocation.seq, lastRevocationAt, openLocks, heldActs }
 }
 
 /**

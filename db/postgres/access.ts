@@ -11,7 +11,7 @@ import type { Connecting } from './transact.ts'
 
 /** Checks of access tokens that wait together, as one statement: it settles valid ones whose use is not to be written. */
 
-type Asked = Omit<Input, 'joins' | 'needs'> & { needs: string | undefined }
+type Asked = Omit<Input, 'joins' | 'needs' | 'audience'> & { needs: string | undefined; audience: string | undefined }
 
 const asked = <K extends keyof Asked>(name: K): Param<Asked[K]> => sql<Asked[K]>`asked.${sql.identifier(name)}`
 // A session whose token is valid is covered by no cutoff.
@@ -19,11 +19,12 @@ const { cutoff: _cutoff, head: _head, ...read } = sessionFields
 const fields = { ...read, place: sql<number>`asked.place` }
 
 const checkAll = setStatement<Asked, typeof fields>('broker_check_all', fields, (p, f) => {
-  const texts = [p.sid, p.sub, p.clientId, p.needs].map((list) => sql`CAST(${list} AS text[])`)
+  const texts = [p.sid, p.sub, p.clientId, p.needs, p.audience].map((list) => sql`CAST(${list} AS text[])`)
   const others = [sql`CAST(${p.rev} AS bigint[])`, sql`CAST(${p.now} AS bigint[])`, sql`CAST(${p.touch} AS boolean[])`]
-  const names = { sub: asked('sub'), clientId: asked('clientId'), needs: asked('needs'), rev: asked('rev'), now: asked('now'), touch: asked('touch') }
+  const named = { sub: asked('sub'), clientId: asked('clientId'), needs: asked('needs'), audience: asked('audience') }
+  const names = { ...named, rev: asked('rev'), now: asked('now'), touch: asked('touch') }
   return sql`SELECT ${f} FROM unnest(${sql.join([...texts, ...others], sql`, `)}) WITH ORDINALITY
-      AS asked("sid", "sub", "clientId", "needs", "rev", "now", "touch", place),
+      AS asked("sid", "sub", "clientId", "needs", "audience", "rev", "now", "touch", place),
       ${lookUp(sessions, sql`${sessions.sid} = ${asked('sid')}`)}, ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}
     WHERE ${isPlainlyValid({ sid: asked('sid'), ...names })}`
 })
@@ -36,7 +37,7 @@ export const checkTogether =
   async (inputs: Input[]): Promise<(Access | undefined)[]> => {
     const list = <K extends keyof Input>(name: K): Input[K][] => inputs.map((input) => input[name])
     const asking = checkAll.query({
-      ...{ sid: list('sid'), sub: list('sub'), clientId: list('clientId'), needs: list('needs') },
+      ...{ sid: list('sid'), sub: list('sub'), clientId: list('clientId'), needs: list('needs'), audience: list('audience') },
       ...{ rev: list('rev'), now: list('now'), touch: list('touch') },
     })
     const rows = await fenced(() => readOne(pool, asking))

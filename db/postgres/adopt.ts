@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Client } from 'pg'
+import type { LockTarget } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { newRowId } from '../engine/values.ts'
 import { highWaterFile, readHighWater, writeHighWater } from '../high-water.ts'
@@ -36,6 +37,10 @@ export interface Adopted {
   seq: number
   /** The time of its latest revocation, epoch seconds. */
   lastRevocationAt: number | undefined
+  /** What is locked. Where a new log begins, some of it may have been lifted since. */
+  openLocks?: LockTarget[]
+  /** Scheduled acts that are held since a new log began. */
+  heldActs?: number
 }
 
 /** @throws StoreUnavailable where it cannot be adopted, with what to do */

@@ -13,7 +13,7 @@ import { lookUp, setStatement } from './executor.ts'
  * theft, reasons and whatever is unusual are left to the act.
  */
 
-type Asked = Pick<Input, 'familyId' | 'generation' | 'clientId' | 'now'>
+type Asked = Pick<Input, 'familyId' | 'generation' | 'clientId' | 'now'> & { audience: string | undefined }
 
 const usedAt = sql<number>`used.now`
 const asked = <K extends keyof Asked>(name: K): Param<Asked[K]> => sql<Asked[K]>`asked.${sql.identifier(name)}`
@@ -36,11 +36,11 @@ const rotateAll = setStatement<Asked, typeof fields>(
   fields,
   (p, f) => sql`WITH ready AS MATERIALIZED (
       SELECT ${f}
-      FROM unnest(CAST(${p.familyId} AS text[]), CAST(${p.generation} AS bigint[]), CAST(${p.clientId} AS text[]), CAST(${p.now} AS bigint[]))
-          AS asked("familyId", "generation", "clientId", "now"),
+      FROM unnest(CAST(${p.familyId} AS text[]), CAST(${p.generation} AS bigint[]), CAST(${p.clientId} AS text[]), CAST(${p.audience} AS text[]),
+          CAST(${p.now} AS bigint[])) AS asked("familyId", "generation", "clientId", "audience", "now"),
         ${lookUp(families, sql`${families.familyId} = ${asked('familyId')}`, sql`FOR NO KEY UPDATE SKIP LOCKED`)},
         ${lookUp(sessions, sql`${sessions.sid} = ${families.sid}`)}, ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}
-      WHERE ${mayRotate({ generation: asked('generation'), clientId: asked('clientId'), now: asked('now') })}),
+      WHERE ${mayRotate({ generation: asked('generation'), clientId: asked('clientId'), audience: asked('audience'), now: asked('now') })}),
     used AS MATERIALIZED (
       SELECT ready.sid, ready."familyClient", ready.now FROM ready, ${sessions}
       WHERE ready.due = 1 AND ${sessions.sid} = ready.sid FOR NO KEY UPDATE OF ${sessions} SKIP LOCKED),
@@ -66,6 +66,7 @@ export const rotateTogether =
         familyId: all.map(({ familyId }) => familyId),
         generation: all.map(({ generation }) => generation),
         clientId: all.map(({ clientId }) => clientId),
+        audience: all.map(({ audience }) => audience),
         now: all.map(({ now }) => now),
       }),
     )

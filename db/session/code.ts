@@ -1,9 +1,9 @@
 import type { Act } from '../engine/act.ts'
 import { command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { lockOf } from '../locks/locked.ts'
 import { codes } from '../schema.ts'
 import type { NewCode, SignInActs } from '../store.ts'
-import type { Standing } from '../types.ts'
 import { sessionBySid, standingOf, touch } from './row.ts'
 
 /** The code that carries a session to a client. It refuses one for a session that is not live. */
@@ -37,10 +37,12 @@ export function* addCode(code: NewCode, { sid, openedSeq }: { sid: string; opene
  * Single sign-on: it counts as activity. A revocation beside it ends the code too, which is opened against the head of the log that the session
  * was looked at with.
  */
-export function* issueCode({ sid, code, now }: Parameters<SignInActs['issueCode']>[0]): Act<Standing> {
+export function* issueCode({ sid, code, now }: Parameters<SignInActs['issueCode']>[0]): Act<Awaited<ReturnType<SignInActs['issueCode']>>> {
   const row = yield* sessionBySid(sid)
   const standing = yield* standingOf(row, now)
   if (row === undefined || standing.state !== 'live') return standing
+  const by = yield* lockOf(row, code)
+  if (by !== undefined) return { state: 'locked', by }
   yield* touch(row, undefined, now)
   yield* addCode(code, { sid, openedSeq: row.head })
   return yield* standingOf(row, now)

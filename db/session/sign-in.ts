@@ -4,6 +4,7 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
 import { assign, command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { lockOf } from '../locks/locked.ts'
 import { append, headOfOpening, lockHead } from '../revocation/log.ts'
 import { sessions } from '../schema.ts'
 import type { NewSession, SignedIn, SignInActs, SignInRejection } from '../store.ts'
@@ -81,7 +82,9 @@ function* endFormer(ambient: Ambient, former: SessionRow, sub: string, now: numb
 type Input = Parameters<SignInActs['signIn']>[0]
 
 /** Once the head of the log is held: a revocation that is not seen here covers the session. */
-function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, provenSeq, now }: Input): Act<Rejected | undefined> {
+function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, code, provenSeq, now }: Input): Act<Rejected | undefined> {
+  const lock = yield* lockOf({ ...of, homeId: user.homeId }, code)
+  if (lock !== undefined) return { outcome: 'rejected', why: `${lock}_locked` }
   return (yield* meetsFloor({ ...user, tid: of.tid }, { provenSeq, authTime, now })) ? undefined : { outcome: 'rejected', why: 'not_fresh' }
 }
 

@@ -15,6 +15,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
+import { type LockKey, type LockTarget, lockTarget, lockTargetName } from '../../src/protocol/lock-target.ts'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import { StoreUnavailable } from '../store.ts'
 import { beginRestored } from '../operator/restored.ts'
@@ -42,6 +43,11 @@ export interface Restored {
   lastRevocationAt: number | undefined
   /** What stood there before, kept; undefined where there was nothing. */
   formerKeptAs: string | undefined
+  /** Locks of the backup that were not open in what stood there before, or of which that is not known: they may have been lifted. */
+  locksBack: LockTarget[]
+  /** Locks that were open in what stood there before, and are not in the backup: to be set again. */
+  locksGone: LockTarget[]
+  heldActs: number
 }
 
 export interface RestoreInput {
@@ -79,18 +85,18 @@ export function restoreBackup(input: RestoreInput): Restored {
 
 function replace(input: RestoreInput, former: boolean): Restored {
   const { file, nowMs } = input
-  const formerSeq = former ? settleFormer(file, nowMs) : 0
+  const { seq: formerSeq, locks } = former ? settleFormer(file, nowMs) : NOTHING
   const copy = `${file}.restoring-${randomBytes(6).toString('hex')}`
   try {
     copyWhole(input.backup, copy)
-    const begun = beginAnew(copy, input, formerSeq)
+    const { openLocks, ...begun } = beginAnew(copy, input, formerSeq)
     syncFile(copy)
     const formerKeptAs = former ? `${file}.before-${new Date(nowMs).toISOString().replaceAll(/[:.]/g, '-')}` : undefined
     if (formerKeptAs !== undefined) linkSync(file, formerKeptAs)
     renameSync(copy, file)
     writeHighWater(file, begun)
     syncFile(dirname(file))
-    return { ...begun, formerKeptAs }
+    return { ...begun, formerKeptAs, locksBack: without(openLocks, locks), locksGone: without(locks, openLocks) }
   } finally {
     for (const end of ['', '-wal', '-shm']) rmSync(`${copy}${end}`, { force: true })
   }
@@ -98,21 +104,38 @@ function replace(input: RestoreInput, former: boolean): Restored {
 
 /**
  * Brings what a killed broker left in the log beside its file into the file: left there, it would be taken for the log of the new one.
- * One that cannot be read is put out of the way. @returns how far its log had come
+ * One that cannot be read is put out of the way. @returns how far its log had come, and what was locked
  */
-function settleFormer(file: string, nowMs: number): number {
+function settleFormer(file: string, nowMs: number): { seq: number; locks: LockTarget[] } {
   let db: Sqlite | undefined
   try {
     db = new Database(file, { timeout: 1000 })
     const seq = db.prepare<[], number>('SELECT seq FROM log_head WHERE id = 1').pluck().get() ?? 0
+    const locks = openLocksOf(db)
     db.pragma('wal_checkpoint(TRUNCATE)')
-    return seq
+    return { seq, locks }
   } catch {
-    return 0
+    return NOTHING
   } finally {
     db?.close()
     for (const end of ['-wal', '-shm']) if (existsSync(`${file}${end}`)) renameSync(`${file}${end}`, `${file}${end}.before-${nowMs}`)
   }
+}
+
+const NOTHING = { seq: 0, locks: [] }
+
+/** A version before locks has no such table. */
+function openLocksOf(db: Sqlite): LockTarget[] {
+  if (db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'locks'").get() === undefined) return []
+  return db
+    .prepare<[], LockKey>('SELECT kind, key, oid FROM locks WHERE lifted_at IS NULL ORDER BY id LIMIT 1000')
+    .all()
+    .map((row) => lockTarget(row))
+}
+
+const without = (targets: LockTarget[], others: LockTarget[]): LockTarget[] => {
+  const names = new Set(others.map((one) => lockTargetName(one)))
+  return targets.filter((one) => !names.has(lockTargetName(one)))
 }
 
 /** With the log beside it, where it has one: a data file copied from a stopped machine is as good as a backup. */
@@ -124,7 +147,7 @@ export function copyWhole(from: string, to: string): void {
   }
 }
 
-function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerSeq: number): Omit<Restored, 'formerKeptAs'> {
+function beginAnew(copy: string, { backup, actor, nowMs }: RestoreInput, formerSeq: number) {
   const db = openCopy(copy, backup)
   try {
     // No broker runs on the copy: what is revoked here is announced by none.

@@ -4,25 +4,37 @@ import { removedAt } from '../client/removed.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { assign, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { lockedBy } from '../locks/locked.ts'
 import { clientCutoff, covers, grantCutoff, isCovered } from '../revocation/covers.ts'
-import { participants, sessions } from '../schema.ts'
+import { participants, sessions, subjects } from '../schema.ts'
 import { lockSession, rejectedBy, sessionBySid, sessionIsLive, sessionOf, standingOf, touch, touchDue, touchIsDue } from '../session/row.ts'
 import type { SessionRow } from '../session/row.ts'
 import type { TokenActs } from '../store.ts'
 
-/** Whether an access token is still valid. It refuses one that a revocation covers, whose session has ended, or that a removed client brings. */
+/** Whether an access token is still valid. It refuses one that a revocation covers, whose session has ended, whose user or client is locked, or that a removed client brings. */
 
 export type Input = Parameters<TokenActs['checkAccess']>[0]
 export type Access = Awaited<ReturnType<TokenActs['checkAccess']>>
 
 const text = (name: string) => sql<string>`CAST(${sql.placeholder(name)} AS text)`
+/** Clients that bring the token, or that it was issued to. */
+const clientsOf = [text('clientId'), text('needs')]
+type Concerned = { clientId: string; needs: string | undefined; audience: string | undefined }
 const standingOfGrant = query(
-  { cutoff: grantCutoff(text('sid'), text('clientId')), removedAt: removedAt(text('needs')) },
-  (_: Takes<{ sid: string; clientId: string; needs: string | undefined }>, f) => sql`SELECT ${f}`,
+  {
+    cutoff: grantCutoff(text('sid'), text('clientId')),
+    removedAt: removedAt(text('needs')),
+    lock: lockedBy({ tid: text('tid'), oid: text('oid'), clients: clientsOf, audience: text('audience') }),
+  },
+  (_: Takes<Concerned & { sid: string; tid: string; oid: string }>, f) => sql`SELECT ${f}`,
 )
 const standingOfClient = query(
-  { cutoff: clientCutoff(text('clientId')), removedAt: removedAt(text('needs')) },
-  (_: Takes<{ clientId: string; needs: string | undefined }>, f) => sql`SELECT ${f}`,
+  {
+    cutoff: clientCutoff(text('clientId')),
+    removedAt: removedAt(text('needs')),
+    lock: lockedBy({ clients: clientsOf, audience: text('audience') }),
+  },
+  (_: Takes<Concerned>, f) => sql`SELECT ${f}`,
 )
 // No sign-in at that client: it still gets what was revoked there before.
 const join = command(
@@ -32,21 +44,22 @@ const join = command(
       DO UPDATE SET ${assign(participants, { lastAt: excluded(participants.lastAt) })}`,
 )
 
-const isValid = (row: { cutoff: number; removedAt: number | null } | undefined, rev: number): boolean =>
-  row?.removedAt === null && !covers(row.cutoff, rev)
+const isValid = (row: { cutoff: number; removedAt: number | null; lock: string | null } | undefined, rev: number): boolean =>
+  row?.removedAt === null && row.lock === null && !covers(row.cutoff, rev)
 
 /** Of a row of `sessions`: whether the act finds the token valid and writes nothing, as a condition of SQL. May be narrower than the act, never wider. */
-export const isPlainlyValid = (p: Takes<Omit<Input, 'joins' | 'needs'> & { needs: string | undefined }>): SQL =>
+export const isPlainlyValid = (p: Takes<Omit<Input, 'joins' | 'needs' | 'audience'> & Pick<Concerned, 'needs' | 'audience'>>): SQL =>
   sql`${sessions.sub} = ${p.sub} AND ${sessionIsLive(p.now)} AND NOT (${p.touch} AND ${touchIsDue(p.now)})
-    AND NOT ${isCovered(grantCutoff(sessions.sid, p.clientId), p.rev)} AND ${removedAt(p.needs)} IS NULL`
+    AND NOT ${isCovered(grantCutoff(sessions.sid, p.clientId), p.rev)} AND ${removedAt(p.needs)} IS NULL
+    AND ${lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [p.clientId, p.needs], audience: p.audience })} IS NULL`
 
-function* accessOf(row: SessionRow | undefined, { sub, clientId, rev, now, joins, needs = joins }: Input): Act<Access> {
+function* accessOf(row: SessionRow | undefined, { sub, clientId, rev, now, joins, needs = joins, audience }: Input): Act<Access> {
   const standing = yield* standingOf(row, now)
   if (row === undefined || standing.state === 'unknown' || row.sub !== sub) return { outcome: 'rejected', why: 'unknown' }
   if (standing.state === 'ended') return { outcome: 'rejected', why: rejectedBy(standing.why) }
-  return isValid(yield* standingOfGrant.get({ sid: row.sid, clientId, needs }), rev)
-    ? { outcome: 'good', session: standing.session }
-    : { outcome: 'rejected', why: 'revoked' }
+  const grant = yield* standingOfGrant.get({ sid: row.sid, tid: row.tid, oid: row.oid, clientId, needs, audience })
+  if (isValid(grant, rev)) return { outcome: 'good', session: standing.session }
+  return { outcome: 'rejected', why: typeof grant?.lock === 'string' ? 'locked' : 'revoked' }
 }
 
 /** @returns the answer, and whether it has to be made again by `join` because something is to be written */
@@ -73,6 +86,6 @@ export async function checkAccess({ read, write }: Engine, input: Input): Promis
   return writes ? write(() => lookAndWrite(input)) : access
 }
 
-export function* checkClientAccess({ clientId, rev, needs }: Parameters<TokenActs['checkClientAccess']>[0]): Act<boolean> {
-  return isValid(yield* standingOfClient.get({ clientId, needs }), rev)
+export function* checkClientAccess({ clientId, rev, needs, audience }: Parameters<TokenActs['checkClientAccess']>[0]): Act<boolean> {
+  return isValid(yield* standingOfClient.get({ clientId, needs, audience }), rev)
 }

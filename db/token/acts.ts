@@ -14,7 +14,7 @@ export function tokenActs(engine: Engine): TokenActs {
     rotateRefreshToken: (input) => write(() => rotate(engine, input)),
     findFamily: (familyId, generation) => read(() => findFamily(familyId, generation)),
     checkAccess: (input) => checkAccess(engine, input),
-    grantClient: (clientId) => read(() => grantClient(clientId)),
+    grantClient: (input) => read(() => grantClient(input)),
     checkClientAccess: (input) => read(() => checkClientAccess(input)),
     consumeOnce: ({ purpose, idHash, expiresAt }) => write(() => consumeOnce({ purpose, idHash, expiresAt })),
     wasConsumed: (input) => read(() => wasConsumed(input)),

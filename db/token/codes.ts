@@ -8,11 +8,12 @@ import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
+import { lockedBy } from '../locks/locked.ts'
 import { covers, grantCutoff } from '../revocation/covers.ts'
 import { append } from '../revocation/log.ts'
-import { codes, participants } from '../schema.ts'
+import { codes, participants, sessions, subjects } from '../schema.ts'
 import { lockForClient, makeRoomAtClient } from '../session/limit.ts'
-import { authenticatedAt, lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch } from '../session/row.ts'
+import { authenticatedAt, joinUser, lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch } from '../session/row.ts'
 import type { SessionRow } from '../session/row.ts'
 import type { RejectedWhy, TokenActs } from '../store.ts'
 import type { CodeGrant } from '../types.ts'
@@ -30,9 +31,15 @@ const byHash = query(
   codeFields,
   (p: Takes<{ codeHash: string }>, f) => sql`SELECT ${f} FROM ${codes} WHERE ${codes.codeHash} = ${p.codeHash}${forUpdate(codes)}`,
 )
+const ownOr = (asked: string) => sql`coalesce(CAST(${sql.placeholder(asked)} AS text), ${codes.audience})`
 const standingOfGrant = query(
-  { cutoff: grantCutoff(codes.sid, codes.clientId), removedAt: removedAt(codes.clientId) },
-  (p: Takes<{ codeHash: string }>, f) => sql`SELECT ${f} FROM ${codes} WHERE ${codes.codeHash} = ${p.codeHash}`,
+  {
+    cutoff: grantCutoff(codes.sid, codes.clientId),
+    removedAt: removedAt(codes.clientId),
+    lock: lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [codes.clientId], audience: ownOr('audience') }),
+  },
+  (p: Takes<{ codeHash: string; audience: string | undefined }>, f) =>
+    sql`SELECT ${f} FROM ${codes} JOIN ${sessions} ON ${sessions.sid} = ${codes.sid} ${joinUser} WHERE ${codes.codeHash} = ${p.codeHash}`,
 )
 const consume = command(
   (p: Takes<{ codeHash: string; now: number }>) =>
@@ -70,7 +77,7 @@ const rejected = (why: RejectedWhy): Redeemed => ({ outcome: 'rejected', why })
 /** RFC 6749 §4.1.2: a second use, by whoever could have made the first, ends what the code gave. */
 function* reuse(ambient: Ambient, code: CodeRow, { codeHash, now }: Redemption): Act<Redeemed> {
   const standing = yield* standingOf(yield* sessionBySid(code.sid), now)
-  const grant = yield* standingOfGrant.get({ codeHash })
+  const grant = yield* standingOfGrant.get({ codeHash, audience: undefined })
   if (standing.state === 'unknown' || standing.state === 'ended' || grant === undefined || covers(grant.cutoff, code.openedSeq))
     return rejected('revoked')
   const committed = yield* append(ambient, {
@@ -124,7 +131,8 @@ export function* redeem(ambient: Ambient, input: Redemption): Act<Redeemed> {
   const row = yield* sessionBySid(code.sid)
   const why = yield* notRedeemable(code, row, input)
   if (why !== undefined || row === undefined) return rejected(why ?? 'unknown')
-  const grant = yield* standingOfGrant.get({ codeHash })
+  const grant = yield* standingOfGrant.get({ codeHash, audience: input.audience })
+  if (typeof grant?.lock === 'string') return rejected('locked')
   // Issued after its client was removed, by a broker that had not heard of it: no revocation covers such a code.
   if (grant === undefined || grant.removedAt !== null || covers(grant.cutoff, code.openedSeq)) return rejected('revoked')
   return yield* take(ambient, code, row, input)

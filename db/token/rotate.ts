@@ -1,13 +1,15 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
+import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
 import { each, forUpdate, hidden } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
+import { lockedBy } from '../locks/locked.ts'
 import { covers, grantCutoff, isCovered } from '../revocation/covers.ts'
 import { append } from '../revocation/log.ts'
-import { families, participants, sessions } from '../schema.ts'
+import { families, participants, sessions, subjects } from '../schema.ts'
 import { isRevoked, joinUser, rejectedBy, sessionFields, sessionIsLive, sessionOf, standingOf, touch } from '../session/row.ts'
 import type { Ambient } from '../engine/act.ts'
 import type { RejectedWhy, Store } from '../store.ts'
@@ -34,18 +36,23 @@ export const familyFields = {
   freshUntil: sql<number | null>`(SELECT ${participants.freshUntil} FROM ${participants}
     WHERE ${participants.sid} = ${families.sid} AND ${participants.clientId} = ${families.clientId})`,
 }
-type FamilyRow = RowOf<typeof familyFields>
+/** Of a row of `families` with its session. @param audience asked for instead of the family's own, or NULL */
+const lockOfFamily = (audience: SQL): SQL<LockKind | null> =>
+  lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [families.clientId], audience: sql`coalesce(${audience}, ${families.audience})` })
+const judgedFields = { ...familyFields, lock: lockOfFamily(sql`CAST(${sql.placeholder('audience')} AS text)`) }
+type FamilyRow = RowOf<typeof judgedFields>
 /** Without what was looked at. */
-type CheckedFamily = Omit<FamilyRow, 'cutoff' | 'grantCutoff' | 'freshUntil'>
+type CheckedFamily = Omit<FamilyRow, 'cutoff' | 'grantCutoff' | 'freshUntil' | 'lock'>
 
 const familyOfSession = sql`${families} JOIN ${sessions} ON ${sessions.sid} = ${families.sid} ${joinUser}`
 const byId = query(
-  familyFields,
-  (p: Takes<{ familyId: string }>, f) => sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}`,
+  judgedFields,
+  (p: Takes<{ familyId: string; audience: string | undefined }>, f) =>
+    sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}`,
 )
 const byIdLocked = query(
-  familyFields,
-  (p: Takes<{ familyId: string }>, f) =>
+  judgedFields,
+  (p: Takes<{ familyId: string; audience: string | undefined }>, f) =>
     sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}${forUpdate(families)}`,
 )
 const insert = command(
@@ -92,9 +99,10 @@ export type Rotation = Awaited<ReturnType<Store['rotateRefreshToken']>>
  * Of a row of `families` with its session: whether the act would rotate it, as a condition of SQL. What it does not fulfil is for the act to judge: it may be
  * narrower than the act, never wider.
  */
-export const mayRotate = (p: Takes<Pick<Input, 'generation' | 'clientId' | 'now'>>): SQL =>
+export const mayRotate = (p: Takes<Pick<Input, 'generation' | 'clientId' | 'audience' | 'now'>>): SQL =>
   sql`${families.generation} = ${p.generation} AND ${families.clientId} = ${p.clientId} AND ${sessionIsLive(p.now)}
-    AND NOT ${isCovered(familyFields.grantCutoff, families.openedSeq)} AND coalesce(${familyFields.freshUntil} > ${p.now}, TRUE)`
+    AND NOT ${isCovered(familyFields.grantCutoff, families.openedSeq)} AND coalesce(${familyFields.freshUntil} > ${p.now}, TRUE)
+    AND ${lockOfFamily(p.audience ?? sql`NULL`)} IS NULL`
 
 const familyOf = (row: CheckedFamily, generation = row.generation): TokenFamily => ({
   familyId: row.familyId,
@@ -151,10 +159,11 @@ const isNoneOf = (row: FamilyRow | undefined, generation: number): row is undefi
   row === undefined || generation > row.generation || generation < 1
 
 export function* rotate(ambient: Ambient, input: Input): Act<Rotation> {
-  const { familyId, generation, clientId, now } = input
-  const row = yield* byIdLocked.get({ familyId })
+  const { familyId, generation, clientId, audience, now } = input
+  const row = yield* byIdLocked.get({ familyId, audience })
   if (isNoneOf(row, generation)) return rejected('unknown')
   if (row.familyClient !== clientId) return rejected('wrong_client')
+  if (row.lock !== null) return rejected('locked')
   const standing = yield* standingOf(row, now)
   if (standing.state === 'unknown') return rejected('unknown')
   if (standing.state === 'ended') return rejected(rejectedBy(standing.why))
@@ -170,9 +179,9 @@ export function* rotate(ambient: Ambient, input: Input): Act<Rotation> {
 }
 
 export function* findFamily(familyId: string, generation: number): Act<{ family: TokenFamily; current: boolean } | undefined> {
-  const row = yield* byId.get({ familyId })
+  const row = yield* byId.get({ familyId, audience: undefined })
   if (isNoneOf(row, generation)) return undefined
-  const usable = generation >= row.generation - 1 && !isRevoked(row) && !covers(row.grantCutoff, row.familyOpenedSeq)
+  const usable = generation >= row.generation - 1 && !isRevoked(row) && row.lock === null && !covers(row.grantCutoff, row.familyOpenedSeq)
   return { family: familyOf(row), current: usable }
 }
 

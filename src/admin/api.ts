@@ -6,10 +6,12 @@ import { clientRoutes } from './clients.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { freshSignInRoutes } from './fresh-sign-in.ts'
 import { keyRoutes } from './keys.ts'
+import { lockRoutes } from './locks.ts'
 import { microsoftWorkRoutes } from './microsoft-work.ts'
 import { overviewRoutes } from './overview.ts'
 import { userRoutes } from './users.ts'
 import { revocationRoutes } from './revocations.ts'
+import { scheduledActRoutes } from './scheduled-acts.ts'
 import { sessionRoutes } from './sessions.ts'
 import { tenantRoutes } from './tenants.ts'
 import { webhookRoutes } from './webhooks.ts'
@@ -40,6 +42,8 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
     sessionRoutes(deps),
     revocationRoutes(deps),
     freshSignInRoutes(deps),
+    lockRoutes(deps),
+    scheduledActRoutes(deps),
     deliveryRoutes(deps),
     webhookRoutes(deps),
     keyRoutes(deps),

@@ -3,6 +3,7 @@ import { brokerChecks } from './broker.ts'
 import { certificateChecks } from './certificates.ts'
 import { clientChecks } from './clients.ts'
 import { databaseChecks } from './database.ts'
+import { lockChecks } from './locks.ts'
 import { messageChecks } from './messages.ts'
 import { microsoftChecks } from './microsoft.ts'
 
@@ -10,6 +11,7 @@ import { microsoftChecks } from './microsoft.ts'
 export const CHECKS: readonly Check[] = [
   ...brokerChecks,
   ...databaseChecks,
+  ...lockChecks,
   ...microsoftChecks,
   ...certificateChecks,
   ...clientChecks,

@@ -9,12 +9,14 @@ import { freshSignInCommands } from './fresh-sign-in.ts'
 import { deliveryCommands } from './deliveries.ts'
 import { doctorCommand } from './doctor.ts'
 import { keyCommands } from './keys.ts'
+import { lockCommands } from './locks.ts'
 import { migrateStoreCommand } from './migrate-store.ts'
 import { restoreCommand } from './restore.ts'
 import { migrateCommand } from './migrate.ts'
 import { overviewCommands } from './overview.ts'
 import { userCommands } from './users.ts'
 import { revocationCommands } from './revocations.ts'
+import { scheduledCommands } from './scheduled.ts'
 import { serveCommands } from './serve.ts'
 import { sessionCommands } from './sessions.ts'
 import { tenantCommands } from './tenants.ts'
@@ -45,6 +47,8 @@ function createProgram(terminal: Terminal): Command {
     sessionCommands,
     revocationCommands,
     freshSignInCommands,
+    lockCommands,
+    scheduledCommands,
     deliveryCommands,
     webhookCommands,
     keyCommands,

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { join, resolve } from 'node:path'
 import { StoreUnavailable } from '../../db/store.ts'
+import { lockTargetName } from '../protocol/lock-target.ts'
 import { systemClock } from '../system-clock.ts'
 import { CommandFailure, EXIT } from './broker.ts'
 import { asJson, examples, type Context } from './context.ts'
@@ -70,6 +71,10 @@ interface Restored {
   last_revocation_at: number | null
   former_kept_as?: string | null
   database?: string
+  /** As `cmb lock` names them. */
+  locks_back?: string[]
+  locks_gone?: string[]
+  held_acts: number
 }
 
 const actorOf = ({ terminal }: Context) =>
@@ -90,15 +95,18 @@ async function restoreIntoPostgres(context: Context, backup: string, dataDir: st
   const { restoreInto } = await import('../../db/move/restore.ts')
   const report = (line: string): void => context.terminal.err(`${line}\n`)
   const restored = await restoreInto({ backup, to, dataDir, actor: actorOf(context), nowMs: systemClock.nowMs, report })
-  return { log: { epoch: restored.epoch, seq: restored.seq }, last_revocation_at: restored.lastRevocationAt ?? null, database: restored.to }
+  const { epoch, seq, lastRevocationAt, openLocks, heldActs } = restored
+  const locks = { locks_back: openLocks.map(lockTargetName), held_acts: heldActs }
+  return { log: { epoch, seq }, last_revocation_at: lastRevocationAt ?? null, database: restored.to, ...locks }
 }
 
 async function restoreFile(context: Context, backup: string, dataDir: string): Promise<Restored> {
   // Loaded only when it is needed: other commands ask the running broker, and open no database.
   const { restoreBackup } = await import('../../db/sqlite/restore.ts')
   const input = { backup, file: join(dataDir, 'broker.db'), actor: actorOf(context), nowMs: systemClock.nowMs() }
-  const { lastRevocationAt, formerKeptAs, ...log } = restoreBackup(input)
-  return { log, last_revocation_at: lastRevocationAt ?? null, former_kept_as: formerKeptAs ?? null }
+  const { lastRevocationAt, formerKeptAs, locksBack, locksGone, heldActs, ...log } = restoreBackup(input)
+  const locks = { locks_back: locksBack.map(lockTargetName), locks_gone: locksGone.map(lockTargetName), held_acts: heldActs }
+  return { log, last_revocation_at: lastRevocationAt ?? null, former_kept_as: formerKeptAs ?? null, ...locks }
 }
 
 async function adopt(context: Context, command: Command, { nothingLost = false }: Options): Promise<Restored> {
@@ -106,8 +114,9 @@ async function adopt(context: Context, command: Command, { nothingLost = false }
   if (url === undefined) throw new CommandFailure(EXIT.usage, 'Set BROKER_DATABASE_URL to the database that is to be adopted.')
   const { adoptDatabase } = await import('../../db/postgres/adopt.ts')
   const input = { url, actor: actorOf(context), nowMs: systemClock.nowMs, nothingLost, mark: join(context.dataDir(command), 'postgres') }
-  const { lastRevocationAt, epoch, seq } = await adoptDatabase(input)
-  return { log: { epoch, seq }, last_revocation_at: lastRevocationAt ?? null }
+  const { lastRevocationAt, epoch, seq, openLocks = [], heldActs = 0 } = await adoptDatabase(input)
+  const locks = { locks_back: openLocks.map(lockTargetName), held_acts: heldActs }
+  return { log: { epoch, seq }, last_revocation_at: lastRevocationAt ?? null, ...locks }
 }
 
 function shown({ log, ...restored }: Restored, nothingLost: boolean): string {
@@ -121,5 +130,14 @@ function shown({ log, ...restored }: Restored, nothingLost: boolean): string {
   return `${facts}
 Everybody is signed out, and the broker makes new signing keys. Start it: instances hear of it at once.
 Look through what may have changed since the backup: cmb clients list (removed clients and secrets are back), cmb tenants, users who were erased.
-`
+${locksShown(restored)}`
+}
+
+/** What must be entered again, or lifted. */
+function locksShown({ locks_back: back = [], locks_gone: gone = [], held_acts: held }: Omit<Restored, 'log'>): string {
+  return [
+    ...gone.map((name) => `Not in the backup, lock it again: cmb lock ${name}\n`),
+    ...back.map((name) => `Locked in the backup; where the lock was lifted since, lift it: ${name} (cmb locks list)\n`),
+    ...(held === 0 ? [] : [`${held} scheduled act(s) are held. Enter again what is still wanted: cmb scheduled list --state held\n`]),
+  ].join('')
 }

@@ -5,6 +5,8 @@ import { GUARD_WORDS, type GuardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
 import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
+import { schedule } from './locks.ts'
+import { readMoment } from './moment.ts'
 import { columns, lines, time, timeMs } from './show.ts'
 
 interface RevokeOptions {
@@ -17,6 +19,7 @@ interface RevokeOptions {
   case?: string
   comment?: string
   dryRun?: boolean
+  at?: number
   yes?: boolean
 }
 
@@ -67,20 +70,10 @@ function revokeCommand(program: Command, context: Context): void {
     .option('--case <reference>', 'your case reference, kept in the log')
     .option('--comment <text>', 'your words, kept in the log')
     .option('--dry-run', 'say how many would be signed out, and do nothing')
+    .option('--at <time>', 'not now but then: 2026-12-04T17:00+01:00, or +8h', (value) => readMoment(value))
     .option('--yes', 'do not ask (wide revocations ask)')
     .addOption(asJson())
-    .action(async (options: RevokeOptions, self: Command) => {
-      const selector = selectorOf(options)
-      const broker = await context.broker(self)
-      if (options.dryRun === true) return dryRun(context, self, broker, selector)
-      await agree(context, broker, selector, options)
-      const answer = await broker.send<Revoked>('POST', '/revocations', {
-        selector,
-        case_reference: options.case,
-        comment: options.comment,
-      })
-      context.print(self, answer, () => revokedWords(answer))
-    })
+    .action((options: RevokeOptions, self: Command) => revokeNow(context, self, options))
   examples(
     command,
     'cmb revoke --session s_3qW… --case INC-4711',
@@ -88,7 +81,20 @@ function revokeCommand(program: Command, context: Context): void {
     'cmb revoke --grant s_3qW… --client sydney',
     'cmb revoke --tenant 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --dry-run',
     'cmb revoke --everything --yes',
+    'cmb revoke --subject u_9fK… --at 2026-12-04T17:00+01:00',
   )
+}
+
+async function revokeNow(context: Context, self: Command, options: RevokeOptions): Promise<void> {
+  const selector = selectorOf(options)
+  const broker = await context.broker(self)
+  const said = { case_reference: options.case, comment: options.comment }
+  if (options.at !== undefined)
+    return schedule(context, self, broker, { what: { act: 'revoke', selector }, at: options.at, dry_run: options.dryRun, ...said })
+  if (options.dryRun === true) return dryRun(context, self, broker, selector)
+  await agree(context, broker, selector, options)
+  const answer = await broker.send<Revoked>('POST', '/revocations', { selector, ...said })
+  context.print(self, answer, () => revokedWords(answer))
 }
 
 type Revoked = Json & { outcome: string; seq?: number; tenants_without_auth_time?: string[] }

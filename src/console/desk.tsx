@@ -26,6 +26,7 @@ const WAYS = [
   ['/ops/deliveries', 'Deliveries'],
   ['/ops/sessions', 'Sessions'],
   ['/ops/revoke', 'Revoke'],
+  ['/ops/locks', 'Locks'],
   ['/ops/clients', 'Instances'],
   ['/ops/webhooks', 'Webhooks'],
   ['/ops/keys', 'Keys'],

@@ -7,10 +7,13 @@ import type { Checks } from '../checks/checks.ts'
 import { auditDownload, auditPage } from './audit.tsx'
 import { closeDeliveries } from './close.tsx'
 import { deliveriesPage, redrive } from './deliveries.tsx'
+import { decideNow, decidePage, liftNow, liftPage } from './decide.tsx'
 import { CONSOLE_SHEET, formHolds, type ConsoleRequest } from './desk.tsx'
 import { redriveFailed } from './failed-work.tsx'
 import { guardsPage } from './guards.tsx'
 import { LivePages } from './live.ts'
+import { lockCheckPage, lockNow, lockPage } from './lock.tsx'
+import { locksPage } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { overviewPage } from './overview.tsx'
 import { visitorOf } from './pass.ts'
@@ -72,6 +75,11 @@ function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
   show('/ops/sessions', sessionsPage)
   show('/ops/revoke', revokePage)
   show('/ops/revoke/check', checkPage)
+  show('/ops/locks', locksPage)
+  show('/ops/lock', lockPage)
+  show('/ops/lock/check', lockCheckPage)
+  show('/ops/locks/lift', liftPage)
+  show('/ops/scheduled', decidePage)
   show('/ops/fresh', freshPage)
   show('/ops/clients', clientsPage)
   show('/ops/guards', guardsPage)
@@ -105,6 +113,9 @@ function mountForms(endpoints: Hono, deps: Deps): void {
   take('/ops/deliveries/close', closeDeliveries)
   take('/ops/microsoft/redrive', redriveFailed)
   take('/ops/revoke', revokeNow)
+  take('/ops/lock', lockNow)
+  take('/ops/locks/lift', liftNow)
+  take('/ops/scheduled', decideNow)
   take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now))
 }
 

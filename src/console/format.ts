@@ -52,6 +52,7 @@ export const REASON: Record<Reason, string> = {
   restored: 'Restored from a backup',
   replaced: 'Somebody else signed in there',
   session_limit: 'The user reached their limit of sessions',
+  locked: 'Locked',
 }
 
 export const STATE: Record<Delivery['state'], { words: string; tag: string }> = {

@@ -5,9 +5,10 @@ import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/compone
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { TextField } from '../page/fields.tsx'
 import type { Selector } from '../protocol/revocation.ts'
-import { FRESH_SECONDS, isFresh } from '../session/fresh.ts'
+import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
 import { covered, REASON } from './format.ts'
+import { SignInAgain } from './fresh-sign-in.tsx'
 import { nothingHere } from './nothing.tsx'
 import { howMany } from './revocations.tsx'
 import { notAllowed, queried, revokePage } from './revoke.tsx'
@@ -105,7 +106,7 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
           Their tenant has never sent auth_time, so that no fresh sign-in can be demanded.
         </Notice>
       )}
-      {isFresh(operator.session, now) ? null : <SignInAgain />}
+      {isFresh(operator.session, now) ? null : <SignInAgain what="Revoking" />}
       <ConfirmForm request={request} draft={draft} typed={typedFor(selector)} seen={seen} />
     </Panel>,
   )
@@ -146,17 +147,6 @@ function ConfirmForm({ request, draft, typed, seen }: { request: ConsoleRequest;
     </form>
   )
 }
-
-const SignInAgain = () => (
-  <Notice kind="warn" title={`Revoking needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}>
-    <p>
-      <a href="/ops/sign-in?fresh=yes&return_to=/ops/fresh" target="_blank" rel="noopener">
-        Sign in again (in a new tab)
-      </a>
-      , then come back here and go on. What you filled in stays.
-    </p>
-  </Notice>
-)
 
 const idsOf = ({ kind, value, client }: Draft) => ({ kind, value, client })
 const backLink = (draft: Draft): string => `/ops/revoke?${new URLSearchParams(idsOf(draft)).toString()}`

@@ -67,6 +67,7 @@ const head = (request: ConsoleRequest): string[] => [
   'Last used',
   'Instances',
   ...(mayRevoke(request) ? ['Revoke'] : []),
+  'Lock',
 ]
 
 function row(request: ConsoleRequest, { session, participants }: { session: Session; participants: Participant[] }): Child[] {
@@ -81,6 +82,9 @@ function row(request: ConsoleRequest, { session, participants }: { session: Sess
     when(session.lastActiveAt * 1000, nowMs),
     participants.length === 0 ? <span class="soft">none</span> : participants.map(({ clientId }) => <div>{nameOf(request.deps, clientId)}</div>),
     ...(mayRevoke(request) ? [<Revoke session={session} />] : []),
+    <a href={`/ops/lock?${new URLSearchParams({ user: session.sub }).toString()}`} aria-label={`Lock the user ${whoIs(session)}`}>
+      The user
+    </a>,
   ]
 }
 

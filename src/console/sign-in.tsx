@@ -77,6 +77,7 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
   const may = judge(deps, session)
   if (may !== 'operate' && may !== 'administer') return denied(deps, c, session, may)
   if (may === 'administer') await operatorWasHere(deps.store, now)
+  await deps.store.recordOperator({ sub: session.sub, may, now })
   const until = Math.min(now + PASS_SECONDS, session.absoluteAt)
   const entry = {
     actor: { kind: 'operator', id: session.sub },

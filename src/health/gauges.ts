@@ -32,9 +32,17 @@ export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
     if (state === 'pending' && oldestAtMs !== undefined)
       metrics.oldestPendingSeconds.set({ client: clientId }, Math.max(0, (nowMs - oldestAtMs) / 1000))
   }
+  await refreshLocks(deps)
   const streams = new Map<string, number>()
   for (const { clientId } of feed.streams()) streams.set(clientId, (streams.get(clientId) ?? 0) + 1)
   for (const [client, open] of streams) metrics.guards.set({ client }, open)
+}
+
+async function refreshLocks({ metrics, store }: Deps): Promise<void> {
+  const [locks, acts] = await Promise.all([store.lockCounts(), store.scheduledCounts()])
+  for (const kind of ['user', 'tenant', 'client'] as const) metrics.openLocks.set({ kind }, locks.find((one) => one.kind === kind)?.open ?? 0)
+  for (const state of ['proposed', 'scheduled', 'held'] as const)
+    metrics.waitingActs.set({ state }, acts.find((one) => one.state === state)?.count ?? 0)
 }
 
 /** Before the database is asked anything, because a full disk is one reason why it does not answer. */

@@ -76,11 +76,6 @@ const GUIDANCE = {
     offers: AGAIN,
     error: 'access_denied',
   },
-  locked_here: {
-    operator: 'An operator has locked the user or the tenant in Case Manager.',
-    offers: ANOTHER,
-    error: 'access_denied',
-  },
   blocked_by_policy: {
     operator: 'A Conditional Access policy blocks the sign-in.',
     offers: ANOTHER,
@@ -94,6 +89,21 @@ const GUIDANCE = {
   not_assigned_here: {
     operator: 'The user’s tenant or app roles do not admit them to this client.',
     offers: ANOTHER,
+    error: 'access_denied',
+  },
+  user_locked: {
+    operator: 'The user is locked here (cmb locks list).',
+    offers: ANOTHER,
+    error: 'access_denied',
+  },
+  tenant_locked: {
+    operator: 'The user’s tenant is locked here (cmb locks list).',
+    offers: ANOTHER,
+    error: 'access_denied',
+  },
+  client_locked: {
+    operator: 'The client, or a client of the audience that it asks for, is locked here (cmb locks list).',
+    offers: [],
     error: 'access_denied',
   },
   consent: {

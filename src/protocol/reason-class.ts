@@ -34,6 +34,7 @@ const CLASS_OF: Record<Reason, ReasonClass> = {
   restored: 'administrator',
   replaced: 'signed_out',
   session_limit: 'ended_elsewhere',
+  locked: 'administrator',
 }
 
 export const reasonClass = (reason: Reason): ReasonClass => CLASS_OF[reason]

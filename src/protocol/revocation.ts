@@ -37,6 +37,7 @@ export const REASONS = [
   'restored',
   'replaced',
   'session_limit',
+  'locked',
 ] as const
 export type Reason = (typeof REASONS)[number]
 
@@ -71,6 +72,7 @@ export const RAISES_FLOOR: Readonly<Record<Reason, boolean>> = {
   restored: true,
   replaced: false,
   session_limit: false,
+  locked: true,
 }
 
 /** A revoked grant or client is no word about how its users signed in. */

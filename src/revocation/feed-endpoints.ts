@@ -27,8 +27,9 @@ export function feedEndpoints(deps: Deps): Hono {
   const note = createReportBook(deps)
   const follow = async (c: Context, params: Params): Promise<Response> => {
     const client = await whoAsks(deps, c, params)
-    // In the store: another broker may have removed it a moment ago.
-    if ((await deps.store.grantClient(client.clientId)) === undefined)
+    // In the store: another broker may have removed it a moment ago. A locked client follows on, or its guards would honor what is revoked.
+    const granted = await deps.store.grantClient({ clientId: client.clientId, audience: client.metadata.audience })
+    if (granted.outcome === 'rejected' && granted.why === 'unknown')
       throw new OAuthError('invalid_client', 'The client is not registered here any more.')
     const guardId = params.get('guard') ?? ANY_GUARD
     if (!GUARD_ID.test(guardId))

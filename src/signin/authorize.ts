@@ -87,8 +87,8 @@ async function serveSilently(deps: Deps, c: Context, client: Client, request: Si
   if (!(await usePushed(deps, request, now))) throw gone()
   const answer = await codeForSession(deps, c, request, session.sid, now)
   if (answer === undefined) return new OAuthError('login_required', 'The user has to sign in.')
-  deps.metrics.signIns.inc({ outcome: 'single_sign_on' })
-  return answer
+  if (answer.issued) deps.metrics.signIns.inc({ outcome: 'single_sign_on' })
+  return answer.response
 }
 
 async function serveWithPages(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response> {
@@ -101,6 +101,6 @@ async function serveWithPages(deps: Deps, c: Context, client: Client, request: S
   if (await consentMissing(deps, client, request, session.sub)) return toConsent(deps, c, request, session.sid, now)
   const answer = await codeForSession(deps, c, request, session.sid, now)
   if (answer === undefined) return signInPage(deps, c, errand, now)
-  deps.metrics.signIns.inc({ outcome: 'single_sign_on' })
-  return answer
+  if (answer.issued) deps.metrics.signIns.inc({ outcome: 'single_sign_on' })
+  return answer.response
 }

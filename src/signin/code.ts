@@ -2,7 +2,10 @@ import type { Context } from 'hono'
 import type { NewCode } from '../../db/store.ts'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
+import { OAuthError } from '../protocol/error.ts'
+import type { LockKind } from '../protocol/lock-target.ts'
 import { newSecret, type Random } from '../protocol/ids.ts'
+import { guidancePage } from './pages.tsx'
 import { answerInstance } from './reply.tsx'
 import type { SignInRequest } from './request.ts'
 
@@ -29,9 +32,24 @@ export function newCode(random: Random, request: SignInRequest, now: number): { 
   }
 }
 
-/** A code for a session that lives. Undefined: it has ended or was marked meanwhile. */
-export async function codeForSession(deps: Deps, c: Context, request: SignInRequest, sid: string, now: number): Promise<Response | undefined> {
+/** A code for a session that lives, or why there is none: its user or the client is locked. Undefined: it has ended or was marked meanwhile. */
+export async function codeForSession(
+  deps: Deps,
+  c: Context,
+  request: SignInRequest,
+  sid: string,
+  now: number,
+): Promise<{ issued: boolean; response: Response } | undefined> {
   const { code, row } = newCode(deps.random, request, now)
   const standing = await deps.store.issueCode({ sid, code: row, now })
-  return standing.state === 'live' ? answerInstance(deps, c, request.reply, { code }) : undefined
+  if (standing.state === 'locked') return { issued: false, response: lockedOut(deps, c, request, standing.by, now) }
+  return standing.state === 'live' ? { issued: true, response: answerInstance(deps, c, request.reply, { code }) } : undefined
+}
+
+function lockedOut(deps: Deps, c: Context, request: SignInRequest, by: LockKind, now: number): Response {
+  const key = `${by}_locked`
+  deps.metrics.signIns.inc({ outcome: key })
+  if (request.prompt.includes('none'))
+    return answerInstance(deps, c, request.reply, new OAuthError('access_denied', 'The user or an instance is locked by an operator of the broker.'))
+  return guidancePage(deps, c, { key, errand: { kind: 'instance', request }, now })
 }

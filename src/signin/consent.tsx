@@ -69,7 +69,7 @@ export async function decideConsent(deps: Deps, c: Context, form: URLSearchParam
   if (form.get('decision') !== 'allow') return answerInstance(deps, c, request.reply, new OAuthError('access_denied', 'The user did not agree.'))
   await deps.store.recordConsent({ sub, clientId: client.clientId, scope: request.scope, now })
   const answer = await codeForSession(deps, c, request, sid, now)
-  return answer ?? c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)
+  return answer?.response ?? c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)
 }
 
 /** The request is ours, of this browser and in time; the session it was checked for is still the browser's and lives. Else the way to start anew. */

@@ -39,7 +39,7 @@ type Rejected = Exclude<SignInRejection, { why: 'session_limit' }>['why'] | 'ten
 
 /** In words; a floor that was found on return leads on to Microsoft by itself. */
 const ofRejection = (why: Rejected, visit: Visit, identity: MicrosoftIdentity): NotAdmitted =>
-  why === 'not_fresh' ? notFresh(visit, identity) : { admitted: false, guidance: why === 'locked' ? 'locked_here' : why }
+  why === 'not_fresh' ? notFresh(visit, identity) : { admitted: false, guidance: why }
 
 export async function openSession(deps: Deps, c: Context, visit: Visit, proved: Proved, now: number): Promise<Response> {
   const { identity } = proved
@@ -146,5 +146,5 @@ async function afterConsent(
   now: number,
 ): Promise<Response> {
   if (await consentMissing(deps, clientOf(deps, request), request, sub)) return toConsent(deps, c, request, sid, now)
-  return (await codeForSession(deps, c, request, sid, now)) ?? stalePage(deps, c, 'used', { kind: 'instance', request }, now)
+  return (await codeForSession(deps, c, request, sid, now))?.response ?? stalePage(deps, c, 'used', { kind: 'instance', request }, now)
 }

@@ -25,6 +25,6 @@ export async function endAndSignIn(deps: Deps, c: Context, form: URLSearchParams
   return enter(deps, c, entry, { end: form.getAll('end'), now }, (why) => {
     // The sign-in that waited is no longer fresh: the user starts anew.
     if (why === 'not_fresh') return c.redirect(againAddress(deps, c, errand, now), 303)
-    return guidancePage(deps, c, { key: why === 'locked' ? 'locked_here' : why, errand, now })
+    return guidancePage(deps, c, { key: why, errand, now })
   })
 }

@@ -4,7 +4,7 @@ import { OAuthError } from '../protocol/error.ts'
 import { newId } from '../protocol/ids.ts'
 import { GRANT } from '../protocol/names.ts'
 import { required } from '../protocol/params.ts'
-import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, NOT_FRESH, stillRegistered, whose } from './grant.ts'
+import { askedAudience, issueTokens, LOCKED, mustAdmit, mustAdmitAtOwners, mustStillHave, NOT_FRESH, stillRegistered, whose } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 
 /** RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is good once, for a minute, for its client, its redirect address and its verifier. */
@@ -20,6 +20,7 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
     familyId: newId(deps.random),
     maxAuthenticationSeconds: client.metadata.maxAuthenticationSeconds,
     sessionLimit: client.metadata.sessionLimit,
+    audience: asked,
     now,
   })
   if (redeemed.outcome === 'reused') {
@@ -57,6 +58,7 @@ const REJECTED: Record<RejectedWhy, string> = {
   revoked: ENDED,
   marked: ENDED,
   not_fresh: NOT_FRESH,
+  locked: LOCKED,
   wrong_redirect_uri: 'The redirect_uri is not the one of the authorization request, letter by letter.',
   wrong_verifier: 'The code_verifier does not fit the code_challenge of the authorization request.',
 }

@@ -3,7 +3,7 @@ import { OAuthError } from '../protocol/error.ts'
 import { OPERATOR_SCOPES, SCOPES, adminAudience } from '../protocol/names.ts'
 import { printable, splitList } from '../protocol/params.ts'
 import { mintAccessToken } from './access-token.ts'
-import { askedAudience } from './grant.ts'
+import { askedAudience, LOCKED } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 
 const PERSONS: readonly string[] = SCOPES
@@ -16,8 +16,11 @@ export async function clientCredentials(deps: TokenDeps, { client, params, now }
   const scopes = scopesFor(client, params.get('scope'), params.get('resource') === admin)
   const audience = audienceOf(scopes, params.get('resource'), admin) ?? askedAudience(client, params) ?? client.metadata.audience
   // A client that was removed while it authenticated would get a token newer than its own end.
-  const granted = await deps.store.grantClient(client.clientId)
-  if (granted === undefined) throw new OAuthError('invalid_client', 'The client is not registered here any more.')
+  const granted = await deps.store.grantClient({ clientId: client.clientId, audience })
+  if (granted.outcome === 'rejected')
+    throw granted.why === 'locked'
+      ? new OAuthError('unauthorized_client', LOCKED)
+      : new OAuthError('invalid_client', 'The client is not registered here any more.')
   const scope = scopes.join(' ')
   const { token, expiresIn } = mintAccessToken(deps, { client, audience, scope, rev: granted.rev, now })
   return { access_token: token, token_type: 'Bearer', expires_in: expiresIn, scope }

@@ -29,6 +29,10 @@ interface Requester {
   device: string
 }
 
+/** Which of them is for the operators to know. */
+export const LOCKED =
+  'The user or an instance is locked. Only an operator of the broker can lift the lock: do not try again, and do not send the user to sign in.'
+
 /** For the log of reuse and theft: which revocation followed, of whose session. The `sub` is opaque. */
 export function whose({ revocation: { seq, selector }, sub }: Committed): { seq: number; sid?: string; sub: string | undefined } {
   return { seq, ...('sid' in selector && { sid: selector.sid }), sub }

@@ -27,12 +27,12 @@ export async function introspect(deps: TokenDeps, c: Context): Promise<Response>
 async function accessToken(deps: TokenDeps, client: Client, token: string, now: number): Promise<Introspection> {
   const claims = await readAccessToken(deps, token, now)
   if (!claims || (claims.aud !== client.metadata.audience && claims.clientId !== client.clientId)) return INACTIVE
-  const { sid, sub, clientId, rev } = claims
+  const { sid, sub, clientId, rev, aud: audience } = claims
   const needs = client.clientId
   const good =
     sid === undefined
-      ? await deps.store.checkClientAccess({ clientId, rev, needs })
-      : (await deps.store.checkAccess({ sid, sub, clientId, rev, now, touch: true, needs })).outcome === 'good'
+      ? await deps.store.checkClientAccess({ clientId, rev, needs, audience })
+      : (await deps.store.checkAccess({ sid, sub, clientId, rev, now, touch: true, needs, audience })).outcome === 'good'
   return good ? { active: true, token_type: 'Bearer', ...claims.raw } : INACTIVE
 }
 

@@ -3,7 +3,18 @@ import type { Session, TokenFamily } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { required, splitList } from '../protocol/params.ts'
-import { askedAudience, issueTokens, mustAdmit, mustAdmitAtOwners, mustStillHave, narrowed, NOT_FRESH, stillRegistered, whose } from './grant.ts'
+import {
+  askedAudience,
+  issueTokens,
+  LOCKED,
+  mustAdmit,
+  mustAdmitAtOwners,
+  mustStillHave,
+  narrowed,
+  NOT_FRESH,
+  stillRegistered,
+  whose,
+} from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 import type { RefreshToken } from './refresh-token.ts'
 
@@ -22,6 +33,7 @@ export async function refresh(deps: TokenDeps, { client, params, now, requester 
   const rotated = await deps.store.rotateRefreshToken({
     ...presented,
     clientId: client.clientId,
+    audience: wanted.audience,
     replayWindowSeconds: isPublic(client) ? PUBLIC_REPLAY_SECONDS : undefined,
     now,
   })
@@ -90,5 +102,6 @@ const REJECTED: Record<RejectedWhy, string> = {
   revoked: ENDED,
   marked: ENDED,
   not_fresh: NOT_FRESH,
+  locked: LOCKED,
   stale: 'This refresh token has been replaced. Use the one from the latest answer.',
 }

@@ -6,7 +6,7 @@ import type { Params } from '../protocol/params.ts'
 import { required, splitList } from '../protocol/params.ts'
 import { mintAccessToken, readAccessToken } from './access-token.ts'
 import type { AccessTokenClaims, Act } from './access-token.ts'
-import { mustAdmitThere, mustBeRecent, narrowed } from './grant.ts'
+import { LOCKED, mustAdmitThere, mustBeRecent, narrowed } from './grant.ts'
 import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 
 const MAX_DEPTH = 3
@@ -29,15 +29,16 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   ).join(' ')
   const act = actors(client, source)
   // Checked before any client becomes a participant.
-  const standingNow = await standing(deps, source, { sid: source.sid, now, needs: target.clientId })
-  for (const owner of deps.clients.list()) if (owner.metadata.audience === target.metadata.audience) mustAdmitThere(owner, standingNow, now)
+  const { audience } = target.metadata
+  const standingNow = await standing(deps, source, { sid: source.sid, now, needs: target.clientId, audience })
+  for (const owner of deps.clients.list()) if (owner.metadata.audience === audience) mustAdmitThere(owner, standingNow, now)
   mustBeRecent(client, standingNow, now)
   // Of a token that another client brought: what it gets is its own to revoke, and it is told when the session ends.
-  if (client.clientId !== source.clientId) await standing(deps, source, { sid: source.sid, now, joins: client.clientId })
-  const session = await standing(deps, source, { sid: source.sid, now, joins: target.clientId })
+  if (client.clientId !== source.clientId) await standing(deps, source, { sid: source.sid, now, joins: client.clientId, audience })
+  const session = await standing(deps, source, { sid: source.sid, now, joins: target.clientId, audience })
   const { token, expiresIn } = mintAccessToken(deps, {
     client,
-    audience: target.metadata.audience,
+    audience,
     scope,
     rev: source.rev,
     now,
@@ -91,11 +92,14 @@ interface Check {
   now: number
   joins?: string
   needs?: string
+  /** Of the new token. */
+  audience: string
 }
 
 async function standing(deps: TokenDeps, source: AccessTokenClaims, check: Check): Promise<Session> {
   const { sub, clientId, rev } = source
   const access = await deps.store.checkAccess({ sub, clientId, rev, touch: check.joins !== undefined, ...check })
   if (access.outcome === 'good') return access.session
+  if (access.why === 'locked') throw new OAuthError('invalid_grant', LOCKED)
   throw new OAuthError('invalid_request', 'The session of the subject_token has ended. The user has to sign in again.')
 }

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { benches, codeFor, redemptionOf, STORES, T0, TENANT } from './fixture.ts'
 
+const UNKNOWN = { outcome: 'rejected', why: 'unknown' }
+
 describe.each(STORES)('whether an access token still stands, on %s', (_name, make) => {
   const open = benches(make)
 
@@ -95,15 +97,15 @@ describe.each(STORES)('whether an access token still stands, on %s', (_name, mak
       (await b.store.checkAccess({ ...input, needs: 'sydney' })).outcome,
       (await b.store.checkAccess({ ...input, joins: 'sydney' })).outcome,
       await b.store.checkClientAccess({ clientId: 'melbourne', rev, needs: 'sydney' }),
-      await b.store.grantClient('sydney'),
+      await b.store.grantClient({ clientId: 'sydney', audience: 'urn:x' }),
       await redeem(),
     ]
-    expect(await all()).toEqual(['good', 'good', true, { rev: 0 }, 'redeemed'])
+    expect(await all()).toEqual(['good', 'good', true, { outcome: 'granted', rev: 0 }, 'redeemed'])
     await b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'o' }, now: b.now })
-    expect(await all()).toEqual(['rejected', 'rejected', false, undefined, 'rejected'])
+    expect(await all()).toEqual(['rejected', 'rejected', false, UNKNOWN, 'rejected'])
     await b.client('sydney')
-    expect(await all()).toEqual(['good', 'good', true, { rev: 1 }, 'redeemed'])
-    expect(await b.store.grantClient('none')).toBeUndefined()
+    expect(await all()).toEqual(['good', 'good', true, { outcome: 'granted', rev: 1 }, 'redeemed'])
+    expect(await b.store.grantClient({ clientId: 'none', audience: 'urn:x' })).toEqual(UNKNOWN)
   })
 
   test('a token of no session stands against the cutoffs of its client and of everything (RFC 6749 §4.4)', async () => {

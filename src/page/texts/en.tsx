@@ -123,10 +123,6 @@ export const en = {
       title: 'Your account is locked for now',
       read: ['Microsoft has locked this account, usually after too many attempts. Please wait a while, then try again.'],
     },
-    locked_here: {
-      title: 'You cannot sign in to Case Manager now',
-      read: ['Signing in with this account is locked in Case Manager. Ask your administrator.'],
-    },
     blocked_by_policy: {
       title: 'Your organization does not allow this sign-in',
       read: ['A policy of your organization does not allow signing in from this device, place or app. Ask your administrator what is needed.'],
@@ -136,6 +132,27 @@ export const en = {
       title: 'You have no access here',
       read: [
         'You are signed in, but your account may not use this Case Manager instance. Ask your administrator for access, or use another account.',
+      ],
+    },
+    user_locked: {
+      title: 'Your access to Case Manager is locked',
+      read: [
+        'An administrator of Case Manager has locked your access, so you cannot sign in.',
+        'Ask the administrator of Case Manager in your organization. Only an administrator can unlock it; trying again does not help.',
+      ],
+    },
+    tenant_locked: {
+      title: 'Your organization’s access to Case Manager is locked',
+      read: [
+        'An administrator of Case Manager has locked the access of your whole organization, so you cannot sign in.',
+        'Ask the administrator of Case Manager in your organization. Only an administrator can unlock it; trying again does not help.',
+      ],
+    },
+    client_locked: {
+      title: 'This Case Manager instance is locked',
+      read: [
+        'An administrator has locked the instance that you want to open, so no user can sign in to it. Your account is not the cause.',
+        'Ask the administrator of Case Manager in your organization when it is available again.',
       ],
     },
     consent: {

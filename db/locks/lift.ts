@@ -1,0 +1,74 @@
+import { sql } from 'drizzle-orm'
+import { lockTarget, lockTargetName } from '../../src/protocol/lock-target.ts'
+import type { Actor } from '../../src/protocol/revocation.ts'
+import type { Act, Ambient } from '../engine/act.ts'
+import { forUpdate, forUpdateSkipLocked } from '../engine/dialect.ts'
+import { assign, command, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { appendAudit, concludeAudit } from '../operator/audit.ts'
+import { locks } from '../schema.ts'
+import { findSubjectByUser } from '../session/user.ts'
+import type { LockActs } from '../store.ts'
+import type { Lock } from '../types.ts'
+import { findLock, isToLift, lockFields, lockFrom } from './row.ts'
+import type { LockRow } from './row.ts'
+import { selectorOf, tell } from './tell.ts'
+
+/** Lifting: an act of an operator, or of the broker at the lock's end; never the passing of time alone. */
+
+type Lifting = { id: string; at: number; byKind: string; byId: string; caseReference: string | undefined; comment: string | undefined }
+const setLifted = command(
+  (p: Takes<Lifting>) =>
+    sql`UPDATE ${locks} SET ${assign(locks, {
+      ...{ liftedAt: p.at, liftedByKind: p.byKind, liftedById: p.byId, liftCaseReference: p.caseReference, liftComment: p.comment },
+    })} WHERE ${locks.id} = ${p.id} AND ${locks.liftedAt} IS NULL`,
+)
+const due = query(
+  lockFields,
+  (p: Takes<{ now: number; limit: number }>, f) =>
+    sql`SELECT ${f} FROM ${locks} WHERE ${isToLift(p.now)} ORDER BY ${locks.endsAt} LIMIT ${p.limit}${forUpdateSkipLocked(locks)}`,
+)
+const byIdLocked = query(lockFields, (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${locks} WHERE ${locks.id} = ${p.id}${forUpdate(locks)}`)
+
+interface How {
+  actor: Actor
+  caseReference?: string | undefined
+  comment?: string | undefined
+  now: number
+}
+
+/** @param row locked, and open */
+export function* lift(ambient: Ambient, row: LockRow, { actor, caseReference, comment, now }: How): Act<void> {
+  yield* setLifted.run({ id: row.id, at: now, byKind: actor.kind, byId: actor.id, caseReference, comment })
+  const target = lockTarget(row)
+  const sub = target.kind === 'user' ? (yield* findSubjectByUser(target.tid, target.oid))?.sub : undefined
+  yield* tell(ambient, 'lock.lifted', selectorOf(target, sub), { actor, caseReference, comment })
+}
+
+type Answer = Awaited<ReturnType<LockActs['liftLock']>>
+
+export function* unlock(ambient: Ambient, { id, ...how }: How & { id: string }): Act<Answer> {
+  const row = yield* byIdLocked.get({ id })
+  if (row === undefined) return { outcome: 'unknown' }
+  if (row.liftedAt !== null) return { outcome: 'already', lock: lockFrom(row) }
+  yield* lift(ambient, row, how)
+  return { outcome: 'lifted', lock: (yield* findLock(id)) ?? lockFrom(row) }
+}
+
+const WORKER: Actor = { kind: 'broker', id: 'lift-locks' }
+
+function* record(ambient: Ambient, { id: lock, target, caseReference, endsAt }: Lock): Act<void> {
+  const details = { lock, ends_at: endsAt ?? null }
+  const id = yield* appendAudit(ambient, { actor: WORKER, via: 'broker', act: 'lock.lift', target: lockTargetName(target), caseReference, details })
+  yield* concludeAudit(ambient, { id, outcome: 'done' })
+}
+
+/** Lifts locks whose end has come, each with its entry in the audit log. Of several brokers, one lifts each. */
+export function* liftDue(ambient: Ambient, { now, limit }: { now: number; limit: number }): Act<Lock[]> {
+  const rows = yield* due.all({ now, limit })
+  for (const row of rows) yield* lift(ambient, row, { actor: WORKER, now })
+  const lifted = rows.map((row): Lock => ({ ...lockFrom(row), lifted: { at: now, actor: WORKER, caseReference: undefined, comment: undefined } }))
+  // Last of all, as in every act that sends messages: their endpoints before the chain.
+  for (const lock of lifted) yield* record(ambient, lock)
+  return lifted
+}

@@ -1,0 +1,66 @@
+import { sql } from 'drizzle-orm'
+import { lockKey } from '../../src/protocol/lock-target.ts'
+import type { Selector } from '../../src/protocol/revocation.ts'
+import type { Act, Ambient } from '../engine/act.ts'
+import { assign, command, insertInto } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { append, lockHead } from '../revocation/log.ts'
+import { locks } from '../schema.ts'
+import type { LockActs, LockInput } from '../store.ts'
+import type { Committed } from '../types.ts'
+import { lift } from './lift.ts'
+import { knownTarget, protection } from './protected.ts'
+import type { Known } from './protected.ts'
+import { lockFrom, openLock } from './row.ts'
+import type { LockRow } from './row.ts'
+import { selectorOf, tell } from './tell.ts'
+
+/** Locking: a row and a revocation, in one commit. */
+
+type NewLock = Omit<LockRow, 'liftedAt' | 'liftedByKind' | 'liftedById' | 'liftCaseReference' | 'liftComment'>
+const insert = command((p: Takes<{ [K in keyof NewLock]: NewLock[K] } & { audience: string | undefined; homeId: string | undefined }>) => {
+  const { id, kind, key, oid, homeId, audience, caseReference, comment, actorKind, actorId, at, endsAt, seq } = p
+  return insertInto(locks, { id, kind, key, oid, homeId, audience, caseReference, comment, actorKind, actorId, at, endsAt, seq })
+})
+const follow = command(
+  (p: Takes<{ clientId: string; audience: string }>) => sql`UPDATE ${locks} SET ${assign(locks, { audience: p.audience })}
+    WHERE ${locks.liftedAt} IS NULL AND ${locks.kind} = 'client' AND ${locks.key} = ${p.clientId} AND ${locks.oid} = ''`,
+)
+
+/** In the act that changes a registration. */
+export const followAudience = (clientId: string, audience: string): Act<number> => follow.run({ clientId, audience })
+
+type Answer = Awaited<ReturnType<LockActs['lock']>>
+
+/**
+ * The head first: a sign-in of the user that opens a session beside this one is either covered by the revocation, or opens after it and sees
+ * the lock.
+ */
+export function* lock(ambient: Ambient, input: LockInput): Act<Answer> {
+  yield* lockHead()
+  const known = yield* knownTarget(input.target)
+  if (known === undefined) return { outcome: 'unknown' }
+  const open = yield* openLock(lockKey(input.target))
+  if (open?.id !== input.replaces) return open === undefined ? { outcome: 'changed' } : { outcome: 'already', lock: lockFrom(open) }
+  const why = yield* protection(input, known)
+  if (why !== undefined) return { outcome: 'rejected', why }
+  if (open !== undefined) yield* lift(ambient, open, input)
+  return yield* place(ambient, input, known)
+}
+
+function* place(ambient: Ambient, input: LockInput, known: Known): Act<Answer> {
+  const { target, actor, endsAt, caseReference, comment, now } = input
+  const said = { actor, caseReference, comment }
+  const selector = selectorOf(target, known.sub)
+  const others = known.others.map((sub): Selector => ({ kind: 'subject', sub }))
+  const committed: Committed[] = []
+  for (const one of selector === undefined ? [] : [selector, ...others])
+    committed.push(yield* append(ambient, { selector: one, reason: 'locked', now, ...said }))
+  const seq = committed[0]?.revocation.seq
+  const id = `l_${ambient.newId()}`
+  const words = { caseReference: caseReference ?? null, comment: comment ?? null, actorKind: actor.kind, actorId: actor.id }
+  const { homeId, audience } = known
+  yield* insert.run({ id, ...lockKey(target), ...words, homeId, audience, at: now, endsAt: endsAt ?? null, seq: seq ?? null })
+  yield* tell(ambient, 'lock.placed', selector, { ...said, until: endsAt })
+  return { outcome: 'locked', lock: { id, target, ...said, at: now, endsAt, seq, lifted: undefined }, committed }
+}

@@ -1,0 +1,65 @@
+import { sql } from 'drizzle-orm'
+import type { Column, SQL } from 'drizzle-orm'
+import type { LockKind } from '../../src/protocol/lock-target.ts'
+import type { Act } from '../engine/act.ts'
+import { query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { locks } from '../schema.ts'
+
+/**
+ * The locking rule, the one place that knows it: whether a user, a tenant or a client is locked, for acts to read in their own statement. It is
+ * never read from a cache. The lock's revocation covers what was opened before it; this refuses what would be opened after it.
+ */
+
+type Key = Column | SQL
+
+export interface Concerned {
+  /** Of the user; the tenant is concerned too. */
+  tid?: Key
+  oid?: Key
+  /** Of the human: a guest has a user in each tenant. */
+  homeId?: Key
+  clients?: readonly Key[]
+  /** Of a token: every client that it would be good at. */
+  audience?: Key
+}
+
+const isOpen = sql`${locks.liftedAt} IS NULL`
+
+/**
+ * The kind of an open lock on any of those concerned; NULL where none is locked. While there is no open lock at all, which a statement finds out
+ * once, no row pays for the rule.
+ */
+export function lockedBy({ tid, oid, homeId, clients = [], audience }: Concerned): SQL<LockKind | null> {
+  const user = tid !== undefined && oid !== undefined ? [sql`${locks.kind} = 'user' AND ${locks.key} = ${tid} AND ${locks.oid} = ${oid}`] : []
+  const home = homeId === undefined ? [] : [sql`${locks.homeId} IS NOT NULL AND ${locks.homeId} = ${homeId}`]
+  const tenant = tid === undefined ? [] : [sql`${locks.kind} = 'tenant' AND ${locks.key} = ${tid} AND ${locks.oid} = ''`]
+  const client = clients.map((id) => sql`${locks.kind} = 'client' AND ${locks.key} = ${id} AND ${locks.oid} = ''`)
+  const owner = audience === undefined ? [] : [sql`${locks.audience} IS NOT NULL AND ${locks.audience} = ${audience}`]
+  const any = sql.join(
+    [...user, ...home, ...tenant, ...client, ...owner].map((one) => sql`(${isOpen} AND ${one})`),
+    sql` OR `,
+  )
+  return sql<LockKind | null>`CASE WHEN EXISTS (SELECT 1 FROM ${locks} WHERE ${isOpen})
+    THEN (SELECT ${locks.kind} FROM ${locks} WHERE ${any} LIMIT 1) END`
+}
+
+const text = (name: string): SQL<string> => sql<string>`CAST(${sql.placeholder(name)} AS text)`
+
+type User = {
+  tid: string
+  oid: string
+  homeId?: string | undefined
+}
+const ofSignIn = query(
+  { lock: lockedBy({ tid: text('tid'), oid: text('oid'), homeId: text('homeId'), clients: [text('clientId')], audience: text('audience') }) },
+  (_: Takes<User & { clientId: string | undefined; audience: string | undefined }>, f) => sql`SELECT ${f}`,
+)
+
+/**
+ * What locks a user, or the client that they are on their way to. An act that opens something calls it when it has the head of the log: a lock
+ * whose revocation is not before that head is seen.
+ */
+export function* lockOf({ tid, oid, homeId }: User, code?: { clientId: string; audience: string }): Act<LockKind | undefined> {
+  return (yield* ofSignIn.get({ tid, oid, homeId, clientId: code?.clientId, audience: code?.audience }))?.lock ?? undefined
+}

@@ -1,0 +1,117 @@
+import { sql } from 'drizzle-orm'
+import { ROLE } from '../../src/protocol/names.ts'
+import type { Actor } from '../../src/protocol/revocation.ts'
+import type { Act } from '../engine/act.ts'
+import { forUpdate } from '../engine/dialect.ts'
+import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { parseList } from '../engine/values.ts'
+import { clients, operators, sessions, subjects, tenants } from '../schema.ts'
+import type { LockInput, LockProtection } from '../store.ts'
+import { lockedBy } from './locked.ts'
+
+/**
+ * What must not be locked, because then no operator could lift it: one's own account, the operator tenant, the console's client, the last
+ * two administrators. The socket on the broker's machine can lift every lock.
+ */
+
+/** A role that was seen at the console longer ago counts no more. */
+const SEEN_SECONDS = 90 * 86_400
+/** So many administrators are left, at least. */
+const LEFT = 2
+
+const subject = query(
+  columnsOf(subjects, 'sub', 'homeId'),
+  (p: Takes<{ tid: string; oid: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`,
+)
+// A guest has a user in each tenant.
+const sameHuman = query(
+  columnsOf(subjects, 'sub'),
+  (p: Takes<{ homeId: string; sub: string }>, f) =>
+    sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.homeId} = ${p.homeId} AND ${subjects.sub} <> ${p.sub} ORDER BY ${subjects.sub}`,
+)
+const tenant = query(columnsOf(tenants, 'tid'), (p: Takes<{ tid: string }>, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.tid} = ${p.tid}`)
+const client = query(
+  columnsOf(clients, 'source', 'metadata'),
+  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}${forUpdate(clients)}`,
+)
+const rolesOf = query(
+  columnsOf(sessions, 'roles'),
+  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL`,
+)
+const seenAs = query(
+  columnsOf(operators, 'may'),
+  (p: Takes<{ sub: string; since: number }>, f) =>
+    sql`SELECT ${f} FROM ${operators} WHERE ${operators.sub} = ${p.sub} AND ${operators.seenAt} > ${p.since}`,
+)
+const otherAdministrators = query(
+  { count: sql<number>`count(*)` },
+  (
+    p: Takes<{ sub: string; tid: string; since: number }>,
+    f,
+  ) => sql`SELECT ${f} FROM ${operators} JOIN ${subjects} ON ${subjects.sub} = ${operators.sub}
+    WHERE ${operators.may} = 'administer' AND ${operators.sub} <> ${p.sub} AND ${operators.seenAt} > ${p.since} AND ${subjects.tid} = ${p.tid}
+      AND ${lockedBy({ tid: subjects.tid, oid: subjects.oid })} IS NULL`,
+)
+const see = command(
+  (p: Takes<{ sub: string; may: string; now: number }>) =>
+    sql`${insertInto(operators, { sub: p.sub, may: p.may, seenAt: p.now })} ON CONFLICT (${names(operators.sub)})
+      DO UPDATE SET ${assign(operators, { may: excluded(operators.may), seenAt: excluded(operators.seenAt) })}`,
+)
+
+export function* recordOperator(input: { sub: string; may: 'operate' | 'administer'; now: number }): Act<void> {
+  yield* see.run(input)
+}
+
+/** What is to be locked, as the store knows it. */
+export interface Known {
+  /** Of a user who has signed in. */
+  sub: string | undefined
+  homeId: string | undefined
+  /** The same human's users in other tenants. */
+  others: string[]
+  audience: string | undefined
+}
+
+const NONE: Known = { sub: undefined, homeId: undefined, others: [], audience: undefined }
+
+/** @returns undefined where there is nothing of that name; a user need not have signed in, but their tenant is known */
+export function* knownTarget(target: LockInput['target']): Act<(Known & { source?: string }) | undefined> {
+  if (target.kind === 'client') {
+    const row = yield* client.get(target)
+    return row && { ...NONE, audience: (JSON.parse(row.metadata) as { audience?: string }).audience, source: row.source }
+  }
+  const user = target.kind === 'user' ? yield* subject.get(target) : undefined
+  if (user === undefined) return (yield* tenant.get(target)) === undefined ? undefined : NONE
+  const { sub, homeId } = user
+  const others = homeId === null ? [] : yield* sameHuman.all({ homeId, sub })
+  return { ...NONE, sub, homeId: homeId ?? undefined, others: others.map((one) => one.sub) }
+}
+
+function* roleOf(sub: string, now: number): Act<'operate' | 'administer' | undefined> {
+  const seen = yield* seenAs.get({ sub, since: now - SEEN_SECONDS })
+  const roles = (yield* rolesOf.all({ sub })).flatMap((row) => parseList(row.roles) ?? [])
+  if (seen?.may === 'administer' || roles.includes(ROLE.administrator)) return 'administer'
+  return seen?.may === 'operate' || roles.includes(ROLE.operator) ? 'operate' : undefined
+}
+
+const isSelf = (target: LockInput['target'], actor: Actor, sub: string | undefined): boolean =>
+  target.kind === 'client'
+    ? actor.kind === 'client' && actor.id === target.clientId
+    : actor.kind === 'operator' && sub !== undefined && actor.id === sub
+
+/** Why this must not be locked by this actor. */
+export function* protection(input: LockInput, known: Known & { source?: string }): Act<LockProtection | undefined> {
+  const { target, actor, may, operatorTenant, now } = input
+  if (isSelf(target, actor, known.sub)) return 'self'
+  if (known.source === 'broker') return 'console'
+  if (target.kind === 'client') return undefined
+  if (target.tid !== operatorTenant) return undefined
+  if (target.kind === 'tenant') return 'operator_tenant'
+  const role = known.sub === undefined ? undefined : yield* roleOf(known.sub, now)
+  if (role === undefined || known.sub === undefined) return undefined
+  if (may === 'operate') return 'has_role'
+  if (role === 'operate') return undefined
+  const others = (yield* otherAdministrators.get({ sub: known.sub, tid: target.tid, since: now - SEEN_SECONDS }))?.count ?? 0
+  return others < LEFT ? 'last_administrators' : undefined
+}

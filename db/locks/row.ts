@@ -1,0 +1,87 @@
+import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
+import { lockTarget, type LockKey, type LockKind } from '../../src/protocol/lock-target.ts'
+import type { Act } from '../engine/act.ts'
+import { forUpdate } from '../engine/dialect.ts'
+import { columnsOf, query } from '../engine/statement.ts'
+import type { Param, RowOf, Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { locks } from '../schema.ts'
+import type { LockActs } from '../store.ts'
+import type { Lock } from '../types.ts'
+
+/** Locks as rows: open ones, and those that were lifted, as long as the audit log keeps the act. */
+
+export const lockFields = {
+  ...columnsOf(locks, 'id', 'kind', 'key', 'oid', 'caseReference', 'comment', 'actorKind', 'actorId', 'at', 'endsAt', 'seq'),
+  ...columnsOf(locks, 'liftedAt', 'liftedByKind', 'liftedById', 'liftCaseReference', 'liftComment'),
+}
+export type LockRow = RowOf<typeof lockFields>
+
+const liftedOf = ({ liftedAt, liftedByKind, liftedById, liftCaseReference, liftComment }: LockRow): Lock['lifted'] =>
+  liftedAt === null || liftedByKind === null || liftedById === null
+    ? undefined
+    : {
+        at: liftedAt,
+        actor: { kind: liftedByKind, id: liftedById },
+        caseReference: optional(liftCaseReference),
+        comment: optional(liftComment),
+      }
+
+export const lockFrom = (row: LockRow): Lock => ({
+  id: row.id,
+  target: lockTarget(row),
+  actor: { kind: row.actorKind, id: row.actorId },
+  at: row.at,
+  caseReference: optional(row.caseReference),
+  comment: optional(row.comment),
+  endsAt: optional(row.endsAt),
+  seq: optional(row.seq),
+  lifted: liftedOf(row),
+})
+
+/** Its end has come. */
+export const isToLift = (now: SQL): SQL => sql`${locks.liftedAt} IS NULL AND ${locks.endsAt} IS NOT NULL AND ${locks.endsAt} <= ${now}`
+
+const byId = query(lockFields, (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${locks} WHERE ${locks.id} = ${p.id}`)
+const openLocked = query(
+  lockFields,
+  (p: Takes<{ kind: LockKind; key: string; oid: string }>, f) => sql`SELECT ${f} FROM ${locks}
+    WHERE ${locks.liftedAt} IS NULL AND ${locks.kind} = ${p.kind} AND ${locks.key} = ${p.key} AND ${locks.oid} = ${p.oid}${forUpdate(locks)}`,
+)
+
+export function* findLock(id: string): Act<Lock | undefined> {
+  const row = yield* byId.get({ id })
+  return row && lockFrom(row)
+}
+
+/** The open lock of a target, which no other act changes until this one ends. */
+export const openLock = ({ kind, key, oid }: LockKey): Act<LockRow | undefined> => openLocked.get({ kind, key, oid })
+
+type Filters = { kind: LockKind | null; key: string | null; oid: string | null; caseReference: string | null; before: string; limit: number }
+const orAny = <T>(column: SQL, wanted: Param<T | null>) => sql`(CAST(${wanted} AS text) IS NULL OR ${column} = ${wanted})`
+const list = (which: SQL) =>
+  query(
+    lockFields,
+    (p: Takes<Filters>, f) => sql`SELECT ${f} FROM ${locks}
+      WHERE ${locks.id} < ${p.before} AND ${which} AND ${orAny(sql`${locks.kind}`, p.kind)} AND ${orAny(sql`${locks.key}`, p.key)}
+        AND ${orAny(sql`${locks.oid}`, p.oid)} AND ${orAny(sql`${locks.caseReference}`, p.caseReference)}
+      ORDER BY ${locks.id} DESC LIMIT ${p.limit}`,
+  )
+const lists = { open: list(sql`${locks.liftedAt} IS NULL`), lifted: list(sql`${locks.liftedAt} IS NOT NULL`), all: list(sql`1 = 1`) }
+/** After every id: they begin with a letter or a digit. */
+const LAST = '~'
+
+/** Newest first: an id begins with its time. */
+export function* listLocks(input: Parameters<LockActs['listLocks']>[0]): Act<Lock[]> {
+  const { state, kind = null, key = null, oid = null, caseReference = null, before = LAST, limit } = input
+  return (yield* lists[state].all({ kind, key, oid, caseReference, before, limit })).map(lockFrom)
+}
+
+const counts = query(
+  { kind: locks.kind, open: sql<number>`count(*)`, firstEndsAt: sql<number | null>`min(${locks.endsAt})` },
+  (_, f) => sql`SELECT ${f} FROM ${locks} WHERE ${locks.liftedAt} IS NULL GROUP BY ${locks.kind} ORDER BY ${locks.kind}`,
+)
+export function* lockCounts(): Act<{ kind: LockKind; open: number; firstEndsAt: number | undefined }[]> {
+  return (yield* counts.all({})).map((row) => ({ ...row, firstEndsAt: optional(row.firstEndsAt) }))
+}

@@ -1,0 +1,121 @@
+import { sql } from 'drizzle-orm'
+import type { Act, Ambient } from '../engine/act.ts'
+import { forUpdateSkipLocked } from '../engine/dialect.ts'
+import { assign, command, insertInto, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { appendAudit, concludeAudit } from '../operator/audit.ts'
+import { lockHead } from '../revocation/log.ts'
+import { scheduledActs } from '../schema.ts'
+import type { ScheduledActs } from '../store.ts'
+import type { AuditWay, ScheduledAct, ScheduledWhat } from '../types.ts'
+import { findScheduledAct, isToAnnounce, lockScheduled, scheduledFields, scheduledFrom, targetOfWhat, whatOf } from './row.ts'
+import type { ScheduledRow } from './row.ts'
+import { perform, settleAs } from './run.ts'
+
+/** Scheduling, confirming and cancelling. A wide act is done only after a second administrator has confirmed it. */
+
+/** A proposal, or one that was not confirmed by its time, can be confirmed for so long. */
+const CONFIRM_SECONDS = 86_400
+
+const WIDE = new Set(['client', 'tenant', 'everything'])
+const isWide = (what: ScheduledWhat): boolean => WIDE.has(what.act === 'revoke' ? what.selector.kind : what.target.kind)
+
+type New = Pick<
+  ScheduledRow,
+  | 'id'
+  | 'act'
+  | 'target'
+  | 'wide'
+  | 'caseReference'
+  | 'comment'
+  | 'endsAt'
+  | 'dueAt'
+  | 'state'
+  | 'actorKind'
+  | 'actorId'
+  | 'via'
+  | 'may'
+  | 'createdAt'
+>
+const insert = command((p: Takes<{ [K in keyof New]: New[K] }>) => {
+  const { id, act, target, wide, caseReference, comment, endsAt, dueAt, state, actorKind, actorId, via, may, createdAt } = p
+  return insertInto(scheduledActs, { id, act, target, wide, caseReference, comment, endsAt, dueAt, state, actorKind, actorId, via, may, createdAt })
+})
+const confirm = command(
+  (p: Takes<{ id: string; at: number; byKind: string; byId: string; via: AuditWay }>) =>
+    sql`UPDATE ${scheduledActs} SET ${assign(scheduledActs, {
+      ...{ state: 'scheduled', confirmedAt: p.at, confirmedByKind: p.byKind, confirmedById: p.byId, confirmedVia: p.via },
+    })} WHERE ${scheduledActs.id} = ${p.id}`,
+)
+const toAnnounce = query(
+  scheduledFields,
+  (p: Takes<{ until: number; limit: number }>, f) => sql`SELECT ${f} FROM ${scheduledActs}
+    WHERE ${isToAnnounce(p.until)} ORDER BY ${scheduledActs.dueAt} LIMIT ${p.limit}${forUpdateSkipLocked(scheduledActs)}`,
+)
+const announced = command(
+  (p: Takes<{ id: string; now: number }>) =>
+    sql`UPDATE ${scheduledActs} SET ${assign(scheduledActs, { announcedAt: p.now })} WHERE ${scheduledActs.id} = ${p.id}`,
+)
+const hold = command(
+  () => sql`UPDATE ${scheduledActs} SET ${assign(scheduledActs, { state: 'held' })} WHERE ${scheduledActs.state} IN ('proposed', 'scheduled')`,
+)
+
+/** In a restored store: what waited may have been done, or cancelled, since the backup was made. */
+export const holdAll = (): Act<number> => hold.run({})
+
+type Input<K extends keyof ScheduledActs> = Parameters<ScheduledActs[K]>[0]
+type Answer<K extends keyof ScheduledActs> = Awaited<ReturnType<ScheduledActs[K]>>
+
+const found = (act: ScheduledAct | undefined): ScheduledAct => {
+  if (act === undefined) throw new Error('The scheduled act that was just written is not there.')
+  return act
+}
+
+export function* scheduleAct(ambient: Ambient, input: Input<'scheduleAct'>): Act<ScheduledAct> {
+  const { what, actor, via, may, caseReference = null, comment = null, dueAt, now } = input
+  const wide = isWide(what)
+  if (!wide && dueAt === undefined) throw new Error('An act that concerns one user is done at once, or needs a time.')
+  const id = `a_${ambient.newId()}`
+  const target = JSON.stringify(what.act === 'revoke' ? what.selector : what.target)
+  const when = { dueAt: dueAt ?? null, endsAt: what.act === 'lock' ? (what.endsAt ?? null) : null, createdAt: now }
+  const by = { actorKind: actor.kind, actorId: actor.id, via, may }
+  yield* insert.run({ id, act: what.act, target, wide: wide ? 1 : 0, caseReference, comment, ...when, state: wide ? 'proposed' : 'scheduled', ...by })
+  return found(yield* findScheduledAct(id))
+}
+
+export function* confirmAct(ambient: Ambient, input: Input<'confirmAct'>): Act<Answer<'confirmAct'>> {
+  const { id, actor, via, operatorTenant, now } = input
+  yield* lockHead()
+  const row = yield* lockScheduled(id)
+  if (row === undefined) return { outcome: 'unknown' }
+  const act = scheduledFrom(row)
+  if (row.state !== 'proposed') return { outcome: 'settled', act }
+  if (row.actorKind === actor.kind && row.actorId === actor.id) return { outcome: 'same', act }
+  if (now >= (row.dueAt ?? row.createdAt) + CONFIRM_SECONDS) return { outcome: 'expired', act }
+  yield* confirm.run({ id, at: now, byKind: actor.kind, byId: actor.id, via })
+  const confirmed = { ...row, confirmedByKind: actor.kind, confirmedById: actor.id, confirmedVia: via }
+  if (row.dueAt === null || row.dueAt <= now) yield* perform(ambient, confirmed, { operatorTenant, now })
+  return { outcome: 'confirmed', act: found(yield* findScheduledAct(id)) }
+}
+
+export function* cancelAct({ id, actor, now }: Input<'cancelAct'>): Act<Answer<'cancelAct'>> {
+  const row = yield* lockScheduled(id)
+  if (row === undefined) return { outcome: 'unknown' }
+  if (row.settledAt !== null) return { outcome: 'settled', act: scheduledFrom(row) }
+  yield* settleAs(id, { state: 'cancelled', result: {} }, { actor, now })
+  return { outcome: 'cancelled', act: found(yield* findScheduledAct(id)) }
+}
+
+export function* announceActs(ambient: Ambient, { until, now, limit }: Input<'announceActs'>): Act<ScheduledAct[]> {
+  const acts: ScheduledAct[] = []
+  for (const row of yield* toAnnounce.all({ until, limit })) {
+    const what = whatOf(row)
+    const details = { scheduled: row.id, act: what.act, due_at: row.dueAt, scheduled_by: row.actorId, confirmed_by: row.confirmedById }
+    const entry = { act: 'scheduled.announce', target: targetOfWhat(what), caseReference: row.caseReference ?? undefined, details }
+    const audit = yield* appendAudit(ambient, { actor: { kind: 'broker', id: 'run-scheduled' }, via: 'broker', ...entry })
+    yield* announced.run({ id: row.id, now })
+    yield* concludeAudit(ambient, { id: audit, outcome: 'done' })
+    acts.push({ ...scheduledFrom(row), announcedAt: now })
+  }
+  return acts
+}

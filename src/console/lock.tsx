@@ -1,0 +1,137 @@
+import { lockAs, OPERATOR_LOCK_SECONDS, previewedLock } from '../acts/locks.ts'
+import { Problem } from '../acts/problem.ts'
+import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
+import { CSRF_FIELD } from '../page/csrf.ts'
+import { SelectField, TextField } from '../page/fields.tsx'
+import { isGuid } from '../protocol/guid.ts'
+import type { LockTarget } from '../protocol/lock-target.ts'
+import { isFresh } from '../session/fresh.ts'
+import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
+import { SignInAgain } from './fresh-sign-in.tsx'
+import { mayLift, targetWords } from './locks.tsx'
+import { howMany } from './revocations.tsx'
+import { queried } from './revoke.tsx'
+
+/** Locking one user: a form, a dry run that says how many sessions end, and the deed. */
+
+interface Draft {
+  user: string
+  hours: string
+}
+
+const HOURS = ['1', '8', '24'] as const
+const readDraft = (source: URLSearchParams): Draft => ({ user: (source.get('user') ?? '').trim(), hours: source.get('hours') ?? '24' })
+
+/** Until lifted, for administrators alone. */
+const choices = (request: ConsoleRequest) => [
+  ...HOURS.map((hours) => [hours, hours === '1' ? '1 hour' : `${hours} hours`] as const),
+  ...(mayLift(request) ? [['', 'Until an administrator lifts it'] as const] : []),
+]
+
+function endOf({ hours }: Draft, now: number): number | undefined {
+  const known = HOURS.find((one) => one === hours)
+  return known === undefined ? undefined : now + Math.min(Number(known) * 3600, OPERATOR_LOCK_SECONDS)
+}
+
+/** A sub, or tenant and object id with a space between. */
+async function targetOf({ deps }: ConsoleRequest, { user }: Draft): Promise<LockTarget | undefined> {
+  const [tid = '', oid = '', more] = user.toLowerCase().split(/\s+/)
+  if (more === undefined && isGuid(tid) && isGuid(oid)) return { kind: 'user', tid, oid }
+  const subject = user === '' || user.length > 200 ? undefined : await deps.store.findSubject(user)
+  return subject && { kind: 'user', tid: subject.tid, oid: subject.oid }
+}
+
+export const lockPage = (request: ConsoleRequest): Response => formPage(request, readDraft(queried(request)))
+
+function formPage(request: ConsoleRequest, draft: Draft, problem?: string): Response {
+  return desk(
+    request,
+    { title: 'Lock a user', at: '/ops/locks', status: problem === undefined ? 200 : 422 },
+    <Panel class="narrow">
+      {problem === undefined ? null : <Notice kind="bad" title={problem} />}
+      <form class="stack" method="get" action="/ops/lock/check">
+        <TextField
+          name="user"
+          label="User"
+          hint="Their id (sub) begins with u_; the search for sessions leads here with it filled in. Or their tenant id and object id, with a space between."
+          value={draft.user}
+          maxlength={200}
+          literal
+          required
+        />
+        <SelectField name="hours" label="For how long?" options={choices(request)} chosen={draft.hours} />
+        <div class="row">
+          <Button>See what the lock ends</Button>
+        </div>
+        <p class="soft small">This does nothing yet.</p>
+      </form>
+    </Panel>,
+  )
+}
+
+export async function lockCheckPage(request: ConsoleRequest): Promise<Response> {
+  return confirmPage(request, readDraft(queried(request)))
+}
+
+async function confirmPage(request: ConsoleRequest, draft: Draft, problem?: string): Promise<Response> {
+  const { deps, now, operator } = request
+  const target = await targetOf(request, draft)
+  if (target === undefined) return formPage(request, draft, UNKNOWN)
+  try {
+    const { wouldEnd, open } = await previewedLock(deps, target, now)
+    const until = endOf(draft, now)
+    return desk(
+      request,
+      { title: 'Check before you lock', at: '/ops/locks', status: problem === undefined ? 200 : 422 },
+      <Panel class="narrow">
+        {problem === undefined ? null : <Notice kind="bad" title={problem} />}
+        {open === undefined ? null : <Notice kind="warn" title="This user is locked already." />}
+        <Facts
+          items={[
+            ['User', await targetWords(request, target)],
+            ['Ends now', howMany(wouldEnd)],
+            ['Lifted', until === undefined ? 'by an administrator' : `by the broker, in ${draft.hours} h`],
+          ]}
+        />
+        {isFresh(operator.session, now) ? null : <SignInAgain what="Locking" />}
+        <form class="stack" method="post" action="/ops/lock">
+          <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...draft }} />
+          <TextField name="case_reference" label="Case reference" hint="Kept in the log and in the audit log." maxlength={200} literal />
+          <TextField name="comment" label="Comment" lines={3} maxlength={2000} />
+          <div class="row">
+            <Button kind="danger">Lock now</Button>
+            <LinkButton kind="quiet" href={`/ops/lock?${new URLSearchParams({ ...draft }).toString()}`}>
+              Change
+            </LinkButton>
+          </div>
+        </form>
+      </Panel>,
+    )
+  } catch (error) {
+    return formPage(request, draft, words(error))
+  }
+}
+
+const UNKNOWN = 'There is no such user here. Search the sessions to find them, or name their tenant id and object id.'
+
+/** The form has no addresses of the API to send an operator to. @throws what is not a Problem */
+function words(error: unknown): string {
+  if (!(error instanceof Problem)) throw error
+  return error.status === 404 ? UNKNOWN : `${error.title}. ${error.message}`
+}
+
+export async function lockNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const { deps, c, operator, now } = request
+  const draft = readDraft(form)
+  const target = await targetOf(request, draft)
+  if (target === undefined) return formPage(request, draft, UNKNOWN)
+  if (!isFresh(operator.session, now)) return confirmPage(request, draft, 'Nothing was done yet: sign in again first.')
+  const said = (name: string, most: number) => (form.get(name) ?? '').trim().slice(0, most) || undefined
+  try {
+    const asked = { target, endsAt: endOf(draft, now), caseReference: said('case_reference', 200), comment: said('comment', 2000), now }
+    const { outcome } = await lockAs(deps, operator.caller, asked)
+    return c.redirect(`/ops/locks?done=${outcome}`, 303)
+  } catch (error) {
+    return formPage(request, draft, words(error))
+  }
+}

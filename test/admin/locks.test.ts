@@ -1,0 +1,156 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { runScheduled } from '../../workers/run-scheduled.ts'
+import { createRig, START, TENANT, type RegisteredClient, type Rig } from '../rig.ts'
+
+/** Who may lock whom over the admin API, and what waits for a second administrator or for its time. */
+
+let rig: Rig
+type Who = 'operator' | 'administrator' | 'second' | 'third'
+let robots: Record<'robot' | 'second', RegisteredClient>
+
+beforeEach(async () => {
+  rig = await createRig()
+  robots = { robot: await robot('Robot'), second: await robot('Second') }
+})
+
+const robot = (name: string) =>
+  rig.register(name, { grants: ['client_credentials'], redirectUris: [], scopes: ['broker:operate', 'broker:administer'] })
+const tokenOf = async (who: Who): Promise<string> => {
+  const client = who === 'second' ? robots.second : who === 'third' ? await robot('Third') : robots.robot
+  const scope = who === 'operator' ? 'broker:operate' : 'broker:administer'
+  const response = await rig.post('/token', { grant_type: 'client_credentials', scope }, { authorization: client.basic })
+  return ((await response.json()) as { access_token: string }).access_token
+}
+
+async function call(who: Who | { token: string }, method: string, path: string, body?: unknown) {
+  const token = typeof who === 'string' ? await tokenOf(who) : who.token
+  const headers = { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': 'application/json' }) }
+  const init = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) }
+  const response = await rig.opsApp.request(`http://localhost:7401/admin/v1${path}`, init)
+  const answer = (await response.json()) as Record<string, unknown> & { id: string; lock: { id: string }; act: { id: string } }
+  return { status: response.status, body: answer }
+}
+const work = () => runScheduled(rig.deps)
+
+const user = (sub: string) => ({ kind: 'user', sub })
+
+describe('locks over the admin API', () => {
+  test('an operator locks one user for at most 24 hours, and lifts nothing; an administrator does both', async () => {
+    const { session } = await rig.openSession()
+    const target = user(session.sub)
+    expect((await call('operator', 'POST', '/locks', { target })).status).toBe(403)
+    expect((await call('operator', 'POST', '/locks', { target, ends_at: START + 86_401 })).status).toBe(403)
+    expect((await call('operator', 'POST', '/locks', { target: { kind: 'client', client_id: 'robot' }, ends_at: START + 60 })).status).toBe(403)
+    const dry = await call('operator', 'POST', '/locks', { target, ends_at: START + 60, dry_run: true })
+    expect(dry).toMatchObject({ status: 200, body: { would_end: { sessions: 1, subjects: 1 }, open: null } })
+    const made = await call('operator', 'POST', '/locks', { target, ends_at: START + 86_400, case_reference: 'INC-7' })
+    expect(made).toMatchObject({
+      status: 201,
+      body: { outcome: 'locked', lock: { actor: { kind: 'client', id: 'robot' }, case_reference: 'INC-7', seq: 1 } },
+    })
+    const { id } = made.body.lock
+    expect((await call('operator', 'GET', '/locks')).body).toMatchObject({ locks: [{ id, target: { kind: 'user', tid: TENANT } }], next: null })
+    expect((await call('operator', 'POST', `/locks/${id}/lift`, {})).status).toBe(403)
+    expect(await call('administrator', 'POST', `/locks/${id}/lift`, { comment: 'a mistake' })).toMatchObject({
+      status: 200,
+      body: { outcome: 'lifted', lock: { lifted: { actor: { id: 'robot' }, comment: 'a mistake' } } },
+    })
+    expect((await call('administrator', 'POST', `/locks/${id}/lift`, {})).body).toMatchObject({ outcome: 'already' })
+    expect(
+      (await rig.store.listAudit({ limit: 9 })).filter(({ act }) => act.startsWith('lock')).map(({ act, ended }) => [act, ended?.outcome]),
+    ).toEqual([
+      ['lock.lift', 'done'],
+      ['lock.lift', 'done'],
+      ['lock', 'done'],
+    ])
+  })
+
+  test('a lock of a client waits for a second administrator; then the client has nothing, and no token is for its audience', async () => {
+    const sydney = await rig.register('Sydney')
+    const { session } = await rig.openSession()
+    const { refresh_token: refreshToken = '', access_token: accessToken } = await rig.signInAt(session.sid, sydney)
+    const proposed = await call('administrator', 'POST', '/locks', { target: { kind: 'client', client_id: 'sydney' } })
+    expect(proposed).toMatchObject({ status: 202, body: { outcome: 'proposed', act: { state: 'proposed', wide: true, due_at: null } } })
+    const { id } = proposed.body.act
+    expect((await call('administrator', 'POST', `/scheduled-acts/${id}/confirm`)).status).toBe(409)
+    const refresh = () => rig.post('/token', { grant_type: 'refresh_token', refresh_token: refreshToken }, { authorization: sydney.basic })
+    const done = await call('second', 'POST', `/scheduled-acts/${id}/confirm`)
+    expect(done).toMatchObject({ status: 200, body: { state: 'done', confirmed: { actor: { id: 'second' } }, settled: { result: { seq: 1 } } } })
+    const answer = await refresh()
+    expect([answer.status, await answer.json()]).toMatchObject([
+      400,
+      { error: 'invalid_grant', error_description: expect.stringContaining('locked') as string },
+    ])
+    const inspected = await rig.post('/introspect', { token: accessToken }, { authorization: sydney.basic })
+    expect(await inspected.json()).toEqual({ active: false })
+    const feed = await rig.app.request('/revocations', { headers: { authorization: sydney.basic } })
+    expect([feed.status, await feed.json()]).toMatchObject([200, { entries: [{ selector: { kind: 'client', client_id: 'sydney' } }] }])
+    const silent = await rig.app.request(
+      `/authorize?${new URLSearchParams({ client_id: 'sydney', response_type: 'code', redirect_uri: sydney.metadata.redirectUris[0] ?? '', scope: 'openid', prompt: 'none', code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', code_challenge_method: 'S256' })}`,
+      { headers: { cookie: (await rig.openSession()).cookieHeader } },
+    )
+    expect(new URL(silent.headers.get('location') ?? '').searchParams.get('error')).toBe('access_denied')
+  })
+
+  test('what nothing has the name of, what has passed, and what must not be locked is refused', async () => {
+    expect((await call('administrator', 'POST', '/locks', { target: user('u_none') })).status).toBe(404)
+    expect((await call('administrator', 'POST', '/locks', { target: { kind: 'client', client_id: 'none' } })).status).toBe(404)
+    const { session } = await rig.openSession()
+    expect((await call('administrator', 'POST', '/locks', { target: user(session.sub), ends_at: START - 1 })).status).toBe(422)
+    expect((await call('administrator', 'POST', '/locks', { target: { kind: 'user' } })).status).toBe(400)
+    expect((await call('administrator', 'POST', '/locks', { target: user(session.sub), replaces: 'l_none' })).status).toBe(409)
+    const own = await call('administrator', 'POST', '/locks', { target: { kind: 'client', client_id: 'robot' } })
+    const { id } = own.body.act
+    expect((await call('second', 'POST', `/scheduled-acts/${id}/confirm`)).body).toMatchObject({
+      state: 'failed',
+      settled: { result: { why: 'self' } },
+    })
+  })
+
+  test('a locked administrator’s token administers nothing', async () => {
+    const proposed = await call('administrator', 'POST', '/locks', { target: { kind: 'client', client_id: 'second' } })
+    const { id } = proposed.body.act
+    const token = await tokenOf('second')
+    expect((await call({ token }, 'GET', '/locks')).status).toBe(200)
+    expect((await call('third', 'POST', `/scheduled-acts/${id}/confirm`)).body).toMatchObject({ state: 'done' })
+    expect((await call({ token }, 'GET', '/locks')).status).toBe(401)
+  })
+
+  test('a lock of a user at a time is done then, by the worker, and lifted at its end; by a wrong clock nothing is', async () => {
+    const { session } = await rig.openSession()
+    const what = { act: 'lock', target: user(session.sub), ends_at: START + 7200 }
+    expect((await call('operator', 'POST', '/scheduled-acts', { what, at: START + 3600 })).status).toBe(403)
+    const added = await call('administrator', 'POST', '/scheduled-acts', { what, at: START + 3600, case_reference: 'HR-1' })
+    expect(added).toMatchObject({ status: 201, body: { state: 'scheduled', wide: false, due_at: START + 3600 } })
+    const stateNow = async () => (await rig.store.standingBySid(session.sid, rig.clock.now())).state
+    await work()
+    expect(await stateNow()).toBe('live')
+    rig.clock.step(3700)
+    await work()
+    expect(await rig.store.listLocks({ state: 'open', limit: 9 })).toEqual([])
+    rig.clock.step(-3700)
+    rig.clock.advance(3600)
+    await work()
+    expect(await stateNow()).toBe('ended')
+    expect(await rig.store.listLocks({ state: 'open', limit: 9 })).toMatchObject([{ endsAt: START + 7200, caseReference: 'HR-1' }])
+    rig.clock.advance(3600)
+    await work()
+    expect(await rig.store.listLocks({ state: 'all', limit: 9 })).toMatchObject([{ lifted: { actor: { kind: 'broker', id: 'lift-locks' } } }])
+  })
+
+  test('a scheduled act is cancelled once; a wide one is announced an hour before', async () => {
+    const what = { act: 'revoke', selector: { kind: 'everything' } }
+    const added = await call('administrator', 'POST', '/scheduled-acts', { what, at: START + 7200 })
+    const { id } = added.body
+    expect(added.body).toMatchObject({ state: 'proposed', wide: true })
+    await call('second', 'POST', `/scheduled-acts/${id}/confirm`)
+    rig.clock.advance(3600)
+    await work()
+    expect((await call('operator', 'GET', `/scheduled-acts/${id}`)).body).toMatchObject({ state: 'scheduled', announced_at: START + 3600 })
+    expect((await call('administrator', 'POST', `/scheduled-acts/${id}/cancel`)).body).toMatchObject({ state: 'cancelled' })
+    expect((await call('administrator', 'POST', `/scheduled-acts/${id}/cancel`)).status).toBe(409)
+    rig.clock.advance(3700)
+    await work()
+    expect((await rig.store.head()).seq).toBe(0)
+  })
+})

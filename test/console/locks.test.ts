@@ -1,0 +1,74 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { createRig, type Rig } from '../rig.ts'
+import { atConsole, sessionsAt } from './console.ts'
+
+/** Locking at the console: who may, a recent sign-in, and a second administrator for what another one proposed. */
+
+let rig: Rig
+beforeEach(async () => {
+  rig = await createRig()
+})
+
+describe('/ops/locks', () => {
+  test('an operator locks a user for a day, an administrator lifts the lock; both are in the audit log', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Ulla'])
+    const sub = sessions[0]?.sub ?? ''
+    const olga = await atConsole(rig, 'operator')
+    const sessionsPage = await olga.get('/ops/sessions?user=Ulla')
+    expect(sessionsPage.html).toContain(`/ops/lock?user=${sub}`)
+    const check = await olga.get(`/ops/lock/check?${new URLSearchParams({ user: sub, hours: '24' })}`)
+    expect(check.html).toContain('Lock now')
+    expect(check.html).not.toContain('Until an administrator lifts it')
+    const locked = await olga.submitTo(check, '/ops/lock', { case_reference: 'INC-9', comment: 'phone lost' })
+    expect(locked.text).toContain('The user is locked and signed out everywhere.')
+    expect(locked.text).toContain('INC-9')
+    expect((await rig.store.standingBySid(sessions[0]?.sid ?? '', rig.clock.now())).state).toBe('ended')
+    const [lock] = await rig.store.listLocks({ state: 'open', limit: 2 })
+    expect((await olga.get(`/ops/locks/lift?id=${lock?.id}`)).status).toBe(403)
+    const adam = await atConsole(rig, 'administrator')
+    const lifted = await adam.submitTo(await adam.get(`/ops/locks/lift?id=${lock?.id}`), '/ops/locks/lift', { comment: 'found again' })
+    expect(lifted.text).toContain('The lock is lifted.')
+    expect((await rig.store.listAudit({ limit: 20 })).filter(({ act }) => act.startsWith('lock')).map(({ act, via }) => [act, via])).toEqual([
+      ['lock.lift', 'console'],
+      ['lock', 'console'],
+    ])
+  })
+
+  test('an old sign-in locks and lifts nothing, and nobody locks themselves', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Ulla'])
+    const adam = await atConsole(rig, 'administrator')
+    const own = await adam.get(`/ops/lock/check?${new URLSearchParams({ user: adam.sub, hours: '' })}`)
+    expect((await adam.submitTo(own, '/ops/lock', {})).text).toContain('Nobody can lock themselves.')
+    rig.clock.advance(600)
+    const late = await adam.get(`/ops/lock/check?${new URLSearchParams({ user: sessions[0]?.sub ?? '', hours: '1' })}`)
+    expect(late.text).toContain('Locking needs a sign-in that is no older than 5 minutes')
+    expect((await adam.submitTo(late, '/ops/lock', {})).status).toBe(422)
+    expect((await adam.get('/ops/lock/check?user=u_none&hours=1')).status).toBe(422)
+    expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
+  })
+
+  test('what another administrator proposed is confirmed or cancelled here', async () => {
+    await rig.register('Sydney')
+    const what = { act: 'lock', target: { kind: 'client', clientId: 'sydney' }, endsAt: undefined } as const
+    const propose = () =>
+      rig.store.scheduleAct({
+        actor: { kind: 'operator', id: 'cmb@erin' },
+        via: 'command',
+        may: 'administer',
+        what,
+        dueAt: undefined,
+        now: rig.clock.now(),
+      })
+    const [first, second] = [await propose(), await propose()]
+    const adam = await atConsole(rig, 'administrator')
+    const list = await adam.get('/ops/locks')
+    expect(list.text).toContain('Lock: The instance Case Manager Sydney')
+    const confirmed = await adam.submitTo(await adam.get(`/ops/scheduled?id=${first.id}`), '/ops/scheduled', { decision: 'confirm' })
+    expect(confirmed.text).toContain('The act is confirmed.')
+    expect(confirmed.text).toContain('The instance Case Manager Sydney')
+    const cancelled = await adam.submitTo(await adam.get(`/ops/scheduled?id=${second.id}`), '/ops/scheduled', { decision: 'cancel' })
+    expect(cancelled.text).toContain('The act is cancelled.')
+    expect((await adam.get(`/ops/scheduled?id=${second.id}`)).status).toBe(404)
+    expect((await (await atConsole(rig, 'operator')).get(`/ops/scheduled?id=${second.id}`)).status).toBe(403)
+  })
+})
