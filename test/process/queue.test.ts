@@ -89,6 +89,25 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
     expect(await queue.bull.getJobCounts('delayed')).toEqual({ delayed: 1 })
   })
 
+  test('two brokers on one server: what both add is performed once, at either, and what one leaves behind at the other', async () => {
+    const { queue: a, engine } = await open(which)
+    const b = await queueOn(engine)
+    for (const queue of [a, b]) {
+      queue.add(['x', 'y', 'z'].map((id) => ref(id)))
+      queue.add([ref('x', 2), ref('y', 2)], 400)
+    }
+    await vi.waitFor(async () => expect(await a.bull.getJobCounts('waiting', 'delayed')).toEqual({ waiting: 3, delayed: 2 }), SOON)
+    const done: string[] = []
+    const workers = [a, b].map((queue) => queue.work(async ({ id, attempt }) => void done.push(`${id}-${attempt}`), 2))
+    await vi.waitFor(() => expect(done.toSorted()).toEqual(['x-1', 'x-2', 'y-1', 'y-2', 'z-1']), SOON)
+    await Promise.all(workers.map((worker) => worker.stop()))
+    a.add([ref('left')])
+    await vi.waitFor(async () => expect(await b.bull.getJobCounts('waiting')).toEqual({ waiting: 1 }), SOON)
+    await a.close()
+    const left = performing(b)
+    await vi.waitFor(() => expect(left.map(({ id }) => id)).toEqual(['left']), SOON)
+  })
+
   test('a job whose work throws is gone as well', async () => {
     const { queue } = await open(which)
     let times = 0
