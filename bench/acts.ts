@@ -26,12 +26,6 @@ export interface Cost {
   postgres: number
 }
 
-const { values, positionals } = parseArgs({ options: { store: { type: 'string', default: 'sqlite' } }, allowPositionals: true })
-const [role, dir = '', port, settings] = positionals
-if (role === 'broker') await serveRevocations(dir, Number(port), settings)
-else if (values.store === 'sqlite' || values.store === 'postgres') await measure(values.store)
-else throw new Error(`--store ${values.store}: use sqlite or postgres.`)
-
 async function measure(store: 'sqlite' | 'postgres'): Promise<void> {
   const pinned = cores()
   const postgres = store === 'postgres' ? await openDatabase() : undefined
@@ -178,3 +172,9 @@ function project(costs: readonly Cost[]): Projected[] {
   console.log(`   revocations: ${revocations?.perSecond}/s however many brokers: each waits for the one before it (seq is in commit order)`)
   return projected
 }
+
+const { values, positionals } = parseArgs({ options: { store: { type: 'string', default: 'sqlite' } }, allowPositionals: true })
+const [role, dir = '', port, settings] = positionals
+if (role === 'broker') await serveRevocations(dir, Number(port), settings)
+else if (values.store === 'sqlite' || values.store === 'postgres') await measure(values.store)
+else throw new Error(`--store ${values.store}: use sqlite or postgres.`)
