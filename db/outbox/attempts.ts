@@ -9,6 +9,7 @@ import { deliveries, deliveryAttempts, participants, sessions } from '../schema.
 import type { DeliveryActs } from '../store.ts'
 import type { AttemptResult, Delivery, DeliveryAttempt, DeliveryState } from '../types.ts'
 import { moved } from './counts.ts'
+import type { Move } from './counts.ts'
 import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
 import type { DeliveryRow } from './row.ts'
 
@@ -120,16 +121,41 @@ function after(row: DeliveryRow, result: AttemptResult) {
   return { late: false, state, settledAtMs: state === 'pending' ? null : result.attempt.atMs + result.attempt.latencyMs }
 }
 
-export function* record({ id, result }: { id: string; result: AttemptResult }): Act<boolean> {
+interface Result {
+  id: string
+  result: AttemptResult
+}
+
+/** @returns where the delivery goes, and whether that came too late; undefined where the attempt is not the next one */
+function* settled({ id, result }: Result): Act<{ move: Move; late: boolean } | undefined> {
   const { attempt, atMs, outcome, status = null, latencyMs, jti = null, error = null } = result.attempt
   const row = yield* byIdLocked.get({ id })
-  if (row === undefined || row.attempts !== attempt - 1 || !RECORDABLE.includes(row.state)) return false
+  if (row === undefined || row.attempts !== attempt - 1 || !RECORDABLE.includes(row.state)) return undefined
   const { late, state, settledAtMs } = after(row, result)
   const nextAttemptAtMs = result.outcome === 'retry' ? result.nextAttemptAtMs : row.nextAttemptAtMs
   yield* settle.run({ id, state, attempt, nextAttemptAtMs, settledAtMs, status, error })
   yield* prove.run({ id, attempt, atMs, outcome, status, latencyMs, jti, error })
-  yield* moved([{ ...row, from: row.state, to: state }])
-  return !late
+  return { move: { ...row, from: row.state, to: state }, late }
+}
+
+/** In the order of their ids, so that two brokers do not wait for each other, and with one change of each sum. @returns which counted, by place */
+export function* recordAll(results: readonly Result[]): Act<boolean[]> {
+  const inOrder = [...results.entries()].sort(([, a], [, b]) => (a.id < b.id ? -1 : 1))
+  const moves: Move[] = []
+  const counted = results.map(() => false)
+  for (const [place, one] of inOrder) {
+    const done = yield* settled(one)
+    if (done === undefined) continue
+    moves.push(done.move)
+    counted[place] = !done.late
+  }
+  yield* moved(moves)
+  return counted
+}
+
+export function* record(result: Result): Act<boolean> {
+  const [counted = false] = yield* recordAll([result])
+  return counted
 }
 
 export function* release({ id, attempt, nextAttemptAtMs }: { id: string; attempt: number; nextAttemptAtMs: number }): Act<void> {

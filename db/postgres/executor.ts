@@ -62,8 +62,10 @@ export const lookUp = (table: Table, where: SQL, lock: SQL = sql`OFFSET 0`): SQL
   sql`LATERAL (SELECT * FROM ${table} WHERE ${where} ${lock}) AS ${sql.identifier(getTableName(table))}`
 
 /** Whether Postgres takes it as it is, so that it fails no other act of its statement. */
-export const isPlain = (value: unknown): boolean =>
-  typeof value === 'number' ? Number.isSafeInteger(value) : typeof value !== 'string' || (value.isWellFormed() && !value.includes('\0'))
+export const isPlain = (value: unknown): boolean => {
+  if (typeof value === 'object' && value !== null) return Object.values(value).every(isPlain)
+  return typeof value === 'number' ? Number.isSafeInteger(value) : typeof value !== 'string' || (value.isWellFormed() && !value.includes('\0'))
+}
 
 /** Postgres takes no U+0000 in text, and would give up the whole transaction for it. */
 const mustBeText = (value: unknown): unknown => {
