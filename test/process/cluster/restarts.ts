@@ -45,7 +45,9 @@ export async function runRestarts({ users, seconds, say }: RestartsOptions): Pro
         await restart(one, cluster)
         restarts++
       }
-      say(`round ${rounds + 1}: ${restarts} restarts, ${load.requests} requests, ${load.failures.length} failed`)
+      say(
+        `round ${rounds + 1}: ${restarts} restarts, ${load.requests} requests, ${load.failures.length} failed ${load.failures.slice(-3).join('; ')}`.trim(),
+      )
     }
     await load.stop()
     const undelivered = () =>
