@@ -819,7 +819,18 @@ export interface EvidenceActs {
 /** What lives for minutes at most, and any request can create. */
 export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests'] as const
 /** What is kept for weeks. Deliveries before revocations: a revocation goes when none of its deliveries is kept. */
-export const PURGED_LATE = ['sessions', 'deliveries', 'revocations', 'microsoft_work', 'audit', 'guards', 'history', 'addresses'] as const
+export const PURGED_LATE = [
+  'sessions',
+  'deliveries',
+  'revocations',
+  'microsoft_work',
+  'audit',
+  'locks',
+  'scheduled_acts',
+  'guards',
+  'history',
+  'addresses',
+] as const
 export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]
 
 export interface Retention {

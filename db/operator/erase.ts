@@ -5,7 +5,7 @@ import { assign, columnsOf, command, excluded, insertInto, names, query } from '
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { forgetMessages } from '../outbox/forget.ts'
 import { append } from '../revocation/log.ts'
-import { consents, erasures, revocations, sessions, subjects } from '../schema.ts'
+import { consents, erasures, locks, revocations, sessions, subjects } from '../schema.ts'
 import { forgetHistory } from '../session/history.ts'
 import type { UserActs } from '../store.ts'
 import { exportActs } from './export.ts'
@@ -29,6 +29,11 @@ const forgetName = command(
   (p: Takes<User>) => sql`UPDATE ${subjects} SET ${assign(subjects, { name: null, username: null, email: null })} WHERE ${subjects.sub} = ${p.sub}`,
 )
 const forgetConsents = command((p: Takes<User>) => sql`DELETE FROM ${consents} WHERE ${consents.sub} = ${p.sub}`)
+// What an operator wrote of them. The lock stays: it names them by opaque ids.
+const forgetLockWords = command(
+  (p: Takes<User>) => sql`UPDATE ${locks} SET ${assign(locks, { comment: null, liftComment: null })} WHERE ${locks.kind} = 'user'
+    AND EXISTS (SELECT 1 FROM ${subjects} WHERE ${subjects.sub} = ${p.sub} AND ${subjects.tid} = ${locks.key} AND ${subjects.oid} = ${locks.oid})`,
+)
 const forgetOpen = command(
   (p: Takes<User>) => sql`UPDATE ${sessions}${indexedBy('sessions_open_by_sub')} SET ${assign(sessions, nothing)}
     WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL`,
@@ -118,6 +123,7 @@ function* eraseUser(ambient: Ambient, { sub, ...asked }: Asked): Act<Awaited<Ret
   const cursor = yield* beginOfAudit()
   yield* begin.run({ sub, seq: committed.revocation.seq, cursor })
   yield* forgetConsents.run({ sub })
+  yield* forgetLockWords.run({ sub })
   yield* forgetMessages(ambient, sub, committed.pending)
   yield* forgetHistory({ sub, to: asked.now, limit: HISTORY_AT_ONCE })
   yield* forgetOpen.run({ sub })

@@ -13,9 +13,11 @@ import {
   deliveryAttempts,
   families,
   guards,
+  locks,
   microsoftWork,
   participants,
   pushedRequests,
+  scheduledActs,
   securityEvents,
   sessions,
   tenants,
@@ -74,6 +76,16 @@ function* purgeMicrosoftWork(before: number, limit: number): Act<number> {
   return Math.max(failed, limit - left)
 }
 
+const purgeLocks = oldest(locks, {
+  key: [locks.id],
+  index: 'locks_lifted',
+  old: (before) => sql`${locks.liftedAt} IS NOT NULL AND ${locks.liftedAt} <= ${before}`,
+})
+const purgeScheduled = oldest(scheduledActs, {
+  key: [scheduledActs.id],
+  index: 'scheduled_acts_settled',
+  old: (before) => sql`${scheduledActs.settledAt} IS NOT NULL AND ${scheduledActs.settledAt} <= ${before}`,
+})
 const purgeGuards = oldest(guards, { key: [guards.clientId, guards.guardId], old: (before) => sql`${guards.reportedAtMs} <= ${before}` })
 
 const eventKey = [securityEvents.sub, securityEvents.at, securityEvents.id]
@@ -140,6 +152,8 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   revocations: { purge: purgeRevocations, keep: keepDays('revocationDays') },
   microsoft_work: { purge: inMs(purgeMicrosoftWork), keep: keepDays('revocationDays') },
   audit: { purge: purgeAudit, keep: keepDays('auditDays') },
+  locks: { purge: purgeLocks, keep: keepDays('auditDays') },
+  scheduled_acts: { purge: purgeScheduled, keep: keepDays('auditDays') },
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
   addresses: { purge: (before, limit) => forgetAddresses.run({ before, limit }), keep: keepDays('addressDays') },

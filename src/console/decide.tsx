@@ -104,6 +104,14 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
   )
 }
 
+const NO_TARGET = 'It was not done: there is nothing of that name any more.'
+const NOT_DONE: Readonly<Record<string, string>> = {
+  '"right_lost"': 'It was not done: the one who proposed it is no administrator any more.',
+  '"self"': 'It was not done: nobody can lock themselves.',
+  '"operator_tenant"': 'It was not done: the operator tenant cannot be locked.',
+  '"console"': 'It was not done: the console’s own client cannot be locked.',
+}
+
 export async function decideNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, operator, now } = request
   if (!mayLift(request)) return notAllowed(request)
@@ -113,8 +121,7 @@ export async function decideNow(request: ConsoleRequest, form: URLSearchParams):
     if (decision === 'cancel') await cancelAs(deps, operator.caller, id, now)
     else if (decision === 'confirm') {
       const { state, settled } = await confirmAs(deps, operator.caller, id, now)
-      if (state === 'failed')
-        return nothingHere(request, `It was not done: ${String(settled?.result['why'] ?? 'it has no target any more')}.`, '/ops/locks', 422)
+      if (state === 'failed') return nothingHere(request, NOT_DONE[JSON.stringify(settled?.result['why'])] ?? NO_TARGET, '/ops/locks', 422)
     } else return gone(request)
     return c.redirect(`/ops/locks?done=${decision === 'cancel' ? 'cancelled' : 'confirmed'}`, 303)
   } catch (error) {

@@ -121,7 +121,7 @@ describe.each(STORES)('the age of an authentication, on %s', (_name, make) => {
   })
 })
 
-test('a limit adds no statement to a refresh: it runs two, and two more where it counts as activity', async () => {
+test('neither a limit nor an open lock adds a statement to a refresh: it runs two, and two more where it counts as activity', async () => {
   const statement: object = Object.getPrototypeOf(new Database(':memory:').prepare('SELECT 1')) as object
   const [, make] = STORES[0] ?? expect.unreachable()
   const under = make()
@@ -133,8 +133,10 @@ test('a limit adds no statement to a refresh: it runs two, and two more where it
     const { family: next } = expectOutcome(await refresh(), 'rotated')
     const run = spies.flatMap(({ mock }) => mock.contexts as Database.Statement[]).map(({ source }) => source)
     for (const spy of spies) spy.mockRestore()
-    return { next, calls: run.filter((sql) => /families|sessions|participants|subjects|clients/.test(sql)).length }
+    return { next, calls: run.filter((sql) => /families|sessions|participants|subjects|clients|locks/.test(sql)).length }
   }
+  const target = { kind: 'client', clientId: 'melbourne' } as const
+  await b.store.lock({ target, actor: { kind: 'operator', id: 'test' }, may: 'administer', operatorTenant: undefined, now: b.now })
   const quiet = await counted(() => b.refresh(first))
   b.now += 600
   const active = await counted(() => b.refresh(quiet.next))

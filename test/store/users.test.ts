@@ -42,6 +42,15 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     expect(await b.store.findSubject(live.session.sub)).toMatchObject({ oid: 'oid-alice', name: undefined, username: undefined, email: undefined })
   })
 
+  test('what was written of them in locks is forgotten; a lock stays', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    const target = { kind: 'user', ...{ tid: session.user.tid, oid: session.user.oid } } as const
+    await b.store.lock({ target, actor: OPERATOR, may: 'administer', operatorTenant: undefined, comment: 'Alice left', now: b.now })
+    await b.store.eraseUser({ sub: session.sub, actor: OPERATOR, now: b.now })
+    expect(await b.store.listLocks({ state: 'open', limit: 2 })).toMatchObject([{ target, comment: undefined }])
+  })
+
   test('nobody else is touched', async () => {
     const b = await open()
     const [alice, bob] = [await b.signIn('alice'), await b.signIn('bob')]
