@@ -221,8 +221,8 @@ export interface SignInActs extends FloorActs {
     ids: { sub: string; sid: string }
     now: number
   }): Promise<SignedIn | ({ outcome: 'rejected' } & SignInRejection)>
-  /** Single sign-on: a code for a live session, which counts as activity. A marked, ended or unknown session gets none, nor does a locked client. */
-  issueCode(input: { sid: string; code: NewCode; now: number }): Promise<Standing | { state: 'locked'; by: LockKind }>
+  /** Single sign-on: a code for a live session, which counts as activity. A marked, ended or unknown session gets none, nor does a locked client or one that was removed. */
+  issueCode(input: { sid: string; code: NewCode; now: number }): Promise<Standing | { state: 'locked'; by: LockKind } | { state: 'client_removed' }>
   standingBySid(sid: string, now: number): Promise<Standing>
   standingByCookie(cookieHash: string, now: number): Promise<Standing>
   /** Whether a sign-in of this user has to be fresh, in a browser with that proof: Microsoft is asked for it at once. */

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Column, SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { query } from '../engine/statement.ts'
+import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { lockedBy } from '../locks/locked.ts'
 import { headOfLog } from '../revocation/covers.ts'
@@ -22,6 +22,16 @@ const grant = query(
   (p: Takes<{ clientId: string; audience: string }>, f) =>
     sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId} AND ${clients.removedAt} IS NULL`,
 )
+
+const removal = query(
+  columnsOf(clients, 'removedAt'),
+  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`,
+)
+
+/** To be asked after the head was read: a removal that this does not see revokes what is opened against that head. */
+export function* isRemoved(clientId: string): Act<boolean> {
+  return ((yield* removal.get({ clientId }))?.removedAt ?? null) !== null
+}
 
 /** RFC 6749 §4.4: what a client gets for itself is as new as the head in the snapshot in which it is registered and not locked. */
 export function* grantClient(input: { clientId: string; audience: string }): Act<Awaited<ReturnType<TokenActs['grantClient']>>> {

@@ -1,3 +1,4 @@
+import { isRemoved } from '../client/removed.ts'
 import type { Act } from '../engine/act.ts'
 import { command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -41,6 +42,7 @@ export function* issueCode({ sid, code, now }: Parameters<SignInActs['issueCode'
   const row = yield* sessionBySid(sid)
   const standing = yield* standingOf(row, now)
   if (row === undefined || standing.state !== 'live') return standing
+  if (yield* isRemoved(code.clientId)) return { state: 'client_removed' }
   const by = yield* lockOf(row, code)
   if (by !== undefined) return { state: 'locked', by }
   yield* touch(row, undefined, now)

@@ -17,6 +17,16 @@ describe.each(STORES)('authorization codes (RFC 6749 §4.1), on %s', (_name, mak
     expect(await b.store.participants(session.sid)).toMatchObject([{ clientId: 'sydney' }])
   })
 
+  test('a client that was removed gets none, and the session is not active by it', async () => {
+    const b = await open()
+    const session = await signedIn(b)
+    await b.store.removeClient({ clientId: 'sydney', source: 'any', actor: { kind: 'operator', id: 'olga' }, now: b.now })
+    const code = codeFor('sydney', b.now)
+    expect(await b.store.issueCode({ sid: session.sid, code, now: b.now + 100 })).toEqual({ state: 'client_removed' })
+    expect(await b.store.redeemAuthorizationCode(redemptionOf(code, b.now))).toEqual({ outcome: 'rejected', why: 'unknown' })
+    expect(await b.store.standingBySid(session.sid, b.now)).toMatchObject({ state: 'live', session: { lastActiveAt: session.lastActiveAt } })
+  })
+
   test('without offline_access there is no family', async () => {
     const b = await open()
     const session = await signedIn(b)
