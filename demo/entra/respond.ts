@@ -66,12 +66,13 @@ export function deny(c: Context, site: Site, flow: Flow, error: EntraError): Ans
   })
 }
 
-const DAY = 86_400
+/** Recent for who asks only about minutes. */
+const OLD_SECONDS = 200
 
 function authTimeOf(world: World, { authTime }: Account): number {
   const says = world.switches.authTimeSays
   if (says === 'entered') return authTime
-  return says === 'old' ? authTime - DAY : world.now()
+  return says === 'old' ? authTime - OLD_SECONDS : world.now()
 }
 
 const stateOf = (flow: Flow): Record<string, string> => (flow.request.state === undefined ? {} : { state: flow.request.state })

@@ -22,7 +22,7 @@ export const switchesSchema = z.strictObject({
   /** `amr` in the ID token. Off as with Entra's v2.0 tokens. */
   amr: z.boolean(),
   authTime: z.boolean(),
-  /** What `auth_time` says: when the password was entered, a day earlier, or when the code was issued, whatever was entered. */
+  /** What `auth_time` says: when the password was entered, some minutes earlier, or when the code was issued, whatever was entered. */
   authTimeSays: z.enum(['entered', 'old', 'issued']),
   /** `max_age` is not documented: whether it is ignored. */
   ignoreMaxAge: z.boolean(),

@@ -45,13 +45,13 @@ export type Outcome =
 
 export type Signed = Outcome & { came: 'trial' }
 
-interface Travels {
+export interface Travels {
   /** In a link of /setup. */
   errand: SetupErrand
   /** In a link for the administrator of another tenant. */
   invitation: { tid: string; until: number }
   /** As Microsoft's `state`: the errand with what its return is held against. */
-  visit: { errand: SetupErrand; nonce: string; verifier: string; browser: string }
+  visit: { errand: SetupErrand; nonce: string; verifier: string; browser: string; departedAt: number }
   /** Back to /setup. */
   outcome: Outcome
   /** What an administrator is about to assert, with the hash of the cookie of the browser that signed in. */

@@ -3,17 +3,17 @@ import { type Context, Hono } from 'hono'
 import type { Deps } from '../deps.ts'
 import { answerOfCallback, refusalOf } from '../microsoft/aadsts.ts'
 import { type Administration, consentingRole, createAdministration, policyRole } from '../microsoft/administration.ts'
+import { enteredSince } from '../microsoft/entered.ts'
 import { type MicrosoftIdentity, MicrosoftRefusal } from '../microsoft/interface.ts'
 import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
 import { sha256 } from '../protocol/compare.ts'
 import { newSecret } from '../protocol/ids.ts'
-import { isFresh } from '../session/fresh.ts'
 import { assertionAddress, assertionPage, assertProofOfOwn } from './assertion.tsx'
 import { formLimit, formOf } from './form.ts'
 import type { ProvesMfa } from './frame.tsx'
 import { invitationPage, settle } from './invitation.tsx'
-import { type SetupErrand, open, type Outcome, seal, type Trial } from './errand.ts'
+import { type SetupErrand, open, type Outcome, seal, type Trial, type Travels } from './errand.ts'
 import { bindBrowser, isBoundBrowser } from './visit-cookie.ts'
 
 /**
@@ -38,7 +38,7 @@ async function leave(deps: Deps, administration: Administration, c: Context, now
   if (opened === undefined || opened.late) return stale(deps, c)
   const errand = opened.value
   const [browser, nonce, verifier] = [newSecret(deps.random), newSecret(deps.random), newSecret(deps.random)]
-  const state = seal(deps, 'visit', { errand, nonce, verifier, browser: bindBrowser(c, browser) }, now)
+  const state = seal(deps, 'visit', { errand, nonce, verifier, browser: bindBrowser(c, browser), departedAt: now }, now)
   c.header('Cache-Control', 'no-store')
   c.header('Referrer-Policy', 'no-referrer')
   try {
@@ -64,11 +64,11 @@ async function comeBack(deps: Deps, administration: Administration, c: Context, 
   const query = new URL(c.req.url).searchParams
   const opened = open(deps, 'visit', query.get('state'), now)
   if (opened === undefined) return undefined
-  const { errand, nonce, verifier, browser } = opened.value
+  const { errand, browser } = opened.value
   if (opened.late || !isBoundBrowser(c, browser)) return stale(deps, c)
-  const once = { purpose: 'setup-visit', idHash: sha256(nonce), expiresAt: opened.until + 60, now }
+  const once = { purpose: 'setup-visit', idHash: sha256(opened.value.nonce), expiresAt: opened.until + 60, now }
   if (!(await deps.store.consumeOnce(once))) return stale(deps, c)
-  const outcome = errand.kind === 'consent' ? consentOutcome(errand, query) : await trialOutcome(deps, errand, query, { nonce, verifier }, now)
+  const outcome = errand.kind === 'consent' ? consentOutcome(errand, query) : await trialOutcome(deps, opened.value, query, now)
   if (errand.asserts && outcome.came === 'trial') return c.redirect(assertionAddress(deps, { outcome, browser }, now), 303)
   return bring(deps, administration, c, outcome, now)
 }
@@ -84,9 +84,8 @@ function consentOutcome(errand: SetupErrand, query: URLSearchParams): Outcome {
 
 async function trialOutcome(
   deps: Deps,
-  errand: SetupErrand,
+  { errand, nonce, verifier, departedAt }: Travels['visit'],
   query: URLSearchParams,
-  { nonce, verifier }: { nonce: string; verifier: string },
   now: number,
 ): Promise<Outcome> {
   try {
@@ -95,7 +94,7 @@ async function trialOutcome(
     if (query.has('error') || code === undefined || codes.length > 1) throw refusalOf(answerOfCallback(new Map(query)))
     const identity = await deps.microsoft.redeemCode({ code, codeVerifier: verifier, nonce, tid: errand.tid, now })
     if (identity.user.tid !== errand.tid) return { errand, came: 'refusal', guidance: 'another_account' }
-    if (errand.asserts && !isFresh(identity, now)) return { errand, came: 'refusal', guidance: 'freshness_not_proved' }
+    if (errand.asserts && !enteredSince(identity, departedAt)) return { errand, came: 'refusal', guidance: 'freshness_not_proved' }
     return { errand, came: 'trial', trial: trialOf(errand, identity, now) }
   } catch (error) {
     return refusalOutcome(errand, error)

@@ -60,7 +60,9 @@ const count = (deps: Deps, outcome: string): void => deps.metrics.signals.inc({ 
 async function revokeAtMicrosoft(deps: Deps, { kind, tid, oid }: MicrosoftWork): Promise<void> {
   const subject = await deps.store.findSubjectByUser(tid, oid)
   const since = subject === undefined || kind === 'revoke_reported' ? [] : await deps.store.liveSessionsOf(subject.sub, deps.clock.now())
-  const outcome = since.length > 0 ? 'superseded' : await deps.microsoft.graph.revokeSessions(tid, oid)
+  // Where Microsoft dates no sign-in, none has proved that it is the user's: no fresh one could be demanded.
+  const isBack = since.length > 0 && since.every(({ session }) => session.authTime > 0)
+  const outcome = isBack ? 'superseded' : await deps.microsoft.graph.revokeSessions(tid, oid)
   deps.metrics.signals.inc({ kind: 'revoke_at_microsoft', outcome })
   if (outcome === 'asked') deps.log.info('signed_out_at_microsoft', { tid, sub: subject?.sub })
 }

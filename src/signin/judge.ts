@@ -1,13 +1,14 @@
 import type { Tenant } from '../../db/types.ts'
 import { admits } from '../client/admission.ts'
 import type { Deps } from '../deps.ts'
+import { enteredSince } from '../microsoft/entered.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import type { GuidanceKey } from '../microsoft/guidance.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { isAsserted, judgeMfa, mfaPolicy } from './mfa.ts'
 import { clientOf, type SignInRequest } from './request.ts'
 import { authenticationLimit, isTooOld } from './re-entry.ts'
-import { enteredSince, mayAskAgain } from './fresh.ts'
+import { mayAskAgain } from './fresh.ts'
 import type { Demand, Visit } from './sealed.ts'
 
 /** Whether somebody whom Microsoft has identified is let in: here, for this request, now. */

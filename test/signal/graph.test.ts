@@ -307,6 +307,19 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     expect(await world.refreshes(again)).toEqual(GOOD)
   })
 
+  test('a sign-in that Microsoft does not date spares nobody: it may be the attacker’s', async () => {
+    const world = await everywhere([TENANT])
+    world.entra.set({ outage: ['graph'], authTime: false })
+    await world.out()
+    await world.ask()
+    await world.signIn(ALICE)
+    world.entra.set({ outage: [] })
+    world.rig.clock.advance(60)
+    await world.ask()
+    expect(await world.signals('revoke_at_microsoft', 'superseded')).toBe(0)
+    expect(await world.signals('revoke_at_microsoft', 'asked')).toBe(1)
+  })
+
   test('a user who reported a sign-in that was not theirs is signed out there whoever is signed in here meanwhile: it may be the attacker', async () => {
     const world = await everywhere('all')
     const before = world.validFrom()
