@@ -101,7 +101,7 @@ export default {
       name: 'guard-imports-nothing-of-ours',
       comment: 'The guard is a package of its own, and needs jose alone.',
       severity: 'error',
-      from: { path: '^guard/src/', pathNot: '^guard/src/serve/' },
+      from: { path: '^guard/src/', pathNot: '^guard/src/(serve|conformance)/' },
       to: { pathNot: '^guard/src/|node_modules/jose/|^jose$|^(node:)?(crypto|timers|util|events|buffer|stream|http|https|net|tls|url)' },
     },
     {
@@ -112,11 +112,18 @@ export default {
       to: { pathNot: '^guard/src/|node_modules/jose/|^jose$|^(node:)?(crypto|util|http|net|fs|path)$' },
     },
     {
+      name: 'guard-conformance-imports-nothing-of-ours',
+      comment: 'guard conformance is a program: it reads the vectors and starts the adapter. It must not share code with the guard that it judges.',
+      severity: 'error',
+      from: { path: '^guard/src/conformance/' },
+      to: { pathNot: '^guard/src/(conformance/|clock[.]ts$)|^(node:)?(child_process|crypto|http|net|fs|readline|util)$' },
+    },
+    {
       name: 'guard-library-does-not-import-serve',
       comment: 'The library runs where there are no files and no processes.',
       severity: 'error',
-      from: { path: '^guard/src/', pathNot: '^guard/src/serve/' },
-      to: { path: '^guard/src/serve/' },
+      from: { path: '^guard/src/', pathNot: '^guard/src/(serve|conformance)/' },
+      to: { path: '^guard/src/(serve|conformance)/' },
     },
     {
       name: 'nothing-imports-tests',

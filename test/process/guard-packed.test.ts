@@ -67,6 +67,9 @@ async function packsWhole(built: string): Promise<void> {
       'dist/hono.js',
       'dist/serve/bin.js',
       'rules.schema.json',
+      'conformance/feed.json',
+      'conformance/tokens.json',
+      'conformance/keys.json',
     ]),
   )
   const maps = paths.filter((path) => path.endsWith('.map'))

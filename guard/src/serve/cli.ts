@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { consoleProblems } from '../problems.ts'
 import { completeClock } from '../clock.ts'
+import { conformance } from '../conformance/command.ts'
 import { VERSION } from '../version.ts'
 import { RULES_EXAMPLE } from './rules.ts'
 import { rulesProblems, serve, type Serving } from './serve.ts'
@@ -10,6 +11,7 @@ import { readSettings } from './settings.ts'
 /** The command line of `guard`. */
 
 const USAGE = `Usage: guard serve [--config FILE] [--check] [SETTINGS]
+       guard conformance --help    (tests a guard of any language)
 
 Answers a reverse proxy (nginx, Traefik, Caddy, HAProxy, Envoy) whether a request may pass: 200 with identity headers, 401, 403, or 503.
 
@@ -42,10 +44,16 @@ export async function run(args: readonly string[]): Promise<void> {
 }
 
 async function command(args: readonly string[]): Promise<void> {
+  if (args[0] === 'conformance') {
+    const write = (stream: NodeJS.WriteStream) => (text: string) => void stream.write(text)
+    process.exitCode = await conformance(args.slice(1), { clock: completeClock(undefined), out: write(process.stdout), err: write(process.stderr) })
+    return
+  }
   const { positionals, values } = parse(args)
   if (values.version === true) return void process.stdout.write(`${VERSION}\n`)
   if (values.help === true) return void process.stdout.write(USAGE)
-  if (positionals.length !== 1 || positionals[0] !== 'serve') throw new UsageError(`The command is "guard serve".\n\n${USAGE}`)
+  if (positionals.length !== 1 || positionals[0] !== 'serve')
+    throw new UsageError(`The commands are "guard serve" and "guard conformance".\n\n${USAGE}`)
   const flags = Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) => (typeof value === 'string' && name !== 'config' ? [[name.replaceAll('-', '_'), value]] : [])),
   )

@@ -1,0 +1,25 @@
+// The adapter of the Node guard for `guard conformance --adapter 'node adapter.example.mjs'`.
+import { createInterface } from 'node:readline'
+import { createGuard } from '@case-manager/guard'
+
+let guard
+const acts = {
+  start: ({ audience, client_id: clientId, client_secret: clientSecret, guard: guardId, issuer, stale_after_seconds: afterSeconds }) => {
+    const staleness = { afterSeconds, policy: 'refuse' }
+    guard = createGuard({ issuer, clientId, clientSecret, audience, guardId, staleness, onLogout: () => {}, hooks: { problem: () => {} } })
+    void guard.start()
+  },
+  check: async ({ token }) => {
+    const result = await guard.check(token)
+    return { status: result.ok ? 200 : result.status }
+  },
+  logout: async ({ logout_token }) => {
+    const request = new Request('http://localhost/', { method: 'POST', body: new URLSearchParams({ logout_token }) })
+    return { status: (await guard.receiveLogout(request)).status }
+  },
+  stop: () => guard.stop(),
+}
+for await (const line of createInterface({ input: process.stdin })) {
+  const message = JSON.parse(line)
+  process.stdout.write(`${JSON.stringify((await acts[message.do](message)) ?? {})}\n`)
+}

@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Clock } from '../clock.ts'
+
+/** How the kit drives a guard of any language: JSON messages, by the lines of a process or by HTTP (guard/conformance/README.md). */
+
+export type Message =
+  | { do: 'start'; issuer: string; client_id: string; client_secret: string; audience: string; guard: string; stale_after_seconds: number }
+  | { do: 'check'; token: string }
+  | { do: 'logout'; logout_token: string }
+  | { do: 'stop' }
+
+export interface Adapter {
+  /** @throws where there is no answer */
+  ask(message: Message): Promise<{ status?: number }>
+  close(): Promise<void>
+}
+
+const ANSWER_MS = 15_000
+
+/** @param given an http address, or the command of a process */
+export const openAdapter = (given: string, clock: Clock): Adapter => (/^https?:\/\//.test(given) ? overHttp(given) : overStdio(given, clock))
+
+function overHttp(address: string): Adapter {
+  return {
+    async ask(message) {
+      const response = await fetch(address, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(message),
+        signal: AbortSignal.timeout(ANSWER_MS),
+      })
+      if (!response.ok) throw new Error(`The adapter answered ${response.status} to ${message.do}; expected is 200 with a JSON object.`)
+      return (await response.json()) as { status?: number }
+    },
+    async close() {},
+  }
+}
+
+function overStdio(command: string, clock: Clock): Adapter {
+  const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'inherit'] })
+  const waiting: { resolve: (answer: { status?: number }) => void; reject: (error: Error) => void }[] = []
+  let ended: Error | undefined
+  const exited = new Promise<void>((resolve) => {
+    child.on('close', (code) => {
+      ended ??= new Error(`The adapter ended with status ${code}. Its own messages are above.`)
+      for (const { reject } of waiting.splice(0)) reject(ended)
+      resolve()
+    })
+  })
+  child.stdin.on('error', () => {})
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const next = waiting.shift()
+    try {
+      next?.resolve(JSON.parse(line) as { status?: number })
+    } catch {
+      next?.reject(new Error(`The adapter wrote a line that is not JSON: ${line.slice(0, 200)}`))
+    }
+  })
+  return {
+    ask(message) {
+      if (ended !== undefined) return Promise.reject(ended)
+      return new Promise((resolve, reject) => {
+        const cancel = clock.after(ANSWER_MS, () => reject(new Error(`The adapter did not answer ${message.do} within ${ANSWER_MS / 1000} s.`)))
+        const settle = { resolve: (answer: { status?: number }) => (cancel(), resolve(answer)), reject: (error: Error) => (cancel(), reject(error)) }
+        waiting.push(settle)
+        child.stdin.write(`${JSON.stringify(message)}\n`)
+      })
+    },
+    async close() {
+      child.stdin.end()
+      const cancel = clock.after(2000, () => child.kill('SIGKILL'))
+      await exited
+      cancel()
+    },
+  }
+}

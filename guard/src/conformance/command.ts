@@ -1,0 +1,91 @@
+import { parseArgs } from 'node:util'
+import type { Clock } from '../clock.ts'
+import { openAdapter } from './adapter.ts'
+import { readCases, runKit, type Result } from './kit.ts'
+
+/** The command line of `guard conformance`. */
+
+const USAGE = `Usage: guard conformance --adapter ADAPTER [--only TEXT] [--without WHAT] [--stale-after SECONDS] [--json] [--list]
+
+Runs the conformance cases against a guard of any language: a fake broker plays each case, and the guard must decide as docs/feed.md says.
+
+  --adapter ADAPTER      what drives the guard: a command that reads and writes JSON lines, or an http address. It answers
+                           {"do":"start","issuer":…,"client_id":…,"client_secret":…,"audience":…,"guard":…,"stale_after_seconds":…}  {}
+                           {"do":"check","token":…}            {"status":200} accepted, 401 rejected, 503 not known
+                           {"do":"logout","logout_token":…}    {"status":200} ended, 400 rejected for good, 503 to be sent again
+                           {"do":"stop"}                       {}
+  --only TEXT            only cases whose name contains this
+  --without WHAT         leave out the cases that need: logout (a receiver of logout tokens), stream (an event stream instead of polls);
+                         more than once for several
+  --stale-after SECONDS  after how much silence the guard stops accepting: given to the adapter, 2 to 60; default 35
+  --json                 print the results as one JSON document
+  --list                 print the names of the cases, and end
+  --help
+
+Exit status: 0 all cases passed or were left out, 1 a case failed, 2 the arguments are wrong.
+`
+
+const OPTIONS = {
+  adapter: { type: 'string' },
+  only: { type: 'string' },
+  without: { type: 'string', multiple: true },
+  'stale-after': { type: 'string', default: '35' },
+  json: { type: 'boolean', default: false },
+  list: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
+type Write = (text: string) => void
+
+/** @returns the exit status */
+export async function conformance(args: readonly string[], { clock, err, out }: { clock: Clock; out: Write; err: Write }): Promise<number> {
+  const given = read(args)
+  if (typeof given === 'string') {
+    err(`${given}\nguard conformance --help shows how to use it.\n`)
+    return 2
+  }
+  const { json, only, without = [] } = given
+  if (given.help) return (out(USAGE), 0)
+  const names = readCases().map(({ name }) => name)
+  if (given.list) return (out(`${names.join('\n')}\n`), 0)
+  const adapter = openAdapter(given.adapter ?? '', clock)
+  try {
+    const staleAfterSeconds = Number(given['stale-after'])
+    const onResult = (result: Result): void => void (json || out(line(result)))
+    const results = await runKit({ adapter, clock, only, without, staleAfterSeconds, onResult })
+    out(json ? `${JSON.stringify({ results }, null, 2)}\n` : summary(results))
+    return results.some(({ outcome }) => outcome === 'fail') ? 1 : 0
+  } finally {
+    await adapter.close()
+  }
+}
+
+/** The options, or what is wrong with them. */
+function read(args: readonly string[]) {
+  try {
+    const { values } = parseArgs({ args: [...args], options: OPTIONS })
+    return values.help || values.list ? values : (wrong(values) ?? values)
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+function wrong(values: { adapter?: string; only?: string; without?: string[]; 'stale-after': string }): string | undefined {
+  const seconds = Number(values['stale-after'])
+  const unknown = (values.without ?? []).find((need) => need !== 'logout' && need !== 'stream')
+  if (values.adapter === undefined) return "--adapter is missing, for example --adapter 'python3 adapter.py'."
+  if (unknown !== undefined) return `--without ${unknown}: the values are logout and stream.`
+  if (!(seconds >= 2 && seconds <= 60)) return `--stale-after ${values['stale-after']}: expected is a number from 2 to 60.`
+  const { only } = values
+  if (only !== undefined && !readCases().some(({ name }) => name.includes(only)))
+    return `--only ${only}: no case has this in its name. --list prints the names.`
+  return undefined
+}
+
+const line = ({ ms, name, outcome, problem }: Result): string =>
+  `${outcome.padEnd(8)}  ${name} (${Math.round(ms)} ms)${problem === undefined ? '' : `\n          ${problem}`}\n`
+
+function summary(results: readonly Result[]): string {
+  const count = (outcome: Result['outcome']): number => results.filter((result) => result.outcome === outcome).length
+  return `\n${count('pass')} passed, ${count('fail')} failed, ${count('left out')} left out.\n`
+}

@@ -1,0 +1,72 @@
+import { createHmac, createPrivateKey, createPublicKey, randomUUID, sign, type webcrypto } from 'node:crypto'
+import type { TokenSpec } from './shapes.ts'
+
+/** Signs the tokens of the vectors, the wrong ones too, with the kit's fixed test keys. */
+
+export const CLIENT = { client_id: 'conformance', client_secret: 'a secret: with / and %', audience: 'https://conformance.example' }
+export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
+
+export type Keys = Readonly<Record<string, webcrypto.JsonWebKey & { kid: string; alg: string }>>
+export interface Signing {
+  keys: Keys
+  issuer: string
+  /** Epoch seconds. */
+  now: number
+}
+
+/** Claims whose value in a vector is relative to now. */
+const TIMES = ['iat', 'exp', 'nbf', 'auth_time']
+
+const ACCESS = {
+  key: 'es-1',
+  header: { typ: 'at+jwt' },
+  claims: {
+    aud: CLIENT.audience,
+    sub: 'u_1',
+    client_id: CLIENT.client_id,
+    sid: 's_1',
+    tid: 't_1',
+    rev: 100,
+    iat: 0,
+    exp: 300,
+    scope: 'openid profile',
+    roles: ['CaseManager.User'],
+  },
+}
+const LOGOUT = {
+  key: 'rs-1',
+  header: { typ: 'logout+jwt' },
+  claims: { aud: CLIENT.client_id, sid: 's_logout', rev: 101, iat: 0, exp: 120, events: { [LOGOUT_EVENT]: {} } },
+}
+
+export function signToken(kind: 'access' | 'logout', spec: TokenSpec, { issuer, keys, now }: Signing): string {
+  if (spec.text !== undefined) return spec.text
+  const base = kind === 'access' ? ACCESS : LOGOUT
+  const key = keys[spec.key ?? base.key]
+  if (key === undefined) throw new Error(`The vectors name a key that keys.json does not have: ${spec.key}.`)
+  const header = present({ alg: key.alg, kid: key.kid, ...base.header, ...spec.header })
+  const claims = present({ iss: issuer, jti: randomUUID(), ...base.claims, ...spec.claims })
+  for (const name of TIMES) if (typeof claims[name] === 'number') claims[name] += now
+  const input = `${encode(header)}.${encode(claims)}`
+  return `${input}.${signature(input, header.alg, key)}`
+}
+
+const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+const present = (members: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null))
+
+function signature(input: string, alg: unknown, key: webcrypto.JsonWebKey): string {
+  if (alg === 'none') return ''
+  const privateKey = createPrivateKey({ key, format: 'jwk' })
+  // The public key as the secret of a MAC: what a verifier without a list of algorithms accepts (RFC 8725 §2.1).
+  if (alg === 'HS256')
+    return createHmac('sha256', createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }))
+      .update(input)
+      .digest('base64url')
+  return sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')
+}
+
+/** As it is published. */
+export function publicJwk(key: Keys[string]): Record<string, unknown> {
+  return { ...createPublicKey(createPrivateKey({ key, format: 'jwk' })).export({ format: 'jwk' }), kid: key.kid, alg: key.alg, use: 'sig' }
+}

@@ -1,0 +1,413 @@
+// Writes the vectors of the guard conformance kit (guard/conformance/*.json): node --import tsx scripts/conformance-vectors.mjs
+// The keys are made once and are for tests only. A signature is made again only where what it signs has changed.
+import { generateKeyPairSync } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { LOGOUT_EVENT, signToken } from '../guard/src/conformance/sign.ts'
+
+const HOME = join(import.meta.dirname, '..', 'guard', 'conformance')
+const NOW = 1_795_510_800
+const ISSUER = 'https://broker.example'
+
+/** @returns {import('../guard/src/conformance/sign.ts').Keys} */
+function readKeys() {
+  const file = join(HOME, 'keys.json')
+  if (!existsSync(file)) {
+    const ec = (kid) => ({ ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }), kid, alg: 'ES256' })
+    const rsa = (kid) => ({ ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }), kid, alg: 'RS256' })
+    const keys = { 'es-1': ec('es-1'), 'es-2': ec('es-2'), 'rs-1': rsa('rs-1'), 'another es-1': ec('es-1'), unpublished: ec('es-9') }
+    writeFileSync(file, `${JSON.stringify(keys, null, 2)}\n`)
+  }
+  return JSON.parse(readFileSync(file, 'utf8'))
+}
+
+const TYP = 'A token of another kind must not pass as an access token (RFC 8725 §3.11): compare `typ` exactly.'
+const CLAIM = 'Each claim that a decision reads must be there, of its own type.'
+const CLOCK = 'A new token would seem wrong too, so 401 would send the client into a loop of refreshes: answer 503.'
+const access = (name, expect, why, token) => ({ name, kind: 'access', why, expect, ...token })
+const without = (claim, why = CLAIM) => access(`without ${claim}`, 'reject', why, { claims: { [claim]: null } })
+const ACCESS = [
+  access('valid', 'accept', 'A valid token must be accepted.', {}),
+  access('typ in full', 'accept', 'RFC 7515 §4.1.9: application/at+jwt is the same type.', { header: { typ: 'application/at+jwt' } }),
+  access('several audiences', 'accept', 'One of several audiences is enough (RFC 7519 §4.1.3).', {
+    claims: { aud: ['https://other.example', 'https://conformance.example'] },
+  }),
+  access('unknown claim', 'accept', 'Unknown claims must be ignored.', { claims: { later: { than: 'this' } } }),
+  access('ID token', 'reject', TYP, {
+    key: 'rs-1',
+    header: { typ: 'JWT' },
+    claims: { aud: 'conformance', nonce: 'n', auth_time: -5, client_id: null, rev: null, scope: null },
+  }),
+  access('ID token with the claims of an access token', 'reject', TYP, { header: { typ: 'JWT' } }),
+  access('logout token', 'reject', TYP, {
+    key: 'rs-1',
+    header: { typ: 'logout+jwt' },
+    claims: { aud: 'conformance', events: { [LOGOUT_EVENT]: {} }, client_id: null, scope: null },
+  }),
+  access('logout token with the claims of an access token', 'reject', TYP, {
+    header: { typ: 'logout+jwt' },
+    claims: { events: { [LOGOUT_EVENT]: {} } },
+  }),
+  access('security event token', 'reject', TYP, { header: { typ: 'secevent+jwt' } }),
+  access('client assertion', 'reject', TYP, { header: { typ: 'client-authentication+jwt' } }),
+  access('signed authorization request', 'reject', TYP, { header: { typ: 'oauth-authz-req+jwt' } }),
+  access('signed introspection answer', 'reject', TYP, { header: { typ: 'token-introspection+jwt' } }),
+  access('without typ', 'reject', TYP, { header: { typ: null } }),
+  access('refresh token', 'reject', 'Only the broker reads refresh tokens.', { text: 'rt_2bVJ5m1Wn0g8vXo5hPz0wQ' }),
+  access('not a JWT', 'reject', 'Anything may arrive as a token.', { text: 'a.b.c' }),
+  access('alg none', 'reject', 'Accept only algorithms of your list (RFC 8725 §3.1).', { header: { alg: 'none' } }),
+  access('HS256 with the public key as its secret', 'reject', 'Accept only algorithms of your list (RFC 8725 §2.1).', { header: { alg: 'HS256' } }),
+  access('signed by another key of the same kid', 'reject', 'The signature must be verified.', { key: 'another es-1' }),
+  access('signed by a key that is not published', 'reject', 'Only keys of the JWKS sign tokens.', { key: 'unpublished' }),
+  access('without kid', 'reject', 'The header must name the key.', { header: { kid: null } }),
+  access('alg of another key', 'reject', "The key's algorithm decides, not the header.", { header: { kid: 'rs-1' } }),
+  access('unknown critical header', 'reject', 'RFC 7515 §4.1.11: a critical header that is not understood rejects the token.', {
+    header: { crit: ['b64x'], b64x: true },
+  }),
+  access('another issuer', 'reject', '`iss` must be exactly the configured issuer.', { claims: { iss: 'https://other.example' } }),
+  access('issuer with a slash', 'reject', '`iss` must be exactly the configured issuer.', { claims: { iss: `${ISSUER}/` } }),
+  access('another audience', 'reject', 'A token for another instance must not be accepted.', { claims: { aud: 'https://other.example' } }),
+  access('audience that begins alike', 'reject', 'Compare `aud` exactly.', { claims: { aud: 'https://conformance.example.evil.example' } }),
+  access('expired', 'reject', '`exp` must be checked.', { claims: { iat: -700, exp: -400 } }),
+  access('issued in the future', 'unavailable', CLOCK, { claims: { iat: 900, exp: 1200 } }),
+  access('not valid yet', 'unavailable', CLOCK, { claims: { nbf: 900 } }),
+  ...['aud', 'iss', 'exp', 'sub', 'client_id', 'jti'].map((claim) => without(claim)),
+  without('rev', 'Without `rev` no revocation can cover the token: reject it.'),
+  ...[-1, 1.5, '100', 9_007_199_254_740_992].map((rev) =>
+    access(`rev ${JSON.stringify(rev)}`, 'reject', '`rev` is a whole number from 0 to 2⁵³ − 1.', { claims: { rev } }),
+  ),
+  access('sid that is not a string', 'reject', CLAIM, { claims: { sid: ['s_1'] } }),
+  access('tid that is not a string', 'reject', CLAIM, { claims: { tid: 1 } }),
+]
+
+const FINAL = 'Answer 400 to what can never be a logout token: the broker then stops, and an operator learns of it.'
+const AGAIN = 'Only a time speaks against it, and a clock may be wrong: 400 is final, and the sign-out would be lost. Answer 503.'
+const logout = (name, expect, why, token) => ({ name, kind: 'logout', why, expect, ...token })
+const LOGOUT = [
+  logout('of a session', 'ended', 'A valid logout token must be accepted.', { claims: { jti: 'logout-1' } }),
+  logout('of a user', 'ended', 'Without `sid` it covers every session of `sub`.', { claims: { sid: null, sub: 'u_logout' } }),
+  logout('without typ', 'ended', 'Back-Channel Logout 1.0 §2.4 only recommends `typ`.', { header: { typ: null } }),
+  logout('access token', 'final', FINAL, { key: 'es-1', header: { typ: 'at+jwt' }, claims: { aud: 'https://conformance.example' } }),
+  logout('access token with the claims of a logout token', 'final', FINAL, { header: { typ: 'at+jwt' } }),
+  logout('ID token', 'final', FINAL, { header: { typ: 'JWT' }, claims: { events: null, nonce: 'n', sub: 'u_1' } }),
+  logout('security event token', 'final', FINAL, {
+    header: { typ: 'secevent+jwt' },
+    claims: { exp: null, events: { 'https://schemas.openid.net/secevent/caep/event-type/session-revoked': {} } },
+  }),
+  logout('with a nonce', 'final', 'Back-Channel Logout 1.0 §2.4: `nonce` is prohibited.', { claims: { nonce: 'n' } }),
+  logout('without events', 'final', FINAL, { claims: { events: null } }),
+  logout('with another event', 'final', FINAL, { claims: { events: { 'https://other.example/event': {} } } }),
+  logout('with neither sid nor sub', 'final', FINAL, { claims: { sid: null } }),
+  logout('without jti', 'final', FINAL, { claims: { jti: null } }),
+  logout('for another client', 'final', '`aud` is your client_id.', { claims: { aud: 'other' } }),
+  logout('of another issuer', 'final', '`iss` must be exactly the configured issuer.', { claims: { iss: 'https://other.example' } }),
+  logout('by another algorithm', 'final', 'Logout tokens are signed by `id_token_signed_response_alg`, by default RS256.', { key: 'es-1' }),
+  logout('alg none', 'final', FINAL, { header: { alg: 'none' } }),
+  logout('not a JWT', 'final', FINAL, { text: 'a.b.c' }),
+  logout('expired', 'again', AGAIN, { claims: { iat: -520, exp: -400 } }),
+  logout('issued in the future', 'again', AGAIN, { claims: { iat: 900, exp: 1020 } }),
+]
+
+const start = { do: 'start' }
+const check = (expect, claims = {}, more = {}) => ({ do: 'check', token: { claims }, expect, ...more })
+const now = (expect, claims) => check(expect, claims, { at_once: true })
+const revoke = (seq, selector, more = {}) => ({ do: 'revoke', seq, selector, ...more })
+const session = (sid) => ({ kind: 'session', sid })
+const set = (changes) => ({ do: 'broker', set: changes })
+const READY = [start, check('accept')]
+/** A revocation of a session of its own: once it is enforced, what came before on the stream is too. */
+const applied = (seq) => [revoke(seq, session('s_last')), check('reject', { sid: 's_last' })]
+const feed = (name, section, why, steps, more = {}) => ({ name: `feed/${name}`, section, why, ...more, steps })
+
+const KINDS = [
+  ['session', session('s_1'), { sid: 's_2' }],
+  ['grant', { kind: 'grant', sid: 's_1', client_id: 'conformance' }, { client_id: 'other' }],
+  ['subject', { kind: 'subject', sub: 'u_1' }, { sub: 'u_2' }],
+  ['client', { kind: 'client', client_id: 'conformance' }, { client_id: 'other' }],
+  ['tenant', { kind: 'tenant', tid: 't_1' }, { tid: 't_2' }],
+]
+const LATE = 180_000_000_000_000
+const LAST = Number.MAX_SAFE_INTEGER
+const SILENT = 'When you hear nothing, and connecting again'
+const CASES = [
+  ...KINDS.map(([kind, selector, other]) =>
+    feed(`covers a ${kind}`, 'An entry', 'A token is covered if the selector matches and its `rev` is lower than `seq`.', [
+      ...READY,
+      revoke(101, selector),
+      check('reject'),
+      now('accept', other),
+      now('accept', { rev: 101 }),
+    ]),
+  ),
+  feed('covers everything', 'An entry', 'It covers each token whose `rev` is lower than `seq`.', [
+    ...READY,
+    revoke(101, { kind: 'everything' }),
+    check('reject'),
+    now('reject', { sid: 's_2', sub: 'u_2', tid: null }),
+    now('accept', { rev: 101 }),
+  ]),
+  feed('unknown selector kind', 'An entry', 'Treat an unknown `kind` as `everything`.', [
+    ...READY,
+    revoke(101, { kind: 'device', device: 'd_1' }),
+    check('reject'),
+    now('reject', { sid: 's_2', sub: 'u_2' }),
+    now('accept', { rev: 101 }),
+  ]),
+  feed('unknown selector kind in a snapshot', 'An entry', 'Treat an unknown `kind` as `everything`.', [
+    revoke(101, { kind: 'device', device: 'd_1' }, { unsent: true }),
+    start,
+    check('accept', { rev: 101 }),
+    now('reject'),
+  ]),
+  feed('unknown members and events', 'An entry', 'Ignore unknown members and unknown events.', [
+    ...READY,
+    { do: 'send', event: 'weather', data: { is: 'fine' } },
+    revoke(101, session('s_1'), { members: { reason: { code: 7 } } }),
+    check('reject'),
+    now('accept', { sid: 's_2' }),
+  ]),
+  feed('nothing before live', 'Follow', 'Tokens may be accepted only after the first `live`.', [
+    set({ hold_live: true }),
+    revoke(90, session('s_1'), { unsent: true }),
+    start,
+    { do: 'expect_connection' },
+    now('unavailable', { sid: 's_2' }),
+    { do: 'live' },
+    check('accept', { sid: 's_2' }),
+    now('reject', { rev: 80 }),
+  ]),
+  feed('snapshots are merged', 'Follow', 'A snapshot never replaces entries, also not the first one.', [
+    set({ page: 1 }),
+    ...['s_a', 's_b', 's_c'].map((sid, n) => revoke(101 + n, session(sid), { unsent: true })),
+    start,
+    check('accept'),
+    ...['s_a', 's_b', 's_c'].map((sid) => now('reject', { sid })),
+  ]),
+  feed('duplicate', 'Follow', 'The same entry again changes nothing.', [
+    ...READY,
+    revoke(101, session('s_1')),
+    revoke(101, session('s_1')),
+    ...applied(102),
+    now('reject'),
+    now('accept', { rev: 101 }),
+  ]),
+  feed('an older entry after a newer one', 'Follow', 'Ignore an entry because it was applied, never because its `seq` is below your position.', [
+    ...READY,
+    revoke(105, session('s_a')),
+    revoke(103, session('s_b')),
+    ...applied(106),
+    now('reject', { sid: 's_a' }),
+    now('reject', { sid: 's_b' }),
+  ]),
+  feed('an older entry of the same selector', 'Follow', 'The newest `seq` of a selector counts; an older one never lowers it.', [
+    ...READY,
+    revoke(105, session('s_1')),
+    revoke(103, session('s_1')),
+    ...applied(106),
+    now('reject', { rev: 104 }),
+    now('accept', { rev: 105 }),
+  ]),
+  feed('missed while disconnected', SILENT, 'Resume where you were: what was missed arrives before `live`.', [
+    ...READY,
+    revoke(101, session('s_0')),
+    check('reject', { sid: 's_0' }),
+    { do: 'expect_connection' },
+    set({ down: true }),
+    revoke(102, session('s_1'), { unsent: true }),
+    set({ down: false }),
+    { do: 'expect_connection', within_ms: 2500, resumes: { epoch: 'epoch-a', at_most: 101 } },
+    check('reject'),
+    now('reject', { sid: 's_0' }),
+    now('accept', { sid: 's_2' }),
+  ]),
+  feed('the broker ends the stream', 'Follow', 'After `end`, connect again and resume.', [
+    ...READY,
+    { do: 'expect_connection' },
+    { do: 'send', event: 'end', data: { why: 'shutdown' } },
+    { do: 'cut' },
+    { do: 'expect_connection', within_ms: 2500, resumes: { epoch: 'epoch-a', at_most: 100 } },
+    ...applied(101),
+    now('accept'),
+  ]),
+  feed('a jump of seq', 'What you need besides the feed', '`seq` and `rev` are below 2⁵³ and not contiguous: a jump is not a loss.', [
+    ...READY,
+    revoke(LATE, session('s_1')),
+    check('reject', { rev: LATE - 1 }),
+    now('accept', { rev: LATE }),
+    now('accept', { sid: 's_2' }),
+    revoke(LAST, session('s_2')),
+    check('reject', { sid: 's_2', rev: LAST - 1 }),
+    now('accept', { sid: 's_2', rev: LAST }),
+  ]),
+  feed(
+    'a restored database',
+    'Follow',
+    'At `reset` forget the entries, and from `live` on reject older tokens with a higher `rev`: they are of the former log.',
+    [
+      ...READY,
+      revoke(101, session('s_1')),
+      check('reject'),
+      { do: 'expect_connection' },
+      set({ epoch: 'epoch-b', seq: 50, hold_live: true, jwks: ['es-1', 'es-2', 'rs-1'] }),
+      revoke(60, { kind: 'everything' }, { unsent: true }),
+      { do: 'cut' },
+      { do: 'expect_connection', within_ms: 2500 },
+      check('unavailable', { sid: 's_2', rev: 60 }),
+      { do: 'live' },
+      check('accept', { sid: 's_2', rev: 60 }),
+      now('accept', { rev: 60 }),
+      now('reject', { sid: 's_2', rev: 59 }),
+      now('reject', { sid: 's_2', rev: 90, iat: -60 }),
+      { do: 'check', token: { key: 'es-2', claims: { rev: 60 } }, expect: 'accept' },
+    ],
+  ),
+  feed('a log that lost its newest part', 'Follow', 'If the `seq` of `live` is lower than yours, connect again with exactly your position.', [
+    ...READY,
+    revoke(200, session('s_1')),
+    check('reject'),
+    set({ seq: 150 }),
+    { do: 'cut' },
+    check('reject', { sid: 's_2', rev: 190, iat: -60 }),
+    check('accept', { sid: 's_2', rev: 150 }),
+  ]),
+  feed('a retired key', 'Follow', 'Reject retired keys at once, whatever a cached JWKS says.', [
+    ...READY,
+    set({ retired_kids: ['es-1'], jwks: ['es-1', 'es-2', 'rs-1'] }),
+    { do: 'send', event: 'keys', data: { jwks: 'changed', retired_kids: ['es-1'] } },
+    check('reject'),
+    { do: 'check', token: { key: 'es-2' }, expect: 'accept' },
+    now('reject'),
+  ]),
+  feed('a key that was retired before', 'Follow', '`retired_kids` of a snapshot counts as that of `keys`.', [
+    set({ retired_kids: ['es-1'], jwks: ['es-1', 'es-2', 'rs-1'] }),
+    start,
+    { do: 'check', token: { key: 'es-2' }, expect: 'accept' },
+    now('reject'),
+  ]),
+  feed('a new key', 'What you need besides the feed', 'When the keys have changed, fetch the JWKS again.', [
+    ...READY,
+    set({ jwks: ['es-1', 'es-2', 'rs-1'] }),
+    { do: 'send', event: 'keys', data: { jwks: 'changed', retired_kids: [] } },
+    { do: 'check', token: { key: 'es-2' }, expect: 'accept' },
+  ]),
+  feed('silence', SILENT, 'After the time of staleness answer 503, never 401 and never 200.', [
+    ...READY,
+    set({ silent: true }),
+    check('unavailable', {}, { never: 'reject' }),
+    set({ silent: false }),
+    check('accept', {}, { never: 'reject' }),
+  ]),
+  feed('a clock behind the broker', SILENT, 'A new token seems issued in the future: accept it by the broker’s `Date`, or answer 503.', [
+    set({ clock_ahead_seconds: 600 }),
+    start,
+    check(['accept', 'unavailable'], {}, { never: 'reject' }),
+    ...[1, 2, 3].map(() => now(['accept', 'unavailable'])),
+  ]),
+  feed('a clock ahead of the broker', SILENT, 'A new token seems expired: 401 would send the client into a loop of refreshes. Answer 503.', [
+    set({ clock_ahead_seconds: -600 }),
+    start,
+    check('unavailable', {}, { never: 'reject' }),
+    { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
+    ...[1, 2, 3].map(() => now('unavailable')),
+  ]),
+  feed(
+    'a logout token and a clock ahead',
+    SILENT,
+    'Only the times speak against it: answer 503, or 200 by the broker’s `Date`, never 400.',
+    [set({ clock_ahead_seconds: -600 }), start, { do: 'expect_connection' }, { do: 'logout', token: {}, expect: ['ended', 'again'], at_once: true }],
+    { needs: ['logout'] },
+  ),
+  feed(
+    'a logout token before the feed',
+    'What you need besides the feed',
+    'A logout token counts at once, also where the feed has not said it.',
+    [
+      ...READY,
+      { do: 'logout', token: { claims: { sid: 's_1', jti: 'before-the-feed' } }, expect: 'ended', at_once: true },
+      now('reject'),
+      now('accept', { rev: 101 }),
+      now('accept', { sid: 's_2' }),
+      { do: 'logout', token: { claims: { sid: 's_1', jti: 'before-the-feed' } }, expect: ['ended', 'final'], at_once: true },
+    ],
+    { needs: ['logout'] },
+  ),
+  feed('100,000 entries', 'Follow', 'All of them are enforced, and none covers more than it says.', [
+    { do: 'fill', count: 100_000 },
+    start,
+    check('accept', { rev: 100_100 }),
+    now('reject', { sid: 's_f1' }),
+    now('reject', { sid: 's_f50000' }),
+    now('reject', { sid: 's_f100000' }),
+    now('accept', { sid: 's_f100000', rev: 100_100 }),
+    now('accept', { sid: 's_other', rev: 100_099 }),
+  ]),
+  feed(
+    'a stream in pieces',
+    'Follow',
+    'Events may arrive in pieces, end lines with CRLF, and spread data over lines (the HTML standard, server-sent events).',
+    [
+      ...READY,
+      {
+        do: 'raw',
+        pieces: [
+          'eve',
+          'nt: revocation\r\nid: epoch-a.101\r',
+          '\ndata: {"seq": 101, "selector": {"kind": "session",\r\nda',
+          'ta: "sid": "s_1"}, "exp": $EXP}\r\n',
+          '\r\n',
+        ],
+      },
+      check('reject'),
+      now('accept', { sid: 's_2' }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'an event that cannot be read',
+    'Follow',
+    'Half understood is not understood: connect again without a position.',
+    [
+      ...READY,
+      { do: 'expect_connection' },
+      { do: 'raw', pieces: ['event: revocation\nid: epoch-a.101\ndata: {"seq": 101, "selec\n\n'] },
+      { do: 'expect_connection', within_ms: 2500 },
+      check('accept'),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed('another issuer', 'The revocation feed', 'Compare the `issuer` of the discovery document at start: under an alias each token is rejected.', [
+    set({ issuer: 'https://other.example' }),
+    start,
+    now('unavailable'),
+    set({ issuer: '$ISSUER' }),
+    check('accept', {}, { never: 'reject' }),
+  ]),
+  feed('reports', 'Report', 'The report is the broker’s proof that a revocation is enforced.', [
+    ...READY,
+    { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
+    revoke(101, session('s_1')),
+    { do: 'expect_report', epoch: 'epoch-a', seq: 101 },
+    now('reject'),
+    { do: 'send', event: 'head', id: 'epoch-a.101', data: { seq: 101 } },
+  ]),
+]
+
+export function tokensFile() {
+  const keys = readKeys()
+  const file = join(HOME, 'tokens.json')
+  const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).vectors : []
+  const vectors = [...ACCESS, ...LOGOUT].map((vector, index) => {
+    const fixed = vector.claims?.jti === null ? {} : { jti: `vector-${index}` }
+    const made = signToken(vector.kind, { ...vector, claims: { ...fixed, ...vector.claims } }, { keys, issuer: ISSUER, now: NOW })
+    const input = (token) => token?.split('.').slice(0, 2).join('.')
+    const signed = before.map((each) => each.signed).find((each) => input(each) === input(made)) ?? made
+    return { ...vector, signed }
+  })
+  return `${JSON.stringify({ issuer: ISSUER, audience: 'https://conformance.example', client_id: 'conformance', now: NOW, vectors }, null, 2)}\n`
+}
+export const feedFile = () => `${JSON.stringify({ cases: CASES }, null, 2)}\n`
+
+if (process.argv[1] === import.meta.filename) {
+  writeFileSync(join(HOME, 'tokens.json'), tokensFile())
+  writeFileSync(join(HOME, 'feed.json'), feedFile())
+}

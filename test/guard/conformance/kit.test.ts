@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { createGuard, type Guard } from '@case-manager/guard'
+import { completeClock } from '../../../guard/src/clock.ts'
+import type { Adapter } from '../../../guard/src/conformance/adapter.ts'
+import { conformance } from '../../../guard/src/conformance/command.ts'
+import { runKit, type Result } from '../../../guard/src/conformance/kit.ts'
+import { serveAdapter } from './serve-adapter.ts'
+
+/** The conformance kit (guard/conformance) against the guard of this project, and against guards that are wrong. */
+
+const { feedFile, tokensFile } = (await import(new URL('../../../scripts/conformance-vectors.mjs', import.meta.url).href)) as Record<
+  'feedFile' | 'tokensFile',
+  () => string
+>
+
+const clock = completeClock(undefined)
+/** Above what a busy machine delays a heartbeat of the fake broker. */
+const staleAfterSeconds = 4
+
+function nodeAdapter(): Adapter {
+  let guard: Guard | undefined
+  return {
+    async ask(message) {
+      if (message.do === 'start') {
+        const { audience, client_id: clientId, client_secret: clientSecret, guard: guardId, issuer, stale_after_seconds: afterSeconds } = message
+        const staleness = { afterSeconds, policy: 'refuse' } as const
+        guard = createGuard({ issuer, clientId, clientSecret, audience, guardId, staleness, onLogout: () => {}, hooks: { problem: () => {} } })
+        void guard.start()
+      } else if (message.do === 'check') {
+        const result = await guard!.check(message.token)
+        return { status: result.ok ? 200 : result.status }
+      } else if (message.do === 'logout') {
+        const body = new URLSearchParams({ logout_token: message.logout_token })
+        return { status: (await guard!.receiveLogout(new Request('http://localhost/', { method: 'POST', body }))).status }
+      } else await guard?.stop()
+      return {}
+    },
+    async close() {},
+  }
+}
+
+/** Answers the same to whatever it is asked. */
+const always = (status: number): Adapter => ({ ask: async () => ({ status }), close: async () => {} })
+
+const problems = (results: Result[], outcome: Result['outcome']): string[] =>
+  results.filter((result) => result.outcome === outcome).map(({ name, problem }) => `${name}: ${problem}`)
+
+describe('the conformance kit', () => {
+  test('the Node guard passes every case', async () => {
+    const results = await runKit({ adapter: nodeAdapter(), clock, staleAfterSeconds })
+    expect([...problems(results, 'fail'), ...problems(results, 'left out')]).toEqual([])
+    expect(results.length).toBeGreaterThan(80)
+  }, 120_000)
+
+  test('guard serve passes every case; it receives no logout tokens', async () => {
+    const results = await runKit({ adapter: serveAdapter(), clock, staleAfterSeconds, without: ['logout'] })
+    expect(problems(results, 'fail')).toEqual([])
+    expect(problems(results, 'left out').every((line) => line.endsWith('the guard has no logout'))).toBe(true)
+  }, 120_000)
+
+  test('a guard that accepts everything fails, and the problem names the rule', async () => {
+    const results = await runKit({ adapter: always(200), clock, staleAfterSeconds, only: 'access-token/' })
+    expect(problems(results, 'pass').map((line) => line.split(':')[0])).toEqual([
+      'access-token/valid',
+      'access-token/typ in full',
+      'access-token/several audiences',
+      'access-token/unknown claim',
+    ])
+    expect(problems(results, 'fail').join('\n')).toContain(
+      'access-token/ID token: step 1 (check): expected reject, and the guard answered accept. A token of another kind must not pass',
+    )
+    const [alias] = await runKit({ adapter: always(200), clock, staleAfterSeconds, only: 'feed/another issuer' })
+    expect(alias?.problem).toContain('step 3 (check): expected unavailable, and the guard answered accept.')
+  })
+
+  test('the committed vectors are those that the script writes', () => {
+    const committed = (name: string): string => readFileSync(new URL(`../../../guard/conformance/${name}`, import.meta.url), 'utf8')
+    expect(tokensFile()).toBe(committed('tokens.json'))
+    expect(feedFile()).toBe(committed('feed.json'))
+  })
+})
+
+describe('guard conformance', () => {
+  async function run(...args: string[]): Promise<{ status: number; out: string; err: string }> {
+    const said = { out: '', err: '' }
+    const status = await conformance(args, { clock, out: (text) => void (said.out += text), err: (text) => void (said.err += text) })
+    return { status, ...said }
+  }
+  /** A guard in 3 lines that rejects whatever comes. */
+  const REJECTS = `node -e "require('readline').createInterface({ input: process.stdin }).on('line', () => console.log(JSON.stringify({ status: 401 })))"`
+
+  test('drives a process by JSON lines, prints each case, and fails where one failed', async () => {
+    const { out, status } = await run('--adapter', REJECTS, '--only', 'access-token/')
+    expect(status).toBe(1)
+    expect(out).toMatch(/^pass {6}access-token\/ID token \(\d+ ms\)$/m)
+    expect(out).toContain('A valid token must be accepted.')
+    expect(out).toMatch(/\n\d+ passed, 6 failed, 0 left out\.\n$/)
+    const json = await run('--adapter', REJECTS, '--only', 'without rev', '--json')
+    expect(json.status).toBe(0)
+    expect(JSON.parse(json.out)).toMatchObject({ results: [{ name: 'access-token/without rev', outcome: 'pass' }] })
+  })
+
+  test('an adapter that ends is named as the problem', async () => {
+    const { out, status } = await run('--adapter', 'exit 3', '--only', 'without rev')
+    expect({ out, status }).toMatchObject({ status: 1, out: expect.stringContaining('The adapter ended with status 3.') as string })
+  })
+
+  test.each([
+    [[], '--adapter is missing'],
+    [['--adapter', 'x', '--without', 'tea'], '--without tea: the values are logout and stream.'],
+    [['--adapter', 'x', '--stale-after', '1'], '--stale-after 1: expected is a number from 2 to 60.'],
+    [['--adapter', 'x', '--only', 'no such'], '--only no such: no case has this in its name.'],
+    [['--fast'], "Unknown option '--fast'"],
+  ])('says what is wrong with %j', async (args, expected) => {
+    const { err, status } = await run(...args)
+    expect(status).toBe(2)
+    expect(err).toContain(expected)
+  })
+
+  test('--help names each option; --list each case', async () => {
+    expect((await run('--help')).out).toContain('--stale-after SECONDS')
+    expect((await run('--list')).out).toContain('feed/an older entry after a newer one\n')
+  })
+})

@@ -1,0 +1,39 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import type { Adapter, Message } from '../../../guard/src/conformance/adapter.ts'
+import { serve, type Serving } from '../../../guard/src/serve/serve.ts'
+import { readSettings } from '../../../guard/src/serve/settings.ts'
+import { ask } from '../serve/rig.ts'
+
+/** Drives `guard serve` for the conformance kit: each check is a request that a reverse proxy asks about. */
+export function serveAdapter(): Adapter {
+  const directory = mkdtempSync(join(tmpdir(), 'guard-conformance-'))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  const rules = join(directory, 'rules.json')
+  writeFileSync(rules, JSON.stringify({ rules: [{ path: '/*' }] }))
+  let serving: Serving | undefined
+  return {
+    async ask(message) {
+      if (message.do === 'start') serving = await start(message, rules, `unix:${join(directory, 'local.sock')}`)
+      else if (message.do === 'stop') await serving?.stop()
+      else if (message.do === 'check') return check(serving?.checkAddress ?? '', message.token)
+      return {}
+    },
+    async close() {},
+  }
+}
+
+async function start(message: Extract<Message, { do: 'start' }>, rules: string, local_listen: string): Promise<Serving> {
+  const { audience, client_id, client_secret, guard: guard_id, issuer, stale_after_seconds } = message
+  const given = { audience, client_id, client_secret, guard_id, issuer, rules, local_listen, listen: '127.0.0.1:0' }
+  const read = readSettings({ flags: { ...given, stale_after_seconds: String(stale_after_seconds) }, env: {}, file: undefined })
+  if (!read.ok) throw new Error(read.problems.join('\n'))
+  return serve({ config: read.config, problem: () => {} })
+}
+
+function check(address: string, token: string): Promise<{ status: number }> {
+  const original = ['X-Forwarded-Method', 'GET', 'X-Forwarded-Host', 'cases.example', 'X-Forwarded-Uri', '/']
+  return ask(address, ['Host', 'guard', ...original, 'Authorization', `Bearer ${token}`])
+}
