@@ -5,7 +5,6 @@ import { assign, columnsOf, command, insertInto, query } from '../engine/stateme
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { clients, deliveries, participants, targets } from '../schema.ts'
 import type { DeliveryRef, Priority } from '../types.ts'
-import { moved } from './counts.ts'
 import type { Move } from './counts.ts'
 import { priorityNumber } from './row.ts'
 
@@ -94,7 +93,7 @@ function* addDelivery(ambient: Ambient, target: TargetRow, what: DeliveriesFor, 
   return { id, attempt: 1, targetId, priority: what.priority, seq }
 }
 
-/** The same as `addDeliveries` for an act that adds for many sessions. @param moves takes the changes of states: `moved` has to be run with them */
+/** What a revocation sends to the targets that took part in a session. @param moves takes the changes of states: `moved` has to be run with them */
 export function* addUncounted(ambient: Ambient, what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
   const { sid, seq, clientId } = what
   const refs: DeliveryRef[] = []
@@ -102,12 +101,5 @@ export function* addUncounted(ambient: Ambient, what: DeliveriesFor, moves: Move
     const ref = yield* addDelivery(ambient, target, what, moves)
     if (ref !== undefined) refs.push(ref)
   }
-  return refs
-}
-
-export function* addDeliveries(ambient: Ambient, what: DeliveriesFor): Act<DeliveryRef[]> {
-  const moves: Move[] = []
-  const refs = yield* addUncounted(ambient, what, moves)
-  yield* moved(moves)
   return refs
 }

@@ -11,7 +11,7 @@ interface Setting {
   secret?: true
 }
 
-export const SETTINGS = [
+const TABLE = [
   { name: 'issuer', help: "the broker's issuer, exactly", example: 'https://sign-in.example' },
   { name: 'client_id', help: 'as this application is registered', example: 'sydney' },
   { name: 'client_secret', help: 'its secret', example: 'cmb_…', secret: true },
@@ -53,15 +53,15 @@ export const SETTINGS = [
   { name: 'guard_id', help: 'the name of this process in the console of the broker', example: 'web-1' },
 ] as const satisfies readonly Setting[]
 
-export type Name = (typeof SETTINGS)[number]['name']
-export const ALL: readonly Setting[] = SETTINGS
+export type Name = (typeof TABLE)[number]['name']
+export const SETTINGS: readonly Setting[] = TABLE
 
 export const flagOf = (name: string): string => `--${name.replaceAll('_', '-')}`
 export const variableOf = (name: string): string => `GUARD_${name.toUpperCase()}`
 
 /** For `--help`. */
 export function describeSettings(): string {
-  const lines = ALL.map(({ example, fallback, help, name, secret }) => {
+  const lines = SETTINGS.map(({ example, fallback, help, name, secret }) => {
     const named = secret ? variableOf(name) : `${flagOf(name)} …`
     return `  ${named.padEnd(30)} ${help}${fallback ? ` (${fallback})` : `, e.g. ${example}`}`
   })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { toConfig, type ServeConfig } from './config.ts'
-import { ALL, flagOf, variableOf, type Name } from './setting-table.ts'
+import { SETTINGS, flagOf, variableOf, type Name } from './setting-table.ts'
 
 /** Reads the settings from where they may be. */
 
@@ -17,12 +17,12 @@ export interface Sources {
 export function readSettings({ env, file, flags }: Sources): { ok: true; config: ServeConfig } | { ok: false; problems: string[] } {
   const problems: string[] = []
   const say = (name: Name, wrong: string): void => {
-    const { example } = ALL.find((one) => one.name === name) ?? { example: '' }
+    const { example } = SETTINGS.find((one) => one.name === name) ?? { example: '' }
     problems.push(`${name} (${flagOf(name)}, ${variableOf(name)}): ${wrong} Example: ${example}`)
   }
   const inFile = file === undefined ? {} : readFile(file, problems)
   const values = new Map<string, string>()
-  for (const { name, fallback } of ALL) {
+  for (const { name, fallback } of SETTINGS) {
     const value = flags[name] ?? env[variableOf(name)] ?? inFile[name] ?? fallback
     if (value !== undefined) values.set(name, value)
   }
@@ -44,7 +44,7 @@ function readFile(file: string, problems: string[]): Record<string, string> {
     problems.push(`The settings in ${file} must be an object, e.g. { "issuer": "https://sign-in.example" }.`)
     return {}
   }
-  const known = ALL.map(({ name }) => name)
+  const known = SETTINGS.map(({ name }) => name)
   const read: Record<string, string> = {}
   for (const [name, value] of Object.entries(document)) {
     if (name === '$schema') continue
