@@ -140,7 +140,7 @@ describe('kill -9 and a full disk', () => {
 
   test('the disk is full: what is refused left no trace, what was answered is there, and there is room again after a restart', async () => {
     await (await openSqliteStore({ file })).close()
-    const store = await openSqliteStore({ file, maxPages: Math.ceil(statSync(file).size / 4096) + 40 })
+    const store = await openSqliteStore({ file, maxPages: Math.ceil(statSync(file).size / 4096) + 120 })
     const outcomes = await Promise.allSettled(Array.from({ length: 300 }, (_, n) => signIn(store, n)))
     const rejected = outcomes.flatMap((outcome, n) => (outcome.status === 'rejected' ? [{ n, reason: outcome.reason as unknown }] : []))
     expect(rejected.length).toBeGreaterThan(0)

@@ -38,7 +38,15 @@ test('the description of every limited endpoint has the 429, and of no endpoint 
   const withLimit = Object.entries(paths).flatMap(([path, operations]) =>
     Object.entries(operations).flatMap(([method, operation]) => (operation.responses?.['429'] !== undefined ? [`${method} ${path}`] : [])),
   )
-  expect(withLimit.toSorted()).toEqual(['get /authorize', 'get /revocations', 'post /authorize', 'post /introspect', 'post /par', 'post /token'])
+  expect(withLimit.toSorted()).toEqual([
+    'get /authorize',
+    'get /revocations',
+    'post /authorize',
+    'post /introspect',
+    'post /par',
+    'post /revocations',
+    'post /token',
+  ])
 })
 
 describe('failed client authentication', () => {

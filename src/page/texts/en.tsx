@@ -416,7 +416,9 @@ export const en = {
       not_assigned_here: 'The account has no access to this app',
       other_user: 'The app expected another user',
       tenant_not_connected: 'The organization is not connected',
-      locked_here: 'Your account was locked',
+      user_locked: 'Your access was locked',
+      tenant_locked: 'Your organization’s access was locked',
+      client_locked: 'The app was locked',
     },
     rejectedOther: 'Case Manager did not accept the sign-in',
     actor: {
