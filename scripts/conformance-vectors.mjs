@@ -171,7 +171,7 @@ const CASES = [
     revoke(90, session('s_1'), { unsent: true }),
     start,
     { do: 'expect_connection' },
-    now('unavailable', { sid: 's_2' }),
+    check('unavailable', { sid: 's_2' }, { for_ms: 300 }),
     { do: 'live' },
     check('accept', { sid: 's_2' }),
     now('reject', { rev: 80 }),

@@ -109,6 +109,10 @@ export class Play {
     const expected: string[] = [step.expect].flat()
     const never = step.do === 'check' ? step.never : undefined
     let answered = ''
+    if (step.do === 'check' && step.for_ms !== undefined) {
+      const differs = await this.#until(async () => !expected.includes((answered = await this.#ask(step))), step.for_ms)
+      return differs ? `expected ${expected.join(' or ')} for ${step.for_ms} ms, and the guard answered ${answered}` : undefined
+    }
     const settled = await this.#until(async () => {
       answered = await this.#ask(step)
       return expected.includes(answered) || step.at_once === true || answered === never

@@ -15,7 +15,8 @@ export interface TokenSpec {
 
 export type Step =
   | { do: 'start' }
-  | { do: 'check'; token: TokenSpec; expect: Decision | Decision[]; at_once?: boolean; never?: Decision }
+  /** `for_ms`: each answer during that time must be an expected one. */
+  | { do: 'check'; token: TokenSpec; expect: Decision | Decision[]; at_once?: boolean; never?: Decision; for_ms?: number }
   | { do: 'logout'; token: TokenSpec; expect: LogoutDecision | LogoutDecision[]; at_once?: boolean }
   | { do: 'revoke'; seq: number; selector: Record<string, unknown>; unsent?: boolean; members?: Record<string, unknown> }
   /** An event, sent on every open stream, that does not change the log. */
