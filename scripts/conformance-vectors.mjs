@@ -119,6 +119,7 @@ const READY = [start, check('accept')]
 const applied = (seq) => [revoke(seq, session('s_last')), check('reject', { sid: 's_last' })]
 const feed = (name, section, why, steps, more = {}) => ({ name: `feed/${name}`, section, why, ...more, steps })
 
+/** @type {[string, object, object][]} */
 const KINDS = [
   ['session', session('s_1'), { sid: 's_2' }],
   ['grant', { kind: 'grant', sid: 's_1', client_id: 'conformance' }, { client_id: 'other' }],

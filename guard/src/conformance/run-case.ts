@@ -60,40 +60,49 @@ export class Play {
   }
 
   async #step(step: Step): Promise<string | undefined> {
-    const { broker } = this
     switch (step.do) {
       case 'start':
-        return void (await this.#startGuard())
+        await this.#startGuard()
+        return undefined
       case 'check':
       case 'logout':
         return this.#decision(step)
-      case 'revoke':
-        return void broker.append(
-          { ...step.members, seq: step.seq, selector: step.selector, exp: broker.now + ENTRY_SECONDS },
-          { send: step.unsent !== true },
-        )
-      case 'send':
-        return void broker.send(step.event, step.data, step.id)
       case 'raw':
-        return void (await this.#raw(step.pieces))
-      case 'broker':
-        // The address of the fake broker is known only now.
-        return void broker.set(step.set.issuer === '$ISSUER' ? { ...step.set, issuer: broker.issuer } : step.set)
-      case 'fill':
-        for (let n = 1; n <= step.count; n++)
-          broker.append(
-            { seq: broker.state.seq + 1, selector: { kind: 'session', sid: `s_f${n}` }, exp: broker.now + ENTRY_SECONDS },
-            { send: false },
-          )
+        await this.#raw(step.pieces)
         return undefined
-      case 'cut':
-        return void broker.cut()
-      case 'live':
-        return void broker.live()
       case 'expect_connection':
         return this.#connection(step)
       case 'expect_report':
         return this.#report(step)
+      default:
+        this.#happens(step)
+        return undefined
+    }
+  }
+
+  #happens(step: Extract<Step, { do: 'revoke' | 'send' | 'broker' | 'fill' | 'cut' | 'live' }>): void {
+    const { broker } = this
+    const exp = broker.now + ENTRY_SECONDS
+    switch (step.do) {
+      case 'revoke':
+        broker.append({ ...step.members, seq: step.seq, selector: step.selector, exp }, { send: step.unsent !== true })
+        break
+      case 'send':
+        broker.send(step.event, step.data, step.id)
+        break
+      case 'broker':
+        // The address of the fake broker is known only now.
+        broker.set(step.set.issuer === '$ISSUER' ? { ...step.set, issuer: broker.issuer } : step.set)
+        break
+      case 'fill':
+        for (let n = 1; n <= step.count; n++)
+          broker.append({ seq: broker.state.seq + 1, selector: { kind: 'session', sid: `s_f${n}` }, exp }, { send: false })
+        break
+      case 'cut':
+        broker.cut()
+        break
+      case 'live':
+        broker.live()
     }
   }
 
