@@ -146,7 +146,7 @@ test('its tarball, installed alone in an empty project, is all an instance needs
   for (const one of [built, project]) mkdirSync(one, { recursive: true })
   cpSync(join(root, 'tsconfig.json'), join(workspace, 'tsconfig.json'))
   symlinkSync(join(root, 'node_modules'), join(workspace, 'node_modules'))
-  for (const file of ['package.json', 'tsconfig.json', 'README.md', 'LICENSE', 'rules.schema.json', 'src'])
+  for (const file of ['package.json', 'tsconfig.json', 'README.md', 'LICENSE', 'rules.schema.json', 'conformance', 'src'])
     cpSync(join(root, 'guard', file), join(built, file), { recursive: true })
   await run(process.execPath, [tsc, '-p', built])
   await packsWhole(built)
