@@ -5,6 +5,7 @@ import { registration, signInReturn } from '../microsoft/registration.ts'
 import { assertedByTenantSetting, isAnothers, isDecided, trialSetting } from '../microsoft/tenants.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok, unknown, warning } from './finding.ts'
+import { freshSignIn } from './fresh-sign-in.ts'
 import { reEntry } from './re-entry.ts'
 
 /** The connection to Microsoft: whether it is there, and for each tenant whether users can sign in and what they prove. */
@@ -63,6 +64,14 @@ export const microsoftChecks: readonly Check[] = [
     severity: 'none',
     setup: true,
     look: (all) => eachTenant(all, reEntry),
+  },
+  {
+    id: 'fresh-sign-in',
+    question: 'Is a fresh sign-in demanded after a revocation?',
+    cost: 'cheap',
+    severity: 'none',
+    setup: true,
+    look: (all) => eachTenant(all, freshSignIn),
   },
   {
     id: 'optional-claims',
