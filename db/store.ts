@@ -500,7 +500,7 @@ export interface MicrosoftActs {
   postponeMicrosoftWork(work: QueuedMicrosoftWork, input: { nextAtMs: number | undefined; error: string }): Promise<void>
   /** What was given up. */
   failedMicrosoftWork(limit: number): Promise<QueuedMicrosoftWork[]>
-  /** What was given up (of one tenant) is owed again, due now, as if it were asked for now. How many. */
+  /** Failed work (of one tenant) is pending again, due now, as if it were asked for now: page by page. @returns how many */
   redriveMicrosoftWork(input: { tid?: string | undefined; nowMs: number }): Promise<number>
 }
 

@@ -3,7 +3,7 @@ import type { Act, Engine } from '../engine/act.ts'
 import { forUpdate, forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
 import { pacing } from '../engine/pace.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
-import type { Param, RowOf, Takes } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { microsoftWork, sessions, subjects } from '../schema.ts'
 import type { MicrosoftActs } from '../store.ts'
@@ -56,10 +56,29 @@ const failed = query(
   (p: Takes<{ limit: number }>, f) =>
     sql`SELECT ${f} FROM ${microsoftWork} WHERE ${microsoftWork.state} = 'failed' ORDER BY ${microsoftWork.askedAtMs} DESC LIMIT ${p.limit}`,
 )
-const redriveOf = (nowMs: Param<number>) =>
-  sql`UPDATE ${microsoftWork} SET ${assign(microsoftWork, { ...anew, askedAtMs: nowMs, nextAtMs: nowMs })} WHERE ${microsoftWork.state} = 'failed'`
-const redriveAll = command((p: Takes<{ nowMs: number }>) => redriveOf(p.nowMs))
-const redriveTenant = command((p: Takes<{ tid: string; nowMs: number }>) => sql`${redriveOf(p.nowMs)} AND ${key.tid} = ${p.tid}`)
+/** Rows that one transaction of a redrive reads. */
+const REDRIVEN = 500
+
+// In the order of the key: work that fails again meanwhile is not redriven a second time.
+const fullKey = sql`${key.kind}, ${key.tid}, ${key.oid}`
+type Range = { afterKind: string; afterTid: string; afterOid: string }
+const isAfter = (p: Takes<Range>) => sql`(${fullKey}) > (${p.afterKind}, ${p.afterTid}, ${p.afterOid})`
+const keyFields = columnsOf(microsoftWork, 'kind', 'tid', 'oid')
+const keysAfter = query(
+  keyFields,
+  (p: Takes<Range & { limit: number }>, f) => sql`SELECT ${f} FROM ${microsoftWork} WHERE ${isAfter(p)} ORDER BY ${fullKey} LIMIT ${p.limit}`,
+)
+const keysOfTenantAfter = query(
+  keyFields,
+  (p: Takes<Range & { limit: number }>, f) => sql`SELECT ${f} FROM ${microsoftWork}
+    WHERE ${key.kind} = ${p.afterKind} AND ${key.tid} = ${p.afterTid} AND ${key.oid} > ${p.afterOid} ORDER BY ${key.oid} LIMIT ${p.limit}`,
+)
+const redrivePage = command((p: Takes<Range & Key & { nowMs: number }>) => {
+  const isOfPage = sql`${isAfter(p)} AND (${fullKey}) <= (${p.kind}, ${p.tid}, ${p.oid}) AND ${microsoftWork.state} = 'failed'`
+  return sql`WITH page AS MATERIALIZED (SELECT ${fullKey} FROM ${microsoftWork} WHERE ${isOfPage} ORDER BY ${fullKey}${forUpdate(microsoftWork)})
+    UPDATE ${microsoftWork} SET ${assign(microsoftWork, { ...anew, askedAtMs: p.nowMs, nextAtMs: p.nowMs })}
+    WHERE (${fullKey}) IN (SELECT ${names(key.kind, key.tid, key.oid)} FROM page)`
+})
 const settle = command((p: Takes<Taken>) => sql`DELETE FROM ${microsoftWork} WHERE ${isTaken(p)}`)
 const postpone = command(
   (p: Takes<Taken & { state: string; nextAtMs: number; error: string }>) =>
@@ -133,6 +152,35 @@ async function askAboutEverybody({ write }: Engine, input: Everybody): Promise<n
   return sum
 }
 
+const rangeAfter = ({ kind, tid, oid }: Key): Range => ({ afterKind: kind, afterTid: tid, afterOid: oid })
+
+/** @returns how many rows of the page had failed, and the last of its rows, where more may follow */
+function* redriveNext(keys: typeof keysAfter, after: Key, nowMs: number): Act<{ redriven: number; next: Key | undefined }> {
+  const range = rangeAfter(after)
+  const page = yield* keys.all({ ...range, limit: REDRIVEN })
+  const last = page.at(-1)
+  if (last === undefined) return { redriven: 0, next: undefined }
+  return { redriven: yield* redrivePage.run({ ...range, ...last, nowMs }), next: page.length < REDRIVEN ? undefined : last }
+}
+
+/** Page by page: an outage of Microsoft may have failed the work of every user of every tenant. */
+async function redriveWork({ write }: Engine, { tid, nowMs }: Parameters<MicrosoftActs['redriveMicrosoftWork']>[0]): Promise<number> {
+  const [keys, begins] =
+    tid === undefined
+      ? [keysAfter, [{ kind: '', tid: '', oid: '' }]]
+      : [keysOfTenantAfter, microsoftWork.kind.enumValues.map((kind) => ({ kind, tid, oid: '' }))]
+  let sum = 0
+  const pause = pacing()
+  for (const begin of begins)
+    for (let after: Key | undefined = begin; after !== undefined; await pause()) {
+      const from: Key = after
+      const { redriven, next } = await write(() => redriveNext(keys, from, nowMs))
+      sum += redriven
+      after = next
+    }
+  return sum
+}
+
 function* claimWork(input: Parameters<MicrosoftActs['claimMicrosoftWork']>[0]): Act<QueuedMicrosoftWork[]> {
   return (yield* claim.all({ ...input })).map(workOf).toSorted((a, b) => a.nextAtMs - b.nextAtMs)
 }
@@ -165,6 +213,6 @@ export const microsoftWorkActs = (engine: Engine) => {
     settleMicrosoftWork: (work) => write(() => settleWork(work)),
     postponeMicrosoftWork: (work, input) => write(() => postponeWork(work, input)),
     failedMicrosoftWork: async (limit) => (await read(() => failed.all({ limit }))).map(workOf),
-    redriveMicrosoftWork: ({ tid, nowMs }) => write(() => (tid === undefined ? redriveAll.run({ nowMs }) : redriveTenant.run({ tid, nowMs }))),
+    redriveMicrosoftWork: (input) => redriveWork(engine, input),
   } satisfies Partial<MicrosoftActs>
 }

@@ -247,6 +247,33 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await b.store.redriveMicrosoftWork({ nowMs: later })).toBe(0)
   })
 
+  test('many failed rows are redriven page by page: 500 rows in each transaction, those of one tenant alone where it is named', async () => {
+    const b = await open()
+    const OTHER = '99999999-2222-4333-8444-555555555555'
+    const nowMs = b.now * 1000
+    const work = (tid: string, count: number): MicrosoftWork[] =>
+      Array.from({ length: count }, (_, n) => ({ kind: 'revoke_sessions', tid, oid: `p${n}` }))
+    const claim = (tid: string, atMs: number) => b.store.claimMicrosoftWork({ tid, nowMs: atMs, untilMs: 0, limit: 2_000 })
+    for (const [tid, count] of [
+      [TENANT, 1_200],
+      [OTHER, 20],
+    ] as const) {
+      await b.store.askMicrosoft(work(tid, count), nowMs)
+      const claimed = await claim(tid, nowMs)
+      await Promise.all(claimed.map((one) => b.store.postponeMicrosoftWork(one, { nextAtMs: undefined, error: 'too late' })))
+    }
+    const later = nowMs + 5000
+    const seen = new Set<number>()
+    const redriving = b.store.redriveMicrosoftWork({ tid: TENANT, nowMs: later })
+    for (let found = 0; found < 1_200; seen.add(found)) found = (await claim(TENANT, later)).length
+    expect(await redriving).toBe(1_200)
+    expect([...seen].filter((count) => ![0, 500, 1_000, 1_200].includes(count))).toEqual([])
+    expect(seen.has(500) || seen.has(1_000)).toBe(true)
+    expect(await claim(OTHER, later)).toEqual([])
+    expect(await b.store.redriveMicrosoftWork({ nowMs: later })).toBe(20)
+    expect(await claim(OTHER, later)).toHaveLength(20)
+  })
+
   test('everybody of a tenant who is signed in is asked about, once each', async () => {
     const b = await open()
     await b.signIn('alice')

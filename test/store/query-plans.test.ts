@@ -61,8 +61,8 @@ const BOUNDED: [piece: string, why: string][] = [
     'an index that holds failed work alone, read from its end',
   ],
   [
-    "UPDATE microsoft_work SET generation = microsoft_work.generation + 1, attempts = 0, state = 'pending'",
-    'failed work, which an operator asks to be done again',
+    "AND (microsoft_work.kind, microsoft_work.tid, microsoft_work.oid) <= (?, ?, ?) AND microsoft_work.state = 'failed'",
+    'a page whose end was looked up before',
   ],
   ['FROM delivery_attempts WHERE delivery_attempts.delivery_id = ?', 'the attempts of one delivery'],
   ['DELETE FROM delivery_attempts WHERE delivery_attempts.delivery_id IN', 'the attempts of a page of deliveries that was read with a limit'],
