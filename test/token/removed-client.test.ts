@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { createRig } from '../rig.ts'
 import { claimsOf, outcome, refreshForm, tokensOf } from './tokens.ts'
 
@@ -28,9 +28,11 @@ async function instances() {
       { grant_type: EXCHANGE, subject_token: token, subject_token_type: ACCESS_TOKEN, audience: 'hobart' },
       { authorization: melbourne.basic },
     )
-  /** By another broker: the registry of this one has not heard of it. */
-  const remove = (clientId: keyof typeof clients) =>
-    rig.store.removeClient({ clientId, source: 'any', actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+  /** By another broker: the registry of this one has not heard of it, however long the test takes. */
+  const remove = (clientId: keyof typeof clients) => {
+    vi.spyOn(rig.clients, 'reload').mockResolvedValue()
+    return rig.store.removeClient({ clientId, source: 'any', actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+  }
   const post = (path: string, client: keyof typeof clients, form: Record<string, string>) =>
     rig.post(path, form, { authorization: clients[client].basic })
   return { rig, clients, session, brought, exchange, remove, post }
