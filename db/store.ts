@@ -690,6 +690,8 @@ export interface LockInput {
   comment?: string | undefined
   /** The open lock that this one takes the place of: it is lifted in the same act. */
   replaces?: string | undefined
+  /** A user gets an email about it, but not where it takes the place of another. */
+  email?: EmailPolicy | undefined
   now: number
 }
 export type LockProtection = 'self' | 'operator_tenant' | 'console' | 'last_administrators' | 'has_role'
@@ -760,7 +762,7 @@ export interface ScheduledActs {
    * due, more than a day ago. `settled`: nothing is to be confirmed any more.
    */
   confirmAct(
-    input: { id: string; operatorTenant: string | undefined; now: number } & Scheduler,
+    input: { id: string; operatorTenant: string | undefined; email?: EmailPolicy | undefined; now: number } & Scheduler,
   ): Promise<{ outcome: 'confirmed'; act: ScheduledAct } | { outcome: 'settled' | 'same' | 'expired'; act: ScheduledAct } | { outcome: 'unknown' }>
   cancelAct(input: {
     id: string
@@ -773,7 +775,7 @@ export interface ScheduledActs {
    * Does what is due, once, in one transaction with its audit entry. It fails where its creator, or who confirmed it, has no longer the right to.
    * Undefined where another broker has done it.
    */
-  runDueAct(input: { id: string; operatorTenant: string | undefined; now: number }): Promise<ScheduledAct | undefined>
+  runDueAct(input: { id: string; operatorTenant: string | undefined; email?: EmailPolicy | undefined; now: number }): Promise<ScheduledAct | undefined>
   /** Announces wide acts that are due before `until`, each once, with its audit entry. */
   announceActs(input: { until: number; now: number; limit: number }): Promise<ScheduledAct[]>
   findScheduledAct(id: string): Promise<ScheduledAct | undefined>

@@ -1,6 +1,7 @@
 import type { Deps } from '../src/deps.ts'
 import { logged } from '../src/acts/scheduled.ts'
 import { lockTargetName } from '../src/protocol/lock-target.ts'
+import { emailPolicy } from '../src/revocation/email-policy.ts'
 
 /**
  * Lifts locks whose end has come, announces wide acts before their time, and does what is due. Each is one act of the store, so that of several
@@ -12,7 +13,7 @@ const BATCH = 20
 /** A wide act is announced so long before it is done. */
 const ANNOUNCED_SECONDS = 3600
 
-type Needs = Pick<Deps, 'store' | 'clock' | 'clockWatch' | 'connection' | 'log' | 'metrics'>
+type Needs = Pick<Deps, 'config' | 'store' | 'clock' | 'clockWatch' | 'connection' | 'log' | 'metrics'>
 type Going = () => boolean
 
 export async function runScheduled(deps: Needs, going: Going = () => true): Promise<void> {
@@ -42,6 +43,6 @@ async function announce({ store, log }: Needs, now: number): Promise<void> {
 
 async function run(deps: Needs, id: string, now: number): Promise<void> {
   const { operatorTenant } = deps.connection.current()
-  const act = await deps.store.runDueAct({ id, operatorTenant, now })
+  const act = await deps.store.runDueAct({ id, operatorTenant, email: emailPolicy(deps.config), now })
   if (act !== undefined) logged(deps, act)
 }

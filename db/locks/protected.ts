@@ -5,7 +5,7 @@ import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { parseList } from '../engine/values.ts'
+import { optional, parseList } from '../engine/values.ts'
 import { clients, operators, sessions, subjects, tenants } from '../schema.ts'
 import type { LockInput, LockProtection } from '../store.ts'
 import { lockedBy } from './locked.ts'
@@ -21,7 +21,7 @@ const SEEN_SECONDS = 90 * 86_400
 const LEFT = 2
 
 const subject = query(
-  columnsOf(subjects, 'sub', 'homeId'),
+  columnsOf(subjects, 'sub', 'homeId', 'email'),
   (p: Takes<{ tid: string; oid: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`,
 )
 // A guest has a user in each tenant.
@@ -68,12 +68,14 @@ export interface Known {
   /** Of a user who has signed in. */
   sub: string | undefined
   homeId: string | undefined
+  /** Of a user: known before the lock. */
+  email: string | undefined
   /** The same human's users in other tenants. */
   others: string[]
   audience: string | undefined
 }
 
-const NONE: Known = { sub: undefined, homeId: undefined, others: [], audience: undefined }
+const NONE: Known = { sub: undefined, homeId: undefined, email: undefined, others: [], audience: undefined }
 
 /** @returns undefined where there is nothing of that name; a user need not have signed in, but their tenant is known */
 export function* knownTarget(target: LockInput['target']): Act<(Known & { source?: string }) | undefined> {
@@ -83,9 +85,9 @@ export function* knownTarget(target: LockInput['target']): Act<(Known & { source
   }
   const user = target.kind === 'user' ? yield* subject.get(target) : undefined
   if (user === undefined) return (yield* tenant.get(target)) === undefined ? undefined : NONE
-  const { sub, homeId } = user
+  const { sub, homeId, email } = user
   const others = homeId === null ? [] : yield* sameHuman.all({ homeId, sub })
-  return { ...NONE, sub, homeId: homeId ?? undefined, others: others.map((one) => one.sub) }
+  return { ...NONE, sub, homeId: optional(homeId), email: optional(email), others: others.map((one) => one.sub) }
 }
 
 function* roleOf(sub: string, now: number): Act<'operate' | 'administer' | undefined> {

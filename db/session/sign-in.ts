@@ -17,7 +17,7 @@ import { makeRoom, mayHaveToEnd } from './limit.ts'
 import { deadlineOf, isLive, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, timeReason } from './row.ts'
 import type { SessionRow } from './row.ts'
 import { announceNewDevice } from './new-device.ts'
-import { findSubjectByUser, subjectFor } from './user.ts'
+import { findSubjectByUser, nameUser, subjectFor } from './user.ts'
 import type { KnownUser } from './user.ts'
 
 /** A user has signed in on a browser: their session opens or is renewed, and the other one that this browser had ends. */
@@ -114,6 +114,7 @@ function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
   const rejected = yield* rejectionOf(user, asked)
   if (rejected !== undefined) return rejected
   if (renewed !== undefined) {
+    yield* nameUser(user)
     yield* renew.run({ ...valuesOf(input, now), sid: renewed.sid })
     yield* freshen(renewed, input.authTime)
     if (code !== undefined) yield* addCode(code, { sid: renewed.sid, openedSeq: head })
@@ -121,6 +122,7 @@ function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
   }
   const made = yield* makeRoom(ambient, sub, limit, now)
   if (!made.room) return { outcome: 'rejected', why: 'session_limit', choose: made.choose, among: made.among }
+  yield* nameUser(user)
   const committed = [...made.committed, ...(former === undefined ? [] : yield* endFormer(ambient, former, sub, now))]
   const { sid } = ids
   const openedSeq = committed.at(-1)?.revocation.seq ?? head

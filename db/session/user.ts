@@ -48,21 +48,35 @@ export interface KnownUser {
   sub: string
   /** Also where this sign-in did not say: what Microsoft has said once of an account does not change. */
   homeId: string | undefined
+  /** What is stored, and what this sign-in says. */
+  names: Record<'stored' | 'said', Omit<Names, 'sub'>>
 }
 
-/** @param sub theirs from now on, where they have none */
+const UNNAMED = { name: null, username: null, email: null }
+
+/**
+ * Stores of a new user no more than who they are: what a sign-in says of a user counts once it is accepted (`nameUser`).
+ *
+ * @param sub theirs from now on, where they have none
+ */
 export function* subjectFor(user: NewSession['user'], sub: string, now: number): Act<KnownUser> {
   const { tid, oid, name = null, username = null, email = null, homeId = null } = user
+  const said = { name, username, email, homeId }
   let known = yield* byUserLocked.get({ tid, oid })
   if (known === undefined) {
-    if ((yield* add.run({ sub, tid, oid, name, username, email, homeId, now })) === 1) return { sub, homeId: user.homeId }
+    const stored = { ...UNNAMED, homeId }
+    if ((yield* add.run({ sub, tid, oid, ...stored, now })) === 1) return { sub, homeId: user.homeId, names: { stored, said } }
     // Another broker's first sign-in of this user has committed since.
     known = yield* byUserLocked.get({ tid, oid })
     if (known === undefined) throw new Error('The user is known and is not there.')
   }
-  const names = { name, username, email, homeId: homeId ?? known.homeId }
-  if (isOtherwise(known, names)) yield* describe.run({ sub: known.sub, ...names })
-  return { sub: known.sub, homeId: optional(names.homeId) }
+  const names = { stored: known, said: { ...said, homeId: homeId ?? known.homeId } }
+  return { sub: known.sub, homeId: optional(names.said.homeId), names }
+}
+
+/** Email goes to the address that was known before: so a sign-in that is rejected stores none. */
+export function* nameUser({ sub, names: { stored, said } }: KnownUser): Act<void> {
+  if (isOtherwise(stored, said)) yield* describe.run({ sub, ...said })
 }
 
 const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolean =>

@@ -1,6 +1,7 @@
 import type { ScheduledAct, ScheduledWhat } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { lockTargetName } from '../protocol/lock-target.ts'
+import { emailPolicy } from '../revocation/email-policy.ts'
 import type { Caller } from './caller.ts'
 import { mustBeAllowed, mustNotBeProtected, previewedLock } from './locks.ts'
 import { Problem } from './problem.ts'
@@ -65,7 +66,7 @@ export async function confirmAs(deps: Deps, caller: Caller, id: string, now: num
       details: { scheduled: id, proposed_by: before.actor.id },
     },
     async () => {
-      const answer = await deps.store.confirmAct({ id, actor, via, may, operatorTenant, now })
+      const answer = await deps.store.confirmAct({ id, actor, via, may, operatorTenant, email: emailPolicy(deps.config), now })
       if (answer.outcome === 'unknown') throw NONE()
       if (answer.outcome !== 'confirmed') throw new Problem(409, 'It cannot be confirmed', NOT_CONFIRMED[answer.outcome])
       return answer.act

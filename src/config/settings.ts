@@ -390,7 +390,7 @@ const email = {
     defaultText: 'no email',
     schema: parse.smtpUrl,
     example: 'smtp://broker:password@smtp.example:587',
-    text: 'The mail server: `smtp://` (STARTTLS, which is required) or `smtps://`. Users get an email when they sign in on a new device or sign out everywhere.',
+    text: 'The mail server: `smtp://` (STARTTLS, which is required) or `smtps://`. Users get an email when they sign in on a new device, sign out everywhere or are locked.',
   }),
   from: setting({
     name: 'BROKER_EMAIL_FROM',

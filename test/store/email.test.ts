@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { SessionLimit } from '../../db/store.ts'
 import type { EmailContent, EmailPolicy } from '../../db/types.ts'
 import { WEBHOOK_SWITCHES } from '../../src/protocol/webhook-event.ts'
 import { benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
@@ -12,12 +13,18 @@ interface Options {
   /** `known`: she had used it. */
   newDevice?: { address?: string; email?: EmailPolicy } | 'known'
   browser?: string
+  provenSeq?: number
+  limit?: SessionLimit
 }
 let made = 0
 /** A sign-in of Alice's with a browser that she had not used. */
-async function signIn(b: Bench, { email = 'alice@contoso.example', newDevice = { email: POLICY }, browser }: Options = {}) {
+async function signIn(b: Bench, how: Options = {}) {
   const cookieHash = `cookie-${++made}`
-  const done = await b.store.signIn({
+  return { ...expectOutcome(await tryToSignIn(b, how, cookieHash), 'signed_in').session, cookieHash }
+}
+function tryToSignIn(b: Bench, how: Options, cookieHash = `cookie-${++made}`) {
+  const { email = 'alice@contoso.example', newDevice = { email: POLICY }, browser, provenSeq = Number.MAX_SAFE_INTEGER, limit } = how
+  return b.store.signIn({
     session: {
       user: { tid: TENANT, oid: 'oid-alice', name: 'Alice', username: 'alice@contoso.example', email },
       ...{
@@ -32,12 +39,17 @@ async function signIn(b: Bench, { email = 'alice@contoso.example', newDevice = {
     },
     newDevice: newDevice === 'known' ? undefined : newDevice,
     browserCookieHash: browser,
-    provenSeq: 1_000,
+    ...{ provenSeq, limit },
     ids: { sub: `u_${made}`, sid: `s_${made}` },
     now: b.now,
   })
-  return { ...expectOutcome(done, 'signed_in').session, cookieHash }
 }
+const OLGA = { kind: 'operator', id: 'olga' } as const
+const lock = (b: Bench, how: Partial<Parameters<Bench['store']['lock']>[0]> = {}) =>
+  b.store.lock({
+    ...{ target: { kind: 'user', tid: TENANT, oid: 'oid-alice' }, actor: OLGA, may: 'administer', operatorTenant: undefined } as const,
+    ...{ email: POLICY, now: b.now, ...how },
+  })
 const pending = async (b: Bench, targetId: string) => {
   const { refs } = await b.store.dueDeliveries({ targetId, nowMs: b.now * 1000, limit: 100 })
   return Promise.all(refs.map(async ({ id }) => (await b.store.findDelivery(id)) ?? expect.unreachable()))
@@ -106,6 +118,49 @@ describe.each(STORES)('email to users, on %s', (_name, make) => {
     await revoke({ reason: 'signed_out_everywhere', email: POLICY })
     await revoke({ reason: 'signed_out_everywhere', email: POLICY })
     expect(await sentTo(b)).toEqual([['signed_out_everywhere', 'alice@contoso.example']])
+  })
+
+  test('a rejected sign-in does not change the address that is known: not of a lock, not of one that is not fresh, not of the session limit', async () => {
+    const b = await open()
+    const { sub } = await signIn(b)
+    const known = await b.store.findSubject(sub)
+    const mallory = { email: 'mallory@contoso.example' }
+    const reject = async (why: string, more: Options = {}) =>
+      expect(await tryToSignIn(b, { ...mallory, ...more })).toMatchObject({ outcome: 'rejected', why })
+    await reject('session_limit', { limit: { most: 1, whenFull: 'ask' } })
+    await b.store.revoke({ selector: { kind: 'subject', sub }, reason: 'administrator', actor: OLGA, now: b.now })
+    await reject('not_fresh', { provenSeq: 0 })
+    expectOutcome(await lock(b), 'locked')
+    await reject('user_locked')
+    expect(await b.store.findSubject(sub)).toEqual(known)
+  })
+
+  test('the address of a first sign-in that is rejected is not known: no email goes to it', async () => {
+    const b = await open()
+    await b.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: T0 })
+    const { lock: placed } = expectOutcome(await lock(b), 'locked')
+    await tryToSignIn(b, { email: 'mallory@contoso.example' })
+    await b.store.liftLock({ id: placed.id, actor: OLGA, now: b.now })
+    await signIn(b)
+    expect(await emails(b)).toEqual([])
+    expect(await b.store.findSubjectByUser(TENANT, 'oid-alice')).toMatchObject({ name: 'Alice', email: 'alice@contoso.example' })
+  })
+
+  test('a lock is told to the user once an hour; its replacement, its end and the lock of a tenant are not', async () => {
+    const b = await open()
+    await b.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: T0 })
+    await signIn(b)
+    const placed = expectOutcome(await lock(b), 'locked').lock
+    expect(await emails(b)).toEqual([{ to: 'alice@contoso.example', template: 'locked', atMs: b.now * 1000 }])
+    b.now += 3_601
+    await b.store.purge({ kind: 'consumed', now: b.now, limit: 100 })
+    const other = expectOutcome(await lock(b, { replaces: placed.id }), 'locked').lock
+    await b.store.liftLock({ id: other.id, actor: OLGA, now: b.now })
+    const tenant = expectOutcome(await lock(b, { target: { kind: 'tenant', tid: TENANT } }), 'locked').lock
+    await b.store.liftLock({ id: tenant.id, actor: OLGA, now: b.now })
+    expect(await emails(b)).toHaveLength(1)
+    for (const _ of [1, 2]) await b.store.liftLock({ id: expectOutcome(await lock(b), 'locked').lock.id, actor: OLGA, now: b.now })
+    expect((await sentTo(b)).map(([template]) => template)).toEqual(['locked', 'locked'])
   })
 
   test('a new device is an event of webhooks, with name and IP address only where their switches are on', async () => {

@@ -2,7 +2,11 @@ import type { AddressInfo } from 'node:net'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { DeliveryRef } from '../../db/types.ts'
+import type { Caller } from '../../src/acts/caller.ts'
+import { liftAs, lockAs } from '../../src/acts/locks.ts'
+import { scheduleAs } from '../../src/acts/scheduled.ts'
 import { createMailer } from '../../src/revocation/smtp.ts'
+import { runScheduled } from '../../workers/run-scheduled.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { createRig, type Rig } from '../rig.ts'
 import { authorizePath, createBrowser, signIn } from '../signin/browser.ts'
@@ -10,6 +14,8 @@ import { deliverLogout as attempt } from './attempt.ts'
 import { LocalQueue } from './local-queue.ts'
 
 /** Email as a real mail server takes it, on this machine. */
+
+const OLGA: Caller = { actor: { kind: 'operator', id: 'cmb@olga' }, source: 'api', via: 'command', may: 'administer' }
 
 interface Received {
   from: string
@@ -105,6 +111,26 @@ describe('email to users', () => {
     expect(
       JSON.stringify([rig.lines, await rig.store.attemptsOf(ref.id), await rig.store.findDelivery(ref.id).then((one) => one?.lastError)]),
     ).not.toContain('alice')
+  })
+
+  test('tells of a lock, also of one that was scheduled; the end of a lock is not told', async () => {
+    const { url, received } = await startMailServer()
+    const { rig, arrive } = await world(url)
+    await arrive()
+    const [{ session: { user } } = expect.unreachable()] = await rig.store.searchSessions({ now: rig.clock.now(), limit: 1 })
+    const target = { kind: 'user', tid: user.tid, oid: user.oid } as const
+    const { lock } = await lockAs(rig.deps, OLGA, { target, now: rig.clock.now() })
+    expect(await attempt(rig.deps, await only(rig))).toMatchObject({ outcome: 'delivered' })
+    await liftAs(rig.deps, OLGA, { id: lock.id, now: rig.clock.now() })
+    await scheduleAs(rig.deps, OLGA, { what: { act: 'lock', target, endsAt: undefined }, dueAt: rig.clock.now() + 7_200, now: rig.clock.now() })
+    rig.clock.advance(7_201)
+    await rig.store.purge({ kind: 'consumed', now: rig.clock.now(), limit: 100 })
+    await runScheduled(rig.deps)
+    expect(await attempt(rig.deps, await only(rig))).toMatchObject({ outcome: 'delivered' })
+    expect(received.map(({ to, message }) => [to, /^Subject: (.*)\r$/m.exec(message)?.[1]])).toEqual([
+      [['alice@contoso.example'], 'Your access to Case Manager is locked'],
+      [['alice@contoso.example'], 'Your access to Case Manager is locked'],
+    ])
   })
 
   test('leaves over TLS, or not at all: only a server on this machine may do without, where loopback addresses are allowed', async () => {
