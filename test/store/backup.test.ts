@@ -126,6 +126,22 @@ describe('restore', () => {
     expect(await b.refresh(family(hers))).toEqual({ outcome: 'rejected', why: 'revoked' })
   })
 
+  test('raises the floor of every user: a visit to Microsoft that began before it opens and renews no session', async () => {
+    const alice = await b.signIn('alice')
+    await b.store.backup(backup)
+    const atBackup = await b.store.head()
+    await b.revoke({ kind: 'tenant', tid: 't-1' })
+    const lost = await b.store.head()
+    const { seq } = await restored()
+    const visits = ['alice', 'bob'].flatMap((who) => [atBackup.seq, lost.seq, seq - 1].map((provenSeq) => ({ who, provenSeq })))
+    for (const { who, provenSeq } of visits) {
+      const done = await b.tryToSignIn(who, { provenSeq, browser: who === 'alice' ? alice.cookie : undefined })
+      expect(done).toMatchObject({ outcome: 'rejected', why: 'not_fresh' })
+    }
+    expect(await b.store.searchSessions({ now: b.now, limit: 9 })).toEqual([])
+    for (const who of ['alice', 'bob']) expect(await b.tryToSignIn(who, { provenSeq: seq })).toMatchObject({ outcome: 'signed_in' })
+  })
+
   test('begins a new log, ahead of all that the former one issued: no token of it stands', async () => {
     await b.store.backup(backup)
     for (let n = 0; n < 20; n++) await b.revoke({ kind: 'tenant', tid: `t-${n}` })
