@@ -775,7 +775,12 @@ export interface ScheduledActs {
    * Does what is due, once, in one transaction with its audit entry. It fails where its creator, or who confirmed it, has no longer the right to.
    * Undefined where another broker has done it.
    */
-  runDueAct(input: { id: string; operatorTenant: string | undefined; email?: EmailPolicy | undefined; now: number }): Promise<ScheduledAct | undefined>
+  runDueAct(input: {
+    id: string
+    operatorTenant: string | undefined
+    email?: EmailPolicy | undefined
+    now: number
+  }): Promise<ScheduledAct | undefined>
   /** Announces wide acts that are due before `until`, each once, with its audit entry. */
   announceActs(input: { until: number; now: number; limit: number }): Promise<ScheduledAct[]>
   findScheduledAct(id: string): Promise<ScheduledAct | undefined>

@@ -73,7 +73,7 @@ export interface SecurityEvent {
 
 /** A row that is held about a user, under the names of its table's columns. */
 export interface HeldRecord {
-  kind: 'user' | 'floor' | 'consent' | 'microsoft_work' | 'audit' | 'history' | 'session' | 'participation' | 'delivery' | 'revocation'
+  kind: 'user' | 'floor' | 'lock' | 'consent' | 'microsoft_work' | 'audit' | 'history' | 'session' | 'participation' | 'delivery' | 'revocation'
   values: Record<string, string | number | null>
 }
 

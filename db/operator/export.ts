@@ -3,7 +3,19 @@ import type { Column, SQL, Table } from 'drizzle-orm'
 import type { Act, Engine } from '../engine/act.ts'
 import { query } from '../engine/statement.ts'
 import type { Fields, Takes } from '../engine/statement.ts'
-import { audit, consents, deliveries, floors, microsoftWork, participants, revocations, securityEvents, sessions, subjects } from '../schema.ts'
+import {
+  audit,
+  consents,
+  deliveries,
+  floors,
+  locks,
+  microsoftWork,
+  participants,
+  revocations,
+  securityEvents,
+  sessions,
+  subjects,
+} from '../schema.ts'
 import { findSubject } from '../session/user.ts'
 import type { UserActs } from '../store.ts'
 import type { HeldRecord } from '../types.ts'
@@ -13,9 +25,9 @@ import type { HeldRecord } from '../types.ts'
  * leaves out secrets: sealed values, and the hashes of cookies and of the chains.
  */
 
-const SECRET = ['login_hint_sealed', 'microsoft_cache_sealed', 'cookie_hash', 'hash', 'personal_hash', 'salt']
+const SECRET = /(^|_)(sealed|hash|salt)$/
 const fieldsOf = (table: Table): Fields =>
-  Object.fromEntries(Object.values(getTableColumns(table)).flatMap((column: Column) => (SECRET.includes(column.name) ? [] : [[column.name, column]])))
+  Object.fromEntries(Object.values(getTableColumns(table)).flatMap((column: Column) => (SECRET.test(column.name) ? [] : [[column.name, column]])))
 
 type Who = { sub: string; tid: string; oid: string; target: string }
 type Page = { records: HeldRecord[]; next: string | undefined }
@@ -91,6 +103,13 @@ const STAGES: readonly Stage[] = [
     floors,
     (p) =>
       sql`(${floors.kind} = 'subject' AND ${floors.key} = ${p.sub} OR ${floors.kind} = 'home' AND ${floors.key} = (SELECT ${subjects.homeId} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}))`,
+  ),
+  whole(
+    'lock',
+    locks,
+    // As a guest of another tenant, too: an open lock there covers them here.
+    (p) => sql`(${locks.kind} = 'user' AND ${locks.key} = ${p.tid} AND ${locks.oid} = ${p.oid}
+    OR ${locks.homeId} = (SELECT ${subjects.homeId} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}))`,
   ),
   whole('consent', consents, (p) => sql`${consents.sub} = ${p.sub}`),
   whole(

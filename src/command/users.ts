@@ -30,7 +30,9 @@ function exportCommand(parent: Command, context: Context): void {
   examples(
     parent
       .command('export')
-      .description('Everything that is held about a user, as one JSON document: sessions, history, consents, deliveries, revocations, audit entries.')
+      .description(
+        'Everything that is held about a user, as one JSON document: sessions, history, locks, consents, deliveries, revocations, audit entries.',
+      )
       .option('--user <tid/oid>', 'their Microsoft tenant and object id')
       .option('--subject <sub>', 'or the sub of their tokens')
       .option('--case <reference>', 'your case reference, kept in the audit log')

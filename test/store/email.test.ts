@@ -47,7 +47,7 @@ function tryToSignIn(b: Bench, how: Options, cookieHash = `cookie-${++made}`) {
 const OLGA = { kind: 'operator', id: 'olga' } as const
 const lock = (b: Bench, how: Partial<Parameters<Bench['store']['lock']>[0]> = {}) =>
   b.store.lock({
-    ...{ target: { kind: 'user', tid: TENANT, oid: 'oid-alice' }, actor: OLGA, may: 'administer', operatorTenant: undefined } as const,
+    ...({ target: { kind: 'user', tid: TENANT, oid: 'oid-alice' }, actor: OLGA, may: 'administer', operatorTenant: undefined } as const),
     ...{ email: POLICY, now: b.now, ...how },
   })
 const pending = async (b: Bench, targetId: string) => {

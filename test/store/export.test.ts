@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { HeldRecord } from '../../db/types.ts'
-import { benches, STORES, TENANT } from './fixture.ts'
+import { benches, expectOutcome, STORES, TENANT } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
+const sessionOf = (who: string) => ({
+  ...{ loginHintSealed: 'a SEALED hint', microsoftCacheSealed: 'a SEALED cache' },
+  user: { tid: TENANT, oid: `oid-${who}`, name: who, username: `${who}@contoso.example`, email: `${who}@contoso.example` },
+})
 const OPERATOR = { kind: 'operator', id: 'olga' } as const
 
 async function exported(b: Bench, sub: string, limit = 100) {
@@ -25,7 +29,7 @@ async function everything(b: Bench): Promise<{ alice: string; bob: string }> {
   await b.client('perth', { logoutBy: 'sub' })
   const subs = []
   for (const who of ['alice', 'bob']) {
-    const { session } = await b.signIn(who)
+    const { session } = await b.signIn(who, { session: sessionOf(who) })
     await b.exchange(session.sid, 'sydney')
     await b.exchange(session.sid, 'perth')
     const { sub } = session
@@ -41,7 +45,13 @@ async function everything(b: Bench): Promise<{ alice: string; bob: string }> {
       now: b.now,
     })
     await b.store.askMicrosoft([{ kind: 'check_user', tid: TENANT, oid: `oid-${who}` }], b.now * 1000)
-    await b.signIn(who)
+    await b.signIn(who, { session: sessionOf(who) })
+    // An open one, and one that was lifted.
+    const locking = { actor: OPERATOR, may: 'administer', operatorTenant: undefined, email: { domains: ['contoso.example'] }, now: b.now } as const
+    const target = { kind: 'user', tid: TENANT, oid: `oid-${who}` } as const
+    const { lock } = expectOutcome(await b.store.lock({ ...locking, target }), 'locked')
+    await b.store.liftLock({ id: lock.id, actor: OPERATOR, comment: `${who} was not meant`, now: b.now })
+    await b.store.lock({ ...locking, target })
     subs.push(sub)
   }
   const [alice = '', bob = ''] = subs
@@ -56,11 +66,12 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
     const { alice, bob } = await everything(b)
     const { records } = await exported(b, alice)
     const count = (kind: string) => records.filter((one) => one.kind === kind).length
-    const kinds = ['user', 'floor', 'consent', 'microsoft_work', 'audit', 'history', 'session', 'participation', 'delivery', 'revocation']
+    const kinds = ['user', 'floor', 'lock', 'consent', 'microsoft_work', 'audit', 'history', 'session', 'participation', 'delivery', 'revocation']
     expect(kinds.map((kind) => [kind, count(kind)])).toEqual([
       ...[
         ['user', 1],
         ['floor', 1],
+        ['lock', 2],
         ['consent', 1],
         ['microsoft_work', 1],
         ['audit', 2],
@@ -70,14 +81,19 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
         ['history', 3],
         ['session', 2],
         ['participation', 2],
-        ['delivery', 2],
-        ['revocation', 1],
+        // Two logout tokens, and the email about a lock.
+        ['delivery', 3],
+        ['revocation', 3],
       ],
     ])
     const text = JSON.stringify(records)
     expect(text).toContain('alice@contoso.example')
     expect(text).toContain('Firefox on Windows')
-    expect(text).not.toMatch(/bob|cookie_hash|sealed|salt|personal_hash/)
+    expect(text).toContain('"alice was not meant"')
+    expect(records.flatMap(({ values }) => (values['kind'] === 'email' ? [values] : []))).toMatchObject([
+      { sub: alice, state: 'pending', payload: expect.stringContaining('"to":"alice@contoso.example","template":"locked"') as string },
+    ])
+    expect(text).not.toMatch(/bob|cookie_hash|sealed|salt|personal_hash/i)
     expect(text).not.toContain(bob)
   })
 
