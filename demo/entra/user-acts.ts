@@ -13,6 +13,8 @@ export const userPatch = z.strictObject({
   password: z.string().min(1).max(200).optional(),
   /** A reset by an administrator kills refresh tokens; a change by the user does not. */
   by: z.enum(['user', 'admin']).optional(),
+  /** Identity Protection finds the user at high risk, or no longer. */
+  atRisk: z.boolean().optional(),
   roles: z.array(z.string()).optional(),
   wids: z.array(z.string()).optional(),
   name: z.string().min(1).max(200).optional(),
@@ -25,6 +27,7 @@ export function changeUser(world: World, user: User, patch: UserPatch): void {
   if (patch.roles !== undefined) user.roles = patch.roles
   if (patch.wids !== undefined) user.wids = patch.wids
   if (patch.name !== undefined) user.name = patch.name
+  if (patch.atRisk !== undefined) user.riskSince = patch.atRisk ? world.clock.now() : undefined
   if (patch.accountEnabled !== undefined && patch.accountEnabled !== user.accountEnabled) {
     user.accountEnabled = patch.accountEnabled
     if (!patch.accountEnabled) endGrants(user)

@@ -32,6 +32,8 @@ export interface User {
   /** One higher with each event that ends Microsoft's own browser sessions: a password change by the user as well. */
   browserGeneration: number
   createdAt: number
+  /** When Identity Protection found the user at high risk, epoch seconds. */
+  riskSince: number | undefined
   /** Graph's `lastPasswordChangeDateTime`, epoch seconds. */
   passwordChangedAt: number
   /** Graph's `signInSessionsValidFromDateTime`, epoch seconds: the account's creation, until a revocation. */
@@ -64,6 +66,7 @@ export function newUser(seed: UserSeed): User {
     wids: [],
     grantGeneration: 0,
     browserGeneration: 0,
+    riskSince: undefined,
     passwordChangedAt: createdAt,
     sessionsValidFrom: createdAt,
     ...seed,

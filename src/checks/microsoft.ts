@@ -1,4 +1,5 @@
 import type { Tenant } from '../../db/types.ts'
+import type { Tenants } from '../config/config.ts'
 import { probePause } from '../microsoft/probe-pause.ts'
 import { guidanceFor } from '../microsoft/guidance.ts'
 import { registration, signInReturn } from '../microsoft/registration.ts'
@@ -312,16 +313,17 @@ async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<
   const has = registration('')
     .application.filter(({ name }) => tried.graphRoles.includes(name))
     .map(({ name }) => name)
+  const fix = 'API permissions in the app registration: add it as an application permission, then grant consent again.'
+  if (names(deps.config.signals.risk, tid) && !tried.graphRoles.includes(RISK_PERMISSION))
+    return [warning(`The application does not hold ${RISK_PERMISSION}: BROKER_MICROSOFT_RISK has no effect.`, fix)]
   if (has.includes('User.Read.All')) return [ok(`${has.join(', ')}.`)]
   const found = 'The application does not hold User.Read.All: only the probe finds a disabled account, minutes later.'
-  const fix = 'API permissions in the app registration: add it as an application permission, then grant consent again.'
   return [usesGraph(deps, tid) ? warning(found, fix) : unknown(found, fix)]
 }
 
-const usesGraph = ({ config }: Looking['deps'], tid: string): boolean => {
-  const { tenants } = config.signals.graph
-  return tenants === 'all' || tenants.includes(tid)
-}
+const RISK_PERMISSION = 'IdentityRiskyUser.Read.All'
+const names = (tenants: Tenants, tid: string): boolean => tenants === 'all' || tenants.includes(tid)
+const usesGraph = ({ config }: Looking['deps'], tid: string): boolean => names(config.signals.graph.tenants, tid)
 
 async function subscription({ deps, now }: Looking, { tid }: Tenant): Promise<Found[]> {
   if (!usesGraph(deps, tid))

@@ -62,6 +62,7 @@ export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Conf
   if (entra.authority !== undefined && entra.simulated !== undefined) judgeSimulation(read, entra, signals.graph.origin)
   judgeWork(read, values, kind)
   judgeEmail(read, values.email)
+  judgeRisk(read, signals)
   const { issuersFile, ...ownSignals } = signals
   const issuers =
     issuersFile === undefined
@@ -123,6 +124,13 @@ function judgeEmail(read: Reader, { smtpUrl, from, domains }: Values['email']): 
   if (from === undefined) read.add(fromSetting, `is not set, and ${name} needs it`)
   if (domains !== undefined && domains.length === 0)
     read.add(domainsSetting, `is not set, and ${name} needs it: name the domains of your users’ addresses`)
+}
+
+/** The check of an account reads the risk, and only Graph's tenants have that check. */
+function judgeRisk(read: Reader, { risk, graph: { tenants } }: Values['signals']): void {
+  if (risk === undefined || tenants === undefined || tenants === 'all') return
+  if (risk === 'all' ? tenants.length === 0 : risk.some((tid) => !tenants.includes(tid)))
+    read.add(SETTINGS.signals.risk, `needs ${SETTINGS.signals.graph.tenants.name} for the same tenants: set that too`)
 }
 
 /** A simulated Microsoft proves nothing, so it must be asked for in so many words. */

@@ -201,6 +201,14 @@ const signals = {
     example: '/etc/broker/signal-issuers.yaml',
     text: 'Other systems that may send signals: [issuers of security events](microsoft.md#issuers-of-signals).',
   }),
+  risk: setting({
+    name: 'BROKER_MICROSOFT_RISK',
+    section: 'signals',
+    default: 'no',
+    schema: parse.tenants,
+    example: 'yes',
+    text: '`yes`, or a comma list of tenant ids: a user whom Identity Protection finds at high risk is signed out. Needs `BROKER_GRAPH`, the application permission `IdentityRiskyUser.Read.All` and Entra ID P2.',
+  }),
 }
 
 const limits = {

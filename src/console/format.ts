@@ -42,6 +42,7 @@ export const REASON: Record<Reason, string> = {
   microsoft_signed_out: 'Signed out at Microsoft',
   microsoft_session_revoked: 'Microsoft revoked the session',
   microsoft_password_changed: 'The password was changed',
+  microsoft_user_at_risk: 'Microsoft found the user at risk',
   microsoft_sign_in_required: 'Microsoft wants a new sign-in',
   microsoft_account_disabled: 'The account was disabled',
   microsoft_account_deleted: 'The account was deleted',

@@ -1,11 +1,14 @@
 import type { Directory } from './directory.ts'
 import { openApplication } from './application.ts'
+import { about, good, isNobody, secondsOf } from './graph-answer.ts'
 import { type Graph, GraphProblem, MicrosoftRefusal } from './interface.ts'
 import { type Need, outage, rejected } from './asking.ts'
+import { riskReader } from './risk.ts'
 import { type Answer, call, createTransport, MicrosoftUnreachable } from './transport.ts'
 
 /**
- * Microsoft Graph by the application's own permissions: `User.Read.All`, and `User.RevokeSessions.All` where sign-out goes on to Microsoft.
+ * Microsoft Graph by the application's own permissions: `User.Read.All`, `User.RevokeSessions.All` where sign-out goes on to Microsoft, and
+ * `IdentityRiskyUser.Read.All` where risk ends sessions.
  * It refuses to send its token anywhere but to Graph, links that Graph itself hands out included.
  */
 
@@ -25,7 +28,8 @@ export function createGraph(need: Need, directory: Directory): Graph {
   const origin = need.config.signals?.graph.origin ?? DEFAULT_ORIGIN
   const ask = asking(need, directory, origin)
   const path: Ask = (tid, method, rest, body) => ask(tid, method, `${origin}${rest}`, body)
-  return { ...accounts(path), ...subscriptions(path), ...changes(ask, path, origin) }
+  const risk = riskReader((tid, rest) => path(tid, 'GET', rest), need.clock)
+  return { ...accounts(path), ...risk, ...subscriptions(path), ...changes(ask, path, origin) }
 }
 
 function accounts(path: Ask): Pick<Graph, 'user' | 'revokeSessions'> {
@@ -34,8 +38,7 @@ function accounts(path: Ask): Pick<Graph, 'user' | 'revokeSessions'> {
       const select = '$select=id,accountEnabled,signInSessionsValidFromDateTime,lastPasswordChangeDateTime'
       const answer = await path(tid, 'GET', `/users/${encodeURIComponent(oid)}?${select}`)
       if (isNobody(answer)) return { state: 'gone' }
-      const { id, accountEnabled, signInSessionsValidFromDateTime: from, lastPasswordChangeDateTime: changed } = good(answer).body
-      if (typeof id !== 'string' || id.toLowerCase() !== oid) throw new GraphProblem('rejected', 'Graph answered about somebody else.')
+      const { accountEnabled, signInSessionsValidFromDateTime: from, lastPasswordChangeDateTime: changed } = about(answer, oid)
       if (typeof accountEnabled !== 'boolean') throw new GraphProblem('rejected', 'Graph does not say whether the account is enabled.')
       return { state: 'there', enabled: accountEnabled, sessionsValidFrom: secondsOf(from), passwordChangedAt: secondsOf(changed) }
     },
@@ -46,12 +49,6 @@ function accounts(path: Ask): Pick<Graph, 'user' | 'revokeSessions'> {
       return 'asked'
     },
   }
-}
-
-/** Undefined: it is no time. */
-function secondsOf(value: unknown): number | undefined {
-  const atMs = typeof value === 'string' ? Date.parse(value) : Number.NaN
-  return Number.isNaN(atMs) ? undefined : Math.floor(atMs / 1000)
 }
 
 function subscriptions(path: Ask): Pick<Graph, 'subscribe' | 'renewSubscription' | 'subscriptions' | 'unsubscribe'> {
@@ -154,21 +151,6 @@ function problemOf(cause: unknown): unknown {
   if (!(cause instanceof MicrosoftRefusal)) return cause
   const kind = cause.guidance === 'outage' ? 'outage' : 'credential'
   return new GraphProblem(kind, cause.message, { cause, retryAfterSeconds: cause.retryAfterSeconds })
-}
-
-const codeOf = ({ body: { error } }: Answer): unknown =>
-  typeof error === 'object' && error !== null ? (error as { code?: unknown }).code : undefined
-
-/** Graph says that there is nobody of that id. Any other 404 is a wrong address of ours, or a proxy's, and says nothing about anybody. */
-const isNobody = (answer: Answer): boolean => answer.status === 404 && codeOf(answer) === 'Request_ResourceNotFound'
-
-/** @throws GraphProblem where it is no success. What Graph wrote is for nobody's eyes but its code. */
-function good(answer: Answer): Answer {
-  if (answer.status >= 200 && answer.status < 300) return answer
-  const code = codeOf(answer)
-  const words = `Graph answered ${answer.status}${typeof code === 'string' && /^\w{1,60}$/.test(code) ? ` (${code})` : ''}`
-  if (answer.status === 403) throw new GraphProblem('forbidden', `${words}: is the application permission there, and consented to?`)
-  throw new GraphProblem(answer.status === 401 ? 'credential' : 'rejected', `${words}.`)
 }
 
 const rows = (value: unknown): Record<string, unknown>[] =>

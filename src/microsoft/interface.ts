@@ -58,6 +58,11 @@ export interface Account {
 /** Microsoft Graph by the broker's own permissions. Each call may throw a `GraphProblem`. */
 export interface Graph {
   user(tid: string, oid: string): Promise<{ state: 'gone' } | Account>
+  /**
+   * When Identity Protection last changed its entry of a user who is at high risk or confirmed as compromised. Undefined: the user is neither, or
+   * the entry has no date. `paused`: a read of the tenant failed a moment ago, so Graph was not asked.
+   */
+  riskSince(tid: string, oid: string): Promise<number | 'paused' | undefined>
   /** Asks Microsoft to end the user's sessions, which takes it minutes. `gone`: nobody of that id. */
   revokeSessions(tid: string, oid: string): Promise<'asked' | 'gone'>
   /** One on `/users`. Microsoft calls the address back before it answers. */

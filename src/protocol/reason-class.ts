@@ -24,6 +24,7 @@ const CLASS_OF: Record<Reason, ReasonClass> = {
   microsoft_signed_out: 'signed_out',
   microsoft_session_revoked: 'ended_elsewhere',
   microsoft_password_changed: 'ended_elsewhere',
+  microsoft_user_at_risk: 'ended_elsewhere',
   microsoft_sign_in_required: 'expired',
   microsoft_account_disabled: 'account',
   microsoft_account_deleted: 'account',

@@ -1,9 +1,9 @@
-import type { MicrosoftWork } from '../../db/types.ts'
+import type { MicrosoftWork, User } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import type { Graph } from '../microsoft/interface.ts'
+import { type Graph, GraphProblem } from '../microsoft/interface.ts'
 import type { Reason } from '../protocol/revocation.ts'
 import { tendSubscription } from './subscription.ts'
-import { graphTenants } from './tenants.ts'
+import { chosen, graphTenants } from './tenants.ts'
 
 /** What is asked of Microsoft Graph, one piece of work at a time. Done twice, the second time does nothing. A call that fails says nothing about anybody. */
 
@@ -23,7 +23,24 @@ async function checkUser(deps: Deps, { tid, oid }: MicrosoftWork): Promise<void>
   const found = await deps.microsoft.graph.user(tid, oid)
   let ended = false
   for (const word of wordsOf(found)) ended = (await end(deps, subject.sub, word)) || ended
+  if (found.state === 'there' && found.enabled) ended = (await checkRisk(deps, { tid, oid }, subject.sub)) || ended
   if (!ended) count(deps, 'good')
+}
+
+/** A failure is counted and the work goes on: the next probe of the user reads the risk again, and no account's check waits for it. */
+async function checkRisk(deps: Deps, { tid, oid }: User, sub: string): Promise<boolean> {
+  if (!chosen(deps.config.signals.risk, deps).includes(tid)) return false
+  try {
+    const since = await deps.microsoft.graph.riskSince(tid, oid)
+    if (since === 'paused') count(deps, 'risk_paused')
+    // Microsoft's own policies judged a sign-in at that second or later.
+    return typeof since === 'number' && (await end(deps, sub, { reason: 'microsoft_user_at_risk', until: since - 1 }))
+  } catch (error) {
+    if (!(error instanceof GraphProblem)) throw error
+    count(deps, `risk_${error.kind}`)
+    deps.log.warn('microsoft_risk_not_read', { tid, problem: error.message, next: 'see docs/microsoft.md, section Graph' })
+    return false
+  }
 }
 
 /** What Graph's answer ends: all sessions of the user, or those that were authenticated up to a moment. */

@@ -45,6 +45,7 @@ export async function openTargets(onEnd: (close: () => Promise<void>) => void): 
         probe: { everySeconds: 0, perSecond: 1 },
         graph: { tenants: 'all', origin: 'https://graph.microsoft.com' },
         revokeAtMicrosoft: [],
+        risk: [],
         issuers: [
           { ...known, issuer: 'https://issuer.example', kind: 'secevent' },
           { ...known, issuer: 'https://provider.example', kind: 'oidc' },

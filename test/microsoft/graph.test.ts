@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 
 /** Graph's answers about a user, read: what is not Graph's own word ends nobody's session and settles no work. */
@@ -7,10 +7,14 @@ const TENANT = '11111111-1111-4111-8111-111111111111'
 const OID = '44444444-4444-4444-8444-444444444444'
 const LOGIN = 'https://login.microsoftonline.com'
 
-function graphThatAnswers(status: number, body: unknown) {
-  const json = (value: unknown, code = 200) => new Response(JSON.stringify(value), { status: code, headers: { 'content-type': 'application/json' } })
+function graphThatAnswers(status: number, body: unknown, seen: { headers?: Record<string, string>; asked?: number; now?: number } = {}) {
+  const json = (value: unknown, code = 200) =>
+    new Response(JSON.stringify(value), { status: code, headers: { 'content-type': 'application/json', ...seen.headers } })
   const fetch = async (url: string): Promise<Response> => {
-    if (url.startsWith('https://graph.microsoft.com/')) return json(body, status)
+    if (url.startsWith('https://graph.microsoft.com/')) {
+      seen.asked = (seen.asked ?? 0) + 1
+      return json(body, status)
+    }
     if (url.endsWith('/token')) return json({ token_type: 'Bearer', access_token: 'app-token', expires_in: 3600 })
     return json({
       issuer: `${LOGIN}/${TENANT}/v2.0`,
@@ -27,7 +31,7 @@ function graphThatAnswers(status: number, body: unknown) {
     authority: LOGIN,
     simulated: false,
   }
-  const clock = { now: () => Math.floor(Date.now() / 1000), nowMs: () => Date.now() }
+  const clock = { now: () => seen.now ?? Math.floor(Date.now() / 1000), nowMs: () => Date.now() }
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   return createMicrosoft({ config: { issuer: 'https://login.example', entra }, clock, log, fetch }).graph
 }
@@ -51,4 +55,46 @@ test('an answer about somebody else is no answer', async () => {
   const graph = graphThatAnswers(200, { id: '55555555-5555-4555-8555-555555555555', accountEnabled: false })
   await expect(graph.user(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind: 'rejected' })
   expect(await graphThatAnswers(200, { id: OID.toUpperCase(), accountEnabled: false }).user(TENANT, OID)).toMatchObject({ enabled: false })
+})
+
+describe('the risk of a user (Identity Protection, riskyUsers)', () => {
+  const entry = { id: OID, riskLevel: 'high', riskState: 'atRisk', riskLastUpdatedDateTime: '2026-11-27T12:00:00Z' }
+  const SINCE = Date.parse(entry.riskLastUpdatedDateTime) / 1000
+
+  test.each([
+    ['high', 'atRisk', SINCE],
+    ['none', 'confirmedCompromised', SINCE],
+    ['medium', 'atRisk', undefined],
+    ['low', 'atRisk', undefined],
+    ['hidden', 'atRisk', undefined],
+    ['high', 'remediated', undefined],
+    ['high', 'dismissed', undefined],
+    ['high', 'confirmedSafe', undefined],
+    ['high', 'unknownFutureValue', undefined],
+    [undefined, undefined, undefined],
+  ])('level %s, state %s', async (riskLevel, riskState, since) => {
+    expect(await graphThatAnswers(200, { ...entry, riskLevel, riskState }).riskSince(TENANT, OID)).toBe(since)
+  })
+
+  test('a user without an entry, or an entry without a date, is at no risk that ends a session', async () => {
+    expect(await graphThatAnswers(404, { error: { code: 'ResourceNotFound' } }).riskSince(TENANT, OID)).toBeUndefined()
+    expect(await graphThatAnswers(200, { ...entry, riskLastUpdatedDateTime: null }).riskSince(TENANT, OID)).toBeUndefined()
+  })
+
+  test.each([
+    ['somebody else', 200, { ...entry, id: '55555555-5555-4555-8555-555555555555' }, 'rejected', 60],
+    ['403', 403, { error: { code: 'Authorization_RequestDenied' } }, 'forbidden', 60],
+    ['429 with Retry-After', 429, {}, 'throttled', 120],
+    ['503 with Retry-After', 503, {}, 'throttled', 120],
+  ])('%s is a problem of ours; the tenant is not asked again until the pause is over', async (_what, status, body, kind, seconds) => {
+    const seen = { headers: status >= 429 ? { 'retry-after': '120' } : {}, asked: 0, now: 1_800_000_000 }
+    const graph = graphThatAnswers(status, body, seen)
+    await expect(graph.riskSince(TENANT, OID)).rejects.toMatchObject({ name: 'GraphProblem', kind })
+    seen.now += seconds - 1
+    expect(await graph.riskSince(TENANT, OID)).toBe('paused')
+    expect(seen.asked).toBe(1)
+    seen.now += 1
+    await expect(graph.riskSince(TENANT, OID)).rejects.toMatchObject({ kind })
+    expect(seen.asked).toBe(2)
+  })
 })

@@ -42,6 +42,8 @@ describe('the checks', () => {
     expect(text).toContain('Missing: sid')
     expect(text).toContain('no administrator has confirmed that a policy is bound to c1')
     expect(text).toContain('does not hold User.Read.All')
+    rig.config.signals.risk = [TENANT]
+    expect((await browser.get('/setup/checks')).text).toContain('does not hold IdentityRiskyUser.Read.All')
     entra.set({ credentialExpired: true })
     expect((await browser.get('/setup/checks')).text).toMatch(/Does Entra accept the broker’s credential\? No\..*AADSTS7000222/)
     entra.set({ outage: ['metadata'] })

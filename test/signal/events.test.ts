@@ -25,6 +25,7 @@ async function world(changes: Partial<SignalIssuer> = {}) {
     probe: { everySeconds: 0, perSecond: 1 },
     graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
     revokeAtMicrosoft: [],
+    risk: [],
     issuers: [issuer],
   }
   const rig = await createRig({ config: { signals } })

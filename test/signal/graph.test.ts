@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import { APP_CLIENT_ID } from '../../demo/entra/users.ts'
 import { createChecks } from '../../src/checks/checks.ts'
 import type { Deps } from '../../src/deps.ts'
 import { openKeyRing } from '../../src/keys/ring.ts'
@@ -79,6 +80,31 @@ describe('a change notification', () => {
     }
     expect(await world.refreshes(world.alice)).toEqual(REFUSED)
     expect(await world.reasonOf(world.alice)).toBe('microsoft_password_changed')
+    expect(await world.refreshes(again)).toEqual(GOOD)
+    expect(await world.refreshes(world.bob)).toEqual(GOOD)
+  })
+
+  test('a user at high risk is signed out where that is switched on and permitted, but not of a session signed in since', async () => {
+    const world = await listening()
+    world.entra.change(ALICE, { atRisk: true })
+    const round = async () => {
+      world.rig.clock.advance(61)
+      await world.probing.turn()
+      await world.ask()
+    }
+    await round()
+    world.rig.config.signals.risk = 'all'
+    await round()
+    // Without the permission nothing ends, and no account's check waits for it.
+    expect(await world.refreshes(world.alice)).toEqual(GOOD)
+    expect(await world.signals('graph_user', 'risk_forbidden')).toBeGreaterThan(0)
+    expect(await world.pending()).toEqual([])
+    world.entra.world.apps.get(APP_CLIENT_ID)?.graphRoles.push('IdentityRiskyUser.Read.All')
+    const again = await world.signIn(ALICE)
+    world.rig.clock.advance(3600)
+    await round()
+    expect(await world.reasonOf(world.alice)).toBe('microsoft_user_at_risk')
+    await round()
     expect(await world.refreshes(again)).toEqual(GOOD)
     expect(await world.refreshes(world.bob)).toEqual(GOOD)
   })

@@ -44,6 +44,7 @@ export async function openMany(count: number, perSecond = 100) {
     probe: { everySeconds: ROUND, perSecond },
     graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
     revokeAtMicrosoft: [],
+    risk: [],
     issuers: [],
   }
   const rig = await createRig({ config: { signals } })

@@ -35,6 +35,7 @@ describe('settings of what ends sessions from outside', () => {
       probe: { everySeconds: 900, perSecond: 100 },
       graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
       revokeAtMicrosoft: [],
+      risk: [],
       issuers: [],
     })
     expect(signals({ BROKER_PROBE_MINUTES: '0', BROKER_GRAPH: 'yes', BROKER_REVOKE_AT_MICROSOFT: TID })).toMatchObject({
@@ -54,6 +55,13 @@ describe('settings of what ends sessions from outside', () => {
     }).join('\n')
     for (const name of ['PROBE_MINUTES', 'PROBE_PER_SECOND', 'GRAPH:', 'GRAPH_ORIGIN', 'SIGNAL_ISSUERS_FILE'])
       expect(found).toContain(`BROKER_${name}`)
+  })
+
+  test('risk needs Graph for the same tenants', () => {
+    expect(problems({ BROKER_MICROSOFT_RISK: 'yes' }).join()).toContain('needs BROKER_GRAPH for the same tenants')
+    expect(problems({ BROKER_MICROSOFT_RISK: TID, BROKER_GRAPH: '22222222-2222-4222-8222-222222222222' }).join()).toContain('BROKER_MICROSOFT_RISK')
+    expect(signals({ BROKER_MICROSOFT_RISK: TID, BROKER_GRAPH: 'yes' })).toMatchObject({ risk: [TID] })
+    expect(signals({ BROKER_MICROSOFT_RISK: 'yes', BROKER_GRAPH: TID })).toMatchObject({ risk: 'all' })
   })
 
   test('issuers of security events: the audience is our issuer unless given; an upstream provider needs its own', () => {

@@ -46,6 +46,7 @@ export async function openWorld(options: { graph?: boolean; signals?: Partial<Si
       probe: { everySeconds: 60, perSecond: 1000 },
       graph: { tenants: options.graph ? [TENANT] : [], origin: `${entra.origin}/graph/v1.0` },
       revokeAtMicrosoft: [],
+      risk: [],
       issuers: [],
       ...options.signals,
     },

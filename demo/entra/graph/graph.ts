@@ -20,6 +20,7 @@ export function graphRoom(site: Site, subscriptions: Subscriptions): Hono {
   const app = new Hono()
   const may = permitting(site)
   users(app, site, may)
+  risk(app, site, may)
   subscribing(app, subscriptions, may)
   return app
 }
@@ -67,6 +68,20 @@ function users(app: Hono, site: Site, may: May): void {
         revokeLater(site, user)
         return c.json({ '@odata.context': `${site.world.origin}${BASE}/$metadata#Edm.Boolean`, value: true })
       }),
+    ),
+  )
+}
+
+/** Identity Protection has an entry only of users who were at risk. */
+function risk(app: Hono, site: Site, may: May): void {
+  app.get(
+    `${BASE}/identityProtection/riskyUsers/:id`,
+    may(['IdentityRiskyUser.Read.All'], (c, caller) =>
+      withUser(c, site, caller, ({ oid, riskSince }) =>
+        riskSince === undefined
+          ? graphError(c, 404, 'ResourceNotFound', 'There is no such risky user.', site.world.clock.nowMs())
+          : c.json({ id: oid, riskLevel: 'high', riskState: 'atRisk', riskLastUpdatedDateTime: new Date(riskSince * 1000).toISOString() }),
+      ),
     ),
   )
 }
