@@ -30,7 +30,7 @@ import { openParts } from '../src/parts.ts'
 import { SESSION_COOKIE } from '../src/session/interface.ts'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { Committed, DeliveryRef, User, Session } from '../db/types.ts'
-import { createDatabase } from './postgres.ts'
+import { createDatabase, type Database } from './postgres.ts'
 
 /**
  * The broker as tests use it: the real rooms, a real SQLite file, real keys; the clock, Microsoft and (unless asked for) the queue's server
@@ -226,6 +226,8 @@ export interface RigOptions {
   unannounced?: boolean
   /** Who closes the rig; not given: the test that made it, when it ends. */
   onEnd?: (close: () => Promise<void>) => void
+  /** The broker, stopped, that starts again here: with its files, its clock and its Microsoft. It is closed after this one. */
+  before?: { dir: string; clock: FakeClock; microsoft: FakeMicrosoft; database: Database | undefined }
 }
 
 const quietStore = async (dir: string, clock: FakeClock) => ({
@@ -234,8 +236,9 @@ const quietStore = async (dir: string, clock: FakeClock) => ({
 })
 
 export async function createRig(options: RigOptions = {}) {
-  const dir = mkdtempSync(join(tmpdir(), 'cmb-'))
-  const clock = new FakeClock(options.realTime)
+  const { before } = options
+  const dir = before?.dir ?? mkdtempSync(join(tmpdir(), 'cmb-'))
+  const clock: FakeClock = before?.clock ?? new FakeClock(options.realTime)
   const servers: Server[] = []
   const listen = async (answer: RequestListener): Promise<number> => {
     const server = createServer(answer)
@@ -266,9 +269,12 @@ export async function createRig(options: RigOptions = {}) {
     () => clock.nowMs(),
   )
   const queue = new RecordingQueue()
-  const microsoft = new FakeMicrosoft(clock)
-  const database =
-    process.env.BROKER_TEST_STORE === 'postgres' && config.databaseUrl === undefined && !options.unannounced ? await createDatabase() : undefined
+  const microsoft: FakeMicrosoft = before?.microsoft ?? new FakeMicrosoft(clock)
+  const ownDatabase =
+    process.env.BROKER_TEST_STORE === 'postgres' && config.databaseUrl === undefined && !options.unannounced && !before
+      ? await createDatabase()
+      : undefined
+  const database: Database | undefined = before?.database ?? ownDatabase
   if (database !== undefined) config.databaseUrl = database.url
   const quiet = options.unannounced ? await quietStore(dir, clock) : undefined
   const { deps, closing } = await openParts({ config, log }, { clock, queue, microsoft, ...(quiet && { store: quiet }), ...options.deps })
@@ -276,6 +282,10 @@ export async function createRig(options: RigOptions = {}) {
   const { app, opsApp } = createApp(deps)
   answer = getRequestListener(app.fetch)
   const onEnd = options.onEnd ?? onTestFinished
+  const stop = async () => {
+    feed.close()
+    await closing.run()
+  }
   onEnd(async () => {
     feed.close()
     for (const server of servers) {
@@ -284,6 +294,7 @@ export async function createRig(options: RigOptions = {}) {
     }
     await closing.run()
     await quiet?.close()
+    if (before !== undefined) return
     await database?.drop()
     rmSync(dir, { recursive: true, force: true })
   })
@@ -383,6 +394,9 @@ export async function createRig(options: RigOptions = {}) {
     signInAt,
     post,
     serve,
+    database,
+    /** Ends it as a restart does: `before` of the next. */
+    stop,
   }
 }
 
