@@ -376,6 +376,8 @@ export interface RevocationPreview {
   deliveries: number
   /** Of the users, those who come back without entering their password again: their tenant has never sent `auth_time`. */
   withoutFreshSignIn: number
+  /** Of one user: the subs of the same human in other tenants. A lock covers them; after a revocation they too have to sign in afresh. */
+  otherSubjects: string[]
 }
 
 export interface RevocationActs {
@@ -406,8 +408,11 @@ export interface RevocationActs {
   }): Promise<
     { outcome: 'reported'; committed: Committed[]; pending: DeliveryRef[]; sid: string | undefined; actingEnded: boolean } | { outcome: 'unknown' }
   >
-  /** Who and how many a revocation would sign out, without doing it. */
-  previewRevocation(selector: Selector, now: number): Promise<RevocationPreview>
+  /**
+   * Who and how many a revocation would sign out, without doing it. `withOthers`: as the lock of a user does, which ends what the same human has
+   * in other tenants.
+   */
+  previewRevocation(selector: Selector, now: number, how?: { withOthers?: boolean }): Promise<RevocationPreview>
   /** Writes the next batch of what wide revocations owe; resumable. `more` until nothing is pending. */
   fanOutPending(input: { limit: number; nowMs: number }): Promise<{ pending: DeliveryRef[]; more: boolean }>
   /** Ends sessions whose idle, absolute or marked time has passed, each through the log. */

@@ -7,6 +7,7 @@ import { assign, columnsOf, command, excluded, insertInto, names, query } from '
 import type { Takes } from '../engine/statement.ts'
 import { optional, parseList } from '../engine/values.ts'
 import { clients, operators, sessions, subjects, tenants } from '../schema.ts'
+import { otherUsersOf } from '../session/user.ts'
 import type { LockInput, LockProtection } from '../store.ts'
 import { lockedBy } from './locked.ts'
 
@@ -23,12 +24,6 @@ const LEFT = 2
 const subject = query(
   columnsOf(subjects, 'sub', 'homeId', 'email'),
   (p: Takes<{ tid: string; oid: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`,
-)
-// A guest has a user in each tenant.
-const sameHuman = query(
-  columnsOf(subjects, 'sub'),
-  (p: Takes<{ homeId: string; sub: string }>, f) =>
-    sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.homeId} = ${p.homeId} AND ${subjects.sub} <> ${p.sub} ORDER BY ${subjects.sub}`,
 )
 const tenant = query(columnsOf(tenants, 'tid'), (p: Takes<{ tid: string }>, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.tid} = ${p.tid}`)
 const client = query(
@@ -86,8 +81,7 @@ export function* knownTarget(target: LockInput['target']): Act<(Known & { source
   const user = target.kind === 'user' ? yield* subject.get(target) : undefined
   if (user === undefined) return (yield* tenant.get(target)) === undefined ? undefined : NONE
   const { sub, homeId, email } = user
-  const others = homeId === null ? [] : yield* sameHuman.all({ homeId, sub })
-  return { ...NONE, sub, homeId: optional(homeId), email: optional(email), others: others.map((one) => one.sub) }
+  return { ...NONE, sub, homeId: optional(homeId), email: optional(email), others: yield* otherUsersOf(sub) }
 }
 
 function* roleOf(sub: string, now: number): Act<'operate' | 'administer' | undefined> {

@@ -22,7 +22,7 @@ export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked'
   return {
     revoke: (input) => write(() => revoke(engine, input)),
     reportByUser: (input) => write(() => reportByUser(engine, input)),
-    previewRevocation: (selector, now) => previewRevocation(engine, selector, now),
+    previewRevocation: (selector, now, how) => previewRevocation(engine, selector, now, how),
     async fanOutPending({ limit }) {
       const { pending, more, ...done } = await write(() => fanOutPending(engine, { limit, lastWide }))
       lastWide = done.lastWide

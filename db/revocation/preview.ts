@@ -8,6 +8,7 @@ import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { clients, participants, sessions, targets } from '../schema.ts'
 import { isLive } from '../session/row.ts'
+import { otherUsersOf } from '../session/user.ts'
 import { tenantsWithAuthTime } from '../session/waiver.ts'
 import type { RevocationActs } from '../store.ts'
 import { sessionCutoff } from './covers.ts'
@@ -102,7 +103,7 @@ class Count {
     this.#sentBySub.add(clientId)
   }
 
-  result(): Preview {
+  result(): Omit<Preview, 'otherSubjects'> {
     return {
       sessions: this.#sessions,
       subjects: this.#subjects,
@@ -127,15 +128,29 @@ function* pageOf(selector: Selector, after: { sub: string; sid: string }): Act<P
   return { rows: found, reached: Map.groupBy(tookPart, ({ sid }) => sid) }
 }
 
-export async function previewRevocation({ read }: Pick<Engine, 'read'>, selector: Selector, now: number): Promise<Preview> {
+type Reader = Pick<Engine, 'read'>
+
+export async function previewRevocation(
+  { read }: Reader,
+  selector: Selector,
+  now: number,
+  { withOthers = false }: { withOthers?: boolean } = {},
+): Promise<Preview> {
   const count = new Count(selector)
   const provable = await read(tenantsWithAuthTime)
+  const otherSubjects = selector.kind === 'subject' ? await read(() => otherUsersOf(selector.sub)) : []
+  const others = withOthers ? otherSubjects.map((sub): Selector => ({ kind: 'subject', sub })) : []
+  for (const one of [selector, ...others]) await countAll({ read }, one, now, (row, tookPart) => count.add(row, tookPart, provable))
+  return { ...count.result(), otherSubjects }
+}
+
+async function countAll({ read }: Reader, selector: Selector, now: number, add: (row: Row, tookPart: Reached[]) => void): Promise<void> {
   for (let after = { sub: '', sid: '' }; ; await turn()) {
     const from = after
     const { rows, reached } = await read(() => pageOf(selector, from))
-    for (const row of rows) if (isLive(row, now)) count.add(row, reached.get(row.sid) ?? [], provable)
+    for (const row of rows) if (isLive(row, now)) add(row, reached.get(row.sid) ?? [])
     const last = rows.at(-1)
-    if (rows.length < PAGE || last === undefined) return count.result()
+    if (rows.length < PAGE || last === undefined) return
     after = last
   }
 }

@@ -20,6 +20,11 @@ const locked = query(
   columnsOf(subjects, 'sub'),
   (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}${forUpdate(subjects)}`,
 )
+const sameHuman = query(
+  columnsOf(subjects, 'sub'),
+  (p: Takes<{ homeId: string; sub: string }>, f) =>
+    sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.homeId} = ${p.homeId} AND ${subjects.sub} <> ${p.sub} ORDER BY ${subjects.sub}`,
+)
 type Names = { sub: string; name: string | null; username: string | null; email: string | null; homeId: string | null }
 const add = command(
   (p: Takes<Names & { tid: string; oid: string; now: number }>) =>
@@ -90,4 +95,10 @@ export function* findSubject(sub: string): Act<Subject | undefined> {
 }
 export function* findSubjectByUser(tid: string, oid: string): Act<Subject | undefined> {
   return subjectOf(yield* byUser.get({ tid, oid }))
+}
+
+/** The same human's users in other tenants, whose guest they are. */
+export function* otherUsersOf(sub: string): Act<string[]> {
+  const homeId = (yield* bySub.get({ sub }))?.homeId
+  return typeof homeId === 'string' ? (yield* sameHuman.all({ homeId, sub })).map((one) => one.sub) : []
 }

@@ -33,7 +33,7 @@ function open(): NonNullable<typeof opened> {
     db,
     reads: {
       searchSessions: (input) => searchSessions(engine, input),
-      previewRevocation: (selector, now) => previewRevocation(engine, selector, now),
+      previewRevocation: (selector, now, how) => previewRevocation(engine, selector, now, how),
     },
   }
 }

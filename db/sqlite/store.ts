@@ -58,7 +58,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
     brokers: async () => [],
     databaseFacts: async () => undefined,
     searchSessions: (input) => reader.ask('searchSessions', input),
-    previewRevocation: (selector, now) => reader.ask('previewRevocation', selector, now),
+    previewRevocation: (selector, now, how) => reader.ask('previewRevocation', selector, now, how),
     backup: (path) => holding(() => reader.ask('backup', path)),
     checkIntegrity: () => dataFile.check(),
     size: async () => ({ bytes: await sizeOf(file), walBytes: await sizeOf(`${file}-wal`) }),

@@ -62,8 +62,15 @@ export const previewSchema = shape('Preview', {
   without_fresh_sign_in: z
     .int()
     .meta({ description: 'users of tenants that have never sent auth_time: they come back without entering their password' }),
+  other_subjects: z.array(z.string()).meta({
+    description: 'of one user: the same human in other tenants. A lock covers them; after a revocation they too have to sign in afresh',
+  }),
 })
-export const previewShown = ({ withoutFreshSignIn, ...counted }: RevocationPreview) => ({ ...counted, without_fresh_sign_in: withoutFreshSignIn })
+export const previewShown = ({ withoutFreshSignIn, otherSubjects, ...counted }: RevocationPreview) => ({
+  ...counted,
+  without_fresh_sign_in: withoutFreshSignIn,
+  other_subjects: otherSubjects,
+})
 const dryRun = z.object({ dry_run: z.literal(true), selector: selectorSchema, would_end: previewSchema })
 const guards = z.array(
   z.object({

@@ -3,7 +3,7 @@ import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
 import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
 import { readMoment } from './moment.ts'
 import { actWords, type ActShown } from './scheduled.ts'
-import { columns, time } from './show.ts'
+import { columns, othersWords, time } from './show.ts'
 
 /** Locks: no new sign-in, code or token of a user, a tenant or a client, until the lock is lifted. */
 export function lockCommands(program: Command, context: Context): void {
@@ -80,7 +80,7 @@ interface LockShown {
 }
 type Answer = { outcome: 'locked' | 'already'; lock: LockShown } | { outcome: 'proposed'; act: ActShown }
 interface Preview {
-  would_end: { sessions: number; subjects: number; clients: number; deliveries: number }
+  would_end: { sessions: number; subjects: number; clients: number; deliveries: number; other_subjects?: string[] }
 }
 
 const nameOf = ({ target }: Pick<LockShown, 'target'>): string => Object.values(target).join(' ')
@@ -104,7 +104,7 @@ const dryRunOf = (context: Context, self: Command, answer: Preview): void =>
     self,
     answer,
     () =>
-      `This would end ${answer.would_end.sessions} session(s) of ${answer.would_end.subjects} user(s), at ${answer.would_end.clients} client(s). Nothing was done.\n`,
+      `This would end ${answer.would_end.sessions} session(s) of ${answer.would_end.subjects} user(s), at ${answer.would_end.clients} client(s)${othersWords(answer.would_end)}. Nothing was done.\n`,
   )
 
 /** Of `cmb lock --at` and `cmb revoke --at`. */

@@ -7,7 +7,7 @@ import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
 import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
 import { schedule } from './locks.ts'
 import { readMoment } from './moment.ts'
-import { columns, lines, time, timeMs } from './show.ts'
+import { columns, lines, othersWords, time, timeMs } from './show.ts'
 
 interface RevokeOptions {
   session?: string
@@ -128,7 +128,7 @@ function selectorOf(options: RevokeOptions): WireSelector {
 }
 
 interface Preview {
-  would_end: { sessions: number; subjects: number; clients: number; deliveries: number; without_fresh_sign_in: number }
+  would_end: { sessions: number; subjects: number; clients: number; deliveries: number; without_fresh_sign_in: number; other_subjects?: string[] }
 }
 
 const preview = (broker: Broker, selector: WireSelector): Promise<Preview> => broker.send('POST', '/revocations', { selector, dry_run: true })
@@ -137,7 +137,7 @@ const previewWords = ({ would_end: end }: Preview): string =>
     end.without_fresh_sign_in === 0
       ? ''
       : `; ${end.without_fresh_sign_in} of the user(s) come back without a password (their tenant sends no auth_time)`
-  }`
+  }${othersWords(end)}`
 
 async function dryRun(context: Context, command: Command, broker: Broker, selector: WireSelector): Promise<void> {
   const answer = await preview(broker, selector)

@@ -37,3 +37,7 @@ export const jsonLine = (value: unknown): string => `${escaped(JSON.stringify(va
 
 /** Words with what others chose in them, safe for a terminal. */
 export const fenced = (text: string): string => text.replace(/[\p{Cc}\p{Cf}]/gu, (letter) => (letter === '\n' ? letter : '?'))
+
+/** What a preview says of a guest; an earlier broker does not. */
+export const othersWords = ({ other_subjects: others = [] }: { other_subjects?: string[] }): string =>
+  others.length === 0 ? '' : `; it also concerns ${others.length} account(s) of the same user in other tenants: ${others.join(', ')}`

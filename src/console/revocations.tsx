@@ -197,5 +197,7 @@ function proofRow(request: ConsoleRequest, delivery: Delivery, attempts: readonl
   ]
 }
 
-export const howMany = (end: { sessions: number; subjects: number; clients: number; deliveries: number }): string =>
-  `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver`
+export const howMany = (end: { sessions: number; subjects: number; clients: number; deliveries: number; otherSubjects: string[] }): string =>
+  `${plural(end.sessions, 'session')} of ${plural(end.subjects, 'user', 'users')}, at ${plural(end.clients, 'instance')}; ${plural(end.deliveries, 'logout token')} to deliver${othersWords(end.otherSubjects)}`
+const othersWords = ({ length }: string[]): string =>
+  length === 0 ? '' : `. It also concerns ${plural(length, 'account')} of the same user in other tenants`

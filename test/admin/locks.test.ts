@@ -65,6 +65,18 @@ describe('locks over the admin API', () => {
     ])
   })
 
+  test('the dry run of a lock or a revocation of a user lists their users in other tenants; of a lock it counts what ends there', async () => {
+    const home = { homeId: 'uid.utid' }
+    const { session } = await rig.openSession({ user: home })
+    const guest = (await rig.openSession({ user: { ...home, tid: '22222222-2222-4333-8444-555555555555', oid: 'guest' } })).session
+    const { sub } = session
+    const asked = { dry_run: true, ends_at: START + 60 }
+    const lock = await call('operator', 'POST', '/locks', { target: user(sub), ...asked })
+    expect(lock.body).toMatchObject({ would_end: { sessions: 2, subjects: 2, other_subjects: [guest.sub] } })
+    const revocation = await call('administrator', 'POST', '/revocations', { selector: { kind: 'subject', sub }, dry_run: true })
+    expect(revocation.body).toMatchObject({ would_end: { sessions: 1, subjects: 1, other_subjects: [guest.sub] } })
+  })
+
   test('a lock of a client waits for a second administrator; then the client has nothing, and no token is for its audience', async () => {
     const sydney = await rig.register('Sydney')
     const { session } = await rig.openSession()

@@ -59,6 +59,11 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     const guests = [user('22222222-2222-4333-8444-555555555555', 'g1'), user('33333333-2222-4333-8444-555555555555', 'g2')] as const
     const own = await b.signIn('alice', user(TENANT, 'oid-alice'))
     const guest = await b.signIn('guest', guests[0])
+    const preview = (how?: object) => b.store.previewRevocation({ kind: 'subject', sub: own.session.sub }, b.now, how)
+    const otherSubjects = [guest.session.sub]
+    expect(await preview()).toMatchObject({ sessions: 1, subjects: 1, otherSubjects })
+    expect(await preview({ withOthers: true })).toMatchObject({ sessions: 2, subjects: 2, otherSubjects })
+    expect(await b.store.previewRevocation({ kind: 'tenant', tid: TENANT }, b.now)).toMatchObject({ sessions: 1, otherSubjects: [] })
     const one = await locked(b, ALICE)
     expect([await stateOf(b, own.session.sid), await stateOf(b, guest.session.sid)]).toEqual(['ended', 'ended'])
     for (const how of [user(TENANT, 'oid-alice'), ...guests]) expect(await b.tryToSignIn('x', how)).toMatchObject({ why: 'user_locked' })
