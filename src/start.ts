@@ -52,9 +52,8 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     closing.add('operators’ listener', () => ops.close())
     const server = isBroker ? await listen(app, config.listen, 'BROKER_LISTEN', observe) : undefined
     if (server !== undefined) closing.add('listener', () => server.close())
-    // No request is kept waiting for what follows: streams end, and each connection is closed with its next answer.
+    // No request is kept waiting for what follows.
     closing.add('streams', () => {
-      for (const listener of [ops, server]) listener?.drain()
       closeConsole(deps)
       deps.feed.close()
     })
@@ -62,10 +61,12 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     closing.first('workers')
     checkDatabase(deps)
     const health = await deps.queue.health()
-    // Before all: load balancers see it at /readyz, and send the next requests elsewhere before the port is closed.
+    // Before all: load balancers see it at /readyz, and send the next requests elsewhere before the port is closed. Then each connection is
+    // closed with its next answer.
     closing.add('readiness', async () => {
       ending = true
-      await sleep(config.drainSeconds * 1_000)
+      if (config.drainSeconds > 0) await sleep(config.drainSeconds * 1_000)
+      for (const listener of [ops, server]) listener?.drain()
     })
     return { deps, listen: server?.address, opsListen: ops.address, queueEngine: health.engine, stop: () => closing.run() }
   } catch (error) {
