@@ -92,7 +92,9 @@ export class Lease {
   }
 
   async #mustHoldNow(): Promise<void> {
-    await Promise.race([this.#renewed(), sleep(PATIENCE_MS, undefined, { ref: false })])
+    const late = sleep(PATIENCE_MS, undefined, { ref: false })
+    // The renewal that is under way may have begun too long ago to count: then the next one.
+    for (let turn = 0; turn < 2 && !this.#holds(); turn++) await Promise.race([this.#renewed(), late])
     if (!this.#holds()) throw new StoreUnavailable(this.#options.connections.problem ?? UNCONFIRMED, { cause: this.#cause })
   }
 

@@ -67,7 +67,8 @@ test('where Microsoft honors max_age, one visit asks for the password once it is
   const early = await signIn()
   expect(early.asked).toEqual([FIRST])
   expect(early.age).toBeGreaterThanOrEqual(7 * HOUR)
-  age(HOUR)
+  // A second beyond: at the limit itself the two of them may judge differently.
+  age(HOUR + 1)
   const late = await signIn()
   expect(late.asked).toEqual([FIRST])
   expect(late.age).toBeLessThan(60)
