@@ -20,8 +20,8 @@ const SECONDS = 85
 const TOKEN = 'token-of-this-test'
 
 /** The document with the paths of one listener. */
-/** A client authenticates there by a header or by an assertion in the body, which the document does not tell apart yet: five differences. */
-const WITH_ASSERTIONS = ['/revocations', '/revocations/enforced']
+/** A client authenticates there by a header or by an assertion in the body, which the document does not tell apart yet: six differences. */
+const WITH_ASSERTIONS = ['/revocations', '/revocations/enforced', '/revocations/applied']
 
 async function documentOf(rig: Rig, listener: 'public' | 'operators'): Promise<string> {
   const document = (await (await rig.app.request('/openapi.json')).json()) as { paths: Record<string, { servers?: unknown }>; servers?: unknown }
