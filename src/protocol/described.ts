@@ -82,6 +82,8 @@ export const milliseconds = z.int().meta({ description: 'epoch milliseconds' })
 const oauthError = z.object({ error: text, error_description: text.meta({ description: 'what to do next' }) }).meta({ id: 'OAuthError' })
 export const rejected = (description: string): Answer => [description, json(oauthError)]
 export const asClient = [{ client: [] }] as const
+/** By the header, or by members of the body: OpenAPI knows no scheme for those, so it says that the header may be left out. */
+export const asClientAlsoInBody = [...asClient, {}] as const
 /** What every endpoint answers that authenticates a client and reads a form. */
 export const formRejections = {
   400: rejected('A parameter is missing, repeated or wrong.'),

@@ -1,5 +1,16 @@
 import { z } from 'zod'
-import { asClient, clientInForm, type Description, form, formRejections, json, limited, rejected, text } from '../protocol/described.ts'
+import {
+  asClient,
+  asClientAlsoInBody,
+  clientInForm,
+  type Description,
+  form,
+  formRejections,
+  json,
+  limited,
+  rejected,
+  text,
+} from '../protocol/described.ts'
 import { selectorSchema } from '../protocol/selector.ts'
 
 /** The feed as /openapi.json describes it; docs/feed.md has the protocol. */
@@ -20,13 +31,17 @@ const snapshot = z
   .meta({ id: 'Snapshot' })
 const unauthenticated = rejected('The client is not authenticated.')
 
+/** An empty parameter counts as left out (RFC 6749 §3.1). */
 const position = {
   after: text
-    .regex(/^\d{1,15}$/)
+    .regex(/^\d{0,15}$/)
     .meta({ description: 'a snapshot of what came after this seq; with epoch' })
     .optional(),
   epoch: text.optional(),
-  guard: guard.meta({ description: 'which of the client’s guards listens' }).default('default'),
+  guard: text
+    .regex(/^[A-Za-z0-9._-]{0,64}$/)
+    .meta({ description: 'which of the client’s guards listens' })
+    .default('default'),
   last_event_id: text.meta({ description: 'where the header cannot be sent' }).optional(),
 }
 const resuming = z.object({ 'Last-Event-ID': text.meta({ description: 'epoch.seq' }).optional() })
@@ -54,7 +69,7 @@ export const FOLLOW_BY_FORM: Description = {
   id: 'followRevocationsByForm',
   summary: 'The revocation feed, asked for by a form',
   tag: 'feed',
-  security: asClient,
+  security: asClientAlsoInBody,
   body: form(z.object({ ...position, ...clientInForm })),
   headers: resuming,
   answers: {
@@ -88,7 +103,7 @@ export const REPORT: Description = {
   id: 'reportEnforced',
   summary: 'A guard reports up to which seq it enforces the log',
   tag: 'feed',
-  security: asClient,
+  security: asClientAlsoInBody,
   body: json(reportSchema),
   answers: {
     204: ['Recorded.'],
