@@ -15,7 +15,7 @@ import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
  */
 
 const ST = findSchemathesis()
-const SECONDS = 85
+const SECONDS = 240
 /** Stands for an access token of now: what schemathesis does ends those that were issued before. */
 const TOKEN = 'token-of-this-test'
 
