@@ -7,7 +7,7 @@ import { assign, columnsOf, command, excluded, insertInto, names, query } from '
 import type { Takes } from '../engine/statement.ts'
 import { optional, parseList } from '../engine/values.ts'
 import { clients, operators, sessions, subjects, tenants } from '../schema.ts'
-import { otherUsersOf } from '../session/user.ts'
+import { findSubject, otherUsersOf } from '../session/user.ts'
 import type { LockInput, LockProtection } from '../store.ts'
 import { lockedBy } from './locked.ts'
 
@@ -46,7 +46,7 @@ const otherAdministrators = query(
     f,
   ) => sql`SELECT ${f} FROM ${operators} JOIN ${subjects} ON ${subjects.sub} = ${operators.sub}
     WHERE ${operators.may} = 'administer' AND ${operators.sub} <> ${p.sub} AND ${operators.seenAt} > ${p.since} AND ${subjects.tid} = ${p.tid}
-      AND ${lockedBy({ tid: subjects.tid, oid: subjects.oid })} IS NULL`,
+      AND ${lockedBy({ tid: subjects.tid, oid: subjects.oid, homeId: subjects.homeId })} IS NULL`,
 )
 const see = command(
   (p: Takes<{ sub: string; may: string; now: number }>) =>
@@ -91,23 +91,29 @@ function* roleOf(sub: string, now: number): Act<'operate' | 'administer' | undef
   return seen?.may === 'operate' || roles.includes(ROLE.operator) ? 'operate' : undefined
 }
 
-const isSelf = (target: LockInput['target'], actor: Actor, sub: string | undefined): boolean =>
-  target.kind === 'client'
-    ? actor.kind === 'client' && actor.id === target.clientId
-    : actor.kind === 'operator' && sub !== undefined && actor.id === sub
+/** The lock of a user covers their guest accounts in other tenants, so protection covers these too. */
+const usersOf = ({ sub, others }: Known): string[] => (sub === undefined ? [] : [sub, ...others])
+
+const isSelf = (target: LockInput['target'], actor: Actor, known: Known): boolean =>
+  target.kind === 'client' ? actor.kind === 'client' && actor.id === target.clientId : actor.kind === 'operator' && usersOf(known).includes(actor.id)
+
+function* userIn(tid: string, subs: readonly string[]): Act<string | undefined> {
+  for (const sub of subs) if ((yield* findSubject(sub))?.tid === tid) return sub
+  return undefined
+}
 
 /** Why this must not be locked by this actor. */
 export function* protection(input: LockInput, known: Known & { source?: string }): Act<LockProtection | undefined> {
   const { target, actor, may, operatorTenant, now } = input
-  if (isSelf(target, actor, known.sub)) return 'self'
+  if (isSelf(target, actor, known)) return 'self'
   if (known.source === 'broker') return 'console'
-  if (target.kind === 'client') return undefined
-  if (target.tid !== operatorTenant) return undefined
-  if (target.kind === 'tenant') return 'operator_tenant'
-  const role = known.sub === undefined ? undefined : yield* roleOf(known.sub, now)
-  if (role === undefined || known.sub === undefined) return undefined
+  if (target.kind === 'client' || operatorTenant === undefined) return undefined
+  if (target.kind === 'tenant') return target.tid === operatorTenant ? 'operator_tenant' : undefined
+  const sub = yield* userIn(operatorTenant, usersOf(known))
+  const role = sub === undefined ? undefined : yield* roleOf(sub, now)
+  if (role === undefined || sub === undefined) return undefined
   if (may === 'operate') return 'has_role'
   if (role === 'operate') return undefined
-  const others = (yield* otherAdministrators.get({ sub: known.sub, tid: target.tid, since: now - SEEN_SECONDS }))?.count ?? 0
+  const others = (yield* otherAdministrators.get({ sub, tid: operatorTenant, since: now - SEEN_SECONDS }))?.count ?? 0
   return others < LEFT ? 'last_administrators' : undefined
 }

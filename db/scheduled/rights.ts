@@ -10,7 +10,7 @@ import type { AuditWay } from '../types.ts'
 /** Whether the one who scheduled an act may still do it, when it is done: a removed, locked or demoted administrator's acts are not. */
 
 const operator = query(
-  { ...columnsOf(operators, 'may'), lock: lockedBy({ tid: subjects.tid, oid: subjects.oid }) },
+  { ...columnsOf(operators, 'may'), lock: lockedBy({ tid: subjects.tid, oid: subjects.oid, homeId: subjects.homeId }) },
   (p: Takes<{ sub: string; tid: string }>, f) => sql`SELECT ${f} FROM ${operators} JOIN ${subjects} ON ${subjects.sub} = ${operators.sub}
     WHERE ${operators.sub} = ${p.sub} AND ${subjects.tid} = ${p.tid}`,
 )

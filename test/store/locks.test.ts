@@ -187,6 +187,24 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     expect(await lock(b, SYDNEY, robot)).toEqual(refused('self'))
   })
 
+  test('a lock of a guest account meets the protection that its user has in the operator tenant', async () => {
+    const b = await open()
+    const guestTenant = '22222222-2222-4333-8444-555555555555'
+    const signIn = (who: string, tid: string) => b.signIn(who, { tid, session: { user: { tid, oid: `oid-${who}`, homeId: `${who}.utid` } } })
+    const own = async (who: string) => (await signIn(who, TENANT)).session.sub
+    const [adam, erin, ines, olga] = [await own('adam'), await own('erin'), await own('ines'), await own('olga')]
+    for (const who of ['adam', 'erin', 'ines']) await signIn(who, guestTenant)
+    for (const sub of [adam, erin, ines]) await b.store.recordOperator({ sub, may: 'administer', now: b.now })
+    const as = (id: string): How => ({ actor: { kind: 'operator', id }, operatorTenant: TENANT })
+    const guest = (who: string): LockTarget => ({ kind: 'user', tid: guestTenant, oid: `oid-${who}` })
+    expect(await lock(b, guest('adam'), as(adam))).toEqual({ outcome: 'rejected', why: 'self' })
+    expect(await lock(b, guest('erin'), { ...as(olga), may: 'operate' })).toEqual({ outcome: 'rejected', why: 'has_role' })
+    // Locked as a guest, an administrator is locked in the operator tenant too: two are left.
+    expect((await lock(b, guest('ines'), as(adam))).outcome).toBe('locked')
+    for (const tid of [TENANT, guestTenant])
+      expect(await lock(b, { kind: 'user', tid, oid: 'oid-erin' }, as(adam))).toEqual({ outcome: 'rejected', why: 'last_administrators' })
+  })
+
   test('locks whose end has come are lifted once, each with an entry in the audit log', async () => {
     const b = await open()
     await connect(b)

@@ -99,12 +99,21 @@ describe.each(STORES)('scheduled acts, on %s', (_name, make) => {
     await schedule(b, USER, b.now + 3, console(stays.session.sub))
     await b.store.recordOperator({ sub: gone.session.sub, may: 'operate', now: b.now })
     await b.store.removeClient({ clientId: 'robot', source: 'any', actor: ADAM.actor, now: b.now })
+    const ines = (tid: string) => b.signIn('ines', { tid, session: { user: { tid, oid: 'oid-ines', homeId: 'ines.utid' } } })
+    const elsewhere = '22222222-2222-4333-8444-555555555555'
+    const { session: locked } = await ines(TENANT)
+    await ines(elsewhere)
+    await b.store.recordOperator({ sub: locked.sub, may: 'administer', now: b.now })
+    await schedule(b, USER, b.now + 4, console(locked.sub))
+    const guest = { kind: 'user', tid: elsewhere, oid: 'oid-ines' } as const
+    await b.store.lock({ target: guest, actor: ADAM.actor, may: 'administer', operatorTenant: undefined, now: b.now })
     b.now += 10
     const lost = { state: 'failed', settled: { result: { outcome: 'rejected', why: 'right_lost' } } }
     expect([await run(b), await run(b)]).toMatchObject([lost, lost])
     expect(await run(b)).toMatchObject({ state: 'done' })
+    expect(await run(b)).toMatchObject(lost)
     const ends = (await b.store.listAudit({ act: 'scheduled.run', limit: 9 })).map(({ ended }) => ended?.outcome)
-    expect(ends).toEqual(['done', 'rejected', 'rejected'])
+    expect(ends).toEqual(['rejected', 'done', 'rejected', 'rejected'])
   })
 
   test('a wide act is announced once, before it is due', async () => {
