@@ -76,10 +76,10 @@ export function mustNotBeProtected({ clients, connection }: Pick<Deps, 'clients'
   if (target.kind === 'client' && clients.find(target.clientId)?.source === 'broker') throw protectedBy('console')
 }
 
-const protectedBy = (why: LockProtection): Problem => new Problem(why === 'has_role' ? 403 : 409, 'This must not be locked', PROTECTED[why])
+const protectedBy = (why: LockProtection): Problem => new Problem(why === 'has_role' ? 403 : 409, 'This cannot be locked', PROTECTED[why])
 
 const PROTECTED: Record<LockProtection, string> = {
-  self: 'Nobody can lock themselves. Another administrator can.',
+  self: 'You cannot lock your own account. Ask another administrator.',
   operator_tenant: 'The operator tenant cannot be locked: no administrator could lift the lock. Lock single users of it.',
   console: 'The console’s own client cannot be locked: no administrator could lift the lock there.',
   last_administrators:

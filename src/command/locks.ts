@@ -7,7 +7,9 @@ import { columns, othersWords, time } from './show.ts'
 
 /** Locks: no new sign-in, code or token of a user, a tenant or a client, until the lock is lifted. */
 export function lockCommands(program: Command, context: Context): void {
-  const lock = program.command('lock').description('End what a user, a tenant or a client has, and refuse them until the lock is lifted.')
+  const lock = program
+    .command('lock')
+    .description('Revoke all sessions of a user, a tenant or a client, and reject their sign-ins and tokens until the lock is lifted.')
   lockUser(lock, context)
   for (const [kind, name, member] of [
     ['tenant', 'tid', 'tid'],
@@ -129,7 +131,7 @@ function unlockCommand(program: Command, context: Context): void {
         context.print(self, answer, () =>
           answer.outcome === 'lifted'
             ? `Lifted: ${nameOf(answer.lock)} may sign in again.\n`
-            : `${answer.lock.lifted?.actor.id ?? 'Somebody'} has lifted it already, at ${time(answer.lock.lifted?.at)}.\n`,
+            : `${answer.lock.lifted?.actor.id ?? 'Another operator'} has lifted it already, at ${time(answer.lock.lifted?.at)}.\n`,
         )
       }),
     'cmb unlock l_0mi8… --case INC-4711',

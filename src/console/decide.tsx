@@ -107,7 +107,7 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
 const NO_TARGET = 'It was not done: there is nothing of that name any more.'
 const NOT_DONE: Readonly<Record<string, string>> = {
   '"right_lost"': 'It was not done: the one who proposed it is no administrator any more.',
-  '"self"': 'It was not done: nobody can lock themselves.',
+  '"self"': 'It was not done: you cannot lock your own account.',
   '"operator_tenant"': 'It was not done: the operator tenant cannot be locked.',
   '"console"': 'It was not done: the console’s own client cannot be locked.',
 }

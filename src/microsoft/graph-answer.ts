@@ -21,7 +21,7 @@ export function good(answer: Answer): Answer {
 /** @throws GraphProblem where the answer is about another object than the one that was asked for */
 export function about(answer: Answer, oid: string): Record<string, unknown> {
   const { body } = good(answer)
-  if (typeof body.id !== 'string' || body.id.toLowerCase() !== oid) throw new GraphProblem('rejected', 'Graph answered about somebody else.')
+  if (typeof body.id !== 'string' || body.id.toLowerCase() !== oid) throw new GraphProblem('rejected', 'Graph answered about another user.')
   return body
 }
 

@@ -38,7 +38,7 @@ describe('/ops/locks', () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Ulla'])
     const adam = await atConsole(rig, 'administrator')
     const own = await adam.get(`/ops/lock/check?${new URLSearchParams({ user: adam.sub, hours: '' })}`)
-    expect((await adam.submitTo(own, '/ops/lock', {})).text).toContain('Nobody can lock themselves.')
+    expect((await adam.submitTo(own, '/ops/lock', {})).text).toContain('You cannot lock your own account.')
     rig.clock.advance(600)
     const late = await adam.get(`/ops/lock/check?${new URLSearchParams({ user: sessions[0]?.sub ?? '', hours: '1' })}`)
     expect(late.text).toContain('Locking needs a sign-in that is no older than 5 minutes')
