@@ -3,12 +3,12 @@ import { sha256 } from '../../src/protocol/compare.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { AT_ONCE } from '../outbox/add.ts'
+import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
-import { priorityNumber } from '../outbox/row.ts'
-import { deliveries, targets } from '../schema.ts'
+import { addMessage } from '../outbox/message.ts'
+import { targets } from '../schema.ts'
 import { consumeOnce } from '../token/one-time.ts'
-import type { DeliveryRef, EmailContent, EmailPolicy } from '../types.ts'
+import type { EmailContent, EmailPolicy } from '../types.ts'
 
 /** Writes email to the outbox, inside the transaction of the act that causes it. It refuses a second message to a user, or to an address, within its time. */
 
@@ -20,12 +20,6 @@ const EVERY_SECONDS: Record<EmailContent['template'], number> = { new_device: 86
 
 const addTarget = command(
   (p: Takes<{ id: string }>) => sql`${insertInto(targets, { targetId: p.id, clientId: p.id, uri: sql`'mailto:'` })} ON CONFLICT DO NOTHING`,
-)
-const insert = command((p: Takes<{ id: string; target: string; sub: string; payload: string; priority: number; atMs: number }>) =>
-  insertInto(deliveries, {
-    ...{ id: p.id, kind: 'email', clientId: p.target, targetId: p.target, sub: p.sub, payload: p.payload, priority: p.priority },
-    ...{ state: 'pending', attempts: 0, createdAtMs: p.atMs, nextAttemptAtMs: AT_ONCE },
-  }),
 )
 
 /** Only domains that the operator has named: an address that a user could have chosen reaches no stranger. */
@@ -41,27 +35,18 @@ interface Email {
   content: EmailContent
 }
 
-/** @param moves takes the changes of states */
-export function* queueEmail(ambient: Ambient, { sub, to, content }: Email, policy: EmailPolicy | undefined, moves: Move[]): Act<DeliveryRef[]> {
+/** @param moves takes the changes of states; not given: they are counted here */
+export function* queueEmail(ambient: Ambient, { sub, to, content }: Email, policy: EmailPolicy | undefined, moves?: Move[]): Act<void> {
   const addresses = policy === undefined ? [] : [...new Set(to.flatMap((one) => (one !== undefined && isAllowed(one, policy) ? one : [])))]
   const expiresAt = Math.floor(ambient.nowMs() / 1000) + EVERY_SECONDS[content.template]
   const first = (whom: string): Act<boolean> => consumeOnce({ purpose: `email/${content.template}`, idHash: sha256(whom), expiresAt })
-  if (addresses.length === 0 || !(yield* first(sub))) return []
-  const refs: DeliveryRef[] = []
+  if (addresses.length === 0 || !(yield* first(sub))) return
+  const written: Move[] = moves ?? []
   yield* addTarget.run({ id: EMAIL_TARGET })
   for (const address of addresses) {
     if (!(yield* first(address.toLowerCase()))) continue
-    const [id, atMs] = [ambient.newId(), ambient.nowMs()]
-    yield* insert.run({
-      id,
-      target: EMAIL_TARGET,
-      sub,
-      payload: JSON.stringify({ to: address, ...content }),
-      priority: priorityNumber('background'),
-      atMs,
-    })
-    moves.push({ clientId: EMAIL_TARGET, seq: null, from: undefined, to: 'pending' })
-    refs.push({ id, attempt: 1, targetId: EMAIL_TARGET, priority: 'background' })
+    const payload = JSON.stringify({ to: address, ...content })
+    yield* addMessage(ambient, { kind: 'email', targetId: EMAIL_TARGET, sub, payload, atMs: ambient.nowMs() }, written)
   }
-  return refs
+  if (moves === undefined) yield* moved(written)
 }

@@ -5,8 +5,6 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { assign, command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { queueEmail } from '../email/queue.ts'
-import { moved } from '../outbox/counts.ts'
-import type { Move } from '../outbox/counts.ts'
 import { append, lockHead } from '../revocation/log.ts'
 import { locks } from '../schema.ts'
 import type { LockActs, LockInput } from '../store.ts'
@@ -72,7 +70,5 @@ function* place(ambient: Ambient, input: LockInput, known: Known): Act<Answer> {
 /** A lock in place of another is no news to the user: they are locked already. */
 function* tellUser(ambient: Ambient, { email, replaces }: LockInput, { sub, email: address }: Known): Act<void> {
   if (sub === undefined || replaces !== undefined) return
-  const moves: Move[] = []
-  yield* queueEmail(ambient, { sub, to: [address], content: { template: 'locked', atMs: ambient.nowMs() } }, email, moves)
-  yield* moved(moves)
+  yield* queueEmail(ambient, { sub, to: [address], content: { template: 'locked', atMs: ambient.nowMs() } }, email)
 }

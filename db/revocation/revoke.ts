@@ -6,8 +6,6 @@ import type { Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { queueEmail } from '../email/queue.ts'
 import { askMicrosoft } from '../microsoft/work.ts'
-import { moved } from '../outbox/counts.ts'
-import type { Move } from '../outbox/counts.ts'
 import { clients, participants, subjects } from '../schema.ts'
 import { isRevoked, sessionBySid } from '../session/row.ts'
 import type { RevocationActs, RevokeInput } from '../store.ts'
@@ -55,10 +53,8 @@ function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'
 function* tellOfSignOut(ambient: Ambient, { selector, reason, email }: RevokeInput): Act<void> {
   if (email === undefined || reason !== 'signed_out_everywhere' || selector.kind !== 'subject') return
   const { sub } = selector
-  const moves: Move[] = []
   const to = [optional((yield* subject.get({ sub }))?.email ?? null)]
-  yield* queueEmail(ambient, { sub, to, content: { template: 'signed_out_everywhere', atMs: ambient.nowMs() } }, email, moves)
-  yield* moved(moves)
+  yield* queueEmail(ambient, { sub, to, content: { template: 'signed_out_everywhere', atMs: ambient.nowMs() } }, email)
 }
 
 export function* revoke(ambient: Ambient, input: RevokeInput): Act<Outcome> {

@@ -1,14 +1,13 @@
 import { sql } from 'drizzle-orm'
 import { dataFor, type WebhookEvent } from '../../src/protocol/webhook-event.ts'
 import type { Act, Ambient } from '../engine/act.ts'
-import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import { assign, columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { parseList } from '../engine/values.ts'
-import { AT_ONCE } from '../outbox/add.ts'
 import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
-import { priorityNumber } from '../outbox/row.ts'
-import { deliveries, webhookEndpoints } from '../schema.ts'
+import { addMessage } from '../outbox/message.ts'
+import { webhookEndpoints } from '../schema.ts'
 import type { DeliveryRef } from '../types.ts'
 
 /** Writes an event to the outbox, once for each endpoint that wants it, inside the transaction of the act that causes it. */
@@ -26,41 +25,34 @@ const advance = query(
     sql`UPDATE ${webhookEndpoints} SET ${assign(webhookEndpoints, { position: sql`${webhookEndpoints.position} + 1` })}
       WHERE ${webhookEndpoints.endpointId} = ${p.endpointId} AND ${webhookEndpoints.state} = 'enabled' RETURNING ${f}`,
 )
-const insert = command((p: Takes<{ id: string; endpointId: string; sub: string | null; payload: string; priority: number; atMs: number }>) =>
-  insertInto(deliveries, {
-    ...{ id: p.id, kind: 'webhook', clientId: p.endpointId, targetId: p.endpointId, sub: p.sub, payload: p.payload, priority: p.priority },
-    ...{ state: 'pending', attempts: 0, createdAtMs: p.atMs, nextAttemptAtMs: AT_ONCE },
-  }),
-)
 
-/** The user whom an event is about: erasing them erases it. */
+/** The user whom an event is about. */
 const subjectOf = ({ data }: WebhookEvent): string | null => ('sub' in data ? data.sub : undefined) ?? null
 
 /** @param moves takes the changes of states; not given: they are counted here */
 export function* emit(ambient: Ambient, event: WebhookEvent, moves?: Move[]): Act<DeliveryRef[]> {
   const refs: DeliveryRef[] = []
+  const written: Move[] = moves ?? []
   for (const endpoint of yield* enabled.all({})) {
     if (parseList(endpoint.events)?.includes(event.type) !== true) continue
-    const ref = yield* write(ambient, endpoint, event)
+    const ref = yield* write(ambient, endpoint, event, written)
     if (ref !== undefined) refs.push(ref)
   }
-  const written: Move[] = refs.map(({ targetId }) => ({ clientId: targetId, seq: null, from: undefined, to: 'pending' }))
   if (moves === undefined) yield* moved(written)
-  else moves.push(...written)
   return refs
 }
 
-/** Of one endpoint. Undefined: it was disabled or removed meanwhile. */
+/** To one endpoint. Undefined: it was disabled or removed meanwhile. @param moves takes the change of state: `moved` has to be run with it */
 export function* write(
   ambient: Ambient,
   { endpointId, include }: Pick<Endpoint, 'endpointId' | 'include'>,
   event: WebhookEvent,
+  moves: Move[],
 ): Act<DeliveryRef | undefined> {
   const position = (yield* advance.get({ endpointId }))?.position
   if (position === undefined) return undefined
-  const [id, atMs] = [ambient.newId(), ambient.nowMs()]
+  const atMs = ambient.nowMs()
   const data = dataFor(event, parseList(include) as Parameters<typeof dataFor>[1])
   const payload = JSON.stringify({ type: event.type, timestamp: new Date(atMs).toISOString(), endpoint_id: endpointId, position, data })
-  yield* insert.run({ id, endpointId, sub: subjectOf(event), payload, priority: priorityNumber('background'), atMs })
-  return { id, attempt: 1, targetId: endpointId, priority: 'background' }
+  return yield* addMessage(ambient, { kind: 'webhook', targetId: endpointId, sub: subjectOf(event), payload, atMs }, moves)
 }

@@ -6,6 +6,7 @@ import { assign, columnsOf, command, insertInto, query } from '../engine/stateme
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional, parseList } from '../engine/values.ts'
 import { moved } from '../outbox/counts.ts'
+import type { Move } from '../outbox/counts.ts'
 import { head } from '../revocation/log.ts'
 import { targets, webhookEndpoints } from '../schema.ts'
 import type { WebhookActs } from '../store.ts'
@@ -115,8 +116,9 @@ function* removeWebhook(endpointId: string): Act<boolean> {
 function* testWebhook(ambient: Ambient, endpointId: string): Act<DeliveryRef | undefined> {
   const row = yield* find.get({ endpointId })
   if (row === undefined) return undefined
-  const ref = yield* writeTo(ambient, row, { type: 'webhook.test', data: {} })
-  if (ref !== undefined) yield* moved([{ clientId: endpointId, seq: null, from: undefined, to: 'pending' }])
+  const moves: Move[] = []
+  const ref = yield* writeTo(ambient, row, { type: 'webhook.test', data: {} }, moves)
+  yield* moved(moves)
   return ref
 }
 

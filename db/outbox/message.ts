@@ -1,0 +1,35 @@
+import type { Act, Ambient } from '../engine/act.ts'
+import { command, insertInto } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { deliveries } from '../schema.ts'
+import type { DeliveryKind, DeliveryRef } from '../types.ts'
+import { AT_ONCE } from './add.ts'
+import type { Move } from './counts.ts'
+import { priorityNumber } from './row.ts'
+
+/** Adds a delivery that is minted from its payload: an email or a webhook event, for one target. */
+
+type Message = {
+  kind: Exclude<DeliveryKind, 'logout_token'>
+  targetId: string
+  /** The user whom it is about: erasing them erases it. */
+  sub: string | null
+  payload: string
+  atMs: number
+}
+
+const insert = command((p: Takes<Message & { id: string; priority: number }>) =>
+  insertInto(deliveries, {
+    ...{ id: p.id, kind: p.kind, clientId: p.targetId, targetId: p.targetId, sub: p.sub, payload: p.payload, priority: p.priority },
+    ...{ state: 'pending', attempts: 0, createdAtMs: p.atMs, nextAttemptAtMs: AT_ONCE },
+  }),
+)
+
+/** @param moves takes the change of state: `moved` has to be run with it */
+export function* addMessage(ambient: Ambient, message: Message, moves: Move[]): Act<DeliveryRef> {
+  const id = ambient.newId()
+  const { targetId } = message
+  yield* insert.run({ ...message, id, priority: priorityNumber('background') })
+  moves.push({ clientId: targetId, seq: null, from: undefined, to: 'pending' })
+  return { id, attempt: 1, targetId, priority: 'background' }
+}
