@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Column, SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { columnsOf, query } from '../engine/statement.ts'
+import { columnsOf, query, textParam } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { lockedBy } from '../locks/locked.ts'
 import { headOfLog } from '../revocation/covers.ts'
@@ -18,7 +18,7 @@ export const removedAt = (clientId: Column | SQL): SQL<number | null> =>
   sql<number | null>`(SELECT ${clients.removedAt} FROM ${clients} WHERE ${clients.clientId} = ${clientId})`
 
 const grant = query(
-  { rev: headOfLog, lock: lockedBy({ clients: [clients.clientId], audience: sql`CAST(${sql.placeholder('audience')} AS text)` }) },
+  { rev: headOfLog, lock: lockedBy({ clients: [clients.clientId], audience: textParam('audience') }) },
   (p: Takes<{ clientId: string; audience: string }>, f) =>
     sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId} AND ${clients.removedAt} IS NULL`,
 )

@@ -42,6 +42,13 @@ class Prepared<P extends Params, R> implements Statement<P, R> {
 
 export const placeholders = new Proxy({}, { get: (_, name) => sql`${sql.placeholder(String(name))}` }) as Takes<never>
 
+/** A text parameter of a field, where nothing else tells Postgres its type. */
+export const textParam = (name: string): SQL<string> => sql<string>`CAST(${sql.placeholder(name)} AS text)`
+
+/** Whether a column has the wanted value. NULL: any value will do. */
+export const orAny = <T extends string>(column: Column, wanted: Param<T | null>): SQL =>
+  sql`(CAST(${wanted} AS text) IS NULL OR ${column} = ${wanted})`
+
 /** A statement that gives rows. @param build its SQL; `f` is the list of fields, with their names */
 export function query<P extends Params, F extends Fields>(fields: F, build: (p: Takes<P>, f: SQL) => SQL): Statement<P, RowOf<F>> {
   return new Prepared(build(placeholders, fieldList(fields)))

@@ -7,3 +7,6 @@ export const parseList = (value: string | null): string[] | undefined => (value 
 
 /** An id for a row: it begins with the time, so that rows that are written together stand together in its index too; the rest is random. */
 export const newRowId = (nowMs: number, random: Random): string => `${nowMs.toString(36).padStart(9, '0')}${random(12).toString('base64url')}`
+
+/** Sorts after every id: they begin with a letter or a digit. */
+export const AFTER_EVERY_ID = '~'

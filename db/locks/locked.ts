@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { Column, SQL } from 'drizzle-orm'
 import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
-import { query } from '../engine/statement.ts'
+import { query, textParam } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { locks } from '../schema.ts'
 
@@ -44,15 +44,21 @@ export function lockedBy({ tid, oid, homeId, clients = [], audience }: Concerned
     THEN (SELECT ${locks.kind} FROM ${locks} WHERE ${any} LIMIT 1) END`
 }
 
-const text = (name: string): SQL<string> => sql<string>`CAST(${sql.placeholder(name)} AS text)`
-
 type User = {
   tid: string
   oid: string
   homeId?: string | undefined
 }
 const ofSignIn = query(
-  { lock: lockedBy({ tid: text('tid'), oid: text('oid'), homeId: text('homeId'), clients: [text('clientId')], audience: text('audience') }) },
+  {
+    lock: lockedBy({
+      tid: textParam('tid'),
+      oid: textParam('oid'),
+      homeId: textParam('homeId'),
+      clients: [textParam('clientId')],
+      audience: textParam('audience'),
+    }),
+  },
   (_: Takes<User & { clientId: string | undefined; audience: string | undefined }>, f) => sql`SELECT ${f}`,
 )
 

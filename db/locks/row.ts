@@ -3,9 +3,9 @@ import type { SQL } from 'drizzle-orm'
 import { lockTarget, type LockKey, type LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { columnsOf, query } from '../engine/statement.ts'
-import type { Param, RowOf, Takes } from '../engine/statement.ts'
-import { optional } from '../engine/values.ts'
+import { columnsOf, orAny, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { AFTER_EVERY_ID, optional } from '../engine/values.ts'
 import { locks } from '../schema.ts'
 import type { LockActs } from '../store.ts'
 import type { Lock } from '../types.ts'
@@ -59,22 +59,18 @@ export function* findLock(id: string): Act<Lock | undefined> {
 export const openLock = ({ kind, key, oid }: LockKey): Act<LockRow | undefined> => openLocked.get({ kind, key, oid })
 
 type Filters = { kind: LockKind | null; key: string | null; oid: string | null; caseReference: string | null; before: string; limit: number }
-const orAny = <T>(column: SQL, wanted: Param<T | null>) => sql`(CAST(${wanted} AS text) IS NULL OR ${column} = ${wanted})`
 const list = (which: SQL) =>
   query(
     lockFields,
     (p: Takes<Filters>, f) => sql`SELECT ${f} FROM ${locks}
-      WHERE ${locks.id} < ${p.before} AND ${which} AND ${orAny(sql`${locks.kind}`, p.kind)} AND ${orAny(sql`${locks.key}`, p.key)}
-        AND ${orAny(sql`${locks.oid}`, p.oid)} AND ${orAny(sql`${locks.caseReference}`, p.caseReference)}
+      WHERE ${locks.id} < ${p.before} AND ${which} AND ${orAny(locks.kind, p.kind)} AND ${orAny(locks.key, p.key)}
+        AND ${orAny(locks.oid, p.oid)} AND ${orAny(locks.caseReference, p.caseReference)}
       ORDER BY ${locks.id} DESC LIMIT ${p.limit}`,
   )
 const lists = { open: list(sql`${locks.liftedAt} IS NULL`), lifted: list(sql`${locks.liftedAt} IS NOT NULL`), all: list(sql`1 = 1`) }
-/** After every id: they begin with a letter or a digit. */
-const LAST = '~'
-
 /** Newest first: an id begins with its time. */
 export function* listLocks(input: Parameters<LockActs['listLocks']>[0]): Act<Lock[]> {
-  const { state, kind = null, key = null, oid = null, caseReference = null, before = LAST, limit } = input
+  const { state, kind = null, key = null, oid = null, caseReference = null, before = AFTER_EVERY_ID, limit } = input
   return (yield* lists[state].all({ kind, key, oid, caseReference, before, limit })).map(lockFrom)
 }
 

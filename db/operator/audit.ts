@@ -1,9 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
-import type { SQL } from 'drizzle-orm'
 import type { Act, Ambient, Engine } from '../engine/act.ts'
-import { columnsOf, command, insertInto, query } from '../engine/statement.ts'
-import type { Param, RowOf, Takes } from '../engine/statement.ts'
+import { columnsOf, command, insertInto, orAny, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { link, lockChain } from '../revocation/chain.ts'
 import { audit, auditOutcomes, auditSalts } from '../schema.ts'
@@ -81,7 +80,6 @@ type Wanted = {
   before: number
   limit: number
 }
-const orAny = (column: SQL, wanted: Param<string | null>) => sql`(CAST(${wanted} AS text) IS NULL OR ${column} = ${wanted})`
 /** Columns with an index that ends in the id, so that a page reads little more than its own length. */
 const INDEXED = ['target', 'actorId', 'act'] as const
 const list = (by: (typeof INDEXED)[number] | undefined, order: 'ASC' | 'DESC') =>
@@ -89,8 +87,8 @@ const list = (by: (typeof INDEXED)[number] | undefined, order: 'ASC' | 'DESC') =
     entryFields,
     (p: Takes<Wanted>, f) => sql`SELECT ${f} FROM ${audit} ${joinOutcomes}
       WHERE ${audit.id} > ${p.after} AND ${audit.id} < ${p.before} ${by === undefined ? sql`` : sql`AND ${audit[by]} = ${p[by]}`}
-        AND ${orAny(sql`${audit.actorId}`, p.actorId)} AND ${orAny(sql`${audit.act}`, p.act)} AND ${orAny(sql`${audit.target}`, p.target)}
-        AND ${orAny(sql`${audit.caseReference}`, p.caseReference)} AND ${audit.atMs} >= ${p.sinceMs} AND ${audit.atMs} < ${p.untilMs}
+        AND ${orAny(audit.actorId, p.actorId)} AND ${orAny(audit.act, p.act)} AND ${orAny(audit.target, p.target)}
+        AND ${orAny(audit.caseReference, p.caseReference)} AND ${audit.atMs} >= ${p.sinceMs} AND ${audit.atMs} < ${p.untilMs}
       ORDER BY ${audit.id} ${sql.raw(order)} LIMIT ${p.limit}`,
   )
 const both = (by?: (typeof INDEXED)[number]) => ({ rising: list(by, 'ASC'), falling: list(by, 'DESC') })

@@ -4,9 +4,9 @@ import { type LockTarget, lockTargetName } from '../../src/protocol/lock-target.
 import type { Selector } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { columnsOf, query } from '../engine/statement.ts'
+import { columnsOf, orAny, placeholders, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { optional } from '../engine/values.ts'
+import { AFTER_EVERY_ID, optional } from '../engine/values.ts'
 import { isToLift } from '../locks/row.ts'
 import { locks, scheduledActs } from '../schema.ts'
 import type { ScheduledActs } from '../store.ts'
@@ -60,13 +60,12 @@ export const lockScheduled = (id: string): Act<ScheduledRow | undefined> => byId
 const isDue = (now: SQL) => sql`${scheduledActs.state} = 'scheduled' AND ${scheduledActs.dueAt} <= ${now}`
 /** Wide, and not announced yet. */
 export const isToAnnounce = (until: SQL): SQL => sql`${isDue(until)} AND ${scheduledActs.wide} = 1 AND ${scheduledActs.announcedAt} IS NULL`
+const given: Takes<{ now: number; announceUntil: number }> = placeholders
 const due = query(
   {
-    lifts: sql<number>`CASE WHEN EXISTS (SELECT 1 FROM ${locks} WHERE ${isToLift(sql`${sql.placeholder('now')}`)}) THEN 1 ELSE 0 END`,
-    announcements: sql<number>`CASE WHEN EXISTS (SELECT 1 FROM ${scheduledActs} WHERE ${isToAnnounce(sql`${sql.placeholder('announceUntil')}`)}) THEN 1 ELSE 0 END`,
-    act: sql<
-      string | null
-    >`(SELECT ${scheduledActs.id} FROM ${scheduledActs} WHERE ${isDue(sql`${sql.placeholder('now')}`)} ORDER BY ${scheduledActs.dueAt} LIMIT 1)`,
+    lifts: sql<number>`CASE WHEN EXISTS (SELECT 1 FROM ${locks} WHERE ${isToLift(given.now)}) THEN 1 ELSE 0 END`,
+    announcements: sql<number>`CASE WHEN EXISTS (SELECT 1 FROM ${scheduledActs} WHERE ${isToAnnounce(given.announceUntil)}) THEN 1 ELSE 0 END`,
+    act: sql<string | null>`(SELECT ${scheduledActs.id} FROM ${scheduledActs} WHERE ${isDue(given.now)} ORDER BY ${scheduledActs.dueAt} LIMIT 1)`,
   },
   (_: Takes<{ now: number; announceUntil: number }>, f) => sql`SELECT ${f}`,
 )
@@ -78,15 +77,13 @@ export function* dueNow(input: { now: number; announceUntil: number }): Act<Awai
 const list = query(
   scheduledFields,
   (p: Takes<{ state: ScheduledState | null; before: string; limit: number }>, f) => sql`SELECT ${f} FROM ${scheduledActs}
-    WHERE ${scheduledActs.id} < ${p.before} AND (CAST(${p.state} AS text) IS NULL OR ${scheduledActs.state} = ${p.state})
+    WHERE ${scheduledActs.id} < ${p.before} AND ${orAny(scheduledActs.state, p.state)}
     ORDER BY ${scheduledActs.id} DESC LIMIT ${p.limit}`,
 )
-/** After every id. */
-const LAST = '~'
 
 /** Newest first: an id begins with its time. */
 export function* listScheduledActs(input: Parameters<ScheduledActs['listScheduledActs']>[0]): Act<ScheduledAct[]> {
-  const { state = null, before = LAST, limit } = input
+  const { state = null, before = AFTER_EVERY_ID, limit } = input
   return (yield* list.all({ state, before, limit })).map(scheduledFrom)
 }
 

@@ -4,7 +4,7 @@ import { raisesFloor } from '../../src/protocol/revocation.ts'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, excluded, insertInto, names, placeholders, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
 import { authTimes, floors, floorWaivers, subjects } from '../schema.ts'
 
@@ -25,12 +25,7 @@ const waivedOf = (kind: Kind, key: Key, now: Param<number>): SQL =>
     AND ${floorWaivers.untilAt} > ${now}), 0)`
 
 type Whose = { sub: string; homeId: string | undefined; tid: string }
-const p = {
-  sub: sql<string>`${sql.placeholder('sub')}`,
-  homeId: sql<string | undefined>`${sql.placeholder('homeId')}`,
-  tid: sql<string>`${sql.placeholder('tid')}`,
-  now: sql<number>`${sql.placeholder('now')}`,
-}
+const p: Takes<Whose & { now: number }> = placeholders
 const demand = query(
   {
     floor: greatest(floorOf('subject', p.sub), floorOf('home', p.homeId), floorOf('tenant', p.tid), floorOf('everything', NO_KEY)),

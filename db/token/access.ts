@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import { removedAt } from '../client/removed.ts'
 import type { Act, Engine } from '../engine/act.ts'
-import { assign, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import { assign, command, excluded, insertInto, names, query, textParam } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { lockedBy } from '../locks/locked.ts'
 import { clientCutoff, covers, grantCutoff, isCovered } from '../revocation/covers.ts'
@@ -16,23 +16,22 @@ import type { TokenActs } from '../store.ts'
 export type Input = Parameters<TokenActs['checkAccess']>[0]
 export type Access = Awaited<ReturnType<TokenActs['checkAccess']>>
 
-const text = (name: string) => sql<string>`CAST(${sql.placeholder(name)} AS text)`
 /** Clients that bring the token, or that it was issued to. */
-const clientsOf = [text('clientId'), text('needs')]
+const clientsOf = [textParam('clientId'), textParam('needs')]
 type Concerned = { clientId: string; needs: string | undefined; audience: string | undefined }
 const standingOfGrant = query(
   {
-    cutoff: grantCutoff(text('sid'), text('clientId')),
-    removedAt: removedAt(text('needs')),
-    lock: lockedBy({ tid: text('tid'), oid: text('oid'), clients: clientsOf, audience: text('audience') }),
+    cutoff: grantCutoff(textParam('sid'), textParam('clientId')),
+    removedAt: removedAt(textParam('needs')),
+    lock: lockedBy({ tid: textParam('tid'), oid: textParam('oid'), clients: clientsOf, audience: textParam('audience') }),
   },
   (_: Takes<Concerned & { sid: string; tid: string; oid: string }>, f) => sql`SELECT ${f}`,
 )
 const standingOfClient = query(
   {
-    cutoff: clientCutoff(text('clientId')),
-    removedAt: removedAt(text('needs')),
-    lock: lockedBy({ clients: clientsOf, audience: text('audience') }),
+    cutoff: clientCutoff(textParam('clientId')),
+    removedAt: removedAt(textParam('needs')),
+    lock: lockedBy({ clients: clientsOf, audience: textParam('audience') }),
   },
   (_: Takes<Concerned>, f) => sql`SELECT ${f}`,
 )

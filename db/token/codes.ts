@@ -5,7 +5,7 @@ import { verifierMatches } from '../../src/protocol/pkce.ts'
 import { removedAt } from '../client/removed.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, excluded, insertInto, names, query, textParam } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { lockedBy } from '../locks/locked.ts'
@@ -31,12 +31,16 @@ const byHash = query(
   codeFields,
   (p: Takes<{ codeHash: string }>, f) => sql`SELECT ${f} FROM ${codes} WHERE ${codes.codeHash} = ${p.codeHash}${forUpdate(codes)}`,
 )
-const ownOr = (asked: string) => sql`coalesce(CAST(${sql.placeholder(asked)} AS text), ${codes.audience})`
 const standingOfGrant = query(
   {
     cutoff: grantCutoff(codes.sid, codes.clientId),
     removedAt: removedAt(codes.clientId),
-    lock: lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [codes.clientId], audience: ownOr('audience') }),
+    lock: lockedBy({
+      tid: sessions.tid,
+      oid: subjects.oid,
+      clients: [codes.clientId],
+      audience: sql`coalesce(${textParam('audience')}, ${codes.audience})`,
+    }),
   },
   (p: Takes<{ codeHash: string; audience: string | undefined }>, f) =>
     sql`SELECT ${f} FROM ${codes} JOIN ${sessions} ON ${sessions.sid} = ${codes.sid} ${joinUser} WHERE ${codes.codeHash} = ${p.codeHash}`,

@@ -3,7 +3,7 @@ import type { SQL } from 'drizzle-orm'
 import type { LockKind } from '../../src/protocol/lock-target.ts'
 import type { Act } from '../engine/act.ts'
 import { each, forUpdate, hidden } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, insertInto, query, textParam } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { lockedBy } from '../locks/locked.ts'
@@ -39,7 +39,7 @@ export const familyFields = {
 /** Of a row of `families` with its session. @param audience asked for instead of the family's own, or NULL */
 const lockOfFamily = (audience: SQL): SQL<LockKind | null> =>
   lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [families.clientId], audience: sql`coalesce(${audience}, ${families.audience})` })
-const judgedFields = { ...familyFields, lock: lockOfFamily(sql`CAST(${sql.placeholder('audience')} AS text)`) }
+const judgedFields = { ...familyFields, lock: lockOfFamily(textParam('audience')) }
 type FamilyRow = RowOf<typeof judgedFields>
 /** Without what was looked at. */
 type CheckedFamily = Omit<FamilyRow, 'cutoff' | 'grantCutoff' | 'freshUntil' | 'lock'>
