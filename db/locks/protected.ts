@@ -5,9 +5,9 @@ import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { optional, parseList } from '../engine/values.ts'
+import { parseList } from '../engine/values.ts'
 import { clients, operators, sessions, subjects, tenants } from '../schema.ts'
-import { findSubject, otherUsersOf } from '../session/user.ts'
+import { findSubject, findSubjectByUser, otherUsersOf } from '../session/user.ts'
 import type { LockInput, LockProtection } from '../store.ts'
 import { lockedBy } from './locked.ts'
 
@@ -21,10 +21,6 @@ const SEEN_SECONDS = 90 * 86_400
 /** So many administrators are left, at least. */
 const LEFT = 2
 
-const subject = query(
-  columnsOf(subjects, 'sub', 'homeId', 'email'),
-  (p: Takes<{ tid: string; oid: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`,
-)
 const tenant = query(columnsOf(tenants, 'tid'), (p: Takes<{ tid: string }>, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.tid} = ${p.tid}`)
 const client = query(
   columnsOf(clients, 'source', 'metadata'),
@@ -78,10 +74,10 @@ export function* knownTarget(target: LockInput['target']): Act<(Known & { source
     const row = yield* client.get(target)
     return row && { ...NONE, audience: (JSON.parse(row.metadata) as { audience?: string }).audience, source: row.source }
   }
-  const user = target.kind === 'user' ? yield* subject.get(target) : undefined
+  const user = target.kind === 'user' ? yield* findSubjectByUser(target.tid, target.oid) : undefined
   if (user === undefined) return (yield* tenant.get(target)) === undefined ? undefined : NONE
   const { sub, homeId, email } = user
-  return { ...NONE, sub, homeId: optional(homeId), email: optional(email), others: yield* otherUsersOf(sub) }
+  return { ...NONE, sub, homeId, email, others: yield* otherUsersOf(sub) }
 }
 
 function* roleOf(sub: string, now: number): Act<'operate' | 'administer' | undefined> {

@@ -3,11 +3,11 @@ import type { Selector } from '../../src/protocol/revocation.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { optional } from '../engine/values.ts'
 import { queueEmail } from '../email/queue.ts'
 import { askMicrosoft } from '../microsoft/work.ts'
-import { clients, participants, subjects } from '../schema.ts'
+import { clients, participants } from '../schema.ts'
 import { isRevoked, sessionBySid } from '../session/row.ts'
+import { findSubject } from '../session/user.ts'
 import type { RevocationActs, RevokeInput } from '../store.ts'
 import { covers, grantCutoff } from './covers.ts'
 import { append, lockHead } from './log.ts'
@@ -19,10 +19,6 @@ const grant = query(
   (p: Takes<{ sid: string; clientId: string }>, f) =>
     sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId}`,
 )
-const subject = query(
-  columnsOf(subjects, 'tid', 'oid', 'email'),
-  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`,
-)
 const client = query(
   columnsOf(clients, 'clientId'),
   (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${clients} WHERE ${clients.clientId} = ${p.clientId}`,
@@ -32,7 +28,7 @@ type Outcome = Awaited<ReturnType<RevocationActs['revoke']>>
 
 /** Why a revocation would have no effect. */
 function* ineffective(selector: Selector): Act<'already' | 'unknown' | undefined> {
-  if (selector.kind === 'subject') return (yield* subject.get(selector)) === undefined ? 'unknown' : undefined
+  if (selector.kind === 'subject') return (yield* findSubject(selector.sub)) === undefined ? 'unknown' : undefined
   if (selector.kind === 'client') return (yield* client.get(selector)) === undefined ? 'unknown' : undefined
   if (selector.kind !== 'session' && selector.kind !== 'grant') return undefined
   const row = yield* sessionBySid(selector.sid)
@@ -45,15 +41,16 @@ function* ineffective(selector: Selector): Act<'already' | 'unknown' | undefined
 }
 
 function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'] = [], nowMs: number): Act<void> {
-  const user = yield* subject.get({ sub })
-  if (user !== undefined && (tenants === 'all' || tenants.includes(user.tid))) yield* askMicrosoft([{ kind: 'revoke_sessions', ...user }], nowMs)
+  const user = yield* findSubject(sub)
+  if (user === undefined || (tenants !== 'all' && !tenants.includes(user.tid))) return
+  yield* askMicrosoft([{ kind: 'revoke_sessions', tid: user.tid, oid: user.oid }], nowMs)
 }
 
 /** To the address that is known. */
 function* tellOfSignOut(ambient: Ambient, { selector, reason, email }: RevokeInput): Act<void> {
   if (email === undefined || reason !== 'signed_out_everywhere' || selector.kind !== 'subject') return
   const { sub } = selector
-  const to = [optional((yield* subject.get({ sub }))?.email ?? null)]
+  const to = [(yield* findSubject(sub))?.email]
   yield* queueEmail(ambient, { sub, to, content: { template: 'signed_out_everywhere', atMs: ambient.nowMs() } }, email)
 }
 

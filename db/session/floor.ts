@@ -4,9 +4,10 @@ import { raisesFloor } from '../../src/protocol/revocation.ts'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, placeholders, query } from '../engine/statement.ts'
+import { assign, command, excluded, insertInto, names, placeholders, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
-import { authTimes, floors, floorWaivers, subjects } from '../schema.ts'
+import { authTimes, floors, floorWaivers } from '../schema.ts'
+import { findSubject, findSubjectByUser } from './user.ts'
 
 /**
  * Floors: how fresh a sign-in must be, so that a revocation is not undone by one click on Microsoft's account tile. It refuses a sign-in whose
@@ -45,14 +46,6 @@ const raise = command(
         atMs: greatest(sql`${floors.atMs}`, excluded(floors.atMs)),
       })}`,
 )
-const subjectOf = query(
-  columnsOf(subjects, 'sub', 'homeId'),
-  (q: Takes<{ tid: string; oid: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.tid} = ${q.tid} AND ${subjects.oid} = ${q.oid}`,
-)
-const homeOf = query(
-  columnsOf(subjects, 'homeId'),
-  (q: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${q.sub}`,
-)
 
 /**
  * Whether a sign-in is fresh enough. To be called once the head of the log is held, so that no revocation comes in between.
@@ -69,9 +62,9 @@ export function* meetsFloor(whose: Whose, { provenSeq, authTime, now }: { proven
 /** Whether a sign-in of this user would have to be fresh: for the way to Microsoft. What a sign-in brings is judged by `meetsFloor`. */
 export function* owesFreshSignIn(user: { tid: string; oid: string }, provenSeq: number, now: number): Act<boolean> {
   const { tid } = user
-  const subject = yield* subjectOf.get(user)
+  const subject = yield* findSubjectByUser(tid, user.oid)
   if (subject === undefined) return false
-  const { floor = 0, waived = 0, provable = 0 } = (yield* demand.get({ sub: subject.sub, homeId: subject.homeId ?? undefined, tid, now })) ?? {}
+  const { floor = 0, waived = 0, provable = 0 } = (yield* demand.get({ sub: subject.sub, homeId: subject.homeId, tid, now })) ?? {}
   return provable === 1 && floor > Math.max(provenSeq, waived)
 }
 
@@ -89,6 +82,6 @@ export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: numbe
   if (sub === undefined) return
   yield* raise.run({ kind: 'subject', key: sub, seq, atMs })
   if (actor.kind !== 'operator' && reason !== 'administrator') return
-  const homeId = (yield* homeOf.get({ sub }))?.homeId
-  if (typeof homeId === 'string') yield* raise.run({ kind: 'home', key: homeId, seq, atMs })
+  const homeId = (yield* findSubject(sub))?.homeId
+  if (homeId !== undefined) yield* raise.run({ kind: 'home', key: homeId, seq, atMs })
 }

@@ -46,6 +46,7 @@ const subjectOf = (row: RowOf<typeof subjectFields> | undefined): Subject | unde
     name: optional(row.name),
     username: optional(row.username),
     email: optional(row.email),
+    homeId: optional(row.homeId),
     createdAt: row.createdAt,
   }
 
@@ -99,6 +100,6 @@ export function* findSubjectByUser(tid: string, oid: string): Act<Subject | unde
 
 /** The same human's users in other tenants, whose guest they are. */
 export function* otherUsersOf(sub: string): Act<string[]> {
-  const homeId = (yield* bySub.get({ sub }))?.homeId
-  return typeof homeId === 'string' ? (yield* sameHuman.all({ homeId, sub })).map((one) => one.sub) : []
+  const homeId = (yield* findSubject(sub))?.homeId
+  return homeId !== undefined ? (yield* sameHuman.all({ homeId, sub })).map((one) => one.sub) : []
 }
