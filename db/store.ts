@@ -221,7 +221,10 @@ export interface SignInActs extends FloorActs {
     ids: { sub: string; sid: string }
     now: number
   }): Promise<SignedIn | ({ outcome: 'rejected' } & SignInRejection)>
-  /** Single sign-on: a code for a live session, which counts as activity. A marked, ended or unknown session gets none, nor does a locked client or one that was removed. */
+  /**
+   * Single sign-on: a code for a live session, which counts as activity. There is none for a marked, ended or unknown session, for a client that
+   * was removed, nor where the user or the client is locked.
+   */
   issueCode(input: { sid: string; code: NewCode; now: number }): Promise<Standing | { state: 'locked'; by: LockKind } | { state: 'client_removed' }>
   standingBySid(sid: string, now: number): Promise<Standing>
   standingByCookie(cookieHash: string, now: number): Promise<Standing>
@@ -363,7 +366,7 @@ export interface RevokeInput {
   now: number
   caseReference?: string | undefined
   comment?: string | undefined
-  /** A `subject` of one of these tenants is to be signed out at Microsoft too: owed in the same transaction. */
+  /** A `subject` of one of these tenants is signed out at Microsoft too: that work is written in the same transaction. */
   alsoAtMicrosoft?: 'all' | readonly string[] | undefined
   /** A `subject` who signed out everywhere gets an email about it. */
   email?: EmailPolicy | undefined
@@ -391,9 +394,10 @@ export interface RevocationActs {
    */
   revoke(input: RevokeInput): Promise<{ outcome: 'revoked'; committed: Committed } | { outcome: 'already' | 'unknown' }>
   /**
-   * A user does not recognize one of their sessions, or an entry of their history. In one transaction: that session ends, the acting session too
-   * unless it was authenticated at or after `freshSince` and another has ended by this, the history has the report, and webhooks tell of it. Only a fresh acting session ends all sessions
-   * (`everywhere`) and has the user signed out at Microsoft (`atMicrosoft`). `unknown`: it is not the user's, or the acting session has ended.
+   * A user does not recognize one of their sessions, or an entry of their history. In one transaction: that session ends, the history has the
+   * report, and webhooks tell of it. The acting session ends too, unless it is fresh (authenticated at or after `freshSince`) and another session
+   * has ended by this. Only a fresh acting session ends all sessions (`everywhere`) and has the user signed out at Microsoft (`atMicrosoft`).
+   * `unknown`: what is reported is not the user's, or the acting session has ended.
    */
   reportByUser(input: {
     sub: string
@@ -413,7 +417,7 @@ export interface RevocationActs {
    * in other tenants.
    */
   previewRevocation(selector: Selector, now: number, how?: { withOthers?: boolean }): Promise<RevocationPreview>
-  /** Writes the next batch of what wide revocations owe; resumable. `more` until nothing is pending. */
+  /** Writes the next batch of the deliveries of wide revocations; resumable. `more` until nothing is pending. */
   fanOutPending(input: { limit: number; nowMs: number }): Promise<{ pending: DeliveryRef[]; more: boolean }>
   /** Ends sessions whose idle, absolute or marked time has passed, each through the log. */
   expireSessions(input: { now: number; limit: number }): Promise<Committed[]>
@@ -703,9 +707,9 @@ export type LockProtection = 'self' | 'operator_tenant' | 'console' | 'last_admi
 
 export interface LockActs {
   /**
-   * Revokes (`locked`) what the target has, and refuses every new sign-in, code and token of it until it is lifted. A user whose home account is
-   * known is locked in every tenant. `already`: it has another
-   * open lock. `changed`: the lock that was to be replaced is open no longer. `rejected`: it must not be locked.
+   * Revokes (`locked`) what the target has, and refuses every new sign-in, code and token of it until the lock is lifted. A user whose home account
+   * is known is locked in every tenant. `already`: the target has another open lock. `changed`: the lock that was to be replaced is not open any
+   * more. `rejected`: the target must not be locked.
    */
   lock(
     input: LockInput,
@@ -716,7 +720,7 @@ export interface LockActs {
     | { outcome: 'unknown' }
     | { outcome: 'rejected'; why: LockProtection }
   >
-  /** Of two operators at once, one lifts it; the other is told who did. */
+  /** Of two operators at once, one lifts it; the other gets `already`, with who did. */
   liftLock(input: {
     id: string
     actor: Actor

@@ -10,7 +10,10 @@ import { targets } from '../schema.ts'
 import { consumeOnce } from '../token/one-time.ts'
 import type { EmailContent, EmailPolicy } from '../types.ts'
 
-/** Writes email to the outbox, inside the transaction of the act that causes it. It refuses a second message to a user, or to an address, within its time. */
+/**
+ * Writes email to the outbox, inside the transaction of the act that causes it. It refuses a second message of a kind to a user, or to an address,
+ * within a time (`EVERY_SECONDS`).
+ */
 
 /** The mail server is one target. No client can have this id. */
 export const EMAIL_TARGET = '@email'

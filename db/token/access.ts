@@ -11,7 +11,10 @@ import { lockSession, rejectedBy, sessionBySid, sessionIsLive, sessionOf, standi
 import type { SessionRow } from '../session/row.ts'
 import type { TokenActs } from '../store.ts'
 
-/** Whether an access token is still valid. It refuses one that a revocation covers, whose session has ended, whose user or client is locked, or that a removed client brings. */
+/**
+ * Whether an access token is still valid. It refuses one that a revocation covers, whose session has ended, whose user or client is locked, or
+ * that a removed client brings.
+ */
 
 export type Input = Parameters<TokenActs['checkAccess']>[0]
 export type Access = Awaited<ReturnType<TokenActs['checkAccess']>>
