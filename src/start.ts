@@ -61,12 +61,12 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     closing.first('workers')
     checkDatabase(deps)
     const health = await deps.queue.health()
-    // Before all: load balancers see it at /readyz, and send the next requests elsewhere before the port is closed. Then each connection is
-    // closed with its next answer.
+    // Before all: load balancers see it at /readyz, and send the next requests elsewhere before the port is closed. Meanwhile each connection
+    // is closed with its next answer, so that no proxy has one in reserve when the port closes.
     closing.add('readiness', async () => {
       ending = true
-      if (config.drainSeconds > 0) await sleep(config.drainSeconds * 1_000)
       for (const listener of [ops, server]) listener?.drain()
+      await sleep(config.drainSeconds * 1_000)
     })
     return { deps, listen: server?.address, opsListen: ops.address, queueEngine: health.engine, stop: () => closing.run() }
   } catch (error) {
