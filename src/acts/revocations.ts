@@ -11,7 +11,13 @@ import { recorded } from './recorded.ts'
 /** An operator's revocation and its dry run, as the console, the admin API and `cmb` perform them. */
 
 /** Counts what a revocation would end. Refuses an unknown target, so that a typo is not mistaken for an empty preview. @throws Problem 404 */
-export async function previewed({ store }: Deps, what: Selector, now: number): ReturnType<Store['previewRevocation']> {
+export async function previewed(deps: Deps, what: Selector, now: number): ReturnType<Store['previewRevocation']> {
+  await mustBeThere(deps, what, now)
+  return deps.store.previewRevocation(what, now)
+}
+
+/** @throws Problem 404 */
+export async function mustBeThere({ store }: Pick<Deps, 'store'>, what: Selector, now: number): Promise<void> {
   const there =
     what.kind === 'everything' ||
     (what.kind === 'subject' && (await store.findSubject(what.sub))) ||
@@ -19,7 +25,6 @@ export async function previewed({ store }: Deps, what: Selector, now: number): R
     (what.kind === 'tenant' && (await store.findTenant(what.tid))) ||
     ('sid' in what && (await store.standingBySid(what.sid, now)).state !== 'unknown')
   if (!there) throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])
-  return store.previewRevocation(what, now)
 }
 
 interface Asked {

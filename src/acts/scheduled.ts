@@ -3,10 +3,10 @@ import type { Deps } from '../deps.ts'
 import { lockTargetName } from '../protocol/lock-target.ts'
 import { emailPolicy } from '../revocation/email-policy.ts'
 import type { Caller } from './caller.ts'
-import { mustBeAllowed, mustNotBeProtected, previewedLock } from './locks.ts'
+import { mustBeAllowed, mustBeKnown, mustNotBeProtected, previewedLock } from './locks.ts'
 import { Problem } from './problem.ts'
 import { recorded } from './recorded.ts'
-import { previewed, revokeTarget } from './revocations.ts'
+import { mustBeThere, previewed, revokeTarget } from './revocations.ts'
 
 /** Acts that wait for their time, or for a second administrator; by whatever way the caller comes. */
 
@@ -35,8 +35,8 @@ export async function scheduleAs(deps: Deps, caller: Caller, asked: Scheduling):
     mustBeAllowed(caller, { target: what.target, endsAt: what.endsAt, now })
     if (what.endsAt !== undefined && what.endsAt <= (dueAt ?? now)) throw new Problem(422, 'The end is too early', 'ends_at has to be after at.')
     mustNotBeProtected(deps, what.target)
-  }
-  await previewedAct(deps, what, now)
+    await mustBeKnown(deps, what.target)
+  } else await mustBeThere(deps, what.selector, now)
   const details = { act: what.act, due_at: dueAt ?? null, ...(what.act === 'lock' && { ends_at: what.endsAt ?? null }) }
   const entry = { act: 'scheduled.add', target: targetOf(what), caseReference, comment, details }
   const { actor, via, may } = caller
