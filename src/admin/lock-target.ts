@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import type { NamedTarget } from '../acts/locks.ts'
 import type { LockTarget } from '../protocol/lock-target.ts'
+import { guid } from './route.ts'
 
 /** What is locked, on the wire. */
 
 const id = z.string().min(1).max(200)
-export const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLowerCase()
 const wholeUser = z.strictObject({ kind: z.literal('user'), tid: guid('a tenant id'), oid: guid('an object id') })
 const others = [
   z.strictObject({ kind: z.literal('tenant'), tid: guid('a tenant id') }),

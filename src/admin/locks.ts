@@ -7,9 +7,9 @@ import { scheduleAs } from '../acts/scheduled.ts'
 import { seconds } from '../protocol/described.ts'
 import { actorSchema } from './audit.ts'
 import type { AdminEnv } from './caller.ts'
-import { guid, moment, namedTarget, readTarget, targetSchema, targetShown } from './lock-target.ts'
+import { moment, namedTarget, readTarget, targetSchema, targetShown } from './lock-target.ts'
 import { previewSchema, previewShown } from './revocations.ts'
-import { limit, named, ok, route, said, shape } from './route.ts'
+import { guid, limit, named, ok, route, said, shape } from './route.ts'
 import { actSchema, actShown } from './scheduled-acts.ts'
 
 /** Locks of users, tenants and clients: set, listed and lifted. */

@@ -2,13 +2,13 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { Deps } from '../deps.ts'
 import type { AdminEnv } from './caller.ts'
-import { ok, route } from './route.ts'
+import { guid, ok, route } from './route.ts'
 import { redriveWorkAs } from '../acts/microsoft-work.ts'
 
 /** What was to be asked of Microsoft Graph and was given up after a day: shown, and tried again where somebody says so. It ends nothing here by itself. */
 
 const redriving = z.union(
-  [z.strictObject({ tid: z.guid('has to be a tenant id (a GUID)').toLowerCase() }), z.strictObject({ all: z.literal(true) })],
+  [z.strictObject({ tid: guid('a tenant id') }), z.strictObject({ all: z.literal(true) })],
   'name exactly one of tid, or all: true',
 )
 const about = {

@@ -109,6 +109,8 @@ export const proofLimit = whole('has to be a number from 1 to 200', 1, 200).defa
 export const seqNumber = whole("has to be a revocation's number, e.g. 4711", 1)
 export const entryNumber = whole("has to be an entry's number, e.g. 4711", 0)
 export const instantMs = whole('has to be a time in epoch milliseconds', 0)
+/** In lower case. */
+export const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLowerCase()
 export const named = z.strictObject({ id: z.string().max(200) })
 /** What goes into the audit log with an act. */
 export const said = { case_reference: z.string().max(200).optional(), comment: z.string().max(2000).optional() }

@@ -5,14 +5,13 @@ import type { HeldRecord } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { AdminEnv } from './caller.ts'
 import { previewSchema, previewShown } from './revocations.ts'
-import { ok, route, said, shape } from './route.ts'
+import { guid, ok, route, said, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
 
 /** What is held about a user, and forgetting them: signed out everywhere first, then without a name. The audit log knows them by `sub` alone. */
 
 const how = { ...said, dry_run: z.boolean().default(false) }
-const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLowerCase()
 const request = z.union(
   [z.strictObject({ sub: z.string().min(1).max(200), ...how }), z.strictObject({ tid: guid('a tenant id'), oid: guid('an object id'), ...how })],
   'name sub, or tid and oid (GUIDs)',
