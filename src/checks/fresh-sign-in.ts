@@ -1,5 +1,5 @@
 import type { Tenant } from '../../db/types.ts'
-import { trialSetting } from '../microsoft/tenants.ts'
+import { trialOf } from '../microsoft/tenants.ts'
 import type { Looking } from './check.ts'
 import { type Found, ok, unknown, warning } from './finding.ts'
 
@@ -8,12 +8,11 @@ import { type Found, ok, unknown, warning } from './finding.ts'
 const FIX =
   'Token configuration in the app registration: add the optional claim auth_time for the ID token, then sign in once (docs/fresh-sign-in.md). Earlier revocations are demanded from then on.'
 
-export async function freshSignIn({ deps: { store }, now }: Looking, { tid }: Tenant): Promise<Found[]> {
-  if ((await store.tenantsWithAuthTime()).includes(tid))
+export async function freshSignIn({ deps, now }: Looking, { tid }: Tenant): Promise<Found[]> {
+  if ((await deps.store.tenantsWithAuthTime()).includes(tid))
     return [ok('Yes: sign-ins of this tenant have had auth_time. Where the claim is lost later, users cannot sign in after a revocation.')]
-  const kept = await store.setting(trialSetting(tid))
-  const tried = kept !== undefined && (JSON.parse(kept) as { claims: Record<string, boolean> }).claims.auth_time === false
-  if (tried || (await store.searchSessions({ tid, now, limit: 1 })).length > 0)
+  const lacking = (await trialOf(deps, tid))?.claims.auth_time === false
+  if (lacking || (await deps.store.searchSessions({ tid, now, limit: 1 })).length > 0)
     return [
       warning(
         'No sign-in of this tenant has ever had auth_time: after a revocation its users sign in again without their password, also on a stolen device.',

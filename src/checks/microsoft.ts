@@ -3,7 +3,7 @@ import type { Tenants } from '../config/config.ts'
 import { probePause } from '../microsoft/probe-pause.ts'
 import { guidanceFor } from '../microsoft/guidance.ts'
 import { registration, signInReturn } from '../microsoft/registration.ts'
-import { assertedByTenantSetting, isAnothers, isDecided, trialSetting } from '../microsoft/tenants.ts'
+import { assertedByTenantSetting, isAnothers, isDecided, trialOf } from '../microsoft/tenants.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok, unknown, warning } from './finding.ts'
 import { freshSignIn } from './fresh-sign-in.ts'
@@ -296,9 +296,8 @@ const NEEDED_FOR: Readonly<Record<string, string>> = {
 }
 
 async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
-  const kept = await deps.store.setting(trialSetting(tid))
-  if (kept === undefined) return [unknown('No sign-in at /setup has shown it yet.', 'Open the tenant at /setup and sign in once.')]
-  const trial = JSON.parse(kept) as { at: number; claims: Record<string, boolean> }
+  const trial = await trialOf(deps, tid)
+  if (trial === undefined) return [unknown('No sign-in at /setup has shown it yet.', 'Open the tenant at /setup and sign in once.')]
   const missing = Object.entries(trial.claims).flatMap(([name, there]) => (there ? [] : [name]))
   if (missing.length === 0) return [ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)]
   const found = `Missing: ${missing.map((name) => `${name} (${NEEDED_FOR[name] ?? ''})`).join('; ')}.`

@@ -1,5 +1,5 @@
 import type { Tenant } from '../../db/types.ts'
-import { signInFrequencySetting, trialSetting } from '../microsoft/tenants.ts'
+import { signInFrequencySetting, trialOf } from '../microsoft/tenants.ts'
 import { maxAuthenticationSeconds } from '../session/limits.ts'
 import type { Looking } from './check.ts'
 import { failed, type Found, ok, unknown } from './finding.ts'
@@ -19,9 +19,7 @@ export async function reEntry({ deps }: Looking, row: Tenant): Promise<Found[]> 
 }
 
 async function byBroker(deps: Looking['deps'], { tid }: Tenant, seconds: number): Promise<Found> {
-  const kept = await deps.store.setting(trialSetting(tid))
-  const trial = kept === undefined ? undefined : (JSON.parse(kept) as { claims: Record<string, boolean> })
-  if (trial?.claims.auth_time === false)
+  if ((await trialOf(deps, tid))?.claims.auth_time === false)
     return failed(
       `The broker accepts an authentication for ${seconds} s, and the ID tokens of this tenant do not say when the user authenticated: its users cannot sign in.`,
       'Token configuration in the app registration: add the optional claim auth_time for the ID token, then sign in once more at /setup.',

@@ -44,6 +44,14 @@ export function readTenantId(value: string): { tid: string } | { problem: string
 /** What /setup has seen of a tenant: that consent came back for it, and the latest trial sign-in. */
 export const consentSetting = (tid: string): string => `setup/consent/${tid}`
 export const trialSetting = (tid: string): string => `setup/trial/${tid}`
+/** The latest trial sign-in, and which optional claims its ID token had. */
+export async function trialOf(
+  { store }: { store: Pick<Deps['store'], 'setting'> },
+  tid: string,
+): Promise<{ at: number; claims: Record<string, boolean> } | undefined> {
+  const kept = await store.setting(trialSetting(tid))
+  return kept === undefined ? undefined : (JSON.parse(kept) as { at: number; claims: Record<string, boolean> })
+}
 /** When Entra first asked for a sign-in because a policy's sign-in frequency was reached. */
 export const signInFrequencySetting = (tid: string): string => `microsoft/sign_in_frequency/${tid}`
 /** The proof of MFA that operators propose for another tenant, until an administrator of it asserts it. */
