@@ -7,7 +7,7 @@ import { TextField } from '../page/fields.tsx'
 import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
 import { SignInAgain } from './fresh-sign-in.tsx'
-import { mayLift, targetWords, whatWords } from './locks.tsx'
+import { mayLift, minuteOf, targetWords, whatWords } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { queried } from './revoke.tsx'
 
@@ -79,10 +79,7 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
       <Facts
         items={[
           ['What', await whatWords(request, act)],
-          [
-            'When',
-            act.dueAt === undefined ? 'as soon as it is confirmed' : `${new Date(act.dueAt * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`,
-          ],
+          ['When', minuteOf(act.dueAt, 'as soon as it is confirmed')],
           ['Case', act.caseReference],
           ['Comment', act.comment],
         ]}
@@ -106,10 +103,10 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
 
 const NO_TARGET = 'It was not done: there is nothing of that name any more.'
 const NOT_DONE: Readonly<Record<string, string>> = {
-  '"right_lost"': 'It was not done: the one who proposed it is no administrator any more.',
-  '"self"': 'It was not done: you cannot lock your own account.',
-  '"operator_tenant"': 'It was not done: the operator tenant cannot be locked.',
-  '"console"': 'It was not done: the console’s own client cannot be locked.',
+  right_lost: 'It was not done: the one who proposed it is no administrator any more.',
+  self: 'It was not done: you cannot lock your own account.',
+  operator_tenant: 'It was not done: the operator tenant cannot be locked.',
+  console: 'It was not done: the console’s own client cannot be locked.',
 }
 
 export async function decideNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
@@ -121,7 +118,7 @@ export async function decideNow(request: ConsoleRequest, form: URLSearchParams):
     if (decision === 'cancel') await cancelAs(deps, operator.caller, id, now)
     else if (decision === 'confirm') {
       const { state, settled } = await confirmAs(deps, operator.caller, id, now)
-      if (state === 'failed') return nothingHere(request, NOT_DONE[JSON.stringify(settled?.result['why'])] ?? NO_TARGET, '/ops/locks', 422)
+      if (state === 'failed') return nothingHere(request, NOT_DONE[String(settled?.result['why'])] ?? NO_TARGET, '/ops/locks', 422)
     } else return gone(request)
     return c.redirect(`/ops/locks?done=${decision === 'cancel' ? 'cancelled' : 'confirmed'}`, 303)
   } catch (error) {

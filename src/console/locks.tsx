@@ -85,8 +85,8 @@ async function byWords({ deps }: Pick<ConsoleRequest, 'deps'>, id: string): Prom
   return subject?.name ?? subject?.username ?? id
 }
 
-/** A time to come, too. */
-const at = (seconds: number | undefined, none: string): string =>
+/** A time to come, as operators enter it: with its day, to the minute. */
+export const minuteOf = (seconds: number | undefined, none: string): string =>
   seconds === undefined ? none : `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 
 async function lockRow(request: ConsoleRequest, lock: Lock): Promise<Child[]> {
@@ -98,7 +98,7 @@ async function lockRow(request: ConsoleRequest, lock: Lock): Promise<Child[]> {
     </>,
     when(lock.at * 1000, request.deps.clock.nowMs()),
     await byWords(request, lock.actor.id),
-    at(lock.endsAt, 'an administrator lifts it'),
+    minuteOf(lock.endsAt, 'an administrator lifts it'),
     lock.caseReference ?? '',
     ...(mayLift(request)
       ? [
@@ -114,7 +114,7 @@ async function actRow(request: ConsoleRequest, act: ScheduledAct): Promise<Child
   const words = await whatWords(request, act)
   return [
     <strong>{words}</strong>,
-    at(act.dueAt, 'when it is confirmed'),
+    minuteOf(act.dueAt, 'when it is confirmed'),
     act.state === 'proposed' ? <span class="tag wait">waits for a second administrator</span> : <span class="tag">scheduled</span>,
     await byWords(request, act.actor.id),
     act.caseReference ?? '',
