@@ -5,19 +5,21 @@ import type { Deps } from './deps.ts'
 type Followed = Pick<Deps, 'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log'>
 
 export function followElsewhere({ store, feed, clients, connection, keys, log }: Followed): void {
-  const reload = async (): Promise<void> => {
-    await Promise.all([clients.reload(), connection.reload(), keys.reload()])
+  const reload = (): void => {
+    Promise.all([clients.reload(), connection.reload(), keys.reload()]).catch((error: unknown) =>
+      log.warn('registry_not_reloaded', { cause: String(error) }),
+    )
   }
   store.onElsewhere((what) => {
     if (what === 'log') feed.lookAgain()
-    else if (what === 'registry') reload().catch((error: unknown) => log.warn('registry_not_reloaded', { cause: String(error) }))
+    else if (what === 'registry') reload()
     else if (what === 'promoted') log.warn('log_continued', { next: 'Make sure that the former primary of Postgres is stopped.' })
     else if (what === 'log_lost') {
       log.error('log_lost', {
         next: 'The new primary of Postgres lacks revocations that were acknowledged. Every session was revoked, and new signing keys sign. See docs/scale-out.md.',
       })
       feed.lookAgain()
-      reload().catch((error: unknown) => log.warn('registry_not_reloaded', { cause: String(error) }))
+      reload()
     } else {
       log.error('store_unconfirmed', {})
       feed.interrupt()
