@@ -18,9 +18,8 @@ export async function refreshGauges(deps: Deps, checks: Checks): Promise<void> {
   metrics.guards.reset()
   metrics.sessions.set(sessions)
   const backupAt = await lastBackupAt(store)
-  // On Postgres an operator may use its own tools instead, of which the broker knows nothing.
+  // An operator of Postgres may use its own tools instead, of which the broker knows nothing: no alert may wait for cmb backup there.
   if (config.databaseUrl === undefined || backupAt > 0) metrics.lastBackupAt.set(backupAt)
-  // cmb backup makes none of Postgres: no alert may wait for one.
   else metrics.lastBackupAt.remove()
   metrics.clockAheadSeconds.set(clockWatch.aheadSeconds())
   // A clock that was set back makes no delivery young.
