@@ -3,7 +3,7 @@ import type { Deps } from '../deps.ts'
 import { newId } from '../protocol/ids.ts'
 import { LOGOUT_EVENT, TYP, type SigningAlg } from '../protocol/names.ts'
 import { reasonClass } from '../protocol/reason-class.ts'
-import type { MessageKind, Minted } from './message-kind.ts'
+import type { MessageKind } from './message-kind.ts'
 import { judgeAnswer, type Verdict } from './retry.ts'
 
 /** Logout tokens as a kind of message: Back-Channel Logout 1.0 §2.4 (the token), §2.5 (the request), §2.8 (the answer). */
@@ -11,28 +11,27 @@ import { judgeAnswer, type Verdict } from './retry.ts'
 /** §4: short, so that an intercepted token is soon worthless. */
 const LIFETIME_SECONDS = 120
 
-export const logoutTokens = (
-  deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store'>,
-): Omit<MessageKind, 'mint'> & { mint(delivery: Delivery, now: number): Promise<Minted> } => ({
-  async mint(delivery, now) {
-    // A `jti` of its own: a receiver that burned the last one before its own failure must be able to take this one.
-    const jti = newId(deps.random)
-    const token = deps.keys.sign(await algOf(deps, delivery.clientId), TYP.logoutToken, claims(deps.config.issuer, delivery, jti, now))
-    return {
-      // §2.5: this parameter and no other.
-      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
-      body: `logout_token=${token}`,
-      jti,
-    }
-  },
-  judge(answer, now): Verdict {
-    const verdict = judgeAnswer(answer, now)
-    // A receiver that keeps the JWKS does not know a key that began to sign at once (an emergency): it rejects what it accepts a little later.
-    if (verdict.outcome === 'rejected' && deps.keys.signsWithNewKey(now))
-      return { outcome: 'retry', error: verdict.error, retryAfterSeconds: undefined, answered: true }
-    return verdict
-  },
-})
+export const logoutTokens = (deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store'>) =>
+  ({
+    async mint(delivery, now) {
+      // A `jti` of its own: a receiver that burned the last one before its own failure must be able to take this one.
+      const jti = newId(deps.random)
+      const token = deps.keys.sign(await algOf(deps, delivery.clientId), TYP.logoutToken, claims(deps.config.issuer, delivery, jti, now))
+      return {
+        // §2.5: this parameter and no other.
+        headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+        body: `logout_token=${token}`,
+        jti,
+      }
+    },
+    judge(answer, now): Verdict {
+      const verdict = judgeAnswer(answer, now)
+      // A receiver that keeps the JWKS does not know a key that began to sign at once (an emergency): it rejects what it accepts a little later.
+      if (verdict.outcome === 'rejected' && deps.keys.signsWithNewKey(now))
+        return { outcome: 'retry', error: verdict.error, retryAfterSeconds: undefined, answered: true }
+      return verdict
+    },
+  }) satisfies MessageKind
 
 /**
  * `sid` or `sub`, never both (receivers differ in what both together end). `rev` is the log's seq: what was opened after it is superseded.
