@@ -109,11 +109,7 @@ export const mfaProof = z.string().transform((value, c): MfaProof => {
 })
 
 /** What a sign-in beyond the limit of sessions does. */
-export const whenFull = z.string().transform((value, c): 'end_oldest' | 'ask' => {
-  if (value === 'end_oldest' || value === 'ask') return value
-  c.addIssue('must be end_oldest or ask')
-  return z.NEVER
-})
+export const whenFull = z.enum(['end_oldest', 'ask'], 'must be end_oldest or ask')
 
 export const yes = z.string().transform((value, c) => {
   if (value !== 'yes' && value !== 'no') c.addIssue('must be yes or no')
