@@ -1,6 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { describe, expect, test } from 'vitest'
@@ -22,6 +22,18 @@ const pages = [
       .map((name) => `${folder}/${name}`),
   ),
 ]
+/** As GitHub makes them of headings, and those that a page names itself. */
+const anchorsOf = (page: string): Set<string> =>
+  new Set([
+    ...[...text(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+        .replace(/[^\p{L}\p{N}_\- ]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+    ...[...text(page).matchAll(/<a id="([^"]+)">/g)].map(([, id = '']) => id),
+  ])
 /** The example of a clients file in the documentation. */
 const example = (): { clients: Record<string, unknown>[] } =>
   parse(/```yaml\n(clients:[\s\S]*?)```/.exec(text('docs/clients.md'))?.[1] ?? '') as { clients: Record<string, unknown>[] }
@@ -33,6 +45,16 @@ describe('the documentation', () => {
         .map(([, target]) => target ?? '')
         .filter((target) => !existsSync(resolve(root, dirname(page), target)) && !target.endsWith('.png'))
         .map((target) => `${page}: ${target}`),
+    )
+    expect(missing).toEqual([])
+  })
+
+  test('links to headings that are there', () => {
+    const missing = pages.flatMap((page) =>
+      [...text(page).matchAll(/\]\(([^)#\s:]*)#([^)\s]+)\)/g)]
+        .map(([, target = '', anchor = '']) => ({ file: join(dirname(page), target === '' ? basename(page) : target), anchor }))
+        .filter(({ file, anchor }) => file.endsWith('.md') && !anchorsOf(file).has(anchor))
+        .map(({ file, anchor }) => `${page}: ${file}#${anchor}`),
     )
     expect(missing).toEqual([])
   })
