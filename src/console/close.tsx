@@ -4,7 +4,7 @@ import { Button, HiddenFields, LinkButton } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { SelectField, TextField } from '../page/fields.tsx'
 import { FRESH_SECONDS, isFresh } from '../session/fresh.ts'
-import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
+import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
 import { addressOf, nameOf, plural } from './format.ts'
 
@@ -15,7 +15,6 @@ export const OPEN: readonly DeliveryState[] = ['pending', 'rejected', 'failed']
 const LONGEST_REASON = 500
 const LONGEST_CASE = 200
 
-export const mayClose = ({ operator }: ConsoleRequest): boolean => operator.caller.may === 'administer'
 export const closedWords = (closed: number): string => `${plural(closed, 'delivery was', 'deliveries were')} closed.`
 
 /** Not a live part: what an administrator types stays. */
@@ -53,7 +52,7 @@ export function Close({ request, shown, clientId }: { request: ConsoleRequest; s
 export async function closeDeliveries(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, operator, now } = request
   const back = '/ops/deliveries'
-  if (!mayClose(request))
+  if (!isAdministrator(request))
     return nothingHere(request, 'Closing deliveries needs the app role Broker.Administrator. Operators may try deliveries again.', back, 403)
   if (!isFresh(operator.session, now)) return signInFirst(request)
   const which = readWhich(form.get('which') ?? '')

@@ -5,9 +5,9 @@ import { Button, Facts, HiddenFields, LinkButton } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { TextField } from '../page/fields.tsx'
 import { isFresh } from '../session/fresh.ts'
-import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
+import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
 import { SignInAgain } from './fresh-sign-in.tsx'
-import { mayLift, minuteOf, targetWords, whatWords } from './locks.tsx'
+import { minuteOf, targetWords, whatWords } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { queried } from './revoke.tsx'
 
@@ -22,7 +22,7 @@ const signInFirst = (request: ConsoleRequest): Response =>
 
 export async function liftPage(request: ConsoleRequest): Promise<Response> {
   const { deps, operator, now } = request
-  if (!mayLift(request)) return notAllowed(request)
+  if (!isAdministrator(request)) return notAllowed(request)
   const lock = await deps.store.findLock(idOf(queried(request)))
   if (lock === undefined || lock.lifted !== undefined) return gone(request)
   return desk(
@@ -53,7 +53,7 @@ export async function liftPage(request: ConsoleRequest): Promise<Response> {
 
 export async function liftNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, operator, now } = request
-  if (!mayLift(request)) return notAllowed(request)
+  if (!isAdministrator(request)) return notAllowed(request)
   if (!isFresh(operator.session, now)) return signInFirst(request)
   try {
     const comment = (form.get('comment') ?? '').trim().slice(0, 2000) || undefined
@@ -67,7 +67,7 @@ export async function liftNow(request: ConsoleRequest, form: URLSearchParams): P
 
 export async function decidePage(request: ConsoleRequest): Promise<Response> {
   const { deps, operator, now } = request
-  if (!mayLift(request)) return notAllowed(request)
+  if (!isAdministrator(request)) return notAllowed(request)
   const act = await deps.store.findScheduledAct(idOf(queried(request)))
   if (act === undefined || act.settled !== undefined) return gone(request)
   const own = act.actor.kind === operator.caller.actor.kind && act.actor.id === operator.caller.actor.id
@@ -111,7 +111,7 @@ const NOT_DONE: Readonly<Record<string, string>> = {
 
 export async function decideNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, operator, now } = request
-  if (!mayLift(request)) return notAllowed(request)
+  if (!isAdministrator(request)) return notAllowed(request)
   if (!isFresh(operator.session, now)) return signInFirst(request)
   const [id, decision] = [idOf(form), form.get('decision')]
   try {

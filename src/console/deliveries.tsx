@@ -4,8 +4,8 @@ import { Button, HiddenFields, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { SelectField } from '../page/fields.tsx'
 import { redriveAs } from '../acts/deliveries.ts'
-import { Close, closedWords, mayClose, OPEN } from './close.tsx'
-import { desk, formToken, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { Close, closedWords, OPEN } from './close.tsx'
+import { desk, formToken, isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { addressOf, count, nameOf, plural, STATE, when } from './format.ts'
 import { DELIVERY, pageOf, Pages, placeOf } from './pages.tsx'
 
@@ -44,7 +44,7 @@ export async function deliveriesPage(request: ConsoleRequest): Promise<Response>
         </Panel>
         {FAILED.includes(state) && shown.length > 0 ? <Again request={request} shown={shown} clientId={clientId} /> : null}
       </Live>
-      {mayClose(request) && OPEN.includes(state) && shown.length > 0 ? <Close request={request} shown={shown} clientId={clientId} /> : null}
+      {isAdministrator(request) && OPEN.includes(state) && shown.length > 0 ? <Close request={request} shown={shown} clientId={clientId} /> : null}
     </>,
   )
 }

@@ -20,6 +20,8 @@ export interface ConsoleRequest {
   now: number
 }
 
+export const isAdministrator = ({ operator }: Pick<ConsoleRequest, 'operator'>): boolean => operator.caller.may === 'administer'
+
 const WAYS = [
   ['/ops', 'Overview'],
   ['/ops/revocations', 'Revocations'],

@@ -6,9 +6,9 @@ import { SelectField, TextField } from '../page/fields.tsx'
 import { isGuid } from '../protocol/guid.ts'
 import type { LockTarget } from '../protocol/lock-target.ts'
 import { isFresh } from '../session/fresh.ts'
-import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
+import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
 import { SignInAgain } from './fresh-sign-in.tsx'
-import { mayLift, targetWords } from './locks.tsx'
+import { targetWords } from './locks.tsx'
 import { howMany } from './revocations.tsx'
 import { queried } from './revoke.tsx'
 
@@ -25,7 +25,7 @@ const readDraft = (source: URLSearchParams): Draft => ({ user: (source.get('user
 /** Until lifted, for administrators alone. */
 const choices = (request: ConsoleRequest) => [
   ...HOURS.map((hours) => [hours, hours === '1' ? '1 hour' : `${hours} hours`] as const),
-  ...(mayLift(request) ? [['', 'Until an administrator lifts it'] as const] : []),
+  ...(isAdministrator(request) ? [['', 'Until an administrator lifts it'] as const] : []),
 ]
 
 function endOf({ hours }: Draft, now: number): number | undefined {

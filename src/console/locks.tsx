@@ -2,7 +2,7 @@ import type { Child } from 'hono/jsx'
 import type { Lock, ScheduledAct } from '../../db/types.ts'
 import { LinkButton, Notice } from '../page/components.tsx'
 import type { LockTarget } from '../protocol/lock-target.ts'
-import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { desk, isAdministrator, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { covered, nameOf, when, whoIs } from './format.ts'
 import { pageOf, Pages, placeOf } from './pages.tsx'
 
@@ -22,8 +22,6 @@ const DONE: Readonly<Record<string, string>> = {
   cancelled: 'The act is cancelled.',
 }
 
-export const mayLift = ({ operator }: ConsoleRequest): boolean => operator.caller.may === 'administer'
-
 export async function locksPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c } = request
   const place = placeOf(request, LOCK_ID)
@@ -42,7 +40,7 @@ export async function locksPage(request: ConsoleRequest): Promise<Response> {
       <Panel>
         <Table
           label="Open locks"
-          head={['What', 'Since', 'By', 'Until', 'Case', ...(mayLift(request) ? ['Lift'] : [])]}
+          head={['What', 'Since', 'By', 'Until', 'Case', ...(isAdministrator(request) ? ['Lift'] : [])]}
           rows={await Promise.all(shown.map((one) => lockRow(request, one)))}
           none="Nothing is locked."
         />
@@ -61,7 +59,7 @@ const Waiting = ({ request, rows }: { request: ConsoleRequest; rows: Child[][] }
   <Panel title="Waiting">
     <Table
       label="Acts that wait"
-      head={['What', 'Due', 'State', 'By', 'Case', ...(mayLift(request) ? ['Decide'] : [])]}
+      head={['What', 'Due', 'State', 'By', 'Case', ...(isAdministrator(request) ? ['Decide'] : [])]}
       rows={rows}
       none="Nothing is scheduled, and nothing waits for a second administrator."
     />
@@ -100,7 +98,7 @@ async function lockRow(request: ConsoleRequest, lock: Lock): Promise<Child[]> {
     await byWords(request, lock.actor.id),
     minuteOf(lock.endsAt, 'an administrator lifts it'),
     lock.caseReference ?? '',
-    ...(mayLift(request)
+    ...(isAdministrator(request)
       ? [
           <a href={`/ops/locks/lift?${new URLSearchParams({ id: lock.id }).toString()}`} aria-label={`Lift the lock of ${words}`}>
             Lift
@@ -118,7 +116,7 @@ async function actRow(request: ConsoleRequest, act: ScheduledAct): Promise<Child
     act.state === 'proposed' ? <span class="tag wait">waits for a second administrator</span> : <span class="tag">scheduled</span>,
     await byWords(request, act.actor.id),
     act.caseReference ?? '',
-    ...(mayLift(request)
+    ...(isAdministrator(request)
       ? [
           <a href={`/ops/scheduled?${new URLSearchParams({ id: act.id }).toString()}`} aria-label={`Decide: ${words}`}>
             {act.state === 'proposed' ? 'Confirm or cancel' : 'Cancel'}

@@ -6,7 +6,7 @@ import { CSRF_FIELD } from '../page/csrf.ts'
 import { TextField } from '../page/fields.tsx'
 import type { Selector } from '../protocol/revocation.ts'
 import { isFresh } from '../session/fresh.ts'
-import { desk, formToken, Panel, type ConsoleRequest } from './desk.tsx'
+import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
 import { covered, REASON } from './format.ts'
 import { SignInAgain } from './fresh-sign-in.tsx'
 import { nothingHere } from './nothing.tsx'
@@ -24,8 +24,8 @@ const AGAIN = readAsset(import.meta.url, './again.js')
 
 /** The dry run. Its address holds ids only: an operator's words do not belong in one. */
 export async function checkPage(request: ConsoleRequest): Promise<Response> {
-  const { deps, c, operator } = request
-  if (operator.caller.may !== 'administer') return notAllowed(request)
+  const { deps, c } = request
+  if (!isAdministrator(request)) return notAllowed(request)
   const draft = readDraft(queried(request))
   const read = wantedOf(deps, draft)
   if ('problems' in read) return revokePage(request, draft, read.problems)
@@ -155,7 +155,7 @@ const checkLink = (draft: Draft, seen: number): string =>
 
 export async function revokeNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, operator, now } = request
-  if (operator.caller.may !== 'administer') return notAllowed(request)
+  if (!isAdministrator(request)) return notAllowed(request)
   const draft = readDraft(form)
   const read = wantedOf(deps, draft)
   if ('problems' in read) return revokePage(request, draft, read.problems)

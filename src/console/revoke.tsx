@@ -1,7 +1,7 @@
 import { Button, Choices, LinkButton, Notice } from '../page/components.tsx'
 import { SelectField, TextField } from '../page/fields.tsx'
 import { FRESH_SECONDS } from '../session/fresh.ts'
-import { desk, Panel, type ConsoleRequest } from './desk.tsx'
+import { desk, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
 import { instances } from './format.ts'
 import { nothingHere } from './nothing.tsx'
 import { type Draft, readDraft } from './revoke-wanted.ts'
@@ -20,7 +20,7 @@ const CHOICES = [
 export const queried = ({ c }: ConsoleRequest): URLSearchParams => new URL(c.req.url).searchParams
 
 export function revokePage(request: ConsoleRequest, draft: Draft = readDraft(queried(request)), problems: readonly string[] = []): Response {
-  if (request.operator.caller.may !== 'administer') return notAllowed(request)
+  if (!isAdministrator(request)) return notAllowed(request)
   return desk(
     request,
     { title: 'Revoke', at: '/ops/revoke', status: problems.length > 0 ? 422 : 200 },

@@ -3,7 +3,7 @@ import type { Participant, Session } from '../../db/types.ts'
 import { Button } from '../page/components.tsx'
 import { readSessionCursor, SESSION_CURSOR, sessionCursor } from '../acts/session-cursor.ts'
 import { SelectField, TextField } from '../page/fields.tsx'
-import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { desk, isAdministrator, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { instances, nameOf, plural, when, whoIs } from './format.ts'
 import { pageOf, Pages, placeOf } from './pages.tsx'
 
@@ -59,14 +59,13 @@ const Search = ({ request, text, clientId, device }: Asked) => (
   </form>
 )
 
-const mayRevoke = ({ operator }: ConsoleRequest): boolean => operator.caller.may === 'administer'
 const head = (request: ConsoleRequest): string[] => [
   'User',
   'Device',
   'Signed in',
   'Last used',
   'Instances',
-  ...(mayRevoke(request) ? ['Revoke'] : []),
+  ...(isAdministrator(request) ? ['Revoke'] : []),
   'Lock',
 ]
 
@@ -81,7 +80,7 @@ function row(request: ConsoleRequest, { session, participants }: { session: Sess
     when(session.openedAt * 1000, nowMs),
     when(session.lastActiveAt * 1000, nowMs),
     participants.length === 0 ? <span class="soft">none</span> : participants.map(({ clientId }) => <div>{nameOf(request.deps, clientId)}</div>),
-    ...(mayRevoke(request) ? [<Revoke session={session} />] : []),
+    ...(isAdministrator(request) ? [<Revoke session={session} />] : []),
     <a href={`/ops/lock?${new URLSearchParams({ user: session.sub }).toString()}`} aria-label={`Lock the user ${whoIs(session)}`}>
       The user
     </a>,
