@@ -1,120 +1,71 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CONTOSO } from '../../../demo/entra/users.ts'
 import type { Broker } from '../../../src/command/broker.ts'
 import type { BrokerProcess } from '../broker-process.ts'
-import { type Cluster, openCluster } from '../cluster/cluster.ts'
+import { openCluster } from '../cluster/cluster.ts'
 import { clusterFaults } from './cluster-faults.ts'
 import { ClusterWatch } from './cluster-watch.ts'
-import { type Faults, happening } from './faults.ts'
-import { Instance } from './instances.ts'
+import { happening } from './faults.ts'
 import { Line } from './line.ts'
 import { randomOf } from './random.ts'
-import { brokerIn, User } from './users.ts'
-import { judge, settled, type Verdict } from './verdict.ts'
+import { act, CITIES, judged, openInstances, openUsers, registrationOf, type RunOptions, type RunReport, type Scene } from './scene.ts'
+import { brokerIn } from './users.ts'
+import { settled } from './verdict.ts'
 
 /**
  * Two brokers, two workers, one Postgres and one queue server, while all of them are killed, paused and cut off: an acknowledged revocation is refused by
  * every broker and guard, none is lost, and no user is signed out wrongly.
  */
 
-export interface ClusterChaosOptions {
-  seed: number
-  revocations: number
-  users: number
+export interface ClusterChaosOptions extends RunOptions {
   brokers: number
   /** Fewer kinds of faults. */
   short: boolean
-  say(words: string): void
 }
 
-export interface ClusterChaosReport extends Verdict {
-  seed: number
-  revocations: number
-  sessions: number
-  stillSignedIn: number
-  faults: Record<string, number>
+export interface ClusterChaosReport extends RunReport {
   /** Requests about ended sessions to each broker: refused, and not answered (or with 503). */
   brokersAsked: { refused: number; unavailable: number }
   /** Milliseconds until a guard refused, the longest, and how many were looked at: while all was calm, and beside a fault. */
   guards: { calm: { times: number; most: number }; beside: { times: number; most: number } }
-  seconds: number
 }
 
-const CITIES = ['sydney', 'melbourne', 'perth']
-const BY_SUB = 'perth'
-
-interface Scene {
-  cluster: Cluster
-  instances: Instance[]
-  users: User[]
-  faults: Faults
+interface ClusterScene extends Scene {
   watch: ClusterWatch
-  broker(): Promise<Broker>
 }
 
 export async function runClusterChaos(options: ClusterChaosOptions): Promise<ClusterChaosReport> {
   const begun = performance.now()
   const closing: (() => unknown)[] = []
   try {
-    const { users, faults, watch, cluster, instances, broker } = await open(options, closing)
-    const acknowledged = (): number => users.reduce((sum, user) => sum + user.acknowledged, 0)
+    const scene = await open(options, closing)
+    const { faults, watch } = scene
     options.say(`Started after ${Math.round((performance.now() - begun) / 1000)} s.`)
-    faults.begin()
-    let said = 0
-    try {
-      await Promise.all(
-        users.map(async (user) => {
-          while (acknowledged() < options.revocations || !faults.complete) {
-            await user.round()
-            if (acknowledged() < said + 25) continue
-            said = acknowledged()
-            options.say(`${said} of ${options.revocations}, ${JSON.stringify(faults.counts)}`)
-          }
-        }),
-      )
-    } finally {
-      await faults.rest()
-    }
+    await act(scene, options.revocations)
     options.say(`All acknowledged (${JSON.stringify(faults.counts)}); repaired, and waiting until no delivery is pending.`)
     await watch.settle()
-    await settled(broker)
-    const verdict = await judge({ world: cluster.world, users, instances, broker: await broker() })
-    const sessions = users.flatMap((user) => user.sessions)
+    await settled(scene.broker)
     const most = (all: number[]) => ({ times: all.length, most: Math.max(0, ...all) })
     return {
-      ...{ seed: options.seed, revocations: acknowledged(), sessions: sessions.length },
-      stillSignedIn: sessions.filter((one) => one.ended === undefined).length,
-      ...verdict,
-      faults: faults.counts,
+      ...(await judged(scene, begun)),
       brokersAsked: watch.answers,
       guards: { calm: most(watch.guardMs.calm), beside: most(watch.guardMs.beside) },
-      seconds: Math.round((performance.now() - begun) / 1000),
     }
   } finally {
     for (const close of closing.reverse()) await close()
   }
 }
 
-async function open(options: ClusterChaosOptions, closing: (() => unknown)[]): Promise<Scene> {
+async function open(options: ClusterChaosOptions, closing: (() => unknown)[]): Promise<ClusterScene> {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-chaos-'))
   closing.push(() => rmSync(dir, { recursive: true, force: true }))
-  const instances: Instance[] = []
-  for (const city of CITIES) {
-    const instance = await Instance.open(city, dir, options.seed)
-    instances.push(instance)
-    closing.push(() => instance.close())
-  }
+  const instances = await openInstances(dir, options, closing)
   const lines = new Map<BrokerProcess, Line>()
   const cluster = await openCluster({
     cities: CITIES,
     brokers: options.brokers,
-    registration: (city) => ({
-      backchannel_logout_uris: [instances.find((one) => one.city === city)?.logoutUri ?? ''],
-      logout_by: city === BY_SUB ? 'sub' : 'sid',
-      audience: `urn:chaos:${city}`,
-    }),
+    registration: (city) => registrationOf(city, instances),
     async prepare(process, { dir: socket }) {
       const line = await Line.open({ path: join(socket, '.s.PGSQL.5432') })
       lines.set(process, line)
@@ -132,14 +83,7 @@ async function open(options: ClusterChaosOptions, closing: (() => unknown)[]): P
   const random = randomOf(options.seed, 'commands')
   // Of any broker: it is asked again, at another, where that one is down.
   const broker = (): Promise<Broker> => brokerIn(random.one(brokers).env['BROKER_DATA_DIR'] ?? '')
-  const users = Array.from({ length: options.users }, (_, n) => {
-    const upn = `user-${n}@${CONTOSO.domain}`
-    const oid = `00000000-0000-4000-9000-${String(n).padStart(12, '0')}`
-    world.entra.world.addUser({ upn, name: `User ${n}`, tid: CONTOSO.tid, oid, roles: ['CaseManager.User'] })
-    return new User({ upn, world, at: world.instances, broker, seed: options.seed, acknowledged: (ended) => watch.ended(ended) })
-  })
-  // Before anything goes wrong, so that every client has read the broker's metadata.
-  await users[0]?.signIn(world.instances)
+  const users = await openUsers({ options, world, broker, acknowledged: (ended) => watch.ended(ended) })
   const faults = happening(clusterFaults(cluster, lines, options.short), instances, options.seed)
-  return { cluster, instances, users, faults, watch, broker }
+  return { options, world, instances, users, faults, watch, broker }
 }

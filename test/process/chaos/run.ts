@@ -3,14 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { CONTOSO } from '../../../demo/entra/users.ts'
 import type { Broker } from '../../../src/command/broker.ts'
-import { ALICE, openWorld, type TestWorld } from '../world.ts'
-import { createFaults, type Faults } from './faults.ts'
-import { Instance } from './instances.ts'
+import { ALICE, openWorld } from '../world.ts'
+import { createFaults } from './faults.ts'
 import { DEAD, type Latency, Neighbors, SIXTH } from './neighbors.ts'
-import { brokerIn, persist, User, Violation } from './users.ts'
-import { judge, settled, type Verdict } from './verdict.ts'
+import { act, CITIES, judged, openInstances, openUsers, registrationOf, type RunOptions, type RunReport, type Scene } from './scene.ts'
+import { brokerIn, persist, Violation } from './users.ts'
+import { settled } from './verdict.ts'
 import { GUARDS, Witness } from './witness.ts'
 
 /**
@@ -18,46 +17,27 @@ import { GUARDS, Witness } from './witness.ts'
  * every acknowledged revocation has been told to whoever took part, or is given up and visible, and nobody is signed out who should not be.
  */
 
-export interface ChaosOptions {
-  seed: number
-  revocations: number
-  users: number
+export interface ChaosOptions extends RunOptions {
   /** Deliveries that each of the five dead neighbors has pending from the start. */
   pending: number
   /** In the middle, from a backup that is older than the last sign-outs. */
   restore: boolean
   /** Where the broker looks for a queue server; it runs its embedded Postgres where there is none. */
   path: string
-  say(words: string): void
 }
 
-export interface ChaosReport extends Verdict {
-  seed: number
-  revocations: number
-  sessions: number
-  stillSignedIn: number
-  faults: Record<string, number>
+export interface ChaosReport extends RunReport {
   /** Milliseconds from a revocation to the sixth instance: with all others well, and with five dead neighbors. */
   sixth: { alone: Latency; beside: Latency }
   /** Milliseconds, the longest: guards live after the broker's return, and refusing what was revoked meanwhile. */
   guards: { live: number; rejected: number; restarts: number }
-  seconds: number
 }
 
-const CITIES = ['sydney', 'melbourne', 'perth']
-/** The one that is told by user, as instances with a guard are. */
-const BY_SUB = 'perth'
-
-interface Scene {
+interface ChaosScene extends Scene {
   options: ChaosOptions
-  world: TestWorld
-  instances: Instance[]
-  users: User[]
-  faults: Faults
   neighbors: Neighbors
   witness: Witness
   dataDir: string
-  broker(): Promise<Broker>
 }
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
@@ -73,61 +53,29 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
       await restoreOnce(scene, dir)
       await act(scene, options.revocations)
     }
-    options.say(`All acknowledged (${JSON.stringify(scene.faults.counts)}); mended, and waiting until nothing is owed.`)
+    options.say(`All acknowledged (${JSON.stringify(scene.faults.counts)}); repaired, and waiting until no delivery is pending.`)
     await scene.neighbors.comeBack()
     await settled(scene.broker)
     scene.neighbors.judge()
-    const verdict = await judge({ ...scene, broker: await scene.broker() })
-    const sessions = scene.users.flatMap((user) => user.sessions)
-    return {
-      seed: options.seed,
-      revocations: acknowledged(scene),
-      sessions: sessions.length,
-      stillSignedIn: sessions.filter((one) => one.ended === undefined).length,
-      ...verdict,
-      faults: scene.faults.counts,
-      sixth,
-      guards: guardsOf(scene.witness),
-      seconds: Math.round((performance.now() - begun) / 1000),
-    }
+    return { ...(await judged(scene, begun)), sixth, guards: guardsOf(scene.witness) }
   } finally {
     for (const close of closing.reverse()) await close()
   }
 }
 
-async function open(options: ChaosOptions, dir: string, closing: (() => unknown)[]): Promise<Scene> {
-  const instances: Instance[] = []
-  for (const city of CITIES) {
-    const instance = await Instance.open(city, dir, options.seed)
-    instances.push(instance)
-    closing.push(() => instance.close())
-  }
+async function open(options: ChaosOptions, dir: string, closing: (() => unknown)[]): Promise<ChaosScene> {
+  const instances = await openInstances(dir, options, closing)
   const world = await openWorld({
     cities: [...CITIES, SIXTH, ...DEAD],
     env: { PATH: options.path },
     program: [join(import.meta.dirname, 'broker.ts')],
-    registration: (city) => {
-      const logoutUri = instances.find((one) => one.city === city)?.logoutUri
-      return {
-        ...(logoutUri !== undefined && { backchannel_logout_uris: [logoutUri] }),
-        logout_by: city === BY_SUB ? 'sub' : 'sid',
-        audience: `urn:chaos:${city}`,
-      }
-    },
+    registration: (city) => registrationOf(city, instances),
   })
   closing.push(() => world.dispose())
   world.as('*')
   const dataDir = world.broker.env.BROKER_DATA_DIR ?? ''
   const broker = (): Promise<Broker> => brokerIn(dataDir)
-  const at = world.instances.filter(({ entry }) => CITIES.includes(entry.client_id))
-  const users = Array.from({ length: options.users }, (_, n) => {
-    const upn = `user-${n}@${CONTOSO.domain}`
-    const oid = `00000000-0000-4000-9000-${String(n).padStart(12, '0')}`
-    world.entra.world.addUser({ upn, name: `User ${n}`, tid: CONTOSO.tid, oid, roles: ['CaseManager.User'] })
-    return new User({ upn, world, at, broker, seed: options.seed })
-  })
-  // Before anything goes wrong, so that every client has read the broker's metadata.
-  await users[0]?.signIn(at)
+  const users = await openUsers({ options, world, broker })
   const neighbors = new Neighbors(world)
   await world.broker.end('SIGTERM')
   await neighbors.seed(options.pending)
@@ -147,7 +95,7 @@ const revokeBy =
 const TIMES = 20
 
 /** The sixth is told as fast beside five dead neighbors as with all of them well. They stay dead until the end. */
-async function measureSixth({ neighbors, broker, options }: Scene): Promise<ChaosReport['sixth']> {
+async function measureSixth({ neighbors, broker, options }: ChaosScene): Promise<ChaosReport['sixth']> {
   const alone = await neighbors.latency(ALICE, revokeBy(broker), TIMES)
   await neighbors.die()
   await neighbors.signAllOut(broker)
@@ -162,31 +110,8 @@ function guardsOf({ liveMs, rejectedMs }: Witness): ChaosReport['guards'] {
   return { live: Math.max(...liveMs), rejected: Math.max(...rejectedMs), restarts: liveMs.length / GUARDS }
 }
 
-const acknowledged = ({ users }: Scene): number => users.reduce((sum, user) => sum + user.acknowledged, 0)
-
-/** Everybody goes on beside each other until so many revocations are acknowledged and every kind of fault has happened; then everything is repaired. */
-async function act(scene: Scene, revocations: number): Promise<void> {
-  const { users, faults, options } = scene
-  let said = acknowledged(scene)
-  faults.begin()
-  try {
-    await Promise.all(
-      users.map(async (user) => {
-        while (acknowledged(scene) < revocations || !faults.complete) {
-          await user.round()
-          if (acknowledged(scene) < said + 50) continue
-          said = acknowledged(scene)
-          options.say(`${said} of ${options.revocations}, ${JSON.stringify(faults.counts)}`)
-        }
-      }),
-    )
-  } finally {
-    await faults.rest()
-  }
-}
-
 /** Backed up; everybody is signed out of something; the machine dies; the backup is put in its place, which has forgotten those sign-outs. */
-async function restoreOnce(scene: Scene, dir: string): Promise<void> {
+async function restoreOnce(scene: ChaosScene, dir: string): Promise<void> {
   const { world, users, options, dataDir } = scene
   const backup = join(dir, 'backup.db')
   await persist('a backup', async () => (await scene.broker()).send('POST', '/backup', { path: backup }))
