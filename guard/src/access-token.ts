@@ -1,13 +1,12 @@
 import { freeze, type AccessClaims, type Why } from './claims.ts'
 import type { KeySet } from './keys.ts'
-import { isSeq } from './selector.ts'
+import { isSeq, isText } from './selector.ts'
 import type { JWTPayload } from 'jose'
 import { quoted } from './quoted.ts'
 import { verifyJwt } from './verify-jwt.ts'
 
 const REQUIRED = ['exp', 'iat', 'sub', 'client_id', 'jti', 'rev']
 
-const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
 const optional = (value: unknown, holds: (value: unknown) => boolean): boolean => value === undefined || holds(value)
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'string')
 

@@ -3,6 +3,7 @@ import { clientKeyProblem, type ClientKey } from './credentials.ts'
 import type { GuardHooks } from './hooks.ts'
 import { ALGORITHMS, type Algorithm } from './keys.ts'
 import type { Logout } from './logout-receiver.ts'
+import { isText } from './selector.ts'
 
 export interface GuardOptions {
   /** The broker's issuer, letter by letter: `https://sign-in.example`. */
@@ -74,7 +75,6 @@ export function readOptions(given: GuardOptions): Settings {
   return settings
 }
 
-const isText = (value: unknown): boolean => typeof value === 'string' && value !== ''
 const within = (value: number, from: number, to: number): boolean => Number.isFinite(value) && value >= from && value <= to
 
 function findProblems({

@@ -77,7 +77,7 @@ export function keysOf({ sid, sub, client_id, tid }: Omit<Bearer, 'rev'>): strin
   return keys
 }
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+export const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
 export const isSeq = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
 /**

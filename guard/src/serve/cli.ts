@@ -58,7 +58,7 @@ async function command(args: readonly string[]): Promise<void> {
     Object.entries(values).flatMap(([name, value]) => (typeof value === 'string' && name !== 'config' ? [[name.replaceAll('-', '_'), value]] : [])),
   )
   const read = readSettings({ flags, env: process.env, file: values.config as string | undefined })
-  const problems = [...(read.ok ? [] : read.problems), ...(read.ok ? rulesProblems(read.config.rulesFile) : [])]
+  const problems = read.ok ? rulesProblems(read.config.rulesFile) : read.problems
   if (!read.ok || problems.length > 0) throw new UsageError(['guard serve cannot start.', ...problems.map((each) => `- ${each}`)].join('\n'))
   if (values.check === true) return void process.stdout.write('The settings and the rules are valid.\n')
   const clock = completeClock(undefined)

@@ -1,6 +1,6 @@
-import { isText, nameProblems } from './shapes.ts'
-import { fold, readPath } from './path.ts'
 import type { AccessClaims } from '../claims.ts'
+import { isText } from '../selector.ts'
+import { fold, readPath } from './path.ts'
 
 /** Which requests need what: the rules file (rules.schema.json), and what it decides. */
 
@@ -96,6 +96,14 @@ const MEMBERS = ['path', 'methods', 'hosts', 'scope', 'any_role', 'audience', 'p
 const METHOD = /^[A-Z]{1,20}$/
 export const HOST = /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$|^\[[0-9a-f:.]+\]$/
 const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*$/
+
+/** Unknown members are mistakes: a rule whose `any_roles` was ignored would let every user through. */
+function nameProblems(at: string, value: unknown, known: readonly string[]): string[] {
+  const place = at === '' ? '' : `${at}: `
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [`${place}must be an object.`]
+  const unknown = Object.keys(value).filter((name) => !known.includes(name))
+  return unknown.map((name) => `${place}unknown member "${name}". Known: ${known.join(', ')}.`)
+}
 
 function readRule(value: unknown, at: string, problems: string[]): Rule {
   problems.push(...nameProblems(at, value, MEMBERS))

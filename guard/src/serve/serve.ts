@@ -52,10 +52,11 @@ export async function serve({ config, guard: given, mostSessions, problem }: Ser
   const { counters, listener } = checks({ ...config, guard, identity, sessions, problem, rules: () => rules })
   const metrics = (): string => metricsText({ guard, checks: counters, sessions, ended })
   const localListener = local({ guard, ended, signer, metrics, address: config.localListen, hosts: config.localHosts, secret: config.localSecret })
-  const servers = await open([
+  const wanted: Wanted[] = [
     [config.listen, listener],
     [config.localListen, localListener],
-  ])
+  ]
+  const servers = await open(wanted, clock)
   ended.watch()
   return {
     checkAddress: servers[0]?.address ?? '',
@@ -69,7 +70,7 @@ export async function serve({ config, guard: given, mostSessions, problem }: Ser
     },
     async stop() {
       ended.close()
-      await Promise.all(servers.map(({ close }) => close(clock)))
+      await Promise.all(servers.map((one) => one.close()))
       await guard.stop()
     },
   }
@@ -103,22 +104,22 @@ export const rulesProblems = (file: string): string[] => {
   return read.ok ? [] : read.problems
 }
 
+type Wanted = [Address, RequestListener]
 interface Opened {
   address: string
-  close(clock: Clock): Promise<void>
+  close(): Promise<void>
 }
 
 /** All or none. */
-async function open(wanted: [Address, RequestListener][]): Promise<Opened[]> {
+async function open(wanted: readonly Wanted[], clock: Clock): Promise<Opened[]> {
   const opened: Opened[] = []
-  const clock = completeClock(undefined)
   for (const [address, listener] of wanted) {
     // A proxy keeps its connections, and it is the one to close them: else it would now and then send a check into one that is being closed.
     const server = createServer({ keepAliveTimeout: 0, keepAlive: true, maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: 30_000 }, listener)
     try {
-      opened.push({ address: await listen(server, address), close: (clock) => close(server, address, clock) })
+      opened.push({ address: await listen(server, address), close: () => close(server, address, clock) })
     } catch (error) {
-      await Promise.all(opened.map((one) => one.close(clock)))
+      await Promise.all(opened.map((one) => one.close()))
       throw error
     }
   }
