@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { migratePostgres } from '../db/postgres/migrate.ts'
 import { ms } from './machine.ts'
-import { SYNCED, sql, startPostgres } from './postgres.ts'
+import { createMigrated, startPostgres, SYNCED } from './postgres.ts'
 import { QueueProcess } from './queue.ts'
 import { Receivers } from './receivers.ts'
 import { signOuts, startGuards, type SignOuts } from './sign-out.ts'
@@ -48,15 +47,14 @@ export async function acrossBrokers({ core, brokers, instances, rounds, alg }: P
 async function openStages(core: string | undefined, brokers: number, closing: (() => unknown)[]): Promise<Stage[]> {
   const postgres = await startPostgres(SYNCED)
   closing.push(() => postgres.stop())
-  await sql(postgres.url('postgres'), 'CREATE DATABASE broker')
-  await migratePostgres(postgres.url('broker'))
+  const databaseUrl = await createMigrated(postgres)
   const queue = await QueueProcess.open(await freePort())
   closing.push(() => queue.close())
   const port = await freePort()
   const shared = {
     BROKER_ISSUER: `http://localhost:${port}`,
     BROKER_SECRET: randomBytes(32).toString('hex'),
-    BROKER_DATABASE_URL: postgres.url('broker'),
+    BROKER_DATABASE_URL: databaseUrl,
     BROKER_QUEUE_URL: queue.url,
   }
   const stages: Stage[] = []

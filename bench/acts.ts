@@ -3,10 +3,9 @@
  * time, over HTTP, in one run, and what follows from it for 1, 4 and 16 brokers. BENCH_SECONDS makes it shorter or longer. The last line is JSON.
  */
 import { parseArgs } from 'node:util'
-import { migratePostgres } from '../db/postgres/migrate.ts'
 import { load } from './loader.ts'
 import { cores, cpuSeconds, cpuSecondsOfAll, load1, pinLoader } from './machine.ts'
-import { sql, startPostgres, SYNCED, type PostgresServer } from './postgres.ts'
+import { createMigrated, startPostgres, SYNCED, type PostgresServer } from './postgres.ts'
 import { Receivers } from './receivers.ts'
 import { REDIRECT_URI, serveRevocations, VERIFIER, type SeededSession } from './revocation-server.ts'
 import { basic, openStage, waitFor, type Stage } from './stage.ts'
@@ -46,8 +45,7 @@ async function measure(store: 'sqlite' | 'postgres'): Promise<void> {
 
 async function openDatabase(): Promise<PostgresServer> {
   const postgres = await startPostgres(SYNCED)
-  await sql(postgres.url('postgres'), 'CREATE DATABASE broker')
-  await migratePostgres(postgres.url('broker'))
+  await createMigrated(postgres)
   return postgres
 }
 

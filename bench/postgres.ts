@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
+import { migratePostgres } from '../db/postgres/migrate.ts'
 import { answers, findBinaries } from '../src/revocation/engine-postgres.ts'
 
 /**
@@ -143,6 +144,13 @@ export async function startPostgres(settings: Record<string, string> = {}, prima
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 30_000; !(await isSo()); await sleep(20)) if (Date.now() > end) throw new Error('Postgres did not start within 30 s.')
+}
+
+/** @returns the address of a new database with the broker's tables */
+export async function createMigrated(server: PostgresServer, database = 'broker'): Promise<string> {
+  await sql(server.url('postgres'), `CREATE DATABASE ${database}`)
+  await migratePostgres(server.url(database))
+  return server.url(database)
 }
 
 export async function sql(url: string, statement: string): Promise<void> {

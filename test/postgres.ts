@@ -1,9 +1,8 @@
-import { sql, startPostgres, type PostgresServer } from '../bench/postgres.ts'
-import { migratePostgres } from '../db/postgres/migrate.ts'
+import { createMigrated, sql, startPostgres, type PostgresServer } from '../bench/postgres.ts'
 
 /** Databases of a real Postgres (bench/postgres.ts), which is started by the first test that asks for one and ends with this process. */
 
-export { BIN, HAS_POSTGRES, HAS_STANDBY, sql, startPostgres, type PostgresServer } from '../bench/postgres.ts'
+export { BIN, createMigrated, HAS_POSTGRES, HAS_STANDBY, sql, startPostgres, type PostgresServer } from '../bench/postgres.ts'
 
 let shared: Promise<PostgresServer> | undefined
 let count = 0
@@ -13,8 +12,7 @@ const sharedServer = (): Promise<PostgresServer> => (shared ??= startShared())
 
 async function startShared(): Promise<PostgresServer> {
   const server = await startPostgres()
-  await sql(server.url('postgres'), 'CREATE DATABASE migrated')
-  await migratePostgres(server.url('migrated'))
+  await createMigrated(server, 'migrated')
   return server
 }
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { grantRole, migratePostgres } from '../../db/postgres/migrate.ts'
+import { grantRole } from '../../db/postgres/migrate.ts'
 import type { DatabaseFacts } from '../../db/store.ts'
 import { createChecks } from '../../src/checks/checks.ts'
 import { databaseChecks } from '../../src/checks/database.ts'
-import { createDatabase, HAS_POSTGRES, type PostgresServer, sql, startPostgres } from '../postgres.ts'
+import { createDatabase, createMigrated, HAS_POSTGRES, type PostgresServer, sql, startPostgres } from '../postgres.ts'
 import { createRig, type Rig, type RigOptions } from '../rig.ts'
 
 /** Checks of the database: of both engines whether it commits, of Postgres how it is set up. */
@@ -27,8 +27,7 @@ describe.skipIf(!HAS_POSTGRES)('on Postgres', () => {
   let server: PostgresServer
   beforeAll(async () => {
     server = await startPostgres({ fsync: 'on' })
-    await sql(server.url('postgres'), 'CREATE DATABASE broker')
-    await migratePostgres(server.url('broker'))
+    await createMigrated(server)
     await sql(server.url('postgres'), 'CREATE ROLE broker LOGIN')
     await grantRole(server.url('broker'), 'broker')
   })

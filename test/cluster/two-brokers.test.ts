@@ -6,8 +6,7 @@ import { version } from '../../src/command/version.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { startCmb } from '../command/cmb.ts'
 import { atConsole } from '../console/console.ts'
-import { createDatabase, HAS_POSTGRES, startPostgres, sql, type PostgresServer } from '../postgres.ts'
-import { migratePostgres } from '../../db/postgres/migrate.ts'
+import { createDatabase, createMigrated, HAS_POSTGRES, startPostgres, sql, type PostgresServer } from '../postgres.ts'
 import { follow } from '../revocation/event-stream.ts'
 import { createRig, type RegisteredClient, type Rig, type RigOptions } from '../rig.ts'
 
@@ -189,8 +188,7 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres confirms nothing', () =>
 
   test('answers 503 within five seconds, and keeps no guard fresh; it goes on by itself when Postgres does', async () => {
     server = await startPostgres()
-    await sql(server.url('postgres'), 'CREATE DATABASE broker')
-    await migratePostgres(server.url('broker'))
+    await createMigrated(server)
     const rig = await createRig({ realTime: true, config: { databaseUrl: server.url('broker') } })
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession()

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { createGuard, type Guard } from '@case-manager/guard'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from './broker-process.ts'
-import { ALICE, newBrowser, openWorld, type TestInstance, type TestWorld } from './world.ts'
+import { ALICE, basicOf, newBrowser, openWorld, type TestInstance, type TestWorld } from './world.ts'
 
 /** SIGTERM and start again, as a deployment does it: the built broker in its own process, with guards that follow it and requests under way. */
 
@@ -20,7 +20,6 @@ afterAll(async () => {
 })
 
 const sydney = (): TestInstance => world.instances[0] as TestInstance
-const basic = ({ entry }: TestInstance): string => `Basic ${Buffer.from(`${entry.client_id}:${entry.client_secret}`).toString('base64')}`
 
 async function followers(): Promise<Guard[]> {
   const { client_id: clientId, client_secret: clientSecret } = sydney().entry
@@ -42,7 +41,7 @@ async function halfSent(token: string): Promise<{ finish(): Promise<string> }> {
   socket.on('data', (chunk: Buffer) => (answer += chunk.toString()))
   socket.on('error', (error) => (failed = error))
   socket.write(
-    `POST /introspect HTTP/1.1\r\nHost: localhost:${port}\r\nAuthorization: ${basic(sydney())}\r\n` +
+    `POST /introspect HTTP/1.1\r\nHost: localhost:${port}\r\nAuthorization: ${basicOf(sydney())}\r\n` +
       `Content-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 20)}`,
   )
   return {
@@ -132,7 +131,7 @@ test('with guards connected: no request under way is broken off, the process end
   // What is revoked as soon as the broker is back.
   await fetch(`${world.broker.issuer}/revoke`, {
     method: 'POST',
-    headers: { authorization: basic(sydney()) },
+    headers: { authorization: basicOf(sydney()) },
     body: new URLSearchParams({ token: tokens.refresh_token ?? '' }),
   })
   const returns = await Promise.all(

@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import { Client } from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import { adoptDatabase } from '../../db/postgres/adopt.ts'
-import { migratePostgres } from '../../db/postgres/migrate.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { StoreUnavailable } from '../../db/store.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
-import { BIN, HAS_STANDBY, sql, startPostgres, type PostgresServer } from '../postgres.ts'
+import { BIN, createMigrated, HAS_STANDBY, sql, startPostgres, type PostgresServer } from '../postgres.ts'
 import { follow } from '../revocation/event-stream.ts'
 import { bench, type Bench } from '../store/fixture.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
@@ -43,8 +42,7 @@ const configure = async (of: PostgresServer, change: string): Promise<void> => {
 /** Three names of servers; what is behind the third one comes later. */
 async function cluster() {
   const primary = await server()
-  await sql(primary.url('postgres'), 'CREATE DATABASE broker')
-  await migratePostgres(primary.url('broker'))
+  await createMigrated(primary)
   const standby = await server(primary)
   await expect.poll(streams(primary)).toBe(1)
   await configure(primary, `ALTER SYSTEM SET synchronous_standby_names = 'standby'`)
@@ -137,8 +135,7 @@ test.skipIf(!HAS_STANDBY)('brokers follow the log to a promoted standby, and fin
 
 test.skipIf(!HAS_STANDBY)('a recovered and a loaded database are refused until they are adopted', { timeout: 120_000 }, async () => {
   const primary = await server()
-  await sql(primary.url('postgres'), 'CREATE DATABASE broker')
-  await migratePostgres(primary.url('broker'))
+  await createMigrated(primary)
   const dir = mkdtempSync(join(tmpdir(), 'pg-marks-'))
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
   const mark = join(dir, 'postgres')

@@ -197,6 +197,9 @@ export async function openWorld(
   return world
 }
 
+/** For HTTP Basic: ids and secrets of tests need no encoding. */
+export const basicOf = ({ entry }: TestInstance): string => `Basic ${Buffer.from(`${entry.client_id}:${entry.client_secret}`).toString('base64')}`
+
 export const sidOf = (idToken: string | undefined) =>
   (JSON.parse(Buffer.from(idToken?.split('.')[1] ?? '', 'base64url').toString()) as { sid: string }).sid
 

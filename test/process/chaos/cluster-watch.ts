@@ -1,7 +1,7 @@
 import { createGuard, type Guard } from '@case-manager/guard'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from '../cluster/cluster.ts'
-import type { TestInstance } from '../world.ts'
+import { basicOf, type TestInstance } from '../world.ts'
 import type { Faults } from './faults.ts'
 import { type KnownSession, type Seat, Violation } from './users.ts'
 
@@ -60,8 +60,8 @@ export class ClusterWatch {
     await Promise.all(this.#cluster.brokers.flatMap(({ env }) => seats.map((seat) => this.#brokerRefuses(env['BROKER_LISTEN'] ?? '', seat))))
   }
 
-  async #brokerRefuses(listen: string, { instance: { entry }, refreshToken, accessToken, city }: Seat): Promise<void> {
-    const authorization = `Basic ${Buffer.from(`${entry.client_id}:${entry.client_secret}`).toString('base64')}`
+  async #brokerRefuses(listen: string, { instance, refreshToken, accessToken, city }: Seat): Promise<void> {
+    const authorization = basicOf(instance)
     const ask = async (path: string, form: Record<string, string>) => {
       const init = { method: 'POST', headers: { authorization }, body: new URLSearchParams(form), signal: AbortSignal.timeout(ANSWER_MS) }
       const answer = await fetch(`http://${listen}${path}`, init).catch(() => undefined)

@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parse } from 'yaml'
 import { QueueProcess } from '../../../bench/queue.ts'
-import { migratePostgres } from '../../../db/postgres/migrate.ts'
 import { HAPROXY } from '../../needs.ts'
-import { sql, startPostgres, type PostgresServer } from '../../postgres.ts'
+import { createMigrated, startPostgres, type PostgresServer } from '../../postgres.ts'
 import { type BrokerProcess, prepareSibling, until } from '../broker-process.ts'
 import { freePorts } from '../ports.ts'
 import { openWorld, type TestWorld } from '../world.ts'
@@ -55,9 +54,7 @@ async function open(options: ClusterOptions, closing: (() => unknown)[]): Promis
   const { brokers: brokerCount = 2, workers: workerCount = 2 } = options
   const postgres = await startPostgres({ fsync: 'on', full_page_writes: 'on' })
   closing.push(() => postgres.stop())
-  await sql(postgres.url('postgres'), 'CREATE DATABASE broker')
-  const databaseUrl = postgres.url('broker')
-  await migratePostgres(databaseUrl)
+  const databaseUrl = await createMigrated(postgres)
   const queue = await QueueProcess.open((await freePorts(1))[0] ?? 0)
   closing.push(() => queue.close())
   const [port = 0] = await freePorts(1)

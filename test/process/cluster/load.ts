@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser } from '../../browser.ts'
-import { newBrowser, sidOf, type TestInstance, type TestWorld } from '../world.ts'
+import { basicOf, newBrowser, sidOf, type TestInstance, type TestWorld } from '../world.ts'
 
 /** Users who sign in, refresh, look at their page and sign out, without a pause that anybody orders: each request that fails is kept. */
 
@@ -76,11 +76,10 @@ function mustBeOk<T extends { status: number }>(page: T): T {
   return page
 }
 
-async function introspect(world: TestWorld, { entry }: TestInstance, token: string): Promise<void> {
-  const authorization = `Basic ${Buffer.from(`${entry.client_id}:${entry.client_secret}`).toString('base64')}`
+async function introspect(world: TestWorld, instance: TestInstance, token: string): Promise<void> {
   const answer = await fetch(`${world.broker.issuer}/introspect`, {
     method: 'POST',
-    headers: { authorization },
+    headers: { authorization: basicOf(instance) },
     body: new URLSearchParams({ token }),
   })
   const text = await answer.text()
