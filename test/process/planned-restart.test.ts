@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { createGuard, type Guard } from '@case-manager/guard'
+import type { Guard } from '@case-manager/guard'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from './broker-process.ts'
+import { startGuards } from './guards.ts'
 import { ALICE, basicOf, newBrowser, openWorld, type TestInstance, type TestWorld } from './world.ts'
 
 /** SIGTERM and start again, as a deployment does it: the built broker in its own process, with guards that follow it and requests under way. */
@@ -21,14 +22,7 @@ afterAll(async () => {
 
 const sydney = (): TestInstance => world.instances[0] as TestInstance
 
-async function followers(): Promise<Guard[]> {
-  const { client_id: clientId, client_secret: clientSecret } = sydney().entry
-  const all = Array.from({ length: GUARDS }, (_, i) =>
-    createGuard({ issuer: world.broker.issuer, clientId, clientSecret, guardId: `web-${i}`, hooks: { problem: () => {} } }),
-  )
-  await Promise.all(all.map((guard) => guard.start()))
-  return all
-}
+const followers = (): Promise<Guard[]> => startGuards(world, sydney(), { count: GUARDS, name: 'web' })
 
 /** A request of which the broker has the headers and half of the body. `finish` sends the rest and gives the whole answer. */
 async function halfSent(token: string): Promise<{ finish(): Promise<string> }> {

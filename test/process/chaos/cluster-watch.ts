@@ -1,6 +1,7 @@
-import { createGuard, type Guard } from '@case-manager/guard'
+import type { Guard } from '@case-manager/guard'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from '../cluster/cluster.ts'
+import { startGuards } from '../guards.ts'
 import { basicOf, type TestInstance } from '../world.ts'
 import type { Faults } from './faults.ts'
 import { type KnownSession, type Seat, Violation } from './users.ts'
@@ -38,13 +39,8 @@ export class ClusterWatch {
 
   /** @param instance whose guards these are */
   static async open(cluster: Cluster, instance: TestInstance, faults: () => Faults): Promise<ClusterWatch> {
-    const { client_id: clientId, client_secret: clientSecret, audience } = instance.entry
-    const common = { issuer: cluster.world.broker.issuer, clientId, clientSecret, audience: String(audience) }
     const staleness = { afterSeconds: AFTER_SECONDS, policy: 'refuse' } as const
-    const guards = Array.from({ length: GUARDS }, (_, n) =>
-      createGuard({ ...common, staleness, guardId: `watch-${n}`, hooks: { problem: () => {} } }),
-    )
-    await Promise.all(guards.map((guard) => guard.start()))
+    const guards = await startGuards(cluster.world, instance, { count: GUARDS, name: 'watch', staleness })
     return new ClusterWatch(cluster, instance, guards, faults)
   }
 

@@ -1,5 +1,6 @@
-import { createGuard, type Guard } from '@case-manager/guard'
+import type { Guard } from '@case-manager/guard'
 import { until } from '../broker-process.ts'
+import { startGuards } from '../guards.ts'
 import { newBrowser, type TestInstance, type TestWorld, sidOf } from '../world.ts'
 import { persist, Violation } from './users.ts'
 
@@ -30,19 +31,8 @@ export class Witness {
   }
 
   static async open(parts: Parts): Promise<Witness> {
-    const { client_id: clientId, client_secret: clientSecret, audience } = parts.instance.entry
-    const guards = Array.from({ length: GUARDS }, (_, n) =>
-      createGuard({
-        issuer: parts.world.broker.issuer,
-        clientId,
-        clientSecret,
-        audience: String(audience),
-        guardId: `witness-${n}`,
-        hooks: { problem: () => {} },
-      }),
-    )
-    await Promise.all(guards.map((guard) => guard.start()))
-    return new Witness(parts, guards)
+    const { world, instance } = parts
+    return new Witness(parts, await startGuards(world, instance, { count: GUARDS, name: 'witness' }))
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
-import { createGuard, type Guard } from '@case-manager/guard'
 import { type BrokerProcess, until } from '../broker-process.ts'
-import { ALICE } from '../world.ts'
+import { startGuards } from '../guards.ts'
+import { ALICE, type TestInstance } from '../world.ts'
 import { type Cluster, openCluster } from './cluster.ts'
 import { startLoad } from './load.ts'
 
@@ -34,7 +34,7 @@ export async function runRestarts({ users, seconds, say }: RestartsOptions): Pro
   const cluster = await openCluster()
   const { world } = cluster
   world.as(ALICE)
-  const guards = await openGuards(cluster)
+  const guards = await startGuards(world, world.instances[0] as TestInstance, { count: GUARDS, name: 'web' })
   try {
     const begun = performance.now()
     const load = startLoad(world, users)
@@ -64,16 +64,6 @@ export async function runRestarts({ users, seconds, say }: RestartsOptions): Pro
     for (const guard of guards) await guard.stop()
     await cluster.close()
   }
-}
-
-async function openGuards({ world }: Cluster): Promise<Guard[]> {
-  const [instance] = world.instances
-  const { client_id: clientId = '', client_secret: clientSecret = '' } = instance?.entry ?? {}
-  const guards = Array.from({ length: GUARDS }, (_, n) =>
-    createGuard({ issuer: world.broker.issuer, clientId, clientSecret, guardId: `web-${n}`, hooks: { problem: () => {} } }),
-  )
-  await Promise.all(guards.map((guard) => guard.start()))
-  return guards
 }
 
 /** As docs/scale-out.md says it: SIGTERM, start, and the next only when the proxy sends requests to it again. */
