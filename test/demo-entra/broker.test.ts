@@ -1,26 +1,17 @@
 import { CryptoProvider } from '@azure/msal-node'
 import { describe, expect, test } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
+import { CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
 import { FORGERIES } from '../../demo/entra/switches.ts'
 import { createLog } from '../../src/log.ts'
 import { MicrosoftRefusal, type Microsoft, type MicrosoftIdentity, type StartSignIn } from '../../src/microsoft/interface.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
-import { Browser, entra, LOGOUT_RETURN } from './relying-party.ts'
+import { brokerSettings, Browser, entra, LOGOUT_RETURN } from './relying-party.ts'
 
 /** The broker's own Microsoft room against the simulator: the two were written apart, from the same page of facts. */
 
 function connect(at: Entra, tenants: string[] = [CONTOSO.tid]): Microsoft {
-  const config = {
-    issuer: 'http://localhost:7400',
-    entra: {
-      tenants,
-      clientId: APP_CLIENT_ID,
-      credential: { kind: 'secret' as const, secret: APP_CLIENT_SECRET },
-      authority: at.authority,
-      simulated: true,
-    },
-  }
+  const config = { issuer: 'http://localhost:7400', entra: brokerSettings(at, tenants) }
   return createMicrosoft({ config, clock: at.world.clock, log: createLog(() => {}, Date.now) })
 }
 

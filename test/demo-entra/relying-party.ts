@@ -16,6 +16,15 @@ export async function entra(options: Partial<EntraOptions> = {}): Promise<Entra>
   return started
 }
 
+/** The settings of a broker whose Microsoft is this simulator. */
+export const brokerSettings = (at: Entra, tenants: string[]) => ({
+  tenants,
+  clientId: APP_CLIENT_ID,
+  credential: { kind: 'secret' as const, secret: APP_CLIENT_SECRET },
+  authority: at.authority,
+  simulated: true,
+})
+
 export type Credential = Partial<Pick<NodeAuthOptions, 'clientSecret' | 'clientCertificate' | 'clientAssertion'>>
 
 export async function application(

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { expect, onTestFinished } from 'vitest'
-import { type Entra, startEntra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET } from '../../demo/entra/users.ts'
+import { expect } from 'vitest'
+import { APP_CLIENT_ID } from '../../demo/entra/users.ts'
 import type { Session } from '../../db/types.ts'
 import type { SignalSettings } from '../../src/config/config.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
@@ -11,7 +10,7 @@ import { sealForSession } from '../../src/session/sealed.ts'
 import { askMicrosoft } from '../../workers/ask-microsoft.ts'
 import { createProbing } from '../../workers/probe-microsoft.ts'
 import { subscriptionCare } from '../../workers/renew-graph-subscription.ts'
-import { Browser } from '../demo-entra/relying-party.ts'
+import { Browser, brokerSettings, entra as startSimulator } from '../demo-entra/relying-party.ts'
 import { createRig, OTHER_TENANT, type RegisteredClient, type Rig, TENANT } from '../rig.ts'
 
 /** The broker's rooms on a real listener, msal-node, and the simulated Microsoft with its Graph. Workers are turned by hand. */
@@ -31,17 +30,10 @@ export async function openWorld(options: { graph?: boolean; signals?: Partial<Si
     now: () => rig?.clock.now() ?? Math.floor(Date.now() / 1000),
     nowMs: () => rig?.clock.nowMs() ?? Date.now(),
   }
-  const entra: Entra = await startEntra({ port: 0, clock, apps: [{ redirectUris: [] }] })
-  onTestFinished(() => entra.close())
+  const entra = await startSimulator({ clock, apps: [{ redirectUris: [] }] })
   const settings = {
     issuer: '',
-    entra: {
-      tenants: [TENANT, OTHER_TENANT],
-      clientId: APP_CLIENT_ID,
-      credential: { kind: 'secret' as const, secret: APP_CLIENT_SECRET },
-      authority: entra.authority,
-      simulated: true,
-    },
+    entra: brokerSettings(entra, [TENANT, OTHER_TENANT]),
     signals: {
       probe: { everySeconds: 60, perSecond: 1000 },
       graph: { tenants: options.graph ? [TENANT] : [], origin: `${entra.origin}/graph/v1.0` },

@@ -1,12 +1,10 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { startEntra } from '../../demo/entra/entra.ts'
+import { describe, expect, test } from 'vitest'
 import type { Switches } from '../../demo/entra/switches.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
-import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
-import { systemClock } from '../../src/system-clock.ts'
+import { CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
 import type { Browser, Page } from '../browser.ts'
 import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
-import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
+import { OTHER_TENANT, TENANT } from '../rig.ts'
+import { ageSessions, atSimulator } from './at-simulator.ts'
 import { authorizePath, createBrowser, linkOf, location } from './browser.ts'
 
 /** The floor with msal-node and the simulated Microsoft on sockets, which is as inconvenient as Entra is. */
@@ -27,21 +25,7 @@ interface Way {
 }
 
 async function world() {
-  const clock = systemClock
-  const entra = await startEntra({ port: 0, clock, apps: [{ redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`] }] })
-  onTestFinished(() => entra.close())
-  const config = {
-    entra: {
-      tenants: [TENANT, OTHER_TENANT],
-      clientId: APP_CLIENT_ID,
-      credential: { kind: 'secret' as const, secret: APP_CLIENT_SECRET },
-      authority: entra.authority,
-      simulated: true,
-    },
-  }
-  const log = { info: () => {}, warn: () => {}, error: () => {} }
-  const rig = await createRig({ config, deps: { clock, microsoft: createMicrosoft({ config: { ...config, issuer: ISSUER }, clock, log }) } })
-  const sydney = await rig.register('Sydney')
+  const { rig, entra, clock, sydney } = await atSimulator({ tenants: [TENANT, OTHER_TENANT] })
   const device = (): Device => ({ ours: createBrowser(rig), microsoft: new MicrosoftBrowser() })
   /** All visits of one sign-in. A thief takes prompt=login out of each address, and taps the account. */
   const signIn = async ({ ours, microsoft }: Device, { upn = ALICE, thief = false, keepsPrompt = false }: Way = {}) => {
@@ -81,8 +65,7 @@ async function revoked(switches: Partial<Switches> = {}) {
   const all = await world()
   const phone = all.device()
   expect(await all.signIn(phone)).toMatchObject({ in: true })
-  for (const { accounts } of [all.entra.site.browsers.find(phone.microsoft.cookies.get('simulated_microsoft'))].filter((one) => one !== undefined))
-    for (const account of accounts) account.authTime -= 600
+  ageSessions(all.entra, phone.microsoft, 600)
   await all.revoke()
   all.entra.set(switches)
   return { ...all, phone }
@@ -143,7 +126,7 @@ test('one human in two tenants: an operator who revokes the account at home dema
   expect(await rig.store.findSubjectByUser(guest.tid, guest.oid)).toMatchObject({ oid: guest.oid })
   await revoke()
   const stolen = { ours: createBrowser(rig), microsoft: phone.microsoft }
-  for (const account of entra.site.browsers.find(phone.microsoft.cookies.get('simulated_microsoft'))?.accounts ?? []) account.authTime -= 600
+  ageSessions(entra, phone.microsoft, 600)
   expect(await signIn(stolen, { upn, thief: true })).toMatchObject({ in: false, status: 403 })
   expect(await signIn(stolen, { upn })).toMatchObject({ in: true })
 })

@@ -1,13 +1,10 @@
-import { expect, onTestFinished, test } from 'vitest'
-import { startEntra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET } from '../../demo/entra/users.ts'
-import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
+import { expect, test } from 'vitest'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { SESSION_COOKIE } from '../../src/session/interface.ts'
-import { systemClock } from '../../src/system-clock.ts'
 import type { Page } from '../browser.ts'
 import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
-import { createRig, ISSUER, TENANT } from '../rig.ts'
+import { TENANT } from '../rig.ts'
+import { ageSessions, atSimulator } from './at-simulator.ts'
 import { authorizePath, createBrowser, linkOf, location } from './browser.ts'
 
 /** Periodic re-entry with msal-node and the simulated Microsoft on sockets: whether it honors max_age is not documented. */
@@ -16,22 +13,8 @@ const ALICE = 'alice@contoso.example'
 const HOUR = 3600
 
 async function world() {
-  const clock = systemClock
-  const entra = await startEntra({ port: 0, clock, apps: [{ redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`] }] })
-  onTestFinished(() => entra.close())
-  const config = {
-    entra: {
-      tenants: [TENANT],
-      clientId: APP_CLIENT_ID,
-      credential: { kind: 'secret' as const, secret: APP_CLIENT_SECRET },
-      authority: entra.authority,
-      simulated: true,
-    },
-  }
-  const log = { info: () => {}, warn: () => {}, error: () => {} }
-  const rig = await createRig({ config, deps: { clock, microsoft: createMicrosoft({ config: { ...config, issuer: ISSUER }, clock, log }) } })
+  const { rig, entra, clock, sydney } = await atSimulator({ tenants: [TENANT] })
   rig.config.sessionRules.maxAuthenticationSeconds = 8 * HOUR
-  const sydney = await rig.register('Sydney')
   const microsoft = new MicrosoftBrowser()
   /** From a browser without a session here. @returns what each visit asked Microsoft for */
   const signIn = async () => {
@@ -50,12 +33,7 @@ async function world() {
     const standing = await rig.store.standingByCookie(sha256(ours.cookies.get(SESSION_COOKIE) ?? ''), clock.now())
     return { asked, age: clock.now() - (standing.state === 'live' ? standing.session.authTime : 0) }
   }
-  /** Microsoft's cookie stays, and the password was entered so long ago. */
-  const age = (seconds: number) => {
-    const browser = entra.site.browsers.find(microsoft.cookies.get('simulated_microsoft')) ?? expect.unreachable()
-    for (const account of browser.accounts) account.authTime -= seconds
-  }
-  return { entra, signIn, age }
+  return { entra, signIn, age: (seconds: number) => ageSessions(entra, microsoft, seconds) }
 }
 
 const FIRST = [null, String(8 * HOUR)]

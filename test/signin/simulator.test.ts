@@ -1,36 +1,17 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { startEntra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET } from '../../demo/entra/users.ts'
+import { describe, expect, test } from 'vitest'
 import { FORGERIES } from '../../demo/entra/switches.ts'
-import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
 import type { MfaProof } from '../../src/protocol/mfa-proof.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import { SESSION_COOKIE } from '../../src/session/interface.ts'
-import { systemClock } from '../../src/system-clock.ts'
 import type { Page } from '../browser.ts'
-import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
+import { ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
 import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
+import { atSimulator } from './at-simulator.ts'
 import { authorizePath, createBrowser, linkOf, location, delivered } from './browser.ts'
 
 /** The way in on real parts: our rooms, msal-node, and the simulated Microsoft with its pages, on sockets. */
 async function broker(options: { mfaProof?: MfaProof; tenants?: string[] } = {}) {
-  // The simulator's libraries know no other clock than the machine's.
-  const clock = systemClock
-  const entra = await startEntra({ port: 0, clock, apps: [{ redirectUris: [`${ISSUER}/signin/callback`, `${ISSUER}/logout/return`] }] })
-  onTestFinished(() => entra.close())
-  const config = {
-    entra: {
-      tenants: options.tenants ?? [TENANT],
-      clientId: APP_CLIENT_ID,
-      credential: { kind: 'secret' as const, secret: APP_CLIENT_SECRET },
-      authority: entra.authority,
-      simulated: true,
-    },
-    ...(options.mfaProof && { mfaProof: options.mfaProof }),
-  }
-  const log = { info: () => {}, warn: () => {}, error: () => {} }
-  const rig = await createRig({ config, deps: { clock, microsoft: createMicrosoft({ config: { ...config, issuer: ISSUER }, clock, log }) } })
-  const sydney = await rig.register('Sydney')
+  const { rig, entra, clock, sydney } = await atSimulator({ tenants: options.tenants ?? [TENANT], mfaProof: options.mfaProof })
   const browser = createBrowser(rig)
   const signInAs = async (upn: string, changes: Record<string, string> = {}, staySignedIn = false): Promise<Page> => {
     const page = await browser.get(authorizePath(sydney, changes))
