@@ -15,18 +15,9 @@ import { signedOut, signOutFrom } from './sign-out.tsx'
 /** Owns what a user sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end anybody else's. */
 export function accountEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
-  endpoints.get('/account', async (c) => {
-    const now = deps.clock.now()
-    const session = await current(deps, c, now)
-    return session === undefined ? toSignIn(c) : sessionsPage(deps, c, session, now)
-  })
+  endpoints.get('/account', signedIn(deps, sessionsPage))
   const limit = bodyLimit({ maxSize: 8 * 1024, onError: (c) => tooLong(deps, c) })
-  endpoints.post('/account/sign-out', limit, async (c) => {
-    const now = deps.clock.now()
-    const session = await current(deps, c, now)
-    if (session === undefined) return toSignIn(c)
-    return signOutFrom(deps, c, session, new URLSearchParams(await c.req.text()), now)
-  })
+  endpoints.post('/account/sign-out', limit, signedIn(deps, withForm(signOutFrom)))
   endpoints.get('/account/signed-out', async (c) =>
     (await current(deps, c, deps.clock.now())) === undefined ? signedOut(deps, c) : c.redirect('/account', 303),
   )
@@ -40,31 +31,33 @@ export function accountEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
-const toSignIn = (c: Context, returnTo = '/account'): Response => c.redirect(`/signin/start?return_to=${returnTo}`, 303)
-
 async function current(deps: Deps, c: Context, now: number): Promise<Session | undefined> {
   const standing = await currentStanding(deps, c, now)
   return standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
 }
 
+type Act = (deps: Deps, c: Context, session: Session, now: number) => Promise<Response>
+
+/** For a user who is signed in; another is sent to sign in, and comes back to `returnTo`. */
+const signedIn =
+  (deps: Deps, act: Act, returnTo = '/account') =>
+  async (c: Context): Promise<Response> => {
+    const now = deps.clock.now()
+    const session = await current(deps, c, now)
+    return session === undefined ? c.redirect(`/signin/start?return_to=${returnTo}`, 303) : act(deps, c, session, now)
+  }
+
+const withForm =
+  (act: (deps: Deps, c: Context, session: Session, form: URLSearchParams, now: number) => Promise<Response>): Act =>
+  async (deps, c, session, now) =>
+    act(deps, c, session, new URLSearchParams(await c.req.text()), now)
+
 /** The security history, and the report of what is not the user's own. */
 function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   const endpoints = new Hono()
-  endpoints.get('/account/history', async (c) => {
-    const now = deps.clock.now()
-    const session = await current(deps, c, now)
-    return session === undefined ? toSignIn(c, '/account/history') : historyPage(deps, c, session, now)
-  })
-  endpoints.get('/account/report', async (c) => {
-    const now = deps.clock.now()
-    const session = await current(deps, c, now)
-    return session === undefined ? toSignIn(c, '/account/history') : askReport(deps, c, session, now)
-  })
-  endpoints.post('/account/report', limit, async (c) => {
-    const now = deps.clock.now()
-    const session = await current(deps, c, now)
-    return session === undefined ? toSignIn(c) : report(deps, c, session, new URLSearchParams(await c.req.text()), now)
-  })
+  endpoints.get('/account/history', signedIn(deps, historyPage, '/account/history'))
+  endpoints.get('/account/report', signedIn(deps, askReport, '/account/history'))
+  endpoints.post('/account/report', limit, signedIn(deps, withForm(report)))
   endpoints.get('/account/reported', (c) => reportedPage(deps, c))
   endpoints.onError(pageErrors(deps, (t) => t.report.notSaved))
   return endpoints
