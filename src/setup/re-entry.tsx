@@ -2,7 +2,7 @@ import { Answer, Button } from '../page/components.tsx'
 import { TextField } from '../page/fields.tsx'
 import { authenticationLimit, MAX_AUTHENTICATION } from '../microsoft/tenants.ts'
 import { changes } from '../protocol/changes.ts'
-import { lowest } from '../session/limits.ts'
+import { maxAuthenticationSeconds } from '../session/limits.ts'
 import { Form, goOn, recorded, type SetupRequest } from './frame.tsx'
 import type { Seen } from './seen.ts'
 
@@ -12,9 +12,8 @@ const HOUR = 3600
 const hours = (seconds: number | undefined): string => (seconds === undefined ? '' : String(Number((seconds / HOUR).toFixed(2))))
 
 export function ReEntry({ request, seen: { row } }: { request: SetupRequest; seen: Seen }) {
-  const own = row.maxAuthenticationSeconds
   const brokers = request.deps.config.sessionRules.maxAuthenticationSeconds
-  const counts = lowest(own, brokers)
+  const counts = maxAuthenticationSeconds(request.deps.config, row)
   return (
     <Answer question="Does the broker demand periodic re-entry?" is={counts === undefined ? 'unknown' : 'yes'}>
       <p class="soft">
@@ -26,7 +25,13 @@ export function ReEntry({ request, seen: { row } }: { request: SetupRequest; see
       <details>
         <summary>Change this tenant’s limit</summary>
         <Form request={request} action={`/setup/tenants/${row.tid}/re-entry`}>
-          <TextField label="Hours" name="hours" value={hours(own)} maxlength={8} hint="At most 2160. Empty: this tenant has no limit of its own." />
+          <TextField
+            label="Hours"
+            name="hours"
+            value={hours(row.maxAuthenticationSeconds)}
+            maxlength={8}
+            hint="At most 2160. Empty: this tenant has no limit of its own."
+          />
           <div class="row">
             <Button>Save the limit</Button>
           </div>

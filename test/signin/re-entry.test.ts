@@ -3,7 +3,7 @@ import type { Graph } from '../../src/microsoft/interface.ts'
 import { doMicrosoftWork } from '../../src/signal/microsoft-work.ts'
 import { sweepExpired } from '../../workers/sweep-expired.ts'
 import { applyLimits } from '../../workers/apply-limits.ts'
-import { createRig, type Rig, TENANT } from '../rig.ts'
+import { createRig, type Rig, TENANT, VERIFIER } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, delivered, location, signIn } from './browser.ts'
 
 /** Periodic re-entry: how old the user's authentication at Microsoft may be. Over HTTP; Microsoft and the clock are stood in for. */
@@ -29,7 +29,6 @@ async function limited(most: number | undefined, metadata: Parameters<Rig['regis
   return { rig, sydney, melbourne, browser, answered, redeem, refresh, callback, reasons }
 }
 type Tokens = { refresh_token?: string; access_token?: string; expires_in?: number; error?: string; error_description?: string }
-const VERIFIER = 'a-verifier-that-is-long-enough-for-rfc-7636-section-4-1'
 
 describe('BROKER_MAX_AUTHENTICATION_AGE', () => {
   test('the first visit sends max_age; an older authentication leads to one more visit, with prompt=login, and no third', async () => {
@@ -124,7 +123,6 @@ describe('max_authentication_age of a client', () => {
     const { rig, melbourne, answered, redeem } = await limited(undefined)
     const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
     const strict = await rig.register('Strict', { exchangeFrom: ['melbourne'], maxAuthenticationSeconds: HOUR })
-    await rig.register('Melbourne', { grants: [...melbourne.metadata.grants, exchange] })
     const caller = await rig.register('Melbourne', { grants: [...melbourne.metadata.grants, exchange] })
     rig.microsoft.next = { authTime: rig.clock.now() - HOUR - 1 }
     const { access_token: token = '' } = await redeem(caller, await answered(authorizePath(caller)))
