@@ -1,32 +1,19 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { launchChromium } from './window.ts'
+import type { BrowserContext, Locator, Page } from 'playwright-core'
+import { describe, expect, test } from 'vitest'
 import { until } from '../process/broker-process.ts'
-import { type Demo, startDemo } from '../process/demo-process.ts'
+import { demoInChromium } from './demo.ts'
 
 /** The main job as a user does it: real Chromium, the demo, every page clicked. `BROKER_SCREENSHOTS=<dir>` keeps pictures for the docs. */
 
 const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
 
-let browser: Browser
-let demo: Demo
-beforeAll(async () => {
-  browser = await launchChromium()
-  demo = await startDemo()
-})
-afterAll(async () => {
-  await browser?.close()
-  await demo?.interrupt()
-})
-
-const instance = (index: number) => demo.facts.instances[index] ?? expect.fail('no such instance')
-const user = (name: string) => demo.facts.users.find((one) => one.upn.startsWith(`${name}@`)) ?? expect.fail(`no ${name}`)
+const { browser, demo, facts, instance, user } = demoInChromium()
 
 async function newContext(): Promise<BrowserContext> {
-  const context = await browser.newContext({ viewport: { width: 1180, height: 720 } })
+  const context = await browser().newContext({ viewport: { width: 1180, height: 720 } })
   context.setDefaultTimeout(20_000)
   return context
 }
@@ -41,7 +28,7 @@ async function picture(page: Page, name: string): Promise<void> {
 async function story(names: string[]): Promise<void> {
   if (SCREENSHOTS === undefined) return
   const images = names.map((name) => `<img src="data:image/png;base64,${readFileSync(join(SCREENSHOTS, `${name}.png`)).toString('base64')}">`)
-  const page = await browser.newPage({ viewport: { width: 1500, height: 340 } })
+  const page = await browser().newPage({ viewport: { width: 1500, height: 340 } })
   await page.setContent(
     `<body style="margin:0;padding:24px;background:#e6e9ec;display:flex;gap:20px">${images.join('')}<style>img{width:calc((100% - 40px)/3);border-radius:8px;box-shadow:0 2px 12px #0003;align-self:flex-start}</style>`,
   )
@@ -52,12 +39,12 @@ async function story(names: string[]): Promise<void> {
 /** Microsoft's pages, as far as they go for that user: some are told already there that they may not. */
 async function atMicrosoft(page: Page, name: string, stay = 'No'): Promise<void> {
   const { upn, password } = user(name)
-  await page.waitForURL(`${demo.facts.microsoft}/**`)
+  await page.waitForURL(`${facts().microsoft}/**`)
   const press = async (button: Locator): Promise<void> => {
     await button.click()
     await page.waitForLoadState()
   }
-  const there = async (locator: Locator): Promise<boolean> => page.url().startsWith(demo.facts.microsoft) && (await locator.count()) > 0
+  const there = async (locator: Locator): Promise<boolean> => page.url().startsWith(facts().microsoft) && (await locator.count()) > 0
   const other = page.getByRole('button', { name: 'Use another account' })
   if (await there(other)) await press(other)
   if (await there(page.locator('#loginfmt'))) {
@@ -110,7 +97,7 @@ describe('the demo in a browser', () => {
     const yardstick = Date.now() - yardstickAt
 
     await sydney.getByRole('button', { name: 'Sign out' }).click()
-    await sydney.waitForURL(`${demo.facts.issuer}/**`)
+    await sydney.waitForURL(`${facts().issuer}/**`)
     await sydney.getByLabel('Everywhere').check()
     await picture(sydney, 'sign-out')
     const answered = sydney.waitForResponse((response) => response.url().endsWith('/logout/confirm'))
@@ -137,7 +124,7 @@ describe('the demo in a browser', () => {
     await signIn(page, 0, 'bob')
     await page.waitForURL(`${instance(0).url}/`)
     await page.getByRole('button', { name: 'Sign out' }).click()
-    await page.waitForURL(`${demo.facts.issuer}/**`)
+    await page.waitForURL(`${facts().issuer}/**`)
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.waitForURL(`${instance(0).url}/signed-out**`)
     await page.goto(`${instance(0).url}/sign-in`)
@@ -151,9 +138,7 @@ describe('the demo in a browser', () => {
     if (!page.url().startsWith(instance(0).url) && (await stay.count()) > 0) await stay.click()
     await page.waitForURL(`${instance(0).url}/`)
     const pending = async () =>
-      (await (await fetch(`${demo.facts.ops}/metrics`)).text())
-        .split('\n')
-        .filter((line) => /^broker_deliveries\{.*state="pending"\} [1-9]/.test(line))
+      (await (await fetch(`${facts().ops}/metrics`)).text()).split('\n').filter((line) => /^broker_deliveries\{.*state="pending"\} [1-9]/.test(line))
     await until('nothing is owed any more', async () => (await pending()).length === 0, 20)
     await page.reload()
     expect(await page.getByRole('heading', { name: 'Your cases' }).count()).toBe(1)
@@ -167,7 +152,7 @@ describe('the demo in a browser', () => {
     await page.waitForURL(`${instance(1).url}/`)
     await page.locator('#live', { hasText: 'Live' }).waitFor()
     const change = (body: object) =>
-      fetch(`${demo.facts.microsoft}/_control/users/${user('bob').upn}`, {
+      fetch(`${facts().microsoft}/_control/users/${user('bob').upn}`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
@@ -188,12 +173,12 @@ describe('the demo in a browser', () => {
     ] as const) {
       const context = await newContext()
       const page = await context.newPage()
-      await page.goto(`${demo.facts.ops}/ops`)
+      await page.goto(`${facts().ops}/ops`)
       const begin = page
         .getByRole('link', { name: /sign in/i })
         .or(page.getByRole('button', { name: /sign in/i }))
         .first()
-      if (page.url().startsWith(demo.facts.ops)) await begin.click()
+      if (page.url().startsWith(facts().ops)) await begin.click()
       const microsoft = page.getByRole('link', { name: 'Sign in with Microsoft' })
       await microsoft.click()
       await atMicrosoft(page, name)
@@ -201,7 +186,7 @@ describe('the demo in a browser', () => {
       const password = page.locator('#passwd')
       await password.or(page.locator('h1', { hasText: words })).waitFor()
       if ((await password.count()) > 0) await atMicrosoft(page, name)
-      await page.waitForURL(`${demo.facts.ops}/**`)
+      await page.waitForURL(`${facts().ops}/**`)
       expect(await page.locator('h1').innerText()).toMatch(words)
       await context.close()
     }
@@ -220,7 +205,7 @@ describe('the demo in a browser', () => {
     expect(await page.locator('body').innerText()).toMatch(words)
     await page.goto(instance(0).url)
     expect(await page.getByRole('link', { name: 'Sign in' }).count()).toBe(1)
-    expect((await context.cookies(demo.facts.issuer)).filter((cookie) => cookie.name === '__Host-cmb_session')).toEqual([])
+    expect((await context.cookies(facts().issuer)).filter((cookie) => cookie.name === '__Host-cmb_session')).toEqual([])
     await context.close()
   })
 
@@ -228,20 +213,20 @@ describe('the demo in a browser', () => {
     const beneath = (): string[] =>
       execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' })
         .split('\n')
-        .filter((line) => /cmb-demo-/.test(line) || new RegExp(`^\\s*\\d+\\s+${demo.pid}\\s`).test(line))
+        .filter((line) => /cmb-demo-/.test(line) || new RegExp(`^\\s*\\d+\\s+${demo().pid}\\s`).test(line))
     expect(beneath().length).toBeGreaterThan(0)
     const queueServers = beneath()
       .filter((line) => /cmb-demo-/.test(line))
       .map((line) => /cmb-demo-\w+/.exec(line)?.[0])
-    expect(await demo.interrupt()).toBe(0)
+    expect(await demo().interrupt()).toBe(0)
     await until(
       'its processes are gone',
       () =>
         !beneath().some(
-          (line) => new RegExp(`^\\s*\\d+\\s+${demo.pid}\\s`).test(line) || queueServers.some((name) => name !== undefined && line.includes(name)),
+          (line) => new RegExp(`^\\s*\\d+\\s+${demo().pid}\\s`).test(line) || queueServers.some((name) => name !== undefined && line.includes(name)),
         ),
       15,
     )
-    await expect(fetch(demo.facts.issuer)).rejects.toThrow()
+    await expect(fetch(facts().issuer)).rejects.toThrow()
   })
 })

@@ -1,40 +1,30 @@
 import { execFileSync } from 'node:child_process'
 import { resolve } from 'node:path'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { BrowserContext, Page } from 'playwright-core'
+import { expect, test } from 'vitest'
 import { CONTOSO } from '../../demo/entra/users.ts'
-import { type Demo, startDemo } from '../process/demo-process.ts'
-import { launchChromium } from './window.ts'
+import { demoInChromium } from './demo.ts'
 
 /** A phone that was stolen with a session at Microsoft on it, in real Chromium: whatever ended its sign-in, it does not come back without the password. */
 
-let browser: Browser
-let demo: Demo
-beforeAll(async () => {
-  browser = await launchChromium()
-  demo = await startDemo()
-})
-afterAll(async () => {
-  await browser?.close()
-  await demo?.interrupt()
-})
+const { browser, facts, instance, user } = demoInChromium()
 
 const ALICE = 'alice@contoso.example'
-const sydney = (): string => demo.facts.instances[0]?.url ?? expect.fail('There is no instance.')
+const sydney = (): string => instance(0).url
 
 async function newDevice(width: number): Promise<{ context: BrowserContext; page: Page }> {
-  const context = await browser.newContext({ viewport: { width, height: 720 } })
+  const context = await browser().newContext({ viewport: { width, height: 720 } })
   context.setDefaultTimeout(30_000)
   return { context, page: await context.newPage() }
 }
 
 /** Password, second factor and "Stay signed in?", as far as Microsoft asks for them. */
 async function prove(page: Page): Promise<void> {
-  await page.locator('#passwd').fill(demo.facts.users.find(({ upn }) => upn === ALICE)?.password ?? '')
+  await page.locator('#passwd').fill(user('alice').password)
   await page.locator('#signin').click()
   const [number, no] = [page.locator('#number'), page.getByRole('button', { name: 'No', exact: true })]
   const stuck = async (): Promise<never> => expect.fail(`Stuck at ${page.url()}: ${await page.locator('body').innerText()}`)
-  const away = page.waitForURL(({ origin }) => origin !== demo.facts.microsoft, { timeout: 25_000 }).then(() => 'away' as const, stuck)
+  const away = page.waitForURL(({ origin }) => origin !== facts().microsoft, { timeout: 25_000 }).then(() => 'away' as const, stuck)
   const next = (one: typeof number, what: 'number' | 'no') => one.waitFor().then(() => what, stuck)
   const step = await Promise.race([away, next(number, 'number'), next(no, 'no')])
   if (step === 'number') {
@@ -50,7 +40,7 @@ async function tapAlice(page: Page): Promise<(string | null)[]> {
   const asked: (string | null)[] = []
   const watch = (request: { url(): string }): void => {
     const url = new URL(request.url())
-    if (url.origin === demo.facts.microsoft && url.pathname.endsWith('/authorize')) asked.push(url.searchParams.get('prompt'))
+    if (url.origin === facts().microsoft && url.pathname.endsWith('/authorize')) asked.push(url.searchParams.get('prompt'))
   }
   page.on('request', watch)
   await page.getByRole('link', { name: 'Sign in with Microsoft' }).click()
@@ -67,7 +57,7 @@ async function tapAlice(page: Page): Promise<(string | null)[]> {
 const signedOut = (page: Page): Promise<void> => page.getByRole('heading', { name: 'You have been signed out' }).waitFor()
 
 const needsPassword = async (page: Page): Promise<void> => {
-  expect(page.url().startsWith(demo.facts.microsoft)).toBe(true)
+  expect(page.url().startsWith(facts().microsoft)).toBe(true)
   await page.locator('#passwd').waitFor()
 }
 
@@ -86,7 +76,7 @@ async function signIn(page: Page): Promise<void> {
 const cmb = (...args: string[]): string =>
   execFileSync(process.execPath, [resolve(import.meta.dirname, '../../dist/src/cli.js'), ...args], {
     encoding: 'utf8',
-    env: { PATH: process.env.PATH ?? '', BROKER_DATA_DIR: demo.facts.data_dir },
+    env: { PATH: process.env.PATH ?? '', BROKER_DATA_DIR: facts().data_dir },
   })
 
 test('the phone is asked for the password after each remote end, with and without our cookies; a device that its owner signed out is not', async () => {
@@ -95,7 +85,7 @@ test('the phone is asked for the password after each remote end, with and withou
   await signIn(laptop.page)
 
   // By device: the page says one neutral sentence, and Microsoft is asked with prompt=login at once.
-  await laptop.page.goto(`${demo.facts.issuer}/account`)
+  await laptop.page.goto(`${facts().issuer}/account`)
   await laptop.page.locator('form[action="/account/sign-out"] button').nth(1).click()
   await laptop.page.getByText('Signed out:').waitFor()
   await signedOut(phone.page)
@@ -116,7 +106,7 @@ test('the phone is asked for the password after each remote end, with and withou
   // By an operator, and by way of the account page.
   expect(cmb('revoke', '--tenant', CONTOSO.tid, '--yes')).toContain('Revoked')
   await signedOut(phone.page)
-  await phone.page.goto(`${demo.facts.issuer}/account`)
+  await phone.page.goto(`${facts().issuer}/account`)
   expect(await tapAlice(phone.page)).toEqual(['login'])
   await needsPassword(phone.page)
   await prove(phone.page)
@@ -124,7 +114,7 @@ test('the phone is asked for the password after each remote end, with and withou
 
   // By "everywhere": the browser that asked signs in freshly too; the owner's sign-in opens nothing for the phone.
   await signIn(laptop.page)
-  await laptop.page.goto(`${demo.facts.issuer}/account`)
+  await laptop.page.goto(`${facts().issuer}/account`)
   await laptop.page.getByRole('button', { name: 'Sign out everywhere' }).click()
   await laptop.page.waitForURL('**/account/signed-out**')
   await signIn(laptop.page)
@@ -134,7 +124,7 @@ test('the phone is asked for the password after each remote end, with and withou
   await needsPassword(phone.page)
 
   // The laptop, signed out by its owner, is asked nothing but the account.
-  await laptop.page.goto(`${demo.facts.issuer}/account`)
+  await laptop.page.goto(`${facts().issuer}/account`)
   await laptop.page.locator('form[action="/account/sign-out"] button').first().click()
   await laptop.page.waitForURL('**/account/signed-out**')
   await laptop.page.goto(`${sydney()}/sign-in`)

@@ -1,0 +1,25 @@
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { type Demo, type DemoFacts, startDemo } from '../process/demo-process.ts'
+import { launchChromium } from './window.ts'
+
+/** Chromium and a demo of its own, which the tests of one file share. */
+export function demoInChromium() {
+  let browser: Browser
+  let demo: Demo
+  beforeAll(async () => {
+    browser = await launchChromium()
+    demo = await startDemo()
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await demo?.interrupt()
+  })
+  return {
+    browser: (): Browser => browser,
+    demo: (): Demo => demo,
+    facts: (): DemoFacts => demo.facts,
+    instance: (index: number) => demo.facts.instances[index] ?? expect.fail('no such instance'),
+    user: (name: string) => demo.facts.users.find((one) => one.upn.startsWith(`${name}@`)) ?? expect.fail(`no ${name}`),
+  }
+}
