@@ -60,16 +60,19 @@ describe.each(STORES)('scheduled acts, on %s', (_name, make) => {
   test('what is due is done once, however many brokers look, late rather than never', async () => {
     const b = await open()
     const { sid, sub } = await signedIn(b)
-    await schedule(b, USER, T0 + 600)
+    const lock = await schedule(b, USER, T0 + 600)
     const revocation = await schedule(b, { act: 'revoke', selector: { kind: 'subject', sub } }, T0 + 700)
     b.now = T0 + 599
     expect(await run(b)).toBeUndefined()
     expect((await b.store.standingBySid(sid, b.now)).state).toBe('live')
     b.now = T0 + 5000
+    // A broker that looks when another has done the first finds the second.
     const done = (await Promise.all([1, 2, 3].map(() => run(b)))).filter((one) => one !== undefined)
-    expect(done).toMatchObject([{ state: 'done' }])
-    expect(await run(b)).toMatchObject({ id: revocation.id, state: 'done', settled: { at: b.now, result: { seq: 2 } } })
-    expect(await run(b)).toBeUndefined()
+    for (let next = await run(b); next !== undefined; next = await run(b)) done.push(next)
+    expect(done.toSorted((one, other) => (one.dueAt ?? 0) - (other.dueAt ?? 0))).toMatchObject([
+      { id: lock.id, state: 'done', settled: { at: b.now, result: { seq: 1 } } },
+      { id: revocation.id, state: 'done', settled: { at: b.now, result: { seq: 2 } } },
+    ])
     expect((await b.store.findRevocation(1))?.reason).toBe('locked')
     expect((await b.store.head()).seq).toBe(2)
   })
