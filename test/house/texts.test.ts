@@ -39,7 +39,7 @@ const unused = (texts: object, source: string): string[] => [...leaves(texts)].f
 function sentences(source: string): string[] {
   const markup = source.replace(/\/\*[^]*?\*\/|\/\/.*/g, '').replace(/<code>[^<]*<\/code>|<a href="https:[^<]*<\/a>/g, '')
   return [
-    ...[...markup.matchAll(/>\s*([A-Za-z][^<>{}=;()|]*[a-z.])\s*[<{]/g)].map(([, text = '']) => text),
+    ...[...markup.matchAll(/(?<!=)>\s*([A-Za-z][^<>{}=;()|]*[a-z.])\s*[<{]/g)].map(([, text = '']) => text),
     ...[...markup.matchAll(/\b(?:title|label|legend|hint|what|next|none)(?:=|: )["'`]([A-Z][^"'`]*)/g)].map(([, text = '']) => text),
   ]
 }
@@ -58,6 +58,7 @@ describe('the texts of users’ pages', () => {
     expect(sentences('<p>\n  Hello you.\n</p>')).toEqual(['Hello you.'])
     expect(sentences("messagePage(c, { title: 'Hello' })")).toEqual(['Hello'])
     expect(sentences('<p>{t.page.title}</p> // <p>Hello you.</p>')).toEqual([])
+    expect(sentences('type Act = (c: Context) => Promise<Response>')).toEqual([])
   })
 
   test('no page holds a sentence of its own', () => {
