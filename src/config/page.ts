@@ -5,7 +5,8 @@ import { SETTINGS } from './settings.ts'
 
 const OPENING = `# Configuration
 
-This page is for operators who set up a broker. It is written from the table of settings (\`npm run docs:settings\`).
+For operators who set up a broker. After this page you know every setting, its default and an example. It is written from the table of settings
+(\`npm run docs:settings\`).
 
 The broker reads its settings from environment variables once, at start. It reports every error at once, each with an example, and does not start. \`cmb doctor\` runs the same checks without a start.
 

@@ -16,6 +16,7 @@ const pages = [
   'README.md',
   'SECURITY.md',
   'CHANGELOG.md',
+  'CONTRIBUTING.md',
   ...['docs', 'docs/decisions'].flatMap((folder) =>
     readdirSync(join(root, folder))
       .filter((name) => name.endsWith('.md'))
@@ -72,6 +73,48 @@ describe('the documentation', () => {
     for (const { client_secret_hash: _hash, client_secret_file: _file, client_id: id, ...wire } of example().clients) {
       expect(parseClientMetadata(wire, { clientId: String(id) })).toMatchObject({ ok: true })
     }
+  })
+})
+
+/** Every page of docs/, but the index itself. */
+const reading = pages.filter((page) => /^docs\/[^/]+\.md$/.test(page) && page !== 'docs/README.md')
+
+describe('docs/README.md', () => {
+  test('lists every page by what the reader wants to do', () => {
+    const index = text('docs/README.md')
+    expect([...index.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading)).toEqual([
+      'Try it',
+      'Connect Microsoft',
+      'Integrate an instance',
+      'Operate',
+      'Reference',
+      'Understand',
+    ])
+    expect(reading.filter((page) => !index.includes(`](${basename(page)}`))).toEqual([])
+  })
+
+  test('every page begins with who it is for, and what they have or know after it', () => {
+    const opening = (page: string): string =>
+      text(page)
+        .split(/\n\s*\n/)[1]
+        ?.replaceAll('\n', ' ') ?? ''
+    expect(reading.filter((page) => !/^For [^.]+\. After this page /.test(opening(page)))).toEqual([])
+  })
+
+  test('the glossary has at most 40 terms, in alphabetical order, each once', () => {
+    const terms = [...text('docs/glossary.md').matchAll(/^\| ([^|]+) \| [^|]+ \|$/gm)].map(([, term = '']) => term).slice(1)
+    expect(terms.length).toBeLessThanOrEqual(40)
+    const plain = terms.map((term) => term.replaceAll('`', '').toLowerCase())
+    expect(plain).toEqual([...new Set(plain)].sort((one, other) => one.localeCompare(other)))
+  })
+})
+
+describe('docs/decisions/README.md', () => {
+  test('lists every record by its own title, and says whether it is in force', () => {
+    const rows = [...text('docs/decisions/README.md').matchAll(/^\| \[\d{4}\]\((.+?)\) \| (.+) \| (in force|amended|superseded by \[).* \|$/gm)]
+    const listed = rows.map(([, file = '', title = '']) => `${file}: ${title}`)
+    const records = readdirSync(join(root, 'docs/decisions')).filter((name) => /^\d{4}-/.test(name))
+    expect(listed).toEqual(records.sort().map((name) => `${name}: ${/^# \d{4}\.? (.*)$/m.exec(text(`docs/decisions/${name}`))?.[1]}`))
   })
 })
 
