@@ -59,10 +59,10 @@ function howToGet({ programs, alternatives, variable }) {
   return variable ? `${elsewhere}, or set ${variable} to its path.` : `${elsewhere}.`
 }
 
-const isOnPath = (name) => (process.env.PATH ?? '').split(delimiter).some((dir) => existsSync(join(dir, name)))
+export const isOnPath = (name) => (process.env.PATH ?? '').split(delimiter).some((dir) => existsSync(join(dir, name)))
 
 /** The packages' services stay stopped where there is no systemd (RUNLEVEL): the tests start their own servers. */
-function runApt(...args) {
+export function runApt(...args) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   const quiet = args.includes('--simulate')
   return spawnSync('apt-get', ['-q', '-y', ...args], { env, stdio: ['ignore', 'ignore', quiet ? 'ignore' : 2] }).status === 0

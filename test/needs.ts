@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path'
 
 /** What a machine may not have: scripts/test-needs.mjs installs it where it may, and says what is left out where it may not. */
 
-const onPath = (name: string): string | undefined =>
+export const onPath = (name: string): string | undefined =>
   (process.env.PATH ?? '')
     .split(delimiter)
     .map((dir) => join(dir, name))

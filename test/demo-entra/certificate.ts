@@ -15,9 +15,10 @@ const tlv = (tag: number, ...parts: Buffer[]): Buffer => {
 const sequence = (...parts: Buffer[]): Buffer => tlv(0x30, ...parts)
 const SHA256_WITH_RSA = sequence(tlv(0x06, Buffer.from('2a864886f70d01010b', 'hex')), tlv(0x05))
 const COMMON_NAME = tlv(0x06, Buffer.from('550403', 'hex'))
+const SUBJECT_ALTERNATIVE_NAME = tlv(0x06, Buffer.from('551d11', 'hex'))
 const time = (at: Date): Buffer => tlv(0x18, Buffer.from(`${at.toISOString().replace(/[-:T]/g, '').slice(0, 14)}Z`))
 
-/** @param host its common name, which is a host name where there is no other */
+/** @param host its common name, and the one host that it is for */
 export function newCertificate(notAfter: Date = new Date(Date.now() + 86_400_000), host = 'broker'): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const name = sequence(tlv(0x31, sequence(COMMON_NAME, tlv(0x0c, Buffer.from(host)))))
@@ -31,6 +32,7 @@ export function newCertificate(notAfter: Date = new Date(Date.now() + 86_400_000
     validity,
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
+    tlv(0xa3, sequence(sequence(SUBJECT_ALTERNATIVE_NAME, tlv(0x04, sequence(tlv(0x82, Buffer.from(host))))))),
   )
   const signature = createSign('RSA-SHA256').update(body).sign(privateKey)
   const der = sequence(body, SHA256_WITH_RSA, tlv(0x03, Buffer.from([0]), signature))

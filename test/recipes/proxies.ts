@@ -1,0 +1,213 @@
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { until } from '../process/broker-process.ts'
+import { freePorts } from '../process/ports.ts'
+import { ask, startApplication, type Answer, type Application } from './application.ts'
+import { answers, example, NODE, Program, ROOT, type Command } from './program.ts'
+import type { Recipe } from './recipe.ts'
+import type { Place, World } from './world.ts'
+
+/** What every proxy before `guard serve` must do: rules 19 and 20 of docs/guard-serve.md, and the sign-out itself. */
+
+export interface ProxyParts {
+  /** Where the proxy listens. */
+  port: number
+  guardPort: number
+  applicationPort: number
+  /** A directory of this recipe's own. */
+  directory: string
+}
+
+interface Proxy {
+  name: string
+  missing: string | undefined
+  version: () => string
+  /** What nginx needs. */
+  staleStatus?: '403'
+  /** Writes the configuration; the program runs in the foreground. */
+  prepare: (parts: ProxyParts) => Command
+}
+
+/** A file of examples/ with the addresses of this run instead of the example's. */
+export function configured(path: string, replaced: Record<string, string | number>): string {
+  let text = readFileSync(example(path), 'utf8')
+  for (const [from, to] of Object.entries(replaced)) {
+    expect(text, `${path} names ${from}`).toContain(from)
+    text = text.replaceAll(from, String(to))
+  }
+  return text
+}
+
+export const written = (directory: string, name: string, text: string): string => {
+  const file = join(directory, name)
+  writeFileSync(file, text)
+  return file
+}
+
+const folded = (name: string): string => name.toLowerCase().replaceAll('_', '-')
+const identityIn = ({ reached }: Answer): [string, string][] =>
+  reached.filter(([name, value]) => folded(name).startsWith('x-guard') && value !== '').map(([name, value]) => [folded(name), value])
+const bearer = (token: string): string[] => ['Authorization', `Bearer ${token}`]
+
+const FORGED: [what: string, headers: string[]][] = [
+  ['underscores', ['X_Guard_Sub', 'u_forged', 'X_Guard_Roles', 'CaseManager.Admin']],
+  ['underscores and hyphens', ['X-Guard_Sub', 'u_forged', 'x_guard-roles', 'CaseManager.Admin']],
+  ['the same name', ['X-Guard-Sub', 'u_forged']],
+  ['the same name twice', ['x-guard-sub', 'u_forged', 'X-GUARD-SUB', 'u_forged']],
+  ['a name that the guard leaves empty', ['X-Guard-Assertion', 'u_forged']],
+  ['a name of the prefix that the guard does not have', ['X-Guard-Admin', 'u_forged']],
+  ['a name in Connection', ['Connection', 'close, X-Guard-Sub, X-Guard-Roles']],
+  ['a name with an underscore in Connection', ['Connection', 'x_guard_sub']],
+]
+
+export const proxy = (parts: Proxy): Recipe => ({
+  name: parts.name,
+  missing: parts.missing,
+  version: parts.version,
+  registered: [{ name: parts.name, redirectPath: '/not-called' }],
+  define: (world, note) => defineTests(parts, world, note),
+})
+
+interface Running {
+  application: Application
+  guard: Program
+  program: Program
+  place: Place
+  ask(path: string, headers?: readonly string[]): Promise<Answer>
+  /** The guard listens; whether it knows of revocations yet is another matter. */
+  startGuard(): Promise<void>
+  end(): Promise<void>
+}
+
+async function start({ name, prepare, staleStatus }: Proxy, world: World): Promise<Running> {
+  const place = world.place(name)
+  const application = await startApplication()
+  const [guardPort = 0, localPort = 0] = await freePorts(2)
+  const guard = new Program({
+    file: NODE,
+    args: [join(ROOT, 'guard/dist/serve/bin.js'), 'serve', '--rules', example('rules.json'), '--stale-status', staleStatus ?? '503'],
+    env: {
+      GUARD_ISSUER: world.issuer,
+      GUARD_CLIENT_ID: place.clientId,
+      GUARD_CLIENT_SECRET: place.clientSecret,
+      GUARD_LISTEN: `127.0.0.1:${guardPort}`,
+      GUARD_LOCAL_LISTEN: `127.0.0.1:${localPort}`,
+      GUARD_LOCAL_SECRET: 'the local secret of this test, long enough',
+      NODE_EXTRA_CA_CERTS: world.caFile,
+    },
+  })
+  const startGuard = (): Promise<void> => guard.start(() => answers(`http://127.0.0.1:${guardPort}/`))
+  await startGuard()
+  const directory = mkdtempSync(join(world.directory, `${name}-`))
+  const program = new Program(prepare({ port: place.port, guardPort, applicationPort: application.port, directory }))
+  await program.start(() => answers(`${place.baseUrl}/health`))
+  return {
+    application,
+    guard,
+    program,
+    place,
+    ask: (path, headers = []) => ask(place.baseUrl, path, headers),
+    startGuard,
+    async end() {
+      await program.end()
+      await guard.end()
+      await application.close()
+    },
+  }
+}
+
+function defineTests(proxied: Proxy, world: () => World, note: (line: string) => void): void {
+  let running: Running
+  let token = ''
+  let sub = ''
+  const passes = async (): Promise<boolean> => (await running.ask('/cases', bearer(token))).status === 200
+  beforeAll(async () => {
+    running = await start(proxied, world())
+    token = await world().accessToken(world().newBrowser(), running.place)
+    sub = (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { sub: string }).sub
+    await until('a valid token passes', passes, 120)
+  })
+  afterAll(() => running?.end())
+
+  test('a valid token passes, and the application reads the user from the identity headers', async () => {
+    const answer = await running.ask('/cases?of=mine', bearer(token))
+    expect(answer.status).toBe(200)
+    expect(Object.fromEntries(identityIn(answer))).toMatchObject({
+      'x-guard-sub': sub,
+      'x-guard-client-id': proxied.name,
+      'x-guard-roles': 'CaseManager.User',
+    })
+    expect(JSON.parse(answer.body)).toMatchObject({ url: '/cases?of=mine' })
+  })
+
+  test('401 with a challenge without a token and for a wrong one, 403 without the role, nothing for a public path', async () => {
+    for (const headers of [[], bearer('wrong')]) {
+      const { headers: said, status } = await running.ask('/cases', headers)
+      expect([status, said['www-authenticate']]).toEqual([401, expect.stringMatching(/^Bearer/)])
+    }
+    expect((await running.ask('/admin/users', bearer(token))).status).toBe(403)
+    const open = await running.ask('/health')
+    expect([open.status, identityIn(open)]).toEqual([200, []])
+  })
+
+  test('what the guard is asked about is the request itself, whatever the client forwards', async () => {
+    const elsewhere = ['X-Forwarded-Uri', '/health', 'X-Forwarded-Method', 'GET', 'X-Forwarded-Host', 'open.example', 'X_Forwarded_Uri', '/health']
+    expect((await running.ask('/cases', elsewhere)).reached).toEqual([])
+    expect((await running.ask('/admin/users', [...bearer(token), ...elsewhere])).reached).toEqual([])
+  })
+
+  describe('rule 19: no identity of the client’s own reaches the application', () => {
+    test.each(FORGED)('%s', async (_, headers) => {
+      for (const [path, sent] of [
+        ['/cases', bearer(token)],
+        ['/health', []],
+      ] as const) {
+        const answer = await running.ask(path, [...sent, ...headers])
+        // Refused, or passed with what the guard says and nothing else.
+        if (answer.reached.length === 0) expect([400, 403]).toContain(answer.status)
+        else expect(identityIn(answer).filter(([name]) => name === 'x-guard-sub')).toEqual(path === '/health' ? [] : [['x-guard-sub', sub]])
+        expect(JSON.stringify(identityIn(answer))).not.toMatch(/forged|Admin/)
+      }
+    })
+  })
+
+  describe('rule 20: what the guard does not know does not pass', () => {
+    test('a guard that does not answer: 503, and then it passes again', async () => {
+      running.guard.signal('SIGSTOP')
+      try {
+        expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: 503, reached: [] })
+      } finally {
+        running.guard.signal('SIGCONT')
+      }
+      await until('it passes again', passes, 120)
+    })
+
+    test('a guard that was killed: 503; one that has not heard of the broker: 503, never 401; and then it passes again', async () => {
+      await running.guard.end()
+      expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: 503, reached: [] })
+      world().shut(proxied.name, true)
+      try {
+        await running.startGuard()
+        expect((await running.ask('/health')).status).toBe(200)
+        expect(await running.ask('/cases', bearer(token))).toMatchObject({ status: 503, reached: [] })
+      } finally {
+        world().shut(proxied.name, false)
+      }
+      await until('it passes again', passes, 120)
+    })
+  })
+
+  test('a sign-out is seen: the token no longer passes', async () => {
+    const browser = world().newBrowser()
+    token = await world().accessToken(browser, running.place)
+    await until('the new token passes', passes)
+    const sentAtMs = await world().signOut(browser)
+    const refused = await until('the token is refused', async () => {
+      const answer = await running.ask('/cases', bearer(token))
+      return answer.status !== 200 && answer
+    })
+    note(`refused ${Date.now() - sentAtMs} ms after the sign-out was sent`)
+    expect(refused).toMatchObject({ status: 401, reached: [] })
+  })
+}

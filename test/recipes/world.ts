@@ -1,0 +1,184 @@
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
+import { createServer } from 'node:https'
+import { join } from 'node:path'
+import * as oidc from 'openid-client'
+import { startEntra } from '../../demo/entra/entra.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/users.ts'
+import { Browser, type Page } from '../browser.ts'
+import { newCertificate } from '../demo-entra/certificate.ts'
+import { type ClientEntry, prepareBroker } from '../process/broker-process.ts'
+import { freePorts } from '../process/ports.ts'
+
+/** One broker behind TLS with the simulated Microsoft, for all recipes: https is what their software wants of an issuer. */
+
+/** Where an application of a recipe runs, and how it is registered. */
+export interface Place {
+  clientId: string
+  clientSecret: string
+  port: number
+  baseUrl: string
+  redirectUri: string
+}
+
+/** `registration` is given the application's base address. */
+export interface Registered {
+  name: string
+  redirectPath?: string
+  registration?: (baseUrl: string) => Record<string, unknown>
+}
+
+export interface World {
+  issuer: string
+  /** A file with the certificate of the issuer, in PEM. */
+  caFile: string
+  directory: string
+  place(name: string): Place
+  /** While it is shut, no request with that client's credentials reaches the broker. */
+  shut(clientId: string, isShut: boolean): void
+  newBrowser(): Browser
+  /** To that address, and through the broker's page where it shows one. */
+  signInAt(browser: Browser, address: string): Promise<Page>
+  /** An access token for the client of that place, whose redirect address needs no server. */
+  accessToken(browser: Browser, place: Place): Promise<string>
+  /** By the sign-out page, as a user does. @returns when it was sent, in ms */
+  signOut(browser: Browser): Promise<number>
+  dispose(): Promise<void>
+}
+
+const ALICE = 'alice@contoso.example'
+
+async function registrations(clients: readonly Registered[]): Promise<Map<string, { place: Place; entry: ClientEntry }>> {
+  const ports = await freePorts(clients.length)
+  return new Map(
+    clients.map(({ name, redirectPath = '/callback', registration }, at) => {
+      const port = ports[at] ?? 0
+      // Not localhost: the broker is another host to it, with other cookies.
+      const baseUrl = `http://127.0.0.1:${port}`
+      const place = {
+        clientId: name,
+        clientSecret: `cms_${randomBytes(32).toString('base64url')}`,
+        port,
+        baseUrl,
+        redirectUri: baseUrl + redirectPath,
+      }
+      const entry = {
+        client_id: name,
+        client_secret: place.clientSecret,
+        client_name: `Case Manager ${name}`,
+        redirect_uris: [place.redirectUri],
+        ...registration?.(baseUrl),
+      }
+      return [name, { place, entry }]
+    }),
+  )
+}
+
+/** Ends TLS in front of the broker. */
+async function startTls(options: {
+  port: number
+  to: string
+  isRefused: (clientId: string) => boolean
+}): Promise<{ certificate: string; close(): void }> {
+  const { certificate, privateKey } = newCertificate(undefined, 'localhost')
+  const server = createServer({ key: privateKey, cert: certificate }, (request, response) => {
+    const [, basic = ''] = /^Basic (.*)$/.exec(request.headers.authorization ?? '') ?? []
+    const [clientId = ''] = Buffer.from(basic, 'base64').toString().split(':')
+    if (options.isRefused(decodeURIComponent(clientId))) return void request.socket.destroy()
+    const { method, url, rawHeaders } = request
+    const onward = httpRequest(new URL(url ?? '/', options.to), { method, headers: rawHeaders, agent: false })
+    onward.on('response', (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
+      answer.pipe(response)
+      answer.on('error', () => response.destroy())
+    })
+    onward.on('error', () => response.destroy())
+    response.on('close', () => onward.destroy())
+    request.pipe(onward)
+  })
+  await new Promise<void>((done, failed) => server.once('error', failed).listen(options.port, 'localhost', done))
+  return {
+    certificate,
+    close() {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+export async function openWorld(clients: readonly Registered[]): Promise<World> {
+  const registered = await registrations(clients)
+  const [port = 0] = await freePorts(1)
+  const issuer = `https://localhost:${port}`
+  const entra = await startEntra({ port: 0, apps: [{ redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`] }] })
+  entra.world.auto = ALICE
+  const { broker, dispose } = await prepareBroker({
+    issuer,
+    clients: [...registered.values()].map(({ entry }) => entry),
+    env: {
+      BROKER_ENTRA_SIMULATED: 'yes',
+      BROKER_ENTRA_AUTHORITY: entra.authority,
+      BROKER_ENTRA_TENANT: CONTOSO.tid,
+      BROKER_ENTRA_CLIENT_ID: APP_CLIENT_ID,
+      BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET,
+    },
+  })
+  const inside = `http://${broker.env.BROKER_LISTEN}`
+  const refused = new Set<string>()
+  const tls = await startTls({ port, to: inside, isRefused: (clientId) => refused.has(clientId) })
+  const caFile = join(broker.dataDir, 'ca.pem')
+  writeFileSync(caFile, tls.certificate)
+  await broker.start()
+  // This process asks the broker behind its TLS.
+  const route = (address: string): string => (address.startsWith(issuer) ? inside + address.slice(issuer.length) : address)
+  const find = (name: string) => registered.get(name) ?? missing(name)
+
+  return {
+    issuer,
+    caFile,
+    directory: broker.dataDir,
+    place: (name) => find(name).place,
+    shut: (clientId, isShut) => void (isShut ? refused.add(clientId) : refused.delete(clientId)),
+    newBrowser: () => new Browser({ fetch: (address, init) => fetch(route(address), init) }),
+    signInAt,
+    async accessToken(browser, place) {
+      const config = await oidc.discovery(new URL(issuer), place.clientId, {}, oidc.ClientSecretBasic(place.clientSecret), {
+        [oidc.customFetch]: (url, init) => fetch(route(url), init as RequestInit),
+      })
+      const pkceCodeVerifier = oidc.randomPKCECodeVerifier()
+      const url = oidc.buildAuthorizationUrl(config, {
+        redirect_uri: place.redirectUri,
+        scope: 'openid profile',
+        code_challenge: await oidc.calculatePKCECodeChallenge(pkceCodeVerifier),
+        code_challenge_method: 'S256',
+      })
+      browser.follows = (to) => !to.href.startsWith(place.redirectUri)
+      const page = await signInAt(browser, url.href)
+      browser.follows = () => true
+      const tokens = await oidc.authorizationCodeGrant(config, page.left ?? missing(`redirect at ${page.url}`), { pkceCodeVerifier })
+      return tokens.access_token
+    },
+    async signOut(browser) {
+      const form = await browser.get(`${issuer}/logout`)
+      const sentAtMs = Date.now()
+      const done = await browser.submit(form, { scope: 'device' }, 'Sign out')
+      if (done.status !== 200 || !done.url.includes('/logout/done')) missing(`end of the sign-out; it is at ${done.url} (${done.status})`)
+      return sentAtMs
+    },
+    async dispose() {
+      tls.close()
+      await dispose()
+      await entra.close()
+    },
+  }
+}
+
+function missing(what: string): never {
+  throw new Error(`There is no ${what}.`)
+}
+
+async function signInAt(browser: Browser, address: string): Promise<Page> {
+  const page = await browser.get(address)
+  return page.html.includes('Sign in with Microsoft') ? browser.press(page, 'Sign in with Microsoft') : page
+}
