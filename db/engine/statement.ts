@@ -45,6 +45,9 @@ export const placeholders = new Proxy({}, { get: (_, name) => sql`${sql.placehol
 /** A text parameter of a field, where nothing else tells Postgres its type. */
 export const textParam = (name: string): SQL<string> => sql<string>`CAST(${sql.placeholder(name)} AS text)`
 
+/** A value whose type Postgres does not see by where it stands. */
+export const castTo = <T extends string | number>(type: 'text' | 'bigint', value: SQL<T>): SQL<T> => sql<T>`CAST(${value} AS ${sql.raw(type)})`
+
 /** Whether a column has the wanted value. NULL: any value will do. */
 export const orAny = <T extends string>(column: Column, wanted: Param<T | null>): SQL =>
   sql`(CAST(${wanted} AS text) IS NULL OR ${column} = ${wanted})`
@@ -88,6 +91,16 @@ export const insertInto = <T extends Table>(table: T, values: Assigned<T>): SQL 
     Object.values(values).map((value) => asSql(value)),
     sql`, `,
   )})`
+
+/** `INSERT INTO t (…) SELECT … FROM rows`: one for each row. (Without a WHERE, SQLite would take a following ON CONFLICT for a join's.) */
+export const insertEach = <T extends Table>(table: T, values: Assigned<T>, rows: SQL): SQL =>
+  sql`INSERT INTO ${table} (${sql.join(
+    Object.keys(values).map((name) => columnName(table, name)),
+    sql`, `,
+  )}) SELECT ${sql.join(
+    Object.values(values).map((value) => asSql(value)),
+    sql`, `,
+  )} FROM ${rows} WHERE true`
 
 /** `a = …, b = …`, for the SET of an UPDATE or of an ON CONFLICT DO UPDATE. */
 export const assign = <T extends Table>(table: T, values: Assigned<T>): SQL =>

@@ -10,3 +10,7 @@ export const newRowId = (nowMs: number, random: Random): string => `${nowMs.toSt
 
 /** Sorts after every id: they begin with a letter or a digit. */
 export const AFTER_EVERY_ID = '~'
+
+/** The parameter of `rowsOf` or `isOneOf`. Half of a surrogate pair, as where a text was cut, becomes U+FFFD: Postgres takes it in no JSON. */
+export const listOf = (rows: readonly unknown[]): string =>
+  JSON.stringify(rows, (_, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value))

@@ -1,8 +1,10 @@
 import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
-import { forUpdate, hidden } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import { forUpdate, hidden, isOneOf, rowsOf } from '../engine/dialect.ts'
+import { assign, castTo, columnsOf, command, insertEach, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
+import { listOf } from '../engine/values.ts'
 import { clients, deliveries, participants, targets } from '../schema.ts'
 import type { DeliveryRef, Priority } from '../types.ts'
 import type { Move } from './counts.ts'
@@ -43,30 +45,31 @@ const ofOne = query(
 
 interface NewDelivery {
   id: string
-  seq: number
-  clientId: string
-  targetId: string
-  sid: string | null
-  sub: string | null
-  priority: number
-  atMs: number
+  target: TargetRow
+  /** By `sub`, for all sessions of the user; else by `sid`. */
+  bySub: boolean
 }
-const insert = command(
-  (p: Takes<{ [K in keyof NewDelivery]: NewDelivery[K] }>) =>
-    sql`${insertInto(deliveries, {
-      ...{ id: p.id, kind: 'logout_token', seq: p.seq, clientId: p.clientId, targetId: p.targetId, sid: p.sid, sub: p.sub },
-      ...{ priority: p.priority, state: 'pending', attempts: 0, createdAtMs: p.atMs, nextAttemptAtMs: AT_ONCE },
-    })} ON CONFLICT DO NOTHING`,
-)
+type Of = { seq: number; sid: string; sub: string; priority: number; atMs: number }
+// For all targets at once: while a revocation is written, every other one waits for it.
+const insert = query(columnsOf(deliveries, 'id'), (p: Takes<Of & { list: string }>, f) => {
+  const { rows, row } = rowsOf(p.list, { id: 'text', clientId: 'text', targetId: 'text', bySub: 'bigint' })
+  const who = (is: number, value: SQL): SQL => sql`CASE WHEN ${row.bySub} = ${sql.raw(String(is))} THEN ${value} END`
+  const values = {
+    ...{ id: row.id, kind: 'logout_token' as const, seq: castTo('bigint', p.seq), clientId: row.clientId, targetId: row.targetId },
+    ...{ sid: who(0, castTo('text', p.sid)), sub: who(1, castTo('text', p.sub)), priority: castTo('bigint', p.priority) },
+    ...{ state: 'pending' as const, attempts: 0, createdAtMs: castTo('bigint', p.atMs), nextAttemptAtMs: AT_ONCE },
+  }
+  return sql`${insertEach(deliveries, values, rows)} ON CONFLICT DO NOTHING RETURNING ${f}`
+})
 
 // The newer delivery says all that these would: they close at once, and it is the one that is retried, fails or is redriven.
-const olderFields = columnsOf(deliveries, 'id', 'seq', 'clientId', 'state')
+const olderFields = columnsOf(deliveries, 'id', 'seq', 'clientId', 'targetId', 'state')
 const older = (which: 'sid' | 'sub') =>
   query(
     olderFields,
-    (p: Takes<{ targetId: string; who: string; seq: number }>, f) =>
-      sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.targetId} = ${p.targetId} AND ${deliveries[which]} = ${p.who}
-        AND ${deliveries.seq} < ${p.seq} AND ${deliveries.state} IN ('pending', 'failed', 'rejected')${forUpdate(deliveries)}`,
+    (p: Takes<{ targetIds: string; who: string; seq: number }>, f) =>
+      sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries[which]} = ${p.who} AND ${isOneOf(deliveries.targetId, p.targetIds)}
+        AND ${deliveries.seq} < ${p.seq} AND ${deliveries.state} IN ('pending', 'failed', 'rejected') ORDER BY ${deliveries.id}${forUpdate(deliveries)}`,
   )
 const olderBySid = older('sid')
 const olderBySub = older('sub')
@@ -75,31 +78,36 @@ const supersede = command(
     sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'superseded', supersededBy: p.by, settledAtMs: p.atMs })} WHERE ${deliveries.id} = ${p.id}`,
 )
 
-/** @param moves takes the changes of states */
-function* addDelivery(ambient: Ambient, target: TargetRow, what: DeliveriesFor, moves: Move[]): Act<DeliveryRef | undefined> {
-  const bySub = what.wide && target.logoutBy === 'sub'
-  const id = ambient.newId()
-  const { seq, atMs } = what
-  const { clientId, targetId } = target
-  const who = bySub ? { sid: null, sub: what.sub } : { sid: what.sid, sub: null }
-  const written = yield* insert.run({ id, seq, clientId, targetId, ...who, priority: priorityNumber(what.priority), atMs })
-  // By `sub`, another session of the same user has written it already.
-  if (written === 0) return undefined
-  moves.push({ clientId, seq, from: undefined, to: 'pending' })
-  for (const one of yield* (bySub ? olderBySub : olderBySid).all({ targetId, who: bySub ? what.sub : what.sid, seq })) {
-    yield* supersede.run({ id: one.id, by: id, atMs: ambient.nowMs() })
+/** @param added all by `sub`, or all by `sid` */
+function* supersedeOlder(ambient: Ambient, added: readonly NewDelivery[], { seq, sid, sub }: DeliveriesFor, moves: Move[]): Act<void> {
+  const [first] = added
+  if (first === undefined) return
+  const newer = new Map(added.map(({ id, target }) => [target.targetId, id]))
+  const asked = { targetIds: listOf([...newer.keys()]), seq }
+  for (const one of yield* first.bySub ? olderBySub.all({ ...asked, who: sub }) : olderBySid.all({ ...asked, who: sid })) {
+    yield* supersede.run({ id: one.id, by: newer.get(one.targetId) ?? '', atMs: ambient.nowMs() })
     moves.push({ ...one, from: one.state, to: 'superseded' })
   }
-  return { id, attempt: 1, targetId, priority: what.priority, seq }
 }
 
 /** What a revocation sends to the targets that took part in a session. @param moves takes the changes of states: `moved` has to be run with them */
 export function* addUncounted(ambient: Ambient, what: DeliveriesFor, moves: Move[]): Act<DeliveryRef[]> {
-  const { sid, seq, clientId } = what
-  const refs: DeliveryRef[] = []
-  for (const target of yield* clientId === undefined ? ofAll.all({ sid, seq }) : ofOne.all({ sid, seq, clientId })) {
-    const ref = yield* addDelivery(ambient, target, what, moves)
-    if (ref !== undefined) refs.push(ref)
-  }
-  return refs
+  const { sid, sub, seq, atMs, clientId, wide, priority } = what
+  const found = yield* clientId === undefined ? ofAll.all({ sid, seq }) : ofOne.all({ sid, seq, clientId })
+  if (found.length === 0) return []
+  const asked = found.map((target): NewDelivery => ({ id: ambient.newId(), target, bySub: wide && target.logoutBy === 'sub' }))
+  const list = asked.map(({ id, target, bySub }) => ({ id, clientId: target.clientId, targetId: target.targetId, bySub: Number(bySub) }))
+  const written = yield* insert.all({ list: listOf(list), seq, sid, sub, priority: priorityNumber(priority), atMs })
+  const ids = new Set(written.map(({ id }) => id))
+  // By `sub`, another session of the same user has written it already.
+  const added = asked.filter(({ id }) => ids.has(id))
+  for (const { target } of added) moves.push({ clientId: target.clientId, seq, from: undefined, to: 'pending' })
+  for (const bySub of [false, true])
+    yield* supersedeOlder(
+      ambient,
+      added.filter((one) => one.bySub === bySub),
+      what,
+      moves,
+    )
+  return added.map(({ id, target }) => ({ id, attempt: 1, targetId: target.targetId, priority, seq }))
 }

@@ -1,7 +1,9 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { assign, command, excluded, insertInto, names } from '../engine/statement.ts'
+import { rowsOf } from '../engine/dialect.ts'
+import { assign, command, excluded, insertEach, insertInto, names } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { listOf } from '../engine/values.ts'
 import { deliveries, deliveryCounts, revocationTotals } from '../schema.ts'
 import type { DeliveryState, DeliveryTotals } from '../types.ts'
 
@@ -13,12 +15,13 @@ export const DELIVERY_STATES = ['pending', 'delivered', 'rejected', 'failed', 's
 export const oldestPending = sql<number | null>`(SELECT ${deliveries.createdAtMs} FROM ${deliveries}
   WHERE ${deliveries.state} = 'pending' AND ${deliveries.clientId} = ${deliveryCounts.clientId} ORDER BY ${deliveries.createdAtMs} LIMIT 1)`
 
-const add = command(
-  (p: Takes<{ clientId: string; state: string; count: number }>) =>
-    sql`${insertInto(deliveryCounts, { clientId: p.clientId, state: p.state, count: p.count })}
-      ON CONFLICT (${names(deliveryCounts.clientId, deliveryCounts.state)})
-      DO UPDATE SET ${assign(deliveryCounts, { count: sql`${deliveryCounts.count} + ${excluded(deliveryCounts.count)}` })}`,
-)
+// One statement for all clients of an act: between the first row that it locks and its commit other acts of those clients wait.
+const add = command((p: Takes<{ list: string }>) => {
+  const { rows, row } = rowsOf(p.list, { clientId: 'text', state: 'text', count: 'bigint' })
+  return sql`${insertEach(deliveryCounts, { clientId: row.clientId, state: row.state, count: row.count }, rows)}
+    ON CONFLICT (${names(deliveryCounts.clientId, deliveryCounts.state)})
+    DO UPDATE SET ${assign(deliveryCounts, { count: sql`${deliveryCounts.count} + ${excluded(deliveryCounts.count)}` })}`
+})
 type Totals = DeliveryTotals & { seq: number }
 const totalsOf = (p: Takes<Totals>): Takes<DeliveryTotals> => {
   const { pending, delivered, rejected, failed, superseded, closed } = p
@@ -69,8 +72,10 @@ export function* moved(moves: readonly Move[]): Act<void> {
     addTo(totals, move.seq, move)
     if (move.from === undefined) fresh.add(move.seq)
   }
-  for (const [clientId, sum] of sorted(clients))
-    for (const state of DELIVERY_STATES) if (sum[state] !== 0) yield* add.run({ clientId, state, count: sum[state] })
+  const counts = sorted(clients).flatMap(([clientId, sum]) =>
+    DELIVERY_STATES.filter((state) => sum[state] !== 0).map((state) => ({ clientId, state, count: sum[state] })),
+  )
+  if (counts.length > 0) yield* add.run({ list: listOf(counts) })
   for (const [seq, sum] of sorted(totals)) {
     if (fresh.has(seq)) yield* written.run({ seq, ...sum })
     else if (DELIVERY_STATES.some((state) => sum[state] !== 0)) yield* changed.run({ seq, ...sum })

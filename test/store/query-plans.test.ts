@@ -25,12 +25,12 @@ const BOUNDED: [piece: string, why: string][] = [
   ['FROM participants WHERE participants.sid = ? ORDER BY', 'the clients of one session'],
   ['AND (sessions.sub, sessions.sid) <= (?, ?)', 'a page whose end was read before, and the clients of each of its sessions'],
   [
-    'FROM deliveries WHERE deliveries.target_id = ? AND deliveries.sid = ? AND deliveries.seq < ?',
-    'what one session has at one target: closed ones go with retention',
+    'FROM deliveries WHERE deliveries.sid = ? AND deliveries.target_id IN',
+    'what one session has at the targets of its clients: closed ones go with retention',
   ],
   [
-    'FROM deliveries WHERE deliveries.target_id = ? AND deliveries.sub = ? AND deliveries.seq < ?',
-    'what one user has at one target: closed ones go with retention',
+    'FROM deliveries WHERE deliveries.sub = ? AND deliveries.target_id IN',
+    'what one user has at the targets of a session’s clients: closed ones go with retention',
   ],
   ['FROM deliveries WHERE deliveries.sub = ? AND deliveries.payload IS NOT NULL ORDER BY', 'at most 1000 that one user has; retention deletes them'],
   ['WHERE sessions.sub = ? AND sessions.ended_seq IS NULL ORDER BY', 'the open sessions of one user'],
