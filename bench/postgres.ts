@@ -3,6 +3,7 @@ import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { migratePostgres } from '../db/postgres/migrate.ts'
@@ -48,6 +49,9 @@ function otherUser(): { uid: number; gid: number } | undefined {
 /** Settings with which nothing that is acknowledged is lost: as the broker is run. */
 export const SYNCED = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', shared_buffers: '256MB' }
 
+/** A busy machine takes seconds to recover one that was killed. */
+const START_MS = 60_000
+
 export interface PostgresServer {
   dir: string
   readonly pid: number
@@ -61,15 +65,19 @@ export interface PostgresServer {
 }
 
 /**
- * This process holds the standard input open; each line that it writes starts the server again once it has ended. At the end of this process, by
- * whatever death, the server is told to stop and its data goes.
+ * This process holds the standard input open, and reads the server's process id at each start. A line that it writes starts the server again; it may
+ * write one only when the server has ended, because the shell reads nothing more while it waits for that. At the end of this process, by whatever
+ * death, the server is told to stop and its data goes.
  */
-const WATCHED = `"$@" </dev/null &
+const WATCHED = `trap '' PIPE
+"$@" </dev/null >/dev/null &
 child=$!
+echo $child
 while read -r line; do
   wait $child
-  "$@" </dev/null &
+  "$@" </dev/null >/dev/null &
   child=$!
+  echo $child
 done
 kill -INT $child
 wait $child
@@ -109,8 +117,10 @@ export async function startPostgres(settings: Record<string, string> = {}, prima
   const child = spawn('/bin/sh', ['-c', WATCHED, dir, postgres, '-D', data, ...args], {
     ...options,
     detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
+    stdio: ['pipe', 'pipe', 'ignore'],
   })
+  let started = 0
+  createInterface(child.stdout).on('line', (pid) => (started = Number(pid)))
   const url = (database: string): string => `postgres://postgres@/${database}?host=${encodeURIComponent(dir)}`
   await until(() => answers({ connectionString: url('postgres') }))
   const pidNow = (): number => Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
@@ -124,15 +134,15 @@ export async function startPostgres(settings: Record<string, string> = {}, prima
       process.kill(pidNow(), 'SIGKILL')
       await until(async () => !(await answers({ connectionString: url('postgres') })))
     },
-    async start() {
-      const isUp = () => answers({ connectionString: url('postgres') })
-      // It fails at once where what was killed has not let go of its memory yet.
-      for (let tries = 0; tries < 30 && !(await isUp()); tries++) {
+    start: () =>
+      until(async () => {
+        if (await answers({ connectionString: url('postgres') })) return true
+        // It ends at once, and is started again, where the one that was killed has not let go of its memory yet.
+        if (started === 0 || !hasEnded(started)) return false
+        started = 0
         child.stdin.write('again\n')
-        for (let looks = 0; looks < 50 && !(await isUp()); looks++) await sleep(20)
-      }
-      await until(isUp)
-    },
+        return false
+      }),
     async stop() {
       const ended = new Promise((done) => child.once('exit', done))
       child.stdin.end()
@@ -142,8 +152,12 @@ export async function startPostgres(settings: Record<string, string> = {}, prima
   }
 }
 
+/** The shell has not waited for it: it is a zombie then. */
+const hasEnded = (pid: number): boolean => /^(?:Z|$)/.test(spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim())
+
 async function until(isSo: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 30_000; !(await isSo()); await sleep(20)) if (Date.now() > end) throw new Error('Postgres did not start within 30 s.')
+  for (const end = Date.now() + START_MS; !(await isSo()); await sleep(50))
+    if (Date.now() > end) throw new Error(`Postgres did not start within ${START_MS / 1000} s.`)
 }
 
 /** @returns the address of a new database with the broker's tables */

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import { freePorts } from './ports.ts'
 
@@ -26,6 +27,9 @@ export async function until<T>(what: string, check: () => T | Promise<T>, second
   }
   throw new Error(`Waited ${seconds} s for: ${what}. Last: ${last instanceof Error ? last.message : JSON.stringify(last)}`)
 }
+
+/** Generous, because the machine may be busy: a process that takes longer will never start or end. */
+const LIMIT_MS = 120_000
 
 export interface ClientEntry {
   client_id: string
@@ -69,10 +73,11 @@ export class BrokerProcess {
     this.#child = child
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-200_000)))
-    await new Promise<void>((ready, failed) => {
+    const served = new Promise<void>((ready, failed) => {
       child.once('message', () => ready())
       child.once('exit', (code) => failed(new Error(`The broker ended (${code}) before it served:\n${this.#output.slice(-4000)}`)))
     })
+    await this.#within('serve', served)
   }
 
   /** Sends it a message by IPC. @returns its answer */
@@ -97,7 +102,19 @@ export class BrokerProcess {
     if (!child || child.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? null
     const gone = new Promise<number | null>((done) => child.once('exit', (code) => done(code)))
     child.kill(signal)
-    return gone
+    return this.#within(`end after ${signal}`, gone).catch((error: unknown) => {
+      child.kill('SIGKILL')
+      throw error
+    })
+  }
+
+  async #within<T>(what: string, done: Promise<T>): Promise<T> {
+    const limit = new AbortController()
+    const late = sleep(LIMIT_MS, undefined, { signal: limit.signal }).then(() => {
+      throw new Error(`The process did not ${what} within ${LIMIT_MS / 1000} s:\n${this.#output.slice(-4000)}`)
+    })
+    late.catch(() => undefined)
+    return Promise.race([done, late]).finally(() => limit.abort())
   }
 }
 

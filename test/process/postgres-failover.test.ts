@@ -133,7 +133,7 @@ test.skipIf(!HAS_STANDBY)('brokers follow the log to a promoted standby, and fin
   expect(await refresh(b, client, again.refresh_token)).toBe(200)
 })
 
-test.skipIf(!HAS_STANDBY)('a recovered and a loaded database are refused until they are adopted', { timeout: 120_000 }, async () => {
+test.skipIf(!HAS_STANDBY)('a recovered and a loaded database are refused until they are adopted', { timeout: 240_000 }, async () => {
   const primary = await server()
   await createMigrated(primary)
   const dir = mkdtempSync(join(tmpdir(), 'pg-marks-'))
