@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
 import { parse } from 'yaml'
 import { QueueProcess } from '../../../bench/queue.ts'
 import { HAPROXY } from '../../needs.ts'
@@ -24,6 +25,8 @@ export interface Cluster {
   postgres: PostgresServer
   databaseUrl: string
   queue: QueueProcess
+  /** Of the proxy: which of its servers is down, and each request that did not end in good order. */
+  proxyLog: readonly string[]
   close(): Promise<void>
 }
 
@@ -91,19 +94,29 @@ async function open(options: ClusterOptions, closing: (() => unknown)[]): Promis
   const proxy = await startHaproxy(port, brokers)
   closing.push(() => proxy.close())
   await until('the proxy passes requests on', async () => (await fetch(`${world.broker.issuer}/healthz`)).ok)
-  return { world, brokers, workers, postgres, databaseUrl, queue }
+  return { world, brokers, workers, postgres, databaseUrl, queue, proxyLog: proxy.log }
 }
 
 const portOf = (address: string | undefined): string => (address ?? '').split(':').at(-1) ?? ''
 
-/** With the configuration of compose.yaml: its addresses are those of containers, and nothing else differs. */
-async function startHaproxy(port: number, brokers: readonly BrokerProcess[]): Promise<{ close(): Promise<void> }> {
+/** A line of HAProxy's HTTP log with a status below 500, and no termination state. */
+const ENDED_WELL = / [1-4]\d\d \d+ - - ---- /
+const LOG_LINES = 2_000
+
+/** With the configuration of compose.yaml: its addresses are those of containers, and its log has each request. */
+async function startHaproxy(port: number, brokers: readonly BrokerProcess[]): Promise<{ log: readonly string[]; close(): Promise<void> }> {
   if (HAPROXY === undefined) throw new Error('HAProxy is not installed.')
   const dir = mkdtempSync(join(tmpdir(), 'haproxy-'))
   const file = join(dir, 'haproxy.cfg')
   writeFileSync(file, configuration(port, (await freePorts(1))[0] ?? 0, brokers))
-  const child = spawn(HAPROXY, ['-db', '-f', file], { stdio: 'ignore' })
+  const child = spawn(HAPROXY, ['-db', '-f', file], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const log: string[] = []
+  createInterface(child.stderr).on('line', (line) => {
+    if (!ENDED_WELL.test(line)) log.push(line)
+    if (log.length > LOG_LINES) log.shift()
+  })
   return {
+    log,
     async close() {
       await ended(child, 'SIGKILL')
       rmSync(dir, { recursive: true, force: true })
@@ -125,7 +138,10 @@ function configuration(port: number, opsPort: number, brokers: readonly BrokerPr
         .replaceAll(`${name}:7400 check port 7401`, `127.0.0.1:${listen} check port ${ops}`)
         .replaceAll(`${name}:7401 check`, `127.0.0.1:${ops} check`)
     },
-    text.replace('bind :7401', `bind 127.0.0.1:${opsPort}`),
+    text
+      .replace('bind :7401', `bind 127.0.0.1:${opsPort}`)
+      .replace('local0 notice', 'local0 info')
+      .replace('  log global', '  log global\n  option httplog'),
   )
 }
 

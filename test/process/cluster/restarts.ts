@@ -20,6 +20,8 @@ export interface RestartsReport {
   requests: number
   failed: number
   failures: readonly string[]
+  /** What the proxy logged last, where a request failed. */
+  proxyLog: readonly string[]
   longestMs: number
   signOuts: number
   /** Signed out, and not told to the instance in the end. */
@@ -58,6 +60,7 @@ export async function runRestarts({ users, seconds, say }: RestartsOptions): Pro
     return {
       seconds: Math.round((performance.now() - begun) / 1000),
       ...{ rounds, restarts, requests: load.requests, failed: load.failures.length, failures: load.failures.slice(0, 20) },
+      proxyLog: load.failures.length === 0 ? [] : cluster.proxyLog.slice(-100),
       ...{ longestMs: load.longestMs, signOuts: load.signedOut.length, undelivered: undelivered(), guardsLost: lost() },
     }
   } finally {
