@@ -45,7 +45,8 @@ HEALTHCHECK --interval=15s --timeout=6s --start-period=20s --retries=3 \
 ENTRYPOINT ["node", "guard/dist/serve/bin.js"]
 CMD ["serve"]
 
-FROM ${NODE_IMAGE}
+# The last stage, and so what `docker build` makes.
+FROM ${NODE_IMAGE} AS broker
 LABEL org.opencontainers.image.title="Case Manager Identity Broker" \
       org.opencontainers.image.licenses="Apache-2.0"
 ENV NODE_ENV=production \

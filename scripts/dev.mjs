@@ -1,0 +1,72 @@
+// `npm run dev`: the demo, built and started again after each change of a source.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, watch } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
+
+/**
+ * Ends what runs, builds, and starts it, after each change. Changes during a round make one further round.
+ * @param build whether it succeeded; @param start what runs then, with `stop`
+ */
+export function createReloader({ build, start, say }) {
+  let running
+  let wanted = false
+  let working
+  async function rounds() {
+    while (wanted) {
+      wanted = false
+      await running?.stop()
+      running = undefined
+      if (await build()) running = start()
+      else say('The build failed. The demo starts again after your next change.')
+    }
+    working = undefined
+  }
+  return {
+    changed: () => {
+      wanted = true
+      return (working ??= rounds())
+    },
+    /** After the round under way, no other begins. */
+    async end() {
+      wanted = false
+      await working
+      await running?.stop()
+    },
+  }
+}
+
+/** In a process group of its own: the terminal's Ctrl-C is ours to pass on, once. */
+function startDemo() {
+  const child = spawn(process.execPath, [join(ROOT, 'dist', 'demo', 'main.js'), ...process.argv.slice(2)], { stdio: 'inherit', detached: true })
+  const gone = new Promise((done) => child.once('exit', done))
+  return {
+    stop: () => {
+      child.kill('SIGTERM')
+      return gone
+    },
+  }
+}
+
+function main() {
+  const reloader = createReloader({
+    build: () => spawnSync(process.execPath, [join(ROOT, 'scripts', 'build.mjs'), '--if-changed'], { stdio: ['ignore', 2, 2] }).status === 0,
+    start: startDemo,
+    say: (line) => console.error(line),
+  })
+  let settled
+  // An editor writes a file in several steps.
+  const changed = (_event, name) => {
+    if (/(?:^|\/)(?:dist|node_modules)(?:\/|$)/.test(String(name))) return
+    clearTimeout(settled)
+    settled = setTimeout(() => void reloader.changed(), 200)
+  }
+  for (const place of ['src', 'workers', 'db', 'demo', 'guard/src'].map((one) => join(ROOT, one)).filter(existsSync))
+    watch(place, { recursive: true }, changed)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => void reloader.end().then(() => process.exit(0)))
+  void reloader.changed()
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) main()

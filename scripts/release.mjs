@@ -1,0 +1,116 @@
+// `npm run release -- [VERSION]` writes the version and the changelog, commits them and makes the tag; the workflow of the tag publishes.
+// With --dry-run it shows all of that, builds the artifacts, and changes nothing. With --artifacts DIR it only builds the artifacts of the present version.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
+const HELP = `Usage: npm run release -- [VERSION] [--dry-run]
+       npm run release -- --artifacts DIR
+
+Without VERSION it is the next minor version, or the next patch version where CHANGELOG.md only lists fixes.`
+
+/** What the changelog says about a version; undefined where it has no such heading. */
+export const notesOf = (changelog, version) =>
+  changelog
+    .split(/^(?=## )/m)
+    .find((section) => section.startsWith(`## ${version}\n`) || section.startsWith(`## ${version} `))
+    ?.replace(/^.*\n/, '')
+    .trim()
+
+export function nextVersion(current, notes) {
+  const [major, minor, patch] = current.split('.').map(Number)
+  const onlyFixes = [...notes.matchAll(/^### (.*)$/gm)].every(([, heading]) => ['Fixed', 'Security'].includes(heading))
+  return onlyFixes ? `${major}.${minor}.${patch + 1}` : `${major}.${minor + 1}.0`
+}
+
+export function isNewer(version, current) {
+  if (!/^\d+\.\d+\.\d+$/.test(version)) return false
+  const [wanted, present] = [version, current].map((one) => one.split('.').map(Number))
+  const at = wanted.findIndex((number, index) => number !== present[index])
+  return at >= 0 && wanted[at] > present[at]
+}
+
+/** The files of a release, by path, as they become. */
+export function releasedFiles(files, { version, current, date }) {
+  const inPackage = (text) => text.replace(`"version": "${current}"`, `"version": "${version}"`)
+  const lock = JSON.parse(files['package-lock.json'])
+  for (const entry of [lock, lock.packages[''], lock.packages.guard]) entry.version = version
+  return {
+    'package.json': inPackage(files['package.json']),
+    'guard/package.json': inPackage(files['guard/package.json']),
+    'package-lock.json': `${JSON.stringify(lock, null, 2)}\n`,
+    'CHANGELOG.md': files['CHANGELOG.md'].replace('## Unreleased\n', `## Unreleased\n\n## ${version} (${date})\n`),
+  }
+}
+
+const npm = (...args) => execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+const git = (...args) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim()
+
+/**
+ * What the image runs on, as CycloneDX. npm's own `--omit dev` drops packages that a development package uses too (npm 11: hono, jose, zod), so
+ * the lock file decides.
+ */
+function billOfMaterials() {
+  const bill = JSON.parse(npm('sbom', '--sbom-format', 'cyclonedx', '--sbom-type', 'application', '--package-lock-only'))
+  const { name, version, packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
+  const shipped = Object.entries(packages).filter(([path, one]) => path !== '' && !one.link && !one.dev && !one.devOptional && !one.optional)
+  const refs = new Set(shipped.map(([path, one]) => `${one.name ?? path.replace(/^.*node_modules\//, '')}@${one.version}`))
+  const kept = (ref) => refs.has(ref) || ref === `${name}@${version}`
+  // npm names it after the directory of the clone.
+  bill.metadata.component.name = name
+  bill.components = bill.components.filter((one) => kept(one['bom-ref']))
+  bill.dependencies = bill.dependencies.filter(({ ref }) => kept(ref)).map((one) => ({ ...one, dependsOn: one.dependsOn.filter(kept) }))
+  return bill
+}
+
+/** The guard's package, the bill of materials, and the notes. */
+function writeArtifacts(directory, notes) {
+  mkdirSync(directory, { recursive: true })
+  npm('pack', '--silent', '--ignore-scripts', '--workspace', 'guard', '--pack-destination', directory)
+  writeFileSync(join(directory, 'sbom.cdx.json'), `${JSON.stringify(billOfMaterials(), null, 2)}\n`)
+  writeFileSync(join(directory, 'notes.md'), `${notes}\n`)
+  for (const name of readdirSync(directory)) console.log(`${join(directory, name)}  ${statSync(join(directory, name)).size} bytes`)
+}
+
+function stop(problem) {
+  console.error(`${problem}\n\n${HELP}`)
+  process.exit(1)
+}
+
+function main() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { 'dry-run': { type: 'boolean' }, artifacts: { type: 'string' }, help: { type: 'boolean' } },
+  })
+  if (values.help) return console.log(HELP)
+  const paths = ['package.json', 'guard/package.json', 'package-lock.json', 'CHANGELOG.md']
+  const files = Object.fromEntries(paths.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]))
+  const current = JSON.parse(files['package.json']).version
+  if (values.artifacts !== undefined) {
+    const notes = notesOf(files['CHANGELOG.md'], current)
+    return notes === undefined ? stop(`CHANGELOG.md has no section ${current}.`) : writeArtifacts(values.artifacts, notes)
+  }
+  const notes = notesOf(files['CHANGELOG.md'], 'Unreleased')
+  if (!notes) stop('CHANGELOG.md has nothing under "Unreleased", so there is nothing to release.')
+  const version = positionals[0] ?? nextVersion(current, notes)
+  if (!isNewer(version, current)) stop(`"${version}" is not a version after ${current}. Give one like ${nextVersion(current, notes)}.`)
+  const tag = `v${version}`
+  const become = releasedFiles(files, { version, current, date: new Date().toISOString().slice(0, 10) })
+  if (values['dry-run']) {
+    console.log(`Would release ${version} after ${current}.`)
+    for (const path of paths) console.log(`Would write ${path}.`)
+    console.log(`Would commit "Release ${version}" and make the tag ${tag}. Artifacts, as the workflow builds them:`)
+    return writeArtifacts(mkdtempSync(join(tmpdir(), 'cmb-release-')), notes)
+  }
+  if (git('status', '--porcelain') !== '') stop('The work tree has changes. Commit or remove them first.')
+  for (const path of paths) writeFileSync(join(ROOT, path), become[path])
+  git('commit', '--quiet', '--message', `Release ${version}`, '--', ...paths)
+  git('tag', '--annotate', tag, '--message', `Release ${version}\n\n${notes}`)
+  console.log(`Made the commit and the tag ${tag}. To publish: git push --follow-tags`)
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) main()
