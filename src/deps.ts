@@ -3,6 +3,7 @@ import type { Session } from '../db/types.ts'
 import type { ClientRegistry } from './client/interface.ts'
 import type { Config } from './config/config.ts'
 import type { KeyRing, Sealer } from './keys/interface.ts'
+import type { SigningKey } from './keys/signing-key.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { EntraConnection } from './microsoft/connection.ts'
@@ -11,6 +12,7 @@ import type { SignInWatch } from './microsoft/sign-in-watch.ts'
 import type { ClockWatch } from './protocol/clock-watch.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import type { Random } from './protocol/ids.ts'
+import type { SigningAlg } from './protocol/names.ts'
 import type { Topic } from './protocol/topic.ts'
 import type { RateLimits } from './rate-limits.ts'
 import type { DeliveryQueue, Feed } from './revocation/interface.ts'
@@ -26,6 +28,8 @@ export interface Deps {
   /** Whether each tenant's users get through Microsoft's sign-in. */
   signInWatch: SignInWatch
   random: Random
+  /** Draws a signing key, which Node does by itself and not from `random`. */
+  makeKey: (alg: SigningAlg) => Promise<SigningKey>
   log: Log
   metrics: Metrics
   store: Store

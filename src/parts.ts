@@ -8,6 +8,7 @@ import type { Config } from './config/config.ts'
 import type { Deps } from './deps.ts'
 import { openKeyRing } from './keys/ring.ts'
 import { createSealer } from './keys/sealer.ts'
+import { makeSigningKey } from './keys/signing-key.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { openConnection } from './microsoft/connection.ts'
@@ -46,7 +47,8 @@ export async function openParts(input: { config: Config; log: Log }, overrides: 
 }
 
 async function open({ config, log }: { config: Config; log: Log }, given: Partial<Deps>, closing: Closing): Promise<Deps> {
-  const { clock: wall = systemClock, random = randomBytes, metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
+  const { clock: wall = systemClock, random = randomBytes, makeKey = makeSigningKey } = given
+  const { metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
   const clockWatch = given.clockWatch ?? new ClockWatch(wall)
   const clock: SteadyClock = clockWatch
   const store = given.store ?? (await openStore(config, clock, closing))
@@ -58,7 +60,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   const feed = given.feed ?? createFeed({ store, clients, metrics, log, clock })
   const onEmergency = (kids: string[]): void => feed.publishKeys(kids)
   const { issuer, keyFiles } = config
-  const keys = given.keys ?? (await openKeyRing({ store, sealer, random, clock, issuer, keyFiles, onEmergency }))
+  const keys = given.keys ?? (await openKeyRing({ store, sealer, random, makeKey, clock, issuer, keyFiles, onEmergency }))
   const connection = given.connection ?? (await openConnection({ store, sealer, config, clock, log }))
   // By the wall clock: Microsoft's time is compared with that one.
   const microsoft = given.microsoft ?? openMicrosoft({ config, connection: connection.current, log, clock: wall }, closing)
@@ -68,7 +70,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   store.onRevoked((committed) => announce({ feed, queue, metrics, log }, committed))
   followElsewhere({ store, feed, clients, connection, keys, log })
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, mailer, rateLimits }
-  return { config, clock, clockWatch, signInWatch, random, log, metrics, ...opened }
+  return { config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
 }
 
 async function openStore(config: Config, clock: SteadyClock, closing: Closing): Promise<Deps['store']> {

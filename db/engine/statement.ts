@@ -22,12 +22,14 @@ export const allStatements = (): readonly AnyStatement[] => known
 
 class Prepared<P extends Params, R> implements Statement<P, R> {
   readonly #template: SQL
+  readonly #rendered: Partial<Record<EngineName, Query>> = {}
   constructor(template: SQL) {
     this.#template = template
     known.push(this)
   }
+  /** Once for each engine: all stores of a process take it from here. */
   render(engine: EngineName, dialect: SqlDialect): Query {
-    return renderFor(engine, () => dialect.sqlToQuery(this.#template))
+    return (this.#rendered[engine] ??= renderFor(engine, () => dialect.sqlToQuery(this.#template)))
   }
   *get(params: P): Act<R | undefined> {
     return (yield { statement: this, params, wants: 'get' }) as R | undefined

@@ -31,6 +31,8 @@ export interface KeyRingInput {
   issuer: string
   /** PKCS#8 PEM files, instead of keys that the broker makes: the first of an algorithm signs, further ones are published. */
   keyFiles?: readonly string[] | undefined
+  /** Draws a new key pair; the system's generator where it is not given. */
+  makeKey?: ((alg: SigningAlg) => Promise<SigningKey>) | undefined
   /** Guards must drop these keys at once. */
   onEmergency?: ((kids: string[]) => void) | undefined
 }
@@ -195,10 +197,11 @@ class Ring implements KeyRing {
   }
 
   async #make(alg: SigningAlg, state: KeyState, now = this.#input.clock.now()): Promise<StoredSigningKey> {
-    const key = await makeSigningKey(alg)
-    const privateSealed = this.#input.sealer.seal(place(key.kid), exportPkcs8(key.privateKey))
+    const { sealer, store, makeKey = makeSigningKey } = this.#input
+    const key = await makeKey(alg)
+    const privateSealed = sealer.seal(place(key.kid), exportPkcs8(key.privateKey))
     const row: StoredSigningKey = { kid: key.kid, alg, state, privateSealed, publicJwk: key.publicJwk, createdAt: now }
-    await this.#input.store.addKey(row)
+    await store.addKey(row)
     return row
   }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
+import { placeDataFile } from '../data-file.ts'
 import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
 import type { NewCode, NewSession, SessionLimit, Store } from '../../db/store.ts'
 import type { Committed, DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
@@ -25,8 +26,10 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
     'sqlite',
     () => {
       const dir = mkdtempSync(join(tmpdir(), 'broker-store-'))
+      const file = join(dir, 'data', 'broker.db')
+      placeDataFile(file)
       return {
-        open: (nowMs) => openSqliteStore({ file: join(dir, 'data', 'broker.db'), nowMs }),
+        open: (nowMs) => openSqliteStore({ file, nowMs }),
         remove: () => rmSync(dir, { recursive: true, force: true }),
       }
     },
