@@ -51,7 +51,7 @@ async function begin(c: Context, site: Site, parameters: URLSearchParams, kind: 
   const flow = newFlow(world, browser, request)
   const wrong = requestError(parameters, request)
   if (wrong) return deny(c, site, flow, wrong)
-  const automatic = autoUser(site, request)
+  const automatic = browser.completesAs ?? autoUser(site, request)
   if (automatic) completeAs(world, browser, flow, automatic)
   const step = nextStep(world, browser, flow)
   if (step.step === 'done') return succeed(c, site, flow)

@@ -21,6 +21,8 @@ export interface Browser {
   id: string
   persistent: boolean
   accounts: Account[]
+  /** Every authorization of this browser completes as that user, without pages. */
+  completesAs: User | undefined
 }
 
 export const BROWSER_COOKIE = 'simulated_microsoft'
@@ -34,8 +36,8 @@ export class Browsers {
     return id === undefined ? undefined : this.#browsers.get(id)
   }
 
-  open(): Browser {
-    const browser: Browser = { id: randomUUID(), persistent: false, accounts: [] }
+  open(completesAs?: User): Browser {
+    const browser: Browser = { id: randomUUID(), persistent: false, accounts: [], completesAs }
     this.#browsers.set(browser.id, browser)
     return browser
   }

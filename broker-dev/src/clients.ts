@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { isMap, isScalar, isSeq, parseDocument, stringify, type Pair, type Scalar } from 'yaml'
+import { readClientsFile } from '../../src/client/read-clients-file.ts'
+import { sha256 } from '../../src/protocol/compare.ts'
+import type { DevClient } from './api.ts'
+
+/** The clients: the broker's own file format, with secrets in clear. The broker gets a file of its own, with their hashes. */
+
+export interface DevClients {
+  /** For `BROKER_CLIENTS_FILE`. */
+  file: string
+  /** Of each client whose secret is known, in the order of the file. */
+  known(): { clientId: string; secret: string | undefined; redirectUris: readonly string[]; authMethod: string }[]
+  close(): void
+}
+
+const DEFAULT: readonly DevClient[] = [
+  {
+    client_id: 'dev',
+    client_name: 'Development instance',
+    redirect_uris: ['http://localhost:3000/callback'],
+    post_logout_redirect_uris: ['http://localhost:3000/'],
+    audience: 'http://localhost:3000',
+  },
+]
+
+const OPTION = 'The option clients'
+const POLL_MS = 300
+
+/**
+ * @param dir where the broker's file is written
+ * @param say hears of problems of a later edit; the clients of before stay registered
+ * @throws Error with every problem, and its line
+ */
+export async function openClients(wanted: string | readonly DevClient[] | undefined, dir: string, say: (text: string) => void): Promise<DevClients> {
+  const fixed = typeof wanted === 'string' ? undefined : stringify({ clients: (wanted ?? DEFAULT).map(withSecret) })
+  const from = typeof wanted === 'string' ? resolve(wanted) : OPTION
+  if (fixed === undefined && !existsSync(from)) throw new Error(`${from} is not there.`)
+  const textNow = (): string => fixed ?? textOf(from)
+  let text = textNow()
+  let known = await apply(text, from, dir)
+  let reading = Promise.resolve()
+  const read = async (changed: string): Promise<void> => {
+    try {
+      known = await apply(changed, from, dir)
+    } catch (error) {
+      say(`${messageOf(error)}\nThe clients of before stay registered. Fix the file and save it.`)
+    }
+  }
+  // By polling its text, because editors replace files.
+  const look = (): void => {
+    const changed = textNow()
+    if (changed === text) return
+    text = changed
+    reading = reading.then(() => read(changed))
+  }
+  const timer = fixed === undefined ? setInterval(look, POLL_MS) : undefined
+  return { file: join(dir, 'clients.yaml'), known: () => known, close: () => clearInterval(timer) }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+function withSecret(client: DevClient): Record<string, unknown> {
+  const { client_secret: secret, client_secret_hash: hash, client_secret_file: file, token_endpoint_auth_method: method } = client
+  const needs = method === undefined || method === 'client_secret_basic' || method === 'client_secret_post'
+  return {
+    client_name: client.client_id,
+    ...client,
+    ...(needs && (secret ?? hash ?? file) === undefined && { client_secret: `cms_${randomBytes(32).toString('base64url')}` }),
+  }
+}
+
+async function apply(text: string, from: string, dir: string): Promise<ReturnType<DevClients['known']>> {
+  const { ready, secrets } = withoutSecrets(text, dirname(from))
+  const file = join(dir, 'clients.yaml')
+  // Under another name first: the broker never reads half a file, nor one with a problem.
+  writeFileSync(`${file}.new`, ready, { mode: 0o600 })
+  const read = await readClientsFile(`${file}.new`, { allowLoopback: true })
+  if (!read.ok)
+    throw new Error(`${from} has problems:\n${read.problems.map((one) => `  ${from === OPTION ? one.replace(/^line \d+: /, '') : one}`).join('\n')}`)
+  renameSync(`${file}.new`, file)
+  return read.clients.map(({ clientId, metadata: { redirectUris, authMethod } }) => ({
+    clientId,
+    secret: secrets.get(clientId),
+    redirectUris,
+    authMethod,
+  }))
+}
+
+interface Edit {
+  at: readonly [number, number]
+  to: string
+}
+
+/** Replaces each secret by its hash, and names the files of secrets absolutely, line by line, so that problems keep their lines. */
+function withoutSecrets(text: string, folder: string): { ready: string; secrets: Map<string, string> } {
+  const secrets = new Map<string, string>()
+  const edits: Edit[] = []
+  const { contents } = parseDocument(text)
+  const list = isMap(contents) ? contents.get('clients', true) : undefined
+  for (const item of isSeq(list) ? list.items : []) {
+    if (!isMap(item)) continue
+    for (const pair of item.items) {
+      const secret = editsOf(pair, folder, edits)
+      if (secret !== undefined) secrets.set(String(item.get('client_id')), secret)
+    }
+  }
+  let ready = text
+  for (const { at, to } of edits.toSorted((a, b) => b.at[0] - a.at[0])) ready = ready.slice(0, at[0]) + to + ready.slice(at[1])
+  return { ready, secrets }
+}
+
+/** @returns the client's secret, where this pair has one */
+function editsOf({ key, value }: Pair, folder: string, edits: Edit[]): string | undefined {
+  if (!isScalar(key)) return undefined
+  if (key.value === 'client_secret' && isText(value)) {
+    edits.push(edit(key, 'client_secret_hash'), edit(value, JSON.stringify(sha256(value.value))))
+    return value.value
+  }
+  if (key.value !== 'client_secret_file') return undefined
+  const files = (isSeq(value) ? value.items : [value]).filter(isText)
+  for (const file of files) edits.push(edit(file, JSON.stringify(resolve(folder, file.value))))
+  const [newest] = files
+  return newest === undefined ? undefined : textOf(resolve(folder, newest.value)).trim() || undefined
+}
+
+const isText = (node: unknown): node is Scalar<string> => isScalar(node) && typeof node.value === 'string'
+const edit = ({ range }: Scalar, to: string): Edit => ({ at: [range?.[0] ?? 0, range?.[1] ?? 0], to })

@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import { makeDirectory, type DemoDirectory } from '../../demo/directory.ts'
+import { startEntra } from '../../demo/entra/entra.ts'
+import { APP_CLIENT_ID, APP_CLIENT_SECRET, TENANTS, USERS, PERSONAL } from '../../demo/entra/users.ts'
+import { Closing } from '../../src/closing.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { createLog, type Log } from '../../src/log.ts'
+import { startBroker } from '../../src/start.ts'
+import { systemClock } from '../../src/system-clock.ts'
+import type { BrokerOptions, Facts } from './api.ts'
+import { openClients } from './clients.ts'
+import { serveControl } from './control.ts'
+import { createMemoryQueue } from './memory-queue.ts'
+import { readUsers, readUsersFile, type Directory } from './users-file.ts'
+
+/** The broker, the simulated Microsoft and the control listener in this process, with everything that they write in one temporary directory. */
+
+export interface Running {
+  facts: Facts
+  stop(): Promise<void>
+}
+
+interface Ports {
+  broker: number
+  operators: number
+  microsoft: number
+  control: number
+}
+
+/** @param say hears of problems while it runs, and of clients that changed. @throws Error in words for the developer */
+export async function run(options: BrokerOptions, say: (text: string) => void): Promise<Running> {
+  const directory = directoryOf(options.users)
+  const log = createLog(speaking(say), systemClock.nowMs)
+  const closing = new Closing(log)
+  try {
+    const dir = makeDirectory()
+    closing.add('directory', async () => dir.remove())
+    const ports = await portsOf(options.port)
+    const issuer = `http://localhost:${ports.broker}`
+    const entra = await startEntra({ port: ports.microsoft, ...directory, apps: [applicationAt(issuer)] })
+    closing.add('Microsoft', () => entra.close())
+    const clients = await openClients(options.clients, dir.path, say)
+    closing.add('clients', async () => clients.close())
+    const env = environment({ dir, ports, issuer, authority: entra.authority, directory, clientsFile: clients.file })
+    const broker = await startBroker(configOf({ ...env, ...options.settings }), log, { queue: createMemoryQueue() })
+    closing.add('broker', () => broker.stop())
+    const control = await serveControl({ deps: broker.deps, entra, clients, issuer }, ports.control)
+    closing.add('control', () => control.close())
+    const { url, header, secret } = control
+    const facts: Facts = {
+      issuer,
+      operators: `http://localhost:${ports.operators}`,
+      microsoft: entra.origin,
+      control: { url, header, secret },
+      clients: clients.known().map((one) => ({ client_id: one.clientId, ...(one.secret !== undefined && { client_secret: one.secret }) })),
+      users: entra.world.users().map(({ upn }) => upn),
+    }
+    return { facts, stop: () => closing.run() }
+  } catch (error) {
+    await closing.run()
+    throw error
+  }
+}
+
+function directoryOf(users: BrokerOptions['users']): Directory {
+  if (users === undefined) return { tenants: TENANTS, users: USERS }
+  return typeof users === 'string' ? readUsersFile(users) : readUsers(users)
+}
+
+const applicationAt = (issuer: string) => ({
+  redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`],
+  logoutUrl: `${issuer}/signal/microsoft/front-channel-logout`,
+})
+
+/** A setting that the broker would ignore is an error here: a test relies on it. */
+function configOf(env: Record<string, string>): ReturnType<typeof loadConfig> {
+  const config = loadConfig(env)
+  if (config.warnings.length === 0) return config
+  throw new Error(config.warnings.map(({ name, problem }) => `${name} ${problem}.`).join('\n'))
+}
+
+function environment(at: { dir: DemoDirectory; ports: Ports; issuer: string; authority: string; directory: Directory; clientsFile: string }) {
+  const { dir, ports, issuer, authority, directory, clientsFile } = at
+  const tenants = directory.tenants.map(({ tid }) => tid).filter((tid) => tid !== PERSONAL.tid)
+  return {
+    BROKER_ISSUER: issuer,
+    BROKER_LISTEN: `127.0.0.1:${ports.broker}`,
+    BROKER_OPS_LISTEN: `127.0.0.1:${ports.operators}`,
+    BROKER_SECRET: randomBytes(32).toString('hex'),
+    BROKER_DATA_DIR: dir.data,
+    BROKER_CLIENTS_FILE: clientsFile,
+    BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
+    BROKER_ENTRA_AUTHORITY: authority,
+    BROKER_ENTRA_SIMULATED: 'yes',
+    BROKER_ENTRA_TENANT: tenants.join(','),
+    BROKER_ENTRA_CLIENT_ID: APP_CLIENT_ID,
+    BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET,
+    BROKER_OPERATOR_TENANT: tenants[0] ?? '',
+    BROKER_MFA_PROOF: 'auth_context:c1',
+    BROKER_GRAPH: 'yes',
+    BROKER_GRAPH_ORIGIN: `${authority}/graph/v1.0`,
+    BROKER_PROBE_MINUTES: '1',
+    // A test suite signs in more often than an office.
+    BROKER_RATE_AUTHORIZE: '1000/s:100000',
+    BROKER_RATE_CALLBACK: '1000/s:100000',
+  }
+}
+
+async function portsOf(first: number | undefined): Promise<Ports> {
+  if (first !== undefined && (!Number.isInteger(first) || first < 1024 || first > 65_532))
+    throw new Error('port must be a number from 1024 to 65532, for example 7400.')
+  if (first !== undefined) return { broker: first, operators: first + 1, microsoft: first + 2, control: first + 3 }
+  const [broker = 0, operators = 0] = await freePorts(2)
+  return { broker, operators, microsoft: 0, control: 0 }
+}
+
+/** The broker has to know its own address before it listens. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
+  return ports
+}
+
+/** A broker's log says much that no test asks for. */
+function speaking(say: (text: string) => void): Parameters<typeof createLog>[0] {
+  let applied = 0
+  return (line) => {
+    const {
+      at: _at,
+      level,
+      event,
+      ...fields
+    } = JSON.parse(line) as { at: string; level: keyof Log; event: string; clients?: number; changed?: string[] }
+    if (event === 'clients_file_applied') {
+      if (applied++ > 0) say(`The clients file was applied: ${fields.clients} clients, changed: ${fields.changed?.join(', ') || 'none'}.`)
+    } else if (level !== 'info') say(`${level}: ${event} ${JSON.stringify(fields)}`)
+  }
+}
