@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
-import { forUpdate } from '../engine/dialect.ts'
+import { forUpdate, hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { append, lockHead } from '../revocation/log.ts'
@@ -18,13 +18,13 @@ type Row = RowOf<typeof fields>
 const openOf = query(
   fields,
   (p: Takes<{ sub: string }>, f) =>
-    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${hidden(p.sub)} AND ${sessions.endedSeq} IS NULL
       ORDER BY ${sessions.sid}${forUpdate(sessions)}`,
 )
 const byMicrosoft = query(
   sessionFields,
   (p: Takes<{ microsoftSid: string }>, f) =>
-    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.microsoftSid} = ${p.microsoftSid} AND ${sessions.endedSeq} IS NULL
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.microsoftSid} = ${hidden(p.microsoftSid)} AND ${sessions.endedSeq} IS NULL
       ORDER BY ${sessions.sid}${forUpdate(sessions)}`,
 )
 

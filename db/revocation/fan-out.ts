@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
-import { forUpdateSkipLocked, indexedBy } from '../engine/dialect.ts'
+import { forUpdateSkipLocked, hidden, indexedBy } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { addUncounted } from '../outbox/add.ts'
@@ -79,7 +79,7 @@ const participation = query(
   columnsOf(participants, 'joinedSeq'),
   (p: Takes<{ sid: string; clientId: string }>, f) =>
     sql`SELECT ${f} FROM ${participants} JOIN ${sessions} ON ${sessions.sid} = ${participants.sid}
-      WHERE ${participants.sid} = ${p.sid} AND ${participants.clientId} = ${p.clientId} AND ${sessions.endedSeq} IS NULL`,
+      WHERE ${participants.sid} = ${hidden(p.sid)} AND ${participants.clientId} = ${hidden(p.clientId)} AND ${sessions.endedSeq} IS NULL`,
 )
 
 interface Advanced {

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
+import { hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -17,7 +18,7 @@ const totals = Object.fromEntries(DELIVERY_STATES.map((state) => [state, sql<num
 const loggedFields = { ...revocationFields, ...columnsOf(revocations, 'enforcedAtMs'), ...totals }
 const withTotals = sql`${revocations} LEFT JOIN ${revocationTotals} ON ${revocationTotals.seq} = ${revocations.seq}`
 
-const bySeq = query(loggedFields, (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${withTotals} WHERE ${revocations.seq} = ${p.seq}`)
+const bySeq = query(loggedFields, (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${withTotals} WHERE ${revocations.seq} = ${hidden(p.seq)}`)
 const latest = query(
   loggedFields,
   (p: Takes<{ before: number; limit: number }>, f) =>

@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { raisesFloor } from '../../src/protocol/revocation.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
 import type { Act, Engine } from '../engine/act.ts'
+import { hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { clients, participants, sessions, targets } from '../schema.ts'
@@ -51,8 +52,8 @@ function pages(which: (p: Of) => SQL) {
 }
 /** What an index bounds; the rest is sorted out row by row, so that no page reads more than its own length. */
 const PAGES = {
-  session: pages((p) => sql`${sessions.sid} = ${p.sid}`),
-  subject: pages((p) => sql`${sessions.sub} = ${p.sub}`),
+  session: pages((p) => sql`${sessions.sid} = ${hidden(p.sid)}`),
+  subject: pages((p) => sql`${sessions.sub} = ${hidden(p.sub)}`),
   all: pages(() => sql`TRUE`),
 }
 const pagesOf = ({ kind }: Selector): (typeof PAGES)['all'] => {

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Actor } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
+import { hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { lockedBy } from '../locks/locked.ts'
@@ -12,7 +13,7 @@ import type { AuditWay } from '../types.ts'
 const operator = query(
   { ...columnsOf(operators, 'may'), lock: lockedBy({ tid: subjects.tid, oid: subjects.oid, homeId: subjects.homeId }) },
   (p: Takes<{ sub: string; tid: string }>, f) => sql`SELECT ${f} FROM ${operators} JOIN ${subjects} ON ${subjects.sub} = ${operators.sub}
-    WHERE ${operators.sub} = ${p.sub} AND ${subjects.tid} = ${p.tid}`,
+    WHERE ${operators.sub} = ${hidden(p.sub)} AND ${subjects.tid} = ${hidden(p.tid)}`,
 )
 const client = query(
   { ...columnsOf(clients, 'metadata'), lock: lockedBy({ clients: [clients.clientId] }) },

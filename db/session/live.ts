@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Act, Engine } from '../engine/act.ts'
+import { hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { participants, sessions } from '../schema.ts'
@@ -31,7 +32,7 @@ const newestFirst = sql`ORDER BY ${sessions.openedAt} DESC, ${sessions.sid} DESC
 const openOf = query(
   foundFields,
   (p: Takes<{ sub: string; clientId: string | undefined }>, f) =>
-    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${p.sub} AND ${sessions.endedSeq} IS NULL ${newestFirst}`,
+    sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.sub} = ${hidden(p.sub)} AND ${sessions.endedSeq} IS NULL ${newestFirst}`,
 )
 const page = query(
   foundFields,

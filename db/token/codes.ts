@@ -4,7 +4,7 @@ import { splitList } from '../../src/protocol/params.ts'
 import { verifierMatches } from '../../src/protocol/pkce.ts'
 import { removedAt } from '../client/removed.ts'
 import type { Act, Ambient } from '../engine/act.ts'
-import { forUpdate } from '../engine/dialect.ts'
+import { forUpdate, hidden } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query, textParam } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -43,7 +43,8 @@ const standingOfGrant = query(
     }),
   },
   (p: Takes<{ codeHash: string; audience: string | undefined }>, f) =>
-    sql`SELECT ${f} FROM ${codes} JOIN ${sessions} ON ${sessions.sid} = ${codes.sid} ${joinUser} WHERE ${codes.codeHash} = ${p.codeHash}`,
+    sql`SELECT ${f} FROM ${codes} JOIN ${sessions} ON ${sessions.sid} = ${codes.sid} ${joinUser}
+      WHERE ${codes.codeHash} = ${hidden(p.codeHash)}`,
 )
 const consume = command(
   (p: Takes<{ codeHash: string; now: number }>) =>
