@@ -1,5 +1,9 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { adviceFor, findBuilt } from '../../scripts/recipe-needs.mjs'
 import { onPath } from '../needs.ts'
+import { application, refreshes } from './applications.ts'
+import { example, NODE, ROOT } from './program.ts'
 import { configured, proxy, written } from './proxies.ts'
 import type { Recipe } from './recipe.ts'
 
@@ -53,4 +57,43 @@ const caddy = proxy({
   },
 })
 
-export const RECIPES: readonly Recipe[] = [nginx, haproxy, caddy]
+/** The version of an npm package, as it is installed here. */
+const packaged = (name: string) => (): string => {
+  const { version } = JSON.parse(readFileSync(`${ROOT}/node_modules/${name}/package.json`, 'utf8')) as { version: string }
+  return `${name} ${version}`
+}
+
+const express = application({
+  name: 'express',
+  missing: undefined,
+  version: packaged('express-openid-connect'),
+  signIn: { login: '/login', callback: '/callback', logout: '/backchannel-logout', me: '/me' },
+  api: '/api/me',
+  command: () => ({ file: NODE, args: [example('express/server.mjs')] }),
+})
+
+const fastify = application({
+  name: 'fastify',
+  missing: undefined,
+  version: packaged('fastify'),
+  signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
+  api: '/api/me',
+  // Its tokens live for 300 s: each is refreshed when it is 2 s old.
+  command: () => ({ file: NODE, args: [example('fastify/server.mjs')], env: { REFRESH_BEFORE_SECONDS: '298' } }),
+  more: refreshes,
+})
+
+const FLASK = findBuilt('flask')
+const flask = application({
+  name: 'flask',
+  missing: FLASK === undefined ? adviceFor('flask') : undefined,
+  version: versionOf('Authlib', FLASK ?? '', '-c', 'import authlib; print(authlib.__version__)'),
+  signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
+  command: ({ place }) => ({
+    file: FLASK ?? '',
+    args: ['-m', 'flask', '--app', example('flask/app.py'), 'run', '--port', String(place.port)],
+    env: { PYTHONDONTWRITEBYTECODE: '1' },
+  }),
+})
+
+export const RECIPES: readonly Recipe[] = [nginx, haproxy, caddy, express, fastify, flask]

@@ -1,0 +1,64 @@
+// An instance with Express: express-openid-connect signs users in, the guard checks the access tokens of other callers.
+import { createGuard } from '@case-manager/guard'
+import { claimsOf, requireToken } from '@case-manager/guard/express'
+import express from 'express'
+import oidc from 'express-openid-connect'
+
+const { BASE_URL, CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET, ISSUER } = process.env
+
+/** Sessions by id, on the server: only here can the back channel end one. Use connect-redis or the like where there are several processes. */
+class Sessions {
+  #kept = new Map()
+  get(id, done) {
+    done(null, this.#kept.get(id))
+  }
+  set(id, session, done) {
+    this.#kept.set(id, session)
+    done?.()
+  }
+  destroy(id, done) {
+    this.#kept.delete(id)
+    done?.()
+  }
+}
+
+const app = express()
+app.use(
+  oidc.auth({
+    issuerBaseURL: ISSUER,
+    baseURL: BASE_URL,
+    clientID: CLIENT_ID,
+    clientSecret: CLIENT_SECRET,
+    clientAuthMethod: 'client_secret_basic',
+    secret: COOKIE_SECRET,
+    authRequired: false,
+    enableTelemetry: false,
+    authorizationParams: { response_type: 'code', scope: 'openid profile email offline_access' },
+    backchannelLogout: { store: new Sessions() },
+  }),
+)
+
+/** A session is as good as its access token: refresh it, and end the session where the broker refuses. */
+app.use(async (request, response, next) => {
+  const { accessToken } = request.oidc
+  if (!accessToken?.isExpired()) return next()
+  try {
+    await accessToken.refresh()
+    next()
+  } catch (error) {
+    if (error?.error !== 'invalid_grant') return response.status(503).json({ error: 'temporarily_unavailable' })
+    await response.oidc.logout({ returnTo: BASE_URL })
+  }
+})
+
+app.get('/me', (request, response) => {
+  if (!request.oidc.isAuthenticated()) return response.status(401).json({ error: 'signed_out' })
+  const { name, sub } = request.oidc.user
+  response.json({ sub, name })
+})
+
+const guard = createGuard({ issuer: ISSUER, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET })
+void guard.start()
+app.get('/api/me', requireToken(guard), (request, response) => response.json({ sub: claimsOf(request).sub }))
+
+app.listen(Number(new URL(BASE_URL).port), '127.0.0.1')

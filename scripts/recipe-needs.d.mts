@@ -1,0 +1,2 @@
+export declare function findBuilt(name: string): string | undefined
+export declare function adviceFor(name: string): string

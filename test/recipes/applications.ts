@@ -1,0 +1,174 @@
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Browser } from '../browser.ts'
+import { until } from '../process/broker-process.ts'
+import { ask } from './application.ts'
+import { Program, type Command } from './program.ts'
+import type { Recipe } from './recipe.ts'
+import type { Place, World } from './world.ts'
+
+/** What every application with a sign-in or an API of its own must do, whatever it is written in. */
+
+export interface ApplicationParts {
+  name: string
+  missing: string | undefined
+  version: () => string
+  /** Of sign-in. Not given: it has none. */
+  signIn?: {
+    login: string
+    callback: string
+    logout: string
+    /** 200 with the user's `sub` and name; anything else where the user is signed out. */
+    me: string
+  }
+  /** A path that needs an access token, and answers with its `sub`. Not given: it has none. */
+  api?: string
+  /** What it needs besides its secrets and addresses. */
+  command: (of: { place: Place; world: World; directory: string }) => Command
+  /** Of what it is ready. */
+  ready?: string
+  more?: (running: () => RunningApplication) => void
+}
+
+export interface RunningApplication {
+  place: Place
+  world: World
+  note: (line: string) => void
+  me: (browser: Browser) => Promise<{ status: number; body: string }>
+  signIn: (browser: Browser) => Promise<void>
+}
+
+export const application = (parts: ApplicationParts): Recipe => ({
+  name: parts.name,
+  missing: parts.missing,
+  version: parts.version,
+  registered: [
+    {
+      name: parts.name,
+      redirectPath: parts.signIn?.callback ?? '/not-called',
+      registration: (baseUrl) => ({
+        client_uri: baseUrl,
+        ...(parts.signIn !== undefined && { backchannel_logout_uris: [baseUrl + parts.signIn.logout] }),
+      }),
+    },
+  ],
+  define: (world, note) => defineTests(parts, world, note),
+})
+
+function defineTests({ api, command, more, name, ready, signIn }: ApplicationParts, world: () => World, note: (line: string) => void): void {
+  let program: Program | undefined
+  const running = (): RunningApplication => {
+    const place = world().place(name)
+    const me = async (browser: Browser) => {
+      const { html, status } = await browser.get(place.baseUrl + (signIn?.me ?? ''))
+      return { status, body: html }
+    }
+    return {
+      place,
+      world: world(),
+      note,
+      me,
+      async signIn(browser) {
+        const page = await world().signInAt(browser, place.baseUrl + (signIn?.login ?? ''))
+        const user = await me(browser)
+        expect(user, `The sign-in ended at ${page.url} (${page.status}): ${page.html.slice(0, 500)}\n${program?.output}`).toMatchObject({
+          status: 200,
+        })
+        expect(user.body).toMatch(/"sub": ?"u_.*Alice Adams|Alice Adams.*"sub": ?"u_/s)
+      },
+    }
+  }
+  beforeAll(async () => {
+    const place = world().place(name)
+    const { env, ...rest } = command({ place, world: world(), directory: mkdtempSync(join(world().directory, `${name}-`)) })
+    const { baseUrl, clientId, clientSecret } = place
+    const common = { ISSUER: world().issuer, CLIENT_ID: clientId, CLIENT_SECRET: clientSecret, BASE_URL: baseUrl }
+    const ca = { NODE_EXTRA_CA_CERTS: world().caFile, SSL_CERT_FILE: world().caFile, REQUESTS_CA_BUNDLE: world().caFile }
+    program = new Program({ ...rest, env: { ...common, ...ca, COOKIE_SECRET: 'the cookie secret of this test, long enough', ...env } })
+    const address = ready ?? signIn?.me ?? api ?? '/'
+    await program.start(async () => (await ask(baseUrl, address).catch(() => ({ status: 599 }))).status < 500)
+  })
+  afterAll(() => program?.end())
+
+  if (signIn !== undefined) signInTests(signIn.logout, running)
+  if (api !== undefined) apiTests(api, running)
+  more?.(running)
+}
+
+function signInTests(logoutPath: string, running: () => RunningApplication): void {
+  test('a user signs in, and is signed out here when they sign out at the broker; another browser of theirs is not', async () => {
+    const { me, note, signIn, world } = running()
+    const [here, elsewhere] = [world.newBrowser(), world.newBrowser()]
+    expect((await me(here)).status).not.toBe(200)
+    await signIn(here)
+    await signIn(elsewhere)
+    const sentAtMs = await world.signOut(here)
+    await until('the user is signed out', async () => (await me(here)).status !== 200)
+    note(`signed out ${Date.now() - sentAtMs} ms after the sign-out was sent`)
+    expect((await me(elsewhere)).status).toBe(200)
+    await signIn(here)
+  })
+
+  test('a logout token that is not the broker’s is rejected, and ends nothing', async () => {
+    const { me, place, signIn, world } = running()
+    const browser = world.newBrowser()
+    await signIn(browser)
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+    const now = Math.floor(Date.now() / 1000)
+    const { sub } = JSON.parse((await me(browser)).body) as { sub: string }
+    const claims = { iss: world.issuer, aud: place.clientId, iat: now, exp: now + 120, jti: 'forged', sub, events }
+    for (const token of ['', 'no token', `${part({ alg: 'none', typ: 'logout+jwt' })}.${part(claims)}.`]) {
+      const answer = await fetch(place.baseUrl + logoutPath, {
+        method: 'POST',
+        body: new URLSearchParams({ logout_token: token }),
+        redirect: 'manual',
+      })
+      expect(answer.status).toBeGreaterThanOrEqual(400)
+    }
+    expect((await me(browser)).status).toBe(200)
+  })
+}
+
+function apiTests(path: string, running: () => RunningApplication): void {
+  describe('its API', () => {
+    test('takes an access token until the user signs out', async () => {
+      const { note, place, world } = running()
+      const browser = world.newBrowser()
+      const token = await world.accessToken(browser, place)
+      const call = (sent: string) => ask(place.baseUrl, path, ['Authorization', `Bearer ${sent}`])
+      const answer = await until('the API answers', async () => {
+        const one = await call(token)
+        return one.status === 503 ? undefined : one
+      })
+      expect([answer.status, answer.body]).toEqual([200, expect.stringContaining('u_')])
+      const sentAtMs = await world.signOut(browser)
+      const refused = await until('the token is refused', async () => {
+        const one = await call(token)
+        return one.status === 200 ? undefined : one
+      })
+      note(`token refused ${Date.now() - sentAtMs} ms after the sign-out was sent`)
+      expect(refused.status).toBe(401)
+    })
+
+    test('refuses a request without a token, with a wrong one, and with a malformed one', async () => {
+      const { place } = running()
+      for (const headers of [[], ['Authorization', 'Bearer wrong'], ['Authorization', 'Bearer e30.e30.e30']])
+        expect((await ask(place.baseUrl, path, headers)).status).toBe(401)
+    })
+  })
+}
+
+/** For an application that says when its token expires. */
+export function refreshes(running: () => RunningApplication): void {
+  test('a session is refreshed before its token expires, and goes on', async () => {
+    const { me, signIn, world } = running()
+    const browser = world.newBrowser()
+    await signIn(browser)
+    const expiry = async (): Promise<number> => (JSON.parse((await me(browser)).body) as { exp: number }).exp
+    const first = await expiry()
+    await until('the token is refreshed', async () => (await expiry()) > first)
+    await until('the next token is refreshed too', async () => (await expiry()) > first + 1)
+  })
+}
