@@ -342,7 +342,7 @@ incident('A user asks to be forgotten', async (steps) => {
   expect(sessions).toEqual([])
 })
 
-incident('An auditor asks who was told, or what an operator did', async (steps) => {
+incident('An auditor asks which instances were informed, or what an operator did', async (steps) => {
   const { sid } = await world.signedIn(ALICE)
   const sent = { selector: { kind: 'session', sid }, case_reference: 'INC-7' }
   const { seq } = await (await admin()).send<{ seq: number }>('POST', '/revocations', sent)

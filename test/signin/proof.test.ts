@@ -176,7 +176,7 @@ describe('step-up by acr (RFC 9470, OIDC Core §5.5.1.1)', () => {
     expect(delivered(await browser.get(authorizePath(client, { ...demand, prompt: 'none' })))).toHaveProperty('code')
   })
 
-  test('where Microsoft does not prove it the instance is told unmet_authentication_requirements', async () => {
+  test('where Microsoft does not prove it the instance gets unmet_authentication_requirements', async () => {
     const { rig, client, browser } = await arrive({ config: { mfaProof: { kind: 'conditional_access' } } })
     expect(delivered(await signIn(rig, browser, authorizePath(client, { acr_values: ACR_MFA })))).toMatchObject({
       error: 'unmet_authentication_requirements',

@@ -17,7 +17,7 @@ describe('introspection (RFC 7662)', () => {
     expect(await introspect(rig, client, tokens.access_token, { token_type_hint: 'refresh_token' })).toMatchObject({ active: true })
   })
 
-  test('to anybody else, and for anything else, it says only that it is not active (§2.2)', async () => {
+  test('to every other client, and for every other token, it says only that it is not active (§2.2)', async () => {
     const rig = await createRig()
     const { client, tokens } = await signedIn(rig)
     const melbourne = await rig.register('Melbourne')

@@ -1,0 +1,29 @@
+import { describe, expect, test } from 'vitest'
+
+/** The words of our texts (scripts/prose.mjs): `npm run prose` lists what this test finds. */
+
+interface Prose {
+  findings(path: string, text: string): { line: number; word: string; better: string }[]
+  texts(): string[]
+  report(): string[]
+}
+const { findings, texts, report } = (await import(new URL('../../scripts/prose.mjs', import.meta.url).href)) as Prose
+const found = (path: string, text: string): string[] => findings(path, text).map(({ line, word }) => `${line} ${word}`)
+
+describe('the words of our texts', () => {
+  test('are those of the glossary: each other word is reported with its file, line and the better one', () => {
+    expect(report()).toEqual([])
+    expect(texts()).toEqual(expect.arrayContaining(['README.md', 'SECURITY.md', 'CHANGELOG.md', 'docs/runbook.md', 'src/page/texts/en.tsx']))
+  })
+
+  test('a word is found as a whole word, in any case, with its line', () => {
+    expect(found('a.md', 'Fine.\n\nNobody mends what is owed.\nIt is told apart.')).toEqual(['3 owed', '3 Nobody', '3 mends'])
+    expect(findings('a.md', 'They honour it.')).toEqual([{ line: 1, word: 'honour', better: 'the American spelling: -or' }])
+  })
+
+  test('code keeps its words, and what follows it keeps its line', () => {
+    expect(found('a.md', '`owed` and [a link](people.md) and <whoever>\n```sh\ncmb people erase\n```\nowed')).toEqual(['5 owed'])
+    expect(found('a.yml', 'alert: A\n  expr: |\n      owed > 0\n  summary: owed')).toEqual(['4 owed'])
+    expect(found('a.tsx', "/** Nobody\n reads it. */\nconst a = 'owed' // somebody")).toEqual(['3 owed'])
+  })
+})
