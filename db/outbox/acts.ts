@@ -1,8 +1,9 @@
 import type { Engine } from '../engine/act.ts'
 import type { DeliveryActs } from '../store.ts'
-import { attemptsOf, findDelivery, lease, record, release } from './attempts.ts'
+import { attemptsOf, findDelivery, record, release } from './attempts.ts'
 import { closeDeliveries, redrive } from './decisions.ts'
 import { dueDeliveries, earlyDeliveries, pendingTargetIds } from './due.ts'
+import { lease } from './lease.ts'
 import { deliveryCountsNow, listDeliveries } from './lists.ts'
 import { pendingTargets } from './pending-targets.ts'
 

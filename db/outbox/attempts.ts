@@ -1,75 +1,59 @@
 import { sql } from 'drizzle-orm'
-import type { Act, Ambient } from '../engine/act.ts'
-import { forUpdate, hidden } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import type { Act } from '../engine/act.ts'
+import { forUpdate, hidden, isOneOf, rowsOf } from '../engine/dialect.ts'
+import { assign, columnsOf, command, insertEach, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { optional } from '../engine/values.ts'
-import { sessionCutoff } from '../revocation/covers.ts'
-import { deliveries, deliveryAttempts, participants, sessions } from '../schema.ts'
-import type { DeliveryActs } from '../store.ts'
+import { listOf, optional } from '../engine/values.ts'
+import { deliveries, deliveryAttempts } from '../schema.ts'
 import type { AttemptResult, Delivery, DeliveryAttempt, DeliveryState } from '../types.ts'
 import { moved } from './counts.ts'
 import type { Move } from './counts.ts'
 import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
-import type { DeliveryRow } from './row.ts'
 
-/** One attempt at a time, and its proof. It refuses an attempt that is not the next, and never leaves `delivered`. */
-
-/** Clocks of queue and broker may differ a little: a job that comes this much early is still leased. */
-const EARLY_MS = 100
+/** What came of attempts, and its proof. It refuses an attempt that is not the next, and never leaves `delivered`. */
 
 const byId = query(
   deliveryFields,
   (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${hidden(p.id)}`,
 )
-const byIdLocked = query(
-  deliveryFields,
-  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${hidden(p.id)}${forUpdate(deliveries)}`,
+const recordedFields = columnsOf(deliveries, 'id', 'seq', 'clientId', 'state', 'attempts', 'nextAttemptAtMs', 'settledAtMs')
+type RecordedRow = RowOf<typeof recordedFields>
+// In one order, so that two brokers do not wait for each other.
+const allLocked = query(
+  recordedFields,
+  (p: Takes<{ ids: string }>, f) =>
+    sql`SELECT ${f} FROM ${deliveries} WHERE ${isOneOf(deliveries.id, p.ids)} ORDER BY ${deliveries.id}${forUpdate(deliveries)}`,
 )
-// Compare-and-set: of two brokers that lease at once, one changes the row.
-const take = command(
-  (p: Takes<{ id: string; made: number; nowMs: number; dueByMs: number; untilMs: number }>) =>
-    sql`UPDATE ${deliveries} SET ${assign(deliveries, { leasedUntilMs: p.untilMs })} WHERE ${deliveries.id} = ${p.id} AND ${deliveries.state} = 'pending'
-      AND ${deliveries.attempts} = ${p.made} AND ${deliveries.leasedUntilMs} <= ${p.nowMs} AND ${deliveries.nextAttemptAtMs} <= ${p.dueByMs}`,
-)
-// A live participation that began after the revocation: a token for the same `sub` or `sid` would end that one.
-const newer = (which: 'sub' | 'sid') =>
-  query(
-    columnsOf(sessions, 'sid'),
-    (p: Takes<{ who: string; clientId: string; seq: number; now: number }>, f) =>
-      sql`SELECT ${f} FROM ${sessions} JOIN ${participants} ON ${participants.sid} = ${sessions.sid}
-        WHERE ${sessions[which]} = ${hidden(p.who)} AND ${sessions.endedSeq} IS NULL AND ${sessions.deadlineAt} > ${hidden(p.now)}
-          AND ${participants.clientId} = ${hidden(p.clientId)} AND ${participants.joinedSeq} >= ${hidden(p.seq)} AND ${sessions.openedSeq} >= ${sessionCutoff} LIMIT 1`,
-  )
-const newerBySub = newer('sub')
-const newerBySid = newer('sid')
-
-interface Recorded {
+interface Written {
   id: string
-  state: string
+  state: DeliveryState
   attempt: number
   nextAttemptAtMs: number
   settledAtMs: number | null
   status: number | null
   error: string | null
 }
-const settle = command(
-  (p: Takes<{ [K in keyof Recorded]: Recorded[K] }>) =>
-    sql`UPDATE ${deliveries} SET ${assign(deliveries, {
-      ...{ state: p.state, attempts: p.attempt, leasedUntilMs: 0, nextAttemptAtMs: p.nextAttemptAtMs },
-      ...{ settledAtMs: p.settledAtMs, lastStatus: p.status, lastError: p.error },
-      // What was delivered is not needed again.
-      payload: sql`CASE WHEN ${p.state} = 'delivered' THEN NULL ELSE ${deliveries.payload} END`,
-    })} WHERE ${deliveries.id} = ${p.id}`,
-)
+const settle = command((p: Takes<{ list: string }>) => {
+  const texts = { id: 'text', state: 'text', error: 'text' } as const
+  const { rows, row } = rowsOf(p.list, { ...texts, attempt: 'bigint', nextAttemptAtMs: 'bigint', settledAtMs: 'bigint', status: 'bigint' })
+  return sql`UPDATE ${deliveries} SET ${assign(deliveries, {
+    ...{ state: row.state, attempts: row.attempt, leasedUntilMs: 0, nextAttemptAtMs: row.nextAttemptAtMs },
+    ...{ settledAtMs: row.settledAtMs, lastStatus: row.status, lastError: row.error },
+    // What was delivered is not needed again.
+    payload: sql`CASE WHEN ${row.state} = 'delivered' THEN NULL ELSE ${deliveries.payload} END`,
+  })} FROM ${rows} WHERE ${deliveries.id} = ${row.id}`
+})
 const attemptFields = {
   ...columnsOf(deliveryAttempts, 'attempt', 'atMs', 'status', 'latencyMs', 'jti', 'error'),
   outcome: sql<DeliveryAttempt['outcome']>`${deliveryAttempts.outcome}`,
 }
 type AttemptRow = RowOf<typeof attemptFields>
-const prove = command((p: Takes<{ id: string } & { [K in keyof AttemptRow]: AttemptRow[K] }>) => {
-  const { id: deliveryId, attempt, atMs, outcome, status, latencyMs, jti, error } = p
-  return insertInto(deliveryAttempts, { deliveryId, attempt, atMs, outcome, status, latencyMs, jti, error })
+type Proof = AttemptRow & { id: string }
+const prove = command((p: Takes<{ list: string }>) => {
+  const texts = { id: 'text', outcome: 'text', jti: 'text', error: 'text' } as const
+  const { rows, row } = rowsOf(p.list, { ...texts, attempt: 'bigint', atMs: 'bigint', status: 'bigint', latencyMs: 'bigint' })
+  const { id: deliveryId, ...proof } = row
+  return insertEach(deliveryAttempts, { deliveryId, ...proof }, rows)
 })
 const proofs = query(
   attemptFields,
@@ -89,33 +73,12 @@ const attemptOf = (row: AttemptRow): DeliveryAttempt => ({
   error: optional(row.error),
 })
 
-function* isSuperseded({ nowMs }: Ambient, { sub, sid, clientId, seq }: DeliveryRow): Act<boolean> {
-  if (seq === null) return false
-  const at = { clientId, seq, now: Math.floor(nowMs() / 1000) }
-  if (sub !== null) return (yield* newerBySub.get({ who: sub, ...at })) !== undefined
-  return sid !== null && (yield* newerBySid.get({ who: sid, ...at })) !== undefined
-}
-
-type Lease = Parameters<DeliveryActs['leaseDelivery']>[0]
-type Leased = Awaited<ReturnType<DeliveryActs['leaseDelivery']>>
-
-export function* lease(ambient: Ambient, { id, attempt, nowMs, untilMs, early }: Lease): Act<Leased> {
-  const dueByMs = early ? Number.MAX_SAFE_INTEGER : nowMs + EARLY_MS
-  const taken = yield* take.run({ id, made: attempt - 1, nowMs, dueByMs, untilMs })
-  const row = yield* byId.get({ id })
-  if (row === undefined) return { outcome: 'unknown' }
-  if (taken === 1) return { outcome: 'leased', delivery: deliveryOf(row), superseded: yield* isSuperseded(ambient, row) }
-  if (row.state !== 'pending') return { outcome: 'settled' }
-  if (row.attempts + 1 !== attempt) return { outcome: 'not_due' }
-  return { outcome: row.leasedUntilMs > nowMs ? 'taken' : 'not_due' }
-}
-
 /** A superseded delivery was sent to no client, and none needed it: it closes as superseded, with the attempt as its proof. */
 const RECORDABLE: readonly DeliveryState[] = ['pending', 'superseded', 'closed']
 const STATE_AFTER = { delivered: 'delivered', rejected: 'rejected', failed: 'failed', superseded: 'superseded', retry: 'pending' } as const
 
 /** Where a delivery is after an attempt. Superseded or closed while the attempt was under way: only that it was delivered counts then. */
-function after(row: DeliveryRow, result: AttemptResult) {
+function after(row: RecordedRow, result: AttemptResult) {
   if (row.state !== 'pending' && result.outcome !== 'delivered') return { late: true, state: row.state, settledAtMs: row.settledAtMs }
   const state = STATE_AFTER[result.outcome]
   return { late: false, state, settledAtMs: state === 'pending' ? null : result.attempt.atMs + result.attempt.latencyMs }
@@ -126,28 +89,51 @@ interface Result {
   result: AttemptResult
 }
 
-/** @returns where the delivery goes, and whether that came too late; undefined where the attempt is not the next one */
-function* settled({ id, result }: Result): Act<{ move: Move; late: boolean } | undefined> {
+interface Settled {
+  written: Written
+  proof: Proof
+  move: Move
+  /** It came too late to count. */
+  late: boolean
+}
+/** Undefined where the attempt is not the next one. */
+function settled(row: RecordedRow | undefined, { id, result }: Result): Settled | undefined {
   const { attempt, atMs, outcome, status = null, latencyMs, jti = null, error = null } = result.attempt
-  const row = yield* byIdLocked.get({ id })
   if (row === undefined || row.attempts !== attempt - 1 || !RECORDABLE.includes(row.state)) return undefined
   const { late, state, settledAtMs } = after(row, result)
   const nextAttemptAtMs = result.outcome === 'retry' ? result.nextAttemptAtMs : row.nextAttemptAtMs
-  yield* settle.run({ id, state, attempt, nextAttemptAtMs, settledAtMs, status, error })
-  yield* prove.run({ id, attempt, atMs, outcome, status, latencyMs, jti, error })
-  return { move: { ...row, from: row.state, to: state }, late }
+  return {
+    written: { id, state, attempt, nextAttemptAtMs, settledAtMs, status, error },
+    proof: { id, attempt, atMs, outcome, status, latencyMs, jti, error },
+    move: { clientId: row.clientId, seq: row.seq, from: row.state, to: state },
+    late,
+  }
 }
 
-/** In the order of their ids, so that two brokers do not wait for each other, and with one change of each sum. @returns which counted, by place */
+/** @param results one of each delivery. @returns what was settled, by id */
+function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
+  const rows = new Map((yield* allLocked.all({ ids: listOf(results.map(({ id }) => id)) })).map((row) => [row.id, row]))
+  const all = results.flatMap((one) => settled(rows.get(one.id), one) ?? [])
+  if (all.length > 0) {
+    yield* settle.run({ list: listOf(all.map(({ written }) => written)) })
+    yield* prove.run({ list: listOf(all.map(({ proof }) => proof)) })
+  }
+  return new Map(all.map((one) => [one.written.id, one]))
+}
+
+/** As many statements as for one result, with one change of each sum. @returns which counted, by place */
 export function* recordAll(results: readonly Result[]): Act<boolean[]> {
-  const inOrder = [...results.entries()].sort(([, a], [, b]) => (a.id < b.id ? -1 : 1))
   const moves: Move[] = []
   const counted = results.map(() => false)
-  for (const [place, one] of inOrder) {
-    const done = yield* settled(one)
-    if (done === undefined) continue
-    moves.push(done.move)
-    counted[place] = !done.late
+  for (let left = [...results.entries()]; left.length > 0;) {
+    // Of several results of one delivery, the next ones see what the first has done.
+    const firsts = new Map(left.toReversed().map(([place, { id }]) => [id, place]))
+    const done = yield* settleEach(left.filter(([place, { id }]) => firsts.get(id) === place).map(([, one]) => one))
+    for (const [id, { move, late }] of done) {
+      moves.push(move)
+      counted[firsts.get(id) ?? 0] = !late
+    }
+    left = left.filter(([place, { id }]) => firsts.get(id) !== place)
   }
   yield* moved(moves)
   return counted

@@ -19,14 +19,12 @@ interface Waiting<I, R> {
 }
 
 export interface Grouped<I, R> {
-  /** Acts of one statement at most, where that is not the usual number. */
-  most?: number
   /** One statement for all. @returns the answers by the place of their input; none: not settled */
   together(inputs: I[]): Promise<(R | undefined)[]>
   alone(input: I): Promise<R>
 }
 
-export function groupCommit<I extends object, R>({ most = TOGETHER, together, alone }: Grouped<I, R>): (input: I) => Promise<R> {
+export function groupCommit<I extends object, R>({ together, alone }: Grouped<I, R>): (input: I) => Promise<R> {
   let queue: Waiting<I, R>[] = []
   let scheduled = false
   let underWay = 0
@@ -45,8 +43,8 @@ export function groupCommit<I extends object, R>({ most = TOGETHER, together, al
 
   const flush = (): void => {
     scheduled = false
-    const batch = queue.slice(0, most)
-    queue = queue.slice(most)
+    const batch = queue.slice(0, TOGETHER)
+    queue = queue.slice(TOGETHER)
     if (batch.length === 0) return
     underWay++
     void settle(batch).finally(() => {

@@ -65,16 +65,21 @@ describe.each(STORES)('two acts at once on deliveries, on %s', (_name, make) => 
   test('of results that are recorded together, one that the database does not take fails alone, and the sums are true', async () => {
     const b = await open()
     const ids = await pending(b, 'sydney', 'perth')
-    const [poisoned = '', ...others] = ids
+    const [poisoned = '', cut = '', ...others] = ids
     const bad = { ...result(1, 'failed'), attempt: { ...result(1, 'failed').attempt, error: 'a \0 of the receiver' } } as AttemptResult
     const answers = await Promise.allSettled([
       ...others.map((id, n) => b.store.recordDelivery({ id, result: result(1, n % 3 === 0 ? 'retry' : 'delivered') })),
       b.store.recordDelivery({ id: poisoned, result: bad }),
+      b.store.recordDelivery({
+        id: cut,
+        result: { ...result(1, 'failed'), attempt: { ...result(1, 'failed').attempt, error: 'cut: \uD83D' } } as AttemptResult,
+      }),
       b.store.recordDelivery({ id: 'nowhere', result: result(1, 'delivered') }),
     ])
+    expect((await b.store.findDelivery(cut))?.lastError).toBe('cut: \uFFFD')
     expect(answers.slice(0, others.length)).toEqual(others.map(() => ({ status: 'fulfilled', value: true })))
     expect(answers.at(-1)).toEqual({ status: 'fulfilled', value: false })
-    expect(await stateOf(b, poisoned)).toBe(answers.at(-2)?.status === 'fulfilled' ? 'failed' : 'pending')
+    expect(await stateOf(b, poisoned)).toBe(answers.at(-3)?.status === 'fulfilled' ? 'failed' : 'pending')
     await expectTrueCounts(b)
   })
 

@@ -1,9 +1,11 @@
 import fc from 'fast-check'
 import { Client, type Pool } from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { connectionConfig } from '../../db/postgres/connect.ts'
 import { runAct } from '../../db/postgres/executor.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
+import { leaseTogether } from '../../db/postgres/lease-deliveries.ts'
+import { lease } from '../../db/outbox/lease.ts'
 import { rotateTogether } from '../../db/postgres/rotate.ts'
 import { beginChains } from '../../db/revocation/chain.ts'
 import type { Engine } from '../../db/engine/act.ts'
@@ -139,6 +141,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     }
     await rotateTogether(taking as unknown as Pool)([token])
     await checkTogether(taking as unknown as Pool, (read) => read())([{ sid: 's', sub: 'u', clientId: 'c', rev: 0, now: T0, touch: true }])
+    await leaseTogether(taking as unknown as Pool, ambient)([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
     await client.query('SET plan_cache_mode = force_generic_plan')
     for (const [i, text] of texts.entries()) {
       await client.query(`PREPARE together_${i} AS ${text}`)
@@ -147,10 +150,10 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
         `EXPLAIN EXECUTE together_${i}(${Array.from({ length: lists }, () => "'{}'").join(', ')})`,
       )
       const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
-      expect(plan).toMatch(/Index Scan using sessions_pkey/)
+      expect(plan).toMatch(/Index Scan using (sessions|deliveries)_pkey/)
       expect(plan).not.toMatch(/Seq Scan|Hash Join|Merge Join|Join Filter/)
     }
-    expect(texts).toHaveLength(2)
+    expect(texts).toHaveLength(3)
   })
 
   /** What is asked of each session, beside what a family is presented with. */
@@ -197,6 +200,68 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
       }
     })
     await fc.assert(property, { numRuns: 40 })
+    expect(settled).toBeGreaterThan(20)
+  })
+
+  /** Deliveries of the sessions of `families`, and how a lease asks for each. Its user may have joined again since. */
+  const deliveries = fc.array(
+    fc.record({
+      of: usually<'sid' | 'sub'>('sid', fc.constant('sub')),
+      seq: usually<number | null>(0, fc.oneof(fc.constant(null), seq)),
+      state: usually('pending', fc.constantFrom('delivered', 'superseded', 'failed')),
+      attempts: fc.nat(1),
+      dueInMs: usually(0, fc.integer({ min: -200, max: 200 })),
+      leasedForMs: usually(0, fc.integer({ min: -1, max: 1 })),
+      asks: fc.record({ attempt: usually(1, fc.nat(3)), early: fc.boolean(), known: usually(true, fc.constant(false)) }),
+      twice: usually(false, fc.constant(true)),
+    }),
+    { minLength: 6, maxLength: 6 },
+  )
+
+  test('leases together take what the act does and say the same of it, and leave everything else to it', async () => {
+    let settled = 0
+    const nowMs = T0 * 1000
+    const property = fc.asyncProperty(families, deliveries, async (all, pending) => {
+      await client.query('BEGIN')
+      try {
+        await put(all, 0)
+        await insert(
+          'targets',
+          all.map((_, i) => ({ target_id: `t${i}`, client_id: idsOf(i).client_id, uri: `https://c${i}.example` })),
+        )
+        const rows = pending.slice(0, all.length)
+        await insert(
+          'deliveries',
+          rows.map((one, i) => ({
+            ...{ id: `d${i}`, kind: 'logout_token', seq: one.seq, client_id: idsOf(i).client_id, target_id: `t${i}` },
+            ...{ sid: one.of === 'sid' ? idsOf(i).sid : null, sub: one.of === 'sub' ? idsOf(i).sub : null, payload: null, priority: 0 },
+            ...{ state: one.state, attempts: one.attempts, created_at_ms: nowMs, next_attempt_at_ms: nowMs + one.dueInMs },
+            leased_until_ms: nowMs + one.leasedForMs,
+          })),
+        )
+        const inputs = rows.flatMap(({ asks, attempts, twice }, i) => {
+          const one = { id: asks.known ? `d${i}` : 'unknown', attempt: attempts + asks.attempt, early: asks.early, nowMs, untilMs: nowMs + 15_000 }
+          return twice ? [one, one] : [one]
+        })
+        const left = () => client.query<object>('SELECT * FROM deliveries ORDER BY id').then((result) => result.rows)
+        const answered = await tried(async () => ({ answers: await leaseTogether(here, ambient)(inputs), rows: await left() }))
+        const together = answered.answers
+        const alone = await tried(async () => {
+          const answers = []
+          for (const input of inputs) answers.push((await runAct(client, lease(ambient, input))).value)
+          return { answers, rows: await left() }
+        })
+        // Of two that ask for one, either may get it.
+        const got = (of: readonly ({ outcome: string } | undefined)[]) => of.filter((one) => one?.outcome === 'leased')
+        expect(got(together.answers)).toEqual(got(alone.answers.answers))
+        expect(together.answers.every((one) => one === undefined || one.outcome === 'leased')).toBe(true)
+        expect(together.rows).toEqual(alone.answers.rows)
+        settled += got(together.answers).length
+      } finally {
+        await client.query('ROLLBACK')
+      }
+    })
+    await fc.assert(property, { numRuns: 60 })
     expect(settled).toBeGreaterThan(20)
   })
 
@@ -308,6 +373,43 @@ describe.skipIf(!HAS_POSTGRES)('acts together on two brokers (Postgres)', () => 
         for (const answer of await Promise.all(underWay)) expect(['good', 'rejected']).toContain(answer.outcome)
       }),
     )
+  })
+
+  test('of two brokers that lease the same deliveries at once, some of them locked, one gets each; when its lease has expired, one again', async () => {
+    for (const { sid } of await someFamilies()) await b.revoke({ kind: 'session', sid })
+    const refs = await b.store.listDeliveries({ state: 'pending', limit: 12 })
+    expect(refs).toHaveLength(12)
+    const third = new Client(connectionConfig(database.url))
+    await third.connect()
+    let [nowMs, untilMs] = [T0 * 1000, T0 * 1000 + 15_000]
+    const leaseAll = (store: Store) => Promise.all(refs.map(({ id }) => store.leaseDelivery({ id, attempt: 1, nowMs, untilMs })))
+    const got = (answers: Awaited<ReturnType<typeof leaseAll>>) => answers.flatMap((one) => (one.outcome === 'leased' ? [one.delivery.id] : []))
+    const ids = refs.map(({ id }) => id).toSorted()
+    try {
+      for (const locked of [ids.slice(0, 2), []]) {
+        await third.query('BEGIN')
+        await third.query('SELECT 1 FROM deliveries WHERE id = ANY($1) FOR UPDATE', [locked])
+        const both = [leaseAll(b.store), leaseAll(other)]
+        // What the statement left to the act waits there, on both brokers.
+        await vi.waitFor(
+          async () => {
+            const { rows } = await third.query<{ waiting: number }>('SELECT count(DISTINCT pid)::int AS waiting FROM pg_locks WHERE NOT granted')
+            expect(rows[0]?.waiting).toBe(2 * locked.length)
+          },
+          { timeout: 20_000 },
+        )
+        await third.query('COMMIT')
+        expect((await Promise.all(both)).flatMap(got).toSorted()).toEqual(ids)
+        expect((await Promise.all([leaseAll(b.store), leaseAll(other)])).flat().map(({ outcome }) => outcome)).toEqual(
+          refs.flatMap(() => ['taken', 'taken']),
+        )
+        // Both brokers have died with what they had.
+        nowMs = untilMs
+        untilMs += 15_000
+      }
+    } finally {
+      await third.end()
+    }
   })
 
   test('a value that Postgres does not take fails its own act alone', async () => {

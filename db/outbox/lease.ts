@@ -1,0 +1,80 @@
+import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
+import type { Act, Ambient } from '../engine/act.ts'
+import { hidden } from '../engine/dialect.ts'
+import { assign, command, query } from '../engine/statement.ts'
+import type { Param, RowOf, Takes } from '../engine/statement.ts'
+import { sessionCutoff } from '../revocation/covers.ts'
+import { deliveries, participants, sessions } from '../schema.ts'
+import type { DeliveryActs } from '../store.ts'
+import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
+
+/** The lease of one attempt: one process at a time. It refuses an attempt that is not the next, and one that is not due. */
+
+/** Clocks of queue and broker may differ a little: a job that comes this much early is still leased. */
+const EARLY_MS = 100
+
+export type LeaseInput = Parameters<DeliveryActs['leaseDelivery']>[0]
+export type Leased = Awaited<ReturnType<DeliveryActs['leaseDelivery']>>
+
+/** What a lease asks of a row of `deliveries`. */
+export type Wanted = {
+  /** Attempts that were made before. */
+  made: number
+  nowMs: number
+  dueByMs: number
+}
+export const wanted = ({ attempt, nowMs, early }: LeaseInput): Wanted => ({
+  made: attempt - 1,
+  nowMs,
+  dueByMs: early === true ? Number.MAX_SAFE_INTEGER : nowMs + EARLY_MS,
+})
+
+/** Of a row of `deliveries`: whether the attempt may be leased. */
+export const mayLease = (p: Takes<Wanted>): SQL =>
+  sql`${deliveries.state} = 'pending' AND ${deliveries.attempts} = ${p.made} AND ${deliveries.leasedUntilMs} <= ${p.nowMs}
+    AND ${deliveries.nextAttemptAtMs} <= ${p.dueByMs}`
+/** What a lease writes. */
+export const leasedUntil = (untilMs: Param<number>): SQL => assign(deliveries, { leasedUntilMs: untilMs })
+
+// By the keys, whatever the planner knows of the tables: not by the time, and not by the client.
+const newerBy = (which: 'sub' | 'sid', now: Param<number>): SQL =>
+  sql`EXISTS (SELECT 1 FROM ${sessions} WHERE ${sessions[which]} = ${deliveries[which]} AND ${sessions.endedSeq} IS NULL
+      AND ${sessions.deadlineAt} + 0 > ${now} AND ${sessions.openedSeq} >= ${sessionCutoff}
+      AND (SELECT ${participants.joinedSeq} FROM ${participants}
+        WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${deliveries.clientId}) >= ${deliveries.seq})`
+/**
+ * Of a row of `deliveries`: 1 where there is a live participation that began after the revocation, which a token for the same `sub` or `sid`
+ * would end; else 0. A delivery without a `seq` has no such token.
+ */
+export const isSuperseded = (now: Param<number>): SQL<number> =>
+  sql<number>`CASE WHEN ${deliveries.seq} IS NULL THEN 0 WHEN ${deliveries.sub} IS NOT NULL THEN CASE WHEN ${newerBy('sub', now)} THEN 1 ELSE 0 END
+    WHEN ${newerBy('sid', now)} THEN 1 ELSE 0 END`
+
+const leasedFields = { ...deliveryFields, superseded: isSuperseded(sql<number>`${sql.placeholder('now')}`) }
+export type LeasedRow = RowOf<typeof leasedFields>
+const byId = query(
+  leasedFields,
+  (p: Takes<{ id: string; now: number }>, f) => sql`SELECT ${f} FROM ${deliveriesAndTargets} WHERE ${deliveries.id} = ${hidden(p.id)}`,
+)
+// Compare-and-set: of two brokers that lease at once, one changes the row.
+const take = command(
+  (p: Takes<Wanted & { id: string; untilMs: number }>) =>
+    sql`UPDATE ${deliveries} SET ${leasedUntil(p.untilMs)} WHERE ${deliveries.id} = ${p.id} AND ${mayLease(p)}`,
+)
+
+export const leased = (row: LeasedRow): Leased => ({ outcome: 'leased', delivery: deliveryOf(row), superseded: row.superseded === 1 })
+
+/** Epoch seconds. */
+export const secondsOf = ({ nowMs }: Pick<Ambient, 'nowMs'>): number => Math.floor(nowMs() / 1000)
+
+export function* lease(ambient: Ambient, input: LeaseInput): Act<Leased> {
+  const { id, attempt, nowMs, untilMs } = input
+  const taken = yield* take.run({ ...wanted(input), id, untilMs })
+  const row = yield* byId.get({ id, now: secondsOf(ambient) })
+  if (row === undefined) return { outcome: 'unknown' }
+  if (taken === 1) return leased(row)
+  if (row.state !== 'pending') return { outcome: 'settled' }
+  if (row.attempts + 1 !== attempt) return { outcome: 'not_due' }
+  return { outcome: row.leasedUntilMs > nowMs ? 'taken' : 'not_due' }
+}
