@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono'
 import type { Checks } from '../checks/checks.ts'
-import { readinessOf } from '../checks/readiness.ts'
+import { type Readiness, readinessOf } from '../checks/readiness.ts'
 import type { Deps } from '../deps.ts'
 import { readinessSchema } from '../checks/described.ts'
 import { type Description, described, json, text } from '../protocol/described.ts'
@@ -25,8 +25,11 @@ const METRICS: Description = {
  */
 export function operatorHealthEndpoints(deps: Deps, checks: Checks, isEnding: () => boolean): Hono {
   const endpoints = new Hono()
+  let last: Readiness | undefined
   const ready = async (c: Context): Promise<Response> => {
-    const report = await readinessOf(deps, checks)
+    // A load balancer has to know at once: a check that hangs would outlast BROKER_DRAIN_SECONDS.
+    const report = isEnding() && last !== undefined ? last : await readinessOf(deps, checks)
+    last = report
     if (isEnding()) return c.json({ ...report, status: 'ending' }, 503, { 'Cache-Control': 'no-store' })
     return c.json(report, report.status === 'unavailable' ? 503 : 200, { 'Cache-Control': 'no-store' })
   }

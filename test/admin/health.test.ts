@@ -1,5 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { StoreUnavailable } from '../../db/store.ts'
+import { createApp } from '../../src/app.ts'
+import { createChecks } from '../../src/checks/checks.ts'
 import { createRig } from '../rig.ts'
 
 describe('/healthz', () => {
@@ -37,6 +39,19 @@ describe('/readyz', () => {
     })
     rig.queue.up = true
     expect(await ready(rig)).toMatchObject({ status: 'ready' })
+  })
+
+  test('a broker that ends says it at once, whatever a check waits for', async () => {
+    const rig = await createRig()
+    let ending = false
+    const { opsApp } = createApp(rig.deps, createChecks(rig.deps), () => ending)
+    expect((await opsApp.request('/readyz')).status).toBe(200)
+    ending = true
+    const probe = vi.spyOn(rig.store, 'probe').mockReturnValue(new Promise(() => undefined))
+    rig.clock.advance(3600)
+    const response = await opsApp.request('/readyz')
+    expect([response.status, await response.json()]).toEqual([503, expect.objectContaining({ status: 'ending' })])
+    expect(probe).not.toHaveBeenCalled()
   })
 
   test('a store that cannot commit makes it unable to serve: 503, and it says so plainly', async () => {

@@ -2,12 +2,14 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, chownSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { Hono } from 'hono'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { grantRole, migratePostgres } from '../../db/postgres/migrate.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
+import { listen } from '../../src/listener.ts'
 import { BIN, sql, startPostgres } from '../postgres.ts'
 
 /** compose.yaml and its profile `cluster`, outside containers: what its services name, and the scripts that it gives to Postgres. */
@@ -54,6 +56,14 @@ describe('compose.yaml', () => {
     const ofProfile = services.filter(([, { profiles }]) => profiles?.includes('cluster')).map(([name]) => name)
     expect([...needed].sort()).toEqual([...ofProfile, 'valkey'].sort())
     expect(needed).not.toContain('broker')
+  })
+
+  test('the proxy keeps idle connections for longer than the broker announces, so that no client reuses one that is being closed', async () => {
+    const listener = await listen(new Hono().get('/', (c) => c.text('')), { host: '127.0.0.1', port: 0 }, 'BROKER_LISTEN')
+    onTestFinished(() => listener.close())
+    const { headers } = await fetch(`http://127.0.0.1:${listener.address.port}/`)
+    const [announced, kept] = [/timeout=(\d+)/.exec(headers.get('keep-alive') ?? ''), /timeout http-keep-alive (\d+)s/.exec(scriptOf('haproxy'))]
+    expect(Number(kept?.[1])).toBeGreaterThan(Number(announced?.[1]))
   })
 })
 
