@@ -65,7 +65,7 @@ function faultsOfServers({ postgres, queue, brokers }: Cluster): Row {
 }
 
 /** Recovered by itself. */
-const isReady = (one: BrokerProcess) => until('the broker is ready again', async () => (await fetch(`${one.ops}/readyz`)).status === 200)
+const isReady = (one: BrokerProcess) => until('the broker is ready again', async () => (await fetch(`${one.ops}/readyz`)).status === 200, 120)
 
 const childrenOf = (pid: number): number[] =>
   execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' })

@@ -13,15 +13,26 @@ import { type KnownSession, type Seat, Violation } from './users.ts'
 
 /** Longer than a heartbeat. */
 const AFTER_SECONDS = 20
-const LIVE_MS = 1_000
+/** What goes wrong shortly before may still be on its way to a guard. */
+const SETTLE_MS = 1_000
 const GUARDS = 4
 /** A broker that does not answer for so long honors nothing. */
 const ANSWER_MS = 8_000
+
+interface Parts {
+  cluster: Cluster
+  /** Whose guards these are. */
+  instance: TestInstance
+  faults: () => Faults
+  /** A guard that is live refuses within so long, and any guard so long after its `afterSeconds`. */
+  liveMs: number
+}
 
 export class ClusterWatch {
   readonly #cluster: Cluster
   readonly #instance: TestInstance
   readonly #faults: () => Faults
+  readonly #liveMs: number
   readonly #guards: Guard[]
   readonly #watching: Promise<void>[] = []
   #violation: Violation | undefined
@@ -30,18 +41,17 @@ export class ClusterWatch {
   /** Milliseconds from the acknowledgment until each guard refused: while all was calm, and beside a fault. */
   readonly guardMs = { calm: [] as number[], beside: [] as number[] }
 
-  private constructor(cluster: Cluster, instance: TestInstance, guards: Guard[], faults: () => Faults) {
+  private constructor({ cluster, instance, faults, liveMs }: Parts, guards: Guard[]) {
     this.#cluster = cluster
     this.#instance = instance
     this.#guards = guards
     this.#faults = faults
+    this.#liveMs = liveMs
   }
 
-  /** @param instance whose guards these are */
-  static async open(cluster: Cluster, instance: TestInstance, faults: () => Faults): Promise<ClusterWatch> {
+  static async open(parts: Parts): Promise<ClusterWatch> {
     const staleness = { afterSeconds: AFTER_SECONDS, policy: 'refuse' } as const
-    const guards = await startGuards(cluster.world, instance, { count: GUARDS, name: 'watch', staleness })
-    return new ClusterWatch(cluster, instance, guards, faults)
+    return new ClusterWatch(parts, await startGuards(parts.cluster.world, parts.instance, { count: GUARDS, name: 'watch', staleness }))
   }
 
   /** @throws Violation, also one that was seen before */
@@ -75,17 +85,16 @@ export class ClusterWatch {
     const { connects } = guard.status().counters
     const wasLive = guard.status().connected && !guard.status().stale
     while ((await guard.check(accessToken)).ok) {
-      if (performance.now() - acknowledgedMs > AFTER_SECONDS * 1000 + LIVE_MS) {
+      if (performance.now() - acknowledgedMs > AFTER_SECONDS * 1000 + this.#liveMs) {
         this.#violation = new Violation(`A guard honored a token of ${city} for ${AFTER_SECONDS} s after its revocation was acknowledged.`)
         return
       }
       await sleep(20)
     }
     const tookMs = Math.round(performance.now() - acknowledgedMs)
-    // What went wrong shortly before may still be on its way to the guard.
-    const calm = wasLive && guard.status().counters.connects === connects && this.#faults().calmSinceMs() < acknowledgedMs - LIVE_MS
+    const calm = wasLive && guard.status().counters.connects === connects && this.#faults().calmSinceMs() < acknowledgedMs - SETTLE_MS
     this.guardMs[calm ? 'calm' : 'beside'].push(tookMs)
-    if (calm && tookMs > LIVE_MS)
+    if (calm && tookMs > this.#liveMs)
       this.#violation = new Violation(`A guard that was live honored a token of ${city} for ${tookMs} ms after its revocation.`)
   }
 

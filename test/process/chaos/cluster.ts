@@ -20,8 +20,10 @@ import { settled } from './verdict.ts'
 
 export interface ClusterChaosOptions extends RunOptions {
   brokers: number
-  /** Fewer kinds of faults. */
+  /** Fewer kinds of faults, and each of them once. */
   short: boolean
+  /** Within which a guard that is live refuses: 1,000 is what is promised, on a machine that is not busy. */
+  liveMs: number
 }
 
 export interface ClusterChaosReport extends RunReport {
@@ -78,12 +80,12 @@ async function open(options: ClusterChaosOptions, closing: (() => unknown)[]): P
   world.as('*')
   const [guarded] = world.instances
   if (guarded === undefined) throw new Error('There is no instance.')
-  const watch: ClusterWatch = await ClusterWatch.open(cluster, guarded, () => faults)
+  const watch: ClusterWatch = await ClusterWatch.open({ cluster, instance: guarded, faults: () => faults, liveMs: options.liveMs })
   closing.push(() => watch.close())
   const random = randomOf(options.seed, 'commands')
   // Of any broker: it is asked again, at another, where that one is down.
   const broker = (): Promise<Broker> => brokerIn(random.one(brokers).env['BROKER_DATA_DIR'] ?? '')
   const users = await openUsers({ options, world, broker, acknowledged: (ended) => watch.ended(ended) })
-  const faults = happening(clusterFaults(cluster, lines, options.short), instances, options.seed)
+  const faults = happening(clusterFaults(cluster, lines, options.short), instances, options.seed, options.short)
   return { options, world, instances, users, faults, watch, broker }
 }

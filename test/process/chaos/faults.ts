@@ -45,18 +45,21 @@ export type Row = Record<string, Act>
 export const createFaults = ({ broker, instances, witness, seed }: Parts): Faults =>
   happening([{ ...faultsOfBroker(broker, witness) }, { ...faultsOfInstances() }], instances, seed)
 
-export function happening(rows: readonly Row[], instances: readonly Instance[], seed: number): Faults {
+/** @param once leaves it at one fault of each kind */
+export function happening(rows: readonly Row[], instances: readonly Instance[], seed: number, once = false): Faults {
   const counts: Record<string, number> = {}
   let ending = new AbortController()
   let running: Promise<unknown> = Promise.resolve()
   let failure: unknown
   let lastMs = Number.NEGATIVE_INFINITY
   let underWay = 0
-  const next = rows.map((row) => turnsOf(Object.keys(row), instances, randomOf(seed, `faults ${Object.keys(row)[0]}`)))
+  const next = rows.map((row) => turnsOf(Object.keys(row), instances, randomOf(seed, `faults ${Object.keys(row)[0]}`), once))
 
   const go = async (row: Row, at: number): Promise<void> => {
     while (!ending.signal.aborted) {
-      const { kind, chance } = next[at]?.() ?? raise('no row')
+      const turn = next[at]?.()
+      if (turn === undefined) return
+      const { kind, chance } = turn
       if (at === 0) underWay++
       await row[kind]?.(chance)
       if (at === 0) underWay--
@@ -84,14 +87,16 @@ export function happening(rows: readonly Row[], instances: readonly Instance[], 
   }
 }
 
-const raise = (what: string): never => {
-  throw new Error(what)
-}
-
-/** @returns the next fault of the row */
-function turnsOf(kinds: readonly string[], instances: readonly Instance[], random: Random): () => { kind: string; chance: Chance } {
+/** @returns the next fault of the row; undefined where each has happened, and that is enough */
+function turnsOf(
+  kinds: readonly string[],
+  instances: readonly Instance[],
+  random: Random,
+  once: boolean,
+): () => { kind: string; chance: Chance } | undefined {
   let coming = random.shuffled(kinds)
   return () => {
+    if (coming.length === 0 && once) return undefined
     if (coming.length === 0) coming = [random.one(kinds)]
     const kind = coming.shift() ?? random.one(kinds)
     const instance = random.one(instances)

@@ -46,11 +46,10 @@ const onSqlite = () =>
     restore: values.restore,
     path: values['embedded-queue'] ? '/nonexistent' : (process.env.PATH ?? ''),
   })
+const onCluster = () => runClusterChaos({ ...common, brokers: Number(values.brokers), short: values.short, liveMs: 1_000 })
 
 try {
-  console.log(
-    JSON.stringify(onPostgres ? await runClusterChaos({ ...common, brokers: Number(values.brokers), short: values.short }) : await onSqlite()),
-  )
+  console.log(JSON.stringify(onPostgres ? await onCluster() : await onSqlite()))
 } catch (error) {
   console.error(error)
   console.error(`seed ${seed}: not as it must be`)

@@ -26,8 +26,7 @@ export function startLoad(world: TestWorld, users: number): Load {
     try {
       return await act()
     } catch (error) {
-      const cause = error instanceof Error ? `${error.message} ${(error.cause as Error | undefined)?.message ?? ''}` : String(error)
-      state.failures.push(`${new Date().toISOString()} ${what}: ${cause}`)
+      state.failures.push(`${new Date().toISOString()} ${what}: ${explained(error)}`)
       return undefined
     } finally {
       state.longestMs = Math.max(state.longestMs, Math.round(performance.now() - begun))
@@ -69,6 +68,13 @@ export function startLoad(world: TestWorld, users: number): Load {
       await running
     },
   }
+}
+
+/** Whose connection it was, and how much had passed over it, is what tells one cause from another. */
+function explained(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { message = '', code = '', socket } = (error.cause ?? {}) as { message?: string; code?: string; socket?: Record<string, unknown> }
+  return [error.message, message, code, JSON.stringify(socket)].filter(Boolean).join(' ')
 }
 
 function mustBeOk<T extends { status: number }>(page: T): T {
