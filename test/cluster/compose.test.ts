@@ -59,7 +59,11 @@ describe('compose.yaml', () => {
   })
 
   test('the proxy keeps idle connections for longer than the broker announces, so that no client reuses one that is being closed', async () => {
-    const listener = await listen(new Hono().get('/', (c) => c.text('')), { host: '127.0.0.1', port: 0 }, 'BROKER_LISTEN')
+    const listener = await listen(
+      new Hono().get('/', (c) => c.text('')),
+      { host: '127.0.0.1', port: 0 },
+      'BROKER_LISTEN',
+    )
     onTestFinished(() => listener.close())
     const { headers } = await fetch(`http://127.0.0.1:${listener.address.port}/`)
     const [announced, kept] = [/timeout=(\d+)/.exec(headers.get('keep-alive') ?? ''), /timeout http-keep-alive (\d+)s/.exec(scriptOf('haproxy'))]
