@@ -15,7 +15,14 @@ function readKeys() {
   if (!existsSync(file)) {
     const ec = (kid) => ({ ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }), kid, alg: 'ES256' })
     const rsa = (kid) => ({ ...generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }), kid, alg: 'RS256' })
-    const keys = { 'es-1': ec('es-1'), 'es-2': ec('es-2'), 'rs-1': rsa('rs-1'), 'another es-1': ec('es-1'), unpublished: ec('es-9') }
+    const keys = {
+      'es-1': ec('es-1'),
+      'es-2': ec('es-2'),
+      'rs-1': rsa('rs-1'),
+      'another es-1': ec('es-1'),
+      unpublished: ec('es-9'),
+      client: ec('client-1'),
+    }
     writeFileSync(file, `${JSON.stringify(keys, null, 2)}\n`)
   }
   return JSON.parse(readFileSync(file, 'utf8'))
@@ -118,6 +125,9 @@ const READY = [start, check('accept')]
 /** A revocation of a session of its own: once it is enforced, what came before on the stream is too. */
 const applied = (seq) => [revoke(seq, session('s_last')), check('reject', { sid: 's_last' })]
 const feed = (name, section, why, steps, more = {}) => ({ name: `feed/${name}`, section, why, ...more, steps })
+
+const poll = { do: 'start', poll_seconds: 1 }
+const polling = (...given) => feed(...given, { needs: ['polling'] })
 
 /** @type {[string, object, object][]} */
 const KINDS = [
@@ -381,6 +391,105 @@ const CASES = [
     start,
     now('unavailable'),
     set({ issuer: '$ISSUER' }),
+    check('accept', {}, { never: 'reject' }),
+  ]),
+  feed(
+    'a newer rev on a stream that is stuck',
+    SILENT,
+    'A token with a `rev` above what you enforce shows that the broker went on: a stream that does not bring it within a second is stuck. Close it.',
+    [
+      ...READY,
+      revoke(101, session('s_0')),
+      check('reject', { sid: 's_0' }),
+      { do: 'expect_connection' },
+      revoke(102, session('s_1'), { unsent: true }),
+      now('accept', { sid: 's_2', rev: 102 }),
+      { do: 'expect_connection', within_ms: 2500, resumes: { epoch: 'epoch-a', at_most: 101 } },
+      check('reject'),
+      now('accept', { sid: 's_2', rev: 102 }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed(
+    'a report of another log',
+    'Report',
+    'After 409 connect again with the reported position as `Last-Event-ID`: the `reset` that follows says what the log is now.',
+    [
+      ...READY,
+      { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
+      { do: 'expect_connection' },
+      set({ epoch: 'epoch-b', seq: 50 }),
+      revoke(60, { kind: 'everything' }, { unsent: true }),
+      { do: 'send', event: 'head', id: 'epoch-a.101', data: { seq: 101 } },
+      { do: 'expect_report', epoch: 'epoch-a', seq: 101, answered: 409 },
+      { do: 'expect_connection', within_ms: 2500, resumes: { epoch: 'epoch-a', at_most: 101 } },
+      check('accept', { sid: 's_2', rev: 60 }),
+      now('reject', { sid: 's_2', rev: 59 }),
+      now('reject', { sid: 's_2', rev: 90, iat: -60 }),
+    ],
+    { needs: ['stream'] },
+  ),
+  feed('a report that was not taken', 'Report', 'After another answer than 204, 400 or 409 send it again after 2 s.', [
+    ...READY,
+    { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
+    set({ report_status: 503 }),
+    revoke(101, session('s_1')),
+    { do: 'expect_report', epoch: 'epoch-a', seq: 101, answered: 503 },
+    set({ report_status: 0 }),
+    { do: 'expect_report', epoch: 'epoch-a', seq: 101 },
+    now('reject'),
+  ]),
+  feed(
+    'private_key_jwt',
+    'Who may follow it',
+    'A client with `private_key_jwt` asks by `POST` with an assertion that is good once; its reports hold one too.',
+    [
+      { do: 'start', by: 'key' },
+      check('accept'),
+      { do: 'expect_report', epoch: 'epoch-a', seq: 100 },
+      revoke(101, session('s_1')),
+      check('reject'),
+      { do: 'expect_connection' },
+      { do: 'cut' },
+      revoke(102, session('s_2'), { unsent: true }),
+      { do: 'expect_connection', within_ms: 2500, resumes: { epoch: 'epoch-a', at_most: 101 } },
+      check('reject', { sid: 's_2' }),
+      { do: 'expect_report', epoch: 'epoch-a', seq: 102 },
+    ],
+    { needs: ['private_key_jwt', 'stream'] },
+  ),
+  polling('polling', 'Poll', 'A poller enforces a revocation at its next poll.', [
+    poll,
+    check('accept'),
+    revoke(101, session('s_1')),
+    check('reject'),
+    now('accept', { sid: 's_2' }),
+  ]),
+  polling('polling several pages', 'Poll', '`more`: ask again at once with `after` = the `seq` of the answer.', [
+    { do: 'fill', count: 2500 },
+    poll,
+    check('accept', { rev: 2600 }),
+    now('reject', { sid: 's_f1' }),
+    now('reject', { sid: 's_f2500' }),
+    now('accept', { sid: 's_f2500', rev: 2600 }),
+  ]),
+  polling('polling a restored database', 'Poll', '`reset`: forget what you had, then apply the answer. Tokens of the former log are rejected.', [
+    poll,
+    check('accept'),
+    revoke(101, session('s_1')),
+    check('reject'),
+    set({ epoch: 'epoch-b', seq: 50 }),
+    revoke(60, { kind: 'everything' }, { unsent: true }),
+    check('reject', { sid: 's_2', rev: 59 }),
+    now('accept', { rev: 60 }),
+    now('reject', { sid: 's_2', rev: 90, iat: -60 }),
+  ]),
+  polling('polling in vain', 'Poll', 'After the time of staleness without a successful answer: 503, never 401 and never 200.', [
+    poll,
+    check('accept'),
+    set({ down: true }),
+    check('unavailable', {}, { never: 'reject' }),
+    set({ down: false }),
     check('accept', {}, { never: 'reject' }),
   ]),
   feed('reports', 'Report', 'The report is the broker’s proof that a revocation is enforced.', [

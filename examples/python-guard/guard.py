@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import socket
 import threading
 import time
 from email.utils import parsedate_to_datetime
@@ -46,8 +47,8 @@ class Guard:
         self.exactly, self.turned, self.former = False, False, None
         self.offset = 0
         self.keys_read_at = 0.0
-        self.stopped, self.report_due = threading.Event(), threading.Event()
-        self.live_here = False
+        self.stopped, self.report_due, self.hurry = threading.Event(), threading.Event(), threading.Event()
+        self.live_here, self.hurried, self.socket = False, 0, None
 
     def start(self):
         for run in (self._follow, self._report):
@@ -56,6 +57,7 @@ class Guard:
     def stop(self):
         self.stopped.set()
         self.report_due.set()
+        self.hurry.set()
 
     # --- The check ---
 
@@ -68,6 +70,8 @@ class Guard:
         if status != 200:
             return status
         with self.lock:
+            if claims["rev"] > self.seq:
+                self._hurry(claims["rev"])
             if kid in self.retired or self._is_revoked(claims):
                 return 401
             return 200 if self.ready and time.monotonic() - self.heard_at <= self.stale_after else 503
@@ -142,7 +146,23 @@ class Guard:
             lost_at = time.monotonic() if self.live_here else lost_at
             self.live_here = False
             ceiling = 0.5 if time.monotonic() - lost_at < 10 else 2.0
-            self.stopped.wait(ceiling * (0.2 + 0.8 * random.random()))
+            self.hurry.wait(ceiling * (0.2 + 0.8 * random.random()))
+
+    def _hurry(self, rev):
+        """The broker is up: connect at once. A stream that does not bring this rev within a second is stuck."""
+        self.hurry.set()
+        if self.live_here and rev > self.hurried:
+            self.hurried = rev
+            timer = threading.Timer(1, lambda: self._drop() if self.live_here and self.seq < rev else None)
+            timer.daemon = True
+            timer.start()
+
+    def _drop(self):
+        """Ends the stream, so that the next one resumes."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except (AttributeError, OSError):
+            pass  # There is none.
 
     def _stream(self):
         discovery = json.loads(self._request("GET", "/.well-known/openid-configuration")[1])
@@ -155,6 +175,9 @@ class Guard:
             headers["Last-Event-ID"] = f"{self.epoch}.{self.seq}"
         connection = self._connect(SILENCE_SECONDS)
         try:
+            self.hurry.clear()
+            connection.connect()
+            self.socket = connection.sock
             connection.request("GET", self._path("/revocations?" + urlencode({"guard": self.name})), headers=headers)
             response = connection.getresponse()
             if response.status != 200:
@@ -201,7 +224,7 @@ class Guard:
     def _on_reset(self, data):
         self.turned = self.turned or self.ready or self.exactly
         self.ready, self.live_here, self.exactly = False, False, False
-        self.epoch, self.seq, self.entries = data["epoch"], 0, {}
+        self.epoch, self.seq, self.entries, self.hurried = data["epoch"], 0, {}, 0
         self._read_keys()
 
     def _on_snapshot(self, data):
@@ -265,6 +288,8 @@ class Guard:
             except (OSError, HTTPException):
                 status = 0
             done = status in (204, 400, 409)
+            if status == 409:
+                self._drop()
             retry = 2 if done else min(30, retry * 2)
             if not done:
                 self.report_due.set()

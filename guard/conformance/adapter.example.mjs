@@ -4,9 +4,11 @@ import { createGuard } from '@case-manager/guard'
 
 let guard
 const acts = {
-  start: ({ audience, client_id: clientId, client_secret: clientSecret, guard: guardId, issuer, stale_after_seconds: afterSeconds }) => {
+  start: ({ audience, client_id: clientId, guard: guardId, issuer, stale_after_seconds: afterSeconds, ...more }) => {
+    const { client_secret: clientSecret, client_key: clientKey, poll_seconds: pollSeconds } = more
     const staleness = { afterSeconds, policy: 'refuse' }
-    guard = createGuard({ issuer, clientId, clientSecret, audience, guardId, staleness, onLogout: () => {}, hooks: { problem: () => {} } })
+    const credentials = { clientId, clientSecret, clientKey }
+    guard = createGuard({ issuer, ...credentials, audience, guardId, staleness, pollSeconds, onLogout: () => {}, hooks: { problem: () => {} } })
     void guard.start()
   },
   check: async ({ token }) => {

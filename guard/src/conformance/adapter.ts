@@ -4,11 +4,21 @@ import type { Clock } from '../clock.ts'
 
 /** How the kit drives a guard of any language: JSON messages, by the lines of a process or by HTTP (guard/conformance/README.md). */
 
-export type Message =
-  | { do: 'start'; issuer: string; client_id: string; client_secret: string; audience: string; guard: string; stale_after_seconds: number }
-  | { do: 'check'; token: string }
-  | { do: 'logout'; logout_token: string }
-  | { do: 'stop' }
+export interface Start {
+  do: 'start'
+  issuer: string
+  client_id: string
+  /** This or `client_key`, a private JWK (private_key_jwt). */
+  client_secret?: string
+  client_key?: object
+  audience: string
+  guard: string
+  stale_after_seconds: number
+  /** Poll, do not follow. */
+  poll_seconds?: number
+}
+
+export type Message = Start | { do: 'check'; token: string } | { do: 'logout'; logout_token: string } | { do: 'stop' }
 
 export interface Adapter {
   /** @throws where there is no answer */

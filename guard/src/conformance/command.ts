@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import type { Clock } from '../clock.ts'
 import { openAdapter } from './adapter.ts'
 import { readCases, runKit, type Result } from './kit.ts'
+import { NEEDS } from './shapes.ts'
 
 /** The command line of `guard conformance`. */
 
@@ -15,8 +16,8 @@ Runs the conformance cases against a guard of any language: a fake broker plays 
                            {"do":"logout","logout_token":…}    {"status":200} ended, 400 rejected for good, 503 to be sent again
                            {"do":"stop"}                       {}
   --only TEXT            only cases whose name contains this
-  --without WHAT         leave out the cases that need: logout (a receiver of logout tokens), stream (an event stream instead of polls);
-                         more than once for several
+  --without WHAT         leave out the cases that need: logout (a receiver of logout tokens), stream (an event stream instead of polls),
+                         private_key_jwt ("client_key" instead of "client_secret"), polling ("poll_seconds"); more than once for several
   --stale-after SECONDS  after how much silence the guard stops accepting: given to the adapter, 2 to 60; default 35
   --json                 print the results as one JSON document
   --list                 print the names of the cases, and end
@@ -72,9 +73,9 @@ function read(args: readonly string[]) {
 
 function wrong(values: { adapter?: string; only?: string; without?: string[]; 'stale-after': string }): string | undefined {
   const seconds = Number(values['stale-after'])
-  const unknown = (values.without ?? []).find((need) => need !== 'logout' && need !== 'stream')
+  const unknown = (values.without ?? []).find((need) => !(NEEDS as readonly string[]).includes(need))
   if (values.adapter === undefined) return "--adapter is missing, for example --adapter 'python3 adapter.py'."
-  if (unknown !== undefined) return `--without ${unknown}: the values are logout and stream.`
+  if (unknown !== undefined) return `--without ${unknown}: the values are ${NEEDS.join(', ')}.`
   if (!(seconds >= 2 && seconds <= 60)) return `--stale-after ${values['stale-after']}: expected is a number from 2 to 60.`
   const { only } = values
   if (only !== undefined && !readCases().some(({ name }) => name.includes(only)))

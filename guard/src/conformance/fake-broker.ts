@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import type { Clock } from '../clock.ts'
 import type { BrokerState } from './shapes.ts'
-import { CLIENT, publicJwk, type Keys } from './sign.ts'
+import { assertionId, CLIENT, publicJwk, type Keys } from './sign.ts'
 
 /** The broker of the kit: a log that a case scripts, served as docs/feed.md says, and what went wrong as the case says. */
 
@@ -23,7 +23,9 @@ export class FakeBroker {
   issuer = ''
   entries: LogEntry[] = []
   readonly connections: Connection[] = []
-  readonly reports: { epoch?: unknown; seq?: unknown; guard?: unknown }[] = []
+  readonly reports: { epoch?: unknown; seq?: unknown; guard?: unknown; answered: number }[] = []
+  /** How the client is registered. */
+  clientBy: 'secret' | 'key' = 'secret'
   /** Requests with other credentials than the client's. */
   unauthenticated = 0
   readonly state: BrokerState = {
@@ -34,6 +36,7 @@ export class FakeBroker {
     jwks: ['es-1', 'rs-1'],
     down: false,
     silent: false,
+    report_status: 0,
     hold_live: false,
     clock_ahead_seconds: 0,
     issuer: '',
@@ -42,6 +45,8 @@ export class FakeBroker {
   readonly #keys: Keys
   readonly #server: Server
   readonly #streams = new Set<ServerResponse>()
+  /** Of assertions: each is good once. */
+  readonly #used = new Set<string>()
   #stopHeartbeat: () => void = () => {}
 
   constructor(keys: Keys, clock: Clock) {
@@ -108,19 +113,28 @@ export class FakeBroker {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await read(request)
     const { pathname, searchParams } = new URL(request.url ?? '/', this.issuer)
+    const params = request.method === 'POST' && pathname === '/revocations' ? new URLSearchParams(body) : searchParams
     response.setHeader('date', new Date(this.now * 1000).toUTCString())
     if (this.state.down) return void response.writeHead(503).end()
     if (pathname === '/jwks') return json(response, { keys: this.state.jwks.map((name) => publicJwk(this.#key(name))) })
     if (pathname === '/.well-known/openid-configuration') return json(response, { issuer: this.state.issuer, jwks_uri: `${this.issuer}/jwks` })
-    if (request.headers.authorization !== BASIC) {
+    if (!this.#isClient(request, pathname === '/revocations/enforced' ? membersOf(body) : (name) => params.get(name))) {
       this.unauthenticated++
       return void response.writeHead(401, { 'www-authenticate': 'Basic' }).end()
     }
     if (pathname === '/revocations' && request.headers.accept === 'text/event-stream')
-      return this.#stream(header(request, 'last-event-id') ?? searchParams.get('last_event_id') ?? undefined, response)
-    if (pathname === '/revocations') return json(response, this.#page(searchParams))
+      return this.#stream(header(request, 'last-event-id') ?? params.get('last_event_id') ?? undefined, response)
+    if (pathname === '/revocations') return json(response, this.#page(params))
     if (pathname === '/revocations/enforced') return this.#report(body, response)
     response.writeHead(404).end()
+  }
+
+  #isClient(request: IncomingMessage, given: (name: string) => unknown): boolean {
+    if (this.clientBy === 'secret') return request.headers.authorization === BASIC
+    const jti = assertionId(given, { keys: this.#keys, issuer: this.issuer, now: this.now })
+    if (jti === undefined || this.#used.has(jti)) return false
+    this.#used.add(jti)
+    return true
   }
 
   #key(name: string): Keys[string] {
@@ -132,8 +146,9 @@ export class FakeBroker {
   #report(body: string, response: ServerResponse): void {
     const report = JSON.parse(body) as FakeBroker['reports'][number]
     const known = report.epoch === this.state.epoch && Number(report.seq) <= this.state.seq
-    if (known) this.reports.push(report)
-    response.writeHead(known ? 204 : 409).end()
+    const answered = this.state.report_status || (known ? 204 : 409)
+    this.reports.push({ ...report, answered })
+    response.writeHead(answered).end()
   }
 
   /** What was missed after a position of this log, or all. */
@@ -177,6 +192,11 @@ export class FakeBroker {
 const encoded = (text: string): string => new URLSearchParams({ text }).toString().slice('text='.length)
 /** RFC 6749 §2.3.1: each part is form-encoded first. */
 const BASIC = `Basic ${Buffer.from(`${encoded(CLIENT.client_id)}:${encoded(CLIENT.client_secret)}`).toString('base64')}`
+
+const membersOf = (body: string): ((name: string) => unknown) => {
+  const members = JSON.parse(body) as Record<string, unknown>
+  return (name) => members[name]
+}
 
 const frame = (event: string, data: unknown, id?: string): string =>
   `event: ${event}\n${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(data)}\n\n`

@@ -3,7 +3,7 @@ import { pause, type Clock } from '../clock.ts'
 import type { Adapter } from './adapter.ts'
 import { FakeBroker } from './fake-broker.ts'
 import type { Case, Decision, LogoutDecision, Step } from './shapes.ts'
-import { CLIENT, signToken, type Keys } from './sign.ts'
+import { CLIENT, CLIENT_KEY, signToken, type Keys } from './sign.ts'
 
 /** Plays the steps of a case, and says what a guard did that it must not do. */
 
@@ -44,10 +44,14 @@ export class Play {
     }
   }
 
-  async #startGuard(): Promise<void> {
+  async #startGuard({ by, poll_seconds }: Extract<Step, { do: 'start' }>): Promise<void> {
     this.#started = true
-    const { adapter, staleAfterSeconds } = this.#stage
-    await adapter.ask({ do: 'start', issuer: this.broker.issuer, ...CLIENT, guard: 'conformance-1', stale_after_seconds: staleAfterSeconds })
+    this.broker.clientBy = by ?? 'secret'
+    const { adapter, keys, staleAfterSeconds } = this.#stage
+    const { client_secret, ...client } = CLIENT
+    const credential = by === 'key' ? { client_key: keys[CLIENT_KEY] ?? {} } : { client_secret }
+    const settings = { guard: 'conformance-1', stale_after_seconds: staleAfterSeconds, ...(poll_seconds !== undefined && { poll_seconds }) }
+    await adapter.ask({ do: 'start', issuer: this.broker.issuer, ...client, ...credential, ...settings })
   }
 
   /** @returns what went wrong, if anything did */
@@ -62,7 +66,7 @@ export class Play {
   async #step(step: Step): Promise<string | undefined> {
     switch (step.do) {
       case 'start':
-        await this.#startGuard()
+        await this.#startGuard(step)
         return undefined
       case 'check':
       case 'logout':
@@ -150,11 +154,11 @@ export class Play {
     return `expected a Last-Event-ID of ${resumes.epoch} and at most ${resumes.at_most}, and it was ${JSON.stringify(lastEventId)}`
   }
 
-  async #report({ epoch, seq }: Extract<Step, { do: 'expect_report' }>): Promise<string | undefined> {
-    const wanted = { epoch, seq, guard: 'conformance-1' }
+  async #report({ epoch, seq, answered = 204 }: Extract<Step, { do: 'expect_report' }>): Promise<string | undefined> {
+    const wanted = { epoch, seq, guard: 'conformance-1', answered }
     const { reports } = this.broker
     const isWanted = (report: (typeof reports)[number]): boolean =>
-      isDeepStrictEqual({ epoch: report.epoch, seq: report.seq, guard: report.guard }, wanted)
+      isDeepStrictEqual({ epoch: report.epoch, seq: report.seq, guard: report.guard, answered: report.answered }, wanted)
     if (await this.#until(() => reports.some(isWanted))) return undefined
     return `no report ${JSON.stringify(wanted)}; the last was ${JSON.stringify(reports.at(-1) ?? null)}`
   }

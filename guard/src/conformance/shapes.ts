@@ -14,7 +14,8 @@ export interface TokenSpec {
 }
 
 export type Step =
-  | { do: 'start' }
+  /** `by`: how the guard authenticates, a secret unless given. `poll_seconds`: it polls. */
+  | { do: 'start'; by?: 'key'; poll_seconds?: number }
   /** `for_ms`: each answer during that time must be an expected one. */
   | { do: 'check'; token: TokenSpec; expect: Decision | Decision[]; at_once?: boolean; never?: Decision; for_ms?: number }
   | { do: 'logout'; token: TokenSpec; expect: LogoutDecision | LogoutDecision[]; at_once?: boolean }
@@ -28,7 +29,8 @@ export type Step =
   | { do: 'cut' }
   | { do: 'live' }
   | { do: 'expect_connection'; within_ms?: number; resumes?: { epoch: string; at_most: number } }
-  | { do: 'expect_report'; epoch: string; seq: number }
+  /** `answered`: what the fake broker answered to it; 204 unless given. */
+  | { do: 'expect_report'; epoch: string; seq: number; answered?: number }
 
 /** What a case may set of the fake broker. */
 export interface BrokerState {
@@ -42,6 +44,8 @@ export interface BrokerState {
   down: boolean
   /** Sends neither events nor heartbeats, and keeps the streams open. */
   silent: boolean
+  /** What reports are answered; 0: 204, or 409 where it is due. */
+  report_status: number
   /** Holds `live` back. */
   hold_live: boolean
   /** How far its clock is ahead. */
@@ -50,13 +54,17 @@ export interface BrokerState {
   issuer: string
 }
 
+/** What not every guard has. */
+export const NEEDS = ['logout', 'stream', 'private_key_jwt', 'polling'] as const
+export type Need = (typeof NEEDS)[number]
+
 export interface Case {
   name: string
   /** What a guard that fails it gets wrong. */
   why: string
   /** The section of docs/feed.md. */
   section?: string
-  needs?: ('logout' | 'stream')[]
+  needs?: Need[]
   /** Without a step `start`, it shares one broker and one guard with the other such cases. */
   steps: Step[]
 }

@@ -1,9 +1,11 @@
-import { createHmac, createPrivateKey, createPublicKey, randomUUID, sign, type webcrypto } from 'node:crypto'
+import { createHmac, createPrivateKey, createPublicKey, randomUUID, sign, verify, type webcrypto } from 'node:crypto'
 import type { TokenSpec } from './shapes.ts'
 
 /** Signs the tokens of the vectors, the wrong ones too, with the kit's fixed test keys. */
 
 export const CLIENT = { client_id: 'conformance', client_secret: 'a secret: with / and %', audience: 'https://conformance.example' }
+/** In keys.json: the client's own, for private_key_jwt. */
+export const CLIENT_KEY = 'client'
 export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
 export type Keys = Readonly<Record<string, webcrypto.JsonWebKey & { kid: string; alg: string }>>
@@ -65,6 +67,30 @@ function signature(input: string, alg: unknown, key: webcrypto.JsonWebKey): stri
       .digest('base64url')
   return sign('sha256', Buffer.from(input), { key: privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')
 }
+
+const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+const ASSERTION_SECONDS = 300
+
+/** RFC 7523 §3. @returns the `jti` of a good assertion, which the caller accepts once */
+export function assertionId(given: (name: string) => unknown, { issuer, keys, now }: Signing): string | undefined {
+  const key = keys[CLIENT_KEY]
+  const [header = '', claims = '', signed = ''] = String(given('client_assertion')).split('.')
+  if (given('client_assertion_type') !== ASSERTION_TYPE || key === undefined) return undefined
+  const isSigned = verify(
+    'sha256',
+    Buffer.from(`${header}.${claims}`),
+    { key: createPublicKey(createPrivateKey({ key, format: 'jwk' })), dsaEncoding: 'ieee-p1363' },
+    Buffer.from(signed, 'base64url'),
+  )
+  if (!isSigned) return undefined
+  const { alg, kid } = decoded(header)
+  const { aud, exp, iss, jti, sub } = decoded(claims)
+  const isOurs = alg === key.alg && kid === key.kid && iss === CLIENT.client_id && sub === CLIENT.client_id && aud === issuer
+  const isInTime = typeof exp === 'number' && exp > now && exp <= now + ASSERTION_SECONDS
+  return isOurs && isInTime && typeof jti === 'string' ? jti : undefined
+}
+
+const decoded = (part: string): Record<string, unknown> => JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>
 
 /** As it is published. */
 export function publicJwk(key: Keys[string]): Record<string, unknown> {

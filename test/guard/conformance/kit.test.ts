@@ -1,8 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { describe, expect, test } from 'vitest'
-import { createGuard, type Guard } from '@case-manager/guard'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createGuard, type ClientKey, type Guard } from '@case-manager/guard'
 import { completeClock } from '../../../guard/src/clock.ts'
-import type { Adapter } from '../../../guard/src/conformance/adapter.ts'
+import type { Adapter, Message } from '../../../guard/src/conformance/adapter.ts'
 import { conformance } from '../../../guard/src/conformance/command.ts'
 import { runKit, type Result } from '../../../guard/src/conformance/kit.ts'
 import { serveAdapter } from './serve-adapter.ts'
@@ -23,9 +26,10 @@ function nodeAdapter(): Adapter {
   return {
     async ask(message) {
       if (message.do === 'start') {
-        const { audience, client_id: clientId, client_secret: clientSecret, guard: guardId, issuer, stale_after_seconds: afterSeconds } = message
-        const staleness = { afterSeconds, policy: 'refuse' } as const
-        guard = createGuard({ issuer, clientId, clientSecret, audience, guardId, staleness, onLogout: () => {}, hooks: { problem: () => {} } })
+        const { audience, client_id: clientId, guard: guardId, issuer, stale_after_seconds: afterSeconds } = message
+        const credentials = { clientId, clientSecret: message.client_secret, clientKey: message.client_key as ClientKey | undefined }
+        const settings = { staleness: { afterSeconds, policy: 'refuse' as const }, pollSeconds: message.poll_seconds }
+        guard = createGuard({ issuer, ...credentials, audience, guardId, ...settings, onLogout: () => {}, hooks: { problem: () => {} } })
         void guard.start()
       } else if (message.do === 'check') {
         const result = await guard!.check(message.token)
@@ -50,13 +54,13 @@ describe('the conformance kit', () => {
   test('the Node guard passes every case', async () => {
     const results = await runKit({ adapter: nodeAdapter(), clock, staleAfterSeconds })
     expect([...problems(results, 'fail'), ...problems(results, 'left out')]).toEqual([])
-    expect(results.length).toBeGreaterThan(80)
+    expect(results.length).toBeGreaterThan(95)
   }, 120_000)
 
-  test('guard serve passes every case; it receives no logout tokens', async () => {
-    const results = await runKit({ adapter: serveAdapter(), clock, staleAfterSeconds, without: ['logout'] })
+  test('guard serve passes every case; it receives no logout tokens, and does not poll', async () => {
+    const results = await runKit({ adapter: serveAdapter(), clock, staleAfterSeconds, without: ['logout', 'polling'] })
     expect(problems(results, 'fail')).toEqual([])
-    expect(problems(results, 'left out').every((line) => line.endsWith('the guard has no logout'))).toBe(true)
+    expect(problems(results, 'left out').every((line) => /the guard has no (?:logout|polling)$/.test(line))).toBe(true)
   }, 120_000)
 
   test('a guard that accepts everything fails, and the problem names the rule', async () => {
@@ -101,6 +105,34 @@ describe('guard conformance', () => {
     expect(JSON.parse(json.out)).toMatchObject({ results: [{ name: 'access-token/without rev', outcome: 'pass' }] })
   })
 
+  test('drives a guard over HTTP, and says what an adapter answers that it must not', async () => {
+    const adapter = nodeAdapter()
+    let broken: ((response: ServerResponse) => void) | undefined
+    const asked: string[] = []
+    const server = createServer((request, response) => {
+      void (async () => {
+        asked.push(`${request.method} ${request.headers['content-type']}`)
+        const answer = await adapter.ask((await json(request)) as Message)
+        if (broken !== undefined) return broken(response)
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
+      })()
+    })
+    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
+    onTestFinished(() => void server.close().closeAllConnections())
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    const { out, status } = await run('--adapter', address, '--only', 'feed/covers a', '--stale-after', String(staleAfterSeconds))
+    expect([status, out]).toEqual([0, expect.stringMatching(/\n5 passed, 0 failed, 0 left out\.\n$/)])
+    expect(new Set(asked)).toEqual(new Set(['POST application/json']))
+
+    broken = (response) => void response.writeHead(500).end('{}')
+    expect((await run('--adapter', address, '--only', 'without rev')).out).toContain('The adapter answered 500 to check; expected is 200')
+    broken = (response) => void response.writeHead(200).end('<html>')
+    expect(await run('--adapter', address, '--only', 'without rev')).toMatchObject({ status: 1, out: expect.stringContaining('JSON') as string })
+    broken = (response) => void response.destroy()
+    expect(await run('--adapter', address, '--only', 'without rev')).toMatchObject({ status: 1, out: expect.stringContaining('fail') as string })
+    await adapter.ask({ do: 'stop' })
+  }, 120_000)
+
   test('an adapter that ends is named as the problem', async () => {
     const { out, status } = await run('--adapter', 'exit 3', '--only', 'without rev')
     expect({ out, status }).toMatchObject({ status: 1, out: expect.stringContaining('The adapter ended with status 3.') as string })
@@ -108,7 +140,7 @@ describe('guard conformance', () => {
 
   test.each([
     [[], '--adapter is missing'],
-    [['--adapter', 'x', '--without', 'tea'], '--without tea: the values are logout and stream.'],
+    [['--adapter', 'x', '--without', 'tea'], '--without tea: the values are logout, stream, private_key_jwt, polling.'],
     [['--adapter', 'x', '--stale-after', '1'], '--stale-after 1: expected is a number from 2 to 60.'],
     [['--adapter', 'x', '--only', 'no such'], '--only no such: no case has this in its name.'],
     [['--fast'], "Unknown option '--fast'"],

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import type { Adapter, Message } from '../../../guard/src/conformance/adapter.ts'
+import type { Adapter, Start } from '../../../guard/src/conformance/adapter.ts'
 import { serve, type Serving } from '../../../guard/src/serve/serve.ts'
 import { readSettings } from '../../../guard/src/serve/settings.ts'
 import { ask } from '../serve/rig.ts'
@@ -16,7 +16,7 @@ export function serveAdapter(): Adapter {
   let serving: Serving | undefined
   return {
     async ask(message) {
-      if (message.do === 'start') serving = await start(message, rules, `unix:${join(directory, 'local.sock')}`)
+      if (message.do === 'start') serving = await start(message, rules, directory)
       else if (message.do === 'stop') await serving?.stop()
       else if (message.do === 'check') return check(serving?.checkAddress ?? '', message.token)
       return {}
@@ -25,9 +25,13 @@ export function serveAdapter(): Adapter {
   }
 }
 
-async function start(message: Extract<Message, { do: 'start' }>, rules: string, local_listen: string): Promise<Serving> {
-  const { audience, client_id, client_secret, guard: guard_id, issuer, stale_after_seconds } = message
-  const given = { audience, client_id, client_secret, guard_id, issuer, rules, local_listen, listen: '127.0.0.1:0' }
+async function start(message: Start, rules: string, directory: string): Promise<Serving> {
+  const { audience, client_id, client_key, client_secret, guard: guard_id, issuer, stale_after_seconds } = message
+  const client_key_file = join(directory, 'client-key.json')
+  writeFileSync(client_key_file, JSON.stringify(client_key ?? null))
+  const credential = client_secret === undefined ? { client_key_file } : { client_secret }
+  const local_listen = `unix:${join(directory, 'local.sock')}`
+  const given = { audience, client_id, ...credential, guard_id, issuer, rules, local_listen, listen: '127.0.0.1:0' }
   const read = readSettings({ flags: { ...given, stale_after_seconds: String(stale_after_seconds) }, env: {}, file: undefined })
   if (!read.ok) throw new Error(read.problems.join('\n'))
   return serve({ config: read.config, problem: () => {} })
