@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Broker } from '../../../src/command/broker.ts'
 import type { BrokerProcess } from '../broker-process.ts'
-import { openCluster } from '../cluster/cluster.ts'
+import { type Cluster, openCluster } from '../cluster/cluster.ts'
 import { clusterFaults } from './cluster-faults.ts'
+import { evidenceOf } from './evidence.ts'
 import { ClusterWatch } from './cluster-watch.ts'
 import { happening } from './faults.ts'
 import { Line } from './line.ts'
@@ -34,6 +35,7 @@ export interface ClusterChaosReport extends RunReport {
 }
 
 interface ClusterScene extends Scene {
+  cluster: Cluster
   watch: ClusterWatch
 }
 
@@ -48,9 +50,13 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
     options.say(`All acknowledged (${JSON.stringify(faults.counts)}); repaired, and waiting until no delivery is pending.`)
     await watch.settle()
     await settled(scene.broker)
+    const report = await judged(scene, begun).catch(async (error: unknown) => {
+      options.say(await evidenceOf(error as Error, scene.cluster))
+      throw error
+    })
     const most = (all: number[]) => ({ times: all.length, most: Math.max(0, ...all) })
     return {
-      ...(await judged(scene, begun)),
+      ...report,
       brokersAsked: watch.answers,
       guards: { calm: most(watch.guardMs.calm), beside: most(watch.guardMs.beside) },
     }
@@ -87,5 +93,5 @@ async function open(options: ClusterChaosOptions, closing: (() => unknown)[]): P
   const broker = (): Promise<Broker> => brokerIn(random.one(brokers).env['BROKER_DATA_DIR'] ?? '')
   const users = await openUsers({ options, world, broker, acknowledged: (ended) => watch.ended(ended) })
   const faults = happening(clusterFaults(cluster, lines, options.short), instances, options.seed, options.short)
-  return { options, world, instances, users, faults, watch, broker }
+  return { options, cluster, world, instances, users, faults, watch, broker }
 }

@@ -29,6 +29,8 @@ export interface KnownSession {
   seats: Seat[]
   /** By an act that was acknowledged. */
   ended?: 'session' | 'user' | 'restored'
+  /** Which act that was. */
+  act?: string
 }
 
 const claimsOf = (jwt: string | undefined) =>
@@ -151,7 +153,10 @@ export class User {
     else
       await persist(`${this.upn}: ${how}`, () => this.#command(wide ? { kind: 'subject', sub: session.sub } : { kind: 'session', sid: session.sid }))
     const ended = wide ? this.live : [session]
-    for (const one of ended) one.ended = wide ? 'user' : 'session'
+    for (const one of ended) {
+      one.ended = wide ? 'user' : 'session'
+      one.act = `${how} of ${session.sid} at ${new Date().toISOString()}`
+    }
     this.acknowledged++
     await this.#acknowledged?.(ended)
   }

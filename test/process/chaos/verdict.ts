@@ -5,7 +5,7 @@ import type { TestWorld } from '../world.ts'
 import type { Instance, Delivered } from './instances.ts'
 import { type KnownSession, type User, type Seat, Violation } from './users.ts'
 
-/** What must hold when everything is mended: each sentence of it is a finding where it does not. */
+/** What must hold when everything is repaired: each sentence of it is a finding where it does not. */
 
 export interface Verdict {
   /** Tokens that instances were told, and what was given up and is visible. */
@@ -25,12 +25,14 @@ const SETTLED_SECONDS = 900
 /** Until no delivery is pending. */
 export async function settled(broker: () => Promise<Broker>): Promise<void> {
   await until(
-    'nothing is owed any more',
+    'no delivery is pending',
     async () => {
-      const { pending } = await (await broker()).get<{ pending: { client_id: string; pending: number }[] }>('/status')
+      // First: a fan-out that is pending has deliveries to write.
       const { revocations } = await (await broker()).get<{ revocations: { fan_out: string }[] }>('/revocations?limit=1000')
+      if (revocations.some((one) => one.fan_out === 'pending')) throw new Error('A fan-out is pending.')
+      const { pending } = await (await broker()).get<{ pending: { client_id: string; pending: number }[] }>('/status')
       if (pending.length > 0) throw new Error(JSON.stringify(pending))
-      return revocations.every((one) => one.fan_out === 'complete')
+      return true
     },
     SETTLED_SECONDS,
   )
@@ -85,7 +87,9 @@ function heardOf(parts: {
   const bySub = seat.instance.entry.logout_by === 'sub' && session.ended !== 'session'
   const newer = sessions.some((one) => one.sub === session.sub && one.seats.some(({ city, rev }) => city === seat.city && rev > seat.rev))
   if (bySub && newer) return
-  throw new Violation(`${seat.city} was never told that session ${session.sid} of ${session.upn} has ended (${session.ended}), and nothing shows it.`)
+  throw new Violation(
+    `${seat.city} was never told that session ${session.sid} of ${session.upn} has ended (${session.act ?? session.ended}), and nothing shows it.`,
+  )
 }
 
 /** A guard that begins now, at the first instance: what ended is refused though its token has not expired, what lives is honoured. */
