@@ -1,4 +1,4 @@
-import { Queue, createPostgresBackend, runMigrations, type Worker } from 'bullmq'
+import { Queue, createPostgresBackend, runMigrations, type Job, type Worker } from 'bullmq'
 import { Redis, type RedisOptions } from 'ioredis'
 import { Pool } from 'pg'
 import type { DeliveryRef } from '../../db/types.ts'
@@ -6,7 +6,7 @@ import type { Deps } from '../deps.ts'
 import type { Log } from '../log.ts'
 import type { DeliveryQueue, LocalLanes } from './interface.ts'
 import type { QueueEngine } from './queue-engine.ts'
-import { keepWorking, openReady, PacedWorker } from './queue-worker.ts'
+import { type JobData, keepWorking, openReady, PacedWorker } from './queue-worker.ts'
 
 /**
  * The work queue of logout tokens: BullMQ, and nothing else knows it. A job says that an attempt is due; the row says whether it is so.
@@ -22,8 +22,14 @@ const ANSWER_MS = 3_000
 /** Attempts to open the queue on our own Postgres, which may be restarting: about 3 s. */
 const OPENINGS = 6
 
+/** Refs of one job, of those that somebody waits for: few enough that several processes share the deliveries of one sign-out. */
+const TOGETHER = 20
+
+/** What is one job. */
 interface Added {
   ref: DeliveryRef
+  /** Other refs of the same job. */
+  more?: readonly DeliveryRef[]
   delayMs: number
 }
 
@@ -46,7 +52,7 @@ export async function openDeliveryQueue(deps: { engine: QueueEngine } & Pick<Dep
     add: (refs, delayMs) => adding.add(refs, delayMs),
     hurry(refs) {
       const left = lanes === undefined ? refs : lanes.take(refs)
-      if (left.length > 0) adding.add(left)
+      adding.addTogether(left)
     },
     straight(local) {
       lanes = local
@@ -84,17 +90,31 @@ class Adding {
   }
 
   add(refs: readonly DeliveryRef[], delayMs = 0): void {
-    if (this.#closed) return
-    for (const ref of refs) if (this.#waiting.length < MAX_WAITING) this.#waiting.push({ ref, delayMs })
-    if (this.#flushing || this.#waiting.length === 0) return
-    this.#flushing = true
-    // At the end of the turn: what is added in one goes in one batch.
-    setImmediate(() => void this.#flush())
+    this.#push(refs.map((ref) => ({ ref, delayMs })))
+  }
+
+  /** A job for several refs: each job costs the server and its worker several times what a ref costs. */
+  addTogether(refs: readonly DeliveryRef[]): void {
+    const jobs: Added[] = []
+    for (let at = 0; at < refs.length; at += TOGETHER) {
+      const [ref, ...more] = refs.slice(at, at + TOGETHER)
+      if (ref !== undefined) jobs.push({ ref, more, delayMs: 0 })
+    }
+    this.#push(jobs)
   }
 
   close(): void {
     this.#closed = true
     this.#waiting = []
+  }
+
+  #push(jobs: readonly Added[]): void {
+    if (this.#closed) return
+    this.#waiting.push(...jobs.slice(0, MAX_WAITING - this.#waiting.length))
+    if (this.#flushing || this.#waiting.length === 0) return
+    this.#flushing = true
+    // At the end of the turn: what is added in one goes in one batch.
+    setImmediate(() => void this.#flush())
   }
 
   async #flush(): Promise<void> {
@@ -128,12 +148,24 @@ async function healthOf(server: Server, engine: QueueEngine): ReturnType<Deliver
   }
 }
 
-/** `jobId`: one job an attempt, in whatever process adds it. A job that was done must be gone, or its id is taken for good. */
-const toJob = ({ ref, delayMs }: Added) => ({
+/**
+ * `jobId`: one job an attempt, in whatever process adds it. A job that was done must be gone, or its id is taken for good. Whoever does not know `more`
+ * (an older version) does the first; the relay finds the rows of the others.
+ */
+const toJob = ({ ref, more = [], delayMs }: Added) => ({
   name: 'deliver',
-  data: ref,
-  opts: { jobId: `${ref.id}-${ref.attempt}`, attempts: 1, removeOnComplete: true, removeOnFail: true, ...(delayMs > 0 ? { delay: delayMs } : {}) },
+  data: { ...ref, ...(more.length > 0 ? { more } : {}) } satisfies JobData,
+  opts: { jobId: jobIdOf(ref, more), attempts: 1, removeOnComplete: true, removeOnFail: true, ...(delayMs > 0 ? { delay: delayMs } : {}) },
 })
+
+const jobIdOf = ({ id, attempt }: DeliveryRef, more: readonly DeliveryRef[]): string =>
+  more.length === 0 ? `${id}-${attempt}` : `${id}-${attempt}-and-${more.length}`
+
+const eachOf =
+  (perform: (ref: DeliveryRef) => Promise<void>) =>
+  async ({ data: { more = [], ...ref } }: Job<JobData, void>): Promise<void> => {
+    await Promise.all([ref, ...more].map(perform))
+  }
 
 function startWorker(
   server: Server,
@@ -196,7 +228,7 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
       // A worker waits for its server for as long as it takes.
       const connection = connect({ maxRetriesPerRequest: null })
       workers.add(connection)
-      const worker = new PacedWorker(QUEUE_NAME, (job) => perform(job.data), { ...WORKER, connection, concurrency })
+      const worker = new PacedWorker(QUEUE_NAME, eachOf(perform), { ...WORKER, connection, concurrency })
       return worker.once('closed', () => {
         workers.delete(connection)
         connection.disconnect()
@@ -235,7 +267,7 @@ async function openPostgres(engine: QueueEngine, outages: OutageLog): Promise<Se
       const own = openPool(engine, 10, outages)
       workers.add(own)
       const options = { ...WORKER, drainDelay: 1, connection: own, concurrency: Math.min(concurrency, 20) }
-      const worker = new PacedWorker(QUEUE_NAME, (job) => perform(job.data), options, createPostgresBackend as never)
+      const worker = new PacedWorker(QUEUE_NAME, eachOf(perform), options, createPostgresBackend as never)
       return worker.once('closed', () => {
         workers.delete(own)
         own.end().catch(() => {})

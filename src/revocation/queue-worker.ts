@@ -4,6 +4,9 @@ import type { DeliveryRef } from '../../db/types.ts'
 
 /** BullMQ's worker, kept from two defects of it: a loop that never yields to the event loop, and a failed start that is never repeated. */
 
+/** Of a job: a ref, and others where somebody waits for several. */
+export type JobData = DeliveryRef & { more?: readonly DeliveryRef[] }
+
 const FIRST_PAUSE_MS = 100
 const MAX_PAUSE_MS = 5_000
 
@@ -16,11 +19,11 @@ const pause = (failures: number, signal?: AbortSignal): Promise<void> =>
  * every other error it asks again at once. Where the error comes without input or output, as from an ended pool, no timer, request or
  * signal of this process runs again (`retryIfFailed` in its worker.js).
  */
-export class PacedWorker extends Worker<DeliveryRef, void> {
+export class PacedWorker extends Worker<JobData, void> {
   #failures = 0
   readonly #ending = new AbortController()
 
-  protected override async moveToActive(token: string, name?: string): Promise<Job<DeliveryRef, void>> {
+  protected override async moveToActive(token: string, name?: string): Promise<Job<JobData, void>> {
     try {
       const job = await super.moveToActive(token, name)
       this.#failures = 0

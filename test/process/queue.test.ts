@@ -80,6 +80,15 @@ describe.each(QUEUE_ENGINES)('on $engine', (which) => {
     expect(done.map(({ id, attempt }) => `${id}-${attempt}`).sort()).toEqual(['a-1', 'a-1', 'a-2', 'b-1'])
   })
 
+  test('deliveries that a user waits for go several to a job, and each is performed', async () => {
+    const { queue } = await open(which)
+    const ids = Array.from({ length: 45 }, (_, n) => `n${n}`)
+    queue.hurry(ids.map((id) => ref(id)))
+    await vi.waitFor(async () => expect(await queue.bull.getJobCounts('waiting')).toEqual({ waiting: 3 }), SOON)
+    const done = performing(queue)
+    await vi.waitFor(() => expect(done.toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))).toEqual(ids.map((id) => ref(id))), SOON)
+  })
+
   test('a job with a delay waits for it', async () => {
     const { queue } = await open(which)
     const done = performing(queue)
