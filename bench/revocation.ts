@@ -2,6 +2,7 @@
  * `npm run bench:revocation`: what ends when, in one run. The server (the whole broker with its workers and its queue's server) has one core
  * to itself, the loader (users, instances and their guards) another. BENCH_ROUNDS, BENCH_USERS and BENCH_SESSIONS make it shorter. The last
  * line is JSON. With `--store postgres --brokers 2`: from a commit at one broker to the guards and instances of another, and nothing else.
+ * `--only NAME` measures one part alone.
  */
 import { parseArgs } from 'node:util'
 import { measureAcross } from './across.ts'
@@ -17,9 +18,11 @@ import { inlineSignOuts, signOuts, startGuards } from './sign-out.ts'
 import { openStage } from './stage.ts'
 import { manyStreams, type Streams } from './streams.ts'
 
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100)
-const USERS = Number(process.env.BENCH_USERS ?? 10_000)
-const SESSIONS = Number(process.env.BENCH_SESSIONS ?? 1_000_000)
+// A round takes a second and more: a guard reports at most once a second.
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 25)
+const WARM_UP = Math.min(5, ROUNDS)
+const USERS = Number(process.env.BENCH_USERS ?? 5_000)
+const SESSIONS = Number(process.env.BENCH_SESSIONS ?? 200_000)
 const INSTANCES = 100
 const AT_EACH = 10
 const STREAMS = 1_000
@@ -27,7 +30,7 @@ const STREAMS = 1_000
 const DEAF = [3, 7] as const
 
 const { values, positionals } = parseArgs({
-  options: { store: { type: 'string', default: 'sqlite' }, brokers: { type: 'string', default: '2' } },
+  options: { store: { type: 'string', default: 'sqlite' }, brokers: { type: 'string', default: '2' }, only: { type: 'string' } },
   allowPositionals: true,
 })
 const [role, dir = '', more = '', settings] = positionals
@@ -38,10 +41,23 @@ else if (values.store === 'postgres') await across(Number(values.brokers))
 else if (values.store === 'sqlite') await measure()
 else throw new Error(`--store ${values.store}: use sqlite or postgres.`)
 
+/** The parts that are asked for, one after the other. */
+async function measured(parts: Record<string, () => Promise<object>>): Promise<Record<string, object>> {
+  const { only } = values
+  const figures: Record<string, object> = {}
+  if (only !== undefined && parts[only] === undefined) throw new Error(`--only ${only}: use ${Object.keys(parts).join(', ')}.`)
+  for (const [name, part] of Object.entries(parts)) if (only === undefined || name === only) figures[name] = await part()
+  return figures
+}
+
 async function across(brokers: number): Promise<void> {
   const pinned = cores()
   console.log(`Node ${process.version}, ${pinLoader(pinned)}, the brokers share a core; load of the machine before: ${load1()}.`)
-  const figures = await measureAcross({ core: pinned?.[0], brokers, instances: INSTANCES, rounds: ROUNDS })
+  const parts = { core: pinned?.[0], brokers, instances: INSTANCES, rounds: ROUNDS, warmUp: WARM_UP }
+  const figures = await measured({
+    es256: () => measureAcross({ ...parts, alg: 'ES256' }),
+    rs256: () => measureAcross({ ...parts, alg: 'RS256' }),
+  })
   console.log(`load of the machine after: ${load1()}`)
   console.log(JSON.stringify({ store: 'postgres', ...figures }))
 }
@@ -50,11 +66,12 @@ async function measure(): Promise<void> {
   const pinned = cores()
   const core = pinned?.[0]
   console.log(`Node ${process.version}, synchronous=FULL, ${pinLoader(pinned)}; load of the machine before: ${load1()}.`)
-  const figures = {
-    oneSession: { ES256: await oneSession(core, 'ES256'), RS256: await oneSession(core, 'RS256') },
-    ...(await everybody(core)),
-    among: await oneAmongMany(core),
-  }
+  const figures = await measured({
+    es256: () => oneSession(core, 'ES256'),
+    rs256: () => oneSession(core, 'RS256'),
+    everybody: () => everybody(core),
+    among: () => oneAmongMany(core),
+  })
   console.log(`load of the machine after: ${load1()}`)
   console.log(JSON.stringify(figures))
 }
@@ -67,12 +84,12 @@ async function oneSession(core: string | undefined, alg: 'ES256' | 'RS256') {
   const clients = receivers.uris.map((_, n) => `c${n}`)
   await stage.register(receivers.uris.map((logoutUri, n) => ({ clientId: `c${n}`, logoutUri, alg })))
   const guards = await startGuards(stage, clients)
-  await signOuts({ stage, receivers, clients, guards, rounds: 20 })
+  await signOuts({ stage, receivers, clients, guards, rounds: WARM_UP })
   const well = await signOuts({ stage, receivers, clients, guards, rounds: ROUNDS })
   const inline = await inlineSignOuts({ core, receivers, count: INSTANCES, rounds: ROUNDS, alg })
   await makeDeaf(receivers)
   const faulty = await signOuts({ stage, receivers, clients, guards, rounds: ROUNDS, deaf: DEAF })
-  const inlineFaulty = await inlineSignOuts({ core, receivers, count: INSTANCES, rounds: 5, alg, deaf: DEAF })
+  const inlineFaulty = await inlineSignOuts({ core, receivers, count: INSTANCES, rounds: 3, alg, deaf: DEAF })
   for (const guard of guards) await guard.stop()
   await stage.stop()
   await receivers.close()
