@@ -32,6 +32,8 @@ export const switchesSchema = z.strictObject({
   rememberMfa: z.boolean(),
   /** Federated domains whose identity provider answers `prompt=login` without a page (PromptLoginBehavior=Disabled). */
   silentDomains: z.array(z.string()),
+  /** Federated domains whose identity provider asks for the password at `prompt=login`. */
+  federatedDomains: z.array(z.string()),
   /** Optional claims that the registration "forgot". */
   omitClaims: z.array(z.string()),
   /** Authentication contexts that a policy is bound to. An unbound one is issued all the same: Entra's trap. */
@@ -79,6 +81,7 @@ export const DEFAULTS: Switches = {
   iatBackSeconds: 300,
   rememberMfa: false,
   silentDomains: [],
+  federatedDomains: [],
   omitClaims: [],
   boundContexts: ['c1'],
   requireMfa: 'registered',

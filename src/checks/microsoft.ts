@@ -6,6 +6,7 @@ import { registration, signInReturn } from '../microsoft/registration.ts'
 import { assertedByTenantSetting, isAnothers, isDecided, trialOf } from '../microsoft/tenants.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok, unknown, warning } from './finding.ts'
+import { federatedDomains } from './federated-domains.ts'
 import { freshSignIn } from './fresh-sign-in.ts'
 import { reEntry } from './re-entry.ts'
 
@@ -73,6 +74,14 @@ export const microsoftChecks: readonly Check[] = [
     severity: 'none',
     setup: true,
     look: (all) => eachTenant(all, freshSignIn),
+  },
+  {
+    id: 'federated-domains',
+    question: 'Do federated domains ask for the password again?',
+    cost: { everySeconds: 3600, background: true },
+    severity: 'none',
+    setup: true,
+    look: (all) => eachTenant(all, federatedDomains),
   },
   {
     id: 'optional-claims',

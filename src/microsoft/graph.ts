@@ -3,12 +3,13 @@ import { openApplication } from './application.ts'
 import { about, good, isNobody, secondsOf } from './graph-answer.ts'
 import { type Graph, GraphProblem, MicrosoftRefusal } from './interface.ts'
 import { type Need, outage, rejected } from './asking.ts'
+import { domainReader } from './domains.ts'
 import { riskReader } from './risk.ts'
 import { type Answer, call, createTransport, MicrosoftUnreachable } from './transport.ts'
 
 /**
- * Microsoft Graph by the application's own permissions: `User.Read.All`, `User.RevokeSessions.All` where sign-out goes on to Microsoft, and
- * `IdentityRiskyUser.Read.All` where risk ends sessions.
+ * Microsoft Graph by the application's own permissions: `User.Read.All`, `User.RevokeSessions.All` where sign-out goes on to Microsoft,
+ * `IdentityRiskyUser.Read.All` where risk ends sessions, and `Domain.Read.All` where federated domains are checked.
  * It refuses to send its token anywhere but to Graph, links that Graph itself hands out included.
  */
 
@@ -28,8 +29,8 @@ export function createGraph(need: Need, directory: Directory): Graph {
   const origin = need.config.signals?.graph.origin ?? DEFAULT_ORIGIN
   const ask = asking(need, directory, origin)
   const path: Ask = (tid, method, rest, body) => ask(tid, method, `${origin}${rest}`, body)
-  const risk = riskReader((tid, rest) => path(tid, 'GET', rest), need.clock)
-  return { ...accounts(path), ...risk, ...subscriptions(path), ...changes(ask, path, origin) }
+  const get = (tid: string, rest: string) => path(tid, 'GET', rest)
+  return { ...accounts(path), ...riskReader(get, need.clock), ...domainReader(get), ...subscriptions(path), ...changes(ask, path, origin) }
 }
 
 function accounts(path: Ask): Pick<Graph, 'user' | 'revokeSessions'> {

@@ -63,6 +63,8 @@ export interface Graph {
    * the entry has no date. `paused`: a read of the tenant failed a moment ago, so Graph was not asked.
    */
   riskSince(tid: string, oid: string): Promise<number | 'paused' | undefined>
+  /** The tenant's domains whose users another identity provider signs in. Needs `Domain.Read.All`. */
+  federatedDomains(tid: string): Promise<FederatedDomain[]>
   /** Asks Microsoft to end the user's sessions, which takes it minutes. `gone`: nobody of that id. */
   revokeSessions(tid: string, oid: string): Promise<'asked' | 'gone'>
   /** One on `/users`. Microsoft calls the address back before it answers. */
@@ -79,6 +81,12 @@ export interface Graph {
     tid: string,
     link: string,
   ): Promise<{ outcome: 'page'; oids: string[]; next?: string | undefined; link?: string | undefined } | { outcome: 'lost' }>
+}
+
+export interface FederatedDomain {
+  domain: string
+  /** What its identity provider does with `prompt=login`: it asks for the password, Entra does not pass it on, or Graph does not say. */
+  promptLogin: 'asked' | 'ignored' | 'unknown'
 }
 
 /** Why Graph did not do it. None of it says anything about anybody's session. */

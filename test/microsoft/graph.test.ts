@@ -98,3 +98,14 @@ describe('the risk of a user (Identity Protection, riskyUsers)', () => {
     expect(seen.asked).toBe(2)
   })
 })
+
+test.each([
+  ['disabled', 'ignored'],
+  ['nativeSupport', 'asked'],
+  ['translateToFreshPasswordAuthentication', 'asked'],
+  ['unknownFutureValue', 'unknown'],
+  [undefined, 'unknown'],
+])('a federated domain with promptLoginBehavior %s: prompt=login is %s', async (promptLoginBehavior, promptLogin) => {
+  const graph = graphThatAnswers(200, { value: [{ id: 'contoso.example', authenticationType: 'Federated', promptLoginBehavior }] })
+  expect(await graph.federatedDomains(TENANT)).toEqual([{ domain: 'contoso.example', promptLogin }])
+})

@@ -2,6 +2,7 @@ import { Hono, type Context } from 'hono'
 import type { User } from '../users.ts'
 import { revokeSessions } from '../user-acts.ts'
 import type { Site } from '../site.ts'
+import type { World } from '../world.ts'
 import { readAppToken, type GraphCaller } from './app-token.ts'
 import { delta } from './delta.ts'
 import { graphError } from './graph-error.ts'
@@ -21,6 +22,7 @@ export function graphRoom(site: Site, subscriptions: Subscriptions): Hono {
   const may = permitting(site)
   users(app, site, may)
   risk(app, site, may)
+  domains(app, site, may)
   subscribing(app, subscriptions, may)
   return app
 }
@@ -85,6 +87,35 @@ function risk(app: Hono, site: Site, may: May): void {
     ),
   )
 }
+
+/** A federated domain that answers silently is one with PromptLoginBehavior=Disabled. */
+function domains(app: Hono, { world }: Site, may: May): void {
+  const federated = (tid: string): Set<string> =>
+    new Set([...world.switches.federatedDomains, ...world.switches.silentDomains].filter((one) => domainsOf(world, tid).has(one)))
+  app.get(
+    `${BASE}/domains`,
+    may(['Domain.Read.All'], (c, { tid }) =>
+      c.json({ value: [...domainsOf(world, tid)].map((id) => ({ id, authenticationType: federated(tid).has(id) ? 'Federated' : 'Managed' })) }),
+    ),
+  )
+  app.get(
+    `${BASE}/domains/:id/federationConfiguration`,
+    may(['Domain.Read.All'], (c, { tid }) => {
+      const id = c.req.param('id') ?? ''
+      if (!federated(tid).has(id)) return graphError(c, 404, 'Request_ResourceNotFound', 'The domain is not federated.', world.clock.nowMs())
+      return c.json({ value: [{ id, promptLoginBehavior: world.switches.silentDomains.includes(id) ? 'disabled' : 'nativeSupport' }] })
+    }),
+  )
+}
+
+/** The tenant's own, and those of its users' names. */
+const domainsOf = (world: World, tid: string): Set<string> =>
+  new Set(
+    [
+      world.tenant(tid)?.domain ?? [],
+      ...world.users().flatMap((user) => (user.tid === tid ? [user.upn.slice(user.upn.indexOf('@') + 1)] : [])),
+    ].flat(),
+  )
 
 function subscribing(app: Hono, subscriptions: Subscriptions, may: May): void {
   app.get(
