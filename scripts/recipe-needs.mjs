@@ -2,7 +2,7 @@
 // node_modules. A recipe whose software is still missing is left out of the run and named there, which is no failure. BROKER_TEST_INSTALL=no: nothing is installed.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isOnPath, provide, runApt } from './test-needs.mjs'
 
@@ -15,11 +15,24 @@ const builtOf = (name, ...files) => {
   return join(ROOT, 'node_modules', '.cache', `recipe-${name}-${hash.digest('hex').slice(0, 16)}`)
 }
 
+/** Where Debian keeps a module of Apache. */
+export const apacheModule = (name) => `/usr/lib/apache2/modules/mod_${name}.so`
+
 const without = 'Its recipe does not run.'
 const PROGRAMS = [
   { name: 'nginx', programs: ['nginx'], alternatives: [['nginx-light'], ['nginx']], without },
   { name: 'HAProxy', programs: ['haproxy'], alternatives: [['haproxy']], without },
   { name: 'Caddy', programs: ['caddy'], alternatives: [['caddy']], without },
+  { name: 'mod_auth_openidc', programs: [apacheModule('auth_openidc')], alternatives: [['apache2', 'libapache2-mod-auth-openidc']], without },
+  { name: 'mod_oauth2', programs: [apacheModule('oauth2')], alternatives: [['apache2', 'libapache2-mod-oauth2']], without },
+]
+
+// A machine without the toolchain, or with an older one, is not given another: GOTOOLCHAIN=local.
+const go = (...args) => ['env', ['GOTOOLCHAIN=local', 'GOFLAGS=-mod=mod', 'go', ...args]]
+const SPRING = [
+  'pom.xml',
+  'src/main/resources/application.yaml',
+  ...['Instance', 'NotRevoked', 'Security'].map((name) => `src/main/java/example/${name}.java`),
 ]
 
 const BUILDS = {
@@ -32,6 +45,21 @@ const BUILDS = {
     ],
     advice: 'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
   },
+  go: {
+    home: builtOf('go', 'go.mod', 'go.sum', 'main.go'),
+    program: 'instance',
+    steps: (home) => [[...go('build', '-mod=readonly', '-o', join(home, 'instance'), '.'), example('go')]],
+    advice: 'It needs Go 1.26 or later and the Go module proxy.',
+  },
+  spring: {
+    home: builtOf('spring', ...SPRING),
+    program: 'spring/target/instance.jar',
+    steps: (home) => [
+      ['cp', ['-r', example('spring'), home]],
+      ['mvn', ['-q', '-B', '-DskipTests', '-f', join(home, 'spring/pom.xml'), 'package']],
+    ],
+    advice: 'It needs Java 17 or later, Maven (Debian: apt-get install maven) and Maven Central.',
+  },
 }
 
 /** @returns {string | undefined} the program of a recipe that was installed or built */
@@ -43,11 +71,16 @@ export function findBuilt(name) {
 /** Why a recipe is left out where `findBuilt` finds nothing. */
 export const adviceFor = (name) => `Run node scripts/recipe-needs.mjs to see why. ${BUILDS[name].advice}`
 
+/** One that takes longer is left out: the run goes on without it. */
+const MOST_MS = 10 * 60_000
+
 function build(name, say) {
   if (findBuilt(name) !== undefined) return
   const { advice, home, steps } = BUILDS[name]
+  mkdirSync(home, { recursive: true })
+  say(`Preparing the recipe ${name}…`)
   for (const [file, args, cwd] of steps(home)) {
-    const { error, status, stderr, stdout } = spawnSync(file, args, { cwd, encoding: 'utf8' })
+    const { error, status, stderr, stdout } = spawnSync(file, args, { cwd, encoding: 'utf8', timeout: MOST_MS })
     if (status === 0) continue
     const last = error?.message ?? `${stdout}${stderr}`.trim().split('\n').slice(-3).join(' ')
     return say(`The recipe ${name} is left out. ${advice} ${file} said: ${last}`)

@@ -47,7 +47,7 @@ export class Program {
           if (!this.#runs) return 'ended'
           return (await isReady()) && 'ready'
         },
-        240,
+        540,
       )
     } catch (error) {
       throw new Error(`${file} did not become ready:\n${this.#output}`, { cause: error })

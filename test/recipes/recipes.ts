@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { adviceFor, findBuilt } from '../../scripts/recipe-needs.mjs'
+import { existsSync, readFileSync } from 'node:fs'
+import { adviceFor, apacheModule, findBuilt } from '../../scripts/recipe-needs.mjs'
 import { onPath } from '../needs.ts'
 import { application, refreshes } from './applications.ts'
-import { example, NODE, ROOT } from './program.ts'
+import { example, NODE, ROOT, type Command } from './program.ts'
 import { configured, proxy, written } from './proxies.ts'
 import type { Recipe } from './recipe.ts'
 
@@ -96,4 +96,95 @@ const flask = application({
   }),
 })
 
-export const RECIPES: readonly Recipe[] = [nginx, haproxy, caddy, express, fastify, flask]
+const apache = (module: string) => ({
+  missing: existsSync(apacheModule(module))
+    ? undefined
+    : `mod_${module} is not installed (Debian: apt-get install libapache2-mod-${module.replace('_', '-')}).`,
+  version: versionOf(`mod_${module}`, 'dpkg-query', '-W', '-f', '${Version}', `libapache2-mod-${module.replace('_', '-')}`),
+  /** The site among what Debian's own configuration has besides. */
+  command(directory: string, site: string, more = ''): Command {
+    const modules = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'headers', 'proxy', 'proxy_http', module]
+    const load = modules.map((name) => `LoadModule ${name}_module ${apacheModule(name)}`)
+    const own = [
+      `ServerRoot ${directory}`,
+      `DefaultRuntimeDir ${directory}`,
+      'PidFile pid',
+      'ErrorLog error.log',
+      'ServerName 127.0.0.1',
+      'User www-data',
+    ]
+    const file = written(directory, 'apache2.conf', [...load, ...own, 'Group www-data', more, site].join('\n'))
+    return { file: 'apache2', args: ['-X', '-f', file] }
+  },
+})
+
+const OPENIDC = apache('auth_openidc')
+const apacheOpenidc = application({
+  name: 'apache',
+  ...OPENIDC,
+  signIn: { login: '/', callback: '/oidc/callback', logout: '/oidc/callback?logout=backchannel', me: '/data/me' },
+  command({ applicationPort, directory, place: { clientId, clientSecret, port }, world }) {
+    const site = configured('apache/site.conf', {
+      'https://sign-in.example': world.issuer,
+      'OIDCClientID sydney': `OIDCClientID ${clientId}`,
+      'OIDCClientSecret change-me': `OIDCClientSecret ${clientSecret}`,
+      8080: port,
+      3000: applicationPort,
+    })
+    return OPENIDC.command(directory, site, `OIDCCABundlePath ${world.caFile}`)
+  },
+})
+
+const OAUTH2 = apache('oauth2')
+const apacheOauth2 = application({
+  name: 'apache-oauth2',
+  ...OAUTH2,
+  api: '/me',
+  command({ applicationPort, directory, place: { clientId, clientSecret, port }, world }) {
+    const site = configured('apache-oauth2/site.conf', {
+      // The module has no setting for a certificate authority of one's own.
+      'https://sign-in.example': world.inside,
+      'client_id=sydney': `client_id=${clientId}`,
+      'client_secret=change-me': `client_secret=${clientSecret}`,
+      8080: port,
+      3000: applicationPort,
+    })
+    return OAUTH2.command(directory, site)
+  },
+})
+
+/** One that recipe-needs.mjs has made, or why it is left out. */
+const made = (name: string): { missing: string | undefined; file: string } => {
+  const file = findBuilt(name)
+  return { missing: file === undefined ? adviceFor(name) : undefined, file: file ?? '' }
+}
+
+const GO = made('go')
+const go = application({
+  name: 'go',
+  missing: GO.missing,
+  version: versionOf('go-oidc', 'sh', '-c', `grep go-oidc ${example('go/go.mod')} | cut -d' ' -f2`),
+  signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
+  api: '/api/me',
+  command: () => ({ file: GO.file }),
+})
+
+/** Otherwise Spring says of a failed sign-in only that it failed. */
+const WHY_REFUSED = '--logging.level.org.springframework.security.web.authentication=TRACE'
+const SPRING = made('spring')
+const spring = application({
+  name: 'spring',
+  missing: SPRING.missing,
+  version: versionOf('Spring Boot', 'sh', '-c', `grep -A1 spring-boot-starter-parent ${example('spring/pom.xml')}`),
+  signIn: { login: '/me', callback: '/login/oauth2/code/broker', logout: '/logout/connect/back-channel/broker', me: '/me' },
+  api: '/api/me',
+  command({ directory, place, world }) {
+    const trusted = `${directory}/trusted.p12`
+    const store = ['-keystore', trusted, '-storepass', 'changeit', '-storetype', 'PKCS12']
+    execFileSync('keytool', ['-importcert', '-noprompt', '-alias', 'broker', '-file', world.caFile, ...store], { stdio: 'pipe' })
+    const trust = [`-Djavax.net.ssl.trustStore=${trusted}`, '-Djavax.net.ssl.trustStorePassword=changeit']
+    return { file: 'java', args: ['-XX:TieredStopAtLevel=1', '-Xmx256m', ...trust, '-jar', SPRING.file, `--server.port=${place.port}`, WHY_REFUSED] }
+  },
+})
+
+export const RECIPES: readonly Recipe[] = [nginx, haproxy, caddy, express, fastify, flask, apacheOpenidc, apacheOauth2, go, spring]

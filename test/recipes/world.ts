@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
 import * as oidc from 'openid-client'
+import { request } from 'undici'
 import { startEntra } from '../../demo/entra/entra.ts'
 import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO } from '../../demo/entra/users.ts'
 import { Browser, type Page } from '../browser.ts'
@@ -31,6 +32,8 @@ export interface Registered {
 
 export interface World {
   issuer: string
+  /** The broker behind its TLS. */
+  inside: string
   /** A file with the certificate of the issuer, in PEM. */
   caFile: string
   directory: string
@@ -82,11 +85,11 @@ async function startTls(options: {
   isRefused: (clientId: string) => boolean
 }): Promise<{ certificate: string; close(): void }> {
   const { certificate, privateKey } = newCertificate(undefined, 'localhost')
-  const server = createServer({ key: privateKey, cert: certificate }, (request, response) => {
-    const [, basic = ''] = /^Basic (.*)$/.exec(request.headers.authorization ?? '') ?? []
+  const server = createServer({ key: privateKey, cert: certificate }, (asked, response) => {
+    const [, basic = ''] = /^Basic (.*)$/.exec(asked.headers.authorization ?? '') ?? []
     const [clientId = ''] = Buffer.from(basic, 'base64').toString().split(':')
-    if (options.isRefused(decodeURIComponent(clientId))) return void request.socket.destroy()
-    const { method, url, rawHeaders } = request
+    if (options.isRefused(decodeURIComponent(clientId))) return void asked.socket.destroy()
+    const { method, url, rawHeaders } = asked
     const onward = httpRequest(new URL(url ?? '/', options.to), { method, headers: rawHeaders, agent: false })
     onward.on('response', (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.rawHeaders)
@@ -95,7 +98,7 @@ async function startTls(options: {
     })
     onward.on('error', () => response.destroy())
     response.on('close', () => onward.destroy())
-    request.pipe(onward)
+    asked.pipe(onward)
   })
   await new Promise<void>((done, failed) => server.once('error', failed).listen(options.port, 'localhost', done))
   return {
@@ -129,6 +132,8 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
   const tls = await startTls({ port, to: inside, isRefused: (clientId) => refused.has(clientId) })
   const caFile = join(broker.dataDir, 'ca.pem')
   writeFileSync(caFile, tls.certificate)
+  // Apache reads it as www-data.
+  chmodSync(broker.dataDir, 0o755)
   await broker.start()
   // This process asks the broker behind its TLS.
   const route = (address: string): string => (address.startsWith(issuer) ? inside + address.slice(issuer.length) : address)
@@ -136,11 +141,12 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
 
   return {
     issuer,
+    inside,
     caFile,
     directory: broker.dataDir,
     place: (name) => find(name).place,
     shut: (clientId, isShut) => void (isShut ? refused.add(clientId) : refused.delete(clientId)),
-    newBrowser: () => new Browser({ fetch: (address, init) => fetch(route(address), init) }),
+    newBrowser: () => new Browser({ fetch: (address, init) => navigate(route(address), init) }),
     signInAt,
     async accessToken(browser, place) {
       const config = await oidc.discovery(new URL(issuer), place.clientId, {}, oidc.ClientSecretBasic(place.clientSecret), {
@@ -172,6 +178,16 @@ export async function openWorld(clients: readonly Registered[]): Promise<World> 
       await entra.close()
     },
   }
+}
+
+/** As a browser asks for a page. `fetch` says that a script asks (Sec-Fetch-Mode: cors), and mod_auth_openidc does not redirect a script. */
+async function navigate(address: string, { body, headers, method = 'GET' }: RequestInit): Promise<Response> {
+  const sent = { ...Object.fromEntries(new Headers(headers)), 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
+  const answer = await request(address, { method: method as 'GET', headers: sent, body: (body as string | null | undefined) ?? null })
+  const received = new Headers()
+  for (const [name, value] of Object.entries(answer.headers)) for (const each of [value ?? []].flat()) received.append(name, each)
+  const text = await answer.body.text()
+  return new Response(text === '' ? null : text, { status: answer.statusCode, headers: received })
 }
 
 function missing(what: string): never {

@@ -1,0 +1,231 @@
+// An instance in Go: go-oidc signs users in and verifies logout tokens. Access tokens of other callers are verified here, and the broker is asked whether they are revoked.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+type session struct {
+	Sub   string `json:"sub"`
+	Name  string `json:"name"`
+	sid   string
+	until time.Time
+}
+
+type instance struct {
+	provider      *oidc.Provider
+	oauth         oauth2.Config
+	idTokens      *oidc.IDTokenVerifier
+	accessTokens  *oidc.IDTokenVerifier
+	introspection string
+	secure        bool
+
+	lock sync.Mutex
+	// By id, on the server: only here can the back channel end one. In a database where there are several processes.
+	sessions map[string]session
+}
+
+func main() {
+	issuer, base, clientID := os.Getenv("ISSUER"), os.Getenv("BASE_URL"), os.Getenv("CLIENT_ID")
+	provider, err := oidc.NewProvider(context.Background(), issuer)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var more struct {
+		Introspection string `json:"introspection_endpoint"`
+	}
+	if err := provider.Claims(&more); err != nil {
+		log.Fatal(err)
+	}
+	app := &instance{
+		provider: provider,
+		oauth: oauth2.Config{
+			ClientID: clientID, ClientSecret: os.Getenv("CLIENT_SECRET"), Endpoint: provider.Endpoint(),
+			RedirectURL: base + "/callback", Scopes: []string{oidc.ScopeOpenID, "profile", "email"},
+		},
+		idTokens: provider.Verifier(&oidc.Config{ClientID: clientID, SupportedSigningAlgs: []string{oidc.RS256}}),
+		// The audience of this client's access tokens, where it is registered with none.
+		accessTokens:  provider.Verifier(&oidc.Config{ClientID: "urn:case-manager:instance:" + clientID, SupportedSigningAlgs: []string{oidc.ES256}}),
+		introspection: more.Introspection,
+		secure:        strings.HasPrefix(base, "https:"),
+		sessions:      map[string]session{},
+	}
+	http.HandleFunc("GET /login", app.login)
+	http.HandleFunc("GET /callback", app.callback)
+	http.HandleFunc("GET /me", app.me)
+	http.HandleFunc("POST /oidc/backchannel-logout", app.backchannelLogout)
+	http.HandleFunc("GET /api/me", app.api)
+	address, err := url.Parse(base)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(http.ListenAndServe(address.Host, nil))
+}
+
+func (app *instance) login(w http.ResponseWriter, r *http.Request) {
+	state, nonce, verifier := rand.Text(), rand.Text(), oauth2.GenerateVerifier()
+	app.setCookie(w, "sign-in", strings.Join([]string{state, nonce, verifier}, "."), 600)
+	http.Redirect(w, r, app.oauth.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)), http.StatusFound)
+}
+
+func (app *instance) callback(w http.ResponseWriter, r *http.Request) {
+	began, err := r.Cookie("sign-in")
+	if err != nil {
+		http.Error(w, "This sign-in was not begun here. Begin at /login.", http.StatusBadRequest)
+		return
+	}
+	parts := strings.SplitN(began.Value, ".", 3)
+	// RFC 9207: the answer comes from the broker that was asked.
+	if len(parts) != 3 || r.FormValue("state") != parts[0] || r.FormValue("iss") != os.Getenv("ISSUER") {
+		http.Error(w, "This answer belongs to another sign-in. Begin at /login.", http.StatusBadRequest)
+		return
+	}
+	token, err := app.oauth.Exchange(r.Context(), r.FormValue("code"), oauth2.VerifierOption(parts[2]))
+	if err != nil {
+		log.Print(err)
+		http.Error(w, "The sign-in failed. Begin again at /login.", http.StatusBadGateway)
+		return
+	}
+	raw, _ := token.Extra("id_token").(string)
+	idToken, err := app.idTokens.Verify(r.Context(), raw)
+	if err != nil || idToken.Nonce != parts[1] {
+		http.Error(w, "The ID token is not valid.", http.StatusBadRequest)
+		return
+	}
+	var user struct {
+		Name string `json:"name"`
+		Sid  string `json:"sid"`
+	}
+	if err := idToken.Claims(&user); err != nil {
+		http.Error(w, "The ID token cannot be read.", http.StatusBadRequest)
+		return
+	}
+	id := rand.Text()
+	app.lock.Lock()
+	// No longer than the access token. After that /login asks the broker again, which needs no page while its session lives.
+	app.sessions[id] = session{Sub: idToken.Subject, Name: user.Name, sid: user.Sid, until: token.Expiry}
+	app.lock.Unlock()
+	app.setCookie(w, "session", id, 0)
+	http.Redirect(w, r, "/me", http.StatusFound)
+}
+
+func (app *instance) me(w http.ResponseWriter, r *http.Request) {
+	id, err := r.Cookie("session")
+	if err != nil {
+		answer(w, http.StatusUnauthorized, map[string]string{"error": "signed_out"})
+		return
+	}
+	app.lock.Lock()
+	kept, found := app.sessions[id.Value]
+	app.lock.Unlock()
+	if !found || time.Now().After(kept.until) {
+		answer(w, http.StatusUnauthorized, map[string]string{"error": "signed_out"})
+		return
+	}
+	answer(w, http.StatusOK, kept)
+}
+
+func (app *instance) backchannelLogout(w http.ResponseWriter, r *http.Request) {
+	token, err := app.idTokens.VerifyLogout(r.Context(), r.PostFormValue("logout_token"))
+	if err != nil {
+		log.Print(err)
+		if keysMayBeMissing(err) {
+			answer(w, http.StatusServiceUnavailable, map[string]string{"error": "temporarily_unavailable"})
+		} else {
+			answer(w, http.StatusBadRequest, map[string]string{"error": "invalid_request"})
+		}
+		return
+	}
+	app.lock.Lock()
+	defer app.lock.Unlock()
+	for id, kept := range app.sessions {
+		if kept.sid == token.SessionID || (token.SessionID == "" && kept.Sub == token.Subject) {
+			delete(app.sessions, id)
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// keysMayBeMissing tells a key that could not be read from a token that is wrong: after 503 the broker sends its logout token again, after 400 it does not.
+func keysMayBeMissing(err error) bool {
+	return strings.HasPrefix(err.Error(), "failed to verify signature")
+}
+
+var errUnavailable = errors.New("the broker did not answer")
+
+func (app *instance) api(w http.ResponseWriter, r *http.Request) {
+	bearer, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !found {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		answer(w, http.StatusUnauthorized, map[string]string{"error": "no_token"})
+		return
+	}
+	token, err := app.accessTokens.Verify(r.Context(), bearer)
+	if err == nil {
+		err = app.introspect(r.Context(), bearer)
+	}
+	if err != nil && (errors.Is(err, errUnavailable) || keysMayBeMissing(err)) {
+		answer(w, http.StatusServiceUnavailable, map[string]string{"error": "temporarily_unavailable"})
+		return
+	}
+	if err != nil {
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		answer(w, http.StatusUnauthorized, map[string]string{"error": "invalid_token"})
+		return
+	}
+	answer(w, http.StatusOK, map[string]string{"sub": token.Subject})
+}
+
+// introspect asks the broker each time, without a cache: a cache would not see a sign-out.
+func (app *instance) introspect(ctx context.Context, token string) error {
+	form := url.Values{"token": {token}}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, app.introspection, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.SetBasicAuth(url.QueryEscape(app.oauth.ClientID), url.QueryEscape(app.oauth.ClientSecret))
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return errUnavailable
+	}
+	defer response.Body.Close()
+	var said struct {
+		Active bool `json:"active"`
+	}
+	if response.StatusCode != http.StatusOK || json.NewDecoder(response.Body).Decode(&said) != nil {
+		return errUnavailable
+	}
+	if !said.Active {
+		return errors.New("the token is revoked")
+	}
+	return nil
+}
+
+func (app *instance) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, Secure: app.secure, SameSite: http.SameSiteLaxMode})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		log.Print(err)
+	}
+}

@@ -1,0 +1,31 @@
+package example;
+
+import java.util.Map;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.security.core.annotation.AuthenticationPrincipal;
+import org.springframework.security.oauth2.core.oidc.user.OidcUser;
+import org.springframework.security.oauth2.jwt.Jwt;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RestController;
+
+/** An instance with Spring Boot. What is particular of the broker is in Security. */
+@SpringBootApplication
+@RestController
+class Instance {
+  public static void main(String[] args) {
+    SpringApplication.run(Instance.class, args);
+  }
+
+  /** For a user with a session. */
+  @GetMapping("/me")
+  Map<String, String> me(@AuthenticationPrincipal OidcUser user) {
+    return Map.of("sub", user.getSubject(), "name", user.getFullName());
+  }
+
+  /** For a caller with an access token. */
+  @GetMapping("/api/me")
+  Map<String, String> caller(@AuthenticationPrincipal Jwt token) {
+    return Map.of("sub", token.getSubject());
+  }
+}
