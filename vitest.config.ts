@@ -16,10 +16,10 @@ const alias = {
 const poll = { timeout: 20_000, interval: 20 }
 
 /**
- * Two projects, and no retries: a flaky test is a bug. `unit` runs in this process against real SQLite files and real HTTP. Its files share
- * a worker's modules, because evaluating them again for every file took half of the CPU time (277 s against 136 s); `test/alone.ts` checks
- * that no file leaves anything behind. `process` starts whole processes (broker, queue server, Chromium), one file at a time, because on a
- * small machine two of them beside each other measure only each other.
+ * No retries: a flaky test is a bug. `unit` runs in this process against real SQLite files and real HTTP. Its files share a worker's modules,
+ * because evaluating them again for every file took half of the CPU time (277 s against 136 s); `test/alone.ts` checks that no file leaves
+ * anything behind. `process` starts whole processes (broker, queue server, Chromium), two files beside each other. `alone` has the files of the
+ * same kind that measure time, or whose faults need the whole machine: on a small one, two of them beside each other measure only each other.
  */
 const unit = {
   setupFiles: ['test/alone.ts'],
@@ -47,6 +47,22 @@ const onPostgres = {
   },
 }
 
+const ALONE = [
+  'test/process/chaos*.test.ts',
+  'test/process/planned-restart.test.ts',
+  'test/process/postgres-failover.test.ts',
+  'test/browser/demo.test.ts',
+]
+
+const withProcesses = {
+  pool: 'forks' as const,
+  testTimeout: 240_000,
+  hookTimeout: 240_000,
+  expect: { poll: { ...poll, timeout: 60_000 } },
+}
+
+const inBrowser = (files: string[]): string[] => (CHROMIUM === undefined ? files.filter((file) => !file.startsWith('test/browser/')) : files)
+
 export default defineConfig({
   test: {
     projects: [
@@ -63,15 +79,17 @@ export default defineConfig({
       {
         resolve: { alias },
         test: {
+          ...withProcesses,
           name: 'process',
-          include: ['test/process/**/*.test.ts', ...(CHROMIUM === undefined ? [] : ['test/browser/**/*.test.ts'])],
-          pool: 'forks',
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          expect: { poll },
+          include: inBrowser(['test/process/**/*.test.ts', 'test/browser/**/*.test.ts']),
+          exclude: ALONE,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
+      },
+      {
+        resolve: { alias },
+        test: { ...withProcesses, name: 'alone', include: inBrowser(ALONE), fileParallelism: false, sequence: { groupOrder: 2 } },
       },
     ],
   },

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { openPostgresStore } from '../db/postgres/store.ts'
 import { openSqliteStore } from '../db/sqlite/store.ts'
+import type { SqliteStoreOptions } from '../db/sqlite/store.ts'
 import { openClientRegistry } from './client/registry.ts'
 import { Closing } from './closing.ts'
 import type { Config } from './config/config.ts'
@@ -31,12 +32,14 @@ import { createFeed } from './revocation/feed.ts'
 import { startQueueEngine } from './revocation/queue-engine.ts'
 import { systemClock } from './system-clock.ts'
 
+type Overrides = Partial<Deps> & Pick<SqliteStoreOptions, 'startReader'>
+
 /**
  * Opens the parts of a broker in the order in which they need each other. A part that `overrides` holds is used as it is, not opened, and
  * not closed here: a benchmark leaves out the queue server, tests stand in for the clock and Microsoft.
  * @throws what keeps a part from opening, after closing the others
  */
-export async function openParts(input: { config: Config; log: Log }, overrides: Partial<Deps> = {}): Promise<{ deps: Deps; closing: Closing }> {
+export async function openParts(input: { config: Config; log: Log }, overrides: Overrides = {}): Promise<{ deps: Deps; closing: Closing }> {
   const closing = new Closing(input.log)
   try {
     return { deps: await open(input, overrides, closing), closing }
@@ -46,12 +49,12 @@ export async function openParts(input: { config: Config; log: Log }, overrides: 
   }
 }
 
-async function open({ config, log }: { config: Config; log: Log }, given: Partial<Deps>, closing: Closing): Promise<Deps> {
+async function open({ config, log }: { config: Config; log: Log }, given: Overrides, closing: Closing): Promise<Deps> {
   const { clock: wall = systemClock, random = randomBytes, makeKey = makeSigningKey } = given
   const { metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
   const clockWatch = given.clockWatch ?? new ClockWatch(wall)
   const clock: SteadyClock = clockWatch
-  const store = given.store ?? (await openStore(config, clock, closing))
+  const store = given.store ?? (await openStore(config, clock, closing, given.startReader))
   const outbound = given.outbound ?? openOutbound(config, closing)
   const webhookOutbound = given.webhookOutbound ?? openWebhookOutbound(config, closing)
   const mailer = given.mailer ?? openMailer(config, closing)
@@ -73,12 +76,12 @@ async function open({ config, log }: { config: Config; log: Log }, given: Partia
   return { config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
 }
 
-async function openStore(config: Config, clock: SteadyClock, closing: Closing): Promise<Deps['store']> {
+async function openStore(config: Config, clock: SteadyClock, closing: Closing, startReader: Overrides['startReader']): Promise<Deps['store']> {
   const { databaseUrl: url, databaseDirectUrl: directUrl, databaseStandby: standby, dataDir, kind } = config
   const clocks = { nowMs: () => clock.nowMs(), steadyMs: () => clock.steadyMs() }
   const store =
     url === undefined
-      ? await openSqliteStore({ file: join(dataDir, 'broker.db'), ...clocks })
+      ? await openSqliteStore({ file: join(dataDir, 'broker.db'), startReader, ...clocks })
       : await openPostgresStore({
           url,
           directUrl,

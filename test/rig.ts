@@ -34,6 +34,7 @@ import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { Committed, DeliveryRef, User, Session } from '../db/types.ts'
 import { placeDataFile } from './data-file.ts'
 import { createDatabase, type Database } from './postgres.ts'
+import { readHere } from './reads-here.ts'
 
 /**
  * The broker as tests use it: the real rooms, a real SQLite file, real keys; the clock, Microsoft and (unless asked for) the queue's server
@@ -234,7 +235,7 @@ export interface RigOptions {
 }
 
 const quietStore = async (dir: string, clock: FakeClock) => ({
-  ...(await openSqliteStore({ file: join(dir, 'broker.db'), nowMs: () => clock.nowMs() })),
+  ...(await openSqliteStore({ file: join(dir, 'broker.db'), nowMs: () => clock.nowMs(), startReader: readHere })),
   onRevoked: () => undefined,
 })
 
@@ -298,7 +299,7 @@ export async function createRig(options: RigOptions = {}) {
   if (database !== undefined) config.databaseUrl = database.url
   if (config.databaseUrl === undefined && !before) placeDataFile(join(dir, 'broker.db'))
   const quiet = options.unannounced ? await quietStore(dir, clock) : undefined
-  const overrides = { clock, queue, microsoft, makeKey: borrowedKeys(), ...(quiet && { store: quiet }), ...options.deps }
+  const overrides = { clock, queue, microsoft, makeKey: borrowedKeys(), startReader: readHere, ...(quiet && { store: quiet }), ...options.deps }
   const { deps, closing } = await openParts({ config, log }, overrides)
   const { store, keys, clients, metrics, feed, random } = deps
   const { app, opsApp } = createApp(deps)

@@ -5,7 +5,7 @@ import type { DataFile } from './data-file.ts'
 import { refusal } from './writer.ts'
 
 /**
- * What operators read at length: searches, dry runs and backups. They run on a read-only connection in a thread of its own (reader-thread.ts),
+ * What operators read at length: searches, dry runs and backups. They run on a read-only connection in a thread of its own (long-reads.ts),
  * so that they hold up no request. Each sees at least what was committed before it was asked for. The thread starts with the first of them; one
  * that dies rejects what it was asked, and the next read starts another.
  */
@@ -30,6 +30,16 @@ export interface Failure {
 
 export const CLOSE = 'close'
 
+/** What answers the questions: a thread, or its like in a test. */
+export interface ReaderThread {
+  postMessage(message: Question | typeof CLOSE): void
+  /** Keeps the process alive. */
+  ref(): void
+  unref(): void
+  on(event: 'message', listener: (answer: Answer) => void): unknown
+  once(event: 'error' | 'exit', listener: (cause: unknown) => void): unknown
+}
+
 interface Waiting {
   resolve: (value: unknown) => void
   reject: (error: Error) => void
@@ -45,13 +55,13 @@ const closed = (): StoreUnavailable => new StoreUnavailable('The store is closed
 export class Reader {
   readonly #file: string
   readonly #dataFile: DataFile
-  readonly #start: (file: string) => Worker
+  readonly #start: (file: string) => ReaderThread
   readonly #waiting = new Map<number, Waiting>()
-  #worker: Worker | undefined
+  #worker: ReaderThread | undefined
   #lastId = 0
   #closed = false
 
-  constructor(file: string, dataFile: DataFile, start: (file: string) => Worker = startReaderThread) {
+  constructor(file: string, dataFile: DataFile, start: (file: string) => ReaderThread = startReaderThread) {
     this.#file = file
     this.#dataFile = dataFile
     this.#start = start
@@ -79,13 +89,13 @@ export class Reader {
     this.#closed = true
     const worker = this.#worker
     if (worker === undefined) return
-    const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    const ended = new Promise<void>((resolve) => void worker.once('exit', () => resolve()))
     worker.ref()
     worker.postMessage(CLOSE)
     await ended
   }
 
-  #open(): Worker {
+  #open(): ReaderThread {
     const worker = this.#start(this.#file)
     worker.unref()
     worker.on('message', (answer: Answer) => this.#answered(worker, answer))
@@ -94,7 +104,7 @@ export class Reader {
     return worker
   }
 
-  #answered(worker: Worker, answer: Answer): void {
+  #answered(worker: ReaderThread, answer: Answer): void {
     const waiting = this.#waiting.get(answer.id)
     this.#waiting.delete(answer.id)
     if (this.#waiting.size === 0) worker.unref()
@@ -107,7 +117,7 @@ export class Reader {
     return refusal(Object.assign(new Error(message), { code }), this.#dataFile) as Error
   }
 
-  #ended(worker: Worker, cause?: unknown): void {
+  #ended(worker: ReaderThread, cause?: unknown): void {
     if (this.#worker !== worker) return
     this.#worker = undefined
     const lost = this.#closed

@@ -16,6 +16,7 @@ import { createExecutor, sqliteEngine } from './executor.ts'
 import { openDatabase } from './open.ts'
 import type { Sqlite } from './open.ts'
 import { Reader } from './reader.ts'
+import type { ReaderThread } from './reader.ts'
 import { createWriter } from './writer.ts'
 import type { Committed } from '../types.ts'
 
@@ -29,10 +30,12 @@ export interface SqliteStoreOptions {
   random?: Random | undefined
   /** The file's largest size in pages of 4 KiB; past it, the disk counts as full. */
   maxPages?: number | undefined
+  /** What answers searches, dry runs and backups; not given: a thread of its own. */
+  startReader?: ((file: string) => ReaderThread) | undefined
 }
 
 /** @throws StoreUnavailable where another process has the file, a newer version wrote it, or it cannot be opened */
-export async function openSqliteStore({ file, nowMs = Date.now, random = randomBytes, maxPages }: SqliteStoreOptions): Promise<Store> {
+export async function openSqliteStore({ file, nowMs = Date.now, random = randomBytes, maxPages, startReader }: SqliteStoreOptions): Promise<Store> {
   const { db, unlock } = openDatabase(file)
   if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
   db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(random(9).toString('base64url'))
@@ -47,7 +50,7 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   const closed = () => new StoreUnavailable('The store is closed.')
   const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
   beginChainsOf(db, executor, ambient)
-  const reader = new Reader(file, dataFile)
+  const reader = new Reader(file, dataFile, startReader)
   const holding = holdingCheckpoints(db)
   const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
   return {

@@ -14,7 +14,7 @@ const { browser, demo, facts, instance, user } = demoInChromium()
 
 async function newContext(): Promise<BrowserContext> {
   const context = await browser().newContext({ viewport: { width: 1180, height: 720 } })
-  context.setDefaultTimeout(20_000)
+  context.setDefaultTimeout(60_000)
   return context
 }
 

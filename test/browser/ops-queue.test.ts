@@ -26,7 +26,7 @@ describe.each(QUEUE_ENGINES)('the queue’s own view, on $engine', ({ path }) =>
     engine = await startQueueEngine({ dataDir, url: undefined, log, path })
     queue = await openDeliveryQueue({ engine, log, metrics: createMetrics(), clock })
     queue.add([{ id: 'd1', attempt: 1, targetId: 't1', priority: 'urgent' }], 3_600_000)
-    await vi.waitFor(async () => expect(await queue.bull.getJobCounts('delayed')).toEqual({ delayed: 1 }), { timeout: 20_000 })
+    await vi.waitFor(async () => expect(await queue.bull.getJobCounts('delayed')).toEqual({ delayed: 1 }), { timeout: 60_000 })
   })
   afterAll(async () => {
     await queue?.close()

@@ -14,7 +14,7 @@ const sydney = (): string => instance(0).url
 
 async function newDevice(width: number): Promise<{ context: BrowserContext; page: Page }> {
   const context = await browser().newContext({ viewport: { width, height: 720 } })
-  context.setDefaultTimeout(30_000)
+  context.setDefaultTimeout(60_000)
   return { context, page: await context.newPage() }
 }
 
@@ -24,7 +24,7 @@ async function prove(page: Page): Promise<void> {
   await page.locator('#signin').click()
   const [number, no] = [page.locator('#number'), page.getByRole('button', { name: 'No', exact: true })]
   const stuck = async (): Promise<never> => expect.fail(`Stuck at ${page.url()}: ${await page.locator('body').innerText()}`)
-  const away = page.waitForURL(({ origin }) => origin !== facts().microsoft, { timeout: 25_000 }).then(() => 'away' as const, stuck)
+  const away = page.waitForURL(({ origin }) => origin !== facts().microsoft, { timeout: 50_000 }).then(() => 'away' as const, stuck)
   const next = (one: typeof number, what: 'number' | 'no') => one.waitFor().then(() => what, stuck)
   const step = await Promise.race([away, next(number, 'number'), next(no, 'no')])
   if (step === 'number') {

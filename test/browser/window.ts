@@ -21,6 +21,7 @@ export const launchChromium = (): Promise<Browser> =>
 
 export async function openWindow(browser: Browser, { width, height = 720, dark }: { width: number; height?: number; dark?: boolean | undefined }) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light' })
+  context.setDefaultTimeout(60_000)
   const page = await context.newPage()
   const complaints: string[] = []
   page.on('console', (message) => {

@@ -83,7 +83,7 @@ test('one of two brokers is killed: the user stays signed in, refreshes go on, a
 
   const out = await browser.submit(await browser.get(`${facts.issuer}/logout`), { scope: 'everywhere' }, 'Sign out')
   expect(out.status).toBe(200)
-  await until('both guards refuse', async () => (await both()).every((status) => status === 401), 10)
+  await until('both guards refuse', async () => (await both()).every((status) => status === 401))
   const rejected = await tokensOf(facts, basic, { grant_type: 'refresh_token', refresh_token: tokens.refresh_token })
   expect([rejected.status, rejected.error]).toEqual([400, 'invalid_grant'])
 

@@ -2,11 +2,14 @@ import { createServer } from 'node:net'
 
 /**
  * Ports for servers that have to know theirs before they listen. They lie below the range that the system gives to outgoing connections, so
- * that none of those takes one between the look and the use; where two runs begin depends on the process, and no port is given twice.
+ * that none of those takes one between the look and the use. The two workers of a run take theirs from a half each; where two runs begin
+ * depends on the process, and no port is given twice.
  */
 
-const FIRST = 10_000
-const LAST = 31_900
+const WORKERS = 2
+const SHARE = 10_950
+const FIRST = 10_000 + SHARE * (Number(process.env.VITEST_POOL_ID ?? 0) % WORKERS)
+const LAST = FIRST + SHARE - 1
 let next = FIRST + ((process.pid * 97) % (LAST - FIRST))
 
 const isFree = (port: number): Promise<boolean> =>

@@ -35,7 +35,7 @@ const alive = (pid: number): boolean => {
 }
 
 const pidIn = (file: string): number => Number.parseInt(readFileSync(file, 'utf8'), 10)
-const gone = (pid: number) => vi.waitFor(() => expect(alive(pid)).toBe(false), { timeout: 20_000 })
+const gone = (pid: number) => vi.waitFor(() => expect(alive(pid)).toBe(false), { timeout: 60_000 })
 
 describe.skipIf(QUEUE_SERVER === undefined)('our own Valkey or Redis', () => {
   test('listens on a unix socket in a directory of ours alone, keeps an append-only file, evicts nothing, and ends with close', async () => {
@@ -72,7 +72,7 @@ describe.skipIf(QUEUE_SERVER === undefined)('our own Valkey or Redis', () => {
         expect(lines.join('\n')).toContain('queue_server_restarted')
         expect(pidIn(file)).not.toBe(pid)
       },
-      { timeout: 20_000 },
+      { timeout: 60_000 },
     )
   })
 
@@ -106,7 +106,7 @@ describe.skipIf(QUEUE_SERVER === undefined)('our own Valkey or Redis', () => {
     const second = pidIn(join(dir, 'queue', 'server.pid'))
     const shell = Number(readFileSync(`/proc/${second}/stat`, 'utf8').split(') ')[1]?.split(' ')[1])
     process.kill(shell, 'SIGKILL')
-    await vi.waitFor(() => expect(pidIn(join(dir, 'queue', 'server.pid'))).not.toBe(second), { timeout: 20_000 })
+    await vi.waitFor(() => expect(pidIn(join(dir, 'queue', 'server.pid'))).not.toBe(second), { timeout: 60_000 })
     await gone(second)
     await engine.close()
   })
@@ -152,7 +152,7 @@ describe('our own Postgres, where there is neither Valkey nor Redis', () => {
     let opened = 0
     await engine.onOpened(async () => void opened++)
     process.kill(pidIn(join(address.host, 'pg', 'postmaster.pid')), 'SIGKILL')
-    await vi.waitFor(() => expect(opened).toBe(2), { timeout: 30_000 })
+    await vi.waitFor(() => expect(opened).toBe(2), { timeout: 60_000 })
     const client = new Client(address)
     await client.connect()
     await client.end()

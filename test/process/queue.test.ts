@@ -18,7 +18,7 @@ import { loseQueueServers } from './queue-servers.ts'
 
 /** The queue on real servers: BullMQ on Valkey or Redis, and on Postgres. */
 
-const SOON = { timeout: 30_000, interval: 25 }
+const SOON = { timeout: 60_000, interval: 25 }
 
 function dataDir(): string {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-queue-'))

@@ -6,6 +6,7 @@ import { afterEach } from 'vitest'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import { placeDataFile } from '../data-file.ts'
+import { readHere } from '../reads-here.ts'
 import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
 import type { NewCode, NewSession, SessionLimit, Store } from '../../db/store.ts'
 import type { Committed, DeliveryRef, Session, TokenFamily } from '../../db/types.ts'
@@ -29,7 +30,7 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
       const file = join(dir, 'data', 'broker.db')
       placeDataFile(file)
       return {
-        open: (nowMs) => openSqliteStore({ file, nowMs }),
+        open: (nowMs) => openSqliteStore({ file, nowMs, startReader: readHere }),
         remove: () => rmSync(dir, { recursive: true, force: true }),
       }
     },

@@ -1,0 +1,73 @@
+import type { MessagePort } from 'node:worker_threads'
+import Database from 'better-sqlite3'
+import { previewRevocation } from '../revocation/preview.ts'
+import { searchSessions } from '../session/live.ts'
+import { StoreUnavailable } from '../store.ts'
+import type { Engine } from '../engine/act.ts'
+import { copyDatabase } from './backup.ts'
+import { createExecutor } from './executor.ts'
+import { CLOSE } from './reader.ts'
+import type { Answer, Failure, LongReads, Question } from './reader.ts'
+
+/** Answers reader.ts, one message for each question. It owns its connections; it refuses to write to the database. */
+export function answerQuestions(port: MessagePort, file: string): void {
+  const underWay = new Set<Promise<void>>()
+  const reads = openReads(file)
+  const close = async (): Promise<void> => {
+    reads.stop()
+    await Promise.all(underWay)
+    reads.close()
+    port.close()
+  }
+  port.on('message', (message: Question | typeof CLOSE) => {
+    if (message === CLOSE) return void close()
+    const one = answer(message, reads.acts)
+      .then((said) => port.postMessage(said))
+      .finally(() => underWay.delete(one))
+    underWay.add(one)
+  })
+}
+
+function openReads(file: string) {
+  let stopped = false
+  let opened: ReturnType<typeof open> | undefined
+  const reads = (): ReturnType<typeof open> => (opened ??= open(file, () => stopped))
+  /** One at a time: two would share the disk, and each would keep the write-ahead log from being moved into the file for longer. */
+  let lastBackup: Promise<unknown> = Promise.resolve()
+  const acts: LongReads = {
+    searchSessions: (input) => searchSessions(reads().engine, input),
+    previewRevocation: (selector, now, how) => previewRevocation(reads().engine, selector, now, how),
+    backup(path) {
+      const copy = lastBackup.then(() => copyDatabase(file, path, () => stopped))
+      lastBackup = copy.catch(() => {})
+      return copy
+    },
+  }
+  return { acts, stop: () => void (stopped = true), close: () => opened?.db.close() }
+}
+
+function open(file: string, stopped: () => boolean) {
+  const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 1000 })
+  const executor = createExecutor(db, () => undefined)
+  const engine: Pick<Engine, 'read'> = {
+    async read(act) {
+      if (stopped()) throw new StoreUnavailable('The store was closed before the answer was whole.')
+      return executor.run(act())
+    },
+  }
+  return { db, engine }
+}
+
+const failureOf = (error: unknown): Failure => ({
+  message: error instanceof Error ? error.message : String(error),
+  code: (error as NodeJS.ErrnoException).code,
+  unavailable: error instanceof StoreUnavailable,
+})
+
+async function answer({ id, act, args }: Question, acts: LongReads): Promise<Answer> {
+  try {
+    return { id, value: await (acts[act] as (...args: unknown[]) => Promise<unknown>)(...args) }
+  } catch (error) {
+    return { id, failure: failureOf(error) }
+  }
+}
