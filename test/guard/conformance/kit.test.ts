@@ -118,7 +118,7 @@ describe('guard conformance', () => {
       })()
     })
     await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready))
-    onTestFinished(() => void server.close().closeAllConnections())
+    onTestFinished(() => server.close().closeAllConnections())
     const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
     const { out, status } = await run('--adapter', address, '--only', 'feed/covers a', '--stale-after', String(staleAfterSeconds))
     expect([status, out]).toEqual([0, expect.stringMatching(/\n5 passed, 0 failed, 0 left out\.\n$/)])

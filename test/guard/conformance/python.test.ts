@@ -58,13 +58,13 @@ describe.skipIf(PYTHON === undefined)('the guard in Python (examples/python-guar
     [
       'trusts a stream that is stuck',
       'feed/a newer rev on a stream that is stuck',
-      'no new connection within 2.5 s',
+      'no new connection within 5 s',
       ['lambda: self._drop() if self.live_here', 'lambda: None if self.live_here'],
     ],
     [
       'keeps its log after 409',
       'feed/a report of another log',
-      'no new connection within 2.5 s',
+      'no new connection within 5 s',
       ['            if status == 409:\n', '            if False:\n'],
     ],
     [
