@@ -36,10 +36,12 @@ async function compare(): Promise<void> {
     writeFileSync(join(dir, 'rules.json'), '{ "rules": [{ "path": "/*", "scope": "openid" }] }')
     writeFileSync(join(dir, 'nginx.conf'), nginxConf(dir))
     const flags = { issuer: issuer.url, 'client-id': CLIENT_ID, rules: join(dir, 'rules.json'), listen: `unix:${dir}/guard.sock` }
-    const args = Object.entries({ ...flags, 'local-listen': `unix:${dir}/local.sock`, 'stale-status': '403' }).flatMap(([flag, value]) => [
-      `--${flag}`,
-      value,
-    ])
+    const args = Object.entries({
+      ...flags,
+      'local-listen': `unix:${dir}/local.sock`,
+      'stale-status': '403',
+      'identity-headers': 'Sub,Roles',
+    }).flatMap(([flag, value]) => [`--${flag}`, value])
     pin(process.execPath, GUARD, 'serve', ...args)
     pin(...sameProgram(undefined, 'bare', join(dir, 'bare.sock')))
     await until('guard serve is live', () => isReady(join(dir, 'local.sock')))

@@ -43,9 +43,33 @@ export class Checker {
   }
 
   async check(token: string): Promise<CheckResult> {
-    this.counters.checks++
-    const { cache, catchUp, feed } = this.#parts
+    const { catchUp } = this.#parts
     if (catchUp !== undefined) await catchUp()
+    return this.#now(token) ?? this.#later(token)
+  }
+
+  /** What can be said without waiting; undefined where `check` has to be asked: the token is not verified yet, or the broker has to be heard first. */
+  known(token: string): CheckResult | undefined {
+    return this.#parts.catchUp === undefined ? this.#now(token) : undefined
+  }
+
+  /** A token that was verified before, while the broker is heard: nothing is awaited, so that what is known now decides. */
+  #now(token: string): CheckResult | undefined {
+    const { cache, feed, onIssued, settings } = this.#parts
+    if (!feed.ready || feed.freshness.silentForMs() > settings.staleness.afterSeconds * 1000) return undefined
+    const verified = cache.get(token)
+    if (verified === undefined) return undefined
+    this.counters.checks++
+    this.counters.cacheHits++
+    const over = this.#over(token, verified)
+    if (over !== undefined) return this.#refuse(over)
+    onIssued(verified.claims.rev)
+    return this.#accept(verified.claims, false)
+  }
+
+  async #later(token: string): Promise<CheckResult> {
+    this.counters.checks++
+    const { cache, feed } = this.#parts
     if (!feed.ready) return this.#refuse(unavailable('starting', 'The guard has not heard from the broker yet. Try again in a moment.'))
     let verified = cache.get(token)
     if (verified !== undefined) this.counters.cacheHits++

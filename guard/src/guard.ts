@@ -40,13 +40,19 @@ export interface Guard {
 }
 
 /** What an instance runs to know, without asking for each, which tokens of the broker are good. @throws TypeError for options that cannot be */
-export function createGuard(options: GuardOptions): Guard {
+export const createGuard = (options: GuardOptions): Guard => openGuard(options).guard
+
+/** A check that waits for nothing: undefined where `check` has to be asked. */
+export type Known = (token: string) => CheckResult | undefined
+
+/** The guard, and for `guard serve` the answer without a promise: making one for each request costs as much as the check. */
+export function openGuard(options: GuardOptions): { guard: Guard; known: Known } {
   const parts = openParts(options)
   const { checker, enforcer, feed, follower, holds, keys, ledger, live, settings, stop, sweeper } = parts
   const receiver = openReceiver(parts)
   let running: Promise<void> | undefined
   const check = (token: string): Promise<CheckResult> => checker.check(token)
-  return {
+  const guard: Guard = {
     id: settings.guardId,
     check,
     authorize: (request, requirement) => authorize(check, request, requirement),
@@ -73,6 +79,7 @@ export function createGuard(options: GuardOptions): Guard {
     },
     status: () => statusOf(parts, receiver.counters),
   }
+  return { guard, known: (token) => checker.known(token) }
 }
 
 /** How long a revocation is kept that came by a logout token: longer than any access token lives. */

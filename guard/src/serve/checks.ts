@@ -1,7 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { BlockList } from 'node:net'
 import type { AccessClaims } from '../claims.ts'
-import type { Guard } from '../guard.ts'
+import type { CheckResult } from '../claims.ts'
+import type { Guard, Known } from '../guard.ts'
 import { quoted } from '../quoted.ts'
 import { HeaderReader, REPEATED } from './headers.ts'
 import { NO_STORE, type IdentityHeaders } from './identity.ts'
@@ -27,7 +28,8 @@ export type Denied =
   | 'error'
 
 export interface CheckParts {
-  guard: Guard
+  guard: Pick<Guard, 'check'>
+  known: Known
   /** As they are now: they can be read again while it runs. */
   rules: () => readonly Rule[]
   identity: IdentityHeaders
@@ -53,10 +55,15 @@ export function checks(parts: CheckParts): { listener: RequestListener; counters
   const counters: CheckCounters = { allowed: 0, public: 0, denied: {} }
   const check = new Check(parts, counters)
   const listener: RequestListener = (request, response) => {
-    check.answer(request, response).catch((cause: unknown) => {
+    const failed = (cause: unknown): void => {
       parts.problem(new Error('A check failed.', { cause }))
       check.unavailable(response, 'error')
-    })
+    }
+    try {
+      check.answer(request, response)?.catch(failed)
+    } catch (cause) {
+      failed(cause)
+    }
   }
   return { listener, counters }
 }
@@ -74,8 +81,9 @@ class Check {
     this.#bearerAlone = parts.tokenHeader.toLowerCase() === 'authorization'
   }
 
-  async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { guard, identity, pathPrefix, requestFrom, rules, sessions, trustedProxies } = this.#parts
+  /** Undefined: it is answered. */
+  answer(request: IncomingMessage, response: ServerResponse): Promise<void> | undefined {
+    const { guard, identity, known, pathPrefix, requestFrom, rules, trustedProxies } = this.#parts
     const { remoteAddress } = request.socket
     if (remoteAddress !== undefined && !isListed(trustedProxies, remoteAddress))
       return this.#misconfigured(response, 'unlisted_proxy', `${remoteAddress} is none of trusted_proxies.`)
@@ -87,23 +95,34 @@ class Check {
     if (ruling.outcome === 'none') return this.#deny(response, 'no_rule')
     if (ruling.outcome === 'public') {
       this.#counters.public++
-      return void response.writeHead(200, identity.none as string[]).end()
+      response.writeHead(200, identity.none as string[]).end()
+      return undefined
     }
     const held = headers[3]
     if (held === REPEATED) return this.#deny(response, 'token_repeated')
     const token = held === undefined ? undefined : this.#tokenIn(held.trim())
     if (token === undefined) return this.#unauthenticated(response, 'no_token', 'Bearer')
-    const result = await guard.check(token)
+    const result = known(token)
+    if (result !== undefined) return this.#judge(response, ruling.rules, result)
+    return guard.check(token).then((checked) => this.#judge(response, ruling.rules, checked))
+  }
+
+  #judge(response: ServerResponse, rules: readonly Rule[], result: CheckResult): Promise<void> | undefined {
     if (!result.ok) return result.status === 503 ? this.unavailable(response, 'unavailable') : this.#invalid(response, result.description)
-    const lacks = lacking(ruling.rules, result.claims)
+    const lacks = lacking(rules, result.claims)
     if (lacks !== undefined) return this.#insufficient(response, lacks.what, lacks.scope)
-    sessions.accepted(result.claims)
+    this.#parts.sessions.accepted(result.claims)
     return this.#allow(response, result.claims)
   }
 
-  async #allow(response: ServerResponse, claims: AccessClaims): Promise<void> {
+  #allow(response: ServerResponse, claims: AccessClaims): Promise<void> | undefined {
     const { identity } = this.#parts
-    const headers = identity.ready(claims) ?? (await identity.make(claims))
+    const headers = identity.ready(claims)
+    if (headers === undefined) return identity.make(claims).then((made) => this.#allowWith(response, made))
+    return this.#allowWith(response, headers)
+  }
+
+  #allowWith(response: ServerResponse, headers: readonly string[]): undefined {
     this.#counters.allowed++
     response.writeHead(200, headers as string[]).end()
   }
@@ -114,34 +133,34 @@ class Check {
     return value.slice(0, space).toLowerCase() === 'bearer' ? value.slice(space).trimStart() : undefined
   }
 
-  #invalid(response: ServerResponse, description: string): void {
+  #invalid(response: ServerResponse, description: string): undefined {
     this.#unauthenticated(response, 'invalid_token', `Bearer error="invalid_token", error_description="${description}"`)
   }
 
-  #unauthenticated(response: ServerResponse, why: Denied, challenge: string): void {
+  #unauthenticated(response: ServerResponse, why: Denied, challenge: string): undefined {
     this.#count(why)
     this.#send(response, 401, ['X-Guard', 'unauthenticated', 'WWW-Authenticate', challenge])
   }
 
-  #insufficient(response: ServerResponse, what: Denied, scope: string | undefined): void {
+  #insufficient(response: ServerResponse, what: Denied, scope: string | undefined): undefined {
     const challenge = `Bearer error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`
     this.#count(what)
     this.#send(response, 403, ['X-Guard', 'denied', 'WWW-Authenticate', challenge])
   }
 
-  #deny(response: ServerResponse, why: Denied): void {
+  #deny(response: ServerResponse, why: Denied): undefined {
     this.#count(why)
     this.#send(response, 403, ['X-Guard', 'denied'])
   }
 
   /** Not the user's fault: the operator is told. */
-  #misconfigured(response: ServerResponse, why: Denied, problem: string): void {
+  #misconfigured(response: ServerResponse, why: Denied, problem: string): undefined {
     this.#parts.problem(new Error(`A request was refused, because the proxy is not set up for guard serve. ${quoted(problem)}`))
     this.#deny(response, why)
   }
 
   /** It cannot know. Never 401: the user would be sent to sign in, in a loop. */
-  unavailable(response: ServerResponse, why: Denied): void {
+  unavailable(response: ServerResponse, why: Denied): undefined {
     this.#count(why)
     if (!response.headersSent) this.#send(response, this.#parts.staleStatus, ['X-Guard', 'stale', 'Retry-After', '1'])
   }

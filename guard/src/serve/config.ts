@@ -3,6 +3,7 @@ import { BlockList, isIP } from 'node:net'
 import type { ClientKey } from '../credentials.ts'
 import type { GuardOptions } from '../options.ts'
 import { isLoopback, readAddress, type Address } from './addresses.ts'
+import { IDENTITY_NAMES, type IdentityName } from './identity.ts'
 import type { RequestFrom } from './original-request.ts'
 import { HOST } from './rules.ts'
 import type { Name } from './setting-table.ts'
@@ -21,6 +22,7 @@ export interface ServeConfig {
   trustedProxies: BlockList
   tokenHeader: string
   identityPrefix: string
+  identityHeaders: readonly IdentityName[]
   identityAudience: string | undefined
   staleStatus: 403 | 503
 }
@@ -58,6 +60,7 @@ export function toConfig(get: Get, say: Say): ServeConfig {
     trustedProxies: proxiesOf(get, say, listen),
     tokenHeader,
     identityPrefix,
+    identityHeaders: identityHeadersOf(get, say),
     identityAudience: get('identity_audience'),
     staleStatus,
   }
@@ -83,6 +86,17 @@ function guardOptions(get: Get, say: Say): ServeConfig['guard'] {
     clockToleranceSeconds: numberOf(get, say, 'clock_tolerance_seconds'),
     guardId: get('guard_id'),
   }
+}
+
+/** Case does not count, as in every name of a header. */
+function identityHeadersOf(get: Get, say: Say): IdentityName[] {
+  const wanted = listOf(get('identity_headers'))
+  const named = wanted.map((each) => IDENTITY_NAMES.find((name) => name.toLowerCase() === each.toLowerCase()))
+  for (const [at, name] of named.entries())
+    if (name === undefined) say('identity_headers', `"${wanted[at]}" is none of ${IDENTITY_NAMES.join(', ')}.`)
+  if (get('identity_audience') !== undefined && !named.includes('Assertion'))
+    say('identity_headers', 'must name Assertion, because identity_audience is set.')
+  return IDENTITY_NAMES.filter((name) => named.includes(name))
 }
 
 const listOf = (value: string | undefined): string[] =>

@@ -4,12 +4,26 @@ import type { Clock } from '../clock.ts'
 
 /** Who the user is, in headers for the application behind the proxy. */
 
-const NAMES = ['Sub', 'Sid', 'Tid', 'Oid', 'Client-Id', 'Scope', 'Roles', 'Acr', 'Auth-Time', 'Exp', 'Rev'] as const
-const ASSERTION = 'Assertion'
-const ASSERTION_SECONDS = 60
+type Value = string | number | undefined
 
-/** The names of the identity headers, each of which the proxy must set on every request, empty or not. */
-export const identityNames = (prefix: string): string[] => [...NAMES, ASSERTION].map((name) => `${prefix}${name}`)
+/** Every identity header, by its name without the prefix, and what it says. */
+const SAYS = {
+  Sub: ({ sub }) => [sub],
+  Sid: ({ sid }) => [sid],
+  Tid: ({ tid }) => [tid],
+  Oid: ({ oid }) => [oid],
+  'Client-Id': ({ client_id }) => [client_id],
+  Scope: ({ scope }) => scope?.split(' ') ?? [],
+  Roles: ({ roles }) => roles ?? [],
+  Acr: ({ acr }) => [acr],
+  'Auth-Time': ({ auth_time }) => [auth_time],
+  Exp: ({ exp }) => [exp],
+  Rev: ({ rev }) => [rev],
+} as const satisfies Record<string, (claims: AccessClaims) => readonly Value[]>
+const ASSERTION = 'Assertion'
+export type IdentityName = keyof typeof SAYS | typeof ASSERTION
+export const IDENTITY_NAMES: readonly IdentityName[] = [...(Object.keys(SAYS) as (keyof typeof SAYS)[]), ASSERTION]
+const ASSERTION_SECONDS = 60
 
 export interface IdentitySigner {
   jwk: JWK
@@ -42,20 +56,22 @@ function signIdentity(
 /** Nobody may keep an answer. */
 export const NO_STORE: readonly string[] = ['Cache-Control', 'no-store', 'Content-Length', '0']
 
-/** The headers of a 200 by token, made once: a flat list of names and values, as `writeHead` takes it. */
+/** The headers of a 200 by token, made once: a flat list of names and values, as `writeHead` takes it. Each name is there always, empty or not. */
 export class IdentityHeaders {
   readonly #prefix: string
+  readonly #names: readonly IdentityName[]
   readonly #signer: IdentitySigner | undefined
   readonly #clock: Clock
   readonly #made = new WeakMap<AccessClaims, { headers: string[]; untilMs: number }>()
   /** Of a request without a user. */
   readonly none: readonly string[]
 
-  constructor(options: { prefix: string; signer: IdentitySigner | undefined; clock: Clock }) {
+  constructor(options: { prefix: string; names: readonly IdentityName[]; signer: IdentitySigner | undefined; clock: Clock }) {
     this.#prefix = options.prefix
+    this.#names = options.names
     this.#signer = options.signer
     this.#clock = options.clock
-    this.none = [...NO_STORE, 'X-Guard', 'public', ...identityNames(options.prefix).flatMap((name) => [name, ''])]
+    this.none = [...NO_STORE, 'X-Guard', 'public', ...options.names.flatMap((name) => [`${options.prefix}${name}`, ''])]
   }
 
   /** Undefined where they have to be made, which takes a moment. */
@@ -65,11 +81,11 @@ export class IdentityHeaders {
   }
 
   async make(claims: AccessClaims): Promise<readonly string[]> {
-    const { sub, sid, tid, oid, client_id, scope, roles, acr, auth_time, exp, rev } = claims
-    const values = [[sub], [sid], [tid], [oid], [client_id], scope?.split(' ') ?? [], roles ?? [], [acr], [auth_time], [exp], [rev]]
     const headers = [...NO_STORE, 'X-Guard', 'allowed']
-    for (const [at, name] of NAMES.entries()) headers.push(`${this.#prefix}${name}`, (values[at] ?? []).map(encode).join(' '))
-    headers.push(`${this.#prefix}${ASSERTION}`, (await this.#signer?.sign(claims)) ?? '')
+    for (const name of this.#names) {
+      const value = name === ASSERTION ? ((await this.#signer?.sign(claims)) ?? '') : SAYS[name](claims).map(encode).join(' ')
+      headers.push(`${this.#prefix}${name}`, value)
+    }
     // Half of an assertion's life is left to the application.
     this.#made.set(claims, { headers, untilMs: this.#signer === undefined ? Infinity : this.#clock.nowMs() + (ASSERTION_SECONDS / 2) * 1000 })
     return headers
@@ -77,4 +93,4 @@ export class IdentityHeaders {
 }
 
 /** Percent-encoded: a role or a name must not end one header and begin another, nor look like a list. */
-const encode = (value: string | number | undefined): string => (value === undefined ? '' : encodeURIComponent(String(value).toWellFormed()))
+const encode = (value: Value): string => (value === undefined ? '' : encodeURIComponent(String(value).toWellFormed()))

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { completeClock, type Clock } from '../clock.ts'
-import { createGuard, type Guard } from '../guard.ts'
+import { openGuard, type Guard } from '../guard.ts'
 import type { GuardOptions } from '../options.ts'
 import { listen, removeSocket, type Address } from './addresses.ts'
 import { checks } from './checks.ts'
@@ -42,14 +42,14 @@ export interface ServeOptions {
 /** @throws TypeError with every problem of the rules and the guard's options, Error where an address is in use */
 export async function serve({ config, guard: given, mostSessions, problem }: ServeOptions): Promise<Serving> {
   let rules = rulesOf(config.rulesFile)
-  const guard = createGuard({ ...config.guard, ...given, hooks: { problem } })
+  const { guard, known } = openGuard({ ...config.guard, ...given, hooks: { problem } })
   const clock = completeClock(given?.clock)
   const signer =
     config.identityAudience === undefined ? undefined : await createSigner({ guardId: guard.id, audience: config.identityAudience, clock })
-  const identity = new IdentityHeaders({ prefix: config.identityPrefix, signer, clock })
+  const identity = new IdentityHeaders({ prefix: config.identityPrefix, names: config.identityHeaders, signer, clock })
   const ended = new EndedStream({ clock, run: crypto.randomUUID(), isKnown: () => knows(guard) })
   const sessions = new Sessions({ guard, say: (event, session) => ended.send(event, session), most: mostSessions })
-  const { counters, listener } = checks({ ...config, guard, identity, sessions, problem, rules: () => rules })
+  const { counters, listener } = checks({ ...config, guard, known, identity, sessions, problem, rules: () => rules })
   const metrics = (): string => metricsText({ guard, checks: counters, sessions, ended })
   const localListener = local({ guard, ended, signer, metrics, address: config.localListen, hosts: config.localHosts, secret: config.localSecret })
   const wanted: Wanted[] = [

@@ -45,6 +45,13 @@ const TABLE = [
   { name: 'trusted_proxies', help: 'addresses that may ask, where listen is TCP', example: '10.0.0.0/24', fallback: '127.0.0.0/8,::1', list: true },
   { name: 'token_header', help: 'the header that holds the access token', example: 'X-Forwarded-Access-Token', fallback: 'Authorization' },
   { name: 'identity_prefix', help: 'what the names of the identity headers begin with', example: 'X-Guard-', fallback: 'X-Guard-' },
+  {
+    name: 'identity_headers',
+    help: 'which identity headers the application reads, by their names without the prefix; the fewer, the faster',
+    example: 'Sub,Roles',
+    fallback: 'Sub,Sid,Tid,Oid,Client-Id,Scope,Roles,Acr,Auth-Time,Exp,Rev,Assertion',
+    list: true,
+  },
   { name: 'identity_audience', help: 'aud of the signed identity header; not set: it is empty', example: 'https://cases.internal' },
   { name: 'stale_status', help: 'the answer when it cannot know: 503, or 403 for nginx', example: '403', fallback: '503' },
   { name: 'stale_after_seconds', help: 'how long the broker may be silent', example: '35', fallback: '35' },

@@ -1,6 +1,6 @@
 import { createLocalJWKSet, jwtVerify, type JSONWebKeySet } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { identityNames } from '../../../guard/src/serve/identity.ts'
+import { IDENTITY_NAMES } from '../../../guard/src/serve/identity.ts'
 import { eventually } from '../stand-in.ts'
 import { ask, startServe, type Answer } from './rig.ts'
 
@@ -61,8 +61,24 @@ describe('the check of a request', () => {
     const { check } = await startServe()
     const answer = await check({ uri: '/health?x=1' })
     expect(shown(answer)).toEqual([200, 'public'])
-    for (const name of identityNames('X-Guard-')) expect([name, answer.headers[name.toLowerCase()]]).toEqual([name, ''])
+    for (const name of IDENTITY_NAMES.map((each) => `X-Guard-${each}`)) expect([name, answer.headers[name.toLowerCase()]]).toEqual([name, ''])
     expect((await check({ uri: '/health', method: 'POST' })).status).toBe(403)
+  })
+
+  test('only the identity headers that identity_headers names are set, and a client may send none of the others either', async () => {
+    const { broker, check } = await startServe({ identity_headers: 'roles, sub' })
+    const token = await broker.token({ roles: ['CaseManager.User', 'a b'] })
+    const identity = ({ headers }: Answer) => Object.entries(headers).filter(([name]) => name.startsWith('x-guard-'))
+    for (const asked of [{ token }, { token }])
+      expect(identity(await check(asked))).toEqual([
+        ['x-guard-sub', 'u_alice'],
+        ['x-guard-roles', 'CaseManager.User a%20b'],
+      ])
+    expect(identity(await check({ uri: '/health' }))).toEqual([
+      ['x-guard-sub', ''],
+      ['x-guard-roles', ''],
+    ])
+    expect(shown(await check({ token, headers: ['Authorization', `Bearer ${token}`, 'X-Guard-Tid', 'forged'] }))).toEqual([403, 'denied'])
   })
 
   test('the token that a proxy in front holds (oauth2-proxy), and then no other', async () => {

@@ -72,6 +72,8 @@ describe('the settings of guard serve', () => {
     [{ local_listen: '0.0.0.0:7411' }, 'local_listen'],
     [{ local_secret: 'short' }, 'local_secret'],
     [{ identity_prefix: 'X-Guard' }, 'identity_prefix'],
+    [{ identity_headers: 'Sub,Email' }, 'identity_headers'],
+    [{ identity_headers: 'Sub', identity_audience: 'https://cases.internal' }, 'identity_headers'],
     [{ token_header: 'a b' }, 'token_header'],
     [{ path_prefix: '/check/' }, 'path_prefix'],
     [{ stale_policy: 'accept' }, 'stale_policy'],
