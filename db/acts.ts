@@ -11,6 +11,7 @@ import { feedActs, revocationActs } from './revocation/acts.ts'
 import { scheduledActActs } from './scheduled/acts.ts'
 import { signInActs } from './session/acts.ts'
 import { historyActs } from './session/history.ts'
+import { streamActs } from './stream/acts.ts'
 import { tokenActs } from './token/acts.ts'
 import { webhookActs } from './webhook/endpoints.ts'
 
@@ -23,6 +24,7 @@ export const allActs = (engine: Engine) => ({
   ...microsoftActs(engine),
   ...deliveryActs(engine),
   ...webhookActs(engine),
+  ...streamActs(engine),
   ...feedActs(engine),
   ...clientActs(engine),
   ...operatorActs(engine),

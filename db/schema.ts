@@ -432,7 +432,7 @@ export const deliveries = sqliteTable(
   {
     id: text().primaryKey(),
     /** What payload, signature and rules of success it has. */
-    kind: text({ enum: ['logout_token', 'webhook', 'email'] })
+    kind: text({ enum: ['logout_token', 'webhook', 'email', 'set'] })
       .notNull()
       .default('logout_token'),
     /** The revocation that caused it, where one did. */
@@ -504,6 +504,33 @@ export const webhookEndpoints = sqliteTable('webhook_endpoints', {
   createdAt: integer('created_at').notNull(),
   updatedAt: integer('updated_at').notNull(),
 })
+
+/** Streams of security events (SSF 1.0), one for each client at most. Each is a target too, under its own id. */
+export const streams = sqliteTable(
+  'streams',
+  {
+    streamId: text('stream_id').primaryKey(),
+    clientId: text('client_id').notNull(),
+    method: text({ enum: ['push', 'poll'] }).notNull(),
+    /** Of a push: where to, and the header that its receiver wants with each. */
+    endpointUrl: text('endpoint_url'),
+    authorizationSealed: text('authorization_sealed'),
+    /** JSON: the types of event that were asked for. */
+    eventsRequested: text('events_requested').notNull(),
+    description: text(),
+    /** As the receiver wants it, or as the broker set it (`status_by`). */
+    status: text({ enum: ['enabled', 'paused', 'disabled'] }).notNull(),
+    statusReason: text('status_reason'),
+    statusBy: text('status_by', { enum: ['receiver', 'broker'] }).notNull(),
+    /** Of a push: when its endpoint first accepted a verification event; before that nothing else is pushed. */
+    verifiedAt: integer('verified_at'),
+    /** When its receiver last asked for a verification event. */
+    askedAt: integer('asked_at'),
+    createdAt: integer('created_at').notNull(),
+    updatedAt: integer('updated_at').notNull(),
+  },
+  (t) => [uniqueIndex('streams_by_client').on(t.clientId)],
+)
 
 /** How many deliveries each client has in each state: kept with every change, because counting a retention's worth stops the process. */
 export const deliveryCounts = sqliteTable(

@@ -38,6 +38,7 @@ import type {
   ScheduledState,
   ScheduledWhat,
   Session,
+  SignalStream,
   StoredSigningKey,
   Standing,
   Subject,
@@ -61,6 +62,7 @@ export interface Store
     MicrosoftActs,
     DeliveryActs,
     WebhookActs,
+    StreamActs,
     FeedActs,
     RegistryActs,
     SharingActs,
@@ -583,6 +585,44 @@ export interface WebhookActs {
   /** Writes a test event for one endpoint; undefined where it is not there or disabled. */
   testWebhook(id: string): Promise<DeliveryRef | undefined>
 }
+
+/** Streams of security events. An act that is an event writes a delivery to each stream that may have it, in its own transaction. */
+export interface StreamActs {
+  listStreams(): Promise<SignalStream[]>
+  findStream(id: string): Promise<SignalStream | undefined>
+  streamOfClient(clientId: string): Promise<SignalStream | undefined>
+  /** Writes its first verification event, if it is pushed. False where its client has one, or there are as many as there may be. */
+  addStream(stream: SignalStream): Promise<{ added: boolean; refs: DeliveryRef[] }>
+  /**
+   * Changes some of a stream; undefined where it is not there. Pushed to another endpoint, or with another header, it has to be verified anew.
+   * `tell`: the broker's own decision, which the receiver is sent as `stream-updated`.
+   */
+  changeStream(input: {
+    id: string
+    change: Partial<Omit<SignalStream, 'id' | 'clientId' | 'verifiedAt' | 'askedAt' | 'createdAt' | 'updatedAt'>>
+    tell?: boolean
+    now: number
+  }): Promise<{ stream: SignalStream; refs: DeliveryRef[] } | undefined>
+  removeStream(id: string): Promise<boolean>
+  /** Writes a verification event. @param notBefore the stream was last asked then or later: too soon */
+  verifyStream(input: { id: string; state?: string | undefined; notBefore: number; now: number }): Promise<VerificationAsked>
+  /** Its endpoint accepted a verification event. Nothing changes where the stream has another endpoint now. */
+  streamVerified(input: { id: string; endpointUrl: string; now: number }): Promise<void>
+  /** What was kept while a push stream was paused or not verified is due from now on: a page of it. Nothing unless it is pushing. */
+  releaseStream(input: { id: string; limit: number }): Promise<DeliveryRef[]>
+  /** The delivery under way is kept until its stream is pushing. */
+  holdDelivery(input: { id: string; attempt: number }): Promise<void>
+  /** What waits to be polled, oldest first, and whether there is more. */
+  pollStream(input: { id: string; limit: number }): Promise<{ deliveries: Pick<Delivery, 'id' | 'payload' | 'createdAtMs'>[]; more: boolean }>
+  /** A receiver has taken what it polled, or rejects it. What is not the stream's, or is settled, is passed over. How many. */
+  settlePolled(input: { id: string; results: { delivery: string; error?: string | undefined }[]; nowMs: number }): Promise<number>
+}
+
+export type VerificationAsked =
+  | { outcome: 'asked'; refs: DeliveryRef[] }
+  | { outcome: 'unknown' }
+  | { outcome: 'disabled' }
+  | { outcome: 'too_soon'; askedAt: number }
 
 export interface ReachedRevocation {
   clientId: string

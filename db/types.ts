@@ -165,7 +165,7 @@ export interface Committed {
 export type DeliveryState = 'pending' | 'delivered' | 'rejected' | 'failed' | 'superseded' | 'closed'
 
 /** What a delivery carries; each kind has its own payload, signature and rules of success. */
-export type DeliveryKind = 'logout_token' | 'webhook' | 'email'
+export type DeliveryKind = 'logout_token' | 'webhook' | 'email' | 'set'
 
 /** One message of the outbox to one target. */
 export interface Delivery {
@@ -211,6 +211,28 @@ export interface WebhookEndpoint {
   cause?: string | undefined
   /** Of its latest message. */
   position: number
+  createdAt: number
+  updatedAt: number
+}
+
+/** A stream of security events to a client's receiver (SSF 1.0 §8.1). */
+export interface SignalStream {
+  id: string
+  clientId: string
+  method: 'push' | 'poll'
+  endpointUrl?: string | undefined
+  /** The value of the Authorization header that its endpoint wants. */
+  authorizationSealed?: string | undefined
+  eventsRequested: string[]
+  description?: string | undefined
+  /** `paused`: events are kept. `disabled`: there are none. */
+  status: 'enabled' | 'paused' | 'disabled'
+  statusReason?: string | undefined
+  statusBy: 'receiver' | 'broker'
+  /** Of a push: when its endpoint accepted a verification event. */
+  verifiedAt?: number | undefined
+  /** When its receiver last asked for a verification event. */
+  askedAt?: number | undefined
   createdAt: number
   updatedAt: number
 }

@@ -23,6 +23,7 @@ import { setupEndpoints } from './setup/endpoints.tsx'
 import { setupVisits } from './setup/visits.ts'
 import { provesMfa } from './signin/mfa.ts'
 import { signinEndpoints } from './signin/endpoints.tsx'
+import { ssfEndpoints } from './ssf/endpoints.ts'
 import { tokenEndpoints } from './token/endpoints.ts'
 
 /**
@@ -40,6 +41,7 @@ export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () 
     setupVisits(deps, provesMfa),
     signinEndpoints(deps),
     signalEndpoints(deps),
+    ssfEndpoints(deps),
     logoutEndpoints(deps),
     accountEndpoints(deps),
     healthEndpoints(deps),

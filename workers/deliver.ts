@@ -52,10 +52,15 @@ export async function deliver(deps: DeliverDeps, kinds: MessageKinds, ref: Deliv
   if (lease.outcome !== 'leased') return { outcome: 'passed' }
   const { delivery } = lease
   if (lease.superseded) return spare(deps, delivery, ref)
-  const attempted = await attempt(deps, kinds[delivery.kind], delivery, ref, how)
+  const kind = kinds[delivery.kind]
+  const attempted = await attempt(deps, kind, delivery, ref, how)
+  if (attempted === 'held') {
+    await deps.store.holdDelivery({ id: ref.id, attempt: ref.attempt })
+    return { outcome: 'passed' }
+  }
   const { verdict } = attempted
   if (verdict.outcome !== 'retry') {
-    await settle(deps, attempted, verdict)
+    await settle(deps, kind, attempted, verdict)
     return verdict.outcome === 'rejected' ? { outcome: 'rejected', failure: failing(delivery, verdict.code) } : { outcome: 'delivered' }
   }
   if (how === 'due' && deps.ending?.aborted !== true) await countFailure(deps, attempted, verdict)
@@ -78,9 +83,10 @@ async function spare(deps: DeliverDeps, delivery: Delivery, ref: DeliveryRef): P
   return { outcome: 'passed' }
 }
 
-async function attempt(deps: DeliverDeps, kind: MessageKind, delivery: Delivery, ref: DeliveryRef, how: How): Promise<Attempted> {
+async function attempt(deps: DeliverDeps, kind: MessageKind, delivery: Delivery, ref: DeliveryRef, how: How): Promise<Attempted | 'held'> {
   const atMs = deps.clock.nowMs()
   const minted = await kind.mint(delivery, deps.clock.now())
+  if ('held' in minted) return 'held'
   const startedMs = performance.now()
   const { status, verdict } = 'rejected' in minted ? notSent(minted.rejected) : await send(deps, { kind, delivery, minted, how })
   const latencyMs = Math.round(performance.now() - startedMs)
@@ -121,11 +127,15 @@ async function send(deps: DeliverDeps, { kind, delivery, minted, how }: Sending)
   }
 }
 
-/** For logs. The path of a webhook may be a secret of its receiver. */
-const addressOf = ({ kind, uri }: Delivery): string => (kind === 'webhook' ? new URL(uri).origin : uri)
+/** For logs. The path of a webhook or of a stream may be a secret of its receiver. */
+const addressOf = ({ kind, uri }: Delivery): string => (kind === 'webhook' || kind === 'set' ? new URL(uri).origin : uri)
 
 /** What an operator does next. */
 const NEXT: Record<Delivery['kind'], { rejected: string; failed: string }> = {
+  set: {
+    rejected: 'Compare issuer, audience and keys of the receiver with the broker, then redrive the delivery.',
+    failed: 'Fix the endpoint of the stream, then redrive the delivery; or close it with a reason.',
+  },
   logout_token: {
     rejected: 'Compare issuer, client id and clock of the instance with the broker, then redrive the delivery.',
     failed: 'Fix the instance, then redrive the delivery; or close it with a reason.',
@@ -142,12 +152,14 @@ const NEXT: Record<Delivery['kind'], { rejected: string; failed: string }> = {
 
 async function settle(
   deps: DeliverDeps,
+  kind: MessageKind,
   { delivery, attempt, where }: Attempted,
   verdict: Verdict & { outcome: 'delivered' | 'rejected' },
 ): Promise<void> {
   const { outcome } = verdict
   if (!(await deps.store.recordDelivery({ id: delivery.id, result: { outcome, attempt } }))) return
   deps.metrics.deliveries.inc({ client: delivery.clientId, outcome })
+  if (outcome === 'delivered') await kind.delivered?.(delivery)
   if (outcome === 'rejected') return deps.log.warn('delivery_rejected', { ...where, cause: verdict.code, next: NEXT[delivery.kind].rejected })
   if (delivery.kind !== 'logout_token') return
   const sinceMs = (delivery.seq === undefined ? undefined : deps.feed.publishedAtMs(delivery.seq)) ?? delivery.createdAtMs

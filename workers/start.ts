@@ -16,6 +16,7 @@ import { repeat, type Repeating } from './repeat.ts'
 import { rotateKeys } from './rotate-keys.ts'
 import { runScheduled } from './run-scheduled.ts'
 import { signHeads } from './sign-heads.ts'
+import { tendStreams } from './tend-streams.ts'
 import { watchChecks } from './watch-checks.ts'
 import { sweepingExpired } from './sweep-expired.ts'
 
@@ -30,6 +31,7 @@ const SWEEP_MS = 500
 const PROBE_MS = 1_000
 const ASK_MICROSOFT_MS = 500
 const SUBSCRIPTIONS_MS = 60_000
+const STREAMS_MS = 5_000
 const LIMITS_MS = 10_000
 const SCHEDULED_MS = 1_000
 const FORGET_MS = 5_000
@@ -104,6 +106,7 @@ function startDeliveries({ deps, stillGoing }: Start): Running[] {
   const jobs = deps.queue.work(async (ref) => void lanes.take([ref]), JOBS_AT_A_TIME)
   const fanOut = begun(repeat(deps.log, 'fan-out-deliveries', FAN_OUT_MS, () => fanOutDeliveries(deps, stillGoing)))
   const relay = begun(repeat(deps.log, 'relay-deliveries', RELAY_MS, () => relayDeliveries(lanes)))
+  const streams = repeat(deps.log, 'tend-streams', STREAMS_MS, () => tendStreams(deps, stillGoing))
   const unsubscribe = deps.feed.subscribe((revocation) => {
     if (revocation.fanOut === 'pending') fanOut.wake()
   })
@@ -112,7 +115,7 @@ function startDeliveries({ deps, stillGoing }: Start): Running[] {
       async stop() {
         unsubscribe()
         deps.queue.straight(undefined)
-        await Promise.all([jobs.stop(), drainLanes(deps, lanes, ending), fanOut.stop(), relay.stop()])
+        await Promise.all([jobs.stop(), drainLanes(deps, lanes, ending), fanOut.stop(), relay.stop(), streams.stop()])
       },
     },
   ]

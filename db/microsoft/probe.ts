@@ -8,6 +8,7 @@ import { lockHead } from '../revocation/log.ts'
 import { sessions, subjects } from '../schema.ts'
 import { mark } from '../session/mark.ts'
 import { joinUser } from '../session/row.ts'
+import { tellClaims } from '../stream/claims.ts'
 import type { MicrosoftActs } from '../store.ts'
 import type { Committed, ProbeDue, ProbeFinding } from '../types.ts'
 import { endAuthenticated } from './end.ts'
@@ -67,6 +68,7 @@ function* apply(ambient: Ambient, { sid, sub }: Session, finding: ProbeFinding, 
   const actor = { kind: 'microsoft', id: 'probe' } as const
   switch (finding.outcome) {
     case 'vouched':
+      yield* tellClaims(ambient, { sid, roles: finding.roles, now })
       yield* vouch.run({ sid, cacheSealed: finding.cacheSealed, roles: finding.roles && JSON.stringify(finding.roles), now })
       return []
     case 'mark':

@@ -6,14 +6,16 @@ import type { Takes } from '../engine/statement.ts'
 import { listOf } from '../engine/values.ts'
 import { deliveries, deliveryCounts, revocationTotals } from '../schema.ts'
 import type { DeliveryState, DeliveryTotals } from '../types.ts'
+import { HELD } from './row.ts'
 
 /** Keeps what is counted of deliveries true: by client and state, and by revocation and state. Every change of a state passes here. */
 
 export const DELIVERY_STATES = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] as const satisfies readonly DeliveryState[]
 
-/** Of a row of `delivery_counts`: since when that client's oldest pending delivery is pending. */
+/** Of a row of `delivery_counts`: since when that client's oldest pending delivery is pending. What a stream keeps for its receiver is not late. */
 export const oldestPending = sql<number | null>`(SELECT ${deliveries.createdAtMs} FROM ${deliveries}
-  WHERE ${deliveries.state} = 'pending' AND ${deliveries.clientId} = ${deliveryCounts.clientId} ORDER BY ${deliveries.createdAtMs} LIMIT 1)`
+  WHERE ${deliveries.state} = 'pending' AND ${deliveries.clientId} = ${deliveryCounts.clientId}
+    AND ${deliveries.nextAttemptAtMs} < ${sql.raw(String(HELD))} ORDER BY ${deliveries.createdAtMs} LIMIT 1)`
 
 // One statement for all clients of an act: between the first row that it locks and its commit other acts of those clients wait.
 const add = command((p: Takes<{ list: string }>) => {

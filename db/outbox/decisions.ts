@@ -5,12 +5,12 @@ import { forUpdate, indexedBy, isOneOf } from '../engine/dialect.ts'
 import { pacing } from '../engine/pace.ts'
 import { assign, columnsOf, command, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { deliveries, deliveryAttempts, targets } from '../schema.ts'
+import { deliveries, deliveryAttempts, streams, targets } from '../schema.ts'
 import type { DeliveryActs } from '../store.ts'
 import type { DeliveryRef, DeliveryState } from '../types.ts'
 import { AT_ONCE } from './add.ts'
 import { moved } from './counts.ts'
-import { refFields, refOf } from './row.ts'
+import { HELD, refFields, refOf } from './row.ts'
 
 /** What operators decide about deliveries that were not delivered: retry them, or close them. */
 
@@ -46,9 +46,12 @@ const ownerOf = query(
   columnsOf(targets, 'clientId'),
   (p: Takes<{ targetId: string }>, f) => sql`SELECT ${f} FROM ${targets} WHERE ${targets.targetId} = ${p.targetId}`,
 )
+/** What a stream polls, or does not push now, waits. */
+const whenRedriven = sql`CASE WHEN EXISTS (SELECT 1 FROM ${streams} WHERE ${streams.streamId} = ${deliveries.targetId}
+  AND (${streams.method} = 'poll' OR ${streams.status} <> 'enabled')) THEN ${sql.raw(String(HELD))} ELSE ${sql.raw(String(AT_ONCE))} END`
 const makePending = command(
   (p: Takes<{ ids: string }>) =>
-    sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'pending', attempts: 0, nextAttemptAtMs: AT_ONCE, leasedUntilMs: 0, settledAtMs: null })}
+    sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'pending', attempts: 0, nextAttemptAtMs: whenRedriven, leasedUntilMs: 0, settledAtMs: null })}
       WHERE ${isOneOf(deliveries.id, p.ids)}`,
 )
 const close = command(

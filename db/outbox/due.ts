@@ -6,7 +6,7 @@ import type { RowOf, Takes } from '../engine/statement.ts'
 import { deliveries } from '../schema.ts'
 import type { DeliveryActs } from '../store.ts'
 import type { DeliveryRef, Priority } from '../types.ts'
-import { PRIORITIES, priorityNumber, refFields, refOf } from './row.ts'
+import { HELD, PRIORITIES, priorityNumber, refFields, refOf } from './row.ts'
 
 /** Which deliveries are due, to which target, and in which order: urgent ones first, wide revocations fairly beside each other. */
 
@@ -44,7 +44,7 @@ const early = query(
   refFields,
   (p: Takes<Page & { priority: number; fromMs: number; dueAtMs: number; id: string }>, f) =>
     sql`SELECT ${f} ${ofTarget(p)} AND ${deliveries.nextAttemptAtMs} >= ${p.fromMs}
-      AND (${deliveries.nextAttemptAtMs}, ${deliveries.id}) > (${p.dueAtMs}, ${p.id})
+      AND (${deliveries.nextAttemptAtMs}, ${deliveries.id}) > (${p.dueAtMs}, ${p.id}) AND ${deliveries.nextAttemptAtMs} < ${sql.raw(String(HELD))}
       AND ${deliveries.leasedUntilMs} <= ${p.nowMs} ORDER BY ${deliveries.nextAttemptAtMs}, ${deliveries.id} LIMIT ${p.limit}`,
 )
 const nextTarget = query(

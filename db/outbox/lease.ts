@@ -7,7 +7,7 @@ import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { sessionCutoff } from '../revocation/covers.ts'
 import { deliveries, participants, sessions } from '../schema.ts'
 import type { DeliveryActs } from '../store.ts'
-import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
+import { deliveriesAndTargets, deliveryFields, deliveryOf, HELD } from './row.ts'
 
 /** The lease of one attempt: one process at a time. It refuses an attempt that is not the next, and one that is not due. */
 
@@ -27,7 +27,7 @@ export type Wanted = {
 export const wanted = ({ attempt, nowMs, early }: LeaseInput): Wanted => ({
   made: attempt - 1,
   nowMs,
-  dueByMs: early === true ? Number.MAX_SAFE_INTEGER : nowMs + EARLY_MS,
+  dueByMs: early === true ? HELD - 1 : nowMs + EARLY_MS,
 })
 
 /** Of a row of `deliveries`: whether the attempt may be leased. */

@@ -5,9 +5,9 @@ import { deliveries } from '../schema.ts'
 import type { DeliveryKind, DeliveryRef } from '../types.ts'
 import { AT_ONCE } from './add.ts'
 import type { Move } from './counts.ts'
-import { priorityNumber } from './row.ts'
+import { HELD, priorityNumber } from './row.ts'
 
-/** Adds a delivery that is minted from its payload: an email or a webhook event, for one target. */
+/** Adds a delivery that is minted from its payload: an email, a webhook event or a security event token, for one target. */
 
 type Message = {
   kind: Exclude<DeliveryKind, 'logout_token'>
@@ -18,18 +18,18 @@ type Message = {
   atMs: number
 }
 
-const insert = command((p: Takes<Message & { id: string; priority: number }>) =>
+const insert = command((p: Takes<Message & { id: string; priority: number; nextAttemptAtMs: number }>) =>
   insertInto(deliveries, {
     ...{ id: p.id, kind: p.kind, clientId: p.targetId, targetId: p.targetId, sub: p.sub, payload: p.payload, priority: p.priority },
-    ...{ state: 'pending', attempts: 0, createdAtMs: p.atMs, nextAttemptAtMs: AT_ONCE },
+    ...{ state: 'pending', attempts: 0, createdAtMs: p.atMs, nextAttemptAtMs: p.nextAttemptAtMs },
   }),
 )
 
 /** @param moves takes the change of state: `moved` has to be run with it */
-export function* addMessage(ambient: Ambient, message: Message, moves: Move[]): Act<DeliveryRef> {
+export function* addMessage(ambient: Ambient, { held = false, ...message }: Message & { held?: boolean }, moves: Move[]): Act<DeliveryRef> {
   const id = ambient.newId()
   const { targetId } = message
-  yield* insert.run({ ...message, id, priority: priorityNumber('background') })
+  yield* insert.run({ ...message, id, priority: priorityNumber('background'), nextAttemptAtMs: held ? HELD : AT_ONCE })
   moves.push({ clientId: targetId, seq: null, from: undefined, to: 'pending' })
   return { id, attempt: 1, targetId, priority: 'background' }
 }

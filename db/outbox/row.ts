@@ -8,6 +8,9 @@ import type { Delivery, DeliveryRef, Priority } from '../types.ts'
 
 /** A delivery as the table has it. */
 
+/** As `nextAttemptAtMs`: it waits for its stream, however long, and no lane takes it. */
+export const HELD = 8_000_000_000_000_000
+
 /** Of `deliveriesAndTargets`: a delivery knows its address by its target, which is kept when it is removed. */
 export const deliveryFields = {
   ...columnsOf(deliveries, 'id', 'kind', 'seq', 'clientId', 'targetId', 'sid', 'sub', 'payload', 'priority', 'state', 'attempts', 'createdAtMs'),
@@ -33,7 +36,7 @@ export const deliveryOf = (row: DeliveryRow): Delivery => ({
   state: row.state,
   attempts: row.attempts,
   createdAtMs: row.createdAtMs,
-  nextAttemptAtMs: row.state === 'pending' ? Math.max(row.nextAttemptAtMs, row.createdAtMs) : undefined,
+  nextAttemptAtMs: row.state === 'pending' && row.nextAttemptAtMs < HELD ? Math.max(row.nextAttemptAtMs, row.createdAtMs) : undefined,
   settledAtMs: optional(row.settledAtMs),
   supersededBy: optional(row.supersededBy),
   lastStatus: optional(row.lastStatus),

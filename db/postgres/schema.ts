@@ -95,6 +95,7 @@ export const {
   pushedRequests,
   deliveries,
   webhookEndpoints,
+  streams,
   deliveryCounts,
   revocationTotals,
   deliveryAttempts,

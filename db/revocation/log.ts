@@ -15,6 +15,7 @@ import { recordEnd } from '../session/history.ts'
 import { lockSession } from '../session/row.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Committed, DeliveryRef, Priority, Revocation } from '../types.ts'
+import { emitRevocation } from '../stream/emit.ts'
 import { emit } from '../webhook/emit.ts'
 import { eventsOf } from '../webhook/of-revocation.ts'
 import { link } from './chain.ts'
@@ -217,6 +218,7 @@ export function* append(ambient: Ambient, entry: Entry): Act<Committed> {
   yield* raiseFloor(entry, at)
   const revocation = yield* insertLinked(entry, { ...at, salt: ambient.newId() })
   for (const event of eventsOf(revocation, at.sub)) pending.push(...(yield* emit(ambient, event, moves)))
+  pending.push(...(yield* emitRevocation(ambient, revocation, at.sub, moves)))
   yield* moved(moves)
   const committed = { revocation, sub: at.sub, pending }
   yield { revoked: committed }

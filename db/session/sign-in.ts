@@ -8,6 +8,7 @@ import { lockOf } from '../locks/locked.ts'
 import { append, headOfOpening, lockHead } from '../revocation/log.ts'
 import { sessions } from '../schema.ts'
 import type { NewSession, SignedIn, SignInActs, SignInRejection } from '../store.ts'
+import { tellClaims } from '../stream/claims.ts'
 import type { Committed } from '../types.ts'
 import { freshen } from './age.ts'
 import { addCode } from './code.ts'
@@ -115,6 +116,7 @@ function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
   if (rejected !== undefined) return rejected
   if (renewed !== undefined) {
     yield* nameUser(user)
+    yield* tellClaims(ambient, { sid: renewed.sid, roles: input.roles, now })
     yield* renew.run({ ...valuesOf(input, now), sid: renewed.sid })
     yield* freshen(renewed, input.authTime)
     if (code !== undefined) yield* addCode(code, { sid: renewed.sid, openedSeq: head })

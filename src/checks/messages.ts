@@ -2,9 +2,10 @@ import { secretPlace } from '../revocation/webhook-message.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok, warning } from './finding.ts'
 
-/** Webhooks and email: what is not delivered, and why. */
+/** Webhooks, streams of security events and email: what is not delivered, and why. */
 export const messageChecks: readonly Check[] = [
   { id: 'webhooks', question: 'Do webhooks reach their endpoints?', cost: { everySeconds: 30 }, severity: 'none', look: webhooks },
+  { id: 'streams', question: 'Do security events reach their receivers?', cost: { everySeconds: 30 }, severity: 'ticket', look: streams },
   { id: 'email', question: 'Does the mail server take email?', cost: { everySeconds: 30 }, severity: 'none', look: email },
 ]
 
@@ -31,6 +32,22 @@ async function webhooks(looking: Looking): Promise<Found[]> {
       })
     if (count > 0) return failed(`${count} messages are failed or rejected.`, fixOf(id), { about })
     return ok(state === 'enabled' ? 'Every message is delivered or pending.' : `It is disabled: ${cause ?? 'no cause was given'}.`, { about })
+  })
+}
+
+async function streams(looking: Looking): Promise<Found[]> {
+  const [known, undelivered] = await Promise.all([looking.deps.store.listStreams(), lost(looking)])
+  return known.map(({ id, clientId, status, statusBy, statusReason }): Found => {
+    const about = `stream ${id} of ${clientId}`
+    const count = undelivered.get(id) ?? 0
+    if (status === 'disabled' && statusBy === 'broker')
+      return failed(
+        `The broker disabled it: ${statusReason ?? 'no reason'}`,
+        'Have the receiver fixed; it enables its stream again (POST /ssf/status).',
+        { about },
+      )
+    if (count > 0) return failed(`${count} events are failed or rejected.`, fixOf(id), { about })
+    return ok(status === 'enabled' ? 'Every event is delivered or pending.' : `Its receiver has it ${status}.`, { about })
   })
 }
 

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
-import { GRANT, OPERATOR_SCOPES, SCOPES } from '../protocol/names.ts'
+import { GRANT, OPERATOR_SCOPES, SCOPES, SSF_SCOPES } from '../protocol/names.ts'
 import type { GrantType } from '../protocol/names.ts'
 import { absoluteUri, clientIdSchema, jwksSchema, originSchema, webAddress } from './metadata-fields.ts'
 
@@ -65,6 +65,7 @@ const wireSchema = (loopback: boolean) =>
     session_limit: z.int('a whole number').min(1, 'at least 1').max(1000, 'at most 1000').optional(),
     max_authentication_age: z.int('a whole number of seconds').min(300, 'at least 300').max(7_776_000, 'at most 7776000').optional(),
     allowed_origins: z.array(originSchema(loopback)).default([]),
+    ssf_push_origins: z.array(originSchema(loopback)).max(5).optional(),
   })
 
 type Wire = z.output<ReturnType<typeof wireSchema>>
@@ -116,9 +117,9 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
     problems.push('jwks: only private_key_jwt uses keys; set token_endpoint_auth_method to it, or remove jwks and jwks_uri')
   for (const scope of scopes)
     if (!SCOPE_TOKEN.test(scope)) problems.push(`scope: ${JSON.stringify(scope)} has letters that RFC 6749 §3.3 does not allow`)
-  const forOperators = scopes.filter((scope) => OPERATOR_SCOPES.some((each) => each === scope))
-  if (forOperators.length > 0 && !grants.has(GRANT.clientCredentials))
-    problems.push(`scope: ${forOperators.join(' ')} is for client_credentials; add that to grant_types or remove it`)
+  const ofClients = scopes.filter((scope) => [...OPERATOR_SCOPES, ...SSF_SCOPES].some((each) => each === scope))
+  if (ofClients.length > 0 && !grants.has(GRANT.clientCredentials))
+    problems.push(`scope: ${ofClients.join(' ')} is for client_credentials; add that to grant_types or remove it`)
   if (wire.audience === undefined && clientId === undefined) problems.push('audience: is missing; e.g. "https://sydney.case-manager.example"')
   return problems
 }
@@ -153,6 +154,7 @@ function fromWire(wire: Wire, clientId: string): ClientMetadata {
     ...(wire.session_limit !== undefined && { sessionLimit: wire.session_limit }),
     ...(wire.max_authentication_age !== undefined && { maxAuthenticationSeconds: wire.max_authentication_age }),
     allowedOrigins: unique(wire.allowed_origins),
+    ...(wire.ssf_push_origins !== undefined && { ssfPushOrigins: unique(wire.ssf_push_origins) }),
   }
 }
 
@@ -189,6 +191,7 @@ export function toWire(client: Pick<Client, 'clientId' | 'metadata'>): Record<st
     session_limit: m.sessionLimit,
     max_authentication_age: m.maxAuthenticationSeconds,
     allowed_origins: m.allowedOrigins,
+    ssf_push_origins: m.ssfPushOrigins,
   }
   return Object.fromEntries(Object.entries(wire).filter(([, value]) => value !== undefined))
 }

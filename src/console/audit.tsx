@@ -54,6 +54,9 @@ const ACTS = [
   'webhook.rotate_secret',
   'webhook.test',
   'webhook.remove',
+  'stream.create',
+  'stream.change',
+  'stream.delete',
   'backup',
 ]
 

@@ -17,6 +17,7 @@ const TAGS = [
   { name: 'oauth', description: 'OpenID Connect and OAuth for clients. Unknown parameters are ignored.' },
   { name: 'feed', description: 'What guards follow.' },
   { name: 'signals', description: 'How others report that a session must end.' },
+  { name: 'ssf', description: 'Shared Signals: streams of security events to other systems.' },
   { name: 'health', description: 'Whether the broker can serve.' },
   {
     name: 'admin',
@@ -59,5 +60,10 @@ const securitySchemes = (issuer: string): Json => ({
         scopes: { 'broker:operate': 'reads and redrives', 'broker:administer': 'also revokes, registers and rotates' },
       },
     },
+  },
+  ssf: {
+    type: 'oauth2',
+    description: 'An access token by client credentials, for a client that receives security events.',
+    flows: { clientCredentials: { tokenUrl: `${issuer}/token`, scopes: { 'ssf.read': 'reads and polls', 'ssf.manage': 'also manages the stream' } } },
   },
 })

@@ -47,6 +47,8 @@ export interface ClientMetadata {
   maxAuthenticationSeconds?: number
   /** Origins of browser code that may call the token endpoint (public clients). */
   allowedOrigins: string[]
+  /** Origins that security events may be pushed to (RFC 8935): an administrator names them before a stream can. */
+  ssfPushOrigins?: string[]
 }
 
 /** Who owns a client's registration; nobody else may change it. `broker`: a part of the broker itself (the operators' console). */

@@ -15,7 +15,7 @@ export interface Description {
   description?: string
   /** A former name of another operation (docs/names.md). */
   deprecated?: true
-  tag: 'sign-in' | 'oauth' | 'feed' | 'signals' | 'health' | 'admin'
+  tag: 'sign-in' | 'oauth' | 'feed' | 'signals' | 'ssf' | 'health' | 'admin'
   /** Security requirements (OpenAPI 3.1 §4.8.30), any one of them is enough. Left out: no authentication. */
   security?: readonly Readonly<Record<string, readonly string[]>>[]
   params?: z.ZodObject

@@ -23,11 +23,17 @@ export const TYP = { accessToken: 'at+jwt', idToken: 'JWT', logoutToken: 'logout
 /** Back-Channel Logout 1.0 §2.4 */
 export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
-/** What a user's tokens may be asked for. `broker:*` are for client_credentials alone. */
+/** What a user's tokens may be asked for. `broker:*` and `ssf.*` are for client_credentials alone. */
 export const SCOPES = ['openid', 'profile', 'email', 'offline_access'] as const
 export const OPERATOR_SCOPES = ['broker:operate', 'broker:administer'] as const
+/** CAEP Interoperability Profile 1.0 §2.7.3: of a client that receives a stream of security events, for client_credentials alone. */
+export const SSF_SCOPES = ['ssf.read', 'ssf.manage'] as const
 /** The `aud` (and the `resource`, RFC 8707) of access tokens with those scopes: they are good for the admin API and for nothing else. */
 export const adminAudience = (issuer: string): string => `${issuer}/admin/v1`
+/** The same of access tokens with a scope of Shared Signals. */
+export const ssfAudience = (issuer: string): string => `${issuer}/ssf`
+/** The `aud` of a client's security event tokens: never its client_id, so that none passes for an ID token or a logout token. */
+export const streamAudience = (issuer: string, clientId: string): string => `${issuer}/ssf/receivers/${clientId}`
 
 /** App roles of the broker itself; they count only from `BROKER_OPERATOR_TENANT`. */
 export const ROLE = { operator: 'Broker.Operator', administrator: 'Broker.Administrator' } as const

@@ -3,15 +3,17 @@ import type { Deps } from '../deps.ts'
 import { emails } from './email-message.ts'
 import { logoutTokens } from './logout-token.ts'
 import type { MessageKind } from './message-kind.ts'
+import { securityEvents } from './security-event-message.ts'
 import { webhooks } from './webhook-message.ts'
 
 /** Every kind that the outbox delivers. */
 export type MessageKinds = Record<DeliveryKind, MessageKind>
 
 export const messageKinds = (
-  deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store' | 'sealer' | 'webhookOutbound' | 'mailer'>,
+  deps: Pick<Deps, 'config' | 'random' | 'keys' | 'clients' | 'store' | 'sealer' | 'webhookOutbound' | 'mailer' | 'clock'>,
 ): MessageKinds => ({
   logout_token: logoutTokens(deps),
   webhook: webhooks(deps),
   email: emails(deps),
+  set: securityEvents(deps),
 })

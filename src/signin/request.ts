@@ -2,7 +2,7 @@ import { audienceFor } from '../client/admission.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { ACR_MFA, OPERATOR_SCOPES, TYP } from '../protocol/names.ts'
+import { ACR_MFA, OPERATOR_SCOPES, SSF_SCOPES, TYP } from '../protocol/names.ts'
 import { type Params, printable, readParams, splitList } from '../protocol/params.ts'
 import { isCodeChallenge } from '../protocol/pkce.ts'
 import { lowest } from '../session/limits.ts'
@@ -147,7 +147,7 @@ function checkResponse(client: Client, params: Params): void {
   if (mode !== 'query' && mode !== 'form_post') throw new OAuthError('invalid_request', 'The response_mode has to be query or form_post.')
 }
 
-const NOT_A_PERSONS: readonly string[] = OPERATOR_SCOPES
+const NOT_A_PERSONS: readonly string[] = [...OPERATOR_SCOPES, ...SSF_SCOPES]
 
 /**
  * What is not registered for the client is left out (RFC 6749 §3.3), and so is offline_access where it may not refresh; something has to be

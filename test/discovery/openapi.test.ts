@@ -32,7 +32,7 @@ const operationsOf = (document: Document) =>
 
 /** What is not a page, nor a document that is read from its own address. */
 const isDescribed = (path: string) =>
-  /^\/((admin\/v1|revocations|signal)\/?|(healthz|readyz|metrics|authorize|par|token|introspect|revoke|userinfo|logout)$)/.test(path) &&
+  /^\/((admin\/v1|revocations|signal|ssf)\/?|(healthz|readyz|metrics|authorize|par|token|introspect|revoke|userinfo|logout)$)/.test(path) &&
   !path.includes('*')
 const routesOf = (app: Hono) =>
   app.routes

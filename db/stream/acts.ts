@@ -1,0 +1,134 @@
+import { sql } from 'drizzle-orm'
+import { STREAM_UPDATED, VERIFICATION } from '../../src/protocol/stream-event.ts'
+import type { Act, Ambient, Engine } from '../engine/act.ts'
+import { assign, command, insertInto, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { release } from '../outbox/attempts.ts'
+import { moved } from '../outbox/counts.ts'
+import type { Move } from '../outbox/counts.ts'
+import { HELD } from '../outbox/row.ts'
+import { head } from '../revocation/log.ts'
+import { streams, targets } from '../schema.ts'
+import type { StreamActs, VerificationAsked } from '../store.ts'
+import type { DeliveryRef, SignalStream } from '../types.ts'
+import { emit } from '../webhook/emit.ts'
+import { emitSet } from './emit.ts'
+import { closeAll, pollStream, releaseStream, settlePolled } from './held.ts'
+import { findStream, listStreams, lockedStream, rowOf, streamOf, streamOfClient, uriOf } from './row.ts'
+import type { StreamRow } from './row.ts'
+
+/** Streams, as their receivers manage them. Each is a target of the outbox too, under its own id, so that lanes, lists and proof know its address. */
+
+/** Each event reads all of them. */
+const MOST = 100
+
+type One = Takes<{ streamId: string }>
+const insert = command((p: Takes<{ [K in keyof StreamRow]: StreamRow[K] }>) => {
+  const { streamId, clientId, method, endpointUrl, authorizationSealed, eventsRequested, description } = p
+  const { status, statusReason, statusBy, verifiedAt, askedAt, createdAt, updatedAt } = p
+  return sql`${insertInto(streams, {
+    ...{ streamId, clientId, method, endpointUrl, authorizationSealed, eventsRequested, description },
+    ...{ status, statusReason, statusBy, verifiedAt, askedAt, createdAt, updatedAt },
+  })} ON CONFLICT DO NOTHING`
+})
+const update = command(
+  (p: Takes<{ [K in keyof Omit<StreamRow, 'clientId' | 'createdAt'>]: StreamRow[K] }>) =>
+    sql`UPDATE ${streams} SET ${assign(streams, {
+      ...{ method: p.method, endpointUrl: p.endpointUrl, authorizationSealed: p.authorizationSealed, eventsRequested: p.eventsRequested },
+      ...{ description: p.description, status: p.status, statusReason: p.statusReason, statusBy: p.statusBy },
+      ...{ verifiedAt: p.verifiedAt, askedAt: p.askedAt, updatedAt: p.updatedAt },
+    })} WHERE ${streams.streamId} = ${p.streamId}`,
+)
+const remove = command((p: One) => sql`DELETE FROM ${streams} WHERE ${streams.streamId} = ${p.streamId}`)
+const number = query({ count: sql<number>`count(*)` }, (_, f) => sql`SELECT ${f} FROM ${streams}`)
+const addTarget = command((p: Takes<{ id: string; uri: string }>) => insertInto(targets, { targetId: p.id, clientId: p.id, uri: p.uri }))
+const moveTarget = command(
+  (p: Takes<{ id: string; uri: string }>) => sql`UPDATE ${targets} SET ${assign(targets, { uri: p.uri })} WHERE ${targets.targetId} = ${p.id}`,
+)
+// It stays for the deliveries that name it.
+const removeTarget = command(
+  (p: Takes<{ id: string; seq: number }>) => sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: p.seq })} WHERE ${targets.targetId} = ${p.id}`,
+)
+
+/** About the stream itself: it is pushed whatever the stream's status. */
+function* tellReceiver(ambient: Ambient, row: StreamRow, type: string, event: Record<string, unknown>): Act<DeliveryRef[]> {
+  const moves: Move[] = []
+  const refs = yield* emitSet(ambient, row, { type, event }, { moves, held: row.method === 'poll' })
+  yield* moved(moves)
+  return refs
+}
+
+/** Operators hear of it where a webhook wants changed settings. */
+const announce = (ambient: Ambient, { clientId }: { clientId: string }, value: string): Act<unknown> =>
+  emit(ambient, { type: 'setting.changed', data: { setting: 'ssf.stream', value: `${clientId} ${value}` } })
+
+function* addStream(ambient: Ambient, stream: SignalStream): Act<Awaited<ReturnType<StreamActs['addStream']>>> {
+  const row = rowOf(stream)
+  if (((yield* number.get({}))?.count ?? 0) >= MOST || (yield* insert.run(row)) === 0) return { added: false, refs: [] }
+  yield* addTarget.run({ id: stream.id, uri: uriOf(row) })
+  yield* announce(ambient, stream, 'created')
+  return { added: true, refs: stream.method === 'push' ? yield* tellReceiver(ambient, row, VERIFICATION, {}) : [] }
+}
+
+const isElsewhere = (a: StreamRow, b: StreamRow): boolean =>
+  a.method !== b.method || a.endpointUrl !== b.endpointUrl || a.authorizationSealed !== b.authorizationSealed
+
+function* changeStream(ambient: Ambient, { id, change, tell = false, now }: Parameters<StreamActs['changeStream']>[0]) {
+  const before = yield* lockedStream(id)
+  if (before === undefined) return undefined
+  const changed = rowOf({ ...streamOf(before), ...change, updatedAt: now })
+  const anew = isElsewhere(before, changed)
+  const after = { ...changed, verifiedAt: anew ? null : changed.verifiedAt }
+  yield* update.run(after)
+  if (anew) yield* moveTarget.run({ id, uri: uriOf(after) })
+  if (after.status === 'disabled') yield* closeAll(ambient, id)
+  yield* announce(ambient, before, change.status ?? 'changed')
+  const refs = anew && after.method === 'push' && after.status !== 'disabled' ? yield* tellReceiver(ambient, after, VERIFICATION, {}) : []
+  if (tell) {
+    const reason = after.statusReason === null ? {} : { reason: after.statusReason }
+    refs.push(...(yield* tellReceiver(ambient, after, STREAM_UPDATED, { status: after.status, ...reason })))
+  }
+  return { stream: streamOf(after), refs }
+}
+
+function* removeStream(ambient: Ambient, id: string): Act<boolean> {
+  const row = yield* lockedStream(id)
+  if (row === undefined) return false
+  yield* remove.run({ streamId: id })
+  yield* removeTarget.run({ id, seq: yield* head() })
+  yield* closeAll(ambient, id)
+  yield* announce(ambient, row, 'removed')
+  return true
+}
+
+function* verifyStream(ambient: Ambient, { id, state, notBefore, now }: Parameters<StreamActs['verifyStream']>[0]): Act<VerificationAsked> {
+  const row = yield* lockedStream(id)
+  if (row === undefined) return { outcome: 'unknown' }
+  if (row.status === 'disabled') return { outcome: 'disabled' }
+  if (row.askedAt !== null && row.askedAt >= notBefore) return { outcome: 'too_soon', askedAt: row.askedAt }
+  yield* update.run({ ...row, askedAt: now })
+  return { outcome: 'asked', refs: yield* tellReceiver(ambient, row, VERIFICATION, state === undefined ? {} : { state }) }
+}
+
+function* streamVerified({ id, endpointUrl, now }: Parameters<StreamActs['streamVerified']>[0]): Act<void> {
+  const row = yield* lockedStream(id)
+  if (row?.endpointUrl === endpointUrl && row.verifiedAt === null) yield* update.run({ ...row, verifiedAt: now })
+}
+
+export function streamActs(engine: Engine): StreamActs {
+  const { read, write } = engine
+  return {
+    listStreams: () => read(listStreams),
+    findStream: (id) => read(() => findStream(id)),
+    streamOfClient: (clientId) => read(() => streamOfClient(clientId)),
+    addStream: (stream) => write(() => addStream(engine, stream)),
+    changeStream: (input) => write(() => changeStream(engine, input)),
+    removeStream: (id) => write(() => removeStream(engine, id)),
+    verifyStream: (input) => write(() => verifyStream(engine, input)),
+    streamVerified: (input) => write(() => streamVerified(input)),
+    releaseStream: (input) => write(() => releaseStream(input)),
+    holdDelivery: (input) => write(() => release({ ...input, nextAttemptAtMs: HELD })),
+    pollStream: (input) => read(() => pollStream(input)),
+    settlePolled: (input) => write(() => settlePolled(input)),
+  }
+}

@@ -1,0 +1,105 @@
+import { sql } from 'drizzle-orm'
+import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
+import type { Selector } from '../../src/protocol/revocation.ts'
+import { type About, eventsOfRevocation, mayHaveEvent, type SetPayload, type StreamEvent } from '../../src/protocol/stream-event.ts'
+import type { Act, Ambient } from '../engine/act.ts'
+import { hidden } from '../engine/dialect.ts'
+import { columnsOf, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import type { Move } from '../outbox/counts.ts'
+import { addMessage } from '../outbox/message.ts'
+import { clients, participants, sessions, streams, tenants } from '../schema.ts'
+import type { DeliveryRef, Revocation } from '../types.ts'
+import { delivers, isPushing } from './row.ts'
+
+/**
+ * Writes security events to the outbox, once for each stream that may have them, inside the transaction of the act that causes them. A receiver
+ * gets events of its own tenants only, and of sessions that its client took part in.
+ */
+
+const receiverFields = {
+  ...columnsOf(streams, 'streamId', 'clientId', 'method', 'status', 'verifiedAt', 'eventsRequested'),
+  metadata: clients.metadata,
+}
+type Receiver = RowOf<typeof receiverFields>
+// In one order, so that two acts do not wait for each other's rows.
+const receivers = query(
+  receiverFields,
+  (_, f) => sql`SELECT ${f} FROM ${streams} JOIN ${clients} ON ${clients.clientId} = ${streams.clientId}
+    WHERE ${streams.status} <> 'disabled' AND ${clients.removedAt} IS NULL ORDER BY ${streams.streamId}`,
+)
+const inSession = query(
+  columnsOf(participants, 'sid'),
+  (p: Takes<{ sid: string; clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${participants} WHERE ${participants.sid} = ${hidden(p.sid)} AND ${participants.clientId} = ${hidden(p.clientId)}`,
+)
+// Sessions that a wide revocation covers are still open here: its fan-out ends them later.
+const inAnySession = query(
+  columnsOf(participants, 'sid'),
+  (p: Takes<{ sub: string; clientId: string }>, f) =>
+    sql`SELECT ${f} FROM ${sessions} JOIN ${participants} ON ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${hidden(p.clientId)}
+      WHERE ${sessions.sub} = ${hidden(p.sub)} AND ${sessions.endedSeq} IS NULL LIMIT 1`,
+)
+const connected = query(
+  columnsOf(tenants, 'tid'),
+  (_, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.removedAt} IS NULL ORDER BY ${tenants.tid}`,
+)
+
+/** Whether the client took part in what an event is about. A tenant is every client's that it admits. */
+function* tookPart(clientId: string, { sid, sub }: About): Act<boolean> {
+  if (sid !== undefined) return (yield* inSession.get({ sid, clientId })) !== undefined
+  return sub === undefined || (yield* inAnySession.get({ sub, clientId })) !== undefined
+}
+
+/** @param moves takes the changes of states: `moved` has to be run with them */
+export function* emitSet(
+  ambient: Ambient,
+  stream: Pick<Receiver, 'streamId' | 'method' | 'status' | 'verifiedAt'>,
+  { type, about, event }: SetPayload,
+  { moves, held = !isPushing(stream) }: { moves: Move[]; held?: boolean },
+): Act<DeliveryRef[]> {
+  const payload = JSON.stringify({ type, about, event } satisfies SetPayload)
+  const sub = about?.sub ?? null
+  const ref = yield* addMessage(ambient, { kind: 'set', targetId: stream.streamId, sub, payload, atMs: ambient.nowMs(), held }, moves)
+  return held ? [] : [ref]
+}
+
+interface Emitted {
+  events: readonly StreamEvent[]
+  /** The session that they come from, for events about its user. */
+  sid?: string | undefined
+  /** Only this client's stream. */
+  clientId?: string | undefined
+}
+
+export function* emitEvents(ambient: Ambient, { events, sid, clientId }: Emitted, moves: Move[]): Act<DeliveryRef[]> {
+  const refs: DeliveryRef[] = []
+  if (events.length === 0) return refs
+  for (const receiver of yield* receivers.all({})) {
+    if (clientId !== undefined && receiver.clientId !== clientId) continue
+    const metadata = JSON.parse(receiver.metadata) as ClientMetadata
+    for (const one of events) {
+      const { tid } = one.about
+      if (!delivers(receiver, one.type) || tid === undefined || !mayHaveEvent(metadata, one.type, tid)) continue
+      if (yield* tookPart(receiver.clientId, { ...one.about, sid: one.about.sid ?? sid }))
+        refs.push(...(yield* emitSet(ambient, receiver, one, { moves })))
+    }
+  }
+  return refs
+}
+
+/** Whom a revocation covers, as events say it: one tenant each where it is wider than a user. */
+function* aboutOf(selector: Selector, { tid }: Revocation, sub: string | undefined): Act<About[]> {
+  if (selector.kind === 'session' || selector.kind === 'grant') return sub === undefined || tid === undefined ? [] : [{ sub, sid: selector.sid, tid }]
+  if (selector.kind === 'subject') return [{ sub: selector.sub, tid }]
+  if (selector.kind === 'tenant') return [{ tid: selector.tid }]
+  return (yield* connected.all({})).map((tenant) => ({ tid: tenant.tid }))
+}
+
+export function* emitRevocation(ambient: Ambient, revocation: Revocation, sub: string | undefined, moves: Move[]): Act<DeliveryRef[]> {
+  if ((yield* receivers.get({})) === undefined) return []
+  const { selector } = revocation
+  const events = (yield* aboutOf(selector, revocation, sub)).flatMap((about) => eventsOfRevocation(revocation, about))
+  const sid = selector.kind === 'session' ? selector.sid : undefined
+  return yield* emitEvents(ambient, { events, sid, clientId: 'clientId' in selector ? selector.clientId : undefined }, moves)
+}

@@ -1,0 +1,78 @@
+import { sql } from 'drizzle-orm'
+import type { Act, Ambient } from '../engine/act.ts'
+import { forUpdate, indexedBy, isOneOf } from '../engine/dialect.ts'
+import { assign, columnsOf, command, query } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { optional } from '../engine/values.ts'
+import { AT_ONCE } from '../outbox/add.ts'
+import { recordAll } from '../outbox/attempts.ts'
+import { closeRows } from '../outbox/decisions.ts'
+import { HELD, priorityNumber, refFields, refOf } from '../outbox/row.ts'
+import { deliveries } from '../schema.ts'
+import type { StreamActs } from '../store.ts'
+import type { DeliveryRef } from '../types.ts'
+import { isPushing, lockedStream } from './row.ts'
+
+/** What a stream keeps: until it is polled, or until it is enabled or verified. */
+
+/** More than a stream keeps (workers/tend-streams.ts); what is older than these was closed page by page before. */
+const MOST = 2_000
+
+type Page = {
+  streamId: string
+  limit: number
+}
+const heldBy = (p: Takes<{ streamId: string }>) =>
+  sql`FROM ${deliveries}${indexedBy('deliveries_due_by_target')} WHERE ${deliveries.state} = 'pending' AND ${deliveries.targetId} = ${p.streamId}
+    AND ${deliveries.priority} = ${sql.raw(String(priorityNumber('background')))} AND ${deliveries.nextAttemptAtMs} = ${sql.raw(String(HELD))}`
+const inOrder = (p: Takes<Page>) => sql`ORDER BY ${deliveries.createdAtMs}, ${deliveries.id} LIMIT ${p.limit}`
+
+const heldRefs = query(refFields, (p: Takes<Page>, f) => sql`SELECT ${f} ${heldBy(p)} ${inOrder(p)}${forUpdate(deliveries)}`)
+const heldMessages = query(columnsOf(deliveries, 'id', 'payload', 'createdAtMs'), (p: Takes<Page>, f) => sql`SELECT ${f} ${heldBy(p)} ${inOrder(p)}`)
+const pendingRows = query(
+  columnsOf(deliveries, 'id', 'clientId', 'seq', 'state'),
+  (p: Takes<Page>, f) =>
+    sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_due_by_target')} WHERE ${deliveries.state} = 'pending'
+      AND ${deliveries.targetId} = ${p.streamId} ORDER BY ${deliveries.priority}, ${deliveries.nextAttemptAtMs}, ${deliveries.createdAtMs} LIMIT ${p.limit}${forUpdate(deliveries)}`,
+)
+const makeDue = command(
+  (p: Takes<{ ids: string }>) =>
+    sql`UPDATE ${deliveries} SET ${assign(deliveries, { nextAttemptAtMs: AT_ONCE })} WHERE ${isOneOf(deliveries.id, p.ids)}`,
+)
+const ownAttempts = query(
+  columnsOf(deliveries, 'attempts'),
+  (p: Takes<{ id: string; streamId: string }>, f) =>
+    sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${p.id} AND ${deliveries.targetId} = ${p.streamId} AND ${deliveries.state} = 'pending'`,
+)
+
+export function* releaseStream({ id: streamId, limit }: Parameters<StreamActs['releaseStream']>[0]): Act<DeliveryRef[]> {
+  const stream = yield* lockedStream(streamId)
+  if (stream === undefined || !isPushing(stream)) return []
+  const rows = yield* heldRefs.all({ streamId, limit })
+  if (rows.length > 0) yield* makeDue.run({ ids: JSON.stringify(rows.map(({ id }) => id)) })
+  return rows.map(refOf)
+}
+
+/** A stream that is disabled or removed keeps nothing. */
+export function* closeAll(ambient: Ambient, streamId: string): Act<void> {
+  const rows = yield* pendingRows.all({ streamId, limit: MOST })
+  if (rows.length > 0) yield* closeRows(ambient, rows, 'The stream was disabled or removed.')
+}
+
+type Polled = Awaited<ReturnType<StreamActs['pollStream']>>
+
+export function* pollStream({ id: streamId, limit }: Parameters<StreamActs['pollStream']>[0]): Act<Polled> {
+  const rows = yield* heldMessages.all({ streamId, limit: limit + 1 })
+  return { deliveries: rows.slice(0, limit).map((row) => ({ ...row, payload: optional(row.payload) })), more: rows.length > limit }
+}
+
+export function* settlePolled({ id: streamId, results, nowMs: atMs }: Parameters<StreamActs['settlePolled']>[0]): Act<number> {
+  const recorded: Parameters<typeof recordAll>[0][number][] = []
+  for (const { delivery: id, error } of results) {
+    const attempts = (yield* ownAttempts.get({ id, streamId }))?.attempts
+    if (attempts === undefined) continue
+    const outcome = error === undefined ? ('delivered' as const) : ('rejected' as const)
+    recorded.push({ id, result: { outcome, attempt: { attempt: attempts + 1, atMs, outcome, latencyMs: 0, jti: id, error } } })
+  }
+  return (yield* recordAll(recorded)).filter(Boolean).length
+}

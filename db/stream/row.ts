@@ -1,0 +1,76 @@
+import { sql } from 'drizzle-orm'
+import { DELIVERY, STREAM_EVENTS } from '../../src/protocol/stream-event.ts'
+import type { Act } from '../engine/act.ts'
+import { forUpdate } from '../engine/dialect.ts'
+import { columnsOf, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { optional, parseList } from '../engine/values.ts'
+import { streams } from '../schema.ts'
+import type { SignalStream } from '../types.ts'
+
+/** A stream as the table has it. */
+
+export const streamFields = {
+  ...columnsOf(streams, 'streamId', 'clientId', 'method', 'endpointUrl', 'authorizationSealed', 'eventsRequested', 'description'),
+  ...columnsOf(streams, 'status', 'statusReason', 'statusBy', 'verifiedAt', 'askedAt', 'createdAt', 'updatedAt'),
+}
+export type StreamRow = RowOf<typeof streamFields>
+type One = Takes<{ streamId: string }>
+
+const all = query(streamFields, (_, f) => sql`SELECT ${f} FROM ${streams} ORDER BY ${streams.streamId}`)
+const find = query(streamFields, (p: One, f) => sql`SELECT ${f} FROM ${streams} WHERE ${streams.streamId} = ${p.streamId}`)
+const findLocked = query(streamFields, (p: One, f) => sql`SELECT ${f} FROM ${streams} WHERE ${streams.streamId} = ${p.streamId}${forUpdate(streams)}`)
+const ofClient = query(
+  streamFields,
+  (p: Takes<{ clientId: string }>, f) => sql`SELECT ${f} FROM ${streams} WHERE ${streams.clientId} = ${p.clientId}`,
+)
+
+export const streamOf = (row: StreamRow): SignalStream => ({
+  id: row.streamId,
+  clientId: row.clientId,
+  method: row.method,
+  endpointUrl: optional(row.endpointUrl),
+  authorizationSealed: optional(row.authorizationSealed),
+  eventsRequested: parseList(row.eventsRequested) ?? [],
+  description: optional(row.description),
+  status: row.status,
+  statusReason: optional(row.statusReason),
+  statusBy: row.statusBy,
+  verifiedAt: optional(row.verifiedAt),
+  askedAt: optional(row.askedAt),
+  createdAt: row.createdAt,
+  updatedAt: row.updatedAt,
+})
+
+export const rowOf = (one: SignalStream): StreamRow => ({
+  ...{ streamId: one.id, clientId: one.clientId, method: one.method, endpointUrl: one.endpointUrl ?? null },
+  ...{ authorizationSealed: one.authorizationSealed ?? null, eventsRequested: JSON.stringify(one.eventsRequested) },
+  ...{ description: one.description ?? null, status: one.status, statusReason: one.statusReason ?? null, statusBy: one.statusBy },
+  ...{ verifiedAt: one.verifiedAt ?? null, askedAt: one.askedAt ?? null, createdAt: one.createdAt, updatedAt: one.updatedAt },
+})
+
+/** Whether what it receives leaves at once. Else it waits: for its receiver to poll, or until the stream is enabled or verified. */
+export const isPushing = ({ method, status, verifiedAt }: Pick<StreamRow, 'method' | 'status' | 'verifiedAt'>): boolean =>
+  method === 'push' && status === 'enabled' && verifiedAt !== null
+
+/** The address under which the outbox knows it. */
+export const uriOf = ({ endpointUrl }: Pick<StreamRow, 'endpointUrl'>): string => endpointUrl ?? DELIVERY.poll
+
+export const delivers = ({ eventsRequested }: Pick<StreamRow, 'eventsRequested'>, type: string): boolean =>
+  STREAM_EVENTS.includes(type) && parseList(eventsRequested)?.includes(type) === true
+
+export const lockedStream = (streamId: string): Act<StreamRow | undefined> => findLocked.get({ streamId })
+
+export function* listStreams(): Act<SignalStream[]> {
+  return (yield* all.all({})).map(streamOf)
+}
+
+export function* findStream(streamId: string): Act<SignalStream | undefined> {
+  const row = yield* find.get({ streamId })
+  return row && streamOf(row)
+}
+
+export function* streamOfClient(clientId: string): Act<SignalStream | undefined> {
+  const row = yield* ofClient.get({ clientId })
+  return row && streamOf(row)
+}

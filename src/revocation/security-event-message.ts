@@ -1,0 +1,98 @@
+import type { Delivery, SignalStream } from '../../db/types.ts'
+import type { Client } from '../protocol/client-metadata.ts'
+import type { Deps } from '../deps.ts'
+import { streamAudience, TYP } from '../protocol/names.ts'
+import { type About, isAboutStream, type SetPayload, VERIFICATION } from '../protocol/stream-event.ts'
+import type { MessageKind } from './message-kind.ts'
+import { judgeAnswer, type Answer, type Verdict } from './retry.ts'
+
+/** Security event tokens (RFC 8417) as a kind of message, pushed as RFC 8935 says. A token of one delivery has the same `jti` in each attempt. */
+
+type Needs = Pick<Deps, 'config' | 'keys' | 'store' | 'sealer' | 'webhookOutbound' | 'clients' | 'clock'>
+
+/** The place for which the header of an endpoint is sealed. */
+export const authorizationPlace = (streamId: string): string => `streams/${streamId}/authorization_sealed`
+
+export const securityEvents = (deps: Needs): MessageKind => ({
+  async mint(delivery) {
+    const { id, targetId, payload, uri } = delivery
+    const stream = await deps.store.findStream(targetId)
+    const client = stream && deps.clients.find(stream.clientId)
+    if (stream === undefined || client === undefined) return { rejected: 'the stream or its client was removed' }
+    if (payload === undefined) return { rejected: 'its content was erased' }
+    const message = JSON.parse(payload) as SetPayload
+    if (stream.method === 'poll' || (!isAboutStream(message.type) && !(stream.status === 'enabled' && stream.verifiedAt !== undefined)))
+      return stream.status === 'disabled' ? { rejected: 'the stream is disabled' } : { held: true }
+    const problem = endpointProblem(client, uri)
+    if (problem !== undefined) return { rejected: problem }
+    const authorization = authorizationOf(deps, stream)
+    if (authorization === undefined)
+      return { rejected: 'its header is sealed under a BROKER_SECRET that is not set; the receiver has to send it again' }
+    const headers = { 'content-type': 'application/secevent+jwt', accept: 'application/json', ...authorization }
+    return { headers, body: mintSet(deps, stream, { ...delivery, message }), jti: id }
+  },
+  send: ({ uri }, { headers, body }, limits) => deps.webhookOutbound.request(uri, { method: 'POST', headers, body, ...limits, maxBytes: 4_096 }),
+  judge,
+  async delivered({ targetId, uri, payload }) {
+    const { type } = JSON.parse(payload ?? '{}') as Partial<SetPayload>
+    if (type === VERIFICATION) await deps.store.streamVerified({ id: targetId, endpointUrl: uri, now: deps.clock.now() })
+  },
+})
+
+/** RFC 8935 §2.3, §2.4: 202 accepts; 400 with an `err` is the receiver's word about this token. */
+function judge(answer: Answer, now: number): Verdict {
+  const err = answer.status === 400 ? errOf(answer.body) : undefined
+  return err === undefined ? judgeAnswer({ ...answer, body: '' }, now) : { outcome: 'rejected', code: `HTTP 400 ${err}`, error: `HTTP 400 ${err}` }
+}
+
+function errOf(body: string): string | undefined {
+  try {
+    const { err } = JSON.parse(body) as { err?: unknown }
+    return typeof err === 'string' && /^\w{1,40}$/.test(err) ? err : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const authorizationOf = ({ sealer }: Needs, { id, authorizationSealed: sealed }: SignalStream): Record<string, string> | undefined => {
+  if (sealed === undefined) return {}
+  const opened = sealer.open(authorizationPlace(id), sealed)
+  return opened && { authorization: opened.toString('utf8') }
+}
+
+/** Why security events are not pushed there: only an administrator names the hosts that may have a client's events. */
+export const endpointProblem = ({ metadata }: Pick<Client, 'metadata'>, url: string): string | undefined =>
+  metadata.ssfPushOrigins?.includes(new URL(url).origin) === true
+    ? undefined
+    : `${new URL(url).origin} is not among the ssf_push_origins of the client’s registration`
+
+/** No `exp`, no `sub` and no `nonce` (SSF 1.0 §4.1); `txn` is the delivery in the outbox. */
+export function mintSet(
+  { config, keys }: Pick<Deps, 'config' | 'keys'>,
+  { id: streamId, clientId }: Pick<SignalStream, 'id' | 'clientId'>,
+  { id, createdAtMs, message }: Pick<Delivery, 'id' | 'createdAtMs'> & { message: SetPayload },
+): string {
+  const { issuer } = config
+  return keys.sign('RS256', TYP.securityEvent, {
+    iss: issuer,
+    aud: streamAudience(issuer, clientId),
+    iat: Math.floor(createdAtMs / 1000),
+    jti: id,
+    txn: id,
+    sub_id: message.about === undefined ? { format: 'opaque', id: streamId } : subjectOf(issuer, message.about),
+    events: { [message.type]: message.event },
+  })
+}
+
+/** RFC 9493 §3.2.3; a session or a tenant by a complex subject (SSF 1.0 §3.2). */
+function subjectOf(iss: string, { sub, sid, tid }: About): Record<string, unknown> {
+  const user = sub === undefined ? undefined : { format: 'iss_sub', iss, sub }
+  if (user !== undefined && sid === undefined) return user
+  const opaque = (id: string) => ({ format: 'opaque', id })
+  return {
+    format: 'complex',
+    ...(user !== undefined && { user }),
+    ...(sid !== undefined && { session: opaque(sid) }),
+    ...(tid !== undefined && { tenant: opaque(tid) }),
+  }
+}

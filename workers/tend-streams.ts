@@ -1,0 +1,56 @@
+import type { SignalStream } from '../db/types.ts'
+import type { Deps } from '../src/deps.ts'
+
+/**
+ * Releases what push streams kept while they were paused or not verified, and disables a stream that keeps too much: its receiver is sent
+ * `stream-updated`, and operators an alert. Done twice, it does nothing the second time.
+ */
+
+/** What a stream keeps at most, for its receiver to plan with (docs/shared-signals.md): so many events, and none older. */
+export const MOST_KEPT = 1_000
+export const KEPT_SECONDS = 7 * 86_400
+const PAGE = 200
+
+type Needs = Pick<Deps, 'store' | 'clock' | 'log' | 'queue'>
+
+export async function tendStreams(deps: Needs, stillGoing: () => boolean): Promise<void> {
+  const streams = await deps.store.listStreams()
+  if (streams.length === 0) return
+  const counts = await deps.store.deliveryCounts()
+  for (const stream of streams) {
+    if (!stillGoing()) return
+    const pending = counts.find(({ clientId, state }) => clientId === stream.id && state === 'pending')
+    if (pending === undefined || pending.count === 0 || stream.status === 'disabled') continue
+    const why = overflow(pending.count, await oldestOf(deps, stream), deps.clock.nowMs())
+    if (why === undefined) await release(deps, stream, stillGoing)
+    else await disable(deps, stream, why)
+  }
+}
+
+const oldestOf = async ({ store }: Needs, { id }: SignalStream): Promise<number | undefined> =>
+  (await store.pollStream({ id, limit: 1 })).deliveries[0]?.createdAtMs
+
+function overflow(count: number, oldestAtMs: number | undefined, nowMs: number): string | undefined {
+  if (count > MOST_KEPT) return `More than ${MOST_KEPT} events were not delivered.`
+  return oldestAtMs !== undefined && oldestAtMs < nowMs - KEPT_SECONDS * 1000
+    ? `Events were not delivered for ${KEPT_SECONDS / 86_400} days.`
+    : undefined
+}
+
+async function release({ store, queue }: Needs, { id }: SignalStream, stillGoing: () => boolean): Promise<void> {
+  for (
+    let refs = await store.releaseStream({ id, limit: PAGE });
+    refs.length > 0 && stillGoing();
+    refs = await store.releaseStream({ id, limit: PAGE })
+  )
+    queue.hurry(refs)
+}
+
+async function disable({ store, clock, log, queue }: Needs, { id, clientId }: SignalStream, why: string): Promise<void> {
+  const lost = await store.closeDeliveries({ targetId: id, reason: `The stream was disabled. ${why}` })
+  const change = { status: 'disabled', statusReason: why, statusBy: 'broker' } as const
+  const done = await store.changeStream({ id, change, tell: true, now: clock.now() })
+  if (done === undefined) return
+  log.error('stream_disabled', { stream: id, client_id: clientId, cause: why, lost, next: 'Have the receiver fixed; it enables its stream again.' })
+  queue.hurry(done.refs)
+}
