@@ -45,16 +45,20 @@ export function findings(path, text) {
 
 /** The texts that users, operators and developers read. A decision record is not rewritten. */
 export function texts() {
-  const markdown = (folder) =>
+  const inside = (folder, pattern) =>
     readdirSync(join(ROOT, folder))
-      .filter((name) => /\.(?:md|yml)$/.test(name))
+      .filter((name) => pattern.test(name))
       .map((name) => join(folder, name))
+  const guides = readdirSync(join(ROOT, 'examples'), { withFileTypes: true })
+    .filter((one) => one.isDirectory())
+    .flatMap(({ name }) => inside(join('examples', name), /\.md$/))
   return [
-    ...markdown('.').filter((path) => path.endsWith('.md')),
-    ...markdown('docs'),
-    'guard/README.md',
-    'guard/conformance/README.md',
-    'examples/python-guard/README.md',
+    ...inside('.', /\.md$/),
+    ...inside('docs', /\.(?:md|yml)$/),
+    ...inside('guard', /\.md$/),
+    ...inside('guard/conformance', /\.md$/),
+    ...inside('broker-dev', /\.md$/),
+    ...guides,
     'src/page/texts/en.tsx',
   ]
 }
