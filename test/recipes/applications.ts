@@ -6,7 +6,7 @@ import { until } from '../process/broker-process.ts'
 import { ask, startApplication, type Application } from './application.ts'
 import { Program, type Command } from './program.ts'
 import type { Recipe } from './recipe.ts'
-import type { Place, World } from './world.ts'
+import type { Place, Registered, World } from './world.ts'
 
 /** What every application with a sign-in or an API of its own must do, whatever it is written in. */
 
@@ -24,6 +24,10 @@ export interface ApplicationParts {
   }
   /** A path that needs an access token, and answers with its `sub`. Not given: it has none. */
   api?: string
+  /** Of its registration, besides the addresses. */
+  registration?: Record<string, unknown>
+  /** A second client of the recipe. */
+  other?: Registered
   /** What it needs besides its secrets and addresses. */
   command: (of: { place: Place; world: World; directory: string; applicationPort: number }) => Command
   /** Of what it is ready. */
@@ -49,9 +53,11 @@ export const application = (parts: ApplicationParts): Recipe => ({
       redirectPath: parts.signIn?.callback ?? '/not-called',
       registration: (baseUrl) => ({
         client_uri: baseUrl,
+        ...parts.registration,
         ...(parts.signIn !== undefined && { backchannel_logout_uris: [baseUrl + parts.signIn.logout] }),
       }),
     },
+    ...(parts.other === undefined ? [] : [parts.other]),
   ],
   define: (world, note) => defineTests(parts, world, note),
 })
@@ -178,5 +184,32 @@ export function refreshes(running: () => RunningApplication): void {
     const first = await expiry()
     await until('the token is refreshed', async () => (await expiry()) > first)
     await until('the next token is refreshed too', async () => (await expiry()) > first + 1)
+  })
+}
+
+/** For an instance that calls another, `archive`, on a user's behalf and for itself. */
+export function exchanges(running: () => RunningApplication): void {
+  const call = (baseUrl: string, path: string, token: string) => ask(baseUrl, path, ['Authorization', `Bearer ${token}`])
+
+  test('calls the other on the user’s behalf with a token for it, and for itself without a user', async () => {
+    const { place, world } = running()
+    const token = await world.accessToken(world.newBrowser(), place)
+    const { body, status } = await call(place.baseUrl, '/users', token)
+    expect([status, JSON.parse(body)]).toEqual([200, { sub: expect.stringMatching(/^u_/) as string, client_id: place.clientId }])
+    expect(JSON.parse((await call(place.baseUrl, '/own', token)).body)).toEqual({ sub: place.clientId, client_id: place.clientId })
+    // The user's own token is for the first instance alone.
+    expect((await call(world.place('archive').baseUrl, '/', token)).status).toBe(401)
+  })
+
+  test('a token that was exchanged ends with the session', async () => {
+    const { note, place, world } = running()
+    const { baseUrl } = world.place('archive')
+    const browser = world.newBrowser()
+    const { body } = await call(place.baseUrl, '/exchanged', await world.accessToken(browser, place))
+    const { token } = JSON.parse(body) as { token: string }
+    expect((await call(baseUrl, '/', token)).status).toBe(200)
+    const sentAtMs = await world.signOut(browser)
+    await until('the exchanged token is refused', async () => (await call(baseUrl, '/', token)).status === 401)
+    note(`exchanged token refused ${Date.now() - sentAtMs} ms after the sign-out was sent`)
   })
 }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { adviceFor, apacheModule, findBuilt } from '../../scripts/recipe-needs.mjs'
 import { onPath } from '../needs.ts'
-import { application, refreshes } from './applications.ts'
+import { application, exchanges, refreshes } from './applications.ts'
 import { example, NODE, ROOT, type Command } from './program.ts'
 import { configured, proxy, written } from './proxies.ts'
 import type { Recipe } from './recipe.ts'
@@ -187,4 +187,23 @@ const spring = application({
   },
 })
 
-export const RECIPES: readonly Recipe[] = [nginx, haproxy, caddy, express, fastify, flask, apacheOpenidc, apacheOauth2, go, spring]
+const serviceToService = application({
+  name: 'service-to-service',
+  missing: undefined,
+  version: packaged('openid-client'),
+  api: '/users',
+  registration: {
+    grant_types: ['authorization_code', 'refresh_token', 'client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+    scope: 'openid profile email offline_access cases:read',
+    resources: ['urn:case-manager:instance:archive'],
+  },
+  other: { name: 'archive', registration: () => ({ exchange_from: ['service-to-service'] }) },
+  command({ world }) {
+    const archive = world.place('archive')
+    const env = { ARCHIVE_URL: archive.baseUrl, ARCHIVE_CLIENT_ID: archive.clientId, ARCHIVE_CLIENT_SECRET: archive.clientSecret }
+    return { file: NODE, args: [example('service-to-service/server.mjs')], env }
+  },
+  more: exchanges,
+})
+
+export const RECIPES: readonly Recipe[] = [nginx, haproxy, caddy, express, fastify, flask, apacheOpenidc, apacheOauth2, go, spring, serviceToService]

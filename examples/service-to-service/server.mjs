@@ -1,0 +1,47 @@
+// Two instances: reports takes a user's token for itself, exchanges it for one of archive's, and calls archive with it (RFC 8693). For work of its own, without a user, it gets
+// a token by client_credentials. Both check access tokens by the guard.
+import { createServer } from 'node:http'
+import { createGuard } from '@case-manager/guard'
+import { requireToken } from '@case-manager/guard/node'
+import * as client from 'openid-client'
+
+const { ARCHIVE_CLIENT_ID, ARCHIVE_CLIENT_SECRET, ARCHIVE_URL, BASE_URL, CLIENT_ID, CLIENT_SECRET, ISSUER } = process.env
+/** The audience of an instance that is registered with none. */
+const audienceOf = (clientId) => `urn:case-manager:instance:${clientId}`
+
+/** An instance whose every request needs an access token for it. */
+async function listen(url, clientId, clientSecret, answer) {
+  const guard = createGuard({ issuer: ISSUER, clientId, clientSecret })
+  await guard.start()
+  const authorize = requireToken(guard)
+  const send = (response, status, body) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+  createServer(async (request, response) => {
+    const claims = await authorize(request, response)
+    if (claims === undefined) return
+    const said = await answer(claims, request).catch((error) => ({ status: 502, body: { error: error.message } }))
+    send(response, said.status, said.body)
+  }).listen(Number(new URL(url).port), '127.0.0.1')
+}
+
+// archive: says for whom the token is (sub), and who calls (client_id).
+await listen(ARCHIVE_URL, ARCHIVE_CLIENT_ID, ARCHIVE_CLIENT_SECRET, async ({ client_id, sub }) => ({ status: 200, body: { sub, client_id } }))
+
+const config = await client.discovery(new URL(ISSUER), CLIENT_ID, {}, client.ClientSecretBasic(CLIENT_SECRET))
+
+/** Never the user's own token: it is for reports alone. One of archive's ends with the same session. */
+const onBehalfOf = (token) =>
+  client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:token-exchange', {
+    subject_token: token,
+    subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    audience: ARCHIVE_CLIENT_ID,
+  })
+/** Without a user. Keep it until it is about to expire. */
+const forItself = () => client.clientCredentialsGrant(config, { resource: audienceOf(ARCHIVE_CLIENT_ID) })
+
+await listen(BASE_URL, CLIENT_ID, CLIENT_SECRET, async (_claims, { headers, url }) => {
+  const held = headers.authorization.replace(/^Bearer /i, '')
+  const { access_token: token } = await (url === '/own' ? forItself() : onBehalfOf(held))
+  if (url === '/exchanged') return { status: 200, body: { token } }
+  const answer = await fetch(ARCHIVE_URL, { headers: { authorization: `Bearer ${token}` } })
+  return { status: answer.status, body: await answer.json() }
+})
