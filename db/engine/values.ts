@@ -14,3 +14,15 @@ export const AFTER_EVERY_ID = '~'
 /** The parameter of `rowsOf` or `isOneOf`. Half of a surrogate pair, as where a text was cut, becomes U+FFFD: Postgres takes it in no JSON. */
 export const listOf = (rows: readonly unknown[]): string =>
   JSON.stringify(rows, (_, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value))
+
+/** What one statement does for several rows, it does once for each. @returns the items in turns, in which each key occurs once: the next turn sees what the last did */
+export function inTurns<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
+  const turns: T[][] = []
+  const taken = new Map<string, number>()
+  for (const item of items) {
+    const turn = taken.get(keyOf(item)) ?? 0
+    taken.set(keyOf(item), turn + 1)
+    ;(turns[turn] ??= []).push(item)
+  }
+  return turns
+}

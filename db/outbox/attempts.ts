@@ -3,7 +3,7 @@ import type { Act } from '../engine/act.ts'
 import { forUpdate, hidden, isOneOf, rowsOf } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertEach, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { listOf, optional } from '../engine/values.ts'
+import { inTurns, listOf, optional } from '../engine/values.ts'
 import { deliveries, deliveryAttempts } from '../schema.ts'
 import type { AttemptResult, Delivery, DeliveryAttempt, DeliveryState } from '../types.ts'
 import { moved } from './counts.ts'
@@ -125,15 +125,14 @@ function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
 export function* recordAll(results: readonly Result[]): Act<boolean[]> {
   const moves: Move[] = []
   const counted = results.map(() => false)
-  for (let left = [...results.entries()]; left.length > 0;) {
-    // Of several results of one delivery, the next ones see what the first has done.
-    const firsts = new Map(left.toReversed().map(([place, { id }]) => [id, place]))
-    const done = yield* settleEach(left.filter(([place, { id }]) => firsts.get(id) === place).map(([, one]) => one))
-    for (const [id, { move, late }] of done) {
-      moves.push(move)
-      counted[firsts.get(id) ?? 0] = !late
+  for (const turn of inTurns([...results.entries()], ([, { id }]) => id)) {
+    const done = yield* settleEach(turn.map(([, one]) => one))
+    for (const [place, { id }] of turn) {
+      const one = done.get(id)
+      if (one === undefined) continue
+      moves.push(one.move)
+      counted[place] = !one.late
     }
-    left = left.filter(([place, { id }]) => firsts.get(id) !== place)
   }
   yield* moved(moves)
   return counted

@@ -1,9 +1,9 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { forUpdate, greatest } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import { forUpdate, greatest, rowsOf } from '../engine/dialect.ts'
+import { assign, columnsOf, command, excluded, insertEach, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
-import { optional } from '../engine/values.ts'
+import { inTurns, listOf, optional } from '../engine/values.ts'
 import { guards, revocations } from '../schema.ts'
 import type { ReachedRevocation } from '../store.ts'
 import type { GuardRecord, GuardReport, GuardStaleness } from '../types.ts'
@@ -21,35 +21,25 @@ const guardFields = {
   ...columnsOf(guards, 'version', 'staleness', 'clockOffsetSeconds'),
 }
 
-type Guard = Takes<{ clientId: string; guardId: string }>
-const isGuard = (p: Guard) => sql`${guards.clientId} = ${p.clientId} AND ${guards.guardId} = ${p.guardId}`
+type Guard = { clientId: string; guardId: string }
+const isGuard = (p: Takes<Guard>) => sql`${guards.clientId} = ${p.clientId} AND ${guards.guardId} = ${p.guardId}`
 
-const known = query(
-  columnsOf(guards, 'epoch', 'enforcedSeq'),
-  (p: Takes<{ clientId: string; guardId: string }>, f) => sql`SELECT ${f} FROM ${guards} WHERE ${isGuard(p)}${forUpdate(guards)}`,
-)
-interface NewReport {
-  clientId: string
-  guardId: string
-  epoch: string
-  seq: number
-  reportedAtMs: number
-  firstSeenAtMs: number
-  version: string | null
-  staleness: string | null
-  clockOffsetSeconds: number | null
-}
+// In one order, so that two brokers that record the same guards do not wait for each other.
+const known = query(columnsOf(guards, 'clientId', 'guardId', 'epoch', 'enforcedSeq'), (p: Takes<{ list: string }>, f) => {
+  const { rows, row } = rowsOf(p.list, { clientId: 'text', guardId: 'text' })
+  return sql`SELECT ${f} FROM ${rows} JOIN ${guards} ON ${isGuard(row)} ORDER BY ${guards.clientId}, ${guards.guardId}${forUpdate(guards)}`
+})
+const NUMBERS = { enforcedSeq: 'bigint', firstSeq: 'bigint', reportedAtMs: 'bigint', firstSeenAtMs: 'bigint', clockOffsetSeconds: 'bigint' } as const
 const sameEpoch = sql`${guards.epoch} = ${excluded(guards.epoch)}`
-const report = command((p: Takes<{ [K in keyof NewReport]: NewReport[K] }>) => {
-  const { clientId, guardId, epoch, seq, reportedAtMs, firstSeenAtMs, version, staleness, clockOffsetSeconds } = p
-  const said = { reportedAtMs, version, staleness, clockOffsetSeconds }
-  return sql`${insertInto(guards, { clientId, guardId, epoch, enforcedSeq: seq, firstSeenAtMs, firstSeq: seq, ...said })}
-    ON CONFLICT (${names(guards.clientId, guards.guardId)}) DO UPDATE SET ${assign(guards, {
-      ...Object.fromEntries(Object.keys(said).map((name) => [name, excluded(guards[name as keyof typeof said])])),
-      enforcedSeq: sql`CASE WHEN ${sameEpoch} THEN ${greatest(sql`${guards.enforcedSeq}`, excluded(guards.enforcedSeq))} ELSE ${excluded(guards.enforcedSeq)} END`,
-      firstSeq: sql`CASE WHEN ${sameEpoch} THEN ${guards.firstSeq} ELSE ${excluded(guards.firstSeq)} END`,
-      epoch: excluded(guards.epoch),
-    })}`
+const report = command((p: Takes<{ list: string }>) => {
+  const { rows, row } = rowsOf(p.list, { clientId: 'text', guardId: 'text', epoch: 'text', version: 'text', staleness: 'text', ...NUMBERS })
+  const said = (['reportedAtMs', 'version', 'staleness', 'clockOffsetSeconds'] as const).map((name) => [name, excluded(guards[name])])
+  return sql`${insertEach(guards, row, rows)} ON CONFLICT (${names(guards.clientId, guards.guardId)}) DO UPDATE SET ${assign(guards, {
+    ...Object.fromEntries(said),
+    enforcedSeq: sql`CASE WHEN ${sameEpoch} THEN ${greatest(sql`${guards.enforcedSeq}`, excluded(guards.enforcedSeq))} ELSE ${excluded(guards.enforcedSeq)} END`,
+    firstSeq: sql`CASE WHEN ${sameEpoch} THEN ${guards.firstSeq} ELSE ${excluded(guards.firstSeq)} END`,
+    epoch: excluded(guards.epoch),
+  })}`
 })
 const leap = command(
   (p: Takes<{ clientId: string; guardId: string; seq: number; atMs: number }>) =>
@@ -61,8 +51,10 @@ const forgetOldest = command(
       (SELECT ${guards.reportedAtMs}, ${guards.guardId} FROM ${guards} WHERE ${guards.clientId} = ${p.clientId}
         ORDER BY ${guards.reportedAtMs} DESC, ${guards.guardId} DESC LIMIT 1 OFFSET ${sql.raw(String(GUARDS))})`,
 )
+const entryFields = columnsOf(revocations, 'seq', 'at', 'atMs')
+type Entry = RowOf<typeof entryFields>
 const between = query(
-  columnsOf(revocations, 'seq', 'at', 'atMs'),
+  entryFields,
   (p: Takes<{ after: number; to: number }>, f) =>
     sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} > ${p.after} AND ${revocations.seq} <= ${p.to}
       ORDER BY ${revocations.seq} DESC LIMIT ${sql.raw(String(REACHED))}`,
@@ -82,40 +74,71 @@ interface Range {
   atMs: number
 }
 
-function* record(input: GuardReport, log: { epoch: string; seq: number }, marks: Range[]): Act<ReachedRevocation[]> {
-  const { clientId, guardId, epoch, enforcedSeq, reportedAtMs } = input
-  if (epoch !== log.epoch) return []
-  const before = yield* known.get({ clientId, guardId })
-  const from = before?.epoch === epoch ? before.enforcedSeq : undefined
-  const seq = Math.max(from ?? 0, Math.min(enforcedSeq, log.seq))
-  yield* report.run({
-    ...{ clientId, guardId, epoch, seq, reportedAtMs },
-    firstSeenAtMs: Math.min(input.connectedAtMs ?? reportedAtMs, reportedAtMs),
-    version: input.version ?? null,
-    staleness: input.staleness === undefined ? null : JSON.stringify(input.staleness),
-    clockOffsetSeconds: input.clockOffsetSeconds ?? null,
-  })
-  if (before === undefined) yield* forgetOldest.run({ clientId })
-  // A guard's first report says where it begins, not what it has just reached.
-  const reached = from === undefined ? [] : (yield* between.all({ after: from, to: seq })).reverse()
-  const [first] = reached
-  if (first !== undefined && from !== undefined && first.seq > from + 1)
-    yield* leap.run({ clientId, guardId, seq: first.seq - 1, atMs: reportedAtMs })
-  if (first !== undefined) marks.push({ from: first.seq, to: seq, atMs: reportedAtMs })
-  return reached.map((one) => ({ ...one, clientId, reportedAtMs }))
+interface Judged {
+  input: GuardReport
+  /** What it had reported of this epoch. */
+  from: number | undefined
+  seq: number
 }
 
-/** A thousand guards that reached the same revocations rewrite their rows once. */
+const rowOf = ({ input, seq }: Judged) => ({
+  ...{ clientId: input.clientId, guardId: input.guardId, epoch: input.epoch, enforcedSeq: seq, firstSeq: seq, reportedAtMs: input.reportedAtMs },
+  firstSeenAtMs: Math.min(input.connectedAtMs ?? input.reportedAtMs, input.reportedAtMs),
+  version: input.version ?? null,
+  staleness: input.staleness === undefined ? null : JSON.stringify(input.staleness),
+  clockOffsetSeconds: input.clockOffsetSeconds ?? null,
+})
+
+/** One of each guard. */
+function* record(reports: readonly GuardReport[], head: number): Act<Judged[]> {
+  const before = new Map(
+    (yield* known.all({ list: listOf(reports.map(({ clientId, guardId }) => ({ clientId, guardId }))) })).map((row) => [nameOf(row), row]),
+  )
+  const judged = reports.map((input): Judged => {
+    const row = before.get(nameOf(input))
+    const from = row?.epoch === input.epoch ? row.enforcedSeq : undefined
+    return { input, from, seq: Math.max(from ?? 0, Math.min(input.enforcedSeq, head)) }
+  })
+  yield* report.run({ list: listOf(judged.map(rowOf)) })
+  const news = reports.filter((one) => !before.has(nameOf(one)))
+  for (const clientId of new Set(news.map((one) => one.clientId))) yield* forgetOldest.run({ clientId })
+  return judged
+}
+
+/** @param read of the log, by range: guards that report together have mostly come the same way */
+function* reachedBy({ input, from, seq }: Judged, read: Map<string, Entry[]>): Act<Entry[]> {
+  // A guard's first report says where it begins, not what it has just reached.
+  if (from === undefined || from >= seq) return []
+  const key = `${from} ${seq}`
+  const reached = read.get(key) ?? (yield* between.all({ after: from, to: seq })).reverse()
+  read.set(key, reached)
+  const [first] = reached
+  const { clientId, guardId, reportedAtMs: atMs } = input
+  if (first !== undefined && first.seq > from + 1) yield* leap.run({ clientId, guardId, seq: first.seq - 1, atMs })
+  return reached
+}
+
+/** As many statements as for one report, where all have come the same way; a thousand guards rewrite the revocations that they reached once. */
 export function* recordEnforced(reports: readonly GuardReport[]): Act<{ reached: ReachedRevocation[] }> {
   const log = yield* logHeadRow()
   const marks: Range[] = []
   const reached: ReachedRevocation[] = []
-  // In one order everywhere, so that two brokers that record the same guards do not wait for each other.
-  for (const one of reports.toSorted(byName)) reached.push(...(yield* record(one, log, marks)))
+  const read = new Map<string, Entry[]>()
+  const ofThisLog = reports.filter(({ epoch }) => epoch === log.epoch).toSorted(byName)
+  for (const turn of inTurns(ofThisLog, nameOf))
+    for (const one of yield* record(turn, log.seq)) {
+      const { clientId, reportedAtMs } = one.input
+      const entries = yield* reachedBy(one, read)
+      const [first] = entries
+      if (first !== undefined) marks.push({ from: first.seq, to: one.seq, atMs: reportedAtMs })
+      reached.push(...entries.map((entry) => ({ ...entry, clientId, reportedAtMs })))
+    }
   for (const range of merged(marks)) yield* markEnforced.run({ ...range })
   return { reached }
 }
 
+/** No name of a guard has a space. */
+const nameOf = ({ clientId, guardId }: Guard): string => `${guardId} ${clientId}`
 const byName = (a: GuardReport, b: GuardReport): number => compare(a.clientId, b.clientId) || compare(a.guardId, b.guardId)
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 

@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { GuardReport } from '../../db/types.ts'
-import { bench, benches, STORES, T0 } from './fixture.ts'
+import { bench, benches, statementsOf, STORES, T0 } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
 const revokeSome = async (b: Bench, count: number) => {
@@ -150,6 +150,21 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     ])
   })
 
+  test('of several reports of one guard that are recorded together, each counts after the one before', async () => {
+    const b = await open()
+    const { epoch } = await b.store.head()
+    await revokeSome(b, 3)
+    const report = (guardId: string, enforcedSeq: number, version: string) => ({
+      ...{ clientId: 'sydney', guardId, epoch, enforcedSeq, version, reportedAtMs: b.now * 1000 },
+    })
+    const { reached } = await b.store.recordEnforced(report('g-1', 1, 'a'), report('g-2', 2, 'a'), report('g-1', 3, 'b'), report('g-1', 2, 'c'))
+    expect(reached.map(({ seq }) => seq)).toEqual([2, 3])
+    expect((await b.store.guardReports()).map(({ guardId, enforcedSeq, firstSeq, version }) => [guardId, enforcedSeq, firstSeq, version])).toEqual([
+      ['g-1', 3, 1, 'c'],
+      ['g-2', 2, 2, 'a'],
+    ])
+  })
+
   test('of each guard it is known since when it connects, where its reports began, and what it last said of itself', async () => {
     const b = await open()
     const { epoch } = await b.store.head()
@@ -207,4 +222,19 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     expect(reached).toHaveLength(100)
     expect([reached[0]?.seq, reached.at(-1)?.seq]).toEqual([31, 130])
   })
+})
+
+test('the reports of fifty guards that came the same way run as many statements as those of two', async () => {
+  const [, make] = STORES[0] ?? expect.unreachable()
+  const under = make()
+  const b = await bench(under)
+  const { epoch } = await b.store.head()
+  const reports = (of: string, guards: number, enforcedSeq: number) =>
+    Array.from({ length: guards }, (_, n) => ({ clientId: of, guardId: `g-${n}`, epoch, enforcedSeq, reportedAtMs: b.now * 1000 }))
+  await b.store.recordEnforced(...reports('sydney', 50, 0), ...reports('perth', 2, 0))
+  await revokeSome(b, 3)
+  const of = (...all: GuardReport[]) => statementsOf(() => b.store.recordEnforced(...all))
+  expect(await of(...reports('sydney', 50, 3))).toBe(await of(...reports('perth', 2, 3)))
+  await b.close()
+  await under.remove()
 })

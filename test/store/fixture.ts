@@ -2,7 +2,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach } from 'vitest'
+import Sqlite from 'better-sqlite3'
+import { afterEach, vi } from 'vitest'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import { placeDataFile } from '../data-file.ts'
@@ -243,4 +244,14 @@ export async function signedIn(b: Bench) {
   await b.client('sydney')
   await b.client('melbourne')
   return (await b.signIn('alice')).session
+}
+
+/** @returns how many statements the embedded store runs meanwhile */
+export async function statementsOf(act: () => Promise<unknown>): Promise<number> {
+  const statement = Object.getPrototypeOf(new Sqlite(':memory:').prepare('SELECT 1')) as Sqlite.Statement
+  const spies = (['get', 'all', 'run'] as const).map((name) => vi.spyOn(statement, name))
+  await act()
+  const count = spies.reduce((sum, { mock }) => sum + mock.calls.length, 0)
+  for (const spy of spies) spy.mockRestore()
+  return count
 }
