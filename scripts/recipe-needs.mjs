@@ -29,6 +29,7 @@ const PROGRAMS = [
 
 // A machine without the toolchain, or with an older one, is not given another: GOTOOLCHAIN=local.
 const go = (...args) => ['env', ['GOTOOLCHAIN=local', 'GOFLAGS=-mod=mod', 'go', ...args]]
+export const OAUTH2_PROXY = 'v7.15.6'
 const SPRING = [
   'pom.xml',
   'src/main/resources/application.yaml',
@@ -49,6 +50,12 @@ const BUILDS = {
     home: builtOf('go', 'go.mod', 'go.sum', 'main.go'),
     program: 'instance',
     steps: (home) => [[...go('build', '-mod=readonly', '-o', join(home, 'instance'), '.'), example('go')]],
+    advice: 'It needs Go 1.26 or later and the Go module proxy.',
+  },
+  'oauth2-proxy': {
+    home: join(ROOT, 'node_modules', '.cache', `recipe-oauth2-proxy-${OAUTH2_PROXY}`),
+    program: 'oauth2-proxy',
+    steps: (home) => [['env', [`GOBIN=${home}`, ...go('install', `github.com/oauth2-proxy/oauth2-proxy/v7@${OAUTH2_PROXY}`).flat()]]],
     advice: 'It needs Go 1.26 or later and the Go module proxy.',
   },
   spring: {

@@ -19,12 +19,14 @@ export interface ProxyParts {
   directory: string
 }
 
-interface Proxy {
+export interface Proxy {
   name: string
   missing: string | undefined
   version: () => string
   /** What nginx needs. */
   staleStatus?: '403'
+  /** Where the token is, if not in Authorization. */
+  tokenHeader?: string
   /** Writes the configuration; the program runs in the foreground. */
   prepare: (parts: ProxyParts) => Command
 }
@@ -46,7 +48,7 @@ export const written = (directory: string, name: string, text: string): string =
 }
 
 const folded = (name: string): string => name.toLowerCase().replaceAll('_', '-')
-const identityIn = ({ reached }: Answer): [string, string][] =>
+export const identityIn = ({ reached }: Answer): [string, string][] =>
   reached.filter(([name, value]) => folded(name).startsWith('x-guard') && value !== '').map(([name, value]) => [folded(name), value])
 const bearer = (token: string): string[] => ['Authorization', `Bearer ${token}`]
 
@@ -69,7 +71,7 @@ export const proxy = (parts: Proxy): Recipe => ({
   define: (world, note) => defineTests(parts, world, note),
 })
 
-interface Running {
+export interface Running {
   application: Application
   guard: Program
   program: Program
@@ -80,13 +82,24 @@ interface Running {
   end(): Promise<void>
 }
 
-async function start({ name, prepare, staleStatus }: Proxy, world: World): Promise<Running> {
+/** @param port where the proxy listens; not given: at the client's own address */
+export async function startProxy({ name, prepare, staleStatus, tokenHeader }: Proxy, world: World, port?: number): Promise<Running> {
   const place = world.place(name)
+  const baseUrl = port === undefined ? place.baseUrl : `http://127.0.0.1:${port}`
   const application = await startApplication()
   const [guardPort = 0, localPort = 0] = await freePorts(2)
   const guard = new Program({
     file: NODE,
-    args: [join(ROOT, 'guard/dist/serve/bin.js'), 'serve', '--rules', example('rules.json'), '--stale-status', staleStatus ?? '503'],
+    args: [
+      join(ROOT, 'guard/dist/serve/bin.js'),
+      'serve',
+      '--rules',
+      example('rules.json'),
+      '--stale-status',
+      staleStatus ?? '503',
+      '--token-header',
+      tokenHeader ?? 'Authorization',
+    ],
     env: {
       GUARD_ISSUER: world.issuer,
       GUARD_CLIENT_ID: place.clientId,
@@ -100,14 +113,14 @@ async function start({ name, prepare, staleStatus }: Proxy, world: World): Promi
   const startGuard = (): Promise<void> => guard.start(() => answers(`http://127.0.0.1:${guardPort}/`))
   await startGuard()
   const directory = mkdtempSync(join(world.directory, `${name}-`))
-  const program = new Program(prepare({ port: place.port, guardPort, applicationPort: application.port, directory }))
-  await program.start(() => answers(`${place.baseUrl}/health`))
+  const program = new Program(prepare({ port: port ?? place.port, guardPort, applicationPort: application.port, directory }))
+  await program.start(() => answers(`${baseUrl}/health`))
   return {
     application,
     guard,
     program,
     place,
-    ask: (path, headers = []) => ask(place.baseUrl, path, headers),
+    ask: (path, headers = []) => ask(baseUrl, path, headers),
     startGuard,
     async end() {
       await program.end()
@@ -123,7 +136,7 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
   let sub = ''
   const passes = async (): Promise<boolean> => (await running.ask('/cases', bearer(token))).status === 200
   beforeAll(async () => {
-    running = await start(proxied, world())
+    running = await startProxy(proxied, world())
     token = await world().accessToken(world().newBrowser(), running.place)
     sub = (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { sub: string }).sub
     await until('a valid token passes', passes, 120)

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { adviceFor, apacheModule, findBuilt } from '../../scripts/recipe-needs.mjs'
+import { adviceFor, apacheModule, findBuilt, OAUTH2_PROXY } from '../../scripts/recipe-needs.mjs'
 import { onPath } from '../needs.ts'
 import { application, exchanges, refreshes } from './applications.ts'
 import { example, NODE, ROOT, type Command } from './program.ts'
-import { configured, proxy, written } from './proxies.ts'
+import { signedInBefore } from './oauth2-proxy.ts'
+import { configured, proxy, written, type Proxy } from './proxies.ts'
 import type { Recipe } from './recipe.ts'
 
 /** The table of recipes. */
@@ -18,20 +19,49 @@ const versionOf =
 const lacks = (name: string, file: string | undefined, packages: string): string | undefined =>
   file === undefined ? `${name} is not on the PATH (Debian: apt-get install ${packages}).` : undefined
 
+/** One that recipe-needs.mjs has made, or why it is left out. */
+const made = (name: string): { missing: string | undefined; file: string } => {
+  const file = findBuilt(name)
+  return { missing: file === undefined ? adviceFor(name) : undefined, file: file ?? '' }
+}
+
 const NGINX = onPath('nginx')
 const HAPROXY = onPath('haproxy')
 const CADDY = onPath('caddy')
 
-const nginx = proxy({
-  name: 'nginx',
-  missing: lacks('nginx', NGINX, 'nginx-light'),
-  version: versionOf('nginx', 'sh', '-c', `${NGINX} -v 2>&1`),
+const behindNginx: Pick<Proxy, 'prepare' | 'staleStatus'> = {
   staleStatus: '403',
   prepare({ applicationPort, directory, guardPort, port }) {
     const site = configured('nginx/guard.conf', { 8080: port, 7410: guardPort, 3000: applicationPort })
     const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${directory}/${name};`).join(' ')
     const whole = `daemon off; pid ${directory}/pid; error_log stderr; events {} http { access_log off; ${paths}\n${site}}`
     return { file: NGINX ?? '', args: ['-p', directory, '-e', 'stderr', '-c', written(directory, 'nginx.conf', whole)] }
+  },
+}
+
+const nginx = proxy({
+  name: 'nginx',
+  missing: lacks('nginx', NGINX, 'nginx-light'),
+  version: versionOf('nginx', 'sh', '-c', `${NGINX} -v 2>&1`),
+  ...behindNginx,
+})
+
+const O2P = made('oauth2-proxy')
+const oauth2Proxy = signedInBefore({
+  name: 'oauth2-proxy',
+  missing: O2P.missing ?? nginx.missing,
+  version: () => `oauth2-proxy ${OAUTH2_PROXY}`,
+  nginx: behindNginx,
+  command({ directory, place, upstreamPort, world }) {
+    const file = configured('oauth2-proxy/oauth2-proxy.cfg', {
+      'https://sign-in.example': world.issuer,
+      '"sydney"': `"${place.clientId}"`,
+      '"change-me"': `"${place.clientSecret}"`,
+      4180: place.port,
+      8080: upstreamPort,
+      'cookie_secure = true': 'cookie_secure = false',
+    })
+    return { file: O2P.file, args: ['--config', written(directory, 'oauth2-proxy.cfg', file), '--provider-ca-file', world.caFile] }
   },
 })
 
@@ -153,12 +183,6 @@ const apacheOauth2 = application({
   },
 })
 
-/** One that recipe-needs.mjs has made, or why it is left out. */
-const made = (name: string): { missing: string | undefined; file: string } => {
-  const file = findBuilt(name)
-  return { missing: file === undefined ? adviceFor(name) : undefined, file: file ?? '' }
-}
-
 const GO = made('go')
 const go = application({
   name: 'go',
@@ -206,4 +230,17 @@ const serviceToService = application({
   more: exchanges,
 })
 
-export const RECIPES: readonly Recipe[] = [nginx, haproxy, caddy, express, fastify, flask, apacheOpenidc, apacheOauth2, go, spring, serviceToService]
+export const RECIPES: readonly Recipe[] = [
+  nginx,
+  haproxy,
+  caddy,
+  oauth2Proxy,
+  express,
+  fastify,
+  flask,
+  apacheOpenidc,
+  apacheOauth2,
+  go,
+  spring,
+  serviceToService,
+]
