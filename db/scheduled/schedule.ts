@@ -3,11 +3,15 @@ import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdateSkipLocked } from '../engine/dialect.ts'
 import { assign, command, insertInto, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { encodeSelector } from '../../src/protocol/selector.ts'
+import { optional } from '../engine/values.ts'
 import { appendAudit, concludeAudit } from '../operator/audit.ts'
+import { selectorOf } from '../locks/tell.ts'
 import { lockHead } from '../revocation/log.ts'
 import { scheduledActs } from '../schema.ts'
 import type { ScheduledActs } from '../store.ts'
 import type { AuditWay, ScheduledAct, ScheduledWhat } from '../types.ts'
+import { emit } from '../webhook/emit.ts'
 import { findScheduledAct, isToAnnounce, lockScheduled, scheduledFields, scheduledFrom, targetOfWhat, whatOf } from './row.ts'
 import type { ScheduledRow } from './row.ts'
 import { perform, settleAs } from './run.ts'
@@ -114,8 +118,17 @@ export function* announceActs(ambient: Ambient, { until, now, limit }: Input<'an
     const entry = { act: 'scheduled.announce', target: targetOfWhat(what), caseReference: row.caseReference ?? undefined, details }
     const audit = yield* appendAudit(ambient, { actor: { kind: 'broker', id: 'run-scheduled' }, via: 'broker', ...entry })
     yield* announced.run({ id: row.id, now })
+    yield* tellOf(ambient, row, what)
     yield* concludeAudit(ambient, { id: audit, outcome: 'done' })
     acts.push({ ...scheduledFrom(row), announcedAt: now })
   }
   return acts
+}
+
+function* tellOf(ambient: Ambient, row: ScheduledRow, what: ScheduledWhat): Act<void> {
+  const selector = what.act === 'revoke' ? what.selector : selectorOf(what.target, undefined)
+  if (selector === undefined || row.dueAt === null) return
+  const words = { case_reference: optional(row.caseReference), comment: optional(row.comment) }
+  const data = { id: row.id, act: what.act, selector: encodeSelector(selector), due_at: row.dueAt, actor_kind: row.actorKind, actor: row.actorId }
+  yield* emit(ambient, { type: 'scheduled.announced', data: { ...data, ...words } })
 }

@@ -124,6 +124,8 @@ describe.each(STORES)('scheduled acts, on %s', (_name, make) => {
     await signedIn(b)
     const { id } = await schedule(b, CLIENT, T0 + 7200)
     await schedule(b, USER, T0 + 60)
+    const endpoint = { url: 'https://siem.example/x', secretSealed: 'sealed', state: 'enabled', position: 0, createdAt: T0, updatedAt: T0 } as const
+    await b.store.addWebhook({ ...endpoint, id: 'wh_1', events: ['scheduled.announced'], include: ['case_references'] })
     const announce = () => b.store.announceActs({ until: b.now + 3600, now: b.now, limit: 9 })
     expect(await announce()).toEqual([])
     await confirm(b, id)
@@ -132,6 +134,12 @@ describe.each(STORES)('scheduled acts, on %s', (_name, make) => {
     const told = (await Promise.all([announce(), announce()])).flat()
     expect(told).toMatchObject([{ id, announcedAt: b.now }])
     expect(await b.store.listAudit({ act: 'scheduled.announce', limit: 9 })).toHaveLength(1)
+    const { refs } = await b.store.dueDeliveries({ targetId: 'wh_1', nowMs: b.now * 1000, limit: 9 })
+    const bodies = await Promise.all(refs.map(async (ref) => JSON.parse((await b.store.findDelivery(ref.id))?.payload ?? '{}') as object))
+    const selector = { kind: 'client', client_id: 'sydney' }
+    expect(bodies).toMatchObject([
+      { type: 'scheduled.announced', data: { id, act: 'lock', selector, due_at: T0 + 7200, actor_kind: 'operator', case_reference: 'INC-7' } },
+    ])
     expect(await b.store.scheduledCounts()).toEqual([{ state: 'scheduled', count: 2, firstDueAt: T0 + 60 }])
   })
 

@@ -3,11 +3,11 @@ import { Webhook } from 'standardwebhooks'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { DeliveryRef } from '../../db/types.ts'
 import { trustedProxies } from '../../src/protocol/remote-address.ts'
-import { webhookJsonSchema } from '../../src/protocol/webhook-event.ts'
+import { WEBHOOK_SWITCHES, WEBHOOK_TYPES, webhookJsonSchema } from '../../src/protocol/webhook-event.ts'
 import { createOutbound } from '../../src/outbound.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { startCmb } from '../command/cmb.ts'
-import { createRig, type Rig, type RigOptions } from '../rig.ts'
+import { createRig, type Rig, type RigOptions, TENANT } from '../rig.ts'
 import { deliverLogout as attempt } from './attempt.ts'
 import { LocalQueue } from './local-queue.ts'
 import { ok, startReceiver, status, type Receiver } from './receiver.ts'
@@ -49,6 +49,42 @@ async function testEvent(rig: Rig, id: string): Promise<DeliveryRef> {
 }
 const stateOf = async (rig: Rig, { id }: DeliveryRef) => rig.store.findDelivery(id)
 
+const OLGA = { kind: 'operator', id: 'olga' } as const
+const SAID = { caseReference: 'INC-4711', comment: 'Laptop stolen on the train' }
+
+/** By the acts of the store that cause them. */
+async function causeEachEvent({ store, openSession, clock, config }: Rig): Promise<void> {
+  const now = clock.now()
+  const [laptop, phone, other] = [(await openSession()).session, (await openSession()).session, (await openSession()).session]
+  const { sub } = laptop
+  const user = { kind: 'user', id: sub } as const
+  await newDevice(store, now, config.limits.idleSeconds)
+  const report = { everywhere: false, atMicrosoft: false, address: '203.0.113.7', freshSince: now - 300, now }
+  await store.reportByUser({ sub, acting: laptop.sid, what: { sid: phone.sid }, ...report })
+  await store.revoke({ selector: { kind: 'session', sid: other.sid }, reason: 'refresh_token_reuse', actor: { kind: 'client', id: 'sydney' }, now })
+  await store.revoke({ selector: { kind: 'subject', sub }, reason: 'signed_out_everywhere', actor: user, now })
+  await store.revoke({ selector: { kind: 'tenant', tid: TENANT }, reason: 'administrator', actor: OLGA, ...SAID, now })
+  const by = { actor: OLGA, may: 'administer', operatorTenant: undefined, now } as const
+  const locked = await store.lock({ ...by, ...SAID, target: { kind: 'user', tid: TENANT, oid: laptop.user.oid }, endsAt: now + 3600 })
+  await store.liftLock({ id: locked.outcome === 'locked' ? locked.lock.id : '', actor: OLGA, now })
+  const what = { act: 'revoke', selector: { kind: 'tenant', tid: TENANT } } as const
+  const { id } = await store.scheduleAct({ ...by, ...SAID, via: 'command', what, dueAt: now + 1800 })
+  await store.confirmAct({ ...by, id, actor: { kind: 'operator', id: 'erin' }, via: 'command' })
+  await store.announceActs({ until: now + 3600, now, limit: 9 })
+  await store.addKey({ kid: 'another', alg: 'ES256', privateSealed: null, publicJwk: {}, createdAt: now, state: 'next' })
+  await store.activateKey({ kid: 'another', retireAt: now + 60, now })
+  await store.changeTenant({ tid: TENANT, change: { idleSeconds: 600 } })
+}
+
+async function newDevice(store: Rig['store'], now: number, idleSeconds: number): Promise<void> {
+  const session = { authTime: now, idleSeconds, absoluteAt: now + 43_200, roles: [], staySignedIn: false, device: 'Firefox on Windows' }
+  await store.signIn({
+    session: { ...session, user: { tid: TENANT, oid: 'oid-nora', name: 'Nora' }, cookieHash: 'cookie-of-nora' },
+    newDevice: { address: '203.0.113.7' },
+    ...{ provenSeq: Number.MAX_SAFE_INTEGER, ids: { sub: 'u_nora', sid: 's_nora' }, now },
+  })
+}
+
 describe('webhooks', () => {
   test('reach a receiver that verifies them, in the shape of the documented schema', async () => {
     const { rig, receiver, add, cmb } = await world()
@@ -73,6 +109,19 @@ describe('webhooks', () => {
     await expect
       .poll(async () => (await rig.store.deliveryCounts()).find((one) => one.clientId === id))
       .toMatchObject({ state: 'delivered', count: 4 })
+  })
+
+  test('of every type are verified by a receiver, and fit the schema', async () => {
+    const { rig, receiver, add, cmb } = await world()
+    const { id, secret } = await add(...WEBHOOK_TYPES)
+    await cmb('change', id, ...WEBHOOK_SWITCHES.flatMap((one) => ['--include', one]))
+    await causeEachEvent(rig)
+    await testEvent(rig, id)
+    const { refs } = await rig.store.dueDeliveries({ targetId: id, nowMs: rig.clock.nowMs(), limit: 100 })
+    for (const ref of refs) expect(await attempt(rig.deps, ref)).toMatchObject({ outcome: 'delivered' })
+    const bodies = receiver.requests.map((request) => verified(secret, request))
+    expect(new Set(bodies.map(({ type }) => type))).toEqual(new Set(WEBHOOK_TYPES))
+    for (const body of bodies) expect([validates(body), validates.errors, body]).toEqual([true, null, body])
   })
 
   test('keep their id and their bytes over retries and a redrive; each attempt has its own time', async () => {
