@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Run, step } from './floor-run.ts'
+import { Run } from './floor-run.ts'
+import { step } from './floor-steps.ts'
 
 /** What ends stays ended, in Microsoft's own time: browsers of one user come and go in any order, the broker's clock is off, and some are a thief's. */
 
