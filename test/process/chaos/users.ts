@@ -164,7 +164,7 @@ export class User {
   /** By the pages. Where the answer was lost, the next page knows nobody: then it had been done. */
   async #signOut({ browser }: KnownSession, everywhere: boolean): Promise<void> {
     const page = await browser.get(`${this.#world.broker.issuer}/logout`)
-    if (page.status >= 500) throw new Error(`The sign-out page answered ${page.status}.`)
+    if (page.status !== 200) throw new Error(`The sign-out page answered ${page.status}.`)
     if (!page.forms.some((form) => form.buttons.some(({ label }) => label.includes('Sign out')))) return
     const done = await browser.submit(page, { scope: everywhere ? 'everywhere' : 'device' }, 'Sign out')
     if (done.status !== 200) throw new Error(`Signing out answered ${done.status}.`)

@@ -112,7 +112,8 @@ async function startHaproxy(port: number, brokers: readonly BrokerProcess[]): Pr
   const child = spawn(HAPROXY, ['-db', '-f', file], { stdio: ['ignore', 'ignore', 'pipe'] })
   const log: string[] = []
   createInterface(child.stderr).on('line', (line) => {
-    if (!ENDED_WELL.test(line)) log.push(line)
+    // What it warns of is in its log too.
+    if (!ENDED_WELL.test(line) && !line.startsWith('[')) log.push(line)
     if (log.length > LOG_LINES) log.shift()
   })
   return {

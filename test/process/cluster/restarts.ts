@@ -20,8 +20,8 @@ export interface RestartsReport {
   requests: number
   failed: number
   failures: readonly string[]
-  /** What the proxy logged last, where a request failed. */
-  proxyLog: readonly string[]
+  /** What the proxy logged last, and what the brokers warned of, where a request failed. */
+  logs: readonly string[]
   longestMs: number
   signOuts: number
   /** Signed out, and not told to the instance in the end. */
@@ -60,7 +60,7 @@ export async function runRestarts({ users, seconds, say }: RestartsOptions): Pro
     return {
       seconds: Math.round((performance.now() - begun) / 1000),
       ...{ rounds, restarts, requests: load.requests, failed: load.failures.length, failures: load.failures.slice(0, 20) },
-      proxyLog: load.failures.length === 0 ? [] : cluster.proxyLog.slice(-100),
+      logs: load.failures.length === 0 ? [] : logsOf(cluster),
       ...{ longestMs: load.longestMs, signOuts: load.signedOut.length, undelivered: undelivered(), guardsLost: lost() },
     }
   } finally {
@@ -68,6 +68,16 @@ export async function runRestarts({ users, seconds, say }: RestartsOptions): Pro
     await cluster.close()
   }
 }
+
+const logsOf = ({ proxyLog, brokers }: Cluster): string[] => [
+  ...proxyLog.slice(-100),
+  ...brokers.flatMap(({ output }) =>
+    output
+      .split('\n')
+      .filter((line) => !line.includes('"level":"info"'))
+      .slice(-100),
+  ),
+]
 
 /** As docs/scale-out.md says it: SIGTERM, start, and the next only when the proxy sends requests to it again. */
 async function restart(process: BrokerProcess, { brokers }: Cluster): Promise<void> {
