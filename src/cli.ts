@@ -7,7 +7,7 @@ if (major < 22 || (major === 22 && minor < 14)) {
   )
   process.exit(1)
 }
-const { resolveDrizzleQuickly } = await import('./resolve-drizzle.ts')
+const { resolveDrizzleQuickly } = await import('../db/resolve-drizzle.ts')
 resolveDrizzleQuickly()
 const { run } = await import('./command/program.ts')
 const { terminal, written } = await import('./command/terminal.ts')

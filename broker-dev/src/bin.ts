@@ -92,7 +92,7 @@ async function main(): Promise<number> {
       return 0
     }
     const asked = askedToEnd(stdin)
-    const { resolveDrizzleQuickly } = await import('../../src/resolve-drizzle.ts')
+    const { resolveDrizzleQuickly } = await import('../../db/resolve-drizzle.ts')
     resolveDrizzleQuickly()
     const { run } = await import('./run.ts')
     running = await run(options, (text) => void process.stderr.write(`${text}\n`))

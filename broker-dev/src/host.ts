@@ -1,4 +1,4 @@
-import { resolveDrizzleQuickly } from '../../src/resolve-drizzle.ts'
+import { resolveDrizzleQuickly } from '../../db/resolve-drizzle.ts'
 import type { BrokerOptions } from './api.ts'
 import type { Running } from './run.ts'
 

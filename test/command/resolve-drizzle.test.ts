@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { expect, test, vi } from 'vitest'
-import { drizzleResolver } from '../../src/resolve-drizzle.ts'
+import { drizzleResolver } from '../../db/resolve-drizzle.ts'
 
 /** How `cmb` resolves the modules of drizzle-orm at its start: without Node parsing a package.json of 180 kB for each of them. */
 
