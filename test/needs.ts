@@ -19,4 +19,5 @@ export const QUEUE_ENGINES: readonly { engine: 'valkey' | 'redis' | 'postgres'; 
   { engine: 'postgres', path: '/nonexistent' },
 ]
 export const PROMTOOL = onPath('promtool')
+export const PYTHON = onPath('python3')
 export const HAPROXY = onPath('haproxy')

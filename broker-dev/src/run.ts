@@ -29,8 +29,26 @@ interface Ports {
   control: number
 }
 
+const TRIES = 5
+
 /** @param say hears of problems while it runs, and of clients that changed. @throws Error in words for the developer */
 export async function run(options: BrokerOptions, say: (text: string) => void): Promise<Running> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await start(options, say)
+    } catch (error) {
+      // A free port may be taken by another program before the broker listens there.
+      if (options.port !== undefined || tries === TRIES || !isPortTaken(error)) throw error
+    }
+  }
+}
+
+function isPortTaken(error: unknown): boolean {
+  const { cause, code } = error as { cause?: { code?: string }; code?: string }
+  return (code ?? cause?.code) === 'EADDRINUSE'
+}
+
+async function start(options: BrokerOptions, say: (text: string) => void): Promise<Running> {
   const directory = directoryOf(options.users)
   const log = createLog(speaking(say), systemClock.nowMs)
   const closing = new Closing(log)
@@ -125,7 +143,7 @@ async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
-/** A broker's log says much that no test asks for. */
+/** Without what is for operators: information, and what the checks of the broker find. */
 function speaking(say: (text: string) => void): Parameters<typeof createLog>[0] {
   let applied = 0
   return (line) => {
@@ -137,6 +155,6 @@ function speaking(say: (text: string) => void): Parameters<typeof createLog>[0] 
     } = JSON.parse(line) as { at: string; level: keyof Log; event: string; clients?: number; changed?: string[] }
     if (event === 'clients_file_applied') {
       if (applied++ > 0) say(`The clients file was applied: ${fields.clients} clients, changed: ${fields.changed?.join(', ') || 'none'}.`)
-    } else if (level !== 'info') say(`${level}: ${event} ${JSON.stringify(fields)}`)
+    } else if (level !== 'info' && !event.startsWith('check_')) say(`${level}: ${event} ${JSON.stringify(fields)}`)
   }
 }

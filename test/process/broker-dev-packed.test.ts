@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { publint } from 'publint'
 import { expect, onTestFinished, test } from 'vitest'
+import { PYTHON } from '../needs.ts'
 
 const run = promisify(execFile)
 const root = new URL('../..', import.meta.url).pathname
@@ -90,6 +91,7 @@ test('its tarball, unpacked in an empty project, runs the examples of the docume
   await run(process.execPath, [join(node, 'typescript/bin/tsc'), ...types, ...checked], { cwd: project })
 
   writeFileSync(join(project, 'revocation.py'), example('python'))
-  const python = await run('python3', ['revocation.py'], { cwd: project })
+  if (PYTHON === undefined) return console.log('Python is missing, so that its example in docs/testing-your-instance.md does not run.')
+  const python = await run(PYTHON, ['revocation.py'], { cwd: project })
   expect(python.stderr).toContain('OK')
 })
