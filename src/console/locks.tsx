@@ -110,6 +110,7 @@ async function lockRow(request: ConsoleRequest, lock: Lock): Promise<Child[]> {
 
 async function actRow(request: ConsoleRequest, act: ScheduledAct): Promise<Child[]> {
   const words = await whatWords(request, act)
+  const choice = act.state === 'proposed' ? 'Confirm or cancel' : 'Cancel'
   return [
     <strong>{words}</strong>,
     minuteOf(act.dueAt, 'when it is confirmed'),
@@ -118,8 +119,8 @@ async function actRow(request: ConsoleRequest, act: ScheduledAct): Promise<Child
     act.caseReference ?? '',
     ...(isAdministrator(request)
       ? [
-          <a href={`/ops/scheduled?${new URLSearchParams({ id: act.id }).toString()}`} aria-label={`Decide: ${words}`}>
-            {act.state === 'proposed' ? 'Confirm or cancel' : 'Cancel'}
+          <a href={`/ops/scheduled?${new URLSearchParams({ id: act.id }).toString()}`} aria-label={`${choice}: ${words}`}>
+            {choice}
           </a>,
         ]
       : []),

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/session/cookie.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { attempted, USERS, type Somebody } from '../console/console.ts'
-import { createRig, type Rig } from '../rig.ts'
+import { createRig, type Rig, TENANT } from '../rig.ts'
 import { launchChromium, objections, openWindow, picture } from './window.ts'
 
 /**
@@ -128,6 +128,44 @@ describe.each([
     }
     expect(window.complaints).toEqual([])
   })
+})
+
+const STRANGER = '00000000-0000-4000-8000-0000000000ff'
+
+/** A user who has never signed in is locked, and the lock of an instance waits for a second administrator. */
+async function lockedAndWaiting({ store, clock }: Rig): Promise<{ lock: string; act: string }> {
+  const by = { actor: { kind: 'operator', id: 'cmb@erin (unverified)' }, may: 'administer', now: clock.now() } as const
+  const said = { caseReference: 'INC-4711', comment: 'Laptop stolen on the train' }
+  const target = { kind: 'user', tid: TENANT, oid: STRANGER } as const
+  const locked = await store.lock({ ...by, ...said, target, operatorTenant: TENANT, endsAt: by.now + 86_400 })
+  const what = { act: 'lock', target: { kind: 'client', clientId: 'sydney' }, endsAt: undefined } as const
+  const { id: act } = await store.scheduleAct({ ...by, ...said, via: 'command', what, dueAt: undefined })
+  return { lock: locked.outcome === 'locked' ? locked.lock.id : expect.unreachable(), act }
+}
+
+test('the pages of locks fit at 320, 768 and 1440 px, and axe objects to nothing', async () => {
+  const { lock, act } = await lockedAndWaiting(rig)
+  await using window = await open({ width: 320, who: 'administrator' })
+  const { page } = window
+  const pages = [
+    ['locks', '/ops/locks'],
+    ['lock', '/ops/lock'],
+    ['lock-check', `/ops/lock/check?${new URLSearchParams({ user: `${TENANT} ${STRANGER.replace(/ff$/, 'fe')}`, hours: '8' })}`],
+    ['lock-lift', `/ops/locks/lift?id=${lock}`],
+    ['scheduled', `/ops/scheduled?id=${act}`],
+  ] as const
+  for (const [name, path] of pages) {
+    const response = await page.goto(ops + path)
+    expect([name, response?.status()]).toEqual([name, 200])
+    for (const width of [320, 768, 1440]) {
+      await page.setViewportSize({ width, height: 800 })
+      expect([name, width, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, width, width])
+      await picture(page, `ops-${name}-${width}`)
+      // In between, a page looks as it does at one of the two.
+      if (width !== 768) expect([name, width, await objections(page)]).toEqual([name, width, []])
+    }
+  }
+  expect(window.complaints).toEqual([])
 })
 
 describe('who is let in', () => {
