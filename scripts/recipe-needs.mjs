@@ -2,18 +2,25 @@
 // node_modules. A recipe whose software is still missing is left out of the run and named there, which is no failure. BROKER_TEST_INSTALL=no: nothing is installed.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isOnPath, provide, runApt } from './test-needs.mjs'
 
 const ROOT = join(import.meta.dirname, '..')
 const example = (...path) => join(ROOT, 'examples', ...path)
+const filesIn = (folder) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name !== 'README.md')
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
 /** What is made of an example is kept beneath node_modules, by what it was made of. */
-const builtOf = (name, ...files) => {
+function builtOf(name, files = filesIn(example(name))) {
   const hash = createHash('sha256')
-  for (const file of files) hash.update(readFileSync(example(name, file)))
+  for (const file of files) hash.update(readFileSync(file))
   return join(ROOT, 'node_modules', '.cache', `recipe-${name}-${hash.digest('hex').slice(0, 16)}`)
 }
+/** As `npm run build` leaves it; there is none before the first build. */
+const guardFiles = () => (existsSync(join(ROOT, 'guard/dist')) ? filesIn(join(ROOT, 'guard/dist')) : [])
 
 /** Where Debian keeps a module of Apache. */
 export const apacheModule = (name) => `/usr/lib/apache2/modules/mod_${name}.so`
@@ -29,16 +36,12 @@ const PROGRAMS = [
 
 // A machine without the toolchain, or with an older one, is not given another: GOTOOLCHAIN=local.
 const go = (...args) => ['env', ['GOTOOLCHAIN=local', 'GOFLAGS=-mod=mod', 'go', ...args]]
+const QUIET = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
 export const OAUTH2_PROXY = 'v7.15.6'
-const SPRING = [
-  'pom.xml',
-  'src/main/resources/application.yaml',
-  ...['Instance', 'NotRevoked', 'Security'].map((name) => `src/main/java/example/${name}.java`),
-]
 
 const BUILDS = {
   flask: {
-    home: builtOf('flask', 'requirements.txt'),
+    home: builtOf('flask', [example('flask', 'requirements.txt')]),
     program: 'bin/python',
     steps: (home) => [
       ['python3', ['-m', 'venv', home]],
@@ -47,7 +50,7 @@ const BUILDS = {
     advice: 'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
   },
   go: {
-    home: builtOf('go', 'go.mod', 'go.sum', 'main.go'),
+    home: builtOf('go'),
     program: 'instance',
     steps: (home) => [[...go('build', '-mod=readonly', '-o', join(home, 'instance'), '.'), example('go')]],
     advice: 'It needs Go 1.26 or later and the Go module proxy.',
@@ -58,8 +61,20 @@ const BUILDS = {
     steps: (home) => [['env', [`GOBIN=${home}`, ...go('install', `github.com/oauth2-proxy/oauth2-proxy/v7@${OAUTH2_PROXY}`).flat()]]],
     advice: 'It needs Go 1.26 or later and the Go module proxy.',
   },
+  nextjs: {
+    home: builtOf('nextjs', [...filesIn(example('nextjs')), ...guardFiles()]),
+    program: 'nextjs/node_modules/next/dist/bin/next',
+    steps: (home) => [
+      ['cp', ['-r', example('nextjs'), home]],
+      ['npm', ['ci', ...QUIET], join(home, 'nextjs')],
+      // The guard is a package of this repository: as npm would install it.
+      ['npm', ['install', '--no-save', '--install-links', ...QUIET, join(ROOT, 'guard')], join(home, 'nextjs')],
+      ['npm', ['run', 'build'], join(home, 'nextjs')],
+    ],
+    advice: 'It needs Node 20.9 or later and the npm registry.',
+  },
   spring: {
-    home: builtOf('spring', ...SPRING),
+    home: builtOf('spring'),
     program: 'spring/target/instance.jar',
     steps: (home) => [
       ['cp', ['-r', example('spring'), home]],
@@ -84,10 +99,16 @@ const MOST_MS = 10 * 60_000
 function build(name, say) {
   if (findBuilt(name) !== undefined) return
   const { advice, home, steps } = BUILDS[name]
+  rmSync(home, { recursive: true, force: true })
   mkdirSync(home, { recursive: true })
   say(`Preparing the recipe ${name}…`)
   for (const [file, args, cwd] of steps(home)) {
-    const { error, status, stderr, stdout } = spawnSync(file, args, { cwd, encoding: 'utf8', timeout: MOST_MS })
+    const { error, status, stderr, stdout } = spawnSync(file, args, {
+      cwd,
+      env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' },
+      encoding: 'utf8',
+      timeout: MOST_MS,
+    })
     if (status === 0) continue
     const last = error?.message ?? `${stdout}${stderr}`.trim().split('\n').slice(-3).join(' ')
     return say(`The recipe ${name} is left out. ${advice} ${file} said: ${last}`)

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { adviceFor, apacheModule, findBuilt, OAUTH2_PROXY } from '../../scripts/recipe-needs.mjs'
 import { onPath } from '../needs.ts'
 import { application, exchanges, refreshes } from './applications.ts'
@@ -211,6 +212,21 @@ const spring = application({
   },
 })
 
+const NEXT = made('nextjs')
+const nextjs = application({
+  name: 'nextjs',
+  missing: NEXT.missing,
+  version: versionOf('Next.js', NODE, '-p', `require(${JSON.stringify(example('nextjs/package.json'))}).dependencies.next`),
+  signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
+  api: '/api/me',
+  command: ({ place }) => ({
+    file: NODE,
+    args: [NEXT.file, 'start', '--hostname', '127.0.0.1', '--port', String(place.port)],
+    cwd: resolve(NEXT.file, '../../../../..'),
+    env: { NEXT_TELEMETRY_DISABLED: '1' },
+  }),
+})
+
 const serviceToService = application({
   name: 'service-to-service',
   missing: undefined,
@@ -237,6 +253,7 @@ export const RECIPES: readonly Recipe[] = [
   oauth2Proxy,
   express,
   fastify,
+  nextjs,
   flask,
   apacheOpenidc,
   apacheOauth2,

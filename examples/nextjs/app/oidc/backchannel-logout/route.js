@@ -1,0 +1,3 @@
+import { broker } from '../../../lib/broker.js'
+
+export const POST = (request) => broker().guard.receiveLogout(request)
