@@ -48,8 +48,6 @@ const onPostgres = {
 }
 
 const ALONE = [
-  // Builds guard/dist again, which brokers and demos of other files load.
-  'test/process/broker-dev-packed.test.ts',
   'test/process/chaos*.test.ts',
   'test/process/planned-restart.test.ts',
   'test/process/postgres-failover.test.ts',
