@@ -1,6 +1,7 @@
 // `npm run release -- [VERSION]` writes the version and the changelog, commits them and makes the tag; the workflow of the tag publishes.
 // With --dry-run it shows all of that, builds the artifacts, and changes nothing. With --artifacts DIR it only builds the artifacts of the present version.
 import { execFileSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -50,28 +51,63 @@ export function releasedFiles(files, { version, current, date }) {
 const npm = (...args) => execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 const git = (...args) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8' }).trim()
 
-/**
- * What the image runs on, as CycloneDX. npm's own `--omit dev` drops packages that a development package uses too (npm 11: hono, jose, zod), so
- * the lock file decides.
- */
-function billOfMaterials() {
-  const bill = JSON.parse(npm('sbom', '--sbom-format', 'cyclonedx', '--sbom-type', 'application', '--package-lock-only'))
-  const { name, version, packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
-  const shipped = Object.entries(packages).filter(([path, one]) => path !== '' && !one.link && !one.dev && !one.devOptional && !one.optional)
-  const refs = new Set(shipped.map(([path, one]) => `${one.name ?? path.replace(/^.*node_modules\//, '')}@${one.version}`))
-  const kept = (ref) => refs.has(ref) || ref === `${name}@${version}`
-  // npm names it after the directory of the clone.
-  bill.metadata.component.name = name
-  bill.components = bill.components.filter((one) => kept(one['bom-ref']))
-  bill.dependencies = bill.dependencies.filter(({ ref }) => kept(ref)).map((one) => ({ ...one, dependsOn: one.dependsOn.filter(kept) }))
-  return bill
+/** Where the package at `from` finds `name`, as Node looks for it; undefined where it is not installed there. */
+function found(packages, from, name) {
+  const above = from.split('/node_modules/').map((_, index, parts) => `${parts.slice(0, parts.length - index).join('/node_modules/')}/`)
+  const path = [...above, ''].map((at) => `${at}node_modules/${name}`).find((one) => packages[one] !== undefined)
+  return path !== undefined && packages[path].link ? packages[path].resolved : path
+}
+
+const nameOf = (path, one) => one.name ?? path.replace(/^.*node_modules\//, '')
+const purlOf = (name, version) => `pkg:npm/${name.replace('@', '%40')}@${version}`
+
+/** What the image runs on, as CycloneDX, from the lock file. (`npm sbom --omit dev` drops packages that a development package uses too: hono, jose, zod.) */
+export function billOfMaterials(lock, { serial, timestamp }) {
+  const { packages } = lock
+  // Of the workspaces the image has the guard alone.
+  const isShipped = (path, one) => (path === 'guard' || path.includes('node_modules/')) && !one.link && !one.dev && !one.devOptional && !one.optional
+  const shipped = Object.entries(packages).filter(([path, one]) => isShipped(path, one))
+  const refOf = (path) => purlOf(path === '' ? lock.name : nameOf(path, packages[path]), packages[path].version)
+  const refs = new Set(shipped.map(([path]) => refOf(path)))
+  const component = (path, one, type) => ({
+    type,
+    'bom-ref': refOf(path),
+    name: nameOf(path, one),
+    version: one.version,
+    purl: refOf(path),
+    ...(one.license && { licenses: [{ expression: one.license }] }),
+    ...(one.integrity && { hashes: [{ alg: 'SHA-512', content: Buffer.from(one.integrity.replace('sha512-', ''), 'base64').toString('hex') }] }),
+  })
+  const dependsOn = (path) => [
+    ...new Set(
+      Object.keys(packages[path].dependencies ?? {})
+        .map((name) => found(packages, path, name))
+        .filter((at) => at !== undefined)
+        .map(refOf)
+        .filter((ref) => refs.has(ref)),
+    ),
+  ]
+  return {
+    $schema: 'http://cyclonedx.org/schema/bom-1.5.schema.json',
+    bomFormat: 'CycloneDX',
+    specVersion: '1.5',
+    serialNumber: `urn:uuid:${serial}`,
+    version: 1,
+    metadata: { timestamp, component: component('', { ...packages[''], name: lock.name }, 'application') },
+    components: [...new Map(shipped.map(([path, one]) => [refOf(path), component(path, one, 'library')])).values()],
+    dependencies: [
+      ...new Map(['', ...shipped.map(([path]) => path)].map((path) => [refOf(path), { ref: refOf(path), dependsOn: dependsOn(path) }])).values(),
+    ],
+  }
 }
 
 /** The guard's package, the bill of materials, and the notes. */
 function writeArtifacts(directory, notes) {
   mkdirSync(directory, { recursive: true })
   npm('pack', '--silent', '--ignore-scripts', '--workspace', 'guard', '--pack-destination', directory)
-  writeFileSync(join(directory, 'sbom.cdx.json'), `${JSON.stringify(billOfMaterials(), null, 2)}\n`)
+  const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
+  const bill = billOfMaterials(lock, { serial: randomUUID(), timestamp: new Date().toISOString() })
+  writeFileSync(join(directory, 'sbom.cdx.json'), `${JSON.stringify(bill, null, 2)}\n`)
   writeFileSync(join(directory, 'notes.md'), `${notes}\n`)
   for (const name of readdirSync(directory)) console.log(`${join(directory, name)}  ${statSync(join(directory, name)).size} bytes`)
 }

