@@ -37,17 +37,63 @@ export function createWriter(
   file: Pick<DataFile, 'mustBeSound' | 'damaged'>,
   announce: (committed: readonly Committed[]) => void = () => undefined,
 ): Writer {
-  const statements = {
-    begin: db.prepare('BEGIN IMMEDIATE'),
-    commit: db.prepare('COMMIT'),
-    rollback: db.prepare('ROLLBACK'),
-    savepoint: db.prepare('SAVEPOINT act'),
-    release: db.prepare('RELEASE act'),
-    undo: db.prepare('ROLLBACK TO act'),
-  }
+  const commits = createCommits(db, file)
   let queue: Waiting[] = []
   let scheduled = false
   let closed = false
+
+  const flush = (): void => {
+    scheduled = false
+    const batch = queue.slice(0, BATCH)
+    queue = queue.slice(BATCH)
+    if (queue.length > 0) schedule()
+    if (batch.length > 0) answer(batch, commits.run(batch), announce)
+  }
+
+  /** After the requests that are already there have been read: so they share one commit. */
+  const schedule = (): void => {
+    if (scheduled) return
+    scheduled = true
+    setImmediate(flush)
+  }
+
+  return {
+    write: <T>(act: () => T) =>
+      new Promise<T>((resolve, reject) => {
+        if (closed) return reject(new StoreUnavailable('The store is closed.'))
+        queue.push({ act, resolve: resolve as (value: unknown) => void, reject })
+        schedule()
+      }),
+    revoked: (committed) => commits.revoked(committed),
+    close() {
+      closed = true
+      while (queue.length > 0) flush()
+    },
+  }
+}
+
+function answer(batch: readonly Waiting[], ran: readonly Ran[], announce: (committed: readonly Committed[]) => void): void {
+  const revoked = ran.flatMap((one) => (one.ok ? one.revoked : []))
+  if (revoked.length > 0) announce(revoked)
+  for (const [i, { resolve, reject }] of batch.entries()) {
+    const result = ran[i]
+    if (result?.ok) resolve(result.value)
+    else reject(result?.error)
+  }
+}
+
+const prepareTransaction = (db: Sqlite) => ({
+  begin: db.prepare('BEGIN IMMEDIATE'),
+  commit: db.prepare('COMMIT'),
+  rollback: db.prepare('ROLLBACK'),
+  savepoint: db.prepare('SAVEPOINT act'),
+  release: db.prepare('RELEASE act'),
+  undo: db.prepare('ROLLBACK TO act'),
+})
+
+/** Runs the acts of a batch in one transaction. */
+function createCommits(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'damaged'>) {
+  const statements = prepareTransaction(db)
   let noted: Committed[] = []
 
   const runOne = (act: () => unknown): Ran => {
@@ -66,63 +112,29 @@ export function createWriter(
     }
   }
 
-  const runBatch = (batch: Waiting[]): Ran[] => {
-    try {
-      statements.begin.run()
-      const ran = batch.map(({ act }) => runOne(act))
-      file.mustBeSound()
-      statements.commit.run()
-      return ran
-    } catch (error) {
-      giveUp()
-      const failed: Ran = { ok: false, error: unavailable(refusal(error, file)) }
-      return batch.map(() => failed)
-    }
-  }
-
-  const giveUp = (): void => {
-    try {
-      if (db.inTransaction) statements.rollback.run()
-    } catch {
-      // SQLite has lost the transaction by itself; the next BEGIN says whether it is well again.
-    }
-  }
-
-  const flush = (): void => {
-    scheduled = false
-    const batch = queue.slice(0, BATCH)
-    queue = queue.slice(BATCH)
-    if (queue.length > 0) schedule()
-    if (batch.length === 0) return
-    const ran = runBatch(batch)
-    const revoked = ran.flatMap((one) => (one.ok ? one.revoked : []))
-    if (revoked.length > 0) announce(revoked)
-    for (const [i, { resolve, reject }] of batch.entries()) {
-      const result = ran[i]
-      if (result?.ok) resolve(result.value)
-      else reject(result?.error)
-    }
-  }
-
-  /** After the requests that are already there have been read: so they share one commit. */
-  const schedule = (): void => {
-    if (scheduled) return
-    scheduled = true
-    setImmediate(flush)
-  }
-
   return {
-    write: <T>(act: () => T) =>
-      new Promise<T>((resolve, reject) => {
-        if (closed) return reject(new StoreUnavailable('The store is closed.'))
-        queue.push({ act, resolve: resolve as (value: unknown) => void, reject })
-        schedule()
-      }),
-    revoked: (committed) => void noted.push(committed),
-    close() {
-      closed = true
-      while (queue.length > 0) flush()
+    revoked: (committed: Committed): void => void noted.push(committed),
+    run(batch: readonly Waiting[]): Ran[] {
+      try {
+        statements.begin.run()
+        const ran = batch.map(({ act }) => runOne(act))
+        file.mustBeSound()
+        statements.commit.run()
+        return ran
+      } catch (error) {
+        giveUp(db, statements)
+        const failed: Ran = { ok: false, error: unavailable(refusal(error, file)) }
+        return batch.map(() => failed)
+      }
     },
+  }
+}
+
+function giveUp(db: Sqlite, { rollback }: ReturnType<typeof prepareTransaction>): void {
+  try {
+    if (db.inTransaction) rollback.run()
+  } catch {
+    // SQLite has lost the transaction by itself; the next BEGIN says whether it is well again.
   }
 }
 
