@@ -46,7 +46,7 @@ export async function follow(url: string, headers: Record<string, string> = {}, 
           if (found.length < count) throw new Error(`${found.length} of ${count} ${event}: ${names().join(' ')}`)
           return found[count - 1] as Received
         },
-        { timeout: 15_000, interval: 10 },
+        { timeout: 60_000, interval: 10 },
       ),
   }
 }
