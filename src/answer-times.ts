@@ -20,7 +20,7 @@ const ROUTES: ReadonlySet<string> = new Set([
     'par',
     'readyz',
   ],
-  ...['revocations', 'revoke', 'setup', 'signal', 'signin', 'token', 'userinfo', '.well-known'],
+  ...['revocations', 'revoke', 'setup', 'signal', 'signin', 'ssf', 'token', 'userinfo', '.well-known'],
 ])
 
 /** The route class of a request target, query and all. */

@@ -15,6 +15,8 @@ export interface SignalIssuer {
   subject: 'iss_sub' | 'opaque' | 'tid_oid'
   /** The tenants whose users it may name; undefined: every connected tenant. */
   tenants: string[] | undefined
+  /** At least this often it sends something, if only a verification event; undefined: it is not watched. */
+  heardEverySeconds?: number | undefined
 }
 
 const shape = z.strictObject({
@@ -25,6 +27,11 @@ const shape = z.strictObject({
       jwks_uri: z.url(),
       audience: z.string().min(1).optional(),
       subject: z.enum(['iss_sub', 'opaque', 'tid_oid']),
+      heard_every_seconds: z
+        .int()
+        .min(60)
+        .max(30 * 86_400)
+        .optional(),
       tenants: z.array(z.string().toLowerCase().refine(isGuid, 'must be a tenant id')).min(1).optional(),
     }),
   ),
@@ -51,6 +58,8 @@ export function readSignalIssuers(
   return parsed.data.issuers.map((one) => {
     const secure = [one.issuer, one.jwks_uri].every((url) => url.startsWith('https://'))
     if (!secure && !allowLoopback) add(`names ${file}: ${one.issuer}: issuer and jwks_uri must be https`)
+    if (one.kind === 'oidc' && one.heard_every_seconds !== undefined)
+      add(`names ${file}: ${one.issuer}: heard_every_seconds is for kind secevent; remove it`)
     if (one.kind === 'oidc' && one.audience === undefined)
       add(`names ${file}: ${one.issuer}: audience is missing: the broker's client_id at that provider`)
     return {
@@ -60,6 +69,7 @@ export function readSignalIssuers(
       audience: one.audience ?? issuer,
       subject: one.subject,
       tenants: one.tenants,
+      heardEverySeconds: one.heard_every_seconds,
     }
   })
 }

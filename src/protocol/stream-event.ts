@@ -27,7 +27,6 @@ export const isAboutStream = (type: string): boolean => type === VERIFICATION ||
 
 /** RFC 8935, RFC 8936 */
 export const DELIVERY = { push: 'urn:ietf:rfc:8935', poll: 'urn:ietf:rfc:8936' } as const
-export type DeliveryMethod = keyof typeof DELIVERY
 
 /** Whom an event is about: a session, a user, or all of a tenant. */
 export interface About {

@@ -2,6 +2,7 @@ import { KeysUnavailable, type SecurityEventClaims, type SetError, verifySecurit
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
+import { heardMark } from '../protocol/heard.ts'
 import type { Reason } from '../protocol/revocation.ts'
 import { readBody } from './body.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
@@ -60,11 +61,19 @@ async function receive(
       // Consumed when what it says is committed: interrupted before, it is sent again and does the rest.
       await deps.store.consumeOnce({ ...once, expiresAt: now + REMEMBERED_SECONDS })
     }
+    await heard(deps, issuer, now)
     return 'accepted'
   } catch (error) {
     if (error instanceof KeysUnavailable) return 'keys_unavailable'
     throw error
   }
+}
+
+/** Once in its interval. */
+async function heard({ store }: Deps, { issuer, heardEverySeconds: seconds }: KnownIssuer, now: number): Promise<void> {
+  if (seconds === undefined) return
+  const mark = heardMark(issuer, seconds, now)
+  if (!(await store.wasConsumed(mark))) await store.consumeOnce({ ...mark, expiresAt: now + 2 * seconds, now })
 }
 
 /** RFC 8935 §2.4 */

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { createChecks } from '../../src/checks/checks.ts'
+import { messageChecks } from '../../src/checks/messages.ts'
 import type { SignalIssuer } from '../../src/config/config.ts'
 import { type Broker as Transmitter, makeKey, startBroker } from '../guard/stand-in.ts'
 import { createRig, ISSUER, OTHER_TENANT, TENANT } from '../rig.ts'
@@ -48,6 +50,30 @@ function set(from: Transmitter, claims: Record<string, unknown>, header: Record<
 }
 
 const event = (type: string, payload: Record<string, unknown> = {}) => ({ events: { [type]: payload }, sub_id: ALICE })
+
+describe('a transmitter that has to be heard (SSF 1.0 §8.1.4)', () => {
+  const VERIFICATION = 'https://schemas.openid.net/secevent/ssf/event-type/verification'
+  const verification = { events: { [VERIFICATION]: {} }, sub_id: { format: 'opaque', id: 'stream-1' } }
+
+  test('its missed verification is a failed check; a verification event ends nothing, and an event counts as well', async () => {
+    const { rig, transmitter, open, push } = await world({ heardEverySeconds: 600 })
+    const alice = await open()
+    const state = async () => (await createChecks(rig.deps, messageChecks).look({ fresh: true })).find(({ check }) => check === 'signal-issuers')
+    expect(await state()).toMatchObject({ about: transmitter.issuer, state: 'failed', found: expect.stringContaining('for 600 s') as string })
+    expect((await push('not a token')).status).toBe(400)
+    expect(await state()).toMatchObject({ state: 'failed' })
+    expect((await push(await set(transmitter, verification))).status).toBe(202)
+    expect(await alice.refresh()).toBe(200)
+    expect(await state()).toMatchObject({ state: 'ok' })
+    rig.clock.advance(600)
+    expect(await state()).toMatchObject({ state: 'ok' })
+    rig.clock.advance(601)
+    expect(await state()).toMatchObject({ state: 'failed' })
+    const now = rig.clock.now()
+    expect((await push(await set(transmitter, { ...event(`${CAEP}session-revoked`), iat: now, jti: 'second' }))).status).toBe(202)
+    expect(await state()).toMatchObject({ state: 'ok' })
+  })
+})
 
 describe('security events (RFC 8417, pushed by RFC 8935)', () => {
   test.each([

@@ -296,18 +296,16 @@ describe('a stream that is polled (RFC 8936)', () => {
     expect(Object.keys((await poll({})).sets)).toEqual([b])
   })
 
-  test('keeps the request open until an event comes; a later request ends the one before', async () => {
+  test('keeps a request open until an event comes; of two requests, the later one ends the other', async () => {
     const made = await world()
     const sydney = await made.instance('Sydney')
     const call = await made.api(sydney)
     const { stream_id: id } = (await call('POST', '/ssf/streams', polling)).json
-    const replaced = call('POST', `/ssf/poll/${id}`, {})
-    // Each is in the broker before the next: it answers a call between them.
-    await call('GET', '/ssf/streams')
-    const waiting = call('POST', `/ssf/poll/${id}`, {})
-    expect((await replaced).json).toEqual({ sets: {} })
+    const both = [1, 2].map(async () => (await call('POST', `/ssf/poll/${id}`, {})).json.sets as Record<string, string>)
+    const ended = await Promise.race(both.map(async (one, at) => ({ sets: await one, at })))
+    expect(ended.sets).toEqual({})
     await call('POST', '/ssf/verification', { stream_id: id, state: 's' })
-    const [token = ''] = Object.values((await waiting).json.sets as Record<string, string>)
+    const [token = ''] = Object.values((await both[1 - ended.at]) ?? {})
     expect((await made.verified(token, 'sydney')).claims.events).toEqual({ [VERIFICATION]: { state: 's' } })
   })
 
