@@ -361,6 +361,33 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     expect(world.validFrom()).toBeGreaterThan(before)
   })
 
+  test.each([
+    ['signed out everywhere: what Graph and the probe say of it appends nothing, so the floor stays as it was', 'everywhere'],
+    ['reported a sign-in: the sessions from before end with it, once; what was signed in since stays', 'reported'],
+  ] as const)('the echo of the broker’s own call. The user %s', async (_title, how) => {
+    const world = await everywhere('all')
+    const { rig, alice } = world
+    const { sub, sid } = alice.session
+    const phone = await rig.openSession({ device: 'Safari on iPhone' })
+    const report = { sub, acting: sid, what: { sid: phone.session.sid }, everywhere: false, atMicrosoft: true, freshSince: 0, now: rig.clock.now() }
+    if (how === 'everywhere') await world.out()
+    else await rig.store.reportByUser(report)
+    const before = await world.head()
+    await world.ask()
+    expect(await world.signals('revoke_at_microsoft', 'asked')).toBe(1)
+    rig.clock.advance(2)
+    const again = await world.signIn(ALICE)
+    for (let round = 0; round < 2; round++) {
+      await world.notify(world.about(again.session.user.oid))
+      rig.clock.advance(61)
+      await world.probing.turn()
+      await world.ask()
+    }
+    expect((await world.head()) - before).toBe(how === 'everywhere' ? 0 : 1)
+    if (how === 'reported') expect(await world.reasonOf(alice)).toBe('microsoft_session_revoked')
+    expect(await world.refreshes(again)).toEqual(GOOD)
+  })
+
   test('after a day it is given up, and is there to be seen', async () => {
     const world = await everywhere('all')
     world.entra.set({ outage: ['graph'] })
