@@ -13,7 +13,7 @@ import { createRig, START, type Rig, type RigOptions } from '../rig.ts'
 
 /** Two instances and the real broker, on real listeners; the clock of all of them is the rig's, set to the present, as `openid-client` has its own. */
 
-const eventually = <T>(what: () => T | Promise<T>): Promise<T> => vi.waitFor(what, { timeout: 15_000, interval: 10 })
+const eventually = <T>(what: () => T | Promise<T>): Promise<T> => vi.waitFor(what, { timeout: 60_000, interval: 10 })
 
 async function listen(): Promise<{ url: string; serve: (listener: RequestListener) => void; stop: () => Promise<void> }> {
   let listener: RequestListener = (_, response) => void response.writeHead(503).end()

@@ -6,7 +6,7 @@ import { followFurtherClients } from '../../demo/clients.ts'
 
 const entry = (id: string) =>
   `  - client_id: ${id}\n    client_name: ${id}\n    redirect_uris: [http://localhost:9/cb]\n    token_endpoint_auth_method: none\n`
-const soon = { timeout: 10_000, interval: 10 }
+const soon = { timeout: 60_000, interval: 10 }
 
 test('the demo follows edits of the file of --clients: an error is printed, the last good clients are kept', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'cmb-follow-'))

@@ -282,7 +282,7 @@ export async function startGuard(broker: Broker, options: Partial<GuardOptions> 
 }
 
 /** Waits as long as a busy machine may need. */
-export const eventually = <T>(what: () => T | Promise<T>): Promise<T> => vi.waitFor(what, { timeout: 15_000, interval: 10 })
+export const eventually = <T>(what: () => T | Promise<T>): Promise<T> => vi.waitFor(what, { timeout: 60_000, interval: 10 })
 
 export async function why(guard: Guard, token: string): Promise<string> {
   const result = await guard.check(token)

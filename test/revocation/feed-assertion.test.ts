@@ -48,7 +48,7 @@ describe('a guard with a key instead of a secret (RFC 7523)', () => {
     const guard = await startGuard(rig)
     await endEverything(rig)
     const { seq } = await rig.store.head()
-    await vi.waitFor(() => expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: seq, reportedSeq: seq }), { timeout: 15_000 })
+    await vi.waitFor(() => expect(guard.status()).toMatchObject({ connected: true, enforcedSeq: seq, reportedSeq: seq }), { timeout: 60_000 })
     expect(guard.status().lastProblem).toBeUndefined()
   })
 
@@ -104,7 +104,7 @@ describe('a stream that was opened by an assertion', () => {
     await guard.until('live')
     rig.clock.advance(3600)
     const beats = guard.comments.length
-    await vi.waitFor(() => expect(guard.comments.length).toBeGreaterThan(beats + 1), { timeout: 10_000 })
+    await vi.waitFor(() => expect(guard.comments.length).toBeGreaterThan(beats + 1), { timeout: 60_000 })
     expect(feed.streams()).toHaveLength(1)
     await rig.store.putClient({ clientId: 'sydney', source: 'command', metadata: cityMetadata('Sydney', byKey), now: rig.clock.now() })
     await rig.clients.reload()

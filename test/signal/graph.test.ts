@@ -26,7 +26,7 @@ async function listening(options: Parameters<typeof openWorld>[0] = {}) {
         await world.ask()
         expect(await world.reasonOf(alice)).toBe(reason)
       },
-      { timeout: 15_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     )
   const notify = (body: unknown, url = `${world.rig.config.issuer}/signal/microsoft/graph`) =>
     fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: typeof body === 'string' ? body : JSON.stringify(body) })
@@ -271,7 +271,7 @@ describe('the subscription', () => {
         await world.ask()
         expect(world.entra.subscriptions.live()[0]?.expiresAtMs).toBeGreaterThan(before)
       },
-      { timeout: 15_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     )
   })
 

@@ -271,7 +271,7 @@ test('a store that cannot write while it is to deliver: nothing is sent untold, 
   await expect.poll(() => rig.lines.join('\n')).toContain('the disk is full')
   expect(receiver.tokens).toEqual([])
   full = false
-  await vi.waitFor(() => expect(receiver.tokens).toHaveLength(1), { timeout: 15_000 })
+  await vi.waitFor(() => expect(receiver.tokens).toHaveLength(1), { timeout: 60_000 })
 })
 
 test('jobs of a queue only wake the lanes: one for what is settled, unknown or not yet due does nothing', async () => {
