@@ -45,6 +45,7 @@ test('the description of every limited endpoint has the 429, and of no endpoint 
     'post /introspect',
     'post /par',
     'post /revocations',
+    'post /ssf/verification',
     'post /token',
   ])
 })
