@@ -3,6 +3,7 @@ import type { GetColumnData, Query, Table } from 'drizzle-orm'
 import type { Act, AnyStatement, Params, SqlDialect, Statement, Value } from './act.ts'
 import { renderFor } from './dialect.ts'
 import type { EngineName } from './dialect.ts'
+import { listOf } from './values.ts'
 
 /**
  * Statements, written once as Drizzle SQL over the schema's columns, for every engine. A module of acts makes its statements when it is
@@ -46,6 +47,15 @@ export const placeholders = new Proxy({}, { get: (_, name) => sql`${sql.placehol
 
 /** A text parameter of a field, where nothing else tells Postgres its type. */
 export const textParam = (name: string): SQL<string> => sql<string>`CAST(${sql.placeholder(name)} AS text)`
+
+/** Rows up to which a statement for each costs the embedded store less than one for all, which reads them as JSON. */
+const FEW = 2
+
+/** Runs a statement for each of a few rows, or one for all. */
+export function* runForEach<P extends Params>(one: Statement<P, never>, each: Statement<{ list: string }, never>, rows: readonly P[]): Act<void> {
+  if (rows.length > FEW) yield* each.run({ list: listOf(rows) })
+  else for (const row of rows) yield* one.run(row)
+}
 
 /** A value whose type Postgres does not see by where it stands. */
 export const castTo = <T extends string | number>(type: 'text' | 'bigint', value: SQL<T>): SQL<T> => sql<T>`CAST(${value} AS ${sql.raw(type)})`

@@ -1,7 +1,8 @@
 import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { forUpdate, hidden, isOneOf, rowsOf } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertEach, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, insertEach, insertInto, query, runForEach } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { inTurns, listOf, optional } from '../engine/values.ts'
 import { deliveries, deliveryAttempts } from '../schema.ts'
@@ -18,13 +19,17 @@ const byId = query(
 )
 const recordedFields = columnsOf(deliveries, 'id', 'seq', 'clientId', 'state', 'attempts', 'nextAttemptAtMs', 'settledAtMs')
 type RecordedRow = RowOf<typeof recordedFields>
+const oneLocked = query(
+  recordedFields,
+  (p: Takes<{ id: string }>, f) => sql`SELECT ${f} FROM ${deliveries} WHERE ${deliveries.id} = ${hidden(p.id)}${forUpdate(deliveries)}`,
+)
 // In one order, so that two brokers do not wait for each other.
 const allLocked = query(
   recordedFields,
   (p: Takes<{ ids: string }>, f) =>
     sql`SELECT ${f} FROM ${deliveries} WHERE ${isOneOf(deliveries.id, p.ids)} ORDER BY ${deliveries.id}${forUpdate(deliveries)}`,
 )
-interface Written {
+type Written = {
   id: string
   state: DeliveryState
   attempt: number
@@ -33,15 +38,18 @@ interface Written {
   status: number | null
   error: string | null
 }
-const settle = command((p: Takes<{ list: string }>) => {
+const settlement = (p: Takes<Omit<Written, 'id'>>): SQL =>
+  assign(deliveries, {
+    ...{ state: p.state, attempts: p.attempt, leasedUntilMs: 0, nextAttemptAtMs: p.nextAttemptAtMs },
+    ...{ settledAtMs: p.settledAtMs, lastStatus: p.status, lastError: p.error },
+    // What was delivered is not needed again.
+    payload: sql`CASE WHEN ${p.state} = 'delivered' THEN NULL ELSE ${deliveries.payload} END`,
+  })
+const settle = command((p: Takes<Written>) => sql`UPDATE ${deliveries} SET ${settlement(p)} WHERE ${deliveries.id} = ${p.id}`)
+const settleAll = command((p: Takes<{ list: string }>) => {
   const texts = { id: 'text', state: 'text', error: 'text' } as const
   const { rows, row } = rowsOf(p.list, { ...texts, attempt: 'bigint', nextAttemptAtMs: 'bigint', settledAtMs: 'bigint', status: 'bigint' })
-  return sql`UPDATE ${deliveries} SET ${assign(deliveries, {
-    ...{ state: row.state, attempts: row.attempt, leasedUntilMs: 0, nextAttemptAtMs: row.nextAttemptAtMs },
-    ...{ settledAtMs: row.settledAtMs, lastStatus: row.status, lastError: row.error },
-    // What was delivered is not needed again.
-    payload: sql`CASE WHEN ${row.state} = 'delivered' THEN NULL ELSE ${deliveries.payload} END`,
-  })} FROM ${rows} WHERE ${deliveries.id} = ${row.id}`
+  return sql`UPDATE ${deliveries} SET ${settlement(row as Takes<Written>)} FROM ${rows} WHERE ${deliveries.id} = ${row.id}`
 })
 const attemptFields = {
   ...columnsOf(deliveryAttempts, 'attempt', 'atMs', 'status', 'latencyMs', 'jti', 'error'),
@@ -49,11 +57,14 @@ const attemptFields = {
 }
 type AttemptRow = RowOf<typeof attemptFields>
 type Proof = AttemptRow & { id: string }
-const prove = command((p: Takes<{ list: string }>) => {
+const proofOf = ({ id: deliveryId, attempt, atMs, outcome, status, latencyMs, jti, error }: Takes<Proof>) => ({
+  ...{ deliveryId, attempt, atMs, outcome, status, latencyMs, jti, error },
+})
+const prove = command((p: Takes<Proof>) => insertInto(deliveryAttempts, proofOf(p)))
+const proveAll = command((p: Takes<{ list: string }>) => {
   const texts = { id: 'text', outcome: 'text', jti: 'text', error: 'text' } as const
   const { rows, row } = rowsOf(p.list, { ...texts, attempt: 'bigint', atMs: 'bigint', status: 'bigint', latencyMs: 'bigint' })
-  const { id: deliveryId, ...proof } = row
-  return insertEach(deliveryAttempts, { deliveryId, ...proof }, rows)
+  return insertEach(deliveryAttempts, proofOf(row as Takes<Proof>), rows)
 })
 const proofs = query(
   attemptFields,
@@ -89,6 +100,8 @@ interface Result {
   result: AttemptResult
 }
 
+const idsOf = (results: readonly Result[]): string => listOf(results.map(({ id }) => id))
+
 interface Settled {
   written: Written
   proof: Proof
@@ -112,12 +125,20 @@ function settled(row: RecordedRow | undefined, { id, result }: Result): Settled 
 
 /** @param results one of each delivery. @returns what was settled, by id */
 function* settleEach(results: readonly Result[]): Act<Map<string, Settled>> {
-  const rows = new Map((yield* allLocked.all({ ids: listOf(results.map(({ id }) => id)) })).map((row) => [row.id, row]))
-  const all = results.flatMap((one) => settled(rows.get(one.id), one) ?? [])
-  if (all.length > 0) {
-    yield* settle.run({ list: listOf(all.map(({ written }) => written)) })
-    yield* prove.run({ list: listOf(all.map(({ proof }) => proof)) })
-  }
+  const [first] = results
+  const rows = results.length === 1 && first !== undefined ? yield* oneLocked.all({ id: first.id }) : yield* allLocked.all({ ids: idsOf(results) })
+  const before = new Map(rows.map((row) => [row.id, row]))
+  const all = results.flatMap((one) => settled(before.get(one.id), one) ?? [])
+  yield* runForEach(
+    settle,
+    settleAll,
+    all.map(({ written }) => written),
+  )
+  yield* runForEach(
+    prove,
+    proveAll,
+    all.map(({ proof }) => proof),
+  )
   return new Map(all.map((one) => [one.written.id, one]))
 }
 

@@ -1,9 +1,8 @@
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
 import { rowsOf } from '../engine/dialect.ts'
-import { assign, command, excluded, insertEach, insertInto, names } from '../engine/statement.ts'
+import { assign, command, excluded, insertEach, insertInto, names, runForEach } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
-import { listOf } from '../engine/values.ts'
 import { deliveries, deliveryCounts, revocationTotals } from '../schema.ts'
 import type { DeliveryState, DeliveryTotals } from '../types.ts'
 import { HELD } from './row.ts'
@@ -17,12 +16,14 @@ export const oldestPending = sql<number | null>`(SELECT ${deliveries.createdAtMs
   WHERE ${deliveries.state} = 'pending' AND ${deliveries.clientId} = ${deliveryCounts.clientId}
     AND ${deliveries.nextAttemptAtMs} < ${sql.raw(String(HELD))} ORDER BY ${deliveries.createdAtMs} LIMIT 1)`
 
+type Count = { clientId: string; state: string; count: number }
+const added = sql`ON CONFLICT (${names(deliveryCounts.clientId, deliveryCounts.state)})
+  DO UPDATE SET ${assign(deliveryCounts, { count: sql`${deliveryCounts.count} + ${excluded(deliveryCounts.count)}` })}`
+const add = command((p: Takes<Count>) => sql`${insertInto(deliveryCounts, { clientId: p.clientId, state: p.state, count: p.count })} ${added}`)
 // One statement for all clients of an act: between the first row that it locks and its commit other acts of those clients wait.
-const add = command((p: Takes<{ list: string }>) => {
+const addAll = command((p: Takes<{ list: string }>) => {
   const { rows, row } = rowsOf(p.list, { clientId: 'text', state: 'text', count: 'bigint' })
-  return sql`${insertEach(deliveryCounts, { clientId: row.clientId, state: row.state, count: row.count }, rows)}
-    ON CONFLICT (${names(deliveryCounts.clientId, deliveryCounts.state)})
-    DO UPDATE SET ${assign(deliveryCounts, { count: sql`${deliveryCounts.count} + ${excluded(deliveryCounts.count)}` })}`
+  return sql`${insertEach(deliveryCounts, row, rows)} ${added}`
 })
 type Totals = DeliveryTotals & { seq: number }
 const totalsOf = (p: Takes<Totals>): Takes<DeliveryTotals> => {
@@ -77,7 +78,7 @@ export function* moved(moves: readonly Move[]): Act<void> {
   const counts = sorted(clients).flatMap(([clientId, sum]) =>
     DELIVERY_STATES.filter((state) => sum[state] !== 0).map((state) => ({ clientId, state, count: sum[state] })),
   )
-  if (counts.length > 0) yield* add.run({ list: listOf(counts) })
+  yield* runForEach(add, addAll, counts)
   for (const [seq, sum] of sorted(totals)) {
     if (fresh.has(seq)) yield* written.run({ seq, ...sum })
     else if (DELIVERY_STATES.some((state) => sum[state] !== 0)) yield* changed.run({ seq, ...sum })
