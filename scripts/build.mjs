@@ -33,7 +33,7 @@ for (const project of ['guard', '.']) {
   }
 }
 // What the compiler leaves behind: style sheets and browser scripts lie beside the modules that read them.
-for (const file of sources(join(root, 'src'))) if (/\.(?:css|js)$/.test(file)) copyFileSync(file, join(root, 'dist', file.slice(root.length)))
+for (const file of sources(join(root, 'src'))) if (/\.(?:css|js|svg)$/.test(file)) copyFileSync(file, join(root, 'dist', file.slice(root.length)))
 chmodSync(join(root, 'dist', 'src', 'cli.js'), 0o755)
 mkdirSync(dirname(stamp), { recursive: true })
 writeFileSync(stamp, wanted)

@@ -14,7 +14,9 @@ import { createChecks } from './checks/checks.ts'
 import { adminEndpoints } from './admin/endpoints.ts'
 import { healthEndpoints } from './health/endpoints.ts'
 import { operatorHealthEndpoints } from './health/operators.ts'
-import { pageAssets } from './page/assets.ts'
+import { pageAssets } from './page/look.ts'
+import { nothingHere } from './page/nothing.ts'
+import { inEnglish } from './page/texts.ts'
 import { methodsAt } from './protocol/described.ts'
 import { OAuthError } from './protocol/error.ts'
 import { feedEndpoints } from './revocation/feed.ts'
@@ -31,8 +33,8 @@ import { tokenEndpoints } from './token/endpoints.ts'
  * cannot commit is a 503; whatever else is a bug, logged with its cause and never shown.
  */
 export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () => boolean = () => false): { app: Hono; opsApp: Hono } {
-  const app = withErrors(new Hono(), deps)
-  const opsApp = withErrors(new Hono(), deps)
+  const app = withErrors(new Hono(), deps, '/')
+  const opsApp = withErrors(new Hono().use(inEnglish), deps, '/ops')
   for (const endpoints of [
     discoveryEndpoints(deps, () => openApiDocument(deps.config, { app, opsApp })),
     tokenEndpoints(deps),
@@ -45,7 +47,7 @@ export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () 
     logoutEndpoints(deps),
     accountEndpoints(deps),
     healthEndpoints(deps),
-    pageAssets(),
+    pageAssets(deps.config),
   ])
     app.route('/', endpoints)
   const setup = setupEndpoints(deps, { administrator: (c, now) => administratorAt(deps, c, now), proves: provesMfa, checks })
@@ -54,17 +56,22 @@ export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () 
   opsApp.route('/', adminEndpoints(deps, checks))
   opsApp.route('/', consoleEndpoints(deps, checks))
   opsApp.route('/', setup)
-  opsApp.route('/', pageAssets())
+  opsApp.route('/', pageAssets(deps.config))
   return { app, opsApp }
 }
 
-function withErrors(app: Hono, deps: Deps): Hono {
+/** A browser names it; a program that names nothing, or anything, is answered in JSON. */
+const wantsPage = (c: Context): boolean => c.req.method === 'GET' && (c.req.header('Accept') ?? '').includes('text/html')
+
+/** @param home where a user who came to an address without a page goes on */
+function withErrors(app: Hono, deps: Deps, home: string): Hono {
   app.onError((error, c) => answer(error, c, deps))
   app.notFound((c) => {
-    c.header('Cache-Control', 'no-store')
     const methods = methodsAt(app, c.req.path)
-    if (methods.length === 0 || methods.includes(c.req.method))
-      return c.json({ error: 'not_found', error_description: 'There is nothing at this address.' }, 404)
+    const isUnknown = methods.length === 0 || methods.includes(c.req.method)
+    if (isUnknown && wantsPage(c)) return nothingHere(deps, c, home)
+    c.header('Cache-Control', 'no-store')
+    if (isUnknown) return c.json({ error: 'not_found', error_description: 'There is nothing at this address.' }, 404)
     // RFC 9110 §15.5.6
     c.header('Allow', methods.join(', '))
     return c.json({ error: 'invalid_request', error_description: `Use ${methods.join(' or ')} at this address.` }, 405)

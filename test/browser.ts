@@ -127,6 +127,17 @@ export interface Form {
   buttons: { name: string | undefined; value: string; label: string }[]
 }
 
+const formOf = (head: string, body: string): Form => ({
+  action: attributeOf(head, 'action') ?? '',
+  method: attributeOf(head, 'method')?.toUpperCase() === 'POST' ? 'POST' : 'GET',
+  fields: fieldsOf(body),
+  buttons: [...body.matchAll(/<button\b([^>]*)>(.*?)<\/button>/gs)].map(([, tag = '', label = '']) => ({
+    name: attributeOf(tag, 'name'),
+    value: attributeOf(tag, 'value') ?? '',
+    label: textOf(label).trim(),
+  })),
+})
+
 export class Page {
   /** Its address, after redirects. */
   readonly url: string
@@ -175,17 +186,11 @@ export class Page {
   get links(): string[] {
     return [...this.html.matchAll(/<a\b([^>]*)>/g)].map(([, tag = '']) => attributeOf(tag, 'href') ?? '').filter((href) => /^\/[^#]*$/.test(href))
   }
+  /** Without the choice of a language, which every page has. */
   get forms(): Form[] {
-    return [...this.html.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)].map(([, head = '', body = '']) => ({
-      action: attributeOf(head, 'action') ?? '',
-      method: attributeOf(head, 'method')?.toUpperCase() === 'POST' ? 'POST' : 'GET',
-      fields: fieldsOf(body),
-      buttons: [...body.matchAll(/<button\b([^>]*)>(.*?)<\/button>/gs)].map(([, tag = '', label = '']) => ({
-        name: attributeOf(tag, 'name'),
-        value: attributeOf(tag, 'value') ?? '',
-        label: textOf(label).trim(),
-      })),
-    }))
+    return [...this.html.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)]
+      .map(([, head = '', body = '']) => formOf(head, body))
+      .filter(({ action }) => action !== '/language')
   }
 }
 

@@ -6,7 +6,9 @@ import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
 import { textsOf } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
+import { takeLanguage } from './language.ts'
 import { historyPage } from './history.tsx'
+import { homeFor, homeForAnybody } from './home.tsx'
 import { readyFor, readyForAnybody } from './ready.tsx'
 import { askReport, report, reportedPage } from './report.tsx'
 import { sessionsPage } from './sessions.tsx'
@@ -15,6 +17,10 @@ import { signedOut, signOutFrom } from './sign-out.tsx'
 /** Owns what a user sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end anybody else's. */
 export function accountEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
+  endpoints.get('/', async (c) => {
+    const session = await current(deps, c, deps.clock.now())
+    return session === undefined ? homeForAnybody(deps, c) : homeFor(deps, c, session)
+  })
   endpoints.get('/account', signedIn(deps, sessionsPage))
   const limit = bodyLimit({ maxSize: 8 * 1024, onError: (c) => tooLong(deps, c) })
   endpoints.post('/account/sign-out', limit, signedIn(deps, withForm(signOutFrom)))
@@ -26,6 +32,7 @@ export function accountEndpoints(deps: Deps): Hono {
     const session = await current(deps, c, now)
     return session === undefined ? readyForAnybody(deps, c) : readyFor(deps, c, session, now)
   })
+  endpoints.post('/language', limit, (c) => takeLanguage(deps, c))
   endpoints.route('/', historyEndpoints(deps, limit))
   endpoints.onError(pageErrors(deps, (t) => t.sessions.notSaved))
   return endpoints
@@ -64,6 +71,6 @@ function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
 }
 
 function tooLong(deps: Deps, c: Context): Response {
-  const t = textsOf(c)
-  return messagePage(c, { title: t.shared.requestUnusable, status: 413, what: t.errors.tooLong, simulated: deps.config.entra.simulated })
+  const t = textsOf(c, deps.config)
+  return messagePage(c, { title: t.shared.requestUnusable, status: 413, what: t.errors.tooLong, config: deps.config })
 }

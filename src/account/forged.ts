@@ -5,12 +5,12 @@ import { textsOf } from '../page/texts.ts'
 
 /** The answer to a form that is not from a page of ours in this browser: nothing was changed. */
 export function forged(deps: Pick<Deps, 'config'>, c: Context): Response {
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   return messagePage(c, {
     title: t.sessions.forgedTitle,
     status: 403,
     what: t.sessions.forged,
     links: [{ href: '/account', label: t.shared.whereSignedIn }],
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })
 }

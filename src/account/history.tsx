@@ -7,7 +7,9 @@ import { textsOf, type Texts } from '../page/texts.ts'
 import { reasonClass } from '../protocol/reason-class.ts'
 import type { Reason } from '../protocol/revocation.ts'
 import { isFresh } from '../session/fresh.ts'
-import { moment } from '../page/times.ts'
+import { Moment, moment } from '../page/times.tsx'
+import { DeviceIcon } from './device.tsx'
+import { AccountNav } from './nav.tsx'
 
 /** The security history: a user's sign-ins, rejected ones and ends of sessions. It shows addresses only to a user who signed in recently. */
 
@@ -29,10 +31,10 @@ export async function historyPage(deps: Deps, c: Context, current: Session, now:
   const events = found.slice(0, ENTRIES_ON_A_PAGE)
   const last = found.length > ENTRIES_ON_A_PAGE ? events.at(-1) : undefined
   const fresh = isFresh(current, now)
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: t.history.title, simulated: deps.config.entra.simulated },
+    { title: t.history.title, config: deps.config, wide: true, nav: <AccountNav at="/account/history" /> },
     <>
       <p class="soft">{t.history.intro}</p>
       {events.length === 0 ? <p>{t.history.none}</p> : null}
@@ -53,9 +55,6 @@ export async function historyPage(deps: Deps, c: Context, current: Session, now:
             {t.history.older}
           </LinkButton>
         )}
-        <LinkButton kind="quiet" href="/account">
-          {t.shared.whereSignedIn}
-        </LinkButton>
       </nav>
     </>,
   )
@@ -86,18 +85,23 @@ function Entry({ deps, event, current, fresh, t }: EntryProps) {
   const when = moment(event.at, t)
   return (
     <li>
-      <div class="row apart">
-        <h2>{what}</h2>
-        {event.sid === current.sid ? <span class="tag">{t.sessions.thisDevice}</span> : null}
-      </div>
-      <EventFacts deps={deps} event={event} fresh={fresh} t={t} />
-      {event.kind === 'reported' ? null : (
-        <div class="row">
-          <LinkButton kind="quiet" small href={`/account/report?entry=${entryName(event)}`} label={t.report.notMeOf(what, when)}>
-            {t.report.notMe}
-          </LinkButton>
+      <div class="line">
+        <DeviceIcon device={event.device ?? ''} />
+        <div class="tight">
+          <div class="row">
+            <h2>{what}</h2>
+            {event.sid === current.sid ? <span class="tag">{t.sessions.thisDevice}</span> : null}
+          </div>
+          <EventFacts deps={deps} event={event} fresh={fresh} t={t} />
         </div>
-      )}
+        {event.kind === 'reported' ? null : (
+          <div class="acts">
+            <LinkButton kind="quiet" small href={`/account/report?entry=${entryName(event)}`} label={t.report.notMeOf(what, when)}>
+              {t.report.notMe}
+            </LinkButton>
+          </div>
+        )}
+      </div>
     </li>
   )
 }
@@ -105,7 +109,7 @@ function Entry({ deps, event, current, fresh, t }: EntryProps) {
 export const EventFacts = ({ deps, event, fresh, t }: { deps: Deps; event: SecurityEvent; fresh: boolean; t: Texts }) => (
   <Facts
     items={[
-      [t.history.when, moment(event.at, t)],
+      [t.history.when, <Moment at={event.at} t={t} />],
       [t.history.why, whyOf(event, t)],
       [t.history.by, byOf(event, t)],
       [t.history.device, event.device],

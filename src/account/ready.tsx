@@ -5,18 +5,20 @@ import { Answer, LinkButton, MicrosoftButton, Notice, Steps } from '../page/comp
 import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
 import type { ClientMetadata } from '../protocol/client-metadata.ts'
-import { ACR_MFA, GRANT } from '../protocol/names.ts'
-import { ago } from '../page/times.ts'
+import { ACR_MFA } from '../protocol/names.ts'
+import { appsOf } from './apps.ts'
+import { AccountNav } from './nav.tsx'
+import { ago } from '../page/times.tsx'
 
 /** "Check your account is ready": three questions, answered only about the reader, and only after they have signed in. */
 
 /** Before the sign-in: what will be checked, and what to have at hand. It says nothing about any user. */
 export function readyForAnybody(deps: Deps, c: Context): Response {
   const connected = deps.microsoft.readiness().connected
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: t.ready.title, simulated: deps.config.entra.simulated },
+    { title: t.ready.title, config: deps.config },
     <>
       <p>{t.ready.intro}</p>
       <Steps
@@ -47,18 +49,13 @@ export function readyForAnybody(deps: Deps, c: Context): Response {
 }
 
 export function readyFor(deps: Deps, c: Context, session: Session, now: number): Response {
-  const instances = deps.clients
-    .list()
-    .filter((client) => client.source !== 'broker')
-    .map((client) => client.metadata)
-    .filter((client) => client.grants.includes(GRANT.authorizationCode) && (client.tenants?.includes(session.user.tid) ?? true))
-  const open = instances.filter((client) => holds(session, client))
-  const closed = instances.filter((client) => !holds(session, client))
+  const { open, closed } = appsOf(deps, session)
   const ready = open.length > 0
-  const t = textsOf(c)
+  const first = open.find(({ uri }) => uri !== undefined)
+  const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: t.ready.title, simulated: deps.config.entra.simulated },
+    { title: t.ready.title, config: deps.config, nav: <AccountNav at="/account/ready" /> },
     <>
       <Notice kind={ready ? 'good' : 'warn'} title={ready ? t.ready.isReady : t.ready.notReady}>
         {[session.user.name, session.user.username ?? session.user.email].filter(Boolean).join(' · ')}
@@ -71,16 +68,10 @@ export function readyFor(deps: Deps, c: Context, session: Session, now: number):
       <Answer question={t.ready.mfa} is="yes">
         <p class="soft">{session.acr === ACR_MFA ? t.ready.proved : t.ready.required}</p>
       </Answer>
-      <div class="row">
-        <LinkButton kind="quiet" href="/account">
-          {t.shared.whereSignedIn}
-        </LinkButton>
-      </div>
+      {first?.uri === undefined ? null : <LinkButton href={first.uri}>{t.ready.open(first.name)}</LinkButton>}
     </>,
   )
 }
-
-const holds = (session: Session, client: ClientMetadata): boolean => client.appRole === undefined || session.roles.includes(client.appRole)
 
 function Connected({ open, closed, t }: { open: readonly ClientMetadata[]; closed: readonly ClientMetadata[]; t: Texts }) {
   return (

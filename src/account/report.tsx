@@ -11,8 +11,9 @@ import { clearSessionCookie } from '../session/cookie.ts'
 import { addressOf } from '../session/address.ts'
 import { FRESH_SECONDS, isFresh } from '../session/fresh.ts'
 import { forged } from './forged.ts'
+import { AccountNav } from './nav.tsx'
 import { EventFacts, PROVE_FIRST, readEntryName } from './history.tsx'
-import { moment } from '../page/times.ts'
+import { Moment } from '../page/times.tsx'
 
 /**
  * "This wasn't me": one confirmation ends a session that its user does not recognize, and tells the operators. It refuses to end other sessions,
@@ -41,14 +42,14 @@ export async function askReport(deps: Deps, c: Context, current: Session, now: n
   const asked = { session: c.req.query('session'), entry: c.req.query('entry') }
   const reported = await findReported(deps, current, asked, now)
   if (reported === undefined) return c.redirect('/account/history', 303)
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   const fresh = isFresh(current, now)
   const about = asked.entry ?? asked.session ?? ''
   const standing = reported.sid === undefined ? undefined : await deps.store.standingBySid(reported.sid, now)
   const ends = standing?.state === 'live' || standing?.state === 'marked'
   return page(
     c,
-    { title: t.report.title, simulated: deps.config.entra.simulated },
+    { title: t.report.title, config: deps.config, mark: 'warn', nav: <AccountNav at={undefined} /> },
     <>
       <What deps={deps} reported={reported} fresh={fresh} t={t} />
       <p>{ends ? t.report.ends : t.report.nothingLeft}</p>
@@ -87,7 +88,7 @@ const SessionFacts = ({ session, t }: { session: Session; t: Texts }) => (
   <Facts
     items={[
       [t.history.device, session.device],
-      [t.sessions.since, moment(session.openedAt, t)],
+      [t.sessions.since, <Moment at={session.openedAt} t={t} />],
     ]}
   />
 )
@@ -134,10 +135,10 @@ export async function report(deps: Deps, c: Context, current: Session, form: URL
 
 /** What is left to do: for a user who is signed out by now, and shown to anybody. */
 export function reportedPage(deps: Deps, c: Context): Response {
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: t.report.doneTitle, simulated: deps.config.entra.simulated },
+    { title: t.report.doneTitle, config: deps.config, mark: 'good' },
     <>
       <p>{t.report.done}</p>
       <Steps

@@ -2,11 +2,13 @@ import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Participant, Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { Button, Facts, HiddenFields, LinkButton, Names } from '../page/components.tsx'
+import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
-import { ago, moment } from '../page/times.ts'
+import { ago, Moment } from '../page/times.tsx'
+import { DeviceIcon } from './device.tsx'
+import { AccountNav } from './nav.tsx'
 
 /** "Where am I signed in": a user's own live sessions, each with a way to end it. */
 
@@ -22,13 +24,14 @@ export async function sessionsPage(deps: Deps, c: Context, current: Session, now
   const live = await deps.store.liveSessionsOf(current.sub, now)
   const here = live.filter(({ session }) => session.sid === current.sid)
   const others = live.filter(({ session }) => session.sid !== current.sid)
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   const csrf = csrfToken(deps, c, accountPurpose(current))
   return page(
     c,
-    { title: t.sessions.title, simulated: deps.config.entra.simulated },
+    { title: t.sessions.title, config: deps.config, wide: true, nav: <AccountNav at="/account" /> },
     <>
       {notice}
+      {current.absoluteAt - now > WARN_SECONDS ? null : <EndsSoon at={current.absoluteAt} t={t} />}
       <p class="soft">{whose(current)}</p>
       <ul class="rows">
         {[...here, ...others].map((one) => (
@@ -46,15 +49,18 @@ export async function sessionsPage(deps: Deps, c: Context, current: Session, now
           <Button kind="danger">{t.sessions.everywhere}</Button>
         </div>
       </form>
-      <div class="row">
-        <LinkButton kind="quiet" href="/account/history">
-          {t.history.title}
-        </LinkButton>
-      </div>
-      <p class="soft small">{t.shared.trouble('/account/ready')}</p>
     </>,
   )
 }
+
+/** So long before the absolute end of a session its user is warned: what is not saved by then is lost in every app. */
+const WARN_SECONDS = 300
+
+const EndsSoon = ({ at, t }: { at: number; t: Texts }) => (
+  <Notice kind="warn" title={t.sessions.endsSoonTitle}>
+    {t.sessions.endsSoon(<Moment at={at} t={t} />)}
+  </Notice>
+)
 
 interface RowProps {
   deps: Deps
@@ -69,30 +75,35 @@ function Row({ deps, live: { session, participants }, current, csrf, now, t }: R
   const lastUsed = ago(session.lastActiveAt, now, t)
   return (
     <li>
-      <div class="row apart">
-        <h2>{session.device}</h2>
-        {current ? <span class="tag">{t.sessions.thisDevice}</span> : null}
-      </div>
-      <Facts
-        items={[
-          [t.shared.apps, <Names names={instancesOf(deps, participants)} none={t.shared.noApps} />],
-          [t.sessions.since, moment(session.openedAt, t)],
-          [t.sessions.lastUsed, lastUsed],
-          [t.sessions.endsBy, moment(session.absoluteAt, t)],
-        ]}
-      />
-      <div class="row">
-        <form method="post" action="/account/sign-out">
-          <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid: session.sid }} />
-          <Button kind="quiet" small label={t.sessions.signOutOf(session.device, lastUsed)}>
-            {t.shared.signOut}
-          </Button>
-        </form>
-        {current ? null : (
-          <LinkButton kind="quiet" small href={`/account/report?session=${session.sid}`} label={t.report.notMeOf(session.device, lastUsed)}>
-            {t.report.notMe}
-          </LinkButton>
-        )}
+      <div class="line">
+        <DeviceIcon device={session.device} />
+        <div class="tight">
+          <div class="row">
+            <h2>{session.device}</h2>
+            {current ? <span class="tag">{t.sessions.thisDevice}</span> : null}
+          </div>
+          <p class="soft">{instancesOf(deps, participants).join(', ') || t.shared.noApps}</p>
+          <Facts
+            items={[
+              [t.sessions.lastUsed, lastUsed],
+              [t.sessions.since, <Moment at={session.openedAt} t={t} />],
+              [t.sessions.endsBy, <Moment at={session.absoluteAt} t={t} />],
+            ]}
+          />
+        </div>
+        <div class="acts">
+          <form method="post" action="/account/sign-out">
+            <HiddenFields fields={{ [CSRF_FIELD]: csrf, sid: session.sid }} />
+            <Button kind="quiet" small label={t.sessions.signOutOf(session.device, lastUsed)}>
+              {t.shared.signOut}
+            </Button>
+          </form>
+          {current ? null : (
+            <LinkButton kind="quiet" small href={`/account/report?session=${session.sid}`} label={t.report.notMeOf(session.device, lastUsed)}>
+              {t.report.notMe}
+            </LinkButton>
+          )}
+        </div>
       </div>
     </li>
   )

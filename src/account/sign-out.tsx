@@ -26,7 +26,7 @@ export async function signOutFrom(deps: Deps, c: Context, current: Session, form
   const reason = thisDevice ? 'signed_out' : 'signed_out_remotely'
   await revoke(deps, { selector: { kind: 'session', sid: own.session.sid }, reason, actor, now })
   if (thisDevice) return leave(c, 'device')
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   return sessionsPage(deps, c, current, now, <Notice kind="good" title={t.sessions.signedOut(own.session.device)} />)
 }
 
@@ -38,7 +38,7 @@ function leave(c: Context, scope: 'device' | 'everywhere'): Response {
 }
 
 export function signedOut(deps: Deps, c: Context): Response {
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   const scope = c.req.query('scope') === 'everywhere' ? 'everywhere' : 'device'
   return messagePage(c, {
     title: t.signedOut.title[scope],
@@ -46,6 +46,6 @@ export function signedOut(deps: Deps, c: Context): Response {
     what: t.signedOut.fromAccount[scope],
     next: t.shared.microsoftMayRemain,
     links: [{ href: '/account', label: t.shared.signInAgain }],
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })
 }

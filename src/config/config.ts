@@ -1,3 +1,4 @@
+import { type Image, readImage } from './image.ts'
 import { Reader } from './read.ts'
 import type { ConfigProblem, Environment } from './setting.ts'
 import { SETTINGS, type Values } from './settings.ts'
@@ -13,7 +14,7 @@ export type { SignalIssuer } from './signal-issuers.ts'
 
 export type EntraCredential = { kind: 'secret'; secret: string } | { kind: 'certificate'; file: string } | { kind: 'federated'; file: string }
 
-export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals'> {
+export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals' | 'look'> {
   kind: ProcessKind
   opsOrigin: string
   entra: Pick<Values['entra'], 'tenants' | 'clientId' | 'authority' | 'simulated'> & {
@@ -21,6 +22,7 @@ export interface Config extends Omit<Values, 'opsOrigin' | 'entra' | 'signals'> 
     /** Epoch seconds. */
     secretExpiresAt?: number | undefined
   }
+  look: Omit<Values['look'], keyof typeof IMAGES> & { [K in keyof typeof IMAGES]: Image | undefined }
   signals: Omit<Values['signals'], 'issuersFile'> & { issuers: SignalIssuer[] }
   /** `mfaProof` was set by the operator, who thereby asserts that a policy demands it (docs/entra.md). */
   mfaProofAsserted: boolean
@@ -56,7 +58,7 @@ const GRAPHS = [
  */
 export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Config {
   const read = new Reader(env)
-  const { opsOrigin, entra, signals, ...values } = read.table(SETTINGS)
+  const { opsOrigin, entra, signals, look, ...values } = read.table(SETTINGS)
   const credential = credentialOf(read, entra)
   // Rules between settings judge only settings that could be read.
   if (entra.authority !== undefined && entra.simulated !== undefined) judgeSimulation(read, entra, signals.graph.origin)
@@ -72,6 +74,7 @@ export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Conf
           allowLoopback: values.allowLoopbackTargets,
           add: (problem) => read.add(SETTINGS.signals.issuersFile, problem),
         })
+  const images = readImages(read, look)
   if (read.problems.length > 0) throw new ConfigError(read.problems)
   return {
     ...values,
@@ -86,9 +89,17 @@ export function loadConfig(env: Environment, kind: ProcessKind = 'broker'): Conf
       secretExpiresAt: entra.secretExpiresAt,
     },
     signals: { ...ownSignals, issuers },
+    look: { ...look, ...images },
     mfaProofAsserted: Boolean(env[SETTINGS.mfaProof.name] || env[`${SETTINGS.mfaProof.name}_FILE`]),
     warnings: unknownSettings(env),
   }
+}
+
+const IMAGES = { logo: SETTINGS.look.logo, darkLogo: SETTINGS.look.darkLogo, icon: SETTINGS.look.icon }
+
+function readImages(read: Reader, look: Values['look']): Pick<Config['look'], keyof typeof IMAGES> {
+  const imageOf = (name: keyof typeof IMAGES) => readImage(look[name], (problem) => read.add(IMAGES[name], problem))
+  return { logo: imageOf('logo'), darkLogo: imageOf('darkLogo'), icon: imageOf('icon') }
 }
 
 function credentialOf(read: Reader, { secret, certificateFile, federatedTokenFile }: Values['entra']): EntraCredential | undefined {

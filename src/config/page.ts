@@ -38,6 +38,10 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
     title: 'Webhooks and email',
     text: 'What the broker tells other systems and users. [webhooks.md](webhooks.md) is about webhooks, [operations.md](operations.md#email-to-users) about email.',
   },
+  look: {
+    title: 'What users see',
+    text: 'Names, links, logo and color of the users’ pages. The broker reads the images once, at start, and serves them itself: no page makes a request to another host.',
+  },
   parts: {
     title: 'Queue, database, clients',
     text: 'The parts beside the broker. Instances whose certificates are signed by a certificate authority of your own: start the broker with `NODE_EXTRA_CA_CERTS=/etc/ssl/own-ca.pem`, a file of PEM certificates that Node reads at its start and trusts beside the public authorities. It holds for everything that the broker calls.',

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { judgeAccent } from '../protocol/contrast.ts'
 import { z } from 'zod'
 import { isGuid } from '../protocol/guid.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
@@ -196,4 +197,34 @@ export const rate = z.string().transform((value, c): Rate | undefined => {
   if (perUnit > 0 && atOnce > 0) return { perSecond: unit === 's' ? perUnit : perUnit / 60, burst: atOnce }
   c.addIssue('must be a rate and a burst like 20/s:600 or 10/min:30, or off')
   return z.NEVER
+})
+
+/** Those that there are texts of users' pages in. */
+export const language = z.enum(['en', 'de', 'fr', 'es', 'ar'], 'must be en, de, fr, es or ar')
+
+/** One line, as it is shown. */
+export const shownName = z
+  .string()
+  .regex(/^[^\p{C}<>]*$/u, 'must hold neither control characters nor < and >')
+  .min(1, 'must not be empty')
+  .max(60, 'must have at most 60 characters')
+
+/** https, as typed. */
+export const link = z.string().transform((value, c) => {
+  if (URL.canParse(value) && new URL(value).protocol === 'https:') return value
+  c.addIssue('must be an https address')
+  return z.NEVER
+})
+
+export const contact = z.string().transform((value, c) => {
+  if (/^(?:mailto:[^\s?@]+@[^\s?@]+|tel:\+?[\d-]+)$/.test(value) || link.safeParse(value).success) return value
+  c.addIssue('must be a mailto:, tel: or https address')
+  return z.NEVER
+})
+
+/** Lower case. */
+export const accent = z.string().transform((value, c) => {
+  const problem = judgeAccent(value.toLowerCase())
+  if (problem !== undefined) c.addIssue(problem)
+  return value.toLowerCase()
 })

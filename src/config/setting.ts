@@ -2,7 +2,7 @@ import type { z } from 'zod'
 
 /** One row of the table of settings, and the type that a table of them reads to. */
 
-export type Section = 'broker' | 'microsoft' | 'signals' | 'sessions' | 'retention' | 'rates' | 'messages' | 'parts'
+export type Section = 'broker' | 'microsoft' | 'signals' | 'sessions' | 'retention' | 'rates' | 'messages' | 'look' | 'parts'
 
 interface Row<T> {
   name: `BROKER_${string}` | 'HTTPS_PROXY' | 'NO_PROXY'

@@ -418,6 +418,91 @@ const email = {
   }),
 }
 
+/** What users see of whoever runs this broker. */
+const look = {
+  product: setting({
+    name: 'BROKER_PRODUCT_NAME',
+    section: 'look',
+    default: 'Case Manager',
+    schema: parse.shownName,
+    example: 'Contoso Cases',
+    text: 'The name under which users know what they sign in to. Pages and email use it.',
+  }),
+  language: setting({
+    name: 'BROKER_LANGUAGE',
+    section: 'look',
+    default: 'en',
+    schema: parse.language,
+    example: 'de',
+    text: 'The language of users’ pages where neither the user, nor the app (`ui_locales`), nor the browser asks for one that there is: `en`, `de`, `fr`, `es` or `ar`.',
+  }),
+  organization: setting({
+    name: 'BROKER_ORGANIZATION_NAME',
+    section: 'look',
+    schema: parse.shownName,
+    example: 'Contoso Ltd',
+    text: 'Who runs this broker, at the foot of each page.',
+  }),
+  support: setting({
+    name: 'BROKER_SUPPORT_URL',
+    section: 'look',
+    schema: parse.contact,
+    example: 'mailto:help@contoso.example',
+    text: 'Where users find help: a `mailto:`, `tel:` or https address. Each page links to it, and each error page names it beside its reference.',
+  }),
+  privacy: setting({
+    name: 'BROKER_PRIVACY_URL',
+    section: 'look',
+    schema: parse.link,
+    example: 'https://contoso.example/privacy',
+    text: 'Your privacy statement. Each page links to it.',
+  }),
+  terms: setting({
+    name: 'BROKER_TERMS_URL',
+    section: 'look',
+    schema: parse.link,
+    example: 'https://contoso.example/terms',
+    text: 'Your terms of use. Each page links to them.',
+  }),
+  accessibility: setting({
+    name: 'BROKER_ACCESSIBILITY_URL',
+    section: 'look',
+    schema: parse.link,
+    example: 'https://contoso.example/accessibility',
+    text: 'Your accessibility statement. Each page links to it.',
+  }),
+  logo: setting({
+    name: 'BROKER_LOGO_FILE',
+    section: 'look',
+    schema: parse.path,
+    example: '/etc/broker/logo.png',
+    text: 'A logo in the place of the broker’s own mark: PNG or WebP, at most 100 kB. Pages show it 40 pixels high; give it 80 or more.',
+  }),
+  darkLogo: setting({
+    name: 'BROKER_LOGO_DARK_FILE',
+    section: 'look',
+    defaultText: '`BROKER_LOGO_FILE`',
+    schema: parse.path,
+    example: '/etc/broker/logo-dark.png',
+    text: 'The logo for browsers that are set to dark.',
+  }),
+  icon: setting({
+    name: 'BROKER_ICON_FILE',
+    section: 'look',
+    schema: parse.path,
+    example: '/etc/broker/icon.png',
+    text: 'The icon of the browser’s tab: a square PNG or WebP, at most 100 kB.',
+  }),
+  accent: setting({
+    name: 'BROKER_ACCENT_COLOR',
+    section: 'look',
+    default: '#0b5563',
+    schema: parse.accent,
+    example: '#1d4ed8',
+    text: 'The color of buttons and links, as `#rrggbb`. It has to be dark enough to be read on the pages’ background (WCAG 2.2, 1.4.3: 4.5:1). The broker lightens it for browsers that are set to dark.',
+  }),
+}
+
 export const SETTINGS = {
   ...broker,
   entra,
@@ -444,6 +529,7 @@ export const SETTINGS = {
   rates,
   webhooks,
   email,
+  look,
   databaseUrl: setting({
     name: 'BROKER_DATABASE_URL',
     section: 'parts',

@@ -20,11 +20,19 @@ export function unknownSettings(env: Environment): ConfigProblem[] {
 
 function nearestName(name: string, known: readonly string[]): string {
   let [nearest, least] = ['', Infinity]
-  for (const one of known) {
+  // The names that begin alike come first: the right one is most often among them, and the others are given up at their first difference.
+  const alike = known.map((one) => [sharedLetters(one, name), one] as const).toSorted(([one], [other]) => other - one)
+  for (const [, one] of alike) {
     const found = Math.abs(one.length - name.length) < least ? distance(name, one, least) : least
     if (found < least) [nearest, least] = [one, found]
   }
   return nearest
+}
+
+function sharedLetters(one: string, other: string): number {
+  let shared = 0
+  while (shared < one.length && one[shared] === other[shared]) shared++
+  return shared
 }
 
 /** Levenshtein's: the fewest letters to insert, delete or replace. @param least gives up where it cannot be fewer */

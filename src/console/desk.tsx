@@ -88,7 +88,7 @@ export function desk(
       status: options.status,
       script: options.script,
       desk: { nav, sheet: CONSOLE_SHEET.href },
-      simulated: deps.config.entra.simulated,
+      config: deps.config,
       live: options.live === true && !paused ? { events: '/ops/live' } : undefined,
     },
     <>

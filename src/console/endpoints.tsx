@@ -97,6 +97,7 @@ function mountForms(endpoints: Hono, deps: Deps): void {
         title: 'That request cannot be used',
         status: 413,
         what: 'Nothing was changed: the request is longer than any that is needed.',
+        config: deps.config,
       }),
   })
   const take = (path: string, act: (request: ConsoleRequest, form: URLSearchParams) => Promise<Response>): void => {

@@ -120,7 +120,7 @@ export const signedOutPage = (deps: Deps, c: Context): Response =>
       { href: '/ops', label: 'Back to the console' },
       { href: `${deps.config.issuer}/logout`, label: 'Sign out of Case Manager' },
     ],
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })
 
 /** Nobody is signed in here: what this is, and the way in. 401, so that a page that is still open notices. */
@@ -133,7 +133,7 @@ export const notSignedInPage = (deps: Deps, c: Context, why: 'never' | 'over'): 
         ? 'Your time at the console is over: it ends after an hour, or as soon as your session or your role does.'
         : 'For those who operate this broker. Sign in with your Microsoft account.',
     links: [{ href: `/ops/sign-in?${new URLSearchParams({ return_to: ownPath(pathOf(c)) }).toString()}`, label: 'Sign in' }],
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })
 
 const pathOf = (c: Context): string | undefined => {
@@ -155,7 +155,7 @@ export function rejectedPage(deps: Deps, c: Context, why: Refusal, { user }: Pic
         ? 'If you operate this broker, sign in with your account of its operators’ tenant.'
         : 'Ask for one of them to be assigned to you in Microsoft Entra (Enterprise applications, Users and groups), then sign in again.',
     links: [{ href: '/ops/sign-in?fresh=yes', label: 'Sign in as somebody else' }],
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })
 }
 
@@ -175,7 +175,7 @@ export function closedPage(deps: Deps, c: Context): Response {
         <code>{deps.config.opsOrigin}</code>). Until then <code>cmb</code> operates the broker.
       </>
     ),
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })
 }
 
@@ -190,7 +190,7 @@ const lost = (deps: Deps, c: Context): Response =>
       </>
     ),
     links: [{ href: '/ops/sign-in', label: 'Sign in' }],
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })
 
 const turnedAway = (deps: Deps, c: Context, error: string | undefined): Response =>
@@ -202,7 +202,7 @@ const turnedAway = (deps: Deps, c: Context, error: string | undefined): Response
         ? 'The broker cannot sign anybody in at this moment. Nothing was changed.'
         : 'The sign-in was not finished.',
     links: [{ href: '/ops/sign-in', label: 'Try again' }],
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })
 
 const notRegistered = (deps: Deps, c: Context): Response =>
@@ -215,5 +215,5 @@ const notRegistered = (deps: Deps, c: Context): Response =>
         <code>cmb clients remove</code>.
       </>
     ),
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })

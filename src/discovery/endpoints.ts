@@ -40,7 +40,7 @@ export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys' | 'clock'>
   let generated: Promise<OpenApi> | undefined
   const document = () => (generated ??= openApi())
   publish(endpoints, '/openapi.json', maxAge(METADATA_SECONDS), async () => documentOf(await document()))
-  endpoints.get('/openapi', async (c) => openApiPage(c, await document(), deps.config.entra.simulated))
+  endpoints.get('/openapi', async (c) => openApiPage(c, await document(), deps.config))
   return endpoints
 }
 

@@ -1,3 +1,4 @@
+import { LANGUAGES } from '../page/texts.ts'
 import { FOREIGN_ALGS } from '../keys/jws.ts'
 import { ACR_MFA, GRANT, SCOPES } from '../protocol/names.ts'
 
@@ -48,6 +49,7 @@ export const providerMetadata = (issuer: string): Record<string, unknown> => ({
   revocation_endpoint_auth_signing_alg_values_supported: FOREIGN_ALGS,
   code_challenge_methods_supported: ['S256'],
   // OpenID Connect Prompt Create 1.0 §4.1
+  ui_locales_supported: LANGUAGES,
   prompt_values_supported: ['none', 'login', 'select_account', 'consent'],
   acr_values_supported: [ACR_MFA],
   claim_types_supported: ['normal'],

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { page } from '../page/layout.tsx'
+import { page, type PageOptions } from '../page/layout.tsx'
 import type { Json } from '../protocol/described.ts'
 import type { Document } from './openapi.ts'
 import { schemaLine } from './openapi-read.ts'
@@ -101,12 +101,12 @@ const Shown = ({ operation }: { operation: Operation }) => (
   </details>
 )
 
-export function openApiPage(c: Context, document: Document, simulated: boolean): Response {
+export function openApiPage(c: Context, document: Document, config: PageOptions['config']): Response {
   const operations = operationsOf(document)
   const { tags, components } = document
   return page(
     c,
-    { title: 'What programs may ask of the broker', wide: true, simulated },
+    { title: 'What programs may ask of the broker', wide: true, english: true, config },
     <>
       <p>
         All that is not OpenID Connect or OAuth. For programs: <a href="/openapi.json">openapi.json</a>. For signing in:{' '}

@@ -3,7 +3,7 @@ import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { Button, Choices, Facts, HiddenFields, LinkButton, Names, Notice, Tick } from '../page/components.tsx'
+import { Button, Choices, HiddenFields, LinkButton, Notice, Tick } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
@@ -32,42 +32,44 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
   const sealed = seal(deps.sealer, 'choice', { request, sid: session.sid }, now)
   const back = clientUri(deps.clients, request.clientId)
   // The browser checks the whole chain of redirects after the form: Microsoft's sign-out, and the instance's address.
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   const formAction = [deps.config.entra.authority, request.returnTo]
   return page(
     c,
-    { title: t.signOut.title, status, simulated: deps.config.entra.simulated, formAction },
+    { title: t.signOut.title, status, config: deps.config, formAction },
     <>
       {notice}
       {whoseSession(deps, session, request, t)}
-      <Facts
-        items={[
-          [t.signOut.signedInAs, userWords(session.user, t)],
-          [t.signOut.thisDevice, session.device],
-          [t.shared.apps, <Names names={namesOf(deps.clients, here)} none={t.shared.noApps} />],
-        ]}
+      <p class="soft">{t.signOut.signedInAs(userWords(session.user, t), session.device)}</p>
+      <ChoiceForm
+        fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, choicePurpose(sealed)) }}
+        apps={namesOf(deps.clients, here)}
+        others={others}
+        back={back ?? '/account'}
+        t={t}
       />
-      <ChoiceForm fields={{ request: sealed, [CSRF_FIELD]: csrfToken(deps, c, choicePurpose(sealed)) }} others={others} back={back} t={t} />
     </>,
   )
 }
 
 interface ChoiceFormProps {
   fields: Record<string, string>
+  /** What was opened in this browser. */
+  apps: readonly string[]
   /** Live sessions on other devices. */
   others: number
   /** The instance, for users who stay signed in. */
-  back: string | undefined
+  back: string
   t: Texts
 }
-const ChoiceForm = ({ fields, others, back, t }: ChoiceFormProps) => (
+const ChoiceForm = ({ fields, apps, others, back, t }: ChoiceFormProps) => (
   <form class="stack" method="post" action="/logout/confirm">
     <HiddenFields fields={fields} />
     <Choices
       legend={t.signOut.question}
       name="scope"
       options={[
-        { value: 'device', label: t.signOut.device, hint: t.signOut.deviceHint },
+        { value: 'device', label: t.signOut.device, hint: t.signOut.deviceHint(apps) },
         {
           value: 'everywhere',
           label: t.signOut.everywhere,
@@ -78,18 +80,16 @@ const ChoiceForm = ({ fields, others, back, t }: ChoiceFormProps) => (
     <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />
     <div class="row">
       <Button>{t.shared.signOut}</Button>
-      {back === undefined ? null : (
-        <LinkButton kind="quiet" href={back}>
-          {t.signOut.stay}
-        </LinkButton>
-      )}
+      <LinkButton kind="quiet" href={back}>
+        {t.signOut.stay}
+      </LinkButton>
     </div>
   </form>
 )
 
 /** An ID token that names somebody else, or a sign-in that is over, must not end whoever's cookie this is without saying so. */
 function whoseSession(deps: Deps, session: Session, { hint, clientId }: LogoutRequest, t: Texts): Child {
-  const asker = clientName(deps.clients, clientId) ?? t.layout.brand
+  const asker = clientName(deps.clients, clientId) ?? deps.config.look.product
   if (hint !== undefined && hint.sub !== session.sub) {
     return (
       <Notice kind="warn" title={t.signOut.otherUserTitle}>

@@ -24,8 +24,7 @@ const MOST_NAMES = 20
 type Scope = 'device' | 'everywhere'
 
 export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchParams, now: number): Promise<Response> {
-  const t = textsOf(c)
-  const simulated = deps.config.entra.simulated
+  const t = textsOf(c, deps.config)
   const sealed = form.get('request') ?? ''
   const choice = open(deps.sealer, 'choice', sealed, now)
   if (choice === undefined) {
@@ -35,7 +34,7 @@ export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchPara
       what: t.signOut.oldPage,
       next: t.signOut.oldPageNext,
       links: [{ href: '/logout', label: t.shared.signOut }],
-      simulated,
+      config: deps.config,
     })
   }
   const { request, sid } = choice
@@ -101,7 +100,7 @@ async function again(
   c: Context,
   input: { current: Session | undefined; request: LogoutRequest; now: number; why: keyof typeof STATUS },
 ): Promise<Response> {
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   const status = STATUS[input.why]
   const { title, text } = t.signOutAgain[input.why]
   if (input.current === undefined) {
@@ -110,7 +109,7 @@ async function again(
       status,
       what: text,
       links: [{ href: '/logout', label: t.shared.signOut }],
-      simulated: deps.config.entra.simulated,
+      config: deps.config,
     })
   }
   const notice = (

@@ -17,8 +17,7 @@ const TAG: Record<Progress, string> = { delivered: 'tag', pending: 'tag wait', u
 /** For so long the page keeps looking. */
 const WATCH_SECONDS = 30
 export async function signedOutPage(deps: Deps, c: Context, done: Done | undefined, now: number): Promise<Response> {
-  const t = textsOf(c)
-  const simulated = deps.config.entra.simulated
+  const t = textsOf(c, deps.config)
   const standing = await currentStanding(deps, c, now)
   if (standing.state === 'live' || standing.state === 'marked') return signedInAgain(deps, c, userWords(standing.session.user, t), t)
   const scope = done?.scope ?? 'none'
@@ -27,7 +26,7 @@ export async function signedOutPage(deps: Deps, c: Context, done: Done | undefin
   const watching = done !== undefined && rows.some((row) => row.progress === 'pending') && now - done.at < WATCH_SECONDS
   return page(
     c,
-    { title: t.signedOut.title[scope], simulated, live: watching ? { seconds: WATCH_SECONDS } : undefined },
+    { title: t.signedOut.title[scope], config: deps.config, live: watching ? { seconds: WATCH_SECONDS } : undefined },
     <>
       {why === undefined ? null : <Notice>{t.signedOut.why[why]}</Notice>}
       {rows.length === 0 ? (
@@ -50,7 +49,7 @@ export async function signedOutPage(deps: Deps, c: Context, done: Done | undefin
 const signedInAgain = (deps: Deps, c: Context, who: string, t: Texts): Response =>
   page(
     c,
-    { title: t.signedOut.signedInTitle, simulated: deps.config.entra.simulated },
+    { title: t.signedOut.signedInTitle, config: deps.config },
     <>
       <p>{t.signedOut.signedIn(who)}</p>
       <div class="row">

@@ -4,7 +4,7 @@ import type { Deps } from '../deps.ts'
 import { Notice } from '../page/components.tsx'
 import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
-import { textsOf, type Texts } from '../page/texts.ts'
+import { textsOf, type Texts, useLocales } from '../page/texts.ts'
 import { described } from '../protocol/described.ts'
 import { currentStanding } from '../session/current.ts'
 import { endedClass } from '../session/ended.ts'
@@ -30,7 +30,7 @@ export function logoutEndpoints(deps: Deps): Hono {
     '/logout',
     described(LOGOUT.get, async (c: Context) => {
       const now = deps.clock.now()
-      return answer(deps, c, await checkRequest(deps, new URL(c.req.url).searchParams, now), now)
+      return answer(deps, c, await check(deps, c, new URL(c.req.url).searchParams, now), now)
     }),
   )
   // Another site's POST comes without our cookies (SameSite=Lax); what was checked of it comes back by a GET, which has them.
@@ -39,7 +39,7 @@ export function logoutEndpoints(deps: Deps): Hono {
     limit,
     described(LOGOUT.post, async (c: Context) => {
       const now = deps.clock.now()
-      const checked = await checkRequest(deps, await form(c), now)
+      const checked = await check(deps, c, await form(c), now)
       return c.redirect(`/logout/ask?request=${seal(deps.sealer, 'ask', checked, now)}`, 303)
     }),
   )
@@ -63,12 +63,17 @@ export function logoutEndpoints(deps: Deps): Hono {
   return endpoints
 }
 
+function check(deps: Deps, c: Context, sent: URLSearchParams, now: number): Promise<Checked> {
+  useLocales(c, sent.get('ui_locales'))
+  return checkRequest(deps, sent, now)
+}
+
 async function answer(deps: Deps, c: Context, checked: Checked, now: number): Promise<Response> {
   const standing = await currentStanding(deps, c, now)
   const session = standing.state === 'live' || standing.state === 'marked' ? standing.session : undefined
   if (checked.refusal !== undefined) {
     if (session === undefined) return rejectedPage(deps, c, checked.refusal)
-    return askWhichSignOut(deps, c, { session, request: {}, now, status: 400, notice: refusedNotice(checked.refusal, textsOf(c)) })
+    return askWhichSignOut(deps, c, { session, request: {}, now, status: 400, notice: refusedNotice(checked.refusal, textsOf(c, deps.config)) })
   }
   const { request } = checked
   if (session !== undefined) return askWhichSignOut(deps, c, { session, request, now })
@@ -87,24 +92,24 @@ const refusedNotice = (refusal: Refusal, t: Texts) => (
 )
 
 function rejectedPage(deps: Deps, c: Context, refusal: Refusal): Response {
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   return messagePage(c, {
     title: t.signOutRefused.title,
     status: 400,
     what: t.signOutRefused.what(whyTexts(t)[refusal]),
     next: t.signOutRefused.next,
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })
 }
 
 function tooLong(deps: Deps, c: Context): Response {
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   return messagePage(c, {
     title: t.signOut.tooLongTitle,
     status: 413,
     what: t.signOut.tooLong,
     next: t.signOut.tooLongNext,
     links: [{ href: '/logout', label: t.shared.signOut }],
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })
 }

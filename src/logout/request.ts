@@ -3,7 +3,7 @@ import { TYP } from '../protocol/names.ts'
 import { tryParams } from '../protocol/params.ts'
 import type { Checked } from './types.ts'
 
-/** The request of OpenID Connect RP-Initiated Logout 1.0 §2, checked. `logout_hint` and `ui_locales` are read by nobody. */
+/** The request of OpenID Connect RP-Initiated Logout 1.0 §2, checked. `logout_hint` is ignored. */
 
 /** They travel in a cookie and in an address. */
 const MOST_BYTES = 1500

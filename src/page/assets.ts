@@ -1,21 +1,23 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { type Context, Hono } from 'hono'
+import type { Context } from 'hono'
 
 /** Style sheets and browser scripts are files beside the module that uses them, read once at start. `scripts/build.mjs` copies them to dist. */
 
 /** @param module `import.meta.url` of the module beside which the file is */
 export const readAsset = (module: string, name: string): string => readFileSync(new URL(name, module), 'utf8')
 
-interface Sheet {
+export interface Asset {
   path: string
-  /** The address pages link to. Its query changes with the content, so that a browser may keep the sheet for good. */
+  /** The address pages link to. Its query changes with the content, so that a browser may keep it for good. */
   href: string
   serve(c: Context): Response
 }
 
-export function styleSheet(path: string, css: string): Sheet {
-  const hash = createHash('sha256').update(css).digest('base64url').slice(0, 22)
+export const styleSheet = (path: string, css: string): Asset => asset(path, 'text/css; charset=utf-8', css)
+
+export function asset(path: string, type: string, content: string | Buffer<ArrayBuffer>): Asset {
+  const hash = createHash('sha256').update(content).digest('base64url').slice(0, 22)
   const etag = `"${hash}"`
   const serve = (c: Context): Response => {
     c.header('ETag', etag)
@@ -25,14 +27,7 @@ export function styleSheet(path: string, css: string): Sheet {
     c.header('Cache-Control', c.req.query('v') === hash ? 'public, max-age=31536000, immutable' : 'public, no-cache')
     const known = (c.req.header('If-None-Match') ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''))
     if (known.includes(etag)) return c.body(null, 304)
-    return c.body(css, 200, { 'Content-Type': 'text/css; charset=utf-8' })
+    return c.body(content, 200, { 'Content-Type': type })
   }
   return { path, href: `${path}?v=${hash}`, serve }
 }
-
-const SHEET = styleSheet('/assets/broker.css', readAsset(import.meta.url, './broker.css'))
-
-export const STYLE_HREF = SHEET.href
-
-/** What pages need besides themselves: one style sheet. */
-export const pageAssets = (): Hono => new Hono().get(SHEET.path, SHEET.serve)

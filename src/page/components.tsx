@@ -87,18 +87,6 @@ export const Facts = ({ items }: { items: readonly (readonly [term: string, valu
   </dl>
 )
 
-/** Names under each other, where a comma would hide how many they are. */
-export const Names = ({ names, none }: { names: readonly string[]; none: string }) =>
-  names.length === 0 ? (
-    <>{none}</>
-  ) : (
-    <ul class="plain">
-      {names.map((name) => (
-        <li>{name}</li>
-      ))}
-    </ul>
-  )
-
 export interface Choice {
   value: string
   label: Child

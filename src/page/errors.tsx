@@ -18,11 +18,11 @@ interface Unchanged {
  */
 export function pageErrors(deps: Pick<Deps, 'log' | 'random' | 'config'>, unchanged: Unchanged | ((t: Texts) => Unchanged)) {
   return (error: Error, c: Context): Response => {
-    const t = textsOf(c)
-    const simulated = deps.config.entra.simulated
+    const t = textsOf(c, deps.config)
+    const { config } = deps
     if (error instanceof OAuthError) {
       for (const [name, value] of Object.entries(error.headers)) c.header(name, value)
-      return messagePage(c, { title: t.shared.requestUnusable, status: error.status as 400, what: error.message, simulated })
+      return messagePage(c, { title: t.shared.requestUnusable, status: error.status as 400, what: error.message, config })
     }
     if (senderIsGone(error, c)) return c.body(null, 400)
     const reference = newReference(deps.random)
@@ -40,7 +40,7 @@ export function pageErrors(deps: Pick<Deps, 'log' | 'random' | 'config'>, unchan
         status: 503,
         next: t.errors.tryInAMoment,
         reference,
-        simulated,
+        config,
       })
     }
     deps.log.error('bug', { path: c.req.path, method: c.req.method, reference, cause: error })
@@ -50,7 +50,7 @@ export function pageErrors(deps: Pick<Deps, 'log' | 'random' | 'config'>, unchan
       what: t.errors.bug,
       next: t.errors.tryAgain,
       reference,
-      simulated,
+      config,
     })
   }
 }

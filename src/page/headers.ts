@@ -4,8 +4,10 @@ import type { Context } from 'hono'
 export interface PageSecurity {
   /** Besides ourselves, where a form of this page may lead: browsers check every redirect that follows it too (CSP 3 §6.4). Addresses or origins. */
   formAction?: readonly (string | undefined)[] | undefined
-  /** The page's one inline script, a constant of ours: allowed by its hash, so that nothing else runs. */
-  script?: string | undefined
+  /** The page's inline scripts, constants of ours: allowed by their hashes, so that nothing else runs. */
+  scripts?: readonly string[] | undefined
+  /** Whether a script of the page asks the broker for what is new. */
+  reads?: boolean | undefined
 }
 
 /** The source expression of an address: its origin, or its scheme where it has none (a native app's `my.app:/signed-out`). */
@@ -13,6 +15,15 @@ function source(address: string): string | undefined {
   if (!URL.canParse(address)) return undefined
   const url = new URL(address)
   return url.origin === 'null' ? url.protocol : url.origin
+}
+
+const hashes = new Map<string, string>()
+
+/** The source expression of a script, worked out once for each: there are few, and all are constants. */
+function hashed(script: string): string {
+  const known = hashes.get(script) ?? `'sha256-${createHash('sha256').update(script).digest('base64')}'`
+  hashes.set(script, known)
+  return known
 }
 
 /** Every page of ours: strict Content Security Policy, never framed, never stored. */
@@ -26,9 +37,9 @@ export function setPageHeaders(c: Context, security: PageSecurity = {}): void {
     "frame-ancestors 'none'",
     "base-uri 'none'",
   ]
-  if (security.script !== undefined) {
-    policy.push(`script-src 'sha256-${createHash('sha256').update(security.script).digest('base64')}'`, "connect-src 'self'")
-  }
+  const { scripts = [] } = security
+  if (scripts.length > 0) policy.push(['script-src', ...scripts.map(hashed)].join(' '))
+  if (security.reads) policy.push("connect-src 'self'")
   c.header('Content-Security-Policy', policy.join('; '))
   c.header('X-Frame-Options', 'DENY')
   c.header('X-Content-Type-Options', 'nosniff')

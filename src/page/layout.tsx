@@ -2,77 +2,168 @@ import type { Context } from 'hono'
 import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { readAsset, STYLE_HREF } from './assets.ts'
+import type { Config } from '../config/config.ts'
+import { readAsset } from './assets.ts'
 import { type PageSecurity, setPageHeaders } from './headers.ts'
-import { textsOf, TextsProvider, type Texts } from './texts.ts'
+import { lookOf } from './look.ts'
+import { englishOf, LANGUAGES, textsIn, textsOf, TextsProvider, type Texts } from './texts.ts'
 
 const LIVE = readAsset(import.meta.url, './live.js')
+const USERS = readAsset(import.meta.url, './users.js')
 
 /** What every page shares: one layout, one style, one set of headers. Text in it is escaped by the JSX renderer; the only markup let through raw is our own constant scripts. */
 
-export interface PageOptions extends PageSecurity {
+export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
+  config: Pick<Config, 'look' | 'entra'>
   /** The page's heading and the window's title. */
   title: string
   status?: ContentfulStatusCode | undefined
+  /** How serious it is, by an icon beside the heading. */
+  mark?: 'good' | 'warn' | 'bad' | undefined
+  /** For operators: in English, without a choice of languages. */
+  english?: boolean | undefined
   /** Room for tables and long values. */
   wide?: boolean | undefined
-  /** Microsoft is simulated: every page says so. */
-  simulated?: boolean | undefined
+  /** Links between the pages of an account, above the heading. */
+  nav?: Child | undefined
   /** A page with links of its own beneath the brand, as wide as its tables; its parts bring their own cards. */
   desk?: { nav: Child; sheet: string } | undefined
+  /** A script of this page alone, a constant of ours. */
+  script?: string | undefined
   /** Its parts marked `data-live` follow what changes: told by a stream of events, or looked up for so many seconds. */
   live?: { events: string } | { seconds: number } | undefined
 }
 
-function Script({ live, script }: PageOptions) {
-  if (live === undefined) return script === undefined ? null : <script>{raw(script)}</script>
-  const when = 'events' in live ? { 'data-events': live.events } : { 'data-seconds': live.seconds }
-  return <script {...when}>{raw(LIVE)}</script>
+interface Script {
+  text: string
+  data?: Record<string, string | number> | undefined
 }
 
-const Brand = ({ t }: { t: Texts }) => (
-  <div class="brand">
-    <svg width="28" height="28" viewBox="0 0 28 28" aria-hidden="true" focusable="false">
-      <rect x="2" y="7" width="24" height="17" rx="4" fill="currentColor" />
-      <path d="M10 7V5.5A2.5 2.5 0 0 1 12.5 3h3A2.5 2.5 0 0 1 18 5.5V7" fill="none" stroke="currentColor" stroke-width="2" />
-      <path class="tick" d="M9.5 15.5l3.2 3.2 6-6.2" fill="none" stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round" />
-    </svg>
-    <span>{t.layout.brand}</span>
-  </div>
+function scriptsOf({ live, script, desk, english }: PageOptions): Script[] {
+  const shared = desk === undefined && !english ? [{ text: USERS }] : []
+  const own = script === undefined ? [] : [{ text: script }]
+  if (live === undefined) return [...shared, ...own]
+  return [...shared, ...own, { text: LIVE, data: 'events' in live ? { 'data-events': live.events } : { 'data-seconds': live.seconds } }]
+}
+
+/** The logo that was set, which names the product by itself; else our own mark with the product's name beside it. */
+function Brand({ config }: Pick<PageOptions, 'config'>) {
+  const { product } = config.look
+  const { logo, darkLogo } = lookOf(config)
+  if (logo !== undefined)
+    return (
+      <picture class="brand">
+        {darkLogo === undefined ? null : <source srcset={darkLogo.href} media="(prefers-color-scheme: dark)" />}
+        <img src={logo.href} alt={product} height="40" />
+      </picture>
+    )
+  return (
+    <div class="brand">
+      <svg width="30" height="30" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
+        <rect width="32" height="32" rx="9" fill="currentColor" />
+        <path class="tick" d="M9.5 16.6l4.4 4.4 8.8-9.2" fill="none" stroke-width="3.2" stroke-linecap="round" stroke-linejoin="round" />
+      </svg>
+      <span>{product}</span>
+    </div>
+  )
+}
+
+/** By buttons, each in its own language: it works without scripts, and for who cannot read the page. */
+const Languages = ({ language, label }: { language: string; label: string }) => (
+  <form class="languages" method="post" action="/language" aria-label={label}>
+    {LANGUAGES.map((one) => textsIn(one)).map((t) => (
+      <button name="language" value={t.language} lang={t.language} aria-current={t.language === language ? 'true' : undefined}>
+        {t.name}
+      </button>
+    ))}
+  </form>
 )
 
-function Document({ options, t, children }: { options: PageOptions; t: Texts; children: Child }) {
+/** Who runs this, and where help and the statements are. */
+function Foot({ config: { look }, t }: Pick<PageOptions, 'config'> & { t: Texts }) {
+  const links = [
+    [look.support, t.layout.help],
+    [look.privacy, t.layout.privacy],
+    [look.terms, t.layout.terms],
+    [look.accessibility, t.layout.accessibility],
+  ] as const
+  const shown = links.filter(([href]) => href !== undefined)
   return (
-    <html lang={t.language}>
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <title>{`${options.title} · ${t.layout.brand}`}</title>
-        <link rel="stylesheet" href={STYLE_HREF} />
-        {options.desk === undefined ? null : <link rel="stylesheet" href={options.desk.sheet} />}
-        <link rel="icon" href="data:," />
-      </head>
-      <body class={options.desk === undefined ? undefined : 'desk'}>
+    <footer class="foot">
+      <Languages language={t.language} label={t.layout.languages} />
+      {look.organization === undefined ? null : <p>{look.organization}</p>}
+      {shown.length === 0 ? null : (
+        <ul>
+          {shown.map(([href, label]) => (
+            <li>
+              <a href={href}>{label}</a>
+            </li>
+          ))}
+        </ul>
+      )}
+    </footer>
+  )
+}
+
+const MARK = { good: '✓', warn: '!', bad: '!' } as const
+
+const Heading = ({ title, mark }: Pick<PageOptions, 'title' | 'mark'>) =>
+  mark === undefined ? (
+    <h1>{title}</h1>
+  ) : (
+    <div class="heading">
+      <span class={`mark ${mark}`} aria-hidden="true">
+        {MARK[mark]}
+      </span>
+      <h1>{title}</h1>
+    </div>
+  )
+
+function Head({ options: { config, title, desk }, t }: { options: PageOptions; t: Texts }) {
+  const { sheet, icon } = lookOf(config)
+  return (
+    <head>
+      <meta charset="utf-8" />
+      <meta name="viewport" content="width=device-width, initial-scale=1" />
+      <meta name="color-scheme" content="light dark" />
+      <title>{`${title} · ${config.look.product}`}</title>
+      <link rel="stylesheet" href={sheet.href} />
+      {desk === undefined ? null : <link rel="stylesheet" href={desk.sheet} />}
+      <link rel="icon" href={icon.href} />
+      <meta name="copied" content={t.message.copied} />
+    </head>
+  )
+}
+
+function Document({ options, t, children }: { options: PageOptions; t: Texts; children: Child }) {
+  const { config, desk } = options
+  return (
+    <html lang={t.language} dir={t.direction === 'rtl' ? 'rtl' : undefined}>
+      <Head options={options} t={t} />
+      <body class={desk === undefined ? undefined : 'desk'}>
         <a class="skip" href="#content">
           {t.layout.skip}
         </a>
-        {options.simulated ? (
+        {config.entra.simulated ? (
           <aside class="banner" aria-label={t.layout.simulatedLabel}>
             {t.layout.simulated}
           </aside>
         ) : null}
         <header class="top">
-          <Brand t={t} />
-          {options.desk?.nav}
+          <Brand config={config} />
+          {desk?.nav}
         </header>
         <main id="content" class={options.wide ? 'wide' : undefined}>
-          <div class={options.desk === undefined ? 'card' : 'stack'}>
-            <h1>{options.title}</h1>
+          {options.nav}
+          <div class={desk === undefined ? 'card' : 'stack'}>
+            <Heading {...options} />
             {children}
           </div>
         </main>
-        <Script {...options} />
+        {desk === undefined && !options.english ? <Foot config={config} t={t} /> : null}
+        {scriptsOf(options).map(({ text, data }) => (
+          <script {...data}>{raw(text)}</script>
+        ))}
       </body>
     </html>
   )
@@ -80,7 +171,7 @@ function Document({ options, t, children }: { options: PageOptions; t: Texts; ch
 
 /** Renders a whole page with its headers. `children` may hold no asynchronous component. */
 export function page(c: Context, options: PageOptions, children: Child): Response {
-  const t = textsOf(c)
+  const t = options.english ? englishOf(options.config) : textsOf(c, options.config)
   const document = (
     <TextsProvider value={t}>
       <Document options={options} t={t}>
@@ -91,6 +182,6 @@ export function page(c: Context, options: PageOptions, children: Child): Respons
   // oxlint-disable-next-line typescript/no-base-to-string -- a JSX node renders itself by toString
   const html = document.toString()
   if (typeof html !== 'string') throw new TypeError('A page holds no asynchronous component.')
-  setPageHeaders(c, options.live === undefined ? options : { ...options, script: LIVE })
+  setPageHeaders(c, { formAction: options.formAction, scripts: scriptsOf(options).map(({ text }) => text), reads: options.live !== undefined })
   return c.html(`<!doctype html>${html}`, options.status ?? 200)
 }

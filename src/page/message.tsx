@@ -3,8 +3,8 @@ import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Random } from '../protocol/ids.ts'
 import { LinkButton } from './components.tsx'
-import { page } from './layout.tsx'
-import { textsOf } from './texts.ts'
+import { page, type PageOptions } from './layout.tsx'
+import { textsOf, useTexts } from './texts.ts'
 
 /** A page that says one thing: what happened, what to do next, and a reference by which the operator finds the log line. */
 export interface Message {
@@ -19,7 +19,9 @@ export interface Message {
   /** Microsoft's own number, where support will ask for it. */
   code?: string | undefined
   links?: readonly { href: string; label: string }[] | undefined
-  simulated?: boolean | undefined
+  config: PageOptions['config']
+  /** How serious it is. Not given: a warning where the status is an error. */
+  mark?: PageOptions['mark']
 }
 
 /** Short enough to read out on the telephone: no vowels, no digits that look like letters. */
@@ -29,11 +31,35 @@ export function newReference(random: Random): string {
   return `${read.slice(0, 4)}-${read.slice(4)}`
 }
 
+/** The reference to give to whoever helps, with a button that copies it, and where that help is. */
+export function ForSupport({ config, reference, code }: { config: PageOptions['config']; reference: string | undefined; code?: number | undefined }) {
+  const t = useTexts()
+  if (reference === undefined) return null
+  const { support } = config.look
+  const shown = <code id="reference">{reference}</code>
+  return (
+    <div class="support">
+      <p class="soft small">{code === undefined ? t.message.reference(shown) : t.message.referenceAndCode(shown, code)}</p>
+      <div class="row">
+        <button type="button" class="button quiet small" data-copies="reference" hidden>
+          {t.message.copy}
+        </button>
+        {support === undefined ? null : (
+          <a class="small" href={support}>
+            {t.layout.helpAt(support.replace(/^(?:mailto|tel):/, '').replace(/^https:\/\//, ''))}
+          </a>
+        )}
+      </div>
+    </div>
+  )
+}
+
 export function messagePage(c: Context, message: Message): Response {
-  const t = textsOf(c)
+  const { title, status, config, mark = status >= 500 ? 'bad' : status >= 400 ? 'warn' : undefined } = message
+  const t = textsOf(c, config)
   return page(
     c,
-    { title: message.title, status: message.status, simulated: message.simulated },
+    { title, status, config, mark },
     <>
       <div class="stack">
         <p>{message.what}</p>
@@ -48,7 +74,7 @@ export function messagePage(c: Context, message: Message): Response {
           ))}
         </div>
       )}
-      {message.reference === undefined ? null : <p class="soft small">{t.message.reference(<code>{message.reference}</code>)}</p>}
+      <ForSupport config={config} reference={message.reference} />
       {message.code === undefined ? null : <p class="soft small">{t.message.code(message.code)}</p>}
     </>,
   )

@@ -59,7 +59,7 @@ export async function assertionPage(asserting: Asserting): Promise<Response> {
 function show({ deps, c }: Asserting, { row }: Seen, { errand, trial }: Signed, sealed: string): Response {
   return page(
     c,
-    { title: 'Proof of MFA of your organization', simulated: deps.config.entra.simulated },
+    { title: 'Proof of MFA of your organization', config: deps.config },
     <>
       <Facts
         items={[

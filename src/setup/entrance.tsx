@@ -30,7 +30,7 @@ export async function entrancePage(
   const signsIn = !recovery && !rejected && (await operatorExists(deps.store))
   return page(
     c,
-    { title: 'Setting up the connection to Microsoft', status, simulated: deps.config.entra.simulated },
+    { title: 'Setting up the connection to Microsoft', status, config: deps.config },
     signsIn ? <SignInEntrance c={c} /> : <TokenEntrance csrf={csrfToken(deps, c, PURPOSE)} recovery={recovery} rejected={rejected} />,
   )
 }

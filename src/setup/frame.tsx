@@ -58,7 +58,7 @@ export function setupPage(
 ): Response {
   return page(
     c,
-    { title: about.title, status: about.status, wide: true, script: about.script, simulated: deps.config.entra.simulated },
+    { title: about.title, status: about.status, wide: true, english: true, script: about.script, config: deps.config },
     <>
       {about.said === undefined ? null : (
         <Notice kind={about.said.kind} title={about.said.title}>
@@ -112,7 +112,7 @@ export const freshFirst = ({ deps, c }: Pick<SetupRequest, 'deps' | 'c'>, return
       { href: `/ops/sign-in?${new URLSearchParams({ fresh: 'yes', return_to: returnTo })}`, label: 'Sign in again' },
       { href: '/setup', label: 'All steps' },
     ],
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })
 
 export const notOurForm = ({ deps, c }: Pick<SetupRequest, 'deps' | 'c'>): Response =>
@@ -122,5 +122,5 @@ export const notOurForm = ({ deps, c }: Pick<SetupRequest, 'deps' | 'c'>): Respo
     what: 'It was not sent from a page that this browser was shown, or the page is too old. Nothing was changed.',
     next: `Open the page again at ${deps.config.opsOrigin}/setup and send it from there.`,
     links: [{ href: '/setup', label: 'All steps' }],
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })

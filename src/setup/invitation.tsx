@@ -44,7 +44,7 @@ export async function invitationPage(deps: Deps, c: Context, now: number): Promi
   const said = saidFor(c.req.query('said'))
   return page(
     c,
-    { title: 'Allowing Case Manager for your organisation', simulated: deps.config.entra.simulated },
+    { title: 'Allowing Case Manager for your organisation', config: deps.config },
     <>
       {said === undefined ? null : (
         <Notice kind={said.kind} title={said.title}>
@@ -136,5 +136,5 @@ export const invitationTooOld = (deps: Deps, c: Context): Response =>
     status: 400,
     what: 'It was sent more than a week ago, is incomplete, or the tenant it is about is not connected any more.',
     next: 'Ask who sent it to you for a new one.',
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })

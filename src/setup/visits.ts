@@ -138,5 +138,5 @@ const stale = (deps: Deps, c: Context): Response =>
     status: 400,
     what: 'It was begun in another browser, took too long, or was finished already. Nothing was changed.',
     next: 'Go back to /setup at the operators’ address of this broker, and begin the step again from there.',
-    simulated: deps.config.entra.simulated,
+    config: deps.config,
   })

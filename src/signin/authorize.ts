@@ -4,6 +4,7 @@ import { admits } from '../client/admission.ts'
 import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
+import { useLocales } from '../page/texts.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { mustBeWithin } from '../rate-limits.ts'
 import { currentStanding, endedElsewhere } from '../session/current.ts'
@@ -43,6 +44,7 @@ async function answerRequest(
   if (!readiness.connected) return notConnectedPage(deps, c, readiness.missing)
   const hash = pushedHash(sent)
   const { source, pushed } = hash === undefined ? { source: sent, pushed: undefined } : await readPushed(deps, sent, hash, now)
+  useLocales(c, source.get('ui_locales'))
   const { client, reply } = readReturn(deps, source)
   const read = await readRequest(deps, client, reply, source, now).catch(asAnswer)
   if (read instanceof OAuthError) return answerInstance(deps, c, reply, rejected(read))

@@ -34,11 +34,11 @@ export async function askConsent(deps: Deps, c: Context, sealed: string | undefi
     return checked instanceof Response ? checked : stalePage(deps, c, 'foreign', undefined, now)
   const { client, request, who } = checked
   const { name, uri, redirectUris } = client.metadata
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   const wants: Readonly<Record<string, string>> = t.consent.scopes
   return page(
     c,
-    { title: t.consent.title(name), formAction: [request.reply.redirectUri, uri, ...redirectUris], simulated: deps.config.entra.simulated },
+    { title: t.consent.title(name), formAction: [request.reply.redirectUri, uri, ...redirectUris], config: deps.config },
     <form class="stack" method="post" action="/signin/consent">
       <ul class="bullets">
         {splitList(request.scope).map((scope) => (
@@ -82,6 +82,6 @@ async function check(deps: Deps, c: Context, opened: Opened<{ request: SignInReq
   if (standing.state !== 'live' || standing.session.sid !== sid || !admits(client, standing.session))
     return c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)
   const { user, sub } = standing.session
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   return { client, request, sid, sub, who: user.username ?? user.name ?? t.consent.unnamed }
 }

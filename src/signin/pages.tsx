@@ -3,10 +3,10 @@ import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Deps } from '../deps.ts'
 import { guidanceFor, guidanceKey, type Guidance, type GuidanceKey, type Offer } from '../microsoft/guidance.ts'
-import { Facts, LinkButton, MicrosoftButton, Notice, Steps } from '../page/components.tsx'
+import { LinkButton, MicrosoftButton, Notice, Steps } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
-import { newReference } from '../page/message.tsx'
-import { ENGLISH, textsOf, type Texts } from '../page/texts.ts'
+import { ForSupport, newReference } from '../page/message.tsx'
+import { ENGLISH, textsOf, type Texts, useTexts } from '../page/texts.ts'
 import type { OAuthError } from '../protocol/error.ts'
 import { printable } from '../protocol/params.ts'
 import { WayBack } from './reply.tsx'
@@ -16,7 +16,7 @@ import { type Errand, seal } from './sealed.ts'
 
 type Need = Pick<Deps, 'config' | 'clients' | 'sealer' | 'random' | 'log'>
 
-const nameOf = (deps: Pick<Deps, 'clients'>, clientId: string, t: Texts): string => deps.clients.find(clientId)?.metadata.name ?? t.layout.brand
+const nameOf = (deps: Need, clientId: string): string => deps.clients.find(clientId)?.metadata.name ?? deps.config.look.product
 
 /** Where the instance lives, for the user to see where the sign-in will lead. */
 const hostOf = (address: string): string | undefined => (URL.canParse(address) ? new URL(address).host || undefined : undefined)
@@ -34,22 +34,32 @@ export const againAddress = (deps: Need, c: Context, errand: Errand, now: number
 
 /** @param ended the session that this browser had was ended from elsewhere */
 export function signInPage(deps: Need, c: Context, errand: Errand, now: number, ended = false): Response {
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: t.signIn.title, simulated: deps.config.entra.simulated },
+    { title: t.signIn.title, config: deps.config },
     <>
       {ended ? <Notice title={t.signIn.endedElsewhere.title}>{t.signIn.endedElsewhere.next}</Notice> : null}
       <p>{purposeOf(deps, errand, t)}</p>
       <MicrosoftButton href={startAddress(deps, c, errand, now)} />
-      {errand.kind === 'instance' ? <Facts items={[[t.signIn.destination, hostOf(errand.request.reply.redirectUri)]]} /> : null}
-      <p class="soft small">{t.shared.trouble('/account/ready')}</p>
+      <div class="tight">
+        <Destination errand={errand} />
+        <p class="soft small">{t.shared.trouble('/account/ready')}</p>
+      </div>
     </>,
   )
 }
 
+/** Where the sign-in leads, for the user to see. */
+function Destination({ errand }: { errand: Errand }) {
+  const t = useTexts()
+  const host = errand.kind === 'instance' ? hostOf(errand.request.reply.redirectUri) : undefined
+  return host === undefined ? null : <p class="soft small">{t.signIn.destination(<strong>{host}</strong>)}</p>
+}
+
 function purposeOf(deps: Need, errand: Errand, t: Texts): Child {
-  if (errand.kind === 'instance') return t.signIn.toApp(<strong>{nameOf(deps, errand.request.clientId, t)}</strong>)
+  if (errand.kind === 'instance') return t.signIn.toApp(<strong>{nameOf(deps, errand.request.clientId)}</strong>)
+  if (errand.returnTo === '/') return t.signIn.toApps
   return errand.returnTo === '/account/ready' ? t.signIn.toReady : t.signIn.toAccount
 }
 
@@ -73,14 +83,14 @@ export function guidancePage(
     client_id: clientId,
     ...(about.cause !== undefined && { cause: about.cause }),
   }
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   const { title, read } = guidanceTexts(t)[guidanceKey(about.key)]
   if (about.retryAfterSeconds !== undefined) c.header('Retry-After', String(about.retryAfterSeconds))
   if (guidance.alert) deps.log.error('signin_rejected', fields)
   else deps.log.warn('signin_rejected', { ...fields, cause: undefined, why: about.cause instanceof Error ? about.cause.message : undefined })
   return page(
     c,
-    { title, status: statusOf(guidance), formAction: [formTarget(about.errand)], simulated: deps.config.entra.simulated },
+    { title, mark: 'warn', status: statusOf(guidance), formAction: [formTarget(about.errand)], config: deps.config },
     <>
       <div class="stack">
         {read.map((paragraph) => (
@@ -91,9 +101,7 @@ export function guidancePage(
         {guidance.offers.map((offer, index) => offerButton(deps, c, t.offers[offer], offer, about, index === 0))}
         <Back deps={deps} errand={about.errand} answer={answerOf(about.key)} t={t} />
       </div>
-      <p class="soft small">
-        {about.code === undefined ? t.message.reference(<code>{reference}</code>) : t.message.referenceAndCode(<code>{reference}</code>, about.code)}
-      </p>
+      <ForSupport config={deps.config} reference={reference} code={about.code} />
     </>,
   )
 }
@@ -109,7 +117,7 @@ const formTarget = (errand: Errand): string | undefined =>
 
 function Back({ deps, errand, answer, t }: { deps: Need; errand: Errand; answer: Pick<OAuthError, 'code' | 'message'>; t: Texts }) {
   if (errand.kind === 'own') return null
-  return <WayBack deps={deps} reply={errand.request.reply} answer={answer} label={t.reply.back(nameOf(deps, errand.request.clientId, t))} />
+  return <WayBack deps={deps} reply={errand.request.reply} answer={answer} label={t.reply.back(nameOf(deps, errand.request.clientId))} />
 }
 
 function offerButton(deps: Need, c: Context, label: string, offer: Offer, { errand, now }: { errand: Errand; now: number }, first: boolean) {
@@ -130,11 +138,11 @@ const STALE = { used: 409, late: 400, elsewhere: 400, foreign: 400 } as const sa
 
 /** What came back is of no use any more; the request itself may be taken up anew. */
 export function stalePage(deps: Need, c: Context, how: keyof typeof STALE, errand: Errand | undefined, now: number): Response {
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   const { title, why } = t.stale[how]
   return page(
     c,
-    { title, status: STALE[how], simulated: deps.config.entra.simulated },
+    { title, mark: 'warn', status: STALE[how], config: deps.config },
     <>
       <p>{why}</p>
       {errand === undefined ? (
@@ -150,10 +158,10 @@ export function stalePage(deps: Need, c: Context, how: keyof typeof STALE, erran
 
 /** Started, but no Microsoft tenant is connected: for the operator who opens the broker for the first time. */
 export function notConnectedPage(deps: Pick<Deps, 'config'>, c: Context, missing: readonly string[]): Response {
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: t.notConnected.title, status: 503, simulated: deps.config.entra.simulated },
+    { title: t.notConnected.title, status: 503, config: deps.config },
     <>
       <p>{t.notConnected.missing}</p>
       <ul class="bullets">
@@ -168,11 +176,11 @@ export function notConnectedPage(deps: Pick<Deps, 'config'>, c: Context, missing
 
 export function grantingConsentPage(deps: Pick<Deps, 'config' | 'connection'>, c: Context): Response {
   const { clientId } = deps.connection.current()
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   const find = clientId === undefined ? t.grantingConsent.find : t.grantingConsent.findById(<code>{clientId}</code>)
   return page(
     c,
-    { title: t.grantingConsent.title, simulated: deps.config.entra.simulated },
+    { title: t.grantingConsent.title, config: deps.config },
     <>
       <Notice title={t.grantingConsent.forAdministrators}>{t.grantingConsent.intro}</Notice>
       <Steps items={[t.grantingConsent.open, find, t.grantingConsent.grant, t.grantingConsent.tell]} />

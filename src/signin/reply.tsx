@@ -36,10 +36,10 @@ export function answerInstance(deps: Pick<Deps, 'config'>, c: Context, reply: Re
   c.header('Referrer-Policy', 'no-referrer')
   // 303 and never 307 (RFC 9700 §4.12): what the browser sent to us goes no further.
   if (reply.mode === 'query') return c.redirect(address(reply, content), 303)
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: t.reply.title, formAction: [reply.redirectUri], script: SUBMIT, simulated: deps.config.entra.simulated },
+    { title: t.reply.title, formAction: [reply.redirectUri], script: SUBMIT, config: deps.config },
     <form class="stack" method="post" action={reply.redirectUri}>
       <HiddenFields fields={content} />
       <p>{t.reply.noScript}</p>

@@ -5,7 +5,7 @@ import { Button, HiddenFields } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
 import { textsOf, type Texts } from '../page/texts.ts'
-import { ago } from '../page/times.ts'
+import { ago } from '../page/times.tsx'
 import { OAuthError } from '../protocol/error.ts'
 import { WayBack } from './reply.tsx'
 import { type Entry, seal } from './sealed.ts'
@@ -24,7 +24,7 @@ export function limitPage(
 ): Response {
   const { errand } = entry
   const sealed = seal(deps, c, 'limit', entry, now)
-  const t = textsOf(c)
+  const t = textsOf(c, deps.config)
   const answer = new OAuthError('access_denied', 'The user has as many sessions as are allowed.')
   return page(
     c,
@@ -32,7 +32,7 @@ export function limitPage(
       title: t.sessionLimit.title,
       status: 403,
       formAction: errand.kind === 'instance' ? [errand.request.reply.redirectUri] : [],
-      simulated: deps.config.entra.simulated,
+      config: deps.config,
     },
     <>
       <p>{t.sessionLimit.most(deps.config.sessionRules.most ?? among.length)}</p>

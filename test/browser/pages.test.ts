@@ -32,7 +32,7 @@ beforeEach(async () => {
     setSessionCookie(c, session.cookie)
     return c.text('signed in')
   })
-  base = (await rig.serve(door.route('/', rig.app))).replace('127.0.0.1', 'localhost')
+  base = (await rig.serve(door.all('*', (c) => rig.app.fetch(c.req.raw)))).replace('127.0.0.1', 'localhost')
   rig.config.issuer = base
 })
 
@@ -61,7 +61,7 @@ async function haveHistory(): Promise<void> {
   await rig.store.reportByUser({ ...report, freshSince: now - 300, now })
 }
 
-async function open(options: { width: number; dark?: boolean; signedIn?: boolean }) {
+async function open(options: { width: number; dark?: boolean; language?: string; signedIn?: boolean }) {
   const window = await openWindow(browser, options)
   if (options.signedIn) await window.page.goto(`${base}/test-session`)
   return window
@@ -79,14 +79,18 @@ const PAGES: { name: string; path: string; signedIn: boolean }[] = [
   { name: 'account-signed-out', path: '/account/signed-out?scope=everywhere', signedIn: false },
   { name: 'ready', path: '/account/ready', signedIn: true },
   { name: 'ready-anybody', path: '/account/ready', signedIn: false },
+  { name: 'home', path: '/', signedIn: true },
+  { name: 'home-anybody', path: '/', signedIn: false },
+  { name: 'sign-in', path: '/signin/start?return_to=/account', signedIn: false },
+  { name: 'not-found', path: '/nothing', signedIn: false },
   { name: 'openapi', path: '/openapi', signedIn: false },
 ]
 
 describe.each([
-  { look: 'at 320 px', width: 320 },
+  { look: 'at 320 px in German', width: 320, language: 'de' },
   { look: 'wide', width: 960 },
-  { look: 'dark', width: 960, dark: true },
-])('$look', (look) => {
+  { look: 'dark in Arabic', width: 960, dark: true, language: 'ar' },
+] as const)('$look', (look) => {
   test.each(PAGES)('$name fits, and axe objects to nothing', async ({ name, path, signedIn }) => {
     await using window = await open({ ...look, signedIn })
     await window.page.goto(base + path.replace('PHONE', phone.session.sid))
@@ -95,6 +99,14 @@ describe.each([
     expect(await objections(window.page)).toEqual([])
     expect(window.complaints).toEqual([])
   })
+})
+
+test.each(['fr', 'es', 'ar'])('in %s every page fits 320 px', async (language) => {
+  await using window = await open({ width: 320, language, signedIn: true })
+  for (const { path } of PAGES) {
+    await window.page.goto(base + path.replace('PHONE', phone.session.sid))
+    expect([path, await window.page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([path, 320])
+  }
 })
 
 describe('by keyboard alone', () => {

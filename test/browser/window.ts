@@ -19,8 +19,16 @@ export const launchChromium = (): Promise<Browser> =>
     timeout: 110_000,
   })
 
-export async function openWindow(browser: Browser, { width, height = 720, dark }: { width: number; height?: number; dark?: boolean | undefined }) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light' })
+export interface Looks {
+  width: number
+  height?: number
+  dark?: boolean | undefined
+  /** What the browser accepts. */
+  language?: string | undefined
+}
+
+export async function openWindow(browser: Browser, { width, height = 720, dark, language = 'en' }: Looks) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light', locale: language })
   context.setDefaultTimeout(60_000)
   const page = await context.newPage()
   const complaints: string[] = []

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { answerOfBody, answerOfCallback, knownCodes, outcomeOf, refusalOf } from '../../src/microsoft/aadsts.ts'
 import { guidanceFor, guidanceKey } from '../../src/microsoft/guidance.ts'
-import { en } from '../../src/page/texts/en.tsx'
+import { ENGLISH } from '../../src/page/texts.ts'
 import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
 
 const TABLE: [codes: number[], effect: string, guidance: string][] = [
@@ -98,7 +98,7 @@ describe('what Microsoft’s refusals mean', () => {
 describe('what users read', () => {
   test('90094 is in Microsoft’s words and leads to Granting consent', () => {
     const guidance = guidanceFor(refusalOf({ error: 'access_denied', codes: [90094] }).guidance)
-    expect(en.guidance.admin_consent.read).toEqual(['You need to contact your IT administrator. An extra setup action remains to be done.'])
+    expect(ENGLISH.guidance.admin_consent.read).toEqual(['You need to contact your IT administrator. An extra setup action remains to be done.'])
     expect(guidance.offers).toContain('granting_consent')
     expect(guidance.alert).toBe(true)
   })
@@ -106,7 +106,7 @@ describe('what users read', () => {
   test('every row has words for the user and for the operator, and no code in them', () => {
     for (const [, , key] of TABLE) {
       const { operator } = guidanceFor(key)
-      const { title, read } = en.guidance[guidanceKey(key)]
+      const { title, read } = ENGLISH.guidance[guidanceKey(key)]
       expect(title && operator && read.length > 0).toBeTruthy()
       expect([title, ...read].join(' ')).not.toMatch(/AADSTS|\d{4,}|token|claim/i)
     }

@@ -1,20 +1,30 @@
 import type { Child } from 'hono/jsx'
+import { plurals } from './plural.ts'
 
 /**
  * Every text of users' pages, in English, grouped by page. Text that holds names, numbers or markup is a function. Another language is another
  * file of this shape and one line in `texts.ts`.
+ * @param product the name under which users know what they sign in to
  */
 
-const once = (count: number, one: string, many: string): string => (count === 1 ? one : many)
+const plural = plurals('en')
 
-export const en = {
+export const en = (product: string) => ({
   language: 'en',
+  /** In itself, for who chooses. */
+  name: 'English',
+  direction: 'ltr' as 'ltr' | 'rtl',
   /** For dates: day before month. */
   locale: 'en-GB',
 
   layout: {
-    brand: 'Case Manager',
     skip: 'Skip to the content',
+    help: 'Help',
+    helpAt: (where: string) => `Help: ${where}`,
+    privacy: 'Privacy',
+    terms: 'Terms of use',
+    accessibility: 'Accessibility',
+    languages: 'Language',
     simulatedLabel: 'Simulated',
     simulated: 'Microsoft is simulated here, for trying and testing. No real account is used.',
   },
@@ -24,8 +34,7 @@ export const en = {
     signInAgain: 'Sign in again',
     whereSignedIn: 'Where you are signed in',
     signInWithMicrosoft: 'Sign in with Microsoft',
-    apps: 'Apps',
-    noApps: 'None opened yet',
+    noApps: 'No app opened yet',
     continue: 'Continue',
     requestUnusable: 'That request cannot be used',
     microsoftMayRemain: 'You may still be signed in to Microsoft 365 in this browser. On a shared computer, sign out there too.',
@@ -38,9 +47,25 @@ export const en = {
     justNow: 'just now',
   },
 
+  nav: { label: 'Your account', apps: 'Your apps', sessions: 'Devices', history: 'Security history', ready: 'Check your account' },
+
+  home: {
+    title: 'Your apps',
+    intro: `Sign in once with your work account, and open every ${product} of your organization.`,
+    noAddress: 'Open it by the address that you know.',
+  },
+
+  nothing: {
+    title: 'There is no page at this address',
+    what: 'The address is incomplete or out of date.',
+    home: 'Go to your apps',
+  },
+
   answer: { yes: 'Yes.', no: 'No.', warning: 'Not fully.', unknown: 'Not known yet.' },
 
   message: {
+    copy: 'Copy the reference',
+    copied: 'Copied',
     reference: (reference: Child) => <>If you ask for help, give the reference {reference}.</>,
     referenceAndCode: (reference: Child, code: number) => (
       <>
@@ -65,7 +90,8 @@ export const en = {
     toApp: (name: Child) => <>Sign in with your work account to continue to {name}.</>,
     toAccount: 'Sign in with your work account to see where you’re signed in.',
     toReady: 'Sign in with your work account to check that it is ready.',
-    destination: 'You’ll be taken to',
+    toApps: 'Sign in with your work account to see your apps.',
+    destination: (host: Child) => <>You’ll be taken to {host}.</>,
     endedElsewhere: {
       title: 'Your earlier sign-in on this browser was ended from elsewhere.',
       next: 'Sign in again. Microsoft asks for your password.',
@@ -82,15 +108,15 @@ export const en = {
     },
     another_account: {
       title: 'Please use another account',
-      read: ['This account does not belong to an organization that uses Case Manager here. Sign in with your work account.'],
+      read: [`This account does not belong to an organization that uses ${product} here. Sign in with your work account.`],
     },
     personal_account: {
       title: 'Please use your work account',
-      read: ['Personal Microsoft accounts cannot be used for Case Manager. Sign in with the account that your organization gave you.'],
+      read: [`Personal Microsoft accounts cannot be used for ${product}. Sign in with the account that your organization gave you.`],
     },
     tenant_not_connected: {
       title: 'Please use another account',
-      read: ['The organization of this account is not connected to Case Manager here. Sign in with another work account, or ask your administrator.'],
+      read: [`The organization of this account is not connected to ${product} here. Sign in with another work account, or ask your administrator.`],
     },
     step_up: {
       title: 'Microsoft asks for one more step',
@@ -105,7 +131,7 @@ export const en = {
     mfa_not_proved: {
       title: 'Two-step verification is needed',
       read: [
-        'Microsoft did not confirm that you used two-step verification (authenticator app). Case Manager requires it for every sign-in.',
+        `Microsoft did not confirm that you used two-step verification (authenticator app). ${product} requires it for every sign-in.`,
         'If your account has no two-step verification yet, set it up and try again. If you have just used it, tell your administrator.',
       ],
     },
@@ -127,38 +153,36 @@ export const en = {
       title: 'Your organization does not allow this sign-in',
       read: ['A policy of your organization does not allow signing in from this device, place or app. Ask your administrator what is needed.'],
     },
-    not_assigned: { title: 'You have no access yet', read: ['Your account has no access to Case Manager yet. Ask your administrator for it.'] },
+    not_assigned: { title: 'You have no access yet', read: [`Your account has no access to ${product} yet. Ask your administrator for it.`] },
     not_assigned_here: {
       title: 'You have no access here',
-      read: [
-        'You are signed in, but your account may not use this Case Manager instance. Ask your administrator for access, or use another account.',
-      ],
+      read: [`You are signed in, but your account may not use this ${product} instance. Ask your administrator for access, or use another account.`],
     },
     user_locked: {
-      title: 'Your access to Case Manager is locked',
+      title: `Your access to ${product} is locked`,
       read: [
-        'An administrator of Case Manager has locked your access, so you cannot sign in.',
-        'Ask the administrator of Case Manager in your organization. Only an administrator can unlock it; trying again does not help.',
+        `An administrator of ${product} has locked your access, so you cannot sign in.`,
+        `Ask the administrator of ${product} in your organization. Only an administrator can unlock it; trying again does not help.`,
       ],
     },
     tenant_locked: {
-      title: 'Your organization’s access to Case Manager is locked',
+      title: `Your organization’s access to ${product} is locked`,
       read: [
-        'An administrator of Case Manager has locked the access of your whole organization, so you cannot sign in.',
-        'Ask the administrator of Case Manager in your organization. Only an administrator can unlock it; trying again does not help.',
+        `An administrator of ${product} has locked the access of your whole organization, so you cannot sign in.`,
+        `Ask the administrator of ${product} in your organization. Only an administrator can unlock it; trying again does not help.`,
       ],
     },
     client_locked: {
-      title: 'This Case Manager instance is locked',
+      title: `This ${product} instance is locked`,
       read: [
         'An administrator has locked the instance that you want to open, so no user can sign in to it. Your account is not the cause.',
-        'Ask the administrator of Case Manager in your organization when it is available again.',
+        `Ask the administrator of ${product} in your organization when it is available again.`,
       ],
     },
     consent: {
       title: 'Your agreement is needed',
       read: [
-        'Microsoft asks whether Case Manager may read your basic profile. Please try again and accept. If Microsoft does not let you, your administrator has to accept for everyone.',
+        `Microsoft asks whether ${product} may read your basic profile. Please try again and accept. If Microsoft does not let you, your administrator has to accept for everyone.`,
       ],
     },
     declined: { title: 'You did not sign in', read: ['The sign-in at Microsoft was canceled. You can try again, or go back.'] },
@@ -167,16 +191,16 @@ export const en = {
       read: ['You need to contact your IT administrator. An extra setup action remains to be done.'],
     },
     redirect_mismatch: {
-      title: 'Case Manager is not set up correctly',
+      title: `${product} is not set up correctly`,
       read: ['This is not your fault: the sign-in address is not registered at Microsoft. Please tell your administrator.'],
     },
     app_missing: {
-      title: 'Case Manager is not set up in your organization',
-      read: ['This is not your fault: Case Manager is not set up, or is switched off, at Microsoft. Please tell your administrator.'],
+      title: `${product} is not set up in your organization`,
+      read: [`This is not your fault: ${product} is not set up, or is switched off, at Microsoft. Please tell your administrator.`],
     },
     credential: {
       title: 'Sign-in is not possible right now',
-      read: ['This is not your fault: Case Manager cannot identify itself to Microsoft. Please try again later, or tell your administrator.'],
+      read: [`This is not your fault: ${product} cannot identify itself to Microsoft. Please try again later, or tell your administrator.`],
     },
     loop: {
       title: 'Too many attempts in a row',
@@ -188,7 +212,7 @@ export const en = {
     },
     clock_wrong: {
       title: 'Sign-in is not possible right now',
-      read: ['This is not your fault: the clock of Case Manager is wrong. Please try again in a moment. If you’re already signed in, you still are.'],
+      read: [`This is not your fault: the clock of ${product} is wrong. Please try again in a moment. If you’re already signed in, you still are.`],
     },
     untrusted_token: {
       title: 'The sign-in could not be verified',
@@ -216,13 +240,13 @@ export const en = {
       why: 'It can only be finished in the browser that started it, and that browser has to accept cookies.',
     },
     foreign: { title: 'This sign-in cannot be continued', why: 'The address is incomplete, or was not made here.' },
-    startAtApp: 'Go back to Case Manager by the address you know, and sign in from there.',
+    startAtApp: `Go back to ${product} by the address you know, and sign in from there.`,
   },
 
   /** Read by the operator who opens the broker for the first time, where users sign in. */
   notConnected: {
     title: 'Sign-in is not set up yet',
-    missing: 'Case Manager’s identity broker is running, but it is not connected to Microsoft. Users cannot sign in until its operator sets:',
+    missing: `${product}’s identity broker is running, but it is not connected to Microsoft. Users cannot sign in until its operator sets:`,
     operator: (setup: Child, setupCommand: Child, doctor: Child) => (
       <>
         Are you its operator? Open {setup} at the operators’ address of this broker: it takes you through the steps, and {setupCommand} prints what
@@ -234,22 +258,23 @@ export const en = {
   grantingConsent: {
     title: 'Granting consent',
     forAdministrators: 'For IT administrators',
-    intro:
-      'An extra setup action remains to be done: your organization has to allow Case Manager to sign its users in. You do it once, for everyone.',
+    intro: `An extra setup action remains to be done: your organization has to allow ${product} to sign its users in. You do it once, for everyone.`,
     open: 'Open the Microsoft Entra admin center as a Cloud Application Administrator or a Global Administrator.',
-    find: 'Go to Enterprise applications and open Case Manager.',
-    findById: (id: Child) => <>Go to Enterprise applications and open Case Manager (application id {id}).</>,
-    grant:
-      'Under Security choose Permissions, then “Grant admin consent”. Case Manager asks for the basic profile of users who sign in: openid, profile, email, offline_access.',
+    find: `Go to Enterprise applications and open ${product}.`,
+    findById: (id: Child) => (
+      <>
+        Go to Enterprise applications and open {product} (application id {id}).
+      </>
+    ),
+    grant: `Under Security choose Permissions, then “Grant admin consent”. ${product} asks for the basic profile of users who sign in: openid, profile, email, offline_access.`,
     tell: 'Ask your users to sign in again.',
-    notYou:
-      'You are not the administrator? Send them the address of this page. Case Manager is not among the enterprise applications? Then ask the operator of Case Manager for a link: their setup page makes one for your tenant.',
+    notYou: `You are not the administrator? Send them the address of this page. ${product} is not among the enterprise applications? Then ask the operator of ${product} for a link: their setup page makes one for your tenant.`,
   },
 
   consent: {
     title: (app: string) => `${app} wants to:`,
     scopes: {
-      openid: 'Know that it is you, by an identifier made for Case Manager',
+      openid: `Know that it is you, by an identifier made for ${product}`,
       profile: 'See your name and your user name at Microsoft',
       email: 'See your email address',
       offline_access: 'Keep you signed in',
@@ -261,21 +286,20 @@ export const en = {
   },
 
   reply: {
-    title: 'Returning to Case Manager',
+    title: `Returning to ${product}`,
     noScript: 'If nothing happens, continue yourself.',
     back: (app: string) => `Go back to ${app}`,
   },
 
   signOut: {
     title: 'Sign out?',
-    signedInAs: 'Signed in as',
-    thisDevice: 'This device',
-    question: 'Where do you want to sign out of Case Manager?',
+    signedInAs: (who: string, device: string) => `Signed in as ${who} on ${device}.`,
+    question: `Where do you want to sign out of ${product}?`,
     device: 'On this device',
-    deviceHint: 'Every Case Manager that you opened in this browser.',
+    deviceHint: (apps: readonly string[]) => (apps.length === 0 ? 'You opened no app in this browser.' : `${apps.join(', ')} in this browser.`),
     everywhere: 'Everywhere',
     everywhereOnlyHere: 'On every device. You are signed in on this one only.',
-    everywhereOthers: (others: number) => `On this device and on ${once(others, 'one other', `${others} others`)}.`,
+    everywhereOthers: (others: number) => plural(others, { one: 'On this device and on one other.', other: 'On this device and on # others.' }),
     microsoft: 'Sign out of Microsoft 365 too',
     microsoftHint: 'In this browser: Outlook, Teams and everything else you opened with this account.',
     stay: 'Stay signed in',
@@ -307,8 +331,8 @@ export const en = {
     noticeTitle: 'Something went wrong on the previous site',
     notice: (why: string) => `${why} You can still sign out, but you will not be taken back.`,
     title: 'You’re signed out, but we couldn’t return you',
-    what: (why: string) => `You are not signed in to Case Manager in this browser. ${why}`,
-    next: 'Go back to Case Manager by the address you know. Its administrator can fix the request.',
+    what: (why: string) => `You are not signed in to ${product} in this browser. ${why}`,
+    next: `Go back to ${product} by the address you know. Its administrator can fix the request.`,
     why: {
       malformed: 'The sign-out request could not be read.',
       hint: 'The sign-out request has an ID token (id_token_hint) that this broker did not issue, or that was changed since.',
@@ -327,37 +351,42 @@ export const en = {
     what: {
       device: 'In this browser you are signed out of:',
       everywhere: 'On every device you are signed out of:',
-      none: 'You are not signed in to Case Manager in this browser.',
+      none: `You are not signed in to ${product} in this browser.`,
     },
-    plain: 'You are signed out of Case Manager.',
+    plain: `You are signed out of ${product}.`,
     why: {
       signed_out: 'You had already signed out.',
       ended_elsewhere: 'Your sign-in in this browser had already been ended from elsewhere.',
       administrator: 'An administrator had already ended your sign-in.',
-      account: 'Your sign-in had already ended, because your Microsoft account or its access to Case Manager changed.',
+      account: `Your sign-in had already ended, because your Microsoft account or its access to ${product} changed.`,
       expired: 'Your sign-in had already expired.',
     },
     progress: { delivered: 'Signed out', pending: 'Signing out…', unconfirmed: 'Not confirmed yet' },
     unconfirmed:
       'An app that cannot be reached is signed out as soon as it is back. Until then it may show you as signed in, for a few minutes at most.',
-    elsewhereTitle: (devices: number) => `You are still signed in on ${once(devices, 'another device', `${devices} other devices`)}`,
+    elsewhereTitle: (devices: number) =>
+      plural(devices, { one: 'You are still signed in on another device', other: 'You are still signed in on # other devices' }),
     elsewhere: 'This device was signed out before you chose. Sign in and open “Where you are signed in” to sign out there too.',
     microsoftLeft: 'You have signed out of Microsoft 365 in this browser too.',
     microsoftUnreachableTitle: 'You may still be signed in to Microsoft 365',
     microsoftUnreachable: 'Microsoft could not be reached. Sign out there yourself, for instance in Outlook, or close every window of this browser.',
     back: (app: string) => `Back to ${app}`,
     signedInTitle: 'You are signed in',
-    signedIn: (who: string) => `In this browser ${who} is signed in to Case Manager.`,
+    signedIn: (who: string) => `In this browser ${who} is signed in to ${product}.`,
     fromAccount: {
-      device: 'Every Case Manager that you opened in this browser is being signed out now.',
-      everywhere: 'Every Case Manager on every device is being signed out now.',
+      device: `Every ${product} that you opened in this browser is being signed out now.`,
+      everywhere: `Every ${product} on every device is being signed out now.`,
     },
   },
 
   sessionLimit: {
     title: 'You are signed in too many times',
-    most: (most: number) => `You can be signed in on ${most} ${most === 1 ? 'device' : 'devices'} at once. Sign out somewhere to sign in here.`,
-    choose: (count: number) => (count === 1 ? 'Which sign-in ends?' : `Choose ${count} sign-ins to end`),
+    most: (most: number) =>
+      plural(most, {
+        one: 'You can be signed in on # device at once. Sign out there to sign in here.',
+        other: 'You can be signed in on # devices at once. Sign out somewhere to sign in here.',
+      }),
+    choose: (count: number) => plural(count, { one: 'Which sign-in ends?', other: 'Choose # sign-ins to end' }),
     lastUsed: (lastUsed: string) => `Last used ${lastUsed}`,
     end: 'Sign out there and sign in here',
     back: 'Do not sign in',
@@ -372,8 +401,10 @@ export const en = {
     signOutOf: (device: string, lastUsed: string) => `Sign out ${device}, last used ${lastUsed}`,
     signedOut: (device: string) => `Signed out: ${device}`,
     lostDevice: 'Lost a device, or not sure about one?',
-    everywhereHint: 'Sign out everywhere ends every sign-in above, this one included, at every Case Manager at once.',
+    everywhereHint: 'Sign out everywhere ends every sign-in above, this one included, in every app at once.',
     everywhere: 'Sign out everywhere',
+    endsSoonTitle: 'You will be signed out soon',
+    endsSoon: (at: Child) => <>This sign-in ends on {at}. Save your work in every app before then.</>,
     forgedTitle: 'Please try again',
     forged: 'Nothing was changed: the request did not come from a page that was shown in this browser.',
     notSaved: { title: 'You are still signed in', what: 'The sign-out could not be saved, so nothing was changed.' },
@@ -381,7 +412,7 @@ export const en = {
 
   history: {
     title: 'Security history',
-    intro: 'Sign-ins to Case Manager with your account, sign-ins that were rejected, and where a sign-in ended. The newest come first.',
+    intro: `Sign-ins to ${product} with your account, sign-ins that were rejected, and where a sign-in ended. The newest come first.`,
     none: 'There are no entries.',
     pages: 'Pages',
     newest: 'Newest entries',
@@ -420,7 +451,7 @@ export const en = {
       tenant_locked: 'Your organization’s access was locked',
       client_locked: 'The app was locked',
     },
-    rejectedOther: 'Case Manager did not accept the sign-in',
+    rejectedOther: `${product} did not accept the sign-in`,
     actor: {
       user: 'You',
       otherUser: 'Another user of the same browser',
@@ -456,39 +487,42 @@ export const en = {
     ifYou: 'If this was you, there is nothing to do.',
     ifNot: 'If it was not you, sign out everywhere, change your Microsoft password and tell your administrator. “Where you are signed in” is here:',
     newDevice: {
-      subject: 'New sign-in to Case Manager',
-      what: (device: string, at: string) => `Your account signed in to Case Manager on a device that it had not used before: ${device}, on ${at}.`,
+      subject: `New sign-in to ${product}`,
+      what: (device: string, at: string) => `Your account signed in to ${product} on a device that it had not used before: ${device}, on ${at}.`,
     },
     everywhere: {
-      subject: 'You are signed out of Case Manager everywhere',
-      what: (at: string) => `Your account was signed out of Case Manager on every device, on ${at}.`,
+      subject: `You are signed out of ${product} everywhere`,
+      what: (at: string) => `Your account was signed out of ${product} on every device, on ${at}.`,
       ifNot: 'If it was not you, change your Microsoft password and tell your administrator. “Where you are signed in” is here:',
     },
     locked: {
-      subject: 'Your access to Case Manager is locked',
-      what: (at: string) => `Your access to Case Manager was locked on ${at}. You cannot sign in until it is unlocked.`,
+      subject: `Your access to ${product} is locked`,
+      what: (at: string) => `Your access to ${product} was locked on ${at}. You cannot sign in until it is unlocked.`,
       next: 'Your administrator can tell you more. Your account is here:',
     },
   },
 
   ready: {
     title: 'Check your account is ready',
-    intro: 'Sign in once, and this page shows whether you can use Case Manager. It answers three questions:',
+    intro: `Sign in once, and this page shows whether you can use ${product}. It answers three questions:`,
     reach: 'Can you reach your Microsoft account?',
     reachHint: 'You need your work account and its password. Forgotten? Choose “Can’t access your account?” on Microsoft’s page.',
-    connected: 'Is your account connected to Case Manager?',
+    connected: `Is your account connected to ${product}?`,
     connectedHint: 'Your organization’s administrator gives you access. If Microsoft says “Need admin approval”, tell them so.',
     mfa: 'Is it set up for two-step verification (authenticator app)?',
     mfaHint: (link: Child) => <>Have your phone at hand. Nothing set up yet? Do it first at {link}, for instance with Microsoft Authenticator.</>,
     unavailableTitle: 'Sign-in is not available yet',
-    unavailable: 'This Case Manager is not connected to Microsoft. Its administrator has to finish the setup first.',
-    isReady: 'You are ready to use Case Manager.',
+    unavailable: `This ${product} is not connected to Microsoft. Its administrator has to finish the setup first.`,
+    open: (app: string) => `Open ${app}`,
+    isReady: `You are ready to use ${product}.`,
     notReady: 'One thing is left to do.',
     confirmed: (ago: string) => `Microsoft confirmed that it is you, ${ago}.`,
     proved: 'Microsoft confirmed your two-step verification, now or recently.',
-    required: 'Your organization requires two-step verification for Case Manager, and Microsoft let you in.',
-    noApps: 'Your organization has no Case Manager here yet. Ask your administrator which address to use.',
+    required: `Your organization requires two-step verification for ${product}, and Microsoft let you in.`,
+    noApps: `Your organization has no ${product} here yet. Ask your administrator which address to use.`,
     closed: (names: string) =>
-      `Not open to you: ${names}. If you need it, ask your administrator to assign you to Case Manager in Microsoft Entra with this role:`,
+      `Not open to you: ${names}. If you need it, ask your administrator to assign you to ${product} in Microsoft Entra with this role:`,
   },
-}
+})
+
+export type Texts = ReturnType<typeof en>

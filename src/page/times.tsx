@@ -1,16 +1,18 @@
 import type { Texts } from './texts.ts'
 
-/** Times on users' pages. The broker does not know the reader's time zone: near times are shown by distance, far ones in UTC. */
+/** Times on users' pages: near ones by distance, far ones in the reader's own time zone, which the browser knows; without scripts in UTC. */
 
 const MINUTE = 60
 const HOUR = 3600
+const DAY = 86_400
 
 /** @param at epoch seconds */
 export function ago(at: number, now: number, t: Texts): string {
   const seconds = Math.max(0, now - at)
   if (seconds < 2 * MINUTE) return t.shared.justNow
   const relative = new Intl.RelativeTimeFormat(t.locale)
-  return seconds < 2 * HOUR ? relative.format(-Math.floor(seconds / MINUTE), 'minute') : relative.format(-Math.floor(seconds / HOUR), 'hour')
+  if (seconds < 2 * HOUR) return relative.format(-Math.floor(seconds / MINUTE), 'minute')
+  return seconds < 2 * DAY ? relative.format(-Math.floor(seconds / HOUR), 'hour') : relative.format(-Math.floor(seconds / DAY), 'day')
 }
 
 /** `Tuesday 24 November, 09:00 UTC` */
@@ -19,3 +21,10 @@ export function moment(at: number, t: Texts): string {
   const day = new Intl.DateTimeFormat(t.locale, { weekday: 'long', day: 'numeric', month: 'long', timeZone: 'UTC' }).format(date).replace(',', '')
   return `${day}, ${date.toISOString().slice(11, 16)} UTC`
 }
+
+/** A moment that the browser shows in the reader's zone. */
+export const Moment = ({ at, t }: { at: number; t: Texts }) => (
+  <time datetime={new Date(at * 1000).toISOString()} data-shape="moment" data-locale={t.locale}>
+    {moment(at, t)}
+  </time>
+)

@@ -1,0 +1,31 @@
+import { useTexts } from '../page/texts.ts'
+
+/** The ways between the pages of an account, on each of them. */
+
+export type AccountPath = '/' | '/account' | '/account/history' | '/account/ready'
+
+export const AccountNav = ({ at }: { at: AccountPath | undefined }) => {
+  const t = useTexts()
+  const ways = [
+    ['/', t.nav.apps],
+    ['/account', t.nav.sessions],
+    ['/account/history', t.nav.history],
+    ['/account/ready', t.nav.ready],
+  ] as const
+  return (
+    <nav class="tabs" aria-label={t.nav.label}>
+      <ul>
+        {ways.map(([href, label]) => (
+          <li>
+            <a href={href} aria-current={href === at ? 'page' : undefined}>
+              {label}
+            </a>
+          </li>
+        ))}
+      </ul>
+      <a class="leave" href="/logout">
+        {t.shared.signOut}
+      </a>
+    </nav>
+  )
+}

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs'
+
+/** Images that pages show. What an image is follows from its bytes, never from its name. */
+
+export interface Image {
+  type: 'image/png' | 'image/webp'
+  bytes: Buffer<ArrayBuffer>
+}
+
+const LARGEST_IMAGE = 100_000
+
+const PNG = Buffer.from('89504e470d0a1a0a', 'hex')
+
+/** @param add takes what is wrong; it completes the sentence "The setting …" */
+export function readImage(file: string | undefined, add: (problem: string) => void): Image | undefined {
+  if (file === undefined) return undefined
+  const image = typed(file)
+  if (typeof image !== 'string') return image
+  add(`names ${file}, which ${image}: a PNG or WebP of at most ${LARGEST_IMAGE / 1000} kB is needed`)
+  return undefined
+}
+
+function typed(file: string): Image | string {
+  let bytes: Buffer<ArrayBuffer>
+  try {
+    bytes = readFileSync(file)
+  } catch (error) {
+    return `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`
+  }
+  if (bytes.length > LARGEST_IMAGE) return `has ${Math.ceil(bytes.length / 1000)} kB`
+  if (bytes.subarray(0, 8).equals(PNG)) return { type: 'image/png', bytes }
+  // RFC 9649 §2.4
+  if (bytes.toString('latin1', 0, 4) === 'RIFF' && bytes.toString('latin1', 8, 12) === 'WEBP') return { type: 'image/webp', bytes }
+  return 'is neither PNG nor WebP'
+}

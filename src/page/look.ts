@@ -1,0 +1,51 @@
+import { Hono } from 'hono'
+import type { Config } from '../config/config.ts'
+import type { Image } from '../config/image.ts'
+import { type Accent, accentsOf } from '../protocol/contrast.ts'
+import { type Asset, asset, readAsset, styleSheet } from './assets.ts'
+
+/** What every page shows of whoever runs this broker, made once from the settings: style sheet, icon and logo, all served by the broker itself. */
+
+export interface Look {
+  sheet: Asset
+  icon: Asset
+  logo: Asset | undefined
+  darkLogo: Asset | undefined
+}
+
+const CSS = readAsset(import.meta.url, './broker.css')
+const ICON = readAsset(import.meta.url, './icon.svg')
+
+const variables = ({ act, over, on }: Accent): string => `:root{--act:${act};--act-over:${over};--on-act:${on}}`
+
+/** The accent was checked when it was read: it holds nothing but a color. */
+function sheetOf(accent: string): Asset {
+  const { light, dark } = accentsOf(accent)
+  return styleSheet('/assets/broker.css', `${CSS}\n${variables(light)}\n@media (prefers-color-scheme:dark){${variables(dark)}}\n`)
+}
+
+const imageAt = (path: string, image: Image | undefined): Asset | undefined =>
+  image === undefined ? undefined : asset(path, image.type, image.bytes)
+
+const looks = new WeakMap<Config['look'], Look>()
+
+export function lookOf({ look }: Pick<Config, 'look'>): Look {
+  const known = looks.get(look)
+  if (known !== undefined) return known
+  const made = {
+    sheet: sheetOf(look.accent),
+    icon: imageAt('/assets/icon', look.icon) ?? asset('/assets/icon.svg', 'image/svg+xml', ICON.replace('#0b5563', look.accent)),
+    logo: imageAt('/assets/logo', look.logo),
+    darkLogo: imageAt('/assets/logo-dark', look.darkLogo),
+  }
+  looks.set(look, made)
+  return made
+}
+
+/** What pages need besides themselves. */
+export function pageAssets(config: Pick<Config, 'look'>): Hono {
+  const endpoints = new Hono()
+  const { sheet, icon, logo, darkLogo } = lookOf(config)
+  for (const one of [sheet, icon, logo, darkLogo]) if (one !== undefined) endpoints.get(one.path, one.serve)
+  return endpoints
+}

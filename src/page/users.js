@@ -1,0 +1,44 @@
+// What users' pages do where scripts run; each works without them. Times in the reader's own zone, references to copy, and a sign that a click
+// was taken.
+{
+  const { lang } = document.documentElement
+
+  const SHAPES = {
+    moment: { weekday: 'long', day: 'numeric', month: 'long', hour: '2-digit', minute: '2-digit' },
+    short: { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' },
+  }
+  for (const time of document.querySelectorAll('time[data-shape]')) {
+    const at = new Date(time.dateTime)
+    const shape = SHAPES[time.dataset.shape]
+    if (shape && !Number.isNaN(at.getTime())) time.textContent = new Intl.DateTimeFormat(time.dataset.locale || lang, shape).format(at)
+  }
+
+  for (const button of document.querySelectorAll('button[data-copies]')) {
+    if (!navigator.clipboard) continue
+    button.hidden = false
+    button.addEventListener('click', async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent)
+      button.textContent = document.querySelector('meta[name=copied]').content
+    })
+  }
+
+  const busy = (element) => {
+    element.classList.add('busy')
+    element.setAttribute('aria-busy', 'true')
+  }
+  document.addEventListener('submit', ({ submitter }) => {
+    if (submitter) busy(submitter)
+  })
+  for (const link of document.querySelectorAll('a.microsoft'))
+    link.addEventListener('click', (event) => {
+      if (!event.ctrlKey && !event.metaKey && !event.shiftKey) busy(link)
+    })
+  // Back shows the page as it was left.
+  addEventListener('pageshow', ({ persisted }) => {
+    if (!persisted) return
+    for (const element of document.querySelectorAll('.busy')) {
+      element.classList.remove('busy')
+      element.removeAttribute('aria-busy')
+    }
+  })
+}
