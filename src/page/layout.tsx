@@ -105,16 +105,12 @@ function Foot({ config: { look }, t }: Pick<PageOptions, 'config'> & { t: Texts 
   )
 }
 
-const MARK = { good: '✓', warn: '!', bad: '!' } as const
-
 const Heading = ({ title, mark }: Pick<PageOptions, 'title' | 'mark'>) =>
   mark === undefined ? (
     <h1>{title}</h1>
   ) : (
     <div class="heading">
-      <span class={`mark ${mark}`} aria-hidden="true">
-        {MARK[mark]}
-      </span>
+      <span class={`mark ${mark}`} aria-hidden="true" />
       <h1>{title}</h1>
     </div>
   )

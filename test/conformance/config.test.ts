@@ -36,6 +36,7 @@ const KNOWN = [
   'revocation_endpoint_auth_methods_supported',
   'revocation_endpoint_auth_signing_alg_values_supported',
   'code_challenge_methods_supported',
+  'ui_locales_supported',
   'prompt_values_supported',
   'acr_values_supported',
   'claim_types_supported',
