@@ -57,7 +57,7 @@ export interface Outbound {
   request(
     url: string,
     init: {
-      method: 'GET' | 'POST'
+      method: 'GET' | 'POST' | 'PATCH'
       headers?: Record<string, string>
       body?: string
       timeoutMs: number

@@ -16,6 +16,7 @@ import { repeat, type Repeating } from './repeat.ts'
 import { rotateKeys } from './rotate-keys.ts'
 import { runScheduled } from './run-scheduled.ts'
 import { signHeads } from './sign-heads.ts'
+import { tendSignalStreams } from './tend-signal-streams.ts'
 import { tendStreams } from './tend-streams.ts'
 import { watchChecks } from './watch-checks.ts'
 import { sweepingExpired } from './sweep-expired.ts'
@@ -62,6 +63,7 @@ const STARTED_BY: Record<Work, (start: Start) => Running[]> = {
   microsoft: ({ deps, stillGoing }) => [
     begun(repeat(deps.log, 'ask-microsoft', ASK_MICROSOFT_MS, async () => void (await askMicrosoft(deps, stillGoing)))),
     begun(repeat(deps.log, 'renew-graph-subscription', SUBSCRIPTIONS_MS, subscriptionCare(deps))),
+    ...tendSignalStreams(deps).map(begun),
   ],
   expiry: ({ deps, checks = createChecks(deps), stillGoing }) => [
     begun(repeat(deps.log, 'sweep-expired', SWEEP_MS, sweepingExpired(deps, checks, stillGoing))),

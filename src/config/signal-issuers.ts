@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parse, YAMLParseError } from 'yaml'
 import { z } from 'zod'
 import { isGuid } from '../protocol/guid.ts'
+import { readStream, streamShape, type StreamSettings } from './signal-stream.ts'
 
 /** The file of other systems that may send signals: issuers of security events and upstream providers. */
 
@@ -17,7 +18,12 @@ export interface SignalIssuer {
   tenants: string[] | undefined
   /** At least this often it sends something, if only a verification event; undefined: it is not watched. */
   heardEverySeconds?: number | undefined
+  /** The stream that the broker creates there; undefined: it is created by hand, if there is one. */
+  stream?: StreamSettings | undefined
 }
+
+/** A stream that the broker manages is watched: the broker asks for verification events itself. */
+const HEARD_EVERY_SECONDS = 3600
 
 const shape = z.strictObject({
   issuers: z.array(
@@ -32,6 +38,7 @@ const shape = z.strictObject({
         .min(60)
         .max(30 * 86_400)
         .optional(),
+      stream: streamShape.optional(),
       tenants: z.array(z.string().toLowerCase().refine(isGuid, 'must be a tenant id')).min(1).optional(),
     }),
   ),
@@ -55,21 +62,26 @@ export function readSignalIssuers(
     for (const issue of parsed.error.issues) add(`names ${file}: ${issue.path.join('.') || 'the file'}: ${issue.message}`)
     return []
   }
-  return parsed.data.issuers.map((one) => {
-    const secure = [one.issuer, one.jwks_uri].every((url) => url.startsWith('https://'))
-    if (!secure && !allowLoopback) add(`names ${file}: ${one.issuer}: issuer and jwks_uri must be https`)
-    if (one.kind === 'oidc' && one.heard_every_seconds !== undefined)
-      add(`names ${file}: ${one.issuer}: heard_every_seconds is for kind secevent; remove it`)
-    if (one.kind === 'oidc' && one.audience === undefined)
-      add(`names ${file}: ${one.issuer}: audience is missing: the broker's client_id at that provider`)
-    return {
-      issuer: one.issuer,
-      kind: one.kind,
-      jwksUri: one.jwks_uri,
-      audience: one.audience ?? issuer,
-      subject: one.subject,
-      tenants: one.tenants,
-      heardEverySeconds: one.heard_every_seconds,
-    }
-  })
+  return parsed.data.issuers.map((one) => issuerOf(one, { issuer, allowLoopback, add: (problem) => add(`names ${file}: ${one.issuer}: ${problem}`) }))
+}
+
+function issuerOf(
+  one: z.output<typeof shape>['issuers'][number],
+  { issuer, allowLoopback, add }: { issuer: string; allowLoopback: boolean; add: (problem: string) => void },
+): SignalIssuer {
+  const secure = [one.issuer, one.jwks_uri].every((url) => url.startsWith('https://'))
+  if (!secure && !allowLoopback) add('issuer and jwks_uri must be https')
+  if (one.kind === 'oidc' && one.heard_every_seconds !== undefined) add('heard_every_seconds is for kind secevent; remove it')
+  if (one.kind === 'oidc' && one.stream !== undefined) add('stream is for kind secevent; remove it')
+  if (one.kind === 'oidc' && one.audience === undefined) add("audience is missing: the broker's client_id at that provider")
+  return {
+    issuer: one.issuer,
+    kind: one.kind,
+    jwksUri: one.jwks_uri,
+    audience: one.audience ?? issuer,
+    subject: one.subject,
+    tenants: one.tenants,
+    heardEverySeconds: one.heard_every_seconds ?? (one.stream && HEARD_EVERY_SECONDS),
+    ...(one.stream && { stream: readStream(one.stream, one.issuer, { allowLoopback, add }) }),
+  }
 }

@@ -1,5 +1,6 @@
 import { KeySet } from '@case-manager/guard'
 import type { SignalIssuer } from '../config/config.ts'
+import type { StreamSettings } from '../config/signal-stream.ts'
 import type { Deps } from '../deps.ts'
 
 /** Who may tell us of users besides Microsoft, each with its keys. Only who stands in BROKER_SIGNAL_ISSUERS_FILE. */
@@ -7,6 +8,9 @@ import type { Deps } from '../deps.ts'
 export interface KnownIssuer extends SignalIssuer {
   keys: KeySet
 }
+
+/** Whose stream the broker manages. */
+export type ManagedIssuer = KnownIssuer & { heardEverySeconds: number; stream: StreamSettings }
 
 export interface Issuers {
   secevent: ReadonlyMap<string, KnownIssuer>
@@ -21,6 +25,8 @@ export function openIssuers(deps: Pick<Deps, 'config' | 'clock' | 'outbound' | '
   const of = (kind: SignalIssuer['kind']) => new Map(known.filter((one) => one.kind === kind).map((one) => [one.issuer, one]))
   return { secevent: of('secevent'), oidc: of('oidc') }
 }
+
+export const isManaged = (issuer: KnownIssuer): issuer is ManagedIssuer => issuer.stream !== undefined && issuer.heardEverySeconds !== undefined
 
 function keysOf({ clock, outbound, log }: Pick<Deps, 'clock' | 'outbound' | 'log'>, { issuer, jwksUri }: SignalIssuer): KeySet {
   const nowMs = (): number => clock.nowMs()

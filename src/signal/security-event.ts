@@ -4,10 +4,12 @@ import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { heardMark } from '../protocol/heard.ts'
 import type { Reason } from '../protocol/revocation.ts'
+import { VERIFICATION } from '../protocol/stream-event.ts'
 import { readBody } from './body.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
 import type { InTurn } from './queue.ts'
 import { whoIsMeant } from './subjects.ts'
+import { isOwnState } from './verification-state.ts'
 
 /**
  * Security event tokens (RFC 8417) that configured issuers push (RFC 8935). It acknowledges what it has committed, and nothing before. An event
@@ -32,6 +34,8 @@ const EVENTS: Readonly<Record<string, (payload: Payload) => Reason | undefined>>
   [`${RISC}account-disabled`]: () => 'security_event',
   [`${RISC}account-purged`]: () => 'security_event',
 }
+/** What a stream that the broker creates asks for. */
+export const EVENT_TYPES = Object.keys(EVENTS)
 
 export async function securityEvent(deps: Deps, { secevent }: Issuers, inTurn: InTurn, c: Context): Promise<Response> {
   const type = (c.req.header('content-type') ?? '').split(';')[0]?.trim().toLowerCase()
@@ -45,16 +49,18 @@ export async function securityEvent(deps: Deps, { secevent }: Issuers, inTurn: I
   return answer === 'accepted' ? c.body(null, 202, { 'Cache-Control': 'no-store' }) : refuse(deps, c, answer.error, answer.description)
 }
 
-async function receive(
-  deps: Deps,
-  issuer: KnownIssuer,
-  token: string,
-): Promise<'accepted' | 'keys_unavailable' | { error: SetError; description: string }> {
+/** `invalid_state`: SSF 1.0 §8.1.4.1. */
+type Rejection = { error: SetError | 'invalid_state'; description: string }
+
+/** A token, however it came. `keys_unavailable`: the transmitter has to send it again. */
+export async function receive(deps: Deps, issuer: KnownIssuer, token: string): Promise<'accepted' | 'keys_unavailable' | Rejection> {
   const now = deps.clock.now()
   try {
     const expected = { issuer: issuer.issuer, audience: issuer.audience, now, toleranceSeconds: TOLERANCE_SECONDS }
     const verified = await verifySecurityEvent(token, issuer.keys, expected)
     if (!verified.ok) return verified.certain ? verified : 'keys_unavailable'
+    if (!mayBeVerification(deps, issuer, verified.claims))
+      return { error: 'invalid_state', description: 'This broker did not ask for a verification event with this state.' }
     const once = { purpose: 'security-event', idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`), now }
     if (!(await deps.store.wasConsumed(once))) {
       await obey(deps, issuer, verified.claims, now)
@@ -69,6 +75,12 @@ async function receive(
   }
 }
 
+/** Of a stream that the broker manages: a state is the broker's own. A verification event that the transmitter sends by itself has none. */
+function mayBeVerification(deps: Deps, issuer: KnownIssuer, { events }: SecurityEventClaims): boolean {
+  const state = issuer.stream && events[VERIFICATION]?.state
+  return state === undefined || isOwnState(deps, issuer.issuer, state)
+}
+
 /** Once in its interval. */
 async function heard({ store }: Deps, { issuer, heardEverySeconds: seconds }: KnownIssuer, now: number): Promise<void> {
   if (seconds === undefined) return
@@ -77,7 +89,7 @@ async function heard({ store }: Deps, { issuer, heardEverySeconds: seconds }: Kn
 }
 
 /** RFC 8935 §2.4 */
-function refuse(deps: Deps, c: Context, err: SetError, description: string): Response {
+function refuse(deps: Deps, c: Context, err: Rejection['error'], description: string): Response {
   deps.metrics.signals.inc({ kind: 'security_event', outcome: err })
   return c.json({ err, description }, 400, { 'Cache-Control': 'no-store', 'Content-Language': 'en' })
 }

@@ -82,4 +82,44 @@ describe('settings of what ends sessions from outside', () => {
     expect(bad(`issuers:\n  - ${one}\n    tenants: [contoso]\n`)).toContain('must be a tenant id')
     expect(bad('issuers: [')).toContain('is not valid YAML')
   })
+
+  const STREAM = `issuers:
+  - issuer: https://signals.example/tenant
+    jwks_uri: https://signals.example/jwks
+    subject: opaque
+    stream:
+      delivery: push
+`
+  const client = '      client_id: broker\n      token_endpoint: https://signals.example/token\n'
+  const streamProblems = (more: string) => problems({ BROKER_SIGNAL_ISSUERS_FILE: file(STREAM + more) }).join('\n')
+
+  test('a stream at a transmitter: its configuration is at the well-known address (SSF 1.0 §7.2), it is watched, and secrets come from files', () => {
+    const content = `${STREAM}${client}      client_secret_file: ${file('a-secret\n')}\n`
+    const [issuer] = signals({ BROKER_SIGNAL_ISSUERS_FILE: file(content) }).issuers
+    expect(issuer).toMatchObject({
+      heardEverySeconds: 3600,
+      stream: {
+        delivery: 'push',
+        configurationUri: 'https://signals.example/.well-known/ssf-configuration/tenant',
+        authorization: { kind: 'client', tokenEndpoint: 'https://signals.example/token', clientId: 'broker', secret: 'a-secret' },
+      },
+    })
+    const [byToken] = signals({ BROKER_SIGNAL_ISSUERS_FILE: file(`${STREAM}      token_file: ${file('a-token')}\n`) }).issuers
+    expect(byToken?.stream?.authorization).toEqual({ kind: 'token', token: 'a-token' })
+  })
+
+  test.each([
+    ['no authorization', '', 'stream needs token_file, or client_id'],
+    ['a client without its secret', client, 'needs client_id, client_secret_file and token_endpoint'],
+    ['a token and a client', `${client}      client_secret: s\n      token: t-value\n`, 'has a token and a client_id'],
+    ['a secret given twice', '      token: t-value\n      token_file: /nowhere/token\n', 'token and token_file'],
+    ['a file that is not there', '      token_file: /nowhere/token\n', 'token_file of stream names /nowhere/token, which cannot be read: ENOENT'],
+    ['a token of two lines', '      token: "t-value\\nX: y"\n', 'token of stream must be one line'],
+    ['plain http', '      token: t-value\n      configuration_uri: http://signals.example/c\n', 'must be https'],
+    ['a field that does not exist', '      token: t-value\n      endpoint: https://x.example\n', 'endpoint'],
+    ['an upstream provider', '      token: t-value\n    kind: oidc\n', 'stream is for kind secevent'],
+  ])('a stream with %s is reported, without a secret', (_what, more, problem) => {
+    expect(streamProblems(more)).toContain(problem)
+    expect(streamProblems(more)).not.toContain('t-value')
+  })
 })

@@ -1,0 +1,119 @@
+import { expect } from 'vitest'
+import { messageChecks } from '../../src/checks/messages.ts'
+import { createChecks } from '../../src/checks/checks.ts'
+import type { StreamSettings } from '../../src/config/signal-stream.ts'
+import type { SignalIssuer } from '../../src/config/config.ts'
+import type { Outbound } from '../../src/deps.ts'
+import { isManaged, openIssuers } from '../../src/signal/issuers.ts'
+import { tendStream } from '../../src/signal/stream-care.ts'
+import { createTransmitter } from '../../src/signal/transmitter.ts'
+import { createRig, type RegisteredClient, TENANT } from '../rig.ts'
+import { deliverLogout as attempt } from '../workers/attempt.ts'
+
+/** Two brokers over HTTP: one is the transmitter, and the other manages its stream there. Both have the same user with the same session. */
+
+type Request = Parameters<Outbound['request']>
+/** Stands before the network of the receiver; undefined: the request goes to the transmitter. */
+export type Fault = (url: string, init: Request[1]) => { status: number; body?: string } | undefined
+
+const signalsOf = (issuers: SignalIssuer[]) => ({
+  probe: { everySeconds: 0, perSecond: 1 },
+  graph: { tenants: [], origin: 'https://graph.microsoft.com/v1.0' },
+  revokeAtMicrosoft: [],
+  risk: [],
+  issuers,
+})
+
+async function startTransmitter() {
+  const rig = await createRig({ listening: true })
+  await rig.store.putTenant({ tid: TENANT, name: 'Contoso', mfaProof: 'auth_context:c1', connectedAt: rig.clock.now() })
+  const gateway = () =>
+    rig.register('Gateway', {
+      grants: ['authorization_code', 'refresh_token', 'client_credentials'],
+      scopes: ['openid', 'offline_access', 'ssf.read', 'ssf.manage'],
+      logoutUris: [],
+    })
+  return { rig, gateway }
+}
+
+export async function managed(delivery: StreamSettings['delivery'], changes: Partial<SignalIssuer> = {}) {
+  const { rig: there, gateway } = await startTransmitter()
+  const { issuer } = there.config
+  const client = await gateway()
+  const { secret } = client
+  const stream: StreamSettings = {
+    ...{ delivery, events: undefined, configurationUri: `${issuer}/.well-known/ssf-configuration` },
+    authorization: { kind: 'client', tokenEndpoint: `${issuer}/token`, clientId: 'gateway', secret, scope: 'ssf.read ssf.manage' },
+  }
+  const known: SignalIssuer = {
+    ...{ issuer, kind: 'secevent', jwksUri: `${issuer}/jwks`, audience: `${issuer}/ssf/receivers/gateway`, subject: 'opaque', tenants: undefined },
+    ...{ heardEverySeconds: 600, stream },
+    ...changes,
+  }
+  const here = await createRig({ listening: true, config: { signals: signalsOf([known]) } })
+  await there.store.putClient({
+    ...{ clientId: 'gateway', source: 'command', now: there.clock.now() },
+    metadata: { ...client.metadata, ssfPushOrigins: [here.config.issuer] },
+  })
+  await there.clients.reload()
+  return { there, here, known, secret, ...receiverOf(here), ...acts(there, here, client) }
+}
+
+type Rig = Awaited<ReturnType<typeof createRig>>
+
+/** The receiver's side, with its network in the hands of the test. */
+function receiverOf(here: Rig) {
+  const requests: { method: string; url: string; body: string | undefined }[] = []
+  const network: { fault: Fault } = { fault: () => undefined }
+  const outbound: Outbound = {
+    ...here.deps.outbound,
+    request: async (url, init) => {
+      requests.push({ method: init.method, url, body: init.body })
+      const answer = network.fault(url, init)
+      return answer === undefined ? here.deps.outbound.request(url, init) : { headers: {}, body: '', ...answer }
+    },
+  }
+  const deps = { ...here.deps, outbound }
+  const issuer = [...openIssuers(deps).secevent.values()].find(isManaged) ?? expect.unreachable()
+  const another = () => createTransmitter(deps, issuer)
+  const transmitter = another()
+  const tend = (by = transmitter) => tendStream(deps, issuer, by)
+  const state = async () =>
+    (await createChecks(here.deps, messageChecks).look({ fresh: true })).find(({ check }) => check === 'signal-issuers')?.state
+  const problems = () =>
+    here.lines.map((line) => JSON.parse(line) as { event: string; problem?: string }).filter(({ event }) => event === 'signal_stream_failed')
+  return { deps, issuer, transmitter, another, network, requests, tend, state, problems }
+}
+
+function acts(there: Rig, here: Rig, client: RegisteredClient) {
+  const stream = async () => there.store.streamOfClient('gateway')
+  /** Attempts all that is due to the stream; the outcomes. */
+  const pushAll = async (): Promise<string[]> => {
+    const { id } = (await stream()) ?? expect.unreachable()
+    const { refs } = await there.store.dueDeliveries({ targetId: id, nowMs: there.clock.steadyMs(), limit: 100 })
+    const outcomes: string[] = []
+    for (const ref of refs) outcomes.push((await attempt(there.deps, ref)).outcome)
+    return outcomes
+  }
+  const advance = (seconds: number): void => [there, here].forEach(({ clock }) => clock.advance(seconds))
+  /** The same session at both, in which the client of the stream took part there. */
+  const signIn = async (oid: string) => {
+    const { session } = await there.openSession({ user: { oid } })
+    await there.signInAt(session.sid, client)
+    const { user, authTime, idleSeconds, absoluteAt, roles, staySignedIn, device } = session
+    await here.store.signIn({
+      session: { user, authTime, idleSeconds, absoluteAt, roles, staySignedIn, device, cookieHash: `cookie of ${oid}` },
+      provenSeq: Number.MAX_SAFE_INTEGER,
+      ids: { sub: session.sub, sid: session.sid },
+      now: here.clock.now(),
+    })
+    const stateHere = async () => (await here.store.standingBySid(session.sid, here.clock.now())).state
+    const revokeThere = () =>
+      there.store.revoke({
+        ...{ selector: { kind: 'session', sid: session.sid }, reason: 'administrator', actor: { kind: 'operator', id: 'olga' } },
+        now: there.clock.now(),
+      })
+    return { sid: session.sid, stateHere, revokeThere }
+  }
+  return { stream, pushAll, advance, signIn }
+}
