@@ -17,7 +17,7 @@ for (const project of [...guard, 'broker-dev', 'broker-dev/tsconfig.types.json']
   if (status !== 0) process.exit(status ?? 1)
 }
 // Style sheets and browser scripts lie beside the modules that read them; migrations beside a package.json.
-for (const file of globSync('src/**/*.{css,js}', { cwd: root })) cpSync(join(root, file), join(dist, file))
+for (const file of globSync('src/**/*.{css,js,svg}', { cwd: root })) cpSync(join(root, file), join(dist, file))
 for (const folder of ['db/migrations', 'db/postgres/migrations']) {
   mkdirSync(join(dist, folder), { recursive: true })
   cpSync(join(root, folder), join(dist, folder), { recursive: true })
