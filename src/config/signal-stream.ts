@@ -16,7 +16,7 @@ export interface StreamSettings {
 const secret = { value: z.string().min(1).optional(), file: z.string().min(1).optional() }
 
 export const streamShape = z.strictObject({
-  delivery: z.enum(['push']),
+  delivery: z.enum(['push', 'poll']),
   events: z.array(z.string().min(1).max(500)).min(1).max(50).optional(),
   configuration_uri: z.url().optional(),
   token: secret.value,

@@ -50,7 +50,7 @@ export async function securityEvent(deps: Deps, { secevent }: Issuers, inTurn: I
 }
 
 /** `invalid_state`: SSF 1.0 §8.1.4.1. */
-type Rejection = { error: SetError | 'invalid_state'; description: string }
+export type Rejection = { error: SetError | 'invalid_state'; description: string }
 
 /** A token, however it came. `keys_unavailable`: the transmitter has to send it again. */
 export async function receive(deps: Deps, issuer: KnownIssuer, token: string): Promise<'accepted' | 'keys_unavailable' | Rejection> {

@@ -1,5 +1,5 @@
 import type { Deps } from '../deps.ts'
-import { sha256 } from '../protocol/compare.ts'
+import { claim, isClaimed, type Interval } from './claim.ts'
 import type { ManagedIssuer } from './issuers.ts'
 import type { Transmitter } from './transmitter.ts'
 import { TransmitterProblem } from './transmitter-problem.ts'
@@ -17,18 +17,15 @@ const LEAST_SECONDS = 60
 type CareDeps = Pick<Deps, 'store' | 'clock' | 'log' | 'sealer'>
 
 export async function tendStream(deps: CareDeps, issuer: ManagedIssuer, transmitter: Transmitter): Promise<void> {
-  const { store, clock } = deps
-  const now = clock.now()
-  const every = Math.max(LEAST_SECONDS, Math.floor(issuer.heardEverySeconds / 2))
+  const now = deps.clock.now()
   const { delivery, events } = issuer.stream
-  const asked = mark('signal-verification', [issuer.issuer, delivery, events, every, Math.floor(now / every)])
-  if (await store.wasConsumed(asked)) return
-  const claim = mark('signal-stream', [issuer.issuer, Math.floor(now / RETRY_SECONDS)])
-  if ((await store.wasConsumed(claim)) || !(await store.consumeOnce({ ...claim, expiresAt: now + 2 * RETRY_SECONDS, now }))) return
-  if (await askVerification(deps, issuer, transmitter, now)) await store.consumeOnce({ ...asked, expiresAt: now + 2 * every, now })
+  const seconds = Math.max(LEAST_SECONDS, Math.floor(issuer.heardEverySeconds / 2))
+  const asked: Interval = { purpose: 'signal-verification', about: [issuer.issuer, delivery, events], seconds }
+  if (await isClaimed(deps, asked, now)) return
+  if (!(await claim(deps, { purpose: 'signal-stream', about: [issuer.issuer], seconds: RETRY_SECONDS }, now))) return
+  // Claimed when it was asked for: after a fault it is tried again.
+  if (await askVerification(deps, issuer, transmitter, now)) await claim(deps, asked, now)
 }
-
-export const mark = (purpose: string, about: unknown[]): { purpose: string; idHash: string } => ({ purpose, idHash: sha256(JSON.stringify(about)) })
 
 /** @returns whether it was asked for */
 async function askVerification(deps: CareDeps, { issuer }: ManagedIssuer, transmitter: Transmitter, now: number): Promise<boolean> {

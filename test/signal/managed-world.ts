@@ -5,6 +5,7 @@ import type { StreamSettings } from '../../src/config/signal-stream.ts'
 import type { SignalIssuer } from '../../src/config/config.ts'
 import type { Outbound } from '../../src/deps.ts'
 import { isManaged, openIssuers } from '../../src/signal/issuers.ts'
+import { createPolling } from '../../src/signal/poll.ts'
 import { tendStream } from '../../src/signal/stream-care.ts'
 import { createTransmitter } from '../../src/signal/transmitter.ts'
 import { createRig, type RegisteredClient, TENANT } from '../rig.ts'
@@ -77,12 +78,14 @@ function receiverOf(here: Rig) {
   const issuer = [...openIssuers(deps).secevent.values()].find(isManaged) ?? expect.unreachable()
   const another = () => createTransmitter(deps, issuer)
   const transmitter = another()
+  /** Another broker beside this one polls by a call of its own. */
+  const polling = () => createPolling(deps, issuer, another())
   const tend = (by = transmitter) => tendStream(deps, issuer, by)
   const state = async () =>
     (await createChecks(here.deps, messageChecks).look({ fresh: true })).find(({ check }) => check === 'signal-issuers')?.state
   const problems = () =>
     here.lines.map((line) => JSON.parse(line) as { event: string; problem?: string }).filter(({ event }) => event === 'signal_stream_failed')
-  return { deps, issuer, transmitter, another, network, requests, tend, state, problems }
+  return { deps, another, polling, network, requests, tend, state, problems }
 }
 
 function acts(there: Rig, here: Rig, client: RegisteredClient) {

@@ -88,7 +88,7 @@ describe('settings of what ends sessions from outside', () => {
     jwks_uri: https://signals.example/jwks
     subject: opaque
     stream:
-      delivery: push
+      delivery: poll
 `
   const client = '      client_id: broker\n      token_endpoint: https://signals.example/token\n'
   const streamProblems = (more: string) => problems({ BROKER_SIGNAL_ISSUERS_FILE: file(STREAM + more) }).join('\n')
@@ -99,7 +99,7 @@ describe('settings of what ends sessions from outside', () => {
     expect(issuer).toMatchObject({
       heardEverySeconds: 3600,
       stream: {
-        delivery: 'push',
+        delivery: 'poll',
         configurationUri: 'https://signals.example/.well-known/ssf-configuration/tenant',
         authorization: { kind: 'client', tokenEndpoint: 'https://signals.example/token', clientId: 'broker', secret: 'a-secret' },
       },

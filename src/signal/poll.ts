@@ -1,0 +1,113 @@
+import type { Deps } from '../deps.ts'
+import { DELIVERY } from '../protocol/stream-event.ts'
+import { claim } from './claim.ts'
+import type { ManagedIssuer } from './issuers.ts'
+import { receive, type Rejection } from './security-event.ts'
+import { logProblem } from './stream-care.ts'
+import type { Poll, Polled, Stream, Transmitter } from './transmitter.ts'
+import { TransmitterProblem } from './transmitter-problem.ts'
+
+/**
+ * Polls a transmitter for security events (RFC 8936). It acknowledges what is committed here, and nothing before: what was answered and not
+ * acknowledged comes again, and ends nothing a second time. One broker of all polls, by a claim in the store.
+ */
+
+/** The broker that has claimed it polls for so long. */
+const TURN_SECONDS = 30
+/** A request that the transmitter holds open longer is broken off, and counts as a fault. */
+const LONG_POLL_MS = 25_000
+const MOST_EVENTS = 25
+const MOST_CHARACTERS = 64 * 1024
+const MOST_BYTES = MOST_EVENTS * MOST_CHARACTERS + 64 * 1024
+/** Of one turn: a transmitter that never comes to an end has the next turn. */
+const MOST_ANSWERS = 40
+/** Until the stream is created. */
+const NO_STREAM_MS = 5_000
+const MOST_DELAY_MS = 60_000
+
+export interface Polling {
+  /** Polls once, and settles all that is there. @param signal breaks off what is under way */
+  turn(signal?: AbortSignal): Promise<void>
+}
+
+export function createPolling(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitter): Polling {
+  const findStream = polledStream(deps, issuer, transmitter)
+  let [failures, notBeforeMs] = [0, 0]
+  const wait = (ms: number): void => void (notBeforeMs = deps.clock.steadyMs() + ms)
+  return {
+    async turn(signal) {
+      if (deps.clock.steadyMs() < notBeforeMs) return
+      try {
+        const stream = await findStream(failures > 0)
+        if (stream === 'not_mine') return
+        if (stream === undefined) return wait(NO_STREAM_MS)
+        await pollAll(deps, issuer, requests(transmitter, stream, signal), failures > 0)
+        failures = 0
+      } catch (error) {
+        if (signal?.aborted === true) return
+        failures++
+        wait(Math.min(1000 * 2 ** failures, MOST_DELAY_MS))
+        logProblem(deps, issuer.issuer, error)
+      }
+    },
+  }
+}
+
+/** The stream, read once in each turn of this broker, and anew after a fault. `not_mine`: it is another broker's turn. */
+function polledStream(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitter) {
+  let turn = -1
+  let kept: Stream | undefined
+  return async (anew: boolean): Promise<Stream | undefined | 'not_mine'> => {
+    const now = deps.clock.now()
+    const current = Math.floor(now / TURN_SECONDS)
+    if (turn !== current) {
+      if (!(await claim(deps, { purpose: 'signal-poll', about: [issuer.issuer], seconds: TURN_SECONDS }, now))) return 'not_mine'
+      turn = current
+      kept = undefined
+    }
+    if (anew) kept = undefined
+    kept ??= await transmitter.find()
+    // One that is still pushed has this broker's own address.
+    return kept?.delivery.method === DELIVERY.poll ? kept : (kept = undefined)
+  }
+}
+
+type Ask = (body: Poll) => Promise<Polled>
+
+const requests =
+  (transmitter: Transmitter, stream: Stream, signal: AbortSignal | undefined): Ask =>
+  (body) =>
+    transmitter.poll(stream, body, { timeoutMs: LONG_POLL_MS, maxBytes: MOST_BYTES, signal })
+
+/** @param careful after a fault: it asks for one event, without waiting, so that one answer cannot fail for ever by its length */
+async function pollAll(deps: Deps, issuer: ManagedIssuer, ask: Ask, careful: boolean): Promise<void> {
+  const maxEvents = careful ? 1 : MOST_EVENTS
+  let answer = await ask({ maxEvents, returnImmediately: careful })
+  for (let count = 1; Object.keys(answer.sets).length > 0; count++) {
+    const settled = await settle(deps, issuer, answer.sets)
+    const isMore = answer.moreAvailable === true && count < MOST_ANSWERS
+    answer = await ask({ maxEvents: isMore ? maxEvents : 0, returnImmediately: true, ...settled })
+    // It was asked for none: what it sends all the same has the next turn.
+    if (!isMore) return
+  }
+}
+
+type Settled = Required<Pick<Poll, 'ack' | 'setErrs'>>
+
+/** @throws TransmitterProblem where nothing could be settled, because its keys cannot be read */
+async function settle(deps: Deps, issuer: ManagedIssuer, sets: Polled['sets']): Promise<Settled> {
+  const settled: Settled = { ack: [], setErrs: {} }
+  for (const [jti, token] of Object.entries(sets)) {
+    const answer = await judge(deps, issuer, token)
+    if (answer === 'accepted') settled.ack.push(jti)
+    else if (answer !== 'keys_unavailable') settled.setErrs[jti] = { err: answer.error, description: answer.description }
+    const outcome = typeof answer === 'string' ? answer : answer.error
+    if (outcome !== 'accepted') deps.metrics.signals.inc({ kind: 'security_event', outcome })
+  }
+  if (settled.ack.length + Object.keys(settled.setErrs).length === 0)
+    throw new TransmitterProblem('Its keys cannot be read, so its events wait.', 'Check jwks_uri in the file of issuers.')
+  return settled
+}
+
+const judge = async (deps: Deps, issuer: ManagedIssuer, token: string): Promise<'accepted' | 'keys_unavailable' | Rejection> =>
+  token.length > MOST_CHARACTERS ? { error: 'invalid_request', description: 'The token is too long.' } : receive(deps, issuer, token)
