@@ -7,7 +7,7 @@ import * as client from 'openid-client'
 
 const { ARCHIVE_CLIENT_ID, ARCHIVE_CLIENT_SECRET, ARCHIVE_URL, BASE_URL, CLIENT_ID, CLIENT_SECRET, ISSUER } = process.env
 /** The audience of an instance that is registered with none. */
-const audienceOf = (clientId) => `urn:case-manager:instance:${clientId}`
+const audienceOf = (clientId) => 'urn:case-manager:instance:'.concat(clientId)
 
 /** An instance whose every request needs an access token for it. */
 async function listen(url, clientId, clientSecret, answer) {
@@ -15,12 +15,13 @@ async function listen(url, clientId, clientSecret, answer) {
   await guard.start()
   const authorize = requireToken(guard)
   const send = (response, status, body) => response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-  createServer(async (request, response) => {
+  const serve = async (request, response) => {
     const claims = await authorize(request, response)
     if (claims === undefined) return
     const said = await answer(claims, request).catch((error) => ({ status: 502, body: { error: error.message } }))
     send(response, said.status, said.body)
-  }).listen(Number(new URL(url).port), '127.0.0.1')
+  }
+  createServer((request, response) => void serve(request, response)).listen(Number(new URL(url).port), '127.0.0.1')
 }
 
 // archive: says for whom the token is (sub), and who calls (client_id).

@@ -67,7 +67,7 @@ export const inEnglish = (c: Context, next: () => Promise<void>): Promise<void> 
 export function textsOf(c: Context, { look }: Pick<Config, 'look'>): Texts {
   if (c.get('english')) return textsIn('en', look.product)
   const asked = [getCookie(c, CHOSEN), c.get('asked') as string | undefined, getCookie(c, ASKED)].find((tag) => tag !== undefined && isLanguage(tag))
-  if (asked !== undefined) return textsIn(asked as Language, look.product)
+  if (asked !== undefined) return textsIn(asked, look.product)
   return textsIn(languageFor(c.req.header('Accept-Language'), LANGUAGES) ?? look.language, look.product)
 }
 

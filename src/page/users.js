@@ -16,10 +16,11 @@
   for (const button of document.querySelectorAll('button[data-copies]')) {
     if (!navigator.clipboard) continue
     button.hidden = false
-    button.addEventListener('click', async () => {
+    const copy = async () => {
       await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent)
       button.textContent = document.querySelector('meta[name=copied]').content
-    })
+    }
+    button.addEventListener('click', () => void copy())
   }
 
   const busy = (element) => {
