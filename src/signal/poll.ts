@@ -26,8 +26,8 @@ const NO_STREAM_MS = 5_000
 const MOST_DELAY_MS = 60_000
 
 export interface Polling {
-  /** Polls once, and settles all that is there. @param signal breaks off what is under way */
-  turn(signal?: AbortSignal): Promise<void>
+  /** Polls once, and settles all that is there. */
+  turn(): Promise<void>
 }
 
 export function createPolling(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitter): Polling {
@@ -35,19 +35,18 @@ export function createPolling(deps: Deps, issuer: ManagedIssuer, transmitter: Tr
   let [failures, notBeforeMs] = [0, 0]
   const wait = (ms: number): void => void (notBeforeMs = deps.clock.steadyMs() + ms)
   return {
-    async turn(signal) {
+    async turn() {
       if (deps.clock.steadyMs() < notBeforeMs) return
       try {
         const stream = await findStream(failures > 0)
         if (stream === 'not_mine') return
         if (stream === undefined) return wait(NO_STREAM_MS)
-        await pollAll(deps, issuer, requests(transmitter, stream, signal), failures > 0)
+        await pollAll(deps, issuer, requests(transmitter, stream), failures > 0)
         failures = 0
       } catch (error) {
-        if (signal?.aborted === true) return
         failures++
         wait(Math.min(1000 * 2 ** failures, MOST_DELAY_MS))
-        logProblem(deps, issuer.issuer, error)
+        logProblem(deps, issuer, transmitter, error)
       }
     },
   }
@@ -75,9 +74,9 @@ function polledStream(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitte
 type Ask = (body: Poll) => Promise<Polled>
 
 const requests =
-  (transmitter: Transmitter, stream: Stream, signal: AbortSignal | undefined): Ask =>
+  (transmitter: Transmitter, stream: Stream): Ask =>
   (body) =>
-    transmitter.poll(stream, body, { timeoutMs: LONG_POLL_MS, maxBytes: MOST_BYTES, signal })
+    transmitter.poll(stream, body, { timeoutMs: LONG_POLL_MS, maxBytes: MOST_BYTES })
 
 /** @param careful after a fault: it asks for one event, without waiting, so that one answer cannot fail for ever by its length */
 async function pollAll(deps: Deps, issuer: ManagedIssuer, ask: Ask, careful: boolean): Promise<void> {

@@ -28,19 +28,20 @@ export async function tendStream(deps: CareDeps, issuer: ManagedIssuer, transmit
 }
 
 /** @returns whether it was asked for */
-async function askVerification(deps: CareDeps, { issuer }: ManagedIssuer, transmitter: Transmitter, now: number): Promise<boolean> {
+async function askVerification(deps: CareDeps, issuer: ManagedIssuer, transmitter: Transmitter, now: number): Promise<boolean> {
   try {
     const stream = await transmitter.ensure()
-    await transmitter.verify(stream, newState(deps, issuer, now))
+    await transmitter.verify(stream, newState(deps, issuer.issuer, now))
     return true
   } catch (error) {
     // Too soon after the last one (SSF 1.0 §8.1.4.2): it is asked again after RETRY_SECONDS.
-    if (!(error instanceof TransmitterProblem && error.status === 429)) logProblem(deps, issuer, error)
+    if (!(error instanceof TransmitterProblem && error.status === 429)) logProblem(deps, issuer, transmitter, error)
     return false
   }
 }
 
-export function logProblem({ log }: Pick<Deps, 'log'>, issuer: string, error: unknown): void {
+export function logProblem({ log }: Pick<Deps, 'log'>, { issuer }: ManagedIssuer, { ending }: Transmitter, error: unknown): void {
+  if (ending?.aborted === true) return
   if (!(error instanceof TransmitterProblem)) throw error
   log.warn('signal_stream_failed', { issuer, problem: error.message, next: error.next })
 }

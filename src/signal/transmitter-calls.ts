@@ -18,15 +18,22 @@ interface Request {
   open?: boolean
   timeoutMs?: number
   maxBytes?: number
-  signal?: AbortSignal | undefined
 }
 
 /** @returns the JSON of the answer, undefined where it has none. @throws TransmitterProblem */
 export type Call = (request: Request) => Promise<unknown>
 
-type CallDeps = Pick<Deps, 'clock' | 'outbound'>
+interface CallDeps extends Pick<Deps, 'clock' | 'outbound'> {
+  signal: AbortSignal | undefined
+}
 
-export function authorizedCalls(deps: CallDeps, { authorization }: StreamSettings): Call {
+/** @param signal breaks off every request */
+export function authorizedCalls(
+  { clock, outbound }: Pick<Deps, 'clock' | 'outbound'>,
+  { authorization }: StreamSettings,
+  signal?: AbortSignal,
+): Call {
+  const deps: CallDeps = { clock, outbound, signal }
   const tokens = tokensOf(deps, authorization)
   return async (request) => {
     const attempt = async () => send(deps, request, request.open === true ? {} : { authorization: `Bearer ${await tokens.get()}` })
@@ -38,8 +45,8 @@ export function authorizedCalls(deps: CallDeps, { authorization }: StreamSetting
 
 type Answer = Awaited<ReturnType<Deps['outbound']['request']>>
 
-async function send({ outbound }: CallDeps, request: Request, headers: Record<string, string>): Promise<Answer> {
-  const { method, url, body, timeoutMs = TIMEOUT_MS, maxBytes = MOST_BYTES, signal } = request
+async function send({ outbound, signal }: CallDeps, request: Request, headers: Record<string, string>): Promise<Answer> {
+  const { method, url, body, timeoutMs = TIMEOUT_MS, maxBytes = MOST_BYTES } = request
   const json = body !== undefined && { 'content-type': 'application/json', 'content-language': 'en' }
   return reached(url, () =>
     outbound.request(url, {
@@ -105,13 +112,15 @@ function tokensOf(deps: CallDeps, authorization: StreamSettings['authorization']
 
 type ClientAuthorization = Extract<StreamSettings['authorization'], { kind: 'client' }>
 
-async function askToken({ outbound }: CallDeps, authorization: ClientAuthorization, now: number): Promise<{ token: string; until: number }> {
+async function askToken({ outbound, signal }: CallDeps, authorization: ClientAuthorization, now: number): Promise<{ token: string; until: number }> {
   const { tokenEndpoint: url, clientId, secret, scope } = authorization
   // RFC 6749 §2.3.1: both parts are form-encoded before.
   const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`).toString('base64')
   const body = new URLSearchParams({ grant_type: 'client_credentials', ...(scope !== undefined && { scope }) }).toString()
   const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded', authorization: `Basic ${basic}` }
-  const answer = await reached(url, () => outbound.request(url, { method: 'POST', headers, body, timeoutMs: TIMEOUT_MS, maxBytes: MOST_BYTES }))
+  const answer = await reached(url, () =>
+    outbound.request(url, { method: 'POST', headers, body, timeoutMs: TIMEOUT_MS, maxBytes: MOST_BYTES, signal }),
+  )
   const json = answerOf(answer, { method: 'POST', url }) as { access_token?: unknown; expires_in?: unknown } | undefined
   const { access_token: token, expires_in: seconds = UNKNOWN_SECONDS } = json ?? {}
   if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || typeof seconds !== 'number')

@@ -38,6 +38,8 @@ export interface Poll {
 }
 
 export interface Transmitter {
+  /** Breaks off every request: the process ends, and what fails then is no fault. */
+  readonly ending: AbortSignal | undefined
   /** The broker's stream, as it is there. */
   find(): Promise<Stream | undefined>
   /** The same, created or changed where it is not as the settings want it. */
@@ -45,12 +47,12 @@ export interface Transmitter {
   /** Asks for a verification event (SSF 1.0 §8.1.4.2). */
   verify(stream: Stream, state: string): Promise<void>
   /** RFC 8936 §2.2 */
-  poll(stream: Stream, body: Poll, limits: { timeoutMs: number; maxBytes: number; signal?: AbortSignal | undefined }): Promise<Polled>
+  poll(stream: Stream, body: Poll, limits: { timeoutMs: number; maxBytes: number }): Promise<Polled>
 }
 
 /** Every method throws TransmitterProblem where the transmitter does not answer as it should. */
-export function createTransmitter(deps: Pick<Deps, 'config' | 'clock' | 'outbound'>, issuer: ManagedIssuer): Transmitter {
-  const call = authorizedCalls(deps, issuer.stream)
+export function createTransmitter(deps: Pick<Deps, 'config' | 'clock' | 'outbound'>, issuer: ManagedIssuer, ending?: AbortSignal): Transmitter {
+  const call = authorizedCalls(deps, issuer.stream, ending)
   const configured = readConfiguration(deps, issuer, call)
   const wanted = wantedOf(deps.config.issuer, issuer)
   const find = async (): Promise<Stream | undefined> => {
@@ -58,6 +60,7 @@ export function createTransmitter(deps: Pick<Deps, 'config' | 'clock' | 'outboun
     return parsed(streams, await call({ method: 'GET', url }), url).find((one) => isOurs(one, wanted))
   }
   return {
+    ending,
     find,
     async ensure() {
       const { configuration_endpoint: url } = await configured()

@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { tendSignalStreams } from '../../workers/tend-signal-streams.ts'
 import { managed } from './managed-world.ts'
 
 /** A stream that the broker creates at a transmitter, and verifies. The transmitter is another broker, over HTTP. Sections are of SSF 1.0. */
@@ -72,6 +73,21 @@ describe('a stream at a transmitter (§8.1.1)', () => {
     await tend()
     expect(problems()).toEqual([expect.objectContaining({ problem: `The aud of its stream is "${there.config.issuer}/ssf/receivers/gateway".` })])
   })
+})
+
+test('at the end of the process a request that the transmitter does not answer is broken off, without a fault', async () => {
+  const { deps, network, problems } = await managed('push')
+  const seen: (AbortSignal | undefined)[] = []
+  network.fault = (_url, { signal }) => {
+    seen.push(signal)
+    return 'hangs'
+  }
+  const running = tendSignalStreams(deps)
+  for (const one of running) one.wake()
+  await vi.waitUntil(() => seen.length > 0, { timeout: 60_000 })
+  await Promise.all(running.map((one) => one.stop()))
+  expect(seen.map((signal) => signal?.aborted)).toEqual([true])
+  expect(problems()).toEqual([])
 })
 
 describe('authorization at a transmitter', () => {

@@ -15,7 +15,7 @@ import { deliverLogout as attempt } from '../workers/attempt.ts'
 
 type Request = Parameters<Outbound['request']>
 /** Stands before the network of the receiver; undefined: the request goes to the transmitter. */
-export type Fault = (url: string, init: Request[1]) => { status: number; body?: string } | undefined
+export type Fault = (url: string, init: Request[1]) => { status: number; body?: string } | 'hangs' | undefined
 
 const signalsOf = (issuers: SignalIssuer[]) => ({
   probe: { everySeconds: 0, perSecond: 1 },
@@ -71,6 +71,7 @@ function receiverOf(here: Rig) {
     request: async (url, init) => {
       requests.push({ method: init.method, url, body: init.body })
       const answer = network.fault(url, init)
+      if (answer === 'hangs') return new Promise((_, cut) => init.signal?.addEventListener('abort', () => cut(new Error('cut off'))))
       return answer === undefined ? here.deps.outbound.request(url, init) : { headers: {}, body: '', ...answer }
     },
   }
