@@ -54,6 +54,7 @@ class LanesOfThisProcess implements Lanes {
   readonly #filling: LaneFilling
   readonly #timer: NodeJS.Timeout
   #draining = false
+  #looked = false
 
   constructor(deps: LaneDeps, perform: Perform) {
     this.#deps = deps
@@ -77,8 +78,13 @@ class LanesOfThisProcess implements Lanes {
   }
 
   async look(): Promise<void> {
-    for (const targetId of await this.#deps.store.pendingTargetIds()) {
+    const targetIds = await this.#deps.store.pendingTargetIds()
+    const isFirst = !this.#looked
+    this.#looked = true
+    for (const targetId of targetIds) {
       const lane = this.#laneOf(targetId)
+      // What a former process scheduled is tried once, as after an outage: its clock may have been wrong by a day.
+      if (isFirst) lane.released = START
       lane.hasPending = true
       lane.more = true
       // An open breaker's rows are read by its probes, and when one of them succeeds.

@@ -281,6 +281,25 @@ describe('a neighbor that is down or sick harms no other (DESIGN.md, invariant 7
     expect(open).toHaveLength(6)
   })
 
+  test('a process that begins tries once what a former one scheduled, whose clock may have been wrong; later looks do not', async () => {
+    const { open, perform } = gated()
+    const { lanes, rows } = lanesOver(perform)
+    rows.add(rowOf('p', 't', rows.nowMs + 90_000_000), rowOf('q', 't', rows.nowMs + 90_000_001))
+    await lanes.look()
+    await expect
+      .poll(() => open)
+      .toMatchObject([
+        { ref: { id: 'p' }, how: 'early' },
+        { ref: { id: 'q' }, how: 'early' },
+      ])
+    for (const one of open) one.answer('failed')
+    await expect.poll(() => lanes.states()).toMatchObject([{ running: 0 }])
+    await lanes.look()
+    await lanes.look()
+    expect(lanes.states()).toMatchObject([{ running: 0, waiting: 0 }])
+    expect(open).toHaveLength(2)
+  })
+
   test('a delivery that becomes due during an early attempt gets its due attempt', async () => {
     const { open, perform } = gated()
     const { lanes, rows, advance } = lanesOver(perform)
