@@ -70,7 +70,7 @@ const FLOOR_KINDS = ['subject', 'home', 'tenant', 'everything'] as const
 
 /**
  * How fresh a sign-in must be: its visit to Microsoft began when the log had this seq, or later. A floor only rises, and no act deletes one. The
- * key is a sub, a home account id or a tid; empty for everything.
+ * key is a sub, a home account id or a tid; empty for everything. `securitySeq` is the latest that was raised for a security reason; 0: none was.
  */
 export const floors = sqliteTable(
   'floors',
@@ -78,6 +78,7 @@ export const floors = sqliteTable(
     kind: text({ enum: FLOOR_KINDS }).notNull(),
     key: text().notNull(),
     seq: integer().notNull(),
+    securitySeq: integer('security_seq').notNull().default(0),
     atMs: integer('at_ms').notNull(),
   },
   (t) => [primaryKey({ columns: [t.kind, t.key] })],

@@ -185,9 +185,20 @@ export interface SignedIn {
  * first that holds is named, in this order.
  */
 export type SignInRejection =
-  | { why: `${LockKind}_locked` | 'not_fresh' }
+  | { why: `${LockKind}_locked` }
+  | { why: 'not_fresh'; demand: FreshDemand }
   /** The user has to choose so many of their sessions, which end with the next attempt. */
   | { why: 'session_limit'; choose: number; among: Session[] }
+
+/** `fresh_context`: the tenant's authentication context for security reasons is missing; its visit is a fresh one too. */
+export type FreshDemand = 'fresh' | 'fresh_context'
+
+/** The head of the log when the latest fresh visit of a user by a browser departed; 0: there was none. */
+export interface FreshProof {
+  provenSeq: number
+  /** The same of a visit that brought the tenant's authentication context too. Left out: the tenant demands none. */
+  contextSeq?: number | undefined
+}
 
 export interface FloorActs {
   /**
@@ -207,22 +218,22 @@ export interface SignInActs extends FloorActs {
    * A user has proved themselves on a browser. In one transaction: their subject is found or made; the session that `browserCookieHash`
    * names ends as `replaced` where it is another user's, and is renewed (same sid, new cookie) where it is theirs and live; otherwise a
    * session opens; and the code is issued for it. Rejected, nothing of that is done.
-   * @param provenSeq the head of the log when the latest fresh visit of this user by this browser departed; 0: there was none
-   * @param ids candidates for new rows: `sub`, `sid`
+   * @param input.ids candidates for new rows: `sub`, `sid`
    */
-  signIn(input: {
-    session: NewSession
-    code?: NewCode | undefined
-    browserCookieHash?: string | undefined
-    /** For the security history: the address of the browser, and the instance that it signs in to. */
-    from?: SignInFrom | undefined
-    provenSeq: number
-    /** The user had not used this browser: written as an event, and as an email to them where `email` allows it. */
-    newDevice?: { address?: string | undefined; email?: EmailPolicy | undefined } | undefined
-    limit?: SessionLimit | undefined
-    ids: { sub: string; sid: string }
-    now: number
-  }): Promise<SignedIn | ({ outcome: 'rejected' } & SignInRejection)>
+  signIn(
+    input: FreshProof & {
+      session: NewSession
+      code?: NewCode | undefined
+      browserCookieHash?: string | undefined
+      /** For the security history: the address of the browser, and the instance that it signs in to. */
+      from?: SignInFrom | undefined
+      /** The user had not used this browser: written as an event, and as an email to them where `email` allows it. */
+      newDevice?: { address?: string | undefined; email?: EmailPolicy | undefined } | undefined
+      limit?: SessionLimit | undefined
+      ids: { sub: string; sid: string }
+      now: number
+    },
+  ): Promise<SignedIn | ({ outcome: 'rejected' } & SignInRejection)>
   /**
    * Single sign-on: a code for a live session, which counts as activity. There is none for a marked, ended or unknown session, for a client that
    * was removed, nor where the user or the client is locked.
@@ -230,8 +241,8 @@ export interface SignInActs extends FloorActs {
   issueCode(input: { sid: string; code: NewCode; now: number }): Promise<Standing | { state: 'locked'; by: LockKind } | { state: 'client_removed' }>
   standingBySid(sid: string, now: number): Promise<Standing>
   standingByCookie(cookieHash: string, now: number): Promise<Standing>
-  /** Whether a sign-in of this user has to be fresh, in a browser with that proof: Microsoft is asked for it at once. */
-  owesFreshSignIn(input: { user: Pick<User, 'tid' | 'oid'>; provenSeq: number; now: number }): Promise<boolean>
+  /** What a sign-in of this user has to bring, in a browser with that proof: Microsoft is asked for it at once. */
+  owesFreshSignIn(input: FreshProof & { user: Pick<User, 'tid' | 'oid'>; now: number }): Promise<FreshDemand | undefined>
   findSubject(sub: string): Promise<Subject | undefined>
   findSubjectByUser(tid: string, oid: string): Promise<Subject | undefined>
   /** Who took part: what sign-out tells, whether or not their tokens still live. */

@@ -77,7 +77,7 @@ class Count {
 
   constructor(selector: Selector) {
     this.#selector = selector
-    this.#raises = raisesFloor('administrator', selector)
+    this.#raises = raisesFloor('administrator', selector) !== false
     this.#only = 'clientId' in selector ? selector.clientId : undefined
   }
 

@@ -23,7 +23,7 @@ export function signInActs(engine: Engine): SignInActs {
       read(function* () {
         return yield* standingOf(yield* sessionByCookie(cookieHash), now)
       }),
-    owesFreshSignIn: ({ user, provenSeq, now }) => read(() => owesFreshSignIn(user, provenSeq, now)),
+    owesFreshSignIn: ({ user, now, ...proof }) => read(() => owesFreshSignIn(user, proof, now)),
     waiveFreshSignIn: (input) => write(() => waive(input)),
     tenantsWithAuthTime: () => read(tenantsWithAuthTime),
     findSubject: (sub) => read(() => findSubject(sub)),

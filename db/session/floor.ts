@@ -7,6 +7,7 @@ import { greatest } from '../engine/dialect.ts'
 import { assign, command, excluded, insertInto, names, placeholders, query } from '../engine/statement.ts'
 import type { Param, Takes } from '../engine/statement.ts'
 import { authTimes, floors, floorWaivers } from '../schema.ts'
+import type { FreshDemand, FreshProof } from '../store.ts'
 import { findSubject, findSubjectByUser } from './user.ts'
 
 /**
@@ -19,17 +20,21 @@ type Key = Param<string | undefined> | SQL<string>
 
 const NO_KEY = sql<string>`''`
 const literal = (kind: Kind): SQL => sql.raw(`'${kind}'`)
-const floorOf = (kind: Kind, key: Key): SQL =>
-  sql`coalesce((SELECT ${floors.seq} FROM ${floors} WHERE ${floors.kind} = ${literal(kind)} AND ${floors.key} = ${key}), 0)`
+const floorOf = (column: typeof floors.seq | typeof floors.securitySeq, kind: Kind, key: Key): SQL =>
+  sql`coalesce((SELECT ${column} FROM ${floors} WHERE ${floors.kind} = ${literal(kind)} AND ${floors.key} = ${key}), 0)`
 const waivedOf = (kind: Kind, key: Key, now: Param<number>): SQL =>
   sql`coalesce((SELECT ${floorWaivers.seq} FROM ${floorWaivers} WHERE ${floorWaivers.kind} = ${literal(kind)} AND ${floorWaivers.key} = ${key}
     AND ${floorWaivers.untilAt} > ${now}), 0)`
+
+const highest = (column: typeof floors.seq | typeof floors.securitySeq, { sub, homeId, tid }: Takes<Whose>): SQL<number> =>
+  greatest(floorOf(column, 'subject', sub), floorOf(column, 'home', homeId), floorOf(column, 'tenant', tid), floorOf(column, 'everything', NO_KEY))
 
 type Whose = { sub: string; homeId: string | undefined; tid: string }
 const p: Takes<Whose & { now: number }> = placeholders
 const demand = query(
   {
-    floor: greatest(floorOf('subject', p.sub), floorOf('home', p.homeId), floorOf('tenant', p.tid), floorOf('everything', NO_KEY)),
+    floor: highest(floors.seq, p),
+    security: highest(floors.securitySeq, p),
     waived: greatest(waivedOf('subject', p.sub, p.now), waivedOf('tenant', p.tid, p.now), waivedOf('everything', NO_KEY, p.now)),
     provable: sql<number>`CASE WHEN EXISTS (SELECT 1 FROM ${authTimes} WHERE ${authTimes.tid} = ${p.tid}) THEN 1 ELSE 0 END`,
   },
@@ -39,33 +44,48 @@ const sawAuthTime = command(
   (q: Takes<{ tid: string; now: number }>) => sql`${insertInto(authTimes, { tid: q.tid, firstAt: q.now })} ON CONFLICT DO NOTHING`,
 )
 const raise = command(
-  (q: Takes<{ kind: string; key: string; seq: number; atMs: number }>) =>
-    sql`${insertInto(floors, { kind: q.kind, key: q.key, seq: q.seq, atMs: q.atMs })} ON CONFLICT (${names(floors.kind, floors.key)})
+  (q: Takes<Raised & { kind: string; key: string }>) =>
+    sql`${insertInto(floors, { kind: q.kind, key: q.key, seq: q.seq, securitySeq: q.securitySeq, atMs: q.atMs })} ON CONFLICT (${names(floors.kind, floors.key)})
       DO UPDATE SET ${assign(floors, {
         seq: greatest(sql`${floors.seq}`, excluded(floors.seq)),
+        securitySeq: greatest(sql`${floors.securitySeq}`, excluded(floors.securitySeq)),
         atMs: greatest(sql`${floors.atMs}`, excluded(floors.atMs)),
       })}`,
 )
 
-/**
- * Whether a sign-in is fresh enough. To be called once the head of the log is held, so that no revocation comes in between.
- * @param provenSeq the head of the log when this browser's latest fresh visit of this user departed; 0: there was none
- * @param authTime of this sign-in; 0: Microsoft did not say. Where a tenant never says, no sign-in could meet a floor, and none is demanded.
- */
-export function* meetsFloor(whose: Whose, { provenSeq, authTime, now }: { provenSeq: number; authTime: number; now: number }): Act<boolean> {
-  const found = yield* demand.get({ ...whose, now })
-  const { floor = 0, waived = 0, provable = 0 } = found ?? {}
-  if (authTime > 0 && provable === 0) yield* sawAuthTime.run({ tid: whose.tid, now })
-  return floor <= Math.max(provenSeq, waived) || (provable === 0 && authTime === 0)
+type Found = { floor: number; security: number; waived: number }
+
+/** A visit for the context is sent with `prompt=login` too, so it brings what `fresh` demands. */
+function unmet({ floor, security, waived }: Found, { provenSeq, contextSeq }: FreshProof): FreshDemand | undefined {
+  if (contextSeq !== undefined && security > Math.max(contextSeq, waived)) return 'fresh_context'
+  return floor > Math.max(provenSeq, waived) ? 'fresh' : undefined
 }
 
-/** Whether a sign-in of this user would have to be fresh: for the way to Microsoft. What a sign-in brings is judged by `meetsFloor`. */
-export function* owesFreshSignIn(user: { tid: string; oid: string }, provenSeq: number, now: number): Act<boolean> {
+/**
+ * What a sign-in lacks to be fresh enough. To be called once the head of the log is held, so that no revocation comes in between.
+ * @param authTime of this sign-in; 0: Microsoft did not say. Where a tenant never says, no sign-in could meet a floor, and none is demanded.
+ */
+export function* missingFreshness(whose: Whose, { authTime, now, ...proof }: FreshProof & { authTime: number; now: number }): Act<Missing> {
+  const found = yield* demand.get({ ...whose, now })
+  if (found === undefined) throw new Error('The query of the floors returned no row.')
+  if (authTime > 0 && found.provable === 0) yield* sawAuthTime.run({ tid: whose.tid, now })
+  return found.provable === 0 && authTime === 0 ? undefined : unmet(found, proof)
+}
+type Missing = FreshDemand | undefined
+
+/** What a sign-in of this user would have to bring: for the way to Microsoft. What a sign-in brings is judged by `missingFreshness`. */
+export function* owesFreshSignIn(user: { tid: string; oid: string }, proof: FreshProof, now: number): Act<Missing> {
   const { tid } = user
   const subject = yield* findSubjectByUser(tid, user.oid)
-  if (subject === undefined) return false
-  const { floor = 0, waived = 0, provable = 0 } = (yield* demand.get({ sub: subject.sub, homeId: subject.homeId, tid, now })) ?? {}
-  return provable === 1 && floor > Math.max(provenSeq, waived)
+  if (subject === undefined) return undefined
+  const found = yield* demand.get({ sub: subject.sub, homeId: subject.homeId, tid, now })
+  return found?.provable === 1 ? unmet(found, proof) : undefined
+}
+
+type Raised = {
+  seq: number
+  securitySeq: number
+  atMs: number
 }
 
 interface Cause {
@@ -75,13 +95,15 @@ interface Cause {
 }
 /** In the transaction of the revocation. The broker's own operators mean the human: the guest accounts in other tenants too. */
 export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: number; atMs: number; sub?: string | undefined }): Act<void> {
-  if (!raisesFloor(reason, selector)) return
+  const why = raisesFloor(reason, selector)
+  if (why === false) return
   const { seq, atMs, sub } = at
-  if (selector.kind === 'tenant') return void (yield* raise.run({ kind: 'tenant', key: selector.tid, seq, atMs }))
-  if (selector.kind === 'everything') return void (yield* raise.run({ kind: 'everything', key: '', seq, atMs }))
+  const raised: Raised = { seq, securitySeq: why === 'security' ? seq : 0, atMs }
+  if (selector.kind === 'tenant') return void (yield* raise.run({ kind: 'tenant', key: selector.tid, ...raised }))
+  if (selector.kind === 'everything') return void (yield* raise.run({ kind: 'everything', key: '', ...raised }))
   if (sub === undefined) return
-  yield* raise.run({ kind: 'subject', key: sub, seq, atMs })
+  yield* raise.run({ kind: 'subject', key: sub, ...raised })
   if (actor.kind !== 'operator' && reason !== 'administrator') return
   const homeId = (yield* findSubject(sub))?.homeId
-  if (homeId !== undefined) yield* raise.run({ kind: 'home', key: homeId, seq, atMs })
+  if (homeId !== undefined) yield* raise.run({ kind: 'home', key: homeId, ...raised })
 }

@@ -12,7 +12,7 @@ import { tellClaims } from '../stream/claims.ts'
 import type { Committed } from '../types.ts'
 import { freshen } from './age.ts'
 import { addCode } from './code.ts'
-import { meetsFloor } from './floor.ts'
+import { missingFreshness } from './floor.ts'
 import { recordEvent } from './history.ts'
 import { makeRoom, mayHaveToEnd } from './limit.ts'
 import { deadlineOf, isLive, isRevoked, lockSession, sessionByCookie, sessionBySid, sessionOf, timeReason } from './row.ts'
@@ -83,10 +83,11 @@ function* endFormer(ambient: Ambient, former: SessionRow, sub: string, now: numb
 type Input = Parameters<SignInActs['signIn']>[0]
 
 /** Once the head of the log is held: a revocation that is not seen here covers the session. */
-function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, code, provenSeq, now }: Input): Act<Rejected | undefined> {
+function* rejectionOf(user: KnownUser, { session: { user: of, authTime }, code, provenSeq, contextSeq, now }: Input): Act<Rejected | undefined> {
   const lock = yield* lockOf({ ...of, homeId: user.homeId }, code)
   if (lock !== undefined) return { outcome: 'rejected', why: `${lock}_locked` }
-  return (yield* meetsFloor({ ...user, tid: of.tid }, { provenSeq, authTime, now })) ? undefined : { outcome: 'rejected', why: 'not_fresh' }
+  const demand = yield* missingFreshness({ ...user, tid: of.tid }, { provenSeq, contextSeq, authTime, now })
+  return demand && { outcome: 'rejected', why: 'not_fresh', demand }
 }
 
 type Rejected = { outcome: 'rejected' } & SignInRejection

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { judgeAccent } from '../protocol/contrast.ts'
 import { z } from 'zod'
 import { isGuid } from '../protocol/guid.ts'
+import { FRESH_CONTEXT_EXPECTED, parseFreshContext, type FreshContext } from '../protocol/fresh-context.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import { parseWork, WORK_NAMES, type Work } from '../protocol/work.ts'
@@ -107,6 +108,12 @@ export const mfaProof = z.string().transform((value, c): MfaProof => {
   const proof = parseMfaProof(value)
   if (proof === undefined) c.addIssue(MFA_PROOF_EXPECTED)
   return proof ?? z.NEVER
+})
+
+export const freshContext = z.string().transform((value, c): FreshContext => {
+  const context = parseFreshContext(value)
+  if (context === undefined) c.addIssue(FRESH_CONTEXT_EXPECTED)
+  return context ?? z.NEVER
 })
 
 /** What a sign-in beyond the limit of sessions does. */

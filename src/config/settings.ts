@@ -514,6 +514,14 @@ export const SETTINGS = {
     example: 'auth_context:c1',
     text: 'What counts as proof of MFA: [entra.md](entra.md#what-proves-mfa). Set it only if a policy demands it: tokens then claim MFA (`acr`, `amr`).',
   }),
+  freshContext: setting({
+    name: 'BROKER_FRESH_CONTEXT',
+    section: 'microsoft',
+    default: 'none',
+    schema: parse.freshContext,
+    example: `${GUID}=c2`,
+    text: 'The authentication context that a fresh sign-in also has to bring after a revocation for a security reason ([fresh-sign-in.md](fresh-sign-in.md#more-than-the-password)): `none`, one for every tenant (`c2`), or a comma list of `tenant=context`. Bind it to a policy with the sign-in frequency "Every time" first.',
+  }),
   operatorTenant: setting({
     name: 'BROKER_OPERATOR_TENANT',
     section: 'microsoft',

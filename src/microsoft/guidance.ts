@@ -62,7 +62,7 @@ const GUIDANCE = {
   },
   freshness_not_proved: {
     operator:
-      'A fresh sign-in was demanded, by the client or because the user’s sessions were revoked, and the ID token’s auth_time is missing or too old: register the optional claim auth_time for the app. Of a federated domain: its identity provider may sign users in silently (PromptLoginBehavior).',
+      'A fresh sign-in was demanded, by the client or because the user’s sessions were revoked, and the ID token’s auth_time is missing or too old: register the optional claim auth_time for the app. Or the token lacks the authentication context of BROKER_FRESH_CONTEXT: the app needs the optional claim acrs. Of a federated domain: its identity provider may sign users in silently (PromptLoginBehavior).',
     offers: ['try_again'],
     error: 'login_required',
   },

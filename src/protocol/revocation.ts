@@ -42,43 +42,46 @@ export const REASONS = [
 ] as const
 export type Reason = (typeof REASONS)[number]
 
+export type RaisesFloor = false | 'plain' | 'security'
+
 /**
- * Whether a revocation for this reason raises the floor: whoever it signs out has to sign in freshly at Microsoft, in every browser. No: the
- * user ended their own session in that browser, time ended it, or Microsoft only asks anew (a mark). docs/reasons.md says the same in words.
+ * Whether a revocation for this reason raises the floor: the users that it signs out have to sign in freshly at Microsoft, in every browser.
+ * False: the user ended their own session in that browser, time ended it, or Microsoft only asks anew (a mark). `security`: an attacker may hold
+ * a device of the user, so that a tenant can demand more than the password (BROKER_FRESH_CONTEXT). docs/fresh-sign-in.md says the same in words.
  */
-export const RAISES_FLOOR: Readonly<Record<Reason, boolean>> = {
+export const RAISES_FLOOR: Readonly<Record<Reason, RaisesFloor>> = {
   signed_out: false,
-  signed_out_remotely: true,
-  signed_out_everywhere: true,
+  signed_out_remotely: 'plain',
+  signed_out_everywhere: 'plain',
   idle: false,
   expired: false,
-  administrator: true,
-  refresh_token_reuse: true,
+  administrator: 'security',
+  refresh_token_reuse: 'security',
   // A grant's: see `raisesFloor`.
   refresh_token_late: false,
   code_reuse: false,
   token_revoked: false,
   client_removed: false,
-  tenant_removed: true,
+  tenant_removed: 'plain',
   microsoft_signed_out: false,
-  microsoft_session_revoked: true,
-  microsoft_password_changed: true,
-  microsoft_user_at_risk: true,
+  microsoft_session_revoked: 'security',
+  microsoft_password_changed: 'security',
+  microsoft_user_at_risk: 'security',
   microsoft_sign_in_required: false,
-  microsoft_account_disabled: true,
-  microsoft_account_deleted: true,
-  microsoft_access_removed: true,
+  microsoft_account_disabled: 'security',
+  microsoft_account_deleted: 'security',
+  microsoft_access_removed: 'security',
   mfa_lapsed: false,
-  security_event: true,
-  reported_by_user: true,
-  restored: true,
+  security_event: 'security',
+  reported_by_user: 'security',
+  restored: 'security',
   replaced: false,
   session_limit: false,
-  locked: true,
+  locked: 'security',
 }
 
 /** A revoked grant or client is no word about how its users signed in. */
-export const raisesFloor = (reason: Reason, { kind }: Selector): boolean => RAISES_FLOOR[reason] && kind !== 'grant' && kind !== 'client'
+export const raisesFloor = (reason: Reason, { kind }: Selector): RaisesFloor => (kind === 'grant' || kind === 'client' ? false : RAISES_FLOOR[reason])
 
 /**
  * Who asked. `id` is a `sub`, a client_id, an operator's name or the name of one of our own parts (`sweep-expired`, `token`); never a secret.

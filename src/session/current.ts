@@ -12,4 +12,4 @@ export async function currentStanding(deps: Pick<Deps, 'store'>, c: Context, now
 
 /** The session that this browser had was revoked in a way that demands a fresh sign-in. Why, its user does not read here: they may be a thief. */
 export const endedElsewhere = (standing: Standing): boolean =>
-  standing.state === 'ended' && standing.session.ended !== undefined && RAISES_FLOOR[standing.session.ended.reason]
+  standing.state === 'ended' && standing.session.ended !== undefined && RAISES_FLOOR[standing.session.ended.reason] !== false

@@ -7,6 +7,7 @@ import { CLOCK_RETRY_SECONDS } from '../protocol/clock-watch.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { type Params, tryParams } from '../protocol/params.ts'
 import { knownUser } from '../session/known-user.ts'
+import { withEarlier } from './earlier.ts'
 import { type Judgement, judge } from './judge.ts'
 import { notAdmitted } from './not-admitted.ts'
 import { openSession } from './open-session.ts'
@@ -27,7 +28,9 @@ export async function callback(deps: Deps, c: Context, now: number): Promise<Res
   try {
     const identity = await identify(deps, visit, params, now)
     const tenant = await deps.store.findTenant(identity.user.tid)
-    return await follow(deps, c, visit, { identity, tenant }, await judge(deps, visit, identity, tenant, now), now)
+    const came = withEarlier(deps.config, visit, identity, tenant)
+    const judgement = await judge(deps, came.visit, came.identity, tenant, now)
+    return await follow(deps, c, came.visit, { identity: came.identity, tenant }, judgement, now)
   } catch (error) {
     // What it would do to sessions is not done: who was refused at Microsoft's pages is nobody we know.
     if (error instanceof MicrosoftRefusal) return rejected(deps, c, visit, error, { now, brought: bringsError(params) })

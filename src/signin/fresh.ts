@@ -1,3 +1,4 @@
+import type { FreshDemand } from '../../db/store.ts'
 import { enteredSince } from '../microsoft/entered.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import type { Visit } from './sealed.ts'
@@ -11,7 +12,7 @@ export const provenBy = ({ login }: Pick<Visit, 'login'>, proved: Proved): numbe
   login !== undefined && enteredSince(proved, login.at) ? login.seq : 0
 
 /** Whether another visit may prove it. Where Microsoft was asked, and answered without asking the user, it would do so again. */
-export function mayAskAgain({ asked, login }: Pick<Visit, 'asked' | 'login'>, proved: Proved): boolean {
-  if (asked?.includes('fresh')) return false
+export function mayAskAgain({ asked, login }: Pick<Visit, 'asked' | 'login'>, proved: Proved, demand: FreshDemand): boolean {
+  if (asked?.includes(demand)) return false
   return login === undefined || proved.clockOffsetSeconds === undefined || enteredSince(proved, login.at)
 }

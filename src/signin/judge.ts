@@ -1,9 +1,11 @@
+import type { FreshDemand } from '../../db/store.ts'
 import type { Tenant } from '../../db/types.ts'
 import { admits } from '../client/admission.ts'
 import type { Deps } from '../deps.ts'
 import { enteredSince } from '../microsoft/entered.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import type { GuidanceKey } from '../microsoft/guidance.ts'
+import { freshContextOf } from '../protocol/fresh-context.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { isAsserted, judgeMfa, mfaPolicy } from './mfa.ts'
 import { clientOf, type SignInRequest } from './request.ts'
@@ -17,8 +19,10 @@ export type Judgement =
   | { admitted: true; acr: string | undefined; amr: string[] | undefined }
   | { admitted: false; guidance: GuidanceKey }
   /** One further visit may bring what is missing. */
-  | { admitted: false; demand: Demand; ask: { tid: string; authContext?: string } }
+  | { admitted: false; demand: Demand; ask: { tid: string; authContext?: string | undefined } }
   | { admitted: false; tell: OAuthError }
+
+export type NotAdmitted = Exclude<Judgement, { admitted: true }>
 
 export async function judge(deps: Deps, visit: Visit, identity: MicrosoftIdentity, tenant: Tenant | undefined, now: number): Promise<Judgement> {
   if (tenant?.removedAt !== undefined) return { admitted: false, guidance: 'tenant_not_connected' }
@@ -31,7 +35,8 @@ export async function judge(deps: Deps, visit: Visit, identity: MicrosoftIdentit
       ? { admitted: false, demand: 'context', ask: { tid: identity.user.tid, authContext: policy.id } }
       : { admitted: false, guidance: 'mfa_not_proved' }
   }
-  if (!isFresh(visit, identity, now) || isTooOld(identity, authenticationLimit(deps, visit.errand, tenant), now)) return notFresh(visit, identity)
+  if (!isFresh(visit, identity, now) || isTooOld(identity, authenticationLimit(deps, visit.errand, tenant), now))
+    return notFresh(deps, visit, identity, 'fresh')
   const rejected = visit.errand.kind === 'instance' ? await judgeRequest(deps, visit.errand.request, identity) : undefined
   if (rejected !== undefined) return { admitted: false, guidance: rejected }
   // OpenID Connect Core 1.0 §5.5.1.1: an essential acr that cannot be had is an error, not a lesser sign-in.
@@ -63,7 +68,9 @@ function isFresh({ errand, fresh, login, startedAt }: Visit, identity: Microsoft
 }
 
 /** One further visit for a fresh sign-in, if it may help; else the page that says so. */
-export const notFresh = (visit: Visit, identity: MicrosoftIdentity): Exclude<Judgement, { admitted: true }> =>
-  mayAskAgain(visit, identity)
-    ? { admitted: false, demand: 'fresh', ask: { tid: identity.user.tid } }
-    : { admitted: false, guidance: 'freshness_not_proved' }
+export function notFresh(deps: Pick<Deps, 'config'>, visit: Visit, identity: MicrosoftIdentity, demand: FreshDemand): NotAdmitted {
+  if (!mayAskAgain(visit, identity, demand)) return { admitted: false, guidance: 'freshness_not_proved' }
+  const { tid } = identity.user
+  if (demand === 'fresh') return { admitted: false, demand, ask: { tid } }
+  return { admitted: false, demand, ask: { tid, authContext: freshContextOf(deps.config.freshContext, tid) } }
+}

@@ -4,15 +4,13 @@ import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import { addressOf } from '../session/address.ts'
 import { deviceName } from '../session/device.ts'
-import type { Judgement } from './judge.ts'
+import type { NotAdmitted } from './judge.ts'
 import { guidancePage } from './pages.tsx'
 import { answerInstance } from './reply.tsx'
 import type { Visit } from './sealed.ts'
 import { visitAgain } from './to-microsoft.ts'
 
 /** What a user gets whom Microsoft has identified and who is not signed in: one further visit, a page, or the answer to their instance. */
-
-export type NotAdmitted = Exclude<Judgement, { admitted: true }>
 
 export async function notAdmitted(
   deps: Deps,

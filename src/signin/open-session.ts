@@ -4,21 +4,22 @@ import type { Session, Tenant } from '../../db/types.ts'
 import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
+import { freshContextOf } from '../protocol/fresh-context.ts'
 import { newId, newSid, newSub } from '../protocol/ids.ts'
 import { emailPolicy } from '../revocation/email-policy.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { accountChosen } from '../session/chooser.ts'
 import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
 import { deviceName } from '../session/device.ts'
-import { keepProof, provenBefore } from '../session/fresh-proof.ts'
+import { freshProof, keepProof, latest, provenBefore } from '../session/fresh-proof.ts'
 import { isKnownDevice, rememberUser } from '../session/known-user.ts'
 import { maxAuthenticationSeconds, sessionLimits } from '../session/limits.ts'
 import { sealForSession } from '../session/sealed.ts'
 import { codeForSession, newCode } from './code.ts'
 import { consentMissing, toConsent } from './consent.tsx'
 import { provenBy } from './fresh.ts'
-import { notFresh } from './judge.ts'
-import { type NotAdmitted, notAdmitted, signInFrom } from './not-admitted.ts'
+import { type NotAdmitted, notFresh } from './judge.ts'
+import { notAdmitted, signInFrom } from './not-admitted.ts'
 import { guidancePage, stalePage } from './pages.tsx'
 import { answerInstance } from './reply.tsx'
 import { clientOf, type SignInRequest } from './request.ts'
@@ -35,17 +36,23 @@ interface Proved {
   amr: string[] | undefined
 }
 
-type Rejected = Exclude<SignInRejection, { why: 'session_limit' }>['why'] | 'tenant_not_connected'
+type Rejected = Exclude<SignInRejection, { why: 'session_limit' }> | { why: 'tenant_not_connected' }
 
 /** In words; a floor that was found on return leads on to Microsoft by itself. */
-const ofRejection = (why: Rejected, visit: Visit, identity: MicrosoftIdentity): NotAdmitted =>
-  why === 'not_fresh' ? notFresh(visit, identity) : { admitted: false, guidance: why }
+const ofRejection = (deps: Deps, rejected: Rejected, visit: Visit, identity: MicrosoftIdentity): NotAdmitted =>
+  rejected.why === 'not_fresh' ? notFresh(deps, visit, identity, rejected.demand) : { admitted: false, guidance: rejected.why }
 
 export async function openSession(deps: Deps, c: Context, visit: Visit, proved: Proved, now: number): Promise<Response> {
   const { identity } = proved
   const session = newSession(deps, c, visit, proved, now)
-  const entry: Entry = { id: newId(deps.random), errand: visit.errand, session, provenSeq: provenBy(visit, identity) }
-  return enter(deps, c, entry, { now }, (why) => notAdmitted(deps, c, visit, identity, ofRejection(why, visit, identity), now))
+  const entry: Entry = {
+    id: newId(deps.random),
+    errand: visit.errand,
+    session,
+    provenSeq: provenBy(visit, identity),
+    context: visit.earlier?.context,
+  }
+  return enter(deps, c, entry, { now }, (why) => notAdmitted(deps, c, visit, identity, ofRejection(deps, why, visit, identity), now))
 }
 
 /** @param end sessions that the user chose to end, where they have too many */
@@ -56,7 +63,8 @@ export async function enter(
   { end, now }: { end?: readonly string[]; now: number },
   rejected: (why: Rejected) => Response | Promise<Response>,
 ): Promise<Response> {
-  const { errand, session, provenSeq } = entry
+  const { errand, session, provenSeq, context } = entry
+  const proven = { seq: provenSeq, context }
   const request = errand.kind === 'instance' ? errand.request : undefined
   const asks = request !== undefined && (clientOf(deps, request).metadata.consentRequired || request.prompt.includes('consent'))
   const made = request === undefined || asks ? undefined : newCode(deps.random, request, now)
@@ -67,20 +75,20 @@ export async function enter(
     code: made?.row,
     browserCookieHash: sessionCookieHash(c),
     ...where(deps, c, entry, now),
-    provenSeq: Math.max(provenSeq, provenBefore(deps, c, session.user)),
+    ...freshProof(latest(provenBefore(deps, c, session.user), proven), freshContextOf(deps.config.freshContext, session.user.tid)),
     limit: most === undefined ? undefined : { most, whenFull, end },
     ids: { sub: newSub(deps.random), sid: newSid(deps.random) },
     now,
   })
   const removed = (await deps.store.findTenant(session.user.tid))?.removedAt !== undefined
   if (answer.outcome === 'rejected') {
-    if (removed) return rejected('tenant_not_connected')
-    return answer.why === 'session_limit' ? tooMany(deps, c, entry, answer, now) : rejected(answer.why)
+    if (removed) return rejected({ why: 'tenant_not_connected' })
+    return answer.why === 'session_limit' ? tooMany(deps, c, entry, answer, now) : rejected(answer)
   }
   // Removed since it was judged: the revocation came before this session and does not cover it.
   if (removed) return tooLate(deps, c, answer.session, errand, now)
   setSessionCookie(c, cookie.value, answer.session.staySignedIn ? { staySignedInUntil: answer.session.absoluteAt } : {})
-  keepProof(deps, c, session.user, provenSeq)
+  keepProof(deps, c, session.user, proven)
   recordSignIn(deps, c, answer, request?.clientId, now)
   if (errand.kind === 'own') return c.redirect(errand.returnTo, 303)
   if (made !== undefined) return answerInstance(deps, c, errand.request.reply, { code: made.code })

@@ -1,9 +1,11 @@
 import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
-import type { NewSession } from '../../db/store.ts'
+import type { FreshDemand, NewSession } from '../../db/store.ts'
 import type { Deps } from '../deps.ts'
 import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import { newSecret } from '../protocol/ids.ts'
+import type { ContextProof } from '../session/fresh-proof.ts'
+import type { Who } from '../session/users-cookie.ts'
 import type { SignInRequest } from './request.ts'
 
 /**
@@ -21,8 +23,14 @@ export interface OwnErrand {
   fresh?: true | undefined
 }
 
-/** What one further visit may be for: Microsoft's own challenge, the tenant's authentication context, a fresh sign-in. */
-export type Demand = 'challenge' | 'context' | 'fresh'
+/** What one further visit may be for: Microsoft's own challenge, the tenant's authentication context that proves MFA, a fresh sign-in. */
+export type Demand = 'challenge' | 'context' | FreshDemand
+
+/** What the visits of one sign-in proved of one user so far. */
+export interface Earlier extends Who {
+  acrs: string[]
+  context?: ContextProof | undefined
+}
 
 /** One visit to Microsoft: what went there, to be checked against what comes back. */
 export interface Visit {
@@ -40,6 +48,8 @@ export interface Visit {
   authContext?: string | undefined
   /** What Microsoft was asked for in one further visit each; there is no second for any of them. */
   asked?: readonly Demand[] | undefined
+  /** What the visits before this one proved. */
+  earlier?: Earlier | undefined
 }
 
 /** A sign-in that Microsoft has proved and the store has not admitted yet. */
@@ -49,6 +59,8 @@ export interface Entry {
   session: Omit<NewSession, 'cookieHash'>
   /** The head of the log when this visit departed, where it was fresh; 0: it was not. */
   provenSeq: number
+  /** The latest visit of this sign-in that was fresh and brought the tenant's authentication context too. */
+  context?: ContextProof | undefined
 }
 
 interface Travels {

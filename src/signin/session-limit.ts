@@ -22,7 +22,7 @@ export async function endAndSignIn(deps: Deps, c: Context, form: URLSearchParams
   if (!csrfHolds(deps, c, limitPurpose(sealed), form.get(CSRF_FIELD) ?? undefined)) return stalePage(deps, c, 'elsewhere', errand, now)
   if (!(await deps.store.consumeOnce({ purpose: 'signin-limit', idHash: sha256(entry.id), expiresAt: opened.until + 60, now })))
     return stalePage(deps, c, 'used', errand, now)
-  return enter(deps, c, entry, { end: form.getAll('end'), now }, (why) => {
+  return enter(deps, c, entry, { end: form.getAll('end'), now }, ({ why }) => {
     // The sign-in that waited is no longer fresh: the user starts anew.
     if (why === 'not_fresh') return c.redirect(againAddress(deps, c, errand, now), 303)
     return guidancePage(deps, c, { key: why, errand, now })

@@ -3,10 +3,11 @@ import type { Context } from 'hono'
 import type { Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { MicrosoftRefusal, type StartSignIn } from '../microsoft/interface.ts'
+import { freshContextOf } from '../protocol/fresh-context.ts'
 import { newId, newSecret } from '../protocol/ids.ts'
 import { mustChooseAccount } from '../session/chooser.ts'
 import { currentStanding, endedElsewhere } from '../session/current.ts'
-import { provenBefore } from '../session/fresh-proof.ts'
+import { freshProof, provenBefore } from '../session/fresh-proof.ts'
 import { knownUser } from '../session/known-user.ts'
 import { lowest } from '../session/limits.ts'
 import { openFromSession } from '../session/sealed.ts'
@@ -25,24 +26,31 @@ type Ask = Pick<StartSignIn, 'prompt' | 'loginHint' | 'maxAgeSeconds' | 'authCon
 export async function visitMicrosoft(deps: Deps, c: Context, errand: Errand, now: number, another: boolean): Promise<Response> {
   const fresh = errand.kind === 'instance' ? wantsFresh(errand.request) : errand.fresh === true
   // Asked at once for what the sign-in would be rejected without.
-  const login = fresh || (await owesFresh(deps, c, now))
-  const ask = await whatToAsk(deps, c, errand, now, { login, another })
+  const owed = await owedBy(deps, c, now)
+  // Another account may be of another tenant.
+  const context = another ? undefined : owed.context
+  const ask = await whatToAsk(deps, c, errand, now, { login: fresh || owed.login, another, context })
   return leave(deps, c, newVisit(deps, { errand, startedAt: now, fresh, tid: ask.tid, authContext: ask.authContext }), ask, now)
 }
 
 /** As far as this browser's cookies say who comes: nothing rests on it, because the store judges who has come. */
-async function owesFresh(deps: Deps, c: Context, now: number): Promise<boolean> {
-  if (endedElsewhere(await currentStanding(deps, c, now))) return true
+async function owedBy(deps: Deps, c: Context, now: number): Promise<{ login: boolean; context?: string | undefined }> {
   const user = knownUser(deps, c, now)
-  return user !== undefined && deps.store.owesFreshSignIn({ user, provenSeq: provenBefore(deps, c, user), now })
+  if (user !== undefined) {
+    const context = freshContextOf(deps.config.freshContext, user.tid)
+    const demand = await deps.store.owesFreshSignIn({ user, ...freshProof(provenBefore(deps, c, user), context), now })
+    if (demand !== undefined) return { login: true, context: demand === 'fresh_context' ? context : undefined }
+  }
+  return { login: endedElsewhere(await currentStanding(deps, c, now)) }
 }
 
 /** Once more, for proof that the visits before did not bring. Who was just there needs no account chooser. */
 export async function visitAgain(deps: Deps, c: Context, visit: Visit, demand: Demand, more: Ask, now: number): Promise<Response> {
-  const { errand, startedAt, fresh, login } = visit
-  const ask: Ask = { tid: visit.tid, authContext: visit.authContext, ...more, ...(demand === 'fresh' && { prompt: 'login' }) }
+  const { errand, startedAt, fresh, login, earlier } = visit
+  const mustEnter = demand === 'fresh' || demand === 'fresh_context'
+  const ask: Ask = { tid: visit.tid, authContext: visit.authContext, ...more, ...(mustEnter && { prompt: 'login' }) }
   const asked = [...(visit.asked ?? []), demand]
-  return leave(deps, c, newVisit(deps, { errand, startedAt, fresh, login, tid: ask.tid, authContext: ask.authContext, asked }), ask, now)
+  return leave(deps, c, newVisit(deps, { errand, startedAt, fresh, login, earlier, tid: ask.tid, authContext: ask.authContext, asked }), ask, now)
 }
 
 const newVisit = (deps: Pick<Deps, 'random'>, about: Omit<Visit, 'id' | 'nonce' | 'verifier'>): Visit => ({
@@ -76,12 +84,12 @@ async function whatToAsk(
   c: Context,
   errand: Errand,
   now: number,
-  { login, another }: { login: boolean; another: boolean },
+  { login, another, context }: { login: boolean; another: boolean; context: string | undefined },
 ): Promise<Ask> {
   const tid = onlyTenant(deps, errand)
   const tenant = tid === undefined ? undefined : await deps.store.findTenant(tid)
   const policy = mfaPolicy(deps.config, tenant)
-  const authContext = policy?.kind === 'auth_context' ? policy.id : undefined
+  const authContext = context ?? (policy?.kind === 'auth_context' ? policy.id : undefined)
   const request = errand.kind === 'instance' ? errand.request : undefined
   // Asked for by the user, owed to one who signed out, or wanted by the instance: stronger than a hint, which does not go with it.
   const chooses = another || mustChooseAccount(c) || request?.prompt.includes('select_account') === true

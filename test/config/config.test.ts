@@ -70,6 +70,16 @@ describe('settings', () => {
     expect(problems({ ...LEAST, BROKER_ENTRA_SIMULATED: 'yes', BROKER_ENTRA_AUTHORITY: 'http://localhost:7402' })).toEqual([])
   })
 
+  test('the authentication context of a fresh sign-in is one for every tenant, or one for each that is named; anything else is rejected', () => {
+    const read = (value: string) => loadConfig({ ...LEAST, BROKER_FRESH_CONTEXT: value }).freshContext
+    const [one, other] = ['11111111-2222-4333-8444-55555555555a', '99999999-2222-4333-8444-555555555555']
+    expect([loadConfig(LEAST).freshContext, read('none')]).toEqual([{ byTenant: {} }, { byTenant: {} }])
+    expect(read('c25')).toEqual({ all: 'c25' })
+    expect(read(`${one.toUpperCase()}=c2, ${other}=c3`)).toEqual({ byTenant: { [one]: 'c2', [other]: 'c3' } })
+    for (const value of ['c0', 'c26', 'C2', 'auth_context:c2', one, `${one}=c26`, `${one}=c2,`, `${one}=c2,${one}=c3`, `c2,${one}=c3`, 'none,c2'])
+      expect([value, problems({ ...LEAST, BROKER_FRESH_CONTEXT: value })]).toEqual([value, ['BROKER_FRESH_CONTEXT']])
+  })
+
   test('personal accounts’ tenant is refused, whatever its case', () => {
     expect(problems({ ...LEAST, BROKER_ENTRA_TENANT: '9188040D-6C67-4C5B-B112-36A304B66DAD' })).toEqual(['BROKER_ENTRA_TENANT'])
   })

@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import type { Entra } from '../../demo/entra/entra.ts'
 import { createMicrosoft } from '../../src/microsoft/microsoft.ts'
+import type { FreshContext } from '../../src/protocol/fresh-context.ts'
 import type { MfaProof } from '../../src/protocol/mfa-proof.ts'
 import { systemClock } from '../../src/system-clock.ts'
 import { brokerSettings, type Browser as MicrosoftBrowser, entra as startSimulator } from '../demo-entra/relying-party.ts'
@@ -8,11 +9,17 @@ import { createRig, ISSUER } from '../rig.ts'
 
 /** The broker's endpoints, msal-node, and the simulated Microsoft on sockets. */
 
-export async function atSimulator({ tenants, mfaProof }: { tenants: string[]; mfaProof?: MfaProof | undefined }) {
+interface At {
+  tenants: string[]
+  mfaProof?: MfaProof | undefined
+  freshContext?: FreshContext | undefined
+}
+
+export async function atSimulator({ tenants, mfaProof, freshContext }: At) {
   // The libraries of Microsoft know no other clock than the machine's.
   const clock = systemClock
   const entra = await startSimulator({ clock })
-  const config = { entra: brokerSettings(entra, tenants), ...(mfaProof && { mfaProof }) }
+  const config = { entra: brokerSettings(entra, tenants), ...(mfaProof && { mfaProof }), ...(freshContext && { freshContext }) }
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   const rig = await createRig({ config, deps: { clock, microsoft: createMicrosoft({ config: { ...config, issuer: ISSUER }, clock, log }) } })
   return { rig, entra, clock, sydney: await rig.register('Sydney') }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Switches } from '../../demo/entra/switches.ts'
 import { CONTOSO, FABRIKAM } from '../../demo/entra/users.ts'
+import type { FreshContext } from '../../src/protocol/fresh-context.ts'
 import type { Browser, Page } from '../browser.ts'
 import { Browser as MicrosoftBrowser } from '../demo-entra/relying-party.ts'
 import { OTHER_TENANT, TENANT } from '../rig.ts'
@@ -22,19 +23,21 @@ interface Way {
   upn?: string
   thief?: boolean
   keepsPrompt?: boolean
+  dropsClaims?: boolean
 }
 
-async function world() {
-  const { rig, entra, clock, sydney } = await atSimulator({ tenants: [TENANT, OTHER_TENANT] })
+async function world(freshContext?: FreshContext) {
+  const { rig, entra, clock, sydney } = await atSimulator({ tenants: [TENANT, OTHER_TENANT], freshContext })
   const device = (): Device => ({ ours: createBrowser(rig), microsoft: new MicrosoftBrowser() })
   /** All visits of one sign-in. A thief takes prompt=login out of each address, and taps the account. */
-  const signIn = async ({ ours, microsoft }: Device, { upn = ALICE, thief = false, keepsPrompt = false }: Way = {}) => {
+  const signIn = async ({ ours, microsoft }: Device, { upn = ALICE, thief = false, keepsPrompt = false, dropsClaims = false }: Way = {}) => {
     const asked: (string | null)[] = []
     const page = await ours.get(authorizePath(sydney))
     let answer: Page = page.status === 200 ? await ours.get(linkOf(page.html, 'Sign in with Microsoft')) : page
     while (answer.left?.origin === entra.origin) {
       const to = location(answer)
       asked.push(to.searchParams.get('prompt'))
+      if (dropsClaims && to.searchParams.get('claims')?.includes('c2')) to.searchParams.delete('claims')
       if (thief) {
         if (!keepsPrompt) to.searchParams.delete('prompt')
         to.searchParams.set('login_hint', upn)
@@ -61,8 +64,8 @@ async function world() {
 }
 
 /** Alice has signed in on a phone, some minutes ago at Microsoft, and her sessions were revoked since. */
-async function revoked(switches: Partial<Switches> = {}) {
-  const all = await world()
+async function revoked(switches: Partial<Switches> = {}, freshContext?: FreshContext) {
+  const all = await world(freshContext)
   const phone = all.device()
   expect(await all.signIn(phone)).toMatchObject({ in: true })
   ageSessions(all.entra, phone.microsoft, 600)
@@ -106,6 +109,14 @@ describe('a phone with a session at Microsoft, after a revocation', () => {
   test('where the domain’s own identity provider answers prompt=login without a page, the old sign-in is no fresh one', async () => {
     const { signIn, phone } = await revoked({ silentDomains: [CONTOSO.domain] })
     expect(await signIn(phone, { thief: true, keepsPrompt: true })).toMatchObject({ in: false, status: 403 })
+  })
+
+  test('where the tenant demands an authentication context, it is let in with it, and not where the demand was taken out of the address', async () => {
+    const { signIn, phone, device } = await revoked({ boundContexts: ['c1', 'c2'] }, { all: 'c2' })
+    expect(await signIn(phone, { dropsClaims: true })).toMatchObject({ in: false, status: 403 })
+    expect(await signIn(device(), { dropsClaims: true })).toMatchObject({ in: false, status: 403 })
+    expect(await signIn(phone)).toMatchObject({ in: true })
+    expect(await signIn(device())).toMatchObject({ asked: ['select_account', 'login'], in: true })
   })
 
   test('what Microsoft signs is believed: where it moves auth_time without asking, the broker cannot notice (SECURITY.md)', async () => {

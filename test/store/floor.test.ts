@@ -7,7 +7,7 @@ const OTHER = '99999999-2222-4333-8444-555555555555'
 const OPERATOR: Actor = { kind: 'operator', id: 'u_operator' }
 
 /** A sign-in by a visit that departed when the log had that head; 0: one that was not fresh. */
-async function attempt(b: Bench, provenSeq: number, { who = 'alice', tid = TENANT, homeId, authTime = b.now }: Attempt = {}) {
+async function attempt(b: Bench, provenSeq: number, { who = 'alice', tid = TENANT, homeId, authTime = b.now, contextSeq }: Attempt = {}) {
   const id = ++made
   return b.store.signIn({
     session: {
@@ -20,7 +20,7 @@ async function attempt(b: Bench, provenSeq: number, { who = 'alice', tid = TENAN
       device: 'Firefox on Windows',
       cookieHash: `cookie-${id}`,
     },
-    provenSeq,
+    ...{ provenSeq, contextSeq },
     ids: { sub: `u_${id}`, sid: `s_${id}` },
     now: b.now,
   })
@@ -31,12 +31,15 @@ interface Attempt {
   tid?: string
   homeId?: string | undefined
   authTime?: number
+  /** Left out: the tenant demands no authentication context. */
+  contextSeq?: number
 }
 
 const revoke = async (b: Bench, selector: Selector, reason: Reason, actor = OPERATOR): Promise<number> =>
   expectOutcome(await b.store.revoke({ selector, reason, actor, now: b.now }), 'revoked').committed.revocation.seq
 
 const NOT_FRESH = { outcome: 'rejected', why: 'not_fresh' }
+const NO_CONTEXT = { ...NOT_FRESH, demand: 'fresh_context' }
 const SIGNED_IN = { outcome: 'signed_in' }
 
 describe.each(STORES)('the floor, on %s', (_name, make) => {
@@ -51,6 +54,52 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
       expect([reason, outcome]).toEqual([reason, RAISES_FLOOR[reason] ? 'rejected' : 'signed_in'])
       expect(await attempt(b, seq, { who: reason })).toMatchObject(SIGNED_IN)
     }
+  })
+
+  test('where the tenant demands an authentication context, a fresh sign-in without it meets the floor of a reason that is none of security alone', async () => {
+    const b = await open()
+    for (const reason of REASONS) {
+      const { session } = await b.signIn(reason)
+      const seq = await revoke(b, { kind: 'session', sid: session.sid }, reason)
+      const outcomes = [await attempt(b, seq, { who: reason, contextSeq: seq - 1 }), await attempt(b, seq, { who: reason, contextSeq: seq })]
+      const without = RAISES_FLOOR[reason] === 'security' ? NO_CONTEXT : SIGNED_IN
+      expect([reason, ...outcomes]).toMatchObject([reason, without, SIGNED_IN])
+      expect(await attempt(b, seq, { who: reason })).toMatchObject(SIGNED_IN)
+    }
+  })
+
+  test('a later floor for another reason leaves the demand for the context, and the context alone does not meet it', async () => {
+    const b = await open()
+    const { session } = await b.signIn('alice')
+    const security = await revoke(b, { kind: 'subject', sub: session.sub }, 'refresh_token_reuse')
+    const plain = await revoke(b, { kind: 'subject', sub: session.sub }, 'signed_out_everywhere')
+    expect(await attempt(b, plain, { contextSeq: 0 })).toMatchObject(NO_CONTEXT)
+    expect(await attempt(b, security, { contextSeq: security })).toMatchObject({ ...NOT_FRESH, demand: 'fresh' })
+    expect(await attempt(b, plain, { contextSeq: security })).toMatchObject(SIGNED_IN)
+    const owes = (provenSeq: number, contextSeq?: number) =>
+      b.store.owesFreshSignIn({ user: { tid: TENANT, oid: 'oid-alice' }, provenSeq, contextSeq, now: b.now })
+    expect([await owes(plain, 0), await owes(0, security), await owes(plain, security), await owes(plain)]).toEqual([
+      'fresh_context',
+      'fresh',
+      undefined,
+      undefined,
+    ])
+  })
+
+  test('the context is demanded for a floor of the tenant, of everybody and of the home account too, and a waiver covers it', async () => {
+    const b = await open()
+    const homeId = 'oid-alice.tid-home'
+    const { session } = expectOutcome(await attempt(b, 0, { homeId }), 'signed_in')
+    const selectors: Selector[] = [{ kind: 'tenant', tid: TENANT }, { kind: 'everything' }, { kind: 'subject', sub: session.sub }]
+    for (const selector of selectors) {
+      const seq = await revoke(b, selector, 'administrator')
+      expect(await attempt(b, seq, { homeId, contextSeq: seq - 1 })).toMatchObject(NO_CONTEXT)
+      expect(await attempt(b, seq, { homeId, contextSeq: seq })).toMatchObject(SIGNED_IN)
+    }
+    const { seq } = await b.store.head()
+    expect(await attempt(b, seq, { who: 'guest', tid: OTHER, homeId, contextSeq: 0 })).toMatchObject(NO_CONTEXT)
+    await b.store.waiveFreshSignIn({ selector: { kind: 'subject', sub: session.sub }, untilAt: b.now + 60 })
+    expect(await attempt(b, 0, { homeId, contextSeq: 0 })).toMatchObject(SIGNED_IN)
   })
 
   test('of a grant or a client it never does', async () => {
@@ -178,7 +227,7 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
       b.store = await under.open(() => b.now * 1000)
       expect(await attempt(b, seq - 1)).toMatchObject(NOT_FRESH)
       const owes = (provenSeq: number, oid = 'oid-alice') => b.store.owesFreshSignIn({ user: { tid: TENANT, oid }, provenSeq, now: b.now })
-      expect([await owes(0), await owes(seq), await owes(0, 'oid-nobody')]).toEqual([true, false, false])
+      expect([await owes(0), await owes(seq), await owes(0, 'oid-nobody')]).toEqual(['fresh', undefined, undefined])
     } finally {
       await b.close()
       await under.remove()

@@ -457,7 +457,7 @@ export const ar = (product: string): Texts => ({
     },
     rejected: {
       mfa_not_proved: 'لم يكتمل التحقق بخطوتين',
-      freshness_not_proved: 'لم تُدخل كلمة المرور مرة أخرى',
+      freshness_not_proved: 'لم يتم تأكيد تسجيل دخول جديد',
       not_assigned_here: 'ليس للحساب وصول إلى هذا التطبيق',
       other_user: 'كان التطبيق ينتظر مستخدمًا آخر',
       tenant_not_connected: 'المؤسسة غير متصلة',

@@ -483,7 +483,7 @@ export const de = (product: string): Texts => ({
     },
     rejected: {
       mfa_not_proved: 'Die Überprüfung in zwei Schritten wurde nicht abgeschlossen',
-      freshness_not_proved: 'Das Kennwort wurde nicht erneut eingegeben',
+      freshness_not_proved: 'Eine erneute Anmeldung wurde nicht bestätigt',
       not_assigned_here: 'Das Konto hat keinen Zugriff auf diese App',
       other_user: 'Die App hat einen anderen Benutzer erwartet',
       tenant_not_connected: 'Die Organisation ist nicht verbunden',

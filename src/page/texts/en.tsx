@@ -443,7 +443,7 @@ export const en = (product: string) => ({
     },
     rejected: {
       mfa_not_proved: 'Two-step verification was not completed',
-      freshness_not_proved: 'The password was not entered again',
+      freshness_not_proved: 'A fresh sign-in was not confirmed',
       not_assigned_here: 'The account has no access to this app',
       other_user: 'The app expected another user',
       tenant_not_connected: 'The organization is not connected',

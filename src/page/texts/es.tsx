@@ -464,7 +464,7 @@ export const es = (product: string): Texts => ({
     },
     rejected: {
       mfa_not_proved: 'La verificación en dos pasos no se completó',
-      freshness_not_proved: 'La contraseña no se escribió de nuevo',
+      freshness_not_proved: 'No se confirmó un nuevo inicio de sesión',
       not_assigned_here: 'La cuenta no tiene acceso a esta aplicación',
       other_user: 'La aplicación esperaba a otro usuario',
       tenant_not_connected: 'La organización no está conectada',

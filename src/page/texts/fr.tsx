@@ -471,7 +471,7 @@ export const fr = (product: string): Texts => ({
     },
     rejected: {
       mfa_not_proved: 'La vérification en deux étapes n’a pas été terminée',
-      freshness_not_proved: 'Le mot de passe n’a pas été saisi de nouveau',
+      freshness_not_proved: 'Une nouvelle connexion n’a pas été confirmée',
       not_assigned_here: 'Le compte n’a pas accès à cette application',
       other_user: 'L’application attendait un autre utilisateur',
       tenant_not_connected: 'L’organisation n’est pas reliée',
