@@ -110,7 +110,10 @@ export const subjects = sqliteTable(
     oid: text().notNull(),
     name: text(),
     username: text(),
+    /** The `email` claim of the latest accepted sign-in. */
     email: text(),
+    /** Graph's `mail`. Where it is set, email goes there. */
+    mail: text(),
     /** Microsoft's home account id (`uid.utid`): the same for one human's guest accounts in other tenants. */
     homeId: text('home_id'),
     createdAt: integer('created_at').notNull(),
@@ -121,6 +124,17 @@ export const subjects = sqliteTable(
       .on(t.homeId, t.sub)
       .where(sql`home_id IS NOT NULL`),
   ],
+)
+
+/** Addresses of users before a change. Until `untilAt` email goes there too. */
+export const formerAddresses = sqliteTable(
+  'former_addresses',
+  {
+    sub: text().notNull(),
+    address: text().notNull(),
+    untilAt: integer('until_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.sub, t.address] }), index('former_addresses_by_end').on(t.untilAt)],
 )
 
 /** Erased users whose ended sessions still have to be looked for. */

@@ -506,6 +506,8 @@ export interface MicrosoftActs {
     actor: Actor
     now: number
   }): Promise<Committed[]>
+  /** Graph's `mail` of a user who has a live session; the address that it replaces stays a former one for a time. */
+  recordMail(input: { sub: string; mail: string | undefined; now: number }): Promise<void>
   /** Persists work in one transaction; what is there already is asked for again, and due now. */
   askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Promise<void>
   /** Whether it is owed already. */
@@ -897,6 +899,7 @@ export const PURGED_LATE = [
   'guards',
   'history',
   'addresses',
+  'former_addresses',
 ] as const
 export type Purged = (typeof PURGED_SOON)[number] | (typeof PURGED_LATE)[number]
 

@@ -18,6 +18,8 @@ export interface User {
 
 export interface Subject extends User {
   sub: string
+  /** Graph's `mail`, where Graph was read while email is configured. */
+  mail?: string | undefined
   createdAt: number
 }
 
@@ -73,7 +75,19 @@ export interface SecurityEvent {
 
 /** A row that is held about a user, under the names of its table's columns. */
 export interface HeldRecord {
-  kind: 'user' | 'floor' | 'lock' | 'consent' | 'microsoft_work' | 'audit' | 'history' | 'session' | 'participation' | 'delivery' | 'revocation'
+  kind:
+    | 'user'
+    | 'former_address'
+    | 'floor'
+    | 'lock'
+    | 'consent'
+    | 'microsoft_work'
+    | 'audit'
+    | 'history'
+    | 'session'
+    | 'participation'
+    | 'delivery'
+    | 'revocation'
   values: Record<string, string | number | null>
 }
 

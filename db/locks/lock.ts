@@ -4,9 +4,11 @@ import type { Selector } from '../../src/protocol/revocation.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { assign, command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { addressesOf } from '../email/addresses.ts'
 import { queueEmail } from '../email/queue.ts'
 import { append, lockHead } from '../revocation/log.ts'
 import { locks } from '../schema.ts'
+import { findSubject } from '../session/user.ts'
 import type { LockActs, LockInput } from '../store.ts'
 import type { Committed } from '../types.ts'
 import { lift } from './lift.ts'
@@ -68,7 +70,8 @@ function* place(ambient: Ambient, input: LockInput, known: Known): Act<Answer> {
 }
 
 /** A lock in place of another is no news to the user: they are locked already. */
-function* tellUser(ambient: Ambient, { email, replaces }: LockInput, { sub, email: address }: Known): Act<void> {
-  if (sub === undefined || replaces !== undefined) return
-  yield* queueEmail(ambient, { sub, to: [address], content: { template: 'locked', atMs: ambient.nowMs() } }, email)
+function* tellUser(ambient: Ambient, { email, replaces, now }: LockInput, { sub }: Known): Act<void> {
+  if (email === undefined || sub === undefined || replaces !== undefined) return
+  const to = yield* addressesOf(yield* findSubject(sub), now)
+  yield* queueEmail(ambient, { sub, to, content: { template: 'locked', atMs: ambient.nowMs() } }, email)
 }

@@ -60,14 +60,12 @@ export interface Known {
   /** Of a user who has signed in. */
   sub: string | undefined
   homeId: string | undefined
-  /** Of a user: known before the lock. */
-  email: string | undefined
   /** The same human's users in other tenants. */
   others: string[]
   audience: string | undefined
 }
 
-const NONE: Known = { sub: undefined, homeId: undefined, email: undefined, others: [], audience: undefined }
+const NONE: Known = { sub: undefined, homeId: undefined, others: [], audience: undefined }
 
 /** @returns undefined where there is nothing of that name; a user need not have signed in, but their tenant is known */
 export function* knownTarget(target: LockInput['target']): Act<(Known & { source?: string }) | undefined> {
@@ -77,8 +75,8 @@ export function* knownTarget(target: LockInput['target']): Act<(Known & { source
   }
   const user = target.kind === 'user' ? yield* findSubjectByUser(target.tid, target.oid) : undefined
   if (user === undefined) return (yield* tenant.get(target)) === undefined ? undefined : NONE
-  const { sub, homeId, email } = user
-  return { ...NONE, sub, homeId, email, others: yield* otherUsersOf(sub) }
+  const { sub, homeId } = user
+  return { ...NONE, sub, homeId, others: yield* otherUsersOf(sub) }
 }
 
 function* roleOf(sub: string, now: number): Act<'operate' | 'administer' | undefined> {

@@ -12,6 +12,7 @@ import {
   deliveries,
   deliveryAttempts,
   families,
+  formerAddresses,
   guards,
   locks,
   microsoftWork,
@@ -55,6 +56,11 @@ const purgeConsumed = oldest(consumed, {
   key: [consumed.purpose, consumed.idHash],
   index: 'consumed_by_expiry',
   old: (before) => sql`${consumed.expiresAt} <= ${before}`,
+})
+const purgeFormerAddresses = oldest(formerAddresses, {
+  key: [formerAddresses.sub, formerAddresses.address],
+  index: 'former_addresses_by_end',
+  old: (before) => sql`${formerAddresses.untilAt} <= ${before}`,
 })
 const purgePushedRequests = oldest(pushedRequests, {
   key: [pushedRequests.requestHash],
@@ -156,6 +162,7 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   scheduled_acts: { purge: purgeScheduled, keep: keepDays('auditDays') },
   guards: { purge: inMs(purgeGuards), keep: () => GUARD_DAYS * DAY },
   history: { purge: purgeHistory, keep: keepDays('historyDays') },
+  former_addresses: { purge: purgeFormerAddresses, keep: () => 0 },
   addresses: { purge: (before, limit) => forgetAddresses.run({ before, limit }), keep: keepDays('addressDays') },
 }
 

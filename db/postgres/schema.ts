@@ -81,6 +81,7 @@ export const {
   floorWaivers,
   authTimes,
   subjects,
+  formerAddresses,
   erasures,
   locks,
   operators,

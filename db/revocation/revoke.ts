@@ -3,6 +3,7 @@ import type { Selector } from '../../src/protocol/revocation.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
+import { addressesOf } from '../email/addresses.ts'
 import { queueEmail } from '../email/queue.ts'
 import { askMicrosoft } from '../microsoft/work.ts'
 import { clients, participants } from '../schema.ts'
@@ -46,11 +47,11 @@ function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'
   yield* askMicrosoft([{ kind: 'revoke_sessions', tid: user.tid, oid: user.oid }], nowMs)
 }
 
-/** To the address that is known. */
-function* tellOfSignOut(ambient: Ambient, { selector, reason, email }: RevokeInput): Act<void> {
+/** To the addresses that are known. */
+function* tellOfSignOut(ambient: Ambient, { selector, reason, email, now }: RevokeInput): Act<void> {
   if (email === undefined || reason !== 'signed_out_everywhere' || selector.kind !== 'subject') return
   const { sub } = selector
-  const to = [(yield* findSubject(sub))?.email]
+  const to = yield* addressesOf(yield* findSubject(sub), now)
   yield* queueEmail(ambient, { sub, to, content: { template: 'signed_out_everywhere', atMs: ambient.nowMs() } }, email)
 }
 

@@ -1,4 +1,5 @@
 import type { Act, Ambient } from '../engine/act.ts'
+import { addressesOf, addressOf } from '../email/addresses.ts'
 import { queueEmail } from '../email/queue.ts'
 import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
@@ -12,14 +13,15 @@ import { emit } from '../webhook/emit.ts'
 export function* announceNewDevice(
   ambient: Ambient,
   { sub, sid, device, user }: Session,
-  { address, email }: NonNullable<Parameters<SignInActs['signIn']>[0]['newDevice']>,
+  { address, email, now }: NonNullable<Parameters<SignInActs['signIn']>[0]['newDevice']> & { now: number },
   before: Subject | undefined,
 ): Act<void> {
   const moves: Move[] = []
   const personal = { name: user.name, username: user.username, ip_address: address }
   yield* emit(ambient, { type: 'user.signed_in_on_new_device', data: { sub, tid: user.tid, sid, device, ...personal } }, moves)
-  // Never to an address that only this sign-in brings: a thief could have set it.
-  const to = before?.email === undefined ? [] : [before.email, user.email]
+  // The sign-in has made the address that it changed a former one. Never only to one that it brings: an attacker could have set it.
+  const known = yield* addressesOf(before, now)
+  const to = known.some((one) => one !== undefined) ? [...known, addressOf({ mail: before?.mail, email: user.email })] : []
   yield* queueEmail(ambient, { sub, to, content: { template: 'new_device', atMs: ambient.nowMs(), device } }, email, moves)
   yield* moved(moves)
 }

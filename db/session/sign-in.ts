@@ -100,7 +100,7 @@ export function* signIn(ambient: Ambient, input: Input): Act<SignedIn | Rejected
   if (done.outcome === 'rejected') return done
   const { sub, sid, device } = done.session
   yield* recordEvent(ambient, { sub, at: input.now, kind: done.renewed ? 'renewed' : 'signed_in', sid, device, ...input.from })
-  if (newDevice !== undefined && !done.renewed) yield* announceNewDevice(ambient, done.session, newDevice, before)
+  if (newDevice !== undefined && !done.renewed) yield* announceNewDevice(ambient, done.session, { ...newDevice, now: input.now }, before)
   return done
 }
 
@@ -116,7 +116,7 @@ function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
   const rejected = yield* rejectionOf(user, asked)
   if (rejected !== undefined) return rejected
   if (renewed !== undefined) {
-    yield* nameUser(user)
+    yield* nameUser(user, now)
     yield* tellClaims(ambient, { sid: renewed.sid, roles: input.roles, now })
     yield* renew.run({ ...valuesOf(input, now), sid: renewed.sid })
     yield* freshen(renewed, input.authTime)
@@ -125,7 +125,7 @@ function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
   }
   const made = yield* makeRoom(ambient, sub, limit, now)
   if (!made.room) return { outcome: 'rejected', why: 'session_limit', choose: made.choose, among: made.among }
-  yield* nameUser(user)
+  yield* nameUser(user, now)
   const committed = [...made.committed, ...(former === undefined ? [] : yield* endFormer(ambient, former, sub, now))]
   const { sid } = ids
   const openedSeq = committed.at(-1)?.revocation.seq ?? head

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { keepFormerAddress } from '../email/addresses.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
@@ -10,7 +11,7 @@ import type { Subject } from '../types.ts'
 
 /** Users: one `sub` for each tenant and object id, for ever; what Microsoft calls them by is kept up to date. */
 
-const subjectFields = columnsOf(subjects, 'sub', 'tid', 'oid', 'name', 'username', 'email', 'homeId', 'createdAt')
+const subjectFields = columnsOf(subjects, 'sub', 'tid', 'oid', 'name', 'username', 'email', 'mail', 'homeId', 'createdAt')
 type User = Takes<{ tid: string; oid: string }>
 const isUser = (p: User) => sql`${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`
 const bySub = query(subjectFields, (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`)
@@ -46,6 +47,7 @@ const subjectOf = (row: RowOf<typeof subjectFields> | undefined): Subject | unde
     name: optional(row.name),
     username: optional(row.username),
     email: optional(row.email),
+    mail: optional(row.mail),
     homeId: optional(row.homeId),
     createdAt: row.createdAt,
   }
@@ -55,10 +57,10 @@ export interface KnownUser {
   /** Also where this sign-in did not say: what Microsoft has said once of an account does not change. */
   homeId: string | undefined
   /** What is stored, and what this sign-in says. */
-  names: Record<'stored' | 'said', Omit<Names, 'sub'>>
+  names: { stored: Omit<Names, 'sub'> & { mail: string | null }; said: Omit<Names, 'sub'> }
 }
 
-const UNNAMED = { name: null, username: null, email: null }
+const UNNAMED = { name: null, username: null, email: null, mail: null }
 
 /**
  * Stores of a new user no more than who they are: what a sign-in says of a user counts once it is accepted (`nameUser`).
@@ -80,9 +82,11 @@ export function* subjectFor(user: NewSession['user'], sub: string, now: number):
   return { sub: known.sub, homeId: optional(names.said.homeId), names }
 }
 
-/** Email goes to the address that was known before: so a sign-in that is rejected stores none. */
-export function* nameUser({ sub, names: { stored, said } }: KnownUser): Act<void> {
-  if (isOtherwise(stored, said)) yield* describe.run({ sub, ...said })
+/** Email goes to the address that was known before: so a sign-in that is rejected stores none, and an accepted one keeps the former address. */
+export function* nameUser({ sub, names: { stored, said } }: KnownUser, now: number): Act<void> {
+  if (!isOtherwise(stored, said)) return
+  yield* keepFormerAddress({ sub, was: stored, is: { mail: stored.mail, email: said.email }, now })
+  yield* describe.run({ sub, ...said })
 }
 
 const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolean =>

@@ -12,6 +12,8 @@ export interface Tenant {
 export interface User {
   upn: string
   name: string
+  /** Graph's `mail`. */
+  mail: string | undefined
   tid: string
   oid: string
   password: string
@@ -57,6 +59,7 @@ export function newUser(seed: UserSeed): User {
   return {
     password: `${seed.upn.split('@')[0]}-demo`,
     note: '',
+    mail: seed.upn,
     home: undefined,
     mfa: 'authenticator',
     accountEnabled: true,

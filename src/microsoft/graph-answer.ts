@@ -30,3 +30,10 @@ export function secondsOf(value: unknown): number | undefined {
   const atMs = typeof value === 'string' ? Date.parse(value) : Number.NaN
   return Number.isNaN(atMs) ? undefined : Math.floor(atMs / 1000)
 }
+
+/** RFC 5321 §4.5.3.1: a longer text is no address. */
+const ADDRESS_LENGTH = 320
+
+/** Undefined: the user has no mail address. */
+export const addressIn = (value: unknown): string | undefined =>
+  typeof value === 'string' && value !== '' && value.length <= ADDRESS_LENGTH ? value : undefined

@@ -66,6 +66,39 @@ describe('a change notification', () => {
     expect(await world.head()).toBe(head)
   })
 
+  test('a changed mail is kept where the broker sends email, notified of or found by the probe, and no session ends', async () => {
+    const world = await listening({ email: { smtpUrl: 'smtp://127.0.0.1:1', from: 'broker@contoso.example', domains: ['contoso.example'] } })
+    const { rig, alice, entra } = world
+    const mail = async () => {
+      await world.ask()
+      return (await rig.store.findSubject(alice.session.sub))?.mail
+    }
+    entra.change(ALICE, { mail: 'alice.adams@contoso.example' })
+    await expect.poll(mail, { timeout: 60_000 }).toBe('alice.adams@contoso.example')
+    entra.set({ dropNotifications: true })
+    entra.change(ALICE, { mail: null })
+    for (let round = 0; round < 2; round++) {
+      rig.clock.advance(61)
+      await world.probing.turn()
+      await world.ask()
+    }
+    await expect.poll(mail, { timeout: 60_000 }).toBeUndefined()
+    expect(await world.refreshes(alice)).toEqual(GOOD)
+  })
+
+  test('no mail is kept where the broker sends no email', async () => {
+    const world = await listening()
+    world.entra.change(ALICE, { mail: 'alice.adams@contoso.example' })
+    await vi.waitFor(
+      async () => {
+        await world.ask()
+        expect(await world.signals('graph_user', 'good')).toBeGreaterThan(0)
+      },
+      { timeout: 60_000, interval: 20 },
+    )
+    expect((await world.rig.store.findSubject(world.alice.session.sub))?.mail).toBeUndefined()
+  })
+
   test('a password change that Graph does not notify of is found by the probe; a sign-in with the new password stays', async () => {
     const world = await listening()
     world.entra.set({ dropNotifications: true })

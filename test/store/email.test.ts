@@ -44,6 +44,22 @@ function tryToSignIn(b: Bench, how: Options, cookieHash = `cookie-${++made}`) {
     now: b.now,
   })
 }
+const tryAs = (b: Bench, oid: string, email: string) =>
+  b.store.signIn({
+    session: {
+      user: { tid: TENANT, oid, email },
+      ...{
+        authTime: b.now,
+        idleSeconds: 28_800,
+        absoluteAt: b.now + 43_200,
+        roles: [],
+        staySignedIn: false,
+        device: 'x',
+        cookieHash: `cookie-${++made}`,
+      },
+    },
+    ...{ newDevice: { email: POLICY }, provenSeq: Number.MAX_SAFE_INTEGER, ids: { sub: `u_${made}`, sid: `s_${made}` }, now: b.now },
+  })
 const OLGA = { kind: 'operator', id: 'olga' } as const
 const lock = (b: Bench, how: Partial<Parameters<Bench['store']['lock']>[0]> = {}) =>
   b.store.lock({
@@ -76,6 +92,106 @@ describe.each(STORES)('email to users, on %s', (_name, make) => {
       ['new_device', 'alice@contoso.example'],
       ['new_device', 'mallory@contoso.example'],
     ])
+  })
+
+  /** The limits of a day are over. */
+  const later = async (b: Bench, seconds: number) => {
+    b.now += seconds
+    for (const kind of ['consumed', 'former_addresses'] as const) await b.store.purge({ kind, now: b.now, limit: 100 })
+  }
+  const toOf = async (b: Bench, act: () => Promise<unknown>) => {
+    const before = new Set((await pending(b, '@email')).map(({ id }) => id))
+    await act()
+    const written = (await pending(b, '@email')).filter(({ id }) => !before.has(id))
+    return written.map(({ payload = '' }) => (JSON.parse(payload) as { to: string }).to).toSorted()
+  }
+  const everywhere = (b: Bench, sub: string) => () =>
+    b.store.revoke({
+      ...{ selector: { kind: 'subject', sub }, reason: 'signed_out_everywhere', actor: { kind: 'user', id: sub } },
+      ...{ email: POLICY, now: b.now },
+    })
+
+  test('for 30 days after a changed claim, email about every event goes to the former address too; after them to the new one alone', async () => {
+    const b = await open()
+    const { sub } = await signIn(b)
+    b.now += 60
+    const mallory = { email: 'mallory@contoso.example' }
+    // Not the sign-in of a new device: it brings the address, and the next events are the attacker's.
+    await signIn(b, { ...mallory, newDevice: 'known' })
+    const both = ['alice@contoso.example', 'mallory@contoso.example']
+    expect(await toOf(b, () => signIn(b, mallory))).toEqual(both)
+    expect(await toOf(b, everywhere(b, sub))).toEqual(both)
+    await later(b, 29 * DAY)
+    await signIn(b, { ...mallory, newDevice: 'known' })
+    await b.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: T0 })
+    const locked = async () => b.store.liftLock({ id: expectOutcome(await lock(b), 'locked').lock.id, actor: OLGA, now: b.now })
+    expect(await toOf(b, locked)).toEqual(both)
+    await later(b, DAY)
+    expect(await toOf(b, locked)).toEqual(['mallory@contoso.example'])
+    expect(await b.store.exportUser({ sub, cursor: '1:', limit: 9 })).toMatchObject({ records: [] })
+  })
+
+  test('a claim that is left out, then changed, does not hide the address that was known', async () => {
+    const b = await open()
+    await signIn(b)
+    await b.store.signIn({
+      session: {
+        user: { tid: TENANT, oid: 'oid-alice', name: 'Alice' },
+        ...{ authTime: b.now, idleSeconds: 28_800, absoluteAt: b.now + 43_200, roles: [], staySignedIn: false, device: 'x', cookieHash: 'no-email' },
+      },
+      ...{ provenSeq: Number.MAX_SAFE_INTEGER, ids: { sub: 'u_x', sid: 's_x' }, now: b.now },
+    })
+    const to = await toOf(b, () => signIn(b, { email: 'mallory@contoso.example' }))
+    expect(to).toEqual(['alice@contoso.example', 'mallory@contoso.example'])
+  })
+
+  test('more changes than the broker keeps addresses displace none of the oldest', async () => {
+    const b = await open()
+    const { sub } = await signIn(b)
+    for (let i = 1; i <= 9; i++) await signIn(b, { email: `m${i}@contoso.example`, newDevice: 'known' })
+    const to = await toOf(b, everywhere(b, sub))
+    expect(to).toEqual(['alice', 'm1', 'm2', 'm3', 'm9'].map((name) => `${name}@contoso.example`))
+  })
+
+  test('Graph’s mail goes before the claim; the address that it replaces is a former one, and each counts towards its own limit', async () => {
+    const b = await open()
+    const { sub } = await signIn(b)
+    const mail = (address: string | undefined) => b.store.recordMail({ sub, mail: address, now: b.now })
+    await mail('alice.adams@contoso.example')
+    expect(await b.store.findSubject(sub)).toMatchObject({ mail: 'alice.adams@contoso.example', email: 'alice@contoso.example' })
+    expect(await toOf(b, everywhere(b, sub))).toEqual(['alice.adams@contoso.example', 'alice@contoso.example'])
+    await later(b, 31 * DAY)
+    // A changed claim changes no address now.
+    const mallory = { email: 'mallory@contoso.example' }
+    expect(await toOf(b, () => signIn(b, mallory))).toEqual(['alice.adams@contoso.example'])
+    await mail(undefined)
+    await later(b, DAY)
+    expect(await toOf(b, () => signIn(b, mallory))).toEqual(['alice.adams@contoso.example', 'mallory@contoso.example'])
+    // Another user with the same address: the limit is the address's.
+    const others = { user: { tid: TENANT, oid: 'oid-bob', email: 'alice.adams@contoso.example' } }
+    const bob = await b.signIn('bob', { session: others })
+    expect(await toOf(b, async () => b.store.recordMail({ sub: bob.session.sub, mail: 'bob@contoso.example', now: b.now }))).toEqual([])
+    expect(await toOf(b, () => tryAs(b, 'oid-bob', 'alice.adams@contoso.example'))).toEqual(['bob@contoso.example'])
+  })
+
+  test('of a changed mail, only addresses in the domains get email: not one outside, former or new', async () => {
+    const b = await open()
+    const { sub } = await signIn(b)
+    await b.store.recordMail({ sub, mail: 'alice@evil.example', now: b.now })
+    expect(await toOf(b, everywhere(b, sub))).toEqual(['alice@contoso.example'])
+  })
+
+  test('an erased user has no address, former ones included, and Graph brings none back without a live session', async () => {
+    const b = await open()
+    const { sub } = await signIn(b)
+    await b.store.recordMail({ sub, mail: 'alice.adams@contoso.example', now: b.now })
+    const held = async () =>
+      JSON.stringify([await b.store.exportUser({ sub, cursor: '0:', limit: 9 }), await b.store.exportUser({ sub, cursor: '1:', limit: 9 })])
+    expect(await held()).toMatch(/"kind":"user".*"mail":"alice\.adams@.*"kind":"former_address".*"address":"alice@contoso/)
+    await b.store.eraseUser({ sub, actor: OLGA, now: b.now })
+    await b.store.recordMail({ sub, mail: 'alice.adams@contoso.example', now: b.now })
+    expect(await held()).not.toMatch(/@contoso/)
+    expect(await toOf(b, () => signIn(b))).toEqual([])
   })
 
   test('one a day for each user and each address, and none for a browser that they know or a session that is renewed', async () => {

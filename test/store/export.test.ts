@@ -46,6 +46,8 @@ async function everything(b: Bench): Promise<{ alice: string; bob: string }> {
     })
     await b.store.askMicrosoft([{ kind: 'check_user', tid: TENANT, oid: `oid-${who}` }], b.now * 1000)
     await b.signIn(who, { session: sessionOf(who) })
+    // The claim becomes the former address. Of the two, only it is in the domain of the email about the lock.
+    await b.store.recordMail({ sub, mail: `${who}@mail.contoso.example`, now: b.now })
     // An open one, and one that was lifted.
     const locking = { actor: OPERATOR, may: 'administer', operatorTenant: undefined, email: { domains: ['contoso.example'] }, now: b.now } as const
     const target = { kind: 'user', tid: TENANT, oid: `oid-${who}` } as const
@@ -66,10 +68,14 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
     const { alice, bob } = await everything(b)
     const { records } = await exported(b, alice)
     const count = (kind: string) => records.filter((one) => one.kind === kind).length
-    const kinds = ['user', 'floor', 'lock', 'consent', 'microsoft_work', 'audit', 'history', 'session', 'participation', 'delivery', 'revocation']
+    const kinds = [
+      ...['user', 'former_address', 'floor', 'lock', 'consent', 'microsoft_work', 'audit'],
+      ...['history', 'session', 'participation', 'delivery', 'revocation'],
+    ]
     expect(kinds.map((kind) => [kind, count(kind)])).toEqual([
       ...[
         ['user', 1],
+        ['former_address', 1],
         ['floor', 1],
         ['lock', 2],
         ['consent', 1],
@@ -88,6 +94,7 @@ describe.each(STORES)('what is held about a user, on %s', (_name, make) => {
     ])
     const text = JSON.stringify(records)
     expect(text).toContain('alice@contoso.example')
+    expect(text).toContain('"mail":"alice@mail.contoso.example"')
     expect(text).toContain('Firefox on Windows')
     expect(text).toContain('"alice was not meant"')
     expect(records.flatMap(({ values }) => (values['kind'] === 'email' ? [values] : []))).toMatchObject([

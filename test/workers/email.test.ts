@@ -6,6 +6,7 @@ import type { Caller } from '../../src/acts/caller.ts'
 import { liftAs, lockAs } from '../../src/acts/locks.ts'
 import { scheduleAs } from '../../src/acts/scheduled.ts'
 import { createMailer } from '../../src/revocation/smtp.ts'
+import { askMicrosoft } from '../../workers/ask-microsoft.ts'
 import { runScheduled } from '../../workers/run-scheduled.ts'
 import { startWorkers } from '../../workers/start.ts'
 import { createRig, type Rig } from '../rig.ts'
@@ -131,6 +132,22 @@ describe('email to users', () => {
       [['alice@contoso.example'], 'Your access to Case Manager is locked'],
       [['alice@contoso.example'], 'Your access to Case Manager is locked'],
     ])
+  })
+
+  test('goes to the address that Graph has, and to the former one; an attacker’s new claim takes none of them away', async () => {
+    const { url, received } = await startMailServer()
+    const { rig, arrive } = await world(url)
+    await arrive()
+    const [{ session: { user } } = expect.unreachable()] = await rig.store.searchSessions({ now: rig.clock.now(), limit: 1 })
+    const account = { state: 'there', enabled: true, sessionsValidFrom: undefined, passwordChangedAt: undefined } as const
+    rig.config.signals.graph.tenants = 'all'
+    rig.microsoft.graph = { ...rig.microsoft.graph, user: async () => ({ ...account, mail: 'alice.adams@contoso.example' }) }
+    await rig.store.askMicrosoft([{ kind: 'check_user', tid: user.tid, oid: user.oid }], rig.clock.nowMs())
+    await askMicrosoft(rig.deps)
+    rig.microsoft.user = { ...rig.microsoft.user, email: 'mallory@contoso.example' }
+    await arrive()
+    for (const ref of await due(rig)) expect(await attempt(rig.deps, ref)).toMatchObject({ outcome: 'delivered' })
+    expect(received.map(({ to }) => to).toSorted()).toEqual([['alice.adams@contoso.example'], ['alice@contoso.example']])
   })
 
   test('leaves over TLS, or not at all: only a server on this machine may do without, where loopback addresses are allowed', async () => {

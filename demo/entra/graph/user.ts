@@ -7,7 +7,7 @@ function properties(user: User): Record<string, unknown> {
     id: user.oid,
     displayName: user.name,
     userPrincipalName: user.upn,
-    mail: user.upn,
+    mail: user.mail ?? null,
     accountEnabled: user.accountEnabled,
     signInSessionsValidFromDateTime: iso(user.sessionsValidFrom),
     lastPasswordChangeDateTime: iso(user.passwordChangedAt),

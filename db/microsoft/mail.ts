@@ -1,0 +1,24 @@
+import { sql } from 'drizzle-orm'
+import { keepFormerAddress } from '../email/addresses.ts'
+import type { Act } from '../engine/act.ts'
+import { assign, command } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { subjects } from '../schema.ts'
+import { liveSessionsOf } from '../session/live.ts'
+import { findSubject, lockSubject } from '../session/user.ts'
+import type { MicrosoftActs } from '../store.ts'
+
+/** The address of a user that Microsoft Graph has. It refuses to store one of a user without a live session: an erased user stays without an address. */
+
+const setMail = command(
+  (p: Takes<{ sub: string; mail: string | undefined }>) =>
+    sql`UPDATE ${subjects} SET ${assign(subjects, { mail: p.mail })} WHERE ${subjects.sub} = ${p.sub}`,
+)
+
+export function* recordMail({ sub, mail, now }: Parameters<MicrosoftActs['recordMail']>[0]): Act<void> {
+  yield* lockSubject(sub)
+  const user = yield* findSubject(sub)
+  if (user === undefined || user.mail === mail || (yield* liveSessionsOf(sub, now)).length === 0) return
+  yield* keepFormerAddress({ sub, was: user, is: { ...user, mail }, now })
+  yield* setMail.run({ sub, mail })
+}
