@@ -103,11 +103,14 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
     inSqlite((db) => {
       for (const [at, { name, columns }] of TABLES.entries()) {
         if (name === 'log_head') continue
-        const rows = fc.sample(fc.tuple(...columns.map(({ kind }) => (kind === 'text' ? kept : number))), { numRuns: 5, seed: at })
+        const row = fc.tuple(...columns.map(({ kind }): fc.Arbitrary<string | number> => (kind === 'text' ? kept : number)))
+        // The audit log rejects a number that it has.
+        const different = fc.uniqueArray(row, { minLength: 5, maxLength: 5, selector: ([first]) => first })
+        const rows = fc.sample(different, { numRuns: 1, seed: at }).flat()
         const insert = db.prepare(
           `INSERT OR IGNORE INTO ${name} (${columns.map((column) => `"${column.name}"`).join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
         )
-        for (const row of rows) insert.run(...(row as unknown[]))
+        for (const values of rows) insert.run(...values)
       }
     })
     const list = ({ columns }: (typeof TABLES)[number]) => columns.map(({ name }) => `"${name}"`).join(', ')
