@@ -31,9 +31,5 @@ export function secondsOf(value: unknown): number | undefined {
   return Number.isNaN(atMs) ? undefined : Math.floor(atMs / 1000)
 }
 
-/** RFC 5321 §4.5.3.1: a longer text is no address. */
-const ADDRESS_LENGTH = 320
-
-/** Undefined: the user has no mail address. */
-export const addressIn = (value: unknown): string | undefined =>
-  typeof value === 'string' && value !== '' && value.length <= ADDRESS_LENGTH ? value : undefined
+/** Undefined: the user has no mail address, or Graph has a text there that is none. The length is RFC 5321's (§4.5.3.1). */
+export const addressIn = (value: unknown): string | undefined => (typeof value === 'string' && /^[^\s\p{C}]{3,320}$/u.test(value) ? value : undefined)
