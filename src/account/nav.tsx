@@ -1,8 +1,9 @@
+import { PageLinks } from '../page/components.tsx'
 import { useTexts } from '../page/texts.ts'
 
 /** The ways between the pages of an account, on each of them. */
 
-export type AccountPath = '/' | '/account' | '/account/history' | '/account/ready'
+type AccountPath = '/' | '/account' | '/account/history' | '/account/ready'
 
 export const AccountNav = ({ at }: { at: AccountPath | undefined }) => {
   const t = useTexts()
@@ -14,15 +15,7 @@ export const AccountNav = ({ at }: { at: AccountPath | undefined }) => {
   ] as const
   return (
     <nav class="tabs" aria-label={t.nav.label}>
-      <ul>
-        {ways.map(([href, label]) => (
-          <li>
-            <a href={href} aria-current={href === at ? 'page' : undefined}>
-              {label}
-            </a>
-          </li>
-        ))}
-      </ul>
+      <PageLinks links={ways} at={at} />
       <a class="leave" href="/logout">
         {t.shared.signOut}
       </a>

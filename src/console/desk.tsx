@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { Deps } from '../deps.ts'
 import { readAsset, styleSheet } from '../page/assets.ts'
-import { Button, HiddenFields } from '../page/components.tsx'
+import { Button, HiddenFields, PageLinks } from '../page/components.tsx'
 import { CSRF_FIELD, csrfHolds, csrfToken } from '../page/csrf.ts'
 import { page, type PageOptions } from '../page/layout.tsx'
 import type { Operator } from './pass.ts'
@@ -49,15 +49,7 @@ function Nav({ request, at }: { request: ConsoleRequest; at: Way | undefined }) 
   const { session, caller } = request.operator
   return (
     <nav aria-label="Console">
-      <ul class="ways">
-        {WAYS.filter(([href]) => caller.may === 'administer' || !ADMINISTRATORS.includes(href)).map(([href, label]) => (
-          <li>
-            <a href={href} aria-current={href === at ? 'page' : undefined}>
-              {label}
-            </a>
-          </li>
-        ))}
-      </ul>
+      <PageLinks links={WAYS.filter(([href]) => caller.may === 'administer' || !ADMINISTRATORS.includes(href))} at={at} />
       <form class="who" method="post" action="/ops/sign-out">
         <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
         <span>

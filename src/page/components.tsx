@@ -57,6 +57,19 @@ export const MicrosoftButton = ({ href, name, value }: { href?: string | undefin
   )
 }
 
+/** Links between pages that belong together; the one at hand is marked. */
+export const PageLinks = ({ links, at }: { links: readonly (readonly [href: string, label: string])[]; at: string | undefined }) => (
+  <ul class="ways">
+    {links.map(([href, label]) => (
+      <li>
+        <a href={href} aria-current={href === at ? 'page' : undefined}>
+          {label}
+        </a>
+      </li>
+    ))}
+  </ul>
+)
+
 /** Something the reader must not miss. `bad` and `warn` are announced by screen readers. */
 export const Notice = ({
   kind = 'info',
