@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
-import { chooseLanguage, LANGUAGES } from '../page/texts.ts'
+import { chooseLanguage } from '../page/texts.ts'
+import { LANGUAGES } from '../protocol/languages.ts'
 
 /** The choice of a language, from any page: back to that page, if it is one of ours that can be opened again. */
 export async function takeLanguage({ config }: Pick<Deps, 'config'>, c: Context): Promise<Response> {

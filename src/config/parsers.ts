@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
-import { judgeAccent } from '../protocol/contrast.ts'
 import { z } from 'zod'
+import { judgeAccent } from '../protocol/contrast.ts'
 import { isGuid } from '../protocol/guid.ts'
 import { FRESH_CONTEXT_EXPECTED, parseFreshContext, type FreshContext } from '../protocol/fresh-context.ts'
+import { LANGUAGES } from '../protocol/languages.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof, type MfaProof } from '../protocol/mfa-proof.ts'
 import { PERSONAL_TENANT } from '../protocol/names.ts'
 import { parseWork, WORK_NAMES, type Work } from '../protocol/work.ts'
@@ -206,8 +207,7 @@ export const rate = z.string().transform((value, c): Rate | undefined => {
   return z.NEVER
 })
 
-/** Those that there are texts of users' pages in. */
-export const language = z.enum(['en', 'de', 'fr', 'es', 'ar'], 'must be en, de, fr, es or ar')
+export const language = z.enum(LANGUAGES, `must be one of ${LANGUAGES.join(', ')}`)
 
 /** One line, as it is shown. */
 export const shownName = z

@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { JWKS_MAX_AGE_SECONDS } from '../keys/interface.ts'
+import { inEnglish } from '../page/texts.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { providerMetadata } from './metadata.ts'
 import { openApiPage } from './openapi-page.tsx'
@@ -40,7 +41,7 @@ export function discoveryEndpoints(deps: Pick<Deps, 'config' | 'keys' | 'clock'>
   let generated: Promise<OpenApi> | undefined
   const document = () => (generated ??= openApi())
   publish(endpoints, '/openapi.json', maxAge(METADATA_SECONDS), async () => documentOf(await document()))
-  endpoints.get('/openapi', async (c) => openApiPage(c, await document(), deps.config))
+  endpoints.get('/openapi', inEnglish, async (c) => openApiPage(c, await document(), deps.config))
   return endpoints
 }
 

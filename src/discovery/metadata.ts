@@ -1,4 +1,4 @@
-import { LANGUAGES } from '../page/texts.ts'
+import { LANGUAGES } from '../protocol/languages.ts'
 import { FOREIGN_ALGS } from '../keys/jws.ts'
 import { ACR_MFA, GRANT, SCOPES } from '../protocol/names.ts'
 

@@ -106,7 +106,7 @@ export function openApiPage(c: Context, document: Document, config: PageOptions[
   const { tags, components } = document
   return page(
     c,
-    { title: 'What programs may ask of the broker', wide: true, english: true, config },
+    { title: 'What programs may ask of the broker', wide: true, config },
     <>
       <p>
         All that is not OpenID Connect or OAuth. For programs: <a href="/openapi.json">openapi.json</a>. For signing in:{' '}

@@ -3,10 +3,11 @@ import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Config } from '../config/config.ts'
+import { LANGUAGES } from '../protocol/languages.ts'
 import { readAsset } from './assets.ts'
 import { type PageSecurity, setPageHeaders } from './headers.ts'
 import { lookOf } from './look.ts'
-import { englishOf, LANGUAGES, textsIn, textsOf, TextsProvider, type Texts } from './texts.ts'
+import { speaksEnglish, textsIn, textsOf, TextsProvider, type Texts } from './texts.ts'
 
 const LIVE = readAsset(import.meta.url, './live.js')
 const USERS = readAsset(import.meta.url, './users.js')
@@ -20,8 +21,6 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   status?: ContentfulStatusCode | undefined
   /** How serious it is, by an icon beside the heading. */
   mark?: 'good' | 'warn' | 'bad' | undefined
-  /** For operators: in English, without a choice of languages. */
-  english?: boolean | undefined
   /** Room for tables and long values. */
   wide?: boolean | undefined
   /** Links between the pages of an account, above the heading. */
@@ -39,8 +38,8 @@ interface Script {
   data?: Record<string, string | number> | undefined
 }
 
-function scriptsOf({ live, script, desk, english }: PageOptions): Script[] {
-  const shared = desk === undefined && !english ? [{ text: USERS }] : []
+function scriptsOf({ live, script }: PageOptions, forUsers: boolean): Script[] {
+  const shared = forUsers ? [{ text: USERS }] : []
   const own = script === undefined ? [] : [{ text: script }]
   if (live === undefined) return [...shared, ...own]
   return [...shared, ...own, { text: LIVE, data: 'events' in live ? { 'data-events': live.events } : { 'data-seconds': live.seconds } }]
@@ -115,7 +114,7 @@ const Heading = ({ title, mark }: Pick<PageOptions, 'title' | 'mark'>) =>
     </div>
   )
 
-function Head({ options: { config, title, desk }, t }: { options: PageOptions; t: Texts }) {
+function Head({ config, title, desk }: PageOptions) {
   const { sheet, icon } = lookOf(config)
   return (
     <head>
@@ -126,16 +125,24 @@ function Head({ options: { config, title, desk }, t }: { options: PageOptions; t
       <link rel="stylesheet" href={sheet.href} />
       {desk === undefined ? null : <link rel="stylesheet" href={desk.sheet} />}
       <link rel="icon" href={icon.href} />
-      <meta name="copied" content={t.message.copied} />
     </head>
   )
 }
 
-function Document({ options, t, children }: { options: PageOptions; t: Texts; children: Child }) {
+interface DocumentProps {
+  options: PageOptions
+  scripts: readonly Script[]
+  /** Not for operators, administrators or developers. */
+  forUsers: boolean
+  t: Texts
+  children: Child
+}
+
+function Document({ options, scripts, forUsers, t, children }: DocumentProps) {
   const { config, desk } = options
   return (
     <html lang={t.language} dir={t.direction === 'rtl' ? 'rtl' : undefined}>
-      <Head options={options} t={t} />
+      <Head {...options} />
       <body class={desk === undefined ? undefined : 'desk'}>
         <a class="skip" href="#content">
           {t.layout.skip}
@@ -156,8 +163,8 @@ function Document({ options, t, children }: { options: PageOptions; t: Texts; ch
             {children}
           </div>
         </main>
-        {desk === undefined && !options.english ? <Foot config={config} t={t} /> : null}
-        {scriptsOf(options).map(({ text, data }) => (
+        {forUsers ? <Foot config={config} t={t} /> : null}
+        {scripts.map(({ text, data }) => (
           <script {...data}>{raw(text)}</script>
         ))}
       </body>
@@ -167,10 +174,12 @@ function Document({ options, t, children }: { options: PageOptions; t: Texts; ch
 
 /** Renders a whole page with its headers. `children` may hold no asynchronous component. */
 export function page(c: Context, options: PageOptions, children: Child): Response {
-  const t = options.english ? englishOf(options.config) : textsOf(c, options.config)
+  const t = textsOf(c, options.config)
+  const forUsers = !speaksEnglish(c)
+  const scripts = scriptsOf(options, forUsers)
   const document = (
     <TextsProvider value={t}>
-      <Document options={options} t={t}>
+      <Document options={options} scripts={scripts} forUsers={forUsers} t={t}>
         {children}
       </Document>
     </TextsProvider>
@@ -178,6 +187,6 @@ export function page(c: Context, options: PageOptions, children: Child): Respons
   // oxlint-disable-next-line typescript/no-base-to-string -- a JSX node renders itself by toString
   const html = document.toString()
   if (typeof html !== 'string') throw new TypeError('A page holds no asynchronous component.')
-  setPageHeaders(c, { formAction: options.formAction, scripts: scriptsOf(options).map(({ text }) => text), reads: options.live !== undefined })
+  setPageHeaders(c, { formAction: options.formAction, scripts: scripts.map(({ text }) => text), reads: options.live !== undefined })
   return c.html(`<!doctype html>${html}`, options.status ?? 200)
 }

@@ -41,7 +41,7 @@ export function ForSupport({ config, reference, code }: { config: PageOptions['c
     <div class="support">
       <p class="soft small">{code === undefined ? t.message.reference(shown) : t.message.referenceAndCode(shown, code)}</p>
       <div class="row">
-        <button type="button" class="button quiet small" data-copies="reference" hidden>
+        <button type="button" class="button quiet small" data-copies="reference" data-copied={t.message.copied} hidden>
           {t.message.copy}
         </button>
         {support === undefined ? null : (

@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { getCookie, setCookie } from 'hono/cookie'
 import { createContext, useContext } from 'hono/jsx'
 import type { Config } from '../config/config.ts'
+import { LANGUAGES, type Language } from '../protocol/languages.ts'
 import { ar } from './texts/ar.tsx'
 import { de } from './texts/de.tsx'
 import { en, type Texts } from './texts/en.tsx'
@@ -14,11 +15,9 @@ export type { Texts } from './texts/en.tsx'
 
 type Catalog = (product: string) => Texts
 
-/** A language is one file in `texts/` and one line here. */
-const CATALOGS = { en, de, fr, es, ar } satisfies Record<string, Catalog>
+/** A language is one file in `texts/`, one line here and one in `protocol/languages.ts`. */
+const CATALOGS: Readonly<Record<Language, Catalog>> = { en, de, fr, es, ar }
 
-export type Language = keyof typeof CATALOGS
-export const LANGUAGES = Object.keys(CATALOGS) as Language[]
 const isLanguage = (tag: string): tag is Language => Object.hasOwn(CATALOGS, tag)
 
 const PRODUCT = 'Case Manager'
@@ -57,15 +56,19 @@ export function useLocales(c: Context, locales: string | null): void {
   setCookie(c, ASKED, language, LIKE)
 }
 
-/** What an operator reads is English. */
+/** For operators, administrators and developers: the page is English, without a choice of languages. */
+export const speakEnglish = (c: Context): void => c.set('english', true)
+export const speaksEnglish = (c: Context): boolean => c.get('english') === true
+
+/** The same for each page of an endpoint. */
 export const inEnglish = (c: Context, next: () => Promise<void>): Promise<void> => {
-  c.set('english', true)
+  speakEnglish(c)
   return next()
 }
 
 /** What the user chose, then what the app asked for, then what the browser accepts, then the setting. */
 export function textsOf(c: Context, { look }: Pick<Config, 'look'>): Texts {
-  if (c.get('english')) return textsIn('en', look.product)
+  if (speaksEnglish(c)) return textsIn('en', look.product)
   const asked = [getCookie(c, CHOSEN), c.get('asked') as string | undefined, getCookie(c, ASKED)].find((tag) => tag !== undefined && isLanguage(tag))
   if (asked !== undefined) return textsIn(asked, look.product)
   return textsIn(languageFor(c.req.header('Accept-Language'), LANGUAGES) ?? look.language, look.product)

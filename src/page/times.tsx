@@ -24,7 +24,7 @@ export function moment(at: number, t: Texts): string {
 
 /** A moment that the browser shows in the reader's zone. */
 export const Moment = ({ at, t }: { at: number; t: Texts }) => (
-  <time datetime={new Date(at * 1000).toISOString()} data-shape="moment" data-locale={t.locale}>
+  <time datetime={new Date(at * 1000).toISOString()} data-locale={t.locale}>
     {moment(at, t)}
   </time>
 )

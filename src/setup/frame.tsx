@@ -58,7 +58,7 @@ export function setupPage(
 ): Response {
   return page(
     c,
-    { title: about.title, status: about.status, wide: true, english: true, script: about.script, config: deps.config },
+    { title: about.title, status: about.status, wide: true, script: about.script, config: deps.config },
     <>
       {about.said === undefined ? null : (
         <Notice kind={about.said.kind} title={about.said.title}>

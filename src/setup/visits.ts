@@ -7,6 +7,7 @@ import { enteredSince } from '../microsoft/entered.ts'
 import { type MicrosoftIdentity, MicrosoftRefusal } from '../microsoft/interface.ts'
 import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
+import { inEnglish, speakEnglish } from '../page/texts.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { newSecret } from '../protocol/ids.ts'
 import { assertionAddress, assertionPage, assertProofOfOwn } from './assertion.tsx'
@@ -23,10 +24,10 @@ import { bindBrowser, isBoundBrowser } from './visit-cookie.ts'
 export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
   const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current() })
   const endpoints = new Hono()
-  endpoints.get('/signin/connect', (c) => invitationPage(deps, c, deps.clock.now()))
-  endpoints.get('/signin/assert', (c) => assertionPage({ deps, c, proves, now: deps.clock.now() }))
-  endpoints.post('/signin/assert', formLimit, async (c) => assertProofOfOwn({ deps, c, proves, now: deps.clock.now() }, await formOf(c)))
-  endpoints.get('/signin/setup', (c) => leave(deps, administration, c, deps.clock.now()))
+  endpoints.get('/signin/connect', inEnglish, (c) => invitationPage(deps, c, deps.clock.now()))
+  endpoints.get('/signin/assert', inEnglish, (c) => assertionPage({ deps, c, proves, now: deps.clock.now() }))
+  endpoints.post('/signin/assert', inEnglish, formLimit, async (c) => assertProofOfOwn({ deps, c, proves, now: deps.clock.now() }, await formOf(c)))
+  endpoints.get('/signin/setup', inEnglish, (c) => leave(deps, administration, c, deps.clock.now()))
   // Whatever was not begun at /setup is somebody's sign-in.
   endpoints.get('/signin/callback', async (c, next) => (await comeBack(deps, administration, c, deps.clock.now())) ?? next())
   endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'The answer of Microsoft could not be written down.' }))
@@ -64,6 +65,7 @@ async function comeBack(deps: Deps, administration: Administration, c: Context, 
   const query = new URL(c.req.url).searchParams
   const opened = open(deps, 'visit', query.get('state'), now)
   if (opened === undefined) return undefined
+  speakEnglish(c)
   const { errand, browser } = opened.value
   if (opened.late || !isBoundBrowser(c, browser)) return stale(deps, c)
   const once = { purpose: 'setup-visit', idHash: sha256(opened.value.nonce), expiresAt: opened.until + 60, now }

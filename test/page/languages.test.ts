@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { LANGUAGES, type Language, textsIn, type Texts } from '../../src/page/texts.ts'
+import { textsIn, type Texts } from '../../src/page/texts.ts'
+import { LANGUAGES, type Language } from '../../src/protocol/languages.ts'
 import { type Browser, browserAt } from '../browser.ts'
 import { createRig, ISSUER, type Rig } from '../rig.ts'
 import { authorizePath, createBrowser } from '../signin/browser.ts'
@@ -112,12 +113,27 @@ describe('the language of a page', () => {
     expect(browser.cookies.get('__Host-cmb_language')).toBeUndefined()
   })
 
-  test('discovery lists the languages, and the operators’ pages stay English', async () => {
+  test('discovery lists the languages', async () => {
     const { rig } = await open({ language: 'de' })
     expect(await (await rig.app.request(`${ISSUER}/.well-known/openid-configuration`)).json()).toMatchObject({
       ui_locales_supported: ['en', 'de', 'fr', 'es', 'ar'],
     })
-    const setup = await rig.opsApp.request('/nothing', { headers: { accept: 'text/html' } })
-    expect(await setup.text()).toContain('<html lang="en">')
   })
+
+  test.each(['/nothing', '/setup', '/ops'])('an operator’s page is English and offers no other language: %s', async (path) => {
+    const { rig } = await open({ language: 'de' })
+    const html = await (await rig.opsApp.request(path, { headers: { accept: 'text/html' } })).text()
+    expect(html).toContain('<html lang="en">')
+    expect(html).not.toContain('action="/language"')
+  })
+
+  test.each(['/openapi', '/signin/connect', '/signin/setup', '/signin/assert'])(
+    'a page for administrators and developers is English on the public listener too, and offers no other language: %s',
+    async (path) => {
+      const { browser } = await open({ language: 'de' })
+      const { html } = await browser.get(path)
+      expect(html).toContain('<html lang="en">')
+      expect(html).not.toContain('action="/language"')
+    },
+  )
 })

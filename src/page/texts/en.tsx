@@ -3,7 +3,7 @@ import { plurals } from './plural.ts'
 
 /**
  * Every text of users' pages, in English, grouped by page. Text that holds names, numbers or markup is a function. Another language is another
- * file of this shape and one line in `texts.ts`.
+ * file of this shape; `texts.ts` says where it is named.
  * @param product the name under which users know what they sign in to
  */
 
