@@ -33,8 +33,8 @@ import { tokenEndpoints } from './token/endpoints.ts'
  * cannot commit is a 503; whatever else is a bug, logged with its cause and never shown.
  */
 export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () => boolean = () => false): { app: Hono; opsApp: Hono } {
-  const app = withErrors(new Hono(), deps, '/')
-  const opsApp = withErrors(new Hono().use(inEnglish), deps, '/ops')
+  const app = withErrors(new Hono(), deps)
+  const opsApp = withErrors(new Hono().use(inEnglish), deps, { console: '/ops' })
   for (const endpoints of [
     discoveryEndpoints(deps, () => openApiDocument(deps.config, { app, opsApp })),
     tokenEndpoints(deps),
@@ -63,13 +63,12 @@ export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () 
 /** A browser names it; a program that names nothing, or anything, is answered in JSON. */
 const wantsPage = (c: Context): boolean => c.req.method === 'GET' && (c.req.header('Accept') ?? '').includes('text/html')
 
-/** @param home where a user who came to an address without a page goes on */
-function withErrors(app: Hono, deps: Deps, home: string): Hono {
+function withErrors(app: Hono, deps: Deps, { console }: { console?: string } = {}): Hono {
   app.onError((error, c) => answer(error, c, deps))
   app.notFound((c) => {
     const methods = methodsAt(app, c.req.path)
     const isUnknown = methods.length === 0 || methods.includes(c.req.method)
-    if (isUnknown && wantsPage(c)) return nothingHere(deps, c, home)
+    if (isUnknown && wantsPage(c)) return nothingHere(deps, c, console)
     c.header('Cache-Control', 'no-store')
     if (isUnknown) return c.json({ error: 'not_found', error_description: 'There is nothing at this address.' }, 404)
     // RFC 9110 §15.5.6

@@ -13,7 +13,7 @@ export function homeForAnybody(deps: Deps, c: Context): Response {
   const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: deps.config.look.product, config: deps.config },
+    { title: t.home.title, config: deps.config },
     <>
       <p>{t.home.intro}</p>
       <MicrosoftButton href="/signin/start?return_to=/" />

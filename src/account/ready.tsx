@@ -55,7 +55,7 @@ export function readyFor(deps: Deps, c: Context, session: Session, now: number):
   const t = textsOf(c, deps.config)
   return page(
     c,
-    { title: t.ready.title, config: deps.config, nav: <AccountNav at="/account/ready" /> },
+    { title: t.ready.title, config: deps.config, wide: true, nav: <AccountNav at="/account/ready" /> },
     <>
       <Notice kind={ready ? 'good' : 'warn'} title={ready ? t.ready.isReady : t.ready.notReady}>
         {[session.user.name, session.user.username ?? session.user.email].filter(Boolean).join(' · ')}

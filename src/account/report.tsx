@@ -49,7 +49,7 @@ export async function askReport(deps: Deps, c: Context, current: Session, now: n
   const ends = standing?.state === 'live' || standing?.state === 'marked'
   return page(
     c,
-    { title: t.report.title, config: deps.config, mark: 'warn', nav: <AccountNav at={undefined} /> },
+    { title: t.report.title, config: deps.config, mark: 'warn', wide: true, nav: <AccountNav at={undefined} /> },
     <>
       <What deps={deps} reported={reported} fresh={fresh} t={t} />
       <p>{ends ? t.report.ends : t.report.nothingLeft}</p>
