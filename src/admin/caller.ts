@@ -1,9 +1,9 @@
 import type { Context } from 'hono'
-import type { Deps } from '../deps.ts'
-import { adminAudience, TYP } from '../protocol/names.ts'
-import { splitList } from '../protocol/params.ts'
 import type { Caller } from '../acts/caller.ts'
 import { Problem, problemResponse } from '../acts/problem.ts'
+import { clientByToken } from '../client/own-token.ts'
+import type { Deps } from '../deps.ts'
+import { adminAudience } from '../protocol/names.ts'
 
 export interface AdminEnv {
   Variables: { caller: Caller }
@@ -19,25 +19,13 @@ export function callerOf(c: Context<AdminEnv>, need: Caller['may']): Caller {
   return caller
 }
 
-/**
- * The caller behind `Authorization: Bearer`: a client_credentials token for the admin API (its `aud`), whose client is still registered and
- * covered by no revocation. A user's token does not count here, whatever its scope.
- */
+/** The caller behind `Authorization: Bearer`: a client with a token of its own for the admin API. */
 export async function callerByToken(deps: Deps, authorization: string | undefined, now: number): Promise<Caller | undefined> {
-  const token = /^Bearer ([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1]
-  if (token === undefined) return undefined
-  const claims = await deps.keys.verify(token, { typ: TYP.accessToken, now })
-  if (claims === undefined) return undefined
-  const { aud, client_id: clientId, rev, scope, sid } = claims
-  const audiences = Array.isArray(aud) ? aud : [aud]
-  if (!audiences.includes(adminAudience(deps.config.issuer)) || sid !== undefined) return undefined
-  if (typeof clientId !== 'string' || typeof rev !== 'number' || typeof scope !== 'string') return undefined
-  const client = deps.clients.find(clientId)
-  if (client === undefined || !(await deps.store.checkClientAccess({ clientId, rev }))) return undefined
-  // A scope taken from the client since counts no longer.
-  const granted = splitList(scope).filter((name) => client.metadata.scopes.includes(name))
+  const found = await clientByToken(deps, authorization, { audience: adminAudience(deps.config.issuer), now })
+  if (found === undefined) return undefined
+  const { client, granted } = found
   const may = granted.includes('broker:administer') ? 'administer' : granted.includes('broker:operate') ? 'operate' : undefined
-  return may === undefined ? undefined : { actor: { kind: 'client', id: clientId }, source: 'api', via: 'api', may }
+  return may === undefined ? undefined : { actor: { kind: 'client', id: client.clientId }, source: 'api', via: 'api', may }
 }
 
 /** RFC 6750 §3: no token, or one that is not good for this. */

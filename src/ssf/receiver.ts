@@ -1,12 +1,12 @@
 import type { Context } from 'hono'
 import type { Caller } from '../acts/caller.ts'
+import { clientByToken } from '../client/own-token.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { SSF_SCOPES, ssfAudience, TYP } from '../protocol/names.ts'
-import { splitList } from '../protocol/params.ts'
+import { type SSF_SCOPES, ssfAudience } from '../protocol/names.ts'
 
-/** Who calls the Shared Signals API: a registered client with an access token of its own for it. A user's token does not count here, whatever its scope. */
+/** Who calls the Shared Signals API: a registered client with an access token of its own for it. */
 
 type Scope = (typeof SSF_SCOPES)[number]
 
@@ -19,7 +19,8 @@ const challenge = (error: string, scope: readonly Scope[]): Record<string, strin
  * @throws OAuthError invalid_token (401), insufficient_scope (403)
  */
 export async function receiverOf(deps: Deps, c: Context, scopes: readonly Scope[]): Promise<Client> {
-  const found = await clientOf(deps, c)
+  const { clock, config } = deps
+  const found = await clientByToken(deps, c.req.header('authorization'), { audience: ssfAudience(config.issuer), now: clock.now() })
   if (found === undefined)
     throw new OAuthError(
       'invalid_token',
@@ -33,19 +34,6 @@ export async function receiverOf(deps: Deps, c: Context, scopes: readonly Scope[
       headers: challenge('insufficient_scope', scopes),
     })
   return found.client
-}
-
-async function clientOf(deps: Deps, c: Context): Promise<{ client: Client; granted: string[] } | undefined> {
-  const token = /^Bearer ([\w.~+/=-]+)$/i.exec(c.req.header('authorization') ?? '')?.[1]
-  const claims = token === undefined ? undefined : await deps.keys.verify(token, { typ: TYP.accessToken, now: deps.clock.now() })
-  if (claims === undefined) return undefined
-  const { aud, client_id: clientId, rev, scope, sid } = claims
-  if (aud !== ssfAudience(deps.config.issuer) || sid !== undefined) return undefined
-  if (typeof clientId !== 'string' || typeof rev !== 'number' || typeof scope !== 'string') return undefined
-  const client = deps.clients.find(clientId)
-  if (client === undefined || !(await deps.store.checkClientAccess({ clientId, rev }))) return undefined
-  // A scope taken from the client since counts no longer.
-  return { client, granted: splitList(scope).filter((name) => client.metadata.scopes.includes(name)) }
 }
 
 /** For the audit log. */
