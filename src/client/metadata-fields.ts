@@ -9,7 +9,7 @@ export const clientIdSchema = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'letters, digits, dots, dashes and underscores, at most 100, e.g. "sydney"')
 
 /** Why an address is refused, or undefined. Addresses are compared letter by letter later, so nothing is normalised here. */
-function problemOf(value: string, loopback: boolean): string | undefined {
+export function addressProblem(value: string, loopback: boolean): string | undefined {
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (!url || /[\s\\]/.test(value)) return 'is no absolute address'
   const onThisMachine = LOOPBACK.has(url.hostname)
@@ -29,7 +29,7 @@ export const webAddress = (example: string, loopback: boolean) =>
     .string(`an address, e.g. "${example}"`)
     .max(2000, 'at most 2000 letters')
     .superRefine((value, c) => {
-      const problem = problemOf(value, loopback)
+      const problem = addressProblem(value, loopback)
       if (problem !== undefined) c.addIssue({ code: 'custom', message: `${JSON.stringify(value.slice(0, 100))} ${problem}; e.g. "${example}"` })
     })
 

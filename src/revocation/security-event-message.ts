@@ -64,7 +64,7 @@ const authorizationOf = ({ sealer }: Needs, { id, authorizationSealed: sealed }:
 export const endpointProblem = ({ metadata }: Pick<Client, 'metadata'>, url: string): string | undefined =>
   metadata.ssfPushOrigins?.includes(new URL(url).origin) === true
     ? undefined
-    : `${new URL(url).origin} is not among the ssf_push_origins of the client’s registration`
+    : `${new URL(url).origin} is not among the ssf_push_origins of the client`
 
 /** No `exp`, no `sub` and no `nonce` (SSF 1.0 §4.1); `txn` is the delivery in the outbox. */
 export function mintSet(

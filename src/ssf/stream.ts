@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { SignalStream } from '../../db/types.ts'
+import { addressProblem } from '../client/metadata-fields.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
@@ -85,18 +86,13 @@ export function deliveryOf(
   if (wanted === undefined || wanted.method === DELIVERY.poll) return { method: 'poll', endpointUrl: undefined, authorizationSealed: undefined }
   const { endpoint_url: endpointUrl, authorization_header: authorization } = wanted
   if (endpointUrl === undefined) throw new OAuthError('invalid_request', 'delivery.endpoint_url is missing: where the security events are pushed to.')
-  const problem = urlProblem(endpointUrl, deps.config.allowLoopbackTargets) ?? endpointProblem(client, endpointUrl)
-  if (problem !== undefined)
-    throw new OAuthError('invalid_request', `delivery.endpoint_url: ${problem}. An administrator of the broker adds origins.`)
+  const problem = addressProblem(endpointUrl, deps.config.allowLoopbackTargets)
+  if (problem !== undefined) throw new OAuthError('invalid_request', `delivery.endpoint_url ${problem}.`)
+  const notRegistered = endpointProblem(client, endpointUrl)
+  if (notRegistered !== undefined)
+    throw new OAuthError('invalid_request', `delivery.endpoint_url: ${notRegistered}. An administrator of the broker adds origins.`)
   const authorizationSealed = authorization === undefined ? undefined : deps.sealer.seal(authorizationPlace(id), authorization)
   return { method: 'push', endpointUrl, authorizationSealed }
-}
-
-function urlProblem(value: string, loopback: boolean): string | undefined {
-  const url = URL.canParse(value) ? new URL(value) : undefined
-  if (url === undefined || /[\s\\]/.test(value)) return 'it is no absolute address'
-  if (url.protocol !== 'https:' && !(loopback && url.protocol === 'http:')) return 'it has to be https'
-  return url.username !== '' || url.password !== '' || url.hash !== '' ? 'it must not have a user name, password or fragment' : undefined
 }
 
 /** The status as the receiver reads it: nothing is pushed to an endpoint that has not accepted a verification event. */
