@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import type { Act } from '../engine/act.ts'
-import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
+import { addTarget, removeTarget } from '../outbox/targets.ts'
 import { head } from '../revocation/log.ts'
 import { clients, targets } from '../schema.ts'
 
@@ -23,13 +24,6 @@ const restore = command(
   (p: Takes<{ clientId: string; uri: string }>) =>
     sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: null })} WHERE ${targets.clientId} = ${p.clientId} AND ${targets.uri} = ${p.uri}`,
 )
-const insert = command((p: Takes<{ targetId: string; clientId: string; uri: string }>) =>
-  insertInto(targets, { targetId: p.targetId, clientId: p.clientId, uri: p.uri }),
-)
-const remove = command(
-  (p: Takes<{ targetId: string; seq: number }>) =>
-    sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: p.seq })} WHERE ${targets.targetId} = ${p.targetId}`,
-)
 
 /** The same address of the same client is the same target for ever, also when it was removed in between. */
 const targetIdOf = (clientId: string, uri: string): string =>
@@ -44,6 +38,7 @@ export const listTargets = (): Act<RowOf<typeof targetFields>[]> => all.all({})
 export function* replaceTargets(clientId: string, uris: readonly string[]): Act<void> {
   const present = yield* ofClient.all({ clientId })
   const seq = yield* head()
-  for (const { targetId, uri } of present) if (!uris.includes(uri)) yield* remove.run({ targetId, seq })
-  for (const uri of uris) if ((yield* restore.run({ clientId, uri })) === 0) yield* insert.run({ targetId: targetIdOf(clientId, uri), clientId, uri })
+  for (const { targetId, uri } of present) if (!uris.includes(uri)) yield* removeTarget.run({ targetId, seq })
+  for (const uri of uris)
+    if ((yield* restore.run({ clientId, uri })) === 0) yield* addTarget.run({ targetId: targetIdOf(clientId, uri), clientId, uri })
 }

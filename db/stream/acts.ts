@@ -7,8 +7,9 @@ import { release } from '../outbox/attempts.ts'
 import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { HELD } from '../outbox/row.ts'
+import { addTarget, moveTarget, removeTarget } from '../outbox/targets.ts'
 import { head } from '../revocation/log.ts'
-import { streams, targets } from '../schema.ts'
+import { streams } from '../schema.ts'
 import type { StreamActs, VerificationAsked } from '../store.ts'
 import type { DeliveryRef, SignalStream } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
@@ -41,14 +42,6 @@ const update = command(
 )
 const remove = command((p: One) => sql`DELETE FROM ${streams} WHERE ${streams.streamId} = ${p.streamId}`)
 const number = query({ count: sql<number>`count(*)` }, (_, f) => sql`SELECT ${f} FROM ${streams}`)
-const addTarget = command((p: Takes<{ id: string; uri: string }>) => insertInto(targets, { targetId: p.id, clientId: p.id, uri: p.uri }))
-const moveTarget = command(
-  (p: Takes<{ id: string; uri: string }>) => sql`UPDATE ${targets} SET ${assign(targets, { uri: p.uri })} WHERE ${targets.targetId} = ${p.id}`,
-)
-// It stays for the deliveries that name it.
-const removeTarget = command(
-  (p: Takes<{ id: string; seq: number }>) => sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: p.seq })} WHERE ${targets.targetId} = ${p.id}`,
-)
 
 /** About the stream itself: it is pushed whatever the stream's status. */
 function* tellReceiver(ambient: Ambient, row: StreamRow, type: string, event: Record<string, unknown>): Act<DeliveryRef[]> {
@@ -65,7 +58,7 @@ const announce = (ambient: Ambient, { clientId }: { clientId: string }, value: s
 function* addStream(ambient: Ambient, stream: SignalStream): Act<Awaited<ReturnType<StreamActs['addStream']>>> {
   const row = rowOf(stream)
   if (((yield* number.get({}))?.count ?? 0) >= MOST || (yield* insert.run(row)) === 0) return { added: false, refs: [] }
-  yield* addTarget.run({ id: stream.id, uri: uriOf(row) })
+  yield* addTarget.run({ targetId: stream.id, clientId: stream.id, uri: uriOf(row) })
   yield* announce(ambient, stream, 'created')
   return { added: true, refs: stream.method === 'push' ? yield* tellReceiver(ambient, row, VERIFICATION, {}) : [] }
 }
@@ -80,7 +73,7 @@ function* changeStream(ambient: Ambient, { id, change, tell = false, now }: Para
   const anew = isElsewhere(before, changed)
   const after = { ...changed, verifiedAt: anew ? null : changed.verifiedAt }
   yield* update.run(after)
-  if (anew) yield* moveTarget.run({ id, uri: uriOf(after) })
+  if (anew) yield* moveTarget.run({ targetId: id, uri: uriOf(after) })
   if (after.status === 'disabled') yield* closeAll(ambient, id)
   yield* announce(ambient, before, change.status ?? 'changed')
   const refs = anew && after.method === 'push' && after.status !== 'disabled' ? yield* tellReceiver(ambient, after, VERIFICATION, {}) : []
@@ -95,7 +88,7 @@ function* removeStream(ambient: Ambient, id: string): Act<boolean> {
   const row = yield* lockedStream(id)
   if (row === undefined) return false
   yield* remove.run({ streamId: id })
-  yield* removeTarget.run({ id, seq: yield* head() })
+  yield* removeTarget.run({ targetId: id, seq: yield* head() })
   yield* closeAll(ambient, id)
   yield* announce(ambient, row, 'removed')
   return true

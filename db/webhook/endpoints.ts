@@ -7,8 +7,9 @@ import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional, parseList } from '../engine/values.ts'
 import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
+import { addTarget, moveTarget, removeTarget } from '../outbox/targets.ts'
 import { head } from '../revocation/log.ts'
-import { targets, webhookEndpoints } from '../schema.ts'
+import { webhookEndpoints } from '../schema.ts'
 import type { WebhookActs } from '../store.ts'
 import type { DeliveryRef, WebhookEndpoint } from '../types.ts'
 import { write as writeTo } from './emit.ts'
@@ -47,19 +48,6 @@ const update = command(
     })} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`,
 )
 const remove = command((p: One) => sql`DELETE FROM ${webhookEndpoints} WHERE ${webhookEndpoints.endpointId} = ${p.endpointId}`)
-const addTarget = command((p: Takes<{ endpointId: string; url: string }>) =>
-  insertInto(targets, { targetId: p.endpointId, clientId: p.endpointId, uri: p.url }),
-)
-const moveTarget = command(
-  (p: Takes<{ endpointId: string; url: string }>) =>
-    sql`UPDATE ${targets} SET ${assign(targets, { uri: p.url })} WHERE ${targets.targetId} = ${p.endpointId}`,
-)
-// It stays for the deliveries that name it.
-const removeTarget = command(
-  (p: Takes<{ endpointId: string; seq: number }>) =>
-    sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: p.seq })} WHERE ${targets.targetId} = ${p.endpointId}`,
-)
-
 const endpointOf = (row: Row): WebhookEndpoint => ({
   id: row.endpointId,
   url: row.url,
@@ -94,7 +82,7 @@ export function* findWebhook(endpointId: string): Act<WebhookEndpoint | undefine
 function* addWebhook(endpoint: WebhookEndpoint): Act<boolean> {
   if ((yield* all.all({})).length >= MOST) return false
   yield* insert.run(rowOf(endpoint))
-  yield* addTarget.run({ endpointId: endpoint.id, url: endpoint.url })
+  yield* addTarget.run({ targetId: endpoint.id, clientId: endpoint.id, uri: endpoint.url })
   return true
 }
 
@@ -103,13 +91,13 @@ function* changeWebhook({ id, change, now }: Parameters<WebhookActs['changeWebho
   if (row === undefined) return undefined
   const changed = { ...endpointOf(row), ...change, updatedAt: now }
   yield* update.run(rowOf(changed))
-  if (changed.url !== row.url) yield* moveTarget.run({ endpointId: id, url: changed.url })
+  if (changed.url !== row.url) yield* moveTarget.run({ targetId: id, uri: changed.url })
   return changed
 }
 
 function* removeWebhook(endpointId: string): Act<boolean> {
   if ((yield* remove.run({ endpointId })) === 0) return false
-  yield* removeTarget.run({ endpointId, seq: yield* head() })
+  yield* removeTarget.run({ targetId: endpointId, seq: yield* head() })
   return true
 }
 

@@ -1,0 +1,19 @@
+import { sql } from 'drizzle-orm'
+import { assign, command, insertInto } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
+import { targets } from '../schema.ts'
+
+/** Targets: the addresses that the outbox delivers to. A webhook endpoint or a stream is one under its own id, which is its `clientId` too. */
+
+export const addTarget = command((p: Takes<{ targetId: string; clientId: string; uri: string }>) =>
+  insertInto(targets, { targetId: p.targetId, clientId: p.clientId, uri: p.uri }),
+)
+export const moveTarget = command(
+  (p: Takes<{ targetId: string; uri: string }>) =>
+    sql`UPDATE ${targets} SET ${assign(targets, { uri: p.uri })} WHERE ${targets.targetId} = ${p.targetId}`,
+)
+/** Its row stays for the deliveries that name it. */
+export const removeTarget = command(
+  (p: Takes<{ targetId: string; seq: number }>) =>
+    sql`UPDATE ${targets} SET ${assign(targets, { removedSeq: p.seq })} WHERE ${targets.targetId} = ${p.targetId}`,
+)
