@@ -1,4 +1,4 @@
-import { heardMark } from '../protocol/heard.ts'
+import { heardInterval, intervalMark } from '../protocol/interval.ts'
 import { secretPlace } from '../revocation/webhook-message.ts'
 import type { Check, Looking } from './check.ts'
 import { failed, type Found, ok, warning } from './finding.ts'
@@ -64,7 +64,7 @@ async function issuers({ deps, now }: Looking): Promise<Found[]> {
   const found: Found[] = []
   for (const { issuer: about, heardEverySeconds: seconds } of deps.config.signals.issuers) {
     if (seconds === undefined) continue
-    const marks = [now, now - seconds].map((at) => deps.store.wasConsumed(heardMark(about, seconds, at)))
+    const marks = [now, now - seconds].map((at) => deps.store.wasConsumed(intervalMark(heardInterval(about, seconds), at)))
     const next = 'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.'
     const was = (await Promise.all(marks)).includes(true)
     found.push(

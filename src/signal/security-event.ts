@@ -2,10 +2,11 @@ import { KeysUnavailable, type SecurityEventClaims, type SetError, verifySecurit
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
-import { heardMark } from '../protocol/heard.ts'
+import { heardInterval } from '../protocol/interval.ts'
 import type { Reason } from '../protocol/revocation.ts'
 import { VERIFICATION } from '../protocol/stream-event.ts'
 import { readBody } from './body.ts'
+import { claim } from './claim.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
 import type { InTurn } from './queue.ts'
 import { whoIsMeant } from './subjects.ts'
@@ -67,7 +68,7 @@ export async function receive(deps: Deps, issuer: KnownIssuer, token: string): P
       // Consumed when what it says is committed: interrupted before, it is sent again and does the rest.
       await deps.store.consumeOnce({ ...once, expiresAt: now + REMEMBERED_SECONDS })
     }
-    await heard(deps, issuer, now)
+    if (issuer.heardEverySeconds !== undefined) await claim(deps, heardInterval(issuer.issuer, issuer.heardEverySeconds), now)
     return 'accepted'
   } catch (error) {
     if (error instanceof KeysUnavailable) return 'keys_unavailable'
@@ -79,13 +80,6 @@ export async function receive(deps: Deps, issuer: KnownIssuer, token: string): P
 function mayBeVerification(deps: Deps, issuer: KnownIssuer, { events }: SecurityEventClaims): boolean {
   const state = issuer.stream && events[VERIFICATION]?.state
   return state === undefined || isOwnState(deps, issuer.issuer, state)
-}
-
-/** Once in its interval. */
-async function heard({ store }: Deps, { issuer, heardEverySeconds: seconds }: KnownIssuer, now: number): Promise<void> {
-  if (seconds === undefined) return
-  const mark = heardMark(issuer, seconds, now)
-  if (!(await store.wasConsumed(mark))) await store.consumeOnce({ ...mark, expiresAt: now + 2 * seconds, now })
 }
 
 /** RFC 8935 §2.4 */

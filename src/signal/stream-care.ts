@@ -1,5 +1,6 @@
 import type { Deps } from '../deps.ts'
-import { claim, isClaimed, type Interval } from './claim.ts'
+import type { Interval } from '../protocol/interval.ts'
+import { claim, isClaimed } from './claim.ts'
 import type { ManagedIssuer } from './issuers.ts'
 import type { Transmitter } from './transmitter.ts'
 import { TransmitterProblem } from './transmitter-problem.ts'
