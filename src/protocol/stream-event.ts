@@ -5,7 +5,7 @@ import type { Actor, Reason, Selector } from './revocation.ts'
 
 /** Events of Shared Signals streams: which there are, and which a revocation is (SSF 1.0, CAEP 1.0, RISC 1.0). */
 
-const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
+export const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 const RISC = 'https://schemas.openid.net/secevent/risc/event-type/'
 const SSF = 'https://schemas.openid.net/secevent/ssf/event-type/'
 

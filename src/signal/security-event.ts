@@ -4,7 +4,7 @@ import type { Deps } from '../deps.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { heardInterval } from '../protocol/interval.ts'
 import type { Reason } from '../protocol/revocation.ts'
-import { VERIFICATION } from '../protocol/stream-event.ts'
+import { CAEP, STREAM_EVENT, VERIFICATION } from '../protocol/stream-event.ts'
 import { readBody } from './body.ts'
 import { claim } from './claim.ts'
 import { issuerOf, type Issuers, type KnownIssuer } from './issuers.ts'
@@ -21,19 +21,16 @@ const MOST_BYTES = 64 * 1024
 const TOLERANCE_SECONDS = 60
 const REMEMBERED_SECONDS = 30 * 86_400
 
-const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
-const RISC = 'https://schemas.openid.net/secevent/risc/event-type/'
-
 type Payload = Record<string, unknown>
 
 /** What each event ends, or undefined where it is no reason to. Types that are not here are acknowledged and passed over. */
 const EVENTS: Readonly<Record<string, (payload: Payload) => Reason | undefined>> = {
-  [`${CAEP}session-revoked`]: () => 'security_event',
+  [STREAM_EVENT.sessionRevoked]: () => 'security_event',
   // A further credential takes nothing from what was proved with the others.
   [`${CAEP}credential-change`]: ({ change_type: type }) => (type === 'create' ? undefined : 'security_event'),
-  [`${CAEP}assurance-level-change`]: ({ change_direction: direction }) => (direction === 'increase' ? undefined : 'mfa_lapsed'),
-  [`${RISC}account-disabled`]: () => 'security_event',
-  [`${RISC}account-purged`]: () => 'security_event',
+  [STREAM_EVENT.assuranceLevelChange]: ({ change_direction: direction }) => (direction === 'increase' ? undefined : 'mfa_lapsed'),
+  [STREAM_EVENT.accountDisabled]: () => 'security_event',
+  [STREAM_EVENT.accountPurged]: () => 'security_event',
 }
 /** What a stream that the broker creates asks for. */
 export const EVENT_TYPES = Object.keys(EVENTS)
