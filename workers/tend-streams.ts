@@ -1,5 +1,6 @@
 import type { SignalStream } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
+import { releaseStream } from '../src/revocation/release-stream.ts'
 
 /**
  * Releases what push streams kept while they were paused or not verified, and disables a stream that keeps too much: its receiver is sent
@@ -9,7 +10,6 @@ import type { Deps } from '../src/deps.ts'
 /** What a stream keeps at most, for its receiver to plan with (docs/shared-signals.md): so many events, and none older. */
 export const MOST_KEPT = 1_000
 export const KEPT_SECONDS = 7 * 86_400
-const PAGE = 200
 
 type Needs = Pick<Deps, 'store' | 'clock' | 'log' | 'queue'>
 
@@ -22,8 +22,8 @@ export async function tendStreams(deps: Needs, stillGoing: () => boolean): Promi
     const pending = counts.find(({ clientId, state }) => clientId === stream.id && state === 'pending')
     if (pending === undefined || pending.count === 0 || stream.status === 'disabled') continue
     const why = overflow(pending.count, await oldestOf(deps, stream), deps.clock.nowMs())
-    if (why === undefined) await release(deps, stream, stillGoing)
-    else await disable(deps, stream, why)
+    if (why !== undefined) await disable(deps, stream, why)
+    else if (stream.method === 'push') await releaseStream(deps, stream.id, stillGoing)
   }
 }
 
@@ -35,15 +35,6 @@ function overflow(count: number, oldestAtMs: number | undefined, nowMs: number):
   return oldestAtMs !== undefined && oldestAtMs < nowMs - KEPT_SECONDS * 1000
     ? `Events were not delivered for ${KEPT_SECONDS / 86_400} days.`
     : undefined
-}
-
-async function release({ store, queue }: Needs, { id }: SignalStream, stillGoing: () => boolean): Promise<void> {
-  for (
-    let refs = await store.releaseStream({ id, limit: PAGE });
-    refs.length > 0 && stillGoing();
-    refs = await store.releaseStream({ id, limit: PAGE })
-  )
-    queue.hurry(refs)
 }
 
 async function disable({ store, clock, log, queue }: Needs, { id, clientId }: SignalStream, why: string): Promise<void> {

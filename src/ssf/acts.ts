@@ -6,13 +6,11 @@ import { changes } from '../protocol/changes.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { newId } from '../protocol/ids.ts'
+import { releaseStream } from '../revocation/release-stream.ts'
 import { callerOf } from './receiver.ts'
 import { type creating, deliveryOf, mustMatch, type replacing, type updating, VERIFICATION_SECONDS } from './stream.ts'
 
 /** What a receiver does to its stream: each act recorded in the audit log. */
-
-/** Rows of one transaction. */
-const PAGE = 500
 
 const noSuchStream = (): OAuthError =>
   new OAuthError('invalid_request', 'There is no stream of this id. GET /ssf/streams lists yours.', { status: 404 })
@@ -113,13 +111,8 @@ export async function setStatus(
 ): Promise<SignalStream> {
   const done = await applied(deps, client, stream, { status, statusReason, statusBy: 'receiver' })
   if (status === 'disabled') await deps.store.closeDeliveries({ targetId: stream.id, reason: 'The stream was disabled by its receiver.' })
-  await releaseAll(deps, stream.id)
+  if (status === 'enabled') await releaseStream(deps, stream.id)
   return done
-}
-
-async function releaseAll(deps: Pick<Deps, 'store' | 'queue'>, id: string): Promise<void> {
-  for (let refs = await deps.store.releaseStream({ id, limit: PAGE }); refs.length > 0; refs = await deps.store.releaseStream({ id, limit: PAGE }))
-    hurry(deps, refs)
 }
 
 export async function deleteStream(deps: Deps, client: Client, stream: SignalStream): Promise<void> {
