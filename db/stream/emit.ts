@@ -97,7 +97,6 @@ function* aboutOf(selector: Selector, { tid }: Revocation, sub: string | undefin
 }
 
 export function* emitRevocation(ambient: Ambient, revocation: Revocation, sub: string | undefined, moves: Move[]): Act<DeliveryRef[]> {
-  if ((yield* receivers.get({})) === undefined) return []
   const { selector } = revocation
   const events = (yield* aboutOf(selector, revocation, sub)).flatMap((about) => eventsOfRevocation(revocation, about))
   const sid = selector.kind === 'session' ? selector.sid : undefined

@@ -53,6 +53,7 @@ export class Polls {
 
   async #look(stream: SignalStream, limit: number): Promise<Answer> {
     const { deliveries, more } = await this.#deps.store.pollStream({ id: stream.id, limit })
+    if (deliveries.length === 0) return { sets: {} }
     const current = await this.#deps.store.findStream(stream.id)
     const sets: Answer['sets'] = {}
     for (const { id, payload, createdAtMs } of deliveries) {
