@@ -3,10 +3,9 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symli
 import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
 import { promisify } from 'node:util'
-import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
-import { publint } from 'publint'
 import { onTestFinished, expect, test } from 'vitest'
 import { type Broker, CLIENT, eventually, START, startBroker, TestClock } from '../guard/stand-in.ts'
+import { isFitToPublish } from './packed.ts'
 
 const run = promisify(execFile)
 const root = new URL('../..', import.meta.url).pathname
@@ -85,16 +84,6 @@ async function packsWhole(built: string): Promise<void> {
   expect({ homepage, publishConfig, repository }).toMatchObject({ homepage: expect.any(String) as string, publishConfig: {}, repository: {} })
   expect(dependencies).toEqual({ jose: expect.stringMatching(/^\^6\./) as string })
   expect([license, readFileSync(join(built, 'LICENSE'), 'utf8')]).toEqual(['Apache-2.0', readFileSync(join(root, 'LICENSE'), 'utf8')])
-}
-
-/** What a registry's own checks say of the tarball. Node 20.19 and later load ES modules by `require` too, so that there is no second build. */
-async function isFitToPublish(tarball: Buffer): Promise<void> {
-  const data = tarball.buffer.slice(tarball.byteOffset, tarball.byteOffset + tarball.byteLength) as ArrayBuffer
-  expect((await publint({ pack: { tarball: data }, strict: true })).messages).toEqual([])
-  const analysis = await checkPackage(createPackageFromTarballData(new Uint8Array(data)))
-  if (!analysis.types) throw new Error('The tarball has no types.')
-  const problems = analysis.problems.filter((problem) => !('resolutionKind' in problem) || !['node10', 'node16-cjs'].includes(problem.resolutionKind))
-  expect(problems).toEqual([])
 }
 
 /** The program that the package brings, as an operator runs it. */
