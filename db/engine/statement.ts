@@ -45,9 +45,6 @@ class Prepared<P extends Params, R> implements Statement<P, R> {
 
 export const placeholders = new Proxy({}, { get: (_, name) => sql`${sql.placeholder(String(name))}` }) as Takes<never>
 
-/** A text parameter of a field, where nothing else tells Postgres its type. */
-export const textParam = (name: string): SQL<string> => sql<string>`CAST(${sql.placeholder(name)} AS text)`
-
 /** Rows up to which a statement for each costs the embedded store less than one for all, which reads them as JSON. */
 const FEW = 2
 
@@ -57,8 +54,11 @@ export function* runForEach<P extends Params>(one: Statement<P, never>, each: St
   else for (const row of rows) yield* one.run(row)
 }
 
-/** A value whose type Postgres does not see by where it stands. */
+/** A value whose type Postgres cannot infer from its place. */
 export const castTo = <T extends string | number>(type: 'text' | 'bigint', value: SQL<T>): SQL<T> => sql<T>`CAST(${value} AS ${sql.raw(type)})`
+
+/** A text parameter of a field, where nothing else tells Postgres its type. */
+export const textParam = (name: string): SQL<string> => castTo('text', sql<string>`${sql.placeholder(name)}`)
 
 /** Whether a column has the wanted value. NULL: any value will do. */
 export const orAny = <T extends string>(column: Column, wanted: Param<T | null>): SQL =>
@@ -74,11 +74,9 @@ export function command<P extends Params>(build: (p: Takes<P>) => SQL): Statemen
   return new Prepared(build(placeholders))
 }
 
-export const fieldList = (fields: Fields): SQL =>
-  sql.join(
-    Object.entries(fields).map(([name, field]) => sql`${field} AS ${sql.identifier(name)}`),
-    sql`, `,
-  )
+const listed = (parts: SQL[]): SQL => sql.join(parts, sql`, `)
+
+export const fieldList = (fields: Fields): SQL => listed(Object.entries(fields).map(([name, field]) => sql`${field} AS ${sql.identifier(name)}`))
 
 /** Columns of a table by the names of its properties: fields of a query. */
 export function columnsOf<T extends Table, K extends keyof T['_']['columns'] & string>(table: T, ...names: K[]): Pick<T['_']['columns'], K> {
@@ -94,39 +92,22 @@ const columnName = (table: Table, property: string): SQL => {
   return sql`${sql.identifier(column.name)}`
 }
 
+const into = (table: Table, values: object): SQL => sql`INSERT INTO ${table} (${listed(Object.keys(values).map((name) => columnName(table, name)))})`
+const valueList = (values: Record<string, SQL | Value | undefined>): SQL => listed(Object.values(values).map(asSql))
+
 /** `INSERT INTO t (…) VALUES (…)`. */
-export const insertInto = <T extends Table>(table: T, values: Assigned<T>): SQL =>
-  sql`INSERT INTO ${table} (${sql.join(
-    Object.keys(values).map((name) => columnName(table, name)),
-    sql`, `,
-  )}) VALUES (${sql.join(
-    Object.values(values).map((value) => asSql(value)),
-    sql`, `,
-  )})`
+export const insertInto = <T extends Table>(table: T, values: Assigned<T>): SQL => sql`${into(table, values)} VALUES (${valueList(values)})`
 
 /** `INSERT INTO t (…) SELECT … FROM rows`: one for each row. (Without a WHERE, SQLite would take a following ON CONFLICT for a join's.) */
 export const insertEach = <T extends Table>(table: T, values: Assigned<T>, rows: SQL): SQL =>
-  sql`INSERT INTO ${table} (${sql.join(
-    Object.keys(values).map((name) => columnName(table, name)),
-    sql`, `,
-  )}) SELECT ${sql.join(
-    Object.values(values).map((value) => asSql(value)),
-    sql`, `,
-  )} FROM ${rows} WHERE true`
+  sql`${into(table, values)} SELECT ${valueList(values)} FROM ${rows} WHERE true`
 
 /** `a = …, b = …`, for the SET of an UPDATE or of an ON CONFLICT DO UPDATE. */
 export const assign = <T extends Table>(table: T, values: Assigned<T>): SQL =>
-  sql.join(
-    Object.entries(values).map(([name, value]) => sql`${columnName(table, name)} = ${asSql(value)}`),
-    sql`, `,
-  )
+  listed(Object.entries(values).map(([name, value]) => sql`${columnName(table, name)} = ${asSql(value)}`))
 
 /** The columns' bare names: of an ON CONFLICT, or a SET. */
-export const names = (...columns: Column[]): SQL =>
-  sql.join(
-    columns.map((column) => sql.identifier(column.name)),
-    sql`, `,
-  )
+export const names = (...columns: Column[]): SQL => listed(columns.map((column) => sql`${sql.identifier(column.name)}`))
 
 /** The value that an INSERT would have written, in its ON CONFLICT DO UPDATE. */
 export const excluded = (column: Column): SQL => sql`excluded.${sql.identifier(column.name)}`

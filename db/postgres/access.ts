@@ -29,17 +29,11 @@ const checkAll = setStatement<Asked, typeof fields>('broker_check_all', fields, 
     WHERE ${isPlainlyValid({ sid: asked('sid'), ...names })}`
 })
 
-/**
- * @returns the answers by the place of their input; none where it is left to the act
- */
+/** @returns the answers by the place of their input; none where it is left to the act */
 export const checkTogether =
   (pool: Connecting, fenced: Fenced) =>
   async (inputs: Input[]): Promise<(Access | undefined)[]> => {
-    const list = <K extends keyof Input>(name: K): Input[K][] => inputs.map((input) => input[name])
-    const asking = checkAll.query({
-      ...{ sid: list('sid'), sub: list('sub'), clientId: list('clientId'), needs: list('needs'), audience: list('audience') },
-      ...{ rev: list('rev'), now: list('now'), touch: list('touch') },
-    })
+    const asking = checkAll.query(inputs.map(({ needs, audience, ...input }) => ({ ...input, needs, audience })))
     const rows = await fenced(() => readOne(pool, asking))
     const answers: (Access | undefined)[] = inputs.map(() => undefined)
     for (const row of checkAll.rows(rows)) answers[row.place - 1] = { outcome: 'good', session: validSession(row) }

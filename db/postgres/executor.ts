@@ -33,9 +33,9 @@ function render(statement: AnyStatement): Rendered {
   return one
 }
 
-/** A statement for several acts at once. Each parameter is the list of their values, in one order. */
+/** A statement for several acts at once. In its SQL, each parameter is the list of their values, in the order of the acts. */
 export interface SetStatement<P extends object, R> {
-  query(params: { [K in keyof P]: P[K][] }): { name: string; text: string; values: unknown[] }
+  query(acts: readonly P[]): { name: string; text: string; values: unknown[] }
   /** Of the answer, as it came. */
   readonly rows: (rows: unknown[]) => R[]
 }
@@ -49,7 +49,10 @@ export function setStatement<P extends object, F extends Fields>(
   const query = renderFor('postgres', () => dialect.sqlToQuery(build(placeholders, fieldList(fields))))
   const values = valuesOf(query.params)
   return {
-    query: (params) => ({ name, text: query.sql, values: values(params as never) }),
+    query(acts) {
+      const ofEach = acts.map((one) => values(one as never))
+      return { name, text: query.sql, values: query.params.map((_, at) => ofEach.map((its) => its[at])) }
+    },
     rows: (rows) => rows as RowOf<F>[],
   }
 }

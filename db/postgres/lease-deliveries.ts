@@ -9,7 +9,7 @@ import { lookUp, setStatement } from './executor.ts'
 import { commitOne } from './transact.ts'
 import type { Connecting } from './transact.ts'
 
-/** Leases of deliveries that wait together, as one statement: it leases those that may be. Why another may not, is left to the act. */
+/** Leases of deliveries that wait together, as one statement: it leases those that may be leased. The act says why another may not. */
 
 type Asked = Wanted & { id: string; untilMs: number; now: number }
 
@@ -37,16 +37,8 @@ const leaseAll = setStatement<Asked, typeof fields>('broker_lease_all', fields, 
 export const leaseTogether =
   (pool: Connecting, ambient: Pick<Ambient, 'nowMs'>) =>
   async (inputs: LeaseInput[]): Promise<(Leased | undefined)[]> => {
-    const all = inputs.map((input) => ({ ...wanted(input), id: input.id, untilMs: input.untilMs }))
-    const list = <K extends keyof (typeof all)[number]>(name: K) => all.map((one) => one[name])
     const now = secondsOf(ambient)
-    const rows = await commitOne(
-      pool,
-      leaseAll.query({
-        ...{ id: list('id'), made: list('made'), nowMs: list('nowMs'), dueByMs: list('dueByMs'), untilMs: list('untilMs') },
-        now: all.map(() => now),
-      }),
-    )
+    const rows = await commitOne(pool, leaseAll.query(inputs.map((input) => ({ ...wanted(input), id: input.id, untilMs: input.untilMs, now }))))
     const answers: (Leased | undefined)[] = inputs.map(() => undefined)
     for (const row of leaseAll.rows(rows)) answers[row.place - 1] = leased(row)
     return answers

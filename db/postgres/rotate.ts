@@ -60,16 +60,7 @@ export const rotateTogether =
   async (inputs: Input[]): Promise<(Rotation | undefined)[]> => {
     const firsts = new Map(inputs.toReversed().map((input) => [input.familyId, input]))
     const all = [...firsts.values()]
-    const rows = await commitOne(
-      pool,
-      rotateAll.query({
-        familyId: all.map(({ familyId }) => familyId),
-        generation: all.map(({ generation }) => generation),
-        clientId: all.map(({ clientId }) => clientId),
-        audience: all.map(({ audience }) => audience),
-        now: all.map(({ now }) => now),
-      }),
-    )
+    const rows = await commitOne(pool, rotateAll.query(all.map(({ audience, ...input }) => ({ ...input, audience }))))
     const settled = new Map(rotateAll.rows(rows).map((row) => [row.familyId, answer(row)]))
     return inputs.map((input) => (firsts.get(input.familyId) === input ? settled.get(input.familyId) : undefined))
   }
