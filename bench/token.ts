@@ -9,11 +9,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
-import { migratePostgres } from '../db/postgres/migrate.ts'
 import { load } from './loader.ts'
 import type { Round, Target } from './loader.ts'
 import { cores, cpuSeconds, cpuSecondsOfAll, pinLoader, quantile, sameProgram } from './machine.ts'
-import { sql, startPostgres, SYNCED } from './postgres.ts'
+import { createMigrated, sql, startPostgres, SYNCED } from './postgres.ts'
 import type { PostgresServer } from './postgres.ts'
 
 const CONNECTIONS = 32
@@ -76,10 +75,9 @@ function start(name: Name, core: string | undefined, on: string | undefined): Pr
 /** A database for each server, of one Postgres. */
 async function openDatabases(): Promise<{ server: PostgresServer; urls: Record<Name, string> }> {
   const server = await startPostgres(SYNCED)
-  for (const name of ['broker', 'limit']) await sql(server.url('postgres'), `CREATE DATABASE "${name}"`)
-  await migratePostgres(server.url('broker'))
+  await sql(server.url('postgres'), 'CREATE DATABASE "limit"')
   await sql(server.url('limit'), 'CREATE SCHEMA broker')
-  return { server, urls: { broker: server.url('broker'), limit: server.url('limit') } }
+  return { server, urls: { broker: await createMigrated(server), limit: server.url('limit') } }
 }
 
 async function compare(store: 'sqlite' | 'postgres'): Promise<void> {

@@ -188,8 +188,7 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres confirms nothing', () =>
 
   test('answers 503 within five seconds, and keeps no guard fresh; it goes on by itself when Postgres does', async () => {
     server = await startPostgres()
-    await createMigrated(server)
-    const rig = await createRig({ realTime: true, config: { databaseUrl: server.url('broker') } })
+    const rig = await createRig({ realTime: true, config: { databaseUrl: await createMigrated(server) } })
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession()
     const { access_token: token } = await rig.signInAt(session.sid, client)
