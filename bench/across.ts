@@ -69,7 +69,7 @@ async function openStages(core: string | undefined, brokers: number, closing: ((
   return stages
 }
 
-/** Prints what it measures. */
+/** Measures one algorithm, and prints the figures. */
 export async function measureAcross(parts: Parts): Promise<Across> {
   const { brokers, instances, rounds, alg } = parts
   console.log(
@@ -77,6 +77,6 @@ export async function measureAcross(parts: Parts): Promise<Across> {
   )
   const across = await acrossBrokers(parts)
   const guard = across.lastGuard === undefined ? '' : `; last guard refuses ${ms(across.lastGuard)}`
-  console.log(`   user waits ${ms(across.waited)}; last instance told ${ms(across.lastDelivered)}${guard} after the commit (aim: 150 ms)`)
+  console.log(`   user waits ${ms(across.waited)}; last delivery ${ms(across.lastDelivered)}${guard} after the commit (aim: 150 ms)`)
   return across
 }

@@ -5,8 +5,8 @@ import type { Receivers } from './receivers.ts'
 import { REDIRECT_URI, VERIFIER } from './revocation-server.ts'
 
 /**
- * Everybody of a tenant signed out at once: one row ends it, and then each instance is owed a token for each of them. How many a second, what
- * it costs in memory, and what users who are not concerned notice of it.
+ * All users of a tenant signed out at once: one row revokes them, and then each instance gets a logout token for each of them. How many a second,
+ * what it costs in memory, and what users who are not concerned notice of it.
  */
 
 export interface Many {
@@ -24,7 +24,7 @@ export interface Many {
 const REFRESHES_PER_SECOND = 50
 const QUIET_SECONDS = 5
 
-/** @param deaf instances that hang or refuse, whose deliveries are left owed */
+/** @param deaf instances that hang or refuse connections, whose deliveries stay pending */
 export async function signOutMany(parts: {
   stage: Stage
   receivers: Receivers
@@ -53,7 +53,7 @@ export async function signOutMany(parts: {
   const meanwhile = await refreshing.during(async () => {
     committedMs = (await stage.ask('revoke', { selector: { kind: 'tenant', tid } })).atMs
     let lookedMs = 0
-    await waitFor('everybody’s instances to be told', async () => {
+    await waitFor('the deliveries to all instances', async () => {
       if (preciseMs() - lookedMs > 500) {
         lookedMs = preciseMs()
         most = Math.max(most, (await stage.ask('state', {})).rssMb)

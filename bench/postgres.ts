@@ -49,7 +49,7 @@ function otherUser(): { uid: number; gid: number } | undefined {
 /** Settings with which nothing that is acknowledged is lost: as the broker is run. */
 export const SYNCED = { fsync: 'on', synchronous_commit: 'on', full_page_writes: 'on', shared_buffers: '256MB' }
 
-/** A busy machine takes seconds to recover one that was killed. */
+/** On a busy machine, a server that was killed takes seconds to recover. */
 const START_MS = 60_000
 
 export interface PostgresServer {
@@ -67,7 +67,7 @@ export interface PostgresServer {
 /**
  * This process holds the standard input open, and reads the server's process id at each start. A line that it writes starts the server again; it may
  * write one only when the server has ended, because the shell reads nothing more while it waits for that. At the end of this process, by whatever
- * death, the server is told to stop and its data goes.
+ * death, the server is stopped and its data deleted.
  */
 const WATCHED = `trap '' PIPE
 "$@" </dev/null >/dev/null &
@@ -152,7 +152,7 @@ export async function startPostgres(settings: Record<string, string> = {}, prima
   }
 }
 
-/** The shell has not waited for it: it is a zombie then. */
+/** Also as a zombie: the shell has not waited for it yet. */
 const hasEnded = (pid: number): boolean => /^(?:Z|$)/.test(spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim())
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {

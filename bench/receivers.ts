@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { preciseMs } from './machine.ts'
 
-/** The instances' logout addresses, each a listener of its own: they note when they were told of what, and answer 200; or hang, or refuse. */
+/** The instances' logout addresses, each a listener of its own: they note when they got which logout token, and answer 200; or hang, or refuse connections. */
 
 export interface Arrival {
   sid: string

@@ -95,7 +95,7 @@ async function oneSession(core: string | undefined, alg: 'ES256' | 'RS256') {
   await receivers.close()
   const show = (name: string, one: Omit<typeof well, 'lastGuard'> & Partial<Pick<typeof well, 'lastGuard'>>): void =>
     console.log(
-      `   ${name.padEnd(34)} user waits ${ms(one.waited)}; last instance told ${ms(one.lastDelivered)}${one.lastGuard ? `; last guard refuses ${ms(one.lastGuard)}` : ''}`,
+      `   ${name.padEnd(34)} user waits ${ms(one.waited)}; last delivery ${ms(one.lastDelivered)}${one.lastGuard ? `; last guard refuses ${ms(one.lastGuard)}` : ''}`,
     )
   show('all well', well)
   show('one hangs, one refuses', faulty)
@@ -134,10 +134,10 @@ async function everybody(core: string | undefined): Promise<{ many: Many; manyFa
   )
   const streams = await manyStreams(stage, STREAMS)
   console.log(
-    `\n6. ${streams.streams} streams: ${streams.kilobytesEach} KB each; the last one is told ${streams.lastDeliveredMs} ms after the commit (p50)`,
+    `\n6. ${streams.streams} streams: ${streams.kilobytesEach} KB each; the last one gets the event ${streams.lastDeliveredMs} ms after the commit (p50)`,
   )
   const many = await signOutMany({ ...parts, tid: '22222222-2222-4222-8222-222222222222' })
-  show('2. Everybody of a tenant', many)
+  show('2. All users of a tenant', many)
   await makeDeaf(receivers)
   const manyFaulty = await signOutMany({ ...parts, tid: '33333333-3333-4333-8333-333333333333', deaf: DEAF })
   show('3. The same, one instance hanging and one refusing', manyFaulty)
@@ -152,7 +152,7 @@ async function oneAmongMany(core: string | undefined): Promise<Among[]> {
   const child = await startChild(core, 'users', String(SESSIONS))
   const { among } = child.ready as unknown as { among: Among[] }
   await child.stop()
-  console.log('\n5. One user revoked, until the commit is on disk and what they are owed is written')
+  console.log('\n5. One user revoked, until the commit is on disk, its deliveries too')
   for (const { sessions, revoke } of among) console.log(`   among ${sessions} sessions: ${ms(revoke)}`)
   return among
 }

@@ -19,7 +19,7 @@ export interface SignOuts {
 
 const TENANT = '11111111-1111-4111-8111-111111111111'
 
-/** @param deaf instances that hang or refuse: told they never are */
+/** @param deaf instances that hang or refuse connections: nothing is delivered to them */
 export async function signOuts(parts: {
   stage: Stage
   receivers: Receivers
@@ -48,7 +48,7 @@ export async function signOuts(parts: {
     const from = preciseMs()
     await confirm(stage, form)
     waited.push(preciseMs() - from)
-    await waitFor('every instance to be told', () => delivered.length >= clients.length - deaf.length, 60)
+    await waitFor('the delivery to every instance', () => delivered.length >= clients.length - deaf.length, 60)
     const rejected = await refusing
     const committedMs = (await stage.ask('committed', { limit: 20 })).atMs[String(seq)] ?? Number.NaN
     lastDelivered.push(Math.max(...delivered) - committedMs)
@@ -109,7 +109,7 @@ export async function startGuards(stage: Stage, clients: readonly string[], at =
   return guards
 }
 
-/** The same with nothing durable: told within the request. */
+/** The same with nothing durable: sent within the request. */
 export async function inlineSignOuts(parts: {
   core: string | undefined
   receivers: Receivers
@@ -132,7 +132,7 @@ export async function inlineSignOuts(parts: {
     const answer = await pool.request({ path: `/sign-out?sid=s_${round}&rev=${round}`, method: 'POST' })
     await answer.body.dump()
     waited.push(preciseMs() - from)
-    await waitFor('every instance to be told', () => delivered.length >= count - deaf.length, 60)
+    await waitFor('the delivery to every instance', () => delivered.length >= count - deaf.length, 60)
     lastDelivered.push(Math.max(...delivered) - from)
   }
   await pool.close()

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { preciseMs, round } from './machine.ts'
 import { basic, waitFor, type Stage } from './stage.ts'
 
-/** A thousand guards on one broker: what a stream costs it, and how long until the last one has been told. */
+/** A thousand guards on one broker: what a stream costs it, and how long until the last one has the event. */
 
 export interface Streams {
   streams: number
@@ -34,7 +34,7 @@ export async function manyStreams(stage: Stage, streams: number): Promise<Stream
     delivered = 0
     wanted = sid
     const { atMs } = await stage.ask('revoke', { selector: { kind: 'session', sid } })
-    await waitFor('every stream to be told', () => delivered >= streams)
+    await waitFor('the event on every stream', () => delivered >= streams)
     times.push(preciseMs() - atMs)
   }
   for (const socket of sockets) socket.destroy()

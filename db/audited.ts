@@ -3,7 +3,7 @@ import type { AuditOutcome, NewAuditEntry } from './types.ts'
 
 /**
  * Does what an operator asked for, with its record: written before it is done, because what cannot be written down is not done, and how it ended
- * after. An act that throws has its end written too: `refused` where `refusal` knows the error for one that the caller is told, else `failed`.
+ * after. An act that throws has its end written too: `rejected` where `refusal` knows the error as a reason that the caller is given, else `failed`.
  * @param result what is worth keeping of the answer; never a secret
  */
 export async function audited<T>(

@@ -315,7 +315,7 @@ export const sessions = sqliteTable(
   ],
 )
 
-/** Who took part in a session: kept when their tokens are gone, because they are still owed a logout token. */
+/** Who took part in a session: kept when their tokens are gone, because each of them still gets a logout token. */
 export const participants = sqliteTable(
   'participants',
   {
@@ -459,7 +459,7 @@ export const deliveries = sqliteTable(
     sub: text(),
     /** What other kinds are minted from, until it is delivered or closed. A logout token needs none: it is made anew for each attempt. */
     payload: text(),
-    /** 0: a user waits for it. 1: a wide revocation, shared fairly between revocations. 2: nobody waits (expiry). */
+    /** 0: a user waits for it. 1: a wide revocation, shared fairly between revocations. 2: no user waits (expiry). */
     priority: integer().notNull().default(0),
     state: text({ enum: ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] }).notNull(),
     attempts: integer().notNull(),
@@ -473,7 +473,7 @@ export const deliveries = sqliteTable(
   },
   (t) => [
     uniqueIndex('deliveries_by_sid')
-      // The session first: what one sign-out owes stands together.
+      // The session first: the deliveries of one sign-out are side by side.
       .on(t.sid, t.targetId, t.seq)
       .where(sql`sid IS NOT NULL`),
     uniqueIndex('deliveries_by_sub')
@@ -635,7 +635,7 @@ export const clientSecrets = sqliteTable(
   (t) => [primaryKey({ columns: [t.clientId, t.id] })],
 )
 
-/** A logout address. It is owed revocations up to `removed_seq`: also those whose fan-out was still pending when it went. */
+/** A logout address. It gets revocations up to `removed_seq`, also those whose fan-out was pending when it was removed. */
 export const targets = sqliteTable(
   'targets',
   {

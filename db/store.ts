@@ -450,7 +450,7 @@ export interface RevocationActs {
   /** When everything was last revoked: no session is older. Epoch seconds; undefined where the log has no such entry. */
   everythingRevokedAt(): Promise<number | undefined>
   listRevocations(input: { before?: number | undefined; limit: number }): Promise<LoggedRevocation[]>
-  /** For the console's chart: the latest `limit` revocations, newest first. Bounded: one that owes more than is read has no `deliveredMs`. */
+  /** For the console's chart: the latest `limit` revocations, newest first. Bounded: one with more deliveries than are read has no `deliveredMs`. */
   revocationTimes(input: { limit: number }): Promise<RevocationTime[]>
 }
 
@@ -510,7 +510,7 @@ export interface MicrosoftActs {
   recordMail(input: { sub: string; mail: string | undefined; now: number }): Promise<void>
   /** Persists work in one transaction; what is there already is asked for again, and due now. */
   askMicrosoft(work: readonly MicrosoftWork[], nowMs: number): Promise<void>
-  /** Whether it is owed already. */
+  /** Whether that work is pending. */
   hasPendingMicrosoftWork(work: MicrosoftWork): Promise<boolean>
   /** `check_user` for every user of a tenant who has a live session, page by page. How many. */
   askAboutEverybody(input: { tid: string; now: number; nowMs: number }): Promise<number>
@@ -522,7 +522,7 @@ export interface MicrosoftActs {
   settleMicrosoftWork(work: QueuedMicrosoftWork): Promise<void>
   /** Not done: due again at `nextAtMs`, or dead where there is none. Nothing where it was asked for again since. */
   postponeMicrosoftWork(work: QueuedMicrosoftWork, input: { nextAtMs: number | undefined; error: string }): Promise<void>
-  /** What was given up. */
+  /** Work that has no attempts left. */
   failedMicrosoftWork(limit: number): Promise<QueuedMicrosoftWork[]>
   /** Failed work (of one tenant) is pending again, due now, as if it were asked for now: page by page. @returns how many */
   redriveMicrosoftWork(input: { tid?: string | undefined; nowMs: number }): Promise<number>
@@ -623,7 +623,7 @@ export interface StreamActs {
   streamVerified(input: { id: string; endpointUrl: string; now: number }): Promise<void>
   /** What was kept while a push stream was paused or not verified is due from now on: a page of it. Nothing unless it is pushing. */
   releaseStream(input: { id: string; limit: number }): Promise<DeliveryRef[]>
-  /** The delivery under way is kept until its stream is pushing. */
+  /** Ends a lease without an attempt: the delivery is kept until its stream is pushing. */
   holdDelivery(input: { id: string; attempt: number }): Promise<void>
   /** What waits to be polled, oldest first, and whether there is more. */
   pollStream(input: { id: string; limit: number }): Promise<{ deliveries: Pick<Delivery, 'id' | 'payload' | 'createdAtMs'>[]; more: boolean }>
@@ -671,7 +671,7 @@ export interface ClientActs {
   listClients(): Promise<Client[]>
   /** The logout addresses that clients have now. */
   listTargets(): Promise<{ targetId: string; clientId: string; uri: string }[]>
-  /** Adds or replaces a registration, its targets with it. `foreign`: another source owns it. Deliveries owed to a target that is gone stay owed to it. */
+  /** Adds or replaces a registration, its targets with it. `foreign`: another source owns it. Pending deliveries to a target that is removed stay pending. */
   putClient(input: {
     clientId: string
     source: ClientSource

@@ -5,7 +5,7 @@ import type { WebhookSwitch, WebhookType } from '../src/protocol/webhook-event.t
 
 /** The rows of the store as the rest of the broker sees them. `…At` is epoch seconds unless it says milliseconds. */
 
-/** Somebody as Microsoft knows them. The key is `tid` + `oid`; the rest is for display and never decides anything. */
+/** A user as Microsoft knows them. The key is `tid` + `oid`; the rest is for display and never decides anything. */
 export interface User {
   tid: string
   oid: string
@@ -111,7 +111,7 @@ export interface Revocation {
   /** The operator's own reference and words. */
   caseReference?: string | undefined
   comment?: string | undefined
-  /** What is owed for it: written whole, or still being written in batches. */
+  /** Its deliveries: all written, or still being written in batches. */
   fanOut: 'complete' | 'pending'
   /** Sessions it ended, of a client those that it took part in; as far as written while the fan-out is pending. */
   sessions: number
@@ -158,17 +158,17 @@ export interface DeliveryRef {
   seq?: number | undefined
 }
 
-/** What goes first. `urgent`: a user waits for it. `bulk`: a wide revocation. `background`: nobody waits (expiry). */
+/** What goes first. `urgent`: a user waits for it. `bulk`: a wide revocation. `background`: no user waits (expiry). */
 export type Priority = 'urgent' | 'bulk' | 'background'
 
-/** Where a walk over deliveries that are not yet due has come to. */
+/** How far the pages of deliveries that are not yet due have been read. */
 export interface EarlyCursor {
   priority: Priority
   dueAtMs: number
   id: string
 }
 
-/** A committed revocation and what became owed with it: hand it to `announce`. */
+/** A revocation, and the deliveries that its transaction wrote. The store announces it after the commit. */
 export interface Committed {
   revocation: Revocation
   /** Whose session, grant or sessions it ended, where that is one user. */
@@ -362,7 +362,7 @@ export interface GuardRecord extends Omit<GuardReport, 'connectedAtMs'> {
 export interface Tenant {
   tid: string
   name?: string | undefined
-  /** `auth_context:c1` … `c25`, `amr` or `conditional_access`. Anything else (`undecided`) lets nobody in. */
+  /** `auth_context:c1` … `c25`, `amr` or `conditional_access`. Anything else (`undecided`) rejects every sign-in. */
   mfaProof: string
   idleSeconds?: number | undefined
   absoluteSeconds?: number | undefined
@@ -419,7 +419,7 @@ export interface ScheduledAct {
 /** By which way an act came in. `account`: a user's own page. `broker`: the broker itself. */
 export type AuditWay = 'console' | 'api' | 'command' | 'setup' | 'file' | 'account' | 'broker'
 
-/** What somebody is about to do. Never a secret; users by their `sub`. */
+/** An act that is about to be done. Never a secret; users by their `sub`. */
 export interface NewAuditEntry {
   actor: Actor
   via: AuditWay
@@ -433,7 +433,7 @@ export interface NewAuditEntry {
 }
 
 export interface AuditOutcome {
-  /** `refused`: for a reason that the caller was told. `failed`: a fault of ours, or the store's. */
+  /** `rejected`: for a reason that the caller is given. `failed`: a fault of ours, or the store's. */
   outcome: 'done' | 'rejected' | 'failed'
   result?: Record<string, unknown> | undefined
 }
@@ -476,7 +476,7 @@ export type ProbeFinding =
   | { outcome: 'end_user'; reason: Reason; until?: number | undefined }
 
 /**
- * What is to be asked of Microsoft Graph: read whether somebody is still good, sign somebody out there, tend the subscription of a tenant
+ * What is to be asked of Microsoft Graph: read whether a user may still sign in, sign a user out there, tend the subscription of a tenant
  * (`oid` says why).
  */
 export interface MicrosoftWork {

@@ -17,7 +17,7 @@ export async function fanOutDeliveries(deps: Pick<Deps, 'store' | 'queue' | 'clo
     const batch = await deps.store.fanOutPending({ limit: BATCH, nowMs: deps.clock.nowMs() })
     if (batch.pending.length > 0) deps.queue.hurry(batch.pending)
     more = batch.more
-    // Whoever signs in or refreshes has at least half of the time; written is written faster than it can be delivered all the same.
+    // Sign-ins and refreshes have at least half of the time. Deliveries are written faster than they can be sent all the same.
     if (more) await sleep(Math.min(performance.now() - begunMs, MOST_PAUSE_MS))
   }
 }

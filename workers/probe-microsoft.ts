@@ -29,7 +29,7 @@ interface Lane {
   wanted: Set<string>
   /** In a row. */
   troubles: number
-  /** Nobody is asked before. */
+  /** No user is probed before. */
   untilMs: number
   paused: boolean
 }
@@ -153,7 +153,7 @@ class ProbeRound implements Probing {
     if (lane.untilMs > nowMs) return
     const backOff = Math.min(LEAST_BACK_OFF_MS * 2 ** Math.min(lane.troubles, 10), MOST_BACK_OFF_MS)
     lane.untilMs = nowMs + Math.max(backOff, (retryAfterSeconds ?? 0) * 1000)
-    if (lane.troubles++ === 0) this.#deps.log.warn('probe_backs_off', { tid, guidance, meaning: 'Nobody is signed out by this.' })
+    if (lane.troubles++ === 0) this.#deps.log.warn('probe_backs_off', { tid, guidance, meaning: 'This signs no user out.' })
   }
 }
 

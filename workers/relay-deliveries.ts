@@ -1,7 +1,7 @@
 import type { Lanes } from '../src/revocation/lanes.ts'
 
 /**
- * Finds what is owed, due and on nobody's way: the queue was down, its data was lost, a process was killed. It goes straight to the lanes of
+ * Finds deliveries that are due and that no process has: the queue was down, its data was lost, a process was killed. It goes straight to the lanes of
  * this process and not through the queue: that may be down, and a delayed job of the same id would swallow a second one without a word.
  */
 export const relayDeliveries = (lanes: Pick<Lanes, 'look'>): Promise<void> => lanes.look()

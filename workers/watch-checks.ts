@@ -1,7 +1,7 @@
 import type { Checks } from '../src/checks/checks.ts'
 import type { Deps } from '../src/deps.ts'
 
-/** Looks at the checks although nobody asks, and logs each failure when it begins and when it ends. */
+/** Runs the checks regularly, and logs each failure when it begins and when it ends. */
 export function watchChecks({ log }: Pick<Deps, 'log'>, checks: Checks): () => Promise<void> {
   let before = new Map<string, string>()
   return async () => {

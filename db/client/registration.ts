@@ -90,7 +90,7 @@ export function* listClients(): Act<Client[]> {
 type Input<K extends keyof ClientActs> = Parameters<ClientActs[K]>[0]
 type Answer<K extends keyof ClientActs> = Awaited<ReturnType<ClientActs[K]>>
 
-/** The row that is registered, locked: whoever changes a client or its secrets comes one after the other. */
+/** The row that is registered, locked: changes of a client or its secrets happen one after another. */
 function* lockRegistered(clientId: string): Act<ClientRow | undefined> {
   const row = yield* findLocked.get({ clientId })
   return row?.removedAt === null ? row : undefined

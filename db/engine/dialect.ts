@@ -62,7 +62,7 @@ type ListedType = 'text' | 'bigint'
 type Listed<C extends Record<string, ListedType>> = { [K in keyof C]: SQL<C[K] extends 'text' ? string : number> }
 
 /**
- * Rows that come as one parameter (`listOf`), so that one statement does for all of them what it would do for each. They keep their order.
+ * Rows that come as one parameter (`listOf`), for a statement that does for all of them what another does for one. They keep their order.
  * @returns `rows` for a FROM, and its columns
  */
 export function rowsOf<const C extends Record<string, ListedType>>(list: SQL<string>, columns: C): { rows: SQL; row: Listed<C> } {

@@ -15,7 +15,7 @@ export const AFTER_EVERY_ID = '~'
 export const listOf = (rows: readonly unknown[]): string =>
   JSON.stringify(rows, (_, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value))
 
-/** What one statement does for several rows, it does once for each. @returns the items in turns, in which each key occurs once: the next turn sees what the last did */
+/** A statement for several rows changes each row once. @returns the items in turns, in each of which a key occurs once: a turn sees what the one before did */
 export function inTurns<T>(items: readonly T[], keyOf: (item: T) => string): T[][] {
   const turns: T[][] = []
   const taken = new Map<string, number>()

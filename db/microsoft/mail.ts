@@ -8,7 +8,7 @@ import { liveSessionsOf } from '../session/live.ts'
 import { findSubject, lockSubject } from '../session/user.ts'
 import type { MicrosoftActs } from '../store.ts'
 
-/** The address of a user that Microsoft Graph has. It refuses to store one of a user without a live session: an erased user stays without an address. */
+/** A user's address at Microsoft Graph. It refuses to store one for a user without a live session, so that an erased user stays without an address. */
 
 const setMail = command(
   (p: Takes<{ sub: string; mail: string | undefined }>) =>

@@ -17,7 +17,7 @@ import { dueProbes } from './probe.ts'
 /** A session's place is one of them, for life; the hand counts on from round to round. */
 const PLACES = 65_536
 
-/** Longer ago than this before a broker began to probe, nobody moved the hand: what was missed is asked in the next round, not all at once. */
+/** Longer ago than this before a broker began to probe, no broker moved the hand: what was missed is asked in the next round, not all at once. */
 const MOST_BEHIND_MS = 60_000
 
 type Hand = {
@@ -75,7 +75,7 @@ function* walk({ tid, limit, now }: Take, from: Hand, end: number): Act<{ due: P
 
 /** Where the hand goes on. */
 function startOf(hand: RowOf<typeof handFields> | undefined, { begun, end }: Take): Hand {
-  // Nobody moved it when this broker began, or it is ahead by the length of another round (the interval was changed).
+  // No broker moved it when this broker began, or it is ahead by the length of another round (the interval was changed).
   if (hand === undefined || hand.movedAtMs < begun.atMs - MOST_BEHIND_MS || hand.place - end > PLACES) return { place: begun.place, sid: '' }
   return end - hand.place > PLACES ? { place: end - PLACES, sid: '' } : hand
 }

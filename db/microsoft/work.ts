@@ -16,7 +16,7 @@ const workFields = columnsOf(microsoftWork, 'kind', 'tid', 'oid', 'generation', 
 const workOf = ({ lastError, ...row }: RowOf<typeof workFields>): QueuedMicrosoftWork => ({ ...row, lastError: optional(lastError) })
 
 const key = { kind: microsoftWork.kind, tid: microsoftWork.tid, oid: microsoftWork.oid }
-/** Asked for again, it is anybody's: who does it now may have begun before. */
+/** Work that is asked for again may be claimed by any process: the one that does it now may have begun before. */
 const anew = { generation: sql`${microsoftWork.generation} + 1`, attempts: 0, state: 'pending', leasedUntilMs: 0 }
 const again = sql`ON CONFLICT (${names(key.kind, key.tid, key.oid)}) DO UPDATE
   SET ${assign(microsoftWork, { ...anew, askedAtMs: excluded(microsoftWork.askedAtMs), nextAtMs: excluded(microsoftWork.nextAtMs) })}`

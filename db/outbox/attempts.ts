@@ -11,7 +11,7 @@ import { moved } from './counts.ts'
 import type { Move } from './counts.ts'
 import { deliveriesAndTargets, deliveryFields, deliveryOf } from './row.ts'
 
-/** What came of attempts, and its proof. It refuses an attempt that is not the next, and never leaves `delivered`. */
+/** Records the results of attempts, with their proof. It refuses an attempt that is not the next, and never leaves `delivered`. */
 
 const byId = query(
   deliveryFields,

@@ -11,7 +11,7 @@ import { HELD } from './row.ts'
 
 export const DELIVERY_STATES = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] as const satisfies readonly DeliveryState[]
 
-/** Of a row of `delivery_counts`: since when that client's oldest pending delivery is pending. What a stream keeps for its receiver is not late. */
+/** Of a row of `delivery_counts`: since when that client's oldest pending delivery is pending. A delivery that a stream holds for its receiver is not late. */
 export const oldestPending = sql<number | null>`(SELECT ${deliveries.createdAtMs} FROM ${deliveries}
   WHERE ${deliveries.state} = 'pending' AND ${deliveries.clientId} = ${deliveryCounts.clientId}
     AND ${deliveries.nextAttemptAtMs} < ${sql.raw(String(HELD))} ORDER BY ${deliveries.createdAtMs} LIMIT 1)`

@@ -46,7 +46,7 @@ const ownerOf = query(
   columnsOf(targets, 'clientId'),
   (p: Takes<{ targetId: string }>, f) => sql`SELECT ${f} FROM ${targets} WHERE ${targets.targetId} = ${p.targetId}`,
 )
-/** What a stream polls, or does not push now, waits. */
+/** A delivery that its receiver polls, or that its stream does not push now, is held. */
 const whenRedriven = sql`CASE WHEN EXISTS (SELECT 1 FROM ${streams} WHERE ${streams.streamId} = ${deliveries.targetId}
   AND (${streams.method} = 'poll' OR ${streams.status} <> 'enabled')) THEN ${sql.raw(String(HELD))} ELSE ${sql.raw(String(AT_ONCE))} END`
 const makePending = command(

@@ -7,7 +7,7 @@ import { deliveries } from '../schema.ts'
 import type { DeliveryRef } from '../types.ts'
 import { closeRows } from './decisions.ts'
 
-/** Erases what messages say of a user: those that still have a content are closed, which deletes it. Security events name users by `sub` alone, and go on. */
+/** Erases what messages say of a user: those that still have a content are closed, which deletes it. Security events name users by `sub` alone, and stay pending. */
 
 /** More than any user has: a delivered message keeps no content. */
 const MOST = 1_000

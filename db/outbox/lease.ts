@@ -45,7 +45,7 @@ const newerBy = (which: 'sub' | 'sid', now: Param<number>): SQL =>
         WHERE ${participants.sid} = ${sessions.sid} AND ${participants.clientId} = ${deliveries.clientId}) >= ${deliveries.seq})`
 /**
  * Of a row of `deliveries`: 1 where there is a live participation that began after the revocation, which a token for the same `sub` or `sid`
- * would end; else 0. A delivery without a `seq` has no such token.
+ * would end; else 0. A delivery without a `seq` carries no such token.
  */
 export const isSuperseded = (now: Param<number>): SQL<number> =>
   sql<number>`CASE WHEN ${deliveries.seq} IS NULL THEN 0 WHEN ${deliveries.sub} IS NOT NULL THEN CASE WHEN ${newerBy('sub', now)} THEN 1 ELSE 0 END

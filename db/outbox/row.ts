@@ -8,7 +8,7 @@ import type { Delivery, DeliveryRef, Priority } from '../types.ts'
 
 /** A delivery as the table has it. */
 
-/** As `nextAttemptAtMs`: it waits for its stream, however long, and no lane takes it. */
+/** As `nextAttemptAtMs`: the delivery waits for its stream, however long, and no lane leases it. */
 export const HELD = 8_000_000_000_000_000
 
 /** Of `deliveriesAndTargets`: a delivery knows its address by its target, which is kept when it is removed. */

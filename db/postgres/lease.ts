@@ -45,7 +45,7 @@ const GONE_MS = 3_600_000
 /** How long a renewal may take: a primary that is cut off from its standby never confirms it. */
 const ANSWER_MS = 2_000
 
-// One row of this process, so that renewing waits for nobody.
+// One row of this process, so that renewing waits for no other process.
 const RENEWAL = `WITH gone AS (DELETE FROM processes WHERE id IN
     (SELECT id FROM processes WHERE seen_at_ms < $6::bigint - ${GONE_MS} AND id <> $1 LIMIT 100 FOR UPDATE SKIP LOCKED))
   INSERT INTO processes AS p (id, kind, work, host, version, started_at_ms, seen_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $6)

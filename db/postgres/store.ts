@@ -38,7 +38,7 @@ export interface PostgresStoreOptions {
   work?: string | undefined
   /** Epoch milliseconds. */
   nowMs?: (() => number) | undefined
-  /** Milliseconds of a clock that nobody sets. */
+  /** Monotonic milliseconds. */
   steadyMs?: (() => number) | undefined
   random?: Random | undefined
 }

@@ -37,7 +37,7 @@ const page = query(
   (p: Takes<{ deadlineAt: number; sid: string; now: number; endAt: number; endSid: string; limit: number }>, f) =>
     sql`SELECT ${f} FROM ${overdue(p)} AND ${order} <= (${p.endAt}, ${p.endSid}) AND NOT ${sessionIsCovered} ${inOrder} LIMIT ${p.limit}`,
 )
-// Whoever has its row now and then waits for the log is not waited for here: the next sweep finds the session again.
+// It does not wait for an act that has the row and then waits for the log: the next sweep finds the session again.
 const claim = query(
   sessionFields,
   (p: Takes<{ sid: string; now: number }>, f) =>

@@ -31,7 +31,7 @@ const isPending = sql`${revocations}${indexedBy('revocations_pending')} WHERE ${
 const isWider = sql`${revocations.kind} IN ('client', 'tenant', 'everything')`
 // Until this act ends the revocation is this broker's: another one takes the next.
 const firstClaimed = sql`ORDER BY ${revocations.seq} LIMIT 1${forUpdateSkipLocked(revocations)}`
-// One user's is short and somebody waits for it: before anything wider.
+// One user's is short, and a user waits for it: before anything wider.
 const ofUser = query(pendingFields, (_, f) => sql`SELECT ${f} FROM ${isPending} AND ${revocations.kind} = 'subject' ${firstClaimed}`)
 const wider = query(
   pendingFields,

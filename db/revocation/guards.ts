@@ -105,7 +105,7 @@ function* record(reports: readonly GuardReport[], head: number): Act<Judged[]> {
   return judged
 }
 
-/** @param read of the log, by range: guards that report together have mostly come the same way */
+/** @param read of the log, by range: guards that report together mostly come from the same seq */
 function* reachedBy({ input, from, seq }: Judged, read: Map<string, Entry[]>): Act<Entry[]> {
   // A guard's first report says where it begins, not what it has just reached.
   if (from === undefined || from >= seq) return []
@@ -118,7 +118,7 @@ function* reachedBy({ input, from, seq }: Judged, read: Map<string, Entry[]>): A
   return reached
 }
 
-/** As many statements as for one report, where all have come the same way; a thousand guards rewrite the revocations that they reached once. */
+/** As many statements as for one report, where all come from the same seq; a thousand guards rewrite the revocations that they reached once. */
 export function* recordEnforced(reports: readonly GuardReport[]): Act<{ reached: ReachedRevocation[] }> {
   const log = yield* logHeadRow()
   const marks: Range[] = []

@@ -60,7 +60,7 @@ const participated = command(
 export const sessionBySid = (sid: string): Act<SessionRow | undefined> => bySid.get({ sid })
 export const sessionByCookie = (cookieHash: string): Act<SessionRow | undefined> => byCookie.get({ cookieHash })
 /**
- * Keeps others from joining or revoking a session until this act ends: whoever decides by who takes part in it locks it first (a client that
+ * Keeps others from joining or revoking a session until this act ends: an act that decides by who takes part in it locks it first (a client that
  * joins while it is revoked would never be sent a logout token).
  */
 export const lockSession = (sid: string): Act<{ sid: string } | undefined> => locked.get({ sid })

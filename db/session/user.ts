@@ -82,7 +82,7 @@ export function* subjectFor(user: NewSession['user'], sub: string, now: number):
   return { sub: known.sub, homeId: optional(names.said.homeId), names }
 }
 
-/** Email goes to the address that was known before: so a sign-in that is rejected stores none, and an accepted one keeps the former address. */
+/** Email goes to the address that was known before. So a rejected sign-in stores no address, and an accepted one keeps the former address. */
 export function* nameUser({ sub, names: { stored, said } }: KnownUser, now: number): Act<void> {
   if (!isOtherwise(stored, said)) return
   yield* keepFormerAddress({ sub, was: stored, is: { mail: stored.mail, email: said.email }, now })

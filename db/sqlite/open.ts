@@ -10,7 +10,7 @@ import { mustNotHaveMoved } from './moved.ts'
 
 export type Sqlite = Database.Database
 
-/** Opens the data file for this process alone, readable by nobody else (0600 in a directory of 0700), and brings its tables up to date. */
+/** Opens the data file for this process alone, readable by no other user (0600 in a directory of 0700), and brings its tables up to date. */
 export function openDatabase(file: string): { db: Sqlite; unlock: () => void } {
   mustNotHaveMoved(file)
   mustNotBeMissing(file)

@@ -30,7 +30,7 @@ export interface Failure {
 
 export const CLOSE = 'close'
 
-/** What answers the questions: a thread, or its like in a test. */
+/** What answers the questions: a thread, or a stand-in in a test. */
 export interface ReaderThread {
   postMessage(message: Question | typeof CLOSE): void
   /** Keeps the process alive. */

@@ -25,7 +25,7 @@ import type { Committed } from '../types.ts'
 export interface SqliteStoreOptions {
   /** Made where it is not there, its directory too. */
   file: string
-  /** Epoch milliseconds: when a revocation was committed, and when what it owes is due. */
+  /** Epoch milliseconds: when a revocation was committed, and when its deliveries are due. */
   nowMs?: (() => number) | undefined
   random?: Random | undefined
   /** The file's largest size in pages of 4 KiB; past it, the disk counts as full. */
@@ -80,7 +80,7 @@ const sizeOf = async (file: string): Promise<number> => (await stat(file).catch(
 /** How often the file is looked at, and how far its log has come is noted, where nothing is written. */
 const WATCH_MS = 1_000
 
-/** Keeps the high-water mark beside the file, and finds a file that went while nobody wrote. */
+/** Keeps the high-water mark beside the file, and finds a file that went while no act wrote. */
 function watchFile(file: string, dataFile: DataFile, head: () => { epoch: string; seq: number }): { stop(): void } {
   let noted = 0
   const look = (): void => {

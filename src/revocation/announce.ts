@@ -32,7 +32,7 @@ export function announce(deps: AnnounceDeps, committed: readonly Committed[]): v
   }
 }
 
-/** One listener's fault keeps nothing from the next: feeds resume by seq, the relay finds what is owed. */
+/** One listener's fault keeps nothing from the next: feeds resume by seq, the relay finds pending deliveries. */
 function attempt(deps: Pick<Deps, 'log'>, part: string, tell: () => void): void {
   try {
     tell()

@@ -10,7 +10,7 @@ import { type JobData, keepWorking, openReady, PacedWorker } from './queue-worke
 
 /**
  * The work queue of logout tokens: BullMQ, and nothing else knows it. A job says that an attempt is due; the row says whether it is so.
- * It refuses to make anybody wait: while its server is down jobs are dropped, and the relay finds their rows.
+ * It makes no caller wait: while its server is down jobs are dropped, and the relay finds their rows.
  */
 
 export const QUEUE_NAME = 'logout-delivery'
@@ -22,10 +22,10 @@ const ANSWER_MS = 3_000
 /** Attempts to open the queue on our own Postgres, which may be restarting: about 3 s. */
 const OPENINGS = 6
 
-/** Refs of one job, of those that somebody waits for: few enough that several processes share the deliveries of one sign-out. */
+/** Refs of one job, where a user waits for the deliveries: few enough that several processes share those of one sign-out. */
 const TOGETHER = 20
 
-/** What is one job. */
+/** One job. */
 interface Added {
   ref: DeliveryRef
   /** Other refs of the same job. */
@@ -149,8 +149,8 @@ async function healthOf(server: Server, engine: QueueEngine): ReturnType<Deliver
 }
 
 /**
- * `jobId`: one job an attempt, in whatever process adds it. A job that was done must be gone, or its id is taken for good. Whoever does not know `more`
- * (an older version) does the first; the relay finds the rows of the others.
+ * `jobId`: one job an attempt, in whatever process adds it. A job that was done must be gone, or its id is taken for good. An older version
+ * does not know `more`, and does the first; the relay finds the rows of the others.
  */
 const toJob = ({ ref, more = [], delayMs }: Added) => ({
   name: 'deliver',
@@ -220,7 +220,7 @@ function openRedis(engine: QueueEngine, outages: OutageLog): Server {
   const producer = connect({ maxRetriesPerRequest: 1, connectTimeout: ANSWER_MS })
   const workers = new Set<Redis>()
   const queue = new Queue(QUEUE_NAME, { connection: producer })
-  // At once: an error that nobody listens for is printed.
+  // At once: an error without a listener is printed.
   queue.on('error', outages.down)
   return {
     queue,

@@ -15,7 +15,7 @@ import { ANY_GUARD, ENTRY_SECONDS, entryOf, PAGE, readEventId, tenantsHeard, vis
 import { isLost, noteLost } from './lost-log.ts'
 import { createReportBook } from './report-book.ts'
 
-/** Where guards follow the log and say what they enforce (docs/feed.md). It refuses whoever is not a registered client. */
+/** Where guards follow the log and say what they enforce (docs/feed.md). It rejects all but registered clients. */
 
 const NO_STORE = { 'Cache-Control': 'no-store, no-transform' }
 const MAX_REPORT_BYTES = 4_096
@@ -75,7 +75,7 @@ function queryOf(c: Context): Params {
 
 function stream(deps: Deps, client: Client, guardId: string, c: Context, params: Params): Response {
   const lastEventId = c.req.header('last-event-id') ?? params.get('last_event_id')
-  // An id that is none of ours cannot be resumed: as an epoch that nobody has, it is answered with a reset.
+  // An id that is none of ours cannot be resumed: as an unknown epoch, it is answered with a reset.
   const after = lastEventId === undefined || lastEventId === '' ? undefined : (readEventId(lastEventId) ?? { epoch: '', seq: 0 })
   const outgoing = (c.env as { outgoing?: { destroy(): void } } | undefined)?.outgoing
   const drop = outgoing && ((): void => outgoing.destroy())

@@ -18,7 +18,7 @@ export { feedEndpoints } from './feed-endpoints.ts'
 type FeedDeps = Pick<Deps, 'store' | 'clients' | 'metrics' | 'log' | 'clock'>
 
 const HEARTBEAT_MS = 15_000
-/** How often the log is looked at for what nobody announced to this process. */
+/** How often the log is looked at for what was not announced to this process. */
 const WATCH_MS = 5_000
 /** Streams of one client that are served at a time: each may let a megabyte wait. More are kept open, with heartbeats, until one ends. */
 export const MOST_STREAMS = 500
@@ -61,7 +61,7 @@ class FeedOfThisProcess implements Feed {
       store: deps.store,
       now: () => deps.clock.now(),
       head: () => this.#broadcaster.head(),
-      // Who is not registered any more sees what concerns everybody, until its stream is ended.
+      // A client that is not registered any more sees what concerns all tenants, until its stream is ended.
       tenantsOf: (clientId) => {
         const client = deps.clients.find(clientId)
         return client === undefined ? [] : tenantsHeard(client, deps.clock.now())

@@ -25,7 +25,7 @@ export interface TargetState {
 export interface DeliveryQueue {
   /** Adds the job `<delivery>-<attempt>`, after `delayMs`. Never throws and never waits for a queue that is down: the relay adds it later. */
   add(refs: readonly DeliveryRef[], delayMs?: number): void
-  /** For what somebody waits for: straight to the lanes of this process where it has them (`straight`), and jobs for what they do not take. */
+  /** For deliveries that a user waits for: straight to the lanes of this process where it has them (`straight`), and jobs for what they do not take. */
   hurry(refs: readonly DeliveryRef[]): void
   /** This process delivers, by these lanes. Undefined: no longer. */
   straight(lanes: LocalLanes | undefined): void
@@ -46,13 +46,13 @@ export interface FeedPosition {
   seq: number
 }
 
-/** Who listens to the log: SSE streams, and the worker that owes wide revocations. */
+/** Who listens to the log: SSE streams, and the worker that fans out wide revocations. */
 export interface Feed {
-  /** A revocation is committed: tell every stream that may see it. */
+  /** A revocation is committed: sends it to every stream that may see it. */
   publish(revocation: Revocation): void
   /** Signing keys changed: guards fetch the JWKS again, and drop `retiredKids` at once. */
   publishKeys(retiredKids: string[]): void
-  /** Another process has revoked: reads the log and tells every stream. */
+  /** Another process has revoked: reads the log and sends what is new to every stream. */
   lookAgain(): void
   /** Ends every stream: their guards may not be kept fresh any more. They connect again. */
   interrupt(): void
@@ -61,8 +61,8 @@ export interface Feed {
   /**
    * A stream of server-sent events for one guard of a client, from where it left off. Where the client has too many it waits, open.
    * @throws OAuthError temporarily_unavailable once the feed is closed
-   * @param drop closes the connection beneath, where its reader is too slow to be told
-   * @param stands whether the credential that it was opened with is still good: asked while the stream lasts
+   * @param drop closes the connection beneath, where its reader is too slow
+   * @param stands whether the credential that it was opened with is still valid: asked while the stream lasts
    */
   open(listener: {
     client: Client

@@ -83,7 +83,7 @@ class LanesOfThisProcess implements Lanes {
     this.#looked = true
     for (const targetId of targetIds) {
       const lane = this.#laneOf(targetId)
-      // What a former process scheduled is tried once, as after an outage: its clock may have been wrong by a day.
+      // Retries that a former process scheduled are attempted once at the start, as after an outage: its clock may have been wrong by a day.
       if (isFirst) lane.released = START
       lane.hasPending = true
       lane.more = true

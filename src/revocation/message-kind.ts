@@ -3,13 +3,13 @@ import type { Answer, Verdict } from './retry.ts'
 
 /** What makes one kind of outbox message: payload, signature and rules of success. Lanes, retries, breakers, proof and redrive are the same for all. */
 export interface MessageKind {
-  /** The request of one attempt, made and signed for it alone. `rejected`: why it may not be sent at all. `held`: not now; what keeps it releases it. */
+  /** The request of one attempt, made and signed for it alone. `rejected`: why it may not be sent at all. `held`: not now; its stream releases it later. */
   mint(delivery: Delivery, now: number): Promise<Minted | { rejected: string } | { held: true }>
   /** Sends it; not there: a POST to the delivery's address. */
   send?(delivery: Delivery, minted: Minted, limits: Limits): Promise<Answer>
   /** What the receiver's answer means. */
   judge(answer: Answer, now: number): Verdict
-  /** What follows from a delivery, once it is recorded. */
+  /** Called once a delivery is recorded as delivered. */
   delivered?(delivery: Delivery): Promise<void>
 }
 

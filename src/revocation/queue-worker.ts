@@ -4,7 +4,7 @@ import type { DeliveryRef } from '../../db/types.ts'
 
 /** BullMQ's worker, kept from two defects of it: a loop that never yields to the event loop, and a failed start that is never repeated. */
 
-/** Of a job: a ref, and others where somebody waits for several. */
+/** Of a job: a ref, and `more` refs where a user waits for several deliveries. */
 export type JobData = DeliveryRef & { more?: readonly DeliveryRef[] }
 
 const FIRST_PAUSE_MS = 100
