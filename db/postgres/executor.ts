@@ -4,7 +4,7 @@ import { PgDialect } from 'drizzle-orm/pg-core'
 import type { QueryResult } from 'pg'
 import type { Act, AnyStatement, Call } from '../engine/act.ts'
 import { renderFor } from '../engine/dialect.ts'
-import { allStatements, fieldList, placeholders, valuesOf } from '../engine/statement.ts'
+import { allStatements, fieldList, valuesOf } from '../engine/statement.ts'
 import type { Fields, RowOf, Takes } from '../engine/statement.ts'
 import type { Committed } from '../types.ts'
 
@@ -40,13 +40,22 @@ export interface SetStatement<P extends object, R> {
   readonly rows: (rows: unknown[]) => R[]
 }
 
+/**
+ * What the acts of a `setStatement` ask, as rows: a list for each column, and a row for each act.
+ * @returns `rows` for a FROM, and its columns; `place` is that of the act, from 1
+ */
+export function askedRows<P extends object>(types: { [K in keyof P]-?: 'text' | 'bigint' | 'boolean' }) {
+  const columns = Object.entries<string>(types).map(([name, type]) => ({ name, column: sql.identifier(name), type: sql.raw(`${type}[]`) }))
+  const joined = (write: (one: (typeof columns)[number]) => SQL): SQL => sql.join(columns.map(write), sql`, `)
+  const rows = sql`unnest(${joined(({ name, type }) => sql`CAST(${sql.placeholder(name)} AS ${type})`)})
+    WITH ORDINALITY AS asked(${joined(({ column }) => sql`${column}`)}, place)`
+  const asked = Object.fromEntries(columns.map(({ name, column }) => [name, sql`asked.${column}`])) as Takes<P>
+  return { rows, asked, place: sql<number>`asked.place` }
+}
+
 /** @param name of the prepared statement */
-export function setStatement<P extends object, F extends Fields>(
-  name: string,
-  fields: F,
-  build: (p: Takes<P>, f: SQL) => SQL,
-): SetStatement<P, RowOf<F>> {
-  const query = renderFor('postgres', () => dialect.sqlToQuery(build(placeholders, fieldList(fields))))
+export function setStatement<P extends object, F extends Fields>(name: string, fields: F, build: (f: SQL) => SQL): SetStatement<P, RowOf<F>> {
+  const query = renderFor('postgres', () => dialect.sqlToQuery(build(fieldList(fields))))
   const values = valuesOf(query.params)
   return {
     query(acts) {

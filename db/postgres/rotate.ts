@@ -1,12 +1,12 @@
 import { sql } from 'drizzle-orm'
-import type { Param, RowOf } from '../engine/statement.ts'
+import type { RowOf } from '../engine/statement.ts'
 import { families, participants, sessions, subjects } from '../schema.ts'
 import { activity, participation, touchIsDue, validSession } from '../session/row.ts'
 import { familyFields, mayRotate, rotated, rotation } from '../token/rotate.ts'
 import type { Input, Rotation } from '../token/rotate.ts'
 import { commitOne } from './transact.ts'
 import type { Connecting } from './transact.ts'
-import { lookUp, setStatement } from './executor.ts'
+import { askedRows, lookUp, setStatement } from './executor.ts'
 
 /**
  * Rotations that wait together, as one statement: it rotates the current generation of families whose grant and session are valid. Replay,
@@ -16,15 +16,15 @@ import { lookUp, setStatement } from './executor.ts'
 type Asked = Pick<Input, 'familyId' | 'generation' | 'clientId' | 'now'> & { audience: string | undefined }
 
 const usedAt = sql<number>`used.now`
-const asked = <K extends keyof Asked>(name: K): Param<Asked[K]> => sql<Asked[K]>`asked.${sql.identifier(name)}`
+const { rows, asked } = askedRows<Asked>({ familyId: 'text', generation: 'bigint', clientId: 'text', audience: 'text', now: 'bigint' })
 
 // A family that is rotated is covered by no cutoff, and its user's authentication is recent enough.
 const { cutoff: _cutoff, grantCutoff: _grantCutoff, freshUntil: _freshUntil, ...read } = familyFields
 const fields = {
   ...read,
-  now: asked('now'),
+  now: asked.now,
   /** Whether its use counts as activity of the session: 1 or 0. */
-  due: sql<number>`CASE WHEN ${touchIsDue(asked('now'))} THEN 1 ELSE 0 END`,
+  due: sql<number>`CASE WHEN ${touchIsDue(asked.now)} THEN 1 ELSE 0 END`,
 }
 
 /**
@@ -34,13 +34,11 @@ const fields = {
 const rotateAll = setStatement<Asked, typeof fields>(
   'broker_rotate_all',
   fields,
-  (p, f) => sql`WITH ready AS MATERIALIZED (
+  (f) => sql`WITH ready AS MATERIALIZED (
       SELECT ${f}
-      FROM unnest(CAST(${p.familyId} AS text[]), CAST(${p.generation} AS bigint[]), CAST(${p.clientId} AS text[]), CAST(${p.audience} AS text[]),
-          CAST(${p.now} AS bigint[])) AS asked("familyId", "generation", "clientId", "audience", "now"),
-        ${lookUp(families, sql`${families.familyId} = ${asked('familyId')}`, sql`FOR NO KEY UPDATE SKIP LOCKED`)},
+      FROM ${rows}, ${lookUp(families, sql`${families.familyId} = ${asked.familyId}`, sql`FOR NO KEY UPDATE SKIP LOCKED`)},
         ${lookUp(sessions, sql`${sessions.sid} = ${families.sid}`)}, ${lookUp(subjects, sql`${subjects.sub} = ${sessions.sub}`)}
-      WHERE ${mayRotate({ generation: asked('generation'), clientId: asked('clientId'), audience: asked('audience'), now: asked('now') })}),
+      WHERE ${mayRotate(asked)}),
     used AS MATERIALIZED (
       SELECT ready.sid, ready."familyClient", ready.now FROM ready, ${sessions}
       WHERE ready.due = 1 AND ${sessions.sid} = ready.sid FOR NO KEY UPDATE OF ${sessions} SKIP LOCKED),
@@ -60,7 +58,7 @@ export const rotateTogether =
   async (inputs: Input[]): Promise<(Rotation | undefined)[]> => {
     const firsts = new Map(inputs.toReversed().map((input) => [input.familyId, input]))
     const all = [...firsts.values()]
-    const rows = await commitOne(pool, rotateAll.query(all.map(({ audience, ...input }) => ({ ...input, audience }))))
-    const settled = new Map(rotateAll.rows(rows).map((row) => [row.familyId, answer(row)]))
+    const done = await commitOne(pool, rotateAll.query(all.map(({ audience, ...input }) => ({ ...input, audience }))))
+    const settled = new Map(rotateAll.rows(done).map((row) => [row.familyId, answer(row)]))
     return inputs.map((input) => (firsts.get(input.familyId) === input ? settled.get(input.familyId) : undefined))
   }
