@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
 import { readClientsFile } from '../src/client/read-clients-file.ts'
+import { followFile, textOf } from './follow-file.ts'
 
 /** The further clients of `--clients FILE`: checked before the broker gets them, because it would reject the sample instances with them. */
 
@@ -29,32 +30,6 @@ interface Following {
   pollMs?: number
 }
 
-/** Applies later edits of the file. A file with a problem is reported and changes nothing. By polling its text, because editors replace files. */
-export function followFurtherClients(file: string, taken: readonly string[], { apply, say, pollMs = 500 }: Following): { close(): void } {
-  let known = textOf(file)
-  let reading = Promise.resolve()
-  const read = async (): Promise<void> => {
-    try {
-      apply(await readFurtherClients(file, taken))
-    } catch (error) {
-      say(`${error instanceof Error ? error.message : String(error)}\nThe clients of before stay registered. Fix the file and save it.`)
-    }
-  }
-  const look = (): void => {
-    const text = textOf(file)
-    if (text === known) return
-    known = text
-    reading = reading.then(read)
-  }
-  const timer = setInterval(look, pollMs)
-  timer.unref()
-  return { close: () => clearInterval(timer) }
-}
-
-function textOf(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return undefined
-  }
-}
+/** Applies later edits of the file. */
+export const followFurtherClients = (file: string, taken: readonly string[], { apply, say, pollMs = 500 }: Following): { close(): void } =>
+  followFile(file, textOf(file), { apply: async () => apply(await readFurtherClients(file, taken)), say, pollMs })

@@ -1,8 +1,8 @@
-/** What ends the demo: Ctrl-C, a signal, and the death of the npm that runs it. */
+/** What ends the demo, and broker-dev: Ctrl-C, a signal, and the death of the npm that runs it. */
 
 const LOOK_MS = 500
 
-/** Settles when somebody wants it ended. */
+/** Settles when it has to end. */
 export function endingAsked(): Promise<void> {
   // A terminal that was closed, a reader that has gone: what nobody reads must not keep us from ending in good order.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})

@@ -10,7 +10,8 @@ import { followFurtherClients, readFurtherClients } from './clients.ts'
 import { makeDirectory, type DemoDirectory } from './directory.ts'
 import { endingAsked } from './ending.ts'
 import { startEntra } from './entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, CONTOSO, FABRIKAM } from './entra/users.ts'
+import { CONTOSO, FABRIKAM } from './entra/users.ts'
+import { applicationOf, environmentOf } from './environment.ts'
 import { factsOf, localhost, tell, type Instance } from './facts.ts'
 import { clusterPorts, HELP, readOptions, type DemoOptions, type DemoPorts } from './options.ts'
 
@@ -65,27 +66,14 @@ function writeClientsFile(dir: string, instances: readonly Instance[], further: 
 }
 
 function brokerEnvironment({ path, data }: DemoDirectory, clientsFile: string, { ports, issuer }: DemoOptions): Record<string, string> {
+  const { broker: port, ops: operatorsPort, microsoft } = ports
   return {
     TMPDIR: path,
-    BROKER_ISSUER: issuer,
     ...(issuer.startsWith('https:') && { BROKER_TRUSTED_PROXIES: '127.0.0.1/32' }),
-    BROKER_LISTEN: `127.0.0.1:${ports.broker}`,
-    BROKER_OPS_LISTEN: `127.0.0.1:${ports.ops}`,
-    BROKER_SECRET: randomBytes(32).toString('hex'),
-    BROKER_DATA_DIR: data,
-    BROKER_CLIENTS_FILE: clientsFile,
-    BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
-    BROKER_ENTRA_AUTHORITY: localhost(ports.microsoft),
-    BROKER_ENTRA_SIMULATED: 'yes',
-    BROKER_ENTRA_TENANT: `${CONTOSO.tid},${FABRIKAM.tid}`,
-    BROKER_ENTRA_CLIENT_ID: APP_CLIENT_ID,
-    BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET,
-    BROKER_OPERATOR_TENANT: CONTOSO.tid,
-    // What ends sessions from Microsoft's side, quick enough to be watched.
-    BROKER_PROBE_MINUTES: '1',
-    BROKER_GRAPH: 'yes',
-    BROKER_GRAPH_ORIGIN: `${localhost(ports.microsoft)}/graph/v1.0`,
-    BROKER_MFA_PROOF: 'auth_context:c1',
+    ...environmentOf({
+      ...{ issuer, port, operatorsPort, dataDir: data, clientsFile },
+      ...{ authority: localhost(microsoft), tenants: [CONTOSO.tid, FABRIKAM.tid] },
+    }),
   }
 }
 
@@ -99,11 +87,6 @@ class Running {
     for (const close of this.#steps.splice(0).reverse()) await Promise.resolve(close()).catch(() => undefined)
   }
 }
-
-const applicationOf = (issuer: string) => ({
-  redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`],
-  logoutUrl: `${issuer}/signal/microsoft/front-channel-logout`,
-})
 
 function follow(file: string, dir: DemoDirectory, instances: readonly Instance[], running: Running): void {
   const following = followFurtherClients(
@@ -143,10 +126,7 @@ async function start(options: DemoOptions, running: Running): Promise<Pick<Clust
   await checkPorts(options)
   const dir = makeDirectory()
   running.add(() => dir.remove())
-  const entra = await startEntra({
-    port: ports.microsoft,
-    apps: [applicationOf(issuer)],
-  })
+  const entra = await startEntra({ port: ports.microsoft, apps: [applicationOf(issuer)] })
   running.add(() => entra.close())
   const clientsFile = writeClientsFile(dir.path, instances, further)
   if (options.clientsFile !== undefined) follow(options.clientsFile, dir, instances, running)

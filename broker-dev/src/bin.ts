@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
+import { endingAsked } from '../../demo/ending.ts'
 import type { BrokerOptions, Facts } from './api.ts'
 import type { Running } from './run.ts'
 
-/** `broker-dev`: the same as `startBroker()`, for tests in any language and for trying by hand. */
+/** `broker-dev`: the same as `startBroker()`, for tests in any language and for use by hand. */
 
 const HELP = `Usage: broker-dev [options]
 
@@ -12,7 +13,7 @@ Runs the Case Manager Identity Broker with a simulated Microsoft on this machine
 Options:
   --users FILE      the users at Microsoft, YAML (users.schema.json). Not given: the users of the demo
   --clients FILE    the clients, YAML, with "client_secret" in clear if you like. Edits take effect while it runs. Not given: the client "dev"
-  --port PORT       7400 unless given: the broker; then the operators' listener, Microsoft and /_control. 0: any free ports
+  --port PORT       the broker's port, 7400 unless given. The next three: the operators' listener, Microsoft, /_control. 0: any free ports
   --set NAME=VALUE  a setting of the broker (repeatable), for example --set BROKER_SESSION_IDLE_SECONDS=60
   --json            print one line of JSON when it is ready
   --stdin           end when standard input is closed, that is when the program that started it ends
@@ -28,7 +29,7 @@ interface Asked extends BrokerOptions {
   stdin: boolean
 }
 
-/** @throws Error in words for the developer */
+/** @throws Error with a message for the developer */
 function readOptions(args: string[]): Asked {
   const { values } = parseArgs({
     args,
@@ -60,7 +61,7 @@ function readOptions(args: string[]): Asked {
   }
 }
 
-const told = ({ issuer, operators, microsoft, control, clients, users }: Facts): string =>
+const announcement = ({ issuer, operators, microsoft, control, clients, users }: Facts): string =>
   `The broker is ready. Ctrl-C ends it.
 
 Issuer      ${issuer}
@@ -76,12 +77,7 @@ Revoke:
   curl ${control.url}/_control/revoke -H '${control.header}: ${control.secret}' -d '${JSON.stringify({ user: users[0] })}'
 `
 
-function askedToEnd(stdin: boolean): Promise<void> {
-  return new Promise((ask) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ask())
-    if (stdin) process.stdin.resume().once('close', () => ask())
-  })
-}
+const inputClosed = (): Promise<void> => new Promise((closed) => void process.stdin.resume().once('close', () => closed()))
 
 async function main(): Promise<number> {
   let running: Running
@@ -91,12 +87,12 @@ async function main(): Promise<number> {
       process.stdout.write(HELP)
       return 0
     }
-    const asked = askedToEnd(stdin)
+    const asked = Promise.race([endingAsked(), ...(stdin ? [inputClosed()] : [])])
     const { resolveDrizzleQuickly } = await import('../../db/resolve-drizzle.ts')
     resolveDrizzleQuickly()
     const { run } = await import('./run.ts')
     running = await run(options, (text) => void process.stderr.write(`${text}\n`))
-    process.stdout.write(json ? `${JSON.stringify(running.facts)}\n` : told(running.facts))
+    process.stdout.write(json ? `${JSON.stringify(running.facts)}\n` : announcement(running.facts))
     await asked
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\nAll options: broker-dev --help\n`)

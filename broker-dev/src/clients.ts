@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { isMap, isScalar, isSeq, parseDocument, stringify, type Pair, type Scalar } from 'yaml'
+import { followFile, textOf } from '../../demo/follow-file.ts'
 import { readClientsFile } from '../../src/client/read-clients-file.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import type { DevClient } from './api.ts'
@@ -31,43 +32,20 @@ const POLL_MS = 300
 
 /**
  * @param dir where the broker's file is written
- * @param say hears of problems of a later edit; the clients of before stay registered
+ * @param say hears of problems of a later edit; the previous clients stay registered
  * @throws Error with every problem, and its line
  */
 export async function openClients(wanted: string | readonly DevClient[] | undefined, dir: string, say: (text: string) => void): Promise<DevClients> {
-  const fixed = typeof wanted === 'string' ? undefined : stringify({ clients: (wanted ?? DEFAULT).map(withSecret) })
+  const clientsFile = join(dir, 'clients.yaml')
   const from = typeof wanted === 'string' ? resolve(wanted) : OPTION
-  if (fixed === undefined && !existsSync(from)) throw new Error(`${from} is not there.`)
-  const textNow = (): string => fixed ?? textOf(from)
-  let text = textNow()
-  let known = await apply(text, from, dir)
-  let reading = Promise.resolve()
-  const read = async (changed: string): Promise<void> => {
-    try {
-      known = await apply(changed, from, dir)
-    } catch (error) {
-      say(`${messageOf(error)}\nThe clients of before stay registered. Fix the file and save it.`)
-    }
+  if (from !== OPTION && !existsSync(from)) throw new Error(`${from} is not there.`)
+  const text = typeof wanted === 'string' ? textOf(from) : stringify({ clients: (wanted ?? DEFAULT).map(withSecret) })
+  let known = await apply(text, from, clientsFile)
+  const edited = async (changed: string): Promise<void> => {
+    known = await apply(changed, from, clientsFile)
   }
-  // By polling its text, because editors replace files.
-  const look = (): void => {
-    const changed = textNow()
-    if (changed === text) return
-    text = changed
-    reading = reading.then(() => read(changed))
-  }
-  const timer = fixed === undefined ? setInterval(look, POLL_MS) : undefined
-  return { file: join(dir, 'clients.yaml'), known: () => known, close: () => clearInterval(timer) }
-}
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return ''
-  }
+  const following = from === OPTION ? undefined : followFile(from, text, { apply: edited, say, pollMs: POLL_MS })
+  return { file: clientsFile, known: () => known, close: () => following?.close() }
 }
 
 function withSecret(client: DevClient): Record<string, unknown> {
@@ -80,9 +58,8 @@ function withSecret(client: DevClient): Record<string, unknown> {
   }
 }
 
-async function apply(text: string, from: string, dir: string): Promise<ReturnType<DevClients['known']>> {
+async function apply(text: string, from: string, file: string): Promise<ReturnType<DevClients['known']>> {
   const { ready, secrets } = withoutSecrets(text, dirname(from))
-  const file = join(dir, 'clients.yaml')
   // Under another name first: the broker never reads half a file, nor one with a problem.
   writeFileSync(`${file}.new`, ready, { mode: 0o600 })
   const read = await readClientsFile(`${file}.new`, { allowLoopback: true })

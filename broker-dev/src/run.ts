@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { makeDirectory, type DemoDirectory } from '../../demo/directory.ts'
 import { startEntra } from '../../demo/entra/entra.ts'
-import { APP_CLIENT_ID, APP_CLIENT_SECRET, TENANTS, USERS, PERSONAL } from '../../demo/entra/users.ts'
+import { TENANTS, USERS, PERSONAL } from '../../demo/entra/users.ts'
+import { applicationOf, environmentOf } from '../../demo/environment.ts'
 import { Closing } from '../../src/closing.ts'
 import { loadConfig } from '../../src/config/config.ts'
 import { createLog, type Log } from '../../src/log.ts'
@@ -31,7 +31,7 @@ interface Ports {
 
 const TRIES = 5
 
-/** @param say hears of problems while it runs, and of clients that changed. @throws Error in words for the developer */
+/** @param say hears of problems while it runs, and of clients that changed. @throws Error with a message for the developer */
 export async function run(options: BrokerOptions, say: (text: string) => void): Promise<Running> {
   for (let tries = 1; ; tries++) {
     try {
@@ -57,7 +57,7 @@ async function start(options: BrokerOptions, say: (text: string) => void): Promi
     closing.add('directory', async () => dir.remove())
     const ports = await portsOf(options.port)
     const issuer = `http://localhost:${ports.broker}`
-    const entra = await startEntra({ port: ports.microsoft, ...directory, apps: [applicationAt(issuer)] })
+    const entra = await startEntra({ port: ports.microsoft, ...directory, apps: [applicationOf(issuer)] })
     closing.add('Microsoft', () => entra.close())
     const clients = await openClients(options.clients, dir.path, say)
     closing.add('clients', async () => clients.close())
@@ -87,11 +87,6 @@ function directoryOf(users: BrokerOptions['users']): Directory {
   return typeof users === 'string' ? readUsersFile(users) : readUsers(users)
 }
 
-const applicationAt = (issuer: string) => ({
-  redirectUris: [`${issuer}/signin/callback`, `${issuer}/logout/return`],
-  logoutUrl: `${issuer}/signal/microsoft/front-channel-logout`,
-})
-
 /** A setting that the broker would ignore is an error here: a test relies on it. */
 function configOf(env: Record<string, string>): ReturnType<typeof loadConfig> {
   const config = loadConfig(env)
@@ -99,32 +94,24 @@ function configOf(env: Record<string, string>): ReturnType<typeof loadConfig> {
   throw new Error(config.warnings.map(({ name, problem }) => `${name} ${problem}.`).join('\n'))
 }
 
-function environment(at: { dir: DemoDirectory; ports: Ports; issuer: string; authority: string; directory: Directory; clientsFile: string }) {
-  const { dir, ports, issuer, authority, directory, clientsFile } = at
-  const tenants = directory.tenants.map(({ tid }) => tid).filter((tid) => tid !== PERSONAL.tid)
-  return {
-    BROKER_ISSUER: issuer,
-    BROKER_LISTEN: `127.0.0.1:${ports.broker}`,
-    BROKER_OPS_LISTEN: `127.0.0.1:${ports.operators}`,
-    BROKER_SECRET: randomBytes(32).toString('hex'),
-    BROKER_DATA_DIR: dir.data,
-    BROKER_CLIENTS_FILE: clientsFile,
-    BROKER_ALLOW_LOOPBACK_TARGETS: 'yes',
-    BROKER_ENTRA_AUTHORITY: authority,
-    BROKER_ENTRA_SIMULATED: 'yes',
-    BROKER_ENTRA_TENANT: tenants.join(','),
-    BROKER_ENTRA_CLIENT_ID: APP_CLIENT_ID,
-    BROKER_ENTRA_CLIENT_SECRET: APP_CLIENT_SECRET,
-    BROKER_OPERATOR_TENANT: tenants[0] ?? '',
-    BROKER_MFA_PROOF: 'auth_context:c1',
-    BROKER_GRAPH: 'yes',
-    BROKER_GRAPH_ORIGIN: `${authority}/graph/v1.0`,
-    BROKER_PROBE_MINUTES: '1',
-    // A test suite signs in more often than an office.
-    BROKER_RATE_AUTHORIZE: '1000/s:100000',
-    BROKER_RATE_CALLBACK: '1000/s:100000',
-  }
+interface Place {
+  dir: DemoDirectory
+  ports: Ports
+  issuer: string
+  authority: string
+  directory: Directory
+  clientsFile: string
 }
+
+const environment = ({ dir, ports, issuer, authority, directory, clientsFile }: Place) => ({
+  ...environmentOf({
+    ...{ issuer, port: ports.broker, operatorsPort: ports.operators, dataDir: dir.data, clientsFile, authority },
+    tenants: directory.tenants.map(({ tid }) => tid).filter((tid) => tid !== PERSONAL.tid),
+  }),
+  // A test suite signs in more often than an office.
+  BROKER_RATE_AUTHORIZE: '1000/s:100000',
+  BROKER_RATE_CALLBACK: '1000/s:100000',
+})
 
 async function portsOf(first: number | undefined): Promise<Ports> {
   if (first !== undefined && (!Number.isInteger(first) || first < 1024 || first > 65_532))

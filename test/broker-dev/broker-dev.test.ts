@@ -161,7 +161,7 @@ describe('the control listener', { timeout: LONG }, () => {
 
 test('an edit of the clients file takes effect, and is reported; a file with a problem changes nothing', { timeout: LONG }, async () => {
   save('clients: [')
-  await vi.waitFor(() => expect(said.join('\n')).toContain('The clients of before stay registered'), waiting)
+  await vi.waitFor(() => expect(said.join('\n')).toContain('The previous clients stay registered'), waiting)
   expect(said.join('\n')).toContain(`${file} has problems:\n  line 1: `)
   await signIn('alice@acme.example', 'sydney')
   save(first + entry('perth', '    client_secret: another\n    mistake: yes\n'))
