@@ -39,8 +39,8 @@ interface Email {
 }
 
 /** @param moves takes the changes of states; not given: they are counted here */
-export function* queueEmail(ambient: Ambient, { sub, to, content }: Email, policy: EmailPolicy | undefined, moves?: Move[]): Act<void> {
-  const addresses = policy === undefined ? [] : [...new Set(to.flatMap((one) => (one !== undefined && isAllowed(one, policy) ? one : [])))]
+export function* queueEmail(ambient: Ambient, { sub, to, content }: Email, policy: EmailPolicy, moves?: Move[]): Act<void> {
+  const addresses = [...new Set(to.flatMap((one) => (one !== undefined && isAllowed(one, policy) ? one : [])))]
   const expiresAt = Math.floor(ambient.nowMs() / 1000) + EVERY_SECONDS[content.template]
   const first = (whom: string): Act<boolean> => consumeOnce({ purpose: `email/${content.template}`, idHash: sha256(whom), expiresAt })
   if (addresses.length === 0 || !(yield* first(sub))) return

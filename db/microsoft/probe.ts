@@ -44,7 +44,8 @@ type One = { sid: string; now: number }
 const oneOf = (p: Takes<One>, f: ReturnType<typeof sql>) =>
   sql`SELECT ${f} FROM ${sessions} ${joinUser} WHERE ${sessions.sid} = ${hidden(p.sid)} AND ${isProbed(p)}`
 const one = query(dueFields, (p: Takes<One>, f) => oneOf(p, f))
-const oneLocked = query(dueFields, (p: Takes<One>, f) => sql`${oneOf(p, f)}${forUpdate(sessions)}`)
+const probedFields = { ...dueFields, ...columnsOf(sessions, 'roles') }
+const oneLocked = query(probedFields, (p: Takes<One>, f) => sql`${oneOf(p, f)}${forUpdate(sessions)}`)
 const vouch = command(
   (p: Takes<{ sid: string; cacheSealed: string; roles: string | undefined; now: number }>) =>
     sql`UPDATE ${sessions} SET ${assign(sessions, {
@@ -62,13 +63,14 @@ export function* findProbe(sid: string, now: number): Act<ProbeDue | undefined> 
   return row && dueOf(row)
 }
 
-type Session = { sid: string; sub: string }
+type Probed = RowOf<typeof probedFields>
 
-function* apply(ambient: Ambient, { sid, sub }: Session, finding: ProbeFinding, now: number): Act<Committed[]> {
+function* apply(ambient: Ambient, session: Probed, finding: ProbeFinding, now: number): Act<Committed[]> {
+  const { sid, sub } = session
   const actor = { kind: 'microsoft', id: 'probe' } as const
   switch (finding.outcome) {
     case 'vouched':
-      yield* tellClaims(ambient, { sid, roles: finding.roles, now })
+      yield* tellClaims(ambient, session, finding.roles, now)
       yield* vouch.run({ sid, cacheSealed: finding.cacheSealed, roles: finding.roles && JSON.stringify(finding.roles), now })
       return []
     case 'mark':

@@ -19,9 +19,11 @@ export function* announceNewDevice(
   const moves: Move[] = []
   const personal = { name: user.name, username: user.username, ip_address: address }
   yield* emit(ambient, { type: 'user.signed_in_on_new_device', data: { sub, tid: user.tid, sid, device, ...personal } }, moves)
-  // The sign-in has made the address that it changed a former one. Never only to one that it brings: an attacker could have set it.
-  const known = yield* addressesOf(before, now)
-  const to = known.some((one) => one !== undefined) ? [...known, addressOf({ mail: before?.mail, email: user.email })] : []
-  yield* queueEmail(ambient, { sub, to, content: { template: 'new_device', atMs: ambient.nowMs(), device } }, email, moves)
+  if (email !== undefined) {
+    // The sign-in has made the address that it changed a former one. Never only to one that it brings: an attacker could have set it.
+    const known = yield* addressesOf(before, now)
+    const to = known.some((one) => one !== undefined) ? [...known, addressOf({ mail: before?.mail, email: user.email })] : []
+    yield* queueEmail(ambient, { sub, to, content: { template: 'new_device', atMs: ambient.nowMs(), device } }, email, moves)
+  }
   yield* moved(moves)
 }

@@ -95,7 +95,7 @@ type Rejected = { outcome: 'rejected' } & SignInRejection
 export function* signIn(ambient: Ambient, input: Input): Act<SignedIn | Rejected> {
   const { newDevice } = input
   const { tid, oid } = input.session.user
-  const before = newDevice && (yield* findSubjectByUser(tid, oid))
+  const before = newDevice?.email && (yield* findSubjectByUser(tid, oid))
   const done = yield* letIn(ambient, input)
   if (done.outcome === 'rejected') return done
   const { sub, sid, device } = done.session
@@ -117,7 +117,7 @@ function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
   if (rejected !== undefined) return rejected
   if (renewed !== undefined) {
     yield* nameUser(user, now)
-    yield* tellClaims(ambient, { sid: renewed.sid, roles: input.roles, now })
+    yield* tellClaims(ambient, renewed, input.roles, now)
     yield* renew.run({ ...valuesOf(input, now), sid: renewed.sid })
     yield* freshen(renewed, input.authTime)
     if (code !== undefined) yield* addCode(code, { sid: renewed.sid, openedSeq: head })

@@ -26,8 +26,10 @@ export interface Proven {
 const cookie = usersCookie<Who & Proven>({ name: '__Host-cmb_fresh', place: 'session/fresh_proof', seconds: 400 * 86_400 })
 
 /** What this browser's latest fresh visits of this user proved. */
-export function provenBefore(deps: Pick<Deps, 'sealer'>, c: Context, user: Who): Proven {
-  const { seq, context }: Proven = cookie.read(deps, c).find((proof) => isSame(proof, user)) ?? { seq: 0 }
+export const provenBefore = (deps: Pick<Deps, 'sealer'>, c: Context, user: Who): Proven => provenOf(cookie.read(deps, c), user)
+
+function provenOf(proofs: readonly (Who & Proven)[], user: Who): Proven {
+  const { seq, context }: Proven = proofs.find((proof) => isSame(proof, user)) ?? { seq: 0 }
   return { seq, context }
 }
 
@@ -50,8 +52,9 @@ export const freshProof = ({ seq, context: proven }: Proven, context: string | u
 
 /** @param proven by the sign-in that has just come back; an earlier proof that it does not better stays */
 export function keepProof(deps: Pick<Deps, 'sealer'>, c: Context, { tid, oid }: User, proven: Proven): void {
-  const before = provenBefore(deps, c, { tid, oid })
+  const proofs = cookie.read(deps, c)
+  const before = provenOf(proofs, { tid, oid })
   const kept = latest(before, proven)
   if (kept.seq === before.seq && kept.context === before.context) return
-  cookie.put(deps, c, { tid, oid, ...kept }, cookie.read(deps, c))
+  cookie.put(deps, c, { tid, oid, ...kept }, proofs)
 }
