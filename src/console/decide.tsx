@@ -103,8 +103,8 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
 
 const NO_TARGET = 'It was not done: there is nothing of that name any more.'
 const NOT_DONE: Readonly<Record<string, string>> = {
-  right_lost: 'It was not done: the one who proposed it is no administrator any more.',
-  self: 'It was not done: you cannot lock your own account.',
+  right_lost: 'It was not done: the administrator who proposed it no longer has that role.',
+  self: 'It was not done: the proposer cannot lock their own account or client.',
   operator_tenant: 'It was not done: the operator tenant cannot be locked.',
   console: 'It was not done: the console’s own client cannot be locked.',
 }
