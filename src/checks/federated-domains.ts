@@ -1,6 +1,5 @@
 import type { Tenant } from '../../db/types.ts'
-import { GraphProblem } from '../microsoft/interface.ts'
-import type { FederatedDomain } from '../microsoft/interface.ts'
+import { type FederatedDomain, GraphProblem } from '../microsoft/interface.ts'
 import type { Looking } from './check.ts'
 import { type Found, ok, unknown, warning } from './finding.ts'
 

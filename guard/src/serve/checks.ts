@@ -1,7 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { BlockList } from 'node:net'
-import type { AccessClaims } from '../claims.ts'
-import type { CheckResult } from '../claims.ts'
+import type { AccessClaims, CheckResult } from '../claims.ts'
 import type { Guard, Known } from '../guard.ts'
 import { quoted } from '../quoted.ts'
 import { HeaderReader, REPEATED } from './headers.ts'
