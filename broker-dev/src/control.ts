@@ -17,8 +17,8 @@ import { ControlError } from './control-error.ts'
 import { signIn } from './sign-in.ts'
 
 /**
- * `POST /_control/…`: signs users in and revokes, for tests. It listens on the loopback interface alone, wants a secret that is new at each start, and
- * rejects whatever a browser sends, because a page of another site must not sign anybody in.
+ * `POST /_control/…`: signs users in and revokes, for tests. It listens on the loopback interface alone, requires a secret that is new at each start,
+ * and rejects every request of a browser, so that a page of another site can sign no user in.
  */
 
 export interface ControlDeps {
@@ -88,7 +88,7 @@ async function perform(control: ControlDeps, request: IncomingMessage, own: { se
   admit(request, own)
   const { pathname } = new URL(request.url ?? '', 'http://localhost')
   if (pathname !== '/_control/sign-in' && pathname !== '/_control/revoke')
-    throw new ControlError(404, 'not_found', 'There are POST /_control/sign-in and POST /_control/revoke.')
+    throw new ControlError(404, 'not_found', 'Use POST /_control/sign-in or POST /_control/revoke.')
   if (request.method !== 'POST') throw new ControlError(405, 'method_not_allowed', 'Use POST.')
   const body = await bodyOf(request)
   return pathname === '/_control/sign-in' ? signedIn(control, parsed(signInBody, body)) : revoked(control, parsed(revokeBody, body))
@@ -131,7 +131,7 @@ function userOf({ entra }: ControlDeps, username: string): User {
   const user = entra.world.userOf(username)
   if (user !== undefined) return user
   const known = entra.world.users().map(({ upn }) => upn)
-  throw new ControlError(404, 'unknown_user', `There is no user ${username}. There are ${known.slice(0, 20).join(', ')}.`)
+  throw new ControlError(404, 'unknown_user', `There is no user ${username}. Known users: ${known.slice(0, 20).join(', ')}.`)
 }
 
 async function signedIn(control: ControlDeps, request: SignInRequest): Promise<SignedIn> {
@@ -142,7 +142,7 @@ async function signedIn(control: ControlDeps, request: SignInRequest): Promise<S
     throw new ControlError(
       404,
       'unknown_client',
-      `There is no client ${request.client}. There are ${known.map(({ clientId }) => clientId).join(', ')}.`,
+      `There is no client ${request.client}. Known clients: ${known.map(({ clientId }) => clientId).join(', ')}.`,
     )
   return signIn(control, user, client, request)
 }

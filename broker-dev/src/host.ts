@@ -4,7 +4,7 @@ import type { Running } from './run.ts'
 
 /**
  * The process that `startBroker()` starts: the options come by its IPC channel, the facts go back by it, and it ends with the channel. A process of its
- * own, because tests replace timers, clocks and modules of theirs.
+ * own, because tests replace timers, clocks and modules in their own process.
  */
 
 let running: Running | undefined
@@ -15,7 +15,7 @@ async function end(): Promise<void> {
 }
 
 process.on('disconnect', () => void end())
-// Ctrl-C reaches this process too; whoever started it decides when it ends.
+// Ctrl-C reaches this process too. It ends when the process that started it does, or stops it.
 process.on('SIGINT', () => {})
 process.once('message', (options: BrokerOptions) => {
   resolveDrizzleQuickly()

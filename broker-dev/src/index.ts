@@ -9,7 +9,7 @@ const STOP_MS = 10_000
 
 /**
  * Starts the broker and the simulated Microsoft on this machine, with data in a temporary directory.
- * @throws Error in words for the developer: a problem of the users, the clients or the settings
+ * @throws Error with a message for the developer: a problem of the users, the clients or the settings
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<DevBroker> {
   const child = fork(new URL('./host.js', import.meta.url), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })

@@ -7,7 +7,7 @@ import type { SignedIn, SignInRequest, Tokens } from './api.ts'
 import type { DevClients } from './clients.ts'
 import { ControlError } from './control-error.ts'
 
-/** A sign-in as a browser makes it, without the browser: every check of the broker is made, Microsoft's pages are answered for the user. */
+/** A sign-in as a browser makes it, without the browser: the broker makes every check, and the simulated Microsoft skips its pages. */
 
 export type KnownClient = ReturnType<DevClients['known']>[number]
 

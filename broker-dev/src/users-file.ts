@@ -114,7 +114,7 @@ function foreign({ tenants, users }: UsersFile): Found[] {
   return users.flatMap(({ username }, index) =>
     known.includes(domainOf(username))
       ? []
-      : [{ path: ['users', index, 'username'], message: `${username} is of no tenant of this file. Add its domain under "tenants:".` }],
+      : [{ path: ['users', index, 'username'], message: `${username} belongs to no tenant of this file. Add its domain under "tenants:".` }],
   )
 }
 

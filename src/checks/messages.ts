@@ -45,11 +45,11 @@ async function streams(looking: Looking): Promise<Found[]> {
     if (status === 'disabled' && statusBy === 'broker')
       return failed(
         `The broker disabled it: ${statusReason ?? 'no reason'}`,
-        'Have the receiver fixed; it enables its stream again (POST /ssf/status).',
+        'Ask the receiver’s operator to fix it. The receiver then enables its stream again (POST /ssf/status).',
         { about },
       )
     if (count > 0) return failed(`${count} events are failed or rejected.`, fixOf(id), { about })
-    return ok(status === 'enabled' ? 'Every event is delivered or pending.' : `Its receiver has it ${status}.`, { about })
+    return ok(status === 'enabled' ? 'Every event is delivered or pending.' : `The receiver set its stream to ${status}.`, { about })
   })
 }
 
@@ -59,7 +59,7 @@ async function email(looking: Looking): Promise<Found[]> {
   return [count > 0 ? warning(`${count} emails are failed or rejected.`, fixOf('@email')) : ok('Every email is delivered or pending.')]
 }
 
-/** A transmitter that sends nothing, not even a verification event, may not be able to say that a session has to end. */
+/** A transmitter that sends nothing, not even a verification event, may be unable to report that a session has to end. */
 async function issuers({ deps, now }: Looking): Promise<Found[]> {
   const found: Found[] = []
   for (const { issuer: about, heardEverySeconds: seconds } of deps.config.signals.issuers) {
@@ -70,7 +70,7 @@ async function issuers({ deps, now }: Looking): Promise<Found[]> {
     found.push(
       was
         ? ok('Its events arrive.', { about })
-        : failed(`Nothing of it was accepted for ${seconds} s, not even a verification event.`, next, { about }),
+        : failed(`The broker accepted no event from it for ${seconds} s, not even a verification event.`, next, { about }),
     )
   }
   return found

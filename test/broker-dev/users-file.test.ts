@@ -79,7 +79,7 @@ users:
   ).toEqual([
     'FILE has problems:',
     '  line 4: username alice@contoso.example is used twice.',
-    '  line 5: bob@fabrikam.example is of no tenant of this file. Add its domain under "tenants:".',
+    '  line 5: bob@fabrikam.example belongs to no tenant of this file. Add its domain under "tenants:".',
   ])
   expect(problemsOf('users: [')).toEqual(['FILE has problems:', expect.stringMatching(/^ {2}line 1: /)])
   expect(problemsOf('')).toEqual(['FILE has problems:', expect.stringMatching(/^ {2}line 1: /)])
