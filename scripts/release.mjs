@@ -35,14 +35,21 @@ export function isNewer(version, current) {
   return at >= 0 && wanted[at] > present[at]
 }
 
+const PACKAGES = ['package.json', 'guard/package.json', 'broker-dev/package.json']
+/** The files that a release changes. */
+export const RELEASED = [...PACKAGES, 'package-lock.json', 'CHANGELOG.md']
+
 /** The files of a release, by path, as they become. */
 export function releasedFiles(files, { version, current, date }) {
-  const inPackage = (text) => text.replace(`"version": "${current}"`, `"version": "${version}"`)
+  const inPackage = (text) =>
+    text
+      .replace(`"version": "${current}"`, `"version": "${version}"`)
+      .replace(`"@case-manager/guard": "^${current}"`, `"@case-manager/guard": "^${version}"`)
   const lock = JSON.parse(files['package-lock.json'])
-  for (const entry of [lock, lock.packages[''], lock.packages.guard]) entry.version = version
+  for (const entry of [lock, lock.packages[''], lock.packages.guard, lock.packages['broker-dev']]) entry.version = version
+  lock.packages['broker-dev'].dependencies['@case-manager/guard'] = `^${version}`
   return {
-    'package.json': inPackage(files['package.json']),
-    'guard/package.json': inPackage(files['guard/package.json']),
+    ...Object.fromEntries(PACKAGES.map((path) => [path, inPackage(files[path])])),
     'package-lock.json': `${JSON.stringify(lock, null, 2)}\n`,
     'CHANGELOG.md': files['CHANGELOG.md'].replace('## Unreleased\n', `## Unreleased\n\n## ${version} (${date})\n`),
   }
@@ -123,8 +130,7 @@ function main() {
     options: { 'dry-run': { type: 'boolean' }, artifacts: { type: 'string' }, help: { type: 'boolean' } },
   })
   if (values.help) return console.log(HELP)
-  const paths = ['package.json', 'guard/package.json', 'package-lock.json', 'CHANGELOG.md']
-  const files = Object.fromEntries(paths.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]))
+  const files = Object.fromEntries(RELEASED.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]))
   const current = JSON.parse(files['package.json']).version
   if (values.artifacts !== undefined) {
     const notes = notesOf(files['CHANGELOG.md'], current)
@@ -138,13 +144,13 @@ function main() {
   const become = releasedFiles(files, { version, current, date: new Date().toISOString().slice(0, 10) })
   if (values['dry-run']) {
     console.log(`Would release ${version} after ${current}.`)
-    for (const path of paths) console.log(`Would write ${path}.`)
+    for (const path of RELEASED) console.log(`Would write ${path}.`)
     console.log(`Would commit "Release ${version}" and make the tag ${tag}. Artifacts, as the workflow builds them:`)
     return writeArtifacts(mkdtempSync(join(tmpdir(), 'cmb-release-')), notes)
   }
   if (git('status', '--porcelain') !== '') stop('The work tree has changes. Commit or remove them first.')
-  for (const path of paths) writeFileSync(join(ROOT, path), become[path])
-  git('commit', '--quiet', '--message', `Release ${version}`, '--', ...paths)
+  for (const path of RELEASED) writeFileSync(join(ROOT, path), become[path])
+  git('commit', '--quiet', '--message', `Release ${version}`, '--', ...RELEASED)
   git('tag', '--annotate', tag, '--message', `Release ${version}\n\n${notes}`)
   console.log(`Made the commit and the tag ${tag}. To publish: git push --follow-tags`)
 }

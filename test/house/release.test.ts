@@ -11,21 +11,26 @@ interface Release {
   notesOf(changelog: string, version: string): string | undefined
   nextVersion(current: string, notes: string): string
   isNewer(version: string, current: string): boolean
+  RELEASED: string[]
   releasedFiles(files: Files, options: { version: string; current: string; date: string }): Files
 }
 const ROOT = resolve(import.meta.dirname, '../..')
-const { notesOf, nextVersion, isNewer, releasedFiles } = (await import(new URL('../../scripts/release.mjs', import.meta.url).href)) as Release
+const { notesOf, nextVersion, isNewer, RELEASED, releasedFiles } = (await import(
+  new URL('../../scripts/release.mjs', import.meta.url).href
+)) as Release
 
 describe('npm run release', () => {
   test('writes the version wherever it is, and moves what is unreleased beneath it', () => {
-    const files = Object.fromEntries(
-      ['package.json', 'guard/package.json', 'package-lock.json', 'CHANGELOG.md'].map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]),
-    )
+    const files = Object.fromEntries(RELEASED.map((path) => [path, readFileSync(join(ROOT, path), 'utf8')]))
     const current = (JSON.parse(files['package.json'] ?? '') as { version: string }).version
     const become = releasedFiles(files, { version: '99.1.0', current, date: '2027-01-02' })
     for (const path of ['package.json', 'guard/package.json']) expect(JSON.parse(become[path] ?? '')).toMatchObject({ version: '99.1.0' })
     const lock = JSON.parse(become['package-lock.json'] ?? '') as { version: string; packages: Record<string, { version: string }> }
     expect([lock.version, lock.packages['']?.version, lock.packages.guard?.version]).toEqual(['99.1.0', '99.1.0', '99.1.0'])
+    // Otherwise `npm ci` looks for the former guard in the registry.
+    const onNewGuard = { version: '99.1.0', dependencies: { '@case-manager/guard': '^99.1.0' } }
+    expect(JSON.parse(become['broker-dev/package.json'] ?? '')).toMatchObject(onNewGuard)
+    expect(lock.packages['broker-dev']).toMatchObject(onNewGuard)
     expect(become['CHANGELOG.md']).toContain('## Unreleased\n\n## 99.1.0 (2027-01-02)\n')
     expect(notesOf(become['CHANGELOG.md'] ?? '', '99.1.0')).toBe(notesOf(files['CHANGELOG.md'] ?? '', 'Unreleased'))
     expect(notesOf(become['CHANGELOG.md'] ?? '', 'Unreleased')).toBe('')
