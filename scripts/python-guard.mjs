@@ -1,15 +1,16 @@
 /**
- * The example guard in Python (examples/python-guard) needs Python with its requirements: this installs them into an environment of their own
- * beneath node_modules, and says why where it cannot. Run as a program it exits 0 either way: the test then says what is missing.
+ * The example guard in Python (examples/python-guard) needs Python with its requirements: this installs them into an environment of their own,
+ * and says why where it cannot. Run as a program it exits 0 either way: the test then says what is missing.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeEnvironment, pythonIn } from './python-environment.mjs'
 
 const REQUIREMENTS = join(import.meta.dirname, '..', 'examples', 'python-guard', 'requirements.txt')
 const VERSION = readFileSync(REQUIREMENTS, 'utf8').trim().split('==').at(-1)
 const HOME = join(import.meta.dirname, '..', 'node_modules', '.cache', `python-guard-${VERSION}`)
-const PYTHON = join(HOME, 'bin', 'python')
+const PYTHON = pythonIn(HOME)
 const INSTALLED = join(HOME, 'installed')
 
 /** @returns {string | undefined} the Python that has what the guard needs */
@@ -20,16 +21,11 @@ function install() {
   if (findPython() !== undefined) return undefined
   if (process.env.BROKER_TEST_INSTALL === 'no')
     return 'PyJWT is not installed, so the Python guard is not tested. Run node scripts/python-guard.mjs to install it.'
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '-r', REQUIREMENTS]
-  const steps = [
-    ['python3', ['-m', 'venv', HOME], 'Install Python 3.10 or later with venv (Debian: apt-get install python3-venv).'],
-    [PYTHON, pip, 'PyPI was not reached.'],
-    [PYTHON, ['-c', `import jwt, pathlib; pathlib.Path(${JSON.stringify(INSTALLED)}).touch()`], 'PyJWT cannot be imported.'],
-  ]
-  for (const [program, args, advice] of steps) {
-    const { status, error, stderr } = spawnSync(program, args, { encoding: 'utf8' })
-    if (status !== 0) return `The Python guard is not tested. ${advice} (${error?.message ?? stderr.trim().split('\n').at(-1)})`
-  }
+  const failed = makeEnvironment(HOME, '-r', REQUIREMENTS)
+  if (failed !== undefined) return `The Python guard is not tested. ${failed}`
+  const { status, stderr } = spawnSync(PYTHON, ['-c', 'import jwt'], { encoding: 'utf8' })
+  if (status !== 0) return `The Python guard is not tested. PyJWT cannot be imported. (${stderr.trim().split('\n').at(-1)})`
+  writeFileSync(INSTALLED, '')
   return undefined
 }
 

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { environmentSteps } from './python-environment.mjs'
 import { isOnPath, provide, runApt } from './test-needs.mjs'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -43,10 +44,7 @@ const BUILDS = {
   flask: {
     home: builtOf('flask', [example('flask', 'requirements.txt')]),
     program: 'bin/python',
-    steps: (home) => [
-      ['python3', ['-m', 'venv', home]],
-      [join(home, 'bin/python'), ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '-r', example('flask', 'requirements.txt')]],
-    ],
+    steps: (home) => environmentSteps(home, '-r', example('flask', 'requirements.txt')),
     advice: 'It needs Python 3.10 or later with venv (Debian: apt-get install python3-venv) and PyPI.',
   },
   go: {
