@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { until } from '../process/broker-process.ts'
 import { freePorts } from '../process/ports.ts'
+import { claimsOf } from '../token/tokens.ts'
 import { ask, startApplication, type Answer, type Application } from './application.ts'
 import { answers, example, NODE, Program, ROOT, type Command } from './program.ts'
 import type { Recipe } from './recipe.ts'
@@ -138,7 +139,7 @@ function defineTests(proxied: Proxy, world: () => World, note: (line: string) =>
   beforeAll(async () => {
     running = await startProxy(proxied, world())
     token = await world().accessToken(world().newBrowser(), running.place)
-    sub = (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { sub: string }).sub
+    sub = String(claimsOf(token).sub)
     await until('a valid token passes', passes, 120)
   })
   afterAll(() => running?.end())

@@ -6,7 +6,7 @@ import { onPath } from '../needs.ts'
 import { application, exchanges, refreshes } from './applications.ts'
 import { example, NODE, ROOT, type Command } from './program.ts'
 import { signedInBefore } from './oauth2-proxy.ts'
-import { configured, proxy, written, type Proxy } from './proxies.ts'
+import { configured, proxy, written, type Proxy, type ProxyParts } from './proxies.ts'
 import type { Recipe } from './recipe.ts'
 
 /** The table of recipes. */
@@ -20,11 +20,15 @@ const versionOf =
 const lacks = (name: string, file: string | undefined, packages: string): string | undefined =>
   file === undefined ? `${name} is not on the PATH (Debian: apt-get install ${packages}).` : undefined
 
-/** One that recipe-needs.mjs has made, or why it is left out. */
+/** The program that recipe-needs.mjs installed or built for a recipe, or why the recipe is left out. */
 const made = (name: string): { missing: string | undefined; file: string } => {
   const file = findBuilt(name)
   return { missing: file === undefined ? adviceFor(name) : undefined, file: file ?? '' }
 }
+
+/** A proxy's file of examples/: each has the same three addresses. */
+const configuredProxy = (path: string, { applicationPort, guardPort, port }: ProxyParts): string =>
+  configured(path, { 8080: port, 7410: guardPort, 3000: applicationPort })
 
 const NGINX = onPath('nginx')
 const HAPROXY = onPath('haproxy')
@@ -32,8 +36,9 @@ const CADDY = onPath('caddy')
 
 const behindNginx: Pick<Proxy, 'prepare' | 'staleStatus'> = {
   staleStatus: '403',
-  prepare({ applicationPort, directory, guardPort, port }) {
-    const site = configured('nginx/guard.conf', { 8080: port, 7410: guardPort, 3000: applicationPort })
+  prepare(parts) {
+    const { directory } = parts
+    const site = configuredProxy('nginx/guard.conf', parts)
     const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${directory}/${name};`).join(' ')
     const whole = `daemon off; pid ${directory}/pid; error_log stderr; events {} http { access_log off; ${paths}\n${site}}`
     return { file: NGINX ?? '', args: ['-p', directory, '-e', 'stderr', '-c', written(directory, 'nginx.conf', whole)] }
@@ -70,10 +75,11 @@ const haproxy = proxy({
   name: 'haproxy',
   missing: lacks('HAProxy', HAPROXY, 'haproxy'),
   version: versionOf('HAProxy', HAPROXY ?? '', '-v'),
-  prepare({ applicationPort, directory, guardPort, port }) {
+  prepare(parts) {
+    const { directory } = parts
     written(directory, 'guard.lua', configured('haproxy/guard.lua', {}))
-    const text = configured('haproxy/haproxy.cfg', { 8080: port, 7410: guardPort, 3000: applicationPort })
-    return { file: HAPROXY ?? '', args: ['-db', '-f', written(directory, 'haproxy.cfg', text)], cwd: directory }
+    const file = written(directory, 'haproxy.cfg', configuredProxy('haproxy/haproxy.cfg', parts))
+    return { file: HAPROXY ?? '', args: ['-db', '-f', file], cwd: directory }
   },
 })
 
@@ -81,9 +87,10 @@ const caddy = proxy({
   name: 'caddy',
   missing: lacks('Caddy', CADDY, 'caddy'),
   version: versionOf('Caddy', CADDY ?? '', 'version'),
-  prepare({ applicationPort, directory, guardPort, port }) {
-    const text = configured('caddy/Caddyfile', { 8080: port, 7410: guardPort, 3000: applicationPort })
-    const args = ['run', '--adapter', 'caddyfile', '--config', written(directory, 'Caddyfile', text)]
+  prepare(parts) {
+    const { directory } = parts
+    const file = written(directory, 'Caddyfile', configuredProxy('caddy/Caddyfile', parts))
+    const args = ['run', '--adapter', 'caddyfile', '--config', file]
     return { file: CADDY ?? '', args, env: { XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory } }
   },
 })
@@ -114,14 +121,14 @@ const fastify = application({
   more: refreshes,
 })
 
-const FLASK = findBuilt('flask')
+const FLASK = made('flask')
 const flask = application({
   name: 'flask',
-  missing: FLASK === undefined ? adviceFor('flask') : undefined,
-  version: versionOf('Authlib', FLASK ?? '', '-c', 'import authlib; print(authlib.__version__)'),
+  missing: FLASK.missing,
+  version: versionOf('Authlib', FLASK.file, '-c', 'import authlib; print(authlib.__version__)'),
   signIn: { login: '/login', callback: '/callback', logout: '/oidc/backchannel-logout', me: '/me' },
   command: ({ place }) => ({
-    file: FLASK ?? '',
+    file: FLASK.file,
     args: ['-m', 'flask', '--app', example('flask/app.py'), 'run', '--port', String(place.port)],
     env: { PYTHONDONTWRITEBYTECODE: '1' },
   }),
