@@ -61,7 +61,8 @@ const withProcesses = {
   expect: { poll: { ...poll, timeout: 60_000 } },
 }
 
-const inBrowser = (files: string[]): string[] => (CHROMIUM === undefined ? files.filter((file) => !file.startsWith('test/browser/')) : files)
+/** Without Chromium the tests in a browser do not run: scripts/test-needs.mjs says so. */
+const runnable = (files: string[]): string[] => (CHROMIUM === undefined ? files.filter((file) => !file.startsWith('test/browser/')) : files)
 
 export default defineConfig({
   test: {
@@ -81,7 +82,7 @@ export default defineConfig({
         test: {
           ...withProcesses,
           name: 'process',
-          include: inBrowser(['test/process/**/*.test.ts', 'test/browser/**/*.test.ts']),
+          include: runnable(['test/process/**/*.test.ts', 'test/browser/**/*.test.ts']),
           exclude: ALONE,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
@@ -89,7 +90,7 @@ export default defineConfig({
       },
       {
         resolve: { alias },
-        test: { ...withProcesses, name: 'alone', include: inBrowser(ALONE), fileParallelism: false, sequence: { groupOrder: 2 } },
+        test: { ...withProcesses, name: 'alone', include: runnable(ALONE), fileParallelism: false, sequence: { groupOrder: 2 } },
       },
     ],
   },

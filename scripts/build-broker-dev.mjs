@@ -1,4 +1,4 @@
-// Builds broker-dev/dist: the broker, the simulated Microsoft and what starts them, compiled from the sources of this repository, and the files that
+// Builds broker-dev/dist: the broker, the simulated Microsoft and what starts them, compiled from the sources of this repository, with the files that
 // they read. `npm pack` in broker-dev runs it.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,13 +10,13 @@ const dist = join(root, 'broker-dev', 'dist')
 rmSync(dist, { recursive: true, force: true })
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 // `npm run typecheck` checks types; here that would take ten seconds of twelve.
-// What is there is not written again: other programs may be reading it.
+// A guard that is built already is not built again: other programs may be reading it.
 const guard = existsSync(join(root, 'guard', 'dist', 'index.d.ts')) ? [] : ['guard']
 for (const project of [...guard, 'broker-dev', 'broker-dev/tsconfig.types.json']) {
   const { status } = spawnSync(process.execPath, [tsc, '--noCheck', '-p', project], { cwd: root, stdio: ['ignore', 2, 2] })
   if (status !== 0) process.exit(status ?? 1)
 }
-// Style sheets and browser scripts lie beside the modules that read them; migrations beside a package.json.
+// Style sheets, browser scripts and icons are beside the modules that read them (as in build.mjs); migrations are beside a package.json.
 for (const file of globSync('src/**/*.{css,js,svg}', { cwd: root })) cpSync(join(root, file), join(dist, file))
 for (const folder of ['db/migrations', 'db/postgres/migrations']) {
   mkdirSync(join(dist, folder), { recursive: true })

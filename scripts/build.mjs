@@ -32,7 +32,7 @@ for (const project of ['guard', '.']) {
     process.exit(run.status ?? 1)
   }
 }
-// What the compiler leaves behind: style sheets and browser scripts lie beside the modules that read them.
+// The compiler does not copy style sheets, browser scripts and icons: they are beside the modules that read them.
 for (const file of sources(join(root, 'src'))) if (/\.(?:css|js|svg)$/.test(file)) copyFileSync(file, join(root, 'dist', file.slice(root.length)))
 chmodSync(join(root, 'dist', 'src', 'cli.js'), 0o755)
 mkdirSync(dirname(stamp), { recursive: true })

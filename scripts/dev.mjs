@@ -1,14 +1,14 @@
 // `npm run dev`: the demo, built and started again after each change of a source.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, watch } from 'node:fs'
+import { watch } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /**
- * Ends what runs, builds, and starts it, after each change. Changes during a round make one further round.
- * @param build whether it succeeded; @param start what runs then, with `stop`
+ * After each change it stops the running program, builds, and starts the program again. Changes during a round make one further round.
+ * `build` returns whether it succeeded; `start` returns the running program, with `stop`.
  */
 export function createReloader({ build, start, say }) {
   let running
@@ -38,7 +38,7 @@ export function createReloader({ build, start, say }) {
   }
 }
 
-/** In a process group of its own: the terminal's Ctrl-C is ours to pass on, once. */
+/** In a process group of its own: the terminal's Ctrl-C reaches this process alone, which passes it on once. */
 function startDemo() {
   const child = spawn(process.execPath, [join(ROOT, 'dist', 'demo', 'main.js'), ...process.argv.slice(2)], { stdio: 'inherit', detached: true })
   const gone = new Promise((done) => child.once('exit', done))
@@ -58,13 +58,11 @@ function main() {
   })
   let settled
   // An editor writes a file in several steps.
-  const changed = (_event, name) => {
-    if (/(?:^|\/)(?:dist|node_modules)(?:\/|$)/.test(String(name))) return
+  const changed = () => {
     clearTimeout(settled)
     settled = setTimeout(() => void reloader.changed(), 200)
   }
-  for (const place of ['src', 'workers', 'db', 'demo', 'guard/src'].map((one) => join(ROOT, one)).filter(existsSync))
-    watch(place, { recursive: true }, changed)
+  for (const place of ['src', 'workers', 'db', 'demo', 'guard/src']) watch(join(ROOT, place), { recursive: true }, changed)
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => void reloader.end().then(() => process.exit(0)))
   void reloader.changed()
 }
