@@ -38,7 +38,7 @@ app.use(
   }),
 )
 
-/** A session is as good as its access token: refresh it, and end the session where the broker refuses. */
+/** A session lasts as long as its access token: refresh that, and end the session where the broker refuses. */
 app.use(async (request, response, next) => {
   const { accessToken } = request.oidc
   if (!accessToken?.isExpired()) return next()

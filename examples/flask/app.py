@@ -68,7 +68,7 @@ def backchannel_logout():
 
 
 def verify_logout_token(value: str) -> dict:
-    """OpenID Connect Back-Channel Logout 1.0, section 2.6. The keys are read each time: there is one sign-out in a while."""
+    """OpenID Connect Back-Channel Logout 1.0, section 2.6. The keys are read each time: sign-outs are rare."""
     jwks = requests.get(oauth.broker.load_server_metadata()["jwks_uri"], timeout=5)
     jwks.raise_for_status()
     token = jwt.decode(value, KeySet.import_key_set(jwks.json()), algorithms=["RS256"])

@@ -1,5 +1,5 @@
 export default {
-  // They are used as Node finds them, not bundled.
+  // Next.js does not bundle them: Node loads them from node_modules.
   serverExternalPackages: ['@case-manager/guard', 'openid-client'],
   turbopack: { root: import.meta.dirname },
 }

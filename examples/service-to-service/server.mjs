@@ -1,5 +1,5 @@
-// Two instances: reports takes a user's token for itself, exchanges it for one of archive's, and calls archive with it (RFC 8693). For work of its own, without a user, it gets
-// a token by client_credentials. Both check access tokens by the guard.
+// Two instances. reports gets a user's token, exchanges it for one whose audience is archive (RFC 8693), and calls archive with that. For work of its own, without a user, it gets
+// a token by client_credentials. Both check access tokens with the guard.
 import { createServer } from 'node:http'
 import { createGuard } from '@case-manager/guard'
 import { requireToken } from '@case-manager/guard/node'
@@ -29,7 +29,7 @@ await listen(ARCHIVE_URL, ARCHIVE_CLIENT_ID, ARCHIVE_CLIENT_SECRET, async ({ cli
 
 const config = await client.discovery(new URL(ISSUER), CLIENT_ID, {}, client.ClientSecretBasic(CLIENT_SECRET))
 
-/** Never the user's own token: it is for reports alone. One of archive's ends with the same session. */
+/** Never the user's own token: it is for reports alone. The exchanged one ends with the same session. */
 const onBehalfOf = (token) =>
   client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:token-exchange', {
     subject_token: token,

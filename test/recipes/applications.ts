@@ -14,7 +14,7 @@ export interface ApplicationParts {
   name: string
   missing: string | undefined
   version: () => string
-  /** Of sign-in. Not given: it has none. */
+  /** Its paths for sign-in. Not given: it has none. */
   signIn?: {
     login: string
     callback: string
@@ -24,13 +24,13 @@ export interface ApplicationParts {
   }
   /** A path that needs an access token, and answers with its `sub`. Not given: it has none. */
   api?: string
-  /** Of its registration, besides the addresses. */
+  /** Fields of its registration, besides the addresses. */
   registration?: Record<string, unknown>
   /** A second client of the recipe. */
   other?: Registered
   /** What it needs besides its secrets and addresses. */
   command: (of: { place: Place; world: World; directory: string; applicationPort: number }) => Command
-  /** Of what it is ready. */
+  /** The path that answers once the program is ready. Not given: `me`, `api` or `/`. */
   ready?: string
   more?: (running: () => RunningApplication) => void
 }

@@ -24,7 +24,7 @@ export interface Proxy {
   name: string
   missing: string | undefined
   version: () => string
-  /** What nginx needs. */
+  /** The `--stale-status` that the proxy needs. Not given: 503. */
   staleStatus?: '403'
   /** Where the token is, if not in Authorization. */
   tokenHeader?: string

@@ -9,7 +9,7 @@ import org.springframework.security.oauth2.jwt.Jwt;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RestController;
 
-/** An instance with Spring Boot. What is particular of the broker is in Security. */
+/** An instance with Spring Boot. What is specific to the broker is in Security. */
 @SpringBootApplication
 @RestController
 class Instance {

@@ -38,7 +38,7 @@ class Security {
 
   /**
    * Without this bean Spring refuses every access token of the broker: its typ is at+jwt (RFC 9068 section 2.1). The broker is asked
-   * about each token, because a signature says nothing of a sign-out.
+   * about each token, because a signature does not show whether the user has signed out.
    */
   @Bean
   JwtDecoder accessTokens(
