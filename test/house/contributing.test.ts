@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 
@@ -25,4 +25,15 @@ test('every file and folder that CONTRIBUTING.md names exists', () => {
   ]
   expect(paths.length).toBeGreaterThan(30)
   expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
+})
+
+test('CONTRIBUTING.md and docs/architecture.md name every module of src', () => {
+  const modules = readdirSync(join(ROOT, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  for (const page of ['CONTRIBUTING.md', 'docs/architecture.md']) {
+    const named = new Set([...readFileSync(join(ROOT, page), 'utf8').matchAll(/`(?:src\/)?(\w+)`/g)].map(([, name]) => name))
+    expect(
+      modules.map(({ name }) => name).filter((name) => !named.has(name)),
+      page,
+    ).toEqual([])
+  }
 })
