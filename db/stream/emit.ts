@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { ClientMetadata } from '../../src/protocol/client-metadata.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
-import { type About, eventsOfRevocation, mayHaveEvent, type SetPayload, type StreamEvent } from '../../src/protocol/stream-event.ts'
+import { type About, eventsOfRevocation, isPushing, mayHaveEvent, type SetPayload, type StreamEvent } from '../../src/protocol/stream-event.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
@@ -10,7 +10,7 @@ import type { Move } from '../outbox/counts.ts'
 import { addMessage } from '../outbox/message.ts'
 import { clients, participants, sessions, streams, tenants } from '../schema.ts'
 import type { DeliveryRef, Revocation } from '../types.ts'
-import { delivers, isPushing } from './row.ts'
+import { delivers } from './row.ts'
 
 /**
  * Writes security events to the outbox, once for each stream that may have them, inside the transaction of the act that causes them. A receiver

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { isPushing } from '../../src/protocol/stream-event.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, indexedBy, isOneOf } from '../engine/dialect.ts'
 import { assign, columnsOf, command, query } from '../engine/statement.ts'
@@ -11,7 +12,7 @@ import { HELD, priorityNumber, refFields, refOf } from '../outbox/row.ts'
 import { deliveries } from '../schema.ts'
 import type { StreamActs } from '../store.ts'
 import type { DeliveryRef } from '../types.ts'
-import { isPushing, lockedStream } from './row.ts'
+import { lockedStream } from './row.ts'
 
 /** What a stream keeps: until it is polled, or until it is enabled or verified. */
 

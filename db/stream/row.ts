@@ -49,10 +49,6 @@ export const rowOf = (one: SignalStream): StreamRow => ({
   ...{ verifiedAt: one.verifiedAt ?? null, askedAt: one.askedAt ?? null, createdAt: one.createdAt, updatedAt: one.updatedAt },
 })
 
-/** Whether what it receives leaves at once. Else it waits: for its receiver to poll, or until the stream is enabled or verified. */
-export const isPushing = ({ method, status, verifiedAt }: Pick<StreamRow, 'method' | 'status' | 'verifiedAt'>): boolean =>
-  method === 'push' && status === 'enabled' && verifiedAt !== null
-
 /** The address under which the outbox knows it. */
 export const uriOf = ({ endpointUrl }: Pick<StreamRow, 'endpointUrl'>): string => endpointUrl ?? DELIVERY.poll
 

@@ -25,6 +25,10 @@ export const STREAM_UPDATED = `${SSF}stream-updated`
 /** It goes out whatever the stream's status is. */
 export const isAboutStream = (type: string): boolean => type === VERIFICATION || type === STREAM_UPDATED
 
+/** Whether events of the stream are pushed at once. Otherwise they are held: until the receiver polls, or until the stream is enabled and verified. */
+export const isPushing = ({ method, status, verifiedAt }: { method: string; status: string; verifiedAt?: number | null | undefined }): boolean =>
+  method === 'push' && status === 'enabled' && typeof verifiedAt === 'number'
+
 /** RFC 8935, RFC 8936 */
 export const DELIVERY = { push: 'urn:ietf:rfc:8935', poll: 'urn:ietf:rfc:8936' } as const
 

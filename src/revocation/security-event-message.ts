@@ -2,7 +2,7 @@ import type { Delivery, SignalStream } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { Deps } from '../deps.ts'
 import { streamAudience, TYP } from '../protocol/names.ts'
-import { type About, isAboutStream, type SetPayload, VERIFICATION } from '../protocol/stream-event.ts'
+import { type About, isAboutStream, isPushing, type SetPayload, VERIFICATION } from '../protocol/stream-event.ts'
 import type { MessageKind } from './message-kind.ts'
 import { judgeAnswer, type Answer, type Verdict } from './retry.ts'
 
@@ -21,7 +21,7 @@ export const securityEvents = (deps: Needs): MessageKind => ({
     if (stream === undefined || client === undefined) return { rejected: 'the stream or its client was removed' }
     if (payload === undefined) return { rejected: 'its content was erased' }
     const message = JSON.parse(payload) as SetPayload
-    if (stream.method === 'poll' || (!isAboutStream(message.type) && !(stream.status === 'enabled' && stream.verifiedAt !== undefined)))
+    if (stream.method === 'poll' || !(isAboutStream(message.type) || isPushing(stream)))
       return stream.status === 'disabled' ? { rejected: 'the stream is disabled' } : { held: true }
     const problem = endpointProblem(client, uri)
     if (problem !== undefined) return { rejected: problem }
