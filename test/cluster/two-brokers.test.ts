@@ -87,7 +87,7 @@ describe.skipIf(!HAS_POSTGRES)('two brokers on one Postgres', () => {
     expect(resumed.names()).not.toContain('reset')
   })
 
-  test('a client that is removed at one is refused at the other at once, and one that is changed is known there within a second', async () => {
+  test('a client that is removed at one is rejected at the other at once, and then leaves the registry of the other', async () => {
     const { a, b } = await twoBrokers()
     const client = await registered(a, b)
     const { session } = await a.openSession()
@@ -186,7 +186,7 @@ describe.skipIf(!HAS_POSTGRES)('a broker whose Postgres confirms nothing', () =>
     server = undefined
   })
 
-  test('answers 503 within five seconds, and keeps no guard fresh; it goes on by itself when Postgres does', async () => {
+  test('answers 503, and keeps no guard fresh; it goes on by itself when Postgres does', async () => {
     server = await startPostgres()
     const rig = await createRig({ realTime: true, config: { databaseUrl: await createMigrated(server) } })
     const client = await rig.register('Sydney')

@@ -7,8 +7,8 @@ import type { Faults } from './faults.ts'
 import { type KnownSession, type Seat, Violation } from './users.ts'
 
 /**
- * Watches what follows each acknowledged revocation: every broker refuses every later request, and every guard refuses within a second while all is
- * calm, and else when it has been silent for its `afterSeconds`.
+ * Watches what follows each acknowledged revocation: every broker rejects every later request. Every guard refuses within
+ * `liveMs` while all is calm, and otherwise once the broker has been silent for its `afterSeconds`.
  */
 
 /** Longer than a heartbeat. */
