@@ -5,7 +5,7 @@ import { tendStream } from '../src/signal/stream-care.ts'
 import { createTransmitter } from '../src/signal/transmitter.ts'
 import { repeat, type Repeating } from './repeat.ts'
 
-/** The broker's own streams at transmitters of security events: each by itself, so that one that hangs delays no other. */
+/** The broker's own streams at transmitters of security events. Each has its own timers, so that a transmitter that hangs delays no other. */
 
 const TEND_MS = 5_000
 const POLL_MS = 1_000
@@ -22,7 +22,7 @@ export function tendSignalStreams(deps: Deps): Repeating[] {
   })
 }
 
-/** At the end of the process a request that the transmitter holds open is broken off. */
+/** Aborts a request that the transmitter holds open when the process ends. */
 const endingAtOnce = ({ wake, stop }: Repeating, ending: AbortController): Repeating => ({
   wake,
   async stop() {

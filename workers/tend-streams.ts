@@ -3,11 +3,11 @@ import type { Deps } from '../src/deps.ts'
 import { releaseStream } from '../src/revocation/release-stream.ts'
 
 /**
- * Releases what push streams kept while they were paused or not verified, and disables a stream that keeps too much: its receiver is sent
- * `stream-updated`, and operators an alert. Done twice, it does nothing the second time.
+ * Releases the events that push streams kept while they were paused or not verified. Disables a stream with too many pending events: its
+ * receiver gets `stream-updated`, and operators get an alert. Run twice, it does nothing the second time.
  */
 
-/** What a stream keeps at most, for its receiver to plan with (docs/shared-signals.md): so many events, and none older. */
+/** A stream with more pending events, or with a held one that is older, is disabled (docs/shared-signals.md). */
 export const MOST_KEPT = 1_000
 export const KEPT_SECONDS = 7 * 86_400
 
@@ -42,6 +42,12 @@ async function disable({ store, clock, log, queue }: Needs, { id, clientId }: Si
   const change = { status: 'disabled', statusReason: why, statusBy: 'broker' } as const
   const done = await store.changeStream({ id, change, tell: true, now: clock.now() })
   if (done === undefined) return
-  log.error('stream_disabled', { stream: id, client_id: clientId, cause: why, lost, next: 'Have the receiver fixed; it enables its stream again.' })
+  log.error('stream_disabled', {
+    stream: id,
+    client_id: clientId,
+    cause: why,
+    lost,
+    next: 'Fix the receiver; then it enables its stream again (POST /ssf/status).',
+  })
   queue.hurry(done.refs)
 }

@@ -43,7 +43,7 @@ const update = command(
 const remove = command((p: One) => sql`DELETE FROM ${streams} WHERE ${streams.streamId} = ${p.streamId}`)
 const number = query({ count: sql<number>`count(*)` }, (_, f) => sql`SELECT ${f} FROM ${streams}`)
 
-/** About the stream itself: it is pushed whatever the stream's status. */
+/** Sends an event about the stream itself. A push is due whatever the status of the stream. */
 function* tellReceiver(ambient: Ambient, row: StreamRow, type: string, event: Record<string, unknown>): Act<DeliveryRef[]> {
   const moves: Move[] = []
   const refs = yield* emitSet(ambient, row, { type, event }, { moves, held: row.method === 'poll' })
@@ -51,7 +51,7 @@ function* tellReceiver(ambient: Ambient, row: StreamRow, type: string, event: Re
   return refs
 }
 
-/** Operators hear of it where a webhook wants changed settings. */
+/** Tells the webhooks that want changed settings. */
 const announce = (ambient: Ambient, { clientId }: { clientId: string }, value: string): Act<unknown> =>
   emit(ambient, { type: 'setting.changed', data: { setting: 'ssf.stream', value: `${clientId} ${value}` } })
 

@@ -5,7 +5,7 @@ import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'
 import { emitEvents } from './emit.ts'
 
-/** A live session whose tokens will say something else from now on (CAEP 1.0 §3.2). */
+/** Events of a live session whose claims change (CAEP 1.0 §3.2). */
 
 interface Before {
   sub: string

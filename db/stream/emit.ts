@@ -45,7 +45,7 @@ const connected = query(
   (_, f) => sql`SELECT ${f} FROM ${tenants} WHERE ${tenants.removedAt} IS NULL ORDER BY ${tenants.tid}`,
 )
 
-/** Whether the client took part in what an event is about. A tenant is every client's that it admits. */
+/** Whether the client took part in what an event is about. An event about a tenant is for each client that admits the tenant. */
 function* tookPart(clientId: string, { sid, sub }: About): Act<boolean> {
   if (sid !== undefined) return (yield* inSession.get({ sid, clientId })) !== undefined
   return sub === undefined || (yield* inAnySession.get({ sub, clientId })) !== undefined
@@ -88,7 +88,7 @@ export function* emitEvents(ambient: Ambient, { events, sid, clientId }: Emitted
   return refs
 }
 
-/** Whom a revocation covers, as events say it: one tenant each where it is wider than a user. */
+/** The subjects of a revocation's events: one for each tenant if it covers more than a user. */
 function* aboutOf(selector: Selector, { tid }: Revocation, sub: string | undefined): Act<About[]> {
   if (selector.kind === 'session' || selector.kind === 'grant') return sub === undefined || tid === undefined ? [] : [{ sub, sid: selector.sid, tid }]
   if (selector.kind === 'subject') return [{ sub: selector.sub, tid }]

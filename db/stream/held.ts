@@ -14,9 +14,9 @@ import type { StreamActs } from '../store.ts'
 import type { DeliveryRef } from '../types.ts'
 import { lockedStream } from './row.ts'
 
-/** What a stream keeps: until it is polled, or until it is enabled or verified. */
+/** The events that a stream keeps until they are polled, or until it is enabled or verified. */
 
-/** More than a stream keeps (workers/tend-streams.ts); what is older than these was closed page by page before. */
+/** More than a stream may have pending (workers/tend-streams.ts). Callers close any others with closeDeliveries. */
 const MOST = 2_000
 
 type Page = {
@@ -54,7 +54,7 @@ export function* releaseStream({ id: streamId, limit }: Parameters<StreamActs['r
   return rows.map(refOf)
 }
 
-/** A stream that is disabled or removed keeps nothing. */
+/** A disabled or removed stream keeps no events. */
 export function* closeAll(ambient: Ambient, streamId: string): Act<void> {
   const rows = yield* pendingRows.all({ streamId, limit: MOST })
   if (rows.length > 0) yield* closeRows(ambient, rows, 'The stream was disabled or removed.')

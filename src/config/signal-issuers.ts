@@ -16,13 +16,13 @@ export interface SignalIssuer {
   subject: 'iss_sub' | 'opaque' | 'tid_oid'
   /** The tenants whose users it may name; undefined: every connected tenant. */
   tenants: string[] | undefined
-  /** At least this often it sends something, if only a verification event; undefined: it is not watched. */
+  /** The longest time between two of its events, verification events included; undefined: the broker does not check. */
   heardEverySeconds?: number | undefined
-  /** The stream that the broker creates there; undefined: it is created by hand, if there is one. */
+  /** The stream that the broker creates there; undefined: the operator creates it there by hand. */
   stream?: StreamSettings | undefined
 }
 
-/** A stream that the broker manages is watched: the broker asks for verification events itself. */
+/** Default for a stream that the broker manages: the broker asks for verification events itself. */
 const HEARD_EVERY_SECONDS = 3600
 
 const shape = z.strictObject({

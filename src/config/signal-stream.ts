@@ -5,7 +5,7 @@ import { z } from 'zod'
 
 export interface StreamSettings {
   delivery: 'push' | 'poll'
-  /** What the stream asks for; undefined: every type that the broker acts on. */
+  /** The event types that the stream requests; undefined: every type that the broker acts on. */
   events: string[] | undefined
   configurationUri: string
   authorization:

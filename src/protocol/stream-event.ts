@@ -16,9 +16,9 @@ export const STREAM_EVENT = {
   accountDisabled: `${RISC}account-disabled`,
   accountPurged: `${RISC}account-purged`,
 } as const
-/** What a stream can be asked for. */
+/** The types that a receiver can request. */
 export const STREAM_EVENTS: readonly string[] = Object.values(STREAM_EVENT)
-/** About the stream itself: every stream has them. */
+/** About the stream itself: sent to every stream, requested or not. */
 export const VERIFICATION = `${SSF}verification`
 export const STREAM_UPDATED = `${SSF}stream-updated`
 
@@ -48,7 +48,7 @@ export interface StreamEvent {
 /** What the outbox keeps of a security event token until it is delivered. `about` is not there: the stream itself. */
 export type SetPayload = Omit<StreamEvent, 'about'> & { about?: About | undefined }
 
-/** The receivers' words for why a session ended: no more than its class, as instances are sent it. */
+/** The reason that receivers get: only its class, as in logout tokens. */
 const WHY: Record<ReasonClass, string> = {
   signed_out: 'The user signed out.',
   ended_elsewhere: 'The session was ended from elsewhere.',

@@ -6,7 +6,7 @@ import { type About, isAboutStream, isPushing, type SetPayload, VERIFICATION } f
 import type { MessageKind } from './message-kind.ts'
 import { judgeAnswer, type Answer, type Verdict } from './retry.ts'
 
-/** Security event tokens (RFC 8417) as a kind of message, pushed as RFC 8935 says. A token of one delivery has the same `jti` in each attempt. */
+/** Security event tokens (RFC 8417) as a kind of message, pushed by RFC 8935. Each attempt of a delivery has the same `jti`. */
 
 type Needs = Pick<Deps, 'config' | 'keys' | 'store' | 'sealer' | 'webhookOutbound' | 'clients' | 'clock'>
 
@@ -27,7 +27,7 @@ export const securityEvents = (deps: Needs): MessageKind => ({
     if (problem !== undefined) return { rejected: problem }
     const authorization = authorizationOf(deps, stream)
     if (authorization === undefined)
-      return { rejected: 'its header is sealed under a BROKER_SECRET that is not set; the receiver has to send it again' }
+      return { rejected: 'its header is sealed under a BROKER_SECRET that is not set; the receiver must send authorization_header again' }
     const headers = { 'content-type': 'application/secevent+jwt', accept: 'application/json', ...authorization }
     return { headers, body: mintSet(deps, stream, { ...delivery, message }), jti: id }
   },
@@ -39,7 +39,7 @@ export const securityEvents = (deps: Needs): MessageKind => ({
   },
 })
 
-/** RFC 8935 §2.3, §2.4: 202 accepts; 400 with an `err` is the receiver's word about this token. */
+/** RFC 8935 §2.3, §2.4: 202 accepts, as any 2xx does; 400 with an `err` rejects this token. */
 function judge(answer: Answer, now: number): Verdict {
   const err = answer.status === 400 ? errOf(answer.body) : undefined
   return err === undefined ? judgeAnswer({ ...answer, body: '' }, now) : { outcome: 'rejected', code: `HTTP 400 ${err}`, error: `HTTP 400 ${err}` }
@@ -60,7 +60,7 @@ const authorizationOf = ({ sealer }: Needs, { id, authorizationSealed: sealed }:
   return opened && { authorization: opened.toString('utf8') }
 }
 
-/** Why security events are not pushed there: only an administrator names the hosts that may have a client's events. */
+/** Why security events are not pushed there. Only an administrator names the origins that may receive a client's events. */
 export const endpointProblem = ({ metadata }: Pick<Client, 'metadata'>, url: string): string | undefined =>
   metadata.ssfPushOrigins?.includes(new URL(url).origin) === true
     ? undefined

@@ -9,7 +9,7 @@ export interface KnownIssuer extends SignalIssuer {
   keys: KeySet
 }
 
-/** Whose stream the broker manages. */
+/** An issuer at which the broker manages its stream. */
 export type ManagedIssuer = KnownIssuer & { heardEverySeconds: number; stream: StreamSettings }
 
 export interface Issuers {

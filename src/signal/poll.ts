@@ -8,25 +8,25 @@ import type { Poll, Polled, Stream, Transmitter } from './transmitter.ts'
 import { TransmitterProblem } from './transmitter-problem.ts'
 
 /**
- * Polls a transmitter for security events (RFC 8936). It acknowledges what is committed here, and nothing before: what was answered and not
- * acknowledged comes again, and ends nothing a second time. One broker of all polls, by a claim in the store.
+ * Polls a transmitter for security events (RFC 8936). An event is acknowledged only after its effect is committed. One that is not acknowledged
+ * comes again, and ends nothing a second time. One of all brokers polls, by a claim in the store.
  */
 
-/** The broker that has claimed it polls for so long. */
+/** A broker's claim lasts this long. */
 const TURN_SECONDS = 30
-/** A request that the transmitter holds open longer is broken off, and counts as a fault. */
+/** A request that the transmitter holds open longer is aborted, and counts as a fault. */
 const LONG_POLL_MS = 25_000
 const MOST_EVENTS = 25
 const MOST_CHARACTERS = 64 * 1024
 const MOST_BYTES = MOST_EVENTS * MOST_CHARACTERS + 64 * 1024
-/** Of one turn: a transmitter that never comes to an end has the next turn. */
+/** In one turn. A transmitter that has more is polled again in the next turn. */
 const MOST_ANSWERS = 40
-/** Until the stream is created. */
+/** How often it looks for a stream that is not created yet. */
 const NO_STREAM_MS = 5_000
 const MOST_DELAY_MS = 60_000
 
 export interface Polling {
-  /** Polls once, and settles all that is there. */
+  /** Polls, and settles all available events. */
   turn(): Promise<void>
 }
 
@@ -52,7 +52,7 @@ export function createPolling(deps: Deps, issuer: ManagedIssuer, transmitter: Tr
   }
 }
 
-/** The stream, read once in each turn of this broker, and anew after a fault. `not_mine`: it is another broker's turn. */
+/** The stream, read once in each turn of this broker, and again after a fault. `not_mine`: it is another broker's turn. */
 function polledStream(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitter) {
   let turn = -1
   let kept: Stream | undefined
@@ -66,7 +66,7 @@ function polledStream(deps: Deps, issuer: ManagedIssuer, transmitter: Transmitte
     }
     if (anew) kept = undefined
     kept ??= await transmitter.find()
-    // One that is still pushed has this broker's own address.
+    // While the stream is still pushed, its endpoint_url is this broker's own.
     return kept?.delivery.method === DELIVERY.poll ? kept : (kept = undefined)
   }
 }
@@ -78,7 +78,7 @@ const requests =
   (body) =>
     transmitter.poll(stream, body, { timeoutMs: LONG_POLL_MS, maxBytes: MOST_BYTES })
 
-/** @param careful after a fault: it asks for one event, without waiting, so that one answer cannot fail for ever by its length */
+/** @param careful after a fault: asks for one event, without waiting, so that an answer that is too long does not fail forever */
 async function pollAll(deps: Deps, issuer: ManagedIssuer, ask: Ask, careful: boolean): Promise<void> {
   const maxEvents = careful ? 1 : MOST_EVENTS
   let answer = await ask({ maxEvents, returnImmediately: careful })
@@ -86,14 +86,14 @@ async function pollAll(deps: Deps, issuer: ManagedIssuer, ask: Ask, careful: boo
     const settled = await settle(deps, issuer, answer.sets)
     const isMore = answer.moreAvailable === true && count < MOST_ANSWERS
     answer = await ask({ maxEvents: isMore ? maxEvents : 0, returnImmediately: true, ...settled })
-    // It was asked for none: what it sends all the same has the next turn.
+    // This request asked for no events. Any that it returns come again in the next turn.
     if (!isMore) return
   }
 }
 
 type Settled = Required<Pick<Poll, 'ack' | 'setErrs'>>
 
-/** @throws TransmitterProblem where nothing could be settled, because its keys cannot be read */
+/** @throws TransmitterProblem if no event could be judged, because the keys cannot be read */
 async function settle(deps: Deps, issuer: ManagedIssuer, sets: Polled['sets']): Promise<Settled> {
   const settled: Settled = { ack: [], setErrs: {} }
   for (const [jti, token] of Object.entries(sets)) {

@@ -13,8 +13,8 @@ import { whoIsMeant } from './subjects.ts'
 import { isOwnState } from './verification-state.ts'
 
 /**
- * Security event tokens (RFC 8417) that configured issuers push (RFC 8935). It acknowledges what it has committed, and nothing before. An event
- * speaks of its moment: who was authenticated after it stays; and once: whoever has come back since by single sign-on, whose authentication is older, stays too.
+ * Security event tokens (RFC 8417) of configured issuers, pushed (RFC 8935) or polled. A token is acknowledged only after its effect is committed. An
+ * event ends only sessions authenticated before it. It acts once: a session that single sign-on has opened since stays, although its authentication is older.
  */
 
 const MOST_BYTES = 64 * 1024
@@ -23,7 +23,7 @@ const REMEMBERED_SECONDS = 30 * 86_400
 
 type Payload = Record<string, unknown>
 
-/** What each event ends, or undefined where it is no reason to. Types that are not here are acknowledged and passed over. */
+/** The reason for which an event ends sessions; undefined: it ends none. Other types are acknowledged and ignored. */
 const EVENTS: Readonly<Record<string, (payload: Payload) => Reason | undefined>> = {
   [STREAM_EVENT.sessionRevoked]: () => 'security_event',
   // A further credential takes nothing from what was proved with the others.
@@ -50,7 +50,7 @@ export async function securityEvent(deps: Deps, { secevent }: Issuers, inTurn: I
 /** `invalid_state`: SSF 1.0 §8.1.4.1. */
 export type Rejection = { error: SetError | 'invalid_state'; description: string }
 
-/** A token, however it came. `keys_unavailable`: the transmitter has to send it again. */
+/** A token, pushed or polled. `keys_unavailable`: it is not judged, and the transmitter must send it again. */
 export async function receive(deps: Deps, issuer: KnownIssuer, token: string): Promise<'accepted' | 'keys_unavailable' | Rejection> {
   const now = deps.clock.now()
   try {
@@ -62,7 +62,7 @@ export async function receive(deps: Deps, issuer: KnownIssuer, token: string): P
     const once = { purpose: 'security-event', idHash: sha256(`${issuer.issuer} ${verified.claims.jti}`), now }
     if (!(await deps.store.wasConsumed(once))) {
       await obey(deps, issuer, verified.claims, now)
-      // Consumed when what it says is committed: interrupted before, it is sent again and does the rest.
+      // Consumed after its effect is committed: if this is interrupted before, the token comes again and does the rest.
       await deps.store.consumeOnce({ ...once, expiresAt: now + REMEMBERED_SECONDS })
     }
     if (issuer.heardEverySeconds !== undefined) await claim(deps, heardInterval(issuer.issuer, issuer.heardEverySeconds), now)
@@ -73,7 +73,7 @@ export async function receive(deps: Deps, issuer: KnownIssuer, token: string): P
   }
 }
 
-/** Of a stream that the broker manages: a state is the broker's own. A verification event that the transmitter sends by itself has none. */
+/** On a stream that the broker manages, a state must be the broker's own. A verification event that the transmitter sends unasked has none. */
 function mayBeVerification(deps: Deps, issuer: KnownIssuer, { events }: SecurityEventClaims): boolean {
   const state = issuer.stream && events[VERIFICATION]?.state
   return state === undefined || isOwnState(deps, issuer.issuer, state)
@@ -85,7 +85,7 @@ function refuse(deps: Deps, c: Context, err: Rejection['error'], description: st
   return c.json({ err, description }, 400, { 'Cache-Control': 'no-store', 'Content-Language': 'en' })
 }
 
-/** Its keys cannot be read at the moment: neither taken nor refused. */
+/** The issuer's keys cannot be read at the moment: neither accepted nor rejected. */
 function later(deps: Deps, c: Context): Response {
   deps.metrics.signals.inc({ kind: 'security_event', outcome: 'keys_unavailable' })
   return c.body(null, 503, { 'Cache-Control': 'no-store', 'Retry-After': '30' })

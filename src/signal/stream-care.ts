@@ -7,11 +7,11 @@ import { TransmitterProblem } from './transmitter-problem.ts'
 import { newState } from './verification-state.ts'
 
 /**
- * Keeps the broker's stream at a transmitter: creates it, and asks for a verification event twice in each interval in which the transmitter has to
- * be heard. One broker of all does it, by a claim in the store. A fault is logged and ends no session; a missed verification fails the check `signal-issuers`.
+ * Keeps the broker's stream at a transmitter: creates it, and asks for a verification event twice in each interval in which the transmitter must
+ * send an event. One of all brokers does it, by a claim in the store. A fault is logged and ends no session. Without events the check `signal-issuers` fails.
  */
 
-/** An attempt that failed is made again so much later. */
+/** A failed attempt is retried after this time. */
 const RETRY_SECONDS = 60
 const LEAST_SECONDS = 60
 
@@ -24,11 +24,11 @@ export async function tendStream(deps: CareDeps, issuer: ManagedIssuer, transmit
   const asked: Interval = { purpose: 'signal-verification', about: [issuer.issuer, delivery, events], seconds }
   if (await isClaimed(deps, asked, now)) return
   if (!(await claim(deps, { purpose: 'signal-stream', about: [issuer.issuer], seconds: RETRY_SECONDS }, now))) return
-  // Claimed when it was asked for: after a fault it is tried again.
+  // Claimed after the request was accepted: a fault leaves it to the next attempt.
   if (await askVerification(deps, issuer, transmitter, now)) await claim(deps, asked, now)
 }
 
-/** @returns whether it was asked for */
+/** @returns whether the transmitter accepted the request */
 async function askVerification(deps: CareDeps, issuer: ManagedIssuer, transmitter: Transmitter, now: number): Promise<boolean> {
   try {
     const stream = await transmitter.ensure()

@@ -6,7 +6,7 @@ import { TransmitterProblem } from './transmitter-problem.ts'
 
 const TIMEOUT_MS = 10_000
 const MOST_BYTES = 256 * 1024
-/** A token is not used in its last seconds; one without expires_in for a minute. */
+/** A token is not used in its last seconds. A token without expires_in is used for 30 s. */
 const SPARE_SECONDS = 30
 const UNKNOWN_SECONDS = 60
 
@@ -27,7 +27,7 @@ interface CallDeps extends Pick<Deps, 'clock' | 'outbound'> {
   signal: AbortSignal | undefined
 }
 
-/** @param signal breaks off every request */
+/** @param signal aborts every request */
 export function authorizedCalls(
   { clock, outbound }: Pick<Deps, 'clock' | 'outbound'>,
   { authorization }: StreamSettings,
@@ -61,7 +61,7 @@ async function reached(url: string, work: () => Promise<Answer>): Promise<Answer
     return await work()
   } catch (error) {
     const why = error instanceof Error ? error.message : 'unknown'
-    throw new TransmitterProblem(`${url} cannot be reached: ${why}`, 'Check the network from the broker to it.')
+    throw new TransmitterProblem(`${url} cannot be reached: ${why}`, 'Check the network between the broker and this address.')
   }
 }
 
@@ -81,7 +81,7 @@ function jsonOf(body: string): unknown {
   }
 }
 
-/** Its error code and no more: a description may repeat what was sent. */
+/** Only the error code: a description may repeat the token that was sent. */
 function codeOf(json: unknown): string {
   const { error, err } = (typeof json === 'object' && json !== null ? json : {}) as { error?: unknown; err?: unknown }
   const code = error ?? err
@@ -114,7 +114,7 @@ type ClientAuthorization = Extract<StreamSettings['authorization'], { kind: 'cli
 
 async function askToken({ outbound, signal }: CallDeps, authorization: ClientAuthorization, now: number): Promise<{ token: string; until: number }> {
   const { tokenEndpoint: url, clientId, secret, scope } = authorization
-  // RFC 6749 §2.3.1: both parts are form-encoded before.
+  // RFC 6749 §2.3.1: both parts are form-encoded first.
   const basic = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`).toString('base64')
   const body = new URLSearchParams({ grant_type: 'client_credentials', ...(scope !== undefined && { scope }) }).toString()
   const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded', authorization: `Basic ${basic}` }

@@ -1,4 +1,4 @@
-/** A transmitter does not answer as it should. The words are for operators: they hold no token. */
+/** A transmitter cannot be reached, or its answer is not valid. The texts are for operators and contain no token. */
 export class TransmitterProblem extends Error {
   readonly next: string
   readonly status: number | undefined

@@ -11,7 +11,7 @@ import { EVENT_TYPES } from './security-event.ts'
  * own: the one that is pushed to this broker, or has its description.
  */
 
-/** The configuration of a transmitter is read again after so long. */
+/** How long a transmitter's configuration is cached. */
 const CONFIGURATION_SECONDS = 600
 
 const configuration = z.object({ issuer: z.string(), configuration_endpoint: z.url(), verification_endpoint: z.url().optional() })
@@ -38,11 +38,11 @@ export interface Poll {
 }
 
 export interface Transmitter {
-  /** Breaks off every request: the process ends, and what fails then is no fault. */
+  /** Aborts every request when the process ends. A failure after that is no fault. */
   readonly ending: AbortSignal | undefined
   /** The broker's stream, as it is there. */
   find(): Promise<Stream | undefined>
-  /** The same, created or changed where it is not as the settings want it. */
+  /** The same stream, created or changed where it differs from the settings. */
   ensure(): Promise<Stream>
   /** Asks for a verification event (SSF 1.0 §8.1.4.2). */
   verify(stream: Stream, state: string): Promise<void>
@@ -50,7 +50,7 @@ export interface Transmitter {
   poll(stream: Stream, body: Poll, limits: { timeoutMs: number; maxBytes: number }): Promise<Polled>
 }
 
-/** Every method throws TransmitterProblem where the transmitter does not answer as it should. */
+/** Every method throws TransmitterProblem if the transmitter's answer is not valid. */
 export function createTransmitter(deps: Pick<Deps, 'config' | 'clock' | 'outbound'>, issuer: ManagedIssuer, ending?: AbortSignal): Transmitter {
   const call = authorizedCalls(deps, issuer.stream, ending)
   const configured = readConfiguration(deps, issuer, call)
@@ -98,7 +98,7 @@ function isAsWanted({ delivery, events_requested: events = [] }: Stream, wanted:
   return delivery.method === method && (url === undefined || delivery.endpoint_url === url) && asSet(events) === asSet(wanted.events_requested)
 }
 
-/** The audience is the operator's word, never the transmitter's: a token for another receiver must not count here. */
+/** The operator sets the audience, never the transmitter: a token for another receiver must not count here. */
 function checked({ issuer, audience }: ManagedIssuer, found: Stream): Stream {
   if (found.iss !== issuer)
     throw new TransmitterProblem('Its stream has another iss.', 'Compare issuer in the file of issuers with its ssf-configuration.')
@@ -115,7 +115,7 @@ function readConfiguration({ clock }: Pick<Deps, 'clock'>, { issuer, stream: { c
     const now = clock.now()
     if (kept !== undefined && now < kept.until) return kept.configuration
     const read = parsed(configuration, await call({ method: 'GET', url, open: true }), url)
-    // SSF 1.0 §7.2.3: another's configuration would be sent our token.
+    // SSF 1.0 §7.2.3: the configuration of another issuer would receive our token.
     if (read.issuer !== issuer)
       throw new TransmitterProblem('Its ssf-configuration names another issuer.', 'Compare issuer and configuration_uri in the file of issuers.')
     kept = { configuration: read, until: now + CONFIGURATION_SECONDS }
@@ -125,6 +125,6 @@ function readConfiguration({ clock }: Pick<Deps, 'clock'>, { issuer, stream: { c
 
 function parsed<T extends z.ZodType>(shape: T, answer: unknown, url: string): z.output<T> {
   const { success, data } = shape.safeParse(answer)
-  if (!success) throw new TransmitterProblem(`The answer of ${url} is not as SSF 1.0 or RFC 8936 wants it.`, 'Ask its operator.')
+  if (!success) throw new TransmitterProblem(`The answer of ${url} is not valid (SSF 1.0 §8.1, RFC 8936).`, 'Ask its operator.')
   return data
 }

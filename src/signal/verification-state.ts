@@ -1,6 +1,6 @@
 import type { Deps } from '../deps.ts'
 
-/** The `state` of a verification that the broker asks for: sealed, so that every broker knows its own and nothing has to be kept (SSF 1.0 §8.1.4). */
+/** The `state` of a verification that the broker asks for (SSF 1.0 §8.1.4): sealed, so that every broker recognizes it and none stores it. */
 
 const place = (issuer: string): string => `signal-verification/${issuer}`
 const MOST_CHARACTERS = 1000

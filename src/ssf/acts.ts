@@ -15,7 +15,7 @@ import { type creating, deliveryOf, mustMatch, type replacing, type updating, VE
 const noSuchStream = (): OAuthError =>
   new OAuthError('invalid_request', 'There is no stream of this id. GET /ssf/streams lists yours.', { status: 404 })
 
-/** Another client's stream is not there. @throws OAuthError 404 */
+/** @throws OAuthError 404, also for a stream of another client */
 export async function ownStream({ store }: Pick<Deps, 'store'>, client: Client, id: string | undefined): Promise<SignalStream> {
   if (id === undefined) throw new OAuthError('invalid_request', 'The parameter stream_id is missing.')
   const stream = await store.findStream(id)
@@ -37,7 +37,7 @@ const noted = ({ method, endpointUrl, eventsRequested, description, status }: Si
   ...{ method, endpoint_url: endpointUrl ?? null, events_requested: eventsRequested, description: description ?? null, status },
 })
 
-/** One for each client (SSF 1.0 §8.1.1.1). @throws OAuthError 409 */
+/** A client has one stream (SSF 1.0 §8.1.1.1). @throws OAuthError 409 */
 export async function createStream(deps: Deps, client: Client, wanted: z.output<typeof creating>): Promise<SignalStream> {
   const now = deps.clock.now()
   const { clientId } = client
@@ -52,10 +52,8 @@ export async function createStream(deps: Deps, client: Client, wanted: z.output<
     if (!added)
       throw new OAuthError(
         'invalid_request',
-        'There is a stream of this client already, or the broker has as many as it may. Read, change or delete yours.',
-        {
-          status: 409,
-        },
+        'The client already has a stream, or the broker has its maximum of 100. GET /ssf/streams lists yours: change or delete it.',
+        { status: 409 },
       )
     hurry(deps, refs)
     return stream
@@ -64,7 +62,7 @@ export async function createStream(deps: Deps, client: Client, wanted: z.output<
 
 type Change = Parameters<Deps['store']['changeStream']>[0]['change']
 
-/** PATCH: what is sent. A header that is not sent again stays with its endpoint. */
+/** PATCH changes only the members that are sent. A header that is not sent is kept while the endpoint stays the same. */
 export async function updateStream(deps: Deps, client: Client, sent: z.output<typeof updating>): Promise<SignalStream> {
   const stream = await ownStream(deps, client, sent.stream_id)
   mustMatch(deps, stream, sent)
@@ -82,7 +80,7 @@ export async function updateStream(deps: Deps, client: Client, sent: z.output<ty
   return applied(deps, client, stream, change)
 }
 
-/** PUT: what is not sent is deleted (SSF 1.0 §8.1.1.4). */
+/** PUT deletes what is not sent (SSF 1.0 §8.1.1.4). */
 export async function replaceStream(deps: Deps, client: Client, sent: z.output<typeof replacing>): Promise<SignalStream> {
   const stream = await ownStream(deps, client, sent.stream_id)
   mustMatch(deps, stream, sent)
@@ -102,7 +100,7 @@ const applied = (deps: Deps, client: Client, stream: SignalStream, change: Chang
     return done.stream
   })
 
-/** A stream that is disabled keeps nothing; what a paused one kept is pushed when it is enabled. */
+/** A disabled stream keeps no events. Enabling a paused one pushes the events that it kept. */
 export async function setStatus(
   deps: Deps,
   client: Client,
@@ -130,7 +128,10 @@ export async function askVerification(deps: Deps, { id }: SignalStream, state: s
   if (answer.outcome === 'disabled') throw new OAuthError('invalid_request', 'The stream is disabled. Enable it first.')
   if (answer.outcome === 'too_soon') {
     const headers = { 'Retry-After': String(answer.askedAt + VERIFICATION_SECONDS - now) }
-    throw new OAuthError('temporarily_unavailable', `Ask once in ${VERIFICATION_SECONDS} s (min_verification_interval).`, { status: 429, headers })
+    throw new OAuthError('temporarily_unavailable', `Ask at most once in ${VERIFICATION_SECONDS} s (min_verification_interval).`, {
+      status: 429,
+      headers,
+    })
   }
   hurry(deps, answer.refs)
 }

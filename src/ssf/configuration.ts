@@ -1,6 +1,6 @@
 import { DELIVERY } from '../protocol/stream-event.ts'
 
-/** What the broker is as a transmitter (SSF 1.0 §7.1, CAEP Interoperability Profile 1.0 §2.3). */
+/** The transmitter's metadata (SSF 1.0 §7.1, CAEP Interoperability Profile 1.0 §2.3). */
 export const transmitterConfiguration = (issuer: string): Record<string, unknown> => ({
   spec_version: '1_0',
   issuer,

@@ -8,7 +8,7 @@ import { creating, replacing, shown, updating } from './stream.ts'
 const read = { tag: 'ssf', security: [{ ssf: ['ssf.read'] }] } as const
 const manage = { tag: 'ssf', security: [{ ssf: ['ssf.manage'] }] } as const
 const rejections = { 401: rejected('The access token is missing or not valid.'), 403: rejected('The access token lacks the scope.') } as const
-const body400 = { 400: rejected('The body is wrong.'), 413: rejected('The body is too large.'), 415: rejected('The body is not JSON.') } as const
+const body400 = { 400: rejected('The body is not valid.'), 413: rejected('The body is too large.'), 415: rejected('The body is not JSON.') } as const
 const unknown404 = { 404: rejected('The client has no stream of this id.') } as const
 const one: Answer = ['The stream.', json(shown)]
 const query = z.object({ stream_id: text })
@@ -23,27 +23,27 @@ export const subjectSchema = z.object({
 
 export const CREATE: Description = {
   ...{ id: 'createStream', summary: 'Creates the stream of the client', ...manage, body: json(creating) },
-  answers: { 201: one, ...body400, ...rejections, 409: rejected('The client has a stream.') },
+  answers: { 201: one, ...body400, ...rejections, 409: rejected('The client already has a stream.') },
 }
 export const READ: Description = {
-  ...{ id: 'readStream', summary: 'The stream of the client, or without stream_id a list of it', ...read, query: query.partial() },
+  ...{ id: 'readStream', summary: 'Reads the stream of the client; without stream_id, a list of it', ...read, query: query.partial() },
   answers: { 200: ['The stream, or the list.', json(z.union([shown, z.array(shown)]))], ...rejections, ...unknown404 },
 }
 export const UPDATE: Description = {
-  ...{ id: 'updateStream', summary: 'Changes what is named, and keeps the rest', ...manage, body: json(updating) },
+  ...{ id: 'updateStream', summary: 'Changes the members that are sent, and keeps the others', ...manage, body: json(updating) },
   answers: { 200: one, ...body400, ...rejections, ...unknown404 },
 }
 export const REPLACE: Description = {
-  ...{ id: 'replaceStream', summary: 'Replaces what the receiver supplies', ...manage, body: json(replacing) },
+  ...{ id: 'replaceStream', summary: 'Replaces all members that the receiver supplies', ...manage, body: json(replacing) },
   answers: { 200: one, ...body400, ...rejections, ...unknown404 },
 }
 export const DELETE: Description = {
-  ...{ id: 'deleteStream', summary: 'Deletes the stream and what it keeps', ...manage, query },
+  ...{ id: 'deleteStream', summary: 'Deletes the stream and the events that it keeps', ...manage, query },
   answers: { 204: ['Deleted.'], 400: rejected('stream_id is missing.'), ...rejections, ...unknown404 },
 }
 const status: Answer = ['The status.', json(statusSchema)]
 export const READ_STATUS: Description = {
-  ...{ id: 'readStreamStatus', summary: 'Whether events are sent', ...read, query },
+  ...{ id: 'readStreamStatus', summary: 'Reads whether events are sent', ...read, query },
   answers: { 200: status, 400: rejected('stream_id is missing.'), ...rejections, ...unknown404 },
 }
 export const UPDATE_STATUS: Description = {
@@ -52,15 +52,27 @@ export const UPDATE_STATUS: Description = {
 }
 export const VERIFY: Description = {
   ...{ id: 'verifyStream', summary: 'Asks for a verification event', ...manage, body: json(verificationSchema) },
-  answers: { 204: ['It is on its way.'], ...body400, ...rejections, ...unknown404, 429: rejected('Too soon. Retry-After says when to ask again.') },
+  answers: {
+    204: ['The broker sends it.'],
+    ...body400,
+    ...rejections,
+    ...unknown404,
+    429: rejected('Too soon. Retry-After says when to ask again.'),
+  },
 }
 const subjects = (id: string, summary: string, done: 200 | 204): Description => ({
   ...{ id, summary, ...manage, body: json(subjectSchema) },
   answers: { [done]: ['The same answer for every subject.'], ...body400, ...rejections, ...unknown404 },
 })
-export const ADD_SUBJECT = subjects('addSubject', 'Accepts a subject; the stream has all subjects of the client', 200)
-export const REMOVE_SUBJECT = subjects('removeSubject', 'Accepts a subject; the stream keeps all subjects of the client', 204)
+export const ADD_SUBJECT = subjects('addSubject', 'Accepts a subject, and changes nothing: the stream has all subjects of the client', 200)
+export const REMOVE_SUBJECT = subjects('removeSubject', 'Accepts a subject, and changes nothing: the stream keeps all subjects of the client', 204)
 export const POLL: Description = {
-  ...{ id: 'pollStream', summary: 'Security event tokens by polling (RFC 8936)', ...read, body: json(polling), params: z.object({ id: text }) },
-  answers: { 200: ['What waits.', json(polled)], ...body400, ...rejections, ...unknown404 },
+  ...{
+    id: 'pollStream',
+    summary: 'Polls for security event tokens, and acknowledges them (RFC 8936)',
+    ...read,
+    body: json(polling),
+    params: z.object({ id: text }),
+  },
+  answers: { 200: ['The events that are not acknowledged.', json(polled)], ...body400, ...rejections, ...unknown404 },
 }

@@ -9,7 +9,7 @@ import { polling, Polls } from './poll.ts'
 import { receiverOf } from './receiver.ts'
 import { creating, replacing, shownStatus, shownStream, updating } from './stream.ts'
 
-/** The broker as a transmitter of Shared Signals: its configuration, and the management of streams by their receivers. It refuses what is another client's. */
+/** The broker as a transmitter of Shared Signals: its configuration, and the management of streams by their receivers. A client reaches only its own stream. */
 
 type Endpoint = (c: Context) => Response | Promise<Response>
 
@@ -19,7 +19,7 @@ const CONFIGURATION_SECONDS = 3600
 
 export function ssfEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
-  const on = (method: string, path: string, description: Description, endpoint: Endpoint): void => {
+  const on: On = (method, path, description, endpoint) => {
     endpoints.on(
       method,
       path,
@@ -87,7 +87,7 @@ function control(deps: Deps, on: On): void {
     await askVerification(deps, await ownStream(deps, client, id), state)
     return c.body(null, 204)
   })
-  // Nothing is looked up and nothing stored: a receiver learns of no user whether they are known, and no removal hides the end of a session.
+  // The subject is neither looked up nor stored: the answer does not tell whether a user exists, and a removal hides no ended session.
   for (const [path, description, status] of [
     ['/ssf/subjects/add', about.ADD_SUBJECT, 200],
     ['/ssf/subjects/remove', about.REMOVE_SUBJECT, 204],

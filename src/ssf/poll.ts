@@ -5,12 +5,12 @@ import type { Deps } from '../deps.ts'
 import { isAboutStream, type SetPayload } from '../protocol/stream-event.ts'
 import { mintSet } from '../revocation/security-event-message.ts'
 
-/** Security event tokens by polling (RFC 8936). What is not acknowledged is sent again. */
+/** Security event tokens by polling (RFC 8936). An event is returned again until the receiver acknowledges it. */
 
-/** In one answer: each is signed for it. */
+/** In one answer: the broker signs each event for each answer. */
 const MOST_EVENTS = 20
 const LONG_POLL_MS = 20_000
-/** What other brokers and acts write meanwhile is found this soon. */
+/** A request that waits looks this often for events that any broker has written. */
 const LOOK_MS = 500
 
 export const polling = z.object({
@@ -26,7 +26,7 @@ export const polled = z.object({
 
 type Answer = z.output<typeof polled>
 
-/** A client polls by one request at a time: a later one ends the one before, which is answered without events. */
+/** A client has one waiting request: a later one ends the earlier one, which is answered without events. */
 export class Polls {
   readonly #waiting = new Map<string, AbortController>()
   readonly #deps: Pick<Deps, 'store' | 'config' | 'keys' | 'clock'>
@@ -35,7 +35,7 @@ export class Polls {
     this.#deps = deps
   }
 
-  /** @param gone aborted when the client is gone */
+  /** @param gone aborted when the client closes the connection */
   async poll(stream: SignalStream, asked: z.output<typeof polling>, gone: AbortSignal): Promise<Answer> {
     await this.#settle(stream, asked)
     const limit = Math.min(asked.maxEvents ?? MOST_EVENTS, MOST_EVENTS)
@@ -60,7 +60,7 @@ export class Polls {
       const message = JSON.parse(payload ?? 'null') as SetPayload | null
       if (message === null || !mayGo(current, message)) continue
       sets[id] = mintSet(this.#deps, stream, { id, createdAtMs, message })
-      // A signature is some milliseconds: others have their turn between them.
+      // A signature takes milliseconds: let other requests run between two.
       await turn()
     }
     return { sets, ...(more && { moreAvailable: true }) }
@@ -86,6 +86,6 @@ export class Polls {
   }
 }
 
-/** A stream that is paused or disabled gives nothing but what is about itself. */
+/** A paused or disabled stream sends only events about itself. */
 const mayGo = (stream: SignalStream | undefined, { type }: SetPayload): boolean =>
   stream !== undefined && stream.method === 'poll' && (stream.status === 'enabled' || isAboutStream(type))

@@ -17,7 +17,7 @@ const printable = z.string().regex(/^[\x20-\x7e]+$/, 'printable ASCII')
 const delivery = z.object({
   method: z.enum(Object.values(DELIVERY), `${DELIVERY.push} or ${DELIVERY.poll}`),
   endpoint_url: z.string().max(2000).optional(),
-  authorization_header: printable.max(4000).optional().meta({ description: 'of push: kept sealed, and never returned' }),
+  authorization_header: printable.max(4000).optional().meta({ description: 'for push: stored encrypted, and never returned' }),
 })
 const receiverSupplied = {
   delivery: delivery.optional(),
@@ -25,7 +25,7 @@ const receiverSupplied = {
   description: z.string().max(500).optional(),
 }
 export const creating = z.object(receiverSupplied)
-/** What the transmitter supplies may be sent back, as it is. */
+/** A receiver may send back what the transmitter supplies, unchanged. */
 const transmitterSupplied = {
   iss: z.unknown().optional(),
   aud: z.unknown().optional(),
@@ -65,18 +65,18 @@ export function shownStream(deps: Pick<Deps, 'config'>, stream: SignalStream): z
   }
 }
 
-/** SSF 1.0 §8.1.1.3, §8.1.1.4. @throws OAuthError where a property that the broker supplies is not as it is */
+/** SSF 1.0 §8.1.1.3, §8.1.1.4. @throws OAuthError if a property that the broker supplies has another value */
 export function mustMatch(deps: Pick<Deps, 'config'>, stream: SignalStream, sent: z.output<typeof updating>): void {
   const now: Record<string, unknown> = shownStream(deps, stream)
   const asSet = (value: unknown): string => JSON.stringify(Array.isArray(value) ? [...new Set(value.map(String))].sort() : value)
   for (const name of Object.keys(transmitterSupplied) as (keyof typeof transmitterSupplied)[])
     if (sent[name] !== undefined && asSet(sent[name]) !== asSet(now[name]))
-      throw new OAuthError('invalid_request', `${name} is supplied by the broker. Leave it out, or send it as GET returns it.`)
+      throw new OAuthError('invalid_request', `The broker supplies ${name}. Leave it out, or send it as GET returns it.`)
 }
 
 export type Delivery = Pick<SignalStream, 'method' | 'endpointUrl' | 'authorizationSealed'>
 
-/** Without `delivery` it is polled (SSF 1.0 §8.1.1.1). @throws OAuthError where the broker does not push there */
+/** A stream without `delivery` is polled (SSF 1.0 §8.1.1.1). @throws OAuthError if the broker may not push to that address */
 export function deliveryOf(
   deps: Pick<Deps, 'config' | 'sealer'>,
   client: Client,
@@ -85,7 +85,8 @@ export function deliveryOf(
 ): Delivery {
   if (wanted === undefined || wanted.method === DELIVERY.poll) return { method: 'poll', endpointUrl: undefined, authorizationSealed: undefined }
   const { endpoint_url: endpointUrl, authorization_header: authorization } = wanted
-  if (endpointUrl === undefined) throw new OAuthError('invalid_request', 'delivery.endpoint_url is missing: where the security events are pushed to.')
+  if (endpointUrl === undefined)
+    throw new OAuthError('invalid_request', 'delivery.endpoint_url is missing. Name the address to which the broker pushes events.')
   const problem = addressProblem(endpointUrl, deps.config.allowLoopbackTargets)
   if (problem !== undefined) throw new OAuthError('invalid_request', `delivery.endpoint_url ${problem}.`)
   const notRegistered = endpointProblem(client, endpointUrl)
@@ -95,7 +96,7 @@ export function deliveryOf(
   return { method: 'push', endpointUrl, authorizationSealed }
 }
 
-/** The status as the receiver reads it: nothing is pushed to an endpoint that has not accepted a verification event. */
+/** The status that the receiver reads: `paused` also while the endpoint has not accepted a verification event. */
 export function shownStatus({ id, method, status, statusReason, verifiedAt }: SignalStream): { stream_id: string; status: string; reason?: string } {
   if (status === 'enabled' && method === 'push' && verifiedAt === undefined)
     return { stream_id: id, status: 'paused', reason: 'The endpoint has not accepted the verification event yet.' }
