@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { type BrokerProcess, until } from '../broker-process.ts'
 
-/** Steps of the broker's wall clock, forwards and backwards. What the run expects: nobody is signed out, and nothing is decided by that clock. */
+/** Steps of the broker's wall clock, forwards and backwards. What the run expects: no user is signed out, and nothing is decided by that clock. */
 
 export const DIST = resolve(import.meta.dirname, '../../../dist')
 export interface ClockMessage {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { randomOf } from './random.ts'
 
 /**
- * An instance's logout address in a process of its own: what it was told is on disk before it answers, as a session store's would be. Now and
+ * An instance's logout address in a process of its own: what it got is on disk before it answers, as a session store's would be. Now and
  * then it is out of order, or takes the token and loses the answer. Arguments: port, file, seed, name of its stream.
  */
 const [port = '0', file = '', seed = '0', stream = ''] = process.argv.slice(2)

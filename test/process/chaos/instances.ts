@@ -40,7 +40,7 @@ export class Instance {
   get running(): boolean {
     return this.#child !== undefined
   }
-  /** All that it has ever been told, in order. */
+  /** Every logout token that it got, in order. */
   delivered(): Delivered[] {
     const lines = readFileSync(this.#parts.file, 'utf8').split('\n').filter(Boolean)
     return lines.map((line) => JSON.parse(line) as Delivered)

@@ -8,12 +8,12 @@ const HELP = `Usage: npm run chaos -- [--seed N] [--revocations 1000] [--users 8
 
 Users sign in and out while broker, queue server and instances are killed, paused and cut off, instances fail for some sessions, the broker's clock is set
 forwards and backwards, five instances are dead with --pending deliveries each, and the database is restored once. At the end every acknowledged revocation
-is delivered to every participant or rejected and visible, nobody is signed out who should not be, and guards were live soon after each return of the
-broker; else the exit code is 1.
+is delivered to every participant or rejected and visible, no user is signed out wrongly, and guards were live soon after each return of the
+broker. Otherwise the exit code is 1.
 
 With --store postgres: brokers behind HAProxy, two workers, Postgres and one queue server are killed, paused, restarted and cut off from each other, and
-instances too. Every broker refuses every request after an acknowledged revocation, guards refuse within a second while all is calm and otherwise by their
-afterSeconds, no revocation is lost, and no user is signed out wrongly; else the exit code is 1.`
+instances too. Every broker rejects every request after an acknowledged revocation, guards refuse within a second while all is calm and otherwise by their
+afterSeconds, no revocation is lost, and no user is signed out wrongly. Otherwise the exit code is 1. With --short: fewer kinds of faults, and each once.`
 
 const { values } = parseArgs({
   allowNegative: true,

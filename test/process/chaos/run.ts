@@ -14,7 +14,7 @@ import { GUARDS, Witness } from './witness.ts'
 
 /**
  * Users sign in and are signed out while everything around them is killed, paused and cut off; once, the database is restored. At the end
- * every acknowledged revocation has been told to whoever took part, or is given up and visible, and nobody is signed out who should not be.
+ * every acknowledged revocation is delivered to every participant, or visible as failed, and no user is signed out wrongly.
  */
 
 export interface ChaosOptions extends RunOptions {
@@ -94,13 +94,13 @@ const revokeBy =
 
 const TIMES = 20
 
-/** The sixth is told as fast beside five dead neighbors as with all of them well. They stay dead until the end. */
+/** Logout tokens reach the sixth as fast beside five dead neighbors as with all of them well. The five stay dead until the end. */
 async function measureSixth({ neighbors, broker, options }: ChaosScene): Promise<ChaosReport['sixth']> {
   const alone = await neighbors.latency(ALICE, revokeBy(broker), TIMES)
   await neighbors.die()
   await neighbors.signAllOut(broker)
   const beside = await neighbors.latency(ALICE, revokeBy(broker), TIMES)
-  options.say(`The sixth is told after ${JSON.stringify({ alone, beside })} ms; each dead neighbor has ${options.pending} pending.`)
+  options.say(`Logout tokens reach the sixth after ${JSON.stringify({ alone, beside })} ms; each dead neighbor has ${options.pending} pending.`)
   if (beside.p50 > 3 * alone.p50 + 50 || beside.max > 1_000)
     throw new Violation(`Dead neighbors delay the sixth: ${JSON.stringify({ alone, beside })}`)
   return { alone, beside }
@@ -110,7 +110,7 @@ function guardsOf({ liveMs, rejectedMs }: Witness): ChaosReport['guards'] {
   return { live: Math.max(...liveMs), rejected: Math.max(...rejectedMs), restarts: liveMs.length / GUARDS }
 }
 
-/** Backed up; everybody is signed out of something; the machine dies; the backup is put in its place, which has forgotten those sign-outs. */
+/** Backed up; every user is signed out of something; the machine dies; the backup is put in its place, which has forgotten those sign-outs. */
 async function restoreOnce(scene: ChaosScene, dir: string): Promise<void> {
   const { world, users, options, dataDir } = scene
   const backup = join(dir, 'backup.db')

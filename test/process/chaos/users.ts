@@ -126,7 +126,7 @@ export class User {
   async refresh(seat: Seat): Promise<void> {
     const tokens = await persist(`${this.upn} refreshes at ${seat.city}`, () =>
       this.#world.refresh(seat.instance, seat.refreshToken).catch((error: unknown) => {
-        if (isRefusal(error)) throw new Violation(`${this.upn} was signed out at ${seat.city}, and nobody had asked for it.`)
+        if (isRefusal(error)) throw new Violation(`${this.upn} was signed out at ${seat.city}, without an act that ends that session.`)
         throw error
       }),
     )
@@ -161,7 +161,7 @@ export class User {
     await this.#acknowledged?.(ended)
   }
 
-  /** By the pages. Where the answer was lost, the next page knows nobody: then it had been done. */
+  /** By the pages. Where the answer was lost and the sign-out was done, the next page finds no session. */
   async #signOut({ browser }: KnownSession, everywhere: boolean): Promise<void> {
     const page = await browser.get(`${this.#world.broker.issuer}/logout`)
     if (page.status !== 200) throw new Error(`The sign-out page answered ${page.status}.`)

@@ -8,7 +8,7 @@ import { type KnownSession, type User, type Seat, Violation } from './users.ts'
 /** What must hold when everything is repaired: each sentence of it is a finding where it does not. */
 
 export interface Verdict {
-  /** Tokens that instances were told, and what was given up and is visible. */
+  /** Logout tokens that reached instances, and deliveries that failed and are visible. */
   delivered: number
   visible: number
 }
@@ -67,13 +67,13 @@ async function given(broker: Broker, state: string): Promise<Pending[]> {
   return deliveries
 }
 
-/** Whoever has not signed out was not told of: not by their session, and as a user only by what was revoked before they joined. */
+/** A session that lives was in no logout token: not by its `sid`, and by its `sub` only in tokens for what was revoked before it joined. */
 function superseded(session: KnownSession, seat: Seat, heard: readonly Delivered[]): void {
   const wrong = heard.find((one) => one.sid === session.sid || (one.sub === session.sub && one.rev > seat.rev))
-  if (wrong) throw new Violation(`${seat.city} was told that session ${session.sid} has ended (${JSON.stringify(wrong)}), and nobody had ended it.`)
+  if (wrong) throw new Violation(`${seat.city} got a logout token for session ${session.sid} (${JSON.stringify(wrong)}), which no act had ended.`)
 }
 
-/** Every end that was acknowledged: told, given up where everybody can see it, or, of a user, spared because they are signed in there again. */
+/** Every end that was acknowledged: delivered, visible as failed, or, by `sub`, not sent because the user is signed in there again. */
 function heardOf(parts: {
   session: KnownSession
   seat: Seat
@@ -88,11 +88,11 @@ function heardOf(parts: {
   const newer = sessions.some((one) => one.sub === session.sub && one.seats.some(({ city, rev }) => city === seat.city && rev > seat.rev))
   if (bySub && newer) return
   throw new Violation(
-    `${seat.city} was never told that session ${session.sid} of ${session.upn} has ended (${session.act ?? session.ended}), and nothing shows it.`,
+    `${seat.city} got no logout token for session ${session.sid} of ${session.upn} (${session.act ?? session.ended}), and no failed delivery shows it.`,
   )
 }
 
-/** A guard that begins now, at the first instance: what ended is refused though its token has not expired, what lives is honoured. */
+/** A guard that begins now, at the first instance: it rejects unexpired tokens of sessions that ended, and accepts those of live ones. */
 async function guardAgrees(world: TestWorld, sessions: readonly KnownSession[]): Promise<void> {
   const [instance] = world.instances
   if (instance === undefined) return

@@ -5,8 +5,8 @@ import { runRestarts } from './restarts.ts'
 const HELP = `Usage: npm run restarts -- [--minutes 10] [--users 8]
 
 Two brokers behind HAProxy (with the configuration of compose.yaml), two workers, Postgres, and Valkey or Redis. Users sign in, refresh and sign out while
-brokers and workers are restarted one after another. No request may fail, every sign-out must reach its instance, and every guard must be live in the end;
-else the exit code is 1.`
+brokers and workers are restarted one after another. No request may fail, every sign-out must reach its instance, and every guard must be live in the end.
+Otherwise the exit code is 1.`
 
 const { values } = parseArgs({
   options: {

@@ -24,7 +24,7 @@ export interface RestartsReport {
   logs: readonly string[]
   longestMs: number
   signOuts: number
-  /** Signed out, and not told to the instance in the end. */
+  /** Signed out, and without a logout token at the instance in the end. */
   undelivered: number
   /** Guards that were not live in the end. */
   guardsLost: number
