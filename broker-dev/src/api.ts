@@ -27,7 +27,7 @@ export interface DevTenant {
   id?: string
 }
 
-/** A client as the clients file has it (names of RFC 7591), and its secret in clear. */
+/** A client as the clients file has it (names of RFC 7591), and its secret in plain text. */
 export interface DevClient {
   client_id: string
   redirect_uris: string[]
@@ -103,7 +103,7 @@ export interface SignedIn {
   code?: { code: string; code_verifier: string; redirect_uri: string }
 }
 
-/** What to revoke: one of them. */
+/** What to revoke. Give exactly one. */
 export type RevokeRequest = { user: string } | { session: string } | { client: string } | { tenant: string } | { everything: true }
 
 export interface Revoked {

@@ -12,7 +12,7 @@ Runs the Case Manager Identity Broker with a simulated Microsoft on this machine
 
 Options:
   --users FILE      the users at Microsoft, YAML (users.schema.json). Not given: the users of the demo
-  --clients FILE    the clients, YAML, with "client_secret" in clear if you like. Edits take effect while it runs. Not given: the client "dev"
+  --clients FILE    the clients, YAML, which may hold "client_secret" in plain text. Edits take effect while it runs. Not given: the client "dev"
   --port PORT       the broker's port, 7400 unless given. The next three: the operators' listener, Microsoft, /_control. 0: any free ports
   --set NAME=VALUE  a setting of the broker (repeatable), for example --set BROKER_SESSION_IDLE_SECONDS=60
   --json            print one line of JSON when it is ready

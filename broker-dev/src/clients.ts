@@ -7,7 +7,7 @@ import { readClientsFile } from '../../src/client/read-clients-file.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
 import type { DevClient } from './api.ts'
 
-/** The clients: the broker's own file format, with secrets in clear. The broker gets a file of its own, with their hashes. */
+/** The clients: the broker's own file format, with secrets in plain text. The broker gets a file of its own, with their hashes. */
 
 export interface DevClients {
   /** For `BROKER_CLIENTS_FILE`. */

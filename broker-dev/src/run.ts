@@ -108,7 +108,7 @@ const environment = ({ dir, ports, issuer, authority, directory, clientsFile }: 
     ...{ issuer, port: ports.broker, operatorsPort: ports.operators, dataDir: dir.data, clientsFile, authority },
     tenants: directory.tenants.map(({ tid }) => tid).filter((tid) => tid !== PERSONAL.tid),
   }),
-  // A test suite signs in more often than an office.
+  // A test suite signs in far more often than users do.
   BROKER_RATE_AUTHORIZE: '1000/s:100000',
   BROKER_RATE_CALLBACK: '1000/s:100000',
 })
@@ -130,7 +130,7 @@ async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
-/** Without what is for operators: information, and what the checks of the broker find. */
+/** Leaves out what is for operators: information, and what the checks find. */
 function speaking(say: (text: string) => void): Parameters<typeof createLog>[0] {
   let applied = 0
   return (line) => {

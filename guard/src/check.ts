@@ -48,7 +48,7 @@ export class Checker {
     return this.#now(token) ?? this.#later(token)
   }
 
-  /** What can be said without waiting; undefined where `check` has to be asked: the token is not verified yet, or the broker has to be heard first. */
+  /** The decision, where it takes no wait. Undefined: call `check`, because the token is not verified yet, or the broker has to answer first. */
   known(token: string): CheckResult | undefined {
     return this.#parts.catchUp === undefined ? this.#now(token) : undefined
   }

@@ -42,7 +42,7 @@ export interface Guard {
 /** What an instance runs to know, without asking for each, which tokens of the broker are good. @throws TypeError for options that cannot be */
 export const createGuard = (options: GuardOptions): Guard => openGuard(options).guard
 
-/** A check that waits for nothing: undefined where `check` has to be asked. */
+/** A check without a wait. Undefined: call `check`. */
 export type Known = (token: string) => CheckResult | undefined
 
 /** The guard, and for `guard serve` the answer without a promise: making one for each request costs as much as the check. */

@@ -50,7 +50,7 @@ export const freshProof = ({ seq, context: proven }: Proven, context: string | u
   contextSeq: context === undefined ? undefined : proven?.id === context ? proven.seq : 0,
 })
 
-/** @param proven by the sign-in that has just come back; an earlier proof that it does not better stays */
+/** @param proven by the sign-in that has just come back. It changes nothing where the earlier proof is as good. */
 export function keepProof(deps: Pick<Deps, 'sealer'>, c: Context, { tid, oid }: User, proven: Proven): void {
   const proofs = cookie.read(deps, c)
   const before = provenOf(proofs, { tid, oid })

@@ -45,7 +45,7 @@ export class FakeBroker {
   readonly #keys: Keys
   readonly #server: Server
   readonly #streams = new Set<ServerResponse>()
-  /** Of assertions: each is good once. */
+  /** The `jti` of each assertion: it is accepted once. */
   readonly #used = new Set<string>()
   #stopHeartbeat: () => void = () => {}
 

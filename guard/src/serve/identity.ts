@@ -56,7 +56,7 @@ function signIdentity(
 /** Nobody may keep an answer. */
 export const NO_STORE: readonly string[] = ['Cache-Control', 'no-store', 'Content-Length', '0']
 
-/** The headers of a 200 by token, made once: a flat list of names and values, as `writeHead` takes it. Each name is there always, empty or not. */
+/** The headers of a 200 by token, made once: a flat list of names and values, as `writeHead` takes it. Each header is always present, even if it is empty. */
 export class IdentityHeaders {
   readonly #prefix: string
   readonly #names: readonly IdentityName[]
