@@ -245,7 +245,7 @@ export const scheduledActs = sqliteTable(
 /** Users who signed in to the console, with the role that they had: the last two administrators cannot be locked. */
 export const operators = sqliteTable('operators', {
   sub: text().primaryKey(),
-  may: text({ enum: ['operate', 'administer'] }).notNull(),
+  may: text({ enum: ['audit', 'operate', 'administer'] }).notNull(),
   seenAt: integer('seen_at').notNull(),
 })
 

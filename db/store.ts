@@ -798,7 +798,7 @@ export interface LockActs {
   /** Open locks, and when the first of them ends: for metrics and checks. */
   lockCounts(): Promise<{ kind: LockKind; open: number; firstEndsAt: number | undefined }[]>
   /** A user with a role of the broker is at the console: who is known as an administrator. */
-  recordOperator(input: { sub: string; may: 'operate' | 'administer'; now: number }): Promise<void>
+  recordOperator(input: { sub: string; may: 'audit' | 'operate' | 'administer'; now: number }): Promise<void>
 }
 
 /** Who schedules, confirms or cancels. */

@@ -51,7 +51,9 @@ const see = command(
       DO UPDATE SET ${assign(operators, { may: excluded(operators.may), seenAt: excluded(operators.seenAt) })}`,
 )
 
-export function* recordOperator(input: { sub: string; may: 'operate' | 'administer'; now: number }): Act<void> {
+type Role = (typeof operators.$inferSelect)['may']
+
+export function* recordOperator(input: { sub: string; may: Role; now: number }): Act<void> {
   yield* see.run(input)
 }
 
@@ -79,11 +81,12 @@ export function* knownTarget(target: LockInput['target']): Act<(Known & { source
   return { ...NONE, sub, homeId, others: yield* otherUsersOf(sub) }
 }
 
-function* roleOf(sub: string, now: number): Act<'operate' | 'administer' | undefined> {
+function* roleOf(sub: string, now: number): Act<Role | undefined> {
   const seen = yield* seenAs.get({ sub, since: now - SEEN_SECONDS })
   const roles = (yield* rolesOf.all({ sub })).flatMap((row) => parseList(row.roles) ?? [])
   if (seen?.may === 'administer' || roles.includes(ROLE.administrator)) return 'administer'
-  return seen?.may === 'operate' || roles.includes(ROLE.operator) ? 'operate' : undefined
+  if (seen?.may === 'operate' || roles.includes(ROLE.operator)) return 'operate'
+  return seen?.may === 'audit' || roles.includes(ROLE.auditor) ? 'audit' : undefined
 }
 
 /** The lock of a user covers their guest accounts in other tenants, so protection covers these too. */
@@ -108,7 +111,7 @@ export function* protection(input: LockInput, known: Known & { source?: string }
   const role = sub === undefined ? undefined : yield* roleOf(sub, now)
   if (role === undefined || sub === undefined) return undefined
   if (may === 'operate') return 'has_role'
-  if (role === 'operate') return undefined
+  if (role !== 'administer') return undefined
   const others = (yield* otherAdministrators.get({ sub, tid: operatorTenant, since: now - SEEN_SECONDS }))?.count ?? 0
   return others < LEFT ? 'last_administrators' : undefined
 }

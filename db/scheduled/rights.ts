@@ -31,7 +31,7 @@ export function* stillMay({ actor, via, may }: Creator, operatorTenant: string |
   if (via === 'command') return true
   if (via === 'console') {
     const row = operatorTenant === undefined ? undefined : yield* operator.get({ sub: actor.id, tid: operatorTenant })
-    return row?.lock === null && (row.may === 'administer' || may === 'operate')
+    return row?.lock === null && (row.may === 'administer' || (row.may === 'operate' && may === 'operate'))
   }
   const row = via === 'api' ? yield* client.get({ clientId: actor.id }) : undefined
   if (row?.lock !== null) return false

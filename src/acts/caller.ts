@@ -10,9 +10,23 @@ export interface Caller {
   source: ClientSource
   /** How the audit log names the way in. */
   via: AuditWay
-  /** `operate` reads and redrives; `administer` also revokes, registers and rotates. */
-  may: 'operate' | 'administer'
+  may: Right
 }
+
+/** What a caller may do, least first: `audit` reads; `operate` also redrives and locks for a day; `administer` does everything. */
+const RIGHTS = ['audit', 'operate', 'administer'] as const
+export type Right = (typeof RIGHTS)[number]
+/** Of who changes something. */
+export type Acting = Exclude<Right, 'audit'>
+
+export const allows = (may: Right, need: Right): boolean => RIGHTS.indexOf(may) >= RIGHTS.indexOf(need)
+
+/** @throws Problem 403 for an auditor, who changes nothing by any way */
+export function acting({ may }: Pick<Caller, 'may'>): Acting {
+  if (may === 'audit') throw new Problem(403, 'You may only read', READ_ONLY)
+  return may
+}
+export const READ_ONLY = 'Your role reads everything and changes nothing. Ask an operator or an administrator to do this.'
 
 /** By the socket on the broker's own machine, by no client of the admin API and no page. @throws Problem 403 */
 export function onlyHere({ via }: Caller, command: string): void {

@@ -3,7 +3,7 @@ import type { Lock } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { lockKey, type LockTarget, lockTargetName } from '../protocol/lock-target.ts'
 import { emailPolicy } from '../revocation/email-policy.ts'
-import type { Caller } from './caller.ts'
+import { acting, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 import { recorded } from './recorded.ts'
 
@@ -115,7 +115,8 @@ const described = ({ outcome, lock }: Locked): Record<string, unknown> => ({
   ...(outcome === 'locked' && { seq: lock.seq ?? null }),
 })
 
-async function lockNow(deps: Deps, { actor, may }: Caller, asked: LockAsked): Promise<Locked> {
+async function lockNow(deps: Deps, caller: Caller, asked: LockAsked): Promise<Locked> {
+  const [{ actor }, may] = [caller, acting(caller)]
   const { operatorTenant } = deps.connection.current()
   const answer = await deps.store.lock({ ...asked, actor, may, operatorTenant, email: emailPolicy(deps.config) })
   if (answer.outcome === 'rejected') throw protectedBy(answer.why)

@@ -1,17 +1,21 @@
 import { audited } from '../../db/audited.ts'
 import type { NewAuditEntry } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import type { Caller } from './caller.ts'
+import { acting, type Caller } from './caller.ts'
 import { Problem } from './problem.ts'
 
-/** An operator's act with its record in the audit log. The refusal that the caller is told is written too; a secret never is. */
-export function recorded<T>(
+/**
+ * An operator's act with its record in the audit log. The refusal that the caller is told is written too; a secret never is.
+ * @throws Problem 403 before anything is done, where the caller may only read
+ */
+export async function recorded<T>(
   deps: Pick<Deps, 'store'>,
   caller: Caller,
   entry: Omit<NewAuditEntry, 'actor' | 'via'>,
   act: () => Promise<T>,
   result?: (answer: T) => Record<string, unknown>,
 ): Promise<T> {
+  acting(caller)
   const refusal = (error: unknown) => (error instanceof Problem ? { title: error.title, detail: error.message } : undefined)
   return audited(deps.store, { ...entry, actor: caller.actor, via: caller.via }, act, { ...(result === undefined ? {} : { result }), refusal })
 }

@@ -2,7 +2,7 @@ import type { ScheduledAct, ScheduledWhat } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { lockTargetName } from '../protocol/lock-target.ts'
 import { emailPolicy } from '../revocation/email-policy.ts'
-import type { Caller } from './caller.ts'
+import { acting, type Caller } from './caller.ts'
 import { mustBeAllowed, mustBeKnown, mustNotBeProtected, previewedLock } from './locks.ts'
 import { Problem } from './problem.ts'
 import { recorded } from './recorded.ts'
@@ -39,7 +39,7 @@ export async function scheduleAs(deps: Deps, caller: Caller, asked: Scheduling):
   } else await mustBeThere(deps, what.selector, now)
   const details = { act: what.act, due_at: dueAt ?? null, ...(what.act === 'lock' && { ends_at: what.endsAt ?? null }) }
   const entry = { act: 'scheduled.add', target: targetOf(what), caseReference, comment, details }
-  const { actor, via, may } = caller
+  const [{ actor, via }, may] = [caller, acting(caller)]
   const act = await recorded(
     deps,
     caller,
@@ -54,7 +54,7 @@ export async function scheduleAs(deps: Deps, caller: Caller, asked: Scheduling):
 /** @throws Problem 404, 409 */
 export async function confirmAs(deps: Deps, caller: Caller, id: string, now: number): Promise<ScheduledAct> {
   const before = await known(deps, id)
-  const { actor, via, may } = caller
+  const [{ actor, via }, may] = [caller, acting(caller)]
   const { operatorTenant } = deps.connection.current()
   const act = await recorded(
     deps,

@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import type { Caller } from '../acts/caller.ts'
+import { allows, type Caller, READ_ONLY, type Right } from '../acts/caller.ts'
 import { Problem, problemResponse } from '../acts/problem.ts'
 import { clientByToken } from '../client/own-token.ts'
 import type { Deps } from '../deps.ts'
@@ -10,13 +10,13 @@ export interface AdminEnv {
 }
 
 /** Fails closed: a way in that names no caller lets nobody in. */
-export function callerOf(c: Context<AdminEnv>, need: Caller['may']): Caller {
+export function callerOf(c: Context<AdminEnv>, need: Right): Caller {
   const caller = c.get('caller') as Caller | undefined
-  if (caller === undefined) throw new Problem(401, 'Who are you?', 'Send an access token with the scope broker:operate or broker:administer.')
-  if (need === 'administer' && caller.may !== 'administer') {
-    throw new Problem(403, 'This needs an administrator', 'Ask for an access token with the scope broker:administer.')
-  }
-  return caller
+  if (caller === undefined)
+    throw new Problem(401, 'Who are you?', 'Send an access token with the scope broker:audit, broker:operate or broker:administer.')
+  if (allows(caller.may, need)) return caller
+  if (need === 'administer') throw new Problem(403, 'This needs an administrator', 'Ask for an access token with the scope broker:administer.')
+  throw new Problem(403, 'You may only read', READ_ONLY)
 }
 
 /** The caller behind `Authorization: Bearer`: a client with a token of its own for the admin API. */
@@ -24,7 +24,7 @@ export async function callerByToken(deps: Deps, authorization: string | undefine
   const found = await clientByToken(deps, authorization, { audience: adminAudience(deps.config.issuer), now })
   if (found === undefined) return undefined
   const { client, granted } = found
-  const may = granted.includes('broker:administer') ? 'administer' : granted.includes('broker:operate') ? 'operate' : undefined
+  const may = (['administer', 'operate', 'audit'] as const).find((right) => granted.includes(`broker:${right}`))
   return may === undefined ? undefined : { actor: { kind: 'client', id: client.clientId }, source: 'api', via: 'api', may }
 }
 
@@ -34,7 +34,7 @@ export const unauthorised = (): Response =>
     new Problem(
       401,
       'No good access token',
-      'Ask POST /token for one: grant_type=client_credentials with the scope broker:operate or broker:administer.',
+      'Ask POST /token for one: grant_type=client_credentials with the scope broker:audit, broker:operate or broker:administer.',
     ),
-    { 'WWW-Authenticate': 'Bearer realm="admin", scope="broker:operate broker:administer"' },
+    { 'WWW-Authenticate': 'Bearer realm="admin", scope="broker:audit broker:operate broker:administer"' },
   )

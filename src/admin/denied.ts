@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { Problem } from '../acts/problem.ts'
-import { recorded } from '../acts/recorded.ts'
+import { audited } from '../../db/audited.ts'
 import type { Deps } from '../deps.ts'
 import type { AdminEnv } from './caller.ts'
 
@@ -23,6 +23,7 @@ export function deniedActs(deps: Deps): (problem: unknown, c: Context<AdminEnv>)
     const reject = async (): Promise<never> => {
       throw problem
     }
-    await recorded(deps, caller, { act: 'api.denied', target }, reject).catch(() => undefined)
+    const entry = { actor: caller.actor, via: caller.via, act: 'api.denied', target }
+    await audited(deps.store, entry, reject, { refusal: () => ({ title: problem.title, detail: problem.message }) }).catch(() => undefined)
   }
 }

@@ -1,7 +1,7 @@
 import type { Context, Hono } from 'hono'
 import { z } from 'zod'
 import { Problem, problemSchema } from '../acts/problem.ts'
-import type { Caller } from '../acts/caller.ts'
+import type { Acting, Caller, Right } from '../acts/caller.ts'
 import { type Answer, type Content, described, json } from '../protocol/described.ts'
 import { callerOf, type AdminEnv } from './caller.ts'
 import { jsonBody } from './body.ts'
@@ -16,7 +16,8 @@ interface Act<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType>
   summary: string
   /** A former name of another operation (docs/names.md). */
   deprecated?: true
-  may: Caller['may']
+  /** Of a GET, `operate` is for auditors too: what an operator may read they may read. */
+  may: Acting
   params?: P
   query?: Q
   body?: B
@@ -54,17 +55,18 @@ export function route<B extends z.ZodType, P extends z.ZodObject = Nothing, Q ex
   act: Act<P, Q, B>,
   answer: (asked: Asked<P, Q, B>, c: Context<AdminEnv>) => Response | Promise<Response>,
 ): void {
-  const { may, rejects = [], body, type = 'application/json', answers, ...about } = act
+  const { rejects = [], body, type = 'application/json', answers, may, ...about } = act
+  const need: Right = method === 'get' && may === 'operate' ? 'audit' : may
   const statuses = [400, 401, 403, ...rejects, ...(body === undefined ? [] : [413, 415]), 503]
   const description = {
     ...about,
     tag: 'admin' as const,
-    security: [{ admin: [`broker:${may}`] }],
+    security: [{ admin: [`broker:${need}`] }],
     ...(body !== undefined && { body: { [type]: body } }),
     answers: { ...answers, ...Object.fromEntries(statuses.map((status): [number, Answer] => [status, [REJECTIONS[status] ?? '', PROBLEM]])) },
   }
   const handler = async (c: Context<AdminEnv>): Promise<Response> => {
-    const caller = callerOf(c, may)
+    const caller = callerOf(c, need)
     const query = shaped(act.query ?? NOTHING, once(c), 'parameter') as z.output<Q>
     const params = shaped(act.params ?? NOTHING, c.req.param(), 'parameter') as z.output<P>
     return answer({ caller, params, query, body: (body === undefined ? undefined : shaped(body, await jsonBody(c), 'member')) as z.output<B> }, c)

@@ -528,7 +528,7 @@ export const SETTINGS = {
     defaultText: 'none',
     schema: parse.guid,
     example: GUID,
-    text: 'The tenant whose app roles `Broker.Operator` and `Broker.Administrator` count.',
+    text: 'The tenant whose app roles `Broker.Auditor`, `Broker.Operator` and `Broker.Administrator` count.',
   }),
   signals,
   limits,

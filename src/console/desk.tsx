@@ -20,6 +20,8 @@ export interface ConsoleRequest {
   now: number
 }
 
+/** Whether they may change anything at all. */
+export const mayAct = ({ operator }: Pick<ConsoleRequest, 'operator'>): boolean => operator.caller.may !== 'audit'
 export const isAdministrator = ({ operator }: Pick<ConsoleRequest, 'operator'>): boolean => operator.caller.may === 'administer'
 
 const WAYS = [
@@ -45,6 +47,8 @@ export const formToken = ({ deps, c, operator }: ConsoleRequest): string => csrf
 export const formHolds = ({ deps, c, operator }: ConsoleRequest, form: URLSearchParams): boolean =>
   csrfHolds(deps, c, purpose(operator), form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)
 
+const ROLE_WORDS = { audit: 'auditor, read only', operate: 'operator', administer: 'administrator' } as const
+
 function Nav({ request, at }: { request: ConsoleRequest; at: Way | undefined }) {
   const { session, caller } = request.operator
   return (
@@ -54,7 +58,7 @@ function Nav({ request, at }: { request: ConsoleRequest; at: Way | undefined }) 
         <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
         <span>
           {session.user.name ?? whoIs(session)}
-          <small>{caller.may === 'administer' ? 'administrator' : 'operator'}</small>
+          <small>{ROLE_WORDS[caller.may]}</small>
         </span>
         <Button kind="quiet" small>
           Sign out

@@ -3,6 +3,7 @@ import { bodyLimit } from 'hono/body-limit'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
+import { allows, READ_ONLY, type Right } from '../acts/caller.ts'
 import type { Checks } from '../checks/checks.ts'
 import { auditDownload, auditPage } from './audit.tsx'
 import { closeDeliveries } from './close.tsx'
@@ -62,10 +63,11 @@ async function enter(deps: Deps, c: Context, touch = true): Promise<ConsoleReque
 }
 
 function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
-  const show = (path: string, render: (request: ConsoleRequest) => Response | Promise<Response>): void => {
+  const show = (path: string, render: (request: ConsoleRequest) => Response | Promise<Response>, need: Right = 'audit'): void => {
     endpoints.get(path, async (c) => {
       const request = await enter(deps, c)
-      return request instanceof Response ? request : render(request)
+      if (request instanceof Response) return request
+      return allows(request.operator.caller.may, need) ? render(request) : nothingHere(request, READ_ONLY, '/ops', 403)
     })
   }
   show('/ops', (request) => overviewPage(request, checks))
@@ -76,8 +78,8 @@ function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
   show('/ops/revoke', revokePage)
   show('/ops/revoke/check', checkPage)
   show('/ops/locks', locksPage)
-  show('/ops/lock', lockPage)
-  show('/ops/lock/check', lockCheckPage)
+  show('/ops/lock', lockPage, 'operate')
+  show('/ops/lock/check', lockCheckPage, 'operate')
   show('/ops/locks/lift', liftPage)
   show('/ops/scheduled', decidePage)
   show('/ops/fresh', freshPage)
@@ -100,10 +102,11 @@ function mountForms(endpoints: Hono, deps: Deps): void {
         config: deps.config,
       }),
   })
-  const take = (path: string, act: (request: ConsoleRequest, form: URLSearchParams) => Promise<Response>): void => {
+  const take = (path: string, act: (request: ConsoleRequest, form: URLSearchParams) => Promise<Response>, need: Right = 'operate'): void => {
     endpoints.post(path, limit, async (c) => {
       const request = await enter(deps, c)
       if (request instanceof Response) return request
+      if (!allows(request.operator.caller.may, need)) return nothingHere(request, READ_ONLY, '/ops', 403)
       const form = new URLSearchParams(await c.req.text())
       if (!formHolds(request, form))
         return nothingHere(request, 'The request did not come from a page that this browser was shown. Nothing was changed.', '/ops', 403)
@@ -117,7 +120,7 @@ function mountForms(endpoints: Hono, deps: Deps): void {
   take('/ops/lock', lockNow)
   take('/ops/locks/lift', liftNow)
   take('/ops/scheduled', decideNow)
-  take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now))
+  take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now), 'audit')
 }
 
 function mountLive(endpoints: Hono, deps: Deps): void {

@@ -3,12 +3,12 @@ import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { ROLE } from '../protocol/names.ts'
-import type { Caller } from '../acts/caller.ts'
+import type { Caller, Right } from '../acts/caller.ts'
 import { CONSOLE } from './registration.ts'
 
 /**
  * Who is at the console. The pass is a cookie of its own, sealed, for an hour; it stands only while the session behind it stands, which every
- * request asks the store: revoked is out at once. It refuses whoever is of another tenant than the operators', or has neither role.
+ * request asks the store: revoked is out at once. It refuses whoever is of another tenant than the operators', or has none of the roles.
  */
 
 export const PASS_SECONDS = 3600
@@ -71,15 +71,16 @@ export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'connectio
   if (access.outcome === 'rejected') return { is: 'nobody', why: 'over' }
   const { session } = access
   const judged = judge(deps, session)
-  if (judged !== 'administer' && judged !== 'operate') return { is: 'rejected', why: judged, session }
+  if (judged === 'other_tenant' || judged === 'no_role') return { is: 'rejected', why: judged, session }
   const caller: Caller = { actor: { kind: 'operator', id: session.sub }, source: 'broker', via: 'console', may: judged }
   return { is: 'operator', operator: { session, pass, caller } }
 }
 
 /** The broker's own roles count only from the operators' tenant: anybody may give them to anybody in a tenant of their own. */
-export function judge({ connection }: Pick<Deps, 'connection'>, { user, roles }: Pick<Session, 'user' | 'roles'>): Caller['may'] | Refusal {
+export function judge({ connection }: Pick<Deps, 'connection'>, { user, roles }: Pick<Session, 'user' | 'roles'>): Right | Refusal {
   const { operatorTenant } = connection.current()
   if (operatorTenant === undefined || user.tid !== operatorTenant) return 'other_tenant'
   if (roles.includes(ROLE.administrator)) return 'administer'
-  return roles.includes(ROLE.operator) ? 'operate' : 'no_role'
+  if (roles.includes(ROLE.operator)) return 'operate'
+  return roles.includes(ROLE.auditor) ? 'audit' : 'no_role'
 }

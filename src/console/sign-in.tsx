@@ -75,7 +75,7 @@ export async function comeBack(deps: Deps, c: Context, now: number): Promise<Res
   if (redeemed.outcome !== 'redeemed') return lost(deps, c)
   const { session, rev } = redeemed
   const may = judge(deps, session)
-  if (may !== 'operate' && may !== 'administer') return denied(deps, c, session, may)
+  if (may === 'other_tenant' || may === 'no_role') return denied(deps, c, session, may)
   if (may === 'administer') await operatorWasHere(deps.store, now)
   await deps.store.recordOperator({ sub: session.sub, may, now })
   const until = Math.min(now + PASS_SECONDS, session.absoluteAt)
@@ -149,7 +149,7 @@ export function rejectedPage(deps: Deps, c: Context, why: Refusal, { user }: Pic
     what:
       why === 'other_tenant'
         ? `${who} is of another Microsoft tenant than the one that operates this broker. An administrator of your tenant acts on that tenant alone, and not by this console.`
-        : `${who} has neither of the app roles Broker.Operator and Broker.Administrator.`,
+        : `${who} has none of the app roles Broker.Auditor, Broker.Operator and Broker.Administrator.`,
     next:
       why === 'other_tenant'
         ? 'If you operate this broker, sign in with your account of its operators’ tenant.'

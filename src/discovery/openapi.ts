@@ -57,7 +57,11 @@ const securitySchemes = (issuer: string): Json => ({
     flows: {
       clientCredentials: {
         tokenUrl: `${issuer}/token`,
-        scopes: { 'broker:operate': 'reads and redrives', 'broker:administer': 'also revokes, registers and rotates' },
+        scopes: {
+          'broker:audit': 'reads',
+          'broker:operate': 'also redrives, and locks a user for a day',
+          'broker:administer': 'also revokes, registers and rotates',
+        },
       },
     },
   },

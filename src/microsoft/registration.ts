@@ -28,6 +28,12 @@ const ROLES: Registration['appRoles'] = [
     description: 'May watch the identity broker and deliver again what an instance has missed.',
   },
   {
+    id: '5f8c2c1e-6a0b-4b7e-9a51-0c6d1f4e7a04',
+    value: 'Broker.Auditor',
+    name: 'Identity broker auditor',
+    description: 'May see what operators of the identity broker see, and change nothing.',
+  },
+  {
     id: '5f8c2c1e-6a0b-4b7e-9a51-0c6d1f4e7a03',
     value: 'Broker.Administrator',
     name: 'Identity broker administrator',
@@ -102,7 +108,7 @@ const JSON_BODY = '--headers Content-Type=application/json'
  */
 export function azureCliScript(issuer: string, authority: string, { several = false }: { several?: boolean } = {}): string {
   const graph = `${graphResource(authority)}/v1.0`
-  const assigned = ROLES.filter((role) => role.value !== 'Broker.Operator')
+  const assigned = ROLES.filter((role) => role.value === 'CaseManager.User' || role.value === 'Broker.Administrator')
   return `(
 set -eu
 # What was just made is not known everywhere at once.

@@ -25,7 +25,7 @@ export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 
 /** What a user's tokens may be asked for. `broker:*` and `ssf.*` are for client_credentials alone. */
 export const SCOPES = ['openid', 'profile', 'email', 'offline_access'] as const
-export const OPERATOR_SCOPES = ['broker:operate', 'broker:administer'] as const
+export const OPERATOR_SCOPES = ['broker:audit', 'broker:operate', 'broker:administer'] as const
 /** CAEP Interoperability Profile 1.0 §2.7.3: of a client that receives a stream of security events, for client_credentials alone. */
 export const SSF_SCOPES = ['ssf.read', 'ssf.manage'] as const
 /** The `aud` (and the `resource`, RFC 8707) of access tokens with those scopes: they are good for the admin API and for nothing else. */
@@ -36,7 +36,7 @@ export const ssfAudience = (issuer: string): string => `${issuer}/ssf`
 export const streamAudience = (issuer: string, clientId: string): string => `${issuer}/ssf/receivers/${clientId}`
 
 /** App roles of the broker itself; they count only from `BROKER_OPERATOR_TENANT`. */
-export const ROLE = { operator: 'Broker.Operator', administrator: 'Broker.Administrator' } as const
+export const ROLE = { auditor: 'Broker.Auditor', operator: 'Broker.Operator', administrator: 'Broker.Administrator' } as const
 
 /** `acr` of a session whose MFA Microsoft has proved (EAP ACR Values 1.0 has none that fits; this one is ours, as a URI). */
 export const ACR_MFA = 'urn:case-manager:acr:mfa'

@@ -57,10 +57,10 @@ describe('who is let in to the console', () => {
     expect(page.text).toContain('acts on that tenant alone')
   })
 
-  test('somebody with neither role is not, and learns whom to ask for which', async () => {
+  test('somebody with none of the roles is not, and learns whom to ask for which', async () => {
     const page = await (await browserOf(rig, 'nobody')).get('/ops/sign-in')
     expect(page.status).toBe(403)
-    expect(page.text).toContain('neither of the app roles Broker.Operator and Broker.Administrator')
+    expect(page.text).toContain('none of the app roles Broker.Auditor, Broker.Operator and Broker.Administrator')
   })
 
   test('without an operators’ tenant it is closed, and says what to set', async () => {

@@ -10,6 +10,7 @@ export const OPS = 'http://localhost:7401'
 
 export const USERS = {
   operator: { oid: '00000000-0000-4000-8000-0000000000b1', name: 'Olga Operator', username: 'olga@contoso.example', roles: [ROLE.operator] },
+  auditor: { oid: '00000000-0000-4000-8000-0000000000b5', name: 'Aura Auditor', username: 'aura@contoso.example', roles: [ROLE.auditor] },
   administrator: {
     oid: '00000000-0000-4000-8000-0000000000b2',
     name: 'Adam Administrator',

@@ -102,6 +102,7 @@ describe('what to register', () => {
       `${ISSUER}/signal/microsoft/front-channel-logout`,
       'sid, login_hint, auth_time, acrs, email',
       'Broker.Operator',
+      'Broker.Auditor',
       'Broker.Administrator',
       'CaseManager.User',
       'User.Read.All',

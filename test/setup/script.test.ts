@@ -42,7 +42,9 @@ test('the script for the Azure CLI runs, sends JSON that says what the page says
     const body = words[words.indexOf('--body') + 1] ?? ''
     return words.includes('--body') && !body.startsWith('@') ? [JSON.parse(body) as Record<string, unknown>] : []
   })
-  const roles = (appManifest(ISSUER).appRoles as { id: string; value: string }[]).filter((role) => role.value !== 'Broker.Operator')
+  const roles = (appManifest(ISSUER).appRoles as { id: string; value: string }[]).filter((role) =>
+    ['CaseManager.User', 'Broker.Administrator'].includes(role.value),
+  )
   expect(bodies).toEqual([
     { appId: 'app-1', appRoleAssignmentRequired: true },
     ...roles.map(({ id }) => ({ principalId: 'me-1', resourceId: 'sp-1', appRoleId: id })),
