@@ -62,6 +62,8 @@ export interface Outbound {
       body?: string
       timeoutMs: number
       maxBytes: number
+      /** `latin1`: each letter of the answer's body is one byte of it. */
+      encoding?: 'utf8' | 'latin1'
       signal?: AbortSignal | undefined
     },
   ): Promise<{ status: number; headers: Record<string, string>; body: string }>

@@ -170,7 +170,7 @@ async function request(agent: Dispatcher, allowHttp: boolean, address: string, i
       headersTimeout: 0,
       bodyTimeout: 0,
     })
-    return { status: answer.statusCode, headers: flat(answer.headers), body: await readUpTo(answer.body, init.maxBytes) }
+    return { status: answer.statusCode, headers: flat(answer.headers), body: await readUpTo(answer.body, init.maxBytes, init.encoding) }
   } finally {
     clearTimeout(timer)
     init.signal?.removeEventListener('abort', cut)
@@ -178,7 +178,7 @@ async function request(agent: Dispatcher, allowHttp: boolean, address: string, i
 }
 
 /** The status has arrived: a body that is too long, stalls or breaks off is cut there. Its connection is not used again. */
-async function readUpTo(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string> {
+async function readUpTo(body: AsyncIterable<Uint8Array>, maxBytes: number, encoding: 'utf8' | 'latin1' = 'utf8'): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
   try {
@@ -190,7 +190,7 @@ async function readUpTo(body: AsyncIterable<Uint8Array>, maxBytes: number): Prom
   } catch {
     // What has been read stands.
   }
-  return Buffer.concat(chunks).toString('utf8')
+  return Buffer.concat(chunks).toString(encoding)
 }
 
 function flat(headers: Record<string, string | string[] | undefined>): Record<string, string> {

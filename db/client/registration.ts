@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { sql } from 'drizzle-orm'
 import type { Client, ClientMetadata, FormerTenant, SecretHash } from '../../src/protocol/client-metadata.ts'
+import { logoSetting } from '../../src/protocol/setting-names.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { followAudience } from '../locks/lock.ts'
+import { dropSetting } from '../operator/settings.ts'
 import { registryChanged } from '../operator/version.ts'
 import { append } from '../revocation/log.ts'
 import { clients } from '../schema.ts'
@@ -139,6 +141,7 @@ export function* removeClient(ambient: Ambient, { clientId, source, actor, now }
   yield* replaceTargets(clientId, [])
   yield* replaceSecrets(clientId, [])
   yield* remove.run({ clientId, now })
+  yield* dropSetting(logoSetting(clientId))
   yield* registryChanged()
   return { outcome: 'removed', committed }
 }

@@ -12,7 +12,7 @@ import { homeFor, homeForAnybody } from './home.tsx'
 import { readyFor, readyForAnybody } from './ready.tsx'
 import { askReport, report, reportedPage } from './report.tsx'
 import { sessionsPage } from './sessions.tsx'
-import { signedOut, signOutFrom } from './sign-out.tsx'
+import { signOutFrom } from './sign-out.tsx'
 
 /** Owns what a user sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end anybody else's. */
 export function accountEndpoints(deps: Deps): Hono {
@@ -24,9 +24,6 @@ export function accountEndpoints(deps: Deps): Hono {
   endpoints.get('/account', signedIn(deps, sessionsPage))
   const limit = bodyLimit({ maxSize: 8 * 1024, onError: (c) => tooLong(deps, c) })
   endpoints.post('/account/sign-out', limit, signedIn(deps, withForm(signOutFrom)))
-  endpoints.get('/account/signed-out', async (c) =>
-    (await current(deps, c, deps.clock.now())) === undefined ? signedOut(deps, c) : c.redirect('/account', 303),
-  )
   endpoints.get('/account/ready', async (c) => {
     const now = deps.clock.now()
     const session = await current(deps, c, now)
@@ -72,5 +69,11 @@ function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
 
 function tooLong(deps: Deps, c: Context): Response {
   const t = textsOf(c, deps.config)
-  return messagePage(c, { title: t.shared.requestUnusable, status: 413, what: t.errors.tooLong, config: deps.config })
+  return messagePage(c, {
+    title: t.shared.requestUnusable,
+    status: 413,
+    what: t.errors.tooLong,
+    links: [{ href: '/account', label: t.shared.whereSignedIn }],
+    config: deps.config,
+  })
 }

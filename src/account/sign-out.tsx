@@ -1,11 +1,12 @@
 import type { Context } from 'hono'
-import type { Session } from '../../db/types.ts'
+import type { Participant, Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Notice } from '../page/components.tsx'
 import { CSRF_FIELD, csrfHolds } from '../page/csrf.ts'
-import { messagePage } from '../page/message.tsx'
+import { signedOutAddress } from '../page/signed-out.ts'
 import { textsOf } from '../page/texts.ts'
 import { revoke } from '../revocation/revoke.ts'
+import { signOut } from '../revocation/sign-out.ts'
 import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
 import { forged } from './forged.ts'
@@ -14,38 +15,31 @@ import { accountPurpose, sessionsPage } from './sessions.tsx'
 /** Ends one of a user's own sessions, or all of them. Another user's session id does what an unknown one does: nothing. */
 export async function signOutFrom(deps: Deps, c: Context, current: Session, form: URLSearchParams, now: number): Promise<Response> {
   if (!csrfHolds(deps, c, accountPurpose(current), form.get(CSRF_FIELD) ?? undefined)) return forged(deps, c)
-  const actor = { kind: 'user', id: current.sub } as const
-  if (form.get('everywhere') === 'yes') {
-    await revoke(deps, { selector: { kind: 'subject', sub: current.sub }, reason: 'signed_out_everywhere', actor, now })
-    return leave(c, 'everywhere')
-  }
+  const live = await deps.store.liveSessionsOf(current.sub, now)
+  if (form.get('everywhere') === 'yes') return leave(deps, c, { scope: 'everywhere', live, current, now })
   const sid = form.get('sid')
-  const own = (await deps.store.liveSessionsOf(current.sub, now)).find(({ session }) => session.sid === sid)
+  const own = live.find(({ session }) => session.sid === sid)
   if (own === undefined) return c.redirect('/account', 303)
-  const thisDevice = own.session.sid === current.sid
-  const reason = thisDevice ? 'signed_out' : 'signed_out_remotely'
-  await revoke(deps, { selector: { kind: 'session', sid: own.session.sid }, reason, actor, now })
-  if (thisDevice) return leave(c, 'device')
+  if (own.session.sid === current.sid) return leave(deps, c, { scope: 'device', live: [own], current, now })
+  const selector = { kind: 'session', sid: own.session.sid } as const
+  await revoke(deps, { selector, reason: 'signed_out_remotely', actor: { kind: 'user', id: current.sub }, now })
   const t = textsOf(c, deps.config)
   return sessionsPage(deps, c, current, now, <Notice kind="good" title={t.sessions.signedOut(own.session.device)} />)
 }
 
-/** A sign-out of this browser too. */
-function leave(c: Context, scope: 'device' | 'everywhere'): Response {
-  clearSessionCookie(c)
-  chooseAccountNext(c)
-  return c.redirect(`/account/signed-out?scope=${scope}`, 303)
+interface Leaving {
+  scope: 'device' | 'everywhere'
+  /** The sessions that end. */
+  live: readonly { participants: readonly Participant[] }[]
+  current: Session
+  now: number
 }
 
-export function signedOut(deps: Deps, c: Context): Response {
-  const t = textsOf(c, deps.config)
-  const scope = c.req.query('scope') === 'everywhere' ? 'everywhere' : 'device'
-  return messagePage(c, {
-    title: t.signedOut.title[scope],
-    status: 200,
-    what: t.signedOut.fromAccount[scope],
-    next: t.shared.microsoftMayRemain,
-    links: [{ href: '/account', label: t.shared.signInAgain }],
-    config: deps.config,
-  })
+/** A sign-out of this browser too: the signed-out page follows the apps. */
+async function leave(deps: Deps, c: Context, { scope, live, current, now }: Leaving): Promise<Response> {
+  const participants = live.flatMap((one) => one.participants)
+  const done = await signOut(deps, { scope, session: current, participants, now })
+  clearSessionCookie(c)
+  chooseAccountNext(c)
+  return c.redirect(signedOutAddress(deps.sealer, done, now), 303)
 }

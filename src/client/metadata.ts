@@ -26,12 +26,23 @@ const authMethod = z.enum(
   'client_secret_basic, client_secret_post, private_key_jwt or none',
 )
 
+/** What users see of an instance. */
+const shownToUsers = (loopback: boolean) => ({
+  client_name: z.string('a name to be shown to users, e.g. "Case Manager Sydney"').trim().min(1, 'a name to be shown to users').max(100),
+  client_uri: webAddress('https://sydney.case-manager.example/', loopback).optional(),
+  initiate_login_uri: webAddress('https://sydney.case-manager.example/oidc/sign-in', loopback).optional(),
+  logo_uri: webAddress('https://sydney.case-manager.example/logo.png', loopback).optional(),
+  policy_uri: webAddress('https://sydney.case-manager.example/privacy', loopback).optional(),
+  tos_uri: webAddress('https://sydney.case-manager.example/terms', loopback).optional(),
+  contacts: z.array(z.email('an email address, e.g. "support@case-manager.example"')).max(5, 'at most 5').optional(),
+  skip_sign_in_page: z.boolean('true or false').default(false),
+})
+
 /** @param loopback whether addresses on this machine are taken, http included */
 const wireSchema = (loopback: boolean) =>
   z.strictObject({
     client_id: clientIdSchema.optional(),
-    client_name: z.string('a name to be shown to users, e.g. "Case Manager Sydney"').trim().min(1, 'a name to be shown to users').max(100),
-    client_uri: webAddress('https://sydney.case-manager.example/', loopback).optional(),
+    ...shownToUsers(loopback),
     redirect_uris: uris('https://sydney.case-manager.example/oidc/callback', loopback).default([]),
     post_logout_redirect_uris: uris('https://sydney.case-manager.example/signed-out', loopback).default([]),
     backchannel_logout_uri: webAddress('https://sydney.case-manager.example/oidc/backchannel-logout', loopback).optional(),
@@ -130,6 +141,12 @@ function fromWire(wire: Wire, clientId: string): ClientMetadata {
   return {
     name: wire.client_name,
     ...(wire.client_uri !== undefined && { uri: wire.client_uri }),
+    ...(wire.initiate_login_uri !== undefined && { initiateLoginUri: wire.initiate_login_uri }),
+    ...(wire.logo_uri !== undefined && { logoUri: wire.logo_uri }),
+    ...(wire.policy_uri !== undefined && { policyUri: wire.policy_uri }),
+    ...(wire.tos_uri !== undefined && { tosUri: wire.tos_uri }),
+    ...(wire.contacts !== undefined && { contacts: unique(wire.contacts) }),
+    ...(wire.skip_sign_in_page && { skipSignInPage: true }),
     redirectUris: unique(wire.redirect_uris),
     postLogoutRedirectUris: unique(wire.post_logout_redirect_uris),
     logoutUris: unique(logoutUris),
@@ -167,6 +184,12 @@ export function toWire(client: Pick<Client, 'clientId' | 'metadata'>): Record<st
     client_id: client.clientId,
     client_name: m.name,
     client_uri: m.uri,
+    initiate_login_uri: m.initiateLoginUri,
+    logo_uri: m.logoUri,
+    policy_uri: m.policyUri,
+    tos_uri: m.tosUri,
+    contacts: m.contacts,
+    skip_sign_in_page: m.skipSignInPage ?? false,
     redirect_uris: m.redirectUris,
     post_logout_redirect_uris: m.postLogoutRedirectUris,
     backchannel_logout_uris: m.logoutUris,

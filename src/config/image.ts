@@ -7,7 +7,7 @@ export interface Image {
   bytes: Buffer<ArrayBuffer>
 }
 
-const LARGEST_IMAGE = 100_000
+export const LARGEST_IMAGE = 100_000
 
 const PNG = Buffer.from('89504e470d0a1a0a', 'hex')
 
@@ -21,12 +21,15 @@ export function readImage(file: string | undefined, add: (problem: string) => vo
 }
 
 function typed(file: string): Image | string {
-  let bytes: Buffer<ArrayBuffer>
   try {
-    bytes = readFileSync(file)
+    return imageOf(readFileSync(file))
   } catch (error) {
     return `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`
   }
+}
+
+/** @returns what is wrong, where the bytes are no image that pages show; it follows "which" or "it" */
+export function imageOf(bytes: Buffer<ArrayBuffer>): Image | string {
   if (bytes.length > LARGEST_IMAGE) return `has ${Math.ceil(bytes.length / 1000)} kB`
   if (bytes.subarray(0, 8).equals(PNG)) return { type: 'image/png', bytes }
   // RFC 9649 §2.4

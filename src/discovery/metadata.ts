@@ -20,6 +20,7 @@ const CLAIMS = [
   'preferred_username',
   'email',
   'email_verified',
+  'session_expires_at',
 ]
 
 /** What the broker supports, and nothing that it does not (OpenID Connect Discovery 1.0 §3, RFC 8414 §2). */

@@ -1,8 +1,9 @@
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Deps } from '../deps.ts'
+import { type Done, signedOutAddress } from '../page/signed-out.ts'
 import { open, seal } from './sealed.ts'
-import type { Done, LogoutRequest } from './types.ts'
+import type { LogoutRequest } from './types.ts'
 
 /** Where the browser goes when there is nothing left to ask: to Microsoft's own sign-out first, to the registered address, or to the signed-out page. */
 
@@ -19,7 +20,7 @@ export function returnAddress(request: LogoutRequest): string | undefined {
 }
 
 export function toDone(deps: Pick<Deps, 'sealer'>, c: Context, done: Done, now: number): Response {
-  return c.redirect(`/logout/done?about=${seal(deps.sealer, 'done', done, now)}`, 303)
+  return c.redirect(signedOutAddress(deps.sealer, done, now), 303)
 }
 
 /** The end of a sign-out on our side. */

@@ -4,8 +4,9 @@ import type { Deps } from '../deps.ts'
 import { Notice } from '../page/components.tsx'
 import { CSRF_FIELD, csrfHolds } from '../page/csrf.ts'
 import { messagePage } from '../page/message.tsx'
+import type { Done } from '../page/signed-out.ts'
 import { textsOf } from '../page/texts.ts'
-import { revoke } from '../revocation/revoke.ts'
+import { MOST_NAMES, signOut } from '../revocation/sign-out.ts'
 import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
 import { currentStanding } from '../session/current.ts'
@@ -14,12 +15,9 @@ import { openFromSession } from '../session/sealed.ts'
 import { goOn, goToMicrosoft, returnAddress } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'
-import type { Done, LogoutRequest } from './types.ts'
+import type { LogoutRequest } from './types.ts'
 
 /** The answer to the question. Revokes first; only then does anything else happen, so that no fault afterwards leaves anybody signed in. */
-
-/** They travel in a cookie and in an address. */
-const MOST_NAMES = 20
 
 type Scope = 'device' | 'everywhere'
 
@@ -48,26 +46,19 @@ export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchPara
   // The form is this browser's own, made for that session: it decides, even where the cookie has gone since.
   const asked = await deps.store.standingBySid(sid, now)
   const stands = asked.state === 'live' || asked.state === 'marked'
-  const done = stands ? await signOut(deps, asked.session, scope, request, now) : await alreadyOut(deps, asked, scope, request, now)
+  const done = stands ? await endSession(deps, asked.session, scope, request, now) : await alreadyOut(deps, asked, scope, request, now)
   clearSessionCookie(c)
   chooseAccountNext(c)
   if (form.get('microsoft') !== 'yes' || asked.state === 'unknown') return goOn(deps, c, request, done, now)
   return viaMicrosoft(deps, c, { session: asked.session, request, done, now })
 }
 
-async function signOut(deps: Deps, session: Session, scope: Scope, request: LogoutRequest, now: number): Promise<Done> {
-  const live =
+async function endSession(deps: Deps, session: Session, scope: Scope, request: LogoutRequest, now: number): Promise<Done> {
+  const participants =
     scope === 'everywhere'
       ? (await deps.store.liveSessionsOf(session.sub, now)).flatMap((one) => one.participants)
       : await deps.store.participants(session.sid)
-  const answer = await revoke(deps, {
-    selector: scope === 'everywhere' ? { kind: 'subject', sub: session.sub } : { kind: 'session', sid: session.sid },
-    reason: scope === 'everywhere' ? 'signed_out_everywhere' : 'signed_out',
-    actor: { kind: 'user', id: session.sub },
-    now,
-  })
-  const clientIds = [...new Set(live.map((one) => one.clientId))].slice(0, MOST_NAMES)
-  return { scope, clientIds, seq: answer.outcome === 'revoked' ? answer.committed.revocation.seq : undefined, at: now, clientId: request.clientId }
+  return { ...(await signOut(deps, { scope, session, participants, now })), clientId: request.clientId }
 }
 
 /** The same form a second time, or after something else ended the session: nothing is revoked again, or a newer sign-in would end with it. */

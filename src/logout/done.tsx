@@ -4,10 +4,10 @@ import type { Delivery } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { LinkButton, Notice } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
+import type { Done } from '../page/signed-out.ts'
 import { textsOf, type Texts } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
 import { endedClass } from '../session/ended.ts'
-import type { Done } from './types.ts'
 import { clientName, clientUri, userWords } from './names.ts'
 
 /** The signed-out page: where the user is signed out, and which instances have confirmed it. It stays true when it is opened again later. */
@@ -34,6 +34,11 @@ export async function signedOutPage(deps: Deps, c: Context, done: Done | undefin
       ) : (
         <Instances what={t.signedOut.what[scope]} rows={rows} t={t} />
       )}
+      {watching ? (
+        <noscript>
+          <a href="">{t.signedOut.reload}</a>
+        </noscript>
+      ) : null}
       {rows.some((row) => row.progress === 'unconfirmed') ? <p class="soft small">{t.signedOut.unconfirmed}</p> : null}
       {done?.elsewhere === undefined || done.elsewhere === 0 ? null : (
         <Notice kind="warn" title={t.signedOut.elsewhereTitle(done.elsewhere)}>

@@ -4,6 +4,7 @@ import type { Deps } from '../deps.ts'
 import { Notice } from '../page/components.tsx'
 import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
+import { openDone } from '../page/signed-out.ts'
 import { textsOf, type Texts, useLocales } from '../page/texts.ts'
 import { described } from '../protocol/described.ts'
 import { currentStanding } from '../session/current.ts'
@@ -57,7 +58,7 @@ export function logoutEndpoints(deps: Deps): Hono {
   })
   endpoints.get('/logout/done', async (c) => {
     const now = deps.clock.now()
-    return signedOutPage(deps, c, open(deps.sealer, 'done', c.req.query('about'), now), now)
+    return signedOutPage(deps, c, openDone(deps.sealer, c.req.query('about'), now), now)
   })
   endpoints.onError(pageErrors(deps, (t) => t.signOut.notSaved))
   return endpoints

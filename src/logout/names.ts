@@ -1,5 +1,6 @@
 import type { User } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { homeOf } from '../page/places.ts'
 import type { Texts } from '../page/texts.ts'
 
 /** Names as users read them. */
@@ -9,10 +10,9 @@ type Clients = Deps['clients']
 export const clientName = (clients: Clients, clientId: string | undefined): string | undefined =>
   clientId === undefined ? undefined : clients.find(clientId)?.metadata.name
 
-/** The instance's home, only where a browser may be sent there. */
 export function clientUri(clients: Clients, clientId: string | undefined): string | undefined {
-  const uri = clientId === undefined ? undefined : clients.find(clientId)?.metadata.uri
-  return uri !== undefined && /^https?:\/\//.test(uri) ? uri : undefined
+  const client = clientId === undefined ? undefined : clients.find(clientId)
+  return client === undefined ? undefined : homeOf(client.metadata)
 }
 
 /** In the order given; clients that were removed since have no name to show. */

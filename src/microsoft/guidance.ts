@@ -112,8 +112,8 @@ const GUIDANCE = {
     error: 'access_denied',
   },
   declined: {
-    operator: 'The user declined at Microsoft.',
-    offers: AGAIN,
+    operator: 'The user declined at Microsoft, or came back from its page “Need admin approval”.',
+    offers: ['try_again', 'granting_consent'],
     error: 'access_denied',
   },
   admin_consent: {

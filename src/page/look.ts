@@ -4,7 +4,7 @@ import type { Image } from '../config/image.ts'
 import { type Accent, accentsOf } from '../protocol/contrast.ts'
 import { type Asset, asset, readAsset, styleSheet } from './assets.ts'
 
-/** What every page shows of whoever runs this broker, made once from the settings: style sheet, icon and logo, all served by the broker itself. */
+/** What every page shows of whoever runs this broker, made once for each look: style sheet, icon and logo, all served by the broker itself. */
 
 export interface Look {
   sheet: Asset
@@ -42,10 +42,23 @@ export function lookOf({ look }: Pick<Config, 'look'>): Look {
   return made
 }
 
+const logos = new WeakMap<Image, Asset>()
+
+/** A client's logo as the broker serves it. */
+export function appLogo(clientId: string, image: Image): Asset {
+  const made = logos.get(image) ?? asset(`/assets/apps/${clientId}`, image.type, image.bytes)
+  logos.set(image, made)
+  return made
+}
+
 /** What pages need besides themselves. */
 export function pageAssets(config: Pick<Config, 'look'>): Hono {
   const endpoints = new Hono()
-  const { sheet, icon, logo, darkLogo } = lookOf(config)
-  for (const one of [sheet, icon, logo, darkLogo]) if (one !== undefined) endpoints.get(one.path, one.serve)
+  // By the look of the moment: it changes at /setup.
+  for (const path of ['/assets/broker.css', '/assets/icon', '/assets/icon.svg', '/assets/logo', '/assets/logo-dark'])
+    endpoints.get(path, (c) => {
+      const { sheet, icon, logo, darkLogo } = lookOf(config)
+      return [sheet, icon, logo, darkLogo].find((one) => one?.path === path)?.serve(c) ?? c.notFound()
+    })
   return endpoints
 }

@@ -18,6 +18,8 @@ export interface Message {
   reference?: string | undefined
   /** Microsoft's own number, where support will ask for it. */
   code?: string | undefined
+  /** What an administrator can use, in English. */
+  detail?: string | undefined
   links?: readonly { href: string; label: string }[] | undefined
   config: PageOptions['config']
   /** How serious it is. Not given: a warning where the status is an error. */
@@ -75,6 +77,15 @@ export function messagePage(c: Context, message: Message): Response {
         </div>
       )}
       <ForSupport config={config} reference={message.reference} />
+      {message.detail === undefined ? null : (
+        <p class="soft small">
+          {t.errors.detail(
+            <span lang="en" dir="ltr">
+              {message.detail}
+            </span>,
+          )}
+        </p>
+      )}
       {message.code === undefined ? null : <p class="soft small">{t.message.code(message.code)}</p>}
     </>,
   )

@@ -6,6 +6,17 @@ export interface ClientMetadata {
   name: string
   /** The instance's home, shown as a link to users. */
   uri?: string
+  /** Where the instance begins a sign-in by itself (OpenID Connect Core 1.0 §4). */
+  initiateLoginUri?: string
+  /** The instance's logo, fetched once by the broker and served from there. */
+  logoUri?: string
+  /** How the instance uses the user's data, and on which terms. */
+  policyUri?: string
+  tosUri?: string
+  /** Email addresses of the instance's support. */
+  contacts?: string[]
+  /** A sign-in begins at Microsoft at once, where no page of the broker is needed. */
+  skipSignInPage?: true
   redirectUris: string[]
   postLogoutRedirectUris: string[]
   /** Back-channel logout addresses: every one of them is told (Back-Channel Logout 1.0 §2.2 knows one). */

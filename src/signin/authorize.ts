@@ -4,6 +4,8 @@ import { admits } from '../client/admission.ts'
 import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
+import { loggedAs } from '../page/errors.tsx'
+import { newReference } from '../page/message.tsx'
 import { useLocales } from '../page/texts.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { mustBeWithin } from '../rate-limits.ts'
@@ -15,6 +17,7 @@ import { gone, pushedHash, readPushed, usePushed } from './pushed.ts'
 import { answerInstance } from './reply.tsx'
 import { asRegistered, clientOf, readRequest, readReturn, type SignInRequest } from './request.ts'
 import { servingSession } from './session-serves.ts'
+import { visitMicrosoft } from './to-microsoft.ts'
 
 /** The authorization endpoint: a session that serves goes straight back with a code; whoever has none sees the sign-in page. */
 
@@ -24,8 +27,10 @@ export async function authorize(deps: Deps, c: Context, sent: URLSearchParams, n
   const key = { clientId, address: remoteOf(c, deps.config) }
   mustBeWithin(deps.rateLimits, 'authorize', key)
   const rejected = (error: OAuthError): OAuthError => {
-    if (deps.rateLimits.mayLog(key))
-      deps.log.warn('authorize_rejected', { client_id: clientId, error: error.code, problem: error.message, from: key.address })
+    const reference = deps.rateLimits.mayLog(key) ? newReference(deps.random) : undefined
+    loggedAs(c, reference)
+    if (reference !== undefined)
+      deps.log.warn('authorize_rejected', { client_id: clientId, error: error.code, problem: error.message, reference, from: key.address })
     return error
   }
   return answerRequest(deps, c, sent, now, rejected).catch((error: unknown) => {
@@ -93,11 +98,23 @@ async function serveSilently(deps: Deps, c: Context, client: Client, request: Si
   return answer.response
 }
 
+/**
+ * By the client's registration alone. A request that names the user shows the page, unless its client has pushed it: with a hint Microsoft may
+ * sign in without a question, and any site can make up such a request.
+ */
+const skipsPage = ({ metadata }: Client, { loginHint, sub, pushed }: SignInRequest): boolean =>
+  metadata.skipSignInPage === true && (pushed !== undefined || (loginHint === undefined && sub === undefined))
+
 async function serveWithPages(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response> {
   const errand = { kind: 'instance', request } as const
   const standing = await currentStanding(deps, c, now)
   const session = servingSession(standing, request, now, client.metadata.maxAuthenticationSeconds)
-  if (session === undefined) return signInPage(deps, c, errand, now, endedElsewhere(standing))
+  if (session === undefined) {
+    const ended = endedElsewhere(standing)
+    if (ended || !skipsPage(client, request)) return signInPage(deps, c, errand, now, ended)
+    if (!(await usePushed(deps, request, now))) throw gone()
+    return visitMicrosoft(deps, c, errand, now, false)
+  }
   if (!admits(client, session)) return guidancePage(deps, c, { key: 'not_assigned_here', errand, now })
   if (!(await usePushed(deps, request, now))) throw gone()
   if (await consentMissing(deps, client, request, session.sub)) return toConsent(deps, c, request, session.sid, now)

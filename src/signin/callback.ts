@@ -11,8 +11,9 @@ import { withEarlier } from './earlier.ts'
 import { type Judgement, judge } from './judge.ts'
 import { notAdmitted } from './not-admitted.ts'
 import { openSession } from './open-session.ts'
-import { guidancePage, stalePage } from './pages.tsx'
+import { guidancePage } from './pages.tsx'
 import { open, type Visit } from './sealed.ts'
+import { stalePage, usedPage } from './stale.tsx'
 import { visitAgain } from './to-microsoft.ts'
 
 /** Back from Microsoft: the visit is ours, of this browser, and used once; what it brought is judged; a session opens and its code is issued in one transaction. */
@@ -24,7 +25,7 @@ export async function callback(deps: Deps, c: Context, now: number): Promise<Res
   const visit = opened.value
   // Consumed before the code is redeemed: of two callbacks at once one goes on.
   const first = await deps.store.consumeOnce({ purpose: 'microsoft-visit', idHash: sha256(visit.id), expiresAt: opened.until + 60, now })
-  if (!first || params === undefined) return stalePage(deps, c, 'used', visit.errand, now)
+  if (!first || params === undefined) return usedPage(deps, c, visit.errand, now)
   try {
     const identity = await identify(deps, visit, params, now)
     const tenant = await deps.store.findTenant(identity.user.tid)

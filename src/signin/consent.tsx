@@ -10,10 +10,11 @@ import { OAuthError } from '../protocol/error.ts'
 import { splitList } from '../protocol/params.ts'
 import { currentStanding } from '../session/current.ts'
 import { codeForSession } from './code.ts'
-import { againAddress, stalePage } from './pages.tsx'
+import { againAddress } from './pages.tsx'
 import { answerInstance } from './reply.tsx'
 import { clientOf, type SignInRequest } from './request.ts'
 import { open, type Opened, seal } from './sealed.ts'
+import { stalePage } from './stale.tsx'
 
 /** Asking the user before an instance learns who they are, where the instance is registered so or asks for it itself. Whoever comes here has passed every other check for that session. */
 

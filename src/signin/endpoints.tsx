@@ -1,22 +1,28 @@
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { isForm } from '../client/form.ts'
+import { clientLogo } from '../client/logos.ts'
 import { remoteOf } from '../client/remote.ts'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../page/errors.tsx'
+import { appLogo } from '../page/look.ts'
 import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { mustBeWithin } from '../rate-limits.ts'
+import { currentStanding } from '../session/current.ts'
+import { isFresh } from '../session/fresh.ts'
 import { authorize, serve } from './authorize.ts'
 import { callback } from './callback.ts'
 import { askConsent, decideConsent } from './consent.tsx'
 import { AUTHORIZE, PUSH } from './described.ts'
 import { readOwnErrand, signInForOwnPage } from './own.ts'
-import { grantingConsentPage, stalePage } from './pages.tsx'
+import { grantingConsentPage } from './pages.tsx'
 import { pushRequest, usePushed } from './pushed.ts'
 import { asRegistered, clientOf } from './request.ts'
 import { type Errand, open } from './sealed.ts'
 import { endAndSignIn } from './session-limit.ts'
+import { servingSession } from './session-serves.ts'
+import { stalePage } from './stale.tsx'
 import { visitMicrosoft } from './to-microsoft.ts'
 
 /**
@@ -61,8 +67,13 @@ function pages(deps: Deps): Hono {
   endpoints.get('/signin/consent', (c) => askConsent(deps, c, c.req.query('request'), deps.clock.now()))
   endpoints.post('/signin/consent', limit, async (c) => decideConsent(deps, c, await form(c), deps.clock.now()))
   endpoints.post('/signin/session-limit', limit, async (c) => endAndSignIn(deps, c, await form(c), deps.clock.now()))
+  endpoints.get('/assets/apps/:id', async (c) => {
+    const client = deps.clients.find(c.req.param('id'))
+    const image = client === undefined ? undefined : await clientLogo(deps, client, deps.clock.now())
+    return client === undefined || image === undefined ? c.notFound() : appLogo(client.clientId, image).serve(c)
+  })
   endpoints.get('/signin/granting-consent', (c) => grantingConsentPage(deps, c))
-  endpoints.onError(pageErrors(deps, (t) => t.signIn.notSaved))
+  endpoints.onError(pageErrors(deps, (t) => t.signIn.notSaved, { asker: (c) => deps.clients.find(c.req.query('client_id') ?? '') }))
   return endpoints
 }
 
@@ -77,14 +88,26 @@ async function form(c: Context): Promise<URLSearchParams> {
 async function takeUpAgain(deps: Deps, c: Context, now: number): Promise<Response> {
   const opened = open(deps, c, 'again', c.req.query('request'), now)
   if (opened.how !== 'good') return stalePage(deps, c, opened.how, undefined, now)
-  if (opened.value.kind === 'own') return signInForOwnPage(deps, c, opened.value, now)
-  return serve(deps, c, opened.value.request, now)
+  return takeUp(deps, c, opened.value, now)
 }
+
+const takeUp = (deps: Deps, c: Context, errand: Errand, now: number): Promise<Response> =>
+  errand.kind === 'own' ? signInForOwnPage(deps, c, errand, now) : serve(deps, c, errand.request, now)
 
 async function start(deps: Deps, c: Context, now: number): Promise<Response> {
   const opened = open(deps, c, 'start', c.req.query('request'), now)
   if (opened.how !== 'good') return stalePage(deps, c, opened.how, opened.how === 'foreign' ? undefined : opened.value, now)
-  return visitMicrosoft(deps, c, await begun(deps, opened.value, now), now, c.req.query('account') === 'another')
+  const another = c.req.query('account') === 'another'
+  if (!another && (await isServed(deps, c, opened.value, now))) return takeUp(deps, c, opened.value, now)
+  return visitMicrosoft(deps, c, await begun(deps, opened.value, now), now, another)
+}
+
+/** An old page of a second tab: the user has signed in in the first one since. */
+async function isServed(deps: Deps, c: Context, errand: Errand, now: number): Promise<boolean> {
+  const standing = await currentStanding(deps, c, now)
+  if (errand.kind === 'own') return standing.state === 'live' && (errand.fresh !== true || isFresh(standing.session, now))
+  const client = clientOf(deps, errand.request)
+  return servingSession(standing, asRegistered(client, errand.request), now, client.metadata.maxAuthenticationSeconds) !== undefined
 }
 
 /** A pushed request is used up by whoever begins a sign-in with it; who was shown the page in time may go back to it. */

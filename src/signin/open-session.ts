@@ -20,11 +20,12 @@ import { consentMissing, toConsent } from './consent.tsx'
 import { provenBy } from './fresh.ts'
 import { type NotAdmitted, notFresh } from './judge.ts'
 import { notAdmitted, signInFrom } from './not-admitted.ts'
-import { guidancePage, stalePage } from './pages.tsx'
+import { guidancePage } from './pages.tsx'
 import { answerInstance } from './reply.tsx'
 import { clientOf, type SignInRequest } from './request.ts'
 import type { Entry, Visit } from './sealed.ts'
 import { limitPage } from './session-limit-page.tsx'
+import { usedPage } from './stale.tsx'
 
 /** Opens or renews the session of a user who is admitted, with its code, in one transaction. What the store rejects gets a page. */
 
@@ -154,5 +155,5 @@ async function afterConsent(
   now: number,
 ): Promise<Response> {
   if (await consentMissing(deps, clientOf(deps, request), request, sub)) return toConsent(deps, c, request, sid, now)
-  return (await codeForSession(deps, c, request, sid, now))?.response ?? stalePage(deps, c, 'used', { kind: 'instance', request }, now)
+  return (await codeForSession(deps, c, request, sid, now))?.response ?? usedPage(deps, c, { kind: 'instance', request }, now)
 }

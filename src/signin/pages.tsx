@@ -1,12 +1,15 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { clientLogo } from '../client/logos.ts'
 import type { Deps } from '../deps.ts'
 import { guidanceFor, guidanceKey, type Guidance, type GuidanceKey, type Offer } from '../microsoft/guidance.ts'
 import { LinkButton, MicrosoftButton, Notice, Steps } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
+import { appLogo } from '../page/look.ts'
 import { ForSupport, newReference } from '../page/message.tsx'
 import { ENGLISH, textsOf, type Texts, useTexts } from '../page/texts.ts'
+import type { ClientMetadata } from '../protocol/client-metadata.ts'
 import type { OAuthError } from '../protocol/error.ts'
 import { printable } from '../protocol/params.ts'
 import { WayBack } from './reply.tsx'
@@ -33,20 +36,48 @@ export const againAddress = (deps: Need, c: Context, errand: Errand, now: number
   `/signin/continue?${new URLSearchParams({ request: seal(deps, c, 'again', errand, now) })}`
 
 /** @param ended the session that this browser had was ended from elsewhere */
-export function signInPage(deps: Need, c: Context, errand: Errand, now: number, ended = false): Response {
+export async function signInPage(
+  deps: Need & Pick<Deps, 'store' | 'outbound'>,
+  c: Context,
+  errand: Errand,
+  now: number,
+  ended = false,
+): Promise<Response> {
   const t = textsOf(c, deps.config)
+  const app = errand.kind === 'instance' ? deps.clients.find(errand.request.clientId) : undefined
+  const image = app === undefined ? undefined : await clientLogo(deps, app, now)
   return page(
     c,
     { title: t.signIn.title, config: deps.config },
     <>
       {ended ? <Notice title={t.signIn.endedElsewhere.title}>{t.signIn.endedElsewhere.next}</Notice> : null}
-      <p>{purposeOf(deps, errand, t)}</p>
+      <div class="asks">
+        {app === undefined || image === undefined ? null : <img src={appLogo(app.clientId, image).href} alt="" />}
+        <p>{purposeOf(deps, errand, t)}</p>
+      </div>
       <MicrosoftButton href={startAddress(deps, c, errand, now)} />
       <div class="tight">
         <Destination errand={errand} />
         <p class="soft small">{t.shared.trouble('/account/ready')}</p>
       </div>
+      {app === undefined ? null : <AppLinks app={app.metadata} />}
     </>,
+  )
+}
+
+/** Whom to ask about the app, and what it does with the user's data. */
+function AppLinks({ app: { name, policyUri, tosUri, contacts = [] } }: { app: ClientMetadata }) {
+  const t = useTexts()
+  const links = [[policyUri, t.layout.privacy], [tosUri, t.layout.terms], ...contacts.map((address) => [`mailto:${address}`, address])] as const
+  const shown = links.filter(([href]) => href !== undefined)
+  if (shown.length === 0) return null
+  return (
+    <nav class="about" aria-label={name}>
+      <strong>{name}</strong>
+      {shown.map(([href, label]) => (
+        <a href={href}>{label}</a>
+      ))}
+    </nav>
   )
 }
 
@@ -134,28 +165,6 @@ function offerButton(deps: Need, c: Context, label: string, offer: Offer, { erra
   )
 }
 
-const STALE = { used: 409, late: 400, elsewhere: 400, foreign: 400 } as const satisfies Record<string, ContentfulStatusCode>
-
-/** What came back is of no use any more; the request itself may be taken up anew. */
-export function stalePage(deps: Need, c: Context, how: keyof typeof STALE, errand: Errand | undefined, now: number): Response {
-  const t = textsOf(c, deps.config)
-  const { title, why } = t.stale[how]
-  return page(
-    c,
-    { title, mark: 'warn', status: STALE[how], config: deps.config },
-    <>
-      <p>{why}</p>
-      {errand === undefined ? (
-        <p>{t.stale.startAtApp}</p>
-      ) : (
-        <div class="row">
-          <LinkButton href={againAddress(deps, c, errand, now)}>{t.shared.continue}</LinkButton>
-        </div>
-      )}
-    </>,
-  )
-}
-
 /** Started, but no Microsoft tenant is connected: for the operator who opens the broker for the first time. */
 export function notConnectedPage(deps: Pick<Deps, 'config'>, c: Context, missing: readonly string[]): Response {
   const t = textsOf(c, deps.config)
@@ -177,6 +186,11 @@ export function notConnectedPage(deps: Pick<Deps, 'config'>, c: Context, missing
 export function grantingConsentPage(deps: Pick<Deps, 'config' | 'connection'>, c: Context): Response {
   const { clientId } = deps.connection.current()
   const t = textsOf(c, deps.config)
+  const words = { subject: t.grantingConsent.subject, body: t.grantingConsent.message(`${deps.config.issuer}/signin/granting-consent`) }
+  // RFC 6068: a space is %20, never +.
+  const message = Object.entries(words)
+    .map(([name, text]) => `${name}=${encodeURIComponent(text)}`)
+    .join('&')
   const find = clientId === undefined ? t.grantingConsent.find : t.grantingConsent.findById(<code>{clientId}</code>)
   return page(
     c,
@@ -184,7 +198,14 @@ export function grantingConsentPage(deps: Pick<Deps, 'config' | 'connection'>, c
     <>
       <Notice title={t.grantingConsent.forAdministrators}>{t.grantingConsent.intro}</Notice>
       <Steps items={[t.grantingConsent.open, find, t.grantingConsent.grant, t.grantingConsent.tell]} />
-      <p class="soft small">{t.grantingConsent.notYou}</p>
+      <div class="stack">
+        <p class="soft small">{t.grantingConsent.notYou}</p>
+        <div class="row">
+          <LinkButton kind="quiet" href={`mailto:?${message}`}>
+            {t.grantingConsent.write}
+          </LinkButton>
+        </div>
+      </div>
     </>,
   )
 }

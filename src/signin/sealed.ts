@@ -95,6 +95,9 @@ function browserOf(c: Context): string | undefined {
   return isOurs(sent) ? sent : (c.get('signinBrowser') as string | undefined)
 }
 
+/** The cookie by which a browser is known again did not come back. */
+export const keptNothing = (c: Context): boolean => !isOurs(getCookie(c, COOKIE))
+
 function nameBrowser(deps: Pick<Deps, 'random'>, c: Context): string {
   const known = browserOf(c)
   if (known !== undefined) return known

@@ -3,9 +3,10 @@ import type { Deps } from '../deps.ts'
 import { csrfHolds, CSRF_FIELD } from '../page/csrf.ts'
 import { sha256 } from '../protocol/compare.ts'
 import { enter } from './open-session.ts'
-import { againAddress, guidancePage, stalePage } from './pages.tsx'
+import { againAddress, guidancePage } from './pages.tsx'
 import { limitPurpose } from './session-limit-page.tsx'
 import { open } from './sealed.ts'
+import { stalePage, usedPage } from './stale.tsx'
 
 /**
  * A sign-in that waits for the user's choice goes on: it is ours, of this browser, ten minutes old at most, and used once. The store judges it
@@ -21,7 +22,7 @@ export async function endAndSignIn(deps: Deps, c: Context, form: URLSearchParams
   if (entry.session.absoluteAt <= now) return stalePage(deps, c, 'late', errand, now)
   if (!csrfHolds(deps, c, limitPurpose(sealed), form.get(CSRF_FIELD) ?? undefined)) return stalePage(deps, c, 'elsewhere', errand, now)
   if (!(await deps.store.consumeOnce({ purpose: 'signin-limit', idHash: sha256(entry.id), expiresAt: opened.until + 60, now })))
-    return stalePage(deps, c, 'used', errand, now)
+    return usedPage(deps, c, errand, now)
   return enter(deps, c, entry, { end: form.getAll('end'), now }, ({ why }) => {
     // The sign-in that waited is no longer fresh: the user starts anew.
     if (why === 'not_fresh') return c.redirect(againAddress(deps, c, errand, now), 303)

@@ -57,7 +57,10 @@ const info = {
   tag: 'oauth',
   security: [{ access: [] }],
   answers: {
-    200: ['The claims that the token’s scopes allow.', json(z.looseObject({ sub: text }))],
+    200: [
+      'The claims that the token’s scopes allow.',
+      json(z.looseObject({ sub: text, session_expires_at: z.int().meta({ description: 'when the session ends at the latest (epoch seconds)' }) })),
+    ],
     400: rejected('The request has more than one access token, or none that can be read.'),
     401: rejected('The access token is missing, expired or revoked.'),
     403: rejected('The access token lacks the scope openid.'),

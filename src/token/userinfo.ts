@@ -19,7 +19,9 @@ export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
     throw rejected('insufficient_scope', 'The access token needs the scope openid.', ', scope="openid"')
   const access = await deps.store.checkAccess({ sid: claims.sid, sub: claims.sub, clientId: claims.clientId, rev: claims.rev, now, touch: true })
   if (access.outcome === 'rejected') throw rejected('invalid_token', 'The session has ended. Start a new sign-in.')
-  return c.json({ sub: claims.sub, ...userInfo(access.session.user, scope) }, 200, { 'Cache-Control': 'no-store' })
+  // So that an instance warns its user before the session ends, whatever they do meanwhile.
+  const ends = { session_expires_at: access.session.absoluteAt }
+  return c.json({ sub: claims.sub, ...userInfo(access.session.user, scope), ...ends }, 200, { 'Cache-Control': 'no-store' })
 }
 
 /** RFC 6750 §2: in the Authorization header, or in a form; one of them. Never in the query, which ends up in logs. */

@@ -116,7 +116,7 @@ test('the phone is asked for the password after each remote end, with and withou
   await signIn(laptop.page)
   await laptop.page.goto(`${facts().issuer}/account`)
   await laptop.page.getByRole('button', { name: 'Sign out everywhere' }).click()
-  await laptop.page.waitForURL('**/account/signed-out**')
+  await laptop.page.waitForURL('**/logout/done**')
   await signIn(laptop.page)
   await forget()
   await phone.page.goto(`${sydney()}/sign-in`)
@@ -126,7 +126,7 @@ test('the phone is asked for the password after each remote end, with and withou
   // The laptop, signed out by its owner, is asked nothing but the account.
   await laptop.page.goto(`${facts().issuer}/account`)
   await laptop.page.locator('form[action="/account/sign-out"] button').first().click()
-  await laptop.page.waitForURL('**/account/signed-out**')
+  await laptop.page.waitForURL('**/logout/done**')
   await laptop.page.goto(`${sydney()}/sign-in`)
   expect(await tapAlice(laptop.page)).toEqual(['select_account'])
   await laptop.page.waitForURL(`${sydney()}/`)

@@ -148,6 +148,12 @@ describe('reading a registration (RFC 7591 §2)', () => {
     const full = {
       ...SYDNEY,
       client_uri: 'https://sydney.case-manager.example/',
+      initiate_login_uri: 'https://sydney.case-manager.example/sign-in',
+      logo_uri: 'https://sydney.case-manager.example/logo.png',
+      policy_uri: 'https://sydney.case-manager.example/privacy',
+      tos_uri: 'https://sydney.case-manager.example/terms',
+      contacts: ['support@case-manager.example'],
+      skip_sign_in_page: true,
       token_endpoint_auth_method: 'private_key_jwt',
       jwks_uri: 'https://sydney.case-manager.example/jwks',
       grant_types: ['authorization_code', 'refresh_token', 'client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],

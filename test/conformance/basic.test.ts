@@ -82,7 +82,12 @@ describe.each<[string, Mode]>([
 
   test('oidcc-scope-profile', async () => {
     const { claims } = await scoped('openid profile')
-    expect(claims).toEqual({ sub: expect.any(String), name: 'Alice Adams', preferred_username: 'alice@contoso.example' })
+    expect(claims).toEqual({
+      sub: expect.any(String),
+      name: 'Alice Adams',
+      preferred_username: 'alice@contoso.example',
+      session_expires_at: expect.any(Number),
+    })
   })
 
   test('oidcc-scope-email', async () => {

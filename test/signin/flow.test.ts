@@ -194,10 +194,13 @@ describe('"Stay signed in?"', () => {
   })
 })
 
+/** Its sign-ins begin anew by the request itself. */
+const NO_HOME = { uri: undefined } as never
+
 describe('the state that comes back', () => {
   test('is good once; the second time there is a page with a way on, which then needs no Microsoft', async () => {
     const rig = await createRig()
-    const sydney = await rig.register('Sydney')
+    const sydney = await rig.register('Sydney', NO_HOME)
     const browser = createBrowser(rig)
     const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
     await browser.get(callback)
@@ -219,7 +222,7 @@ describe('the state that comes back', () => {
 
   test('is refused in another browser, which may begin anew', async () => {
     const rig = await createRig()
-    const sydney = await rig.register('Sydney')
+    const sydney = await rig.register('Sydney', NO_HOME)
     const [victim, attacker] = [createBrowser(rig), createBrowser(rig)]
     const callback = await atMicrosoft(rig, attacker, await attacker.get(authorizePath(sydney)))
     const response = await victim.get(callback)
@@ -242,7 +245,7 @@ describe('the state that comes back', () => {
     rig.clock.advance(601)
     const response = await browser.get(callback)
     expect(response.status).toBe(400)
-    expect(response.html).toContain('Continue')
+    expect(response.html).toContain('Start it again')
   })
 
   test('made up is refused', async () => {

@@ -163,6 +163,7 @@ describe('userinfo (OpenID Connect Core §5.3)', () => {
       preferred_username: 'alice@contoso.example',
       email: 'alice@contoso.example',
       email_verified: false,
+      session_expires_at: session.absoluteAt,
     }
     const byForm = await rig.post('/userinfo', { access_token: tokens.access_token })
     const byHeader = await rig.app.request('/userinfo', { method: 'POST', headers: { authorization: `bearer ${tokens.access_token}` } })
@@ -177,9 +178,9 @@ describe('userinfo (OpenID Connect Core §5.3)', () => {
     const client = await rig.register('Sydney')
     const { session } = await rig.openSession()
     for (const [scope, names] of [
-      ['openid', ['sub']],
-      ['openid profile', ['name', 'preferred_username', 'sub']],
-      ['openid email', ['email', 'email_verified', 'sub']],
+      ['openid', ['session_expires_at', 'sub']],
+      ['openid profile', ['name', 'preferred_username', 'session_expires_at', 'sub']],
+      ['openid email', ['email', 'email_verified', 'session_expires_at', 'sub']],
     ] as const) {
       const { access_token } = await rig.signInAt(session.sid, client, scope)
       expect(Object.keys((await (await get(rig, access_token)).json()) as object).toSorted()).toEqual(names)

@@ -84,6 +84,11 @@ export const de = (product: string): Texts => ({
     bugTitle: 'Hier ist etwas schiefgegangen',
     bug: 'Diese Seite konnte nicht angezeigt werden. Der Fehler liegt bei uns und wurde protokolliert.',
     tryAgain: 'Versuchen Sie es noch einmal. Wenn es wieder geschieht, wenden Sie sich an Ihren Administrator.',
+    appAsked: 'Die App, die Sie hierher geleitet hat, hat etwas verlangt, das hier nicht möglich ist. An Ihrem Konto liegt es nicht.',
+    appAskedNext: 'Gehen Sie zur App zurück und versuchen Sie es noch einmal. Wenn es wieder geschieht, wenden Sie sich an Ihren Administrator.',
+    tooManyTitle: 'Zu viele Anfragen',
+    tooMany: 'Aus Ihrem Netz kamen zu viele Anfragen. Warten Sie einen Moment und versuchen Sie es dann noch einmal.',
+    detail: (detail: Child) => <>Für Ihren Administrator: {detail}</>,
     tooLong: 'Es wurde nichts geändert: Die Anfrage ist länger als erlaubt.',
   },
 
@@ -205,7 +210,10 @@ export const de = (product: string): Texts => ({
     },
     declined: {
       title: 'Sie haben sich nicht angemeldet',
-      read: ['Die Anmeldung bei Microsoft wurde abgebrochen. Sie können es noch einmal versuchen oder zurückgehen.'],
+      read: [
+        'Die Anmeldung bei Microsoft wurde abgebrochen. Sie können es noch einmal versuchen oder zurückgehen.',
+        'Hat Microsoft „Administratorgenehmigung erforderlich“ gemeldet? Dann muss zuerst ein Administrator Ihrer Organisation handeln: Wählen Sie „Zustimmung erteilen“.',
+      ],
     },
     admin_consent: {
       title: 'Eine weitere Einrichtung steht noch aus',
@@ -265,11 +273,17 @@ export const de = (product: string): Texts => ({
       title: 'Diese Anmeldung ist schon abgeschlossen',
       why: 'Vielleicht wurde sie in einem anderen Tab abgeschlossen, oder Sie sind im Browser zurückgegangen.',
     },
-    late: { title: 'Ihre Anmeldung hat zu lange gedauert.', why: 'Wählen Sie „Weiter“, um neu zu beginnen.' },
+    signedIn: { title: 'Sie sind schon angemeldet', why: 'Sie haben sich in einem anderen Tab angemeldet oder sind im Browser zurückgegangen.' },
+    late: { title: 'Ihre Anmeldung hat zu lange gedauert.', why: 'Sie wurde nicht rechtzeitig abgeschlossen. Beginnen Sie sie neu.' },
     elsewhere: {
       title: 'Diese Anmeldung wurde in einem anderen Browser begonnen',
-      why: 'Sie kann nur in dem Browser abgeschlossen werden, in dem sie begonnen wurde, und dieser Browser muss Cookies annehmen.',
+      why: 'Sie kann nur in dem Browser abgeschlossen werden, in dem sie begonnen wurde.',
     },
+    forgotten: {
+      title: 'Dieser Browser hat die Anmeldung nicht behalten',
+      why: 'Die Anmeldung wurde in einem anderen Browser begonnen, oder dieser Browser nimmt keine Cookies an.',
+    },
+    allowCookies: (host: string) => `Erlauben Sie Cookies für ${host} und beginnen Sie dann neu.`,
     foreign: { title: 'Diese Anmeldung kann nicht fortgesetzt werden', why: 'Die Adresse ist unvollständig oder stammt nicht von hier.' },
     startAtApp: `Gehen Sie über die Adresse, die Sie kennen, zu ${product} zurück und melden Sie sich von dort an.`,
   },
@@ -298,7 +312,11 @@ export const de = (product: string): Texts => ({
     ),
     grant: `Wählen Sie unter „Sicherheit“ die „Berechtigungen“, dann „Administratorzustimmung erteilen“. ${product} fragt nach dem grundlegenden Profil der Benutzer, die sich anmelden: openid, profile, email, offline_access.`,
     tell: 'Bitten Sie Ihre Benutzer, sich erneut anzumelden.',
-    notYou: `Sie sind nicht der Administrator? Senden Sie ihm die Adresse dieser Seite. ${product} ist nicht unter den Unternehmensanwendungen? Dann bitten Sie den Betreiber von ${product} um einen Link: Seine Einrichtungsseite erstellt einen für Ihren Mandanten.`,
+    write: 'An Ihren Administrator schreiben',
+    subject: `Bitte ${product} für unsere Organisation erlauben`,
+    message: (address: string) =>
+      `Ich kann mich bei ${product} nicht anmelden: Ein Administrator muss es einmal für unsere Organisation erlauben. Wie das geht, steht hier: ${address}`,
+    notYou: `Sie sind nicht der Administrator? Senden Sie ihm eine Nachricht: Sie nennt die Adresse dieser Seite. ${product} ist nicht unter den Unternehmensanwendungen? Dann bitten Sie den Betreiber von ${product} um einen Link: Seine Einrichtungsseite erstellt einen für Ihren Mandanten.`,
   },
 
   consent: {
@@ -391,6 +409,7 @@ export const de = (product: string): Texts => ({
       everywhere: 'Auf allen Geräten sind Sie abgemeldet von:',
       none: `Sie sind in diesem Browser nicht bei ${product} angemeldet.`,
     },
+    reload: 'Laden Sie die Seite neu, um zu sehen, was sich geändert hat.',
     plain: `Sie sind von ${product} abgemeldet.`,
     why: {
       signed_out: 'Sie hatten sich schon abgemeldet.',
@@ -413,10 +432,6 @@ export const de = (product: string): Texts => ({
     back: (app: string) => `Zurück zu ${app}`,
     signedInTitle: 'Sie sind angemeldet',
     signedIn: (who: string) => `In diesem Browser ist ${who} bei ${product} angemeldet.`,
-    fromAccount: {
-      device: `Jedes ${product}, das Sie in diesem Browser geöffnet haben, wird jetzt abgemeldet.`,
-      everywhere: `Jedes ${product} auf jedem Gerät wird jetzt abgemeldet.`,
-    },
   },
 
   sessionLimit: {

@@ -82,6 +82,11 @@ export const en = (product: string) => ({
     bugTitle: 'Something went wrong here',
     bug: 'This page could not be shown. The fault is ours and has been logged.',
     tryAgain: 'Try again. If it happens again, tell your administrator.',
+    appAsked: 'The app that sent you here asked for something that cannot be done here. Your account is not the cause.',
+    appAskedNext: 'Go back to the app and try again. If it happens again, tell your administrator.',
+    tooManyTitle: 'Too many requests',
+    tooMany: 'Too many requests came from your network. Wait a moment, then try again.',
+    detail: (detail: Child) => <>For your administrator: {detail}</>,
     tooLong: 'Nothing was changed: the request is longer than allowed.',
   },
 
@@ -185,7 +190,13 @@ export const en = (product: string) => ({
         `Microsoft asks whether ${product} may read your basic profile. Please try again and accept. If Microsoft does not let you, your administrator has to accept for everyone.`,
       ],
     },
-    declined: { title: 'You did not sign in', read: ['The sign-in at Microsoft was canceled. You can try again, or go back.'] },
+    declined: {
+      title: 'You did not sign in',
+      read: [
+        'The sign-in at Microsoft was canceled. You can try again, or go back.',
+        'Did Microsoft say “Need admin approval”? Then an administrator of your organization has to act first: choose “Granting consent”.',
+      ],
+    },
     admin_consent: {
       title: 'An extra setup action remains',
       read: ['You need to contact your IT administrator. An extra setup action remains to be done.'],
@@ -234,11 +245,17 @@ export const en = (product: string) => ({
   /** A sign-in that cannot be continued. */
   stale: {
     used: { title: 'This sign-in is already finished', why: 'It may have been finished in another tab, or you went back in your browser.' },
-    late: { title: 'Your sign-in timed out.', why: 'Continue to start it again.' },
+    signedIn: { title: 'You are already signed in', why: 'You signed in in another tab, or you went back in your browser.' },
+    late: { title: 'Your sign-in timed out.', why: 'It was not finished in time. Start it again.' },
     elsewhere: {
       title: 'This sign-in was started in another browser',
-      why: 'It can only be finished in the browser that started it, and that browser has to accept cookies.',
+      why: 'It can only be finished in the browser that started it.',
     },
+    forgotten: {
+      title: 'This browser did not keep the sign-in',
+      why: 'The sign-in was started in another browser, or this browser does not accept cookies.',
+    },
+    allowCookies: (host: string) => `Allow cookies for ${host}, then start again.`,
     foreign: { title: 'This sign-in cannot be continued', why: 'The address is incomplete, or was not made here.' },
     startAtApp: `Go back to ${product} by the address you know, and sign in from there.`,
   },
@@ -268,7 +285,11 @@ export const en = (product: string) => ({
     ),
     grant: `Under Security choose Permissions, then “Grant admin consent”. ${product} asks for the basic profile of users who sign in: openid, profile, email, offline_access.`,
     tell: 'Ask your users to sign in again.',
-    notYou: `You are not the administrator? Send them the address of this page. ${product} is not among the enterprise applications? Then ask the operator of ${product} for a link: their setup page makes one for your tenant.`,
+    write: 'Write to your administrator',
+    subject: `Please allow ${product} for our organization`,
+    message: (address: string) =>
+      `I cannot sign in to ${product}: an administrator has to allow it for our organization once. This page says how: ${address}`,
+    notYou: `You are not the administrator? Send them a message: it names the address of this page. ${product} is not among the enterprise applications? Then ask the operator of ${product} for a link: their setup page makes one for your tenant.`,
   },
 
   consent: {
@@ -353,6 +374,7 @@ export const en = (product: string) => ({
       everywhere: 'On every device you are signed out of:',
       none: `You are not signed in to ${product} in this browser.`,
     },
+    reload: 'Reload the page to see what has changed.',
     plain: `You are signed out of ${product}.`,
     why: {
       signed_out: 'You had already signed out.',
@@ -373,10 +395,6 @@ export const en = (product: string) => ({
     back: (app: string) => `Back to ${app}`,
     signedInTitle: 'You are signed in',
     signedIn: (who: string) => `In this browser ${who} is signed in to ${product}.`,
-    fromAccount: {
-      device: `Every ${product} that you opened in this browser is being signed out now.`,
-      everywhere: `Every ${product} on every device is being signed out now.`,
-    },
   },
 
   sessionLimit: {

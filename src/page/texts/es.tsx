@@ -83,6 +83,11 @@ export const es = (product: string): Texts => ({
     bugTitle: 'Algo ha fallado aquí',
     bug: 'No se pudo mostrar esta página. El error es nuestro y ha quedado registrado.',
     tryAgain: 'Inténtelo de nuevo. Si vuelve a ocurrir, avise a su administrador.',
+    appAsked: 'La aplicación que le envió aquí pidió algo que aquí no es posible. Su cuenta no es la causa.',
+    appAskedNext: 'Vuelva a la aplicación e inténtelo de nuevo. Si vuelve a ocurrir, avise a su administrador.',
+    tooManyTitle: 'Demasiadas solicitudes',
+    tooMany: 'Llegaron demasiadas solicitudes desde su red. Espere un momento e inténtelo de nuevo.',
+    detail: (detail: Child) => <>Para su administrador: {detail}</>,
     tooLong: 'No se cambió nada: la solicitud es más larga de lo permitido.',
   },
 
@@ -196,7 +201,10 @@ export const es = (product: string): Texts => ({
     },
     declined: {
       title: 'No ha iniciado sesión',
-      read: ['El inicio de sesión en Microsoft se canceló. Puede intentarlo de nuevo o volver.'],
+      read: [
+        'El inicio de sesión en Microsoft se canceló. Puede intentarlo de nuevo o volver.',
+        '¿Dijo Microsoft «Se necesita aprobación del administrador»? Entonces un administrador de su organización tiene que actuar primero: elija «Conceder el consentimiento».',
+      ],
     },
     admin_consent: {
       title: 'Queda por hacer una configuración adicional',
@@ -252,11 +260,17 @@ export const es = (product: string): Texts => ({
       title: 'Este inicio de sesión ya terminó',
       why: 'Tal vez terminó en otra pestaña, o usted volvió atrás en el navegador.',
     },
-    late: { title: 'Su inicio de sesión tardó demasiado.', why: 'Continúe para empezar de nuevo.' },
+    signedIn: { title: 'Ya ha iniciado sesión', why: 'Inició sesión en otra pestaña, o volvió atrás en el navegador.' },
+    late: { title: 'Su inicio de sesión tardó demasiado.', why: 'No se terminó a tiempo. Empiece de nuevo.' },
     elsewhere: {
       title: 'Este inicio de sesión se empezó en otro navegador',
-      why: 'Solo se puede terminar en el navegador en el que se empezó, y ese navegador tiene que aceptar cookies.',
+      why: 'Solo se puede terminar en el navegador en el que se empezó.',
     },
+    forgotten: {
+      title: 'Este navegador no conservó el inicio de sesión',
+      why: 'El inicio de sesión se empezó en otro navegador, o este navegador no acepta cookies.',
+    },
+    allowCookies: (host: string) => `Permita las cookies para ${host} y empiece de nuevo.`,
     foreign: { title: 'Este inicio de sesión no se puede continuar', why: 'La dirección está incompleta o no se creó aquí.' },
     startAtApp: `Vuelva a ${product} por la dirección que conoce e inicie sesión desde allí.`,
   },
@@ -285,7 +299,11 @@ export const es = (product: string): Texts => ({
     ),
     grant: `En Seguridad, elija Permisos y luego «Conceder consentimiento de administrador». ${product} pide el perfil básico de los usuarios que inician sesión: openid, profile, email, offline_access.`,
     tell: 'Pida a sus usuarios que inicien sesión de nuevo.',
-    notYou: `¿No es usted el administrador? Envíele la dirección de esta página. ¿${product} no está entre las aplicaciones empresariales? Entonces pida un enlace al operador de ${product}: su página de configuración crea uno para su inquilino.`,
+    write: 'Escribir a su administrador',
+    subject: `Por favor, permita ${product} para nuestra organización`,
+    message: (address: string) =>
+      `No puedo iniciar sesión en ${product}: un administrador tiene que permitirlo una vez para nuestra organización. Esta página explica cómo: ${address}`,
+    notYou: `¿No es usted el administrador? Envíele un mensaje: contiene la dirección de esta página. ¿${product} no está entre las aplicaciones empresariales? Entonces pida un enlace al operador de ${product}: su página de configuración crea uno para su inquilino.`,
   },
 
   consent: {
@@ -372,6 +390,7 @@ export const es = (product: string): Texts => ({
       everywhere: 'En todos los dispositivos se ha cerrado su sesión en:',
       none: `No tiene ninguna sesión de ${product} en este navegador.`,
     },
+    reload: 'Recargue la página para ver qué ha cambiado.',
     plain: `Se ha cerrado su sesión de ${product}.`,
     why: {
       signed_out: 'Ya había cerrado la sesión.',
@@ -394,10 +413,6 @@ export const es = (product: string): Texts => ({
     back: (app: string) => `Volver a ${app}`,
     signedInTitle: 'Ha iniciado sesión',
     signedIn: (who: string) => `En este navegador ${who} ha iniciado sesión en ${product}.`,
-    fromAccount: {
-      device: `Se está cerrando la sesión de cada ${product} que abrió en este navegador.`,
-      everywhere: `Se está cerrando la sesión de cada ${product} en cada dispositivo.`,
-    },
   },
 
   sessionLimit: {

@@ -84,6 +84,11 @@ export const fr = (product: string): Texts => ({
     bugTitle: 'Une erreur s’est produite ici',
     bug: 'Cette page n’a pas pu être affichée. L’erreur vient de nous et a été enregistrée.',
     tryAgain: 'Réessayez. Si cela se reproduit, prévenez votre administrateur.',
+    appAsked: 'L’application qui vous a envoyé ici a demandé quelque chose d’impossible ici. Votre compte n’est pas en cause.',
+    appAskedNext: 'Revenez à l’application et réessayez. Si cela se reproduit, prévenez votre administrateur.',
+    tooManyTitle: 'Trop de demandes',
+    tooMany: 'Trop de demandes sont venues de votre réseau. Attendez un instant, puis réessayez.',
+    detail: (detail: Child) => <>Pour votre administrateur : {detail}</>,
     tooLong: 'Rien n’a été modifié : la demande est plus longue que ce qui est permis.',
   },
 
@@ -201,7 +206,10 @@ export const fr = (product: string): Texts => ({
     },
     declined: {
       title: 'Vous ne vous êtes pas connecté',
-      read: ['La connexion chez Microsoft a été annulée. Vous pouvez réessayer, ou revenir en arrière.'],
+      read: [
+        'La connexion chez Microsoft a été annulée. Vous pouvez réessayer, ou revenir en arrière.',
+        'Microsoft a-t-il indiqué « Approbation administrateur requise » ? Un administrateur de votre organisation doit alors agir d’abord : choisissez « Accorder le consentement ».',
+      ],
     },
     admin_consent: {
       title: 'Une configuration supplémentaire reste à faire',
@@ -257,11 +265,20 @@ export const fr = (product: string): Texts => ({
       title: 'Cette connexion est déjà terminée',
       why: 'Elle a peut-être été terminée dans un autre onglet, ou vous êtes revenu en arrière dans votre navigateur.',
     },
-    late: { title: 'Votre connexion a pris trop de temps.', why: 'Continuez pour la recommencer.' },
+    signedIn: {
+      title: 'Vous êtes déjà connecté',
+      why: 'Vous vous êtes connecté dans un autre onglet, ou vous êtes revenu en arrière dans votre navigateur.',
+    },
+    late: { title: 'Votre connexion a pris trop de temps.', why: 'Elle n’a pas été terminée à temps. Recommencez-la.' },
     elsewhere: {
       title: 'Cette connexion a été commencée dans un autre navigateur',
-      why: 'Elle ne peut être terminée que dans le navigateur où elle a été commencée, et ce navigateur doit accepter les cookies.',
+      why: 'Elle ne peut être terminée que dans le navigateur où elle a été commencée.',
     },
+    forgotten: {
+      title: 'Ce navigateur n’a pas conservé la connexion',
+      why: 'La connexion a été commencée dans un autre navigateur, ou ce navigateur n’accepte pas les cookies.',
+    },
+    allowCookies: (host: string) => `Autorisez les cookies pour ${host}, puis recommencez.`,
     foreign: { title: 'Cette connexion ne peut pas être poursuivie', why: 'L’adresse est incomplète, ou n’a pas été créée ici.' },
     startAtApp: `Revenez à ${product} par l’adresse que vous connaissez, et connectez-vous de là.`,
   },
@@ -290,7 +307,11 @@ export const fr = (product: string): Texts => ({
     ),
     grant: `Sous Sécurité, choisissez Autorisations, puis « Accorder le consentement de l’administrateur ». ${product} demande le profil de base des utilisateurs qui se connectent : openid, profile, email, offline_access.`,
     tell: 'Demandez à vos utilisateurs de se reconnecter.',
-    notYou: `Vous n’êtes pas l’administrateur ? Envoyez-lui l’adresse de cette page. ${product} ne figure pas parmi les applications d’entreprise ? Demandez alors un lien à l’exploitant de ${product} : sa page de configuration en crée un pour votre locataire.`,
+    write: 'Écrire à votre administrateur',
+    subject: `Merci d’autoriser ${product} pour notre organisation`,
+    message: (address: string) =>
+      `Je ne peux pas me connecter à ${product} : un administrateur doit l’autoriser une fois pour notre organisation. Cette page explique comment : ${address}`,
+    notYou: `Vous n’êtes pas l’administrateur ? Envoyez-lui un message : il contient l’adresse de cette page. ${product} ne figure pas parmi les applications d’entreprise ? Demandez alors un lien à l’exploitant de ${product} : sa page de configuration en crée un pour votre locataire.`,
   },
 
   consent: {
@@ -379,6 +400,7 @@ export const fr = (product: string): Texts => ({
       everywhere: 'Sur tous les appareils, vous êtes déconnecté de :',
       none: `Vous n’êtes pas connecté à ${product} dans ce navigateur.`,
     },
+    reload: 'Rechargez la page pour voir ce qui a changé.',
     plain: `Vous êtes déconnecté de ${product}.`,
     why: {
       signed_out: 'Vous vous étiez déjà déconnecté.',
@@ -401,10 +423,6 @@ export const fr = (product: string): Texts => ({
     back: (app: string) => `Retour à ${app}`,
     signedInTitle: 'Vous êtes connecté',
     signedIn: (who: string) => `Dans ce navigateur, ${who} est connecté à ${product}.`,
-    fromAccount: {
-      device: `Chaque ${product} que vous avez ouvert dans ce navigateur est en cours de déconnexion.`,
-      everywhere: `Chaque ${product} sur chaque appareil est en cours de déconnexion.`,
-    },
   },
 
   sessionLimit: {

@@ -1,0 +1,142 @@
+import { describe, expect, test } from 'vitest'
+import { LIMITS, type RateSettings } from '../../src/rate-limits.ts'
+import { createRig, ISSUER, type RigOptions } from '../rig.ts'
+import { atMicrosoft, authorizePath, createBrowser, delivered, linkOf, location, signIn } from './browser.ts'
+
+/** No page of a sign-in is a dead end: each says what happened, how to go on, and by which reference an administrator finds it in the log. */
+
+/** No other limit is in the way. */
+const OFF = Object.fromEntries(LIMITS.map((limit) => [limit, undefined])) as unknown as RateSettings
+const HTML = { headers: { accept: 'text/html' } }
+const lineOf = (lines: readonly string[], event: string) =>
+  lines.map((line) => JSON.parse(line) as Record<string, unknown>).findLast((line) => line.event === event)
+const referenceIn = (html: string) => /<code id="reference">([^<]+)<\/code>/.exec(html)?.[1]
+
+async function open(changes: Parameters<Awaited<ReturnType<typeof createRig>>['register']>[1] = {}, options: RigOptions = {}) {
+  const rig = await createRig(options)
+  return { rig, sydney: await rig.register('Sydney', changes), browser: createBrowser(rig) }
+}
+
+describe('an authorization request that must not redirect', () => {
+  test('is a page with a way back to the app, words for users, and a reference that the log has', async () => {
+    const { rig, sydney, browser } = await open()
+    const { status, html, text } = await browser.get(authorizePath(sydney, { redirect_uri: 'https://evil.example/callback' }))
+    expect(status).toBe(400)
+    expect(text).toContain('Your account is not the cause.')
+    expect(text).toContain('For your administrator: The redirect_uri is not registered')
+    expect(linkOf(html, 'Go back to Case Manager Sydney')).toBe('https://sydney.case-manager.example/')
+    expect(html).not.toContain('evil.example')
+    expect(lineOf(rig.lines, 'authorize_rejected')).toMatchObject({ client_id: 'sydney', reference: referenceIn(html) })
+    expect(referenceIn(html)).toMatch(/^[A-Z2-9]{4}-[A-Z2-9]{4}$/)
+  })
+
+  test('of a client that is not registered leads to the user’s apps', async () => {
+    const { browser, sydney } = await open()
+    const { html } = await browser.get(authorizePath(sydney, { client_id: 'nowhere' }))
+    expect(linkOf(html, 'Go to your apps')).toBe(`${ISSUER}/`)
+  })
+
+  test('too often, the page can be tried again', async () => {
+    const { browser, sydney } = await open({}, { config: { rates: { ...OFF, authorize: { perSecond: 0.01, burst: 1 } } } })
+    await browser.get(authorizePath(sydney))
+    const limited = await browser.get(authorizePath(sydney))
+    expect(limited.status).toBe(429)
+    expect(limited.text).toContain('Too many requests came from your network.')
+    expect(linkOf(limited.html, 'Try again')).toBe(`${ISSUER}${authorizePath(sydney)}`)
+  })
+})
+
+test('an error elsewhere is logged with the reference that its page shows', async () => {
+  const { rig, browser } = await open()
+  const { status, html } = await browser.get('/signin/start?return_to=https://evil.example')
+  expect(status).toBe(400)
+  expect(lineOf(rig.lines, 'page_rejected')).toMatchObject({ path: '/signin/start', error: 'invalid_request', reference: referenceIn(html) })
+  expect(linkOf(html, 'Go to your apps')).toBe(`${ISSUER}/`)
+})
+
+test('a page that could not be read can be opened again, at this origin', async () => {
+  const { rig } = await open()
+  rig.store.standingByCookie = () => Promise.reject(new Error('a bug'))
+  const cookie = { headers: { ...HTML.headers, cookie: `__Host-cmb_session=${'a'.repeat(43)}` } }
+  for (const path of ['/account?x=1', '//evil.example/..//account']) {
+    const answer = await rig.app.request(`${ISSUER}${path}`, cookie)
+    const link = answer.status === 500 ? linkOf(await answer.text(), 'Try again') : '/'
+    expect(new URL(link, ISSUER).origin).toBe(ISSUER)
+  }
+  expect(linkOf(await (await rig.app.request(`${ISSUER}/account?x=1`, cookie)).text(), 'Try again')).toBe(`${ISSUER}/account?x=1`)
+})
+
+describe('“Need admin approval” at Microsoft comes back as if the user had declined (AADSTS65004)', () => {
+  test('and the page leads to Granting consent, which has a message for the administrator', async () => {
+    const { rig, sydney, browser } = await open()
+    const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    const declined = await browser.get(callback.replace('code=microsoft-code', 'error=access_denied&error_description=AADSTS65004%3A+declined'))
+    expect(declined.text).toContain('Did Microsoft say “Need admin approval”?')
+    const page = await browser.get(linkOf(declined.html, 'Granting consent'))
+    const mail = linkOf(page.html, 'Write to your administrator')
+    expect(mail).toMatch(/^mailto:\?subject=Please%20allow%20Case%20Manager/)
+    expect(decodeURIComponent(mail)).toContain(`${ISSUER}/signin/granting-consent`)
+  })
+})
+
+describe('a sign-in that took too long starts anew at the app, whose own state has expired too', () => {
+  const late = async (changes: Parameters<typeof open>[0]) => {
+    const { rig, sydney, browser } = await open(changes)
+    const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    rig.clock.advance(601)
+    return browser.get(callback)
+  }
+
+  test('by its initiate_login_uri (OpenID Connect Core 1.0 §4)', async () => {
+    const { html } = await late({ initiateLoginUri: 'https://sydney.case-manager.example/sign-in?from=broker' })
+    const again = new URL(linkOf(html, 'Sign in again'))
+    expect(Object.fromEntries(again.searchParams)).toEqual({ from: 'broker', iss: ISSUER })
+  })
+
+  test('else at its home', async () => {
+    expect(linkOf((await late({})).html, 'Go back to Case Manager Sydney')).toBe('https://sydney.case-manager.example/')
+  })
+})
+
+describe('two tabs', () => {
+  test('a callback that comes a second time says that the user is signed in, and opens the app', async () => {
+    const { rig, sydney, browser } = await open()
+    const callback = await atMicrosoft(rig, browser, await browser.get(authorizePath(sydney)))
+    await browser.get(callback)
+    const again = await browser.get(callback)
+    expect(again.status).toBe(409)
+    expect(again.text).toContain('You are already signed in')
+    expect(linkOf(again.html, 'Open Case Manager Sydney')).toBe('https://sydney.case-manager.example/')
+  })
+
+  test('an old sign-in page takes the session that the other tab opened; another account still leads to Microsoft', async () => {
+    const { rig, sydney, browser } = await open()
+    const old = await browser.get(authorizePath(sydney))
+    const own = await browser.get('/signin/start?return_to=/account')
+    await signIn(rig, browser, authorizePath(sydney, { state: 'state-2' }))
+    const link = linkOf(old.html, 'Sign in with Microsoft')
+    expect(delivered(await browser.get(link))).toMatchObject({ state: 'state-1', code: expect.any(String) as string })
+    expect(location(await browser.get(linkOf(own.html, 'Sign in with Microsoft'))).pathname).toBe('/account')
+    expect(rig.microsoft.started).toHaveLength(1)
+    expect(location(await browser.get(`${link}&account=another`)).host).toBe('login.microsoftonline.com')
+  })
+
+  test('a page that demands a fresh sign-in still leads to Microsoft', async () => {
+    const { rig, sydney, browser } = await open()
+    const old = await browser.get(authorizePath(sydney, { prompt: 'login' }))
+    const own = await browser.get('/signin/start?return_to=/account/history&fresh=yes')
+    await signIn(rig, browser, authorizePath(sydney, { state: 'state-2' }))
+    rig.clock.advance(301)
+    for (const page of [old, own])
+      expect(location(await browser.get(linkOf(page.html, 'Sign in with Microsoft'))).host).toBe('login.microsoftonline.com')
+  })
+})
+
+test('a browser without cookies is told to allow them', async () => {
+  const { rig, sydney } = await open()
+  const page = await (await rig.app.request(`${ISSUER}${authorizePath(sydney)}`)).text()
+  const answer = await rig.app.request(linkOf(page, 'Sign in with Microsoft'))
+  expect(answer.status).toBe(400)
+  expect(await answer.text()).toContain(`Allow cookies for ${new URL(ISSUER).host}, then start again.`)
+  expect(rig.microsoft.started).toEqual([])
+})
