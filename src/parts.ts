@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { openPostgresStore } from '../db/postgres/store.ts'
 import { openSqliteStore } from '../db/sqlite/store.ts'
@@ -17,6 +16,7 @@ import { createMicrosoft } from './microsoft/microsoft.ts'
 import { SignInWatch } from './microsoft/sign-in-watch.ts'
 import { createOutbound } from './outbound.ts'
 import { proxiedFetch, type ProxySettings } from './proxy.ts'
+import { pooledRandom } from './protocol/ids.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import { ClockWatch } from './protocol/clock-watch.ts'
 import { Topic } from './protocol/topic.ts'
@@ -50,7 +50,7 @@ export async function openParts(input: { config: Config; log: Log }, overrides: 
 }
 
 async function open({ config, log }: { config: Config; log: Log }, given: Overrides, closing: Closing): Promise<Deps> {
-  const { clock: wall = systemClock, random = randomBytes, makeKey = makeSigningKey } = given
+  const { clock: wall = systemClock, random = pooledRandom(), makeKey = makeSigningKey } = given
   const { metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
   const clockWatch = given.clockWatch ?? new ClockWatch(wall)
   const clock: SteadyClock = clockWatch

@@ -25,6 +25,8 @@ export interface SqlDialect {
 }
 
 export interface Statement<P extends Params, R> {
+  /** It locks rows and reads none: an engine with one writer leaves it out. */
+  readonly onlyLocks: boolean
   /** Its SQL for one engine. */
   render(engine: EngineName, dialect: SqlDialect): Query
   /** Runs it for its first row. */

@@ -1,7 +1,7 @@
 import { Column, getTableColumns, is, Placeholder, sql, SQL } from 'drizzle-orm'
 import type { GetColumnData, Query, Table } from 'drizzle-orm'
 import type { Act, AnyStatement, Params, SqlDialect, Statement, Value } from './act.ts'
-import { renderFor } from './dialect.ts'
+import { forUpdate, renderFor } from './dialect.ts'
 import type { EngineName } from './dialect.ts'
 import { listOf } from './values.ts'
 
@@ -24,8 +24,10 @@ export const allStatements = (): readonly AnyStatement[] => known
 class Prepared<P extends Params, R> implements Statement<P, R> {
   readonly #template: SQL
   readonly #rendered: Partial<Record<EngineName, Query>> = {}
-  constructor(template: SQL) {
+  readonly onlyLocks: boolean
+  constructor(template: SQL, onlyLocks = false) {
     this.#template = template
+    this.onlyLocks = onlyLocks
     known.push(this)
   }
   /** Once for each engine: all stores of a process take it from here. */
@@ -72,6 +74,11 @@ export function query<P extends Params, F extends Fields>(fields: F, build: (p: 
 /** A statement that gives no rows. */
 export function command<P extends Params>(build: (p: Takes<P>) => SQL): Statement<P, never> {
   return new Prepared(build(placeholders))
+}
+
+/** A statement that locks the rows of a table that a condition names, until the act ends, and reads nothing. */
+export function lockRows<P extends Params>(table: Table, where: (p: Takes<P>) => SQL): Statement<P, never> {
+  return new Prepared(sql`SELECT 1 FROM ${table} WHERE ${where(placeholders)}${forUpdate(table)}`, true)
 }
 
 const listed = (parts: SQL[]): SQL => sql.join(parts, sql`, `)

@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Random } from '../../src/protocol/ids.ts'
+import { pooledRandom, type Random } from '../../src/protocol/ids.ts'
 import { Topic } from '../../src/protocol/topic.ts'
 import type { ProcessKind } from '../../src/protocol/work.ts'
 import { newRowId } from '../engine/values.ts'
@@ -58,7 +57,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
 }
 
 async function open(pool: Connections, options: PostgresStoreOptions): Promise<Store> {
-  const { nowMs = Date.now, random = randomBytes } = options
+  const { nowMs = Date.now, random = pooledRandom() } = options
   const committed = new Topic<readonly Committed[]>()
   const elsewhere = new Topic<Elsewhere>()
   const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
@@ -114,7 +113,7 @@ interface PresenceParts {
 /** Keeps this broker's lease, follows the log to another primary, and listens to what other brokers commit. */
 function startPresence({ pool, options, ambient, known, elsewhere, announce }: PresenceParts) {
   const { url, directUrl = url, standbyRequired = false, version = 'unknown', kind = 'broker', work = 'all', mark } = options
-  const { steadyMs = () => performance.now(), random = randomBytes } = options
+  const { steadyMs = () => performance.now(), random = pooledRandom() } = options
   const watch = new ElsewhereWatch(directUrl, (what) => elsewhere.publish(what))
   const moved: FollowerOptions['moved'] = (taken, revoked) => {
     watch.again()

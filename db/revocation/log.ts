@@ -2,8 +2,8 @@ import { sql } from 'drizzle-orm'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import { decodeSelector, encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
 import type { Act, Ambient } from '../engine/act.ts'
-import { each, forShare, forUpdate } from '../engine/dialect.ts'
-import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
+import { each, forShare } from '../engine/dialect.ts'
+import { assign, columnsOf, command, excluded, insertInto, lockRows, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { addUncounted } from '../outbox/add.ts'
@@ -43,7 +43,7 @@ export const revocationFields = {
 export type RevocationRow = RowOf<typeof revocationFields>
 
 const headRow = query(columnsOf(logHead, 'seq', 'epoch'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1`)
-const headLocked = query(columnsOf(logHead, 'seq'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forUpdate(logHead)}`)
+const headLock = lockRows(logHead, () => sql`${logHead.id} = 1`)
 const headShared = query(columnsOf(logHead, 'seq'), (_, f) => sql`SELECT ${f} FROM ${logHead} WHERE ${logHead.id} = 1${forShare(logHead)}`)
 const insertHead = command((p: Takes<{ epoch: string }>) => sql`${insertInto(logHead, { id: 1, seq: 0, epoch: p.epoch })} ON CONFLICT DO NOTHING`)
 /**
@@ -116,7 +116,7 @@ export function* head(): Act<number> {
  * Waits for the act that appends, and keeps others from appending until this one ends: what is read afterwards is what the log's entry is
  * true of. An act that decides by rows whether it appends calls it before it reads them, and before it locks a session, as `append` does.
  */
-export const lockHead = (): Act<unknown> => headLocked.get({})
+export const lockHead = (): Act<unknown> => headLock.get({})
 /**
  * The head that a session is opened against. No revocation commits between it and this act's commit: one that does not cover the session sees
  * it, and one that covers it finds its row.

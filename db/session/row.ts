@@ -2,8 +2,8 @@ import { sql } from 'drizzle-orm'
 import type { SQL } from 'drizzle-orm'
 import type { Reason } from '../../src/protocol/revocation.ts'
 import type { Act } from '../engine/act.ts'
-import { forUpdate, hidden, least } from '../engine/dialect.ts'
-import { assign, columnsOf, command, query } from '../engine/statement.ts'
+import { hidden, least } from '../engine/dialect.ts'
+import { assign, columnsOf, command, lockRows, query } from '../engine/statement.ts'
 import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { covers, headOfLog, sessionCutoff, sessionIsCovered } from '../revocation/covers.ts'
 import { participants, revocations, sessions, subjects } from '../schema.ts'
@@ -36,10 +36,7 @@ const byCookie = query(
   sessionFields,
   (p: Takes<{ cookieHash: string }>, f) => sql`SELECT ${f} FROM ${sessionsAndUsers} WHERE ${sessions.cookieHash} = ${hidden(p.cookieHash)}`,
 )
-const locked = query(
-  columnsOf(sessions, 'sid'),
-  (p: Takes<{ sid: string }>, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${sessions.sid} = ${p.sid}${forUpdate(sessions)}`,
-)
+const lock = lockRows(sessions, (p: Takes<{ sid: string }>) => sql`${sessions.sid} = ${p.sid}`)
 const logged = query(
   columnsOf(revocations, 'at', 'reason'),
   (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${revocations} WHERE ${revocations.seq} = ${p.seq}`,
@@ -63,7 +60,7 @@ export const sessionByCookie = (cookieHash: string): Act<SessionRow | undefined>
  * Keeps others from joining or revoking a session until this act ends: an act that decides by who takes part in it locks it first (a client that
  * joins while it is revoked would never be sent a logout token).
  */
-export const lockSession = (sid: string): Act<{ sid: string } | undefined> => locked.get({ sid })
+export const lockSession = (sid: string): Act<unknown> => lock.get({ sid })
 
 /** By Microsoft's clock; where it did not say, by ours. */
 export const authenticatedAt = (row: Pick<SessionRow, 'authTime' | 'openedAt'>): number => (row.authTime > 0 ? row.authTime : row.openedAt)

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import type { Act, Ambient } from '../engine/act.ts'
 import { greatest } from '../engine/dialect.ts'
@@ -57,7 +57,7 @@ const renew = command(
 )
 
 /** Two bytes of a hash: evenly spread, and always the same of one session. */
-const phaseOf = (sid: string): number => createHash('sha256').update(sid).digest().readUInt16BE(0)
+const phaseOf = (sid: string): number => hash('sha256', sid, 'buffer').readUInt16BE(0)
 
 const isRenewed = (former: SessionRow, sub: string, now: number): boolean => former.sub === sub && isLive(former, now)
 

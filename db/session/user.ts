@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { keepFormerAddress } from '../email/addresses.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
-import { assign, columnsOf, command, insertInto, names, query } from '../engine/statement.ts'
+import { assign, columnsOf, command, insertInto, lockRows, names, query } from '../engine/statement.ts'
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { subjects } from '../schema.ts'
@@ -17,10 +17,7 @@ const isUser = (p: User) => sql`${subjects.tid} = ${p.tid} AND ${subjects.oid} =
 const bySub = query(subjectFields, (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`)
 const byUser = query(subjectFields, (p: User, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${isUser(p)}`)
 const byUserLocked = query(subjectFields, (p: User, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${isUser(p)}${forUpdate(subjects)}`)
-const locked = query(
-  columnsOf(subjects, 'sub'),
-  (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}${forUpdate(subjects)}`,
-)
+const lock = lockRows(subjects, (p: Takes<{ sub: string }>) => sql`${subjects.sub} = ${p.sub}`)
 const sameHuman = query(
   columnsOf(subjects, 'sub'),
   (p: Takes<{ homeId: string; sub: string }>, f) =>
@@ -93,7 +90,7 @@ const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolea
   known.name !== now.name || known.username !== now.username || known.email !== now.email || known.homeId !== now.homeId
 
 /** Keeps other acts from writing what is this user's until this one ends. */
-export const lockSubject = (sub: string): Act<unknown> => locked.get({ sub })
+export const lockSubject = (sub: string): Act<unknown> => lock.get({ sub })
 
 export function* findSubject(sub: string): Act<Subject | undefined> {
   return subjectOf(yield* bySub.get({ sub }))

@@ -34,6 +34,7 @@ export function createExecutor(db: Sqlite, revoked: (committed: Committed) => vo
   for (const statement of allStatements()) prepare(statement)
 
   const carryOut = ({ statement, params, wants }: Call): unknown => {
+    if (statement.onlyLocks) return undefined
     const one = prepared.get(statement) ?? prepare(statement)
     const values = one.values(params)
     if (wants === 'get') return one.statement.get(...values)

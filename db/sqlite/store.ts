@@ -1,10 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import type { Random } from '../../src/protocol/ids.ts'
+import { pooledRandom, type Random } from '../../src/protocol/ids.ts'
 import { Topic } from '../../src/protocol/topic.ts'
 import { allActs } from '../acts.ts'
 import { logHeadRow } from '../revocation/log.ts'
-import { StoreUnavailable } from '../store.ts'
 import type { Store } from '../store.ts'
 import { holdingCheckpoints } from './backup.ts'
 import { writeHighWater } from '../high-water.ts'
@@ -35,7 +33,8 @@ export interface SqliteStoreOptions {
 }
 
 /** @throws StoreUnavailable where another process has the file, a newer version wrote it, or it cannot be opened */
-export async function openSqliteStore({ file, nowMs = Date.now, random = randomBytes, maxPages, startReader }: SqliteStoreOptions): Promise<Store> {
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const { file, nowMs = Date.now, random = pooledRandom(), maxPages, startReader } = options
   const { db, unlock } = openDatabase(file)
   if (maxPages !== undefined) db.pragma(`max_page_count = ${maxPages}`)
   db.prepare<[string]>('INSERT OR IGNORE INTO log_head (id, seq, epoch) VALUES (1, 0, ?)').run(random(9).toString('base64url'))
@@ -47,14 +46,13 @@ export async function openSqliteStore({ file, nowMs = Date.now, random = randomB
   const revoked = new Topic<readonly Committed[]>()
   const writer = createWriter(db, dataFile, (committed) => revoked.publish(committed))
   const executor = createExecutor(db, writer.revoked)
-  const closed = () => new StoreUnavailable('The store is closed.')
   const ambient = { nowMs, newId: () => newRowId(nowMs(), random) }
   beginChainsOf(db, executor, ambient)
   const reader = new Reader(file, dataFile, startReader)
   const holding = holdingCheckpoints(db)
   const watch = watchFile(file, dataFile, () => executor.run(logHeadRow()))
   return {
-    ...allActs(sqliteEngine({ ...ambient, write: writer.write, read: reading(db, dataFile, closed) }, executor)),
+    ...allActs(sqliteEngine({ ...ambient, write: writer.write, read: reading(db, dataFile) }, executor)),
     onRevoked: (listener) => void revoked.subscribe(listener),
     onElsewhere: () => undefined,
     wasLost: () => false,

@@ -60,7 +60,7 @@ export function createWriter(
   return {
     write: <T>(act: () => T) =>
       new Promise<T>((resolve, reject) => {
-        if (closed) return reject(new StoreUnavailable('The store is closed.'))
+        if (closed) return reject(storeClosed())
         queue.push({ act, resolve: resolve as (value: unknown) => void, reject })
         schedule()
       }),
@@ -140,6 +140,8 @@ function giveUp(db: Sqlite, { rollback }: ReturnType<typeof prepareTransaction>)
 
 const isSqliteError = (error: unknown): error is Error & { code: string } =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('SQLITE_')
+
+export const storeClosed = (): StoreUnavailable => new StoreUnavailable('The store is closed.')
 
 /** What the disk or the file refuses is `StoreUnavailable`; a constraint or wrong SQL is a bug and stays what it is. */
 export function refusal(error: unknown, file: Pick<DataFile, 'damaged'>): unknown {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { audited } from '../../db/audited.ts'
@@ -42,7 +41,7 @@ export async function goSignIn(deps: Deps, c: Context, { returnTo, fresh }: { re
     redirect_uri: callbackUri(deps),
     scope: 'openid',
     state: pending.state,
-    code_challenge: createHash('sha256').update(pending.verifier).digest('base64url'),
+    code_challenge: sha256(pending.verifier),
     code_challenge_method: 'S256',
     ...(fresh ? { prompt: 'login', max_age: String(FRESH_SECONDS) } : {}),
   })

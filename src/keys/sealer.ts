@@ -2,9 +2,9 @@
  * Owns the keys derived from `BROKER_SECRET`: sealing what is secret at rest, and MAC keys. Refuses short secrets, values sealed for
  * another place, and whatever it did not seal itself.
  */
-import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import type { Random } from '../protocol/ids.ts'
+import { pooledRandom, type Random } from '../protocol/ids.ts'
 import type { Sealer } from './interface.ts'
 
 const VERSION = 1
@@ -47,7 +47,7 @@ const bind = (head: Buffer, where: string): Buffer => Buffer.concat([head, Buffe
  * @param random nonces come from here
  * @throws Error where a secret is shorter than 32 bytes
  */
-export function createSealer(secrets: readonly Buffer[], random: Random = randomBytes): Sealer {
+export function createSealer(secrets: readonly Buffer[], random: Random = pooledRandom()): Sealer {
   const roots = secrets.map(root)
   const current = roots[0]
   if (!current) throw new Error('No broker secret is set. Set BROKER_SECRET to at least 32 random bytes: openssl rand -base64 32')

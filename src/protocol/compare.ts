@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 
 /** Compares two strings in time that depends on neither's content; their lengths may show. */
 export function equalInConstantTime(a: string, b: string): boolean {
@@ -8,4 +8,4 @@ export function equalInConstantTime(a: string, b: string): boolean {
 }
 
 /** SHA-256 in base64url: how codes, cookies and client secrets (256 random bits each) are kept. */
-export const sha256 = (value: string): string => createHash('sha256').update(value).digest('base64url')
+export const sha256 = (value: string): string => hash('sha256', value, 'base64url')

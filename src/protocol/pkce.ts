@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { equalInConstantTime } from './compare.ts'
+import { equalInConstantTime, sha256 } from './compare.ts'
 
 /** RFC 7636 §4.1: 43 to 128 unreserved characters. */
 export const isCodeVerifier = (value: string): boolean => /^[A-Za-z0-9\-._~]{43,128}$/.test(value)
@@ -7,4 +6,4 @@ export const isCodeVerifier = (value: string): boolean => /^[A-Za-z0-9\-._~]{43,
 export const isCodeChallenge = (value: string): boolean => /^[A-Za-z0-9\-_]{43}$/.test(value)
 /** RFC 7636 §4.6 */
 export const verifierMatches = (verifier: string, challenge: string): boolean =>
-  isCodeVerifier(verifier) && equalInConstantTime(createHash('sha256').update(verifier).digest('base64url'), challenge)
+  isCodeVerifier(verifier) && equalInConstantTime(sha256(verifier), challenge)

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { type Context, Hono } from 'hono'
 import type { Deps } from '../deps.ts'
 import { answerOfCallback, refusalOf } from '../microsoft/aadsts.ts'
@@ -47,7 +46,7 @@ async function leave(deps: Deps, administration: Administration, c: Context, now
     const url = await deps.microsoft.authorizeUrl({
       state,
       nonce,
-      codeChallenge: createHash('sha256').update(verifier).digest('base64url'),
+      codeChallenge: sha256(verifier),
       prompt: errand.asserts ? 'login' : 'select_account',
       authContext: contextOf(errand),
       tid: errand.tid,

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import type { Context } from 'hono'
 import type { Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { MicrosoftRefusal, type StartSignIn } from '../microsoft/interface.ts'
 import { freshContextOf } from '../protocol/fresh-context.ts'
+import { sha256 } from '../protocol/compare.ts'
 import { newId, newSecret } from '../protocol/ids.ts'
 import { mustChooseAccount } from '../session/chooser.ts'
 import { currentStanding, endedElsewhere } from '../session/current.ts'
@@ -64,7 +64,7 @@ async function leave(deps: Deps, c: Context, began: Visit, ask: Ask, now: number
   // Read before the browser leaves: a revocation from here on is later than the departure.
   const visit = ask.prompt === 'login' ? { ...began, login: { at: now, seq: (await deps.store.head()).seq } } : began
   try {
-    const codeChallenge = createHash('sha256').update(visit.verifier).digest('base64url')
+    const codeChallenge = sha256(visit.verifier)
     const url = await deps.microsoft.authorizeUrl({ ...ask, state: seal(deps, c, 'visit', visit, now), nonce: visit.nonce, codeChallenge })
     const who = knownUser(deps, c, now)
     if (who !== undefined) deps.signInWatch.began(who)

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { User, Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
@@ -14,7 +14,7 @@ export function userInfo(user: User, scope: readonly string[]): Record<string, u
 }
 
 /** OpenID Connect Core §3.1.3.6: the left half of the access token's hash; SHA-256 for both of our algorithms. */
-const atHash = (accessToken: string): string => createHash('sha256').update(accessToken).digest().subarray(0, 16).toString('base64url')
+const atHash = (accessToken: string): string => hash('sha256', accessToken, 'buffer').subarray(0, 16).toString('base64url')
 
 /** An ID token (OpenID Connect Core §2), signed with the algorithm that the client is registered with. It lives as long as the access token. */
 export function mintIdToken(
