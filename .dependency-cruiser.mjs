@@ -6,8 +6,8 @@
 const ENDPOINTS = ['signin', 'token', 'logout', 'signal', 'ssf', 'account', 'setup', 'admin', 'console', 'health', 'discovery']
 /** Lowest first: a layer may import itself, what is below it, `protocol` and `config`. */
 const LAYERS = ['db', 'keys', 'client', 'session', 'revocation', 'microsoft', 'acts', 'checks']
-/** The files of src/ that every module above `protocol` may import: the parts that are handed in, logs and metrics. */
-const COMMON = '^src/(deps|log|metrics|outbound|outbound-addresses|proxy|rate-limits)[.]ts$'
+/** The files of src/ that every module above `protocol` may import: the parts that are handed in, logs, metrics and traces. */
+const COMMON = '^src/(deps|log|metrics|outbound|outbound-addresses|proxy|rate-limits|telemetry)[.]ts$'
 
 /** The texts for users, which email has too. They import nothing of ours. */
 const CATALOG = '^src/page/texts([.]ts$|/)'
@@ -143,6 +143,7 @@ export default {
     onlyIn('database', 'drizzle-orm|better-sqlite3', '^db/'),
     onlyIn('postgres-driver', 'pg', '^(db/(postgres|move)/|src/revocation/)'),
     onlyIn('nodemailer', 'nodemailer', '^src/revocation/smtp[.]ts$'),
+    onlyIn('opentelemetry', '@opentelemetry/[^/]+', '^src/telemetry[.]ts$'),
     onlyIn('redis-driver', 'ioredis', '^src/revocation/'),
     onlyIn('bullmq', 'bullmq', '^(src/revocation/|workers/|src/console/)'),
     onlyIn('jose', 'jose', '^(src/keys/|guard/src/|demo/)'),

@@ -45,6 +45,8 @@ export const revocations = sqliteTable(
     hash: text().notNull().default(''),
     personalHash: text('personal_hash').notNull().default(''),
     salt: text(),
+    /** W3C Trace Context of the request that caused it: its logout tokens are sent in that trace. No part of the chain. */
+    traceparent: text(),
   },
   (t) => [
     index('revocations_by_at').on(t.at),
@@ -470,6 +472,8 @@ export const deliveries = sqliteTable(
     supersededBy: text('superseded_by'),
     lastStatus: integer('last_status'),
     lastError: text('last_error'),
+    /** Of other kinds than logout tokens: W3C Trace Context of the request that caused it. A logout token has that of its revocation. */
+    traceparent: text(),
   },
   (t) => [
     uniqueIndex('deliveries_by_sid')

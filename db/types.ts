@@ -115,6 +115,8 @@ export interface Revocation {
   fanOut: 'complete' | 'pending'
   /** Sessions it ended, of a client those that it took part in; as far as written while the fan-out is pending. */
   sessions: number
+  /** W3C Trace Context of the request that caused it. */
+  traceparent?: string | undefined
 }
 
 /** How many of a revocation's deliveries, as far as they are written, are in each state. Retention keeps the totals as long as the revocation. */
@@ -192,6 +194,8 @@ export interface Delivery {
   clientId: string
   targetId: string
   uri: string
+  /** W3C Trace Context of the request that caused it. */
+  traceparent?: string | undefined
   /** What kinds other than logout tokens are minted from. */
   payload?: string | undefined
   /** Of a logout token exactly one of the two is set: what it names. Of other kinds `sub` is the user whom it is about. */

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Metrics } from './metrics.ts'
 
 /** How long requests take, by route class. */
@@ -29,14 +30,14 @@ export function routeOf(target: string): string {
   return ROUTES.has(segment) ? segment : 'other'
 }
 
-export type ObserveAnswer = (target: string, answer: () => Response | Promise<Response>) => Response | Promise<Response>
+export type ObserveAnswer = (request: IncomingMessage, answer: () => Response | Promise<Response>) => Response | Promise<Response>
 
 /** Records the time until an answer begins. An event stream then goes on for as long as its reader stays: that is not counted. */
 export function answerTimes({ httpSeconds }: Pick<Metrics, 'httpSeconds'>): ObserveAnswer {
-  return (target, answer) => {
+  return ({ url = '' }, answer) => {
     const begun = performance.now()
     const record = (response: Response): Response => {
-      httpSeconds.observe({ route: routeOf(target), code: `${Math.floor(response.status / 100)}xx` }, (performance.now() - begun) / 1000)
+      httpSeconds.observe({ route: routeOf(url), code: `${Math.floor(response.status / 100)}xx` }, (performance.now() - begun) / 1000)
       return response
     }
     const answered = answer()

@@ -24,16 +24,16 @@ const LINGER_MS = 150
 const DRAIN_MS = 5_000
 
 /**
- * @param observe is called for each request, with its target and what answers it
+ * @param observe is called for each request, with what answers it
  * @throws Error that names the setting to change, where the address cannot be used
  */
 export async function listen(
   app: Hono,
   address: Address,
   setting: string,
-  observe: ObserveAnswer = (_target, answer) => answer(),
+  observe: ObserveAnswer = (_request, answer) => answer(),
 ): Promise<Listener> {
-  const answer = getRequestListener((request, env) => observe(env.incoming.url ?? '', () => app.fetch(request, env)))
+  const answer = getRequestListener((request, env) => observe(env.incoming as IncomingMessage, () => app.fetch(request, env)))
   const answers = new Set<ServerResponse>()
   let draining = false
   const server = createServer(LIMITS, (request: IncomingMessage, response: ServerResponse) => {

@@ -1,3 +1,5 @@
+import { requestFields } from './protocol/request-context.ts'
+
 /** One JSON line an event, to standard output. Secrets, tokens, codes and cookies have no business here; who logs an error logs its name, message and stack. */
 
 /** A client has one name in every line. */
@@ -50,12 +52,14 @@ function describe(cause: unknown): Record<string, string> {
   return { cause: clean(chain.join(' <- ')), stack: clean(cause.stack ?? '') }
 }
 
+/** A line that is written while a request is answered names the request. */
 export function createLog(write: (line: string) => void, nowMs: () => number): Log {
   const line = (level: Level, event: string, fields: FieldsWithCause = {}): void => {
     const { cause, ...rest } = fields
     const entry: Record<string, unknown> = { at: new Date(nowMs()).toISOString(), level, event }
     for (const [name, value] of Object.entries(rest)) entry[name] = cleaned(value)
     if (cause !== undefined) Object.assign(entry, describe(cause))
+    for (const [name, value] of Object.entries(requestFields())) entry[name] ??= value
     write(JSON.stringify(entry))
   }
   return {

@@ -19,6 +19,7 @@ import { proxiedFetch, type ProxySettings } from './proxy.ts'
 import { pooledRandom } from './protocol/ids.ts'
 import type { SteadyClock } from './protocol/clock.ts'
 import { ClockWatch } from './protocol/clock-watch.ts'
+import { inRequest } from './protocol/request-context.ts'
 import { Topic } from './protocol/topic.ts'
 import { workText } from './protocol/work.ts'
 import { createRateLimits } from './rate-limits.ts'
@@ -70,7 +71,8 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const refreshes = given.refreshes ?? new Topic()
   const rateLimits = given.rateLimits ?? createRateLimits({ log, metrics, clock }, config.rates)
   const signInWatch = given.signInWatch ?? new SignInWatch(clock)
-  store.onRevoked((committed) => announce({ feed, queue, metrics, log }, committed))
+  // Of several requests at once: they share one commit.
+  store.onRevoked((committed) => inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)))
   followElsewhere({ store, feed, clients, connection, keys, log })
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, mailer, rateLimits }
   return { config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }

@@ -14,6 +14,7 @@ import { measureProcess } from './health/process-metrics.ts'
 import { listen } from './listener.ts'
 import type { Log } from './log.ts'
 import { openParts } from './parts.ts'
+import { requestsOf } from './requests.ts'
 
 /** A broker that serves: its parts, where it listens, and how it ends. */
 export interface Broker {
@@ -48,9 +49,9 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     closing.add('admin socket', () => socket.close())
     measureProcess(deps.metrics, version())
     const observe = answerTimes(deps.metrics)
-    const ops = await listen(opsApp, config.opsListen, 'BROKER_OPS_LISTEN', observe)
+    const ops = await listen(opsApp, config.opsListen, 'BROKER_OPS_LISTEN', requestsOf(deps, 'operators', observe))
     closing.add('operators’ listener', () => ops.close())
-    const server = isBroker ? await listen(app, config.listen, 'BROKER_LISTEN', observe) : undefined
+    const server = isBroker ? await listen(app, config.listen, 'BROKER_LISTEN', requestsOf(deps, 'public', observe)) : undefined
     if (server !== undefined) closing.add('listener', () => server.close())
     // No request is kept waiting for what follows.
     closing.add('streams', () => {

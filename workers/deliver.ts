@@ -4,7 +4,9 @@ import { failureOf } from '../src/revocation/failure-cause.ts'
 import type { How, Taken } from '../src/revocation/lanes.ts'
 import type { MessageKind, Minted } from '../src/revocation/message-kind.ts'
 import type { MessageKinds } from '../src/revocation/message-kinds.ts'
+import { parseTraceparent } from '../src/protocol/traceparent.ts'
 import { retryDelayMs, uniform, type Verdict } from '../src/revocation/retry.ts'
+import { tracedAttempt } from '../src/telemetry.ts'
 
 /**
  * One attempt at one delivery: the row is leased, the message minted and posted, the outcome recorded. Run twice it does nothing the second
@@ -25,6 +27,7 @@ const MAX_ANSWER_BYTES = 4_096
 
 interface Sending {
   kind: MessageKind
+  attempt: number
   delivery: Delivery
   minted: Minted
   how: How
@@ -36,7 +39,7 @@ interface Attempted {
   attempt: DeliveryAttempt
   verdict: Verdict
   /** For the log: whose address, and what went wrong there. */
-  where: { delivery: string; client_id: string; address: string; seq: number | undefined }
+  where: { delivery: string; client_id: string; address: string; seq: number | undefined; trace_id: string | undefined }
 }
 
 /** @param how unless `due`, the delivery need not be due, and a failure is not counted as an attempt */
@@ -88,7 +91,8 @@ async function attempt(deps: DeliverDeps, kind: MessageKind, delivery: Delivery,
   const minted = await kind.mint(delivery, deps.clock.now())
   if ('held' in minted) return 'held'
   const startedMs = performance.now()
-  const { status, verdict } = 'rejected' in minted ? notSent(minted.rejected) : await send(deps, { kind, delivery, minted, how })
+  const { status, verdict } =
+    'rejected' in minted ? notSent(minted.rejected) : await send(deps, { kind, delivery, minted, how, attempt: ref.attempt })
   const latencyMs = Math.round(performance.now() - startedMs)
   deps.metrics.deliverySeconds.observe({ client: delivery.clientId }, latencyMs / 1000)
   return {
@@ -104,7 +108,10 @@ async function attempt(deps: DeliverDeps, kind: MessageKind, delivery: Delivery,
       jti: 'rejected' in minted ? undefined : minted.jti,
       ...('error' in verdict ? { error: verdict.error } : {}),
     },
-    where: { delivery: delivery.id, client_id: delivery.clientId, address: addressOf(delivery), seq: delivery.seq },
+    where: {
+      ...{ delivery: delivery.id, client_id: delivery.clientId, address: addressOf(delivery), seq: delivery.seq },
+      trace_id: parseTraceparent(delivery.traceparent)?.traceId,
+    },
   }
 }
 
@@ -115,7 +122,26 @@ interface Sent {
 
 const notSent = (error: string): Sent => ({ status: undefined, verdict: { outcome: 'rejected', code: error, error } })
 
-async function send(deps: DeliverDeps, { kind, delivery, minted, how }: Sending): Promise<Sent> {
+const send = (deps: DeliverDeps, sending: Sending): Promise<Sent> => {
+  const { delivery, attempt } = sending
+  const attributes = { 'broker.delivery': delivery.id, 'broker.client_id': delivery.clientId, 'broker.attempt': attempt }
+  return tracedAttempt(
+    { name: `deliver ${delivery.kind}`, traceparent: delivery.traceparent, attributes },
+    (traceparent) => exchange(deps, sending, traceparent),
+    ({ verdict }) => ('error' in verdict ? verdict.error : undefined),
+  )
+}
+
+/** A receiver logs these, and an operator finds the delivery by them. */
+const correlation = ({ delivery, attempt }: Sending, traceparent: string): Record<string, string> => ({
+  traceparent,
+  'x-request-id': `${delivery.id}.${attempt}`,
+})
+
+async function exchange(deps: DeliverDeps, sending: Sending, traceparent: string): Promise<Sent> {
+  const { kind, delivery, how } = sending
+  const minted =
+    delivery.kind === 'email' ? sending.minted : { ...sending.minted, headers: { ...sending.minted.headers, ...correlation(sending, traceparent) } }
   const { headers, body } = minted
   const limits = { timeoutMs: how === 'probe' ? PROBE_TIMEOUT_MS : TIMEOUT_MS, signal: deps.ending }
   const post = () => deps.outbound.request(delivery.uri, { method: 'POST', headers, body, maxBytes: MAX_ANSWER_BYTES, ...limits })

@@ -1,3 +1,4 @@
+import { currentTraceparent } from '../../src/protocol/request-context.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -17,11 +18,13 @@ type Message = {
   payload: string
   atMs: number
 }
+type Written = Message & { id: string; priority: number; nextAttemptAtMs: number; traceparent: string | null }
 
-const insert = command((p: Takes<Message & { id: string; priority: number; nextAttemptAtMs: number }>) =>
+const insert = command((p: Takes<Written>) =>
   insertInto(deliveries, {
     ...{ id: p.id, kind: p.kind, clientId: p.targetId, targetId: p.targetId, sub: p.sub, payload: p.payload, priority: p.priority },
     ...{ state: 'pending', attempts: 0, createdAtMs: p.atMs, nextAttemptAtMs: p.nextAttemptAtMs },
+    traceparent: p.traceparent,
   }),
 )
 
@@ -29,7 +32,13 @@ const insert = command((p: Takes<Message & { id: string; priority: number; nextA
 export function* addMessage(ambient: Ambient, { held = false, ...message }: Message & { held?: boolean }, moves: Move[]): Act<DeliveryRef> {
   const id = ambient.newId()
   const { targetId } = message
-  yield* insert.run({ ...message, id, priority: priorityNumber('background'), nextAttemptAtMs: held ? HELD : AT_ONCE })
+  yield* insert.run({
+    ...message,
+    id,
+    priority: priorityNumber('background'),
+    nextAttemptAtMs: held ? HELD : AT_ONCE,
+    traceparent: currentTraceparent(),
+  })
   moves.push({ clientId: targetId, seq: null, from: undefined, to: 'pending' })
   return { id, attempt: 1, targetId, priority: 'background' }
 }

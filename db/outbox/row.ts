@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { AnyColumn, SQL } from 'drizzle-orm'
 import { columnsOf } from '../engine/statement.ts'
 import type { RowOf } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
@@ -11,13 +12,17 @@ import type { Delivery, DeliveryRef, Priority } from '../types.ts'
 /** As `nextAttemptAtMs`: the delivery waits for its stream, however long, and no lane leases it. */
 export const HELD = 8_000_000_000_000_000
 
+const ofRevocation = <T extends string>(column: AnyColumn): SQL<T | null> =>
+  sql<T | null>`(SELECT ${column} FROM ${revocations} WHERE ${revocations.seq} = ${deliveries.seq})`
+
 /** Of `deliveriesAndTargets`: a delivery knows its address by its target, which is kept when it is removed. */
 export const deliveryFields = {
   ...columnsOf(deliveries, 'id', 'kind', 'seq', 'clientId', 'targetId', 'sid', 'sub', 'payload', 'priority', 'state', 'attempts', 'createdAtMs'),
   ...columnsOf(deliveries, 'nextAttemptAtMs', 'leasedUntilMs', 'settledAtMs', 'supersededBy', 'lastStatus', 'lastError'),
   uri: targets.uri,
   // A revocation is kept as long as any of its deliveries.
-  reason: sql<Reason | null>`(SELECT ${revocations.reason} FROM ${revocations} WHERE ${revocations.seq} = ${deliveries.seq})`,
+  reason: ofRevocation<Reason>(revocations.reason),
+  traceparent: sql<string | null>`coalesce(${deliveries.traceparent}, ${ofRevocation<string>(revocations.traceparent)})`,
 }
 export const deliveriesAndTargets = sql`${deliveries} JOIN ${targets} ON ${targets.targetId} = ${deliveries.targetId}`
 export type DeliveryRow = RowOf<typeof deliveryFields>
@@ -27,6 +32,7 @@ export const deliveryOf = (row: DeliveryRow): Delivery => ({
   kind: row.kind,
   seq: optional(row.seq),
   reason: optional(row.reason),
+  traceparent: optional(row.traceparent),
   clientId: row.clientId,
   targetId: row.targetId,
   uri: row.uri,

@@ -1,3 +1,4 @@
+import { currentRequest, inRequest, type RequestContext } from '../../src/protocol/request-context.ts'
 import { refusal } from './engine.ts'
 import { mayPassAlone } from './transact.ts'
 import { isPlain } from './executor.ts'
@@ -14,6 +15,8 @@ const UNDER_WAY = 2
 
 interface Waiting<I, R> {
   input: I
+  /** The request that it belongs to: a batch has acts of several. */
+  request: RequestContext | undefined
   resolve(answer: R | Promise<R>): void
   reject(error: unknown): void
 }
@@ -32,10 +35,10 @@ export function groupCommit<I extends object, R>({ together, alone }: Grouped<I,
   const settle = async (batch: Waiting<I, R>[]): Promise<void> => {
     try {
       const answers = await together(batch.map(({ input }) => input))
-      for (const [i, { input, resolve }] of batch.entries()) resolve(answers[i] ?? alone(input))
+      for (const [i, { input, request, resolve }] of batch.entries()) resolve(answers[i] ?? inRequest(request, () => alone(input)))
     } catch (error) {
-      for (const { input, resolve, reject } of batch) {
-        if (mayPassAlone(error)) resolve(alone(input))
+      for (const { input, request, resolve, reject } of batch) {
+        if (mayPassAlone(error)) resolve(inRequest(request, () => alone(input)))
         else reject(refusal(error))
       }
     }
@@ -64,7 +67,7 @@ export function groupCommit<I extends object, R>({ together, alone }: Grouped<I,
   return (input) => {
     if (!Object.values(input).every(isPlain)) return alone(input)
     return new Promise<R>((resolve, reject) => {
-      queue.push({ input, resolve, reject })
+      queue.push({ input, request: currentRequest(), resolve, reject })
       schedule()
     })
   }

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { currentTraceparent } from '../../src/protocol/request-context.ts'
 import type { Actor, Reason, Selector } from '../../src/protocol/revocation.ts'
 import { decodeSelector, encodeSelector, type SelectorMembers } from '../../src/protocol/selector.ts'
 import type { Act, Ambient } from '../engine/act.ts'
@@ -38,7 +39,7 @@ export interface Entry {
 
 export const revocationFields = {
   ...columnsOf(revocations, 'seq', 'kind', 'sid', 'sub', 'clientId', 'tid', 'reason', 'actorKind', 'actorId', 'at', 'atMs', 'caseReference'),
-  ...columnsOf(revocations, 'comment', 'fanOut', 'fanOutCursor', 'sessions'),
+  ...columnsOf(revocations, 'comment', 'fanOut', 'fanOutCursor', 'sessions', 'traceparent'),
 }
 export type RevocationRow = RowOf<typeof revocationFields>
 
@@ -62,7 +63,7 @@ type NewRevocation = Omit<RevocationRow, 'fanOutCursor'> & { hash: string; perso
 const insert = query(revocationFields, (p: Takes<{ [K in keyof NewRevocation]: NewRevocation[K] }>, f) => {
   const { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment, fanOut } = p
   const columns = { seq, kind, sid, sub, clientId, tid, reason, actorKind, actorId, at, atMs, caseReference, comment, fanOut }
-  const chained = { sessions: p.sessions, hash: p.hash, personalHash: p.personalHash, salt: p.salt }
+  const chained = { sessions: p.sessions, hash: p.hash, personalHash: p.personalHash, salt: p.salt, traceparent: p.traceparent }
   return sql`${insertInto(revocations, { ...columns, ...chained })} RETURNING ${f}`
 })
 const setCutoff = command(
@@ -137,6 +138,7 @@ export const revocationOf = (row: RevocationRow): Revocation => ({
   comment: optional(row.comment),
   fanOut: row.fanOut,
   sessions: row.sessions,
+  traceparent: optional(row.traceparent),
 })
 
 /** The cutoff row of a wide selector. */
@@ -175,7 +177,7 @@ function* apply(ambient: Ambient, entry: Entry, at: { seq: number; atMs: number;
 }
 
 /** What the hash of a row covers in clear, and what it covers salted. */
-export const linkOfRevocation = (row: Omit<RevocationRow, 'fanOut' | 'fanOutCursor' | 'sessions'>) => ({
+export const linkOfRevocation = (row: Omit<RevocationRow, 'fanOut' | 'fanOutCursor' | 'sessions' | 'traceparent'>) => ({
   fields: {
     ...{ seq: row.seq, kind: row.kind, sid: row.sid, client_id: row.clientId, tid: row.tid, reason: row.reason, actor_kind: row.actorKind },
     ...{ at: row.at, at_ms: row.atMs, case_reference: row.caseReference },
@@ -199,6 +201,7 @@ function* insertLinked(
     ...{ ...written, salt, ...(yield* link('revocations', { number: seq, salt, ...linkOfRevocation(written) })) },
     fanOut: cutoffKey(selector) === undefined ? 'complete' : 'pending',
     sessions: kind === 'session' || kind === 'grant' ? 1 : 0,
+    traceparent: currentTraceparent(),
   })
   if (inserted === undefined) throw new Error('The log took no entry.')
   return revocationOf(inserted)

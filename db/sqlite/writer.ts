@@ -1,3 +1,4 @@
+import { currentRequest, inRequest, type RequestContext } from '../../src/protocol/request-context.ts'
 import { StoreUnavailable } from '../store.ts'
 import type { Committed } from '../types.ts'
 import type { DataFile } from './data-file.ts'
@@ -22,6 +23,8 @@ const BATCH = 200
 
 interface Waiting {
   act: () => unknown
+  /** The request that it belongs to: a batch has acts of several. */
+  request: RequestContext | undefined
   resolve: (value: unknown) => void
   reject: (error: unknown) => void
 }
@@ -61,7 +64,7 @@ export function createWriter(
     write: <T>(act: () => T) =>
       new Promise<T>((resolve, reject) => {
         if (closed) return reject(storeClosed())
-        queue.push({ act, resolve: resolve as (value: unknown) => void, reject })
+        queue.push({ act, request: currentRequest(), resolve: resolve as (value: unknown) => void, reject })
         schedule()
       }),
     revoked: (committed) => commits.revoked(committed),
@@ -96,11 +99,11 @@ function createCommits(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'damaged
   const statements = prepareTransaction(db)
   let noted: Committed[] = []
 
-  const runOne = (act: () => unknown): Ran => {
+  const runOne = ({ act, request }: Waiting): Ran => {
     statements.savepoint.run()
     noted = []
     try {
-      const value = act()
+      const value = inRequest(request, act)
       statements.release.run()
       return { ok: true, value, revoked: noted }
     } catch (error) {
@@ -117,7 +120,7 @@ function createCommits(db: Sqlite, file: Pick<DataFile, 'mustBeSound' | 'damaged
     run(batch: readonly Waiting[]): Ran[] {
       try {
         statements.begin.run()
-        const ran = batch.map(({ act }) => runOne(act))
+        const ran = batch.map(runOne)
         file.mustBeSound()
         statements.commit.run()
         return ran

@@ -69,7 +69,15 @@ const broker = {
     defaultText: 'none',
     schema: parse.proxies,
     example: '10.0.0.0/8',
-    text: "Comma list of addresses and CIDRs whose `X-Forwarded-For` counts. The broker's own addresses come from `BROKER_ISSUER`, never from a header.",
+    text: "Comma list of addresses and CIDRs whose `X-Forwarded-For`, `X-Request-Id` and `traceparent` count. The broker's own addresses come from `BROKER_ISSUER`, never from a header.",
+  }),
+  accessLog: setting({
+    name: 'BROKER_ACCESS_LOG',
+    section: 'broker',
+    default: 'no',
+    schema: parse.yes,
+    example: 'yes',
+    text: '`yes` writes a [line for each request](logs.md#requests) to the log: method, path, status, time and address, without query, tokens and cookies.',
   }),
   keyFiles: setting({
     name: 'BROKER_KEY_FILES',

@@ -29,6 +29,8 @@ const trusts = (proxies: TrustedProxies, address: string): boolean => {
   return version !== 0 && proxies.check(address, version === 4 ? 'ipv4' : 'ipv6')
 }
 
+export const isTrustedProxy = (proxies: TrustedProxies, peer: string | undefined): boolean => peer !== undefined && trusts(proxies, plain(peer))
+
 /** The first address from the right that is no trusted proxy; the peer itself where it is none. */
 export function remoteAddress(peer: string | undefined, forwardedFor: string | undefined, proxies: TrustedProxies): string | undefined {
   if (peer === undefined) return undefined

@@ -1,6 +1,7 @@
 import type { Committed } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { encodeSelector } from '../protocol/selector.ts'
+import { parseTraceparent } from '../protocol/traceparent.ts'
 
 /** Announces what a commit of the store revoked. The store calls it (Store.onRevoked), so that no act can forget to. */
 
@@ -28,6 +29,7 @@ export function announce(deps: AnnounceDeps, committed: readonly Committed[]): v
       sessions: revocation.sessions,
       pending: pending.length,
       fanOut: revocation.fanOut,
+      trace_id: parseTraceparent(revocation.traceparent)?.traceId,
     })
   }
 }

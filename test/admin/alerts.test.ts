@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { StoreUnavailable } from '../../db/store.ts'
+import { measureProcess } from '../../src/health/process-metrics.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { pauseProbe } from '../../src/microsoft/probe-pause.ts'
 import { createRig, TENANT } from '../rig.ts'
@@ -44,6 +45,38 @@ describe('docs/alerts.yml', () => {
     expect(rules.filter(({ alert, annotations }) => !annotations.runbook.endsWith(`#${alert.toLowerCase()}`))).toEqual([])
     const tested = text('alerts.test.yml')
     expect(rules.filter(({ alert }) => !new RegExp(`alertname: ${alert}\\n\\s+exp_alerts`).test(tested)).map(({ alert }) => alert)).toEqual([])
+  })
+})
+
+describe('docs/grafana.json', () => {
+  interface Panel {
+    id: number
+    title: string
+    targets?: { expr: string }[]
+    gridPos: { x: number; y: number; w: number; h: number }
+  }
+  const { panels } = JSON.parse(text('grafana.json')) as { panels: Panel[] }
+
+  test('shows metrics, and labels of them, that the broker has', async () => {
+    const { metrics } = await createRig()
+    measureProcess(metrics, '1.0.0')
+    const labels = new Map(metrics.registry.getMetricsAsArray().map((one) => [one.name, 'labelNames' in one ? (one.labelNames as string[]) : []]))
+    const shown = panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })))
+    expect(shown.length).toBeGreaterThan(20)
+    for (const { title, expr } of shown) {
+      const name = (/\b(?:broker|nodejs|process)_\w+/.exec(expr)?.[0] ?? '').replace(/_(bucket|count)$/, '')
+      const has = labels.get(name)
+      expect([title, has !== undefined]).toEqual([title, true])
+      const used = [...expr.matchAll(/(?:by \(([^)]*)\)|[{,](\w+)[!=]?[=~])/g)].flatMap(([, by, one]) => (by ?? one ?? '').split(', '))
+      expect([title, used.filter((label) => !['job', 'instance', 'le'].includes(label) && has?.includes(label) !== true)]).toEqual([title, []])
+    }
+  })
+
+  test('has no panel over another, and no id twice', () => {
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) => Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`))
+    expect(new Set(cells).size).toBe(cells.length)
+    expect(panels.filter(({ gridPos: { x, w } }) => x + w > 24)).toEqual([])
   })
 })
 

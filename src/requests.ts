@@ -1,0 +1,45 @@
+import type { IncomingMessage } from 'node:http'
+import { type ObserveAnswer } from './answer-times.ts'
+import type { Deps } from './deps.ts'
+import { isTrustedProxy, remoteAddress } from './protocol/remote-address.ts'
+import { type Came, inRequest, RequestContext } from './protocol/request-context.ts'
+import { activeTraceparent } from './telemetry.ts'
+
+/** What surrounds each request of a listener: its ids, and a line of the access log where that is on. */
+
+type Needs = Pick<Deps, 'config' | 'log'>
+const MOST_OF_PATH = 200
+
+/** @param within what else observes the answer */
+export function requestsOf(deps: Needs, listener: 'public' | 'operators', within: ObserveAnswer): ObserveAnswer {
+  const { accessLog } = deps.config
+  const answered: ObserveAnswer = accessLog ? (request, answer) => inAccessLog(deps, listener, request, () => within(request, answer)) : within
+  return (request, answer) => inRequest(new RequestContext(cameWith(deps.config, request)), () => answered(request, answer))
+}
+
+const one = (value: string | string[] | undefined): string | undefined => (typeof value === 'string' ? value : undefined)
+
+/** Of headers only what a trusted proxy sends: anybody can write a request id, and one that is not unique misleads who looks for it. */
+function cameWith({ trustedProxies }: Needs['config'], { headers, socket }: IncomingMessage): Came {
+  const isTrusted = isTrustedProxy(trustedProxies, socket.remoteAddress)
+  const fromProxy = (name: string): string | undefined => (isTrusted ? one(headers[name]) : undefined)
+  return { requestId: fromProxy('x-request-id'), traceparent: activeTraceparent() ?? fromProxy('traceparent') }
+}
+
+/** One line a request, when its answer begins. The query is left out: codes, tokens and names of users come there. */
+function inAccessLog(
+  { config, log }: Needs,
+  listener: string,
+  { method, url = '', headers, socket }: IncomingMessage,
+  answer: () => Response | Promise<Response>,
+): Response | Promise<Response> {
+  const begun = performance.now()
+  const from = remoteAddress(socket.remoteAddress, one(headers['x-forwarded-for']), config.trustedProxies)
+  const write = (response: Response): Response => {
+    const path = url.replace(/[?#].*$/s, '').slice(0, MOST_OF_PATH)
+    log.info('request', { listener, method, path, status: response.status, ms: Math.round(performance.now() - begun), from })
+    return response
+  }
+  const answered = answer()
+  return answered instanceof Promise ? answered.then(write) : write(answered)
+}
