@@ -3,11 +3,11 @@
  * imported in a circle is a circle in what one has to understand. swc reads the sources, because dependency-cruiser cannot use TypeScript 7.
  */
 
-const ENDPOINTS = ['signin', 'token', 'logout', 'signal', 'ssf', 'account', 'setup', 'admin', 'console', 'health', 'discovery']
+export const ENDPOINTS = ['signin', 'token', 'logout', 'signal', 'ssf', 'account', 'setup', 'admin', 'console', 'health', 'discovery']
 /** Lowest first: a layer may import itself, what is below it, `protocol` and `config`. */
 const LAYERS = ['db', 'keys', 'client', 'session', 'revocation', 'microsoft', 'acts', 'checks']
 /** The files of src/ that every module above `protocol` may import: the parts that are handed in, logs, metrics and traces. */
-const COMMON = '^src/(deps|log|metrics|outbound|outbound-addresses|proxy|rate-limits|telemetry)[.]ts$'
+export const COMMON = '^src/(deps|log|metrics|outbound|outbound-addresses|proxy|rate-limits|telemetry)[.]ts$'
 
 /** The texts for users, which email has too. They import nothing of ours. */
 const CATALOG = '^src/page/texts([.]ts$|/)'

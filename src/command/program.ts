@@ -23,7 +23,7 @@ import { tenantCommands } from './tenants.ts'
 import { webhookCommands } from './webhooks.ts'
 import { fenced } from './show.ts'
 import type { Terminal } from './terminal.ts'
-import { version } from './version.ts'
+import { version } from '../version.ts'
 
 /** `cmb`, put together. It decides nothing: it asks the running broker, and prints what it says. */
 function createProgram(terminal: Terminal): Command {

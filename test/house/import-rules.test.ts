@@ -1,13 +1,19 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { cruise, type IConfiguration, type ICruiseResult } from 'dependency-cruiser'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { FOLDERS, modulePicture, withPicture } from '../../scripts/module-picture.mjs'
 
 /** The rules of `.dependency-cruiser.mjs` hold here, and each of them finds what it forbids. */
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const RULES = ((await import(join(ROOT, '.dependency-cruiser.mjs'))) as { default: IConfiguration }).default
+interface Rules {
+  default: IConfiguration
+  ENDPOINTS: string[]
+  COMMON: string
+}
+const { default: RULES, ENDPOINTS, COMMON } = (await import(join(ROOT, '.dependency-cruiser.mjs'))) as Rules
 
 async function violations(baseDir: string, folders: string[]) {
   const { output } = await cruise(folders, { ...RULES.options, baseDir, validate: true, ruleSet: { forbidden: RULES.forbidden ?? [] } })
@@ -27,6 +33,24 @@ async function broken(imports: Record<string, string[]>): Promise<string[]> {
   for (const [file, each] of Object.entries(imports)) add(file, [...each.map((one) => `import type {} from '${one}'`), 'export {}', ''].join('\n'))
   return (await violations(dir, ['src', 'workers', 'db', 'guard/src'])).found
 }
+
+test('docs/architecture.md shows the modules and the imports between them as they are (npm run docs:modules)', async () => {
+  const { output } = await cruise(FOLDERS, { ...RULES.options, baseDir: ROOT })
+  const page = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8')
+  const picture = modulePicture((output as ICruiseResult).modules, { endpoints: ENDPOINTS, common: new RegExp(COMMON) })
+  expect(withPicture(page, picture)).toBe(page)
+})
+
+test('the picture leaves out an arrow where a longer way says the same', () => {
+  const imports = (source: string, ...files: string[]) => ({ source, dependencies: files.map((resolved) => ({ resolved })) })
+  const modules = [
+    imports('src/signin/a.ts', 'src/session/b.ts', 'db/c.ts', 'src/log.ts'),
+    imports('src/session/b.ts', 'db/c.ts'),
+    imports('src/log.ts', 'db/c.ts'),
+  ]
+  const picture = modulePicture(modules, { endpoints: ['signin'], common: /^src\/log[.]ts$/ })
+  expect(picture.split('\n').filter((line) => line.includes('-->'))).toEqual(['  endpoints --> session', '  session --> db'])
+})
 
 describe('the import rules', () => {
   test('hold for every file, and there are enough files to mean anything', async () => {

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
-/** What `cmb --version` prints: the number of the package that this file is in, built or not. */
+/** The broker's version: the number of the package that this file is in, built or not. */
 export function version(): string {
   let folder = import.meta.dirname
   while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder)

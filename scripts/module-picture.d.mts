@@ -1,0 +1,7 @@
+export const FOLDERS: string[]
+interface Module {
+  source: string
+  dependencies: { resolved: string }[]
+}
+export function modulePicture(modules: readonly Module[], rules: { endpoints: readonly string[]; common: RegExp }): string
+export function withPicture(page: string, picture: string): string
