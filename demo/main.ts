@@ -65,11 +65,16 @@ function writeClientsFile(dir: string, instances: readonly Instance[], further: 
   return file
 }
 
-function brokerEnvironment({ path, data }: DemoDirectory, clientsFile: string, { ports, issuer }: DemoOptions): Record<string, string> {
+function brokerEnvironment(
+  { path, data }: DemoDirectory,
+  clientsFile: string,
+  { ports, issuer, signalIssuersFile }: DemoOptions,
+): Record<string, string> {
   const { broker: port, ops: operatorsPort, microsoft } = ports
   return {
     TMPDIR: path,
     ...(issuer.startsWith('https:') && { BROKER_TRUSTED_PROXIES: '127.0.0.1/32' }),
+    ...(signalIssuersFile !== undefined && { BROKER_SIGNAL_ISSUERS_FILE: signalIssuersFile }),
     ...environmentOf({
       ...{ issuer, port, operatorsPort, dataDir: data, clientsFile },
       ...{ authority: localhost(microsoft), tenants: [CONTOSO.tid, FABRIKAM.tid] },

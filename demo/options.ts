@@ -12,6 +12,8 @@ Options:
   --json           when everything answers, print one line of JSON about it and nothing else
   --public-url URL the https address at which a TLS proxy of yours shows the broker (its port 7400), for phones and for other machines
   --clients FILE   register the clients of this file too (clients.yaml, see docs/clients.md)
+  --signal-issuers FILE
+                   receive security events of the issuers of this file (see docs/shared-signals.md)
   --help           this text
 
 Environment:
@@ -41,6 +43,7 @@ export interface DemoOptions {
   help: boolean
   cluster: boolean
   clientsFile: string | undefined
+  signalIssuersFile: string | undefined
   /** The broker's issuer: its public address, or its own on this machine. */
   issuer: string
   ports: DemoPorts
@@ -55,18 +58,22 @@ export function readOptions(args: string[], env: Readonly<Record<string, string 
       cluster: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
       clients: { type: 'string' },
+      'signal-issuers': { type: 'string' },
       'public-url': { type: 'string' },
     },
   })
   const base = Number(env.DEMO_PORT_BASE || 7400)
   if (!Number.isInteger(base) || base < 1024 || base > 65_500)
     throw new Error('DEMO_PORT_BASE has to be a port from 1024 to 65500, for example DEMO_PORT_BASE=8400.')
+  // npm goes to the package's directory; whoever named the file was in their own.
+  const fileOf = (given: string | undefined): string | undefined =>
+    given === undefined ? undefined : resolve((env.npm_lifecycle_event === 'demo' && env.INIT_CWD) || '.', given)
   return {
     json: values.json,
     help: values.help,
     cluster: values.cluster,
-    // npm goes to the package's directory; whoever named the file was in their own.
-    clientsFile: values.clients === undefined ? undefined : resolve((env.npm_lifecycle_event === 'demo' && env.INIT_CWD) || '.', values.clients),
+    clientsFile: fileOf(values.clients),
+    signalIssuersFile: fileOf(values['signal-issuers']),
     issuer: values['public-url'] === undefined ? `http://localhost:${base}` : publicUrl(values['public-url']),
     ports: { broker: base, ops: base + 1, microsoft: base + 2, sydney: base + 11, melbourne: base + 12 },
   }

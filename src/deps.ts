@@ -57,7 +57,7 @@ export interface Outbound {
   request(
     url: string,
     init: {
-      method: 'GET' | 'POST' | 'PATCH'
+      method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
       headers?: Record<string, string>
       body?: string
       timeoutMs: number

@@ -149,7 +149,7 @@ function guardedLookup(lookup: typeof systemLookup, judge: Judge): LookupFunctio
   }
 }
 
-type Init = Omit<Parameters<Outbound['request']>[1], 'method'> & { method: 'GET' | 'POST' | 'PATCH' | 'HEAD' }
+type Init = Omit<Parameters<Outbound['request']>[1], 'method'> & { method: Parameters<Outbound['request']>[1]['method'] | 'HEAD' }
 
 async function request(agent: Dispatcher, allowHttp: boolean, address: string, init: Init): ReturnType<Outbound['request']> {
   const url = new URL(address)

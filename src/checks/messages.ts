@@ -62,8 +62,8 @@ async function email(looking: Looking): Promise<Found[]> {
 /** A transmitter that sends nothing, not even a verification event, may be unable to report that a session has to end. */
 async function issuers({ deps, now }: Looking): Promise<Found[]> {
   const found: Found[] = []
-  for (const { issuer: about, heardEverySeconds: seconds } of deps.config.signals.issuers) {
-    if (seconds === undefined) continue
+  for (const { issuer: about, heardEverySeconds: seconds, stream } of deps.config.signals.issuers) {
+    if (seconds === undefined || stream?.delivery === 'none') continue
     const marks = [now, now - seconds].map((at) => deps.store.wasConsumed(intervalMark(heardInterval(about, seconds), at)))
     const next = 'Ask its operator whether the stream to the broker is enabled, and compare issuer, audience and keys; the log has what was rejected.'
     const was = (await Promise.all(marks)).includes(true)

@@ -4,7 +4,10 @@ import { z } from 'zod'
 /** The part `stream` of an issuer of signals: the stream that the broker creates at that transmitter, and how it authenticates there. */
 
 export interface StreamSettings {
-  delivery: 'push' | 'poll'
+  /** `none`: the broker deletes the stream that it has there. */
+  delivery: 'push' | 'poll' | 'none'
+  /** What the broker sets there; undefined: it leaves the status as it is. */
+  status?: 'enabled' | 'paused' | undefined
   /** The event types that the stream requests; undefined: every type that the broker acts on. */
   events: string[] | undefined
   configurationUri: string
@@ -16,7 +19,8 @@ export interface StreamSettings {
 const secret = { value: z.string().min(1).optional(), file: z.string().min(1).optional() }
 
 export const streamShape = z.strictObject({
-  delivery: z.enum(['push', 'poll']),
+  delivery: z.enum(['push', 'poll', 'none']),
+  status: z.enum(['enabled', 'paused']).optional(),
   events: z.array(z.string().min(1).max(500)).min(1).max(50).optional(),
   configuration_uri: z.url().optional(),
   token: secret.value,
@@ -37,7 +41,8 @@ export function readStream(given: Given, issuer: string, { allowLoopback, add }:
   const authorization = authorizationOf(given, add)
   for (const url of [configurationUri, given.token_endpoint])
     if (url !== undefined && !url.startsWith('https://') && !allowLoopback) add('configuration_uri and token_endpoint of stream must be https')
-  return authorization && { delivery: given.delivery, events: given.events, configurationUri, authorization }
+  const { delivery, status, events } = given
+  return authorization && { delivery, status, events, configurationUri, authorization }
 }
 
 /** SSF 1.0 §7.2: between the host and the path of the issuer. */

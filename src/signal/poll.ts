@@ -4,7 +4,8 @@ import { claim } from './claim.ts'
 import type { ManagedIssuer } from './issuers.ts'
 import { receive, type Rejection } from './security-event.ts'
 import { logProblem } from './stream-care.ts'
-import type { Poll, Polled, Stream, Transmitter } from './transmitter.ts'
+import type { Stream } from './own-stream.ts'
+import type { Poll, Polled, Transmitter } from './transmitter.ts'
 import { TransmitterProblem } from './transmitter-problem.ts'
 
 /**

@@ -11,7 +11,7 @@ const SPARE_SECONDS = 30
 const UNKNOWN_SECONDS = 60
 
 interface Request {
-  method: 'GET' | 'POST' | 'PATCH'
+  method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
   url: string
   body?: object
   /** Without authorization. */

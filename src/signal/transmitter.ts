@@ -1,33 +1,27 @@
 import { z } from 'zod'
 import type { Deps } from '../deps.ts'
-import { DELIVERY } from '../protocol/stream-event.ts'
 import { authorizedCalls, type Call } from './transmitter-calls.ts'
 import type { ManagedIssuer } from './issuers.ts'
+import { change, isAsWanted, isOurs, type Own, ownAt, remove, type Stream, stream, wantedOf, withId } from './own-stream.ts'
 import { TransmitterProblem } from './transmitter-problem.ts'
-import { EVENT_TYPES } from './security-event.ts'
 
 /**
- * The stream that the broker has at a transmitter (SSF 1.0 §8.1): found, created and changed there, never here. It changes no stream but its
- * own: the one that is pushed to this broker, or has its description.
+ * The stream that the broker has at a transmitter (SSF 1.0 §8.1): found, created, changed and deleted there, never here. It changes no stream but
+ * its own: the one that is pushed to this broker, or has its description.
  */
 
 /** How long a transmitter's configuration is cached. */
 const CONFIGURATION_SECONDS = 600
 
-const configuration = z.object({ issuer: z.string(), configuration_endpoint: z.url(), verification_endpoint: z.url().optional() })
-const stream = z.object({
-  stream_id: z.string().min(1).max(500),
-  iss: z.string(),
-  aud: z.union([z.string(), z.array(z.string())]),
-  delivery: z.object({ method: z.string(), endpoint_url: z.url().optional() }),
-  events_requested: z.array(z.string()).optional(),
-  description: z.string().optional(),
+const configuration = z.object({
+  ...{ issuer: z.string(), configuration_endpoint: z.url() },
+  ...{ verification_endpoint: z.url().optional(), status_endpoint: z.url().optional() },
 })
 const streams = z.union([z.array(stream), stream.transform((one) => [one])])
+const statusShape = z.object({ status: z.string().regex(/^\w{1,40}$/) })
 const polled = z.object({ sets: z.record(z.string().max(512), z.string()), moreAvailable: z.boolean().optional() })
 
 type Configuration = z.output<typeof configuration>
-export type Stream = z.output<typeof stream>
 export type Polled = z.output<typeof polled>
 
 export interface Poll {
@@ -43,7 +37,12 @@ export interface Transmitter {
   /** The broker's stream, as it is there. */
   find(): Promise<Stream | undefined>
   /** The same stream, created or changed where it differs from the settings. */
-  ensure(): Promise<Stream>
+  ensure(): Promise<{ stream: Stream; isNew: boolean }>
+  /** Deletes it, if there is one. */
+  remove(): Promise<void>
+  /** Undefined: the transmitter has no endpoint for it. */
+  status(stream: Stream): Promise<string | undefined>
+  setStatus(stream: Stream, status: string): Promise<void>
   /** Asks for a verification event (SSF 1.0 §8.1.4.2). */
   verify(stream: Stream, state: string): Promise<void>
   /** RFC 8936 §2.2 */
@@ -54,21 +53,24 @@ export interface Transmitter {
 export function createTransmitter(deps: Pick<Deps, 'config' | 'clock' | 'outbound'>, issuer: ManagedIssuer, ending?: AbortSignal): Transmitter {
   const call = authorizedCalls(deps, issuer.stream, ending)
   const configured = readConfiguration(deps, issuer, call)
-  const wanted = wantedOf(deps.config.issuer, issuer)
-  const find = async (): Promise<Stream | undefined> => {
-    const { configuration_endpoint: url } = await configured()
-    return parsed(streams, await call({ method: 'GET', url }), url).find((one) => isOurs(one, wanted))
-  }
+  const own = ownAt(deps.config.issuer)
+  const find = finding(call, configured, own)
   return {
     ending,
     find,
     async ensure() {
       const { configuration_endpoint: url } = await configured()
+      const wanted = wantedOf(own, issuer)
       const found = await find()
-      if (found !== undefined && isAsWanted(found, wanted)) return checked(issuer, found)
-      const body = found === undefined ? wanted : { stream_id: found.stream_id, ...wanted }
-      return checked(issuer, parsed(stream, await call({ method: found === undefined ? 'POST' : 'PATCH', url, body }), url))
+      if (found !== undefined && isAsWanted(found, wanted)) return { stream: checked(issuer, found), isNew: false }
+      const answer = found === undefined ? await call({ method: 'POST', url, body: wanted }) : await change(call, url, found, wanted)
+      return { stream: checked(issuer, parsed(stream, answer, url)), isNew: true }
     },
+    async remove() {
+      const found = await find()
+      if (found !== undefined) await remove(call, (await configured()).configuration_endpoint, found)
+    },
+    ...statusCalls(call, configured),
     async verify({ stream_id }, state) {
       const { verification_endpoint: url } = await configured()
       if (url === undefined) throw new TransmitterProblem('Its configuration names no verification_endpoint.', 'Ask its operator for one.')
@@ -81,21 +83,41 @@ export function createTransmitter(deps: Pick<Deps, 'config' | 'clock' | 'outboun
   }
 }
 
-type Wanted = ReturnType<typeof wantedOf>
-
-const wantedOf = (own: string, { stream: { delivery, events } }: ManagedIssuer) => ({
-  delivery: delivery === 'push' ? { method: DELIVERY.push, endpoint_url: `${own}/signal/events` } : { method: DELIVERY.poll },
-  events_requested: events ?? EVENT_TYPES,
-  description: `Case Manager Identity Broker ${own}`,
+/** SSF 1.0 §8.1.2 */
+const statusCalls = (call: Call, configured: () => Promise<Configuration>): Pick<Transmitter, 'status' | 'setStatus'> => ({
+  async status({ stream_id: id }) {
+    const { status_endpoint: url } = await configured()
+    return url === undefined ? undefined : parsed(statusShape, await call({ method: 'GET', url: withId(url, id) }), url).status
+  },
+  async setStatus({ stream_id }, status) {
+    const { status_endpoint: url } = await configured()
+    if (url === undefined)
+      throw new TransmitterProblem('Its configuration names no status_endpoint.', 'Remove status of stream in the file of issuers.')
+    await call({ method: 'POST', url, body: { stream_id, status } })
+  },
 })
 
-const isOurs = ({ delivery, description }: Stream, wanted: Wanted): boolean =>
-  description === wanted.description || (wanted.delivery.endpoint_url !== undefined && delivery.endpoint_url === wanted.delivery.endpoint_url)
-
-function isAsWanted({ delivery, events_requested: events = [] }: Stream, wanted: Wanted): boolean {
-  const { method, endpoint_url: url } = wanted.delivery
-  const asSet = (types: readonly string[]): string => JSON.stringify([...new Set(types)].sort())
-  return delivery.method === method && (url === undefined || delivery.endpoint_url === url) && asSet(events) === asSet(wanted.events_requested)
+/** By its id once that is known (SSF 1.0 §8.1.1.2), else in the list. */
+function finding(call: Call, configured: () => Promise<Configuration>, own: Own): () => Promise<Stream | undefined> {
+  let id: string | undefined
+  const read = async (url: string): Promise<Stream | undefined> =>
+    parsed(streams, await call({ method: 'GET', url }), url).find((one) => isOurs(one, own))
+  const byId = async (url: string): Promise<Stream | undefined> => {
+    if (id === undefined) return undefined
+    try {
+      return await read(withId(url, id))
+    } catch (error) {
+      // Deleted there meanwhile.
+      if (error instanceof TransmitterProblem && error.status === 404) return undefined
+      throw error
+    }
+  }
+  return async () => {
+    const { configuration_endpoint: url } = await configured()
+    const found = (await byId(url)) ?? (await read(url))
+    id = found?.stream_id
+    return found
+  }
 }
 
 /** The operator sets the audience, never the transmitter: a token for another receiver must not count here. */

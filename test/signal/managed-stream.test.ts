@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import { STREAM_EVENT } from '../../src/protocol/stream-event.ts'
 import { tendSignalStreams } from '../../workers/tend-signal-streams.ts'
 import { managed } from './managed-world.ts'
 
@@ -72,6 +73,104 @@ describe('a stream at a transmitter (§8.1.1)', () => {
     const { tend, problems, there } = await managed('push', { audience: 'https://elsewhere.example' })
     await tend()
     expect(problems()).toEqual([expect.objectContaining({ problem: `The aud of its stream is "${there.config.issuer}/ssf/receivers/gateway".` })])
+  })
+})
+
+describe('a stream whose settings were changed (§8.1.1, §8.1.2)', () => {
+  const sentTo = (requests: readonly { method: string; url: string }[], path: string): string[] =>
+    requests.filter(({ method, url }) => method !== 'GET' && new URL(url).pathname === path).map(({ method }) => method)
+
+  test('is replaced as a whole where its delivery is another one (§8.1.1.4)', async () => {
+    const { stream, tend, tendWith, requests, advance } = await managed('push')
+    await tend()
+    const first = await stream()
+    advance(60)
+    await tendWith({ delivery: 'poll' })
+    expect(sentTo(requests, '/ssf/streams')).toEqual(['POST', 'PUT'])
+    expect(await stream()).toMatchObject({ id: first?.id, method: 'poll', eventsRequested: first?.eventsRequested, description: first?.description })
+  })
+
+  test('is taken over where it was created by hand with this broker’s address; then read by its id, and created anew where it is gone', async () => {
+    const { there, here, stream, tend, requests, advance } = await managed('push')
+    const now = there.clock.now()
+    await there.store.addStream({
+      ...{ id: 'st_by_hand', clientId: 'gateway', method: 'push', eventsRequested: [STREAM_EVENT.sessionRevoked], status: 'enabled' },
+      ...{ statusBy: 'receiver', endpointUrl: `${here.config.issuer}/signal/events`, authorizationSealed: undefined, description: 'by hand' },
+      ...{ createdAt: now, updatedAt: now },
+    })
+    await tend()
+    expect(await stream()).toMatchObject({ id: 'st_by_hand', description: `Case Manager Identity Broker ${here.config.issuer}` })
+    advance(300)
+    await tend()
+    expect(requests.at(-3)).toMatchObject({ method: 'GET', url: `${there.config.issuer}/ssf/streams?stream_id=st_by_hand` })
+    await there.store.removeStream('st_by_hand')
+    advance(300)
+    await tend()
+    expect(sentTo(requests, '/ssf/streams')).toEqual(['PUT', 'POST'])
+    expect(await stream()).toMatchObject({ method: 'push', status: 'enabled' })
+  })
+
+  test('is deleted and created anew at a transmitter that changes no stream (CAEP Interoperability Profile 1.0 §2.3.8)', async () => {
+    const { stream, tend, tendWith, requests, network, advance, problems } = await managed('push')
+    await tend()
+    const first = await stream()
+    for (const [method, status, events] of [
+      ['PATCH', 405, [STREAM_EVENT.sessionRevoked]],
+      ['PUT', 501, undefined],
+    ] as const) {
+      network.fault = (_url, init) => (init.method === method ? { status } : undefined)
+      advance(60)
+      await (method === 'PATCH' ? tendWith({ events: [...events] }) : tendWith({ delivery: 'poll' }))
+    }
+    expect(sentTo(requests, '/ssf/streams')).toEqual(['POST', 'PATCH', 'DELETE', 'POST', 'PUT', 'DELETE', 'POST'])
+    expect(await stream()).toMatchObject({ method: 'poll', eventsRequested: first?.eventsRequested })
+    expect((await stream())?.id).not.toBe(first?.id)
+    expect(problems()).toEqual([])
+  })
+
+  test('is deleted where the settings want none, and not created again; a stream of another receiver stays (§8.1.1.5)', async () => {
+    const { there, stream, tend, tendWith, requests, advance, problems } = await managed('push')
+    await tend()
+    advance(60)
+    await tendWith({ delivery: 'none' })
+    expect(await stream()).toBeUndefined()
+    const now = there.clock.now()
+    await there.store.addStream({
+      ...{ id: 'st_other', clientId: 'gateway', method: 'poll', eventsRequested: [], status: 'enabled', statusBy: 'receiver' },
+      ...{ endpointUrl: undefined, authorizationSealed: undefined, description: 'of another system', createdAt: now, updatedAt: now },
+    })
+    advance(600)
+    await tendWith({ delivery: 'none' })
+    expect(sentTo(requests, '/ssf/streams')).toEqual(['POST', 'DELETE'])
+    expect(await stream()).toMatchObject({ id: 'st_other' })
+    expect(problems()).toEqual([])
+  })
+
+  test('is not watched where the settings want none', async () => {
+    const { state, stream, tend } = await managed('none')
+    await tend()
+    expect(await stream()).toBeUndefined()
+    // The check has no finding about it.
+    expect(await state()).toBeUndefined()
+  })
+
+  test('gets the status of the settings (§8.1.2.2), and keeps its own where they name none: a fault that is logged', async () => {
+    const { stream, tend, tendWith, requests, advance, problems, pushAll } = await managed('push')
+    await tend()
+    await pushAll()
+    advance(60)
+    await tendWith({ status: 'paused' })
+    expect(await stream()).toMatchObject({ status: 'paused' })
+    expect(problems()).toEqual([])
+    advance(600)
+    await tend()
+    expect(await stream()).toMatchObject({ status: 'paused' })
+    expect(problems()).toEqual([expect.objectContaining({ problem: 'The status of its stream is paused.' })])
+    advance(600)
+    await tendWith({ status: 'enabled' })
+    expect(await stream()).toMatchObject({ status: 'enabled' })
+    expect(sentTo(requests, '/ssf/status')).toEqual(['POST', 'POST'])
+    expect(problems()).toHaveLength(1)
   })
 })
 

@@ -82,11 +82,16 @@ function receiverOf(here: Rig) {
   /** Another broker beside this one polls by a call of its own. */
   const polling = () => createPolling(deps, issuer, another())
   const tend = (by = transmitter) => tendStream(deps, issuer, by)
+  /** The broker after a restart with these settings of the stream. */
+  const tendWith = (changes: Partial<StreamSettings>) => {
+    const changed = { ...issuer, stream: { ...issuer.stream, ...changes } }
+    return tendStream(deps, changed, createTransmitter(deps, changed))
+  }
   const state = async () =>
     (await createChecks(here.deps, messageChecks).look({ fresh: true })).find(({ check }) => check === 'signal-issuers')?.state
   const problems = () =>
     here.lines.map((line) => JSON.parse(line) as { event: string; problem?: string }).filter(({ event }) => event === 'signal_stream_failed')
-  return { deps, another, polling, network, requests, tend, state, problems }
+  return { deps, another, polling, network, requests, tend, tendWith, state, problems }
 }
 
 function acts(there: Rig, here: Rig, client: RegisteredClient) {

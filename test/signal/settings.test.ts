@@ -106,6 +106,10 @@ describe('settings of what ends sessions from outside', () => {
     })
     const [byToken] = signals({ BROKER_SIGNAL_ISSUERS_FILE: file(`${STREAM}      token_file: ${file('a-token')}\n`) }).issuers
     expect(byToken?.stream?.authorization).toEqual({ kind: 'token', token: 'a-token' })
+    const none = STREAM.replace('poll', 'none') + client
+    expect(signals({ BROKER_SIGNAL_ISSUERS_FILE: file(`${none}      client_secret: s\n      status: paused\n`) }).issuers).toMatchObject([
+      { stream: { delivery: 'none', status: 'paused' } },
+    ])
   })
 
   test.each([
@@ -116,6 +120,7 @@ describe('settings of what ends sessions from outside', () => {
     ['a file that is not there', '      token_file: /nowhere/token\n', 'token_file of stream names /nowhere/token, which cannot be read: ENOENT'],
     ['a token of two lines', '      token: "t-value\\nX: y"\n', 'token of stream must be one line'],
     ['plain http', '      token: t-value\n      configuration_uri: http://signals.example/c\n', 'must be https'],
+    ['a status that only its transmitter sets', '      token: t-value\n      status: disabled\n', 'status'],
     ['a field that does not exist', '      token: t-value\n      endpoint: https://x.example\n', 'endpoint'],
     ['an upstream provider', '      token: t-value\n    kind: oidc\n', 'stream is for kind secevent'],
   ])('a stream with %s is reported, without a secret', (_what, more, problem) => {
