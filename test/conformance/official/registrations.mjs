@@ -58,6 +58,7 @@ if (process.argv.includes('--ssf')) {
     client_name: 'Conformance SSF receiver',
     grant_types: ['client_credentials'],
     scope: 'ssf.read ssf.manage',
+    ssf_push_origins: ['https://localhost.emobix.co.uk:8443'],
     token_endpoint_auth_method: 'client_secret_post',
     client_secret_hash: hash(secret),
   })
