@@ -1,12 +1,13 @@
+import { readBranding } from './acts/branding.ts'
 import type { Deps } from './deps.ts'
 
 /** Takes over what other brokers of the same store commit: revocations, registrations, tenants, keys and settings. */
 
-type Followed = Pick<Deps, 'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log'>
+type Followed = Pick<Deps, 'store' | 'feed' | 'clients' | 'connection' | 'keys' | 'log' | 'config'>
 
-export function followElsewhere({ store, feed, clients, connection, keys, log }: Followed): void {
+export function followElsewhere({ store, feed, clients, connection, keys, log, config }: Followed): void {
   const reload = (): void => {
-    Promise.all([clients.reload(), connection.reload(), keys.reload()]).catch((error: unknown) =>
+    Promise.all([clients.reload(), connection.reload(), keys.reload(), readBranding({ store, config })]).catch((error: unknown) =>
       log.warn('registry_not_reloaded', { cause: String(error) }),
     )
   }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { openPostgresStore } from '../db/postgres/store.ts'
 import { openSqliteStore } from '../db/sqlite/store.ts'
 import type { SqliteStoreOptions } from '../db/sqlite/store.ts'
+import { readBranding } from './acts/branding.ts'
 import { openClientRegistry } from './client/registry.ts'
 import { Closing } from './closing.ts'
 import type { Config } from './config/config.ts'
@@ -73,7 +74,8 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const signInWatch = given.signInWatch ?? new SignInWatch(clock)
   // Of several requests at once: they share one commit.
   store.onRevoked((committed) => inRequest(undefined, () => announce({ feed, queue, metrics, log }, committed)))
-  followElsewhere({ store, feed, clients, connection, keys, log })
+  await readBranding({ store, config })
+  followElsewhere({ store, feed, clients, connection, keys, log, config })
   const opened = { store, sealer, keys, clients, microsoft, connection, queue, refreshes, feed, outbound, webhookOutbound, mailer, rateLimits }
   return { config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
 }

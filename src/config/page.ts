@@ -40,7 +40,7 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
   },
   look: {
     title: 'What users see',
-    text: 'Names, links, logo and color of the users’ pages. The broker reads the images once, at start, and serves them itself: no page makes a request to another host.',
+    text: 'Names, links, logo and color of the users’ pages. Administrators enter names, links, color and images at `/setup/branding` too, with a preview. What is saved there counts over these variables, field by field, on every broker within a second. The broker reads image files once, at start, and serves all images itself: no page makes a request to another host.',
   },
   parts: {
     title: 'Queue, database, clients',

@@ -45,6 +45,7 @@ const ACTS = [
   'proof.propose',
   'proof.assert',
   'tenant.change',
+  'branding.change',
   'fresh_sign_in.waive',
   'users.erase',
   'user.report',

@@ -26,9 +26,9 @@ export function mixed(color: string, other: string, share: number): string {
 }
 
 /** For text: 1.4.3, level AA. */
-const READABLE = 4.5
+export const READABLE = 4.5
 /** The darkest ground of light pages on which the accent is text, and the lightest of dark ones. */
-const LIGHT_GROUND = '#e9f1f4'
+export const LIGHT_GROUND = '#e9f1f4'
 const DARK_GROUND = '#1f2a33'
 
 /** @returns what is wrong with an accent color: completes the sentence "The color …" */

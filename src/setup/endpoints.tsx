@@ -3,10 +3,11 @@ import type { Deps } from '../deps.ts'
 import type { Checks } from '../checks/checks.ts'
 import { createAdministration } from '../microsoft/administration.ts'
 import { pageErrors } from '../page/errors.tsx'
+import { BRANDING, brandingPage, saveBrand } from './branding.tsx'
 import { checksPage } from './checks.tsx'
 import { addTenantPage, connectPage, keepConnection, saveConnection, saveTenant } from './connect.tsx'
 import { entrancePage, enter } from './entrance.tsx'
-import { formLimit, formOf } from './form.ts'
+import { formLimit, formOf, uploadLimit, uploadOf } from './form.ts'
 import { formHolds, freshFirst, goOn, notOurForm, type ProvesMfa, type SetupRequest } from './frame.tsx'
 import { overviewPage } from './overview.tsx'
 import { assertProof, proofPage } from './proof.tsx'
@@ -33,7 +34,7 @@ export function setupEndpoints(
     const visitor = await visitorOf(deps, administrator, c, now)
     return visitor && { deps, c, visitor, now, administration, proves }
   }
-  const { show, change } = forVisitors(endpoints, deps, requestOf)
+  const { show, change, upload } = forVisitors(endpoints, deps, requestOf)
   endpoints.post('/setup/token', formLimit, async (c) => enter(deps, c, await formOf(c), deps.clock.now()))
   show('/setup', overviewPage)
   show('/setup/register', registerPage)
@@ -41,6 +42,8 @@ export function setupEndpoints(
   change('/setup/connect', '/setup/connect', saveConnection, keepConnection)
   show('/setup/add-tenant', (request) => addTenantPage(request))
   change('/setup/tenants', '/setup/add-tenant', saveTenant)
+  show(BRANDING, (request) => brandingPage(request))
+  upload(BRANDING, saveBrand)
   show('/setup/returned', returned)
   show('/setup/checks', (request) => checksPage(request, checks))
   const page = '/setup/tenants/:tid'
@@ -69,17 +72,27 @@ function forVisitors(endpoints: Hono, deps: Deps, requestOf: (c: Context) => Pro
     act: (request: SetupRequest, form: URLSearchParams) => Promise<Response>,
     keep?: (request: SetupRequest, form: URLSearchParams) => Promise<void>,
   ): void => {
-    endpoints.post(path, formLimit, async (c) => {
-      const request = await requestOf(c)
-      if (request === undefined) return entrancePage(deps, c)
-      const form = await formOf(c)
-      if (!formHolds(request, form)) return notOurForm(request)
-      if (request.visitor.fresh) return act(request, form)
-      await keep?.(request, form)
-      return freshFirst(request, again.replace(':tid', c.req.param('tid') ?? ''))
-    })
+    endpoints.post(path, formLimit, (c) => take(c, again, formOf, act, keep))
   }
-  return { show, change }
+  const take = async <F extends URLSearchParams | FormData>(
+    c: Context,
+    again: string,
+    read: (c: Context) => Promise<F>,
+    act: (request: SetupRequest, form: F) => Promise<Response>,
+    keep?: (request: SetupRequest, form: F) => Promise<void>,
+  ): Promise<Response> => {
+    const request = await requestOf(c)
+    if (request === undefined) return entrancePage(deps, c)
+    const form = await read(c)
+    if (!formHolds(request, form)) return notOurForm(request)
+    if (request.visitor.fresh) return act(request, form)
+    await keep?.(request, form)
+    return freshFirst(request, again.replace(':tid', c.req.param('tid') ?? ''))
+  }
+  const upload = (path: string, act: (request: SetupRequest, form: FormData) => Promise<Response>): void => {
+    endpoints.post(path, uploadLimit, (c) => take(c, path, uploadOf, act))
+  }
+  return { show, change, upload }
 }
 
 const withTenant =

@@ -28,12 +28,14 @@ export interface SetupRequest {
 
 const purpose = ({ key }: Visitor): string => `setup ${key}`
 
-export const formHolds = ({ deps, c, visitor }: SetupRequest, form: URLSearchParams): boolean =>
-  csrfHolds(deps, c, purpose(visitor), form.get(CSRF_FIELD) ?? undefined, deps.config.opsOrigin)
+export function formHolds({ deps, c, visitor }: SetupRequest, form: URLSearchParams | FormData): boolean {
+  const token = form.get(CSRF_FIELD)
+  return csrfHolds(deps, c, purpose(visitor), typeof token === 'string' ? token : undefined, deps.config.opsOrigin)
+}
 
 /** A form of /setup. */
-export const Form = ({ request, action, children }: { request: SetupRequest; action: string; children: Child }) => (
-  <form class="stack" method="post" action={action}>
+export const Form = ({ request, action, files, children }: { request: SetupRequest; action: string; files?: boolean; children: Child }) => (
+  <form class="stack" method="post" action={action} enctype={files ? 'multipart/form-data' : undefined}>
     <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(request.deps, request.c, purpose(request.visitor)) }} />
     {children}
   </form>

@@ -43,9 +43,20 @@ export async function overviewPage(request: SetupRequest): Promise<Response> {
       ))}
       {application && tenants.length > 0 ? <CheckEverything connected={connected} /> : null}
       {connected ? <FirstSignIn request={request} operator={operator} /> : null}
+      <Branding hasLogo={deps.config.look.logo !== undefined} />
     </>,
   )
 }
+
+const Branding = ({ hasLogo }: { hasLogo: boolean }) => (
+  <Answer question="Does it look like yours?" is={hasLogo ? 'yes' : 'unknown'}>
+    <div class="row">
+      <LinkButton href="/setup/branding" kind="quiet">
+        Names, logo and color
+      </LinkButton>
+    </div>
+  </Answer>
+)
 
 const Differences = ({ differences }: { differences: readonly string[] }) =>
   differences.length === 0 ? null : (

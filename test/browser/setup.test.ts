@@ -52,6 +52,9 @@ async function atMicrosoft(page: Page, origin: string, upn: string): Promise<voi
   }
 }
 
+/** A picture of one pixel. */
+const LOGO = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
+
 /** Fits at 320 px, and axe objects to nothing. */
 async function look(page: Page, name: string): Promise<void> {
   await page.setViewportSize({ width: 320, height: 720 })
@@ -84,6 +87,21 @@ test('a fresh broker and tenant, connected from /setup to the first sign-in, fol
   await page.getByLabel('Token').fill(/^ {2}(\S+)$/m.exec(printed)?.[1] ?? '')
   await send('Begin')
   await look(page, 'setup-overview')
+
+  // What users see: the preview follows what is typed, and measures the color.
+  await press('Names, logo and color')
+  await page.getByLabel('Organization').fill('Contoso Ltd')
+  expect(await page.textContent('#preview-organization')).toBe('Contoso Ltd')
+  await page.getByLabel('Color of buttons and links').fill('#7dd3fc')
+  expect(await page.textContent('#preview-contrast')).toBe('1.5:1 (text needs 4.5:1)')
+  await page.getByLabel('Color of buttons and links').fill('#1d4ed8')
+  await page.getByLabel('Logo', { exact: true }).setInputFiles({ name: 'logo.png', mimeType: 'image/png', buffer: LOGO })
+  await page.locator('#preview-logo').waitFor()
+  await look(page, 'setup-branding')
+  await send('Save')
+  expect(await page.textContent('main')).toContain('Every broker shows it within a second.')
+  expect(await page.locator('header .brand img').getAttribute('src')).toMatch(/^\/assets\/logo\?v=/)
+  await press('All steps')
 
   // What the page says is what is registered.
   await press('What to register')
