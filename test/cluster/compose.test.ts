@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, chownSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -7,6 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { grantRole, migratePostgres } from '../../db/postgres/migrate.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 import { listen } from '../../src/listener.ts'
@@ -17,6 +19,7 @@ import { BIN, sql, startPostgres } from '../postgres.ts'
 interface Service {
   profiles?: string[]
   environment?: Record<string, string>
+  env_file?: { path: string; required: boolean }[]
   depends_on?: Record<string, unknown>
   networks?: string[] | Record<string, unknown>
   volumes?: string[]
@@ -24,6 +27,8 @@ interface Service {
   configs?: { source: string }[]
   healthcheck?: { test: string[] }
 }
+const TENANT = '11111111-1111-4111-8111-111111111111'
+
 type Named = 'networks' | 'volumes' | 'secrets' | 'configs'
 type Compose = { services: Record<string, Service>; configs: Record<string, { content: string }> } & Record<Exclude<Named, 'configs'>, object>
 
@@ -48,6 +53,27 @@ describe('compose.yaml', () => {
     const named = services.flatMap(([, { environment = {} }]) => Object.keys(environment)).filter((name) => name.startsWith('BROKER_'))
     expect(named).toContain('BROKER_DATABASE_STANDBY')
     expect(named.filter((name) => !known.has(name))).toEqual([])
+  })
+
+  test('the broker starts with its address and one secret; Microsoft is connected at /setup, or by broker.env', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'compose-'))
+    onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
+    writeFileSync(join(dir, 'broker_secret'), randomBytes(32).toString('hex'))
+    for (const name of ['broker', 'broker-a']) {
+      const { environment = {}, env_file: files, secrets = [] } = compose.services[name] ?? {}
+      expect(files).toEqual([{ path: 'broker.env', required: false }])
+      expect(secrets).toContain('broker_secret')
+      writeFileSync(join(dir, 'database_url'), 'postgres://broker:b0b0@postgres/broker')
+      const given = Object.entries(environment).map(([key, value]) => [
+        key,
+        value.replace('/run/secrets', dir).replace(/^\$\{BROKER_ISSUER:.*/, 'https://login.case-manager.example'),
+      ])
+      const env = Object.fromEntries(given) as Record<string, string>
+      expect(Object.values(env).filter((value) => value.includes('${'))).toEqual([])
+      expect(loadConfig(env)).toMatchObject({ issuer: 'https://login.case-manager.example', warnings: [], entra: { credential: undefined } })
+      const byFile = { BROKER_ENTRA_TENANT: TENANT, BROKER_ENTRA_CLIENT_ID: TENANT, BROKER_ENTRA_CLIENT_SECRET: 's3cret' }
+      expect(loadConfig({ ...byFile, ...env }).entra).toMatchObject({ clientId: TENANT, credential: { kind: 'secret' } })
+    }
   })
 
   test('the proxy brings all of the profile cluster and the queue, and not the broker on SQLite', () => {
