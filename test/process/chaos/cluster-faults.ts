@@ -5,16 +5,33 @@ import type { Cluster } from '../cluster/cluster.ts'
 import { signal } from '../queue-servers.ts'
 import { type Chance, faultsOfInstances, paused, type Row } from './faults.ts'
 import type { Line } from './line.ts'
+import type { Pair } from './pair.ts'
+import type { Pooler } from '../../pooler.ts'
 
-/** What goes wrong in a cluster: brokers, workers, Postgres, the queue server, and the lines to Postgres. */
+/** What goes wrong in a cluster: brokers, workers, Postgres and its standby, the pooler, the queue server, and the lines to Postgres. */
 
 /** Of a short run: the worst of each. */
 const SHORT = ['broker killed', 'broker: its line to Postgres swallows', 'worker killed', 'Postgres killed', 'queue server killed', 'instance killed']
 
-/** @param short leaves out what is like another fault, and what makes deliveries fail often */
-export function clusterFaults(cluster: Cluster, lines: ReadonlyMap<BrokerProcess, Line>, short: boolean): Row[] {
+interface Parts {
+  cluster: Cluster
+  lines: ReadonlyMap<BrokerProcess, Line>
+  /** Where Postgres has a standby. */
+  pair: Pair | undefined
+  pooler: Pooler | undefined
+  /** Leaves out what is like another fault, and what makes deliveries fail often. */
+  short: boolean
+}
+
+export function clusterFaults({ cluster, lines, pair, pooler, short }: Parts): Row[] {
   const { brokers, workers } = cluster
-  const inside = { ...faultsOfProcesses('broker', brokers, lines), ...faultsOfProcesses('worker', workers, lines), ...faultsOfServers(cluster) }
+  const inside = {
+    ...faultsOfProcesses('broker', brokers, lines),
+    ...faultsOfProcesses('worker', workers, lines),
+    ...faultsOfServers(cluster),
+    ...(pair && faultsOfStandby(pair, pooler, brokers)),
+    ...(pooler && faultsOfPooler(pooler, brokers)),
+  }
   const rows: Row[] = [inside, faultsOfInstances()]
   return short ? rows.map((row) => Object.fromEntries(Object.entries(row).filter(([kind]) => SHORT.includes(kind)))) : rows
 }
@@ -49,11 +66,11 @@ function faultsOfServers({ postgres, queue, brokers }: Cluster): Row {
       signal(postgres.pid, 'SIGKILL')
       await sleep(shortMs)
       await postgres.start()
-      for (const one of brokers) await isReady(one)
+      await allReady(brokers)
     },
     'Postgres paused': async ({ longMs }) => {
       await paused([postgres.pid, ...childrenOf(postgres.pid)], longMs)
-      for (const one of brokers) await isReady(one)
+      await allReady(brokers)
     },
     'queue server killed': async ({ shortMs }) => {
       await queue.kill()
@@ -62,6 +79,36 @@ function faultsOfServers({ postgres, queue, brokers }: Cluster): Row {
     },
     'queue server paused': ({ longMs }) => paused([queue.pid], longMs),
   }
+}
+
+function faultsOfStandby(pair: Pair, pooler: Pooler | undefined, brokers: readonly BrokerProcess[]): Row {
+  // As docs/scale-out.md says it: a pooler that is given another server is restarted.
+  const moved = async (): Promise<void> => pooler?.restart()
+  const promoted = (former: 'killed' | 'isolated') => async (chance: Chance) => {
+    await pair.promote({ former, ms: chance.longMs, moved })
+    await allReady(brokers)
+  }
+  return {
+    'standby promoted, primary killed': promoted('killed'),
+    'standby promoted, primary isolated': promoted('isolated'),
+    'standby killed': async ({ shortMs }) => {
+      await pair.restartStandby(shortMs)
+      await allReady(brokers)
+    },
+  }
+}
+
+const faultsOfPooler = (pooler: Pooler, brokers: readonly BrokerProcess[]): Row => ({
+  'pooler killed': async ({ shortMs }) => {
+    await pooler.kill()
+    await sleep(shortMs)
+    await pooler.start()
+    await allReady(brokers)
+  },
+})
+
+async function allReady(brokers: readonly BrokerProcess[]): Promise<void> {
+  for (const one of brokers) await isReady(one)
 }
 
 /** Recovered by itself. */

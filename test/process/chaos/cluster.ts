@@ -3,25 +3,29 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Broker } from '../../../src/command/broker.ts'
 import type { BrokerProcess } from '../broker-process.ts'
+import { POOL_MODES, Pooler } from '../../pooler.ts'
+import { HAS_STANDBY } from '../../postgres.ts'
 import { type Cluster, openCluster } from '../cluster/cluster.ts'
 import { clusterFaults } from './cluster-faults.ts'
 import { evidenceOf } from './evidence.ts'
 import { ClusterWatch } from './cluster-watch.ts'
 import { happening } from './faults.ts'
 import { Line } from './line.ts'
+import { Pair } from './pair.ts'
 import { randomOf } from './random.ts'
+import type { Instance } from './instances.ts'
 import { act, CITIES, judged, openInstances, openUsers, registrationOf, type RunOptions, type RunReport, type Scene } from './scene.ts'
 import { brokerIn } from './users.ts'
 import { settled } from './verdict.ts'
 
 /**
- * Two brokers, two workers, one Postgres and one queue server, while all of them are killed, paused and cut off: an acknowledged revocation is refused by
- * every broker and guard, none is lost, and no user is signed out wrongly.
+ * Two brokers, two workers, Postgres with a synchronous standby, a pooler and one queue server, while all of them are killed, paused and cut off, and the
+ * standby is promoted: an acknowledged revocation is refused by every broker and guard, none is lost, and no user is signed out wrongly.
  */
 
 export interface ClusterChaosOptions extends RunOptions {
   brokers: number
-  /** Fewer kinds of faults, and each of them once. */
+  /** One Postgres and no pooler, fewer kinds of faults, and each of them once. */
   short: boolean
   /** Within which a guard that is live refuses: 1,000 is what is promised, on a machine that is not busy. */
   liveMs: number
@@ -32,11 +36,15 @@ export interface ClusterChaosReport extends RunReport {
   brokersAsked: { refused: number; unavailable: number }
   /** Milliseconds until a guard refused, the longest, and how many were looked at: while all was calm, and beside a fault. */
   guards: { calm: { times: number; most: number }; beside: { times: number; most: number } }
+  /** Of half of the processes; the others go to Postgres itself. */
+  pooler: string
 }
 
 interface ClusterScene extends Scene {
   cluster: Cluster
   watch: ClusterWatch
+  /** What the pooler is, for the report. */
+  pooledBy: string
 }
 
 export async function runClusterChaos(options: ClusterChaosOptions): Promise<ClusterChaosReport> {
@@ -59,6 +67,7 @@ export async function runClusterChaos(options: ClusterChaosOptions): Promise<Clu
       ...report,
       brokersAsked: watch.answers,
       guards: { calm: most(watch.guardMs.calm), beside: most(watch.guardMs.beside) },
+      pooler: scene.pooledBy,
     }
   } finally {
     for (const close of closing.reverse()) await close()
@@ -69,19 +78,7 @@ async function open(options: ClusterChaosOptions, closing: (() => unknown)[]): P
   const dir = mkdtempSync(join(tmpdir(), 'cmb-chaos-'))
   closing.push(() => rmSync(dir, { recursive: true, force: true }))
   const instances = await openInstances(dir, options, closing)
-  const lines = new Map<BrokerProcess, Line>()
-  const cluster = await openCluster({
-    cities: CITIES,
-    brokers: options.brokers,
-    registration: (city) => registrationOf(city, instances),
-    async prepare(process, { dir: socket }) {
-      const line = await Line.open({ path: join(socket, '.s.PGSQL.5432') })
-      lines.set(process, line)
-      closing.push(() => line.close())
-      process.env['BROKER_DATABASE_URL'] = `postgres://postgres@127.0.0.1:${line.port}/broker`
-    },
-  })
-  closing.push(() => cluster.close())
+  const { cluster, ...database } = await openServers(options, instances, closing)
   const { world, brokers } = cluster
   world.as('*')
   const [guarded] = world.instances
@@ -92,6 +89,55 @@ async function open(options: ClusterChaosOptions, closing: (() => unknown)[]): P
   // Of any broker: it is asked again, at another, where that one is down.
   const broker = (): Promise<Broker> => brokerIn(random.one(brokers).env['BROKER_DATA_DIR'] ?? '')
   const users = await openUsers({ options, world, broker, acknowledged: (ended) => watch.ended(ended) })
-  const faults = happening(clusterFaults(cluster, lines, options.short), instances, options.seed, options.short)
-  return { options, cluster, world, instances, users, faults, watch, broker }
+  const faults = happening(clusterFaults({ cluster, ...database, short: options.short }), instances, options.seed, options.short)
+  return {
+    options,
+    cluster,
+    world,
+    instances,
+    users,
+    faults,
+    watch,
+    broker,
+    pooledBy: database.pooler === undefined ? 'none' : `PgBouncer, ${MODE} mode`,
+  }
+}
+
+/** What this machine's PgBouncer can do best. */
+const MODE = POOL_MODES.at(-1)
+/** In session mode, a connection of PgBouncer for each of the brokers'. */
+const POOL_SIZE = 60
+
+async function openServers({ brokers, short }: ClusterChaosOptions, instances: Instance[], closing: (() => unknown)[]) {
+  const lines = new Map<BrokerProcess, Line>()
+  let [pair, pooler]: [Pair | undefined, Pooler | undefined] = [undefined, undefined]
+  const hasPair = HAS_STANDBY && !short
+  const cluster = await openCluster({
+    cities: CITIES,
+    brokers,
+    registration: (city) => registrationOf(city, instances),
+    ...(hasPair && {
+      env: { BROKER_DATABASE_STANDBY: 'required' },
+      async database() {
+        const opened = await Pair.open()
+        pair = opened.server
+        return opened
+      },
+    }),
+    async prepare(process, postgres) {
+      if (pair !== undefined && MODE !== undefined && pooler === undefined) {
+        pooler = await Pooler.open({ host: postgres.dir, mode: MODE, settings: [`default_pool_size = ${POOL_SIZE}`] })
+        closing.push(() => pooler?.close())
+      }
+      // Every other process, so that both ways are tried beside each other.
+      const pooled = lines.size % 2 === 0 ? pooler : undefined
+      const line = await Line.open(pooled === undefined ? { path: join(postgres.dir, '.s.PGSQL.5432') } : { host: '127.0.0.1', port: pooled.port })
+      lines.set(process, line)
+      closing.push(() => line.close())
+      process.env['BROKER_DATABASE_URL'] = `postgres://postgres@127.0.0.1:${line.port}/broker`
+      if (pooled !== undefined && MODE === 'transaction') process.env['BROKER_DATABASE_DIRECT_URL'] = postgres.url('broker')
+    },
+  })
+  closing.push(() => cluster.close())
+  return { cluster, lines, pair, pooler }
 }

@@ -36,6 +36,8 @@ interface ClusterOptions {
   workers?: number
   env?: Record<string, string>
   registration?: (city: string) => Record<string, unknown>
+  /** A server with a database that has the broker's tables; not given: one without a standby. */
+  database?: () => Promise<{ server: PostgresServer; url: string }>
   /** Before the process starts: its environment may be changed. */
   prepare?: (process: BrokerProcess, postgres: PostgresServer) => Promise<void>
 }
@@ -55,9 +57,8 @@ export async function openCluster(options: ClusterOptions = {}): Promise<Cluster
 
 async function open(options: ClusterOptions, closing: (() => unknown)[]): Promise<Omit<Cluster, 'close'>> {
   const { brokers: brokerCount = 2, workers: workerCount = 2 } = options
-  const postgres = await startPostgres({ fsync: 'on', full_page_writes: 'on' })
+  const { server: postgres, url: databaseUrl } = await (options.database ?? oneServer)()
   closing.push(() => postgres.stop())
-  const databaseUrl = await createMigrated(postgres)
   const queue = await QueueProcess.open((await freePorts(1))[0] ?? 0)
   closing.push(() => queue.close())
   const [port = 0] = await freePorts(1)
@@ -95,6 +96,11 @@ async function open(options: ClusterOptions, closing: (() => unknown)[]): Promis
   closing.push(() => proxy.close())
   await until('the proxy passes requests on', async () => (await fetch(`${world.broker.issuer}/healthz`)).ok)
   return { world, brokers, workers, postgres, databaseUrl, queue, proxyLog: proxy.log }
+}
+
+async function oneServer(): Promise<{ server: PostgresServer; url: string }> {
+  const server = await startPostgres({ fsync: 'on', full_page_writes: 'on' })
+  return { server, url: await createMigrated(server) }
 }
 
 const portOf = (address: string | undefined): string => (address ?? '').split(':').at(-1) ?? ''
