@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { SQL } from 'drizzle-orm'
 import { equalInConstantTime } from '../../src/protocol/compare.ts'
 import { splitList } from '../../src/protocol/params.ts'
 import { verifierMatches } from '../../src/protocol/pkce.ts'
@@ -6,14 +7,25 @@ import { removedAt } from '../client/removed.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { forUpdate, hidden } from '../engine/dialect.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query, textParam } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import type { Param, RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { lockedBy } from '../locks/locked.ts'
-import { covers, grantCutoff } from '../revocation/covers.ts'
+import { covers, grantCutoff, isCovered } from '../revocation/covers.ts'
 import { append } from '../revocation/log.ts'
 import { codes, participants, sessions, subjects } from '../schema.ts'
 import { lockForClient, makeRoomAtClient } from '../session/limit.ts'
-import { authenticatedAt, joinUser, lockSession, rejectedBy, sessionBySid, sessionOf, standingOf, touch } from '../session/row.ts'
+import {
+  authenticatedAt,
+  authenticationTime,
+  joinUser,
+  lockSession,
+  rejectedBy,
+  sessionBySid,
+  sessionIsLive,
+  sessionOf,
+  standingOf,
+  touch,
+} from '../session/row.ts'
 import type { SessionRow } from '../session/row.ts'
 import type { RejectedWhy, TokenActs } from '../store.ts'
 import type { CodeGrant } from '../types.ts'
@@ -21,49 +33,51 @@ import { openFamily } from './rotate.ts'
 
 /** Authorization codes: consumed once. It refuses what a revocation covers; a second use revokes what the first gave. */
 
-const codeFields = {
+export const codeFields = {
   ...columnsOf(codes, 'sid', 'clientId', 'redirectUri', 'scope', 'audience', 'nonce', 'codeChallenge', 'wantsAuthTime', 'openedSeq', 'expiresAt'),
   consumedAt: codes.consumedAt,
 }
-type CodeRow = RowOf<typeof codeFields>
+export type CodeRow = RowOf<typeof codeFields>
 
 const byHash = query(
   codeFields,
   (p: Takes<{ codeHash: string }>, f) => sql`SELECT ${f} FROM ${codes} WHERE ${codes.codeHash} = ${p.codeHash}${forUpdate(codes)}`,
 )
+/** Of a row of `codes` with its session. @param audience asked for instead of the code's own, or NULL */
+const grantStanding = (audience: SQL) => ({
+  cutoff: grantCutoff(codes.sid, codes.clientId),
+  removedAt: removedAt(codes.clientId),
+  lock: lockedBy({ tid: sessions.tid, oid: subjects.oid, clients: [codes.clientId], audience: sql`coalesce(${audience}, ${codes.audience})` }),
+})
 const standingOfGrant = query(
-  {
-    cutoff: grantCutoff(codes.sid, codes.clientId),
-    removedAt: removedAt(codes.clientId),
-    lock: lockedBy({
-      tid: sessions.tid,
-      oid: subjects.oid,
-      clients: [codes.clientId],
-      audience: sql`coalesce(${textParam('audience')}, ${codes.audience})`,
-    }),
-  },
+  grantStanding(textParam('audience')),
   (p: Takes<{ codeHash: string; audience: string | undefined }>, f) =>
     sql`SELECT ${f} FROM ${codes} JOIN ${sessions} ON ${sessions.sid} = ${codes.sid} ${joinUser}
       WHERE ${codes.codeHash} = ${hidden(p.codeHash)}`,
 )
+/** What a redemption writes into its code. */
+export const consumption = (now: Param<number>): SQL => assign(codes, { consumedAt: now })
 const consume = command(
   (p: Takes<{ codeHash: string; now: number }>) =>
-    sql`UPDATE ${codes} SET ${assign(codes, { consumedAt: p.now })} WHERE ${codes.codeHash} = ${p.codeHash} AND ${codes.consumedAt} IS NULL`,
+    sql`UPDATE ${codes} SET ${consumption(p.now)} WHERE ${codes.codeHash} = ${p.codeHash} AND ${codes.consumedAt} IS NULL`,
 )
-const join = command(
-  (p: Takes<{ sid: string; clientId: string; now: number; head: number; freshUntil: number | undefined }>) =>
-    sql`${insertInto(participants, {
-      ...{ sid: p.sid, clientId: p.clientId, firstAt: p.now, lastAt: p.now, joinedSeq: p.head, signedInAt: p.now, freshUntil: p.freshUntil },
-    })} ON CONFLICT (${names(participants.sid, participants.clientId)}) DO UPDATE SET ${assign(participants, {
-      ...{ lastAt: excluded(participants.lastAt), joinedSeq: excluded(participants.joinedSeq), freshUntil: excluded(participants.freshUntil) },
-      signedInAt: excluded(participants.signedInAt),
-    })}`,
-)
+/** What a client that signs a user in is written as; where it takes part already, with `joinsAgain`. */
+export const joining = (p: Takes<{ sid: string; clientId: string; now: number; head: number; freshUntil: number | undefined }>) => ({
+  ...{ sid: p.sid, clientId: p.clientId, firstAt: p.now, lastAt: p.now, joinedSeq: p.head, signedInAt: p.now, freshUntil: p.freshUntil },
+})
+export const joinsAgain = sql`ON CONFLICT (${names(participants.sid, participants.clientId)}) DO UPDATE SET ${assign(participants, {
+  ...{ lastAt: excluded(participants.lastAt), joinedSeq: excluded(participants.joinedSeq), freshUntil: excluded(participants.freshUntil) },
+  signedInAt: excluded(participants.signedInAt),
+})}`
+const join = command((p: Parameters<typeof joining>[0]) => sql`${insertInto(participants, joining(p))} ${joinsAgain}`)
 
-type Redemption = Parameters<TokenActs['redeemAuthorizationCode']>[0]
-type Redeemed = Awaited<ReturnType<TokenActs['redeemAuthorizationCode']>>
+export type Redemption = Parameters<TokenActs['redeemAuthorizationCode']>[0]
+export type Redeemed = Awaited<ReturnType<TokenActs['redeemAuthorizationCode']>>
 
-const grantOf = (row: CodeRow): CodeGrant => ({
+/** Whether it gives a token family. */
+export const isOffline = ({ scope }: CodeRow): boolean => splitList(scope).includes('offline_access')
+
+export const grantOf = (row: CodeRow): CodeGrant => ({
   clientId: row.clientId,
   redirectUri: row.redirectUri,
   scope: row.scope,
@@ -94,11 +108,39 @@ function* reuse(ambient: Ambient, code: CodeRow, { codeHash, now }: Redemption):
   return { outcome: 'reused', committed }
 }
 
-function* notRedeemable(code: CodeRow, row: SessionRow | undefined, input: Redemption): Act<RejectedWhy | undefined> {
-  const { redirectUri, now } = input
-  // RFC 6749 §4.1.3: named at /authorize, so it must be named here, as an exact match.
+/** By the code itself, which no client may use but its own, and none with another verifier. */
+const notTheirs = (code: CodeRow, { clientId, verifier }: Redemption): RejectedWhy | undefined => {
+  if (!equalInConstantTime(code.clientId, clientId)) return 'wrong_client'
+  return verifierIsRight(code.codeChallenge, verifier) ? undefined : 'wrong_verifier'
+}
+
+/** By the code itself. RFC 6749 §4.1.3: what was named at /authorize must be named here, as an exact match. */
+const notPresentable = (code: CodeRow, { redirectUri, now }: Redemption): RejectedWhy | undefined => {
   if (code.redirectUri !== redirectUri) return 'wrong_redirect_uri'
-  if (code.expiresAt <= now) return 'expired'
+  return code.expiresAt <= now ? 'expired' : undefined
+}
+
+/** Whether nothing about the code itself keeps it from being redeemed. */
+export const isPresented = (code: CodeRow, input: Redemption): boolean =>
+  (notTheirs(code, input) ?? notPresentable(code, input)) === undefined && code.consumedAt === null
+
+/** Of a row of `codes` with its session: until when the user's authentication is recent enough; NULL where the client sets no limit. */
+export const freshUntilOf = (most: SQL): SQL<number | undefined> => sql<number | undefined>`${authenticationTime} + ${most}`
+
+/**
+ * Of a row of `codes` with its session, whose code is presented as it must be: whether the act would redeem it, as a condition of SQL. It may be narrower
+ * than the act, never wider.
+ */
+export function mayRedeem({ now, audience, most }: { now: SQL<number>; audience: SQL; most: SQL }): SQL {
+  const { cutoff, removedAt: removed, lock } = grantStanding(audience)
+  return sql`${codes.consumedAt} IS NULL AND ${sessionIsLive(now)} AND coalesce(${freshUntilOf(most)} > ${now}, TRUE)
+    AND ${removed} IS NULL AND NOT ${isCovered(cutoff, codes.openedSeq)} AND ${lock} IS NULL`
+}
+
+function* notRedeemable(code: CodeRow, row: SessionRow | undefined, input: Redemption): Act<RejectedWhy | undefined> {
+  const { now } = input
+  const why = notPresentable(code, input)
+  if (why !== undefined) return why
   const standing = yield* standingOf(row, now)
   if (standing.state === 'unknown') return 'unknown'
   if (standing.state === 'ended') return rejectedBy(standing.why)
@@ -118,8 +160,7 @@ function* take(ambient: Ambient, code: CodeRow, row: SessionRow, input: Redempti
   yield* join.run({ sid, clientId, now, head: rev, freshUntil: freshUntil(row, input) })
   yield* touch(row, undefined, now)
   const grant = grantOf(code)
-  const offline = splitList(code.scope).includes('offline_access')
-  const family = offline ? yield* openFamily({ familyId, sid, grant, openedSeq: rev, now }) : undefined
+  const family = isOffline(code) ? yield* openFamily({ familyId, sid, grant, openedSeq: rev, now }) : undefined
   return { outcome: 'redeemed', session: yield* sessionOf(row), grant, family, rev }
 }
 
@@ -127,15 +168,15 @@ export function* redeem(ambient: Ambient, input: Redemption): Act<Redeemed> {
   const { codeHash } = input
   const code = yield* byHash.get({ codeHash })
   if (code === undefined) return rejected('unknown')
-  if (!equalInConstantTime(code.clientId, input.clientId)) return rejected('wrong_client')
-  if (!verifierIsRight(code.codeChallenge, input.verifier)) return rejected('wrong_verifier')
+  const why = notTheirs(code, input)
+  if (why !== undefined) return rejected(why)
   if (code.consumedAt !== null) return yield* reuse(ambient, code, input)
   if (input.sessionLimit !== undefined) yield* lockForClient(code.sid)
   // Before who takes part is looked at: a revocation of this session either sees the new participant, or is seen here.
   yield* lockSession(code.sid)
   const row = yield* sessionBySid(code.sid)
-  const why = yield* notRedeemable(code, row, input)
-  if (why !== undefined || row === undefined) return rejected(why ?? 'unknown')
+  const reason = yield* notRedeemable(code, row, input)
+  if (reason !== undefined || row === undefined) return rejected(reason ?? 'unknown')
   const grant = yield* standingOfGrant.get({ codeHash, audience: input.audience })
   if (typeof grant?.lock === 'string') return rejected('locked')
   // Issued after its client was removed, by a broker that had not heard of it: no revocation covers such a code.

@@ -55,24 +55,22 @@ const byIdLocked = query(
   (p: Takes<{ familyId: string; audience: string | undefined }>, f) =>
     sql`SELECT ${f} FROM ${familyOfSession} WHERE ${families.familyId} = ${hidden(p.familyId)}${forUpdate(families)}`,
 )
-const insert = command(
-  (
-    p: Takes<{
-      familyId: string
-      sid: string
-      clientId: string
-      scope: string
-      audience: string
-      nonce: string | undefined
-      openedSeq: number
-      now: number
-    }>,
-  ) =>
-    insertInto(families, {
-      ...{ familyId: p.familyId, sid: p.sid, clientId: p.clientId, generation: 1, scope: p.scope, audience: p.audience, nonce: p.nonce },
-      ...{ openedSeq: p.openedSeq, rotatedAt: p.now },
-    }),
-)
+interface NewFamily {
+  familyId: string
+  sid: string
+  clientId: string
+  scope: string
+  audience: string
+  nonce: string | undefined
+  openedSeq: number
+  now: number
+}
+/** What a new family is written as. */
+export const opening = (p: Takes<NewFamily>) => ({
+  ...{ familyId: p.familyId, sid: p.sid, clientId: p.clientId, generation: 1, scope: p.scope, audience: p.audience, nonce: p.nonce },
+  ...{ openedSeq: p.openedSeq, rotatedAt: p.now },
+})
+const insert = command((p: Takes<{ [K in keyof NewFamily]: NewFamily[K] }>) => insertInto(families, opening(p)))
 /** Where the list of `replaced_at` is full. */
 const FULL = JSON.stringify(Array.from({ length: REMEMBERED }, () => 1_000_000_000)).length
 
@@ -190,5 +188,10 @@ export function* openFamily(input: { familyId: string; sid: string; grant: CodeG
   const { familyId, sid, grant, openedSeq, now } = input
   const { clientId, scope, audience, nonce } = grant
   yield* insert.run({ familyId, sid, clientId, scope, audience, nonce, openedSeq, now })
-  return { familyId, sid, clientId, generation: 1, scope, audience, nonce }
+  return firstOf({ familyId, sid, grant })
 }
+
+/** A family as it is when it opens. */
+export const firstOf = ({ familyId, sid, grant }: { familyId: string; sid: string; grant: CodeGrant }): TokenFamily => ({
+  ...{ familyId, sid, clientId: grant.clientId, generation: 1, scope: grant.scope, audience: grant.audience, nonce: grant.nonce },
+})
