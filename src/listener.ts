@@ -12,6 +12,12 @@ export interface Listener {
   address: Address
   /** From now on each answer is the last one of its connection. It listens on. */
   drain(): void
+  /**
+   * Until no request has come for a while (bounded). A proxy that has not noticed yet that this process ends may send a request on a connection that is idle;
+   * closing that connection at the same moment would leave the request without an answer.
+   * @param pass how that while passes
+   */
+  quiet(pass?: () => Promise<unknown>): Promise<void>
   /** Takes no new connection, waits for the answers under way (bounded), closes everything. */
   close(): Promise<void>
 }
@@ -20,6 +26,10 @@ export interface Listener {
 const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384 }
 /** So long, answers say `Connection: close` before the port is closed: a client that keeps its connections busy has left them by then. */
 const LINGER_MS = 150
+/** Without a request for so long, proxies have noticed: longer than one of their checks. */
+const QUIET_MS = 500
+/** A client that goes on for longer keeps no process from ending. */
+const MOST_QUIETS = 10
 /** An answer that takes longer is cut off. */
 const DRAIN_MS = 5_000
 
@@ -36,7 +46,9 @@ export async function listen(
   const answer = getRequestListener((request, env) => observe(env.incoming as IncomingMessage, () => app.fetch(request, env)))
   const answers = new Set<ServerResponse>()
   let draining = false
+  let begun = 0
   const server = createServer(LIMITS, (request: IncomingMessage, response: ServerResponse) => {
+    begun++
     answers.add(response)
     response.once('close', () => answers.delete(response))
     if (draining) lastOfItsConnection(response)
@@ -55,11 +67,20 @@ export async function listen(
   return {
     address: { host, port },
     drain,
+    quiet: (pass = () => pause(QUIET_MS)) => untilQuiet(() => begun, pass),
     async close() {
       drain()
       await pause(LINGER_MS)
       await closeServer(server)
     },
+  }
+}
+
+/** @param begun how many requests there were */
+async function untilQuiet(begun: () => number, pass: () => Promise<unknown>): Promise<void> {
+  for (let before = -1, passed = 0; before !== begun() && passed < MOST_QUIETS; passed++) {
+    before = begun()
+    await pass()
   }
 }
 

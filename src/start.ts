@@ -12,6 +12,7 @@ import { closeConsole } from './console/endpoints.tsx'
 import type { Deps } from './deps.ts'
 import { measureProcess } from './health/process-metrics.ts'
 import { listen } from './listener.ts'
+import type { Listener } from './listener.ts'
 import type { Log } from './log.ts'
 import { openParts } from './parts.ts'
 import { requestsOf } from './requests.ts'
@@ -62,18 +63,28 @@ export async function startBroker(config: Config, log: Log, overrides: Partial<D
     closing.first('workers')
     checkDatabase(deps)
     const health = await deps.queue.health()
-    // Before all: load balancers see it at /readyz, and send the next requests elsewhere before the port is closed. Meanwhile each connection
-    // is closed with its next answer, so that no proxy has one in reserve when the port closes.
+    // Before all: load balancers see it at /readyz, and send the next requests elsewhere before the port is closed.
     closing.add('readiness', async () => {
       ending = true
-      for (const listener of [ops, server]) listener?.drain()
-      await sleep(config.drainSeconds * 1_000)
+      await handOver(ops, server, config.drainSeconds)
     })
     return { deps, listen: server?.address, opsListen: ops.address, queueEngine: health.engine, stop: () => closing.run() }
   } catch (error) {
     await closing.run()
     throw error
   }
+}
+
+/**
+ * While load balancers send the next requests elsewhere, each connection is closed with its next answer, so that no proxy has one in reserve when the port
+ * closes.
+ */
+async function handOver(ops: Listener, server: Listener | undefined, drainSeconds: number): Promise<void> {
+  for (const listener of [ops, server]) listener?.drain()
+  // Without it no load balancer is in front.
+  if (drainSeconds === 0) return
+  await sleep(drainSeconds * 1_000)
+  await server?.quiet()
 }
 
 /** Before anything is judged by time: a machine may start with a wrong clock. Microsoft's silence delays the start by no more than this. */

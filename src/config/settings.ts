@@ -52,7 +52,7 @@ const broker = {
     default: '0',
     schema: parse.whole(0, 600, 'seconds'),
     example: '3',
-    text: 'After SIGTERM the broker serves for this long while `/readyz` answers 503, so that a load balancer that checks it sends requests elsewhere before the port is closed. Longer than two of its checks. 0 where no load balancer is in front.',
+    text: 'After SIGTERM the broker serves for this long while `/readyz` answers 503, so that a load balancer that checks it sends requests elsewhere before the port is closed. Then it waits until no request has come for half a second, at most 5 s. Longer than two of the load balancer’s checks. 0 where no load balancer is in front.',
   }),
   opsOrigin: setting({
     name: 'BROKER_OPS_ORIGIN',
