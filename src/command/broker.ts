@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { findSocket } from '../admin/socket.ts'
 import type { Terminal } from './terminal.ts'
 
-/** Talks to the running broker through the unix socket in its data directory: only its own user, and root, can. */
+/** Talks to the running broker: through the unix socket in its data directory, which only its own user and root can open, or over HTTPS (remote.ts). */
 export interface Broker {
   get<T = Json>(path: string): Promise<T>
   /** An answer that is no JSON document. */
@@ -11,6 +11,13 @@ export interface Broker {
   send<T = Json>(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown, timeoutMs?: number): Promise<T>
 }
 export type Json = Record<string, unknown>
+
+export interface Answered {
+  status: number
+  body: string
+}
+/** @param body as JSON */
+type Ask = (method: string, path: string, body: string | undefined, timeoutMs: number) => Promise<Answered>
 
 /** A command that did not do what it was asked: what to say, and the exit code. */
 export class CommandFailure extends Error {
@@ -31,30 +38,34 @@ const LONG_MS = 3_600_000
 
 export const dataDirOf = (terminal: Terminal, given: string | undefined): string => resolve(given ?? (terminal.env.BROKER_DATA_DIR || 'data'))
 
-export async function openBroker(terminal: Terminal, dataDir: string): Promise<Broker> {
-  const socket = await findSocket(dataDir)
-  const ask = async (method: string, path: string, body?: unknown, timeoutMs = TIMEOUT_MS): Promise<string> => {
-    const text = body === undefined ? undefined : JSON.stringify(body)
-    const headers = {
-      'x-cmb-user': terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64),
-      ...(text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
-    }
-    const answer = await exchange({ socketPath: socket, method, path: `/admin/v1${path}`, headers, timeout: timeoutMs }, text).catch(
-      (error: NodeJS.ErrnoException) => {
-        throw notReached(error, dataDir)
-      },
-    )
+/** @throws CommandFailure where the broker rejects what is asked */
+export function brokerBy(ask: Ask): Broker {
+  const text = async (method: string, path: string, body?: unknown, timeoutMs = TIMEOUT_MS): Promise<string> => {
+    const answer = await ask(method, path, body === undefined ? undefined : JSON.stringify(body), timeoutMs)
     if (answer.status >= 400) throw refusal(answer)
     return answer.body
   }
-  const call = async <T>(...request: Parameters<typeof ask>): Promise<T> => JSON.parse(await ask(...request)) as T
-  return { get: (path) => call('GET', path), text: (path) => ask('GET', path, undefined, LONG_MS), send: call }
+  const call = async <T>(...request: Parameters<typeof text>): Promise<T> => JSON.parse(await text(...request)) as T
+  return { get: (path) => call('GET', path), text: (path) => text('GET', path, undefined, LONG_MS), send: call }
+}
+
+export async function openBroker(terminal: Terminal, dataDir: string): Promise<Broker> {
+  const socketPath = await findSocket(dataDir)
+  return brokerBy((method, path, body, timeout) => {
+    const headers = {
+      'x-cmb-user': terminal.user.replace(/[^\w.@-]/g, '_').slice(0, 64),
+      ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+    }
+    return exchange({ socketPath, method, path: `/admin/v1${path}`, headers, timeout }, body).catch((error: NodeJS.ErrnoException) => {
+      throw notReached(error, dataDir)
+    })
+  })
 }
 
 function exchange(
   options: { socketPath: string; method: string; path: string; headers: Record<string, string | number>; timeout: number },
   body: string | undefined,
-): Promise<{ status: number; body: string }> {
+): Promise<Answered> {
   return new Promise((done, failed) => {
     const out = request({ ...options, host: 'localhost' }, (response) => {
       const chunks: Buffer[] = []
@@ -86,7 +97,7 @@ function notReached(error: NodeJS.ErrnoException, dataDir: string): CommandFailu
 }
 
 /** RFC 9457: the detail, and each problem on a line of its own. */
-function refusal({ status, body }: { status: number; body: string }): CommandFailure {
+function refusal({ status, body }: Answered): CommandFailure {
   try {
     const { title, detail, problems } = JSON.parse(body) as { title?: string; detail?: string; problems?: string[] }
     const lines = problems === undefined ? [detail ?? ''] : problems.map((problem) => `  ${problem}`)

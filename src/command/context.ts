@@ -1,5 +1,7 @@
 import { Command, Option } from 'commander'
 import { dataDirOf, openBroker, type Broker } from './broker.ts'
+import { csvOf } from './csv.ts'
+import { openRemote, remoteUrl, type RemoteOptions } from './remote.ts'
 import { fenced, json } from './show.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -9,7 +11,7 @@ export interface Context {
   /** @throws CommandFailure 3 where none runs */
   broker(command: Command): Promise<Broker>
   dataDir(command: Command): string
-  /** As JSON where `--json` was said, else in words. */
+  /** As JSON where `--json` was said, as CSV with `--output csv`, else in words. */
   print(command: Command, answer: unknown, words: () => string): void
 }
 
@@ -18,10 +20,28 @@ export function createContext(terminal: Terminal): Context {
   return {
     terminal,
     dataDir,
-    broker: (command) => openBroker(terminal, dataDir(command)),
-    print: (command, answer, words) => terminal.out(command.optsWithGlobals<{ json?: boolean }>().json === true ? json(answer) : fenced(words())),
+    broker: (command) => {
+      const options = command.optsWithGlobals<RemoteOptions>()
+      return remoteUrl(terminal, options) === undefined ? openBroker(terminal, dataDir(command)) : openRemote(terminal, options)
+    },
+    print: (command, answer, words) => {
+      const options = command.optsWithGlobals<{ json?: boolean; output?: Format }>()
+      const format = options.json === true ? 'json' : (options.output ?? 'text')
+      terminal.out(FORMATS[format](answer, words))
+      const { next } = (answer ?? {}) as { next?: unknown }
+      if (format === 'csv' && (typeof next === 'string' || typeof next === 'number')) terminal.err(nextPage(next))
+    },
   }
 }
+
+/** How an answer is printed. `words`: for users. */
+const FORMATS = {
+  text: (_answer: unknown, words: () => string): string => fenced(words()),
+  json,
+  csv: csvOf,
+}
+type Format = keyof typeof FORMATS
+export const asFormat = (): Option => new Option('--output <format>', 'how to print: csv is for lists').choices(Object.keys(FORMATS))
 
 export const asJson = (): Option => new Option('--json', 'print what the broker answered, as JSON')
 

@@ -3,7 +3,8 @@ import { auditCommand } from './audit.ts'
 import { backupCommand } from './backup.ts'
 import { CommandFailure, EXIT } from './broker.ts'
 import { clientCommands } from './clients.ts'
-import { createContext } from './context.ts'
+import { completionCommand } from './completion.ts'
+import { asFormat, createContext } from './context.ts'
 import { evidenceCommands } from './evidence.ts'
 import { freshSignInCommands } from './fresh-sign-in.ts'
 import { deliveryCommands } from './deliveries.ts'
@@ -25,12 +26,41 @@ import { fenced } from './show.ts'
 import type { Terminal } from './terminal.ts'
 import { version } from '../version.ts'
 
+const COMMANDS = [
+  serveCommands,
+  doctorCommand,
+  overviewCommands,
+  clientCommands,
+  sessionCommands,
+  revocationCommands,
+  freshSignInCommands,
+  lockCommands,
+  scheduledCommands,
+  deliveryCommands,
+  webhookCommands,
+  keyCommands,
+  tenantCommands,
+  auditCommand,
+  evidenceCommands,
+  userCommands,
+  backupCommand,
+  restoreCommand,
+  migrateStoreCommand,
+  migrateCommand,
+  completionCommand,
+]
+
 /** `cmb`, put together. It decides nothing: it asks the running broker, and prints what it says. */
 function createProgram(terminal: Terminal): Command {
   const program = new Command('cmb')
     .description('Case Manager Identity Broker: runs the broker, and operates one that runs.')
     .version(version(), '--version', 'print the version')
     .option('--data-dir <dir>', "the broker's data directory (default: BROKER_DATA_DIR, else ./data)")
+    .option('--url <url>', "another machine's broker: the address of its operators' listener (CMB_URL)")
+    .option('--issuer <url>', 'with --url: the public address of that broker (CMB_ISSUER)')
+    .option('--client-id <id>', 'with --url: the client whose credentials are used (CMB_CLIENT_ID)')
+    .option('--secret-file <file>', "with --url: the file of that client's secret (CMB_CLIENT_SECRET_FILE, or CMB_CLIENT_SECRET)")
+    .addOption(asFormat())
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) })
     .exitOverride()
     .showHelpAfterError('(add --help for what there is)')
@@ -39,29 +69,7 @@ function createProgram(terminal: Terminal): Command {
       '\nExit codes: 0 done; 1 refused, or something is wrong; 2 the command or the settings are wrong; 3 no broker answers.\nSettings: docs/configuration.md. Operating: docs/operations.md.',
     )
   const context = createContext(terminal)
-  for (const add of [
-    serveCommands,
-    doctorCommand,
-    overviewCommands,
-    clientCommands,
-    sessionCommands,
-    revocationCommands,
-    freshSignInCommands,
-    lockCommands,
-    scheduledCommands,
-    deliveryCommands,
-    webhookCommands,
-    keyCommands,
-    tenantCommands,
-    auditCommand,
-    evidenceCommands,
-    userCommands,
-    backupCommand,
-    restoreCommand,
-    migrateStoreCommand,
-    migrateCommand,
-  ])
-    add(program, context)
+  for (const add of COMMANDS) add(program, context)
   return program
 }
 

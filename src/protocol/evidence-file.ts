@@ -1,5 +1,7 @@
 /** The file of `cmb evidence export`, read and verified without the broker: lines of JSON, or the same lines in a column of a CSV. */
 
+import { quotedCell, withoutFormula } from './csv.ts'
+
 export const EVIDENCE_FORMAT = 'broker-evidence/1'
 export const HEAD_TYP = 'evidence-head+jwt'
 export const SIGNATURE_TYP = 'evidence+jwt'
@@ -9,7 +11,7 @@ export type Line = Readonly<Record<string, unknown>>
 const CSV_HEAD = 'record,id,at,state,json'
 
 export function evidenceCsv(lines: readonly string[]): string {
-  return [CSV_HEAD, ...lines.map((line) => [...columnsOf(line), line].map(quoted).join(','))].map((row) => `${row}\r\n`).join('')
+  return [CSV_HEAD, ...lines.map((line) => [...columnsOf(line), line].map(quotedCell).join(','))].map((row) => `${row}\r\n`).join('')
 }
 
 function columnsOf(line: string): string[] {
@@ -17,12 +19,8 @@ function columnsOf(line: string): string[] {
   const at = one.at_ms ?? one.created_at_ms ?? one.no_later_than_ms
   const id = one.id ?? one.delivery ?? one.number ?? one.guard_id ?? one.kid ?? one.seq ?? ''
   const state = one.state ?? one.outcome ?? ''
-  return [one.record, id, typeof at === 'number' ? new Date(at).toISOString() : '', state].map((each) => safe(String(each)))
+  return [one.record, id, typeof at === 'number' ? new Date(at).toISOString() : '', state].map((each) => withoutFormula(String(each)))
 }
-
-/** A spreadsheet must not take it for a formula. */
-const safe = (text: string): string => (/^[=+\-@\t\r]/.test(text) ? `'${text}` : text)
-const quoted = (text: string): string => `"${text.replaceAll('"', '""')}"`
 
 /** @throws Error in words, where it is no file of evidence or its columns do not say what its lines say */
 export function evidenceLines(text: string): string[] {
@@ -31,7 +29,7 @@ export function evidenceLines(text: string): string[] {
   if (rows.pop() !== '') throw new Error('The file ends in the middle of a row.')
   return rows.map((row, i) => {
     const json = row.slice(row.indexOf('"{') + 1, -1).replaceAll('""', '"')
-    if ([...columnsOf(json), json].map(quoted).join(',') !== row) throw new Error(`Row ${i + 1}: its columns were changed.`)
+    if ([...columnsOf(json), json].map(quotedCell).join(',') !== row) throw new Error(`Row ${i + 1}: its columns were changed.`)
     return json
   })
 }
