@@ -267,6 +267,13 @@ export interface SignInActs extends FloorActs {
   }): Promise<{ session: Session; participants: Participant[] }[]>
   hasConsent(input: { sub: string; clientId: string; scope: string }): Promise<boolean>
   recordConsent(input: { sub: string; clientId: string; scope: string; now: number }): Promise<void>
+  /** The grants of a user's live sessions that no revocation covers, and what the user consented to. */
+  appsOfUser(
+    sub: string,
+    now: number,
+  ): Promise<{ grants: { sid: string; clientId: string; firstAt: number }[]; consents: { clientId: string; scope: string; at: number }[] }>
+  /** The client asks again at its next sign-in, if it asks at all. */
+  withdrawConsent(input: { sub: string; clientId: string }): Promise<void>
 }
 
 /** What users read about the security of their account. Sign-ins and ends write their entries in their own acts. */

@@ -32,6 +32,9 @@ export const grantCutoff = (sid: Key, clientId: Key): SQL<number> =>
     cutoff('client', clientId),
   )
 
+/** The same of a row of `participants`. */
+export const rowGrantCutoff: SQL<number> = greatest(sql`${participants.grantCutoff}`, cutoff('client', participants.clientId))
+
 /** The latest revocation that matches a token of no session (client_credentials). 0: none. */
 export const clientCutoff = (clientId: Key): SQL<number> => greatest(cutoff('client', clientId), everything)
 

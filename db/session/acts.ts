@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/act.ts'
 import type { SignInActs } from '../store.ts'
+import { appsOfUser, withdrawConsent } from './apps.ts'
 import { issueCode } from './code.ts'
 import { owesFreshSignIn } from './floor.ts'
 import { hasConsent, recordConsent } from './consent.ts'
@@ -33,5 +34,7 @@ export function signInActs(engine: Engine): SignInActs {
     searchSessions: (input) => searchSessions(engine, input),
     hasConsent: (input) => read(() => hasConsent(input)),
     recordConsent: (input) => write(() => recordConsent(input)),
+    appsOfUser: (sub, now) => read(() => appsOfUser(sub, now)),
+    withdrawConsent: (input) => write(() => withdrawConsent(input)),
   }
 }

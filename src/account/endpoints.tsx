@@ -6,6 +6,7 @@ import { pageErrors } from '../page/errors.tsx'
 import { messagePage } from '../page/message.tsx'
 import { textsOf } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
+import { endAccess, grantsPage } from './grants.tsx'
 import { takeLanguage } from './language.ts'
 import { historyPage } from './history.tsx'
 import { homeFor, homeForAnybody } from './home.tsx'
@@ -30,6 +31,7 @@ export function accountEndpoints(deps: Deps): Hono {
     return session === undefined ? readyForAnybody(deps, c) : readyFor(deps, c, session, now)
   })
   endpoints.post('/language', limit, (c) => takeLanguage(deps, c))
+  endpoints.route('/', grantEndpoints(deps, limit))
   endpoints.route('/', historyEndpoints(deps, limit))
   endpoints.onError(pageErrors(deps, (t) => t.sessions.notSaved))
   return endpoints
@@ -55,6 +57,15 @@ const withForm =
   (act: (deps: Deps, c: Context, session: Session, form: URLSearchParams, now: number) => Promise<Response>): Act =>
   async (deps, c, session, now) =>
     act(deps, c, session, new URLSearchParams(await c.req.text()), now)
+
+/** The apps that use the user's sign-in. */
+function grantEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
+  const endpoints = new Hono()
+  endpoints.get('/account/apps', signedIn(deps, grantsPage, '/account/apps'))
+  endpoints.post('/account/apps', limit, signedIn(deps, withForm(endAccess), '/account/apps'))
+  endpoints.onError(pageErrors(deps, (t) => t.grants.notSaved))
+  return endpoints
+}
 
 /** The security history, and the report of what is not the user's own. */
 function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {

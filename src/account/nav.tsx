@@ -3,13 +3,14 @@ import { useTexts } from '../page/texts.ts'
 
 /** The ways between the pages of an account, on each of them. */
 
-type AccountPath = '/' | '/account' | '/account/history' | '/account/ready'
+type AccountPath = '/' | '/account' | '/account/apps' | '/account/history' | '/account/ready'
 
 export const AccountNav = ({ at }: { at: AccountPath | undefined }) => {
   const t = useTexts()
   const ways = [
     ['/', t.nav.apps],
     ['/account', t.nav.sessions],
+    ['/account/apps', t.nav.grants],
     ['/account/history', t.nav.history],
     ['/account/ready', t.nav.ready],
   ] as const

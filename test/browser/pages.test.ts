@@ -73,6 +73,7 @@ const PAGES: { name: string; path: string; signedIn: boolean }[] = [
   { name: 'sign-out-refused-nobody', path: '/logout?client_id=nobody', signedIn: false },
   { name: 'signed-out-nobody', path: '/logout/done', signedIn: false },
   { name: 'account', path: '/account', signedIn: true },
+  { name: 'apps', path: '/account/apps', signedIn: true },
   { name: 'history', path: '/account/history', signedIn: true },
   { name: 'report', path: '/account/report?session=PHONE', signedIn: true },
   { name: 'reported', path: '/account/reported', signedIn: false },

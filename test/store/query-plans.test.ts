@@ -23,6 +23,7 @@ const BOUNDED: [piece: string, why: string][] = [
   ],
   ['FROM participants JOIN clients ON clients.client_id = participants.client_id', 'the clients of one session'],
   ['FROM participants WHERE participants.sid = ? ORDER BY', 'the clients of one session'],
+  ['FROM participants WHERE participants.sid = ? AND NOT', 'the clients of one session'],
   ['AND (sessions.sub, sessions.sid) <= (?, ?)', 'a page whose end was read before, and the clients of each of its sessions'],
   [
     'FROM deliveries WHERE deliveries.sid = ? AND deliveries.target_id IN',

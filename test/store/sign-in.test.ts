@@ -169,4 +169,31 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     expect(await b.store.hasConsent({ ...asked, scope: 'email openid' })).toBe(true)
     expect(await b.store.hasConsent({ ...asked, scope: 'openid offline_access' })).toBe(false)
   })
+
+  test('the apps of a user are the grants of live sessions that no revocation covers, and what was consented to, which can be withdrawn', async () => {
+    const b = await open()
+    for (const clientId of ['sydney', 'melbourne', 'perth']) await b.client(clientId)
+    const [first, second, ended] = [await b.signIn('alice'), await b.signIn('alice'), await b.signIn('alice')]
+    const bob = await b.signIn('bob')
+    const { sub } = first.session
+    for (const { session } of [first, second, ended, bob]) await b.exchange(session.sid, 'sydney')
+    await b.exchange(second.session.sid, 'melbourne')
+    await b.exchange(second.session.sid, 'perth')
+    await b.store.recordConsent({ sub, clientId: 'perth', scope: 'openid', now: b.now })
+    await b.revoke({ kind: 'session', sid: ended.session.sid })
+    await b.revoke({ kind: 'grant', sid: second.session.sid, clientId: 'melbourne' })
+    await b.revoke({ kind: 'client', clientId: 'perth' })
+    const apps = async () => {
+      const { grants, consents } = await b.store.appsOfUser(sub, b.now)
+      return [grants.map(({ sid, clientId }) => `${clientId} ${sid}`).toSorted(), consents.map(({ clientId, scope }) => `${clientId} ${scope}`)]
+    }
+    const sydney = [first, second].map(({ session }) => `sydney ${session.sid}`).toSorted()
+    expect(await apps()).toEqual([sydney, ['perth openid']])
+    // After its revocation an app may come back: that is a grant again.
+    await b.exchange(second.session.sid, 'melbourne')
+    expect(await apps()).toEqual([[`melbourne ${second.session.sid}`, ...sydney].toSorted(), ['perth openid']])
+    await b.store.withdrawConsent({ sub, clientId: 'perth' })
+    expect(await b.store.hasConsent({ sub, clientId: 'perth', scope: 'openid' })).toBe(false)
+    expect((await apps())[1]).toEqual([])
+  })
 })

@@ -47,6 +47,7 @@ export const de = (product: string): Texts => ({
     label: 'Ihr Konto',
     apps: 'Ihre Apps',
     sessions: 'Geräte',
+    grants: 'Apps und Zustimmungen',
     history: 'Sicherheitsverlauf',
     ready: 'Konto prüfen',
   },
@@ -463,6 +464,21 @@ export const de = (product: string): Texts => ({
     forgedTitle: 'Bitte versuchen Sie es noch einmal',
     forged: 'Es wurde nichts geändert: Die Anfrage kam nicht von einer Seite, die in diesem Browser angezeigt wurde.',
     notSaved: { title: 'Sie sind noch angemeldet', what: 'Die Abmeldung konnte nicht gespeichert werden. Es wurde nichts geändert.' },
+  },
+
+  grants: {
+    title: 'Apps und Zustimmungen',
+    intro: 'Diese Apps nutzen Ihre Anmeldung hier. Sie sehen auch, wem Sie zugestimmt haben.',
+    none: 'Keine App nutzt jetzt Ihre Anmeldung.',
+    devices: (devices: number) => plural(devices, { one: 'Angemeldet auf # Gerät', other: 'Angemeldet auf # Geräten' }),
+    notSignedIn: 'Jetzt nicht angemeldet',
+    agreed: 'Zugestimmt am',
+    may: 'Sie darf',
+    end: 'Zugriff beenden',
+    endOf: (app: string) => `Zugriff beenden: ${app}`,
+    ended: (app: string) => `Zugriff beendet: ${app}`,
+    endedHint: 'Hier bleiben Sie angemeldet. Darum meldet die App Sie wieder an, wenn Sie sie öffnen.',
+    notSaved: { title: 'Es wurde nichts geändert', what: 'Das Ende des Zugriffs konnte nicht gespeichert werden.' },
   },
 
   history: {

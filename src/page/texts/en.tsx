@@ -47,7 +47,14 @@ export const en = (product: string) => ({
     justNow: 'just now',
   },
 
-  nav: { label: 'Your account', apps: 'Your apps', sessions: 'Devices', history: 'Security history', ready: 'Check your account' },
+  nav: {
+    label: 'Your account',
+    apps: 'Your apps',
+    sessions: 'Devices',
+    grants: 'Apps and consents',
+    history: 'Security history',
+    ready: 'Check your account',
+  },
 
   home: {
     title: 'Your apps',
@@ -426,6 +433,21 @@ export const en = (product: string) => ({
     forgedTitle: 'Please try again',
     forged: 'Nothing was changed: the request did not come from a page that was shown in this browser.',
     notSaved: { title: 'You are still signed in', what: 'The sign-out could not be saved, so nothing was changed.' },
+  },
+
+  grants: {
+    title: 'Apps and consents',
+    intro: 'These apps use your sign-in here. You also see what you agreed to.',
+    none: 'No app uses your sign-in now.',
+    devices: (devices: number) => plural(devices, { one: 'Signed in on # device', other: 'Signed in on # devices' }),
+    notSignedIn: 'Not signed in now',
+    agreed: 'Agreed on',
+    may: 'It may',
+    end: 'End access',
+    endOf: (app: string) => `End access: ${app}`,
+    ended: (app: string) => `Access ended: ${app}`,
+    endedHint: 'You stay signed in here, so the app signs you in again when you open it.',
+    notSaved: { title: 'Nothing was changed', what: 'The end of the access could not be saved.' },
   },
 
   history: {

@@ -46,6 +46,7 @@ export const es = (product: string): Texts => ({
     label: 'Su cuenta',
     apps: 'Sus aplicaciones',
     sessions: 'Dispositivos',
+    grants: 'Aplicaciones y consentimientos',
     history: 'Historial de seguridad',
     ready: 'Comprobar la cuenta',
   },
@@ -444,6 +445,21 @@ export const es = (product: string): Texts => ({
     forgedTitle: 'Inténtelo de nuevo',
     forged: 'No se cambió nada: la solicitud no venía de una página mostrada en este navegador.',
     notSaved: { title: 'Su sesión sigue abierta', what: 'No se pudo guardar el cierre de sesión. No se cambió nada.' },
+  },
+
+  grants: {
+    title: 'Aplicaciones y consentimientos',
+    intro: 'Estas aplicaciones usan su inicio de sesión aquí. También ve a qué dio su consentimiento.',
+    none: 'Ninguna aplicación usa ahora su inicio de sesión.',
+    devices: (devices: number) => plural(devices, { one: 'Sesión iniciada en # dispositivo', other: 'Sesión iniciada en # dispositivos' }),
+    notSignedIn: 'Sin sesión iniciada ahora',
+    agreed: 'Aceptado el',
+    may: 'Puede',
+    end: 'Terminar el acceso',
+    endOf: (app: string) => `Terminar el acceso: ${app}`,
+    ended: (app: string) => `Acceso terminado: ${app}`,
+    endedHint: 'Su sesión sigue iniciada aquí, por lo que la aplicación la inicia de nuevo cuando la abre.',
+    notSaved: { title: 'No se cambió nada', what: 'No se pudo guardar el fin del acceso.' },
   },
 
   history: {

@@ -47,6 +47,7 @@ export const fr = (product: string): Texts => ({
     label: 'Votre compte',
     apps: 'Vos applications',
     sessions: 'Appareils',
+    grants: 'Applications et consentements',
     history: 'Historique de sécurité',
     ready: 'Vérifier le compte',
   },
@@ -454,6 +455,21 @@ export const fr = (product: string): Texts => ({
     forgedTitle: 'Veuillez réessayer',
     forged: 'Rien n’a été modifié : la demande ne venait pas d’une page affichée dans ce navigateur.',
     notSaved: { title: 'Vous êtes encore connecté', what: 'La déconnexion n’a pas pu être enregistrée. Rien n’a été modifié.' },
+  },
+
+  grants: {
+    title: 'Applications et consentements',
+    intro: 'Ces applications utilisent votre connexion ici. Vous voyez aussi ce que vous avez accepté.',
+    none: 'Aucune application n’utilise votre connexion en ce moment.',
+    devices: (devices: number) => plural(devices, { one: 'Connecté sur # appareil', other: 'Connecté sur # appareils' }),
+    notSignedIn: 'Pas connecté en ce moment',
+    agreed: 'Accepté le',
+    may: 'Elle peut',
+    end: 'Mettre fin à l’accès',
+    endOf: (app: string) => `Mettre fin à l’accès : ${app}`,
+    ended: (app: string) => `Accès terminé : ${app}`,
+    endedHint: 'Vous restez connecté ici : l’application vous reconnecte donc quand vous l’ouvrez.',
+    notSaved: { title: 'Rien n’a été modifié', what: 'La fin de l’accès n’a pas pu être enregistrée.' },
   },
 
   history: {
