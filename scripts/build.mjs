@@ -1,7 +1,7 @@
 // Builds the guard, then the broker, into dist. With --if-changed it does nothing where no source is newer than the last build.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, constants, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -33,7 +33,9 @@ for (const project of ['guard', '.']) {
   }
 }
 // The compiler does not copy style sheets, browser scripts and icons: they are beside the modules that read them.
-for (const file of sources(join(root, 'src'))) if (/\.(?:css|js|svg)$/.test(file)) copyFileSync(file, join(root, 'dist', file.slice(root.length)))
+// None may replace what the compiler made of a module of the same name.
+for (const file of sources(join(root, 'src')))
+  if (/\.(?:css|js|svg)$/.test(file)) copyFileSync(file, join(root, 'dist', file.slice(root.length)), constants.COPYFILE_EXCL)
 chmodSync(join(root, 'dist', 'src', 'cli.js'), 0o755)
 mkdirSync(dirname(stamp), { recursive: true })
 writeFileSync(stamp, wanted)

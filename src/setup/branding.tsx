@@ -20,7 +20,7 @@ import { Form, goOn, recorded, setupPage, type SetupRequest } from './frame.tsx'
 
 /** What users see of whoever runs the broker: names, links, a color and images, with a preview that follows what is typed. */
 
-const PREVIEW = readAsset(import.meta.url, './branding.js')
+const PREVIEW = readAsset(import.meta.url, './preview.js')
 export const BRANDING = '/setup/branding'
 
 const LABELS: Record<BrandText, string> = {

@@ -54,3 +54,11 @@ test('the forms for issues ask for no secret, and send vulnerabilities elsewhere
   expect(bug.body[0]?.attributes.value).toContain('SECURITY.md')
   for (const { type, id, attributes } of bug.body) if (type !== 'markdown') expect([id, attributes.label]).not.toContain(undefined)
 })
+
+test('no style sheet, script or icon beside the modules has the name of a module once that is compiled: it would replace it in dist', () => {
+  const files = readdirSync(join(ROOT, 'src'), { recursive: true }).map(String)
+  const compiled = new Set(files.filter((file) => /\.tsx?$/.test(file)).map((file) => file.replace(/\.tsx?$/, '.js')))
+  const assets = files.filter((file) => file.endsWith('.js'))
+  expect(assets).not.toEqual([])
+  expect(assets.filter((file) => compiled.has(file))).toEqual([])
+})
