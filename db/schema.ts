@@ -540,7 +540,7 @@ export const streams = sqliteTable(
     /** As the receiver wants it, or as the broker set it (`status_by`). */
     status: text({ enum: ['enabled', 'paused', 'disabled'] }).notNull(),
     statusReason: text('status_reason'),
-    statusBy: text('status_by', { enum: ['receiver', 'broker'] }).notNull(),
+    statusBy: text('status_by', { enum: ['receiver', 'broker', 'operator'] }).notNull(),
     /** Of a push: when its endpoint first accepted a verification event; before that nothing else is pushed. */
     verifiedAt: integer('verified_at'),
     /** When its receiver last asked for a verification event. */

@@ -246,7 +246,7 @@ export interface SignalStream {
   /** `paused`: events are kept. `disabled`: there are none. */
   status: 'enabled' | 'paused' | 'disabled'
   statusReason?: string | undefined
-  statusBy: 'receiver' | 'broker'
+  statusBy: 'receiver' | 'broker' | 'operator'
   /** Of a push: when its endpoint accepted a verification event. */
   verifiedAt?: number | undefined
   /** When its receiver last asked for a verification event. */

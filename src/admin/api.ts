@@ -13,6 +13,7 @@ import { userRoutes } from './users.ts'
 import { revocationRoutes } from './revocations.ts'
 import { scheduledActRoutes } from './scheduled-acts.ts'
 import { sessionRoutes } from './sessions.ts'
+import { streamRoutes } from './streams.ts'
 import { tenantRoutes } from './tenants.ts'
 import { webhookRoutes } from './webhooks.ts'
 import type { AdminEnv } from './caller.ts'
@@ -46,6 +47,7 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
     scheduledActRoutes(deps),
     deliveryRoutes(deps),
     webhookRoutes(deps),
+    streamRoutes(deps),
     keyRoutes(deps),
     tenantRoutes(deps),
     microsoftWorkRoutes(deps),

@@ -49,7 +49,14 @@ async function streams(looking: Looking): Promise<Found[]> {
         { about },
       )
     if (count > 0) return failed(`${count} events are failed or rejected.`, fixOf(id), { about })
-    return ok(status === 'enabled' ? 'Every event is delivered or pending.' : `The receiver set its stream to ${status}.`, { about })
+    return ok(
+      status === 'enabled'
+        ? 'Every event is delivered or pending.'
+        : statusBy === 'operator'
+          ? `An administrator disabled it: ${statusReason ?? 'no reason'}`
+          : `The receiver set its stream to ${status}.`,
+      { about },
+    )
   })
 }
 

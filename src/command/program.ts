@@ -21,6 +21,7 @@ import { scheduledCommands } from './scheduled.ts'
 import { serveCommands } from './serve.ts'
 import { sessionCommands } from './sessions.ts'
 import { tenantCommands } from './tenants.ts'
+import { streamCommands } from './streams.ts'
 import { webhookCommands } from './webhooks.ts'
 import { fenced } from './show.ts'
 import type { Terminal } from './terminal.ts'
@@ -38,6 +39,7 @@ const COMMANDS = [
   scheduledCommands,
   deliveryCommands,
   webhookCommands,
+  streamCommands,
   keyCommands,
   tenantCommands,
   auditCommand,
