@@ -3,6 +3,14 @@ import { readOptions } from '../../demo/options.ts'
 import { Browser } from '../browser.ts'
 import { startDemo } from './demo-process.ts'
 
+test('files that npm run demo takes are those of the folder it was started in', () => {
+  const { clientsFile, signalIssuersFile } = readOptions(['--clients', 'clients.yaml', '--signal-issuers', '../issuers.yaml'], {
+    npm_lifecycle_event: 'demo',
+    INIT_CWD: '/home/olga/here',
+  })
+  expect([clientsFile, signalIssuersFile]).toEqual(['/home/olga/here/clients.yaml', '/home/olga/issuers.yaml'])
+})
+
 describe('npm run demo -- --public-url', () => {
   test.each(['http://broker.example', 'https://broker.example/broker', 'https://user@broker.example', 'broker.example'])(
     'refuses %s and says what it takes',

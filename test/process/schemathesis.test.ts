@@ -58,16 +58,26 @@ const OPERATORS = `${CONFIG}
 [auth.openapi.admin]
 bearer = "${TOKEN}"
 `
-const publicOf = (client: RegisteredClient, bearer: string): string => `${CONFIG}
+const publicOf = (client: RegisteredClient, { access, ssf }: { access: string; ssf: string }): string => `${CONFIG}
 [auth.openapi.client]
 username = "${client.clientId}"
 password = "${client.secret ?? ''}"
 [auth.openapi.access]
-bearer = "${bearer}"
+bearer = "${access}"
+[auth.openapi.ssf]
+bearer = "${ssf}"
 # A well-formed request is rejected all the same: its code, token or client is unknown.
 [[operations]]
 include-tag = ["oauth", "sign-in", "signals"]
 checks.positive_data_acceptance.enabled = false
+# The stream of another id is not there, an address is no registered origin, and one verification a minute is allowed: the document cannot say when.
+[[operations]]
+include-tag = ["ssf"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404, 409, 429]
+# It holds a request open for up to 20 s.
+[[operations]]
+include-operation-id = "pollStream"
+enabled = false
 # after and epoch come together or not at all.
 [[operations]]
 include-operation-id = ["followRevocations", "followRevocationsByForm"]
@@ -116,9 +126,15 @@ test.skipIf(ST === undefined)(
 test.skipIf(ST === undefined)(
   'the public listener answers what /openapi.json says',
   async () => {
-    const { rig, sydney, token } = await openBroker()
-    const ran = await run(await documentOf(rig, 'public'), await rig.serve(), publicOf(sydney, token))
+    const { rig, sydney, token: access } = await openBroker()
+    const receiver = await rig.register('Receiver', { grants: ['client_credentials'], redirectUris: [], scopes: ['ssf.read', 'ssf.manage'] })
+    const asked = await rig.post('/token', { grant_type: 'client_credentials', scope: 'ssf.read ssf.manage' }, { authorization: receiver.basic })
+    const { access_token: ssf } = (await asked.json()) as { access_token: string }
+    const ran = await run(await documentOf(rig, 'public'), await rig.serve(), publicOf(sydney, { access, ssf }))
     expect([ran.code, difference(ran)]).toEqual([0, ''])
+    // Its requests were authenticated: it created the receiver's stream (and may have deleted it).
+    const changes = rig.lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ event }) => event === 'stream_changed')
+    expect(changes).toContainEqual(expect.objectContaining({ client_id: receiver.clientId, how: 'create' }))
   },
   (SECONDS + 30) * 1000,
 )

@@ -1,4 +1,5 @@
 // https on loopback in front of plain http: node tls-proxy.mjs TLS_DIR 8443=8080 9443=7400 …   (listen=upstream; TLS_DIR holds key.pem and cert.pem)
+// Env: ONE_AT_A_TIME (a prefix of paths: such requests wait for each other; a module of the suite keeps the request in one variable).
 import http from 'node:http'
 import https from 'node:https'
 import fs from 'node:fs'
@@ -6,10 +7,25 @@ import path from 'node:path'
 const [dir, ...ports] = process.argv.slice(2),
   agent = new http.Agent({ keepAlive: true })
 const keys = { key: fs.readFileSync(path.join(dir, 'key.pem')), cert: fs.readFileSync(path.join(dir, 'cert.pem')) }
+const { ONE_AT_A_TIME } = process.env
+let last = Promise.resolve()
+/** Waits for the requests before. @returns what ends its own turn: at the answer, not where the client is gone earlier */
+async function turn(q) {
+  if (ONE_AT_A_TIME === undefined || !q.url.includes(ONE_AT_A_TIME)) return () => undefined
+  const before = last
+  const own = Promise.withResolvers()
+  last = own.promise
+  await before
+  return own.resolve
+}
 for (const spec of ports) {
   const [listen, upstream] = spec.split('=')
   https
-    .createServer(keys, (q, a) => {
+    .createServer(keys, async (q, a) => {
+      const cipher = q.socket.getCipher()
+      const protocol = q.socket.getProtocol()
+      const done = await turn(q)
+      if (a.destroyed) return done()
       const forwarded = {
         'x-forwarded-proto': 'https',
         'x-forwarded-host': q.headers.host,
@@ -17,16 +33,19 @@ for (const spec of ports) {
         'x-forwarded-port': listen,
         'x-forwarded-uri': q.url,
         forwarded: `by=127.0.0.1;for=127.0.0.1;host=${q.headers.host};proto=https`,
-        'x-ssl-cipher': q.socket.getCipher().standardName,
-        'x-ssl-protocol': q.socket.getProtocol(),
+        'x-ssl-cipher': cipher.standardName,
+        'x-ssl-protocol': protocol,
       }
       const up = http.request(
         { host: '127.0.0.1', port: upstream, path: q.url, method: q.method, agent, headers: { ...q.headers, ...forwarded } },
         (r) => {
+          a.once('close', () => r.resume())
+          if (a.destroyed) return r.resume()
           a.writeHead(r.statusCode, r.headers)
           r.pipe(a)
         },
       )
+      up.once('close', done)
       up.on('error', () => {
         if (!a.headersSent) a.writeHead(502)
         a.end()
