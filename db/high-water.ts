@@ -20,7 +20,7 @@ export function readHighWater(file: string): HighWater | undefined {
     throw error
   }
   const [epoch = '', seq = ''] = text.trim().split(' ')
-  if (epoch === '' || !/^\d+$/.test(seq)) throw new StoreUnavailable(`${highWaterFile(file)} is not readable. Remove it to go on without it.`)
+  if (epoch === '' || !/^\d+$/.test(seq)) throw new StoreUnavailable(`${highWaterFile(file)} cannot be read. Remove it to continue without it.`)
   return { epoch, seq: Number(seq) }
 }
 

@@ -81,7 +81,8 @@ export const isPlain = (value: unknown): boolean => {
 
 /** Postgres takes no U+0000 in text, and would give up the whole transaction for it. */
 const mustBeText = (value: unknown): unknown => {
-  if (typeof value === 'string' && value.includes('\0')) throw new TypeError('A text has a NUL character (U+0000), which the database refuses.')
+  if (typeof value === 'string' && value.includes('\0'))
+    throw new TypeError('A text has a NUL character (U+0000), which the database does not accept.')
   return value
 }
 

@@ -19,7 +19,9 @@ function findMigrations(): string {
     const candidate = join(folder, 'db', 'postgres', 'migrations')
     if (existsSync(join(folder, 'package.json')) && existsSync(join(candidate, 'meta', '_journal.json'))) return candidate
     if (dirname(folder) === folder)
-      throw new StoreUnavailable('The folder db/postgres/migrations is missing. It belongs beside package.json: install the broker whole again.')
+      throw new StoreUnavailable(
+        'The folder db/postgres/migrations is missing. It belongs beside package.json: install the broker again, with all its files.',
+      )
   }
 }
 

@@ -208,7 +208,7 @@ function* insertLinked(
 }
 
 const NO_ENTRY =
-  'The log takes no entry: the database began a new timeline that no broker has taken over yet, or it is damaged. Try again; if it lasts, run cmb doctor.'
+  'The log accepts no entry: the database began a new timeline that no broker has taken over yet, or it is damaged. Try again; if the error stays, run cmb doctor.'
 
 /** Appends a revocation: in force, and announced, from this act's commit on. */
 export function* append(ambient: Ambient, entry: Entry): Act<Committed> {

@@ -107,6 +107,6 @@ function findMigrations(): string {
     const candidate = join(folder, 'db', 'migrations')
     if (existsSync(join(folder, 'package.json')) && existsSync(join(candidate, 'meta', '_journal.json'))) return candidate
     if (dirname(folder) === folder)
-      throw new StoreUnavailable('The folder db/migrations is missing. It belongs beside package.json: install the broker whole again.')
+      throw new StoreUnavailable('The folder db/migrations is missing. It belongs beside package.json: install the broker again, with all its files.')
   }
 }

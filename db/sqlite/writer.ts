@@ -156,7 +156,7 @@ export function refusal(error: unknown, file: Pick<DataFile, 'damaged'>): unknow
 function unavailable(error: unknown): StoreUnavailable {
   if (error instanceof StoreUnavailable) return error
   if (isSqliteError(error) && error.code === 'SQLITE_FULL')
-    return new StoreUnavailable('The disk is full: nothing was written. Make room on the volume of BROKER_DATA_DIR.', { cause: error })
+    return new StoreUnavailable('The disk is full: nothing was written. Free space on the volume of BROKER_DATA_DIR.', { cause: error })
   return new StoreUnavailable('The store could not write: nothing was written. The cause says why; look at the volume of BROKER_DATA_DIR.', {
     cause: error,
   })

@@ -54,7 +54,9 @@ export function warnOfClock(toleranceSeconds: number, problem: (error: Error) =>
     else if (warned === undefined || Math.abs(offset - warned) > toleranceSeconds) {
       warned = offset
       const which = offset > 0 ? 'behind' : 'ahead of'
-      problem(new Error(`This machine's clock is ${Math.abs(offset)} s ${which} the broker's. Set it: tokens are refused where the clocks disagree.`))
+      problem(
+        new Error(`This machine's clock is ${Math.abs(offset)} s ${which} the broker's. Set it: tokens are rejected while the clocks disagree.`),
+      )
     }
   }
 }

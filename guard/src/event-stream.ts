@@ -49,7 +49,7 @@ export class EventParser {
       const event = this.#line(line)
       if (event !== undefined) events.push(event)
     }
-    if (this.#pending.length + this.#size > MAX_CHARACTERS) throw new RangeError('The feed sent an event without end.')
+    if (this.#pending.length + this.#size > MAX_CHARACTERS) throw new RangeError('The feed sent an event that is too large.')
     return events
   }
 

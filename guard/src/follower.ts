@@ -69,7 +69,7 @@ export class Follower implements LogFollower {
 
   doubtLog(): void {
     this.#parts.feed.resumeExactly()
-    this.#stream?.abort(new Error('the broker said that its log is another'))
+    this.#stream?.abort(new Error('the broker reported another log'))
   }
 
   /** Connects at once, and drops a connection on which that does not arrive. */

@@ -153,7 +153,7 @@ export class KeySet {
 /** Public signature keys with a `kid`, of algorithms that are accepted; whatever else stands in a JWKS is passed over. */
 async function importKeys(jwks: unknown): Promise<Map<string, Key>> {
   const list = (jwks as { keys?: unknown } | null)?.keys
-  if (!Array.isArray(list)) throw new Error('it is no JWKS')
+  if (!Array.isArray(list)) throw new Error('it is not a JWKS')
   const keys = new Map<string, Key>()
   for (const jwk of list as JWK[]) {
     const alg = jwk?.alg ?? (jwk?.kty === 'EC' && jwk.crv === 'P-256' ? 'ES256' : jwk?.kty === 'RSA' ? 'RS256' : undefined)

@@ -111,7 +111,7 @@ class LogoutReceiver {
       this.counters.ended++
       return new Response(null, { status: 200, headers: { 'cache-control': 'no-store' } })
     } catch (cause) {
-      this.#options.onProblem?.(new Error('The sessions that a logout token names could not be ended; the broker tells it again.', { cause }))
+      this.#options.onProblem?.(new Error('The sessions that a logout token names could not be ended; the broker sends it again.', { cause }))
       return later('The sessions could not be ended. Tell it again.')
     }
   }

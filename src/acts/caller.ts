@@ -23,10 +23,10 @@ export const allows = (may: Right, need: Right): boolean => RIGHTS.indexOf(may) 
 
 /** @throws Problem 403 for an auditor, who changes nothing by any way */
 export function acting({ may }: Pick<Caller, 'may'>): Acting {
-  if (may === 'audit') throw new Problem(403, 'You may only read', READ_ONLY)
+  if (may === 'audit') throw new Problem(403, 'Read-only role', READ_ONLY)
   return may
 }
-export const READ_ONLY = 'Your role reads everything and changes nothing. Ask an operator or an administrator to do this.'
+export const READ_ONLY = 'Your role may read everything and change nothing. Ask an operator or an administrator to do this.'
 
 /** By the socket on the broker's own machine, by no client of the admin API and no page. @throws Problem 403 */
 export function onlyHere({ via }: Caller, command: string): void {

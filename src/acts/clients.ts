@@ -52,8 +52,8 @@ export async function add(deps: Deps, caller: Caller, id: string, one: ClientMet
   if (before !== undefined && before.removedAt === undefined) {
     throw new Problem(
       409,
-      'That client is there already',
-      `${id} is registered, from ${WHERE[before.source]}. Choose another client_id, or change it with PUT or PATCH.`,
+      'The client already exists',
+      `${id} is already registered. It belongs to ${WHERE[before.source]}. Choose another client_id for a new client.`,
     )
   }
   const details = { registration: toWire({ clientId: id, metadata: one }) }

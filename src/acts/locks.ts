@@ -34,9 +34,13 @@ export async function resolved({ store }: Pick<Deps, 'store'>, target: NamedTarg
 
 /** @throws Problem 403, 422: before the store is asked */
 export function mustBeAllowed(caller: Caller, { target, endsAt, replaces, now }: LockAsked): void {
-  if (endsAt !== undefined && endsAt <= now) throw new Problem(422, 'The end has passed', 'ends_at: name a time to come, or leave it out.')
+  if (endsAt !== undefined && endsAt <= now) throw new Problem(422, 'The end has passed', 'ends_at must be in the future, or be left out.')
   if (replaces !== undefined && target.kind !== 'user')
-    throw new Problem(422, 'It cannot be replaced', 'replaces: lift the lock of a tenant or a client, and propose another.')
+    throw new Problem(
+      422,
+      'It cannot be replaced',
+      'replaces works for the lock of a user only. Lift the lock of a tenant or a client, then propose another.',
+    )
   if (caller.may === 'administer') return
   const needs = (what: string): never => {
     throw new Problem(403, 'This needs an administrator', `${what} An operator may lock one user for at most 24 hours (ends_at).`)
@@ -67,7 +71,7 @@ export async function mustBeKnown({ store }: Pick<Deps, 'store'>, target: LockTa
     target.kind === 'client'
       ? await store.findClient(target.clientId)
       : ((await store.findTenant(target.tid)) ?? (target.kind === 'user' ? await store.findSubjectByUser(target.tid, target.oid) : undefined))
-  if (found === undefined) throw new Problem(404, 'Nothing of that name', UNKNOWN[target.kind])
+  if (found === undefined) throw new Problem(404, 'Not found', UNKNOWN[target.kind])
 }
 
 /** What no request can change, so that no proposal waits for a second administrator in vain. @throws Problem 409 */
@@ -120,7 +124,7 @@ async function lockNow(deps: Deps, caller: Caller, asked: LockAsked): Promise<Lo
   const { operatorTenant } = deps.connection.current()
   const answer = await deps.store.lock({ ...asked, actor, may, operatorTenant, email: emailPolicy(deps.config) })
   if (answer.outcome === 'rejected') throw protectedBy(answer.why)
-  if (answer.outcome === 'unknown') throw new Problem(404, 'Nothing of that name', UNKNOWN[asked.target.kind])
+  if (answer.outcome === 'unknown') throw new Problem(404, 'Not found', UNKNOWN[asked.target.kind])
   if (answer.outcome === 'locked') return { outcome: 'locked', lock: answer.lock }
   if (answer.outcome === 'changed' || asked.replaces !== undefined) throw CHANGED()
   return answer

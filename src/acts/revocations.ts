@@ -24,7 +24,7 @@ export async function mustBeThere({ store }: Pick<Deps, 'store'>, what: Selector
     (what.kind === 'client' && (await store.findClient(what.clientId))) ||
     (what.kind === 'tenant' && (await store.findTenant(what.tid))) ||
     ('sid' in what && (await store.standingBySid(what.sid, now)).state !== 'unknown')
-  if (!there) throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])
+  if (!there) throw new Problem(404, 'Not found', UNKNOWN[what.kind])
 }
 
 interface Asked {
@@ -46,7 +46,7 @@ export function revokeAs(deps: Deps, caller: Caller, what: Selector, asked: Aske
     { act: 'revoke', target: revokeTarget(what), caseReference, comment },
     async () => {
       const answer = await revoke(deps, { selector: what, reason: 'administrator', actor: caller.actor, ...asked })
-      if (answer.outcome === 'unknown') throw new Problem(404, 'Nothing of that name', UNKNOWN[what.kind])
+      if (answer.outcome === 'unknown') throw new Problem(404, 'Not found', UNKNOWN[what.kind])
       return answer.outcome === 'revoked' ? answer : { outcome: 'already' }
     },
     outcomeOf,

@@ -30,10 +30,10 @@ export async function previewedAct(deps: Deps, what: ScheduledWhat, now: number)
 /** @throws Problem 404, 409, 422 */
 export async function scheduleAs(deps: Deps, caller: Caller, asked: Scheduling): Promise<ScheduledAct> {
   const { what, dueAt, caseReference, comment, now } = asked
-  if (dueAt !== undefined && dueAt <= now) throw new Problem(422, 'The time has passed', 'at: name a time to come.')
+  if (dueAt !== undefined && dueAt <= now) throw new Problem(422, 'The time has passed', 'at must be in the future.')
   if (what.act === 'lock') {
     mustBeAllowed(caller, { target: what.target, endsAt: what.endsAt, now })
-    if (what.endsAt !== undefined && what.endsAt <= (dueAt ?? now)) throw new Problem(422, 'The end is too early', 'ends_at has to be after at.')
+    if (what.endsAt !== undefined && what.endsAt <= (dueAt ?? now)) throw new Problem(422, 'The end is too early', 'ends_at must be later than at.')
     mustNotBeProtected(deps, what.target)
     await mustBeKnown(deps, what.target)
   } else await mustBeThere(deps, what.selector, now)
@@ -78,9 +78,9 @@ export async function confirmAs(deps: Deps, caller: Caller, id: string, now: num
 }
 
 const NOT_CONFIRMED = {
-  settled: 'It is confirmed, cancelled or held already; GET /admin/v1/scheduled-acts (cmb scheduled list) shows its state.',
-  same: 'You have proposed it yourself. Another administrator has to confirm it.',
-  expired: 'It was proposed, or due, more than a day ago. Cancel it, and propose it anew.',
+  settled: 'It is already confirmed, canceled or held; GET /admin/v1/scheduled-acts (cmb scheduled list) shows its state.',
+  same: 'You proposed it yourself. Another administrator must confirm it.',
+  expired: 'It was proposed, or due, more than a day ago. Cancel it, and propose it again.',
 }
 
 /** @throws Problem 404, 409 */
@@ -108,7 +108,7 @@ export function logged({ log, metrics }: Pick<Deps, 'log' | 'metrics'>, act: Sch
   if (state === 'done' && what.act === 'lock' && settled?.result['lock'] !== undefined) metrics.locks.inc({ change: 'set', kind: what.target.kind })
   const fields = { scheduled: id, act: what.act, target: targetOf(what), result: JSON.stringify(settled?.result) }
   if (state === 'done') log.warn('scheduled_act_done', fields)
-  else log.error('scheduled_act_failed', { ...fields, next: 'cmb scheduled list shows why. Do it again by hand where it is still wanted.' })
+  else log.error('scheduled_act_failed', { ...fields, next: 'cmb scheduled list shows why. Do it by hand if it is still needed.' })
 }
 
 const resultOf = ({ state, settled }: ScheduledAct): Record<string, unknown> => ({ state, ...settled?.result })

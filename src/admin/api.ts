@@ -61,9 +61,9 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   api.all('/admin/v1/*', (c) => {
     const methods = methodsAt(api, c.req.path)
     if (methods.length === 0)
-      return problemResponse(new Problem(404, 'Nothing here', 'The admin API has nothing at this address; /openapi.json lists what there is.'))
+      return problemResponse(new Problem(404, 'No such endpoint', 'The admin API has no endpoint at this address; /openapi.json lists all of them.'))
     const allow = methods.join(', ')
-    return problemResponse(new Problem(405, 'Another method', `Use ${methods.join(' or ')} at this address.`), { Allow: allow })
+    return problemResponse(new Problem(405, 'Method not allowed', `Use ${methods.join(' or ')} at this address.`), { Allow: allow })
   })
   return api
 }

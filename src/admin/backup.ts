@@ -31,7 +31,7 @@ export function backupRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   route(routes, 'post', '/backup', about, async ({ caller, body: { path } }, c) => {
     if (caller.via !== 'command')
-      throw new Problem(403, 'Not by this way', 'A backup is a file on the machine of the broker: make it there, by cmb backup.')
+      throw new Problem(403, 'Only on the broker’s own machine', 'A backup is a file on the broker’s machine. Run cmb backup there.')
     const made = await recorded(
       deps,
       caller,
@@ -40,11 +40,11 @@ export function backupRoutes(deps: Deps): Hono<AdminEnv> {
         const answer = await deps.store.backup(path)
         if (answer.outcome === 'made') return answer
         if (answer.outcome === 'exists')
-          throw new Problem(409, 'That file is there already', `${path} exists, and a backup writes over nothing. Name another file.`)
+          throw new Problem(409, 'The file already exists', `${path} exists, and a backup overwrites no file. Name another file.`)
         throw new Problem(
           409,
           'The file cannot be written',
-          `${path}: ${answer.code}. Its directory has to be there, and writable for the broker's user.`,
+          `${path}: ${answer.code}. Its directory must exist, and the broker's user must be able to write to it.`,
         )
       },
       ({ bytes, seq }) => ({ bytes, seq }),

@@ -13,10 +13,10 @@ export interface AdminEnv {
 export function callerOf(c: Context<AdminEnv>, need: Right): Caller {
   const caller = c.get('caller') as Caller | undefined
   if (caller === undefined)
-    throw new Problem(401, 'Who are you?', 'Send an access token with the scope broker:audit, broker:operate or broker:administer.')
+    throw new Problem(401, 'Not authenticated', 'Send an access token with the scope broker:audit, broker:operate or broker:administer.')
   if (allows(caller.may, need)) return caller
   if (need === 'administer') throw new Problem(403, 'This needs an administrator', 'Ask for an access token with the scope broker:administer.')
-  throw new Problem(403, 'You may only read', READ_ONLY)
+  throw new Problem(403, 'Read-only role', READ_ONLY)
 }
 
 /** The caller behind `Authorization: Bearer`: a client with a token of its own for the admin API. */
@@ -33,7 +33,7 @@ export const unauthorised = (): Response =>
   problemResponse(
     new Problem(
       401,
-      'No good access token',
+      'No valid access token',
       'Ask POST /token for one: grant_type=client_credentials with the scope broker:audit, broker:operate or broker:administer.',
     ),
     { 'WWW-Authenticate': 'Bearer realm="admin", scope="broker:audit broker:operate broker:administer"' },

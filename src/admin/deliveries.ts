@@ -65,7 +65,7 @@ type Wanted = Parameters<Deps['store']['listDeliveries']>[0]
 /** A page and the cursor of the next. @throws Problem 404 where the cursor is unknown */
 export async function deliveryPage(deps: Deps, wanted: Wanted): Promise<{ found: Delivery[]; next: string | null }> {
   if (wanted.before !== undefined && (await deps.store.findDelivery(wanted.before)) === undefined)
-    throw new Problem(404, 'No such delivery', 'The delivery that before names is unknown. Begin again without before.')
+    throw new Problem(404, 'No such delivery', 'The parameter before names an unknown delivery. Start again without before.')
   const found = await deps.store.listDeliveries({ ...wanted, limit: wanted.limit + 1 })
   const shown = found.slice(0, wanted.limit)
   return { found: shown, next: found.length > wanted.limit ? (shown.at(-1)?.id ?? null) : null }

@@ -39,7 +39,7 @@ export function freshSignInRoutes(deps: Deps): Hono<AdminEnv> {
     const waive = async (): Promise<number> => {
       const answer = await deps.store.waiveFreshSignIn({ selector, untilAt: until })
       if (answer.outcome === 'waived') return answer.seq
-      throw new Problem(404, 'Nothing of that name', 'There is no such user; cmb sessions list --user finds their sub.')
+      throw new Problem(404, 'Not found', 'There is no such user; cmb sessions list --user finds their sub.')
     }
     const seq = await recorded(deps, caller, entry, waive, (answer) => ({ seq: answer }))
     deps.log.warn('fresh_sign_in_waived', { target, until, seq, actor: caller.actor.id })

@@ -67,7 +67,7 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
     if (key.state === 'active')
       throw new Problem(
         409,
-        'That key signs',
+        'The key is active',
         `${kid} is the active key. Rotate first: how "emergency" replaces and retires it at once (cmb keys rotate ${key.alg} --emergency).`,
       )
     await recorded(
@@ -85,7 +85,8 @@ export function keyRoutes(deps: Deps): Hono<AdminEnv> {
 }
 
 async function retire(deps: Deps, kid: string): Promise<void> {
-  if (!(await deps.keys.retire(kid, deps.clock.now()))) throw new Problem(409, 'Retired already', `${kid} is not published any more.`)
+  if (!(await deps.keys.retire(kid, deps.clock.now())))
+    throw new Problem(409, 'Already retired', `${kid} is no longer published; nothing was changed.`)
 }
 
 /** A key that comes from a file is rotated by its file. @throws Problem 409 */
@@ -93,8 +94,8 @@ function mustBeKept(keys: StoredSigningKey[], alg: StoredSigningKey['alg']): voi
   if (!keys.some((one) => one.alg === alg && one.state === 'active' && one.privateSealed === null)) return
   throw new Problem(
     409,
-    'That key comes from a file',
-    `Put the file of the next ${alg} key first in the list of key files and restart the broker: it rotates what it keeps itself, not files.`,
+    'The key comes from a file',
+    `Put the file of the next ${alg} key first in the list of key files and restart the broker: the broker rotates only keys that it made itself.`,
   )
 }
 

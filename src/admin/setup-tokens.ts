@@ -33,7 +33,7 @@ export function setupTokens(routes: Hono<AdminEnv>, deps: Deps): void {
       if (token === undefined)
         throw new Problem(
           409,
-          'There is an administrator already',
+          'There already is an administrator',
           `Sign in at ${deps.config.opsOrigin}/setup with the app role Broker.Administrator. If no administrator can sign in: cmb setup --recover.`,
         )
       return token

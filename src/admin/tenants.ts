@@ -133,7 +133,7 @@ function connecting(routes: Hono<AdminEnv>, deps: Deps): void {
   })
   route(routes, 'post', '/tenants', ADD, async ({ caller, body: { tid: given, name, mfa_proof: proof } }, c) => {
     const read = readTenantId(given)
-    if ('problem' in read) throw new Problem(422, 'Not a tenant that can be connected', read.problem)
+    if ('problem' in read) throw new Problem(422, 'The tenant cannot be connected', read.problem)
     const { tid } = read
     const now = deps.clock.now()
     const about = { act: 'tenant.add', target: `tenant ${tid}`, details: { name, mfa_proof: proof ?? UNDECIDED } }
@@ -142,7 +142,7 @@ function connecting(routes: Hono<AdminEnv>, deps: Deps): void {
       if ((await connectTenant(deps, { tid, name, proof, actor: caller.actor, now })) === 'already')
         throw new Problem(
           409,
-          'Connected already',
+          'Already connected',
           `${tid} is connected; GET /admin/v1/tenants (cmb tenants) shows it. Its proof of MFA is changed at /setup.`,
         )
       const connected = await deps.store.findTenant(tid)
@@ -180,8 +180,8 @@ function disconnecting(routes: Hono<AdminEnv>, deps: Deps): void {
         if (deps.connection.current().operatorTenant === tid)
           throw new Problem(
             409,
-            'The operators’ tenant is not removed',
-            `No administrator could sign in after that. Make another tenant the operators’ first, at ${deps.config.opsOrigin}/setup.`,
+            'The operator tenant cannot be removed',
+            `No administrator could sign in without it. First choose another operator tenant at ${deps.config.opsOrigin}/setup.`,
           )
         const answer = await disconnectTenant(deps, { tid, actor: caller.actor, now: deps.clock.now() })
         if (answer.outcome === 'unknown')
@@ -201,7 +201,7 @@ function resuming(routes: Hono<AdminEnv>, deps: Deps): void {
     const about = { act: 'tenant.resume_probe', target: `tenant ${tid}`, details: { changed: changes(before, {}) } }
     await recorded(deps, caller, about, async () => {
       if (!(await resumeProbe(deps.store, tid)))
-        throw new Problem(404, 'Not paused', `The probe of ${tid} is not paused; GET /admin/v1/status (cmb status) says whose is.`)
+        throw new Problem(404, 'Not paused', `The probe of ${tid} is not paused; GET /admin/v1/status (cmb status) names the paused ones.`)
     })
     return c.json({ tid, resumed: true })
   })

@@ -95,7 +95,7 @@ async function exportPage(deps: Deps, { caller, body }: { caller: Caller; body: 
 
 function openPlace({ sealer }: Deps, next: string): Place {
   const opened = sealer.open(PLACE, next)
-  if (opened === undefined) throw new Problem(404, 'No such page', 'Send next exactly as the page before it had it.')
+  if (opened === undefined) throw new Problem(404, 'No such page', 'Send next exactly as the previous page returned it.')
   return JSON.parse(opened.toString('utf8')) as Place
 }
 
@@ -134,8 +134,7 @@ export function userRoutes(deps: Deps): Hono<AdminEnv> {
   return routes
 }
 
-const UNKNOWN =
-  'There is nobody of that sub, or of that tenant and object id, here; GET /admin/v1/sessions?user= (cmb sessions list --user) finds a sub.'
+const UNKNOWN = 'No user has that sub, or that tenant and object id; GET /admin/v1/sessions?user= (cmb sessions list --user) finds a sub.'
 
 async function subOf({ store }: Deps, who: { sub: string } | { tid: string; oid: string }): Promise<string | undefined> {
   const subject = 'sub' in who ? await store.findSubject(who.sub) : await store.findSubjectByUser(who.tid, who.oid)

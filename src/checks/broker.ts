@@ -44,7 +44,7 @@ function settings({ deps: { config, connection } }: Looking): Found[] {
   warn(
     config.allowLoopbackTargets,
     'Logout addresses may be loopback or http (BROKER_ALLOW_LOOPBACK_TARGETS).',
-    'Unset it where instances run on other machines.',
+    'Unset it if instances run on other machines.',
   )
   warn(
     connection.current().operatorTenant === undefined,
@@ -52,7 +52,7 @@ function settings({ deps: { config, connection } }: Looking): Found[] {
     'Choose it at /setup, or set BROKER_OPERATOR_TENANT to the tenant whose Broker.Operator and Broker.Administrator roles count.',
   )
   for (const difference of connection.differences())
-    warn(true, difference, 'The database counts. Change the setting to agree with it, or remove the setting.')
+    warn(true, difference, 'The broker uses the value in the database. Change the setting to that value, or remove the setting.')
   for (const { name, problem, example } of config.warnings)
     found.push(warning(`${name} ${problem}.`, `Rename it to ${example}, or remove it.`, { about: name }))
   return found
@@ -134,7 +134,7 @@ async function secrets({ deps, now }: Looking): Promise<Found[]> {
   if (missing > 0 && now < free)
     return [
       failed(
-        `BROKER_SECRET no longer holds ${missing} value${missing === 1 ? '' : 's'} that sessions still need: refresh tokens made under it are refused.`,
+        `BROKER_SECRET no longer holds ${missing} value${missing === 1 ? '' : 's'} that sessions still need: refresh tokens made under it are rejected.`,
         `Set BROKER_SECRET=new,old again and keep the old value until ${new Date(free * 1000).toISOString()}.`,
       ),
     ]
@@ -214,7 +214,10 @@ export async function examineClientsFile(config: Pick<Config, 'clientsFile' | 'a
   const problems = read.problems.join(' ')
   return [
     running
-      ? failed(`It is not in use; the last good one is: ${problems}`, `Correct ${config.clientsFile}. The broker reads it again by itself.`)
+      ? failed(
+          `The broker does not use it, and goes on with the last valid one: ${problems}`,
+          `Correct ${config.clientsFile}. The broker reads it again by itself.`,
+        )
       : failed(problems, `Correct ${config.clientsFile}.`),
   ]
 }

@@ -26,7 +26,8 @@ async function certificates({ deps, now }: Looking): Promise<Found[]> {
   const untilMs = clock.steadyMs() + ALL_MS
   metrics.certificateExpiresAt.reset()
   const found = await eachInTurn([...(await addresses(deps))], AT_ONCE, async ([origin, renew]) => {
-    const one = clock.steadyMs() < untilMs ? await certificate(deps, origin, renew, now) : unknown('Not looked at: other addresses took too long.')
+    const one =
+      clock.steadyMs() < untilMs ? await certificate(deps, origin, renew, now) : unknown('Not checked: other addresses took too long to answer.')
     return { ...one, about: `certificate of ${new URL(origin).host}` }
   })
   return found.toSorted((a, b) => (a.about ?? '').localeCompare(b.about ?? ''))

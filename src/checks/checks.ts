@@ -55,7 +55,7 @@ async function run(deps: Deps, check: Check, look: Looking): Promise<Finding[]> 
     deps.log.warn('check_not_done', { check: check.id, problem: message(error) })
     return [
       {
-        ...failed(`The check could not be done: ${message(error)}`, 'Look at the log, and at what else is reported.'),
+        ...failed(`The check could not run: ${message(error)}`, 'Look at the log, and at the other findings.'),
         state: check.part ? 'failed' : 'unknown',
       },
     ]

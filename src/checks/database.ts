@@ -58,7 +58,7 @@ const NEWEST = 18
 
 function version({ version: found, major }: DatabaseFacts): Found {
   if (major < OLDEST) return failed(`Postgres ${found} is too old.`, `Upgrade the server to Postgres ${OLDEST} or newer.`)
-  if (major > NEWEST) return warning(`The broker was not tried with Postgres ${found}.`, `Use Postgres ${OLDEST} to ${NEWEST}.`)
+  if (major > NEWEST) return warning(`The broker was not tested with Postgres ${found}.`, `Use Postgres ${OLDEST} to ${NEWEST}.`)
   return ok(`Postgres ${found}.`)
 }
 

@@ -11,7 +11,7 @@ const FIX =
 
 export async function federatedDomains({ deps, examine }: Looking, { tid }: Tenant): Promise<Found[]> {
   const tried = (await examine(tid)).credential
-  if (!tried?.ok) return [unknown('Not known while Entra does not accept the credential.')]
+  if (!tried?.ok) return [unknown('Unknown while Entra does not accept the credential.')]
   if (!tried.graphRoles.includes(PERMISSION))
     return [
       unknown(

@@ -39,7 +39,7 @@ async function onTime({ deps, now }: Looking): Promise<Found[]> {
     found.push(
       warning(
         `${held} scheduled act(s) are held since the restore.`,
-        'Enter again what is still wanted, then cancel the held ones: cmb scheduled list --state held.',
+        'Schedule again what is still needed, then cancel the held ones: cmb scheduled list --state held.',
       ),
     )
   return found.length > 0 ? found : [ok('Nothing is late.')]

@@ -236,7 +236,7 @@ const MANY_USERS = 3
 
 async function signIns({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
   const { users, returned, causes } = deps.signInWatch.failing(tid)
-  if (users === 0) return [ok('No user who has signed in before is kept out now.')]
+  if (users === 0) return [ok('Every user who has signed in before can sign in.')]
   const words = causes.map((cause) => guidanceFor(cause).operator).join(' ')
   const away = users - returned
   const found = `${users} ${users === 1 ? 'user' : 'users'} tried to sign in and no user of the tenant got through since. ${words}${
@@ -290,7 +290,7 @@ function mfaProof(row: Tenant, page: string): Found {
   const context = /^auth_context:(c\d+)$/.exec(row.mfaProof)?.[1]
   if (context !== undefined && row.proofAssertedAt === undefined)
     return warning(
-      `MFA is proved by ${row.mfaProof}, but no administrator has confirmed that a policy is bound to ${context}. Without a policy, Entra sends ${context} all the same and it proves nothing. Tokens hold no acr until then.`,
+      `MFA is proved by ${row.mfaProof}, but no administrator has confirmed that a policy is bound to ${context}. Without a policy, Entra sends ${context} all the same, and it proves nothing. Tokens hold no acr until then.`,
       `Try it and confirm it at ${page}`,
     )
   return ok(`MFA is proved by ${row.mfaProof}${asserted}.`)
@@ -298,15 +298,15 @@ function mfaProof(row: Tenant, page: string): Found {
 
 /** What does not work without a claim. `acrs` is asked for by name and shows itself in the proof. */
 const NEEDED_FOR: Readonly<Record<string, string>> = {
-  sid: 'without it a sign-out at Microsoft 365 does not reach the broker',
-  login_hint: 'without it signing out of Microsoft asks which account',
-  auth_time: 'without it no demand for a fresh sign-in can be met, the console’s among them',
-  email: 'without it instances get no email address',
+  sid: 'without it, a sign-out at Microsoft 365 does not reach the broker',
+  login_hint: 'without it, Microsoft asks at sign-out which account to sign out',
+  auth_time: 'without it, no user can prove a fresh sign-in, which the console requires too',
+  email: 'without it, instances get no email address',
 }
 
 async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
   const trial = await trialOf(deps, tid)
-  if (trial === undefined) return [unknown('No sign-in at /setup has shown it yet.', 'Open the tenant at /setup and sign in once.')]
+  if (trial === undefined) return [unknown('No sign-in at /setup has shown yet which claims arrive.', 'Open the tenant at /setup and sign in once.')]
   const missing = Object.entries(trial.claims).flatMap(([name, there]) => (there ? [] : [name]))
   if (missing.length === 0) return [ok(`${Object.keys(trial.claims).join(', ')} arrived, ${at(trial.at)}.`)]
   const found = `Missing: ${missing.map((name) => `${name} (${NEEDED_FOR[name] ?? ''})`).join('; ')}.`
@@ -317,7 +317,7 @@ async function claims({ deps }: Looking, { tid }: Tenant): Promise<Found[]> {
 
 async function permission({ deps, examine }: Looking, { tid }: Tenant): Promise<Found[]> {
   const tried = (await examine(tid)).credential
-  if (!tried?.ok) return [unknown('Not known while Entra does not accept the credential.')]
+  if (!tried?.ok) return [unknown('Unknown while Entra does not accept the credential.')]
   const has = registration('')
     .application.filter(({ name }) => tried.graphRoles.includes(name))
     .map(({ name }) => name)

@@ -23,7 +23,7 @@ export async function verifyAssertion(
   now: number,
 ): Promise<Client | undefined> {
   if (attempt.assertionType !== JWT_BEARER_ASSERTION)
-    throw new OAuthError('invalid_request', `client_assertion_type has to be ${JWT_BEARER_ASSERTION}.`)
+    throw new OAuthError('invalid_request', `client_assertion_type must be ${JWT_BEARER_ASSERTION}.`)
   const unverified = attempt.assertion.length > MAX_LENGTH ? undefined : readUnverified(attempt.assertion)
   const issuer = unverified?.claims.iss
   const client = typeof issuer === 'string' ? deps.clients.find(issuer) : undefined

@@ -27,7 +27,7 @@ export async function authenticateClient(deps: AuthenticateDeps, input: ClientCr
 }
 
 const twoClients = (): OAuthError =>
-  new OAuthError('invalid_request', 'The parameter client_id names another client than the one that authenticates.')
+  new OAuthError('invalid_request', 'The parameter client_id and the client authentication name different clients. Send one client.')
 
 /** For the log: what an operator does about it depends on the cause. */
 const REJECTED = {
@@ -69,7 +69,7 @@ function readAttempt({ authorization, params }: ClientCredentialsInput): Attempt
   const assertion = params.get('client_assertion')
   const ways = [authorization, secret, assertion ?? params.get('client_assertion_type')].filter((way) => way !== undefined)
   if (ways.length > 1)
-    throw new OAuthError('invalid_request', 'Authenticate the client in one way only: Authorization header, client_secret or client_assertion.')
+    throw new OAuthError('invalid_request', 'Authenticate the client by one method only: Authorization header, client_secret or client_assertion.')
   if (authorization !== undefined) return readBasic(authorization)
   if (secret !== undefined) return { method: 'post', clientId: params.get('client_id'), secret }
   if (assertion !== undefined) return { method: 'assertion', assertion, assertionType: params.get('client_assertion_type') }
@@ -136,8 +136,8 @@ function rejected(attempt: Attempt): OAuthError {
   const headers = attempt.method === 'basic' ? { 'WWW-Authenticate': 'Basic realm="Case Manager Identity Broker", charset="UTF-8"' } : {}
   const text =
     attempt.method === 'none'
-      ? 'This client has to authenticate, or it is not registered here.'
-      : 'The client is not registered here, may not authenticate in this way, or its credential is not the right one.'
+      ? 'This client must authenticate, or it is not registered at this broker.'
+      : 'The client is not registered at this broker, is registered for another authentication method, or its credential is wrong.'
   return new OAuthError('invalid_client', text, { headers })
 }
 

@@ -63,7 +63,7 @@ function watching(folder: string, changed: () => void): FSWatcher | undefined {
 async function apply(deps: Deps, file: string): Promise<{ fingerprint: string; secretFiles: string[] }> {
   const read = await readClientsFile(file, { allowLoopback: deps.config.allowLoopbackTargets })
   if (!read.ok) {
-    deps.log.warn('clients_file_rejected', { file, problems: read.problems, inForce: 'the last good one' })
+    deps.log.warn('clients_file_rejected', { file, problems: read.problems, inForce: 'the last valid one' })
     return read
   }
   const changed: string[] = []
@@ -96,7 +96,7 @@ async function put(deps: Deps, wanted: FileClient): Promise<boolean> {
   deps.log.warn('clients_file_foreign', {
     client_id: wanted.clientId,
     source: answer.source,
-    meaning: `It was registered by another way and stays as it is. To let the file have it, remove it there first: cmb clients remove ${wanted.clientId} --source ${answer.source}`,
+    meaning: `It was registered in another way and stays unchanged. To manage it in the file, remove it there first: cmb clients remove ${wanted.clientId} --source ${answer.source}`,
   })
   return false
 }

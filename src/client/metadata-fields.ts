@@ -11,14 +11,13 @@ export const clientIdSchema = z
 /** Why an address is refused, or undefined. Addresses are compared letter by letter later, so nothing is normalised here. */
 export function addressProblem(value: string, loopback: boolean): string | undefined {
   const url = URL.canParse(value) ? new URL(value) : undefined
-  if (!url || /[\s\\]/.test(value)) return 'is no absolute address'
+  if (!url || /[\s\\]/.test(value)) return 'is not an absolute address'
   const onThisMachine = LOOPBACK.has(url.hostname)
-  if (url.protocol !== 'https:' && url.protocol !== 'http:')
-    return `has the scheme ${url.protocol}, but only https is taken (no schemes of apps' own)`
-  if (url.protocol === 'http:' && !(loopback && onThisMachine)) return 'has to be https'
-  if (onThisMachine && !loopback) return 'is on this machine (set BROKER_ALLOW_LOOPBACK_TARGETS=yes where that is meant)'
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return `has the scheme ${url.protocol}, but only https is accepted (no custom schemes)`
+  if (url.protocol === 'http:' && !(loopback && onThisMachine)) return 'must be https'
+  if (onThisMachine && !loopback) return 'is on this machine (set BROKER_ALLOW_LOOPBACK_TARGETS=yes if that is intended)'
   if (value.includes('#')) return 'must not have a fragment (#)'
-  if (value.includes('*')) return 'must not have a wildcard (*): addresses are compared letter by letter'
+  if (value.includes('*')) return 'must not have a wildcard (*): an address must match exactly'
   if (url.username || url.password) return 'must not have a user name or password in it'
   return undefined
 }
@@ -27,7 +26,7 @@ export function addressProblem(value: string, loopback: boolean): string | undef
 export const webAddress = (example: string, loopback: boolean) =>
   z
     .string(`an address, e.g. "${example}"`)
-    .max(2000, 'at most 2000 letters')
+    .max(2000, 'at most 2000 characters')
     .superRefine((value, c) => {
       const problem = addressProblem(value, loopback)
       if (problem !== undefined) c.addIssue({ code: 'custom', message: `${JSON.stringify(value.slice(0, 100))} ${problem}; e.g. "${example}"` })
@@ -63,6 +62,6 @@ export const jwksSchema = z
           path: ['keys', index],
           message: 'holds a private or symmetric key. Make another one, and register its public part only',
         })
-      else if (key.kty !== 'EC' && key.kty !== 'RSA') c.addIssue({ code: 'custom', path: ['keys', index, 'kty'], message: 'has to be EC or RSA' })
+      else if (key.kty !== 'EC' && key.kty !== 'RSA') c.addIssue({ code: 'custom', path: ['keys', index, 'kty'], message: 'must be EC or RSA' })
     }
   })

@@ -127,7 +127,7 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
   if (!byKey && (wire.jwks !== undefined || wire.jwks_uri !== undefined))
     problems.push('jwks: only private_key_jwt uses keys; set token_endpoint_auth_method to it, or remove jwks and jwks_uri')
   for (const scope of scopes)
-    if (!SCOPE_TOKEN.test(scope)) problems.push(`scope: ${JSON.stringify(scope)} has letters that RFC 6749 §3.3 does not allow`)
+    if (!SCOPE_TOKEN.test(scope)) problems.push(`scope: ${JSON.stringify(scope)} has characters that RFC 6749 §3.3 does not allow`)
   const ofClients = scopes.filter((scope) => [...OPERATOR_SCOPES, ...SSF_SCOPES].some((each) => each === scope))
   if (ofClients.length > 0 && !grants.has(GRANT.clientCredentials))
     problems.push(`scope: ${ofClients.join(' ')} is for client_credentials; add that to grant_types or remove it`)

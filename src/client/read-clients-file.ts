@@ -70,16 +70,16 @@ class Reading {
     const top = this.#document.contents
     const list = isMap(top) ? top.get('clients', true) : undefined
     if (!isMap(top) || !isSeq(list)) {
-      this.#add(0, 'The file has to hold "clients:" and a list beneath it (docs/clients.md has an example).')
+      this.#add(0, 'The file must hold "clients:" with a list below it (docs/clients.md has an example).')
       return []
     }
     for (const { key } of top.items)
-      if (String(key) !== 'clients') this.#add(offsetOf(key), `"${String(key)}" is not known here; the file holds "clients:" alone.`)
+      if (String(key) !== 'clients') this.#add(offsetOf(key), `"${String(key)}" is not a key of this file, which holds "clients:" only. Remove it.`)
     const found: FileClient[] = []
     for (const item of list.items) {
       const client = await this.#client(item)
       if (client === undefined) continue
-      if (found.some((one) => one.clientId === client.clientId)) this.#add(offsetOf(item), `${client.clientId} stands here a second time.`)
+      if (found.some((one) => one.clientId === client.clientId)) this.#add(offsetOf(item), `${client.clientId} is in the file twice. Remove one.`)
       found.push(client)
     }
     return found
@@ -87,7 +87,7 @@ class Reading {
 
   async #client(item: unknown): Promise<FileClient | undefined> {
     if (!isMap(item)) {
-      this.#add(offsetOf(item), 'Each client has to be a mapping, beginning with client_id.')
+      this.#add(offsetOf(item), 'Each client must be a mapping that begins with client_id.')
       return undefined
     }
     const before = this.problems.length
@@ -108,7 +108,7 @@ class Reading {
       if (!HASH.test(hash))
         this.#add(
           at,
-          'client_secret_hash has to be the SHA-256 of the secret in base64url, 43 characters: cmb clients new-secret makes a secret and its hash.',
+          'client_secret_hash must be the SHA-256 of the secret in base64url, 43 characters: cmb clients new-secret makes a secret and its hash.',
         )
     }
     return hashes.filter((hash) => HASH.test(hash))
@@ -123,7 +123,10 @@ class Reading {
       const secret = 'text' in read ? read.text.trim() : undefined
       if (secret === undefined) this.#add(at, `client_secret_file ${name} cannot be read (${'code' in read ? read.code : ''}).`)
       else if (secret.length < LEAST_SECRET)
-        this.#add(at, `client_secret_file ${name} holds fewer than ${LEAST_SECRET} characters: a secret has to be random (cmb clients new-secret).`)
+        this.#add(
+          at,
+          `client_secret_file ${name} holds fewer than ${LEAST_SECRET} characters: a secret must be random (cmb clients new-secret makes one).`,
+        )
       else hashes.push(sha256(secret))
     }
     return hashes
@@ -134,7 +137,7 @@ class Reading {
     if (needs && count === 0 && this.problems.length === problemsBefore)
       this.#add(at, `${authMethod} needs client_secret_hash or client_secret_file (cmb clients new-secret makes one).`)
     if (!needs && count > 0) this.#add(at, `${authMethod} uses no secret: remove client_secret_hash and client_secret_file.`)
-    if (count > 2) this.#add(at, 'Two secrets at most are good at a time: remove the oldest.')
+    if (count > 2) this.#add(at, 'A client may have at most two secrets: remove the oldest.')
   }
 
   #add(offset: number, words: string): void {

@@ -65,7 +65,7 @@ const entriesShown = ({ entries, next }: Page): string =>
       one.ended?.outcome ?? 'unfinished',
       one.case_reference,
     ]),
-    'There is nothing that fits.',
+    'No entry matches.',
   ) + nextPage(next)
 
 /** Page by page, so that its size does not matter. */

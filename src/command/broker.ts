@@ -105,7 +105,7 @@ function refusal({ status, body }: Answered): CommandFailure {
   } catch {
     return new CommandFailure(
       EXIT.failed,
-      `The broker answered ${status}, and not as this cmb expects: use the cmb of the same version as the broker.`,
+      `The broker answered ${status} in a form that this cmb does not know. Use the cmb of the broker's version.`,
     )
   }
 }

@@ -67,6 +67,6 @@ async function readMetadata(context: Context, file: string): Promise<Json> {
   } catch (error) {
     throw unusable(`it is neither JSON nor YAML: ${error instanceof Error ? error.message : ''}`)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unusable('it has to hold one registration, a mapping.')
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unusable('it must hold one registration, as a mapping.')
   return value as Json
 }

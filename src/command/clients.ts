@@ -69,7 +69,7 @@ function clientWords(client: ClientShown): string {
       name.endsWith('_at') ? time(value) : typeof value === 'string' ? value : JSON.stringify(value),
     ]),
   )
-  return secret === undefined ? words : `${words}\nIts secret, shown this once and kept nowhere in clear:\n${secret}\n`
+  return secret === undefined ? words : `${words}\nIts secret, shown only this once and stored as a hash only:\n${secret}\n`
 }
 
 function addCommand(clients: Command, context: Context): void {
@@ -112,7 +112,7 @@ function secretCommands(clients: Command, context: Context): void {
           command,
           answer,
           () =>
-            `The new secret of ${client}, shown this once and kept nowhere in clear:\n${answer.client_secret}\nThe one before is good until it is removed, or until the next rotation.\n`,
+            `The new secret of ${client}, shown only this once and stored as a hash only:\n${answer.client_secret}\nThe former secret is valid until it is removed, or until the next rotation.\n`,
         )
       }),
     'cmb clients rotate-secret sydney',
@@ -127,7 +127,7 @@ function secretCommands(clients: Command, context: Context): void {
         command,
         { client_secret: secret, client_secret_hash: hash.hash },
         () =>
-          `client_secret:      ${secret}\nclient_secret_hash: ${hash.hash}\nGive the instance the secret; the clients file needs the hash alone.\n`,
+          `client_secret:      ${secret}\nclient_secret_hash: ${hash.hash}\nGive the instance the secret; the clients file needs only the hash.\n`,
       )
     })
 }

@@ -46,7 +46,7 @@ function settings(context: Context, dataDir: string, running: boolean): { config
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     if (running) {
-      const found = 'The settings of this shell would not start a broker; the one that runs has others.'
+      const found = 'A broker could not start with the settings of this shell; the running broker has others.'
       return { findings: named('environment', [warning(found, 'To check them, run this with the environment of the broker.')]) }
     }
     const wrong = error.problems.map(({ name, problem, example }) =>

@@ -131,7 +131,7 @@ function unlockCommand(program: Command, context: Context): void {
         context.print(self, answer, () =>
           answer.outcome === 'lifted'
             ? `Lifted: ${nameOf(answer.lock)} may sign in again.\n`
-            : `${answer.lock.lifted?.actor.id ?? 'Another operator'} has lifted it already, at ${time(answer.lock.lifted?.at)}.\n`,
+            : `${answer.lock.lifted?.actor.id ?? 'Another operator'} already lifted it, at ${time(answer.lock.lifted?.at)}.\n`,
         )
       }),
     'cmb unlock l_0mi8… --case INC-4711',

@@ -78,7 +78,7 @@ interface Status extends Json {
   failed_microsoft_work: Record<string, Cell>[]
 }
 
-const REDRIVE = 'These are not tried again. When the client is fixed: cmb deliveries redrive --client ID\n'
+const REDRIVE = 'These are not retried. When the client is fixed: cmb deliveries redrive --client ID\n'
 const AGAIN = 'When Graph answers again (docs/microsoft.md): cmb tenants redrive --all\n'
 
 function statusWords(answer: Status): string {

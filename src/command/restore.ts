@@ -54,7 +54,7 @@ async function agree(context: Context, file: string | undefined, { yes, nothingL
   const does =
     nothingLost === true
       ? 'This serves from the database as it is. If it lacks revocations, sessions that had ended come back.'
-      : `This ${file === undefined ? 'begins a new log in the database' : `replaces the store by ${file}`} and signs everybody out.`
+      : `This ${file === undefined ? 'begins a new log in the database' : `replaces the store by ${file}`} and signs every user out.`
   if (context.terminal.ask === undefined) throw new CommandFailure(EXIT.usage, `${does} Say --yes if that is meant; nothing was done.`)
   const answer = await context.terminal.ask(`${does} Type yes to do it: `)
   if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was done.')

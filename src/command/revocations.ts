@@ -100,7 +100,7 @@ async function revokeNow(context: Context, self: Command, options: RevokeOptions
 type Revoked = Json & { outcome: string; seq?: number; tenants_without_auth_time?: string[] }
 
 function revokedWords({ outcome, seq, tenants_without_auth_time: tenants = [] }: Revoked): string {
-  if (outcome === 'already') return 'That had ended already; nothing was revoked.\n'
+  if (outcome === 'already') return 'That had already ended; nothing was revoked.\n'
   const notAsked = tenants.map((tid) => `Users of ${tid} are not asked for their password again: its ID tokens have never had auth_time.\n`)
   return `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n${notAsked.join('')}`
 }

@@ -77,7 +77,7 @@ export function actWords(act: ActShown): string {
     done: `Done: ${whatOf(act)} (${resultOf(act)}).`,
     failed: `Not done: ${whatOf(act)} (${resultOf(act)}).`,
     cancelled: `Cancelled: ${whatOf(act)}.`,
-    held: `Held since the restore: ${whatOf(act)}. Enter it again where it is still wanted.`,
+    held: `Held since the restore: ${whatOf(act)}. Schedule it again if it is still needed.`,
   }
   return `${said[state]}\n`
 }

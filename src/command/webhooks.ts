@@ -69,7 +69,7 @@ function words({ secret, ...shown }: Shown): string {
       /_(at|until)$/.test(name) ? time(value) : Array.isArray(value) ? value.join(', ') : (value as Cell),
     ]),
   )
-  return secret === undefined ? read : `${read}\nIts secret, shown this once and kept sealed:\n${secret}\n`
+  return secret === undefined ? read : `${read}\nIts secret, shown only this once and stored sealed:\n${secret}\n`
 }
 
 function readingCommands(webhooks: Command, context: Context): void {

@@ -118,8 +118,8 @@ function credentialOf(read: Reader, { secret, certificateFile, federatedTokenFil
 function judgeWork(read: Reader, { work, databaseUrl, queueUrl }: Pick<Values, 'work' | 'databaseUrl' | 'queueUrl'>, kind: ProcessKind): void {
   if (work === undefined || (kind === 'broker' && work.length === WORK_NAMES.length)) return
   const when = kind === 'worker' ? 'is needed by cmb work' : `is needed where ${SETTINGS.work.name} is not all`
-  if (databaseUrl === undefined) read.add(SETTINGS.databaseUrl, `${when}: no other process can open the file of a broker on SQLite`)
-  if (queueUrl === undefined) read.add(SETTINGS.queueUrl, `${when}: brokers tell workers of deliveries by one queue server`)
+  if (databaseUrl === undefined) read.add(SETTINGS.databaseUrl, `${when}: on SQLite, no other process can open the broker's file`)
+  if (queueUrl === undefined) read.add(SETTINGS.queueUrl, `${when}: brokers and workers need one queue server`)
   if (kind === 'worker' && work.length === 0)
     read.add({ ...SETTINGS.work, example: 'all' }, 'is none, so that this process would do nothing: leave it out, or name the work')
 }

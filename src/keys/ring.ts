@@ -91,7 +91,7 @@ class Ring implements KeyRing {
   sign(alg: SigningAlg, typ: string, claims: Record<string, unknown>): string {
     const key = this.#active.get(alg)
     // For moments, while keys are made in place of those that a restore has retired.
-    if (!key) throw new StoreUnavailable(`There is no active ${alg} key. Try again; if it lasts, run cmb keys list.`)
+    if (!key) throw new StoreUnavailable(`There is no active ${alg} key. Try again; if the error stays, run cmb keys list.`)
     const name = `${key.kid} ${typ}`
     let header = this.#headers.get(name)
     if (header === undefined) {

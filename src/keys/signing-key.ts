@@ -51,7 +51,7 @@ export function readPem(pem: string): SigningKey {
   try {
     key = createPrivateKey({ key: pem, format: 'pem' })
   } catch (cause) {
-    throw new Error('it is no unencrypted private key in PEM; make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256', {
+    throw new Error('it is not an unencrypted private key in PEM; make one with: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256', {
       cause,
     })
   }

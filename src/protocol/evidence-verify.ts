@@ -25,7 +25,7 @@ export async function verifyEvidence(lines: readonly string[], check: CheckSigna
   const records = lines.map((line) => JSON.parse(line) as Line)
   const signature = await check(String(records.at(-1)?.jws), SIGNATURE_TYP)
   if (records.at(-1)?.record !== 'signature' || signature === undefined)
-    throw new Error('The last line is no good signature of the broker: the file is cut off, changed, or signed by another key.')
+    throw new Error('The last line is not a valid signature of the broker: the file is cut off, changed, or signed by another key.')
   const signed = lines.slice(0, -1)
   const text = signed.map((line) => `${line}\n`).join('')
   if (signature.lines !== signed.length || signature.sha256 !== hash('sha256', text, 'base64url'))

@@ -175,7 +175,7 @@ async function endLeftover(server: OwnServer): Promise<void> {
     if (waited === 3_000) signal(pid, 'SIGKILL')
     await sleep(50)
   }
-  throw new Error(`A ${server.name} of an earlier start (process ${pid}) does not end: end it by hand`)
+  throw new Error(`A ${server.name} of an earlier start (process ${pid}) does not stop. Stop that process by hand`)
 }
 
 async function isOurs(pid: number, mark: string): Promise<boolean> {

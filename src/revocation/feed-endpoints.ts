@@ -30,10 +30,10 @@ export function feedEndpoints(deps: Deps): Hono {
     // In the store: another broker may have removed it a moment ago. A locked client follows on, or its guards would honor what is revoked.
     const granted = await deps.store.grantClient({ clientId: client.clientId, audience: client.metadata.audience })
     if (granted.outcome === 'rejected' && granted.why === 'unknown')
-      throw new OAuthError('invalid_client', 'The client is not registered here any more.')
+      throw new OAuthError('invalid_client', 'The client was removed from the broker. Ask an operator of the broker to register it.')
     const guardId = params.get('guard') ?? ANY_GUARD
     if (!GUARD_ID.test(guardId))
-      throw new OAuthError('invalid_request', 'The parameter guard is 1 to 64 letters, digits, dots, dashes or underscores.')
+      throw new OAuthError('invalid_request', 'The parameter guard must be 1 to 64 letters, digits, dots, dashes or underscores.')
     return (c.req.header('accept') ?? '').includes('text/event-stream')
       ? stream(deps, client, guardId, c, params)
       : c.json(await snapshot(deps, client, params), 200, NO_STORE)
@@ -96,9 +96,8 @@ function stream(deps: Deps, client: Client, guardId: string, c: Context, params:
 
 async function snapshot(deps: Deps, client: Client, params: Params) {
   const [after, epoch] = [params.get('after'), params.get('epoch')]
-  if ((after === undefined) !== (epoch === undefined))
-    throw new OAuthError('invalid_request', 'Send the parameters after and epoch both, or neither.')
-  if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new OAuthError('invalid_request', 'The parameter after is a seq: digits alone.')
+  if ((after === undefined) !== (epoch === undefined)) throw new OAuthError('invalid_request', 'Send both parameters, after and epoch, or neither.')
+  if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new OAuthError('invalid_request', 'The parameter after must be a seq: digits only.')
   const head = await deps.store.head()
   const known = epoch === undefined || (epoch === head.epoch && Number(after) <= head.seq)
   const seq = Number(after)
@@ -124,7 +123,7 @@ type Report = z.output<typeof reportSchema>
 const isJson = (c: Context): boolean => (c.req.header('content-type') ?? '').startsWith('application/json')
 
 async function readReport(c: Context): Promise<unknown> {
-  if (!isJson(c)) throw new OAuthError('invalid_request', 'Send application/json.', { status: 415 })
+  if (!isJson(c)) throw new OAuthError('invalid_request', 'Send the body as application/json.', { status: 415 })
   return jsonOf(await readText(c, MAX_REPORT_BYTES))
 }
 
@@ -162,7 +161,7 @@ async function noteEnforced(deps: Deps, note: (report: GuardReport) => Promise<v
   if (report.epoch !== head.epoch || report.seq > head.seq)
     throw new OAuthError(
       'invalid_request',
-      'That is not a position of this log. Connect to the feed again with it as Last-Event-ID: the answer is a reset.',
+      'This is not a position of this log. Connect to the feed again with it as Last-Event-ID: the answer is a reset.',
       { status: 409 },
     )
   const { clientId } = client

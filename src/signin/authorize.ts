@@ -59,7 +59,7 @@ async function answerRequest(
       deps,
       c,
       reply,
-      rejected(new OAuthError('invalid_request', 'This client has to push its authorization requests to /par (RFC 9126).')),
+      rejected(new OAuthError('invalid_request', 'This client must push its authorization requests to /par (RFC 9126).')),
     )
   const request: SignInRequest = { ...read, pushed }
   // Another site's form comes without our cookies (SameSite=Lax). A GET that follows it has them.
@@ -88,12 +88,12 @@ export async function serve(deps: Deps, c: Context, asked: SignInRequest, now: n
 /** prompt=none (OpenID Connect Core 1.0 §3.1.2.1): a code or an error, never a page, and never Microsoft. */
 async function serveSilently(deps: Deps, c: Context, client: Client, request: SignInRequest, now: number): Promise<Response | OAuthError> {
   const session = servingSession(await currentStanding(deps, c, now), request, now, client.metadata.maxAuthenticationSeconds)
-  if (session === undefined) return new OAuthError('login_required', 'The user has to sign in.')
+  if (session === undefined) return new OAuthError('login_required', 'The user must sign in.')
   if (!admits(client, session)) return new OAuthError('access_denied', 'The user may not use this application.')
-  if (await consentMissing(deps, client, request, session.sub)) return new OAuthError('consent_required', 'The user has to agree first.')
+  if (await consentMissing(deps, client, request, session.sub)) return new OAuthError('consent_required', 'The user must consent first.')
   if (!(await usePushed(deps, request, now))) throw gone()
   const answer = await codeForSession(deps, c, request, session.sid, now)
-  if (answer === undefined) return new OAuthError('login_required', 'The user has to sign in.')
+  if (answer === undefined) return new OAuthError('login_required', 'The user must sign in.')
   if (answer.issued) deps.metrics.signIns.inc({ outcome: 'single_sign_on' })
   return answer.response
 }

@@ -21,7 +21,7 @@ export function readClaims(parameter: string | undefined): ClaimsAsked {
   const { idToken, userinfo } = parameter === undefined ? { idToken: {}, userinfo: {} } : members(parameter)
   const sub = isObject(idToken.sub) ? idToken.sub.value : undefined
   if (sub !== undefined && typeof sub !== 'string')
-    throw new OAuthError('invalid_request', 'In the claims parameter the value of sub has to be a string.')
+    throw new OAuthError('invalid_request', 'In the claims parameter, the value of sub must be a string.')
   const named = [...Object.keys(idToken), ...Object.keys(userinfo)]
   const scopes = named.flatMap((claim) => (Object.hasOwn(SCOPE_OF, claim) ? (SCOPE_OF[claim] ?? []) : []))
   return { authTime: Object.hasOwn(idToken, 'auth_time'), acr: demandsMfa(idToken.acr), sub, scopes }
@@ -34,7 +34,7 @@ function members(parameter: string): { idToken: Json; userinfo: Json } {
   } catch {
     // Said below: what the parser says quotes the request.
   }
-  if (!isObject(claims)) throw new OAuthError('invalid_request', 'The claims parameter has to be a JSON object.')
+  if (!isObject(claims)) throw new OAuthError('invalid_request', 'The claims parameter must be a JSON object.')
   return { idToken: isObject(claims.id_token) ? claims.id_token : {}, userinfo: isObject(claims.userinfo) ? claims.userinfo : {} }
 }
 
@@ -42,6 +42,7 @@ function members(parameter: string): { idToken: Json; userinfo: Json } {
 function demandsMfa(acr: unknown): boolean {
   if (!isObject(acr) || acr.essential !== true) return false
   const named = [acr.value, Array.isArray(acr.values) ? (acr.values as unknown[]) : undefined].flat().filter((value) => value !== undefined)
-  if (named.length > 0 && !named.includes(ACR_MFA)) throw new OAuthError('unmet_authentication_requirements', `The only acr there is: ${ACR_MFA}.`)
+  if (named.length > 0 && !named.includes(ACR_MFA))
+    throw new OAuthError('unmet_authentication_requirements', `Unsupported acr. Supported value: ${ACR_MFA}.`)
   return true
 }

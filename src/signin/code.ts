@@ -43,7 +43,7 @@ export async function codeForSession(
   const { code, row } = newCode(deps.random, request, now)
   const standing = await deps.store.issueCode({ sid, code: row, now })
   // By another broker, a moment ago.
-  if (standing.state === 'client_removed') throw new OAuthError('invalid_request', 'The client_id is not registered here.')
+  if (standing.state === 'client_removed') throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
   if (standing.state === 'locked') return { issued: false, response: lockedOut(deps, c, request, standing.by, now) }
   return standing.state === 'live' ? { issued: true, response: answerInstance(deps, c, request.reply, { code }) } : undefined
 }

@@ -67,7 +67,7 @@ export async function decideConsent(deps: Deps, c: Context, form: URLSearchParam
   if (!csrfHolds(deps, c, csrfPurpose(sealed), form.get(CSRF_FIELD) ?? undefined))
     return stalePage(deps, c, 'elsewhere', { kind: 'instance', request: checked.request }, now)
   const { client, request, sub, sid } = checked
-  if (form.get('decision') !== 'allow') return answerInstance(deps, c, request.reply, new OAuthError('access_denied', 'The user did not agree.'))
+  if (form.get('decision') !== 'allow') return answerInstance(deps, c, request.reply, new OAuthError('access_denied', 'The user did not consent.'))
   await deps.store.recordConsent({ sub, clientId: client.clientId, scope: request.scope, now })
   const answer = await codeForSession(deps, c, request, sid, now)
   return answer?.response ?? c.redirect(againAddress(deps, c, { kind: 'instance', request }, now), 303)

@@ -14,7 +14,7 @@ const OWN_PATH = /^\/(?:account(?:\/[a-z0-9-]+)*)?$/
 function readReturnTo(source: URLSearchParams): string {
   const [returnTo, another] = source.getAll('return_to')
   if (returnTo === undefined || another !== undefined || !OWN_PATH.test(returnTo))
-    throw new OAuthError('invalid_request', 'The return_to has to be a page of the account: /, /account, or one below /account.')
+    throw new OAuthError('invalid_request', 'The return_to must be a page of the account: /, /account, or one below /account.')
   return returnTo
 }
 

@@ -29,7 +29,7 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
   const client = await requestingClient(deps, c, params, { now })
   mustBeWithin(deps.rateLimits, 'par', { clientId: client.clientId, address: remoteOf(c, deps.config) })
   // RFC 9126 §2.1
-  if (params.has('request_uri')) throw new OAuthError('invalid_request', 'A pushed request holds no request_uri.')
+  if (params.has('request_uri')) throw new OAuthError('invalid_request', 'Leave request_uri out of a pushed request.')
   const source = new URLSearchParams([...params].filter(([name]) => !CREDENTIALS.includes(name)))
   source.set('client_id', client.clientId)
   if (source.toString().length > MOST_CHARACTERS)
@@ -89,4 +89,4 @@ export async function usePushed(
 }
 
 export const gone = (): OAuthError =>
-  new OAuthError('invalid_request_uri', 'The request_uri is unknown, used or too old. Go back to the application and sign in again from there.')
+  new OAuthError('invalid_request_uri', 'The request_uri is unknown, used or expired. Go back to the application and sign in again from there.')

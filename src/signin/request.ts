@@ -44,11 +44,11 @@ const MOST_BYTES = 4096
 /** @throws OAuthError that must not redirect: to whom is exactly what is not certain */
 export function readReturn(deps: Pick<Deps, 'clients'>, source: URLSearchParams): { client: Client; reply: Reply } {
   const client = deps.clients.find(only(source, 'client_id'))
-  if (client === undefined) throw new OAuthError('invalid_request', 'The client_id is not registered here.')
+  if (client === undefined) throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
   const redirectUri = only(source, 'redirect_uri')
   // Letter by letter (RFC 9700 §4.1.3): no prefix, no other query, no other port.
   if (!client.metadata.redirectUris.includes(redirectUri))
-    throw new OAuthError('invalid_request', 'The redirect_uri is not registered for this client: it has to be the same, letter by letter.')
+    throw new OAuthError('invalid_request', 'The redirect_uri is not registered for this client. Send one that exactly matches a registered one.')
   const mode = (source.getAll('response_mode').at(0) ?? modeInside(source)) === 'form_post' ? 'form_post' : 'query'
   const states = source.getAll('state')
   return { client, reply: { redirectUri, mode, state: states.length === 1 && states[0] !== '' ? states[0] : undefined } }
@@ -73,17 +73,19 @@ function modeInside(source: URLSearchParams): unknown {
 export function clientOf(deps: Pick<Deps, 'clients'>, request: SignInRequest): Client {
   const client = deps.clients.find(request.clientId)
   if (!client?.metadata.redirectUris.includes(request.reply.redirectUri))
-    throw new OAuthError('invalid_request', 'The application that asked is no longer registered here, or its address has changed.')
+    throw new OAuthError(
+      'invalid_request',
+      'The application is no longer registered at this broker, or its address has changed. Start the sign-in again from the application.',
+    )
   if (audienceFor(client, request.audience) === undefined)
-    throw new OAuthError('invalid_target', 'The application that asked is no longer registered for the resource that it asked for.')
+    throw new OAuthError('invalid_target', 'The application is no longer registered for the resource that it requested.')
   return client
 }
 
 /** The same request, with what the client's registration has lost or demands since. @throws OAuthError that must not redirect */
 export function asRegistered(client: Client, request: SignInRequest): SignInRequest {
   const scope = splitList(request.scope).filter((each) => client.metadata.scopes.includes(each))
-  if (scope.length === 0)
-    throw new OAuthError('invalid_scope', 'The application that asked is no longer registered for the scopes that it asked for.')
+  if (scope.length === 0) throw new OAuthError('invalid_scope', 'The application is no longer registered for the scopes that it requested.')
   return { ...request, scope: scope.join(' '), maxAgeSeconds: lowest(request.maxAgeSeconds, client.metadata.maxAuthAgeSeconds) }
 }
 
@@ -133,18 +135,18 @@ function refuseUnsupported(params: Params): void {
   // OpenID Connect Core 1.0 §6 and §7.2.1. A request_uri of a pushed request was replaced by what was pushed before this.
   if (params.has('request'))
     throw new OAuthError('request_not_supported', 'Request objects are not supported: send the parameters, or push them to /par.')
-  if (params.has('request_uri')) throw new OAuthError('request_uri_not_supported', 'Only a request_uri that /par has given is supported.')
+  if (params.has('request_uri')) throw new OAuthError('request_uri_not_supported', 'Only a request_uri from /par is supported.')
   if (params.has('registration')) throw new OAuthError('registration_not_supported', 'The registration parameter is not supported.')
 }
 
 function checkResponse(client: Client, params: Params): void {
   const type = params.get('response_type')
   if (type === undefined) throw new OAuthError('invalid_request', 'The parameter response_type is missing.')
-  if (type !== 'code') throw new OAuthError('unsupported_response_type', 'The response_type has to be code.')
+  if (type !== 'code') throw new OAuthError('unsupported_response_type', 'Unsupported response_type. Supported value: code.')
   if (!client.metadata.grants.includes('authorization_code'))
     throw new OAuthError('unauthorized_client', 'The client is not registered for the grant authorization_code.')
   const mode = params.get('response_mode') ?? 'query'
-  if (mode !== 'query' && mode !== 'form_post') throw new OAuthError('invalid_request', 'The response_mode has to be query or form_post.')
+  if (mode !== 'query' && mode !== 'form_post') throw new OAuthError('invalid_request', 'The response_mode must be query or form_post.')
 }
 
 const NOT_A_PERSONS: readonly string[] = [...OPERATOR_SCOPES, ...SSF_SCOPES]
@@ -166,7 +168,7 @@ function readScope(client: Client, asked: string | undefined, forClaims: readonl
 /** RFC 8707 §2: for one at a time, and only what the client is registered for. */
 function readAudience(client: Client, resource: string | undefined): string {
   const audience = audienceFor(client, resource)
-  if (audience === undefined) throw new OAuthError('invalid_target', 'The resource has to be one that the client is registered for, and one only.')
+  if (audience === undefined) throw new OAuthError('invalid_target', 'Send one resource, for which the client is registered.')
   return audience
 }
 
@@ -177,12 +179,12 @@ function readChallenge(client: Client, params: Params): string | undefined {
   if (challenge === undefined) {
     if (client.metadata.requirePkce || client.metadata.authMethod === 'none')
       throw new OAuthError('invalid_request', 'Send a code_challenge with code_challenge_method S256 (RFC 7636).')
-    if (method !== undefined) throw new OAuthError('invalid_request', 'There is a code_challenge_method without a code_challenge.')
+    if (method !== undefined) throw new OAuthError('invalid_request', 'Send code_challenge and code_challenge_method together, or neither.')
     return undefined
   }
   // Not sent means plain (RFC 7636 §4.3), which protects from nothing that reads the request.
-  if (method !== 'S256') throw new OAuthError('invalid_request', 'The code_challenge_method has to be S256.')
-  if (!isCodeChallenge(challenge)) throw new OAuthError('invalid_request', 'The code_challenge is not a SHA-256 in base64url.')
+  if (method !== 'S256') throw new OAuthError('invalid_request', 'The code_challenge_method must be S256.')
+  if (!isCodeChallenge(challenge)) throw new OAuthError('invalid_request', 'The code_challenge must be a SHA-256 hash in base64url (43 characters).')
   return challenge
 }
 
@@ -191,14 +193,15 @@ const PROMPTS: readonly string[] = ['none', 'login', 'select_account', 'consent'
 function readPrompt(value: string | undefined): Prompt[] {
   const prompts = splitList(value)
   const unknown = prompts.find((one) => !PROMPTS.includes(one))
-  if (unknown !== undefined) throw new OAuthError('invalid_request', `The prompt ${printable(unknown)} is not supported: ${PROMPTS.join(', ')} are.`)
-  if (prompts.length > 1 && prompts.includes('none')) throw new OAuthError('invalid_request', 'The prompt none stands alone.')
+  if (unknown !== undefined)
+    throw new OAuthError('invalid_request', `Unsupported prompt ${printable(unknown)}. Supported values: ${PROMPTS.join(', ')}.`)
+  if (prompts.length > 1 && prompts.includes('none')) throw new OAuthError('invalid_request', 'Send prompt=none without other prompt values.')
   return prompts as Prompt[]
 }
 
 function readMaxAge(value: string | undefined): number | undefined {
   if (value === undefined) return undefined
-  if (!/^\d{1,9}$/.test(value)) throw new OAuthError('invalid_request', 'The max_age has to be a number of seconds.')
+  if (!/^\d{1,9}$/.test(value)) throw new OAuthError('invalid_request', 'The max_age must be a whole number of seconds.')
   return Number(value)
 }
 

@@ -25,7 +25,7 @@ export function limitPage(
   const { errand } = entry
   const sealed = seal(deps, c, 'limit', entry, now)
   const t = textsOf(c, deps.config)
-  const answer = new OAuthError('access_denied', 'The user has as many sessions as are allowed.')
+  const answer = new OAuthError('access_denied', 'The user has reached the maximum number of sessions, and ended none of them.')
   return page(
     c,
     {

@@ -25,7 +25,7 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
   })
   if (redeemed.outcome === 'reused') {
     deps.log.warn('code_reused', { client_id: client.clientId, ...whose(redeemed.committed), ...requester() })
-    throw new OAuthError('invalid_grant', 'The code was used before, so its tokens were revoked. Start a new sign-in.')
+    throw new OAuthError('invalid_grant', 'The code was used before, so the broker revoked its tokens. Start a new sign-in.')
   }
   if (redeemed.outcome === 'rejected') throw new OAuthError('invalid_grant', REJECTED[redeemed.why])
   const { session, grant, family, rev } = redeemed
@@ -46,7 +46,7 @@ export async function exchangeAuthorizationCode(deps: TokenDeps, { client, param
   })
 }
 
-const UNKNOWN = 'The code is not good here: it is not of this client, was used before, or has expired. Start a new sign-in.'
+const UNKNOWN = 'The code is not valid: it was issued to another client, was used before, or has expired. Start a new sign-in.'
 const ENDED = 'The session that the code belongs to has ended. Start a new sign-in.'
 
 /** Whether a code of another client exists is not that client's to know. */
@@ -59,6 +59,6 @@ const REJECTED: Record<RejectedWhy, string> = {
   marked: ENDED,
   not_fresh: NOT_FRESH,
   locked: LOCKED,
-  wrong_redirect_uri: 'The redirect_uri is not the one of the authorization request, letter by letter.',
-  wrong_verifier: 'The code_verifier does not fit the code_challenge of the authorization request.',
+  wrong_redirect_uri: 'The redirect_uri must exactly match the one of the authorization request.',
+  wrong_verifier: 'The code_verifier does not match the code_challenge of the authorization request. Start a new sign-in.',
 }

@@ -22,7 +22,8 @@ const apiOf = (scope: string): OwnApi | undefined => OWN_APIS.find(({ scopes }) 
 
 /** RFC 6749 §4.4: a client for itself. No user, so no `sid`, no ID token and no refresh token (§4.4.3). */
 export async function clientCredentials(deps: TokenDeps, { client, params, now }: GrantInput): Promise<TokenAnswer> {
-  if (client.metadata.authMethod === 'none') throw new OAuthError('unauthorized_client', 'A client without a credential has no tokens of its own.')
+  if (client.metadata.authMethod === 'none')
+    throw new OAuthError('unauthorized_client', 'A client without a credential cannot use client_credentials. Register the client with a credential.')
   const { issuer } = deps.config
   const resource = params.get('resource')
   const scopes = scopesFor(
@@ -36,7 +37,7 @@ export async function clientCredentials(deps: TokenDeps, { client, params, now }
   if (granted.outcome === 'rejected')
     throw granted.why === 'locked'
       ? new OAuthError('unauthorized_client', LOCKED)
-      : new OAuthError('invalid_client', 'The client is not registered here any more.')
+      : new OAuthError('invalid_client', 'The client was removed from the broker. Ask an operator of the broker to register it.')
   const scope = scopes.join(' ')
   const { token, expiresIn } = mintAccessToken(deps, { client, audience, scope, rev: granted.rev, now })
   return { access_token: token, token_type: 'Bearer', expires_in: expiresIn, scope }
@@ -48,7 +49,11 @@ function scopesFor(client: Client, asked: string | undefined, api: OwnApi | unde
   if (asked === undefined) return registered.filter((scope) => apiOf(scope) === api)
   const wanted = splitList(asked)
   const rejected = wanted.filter((scope) => !registered.includes(scope))
-  if (rejected.length > 0) throw new OAuthError('invalid_scope', `The client may not have the scope ${printable(rejected.join(' '))} for itself.`)
+  if (rejected.length > 0)
+    throw new OAuthError(
+      'invalid_scope',
+      `The client may not use the scope ${printable(rejected.join(' '))} with client_credentials. Ask an operator of the broker to register it.`,
+    )
   return wanted
 }
 
@@ -58,16 +63,16 @@ function ownAudience(scopes: readonly string[], resource: string | undefined, is
   const [api, ...others] = new Set(scopes.map(apiOf))
   if (api === undefined && others.length === 0) {
     if (asked !== undefined)
-      throw new OAuthError('invalid_target', `${capital(asked.name)} takes tokens with the scope ${asked.scopes.join(' or ')} only.`)
+      throw new OAuthError('invalid_target', `${capital(asked.name)} accepts only tokens with the scope ${asked.scopes.join(' or ')}.`)
     return undefined
   }
   if (others.length > 0) {
     const [own] = [api, ...others].filter((one) => one !== undefined)
-    throw new OAuthError('invalid_scope', `Ask for ${own?.scopes.join(' and ')} by themselves: their tokens are for ${own?.name}.`)
+    throw new OAuthError('invalid_scope', `Request ${own?.scopes.join(' and ')} without other scopes: their tokens are for ${own?.name} only.`)
   }
   const audience = api?.audience(issuer)
   if (resource !== undefined && asked !== api)
-    throw new OAuthError('invalid_target', `The scope ${scopes.join(' ')} is for the resource ${audience}.`)
+    throw new OAuthError('invalid_target', `The scope ${scopes.join(' ')} is for the resource ${audience}. Send that resource, or none.`)
   return audience
 }
 

@@ -40,7 +40,7 @@ export async function tokenEndpoint(deps: TokenDeps, c: Context): Promise<Respon
     const client = await requestingClient(deps, c, params, { now })
     onlyFor(c, client)
     const type = required(params, 'grant_type')
-    if (!isGrant(type)) throw new OAuthError('unsupported_grant_type', `The grants there are: ${Object.keys(grants).join(', ')}.`)
+    if (!isGrant(type)) throw new OAuthError('unsupported_grant_type', `Unsupported grant_type. Supported values: ${Object.keys(grants).join(', ')}.`)
     if (!client.metadata.grants.includes(type)) throw new OAuthError('unauthorized_client', `The client is not registered for the grant ${type}.`)
     const requester = () => ({ from: remoteOf(c, deps.config), device: deviceName(c.req.header('user-agent')) })
     const answer = await grants[type](deps, { client, params, now, requester })

@@ -45,7 +45,7 @@ export function tokenEndpoints(deps: Deps): Hono {
 /** A wrong clock takes valid sessions for expired and replaced tokens for stolen. Revoking does not depend on the time. */
 function mustTrustClock({ clockWatch }: Pick<Deps, 'clockWatch'>): void {
   if (!clockWatch.disagrees()) return
-  throw new OAuthError('temporarily_unavailable', 'The clock of the broker is wrong. Nothing was changed. Try again in a moment.', {
+  throw new OAuthError('temporarily_unavailable', "The broker's clock is wrong. Nothing was changed. Try again in a moment.", {
     headers: { 'Retry-After': String(CLOCK_RETRY_SECONDS) },
   })
 }

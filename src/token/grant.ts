@@ -31,7 +31,7 @@ interface Requester {
 
 /** Which of them is for the operators to know. */
 export const LOCKED =
-  'The user or an instance is locked. Only an operator of the broker can lift the lock: do not try again, and do not send the user to sign in.'
+  'The user or an instance is locked. Only an operator of the broker can lift the lock: do not retry, and do not send the user to sign in.'
 
 /** For the log of reuse and theft: which revocation followed, of whose session. The `sub` is opaque. */
 export function whose({ revocation: { seq, selector }, sub }: Committed): { seq: number; sid?: string; sub: string | undefined } {
@@ -72,7 +72,8 @@ export function narrowed(granted: readonly string[], asked: string | undefined):
   if (asked === undefined) return [...granted]
   const wanted = splitList(asked)
   const wider = wanted.filter((scope) => !granted.includes(scope))
-  if (wider.length > 0) throw new OAuthError('invalid_scope', `The scope ${printable(wider.join(' '))} was not granted.`)
+  if (wider.length > 0)
+    throw new OAuthError('invalid_scope', `The scope ${printable(wider.join(' '))} was not granted. Request only scopes of the original grant.`)
   return wanted
 }
 
@@ -91,7 +92,7 @@ export function mustAdmitThere(target: Client, session: Session, now: number): v
 export function mustBeRecent({ metadata }: Client, { authTime }: Session, now: number): void {
   const most = lowest(metadata.maxAuthAgeSeconds, metadata.maxAuthenticationSeconds)
   if (most !== undefined && now - authTime > most)
-    throw new OAuthError('interaction_required', 'That instance needs a fresher authentication. Send the user through /authorize with max_age.')
+    throw new OAuthError('interaction_required', 'That instance needs a more recent authentication. Send the user through /authorize with max_age.')
 }
 
 /** Every instance that takes tokens of that audience has to take this user. @throws OAuthError invalid_target, interaction_required */

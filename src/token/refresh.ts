@@ -85,12 +85,12 @@ function allowed(deps: TokenDeps, client: Client, session: Session, family: Toke
   return { scope, audience }
 }
 
-const UNKNOWN = 'The refresh token is not good for this client. Start a new sign-in.'
+const UNKNOWN = 'The refresh token is not valid for this client. Start a new sign-in.'
 const ENDED = 'The session has ended. Start a new sign-in.'
 
 const REUSED = {
-  late: 'This refresh token was replaced more than 10 s ago, so its grant was revoked. Start a new sign-in.',
-  stolen: 'This refresh token was replaced long ago, so it may be stolen: the session was ended. Start a new sign-in.',
+  late: 'This refresh token was replaced more than 10 s ago, so the broker revoked its grant. Start a new sign-in.',
+  stolen: 'This refresh token was replaced earlier, so it may be stolen: the broker ended the session. Start a new sign-in.',
 }
 
 const REJECTED: Record<RejectedWhy, string> = {

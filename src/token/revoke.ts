@@ -43,7 +43,7 @@ async function sessionOf(deps: TokenDeps, client: Client, token: string, now: nu
   if (claims.sid === undefined)
     throw new OAuthError(
       'unsupported_token_type',
-      'A token of the client itself cannot be revoked by itself: it expires within minutes. Operators can revoke the client.',
+      'An access token from client_credentials cannot be revoked alone: it expires within minutes. An operator of the broker can revoke the client.',
     )
   return claims.sid
 }

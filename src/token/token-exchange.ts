@@ -22,7 +22,10 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
   const source = await readAccessToken(deps, required(params, 'subject_token'), now)
   // §2.2.2: a subject_token that is not good is invalid_request.
   if (!source || source.sid === undefined || source.aud !== client.metadata.audience)
-    throw new OAuthError('invalid_request', 'The subject_token has to be a good access token of a user, issued for this client.')
+    throw new OAuthError(
+      'invalid_request',
+      'The subject_token must be a valid access token of a user, issued for this client. Refresh it and try again.',
+    )
   const scope = narrowed(
     splitList(source.scope).filter((each) => each !== 'offline_access'),
     params.get('scope'),
@@ -51,10 +54,10 @@ export async function exchangeToken(deps: TokenDeps, { client, params, now }: Gr
 
 function mustBePlain(params: Params): void {
   if (!TAKEN.includes(required(params, 'subject_token_type')))
-    throw new OAuthError('invalid_request', `subject_token_type has to be ${TOKEN_TYPE.accessToken}.`)
+    throw new OAuthError('invalid_request', `subject_token_type must be ${TOKEN_TYPE.accessToken}.`)
   const requested = params.get('requested_token_type')
   if (requested !== undefined && !TAKEN.includes(requested))
-    throw new OAuthError('invalid_request', `requested_token_type has to be ${TOKEN_TYPE.accessToken}, or left out.`)
+    throw new OAuthError('invalid_request', `requested_token_type must be ${TOKEN_TYPE.accessToken}, or left out.`)
   if (params.has('actor_token') || params.has('actor_token_type'))
     throw new OAuthError('invalid_request', 'Leave actor_token out: the client that authenticates is the actor.')
 }
@@ -63,7 +66,7 @@ function mustBePlain(params: Params): void {
 function targetOf(deps: TokenDeps, caller: Client, params: Params): Client {
   const [audience, resource] = [params.get('audience'), params.get('resource')]
   if (audience === undefined && resource === undefined)
-    throw new OAuthError('invalid_request', 'Name the instance to be called, by audience or resource.')
+    throw new OAuthError('invalid_request', 'Name the instance to call, in the parameter audience or resource.')
   const found = deps.clients
     .list()
     .filter((each) => resource === undefined || each.metadata.audience === resource)
@@ -72,7 +75,7 @@ function targetOf(deps: TokenDeps, caller: Client, params: Params): Client {
   if (!target || !target.metadata.exchangeFrom.includes(caller.clientId)) {
     throw new OAuthError(
       'invalid_target',
-      'There is no such instance, or it does not let this client exchange tokens for it (exchange_from in its registration).',
+      'The instance is unknown, or does not allow this client to exchange tokens for it. Its registration must list this client in exchange_from.',
     )
   }
   return target
@@ -83,7 +86,7 @@ function actors(client: Client, source: AccessTokenClaims): Act {
   const act: Act = source.act ? { sub: client.clientId, act: source.act } : { sub: client.clientId }
   let depth = 0
   for (let each: Act | undefined = act; each; each = each.act) depth++
-  if (depth > MAX_DEPTH) throw new OAuthError('invalid_request', `A token can be exchanged ${MAX_DEPTH} times in a row, not more.`)
+  if (depth > MAX_DEPTH) throw new OAuthError('invalid_request', `A token can be exchanged at most ${MAX_DEPTH} times in a row.`)
   return act
 }
 
@@ -101,5 +104,5 @@ async function standing(deps: TokenDeps, source: AccessTokenClaims, check: Check
   const access = await deps.store.checkAccess({ sub, clientId, rev, touch: check.joins !== undefined, ...check })
   if (access.outcome === 'good') return access.session
   if (access.why === 'locked') throw new OAuthError('invalid_grant', LOCKED)
-  throw new OAuthError('invalid_request', 'The session of the subject_token has ended. The user has to sign in again.')
+  throw new OAuthError('invalid_request', 'The session of the subject_token has ended. The user must sign in again.')
 }

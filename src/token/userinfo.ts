@@ -12,7 +12,7 @@ import { userInfo } from './id-token.ts'
 export async function userinfo(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const claims = await readAccessToken(deps, await presentedToken(c), now)
-  if (!claims) throw rejected('invalid_token', 'The access token is not good here or has expired.')
+  if (!claims) throw rejected('invalid_token', 'The access token is not valid or has expired. Refresh it, and send the new one.')
   onlyFor(c, deps.clients.find(claims.clientId))
   const scope = splitList(claims.scope)
   if (claims.sid === undefined || !scope.includes('openid'))
@@ -33,7 +33,7 @@ async function presentedToken(c: Context): Promise<string> {
     throw rejected('invalid_request', 'Send the access token once: in the Authorization header or in the form.')
   const token = inHeader ?? inBody
   if (token !== undefined) return token
-  if (authorization !== undefined) throw rejected('invalid_request', 'The Authorization header has to be: Bearer, a space, the access token.')
+  if (authorization !== undefined) throw rejected('invalid_request', 'The Authorization header must be: Bearer, a space, the access token.')
   // §3.1: who sends no token is told no error code in the challenge.
   throw new OAuthError('invalid_token', 'Send an access token in the Authorization header, as Bearer.', {
     headers: { 'WWW-Authenticate': `Bearer ${REALM}` },

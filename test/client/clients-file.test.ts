@@ -77,7 +77,7 @@ describe('the clients file is read', () => {
   test('what is no YAML, holds no list, names a client twice, or lacks a secret', async () => {
     expect((await problems('clients: [')).join()).toMatch(/line \d/)
     expect((await problems('customers: []')).join()).toContain('"clients:"')
-    expect((await problems(`clients:\n${CLIENT('sydney')}${CLIENT('sydney')}`)).join()).toContain('second time')
+    expect((await problems(`clients:\n${CLIENT('sydney')}${CLIENT('sydney')}`)).join()).toContain('in the file twice')
     expect((await problems(GOOD.replaceAll(/ +client_secret_hash: .*\n/g, ''))).join()).toContain('needs client_secret_hash')
     expect((await problems(`${GOOD}    token_endpoint_auth_method: none\n`)).join()).toContain('uses no secret')
     writeFileSync(join(rig.dir, 'weak'), 'hunter2')

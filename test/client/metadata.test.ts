@@ -40,7 +40,7 @@ describe('reading a registration (RFC 7591 §2)', () => {
     const found = problems({ client_name: '', redirect_uris: ['http://x.example/cb'], access_token_seconds: 5, colour: 'red', tenants: ['contoso'] })
     expect(found).toHaveLength(5)
     expect(found.join('\n')).toMatch(/^client_name: /m)
-    expect(found.join('\n')).toMatch(/^redirect_uris\[0\]: "http:\/\/x\.example\/cb" has to be https; e\.g\. "https:/m)
+    expect(found.join('\n')).toMatch(/^redirect_uris\[0\]: "http:\/\/x\.example\/cb" must be https; e\.g\. "https:/m)
     expect(found.join('\n')).toMatch(/^access_token_seconds: at least 60/m)
     expect(found.join('\n')).toMatch(/^colour: is not a field/m)
     expect(found.join('\n')).toMatch(/^tenants\[0\]: a tenant id/m)

@@ -41,7 +41,7 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     const made = await type(['backup', file])
     expect(made).toMatchObject({ code: 0, err: '', out: `${file}: ${statSync(file).size} bytes, the log up to 0.\n` })
     expect([statSync(file).mode & 0o777, readdirSync(dir)]).toEqual([0o600, ['backup.db']])
-    expect((await type(['backup', file])).err).toContain('writes over nothing')
+    expect((await type(['backup', file])).err).toContain('overwrites no file')
     const db = new Database(file, { readonly: true })
     const client = new Client(connectionConfig(url))
     await client.connect()
@@ -131,7 +131,7 @@ describe.skipIf(!HAS_POSTGRES)('cmb backup and restore on Postgres', () => {
     expect(await cmb(['restore', 'x', '--nothing-lost'], { dataDir })).toMatchObject({ code: 2, err: err('goes with --adopt') })
     expect(await cmb(['restore', '--adopt', '--yes'], { dataDir })).toMatchObject({ code: 2, err: err('Set BROKER_DATABASE_URL') })
     const env = { BROKER_DATABASE_URL: await databaseUrl() }
-    expect(await cmb(['restore', '--adopt'], { dataDir, env })).toMatchObject({ code: 2, err: err('signs everybody out. Say --yes') })
+    expect(await cmb(['restore', '--adopt'], { dataDir, env })).toMatchObject({ code: 2, err: err('signs every user out. Say --yes') })
     expect(await cmb(['restore', '--adopt', '--yes'], { dataDir, env })).toMatchObject({ code: 1, err: err('no broker has used it') })
   })
 })

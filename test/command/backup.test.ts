@@ -31,7 +31,7 @@ describe('cmb backup and restore', () => {
     expect(scraped).toContain(`broker_last_backup_at_seconds ${rig.clock.now()}\n`)
     const again = await type(['backup', file])
     expect(again.code).toBe(1)
-    expect(again.err).toContain('writes over nothing')
+    expect(again.err).toContain('overwrites no file')
     expect((await type(['backup', join(dir, 'nowhere', 'broker.db')])).err).toContain('ENOENT')
   })
 
@@ -42,7 +42,7 @@ describe('cmb backup and restore', () => {
     const ran = await cmb(['restore', file], { dataDir, answer: 'yes' })
     expect(ran).toMatchObject({ code: 0 })
     expect(ran.out).toContain('Everybody is signed out')
-    expect(ran.err).toContain('signs everybody out')
+    expect(ran.err).toContain('signs every user out')
     const store = await openSqliteStore({ file: join(dataDir, 'broker.db') })
     expect(await store.standingBySid(alice.session.sid, rig.clock.now())).toMatchObject({
       state: 'ended',

@@ -48,9 +48,9 @@ describe('cmb clients', () => {
     expect(rig.lines.join('\n')).not.toContain(secret)
   })
 
-  test('words for users say that the secret is shown this once', async () => {
+  test('words for users say that the secret is shown only this once', async () => {
     const { out } = await type(ADD)
-    expect(out).toContain('shown this once')
+    expect(out).toContain('shown only this once')
     expect(out).toMatch(/cms_[\w-]{43}/)
   })
 
@@ -59,7 +59,7 @@ describe('cmb clients', () => {
     const before = rig.clients.find('sydney')
     const again = await type(ADD)
     expect(again.code).toBe(1)
-    expect(again.err).toContain('sydney is registered')
+    expect(again.err).toContain('sydney is already registered')
     expect(rig.clients.find('sydney')).toEqual(before)
   })
 

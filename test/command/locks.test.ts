@@ -28,7 +28,7 @@ describe('cmb lock', () => {
     expect(list.out).toContain(`${lock?.id}  user ${TENANT} ${session.user.oid}`)
     expect(list.out).toContain('INC-7')
     expect((await type(['unlock', lock?.id ?? ''], 'erin')).out).toBe(`Lifted: user ${TENANT} ${session.user.oid} may sign in again.\n`)
-    expect((await type(['unlock', lock?.id ?? ''])).out).toContain('cmb@erin (unverified) has lifted it already')
+    expect((await type(['unlock', lock?.id ?? ''])).out).toContain('cmb@erin (unverified) already lifted it')
     expect((await type(['locks', 'list'])).out).toBe('Nothing is locked.\n')
   })
 
@@ -36,7 +36,7 @@ describe('cmb lock', () => {
     await rig.register('Sydney')
     const proposed = await type(['lock', 'client', 'sydney', '--case', 'INC-8'])
     const [, id = ''] = /cmb scheduled confirm (a_\S+)/.exec(proposed.out) ?? []
-    expect((await type(['scheduled', 'confirm', id])).err).toContain('Another administrator has to confirm it.')
+    expect((await type(['scheduled', 'confirm', id])).err).toContain('Another administrator must confirm it.')
     expect((await type(['scheduled', 'list', '--state', 'proposed'])).out).toContain('lock client sydney')
     expect((await type(['scheduled', 'confirm', id], 'erin')).out).toMatch(/^Done: lock client sydney \(lock l_\w+/)
     expect((await type(['locks', 'list', '--kind', 'client', '--json'])).json()).toMatchObject({ locks: [{ target: { client_id: 'sydney' } }] })

@@ -111,7 +111,7 @@ describe('cmb', () => {
       { clientId: 'perth', state: 'delivered', count: 5 },
     ]
     const { out } = await type(['status'])
-    expect(out).toMatch(/sydney +rejected +2\b[^]*These are not tried again\..*cmb deliveries redrive/)
+    expect(out).toMatch(/sydney +rejected +2\b[^]*These are not retried\..*cmb deliveries redrive/)
     expect(out).not.toContain('perth')
     rig.store.deliveryCounts = deliveryCounts
     expect((await type(['tenants'])).out).toContain(rig.config.entra.tenants[0])

@@ -148,7 +148,7 @@ describe.skipIf(!HAS_POSTGRES)('the store on a Postgres whose history is another
     const b = await open()
     const { session } = await b.signIn('alice')
     await restoredFrom(`UPDATE broker.lineage SET timeline = '00000000'`)
-    await expect(b.revoke({ kind: 'session', sid: session.sid })).rejects.toThrow('The log takes no entry')
+    await expect(b.revoke({ kind: 'session', sid: session.sid })).rejects.toThrow('The log accepts no entry')
   })
 
   test('a broker that runs follows an adoption to the new log, and remembers that', async () => {

@@ -204,7 +204,7 @@ describe('webhooks', () => {
     const { type } = await world({ config: {} })
     expect(await type(['webhooks', 'add', 'http://siem.example/', '--event', 'revocation.wide'])).toMatchObject({
       code: 1,
-      err: expect.stringContaining('has to be https') as string,
+      err: expect.stringContaining('must be https') as string,
     })
     expect(await type(['webhooks', 'add', 'https://siem.example/', '--event', 'revocation.everything'])).toMatchObject({ code: 2 })
     expect(await type(['webhooks', 'show', 'wh_none'])).toMatchObject({ code: 1, err: expect.stringContaining('cmb webhooks list') as string })

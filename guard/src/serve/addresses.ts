@@ -54,7 +54,7 @@ function opened(server: Server, open: () => void): Promise<void> {
 async function clear(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false })
   if (found === undefined) return
-  if (!found.isSocket()) throw new Error(`${path} exists and is no socket. Choose another path, or remove it.`)
+  if (!found.isSocket()) throw new Error(`${path} exists and is not a socket. Choose another path, or remove it.`)
   const answers = await new Promise<boolean>((resolve) => {
     const socket = connect(path)
     socket.once('connect', () => {

@@ -116,7 +116,7 @@ describe('a unix socket', () => {
     await expect(serve(again)).rejects.toThrow(`Another process listens at ${path}.`)
     await running.serving.stop()
     writeFileSync(path, 'precious')
-    await expect(serve(again)).rejects.toThrow('exists and is no socket')
+    await expect(serve(again)).rejects.toThrow('exists and is not a socket')
     const left = join(running.directory, 'left.sock')
     const dead = createServer().listen(left)
     await new Promise((resolve) => dead.once('listening', resolve))
