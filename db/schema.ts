@@ -50,6 +50,15 @@ export const revocations = sqliteTable(
   },
   (t) => [
     index('revocations_by_at').on(t.at),
+    index('revocations_by_sub')
+      .on(t.sub, t.seq)
+      .where(sql`sub IS NOT NULL`),
+    index('revocations_by_client')
+      .on(t.clientId, t.seq)
+      .where(sql`client_id IS NOT NULL`),
+    index('revocations_by_case')
+      .on(t.caseReference, t.seq)
+      .where(sql`case_reference IS NOT NULL`),
     index('revocations_pending')
       .on(t.kind, t.seq)
       .where(sql`fan_out = 'pending'`),
@@ -126,6 +135,16 @@ export const subjects = sqliteTable(
       .on(t.homeId, t.sub)
       .where(sql`home_id IS NOT NULL`),
   ],
+)
+
+/** The words of users' names and addresses, folded: how operators find a user. Erased with the user. */
+export const subjectWords = sqliteTable(
+  'subject_words',
+  {
+    word: text().notNull(),
+    sub: text().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.word, t.sub] }), index('subject_words_by_sub').on(t.sub)],
 )
 
 /** Addresses of users before a change. Until `untilAt` email goes there too. */

@@ -265,6 +265,13 @@ export interface SignInActs extends FloorActs {
     now: number
     limit: number
   }): Promise<{ session: Session; participants: Participant[] }[]>
+  /**
+   * For operators: users by words of their name, username or address, in any order, each by its beginning, without regard to case and accents.
+   * Bounded in what it reads: `more` where others may fit too.
+   */
+  searchUsers(input: { text: string; limit: number }): Promise<{ users: Subject[]; more: boolean }>
+  /** Indexes the next users of a database that is older than the index of names; resumable. True while there is more. */
+  indexOlderNames(input: { limit: number }): Promise<boolean>
   hasConsent(input: { sub: string; clientId: string; scope: string }): Promise<boolean>
   recordConsent(input: { sub: string; clientId: string; scope: string; now: number }): Promise<void>
   /** The grants of a user's live sessions that no revocation covers, and what the user consented to. */
@@ -403,6 +410,19 @@ export interface RevocationPreview {
   otherSubjects: string[]
 }
 
+export interface RevocationFilter {
+  /** Of this user: what was revoked for them, and what has ended a session or a grant of theirs. */
+  sub?: string | undefined
+  /** Of this client alone: itself, or its grant in one session. */
+  clientId?: string | undefined
+  caseReference?: string | undefined
+  reason?: Reason | undefined
+  actorId?: string | undefined
+  /** Epoch seconds; `until` is not included. */
+  since?: number | undefined
+  until?: number | undefined
+}
+
 export interface RevocationActs {
   /**
    * Takes what any act revoked, once its commit is on disk and before the act is answered. A listener returns at once and never throws.
@@ -456,7 +476,8 @@ export interface RevocationActs {
   findRevocation(seq: number): Promise<LoggedRevocation | undefined>
   /** When everything was last revoked: no session is older. Epoch seconds; undefined where the log has no such entry. */
   everythingRevokedAt(): Promise<number | undefined>
-  listRevocations(input: { before?: number | undefined; limit: number }): Promise<LoggedRevocation[]>
+  /** Newest first. Bounded in what one turn reads, whatever is wanted. */
+  listRevocations(input: { before?: number | undefined; limit: number } & RevocationFilter): Promise<LoggedRevocation[]>
   /** For the console's chart: the latest `limit` revocations, newest first. Bounded: one with more deliveries than are read has no `deliveredMs`. */
   revocationTimes(input: { limit: number }): Promise<RevocationTime[]>
 }

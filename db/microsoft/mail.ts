@@ -5,6 +5,7 @@ import { assign, command } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { subjects } from '../schema.ts'
 import { liveSessionsOf } from '../session/live.ts'
+import { indexNames } from '../session/names.ts'
 import { findSubject, lockSubject } from '../session/user.ts'
 import type { MicrosoftActs } from '../store.ts'
 
@@ -21,4 +22,6 @@ export function* recordMail({ sub, mail, now }: Parameters<MicrosoftActs['record
   if (user === undefined || user.mail === mail || (yield* liveSessionsOf(sub, now)).length === 0) return
   yield* keepFormerAddress({ sub, was: user, is: { ...user, mail }, now })
   yield* setMail.run({ sub, mail })
+  const { name = null, username = null, email = null } = user
+  yield* indexNames(sub, { name, username, email, mail: mail ?? null })
 }

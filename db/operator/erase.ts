@@ -8,6 +8,7 @@ import { forgetMessages } from '../outbox/forget.ts'
 import { append } from '../revocation/log.ts'
 import { consents, erasures, locks, revocations, sessions, subjects } from '../schema.ts'
 import { forgetHistory } from '../session/history.ts'
+import { forgetWords } from '../session/names.ts'
 import type { UserActs } from '../store.ts'
 import { exportActs } from './export.ts'
 import { beginOfAudit, forgetAtOnce, forgetAudited, isInAudit } from './erase-audit.ts'
@@ -125,6 +126,7 @@ function* eraseUser(ambient: Ambient, { sub, ...asked }: Asked): Act<Awaited<Ret
   const cursor = yield* beginOfAudit()
   yield* begin.run({ sub, seq: committed.revocation.seq, cursor })
   yield* forgetFormerAddresses(sub)
+  yield* forgetWords(sub)
   yield* forgetConsents.run({ sub })
   yield* forgetLockWords.run({ sub })
   yield* forgetMessages(ambient, sub, committed.pending)

@@ -81,6 +81,7 @@ export const {
   floorWaivers,
   authTimes,
   subjects,
+  subjectWords,
   formerAddresses,
   erasures,
   locks,

@@ -7,7 +7,8 @@ import { expireSessions, START } from './expire.ts'
 import { fanOutPending } from './fan-out.ts'
 import { following } from './feed.ts'
 import { guardReports, recordEnforced } from './guards.ts'
-import { everythingRevokedAt, findRevocation, listRevocations } from './lists.ts'
+import { listRevocations } from './filtered.ts'
+import { everythingRevokedAt, findRevocation } from './lists.ts'
 import { logHeadRow } from './log.ts'
 import { previewRevocation } from './preview.ts'
 import { reportByUser } from './report.ts'
@@ -38,7 +39,7 @@ export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked'
     markSession: (input) => write(() => mark(input)),
     findRevocation: (seq) => read(() => findRevocation(seq)),
     everythingRevokedAt: () => read(everythingRevokedAt),
-    listRevocations: (input) => read(() => listRevocations(input)),
+    listRevocations: (input) => listRevocations(engine, input),
     revocationTimes: (input) => revocationTimes(engine, input),
   }
 }

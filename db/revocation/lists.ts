@@ -9,28 +9,23 @@ import { cutoffs, revocations, revocationTotals } from '../schema.ts'
 import type { DeliveryState, DeliveryTotals, LoggedRevocation } from '../types.ts'
 import { revocationFields, revocationOf } from './log.ts'
 
-/** The log as operators read it, with the totals of its deliveries. */
+/** One revocation as operators read it, with the totals of its deliveries. */
 
 const totals = Object.fromEntries(DELIVERY_STATES.map((state) => [state, sql<number>`coalesce(${revocationTotals[state]}, 0)`])) as Record<
   DeliveryState,
   ReturnType<typeof sql<number>>
 >
-const loggedFields = { ...revocationFields, ...columnsOf(revocations, 'enforcedAtMs'), ...totals }
-const withTotals = sql`${revocations} LEFT JOIN ${revocationTotals} ON ${revocationTotals.seq} = ${revocations.seq}`
+export const loggedFields = { ...revocationFields, ...columnsOf(revocations, 'enforcedAtMs'), ...totals }
+export const withTotals = sql`${revocations} LEFT JOIN ${revocationTotals} ON ${revocationTotals.seq} = ${revocations.seq}`
 
 const bySeq = query(loggedFields, (p: Takes<{ seq: number }>, f) => sql`SELECT ${f} FROM ${withTotals} WHERE ${revocations.seq} = ${hidden(p.seq)}`)
-const latest = query(
-  loggedFields,
-  (p: Takes<{ before: number; limit: number }>, f) =>
-    sql`SELECT ${f} FROM ${withTotals} WHERE ${revocations.seq} < ${p.before} ORDER BY ${revocations.seq} DESC LIMIT ${p.limit}`,
-)
 const everythingAt = query(
   columnsOf(revocations, 'at'),
   (_, f) =>
     sql`SELECT ${f} FROM ${cutoffs} JOIN ${revocations} ON ${revocations.seq} = ${cutoffs.seq} WHERE ${cutoffs.kind} = 'everything' AND ${cutoffs.key} = ''`,
 )
 
-const loggedOf = (row: RowOf<typeof loggedFields>): LoggedRevocation => ({
+export const loggedOf = (row: RowOf<typeof loggedFields>): LoggedRevocation => ({
   ...revocationOf(row),
   enforcedAtMs: optional(row.enforcedAtMs),
   totals: Object.fromEntries(DELIVERY_STATES.map((state) => [state, row[state]])) as DeliveryTotals,
@@ -39,15 +34,6 @@ const loggedOf = (row: RowOf<typeof loggedFields>): LoggedRevocation => ({
 export function* findRevocation(seq: number): Act<LoggedRevocation | undefined> {
   const row = yield* bySeq.get({ seq })
   return row && loggedOf(row)
-}
-export function* listRevocations({
-  before = Number.MAX_SAFE_INTEGER,
-  limit,
-}: {
-  before?: number | undefined
-  limit: number
-}): Act<LoggedRevocation[]> {
-  return (yield* latest.all({ before, limit })).map(loggedOf)
 }
 export function* everythingRevokedAt(): Act<number | undefined> {
   return (yield* everythingAt.get({}))?.at

@@ -1,5 +1,6 @@
-import { sql } from 'drizzle-orm'
 import { setImmediate as turn } from 'node:timers/promises'
+import { sql } from 'drizzle-orm'
+import { folded } from '../../src/protocol/fold.ts'
 import type { Act, Engine } from '../engine/act.ts'
 import { hidden } from '../engine/dialect.ts'
 import { columnsOf, query } from '../engine/statement.ts'
@@ -43,9 +44,6 @@ const page = query(
 
 type Found = { session: Session; participants: Participant[] }
 type Search = Parameters<SignInActs['searchSessions']>[0]
-
-/** Without case and accents: "bjorn" finds Björn. */
-const folded = (value: string): string => value.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase().trim()
 
 function textMatches(row: SessionRow, text: string | undefined): boolean {
   if (text === undefined) return true

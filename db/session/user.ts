@@ -3,15 +3,16 @@ import { keepFormerAddress } from '../email/addresses.ts'
 import type { Act } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, lockRows, names, query } from '../engine/statement.ts'
-import type { RowOf, Takes } from '../engine/statement.ts'
+import type { Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { subjects } from '../schema.ts'
 import type { NewSession } from '../store.ts'
 import type { Subject } from '../types.ts'
+import { indexNames } from './names.ts'
+import { subjectFields, subjectOf } from './user-row.ts'
 
 /** Users: one `sub` for each tenant and object id, for ever; what Microsoft calls them by is kept up to date. */
 
-const subjectFields = columnsOf(subjects, 'sub', 'tid', 'oid', 'name', 'username', 'email', 'mail', 'homeId', 'createdAt')
 type User = Takes<{ tid: string; oid: string }>
 const isUser = (p: User) => sql`${subjects.tid} = ${p.tid} AND ${subjects.oid} = ${p.oid}`
 const bySub = query(subjectFields, (p: Takes<{ sub: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} = ${p.sub}`)
@@ -35,19 +36,6 @@ const describe = command(
     sql`UPDATE ${subjects} SET ${assign(subjects, { name: p.name, username: p.username, email: p.email, homeId: p.homeId })}
       WHERE ${subjects.sub} = ${p.sub}`,
 )
-
-const subjectOf = (row: RowOf<typeof subjectFields> | undefined): Subject | undefined =>
-  row && {
-    sub: row.sub,
-    tid: row.tid,
-    oid: row.oid,
-    name: optional(row.name),
-    username: optional(row.username),
-    email: optional(row.email),
-    mail: optional(row.mail),
-    homeId: optional(row.homeId),
-    createdAt: row.createdAt,
-  }
 
 export interface KnownUser {
   sub: string
@@ -84,6 +72,8 @@ export function* nameUser({ sub, names: { stored, said } }: KnownUser, now: numb
   if (!isOtherwise(stored, said)) return
   yield* keepFormerAddress({ sub, was: stored, is: { mail: stored.mail, email: said.email }, now })
   yield* describe.run({ sub, ...said })
+  if (said.name !== stored.name || said.username !== stored.username || said.email !== stored.email)
+    yield* indexNames(sub, { ...said, mail: stored.mail })
 }
 
 const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolean =>
@@ -93,10 +83,12 @@ const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolea
 export const lockSubject = (sub: string): Act<unknown> => lock.get({ sub })
 
 export function* findSubject(sub: string): Act<Subject | undefined> {
-  return subjectOf(yield* bySub.get({ sub }))
+  const row = yield* bySub.get({ sub })
+  return row && subjectOf(row)
 }
 export function* findSubjectByUser(tid: string, oid: string): Act<Subject | undefined> {
-  return subjectOf(yield* byUser.get({ tid, oid }))
+  const row = yield* byUser.get({ tid, oid })
+  return row && subjectOf(row)
 }
 
 /** The same human's users in other tenants, whose guest they are. */

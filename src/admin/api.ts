@@ -12,6 +12,7 @@ import { overviewRoutes } from './overview.ts'
 import { userRoutes } from './users.ts'
 import { revocationRoutes } from './revocations.ts'
 import { scheduledActRoutes } from './scheduled-acts.ts'
+import { searchRoutes } from './search.ts'
 import { sessionRoutes } from './sessions.ts'
 import { streamRoutes } from './streams.ts'
 import { tenantRoutes } from './tenants.ts'
@@ -38,26 +39,7 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
     await next()
     c.header('Cache-Control', 'no-store')
   })
-  for (const routes of [
-    clientRoutes(deps),
-    sessionRoutes(deps),
-    revocationRoutes(deps),
-    freshSignInRoutes(deps),
-    lockRoutes(deps),
-    scheduledActRoutes(deps),
-    deliveryRoutes(deps),
-    webhookRoutes(deps),
-    streamRoutes(deps),
-    keyRoutes(deps),
-    tenantRoutes(deps),
-    microsoftWorkRoutes(deps),
-    auditRoutes(deps),
-    userRoutes(deps),
-    backupRoutes(deps),
-    overviewRoutes(deps, checks),
-  ]) {
-    api.route('/admin/v1', routes)
-  }
+  for (const routes of everyRoute(deps, checks)) api.route('/admin/v1', routes)
   api.all('/admin/v1/*', (c) => {
     const methods = methodsAt(api, c.req.path)
     if (methods.length === 0)
@@ -67,3 +49,23 @@ export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   })
   return api
 }
+
+const everyRoute = (deps: Deps, checks: Checks): Hono<AdminEnv>[] => [
+  clientRoutes(deps),
+  sessionRoutes(deps),
+  searchRoutes(deps),
+  revocationRoutes(deps),
+  freshSignInRoutes(deps),
+  lockRoutes(deps),
+  scheduledActRoutes(deps),
+  deliveryRoutes(deps),
+  webhookRoutes(deps),
+  streamRoutes(deps),
+  keyRoutes(deps),
+  tenantRoutes(deps),
+  microsoftWorkRoutes(deps),
+  auditRoutes(deps),
+  userRoutes(deps),
+  backupRoutes(deps),
+  overviewRoutes(deps, checks),
+]

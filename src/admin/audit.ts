@@ -18,6 +18,8 @@ const listing = z.strictObject({
   act: filter,
   target: filter,
   case_reference: filter,
+  since_ms: instantMs.optional(),
+  until_ms: instantMs.optional().meta({ description: 'not included' }),
   limit,
 })
 
@@ -62,9 +64,11 @@ export function auditRoutes(deps: Deps): Hono<AdminEnv> {
       200: ['The entries.', { 'application/json': entries, [JSON_LINES]: z.string().meta({ description: 'one AuditEntry a line' }) }] as const,
     },
   }
-  route(routes, 'get', '/audit', about, async ({ query: { actor: actorId, case_reference: caseReference, ...rest } }, c) => {
-    if (c.req.header('accept')?.includes(JSON_LINES) === true) return auditLines(deps, { ...rest, actorId, caseReference })
-    const found = await deps.store.listAudit({ ...rest, actorId, caseReference })
+  route(routes, 'get', '/audit', about, async ({ query }, c) => {
+    const { actor: actorId, case_reference: caseReference, since_ms: sinceMs, until_ms: untilMs, ...rest } = query
+    const wanted = { ...rest, actorId, caseReference, sinceMs, untilMs }
+    if (c.req.header('accept')?.includes(JSON_LINES) === true) return auditLines(deps, wanted)
+    const found = await deps.store.listAudit(wanted)
     return c.json({ entries: found.map(auditEntryShown), next: found.length < rest.limit ? null : (found.at(-1)?.id ?? null) })
   })
   route(routes, 'get', '/audit/evidence', EVIDENCE, async ({ query: { from_id: fromId, to_id: toId, since_ms: sinceMs, until_ms: untilMs } }) => {

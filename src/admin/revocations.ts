@@ -8,7 +8,8 @@ import { decodeSelector, encodeSelector, selectorSchema } from '../protocol/sele
 import { actorSchema } from './audit.ts'
 import type { AdminEnv } from './caller.ts'
 import { deliveryCursor, deliveryPage, deliverySchema, deliveryShown } from './deliveries.ts'
-import { limit, ok, proofLimit, route, said, seqNumber, shape } from './route.ts'
+import { REASONS } from '../protocol/revocation.ts'
+import { instant, limit, ok, proofLimit, route, said, seqNumber, shape } from './route.ts'
 import { JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { evidenceOf } from '../acts/evidence.ts'
 import { guardProof } from '../acts/guards.ts'
@@ -48,7 +49,7 @@ const totals = shape('DeliveryTotals', {
   closed: z.int(),
 }).meta({ description: 'of those written: while fan_out is pending, more may come' })
 const logged = revocation.extend({ totals })
-const revocationSchema = logged.meta({ id: 'Revocation' })
+export const revocationSchema = logged.meta({ id: 'Revocation' })
 const revoked = revocation.extend({
   outcome: z.literal('revoked'),
   tenants_without_auth_time: z.array(z.string()).meta({ description: 'of those concerned: no fresh sign-in can be demanded of their users' }),
@@ -95,11 +96,22 @@ const REVOKE = {
   answers: { 200: ok('A dry run, or revoked already.', z.union([dryRun, already])), 201: ok('Revoked.', revoked) },
   rejects: [404] as const,
 }
+const filter = z.string().min(1).max(200).optional()
 const LIST = {
   id: 'listRevocations',
   summary: 'The log, newest first',
   may: 'operate' as const,
-  query: z.strictObject({ before: seqNumber.optional(), limit }),
+  query: z.strictObject({
+    sub: filter.meta({ description: 'of this user: what was revoked for them, and what ended a session or a grant of theirs' }),
+    client_id: filter.meta({ description: 'of this client, or of its grant in one session' }),
+    case_reference: filter,
+    reason: z.enum(REASONS).optional(),
+    actor: filter.meta({ description: 'the id of who asked for it' }),
+    since: instant.optional(),
+    until: instant.optional().meta({ description: 'not included' }),
+    before: seqNumber.optional(),
+    limit,
+  }),
   answers: { 200: ok('A page of it.', listed) },
 }
 const READ = {
@@ -133,7 +145,8 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
     return c.json({ outcome: 'revoked', ...shown(done), tenants_without_auth_time: await tenantsWithoutAuthTime(deps, done) }, 201)
   })
   route(routes, 'get', '/revocations', LIST, async ({ query }, c) => {
-    const found = await deps.store.listRevocations(query)
+    const { client_id: clientId, case_reference: caseReference, actor: actorId, ...rest } = query
+    const found = await deps.store.listRevocations({ ...rest, clientId, caseReference, actorId })
     return c.json({ revocations: found.map(loggedShown), next: found.length < query.limit ? null : (found.at(-1)?.seq ?? null) })
   })
   route(routes, 'get', '/revocations/:seq', READ, async ({ params: { seq }, query }, c) => {
@@ -179,5 +192,5 @@ function shown(revocation: Revocation): Record<string, unknown> {
   }
 }
 
-const loggedShown = (one: LoggedRevocation): Record<string, unknown> => ({ ...shown(one), totals: totalsShown(one.totals) })
+export const loggedShown = (one: LoggedRevocation): Record<string, unknown> => ({ ...shown(one), totals: totalsShown(one.totals) })
 const totalsShown = (each: DeliveryTotals): Record<string, number> => ({ total: totalOf(each), ...each })

@@ -110,6 +110,7 @@ export const proofLimit = whole('has to be a number from 1 to 200', 1, 200).defa
 /** A place in the log of revocations. */
 export const seqNumber = whole("has to be a revocation's number, e.g. 4711", 1)
 export const entryNumber = whole("has to be an entry's number, e.g. 4711", 0)
+export const instant = whole('has to be a time in epoch seconds', 0)
 export const instantMs = whole('has to be a time in epoch milliseconds', 0)
 /** In lower case. */
 export const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLowerCase()

@@ -13,6 +13,8 @@ const LONG_LOOK_MS = 60_000
 export interface Checks {
   /** Every finding of the checks that `which` accepts. `fresh`: looks again at what is kept, and at what is looked at on demand alone. */
   look(options?: { fresh?: boolean; which?: (check: Check) => boolean }): Promise<Finding[]>
+  /** Since when this process has seen a warning or a failure of that check about that thing, without a look that found it well; epoch milliseconds. */
+  since(finding: Pick<Finding, 'check' | 'about'>): number | undefined
 }
 
 interface Kept {
@@ -24,6 +26,7 @@ interface Kept {
 
 export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Checks {
   const kept = new Map<string, Kept>()
+  const seen = createSeen(deps)
   const current = async (check: Check, look: Looking, fresh: boolean): Promise<Finding[]> => {
     if (typeof check.cost === 'string') return run(deps, check, look)
     const { everySeconds, background = false } = check.cost
@@ -40,8 +43,24 @@ export function createChecks(deps: Deps, list: readonly Check[] = CHECKS): Check
     async look({ fresh = false, which = () => true } = {}) {
       const look = looking(deps)
       const due = list.filter((check) => which(check) && (fresh || check.cost !== 'on_demand'))
-      return (await Promise.all(due.map((check) => current(check, look, fresh)))).flat()
+      const found = await Promise.all(due.map((check) => current(check, look, fresh)))
+      for (const [index, { id }] of due.entries()) seen.note(id, found[index] ?? [])
+      return found.flat()
     },
+    since: seen.since,
+  }
+}
+
+/** When each problem was first seen. What a look does not name any more is well. */
+function createSeen({ clock }: Pick<Deps, 'clock'>) {
+  const first = new Map<string, Map<string, number>>()
+  return {
+    note(check: string, findings: readonly Finding[]): void {
+      const before = first.get(check)
+      const wrong = findings.filter(({ state }) => state === 'warning' || state === 'failed')
+      first.set(check, new Map(wrong.map(({ about = '' }) => [about, before?.get(about) ?? clock.nowMs()])))
+    },
+    since: ({ check, about = '' }: Pick<Finding, 'check' | 'about'>): number | undefined => first.get(check)?.get(about),
   }
 }
 

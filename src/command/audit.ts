@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander'
 import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
+import { readPast } from './moment.ts'
 import { columns, jsonLine, timeMs } from './show.ts'
 
 interface EntryShown {
@@ -18,6 +19,13 @@ interface Page {
   next: number | null
 }
 
+type Options = Partial<Record<'actor' | 'act' | 'target' | 'case' | 'before', string>> & {
+  from?: number
+  to?: number
+  limit: string
+  export?: boolean
+}
+
 const PAGE = 500
 
 /** What operators did. */
@@ -30,27 +38,29 @@ export function auditCommand(program: Command, context: Context): void {
       .option('--act <act>', 'only this: revoke, redrive, client.add, key.rotate …')
       .option('--target <target>', 'only what was done to this: "session s_…", "client sydney"')
       .option('--case <reference>', 'only with this case reference')
+      .option('--from <time>', 'only from then on: 2026-12-04, or 2026-12-04T17:00+01:00', readPast)
+      .option('--to <time>', 'only what was before then', readPast)
       .option('--limit <n>', 'how many at most', '100')
       .addOption(before())
       .addOption(new Option('--export', 'all of it, oldest first, as JSON lines').conflicts(['limit', 'before']))
       .addOption(asJson())
-      .action(
-        async (
-          options: { actor?: string; act?: string; target?: string; case?: string; limit: string; before?: string; export?: boolean },
-          command: Command,
-        ) => {
-          const broker = await context.broker(command)
-          const filter = { actor: options.actor, act: options.act, target: options.target, case_reference: options.case }
-          const page = (more: Record<string, string | undefined>) => broker.get<Page>(`/audit${queryOf({ ...filter, ...more })}`)
-          if (options.export === true) return exportAll(context, page)
-          const answer = await page({ limit: options.limit, before: options.before })
-          context.print(command, answer, () => entriesShown(answer))
-        },
-      ),
+      .action((options: Options, command: Command) => list(context, options, command)),
     'cmb audit --actor "cmb@olga (unverified)"',
-    'cmb audit --export > audit.jsonl',
+    'cmb audit --from 2026-10-01 --to 2026-11-01 --export > audit.jsonl',
   )
 }
+
+async function list(context: Context, options: Options, command: Command): Promise<void> {
+  const broker = await context.broker(command)
+  const { actor, act, target, limit, before: cursor } = options
+  const filter = { actor, act, target, case_reference: options.case, since_ms: inMs(options.from), until_ms: inMs(options.to) }
+  const page = (more: Record<string, string | undefined>) => broker.get<Page>(`/audit${queryOf({ ...filter, ...more })}`)
+  if (options.export === true) return exportAll(context, page)
+  const answer = await page({ limit, before: cursor })
+  context.print(command, answer, () => entriesShown(answer))
+}
+
+const inMs = (seconds: number | undefined): string | undefined => (seconds === undefined ? undefined : String(seconds * 1000))
 
 const entriesShown = ({ entries, next }: Page): string =>
   columns(

@@ -7,6 +7,9 @@ const WITH_OFFSET = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)$/
 const FROM_NOW = /^\+(\d{1,4})(m|h|d)$/
 const SECONDS = { m: 60, h: 3600, d: 86_400 }
 
+/** Of a filter: the day too (2026-12-04, from its start in UTC). @returns epoch seconds */
+export const readPast = (value: string): number => readMoment(/^\d{4}-\d\d-\d\d$/.test(value) ? `${value}T00:00Z` : value)
+
 /** @returns epoch seconds */
 export function readMoment(value: string, now = systemClock.now()): number {
   const [, count, unit] = FROM_NOW.exec(value) ?? []

@@ -19,6 +19,7 @@ import { userCommands } from './users.ts'
 import { revocationCommands } from './revocations.ts'
 import { scheduledCommands } from './scheduled.ts'
 import { serveCommands } from './serve.ts'
+import { searchCommand } from './search.ts'
 import { sessionCommands } from './sessions.ts'
 import { tenantCommands } from './tenants.ts'
 import { streamCommands } from './streams.ts'
@@ -32,6 +33,7 @@ const COMMANDS = [
   doctorCommand,
   overviewCommands,
   clientCommands,
+  searchCommand,
   sessionCommands,
   revocationCommands,
   freshSignInCommands,

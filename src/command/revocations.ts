@@ -6,7 +6,7 @@ import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
 import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
 import { schedule } from './locks.ts'
-import { readMoment } from './moment.ts'
+import { readMoment, readPast } from './moment.ts'
 import { columns, lines, othersWords, time, timeMs } from './show.ts'
 
 interface RevokeOptions {
@@ -23,6 +23,24 @@ interface RevokeOptions {
   yes?: boolean
 }
 
+type ListOptions = Partial<Record<'subject' | 'client' | 'case' | 'reason' | 'actor' | 'before', string>> & {
+  from?: number
+  to?: number
+  limit: string
+}
+
+const filterOf = (options: ListOptions): Record<string, string | undefined> => ({
+  sub: options.subject,
+  client_id: options.client,
+  case_reference: options.case,
+  reason: options.reason,
+  actor: options.actor,
+  since: options.from?.toString(),
+  until: options.to?.toString(),
+  before: options.before,
+  limit: options.limit,
+})
+
 /** Ending sessions, and what has been ended. */
 export function revocationCommands(program: Command, context: Context): void {
   revokeCommand(program, context)
@@ -31,19 +49,27 @@ export function revocationCommands(program: Command, context: Context): void {
     log
       .command('list')
       .description('The newest first.')
+      .option('--subject <sub>', 'only of this user: what ended a session or a grant of theirs too')
+      .option('--client <id>', 'only of this client, or of its part in one session')
+      .option('--case <reference>', 'only with this case reference')
+      .option('--reason <reason>', 'only for this reason: administrator, locked …')
+      .option('--actor <id>', 'only what this one asked for')
+      .option('--from <time>', 'only from then on: 2026-12-04, or 2026-12-04T17:00+01:00', readPast)
+      .option('--to <time>', 'only what was before then', readPast)
       .option('--limit <n>', 'how many at most', '50')
       .addOption(before())
       .addOption(asJson())
-      .action(async (options: { before?: string; limit: string }, command: Command) => {
+      .action(async (options: ListOptions, command: Command) => {
         const answer = await (
           await context.broker(command)
-        ).get<{ revocations: RevocationShown[]; next: number | null }>(`/revocations${queryOf({ before: options.before, limit: options.limit })}`)
+        ).get<{ revocations: RevocationShown[]; next: number | null }>(`/revocations${queryOf(filterOf(options))}`)
         const words = (): string =>
           columns(['SEQ', 'AT', 'WHAT', 'REASON', 'BY', 'SESSIONS', 'DELIVERED', 'CASE'], answer.revocations.map(row), 'There are none that fit.') +
           nextPage(answer.next)
         context.print(command, answer, words)
       }),
     'cmb revocations list --limit 10',
+    'cmb revocations list --case INC-4711',
   )
   log
     .command('show <seq>')

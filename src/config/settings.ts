@@ -62,6 +62,14 @@ const broker = {
     example: 'https://ops.case-manager.example',
     text: "Where browsers reach the operators' listener. The console is at `/ops` of it. https, except on localhost.",
   }),
+  runbookUrl: setting({
+    name: 'BROKER_RUNBOOK_URL',
+    section: 'broker',
+    defaultText: 'none',
+    schema: parse.link,
+    example: 'https://docs.contoso.example/broker/runbook.html',
+    text: 'Where operators read [runbook.md](runbook.md). The console links to its sections, beside each problem. Not set: it names the section.',
+  }),
   trustedProxies: setting({
     name: 'BROKER_TRUSTED_PROXIES',
     section: 'broker',

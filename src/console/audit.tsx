@@ -4,7 +4,8 @@ import { Button } from '../page/components.tsx'
 import { SelectField, TextField } from '../page/fields.tsx'
 import { auditLines } from '../acts/audit.ts'
 import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
-import { when } from './format.ts'
+import { plural, when } from './format.ts'
+import { MomentField, momentOf } from './moments.tsx'
 import { NUMBER, pageOf, Pages, placeOf } from './pages.tsx'
 
 /** The audit log: who did what, by which way, and how it ended. It can be read and taken away whole; nobody can write in it. */
@@ -65,21 +66,20 @@ const asked = ({ c }: ConsoleRequest, name: string): string | undefined => c.req
 
 export async function auditPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
-  const [actorId, act, caseReference] = [asked(request, 'actor'), asked(request, 'act'), asked(request, 'case')]
+  const filter = readFilter(request)
   const place = placeOf(request, NUMBER)
   const before = place.before === undefined ? undefined : Number(place.before)
-  const found = await deps.store.listAudit({ before, actorId, act, caseReference, limit: PAGE + 1 })
+  const found = await deps.store.listAudit({ before, ...wantedBy(filter), limit: PAGE + 1 })
   const { shown, next } = pageOf(found, PAGE, ({ id }) => String(id))
   const names = await namesOf(request, shown)
-  const filter = Object.entries({ actor: actorId, act, case: caseReference }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
   return desk(
     request,
     { title: 'Audit log', at: '/ops/audit' },
     <>
       <Panel>
-        <Filters actorId={actorId} act={act} caseReference={caseReference} />
+        <Filters filter={filter} />
         <p>
-          <a href={`/ops/audit.jsonl?${new URLSearchParams(filter).toString()}`} download="broker-audit.jsonl">
+          <a href={`/ops/audit.jsonl?${new URLSearchParams(sent(request)).toString()}`} download="broker-audit.jsonl">
             Download as JSON lines
           </a>
         </p>
@@ -87,7 +87,7 @@ export async function auditPage(request: ConsoleRequest): Promise<Response> {
       <Panel>
         <Table
           label="Audit log"
-          head={['Number', 'When', 'Who', 'Way', 'What', 'To what', 'Case', 'Outcome']}
+          head={['Number', 'When', 'Who', 'By', 'What', 'To what', 'Case', 'Outcome']}
           rows={shown.map((one) => row(request, one, names))}
           none="Nothing that fits was done."
         />
@@ -97,8 +97,39 @@ export async function auditPage(request: ConsoleRequest): Promise<Response> {
   )
 }
 
-export const auditDownload = (request: ConsoleRequest): Response =>
-  auditLines(request.deps, { actorId: asked(request, 'actor'), act: asked(request, 'act'), caseReference: asked(request, 'case') })
+export const auditDownload = (request: ConsoleRequest): Response => auditLines(request.deps, wantedBy(readFilter(request)))
+
+interface Filter {
+  actor: string | undefined
+  act: string | undefined
+  target: string | undefined
+  caseReference: string | undefined
+  since: number | undefined
+  until: number | undefined
+}
+
+const readFilter = (request: ConsoleRequest): Filter => ({
+  actor: asked(request, 'actor'),
+  act: asked(request, 'act'),
+  target: asked(request, 'target'),
+  caseReference: asked(request, 'case'),
+  since: momentOf(request, 'since'),
+  until: momentOf(request, 'until'),
+})
+
+const wantedBy = ({ actor: actorId, since, until, ...rest }: Filter) => ({
+  ...rest,
+  actorId,
+  sinceMs: since === undefined ? undefined : since * 1000,
+  untilMs: until === undefined ? undefined : until * 1000,
+})
+
+/** The same filter, for the download. */
+const sent = (request: ConsoleRequest): [string, string][] =>
+  ['actor', 'act', 'target', 'case', 'since', 'until'].flatMap((name): [string, string][] => {
+    const value = asked(request, name)
+    return value === undefined ? [] : [[name, value]]
+  })
 
 async function namesOf({ deps }: ConsoleRequest, entries: readonly AuditEntry[]): Promise<Map<string, string>> {
   const subs = [...new Set(entries.map((one) => one.actor.id).filter((id) => id.startsWith('u_')))]
@@ -124,20 +155,78 @@ function row(request: ConsoleRequest, one: AuditEntry, names: Map<string, string
     <>
       <span class="small">{one.target}</span>
       {one.comment === undefined ? null : <div class="small soft">“{one.comment}”</div>}
+      <Changes entry={one} />
     </>,
     one.caseReference ?? '',
     <>
       <span class={tag}>{words}</span>
+      {reasonOf(one) === undefined ? null : <div class="small">{reasonOf(one)}</div>}
       {typeof seq === 'number' ? <a href={`/ops/revocations/${seq}`}>{seq}</a> : null}
     </>,
   ]
 }
 
-const Filters = ({ actorId, act, caseReference }: { actorId: string | undefined; act: string | undefined; caseReference: string | undefined }) => (
+const Filters = ({ filter }: { filter: Filter }) => (
   <form class="search" method="get" action="/ops/audit">
-    <TextField name="actor" label="Who" value={actorId} maxlength={200} placeholder="sub, client or cmb@user (unverified)" literal />
-    <SelectField name="act" label="What" options={[['', 'Anything'], ...ACTS.map((one) => [one, one] as const)]} chosen={act} />
-    <TextField name="case" label="Case" value={caseReference} maxlength={200} literal />
+    <TextField name="actor" label="Who" value={filter.actor} maxlength={200} placeholder="sub, client or cmb@user (unverified)" literal />
+    <SelectField
+      name="act"
+      label="What"
+      options={[['', 'Anything'], ...ACTS.map((one) => [one, ACT_WORDS[one] ?? one] as const)]}
+      chosen={filter.act}
+    />
+    <TextField name="target" label="To what" value={filter.target} maxlength={200} literal />
+    <TextField name="case" label="Case" value={filter.caseReference} maxlength={200} literal />
+    <MomentField name="since" label="From (UTC)" value={filter.since} />
+    <MomentField name="until" label="Before (UTC)" value={filter.until} />
     <Button kind="quiet">Show</Button>
   </form>
 )
+
+const ACT_WORDS: Readonly<Record<string, string>> = {
+  'api.denied': 'api.denied: requests and forms that were denied',
+  'console.sign_in': 'console.sign_in: accepted and rejected',
+}
+
+interface Change {
+  before: unknown
+  after: unknown
+}
+const isChange = (value: unknown): value is Change => typeof value === 'object' && value !== null && 'before' in value && 'after' in value
+
+/** What an act has changed: in what was asked for, or in what came of it. */
+function changesOf({ details, ended }: AuditEntry): [name: string, change: Change][] {
+  const changed = details.changed ?? ended?.result.changed
+  if (typeof changed !== 'object' || changed === null) return []
+  return Object.entries(changed).filter((pair): pair is [string, Change] => isChange(pair[1]))
+}
+
+/** Before and after, field by field; nothing where an act changes no field. */
+function Changes({ entry }: { entry: AuditEntry }) {
+  const changes = changesOf(entry)
+  if (changes.length === 0) return null
+  return (
+    <details class="small">
+      <summary>{plural(changes.length, 'field')} changed</summary>
+      <dl class="changes">
+        {changes.map(([name, { before, after }]) => (
+          <>
+            <dt>{name}</dt>
+            <dd>
+              <del>{valueWords(before)}</del> <ins>{valueWords(after)}</ins>
+            </dd>
+          </>
+        ))}
+      </dl>
+    </details>
+  )
+}
+
+const valueWords = (value: unknown): string => (value === null ? 'not set' : typeof value === 'string' ? value : JSON.stringify(value))
+
+/** Why it was rejected, as the caller was answered. */
+function reasonOf({ ended }: AuditEntry): string | undefined {
+  if (ended?.outcome !== 'rejected') return undefined
+  const { title, why } = ended.result
+  return typeof title === 'string' ? title : typeof why === 'string' ? why : undefined
+}

@@ -1,5 +1,5 @@
 import type { RevocationTime } from '../../db/types.ts'
-import { plural, span } from './format.ts'
+import { plural, span, when } from './format.ts'
 
 /** Time from revoke to the last instance delivered, and applied: each revocation a mark, on a logarithmic scale, because a hanging instance takes a thousand times as long. */
 
@@ -14,7 +14,7 @@ export function percentile(values: readonly number[], share: number): number {
 interface Series {
   name: string
   look: 'one' | 'two'
-  points: { index: number; ms: number }[]
+  points: { atMs: number; ms: number }[]
 }
 
 const seriesOf = (
@@ -25,9 +25,9 @@ const seriesOf = (
 ): Series => ({
   name,
   look,
-  points: times.flatMap((one, index) => {
+  points: times.flatMap((one) => {
     const ms = pick(one)
-    return ms === undefined ? [] : [{ index, ms }]
+    return ms === undefined ? [] : [{ atMs: one.atMs, ms }]
   }),
 })
 
@@ -76,40 +76,104 @@ const Caption = ({ all, count }: { all: readonly Series[]; count: number }) => (
         {one.name}: {captionOf(one)}
       </div>
     ))}
-    <div class="soft">Solid line: half took no longer (p50). Broken line: 99 in 100 (p99). The last {plural(count, 'revocation')}.</div>
+    <div class="soft">
+      Solid line: half took no longer (p50). Broken line: 99 in 100 (p99). The last {plural(count, 'revocation')}, by the time of their commit (UTC).
+      Each part of the chart leads to its revocations.
+    </div>
   </figcaption>
 )
 
+type Period = { fromMs: number; toMs: number }
+
+/** From the oldest to the newest, and never so short that the axis means nothing. */
+function periodOf(times: readonly RevocationTime[]): Period {
+  const all = times.map(({ atMs }) => atMs)
+  const [fromMs, toMs] = [Math.min(...all), Math.max(...all)]
+  return { fromMs: Math.min(fromMs, toMs - 60_000), toMs }
+}
+
+const DAY_MS = 86_400_000
+/** `09:00`, and with its day where the axis is longer than one. */
+function tickWords(atMs: number, { fromMs, toMs }: Period): string {
+  const text = new Date(atMs).toISOString()
+  if (toMs - fromMs < 600_000) return text.slice(11, 19)
+  return toMs - fromMs < DAY_MS ? text.slice(11, 16) : text.slice(5, 10)
+}
+
+const TICKS = 4
+const TimeAxis = ({ period, x }: { period: Period; x: Scale }) => (
+  <>
+    {Array.from({ length: TICKS + 1 }, (_, index) => period.fromMs + ((period.toMs - period.fromMs) * index) / TICKS).map((atMs, index) => (
+      <text x={x(atMs)} y={HEIGHT - 6} text-anchor={index === 0 ? 'start' : index === TICKS ? 'end' : 'middle'}>
+        {tickWords(atMs, period)}
+      </text>
+    ))}
+  </>
+)
+
+const SLOTS = 16
+/** Links, as few as a keyboard goes through: each leads to the revocations of its time. */
+function Slots({ times, period, x }: { times: readonly RevocationTime[]; period: Period; x: Scale }) {
+  const width = (period.toMs - period.fromMs) / SLOTS
+  const slots = Array.from({ length: SLOTS }, (_, index) => {
+    const [fromMs, last] = [period.fromMs + index * width, index === SLOTS - 1]
+    const its = times.filter(({ atMs }) => atMs >= fromMs && (last || atMs < fromMs + width))
+    return { fromMs, toMs: fromMs + width, its }
+  })
+  return (
+    <>
+      {slots
+        .filter(({ its }) => its.length > 0)
+        .map(({ fromMs, toMs, its }) => (
+          <a href={listOf(fromMs, toMs)} aria-label={slotWords(fromMs, toMs, its)}>
+            <title>{slotWords(fromMs, toMs, its)}</title>
+            <rect class="slot" x={x(fromMs)} y={TOP} width={round(x(toMs) - x(fromMs))} height={HEIGHT - TOP - BOTTOM} />
+          </a>
+        ))}
+    </>
+  )
+}
+
+/** To whole seconds, outwards: none that the slot shows is left out. */
+function listOf(fromMs: number, toMs: number): string {
+  const at = (ms: number): string => new Date(ms).toISOString().slice(0, 19)
+  const query = { since: at(Math.floor(fromMs / 1000) * 1000), until: at((Math.floor(toMs / 1000) + 1) * 1000) }
+  return `/ops/revocations?${new URLSearchParams(query).toString()}`
+}
+
+function slotWords(fromMs: number, toMs: number, its: readonly RevocationTime[]): string {
+  const slowest = Math.max(...its.map(({ deliveredMs = 0, enforcedMs = 0 }) => Math.max(deliveredMs, enforcedMs)))
+  return `${when(fromMs, toMs)} to ${when(toMs, toMs)}: ${plural(its.length, 'revocation')}, the slowest ${span(slowest)}`
+}
+
+const seriesOfAll = (times: readonly RevocationTime[]): Series[] => [
+  seriesOf('Last instance had its logout token', 'one', times, (one) => one.deliveredMs),
+  seriesOf('Last guard enforced it', 'two', times, (one) => one.enforcedMs),
+]
+
 /** @param newestFirst as the store lists them */
-export function TimesChart({ newestFirst }: { newestFirst: readonly RevocationTime[] }) {
-  const times = newestFirst.toReversed()
-  const all = [
-    seriesOf('Last instance had its logout token', 'one', times, (one) => one.deliveredMs),
-    seriesOf('Last guard enforced it', 'two', times, (one) => one.enforcedMs),
-  ]
+export function TimesChart({ newestFirst: times }: { newestFirst: readonly RevocationTime[] }) {
+  const all = seriesOfAll(times)
   const shown = all.filter((one) => one.points.length > 0)
   if (shown.length === 0) return <p class="soft">Nothing to show yet: no revocation has reached an instance.</p>
   const decades = Math.max(3, Math.ceil(Math.log10(Math.max(...shown.flatMap((one) => one.points.map(({ ms }) => Math.max(1, ms)))))))
   const y = (ms: number): number => round(HEIGHT - BOTTOM - (Math.log10(Math.max(1, ms)) / decades) * (HEIGHT - TOP - BOTTOM))
-  const x = (index: number): number => round(LEFT + ((index + 0.5) / times.length) * (WIDTH - LEFT - RIGHT))
+  const period = periodOf(times)
+  const x = (atMs: number): number => round(LEFT + ((atMs - period.fromMs) / (period.toMs - period.fromMs)) * (WIDTH - LEFT - RIGHT))
   return (
     <figure class="chart stack">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={spoken(shown)}>
+      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label={spoken(shown)}>
         <Grid decades={decades} y={y} />
         {shown.map(({ look, points }) => (
           <>
             <Percentiles look={look} points={points} y={y} />
             {points.map((one) => (
-              <Mark look={look} x={x(one.index)} y={y(one.ms)} />
+              <Mark look={look} x={x(one.atMs)} y={y(one.ms)} />
             ))}
           </>
         ))}
-        <text x={LEFT} y={HEIGHT - 6}>
-          older
-        </text>
-        <text x={WIDTH - RIGHT} y={HEIGHT - 6} text-anchor="end">
-          newest
-        </text>
+        <TimeAxis period={period} x={x} />
+        <Slots times={times} period={period} x={x} />
       </svg>
       <Caption all={all} count={times.length} />
     </figure>

@@ -1,17 +1,18 @@
 import type { Child } from 'hono/jsx'
-import type { Delivery, DeliveryState } from '../../db/types.ts'
+import type { Delivery, DeliveryState, Session } from '../../db/types.ts'
 import { Button, HiddenFields, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { SelectField } from '../page/fields.tsx'
 import { redriveAs } from '../acts/deliveries.ts'
 import { Close, closedWords, OPEN } from './close.tsx'
 import { desk, formToken, isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
-import { addressOf, count, nameOf, plural, STATE, when } from './format.ts'
+import { addressOf, count, nameOf, plural, STATE, when, whoIs } from './format.ts'
 import { DELIVERY, pageOf, Pages, placeOf } from './pages.tsx'
+import { userLink } from './search.tsx'
 
 /** What is owed and what came of it; and trying again what was refused or given up: one, an address, or all. */
 
-const PAGE = 100
+const PAGE = 50
 const STATES: readonly DeliveryState[] = ['failed', 'rejected', 'pending', 'delivered', 'superseded', 'closed']
 const stateOf = (value: string | undefined): DeliveryState => STATES.find((one) => one === value) ?? 'failed'
 const FAILED: readonly DeliveryState[] = ['failed', 'rejected']
@@ -26,6 +27,7 @@ export async function deliveriesPage(request: ConsoleRequest): Promise<Response>
     deps.store.deliveryCounts(),
   ])
   const { shown, next } = pageOf(found, PAGE, ({ id }) => id)
+  const about = await sessionsOf(request, shown)
   const redriven = /^\d{1,9}$/.exec(c.req.query('redriven') ?? '')?.[0]
   const closed = /^\d{1,9}$/.exec(c.req.query('closed') ?? '')?.[0]
   return desk(
@@ -39,7 +41,7 @@ export async function deliveriesPage(request: ConsoleRequest): Promise<Response>
       <Filters request={request} state={state} clientId={clientId} counts={counts} />
       <Live id="deliveries">
         <Panel title={`${stateTitle(state)}${clientId === undefined ? '' : `, ${nameOf(deps, clientId)}`}`}>
-          <Table label="Deliveries" head={HEAD} rows={shown.map((one) => row(request, one))} none="There are none." />
+          <Table label="Deliveries" head={HEAD} rows={shown.map((one) => row(request, one, about))} none="There are none." />
           <Pages request={request} of="deliveries" place={place} next={next} />
         </Panel>
         {FAILED.includes(state) && shown.length > 0 ? <Again request={request} shown={shown} clientId={clientId} /> : null}
@@ -50,7 +52,7 @@ export async function deliveriesPage(request: ConsoleRequest): Promise<Response>
 }
 
 const stateTitle = (state: DeliveryState): string => STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
-const HEAD = ['Instance', 'Revocation', 'Attempts', 'Last answer', 'Next attempt', 'Address', 'Again']
+const HEAD = ['Instance', 'Session', 'Revocation', 'Attempts', 'Last answer', 'Next attempt', 'Address', 'Again']
 
 type Counts = Awaited<ReturnType<ConsoleRequest['deps']['store']['deliveryCounts']>>
 
@@ -96,10 +98,30 @@ const lastAnswer = ({ lastStatus, lastError }: Delivery): string | undefined =>
 const again = ({ deps }: ConsoleRequest, { seq, id, clientId }: Delivery): string =>
   `Try again ${seq === undefined ? `message ${id}` : `revocation ${seq}`} at ${nameOf(deps, clientId)}`
 
-function row(request: ConsoleRequest, one: Delivery): Child[] {
+/** Whose session each delivery of a page is about, and on which device. */
+async function sessionsOf({ deps, now }: ConsoleRequest, shown: readonly Delivery[]): Promise<Map<string, Session>> {
+  const sids = [...new Set(shown.flatMap(({ sid }) => sid ?? []))]
+  const found = await Promise.all(sids.map((sid) => deps.store.standingBySid(sid, now)))
+  return new Map(found.flatMap((one) => (one.state === 'unknown' ? [] : [[one.session.sid, one.session] as const])))
+}
+
+function About({ delivery: { sid, sub }, session }: { delivery: Delivery; session: Session | undefined }) {
+  if (session !== undefined)
+    return (
+      <>
+        <a href={userLink(session.sub, { session: session.sid })}>{whoIs(session)}</a>
+        <div class="small">{session.device}</div>
+      </>
+    )
+  if (sub !== undefined) return <a href={userLink(sub)}>All of one user</a>
+  return <span class="soft">{sid === undefined ? 'none' : 'no longer kept'}</span>
+}
+
+function row(request: ConsoleRequest, one: Delivery, about: ReadonlyMap<string, Session>): Child[] {
   const nowMs = request.deps.clock.nowMs()
   return [
     nameOf(request.deps, one.clientId),
+    <About delivery={one} session={one.sid === undefined ? undefined : about.get(one.sid)} />,
     one.seq === undefined ? <span class="soft">none</span> : <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
     count(one.attempts),
     lastAnswer(one) ?? <span class="soft">none</span>,

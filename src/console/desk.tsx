@@ -26,11 +26,11 @@ export const isAdministrator = ({ operator }: Pick<ConsoleRequest, 'operator'>):
 
 const WAYS = [
   ['/ops', 'Overview'],
-  ['/ops/revocations', 'Revocations'],
-  ['/ops/deliveries', 'Deliveries'],
   ['/ops/sessions', 'Sessions'],
   ['/ops/revoke', 'Revoke'],
   ['/ops/locks', 'Locks'],
+  ['/ops/revocations', 'Revocations'],
+  ['/ops/deliveries', 'Deliveries'],
   ['/ops/clients', 'Instances'],
   ['/ops/webhooks', 'Webhooks'],
   ['/ops/keys', 'Keys'],
@@ -49,11 +49,35 @@ export const formHolds = ({ deps, c, operator }: ConsoleRequest, form: URLSearch
 
 const ROLE_WORDS = { audit: 'auditor, read only', operate: 'operator', administer: 'administrator' } as const
 
-function Nav({ request, at }: { request: ConsoleRequest; at: Way | undefined }) {
+/** From anywhere in the console. */
+const Find = ({ text }: { text: string | undefined }) => (
+  <form class="find" role="search" method="get" action="/ops/search">
+    <label class="unseen" for="find">
+      Search users, instances, cases, revocations and sessions
+    </label>
+    <input id="find" type="search" name="q" value={text} maxlength={200} placeholder="User, instance, case, number, session" autocomplete="off" />
+    <Button kind="quiet" small>
+      Search
+    </Button>
+  </form>
+)
+
+/** The links twice: in a row, and behind a button on a narrow screen, without a script. The style sheet shows one of the two. */
+function Nav({ request, at, search }: { request: ConsoleRequest; at: Way | undefined; search: string | undefined }) {
   const { session, caller } = request.operator
+  const links = WAYS.filter(([href]) => caller.may === 'administer' || !ADMINISTRATORS.includes(href))
   return (
-    <nav aria-label="Console">
-      <PageLinks links={WAYS.filter(([href]) => caller.may === 'administer' || !ADMINISTRATORS.includes(href))} at={at} />
+    <>
+      <Find text={search} />
+      <nav aria-label="Console">
+        <div class="across">
+          <PageLinks links={links} at={at} />
+        </div>
+        <details class="menu">
+          <summary>Menu</summary>
+          <PageLinks links={links} at={at} />
+        </details>
+      </nav>
       <form class="who" method="post" action="/ops/sign-out">
         <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />
         <span>
@@ -64,19 +88,19 @@ function Nav({ request, at }: { request: ConsoleRequest; at: Way | undefined }) 
           Sign out
         </Button>
       </form>
-    </nav>
+    </>
   )
 }
 
 /** @param live the page has parts (`Live`) that follow what happens while it is open */
 export function desk(
   request: ConsoleRequest,
-  options: Pick<PageOptions, 'title' | 'status' | 'script'> & { at?: Way | undefined; live?: boolean },
+  options: Pick<PageOptions, 'title' | 'status' | 'script'> & { at?: Way | undefined; live?: boolean; search?: string },
   children: Child,
 ): Response {
   const { deps, c } = request
   const paused = c.req.query('live') === 'off'
-  const nav = <Nav request={request} at={options.at} />
+  const nav = <Nav request={request} at={options.at} search={options.search} />
   return page(
     c,
     {
@@ -104,6 +128,7 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
     <p class="live">
       <span
         id="live-state"
+        role="status"
         data-connected="Live."
         data-skipped="Live, except the part that you are in: it is renewed when you leave it."
         data-lost="Not live at the moment: the broker does not answer."
@@ -116,9 +141,9 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
   )
 }
 
-/** A part of the page that the script renews, unless the reader is in it. */
-export const Live = ({ id, children }: { id: string; children: Child }) => (
-  <div id={id} class="stack" data-live>
+/** A part of the page that the script renews, unless the reader is in it. `announced`: whoever hears the page hears what changed in it. */
+export const Live = ({ id, children, announced }: { id: string; children: Child; announced?: boolean }) => (
+  <div id={id} class={announced ? 'unseen' : 'stack'} data-live role={announced ? 'status' : undefined}>
     {children}
   </div>
 )

@@ -6,6 +6,7 @@ import { messagePage } from '../page/message.tsx'
 import { allows, READ_ONLY, type Right } from '../acts/caller.ts'
 import type { Checks } from '../checks/checks.ts'
 import { auditDownload, auditPage } from './audit.tsx'
+import { clientPage } from './client.tsx'
 import { closeDeliveries } from './close.tsx'
 import { deliveriesPage, redrive } from './deliveries.tsx'
 import { decideNow, decidePage, liftNow, liftPage } from './decide.tsx'
@@ -20,10 +21,12 @@ import { overviewPage } from './overview.tsx'
 import { visitorOf } from './pass.ts'
 import { BOARD, queueBoard } from './queue-board.ts'
 import { clientsPage, keysPage } from './registered.tsx'
-import { revocationPage, revocationsPage } from './revocations.tsx'
+import { evidenceDownload, revocationPage, revocationsPage } from './revocations.tsx'
 import { freshPage, revokePage } from './revoke.tsx'
 import { checkPage, revokeNow } from './revoke-check.tsx'
+import { searchPage } from './search.tsx'
 import { sessionsPage } from './sessions.tsx'
+import { userPage } from './user.tsx'
 import { webhooksPage } from './webhooks.tsx'
 import { closedPage, comeBack, notSignedInPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
 
@@ -73,6 +76,7 @@ function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
   show('/ops', (request) => overviewPage(request, checks))
   show('/ops/revocations', revocationsPage)
   show('/ops/revocations/:seq{[0-9]{1,15}}', (request) => revocationPage(request, Number(request.c.req.param('seq'))))
+  show('/ops/revocations/:seq{[0-9]{1,15}}/evidence.jsonl', (request) => evidenceDownload(request, Number(request.c.req.param('seq'))))
   show('/ops/deliveries', deliveriesPage)
   show('/ops/sessions', sessionsPage)
   show('/ops/revoke', revokePage)
@@ -84,6 +88,9 @@ function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
   show('/ops/scheduled', decidePage)
   show('/ops/fresh', freshPage)
   show('/ops/clients', clientsPage)
+  show('/ops/clients/:id', (request) => clientPage(request, request.c.req.param('id') ?? ''))
+  show('/ops/users/:sub', (request) => userPage(request, request.c.req.param('sub') ?? ''))
+  show('/ops/search', searchPage)
   show('/ops/guards', guardsPage)
   show('/ops/webhooks', webhooksPage)
   show('/ops/keys', keysPage)

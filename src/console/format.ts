@@ -32,8 +32,8 @@ export const REASON: Record<Reason, string> = {
   signed_out_everywhere: 'Signed out everywhere',
   idle: 'Idle too long',
   expired: 'Reached its end',
-  administrator: 'An administrator ended it',
-  refresh_token_reuse: 'A refresh token was stolen',
+  administrator: 'Ended by an administrator',
+  refresh_token_reuse: 'Refresh token reuse (possible theft)',
   refresh_token_late: 'A replaced refresh token was used too late',
   code_reuse: 'A code was used twice',
   token_revoked: 'The instance revoked its token',
@@ -55,6 +55,8 @@ export const REASON: Record<Reason, string> = {
   session_limit: 'The user reached their limit of sessions',
   locked: 'Locked',
 }
+
+export const isReason = (value: string): value is Reason => Object.hasOwn(REASON, value)
 
 export const STATE: Record<Delivery['state'], { words: string; tag: string }> = {
   pending: { words: 'pending', tag: 'tag wait' },

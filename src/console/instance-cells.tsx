@@ -44,12 +44,13 @@ const BREAKER = {
 /** It answers, and does not accept what it gets: its deliveries are not retried. */
 const REJECTS = { words: 'rejects', tag: 'tag bad' } as const
 
-function Address({ target, nowMs }: { target: TargetNow; nowMs: number }) {
+/** @param whole with its path, which says nothing at a glance */
+export function Address({ target, nowMs, whole }: { target: TargetNow; nowMs: number; whole?: boolean }) {
   const { breaker = 'unknown', lastFailure } = target.state ?? {}
   const { words, tag } = breaker === 'closed' && lastFailure !== undefined ? REJECTS : BREAKER[breaker]
   return (
     <div class="small">
-      <span class={tag}>{words}</span> {hostOf(target.uri)}
+      <span class={tag}>{words}</span> {whole ? target.uri : hostOf(target.uri)}
       {target.former ? ' (former)' : ''}
       {lastFailure === undefined ? null : `: ${lastFailure}`}
       {target.pending > 0 && target.oldestAtMs !== undefined ? <span class="soft">, pending since {when(target.oldestAtMs, nowMs)}</span> : null}

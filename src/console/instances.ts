@@ -28,6 +28,8 @@ export interface InstanceNow {
   /** Neither a guard nor a logout address: it honours access tokens until they expire, whatever is revoked. */
   unreached: boolean
   tokenSeconds: number
+  /** Users sign in at it. */
+  userFacing: boolean
 }
 
 const NONE: Record<DeliveryState, number> = { pending: 0, delivered: 0, rejected: 0, failed: 0, superseded: 0, closed: 0 }
@@ -59,6 +61,7 @@ export async function instancesNow(deps: Pick<Deps, 'store' | 'feed' | 'queue' |
       guards: ownGuards,
       unreached: client !== undefined && client.metadata.grants.includes('authorization_code') && mine.length === 0 && ownGuards.length === 0,
       tokenSeconds: client?.metadata.accessTokenSeconds ?? 0,
+      userFacing: client?.metadata.grants.includes('authorization_code') === true,
     }
   })
 }
@@ -88,3 +91,27 @@ function targetsNow(clientId: string, { targets, pending, states }: Addresses): 
 /** What a removed client has left to be looked at. */
 const unsettled = ({ state, count }: { state: DeliveryState; count: number }): boolean =>
   count > 0 && ['pending', 'rejected', 'failed'].includes(state)
+
+/** `bad`: it does not get what was revoked. `ill`: something of it needs a hand. `waits`: deliveries are under way, or a guard is behind. */
+export type Health = 'bad' | 'ill' | 'waits' | 'good'
+const ORDER: readonly Health[] = ['bad', 'ill', 'waits', 'good']
+
+export function healthOf(one: InstanceNow): { health: Health; why: string } {
+  const down = one.targets.find(({ state, pending }) => state?.breaker === 'open' || (state?.breaker === 'failing' && pending > 0))
+  if (down !== undefined)
+    return { health: 'bad', why: `does not answer${down.state?.lastFailure === undefined ? '' : `: ${down.state.lastFailure}`}` }
+  if (one.counts.failed > 0) return { health: 'bad', why: 'deliveries failed' }
+  if (one.counts.rejected > 0) return { health: 'ill', why: 'rejects deliveries' }
+  if (one.unreached) return { health: 'ill', why: 'has neither a guard nor a logout address' }
+  if (one.guards.length > 0 && one.guards.every(({ connected }) => !connected)) return { health: 'ill', why: 'no guard is connected' }
+  if (one.counts.pending > 0) return { health: 'waits', why: 'deliveries are pending' }
+  if (one.guards.some(({ connected, behind }) => connected && (behind ?? 0) > 0)) return { health: 'waits', why: 'a guard is behind' }
+  return { health: 'good', why: 'ok' }
+}
+
+/** Clients that no user signs in at, and that get nothing, are in the list of clients alone. */
+export const isWatched = ({ targets, guards, registered, userFacing }: InstanceNow): boolean =>
+  userFacing || !registered || targets.length > 0 || guards.length > 0
+
+export const worstFirst = (all: readonly InstanceNow[]): InstanceNow[] =>
+  all.toSorted((a, b) => ORDER.indexOf(healthOf(a).health) - ORDER.indexOf(healthOf(b).health) || a.name.localeCompare(b.name, 'en'))

@@ -8,11 +8,13 @@ import { TimesChart } from './chart.tsx'
 import { desk, Figures, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { askedAgain, FailedWork } from './failed-work.tsx'
 import { addresses, guards } from './instance-cells.tsx'
-import { type InstanceNow, instancesNow } from './instances.ts'
+import { type Health, healthOf, type InstanceNow, instancesNow, isWatched, worstFirst } from './instances.ts'
+import { Problems, problemsOf } from './problems.tsx'
+import { clientLink } from './search.tsx'
 import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
-import { count, plural, span } from './format.ts'
+import { count, span } from './format.ts'
 
-/** Where operators look first: what is down, what is owed to whom, how fast it goes, what was revoked last. */
+/** Where operators look first: what is wrong, which instances are unwell, what is pending, how fast it goes, what was revoked last. */
 
 const TIMES_OF = 200
 
@@ -35,8 +37,9 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     { title: 'Overview', at: '/ops', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
-      <State ready={ready} instances={instances} sessions={sessions} nowMs={nowMs} />
-      <Instances instances={instances} nowMs={nowMs} />
+      <Problems request={request} problems={problemsOf(ready.checks, instances, (one) => checks.since(one))} />
+      <Instances instances={worstFirst(instances.filter(isWatched))} nowMs={nowMs} />
+      <Now instances={instances} sessions={sessions} nowMs={nowMs} />
       <Live id="given-up">
         <FailedWork request={request} work={failedWork} />
       </Live>
@@ -53,10 +56,8 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
   )
 }
 
-const State = ({ ready, instances, sessions, nowMs }: { ready: Readiness; instances: readonly InstanceNow[]; sessions: number; nowMs: number }) => (
+const Now = ({ instances, sessions, nowMs }: { instances: readonly InstanceNow[]; sessions: number; nowMs: number }) => (
   <Live id="state">
-    <Health ready={ready} />
-    <Unreached instances={instances} />
     <Panel>
       <Totals instances={instances} sessions={sessions} nowMs={nowMs} />
     </Panel>
@@ -123,31 +124,6 @@ const partsOf = (ready: Readiness) => [
   ['Microsoft', ready.parts.microsoft] as const,
 ]
 
-function Health({ ready }: { ready: Readiness }) {
-  const down = partsOf(ready).filter(([, part]) => part.state !== 'up')
-  if (down.length === 0) return null
-  return (
-    <Notice kind={ready.status === 'unavailable' ? 'bad' : 'warn'} title={`${down.map(([name]) => name).join(', ')}: not up`}>
-      {down.map(([, part]) => (
-        <p>{part.problem}</p>
-      ))}
-    </Notice>
-  )
-}
-
-function Unreached({ instances }: { instances: readonly InstanceNow[] }) {
-  const unreached = instances.filter((one) => one.unreached)
-  if (unreached.length === 0) return null
-  return (
-    <Notice kind="warn" title={`${plural(unreached.length, 'instance')} with neither a guard nor a logout address`}>
-      {unreached
-        .map(({ name, tokenSeconds }) => `${name} honours an access token for up to ${span(tokenSeconds * 1000)} after it was revoked.`)
-        .join(' ')}{' '}
-      Give it the guard, or register its logout address.
-    </Notice>
-  )
-}
-
 function Totals({ instances, sessions, nowMs }: { instances: readonly InstanceNow[]; sessions: number; nowMs: number }) {
   const sum = (pick: (one: InstanceNow) => number): number => instances.reduce((total, one) => total + pick(one), 0)
   const [pending, rejected, failed] = [sum((one) => one.counts.pending), sum((one) => one.counts.rejected), sum((one) => one.counts.failed)]
@@ -168,22 +144,30 @@ function Totals({ instances, sessions, nowMs }: { instances: readonly InstanceNo
 }
 
 const end = (name: string) => ({ name, end: true }) as const
-const HEAD = ['Instance', end('Pending'), end('Being delivered'), end('Rejected'), end('Failed'), 'Logout addresses', 'Guards']
+const HEAD = ['Instance', 'State', end('Pending'), end('Rejected'), end('Failed'), 'Logout addresses', 'Guards']
+const HEALTH: Record<Health, string> = { bad: 'tag bad', ill: 'tag wait', waits: 'tag calm', good: 'tag' }
 
-const number = (value: number, look: string, href?: string): Child => {
-  if (value === 0) return <span class="zero">0</span>
-  const words = <span class={look}>{count(value)}</span>
-  return href === undefined ? words : <a href={href}>{words}</a>
-}
+const number = (value: number, look: string, href: string): Child =>
+  value === 0 ? (
+    <span class="zero">0</span>
+  ) : (
+    <a href={href}>
+      <span class={look}>{count(value)}</span>
+    </a>
+  )
 
 function instanceRow(one: InstanceNow, nowMs: number): Child[] {
+  const { health, why } = healthOf(one)
   const list = (state: string): string => `/ops/deliveries?${new URLSearchParams({ client: one.clientId, state }).toString()}`
   return [
     <>
-      <strong>{one.name}</strong> {one.registered ? null : <span class="tag calm">removed</span>}
+      <strong>
+        <a href={clientLink(one.clientId)}>{one.name}</a>
+      </strong>{' '}
+      {one.registered ? null : <span class="tag calm">removed</span>}
     </>,
+    <span class={HEALTH[health]}>{why}</span>,
     number(one.counts.pending, 'pending', list('pending')),
-    number(one.delivering, ''),
     number(one.counts.rejected, 'hurt', list('rejected')),
     number(one.counts.failed, 'hurt', list('failed')),
     addresses(one, nowMs),

@@ -33,7 +33,9 @@ export async function clientsPage(request: ConsoleRequest): Promise<Response> {
 function clientRow(client: Client, now: InstanceNow | undefined, nowMs: number): Child[] {
   return [
     <>
-      <strong>{client.metadata.name}</strong>
+      <strong>
+        <a href={`/ops/clients/${encodeURIComponent(client.clientId)}`}>{client.metadata.name}</a>
+      </strong>
       <div class="small">
         <code>{client.clientId}</code>
       </div>
@@ -47,7 +49,7 @@ function clientRow(client: Client, now: InstanceNow | undefined, nowMs: number):
   ]
 }
 
-const SOURCE: Record<Client['source'], string> = {
+export const SOURCE: Record<Client['source'], string> = {
   file: 'the clients file',
   command: 'cmb',
   api: 'the admin API',

@@ -5,8 +5,12 @@ import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { guardKey, guardPage, guardPlace } from './guards.tsx'
 import { nothingHere } from './nothing.tsx'
 import { DELIVERY, NUMBER, pageOf, Pages, placeOf, type Place } from './pages.tsx'
+import { filterOf, isNarrowed, NoSuchUser, readFilter, RevocationFilters } from './revocation-filter.tsx'
+import { caseLink } from './search.tsx'
 import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
-import { totalsInWords } from '../acts/totals.ts'
+import { totalOf, totalsInWords } from '../acts/totals.ts'
+import { linesResponse } from '../acts/audit.ts'
+import { evidenceOf } from '../acts/evidence.ts'
 import { count, covered, nameOf, plural, REASON, span, STATE, when } from './format.ts'
 
 /** The log of revocations, and each with what it owed and the proof of it. */
@@ -15,9 +19,9 @@ const PAGE = 50
 const PROOF_OF = 100
 
 const end = (name: string) => ({ name, end: true }) as const
-export const REVOCATION_HEAD = ['Number', 'When', 'What', 'Why', 'By', end('Sessions'), 'Case']
+export const REVOCATION_HEAD = ['Number', 'When', 'What', 'Why', 'By', end('Sessions'), end('Delivered'), 'Case']
 
-export const revocationRows = (request: ConsoleRequest, revocations: readonly Revocation[]): Promise<Child[][]> =>
+export const revocationRows = (request: ConsoleRequest, revocations: readonly LoggedRevocation[]): Promise<Child[][]> =>
   Promise.all(
     revocations.map(async (one) => [
       <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
@@ -26,12 +30,20 @@ export const revocationRows = (request: ConsoleRequest, revocations: readonly Re
       REASON[one.reason],
       await actor(request, one),
       one.fanOut === 'pending' ? <span class="tag wait">{soFar(one)}</span> : count(one.sessions),
-      one.caseReference ?? '',
+      delivered(one),
+      one.caseReference === undefined ? '' : <a href={caseLink(one.caseReference)}>{one.caseReference}</a>,
     ]),
   )
 
 /** Not yet counted is not none. */
 const soFar = ({ sessions }: Revocation): string => (sessions === 0 ? 'not counted yet' : `${count(sessions)} so far`)
+
+function delivered({ totals }: LoggedRevocation): Child {
+  const total = totalOf(totals)
+  if (total === 0) return <span class="zero">none</span>
+  const words = `${count(totals.delivered)} of ${count(total)}`
+  return totals.failed + totals.rejected > 0 ? <span class="hurt">{words}</span> : words
+}
 
 /** Users by their name, where the store still knows it. */
 async function actor({ deps }: ConsoleRequest, { actor: by }: Revocation): Promise<string> {
@@ -45,16 +57,27 @@ export async function revocationsPage(request: ConsoleRequest): Promise<Response
   const { deps } = request
   const place = placeOf(request, NUMBER)
   const before = place.before === undefined ? undefined : Number(place.before)
-  const found = await deps.store.listRevocations({ before, limit: PAGE + 1 })
+  const asked = readFilter(request)
+  const filter = await filterOf(request, asked)
+  const found = filter === undefined ? [] : await deps.store.listRevocations({ ...filter, before, limit: PAGE + 1 })
   const { shown, next } = pageOf(found, PAGE, ({ seq }) => String(seq))
   const rows = await revocationRows(request, shown)
   return desk(
     request,
     { title: 'Revocations', at: '/ops/revocations', live: before === undefined },
     <>
+      <Panel>
+        <RevocationFilters request={request} asked={asked} />
+      </Panel>
+      {filter === undefined ? <NoSuchUser user={asked.user ?? ''} /> : null}
       <Live id="log">
         <Panel>
-          <Table label="Revocations" head={REVOCATION_HEAD} rows={rows} none="Nothing has been revoked yet." />
+          <Table
+            label="Revocations"
+            head={REVOCATION_HEAD}
+            rows={rows}
+            none={isNarrowed(asked) ? 'No revocation fits.' : 'Nothing has been revoked yet.'}
+          />
         </Panel>
       </Live>
       <Pages request={request} of="revocations" place={place} next={next} />
@@ -93,6 +116,15 @@ const DONE: Record<string, string> = {
 }
 const Done = ({ said = '' }: { said: string | undefined }) => (Object.hasOwn(DONE, said) ? <Notice kind="good" title={DONE[said]} /> : null)
 
+/** The signed evidence, to be kept with the case: cmb evidence verify checks it. */
+export async function evidenceDownload(request: ConsoleRequest, seq: number): Promise<Response> {
+  const revocation = await request.deps.store.findRevocation(seq)
+  if (revocation === undefined) return nothingHere(request, 'The log has no revocation of that number.', '/ops/revocations')
+  const response = linesResponse(evidenceOf(request.deps, revocation))
+  response.headers.set('Content-Disposition', `attachment; filename="broker-revocation-${seq}.jsonl"`)
+  return response
+}
+
 function RevocationFacts({ revocation, what, by, nowMs }: { revocation: LoggedRevocation; what: string; by: string; nowMs: number }) {
   return (
     <Panel class="narrow">
@@ -108,6 +140,11 @@ function RevocationFacts({ revocation, what, by, nowMs }: { revocation: LoggedRe
           ['Comment', revocation.comment],
         ]}
       />
+      <p>
+        <a href={`/ops/revocations/${revocation.seq}/evidence.jsonl`} download={`broker-revocation-${revocation.seq}.jsonl`}>
+          Download signed evidence
+        </a>
+      </p>
     </Panel>
   )
 }

@@ -6,6 +6,7 @@ import { SelectField, TextField } from '../page/fields.tsx'
 import { desk, isAdministrator, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { instances, nameOf, plural, when, whoIs } from './format.ts'
 import { pageOf, Pages, placeOf } from './pages.tsx'
+import { userLink } from './search.tsx'
 
 /** Live sessions by user, instance and device. Nobody is listed before somebody is searched for. */
 
@@ -73,7 +74,9 @@ function row(request: ConsoleRequest, { session, participants }: { session: Sess
   const nowMs = request.deps.clock.nowMs()
   return [
     <>
-      <strong>{session.user.name ?? session.user.oid}</strong>
+      <strong>
+        <a href={userLink(session.sub)}>{session.user.name ?? session.user.oid}</a>
+      </strong>
       <div class="small soft">{session.user.username}</div>
     </>,
     session.device,

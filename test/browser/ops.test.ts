@@ -107,6 +107,8 @@ const PAGES = [
   ['sessions', '/ops/sessions?client=sydney'],
   ['revoke', '/ops/revoke?kind=subject'],
   ['instances', '/ops/clients'],
+  ['instance', '/ops/clients/melbourne'],
+  ['search', '/ops/search?q=contoso'],
   ['keys', '/ops/keys'],
   ['audit', '/ops/audit'],
   ['guards', '/ops/guards'],
@@ -120,7 +122,8 @@ describe.each([
   test('fits on every page, and axe objects to nothing', async () => {
     await using window = await open({ ...look, who: 'administrator' })
     const { page } = window
-    for (const [name, path] of PAGES) {
+    const [user] = (await rig.store.searchUsers({ text: 'jack jones', limit: 1 })).users
+    for (const [name, path] of [...PAGES, ['user', `/ops/users/${user?.sub}`] as const]) {
       await page.goto(ops + path)
       expect([name, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, look.width])
       await picture(page, `ops-${name}-${look.look.replaceAll(' ', '-')}`)
@@ -128,6 +131,20 @@ describe.each([
     }
     expect(window.complaints).toEqual([])
   })
+})
+
+test('on a phone, without scripts, the menu leads on, and the search finds a user', async () => {
+  await using context = await browser.newContext({ viewport: { width: 320, height: 700 }, javaScriptEnabled: false })
+  const page = await context.newPage()
+  await page.goto(`${base}/test-session?who=operator`)
+  await page.goto(`${ops}/ops/sign-in`)
+  expect(await page.getByRole('link', { name: 'Audit' }).count()).toBe(0)
+  await page.getByText('Menu', { exact: true }).click()
+  await page.getByRole('link', { name: 'Audit' }).click()
+  await page.getByRole('heading', { name: 'Audit log' }).waitFor()
+  await page.getByRole('searchbox').fill('jones jack')
+  await page.getByRole('searchbox').press('Enter')
+  await page.getByRole('heading', { name: 'Jack Jones' }).waitFor()
 })
 
 const STRANGER = '00000000-0000-4000-8000-0000000000ff'

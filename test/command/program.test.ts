@@ -56,6 +56,7 @@ describe('cmb', () => {
       'clients update',
       'clients rotate-secret',
       'clients remove',
+      'search',
       'sessions list',
       'revoke',
       'revocations list',

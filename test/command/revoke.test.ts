@@ -42,6 +42,25 @@ describe('cmb sessions list', () => {
   })
 })
 
+describe('cmb search and the filters of lists', () => {
+  test('find users, clients, sessions, revocations and cases, live or ended', async () => {
+    await type(['revoke', '--session', bob.session.sid, '--case', 'INC-4711'])
+    const found = async (...words: string[]) => (await type(['search', ...words])).out
+    expect(await found('BROWN', 'bob')).toMatch(new RegExp(`user +${bob.session.sub} +Bob Brown · bob@fabrikam.example`))
+    expect(await found('sydney')).toMatch(/client +sydney/)
+    expect(await found(bob.session.sid)).toMatch(new RegExp(`session +${bob.session.sid} +ended`))
+    expect(await found('INC-4711')).toMatch(/case +INC-4711 +1 revocations, 0 locks/)
+    expect(await found('1')).toMatch(/revocation +1 +administrator, INC-4711/)
+    expect(await found('nothing-like-it')).toContain('Nothing fits.')
+    const seqs = async (...args: string[]) =>
+      (await type(['revocations', 'list', ...args, '--json'])).json<{ revocations: { seq: number }[] }>().revocations.map(({ seq }) => seq)
+    expect([await seqs('--case', 'INC-4711'), await seqs('--subject', alice.session.sub)]).toEqual([[1], []])
+    expect([await seqs('--from', '2001-01-01', '--reason', 'administrator'), await seqs('--to', '2001-01-01')]).toEqual([[1], []])
+    expect((await type(['audit', '--act', 'revoke', '--from', '2001-01-01'])).out).toContain('INC-4711')
+    expect((await type(['audit', '--to', '2001-01-01'])).out).toContain('There is nothing that fits.')
+  })
+})
+
 describe('cmb revoke', () => {
   test('--session ends it, with the operator, the case and the words in the log', async () => {
     const ran = await type(['revoke', '--session', alice.session.sid, '--case', 'INC-4711', '--comment', 'laptop stolen'])

@@ -147,14 +147,15 @@ describe('what is seen', () => {
     const page = await olga.get('/ops/revocations/1')
     for (const words of ['Signed out', 'delivered', '200, 12 ms', 'jti-1', 'enforces it', 'Carol']) expect(page.text).toContain(words)
     expect((await olga.get('/ops/revocations/99')).status).toBe(404)
-    expect((await olga.get('/ops')).html).toContain('<svg viewBox="0 0 480 220" role="img"')
+    expect((await olga.get('/ops')).html).toContain('<svg viewBox="0 0 480 220" role="group"')
   })
 
   test('an instance with neither guard nor logout address is pointed out', async () => {
     await rig.register('Perth', { logoutUris: [] })
     const page = await (await atConsole(rig, 'operator')).get('/ops')
-    expect(page.text).toContain('1 instance with neither a guard nor a logout address')
-    expect(page.text).toContain('Case Manager Perth honours an access token for up to 5 min after it was revoked')
+    expect(page.text).toMatch(
+      /Case Manager Perth: has neither a guard nor a logout address\s+It honors an access token for up to 5 min after it was revoked/,
+    )
   })
 
   test('sessions by user, instance and device; nobody before somebody is searched for', async () => {
@@ -315,7 +316,7 @@ describe('pages of a list', () => {
     while ((await rig.store.fanOutPending({ limit: 500, nowMs: rig.clock.nowMs() })).more);
     expect(await rig.store.listDeliveries({ seq: 1, limit: 200 })).toHaveLength(101)
     expect(sizes(await walk('/ops/revocations/1', 'Deliveries and their attempts', 'deliveries'))).toEqual([100, 1])
-    expect(sizes(await walk('/ops/deliveries?state=pending', 'Deliveries', 'deliveries'))).toEqual([100, 1])
+    expect(sizes(await walk('/ops/deliveries?state=pending', 'Deliveries', 'deliveries'))).toEqual([50, 50, 1])
   })
 
   test('a cursor that no page gave is ignored', async () => {
@@ -331,7 +332,7 @@ describe('live', () => {
     const olga = await atConsole(rig, 'operator')
     const { html } = await olga.get('/ops')
     expect(html).toContain('<script data-events="/ops/live">')
-    expect(html).toMatch(/<span id="live-state" data-connected="Live\." data-skipped="[^"]+" data-lost="[^"]+">/)
+    expect(html).toMatch(/<span id="live-state" role="status" data-connected="Live\." data-skipped="[^"]+" data-lost="[^"]+">/)
     expect((await olga.get('/ops?live=off')).html).not.toContain('<script')
   })
 

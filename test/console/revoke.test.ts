@@ -77,7 +77,7 @@ describe('revoking', () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const olga = await atConsole(rig, 'operator')
     const page = await olga.get('/ops')
-    const csrf = page.forms[0]?.fields.csrf ?? ''
+    const csrf = page.forms.find(({ action }) => action === '/ops/sign-out')?.fields.csrf ?? ''
     const wanted = { kind: 'session', value: sessions[0]?.sid ?? '' }
     const check = `/ops/revoke/check?${new URLSearchParams(wanted).toString()}`
     for (const answer of [await olga.get(check), await olga.post('/ops/revoke', { csrf, ...wanted })]) {
@@ -199,7 +199,7 @@ describe('forged forms', () => {
   test('another operator’s token is none', async () => {
     const olga = await atConsole(rig, 'operator')
     const adam = await atConsole(rig, 'administrator')
-    const csrf = (await olga.get('/ops')).forms[0]?.fields.csrf ?? ''
+    const csrf = (await olga.get('/ops')).forms.find(({ action }) => action === '/ops/sign-out')?.fields.csrf ?? ''
     expect((await adam.post('/ops/revoke', { csrf, kind: 'everything', typed: 'everything' })).status).toBe(403)
   })
 })

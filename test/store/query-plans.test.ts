@@ -52,6 +52,7 @@ const BOUNDED: [piece: string, why: string][] = [
   ],
   ['UPDATE sessions INDEXED BY sessions_open_by_tenant SET absolute_at', 'a page whose end was looked up before'],
   ['WHERE participants.client_id = ? AND participants.sid > ? AND participants.sid <= ?', 'a page whose end was looked up before'],
+  ['SELECT security_events.seq FROM security_events WHERE security_events.sub = ?', 'the history of one user: retention shortens it'],
   ['SET fresh_until = participants.fresh_until + ? WHERE participants.sid = ?', 'the clients of one session'],
   ['UPDATE revocations SET enforced_at_ms', 'a range that names the first of at most 100 revocations'],
   [

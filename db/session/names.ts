@@ -1,0 +1,113 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { sql } from 'drizzle-orm'
+import { folded, wordsOf } from '../../src/protocol/fold.ts'
+import { keepSetting, setting } from '../operator/settings.ts'
+import type { Act, Engine } from '../engine/act.ts'
+import { forUpdate, rowsOf } from '../engine/dialect.ts'
+import { castTo, columnsOf, command, insertEach, query } from '../engine/statement.ts'
+import type { RowOf, Takes } from '../engine/statement.ts'
+import { listOf } from '../engine/values.ts'
+import { subjects, subjectWords } from '../schema.ts'
+import type { SignInActs } from '../store.ts'
+import type { Subject } from '../types.ts'
+import { subjectFields, subjectOf } from './user-row.ts'
+
+/** Users by the words of their names, in any order, whether or not they are signed in: an index of words that is written with the name. */
+
+type Named = Pick<RowOf<typeof subjectFields>, 'name' | 'username' | 'email' | 'mail'>
+
+const LONGEST_WORD = 64
+/** Of one user. */
+const MOST_WORDS = 40
+
+/** Each word whole and in its parts: `carol.chen@contoso.example` is found by its beginning, by chen and by contoso. */
+function indexedWords({ name, username, email, mail }: Named): string[] {
+  const whole = folded([name, username, email, mail].filter(Boolean).join(' ')).split(/\s+/)
+  const parts = whole.flatMap((word) => word.split(/[^\p{L}\p{N}]+/u))
+  return [...new Set([...whole, ...parts])]
+    .filter(Boolean)
+    .map((word) => word.slice(0, LONGEST_WORD).toWellFormed())
+    .slice(0, MOST_WORDS)
+}
+
+const { rows: wordRows, row: wordRow } = rowsOf(sql<string>`${sql.placeholder('list')}`, { word: 'text' })
+const add = command(
+  (p: Takes<{ sub: string; list: string }>) =>
+    sql`${insertEach(subjectWords, { word: wordRow.word, sub: castTo('text', p.sub) }, wordRows)} ON CONFLICT DO NOTHING`,
+)
+const forget = command((p: Takes<{ sub: string }>) => sql`DELETE FROM ${subjectWords} WHERE ${subjectWords.sub} = ${p.sub}`)
+
+export function* forgetWords(sub: string): Act<void> {
+  yield* forget.run({ sub })
+}
+
+/** In the act that writes the names. */
+export function* indexNames(sub: string, names: Named): Act<void> {
+  yield* forgetWords(sub)
+  const words = indexedWords(names)
+  if (words.length > 0) yield* add.run({ sub, list: listOf(words.map((word) => ({ word }))) })
+}
+
+/** Where the index of names that are older than it has come to. */
+const CURSOR = 'names_indexed_to'
+const DONE = '~'
+const page = query(
+  columnsOf(subjects, 'sub', 'name', 'username', 'email', 'mail'),
+  (p: Takes<{ after: string; limit: number }>, f) =>
+    // Locked: what is erased meanwhile is not written again.
+    sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.sub} > ${p.after} ORDER BY ${subjects.sub} LIMIT ${p.limit}${forUpdate(subjects)}`,
+)
+
+/** The next users of a database that is older than the index. @returns whether there are more */
+function* indexNext(limit: number): Act<boolean> {
+  const after = (yield* setting(CURSOR)) ?? ''
+  if (after === DONE) return false
+  const rows = yield* page.all({ after, limit })
+  for (const { sub, ...names } of rows) yield* indexNames(sub, names)
+  yield* keepSetting(CURSOR, rows.length < limit ? DONE : (rows.at(-1)?.sub ?? DONE))
+  return rows.length === limit
+}
+
+type Place = { word: string; sub: string }
+/** Read in one turn, and in one search: what a search that fits many users goes through before it says that there are more. */
+const [PAGE, MOST_PAGES] = [500, 20]
+const candidates = query(
+  { ...subjectFields, word: subjectWords.word },
+  (p: Takes<Place & { to: string }>, f) => sql`SELECT ${f} FROM ${subjectWords} JOIN ${subjects} ON ${subjects.sub} = ${subjectWords.sub}
+    WHERE (${subjectWords.word}, ${subjectWords.sub}) > (${p.word}, ${p.sub}) AND ${subjectWords.word} < ${p.to}
+    ORDER BY ${subjectWords.word}, ${subjectWords.sub} LIMIT ${sql.raw(String(PAGE))}`,
+)
+
+const AFTER_ALL = '\u{10ffff}'
+/** The word that fits the fewest users, as far as its length tells. */
+const longest = (words: readonly string[]): string => words.reduce((a, b) => (b.length > a.length ? b : a), '')
+
+export async function searchUsers(
+  { read }: Pick<Engine, 'read'>,
+  { text, limit }: Parameters<SignInActs['searchUsers']>[0],
+): Promise<{ users: Subject[]; more: boolean }> {
+  const words = wordsOf(text).map((word) => word.slice(0, LONGEST_WORD).toWellFormed())
+  const by = longest(words)
+  const found = new Map<string, Subject>()
+  if (by === '') return { users: [], more: false }
+  let from: Place = { word: by, sub: '' }
+  for (let pages = 0; pages < MOST_PAGES; pages++) {
+    const place = from
+    const rows = await read(() => candidates.all({ ...place, to: by + AFTER_ALL }))
+    for (const row of rows) {
+      const its = indexedWords(row)
+      if (words.every((word) => its.some((one) => one.startsWith(word)))) found.set(row.sub, subjectOf(row))
+      if (found.size > limit) return { users: [...found.values()].slice(0, limit), more: true }
+    }
+    const last = rows.at(-1)
+    if (rows.length < PAGE || last === undefined) return { users: [...found.values()], more: false }
+    from = { word: last.word, sub: last.sub }
+    await turn()
+  }
+  return { users: [...found.values()], more: true }
+}
+
+export const nameActs = (engine: Engine): Pick<SignInActs, 'searchUsers' | 'indexOlderNames'> => ({
+  searchUsers: (input) => searchUsers(engine, input),
+  indexOlderNames: ({ limit }) => engine.write(() => indexNext(limit)),
+})

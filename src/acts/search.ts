@@ -1,0 +1,76 @@
+import type { LoggedRevocation, Session, Standing, Subject } from '../../db/types.ts'
+import type { Deps } from '../deps.ts'
+import type { Client } from '../protocol/client-metadata.ts'
+import { folded, wordsOf } from '../protocol/fold.ts'
+import { isGuid } from '../protocol/guid.ts'
+
+/** One search for whatever an operator has in hand, as the console, the admin API and `cmb` answer it. Each look-up is bounded, and has its index. */
+
+/** Of each group. */
+const MOST = 20
+export const LONGEST_SEARCH = 200
+
+export interface Hits {
+  users: Subject[]
+  /** More users may fit. */
+  moreUsers: boolean
+  clients: Client[]
+  /** Live or ended. */
+  sessions: { session: Session; state: Exclude<Standing['state'], 'unknown'> }[]
+  revocations: LoggedRevocation[]
+  /** A case reference, exactly as it was given; how many revocations and locks have it, up to a number. */
+  cases: { caseReference: string; revocations: number; locks: number }[]
+}
+
+export const hitCount = ({ users, clients, sessions, revocations, cases }: Hits): number =>
+  users.length + clients.length + sessions.length + revocations.length + cases.length
+
+export async function searched(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, text: string, now: number): Promise<Hits> {
+  const wanted = text.trim().slice(0, LONGEST_SEARCH)
+  if (wanted === '') return { users: [], moreUsers: false, clients: [], sessions: [], revocations: [], cases: [] }
+  const [found, sessions, revocations, cases] = await Promise.all([
+    usersFor(deps, wanted),
+    sessionsFor(deps, wanted, now),
+    revocationsFor(deps, wanted),
+    casesFor(deps, wanted),
+  ])
+  return { users: found.users, moreUsers: found.more, clients: clientsFor(deps, wanted), sessions, revocations, cases }
+}
+
+/** By an id, whole; else by the words of a name. */
+async function usersFor({ store, connection }: Pick<Deps, 'store' | 'connection'>, text: string): Promise<{ users: Subject[]; more: boolean }> {
+  const oid = text.toLowerCase()
+  const byId = isGuid(oid)
+    ? await Promise.all(connection.current().tenants.map((tid) => store.findSubjectByUser(tid, oid)))
+    : [text.startsWith('u_') ? await store.findSubject(text) : undefined]
+  const users = byId.filter((one) => one !== undefined)
+  return users.length > 0 ? { users, more: false } : store.searchUsers({ text, limit: MOST })
+}
+
+async function sessionsFor({ store }: Pick<Deps, 'store'>, text: string, now: number): Promise<Hits['sessions']> {
+  if (!/^[\w-]{1,100}$/.test(text)) return []
+  const standing = await store.standingBySid(text, now)
+  return standing.state === 'unknown' ? [] : [{ session: standing.session, state: standing.state }]
+}
+
+async function revocationsFor({ store }: Pick<Deps, 'store'>, text: string): Promise<LoggedRevocation[]> {
+  const found = /^\d{1,15}$/.test(text) ? await store.findRevocation(Number(text)) : undefined
+  return found === undefined ? [] : [found]
+}
+
+async function casesFor({ store }: Pick<Deps, 'store'>, caseReference: string): Promise<Hits['cases']> {
+  const [revocations, locks] = await Promise.all([
+    store.listRevocations({ caseReference, limit: MOST }),
+    store.listLocks({ state: 'all', caseReference, limit: MOST }),
+  ])
+  return revocations.length + locks.length === 0 ? [] : [{ caseReference, revocations: revocations.length, locks: locks.length }]
+}
+
+function clientsFor({ clients }: Pick<Deps, 'clients'>, text: string): Client[] {
+  const words = wordsOf(text)
+  const names = ({ clientId, metadata }: Client): string => folded(`${clientId} ${metadata.name}`)
+  return clients
+    .list()
+    .filter((one) => words.every((word) => names(one).includes(word)))
+    .slice(0, MOST)
+}

@@ -1,0 +1,125 @@
+import type { Child } from 'hono/jsx'
+import { hitCount, type Hits, LONGEST_SEARCH, searched } from '../acts/search.ts'
+import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { covered, plural, REASON, when, whoIs } from './format.ts'
+
+/** What the box in the header finds: by kind; a single hit leads straight there. */
+
+export const userLink = (sub: string, more: Record<string, string> = {}): string => linkOf(`/ops/users/${encodeURIComponent(sub)}`, more)
+export const clientLink = (clientId: string): string => `/ops/clients/${encodeURIComponent(clientId)}`
+const sessionLink = (sub: string, sid: string): string => userLink(sub, { session: sid })
+export const caseLink = (caseReference: string): string => linkOf('/ops/revocations', { case: caseReference })
+const linkOf = (path: string, query: Record<string, string>): string => {
+  const text = new URLSearchParams(query).toString()
+  return text === '' ? path : `${path}?${text}`
+}
+
+export async function searchPage(request: ConsoleRequest): Promise<Response> {
+  const { deps, c, now } = request
+  const text = (c.req.query('q') ?? '').trim().slice(0, LONGEST_SEARCH)
+  const hits = await searched(deps, text, now)
+  const only = hitCount(hits) === 1 && !hits.moreUsers ? addressOf(hits) : undefined
+  if (only !== undefined) return c.redirect(only, 303)
+  return desk(
+    request,
+    { title: text === '' ? 'Search' : `Search: ${text}`, search: text },
+    <>
+      <p role="status">{text === '' ? 'Type something in the box above.' : foundWords(hits)}</p>
+      {text === '' || hitCount(hits) === 0 ? <Hints /> : null}
+      {(await groupsOf(request, hits)).map(({ title, head, rows }) =>
+        rows.length === 0 ? null : (
+          <Panel title={title}>
+            <Table label={title} head={head} rows={rows} none="" />
+          </Panel>
+        ),
+      )}
+    </>,
+  )
+}
+
+/** Of the only hit. */
+const addressOf = ({ users, clients, sessions, revocations, cases }: Hits): string | undefined =>
+  [
+    ...users.map(({ sub }) => userLink(sub)),
+    ...clients.map(({ clientId }) => clientLink(clientId)),
+    ...sessions.map(({ session }) => sessionLink(session.sub, session.sid)),
+    ...revocations.map(({ seq }) => `/ops/revocations/${seq}`),
+    ...cases.map((one) => (one.revocations > 0 ? caseLink(one.caseReference) : linkOf('/ops/audit', { case: one.caseReference }))),
+  ][0]
+
+const foundWords = (hits: Hits): string =>
+  hitCount(hits) === 0 ? 'Nothing fits.' : `${plural(hitCount(hits), 'hit')}.${hits.moreUsers ? ' Other users may fit too: add a word.' : ''}`
+
+const Hints = () => (
+  <Panel title="What can be found">
+    <ul class="bullets">
+      <li>A user: the beginnings of words of their name, username or address, in any order. Or their whole sub or object id.</li>
+      <li>An instance: a part of its name or its id.</li>
+      <li>A session, live or ended: its whole id, which begins with s_.</li>
+      <li>A revocation: its number. A case: its whole reference.</li>
+    </ul>
+  </Panel>
+)
+
+interface Group {
+  title: string
+  head: string[]
+  rows: Child[][]
+}
+
+async function groupsOf(request: ConsoleRequest, hits: Hits): Promise<Group[]> {
+  const { deps } = request
+  const nowMs = deps.clock.nowMs()
+  const revocations = hits.revocations.map(async ({ seq, selector, reason, at }) => [
+    <a href={`/ops/revocations/${seq}`}>{seq}</a>,
+    await covered(deps, selector),
+    REASON[reason],
+    when(at * 1000, nowMs),
+  ])
+  return [
+    usersOf(hits),
+    {
+      title: 'Instances',
+      head: ['Instance', 'ID'],
+      rows: hits.clients.map(({ clientId, metadata }) => [<a href={clientLink(clientId)}>{metadata.name}</a>, <code>{clientId}</code>]),
+    },
+    sessionsOf(hits, nowMs),
+    { title: 'Revocations', head: ['Number', 'What', 'Why', 'When'], rows: await Promise.all(revocations) },
+    casesOf(hits),
+  ]
+}
+
+const usersOf = ({ users }: Hits): Group => ({
+  title: 'Users',
+  head: ['User', 'Tenant', 'Object ID'],
+  rows: users.map((user) => [
+    <a href={userLink(user.sub)}>{whoIs({ user })}</a>,
+    <span class="small">{user.tid}</span>,
+    <span class="small">{user.oid}</span>,
+  ]),
+})
+
+const sessionsOf = ({ sessions }: Hits, nowMs: number): Group => ({
+  title: 'Sessions',
+  head: ['Session', 'State', 'User', 'Device', 'Signed in'],
+  rows: sessions.map(({ session, state }) => [
+    <a href={sessionLink(session.sub, session.sid)}>{session.sid}</a>,
+    <span class={state === 'ended' ? 'tag calm' : 'tag'}>{state === 'ended' ? 'ended' : 'live'}</span>,
+    whoIs(session),
+    session.device,
+    when(session.openedAt * 1000, nowMs),
+  ]),
+})
+
+const casesOf = ({ cases }: Hits): Group => ({
+  title: 'Cases',
+  head: ['Case', 'Revocations', 'Locks', 'Audit log'],
+  rows: cases.map((one) => [
+    <a href={caseLink(one.caseReference)}>{one.caseReference}</a>,
+    one.revocations,
+    one.locks,
+    <a href={linkOf('/ops/audit', { case: one.caseReference })} aria-label={`Audit log of ${one.caseReference}`}>
+      Entries
+    </a>,
+  ]),
+})

@@ -1,0 +1,200 @@
+import type { Child } from 'hono/jsx'
+import type { Lock, Participant, SecurityEvent, Session, Standing, Subject } from '../../db/types.ts'
+import { Facts, LinkButton, Notice } from '../page/components.tsx'
+import { lockKey } from '../protocol/lock-target.ts'
+import { desk, isAdministrator, Live, mayAct, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { isReason, nameOf, REASON, when, whoIs } from './format.ts'
+import { minuteOf } from './locks.tsx'
+import { nothingHere } from './nothing.tsx'
+import { pageOf, Pages, placeOf } from './pages.tsx'
+
+/** One user: who they are, whether they are locked, where they are signed in, and what happened before. Revoking and locking begin here. */
+
+const HISTORY = 30
+const MOST_LOCKS = 20
+/** Of the security history. */
+const EVENT = /^(\d{1,12})\.([\w-]{1,60})$/
+
+export async function userPage(request: ConsoleRequest, sub: string): Promise<Response> {
+  const { deps, c, now } = request
+  const user = sub.length > 200 ? undefined : await deps.store.findSubject(sub)
+  if (user === undefined) return nothingHere(request, 'The broker knows no user of that ID. Search for a name in the box above.', '/ops')
+  const place = placeOf(request, EVENT, 'history_')
+  const [, at, id = ''] = EVENT.exec(place.before ?? '') ?? []
+  const asked = c.req.query('session')
+  const [live, locks, found, standing] = await Promise.all([
+    deps.store.liveSessionsOf(sub, now),
+    deps.store.listLocks({ state: 'all', ...lockKey({ kind: 'user', tid: user.tid, oid: user.oid }), limit: MOST_LOCKS }),
+    deps.store.securityHistory({ sub, before: at === undefined ? undefined : { at: Number(at), id }, limit: HISTORY + 1 }),
+    asked === undefined ? undefined : deps.store.standingBySid(asked, now),
+  ])
+  const history = pageOf(found, HISTORY, (one) => `${one.at}.${one.id}`)
+  return desk(
+    request,
+    { title: whoIs({ user }), at: '/ops/sessions', live: true },
+    <>
+      <Live id="state">
+        <LockNotice request={request} locks={locks} />
+        {standing === undefined ? null : <OneSession request={request} standing={standing} sub={sub} />}
+      </Live>
+      <Who request={request} user={user} />
+      <Live id="sessions">
+        <Sessions request={request} live={live} user={user} />
+      </Live>
+      <Locks request={request} locks={locks} />
+      <Panel title="Security history">
+        <Table
+          label="Security history"
+          head={HISTORY_HEAD}
+          rows={history.shown.map((one) => eventRow(request, one))}
+          none="Nothing is kept about this user."
+        />
+        <Pages request={request} of="the security history" place={place} next={history.next} list="history_" />
+      </Panel>
+    </>,
+  )
+}
+
+const query = (path: string, values: Record<string, string>): string => `${path}?${new URLSearchParams(values).toString()}`
+
+const Who = ({ request, user }: { request: ConsoleRequest; user: Subject }) => (
+  <Panel>
+    <Facts
+      items={[
+        ['Name', user.name],
+        ['Username', user.username],
+        ['Email', user.mail ?? user.email],
+        ['Tenant', user.tid],
+        ['Object ID', user.oid],
+        ['Subject (sub)', user.sub],
+        ['Known since', when(user.createdAt * 1000, request.deps.clock.nowMs())],
+      ]}
+    />
+    <div class="row">
+      {isAdministrator(request) ? (
+        <LinkButton href={query('/ops/revoke', { kind: 'subject', value: user.sub })} kind="danger">
+          Revoke everything
+        </LinkButton>
+      ) : null}
+      {mayAct(request) ? (
+        <LinkButton href={query('/ops/lock', { user: user.sub })} kind="quiet">
+          Lock this user
+        </LinkButton>
+      ) : null}
+      <a href={query('/ops/revocations', { user: user.sub })}>Revocations of this user</a>
+      <a href={query('/ops/audit', { target: `subject ${user.sub}` })}>Exports and erasures in the audit log</a>
+    </div>
+  </Panel>
+)
+
+function LockNotice({ request, locks }: { request: ConsoleRequest; locks: readonly Lock[] }) {
+  const open = locks.find(({ lifted }) => lifted === undefined)
+  if (open === undefined) return null
+  return (
+    <Notice kind="warn" title="This user is locked.">
+      <p>Until: {minuteOf(open.endsAt, 'an administrator lifts it')}.</p>
+      {isAdministrator(request) ? <a href={query('/ops/locks/lift', { id: open.id })}>Lift the lock</a> : null}
+    </Notice>
+  )
+}
+
+/** The session that a search led to, live or ended. */
+function OneSession({ request, standing, sub }: { request: ConsoleRequest; standing: Standing; sub: string }) {
+  if (standing.state === 'unknown' || standing.session.sub !== sub) return null
+  const { session, state } = standing
+  const nowMs = request.deps.clock.nowMs()
+  const { ended } = session
+  return (
+    <Panel title="The session that you looked for">
+      <Facts
+        items={[
+          ['Session', <code>{session.sid}</code>],
+          ['State', <span class={state === 'ended' ? 'tag calm' : 'tag'}>{state === 'ended' ? 'ended' : 'live'}</span>],
+          ['Device', session.device],
+          ['Signed in', when(session.openedAt * 1000, nowMs)],
+          ['Last used', when(session.lastActiveAt * 1000, nowMs)],
+          ['Ended', ended === undefined ? undefined : when(ended.at * 1000, nowMs)],
+          ['Why', ended === undefined ? undefined : REASON[ended.reason]],
+          ['Revocation', ended === undefined ? undefined : <a href={`/ops/revocations/${ended.seq}`}>{ended.seq}</a>],
+        ]}
+      />
+    </Panel>
+  )
+}
+
+type Found = { session: Session; participants: Participant[] }
+
+function Sessions({ request, live, user }: { request: ConsoleRequest; live: readonly Found[]; user: Subject }) {
+  const nowMs = request.deps.clock.nowMs()
+  const revoke = ({ sid, device }: Session): Child => (
+    <a href={query('/ops/revoke', { kind: 'session', value: sid })} aria-label={`Revoke this session of ${whoIs({ user })}, ${device}`}>
+      Revoke
+    </a>
+  )
+  return (
+    <Panel title="Live sessions">
+      <Table
+        label="Live sessions"
+        head={['Device', 'Signed in', 'Last used', 'Ends', 'Instances', 'Session', ...(isAdministrator(request) ? ['Revoke'] : [])]}
+        rows={live.map(({ session, participants }) => [
+          <strong>{session.device}</strong>,
+          when(session.openedAt * 1000, nowMs),
+          when(session.lastActiveAt * 1000, nowMs),
+          when(session.absoluteAt * 1000, nowMs),
+          participants.map(({ clientId }) => <div>{nameOf(request.deps, clientId)}</div>),
+          <code>{session.sid}</code>,
+          ...(isAdministrator(request) ? [revoke(session)] : []),
+        ])}
+        none="This user is not signed in. Ended sessions are in the history below."
+      />
+    </Panel>
+  )
+}
+
+const Locks = ({ request, locks }: { request: ConsoleRequest; locks: readonly Lock[] }) => {
+  if (locks.length === 0) return null
+  const nowMs = request.deps.clock.nowMs()
+  return (
+    <Panel title="Locks">
+      <Table
+        label="Locks of this user"
+        head={['State', 'Since', 'Until', 'Lifted', 'Case', 'Comment']}
+        rows={locks.map((one) => [
+          <span class={one.lifted === undefined ? 'tag bad' : 'tag calm'}>{one.lifted === undefined ? 'locked' : 'lifted'}</span>,
+          when(one.at * 1000, nowMs),
+          minuteOf(one.endsAt, 'an administrator lifts it'),
+          one.lifted === undefined ? '' : when(one.lifted.at * 1000, nowMs),
+          one.caseReference ?? '',
+          one.comment ?? '',
+        ])}
+        none=""
+      />
+    </Panel>
+  )
+}
+
+const HISTORY_HEAD = ['When', 'What', 'Device', 'Instance', 'Why', 'Revocation']
+const KIND: Record<SecurityEvent['kind'], string> = {
+  signed_in: 'Signed in',
+  renewed: 'Signed in again',
+  sign_in_rejected: 'Sign-in rejected',
+  ended: 'Session ended',
+  reported: 'Reported by the user',
+}
+
+/** Without the address: only its user sees it. */
+const eventRow = (request: ConsoleRequest, one: SecurityEvent): Child[] => [
+  when(one.at * 1000, request.deps.clock.nowMs()),
+  one.kind === 'ended' && one.clientId !== undefined ? 'Part of a session ended' : KIND[one.kind],
+  <>
+    {one.device}
+    {one.sid === undefined ? null : (
+      <div class="small">
+        <a href={query(`/ops/users/${encodeURIComponent(one.sub)}`, { session: one.sid })}>{one.sid}</a>
+      </div>
+    )}
+  </>,
+  one.clientId === undefined ? '' : nameOf(request.deps, one.clientId),
+  one.why === undefined ? '' : isReason(one.why) ? REASON[one.why] : one.why,
+  one.seq === undefined ? '' : <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
+]

@@ -1,0 +1,193 @@
+import { readFileSync } from 'node:fs'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { RUNBOOK } from '../../src/console/problems.tsx'
+import { CHECKS } from '../../src/checks/list.ts'
+import type { Selector } from '../../src/protocol/revocation.ts'
+import { revoke } from '../../src/revocation/revoke.ts'
+import { createRig, type Rig, TENANT } from '../rig.ts'
+import { atConsole, attempted, sessionsAt } from './console.ts'
+
+/** The console by its tasks: what is wrong, the search in the header, a page for each user and each instance, and lists that can be narrowed. */
+
+let rig: Rig
+beforeEach(async () => {
+  rig = await createRig()
+})
+
+const ended = (selector: Selector, caseReference?: string) =>
+  revoke(rig.deps, { selector, reason: 'administrator', actor: { kind: 'operator', id: 'olga' }, caseReference, now: rig.clock.now() })
+
+describe('the search in the header', () => {
+  test('leads straight to a single hit: a user by words in any order, also signed out; an instance; a number; a case', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol', 'Cäsar'])
+    const [carol, caesar] = sessions
+    if (carol === undefined || caesar === undefined) return expect.unreachable()
+    await ended({ kind: 'session', sid: caesar.sid }, 'INC-4711')
+    const olga = await atConsole(rig, 'operator')
+    const find = async (text: string) => new URL((await olga.submitTo(await olga.get('/ops'), '/ops/search', { q: text })).url)
+    for (const [text, path] of [
+      ['CASAR contoso', `/ops/users/${caesar.sub}`],
+      [carol.sub, `/ops/users/${carol.sub}`],
+      [carol.user.oid, `/ops/users/${carol.sub}`],
+      [caesar.sid, `/ops/users/${caesar.sub}?session=${caesar.sid}`],
+      ['case sydney', '/ops/clients/sydney'],
+      ['1', '/ops/revocations/1'],
+      ['INC-4711', '/ops/revocations?case=INC-4711'],
+    ] as const)
+      expect([text, (({ pathname, search }) => pathname + search)(await find(text))]).toEqual([text, path])
+  })
+
+  test('lists several hits by kind, and says what can be found where nothing fits', async () => {
+    await sessionsAt(rig, 'Carolton', ['Carol', 'Caroline'])
+    const olga = await atConsole(rig, 'operator')
+    const several = await olga.get('/ops/search?q=carol')
+    expect(several.text).toMatch(/3 hits\. .*Users .*Caroline.* Instances .*Carolton/)
+    expect(several.html).toContain('value="carol"')
+    const none = await olga.get('/ops/search?q=zzz')
+    expect([none.status, none.text]).toEqual([200, expect.stringMatching(/Nothing fits\..*What can be found/)])
+  })
+})
+
+describe('the page of a user', () => {
+  test('has live sessions, the end of others with its cause, and locks; it leads an administrator to revoke and to lock', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const carol = sessions[0]
+    if (carol === undefined) return expect.unreachable()
+    const again = await rig.openSession({ user: carol.user, device: 'Edge on Windows' })
+    await ended({ kind: 'session', sid: carol.sid })
+    const adam = await atConsole(rig, 'administrator')
+    const page = await adam.get(`/ops/users/${carol.sub}?session=${carol.sid}`)
+    expect(page.text).toMatch(/The session that you looked for.*ended.*Safari on iPhone.*Ended by an administrator/)
+    expect(page.text).toMatch(/Live sessions.*Edge on Windows.*Security history.*Session ended Safari on iPhone/)
+    expect(page.html).not.toMatch(/192\.0\.2|203\.0\.113/)
+    for (const href of [
+      `/ops/revoke?kind=subject&amp;value=${carol.sub}`,
+      `/ops/revoke?kind=session&amp;value=${again.session.sid}`,
+      `/ops/lock?user=${carol.sub}`,
+    ])
+      expect(page.html).toContain(href)
+    const { oid } = carol.user
+    const by = { actor: { kind: 'operator', id: 'x' }, may: 'administer', operatorTenant: TENANT, now: rig.clock.now() } as const
+    await rig.store.lock({ ...by, target: { kind: 'user', tid: TENANT, oid }, caseReference: 'INC-7' })
+    expect((await adam.get(`/ops/users/${carol.sub}`)).text).toMatch(/This user is locked\..*Locks.*INC-7/)
+    const seen = await (await atConsole(rig, 'auditor')).get(`/ops/users/${carol.sub}`)
+    expect(seen.text).toContain('Security history')
+    expect(seen.html).not.toMatch(/\/ops\/(?:revoke|lock)\?/)
+  })
+
+  test('of somebody whom the broker does not know is a page that says so', async () => {
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops/users/u_nobody')).status).toBe(404)
+    expect((await olga.get('/ops/clients/nothing')).status).toBe(404)
+  })
+})
+
+describe('the page of an instance', () => {
+  test('has its whole addresses with the cause of failure, the age of its secrets, and everything that is registered', async () => {
+    await rig.register('Sydney', { logoutUris: ['https://sydney.example/oidc/backchannel-logout'] })
+    const [target] = await rig.store.listTargets()
+    const lastFailure = 'the host name does not resolve (ENOTFOUND)'
+    rig.queue.states = [{ targetId: target?.targetId ?? '', breaker: 'open', failuresInARow: 3, lastFailure, waiting: 0, running: 0 }]
+    rig.clock.advance(100 * 86_400)
+    const page = await (await atConsole(rig, 'operator')).get('/ops/clients/sydney')
+    expect(page.text).toContain('does not answer https://sydney.example/oidc/backchannel-logout: the host name does not resolve')
+    expect(page.text).toMatch(/Secrets.*100 days/)
+    for (const name of ['redirect_uris', 'grant_types', 'token_endpoint_auth_method']) expect(page.text).toContain(name)
+    expect(page.html).toContain('/ops/revocations?client=sydney')
+  })
+})
+
+describe('the overview', () => {
+  test('begins with what is wrong, the worst first: cause, since when, what to do, and the section of the runbook', async () => {
+    await rig.register('Adelaide')
+    await rig.register('Sydney', { logoutUris: ['https://sydney.example/logout'] })
+    const target = (await rig.store.listTargets()).find(({ clientId }) => clientId === 'sydney')
+    rig.queue.states = [
+      { targetId: target?.targetId ?? '', breaker: 'open', failuresInARow: 3, lastFailure: 'connection refused', waiting: 0, running: 0 },
+    ]
+    const olga = await atConsole(rig, 'operator')
+    const page = await olga.get('/ops')
+    expect(page.text).toMatch(
+      /problems?.*act now Case Manager Sydney: does not answer: connection refused.*What to do:.*docs\/runbook\.md#an-instance-is-down/,
+    )
+    // The instance that is unwell stands before the others.
+    const table = page.text.slice(page.text.indexOf('Logout addresses'))
+    expect(table.indexOf('Sydney')).toBeLessThan(table.indexOf('Adelaide'))
+    expect(page.html).toMatch(/id="news"[^>]*role="status"/)
+    rig.config.runbookUrl = 'https://docs.example/runbook.html'
+    expect((await olga.get('/ops')).html).toContain('href="https://docs.example/runbook.html#an-instance-is-down"')
+  })
+
+  test('every section of the runbook that a check names is there, and every check that is named', () => {
+    const headings = [...readFileSync('docs/runbook.md', 'utf8').matchAll(/^## (.+)$/gm)].map(([, title = '']) =>
+      title
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, '')
+        .replace(/\s/g, '-'),
+    )
+    expect(Object.entries(RUNBOOK).filter(([, section]) => !headings.includes(section))).toEqual([])
+    expect(Object.keys(RUNBOOK).filter((id) => !CHECKS.some((one) => one.id === id))).toEqual([])
+    for (const section of ['an-instance-is-down', 'an-instance-rejects-logout-tokens', 'a-guard-is-outdated-fails-open-or-is-gone'])
+      expect(headings).toContain(section)
+  })
+
+  test('its chart leads to the revocations of each part of its time', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
+    for (const { sid } of sessions) {
+      await ended({ kind: 'session', sid })
+      rig.clock.advance(600)
+    }
+    for (const { id } of await rig.store.listDeliveries({ limit: 5 })) await attempted(rig, id, 'delivered')
+    const olga = await atConsole(rig, 'operator')
+    const links = [...(await olga.get('/ops')).html.matchAll(/<a href="(\/ops\/revocations\?since=[^"]+)" aria-label="[^"]*: 1 revocation, /g)]
+    expect(links).toHaveLength(2)
+    const listed = await Promise.all(links.map(async ([, href = '']) => (await olga.get(href.replaceAll('&amp;', '&'))).html))
+    expect(listed.map((html) => [...html.matchAll(/href="\/ops\/revocations\/(\d+)"/g)].map(([, seq]) => seq))).toEqual([['1'], ['2']])
+  })
+})
+
+describe('lists are narrowed', () => {
+  test('revocations by user, instance, case and time; evidence of one is a download', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
+    const [carol, dave] = sessions
+    await ended({ kind: 'session', sid: carol?.sid ?? '' }, 'INC-1')
+    rig.clock.advance(3600)
+    await ended({ kind: 'session', sid: dave?.sid ?? '' })
+    await ended({ kind: 'client', clientId: 'sydney' })
+    const olga = await atConsole(rig, 'operator')
+    const seqs = async (query: string) =>
+      [...(await olga.get(`/ops/revocations?${query}`)).html.matchAll(/href="\/ops\/revocations\/(\d+)"/g)].map(([, seq]) => Number(seq))
+    const hour = new Date(rig.clock.nowMs() - 60_000).toISOString().slice(0, 16)
+    expect(await seqs('')).toEqual([3, 2, 1])
+    expect(await seqs('user=carol')).toEqual([1])
+    expect(await seqs('client=sydney')).toEqual([3])
+    expect(await seqs('case=INC-1')).toEqual([1])
+    expect(await seqs(`since=${hour}`)).toEqual([3, 2])
+    expect(await seqs(`until=${hour}&actor=olga`)).toEqual([1])
+    expect((await olga.get('/ops/revocations?user=contoso')).text).toContain('These words do not fit exactly one user.')
+    const evidence = await olga.send('/ops/revocations/1/evidence.jsonl')
+    expect([evidence.status, evidence.headers.get('content-disposition')]).toEqual([200, 'attachment; filename="broker-revocation-1.jsonl"'])
+    expect((await evidence.text()).trimEnd().split('\n').length).toBeGreaterThan(2)
+  })
+
+  test('each delivery says whose session it is about, and the device', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    await ended({ kind: 'session', sid: sessions[0]?.sid ?? '' })
+    const page = await (await atConsole(rig, 'operator')).get('/ops/deliveries?state=pending')
+    expect(page.text).toMatch(/Carol · carol@contoso\.example\s+Safari on iPhone/)
+  })
+
+  test('the audit log by target and time, with each changed field before and after, and why an act was denied', async () => {
+    const by = { actor: { kind: 'client', id: 'robot' }, via: 'api' } as const
+    const changed = { client_name: { before: 'Perth', after: 'Perth 2' } }
+    await rig.store.appendAudit({ ...by, act: 'client.change', target: 'client perth', details: { changed } })
+    const id = await rig.store.appendAudit({ ...by, act: 'api.denied', target: 'POST /admin/v1/revocations' })
+    await rig.store.concludeAudit({ id, outcome: 'rejected', result: { title: 'This needs an administrator' } })
+    const olga = await atConsole(rig, 'operator')
+    const perth = (await olga.get('/ops/audit?target=client+perth')).text
+    expect(perth).toMatch(/1 field changed client_name\s+Perth\s+Perth 2/)
+    expect(perth).not.toContain('POST /admin')
+    expect((await olga.get('/ops/audit?act=api.denied')).text).toContain('This needs an administrator')
+    expect((await olga.get('/ops/audit?until=2001-01-01T00:00')).text).toContain('Nothing that fits was done.')
+  })
+})
