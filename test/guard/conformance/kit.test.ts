@@ -51,13 +51,13 @@ const problems = (results: Result[], outcome: Result['outcome']): string[] =>
   results.filter((result) => result.outcome === outcome).map(({ name, problem }) => `${name}: ${problem}`)
 
 describe('the conformance kit', () => {
-  test('the Node guard passes every case', async () => {
+  test.concurrent('the Node guard passes every case', async () => {
     const results = await runKit({ adapter: nodeAdapter(), clock, staleAfterSeconds })
     expect([...problems(results, 'fail'), ...problems(results, 'left out')]).toEqual([])
     expect(results.length).toBeGreaterThan(95)
   }, 120_000)
 
-  test('guard serve passes every case; it receives no logout tokens, and does not poll', async () => {
+  test.concurrent('guard serve passes every case; it receives no logout tokens, and does not poll', async () => {
     const results = await runKit({ adapter: serveAdapter(), clock, staleAfterSeconds, without: ['logout', 'polling'] })
     expect(problems(results, 'fail')).toEqual([])
     expect(problems(results, 'left out').every((line) => /the guard has no (?:logout|polling)$/.test(line))).toBe(true)
