@@ -97,10 +97,14 @@ interface Tokens {
 function tokensOf(deps: CallDeps, authorization: StreamSettings['authorization']): Tokens {
   if (authorization.kind === 'token') return { get: async () => authorization.token, forget: () => false }
   let kept: { token: string; until: number } | undefined
+  // Tending and polling need a token at the same time: one request is made for both.
+  let asked: ReturnType<typeof askToken> | undefined
   return {
     async get() {
       const now = deps.clock.now()
-      if (kept === undefined || now >= kept.until) kept = await askToken(deps, authorization, now)
+      if (kept !== undefined && now < kept.until) return kept.token
+      asked ??= askToken(deps, authorization, now).finally(() => (asked = undefined))
+      kept = await asked
       return kept.token
     },
     forget() {

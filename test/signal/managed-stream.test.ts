@@ -205,6 +205,13 @@ describe('authorization at a transmitter', () => {
     expect(here.lines.join('\n')).not.toContain(secret)
   })
 
+  test('is asked for once, by requests at the same time too', async () => {
+    const { there, another, requests } = await managed('poll')
+    const transmitter = another()
+    await Promise.all([transmitter.find(), transmitter.find()])
+    expect(requests.filter(({ url }) => url === `${there.config.issuer}/token`)).toHaveLength(1)
+  })
+
   test('is sent to no configuration of another issuer (§7.2.3), and along no redirect', async () => {
     const { there, tend, network, problems, requests, advance } = await managed('push')
     network.fault = (url) =>
