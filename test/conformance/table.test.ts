@@ -24,10 +24,17 @@ const rows: Row[] = page
 /** The modules that each plan has when clients are registered by hand and the metadata is discovered. */
 const BASIC = 38
 const MODULES = BASIC + 1 + 11 + 2
+/** Of transmitters and of receivers. */
+const SHARED_SIGNALS = 22 + 7
 
 test('the table has every module of the five plans', () => {
   const modules = new Set(rows.map((row) => row.what).filter((what) => what.startsWith('`oidcc-')))
   expect(modules.size).toBe(MODULES)
+})
+
+test('the table has every module of the Shared Signals plans', () => {
+  const modules = new Set(rows.map((row) => row.what).filter((what) => what.startsWith('`openid-ssf-')))
+  expect(modules.size).toBe(SHARED_SIGNALS)
 })
 
 test('every test that the table names is there, under that name', () => {
