@@ -18,13 +18,13 @@ The broker reports a \`BROKER_…\` variable that it does not read, with the nea
 const SECTIONS: Record<Section, { title: string; text: string }> = {
   broker: {
     title: 'The broker',
-    text: 'With `BROKER_ISSUER` and `BROKER_SECRET` alone the broker starts, not connected to Microsoft. `cmb setup` then prints a link to `/setup`, whose pages connect it ([operations.md](operations.md#connecting-to-microsoft)).',
+    text: 'With `BROKER_ISSUER` and `BROKER_SECRET` alone the broker starts without a connection to Microsoft. `cmb setup` then prints a link to `/setup`, whose pages connect it ([operations.md](operations.md#connecting-to-microsoft)).',
   },
   microsoft: {
     title: 'Microsoft',
-    text: 'All of this can be entered at `/setup` instead. The database holds the active connection: the broker takes tenants, application, operator tenant and proof of MFA from here only while the database has none. It reports a later difference and does not apply it. A credential that is set here is used before one that was entered. What to set up in Entra: [entra.md](entra.md).',
+    text: 'You can enter all of this at `/setup` instead. The database holds the active connection: the broker takes tenants, application, operator tenant and proof of MFA from here only while the database has none. It reports a later difference and does not apply it. A credential that is set here takes precedence over one that was entered at `/setup`. What to set up in Entra: [entra.md](entra.md).',
   },
-  signals: { title: 'What ends sessions from outside', text: '[microsoft.md](microsoft.md) says what each signal finds, and how soon.' },
+  signals: { title: 'What ends sessions from outside', text: '[microsoft.md](microsoft.md) says what each signal detects, and how soon.' },
   sessions: { title: 'Sessions', text: 'How long a session lasts.' },
   retention: {
     title: 'Retention',
@@ -32,7 +32,7 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
   },
   rates: {
     title: 'Rate limits',
-    text: '`20/s:600` allows 20 requests a second and 600 at once; `10/min:30` is per minute; `off` removes the limit. A request over a limit gets 429 with `Retry-After` and counts in `broker_rate_limited_total`. Each limit remembers at most 20,000 keys. An IPv6 /64 counts as one address. Behind a proxy, set `BROKER_TRUSTED_PROXIES`, or every user has the address of the proxy. Sign-outs, revocations and the reports of guards have no limit. How signals are bounded: [microsoft.md](microsoft.md#how-signals-are-bounded).',
+    text: '`20/s:600` allows 20 requests a second and 600 at once; `10/min:30` is per minute; `off` removes the limit. A request over a limit gets 429 with `Retry-After` and counts in `broker_rate_limited_total`. Each limit remembers at most 20,000 keys. An IPv6 /64 counts as one address. Behind a proxy, set `BROKER_TRUSTED_PROXIES`; otherwise every user has the address of the proxy. Sign-outs, revocations and the reports of guards have no limit. How signals are bounded: [microsoft.md](microsoft.md#how-signals-are-bounded).',
   },
   messages: {
     title: 'Webhooks and email',
@@ -40,11 +40,11 @@ const SECTIONS: Record<Section, { title: string; text: string }> = {
   },
   look: {
     title: 'What users see',
-    text: 'Names, links, logo and color of the users’ pages. Administrators enter names, links, color and images at `/setup/branding` too, with a preview. What is saved there counts over these variables, field by field, on every broker within a second. The broker reads image files once, at start, and serves all images itself: no page makes a request to another host.',
+    text: 'Names, links, logo and color of the users’ pages. Administrators enter names, links, color and images at `/setup/branding` too, with a preview. A field that is saved there takes precedence over its variable, on every broker within a second. The broker reads image files once, at start, and serves all images itself: no page makes a request to another host.',
   },
   parts: {
     title: 'Queue, database, clients',
-    text: 'The parts beside the broker. Instances whose certificates are signed by a certificate authority of your own: start the broker with `NODE_EXTRA_CA_CERTS=/etc/ssl/own-ca.pem`, a file of PEM certificates that Node reads at its start and trusts beside the public authorities. It holds for everything that the broker calls.',
+    text: 'The servers and files that the broker uses. If your own certificate authority signs the certificates of instances, start the broker with `NODE_EXTRA_CA_CERTS=/etc/ssl/own-ca.pem`: a file of PEM certificates that Node reads at its start and trusts in addition to the public authorities, for everything that the broker calls.',
   },
 }
 
@@ -54,11 +54,22 @@ function row(setting: Setting<unknown>): string {
   return `| \`${setting.name}\` | ${shown} | ${setting.text}${example} |`
 }
 
+/** Lines of at most 120 characters, as every page has them. A code span stays whole. */
+function wrapped(text: string): string {
+  const lines: string[] = ['']
+  for (const word of text.match(/(?:`[^`]*`|[^\s`])+/g) ?? []) {
+    const line = lines.at(-1) ?? ''
+    if (line !== '' && line.length + 1 + word.length > 120) lines.push(word)
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
+  }
+  return lines.join('\n')
+}
+
 export function configurationPage(): string {
   const all = [...settingsOf(SETTINGS)]
   const sections = Object.entries(SECTIONS).map(([section, { title, text }]) => {
     const rows = all.filter((one) => one.section === section).map(row)
-    return `## ${title}\n\n${text}\n\n| Variable | Default | Meaning |\n|---|---|---|\n${rows.join('\n')}\n`
+    return `## ${title}\n\n${wrapped(text)}\n\n| Variable | Default | Meaning |\n|---|---|---|\n${rows.join('\n')}\n`
   })
-  return [OPENING, ...sections].join('\n')
+  return [`${OPENING.split('\n\n').map(wrapped).join('\n\n')}\n`, ...sections].join('\n')
 }

@@ -28,7 +28,7 @@ const broker = {
     default: 'data',
     schema: parse.path,
     example: '/var/lib/case-manager-broker',
-    text: "The directory of the database, the admin socket and the broker's own queue server. Mode 0700, one broker each.",
+    text: "The directory of the database, the admin socket and the broker's own queue server. Mode 0700, one broker for each directory.",
   }),
   listen: setting({
     name: 'BROKER_LISTEN',
@@ -60,7 +60,7 @@ const broker = {
     defaultText: '`http://localhost:` and the port of `BROKER_OPS_LISTEN`',
     schema: parse.origin('the console is at /ops of it'),
     example: 'https://ops.case-manager.example',
-    text: "Where browsers reach the operators' listener. The console is at `/ops` of it. https, except on localhost.",
+    text: "The address at which browsers reach the operators' listener; the console is at `/ops`. https, except on localhost.",
   }),
   runbookUrl: setting({
     name: 'BROKER_RUNBOOK_URL',
@@ -128,7 +128,7 @@ const entra = {
     section: 'microsoft',
     schema: parse.date,
     example: '2027-03-31',
-    text: 'The day on which that secret expires, as Entra shows it. The broker warns from 30 days before; Entra does not tell it the date.',
+    text: 'The day on which that secret expires, as Entra shows it. The broker warns from 30 days before; Entra does not report the date.',
   }),
   certificateFile: setting({
     name: 'BROKER_ENTRA_CERTIFICATE_FILE',
@@ -450,7 +450,7 @@ const look = {
     default: 'en',
     schema: parse.language,
     example: 'de',
-    text: 'The language of users’ pages where neither the user, nor the app (`ui_locales`), nor the browser asks for one that there is: `en`, `de`, `fr`, `es` or `ar`.',
+    text: 'The language of users’ pages where neither the user, nor the app (`ui_locales`), nor the browser asks for a supported one: `en`, `de`, `fr`, `es` or `ar`.',
   }),
   organization: setting({
     name: 'BROKER_ORGANIZATION_NAME',
@@ -515,7 +515,7 @@ const look = {
     default: '#0b5563',
     schema: parse.accent,
     example: '#1d4ed8',
-    text: 'The color of buttons and links, as `#rrggbb`. It has to be dark enough to be read on the pages’ background (WCAG 2.2, 1.4.3: 4.5:1). The broker lightens it for browsers that are set to dark.',
+    text: 'The color of buttons and links, as `#rrggbb`. It must be dark enough to read on the pages’ background (WCAG 2.2, 1.4.3: 4.5:1). The broker lightens it for browsers that are set to dark.',
   }),
 }
 
@@ -536,7 +536,7 @@ export const SETTINGS = {
     default: 'none',
     schema: parse.freshContext,
     example: `${GUID}=c2`,
-    text: 'The authentication context that a fresh sign-in also has to bring after a revocation for a security reason ([fresh-sign-in.md](fresh-sign-in.md#more-than-the-password)): `none`, one for every tenant (`c2`), or a comma list of `tenant=context`. Bind it to a policy with the sign-in frequency "Every time" first.',
+    text: 'The authentication context that a fresh sign-in must also prove after a revocation for a security reason ([fresh-sign-in.md](fresh-sign-in.md#more-than-the-password)): `none`, one for every tenant (`c2`), or a comma list of `tenant=context`. Bind it to a policy with the sign-in frequency "Every time" first.',
   }),
   operatorTenant: setting({
     name: 'BROKER_OPERATOR_TENANT',
@@ -560,7 +560,7 @@ export const SETTINGS = {
     defaultText: 'SQLite in `BROKER_DATA_DIR`',
     schema: parse.databaseUrl,
     example: 'postgres://broker:password@db.internal:5432/broker?sslmode=verify-full',
-    text: 'Postgres 15 or newer, which any number of brokers share (docs/scale-out.md). Run `cmb migrate` before the first start and before each upgrade. Not set: the broker keeps its state in a SQLite file that it has for itself.',
+    text: 'Postgres 15 or newer, which any number of brokers share (docs/scale-out.md). Run `cmb migrate` before the first start and before each upgrade. Not set: the broker keeps its state in a SQLite file of its own.',
   }),
   databaseDirectUrl: setting({
     name: 'BROKER_DATABASE_DIRECT_URL',
@@ -592,7 +592,7 @@ export const SETTINGS = {
     default: 'all',
     schema: parse.work,
     example: 'none',
-    text: 'The background work of this process: `all`, `none`, or a comma list of `deliveries`, `probe`, `microsoft`, `expiry`, `housekeeping`, `keys`. What no broker does, `cmb work` has to do ([workers apart](scale-out.md#workers-apart-from-brokers)). Anything but `all` needs `BROKER_DATABASE_URL` and `BROKER_QUEUE_URL`.',
+    text: 'The background work of this process: `all`, `none`, or a comma list of `deliveries`, `probe`, `microsoft`, `expiry`, `housekeeping`, `keys`. `cmb work` must do what no broker does ([workers apart](scale-out.md#workers-apart-from-brokers)). Anything but `all` needs `BROKER_DATABASE_URL` and `BROKER_QUEUE_URL`.',
   }),
   clientsFile: setting({
     name: 'BROKER_CLIENTS_FILE',
