@@ -42,7 +42,8 @@ export class BrokerProcess {
   readonly issuer: string
   readonly ops: string
   readonly env: Record<string, string>
-  readonly #program: readonly string[]
+  /** What it is from its next start on: a file and its arguments. */
+  program: readonly string[]
   #child: ChildProcess | undefined
   #output = ''
 
@@ -51,7 +52,7 @@ export class BrokerProcess {
     this.issuer = parts.issuer
     this.ops = parts.ops
     this.env = parts.env
-    this.#program = parts.program ?? [join(ROOT, 'dist/src/cli.js'), 'serve']
+    this.program = parts.program ?? [join(ROOT, 'dist/src/cli.js'), 'serve']
   }
 
   get output(): string {
@@ -62,7 +63,7 @@ export class BrokerProcess {
   }
 
   async start(): Promise<void> {
-    const [file = '', ...args] = this.#program
+    const [file = '', ...args] = this.program
     const child = fork(file, args, {
       env: { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/', ...this.env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
