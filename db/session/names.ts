@@ -70,7 +70,7 @@ function* indexNext(limit: number): Act<boolean> {
 
 type Place = { word: string; sub: string }
 /** Read in one turn, and in one search: what a search that fits many users goes through before it says that there are more. */
-const [PAGE, MOST_PAGES] = [500, 20]
+const [PAGE, MOST_PAGES] = [200, 50]
 const candidates = query(
   { ...subjectFields, word: subjectWords.word },
   (p: Takes<Place & { to: string }>, f) => sql`SELECT ${f} FROM ${subjectWords} JOIN ${subjects} ON ${subjects.sub} = ${subjectWords.sub}

@@ -26,7 +26,8 @@ export const hitCount = ({ users, clients, sessions, revocations, cases }: Hits)
   users.length + clients.length + sessions.length + revocations.length + cases.length
 
 export async function searched(deps: Pick<Deps, 'store' | 'clients' | 'connection'>, text: string, now: number): Promise<Hits> {
-  const wanted = text.trim().slice(0, LONGEST_SEARCH)
+  // Postgres takes no text with a NUL.
+  const wanted = text.replaceAll('\0', '').trim().slice(0, LONGEST_SEARCH)
   if (wanted === '') return { users: [], moreUsers: false, clients: [], sessions: [], revocations: [], cases: [] }
   const [found, sessions, revocations, cases] = await Promise.all([
     usersFor(deps, wanted),

@@ -128,6 +128,11 @@ describe.each([
       expect([name, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, look.width])
       await picture(page, `ops-${name}-${look.look.replaceAll(' ', '-')}`)
       expect([name, await objections(page)]).toEqual([name, []])
+      // Between a phone and a wide window.
+      for (const width of look.width === 320 ? [768, 1440, 320] : []) {
+        await page.setViewportSize({ width, height: 800 })
+        expect([name, width, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, width, width])
+      }
     }
     expect(window.complaints).toEqual([])
   })
