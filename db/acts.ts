@@ -4,6 +4,7 @@ import { lockActs } from './locks/acts.ts'
 import { microsoftActs } from './microsoft/acts.ts'
 import { auditActs, operatorActs } from './operator/acts.ts'
 import { userActs } from './operator/erase.ts'
+import { repeatableActs } from './operator/repeatable.ts'
 import { housekeepingActs } from './operator/housekeeping.ts'
 import { tenantActs } from './operator/tenants.ts'
 import { deliveryActs } from './outbox/acts.ts'
@@ -33,5 +34,6 @@ export const allActs = (engine: Engine) => ({
   ...userActs(engine),
   ...lockActs(engine),
   ...scheduledActActs(engine),
+  ...repeatableActs(engine),
   ...housekeepingActs(engine),
 })

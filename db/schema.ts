@@ -263,6 +263,24 @@ export const scheduledActs = sqliteTable(
   ],
 )
 
+/** Requests of the admin API that had an `Idempotency-Key`: what was asked, and the answer once there is one. Kept for a day. */
+export const idempotencyKeys = sqliteTable(
+  'idempotency_keys',
+  {
+    /** The kind and the id of the actor: one caller's keys are no other's. */
+    caller: text().notNull(),
+    keyHash: text('key_hash').notNull(),
+    /** Of the method, the path and the body. */
+    requestHash: text('request_hash').notNull(),
+    startedAt: integer('started_at').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+    /** NULL: it is being done. */
+    status: integer(),
+    answer: text(),
+  },
+  (t) => [primaryKey({ columns: [t.caller, t.keyHash] }), index('idempotency_keys_by_expiry').on(t.expiresAt)],
+)
+
 /** Users who signed in to the console, with the role that they had: the last two administrators cannot be locked. */
 export const operators = sqliteTable('operators', {
   sub: text().primaryKey(),

@@ -74,6 +74,7 @@ export interface Store
     EvidenceActs,
     LockActs,
     ScheduledActs,
+    RepeatableActs,
     Housekeeping {}
 
 /**
@@ -913,8 +914,8 @@ export interface EvidenceActs {
   evidenceRows(input: { log: LogName; after: number; to: number; limit: number }): Promise<EvidenceRow[]>
 }
 
-/** What lives for minutes at most, and any request can create. */
-export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests'] as const
+/** What lives for a day at most, and a request can create. */
+export const PURGED_SOON = ['codes', 'consumed', 'pushed_requests', 'idempotency_keys'] as const
 /** What is kept for weeks. Deliveries before revocations: a revocation goes when none of its deliveries is kept. */
 export const PURGED_LATE = [
   'sessions',
@@ -938,6 +939,25 @@ export interface Retention {
   /** Of the security history; and of the IP addresses in it. */
   historyDays: number
   addressDays: number
+}
+
+/** A request that its sender may repeat (`Idempotency-Key`). The hashes are of the key, and of what is asked. */
+interface RepeatableRequest {
+  caller: string
+  keyHash: string
+  requestHash: string
+}
+
+export interface RepeatableActs {
+  /**
+   * `begun`: the caller does what is asked, then concludes it. Of two at once one begins. `running`: another does it, for a minute at most; then it
+   * has ended without a word, and the next may begin. `other`: the key was used for another request. `full`: the caller has `most` keys.
+   */
+  beginRepeatable(
+    request: RepeatableRequest & { now: number; most: number },
+  ): Promise<{ outcome: 'begun' | 'running' | 'other' | 'full' } | { outcome: 'done'; status: number; answer: string }>
+  /** Keeps the answer for a day. Without one nothing was done, and the key is free. */
+  concludeRepeatable(request: RepeatableRequest & { answer: { status: number; body: string } | undefined }): Promise<void>
 }
 
 export interface Housekeeping {

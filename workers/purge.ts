@@ -21,7 +21,7 @@ async function purge({ store, clock, config }: Needs, kinds: readonly Purged[], 
     }
 }
 
-/** What lives for minutes: expired codes, pushed requests and used ids. Strangers make them, so they go soon. */
+/** What lives for a day at most: expired codes, pushed requests, used ids and idempotency keys. Requests make them, so they go soon. */
 export const purgeOneTime = (deps: Needs, going: () => boolean = () => true): Promise<void> => purge(deps, PURGED_SOON, going)
 
 /** What is kept for weeks: ended sessions, the log and its deliveries, the audit log. */

@@ -14,6 +14,7 @@ import {
   families,
   formerAddresses,
   guards,
+  idempotencyKeys,
   locks,
   microsoftWork,
   participants,
@@ -66,6 +67,11 @@ const purgePushedRequests = oldest(pushedRequests, {
   key: [pushedRequests.requestHash],
   index: 'pushed_requests_by_expiry',
   old: (before) => sql`${pushedRequests.expiresAt} <= ${before}`,
+})
+const purgeIdempotencyKeys = oldest(idempotencyKeys, {
+  key: [idempotencyKeys.caller, idempotencyKeys.keyHash],
+  index: 'idempotency_keys_by_expiry',
+  old: (before) => sql`${idempotencyKeys.expiresAt} <= ${before}`,
 })
 const purgeFailedWork = oldest(microsoftWork, {
   key: [microsoftWork.kind, microsoftWork.tid, microsoftWork.oid],
@@ -153,6 +159,7 @@ const KINDS: Record<Purged, { purge: Purge; keep: (retention: Retention) => numb
   codes: { purge: purgeCodes, keep: () => CODE_SECONDS },
   consumed: { purge: purgeConsumed, keep: () => 0 },
   pushed_requests: { purge: purgePushedRequests, keep: () => 0 },
+  idempotency_keys: { purge: purgeIdempotencyKeys, keep: () => 0 },
   sessions: { purge: purgeSessions, keep: keepDays('sessionDays') },
   deliveries: { purge: inMs(purgeDeliveries), keep: keepDays('revocationDays') },
   revocations: { purge: purgeRevocations, keep: keepDays('revocationDays') },

@@ -85,6 +85,7 @@ export const {
   formerAddresses,
   erasures,
   locks,
+  idempotencyKeys,
   operators,
   scheduledActs,
   sessions,

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts'
 
 /** A refusal of the admin API, said as RFC 9457 wants: what is wrong, every problem at once, and what to do next. */
 export class Problem extends Error {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 503
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 503
   readonly title: string
   /** Each its own sentence, where there is more than one thing to mend. */
   readonly problems: string[]

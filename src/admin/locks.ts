@@ -7,6 +7,7 @@ import { scheduleAs } from '../acts/scheduled.ts'
 import { seconds } from '../protocol/described.ts'
 import { actorSchema } from './audit.ts'
 import type { AdminEnv } from './caller.ts'
+import { repeatable } from './idempotent.ts'
 import { moment, namedTarget, readTarget, targetSchema, targetShown } from './lock-target.ts'
 import { previewSchema, previewShown } from './revocations.ts'
 import { guid, limit, named, ok, route, said, shape } from './route.ts'
@@ -85,7 +86,7 @@ const LIFT = {
 
 export function lockRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  route(routes, 'post', '/locks', LOCK, async ({ caller, body }, c) => {
+  route(routes, 'post', '/locks', { ...LOCK, repeatable: repeatable(deps) }, async ({ caller, body }, c) => {
     const now = deps.clock.now()
     const target = await resolved(deps, readTarget(body.target))
     const { ends_at: endsAt, replaces, case_reference: caseReference, comment } = body
@@ -113,7 +114,7 @@ export function lockRoutes(deps: Deps): Hono<AdminEnv> {
     if (found === undefined) throw NO_LOCK()
     return c.json(lockShown(found))
   })
-  route(routes, 'post', '/locks/:id/lift', LIFT, async ({ caller, params, body }, c) => {
+  route(routes, 'post', '/locks/:id/lift', { ...LIFT, repeatable: repeatable(deps) }, async ({ caller, params, body }, c) => {
     const asked = { id: params.id, caseReference: body.case_reference, comment: body.comment, now: deps.clock.now() }
     const answer = await liftAs(deps, caller, asked)
     return c.json({ outcome: answer.outcome, lock: lockShown(answer.lock) })

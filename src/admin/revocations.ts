@@ -7,6 +7,7 @@ import { milliseconds, seconds } from '../protocol/described.ts'
 import { decodeSelector, encodeSelector, selectorSchema } from '../protocol/selector.ts'
 import { actorSchema } from './audit.ts'
 import type { AdminEnv } from './caller.ts'
+import { repeatable } from './idempotent.ts'
 import { deliveryCursor, deliveryPage, deliverySchema, deliveryShown } from './deliveries.ts'
 import { REASONS } from '../protocol/revocation.ts'
 import { instant, limit, ok, proofLimit, route, said, seqNumber, shape } from './route.ts'
@@ -135,7 +136,7 @@ const EVIDENCE = {
 
 export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  route(routes, 'post', '/revocations', REVOKE, async ({ caller, body: wanted }, c) => {
+  route(routes, 'post', '/revocations', { ...REVOKE, repeatable: repeatable(deps) }, async ({ caller, body: wanted }, c) => {
     const now = deps.clock.now()
     const what = decodeSelector(wanted.selector)
     if (wanted.dry_run) return c.json({ dry_run: true, selector: wanted.selector, would_end: previewShown(await previewed(deps, what, now)) })

@@ -5,6 +5,7 @@ import type { Acting, Caller, Right } from '../acts/caller.ts'
 import { type Answer, type Content, described, json } from '../protocol/described.ts'
 import { callerOf, type AdminEnv } from './caller.ts'
 import { jsonBody } from './body.ts'
+import type { Repeatable } from './idempotent.ts'
 
 /** A route of the admin API: its schemas describe it in /openapi.json and check each request before the act runs. */
 
@@ -26,6 +27,8 @@ interface Act<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType>
   answers: Readonly<Record<number, Answer>>
   /** Statuses of rejections beside those that every act may answer. */
   rejects?: readonly (404 | 409 | 422)[]
+  /** It takes `Idempotency-Key`. */
+  repeatable?: Repeatable
 }
 
 interface Asked<P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType> {
@@ -44,9 +47,17 @@ const REJECTIONS: Readonly<Record<number, string>> = {
   413: 'The body is too large.',
   415: 'The body is not JSON.',
   422: 'The request is well formed, but a rule rejects it; `problems` lists every problem.',
+  429: 'The caller has sent too many values of Idempotency-Key.',
   503: 'The store cannot commit. Nothing was changed.',
 }
 const PROBLEM: Content = { 'application/problem+json': problemSchema }
+
+const IDEMPOTENCY = z.object({
+  'Idempotency-Key': z
+    .string()
+    .optional()
+    .meta({ description: 'Repeated within 24 hours with the same request, it is answered with the first answer, and nothing is done again.' }),
+})
 
 export function route<B extends z.ZodType, P extends z.ZodObject = Nothing, Q extends z.ZodObject = Nothing>(
   routes: Hono<AdminEnv>,
@@ -55,21 +66,23 @@ export function route<B extends z.ZodType, P extends z.ZodObject = Nothing, Q ex
   act: Act<P, Q, B>,
   answer: (asked: Asked<P, Q, B>, c: Context<AdminEnv>) => Response | Promise<Response>,
 ): void {
-  const { rejects = [], body, type = 'application/json', answers, may, ...about } = act
+  const { rejects = [], body, type = 'application/json', answers, may, repeatable, ...about } = act
   const need: Right = method === 'get' && may === 'operate' ? 'audit' : may
-  const statuses = [400, 401, 403, ...rejects, ...(body === undefined ? [] : [413, 415]), 503]
+  const statuses = [400, 401, 403, ...rejects, ...(repeatable === undefined ? [] : [409, 422, 429]), ...(body === undefined ? [] : [413, 415]), 503]
   const description = {
     ...about,
     tag: 'admin' as const,
     security: [{ admin: [`broker:${need}`] }],
     ...(body !== undefined && { body: { [type]: body } }),
+    ...(repeatable !== undefined && { headers: IDEMPOTENCY }),
     answers: { ...answers, ...Object.fromEntries(statuses.map((status): [number, Answer] => [status, [REJECTIONS[status] ?? '', PROBLEM]])) },
   }
   const handler = async (c: Context<AdminEnv>): Promise<Response> => {
     const caller = callerOf(c, need)
     const query = shaped(act.query ?? NOTHING, once(c), 'parameter') as z.output<Q>
     const params = shaped(act.params ?? NOTHING, c.req.param(), 'parameter') as z.output<P>
-    return answer({ caller, params, query, body: (body === undefined ? undefined : shaped(body, await jsonBody(c), 'member')) as z.output<B> }, c)
+    const asked = { caller, params, query, body: (body === undefined ? undefined : shaped(body, await jsonBody(c), 'member')) as z.output<B> }
+    return repeatable === undefined ? answer(asked, c) : repeatable(caller, asked.body, c, () => answer(asked, c))
   }
   routes.on(method.toUpperCase(), path, described(description, handler))
 }

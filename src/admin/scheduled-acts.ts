@@ -8,6 +8,7 @@ import { seconds } from '../protocol/described.ts'
 import { decodeSelector, encodeSelector, selectorSchema } from '../protocol/selector.ts'
 import { actorSchema } from './audit.ts'
 import type { AdminEnv } from './caller.ts'
+import { repeatable } from './idempotent.ts'
 import { moment, namedTarget, readTarget, targetSchema, targetShown } from './lock-target.ts'
 import { previewSchema, previewShown } from './revocations.ts'
 import { limit, named, ok, route, said, shape } from './route.ts'
@@ -74,7 +75,7 @@ const CANCEL = { ...CONFIRM, id: 'cancelScheduledAct', summary: 'Cancels what wa
 
 export function scheduledActRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
-  route(routes, 'post', '/scheduled-acts', ADD, async ({ caller, body }, c) => {
+  route(routes, 'post', '/scheduled-acts', { ...ADD, repeatable: repeatable(deps) }, async ({ caller, body }, c) => {
     const now = deps.clock.now()
     const wanted = await readWhat(deps, body.what)
     if (body.dry_run)

@@ -1,0 +1,64 @@
+import type { Context } from 'hono'
+import { Problem } from '../acts/problem.ts'
+import type { Caller } from '../acts/caller.ts'
+import type { Deps } from '../deps.ts'
+import { sha256 } from '../protocol/compare.ts'
+
+/** `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a request that is sent again is not done again, and gets the first answer. */
+
+/** Of one caller, within 24 hours: what they may store here. */
+const MOST_KEYS = 10_000
+
+/** @param answer does what is asked */
+export type Repeatable = (caller: Caller, body: unknown, c: Context, answer: () => Promise<Response> | Response) => Promise<Response>
+
+export const repeatable =
+  ({ store, clock }: Pick<Deps, 'store' | 'clock'>): Repeatable =>
+  async ({ actor }, body, c, answer) => {
+    const key = keyOf(c.req.header('idempotency-key'))
+    if (key === undefined) return answer()
+    const asked = {
+      caller: `${actor.kind} ${actor.id}`,
+      keyHash: sha256(key),
+      requestHash: sha256(JSON.stringify([c.req.method, c.req.path, body])),
+    }
+    const begun = await store.beginRepeatable({ ...asked, now: clock.now(), most: MOST_KEYS })
+    if (begun.outcome === 'done')
+      return new Response(begun.answer, { status: begun.status, headers: { 'Content-Type': 'application/json', 'Idempotent-Replayed': 'true' } })
+    if (begun.outcome !== 'begun') throw REJECTED[begun.outcome]()
+    // Where the store does not take the answer, it is true all the same: a repeated request finds that it runs, and later does it again.
+    const conclude = (kept?: { status: number; body: string }) => store.concludeRepeatable({ ...asked, answer: kept }).catch(() => undefined)
+    try {
+      const done = await answer()
+      await conclude({ status: done.status, body: await done.clone().text() })
+      return done
+    } catch (error) {
+      // Nothing was done, so the same request may be sent again.
+      if (error instanceof Problem) await conclude()
+      throw error
+    }
+  }
+
+/** §2.1: a string of RFC 9651, as most clients do also without its quotes. @throws Problem 400 */
+function keyOf(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined
+  const key = /^"(?<quoted>[\x21\x23-\x5b\x5d-\x7e]{1,255})"$|^(?<bare>[\x21\x23-\x5b\x5d-\x7e]{1,255})$/.exec(header)?.groups
+  if (key !== undefined) return key.quoted ?? key.bare
+  throw new Problem(400, 'The key is not usable', 'Idempotency-Key: send 1 to 255 visible ASCII characters, such as a UUID, in double quotes.')
+}
+
+const REJECTED = {
+  running: () => new Problem(409, 'The first request runs', 'A request with this Idempotency-Key is being done. Send it again in a moment.'),
+  other: () =>
+    new Problem(
+      422,
+      'The key was used',
+      'This Idempotency-Key was sent with another request in the last 24 hours. Send each request with a key of its own.',
+    ),
+  full: () =>
+    new Problem(
+      429,
+      'Too many keys',
+      `This caller has sent ${MOST_KEYS} keys in the last 24 hours. Send the request without Idempotency-Key, or later.`,
+    ),
+}
