@@ -115,7 +115,7 @@ describe('a request within its limit', () => {
     expect([(await open('sydney')).status, (await open('sydney')).status]).toEqual([400, 400])
     const page = await open('sydney')
     expect([page.status, page.headers.get('retry-after')]).toEqual([429, '60'])
-    expect(await page.text()).toContain('Too many requests. Try again in 60 s.')
+    expect(await page.text()).toContain('Too many requests came from your network.')
     expect((await open('sydney', '203.0.113.9')).status).toBe(400)
   })
 
