@@ -127,6 +127,8 @@ export const subjects = sqliteTable(
     mail: text(),
     /** Microsoft's home account id (`uid.utid`): the same for one human's guest accounts in other tenants. */
     homeId: text('home_id'),
+    /** In which the user read the pages at the latest accepted sign-in: that of email. */
+    language: text(),
     createdAt: integer('created_at').notNull(),
   },
   (t) => [

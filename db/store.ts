@@ -153,6 +153,8 @@ export interface NewSession {
   /** MSAL's cache of this sign-in, Microsoft's refresh token in it, sealed (src/session/sealed.ts). A renewal replaces it; it goes when the session ends. */
   microsoftCacheSealed?: string | undefined
   device: string
+  /** In which the user reads the pages. */
+  language?: string | undefined
   cookieHash: string
 }
 

@@ -20,6 +20,8 @@ export interface Subject extends User {
   sub: string
   /** Graph's `mail`, where Graph was read while email is configured. */
   mail?: string | undefined
+  /** In which the user read the pages at the latest accepted sign-in. */
+  language?: string | undefined
   createdAt: number
 }
 
@@ -267,6 +269,8 @@ export interface EmailContent {
   /** When it happened. */
   atMs: number
   device?: string | undefined
+  /** The user's; not set: the broker's own. */
+  language?: string | undefined
 }
 
 /** Proof of one attempt. */

@@ -72,6 +72,7 @@ function* place(ambient: Ambient, input: LockInput, known: Known): Act<Answer> {
 /** A lock in place of another is no news to the user: they are locked already. */
 function* tellUser(ambient: Ambient, { email, replaces, now }: LockInput, { sub }: Known): Act<void> {
   if (email === undefined || sub === undefined || replaces !== undefined) return
-  const to = yield* addressesOf(yield* findSubject(sub), now)
-  yield* queueEmail(ambient, { sub, to, content: { template: 'locked', atMs: ambient.nowMs() } }, email)
+  const user = yield* findSubject(sub)
+  const content = { template: 'locked', atMs: ambient.nowMs(), language: user?.language } as const
+  yield* queueEmail(ambient, { sub, to: yield* addressesOf(user, now), content }, email)
 }

@@ -29,7 +29,7 @@ const nothing = { device: '', microsoftSid: null, loginHintSealed: null, microso
 type User = { sub: string }
 const forgetName = command(
   (p: Takes<User>) =>
-    sql`UPDATE ${subjects} SET ${assign(subjects, { name: null, username: null, email: null, mail: null })} WHERE ${subjects.sub} = ${p.sub}`,
+    sql`UPDATE ${subjects} SET ${assign(subjects, { name: null, username: null, email: null, mail: null, language: null })} WHERE ${subjects.sub} = ${p.sub}`,
 )
 const forgetConsents = command((p: Takes<User>) => sql`DELETE FROM ${consents} WHERE ${consents.sub} = ${p.sub}`)
 // What an operator wrote of them. The lock stays: it names them by opaque ids.

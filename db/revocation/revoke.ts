@@ -51,8 +51,9 @@ function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'
 function* tellOfSignOut(ambient: Ambient, { selector, reason, email, now }: RevokeInput): Act<void> {
   if (email === undefined || reason !== 'signed_out_everywhere' || selector.kind !== 'subject') return
   const { sub } = selector
-  const to = yield* addressesOf(yield* findSubject(sub), now)
-  yield* queueEmail(ambient, { sub, to, content: { template: 'signed_out_everywhere', atMs: ambient.nowMs() } }, email)
+  const user = yield* findSubject(sub)
+  const content = { template: 'signed_out_everywhere', atMs: ambient.nowMs(), language: user?.language } as const
+  yield* queueEmail(ambient, { sub, to: yield* addressesOf(user, now), content }, email)
 }
 
 export function* revoke(ambient: Ambient, input: RevokeInput): Act<Outcome> {

@@ -23,7 +23,12 @@ export function* announceNewDevice(
     // The sign-in has made the address that it changed a former one. Never only to one that it brings: an attacker could have set it.
     const known = yield* addressesOf(before, now)
     const to = known.some((one) => one !== undefined) ? [...known, addressOf({ mail: before?.mail, email: user.email })] : []
-    yield* queueEmail(ambient, { sub, to, content: { template: 'new_device', atMs: ambient.nowMs(), device } }, email, moves)
+    yield* queueEmail(
+      ambient,
+      { sub, to, content: { template: 'new_device', atMs: ambient.nowMs(), device, language: before?.language } },
+      email,
+      moves,
+    )
   }
   yield* moved(moves)
 }

@@ -106,7 +106,7 @@ export function* signIn(ambient: Ambient, input: Input): Act<SignedIn | Rejected
 
 function* letIn(ambient: Ambient, asked: Input): Act<SignedIn | Rejected> {
   const { session: input, code, browserCookieHash, limit, ids, now } = asked
-  const user = yield* subjectFor(input.user, ids.sub, now)
+  const user = yield* subjectFor(input, ids.sub, now)
   const { sub } = user
   const former = browserCookieHash === undefined ? undefined : yield* formerOf(browserCookieHash, sub, now)
   const renewed = former !== undefined && isRenewed(former, sub, now) ? former : undefined

@@ -24,16 +24,26 @@ const sameHuman = query(
   (p: Takes<{ homeId: string; sub: string }>, f) =>
     sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.homeId} = ${p.homeId} AND ${subjects.sub} <> ${p.sub} ORDER BY ${subjects.sub}`,
 )
-type Names = { sub: string; name: string | null; username: string | null; email: string | null; homeId: string | null }
+type Names = { sub: string; name: string | null; username: string | null; email: string | null; homeId: string | null; language: string | null }
 const add = command(
   (p: Takes<Names & { tid: string; oid: string; now: number }>) =>
     sql`${insertInto(subjects, {
-      ...{ sub: p.sub, tid: p.tid, oid: p.oid, name: p.name, username: p.username, email: p.email, homeId: p.homeId, createdAt: p.now },
+      ...{
+        sub: p.sub,
+        tid: p.tid,
+        oid: p.oid,
+        name: p.name,
+        username: p.username,
+        email: p.email,
+        homeId: p.homeId,
+        language: p.language,
+        createdAt: p.now,
+      },
     })} ON CONFLICT (${names(subjects.tid, subjects.oid)}) DO NOTHING`,
 )
 const describe = command(
   (p: Takes<Names>) =>
-    sql`UPDATE ${subjects} SET ${assign(subjects, { name: p.name, username: p.username, email: p.email, homeId: p.homeId })}
+    sql`UPDATE ${subjects} SET ${assign(subjects, { name: p.name, username: p.username, email: p.email, homeId: p.homeId, language: p.language })}
       WHERE ${subjects.sub} = ${p.sub}`,
 )
 
@@ -45,16 +55,16 @@ export interface KnownUser {
   names: { stored: Omit<Names, 'sub'> & { mail: string | null }; said: Omit<Names, 'sub'> }
 }
 
-const UNNAMED = { name: null, username: null, email: null, mail: null }
+const UNNAMED = { name: null, username: null, email: null, mail: null, language: null }
 
 /**
  * Stores of a new user no more than who they are: what a sign-in says of a user counts once it is accepted (`nameUser`).
  *
  * @param sub theirs from now on, where they have none
  */
-export function* subjectFor(user: NewSession['user'], sub: string, now: number): Act<KnownUser> {
+export function* subjectFor({ user, language }: Pick<NewSession, 'user' | 'language'>, sub: string, now: number): Act<KnownUser> {
   const { tid, oid, name = null, username = null, email = null, homeId = null } = user
-  const said = { name, username, email, homeId }
+  const said = { name, username, email, homeId, language: language ?? null }
   let known = yield* byUserLocked.get({ tid, oid })
   if (known === undefined) {
     const stored = { ...UNNAMED, homeId }
@@ -63,7 +73,7 @@ export function* subjectFor(user: NewSession['user'], sub: string, now: number):
     known = yield* byUserLocked.get({ tid, oid })
     if (known === undefined) throw new Error('The user is known and is not there.')
   }
-  const names = { stored: known, said: { ...said, homeId: homeId ?? known.homeId } }
+  const names = { stored: known, said: { ...said, homeId: homeId ?? known.homeId, language: said.language ?? known.language } }
   return { sub: known.sub, homeId: optional(names.said.homeId), names }
 }
 
@@ -77,7 +87,11 @@ export function* nameUser({ sub, names: { stored, said } }: KnownUser, now: numb
 }
 
 const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolean =>
-  known.name !== now.name || known.username !== now.username || known.email !== now.email || known.homeId !== now.homeId
+  known.name !== now.name ||
+  known.username !== now.username ||
+  known.email !== now.email ||
+  known.homeId !== now.homeId ||
+  known.language !== now.language
 
 /** Keeps other acts from writing what is this user's until this one ends. */
 export const lockSubject = (sub: string): Act<unknown> => lock.get({ sub })

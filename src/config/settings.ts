@@ -450,7 +450,7 @@ const look = {
     default: 'en',
     schema: parse.language,
     example: 'de',
-    text: 'The language of users’ pages where neither the user, nor the app (`ui_locales`), nor the browser asks for a supported one: `en`, `de`, `fr`, `es` or `ar`.',
+    text: 'The language of users’ pages and email where neither the user, nor the app (`ui_locales`), nor the browser asks for a supported one: `en`, `de`, `fr`, `es` or `ar`.',
   }),
   organization: setting({
     name: 'BROKER_ORGANIZATION_NAME',

@@ -1,6 +1,6 @@
 import type { EmailContent } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { englishOf, type Texts } from '../page/texts.ts'
+import { textsFor, type Texts } from '../page/texts.ts'
 import type { MessageKind } from './message-kind.ts'
 
 /** Email to a user about their account, as a kind of message. It names no session and no cause of a security event, and its one link changes nothing. */
@@ -14,12 +14,12 @@ export const emails = (deps: Needs): MessageKind => ({
     if (payload === undefined) return { rejected: 'its content was erased' }
     const { to, ...content } = JSON.parse(payload) as EmailContent & { to: string }
     const { issuer } = deps.config
-    const t = englishOf(deps.config)
+    const t = textsFor(deps.config, content.language)
     const { subject, paragraphs, link } = wordsOf(content, issuer, t)
     const raw = await deps.mailer.compose({
       ...{ from, to, subject, messageId: `<${id}@${new URL(issuer).hostname}>`, date: new Date(content.atMs) },
       text: `${[...paragraphs, link].join('\n\n')}\n`,
-      html: `<!doctype html><html lang="${t.language}"><meta charset="utf-8"><body>${paragraphs.map((one) => `<p>${escaped(one)}</p>`).join('')}<p><a href="${escaped(link)}">${escaped(link)}</a></p></body></html>`,
+      html: `<!doctype html><html lang="${t.language}" dir="${t.direction}"><meta charset="utf-8"><body>${paragraphs.map((one) => `<p>${escaped(one)}</p>`).join('')}<p><a href="${escaped(link)}">${escaped(link)}</a></p></body></html>`,
     })
     return { headers: { from, to }, body: raw, jti: id }
   },

@@ -6,6 +6,7 @@ import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import { freshContextOf } from '../protocol/fresh-context.ts'
 import { newId, newSid, newSub } from '../protocol/ids.ts'
+import { textsOf } from '../page/texts.ts'
 import { emailPolicy } from '../revocation/email-policy.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { accountChosen } from '../session/chooser.ts'
@@ -143,6 +144,7 @@ function newSession(deps: Deps, c: Context, visit: Visit, { identity, tenant, ac
     loginHintSealed: identity.loginHint === undefined ? undefined : sealForSession(deps.sealer, 'login_hint', user, identity.loginHint),
     microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', user, identity.cache),
     device: deviceName(c.req.header('user-agent')),
+    language: textsOf(c, deps.config).language,
   }
 }
 

@@ -17,6 +17,7 @@ interface Options {
   browser?: string
   provenSeq?: number
   limit?: SessionLimit
+  language?: string
 }
 let made = 0
 /** A sign-in of Alice's, if nothing else is said, with a browser that she had not used. */
@@ -32,6 +33,7 @@ function tryToSignIn(b: Bench, how: Options, cookieHash = `cookie-${++made}`) {
     browser,
     provenSeq = Number.MAX_SAFE_INTEGER,
     limit,
+    language,
   } = how
   return b.store.signIn({
     session: {
@@ -43,6 +45,7 @@ function tryToSignIn(b: Bench, how: Options, cookieHash = `cookie-${++made}`) {
         roles: [],
         staySignedIn: false,
         device: 'Firefox on Windows',
+        language,
         cookieHash,
       },
     },
@@ -247,6 +250,32 @@ describe.each(STORES)('email to users, on %s', (_name, make) => {
     await signIn(b)
     expect(await emails(b)).toEqual([])
     expect(await b.store.findSubjectByUser(TENANT, 'oid-alice')).toMatchObject({ name: 'Alice', email: 'alice@contoso.example' })
+  })
+
+  test('is in the language of the latest sign-in that was accepted before the event; one without a language keeps it, and erasure forgets it', async () => {
+    const b = await open()
+    await b.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: T0 })
+    const languages = async () => (await emails(b)).map(({ template, language }) => [template, language])
+    await signIn(b, { language: 'de' })
+    b.now += 60
+    await signIn(b, { language: 'ar' })
+    expect(await languages()).toEqual([['new_device', 'de']])
+    await signIn(b, { newDevice: 'known' })
+    const { id } = expectOutcome(await lock(b), 'locked').lock
+    await tryToSignIn(b, { language: 'fr' })
+    await b.store.liftLock({ id, actor: OLGA, now: b.now })
+    const { sub } = await signIn(b, { newDevice: 'known' })
+    b.now += 1
+    await b.store.revoke({
+      ...{ selector: { kind: 'subject', sub }, reason: 'signed_out_everywhere', actor: { kind: 'user', id: sub }, now: b.now, email: POLICY },
+    })
+    expect((await languages()).toSorted()).toEqual([
+      ['locked', 'ar'],
+      ['new_device', 'de'],
+      ['signed_out_everywhere', 'ar'],
+    ])
+    await b.store.eraseUser({ sub, actor: OLGA, now: b.now })
+    expect((await b.store.findSubject(sub))?.language).toBeUndefined()
   })
 
   test('a lock is told to the user once an hour; its replacement, its end and the lock of a tenant are not', async () => {

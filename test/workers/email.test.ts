@@ -5,12 +5,14 @@ import type { DeliveryRef } from '../../db/types.ts'
 import type { Caller } from '../../src/acts/caller.ts'
 import { liftAs, lockAs } from '../../src/acts/locks.ts'
 import { scheduleAs } from '../../src/acts/scheduled.ts'
+import { textsIn } from '../../src/page/texts.ts'
+import type { Language } from '../../src/protocol/languages.ts'
 import { createMailer } from '../../src/revocation/smtp.ts'
 import { askMicrosoft } from '../../workers/ask-microsoft.ts'
 import { runScheduled } from '../../workers/run-scheduled.ts'
 import { startWorkers } from '../../workers/start.ts'
-import { createRig, type Rig } from '../rig.ts'
-import { authorizePath, createBrowser, signIn } from '../signin/browser.ts'
+import { cityMetadata, createRig, type Rig } from '../rig.ts'
+import { atMicrosoft, authorizePath, createBrowser, signIn } from '../signin/browser.ts'
 import { deliverLogout as attempt } from './attempt.ts'
 import { LocalQueue } from './local-queue.ts'
 
@@ -95,6 +97,29 @@ describe('email to users', () => {
     for (const secret of [sid, sub, '203.0.113', 'Alice']) expect(words).not.toContain(secret)
     await expect.poll(async () => (await rig.store.listDeliveries({ clientId: '@email', limit: 9 })).map(({ state }) => state)).toEqual(['delivered'])
     expect(JSON.stringify([rig.lines, await rig.store.listDeliveries({ clientId: '@email', limit: 9 })])).not.toContain('alice@contoso')
+  })
+
+  test('is in the language in which the user read the pages before: one that a new device chooses counts from the next message on', async () => {
+    const { url, received } = await startMailServer()
+    const { rig } = await world(url)
+    const sydney = { clientId: 'sydney', metadata: cityMetadata('Sydney') }
+    const arriveIn = async (language: Language) => {
+      const browser = createBrowser(rig)
+      const page = await browser.get(authorizePath(sydney, { ui_locales: language }))
+      await browser.get(await atMicrosoft(rig, browser, page, textsIn(language).shared.signInWithMicrosoft))
+    }
+    await arriveIn('de')
+    await arriveIn('es')
+    await attempt(rig.deps, await only(rig))
+    const [german = expect.unreachable()] = received
+    expect(decoded(german.message)).toMatch(
+      /Ihr Konto hat sich bei Case Manager auf einem Gerät angemeldet[^]*Dienstag, 24\. November 2026[^]*<html lang="de" dir="ltr">/,
+    )
+    rig.clock.advance(86_401)
+    await rig.store.purge({ kind: 'consumed', now: rig.clock.now(), limit: 100 })
+    await arriveIn('fr')
+    await attempt(rig.deps, await only(rig))
+    expect(decoded(received[1]?.message ?? '')).toContain('<html lang="es" dir="ltr">')
   })
 
   test('a recipient that the server rejects is rejected; a server that does not answer is retried, and no log names the address', async () => {

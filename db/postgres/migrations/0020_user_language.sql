@@ -1,0 +1,1 @@
+ALTER TABLE "broker"."subjects" ADD COLUMN "language" text COLLATE "C";
