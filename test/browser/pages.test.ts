@@ -3,6 +3,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { setSessionCookie } from '../../src/session/cookie.ts'
 import { sha256 } from '../../src/protocol/compare.ts'
+import { PSEUDO, speakPseudo } from '../page/pseudo.ts'
 import { createRig, type RegisteredClient, type Rig } from '../rig.ts'
 import { launchChromium, objections, openWindow, picture } from './window.ts'
 
@@ -108,6 +109,17 @@ test.each(['fr', 'es', 'ar'])('in %s every page fits 320 px', async (language) =
   await using window = await open({ width: 320, language, signedIn: true })
   for (const { path } of PAGES) {
     await window.page.goto(base + path.replace('PHONE', phone.session.sid))
+    expect([path, await window.page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([path, 320])
+  }
+})
+
+test('in a language that is longer by half, every page fits 320 px', async () => {
+  speakPseudo()
+  rig.config.look = { ...rig.config.look, product: PSEUDO }
+  await using window = await open({ width: 320, signedIn: true })
+  for (const { path } of PAGES) {
+    await window.page.goto(base + path.replace('PHONE', phone.session.sid))
+    if (path !== '/openapi') expect(await window.page.textContent('main')).toContain('⟦')
     expect([path, await window.page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([path, 320])
   }
 })
