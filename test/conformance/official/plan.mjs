@@ -16,7 +16,7 @@ export async function api(method, path, body) {
 }
 
 /** Polls the module until it has ended. `look` sees its status and its log each time. */
-export async function waitFor(id, look = () => undefined) {
+export async function waitFor(id, look = async (_seen) => undefined) {
   for (const until = Date.now() + LONGEST_MS; Date.now() < until; await sleep(500)) {
     const { status } = await api('GET', `/api/info/${id}`)
     if (ENDED.includes(status)) return

@@ -54,5 +54,6 @@ try {
 } catch (error) {
   console.error(error)
   console.error(`seed ${seed}: not as it must be`)
-  process.exitCode = 1
+  // What the run had started may still hold the process.
+  process.exit(1)
 }
