@@ -23,5 +23,6 @@ export function* recordMail({ sub, mail, now }: Parameters<MicrosoftActs['record
   yield* keepFormerAddress({ sub, was: user, is: { ...user, mail }, now })
   yield* setMail.run({ sub, mail })
   const { name = null, username = null, email = null } = user
-  yield* indexNames(sub, { name, username, email, mail: mail ?? null })
+  const names = { name, username, email }
+  yield* indexNames(sub, { ...names, mail: mail ?? null }, { ...names, mail: user.mail ?? null })
 }

@@ -41,9 +41,9 @@ export function* forgetWords(sub: string): Act<void> {
   yield* forget.run({ sub })
 }
 
-/** In the act that writes the names. */
-export function* indexNames(sub: string, names: Named): Act<void> {
-  yield* forgetWords(sub)
+/** In the act that writes the names. @param former the names until now; of a user without any, no words are stored */
+export function* indexNames(sub: string, names: Named, former: Named = names): Act<void> {
+  if ([former.name, former.username, former.email, former.mail].some(Boolean)) yield* forgetWords(sub)
   const words = indexedWords(names)
   if (words.length > 0) yield* add.run({ sub, list: listOf(words.map((word) => ({ word }))) })
 }

@@ -83,7 +83,7 @@ export function* nameUser({ sub, names: { stored, said } }: KnownUser, now: numb
   yield* keepFormerAddress({ sub, was: stored, is: { mail: stored.mail, email: said.email }, now })
   yield* describe.run({ sub, ...said })
   if (said.name !== stored.name || said.username !== stored.username || said.email !== stored.email)
-    yield* indexNames(sub, { ...said, mail: stored.mail })
+    yield* indexNames(sub, { ...said, mail: stored.mail }, stored)
 }
 
 const isOtherwise = (known: Omit<Names, 'sub'>, now: Omit<Names, 'sub'>): boolean =>

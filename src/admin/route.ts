@@ -98,7 +98,7 @@ function once(c: Context): Record<string, string> {
 /** @throws Problem with each problem and where it is: 422 where only rules beyond the schema's are broken (RFC 9110 §15.5.21), else 400 */
 export function shaped<T>(schema: z.ZodType<T>, value: unknown, part: 'parameter' | 'member'): T {
   const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
+  if (parsed.success) return withoutNul(parsed.data)
   const { issues } = parsed.error
   const problems = issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
@@ -106,6 +106,24 @@ export function shaped<T>(schema: z.ZodType<T>, value: unknown, part: 'parameter
       : [`${issue.path.length > 0 ? `${issue.path.join('.')}: ` : ''}${issue.message}`],
   )
   throw new Problem(issues.every(({ code }) => code === 'custom') ? 422 : 400, 'The request has a problem', problems.join('. '), problems)
+}
+
+function withoutNul<T>(value: T): T {
+  const where = nulIn(value)
+  if (where === undefined) return value
+  const problem = `${where}: has a NUL character (U+0000); send it without`
+  throw new Problem(400, 'The request has a problem', `${problem}.`, [problem])
+}
+
+/** The first text with the character that Postgres does not store. */
+function nulIn(value: unknown, path: readonly string[] = []): string | undefined {
+  if (typeof value === 'string') return value.includes('\0') ? path.join('.') || 'the body' : undefined
+  if (typeof value !== 'object' || value === null) return undefined
+  for (const [name, each] of Object.entries(value)) {
+    const found = nulIn(each, [...path, name])
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 function known(schema: z.ZodType): string {

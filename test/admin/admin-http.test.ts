@@ -137,10 +137,25 @@ describe('what the admin API rejects, and how', () => {
   test('an unknown query parameter, an unknown value and a repeated one are 400, and name what there is', async () => {
     for (const path of ['/revocations?user=bob', '/sessions?user=a&colour=red', '/deliveries?state=lost', '/revocations?limit=0', '/keys?x=1'])
       expect([path, (await call(token, 'GET', path)).status]).toEqual([path, 400])
-    expect((await call(token, 'GET', '/revocations?user=bob')).body.problems).toEqual(['user: there is no such parameter; there are: before, limit'])
+    const { problems } = (await call(token, 'GET', '/revocations?user=bob')).body
+    expect(problems).toEqual([
+      'user: there is no such parameter; there are: sub, client_id, case_reference, reason, actor, since, until, before, limit',
+    ])
     expect((await call(token, 'GET', '/revocations?limit=5&limit=6')).status).toBe(400)
     expect((await call(token, 'GET', '/revocations/0x10')).status).toBe(400)
     expect((await call(token, 'POST', '/deliveries/redrive?dry_run=true', { all: true })).status).toBe(400)
+  })
+
+  test('a text with a NUL character, which Postgres does not store, is 400 in a query and in a body', async () => {
+    expect(await call(token, 'GET', '/audit?target=a%00b')).toMatchObject({
+      status: 400,
+      body: { problems: [expect.stringMatching(/^target: .*NUL/)] },
+    })
+    const body = { selector: { kind: 'subject', sub: 'u_\0' }, case_reference: 'INC-1' }
+    expect(await call(token, 'POST', '/revocations', body)).toMatchObject({
+      status: 400,
+      body: { problems: [expect.stringMatching(/^selector\.sub: .*NUL/)] },
+    })
   })
 
   test('a rule beyond the document is 422: a registration that contradicts itself', async () => {
