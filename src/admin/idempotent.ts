@@ -6,7 +6,7 @@ import { sha256 } from '../protocol/compare.ts'
 
 /** `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a request that is sent again is not done again, and gets the first answer. */
 
-/** Of one caller, within 24 hours: what they may store here. */
+/** Of one caller, within 24 hours: what is stored here. A request beyond them is done and not remembered, because no revocation may be refused. */
 const MOST_KEYS = 10_000
 
 /** @param answer does what is asked */
@@ -25,6 +25,7 @@ export const repeatable =
     const begun = await store.beginRepeatable({ ...asked, now: clock.now(), most: MOST_KEYS })
     if (begun.outcome === 'done')
       return new Response(begun.answer, { status: begun.status, headers: { 'Content-Type': 'application/json', 'Idempotent-Replayed': 'true' } })
+    if (begun.outcome === 'full') return answer()
     if (begun.outcome !== 'begun') throw REJECTED[begun.outcome]()
     // Where the store does not take the answer, it is true all the same: a repeated request finds that it runs, and later does it again.
     const conclude = (kept?: { status: number; body: string }) => store.concludeRepeatable({ ...asked, answer: kept }).catch(() => undefined)
@@ -54,11 +55,5 @@ const REJECTED = {
       422,
       'The key was used',
       'This Idempotency-Key was sent with another request in the last 24 hours. Send each request with a key of its own.',
-    ),
-  full: () =>
-    new Problem(
-      429,
-      'Too many keys',
-      `This caller has sent ${MOST_KEYS} keys in the last 24 hours. Send the request without Idempotency-Key, or later.`,
     ),
 }

@@ -47,7 +47,6 @@ const REJECTIONS: Readonly<Record<number, string>> = {
   413: 'The body is too large.',
   415: 'The body is not JSON.',
   422: 'The request is well formed, but a rule rejects it; `problems` lists every problem.',
-  429: 'The caller has sent too many values of Idempotency-Key.',
   503: 'The store cannot commit. Nothing was changed.',
 }
 const PROBLEM: Content = { 'application/problem+json': problemSchema }
@@ -68,7 +67,7 @@ export function route<B extends z.ZodType, P extends z.ZodObject = Nothing, Q ex
 ): void {
   const { rejects = [], body, type = 'application/json', answers, may, repeatable, ...about } = act
   const need: Right = method === 'get' && may === 'operate' ? 'audit' : may
-  const statuses = [400, 401, 403, ...rejects, ...(repeatable === undefined ? [] : [409, 422, 429]), ...(body === undefined ? [] : [413, 415]), 503]
+  const statuses = [400, 401, 403, ...rejects, ...(repeatable === undefined ? [] : [409, 422]), ...(body === undefined ? [] : [413, 415]), 503]
   const description = {
     ...about,
     tag: 'admin' as const,

@@ -59,6 +59,8 @@ const ACTS = [
   'stream.create',
   'stream.change',
   'stream.delete',
+  'stream.disable',
+  'stream.remove',
   'backup',
 ]
 

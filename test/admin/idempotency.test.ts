@@ -52,6 +52,14 @@ describe('a revocation with Idempotency-Key', () => {
     expect(await post('/revocations', of(second), KEY, other)).toMatchObject({ status: 201 })
   })
 
+  test('is done also where the caller has as many keys as the broker remembers: no revocation is refused', async () => {
+    const { rig, post } = await world()
+    const { session } = await rig.openSession()
+    rig.store.beginRepeatable = async () => ({ outcome: 'full' })
+    expect(await post('/revocations', { selector: { kind: 'session', sid: session.sid } }, KEY)).toMatchObject({ status: 201, replayed: null })
+    expect(await revocations(rig)).toBe(1)
+  })
+
   test('is rejected (409) while the first is being done', async () => {
     const { rig, post } = await world()
     const { session } = await rig.openSession()
