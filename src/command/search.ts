@@ -36,7 +36,7 @@ function hitsInWords({ users, more_users: more, clients, sessions, revocations, 
     ...cases.map((one) => ['case', one.case_reference, `${one.revocations} revocations, ${one.locks} locks`]),
   ]
   return (
-    columns(['KIND', 'ID', 'WHAT'], rows, 'Nothing fits. A name is found by the beginnings of its words.') +
+    columns(['KIND', 'ID', 'WHAT'], rows, 'Nothing matches. A name is found by the beginnings of its words.') +
     (more ? 'Other users may fit too: add a word.\n' : '')
   )
 }

@@ -46,7 +46,7 @@ export function sessionCommands(program: Command, context: Context): void {
 }
 
 function sessionWords({ sessions, next }: { sessions: SessionShown[]; next: string | null }): string {
-  if (sessions.length === 0) return 'Nobody is signed in that fits.\n'
+  if (sessions.length === 0) return 'No live session matches.\n'
   const rows = sessions.map((one) => [
     one.sid,
     one.sub,

@@ -51,13 +51,13 @@ describe('cmb search and the filters of lists', () => {
     expect(await found(bob.session.sid)).toMatch(new RegExp(`session +${bob.session.sid} +ended`))
     expect(await found('INC-4711')).toMatch(/case +INC-4711 +1 revocations, 0 locks/)
     expect(await found('1')).toMatch(/revocation +1 +administrator, INC-4711/)
-    expect(await found('nothing-like-it')).toContain('Nothing fits.')
+    expect(await found('nothing-like-it')).toContain('Nothing matches.')
     const seqs = async (...args: string[]) =>
       (await type(['revocations', 'list', ...args, '--json'])).json<{ revocations: { seq: number }[] }>().revocations.map(({ seq }) => seq)
     expect([await seqs('--case', 'INC-4711'), await seqs('--subject', alice.session.sub)]).toEqual([[1], []])
     expect([await seqs('--from', '2001-01-01', '--reason', 'administrator'), await seqs('--to', '2001-01-01')]).toEqual([[1], []])
     expect((await type(['audit', '--act', 'revoke', '--from', '2001-01-01'])).out).toContain('INC-4711')
-    expect((await type(['audit', '--to', '2001-01-01'])).out).toContain('There is nothing that fits.')
+    expect((await type(['audit', '--to', '2001-01-01'])).out).toContain('No entry matches.')
   })
 })
 
