@@ -46,7 +46,7 @@ describe('what operators read at length', () => {
     expect(await b.store.previewRevocation(EVERYTHING, b.now)).toMatchObject({ sessions: 600, subjects: 600 })
     expectOutcome(await b.store.backup(join(dir, 'backup.db')), 'made')
     expect(reads()).toBe(0)
-    await b.store.listRevocations({ limit: 1 })
+    await b.store.listAudit({ limit: 1 })
     expect(reads()).toBeGreaterThan(0)
   })
 
