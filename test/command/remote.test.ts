@@ -73,6 +73,6 @@ describe('cmb with a client’s credentials', () => {
   test('says that a command works only on the broker’s machine', async () => {
     const { type } = await world('broker:administer')
     const ran = await type(['backup', '/tmp/never.db'])
-    expect([ran.code, ran.err]).toEqual([1, expect.stringContaining('the machine of the broker')])
+    expect([ran.code, ran.err]).toEqual([1, expect.stringContaining('Run cmb backup there.')])
   })
 })
