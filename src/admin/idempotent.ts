@@ -40,11 +40,13 @@ export const repeatable =
     }
   }
 
-/** §2.1: a string of RFC 9651, as most clients do also without its quotes. @throws Problem 400 */
+/** §2.1: a string of RFC 9651, as most clients do also without its quotes. */
+export const IDEMPOTENCY_KEY = /^"[\x21\x23-\x5b\x5d-\x7e]{1,255}"$|^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/
+
+/** @throws Problem 400 */
 function keyOf(header: string | undefined): string | undefined {
   if (header === undefined) return undefined
-  const key = /^"(?<quoted>[\x21\x23-\x5b\x5d-\x7e]{1,255})"$|^(?<bare>[\x21\x23-\x5b\x5d-\x7e]{1,255})$/.exec(header)?.groups
-  if (key !== undefined) return key.quoted ?? key.bare
+  if (IDEMPOTENCY_KEY.test(header)) return header.startsWith('"') ? header.slice(1, -1) : header
   throw new Problem(400, 'The key is not usable', 'Idempotency-Key: send 1 to 255 visible ASCII characters, such as a UUID, in double quotes.')
 }
 

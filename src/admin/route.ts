@@ -5,7 +5,7 @@ import type { Acting, Caller, Right } from '../acts/caller.ts'
 import { type Answer, type Content, described, json } from '../protocol/described.ts'
 import { callerOf, type AdminEnv } from './caller.ts'
 import { jsonBody } from './body.ts'
-import type { Repeatable } from './idempotent.ts'
+import { IDEMPOTENCY_KEY, type Repeatable } from './idempotent.ts'
 
 /** A route of the admin API: its schemas describe it in /openapi.json and check each request before the act runs. */
 
@@ -54,6 +54,7 @@ const PROBLEM: Content = { 'application/problem+json': problemSchema }
 const IDEMPOTENCY = z.object({
   'Idempotency-Key': z
     .string()
+    .regex(IDEMPOTENCY_KEY)
     .optional()
     .meta({ description: 'Repeated within 24 hours with the same request, it is answered with the first answer, and nothing is done again.' }),
 })
@@ -97,7 +98,7 @@ function once(c: Context): Record<string, string> {
 /** @throws Problem with each problem and where it is: 422 where only rules beyond the schema's are broken (RFC 9110 §15.5.21), else 400 */
 export function shaped<T>(schema: z.ZodType<T>, value: unknown, part: 'parameter' | 'member'): T {
   const parsed = schema.safeParse(value)
-  if (parsed.success) return withoutNul(parsed.data)
+  if (parsed.success) return parsed.data
   const { issues } = parsed.error
   const problems = issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
@@ -105,24 +106,6 @@ export function shaped<T>(schema: z.ZodType<T>, value: unknown, part: 'parameter
       : [`${issue.path.length > 0 ? `${issue.path.join('.')}: ` : ''}${issue.message}`],
   )
   throw new Problem(issues.every(({ code }) => code === 'custom') ? 422 : 400, 'The request has a problem', problems.join('. '), problems)
-}
-
-function withoutNul<T>(value: T): T {
-  const where = nulIn(value)
-  if (where === undefined) return value
-  const problem = `${where}: has a NUL character (U+0000); send it without`
-  throw new Problem(400, 'The request has a problem', `${problem}.`, [problem])
-}
-
-/** The first text with the character that Postgres does not store. */
-function nulIn(value: unknown, path: readonly string[] = []): string | undefined {
-  if (typeof value === 'string') return value.includes('\0') ? path.join('.') || 'the body' : undefined
-  if (typeof value !== 'object' || value === null) return undefined
-  for (const [name, each] of Object.entries(value)) {
-    const found = nulIn(each, [...path, name])
-    if (found !== undefined) return found
-  }
-  return undefined
 }
 
 function known(schema: z.ZodType): string {
