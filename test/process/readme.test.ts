@@ -76,7 +76,7 @@ const EXPECTED: Record<string, [prints: RegExp, code?: number]> = {
   'npx cmb setup': [/\/setup/],
   'npx cmb clients add sydney': [/^cms_[\w-]{43}$/m],
   'npx cmb status': [/^microsoft +not_connected/m],
-  'npx cmb sessions list': [/signed in/],
+  'npx cmb sessions list': [/No live session matches/],
   'npx cmb revoke --subject': [/no such user/, 1],
   'npx cmb revocations show': [/no revocation of that number/, 1],
   'npx cmb deliveries redrive': [/no rejected or failed delivery/],
