@@ -1,6 +1,5 @@
 import { Option, type Command } from 'commander'
-import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
-import { readPast } from './moment.ts'
+import { asJson, before, type Context, examples, fromOption, nextPage, queryOf, toOption } from './context.ts'
 import { columns, jsonLine, timeMs } from './show.ts'
 
 interface EntryShown {
@@ -38,8 +37,8 @@ export function auditCommand(program: Command, context: Context): void {
       .option('--act <act>', 'only this: revoke, redrive, client.add, key.rotate …')
       .option('--target <target>', 'only what was done to this: "session s_…", "client sydney"')
       .option('--case <reference>', 'only with this case reference')
-      .option('--from <time>', 'only from then on: 2026-12-04, or 2026-12-04T17:00+01:00', readPast)
-      .option('--to <time>', 'only what was before then', readPast)
+      .addOption(fromOption())
+      .addOption(toOption())
       .option('--limit <n>', 'how many at most', '100')
       .addOption(before())
       .addOption(new Option('--export', 'all of it, oldest first, as JSON lines').conflicts(['limit', 'before']))

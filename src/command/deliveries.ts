@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { CommandFailure, EXIT } from './broker.ts'
-import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
+import { asJson, before, caseOption, type Context, examples, nextPage, queryOf } from './context.ts'
 import { columns, timeMs, type Cell } from './show.ts'
 
 /** What is owed to instances, and trying again what was given up. */
@@ -77,7 +77,7 @@ function closeCommand(deliveries: Command, context: Context): void {
       .option('--client <id>', 'all to this client')
       .option('--target <id>', 'all to one logout address, by its target id')
       .requiredOption('--reason <text>', 'why, kept with each delivery and in the audit log')
-      .option('--case <reference>', 'your case reference, kept in the audit log')
+      .addOption(caseOption())
       .addOption(asJson())
       .action(
         async (delivery: string | undefined, options: Record<'client' | 'target' | 'reason' | 'case', string | undefined>, command: Command) => {

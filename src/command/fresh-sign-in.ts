@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { CommandFailure, EXIT } from './broker.ts'
-import { asJson, examples, type Context } from './context.ts'
+import { asJson, caseOption, commentOption, type Context, examples } from './context.ts'
 import { time } from './show.ts'
 
 interface WaiveOptions {
@@ -21,8 +21,8 @@ export function freshSignInCommands(program: Command, context: Context): void {
       .option('--subject <sub>', 'one user')
       .option('--tenant <tid>', 'the users of one Microsoft tenant')
       .requiredOption('--hours <n>', 'for how long, 1 to 168')
-      .option('--case <reference>', 'your case reference, kept in the audit log')
-      .option('--comment <text>', 'your words, kept in the audit log')
+      .addOption(caseOption())
+      .addOption(commentOption())
       .addOption(asJson())
       .action(async ({ subject, tenant, hours, case: caseReference, comment }: WaiveOptions, command: Command) => {
         if ((subject === undefined) === (tenant === undefined))

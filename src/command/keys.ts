@@ -1,6 +1,6 @@
 import { Argument, type Command } from 'commander'
 import { CommandFailure, EXIT } from './broker.ts'
-import { asJson, examples, type Context } from './context.ts'
+import { asJson, caseOption, commentOption, type Context, examples, saidOf } from './context.ts'
 import { columns, time, type Cell } from './show.ts'
 
 /** Signing keys. */
@@ -58,8 +58,8 @@ function rotateCommand(keys: Command, context: Context): void {
       .description('Publish the next key; it signs a day later, by itself. (Every 90 days the broker does this alone.)')
       .option('--activate', 'let it sign at once; the old one stays published until what it signed has expired')
       .option('--emergency', 'let it sign at once, and retire all others at once: every token they signed is refused')
-      .option('--case <reference>', 'your case reference, kept in the audit log')
-      .option('--comment <text>', 'your words, kept in the audit log')
+      .addOption(caseOption())
+      .addOption(commentOption())
       .option('--yes', 'do not ask (--emergency asks)')
       .addOption(asJson())
       .action(async (alg: string, options: RotateOptions, command: Command) => {
@@ -67,7 +67,7 @@ function rotateCommand(keys: Command, context: Context): void {
         const how = options.emergency === true ? 'emergency' : options.activate === true ? 'activate' : 'next'
         const broker = await context.broker(command)
         if (how === 'emergency') await agree(context, alg, options.yes === true)
-        const said = { case_reference: options.case, comment: options.comment }
+        const said = saidOf(options)
         const answer = await broker.send<{ kid: string; state: string }>('POST', '/keys/rotate', { alg, how, ...said })
         context.print(command, answer, () => `${answer.kid} is ${answer.state}.\n`)
       }),

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
-import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
+import { asJson, before, caseOption, commentOption, type Context, examples, nextPage, queryOf, type Said, saidOf } from './context.ts'
 import { readMoment } from './moment.ts'
 import { actWords, type ActShown } from './scheduled.ts'
 import { columns, othersWords, time } from './show.ts'
@@ -43,8 +43,8 @@ const options = (command: Command): Command =>
   command
     .option('--until <time>', 'the broker lifts it then: 2026-12-04T17:00+01:00, or +8h', (value) => readMoment(value))
     .option('--at <time>', 'not now but then', (value) => readMoment(value))
-    .option('--case <reference>', 'your case reference, kept in the log')
-    .option('--comment <text>', 'your words, kept in the log')
+    .addOption(caseOption())
+    .addOption(commentOption())
     .option('--dry-run', 'say whom it would sign out, and do nothing')
     .addOption(asJson())
 
@@ -89,7 +89,7 @@ const nameOf = ({ target }: Pick<LockShown, 'target'>): string => Object.values(
 
 async function lockAs(context: Context, self: Command, target: Json, { until, at, dryRun, replaces, ...said }: LockOptions): Promise<void> {
   const broker = await context.broker(self)
-  const body = { case_reference: said.case, comment: said.comment, dry_run: dryRun }
+  const body = { ...saidOf(said), dry_run: dryRun }
   if (at !== undefined) return schedule(context, self, broker, { what: { act: 'lock', target, ends_at: until }, at, ...body })
   const request = { target, ends_at: until, replaces, ...body }
   if (dryRun === true) return dryRunOf(context, self, await broker.send('POST', '/locks', request))
@@ -121,12 +121,12 @@ function unlockCommand(program: Command, context: Context): void {
     program
       .command('unlock <lock>')
       .description('Lift a lock: its target may sign in again. cmb locks list shows the ids.')
-      .option('--case <reference>', 'your case reference, kept in the log')
-      .option('--comment <text>', 'your words, kept in the log')
+      .addOption(caseOption())
+      .addOption(commentOption())
       .addOption(asJson())
-      .action(async (id: string, said: { case?: string; comment?: string }, self: Command) => {
+      .action(async (id: string, said: Said, self: Command) => {
         const broker = await context.broker(self)
-        const body = { case_reference: said.case, comment: said.comment }
+        const body = saidOf(said)
         const answer = await broker.send<{ outcome: string; lock: LockShown }>('POST', `/locks/${encodeURIComponent(id)}/lift`, body)
         context.print(self, answer, () =>
           answer.outcome === 'lifted'

@@ -4,9 +4,9 @@ import type { DeliveryTotals } from '../../db/types.ts'
 import { GUARD_WORDS, type GuardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
-import { asJson, before, examples, nextPage, queryOf, type Context } from './context.ts'
+import { asJson, before, caseOption, commentOption, type Context, examples, fromOption, nextPage, queryOf, saidOf, toOption } from './context.ts'
 import { schedule } from './locks.ts'
-import { readMoment, readPast } from './moment.ts'
+import { readMoment } from './moment.ts'
 import { columns, lines, othersWords, time, timeMs } from './show.ts'
 
 interface RevokeOptions {
@@ -54,8 +54,8 @@ export function revocationCommands(program: Command, context: Context): void {
       .option('--case <reference>', 'only with this case reference')
       .option('--reason <reason>', 'only for this reason: administrator, locked …')
       .option('--actor <id>', 'only what this one asked for')
-      .option('--from <time>', 'only from then on: 2026-12-04, or 2026-12-04T17:00+01:00', readPast)
-      .option('--to <time>', 'only what was before then', readPast)
+      .addOption(fromOption())
+      .addOption(toOption())
       .option('--limit <n>', 'how many at most', '50')
       .addOption(before())
       .addOption(asJson())
@@ -93,8 +93,8 @@ function revokeCommand(program: Command, context: Context): void {
     .option('--client <id>', 'everything at one client')
     .option('--tenant <tid>', 'everybody of one Microsoft tenant')
     .option('--everything', 'everybody, everywhere')
-    .option('--case <reference>', 'your case reference, kept in the log')
-    .option('--comment <text>', 'your words, kept in the log')
+    .addOption(caseOption())
+    .addOption(commentOption())
     .option('--dry-run', 'say how many would be signed out, and do nothing')
     .option('--at <time>', 'not now but then: 2026-12-04T17:00+01:00, or +8h', (value) => readMoment(value))
     .option('--yes', 'do not ask (wide revocations ask)')
@@ -114,7 +114,7 @@ function revokeCommand(program: Command, context: Context): void {
 async function revokeNow(context: Context, self: Command, options: RevokeOptions): Promise<void> {
   const selector = selectorOf(options)
   const broker = await context.broker(self)
-  const said = { case_reference: options.case, comment: options.comment }
+  const said = saidOf(options)
   if (options.at !== undefined)
     return schedule(context, self, broker, { what: { act: 'revoke', selector }, at: options.at, dry_run: options.dryRun, ...said })
   if (options.dryRun === true) return dryRun(context, self, broker, selector)

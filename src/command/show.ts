@@ -1,3 +1,5 @@
+import type { Json } from './broker.ts'
+
 /** How commands print: columns for users; `--json` prints what the broker answered, as it is. */
 
 export type Cell = string | number | boolean | null | undefined
@@ -26,6 +28,15 @@ export const lines = (pairs: readonly (readonly [string, Cell])[]): string => co
 /** Epoch seconds as UTC to the second. */
 export const time = (at: unknown): string => (typeof at === 'number' ? new Date(at * 1000).toISOString().replace('.000', '') : '-')
 export const timeMs = (at: unknown): string => (typeof at === 'number' ? new Date(at).toISOString() : '-')
+
+/** Every member of an answer, by its name. */
+export const members = (shown: Json): string =>
+  lines(
+    Object.entries(shown).map(([name, value]) => [
+      name,
+      /_(at|until)$/.test(name) ? time(value) : Array.isArray(value) ? value.join(', ') : (value as Cell),
+    ]),
+  )
 
 /** What a terminal would obey or hide stands escaped: JSON may hold it only in strings. */
 const escaped = (text: string): string =>

@@ -1,32 +1,15 @@
 import type { Command } from 'commander'
 import type { Json } from './broker.ts'
-import { asJson, examples, queryOf, type Context } from './context.ts'
-import { type Cell, columns, lines, time } from './show.ts'
+import { asJson, caseOption, commentOption, type Context, examples, queryOf, type Said, saidOf } from './context.ts'
+import { columns, members } from './show.ts'
 
 /** The streams by which other systems receive security events. */
 
 type Shown = Json & { id: string; client_id: string; method: string; status: string; status_by: string; endpoint_url: string | null }
-interface Said {
-  case?: string
-  comment?: string
-}
 
 const pathOf = (id: string, rest = ''): string => `/streams/${encodeURIComponent(id)}${rest}`
-const saidOf = (options: Said) => ({ case_reference: options.case, comment: options.comment })
 const methodOf = ({ method }: Shown): string => (method.endsWith('8935') ? 'push' : 'poll')
-const withCase = (command: Command): Command =>
-  command
-    .option('--case <reference>', 'your case reference, kept in the audit log')
-    .option('--comment <text>', 'your words, kept in the audit log')
-    .addOption(asJson())
-
-const words = (shown: Shown): string =>
-  lines(
-    Object.entries(shown).map(([name, value]) => [
-      name,
-      name.endsWith('_at') ? time(value) : Array.isArray(value) ? value.join(', ') : (value as Cell),
-    ]),
-  )
+const withCase = (command: Command): Command => command.addOption(caseOption()).addOption(commentOption()).addOption(asJson())
 
 export function streamCommands(program: Command, context: Context): void {
   const streams = program.command('streams').description('Streams of Shared Signals receivers (docs/shared-signals.md).')
@@ -56,7 +39,7 @@ function readingCommands(streams: Command, context: Context): void {
     .addOption(asJson())
     .action(async (id: string, _options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<Shown>(pathOf(id))
-      context.print(command, answer, () => words(answer))
+      context.print(command, answer, () => members(answer))
     })
 }
 
@@ -66,7 +49,7 @@ function changingCommands(streams: Command, context: Context): void {
       streams.command('disable <stream> <reason>').description('Send nothing more, and close what is pending. The receiver is sent the reason.'),
     ).action(async (id: string, reason: string, options: Said, command: Command) => {
       const answer = await (await context.broker(command)).send<Shown>('POST', pathOf(id, '/disable'), { reason, ...saidOf(options) })
-      context.print(command, answer, () => words(answer))
+      context.print(command, answer, () => members(answer))
     }),
     'cmb streams disable st_9fK… "the endpoint answers 500 since Monday"',
   )

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
-import { asJson, examples, type Context } from './context.ts'
+import { asJson, caseOption, type Context, examples } from './context.ts'
 
 interface Options {
   subject?: string
@@ -35,7 +35,7 @@ function exportCommand(parent: Command, context: Context): void {
       )
       .option('--user <tid/oid>', 'their Microsoft tenant and object id')
       .option('--subject <sub>', 'or the sub of their tokens')
-      .option('--case <reference>', 'your case reference, kept in the audit log')
+      .addOption(caseOption())
       .option('--comment <text>', 'your words, kept in the audit log: do not name them')
       .action(async ({ user, subject, case: reference, comment }: ExportOptions, command: Command) => {
         const who = exportedUser(user, subject)
@@ -69,7 +69,7 @@ function eraseCommand(parent: Command, context: Context): void {
       .option('--subject <sub>', 'by the sub of their tokens')
       .option('--tid <tid>', 'by their Microsoft tenant, with --oid')
       .option('--oid <oid>', 'their object id there')
-      .option('--case <reference>', 'your case reference, kept in the log')
+      .addOption(caseOption())
       .option('--comment <text>', 'your words, kept in the log: do not name them')
       .option('--yes', 'do not ask')
       .addOption(asJson())

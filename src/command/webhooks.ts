@@ -1,8 +1,8 @@
 import { Option, type Command } from 'commander'
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES, webhookJsonSchema } from '../protocol/webhook-event.ts'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
-import { asJson, examples, queryOf, repeated, type Context } from './context.ts'
-import { type Cell, columns, json, lines, time } from './show.ts'
+import { asJson, caseOption, commentOption, type Context, examples, queryOf, repeated, type Said, saidOf } from './context.ts'
+import { columns, json, members } from './show.ts'
 
 /** Webhook endpoints: where the broker sends events. */
 
@@ -16,13 +16,11 @@ type Shown = Json & {
   position: number
   secret?: string
 }
-interface Settings {
+interface Settings extends Said {
   url?: string
   description?: string
   event?: string[]
   include?: string[]
-  case?: string
-  comment?: string
 }
 
 export function webhookCommands(program: Command, context: Context): void {
@@ -36,12 +34,7 @@ export function webhookCommands(program: Command, context: Context): void {
 }
 
 const pathOf = (id: string, rest = ''): string => `/webhooks/${encodeURIComponent(id)}${rest}`
-const saidOf = (options: { case?: string; comment?: string }) => ({ case_reference: options.case, comment: options.comment })
-const withCase = (command: Command): Command =>
-  command
-    .option('--case <reference>', 'your case reference, kept in the audit log')
-    .option('--comment <text>', 'your words, kept in the audit log')
-    .addOption(asJson())
+const withCase = (command: Command): Command => command.addOption(caseOption()).addOption(commentOption()).addOption(asJson())
 const withSettings = (command: Command): Command =>
   withCase(command)
     .option('--description <text>', 'what it is for')
@@ -63,12 +56,7 @@ const choice =
 const settingsOf = ({ url, description, event, include }: Settings) => ({ url, description, events: event, include })
 
 function words({ secret, ...shown }: Shown): string {
-  const read = lines(
-    Object.entries(shown).map(([name, value]) => [
-      name,
-      /_(at|until)$/.test(name) ? time(value) : Array.isArray(value) ? value.join(', ') : (value as Cell),
-    ]),
-  )
+  const read = members(shown)
   return secret === undefined ? read : `${read}\nIts secret, shown only this once and stored sealed:\n${secret}\n`
 }
 
@@ -139,7 +127,7 @@ function rotateCommand(webhooks: Command, context: Context): void {
   examples(
     withCase(webhooks.command('rotate-secret <webhook>').description('Make a new secret, printed once. Both sign until the overlap ends.'))
       .option('--overlap <seconds>', 'how long the secret before signs too; 0 ends it at once', '86400')
-      .action(async (id: string, options: { overlap: string; case?: string; comment?: string }, command: Command) => {
+      .action(async (id: string, options: Said & { overlap: string }, command: Command) => {
         const body = { overlap_seconds: Number(options.overlap), ...saidOf(options) }
         const answer = await (await context.broker(command)).send<Shown>('POST', pathOf(id, '/secrets'), body)
         context.print(command, answer, () => words(answer))
@@ -166,7 +154,7 @@ function testCommand(webhooks: Command, context: Context): void {
 function removeCommand(webhooks: Command, context: Context): void {
   examples(
     withCase(webhooks.command('remove <webhook>').description('Remove an endpoint, and close what is pending for it.')).action(
-      async (id: string, options: { case?: string; comment?: string }, command: Command) => {
+      async (id: string, options: Said, command: Command) => {
         const answer = await (await context.broker(command)).send('DELETE', `${pathOf(id)}${queryOf(saidOf(options))}`)
         context.print(command, answer, () => `${id} is removed.\n`)
       },
