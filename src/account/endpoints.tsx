@@ -3,13 +3,12 @@ import { bodyLimit } from 'hono/body-limit'
 import type { Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { pageErrors } from '../page/errors.tsx'
-import { messagePage } from '../page/message.tsx'
-import { textsOf } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
 import { endAccess, grantsPage } from './grants.tsx'
 import { takeLanguage } from './language.ts'
 import { historyPage } from './history.tsx'
 import { homeFor, homeForAnybody } from './home.tsx'
+import { tooLong } from './not-taken.ts'
 import { readyFor, readyForAnybody } from './ready.tsx'
 import { askReport, report, reportedPage } from './report.tsx'
 import { sessionsPage } from './sessions.tsx'
@@ -76,15 +75,4 @@ function historyEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {
   endpoints.get('/account/reported', (c) => reportedPage(deps, c))
   endpoints.onError(pageErrors(deps, (t) => t.report.notSaved))
   return endpoints
-}
-
-function tooLong(deps: Deps, c: Context): Response {
-  const t = textsOf(c, deps.config)
-  return messagePage(c, {
-    title: t.shared.requestUnusable,
-    status: 413,
-    what: t.errors.tooLong,
-    links: [{ href: '/account', label: t.shared.whereSignedIn }],
-    config: deps.config,
-  })
 }

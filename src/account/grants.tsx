@@ -11,7 +11,7 @@ import { Moment } from '../page/times.tsx'
 import type { ClientMetadata } from '../protocol/client-metadata.ts'
 import { splitList } from '../protocol/params.ts'
 import { revoke } from '../revocation/revoke.ts'
-import { forged } from './forged.ts'
+import { forged } from './not-taken.ts'
 import { AccountNav } from './nav.tsx'
 
 /** "Apps and consents": which apps have a grant of the user's sessions, what the user agreed to, and a way to end both, one app at a time. */

@@ -9,7 +9,7 @@ import { revoke } from '../revocation/revoke.ts'
 import { signOut } from '../revocation/sign-out.ts'
 import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
-import { forged } from './forged.ts'
+import { forged } from './not-taken.ts'
 import { accountPurpose, sessionsPage } from './sessions.tsx'
 
 /** Ends one of a user's own sessions, or all of them. Another user's session id does what an unknown one does: nothing. */
