@@ -7,6 +7,7 @@ import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { plural, when } from './format.ts'
 import { MomentField, momentOf } from './moments.tsx'
 import { NUMBER, pageOf, Pages, placeOf } from './pages.tsx'
+import { asked, linkOf } from './links.ts'
 
 /** The audit log: who did what, by which way, and how it ended. It can be read and taken away whole; nobody can write in it. */
 
@@ -64,8 +65,6 @@ const ACTS = [
   'backup',
 ]
 
-const asked = ({ c }: ConsoleRequest, name: string): string | undefined => c.req.query(name)?.trim().slice(0, 200) || undefined
-
 export async function auditPage(request: ConsoleRequest): Promise<Response> {
   const { deps } = request
   const filter = readFilter(request)
@@ -81,7 +80,7 @@ export async function auditPage(request: ConsoleRequest): Promise<Response> {
       <Panel>
         <Filters filter={filter} />
         <p>
-          <a href={`/ops/audit.jsonl?${new URLSearchParams(sent(request)).toString()}`} download="broker-audit.jsonl">
+          <a href={linkOf('/ops/audit.jsonl', sent(request))} download="broker-audit.jsonl">
             Download as JSON lines
           </a>
         </p>
@@ -127,11 +126,13 @@ const wantedBy = ({ actor: actorId, since, until, ...rest }: Filter) => ({
 })
 
 /** The same filter, for the download. */
-const sent = (request: ConsoleRequest): [string, string][] =>
-  ['actor', 'act', 'target', 'case', 'since', 'until'].flatMap((name): [string, string][] => {
-    const value = asked(request, name)
-    return value === undefined ? [] : [[name, value]]
-  })
+const sent = (request: ConsoleRequest): Record<string, string> =>
+  Object.fromEntries(
+    ['actor', 'act', 'target', 'case', 'since', 'until'].flatMap((name) => {
+      const value = asked(request, name)
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
 
 async function namesOf({ deps }: ConsoleRequest, entries: readonly AuditEntry[]): Promise<Map<string, string>> {
   const subs = [...new Set(entries.map((one) => one.actor.id).filter((id) => id.startsWith('u_')))]
@@ -151,7 +152,7 @@ function row(request: ConsoleRequest, one: AuditEntry, names: Map<string, string
   return [
     one.id,
     when(one.atMs, request.deps.clock.nowMs()),
-    <a href={`/ops/audit?${new URLSearchParams({ actor: one.actor.id }).toString()}`}>{names.get(one.actor.id) ?? one.actor.id}</a>,
+    <a href={linkOf('/ops/audit', { actor: one.actor.id })}>{names.get(one.actor.id) ?? one.actor.id}</a>,
     one.via,
     one.act,
     <>

@@ -1,5 +1,6 @@
 import type { RevocationTime } from '../../db/types.ts'
 import { plural, span, when } from './format.ts'
+import { linkOf } from './links.ts'
 
 /** Time from revoke to the last instance delivered, and applied: each revocation a mark, on a logarithmic scale, because a hanging instance takes a thousand times as long. */
 
@@ -138,7 +139,7 @@ function Slots({ times, period, x }: { times: readonly RevocationTime[]; period:
 function listOf(fromMs: number, toMs: number): string {
   const at = (ms: number): string => new Date(ms).toISOString().slice(0, 19)
   const query = { since: at(Math.floor(fromMs / 1000) * 1000), until: at((Math.floor(toMs / 1000) + 1) * 1000) }
-  return `/ops/revocations?${new URLSearchParams(query).toString()}`
+  return linkOf('/ops/revocations', query)
 }
 
 function slotWords(fromMs: number, toMs: number, its: readonly RevocationTime[]): string {

@@ -7,9 +7,10 @@ import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { count, span, STATE, when } from './format.ts'
 import { Address, guards } from './instance-cells.tsx'
 import { type InstanceNow, instancesNow } from './instances.ts'
-import { minuteOf } from './locks.tsx'
+import { untilOf } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { SOURCE } from './registered.tsx'
+import { linkOf } from './links.ts'
 
 /** One client: everything that is registered, how old its secrets are, which addresses answer and why not, its guards and its deliveries. */
 
@@ -26,7 +27,7 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
     <>
       {lock === undefined ? null : (
         <Notice kind="warn" title="This client is locked: it gets no code and no token.">
-          Until: {minuteOf(lock.endsAt, 'an administrator lifts it')}. <a href="/ops/locks">Locks</a>
+          Until: {untilOf(lock)}. <a href="/ops/locks">Locks</a>
         </Notice>
       )}
       <Live id="now">
@@ -43,19 +44,17 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
   )
 }
 
-const link = (path: string, values: Record<string, string>): string => `${path}?${new URLSearchParams(values).toString()}`
-
 const More = ({ clientId }: { clientId: string }) => (
   <Panel title="More">
     <ul class="bullets">
       <li>
-        <a href={link('/ops/revocations', { client: clientId })}>Revocations of this client</a>
+        <a href={linkOf('/ops/revocations', { client: clientId })}>Revocations of this client</a>
       </li>
       <li>
-        <a href={link('/ops/sessions', { client: clientId })}>Live sessions in which it takes part</a>
+        <a href={linkOf('/ops/sessions', { client: clientId })}>Live sessions in which it takes part</a>
       </li>
       <li>
-        <a href={link('/ops/audit', { target: `client ${clientId}` })}>What was changed, in the audit log</a>
+        <a href={linkOf('/ops/audit', { target: `client ${clientId}` })}>What was changed, in the audit log</a>
       </li>
       <li>
         An administrator locks a client with <code>cmb lock client {clientId}</code> or the API; another administrator confirms it.
@@ -81,7 +80,7 @@ const Deliveries = ({ now }: { now: InstanceNow }) => (
       label="Deliveries by state"
       head={['State', { name: 'Deliveries', end: true }]}
       rows={STATES.map((state) => [
-        <a href={link('/ops/deliveries', { client: now.clientId, state })}>{STATE[state].words}</a>,
+        <a href={linkOf('/ops/deliveries', { client: now.clientId, state })}>{STATE[state].words}</a>,
         count(now.counts[state]),
       ])}
       none=""

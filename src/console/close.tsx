@@ -7,6 +7,7 @@ import { FRESH_SECONDS, isFresh } from '../session/fresh.ts'
 import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
 import { nothingHere } from './nothing.tsx'
 import { addressOf, nameOf, plural } from './format.ts'
+import { linkOf } from './links.ts'
 
 /** Closes deliveries that will never be delivered, with a reason: for administrators who signed in a short time ago, as for a revocation. */
 
@@ -62,10 +63,10 @@ export async function closeDeliveries(request: ConsoleRequest, form: URLSearchPa
   if (which === undefined || reason.length > LONGEST_REASON || (caseReference ?? '').length > LONGEST_CASE)
     return nothingHere(request, 'Nothing was closed: choose what to close, and shorten the reason or the case.', back, 422)
   const closed = await closeAs(deps, operator.caller, { ...which, reason, caseReference })
-  return c.redirect(`/ops/deliveries?${new URLSearchParams({ state: 'closed', closed: String(closed) }).toString()}`, 303)
+  return c.redirect(linkOf('/ops/deliveries', { state: 'closed', closed: String(closed) }), 303)
 }
 
-const SIGN_IN = `/ops/sign-in?${new URLSearchParams({ fresh: 'yes', return_to: '/ops/deliveries?state=pending' }).toString()}`
+const SIGN_IN = linkOf('/ops/sign-in', { fresh: 'yes', return_to: '/ops/deliveries?state=pending' })
 
 const signInFirst = (request: ConsoleRequest): Response =>
   desk(

@@ -8,7 +8,7 @@ import { Close, closedWords, OPEN } from './close.tsx'
 import { desk, formToken, isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { addressOf, count, nameOf, plural, STATE, when, whoIs } from './format.ts'
 import { DELIVERY, pageOf, Pages, placeOf } from './pages.tsx'
-import { userLink } from './search.tsx'
+import { linkOf, sessionLink, userLink } from './links.ts'
 
 /** What is owed and what came of it; and trying again what was refused or given up: one, an address, or all. */
 
@@ -109,7 +109,7 @@ function About({ delivery: { sid, sub }, session }: { delivery: Delivery; sessio
   if (session !== undefined)
     return (
       <>
-        <a href={userLink(session.sub, { session: session.sid })}>{whoIs(session)}</a>
+        <a href={sessionLink(session.sub, session.sid)}>{whoIs(session)}</a>
         <div class="small">{session.device}</div>
       </>
     )
@@ -189,5 +189,5 @@ export async function redrive(request: ConsoleRequest, form: URLSearchParams): P
             ? { all: true as const }
             : undefined
   const redriven = wanted === undefined ? 0 : await redriveAs(deps, operator.caller, wanted)
-  return c.redirect(`/ops/deliveries?${new URLSearchParams({ state: 'pending', redriven: String(redriven) }).toString()}`, 303)
+  return c.redirect(linkOf('/ops/deliveries', { state: 'pending', redriven: String(redriven) }), 303)
 }

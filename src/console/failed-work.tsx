@@ -4,6 +4,7 @@ import { CSRF_FIELD } from '../page/csrf.ts'
 import { MOST_SHOWN, redriveWorkAs } from '../acts/microsoft-work.ts'
 import { formToken, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { plural, when } from './format.ts'
+import { linkOf } from './links.ts'
 
 /** What was to be asked of Microsoft and was given up after a day; nothing where there is none. */
 
@@ -42,7 +43,7 @@ export function FailedWork({ request, work }: { request: ConsoleRequest; work: r
 
 export async function redriveFailed({ deps, c, operator }: ConsoleRequest): Promise<Response> {
   const asked = await redriveWorkAs(deps, operator.caller, undefined)
-  return c.redirect(`/ops?${new URLSearchParams({ asked: String(asked) }).toString()}`, 303)
+  return c.redirect(linkOf('/ops', { asked: String(asked) }), 303)
 }
 
 /** After that; the address only says how many. */

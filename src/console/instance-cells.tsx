@@ -2,6 +2,7 @@ import type { Child } from 'hono/jsx'
 import { stalenessWords, type GuardState } from '../acts/guards.ts'
 import { count, plural, when } from './format.ts'
 import type { InstanceNow, TargetNow } from './instances.ts'
+import { linkOf } from './links.ts'
 
 /** What the tables of instances say of one: which logout addresses answer, and how far its guards are. */
 
@@ -25,7 +26,7 @@ export function guards(one: InstanceNow | undefined): Child {
       ))}
       {one.guards.length > FEW_GUARDS ? (
         <div class="small">
-          <a href={`/ops/guards?${new URLSearchParams({ client: one.clientId }).toString()}`}>
+          <a href={linkOf('/ops/guards', { client: one.clientId })}>
             All {plural(one.guards.length, 'guard')} ({count(here.length)} connected)
           </a>
         </div>

@@ -11,6 +11,7 @@ import { SignInAgain } from './fresh-sign-in.tsx'
 import { targetWords } from './locks.tsx'
 import { howMany } from './revocations.tsx'
 import { queried } from './revoke.tsx'
+import { linkOf } from './links.ts'
 
 /** Locking one user: a form, a dry run that says how many sessions end, and the deed. */
 
@@ -100,7 +101,7 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, problem?: stri
           <TextField name="comment" label="Comment" lines={3} maxlength={2000} />
           <div class="row">
             <Button kind="danger">Lock now</Button>
-            <LinkButton kind="quiet" href={`/ops/lock?${new URLSearchParams({ ...draft }).toString()}`}>
+            <LinkButton kind="quiet" href={linkOf('/ops/lock', { ...draft })}>
               Change
             </LinkButton>
           </div>

@@ -5,6 +5,7 @@ import type { LockTarget } from '../protocol/lock-target.ts'
 import { desk, isAdministrator, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { covered, nameOf, when, whoIs } from './format.ts'
 import { pageOf, Pages, placeOf } from './pages.tsx'
+import { linkOf } from './links.ts'
 
 /** Locks that are open, and acts that wait for their time or for a second administrator. */
 
@@ -86,6 +87,7 @@ async function byWords({ deps }: Pick<ConsoleRequest, 'deps'>, id: string): Prom
 /** A time to come, as operators enter it: with its day, to the minute. */
 export const minuteOf = (seconds: number | undefined, none: string): string =>
   seconds === undefined ? none : `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+export const untilOf = ({ endsAt }: Pick<Lock, 'endsAt'>): string => minuteOf(endsAt, 'an administrator lifts it')
 
 async function lockRow(request: ConsoleRequest, lock: Lock): Promise<Child[]> {
   const words = await targetWords(request, lock.target)
@@ -96,11 +98,11 @@ async function lockRow(request: ConsoleRequest, lock: Lock): Promise<Child[]> {
     </>,
     when(lock.at * 1000, request.deps.clock.nowMs()),
     await byWords(request, lock.actor.id),
-    minuteOf(lock.endsAt, 'an administrator lifts it'),
+    untilOf(lock),
     lock.caseReference ?? '',
     ...(isAdministrator(request)
       ? [
-          <a href={`/ops/locks/lift?${new URLSearchParams({ id: lock.id }).toString()}`} aria-label={`Lift the lock of ${words}`}>
+          <a href={linkOf('/ops/locks/lift', { id: lock.id })} aria-label={`Lift the lock of ${words}`}>
             Lift
           </a>,
         ]
@@ -119,7 +121,7 @@ async function actRow(request: ConsoleRequest, act: ScheduledAct): Promise<Child
     act.caseReference ?? '',
     ...(isAdministrator(request)
       ? [
-          <a href={`/ops/scheduled?${new URLSearchParams({ id: act.id }).toString()}`} aria-label={`${choice}: ${words}`}>
+          <a href={linkOf('/ops/scheduled', { id: act.id })} aria-label={`${choice}: ${words}`}>
             {choice}
           </a>,
         ]

@@ -10,9 +10,9 @@ import { askedAgain, FailedWork } from './failed-work.tsx'
 import { addresses, guards } from './instance-cells.tsx'
 import { type Health, healthOf, type InstanceNow, instancesNow, isWatched, worstFirst } from './instances.ts'
 import { Problems, problemsOf } from './problems.tsx'
-import { clientLink } from './search.tsx'
 import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
 import { count, span } from './format.ts'
+import { clientLink, linkOf } from './links.ts'
 
 /** Where operators look first: what is wrong, which instances are unwell, what is pending, how fast it goes, what was revoked last. */
 
@@ -158,7 +158,7 @@ const number = (value: number, look: string, href: string): Child =>
 
 function instanceRow(one: InstanceNow, nowMs: number): Child[] {
   const { health, why } = healthOf(one)
-  const list = (state: string): string => `/ops/deliveries?${new URLSearchParams({ client: one.clientId, state }).toString()}`
+  const list = (state: string): string => linkOf('/ops/deliveries', { client: one.clientId, state })
   return [
     <>
       <strong>

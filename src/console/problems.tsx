@@ -5,7 +5,7 @@ import { CHECKS } from '../checks/list.ts'
 import { Live, Panel, type ConsoleRequest } from './desk.tsx'
 import { plural, span, when } from './format.ts'
 import { healthOf, type InstanceNow } from './instances.ts'
-import { clientLink } from './search.tsx'
+import { clientLink } from './links.ts'
 
 /** What is wrong now, the worst first: each finding of the one list of checks, and each instance that does not get what it should. */
 

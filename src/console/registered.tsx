@@ -5,6 +5,7 @@ import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { type InstanceNow, instancesNow } from './instances.ts'
 import { addresses, guards } from './instance-cells.tsx'
 import { when } from './format.ts'
+import { clientLink } from './links.ts'
 
 /** Which instances are registered and which keys sign, to look at: both are changed by `cmb` and the admin API. */
 
@@ -34,7 +35,7 @@ function clientRow(client: Client, now: InstanceNow | undefined, nowMs: number):
   return [
     <>
       <strong>
-        <a href={`/ops/clients/${encodeURIComponent(client.clientId)}`}>{client.metadata.name}</a>
+        <a href={clientLink(client.clientId)}>{client.metadata.name}</a>
       </strong>
       <div class="small">
         <code>{client.clientId}</code>

@@ -5,6 +5,7 @@ import { REASONS } from '../protocol/revocation.ts'
 import type { ConsoleRequest } from './desk.tsx'
 import { instances, isReason, REASON } from './format.ts'
 import { MomentField, momentOf } from './moments.tsx'
+import { asked, linkOf } from './links.ts'
 
 /** What the list of revocations is narrowed to. */
 
@@ -14,14 +15,13 @@ interface Asked extends Omit<RevocationFilter, 'sub'> {
 }
 
 export function readFilter(request: ConsoleRequest): Asked {
-  const asked = (name: string): string | undefined => request.c.req.query(name)?.trim().slice(0, 200) || undefined
-  const reason = asked('reason')
+  const reason = asked(request, 'reason')
   return {
-    user: asked('user'),
-    clientId: asked('client'),
-    caseReference: asked('case'),
+    user: asked(request, 'user'),
+    clientId: asked(request, 'client'),
+    caseReference: asked(request, 'case'),
     reason: reason !== undefined && isReason(reason) ? reason : undefined,
-    actorId: asked('actor'),
+    actorId: asked(request, 'actor'),
     since: momentOf(request, 'since'),
     until: momentOf(request, 'until'),
   }
@@ -39,7 +39,7 @@ export async function filterOf({ deps }: ConsoleRequest, { user, ...rest }: Aske
 
 export const NoSuchUser = ({ user }: { user: string }) => (
   <Notice kind="warn" title="These words do not fit exactly one user.">
-    <a href={`/ops/search?${new URLSearchParams({ q: user }).toString()}`}>Search for {user}</a>, and follow “Revocations of this user”.
+    <a href={linkOf('/ops/search', { q: user })}>Search for {user}</a>, and follow “Revocations of this user”.
   </Notice>
 )
 

@@ -6,12 +6,12 @@ import { guardKey, guardPage, guardPlace } from './guards.tsx'
 import { nothingHere } from './nothing.tsx'
 import { DELIVERY, NUMBER, pageOf, Pages, placeOf, type Place } from './pages.tsx'
 import { filterOf, isNarrowed, NoSuchUser, readFilter, RevocationFilters } from './revocation-filter.tsx'
-import { caseLink } from './search.tsx'
 import { GUARD_WORDS, type GuardProof, guardProof } from '../acts/guards.ts'
 import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { linesResponse } from '../acts/audit.ts'
 import { evidenceOf } from '../acts/evidence.ts'
 import { count, covered, nameOf, plural, REASON, span, STATE, when } from './format.ts'
+import { caseLink } from './links.ts'
 
 /** The log of revocations, and each with what it owed and the proof of it. */
 

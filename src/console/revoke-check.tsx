@@ -13,6 +13,7 @@ import { nothingHere } from './nothing.tsx'
 import { howMany } from './revocations.tsx'
 import { notAllowed, queried, revokePage } from './revoke.tsx'
 import { type Draft, readDraft, typedFor, type Wanted, wantedOf } from './revoke-wanted.ts'
+import { linkOf } from './links.ts'
 
 /**
  * Revoking: a dry run that says how many, and the deed. Administrators alone, freshly signed in; whoever would sign out many has to type what.
@@ -149,9 +150,8 @@ function ConfirmForm({ request, draft, typed, seen }: { request: ConsoleRequest;
 }
 
 const idsOf = ({ kind, value, client }: Draft) => ({ kind, value, client })
-const backLink = (draft: Draft): string => `/ops/revoke?${new URLSearchParams(idsOf(draft)).toString()}`
-const checkLink = (draft: Draft, seen: number): string =>
-  `/ops/revoke/check?${new URLSearchParams({ ...idsOf(draft), seen: String(seen) }).toString()}`
+const backLink = (draft: Draft): string => linkOf('/ops/revoke', idsOf(draft))
+const checkLink = (draft: Draft, seen: number): string => linkOf('/ops/revoke/check', { ...idsOf(draft), seen: String(seen) })
 
 export async function revokeNow(request: ConsoleRequest, form: URLSearchParams): Promise<Response> {
   const { deps, c, operator, now } = request

@@ -2,17 +2,9 @@ import type { Child } from 'hono/jsx'
 import { hitCount, type Hits, LONGEST_SEARCH, searched } from '../acts/search.ts'
 import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { covered, plural, REASON, when, whoIs } from './format.ts'
+import { caseLink, clientLink, linkOf, sessionLink, userLink } from './links.ts'
 
 /** What the box in the header finds: by kind; a single hit leads straight there. */
-
-export const userLink = (sub: string, more: Record<string, string> = {}): string => linkOf(`/ops/users/${encodeURIComponent(sub)}`, more)
-export const clientLink = (clientId: string): string => `/ops/clients/${encodeURIComponent(clientId)}`
-const sessionLink = (sub: string, sid: string): string => userLink(sub, { session: sid })
-export const caseLink = (caseReference: string): string => linkOf('/ops/revocations', { case: caseReference })
-const linkOf = (path: string, query: Record<string, string>): string => {
-  const text = new URLSearchParams(query).toString()
-  return text === '' ? path : `${path}?${text}`
-}
 
 export async function searchPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c, now } = request

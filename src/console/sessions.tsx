@@ -6,7 +6,7 @@ import { SelectField, TextField } from '../page/fields.tsx'
 import { desk, isAdministrator, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { instances, nameOf, plural, when, whoIs } from './format.ts'
 import { pageOf, Pages, placeOf } from './pages.tsx'
-import { userLink } from './search.tsx'
+import { asked, linkOf, userLink } from './links.ts'
 
 /** Live sessions by user, instance and device. Nobody is listed before somebody is searched for. */
 
@@ -14,8 +14,7 @@ const PAGE = 100
 
 export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
   const { deps, c, now } = request
-  const asked = (name: string): string | undefined => c.req.query(name)?.trim().slice(0, 200) || undefined
-  const [text, clientId, device] = [asked('user') ?? asked('person'), asked('client'), asked('device')]
+  const [text, clientId, device] = [asked(request, 'user') ?? asked(request, 'person'), asked(request, 'client'), asked(request, 'device')]
   const searched = text !== undefined || clientId !== undefined || device !== undefined
   const sent = ['user', 'person', 'client', 'device'].some((name) => c.req.query(name) !== undefined)
   const place = placeOf(request, SESSION_CURSOR)
@@ -84,7 +83,7 @@ function row(request: ConsoleRequest, { session, participants }: { session: Sess
     when(session.lastActiveAt * 1000, nowMs),
     participants.length === 0 ? <span class="soft">none</span> : participants.map(({ clientId }) => <div>{nameOf(request.deps, clientId)}</div>),
     ...(isAdministrator(request) ? [<Revoke session={session} />] : []),
-    <a href={`/ops/lock?${new URLSearchParams({ user: session.sub }).toString()}`} aria-label={`Lock the user ${whoIs(session)}`}>
+    <a href={linkOf('/ops/lock', { user: session.sub })} aria-label={`Lock the user ${whoIs(session)}`}>
       The user
     </a>,
   ]
@@ -105,4 +104,4 @@ const Revoke = ({ session }: { session: Session }) => (
   </>
 )
 
-const link = (query: Record<string, string>): string => `/ops/revoke?${new URLSearchParams(query).toString()}`
+const link = (query: Record<string, string>): string => linkOf('/ops/revoke', query)

@@ -9,6 +9,7 @@ import { newId, newSecret } from '../protocol/ids.ts'
 import { revoke } from '../revocation/revoke.ts'
 import { operatorWasHere } from '../session/setup-token.ts'
 import { FRESH_SECONDS } from '../session/fresh.ts'
+import { linkOf } from './links.ts'
 import { givePass, judge, type Operator, PASS_SECONDS, type Pass, type Refusal, takePass } from './pass.ts'
 import { callbackUri, CONSOLE, keepRegistered } from './registration.ts'
 
@@ -131,7 +132,7 @@ export const notSignedInPage = (deps: Deps, c: Context, why: 'never' | 'over'): 
       why === 'over'
         ? 'Your time at the console is over: it ends after an hour, or as soon as your session or your role does.'
         : 'For those who operate this broker. Sign in with your Microsoft account.',
-    links: [{ href: `/ops/sign-in?${new URLSearchParams({ return_to: ownPath(pathOf(c)) }).toString()}`, label: 'Sign in' }],
+    links: [{ href: linkOf('/ops/sign-in', { return_to: ownPath(pathOf(c)) }), label: 'Sign in' }],
     config: deps.config,
   })
 

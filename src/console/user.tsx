@@ -4,9 +4,10 @@ import { Facts, LinkButton, Notice } from '../page/components.tsx'
 import { lockKey } from '../protocol/lock-target.ts'
 import { desk, isAdministrator, Live, mayAct, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { isReason, nameOf, REASON, when, whoIs } from './format.ts'
-import { minuteOf } from './locks.tsx'
+import { untilOf } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { pageOf, Pages, placeOf } from './pages.tsx'
+import { linkOf, sessionLink } from './links.ts'
 
 /** One user: who they are, whether they are locked, where they are signed in, and what happened before. Revoking and locking begin here. */
 
@@ -55,8 +56,6 @@ export async function userPage(request: ConsoleRequest, sub: string): Promise<Re
   )
 }
 
-const query = (path: string, values: Record<string, string>): string => `${path}?${new URLSearchParams(values).toString()}`
-
 const Who = ({ request, user }: { request: ConsoleRequest; user: Subject }) => (
   <Panel>
     <Facts
@@ -72,17 +71,17 @@ const Who = ({ request, user }: { request: ConsoleRequest; user: Subject }) => (
     />
     <div class="row">
       {isAdministrator(request) ? (
-        <LinkButton href={query('/ops/revoke', { kind: 'subject', value: user.sub })} kind="danger">
+        <LinkButton href={linkOf('/ops/revoke', { kind: 'subject', value: user.sub })} kind="danger">
           Revoke everything
         </LinkButton>
       ) : null}
       {mayAct(request) ? (
-        <LinkButton href={query('/ops/lock', { user: user.sub })} kind="quiet">
+        <LinkButton href={linkOf('/ops/lock', { user: user.sub })} kind="quiet">
           Lock this user
         </LinkButton>
       ) : null}
-      <a href={query('/ops/revocations', { user: user.sub })}>Revocations of this user</a>
-      <a href={query('/ops/audit', { target: `subject ${user.sub}` })}>Exports and erasures in the audit log</a>
+      <a href={linkOf('/ops/revocations', { user: user.sub })}>Revocations of this user</a>
+      <a href={linkOf('/ops/audit', { target: `subject ${user.sub}` })}>Exports and erasures in the audit log</a>
     </div>
   </Panel>
 )
@@ -92,8 +91,8 @@ function LockNotice({ request, locks }: { request: ConsoleRequest; locks: readon
   if (open === undefined) return null
   return (
     <Notice kind="warn" title="This user is locked.">
-      <p>Until: {minuteOf(open.endsAt, 'an administrator lifts it')}.</p>
-      {isAdministrator(request) ? <a href={query('/ops/locks/lift', { id: open.id })}>Lift the lock</a> : null}
+      <p>Until: {untilOf(open)}.</p>
+      {isAdministrator(request) ? <a href={linkOf('/ops/locks/lift', { id: open.id })}>Lift the lock</a> : null}
     </Notice>
   )
 }
@@ -127,7 +126,7 @@ type Found = { session: Session; participants: Participant[] }
 function Sessions({ request, live, user }: { request: ConsoleRequest; live: readonly Found[]; user: Subject }) {
   const nowMs = request.deps.clock.nowMs()
   const revoke = ({ sid, device }: Session): Child => (
-    <a href={query('/ops/revoke', { kind: 'session', value: sid })} aria-label={`Revoke this session of ${whoIs({ user })}, ${device}`}>
+    <a href={linkOf('/ops/revoke', { kind: 'session', value: sid })} aria-label={`Revoke this session of ${whoIs({ user })}, ${device}`}>
       Revoke
     </a>
   )
@@ -162,7 +161,7 @@ const Locks = ({ request, locks }: { request: ConsoleRequest; locks: readonly Lo
         rows={locks.map((one) => [
           <span class={one.lifted === undefined ? 'tag bad' : 'tag calm'}>{one.lifted === undefined ? 'locked' : 'lifted'}</span>,
           when(one.at * 1000, nowMs),
-          minuteOf(one.endsAt, 'an administrator lifts it'),
+          untilOf(one),
           one.lifted === undefined ? '' : when(one.lifted.at * 1000, nowMs),
           one.caseReference ?? '',
           one.comment ?? '',
@@ -190,7 +189,7 @@ const eventRow = (request: ConsoleRequest, one: SecurityEvent): Child[] => [
     {one.device}
     {one.sid === undefined ? null : (
       <div class="small">
-        <a href={query(`/ops/users/${encodeURIComponent(one.sub)}`, { session: one.sid })}>{one.sid}</a>
+        <a href={sessionLink(one.sub, one.sid)}>{one.sid}</a>
       </div>
     )}
   </>,

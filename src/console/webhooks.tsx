@@ -2,6 +2,7 @@ import type { Child } from 'hono/jsx'
 import type { DeliveryState, WebhookEndpoint } from '../../db/types.ts'
 import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { count, STATE, when } from './format.ts'
+import { linkOf } from './links.ts'
 
 /** The endpoints of webhooks and how their messages fare, to look at: they are changed by cmb and the admin API. */
 
@@ -58,7 +59,7 @@ function undelivered(id: string, counts: Counts): Child {
   if (left.length === 0) return <span class="soft">none</span>
   return left.map((one) => (
     <div>
-      <a href={`/ops/deliveries?${new URLSearchParams({ client: id, state: one.state }).toString()}`}>
+      <a href={linkOf('/ops/deliveries', { client: id, state: one.state })}>
         {count(one.count)} {STATE[one.state].words}
       </a>
     </div>
