@@ -60,8 +60,8 @@ export async function brandingPage(request: SetupRequest, typed?: Typed): Promis
     },
     <>
       <p class="soft">
-        What you enter here counts over the settings of the environment, field by field. An empty field is as the environment says; the text in it
-        shows that.
+        What you save here replaces the settings of the environment, field by field. Where a field is empty, the environment’s setting applies, and
+        the field shows it in gray.
       </p>
       <Preview request={request} />
       <Form request={request} action={BRANDING} files>

@@ -447,7 +447,7 @@ export const en = (product: string) => ({
     endOf: (app: string) => `End access: ${app}`,
     ended: (app: string) => `Access ended: ${app}`,
     endedHint: 'You stay signed in here, so the app signs you in again when you open it.',
-    notSaved: { title: 'Nothing was changed', what: 'The end of the access could not be saved.' },
+    notSaved: { title: 'Nothing was changed', what: 'The app’s access was not ended.' },
   },
 
   history: {
