@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { addressOf } from '../../src/protocol/email-address.ts'
 import type { Act } from '../engine/act.ts'
 import { assign, columnsOf, command, excluded, insertInto, names, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -13,11 +14,7 @@ const FORMER_SECONDS = 30 * 86_400
 /** Of one user. The oldest stay, so that further changes displace none. */
 const MOST_FORMER = 4
 
-interface Sources {
-  mail?: string | null | undefined
-  email?: string | null | undefined
-}
-export const addressOf = ({ mail, email }: Sources): string | undefined => mail ?? email ?? undefined
+type Sources = Parameters<typeof addressOf>[0]
 
 const former = query(
   columnsOf(formerAddresses, 'address'),

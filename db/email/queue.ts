@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { sha256 } from '../../src/protocol/compare.ts'
+import { addressIn } from '../../src/protocol/email-address.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { command, insertInto } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -26,10 +27,7 @@ const addTarget = command(
 )
 
 /** Only domains that the operator has named: an address that a user could have chosen reaches no stranger. */
-const isAllowed = (address: string, { domains }: EmailPolicy): boolean => {
-  const [, domain] = /^[^\s@<>,;:"]{1,64}@([a-z0-9.-]{1,255})$/i.exec(address) ?? []
-  return domain !== undefined && domains.includes(domain.toLowerCase())
-}
+const isAllowed = (address: string, { domains }: EmailPolicy): boolean => addressIn(address, domains) !== undefined
 
 interface Email {
   sub: string

@@ -1,5 +1,6 @@
 import type { Act, Ambient } from '../engine/act.ts'
-import { addressesOf, addressOf } from '../email/addresses.ts'
+import { addressOf } from '../../src/protocol/email-address.ts'
+import { addressesOf } from '../email/addresses.ts'
 import { queueEmail } from '../email/queue.ts'
 import { moved } from '../outbox/counts.ts'
 import type { Move } from '../outbox/counts.ts'

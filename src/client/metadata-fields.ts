@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { DOMAIN } from '../protocol/email-address.ts'
+import { GUID } from '../protocol/guid.ts'
 
 /** The fields of a registration that need more than a type. */
 
@@ -45,6 +47,26 @@ export const originSchema = (loopback: boolean) =>
     (value) => URL.canParse(value) && new URL(value).origin === value,
     'an origin without a path or a slash at its end, e.g. "https://app.case-manager.example"',
   )
+
+export const tenantSchema = z.string().toLowerCase().regex(GUID, 'a tenant id, e.g. "6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11"')
+
+const MOST_TENANTS = 50
+const EMAIL_DOMAINS = 'a list of domains for each tenant id, e.g. {"6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11": ["contoso.example"]}'
+const domainSchema = z.string('a domain, e.g. "contoso.example"').toLowerCase().max(253).regex(DOMAIN, 'a domain, e.g. "contoso.example"')
+
+/** Domains by tenant. A domain belongs to one tenant, as at Microsoft. */
+export const emailDomainsSchema = z
+  .record(tenantSchema, z.array(domainSchema).min(1, 'at least one domain, or leave the tenant out').max(20, 'at most 20'), EMAIL_DOMAINS)
+  .superRefine((tied, c) => {
+    const owners = new Map<string, string>()
+    if (Object.keys(tied).length > MOST_TENANTS) c.addIssue({ code: 'custom', message: `at most ${MOST_TENANTS} tenants` })
+    for (const [tid, domains] of Object.entries(tied))
+      for (const domain of new Set(domains)) {
+        const owner = owners.get(domain)
+        if (owner !== undefined) c.addIssue({ code: 'custom', path: [tid], message: `${domain} is tied to ${owner} too. A domain has one tenant` })
+        owners.set(domain, tid)
+      }
+  })
 
 const PRIVATE_PARTS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 

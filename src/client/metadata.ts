@@ -6,7 +6,7 @@ import { z } from 'zod'
 import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
 import { GRANT, OPERATOR_SCOPES, SCOPES, SSF_SCOPES } from '../protocol/names.ts'
 import type { GrantType } from '../protocol/names.ts'
-import { absoluteUri, clientIdSchema, jwksSchema, originSchema, webAddress } from './metadata-fields.ts'
+import { absoluteUri, clientIdSchema, emailDomainsSchema, jwksSchema, originSchema, tenantSchema, webAddress } from './metadata-fields.ts'
 
 export interface MetadataOptions {
   /** Of a client whose id is known apart from the wire form; its audience defaults to one made of it. */
@@ -15,7 +15,6 @@ export interface MetadataOptions {
   allowLoopback?: boolean | undefined
 }
 
-const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 const GRANTS = Object.values(GRANT)
 
@@ -66,10 +65,7 @@ const wireSchema = (loopback: boolean) =>
     id_token_signed_response_alg: z.enum(['RS256', 'ES256'], 'RS256 or ES256').default('RS256'),
     id_token_user_claims: z.boolean('true or false').default(true),
     access_token_seconds: z.int('a whole number of seconds').min(60, 'at least 60').max(3600, 'at most 3600').default(300),
-    tenants: z
-      .array(z.string().toLowerCase().regex(GUID, 'a tenant id, e.g. "6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11"'))
-      .min(1, 'at least one, or leave it out for every tenant')
-      .optional(),
+    tenants: z.array(tenantSchema).min(1, 'at least one, or leave it out for every tenant').optional(),
     app_role: z.string().min(1).max(120).optional(),
     consent_required: z.boolean().default(false),
     default_max_age: z.int('a whole number of seconds').min(0).optional(),
@@ -77,6 +73,7 @@ const wireSchema = (loopback: boolean) =>
     max_authentication_age: z.int('a whole number of seconds').min(300, 'at least 300').max(7_776_000, 'at most 7776000').optional(),
     allowed_origins: z.array(originSchema(loopback)).default([]),
     ssf_push_origins: z.array(originSchema(loopback)).max(5).optional(),
+    ssf_email_domains: emailDomainsSchema.optional(),
   })
 
 type Wire = z.output<ReturnType<typeof wireSchema>>
@@ -131,6 +128,9 @@ function contradictions(wire: Wire, clientId: string | undefined): string[] {
   const ofClients = scopes.filter((scope) => [...OPERATOR_SCOPES, ...SSF_SCOPES].some((each) => each === scope))
   if (ofClients.length > 0 && !grants.has(GRANT.clientCredentials))
     problems.push(`scope: ${ofClients.join(' ')} is for client_credentials; add that to grant_types or remove it`)
+  for (const tid of Object.keys(wire.ssf_email_domains ?? {}))
+    if (wire.tenants?.includes(tid) === false)
+      problems.push(`ssf_email_domains: names ${tid}, which is not among the tenants of this client; add it to tenants or remove it here`)
   if (wire.audience === undefined && clientId === undefined) problems.push('audience: is missing; e.g. "https://sydney.case-manager.example"')
   return problems
 }
@@ -172,24 +172,31 @@ function fromWire(wire: Wire, clientId: string): ClientMetadata {
     ...(wire.max_authentication_age !== undefined && { maxAuthenticationSeconds: wire.max_authentication_age }),
     allowedOrigins: unique(wire.allowed_origins),
     ...(wire.ssf_push_origins !== undefined && { ssfPushOrigins: unique(wire.ssf_push_origins) }),
+    ...(wire.ssf_email_domains !== undefined && { ssfEmailDomains: eachUnique(wire.ssf_email_domains) }),
   }
 }
 
 const unique = <T>(values: readonly T[]): T[] => [...new Set(values)]
+const eachUnique = (lists: Record<string, string[]>): Record<string, string[]> =>
+  Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, unique(list)]))
+
+const shownToUsersOf = (m: ClientMetadata): Record<string, unknown> => ({
+  client_name: m.name,
+  client_uri: m.uri,
+  initiate_login_uri: m.initiateLoginUri,
+  logo_uri: m.logoUri,
+  policy_uri: m.policyUri,
+  tos_uri: m.tosUri,
+  contacts: m.contacts,
+  skip_sign_in_page: m.skipSignInPage ?? false,
+})
 
 /** A registration as it is shown and exported: what `parseClientMetadata` reads back to the same. Never a secret. */
 export function toWire(client: Pick<Client, 'clientId' | 'metadata'>): Record<string, unknown> {
   const { metadata: m } = client
   const wire: Record<string, unknown> = {
     client_id: client.clientId,
-    client_name: m.name,
-    client_uri: m.uri,
-    initiate_login_uri: m.initiateLoginUri,
-    logo_uri: m.logoUri,
-    policy_uri: m.policyUri,
-    tos_uri: m.tosUri,
-    contacts: m.contacts,
-    skip_sign_in_page: m.skipSignInPage ?? false,
+    ...shownToUsersOf(m),
     redirect_uris: m.redirectUris,
     post_logout_redirect_uris: m.postLogoutRedirectUris,
     backchannel_logout_uris: m.logoutUris,
@@ -215,6 +222,7 @@ export function toWire(client: Pick<Client, 'clientId' | 'metadata'>): Record<st
     max_authentication_age: m.maxAuthenticationSeconds,
     allowed_origins: m.allowedOrigins,
     ssf_push_origins: m.ssfPushOrigins,
+    ssf_email_domains: m.ssfEmailDomains,
   }
   return Object.fromEntries(Object.entries(wire).filter(([, value]) => value !== undefined))
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { judgeAccent } from '../protocol/contrast.ts'
+import { DOMAIN } from '../protocol/email-address.ts'
 import { isGuid } from '../protocol/guid.ts'
 import { FRESH_CONTEXT_EXPECTED, parseFreshContext, type FreshContext } from '../protocol/fresh-context.ts'
 import { LANGUAGES } from '../protocol/languages.ts'
@@ -176,8 +177,7 @@ export const emailAddress = z.string().regex(/^[^\s@<>,;:"]{1,64}@[a-z0-9.-]{1,2
 /** Lower case. */
 export const domains = list.transform((values, c) => {
   const lower = values.map((value) => value.toLowerCase())
-  for (const value of lower)
-    if (!/^(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}$/.test(value)) c.addIssue(`must be a comma list of domains; "${value.slice(0, 40)}" is not one`)
+  for (const value of lower) if (!DOMAIN.test(value)) c.addIssue(`must be a comma list of domains; "${value.slice(0, 40)}" is not one`)
   return lower
 })
 

@@ -60,6 +60,8 @@ export interface ClientMetadata {
   allowedOrigins: string[]
   /** Origins that security events may be pushed to (RFC 8935): an administrator names them before a stream can. */
   ssfPushOrigins?: string[]
+  /** By tenant, lower case: its users with an address in one of these domains are named by that address too in security events. */
+  ssfEmailDomains?: Record<string, string[]>
 }
 
 /** Who owns a client's registration; nobody else may change it. `broker`: a part of the broker itself (the operators' console). */

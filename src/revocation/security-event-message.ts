@@ -1,6 +1,7 @@
 import type { Delivery, SignalStream } from '../../db/types.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { Deps } from '../deps.ts'
+import { addressIn, addressOf } from '../protocol/email-address.ts'
 import { streamAudience, TYP } from '../protocol/names.ts'
 import { type About, isAboutStream, isPushing, type SetPayload, VERIFICATION } from '../protocol/stream-event.ts'
 import type { MessageKind } from './message-kind.ts'
@@ -29,7 +30,7 @@ export const securityEvents = (deps: Needs): MessageKind => ({
     if (authorization === undefined)
       return { rejected: 'its header is sealed under a BROKER_SECRET that is not set; the receiver must send authorization_header again' }
     const headers = { 'content-type': 'application/secevent+jwt', accept: 'application/json', ...authorization }
-    return { headers, body: mintSet(deps, stream, { ...delivery, message }), jti: id }
+    return { headers, body: await mintSet(deps, stream, { ...delivery, message }), jti: id }
   },
   send: ({ uri }, { headers, body }, limits) => deps.webhookOutbound.request(uri, { method: 'POST', headers, body, ...limits, maxBytes: 4_096 }),
   judge,
@@ -67,28 +68,43 @@ export const endpointProblem = ({ metadata }: Pick<Client, 'metadata'>, url: str
     : `${new URL(url).origin} is not among the ssf_push_origins of the client`
 
 /** No `exp`, no `sub` and no `nonce` (SSF 1.0 §4.1); `txn` is the delivery in the outbox. */
-export function mintSet(
-  { config, keys }: Pick<Deps, 'config' | 'keys'>,
+export async function mintSet(
+  deps: Pick<Deps, 'config' | 'keys' | 'clients' | 'store'>,
   { id: streamId, clientId }: Pick<SignalStream, 'id' | 'clientId'>,
-  { id, createdAtMs, message }: Pick<Delivery, 'id' | 'createdAtMs'> & { message: SetPayload },
-): string {
-  const { issuer } = config
-  return keys.sign('RS256', TYP.securityEvent, {
+  { id, createdAtMs, message: { type, about, event } }: Pick<Delivery, 'id' | 'createdAtMs'> & { message: SetPayload },
+): Promise<string> {
+  const { issuer } = deps.config
+  const subject = about === undefined ? opaque(streamId) : subjectOf(issuer, about, await emailOf(deps, clientId, about))
+  return deps.keys.sign('RS256', TYP.securityEvent, {
     iss: issuer,
     aud: streamAudience(issuer, clientId),
     iat: Math.floor(createdAtMs / 1000),
     jti: id,
     txn: id,
-    sub_id: message.about === undefined ? { format: 'opaque', id: streamId } : subjectOf(issuer, message.about),
-    events: { [message.type]: message.event },
+    sub_id: subject,
+    events: { [type]: event },
   })
 }
 
-/** RFC 9493 §3.2.3; a session or a tenant by a complex subject (SSF 1.0 §3.2). */
-function subjectOf(iss: string, { sub, sid, tid }: About): Record<string, unknown> {
-  const user = sub === undefined ? undefined : { format: 'iss_sub', iss, sub }
+/**
+ * The user's address, where the client's registration ties its domain to the user's own tenant: else an administrator of one tenant could name
+ * users of another. Read for each attempt, so that no event keeps an address.
+ */
+async function emailOf({ clients, store }: Pick<Deps, 'clients' | 'store'>, clientId: string, { sub }: About): Promise<string | undefined> {
+  const domainsOf = clients.find(clientId)?.metadata.ssfEmailDomains
+  if (domainsOf === undefined || sub === undefined) return undefined
+  const user = await store.findSubject(sub)
+  const address = user && addressOf(user)
+  return address === undefined ? undefined : addressIn(address, domainsOf[user?.tid ?? ''] ?? [])
+}
+
+const opaque = (id: string): Record<string, unknown> => ({ format: 'opaque', id })
+
+/** RFC 9493 §3.2.3, with an address §3.2.8; a session or a tenant by a complex subject (SSF 1.0 §3.2). */
+function subjectOf(iss: string, { sub, sid, tid }: About, email: string | undefined): Record<string, unknown> {
+  const known = sub === undefined ? undefined : { format: 'iss_sub', iss, sub }
+  const user = email === undefined ? known : { format: 'aliases', identifiers: [known, { format: 'email', email }] }
   if (user !== undefined && sid === undefined) return user
-  const opaque = (id: string) => ({ format: 'opaque', id })
   return {
     format: 'complex',
     ...(user !== undefined && { user }),

@@ -29,9 +29,9 @@ type Answer = z.output<typeof polled>
 /** A client has one waiting request: a later one ends the earlier one, which is answered without events. */
 export class Polls {
   readonly #waiting = new Map<string, AbortController>()
-  readonly #deps: Pick<Deps, 'store' | 'config' | 'keys' | 'clock'>
+  readonly #deps: Pick<Deps, 'store' | 'config' | 'keys' | 'clock' | 'clients'>
 
-  constructor(deps: Pick<Deps, 'store' | 'config' | 'keys' | 'clock'>) {
+  constructor(deps: Pick<Deps, 'store' | 'config' | 'keys' | 'clock' | 'clients'>) {
     this.#deps = deps
   }
 
@@ -59,7 +59,7 @@ export class Polls {
     for (const { id, payload, createdAtMs } of deliveries) {
       const message = JSON.parse(payload ?? 'null') as SetPayload | null
       if (message === null || !mayGo(current, message)) continue
-      sets[id] = mintSet(this.#deps, stream, { id, createdAtMs, message })
+      sets[id] = await mintSet(this.#deps, stream, { id, createdAtMs, message })
       // A signature takes milliseconds: let other requests run between two.
       await turn()
     }

@@ -7,6 +7,8 @@ const SYDNEY = {
   redirect_uris: ['https://sydney.case-manager.example/oidc/callback'],
   audience: 'https://sydney.case-manager.example',
 }
+const CONTOSO = '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'
+const FABRIKAM = '0b3a4f0c-52d8-4b8e-9d8f-0a6a9d1f7c22'
 const JWK = { kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid: '1' }
 
 const problems = (changes: Record<string, unknown>, options = {}) => {
@@ -120,6 +122,24 @@ describe('reading a registration (RFC 7591 §2)', () => {
     ['an audience with a fragment', { audience: 'https://x.example/#a' }, /fragment/],
     ['an origin with a path', { allowed_origins: ['https://app.example/'] }, /allowed_origins\[0\]/],
     ['a client id with a slash', { client_id: 'a/b' }, /client_id/],
+    [
+      'an email domain without a tenant',
+      { ssf_email_domains: ['contoso.example'] },
+      /^ssf_email_domains: a list of domains for each tenant id, e\.g\./,
+    ],
+    ['an email domain of what is no tenant id', { ssf_email_domains: { contoso: ['contoso.example'] } }, /ssf_email_domains\.contoso: /],
+    ['an email domain with a wildcard', { ssf_email_domains: { [CONTOSO]: ['*.contoso.example'] } }, /\[0\]: a domain, e\.g\. "contoso/],
+    ['a tenant without an email domain', { ssf_email_domains: { [CONTOSO]: [] } }, /at least one domain/],
+    [
+      'an email domain of two tenants',
+      { ssf_email_domains: { [CONTOSO]: ['contoso.example'], [FABRIKAM]: ['Contoso.example'] } },
+      /contoso\.example is tied to 6f0c2d0e-.* too\. A domain has one tenant/,
+    ],
+    [
+      'an email domain of a tenant whose users the client may not have',
+      { tenants: [CONTOSO], ssf_email_domains: { [FABRIKAM]: ['fabrikam.example'] } },
+      /not among the tenants of this client/,
+    ],
   ])('%s is refused', (_what, changes, text) => {
     expect(problems(changes).join('\n')).toMatch(text)
   })
@@ -144,6 +164,11 @@ describe('reading a registration (RFC 7591 §2)', () => {
     expect(parsed.ok && parsed.metadata.logoutUris).toEqual(['https://a.example/', 'https://b.example/'])
   })
 
+  test('tenants and domains of ssf_email_domains are kept in lower case, each domain once', () => {
+    const parsed = parseClientMetadata({ ...SYDNEY, ssf_email_domains: { [CONTOSO.toUpperCase()]: ['Contoso.Example', 'contoso.example'] } })
+    expect(parsed.ok && parsed.metadata.ssfEmailDomains).toEqual({ [CONTOSO]: ['contoso.example'] })
+  })
+
   test('what toWire writes reads back to the same', () => {
     const full = {
       ...SYDNEY,
@@ -160,7 +185,9 @@ describe('reading a registration (RFC 7591 §2)', () => {
       scope: 'openid cases:read',
       resources: ['urn:x:y'],
       exchange_from: ['melbourne'],
-      tenants: ['6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'],
+      tenants: [CONTOSO],
+      ssf_push_origins: ['https://sydney.case-manager.example'],
+      ssf_email_domains: { [CONTOSO]: ['contoso.example'] },
       app_role: 'CaseManager.User',
       consent_required: true,
       default_max_age: 0,
