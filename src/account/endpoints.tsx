@@ -11,7 +11,7 @@ import { homeFor, homeForAnybody } from './home.tsx'
 import { tooLong } from './not-taken.ts'
 import { readyFor, readyForAnybody } from './ready.tsx'
 import { askReport, report, reportedPage } from './report.tsx'
-import { sessionsPage } from './sessions.tsx'
+import { askEverywhere, sessionsPage } from './sessions.tsx'
 import { signOutFrom } from './sign-out.tsx'
 
 /** Owns what a user sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end anybody else's. */
@@ -23,6 +23,7 @@ export function accountEndpoints(deps: Deps): Hono {
   })
   endpoints.get('/account', signedIn(deps, sessionsPage))
   const limit = bodyLimit({ maxSize: 8 * 1024, onError: (c) => tooLong(deps, c) })
+  endpoints.get('/account/sign-out', signedIn(deps, askEverywhere))
   endpoints.post('/account/sign-out', limit, signedIn(deps, withForm(signOutFrom)))
   endpoints.get('/account/ready', async (c) => {
     const now = deps.clock.now()

@@ -1,5 +1,4 @@
 import type { Context } from 'hono'
-import type { Child } from 'hono/jsx'
 import type { Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { Button, Facts, HiddenFields, Notice } from '../page/components.tsx'
@@ -43,15 +42,19 @@ async function appsOf({ store, clients }: Deps, { sub }: Session, now: number): 
     .toSorted((one, other) => one.metadata.name.localeCompare(other.metadata.name))
 }
 
-export async function grantsPage(deps: Deps, c: Context, session: Session, now: number, notice?: Child): Promise<Response> {
+export async function grantsPage(deps: Deps, c: Context, session: Session, now: number, ended?: string): Promise<Response> {
   const t = textsOf(c, deps.config)
   const apps = await appsOf(deps, session, now)
   const csrf = csrfToken(deps, c, purposeOf(session))
   return page(
     c,
-    { title: t.grants.title, config: deps.config, wide: true, nav: <AccountNav at="/account/apps" /> },
+    { title: t.grants.title, said: ended, config: deps.config, wide: true, nav: <AccountNav at="/account/apps" /> },
     <>
-      {notice}
+      {ended === undefined ? null : (
+        <Notice kind="good" title={ended} focused>
+          {t.grants.endedHint}
+        </Notice>
+      )}
       <p class="soft">{apps.length === 0 ? t.grants.none : t.grants.intro}</p>
       <ul class="rows">
         {apps.map((app) => (
@@ -109,13 +112,5 @@ export async function endAccess(deps: Deps, c: Context, session: Session, form: 
   const actor = { kind: 'user', id: session.sub } as const
   for (const sid of sids) await revoke(deps, { selector: { kind: 'grant', sid, clientId }, reason: 'signed_out', actor, now })
   const t = textsOf(c, deps.config)
-  return grantsPage(
-    deps,
-    c,
-    session,
-    now,
-    <Notice kind="good" title={t.grants.ended(metadata.name)}>
-      {t.grants.endedHint}
-    </Notice>,
-  )
+  return grantsPage(deps, c, session, now, t.grants.ended(metadata.name))
 }

@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
+import { homeOf } from '../page/places.ts'
 import { textsOf, type Texts } from '../page/texts.ts'
 import { ago, Moment } from '../page/times.tsx'
 import { DeviceIcon } from './device.tsx'
@@ -20,7 +21,7 @@ interface Live {
   participants: Participant[]
 }
 
-export async function sessionsPage(deps: Deps, c: Context, current: Session, now: number, notice?: Child): Promise<Response> {
+export async function sessionsPage(deps: Deps, c: Context, current: Session, now: number, done?: string): Promise<Response> {
   const live = await deps.store.liveSessionsOf(current.sub, now)
   const here = live.filter(({ session }) => session.sid === current.sid)
   const others = live.filter(({ session }) => session.sid !== current.sid)
@@ -28,9 +29,9 @@ export async function sessionsPage(deps: Deps, c: Context, current: Session, now
   const csrf = csrfToken(deps, c, accountPurpose(current))
   return page(
     c,
-    { title: t.sessions.title, config: deps.config, wide: true, nav: <AccountNav at="/account" /> },
+    { title: t.sessions.title, said: done, config: deps.config, wide: true, nav: <AccountNav at="/account" /> },
     <>
-      {notice}
+      {done === undefined ? null : <Notice kind="good" title={done} focused />}
       {current.absoluteAt - now > WARN_SECONDS ? null : <EndsSoon at={current.absoluteAt} t={t} />}
       <p class="soft">{whose(current)}</p>
       <ul class="rows">
@@ -39,14 +40,40 @@ export async function sessionsPage(deps: Deps, c: Context, current: Session, now
         ))}
       </ul>
       <hr />
+      <div class="tight">
+        <h2>{t.sessions.lostDevice}</h2>
+        <p class="soft">{t.sessions.everywhereHint}</p>
+      </div>
+      <div class="row">
+        <LinkButton kind="danger" href="/account/sign-out">
+          {t.sessions.everywhere}
+        </LinkButton>
+      </div>
+    </>,
+  )
+}
+
+/** One click more, because it reaches every device. */
+export async function askEverywhere(deps: Deps, c: Context, current: Session, now: number): Promise<Response> {
+  const others = (await deps.store.liveSessionsOf(current.sub, now)).filter(({ session }) => session.sid !== current.sid)
+  const t = textsOf(c, deps.config)
+  return page(
+    c,
+    { title: t.sessions.everywhereTitle, config: deps.config, mark: 'warn', wide: true, nav: <AccountNav at={undefined} /> },
+    <>
+      <p>{others.length === 0 ? t.signOut.everywhereOnlyHere : t.signOut.everywhereOthers(others.length)}</p>
+      <ul class="bullets">
+        {others.map(({ session }) => (
+          <li>{session.device}</li>
+        ))}
+      </ul>
       <form class="stack" method="post" action="/account/sign-out">
-        <HiddenFields fields={{ [CSRF_FIELD]: csrf, everywhere: 'yes' }} />
-        <div class="tight">
-          <h2>{t.sessions.lostDevice}</h2>
-          <p class="soft">{t.sessions.everywhereHint}</p>
-        </div>
+        <HiddenFields fields={{ [CSRF_FIELD]: csrfToken(deps, c, accountPurpose(current)), everywhere: 'yes' }} />
         <div class="row">
           <Button kind="danger">{t.sessions.everywhere}</Button>
+          <LinkButton kind="quiet" href="/account">
+            {t.signOut.stay}
+          </LinkButton>
         </div>
       </form>
     </>,
@@ -82,7 +109,7 @@ function Row({ deps, live: { session, participants }, current, csrf, now, t }: R
             <h2>{session.device}</h2>
             {current ? <span class="tag">{t.sessions.thisDevice}</span> : null}
           </div>
-          <p class="soft">{instancesOf(deps, participants).join(', ') || t.shared.noApps}</p>
+          <p class="soft">{instancesOf(deps, participants) ?? t.shared.noApps}</p>
           <Facts
             items={[
               [t.sessions.lastUsed, lastUsed],
@@ -109,8 +136,19 @@ function Row({ deps, live: { session, participants }, current, csrf, now, t }: R
   )
 }
 
-function instancesOf(deps: Deps, participants: readonly Participant[]): string[] {
-  return participants.flatMap(({ clientId }) => deps.clients.find(clientId)?.metadata.name ?? [])
+/** With a link where a browser can open it. */
+function instancesOf(deps: Deps, participants: readonly Participant[]): Child {
+  const apps = participants.flatMap(({ clientId }) => deps.clients.find(clientId)?.metadata ?? [])
+  if (apps.length === 0) return undefined
+  return apps.map((app, at) => {
+    const href = homeOf(app)
+    return (
+      <>
+        {at === 0 ? null : ', '}
+        {href === undefined ? app.name : <a href={href}>{app.name}</a>}
+      </>
+    )
+  })
 }
 
 const whose = ({ user }: Session): string => [user.name, user.username ?? user.email].filter(Boolean).join(' · ')

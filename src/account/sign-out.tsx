@@ -1,7 +1,6 @@
 import type { Context } from 'hono'
 import type { Participant, Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { Notice } from '../page/components.tsx'
 import { CSRF_FIELD, csrfHolds } from '../page/csrf.ts'
 import { signedOutAddress } from '../page/signed-out.ts'
 import { textsOf } from '../page/texts.ts'
@@ -24,7 +23,7 @@ export async function signOutFrom(deps: Deps, c: Context, current: Session, form
   const selector = { kind: 'session', sid: own.session.sid } as const
   await revoke(deps, { selector, reason: 'signed_out_remotely', actor: { kind: 'user', id: current.sub }, now })
   const t = textsOf(c, deps.config)
-  return sessionsPage(deps, c, current, now, <Notice kind="good" title={t.sessions.signedOut(own.session.device)} />)
+  return sessionsPage(deps, c, current, now, t.sessions.signedOut(own.session.device))
 }
 
 interface Leaving {

@@ -2,10 +2,11 @@ import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import type { Deps } from '../deps.ts'
 import { type Done, signedOutAddress } from '../page/signed-out.ts'
+import type { ReasonClass } from '../protocol/reason-class.ts'
 import { open, seal } from './sealed.ts'
 import type { LogoutRequest } from './types.ts'
 
-/** Where the browser goes when there is nothing left to ask: to Microsoft's own sign-out first, to the registered address, or to the signed-out page. */
+/** Where the browser goes when there is nothing left to ask: to the registered address, or to the signed-out page; and to Microsoft's own sign-out and back. */
 
 const COOKIE = '__Host-cmb_after_logout'
 const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
@@ -23,27 +24,40 @@ export function toDone(deps: Pick<Deps, 'sealer'>, c: Context, done: Done, now: 
   return c.redirect(signedOutAddress(deps.sealer, done, now), 303)
 }
 
-/** The end of a sign-out on our side. */
+/** Ends of a session that the user did not cause and may not expect. */
+const UNEXPECTED: ReadonlySet<ReasonClass | undefined> = new Set<ReasonClass>(['ended_elsewhere', 'administrator', 'account'])
+
+/** The app that asked cannot say these on its own page: more than this device, a step that is left, devices that stay, another cause. */
+const mustBeRead = ({ scope, microsoft, elsewhere = 0, why }: Done): boolean =>
+  scope === 'everywhere' || microsoft !== undefined || elsewhere > 0 || UNEXPECTED.has(why)
+
+/** The end of a sign-out on our side: straight back to the app, unless the user has something to read first. */
 export function goOn(deps: Pick<Deps, 'sealer'>, c: Context, request: LogoutRequest, done: Done, now: number): Response {
-  const address = returnAddress(request)
-  return address === undefined ? toDone(deps, c, done, now) : c.redirect(address, 303)
+  const back = returnAddress(request)
+  return back === undefined || mustBeRead(done) ? toDone(deps, c, { ...done, back }, now) : c.redirect(back, 303)
 }
 
 /** To Microsoft's sign-out, which comes back to one fixed address (it is registered there): the rest waits in a cookie. */
-export function goToMicrosoft(
-  deps: Pick<Deps, 'sealer'>,
-  c: Context,
-  input: { url: string; request: LogoutRequest; done: Done; now: number },
-): Response {
-  const value = seal(deps.sealer, 'after', { request: input.request, done: input.done }, input.now)
-  setCookie(c, COOKIE, value, { ...ATTRIBUTES, maxAge: 1800 })
-  return c.redirect(input.url, 303)
+export async function goToMicrosoft(deps: Pick<Deps, 'sealer' | 'microsoft' | 'log'>, c: Context, done: Done, now: number): Promise<Response> {
+  const { account } = done
+  if (account === undefined) return toDone(deps, c, done, now)
+  try {
+    const url = await deps.microsoft.logoutUrl({ tid: account.tid, logoutHint: account.loginHint })
+    setCookie(c, COOKIE, seal(deps.sealer, 'after', done, now), { ...ATTRIBUTES, maxAge: 1800 })
+    // The address of the page before holds a sealed text: Microsoft need not see it.
+    c.header('Referrer-Policy', 'no-referrer')
+    return c.redirect(url, 303)
+  } catch (cause) {
+    deps.log.warn('microsoft_logout_unreachable', { tid: account.tid, cause: cause instanceof Error ? cause.message : String(cause) })
+    return toDone(deps, c, { ...done, microsoft: 'unreachable' }, now)
+  }
 }
 
-/** Back from Microsoft. Undefined where this browser is not on its way out. */
-export function takeContinuation(deps: Pick<Deps, 'sealer'>, c: Context, now: number): { request: LogoutRequest; done: Done } | undefined {
+/** Back from Microsoft. The user has read before they left what was done here, so the app is next. */
+export function backFromMicrosoft(deps: Pick<Deps, 'sealer'>, c: Context, now: number): Response {
   const value = getCookie(c, COOKIE)
-  if (value === undefined) return undefined
-  deleteCookie(c, COOKIE, ATTRIBUTES)
-  return open(deps.sealer, 'after', value, now)
+  if (value !== undefined) deleteCookie(c, COOKIE, ATTRIBUTES)
+  const done = value === undefined ? undefined : open(deps.sealer, 'after', value, now)
+  if (done === undefined) return c.redirect('/logout/done', 303)
+  return done.back === undefined ? toDone(deps, c, { ...done, microsoft: 'left' }, now) : c.redirect(done.back, 303)
 }

@@ -31,12 +31,11 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
   const others = live.filter((one) => one.session.sid !== session.sid).length
   const sealed = seal(deps.sealer, 'choice', { request, sid: session.sid }, now)
   const back = clientUri(deps.clients, request.clientId)
-  // The browser checks the whole chain of redirects after the form: Microsoft's sign-out, and the instance's address.
   const t = textsOf(c, deps.config)
-  const formAction = [deps.config.entra.authority, request.returnTo]
   return page(
     c,
-    { title: t.signOut.title, status, config: deps.config, formAction },
+    // The browser checks the whole chain of redirects after the form.
+    { title: t.signOut.title, status, config: deps.config, formAction: [request.returnTo] },
     <>
       {notice}
       {whoseSession(deps, session, request, t)}

@@ -6,13 +6,12 @@ import { CSRF_FIELD, csrfHolds } from '../page/csrf.ts'
 import { messagePage } from '../page/message.tsx'
 import type { Done } from '../page/signed-out.ts'
 import { textsOf } from '../page/texts.ts'
-import { MOST_NAMES, signOut } from '../revocation/sign-out.ts'
+import { microsoftNext, MOST_NAMES, signOut } from '../revocation/sign-out.ts'
 import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
 import { currentStanding } from '../session/current.ts'
 import { endedClass } from '../session/ended.ts'
-import { openFromSession } from '../session/sealed.ts'
-import { goOn, goToMicrosoft, returnAddress } from './after.ts'
+import { goOn } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'
 import type { LogoutRequest } from './types.ts'
@@ -49,8 +48,8 @@ export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchPara
   const done = stands ? await endSession(deps, asked.session, scope, request, now) : await alreadyOut(deps, asked, scope, request, now)
   clearSessionCookie(c)
   chooseAccountNext(c)
-  if (form.get('microsoft') !== 'yes' || asked.state === 'unknown') return goOn(deps, c, request, done, now)
-  return viaMicrosoft(deps, c, { session: asked.session, request, done, now })
+  const microsoft = form.get('microsoft') === 'yes' && asked.state !== 'unknown' ? microsoftNext(deps, asked.session) : undefined
+  return goOn(deps, c, request, { ...done, ...microsoft }, now)
 }
 
 async function endSession(deps: Deps, session: Session, scope: Scope, request: LogoutRequest, now: number): Promise<Done> {
@@ -69,19 +68,6 @@ async function alreadyOut(deps: Deps, standing: Standing, scope: Scope, request:
   const clientIds = (await deps.store.participants(session.sid)).map((one) => one.clientId).slice(0, MOST_NAMES)
   const why = endedClass(standing)
   return { scope: elsewhere === 0 ? scope : 'device', elsewhere, clientIds, why, at: now, clientId: request.clientId }
-}
-
-async function viaMicrosoft(deps: Deps, c: Context, input: { session: Session; request: LogoutRequest; done: Done; now: number }): Promise<Response> {
-  const { session, request, done, now } = input
-  const logoutHint = openFromSession(deps.sealer, 'login_hint', session.user, session.loginHintSealed)
-  try {
-    const url = await deps.microsoft.logoutUrl({ tid: session.user.tid, logoutHint })
-    return goToMicrosoft(deps, c, { url, request, done, now })
-  } catch (cause) {
-    deps.log.warn('microsoft_logout_unreachable', { tid: session.user.tid, cause: cause instanceof Error ? cause.message : String(cause) })
-    // They are signed out of Case Manager; a page says what is left to do, so the registered address becomes a link on it.
-    return goOn(deps, c, { clientId: request.clientId }, { ...done, microsoft: 'unreachable', back: returnAddress(request) }, now)
-  }
 }
 
 const STATUS = { forged: 403, other: 409, nothing: 400 } as const

@@ -4,7 +4,7 @@ import type { Delivery } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { LinkButton, Notice } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
-import type { Done } from '../page/signed-out.ts'
+import { type Done, signedOutAddress } from '../page/signed-out.ts'
 import { textsOf, type Texts } from '../page/texts.ts'
 import { currentStanding } from '../session/current.ts'
 import { endedClass } from '../session/ended.ts'
@@ -45,7 +45,7 @@ export async function signedOutPage(deps: Deps, c: Context, done: Done | undefin
           {t.signedOut.elsewhere}
         </Notice>
       )}
-      {scope === 'none' ? null : microsoftPart(done?.microsoft, t)}
+      {done === undefined || scope === 'none' ? null : microsoftPart(deps, done, now, t)}
       {wayBack(deps, done, t)}
     </>,
   )
@@ -106,7 +106,20 @@ function progressOf(deliveries: readonly Delivery[]): Progress {
   return deliveries.every((one) => one.state === 'delivered' || one.state === 'superseded') ? 'delivered' : 'pending'
 }
 
-function microsoftPart(microsoft: Done['microsoft'], t: Texts): Child {
+function microsoftPart(deps: Deps, done: Done, now: number, t: Texts): Child {
+  const { microsoft } = done
+  if (microsoft === 'next') {
+    return (
+      <Notice kind="warn" title={t.signedOut.microsoftNextTitle}>
+        <div class="stack">
+          <p>{t.signedOut.microsoftNext}</p>
+          <div class="row">
+            <LinkButton href={signedOutAddress(deps.sealer, done, now, '/logout/microsoft')}>{t.signedOut.microsoftGo}</LinkButton>
+          </div>
+        </div>
+      </Notice>
+    )
+  }
   if (microsoft === 'left') return <p>{t.signedOut.microsoftLeft}</p>
   if (microsoft === 'unreachable') {
     return (
@@ -121,12 +134,17 @@ function microsoftPart(microsoft: Done['microsoft'], t: Texts): Child {
 function wayBack(deps: Deps, done: Done | undefined, t: Texts): Child {
   const name = clientName(deps.clients, done?.clientId)
   const href = done?.back ?? clientUri(deps.clients, done?.clientId)
+  const kind = done?.microsoft === 'next' ? 'quiet' : 'primary'
   return (
     <div class="row">
       {href === undefined || name === undefined ? (
-        <LinkButton href="/account">{t.shared.signInAgain}</LinkButton>
+        <LinkButton kind={kind} href="/account">
+          {t.shared.signInAgain}
+        </LinkButton>
       ) : (
-        <LinkButton href={href}>{t.signedOut.back(name)}</LinkButton>
+        <LinkButton kind={kind} href={href}>
+          {t.signedOut.back(name)}
+        </LinkButton>
       )}
     </div>
   )

@@ -9,7 +9,7 @@ import { textsOf, type Texts, useLocales } from '../page/texts.ts'
 import { described } from '../protocol/described.ts'
 import { currentStanding } from '../session/current.ts'
 import { endedClass } from '../session/ended.ts'
-import { goOn, returnAddress, takeContinuation, toDone } from './after.ts'
+import { backFromMicrosoft, goOn, goToMicrosoft, returnAddress, toDone } from './after.ts'
 import { askWhichSignOut } from './choice.tsx'
 import { confirmSignOut } from './confirm.tsx'
 import { LOGOUT } from './described.ts'
@@ -49,16 +49,17 @@ export function logoutEndpoints(deps: Deps): Hono {
     return answer(deps, c, open(deps.sealer, 'ask', c.req.query('request'), now) ?? { refusal: 'malformed' }, now)
   })
   endpoints.post('/logout/confirm', limit, async (c) => confirmSignOut(deps, c, await form(c), deps.clock.now()))
-  // Registered at Microsoft as the one address its sign-out comes back to.
-  endpoints.get('/logout/return', (c) => {
+  const doneOf = (c: Context, now: number) => openDone(deps.sealer, c.req.query('about'), now)
+  endpoints.get('/logout/microsoft', async (c) => {
     const now = deps.clock.now()
-    const continued = takeContinuation(deps, c, now)
-    if (continued === undefined) return c.redirect('/logout/done', 303)
-    return goOn(deps, c, continued.request, { ...continued.done, microsoft: 'left' }, now)
+    const done = doneOf(c, now)
+    return done === undefined ? c.redirect('/logout/done', 303) : goToMicrosoft(deps, c, done, now)
   })
+  // Registered at Microsoft as the one address its sign-out comes back to.
+  endpoints.get('/logout/return', (c) => backFromMicrosoft(deps, c, deps.clock.now()))
   endpoints.get('/logout/done', async (c) => {
     const now = deps.clock.now()
-    return signedOutPage(deps, c, openDone(deps.sealer, c.req.query('about'), now), now)
+    return signedOutPage(deps, c, doneOf(c, now), now)
   })
   endpoints.onError(pageErrors(deps, (t) => t.signOut.notSaved))
   return endpoints

@@ -9,8 +9,8 @@ export interface Travels {
   ask: Checked
   /** A request with the session it was shown for, in the page's form. */
   choice: { request: LogoutRequest; sid: string }
-  /** What happens after Microsoft's own sign-out, in a cookie. */
-  after: { request: LogoutRequest; done: Done }
+  /** What the user goes back to after Microsoft's own sign-out, in a cookie. */
+  after: Done
 }
 
 const SECONDS: Record<keyof Travels, number> = { ask: 600, choice: 3600, after: 1800 }

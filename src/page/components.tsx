@@ -75,12 +75,20 @@ export const Notice = ({
   kind = 'info',
   title,
   children,
+  focused,
 }: {
   kind?: 'info' | 'good' | 'warn' | 'bad'
+  /** The reader begins here: it answers the form that they sent. */
+  focused?: boolean | undefined
   title?: string | undefined
   children?: Child
 }) => (
-  <div class={`notice ${kind}`} role={kind === 'bad' ? 'alert' : kind === 'info' ? undefined : 'status'}>
+  <div
+    class={`notice ${kind}`}
+    role={kind === 'bad' ? 'alert' : kind === 'info' ? undefined : 'status'}
+    tabindex={focused ? -1 : undefined}
+    autofocus={focused}
+  >
     {title === undefined ? null : <strong>{title}</strong>}
     {children === undefined ? null : <div>{children}</div>}
   </div>

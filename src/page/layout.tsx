@@ -18,6 +18,8 @@ export interface PageOptions extends Pick<PageSecurity, 'formAction'> {
   config: Pick<Config, 'look' | 'entra'>
   /** The page's heading and the window's title. */
   title: string
+  /** What a form has just done: the window's title begins with it, so that a reader who hears the page learns it first. */
+  said?: string | undefined
   status?: ContentfulStatusCode | undefined
   /** How serious it is, by an icon beside the heading. */
   mark?: 'good' | 'warn' | 'bad' | undefined
@@ -114,14 +116,14 @@ const Heading = ({ title, mark }: Pick<PageOptions, 'title' | 'mark'>) =>
     </div>
   )
 
-function Head({ config, title, desk }: PageOptions) {
+function Head({ config, title, said, desk }: PageOptions) {
   const { sheet, icon } = lookOf(config)
   return (
     <head>
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
       <meta name="color-scheme" content="light dark" />
-      <title>{`${title} · ${config.look.product}`}</title>
+      <title>{[said, title, config.look.product].filter(Boolean).join(' · ')}</title>
       <link rel="stylesheet" href={sheet.href} />
       {desk === undefined ? null : <link rel="stylesheet" href={desk.sheet} />}
       <link rel="icon" href={icon.href} />

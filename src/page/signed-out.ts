@@ -7,8 +7,10 @@ import type { ReasonClass } from '../protocol/reason-class.ts'
 export interface Done {
   /** What ended: `none` where the browser had no live session. */
   scope: 'device' | 'everywhere' | 'none'
-  /** `left`: Microsoft's own sign-out was passed through. `unreachable`: the user wanted it, and Microsoft could not be reached. */
-  microsoft?: 'left' | 'unreachable' | undefined
+  /** `next`: the user wants it, and it is still to come. `left`: it was passed through. `unreachable`: Microsoft could not be reached. */
+  microsoft?: 'next' | 'left' | 'unreachable' | undefined
+  /** Whom Microsoft signs out. */
+  account?: { tid: string; loginHint?: string | undefined } | undefined
   /** Sessions that still live on other devices although the user wanted to sign out everywhere. */
   elsewhere?: number | undefined
   /** Instances where the user was signed in. */
@@ -18,7 +20,7 @@ export interface Done {
   /** The revocation, to follow its deliveries. */
   seq?: number | undefined
   at: number
-  /** The instance that asked, and an address of that instance that the user did not confirm. */
+  /** The instance that asked, and the address that it registered for users who come back. */
   clientId?: string | undefined
   back?: string | undefined
 }
@@ -26,8 +28,8 @@ export interface Done {
 const PLACE = 'logout/done'
 const SECONDS = 86_400
 
-export const signedOutAddress = (sealer: Sealer, done: Done, now: number): string =>
-  `/logout/done?about=${sealUntil(sealer, PLACE, done, now + SECONDS)}`
+export const signedOutAddress = (sealer: Sealer, done: Done, now: number, path: '/logout/done' | '/logout/microsoft' = '/logout/done'): string =>
+  `${path}?about=${sealUntil(sealer, PLACE, done, now + SECONDS)}`
 
 export const openDone = (sealer: Sealer, sealed: string | undefined, now: number): Done | undefined =>
   openUntil(sealer, PLACE, sealed, now) as Done | undefined

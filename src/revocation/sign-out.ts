@@ -1,5 +1,6 @@
 import type { Participant, Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
+import { openFromSession } from '../session/sealed.ts'
 import { revoke } from './revoke.ts'
 
 /** A user signs out of the session at hand, or of all of them. */
@@ -21,3 +22,9 @@ export async function signOut(
   const clientIds = [...new Set(participants.map(({ clientId }) => clientId))].slice(0, MOST_NAMES)
   return { scope, clientIds, seq: answer.outcome === 'revoked' ? answer.committed.revocation.seq : undefined, at: now }
 }
+
+/** Microsoft's own sign-out, still to come: the user reads first that they are signed out here. */
+export const microsoftNext = ({ sealer }: Pick<Deps, 'sealer'>, { user, loginHintSealed }: Session) => ({
+  microsoft: 'next' as const,
+  account: { tid: user.tid, loginHint: openFromSession(sealer, 'login_hint', user, loginHintSealed) },
+})

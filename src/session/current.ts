@@ -10,6 +10,6 @@ export async function currentStanding(deps: Pick<Deps, 'store'>, c: Context, now
   return cookieHash === undefined ? { state: 'unknown' } : deps.store.standingByCookie(cookieHash, now)
 }
 
-/** The session that this browser had was revoked in a way that demands a fresh sign-in. Why, its user does not read here: they may be a thief. */
+/** The session that this browser had was revoked in a way that demands a fresh sign-in. */
 export const endedElsewhere = (standing: Standing): boolean =>
   standing.state === 'ended' && standing.session.ended !== undefined && RAISES_FLOOR[standing.session.ended.reason] !== false

@@ -110,8 +110,7 @@ async function serveWithPages(deps: Deps, c: Context, client: Client, request: S
   const standing = await currentStanding(deps, c, now)
   const session = servingSession(standing, request, now, client.metadata.maxAuthenticationSeconds)
   if (session === undefined) {
-    const ended = endedElsewhere(standing)
-    if (ended || !skipsPage(client, request)) return signInPage(deps, c, errand, now, ended)
+    if (endedElsewhere(standing) || !skipsPage(client, request)) return signInPage(deps, c, errand, now, standing)
     if (!(await usePushed(deps, request, now))) throw gone()
     return visitMicrosoft(deps, c, errand, now, false)
   }
@@ -119,7 +118,7 @@ async function serveWithPages(deps: Deps, c: Context, client: Client, request: S
   if (!(await usePushed(deps, request, now))) throw gone()
   if (await consentMissing(deps, client, request, session.sub)) return toConsent(deps, c, request, session.sid, now)
   const answer = await codeForSession(deps, c, request, session.sid, now)
-  if (answer === undefined) return signInPage(deps, c, errand, now)
+  if (answer === undefined) return signInPage(deps, c, errand, now, standing)
   if (answer.issued) deps.metrics.signIns.inc({ outcome: 'single_sign_on' })
   return answer.response
 }

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../protocol/error.ts'
-import { currentStanding, endedElsewhere } from '../session/current.ts'
+import { currentStanding } from '../session/current.ts'
 import { isFresh } from '../session/fresh.ts'
 import { notConnectedPage, signInPage } from './pages.tsx'
 import type { OwnErrand } from './sealed.ts'
@@ -28,5 +28,5 @@ export async function signInForOwnPage(deps: Deps, c: Context, errand: OwnErrand
   if (!readiness.connected) return notConnectedPage(deps, c, readiness.missing)
   const standing = await currentStanding(deps, c, now)
   if (standing.state === 'live' && (errand.fresh !== true || isFresh(standing.session, now))) return c.redirect(errand.returnTo, 303)
-  return signInPage(deps, c, errand, now, endedElsewhere(standing))
+  return signInPage(deps, c, errand, now, standing)
 }

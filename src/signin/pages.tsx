@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import type { Child } from 'hono/jsx'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Standing } from '../../db/types.ts'
 import { clientLogo } from '../client/logos.ts'
 import type { Deps } from '../deps.ts'
 import { guidanceFor, guidanceKey, type Guidance, type GuidanceKey, type Offer } from '../microsoft/guidance.ts'
@@ -12,6 +13,8 @@ import { ENGLISH, textsOf, type Texts, useTexts } from '../page/texts.ts'
 import type { ClientMetadata } from '../protocol/client-metadata.ts'
 import type { OAuthError } from '../protocol/error.ts'
 import { printable } from '../protocol/params.ts'
+import { endedElsewhere } from '../session/current.ts'
+import { endedClass } from '../session/ended.ts'
 import { WayBack } from './reply.tsx'
 import { type Errand, seal } from './sealed.ts'
 
@@ -35,13 +38,13 @@ function startAddress(deps: Need, c: Context, errand: Errand, now: number, anoth
 export const againAddress = (deps: Need, c: Context, errand: Errand, now: number): string =>
   `/signin/continue?${new URLSearchParams({ request: seal(deps, c, 'again', errand, now) })}`
 
-/** @param ended the session that this browser had was ended from elsewhere */
+/** @param former what became of the session that this browser had */
 export async function signInPage(
   deps: Need & Pick<Deps, 'store' | 'outbound'>,
   c: Context,
   errand: Errand,
   now: number,
-  ended = false,
+  former: Standing,
 ): Promise<Response> {
   const t = textsOf(c, deps.config)
   const app = errand.kind === 'instance' ? deps.clients.find(errand.request.clientId) : undefined
@@ -50,7 +53,7 @@ export async function signInPage(
     c,
     { title: t.signIn.title, config: deps.config },
     <>
-      {ended ? <Notice title={t.signIn.endedElsewhere.title}>{t.signIn.endedElsewhere.next}</Notice> : null}
+      <HowItEnded former={former} t={t} />
       <div class="asks">
         {app === undefined || image === undefined ? null : <img src={appLogo(app.clientId, image).href} alt="" />}
         <p>{purposeOf(deps, errand, t)}</p>
@@ -63,6 +66,13 @@ export async function signInPage(
       {app === undefined ? null : <AppLinks app={app.metadata} />}
     </>,
   )
+}
+
+/** Why the user has to sign in again, by the class of the cause alone: an attacker who held the session learns no more. */
+function HowItEnded({ former, t }: { former: Standing; t: Texts }) {
+  const why = endedClass(former)
+  if (why === undefined || why === 'signed_out') return null
+  return <Notice title={t.signIn.ended[why]}>{endedElsewhere(former) ? t.signIn.password : undefined}</Notice>
 }
 
 /** Whom to ask about the app, and what it does with the user's data. */

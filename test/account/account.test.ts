@@ -40,6 +40,7 @@ describe('where am I signed in', () => {
     expect(shown.text).toMatch(
       /Firefox on Windows This device Case Manager Sydney Last used 3 hours ago Since Tuesday 24 November, 09:00 UTC .*Safari on iPhone/,
     )
+    expect(shown.link('Case Manager Sydney')).toBe('https://sydney.case-manager.example/')
     expect(shown.text).not.toContain('Chrome on Linux')
     expect(shown.html).not.toContain(bob.session.sid)
   })
@@ -53,6 +54,9 @@ describe('where am I signed in', () => {
     const page = await browser.get('/account')
     const after = await browser.submit(page, {}, formOf(page, phone.session.sid))
     expect(after.text).toContain('Signed out: Safari on iPhone')
+    // Read first by who hears the page.
+    expect(after.html).toContain('<title>Signed out: Safari on iPhone · Where you are signed in · Case Manager</title>')
+    expect(after.html).toMatch(/<div class="notice good" role="status" tabindex="-1" autofocus=""><strong>Signed out: Safari on iPhone/)
     expect([await state(laptop), await state(phone)]).toEqual(['live', 'ended'])
     expect((await rig.store.listRevocations({ limit: 1 }))[0]).toMatchObject({
       reason: 'signed_out_remotely',
@@ -77,9 +81,12 @@ describe('where am I signed in', () => {
     expect(browser.cookies.get('__Host-cmb_choose')).toBe('1')
   })
 
-  test('signs out everywhere', async () => {
-    const page = await browser.get('/account')
-    const after = await browser.submit(page, {}, page.forms.length - 1)
+  test('signs out everywhere, after a question that names the other devices', async () => {
+    const page = await browser.press(await browser.get('/account'), 'Sign out everywhere')
+    expect([page.title, await state(laptop)]).toEqual(['Sign out everywhere?', 'live'])
+    expect(page.text).toMatch(/On this device and on one other\. Safari on iPhone/)
+    expect(page.link('Stay signed in')).toMatch(/\/account$/)
+    const after = await browser.submit(page, {}, 'Sign out everywhere')
     expect(after.title).toBe('You are signed out everywhere')
     expect([await state(laptop), await state(phone), await state(bob)]).toEqual(['ended', 'ended', 'live'])
   })
@@ -108,7 +115,7 @@ describe('where am I signed in', () => {
   test('a store that cannot commit: still signed in, and told so', async () => {
     const page = await browser.get('/account')
     rig.store.revoke = () => Promise.reject(new StoreUnavailable('disk full'))
-    const failed = await browser.submit(page, {}, page.forms.length - 1)
+    const failed = await browser.submit(page, {}, formOf(page, laptop.session.sid))
     expect(failed.status).toBe(503)
     expect(failed.title).toBe('You are still signed in')
     expect(browser.cookies.has('__Host-cmb_session')).toBe(true)

@@ -74,6 +74,7 @@ const PAGES: { name: string; path: string; signedIn: boolean }[] = [
   { name: 'sign-out-refused-nobody', path: '/logout?client_id=nobody', signedIn: false },
   { name: 'signed-out-nobody', path: '/logout/done', signedIn: false },
   { name: 'account', path: '/account', signedIn: true },
+  { name: 'sign-out-everywhere', path: '/account/sign-out', signedIn: true },
   { name: 'apps', path: '/account/apps', signedIn: true },
   { name: 'history', path: '/account/history', signedIn: true },
   { name: 'report', path: '/account/report?session=PHONE', signedIn: true },
@@ -188,12 +189,22 @@ test('a session that is not the user’s is reported in two clicks, and has ende
   expect(window.complaints).toEqual([])
 })
 
+test('on paper a page has its content alone', async () => {
+  await using window = await open({ width: 960, signedIn: true })
+  rig.config.entra.simulated = true
+  await window.page.goto(`${base}/account`)
+  await window.page.emulateMedia({ media: 'print' })
+  for (const part of ['.banner', '.tabs', '.foot']) expect(await window.page.locator(part).isVisible()).toBe(false)
+  expect(await window.page.getByText('Safari on iPhone').first().isVisible()).toBe(true)
+})
+
 test('one device is signed out from the other’s list', async () => {
   await using window = await open({ width: 960, signedIn: true })
   const { page } = window
   await page.goto(`${base}/account`)
   await page.getByRole('button', { name: /Sign out Safari on iPhone/ }).click()
   await page.getByText('Signed out: Safari on iPhone').waitFor()
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Signed out: Safari on iPhone')
   expect(await page.getByRole('listitem').filter({ hasText: 'Safari on iPhone' }).count()).toBe(0)
   expect(window.complaints).toEqual([])
 })
@@ -209,6 +220,9 @@ test('the policy lets the sign-out through Microsoft to the registered address o
   await page.goto(`${base}/logout?${new URLSearchParams({ client_id: 'perth', post_logout_redirect_uri: `${instance}/signed-out`, state: 'x y' })}`)
   await page.getByLabel('Sign out of Microsoft 365 too').check()
   await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByRole('heading', { name: 'You are signed out on this device' }).waitFor()
+  expect(await objections(page)).toEqual([])
+  await page.getByRole('link', { name: 'Sign out of Microsoft 365' }).click()
   await page.getByText('Perth says goodbye').waitFor()
   expect(page.url()).toBe(`${instance}/signed-out?state=x%20y`)
   expect(window.complaints).toEqual([])

@@ -115,6 +115,7 @@ test('the phone is asked for the password after each remote end, with and withou
   // By "everywhere": the browser that asked signs in freshly too; the owner's sign-in opens nothing for the phone.
   await signIn(laptop.page)
   await laptop.page.goto(`${facts().issuer}/account`)
+  await laptop.page.getByRole('link', { name: 'Sign out everywhere' }).click()
   await laptop.page.getByRole('button', { name: 'Sign out everywhere' }).click()
   await laptop.page.waitForURL('**/logout/done**')
   await signIn(laptop.page)

@@ -39,6 +39,11 @@ async function takePart(sid: string, ...clients: RegisteredClient[]): Promise<vo
     expect(redeemed.outcome).toBe('redeemed')
   }
 }
+function idToken() {
+  const { sid, sub } = laptop.session
+  const now = rig.clock.now()
+  return rig.keys.sign('RS256', 'JWT', { iss: ISSUER, sub, aud: 'sydney', sid, iat: now, exp: now + 300 })
+}
 const state = async (sid: string) => (await rig.store.standingBySid(sid, rig.clock.now())).state
 const log = () => rig.store.listRevocations({ limit: 10 })
 
@@ -103,9 +108,14 @@ describe('signing out everywhere', () => {
 })
 
 describe('with Microsoft 365 too', () => {
-  test('revokes first, goes to Microsoft with its own hint, and comes back to the registered address', async () => {
-    const gone = await browser.submit(await browser.get(LEAVE), { scope: 'device', microsoft: 'yes' })
+  test('says that the user is signed out, then goes to Microsoft with its own hint, and comes back to the registered address', async () => {
+    const done = await browser.submit(await browser.get(LEAVE), { scope: 'device', microsoft: 'yes' })
     expect(await state(laptop.session.sid)).toBe('ended')
+    expect(done.title).toBe('You are signed out on this device')
+    expect(done.text).toContain('Whatever it shows, you stay signed out here.')
+    expect(done.link('Back to Case Manager Sydney')).toBe(`${RETURN}?state=s`)
+    const gone = await browser.press(done, 'Sign out of Microsoft 365')
+    expect(gone.headers.get('referrer-policy')).toBe('no-referrer')
     const url = new URL(gone.location ?? '')
     expect(url.pathname).toBe(`/${TENANT}/oauth2/v2.0/logout`)
     expect(url.searchParams.get('logout_hint')).toBe('O.alice-hint')
@@ -115,15 +125,14 @@ describe('with Microsoft 365 too', () => {
     expect(browser.cookies.has('__Host-cmb_after_logout')).toBe(false)
   })
 
-  test('the form may lead to Microsoft and to the registered address, and nowhere else (CSP form-action)', async () => {
+  test('the form may lead to the registered address, and nowhere else (CSP form-action)', async () => {
     const asked = await browser.get(LEAVE)
-    expect(asked.response.headers.get('content-security-policy')).toContain(
-      "form-action 'self' https://login.microsoftonline.com https://sydney.case-manager.example;",
-    )
+    expect(asked.response.headers.get('content-security-policy')).toContain("form-action 'self' https://sydney.case-manager.example;")
   })
 
   test('without an address to return to ends at the signed-out page, which says so', async () => {
-    await browser.submit(await browser.get('/logout'), { scope: 'everywhere', microsoft: 'yes' })
+    const asked = await browser.submit(await browser.get('/logout'), { scope: 'everywhere', microsoft: 'yes' })
+    await browser.press(asked, 'Sign out of Microsoft 365')
     const done = await browser.get('/logout/return')
     expect(done.title).toBe('You are signed out everywhere')
     expect(done.text).toContain('You have signed out of Microsoft 365 in this browser too.')
@@ -131,11 +140,26 @@ describe('with Microsoft 365 too', () => {
 
   test('Microsoft cannot be reached: signed out here all the same, and told the truth', async () => {
     rig.microsoft.logoutUrl = () => Promise.reject(new Error('no metadata'))
-    const done = await browser.submit(await browser.get(LEAVE), { scope: 'device', microsoft: 'yes' })
+    const asked = await browser.submit(await browser.get(LEAVE), { scope: 'device', microsoft: 'yes' })
+    const done = await browser.press(asked, 'Sign out of Microsoft 365')
     expect(done.title).toBe('You are signed out on this device')
     expect(done.text).toContain('You may still be signed in to Microsoft 365')
     expect(done.html).toContain(`href="${RETURN}?state=s"`)
     expect(await state(laptop.session.sid)).toBe('ended')
+  })
+
+  test('Back from a page of Microsoft’s that failed: the step that is left can be taken again', async () => {
+    const asked = await browser.submit(await browser.get(LEAVE), { scope: 'device', microsoft: 'yes' })
+    await browser.press(asked, 'Sign out of Microsoft 365')
+    const again = await browser.press(await browser.get(asked.path), 'Sign out of Microsoft 365')
+    expect(again.location).toContain('/oauth2/v2.0/logout')
+  })
+
+  test('an address that was made up leads to no page of Microsoft', async () => {
+    for (const about of ['', 'made-up']) {
+      const shown = await browserAt(rig).get(`/logout/microsoft?about=${about}`)
+      expect([shown.status, shown.title]).toEqual([200, 'You are not signed in here'])
+    }
   })
 
   test('the way back is one browser’s and cannot be made up', async () => {
@@ -218,6 +242,34 @@ describe('the form', () => {
     expect(await state(laptop.session.sid)).toBe('live')
     rig.store.revoke = revoke
     expect((await browser.submit(asked)).location).toBe(`${RETURN}?state=s`)
+  })
+})
+
+describe('an app that asks is not gone back to before the user has read what it cannot say', () => {
+  test('signed out everywhere: the page says so, and leads back', async () => {
+    const done = await browser.submit(await browser.get(LEAVE), { scope: 'everywhere' })
+    expect(done.title).toBe('You are signed out everywhere')
+    expect(done.link('Back to Case Manager Sydney')).toBe(`${RETURN}?state=s`)
+  })
+
+  test.each([
+    ['administrator', 'An administrator had already ended your sign-in.'],
+    ['reported_by_user', 'Your sign-in in this browser had already been ended from elsewhere.'],
+    ['microsoft_account_disabled', 'because your Microsoft account or its access to Case Manager changed'],
+  ] as const)('a session that %s had ended: before the question, and after it', async (reason, words) => {
+    const [form, hint] = [await browser.get(LEAVE), await idToken()]
+    const selector = { kind: 'session', sid: laptop.session.sid } as const
+    await rig.store.revoke({ selector, reason, actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+    for (const page of [await browser.get(`${LEAVE}&id_token_hint=${hint}`), await browser.submit(form, { scope: 'device' })]) {
+      expect(page.text).toContain(words)
+      expect(page.link('Back to Case Manager Sydney')).toBe(`${RETURN}?state=s`)
+    }
+  })
+
+  test('a session that time had ended: straight back', async () => {
+    const hint = await idToken()
+    rig.clock.advance(9 * 3600)
+    expect((await browser.get(`${LEAVE}&id_token_hint=${hint}`)).location).toBe(`${RETURN}?state=s`)
   })
 })
 

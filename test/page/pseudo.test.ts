@@ -34,6 +34,7 @@ function leftOver(html: string): string[] {
 const SIGNED_IN = [
   '/',
   '/account',
+  '/account/sign-out',
   '/account/apps',
   '/account/history',
   '/account/ready',

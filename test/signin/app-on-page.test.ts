@@ -21,7 +21,7 @@ async function logoOf(rig: Rig, path: string): Promise<string> {
   return vi.waitFor(async () => {
     const page = await (await rig.app.request(`${ISSUER}${path}`)).text()
     return /<img src="(\/assets\/apps\/[^"]+)"/.exec(page)?.[1] ?? expect.unreachable()
-  })
+  }, 20_000)
 }
 
 describe('logo_uri (RFC 7591 §2)', () => {
@@ -133,7 +133,7 @@ describe('skip_sign_in_page', () => {
     const now = rig.clock.now()
     await rig.store.revoke({ selector: { kind: 'everything' }, reason: 'administrator', actor: { kind: 'operator', id: 'olga' }, now })
     const page = await browser.get(authorizePath(sydney))
-    expect(page.text).toContain('Your earlier sign-in on this browser was ended from elsewhere.')
+    expect(page.text).toContain('An administrator ended your earlier sign-in on this browser.')
     await browser.press(page, 'Sign in with Microsoft')
     expect(rig.microsoft.started.at(-1)).toMatchObject({ prompt: 'login' })
   })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { LIMITS, type RateSettings } from '../../src/rate-limits.ts'
+import { browserAt } from '../browser.ts'
 import { createRig, ISSUER, type RigOptions } from '../rig.ts'
 import { atMicrosoft, authorizePath, createBrowser, delivered, linkOf, location, signIn } from './browser.ts'
 
@@ -64,6 +65,30 @@ test('a page that could not be read can be opened again, at this origin', async 
     expect(new URL(link, ISSUER).origin).toBe(ISSUER)
   }
   expect(linkOf(await (await rig.app.request(`${ISSUER}/account?x=1`, cookie)).text(), 'Try again')).toBe(`${ISSUER}/account?x=1`)
+})
+
+describe('the sign-in page says why an earlier sign-in in this browser ended, by its class alone', () => {
+  const PASSWORD = 'Microsoft asks for your password.'
+  test.each([
+    ['microsoft_password_changed', 'was ended from elsewhere.', true],
+    ['refresh_token_reuse', 'was ended from elsewhere.', true],
+    ['session_limit', 'was ended from elsewhere.', false],
+    ['administrator', 'An administrator ended your earlier sign-in', true],
+    ['microsoft_account_disabled', 'because your Microsoft account or its access to Case Manager changed.', true],
+    ['expired', 'has expired.', false],
+    ['signed_out', undefined, false],
+  ] as const)('%s', async (reason, words, asksPassword) => {
+    const { rig, sydney } = await open()
+    const { session, cookieHeader } = await rig.openSession()
+    const browser = browserAt(rig, { cookies: cookieHeader, follows: () => false })
+    const selector = { kind: 'session', sid: session.sid } as const
+    await rig.store.revoke({ selector, reason, actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
+    const { text } = await browser.get(authorizePath(sydney))
+    if (words === undefined) expect(text).not.toContain('earlier sign-in')
+    else expect(text).toContain(words)
+    expect(text.includes(PASSWORD)).toBe(asksPassword)
+    expect(text).not.toMatch(/olga|token|risk/)
+  })
 })
 
 describe('“Need admin approval” at Microsoft comes back as if the user had declined (AADSTS65004)', () => {

@@ -88,12 +88,7 @@ const ENDS: [how: string, end: (stolen: Stolen) => Promise<void>][] = [
   [
     'by "everywhere"',
     async ({ laptop }) => {
-      const page = await laptop.browser.get('/account')
-      await laptop.browser.submit(
-        page,
-        {},
-        page.forms.findIndex(({ fields }) => fields.everywhere === 'yes'),
-      )
+      await laptop.browser.submit(await laptop.browser.get('/account/sign-out'), {}, 'Sign out everywhere')
     },
   ],
   ['by an operator who revokes the session', byOperator(({ sid }) => ({ kind: 'session', sid }))],
@@ -205,20 +200,18 @@ describe('what a fresh sign-in is', () => {
     expect(phone.asked).toEqual(['select_account', undefined, 'login'])
   })
 
-  test('the user reads one neutral sentence, and Microsoft is asked for the password at once', async () => {
+  test('the user reads one sentence, and Microsoft is asked for the password at once', async () => {
     const { phone, path } = await demanded()
     const page = await phone.browser.get(path)
-    expect(page.text).toContain('Your earlier sign-in on this browser was ended from elsewhere.')
-    expect(page.text).not.toMatch(/administrator|operator|stolen/)
+    expect(page.text).toContain('An administrator ended your earlier sign-in on this browser.')
+    expect(page.text).not.toMatch(/operator|stolen/)
     await phone.signIn(path)
     expect(phone.asked).toEqual(['login'])
   })
 
   test('a browser that knows its user asks Microsoft for the password at once, so that it is entered once', async () => {
     const { rig, phone, laptop, path } = await stolenPhone()
-    const page = await laptop.browser.get('/account')
-    const everywhere = page.forms.findIndex(({ fields }) => fields.everywhere === 'yes')
-    await laptop.browser.submit(page, {}, everywhere)
+    await laptop.browser.submit(await laptop.browser.get('/account/sign-out'), {}, 'Sign out everywhere')
     for (const device of [laptop, phone]) {
       expect(delivered(await device.signIn(path))).toHaveProperty('code')
       expect(device.asked).toEqual(['login'])

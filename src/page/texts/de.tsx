@@ -100,10 +100,13 @@ export const de = (product: string): Texts => ({
     toReady: 'Melden Sie sich mit Ihrem Geschäftskonto an, um zu prüfen, ob es bereit ist.',
     toApps: 'Melden Sie sich mit Ihrem Geschäftskonto an, um Ihre Apps zu sehen.',
     destination: (host: Child) => <>Danach gelangen Sie zu {host}.</>,
-    endedElsewhere: {
-      title: 'Ihre frühere Anmeldung in diesem Browser wurde von anderswo beendet.',
-      next: 'Melden Sie sich erneut an. Microsoft fragt nach Ihrem Kennwort.',
+    ended: {
+      ended_elsewhere: 'Ihre frühere Anmeldung in diesem Browser wurde von anderswo beendet.',
+      administrator: 'Ihre frühere Anmeldung in diesem Browser wurde von einem Administrator beendet.',
+      account: `Ihre frühere Anmeldung in diesem Browser wurde beendet, weil sich Ihr Microsoft-Konto oder sein Zugriff auf ${product} geändert hat.`,
+      expired: 'Ihre frühere Anmeldung in diesem Browser ist abgelaufen.',
     },
+    password: 'Melden Sie sich erneut an. Microsoft fragt nach Ihrem Kennwort.',
     notSaved: { title: 'Sie sind noch nicht angemeldet', what: 'Ihre Anmeldung konnte nicht gespeichert werden. Es wurde nichts geändert.' },
   },
 
@@ -426,6 +429,9 @@ export const de = (product: string): Texts => ({
       plural(devices, { one: 'Sie sind noch auf einem anderen Gerät angemeldet', other: 'Sie sind noch auf # anderen Geräten angemeldet' }),
     elsewhere:
       'Dieses Gerät war schon abgemeldet, bevor Sie gewählt haben. Melden Sie sich an und öffnen Sie „Wo Sie angemeldet sind“, um sich auch dort abzumelden.',
+    microsoftNextTitle: 'Ein Schritt fehlt noch: Microsoft 365',
+    microsoftNext: `Sie sind von ${product} abgemeldet. Als Nächstes öffnet sich die Seite von Microsoft. Was immer sie zeigt: Hier bleiben Sie abgemeldet.`,
+    microsoftGo: 'Von Microsoft 365 abmelden',
     microsoftLeft: 'Sie haben sich in diesem Browser auch von Microsoft 365 abgemeldet.',
     microsoftUnreachableTitle: 'Sie sind möglicherweise noch bei Microsoft 365 angemeldet',
     microsoftUnreachable:
@@ -457,6 +463,7 @@ export const de = (product: string): Texts => ({
     signOutOf: (device: string, lastUsed: string) => `${device} abmelden, zuletzt verwendet ${lastUsed}`,
     signedOut: (device: string) => `Abgemeldet: ${device}`,
     lostDevice: 'Ein Gerät verloren, oder bei einem nicht sicher?',
+    everywhereTitle: 'Überall abmelden?',
     everywhereHint: '„Überall abmelden“ beendet jede Anmeldung oben, auch diese, in allen Apps zugleich.',
     everywhere: 'Überall abmelden',
     endsSoonTitle: 'Sie werden bald abgemeldet',

@@ -104,10 +104,14 @@ export const en = (product: string) => ({
     toReady: 'Sign in with your work account to check that it is ready.',
     toApps: 'Sign in with your work account to see your apps.',
     destination: (host: Child) => <>You’ll be taken to {host}.</>,
-    endedElsewhere: {
-      title: 'Your earlier sign-in on this browser was ended from elsewhere.',
-      next: 'Sign in again. Microsoft asks for your password.',
+    /** Why the user has to sign in again. */
+    ended: {
+      ended_elsewhere: 'Your earlier sign-in on this browser was ended from elsewhere.',
+      administrator: 'An administrator ended your earlier sign-in on this browser.',
+      account: `Your earlier sign-in on this browser ended, because your Microsoft account or its access to ${product} changed.`,
+      expired: 'Your earlier sign-in on this browser has expired.',
     },
+    password: 'Sign in again. Microsoft asks for your password.',
     notSaved: { title: 'You are not signed in yet', what: 'Your sign-in could not be saved, so nothing was changed.' },
   },
 
@@ -396,6 +400,9 @@ export const en = (product: string) => ({
     elsewhereTitle: (devices: number) =>
       plural(devices, { one: 'You are still signed in on another device', other: 'You are still signed in on # other devices' }),
     elsewhere: 'This device was signed out before you chose. Sign in and open “Where you are signed in” to sign out there too.',
+    microsoftNextTitle: 'One step is left: Microsoft 365',
+    microsoftNext: `You are signed out of ${product}. Microsoft’s page opens next. Whatever it shows, you stay signed out here.`,
+    microsoftGo: 'Sign out of Microsoft 365',
     microsoftLeft: 'You have signed out of Microsoft 365 in this browser too.',
     microsoftUnreachableTitle: 'You may still be signed in to Microsoft 365',
     microsoftUnreachable: 'Microsoft could not be reached. Sign out there yourself, for instance in Outlook, or close every window of this browser.',
@@ -426,6 +433,7 @@ export const en = (product: string) => ({
     signOutOf: (device: string, lastUsed: string) => `Sign out ${device}, last used ${lastUsed}`,
     signedOut: (device: string) => `Signed out: ${device}`,
     lostDevice: 'Lost a device, or not sure about one?',
+    everywhereTitle: 'Sign out everywhere?',
     everywhereHint: 'Sign out everywhere ends every sign-in above, this one included, in every app at once.',
     everywhere: 'Sign out everywhere',
     endsSoonTitle: 'You will be signed out soon',

@@ -99,10 +99,13 @@ export const es = (product: string): Texts => ({
     toReady: 'Inicie sesión con su cuenta profesional para comprobar que está lista.',
     toApps: 'Inicie sesión con su cuenta profesional para ver sus aplicaciones.',
     destination: (host: Child) => <>Se le llevará a {host}.</>,
-    endedElsewhere: {
-      title: 'Su sesión anterior en este navegador se cerró desde otro lugar.',
-      next: 'Inicie sesión de nuevo. Microsoft le pide su contraseña.',
+    ended: {
+      ended_elsewhere: 'Su sesión anterior en este navegador se cerró desde otro lugar.',
+      administrator: 'Un administrador cerró su sesión anterior en este navegador.',
+      account: `Su sesión anterior en este navegador se cerró porque su cuenta de Microsoft o su acceso a ${product} cambió.`,
+      expired: 'Su sesión anterior en este navegador ha caducado.',
     },
+    password: 'Inicie sesión de nuevo. Microsoft le pide su contraseña.',
     notSaved: { title: 'Todavía no ha iniciado sesión', what: 'No se pudo guardar su inicio de sesión. No se cambió nada.' },
   },
 
@@ -407,6 +410,9 @@ export const es = (product: string): Texts => ({
       plural(devices, { one: 'Su sesión sigue abierta en otro dispositivo', other: 'Su sesión sigue abierta en otros # dispositivos' }),
     elsewhere:
       'La sesión de este dispositivo ya estaba cerrada antes de que eligiera. Inicie sesión y abra «Sesiones abiertas» para cerrarlas allí también.',
+    microsoftNextTitle: 'Queda un paso: Microsoft 365',
+    microsoftNext: `Ha cerrado la sesión de ${product}. A continuación se abre la página de Microsoft. Muestre lo que muestre, aquí su sesión sigue cerrada.`,
+    microsoftGo: 'Cerrar la sesión de Microsoft 365',
     microsoftLeft: 'También ha cerrado la sesión de Microsoft 365 en este navegador.',
     microsoftUnreachableTitle: 'Es posible que su sesión en Microsoft 365 siga abierta',
     microsoftUnreachable:
@@ -438,6 +444,7 @@ export const es = (product: string): Texts => ({
     signOutOf: (device: string, lastUsed: string) => `Cerrar la sesión de ${device}, último uso ${lastUsed}`,
     signedOut: (device: string) => `Sesión cerrada: ${device}`,
     lostDevice: '¿Ha perdido un dispositivo o duda de alguno?',
+    everywhereTitle: '¿Cerrar sesión en todas partes?',
     everywhereHint: '«Cerrar sesión en todas partes» termina todas las sesiones de arriba, también esta, en todas las aplicaciones a la vez.',
     everywhere: 'Cerrar sesión en todas partes',
     endsSoonTitle: 'Su sesión se cerrará pronto',

@@ -100,10 +100,13 @@ export const fr = (product: string): Texts => ({
     toReady: 'Connectez-vous avec votre compte professionnel pour vérifier qu’il est prêt.',
     toApps: 'Connectez-vous avec votre compte professionnel pour voir vos applications.',
     destination: (host: Child) => <>Vous serez dirigé vers {host}.</>,
-    endedElsewhere: {
-      title: 'Votre connexion précédente dans ce navigateur a été fermée depuis un autre endroit.',
-      next: 'Reconnectez-vous. Microsoft demande votre mot de passe.',
+    ended: {
+      ended_elsewhere: 'Votre connexion précédente dans ce navigateur a été fermée depuis un autre endroit.',
+      administrator: 'Un administrateur a fermé votre connexion précédente dans ce navigateur.',
+      account: `Votre connexion précédente dans ce navigateur a été fermée, parce que votre compte Microsoft ou son accès à ${product} a changé.`,
+      expired: 'Votre connexion précédente dans ce navigateur a expiré.',
     },
+    password: 'Reconnectez-vous. Microsoft demande votre mot de passe.',
     notSaved: { title: 'Vous n’êtes pas encore connecté', what: 'Votre connexion n’a pas pu être enregistrée. Rien n’a été modifié.' },
   },
 
@@ -417,6 +420,9 @@ export const fr = (product: string): Texts => ({
       plural(devices, { one: 'Vous êtes encore connecté sur # autre appareil', other: 'Vous êtes encore connecté sur # autres appareils' }),
     elsewhere:
       'Cet appareil était déjà déconnecté avant votre choix. Connectez-vous et ouvrez « Où vous êtes connecté » pour vous déconnecter là aussi.',
+    microsoftNextTitle: 'Il reste une étape : Microsoft 365',
+    microsoftNext: `Vous êtes déconnecté de ${product}. La page de Microsoft s’ouvre ensuite. Quoi qu’elle affiche, vous restez déconnecté ici.`,
+    microsoftGo: 'Se déconnecter de Microsoft 365',
     microsoftLeft: 'Vous vous êtes aussi déconnecté de Microsoft 365 dans ce navigateur.',
     microsoftUnreachableTitle: 'Vous êtes peut-être encore connecté à Microsoft 365',
     microsoftUnreachable:
@@ -448,6 +454,7 @@ export const fr = (product: string): Texts => ({
     signOutOf: (device: string, lastUsed: string) => `Déconnecter ${device}, dernière utilisation ${lastUsed}`,
     signedOut: (device: string) => `Déconnecté : ${device}`,
     lostDevice: 'Un appareil perdu, ou un doute sur l’un d’eux ?',
+    everywhereTitle: 'Se déconnecter partout ?',
     everywhereHint: '« Se déconnecter partout » ferme chaque connexion ci-dessus, celle-ci comprise, dans toutes les applications à la fois.',
     everywhere: 'Se déconnecter partout',
     endsSoonTitle: 'Vous serez bientôt déconnecté',
