@@ -13,6 +13,7 @@ import { readyFor, readyForAnybody } from './ready.tsx'
 import { askReport, report, reportedPage } from './report.tsx'
 import { askEverywhere, sessionsPage } from './sessions.tsx'
 import { signOutFrom } from './sign-out.tsx'
+import { parseForm } from '../protocol/params.ts'
 
 /** Owns what a user sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end anybody else's. */
 export function accountEndpoints(deps: Deps): Hono {
@@ -56,7 +57,7 @@ const signedIn =
 const withForm =
   (act: (deps: Deps, c: Context, session: Session, form: URLSearchParams, now: number) => Promise<Response>): Act =>
   async (deps, c, session, now) =>
-    act(deps, c, session, new URLSearchParams(await c.req.text()), now)
+    act(deps, c, session, parseForm(await c.req.text()), now)
 
 /** The apps that use the user's sign-in. */
 function grantEndpoints(deps: Deps, limit: MiddlewareHandler): Hono {

@@ -7,10 +7,11 @@ import type { Deps } from '../deps.ts'
 import { milliseconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { entryNumber, instantMs, limit, route, shape } from './route.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** What operators did: newest first, or, to export it whole, rising from `after` on; as JSON lines where those are asked for. It can be read and not written. */
 
-const filter = z.string().min(1).max(200).optional()
+const filter = storedText().min(1).max(200).optional()
 const listing = z.strictObject({
   before: entryNumber.optional(),
   after: entryNumber.optional(),

@@ -7,11 +7,12 @@ import { ok, route, shape } from './route.ts'
 import { noteBackup } from '../acts/last-backup.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** A copy of the whole store, made while the broker serves. It refuses whoever does not come by the socket: the path is one of this machine. */
 
 const request = z.strictObject({
-  path: z.string().max(4_000).refine(isAbsolute, 'has to be an absolute path'),
+  path: storedText().max(4_000).refine(isAbsolute, 'has to be an absolute path'),
 })
 
 export const positionSchema = shape('Position', {

@@ -9,6 +9,7 @@ import type { AdminEnv } from './caller.ts'
 import { named, ok, route } from './route.ts'
 import { add, change, known, remove, removeSecret, rotateSecret, shown } from '../acts/clients.ts'
 import { Problem } from '../acts/problem.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** Registering instances. A secret is in exactly one answer, the one that made it; a registration is changed only from where it came. */
 
@@ -30,7 +31,7 @@ const client = clientRegistrationSchema.extend({ client_id: clientIdSchema, ...b
 const withSecret = client
   .extend({ client_secret: z.string().optional().meta({ description: 'in this answer only' }) })
   .meta({ id: 'ClientWithSecret' })
-const oneSecret = z.strictObject({ ...named.shape, secret: z.string().max(200) })
+const oneSecret = z.strictObject({ ...named.shape, secret: storedText().max(200) })
 const removed = z.object({ client_id: z.string(), removed: z.literal(true), seq: z.int(), notes: z.array(z.string()) })
 const fromSource = z.strictObject({
   source: z.enum(['file', 'command', 'api', 'demo']).optional().meta({ description: 'whose registration it is, where it is not the admin API’s' }),

@@ -8,24 +8,25 @@ import { limit, ok, route, seqNumber, shape } from './route.ts'
 import { noSuchClient } from '../acts/clients.ts'
 import { Problem } from '../acts/problem.ts'
 import { closeAs, redriveAs, type WhichDeliveries } from '../acts/deliveries.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** What is owed to instances and what came of it; and trying again what was given up. */
 
 const STATES = ['pending', 'delivered', 'rejected', 'failed', 'superseded', 'closed'] as const
-export const deliveryCursor = z.string().min(1).max(200).optional().meta({ description: 'the next of the page before' })
+export const deliveryCursor = storedText().min(1).max(200).optional().meta({ description: 'the next of the page before' })
 const listing = z.strictObject({
   state: z.enum(STATES).optional(),
-  client_id: z.string().max(100).optional(),
+  client_id: storedText().max(100).optional(),
   seq: seqNumber.optional(),
   before: deliveryCursor,
   limit,
 })
-const one = z.string().min(1).max(200)
+const one = storedText().min(1).max(200)
 const redriving = z.union(
   [z.strictObject({ id: one }), z.strictObject({ target_id: one }), z.strictObject({ client_id: one }), z.strictObject({ all: z.literal(true) })],
   'name exactly one of id, target_id, client_id, or all: true',
 )
-const why = { reason: z.string().trim().min(1).max(500), case_reference: z.string().max(200).optional() }
+const why = { reason: storedText().trim().min(1).max(500), case_reference: storedText().max(200).optional() }
 const closing = z.union(
   [z.strictObject({ id: one, ...why }), z.strictObject({ target_id: one, ...why }), z.strictObject({ client_id: one, ...why })],
   'name exactly one of id, target_id, client_id, and a reason',
@@ -89,7 +90,7 @@ export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
     id: 'readDelivery',
     summary: 'One delivery with its attempts',
     may: 'operate' as const,
-    params: z.strictObject({ id: z.string().min(8).max(200) }),
+    params: z.strictObject({ id: storedText().min(8).max(200) }),
     answers: { 200: ok('The delivery.', deliverySchema) },
     rejects: [404] as const,
   }

@@ -8,13 +8,14 @@ import { seconds } from '../protocol/described.ts'
 import { encodeSelector } from '../protocol/selector.ts'
 import type { AdminEnv } from './caller.ts'
 import { ok, route, said } from './route.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** Waivers of the fresh sign-in that a revocation demands, where users cannot prove one. Only the socket on the broker's own machine makes them. */
 
 const MOST_HOURS = 168
 const request = z.strictObject({
   selector: z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('subject'), sub: z.string().min(1).max(200) }),
+    z.strictObject({ kind: z.literal('subject'), sub: storedText().min(1).max(200) }),
     z.strictObject({ kind: z.literal('tenant'), tid: z.guid() }),
   ]),
   hours: z.int().min(1).max(MOST_HOURS),

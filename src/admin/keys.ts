@@ -8,6 +8,7 @@ import type { AdminEnv } from './caller.ts'
 import { ok, route, said, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** Signing keys: what is published, rotation, and the emergency one. Private parts never leave the key ring. */
 
@@ -39,7 +40,7 @@ const retiring = {
   id: 'retireKey',
   summary: 'Removes a key from the JWKS; guards drop it at once',
   may: 'administer' as const,
-  params: z.strictObject({ kid: z.string().max(200) }),
+  params: z.strictObject({ kid: storedText().max(200) }),
   answers: { 200: ok('Retired.', z.object({ kid: z.string(), retired: z.literal(true) })) },
   rejects: [404, 409] as const,
 }

@@ -2,10 +2,11 @@ import { z } from 'zod'
 import type { NamedTarget } from '../acts/locks.ts'
 import type { LockTarget } from '../protocol/lock-target.ts'
 import { guid } from './route.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** What is locked, on the wire. */
 
-const id = z.string().min(1).max(200)
+const id = storedText().min(1).max(200)
 const wholeUser = z.strictObject({ kind: z.literal('user'), tid: guid('a tenant id'), oid: guid('an object id') })
 const others = [
   z.strictObject({ kind: z.literal('tenant'), tid: guid('a tenant id') }),

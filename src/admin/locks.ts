@@ -12,10 +12,11 @@ import { moment, namedTarget, readTarget, targetSchema, targetShown } from './lo
 import { previewSchema, previewShown } from './revocations.ts'
 import { guid, limit, named, ok, route, said, shape } from './route.ts'
 import { actSchema, actShown } from './scheduled-acts.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** Locks of users, tenants and clients: set, listed and lifted. */
 
-const id = z.string().min(1).max(200)
+const id = storedText().min(1).max(200)
 const lock = shape('Lock', {
   id: z.string(),
   target: targetSchema,
@@ -60,7 +61,7 @@ const LIST = {
     tid: guid('a tenant id').optional().meta({ description: 'of a tenant, or of users' }),
     oid: guid('an object id').optional(),
     client_id: id.optional(),
-    case_reference: z.string().max(200).optional(),
+    case_reference: storedText().max(200).optional(),
     before: id.optional().meta({ description: 'the next of the page before' }),
     limit,
   }),

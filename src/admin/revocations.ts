@@ -17,6 +17,7 @@ import { guardProof } from '../acts/guards.ts'
 import { Problem } from '../acts/problem.ts'
 import { totalOf } from '../acts/totals.ts'
 import { previewed, revokeAs, tenantsWithoutAuthTime } from '../acts/revocations.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** An operator's revocations, and the log of all of them with what each owed and the proof of it. */
 
@@ -97,7 +98,7 @@ const REVOKE = {
   answers: { 200: ok('A dry run, or revoked already.', z.union([dryRun, already])), 201: ok('Revoked.', revoked) },
   rejects: [404] as const,
 }
-const filter = z.string().min(1).max(200).optional()
+const filter = storedText().min(1).max(200).optional()
 const LIST = {
   id: 'listRevocations',
   summary: 'The log, newest first',

@@ -6,6 +6,7 @@ import { type Answer, type Content, described, json } from '../protocol/describe
 import { callerOf, type AdminEnv } from './caller.ts'
 import { jsonBody } from './body.ts'
 import { IDEMPOTENCY_KEY, type Repeatable } from './idempotent.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** A route of the admin API: its schemas describe it in /openapi.json and check each request before the act runs. */
 
@@ -127,9 +128,9 @@ export const instant = whole('has to be a time in epoch seconds', 0)
 export const instantMs = whole('has to be a time in epoch milliseconds', 0)
 /** In lower case. */
 export const guid = (what: string) => z.guid(`has to be ${what} (a GUID)`).toLowerCase()
-export const named = z.strictObject({ id: z.string().max(200) })
+export const named = z.strictObject({ id: storedText().max(200) })
 /** What goes into the audit log with an act. */
-export const said = { case_reference: z.string().max(200).optional(), comment: z.string().max(2000).optional() }
+export const said = { case_reference: storedText().max(200).optional(), comment: storedText().max(2000).optional() }
 
 export const ok = (description: string, schema: z.ZodType): Answer => [description, json(schema)]
 /** An object of the answers, by name in the document. */

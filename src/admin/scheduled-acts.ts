@@ -12,6 +12,7 @@ import { repeatable } from './idempotent.ts'
 import { moment, namedTarget, readTarget, targetSchema, targetShown } from './lock-target.ts'
 import { previewSchema, previewShown } from './revocations.ts'
 import { limit, named, ok, route, said, shape } from './route.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** Revocations and locks that wait: for their time, or for a second administrator. */
 
@@ -57,7 +58,7 @@ const LIST = {
   may: 'operate' as const,
   query: z.strictObject({
     state: z.enum(STATES).optional(),
-    before: z.string().min(1).max(200).optional().meta({ description: 'the next of the page before' }),
+    before: storedText().min(1).max(200).optional().meta({ description: 'the next of the page before' }),
     limit,
   }),
   answers: { 200: ok('A page.', z.object({ acts: z.array(actSchema), next: z.string().nullable() })) },

@@ -6,6 +6,7 @@ import { seconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { loggedShown, revocationSchema } from './revocations.ts'
 import { ok, route, shape } from './route.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** One search for a user, a client, a session, a revocation or a case. */
 
@@ -39,7 +40,7 @@ const SEARCH = {
   summary: 'Finds users, clients, sessions, revocations and cases',
   may: 'operate' as const,
   query: z.strictObject({
-    q: z.string().trim().min(1).max(LONGEST_SEARCH).meta({
+    q: storedText().trim().min(1).max(LONGEST_SEARCH).meta({
       description:
         'beginnings of words of a name, username or address, in any order, without regard to case and accents; or a whole sub, oid, client id, sid, revocation number or case reference',
     }),

@@ -6,16 +6,17 @@ import type { Deps } from '../deps.ts'
 import { seconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { limit, ok, route, shape } from './route.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** Who is signed in, for operators: whole users only by what they search, and never a cookie, a token or a sealed value. */
 
 const cursor = z.string().regex(SESSION_CURSOR, 'has to be the next of the page before')
 const search = z.strictObject({
-  sub: z.string().max(200).optional(),
-  tid: z.string().max(64).optional(),
-  client_id: z.string().max(100).optional().meta({ description: 'where they took part' }),
-  user: z.string().max(200).optional().meta({ description: 'letters of a name or username' }),
-  person: z.string().max(200).optional().meta({ description: 'the former name of user', deprecated: true }),
+  sub: storedText().max(200).optional(),
+  tid: storedText().max(64).optional(),
+  client_id: storedText().max(100).optional().meta({ description: 'where they took part' }),
+  user: storedText().max(200).optional().meta({ description: 'letters of a name or username' }),
+  person: storedText().max(200).optional().meta({ description: 'the former name of user', deprecated: true }),
   before: cursor.optional().meta({ description: 'the next of the page before' }),
   limit,
 })

@@ -5,6 +5,7 @@ import type { Deps } from '../deps.ts'
 import { seconds } from '../protocol/described.ts'
 import type { AdminEnv } from './caller.ts'
 import { named, ok, route, said, shape } from './route.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** The streams of Shared Signals receivers. Their receivers create and change them (src/ssf); administrators disable and remove them. */
 
@@ -37,7 +38,7 @@ export function streamRoutes(deps: Deps): Hono<AdminEnv> {
   route(routes, 'get', '/streams/:id', read, async ({ params }, c) => c.json(streamShown(await knownStream(deps, params.id))))
   const disabling = {
     ...{ id: 'disableStream', summary: 'Disables a stream and closes what is pending for it', ...changing, rejects: [404, 409] as const },
-    body: z.strictObject({ reason: z.string().trim().min(1).max(200).meta({ description: 'sent to the receiver' }), ...said }),
+    body: z.strictObject({ reason: storedText().trim().min(1).max(200).meta({ description: 'sent to the receiver' }), ...said }),
     answers: { 200: ok('As it is now.', stream) },
   }
   route(routes, 'post', '/streams/:id/disable', disabling, async ({ caller, params, body: { case_reference: caseReference, comment, reason } }, c) =>

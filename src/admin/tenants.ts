@@ -22,14 +22,14 @@ import { ok, route, shape } from './route.ts'
 import { setupTokens } from './setup-tokens.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** The connection to Microsoft, as operators work on it without a page: tenants and the app registration's manifest. */
 
 const addition = z.strictObject({
-  tid: z.string(),
-  name: z.string().trim().min(1).max(100).optional(),
-  mfa_proof: z
-    .string()
+  tid: storedText().max(64),
+  name: storedText().trim().min(1).max(100).optional(),
+  mfa_proof: storedText()
     .refine((value) => parseMfaProof(value) !== undefined, MFA_PROOF_EXPECTED)
     .optional(),
 })
@@ -58,7 +58,7 @@ const tenant = shape('Tenant', {
   connected_at: seconds,
   removed_at: seconds.nullable(),
 })
-const one = z.strictObject({ tid: z.string().max(64).toLowerCase() })
+const one = z.strictObject({ tid: storedText().max(64).toLowerCase() })
 const LIST = {
   id: 'listTenants',
   summary: 'Microsoft tenants',

@@ -8,12 +8,13 @@ import { previewSchema, previewShown } from './revocations.ts'
 import { guid, ok, route, said, shape } from './route.ts'
 import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** What is held about a user, and forgetting them: signed out everywhere first, then without a name. The audit log knows them by `sub` alone. */
 
 const how = { ...said, dry_run: z.boolean().default(false) }
 const request = z.union(
-  [z.strictObject({ sub: z.string().min(1).max(200), ...how }), z.strictObject({ tid: guid('a tenant id'), oid: guid('an object id'), ...how })],
+  [z.strictObject({ sub: storedText().min(1).max(200), ...how }), z.strictObject({ tid: guid('a tenant id'), oid: guid('an object id'), ...how })],
   'name sub, or tid and oid (GUIDs)',
 )
 const about = {
@@ -35,9 +36,9 @@ const about = {
 
 const exportRequest = z.union(
   [
-    z.strictObject({ sub: z.string().min(1).max(200), ...said }),
+    z.strictObject({ sub: storedText().min(1).max(200), ...said }),
     z.strictObject({ tid: guid('a tenant id'), oid: guid('an object id'), ...said }),
-    z.strictObject({ next: z.string().min(1).max(1000) }),
+    z.strictObject({ next: storedText().min(1).max(1000) }),
   ],
   'name sub, or tid and oid (GUIDs); for the next page, send next alone',
 )

@@ -16,12 +16,13 @@ import { seconds } from '../protocol/described.ts'
 import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../protocol/webhook-event.ts'
 import type { AdminEnv } from './caller.ts'
 import { named, ok, route, said, shape } from './route.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** Webhook endpoints: where the broker sends events, which, and with what in them. A secret is in exactly one answer, the one that made it. */
 
 const events = z.array(z.enum(WEBHOOK_TYPES)).min(1).max(WEBHOOK_TYPES.length)
 const include = z.array(z.enum(WEBHOOK_SWITCHES)).max(WEBHOOK_SWITCHES.length)
-const words = z.string().trim().min(1).max(200)
+const words = storedText().trim().min(1).max(200)
 const state = z.enum(['enabled', 'disabled'])
 const webhook = shape('Webhook', {
   id: z.string(),

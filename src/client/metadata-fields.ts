@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { DOMAIN } from '../protocol/email-address.ts'
 import { GUID } from '../protocol/guid.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** The fields of a registration that need more than a type. */
 
@@ -26,8 +27,7 @@ export function addressProblem(value: string, loopback: boolean): string | undef
 
 /** An https address without fragment (RFC 6749 §3.1.2), wildcard or user name. */
 export const webAddress = (example: string, loopback: boolean) =>
-  z
-    .string(`an address, e.g. "${example}"`)
+  storedText(`an address, e.g. "${example}"`)
     .max(2000, 'at most 2000 characters')
     .superRefine((value, c) => {
       const problem = addressProblem(value, loopback)
@@ -36,8 +36,7 @@ export const webAddress = (example: string, loopback: boolean) =>
 
 /** RFC 8707 §2: an absolute URI without a fragment; a `urn:` will do. */
 export const absoluteUri = (example: string) =>
-  z
-    .string(`a URI, e.g. "${example}"`)
+  storedText(`a URI, e.g. "${example}"`)
     .max(500)
     .refine((value) => URL.canParse(value) && !/[#\s]/.test(value), `an absolute URI without a fragment, e.g. "${example}"`)
 

@@ -7,6 +7,7 @@ import type { Client, ClientMetadata } from '../protocol/client-metadata.ts'
 import { GRANT, OPERATOR_SCOPES, SCOPES, SSF_SCOPES } from '../protocol/names.ts'
 import type { GrantType } from '../protocol/names.ts'
 import { absoluteUri, clientIdSchema, emailDomainsSchema, jwksSchema, originSchema, tenantSchema, webAddress } from './metadata-fields.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 export interface MetadataOptions {
   /** Of a client whose id is known apart from the wire form; its audience defaults to one made of it. */
@@ -27,7 +28,7 @@ const authMethod = z.enum(
 
 /** What users see of an instance. */
 const shownToUsers = (loopback: boolean) => ({
-  client_name: z.string('a name to be shown to users, e.g. "Case Manager Sydney"').trim().min(1, 'a name to be shown to users').max(100),
+  client_name: storedText('a name to be shown to users, e.g. "Case Manager Sydney"').trim().min(1, 'a name to be shown to users').max(100),
   client_uri: webAddress('https://sydney.case-manager.example/', loopback).optional(),
   initiate_login_uri: webAddress('https://sydney.case-manager.example/oidc/sign-in', loopback).optional(),
   logo_uri: webAddress('https://sydney.case-manager.example/logo.png', loopback).optional(),
@@ -56,7 +57,7 @@ const wireSchema = (loopback: boolean) =>
       .array(z.enum(GRANTS, `one of ${GRANTS.join(', ')}`))
       .min(1)
       .default(['authorization_code', 'refresh_token']),
-    scope: z.string('names separated by spaces, e.g. "openid profile email offline_access"').default(SCOPES.join(' ')),
+    scope: storedText('names separated by spaces, e.g. "openid profile email offline_access"').default(SCOPES.join(' ')),
     audience: absoluteUri('https://sydney.case-manager.example').optional(),
     resources: z.array(absoluteUri('https://melbourne.case-manager.example')).default([]),
     exchange_from: z.array(clientIdSchema).default([]),
@@ -66,7 +67,7 @@ const wireSchema = (loopback: boolean) =>
     id_token_user_claims: z.boolean('true or false').default(true),
     access_token_seconds: z.int('a whole number of seconds').min(60, 'at least 60').max(3600, 'at most 3600').default(300),
     tenants: z.array(tenantSchema).min(1, 'at least one, or leave it out for every tenant').optional(),
-    app_role: z.string().min(1).max(120).optional(),
+    app_role: storedText().min(1).max(120).optional(),
     consent_required: z.boolean().default(false),
     default_max_age: z.int('a whole number of seconds').min(0).optional(),
     session_limit: z.int('a whole number').min(1, 'at least 1').max(1000, 'at most 1000').optional(),

@@ -29,6 +29,7 @@ import { sessionsPage } from './sessions.tsx'
 import { userPage } from './user.tsx'
 import { webhooksPage } from './webhooks.tsx'
 import { closedPage, comeBack, notSignedInPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
+import { parseForm } from '../protocol/params.ts'
 
 /**
  * The operators' console, /ops: what is owed, told, enforced and revoked, seen by operators and acted on by administrators of the operators'
@@ -62,7 +63,10 @@ async function enter(deps: Deps, c: Context, touch = true): Promise<ConsoleReque
   const visitor = await visitorOf(deps, c, now, touch)
   if (visitor.is === 'nobody') return notSignedInPage(deps, c, visitor.why)
   if (visitor.is === 'rejected') return rejectedPage(deps, c, visitor.why, visitor.session)
-  return { deps, c, operator: visitor.operator, now }
+  const request = { deps, c, operator: visitor.operator, now }
+  return c.req.url.includes('%00')
+    ? nothingHere(request, 'The address has a NUL character (%00), which no text in the store has.', '/ops', 400)
+    : request
 }
 
 function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
@@ -114,7 +118,7 @@ function mountForms(endpoints: Hono, deps: Deps): void {
       const request = await enter(deps, c)
       if (request instanceof Response) return request
       if (!allows(request.operator.caller.may, need)) return nothingHere(request, READ_ONLY, '/ops', 403)
-      const form = new URLSearchParams(await c.req.text())
+      const form = parseForm(await c.req.text())
       if (!formHolds(request, form))
         return nothingHere(request, 'The request did not come from a page that this browser was shown. Nothing was changed.', '/ops', 403)
       return act(request, form)

@@ -2,7 +2,7 @@ import { LinkButton } from '../page/components.tsx'
 import { desk, Panel, type ConsoleRequest, type Way } from './desk.tsx'
 
 /** There is nothing of that name, or it may not be done: said, with the way back. */
-export const nothingHere = (request: ConsoleRequest, what: string, back: Way, status: 403 | 404 | 422 = 404): Response =>
+export const nothingHere = (request: ConsoleRequest, what: string, back: Way, status: 400 | 403 | 404 | 422 = 404): Response =>
   desk(
     request,
     { title: status === 404 ? 'Nothing here' : 'That was not done', at: back, status },

@@ -17,6 +17,7 @@ import { signedOutPage } from './done.tsx'
 import { checkRequest } from './request.ts'
 import type { Checked, Refusal } from './types.ts'
 import { open, seal } from './sealed.ts'
+import { parseForm } from '../protocol/params.ts'
 
 /**
  * Owns signing out: the end session endpoint (OpenID Connect RP-Initiated Logout 1.0) and the user's choices. Refuses to sign anybody out
@@ -25,7 +26,7 @@ import { open, seal } from './sealed.ts'
 export function logoutEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
   const limit = bodyLimit({ maxSize: 32 * 1024, onError: (c) => tooLong(deps, c) })
-  const form = async (c: Context): Promise<URLSearchParams> => new URLSearchParams(await c.req.text())
+  const form = async (c: Context): Promise<URLSearchParams> => parseForm(await c.req.text())
 
   endpoints.get(
     '/logout',

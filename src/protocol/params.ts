@@ -5,12 +5,13 @@ export type Params = ReadonlyMap<string, string>
 
 /**
  * @param repeatable names that a specification allows more than once (RFC 8707 §2 `resource`, RFC 8693 §2.1 `audience`); their values are joined by a space.
- * @throws OAuthError invalid_request where a parameter is repeated
+ * @throws OAuthError invalid_request where a parameter is repeated or has a NUL character
  */
 export function readParams(source: URLSearchParams, repeatable: readonly string[] = []): Params {
   const params = new Map<string, string>()
   for (const [name, value] of source) {
     if (value === '') continue
+    if (value.includes('\0')) throw withNul(name)
     const before = params.get(name)
     if (before === undefined) params.set(name, value)
     else if (repeatable.includes(name)) params.set(name, `${before} ${value}`)
@@ -19,7 +20,21 @@ export function readParams(source: URLSearchParams, repeatable: readonly string[
   return params
 }
 
-/** For a page, which has its own words for it: undefined where a parameter is repeated. */
+/**
+ * The form of a page.
+ * @throws OAuthError invalid_request where a field has a NUL character
+ */
+export function parseForm(body: string): URLSearchParams {
+  const form = new URLSearchParams(body)
+  for (const [name, value] of form) if (value.includes('\0')) throw withNul(name)
+  return form
+}
+
+/** Postgres stores no such text. */
+const withNul = (name: string): OAuthError =>
+  new OAuthError('invalid_request', `The parameter ${printable(name)} has a NUL character (U+0000). Send it without.`)
+
+/** For a page, which has its own words for it: undefined where a parameter is repeated or has a NUL character. */
 export function tryParams(source: URLSearchParams): Params | undefined {
   try {
     return readParams(source)

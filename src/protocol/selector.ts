@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import type { Selector } from './revocation.ts'
+import { storedText } from './stored-text.ts'
 
 /** Selectors on the wire and in the log's columns: `client_id` there is `clientId` here. The guard has its own reader, because it imports nothing of ours. */
 
-const id = z.string().max(200).min(1)
+const id = storedText().max(200).min(1)
 
 /** Unknown kinds, unknown members and missing members are rejected. */
 export const selectorSchema = z

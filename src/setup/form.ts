@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { isForm } from '../client/form.ts'
 import { OAuthError } from '../protocol/error.ts'
+import { parseForm } from '../protocol/params.ts'
 
 /** Reads the forms of /setup, as HTML sends them and no larger than they can be. */
 
@@ -32,5 +33,5 @@ export async function uploadOf(c: Context): Promise<FormData> {
 
 export async function formOf(c: Context): Promise<URLSearchParams> {
   if (!isForm(c)) throw new OAuthError('invalid_request', 'Send the form as application/x-www-form-urlencoded.', { status: 415 })
-  return new URLSearchParams(await c.req.text())
+  return parseForm(await c.req.text())
 }

@@ -24,6 +24,7 @@ import { endAndSignIn } from './session-limit.ts'
 import { servingSession } from './session-serves.ts'
 import { stalePage } from './stale.tsx'
 import { visitMicrosoft } from './to-microsoft.ts'
+import { parseForm } from '../protocol/params.ts'
 
 /**
  * Owns the way in: the authorization endpoint (OpenID Connect Core 1.0 §3.1.2), pushed requests, Microsoft and back, and the code. Refuses to
@@ -81,7 +82,7 @@ const query = (c: Context): URLSearchParams => new URL(c.req.url).searchParams
 
 async function form(c: Context): Promise<URLSearchParams> {
   if (!isForm(c)) throw new OAuthError('invalid_request', 'Send the parameters as application/x-www-form-urlencoded in the body.', { status: 415 })
-  return new URLSearchParams(await c.req.text())
+  return parseForm(await c.req.text())
 }
 
 /** A request that was checked before, from any browser: as good as the address of /authorize it came by. */

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type Answer, type Description, json, rejected, text } from '../protocol/described.ts'
 import { polled, polling } from './poll.ts'
 import { creating, replacing, shown, updating } from './stream.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** The Shared Signals API as /openapi.json describes it. */
 
@@ -13,11 +14,11 @@ const unknown404 = { 404: rejected('The client has no stream of this id.') } as 
 const one: Answer = ['The stream.', json(shown)]
 const query = z.object({ stream_id: text })
 
-export const statusSchema = z.object({ stream_id: text, status: z.enum(['enabled', 'paused', 'disabled']), reason: z.string().max(500).optional() })
-export const verificationSchema = z.object({ stream_id: text, state: z.string().max(1000).optional() })
+export const statusSchema = z.object({ stream_id: text, status: z.enum(['enabled', 'paused', 'disabled']), reason: storedText().max(500).optional() })
+export const verificationSchema = z.object({ stream_id: text, state: storedText().max(1000).optional() })
 export const subjectSchema = z.object({
   stream_id: text,
-  subject: z.looseObject({ format: z.string().max(100).optional() }).meta({ description: 'RFC 9493' }),
+  subject: z.looseObject({ format: storedText().max(100).optional() }).meta({ description: 'RFC 9493' }),
   verified: z.boolean().optional(),
 })
 

@@ -4,6 +4,7 @@ import type { SignalStream } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { isAboutStream, type SetPayload } from '../protocol/stream-event.ts'
 import { mintSet } from '../revocation/security-event-message.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** Security event tokens by polling (RFC 8936). An event is returned again until the receiver acknowledges it. */
 
@@ -16,8 +17,8 @@ const LOOK_MS = 500
 export const polling = z.object({
   maxEvents: z.int().min(0).optional(),
   returnImmediately: z.boolean().optional(),
-  ack: z.array(z.string().max(100)).max(1000).optional(),
-  setErrs: z.record(z.string().max(100), z.object({ err: z.string().max(100), description: z.string().max(1000).optional() })).optional(),
+  ack: z.array(storedText().max(100)).max(1000).optional(),
+  setErrs: z.record(storedText().max(100), z.object({ err: storedText().max(100), description: storedText().max(1000).optional() })).optional(),
 })
 export const polled = z.object({
   sets: z.record(z.string(), z.string()).meta({ description: 'by their jti' }),

@@ -7,6 +7,7 @@ import { OAuthError } from '../protocol/error.ts'
 import { streamAudience } from '../protocol/names.ts'
 import { DELIVERY, STREAM_EVENTS } from '../protocol/stream-event.ts'
 import { authorizationPlace, endpointProblem } from '../revocation/security-event-message.ts'
+import { storedText } from '../protocol/stored-text.ts'
 
 /** The wire form of a stream's configuration (SSF 1.0 §8.1.1): read, compared and shown. */
 
@@ -16,13 +17,13 @@ export const VERIFICATION_SECONDS = 60
 const printable = z.string().regex(/^[\x20-\x7e]+$/, 'printable ASCII')
 const delivery = z.object({
   method: z.enum(Object.values(DELIVERY), `${DELIVERY.push} or ${DELIVERY.poll}`),
-  endpoint_url: z.string().max(2000).optional(),
+  endpoint_url: storedText().max(2000).optional(),
   authorization_header: printable.max(4000).optional().meta({ description: 'for push: stored encrypted, and never returned' }),
 })
 const receiverSupplied = {
   delivery: delivery.optional(),
-  events_requested: z.array(z.string().max(500)).max(100).optional(),
-  description: z.string().max(500).optional(),
+  events_requested: z.array(storedText().max(500)).max(100).optional(),
+  description: storedText().max(500).optional(),
 }
 export const creating = z.object(receiverSupplied)
 /** A receiver may send back what the transmitter supplies, unchanged. */

@@ -1,0 +1,6 @@
+import { z } from 'zod'
+
+const WITHOUT_NUL = new RegExp(String.raw`^[^\u0000]*$`)
+
+/** A text of a request that the store can keep or look for: it has no NUL character (U+0000), which Postgres does not store. Limit its length. */
+export const storedText = (message?: string): z.ZodString => z.string(message).regex(WITHOUT_NUL, 'has a NUL character (U+0000); send it without')
