@@ -409,6 +409,8 @@ export interface RevocationPreview {
   deliveries: number
   /** Of the users, those who come back without entering their password again: their tenant has never sent `auth_time`. */
   withoutFreshSignIn: number
+  /** The first of the users, ten at most. */
+  firstSubjects: string[]
   /** Of one user: the subs of the same human in other tenants. A lock covers them; after a revocation they too have to sign in afresh. */
   otherSubjects: string[]
 }
@@ -459,7 +461,11 @@ export interface RevocationActs {
    * Who and how many a revocation would sign out, without doing it. `withOthers`: as the lock of a user does, which ends what the same human has
    * in other tenants.
    */
-  previewRevocation(selector: Selector, now: number, how?: { withOthers?: boolean }): Promise<RevocationPreview>
+  previewRevocation(
+    what: Selector | readonly Extract<Selector, { kind: 'subject' }>[],
+    now: number,
+    how?: { withOthers?: boolean },
+  ): Promise<RevocationPreview>
   /** Writes the next batch of the deliveries of wide revocations; resumable. `more` until nothing is pending. */
   fanOutPending(input: { limit: number; nowMs: number }): Promise<{ pending: DeliveryRef[]; more: boolean }>
   /** Ends sessions whose idle, absolute or marked time has passed, each through the log. */

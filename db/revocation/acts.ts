@@ -23,7 +23,7 @@ export function revocationActs(engine: Engine): Omit<RevocationActs, 'onRevoked'
   return {
     revoke: (input) => write(() => revoke(engine, input)),
     reportByUser: (input) => write(() => reportByUser(engine, input)),
-    previewRevocation: (selector, now, how) => previewRevocation(engine, selector, now, how),
+    previewRevocation: (what, now, how) => previewRevocation(engine, what, now, how),
     async fanOutPending({ limit }) {
       const { pending, more, ...done } = await write(() => fanOutPending(engine, { limit, lastWide }))
       lastWide = done.lastWide

@@ -17,6 +17,8 @@ import { sessionCutoff } from './covers.ts'
 /** Counts what a revocation would end, page by page, with the event loop let in between: a preview of everything must not stop the broker. */
 
 const PAGE = 100
+/** Of the users that it covers: so that an operator sees whether they are the ones that are meant. */
+const FIRST = 10
 
 const rowFields = {
   ...columnsOf(sessions, 'sid', 'sub', 'tid', 'openedSeq', 'lastActiveAt', 'idleSeconds', 'absoluteAt', 'markAt', 'endedSeq'),
@@ -73,6 +75,7 @@ class Count {
   #subjects = 0
   #deliveries = 0
   #withoutFreshSignIn = 0
+  readonly #first: string[] = []
   readonly #raises: boolean
 
   constructor(selector: Selector) {
@@ -90,6 +93,7 @@ class Count {
     if (row.sub !== this.#lastSub) {
       this.#lastSub = row.sub
       this.#subjects += 1
+      if (this.#first.length < FIRST) this.#first.push(row.sub)
       if (this.#raises && !provable.includes(row.tid)) this.#withoutFreshSignIn += 1
       this.#sentBySub = new Set()
     }
@@ -111,6 +115,7 @@ class Count {
       clients: this.#clients.size,
       deliveries: this.#deliveries,
       withoutFreshSignIn: this.#withoutFreshSignIn,
+      firstSubjects: this.#first,
     }
   }
 }
@@ -130,18 +135,21 @@ function* pageOf(selector: Selector, after: { sub: string; sid: string }): Act<P
 }
 
 type Reader = Pick<Engine, 'read'>
+type UserSelector = Extract<Selector, { kind: 'subject' }>
 
 export async function previewRevocation(
   { read }: Reader,
-  selector: Selector,
+  what: Selector | readonly UserSelector[],
   now: number,
   { withOthers = false }: { withOthers?: boolean } = {},
 ): Promise<Preview> {
-  const count = new Count(selector)
+  const selectors: readonly Selector[] = 'kind' in what ? [what] : what
+  const count = new Count(selectors[0] ?? { kind: 'subject', sub: '' })
   const provable = await read(tenantsWithAuthTime)
-  const otherSubjects = selector.kind === 'subject' ? await read(() => otherUsersOf(selector.sub)) : []
+  const otherSubjects: string[] = []
+  for (const one of selectors) if (one.kind === 'subject') otherSubjects.push(...(await read(() => otherUsersOf(one.sub))))
   const others = withOthers ? otherSubjects.map((sub): Selector => ({ kind: 'subject', sub })) : []
-  for (const one of [selector, ...others]) await countAll({ read }, one, now, (row, tookPart) => count.add(row, tookPart, provable))
+  for (const one of [...selectors, ...others]) await countAll({ read }, one, now, (row, tookPart) => count.add(row, tookPart, provable))
   return { ...count.result(), otherSubjects }
 }
 

@@ -61,7 +61,8 @@ export async function previewedLock(deps: Deps, target: LockTarget, now: number)
 async function wouldEnd({ store }: Deps, target: LockTarget, now: number) {
   if (target.kind !== 'user') return store.previewRevocation(target, now)
   const subject = await store.findSubjectByUser(target.tid, target.oid)
-  if (subject === undefined) return { sessions: 0, subjects: 0, clients: 0, deliveries: 0, withoutFreshSignIn: 0, otherSubjects: [] }
+  if (subject === undefined)
+    return { sessions: 0, subjects: 0, clients: 0, deliveries: 0, withoutFreshSignIn: 0, firstSubjects: [], otherSubjects: [] }
   return store.previewRevocation({ kind: 'subject', sub: subject.sub }, now, { withOthers: true })
 }
 

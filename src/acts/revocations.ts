@@ -1,5 +1,5 @@
 import type { Store } from '../../db/store.ts'
-import type { Revocation } from '../../db/types.ts'
+import type { Revocation, Subject } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { raisesFloor } from '../protocol/revocation.ts'
 import type { Selector } from '../protocol/revocation.ts'
@@ -26,6 +26,10 @@ export async function mustBeThere({ store }: Pick<Deps, 'store'>, what: Selector
     ('sid' in what && (await store.standingBySid(what.sid, now)).state !== 'unknown')
   if (!there) throw new Problem(404, 'Not found', UNKNOWN[what.kind])
 }
+
+/** Whom a dry run names. */
+export const firstUsers = async ({ store }: Pick<Deps, 'store'>, subs: readonly string[]): Promise<Subject[]> =>
+  (await Promise.all(subs.map((sub) => store.findSubject(sub)))).filter((one) => one !== undefined)
 
 interface Asked {
   now: number

@@ -95,7 +95,7 @@ export function lockRoutes(deps: Deps): Hono<AdminEnv> {
     mustBeAllowed(caller, asked)
     if (body.dry_run) {
       const { wouldEnd, open = null } = await previewedLock(deps, target, now)
-      const shown = { target: targetShown(target), would_end: previewShown(wouldEnd), open: open && lockShown(open) }
+      const shown = { target: targetShown(target), would_end: await previewShown(deps, wouldEnd), open: open && lockShown(open) }
       return c.json({ dry_run: true, ...shown })
     }
     if (target.kind !== 'user') {

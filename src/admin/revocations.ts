@@ -16,7 +16,7 @@ import { evidenceOf } from '../acts/evidence.ts'
 import { guardProof } from '../acts/guards.ts'
 import { Problem } from '../acts/problem.ts'
 import { totalOf } from '../acts/totals.ts'
-import { previewed, revokeAs, tenantsWithoutAuthTime } from '../acts/revocations.ts'
+import { firstUsers, previewed, revokeAs, tenantsWithoutAuthTime } from '../acts/revocations.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
 /** An operator's revocations, and the log of all of them with what each owed and the proof of it. */
@@ -65,12 +65,19 @@ export const previewSchema = shape('Preview', {
   without_fresh_sign_in: z
     .int()
     .meta({ description: 'users of tenants that have never sent auth_time: they come back without entering their password' }),
+  first_users: z
+    .array(z.object({ sub: z.string(), name: z.string().nullable(), username: z.string().nullable() }))
+    .meta({ description: 'the first of the users, ten at most' }),
   other_subjects: z.array(z.string()).meta({
     description: 'of one user: the same human in other tenants. A lock covers them; after a revocation they too have to sign in afresh',
   }),
 })
-export const previewShown = ({ withoutFreshSignIn, otherSubjects, ...counted }: RevocationPreview) => ({
+export const previewShown = async (
+  deps: Pick<Deps, 'store'>,
+  { withoutFreshSignIn, firstSubjects, otherSubjects, ...counted }: RevocationPreview,
+) => ({
   ...counted,
+  first_users: (await firstUsers(deps, firstSubjects)).map(({ sub, name = null, username = null }) => ({ sub, name, username })),
   without_fresh_sign_in: withoutFreshSignIn,
   other_subjects: otherSubjects,
 })
@@ -140,7 +147,8 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
   route(routes, 'post', '/revocations', { ...REVOKE, repeatable: repeatable(deps) }, async ({ caller, body: wanted }, c) => {
     const now = deps.clock.now()
     const what = decodeSelector(wanted.selector)
-    if (wanted.dry_run) return c.json({ dry_run: true, selector: wanted.selector, would_end: previewShown(await previewed(deps, what, now)) })
+    if (wanted.dry_run)
+      return c.json({ dry_run: true, selector: wanted.selector, would_end: await previewShown(deps, await previewed(deps, what, now)) })
     const answer = await revokeAs(deps, caller, what, { now, caseReference: wanted.case_reference, comment: wanted.comment })
     if (answer.outcome !== 'revoked') return c.json({ outcome: answer.outcome, selector: wanted.selector })
     const { revocation: done } = answer.committed

@@ -80,7 +80,7 @@ export function scheduledActRoutes(deps: Deps): Hono<AdminEnv> {
     const now = deps.clock.now()
     const wanted = await readWhat(deps, body.what)
     if (body.dry_run)
-      return c.json({ dry_run: true, what: whatShown(wanted), would_end: previewShown((await previewedAct(deps, wanted, now)).wouldEnd) })
+      return c.json({ dry_run: true, what: whatShown(wanted), would_end: await previewShown(deps, (await previewedAct(deps, wanted, now)).wouldEnd) })
     const { at: dueAt, case_reference: caseReference, comment } = body
     return c.json(actShown(await scheduleAs(deps, caller, { what: wanted, dueAt, caseReference, comment, now })), 201)
   })

@@ -115,7 +115,8 @@ export function userRoutes(deps: Deps): Hono<AdminEnv> {
     const { case_reference: caseReference, comment, dry_run: dryRun, ...who } = body
     const sub = await subOf(deps, who)
     if (sub === undefined) throw new Problem(404, 'No such user', UNKNOWN)
-    if (dryRun) return c.json({ dry_run: true, sub, would_end: previewShown(await deps.store.previewRevocation({ kind: 'subject', sub }, now)) })
+    if (dryRun)
+      return c.json({ dry_run: true, sub, would_end: await previewShown(deps, await deps.store.previewRevocation({ kind: 'subject', sub }, now)) })
     const { seq } = await recorded(
       deps,
       caller,

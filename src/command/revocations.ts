@@ -7,7 +7,7 @@ import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
 import { asJson, before, caseOption, commentOption, type Context, examples, fromOption, nextPage, queryOf, saidOf, toOption } from './context.ts'
 import { schedule } from './locks.ts'
 import { readMoment } from './moment.ts'
-import { columns, lines, othersWords, time, timeMs } from './show.ts'
+import { columns, lines, othersWords, firstWords, time, timeMs } from './show.ts'
 
 interface RevokeOptions {
   session?: string
@@ -154,7 +154,8 @@ function selectorOf(options: RevokeOptions): WireSelector {
 }
 
 interface Preview {
-  would_end: { sessions: number; subjects: number; clients: number; deliveries: number; without_fresh_sign_in: number; other_subjects?: string[] }
+  would_end: Parameters<typeof othersWords>[0] &
+    Parameters<typeof firstWords>[0] & { sessions: number; clients: number; deliveries: number; without_fresh_sign_in: number }
 }
 
 const preview = (broker: Broker, selector: WireSelector): Promise<Preview> => broker.send('POST', '/revocations', { selector, dry_run: true })
@@ -163,7 +164,7 @@ const previewWords = ({ would_end: end }: Preview): string =>
     end.without_fresh_sign_in === 0
       ? ''
       : `; ${end.without_fresh_sign_in} of the user(s) come back without a password (their tenant sends no auth_time)`
-  }${othersWords(end)}`
+  }${firstWords(end)}${othersWords(end)}`
 
 async function dryRun(context: Context, command: Command, broker: Broker, selector: WireSelector): Promise<void> {
   const answer = await preview(broker, selector)

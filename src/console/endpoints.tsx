@@ -19,11 +19,13 @@ import { locksPage } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { overviewPage } from './overview.tsx'
 import { visitorOf } from './pass.ts'
+import { pickUsersPage } from './pick-users.tsx'
 import { BOARD, queueBoard } from './queue-board.ts'
 import { clientsPage, keysPage } from './registered.tsx'
 import { evidenceDownload, revocationPage, revocationsPage } from './revocations.tsx'
 import { freshPage, revokePage } from './revoke.tsx'
 import { checkPage, revokeNow } from './revoke-check.tsx'
+import { revokeUsersNow, usersCheckPage } from './revoke-users.tsx'
 import { searchPage } from './search.tsx'
 import { sessionsPage } from './sessions.tsx'
 import { userPage } from './user.tsx'
@@ -85,6 +87,8 @@ function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
   show('/ops/sessions', sessionsPage)
   show('/ops/revoke', revokePage)
   show('/ops/revoke/check', checkPage)
+  show('/ops/revoke/users', (request) => pickUsersPage(request))
+  show('/ops/revoke/users/check', usersCheckPage)
   show('/ops/locks', locksPage)
   show('/ops/lock', lockPage, 'operate')
   show('/ops/lock/check', lockCheckPage, 'operate')
@@ -128,6 +132,7 @@ function mountForms(endpoints: Hono, deps: Deps): void {
   take('/ops/deliveries/close', closeDeliveries)
   take('/ops/microsoft/redrive', redriveFailed)
   take('/ops/revoke', revokeNow)
+  take('/ops/revoke/users', revokeUsersNow)
   take('/ops/lock', lockNow)
   take('/ops/locks/lift', liftNow)
   take('/ops/scheduled', decideNow)

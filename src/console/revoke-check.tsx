@@ -1,4 +1,4 @@
-import { previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
+import { firstUsers, previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
 import { Problem } from '../acts/problem.ts'
 import { readAsset } from '../page/assets.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
@@ -7,7 +7,7 @@ import { TextField } from '../page/fields.tsx'
 import type { Selector } from '../protocol/revocation.ts'
 import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
-import { covered, REASON } from './format.ts'
+import { covered, REASON, whoIs } from './format.ts'
 import { SignInAgain } from './fresh-sign-in.tsx'
 import { nothingHere } from './nothing.tsx'
 import { howMany } from './revocations.tsx'
@@ -43,13 +43,13 @@ export async function checkPage(request: ConsoleRequest): Promise<Response> {
   }
 }
 
-const seenIn = (source: URLSearchParams): number | undefined => {
+export const seenIn = (source: URLSearchParams): number | undefined => {
   const seen = source.get('seen') ?? ''
   return /^\d{1,15}$/.test(seen) ? Number(seen) : undefined
 }
 
 /** This operator's own revocation of the same since the page was opened, by the audit log. */
-async function carriedOut({ deps, operator }: ConsoleRequest, selector: Selector, seen: number): Promise<number | undefined> {
+export async function carriedOut({ deps, operator }: ConsoleRequest, selector: Selector, seen: number): Promise<number | undefined> {
   const entries = await deps.store.listAudit({
     after: seen,
     act: 'revoke',
@@ -89,6 +89,7 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
   const { deps, now, operator } = request
   const { selector } = wanted
   const [end, what] = await Promise.all([previewed(deps, selector, now), covered(deps, selector)])
+  const first = await firstUsers(deps, end.firstSubjects)
   return desk(
     request,
     { title: 'Check before you revoke', at: '/ops/revoke', status: problem === undefined ? 200 : 422, script: AGAIN },
@@ -98,6 +99,7 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
         items={[
           ['What', what],
           ['Would end', howMany(end)],
+          [end.subjects > first.length ? 'The first users' : 'Users', first.length === 0 ? '' : first.map((user) => <div>{whoIs({ user })}</div>)],
           ['Reason', REASON.administrator],
         ]}
       />

@@ -38,11 +38,16 @@ export function readDraft(source: URLSearchParams): Draft {
   }
 }
 
+/** What is wrong with the case reference and the comment. */
+export const wordsIn = ({ caseReference, comment }: Draft): string[] => [
+  ...(caseReference.length > CASE_LETTERS ? [`The case reference has at most ${CASE_LETTERS} letters.`] : []),
+  ...(comment.length > COMMENT_LETTERS ? [`The comment has at most ${COMMENT_LETTERS} letters.`] : []),
+]
+
 export function wantedOf(deps: Pick<Deps, 'clients'>, draft: Draft): { wanted: Wanted } | { problems: string[] } {
   const problems: string[] = []
   const selector = selectorOf(deps, draft, problems)
-  if (draft.caseReference.length > CASE_LETTERS) problems.push(`The case reference has at most ${CASE_LETTERS} letters.`)
-  if (draft.comment.length > COMMENT_LETTERS) problems.push(`The comment has at most ${COMMENT_LETTERS} letters.`)
+  problems.push(...wordsIn(draft))
   if (selector === undefined || problems.length > 0) return { problems }
   return { wanted: { selector, caseReference: draft.caseReference || undefined, comment: draft.comment || undefined } }
 }

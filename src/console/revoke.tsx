@@ -32,6 +32,9 @@ export function revokePage(request: ConsoleRequest, draft: Draft = readDraft(que
           ))}
         </Notice>
       )}
+      <p>
+        <a href="/ops/revoke/users">Pick several users by name</a>
+      </p>
       <DraftForm request={request} draft={draft} />
     </Panel>,
   )

@@ -106,6 +106,7 @@ const PAGES = [
   ['deliveries', '/ops/deliveries?state=failed'],
   ['sessions', '/ops/sessions?client=sydney'],
   ['revoke', '/ops/revoke?kind=subject'],
+  ['pick-users', '/ops/revoke/users?q=jack'],
   ['instances', '/ops/clients'],
   ['instance', '/ops/clients/melbourne'],
   ['search', '/ops/search?q=contoso'],
@@ -123,7 +124,11 @@ describe.each([
     await using window = await open({ ...look, who: 'administrator' })
     const { page } = window
     const [user] = (await rig.store.searchUsers({ text: 'jack jones', limit: 1 })).users
-    for (const [name, path] of [...PAGES, ['user', `/ops/users/${user?.sub}`] as const]) {
+    const named = [
+      ['user', `/ops/users/${user?.sub}`],
+      ['check-users', `/ops/revoke/users/check?user=${user?.sub}`],
+    ] as const
+    for (const [name, path] of [...PAGES, ...named]) {
       await page.goto(ops + path)
       expect([name, await page.evaluate(() => document.documentElement.scrollWidth)]).toEqual([name, look.width])
       await picture(page, `ops-${name}-${look.look.replaceAll(' ', '-')}`)

@@ -99,6 +99,8 @@ async function operatorsPages(rig: Rig, party: Party): Promise<Whole[]> {
     '/ops/sessions?user=alice',
     '/ops/guards',
     `/ops/revoke/check?kind=subject&value=${party.sub}`,
+    `/ops/revoke/users?q=a&user=${party.sub}`,
+    `/ops/revoke/users/check?user=${party.sub}`,
     `/ops/revocations/${party.head.seq}`,
     '/setup',
     '/ops/queue',
