@@ -11,8 +11,9 @@ import { untilOf } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { SOURCE } from './registered.tsx'
 import { linkOf } from './links.ts'
+import { ChangeStream, StreamDone, streamNow, StreamPanel } from './stream.tsx'
 
-/** One client: everything that is registered, how old its secrets are, which addresses answer and why not, its guards and its deliveries. */
+/** One client: everything that is registered, how old its secrets are, which addresses answer and why not, its guards, deliveries and stream. */
 
 export async function clientPage(request: ConsoleRequest, clientId: string): Promise<Response> {
   const { deps } = request
@@ -21,10 +22,12 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
   if (client === undefined && now === undefined) return nothingHere(request, 'No client of that ID is registered.', '/ops/clients')
   const [lock] = await deps.store.listLocks({ state: 'open', kind: 'client', key: clientId, limit: 1 })
   const nowMs = deps.clock.nowMs()
+  const stream = await streamNow(request, clientId)
   return desk(
     request,
     { title: client?.metadata.name ?? `${clientId} (removed)`, at: '/ops/clients', live: true },
     <>
+      <StreamDone request={request} />
       {lock === undefined ? null : (
         <Notice kind="warn" title="This client is locked: it gets no code and no token.">
           Until: {untilOf(lock)}. <a href="/ops/locks">Locks</a>
@@ -36,7 +39,9 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
           <div>{guards(now)}</div>
         </Panel>
         {now === undefined ? null : <Deliveries now={now} />}
+        <StreamPanel now={stream} client={client} nowMs={nowMs} />
       </Live>
+      {stream === undefined ? null : <ChangeStream request={request} stream={stream.stream} />}
       {client === undefined ? null : <Secrets client={client} nowMs={nowMs} />}
       {client === undefined ? null : <Registered client={client} nowMs={nowMs} />}
       <More clientId={clientId} />

@@ -28,6 +28,7 @@ import { checkPage, revokeNow } from './revoke-check.tsx'
 import { revokeUsersNow, usersCheckPage } from './revoke-users.tsx'
 import { searchPage } from './search.tsx'
 import { sessionsPage } from './sessions.tsx'
+import { changeStream } from './stream.tsx'
 import { userPage } from './user.tsx'
 import { webhooksPage } from './webhooks.tsx'
 import { closedPage, comeBack, notSignedInPage, goSignIn, leave, ownPath, rejectedPage, signedOutPage } from './sign-in.tsx'
@@ -131,6 +132,7 @@ function mountForms(endpoints: Hono, deps: Deps): void {
   take('/ops/deliveries/redrive', redrive)
   take('/ops/deliveries/close', closeDeliveries)
   take('/ops/microsoft/redrive', redriveFailed)
+  take('/ops/streams', changeStream)
   take('/ops/revoke', revokeNow)
   take('/ops/revoke/users', revokeUsersNow)
   take('/ops/lock', lockNow)
