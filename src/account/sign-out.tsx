@@ -5,9 +5,10 @@ import { CSRF_FIELD, csrfHolds } from '../page/csrf.ts'
 import { signedOutAddress } from '../page/signed-out.ts'
 import { textsOf } from '../page/texts.ts'
 import { revoke } from '../revocation/revoke.ts'
-import { signOut } from '../revocation/sign-out.ts'
+import { microsoftNext, signOut } from '../revocation/sign-out.ts'
 import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
+import { isSharedComputer } from '../session/shared-computer.ts'
 import { forged } from './not-taken.ts'
 import { accountPurpose, sessionsPage } from './sessions.tsx'
 
@@ -37,7 +38,8 @@ interface Leaving {
 /** A sign-out of this browser too: the signed-out page follows the apps. */
 async function leave(deps: Deps, c: Context, { scope, live, current, now }: Leaving): Promise<Response> {
   const participants = live.flatMap((one) => one.participants)
-  const done = await signOut(deps, { scope, session: current, participants, now })
+  const ended = await signOut(deps, { scope, session: current, participants, now })
+  const done = isSharedComputer(deps, c) ? { ...ended, ...microsoftNext(deps, current) } : ended
   clearSessionCookie(c)
   chooseAccountNext(c)
   return c.redirect(signedOutAddress(deps.sealer, done, now), 303)

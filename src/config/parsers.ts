@@ -119,6 +119,7 @@ export const freshContext = z.string().transform((value, c): FreshContext => {
 })
 
 /** What a sign-in beyond the limit of sessions does. */
+export const sharedComputer = z.enum(['offer', 'always', 'never'], 'must be offer, always or never')
 export const whenFull = z.enum(['end_oldest', 'ask'], 'must be end_oldest or ask')
 
 export const yes = z.string().transform((value, c) => {

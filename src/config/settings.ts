@@ -235,7 +235,7 @@ const limits = {
     defaultText: '`28800` (8 h)',
     schema: parse.whole(60, 604_800, 'seconds'),
     example: '28800',
-    text: 'A session ends after this long without activity (refresh, page visit, userinfo, introspection).',
+    text: 'A session ends after this long without activity (refresh, single sign-on to an app, userinfo, introspection).',
   }),
   absoluteSeconds: setting({
     name: 'BROKER_SESSION_ABSOLUTE_SECONDS',
@@ -274,6 +274,23 @@ const sessionRules = {
     schema: parse.whenFull,
     example: 'ask',
     text: 'What a sign-in beyond the limit does. `end_oldest`: the oldest session ends. `ask`: the user chooses on a page which session ends, or does not sign in.',
+  }),
+  sharedComputer: setting({
+    name: 'BROKER_SHARED_COMPUTER',
+    section: 'sessions',
+    default: 'offer',
+    schema: parse.sharedComputer,
+    example: 'always',
+    text: 'Sign-in on a shared computer: it ends after a short idle time and with the browser’s window, Microsoft asks for the password each time, and sign-out signs out of Microsoft 365 too. `offer`: the sign-in page offers it. `always`: each sign-in is one. `never`: none is.',
+  }),
+  sharedIdleSeconds: setting({
+    name: 'BROKER_SHARED_COMPUTER_IDLE_SECONDS',
+    section: 'sessions',
+    default: '900',
+    defaultText: '`900` (15 min)',
+    schema: parse.whole(600, 28_800, 'seconds'),
+    example: '1200',
+    text: 'A session on a shared computer ends after this long without activity. The shorter of this and the idle limit counts.',
   }),
   maxAuthenticationSeconds: setting({
     name: 'BROKER_MAX_AUTHENTICATION_AGE',

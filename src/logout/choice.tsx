@@ -6,8 +6,11 @@ import type { Deps } from '../deps.ts'
 import { Button, Choices, HiddenFields, LinkButton, Notice, Tick } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
+import { ANOTHER_ACCOUNT } from '../page/places.ts'
 import { textsOf, type Texts } from '../page/texts.ts'
-import { clientName, clientUri, namesOf, userWords } from './names.ts'
+import { userWords } from '../page/who.ts'
+import { isSharedComputer } from '../session/shared-computer.ts'
+import { clientName, clientUri, namesOf } from './names.ts'
 import { seal } from './sealed.ts'
 import type { LogoutRequest } from './types.ts'
 
@@ -45,6 +48,7 @@ export async function askWhichSignOut(deps: Deps, c: Context, { session, request
         apps={namesOf(deps.clients, here)}
         others={others}
         back={back ?? '/account'}
+        shared={isSharedComputer(deps, c)}
         t={t}
       />
     </>,
@@ -59,9 +63,11 @@ interface ChoiceFormProps {
   others: number
   /** The instance, for users who stay signed in. */
   back: string
+  /** Microsoft is signed out of too, without a question. */
+  shared: boolean
   t: Texts
 }
-const ChoiceForm = ({ fields, apps, others, back, t }: ChoiceFormProps) => (
+const ChoiceForm = ({ fields, apps, others, back, shared, t }: ChoiceFormProps) => (
   <form class="stack" method="post" action="/logout/confirm">
     <HiddenFields fields={fields} />
     <Choices
@@ -76,13 +82,16 @@ const ChoiceForm = ({ fields, apps, others, back, t }: ChoiceFormProps) => (
         },
       ]}
     />
-    <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />
+    {shared ? <Notice>{t.sharedComputer.signOut}</Notice> : <Tick name="microsoft" label={t.signOut.microsoft} hint={t.signOut.microsoftHint} />}
     <div class="row">
       <Button>{t.shared.signOut}</Button>
       <LinkButton kind="quiet" href={back}>
         {t.signOut.stay}
       </LinkButton>
     </div>
+    <p class="small">
+      <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+    </p>
   </form>
 )
 

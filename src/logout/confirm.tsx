@@ -11,6 +11,7 @@ import { chooseAccountNext } from '../session/chooser.ts'
 import { clearSessionCookie } from '../session/cookie.ts'
 import { currentStanding } from '../session/current.ts'
 import { endedClass } from '../session/ended.ts'
+import { isSharedComputer } from '../session/shared-computer.ts'
 import { goOn } from './after.ts'
 import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'
@@ -48,7 +49,8 @@ export async function confirmSignOut(deps: Deps, c: Context, form: URLSearchPara
   const done = stands ? await endSession(deps, asked.session, scope, request, now) : await alreadyOut(deps, asked, scope, request, now)
   clearSessionCookie(c)
   chooseAccountNext(c)
-  const microsoft = form.get('microsoft') === 'yes' && asked.state !== 'unknown' ? microsoftNext(deps, asked.session) : undefined
+  const wanted = form.get('microsoft') === 'yes' || isSharedComputer(deps, c)
+  const microsoft = wanted && asked.state !== 'unknown' ? microsoftNext(deps, asked.session) : undefined
   return goOn(deps, c, request, { ...done, ...microsoft }, now)
 }
 

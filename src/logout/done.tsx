@@ -6,9 +6,10 @@ import { LinkButton, Notice } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
 import { type Done, signedOutAddress } from '../page/signed-out.ts'
 import { textsOf, type Texts } from '../page/texts.ts'
+import { userWords } from '../page/who.ts'
 import { currentStanding } from '../session/current.ts'
 import { endedClass } from '../session/ended.ts'
-import { clientName, clientUri, userWords } from './names.ts'
+import { clientName, clientUri } from './names.ts'
 
 /** The signed-out page: where the user is signed out, and which instances have confirmed it. It stays true when it is opened again later. */
 

@@ -1,7 +1,5 @@
-import type { User } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { homeOf } from '../page/places.ts'
-import type { Texts } from '../page/texts.ts'
 
 /** Names as users read them. */
 
@@ -17,9 +15,3 @@ export function clientUri(clients: Clients, clientId: string | undefined): strin
 
 /** In the order given; clients that were removed since have no name to show. */
 export const namesOf = (clients: Clients, clientIds: readonly string[]): string[] => clientIds.flatMap((id) => clientName(clients, id) ?? [])
-
-export function userWords({ name, username, email }: User, t: Texts): string {
-  const address = username ?? email
-  if (name === undefined) return address ?? t.shared.unnamedUser
-  return address === undefined ? name : `${name} (${address})`
-}

@@ -1,6 +1,9 @@
 import type { ClientMetadata } from '../protocol/client-metadata.ts'
 
-/** Addresses of an app that a page may link to. */
+/** Addresses that a page may link to. */
+
+/** Where a user who is signed in signs in with another account. */
+export const ANOTHER_ACCOUNT = '/signin/start?return_to=/&account=another'
 
 /** The app's home, only where a browser may be sent there. */
 export const homeOf = ({ uri }: Pick<ClientMetadata, 'uri'>): string | undefined => (uri !== undefined && /^https?:\/\//.test(uri) ? uri : undefined)

@@ -21,10 +21,17 @@ export const maxAuthenticationSeconds = (config: Pick<Config, 'sessionRules'>, t
  * How long a session may last: the tenant's own limits where it has them, else the broker's. With Microsoft's "Stay signed in" it ends at one
  * absolute time, however idle: somebody who comes back in the morning is still signed in, and a day later goes to Microsoft again.
  * Without Microsoft's word (`undefined`) nothing is lengthened.
+ * @param sharedIdleSeconds the idle limit of a shared computer, on which "Stay signed in" counts for nothing
  */
-export function sessionLimits(config: Pick<Config, 'limits'>, tenant: Tenant | undefined, staySignedIn: boolean | undefined): SessionLimits {
+export function sessionLimits(
+  config: Pick<Config, 'limits'>,
+  tenant: Tenant | undefined,
+  staySignedIn: boolean | undefined,
+  sharedIdleSeconds?: number,
+): SessionLimits {
   const idleSeconds = tenant?.idleSeconds ?? config.limits.idleSeconds
   const absoluteSeconds = tenant?.absoluteSeconds ?? config.limits.absoluteSeconds
+  if (sharedIdleSeconds !== undefined) return { idleSeconds: Math.min(idleSeconds, sharedIdleSeconds, absoluteSeconds), absoluteSeconds }
   if (staySignedIn !== true) return { idleSeconds: Math.min(idleSeconds, absoluteSeconds), absoluteSeconds }
   const stay = tenant?.staySignedInSeconds ?? config.limits.staySignedInSeconds
   return { idleSeconds: stay, absoluteSeconds: stay }

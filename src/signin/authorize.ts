@@ -10,6 +10,7 @@ import { useLocales } from '../page/texts.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { mustBeWithin } from '../rate-limits.ts'
 import { currentStanding, endedElsewhere } from '../session/current.ts'
+import { isSharedComputer } from '../session/shared-computer.ts'
 import { codeForSession } from './code.ts'
 import { consentMissing, toConsent } from './consent.tsx'
 import { againAddress, guidancePage, notConnectedPage, signInPage } from './pages.tsx'
@@ -112,7 +113,7 @@ async function serveWithPages(deps: Deps, c: Context, client: Client, request: S
   if (session === undefined) {
     if (endedElsewhere(standing) || !skipsPage(client, request)) return signInPage(deps, c, errand, now, standing)
     if (!(await usePushed(deps, request, now))) throw gone()
-    return visitMicrosoft(deps, c, errand, now, false)
+    return visitMicrosoft(deps, c, errand, { another: false, shared: isSharedComputer(deps, c), now })
   }
   if (!admits(client, session)) return guidancePage(deps, c, { key: 'not_assigned_here', errand, now })
   if (!(await usePushed(deps, request, now))) throw gone()

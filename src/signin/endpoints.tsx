@@ -10,12 +10,12 @@ import { described } from '../protocol/described.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { mustBeWithin } from '../rate-limits.ts'
 import { currentStanding } from '../session/current.ts'
-import { isFresh } from '../session/fresh.ts'
+import { takenForShared } from '../session/shared-computer.ts'
 import { authorize, serve } from './authorize.ts'
 import { callback } from './callback.ts'
 import { askConsent, decideConsent } from './consent.tsx'
 import { AUTHORIZE, PUSH } from './described.ts'
-import { readOwnErrand, signInForOwnPage } from './own.ts'
+import { readOwnErrand, servesOwn, signInForOwnPage } from './own.ts'
 import { grantingConsentPage } from './pages.tsx'
 import { pushRequest, usePushed } from './pushed.ts'
 import { asRegistered, clientOf } from './request.ts'
@@ -98,15 +98,16 @@ const takeUp = (deps: Deps, c: Context, errand: Errand, now: number): Promise<Re
 async function start(deps: Deps, c: Context, now: number): Promise<Response> {
   const opened = open(deps, c, 'start', c.req.query('request'), now)
   if (opened.how !== 'good') return stalePage(deps, c, opened.how, opened.how === 'foreign' ? undefined : opened.value, now)
-  const another = c.req.query('account') === 'another'
+  const another = c.req.query('account') === 'another' || (opened.value.kind === 'own' && opened.value.another === true)
   if (!another && (await isServed(deps, c, opened.value, now))) return takeUp(deps, c, opened.value, now)
-  return visitMicrosoft(deps, c, await begun(deps, opened.value, now), now, another)
+  const shared = takenForShared(deps, c, c.req.query('computer'))
+  return visitMicrosoft(deps, c, await begun(deps, opened.value, now), { another, shared, now })
 }
 
 /** An old page of a second tab: the user has signed in in the first one since. */
 async function isServed(deps: Deps, c: Context, errand: Errand, now: number): Promise<boolean> {
   const standing = await currentStanding(deps, c, now)
-  if (errand.kind === 'own') return standing.state === 'live' && (errand.fresh !== true || isFresh(standing.session, now))
+  if (errand.kind === 'own') return servesOwn(standing, errand, now)
   const client = clientOf(deps, errand.request)
   return servingSession(standing, asRegistered(client, errand.request), now, client.metadata.maxAuthenticationSeconds) !== undefined
 }

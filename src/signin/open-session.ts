@@ -12,10 +12,11 @@ import { revoke } from '../revocation/revoke.ts'
 import { accountChosen } from '../session/chooser.ts'
 import { newSessionCookie, sessionCookieHash, setSessionCookie } from '../session/cookie.ts'
 import { deviceName } from '../session/device.ts'
-import { freshProof, keepProof, latest, provenBefore } from '../session/fresh-proof.ts'
+import { freshProof, keepProof, latest, type Proven, provenBefore } from '../session/fresh-proof.ts'
 import { isKnownDevice, rememberUser } from '../session/known-user.ts'
 import { maxAuthenticationSeconds, sessionLimits } from '../session/limits.ts'
 import { sealForSession } from '../session/sealed.ts'
+import { keepSharedComputer } from '../session/shared-computer.ts'
 import { codeForSession, newCode } from './code.ts'
 import { consentMissing, toConsent } from './consent.tsx'
 import { provenBy } from './fresh.ts'
@@ -50,6 +51,7 @@ export async function openSession(deps: Deps, c: Context, visit: Visit, proved: 
   const entry: Entry = {
     id: newId(deps.random),
     errand: visit.errand,
+    shared: visit.shared,
     session,
     provenSeq: provenBy(visit, identity),
     context: visit.earlier?.context,
@@ -90,8 +92,8 @@ export async function enter(
   // Removed since it was judged: the revocation came before this session and does not cover it.
   if (removed) return tooLate(deps, c, answer.session, errand, now)
   setSessionCookie(c, cookie.value, answer.session.staySignedIn ? { staySignedInUntil: answer.session.absoluteAt } : {})
-  keepProof(deps, c, session.user, proven)
-  recordSignIn(deps, c, answer, request?.clientId, now)
+  keepInBrowser(deps, c, entry, proven, now)
+  recordSignIn(deps, c, answer, request?.clientId)
   if (errand.kind === 'own') return c.redirect(errand.returnTo, 303)
   if (made !== undefined) return answerInstance(deps, c, errand.request.reply, { code: made.code })
   return afterConsent(deps, c, errand.request, answer.session, now)
@@ -110,11 +112,18 @@ function tooMany(deps: Deps, c: Context, entry: Entry, full: { choose: number; a
   return limitPage(deps, c, { ...entry, id: newId(deps.random) }, full, now)
 }
 
-/** What the browser, the log and the metrics keep of it. */
-function recordSignIn(deps: Deps, c: Context, { session, renewed }: SignedIn, clientId: string | undefined, now: number): void {
+/** A shared computer keeps nothing of its users. */
+function keepInBrowser(deps: Deps, c: Context, { session: { user }, shared }: Entry, proven: Proven, now: number): void {
+  keepSharedComputer(c, shared === true)
+  if (shared) return
+  keepProof(deps, c, user, proven)
+  rememberUser(deps, c, user, now)
+}
+
+/** What the log and the metrics keep of it. */
+function recordSignIn(deps: Deps, c: Context, { session, renewed }: SignedIn, clientId: string | undefined): void {
   const { sub, sid, user } = session
   deps.signInWatch.succeeded(user.tid)
-  rememberUser(deps, c, user, now)
   accountChosen(c)
   const outcome = renewed ? 'renewed' : 'opened'
   deps.metrics.signIns.inc({ outcome })
@@ -128,7 +137,8 @@ async function tooLate(deps: Deps, c: Context, { sid }: Session, errand: Visit['
 
 function newSession(deps: Deps, c: Context, visit: Visit, { identity, tenant, acr, amr }: Proved, now: number): Entry['session'] {
   const { user } = identity
-  const limits = sessionLimits(deps.config, tenant, identity.staySignedIn)
+  const staySignedIn = visit.shared ? false : identity.staySignedIn
+  const limits = sessionLimits(deps.config, tenant, staySignedIn, visit.shared ? deps.config.sessionRules.sharedIdleSeconds : undefined)
   return {
     user,
     // 0: Microsoft did not say. The time of the token is no time of a sign-in.
@@ -139,7 +149,7 @@ function newSession(deps: Deps, c: Context, visit: Visit, { identity, tenant, ac
     acr,
     amr,
     roles: identity.roles,
-    staySignedIn: identity.staySignedIn === true,
+    staySignedIn: staySignedIn === true,
     microsoftSid: identity.sid,
     loginHintSealed: identity.loginHint === undefined ? undefined : sealForSession(deps.sealer, 'login_hint', user, identity.loginHint),
     microsoftCacheSealed: sealForSession(deps.sealer, 'microsoft_cache', user, identity.cache),

@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import type { Standing } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { OAuthError } from '../protocol/error.ts'
 import { currentStanding } from '../session/current.ts'
@@ -20,13 +21,18 @@ function readReturnTo(source: URLSearchParams): string {
 
 /** @throws OAuthError that must not redirect */
 export function readOwnErrand(source: URLSearchParams): OwnErrand {
-  return { kind: 'own', returnTo: readReturnTo(source), ...(source.get('fresh') === 'yes' && { fresh: true }) }
+  const [fresh, another] = [source.get('fresh') === 'yes', source.get('account') === 'another']
+  return { kind: 'own', returnTo: readReturnTo(source), ...(fresh && { fresh }), ...(another && { another }) }
 }
+
+/** Whether the session of this browser serves, so that Microsoft is not asked. */
+export const servesOwn = (standing: Standing, { fresh, another }: OwnErrand, now: number): boolean =>
+  standing.state === 'live' && another !== true && (fresh !== true || isFresh(standing.session, now))
 
 export async function signInForOwnPage(deps: Deps, c: Context, errand: OwnErrand, now: number): Promise<Response> {
   const readiness = deps.microsoft.readiness()
   if (!readiness.connected) return notConnectedPage(deps, c, readiness.missing)
   const standing = await currentStanding(deps, c, now)
-  if (standing.state === 'live' && (errand.fresh !== true || isFresh(standing.session, now))) return c.redirect(errand.returnTo, 303)
+  if (servesOwn(standing, errand, now)) return c.redirect(errand.returnTo, 303)
   return signInPage(deps, c, errand, now, standing)
 }

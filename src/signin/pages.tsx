@@ -10,13 +10,16 @@ import { page } from '../page/layout.tsx'
 import { appLogo } from '../page/look.ts'
 import { ForSupport, newReference } from '../page/message.tsx'
 import { ENGLISH, textsOf, type Texts, useTexts } from '../page/texts.ts'
+import { userWords } from '../page/who.ts'
 import type { ClientMetadata } from '../protocol/client-metadata.ts'
 import type { OAuthError } from '../protocol/error.ts'
 import { printable } from '../protocol/params.ts'
 import { endedElsewhere } from '../session/current.ts'
 import { endedClass } from '../session/ended.ts'
+import { isSharedComputer } from '../session/shared-computer.ts'
 import { WayBack } from './reply.tsx'
 import { type Errand, seal } from './sealed.ts'
+import { wantsFresh } from './session-serves.ts'
 
 /** What users see of signing in. Links that begin a sign-in hold the sealed request, good in this browser alone. */
 
@@ -31,9 +34,12 @@ const hostOf = (address: string): string | undefined => (URL.canParse(address) ?
  * A link and not a form: browsers hold every redirect that follows a form against the page's form-action, and where a tenant's own identity
  * provider sends its users is nothing we can list. It changes nothing by itself, and leads nowhere in another browser.
  */
-function startAddress(deps: Need, c: Context, errand: Errand, now: number, another = false): string {
-  return `/signin/microsoft?${new URLSearchParams({ request: seal(deps, c, 'start', errand, now), ...(another && { account: 'another' }) })}`
+function startAddress(deps: Need, c: Context, errand: Errand, now: number, more: Chosen = {}): string {
+  return `/signin/microsoft?${new URLSearchParams({ request: seal(deps, c, 'start', errand, now), ...more })}`
 }
+
+/** What the user chose beside signing in. */
+type Chosen = { account: 'another' } | { computer: 'shared' | 'own' } | Record<never, never>
 
 export const againAddress = (deps: Need, c: Context, errand: Errand, now: number): string =>
   `/signin/continue?${new URLSearchParams({ request: seal(deps, c, 'again', errand, now) })}`
@@ -58,7 +64,11 @@ export async function signInPage(
         {app === undefined || image === undefined ? null : <img src={appLogo(app.clientId, image).href} alt="" />}
         <p>{purposeOf(deps, errand, t)}</p>
       </div>
+      {errand.kind === 'own' && errand.another && former.state === 'live' ? (
+        <Notice kind="warn">{t.signIn.replaces(<strong>{userWords(former.session.user, t)}</strong>)}</Notice>
+      ) : null}
       <MicrosoftButton href={startAddress(deps, c, errand, now)} />
+      <Other deps={deps} c={c} errand={errand} now={now} t={t} />
       <div class="tight">
         <Destination errand={errand} />
         <p class="soft small">{t.shared.trouble('/account/ready')}</p>
@@ -67,6 +77,34 @@ export async function signInPage(
     </>,
   )
 }
+
+/** Other ways to sign in: with another account than Microsoft is given a hint of, and on a computer that several users share. */
+function Other({ deps, c, errand, now, t }: { deps: Need; c: Context; errand: Errand; now: number; t: Texts }) {
+  const { sharedComputer, sharedIdleSeconds } = deps.config.sessionRules
+  const shared = isSharedComputer(deps, c)
+  const link = (label: string, chosen: Chosen) => <a href={startAddress(deps, c, errand, now, chosen)}>{label}</a>
+  const minutes = Math.round(Math.min(sharedIdleSeconds, deps.config.limits.idleSeconds) / 60)
+  return (
+    <>
+      {shared ? <Notice>{t.sharedComputer.on(minutes)}</Notice> : null}
+      <ul class="plain tight small">
+        {expectsUser(errand) ? <li>{link(t.offers.another_account, { account: 'another' })}</li> : null}
+        {sharedComputer === 'offer' && !shared ? (
+          <li>
+            {link(t.sharedComputer.use, { computer: 'shared' })} <span class="soft">{t.sharedComputer.hint(minutes)}</span>
+          </li>
+        ) : null}
+        {sharedComputer === 'offer' && shared ? <li>{link(t.sharedComputer.own, { computer: 'own' })}</li> : null}
+      </ul>
+    </>
+  )
+}
+
+/** Microsoft is told whom to expect, and shows no account chooser. A request for one user alone leaves no choice. */
+const expectsUser = (errand: Errand): boolean =>
+  errand.kind === 'own'
+    ? errand.fresh === true && errand.another !== true
+    : errand.request.sub === undefined && (errand.request.loginHint !== undefined || wantsFresh(errand.request) || errand.request.acr === true)
 
 /** Why the user has to sign in again, by the class of the cause alone: an attacker who held the session learns no more. */
 function HowItEnded({ former, t }: { former: Standing; t: Texts }) {
@@ -164,7 +202,7 @@ function Back({ deps, errand, answer, t }: { deps: Need; errand: Errand; answer:
 function offerButton(deps: Need, c: Context, label: string, offer: Offer, { errand, now }: { errand: Errand; now: number }, first: boolean) {
   const links: Record<Offer, () => string> = {
     try_again: () => startAddress(deps, c, errand, now),
-    another_account: () => startAddress(deps, c, errand, now, true),
+    another_account: () => startAddress(deps, c, errand, now, { account: 'another' }),
     granting_consent: () => '/signin/granting-consent',
     set_up_mfa: () => 'https://mysignins.microsoft.com/security-info',
   }

@@ -21,6 +21,8 @@ export interface OwnErrand {
   kind: 'own'
   returnTo: string
   fresh?: true | undefined
+  /** A user who is signed in wants to sign in with another account. */
+  another?: true | undefined
 }
 
 /** What one further visit may be for: Microsoft's own challenge, the tenant's authentication context that proves MFA, a fresh sign-in. */
@@ -50,6 +52,8 @@ export interface Visit {
   asked?: readonly Demand[] | undefined
   /** What the visits before this one proved. */
   earlier?: Earlier | undefined
+  /** On a computer that several users share. */
+  shared?: true | undefined
 }
 
 /** A sign-in that Microsoft has proved and the store has not admitted yet. */
@@ -57,6 +61,7 @@ export interface Entry {
   id: string
   errand: Errand
   session: Omit<NewSession, 'cookieHash'>
+  shared?: true | undefined
   /** The head of the log when this visit departed, where it was fresh; 0: it was not. */
   provenSeq: number
   /** The latest visit of this sign-in that was fresh and brought the tenant's authentication context too. */

@@ -22,15 +22,29 @@ import { wantsFresh } from './session-serves.ts'
 
 type Ask = Pick<StartSignIn, 'prompt' | 'loginHint' | 'maxAgeSeconds' | 'authContext' | 'claims' | 'tid'>
 
-/** The first time. `another`: the user asked for the account chooser. */
-export async function visitMicrosoft(deps: Deps, c: Context, errand: Errand, now: number, another: boolean): Promise<Response> {
+interface Start {
+  /** The user asked for the account chooser. */
+  another: boolean
+  /** The computer is shared: who used it before may still be signed in at Microsoft. */
+  shared: boolean
+  now: number
+}
+
+/** The first time. */
+export async function visitMicrosoft(deps: Deps, c: Context, errand: Errand, { another, shared, now }: Start): Promise<Response> {
   const fresh = errand.kind === 'instance' ? wantsFresh(errand.request) : errand.fresh === true
   // Asked at once for what the sign-in would be rejected without.
   const owed = await owedBy(deps, c, now)
   // Another account may be of another tenant.
   const context = another ? undefined : owed.context
-  const ask = await whatToAsk(deps, c, errand, now, { login: fresh || owed.login, another, context })
-  return leave(deps, c, newVisit(deps, { errand, startedAt: now, fresh, tid: ask.tid, authContext: ask.authContext }), ask, now)
+  const ask = await whatToAsk(deps, c, errand, now, { login: fresh || owed.login || shared, another, context })
+  return leave(
+    deps,
+    c,
+    newVisit(deps, { errand, startedAt: now, fresh, tid: ask.tid, authContext: ask.authContext, shared: shared || undefined }),
+    ask,
+    now,
+  )
 }
 
 /** As far as this browser's cookies say who comes: nothing rests on it, because the store judges who has come. */
@@ -46,11 +60,17 @@ async function owedBy(deps: Deps, c: Context, now: number): Promise<{ login: boo
 
 /** Once more, for proof that the visits before did not bring. Who was just there needs no account chooser. */
 export async function visitAgain(deps: Deps, c: Context, visit: Visit, demand: Demand, more: Ask, now: number): Promise<Response> {
-  const { errand, startedAt, fresh, login, earlier } = visit
+  const { errand, startedAt, fresh, login, earlier, shared } = visit
   const mustEnter = demand === 'fresh' || demand === 'fresh_context'
   const ask: Ask = { tid: visit.tid, authContext: visit.authContext, ...more, ...(mustEnter && { prompt: 'login' }) }
   const asked = [...(visit.asked ?? []), demand]
-  return leave(deps, c, newVisit(deps, { errand, startedAt, fresh, login, earlier, tid: ask.tid, authContext: ask.authContext, asked }), ask, now)
+  return leave(
+    deps,
+    c,
+    newVisit(deps, { errand, startedAt, fresh, login, earlier, shared, tid: ask.tid, authContext: ask.authContext, asked }),
+    ask,
+    now,
+  )
 }
 
 const newVisit = (deps: Pick<Deps, 'random'>, about: Omit<Visit, 'id' | 'nonce' | 'verifier'>): Visit => ({

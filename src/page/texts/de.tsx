@@ -107,6 +107,7 @@ export const de = (product: string): Texts => ({
       expired: 'Ihre frühere Anmeldung in diesem Browser ist abgelaufen.',
     },
     password: 'Melden Sie sich erneut an. Microsoft fragt nach Ihrem Kennwort.',
+    replaces: (who: Child) => <>Sie sind angemeldet als {who}. Wenn sich ein anderer Benutzer anmeldet, endet diese Anmeldung in diesem Browser.</>,
     notSaved: { title: 'Sie sind noch nicht angemeldet', what: 'Ihre Anmeldung konnte nicht gespeichert werden. Es wurde nichts geändert.' },
   },
 
@@ -341,6 +342,23 @@ export const de = (product: string): Texts => ({
     title: `Zurück zu ${product}`,
     noScript: 'Wenn nichts geschieht, wählen Sie „Weiter“.',
     back: (app: string) => `Zurück zu ${app}`,
+  },
+
+  sharedComputer: {
+    use: 'Auf einem gemeinsam genutzten Computer anmelden',
+    hint: (minutes: number) =>
+      plural(minutes, {
+        one: 'Nach # Minute ohne Nutzung werden Sie abgemeldet.',
+        other: 'Nach # Minuten ohne Nutzung werden Sie abgemeldet.',
+      }),
+    on: (minutes: number) =>
+      plural(minutes, {
+        one: 'Dieser Computer wird gemeinsam genutzt. Microsoft fragt nach Ihrem Kennwort. Sie werden nach # Minute ohne Nutzung abgemeldet, und wenn Sie den Browser schließen.',
+        other:
+          'Dieser Computer wird gemeinsam genutzt. Microsoft fragt nach Ihrem Kennwort. Sie werden nach # Minuten ohne Nutzung abgemeldet, und wenn Sie den Browser schließen.',
+      }),
+    own: 'Das ist mein eigener Computer',
+    signOut: 'Dieser Computer wird gemeinsam genutzt: Als Nächstes melden Sie sich auch von Microsoft 365 ab.',
   },
 
   signOut: {

@@ -112,6 +112,7 @@ export const en = (product: string) => ({
       expired: 'Your earlier sign-in on this browser has expired.',
     },
     password: 'Sign in again. Microsoft asks for your password.',
+    replaces: (who: Child) => <>You are signed in as {who}. When another user signs in, this sign-in ends in this browser.</>,
     notSaved: { title: 'You are not signed in yet', what: 'Your sign-in could not be saved, so nothing was changed.' },
   },
 
@@ -321,6 +322,24 @@ export const en = (product: string) => ({
     title: `Returning to ${product}`,
     noScript: 'If nothing happens, continue yourself.',
     back: (app: string) => `Go back to ${app}`,
+  },
+
+  /** A computer that several users share. */
+  sharedComputer: {
+    use: 'Sign in on a shared computer',
+    hint: (minutes: number) =>
+      plural(minutes, {
+        one: 'You are signed out after # minute without use.',
+        other: 'You are signed out after # minutes without use.',
+      }),
+    on: (minutes: number) =>
+      plural(minutes, {
+        one: 'This is a shared computer. Microsoft asks for your password. You are signed out after # minute without use and when you close the browser.',
+        other:
+          'This is a shared computer. Microsoft asks for your password. You are signed out after # minutes without use and when you close the browser.',
+      }),
+    own: 'This is my own computer',
+    signOut: 'This is a shared computer: next, you sign out of Microsoft 365 too.',
   },
 
   signOut: {

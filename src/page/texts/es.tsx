@@ -106,6 +106,7 @@ export const es = (product: string): Texts => ({
       expired: 'Su sesión anterior en este navegador ha caducado.',
     },
     password: 'Inicie sesión de nuevo. Microsoft le pide su contraseña.',
+    replaces: (who: Child) => <>Ha iniciado sesión como {who}. Cuando otro usuario inicia sesión, esta sesión se cierra en este navegador.</>,
     notSaved: { title: 'Todavía no ha iniciado sesión', what: 'No se pudo guardar su inicio de sesión. No se cambió nada.' },
   },
 
@@ -328,6 +329,22 @@ export const es = (product: string): Texts => ({
     title: `Volviendo a ${product}`,
     noScript: 'Si no ocurre nada, continúe usted.',
     back: (app: string) => `Volver a ${app}`,
+  },
+
+  sharedComputer: {
+    use: 'Iniciar sesión en un equipo compartido',
+    hint: (minutes: number) =>
+      plural(minutes, {
+        one: 'Su sesión se cierra tras # minuto sin uso.',
+        other: 'Su sesión se cierra tras # minutos sin uso.',
+      }),
+    on: (minutes: number) =>
+      plural(minutes, {
+        one: 'Este equipo es compartido. Microsoft le pide su contraseña. Su sesión se cierra tras # minuto sin uso y cuando cierra el navegador.',
+        other: 'Este equipo es compartido. Microsoft le pide su contraseña. Su sesión se cierra tras # minutos sin uso y cuando cierra el navegador.',
+      }),
+    own: 'Este es mi propio equipo',
+    signOut: 'Este equipo es compartido: a continuación cierra también la sesión de Microsoft 365.',
   },
 
   signOut: {

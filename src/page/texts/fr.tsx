@@ -107,6 +107,9 @@ export const fr = (product: string): Texts => ({
       expired: 'Votre connexion précédente dans ce navigateur a expiré.',
     },
     password: 'Reconnectez-vous. Microsoft demande votre mot de passe.',
+    replaces: (who: Child) => (
+      <>Vous êtes connecté en tant que {who}. Quand un autre utilisateur se connecte, cette connexion est fermée dans ce navigateur.</>
+    ),
     notSaved: { title: 'Vous n’êtes pas encore connecté', what: 'Votre connexion n’a pas pu être enregistrée. Rien n’a été modifié.' },
   },
 
@@ -336,6 +339,23 @@ export const fr = (product: string): Texts => ({
     title: `Retour à ${product}`,
     noScript: 'Si rien ne se passe, continuez vous-même.',
     back: (app: string) => `Revenir à ${app}`,
+  },
+
+  sharedComputer: {
+    use: 'Se connecter sur un ordinateur partagé',
+    hint: (minutes: number) =>
+      plural(minutes, {
+        one: 'Vous êtes déconnecté après # minute sans utilisation.',
+        other: 'Vous êtes déconnecté après # minutes sans utilisation.',
+      }),
+    on: (minutes: number) =>
+      plural(minutes, {
+        one: 'Cet ordinateur est partagé. Microsoft demande votre mot de passe. Vous êtes déconnecté après # minute sans utilisation, et quand vous fermez le navigateur.',
+        other:
+          'Cet ordinateur est partagé. Microsoft demande votre mot de passe. Vous êtes déconnecté après # minutes sans utilisation, et quand vous fermez le navigateur.',
+      }),
+    own: 'C’est mon propre ordinateur',
+    signOut: 'Cet ordinateur est partagé : ensuite, vous vous déconnectez aussi de Microsoft 365.',
   },
 
   signOut: {
