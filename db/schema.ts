@@ -238,7 +238,9 @@ export const scheduledActs = sqliteTable(
     /** NULL: as soon as it is confirmed. */
     dueAt: integer('due_at'),
     /** `proposed`: a second administrator has to confirm it. `held`: it came from a backup, and is not done. */
-    state: text({ enum: ['proposed', 'scheduled', 'done', 'failed', 'cancelled', 'held'] }).notNull(),
+    state: text({ enum: ['proposed', 'scheduled', 'done', 'failed', 'cancelled', 'expired', 'held'] }).notNull(),
+    /** Of a proposal: from then on it cannot be confirmed. NULL: it needs no second administrator, or is older than this column. */
+    confirmUntil: integer('confirm_until'),
     actorKind: text('actor_kind').$type<Actor['kind']>().notNull(),
     actorId: text('actor_id').notNull(),
     via: text().$type<AuditWay>().notNull(),
@@ -259,6 +261,9 @@ export const scheduledActs = sqliteTable(
     index('scheduled_acts_due')
       .on(t.dueAt)
       .where(sql`state = 'scheduled'`),
+    index('scheduled_acts_to_expire')
+      .on(t.confirmUntil)
+      .where(sql`state = 'proposed'`),
     index('scheduled_acts_settled')
       .on(t.settledAt)
       .where(sql`settled_at IS NOT NULL`),

@@ -459,12 +459,12 @@ export interface RevocationActs {
   >
   /**
    * Who and how many a revocation would sign out, without doing it. `withOthers`: as the lock of a user does, which ends what the same human has
-   * in other tenants.
+   * in other tenants. `stopAfter`: more sessions than that are not counted.
    */
   previewRevocation(
     what: Selector | readonly Extract<Selector, { kind: 'subject' }>[],
     now: number,
-    how?: { withOthers?: boolean },
+    how?: { withOthers?: boolean; stopAfter?: number },
   ): Promise<RevocationPreview>
   /** Writes the next batch of the deliveries of wide revocations; resumable. `more` until nothing is pending. */
   fanOutPending(input: { limit: number; nowMs: number }): Promise<{ pending: DeliveryRef[]; more: boolean }>
@@ -853,12 +853,14 @@ export interface ScheduledActs {
       caseReference?: string | undefined
       comment?: string | undefined
       dueAt: number | undefined
+      /** How long a wide act can be confirmed, from when it is proposed or due. Not given: a day. */
+      confirmSeconds?: number | undefined
       now: number
     },
   ): Promise<ScheduledAct>
   /**
-   * A second administrator agrees. What is due is done in the same transaction. `same`: it is their own proposal. `expired`: it was proposed, or
-   * due, more than a day ago. `settled`: nothing is to be confirmed any more.
+   * A second administrator agrees. What is due is done in the same transaction. `same`: it is their own proposal. `expired`: it was not
+   * confirmed in time. `settled`: nothing is to be confirmed any more.
    */
   confirmAct(
     input: { id: string; operatorTenant: string | undefined; email?: EmailPolicy | undefined; now: number } & Scheduler,
@@ -868,8 +870,11 @@ export interface ScheduledActs {
     actor: Actor
     now: number
   }): Promise<{ outcome: 'cancelled' | 'settled'; act: ScheduledAct } | { outcome: 'unknown' }>
-  /** What a worker has to do now: whether locks are to be lifted and wide acts to be announced, and the act that is due first. Reads alone. */
-  dueNow(input: { now: number; announceUntil: number }): Promise<{ lifts: boolean; announcements: boolean; act: string | undefined }>
+  /** What a worker has to do now: whether locks are to be lifted, wide acts to be announced and proposals to expire, and the act that is due first. Reads alone. */
+  dueNow(input: {
+    now: number
+    announceUntil: number
+  }): Promise<{ lifts: boolean; announcements: boolean; expiries: boolean; act: string | undefined }>
   /**
    * Does what is due, once, in one transaction with its audit entry. It fails where its creator, or who confirmed it, has no longer the right to.
    * Undefined where another broker has done it.
@@ -882,6 +887,8 @@ export interface ScheduledActs {
   }): Promise<ScheduledAct | undefined>
   /** Announces wide acts that are due before `until`, each once, with its audit entry. */
   announceActs(input: { until: number; now: number; limit: number }): Promise<ScheduledAct[]>
+  /** Settles proposals that were not confirmed in time, each with its audit entry. Nothing of them is done. */
+  expireActs(input: { now: number; limit: number }): Promise<ScheduledAct[]>
   findScheduledAct(id: string): Promise<ScheduledAct | undefined>
   /** Newest first, before the act `before`. */
   listScheduledActs(input: { state?: ScheduledState | undefined; before?: string | undefined; limit: number }): Promise<ScheduledAct[]>

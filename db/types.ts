@@ -403,7 +403,7 @@ export interface Lock {
   lifted: { at: number; actor: Actor; caseReference: string | undefined; comment: string | undefined } | undefined
 }
 
-export type ScheduledState = 'proposed' | 'scheduled' | 'done' | 'failed' | 'cancelled' | 'held'
+export type ScheduledState = 'proposed' | 'scheduled' | 'done' | 'failed' | 'cancelled' | 'expired' | 'held'
 export type ScheduledWhat = { act: 'revoke'; selector: Selector } | { act: 'lock'; target: LockTarget; endsAt: number | undefined }
 
 /** A revocation or a lock that waits for a second administrator, or for its time. */
@@ -419,6 +419,8 @@ export interface ScheduledAct {
   state: ScheduledState
   actor: Actor
   createdAt: number
+  /** Until then a second administrator may confirm it; then it expires. Undefined: it needs none. */
+  confirmUntil: number | undefined
   confirmed: { actor: Actor; at: number } | undefined
   announcedAt: number | undefined
   settled: { actor: Actor; at: number; result: Record<string, unknown> } | undefined

@@ -161,7 +161,7 @@ function sessionMetrics(make: Maker) {
     openLocks: make.gauge('broker_open_locks', 'Open locks, by kind of target (user, tenant, client).', 'kind'),
     scheduledActs: make.counter(
       'broker_scheduled_acts_total',
-      'Scheduled acts whose time came, by act (revoke, lock) and outcome (done, failed).',
+      'Scheduled acts whose time came, by act (revoke, lock) and outcome (done, failed, expired).',
       'act',
       'outcome',
     ),

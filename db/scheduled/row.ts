@@ -16,7 +16,7 @@ import type { ScheduledAct, ScheduledState, ScheduledWhat } from '../types.ts'
 
 export const scheduledFields = {
   ...columnsOf(scheduledActs, 'id', 'act', 'target', 'wide', 'caseReference', 'comment', 'endsAt', 'dueAt', 'state', 'actorKind', 'actorId', 'via'),
-  ...columnsOf(scheduledActs, 'may', 'createdAt', 'confirmedByKind', 'confirmedById', 'confirmedVia', 'confirmedAt', 'announcedAt'),
+  ...columnsOf(scheduledActs, 'may', 'createdAt', 'confirmUntil', 'confirmedByKind', 'confirmedById', 'confirmedVia', 'confirmedAt', 'announcedAt'),
   ...columnsOf(scheduledActs, 'settledAt', 'settledByKind', 'settledById', 'result'),
 }
 export type ScheduledRow = RowOf<typeof scheduledFields>
@@ -41,6 +41,7 @@ export const scheduledFrom = (row: ScheduledRow): ScheduledAct => ({
   state: row.state,
   actor: { kind: row.actorKind, id: row.actorId },
   createdAt: row.createdAt,
+  confirmUntil: optional(row.confirmUntil),
   confirmed: by(row.confirmedByKind, row.confirmedById, row.confirmedAt, {}),
   announcedAt: optional(row.announcedAt),
   settled: by(row.settledByKind, row.settledById, row.settledAt, { result: JSON.parse(row.result ?? '{}') as Record<string, unknown> }),
@@ -60,18 +61,20 @@ export const lockScheduled = (id: string): Act<ScheduledRow | undefined> => byId
 const isDue = (now: SQL) => sql`${scheduledActs.state} = 'scheduled' AND ${scheduledActs.dueAt} <= ${now}`
 /** Wide, and not announced yet. */
 export const isToAnnounce = (until: SQL): SQL => sql`${isDue(until)} AND ${scheduledActs.wide} = 1 AND ${scheduledActs.announcedAt} IS NULL`
+export const isToExpire = (now: SQL): SQL => sql`${scheduledActs.state} = 'proposed' AND ${scheduledActs.confirmUntil} <= ${now}`
 const given: Takes<{ now: number; announceUntil: number }> = placeholders
 const due = query(
   {
     lifts: sql<number>`CASE WHEN EXISTS (SELECT 1 FROM ${locks} WHERE ${isToLift(given.now)}) THEN 1 ELSE 0 END`,
     announcements: sql<number>`CASE WHEN EXISTS (SELECT 1 FROM ${scheduledActs} WHERE ${isToAnnounce(given.announceUntil)}) THEN 1 ELSE 0 END`,
+    expiries: sql<number>`CASE WHEN EXISTS (SELECT 1 FROM ${scheduledActs} WHERE ${isToExpire(given.now)}) THEN 1 ELSE 0 END`,
     act: sql<string | null>`(SELECT ${scheduledActs.id} FROM ${scheduledActs} WHERE ${isDue(given.now)} ORDER BY ${scheduledActs.dueAt} LIMIT 1)`,
   },
   (_: Takes<{ now: number; announceUntil: number }>, f) => sql`SELECT ${f}`,
 )
 export function* dueNow(input: { now: number; announceUntil: number }): Act<Awaited<ReturnType<ScheduledActs['dueNow']>>> {
   const row = yield* due.get(input)
-  return { lifts: row?.lifts === 1, announcements: row?.announcements === 1, act: optional(row?.act ?? null) }
+  return { lifts: row?.lifts === 1, announcements: row?.announcements === 1, expiries: row?.expiries === 1, act: optional(row?.act ?? null) }
 }
 
 const list = query(

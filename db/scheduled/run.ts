@@ -23,13 +23,13 @@ const settle = command(
 )
 
 interface End {
-  state: 'done' | 'failed' | 'cancelled'
+  state: 'done' | 'failed' | 'cancelled' | 'expired'
   result: Record<string, unknown>
 }
 export const settleAs = (id: string, { state, result }: End, { actor, now }: { actor: Actor; now: number }): Act<number> =>
   settle.run({ id, state, at: now, byKind: actor.kind, byId: actor.id, result: JSON.stringify(result) })
 
-const WORKER: Actor = { kind: 'broker', id: 'run-scheduled' }
+export const WORKER: Actor = { kind: 'broker', id: 'run-scheduled' }
 
 interface When {
   operatorTenant: string | undefined

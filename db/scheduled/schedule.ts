@@ -12,9 +12,9 @@ import { scheduledActs } from '../schema.ts'
 import type { ScheduledActs } from '../store.ts'
 import type { AuditWay, ScheduledAct, ScheduledWhat } from '../types.ts'
 import { emit } from '../webhook/emit.ts'
-import { findScheduledAct, isToAnnounce, lockScheduled, scheduledFields, scheduledFrom, targetOfWhat, whatOf } from './row.ts'
+import { findScheduledAct, isToAnnounce, isToExpire, lockScheduled, scheduledFields, scheduledFrom, targetOfWhat, whatOf } from './row.ts'
 import type { ScheduledRow } from './row.ts'
-import { perform, settleAs } from './run.ts'
+import { perform, settleAs, WORKER } from './run.ts'
 
 /** Scheduling, confirming and cancelling. A wide act is done only after a second administrator has confirmed it. */
 
@@ -40,10 +40,12 @@ type New = Pick<
   | 'via'
   | 'may'
   | 'createdAt'
+  | 'confirmUntil'
 >
 const insert = command((p: Takes<{ [K in keyof New]: New[K] }>) => {
-  const { id, act, target, wide, caseReference, comment, endsAt, dueAt, state, actorKind, actorId, via, may, createdAt } = p
-  return insertInto(scheduledActs, { id, act, target, wide, caseReference, comment, endsAt, dueAt, state, actorKind, actorId, via, may, createdAt })
+  const { id, act, target, wide, caseReference, comment, endsAt, dueAt, state, actorKind, actorId, via, may, createdAt, confirmUntil } = p
+  const by = { actorKind, actorId, via, may, createdAt, confirmUntil }
+  return insertInto(scheduledActs, { id, act, target, wide, caseReference, comment, endsAt, dueAt, state, ...by })
 })
 const confirm = command(
   (p: Takes<{ id: string; at: number; byKind: string; byId: string; via: AuditWay }>) =>
@@ -55,6 +57,11 @@ const toAnnounce = query(
   scheduledFields,
   (p: Takes<{ until: number; limit: number }>, f) => sql`SELECT ${f} FROM ${scheduledActs}
     WHERE ${isToAnnounce(p.until)} ORDER BY ${scheduledActs.dueAt} LIMIT ${p.limit}${forUpdateSkipLocked(scheduledActs)}`,
+)
+const toExpire = query(
+  scheduledFields,
+  (p: Takes<{ now: number; limit: number }>, f) => sql`SELECT ${f} FROM ${scheduledActs}
+    WHERE ${isToExpire(p.now)} ORDER BY ${scheduledActs.confirmUntil} LIMIT ${p.limit}${forUpdateSkipLocked(scheduledActs)}`,
 )
 const announced = command(
   (p: Takes<{ id: string; now: number }>) =>
@@ -76,14 +83,16 @@ const found = (act: ScheduledAct | undefined): ScheduledAct => {
 }
 
 export function* scheduleAct(ambient: Ambient, input: Input<'scheduleAct'>): Act<ScheduledAct> {
-  const { what, actor, via, may, caseReference = null, comment = null, dueAt, now } = input
+  const { what, actor, via, may, caseReference = null, comment = null, dueAt, confirmSeconds = CONFIRM_SECONDS, now } = input
   const wide = isWide(what)
   if (!wide && dueAt === undefined) throw new Error('An act that concerns one user is done at once, or needs a time.')
   const id = `a_${ambient.newId()}`
   const target = JSON.stringify(what.act === 'revoke' ? what.selector : what.target)
   const when = { dueAt: dueAt ?? null, endsAt: what.act === 'lock' ? (what.endsAt ?? null) : null, createdAt: now }
+  const confirmUntil = wide ? (dueAt ?? now) + confirmSeconds : null
   const by = { actorKind: actor.kind, actorId: actor.id, via, may }
-  yield* insert.run({ id, act: what.act, target, wide: wide ? 1 : 0, caseReference, comment, ...when, state: wide ? 'proposed' : 'scheduled', ...by })
+  const state = wide ? 'proposed' : 'scheduled'
+  yield* insert.run({ id, act: what.act, target, wide: wide ? 1 : 0, caseReference, comment, ...when, confirmUntil, state, ...by })
   return found(yield* findScheduledAct(id))
 }
 
@@ -95,7 +104,7 @@ export function* confirmAct(ambient: Ambient, input: Input<'confirmAct'>): Act<A
   const act = scheduledFrom(row)
   if (row.state !== 'proposed') return { outcome: 'settled', act }
   if (row.actorKind === actor.kind && row.actorId === actor.id) return { outcome: 'same', act }
-  if (now >= (row.dueAt ?? row.createdAt) + CONFIRM_SECONDS) return { outcome: 'expired', act }
+  if (now >= (row.confirmUntil ?? (row.dueAt ?? row.createdAt) + CONFIRM_SECONDS)) return { outcome: 'expired', act }
   yield* confirm.run({ id, at: now, byKind: actor.kind, byId: actor.id, via })
   const confirmed = { ...row, confirmedByKind: actor.kind, confirmedById: actor.id, confirmedVia: via }
   if (row.dueAt === null || row.dueAt <= now) yield* perform(ambient, confirmed, { operatorTenant, email, now })
@@ -116,11 +125,26 @@ export function* announceActs(ambient: Ambient, { until, now, limit }: Input<'an
     const what = whatOf(row)
     const details = { scheduled: row.id, act: what.act, due_at: row.dueAt, scheduled_by: row.actorId, confirmed_by: row.confirmedById }
     const entry = { act: 'scheduled.announce', target: targetOfWhat(what), caseReference: row.caseReference ?? undefined, details }
-    const audit = yield* appendAudit(ambient, { actor: { kind: 'broker', id: 'run-scheduled' }, via: 'broker', ...entry })
+    const audit = yield* appendAudit(ambient, { actor: WORKER, via: 'broker', ...entry })
     yield* announced.run({ id: row.id, now })
     yield* tellOf(ambient, row, what)
     yield* concludeAudit(ambient, { id: audit, outcome: 'done' })
     acts.push({ ...scheduledFrom(row), announcedAt: now })
+  }
+  return acts
+}
+
+/** What was not confirmed in time is not done, and says so: an administrator may wait for it. */
+export function* expireActs(ambient: Ambient, { now, limit }: Input<'expireActs'>): Act<ScheduledAct[]> {
+  const acts: ScheduledAct[] = []
+  for (const row of yield* toExpire.all({ now, limit })) {
+    const what = whatOf(row)
+    const details = { scheduled: row.id, act: what.act, proposed_by: row.actorId, confirm_until: row.confirmUntil }
+    const entry = { act: 'scheduled.expire', target: targetOfWhat(what), caseReference: row.caseReference ?? undefined, details }
+    const audit = yield* appendAudit(ambient, { actor: WORKER, via: 'broker', ...entry })
+    yield* settleAs(row.id, { state: 'expired', result: {} }, { actor: WORKER, now })
+    yield* concludeAudit(ambient, { id: audit, outcome: 'done' })
+    acts.push(found(yield* findScheduledAct(row.id)))
   }
   return acts
 }

@@ -31,18 +31,18 @@ export async function mustBeThere({ store }: Pick<Deps, 'store'>, what: Selector
 export const firstUsers = async ({ store }: Pick<Deps, 'store'>, subs: readonly string[]): Promise<Subject[]> =>
   (await Promise.all(subs.map((sub) => store.findSubject(sub)))).filter((one) => one !== undefined)
 
-interface Asked {
+export interface Revoking {
   now: number
   caseReference?: string | undefined
   comment?: string | undefined
 }
-type Answered = Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }> | { outcome: 'already' }
+export type Answered = Exclude<Awaited<ReturnType<typeof revoke>>, { outcome: 'unknown' | 'already' }> | { outcome: 'already' }
 
 /** The target of its audit entry. */
 export const revokeTarget = (what: Selector): string => Object.values(what).join(' ')
 
 /** An administrator's revocation, recorded; by whatever way they came. @throws Problem 404 where there is nothing of that name */
-export function revokeAs(deps: Deps, caller: Caller, what: Selector, asked: Asked): Promise<Answered> {
+export function revokeAs(deps: Deps, caller: Caller, what: Selector, asked: Revoking): Promise<Answered> {
   const { caseReference, comment } = asked
   return recorded(
     deps,

@@ -6,6 +6,7 @@ import { acting, type Caller } from './caller.ts'
 import { mustBeAllowed, mustBeKnown, mustNotBeProtected, previewedLock } from './locks.ts'
 import { Problem } from './problem.ts'
 import { recorded } from './recorded.ts'
+import { sameUser } from './same-user.ts'
 import { mustBeThere, previewed, revokeTarget } from './revocations.ts'
 
 /** Acts that wait for their time, or for a second administrator; by whatever way the caller comes. */
@@ -14,6 +15,8 @@ export interface Scheduling {
   what: ScheduledWhat
   /** Undefined: as soon as a second administrator confirms it. */
   dueAt: number | undefined
+  /** How long a second administrator may confirm it. Not given: a day. */
+  confirmSeconds?: number | undefined
   caseReference?: string | undefined
   comment?: string | undefined
   now: number
@@ -47,7 +50,15 @@ export async function scheduleAs(deps: Deps, caller: Caller, asked: Scheduling):
     () => deps.store.scheduleAct({ actor, via, may, ...asked }),
     ({ id, state }) => ({ scheduled: id, state }),
   )
-  deps.log.warn('act_scheduled', { scheduled: act.id, act: what.act, target: targetOf(what), due_at: dueAt, state: act.state, actor: actor.id })
+  deps.log.warn('act_scheduled', {
+    scheduled: act.id,
+    act: what.act,
+    target: targetOf(what),
+    due_at: dueAt,
+    confirm_until: act.confirmUntil,
+    state: act.state,
+    actor: actor.id,
+  })
   return act
 }
 
@@ -66,9 +77,10 @@ export async function confirmAs(deps: Deps, caller: Caller, id: string, now: num
       details: { scheduled: id, proposed_by: before.actor.id },
     },
     async () => {
+      if (await sameUser(deps, before.actor, actor)) throw notConfirmed('same')
       const answer = await deps.store.confirmAct({ id, actor, via, may, operatorTenant, email: emailPolicy(deps.config), now })
       if (answer.outcome === 'unknown') throw NONE()
-      if (answer.outcome !== 'confirmed') throw new Problem(409, 'It cannot be confirmed', NOT_CONFIRMED[answer.outcome])
+      if (answer.outcome !== 'confirmed') throw notConfirmed(answer.outcome)
       return answer.act
     },
     resultOf,
@@ -78,10 +90,11 @@ export async function confirmAs(deps: Deps, caller: Caller, id: string, now: num
 }
 
 const NOT_CONFIRMED = {
-  settled: 'It is already confirmed, canceled or held; GET /admin/v1/scheduled-acts (cmb scheduled list) shows its state.',
-  same: 'You proposed it yourself. Another administrator must confirm it.',
-  expired: 'It was proposed, or due, more than a day ago. Cancel it, and propose it again.',
+  settled: 'It is already confirmed, canceled, expired or held; GET /admin/v1/scheduled-acts (cmb scheduled list) shows its state.',
+  same: 'You proposed it yourself, or with a client that you registered. Another administrator must confirm it.',
+  expired: 'It was not confirmed in time. Propose it again if it is still needed.',
 }
+const notConfirmed = (why: keyof typeof NOT_CONFIRMED): Problem => new Problem(409, 'It cannot be confirmed', NOT_CONFIRMED[why])
 
 /** @throws Problem 404, 409 */
 export async function cancelAs(deps: Deps, caller: Caller, id: string, now: number): Promise<ScheduledAct> {

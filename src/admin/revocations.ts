@@ -1,6 +1,5 @@
 import { Hono } from 'hono'
 import { z } from 'zod'
-import type { RevocationPreview } from '../../db/store.ts'
 import type { DeliveryTotals, LoggedRevocation, Revocation } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { milliseconds, seconds } from '../protocol/described.ts'
@@ -10,13 +9,16 @@ import type { AdminEnv } from './caller.ts'
 import { repeatable } from './idempotent.ts'
 import { deliveryCursor, deliveryPage, deliverySchema, deliveryShown } from './deliveries.ts'
 import { REASONS } from '../protocol/revocation.ts'
+import { previewSchema, previewShown } from './preview.ts'
+import { actSchema, actShown } from './scheduled-acts.ts'
 import { instant, limit, ok, proofLimit, route, said, seqNumber, shape } from './route.ts'
 import { JSON_LINES, linesResponse } from '../acts/audit.ts'
 import { evidenceOf } from '../acts/evidence.ts'
 import { guardProof } from '../acts/guards.ts'
 import { Problem } from '../acts/problem.ts'
 import { totalOf } from '../acts/totals.ts'
-import { firstUsers, previewed, revokeAs, tenantsWithoutAuthTime } from '../acts/revocations.ts'
+import { revokeOrRequest } from '../acts/approval.ts'
+import { previewed, tenantsWithoutAuthTime } from '../acts/revocations.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
 /** An operator's revocations, and the log of all of them with what each owed and the proof of it. */
@@ -57,30 +59,7 @@ const revoked = revocation.extend({
   tenants_without_auth_time: z.array(z.string()).meta({ description: 'of those concerned: no fresh sign-in can be demanded of their users' }),
 })
 const already = z.object({ outcome: z.literal('already'), selector: selectorSchema })
-export const previewSchema = shape('Preview', {
-  sessions: z.int(),
-  subjects: z.int(),
-  clients: z.int(),
-  deliveries: z.int(),
-  without_fresh_sign_in: z
-    .int()
-    .meta({ description: 'users of tenants that have never sent auth_time: they come back without entering their password' }),
-  first_users: z
-    .array(z.object({ sub: z.string(), name: z.string().nullable(), username: z.string().nullable() }))
-    .meta({ description: 'the first of the users, ten at most' }),
-  other_subjects: z.array(z.string()).meta({
-    description: 'of one user: the same human in other tenants. A lock covers them; after a revocation they too have to sign in afresh',
-  }),
-})
-export const previewShown = async (
-  deps: Pick<Deps, 'store'>,
-  { withoutFreshSignIn, firstSubjects, otherSubjects, ...counted }: RevocationPreview,
-) => ({
-  ...counted,
-  first_users: (await firstUsers(deps, firstSubjects)).map(({ sub, name = null, username = null }) => ({ sub, name, username })),
-  without_fresh_sign_in: withoutFreshSignIn,
-  other_subjects: otherSubjects,
-})
+const proposed = z.object({ outcome: z.literal('proposed'), act: actSchema })
 const dryRun = z.object({ dry_run: z.literal(true), selector: selectorSchema, would_end: previewSchema })
 const guards = z.array(
   z.object({
@@ -102,7 +81,11 @@ const REVOKE = {
   summary: 'Revokes: effective when this answers, with the deliveries committed',
   may: 'administer' as const,
   body: request,
-  answers: { 200: ok('A dry run, or revoked already.', z.union([dryRun, already])), 201: ok('Revoked.', revoked) },
+  answers: {
+    200: ok('A dry run, or revoked already.', z.union([dryRun, already])),
+    201: ok('Revoked.', revoked),
+    202: ok('Nothing is revoked yet: it ends more sessions than BROKER_APPROVAL_SESSIONS, and waits for a second administrator.', proposed),
+  },
   rejects: [404] as const,
 }
 const filter = storedText().min(1).max(200).optional()
@@ -149,7 +132,8 @@ export function revocationRoutes(deps: Deps): Hono<AdminEnv> {
     const what = decodeSelector(wanted.selector)
     if (wanted.dry_run)
       return c.json({ dry_run: true, selector: wanted.selector, would_end: await previewShown(deps, await previewed(deps, what, now)) })
-    const answer = await revokeAs(deps, caller, what, { now, caseReference: wanted.case_reference, comment: wanted.comment })
+    const answer = await revokeOrRequest(deps, caller, what, { now, caseReference: wanted.case_reference, comment: wanted.comment })
+    if (answer.outcome === 'proposed') return c.json({ outcome: 'proposed', act: actShown(answer.act) }, 202)
     if (answer.outcome !== 'revoked') return c.json({ outcome: answer.outcome, selector: wanted.selector })
     const { revocation: done } = answer.committed
     return c.json({ outcome: 'revoked', ...shown(done), tenants_without_auth_time: await tenantsWithoutAuthTime(deps, done) }, 201)

@@ -10,7 +10,7 @@ import { actorSchema } from './audit.ts'
 import type { AdminEnv } from './caller.ts'
 import { repeatable } from './idempotent.ts'
 import { moment, namedTarget, readTarget, targetSchema, targetShown } from './lock-target.ts'
-import { previewSchema, previewShown } from './revocations.ts'
+import { previewSchema, previewShown } from './preview.ts'
 import { limit, named, ok, route, said, shape } from './route.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
@@ -19,7 +19,7 @@ import { storedText } from '../protocol/stored-text.ts'
 const revoking = z.strictObject({ act: z.literal('revoke'), selector: selectorSchema })
 const what = z.union([revoking, z.strictObject({ act: z.literal('lock'), target: targetSchema, ends_at: seconds.nullable() })])
 const by = z.object({ at: seconds, actor: actorSchema })
-const STATES = ['proposed', 'scheduled', 'done', 'failed', 'cancelled', 'held'] as const
+const STATES = ['proposed', 'scheduled', 'done', 'failed', 'cancelled', 'expired', 'held'] as const
 export const actSchema = shape('ScheduledAct', {
   id: z.string(),
   what,
@@ -32,6 +32,7 @@ export const actSchema = shape('ScheduledAct', {
   created_at: seconds,
   case_reference: z.string().nullable(),
   comment: z.string().nullable(),
+  confirm_until: seconds.nullable().meta({ description: 'of a proposal: then it expires' }),
   confirmed: by.nullable(),
   announced_at: seconds.nullable(),
   settled: by.extend({ result: z.record(z.string(), z.unknown()) }).nullable(),
@@ -122,6 +123,7 @@ export const actShown = (act: ScheduledAct): z.output<typeof actSchema> => ({
   created_at: act.createdAt,
   case_reference: act.caseReference ?? null,
   comment: act.comment ?? null,
+  confirm_until: act.confirmUntil ?? null,
   confirmed: act.confirmed ?? null,
   announced_at: act.announcedAt ?? null,
   settled: act.settled ?? null,

@@ -6,6 +6,7 @@ import { totalOf, totalsInWords } from '../acts/totals.ts'
 import { CommandFailure, EXIT, type Broker, type Json } from './broker.ts'
 import { asJson, before, caseOption, commentOption, type Context, examples, fromOption, nextPage, queryOf, saidOf, toOption } from './context.ts'
 import { schedule } from './locks.ts'
+import { type ActShown, actWords, decideCommand } from './scheduled.ts'
 import { readMoment } from './moment.ts'
 import { columns, lines, othersWords, firstWords, time, timeMs } from './show.ts'
 
@@ -45,6 +46,12 @@ const filterOf = (options: ListOptions): Record<string, string | undefined> => (
 export function revocationCommands(program: Command, context: Context): void {
   revokeCommand(program, context)
   const log = program.command('revocations').description('The log of revocations, with the deliveries of each and their proof.')
+  listCommand(log, context)
+  showCommand(log, context)
+  for (const decision of DECISIONS) examples(decideCommand(log, context, decision), `cmb revocations ${decision.name} a_0mi8…`)
+}
+
+function listCommand(log: Command, context: Context): void {
   examples(
     log
       .command('list')
@@ -71,6 +78,9 @@ export function revocationCommands(program: Command, context: Context): void {
     'cmb revocations list --limit 10',
     'cmb revocations list --case INC-4711',
   )
+}
+
+function showCommand(log: Command, context: Context): void {
   log
     .command('show <seq>')
     .description('One revocation: each delivery with its attempts, and which guards enforce it.')
@@ -82,6 +92,12 @@ export function revocationCommands(program: Command, context: Context): void {
       context.print(command, answer, () => proofWords(answer))
     })
 }
+
+/** Of revocations that end more sessions than one administrator may end alone. */
+const DECISIONS = [
+  { name: 'approve', verb: 'confirm', words: 'Approve a revocation that another administrator asked for. It is done at once.' },
+  { name: 'decline', verb: 'cancel', words: 'Decline a revocation that waits for approval. Nothing is revoked.' },
+] as const
 
 function revokeCommand(program: Command, context: Context): void {
   const command = program
@@ -123,9 +139,10 @@ async function revokeNow(context: Context, self: Command, options: RevokeOptions
   context.print(self, answer, () => revokedWords(answer))
 }
 
-type Revoked = Json & { outcome: string; seq?: number; tenants_without_auth_time?: string[] }
+type Revoked = Json & { outcome: string; seq?: number; tenants_without_auth_time?: string[]; act?: ActShown }
 
-function revokedWords({ outcome, seq, tenants_without_auth_time: tenants = [] }: Revoked): string {
+function revokedWords({ outcome, seq, tenants_without_auth_time: tenants = [], act }: Revoked): string {
+  if (act !== undefined) return `Nothing is revoked yet: it ends more sessions than one administrator may end alone. ${actWords(act)}`
   if (outcome === 'already') return 'That had already ended; nothing was revoked.\n'
   const notAsked = tenants.map((tid) => `Users of ${tid} are not asked for their password again: its ID tokens have never had auth_time.\n`)
   return `Revoked, number ${seq} in the log. cmb revocations show ${seq} shows its deliveries.\n${notAsked.join('')}`

@@ -9,7 +9,7 @@ export function scheduledCommands(program: Command, context: Context): void {
     scheduled
       .command('list')
       .description('The newest first.')
-      .option('--state <state>', 'proposed, scheduled, done, failed, cancelled or held')
+      .option('--state <state>', 'proposed, scheduled, done, failed, cancelled, expired or held')
       .option('--limit <n>', 'how many at most', '50')
       .addOption(before())
       .addOption(asJson())
@@ -25,24 +25,32 @@ export function scheduledCommands(program: Command, context: Context): void {
     ['confirm', 'Confirm what another administrator proposed. What is due is done at once.'],
     ['cancel', 'Cancel what waits.'],
   ] as const)
-    examples(
-      scheduled
-        .command(`${verb} <id>`)
-        .description(words)
-        .addOption(asJson())
-        .action(async (id: string, _given: unknown, self: Command) => {
-          const act = await (await context.broker(self)).send<ActShown>('POST', `/scheduled-acts/${encodeURIComponent(id)}/${verb}`)
-          context.print(self, act, () => actWords(act))
-        }),
-      `cmb scheduled ${verb} a_0mi8…`,
-    )
+    examples(decideCommand(scheduled, context, { name: verb, verb, words }), `cmb scheduled ${verb} a_0mi8…`)
 }
+
+interface Deciding {
+  name: string
+  verb: 'confirm' | 'cancel'
+  words: string
+}
+
+/** Of `cmb scheduled` and `cmb revocations`. */
+export const decideCommand = (parent: Command, context: Context, { name, verb, words }: Deciding): Command =>
+  parent
+    .command(`${name} <id>`)
+    .description(words)
+    .addOption(asJson())
+    .action(async (id: string, _given: unknown, self: Command) => {
+      const act = await (await context.broker(self)).send<ActShown>('POST', `/scheduled-acts/${encodeURIComponent(id)}/${verb}`)
+      context.print(self, act, () => actWords(act))
+    })
 
 export interface ActShown {
   id: string
   what: { act: 'revoke'; selector: Record<string, string> } | { act: 'lock'; target: Record<string, string>; ends_at: number | null }
   due_at: number | null
-  state: 'proposed' | 'scheduled' | 'done' | 'failed' | 'cancelled' | 'held'
+  confirm_until?: number | null
+  state: 'proposed' | 'scheduled' | 'done' | 'failed' | 'cancelled' | 'expired' | 'held'
   actor: { id: string }
   case_reference: string | null
   confirmed: { at: number; actor: { id: string } } | null
@@ -70,13 +78,15 @@ const row = (act: ActShown) => [
 /** What has become of it, and what comes next. */
 export function actWords(act: ActShown): string {
   const { id, state } = act
+  const until = typeof act.confirm_until === 'number' ? ` It expires at ${time(act.confirm_until)}.` : ''
   const when = act.due_at === null ? 'at once' : `at ${time(act.due_at)}`
   const said = {
-    proposed: `Proposed: ${whatOf(act)}. When another administrator confirms it, it is done ${when}: cmb scheduled confirm ${id}`,
+    proposed: `Proposed: ${whatOf(act)}.${until} When another administrator confirms it, it is done ${when}: cmb scheduled confirm ${id}`,
     scheduled: `Scheduled: ${whatOf(act)} is done ${when}. To stop it: cmb scheduled cancel ${id}`,
     done: `Done: ${whatOf(act)} (${resultOf(act)}).`,
     failed: `Not done: ${whatOf(act)} (${resultOf(act)}).`,
     cancelled: `Cancelled: ${whatOf(act)}.`,
+    expired: `Expired: ${whatOf(act)}. No second administrator confirmed it in time, and nothing was done.`,
     held: `Held since the restore: ${whatOf(act)}. Schedule it again if it is still needed.`,
   }
   return `${said[state]}\n`

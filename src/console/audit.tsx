@@ -19,6 +19,7 @@ const ACTS = [
   'scheduled.add',
   'scheduled.confirm',
   'scheduled.cancel',
+  'scheduled.expire',
   'scheduled.announce',
   'scheduled.run',
   'redrive',

@@ -1,14 +1,16 @@
+import type { ScheduledAct } from '../../db/types.ts'
 import { liftAs } from '../acts/locks.ts'
 import { Problem } from '../acts/problem.ts'
-import { cancelAs, confirmAs } from '../acts/scheduled.ts'
-import { Button, Facts, HiddenFields, LinkButton } from '../page/components.tsx'
+import { cancelAs, confirmAs, previewedAct } from '../acts/scheduled.ts'
+import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { TextField } from '../page/fields.tsx'
 import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
 import { SignInAgain } from './fresh-sign-in.tsx'
-import { minuteOf, targetWords, whatWords } from './locks.tsx'
+import { byWords, minuteOf, targetWords, whatWords } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
+import { howMany } from './revocations.tsx'
 import { queried } from './revoke.tsx'
 
 /** Lifting a lock, and confirming or cancelling what another administrator proposed: for administrators who signed in a short time ago. */
@@ -66,7 +68,7 @@ export async function liftNow(request: ConsoleRequest, form: URLSearchParams): P
 }
 
 export async function decidePage(request: ConsoleRequest): Promise<Response> {
-  const { deps, operator, now } = request
+  const { deps, c, operator, now } = request
   if (!isAdministrator(request)) return notAllowed(request)
   const act = await deps.store.findScheduledAct(idOf(queried(request)))
   if (act === undefined || act.settled !== undefined) return gone(request)
@@ -76,14 +78,19 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
     request,
     { title: confirms ? 'Confirm or cancel' : 'Cancel', at: '/ops/locks' },
     <Panel class="narrow">
+      {c.req.query('asked') === 'yes' && own ? <Notice title="Nothing is revoked yet: the request waits for another administrator." /> : null}
       <Facts
         items={[
           ['What', await whatWords(request, act)],
+          ['Asked by', await byWords(request, act.actor.id)],
+          ['Ends, if it is done now', await endsNow(request, act)],
           ['When', minuteOf(act.dueAt, 'as soon as it is confirmed')],
+          ['Expires', act.state === 'proposed' && act.confirmUntil !== undefined ? minuteOf(act.confirmUntil, '') : undefined],
           ['Case', act.caseReference],
           ['Comment', act.comment],
         ]}
       />
+      {act.state === 'proposed' ? <p class="soft">It covers what there is when it is confirmed, sessions that open until then too.</p> : null}
       {own && act.state === 'proposed' ? <p class="soft">You have proposed this. Another administrator has to confirm it.</p> : null}
       {isFresh(operator.session, now) ? null : <SignInAgain what="Deciding" />}
       <form class="row" method="post" action="/ops/scheduled">
@@ -99,6 +106,16 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
       </form>
     </Panel>,
   )
+}
+
+/** Undefined where its target is gone. */
+async function endsNow({ deps, now }: ConsoleRequest, { what }: ScheduledAct): Promise<string | undefined> {
+  try {
+    return howMany((await previewedAct(deps, what, now)).wouldEnd)
+  } catch (error) {
+    if (error instanceof Problem) return undefined
+    throw error
+  }
 }
 
 const NO_TARGET = 'It was not done: there is nothing of that name any more.'
@@ -117,8 +134,10 @@ export async function decideNow(request: ConsoleRequest, form: URLSearchParams):
   try {
     if (decision === 'cancel') await cancelAs(deps, operator.caller, id, now)
     else if (decision === 'confirm') {
-      const { state, settled } = await confirmAs(deps, operator.caller, id, now)
+      const { state, settled, what } = await confirmAs(deps, operator.caller, id, now)
       if (state === 'failed') return nothingHere(request, NOT_DONE[String(settled?.result['why'])] ?? NO_TARGET, '/ops/locks', 422)
+      if (what.act === 'revoke' && typeof settled?.result['seq'] === 'number')
+        return c.redirect(`/ops/revocations/${settled.result['seq']}?done=yes`, 303)
     } else return gone(request)
     return c.redirect(`/ops/locks?done=${decision === 'cancel' ? 'cancelled' : 'confirmed'}`, 303)
   } catch (error) {

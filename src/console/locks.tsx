@@ -79,7 +79,7 @@ export async function whatWords(request: Pick<ConsoleRequest, 'deps'>, { what }:
   return what.act === 'lock' ? `Lock: ${await targetWords(request, what.target)}` : `Revoke: ${await covered(request.deps, what.selector)}`
 }
 
-async function byWords({ deps }: Pick<ConsoleRequest, 'deps'>, id: string): Promise<string> {
+export async function byWords({ deps }: Pick<ConsoleRequest, 'deps'>, id: string): Promise<string> {
   const subject = id.startsWith('u_') ? await deps.store.findSubject(id) : undefined
   return subject?.name ?? subject?.username ?? id
 }

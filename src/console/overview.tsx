@@ -11,6 +11,7 @@ import { addresses, guards } from './instance-cells.tsx'
 import { type Health, healthOf, type InstanceNow, instancesNow, isWatched, worstFirst } from './instances.ts'
 import { Problems, problemsOf } from './problems.tsx'
 import { revocationRows, REVOCATION_HEAD } from './revocations.tsx'
+import { WaitingForApproval, waitingNow, waitingRows } from './waiting.tsx'
 import { count, span } from './format.ts'
 import { clientLink, linkOf } from './links.ts'
 
@@ -20,7 +21,7 @@ const TIMES_OF = 200
 
 export async function overviewPage(request: ConsoleRequest, checks: Checks): Promise<Response> {
   const { deps, now } = request
-  const [ready, instances, sessions, times, latest, failedWork, brokers] = await Promise.all([
+  const [ready, instances, sessions, times, latest, failedWork, brokers, waiting] = await Promise.all([
     readinessOf(deps, checks),
     instancesNow(deps),
     deps.store.liveSessionCount(now),
@@ -28,16 +29,18 @@ export async function overviewPage(request: ConsoleRequest, checks: Checks): Pro
     deps.store.listRevocations({ limit: 5 }),
     deps.store.failedMicrosoftWork(MOST_SHOWN),
     brokersNow(deps),
+    waitingNow(request),
   ])
   const asked = askedAgain(request)
   const nowMs = deps.clock.nowMs()
-  const rows = await revocationRows(request, latest)
+  const [rows, waits] = await Promise.all([revocationRows(request, latest), waitingRows(request, waiting)])
   return desk(
     request,
     { title: 'Overview', at: '/ops', live: true },
     <>
       {asked === undefined ? null : <Notice kind="good" title={asked} />}
       <Problems request={request} problems={problemsOf(ready.checks, instances, (one) => checks.since(one))} />
+      <WaitingForApproval request={request} rows={waits} />
       <Instances instances={worstFirst(instances.filter(isWatched))} nowMs={nowMs} />
       <Now instances={instances} sessions={sessions} nowMs={nowMs} />
       <Live id="given-up">

@@ -1,4 +1,5 @@
-import { firstUsers, previewed, revokeAs, revokeTarget } from '../acts/revocations.ts'
+import { needsApproval, revokeOrRequest } from '../acts/approval.ts'
+import { firstUsers, previewed, revokeTarget } from '../acts/revocations.ts'
 import { Problem } from '../acts/problem.ts'
 import { readAsset } from '../page/assets.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
@@ -7,7 +8,7 @@ import { TextField } from '../page/fields.tsx'
 import type { Selector } from '../protocol/revocation.ts'
 import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
-import { covered, REASON, whoIs } from './format.ts'
+import { covered, plural, REASON, whoIs } from './format.ts'
 import { SignInAgain } from './fresh-sign-in.tsx'
 import { nothingHere } from './nothing.tsx'
 import { howMany } from './revocations.tsx'
@@ -89,7 +90,7 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
   const { deps, now, operator } = request
   const { selector } = wanted
   const [end, what] = await Promise.all([previewed(deps, selector, now), covered(deps, selector)])
-  const first = await firstUsers(deps, end.firstSubjects)
+  const [first, waits] = await Promise.all([firstUsers(deps, end.firstSubjects), needsApproval(deps, selector, now)])
   return desk(
     request,
     { title: 'Check before you revoke', at: '/ops/revoke', status: problem === undefined ? 200 : 422, script: AGAIN },
@@ -109,13 +110,29 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
           Their tenant has never sent auth_time, so that no fresh sign-in can be demanded.
         </Notice>
       )}
+      {waits ? <Waits most={deps.config.approvalSessions ?? 0} /> : null}
       {isFresh(operator.session, now) ? null : <SignInAgain what="Revoking" />}
-      <ConfirmForm request={request} draft={draft} typed={typedFor(selector)} seen={seen} />
+      <ConfirmForm request={request} draft={draft} typed={typedFor(selector)} seen={seen} waits={waits} />
     </Panel>,
   )
 }
 
-function ConfirmForm({ request, draft, typed, seen }: { request: ConsoleRequest; draft: Draft; typed: string | undefined; seen: number }) {
+const Waits = ({ most }: { most: number }) => (
+  <Notice kind="warn" title={`This ends more than ${plural(most, 'session')}, so a second administrator must approve it.`}>
+    <p>Nothing is revoked before. The request waits for at most 30 minutes; it then covers what there is when it is approved.</p>
+    <p>The revocation of one user or one session does not wait.</p>
+  </Notice>
+)
+
+interface ConfirmFormProps {
+  request: ConsoleRequest
+  draft: Draft
+  typed: string | undefined
+  seen: number
+  /** For a second administrator. */
+  waits: boolean
+}
+function ConfirmForm({ request, draft, typed, seen, waits }: ConfirmFormProps) {
   const { kind, value, client } = draft
   return (
     <form class="stack" method="post" action="/ops/revoke">
@@ -142,7 +159,7 @@ function ConfirmForm({ request, draft, typed, seen }: { request: ConsoleRequest;
         />
       )}
       <div class="row">
-        <Button kind="danger">Revoke now</Button>
+        <Button kind="danger">{waits ? 'Ask for approval' : 'Revoke now'}</Button>
         <LinkButton kind="quiet" href={backLink(draft)}>
           Change
         </LinkButton>
@@ -171,7 +188,8 @@ export async function revokeNow(request: ConsoleRequest, form: URLSearchParams):
     const typed = typedFor(selector)
     if (typed !== undefined && form.get('typed')?.trim() !== typed)
       return await confirmPage(request, draft, read.wanted, { seen, problem: `Nothing was done: what was typed is not ${typed}.` })
-    const answer = await revokeAs(deps, operator.caller, selector, { now, caseReference, comment })
+    const answer = await revokeOrRequest(deps, operator.caller, selector, { now, caseReference, comment })
+    if (answer.outcome === 'proposed') return c.redirect(linkOf('/ops/scheduled', { id: answer.act.id, asked: 'yes' }), 303)
     if (answer.outcome === 'revoked') return c.redirect(`/ops/revocations/${answer.committed.revocation.seq}?done=yes`, 303)
     return nothingHere(request, 'That had ended already. Nothing was revoked.', '/ops/revocations', 422)
   } catch (error) {

@@ -17,6 +17,12 @@ export const USERS = {
     username: 'adam@contoso.example',
     roles: [ROLE.administrator],
   },
+  second: {
+    oid: '00000000-0000-4000-8000-0000000000b6',
+    name: 'Ada Administrator',
+    username: 'ada@contoso.example',
+    roles: [ROLE.administrator],
+  },
   foreigner: {
     oid: '00000000-0000-4000-8000-0000000000b3',
     name: 'Fiona Foreign',

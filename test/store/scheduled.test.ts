@@ -57,6 +57,26 @@ describe.each(STORES)('scheduled acts, on %s', (_name, make) => {
     expect((await confirm(b, 'a_none')).outcome).toBe('unknown')
   })
 
+  test('a proposal that is not confirmed in time expires once, with its audit entry, and is not done', async () => {
+    const b = await open()
+    const { sid } = await signedIn(b)
+    const what: ScheduledWhat = { act: 'revoke', selector: { kind: 'client', clientId: 'sydney' } }
+    const { id, confirmUntil } = await b.store.scheduleAct({ ...ADAM, what, dueAt: undefined, confirmSeconds: 1800, now: b.now })
+    expect(confirmUntil).toBe(b.now + 1800)
+    const look = () => b.store.dueNow({ now: b.now, announceUntil: b.now })
+    b.now += 1799
+    expect(await look()).toMatchObject({ expiries: false })
+    b.now += 1
+    expect(await look()).toMatchObject({ expiries: true })
+    expect((await confirm(b, id)).outcome).toBe('expired')
+    const expire = () => b.store.expireActs({ now: b.now, limit: 9 })
+    expect((await Promise.all([expire(), expire()])).flat()).toMatchObject([{ id, state: 'expired', settled: { at: b.now } }])
+    expect(await look()).toMatchObject({ expiries: false })
+    expect([(await confirm(b, id)).outcome, (await b.store.cancelAct({ id, actor: ERIN.actor, now: b.now })).outcome]).toEqual(['settled', 'settled'])
+    expect(await b.store.listAudit({ act: 'scheduled.expire', limit: 9 })).toMatchObject([{ target: 'client sydney', ended: { outcome: 'done' } }])
+    expect((await b.store.standingBySid(sid, b.now)).state).toBe('live')
+  })
+
   test('what is due is done once, however many brokers look, late rather than never', async () => {
     const b = await open()
     const { sid, sub } = await signedIn(b)
