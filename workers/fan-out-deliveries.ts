@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pacing } from '../db/engine/pace.ts'
 import type { Deps } from '../src/deps.ts'
 
 /**
@@ -6,18 +6,16 @@ import type { Deps } from '../src/deps.ts'
  * its commit; after a crash it goes on where the last batch ended.
  */
 
-/** Some 10 ms of the store: a refresh that comes meanwhile waits for one of them. */
-const BATCH = 50
-const MOST_PAUSE_MS = 20
+/** Deliveries are written faster than they can be sent all the same. */
+const LIMITS = { most: 50 }
 
 /** @param going false: the process is ending, the rest is written by the next */
 export async function fanOutDeliveries(deps: Pick<Deps, 'store' | 'queue' | 'clock'>, going: () => boolean = () => true): Promise<void> {
+  const pace = pacing(LIMITS)
   for (let more = true; more && going();) {
-    const begunMs = performance.now()
-    const batch = await deps.store.fanOutPending({ limit: BATCH, nowMs: deps.clock.nowMs() })
+    const batch = await deps.store.fanOutPending({ limit: pace.rows, nowMs: deps.clock.nowMs() })
     if (batch.pending.length > 0) deps.queue.hurry(batch.pending)
     more = batch.more
-    // Sign-ins and refreshes have at least half of the time. Deliveries are written faster than they can be sent all the same.
-    if (more) await sleep(Math.min(performance.now() - begunMs, MOST_PAUSE_MS))
+    if (more) await pace.rest()
   }
 }

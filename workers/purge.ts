@@ -1,23 +1,20 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pacing } from '../db/engine/pace.ts'
 import { PURGED_LATE, PURGED_SOON, type Purged } from '../db/store.ts'
 import type { Deps } from '../src/deps.ts'
 
 /** Deletes what retention no longer wants, in small acts with pauses, so that sign-ins, refreshes and sign-outs go on as without it. */
 
-/** Some 10 ms of the store: a refresh that comes meanwhile waits for one of them. */
-const BATCH = 100
-/** Of what each act took. A busy or slow disk makes the pauses longer. */
-const PAUSE = 3
-const MOST_PAUSE_MS = 500
+/** A busy or slow disk makes the pauses longer. */
+const LIMITS = { most: 100, pause: 3, mostPauseMs: 500 }
 
 type Needs = Pick<Deps, 'store' | 'clock' | 'config'>
 
 async function purge({ store, clock, config }: Needs, kinds: readonly Purged[], going: () => boolean): Promise<void> {
+  const pace = pacing(LIMITS)
   for (const kind of kinds)
     for (let more = true; more && going();) {
-      const begunMs = performance.now()
-      more = await store.purge({ kind, now: clock.now(), limit: BATCH, retention: config.retention })
-      if (more) await sleep(Math.min(PAUSE * (performance.now() - begunMs), MOST_PAUSE_MS))
+      more = await store.purge({ kind, now: clock.now(), limit: pace.rows, retention: config.retention })
+      if (more) await pace.rest()
     }
 }
 

@@ -1,14 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pacing } from '../db/engine/pace.ts'
 import type { Checks } from '../src/checks/checks.ts'
 import type { Deps } from '../src/deps.ts'
 
 /** Ends sessions and grants whose time has passed, each through the log, so that instances hear of it as of any other end. */
 
-/** Some 10 ms of the store: a refresh that comes meanwhile waits for one of them. */
-const BATCH = 25
-const MOST_PAUSE_MS = 20
+const LIMITS = { most: 25 }
 
-type SweepDeps = Pick<Deps, 'store' | 'clock' | 'clockWatch'>
+type SweepDeps = Pick<Deps, 'store' | 'clock'> & { clockWatch: Pick<Deps['clockWatch'], 'disagrees'> }
 type Going = () => boolean
 
 /** How often Microsoft is asked for the time while the clocks disagree. */
@@ -28,15 +26,15 @@ export function sweepingExpired(deps: SweepDeps, checks: Checks, going: Going = 
 }
 
 export async function sweepExpired(deps: SweepDeps, going: Going = () => true): Promise<void> {
+  const pace = pacing(LIMITS)
   while (going()) {
-    const begunMs = performance.now()
+    const limit = pace.rows
     const now = deps.clock.now()
     // After the clock was read, so that no step comes in between.
     if (deps.clockWatch.disagrees()) return
-    const committed = await deps.store.expireSessions({ now, limit: BATCH })
-    const grants = await deps.store.expireGrants({ now, limit: BATCH })
-    if (committed.length < BATCH && !grants.more) return
-    // Sign-ins, refreshes and sign-outs have at least half of the time, however many sessions expire together.
-    await sleep(Math.min(performance.now() - begunMs, MOST_PAUSE_MS))
+    const committed = await deps.store.expireSessions({ now, limit })
+    const grants = await deps.store.expireGrants({ now, limit })
+    if (committed.length < limit && !grants.more) return
+    await pace.rest()
   }
 }

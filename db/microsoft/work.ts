@@ -90,18 +90,15 @@ const postpone = command(
 /** Users asked about in one transaction. */
 const USERS = 200
 
-type Page = { tid: string; after: string }
-const usersAfter = (p: Takes<Page>) =>
+type Page = { tid: string; after: string; rows: number }
+const usersAfter = (p: Takes<Pick<Page, 'tid' | 'after'>>) =>
   sql`FROM ${subjects} WHERE ${subjects.tid} = ${p.tid} AND ${subjects.oid} > ${p.after} ORDER BY ${subjects.oid}`
-const lastOfPage = query(
-  columnsOf(subjects, 'oid'),
-  (p: Takes<Page>, f) => sql`SELECT ${f} ${usersAfter(p)} LIMIT 1 OFFSET ${sql.raw(String(USERS - 1))}`,
-)
+const lastOfPage = query(columnsOf(subjects, 'oid'), (p: Takes<Page>, f) => sql`SELECT ${f} ${usersAfter(p)} LIMIT 1 OFFSET ${p.rows} - 1`)
 const askUsers = command((p: Takes<Page & { now: number; nowMs: number }>) => {
   const { kind, tid, oid, generation, attempts, state, askedAtMs, nextAtMs } = microsoftWork
   const isSignedIn = sql`EXISTS (SELECT 1 FROM ${sessions}${indexedBy('sessions_open_by_sub')}
     WHERE ${sessions.sub} = ${subjects.sub} AND ${sessions.endedSeq} IS NULL AND ${sessions.deadlineAt} > ${p.now})`
-  const page = sql`(SELECT ${subjects.sub}, ${subjects.tid}, ${subjects.oid} ${usersAfter(p)} LIMIT ${sql.raw(String(USERS))}) AS ${subjects}`
+  const page = sql`(SELECT ${subjects.sub}, ${subjects.tid}, ${subjects.oid} ${usersAfter(p)} LIMIT ${p.rows}) AS ${subjects}`
   const time = sql`CAST(${p.nowMs} AS bigint)`
   return sql`INSERT INTO ${microsoftWork} (${names(kind, tid, oid, generation, attempts, state, askedAtMs, nextAtMs)})
     SELECT 'check_user', ${subjects.tid}, ${subjects.oid}, 1, 0, 'pending', ${time}, ${time} FROM ${page} WHERE ${isSignedIn} ${again}`
@@ -133,19 +130,20 @@ function* hasPendingWork({ kind, tid, oid }: MicrosoftWork): Act<boolean> {
 
 type Everybody = Parameters<MicrosoftActs['askAboutEverybody']>[0]
 
-function* askPage({ tid, now, nowMs }: Everybody, after: string): Act<{ asked: number; next: string | undefined }> {
-  const asked = yield* askUsers.run({ tid, now, nowMs, after })
+function* askPage({ tid, now, nowMs }: Everybody, after: string, rows: number): Act<{ asked: number; next: string | undefined }> {
+  const asked = yield* askUsers.run({ tid, now, nowMs, after, rows })
   // Read afterwards: a user who comes between the two is asked about once more, and none is missed.
-  return { asked, next: (yield* lastOfPage.get({ tid, after }))?.oid }
+  return { asked, next: (yield* lastOfPage.get({ tid, after, rows }))?.oid }
 }
 
 /** Page by page: a tenant may have a hundred thousand users. Asked again after a fault, each is asked once more. */
 async function askAboutEverybody({ write }: Engine, input: Everybody): Promise<number> {
   let sum = 0
-  const pause = pacing()
-  for (let after: string | undefined = ''; after !== undefined; await pause()) {
+  const pace = pacing({ most: USERS })
+  for (let after: string | undefined = ''; after !== undefined; await pace.rest()) {
     const from: string = after
-    const { asked, next } = await write(() => askPage(input, from))
+    const { rows } = pace
+    const { asked, next } = await write(() => askPage(input, from, rows))
     sum += asked
     after = next
   }
@@ -155,12 +153,16 @@ async function askAboutEverybody({ write }: Engine, input: Everybody): Promise<n
 const rangeAfter = ({ kind, tid, oid }: Key): Range => ({ afterKind: kind, afterTid: tid, afterOid: oid })
 
 /** @returns how many rows of the page had failed, and the last of its rows, where more may follow */
-function* redriveNext(keys: typeof keysAfter, after: Key, nowMs: number): Act<{ redriven: number; next: Key | undefined }> {
+function* redriveNext(
+  keys: typeof keysAfter,
+  after: Key,
+  { nowMs, limit }: { nowMs: number; limit: number },
+): Act<{ redriven: number; next: Key | undefined }> {
   const range = rangeAfter(after)
-  const page = yield* keys.all({ ...range, limit: REDRIVEN })
+  const page = yield* keys.all({ ...range, limit })
   const last = page.at(-1)
   if (last === undefined) return { redriven: 0, next: undefined }
-  return { redriven: yield* redrivePage.run({ ...range, ...last, nowMs }), next: page.length < REDRIVEN ? undefined : last }
+  return { redriven: yield* redrivePage.run({ ...range, ...last, nowMs }), next: page.length < limit ? undefined : last }
 }
 
 /** Page by page: an outage of Microsoft may have failed the work of every user of every tenant. */
@@ -170,11 +172,12 @@ async function redriveWork({ write }: Engine, { tid, nowMs }: Parameters<Microso
       ? [keysAfter, [{ kind: '', tid: '', oid: '' }]]
       : [keysOfTenantAfter, microsoftWork.kind.enumValues.map((kind) => ({ kind, tid, oid: '' }))]
   let sum = 0
-  const pause = pacing()
+  const pace = pacing({ most: REDRIVEN })
   for (const begin of begins)
-    for (let after: Key | undefined = begin; after !== undefined; await pause()) {
+    for (let after: Key | undefined = begin; after !== undefined; await pace.rest()) {
       const from: Key = after
-      const { redriven, next } = await write(() => redriveNext(keys, from, nowMs))
+      const limit = pace.rows
+      const { redriven, next } = await write(() => redriveNext(keys, from, { nowMs, limit }))
       sum += redriven
       after = next
     }

@@ -71,14 +71,14 @@ async function copyTable({ name, columns }: MovedTable, db: Sqlite, client: Clie
   const insertAll = db.transaction((rows: unknown[][]) => {
     for (const row of rows) insert.run(...row)
   })
-  const paced = pacing()
+  const pace = pacing({ most: ROWS })
   await client.query(`DECLARE copied NO SCROLL CURSOR FOR SELECT ${list} FROM "${name}"`)
   for (;;) {
     await check()
     const { rows } = await client.query<unknown[]>({ text: `FETCH ${ROWS} FROM copied`, rowMode: 'array' })
     insertAll(rows)
     if (rows.length < ROWS) break
-    await paced()
+    await pace.rest()
   }
   await client.query('CLOSE copied')
 }

@@ -14,8 +14,8 @@ import { HELD, refFields, refOf } from './row.ts'
 
 /** What operators decide about deliveries that were not delivered: retry them, or close them. */
 
-/** Rows in one transaction: some 5 ms. */
-const BATCH = 100
+/** Rows in one transaction. */
+const MOST_ROWS = 100
 
 const fields = { ...refFields, ...columnsOf(deliveries, 'clientId', 'state', 'createdAtMs') }
 type Row = RowOf<typeof fields>
@@ -23,12 +23,13 @@ type Page = {
   state: string
   atMs: number
   id: string
+  rows: number
 }
 type Which = Parameters<DeliveryActs['redrive']>[0]
 
 const rising = (p: Takes<Page>) =>
   sql`AND (${deliveries.createdAtMs}, ${deliveries.id}) > (${p.atMs}, ${p.id}) ORDER BY ${deliveries.createdAtMs}, ${deliveries.id}
-    LIMIT ${sql.raw(String(BATCH))}${forUpdate(deliveries)}`
+    LIMIT ${p.rows}${forUpdate(deliveries)}`
 const ofState = query(
   fields,
   (p: Takes<Page>, f) => sql`SELECT ${f} FROM ${deliveries}${indexedBy('deliveries_by_time')} WHERE ${deliveries.state} = ${p.state} ${rising(p)}`,
@@ -106,7 +107,7 @@ function* decidePage(page: Page, which: Which, decide: Decide): Act<{ rows: Row[
   const found = clientId === undefined ? yield* ofState.all(page) : yield* ofClient.all({ ...page, clientId })
   const rows = found.filter((row) => isAmong(row, which))
   if (rows.length > 0) yield* decide(rows)
-  const last = found.length < BATCH ? undefined : found.at(-1)
+  const last = found.length < page.rows ? undefined : found.at(-1)
   return { rows, next: last && { ...page, atMs: last.createdAtMs, id: last.id } }
 }
 
@@ -119,10 +120,10 @@ async function decideEach(
 ): Promise<void> {
   const { id } = which
   if (id !== undefined) return decided(await write(() => decideOne(id, which, states, decide)))
-  const pause = pacing()
+  const pace = pacing({ most: MOST_ROWS })
   for (const state of states)
-    for (let page: Page | undefined = { state, atMs: -1, id: '' }; page !== undefined; await pause()) {
-      const from: Page = page
+    for (let page: Omit<Page, 'rows'> | undefined = { state, atMs: -1, id: '' }; page !== undefined; await pace.rest()) {
+      const from: Page = { ...page, rows: pace.rows }
       const { rows, next } = await write(() => decidePage(from, which, decide))
       decided(rows)
       page = next

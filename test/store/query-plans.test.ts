@@ -56,7 +56,7 @@ const BOUNDED: [piece: string, why: string][] = [
   ['SET fresh_until = participants.fresh_until + ? WHERE participants.sid = ?', 'the clients of one session'],
   ['UPDATE revocations SET enforced_at_ms', 'a range that names the first of at most 100 revocations'],
   [
-    'FROM subjects WHERE subjects.tid = ? AND subjects.oid > ? ORDER BY subjects.oid LIMIT 200) AS subjects WHERE EXISTS',
+    'FROM subjects WHERE subjects.tid = ? AND subjects.oid > ? ORDER BY subjects.oid LIMIT ?) AS subjects WHERE EXISTS',
     'a page of users, and the open sessions of each',
   ],
   [

@@ -117,7 +117,7 @@ describe('sweep-expired', () => {
     expect(rig.queue.added).toHaveLength(3)
   })
 
-  test('many that expire together end in small acts, with pauses as long as each took: sign-outs and refreshes have half of the time', async () => {
+  test('many that expire together end in acts of at most 25, with pauses as long as each took: sign-outs and refreshes have half of the time', async () => {
     const rig = await createRig()
     await Promise.all(Array.from({ length: 60 }, () => rig.openSession()))
     rig.clock.advance(9 * 3600)
@@ -131,7 +131,9 @@ describe('sweep-expired', () => {
       return committed
     })
     await sweepExpired(rig.deps)
-    expect(acts.map(({ ended }) => ended)).toEqual([25, 25, 10])
+    const pages = acts.map(({ ended }) => ended)
+    expect(pages.reduce((sum, ended) => sum + ended, 0)).toBe(60)
+    expect(Math.max(...pages)).toBeLessThanOrEqual(25)
     // Timers are exact to a millisecond.
     for (const [i, { begunMs }] of acts.slice(1).entries()) expect(begunMs - (acts[i]?.endedMs ?? 0)).toBeGreaterThanOrEqual(9)
   })

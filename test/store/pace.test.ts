@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest'
+import { pacing } from '../../db/engine/pace.ts'
+
+function hold(ms: number): void {
+  const begunMs = performance.now()
+  while (performance.now() - begunMs < ms);
+}
+
+test('the page after one that held the loop for long is smaller, and never smaller than 4 rows', async () => {
+  const pace = pacing({ most: 100 })
+  const first = pace.rows
+  hold(6)
+  await pace.rest()
+  expect(pace.rows).toBeLessThanOrEqual(first / 2)
+  hold(50)
+  await pace.rest()
+  expect(pace.rows).toBe(4)
+})
+
+test('pages that hold the loop for less than 2 ms grow, to the most rows that are allowed', async () => {
+  const pace = pacing({ most: 100 })
+  hold(50)
+  for (await pace.rest(); pace.rows < 100;) await pace.rest()
+  expect(pace.rows).toBe(100)
+})
+
+test('the pause is as long as the page took, and no longer than it may be', async () => {
+  const paused = async (ms: number): Promise<number> => {
+    const pace = pacing({ most: 10, mostPauseMs: 20 })
+    hold(ms)
+    const begunMs = performance.now()
+    await pace.rest()
+    return performance.now() - begunMs
+  }
+  // Timers are exact to a millisecond.
+  expect(await paused(10)).toBeGreaterThanOrEqual(9)
+  expect(Math.min(await paused(100), await paused(100), await paused(100))).toBeLessThan(100)
+})
