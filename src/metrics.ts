@@ -57,7 +57,11 @@ function register() {
 
 function signInMetrics(make: Maker) {
   return {
-    signIns: make.counter('broker_sign_ins_total', 'Sign-ins by outcome: opened, renewed, single_sign_on, or the guidance of a refusal.', 'outcome'),
+    signIns: make.counter(
+      'broker_sign_ins_total',
+      'Sign-ins by outcome: opened, renewed, single_sign_on, or why the sign-in was rejected.',
+      'outcome',
+    ),
     callbackErrors: make.counter(
       'broker_sign_in_callback_errors_total',
       'Errors that browsers brought to the callback, by guidance. Anyone can write such an address: no alert goes by it.',
@@ -72,7 +76,7 @@ function signInMetrics(make: Maker) {
 function deliveryMetrics(make: Maker) {
   return {
     revocations: make.counter('broker_revocations_total', 'Revocations by reason.', 'reason'),
-    deliveries: make.counter('broker_delivery_attempts_total', 'Attempts to deliver a logout token, by client and outcome.', 'client', 'outcome'),
+    deliveries: make.counter('broker_delivery_attempts_total', 'Attempts to deliver a message, by client and outcome.', 'client', 'outcome'),
     deliverySeconds: make.histogram('broker_delivery_request_seconds', 'How long a target took to answer.', SECONDS, 'client'),
     pending: make.gauge('broker_deliveries', 'Deliveries by client and state.', 'client', 'state'),
     oldestPendingSeconds: make.gauge('broker_oldest_pending_delivery_seconds', 'Age of the oldest pending delivery, by client.', 'client'),
@@ -89,7 +93,7 @@ function guardMetrics(make: Maker) {
   return {
     revokedToEnforced: make.histogram(
       'broker_revoked_to_enforced_seconds',
-      'From the commit of a revocation to a guard saying that it enforces it.',
+      'From the commit of a revocation to the report of a guard that it enforces it.',
       SECONDS,
       'client',
     ),
@@ -106,12 +110,12 @@ function checkMetrics(make: Maker) {
   return {
     partUp: make.gauge(
       'broker_part_up',
-      '1 where a part answers (store, queue, microsoft), 0 where it does not. Microsoft is not there while no tenant is connected.',
+      '1 if a part is up (store, queue, microsoft), 0 if it is down. Microsoft is absent while no tenant is connected.',
       'part',
     ),
     checkFindings: make.gauge(
       'broker_check_findings',
-      'What the checks find wrong, by check and state (warning, failed). docs/checks.md lists the checks.',
+      'Warnings and failures of the checks, by check and state. docs/checks.md lists the checks.',
       'check',
       'state',
     ),
@@ -121,7 +125,7 @@ function checkMetrics(make: Maker) {
     ),
     credentialExpiresAt: make.gauge(
       'broker_credential_expires_at_seconds',
-      'When the broker’s own credential at Microsoft expires, as a Unix time. Not there while that is not known.',
+      'When the broker’s own credential at Microsoft expires, as a Unix time. Absent while it is unknown.',
       'kind',
     ),
     certificateExpiresAt: make.gauge(
@@ -129,7 +133,7 @@ function checkMetrics(make: Maker) {
       'When the TLS certificate of the broker’s own address or of a logout address expires, as a Unix time, by address.',
       'address',
     ),
-    probePaused: make.gauge('broker_probe_paused', '1 where the probe of a tenant was paused by its alarm, until an operator lets it go on.', 'tid'),
+    probePaused: make.gauge('broker_probe_paused', '1 while the probe of a tenant is paused by its alarm, until an operator resumes it.', 'tid'),
   }
 }
 
@@ -145,10 +149,10 @@ function processMetrics(make: Maker) {
     diskFreeBytes: make.gauge('broker_disk_free_bytes', 'Free space on the disk of the data directory, for the broker’s user.'),
     diskBytes: make.gauge('broker_disk_bytes', 'Size of the disk of the data directory.'),
     databaseBytes: make.gauge('broker_database_bytes', 'Size of the database.'),
-    walBytes: make.gauge('broker_wal_bytes', 'Size of the write-ahead log beside the database file. Not there on Postgres.'),
+    walBytes: make.gauge('broker_wal_bytes', 'Size of the write-ahead log beside the database file. Absent on Postgres.'),
     lastBackupAt: make.gauge(
       'broker_last_backup_at_seconds',
-      'When cmb backup last made a backup, as a Unix time; 0 where it never did. Not there on Postgres.',
+      'When cmb backup last made a backup, as a Unix time; 0 if never. On Postgres absent before the first one.',
     ),
     buildInfo: make.gauge('broker_build_info', 'Always 1; its labels are the versions of the broker and of Node.js.', 'version', 'node'),
   }
@@ -165,7 +169,11 @@ function sessionMetrics(make: Maker) {
       'act',
       'outcome',
     ),
-    waitingActs: make.gauge('broker_waiting_acts', 'Acts that wait, by state (proposed: for a second administrator, scheduled, held).', 'state'),
+    waitingActs: make.gauge(
+      'broker_waiting_acts',
+      'Waiting acts, by state (proposed: a second administrator must confirm; scheduled; held).',
+      'state',
+    ),
     signals: make.counter('broker_signals_total', 'Signals from Microsoft and others, by kind and outcome.', 'kind', 'outcome'),
   }
 }

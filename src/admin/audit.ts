@@ -42,7 +42,7 @@ const entries = z.object({ entries: z.array(entry), next: z.int().nullable().met
 
 const EVIDENCE = {
   id: 'readAuditEvidence',
-  summary: 'Signed evidence of entries of the audit log, a JSON object a line; cmb evidence verify checks it without the broker',
+  summary: 'Exports signed evidence of a range of the audit log, one JSON object a line; cmb evidence verify checks it without the broker',
   may: 'operate' as const,
   query: z.strictObject({
     from_id: entryNumber.optional().meta({ description: 'the first entry' }),
@@ -58,7 +58,7 @@ export function auditRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   const about = {
     id: 'readAudit',
-    summary: 'What operators did, newest first, or rising from after; with Accept: application/jsonl all of it, oldest first',
+    summary: 'Lists the audit log, newest first, or rising with `after`; with Accept: application/jsonl streams all of it, oldest first',
     may: 'operate' as const,
     query: listing,
     answers: {

@@ -21,7 +21,7 @@ export const positionSchema = shape('Position', {
 })
 const about = {
   id: 'makeBackup',
-  summary: 'A copy of the store while it serves; only by the socket on the broker’s own machine',
+  summary: 'Copies the store into a new file while the broker serves; only by the socket on the broker’s own machine',
   may: 'administer' as const,
   body: request,
   answers: { 201: ok('Made.', z.object({ path: z.string(), bytes: z.int(), log: positionSchema })) },

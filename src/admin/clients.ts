@@ -44,14 +44,14 @@ export function clientRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   const list = {
     id: 'listClients',
-    summary: 'Registered clients',
+    summary: 'Lists the registered clients',
     ...reading,
     answers: { 200: ok('All of them.', z.object({ clients: z.array(client) })) },
   }
   route(routes, 'get', '/clients', list, async (_, c) => c.json({ clients: (await deps.store.listClients()).map(shown) }))
   const read = {
     id: 'readClient',
-    summary: 'One client',
+    summary: 'Shows one client',
     ...reading,
     params: named,
     answers: { 200: ok('Its registration.', client) },

@@ -76,7 +76,7 @@ export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   const list = {
     id: 'listDeliveries',
-    summary: 'Deliveries to clients, newest first',
+    summary: 'Lists deliveries, newest first',
     may: 'operate' as const,
     query: listing,
     answers: { 200: ok('A page.', page) },
@@ -88,7 +88,7 @@ export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
   })
   const read = {
     id: 'readDelivery',
-    summary: 'One delivery with its attempts',
+    summary: 'Shows one delivery with its attempts',
     may: 'operate' as const,
     params: z.strictObject({ id: storedText().min(8).max(200) }),
     answers: { 200: ok('The delivery.', deliverySchema) },
@@ -122,7 +122,7 @@ function redriveRoute(deps: Deps, routes: Hono<AdminEnv>): void {
 function closeRoute(deps: Deps, routes: Hono<AdminEnv>): void {
   const about = {
     id: 'closeDeliveries',
-    summary: 'Closes pending, rejected and failed deliveries: nothing is sent any more',
+    summary: 'Closes pending, rejected and failed deliveries: the broker no longer sends them',
     may: 'administer' as const,
     body: closing,
     answers: { 200: ok('How many.', z.object({ closed: z.int() })) },

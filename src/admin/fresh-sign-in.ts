@@ -23,7 +23,7 @@ const request = z.strictObject({
 })
 const WAIVE = {
   id: 'waiveFreshSignIn',
-  summary: 'Demands no fresh sign-in for a while, for revocations up to now; only by the socket on the broker’s own machine',
+  summary: 'Waives the fresh sign-in for some hours, after revocations up to now; only by the socket on the broker’s own machine',
   may: 'administer' as const,
   body: request,
   answers: { 201: ok('Waived.', z.object({ until: seconds, seq: z.int().meta({ description: 'later revocations are demanded' }) })) },

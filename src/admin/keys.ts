@@ -24,7 +24,7 @@ const key = shape('Key', {
 })
 const listing = {
   id: 'listKeys',
-  summary: 'Signing keys',
+  summary: 'Lists signing keys',
   may: 'operate' as const,
   answers: { 200: ok('All of them.', z.object({ keys: z.array(key) })) },
 }

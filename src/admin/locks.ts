@@ -53,7 +53,7 @@ const LOCK = {
 }
 const LIST = {
   id: 'listLocks',
-  summary: 'Locks, newest first',
+  summary: 'Lists locks, newest first',
   may: 'operate' as const,
   query: z.strictObject({
     state: z.enum(['open', 'lifted', 'all']).default('open'),
@@ -69,7 +69,7 @@ const LIST = {
 }
 const READ = {
   id: 'readLock',
-  summary: 'One lock',
+  summary: 'Shows one lock',
   may: 'operate' as const,
   params: named,
   answers: { 200: ok('The lock.', lock) },

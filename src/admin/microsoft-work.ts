@@ -13,7 +13,7 @@ const redriving = z.union(
 )
 const about = {
   id: 'redriveMicrosoftWork',
-  summary: 'Retries what failed at Microsoft Graph for a day: of one tenant, or all',
+  summary: 'Retries requests to Microsoft that failed for a day: of one tenant, or all',
   may: 'operate' as const,
   body: redriving,
   answers: { 200: ok('How many.', z.object({ redriven: z.int() })) },

@@ -65,19 +65,19 @@ const guard = shape('Guard', {
 const reading = { may: 'operate' } as const
 const STATUS = {
   id: 'readStatus',
-  summary: 'What is up, the head of the log, pending deliveries by target',
+  summary: 'Shows what is up, the head of the log, and pending deliveries by target',
   ...reading,
   answers: { 200: ok('The status.', status) },
 }
 const GUARDS = {
   id: 'listGuards',
-  summary: 'Which guards enforce what',
+  summary: 'Lists guards, and how far each enforces the log',
   ...reading,
   answers: { 200: ok('All of them.', z.object({ log: positionSchema, guards: z.array(guard) })) },
 }
 const DOCTOR = {
   id: 'examine',
-  summary: 'What cmb doctor finds from inside',
+  summary: 'Runs every check, as cmb doctor does',
   ...reading,
   answers: { 200: ok('The findings.', z.object({ findings: z.array(findingSchema) })) },
 }

@@ -91,7 +91,7 @@ const REVOKE = {
 const filter = storedText().min(1).max(200).optional()
 const LIST = {
   id: 'listRevocations',
-  summary: 'The log, newest first',
+  summary: 'Lists revocations, newest first',
   may: 'operate' as const,
   query: z.strictObject({
     sub: filter.meta({ description: 'of this user: what was revoked for them, and what ended a session or a grant of theirs' }),
@@ -108,7 +108,7 @@ const LIST = {
 }
 const READ = {
   id: 'readRevocation',
-  summary: 'One revocation with its proof: deliveries, attempts, guards',
+  summary: 'Shows one revocation with its proof: deliveries, attempts, guards',
   may: 'operate' as const,
   params: z.strictObject({ seq: seqNumber }),
   query: z.strictObject({ before: deliveryCursor, limit: proofLimit }),
@@ -118,7 +118,7 @@ const READ = {
 
 const EVIDENCE = {
   id: 'readEvidence',
-  summary: 'Signed evidence of one revocation, a JSON object a line; cmb evidence verify checks it without the broker',
+  summary: 'Exports signed evidence of one revocation, one JSON object a line; cmb evidence verify checks it without the broker',
   may: 'operate' as const,
   params: z.strictObject({ seq: seqNumber }),
   answers: { 200: ['The lines; the last signs the others.', { [JSON_LINES]: z.string() }] as const },

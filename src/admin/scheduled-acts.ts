@@ -55,7 +55,7 @@ const ADD = {
 }
 const LIST = {
   id: 'listScheduledActs',
-  summary: 'Scheduled acts, newest first',
+  summary: 'Lists scheduled acts, newest first',
   may: 'operate' as const,
   query: z.strictObject({
     state: z.enum(STATES).optional(),
@@ -65,15 +65,15 @@ const LIST = {
   answers: { 200: ok('A page.', z.object({ acts: z.array(actSchema), next: z.string().nullable() })) },
 }
 const one = { params: named, answers: { 200: ok('The act as it is now.', actSchema) } }
-const READ = { id: 'readScheduledAct', summary: 'One scheduled act', may: 'operate' as const, ...one, rejects: [404] as const }
+const READ = { id: 'readScheduledAct', summary: 'Shows one scheduled act', may: 'operate' as const, ...one, rejects: [404] as const }
 const CONFIRM = {
   id: 'confirmScheduledAct',
-  summary: 'Confirms what another administrator proposed; what is due is done at once',
+  summary: 'Confirms an act that another administrator proposed; does it at once if it is due',
   may: 'administer' as const,
   ...one,
   rejects: [404, 409] as const,
 }
-const CANCEL = { ...CONFIRM, id: 'cancelScheduledAct', summary: 'Cancels what waits' }
+const CANCEL = { ...CONFIRM, id: 'cancelScheduledAct', summary: 'Cancels a waiting act' }
 
 export function scheduledActRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()

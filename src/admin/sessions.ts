@@ -35,7 +35,7 @@ const session = shape('Session', {
 })
 const about = {
   id: 'searchSessions',
-  summary: 'Live sessions, newest first',
+  summary: 'Lists live sessions, newest first',
   may: 'operate' as const,
   query: search,
   answers: { 200: ok('A page.', z.object({ sessions: z.array(session), next: cursor.nullable() })) },

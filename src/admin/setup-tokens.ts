@@ -13,7 +13,7 @@ import { ok, route } from './route.ts'
 
 const SETUP_TOKEN = {
   id: 'makeSetupToken',
-  summary: 'The token of the first visit to /setup; only by the socket on the broker’s own machine',
+  summary: 'Makes a token for the first visit to /setup; only by the socket on the broker’s own machine',
   may: 'administer' as const,
   answers: { 201: ok('The token, in this answer only.', z.object({ token: z.string(), expires_at: seconds, url: z.string() })) },
   rejects: [409] as const,
@@ -21,7 +21,7 @@ const SETUP_TOKEN = {
 const RECOVERY_TOKEN = {
   ...SETUP_TOKEN,
   id: 'makeRecoveryToken',
-  summary: 'A token for /setup although there is an administrator; only by the socket on the broker’s own machine',
+  summary: 'Makes a token for /setup when no administrator can sign in; only by the socket on the broker’s own machine',
   rejects: [] as const,
 }
 

@@ -27,17 +27,17 @@ const changing = { may: 'administer', params: named } as const
 export function streamRoutes(deps: Deps): Hono<AdminEnv> {
   const routes = new Hono<AdminEnv>()
   const list = {
-    ...{ id: 'listStreams', summary: 'Streams of Shared Signals receivers', may: 'operate' as const },
+    ...{ id: 'listStreams', summary: 'Lists streams of Shared Signals receivers', may: 'operate' as const },
     answers: { 200: ok('All of them.', z.object({ streams: z.array(stream) })) },
   }
   route(routes, 'get', '/streams', list, async (_, c) => c.json({ streams: (await deps.store.listStreams()).map(streamShown) }))
   const read = {
-    ...{ id: 'showStream', summary: 'One stream', may: 'operate' as const, params: named, rejects: [404] as const },
+    ...{ id: 'showStream', summary: 'Shows one stream', may: 'operate' as const, params: named, rejects: [404] as const },
     answers: { 200: ok('The stream.', stream) },
   }
   route(routes, 'get', '/streams/:id', read, async ({ params }, c) => c.json(streamShown(await knownStream(deps, params.id))))
   const disabling = {
-    ...{ id: 'disableStream', summary: 'Disables a stream and closes what is pending for it', ...changing, rejects: [404, 409] as const },
+    ...{ id: 'disableStream', summary: 'Disables a stream and closes its pending deliveries', ...changing, rejects: [404, 409] as const },
     body: z.strictObject({ reason: storedText().trim().min(1).max(200).meta({ description: 'sent to the receiver' }), ...said }),
     answers: { 200: ok('As it is now.', stream) },
   }
@@ -45,7 +45,7 @@ export function streamRoutes(deps: Deps): Hono<AdminEnv> {
     c.json(await disableStream(deps, caller, params.id, { reason, caseReference, comment })),
   )
   const removing = {
-    ...{ id: 'removeStream', summary: 'Removes a stream and closes what is pending for it', ...changing, rejects: [404] as const },
+    ...{ id: 'removeStream', summary: 'Removes a stream and closes its pending deliveries', ...changing, rejects: [404] as const },
     query: z.strictObject(said),
     answers: { 200: ok('Removed.', z.object({ id: z.string(), removed: z.literal(true) })) },
   }

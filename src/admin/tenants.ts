@@ -61,7 +61,7 @@ const tenant = shape('Tenant', {
 const one = z.strictObject({ tid: storedText().max(64).toLowerCase() })
 const LIST = {
   id: 'listTenants',
-  summary: 'Microsoft tenants',
+  summary: 'Lists Microsoft tenants',
   may: 'operate' as const,
   answers: {
     200: ok(
@@ -100,7 +100,7 @@ const REMOVE = {
 }
 const RESUME = {
   id: 'resumeProbe',
-  summary: 'Probes a tenant’s sessions at Microsoft again, where that was paused',
+  summary: 'Resumes the probe of a tenant that its alarm paused',
   may: 'operate' as const,
   params: one,
   answers: { 200: ok('Resumed.', z.object({ tid: z.string(), resumed: z.literal(true) })) },
@@ -108,7 +108,7 @@ const RESUME = {
 }
 const MANIFEST = {
   id: 'readManifest',
-  summary: 'The app registration that Entra needs, as its manifest',
+  summary: 'Shows the manifest of the app registration that Entra needs',
   may: 'operate' as const,
   query: z.strictObject({ tenants: z.literal('several').optional().meta({ description: 'for users of more than one tenant' }) }),
   answers: { 200: ok('The manifest.', z.looseObject({})) },

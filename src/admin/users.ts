@@ -19,7 +19,7 @@ const request = z.union(
 )
 const about = {
   id: 'eraseUser',
-  summary: 'Signs a user out everywhere, then forgets name and address: by sub, or by tid and oid',
+  summary: 'Erases a user, by sub or by tid and oid: signs them out everywhere, then deletes name and address',
   may: 'administer' as const,
   body: request,
   answers: {
@@ -61,7 +61,7 @@ const heldSchema = shape('HeldRecord', {
 })
 const aboutExport = {
   id: 'exportUser',
-  summary: 'What is held about a user, in pages: send next as it was answered until it is null',
+  summary: 'Exports what the broker holds about a user, in pages: send `next` back until it is null',
   may: 'administer' as const,
   body: exportRequest,
   answers: {

@@ -58,14 +58,14 @@ export function webhookRoutes(deps: Deps): Hono<AdminEnv> {
 function readRoutes(deps: Deps, routes: Hono<AdminEnv>): void {
   const list = {
     id: 'listWebhooks',
-    summary: 'Webhook endpoints',
+    summary: 'Lists webhook endpoints',
     ...reading,
     answers: { 200: ok('All of them.', z.object({ webhooks: z.array(webhook) })) },
   }
   route(routes, 'get', '/webhooks', list, async (_, c) => c.json({ webhooks: (await deps.store.listWebhooks()).map(webhookShown) }))
   const read = {
     id: 'readWebhook',
-    summary: 'One webhook endpoint',
+    summary: 'Shows one webhook endpoint',
     ...reading,
     params: named,
     answers: { 200: ok('The endpoint.', webhook) },
@@ -91,7 +91,7 @@ function changeRoutes(deps: Deps, routes: Hono<AdminEnv>): void {
   const change = { url, description: words.nullable(), events, include, state, cause: words.nullable() }
   const patching = {
     id: 'changeWebhook',
-    summary: 'Changes what is named, and keeps the rest; disabling closes what is pending',
+    summary: 'Changes the given fields; disabling closes pending deliveries',
     ...changing,
     body: z.strictObject({ ...z.strictObject(change).partial().shape, ...said }).meta({ id: 'WebhookChange' }),
     type: 'application/merge-patch+json' as const,
@@ -104,7 +104,7 @@ function changeRoutes(deps: Deps, routes: Hono<AdminEnv>): void {
   })
   const removing = {
     id: 'removeWebhook',
-    summary: 'Removes a webhook endpoint and closes what is pending for it',
+    summary: 'Removes a webhook endpoint and closes its pending deliveries',
     ...changing,
     query: z.strictObject(said),
     answers: { 200: ok('Removed.', z.object({ id: z.string(), removed: z.literal(true) })) },
@@ -124,7 +124,7 @@ function secretRoutes(deps: Deps, routes: Hono<AdminEnv>): void {
     .meta({ description: 'how long the secret before signs too' })
   const rotating = {
     id: 'rotateWebhookSecret',
-    summary: 'Makes a new secret, in this answer only; both sign until the overlap ends',
+    summary: 'Adds a secret, which is in this answer only; both secrets sign until the overlap ends',
     ...changing,
     body: z.strictObject({ overlap_seconds: overlap, ...said }),
     answers: { 201: ok('The new secret.', withSecret) },

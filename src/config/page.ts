@@ -18,7 +18,7 @@ The broker reports a \`BROKER_…\` variable that it does not read, with the nea
 const SECTIONS: Record<Section, { title: string; text: string }> = {
   broker: {
     title: 'The broker',
-    text: 'With `BROKER_ISSUER` and `BROKER_SECRET` alone the broker starts without a connection to Microsoft. `cmb setup` then prints a link to `/setup`, whose pages connect it ([operations.md](operations.md#connecting-to-microsoft)).',
+    text: 'With `BROKER_ISSUER` and `BROKER_SECRET` alone the broker starts without a connection to Microsoft. `cmb setup` then prints a link to `/setup`, whose pages connect it ([operations.md](operations.md#connect-microsoft)).',
   },
   microsoft: {
     title: 'Microsoft',

@@ -181,7 +181,7 @@ describe('what the admin API rejects, and how', () => {
   })
 })
 
-describe('what the audit log holds (docs/operations.md)', () => {
+describe('what the audit log holds (docs/console.md)', () => {
   test('a changed registration: each field before and after, and never a secret', async () => {
     const token = await tokenFor('broker:administer')
     const { body } = await call(token, 'POST', '/clients', { client_id: 'perth', ...METADATA })

@@ -37,14 +37,19 @@ describe('docs/alerts.yml', () => {
     expect(named.filter((name) => !known.has(name))).toEqual([])
   })
 
-  test('has, for each alert, what it means and what to do in the runbook, and a case in its tests', () => {
-    const headings = new Set(
-      [...text('operations.md').matchAll(/^### (\w+)$/gm)].map(([, name]) => `docs/operations.md#${(name ?? '').toLowerCase()}`),
-    )
+  test('has, for each alert, what it means and what to do in docs/alerts.md, and a case in its tests', () => {
+    const headings = new Set([...text('alerts.md').matchAll(/^## (\w+)$/gm)].map(([, name]) => `docs/alerts.md#${(name ?? '').toLowerCase()}`))
     expect(rules.filter(({ annotations }) => !headings.has(annotations.runbook)).map(({ alert }) => alert)).toEqual([])
     expect(rules.filter(({ alert, annotations }) => !annotations.runbook.endsWith(`#${alert.toLowerCase()}`))).toEqual([])
     const tested = text('alerts.test.yml')
     expect(rules.filter(({ alert }) => !new RegExp(`alertname: ${alert}\\n\\s+exp_alerts`).test(tested)).map(({ alert }) => alert)).toEqual([])
+  })
+})
+
+describe('docs/operations.md', () => {
+  test('lists every metric of the broker', async () => {
+    const known = (await createMetrics().registry.getMetricsAsJSON()).map((one) => one.name).filter((name) => name.startsWith('broker_'))
+    expect(known.filter((name) => !new RegExp(`\`${name}[\`{]`).test(text('operations.md')))).toEqual([])
   })
 })
 

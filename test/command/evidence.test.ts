@@ -58,7 +58,7 @@ async function findsAnyChange(text: string, format: string): Promise<void> {
   )
 }
 
-describe('cmb evidence (docs/operations.md)', () => {
+describe('cmb evidence (docs/evidence.md)', () => {
   test.each(['json', 'csv'])('what is exported as %s verifies without the broker, and any change of it is found', async (format) => {
     const text = await exported('--format', format)
     const verified = await verify(text)

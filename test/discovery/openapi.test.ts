@@ -1,5 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { Hono } from 'hono'
+import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { createRig, ISSUER, type RegisteredClient, type Rig } from '../rig.ts'
@@ -18,6 +19,7 @@ interface Operation {
   summary: string
   tags: string[]
   security: Json[]
+  deprecated?: boolean
   responses: Record<string, { description: string; content?: Record<string, { schema: Json }> }>
 }
 
@@ -48,6 +50,17 @@ describe('openapi.json', () => {
       rig.feed.close()
       await rig.store.close()
     }
+  })
+
+  test('is what docs/admin-api.md lists: each operation with its summary and the scope that it needs', () => {
+    const page = readFileSync(new URL('../../docs/admin-api.md', import.meta.url), 'utf8')
+    const rows = operationsOf(document)
+      .filter(({ path, operation }) => path.startsWith('/admin/v1/') && operation.deprecated !== true)
+      .map(({ method, path, operation }) => {
+        const [scope] = Object.values(operation.security[0] ?? {}).flat()
+        return `| \`${method} ${path.slice('/admin/v1'.length)}\` | ${operation.summary} | \`${String(scope)}\` |`
+      })
+    expect(page.split('\n').filter((line) => /^\| `[A-Z]+ \//.test(line))).toEqual(rows)
   })
 
   test('has every route that is not a page, and no other', () => {
