@@ -91,7 +91,7 @@ export async function auditPage(request: ConsoleRequest): Promise<Response> {
           label="Audit log"
           head={['Number', 'When', 'Who', 'By', 'What', 'To what', 'Case', 'Outcome']}
           rows={shown.map((one) => row(request, one, names))}
-          none="Nothing that fits was done."
+          none="No entry matches."
         />
         <Pages request={request} of="the audit log" place={place} next={next} />
       </Panel>

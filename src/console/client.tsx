@@ -29,7 +29,7 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
     <>
       <StreamDone request={request} />
       {lock === undefined ? null : (
-        <Notice kind="warn" title="This client is locked: it gets no code and no token.">
+        <Notice kind="warn" title="This client is locked. The broker issues it no code and no token.">
           Until: {untilOf(lock)}. <a href="/ops/locks">Locks</a>
         </Notice>
       )}

@@ -24,7 +24,7 @@ export function Close({ request, shown, clientId }: { request: ConsoleRequest; s
   return (
     <Panel title="Close deliveries">
       <p class="soft">
-        For an instance that no longer exists, or an address that was replaced. The broker sends a closed delivery no more. The reason becomes part of
+        For an instance that no longer exists, or an address that was replaced. The broker no longer sends a closed delivery. The reason becomes part of
         its proof and of the audit log.
       </p>
       <form class="stack" method="post" action="/ops/deliveries/close">
@@ -54,7 +54,7 @@ export async function closeDeliveries(request: ConsoleRequest, form: URLSearchPa
   const { deps, c, operator, now } = request
   const back = '/ops/deliveries'
   if (!isAdministrator(request))
-    return nothingHere(request, 'Closing deliveries needs the app role Broker.Administrator. Operators may try deliveries again.', back, 403)
+    return nothingHere(request, 'Closing deliveries needs the app role Broker.Administrator. Operators may redrive deliveries.', back, 403)
   if (!isFresh(operator.session, now)) return signInFirst(request)
   const which = readWhich(form.get('which') ?? '')
   const reason = (form.get('reason') ?? '').trim()

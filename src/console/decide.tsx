@@ -91,7 +91,7 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
         ]}
       />
       {act.state === 'proposed' ? <p class="soft">It covers what there is when it is confirmed, sessions that open until then too.</p> : null}
-      {own && act.state === 'proposed' ? <p class="soft">You have proposed this. Another administrator has to confirm it.</p> : null}
+      {own && act.state === 'proposed' ? <p class="soft">You proposed this. Another administrator must confirm it.</p> : null}
       {isFresh(operator.session, now) ? null : <SignInAgain what="Deciding" />}
       <form class="row" method="post" action="/ops/scheduled">
         <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), id: act.id }} />
@@ -118,7 +118,7 @@ async function endsNow({ deps, now }: ConsoleRequest, { what }: ScheduledAct): P
   }
 }
 
-const NO_TARGET = 'It was not done: there is nothing of that name any more.'
+const NO_TARGET = 'It was not done: its target no longer exists.'
 const NOT_DONE: Readonly<Record<string, string>> = {
   right_lost: 'It was not done: the administrator who proposed it no longer has that role.',
   self: 'It was not done: the proposer cannot lock their own account or client.',

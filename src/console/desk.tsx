@@ -130,8 +130,8 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
         id="live-state"
         role="status"
         data-connected="Live."
-        data-skipped="Live, except the part that you are in: it is renewed when you leave it."
-        data-lost="Not live at the moment: the broker does not answer."
+        data-skipped="Live, except the part that has the focus: it updates when you leave it."
+        data-lost="Not live: the broker does not answer."
       >
         {paused ? 'Live updates are paused.' : 'As it was when this page was opened.'}
       </span>

@@ -40,7 +40,7 @@ import { parseForm } from '../protocol/params.ts'
  */
 export function consoleEndpoints(deps: Deps, checks: Checks): Hono {
   const endpoints = new Hono()
-  const unchanged = { title: 'Nothing was changed', what: 'It could not be written down, so nothing was done.' }
+  const unchanged = { title: 'Nothing was changed', what: 'The audit log could not be written, so nothing was done.' }
   endpoints.get(CONSOLE_SHEET.path, CONSOLE_SHEET.serve)
   endpoints.use('/ops/*', async (c, next) => (deps.connection.current().operatorTenant === undefined ? closedPage(deps, c) : next()))
   endpoints.get('/ops/sign-in', (c) =>
@@ -112,9 +112,9 @@ function mountForms(endpoints: Hono, deps: Deps): void {
     maxSize: 64 * 1024,
     onError: (c) =>
       messagePage(c, {
-        title: 'That request cannot be used',
+        title: 'This request is not valid',
         status: 413,
-        what: 'Nothing was changed: the request is longer than any that is needed.',
+        what: 'The request is too long. Nothing was changed.',
         config: deps.config,
       }),
   })
@@ -125,7 +125,7 @@ function mountForms(endpoints: Hono, deps: Deps): void {
       if (!allows(request.operator.caller.may, need)) return nothingHere(request, READ_ONLY, '/ops', 403)
       const form = parseForm(await c.req.text())
       if (!formHolds(request, form))
-        return nothingHere(request, 'The request did not come from a page that this browser was shown. Nothing was changed.', '/ops', 403)
+        return nothingHere(request, 'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.', '/ops', 403)
       return act(request, form)
     })
   }
@@ -158,8 +158,8 @@ function mountBoard(endpoints: Hono, deps: Deps): void {
     const request = await enter(deps, c)
     if (request instanceof Response) return request
     if (c.req.method !== 'GET' && c.req.method !== 'HEAD')
-      return c.json({ error: 'The queue can only be looked at here.' }, 405, { Allow: 'GET, HEAD' })
-    if (board === undefined) return nothingHere(request, 'The queue has no view of its own here.', '/ops')
+      return c.json({ error: 'The queue is read-only here.' }, 405, { Allow: 'GET, HEAD' })
+    if (board === undefined) return nothingHere(request, 'This broker has no page for its queue.', '/ops')
     return undefined
   }
   endpoints.use(BOARD, async (c, next) => (await guard(c)) ?? next())

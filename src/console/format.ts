@@ -51,7 +51,7 @@ export const REASON: Record<Reason, string> = {
   security_event: 'A security event',
   reported_by_user: 'The user reported it: "This wasn’t me"',
   restored: 'Restored from a backup',
-  replaced: 'Somebody else signed in there',
+  replaced: 'Another user signed in there',
   session_limit: 'The user reached their limit of sessions',
   locked: 'Locked',
 }
@@ -98,11 +98,11 @@ export async function covered(deps: Pick<Deps, 'clients' | 'store'>, selector: S
       return `Everything of ${subject === undefined ? selector.sub : whoIs({ user: subject })}`
     }
     case 'client':
-      return `Everybody at ${nameOf(deps, selector.clientId)}`
+      return `Every user of ${nameOf(deps, selector.clientId)}`
     case 'tenant':
-      return `Everybody of the tenant ${(await deps.store.findTenant(selector.tid))?.name ?? selector.tid}`
+      return `Every user of the tenant ${(await deps.store.findTenant(selector.tid))?.name ?? selector.tid}`
     case 'everything':
-      return 'Everybody, everywhere'
+      return 'Every user, everywhere'
   }
 }
 

@@ -54,7 +54,7 @@ function formPage(request: ConsoleRequest, draft: Draft, problem?: string): Resp
         <TextField
           name="user"
           label="User"
-          hint="Their id (sub) begins with u_; the search for sessions leads here with it filled in. Or their tenant id and object id, with a space between."
+          hint="The user’s id (sub), which begins with u_; the search for sessions fills it in. Or the tenant id and the object id, with a space between them."
           value={draft.user}
           maxlength={200}
           literal
@@ -113,7 +113,7 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, problem?: stri
   }
 }
 
-const UNKNOWN = 'There is no such user here. Search the sessions to find them, or name their tenant id and object id.'
+const UNKNOWN = 'No such user. Search the sessions to find the user, or enter the tenant id and the object id.'
 
 /** The form has no addresses of the API to send an operator to. @throws what is not a Problem */
 function words(error: unknown): string {

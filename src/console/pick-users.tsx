@@ -58,8 +58,8 @@ export async function pickUsersPage(request: ConsoleRequest, problem?: string): 
 }
 
 function foundWords(text: string, found: number, more: boolean): string {
-  if (found === 0) return `No other user fits “${text}”.`
-  return more ? 'More users fit than are shown. Add a word to the search.' : ''
+  if (found === 0) return `No other user matches “${text}”.`
+  return more ? 'More users match than are shown. Add a word to the search.' : ''
 }
 
 const Ticks = ({ legend, users, checked }: { legend: string; users: readonly Subject[]; checked: boolean }) =>

@@ -78,7 +78,7 @@ function ofInstance(one: InstanceNow): Problem[] {
       sinceMs: Number.isFinite(oldest) ? oldest : undefined,
       found: one.unreached ? honors(one) : counted.length === 0 ? undefined : `Deliveries: ${counted.join(', ')}.`,
       fix: one.unreached ? (
-        'Give it the guard, or register its logout address.'
+        'Install the guard in it, or register its logout address.'
       ) : (
         <a href={clientLink(one.clientId)}>See what does not work at {one.name}</a>
       ),

@@ -26,7 +26,7 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
       new BullMQAdapter(bull, {
         readOnlyMode: true,
         allowRetries: false,
-        description: 'Attempts that are due. The rows of the store are the truth.',
+        description: 'Delivery attempts that are due. The database has the truth: losing this queue loses nothing.',
       }),
     ],
     // The two packages' patch releases differ, and with them a private field of a class; what is called does not.

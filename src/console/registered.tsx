@@ -21,7 +21,7 @@ export async function clientsPage(request: ConsoleRequest): Promise<Response> {
       <Panel>
         <Table
           label="Registered instances"
-          head={['Instance', 'Registered by', 'Who may use it', 'Proves itself by', 'Logout addresses', 'Guards', 'Changed']}
+          head={['Instance', 'Registered by', 'Who may use it', 'Authenticates by', 'Logout addresses', 'Guards', 'Changed']}
           rows={rows}
           none="No instance is registered yet."
         />
@@ -66,7 +66,7 @@ const AUTH: Record<Client['metadata']['authMethod'], string> = {
 
 function whoMay({ source, metadata }: Client): string {
   if (source === 'broker') return 'Operators and administrators'
-  if (!metadata.grants.includes('authorization_code')) return 'Nobody: it acts for itself'
+  if (!metadata.grants.includes('authorization_code')) return 'No user: it acts for itself'
   const whose = metadata.tenants === undefined ? 'Every tenant' : metadata.tenants.join(', ')
   return metadata.appRole === undefined ? whose : `${whose}, with ${metadata.appRole}`
 }
@@ -98,7 +98,7 @@ export async function keysPage(request: ConsoleRequest): Promise<Response> {
         label="Signing keys"
         head={['Key', 'Algorithm', 'State', 'Kept in', 'Made', 'Signs since', 'Published until']}
         rows={rows}
-        none="There are no keys."
+        none="No key exists."
       />
       <p class="soft small">
         Keys rotate by themselves. Out of turn: <code>cmb keys rotate ES256</code>; where one may have leaked:{' '}

@@ -38,7 +38,7 @@ export async function filterOf({ deps }: ConsoleRequest, { user, ...rest }: Aske
 }
 
 export const NoSuchUser = ({ user }: { user: string }) => (
-  <Notice kind="warn" title="These words do not fit exactly one user.">
+  <Notice kind="warn" title="These words do not match exactly one user.">
     <a href={linkOf('/ops/search', { q: user })}>Search for {user}</a>, and follow “Revocations of this user”.
   </Notice>
 )

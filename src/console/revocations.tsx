@@ -76,7 +76,7 @@ export async function revocationsPage(request: ConsoleRequest): Promise<Response
             label="Revocations"
             head={REVOCATION_HEAD}
             rows={rows}
-            none={isNarrowed(asked) ? 'No revocation fits.' : 'Nothing has been revoked yet.'}
+            none={isNarrowed(asked) ? 'No revocation matches.' : 'Nothing has been revoked yet.'}
           />
         </Panel>
       </Live>
@@ -111,8 +111,8 @@ export async function revocationPage(request: ConsoleRequest, seq: number): Prom
 }
 
 const DONE: Record<string, string> = {
-  yes: 'Revoked. The broker has refused it since; its logout tokens are being delivered.',
-  before: 'You had revoked this already: this is what was done. Nothing was sent a second time.',
+  yes: 'Revoked. The broker now refuses what it covers, and is delivering the logout tokens.',
+  before: 'You revoked this already. This page shows what was done. Nothing was sent a second time.',
 }
 const Done = ({ said = '' }: { said: string | undefined }) => (Object.hasOwn(DONE, said) ? <Notice kind="good" title={DONE[said]} /> : null)
 

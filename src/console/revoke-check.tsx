@@ -104,10 +104,10 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
           ['Reason', REASON.administrator],
         ]}
       />
-      {end.sessions === 0 ? <Notice title="No user is signed in by it now. Codes and tokens that it covers end all the same." /> : null}
+      {end.sessions === 0 ? <Notice title="No user has a session that it covers. It still revokes the codes and tokens that it covers." /> : null}
       {end.withoutFreshSignIn === 0 ? null : (
         <Notice kind="warn" title={`${end.withoutFreshSignIn} of these users can sign in again without entering their password.`}>
-          Their tenant has never sent auth_time, so that no fresh sign-in can be demanded.
+          Their tenant has never sent auth_time, so the broker cannot demand a fresh sign-in.
         </Notice>
       )}
       {waits ? <Waits most={deps.config.approvalSessions ?? 0} /> : null}

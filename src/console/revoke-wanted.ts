@@ -40,8 +40,8 @@ export function readDraft(source: URLSearchParams): Draft {
 
 /** What is wrong with the case reference and the comment. */
 export const wordsIn = ({ caseReference, comment }: Draft): string[] => [
-  ...(caseReference.length > CASE_LETTERS ? [`The case reference has at most ${CASE_LETTERS} letters.`] : []),
-  ...(comment.length > COMMENT_LETTERS ? [`The comment has at most ${COMMENT_LETTERS} letters.`] : []),
+  ...(caseReference.length > CASE_LETTERS ? [`The case reference has at most ${CASE_LETTERS} characters.`] : []),
+  ...(comment.length > COMMENT_LETTERS ? [`The comment has at most ${COMMENT_LETTERS} characters.`] : []),
 ]
 
 export function wantedOf(deps: Pick<Deps, 'clients'>, draft: Draft): { wanted: Wanted } | { problems: string[] } {

@@ -12,9 +12,9 @@ const CHOICES = [
   { value: 'session', label: 'One session', hint: 'Everything in one browser. Its id (sid) begins with s_.' },
   { value: 'grant', label: 'One instance in one session', hint: 'Its id (sid), and the instance.' },
   { value: 'subject', label: 'One user', hint: 'Every session of theirs. Their id (sub) begins with u_.' },
-  { value: 'client', label: 'One instance', hint: 'Everybody at it: choose the instance.' },
-  { value: 'tenant', label: 'One Microsoft tenant', hint: 'Everybody of it. Its id is a GUID.' },
-  { value: 'everything', label: 'Everybody, everywhere', hint: 'You too.' },
+  { value: 'client', label: 'One instance', hint: 'Every user of it: choose the instance.' },
+  { value: 'tenant', label: 'One Microsoft tenant', hint: 'Every user of it. Its id is a GUID.' },
+  { value: 'everything', label: 'Every user, everywhere', hint: 'You too.' },
 ] as const
 
 export const queried = ({ c }: ConsoleRequest): URLSearchParams => new URL(c.req.url).searchParams
@@ -62,7 +62,7 @@ function DraftForm({ request, draft }: { request: ConsoleRequest; draft: Draft }
 }
 
 export const notAllowed = (request: ConsoleRequest): Response =>
-  nothingHere(request, 'Revoking needs the app role Broker.Administrator. Operators see everything here, and may try deliveries again.', '/ops', 403)
+  nothingHere(request, 'Revoking needs the app role Broker.Administrator. Operators see everything here, and may redrive deliveries.', '/ops', 403)
 
 /** Where the other tab ends. */
 export const freshPage = (request: ConsoleRequest): Response =>
@@ -73,7 +73,7 @@ export const freshPage = (request: ConsoleRequest): Response =>
       <p>Close this tab, go back to the one before and go on there. It holds for {FRESH_SECONDS / 60} minutes.</p>
       <div class="row">
         <LinkButton kind="quiet" href="/ops/revoke">
-          Or begin anew here
+          Or start again here
         </LinkButton>
       </div>
     </Panel>,

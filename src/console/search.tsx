@@ -16,7 +16,7 @@ export async function searchPage(request: ConsoleRequest): Promise<Response> {
     request,
     { title: text === '' ? 'Search' : `Search: ${text}`, search: text },
     <>
-      <p role="status">{text === '' ? 'Type something in the box above.' : foundWords(hits)}</p>
+      <p role="status">{text === '' ? 'Enter a search in the box above.' : foundWords(hits)}</p>
       {text === '' || hitCount(hits) === 0 ? <Hints /> : null}
       {(await groupsOf(request, hits)).map(({ title, head, rows }) =>
         rows.length === 0 ? null : (

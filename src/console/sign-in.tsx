@@ -130,8 +130,8 @@ export const notSignedInPage = (deps: Deps, c: Context, why: 'never' | 'over'): 
     status: 401,
     what:
       why === 'over'
-        ? 'Your time at the console is over: it ends after an hour, or as soon as your session or your role does.'
-        : 'For those who operate this broker. Sign in with your Microsoft account.',
+        ? 'Your sign-in to the console has ended. It lasts an hour, and ends earlier with your session or your role.'
+        : 'For operators of this broker. Sign in with your Microsoft account.',
     links: [{ href: linkOf('/ops/sign-in', { return_to: ownPath(pathOf(c)) }), label: 'Sign in' }],
     config: deps.config,
   })
@@ -152,9 +152,9 @@ export function rejectedPage(deps: Deps, c: Context, why: Refusal, { user }: Pic
         : `${who} has none of the app roles Broker.Auditor, Broker.Operator and Broker.Administrator.`,
     next:
       why === 'other_tenant'
-        ? 'If you operate this broker, sign in with your account of its operators’ tenant.'
+        ? 'If you operate this broker, sign in with your account of the operator tenant.'
         : 'Ask for one of them to be assigned to you in Microsoft Entra (Enterprise applications, Users and groups), then sign in again.',
-    links: [{ href: '/ops/sign-in?fresh=yes', label: 'Sign in as somebody else' }],
+    links: [{ href: '/ops/sign-in?fresh=yes', label: 'Sign in as another user' }],
     config: deps.config,
   })
 }
@@ -165,13 +165,13 @@ export function closedPage(deps: Deps, c: Context): Response {
     status: 503,
     what: (
       <>
-        Nobody can be an operator yet: the broker does not know whose app roles count. Finish the <a href="/setup">set-up</a>, or set{' '}
+        No user can be an operator yet, because the broker does not know the operator tenant. Finish the <a href="/setup">set-up</a>, or set{' '}
         <code>BROKER_OPERATOR_TENANT</code> to the id of that Microsoft tenant and start the broker again.
       </>
     ),
     next: (
       <>
-        The tenant also has to be connected, and this page has to be reached at <code>BROKER_OPS_ORIGIN</code> (now{' '}
+        The tenant must also be connected, and you must open this page at <code>BROKER_OPS_ORIGIN</code> (now{' '}
         <code>{deps.config.opsOrigin}</code>). Until then <code>cmb</code> operates the broker.
       </>
     ),
@@ -183,10 +183,10 @@ const lost = (deps: Deps, c: Context): Response =>
   messagePage(c, {
     title: 'That sign-in cannot be continued',
     status: 400,
-    what: 'It was begun in another browser, at another address than this, more than ten minutes ago, or it was used before.',
+    what: 'It began in another browser, at another address or more than ten minutes ago, or it was used already.',
     next: (
       <>
-        Begin again at <code>{deps.config.opsOrigin}/ops</code>.
+        Start again at <code>{deps.config.opsOrigin}/ops</code>.
       </>
     ),
     links: [{ href: '/ops/sign-in', label: 'Sign in' }],
@@ -199,7 +199,7 @@ const turnedAway = (deps: Deps, c: Context, error: string | undefined): Response
     status: 403,
     what:
       error === 'temporarily_unavailable'
-        ? 'The broker cannot sign anybody in at this moment. Nothing was changed.'
+        ? 'The broker cannot sign users in at the moment. Nothing was changed.'
         : 'The sign-in was not finished.',
     links: [{ href: '/ops/sign-in', label: 'Try again' }],
     config: deps.config,
@@ -211,7 +211,7 @@ const notRegistered = (deps: Deps, c: Context): Response =>
     status: 503,
     what: (
       <>
-        A client of the id <code>{CONSOLE}</code> is registered from elsewhere, and that id is the broker’s own. Remove it with{' '}
+        A client of the id <code>{CONSOLE}</code> is registered elsewhere, and that id is reserved for the broker. Remove it with{' '}
         <code>cmb clients remove</code>.
       </>
     ),

@@ -48,7 +48,7 @@ export async function userPage(request: ConsoleRequest, sub: string): Promise<Re
           label="Security history"
           head={HISTORY_HEAD}
           rows={history.shown.map((one) => eventRow(request, one))}
-          none="Nothing is kept about this user."
+          none="The broker has no entry about this user."
         />
         <Pages request={request} of="the security history" place={place} next={history.next} list="history_" />
       </Panel>

@@ -31,7 +31,7 @@ describe('revoking several users', () => {
       { sub: dave, ticked: false },
       { sub: carol, ticked: true },
     ])
-    expect((await adam.get(`/ops/revoke/users?${naming([carol], { q: 'zzz' }).toString()}`)).text).toContain('No other user fits “zzz”.')
+    expect((await adam.get(`/ops/revoke/users?${naming([carol], { q: 'zzz' }).toString()}`)).text).toContain('No other user matches “zzz”.')
   })
 
   test('the dry run names each user and counts; the deed revokes each once, also where the form is sent twice', async () => {

@@ -117,7 +117,7 @@ describe('revoking', () => {
     await sessionsAt(rig, 'Sydney', ['Carol', 'Dave', 'Erin'])
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
-    expect(check.text).toContain('Everybody at Case Manager Sydney')
+    expect(check.text).toContain('Every user of Case Manager Sydney')
     expect(check.text).toContain('3 sessions of 3 users, at 1 instance; 3 logout tokens to deliver')
     for (const typed of ['', 'Sydney!', 'everything']) {
       const answer = await adam.submitTo(check, '/ops/revoke', { typed })
