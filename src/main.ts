@@ -32,7 +32,7 @@ export async function serve(env: Environment, overrides: Partial<Deps> = {}, kin
   for (const { name, problem } of warnings) log.warn('unknown_setting', { name, problem, next: 'docs/configuration.md lists every setting' })
   const readiness = broker.deps.microsoft.readiness()
   if (entra.simulated)
-    log.warn('microsoft_is_simulated', { authority: entra.authority, meaning: 'Anybody can be anybody here. Never use this where it matters.' })
+    log.warn('microsoft_is_simulated', { authority: entra.authority, meaning: 'Any visitor can sign in as any user. Use this for trials only.' })
   if (!readiness.connected)
     log.warn('microsoft_not_connected', {
       missing: readiness.missing.join(', '),

@@ -40,7 +40,7 @@ export function addressProblem(address: string, allowLoopback: boolean): string 
   return undefined
 }
 
-/** Not public (RFC 6890), with IPv4 inside NAT64; 6to4 and Teredo as a whole, because nobody serves by them. */
+/** Not public (RFC 6890), with IPv4 inside NAT64; 6to4 and Teredo as a whole, because no server uses them. */
 const privates = new BlockList()
 for (const [address, bits] of [
   ['10.0.0.0', 8],

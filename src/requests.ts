@@ -19,7 +19,7 @@ export function requestsOf(deps: Needs, listener: 'public' | 'operators', within
 
 const one = (value: string | string[] | undefined): string | undefined => (typeof value === 'string' ? value : undefined)
 
-/** Of headers only what a trusted proxy sends: anybody can write a request id, and one that is not unique misleads who looks for it. */
+/** Of headers only what a trusted proxy sends: any client can write a request id, and one that is not unique misleads the operator who searches for it. */
 function cameWith({ trustedProxies }: Needs['config'], { headers, socket }: IncomingMessage): Came {
   const isTrusted = isTrustedProxy(trustedProxies, socket.remoteAddress)
   const fromProxy = (name: string): string | undefined => (isTrusted ? one(headers[name]) : undefined)

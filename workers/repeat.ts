@@ -1,6 +1,6 @@
 import type { Log } from '../src/log.ts'
 
-/** Work that is done again and again: never two at a time, and a fault is logged and tried again next time. */
+/** Work that repeats: never two at a time; a fault is logged, and the next turn retries. */
 export interface Repeating {
   /** Does it now; where it is under way, once more after that. */
   wake(): void

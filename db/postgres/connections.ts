@@ -7,7 +7,7 @@ import { withConnection } from './transact.ts'
 
 /**
  * Connections to the primary whose log this broker has taken over. It refuses those that were opened to another server, or before a failover:
- * an old primary that nobody has stopped would answer what it knew then.
+ * an old primary that still runs would answer what it knew then.
  */
 
 /** A server, as the history of its log goes: a standby that is promoted, and a recovery, begin a new timeline. */

@@ -93,7 +93,7 @@ const verifierIsRight = (challenge: string | null, verifier: string | undefined)
 
 const rejected = (why: RejectedWhy): Redeemed => ({ outcome: 'rejected', why })
 
-/** RFC 6749 §4.1.2: a second use, by whoever could have made the first, ends what the code gave. */
+/** RFC 6749 §4.1.2: a second use, by a caller that could have made the first, revokes what the code gave. */
 function* reuse(ambient: Ambient, code: CodeRow, { codeHash, now }: Redemption): Act<Redeemed> {
   const standing = yield* standingOf(yield* sessionBySid(code.sid), now)
   const grant = yield* standingOfGrant.get({ codeHash, audience: undefined })

@@ -21,7 +21,7 @@ export async function authorize(
   requirement: Requirement = {},
 ): Promise<Authorized> {
   const header = request.headers.get('authorization')
-  // §3.1: whoever sent no credentials is told how, and of no error.
+  // §3.1: a request without credentials gets the challenge without an error code.
   if (header === null || !/^bearer(?: |$)/i.test(header)) return refusal(401, undefined, 'Send an access token: Authorization: Bearer …')
   const token = header.slice(7).trim()
   if (!/^[A-Za-z0-9\-._~+/]+=*$/.test(token)) return refusal(400, 'invalid_request', 'The Authorization header holds no bearer token.')

@@ -42,7 +42,7 @@ export type Why =
   | 'keys_unavailable'
 
 /**
- * `invalid_token`: get another one, by refreshing (RFC 6750 §3.1, 401). `temporarily_unavailable`: nobody can say at the moment, and so it is
+ * `invalid_token`: get another one, by refreshing (RFC 6750 §3.1, 401). `temporarily_unavailable`: the guard cannot decide at the moment, and so it is
  * refused (503).
  */
 export type Refusal = {

@@ -13,7 +13,7 @@ export type Clock = Required<GuardClock>
 export function completeClock(given: GuardClock | undefined): Clock {
   const after = (ms: number, run: () => void): (() => void) => {
     const timer = setTimeout(run, ms)
-    // A guard keeps nobody's process alive by waiting.
+    // A waiting guard keeps no process alive.
     timer.unref?.()
     return () => clearTimeout(timer)
   }

@@ -27,7 +27,7 @@ export async function* readEvents(body: ReadableStream<Uint8Array>, onBytes: () 
       yield* parser.push(decoder.decode(value, { stream: true }))
     }
   } finally {
-    // Whoever stops reading lets go of the connection.
+    // A consumer that stops reading releases the connection.
     reader.cancel().catch(() => {})
   }
 }

@@ -5,7 +5,7 @@ import type { Entry } from './selector.ts'
 export interface GuardHooks {
   /** The feed is up to date: tokens may be accepted. */
   live?(at: { epoch: string; seq: number }): void
-  /** The stream ended or broke; `retryMs` is when it is tried again. */
+  /** The stream ended or broke; `retryMs` is when the guard reconnects. */
   disconnected?(info: { why: string; retryMs: number }): void
   /** The broker's log is another one: its database was restored. */
   reset?(epoch: string): void

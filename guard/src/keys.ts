@@ -20,7 +20,7 @@ export interface KeySetOptions {
   clock: Clock
   /** An unknown `kid` fetches again, at most once in so many seconds. */
   minRefetchSeconds?: number
-  /** Read again when older than this, without keeping anybody waiting. */
+  /** Read again when older than this, while requests use the old ones. */
   maxAgeSeconds?: number
   timeoutMs?: number
   /** Keys that are gone: what they signed must be forgotten. */

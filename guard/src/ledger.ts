@@ -11,7 +11,7 @@ export class Ledger {
   readonly #maxEntries: number
   #cutoff: { seq: number; exp: number } | undefined
   #turn: { seq: number; at: number; exp: number } | undefined
-  /** Entries that ended before this are forgotten: whoever set the clock back since must not revive what they covered. */
+  /** Entries that ended before this are forgotten: a clock that was set back since must not revive what they covered. */
   #sweptAt = 0
 
   constructor(maxEntries: number) {

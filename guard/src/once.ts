@@ -1,4 +1,4 @@
-/** What is good for one time only. An identifier is burned when its act has succeeded, so that a failed one can be tried again. */
+/** What is good for one time only. An identifier is burned when its act has succeeded, so that a failed one can be retried. */
 export class Once {
   readonly #burned = new Map<string, number>()
   readonly #running = new Map<string, Promise<void>>()
@@ -9,7 +9,7 @@ export class Once {
   }
 
   /**
-   * Runs `act` unless it has succeeded for that id before. Whoever asks while it runs waits, and is told what became of it.
+   * Runs `act` unless it has succeeded for that id before. A caller that asks while it runs waits for its outcome.
    * @param until epoch seconds: the id can be forgotten then, because whatever bears it is refused for its age
    * @throws what `act` throws
    */

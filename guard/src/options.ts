@@ -6,7 +6,7 @@ import type { Logout } from './logout-receiver.ts'
 import { isText } from './selector.ts'
 
 export interface GuardOptions {
-  /** The broker's issuer, letter by letter: `https://sign-in.example`. */
+  /** The broker's issuer, an exact match: `https://sign-in.example`. */
   issuer: string
   clientId: string
   /** This or `clientKey`. */

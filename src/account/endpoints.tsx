@@ -15,7 +15,7 @@ import { askEverywhere, sessionsPage } from './sessions.tsx'
 import { signOutFrom } from './sign-out.tsx'
 import { parseForm } from '../protocol/params.ts'
 
-/** Owns what a user sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end anybody else's. */
+/** Owns what a user sees of themselves: where they are signed in, and whether they are ready. Refuses to show or end another user's sessions. */
 export function accountEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
   endpoints.get('/', async (c) => {

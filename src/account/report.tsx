@@ -133,7 +133,7 @@ export async function report(deps: Deps, c: Context, current: Session, form: URL
   return c.redirect('/account/reported', 303)
 }
 
-/** What is left to do: for a user who is signed out by now, and shown to anybody. */
+/** What is left to do: for a user who is signed out by now, so it is public. */
 export function reportedPage(deps: Deps, c: Context): Response {
   const t = textsOf(c, deps.config)
   return page(

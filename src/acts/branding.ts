@@ -6,7 +6,7 @@ import type { Deps } from '../deps.ts'
 import { brandingSetting } from '../protocol/setting-names.ts'
 
 /**
- * What users see of whoever runs the broker, as it is saved at /setup: it counts over the environment, field by field. Each broker reads it at
+ * What users see of the organization that runs the broker, as saved at /setup: it overrides the environment, field by field. Each broker reads it at
  * start, and again when the registry changes.
  */
 

@@ -8,7 +8,7 @@ export interface Caller {
   actor: Actor
   /** What they register belongs to this source. */
   source: ClientSource
-  /** How the audit log names the way in. */
+  /** How the audit log names the interface. */
   via: AuditWay
   may: Right
 }

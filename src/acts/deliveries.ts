@@ -10,7 +10,7 @@ export interface WhichDeliveries {
   all?: true | undefined
 }
 
-/** Refused and dead deliveries tried again, recorded; by whatever way the caller came. @returns how many */
+/** Redrives rejected and failed deliveries, recorded; for every interface. @returns how many */
 export async function redriveAs(deps: Deps, caller: Caller, wanted: WhichDeliveries): Promise<number> {
   const [target] = Object.entries(wanted)
   const refs = await recorded(

@@ -8,7 +8,7 @@ import { recorded } from './recorded.ts'
 /** The most rows that one answer or page shows. */
 export const MOST_SHOWN = 100
 
-/** All that was given up, or that of one tenant, tried again, recorded; by whatever way the caller came. @returns how many */
+/** Retries failed requests to Microsoft, of all tenants or of one, recorded; for every interface. @returns how many */
 export function redriveWorkAs(deps: Pick<Deps, 'store' | 'clock' | 'log'>, caller: Caller, tid: string | undefined): Promise<number> {
   return recorded(
     deps,

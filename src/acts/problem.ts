@@ -8,7 +8,7 @@ import type { Log } from '../log.ts'
 export class Problem extends Error {
   readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 503
   readonly title: string
-  /** Each its own sentence, where there is more than one thing to mend. */
+  /** One sentence each, if there is more than one problem. */
   readonly problems: string[]
 
   constructor(status: Problem['status'], title: string, detail: string, problems: string[] = []) {

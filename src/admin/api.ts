@@ -24,8 +24,8 @@ import { methodsAt } from '../protocol/described.ts'
 import type { Checks } from '../checks/checks.ts'
 
 /**
- * The admin API, /admin/v1: one set of routes behind both ways in, the unix socket that `cmb` uses and HTTP with an access token. It owns no rule
- * about sessions: what ends goes through `revoke`. It refuses a request whose way in has named no caller, and a registration that belongs to another source.
+ * The admin API, /admin/v1: one set of routes behind two interfaces, the unix socket that `cmb` uses and HTTP with an access token. It owns no rule
+ * about sessions: what ends goes through `revoke`. It refuses a request whose interface has named no caller, and a registration that belongs to another source.
  */
 export function adminApi(deps: Deps, checks: Checks): Hono<AdminEnv> {
   const api = new Hono<AdminEnv>()

@@ -9,7 +9,7 @@ import { Problem } from '../acts/problem.ts'
 import { recorded } from '../acts/recorded.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
-/** A copy of the whole store, made while the broker serves. It refuses whoever does not come by the socket: the path is one of this machine. */
+/** A copy of the whole store, made while the broker serves. It refuses callers that do not use the socket: the path is one of this machine. */
 
 const request = z.strictObject({
   path: storedText().max(4_000).refine(isAbsolute, 'has to be an absolute path'),

@@ -9,7 +9,7 @@ export interface AdminEnv {
   Variables: { caller: Caller }
 }
 
-/** Fails closed: a way in that names no caller lets nobody in. */
+/** Fails closed: an interface that names no caller admits no request. */
 export function callerOf(c: Context<AdminEnv>, need: Right): Caller {
   const caller = c.get('caller') as Caller | undefined
   if (caller === undefined)

@@ -5,7 +5,7 @@ import type { AdminEnv } from './caller.ts'
 import { guid, ok, route } from './route.ts'
 import { redriveWorkAs } from '../acts/microsoft-work.ts'
 
-/** What was to be asked of Microsoft Graph and was given up after a day: shown, and tried again where somebody says so. It ends nothing here by itself. */
+/** Requests to Microsoft Graph that failed for a day: lists them, and retries them when an operator asks. It ends no session by itself. */
 
 const redriving = z.union(
   [z.strictObject({ tid: guid('a tenant id') }), z.strictObject({ all: z.literal(true) })],

@@ -34,7 +34,7 @@ const status = readinessSchema
     pending: z.array(z.object({ target_id: z.string(), client_id: z.string(), uri: z.string(), pending: z.int(), oldest_at_ms: milliseconds })),
     undelivered: z
       .array(z.object({ client_id: z.string(), state: z.enum(['rejected', 'failed']), count: z.int() }))
-      .meta({ description: 'deliveries that are not tried again' }),
+      .meta({ description: 'deliveries that the broker does not retry' }),
     failed_microsoft_work: z.array(
       z.object({
         kind: z.string(),

@@ -12,7 +12,7 @@ import { type Checks, createChecks } from '../checks/checks.ts'
 import { secretSince } from '../checks/secrets.ts'
 
 /**
- * The admin API for `cmb`, on a unix socket that only the broker's own user (and root) can open: whoever may read the data directory has the database
+ * The admin API for `cmb`, on a unix socket that only the broker's own user (and root) can open: a user who can read the data directory has the database
  * anyway. It refuses to take the place of a broker that answers there.
  */
 
@@ -59,7 +59,7 @@ export async function findSocket(dataDir: string): Promise<string> {
   return elsewhere.trim() || path
 }
 
-/** The path itself, or one in a new directory of its own (0700, a name nobody can guess) that the pointer file names. */
+/** The path itself, or one in a new directory of its own (0700, with a random name) that the pointer file names. */
 async function place(path: string): Promise<string> {
   if (Buffer.byteLength(path) <= MAX_PATH_BYTES) return path
   const before = (await readFile(pointer(path), 'utf8').catch(() => '')).trim()
@@ -101,7 +101,7 @@ function answers(path: string): Promise<boolean> {
 }
 
 /**
- * Whoever can open the socket is the broker's own user or root. Node does not tell the peer's uid (SO_PEERCRED), so the name that `cmb` sends
+ * Only the broker's own user and root can open the socket. Node does not tell the peer's uid (SO_PEERCRED), so the name that `cmb` sends
  * (SUDO_USER, or the user's own) is a claim, and the logs say so.
  */
 function localApi(deps: Deps, checks: Checks): Hono<AdminEnv> {

@@ -11,7 +11,7 @@ export interface Check {
   /** As /setup/checks asks it. */
   question: string
   /**
-   * `cheap`: looked at whenever anybody asks. `everySeconds`: kept that long, because it asks another system; `background`: so slow a system
+   * `cheap`: runs at each look. `everySeconds`: kept that long, because it asks another system; `background`: so slow a system
    * that only `cmb doctor` waits for it. `on_demand`: only for `cmb doctor`, because it grows with the number of clients.
    */
   cost: 'cheap' | 'on_demand' | { everySeconds: number; background?: true }

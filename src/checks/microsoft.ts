@@ -12,7 +12,7 @@ import { reEntry } from './re-entry.ts'
 
 /** The connection to Microsoft: whether it is there, and for each tenant whether users can sign in and what they prove. */
 
-/** Microsoft is asked once in this time, however often somebody looks: an outage shows within a minute. */
+/** The broker asks Microsoft once in this time, however often the checks are read: an outage shows within a minute. */
 const ASKED = { everySeconds: 20 }
 const MOST_SKEW_SECONDS = 30
 const DAY = 86_400

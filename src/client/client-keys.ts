@@ -55,7 +55,7 @@ function fetchOnce(deps: AuthenticateDeps, clientId: string, cached: Cached, now
   return cached.pending
 }
 
-/** A client's server that is down leaves the keys we have; neither success nor failure is tried again at once. */
+/** A client's server that is down leaves the keys we have; neither success nor failure is retried at once. */
 async function fetchKeys(deps: AuthenticateDeps, clientId: string, cached: Cached, now: number): Promise<Jwk[] | undefined> {
   cached.triedAt = now
   try {

@@ -11,7 +11,7 @@ export const clientIdSchema = z
   .string('an id, e.g. "sydney"')
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, 'letters, digits, dots, dashes and underscores, at most 100, e.g. "sydney"')
 
-/** Why an address is refused, or undefined. Addresses are compared letter by letter later, so nothing is normalised here. */
+/** Why an address is refused, or undefined. Addresses must match exactly later, so nothing is normalized here. */
 export function addressProblem(value: string, loopback: boolean): string | undefined {
   const url = URL.canParse(value) ? new URL(value) : undefined
   if (!url || /[\s\\]/.test(value)) return 'is not an absolute address'

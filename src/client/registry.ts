@@ -2,7 +2,7 @@ import type { Store } from '../../db/store.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 import type { ClientRegistry } from './interface.ts'
 
-/** Who is registered, from memory: no query a request. Whoever changes a registration calls `reload`. */
+/** The registered clients, from memory: no query per request. Code that changes a registration calls `reload`. */
 export async function openClientRegistry(store: Pick<Store, 'listClients'>): Promise<ClientRegistry> {
   let clients = new Map<string, Client>()
   let reloads = 0

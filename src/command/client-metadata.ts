@@ -21,7 +21,7 @@ export const withMetadata = (command: Command): Command =>
   command
     .option('--metadata <file>', 'a registration as JSON or YAML (names of RFC 7591; docs/clients.md); - reads standard input. Options beside it win')
     .option('--name <name>', 'shown to users')
-    .option('--redirect-uri <uri>', 'where sign-in returns to, letter by letter (repeatable)', repeated)
+    .option('--redirect-uri <uri>', 'where sign-in returns to; an exact match (repeatable)', repeated)
     .option('--post-logout-redirect-uri <uri>', 'where sign-out may return to (repeatable)', repeated)
     .option('--logout-uri <uri>', 'where logout tokens are delivered (repeatable: each is told)', repeated)
     .addOption(

@@ -128,7 +128,7 @@ function shown({ log, ...restored }: Restored, nothingLost: boolean): string {
   ])
   if (nothingLost) return `${facts}\nThe log goes on at this server. No user is signed out. Start the brokers.\n`
   return `${facts}
-Everybody is signed out, and the broker makes new signing keys. Start it: instances hear of it at once.
+Every user is signed out. Start the broker: it makes new signing keys, and instances learn of the restore at once.
 Look through what may have changed since the backup: cmb clients list (removed clients and secrets are back), cmb tenants, users who were erased.
 ${locksShown(restored)}`
 }

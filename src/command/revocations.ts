@@ -107,8 +107,8 @@ function revokeCommand(program: Command, context: Context): void {
     .option('--grant <sid>', "one client's part of a session: with --client")
     .option('--subject <sub>', 'everything of one user')
     .option('--client <id>', 'everything at one client')
-    .option('--tenant <tid>', 'everybody of one Microsoft tenant')
-    .option('--everything', 'everybody, everywhere')
+    .option('--tenant <tid>', 'every user of one Microsoft tenant')
+    .option('--everything', 'every user, everywhere')
     .addOption(caseOption())
     .addOption(commentOption())
     .option('--dry-run', 'say how many would be signed out, and do nothing')
@@ -188,7 +188,7 @@ async function dryRun(context: Context, command: Command, broker: Broker, select
   context.print(command, answer, () => `This would end ${previewWords(answer)}. Nothing was done.\n`)
 }
 
-/** Signing out many is asked about, with how many; where nobody can answer it has to be said beforehand. */
+/** Signing out many users needs a confirmation with their number; without a terminal, --yes. */
 async function agree(context: Context, broker: Broker, selector: WireSelector, options: RevokeOptions): Promise<void> {
   if (options.yes === true || !['client', 'tenant', 'everything'].includes(selector.kind)) return
   const words = previewWords(await preview(broker, selector))

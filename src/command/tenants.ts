@@ -39,7 +39,7 @@ function addCommand(tenants: Command, context: Context): void {
   examples(
     tenants
       .command('add <tid>')
-      .description('Connect a tenant. Without --mfa-proof nobody of it gets in until its proof of MFA is chosen at /setup.')
+      .description('Connect a tenant. Without --mfa-proof, the broker rejects its users until its proof of MFA is chosen at /setup.')
       .option('--name <name>', 'what you call it')
       .option('--mfa-proof <proof>', 'auth_context:c1 (to c25), amr or conditional_access; docs/entra.md says what each proves')
       .addOption(asJson())
@@ -77,7 +77,7 @@ function removeCommand(tenants: Command, context: Context): void {
   examples(
     tenants
       .command('remove <tid>')
-      .description('Remove a tenant: its users are signed out everywhere at once, and nobody of it can sign in.')
+      .description('Remove a tenant: the broker signs its users out everywhere at once, and rejects their sign-ins.')
       .option('--yes', 'do not ask')
       .addOption(asJson())
       .action(async (tid: string, options: { yes?: boolean }, command: Command) => {
@@ -114,15 +114,15 @@ function redriveCommand(tenants: Command, context: Context): void {
       .action(async (tid: string | undefined, options: { all?: true }, command: Command) => {
         if ((tid === undefined) === (options.all === undefined)) throw new CommandFailure(EXIT.usage, 'Say whose: one tenant, or --all.')
         const answer = await (await context.broker(command)).send<{ redriven: number }>('POST', '/microsoft-work/redrive', { tid, all: options.all })
-        context.print(command, answer, () => `${answer.redriven} will be tried again now.\n`)
+        context.print(command, answer, () => `${answer.redriven} will be retried now.\n`)
       }),
     'cmb tenants redrive --all',
   )
 }
 
 async function sure({ terminal }: Context, tid: string): Promise<void> {
-  if (terminal.ask === undefined) throw new CommandFailure(EXIT.usage, 'Nobody is here to be asked: say --yes.')
-  const answer = await terminal.ask(`Sign out everybody of ${tid}, and let nobody of it in any more? Type yes: `)
+  if (terminal.ask === undefined) throw new CommandFailure(EXIT.usage, 'This needs a confirmation, and there is no terminal to ask at. Add --yes.')
+  const answer = await terminal.ask(`Sign out every user of ${tid} and reject their sign-ins from now on? Type yes: `)
   if (answer !== 'yes') throw new CommandFailure(EXIT.failed, 'Nothing was changed.')
 }
 

@@ -9,7 +9,7 @@ export interface Terminal {
   err(text: string): void
   /** Who types, for the log of revocations. */
   user: string
-  /** Asks a user; undefined where nobody is there to answer. */
+  /** Asks the user; undefined without a terminal. */
   ask: ((question: string) => Promise<string>) | undefined
   /** All of standard input. */
   input(): Promise<string>

@@ -459,7 +459,7 @@ const email = {
   }),
 }
 
-/** What users see of whoever runs this broker. */
+/** What users see of the organization that runs this broker. */
 const look = {
   product: setting({
     name: 'BROKER_PRODUCT_NAME',

@@ -9,7 +9,7 @@ import { MomentField, momentOf } from './moments.tsx'
 import { NUMBER, pageOf, Pages, placeOf } from './pages.tsx'
 import { asked, linkOf } from './links.ts'
 
-/** The audit log: who did what, by which way, and how it ended. It can be read and taken away whole; nobody can write in it. */
+/** The audit log: who did what, by which way, and how it ended. Read-only, and downloadable as a whole. */
 
 const PAGE = 50
 const ACTS = [

@@ -24,8 +24,8 @@ export function Close({ request, shown, clientId }: { request: ConsoleRequest; s
   return (
     <Panel title="Close deliveries">
       <p class="soft">
-        For an instance that no longer exists, or an address that was replaced. The broker no longer sends a closed delivery. The reason becomes part of
-        its proof and of the audit log.
+        For an instance that no longer exists, or an address that was replaced. The broker no longer sends a closed delivery. The reason becomes part
+        of its proof and of the audit log.
       </p>
       <form class="stack" method="post" action="/ops/deliveries/close">
         <HiddenFields fields={{ [CSRF_FIELD]: formToken(request) }} />

@@ -34,9 +34,7 @@ export async function deliveriesPage(request: ConsoleRequest): Promise<Response>
     request,
     { title: 'Deliveries', at: '/ops/deliveries', live: true },
     <>
-      {redriven === undefined ? null : (
-        <Notice kind="good" title={`${plural(Number(redriven), 'delivery', 'deliveries')} will be tried again now.`} />
-      )}
+      {redriven === undefined ? null : <Notice kind="good" title={`${plural(Number(redriven), 'delivery', 'deliveries')} will be retried now.`} />}
       {closed === undefined ? null : <Notice kind="good" title={closedWords(Number(closed))} />}
       <Filters request={request} state={state} clientId={clientId} counts={counts} />
       <Live id="deliveries">

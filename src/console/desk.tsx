@@ -141,7 +141,7 @@ function LiveState({ c, paused }: { c: Context; paused: boolean }) {
   )
 }
 
-/** A part of the page that the script renews, unless the reader is in it. `announced`: whoever hears the page hears what changed in it. */
+/** A part of the page that the script renews, unless the reader is in it. `announced`: a screen reader announces what changed in it. */
 export const Live = ({ id, children, announced }: { id: string; children: Child; announced?: boolean }) => (
   <div id={id} class={announced ? 'unseen' : 'stack'} data-live role={announced ? 'status' : undefined}>
     {children}

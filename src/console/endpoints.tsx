@@ -36,7 +36,7 @@ import { parseForm } from '../protocol/params.ts'
 
 /**
  * The operators' console, /ops: what is owed, told, enforced and revoked, seen by operators and acted on by administrators of the operators'
- * tenant. It refuses everybody else, whoever's session no longer stands, and a form that did not come from its own page.
+ * tenant. It refuses every other user, a user whose session has ended, and a form that did not come from its own page.
  */
 export function consoleEndpoints(deps: Deps, checks: Checks): Hono {
   const endpoints = new Hono()
@@ -125,7 +125,12 @@ function mountForms(endpoints: Hono, deps: Deps): void {
       if (!allows(request.operator.caller.may, need)) return nothingHere(request, READ_ONLY, '/ops', 403)
       const form = parseForm(await c.req.text())
       if (!formHolds(request, form))
-        return nothingHere(request, 'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.', '/ops', 403)
+        return nothingHere(
+          request,
+          'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.',
+          '/ops',
+          403,
+        )
       return act(request, form)
     })
   }
@@ -157,8 +162,7 @@ function mountBoard(endpoints: Hono, deps: Deps): void {
   const guard = async (c: Context): Promise<Response | undefined> => {
     const request = await enter(deps, c)
     if (request instanceof Response) return request
-    if (c.req.method !== 'GET' && c.req.method !== 'HEAD')
-      return c.json({ error: 'The queue is read-only here.' }, 405, { Allow: 'GET, HEAD' })
+    if (c.req.method !== 'GET' && c.req.method !== 'HEAD') return c.json({ error: 'The queue is read-only here.' }, 405, { Allow: 'GET, HEAD' })
     if (board === undefined) return nothingHere(request, 'This broker has no page for its queue.', '/ops')
     return undefined
   }

@@ -49,5 +49,5 @@ export async function redriveFailed({ deps, c, operator }: ConsoleRequest): Prom
 /** After that; the address only says how many. */
 export const askedAgain = ({ c }: ConsoleRequest): string | undefined => {
   const asked = /^\d{1,9}$/.exec(c.req.query('asked') ?? '')?.[0]
-  return asked === undefined ? undefined : `${plural(Number(asked), 'call')} to Microsoft will be tried again now.`
+  return asked === undefined ? undefined : `${plural(Number(asked), 'call')} to Microsoft will be retried now.`
 }

@@ -4,7 +4,7 @@ import { type Pass, standing } from './pass.ts'
 
 /**
  * Tells pages that are open that something changed; they fetch it themselves. One look at the store every two seconds serves all of them, and
- * none is taken while nobody watches. It refuses to go on telling whoever may no longer look: their stream ends the moment their pass does.
+ * none is taken while no page is open. A stream ends with the pass of its reader.
  */
 
 const LOOK_MS = 2_000

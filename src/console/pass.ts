@@ -8,7 +8,7 @@ import { CONSOLE } from './registration.ts'
 
 /**
  * Who is at the console. The pass is a cookie of its own, sealed, for an hour; it stands only while the session behind it stands, which every
- * request asks the store: revoked is out at once. It refuses whoever is of another tenant than the operators', or has none of the roles.
+ * request asks the store: revoked is out at once. It refuses users of other tenants than the operator tenant, and users without one of the roles.
  */
 
 export const PASS_SECONDS = 3600
@@ -53,7 +53,7 @@ function readPass(deps: Pick<Deps, 'sealer'>, c: Context): Pass | undefined {
   return opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pass)
 }
 
-/** @param touch whether somebody looks at it: then it counts as activity of their session */
+/** @param touch whether the user looks at the page: then it counts as activity of their session */
 export async function visitorOf(
   deps: Pick<Deps, 'sealer' | 'store' | 'clients' | 'connection'>,
   c: Context,
@@ -76,7 +76,7 @@ export async function standing(deps: Pick<Deps, 'store' | 'clients' | 'connectio
   return { is: 'operator', operator: { session, pass, caller } }
 }
 
-/** The broker's own roles count only from the operators' tenant: anybody may give them to anybody in a tenant of their own. */
+/** The broker's own roles count only from the operators' tenant: an administrator of another tenant can give them to any user there. */
 export function judge({ connection }: Pick<Deps, 'connection'>, { user, roles }: Pick<Session, 'user' | 'roles'>): Right | Refusal {
   const { operatorTenant } = connection.current()
   if (operatorTenant === undefined || user.tid !== operatorTenant) return 'other_tenant'

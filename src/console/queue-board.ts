@@ -47,7 +47,7 @@ export function queueBoard(deps: Pick<Deps, 'queue'>): Hono | undefined {
   return board
 }
 
-/** A font from somebody else's server: the policy would refuse it, and an operator's browser need not even try. */
+/** A font from another server: the policy would refuse it, so the page does not ask for it. */
 const ELSEWHERE = /<link[^>]+href="https?:[^>]*>/g
 
 const POLICY = [

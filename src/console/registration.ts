@@ -2,7 +2,7 @@ import type { Deps } from '../deps.ts'
 import type { ClientMetadata } from '../protocol/client-metadata.ts'
 import { GRANT } from '../protocol/names.ts'
 
-/** The console as a client of the broker itself: public, PKCE, one redirect address. It is kept as it has to be by the broker, and nobody else may change it. */
+/** The console as a client of the broker itself: public, PKCE, one redirect address. The broker maintains this registration; no other source may change it. */
 
 export const CONSOLE = 'broker-console'
 
@@ -29,7 +29,7 @@ const metadata = (deps: Pick<Deps, 'config'>): ClientMetadata => ({
   allowedOrigins: [],
 })
 
-/** Registers the console where it is not, or where its address has changed. False where somebody else has registered a client of its id. */
+/** Registers the console where it is not, or where its address has changed. False if another source has registered a client of its id. */
 export async function keepRegistered(deps: Pick<Deps, 'store' | 'clients' | 'config' | 'clock' | 'log'>): Promise<boolean> {
   const known = deps.clients.find(CONSOLE)
   if (known?.source === 'broker' && known.metadata.redirectUris[0] === callbackUri(deps)) return true

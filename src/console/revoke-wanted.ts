@@ -3,7 +3,7 @@ import type { Deps } from '../deps.ts'
 import type { Selector } from '../protocol/revocation.ts'
 import { decodeSelector } from '../protocol/selector.ts'
 
-/** What the revoke form says, read: every problem at once, in words for whoever fills it in. */
+/** What the revoke form says, read: every problem at once, in words for the operator. */
 
 export const KINDS = ['session', 'grant', 'subject', 'client', 'tenant', 'everything'] as const
 export type Kind = (typeof KINDS)[number]

@@ -8,7 +8,7 @@ import { instances, nameOf, plural, when, whoIs } from './format.ts'
 import { pageOf, Pages, placeOf } from './pages.tsx'
 import { asked, linkOf, userLink } from './links.ts'
 
-/** Live sessions by user, instance and device. Nobody is listed before somebody is searched for. */
+/** Live sessions by user, instance and device. The page lists none before a search. */
 
 const PAGE = 100
 

@@ -31,7 +31,7 @@ interface Pending {
 
 export const ownPath = (value: string | undefined): string => (value !== undefined && value.length < 1000 && OWN.test(value) ? value : '/ops')
 
-/** @param fresh Microsoft has to ask again, whoever is signed in */
+/** @param fresh Microsoft must ask again, even if a user is signed in */
 export async function goSignIn(deps: Deps, c: Context, { returnTo, fresh }: { returnTo: string; fresh: boolean }, now: number): Promise<Response> {
   if (!(await keepRegistered(deps))) return notRegistered(deps, c)
   const pending: Pending = { state: newId(deps.random), verifier: newSecret(deps.random), returnTo, until: now + SECONDS }
@@ -123,7 +123,7 @@ export const signedOutPage = (deps: Deps, c: Context): Response =>
     config: deps.config,
   })
 
-/** Nobody is signed in here: what this is, and the way in. 401, so that a page that is still open notices. */
+/** Not signed in: says what the console is, and offers the sign-in. 401, so that a page that is still open notices. */
 export const notSignedInPage = (deps: Deps, c: Context, why: 'never' | 'over'): Response =>
   messagePage(c, {
     title: 'Operators’ console',
@@ -171,8 +171,8 @@ export function closedPage(deps: Deps, c: Context): Response {
     ),
     next: (
       <>
-        The tenant must also be connected, and you must open this page at <code>BROKER_OPS_ORIGIN</code> (now{' '}
-        <code>{deps.config.opsOrigin}</code>). Until then <code>cmb</code> operates the broker.
+        The tenant must also be connected, and you must open this page at <code>BROKER_OPS_ORIGIN</code> (now <code>{deps.config.opsOrigin}</code>).
+        Until then <code>cmb</code> operates the broker.
       </>
     ),
     config: deps.config,
@@ -198,9 +198,7 @@ const turnedAway = (deps: Deps, c: Context, error: string | undefined): Response
     title: 'You are not signed in',
     status: 403,
     what:
-      error === 'temporarily_unavailable'
-        ? 'The broker cannot sign users in at the moment. Nothing was changed.'
-        : 'The sign-in was not finished.',
+      error === 'temporarily_unavailable' ? 'The broker cannot sign users in at the moment. Nothing was changed.' : 'The sign-in was not finished.',
     links: [{ href: '/ops/sign-in', label: 'Try again' }],
     config: deps.config,
   })

@@ -1,4 +1,4 @@
-/** Owns what anybody may know of the broker: its metadata, its public keys, and what programs may ask of it. */
+/** Owns what is public about the broker: its metadata, its public keys, and the description of its API. */
 import { Hono } from 'hono'
 import type { Context } from 'hono'
 import type { Deps } from '../deps.ts'

@@ -5,13 +5,13 @@ import type { CompactJWSHeaderParameters, CryptoKey, JWK } from 'jose'
 
 export type PublicKey = CryptoKey
 
-/** A parsed JWS whose signature nobody has checked yet. */
+/** A parsed JWS whose signature is not verified yet. */
 export interface UnverifiedJwt {
   header: Record<string, unknown>
   claims: Record<string, unknown>
 }
 
-/** What a JWT says of itself, before anybody believes it. Undefined for whatever is no compact JWS of a JSON object. */
+/** The unverified claims of a JWT. Undefined for anything but a compact JWS of a JSON object. */
 export function readUnverified(jwt: string): UnverifiedJwt | undefined {
   try {
     return { header: { ...decodeProtectedHeader(jwt) }, claims: { ...decodeJwt(jwt) } }
@@ -59,7 +59,7 @@ const fits = (jwk: Record<string, unknown>, header: Record<string, unknown>): bo
   (jwk.alg === undefined || jwk.alg === header.alg)
 
 /**
- * Verifies a JWT of somebody else's by their published keys. `unknown_key`: none of them could have signed it, so that fresher keys may help.
+ * Verifies a JWT of another issuer by its published keys. `unknown_key`: none of them could have signed it, so that fresher keys may help.
  */
 export async function verifyForeign(
   jwt: string,

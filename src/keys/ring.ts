@@ -14,7 +14,7 @@ import { adoptFiles, loadKeyFiles } from './key-files.ts'
 import { ALGS, exportPkcs8, importPkcs8, makeSigningKey, signCompact } from './signing-key.ts'
 import type { SigningKey } from './signing-key.ts'
 
-/** A next key is published this long before it signs: longer than anybody keeps a JWKS. */
+/** A next key is published this long before it signs: longer than clients cache a JWKS. */
 export const PUBLISH_AHEAD_SECONDS = 24 * 3600
 /** A key is published this long after it last signed: longer than any access token, and than ID tokens come back as hints. */
 export const KEEP_RETIRING_SECONDS = 48 * 3600

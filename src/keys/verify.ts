@@ -2,7 +2,7 @@ import { importPublic, readUnverified, verifyCompact } from './jws.ts'
 
 /**
  * Verifies JWTs of one foreign issuer by the keys it publishes. Keys are fetched when first needed, kept, and fetched again when they are old
- * or a `kid` is unknown; that no more often than the cooldown, so that forged `kid`s are no way to make us hammer somebody.
+ * or a `kid` is unknown; that no more often than the cooldown, so that forged `kid`s cannot make the broker flood an issuer.
  */
 
 export type Verified =

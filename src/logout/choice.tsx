@@ -95,7 +95,7 @@ const ChoiceForm = ({ fields, apps, others, back, shared, t }: ChoiceFormProps) 
   </form>
 )
 
-/** An ID token that names somebody else, or a sign-in that is over, must not end whoever's cookie this is without saying so. */
+/** An ID token of another user, or of an ended session, must not end this browser's session without asking. */
 function whoseSession(deps: Deps, session: Session, { hint, clientId }: LogoutRequest, t: Texts): Child {
   const asker = clientName(deps.clients, clientId) ?? deps.config.look.product
   if (hint !== undefined && hint.sub !== session.sub) {

@@ -17,7 +17,7 @@ import { askWhichSignOut, choicePurpose } from './choice.tsx'
 import { open } from './sealed.ts'
 import type { LogoutRequest } from './types.ts'
 
-/** The answer to the question. Revokes first; only then does anything else happen, so that no fault afterwards leaves anybody signed in. */
+/** The answer to the question. Revokes first, so that no later fault leaves the user signed in. */
 
 type Scope = 'device' | 'everywhere'
 

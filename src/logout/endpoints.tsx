@@ -20,7 +20,7 @@ import { open, seal } from './sealed.ts'
 import { parseForm } from '../protocol/params.ts'
 
 /**
- * Owns signing out: the end session endpoint (OpenID Connect RP-Initiated Logout 1.0) and the user's choices. Refuses to sign anybody out
+ * Owns signing out: the end session endpoint (OpenID Connect RP-Initiated Logout 1.0) and the user's choices. Refuses to sign a user out
  * by a GET or at a client's word alone, and to send a browser anywhere but to an address that the client has registered.
  */
 export function logoutEndpoints(deps: Deps): Hono {
@@ -80,7 +80,7 @@ async function answer(deps: Deps, c: Context, checked: Checked, now: number): Pr
   }
   const { request } = checked
   if (session !== undefined) return askWhichSignOut(deps, c, { session, request, now })
-  // Nobody is asked here, so nobody confirms: without an ID token the address stays a link (§3).
+  // The broker asks no question here, so the user confirms nothing: without an ID token the address stays a link (§3).
   const done = { scope: 'none' as const, why: endedClass(standing), clientIds: [], at: now, clientId: request.clientId }
   return request.hint === undefined ? toDone(deps, c, { ...done, back: returnAddress(request) }, now) : goOn(deps, c, request, done, now)
 }

@@ -22,7 +22,7 @@ export async function checkRequest(deps: Pick<Deps, 'keys' | 'clients'>, query: 
   if (clientId !== undefined && client === undefined) return { refusal: named === undefined ? 'hint' : 'client' }
 
   const returnTo = params.get('post_logout_redirect_uri')
-  // A state without an address to take it to is dropped: there is nobody to read it.
+  // Drops a state without a redirect address: no client would read it.
   const state = returnTo === undefined ? undefined : params.get('state')
   if (returnTo !== undefined && client === undefined) return { refusal: 'address_without_client' }
   if (returnTo !== undefined && client?.metadata.postLogoutRedirectUris.includes(returnTo) !== true) return { refusal: 'address' }
@@ -30,7 +30,7 @@ export async function checkRequest(deps: Pick<Deps, 'keys' | 'clients'>, query: 
   return { request: { clientId, hint: hint?.who, returnTo, state } }
 }
 
-/** An ID token of ours, expired or not (§4). Whoever sends it is not thereby the user it names. */
+/** An ID token of ours, expired or not (§4). It does not prove that the sender is the user it names. */
 async function readHint(deps: Pick<Deps, 'keys'>, jwt: string, now: number) {
   const claims = await deps.keys.verify(jwt, { typ: TYP.idToken, now, allowExpired: true })
   if (claims === undefined || typeof claims.sub !== 'string') return undefined

@@ -5,9 +5,9 @@ export type Refusal =
   | 'malformed'
   /** Not an ID token of ours, or of a client that is gone. */
   | 'hint'
-  /** `client_id` is nobody, or not the one the ID token was issued to (§2). */
+  /** `client_id` is unknown, or not the one that the ID token was issued to (§2). */
   | 'client'
-  /** Not registered by the client, letter by letter (§3). */
+  /** Not an exact match with an address that the client registered (§3). */
   | 'address'
   /** An address without a word on whose it is. */
   | 'address_without_client'
@@ -20,7 +20,7 @@ export interface LogoutRequest {
   clientId?: string | undefined
   /** Whom its ID token names; not set where it sent none. */
   hint?: { sub: string; sid?: string | undefined } | undefined
-  /** Registered by that client, letter by letter. */
+  /** An exact match with an address that the client registered. */
   returnTo?: string | undefined
   state?: string | undefined
 }

@@ -105,7 +105,7 @@ export const answerOfBody = (body: Readonly<Record<string, unknown>>): Microsoft
   codes: Array.isArray(body.error_codes) ? body.error_codes.map(Number).filter(Number.isSafeInteger) : inWords(text(body.error_description)),
 })
 
-/** The query that Microsoft sends a browser back with. Anybody can write such an address, so its claims challenge is not taken. */
+/** The query that Microsoft sends a browser back with. Any site can make such an address, so its claims challenge is ignored. */
 export const answerOfCallback = (params: ReadonlyMap<string, string>): MicrosoftAnswer => ({
   error: params.get('error'),
   suberror: params.get('suberror') ?? params.get('error_subcode'),

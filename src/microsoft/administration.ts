@@ -5,14 +5,14 @@ import { graphResource, signInReturn } from './registration.ts'
 
 /** What an administrator needs of Microsoft that no sign-in does: where consent is granted. */
 
-/** Directory roles whose holders can consent for a whole tenant. Everybody's `wids` holds some id; only these speak for it. */
+/** Directory roles whose holders can consent for a whole tenant. Every user's `wids` has some id; only these roles can consent. */
 const CONSENTING_ROLES: Readonly<Record<string, string>> = {
   '62e90394-69f5-4237-9190-012177145e10': 'Global Administrator',
   'e8611ab8-c189-46e8-94e1-60213ab1f814': 'Privileged Role Administrator',
   '9b895d92-2cd3-44c7-9d02-a6ac2d5ea5c3': 'Application Administrator',
   '158c047a-c907-4556-b7ef-446551a6b5f7': 'Cloud Application Administrator',
 }
-/** The name of a role that may speak for the tenant, if somebody with these `wids` has one. */
+/** The name of a role that can consent for the tenant, if these `wids` have one. */
 export const consentingRole = (wids: readonly string[]): string | undefined => wids.flatMap((wid) => CONSENTING_ROLES[wid.toLowerCase()] ?? []).at(0)
 
 /** Directory roles whose holders see and change a tenant's Conditional Access policies. */
@@ -30,7 +30,7 @@ interface Need {
 }
 
 export interface Administration {
-  /** Entra's page on which an administrator of that tenant consents for everybody. */
+  /** Entra's page on which an administrator of that tenant consents for every user. */
   adminConsentUrl(input: { tid: string; state: string }): string
 }
 

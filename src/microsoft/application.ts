@@ -56,7 +56,7 @@ export async function openApplication(input: {
   })
 }
 
-/** Files are read at each use: whoever renews them need not restart us. @throws MicrosoftRefusal `credential` */
+/** Files are read at each use: renewing them needs no restart. @throws MicrosoftRefusal `credential` */
 async function present(credential: Credential): Promise<Presented> {
   if (credential.kind === 'secret') return { clientSecret: credential.secret }
   try {

@@ -18,7 +18,7 @@ export interface Need {
   fetch: Fetch
 }
 
-/** `offline_access`: the refresh token is how we learn later that Microsoft has revoked or disabled somebody. */
+/** `offline_access`: the refresh token is how the broker learns later that Microsoft has revoked or disabled a user. */
 export const SCOPES = ['openid', 'profile', 'email', 'offline_access']
 
 export const outage = (cause: unknown): never => {

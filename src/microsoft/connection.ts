@@ -6,7 +6,7 @@ import type { Log } from '../log.ts'
 
 /**
  * Which tenants are connected, as which application, proved with what. The database is the truth; the environment seeds what the database
- * does not have yet, and a later difference is said and never obeyed: whoever starts a broker with old settings must not bring back a tenant that
+ * does not have yet, and a later difference is reported and ignored: starting a broker with old settings must not bring back a tenant that
  * was removed. Only the credential stays the environment's where it gives one: that is where secrets are rotated.
  */
 

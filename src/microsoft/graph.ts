@@ -164,7 +164,7 @@ function subscriptionOf(body: Record<string, unknown>): { id: string; until: num
   return { id: body.id, until: Math.floor(until / 1000) }
 }
 
-/** A link of Graph's own, and of nobody else's. */
+/** A link to Graph itself, and to no other host. */
 function within(origin: string, link: unknown): string {
   if (typeof link !== 'string' || !link.startsWith(`${origin}/`) || !URL.canParse(link))
     throw new GraphProblem('rejected', 'Graph handed out a link that is not its own.')

@@ -9,7 +9,7 @@ export interface Guidance {
   /** For the log and the console. */
   operator: string
   offers: readonly Offer[]
-  /** Somebody has to mend something before anybody, or this user, can sign in. */
+  /** An operator or administrator must fix something before users, or this user, can sign in. */
   alert?: true
   /** What the instance is told when the user goes back (RFC 6749 §4.1.2.1). */
   error: ErrorCode
@@ -35,7 +35,7 @@ const GUIDANCE = {
     error: 'access_denied',
   },
   personal_account: {
-    operator: 'Somebody signed in with a personal Microsoft account.',
+    operator: 'A user signed in with a personal Microsoft account.',
     offers: ANOTHER,
     error: 'access_denied',
   },
@@ -107,7 +107,7 @@ const GUIDANCE = {
     error: 'access_denied',
   },
   consent: {
-    operator: 'Nobody has consented to the app in this tenant.',
+    operator: 'No administrator has consented to the app in this tenant.',
     offers: ['try_again', 'granting_consent'],
     error: 'access_denied',
   },

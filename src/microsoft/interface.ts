@@ -66,7 +66,7 @@ export interface Graph {
   riskSince(tid: string, oid: string): Promise<number | 'paused' | undefined>
   /** The tenant's domains whose users another identity provider signs in. Needs `Domain.Read.All`. */
   federatedDomains(tid: string): Promise<FederatedDomain[]>
-  /** Asks Microsoft to end the user's sessions, which takes it minutes. `gone`: nobody of that id. */
+  /** Asks Microsoft to end the user's sessions, which takes it minutes. `gone`: no user of that id. */
   revokeSessions(tid: string, oid: string): Promise<'asked' | 'gone'>
   /** One on `/users`. Microsoft calls the address back before it answers. */
   subscribe(tid: string, input: { address: string; clientState: string; until: number }): Promise<{ id: string; until: number }>
@@ -90,7 +90,7 @@ export interface FederatedDomain {
   promptLogin: 'asked' | 'ignored' | 'unknown'
 }
 
-/** Why Graph did not do it. None of it says anything about anybody's session. */
+/** Why Graph did not do it. None of it says anything about a user's session. */
 export class GraphProblem extends Error {
   readonly kind: 'outage' | 'throttled' | 'credential' | 'forbidden' | 'rejected'
   readonly retryAfterSeconds: number | undefined

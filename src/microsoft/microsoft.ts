@@ -131,7 +131,7 @@ const homeIdOf = (value: string | undefined): string | undefined =>
   value !== undefined && /^[\w-]{8,64}\.[\w-]{8,64}$/.test(value) ? value.toLowerCase() : undefined
 
 async function logoutUrl(need: Need, directory: Directory, input: { tid: string; logoutHint?: string | undefined }): Promise<string> {
-  // Signing out waits for nobody: where Microsoft does not answer, its documented address is as good.
+  // A sign-out does not wait for Microsoft: if its metadata does not answer, its documented address is as good.
   const documented = `${need.config.entra.authority}/${encodeURIComponent(input.tid)}/oauth2/v2.0/logout`
   const known = need.connection().tenants.includes(input.tid)
   const endpoint = known

@@ -2,7 +2,7 @@
 
 export interface Registration {
   redirectUris: string[]
-  /** Entra calls it from an iframe when somebody signs out of Microsoft 365. */
+  /** Entra calls it from an iframe when a user signs out of Microsoft 365. */
   logoutUrl: string
   optionalClaims: string[]
   appRoles: { id: string; value: string; name: string; description: string }[]
@@ -103,7 +103,7 @@ export const graphResource = (authority: string): string => GRAPHS[authority] ??
 const JSON_BODY = '--headers Content-Type=application/json'
 
 /**
- * For a shell with the Azure CLI, signed in to the tenant: registers, creates the enterprise application, makes whoever runs it an administrator of
+ * For a shell with the Azure CLI, signed in to the tenant: registers, creates the enterprise application, makes the user who runs it an administrator of
  * the broker, makes a secret. In a subshell, so that a failure does not end the shell it was pasted into.
  */
 export function azureCliScript(issuer: string, authority: string, { several = false }: { several?: boolean } = {}): string {

@@ -6,7 +6,7 @@ import { createTransport } from './transport.ts'
 import { verifyIdToken } from './verify.ts'
 
 /**
- * Redeems the refresh token of one session: the best check there is, for it finds whoever was revoked, disabled or deleted. One MSAL
+ * Redeems the refresh token of one session: the best check there is, because it finds users who were revoked, disabled or deleted. One MSAL
  * application over that session's cache alone. It refuses to take another user's tokens for this one's.
  */
 export async function renew(need: Need, directory: Directory, input: Parameters<Microsoft['renew']>[0]): Promise<Renewal | undefined> {
@@ -20,7 +20,7 @@ export async function renew(need: Need, directory: Directory, input: Parameters<
   const account = (await application.getTokenCache().getAllAccounts()).find((one) => one.localAccountId.toLowerCase() === user.oid)
   if (account === undefined) return undefined
   await application.acquireTokenSilent({ account, scopes: SCOPES, forceRefresh: true }).catch((error: unknown) => {
-    // MSAL has asked nobody: there was no refresh token to ask with.
+    // MSAL sent no request: there was no refresh token.
     if (transport.answer === undefined && transport.outage === undefined && hasNone(error)) return undefined
     return rejected(error, transport)
   })

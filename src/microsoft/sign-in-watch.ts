@@ -20,7 +20,7 @@ export interface Failing {
 }
 
 const WINDOW_MS = 3_600_000
-/** A visit to Microsoft is valid for so long: whoever has not come back by then does not. */
+/** A visit to Microsoft is valid for so long: a user who has not come back by then does not. */
 const AWAY_MS = 600_000
 /** Of one tenant; more say nothing more. */
 const MOST_USERS = 50
@@ -57,7 +57,7 @@ export class SignInWatch {
 
   /** The user's browser leaves for Microsoft. */
   began(who: WhoTries): void {
-    // Whoever tries again and again has still not come back since the first time.
+    // A user who tries repeatedly has not come back since the first time.
     if (this.#ofTenant(who.tid).get(who.oid) === undefined) this.#keep(who, { atMs: this.#clock.steadyMs() })
   }
 

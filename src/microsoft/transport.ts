@@ -11,7 +11,7 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 const TIMEOUT_MS = 10_000
 const MOST_BYTES = 1_048_576
 
-/** Microsoft could not be reached, or answered nothing that can be used: an outage, which never signs anybody out. */
+/** Microsoft could not be reached, or answered nothing that can be used: an outage, which never signs a user out. */
 export class MicrosoftUnreachable extends Error {
   /** What its Retry-After asked for. */
   readonly retryAfterSeconds: number | undefined

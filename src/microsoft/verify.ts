@@ -25,7 +25,7 @@ export interface Expected {
 
 export type ProvedIdentity = Omit<MicrosoftIdentity, 'cache' | 'clockOffsetSeconds'>
 
-/** Clocks differ; by more than this, somebody's is wrong. */
+/** Clocks differ; by more than this, one of them is wrong. */
 const SKEW_SECONDS = 60
 /** What Microsoft signs with. HS256 would be checked with a public key, `none` with nothing. */
 const ALGORITHMS = ['RS256']
@@ -35,7 +35,7 @@ const refuse = (guidance: GuidanceKey, why: string): never => {
 }
 
 export async function verifyIdToken(directory: Directory, idToken: string, expected: Expected): Promise<ProvedIdentity> {
-  // Read before it is believed, only to know whose keys to ask: a tenant that is not connected is refused whoever signed.
+  // Read before it is believed, only to know whose keys to ask: a tenant that is not connected is refused regardless of the signer.
   const tid = tenantOf(readUnverified(idToken)?.claims.tid, expected)
   const [verified, { issuer }] = await askMicrosoft(directory, tid, idToken)
   if (verified.outcome === 'bad') return refuse('untrusted_token', verified.why)

@@ -4,7 +4,7 @@ import type { Image } from '../config/image.ts'
 import { type Accent, accentsOf } from '../protocol/contrast.ts'
 import { type Asset, asset, readAsset, styleSheet } from './assets.ts'
 
-/** What every page shows of whoever runs this broker, made once for each look: style sheet, icon and logo, all served by the broker itself. */
+/** What every page shows of the organization that runs this broker, made once for each look: style sheet, icon and logo, all served by the broker itself. */
 
 export interface Look {
   sheet: Asset

@@ -33,7 +33,7 @@ export function newReference(random: Random): string {
   return `${read.slice(0, 4)}-${read.slice(4)}`
 }
 
-/** The reference to give to whoever helps, with a button that copies it, and where that help is. */
+/** The reference that the user gives to support, with a button that copies it, and the address of that support. */
 export function ForSupport({ config, reference, code }: { config: PageOptions['config']; reference: string | undefined; code?: number | undefined }) {
   const t = useTexts()
   if (reference === undefined) return null

@@ -1,6 +1,6 @@
 import type { GrantType, SigningAlg } from './names.ts'
 
-/** What a Case Manager instance is registered with (RFC 7591 §2 where it has a name for it). URIs are compared letter by letter. */
+/** What a Case Manager instance is registered with (RFC 7591 §2 where it has a name for it). URIs must match exactly. */
 export interface ClientMetadata {
   /** Shown to users. */
   name: string
@@ -23,7 +23,7 @@ export interface ClientMetadata {
   logoutUris: string[]
   /** What a logout token for a whole user holds: each session's `sid`, or the `sub` once (instances that use the guard). */
   logoutBy: 'sid' | 'sub'
-  /** `client_secret_basic` and `client_secret_post` are one: whoever has a secret may send it either way. `none`: a public client, PKCE only. */
+  /** `client_secret_basic` and `client_secret_post` are one: a client that has a secret may send it either way. `none`: a public client, PKCE only. */
   authMethod: 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt' | 'none'
   /** Public keys for `private_key_jwt`: by value or by address. */
   jwks?: { keys: Record<string, unknown>[] }
@@ -64,7 +64,7 @@ export interface ClientMetadata {
   ssfEmailDomains?: Record<string, string[]>
 }
 
-/** Who owns a client's registration; nobody else may change it. `broker`: a part of the broker itself (the operators' console). */
+/** Who owns a client's registration; no other source may change it. `broker`: a part of the broker itself (the operators' console). */
 export type ClientSource = 'file' | 'command' | 'api' | 'demo' | 'broker'
 
 /** A client's secret as it is kept: SHA-256 of 256 random bits. */

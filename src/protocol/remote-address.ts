@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net'
 
-/** Where a request comes from, behind proxies: only what a trusted proxy adds to X-Forwarded-For counts, because anybody can send that header. */
+/** Where a request comes from, behind proxies: only what a trusted proxy adds to X-Forwarded-For counts, because any client can send that header. */
 
 export type TrustedProxies = BlockList
 

@@ -37,7 +37,7 @@ export class TokenBuckets {
 
   take(key: string, nowMs: number): Taken {
     const before = this.#buckets.get(key)
-    // A clock that was set back must not lock anybody out for as long as the step.
+    // A clock that was set back must not lock a client out for as long as the step.
     const fullAtMs = Math.min(Math.max(before?.fullAtMs ?? nowMs, nowMs), nowMs + this.#burst * this.#tokenMs)
     const missing = fullAtMs - nowMs - (this.#burst - 1) * this.#tokenMs
     if (missing > 0) {

@@ -59,14 +59,14 @@ export const WEBHOOK_EVENTS = {
     when: 'A refresh token or an authorization code was used a second time, as a thief would. The session or the grant was revoked.',
     data: z.object(revocation),
   },
-  'revocation.wide': { when: 'All sessions of a client, of a tenant, or of everybody were revoked.', data: z.object(revocation) },
+  'revocation.wide': { when: 'All sessions of a client, of a tenant, or of every user were revoked.', data: z.object(revocation) },
   'lock.placed': {
     when: 'A user, tenant or client was locked.',
     data: z.object({ selector: selectorSchema, until: until.optional(), ...actor, ...words }),
   },
   'lock.lifted': { when: 'A lock was lifted.', data: z.object({ selector: selectorSchema, ...actor, ...words }) },
   'scheduled.announced': {
-    when: 'A scheduled revocation or lock of a client, of a tenant, or of everybody is due within an hour.',
+    when: 'A scheduled revocation or lock of a client, of a tenant, or of every user is due within an hour.',
     data: z.object({
       id: z.string().meta({ description: 'of the scheduled act: cmb scheduled cancel ends it' }),
       act: z.enum(['revoke', 'lock']),

@@ -34,7 +34,7 @@ const STOP_MS = 5_000
 const MAX_PAUSE_MS = 5_000
 
 /**
- * Whoever starts it holds its standard input open and never writes. At the end of that input, by whatever death, the server is told to stop.
+ * The process that starts it holds its standard input open and never writes. At the end of that input, by whatever death, the server is told to stop.
  * In its own process group, so that a Ctrl-C meant for the broker does not take the queue away before it has drained.
  */
 const WATCHED = `exec 3<&0

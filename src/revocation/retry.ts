@@ -22,7 +22,7 @@ export type Verdict =
   | { outcome: 'delivered' }
   /** The receiver understood, and does not want this message. `code` is ours, for logs; `error` has the receiver's description too. */
   | { outcome: 'rejected'; error: string; code: string }
-  /** `answered`: the target is up, and only this message is to be tried again. */
+  /** `answered`: the target is up, and only this message is retried. */
   | { outcome: 'retry'; error: string; retryAfterSeconds: number | undefined; answered?: boolean }
 
 /** @param now epoch seconds, for a `Retry-After` that is a date (RFC 9110 §10.2.3) */

@@ -4,7 +4,7 @@ import type { Deps } from '../deps.ts'
 import { isSame, usersCookie, type Who } from './users-cookie.ts'
 
 /**
- * Which users have signed in with this browser, the latest first, sealed in a cookie that outlives their sessions. It signs nobody in and chooses
+ * Which users have signed in with this browser, the latest first, sealed in a cookie that outlives their sessions. It signs no user in and chooses
  * nothing: it lets the failed sign-in of a user be told from one that a stranger made up, and a user's new device from one that they know.
  */
 

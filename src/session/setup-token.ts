@@ -4,7 +4,7 @@ import { equalInConstantTime, sha256 } from '../protocol/compare.ts'
 import type { Random } from '../protocol/ids.ts'
 
 /**
- * The one-time token of /setup: whoever runs the broker proves themselves with it. Kept as a hash, for 15 minutes, used once. Once an
+ * The one-time token of /setup: the operator who runs the broker authenticates with it. Kept as a hash, for 15 minutes, used once. Once an
  * administrator has been at the broker only a recovery token can be made and used, for when no administrator can sign in.
  */
 

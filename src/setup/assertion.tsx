@@ -14,7 +14,7 @@ import { isBoundBrowser } from './visit-cookie.ts'
 
 /**
  * The assertion of a tenant's proof of MFA by an administrator of that tenant, who has just signed in at Microsoft. It acts on their own tenant
- * alone, and refuses whoever holds no directory role that sees its policies.
+ * alone, and refuses users without a directory role that can read its policies.
  */
 
 interface Asserting {

@@ -18,7 +18,7 @@ import { lookOf } from '../page/look.ts'
 import { LIGHT_GROUND, READABLE } from '../protocol/contrast.ts'
 import { Form, goOn, recorded, setupPage, type SetupRequest } from './frame.tsx'
 
-/** What users see of whoever runs the broker: names, links, a color and images, with a preview that follows what is typed. */
+/** What users see of the organization that runs the broker: names, links, a color and images, with a preview that follows what is typed. */
 
 const PREVIEW = readAsset(import.meta.url, './preview.js')
 export const BRANDING = '/setup/branding'

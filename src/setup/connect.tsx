@@ -178,8 +178,8 @@ export function addTenantPage(request: SetupRequest, problem?: Problem, typed?: 
     { title: 'Another tenant', status: problem === undefined ? 200 : 400, said: wrong(problem) },
     <>
       <p>
-        For several tenants the app registration has to be “Accounts in any organizational directory”. Nobody of the new tenant gets in before its
-        administrator has consented and its proof of MFA is chosen.
+        For several tenants the app registration has to be “Accounts in any organizational directory”. Users of the new tenant cannot sign in before
+        its administrator has consented and its proof of MFA is chosen.
       </p>
       <Form request={request} action="/setup/tenants">
         <TextField

@@ -20,7 +20,7 @@ import { type AskConsole, visitorOf } from './visitor.ts'
 
 /**
  * Owns the administrator's side of the connection to Microsoft, on the operators' listener: what to register, the application, tenants, consent, proof
- * of MFA, checks. Refuses everybody but the holder of the one-time token and, from the first operator on, an administrator by role; and of the
+ * of MFA, checks. Refuses every visitor except the holder of the one-time token and, after the first operator, an administrator by role; and of the
  * latter every change that decides who signs in unless they have just proved themselves at Microsoft.
  */
 export function setupEndpoints(
@@ -57,7 +57,7 @@ export function setupEndpoints(
   return endpoints
 }
 
-/** Pages and forms for visitors who may be here; everybody else sees the entrance. */
+/** Pages and forms for visitors with access; other visitors see the entrance. */
 function forVisitors(endpoints: Hono, deps: Deps, requestOf: (c: Context) => Promise<SetupRequest | undefined>) {
   const show = (path: string, render: (request: SetupRequest) => Response | Promise<Response>): void => {
     endpoints.get(path, async (c) => {

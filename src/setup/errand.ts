@@ -7,12 +7,12 @@ import type { Deps } from '../deps.ts'
 
 export interface SetupErrand {
   id: string
-  /** `consent`: an administrator of the tenant consents for everybody. `trial`: somebody signs in, and nothing but what arrived is kept. */
+  /** `consent`: an administrator of the tenant consents for every user. `trial`: a user signs in, and only the claims that arrived are kept. */
   kind: 'consent' | 'trial'
   tid: string
   /** The proof of MFA that is tried. */
   proof?: string | undefined
-  /** Who began it, by `Visitor.key`: nobody else can end it. */
+  /** Who began it, by `Visitor.key`: no other visitor can end it. */
   key: string
   /** Begun by an invitation, which is good until then: what comes of it does not go to /setup. */
   invitedUntil?: number | undefined

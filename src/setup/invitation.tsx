@@ -13,7 +13,7 @@ import { proofToAssert, type Seen, seenOf } from './seen.ts'
 
 /**
  * For the administrator of a tenant who has no way to /setup: a link by which they consent for their own tenant and confirm it. It refuses whatever is not about
- * that one tenant, and gives whoever has it nothing: what counts is that Microsoft says who they are and which directory role they hold.
+ * that one tenant, and gives its holder no right: Microsoft says who they are and which directory role they have.
  */
 
 const DAYS = 7
@@ -122,7 +122,7 @@ const ConsentStep = ({ href, done }: { href: string; done: boolean }) => (
   </Answer>
 )
 
-/** Kept here and now: whoever was invited does not reach the operators' listener. @returns where the browser goes on */
+/** Stored at once: the invited administrator cannot reach the operators' listener. @returns where the browser goes on */
 export async function settle(deps: Deps, administration: Administration, outcome: Outcome, invitedUntil: number, now: number): Promise<string> {
   const { tid } = outcome.errand
   const actor = { kind: 'microsoft', id: tid } as const

@@ -97,10 +97,10 @@ const CheckEverything = ({ connected }: { connected: boolean }) => (
 )
 
 const FirstSignIn = ({ request, operator }: { request: SetupRequest; operator: boolean }) => (
-  <Answer question="5. Has somebody signed in?" is={operator ? 'yes' : 'no'}>
+  <Answer question="5. Has an administrator signed in?" is={operator ? 'yes' : 'no'}>
     <p>
       {operator
-        ? 'An administrator has. Everybody else looks at their own readiness at the address below.'
+        ? 'An administrator has. Other users check their own readiness at the address below.'
         : 'Sign in as the first administrator of the broker: your account needs the app role Broker.Administrator (Enterprise applications, Case Manager, Users and groups). From then on this page asks for that role, and setup tokens are good no more.'}
     </p>
     <div class="row">

@@ -11,7 +11,7 @@ import { saidOf } from './returned.ts'
 import type { Seen } from './seen.ts'
 import { when } from './tenant.tsx'
 
-/** Proof of MFA for one tenant: chosen, tried live, and asserted by somebody who is written down. Refuses an assertion that no sign-in has shown. */
+/** Proof of MFA for one tenant: chosen, tried live, and asserted by a recorded user. Refuses an assertion that no sign-in has shown. */
 
 const CONTEXTS = Array.from({ length: 25 }, (_, index) => `c${index + 1}`)
 /** A trial says how things are, not how they were. */
@@ -35,10 +35,7 @@ export function proofPage(request: SetupRequest, seen: Seen, problem?: string, s
       said: problem === undefined ? saidOf(request) : { kind: 'bad', title: problem },
     },
     <>
-      <p>
-        Case Manager lets nobody in without a second factor. Microsoft has several ways to show that there was one; choose the one that holds in this
-        tenant.
-      </p>
+      <p>Case Manager admits no user without a second factor. Microsoft has several ways to prove one; choose the one that is true in this tenant.</p>
       <form class="stack" method="get" action={`/setup/tenants/${row.tid}/proof`}>
         <Choices
           legend="What proves it"
@@ -150,7 +147,7 @@ export async function assertProof(request: SetupRequest, seen: Seen, form: URLSe
     deps.store.changeTenant({ tid: row.tid, change: { mfaProof: proof, proofAssertedBy: by, proofAssertedAt: now } }),
   )
   deps.log.info('mfa_proof_asserted', { tid: row.tid, proof, actor: visitor.actor.id })
-  // Now somebody is there who can sign in as an administrator: the token has done its work.
+  // An administrator can sign in now: the token is no longer needed.
   const operators = deps.connection.current().operatorTenant === row.tid
   if (operators && row.consentConfirmedAt !== undefined && trial.roles.includes(ROLE.administrator)) await operatorWasHere(deps.store, now)
   return goOn(c, `/setup/tenants/${row.tid}?said=asserted`)

@@ -79,8 +79,8 @@ const permissionSteps = (values: Registration): Child[] => [
   </Step>,
   <Step title="Enterprise applications, Case Manager">
     <p>
-      Properties: “Assignment required?” Yes. Users and groups: assign everybody who uses Case Manager with the role CaseManager.User, and yourself
-      with Broker.Administrator too.
+      Properties: “Assignment required?” Yes. Users and groups: assign every user of Case Manager with the role CaseManager.User, and yourself with
+      Broker.Administrator too.
     </p>
   </Step>,
 ]

@@ -32,7 +32,7 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   const target = `tenant ${errand.tid}`
   const confirmed = seen.row.consentConfirmedAt !== undefined
   const cameBack = seen.consentReturnedAt !== undefined
-  // Whoever has an invitation may come back as often as they like: it is written once, and what operators have tried stays as it is.
+  // An invited administrator may come back any number of times: the first result is stored, and what operators have tried does not change.
   const invited = errand.invitedUntil !== undefined
   if (outcome.came === 'consent') {
     if (invited && (cameBack || confirmed)) return 'consented'
@@ -48,7 +48,7 @@ export async function keep(request: Acting, outcome: Outcome): Promise<string> {
   return confirmed ? 'tried' : confirm(request, errand, trial, cameBack)
 }
 
-/** Consent counts as given once somebody of that very tenant who can give it has signed in: then it was no stranger who came back with it. */
+/** Consent counts when a user of that tenant who can give it has signed in: then no attacker forged the return. */
 async function confirm(request: Acting, { tid }: SetupErrand, trial: Trial, cameBack: boolean): Promise<string> {
   const { deps, now } = request
   if (trial.directoryRole === undefined) return 'no_role'
@@ -80,14 +80,14 @@ const SAID: Readonly<Record<string, Said>> = {
   },
   not_consented: {
     kind: 'warn',
-    title: 'The sign-in went through, but nobody has consented for the whole tenant yet.',
+    title: 'The sign-in worked, but no administrator has consented for the whole tenant yet.',
     words: 'Press “Granting consent” first, then sign in once more.',
   },
   nobody_operates: {
     kind: 'bad',
-    title: 'Nobody has been seen there who could operate the broker.',
+    title: 'The broker has seen no administrator of that tenant yet.',
     words:
-      'Nothing was changed. Choose the tenant’s proof of MFA first, and try it with somebody who has the app role Broker.Administrator in that tenant: else nobody could get in here again.',
+      'Nothing was changed. Choose the tenant’s proof of MFA first, and try it with a user who has the app role Broker.Administrator in that tenant. Otherwise no administrator could sign in here again.',
   },
   proposed: {
     kind: 'good',

@@ -7,7 +7,7 @@ import type { Trial } from './errand.ts'
 
 export interface Seen {
   row: Tenant
-  /** Entra sent somebody back who had consented for this tenant: a stranger's word, until an administrator of it has signed in. Epoch seconds. */
+  /** A browser came back from Entra with consent for this tenant: unproved until an administrator of the tenant has signed in. Epoch seconds. */
   consentReturnedAt: number | undefined
   trial: Trial | undefined
   decided: boolean
@@ -57,7 +57,7 @@ function ownTrial({ connectedAt }: Tenant, kept: string | undefined): Trial | un
   return trial !== undefined && trial.at >= connectedAt ? trial : undefined
 }
 
-/** Kept for who tried it, and as the latest for everybody. */
+/** Kept for the visitor who tried it, and as the latest of all. */
 export async function keepTrial(store: Store, tid: string, trial: Trial, by: string): Promise<void> {
   for (const name of [trialSetting(tid), ownTrialSetting(tid, by)]) await store.setSetting(name, JSON.stringify(trial))
 }

@@ -45,13 +45,13 @@ function Consent({ request, seen: { row, consentReturnedAt } }: { request: Setup
         </p>
       ) : consentReturnedAt === undefined ? (
         <p>
-          A Global Administrator of this tenant (or a Privileged Role Administrator) allows Case Manager for everybody. If that is not you, open this
+          A Global Administrator of this tenant (or a Privileged Role Administrator) allows Case Manager for every user. If that is not you, open this
           page together: the next two steps are theirs. Or send them the link below.
         </p>
       ) : (
         <p>
-          Consent came back from Microsoft at {when(consentReturnedAt)}. Anybody could have sent that, so it counts once an administrator of this
-          tenant has signed in.
+          Consent came back from Microsoft at {when(consentReturnedAt)}. An attacker could have sent that, so it counts only when an administrator of
+          this tenant has signed in.
         </p>
       )}
       <div class="row">
@@ -139,7 +139,7 @@ const Remove = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen 
   <details>
     <summary>Remove this tenant</summary>
     <Form request={request} action={`/setup/tenants/${row.tid}/remove`}>
-      <p>All its users are signed out everywhere at once, and nobody of it can sign in any more.</p>
+      <p>The broker signs all its users out everywhere at once and rejects their sign-ins.</p>
       <Tick name="sure" label={`Remove ${nameOf(row)}`} />
       <div class="row">
         <Button kind="danger">Remove</Button>
@@ -148,7 +148,7 @@ const Remove = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen 
   </details>
 )
 
-/** An administrator who gives the console away gets in no more: first somebody of the new tenant has to have been seen who can. The token's holder makes another token. */
+/** An administrator who moves the console to another tenant loses access: first the broker must have seen an administrator of the new tenant. The token's holder can make another token. */
 const mayOperate = ({ visitor }: SetupRequest, { decided, trial }: Seen): boolean =>
   visitor.by === 'token' || (decided && trial?.roles.includes(ROLE.administrator) === true)
 

@@ -7,8 +7,8 @@ import type { Actor } from '../protocol/revocation.ts'
 import { operatorExists } from '../session/setup-token.ts'
 
 /**
- * Who is at /setup: whoever typed the one-time token, while there is no operator yet; from then on an administrator by role, whom the console
- * signs in. It refuses everybody else, the token's own pass included once there is an operator, unless that was a recovery token.
+ * Who is at /setup: the holder of the one-time token, while there is no operator yet; from then on an administrator by role, whom the console
+ * signs in. It refuses every other visitor, and the token's own pass once there is an operator, unless that was a recovery token.
  */
 
 /** An administrator, by the console's word. `fresh`: proved at Microsoft within the last minutes. */
@@ -35,7 +35,7 @@ export interface Visitor {
 const COOKIE = '__Host-cmb_setup'
 const PLACE = 'setup/pass'
 const SECONDS = 3600
-/** The hash of the one recovery pass: whoever has only BROKER_SECRET makes none. */
+/** The hash of the one recovery pass: BROKER_SECRET alone is not enough to make one. */
 const RECOVERY = 'setup/recovery_pass'
 const ATTRIBUTES = { path: '/', secure: true, httpOnly: true, sameSite: 'Lax' } as const
 
@@ -61,7 +61,7 @@ export async function visitorOf(deps: Deps, ask: AskConsole, c: Context, now: nu
   const opened = sealed === undefined ? undefined : deps.sealer.open(PLACE, sealed)
   const pass = opened === undefined ? undefined : (JSON.parse(opened.toString('utf8')) as Pass)
   if (pass === undefined || pass.until <= now || !(await counts(deps, pass))) return undefined
-  // Whoever holds the token holds the machine: nobody could ask them for a fresh sign-in.
+  // The holder of the token controls the machine: a fresh sign-in would prove nothing more.
   return { by: 'token', actor: { kind: 'operator', id: 'setup-token' }, name: 'the holder of the setup token', key: `token ${pass.id}`, fresh: true }
 }
 

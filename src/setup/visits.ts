@@ -18,7 +18,7 @@ import { bindBrowser, isBoundBrowser } from './visit-cookie.ts'
 
 /**
  * The administrator's way to Microsoft and back, on the public listener, because that is the only address registered there. It opens no session,
- * gives nobody anything, and believes nothing of the query but what Microsoft's signed token says. Whatever comes back is carried to /setup.
+ * grants no right, and believes nothing of the query but what Microsoft's signed token says. Whatever comes back is carried to /setup.
  */
 export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
   const administration = createAdministration({ config: deps.config, connection: () => deps.connection.current() })
@@ -27,7 +27,7 @@ export function setupVisits(deps: Deps, proves: ProvesMfa): Hono {
   endpoints.get('/signin/assert', inEnglish, (c) => assertionPage({ deps, c, proves, now: deps.clock.now() }))
   endpoints.post('/signin/assert', inEnglish, formLimit, async (c) => assertProofOfOwn({ deps, c, proves, now: deps.clock.now() }, await formOf(c)))
   endpoints.get('/signin/setup', inEnglish, (c) => leave(deps, administration, c, deps.clock.now()))
-  // Whatever was not begun at /setup is somebody's sign-in.
+  // Whatever was not begun at /setup is an ordinary sign-in.
   endpoints.get('/signin/callback', async (c, next) => (await comeBack(deps, administration, c, deps.clock.now())) ?? next())
   endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'The answer of Microsoft could not be written down.' }))
   return endpoints

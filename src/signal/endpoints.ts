@@ -10,7 +10,7 @@ import { securityEvent } from './security-event.ts'
 import { upstreamLogout } from './upstream-logout.ts'
 
 /**
- * What others tell us about users who are signed in here: Microsoft by front-channel logout and by Graph, and whoever is configured by security
+ * What others tell us about users who are signed in here: Microsoft by front-channel logout and by Graph, and configured issuers by security
  * events and logout tokens. It refuses whatever is not proved to come from them; what is not configured is not there.
  */
 export function signalEndpoints(deps: Deps): Hono {

@@ -10,7 +10,7 @@ import { clientStateOf } from './subscription.ts'
 import { graphTenants } from './tenants.ts'
 
 /**
- * Where Microsoft Graph says that somebody has changed. It answers within milliseconds, because Graph waits three seconds: what is said is kept,
+ * Where Microsoft Graph notifies the broker that a user has changed. It answers within milliseconds, because Graph waits three seconds: what is said is kept,
  * and looked into later. It believes nothing but that there is something to look into, and that only with the right `clientState`.
  */
 

@@ -33,7 +33,7 @@ function keysOf({ clock, outbound, log }: Pick<Deps, 'clock' | 'outbound' | 'log
   return new KeySet({
     uri: jwksUri,
     clock: { nowMs, monotonicMs: nowMs, after: () => () => undefined },
-    // The address is one that somebody registered: it is called as such.
+    // An administrator registered this address, so outbound rules for registered addresses apply.
     fetch: async (url) => {
       const answer = await outbound.request(url instanceof Request ? url.url : url.toString(), {
         method: 'GET',

@@ -6,9 +6,9 @@ import { emailPolicy } from '../revocation/email-policy.ts'
 import { tendSubscription } from './subscription.ts'
 import { chosen, graphTenants } from './tenants.ts'
 
-/** What is asked of Microsoft Graph, one piece of work at a time. Done twice, the second time does nothing. A call that fails says nothing about anybody. */
+/** What is asked of Microsoft Graph, one piece of work at a time. Done twice, the second time does nothing. A call that fails says nothing about the user. */
 
-/** @throws GraphProblem: to be tried again */
+/** @throws GraphProblem: retry later */
 export async function doMicrosoftWork(deps: Deps, work: MicrosoftWork): Promise<void> {
   if (work.kind === 'revoke_sessions' || work.kind === 'revoke_reported') return revokeAtMicrosoft(deps, work)
   // Switched off since.

@@ -10,7 +10,7 @@ import { graphTenants } from './tenants.ts'
 
 /**
  * One probe: Microsoft's refresh token of one session is redeemed, and what comes of it is done. Our own outage, our own bad credentials and a
- * policy that refuses this machine say nothing about anybody, and end nothing.
+ * policy that refuses this machine say nothing about the user, and end nothing.
  */
 
 export type ProbeDeps = Pick<
@@ -123,7 +123,8 @@ async function pause(deps: ProbeDeps, due: ProbeDue, { guidance, code }: Microso
     tid,
     guidance,
     code,
-    meaning: 'More than 5 % of this tenant’s users would be signed out within 10 minutes. Nobody more is, and its sessions are not probed.',
+    meaning:
+      'More than 5 % of this tenant’s users would be signed out within 10 minutes. The broker signs out no further user there, and does not probe its sessions.',
     next: 'look whether a Conditional Access policy refuses the broker’s own address; then let it go on: cmb tenants resume-probe',
   })
   return NOTHING

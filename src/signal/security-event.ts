@@ -113,7 +113,7 @@ async function end(
   return committed.length > 0 ? 'ended' : 'nothing'
 }
 
-/** When it happened; some send milliseconds. Never later than its token was issued, nor than now: nobody ends sessions that are still to come. */
+/** When it happened; some send milliseconds. Never later than its token was issued, nor than now: an event must not end future sessions. */
 function momentOf(claims: SecurityEventClaims, payload: Payload, now: number): number {
   const said = [payload.event_timestamp, claims.toe, claims.iat].find((value): value is number => typeof value === 'number' && value > 0)
   if (said === undefined) return now

@@ -18,7 +18,7 @@ type SubjectDeps = Pick<Deps, 'store' | 'config' | 'connection' | 'clock'>
 const isObject = (value: unknown): value is Identifier => typeof value === 'object' && value !== null && !Array.isArray(value)
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' && value.length <= 512 ? value : undefined)
 
-/** @returns undefined where it is nobody that we know, or nobody that this issuer may speak of */
+/** @returns undefined if the broker does not know the user, or the issuer has no right to name them */
 export async function whoIsMeant(deps: SubjectDeps, issuer: KnownIssuer, identifier: unknown): Promise<Meant | undefined> {
   if (!isObject(identifier)) return undefined
   const { user, session } = identifier

@@ -93,7 +93,7 @@ async function make(deps: SubscriptionDeps, tid: string, now: number): Promise<t
 const keep = (deps: SubscriptionDeps, tid: string, { id, until }: { id: string; until: number }, now: number): Promise<void> =>
   deps.store.setSetting(setting(tid, 'subscription'), JSON.stringify({ id, until, renewedAt: now } satisfies Kept))
 
-/** Who has changed since we last listened is looked at; where that cannot be said, everybody who is signed in. */
+/** Asks about the users who changed since the last notification; if that is unknown, about every user who is signed in. */
 async function reconcile(deps: SubscriptionDeps, tid: string): Promise<void> {
   const { store, clock } = deps
   const { graph } = deps.microsoft
@@ -113,7 +113,7 @@ async function reconcile(deps: SubscriptionDeps, tid: string): Promise<void> {
     link = changes.next
   }
   if (link === undefined) {
-    // From now on first, everybody second: nothing falls between the two.
+    // First subscribe, then ask about every user: no change is missed in between.
     await store.setSetting(setting(tid, 'delta'), await graph.deltaFromNow(tid))
     asked = await store.askAboutEverybody({ tid, now: clock.now(), nowMs: clock.nowMs() })
   }

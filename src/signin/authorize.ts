@@ -20,7 +20,7 @@ import { asRegistered, clientOf, readRequest, readReturn, type SignInRequest } f
 import { servingSession } from './session-serves.ts'
 import { visitMicrosoft } from './to-microsoft.ts'
 
-/** The authorization endpoint: a session that serves goes straight back with a code; whoever has none sees the sign-in page. */
+/** The authorization endpoint: a valid session goes straight back with a code; a user without one sees the sign-in page. */
 
 /** @throws OAuthError that must not redirect */
 export async function authorize(deps: Deps, c: Context, sent: URLSearchParams, now: number): Promise<Response> {

@@ -33,7 +33,7 @@ export async function callback(deps: Deps, c: Context, now: number): Promise<Res
     const judgement = await judge(deps, came.visit, came.identity, tenant, now)
     return await follow(deps, c, came.visit, { identity: came.identity, tenant }, judgement, now)
   } catch (error) {
-    // What it would do to sessions is not done: who was refused at Microsoft's pages is nobody we know.
+    // Ignores the refusal's effect on sessions: the user is not authenticated yet.
     if (error instanceof MicrosoftRefusal) return rejected(deps, c, visit, error, { now, brought: bringsError(params) })
     throw error
   }

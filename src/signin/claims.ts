@@ -1,7 +1,7 @@
 import { OAuthError } from '../protocol/error.ts'
 import { ACR_MFA } from '../protocol/names.ts'
 
-/** The claims parameter (OpenID Connect Core 1.0 §5.5): what it changes of how somebody signs in, and of what the instance learns. */
+/** The claims parameter (OpenID Connect Core 1.0 §5.5): what it changes in the sign-in, and in what the instance gets. */
 export interface ClaimsAsked {
   authTime: boolean
   acr: boolean
@@ -16,7 +16,7 @@ const SCOPE_OF: Readonly<Record<string, string>> = { name: 'profile', preferred_
 type Json = Record<string, unknown>
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** @throws OAuthError invalid_request; unmet_authentication_requirements for an essential acr that nobody here can have */
+/** @throws OAuthError invalid_request; unmet_authentication_requirements for an essential acr that the broker does not support */
 export function readClaims(parameter: string | undefined): ClaimsAsked {
   const { idToken, userinfo } = parameter === undefined ? { idToken: {}, userinfo: {} } : members(parameter)
   const sub = isObject(idToken.sub) ? idToken.sub.value : undefined

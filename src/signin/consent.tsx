@@ -16,7 +16,7 @@ import { clientOf, type SignInRequest } from './request.ts'
 import { open, type Opened, seal } from './sealed.ts'
 import { stalePage } from './stale.tsx'
 
-/** Asking the user before an instance learns who they are, where the instance is registered so or asks for it itself. Whoever comes here has passed every other check for that session. */
+/** Asking the user before an instance learns who they are, where the instance is registered so or asks for it itself. The session has passed every other check before. */
 
 export async function consentMissing(deps: Pick<Deps, 'store'>, client: Client, request: SignInRequest, sub: string): Promise<boolean> {
   if (request.prompt.includes('consent')) return true

@@ -27,8 +27,8 @@ import { visitMicrosoft } from './to-microsoft.ts'
 import { parseForm } from '../protocol/params.ts'
 
 /**
- * Owns the way in: the authorization endpoint (OpenID Connect Core 1.0 §3.1.2), pushed requests, Microsoft and back, and the code. Refuses to
- * send a browser to an address that is not registered letter by letter, and to open a session without proof of MFA.
+ * Owns the sign-in: the authorization endpoint (OpenID Connect Core 1.0 §3.1.2), pushed requests, Microsoft and back, and the code. Refuses to
+ * send a browser to an address that does not match a registered one exactly, and to open a session without proof of MFA.
  */
 export function signinEndpoints(deps: Deps): Hono {
   const endpoints = new Hono()
@@ -112,7 +112,7 @@ async function isServed(deps: Deps, c: Context, errand: Errand, now: number): Pr
   return servingSession(standing, asRegistered(client, errand.request), now, client.metadata.maxAuthenticationSeconds) !== undefined
 }
 
-/** A pushed request is used up by whoever begins a sign-in with it; who was shown the page in time may go back to it. */
+/** Beginning a sign-in consumes the pushed request; a user who was shown the page in time may go back to it. */
 async function begun(deps: Deps, errand: Errand, now: number): Promise<Errand> {
   if (errand.kind === 'own') return errand
   const request = asRegistered(clientOf(deps, errand.request), errand.request)

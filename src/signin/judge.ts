@@ -13,7 +13,7 @@ import { authenticationLimit, isTooOld } from './re-entry.ts'
 import { mayAskAgain } from './fresh.ts'
 import type { Demand, Visit } from './sealed.ts'
 
-/** Whether somebody whom Microsoft has identified is let in: here, for this request, now. */
+/** Whether a user whom Microsoft has identified may sign in: here, for this request, now. */
 
 export type Judgement =
   | { admitted: true; acr: string | undefined; amr: string[] | undefined }

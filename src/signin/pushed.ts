@@ -13,7 +13,7 @@ import { readReturn, readRequest } from './request.ts'
 
 const URN = 'urn:ietf:params:oauth:request_uri:'
 const SECONDS = 60
-/** It is kept for a minute and more, from whoever names a public client: an ID token as a hint and all the rest is half of this. */
+/** A pushed request is kept for a minute or more, and any caller can push for a public client: twice what an ID token hint and the rest need. */
 const MOST_CHARACTERS = 8192
 /** What proves the client is no part of its request. */
 const CREDENTIALS = ['client_secret', 'client_assertion', 'client_assertion_type']
@@ -36,7 +36,7 @@ export async function pushRequest(deps: Deps, c: Context): Promise<Response> {
     throw new OAuthError('invalid_request', `A pushed request has at most ${MOST_CHARACTERS} characters.`, { status: 413 })
   const { reply } = readReturn(deps, source)
   await readRequest(deps, client, reply, source, now)
-  // Each is kept for a minute, and anybody may push in the name of a public client.
+  // Each is kept for a minute, and any caller may push for a public client.
   mustBeWithin(deps.rateLimits, 'pushedRequests', { clientId: client.clientId })
   const id = newSecret(deps.random)
   const pushed: Pushed = { parameters: source.toString(), expiresAt: now + SECONDS }
@@ -54,7 +54,7 @@ export interface PushedReference {
   expiresAt: number
 }
 
-/** The request_uri of a pushed request; undefined where it is somebody else's or none. */
+/** The request_uri of a pushed request; undefined if it is of another client or unknown. */
 export function pushedHash(source: URLSearchParams): string | undefined {
   const [uri, another] = source.getAll('request_uri')
   return another === undefined && uri?.startsWith(URN) ? sha256(uri.slice(URN.length)) : undefined
@@ -77,7 +77,7 @@ export async function readPushed(
   return { source: new URLSearchParams(parameters), pushed: { hash, expiresAt } }
 }
 
-/** Once it leads somewhere it is used. False where somebody else has used it. What was pushed and shown in time may be finished later. */
+/** Consumes the pushed request; false if it was already used. A request that was shown in time may be finished later. */
 export async function usePushed(
   deps: Pick<Deps, 'store'>,
   request: { clientId: string; pushed?: PushedReference | undefined },

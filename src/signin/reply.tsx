@@ -7,7 +7,7 @@ import { textsOf } from '../page/texts.ts'
 import type { OAuthError } from '../protocol/error.ts'
 
 /**
- * The authorization response (RFC 6749 §4.1.2, with `iss` of RFC 9207), in the mode that was asked for. Refuses nothing: whoever calls has
+ * The authorization response (RFC 6749 §4.1.2, with `iss` of RFC 9207), in the mode that was asked for. Refuses nothing: the caller has
  * made sure that the address is registered.
  */
 
@@ -48,7 +48,7 @@ export function answerInstance(deps: Pick<Deps, 'config'>, c: Context, reply: Re
   )
 }
 
-/** The way back for somebody who will not sign in: the instance is told what came of it. */
+/** The redirect for a user who does not sign in: the instance gets the error. */
 export function WayBack({ deps, reply, answer, label }: { deps: Pick<Deps, 'config'>; reply: Reply; answer: Answer; label: string }) {
   const content = fields(deps.config.issuer, reply, answer)
   if (reply.mode === 'query') {

@@ -12,7 +12,7 @@ import type { Reply } from './reply.tsx'
 /**
  * An authorization request (RFC 6749 §4.1.1, OpenID Connect Core 1.0 §3.1.2.1), read in two steps: first whose it is and where its answer may
  * go, because until both are certain no browser is sent anywhere; then what it asks for, whose faults the instance is told. Parameters that
- * nobody knows are ignored.
+ * are unknown are ignored.
  */
 
 export type Prompt = 'none' | 'login' | 'select_account' | 'consent'
@@ -46,7 +46,7 @@ export function readReturn(deps: Pick<Deps, 'clients'>, source: URLSearchParams)
   const client = deps.clients.find(only(source, 'client_id'))
   if (client === undefined) throw new OAuthError('invalid_request', 'The client_id is not registered at this broker.')
   const redirectUri = only(source, 'redirect_uri')
-  // Letter by letter (RFC 9700 §4.1.3): no prefix, no other query, no other port.
+  // An exact match (RFC 9700 §4.1.3): no prefix, no other query, no other port.
   if (!client.metadata.redirectUris.includes(redirectUri))
     throw new OAuthError('invalid_request', 'The redirect_uri is not registered for this client. Send one that exactly matches a registered one.')
   const mode = (source.getAll('response_mode').at(0) ?? modeInside(source)) === 'form_post' ? 'form_post' : 'query'
@@ -172,7 +172,7 @@ function readAudience(client: Client, resource: string | undefined): string {
   return audience
 }
 
-/** RFC 7636, and RFC 9700 §2.1.1: S256 from everybody who has no secret to show instead, and from everybody else unless registered otherwise. */
+/** RFC 7636, and RFC 9700 §2.1.1: S256 from every public client, and from every other client unless registered otherwise. */
 function readChallenge(client: Client, params: Params): string | undefined {
   const challenge = params.get('code_challenge')
   const method = params.get('code_challenge_method')

@@ -13,7 +13,7 @@ import type { SignInRequest } from './request.ts'
  * where it matters bound to the browser it was made for.
  */
 
-/** What somebody wants to be signed in for: an instance's request, or a page of our own. */
+/** What the user signs in for: an instance's request, or a page of the broker. */
 export type Errand = { kind: 'instance'; request: SignInRequest } | OwnErrand
 
 /** `fresh`: the page shows more to a user who has just entered the password. */

@@ -120,7 +120,7 @@ async function whatToAsk(
   return { ...(loginHint === undefined ? { prompt: 'select_account' } : { loginHint }), maxAgeSeconds, authContext, tid }
 }
 
-/** Where an instance is for one tenant's users alone, nobody else's sign-in page is shown. */
+/** An instance for one tenant's users gets that tenant's sign-in page. */
 function onlyTenant(deps: Pick<Deps, 'clients'>, errand: Errand): string | undefined {
   const tenants = errand.kind === 'instance' ? clientOf(deps, errand.request).metadata.tenants : undefined
   return tenants?.length === 1 ? tenants[0] : undefined

@@ -10,7 +10,7 @@ import type { GrantInput, TokenAnswer, TokenDeps } from './grant.ts'
 /** RFC 6749 §4.1.3 and RFC 7636 §4.5: a code is good once, for a minute, for its client, its redirect address and its verifier. */
 export async function exchangeAuthorizationCode(deps: TokenDeps, { client, params, now, requester }: GrantInput): Promise<TokenAnswer> {
   const code = required(params, 'code')
-  // Before the code is consumed: a request that cannot succeed costs nobody their code.
+  // Before the code is consumed: a request that cannot succeed must not use up the code.
   const asked = askedAudience(client, params)
   const redeemed = await deps.store.redeemAuthorizationCode({
     codeHash: sha256(code),

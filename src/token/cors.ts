@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import type { ClientRegistry } from '../client/interface.ts'
 import type { Client } from '../protocol/client-metadata.ts'
 
-/** Cross-origin calls from browser code, for the origins that registered clients name and for nobody else. Never with cookies. */
+/** Cross-origin calls from browser code, only for the origins that registered clients name. Never with cookies. */
 
 /** Before the client is known: an origin that any client names. */
 export function allowOrigin(c: Context, clients: ClientRegistry): boolean {

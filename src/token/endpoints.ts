@@ -1,5 +1,5 @@
 /**
- * Owns what instances call with their tokens: `/token`, `/introspect`, `/revoke` and `/userinfo`. Refuses whoever does not authenticate,
+ * Owns what instances call with their tokens: `/token`, `/introspect`, `/revoke` and `/userinfo`. Refuses callers that do not authenticate,
  * whatever the store says is over, and everything that the specifications do not name.
  */
 import { Hono } from 'hono'

@@ -13,7 +13,7 @@ type Introspection = { active: false } | ({ active: true } & Record<string, unkn
 
 const INACTIVE: Introspection = { active: false }
 
-/** `POST /introspect` (RFC 7662). `active` only to the token's audience or to the client it was issued to: nobody else learns anything. */
+/** `POST /introspect` (RFC 7662). `active` only to the token's audience or to the client it was issued to: no other client learns anything. */
 export async function introspect(deps: TokenDeps, c: Context): Promise<Response> {
   const now = deps.clock.now()
   const params = await readForm(c)

@@ -63,7 +63,7 @@ interface Wanted {
 const isPublic = (client: Client): boolean => client.metadata.authMethod === 'none'
 
 /**
- * Before the rotation: asking for too much costs nobody their token. A public client has 10 s for a lost answer, so everything that may fail
+ * Before the rotation: asking for too much must not use up the token. A public client has 10 s for a lost answer, so everything that may fail
  * is checked here; others get the same successor again for as long as they do not use it.
  */
 async function checkFirst(deps: TokenDeps, client: Client, presented: RefreshToken, wanted: Wanted, now: number): Promise<void> {

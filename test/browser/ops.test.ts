@@ -264,7 +264,7 @@ test('Back after revoking shows what was done; a page that the browser had kept 
   await picture(page, 'ops-revoke-done-at-390-px')
   expect([await page.evaluate(() => document.documentElement.scrollWidth), await objections(page)]).toEqual([390, []])
   await page.goForward()
-  await page.getByText('Revoked. The broker has refused it since').waitFor()
+  await page.getByText('Revoked. The broker now refuses what it covers').waitFor()
   expect(window.complaints).toEqual([])
 })
 
@@ -276,7 +276,7 @@ test('a part with the focus is left as it is, the page says so, and it is renewe
   expect(await pendingIn('instances')).toContain('1')
   await page.locator('#instances a').first().focus()
   for (const { id } of await rig.store.listDeliveries({ state: 'pending', limit: 10 })) await attempted(rig, id, 'delivered')
-  await page.getByText('Live, except the part that you are in').waitFor()
+  await page.getByText('Live, except the part that has the focus').waitFor()
   expect(await pendingIn('instances')).toContain('1')
   await picture(page, 'ops-live-skipped', false)
   await page.getByRole('link', { name: 'Refresh' }).focus()
@@ -302,6 +302,6 @@ test('what is owed changes on the page while it stands there, and somebody whose
     actor: { kind: 'operator', id: 'test' },
     now: rig.clock.now(),
   })
-  await page.getByText('Your time at the console is over').waitFor()
+  await page.getByText('Your sign-in to the console has ended').waitFor()
   expect(window.complaints).toEqual([])
 })

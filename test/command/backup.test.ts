@@ -41,7 +41,7 @@ describe('cmb backup and restore', () => {
     const dataDir = join(dir, 'data')
     const ran = await cmb(['restore', file], { dataDir, answer: 'yes' })
     expect(ran).toMatchObject({ code: 0 })
-    expect(ran.out).toContain('Everybody is signed out')
+    expect(ran.out).toContain('Every user is signed out')
     expect(ran.err).toContain('signs every user out')
     const store = await openSqliteStore({ file: join(dataDir, 'broker.db') })
     expect(await store.standingBySid(alice.session.sid, rig.clock.now())).toMatchObject({

@@ -29,14 +29,14 @@ describe('deliveries', () => {
     const rejected = await olga.get('/ops/deliveries?state=rejected')
     expect(rejected.text).toContain('400 invalid_request')
     const one = await olga.submitTo(rejected, '/ops/deliveries/redrive')
-    expect(one.text).toContain('1 delivery will be tried again now.')
+    expect(one.text).toContain('1 delivery will be retried now.')
     const failed = await olga.get('/ops/deliveries?state=failed&client=sydney')
     const target = failed.forms.find((form) => form.fields.target_id !== undefined)
-    expect((await olga.post('/ops/deliveries/redrive', target?.fields ?? {})).text).toContain('2 deliveries will be tried again now.')
+    expect((await olga.post('/ops/deliveries/redrive', target?.fields ?? {})).text).toContain('2 deliveries will be retried now.')
     expect(rig.queue.added).toHaveLength(3)
     expect((await rig.store.listDeliveries({ state: 'pending', limit: 10 })).length).toBe(3)
     const all = failed.forms.find((form) => form.fields.all !== undefined)
-    expect((await olga.post('/ops/deliveries/redrive', all?.fields ?? {})).text).toContain('0 deliveries will be tried again now.')
+    expect((await olga.post('/ops/deliveries/redrive', all?.fields ?? {})).text).toContain('0 deliveries will be retried now.')
     expect((await olga.post('/ops/deliveries/redrive', { csrf: all?.fields.csrf ?? '' })).text).toContain('0 deliveries')
     expect((await rig.store.listAudit({ act: 'redrive', limit: 10 })).map((entry) => entry.ended?.result)).toEqual([
       { redriven: 0 },
@@ -205,7 +205,7 @@ describe('what is seen', () => {
     expect((await olga.submitTo(page, '/ops/microsoft/redrive', { csrf: 'x' })).status).toBe(403)
     expect(await rig.store.hasPendingMicrosoftWork(work)).toBe(false)
     const after = await olga.submitTo(page, '/ops/microsoft/redrive')
-    expect(after.text).toContain('1 call to Microsoft will be tried again now.')
+    expect(after.text).toContain('1 call to Microsoft will be retried now.')
     expect(after.text).not.toContain('Failed at Microsoft')
     expect(await rig.store.hasPendingMicrosoftWork(work)).toBe(true)
     expect((await rig.store.listAudit({ act: 'microsoft.redrive', limit: 5 })).map((one) => [one.actor.id, one.via, one.ended?.result])).toEqual([

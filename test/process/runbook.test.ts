@@ -264,7 +264,7 @@ incident('Microsoft is down, or rejects the broker', async (steps) => {
   expect(await steps.next({}, [1])).toMatch(/^FAIL {2}tenant .*(metadata|Microsoft|answered)/m)
   world.entra.set({ outage: [] })
   await world.refresh(instance(0), at[0]?.tokens.refresh_token ?? '')
-  expect(await steps.next()).toContain('0 will be tried again now')
+  expect(await steps.next()).toContain('0 will be retried now')
   await world.broker.end('SIGTERM')
   const store = await openSqliteStore({ file: join(dataDir(), 'broker.db'), nowMs: Date.now })
   await pauseProbe(store, { tid: CONTOSO.tid, at: 1, code: 53003 })

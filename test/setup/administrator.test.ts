@@ -68,10 +68,10 @@ describe('an administrator by role', () => {
     await browser.submitTo(await browser.get('/setup/add-tenant'), '/setup/tenants', { tid: FABRIKAM.tid, name: 'Fabrikam' })
     const change = async () => browser.submitTo(await browser.get(tenantPath(FABRIKAM.tid)), `${tenantPath(FABRIKAM.tid)}/operators`, { sure: 'yes' })
     const operators = () => rig.deps.connection.current().operatorTenant
-    expect([(await change()).text, operators()]).toEqual([expect.stringContaining('Nobody has been seen'), TENANT])
+    expect([(await change()).text, operators()]).toEqual([expect.stringContaining('The broker has seen no administrator'), TENANT])
     const trial = { at: 1, oid: 'o', who: 'Felix', acrs: ['c1'], claims: {}, roles: ['Broker.Administrator'] }
     await rig.store.setSetting(`setup/trial/${FABRIKAM.tid}`, JSON.stringify(trial))
-    expect([(await change()).text, operators()]).toEqual([expect.stringContaining('Nobody has been seen'), TENANT])
+    expect([(await change()).text, operators()]).toEqual([expect.stringContaining('The broker has seen no administrator'), TENANT])
     await rig.store.changeTenant({ tid: FABRIKAM.tid, change: { mfaProof: 'auth_context:c1' } })
     await change()
     expect(operators()).toBe(OTHER_TENANT)

@@ -12,7 +12,7 @@ describe('granting consent', () => {
     const page = await connect(world)
     entra.auto(ADAM)
     const back = await browser.press(page, 'Granting consent')
-    expect(back.text).toContain('Anybody could have sent that')
+    expect(back.text).toContain('An attacker could have sent that')
     expect((await rig.store.findTenant(TENANT))?.consentConfirmedAt).toBeUndefined()
     entra.auto(ALICE)
     const tried = await browser.press(back, 'Confirm by signing in')
@@ -77,7 +77,7 @@ describe('granting consent', () => {
     const { entra, browser } = world
     const page = await connect(world)
     entra.auto(ADAM)
-    expect((await browser.press(page, 'Confirm by signing in')).text).toContain('nobody has consented for the whole tenant')
+    expect((await browser.press(page, 'Confirm by signing in')).text).toContain('no administrator has consented for the whole tenant')
     entra.set({ consent: {} })
     expect((await browser.press(await browser.get(tenantPath()), 'Confirm by signing in')).text).toContain('Consent is confirmed.')
   })

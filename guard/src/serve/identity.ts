@@ -30,7 +30,7 @@ export interface IdentitySigner {
   sign(claims: AccessClaims): Promise<string>
 }
 
-/** A key for this process alone: whoever verifies by it reads it at `/jwks` of the local listener. */
+/** A key for this process alone: verifiers read it at `/jwks` of the local listener. */
 export async function createSigner(options: { guardId: string; audience: string; clock: Clock }): Promise<IdentitySigner> {
   const { publicKey, privateKey } = await generateKeyPair('ES256')
   const jwk = await exportJWK(publicKey)
@@ -53,7 +53,7 @@ function signIdentity(
     .sign(privateKey)
 }
 
-/** Nobody may keep an answer. */
+/** No cache may keep an answer. */
 export const NO_STORE: readonly string[] = ['Cache-Control', 'no-store', 'Content-Length', '0']
 
 /** The headers of a 200 by token, made once: a flat list of names and values, as `writeHead` takes it. Each header is always present, even if it is empty. */
