@@ -27,7 +27,7 @@ const session = shape('FoundSession', {
 })
 const hits = z.object({
   users: z.array(user),
-  more_users: z.boolean().meta({ description: 'other users may fit too: add a word' }),
+  more_users: z.boolean().meta({ description: 'more users may match: add a word' }),
   clients: z.array(z.object({ client_id: z.string(), client_name: z.string() })),
   sessions: z.array(session),
   revocations: z.array(revocationSchema),

@@ -37,6 +37,6 @@ function hitsInWords({ users, more_users: more, clients, sessions, revocations, 
   ]
   return (
     columns(['KIND', 'ID', 'WHAT'], rows, 'Nothing matches. A name is found by the beginnings of its words.') +
-    (more ? 'Other users may fit too: add a word.\n' : '')
+    (more ? 'More users may match: add a word.\n' : '')
   )
 }

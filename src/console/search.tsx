@@ -40,7 +40,7 @@ const addressOf = ({ users, clients, sessions, revocations, cases }: Hits): stri
   ][0]
 
 const foundWords = (hits: Hits): string =>
-  hitCount(hits) === 0 ? 'Nothing fits.' : `${plural(hitCount(hits), 'hit')}.${hits.moreUsers ? ' Other users may fit too: add a word.' : ''}`
+  hitCount(hits) === 0 ? 'No entry matches.' : `${plural(hitCount(hits), 'hit')}.${hits.moreUsers ? ' More users may match: add a word.' : ''}`
 
 const Hints = () => (
   <Panel title="What can be found">

@@ -125,7 +125,7 @@ describe('how long', () => {
       now: rig.clock.now(),
     })
     const page = await olga.get('/ops')
-    expect([page.status, page.text]).toEqual([401, expect.stringContaining('is over')])
+    expect([page.status, page.text]).toEqual([401, expect.stringContaining('has ended')])
   })
 
   test('an hour at most, however long the session lasts', async () => {

@@ -36,7 +36,7 @@ describe('a revocation that needs approval', () => {
     const ada = await atConsole(rig, 'second')
     const overview = await ada.get('/ops')
     expect(overview.text).toMatch(
-      /Waits for a second administrator .*Everybody at Case Manager Sydney “key leaked” waits for approval Adam Administrator .*INC-7/,
+      /Waits for a second administrator .*Every user of Case Manager Sydney “key leaked” waits for approval Adam Administrator .*INC-7/,
     )
     const decide = await ada.press(overview, 'Decide')
     expect(decide.text).toMatch(/Asked by Adam Administrator Ends, if it is done now 3 sessions.*It covers what there is when it is confirmed/)

@@ -192,7 +192,7 @@ describe('forged forms', () => {
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })
     const answer = await adam.submitTo(check, '/ops/revoke', changes, headers)
-    expect([answer.status, answer.text]).toEqual([403, expect.stringContaining('did not come from a page')])
+    expect([answer.status, answer.text]).toEqual([403, expect.stringContaining('does not come from a page')])
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
   })
 
