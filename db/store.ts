@@ -473,10 +473,10 @@ export interface RevocationActs {
   /** Ends grants whose user's authentication has become too old for their client, each through the log. */
   expireGrants(input: { now: number; limit: number }): Promise<{ committed: Committed[]; more: boolean }>
   /**
-   * A new limit on the age of authentications (not given: none), of a tenant's users or for a client: applies it to the next page of sessions or
-   * grants that are open already. Resumable; nothing is written once it is applied. True while there is more.
+   * A new limit on the age of authentications (not given: none), of a tenant's users or for a client: applies it to the next page, of so many
+   * sessions or grants that are open already. Resumable; nothing is written once it is applied. True while there is more.
    */
-  applyAuthenticationAge(input: { kind: 'tenant' | 'client'; key: string; seconds: number | undefined }): Promise<boolean>
+  applyAuthenticationAge(input: { kind: 'tenant' | 'client'; key: string; seconds: number | undefined; rows: number }): Promise<boolean>
   /**
    * Microsoft wants to see the user again: from now on /authorize asks for it, and from `markAt` on the session has ended with `reason`.
    * The earlier of two marks stands; a sign-in clears it. False where the session is not live.

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pacing } from '../db/engine/pace.ts'
 import type { Deps } from '../src/deps.ts'
 import { maxAuthenticationSeconds } from '../src/session/limits.ts'
 
@@ -7,10 +7,10 @@ import { maxAuthenticationSeconds } from '../src/session/limits.ts'
  * grants. It compares what is set with what is applied, so a change counts however it was made, and after a restart.
  */
 
-const MOST_PAUSE_MS = 20
+const LIMITS = { most: 250 }
 
 type LimitDeps = Pick<Deps, 'config' | 'store' | 'clients' | 'connection'>
-type Limit = Parameters<Deps['store']['applyAuthenticationAge']>[0]
+type Limit = Omit<Parameters<Deps['store']['applyAuthenticationAge']>[0], 'rows'>
 
 async function limits({ config, store, clients, connection }: LimitDeps): Promise<Limit[]> {
   const rows = await store.listTenants()
@@ -28,12 +28,7 @@ async function limits({ config, store, clients, connection }: LimitDeps): Promis
 }
 
 export async function applyLimits(deps: LimitDeps, going: () => boolean = () => true): Promise<void> {
-  for (const limit of await limits(deps)) {
-    for (;;) {
-      const begunMs = performance.now()
-      if (!going() || !(await deps.store.applyAuthenticationAge(limit))) break
-      // Sign-ins and refreshes have at least half of the time.
-      await sleep(Math.min(performance.now() - begunMs, MOST_PAUSE_MS))
-    }
-  }
+  const pace = pacing(LIMITS)
+  for (const limit of await limits(deps))
+    while (going() && (await deps.store.applyAuthenticationAge({ ...limit, rows: pace.rows }))) await pace.rest()
 }

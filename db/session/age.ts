@@ -14,16 +14,15 @@ import type { SessionRow } from './row.ts'
  * client's to its grants. It never makes a session last longer.
  */
 
-const PAGE = 250
-
 type From = { key: string; after: string }
 type Page = From & { last: string; seconds: number | undefined }
+type Rows = { rows: number }
 
-const lastOfPage = sql.raw(`LIMIT 1 OFFSET ${PAGE - 1}`)
+const lastOfPage = (p: Takes<Rows>) => sql`LIMIT 1 OFFSET ${p.rows} - 1`
 const sessionsOf = (p: Takes<From>) => sql`${sessions.tid} = ${p.key} AND ${sessions.endedSeq} IS NULL AND ${sessions.sid} > ${p.after}`
 const sessionEnd = query(
   columnsOf(sessions, 'sid'),
-  (p: Takes<From>, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${sessionsOf(p)} ORDER BY ${sessions.sid} ${lastOfPage}`,
+  (p: Takes<From & Rows>, f) => sql`SELECT ${f} FROM ${sessions} WHERE ${sessionsOf(p)} ORDER BY ${sessions.sid} ${lastOfPage(p)}`,
 )
 const limit = (seconds: Param<number | undefined>) => sql`(${authenticationTime} + CAST(${seconds} AS bigint))`
 const endSooner = command(
@@ -37,7 +36,7 @@ const endSooner = command(
 const grantsOf = (p: Takes<From>) => sql`${participants.clientId} = ${p.key} AND ${participants.sid} > ${p.after}`
 const grantEnd = query(
   columnsOf(participants, 'sid'),
-  (p: Takes<From>, f) => sql`SELECT ${f} FROM ${participants} WHERE ${grantsOf(p)} ORDER BY ${participants.sid} ${lastOfPage}`,
+  (p: Takes<From & Rows>, f) => sql`SELECT ${f} FROM ${participants} WHERE ${grantsOf(p)} ORDER BY ${participants.sid} ${lastOfPage(p)}`,
 )
 // A grant that was revoked stays so, and one of a session that has ended has nothing to lose.
 const limitGrants = command(
@@ -62,7 +61,7 @@ export function* freshen(former: SessionRow, authTime: number): Act<void> {
 type Input = Parameters<RevocationActs['applyAuthenticationAge']>[0]
 
 /** Holds the limit that is applied; followed by the last sid of a page, while pages remain. */
-const nameOf = ({ kind, key }: Input): string => `authentication_age/${kind}/${key}`
+const nameOf = ({ kind, key }: Pick<Input, 'kind' | 'key'>): string => `authentication_age/${kind}/${key}`
 
 function* progress(input: Input): Act<{ done: boolean; after: string }> {
   const [applied, after] = ((yield* setting(nameOf(input))) ?? 'none').split(' ')
@@ -73,10 +72,10 @@ function* progress(input: Input): Act<{ done: boolean; after: string }> {
 /** After every sid. */
 const END = '\u007f'
 
-function* applyPage({ kind, key, seconds }: Input, after: string): Act<string | undefined> {
+function* applyPage({ kind, key, seconds, rows }: Input, after: string): Act<string | undefined> {
   // Sessions keep their ends where a tenant's limit is lifted: the next sign-in gives new ones.
   if (kind === 'tenant' && seconds === undefined) return undefined
-  const end = yield* (kind === 'tenant' ? sessionEnd : grantEnd).get({ key, after })
+  const end = yield* (kind === 'tenant' ? sessionEnd : grantEnd).get({ key, after, rows })
   yield* (kind === 'tenant' ? endSooner : limitGrants).run({ key, after, last: end?.sid ?? END, seconds })
   return end?.sid
 }

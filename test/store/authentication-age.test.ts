@@ -13,8 +13,8 @@ async function exchangeWithin(b: Bench, sid: string, clientId: string, maxAuthen
 
 const expireGrants = async (b: Bench) => (await b.store.expireGrants({ now: b.now, limit: 25 })).committed.map(({ revocation }) => revocation)
 
-async function applyAll(b: Bench, limit: Parameters<Bench['store']['applyAuthenticationAge']>[0]): Promise<number> {
-  for (let pages = 1; ; pages++) if (!(await b.store.applyAuthenticationAge(limit))) return pages
+async function applyAll(b: Bench, limit: Omit<Parameters<Bench['store']['applyAuthenticationAge']>[0], 'rows'>): Promise<number> {
+  for (let pages = 1; ; pages++) if (!(await b.store.applyAuthenticationAge({ ...limit, rows: 250 }))) return pages
 }
 
 describe.each(STORES)('the age of an authentication, on %s', (_name, make) => {
