@@ -1,9 +1,9 @@
 import type { Child } from 'hono/jsx'
 import type { DeliveryState } from '../../db/types.ts'
 import { toWire } from '../client/metadata.ts'
-import { Facts, Notice } from '../page/components.tsx'
+import { Facts, LinkButton, Notice } from '../page/components.tsx'
 import type { Client } from '../protocol/client-metadata.ts'
-import { desk, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
+import { desk, isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { count, span, STATE, when } from './format.ts'
 import { Address, guards } from './instance-cells.tsx'
 import { type InstanceNow, instancesNow } from './instances.ts'
@@ -44,12 +44,12 @@ export async function clientPage(request: ConsoleRequest, clientId: string): Pro
       {stream === undefined ? null : <ChangeStream request={request} stream={stream.stream} />}
       {client === undefined ? null : <Secrets client={client} nowMs={nowMs} />}
       {client === undefined ? null : <Registered client={client} nowMs={nowMs} />}
-      <More clientId={clientId} />
+      <More request={request} clientId={clientId} />
     </>,
   )
 }
 
-const More = ({ clientId }: { clientId: string }) => (
+const More = ({ request, clientId }: { request: ConsoleRequest; clientId: string }) => (
   <Panel title="More">
     <ul class="bullets">
       <li>
@@ -61,10 +61,14 @@ const More = ({ clientId }: { clientId: string }) => (
       <li>
         <a href={linkOf('/ops/audit', { target: `client ${clientId}` })}>What was changed, in the audit log</a>
       </li>
-      <li>
-        An administrator locks a client with <code>cmb lock client {clientId}</code> or the API; another administrator confirms it.
-      </li>
     </ul>
+    {isAdministrator(request) ? (
+      <div class="row">
+        <LinkButton href={linkOf('/ops/lock/client', { client: clientId })} kind="danger">
+          Lock this instance
+        </LinkButton>
+      </div>
+    ) : null}
   </Panel>
 )
 

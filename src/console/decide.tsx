@@ -78,7 +78,7 @@ export async function decidePage(request: ConsoleRequest): Promise<Response> {
     request,
     { title: confirms ? 'Confirm or cancel' : 'Cancel', at: '/ops/locks' },
     <Panel class="narrow">
-      {c.req.query('asked') === 'yes' && own ? <Notice title="Nothing is revoked yet: the request waits for another administrator." /> : null}
+      {c.req.query('asked') === 'yes' && own ? <Notice title="Nothing is done yet: the request waits for another administrator." /> : null}
       <Facts
         items={[
           ['What', await whatWords(request, act)],

@@ -15,6 +15,7 @@ import { redriveFailed } from './failed-work.tsx'
 import { guardsPage } from './guards.tsx'
 import { LivePages } from './live.ts'
 import { lockCheckPage, lockNow, lockPage } from './lock.tsx'
+import { lockClientNow, lockClientPage } from './lock-client.tsx'
 import { locksPage } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { overviewPage } from './overview.tsx'
@@ -92,6 +93,7 @@ function mountPages(endpoints: Hono, deps: Deps, checks: Checks): void {
   show('/ops/revoke/users/check', usersCheckPage)
   show('/ops/locks', locksPage)
   show('/ops/lock', lockPage, 'operate')
+  show('/ops/lock/client', (request) => lockClientPage(request))
   show('/ops/lock/check', lockCheckPage, 'operate')
   show('/ops/locks/lift', liftPage)
   show('/ops/scheduled', decidePage)
@@ -141,6 +143,7 @@ function mountForms(endpoints: Hono, deps: Deps): void {
   take('/ops/revoke', revokeNow)
   take('/ops/revoke/users', revokeUsersNow)
   take('/ops/lock', lockNow)
+  take('/ops/lock/client', lockClientNow)
   take('/ops/locks/lift', liftNow)
   take('/ops/scheduled', decideNow)
   take('/ops/sign-out', ({ c, operator, now }) => leave(deps, c, operator, now), 'audit')

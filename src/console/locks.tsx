@@ -49,7 +49,10 @@ export async function locksPage(request: ConsoleRequest): Promise<Response> {
         <div class="row">
           <LinkButton href="/ops/lock">Lock a user</LinkButton>
         </div>
-        <p class="soft small">An administrator locks a tenant or an instance with cmb lock or the API; another administrator confirms it here.</p>
+        <p class="soft small">
+          An administrator asks for the lock of an instance on its page, and for that of a tenant with cmb lock or the API. Another administrator
+          confirms it here.
+        </p>
       </Panel>
       <Waiting request={request} rows={await Promise.all([...proposed, ...scheduled].map((one) => actRow(request, one)))} />
     </>,

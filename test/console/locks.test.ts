@@ -47,6 +47,27 @@ describe('/ops/locks', () => {
     expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
   })
 
+  test('an administrator asks for the lock of an instance from its page; another one confirms it', async () => {
+    await sessionsAt(rig, 'Sydney', ['Ulla'])
+    const adam = await atConsole(rig, 'administrator')
+    const check = await adam.press(await adam.get('/ops/clients/sydney'), 'Lock this instance')
+    expect(check.text).toMatch(/The instance Case Manager Sydney Ends, if it is done now 1 session of 1 user/)
+    const asked = await adam.submitTo(check, '/ops/lock/client', { case_reference: 'INC-9', comment: 'its key leaked' })
+    expect(asked.text).toMatch(/Nothing is done yet: the request waits for another administrator\..*INC-9/)
+    expect(await rig.store.listLocks({ state: 'all', limit: 2 })).toEqual([])
+    const ada = await atConsole(rig, 'second')
+    const decide = await ada.press(await ada.get('/ops'), 'Decide')
+    expect((await ada.submitTo(decide, '/ops/scheduled', { decision: 'confirm' })).text).toContain('The act is confirmed.')
+    expect(await rig.store.listLocks({ state: 'open', limit: 2 })).toMatchObject([{ target: { clientId: 'sydney' }, caseReference: 'INC-9' }])
+    expect((await adam.get('/ops/lock/client?client=nowhere')).status).toBe(422)
+    rig.clock.advance(301)
+    const late = await adam.submitTo(check, '/ops/lock/client', { comment: 'kept' })
+    expect([late.status, late.html]).toEqual([422, expect.stringContaining('kept')])
+    const olga = await atConsole(rig, 'operator')
+    expect((await olga.get('/ops/clients/sydney')).text).not.toContain('Lock this instance')
+    expect((await olga.get('/ops/lock/client?client=sydney')).status).toBe(403)
+  })
+
   test('what another administrator proposed is confirmed or cancelled here', async () => {
     await rig.register('Sydney')
     const what = { act: 'lock', target: { kind: 'client', clientId: 'sydney' }, endsAt: undefined } as const
