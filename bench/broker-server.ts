@@ -41,7 +41,7 @@ export async function openBench(dataDir: string, store?: Store): Promise<Deps> {
 }
 
 /** Nothing is revoked here, so nothing is owed. */
-function noQueue(): DeliveryQueue {
+export function noQueue(): DeliveryQueue {
   return {
     add: () => {},
     hurry: () => {},
