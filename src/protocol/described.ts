@@ -30,9 +30,18 @@ export interface Description {
 export const json = (schema: z.ZodType): Content => ({ 'application/json': schema })
 export const form = (schema: z.ZodType): Content => ({ 'application/x-www-form-urlencoded': schema })
 
-/** Marks a handler with its description. It adds no middleware, so that a described route costs nothing per request. */
-export const described = <H extends object>(about: Description, handler: H): H =>
-  Object.assign(handler, { [uniqueSymbol]: { spec: operation(about) } })
+/**
+ * Marks a handler with its description. It adds no middleware, so that a described route costs nothing per request, and writes the operation
+ * only when a document is made: writing all of them takes a tenth of the time in which an app is made.
+ */
+export function described<H extends object>(about: Description, handler: H): H {
+  const mark = {
+    get spec() {
+      return operation(about)
+    },
+  }
+  return Object.assign(handler, { [uniqueSymbol]: mark })
+}
 
 function operation(about: Description): Json {
   const { id, summary, description, deprecated, tag, security = [], params, query, headers, body, bodyOptional, answers } = about
