@@ -34,7 +34,7 @@ import { createFeed } from './revocation/feed.ts'
 import { startQueueEngine } from './revocation/queue-engine.ts'
 import { systemClock } from './system-clock.ts'
 
-type Overrides = Partial<Deps> & Pick<SqliteStoreOptions, 'startReader'>
+type Overrides = Partial<Deps> & Pick<SqliteStoreOptions, 'startReader' | 'prepares'>
 
 /**
  * Opens the parts of a broker in the order in which they need each other. A part that `overrides` holds is used as it is, not opened, and
@@ -56,7 +56,7 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   const { metrics = createMetrics(), sealer = createSealer(config.secrets) } = given
   const clockWatch = given.clockWatch ?? new ClockWatch(wall)
   const clock: SteadyClock = clockWatch
-  const store = given.store ?? (await openStore(config, clock, closing, given.startReader))
+  const store = given.store ?? (await openStore(config, clock, closing, given))
   const outbound = given.outbound ?? openOutbound(config, closing)
   const webhookOutbound = given.webhookOutbound ?? openWebhookOutbound(config, closing)
   const mailer = given.mailer ?? openMailer(config, closing)
@@ -80,12 +80,12 @@ async function open({ config, log }: { config: Config; log: Log }, given: Overri
   return { config, clock, clockWatch, signInWatch, random, makeKey, log, metrics, ...opened }
 }
 
-async function openStore(config: Config, clock: SteadyClock, closing: Closing, startReader: Overrides['startReader']): Promise<Deps['store']> {
+async function openStore(config: Config, clock: SteadyClock, closing: Closing, { startReader, prepares }: Overrides): Promise<Deps['store']> {
   const { databaseUrl: url, databaseDirectUrl: directUrl, databaseStandby: standby, dataDir, kind } = config
   const clocks = { nowMs: () => clock.nowMs(), steadyMs: () => clock.steadyMs() }
   const store =
     url === undefined
-      ? await openSqliteStore({ file: join(dataDir, 'broker.db'), startReader, ...clocks })
+      ? await openSqliteStore({ file: join(dataDir, 'broker.db'), startReader, prepares, ...clocks })
       : await openPostgresStore({
           url,
           directUrl,

@@ -235,7 +235,7 @@ export interface RigOptions {
 }
 
 const quietStore = async (dir: string, clock: FakeClock) => ({
-  ...(await openSqliteStore({ file: join(dir, 'broker.db'), nowMs: () => clock.nowMs(), startReader: readHere })),
+  ...(await openSqliteStore({ file: join(dir, 'broker.db'), nowMs: () => clock.nowMs(), startReader: readHere, prepares: 'at_first_use' })),
   onRevoked: () => undefined,
 })
 
@@ -299,7 +299,16 @@ export async function createRig(options: RigOptions = {}) {
   if (database !== undefined) config.databaseUrl = database.url
   if (config.databaseUrl === undefined && !before) placeDataFile(join(dir, 'broker.db'))
   const quiet = options.unannounced ? await quietStore(dir, clock) : undefined
-  const overrides = { clock, queue, microsoft, makeKey: borrowedKeys(), startReader: readHere, ...(quiet && { store: quiet }), ...options.deps }
+  const overrides = {
+    clock,
+    queue,
+    microsoft,
+    makeKey: borrowedKeys(),
+    startReader: readHere,
+    prepares: 'at_first_use' as const,
+    ...(quiet && { store: quiet }),
+    ...options.deps,
+  }
   const { deps, closing } = await openParts({ config, log }, overrides)
   const { store, keys, clients, metrics, feed, random } = deps
   const { app, opsApp } = createApp(deps)

@@ -7,7 +7,7 @@ import type { Sqlite } from './open.ts'
 import type { Read } from './read.ts'
 import type { Writer } from './writer.ts'
 
-/** Carries out acts on one SQLite connection: each statement is rendered and prepared once. It refuses an act that waits for anything. */
+/** Carries out acts on one SQLite connection: each statement is rendered and prepared once, at its first use. It refuses an act that waits for anything. */
 
 interface Prepared {
   statement: Database.Statement<unknown[], unknown>
@@ -18,6 +18,8 @@ interface Prepared {
 export interface Executor {
   /** Runs an act to its end, inside whatever transaction is open. */
   run<T>(act: Act<T>): T
+  /** Prepares the statements of all acts: a column that is missing fails here, not in a request. */
+  prepareAll(): void
 }
 
 /** @param revoked takes what an act revokes, which its commit announces */
@@ -31,8 +33,6 @@ export function createExecutor(db: Sqlite, revoked: (committed: Committed) => vo
     prepared.set(statement, one)
     return one
   }
-  for (const statement of allStatements()) prepare(statement)
-
   const carryOut = ({ statement, params, wants }: Call): unknown => {
     if (statement.onlyLocks) return undefined
     const one = prepared.get(statement) ?? prepare(statement)
@@ -51,6 +51,9 @@ export function createExecutor(db: Sqlite, revoked: (committed: Committed) => vo
         } else step = act.next(carryOut(step.value))
       }
       return step.value
+    },
+    prepareAll() {
+      for (const statement of allStatements()) if (!prepared.has(statement)) prepare(statement)
     },
   }
 }

@@ -31,7 +31,7 @@ export const STORES: [name: string, make: () => StoreUnderTest][] = [
       const file = join(dir, 'data', 'broker.db')
       placeDataFile(file)
       return {
-        open: (nowMs) => openSqliteStore({ file, nowMs, startReader: readHere }),
+        open: (nowMs) => openSqliteStore({ file, nowMs, startReader: readHere, prepares: 'at_first_use' }),
         remove: () => rmSync(dir, { recursive: true, force: true }),
       }
     },

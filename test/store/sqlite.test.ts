@@ -117,6 +117,14 @@ describe('the data file', () => {
     unlock()
     await expect(openSqliteStore({ file })).rejects.toThrow(/newer version/)
   })
+
+  test('without a column that an act uses is refused when it is opened, not in a request', async () => {
+    const { db, unlock } = openDatabase(file)
+    db.exec('ALTER TABLE consents RENAME COLUMN scope TO scopes')
+    db.close()
+    unlock()
+    await expect(openSqliteStore({ file })).rejects.toThrow('no such column')
+  })
 })
 
 describe('kill -9 and a full disk', () => {
