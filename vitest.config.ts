@@ -66,6 +66,7 @@ const runnable = (files: string[]): string[] => (CHROMIUM === undefined ? files.
 
 export default defineConfig({
   test: {
+    globalSetup: ['test/scratch.ts'],
     projects: [
       {
         resolve: { alias },

@@ -12,6 +12,9 @@ const shared = () => ({
   signals: ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect', 'uncaughtException'].map((name) => [name, process.listenerCount(name)]),
 })
 
+// From test/scratch.ts.
+if (process.env.BROKER_TEST_SCRATCH !== undefined) process.env.TMPDIR = process.env.BROKER_TEST_SCRATCH
+
 const before = shared()
 afterAll(() => {
   expect(shared(), 'This file leaves something behind that the next test file of this worker meets.').toEqual(before)

@@ -1,0 +1,48 @@
+import { accessSync, chmodSync, constants, mkdtempSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * A directory in memory for the files of the unit tests, where the machine has room for it: test/alone.ts takes it as TMPDIR. A store syncs
+ * each commit and a test waits for that. No test cuts the power, which alone tells a disk from memory.
+ */
+
+const MEMORY = '/dev/shm'
+const PREFIX = 'cmb-tests-'
+/** Many times what the tests use at once. Containers have 64 MB there by default. */
+const ROOM = 4 * 1024 ** 3
+
+function hasRoom(): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(MEMORY)
+    accessSync(MEMORY, constants.W_OK)
+    return bavail * bsize >= ROOM && process.availableMemory() >= 2 * ROOM
+  } catch {
+    return false
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Of runs that were killed. */
+function removeLeftOver(): void {
+  for (const name of readdirSync(MEMORY)) {
+    const pid = Number(new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1])
+    if (pid > 0 && !isRunning(pid)) rmSync(join(MEMORY, name), { recursive: true, force: true })
+  }
+}
+
+export default function setup(): (() => void) | undefined {
+  if (process.env.TMPDIR !== undefined || !hasRoom()) return undefined
+  removeLeftOver()
+  const dir = mkdtempSync(join(MEMORY, `${PREFIX}${process.pid}-`))
+  // As /tmp: Postgres runs as a user of its own.
+  chmodSync(dir, 0o1777)
+  process.env.BROKER_TEST_SCRATCH = dir
+  return () => rmSync(dir, { recursive: true, force: true })
+}
