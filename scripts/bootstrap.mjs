@@ -1,5 +1,6 @@
 // Puts in place what every command needs: the packages of the lock file, and the build. It runs before anything is installed and on
-// whatever Node is there, so it is plain JavaScript for Node 18 and later and imports nothing but Node's own modules.
+// whatever Node is there, so it is plain JavaScript for Node 18 and later and imports nothing but Node's own modules. With --packages it does
+// not build.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -58,5 +59,6 @@ if (!(Number(newMajor) > 22 || (Number(newMajor) === 22 && Number(newMinor) >= 1
   )
   process.exit(1)
 }
+if (process.argv.includes('--packages')) process.exit(0)
 const built = spawnSync(node, [join(root, 'scripts', 'build.mjs'), '--if-changed'], { cwd: root, stdio: ['ignore', 2, 2] })
 process.exit(built.status ?? 1)
