@@ -5,7 +5,10 @@ import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { openDatabase } from '../../db/sqlite/open.ts'
 import { restoreBackup } from '../../db/sqlite/restore.ts'
+import { startReaderThread, type ReaderThread } from '../../db/sqlite/reader.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
+import { placeDataFile } from '../data-file.ts'
+import { readHere } from '../reads-here.ts'
 import { bench, expectOutcome, family, T0, type Bench } from './fixture.ts'
 
 /** Backup and restore of the embedded store. What a restored database must not do is bring back what ended since the backup. */
@@ -14,13 +17,17 @@ let dir: string
 let file: string
 let backup: string
 let b: Bench
+/** What copies the file: only the tests of the backup itself need the thread, which takes longer to start than they to run. */
+let reader: (file: string) => ReaderThread
 const OPERATOR = { kind: 'operator', id: 'cmb@olga' } as const
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'broker-backup-'))
   file = join(dir, 'data', 'broker.db')
   backup = join(dir, 'backup.db')
-  b = await bench({ open: (nowMs) => openSqliteStore({ file, nowMs }), remove: () => {} })
+  reader = readHere
+  placeDataFile(file)
+  b = await bench({ open: (nowMs) => openSqliteStore({ file, nowMs, startReader: (of) => reader(of), prepares: 'at_first_use' }), remove: () => {} })
   for (const client of ['sydney', 'melbourne']) await b.client(client)
 })
 afterEach(async () => {
@@ -38,6 +45,8 @@ async function restored(from = backup, nowMs = T0 * 1000) {
 }
 
 describe('backup', () => {
+  beforeEach(() => void (reader = startReaderThread))
+
   test('is one file of mode 0600 with all that was acknowledged, and leaves nothing beside it', async () => {
     const { session } = await b.signIn('alice')
     const made = expectOutcome(await b.store.backup(backup), 'made')

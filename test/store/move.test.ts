@@ -12,6 +12,7 @@ import { openPostgresStore } from '../../db/postgres/store.ts'
 import { writeMoveMark } from '../../db/sqlite/moved.ts'
 import { restoreBackup } from '../../db/sqlite/restore.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
+import { placeDataFile } from '../data-file.ts'
 import { createBareDatabase, createDatabase, HAS_POSTGRES, sql, type Database as PostgresDatabase } from '../postgres.ts'
 import { bench, expectOutcome, family, TENANT, type Bench } from './fixture.ts'
 
@@ -26,6 +27,7 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
   beforeEach(async () => {
     dir = mkdtempSync(join(tmpdir(), 'broker-move-'))
     file = join(dir, 'broker.db')
+    placeDataFile(file)
     database = await createDatabase()
   })
   afterEach(async () => {
@@ -33,7 +35,8 @@ describe.skipIf(!HAS_POSTGRES)('the move from SQLite to Postgres', () => {
     rmSync(dir, { recursive: true, force: true })
   })
 
-  const onSqlite = (): Promise<Bench> => bench({ open: (nowMs) => openSqliteStore({ file, nowMs }), remove: () => undefined })
+  const onSqlite = (): Promise<Bench> =>
+    bench({ open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }), remove: () => undefined })
   const onPostgres = (): Promise<Bench> => bench({ open: (nowMs) => openPostgresStore({ url: database.url, nowMs }), remove: () => undefined })
   const move = (options: Partial<Parameters<typeof moveStore>[0]> = {}) =>
     moveStore({ from: file, to: database.url, check: false, nowMs: () => 1_800_000_000_000, report: () => undefined, ...options })

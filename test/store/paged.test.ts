@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
+import { placeDataFile } from '../data-file.ts'
 import { bench, expectOutcome, TENANT, type Bench } from './fixture.ts'
 
 /** Acts of the embedded store over more rows than one act may read or write: page by page, and resumed after a crash. */
@@ -18,7 +19,8 @@ const OTHER = '99999999-2222-4333-8444-555555555555'
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'broker-paged-'))
   file = join(dir, 'broker.db')
-  b = await bench({ open: (nowMs) => openSqliteStore({ file, nowMs }), remove: () => {} })
+  placeDataFile(file)
+  b = await bench({ open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }), remove: () => {} })
   raw = new Database(file)
 })
 afterEach(async () => {

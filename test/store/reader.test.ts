@@ -10,6 +10,7 @@ import { DataFile } from '../../db/sqlite/data-file.ts'
 import { Reader, startReaderThread } from '../../db/sqlite/reader.ts'
 import { openSqliteStore } from '../../db/sqlite/store.ts'
 import { StoreUnavailable } from '../../db/store.ts'
+import { placeDataFile } from '../data-file.ts'
 import { bench, expectOutcome, type Bench } from './fixture.ts'
 
 /** Searches, dry runs and backups of the embedded store run in a thread of its own, on a read-only connection (faults V4). */
@@ -23,7 +24,8 @@ const absent = () => ({ text: 'absent', now: b.now, limit: 10 })
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), 'broker-reader-'))
   file = join(dir, 'data', 'broker.db')
-  b = await bench({ open: (nowMs) => openSqliteStore({ file, nowMs }), remove: () => {} })
+  placeDataFile(file)
+  b = await bench({ open: (nowMs) => openSqliteStore({ file, nowMs, prepares: 'at_first_use' }), remove: () => {} })
   await b.client('sydney')
   await Promise.all(Array.from({ length: 600 }, (_, n) => b.signIn(`user-${n}`)))
 })
