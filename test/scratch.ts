@@ -29,11 +29,20 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Of runs that were killed. */
+/** As far as it can be removed now: a server of a test may write there until this process has ended. The next run removes the rest. */
+function remove(dir: string): void {
+  try {
+    rmSync(dir, { recursive: true, force: true })
+  } catch {
+    // The tests have passed or failed already.
+  }
+}
+
+/** Of runs that have ended. */
 function removeLeftOver(): void {
   for (const name of readdirSync(MEMORY)) {
     const pid = Number(new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1])
-    if (pid > 0 && !isRunning(pid)) rmSync(join(MEMORY, name), { recursive: true, force: true })
+    if (pid > 0 && !isRunning(pid)) remove(join(MEMORY, name))
   }
 }
 
@@ -44,5 +53,5 @@ export default function setup(): (() => void) | undefined {
   // As /tmp: Postgres runs as a user of its own.
   chmodSync(dir, 0o1777)
   process.env.BROKER_TEST_SCRATCH = dir
-  return () => rmSync(dir, { recursive: true, force: true })
+  return () => remove(dir)
 }
