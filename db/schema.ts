@@ -59,6 +59,9 @@ export const revocations = sqliteTable(
     index('revocations_by_case')
       .on(t.caseReference, t.seq)
       .where(sql`case_reference IS NOT NULL`),
+    index('revocations_by_tenant')
+      .on(t.tid, t.seq)
+      .where(sql`tid IS NOT NULL`),
     index('revocations_pending')
       .on(t.kind, t.seq)
       .where(sql`fan_out = 'pending'`),
@@ -288,10 +291,10 @@ export const idempotencyKeys = sqliteTable(
   (t) => [primaryKey({ columns: [t.caller, t.keyHash] }), index('idempotency_keys_by_expiry').on(t.expiresAt)],
 )
 
-/** Users who signed in to the console, with the role that they had: the last two administrators cannot be locked. */
+/** Users who signed in to the console, with the role that they had: the last two administrators cannot be locked. `tenant`: of their own tenant. */
 export const operators = sqliteTable('operators', {
   sub: text().primaryKey(),
-  may: text({ enum: ['audit', 'operate', 'administer'] }).notNull(),
+  may: text({ enum: ['audit', 'operate', 'administer', 'tenant'] }).notNull(),
   seenAt: integer('seen_at').notNull(),
 })
 
@@ -719,6 +722,8 @@ export const tenants = sqliteTable('tenants', {
   proofAssertedAt: integer('proof_asserted_at'),
   consentConfirmedBy: text('consent_confirmed_by'),
   consentConfirmedAt: integer('consent_confirmed_at'),
+  /** Who administers the tenant at the console: `app_role`, or `directory_role:` with its template id. NULL: no user of it. */
+  administrators: text(),
   connectedAt: integer('connected_at').notNull(),
   removedAt: integer('removed_at'),
 })

@@ -268,11 +268,20 @@ export interface SignInActs extends FloorActs {
     now: number
     limit: number
   }): Promise<{ session: Session; participants: Participant[] }[]>
+  /** For the administrator of a tenant: its live sessions in the order of their sids, after one of them; `text` as in `searchSessions`. */
+  sessionsOfTenant(input: {
+    tid: string
+    text?: string | undefined
+    after?: string | undefined
+    now: number
+    limit: number
+  }): Promise<{ session: Session; participants: Participant[] }[]>
   /**
    * For operators: users by words of their name, username or address, in any order, each by its beginning, without regard to case and accents.
-   * Bounded in what it reads: `more` where others may fit too.
+   * Bounded in what it reads: `more` where others may fit too. With `tid` only the users of that tenant are read, so that neither what is found, nor
+   * `more`, depends on the users of others.
    */
-  searchUsers(input: { text: string; limit: number }): Promise<{ users: Subject[]; more: boolean }>
+  searchUsers(input: { text: string; tid?: string | undefined; limit: number }): Promise<{ users: Subject[]; more: boolean }>
   /** Indexes the next users of a database that is older than the index of names; resumable. True while there is more. */
   indexOlderNames(input: { limit: number }): Promise<boolean>
   hasConsent(input: { sub: string; clientId: string; scope: string }): Promise<boolean>
@@ -421,6 +430,8 @@ export interface RevocationFilter {
   /** Of this client alone: itself, or its grant in one session. */
   clientId?: string | undefined
   caseReference?: string | undefined
+  /** Of this tenant: what names it, a user, a session or a grant of it. */
+  tid?: string | undefined
   reason?: Reason | undefined
   actorId?: string | undefined
   /** Epoch seconds; `until` is not included. */
@@ -834,8 +845,8 @@ export interface LockActs {
   }): Promise<Lock[]>
   /** Open locks, and when the first of them ends: for metrics and checks. */
   lockCounts(): Promise<{ kind: LockKind; open: number; firstEndsAt: number | undefined }[]>
-  /** A user with a role of the broker is at the console: who is known as an administrator. */
-  recordOperator(input: { sub: string; may: 'audit' | 'operate' | 'administer'; now: number }): Promise<void>
+  /** A user with a role of the broker is at the console: who is known as an administrator, and as one of their own tenant. */
+  recordOperator(input: { sub: string; may: 'audit' | 'operate' | 'administer' | 'tenant'; now: number }): Promise<void>
 }
 
 /** Who schedules, confirms or cancels. */
@@ -907,6 +918,8 @@ export interface AuditActs {
     before?: number | undefined
     after?: number | undefined
     actorId?: string | undefined
+    /** What the administrators of this tenant did, newest first; of the other filters only times count then. */
+    tid?: string | undefined
     act?: string | undefined
     target?: string | undefined
     caseReference?: string | undefined

@@ -383,6 +383,8 @@ export interface Tenant {
   /** Which administrator of this very tenant has confirmed its consent by signing in, and when. */
   consentConfirmedBy?: string | undefined
   consentConfirmedAt?: number | undefined
+  /** Who administers it at the console, as src/protocol/tenant-administrators.ts reads it. Not there: no user of it does. */
+  administrators?: string | undefined
   connectedAt: number
   removedAt?: number | undefined
 }

@@ -10,6 +10,7 @@ import { openApiDocument } from './discovery/openapi.ts'
 import { logoutEndpoints } from './logout/endpoints.tsx'
 import { administratorAt } from './console/administrator.ts'
 import { consoleEndpoints } from './console/endpoints.tsx'
+import { tenantConsole } from './console/tenant/endpoints.tsx'
 import { createChecks } from './checks/checks.ts'
 import { adminEndpoints } from './admin/endpoints.ts'
 import { healthEndpoints } from './health/endpoints.ts'
@@ -22,6 +23,7 @@ import { OAuthError } from './protocol/error.ts'
 import { feedEndpoints } from './revocation/feed.ts'
 import { signalEndpoints } from './signal/endpoints.ts'
 import { setupEndpoints } from './setup/endpoints.tsx'
+import { invitationAddress } from './setup/invitation.tsx'
 import { setupVisits } from './setup/visits.ts'
 import { provesMfa } from './signin/mfa.ts'
 import { signinEndpoints } from './signin/endpoints.tsx'
@@ -46,6 +48,7 @@ export function createApp(deps: Deps, checks = createChecks(deps), isEnding: () 
     ssfEndpoints(deps),
     logoutEndpoints(deps),
     accountEndpoints(deps),
+    tenantConsole(deps, (tid, now) => invitationAddress(deps, tid, now)),
     healthEndpoints(deps),
     pageAssets(deps.config),
   ])

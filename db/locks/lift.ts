@@ -7,7 +7,7 @@ import { assign, command, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
 import { appendAudit, concludeAudit } from '../operator/audit.ts'
 import { locks } from '../schema.ts'
-import { findSubjectByUser } from '../session/user.ts'
+import { findSubject, findSubjectByUser } from '../session/user.ts'
 import type { LockActs } from '../store.ts'
 import type { Lock } from '../types.ts'
 import { findLock, isToLift, lockFields, lockFrom } from './row.ts'
@@ -45,11 +45,17 @@ export function* lift(ambient: Ambient, row: LockRow, { actor, caseReference, co
   yield* tell(ambient, 'lock.lifted', selectorOf(target, sub), { actor, caseReference, comment })
 }
 
+/** The administrator of a tenant lifts what an administrator of it has locked. What operators have locked, operators lift. */
+function* isNotTheirs({ kind, key, actorId }: LockRow, { tid }: Actor): Act<boolean> {
+  if (tid === undefined) return false
+  return kind !== 'user' || key !== tid || (yield* findSubject(actorId))?.tid !== tid
+}
+
 type Answer = Awaited<ReturnType<LockActs['liftLock']>>
 
 export function* unlock(ambient: Ambient, { id, ...how }: How & { id: string }): Act<Answer> {
   const row = yield* byIdLocked.get({ id })
-  if (row === undefined) return { outcome: 'unknown' }
+  if (row === undefined || (yield* isNotTheirs(row, how.actor))) return { outcome: 'unknown' }
   if (row.liftedAt !== null) return { outcome: 'already', lock: lockFrom(row) }
   yield* lift(ambient, row, how)
   return { outcome: 'lifted', lock: (yield* findLock(id)) ?? lockFrom(row) }

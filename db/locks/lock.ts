@@ -35,13 +35,19 @@ export const followAudience = (clientId: string, audience: string): Act<number> 
 
 type Answer = Awaited<ReturnType<LockActs['lock']>>
 
+/** The administrator of a tenant locks a user of it, in that tenant alone: the same human's users in other tenants are not theirs. */
+function within({ target, actor: { tid } }: LockInput, known: Known | undefined): Known | undefined {
+  if (tid === undefined || known === undefined) return known
+  return target.kind === 'user' && target.tid === tid ? { ...known, homeId: undefined, others: [] } : undefined
+}
+
 /**
  * The head first: a sign-in of the user that opens a session beside this one is either covered by the revocation, or opens after it and sees
  * the lock.
  */
 export function* lock(ambient: Ambient, input: LockInput): Act<Answer> {
   yield* lockHead()
-  const known = yield* knownTarget(input.target)
+  const known = within(input, yield* knownTarget(input.target))
   if (known === undefined) return { outcome: 'unknown' }
   const open = yield* openLock(lockKey(input.target))
   if (open?.id !== input.replaces) return open === undefined ? { outcome: 'changed' } : { outcome: 'already', lock: lockFrom(open) }

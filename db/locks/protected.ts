@@ -81,7 +81,7 @@ export function* knownTarget(target: LockInput['target']): Act<(Known & { source
   return { ...NONE, sub, homeId, others: yield* otherUsersOf(sub) }
 }
 
-function* roleOf(sub: string, now: number): Act<Role | undefined> {
+function* roleOf(sub: string, now: number): Act<Exclude<Role, 'tenant'> | undefined> {
   const seen = yield* seenAs.get({ sub, since: now - SEEN_SECONDS })
   const roles = (yield* rolesOf.all({ sub })).flatMap((row) => parseList(row.roles) ?? [])
   if (seen?.may === 'administer' || roles.includes(ROLE.administrator)) return 'administer'

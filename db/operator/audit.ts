@@ -5,7 +5,7 @@ import { columnsOf, command, insertInto, orAny, query } from '../engine/statemen
 import type { RowOf, Takes } from '../engine/statement.ts'
 import { optional } from '../engine/values.ts'
 import { link, lockChain } from '../revocation/chain.ts'
-import { audit, auditOutcomes, auditSalts } from '../schema.ts'
+import { audit, auditOutcomes, auditSalts, operators, subjects } from '../schema.ts'
 import type { AuditActs } from '../store.ts'
 import type { AuditEntry, AuditOutcome, NewAuditEntry } from '../types.ts'
 
@@ -71,6 +71,8 @@ function entryOf(row: RowOf<typeof entryFields>): AuditEntry {
 
 type Wanted = {
   actorId: string | null
+  /** Of whose administrators. */
+  tid: string | null
   act: string | null
   target: string | null
   caseReference: string | null
@@ -91,6 +93,16 @@ const list = (by: (typeof INDEXED)[number] | undefined, order: 'ASC' | 'DESC') =
         AND ${orAny(audit.caseReference, p.caseReference)} AND ${audit.atMs} >= ${p.sinceMs} AND ${audit.atMs} < ${p.untilMs}
       ORDER BY ${audit.id} ${sql.raw(order)} LIMIT ${p.limit}`,
   )
+/** Of the administrators of a tenant, by the index of actors. */
+const ofTenant = query(
+  entryFields,
+  (p: Takes<Wanted>, f) => sql`SELECT ${f} FROM ${audit} ${joinOutcomes}
+    WHERE ${audit.id} > ${p.after} AND ${audit.id} < ${p.before} AND ${audit.actorKind} = 'operator'
+      AND ${audit.actorId} IN (SELECT ${operators.sub} FROM ${operators} WHERE ${operators.may} = 'tenant'
+        AND EXISTS (SELECT 1 FROM ${subjects} WHERE ${subjects.sub} = ${operators.sub} AND ${subjects.tid} = ${p.tid}))
+      AND ${audit.atMs} >= ${p.sinceMs} AND ${audit.atMs} < ${p.untilMs}
+    ORDER BY ${audit.id} DESC LIMIT ${p.limit}`,
+)
 const both = (by?: (typeof INDEXED)[number]) => ({ rising: list(by, 'ASC'), falling: list(by, 'DESC') })
 const lists = { target: both('target'), actorId: both('actorId'), act: both('act'), none: both() }
 const end = (order: 'ASC' | 'DESC') =>
@@ -107,10 +119,18 @@ const WINDOW = 2_000
 /** What few entries fit is found window by window of ids, with the event loop let in between. */
 export async function listAudit({ read }: Engine, input: Parameters<AuditActs['listAudit']>[0]): Promise<AuditEntry[]> {
   const { before, after, limit, actorId = null, act = null, target = null, caseReference = null } = input
-  const filters = { actorId, act, target, caseReference, sinceMs: input.sinceMs ?? 0, untilMs: input.untilMs ?? Number.MAX_SAFE_INTEGER }
+  const filters = {
+    actorId,
+    tid: input.tid ?? null,
+    act,
+    target,
+    caseReference,
+    sinceMs: input.sinceMs ?? 0,
+    untilMs: input.untilMs ?? Number.MAX_SAFE_INTEGER,
+  }
   const rising = after !== undefined
   const found: AuditEntry[] = []
-  const statement = lists[INDEXED.find((one) => filters[one] !== null) ?? 'none'][rising ? 'rising' : 'falling']
+  const statement = input.tid !== undefined ? ofTenant : lists[INDEXED.find((one) => filters[one] !== null) ?? 'none'][rising ? 'rising' : 'falling']
   const [first, last] = await read(ends)
   let at = rising ? Math.max(after, first - 1) : Math.min(before ?? Infinity, last + 1)
   while (found.length < limit && (rising ? at < last : at > first)) {

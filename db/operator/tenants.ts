@@ -18,7 +18,15 @@ import { registryChanged } from './version.ts'
 
 const tenantFields = {
   ...columnsOf(tenants, 'tid', 'name', 'mfaProof', 'idleSeconds', 'absoluteSeconds', 'staySignedInSeconds', 'connectedAt', 'removedAt'),
-  ...columnsOf(tenants, 'maxAuthenticationSeconds', 'proofAssertedBy', 'proofAssertedAt', 'consentConfirmedBy', 'consentConfirmedAt'),
+  ...columnsOf(
+    tenants,
+    'maxAuthenticationSeconds',
+    'proofAssertedBy',
+    'proofAssertedAt',
+    'consentConfirmedBy',
+    'consentConfirmedAt',
+    'administrators',
+  ),
 }
 type TenantRow = RowOf<typeof tenantFields>
 
@@ -39,7 +47,8 @@ const put = command(
       ...{ tid: p.tid, name: p.name, mfaProof: p.mfaProof, idleSeconds: p.idleSeconds, absoluteSeconds: p.absoluteSeconds },
       ...{ staySignedInSeconds: p.staySignedInSeconds, maxAuthenticationSeconds: p.maxAuthenticationSeconds },
       ...{ proofAssertedBy: p.proofAssertedBy, proofAssertedAt: p.proofAssertedAt },
-      ...{ consentConfirmedBy: p.consentConfirmedBy, consentConfirmedAt: p.consentConfirmedAt, connectedAt: p.connectedAt, removedAt: p.removedAt },
+      ...{ consentConfirmedBy: p.consentConfirmedBy, consentConfirmedAt: p.consentConfirmedAt, administrators: p.administrators },
+      ...{ connectedAt: p.connectedAt, removedAt: p.removedAt },
     })} ON CONFLICT (${names(tenants.tid)}) DO UPDATE SET ${assign(tenants, changed)}`,
 )
 const remove = command(
@@ -58,6 +67,7 @@ const tenantOf = (row: TenantRow): Tenant => ({
   proofAssertedAt: optional(row.proofAssertedAt),
   consentConfirmedBy: optional(row.consentConfirmedBy),
   consentConfirmedAt: optional(row.consentConfirmedAt),
+  administrators: optional(row.administrators),
   connectedAt: row.connectedAt,
   removedAt: optional(row.removedAt),
 })
@@ -65,10 +75,10 @@ const tenantOf = (row: TenantRow): Tenant => ({
 /** @param before undefined: it was not connected */
 function* write(ambient: Ambient, before: Tenant | undefined, tenant: Tenant): Act<void> {
   const { tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt } = tenant
-  const { maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt } = tenant
+  const { maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt, administrators } = tenant
   yield* put.run({
     ...{ tid, name, mfaProof, idleSeconds, absoluteSeconds, staySignedInSeconds, connectedAt, removedAt },
-    ...{ maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt },
+    ...{ maxAuthenticationSeconds, proofAssertedBy, proofAssertedAt, consentConfirmedBy, consentConfirmedAt, administrators },
   })
   for (const event of ofTenant(before, tenant)) yield* emit(ambient, event)
   yield* registryChanged()

@@ -19,12 +19,13 @@ type Wanted = {
   sub: string | null
   clientId: string | null
   caseReference: string | null
+  tid: string | null
   reason: string | null
   actorId: string | null
   since: number
   until: number
 }
-type By = 'sub' | 'clientId' | 'caseReference' | 'none'
+type By = 'sub' | 'clientId' | 'caseReference' | 'tid' | 'none'
 
 const inWindow = (p: Takes<Wanted>): SQL => sql`${revocations.seq} > ${p.after} AND ${revocations.seq} < ${p.before}`
 const joined = (index: SQL = sql.empty()): SQL =>
@@ -38,6 +39,7 @@ const sources: Record<By, (p: Takes<Wanted>) => { from: SQL; where: SQL }> = {
   sub: (p) => ({ from: joined(), where: ofUser(p) }),
   clientId: (p) => ({ from: joined(indexedBy('revocations_by_client')), where: equals(revocations.clientId, p.clientId) }),
   caseReference: (p) => ({ from: joined(indexedBy('revocations_by_case')), where: equals(sql`${revocations.caseReference}`, p.caseReference) }),
+  tid: (p) => ({ from: joined(indexedBy('revocations_by_tenant')), where: equals(sql`${revocations.tid}`, p.tid) }),
   none: () => ({ from: joined(), where: sql`true` }),
 }
 const listed = (by: By) =>
@@ -45,10 +47,10 @@ const listed = (by: By) =>
     const { from, where } = sources[by](p)
     return sql`SELECT ${f} FROM ${from} WHERE ${where} AND ${inWindow(p)} AND ${orAny(revocations.reason, p.reason)}
       AND ${orAny(revocations.clientId, p.clientId)} AND ${orAny(revocations.caseReference, p.caseReference)}
-      AND ${orAny(revocations.actorId, p.actorId)} AND ${revocations.at} >= ${p.since} AND ${revocations.at} < ${p.until}
+      AND ${orAny(revocations.actorId, p.actorId)} AND ${orAny(revocations.tid, p.tid)} AND ${revocations.at} >= ${p.since} AND ${revocations.at} < ${p.until}
       ORDER BY ${revocations.seq} DESC LIMIT ${p.limit}`
   })
-const lists = { sub: listed('sub'), clientId: listed('clientId'), caseReference: listed('caseReference'), none: listed('none') }
+const lists = { sub: listed('sub'), clientId: listed('clientId'), caseReference: listed('caseReference'), tid: listed('tid'), none: listed('none') }
 const edge = (order: 'ASC' | 'DESC') =>
   query(
     columnsOf(revocations, 'seq', 'at'),
@@ -58,7 +60,7 @@ const edge = (order: 'ASC' | 'DESC') =>
 const [oldest, newest] = [edge('ASC'), edge('DESC')]
 
 /** Entries of the log that one turn looks at: of an index that holds few of them, more. */
-const WINDOW: Record<By, number> = { none: 2_000, clientId: 10_000, caseReference: 50_000, sub: Number.MAX_SAFE_INTEGER }
+const WINDOW: Record<By, number> = { none: 2_000, clientId: 10_000, tid: 10_000, caseReference: 50_000, sub: Number.MAX_SAFE_INTEGER }
 /** The log is in the order of commits. Its times go back by no more than this, where a clock was set back. */
 const CLOCK_SECONDS = 86_400
 
@@ -69,8 +71,17 @@ function* begins(before: number): Act<{ first: number; last: { seq: number; at: 
 
 export async function listRevocations({ read }: Engine, input: Parameters<RevocationActs['listRevocations']>[0]): Promise<LoggedRevocation[]> {
   const { before = Number.MAX_SAFE_INTEGER, limit, sub = null, clientId = null, caseReference = null, reason = null, actorId = null } = input
-  const filters = { sub, clientId, caseReference, reason, actorId, since: input.since ?? 0, until: input.until ?? Number.MAX_SAFE_INTEGER }
-  const by = (['sub', 'caseReference', 'clientId'] as const).find((one) => filters[one] !== null) ?? 'none'
+  const filters = {
+    sub,
+    clientId,
+    caseReference,
+    reason,
+    actorId,
+    tid: input.tid ?? null,
+    since: input.since ?? 0,
+    until: input.until ?? Number.MAX_SAFE_INTEGER,
+  }
+  const by = (['sub', 'caseReference', 'clientId', 'tid'] as const).find((one) => filters[one] !== null) ?? 'none'
   const found: LoggedRevocation[] = []
   for (let to = before; ;) {
     const place = await read(() => begins(to))

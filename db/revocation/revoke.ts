@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Selector } from '../../src/protocol/revocation.ts'
+import type { Actor, Selector } from '../../src/protocol/revocation.ts'
 import type { Act, Ambient } from '../engine/act.ts'
 import { columnsOf, query } from '../engine/statement.ts'
 import type { Takes } from '../engine/statement.ts'
@@ -41,6 +41,13 @@ function* ineffective(selector: Selector): Act<'already' | 'unknown' | undefined
   return found === undefined || covers(found.cutoff, found.joinedSeq) ? 'already' : undefined
 }
 
+/** Of the administrator of a tenant: a session, a grant or a user of it, and nothing wider. */
+function* isOutside(selector: Selector, { tid }: Actor): Act<boolean> {
+  if (tid === undefined) return false
+  if (selector.kind === 'subject') return (yield* findSubject(selector.sub))?.tid !== tid
+  return !('sid' in selector) || (yield* sessionBySid(selector.sid))?.tid !== tid
+}
+
 function* signOutAtMicrosoft(sub: string, tenants: RevokeInput['alsoAtMicrosoft'] = [], nowMs: number): Act<void> {
   const user = yield* findSubject(sub)
   if (user === undefined || (tenants !== 'all' && !tenants.includes(user.tid))) return
@@ -59,7 +66,7 @@ function* tellOfSignOut(ambient: Ambient, { selector, reason, email, now }: Revo
 export function* revoke(ambient: Ambient, input: RevokeInput): Act<Outcome> {
   // Before it is decided: of two revocations of one session at once, the second finds what the first has done.
   yield* lockHead()
-  const outcome = yield* ineffective(input.selector)
+  const outcome = (yield* isOutside(input.selector, input.actor)) ? 'unknown' : yield* ineffective(input.selector)
   if (outcome !== undefined) return { outcome }
   if (input.selector.kind === 'subject') yield* signOutAtMicrosoft(input.selector.sub, input.alsoAtMicrosoft, ambient.nowMs())
   const committed = yield* append(ambient, input)

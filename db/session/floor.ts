@@ -93,7 +93,10 @@ interface Cause {
   reason: Reason
   actor: Actor
 }
-/** In the transaction of the revocation. The broker's own operators mean the human: the guest accounts in other tenants too. */
+/**
+ * In the transaction of the revocation. The broker's own operators mean the human: the guest accounts in other tenants too. The administrator of a
+ * tenant means the user of that tenant.
+ */
 export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: number; atMs: number; sub?: string | undefined }): Act<void> {
   const why = raisesFloor(reason, selector)
   if (why === false) return
@@ -103,7 +106,7 @@ export function* raiseFloor({ selector, reason, actor }: Cause, at: { seq: numbe
   if (selector.kind === 'everything') return void (yield* raise.run({ kind: 'everything', key: '', ...raised }))
   if (sub === undefined) return
   yield* raise.run({ kind: 'subject', key: sub, ...raised })
-  if (actor.kind !== 'operator' && reason !== 'administrator') return
+  if (actor.tid !== undefined || (actor.kind !== 'operator' && reason !== 'administrator')) return
   const homeId = (yield* findSubject(sub))?.homeId
   if (homeId !== undefined) yield* raise.run({ kind: 'home', key: homeId, ...raised })
 }

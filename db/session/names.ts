@@ -82,21 +82,46 @@ const AFTER_ALL = '\u{10ffff}'
 /** The word that fits the fewest users, as far as its length tells. */
 const longest = (words: readonly string[]): string => words.reduce((a, b) => (b.length > a.length ? b : a), '')
 
-export async function searchUsers(
-  { read }: Pick<Engine, 'read'>,
-  { text, limit }: Parameters<SignInActs['searchUsers']>[0],
-): Promise<{ users: Subject[]; more: boolean }> {
+/** Of a tenant: in the order of its index, so many in a turn and in a search. */
+const [TENANT_PAGE, TENANT_PAGES] = [500, 200]
+const ofTenant = query(
+  subjectFields,
+  (p: Takes<{ tid: string; after: string }>, f) => sql`SELECT ${f} FROM ${subjects} WHERE ${subjects.tid} = ${p.tid} AND ${subjects.oid} > ${p.after}
+    ORDER BY ${subjects.oid} LIMIT ${sql.raw(String(TENANT_PAGE))}`,
+)
+
+async function searchTenant({ read }: Pick<Engine, 'read'>, tid: string, words: string[], limit: number): Promise<Hits> {
+  const users: Subject[] = []
+  for (let [pages, after] = [0, '']; pages < TENANT_PAGES; pages++) {
+    const from = after
+    const rows = await read(() => ofTenant.all({ tid, after: from }))
+    for (const row of rows) if (fits(words, indexedWords(row))) users.push(subjectOf(row))
+    const last = rows.at(-1)
+    if (users.length > limit || rows.length < TENANT_PAGE || last === undefined) return { users: users.slice(0, limit), more: users.length > limit }
+    after = last.oid
+    await turn()
+  }
+  return { users, more: true }
+}
+
+interface Hits {
+  users: Subject[]
+  more: boolean
+}
+const fits = (words: readonly string[], its: readonly string[]): boolean => words.every((word) => its.some((one) => one.startsWith(word)))
+
+export async function searchUsers({ read }: Pick<Engine, 'read'>, { text, tid, limit }: Parameters<SignInActs['searchUsers']>[0]): Promise<Hits> {
   const words = wordsOf(text).map((word) => word.slice(0, LONGEST_WORD).toWellFormed())
   const by = longest(words)
   const found = new Map<string, Subject>()
   if (by === '') return { users: [], more: false }
+  if (tid !== undefined) return searchTenant({ read }, tid, words, limit)
   let from: Place = { word: by, sub: '' }
   for (let pages = 0; pages < MOST_PAGES; pages++) {
     const place = from
     const rows = await read(() => candidates.all({ ...place, to: by + AFTER_ALL }))
     for (const row of rows) {
-      const its = indexedWords(row)
-      if (words.every((word) => its.some((one) => one.startsWith(word)))) found.set(row.sub, subjectOf(row))
+      if (fits(words, indexedWords(row))) found.set(row.sub, subjectOf(row))
       if (found.size > limit) return { users: [...found.values()].slice(0, limit), more: true }
     }
     const last = rows.at(-1)

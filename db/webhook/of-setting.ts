@@ -17,6 +17,7 @@ const TENANT = {
   absoluteSeconds: 'tenant.absolute_seconds',
   staySignedInSeconds: 'tenant.stay_signed_in_seconds',
   maxAuthenticationSeconds: 'tenant.max_authentication_seconds',
+  administrators: 'tenant.administrators',
 } as const satisfies Partial<Record<keyof Tenant, string>>
 type Field = keyof typeof TENANT
 

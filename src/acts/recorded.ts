@@ -16,6 +16,11 @@ export async function recorded<T>(
   result?: (answer: T) => Record<string, unknown>,
 ): Promise<T> {
   acting(caller)
+  const { tid } = caller.actor
+  const details = tid === undefined ? entry.details : { ...entry.details, tid }
   const refusal = (error: unknown) => (error instanceof Problem ? { title: error.title, detail: error.message } : undefined)
-  return audited(deps.store, { ...entry, actor: caller.actor, via: caller.via }, act, { ...(result === undefined ? {} : { result }), refusal })
+  return audited(deps.store, { ...entry, details, actor: caller.actor, via: caller.via }, act, {
+    ...(result === undefined ? {} : { result }),
+    refusal,
+  })
 }

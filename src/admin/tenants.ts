@@ -5,18 +5,19 @@ import type { Deps } from '../deps.ts'
 import { probePause, resumeProbe } from '../microsoft/probe-pause.ts'
 import { appManifest } from '../microsoft/registration.ts'
 import {
-  authenticationLimit,
   connectTenant,
   disconnectTenant,
   MAX_AUTHENTICATION,
   readTenantId,
   tenantBefore,
+  tenantSettings,
   tenantState,
   UNDECIDED,
 } from '../microsoft/tenants.ts'
 import { changes } from '../protocol/changes.ts'
 import { MFA_PROOF_EXPECTED, parseMfaProof } from '../protocol/mfa-proof.ts'
 import { seconds } from '../protocol/described.ts'
+import { ADMINISTRATORS, ADMINISTRATORS_EXPECTED, isAdministratorsSetting } from '../protocol/tenant-administrators.ts'
 import type { AdminEnv } from './caller.ts'
 import { ok, route, shape } from './route.ts'
 import { setupTokens } from './setup-tokens.ts'
@@ -41,7 +42,15 @@ const change = z.strictObject({
     .min(least, `at least ${least}`)
     .max(most, `at most ${most}`)
     .nullable()
+    .optional()
     .meta({ description: 'sessions of its users end when their authentication at Microsoft is so many seconds old; null: no limit of its own' }),
+  administrators: z
+    .string()
+    .regex(ADMINISTRATORS, ADMINISTRATORS_EXPECTED)
+    .refine(isAdministratorsSetting, ADMINISTRATORS_EXPECTED)
+    .nullable()
+    .optional()
+    .meta({ description: `who administers the tenant’s users at the console: ${ADMINISTRATORS_EXPECTED}; null: no user of the tenant` }),
 })
 
 const tenant = shape('Tenant', {
@@ -50,6 +59,10 @@ const tenant = shape('Tenant', {
   mfa_proof: z.string().meta({ description: 'auth_context:c1 (to c25), amr, conditional_access; or undecided: then no user of it can sign in' }),
   allowed: z.boolean(),
   max_authentication_age: z.int().nullable().meta({ description: 'in seconds; the broker’s own limit counts beside it' }),
+  administrators: z
+    .string()
+    .nullable()
+    .meta({ description: 'app_role, or directory_role: with its template id; null: no user of it administers it' }),
   operators: z.boolean().meta({ description: 'the tenant whose app roles make operators' }),
   proof_asserted_by: z.string().nullable(),
   proof_asserted_at: seconds.nullable(),
@@ -83,12 +96,12 @@ const ADD = {
 }
 const CHANGE = {
   id: 'changeTenant',
-  summary: 'Changes a tenant’s limit on the age of an authentication',
+  summary: 'Changes a tenant’s limit on the age of an authentication, or who administers its users; what is left out stays',
   may: 'administer' as const,
   params: one,
   body: change,
   answers: { 200: ok('Changed.', tenant) },
-  rejects: [404] as const,
+  rejects: [404, 409, 422] as const,
 }
 const REMOVE = {
   id: 'removeTenant',
@@ -156,10 +169,15 @@ function connecting(routes: Hono<AdminEnv>, deps: Deps): void {
 
 function changing(routes: Hono<AdminEnv>, deps: Deps): void {
   route(routes, 'patch', '/tenants/:tid', CHANGE, async ({ caller, params: { tid }, body }, c) => {
-    const maxAuthenticationSeconds = body.max_authentication_age ?? undefined
-    const changed = changes(authenticationLimit(await deps.store.findTenant(tid)), authenticationLimit({ maxAuthenticationSeconds }))
+    const change = {
+      ...(body.max_authentication_age !== undefined && { maxAuthenticationSeconds: body.max_authentication_age ?? undefined }),
+      ...(body.administrators !== undefined && { administrators: body.administrators ?? undefined }),
+    }
+    const before = await deps.store.findTenant(tid)
+    const changed = changes(tenantSettings(before), tenantSettings({ ...before, ...change }))
     const row = await recorded(deps, caller, { act: 'tenant.change', target: `tenant ${tid}`, details: { changed } }, async () => {
-      const done = await deps.store.changeTenant({ tid, change: { maxAuthenticationSeconds } })
+      mayHaveAdministrators(deps, tid, change.administrators)
+      const done = await deps.store.changeTenant({ tid, change })
       const after = done ? await deps.store.findTenant(tid) : undefined
       if (after === undefined)
         throw new Problem(404, 'No such tenant', `${tid} is not connected; GET /admin/v1/tenants (cmb tenants) lists those that are.`)
@@ -167,6 +185,16 @@ function changing(routes: Hono<AdminEnv>, deps: Deps): void {
     })
     return c.json(shown(row, deps.connection.current().operatorTenant))
   })
+}
+
+/** @throws Problem 409: the app roles of operators count there, and no other */
+function mayHaveAdministrators({ connection }: Deps, tid: string, administrators: string | undefined): void {
+  if (administrators !== undefined && tid === connection.current().operatorTenant)
+    throw new Problem(
+      409,
+      'This is the operator tenant',
+      'Its users are administered by operators: assign Broker.Operator or Broker.Administrator there.',
+    )
 }
 
 function disconnecting(routes: Hono<AdminEnv>, deps: Deps): void {
@@ -220,6 +248,7 @@ function shown(row: Tenant, operatorTenant: string | undefined): Record<string, 
     mfa_proof: row.mfaProof,
     allowed: row.removedAt === undefined,
     max_authentication_age: row.maxAuthenticationSeconds ?? null,
+    administrators: row.administrators ?? null,
     operators: row.tid === operatorTenant,
     proof_asserted_by: row.proofAssertedBy ?? null,
     proof_asserted_at: row.proofAssertedAt ?? null,

@@ -60,17 +60,36 @@ function changeCommand(tenants: Command, context: Context): void {
   examples(
     tenants
       .command('change <tid>')
-      .description('Change a tenant’s limit: its users’ sessions end when their authentication at Microsoft is this old.')
-      .requiredOption('--max-authentication-age <seconds>', 'from 300 on; none: no limit of its own')
+      .description(
+        'Change when its users’ sessions end by the age of their authentication at Microsoft, or who administers its users at the console.',
+      )
+      .option('--max-authentication-age <seconds>', 'from 300 on; none: no limit of its own')
+      .option('--administrators <who>', 'app_role (Broker.TenantAdministrator), directory_role:<template id>, or none')
       .addOption(asJson())
-      .action(async (tid: string, { maxAuthenticationAge: given }: { maxAuthenticationAge: string }, command: Command) => {
-        if (given !== 'none' && !/^\d{1,9}$/.test(given)) throw new CommandFailure(EXIT.usage, '--max-authentication-age: give seconds, or none.')
-        const body = { max_authentication_age: given === 'none' ? null : Number(given) }
-        const answer = await (await context.broker(command)).send('PATCH', `/tenants/${encodeURIComponent(tid)}`, body)
+      .action(async (tid: string, options: Changed, command: Command) => {
+        const answer = await (await context.broker(command)).send('PATCH', `/tenants/${encodeURIComponent(tid)}`, changeOf(options))
         context.print(command, answer, () => `${tid} is changed. Sessions that are open already follow within seconds.\n`)
       }),
     'cmb tenants change 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --max-authentication-age 28800',
+    'cmb tenants change 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --administrators app_role',
   )
+}
+
+interface Changed {
+  maxAuthenticationAge?: string
+  administrators?: string
+}
+
+/** @throws CommandFailure where nothing is to be changed, or the age is no number */
+function changeOf({ maxAuthenticationAge: age, administrators }: Changed): Record<string, unknown> {
+  if (age === undefined && administrators === undefined)
+    throw new CommandFailure(EXIT.usage, 'Say what to change: --max-authentication-age, or --administrators.')
+  if (age !== undefined && age !== 'none' && !/^\d{1,9}$/.test(age))
+    throw new CommandFailure(EXIT.usage, '--max-authentication-age: give seconds, or none.')
+  return {
+    ...(age !== undefined && { max_authentication_age: age === 'none' ? null : Number(age) }),
+    ...(administrators !== undefined && { administrators: administrators === 'none' ? null : administrators }),
+  }
 }
 
 function removeCommand(tenants: Command, context: Context): void {

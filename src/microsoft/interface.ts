@@ -44,6 +44,8 @@ export interface Renewal {
   cache: string
   /** App roles; undefined where no ID token came. */
   roles: string[] | undefined
+  /** Directory roles (`wids`); not there where no ID token came. */
+  directoryRoles?: string[]
 }
 
 /** An account that exists. Times are epoch seconds. */

@@ -39,6 +39,12 @@ const ROLES: Registration['appRoles'] = [
     name: 'Identity broker administrator',
     description: 'May sign users out, register instances, rotate keys and change the connection to Microsoft.',
   },
+  {
+    id: '5f8c2c1e-6a0b-4b7e-9a51-0c6d1f4e7a05',
+    value: 'Broker.TenantAdministrator',
+    name: 'Identity broker administrator of this tenant',
+    description: 'May see, sign out and lock the users of this tenant, if the operators of the identity broker allow it.',
+  },
 ]
 
 export const registration = (issuer: string): Registration => ({

@@ -31,7 +31,7 @@ export async function renew(need: Need, directory: Directory, input: Parameters<
   const identity = await verifyIdToken(directory, idToken, expected)
   if (identity.user.oid !== user.oid)
     throw new MicrosoftRefusal('untrusted_token', { effect: 'nothing', cause: new Error('ID token: of another user than the session') })
-  return { cache: cache.serialized, roles: identity.roles }
+  return { cache: cache.serialized, roles: identity.roles, directoryRoles: identity.directoryRoles }
 }
 
 const hasNone = (error: unknown): boolean => /no_tokens_found|no_account/.test((error as { errorCode?: unknown }).errorCode?.toString() ?? '')

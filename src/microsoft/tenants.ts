@@ -21,9 +21,10 @@ export function tenantBefore(row: Tenant | undefined): Record<string, unknown> {
 /** Seconds, in the bounds of BROKER_MAX_AUTHENTICATION_AGE. */
 export const MAX_AUTHENTICATION = { least: 300, most: 7_776_000 }
 
-/** For the audit log: the limit on the age of an authentication, before and after. */
-export const authenticationLimit = (row: Pick<Tenant, 'maxAuthenticationSeconds'> | undefined): Record<string, unknown> => ({
+/** For the audit log, before and after: the limit on the age of an authentication, and who administers the tenant. */
+export const tenantSettings = (row: Pick<Tenant, 'maxAuthenticationSeconds' | 'administrators'> | undefined): Record<string, unknown> => ({
   max_authentication_age: row?.maxAuthenticationSeconds ?? null,
+  administrators: row?.administrators ?? null,
 })
 
 /** For the audit log: what of a tenant connecting it changes. */

@@ -35,8 +35,13 @@ export const ssfAudience = (issuer: string): string => `${issuer}/ssf`
 /** The `aud` of a client's security event tokens: never its client_id, so that none passes for an ID token or a logout token. */
 export const streamAudience = (issuer: string, clientId: string): string => `${issuer}/ssf/receivers/${clientId}`
 
-/** App roles of the broker itself; they count only from `BROKER_OPERATOR_TENANT`. */
-export const ROLE = { auditor: 'Broker.Auditor', operator: 'Broker.Operator', administrator: 'Broker.Administrator' } as const
+/** App roles of the broker itself; they count only from `BROKER_OPERATOR_TENANT`. `tenantAdministrator` counts in every other tenant that is set so. */
+export const ROLE = {
+  auditor: 'Broker.Auditor',
+  operator: 'Broker.Operator',
+  administrator: 'Broker.Administrator',
+  tenantAdministrator: 'Broker.TenantAdministrator',
+} as const
 
 /** `acr` of a session whose MFA Microsoft has proved (EAP ACR Values 1.0 has none that fits; this one is ours, as a URI). */
 export const ACR_MFA = 'urn:case-manager:acr:mfa'

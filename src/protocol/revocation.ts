@@ -89,4 +89,6 @@ export const raisesFloor = (reason: Reason, { kind }: Selector): RaisesFloor => 
 export interface Actor {
   kind: 'user' | 'client' | 'operator' | 'microsoft' | 'broker'
   id: string
+  /** Of an operator who is the administrator of one tenant: the store does nothing of theirs outside of it. Rows do not keep it: the `sub` tells it. */
+  tid?: string | undefined
 }

@@ -3,6 +3,7 @@ import type { Deps } from '../deps.ts'
 import type { Checks } from '../checks/checks.ts'
 import { createAdministration } from '../microsoft/administration.ts'
 import { pageErrors } from '../page/errors.tsx'
+import { saveAdministrators } from './administrators.tsx'
 import { BRANDING, brandingPage, saveBrand } from './branding.tsx'
 import { checksPage } from './checks.tsx'
 import { addTenantPage, connectPage, keepConnection, saveConnection, saveTenant } from './connect.tsx'
@@ -51,6 +52,7 @@ export function setupEndpoints(
   show(`${page}/proof`, withTenant(proofPage))
   change(`${page}/proof`, `${page}/proof`, withTenant(assertProof))
   change(`${page}/re-entry`, page, withTenant(saveReEntry))
+  change(`${page}/administrators`, page, withTenant(saveAdministrators))
   change(`${page}/operators`, page, withTenant(makeOperators))
   change(`${page}/remove`, page, withTenant(removeTenant))
   endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'It could not be written down.' }))

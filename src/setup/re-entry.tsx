@@ -1,6 +1,6 @@
 import { Answer, Button } from '../page/components.tsx'
 import { TextField } from '../page/fields.tsx'
-import { authenticationLimit, MAX_AUTHENTICATION } from '../microsoft/tenants.ts'
+import { MAX_AUTHENTICATION, tenantSettings } from '../microsoft/tenants.ts'
 import { changes } from '../protocol/changes.ts'
 import { maxAuthenticationSeconds } from '../session/limits.ts'
 import { Form, goOn, recorded, type SetupRequest } from './frame.tsx'
@@ -54,7 +54,7 @@ export async function saveReEntry(request: SetupRequest, { row }: Seen, form: UR
   const limit = secondsOf(form)
   if (limit === undefined) return goOn(c, `/setup/tenants/${row.tid}?said=no_limit`)
   const change = { maxAuthenticationSeconds: limit.seconds }
-  const changed = changes(authenticationLimit(row), authenticationLimit(change))
+  const changed = changes(tenantSettings(row), tenantSettings({ ...row, ...change }))
   await recorded(request, { act: 'tenant.change', target: `tenant ${row.tid}`, details: { changed } }, () =>
     deps.store.changeTenant({ tid: row.tid, change }),
   )

@@ -111,6 +111,12 @@ const SAID: Readonly<Record<string, Said>> = {
     words: 'Nothing was changed. Read what is proposed now, then sign in once more.',
   },
   asserted: { kind: 'good', title: 'The proof of MFA is set. Users of this tenant can sign in now.' },
+  no_role_id: {
+    kind: 'bad',
+    title: 'That role makes no administrator of this tenant.',
+    words:
+      'Nothing was changed. Give the template ID (a GUID) of a directory role that is assigned to users; roles that every user has are refused. Operators administer the users of the operators’ own tenant.',
+  },
   no_limit: {
     kind: 'bad',
     title: 'That is no limit that can be set.',

@@ -1,5 +1,6 @@
 import { disconnectTenant, isAnothers, tenantBefore } from '../microsoft/tenants.ts'
 import { ROLE } from '../protocol/names.ts'
+import { Administrators } from './administrators.tsx'
 import { Answer, Button, Facts, LinkButton, Tick } from '../page/components.tsx'
 import { errandAddress, Form, goOn, nameOf, operatorsBefore, recorded, setupPage, type SetupRequest } from './frame.tsx'
 import { invitationAddress } from './invitation.tsx'
@@ -29,6 +30,7 @@ export function tenantPage(request: SetupRequest, seen: Seen): Response {
       <Consent request={request} seen={seen} />
       <Proof request={request} seen={seen} />
       <ReEntry request={request} seen={seen} />
+      {isAnothers(request.deps.connection.current(), row) ? <Administrators request={request} seen={seen} /> : null}
       {operators ? null : <MakeOperators request={request} seen={seen} />}
       {mayRemove(request, seen) ? <Remove request={request} seen={seen} /> : null}
     </>,

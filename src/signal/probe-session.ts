@@ -1,9 +1,10 @@
 import type { ProbeDue, ProbeFinding } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
-import { MicrosoftRefusal } from '../microsoft/interface.ts'
+import { MicrosoftRefusal, type Renewal } from '../microsoft/interface.ts'
 import { signInFrequencySetting } from '../microsoft/tenants.ts'
 import { pauseProbe, probePause } from '../microsoft/probe-pause.ts'
 import type { Reason } from '../protocol/revocation.ts'
+import { sessionRoles } from '../protocol/tenant-administrators.ts'
 import { openFromSession, sealForSession } from '../session/sealed.ts'
 import type { ProbeAlarm, ProbeVerdict } from './alarm.ts'
 import { graphTenants } from './tenants.ts'
@@ -54,11 +55,16 @@ export async function probeSession(deps: ProbeDeps, due: ProbeDue, alarm: ProbeA
     alarm.count(due.user.tid, due.sub, 'good', deps.clock.now())
     const cacheSealed = sealForSession(deps.sealer, 'microsoft_cache', due.user, renewal.cache)
     await lookAtAccount(deps, due.user)
-    return await record(deps, due, { outcome: 'vouched', cacheSealed, roles: renewal.roles }, 'good')
+    return await record(deps, due, { outcome: 'vouched', cacheSealed, roles: await rolesOf(deps, due, renewal) }, 'good')
   } catch (error) {
     if (error instanceof MicrosoftRefusal) return judge(deps, due, error, alarm)
     throw error
   }
+}
+
+/** As at a sign-in: what a directory role is worth, the tenant's setting says. Undefined: no ID token came, and the roles stay. */
+async function rolesOf({ store }: ProbeDeps, { user }: ProbeDue, { roles, directoryRoles = [] }: Renewal): Promise<string[] | undefined> {
+  return roles && sessionRoles({ roles, directoryRoles }, (await store.findTenant(user.tid))?.administrators)
 }
 
 /** A refresh token outlives a password change by the user, and Graph need not notify of it: the account is read too, where Graph is used. */

@@ -6,6 +6,7 @@ import type { Deps } from '../deps.ts'
 import type { MicrosoftIdentity } from '../microsoft/interface.ts'
 import { freshContextOf } from '../protocol/fresh-context.ts'
 import { newId, newSid, newSub } from '../protocol/ids.ts'
+import { sessionRoles } from '../protocol/tenant-administrators.ts'
 import { textsOf } from '../page/texts.ts'
 import { emailPolicy } from '../revocation/email-policy.ts'
 import { revoke } from '../revocation/revoke.ts'
@@ -148,7 +149,7 @@ function newSession(deps: Deps, c: Context, visit: Visit, { identity, tenant, ac
     absoluteAt: Math.min(now + limits.absoluteSeconds, (identity.authTime ?? now) + (maxAuthenticationSeconds(deps.config, tenant) ?? Infinity)),
     acr,
     amr,
-    roles: identity.roles,
+    roles: sessionRoles(identity, tenant?.administrators),
     staySignedIn: staySignedIn === true,
     microsoftSid: identity.sid,
     loginHintSealed: identity.loginHint === undefined ? undefined : sealForSession(deps.sealer, 'login_hint', user, identity.loginHint),

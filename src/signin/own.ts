@@ -10,12 +10,12 @@ import type { OwnErrand } from './sealed.ts'
 /** Signing in for a page of our own, without a client and without a code. */
 
 /** Paths of ours and nothing that a browser could read as another host: no `//`, no backslash, no dots, no query. */
-const OWN_PATH = /^\/(?:account(?:\/[a-z0-9-]+)*)?$/
+const OWN_PATH = /^\/(?:account(?:\/[a-z0-9-]+)*|tenant(?:\/fresh)?)?$/
 
 function readReturnTo(source: URLSearchParams): string {
   const [returnTo, another] = source.getAll('return_to')
   if (returnTo === undefined || another !== undefined || !OWN_PATH.test(returnTo))
-    throw new OAuthError('invalid_request', 'The return_to must be a page of the account: /, /account, or one below /account.')
+    throw new OAuthError('invalid_request', 'The return_to must be a page of the account: /, /account, or one below /account; or /tenant.')
   return returnTo
 }
 

@@ -139,6 +139,7 @@ function Destination({ errand }: { errand: Errand }) {
 function purposeOf(deps: Need, errand: Errand, t: Texts): Child {
   if (errand.kind === 'instance') return t.signIn.toApp(<strong>{nameOf(deps, errand.request.clientId)}</strong>)
   if (errand.returnTo === '/') return t.signIn.toApps
+  if (errand.returnTo.startsWith('/tenant')) return t.signIn.toTenant
   return errand.returnTo === '/account/ready' ? t.signIn.toReady : t.signIn.toAccount
 }
 

@@ -66,6 +66,23 @@ describe('cmb tenants', () => {
     expect(await limit()).toBeUndefined()
   })
 
+  test('change sets who administers a tenant; what is left out stays, and the operator tenant has no such administrators', async () => {
+    await rig.store.putTenant({ tid: THIRD, mfaProof: 'amr', maxAuthenticationSeconds: 600, connectedAt: rig.clock.now() })
+    const change = (who: string, tid = THIRD) => type(['tenants', 'change', tid, '--administrators', who])
+    expect((await change('app_role')).code).toBe(0)
+    expect(await rig.store.findTenant(THIRD)).toMatchObject({ administrators: 'app_role', maxAuthenticationSeconds: 600 })
+    expect((await rig.store.listAudit({ act: 'tenant.change', limit: 1 }))[0]?.details).toEqual({
+      changed: { administrators: { before: null, after: 'app_role' } },
+    })
+    for (const wrong of ['everybody', 'directory_role:b79fbf4d-3ef9-4689-8143-76b194e85509'])
+      expect(await change(wrong)).toMatchObject({ code: 1, err: expect.stringContaining('that not every user has') as string })
+    expect(await change('app_role', TENANT)).toMatchObject({ code: 1, err: expect.stringContaining('This is the operator tenant') as string })
+    expect(await type(['tenants', 'change', THIRD])).toMatchObject({ code: 2 })
+    expect((await rig.store.findTenant(THIRD))?.administrators).toBe('app_role')
+    expect((await change('none')).code).toBe(0)
+    expect((await rig.store.findTenant(THIRD))?.administrators).toBeUndefined()
+  })
+
   test('redrive asks Microsoft again what was given up, and cmb status shows that there is such', async () => {
     const nowMs = rig.clock.nowMs()
     await rig.store.askMicrosoft([{ kind: 'revoke_sessions', tid: TENANT, oid: 'p-1' }], nowMs)

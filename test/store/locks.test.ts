@@ -52,6 +52,48 @@ describe.each(STORES)('locks, on %s', (_name, make) => {
     expect(await b.tryToSignIn('alice')).toMatchObject({ why: 'user_locked' })
   })
 
+  test('the administrator of a tenant acts in that tenant alone: revocation, lock, lift and floor reach no other', async () => {
+    const b = await open()
+    const OTHER = '22222222-2222-4333-8444-555555555555'
+    const user = (tid: string, oid: string) => ({ tid, session: { user: { tid, oid, homeId: 'uid.utid' } } })
+    const [own, guest] = [(await b.signIn('alice', user(TENANT, 'oid-alice'))).session, (await b.signIn('g1', user(OTHER, 'g1'))).session]
+    const admin = (await b.signIn('tina', { session: { user: { tid: TENANT, oid: 'tina' } } })).session
+    await connect(b)
+    const actor = { kind: 'operator', id: admin.sub, tid: TENANT } as const
+    const revoke = (selector: Parameters<Bench['store']['revoke']>[0]['selector']) =>
+      b.store.revoke({ selector, reason: 'administrator', actor, now: b.now })
+    const outside = [
+      { kind: 'session', sid: guest.sid },
+      { kind: 'subject', sub: guest.sub },
+      { kind: 'tenant', tid: TENANT },
+      { kind: 'tenant', tid: OTHER },
+      { kind: 'client', clientId: 'sydney' },
+      { kind: 'everything' },
+    ] as const
+    for (const selector of outside) expect([selector, await revoke(selector)]).toEqual([selector, { outcome: 'unknown' }])
+    for (const target of [{ kind: 'user', tid: OTHER, oid: 'g1' }, TENANT_LOCK, SYDNEY] as const)
+      expect([target, await lock(b, target, { actor })]).toEqual([target, { outcome: 'unknown' }])
+    const operators = await locked(b, { kind: 'user', tid: TENANT, oid: 'someone' })
+    expect(await b.store.liftLock({ id: operators.id, actor, now: b.now })).toEqual({ outcome: 'unknown' })
+    const theirs = await locked(b, ALICE, { actor })
+    expect([await stateOf(b, own.sid), await stateOf(b, guest.sid)]).toEqual(['ended', 'live'])
+    expect(await b.tryToSignIn('g1', { ...user(OTHER, 'g1'), provenSeq: 0 })).toMatchObject({ outcome: 'signed_in' })
+    expect(await b.store.liftLock({ id: theirs.id, actor, now: b.now })).toMatchObject({ outcome: 'lifted' })
+    expect(await revoke({ kind: 'subject', sub: own.sub })).toMatchObject({ outcome: 'revoked' })
+    const listed = await b.store.listRevocations({ tid: TENANT, limit: 9 })
+    expect(listed.map(({ tid }) => tid)).toEqual([TENANT, TENANT])
+    expect(await b.store.listRevocations({ tid: OTHER, limit: 9 })).toEqual([])
+  })
+
+  test('the audit log of a tenant holds what its own administrators did', async () => {
+    const b = await open()
+    const admin = (await b.signIn('tina')).session
+    await b.store.recordOperator({ sub: admin.sub, may: 'tenant', now: b.now })
+    for (const id of [admin.sub, 'u_adam']) await b.store.appendAudit({ actor: { kind: 'operator', id }, via: 'console', act: 'revoke' })
+    expect((await b.store.listAudit({ tid: TENANT, limit: 9 })).map((one) => one.actor.id)).toEqual([admin.sub])
+    expect(await b.store.listAudit({ tid: '22222222-2222-4333-8444-555555555555', limit: 9 })).toEqual([])
+  })
+
   test('a lock of a user covers them as a guest of other tenants, also of those where they have not signed in', async () => {
     const b = await open()
     const home = { homeId: 'uid.utid' }

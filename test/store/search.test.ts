@@ -57,6 +57,24 @@ describe.each(STORES)('%s', (_, make) => {
       expect(await b.store.searchUsers({ text: 'pat', limit: 4 })).toMatchObject({ more: false })
     })
 
+    test('with a tenant, of that tenant alone: neither what is found nor whether there is more depends on another', async () => {
+      const b = await fresh()
+      const OTHER = '22222222-2222-4333-8444-555555555555'
+      for (let n = 0; n < 4; n++) await named(b, `p${n}`, `Pat Number${n}`)
+      await b.signIn('q1', { session: { user: { tid: OTHER, oid: 'q1', name: 'Pat Other' } } })
+      const of = (tid: string, text: string, limit: number) => b.store.searchUsers({ text, tid, limit })
+      expect(await of(OTHER, 'pat', 3)).toMatchObject({ users: [{ oid: 'q1' }], more: false })
+      expect(await of(OTHER, 'number1', 3)).toEqual({ users: [], more: false })
+      expect(await of(TENANT, 'pat', 3)).toMatchObject({ users: [{}, {}, {}], more: true })
+      const sessions = await b.store.sessionsOfTenant({ tid: OTHER, now: b.now, limit: 9 })
+      expect(sessions.map(({ session }) => session.user.oid)).toEqual(['q1'])
+      const all = await b.store.sessionsOfTenant({ tid: TENANT, now: b.now, limit: 9 })
+      const [first, ...rest] = all.map(({ session }) => session.sid)
+      const after = await b.store.sessionsOfTenant({ tid: TENANT, after: first, now: b.now, limit: 9 })
+      expect(after.map(({ session }) => session.sid)).toEqual(rest)
+      expect(await b.store.sessionsOfTenant({ tid: TENANT, text: 'number2', now: b.now, limit: 9 })).toHaveLength(1)
+    })
+
     test('the index of older users is made page by page, once, and changes nothing that is there', async () => {
       const b = await fresh()
       for (let n = 0; n < 5; n++) await named(b, `q${n}`, `Quinn Number${n}`)

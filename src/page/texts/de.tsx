@@ -99,6 +99,7 @@ export const de = (product: string): Texts => ({
     toAccount: 'Melden Sie sich mit Ihrem Geschäftskonto an, um zu sehen, wo Sie angemeldet sind.',
     toReady: 'Melden Sie sich mit Ihrem Geschäftskonto an, um zu prüfen, ob es bereit ist.',
     toApps: 'Melden Sie sich mit Ihrem Geschäftskonto an, um Ihre Apps zu sehen.',
+    toTenant: 'Melden Sie sich mit Ihrem Geschäftskonto an, um die Benutzer Ihrer Organisation zu verwalten.',
     destination: (host: Child) => <>Danach gelangen Sie zu {host}.</>,
     ended: {
       ended_elsewhere: 'Ihre frühere Anmeldung in diesem Browser wurde von anderswo beendet.',

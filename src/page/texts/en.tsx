@@ -103,6 +103,7 @@ export const en = (product: string) => ({
     toAccount: 'Sign in with your work account to see where you’re signed in.',
     toReady: 'Sign in with your work account to check that it is ready.',
     toApps: 'Sign in with your work account to see your apps.',
+    toTenant: 'Sign in with your work account to administer the users of your organization.',
     destination: (host: Child) => <>You’ll be taken to {host}.</>,
     /** Why the user has to sign in again. */
     ended: {

@@ -98,6 +98,7 @@ export const es = (product: string): Texts => ({
     toAccount: 'Inicie sesión con su cuenta profesional para ver dónde tiene sesiones abiertas.',
     toReady: 'Inicie sesión con su cuenta profesional para comprobar que está lista.',
     toApps: 'Inicie sesión con su cuenta profesional para ver sus aplicaciones.',
+    toTenant: 'Inicie sesión con su cuenta profesional para administrar los usuarios de su organización.',
     destination: (host: Child) => <>Se le llevará a {host}.</>,
     ended: {
       ended_elsewhere: 'Su sesión anterior en este navegador se cerró desde otro lugar.',

@@ -99,6 +99,7 @@ export const fr = (product: string): Texts => ({
     toAccount: 'Connectez-vous avec votre compte professionnel pour voir où vous êtes connecté.',
     toReady: 'Connectez-vous avec votre compte professionnel pour vérifier qu’il est prêt.',
     toApps: 'Connectez-vous avec votre compte professionnel pour voir vos applications.',
+    toTenant: 'Connectez-vous avec votre compte professionnel pour administrer les utilisateurs de votre organisation.',
     destination: (host: Child) => <>Vous serez dirigé vers {host}.</>,
     ended: {
       ended_elsewhere: 'Votre connexion précédente dans ce navigateur a été fermée depuis un autre endroit.',

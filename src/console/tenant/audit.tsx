@@ -1,0 +1,38 @@
+import { Panel, Table } from '../desk.tsx'
+import { when } from '../format.ts'
+import { tenantDesk, type TenantRequest } from './desk.tsx'
+import { byWords, Next, numberBefore, sealedNumber } from './lists.tsx'
+
+/** What the administrators of one tenant did here, newest first. What operators did is in their own audit log. */
+
+const PAGE = 50
+const OUTCOME = { done: 'done', rejected: 'rejected', failed: 'failed' } as const
+
+export async function auditPage(request: TenantRequest): Promise<Response> {
+  const { deps, administrator } = request
+  const found = await deps.store.listAudit({ tid: administrator.actor.tid, before: numberBefore(request), limit: PAGE + 1 })
+  const shown = found.slice(0, PAGE)
+  const last = found.length > PAGE ? shown.at(-1) : undefined
+  const rows = shown.map(async (one) => [
+    when(one.atMs, deps.clock.nowMs()),
+    (await byWords(request, one.actor)).by,
+    one.act,
+    <code>{one.target}</code>,
+    one.ended === undefined ? 'not ended' : OUTCOME[one.ended.outcome],
+    one.caseReference ?? '',
+    one.comment ?? '',
+  ])
+  return tenantDesk(
+    request,
+    { title: 'Audit', at: '/tenant/audit' },
+    <Panel>
+      <Table
+        label="Acts of administrators of your tenant"
+        head={['When', 'By', 'Act', 'Target', 'Outcome', 'Case', 'Comment']}
+        rows={await Promise.all(rows)}
+        none="No administrator of your tenant has done anything here yet."
+      />
+      {last === undefined ? null : <Next request={request} before={sealedNumber(request, last.id)} />}
+    </Panel>,
+  )
+}

@@ -1,0 +1,61 @@
+import { assertedByTenantSetting } from '../../microsoft/tenants.ts'
+import { Facts, LinkButton, Notice } from '../../page/components.tsx'
+import { FRESH_SECONDS } from '../../session/fresh.ts'
+import { Panel } from '../desk.tsx'
+import { when } from '../format.ts'
+import { TENANT_HOME, tenantDesk, tenantName, type TenantRequest } from './desk.tsx'
+
+/** Where the administrator of a tenant begins: which tenant it is, and what proves MFA there. */
+
+/** The page on which an administrator of that tenant asserts its proof of MFA. */
+export type InvitationAddress = (tid: string, now: number) => string
+
+export async function homePage(request: TenantRequest, invitation: InvitationAddress): Promise<Response> {
+  const { deps, administrator, now } = request
+  const { tid, connectedAt, mfaProof, proofAssertedBy, proofAssertedAt } = administrator.tenant
+  // Which operator asserted it is the operators' own.
+  const isTheirs = (await deps.store.setting(assertedByTenantSetting(tid))) === String(proofAssertedAt)
+  const at = (seconds: number | undefined) => (seconds === undefined ? undefined : when(seconds * 1000, deps.clock.nowMs()))
+  return tenantDesk(
+    request,
+    { title: tenantName(request), at: TENANT_HOME },
+    <>
+      <Panel title="Your tenant">
+        <Facts
+          items={[
+            ['Tenant ID', tid],
+            ['Connected', at(connectedAt)],
+          ]}
+        />
+      </Panel>
+      <Panel title="Proof of MFA">
+        <Facts
+          items={[
+            ['Proof', mfaProof],
+            ['Asserted by', proofAssertedAt === undefined ? undefined : isTheirs ? proofAssertedBy : 'An operator'],
+            ['Asserted', at(proofAssertedAt)],
+          ]}
+        />
+        {!isTheirs ? <Notice kind="warn" title="No administrator of your tenant has asserted that a policy demands MFA." /> : null}
+        <p class="soft">
+          Operators cannot see your policies. A Global, Conditional Access or Security Administrator of your tenant asserts the proof for it.
+        </p>
+        <div class="row">
+          <LinkButton href={invitation(tid, now)} kind="quiet">
+            Assert the proof of MFA
+          </LinkButton>
+        </div>
+      </Panel>
+    </>,
+  )
+}
+
+/** Where the other tab ends, in which the administrator signed in again. */
+export const freshPage = (request: TenantRequest): Response =>
+  tenantDesk(
+    request,
+    { title: 'You have signed in again', at: TENANT_HOME },
+    <Panel class="narrow">
+      <p>Close this tab and continue in the tab before. You have {FRESH_SECONDS / 60} minutes.</p>
+    </Panel>,
+  )

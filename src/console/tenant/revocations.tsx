@@ -1,0 +1,99 @@
+import type { Child } from 'hono/jsx'
+import type { LoggedRevocation, Subject } from '../../../db/types.ts'
+import { userOf } from '../../acts/tenant.ts'
+import { totalOf } from '../../acts/totals.ts'
+import { Button, LinkButton } from '../../page/components.tsx'
+import { SelectField } from '../../page/fields.tsx'
+import { type Reason, REASONS } from '../../protocol/revocation.ts'
+import { Panel, Table } from '../desk.tsx'
+import { count, covered, isReason, REASON, when, whoIs } from '../format.ts'
+import { nothingOfTenant, tenantDesk, type TenantRequest } from './desk.tsx'
+import { asked, byWords, csvResponse, isoTime, Next, numberBefore, sealedNumber, USERS } from './lists.tsx'
+import { NO_USER } from './users.tsx'
+
+/**
+ * What was revoked in one tenant, newest first, as a list and as CSV. Without its number in the log, which counts the revocations of every tenant, and
+ * without the words of operators.
+ */
+
+const PAGE = 50
+const END = (name: string) => ({ name, end: true }) as const
+const HEAD = ['When', 'What', 'Why', 'By', END('Sessions'), END('Delivered'), 'Case']
+
+export async function revocationsPage(request: TenantRequest): Promise<Response> {
+  const { deps, administrator } = request
+  const { actor } = administrator
+  const [sub, given] = [asked(request, 'user'), asked(request, 'reason')]
+  const user = sub === undefined ? undefined : await userOf(deps, actor, sub)
+  if (sub !== undefined && user === undefined) return nothingOfTenant(request, NO_USER, '/tenant/revocations')
+  const reason = given !== undefined && isReason(given) ? given : undefined
+  const found = await deps.store.listRevocations({ tid: actor.tid, sub: user?.sub, reason, before: numberBefore(request), limit: PAGE + 1 })
+  const shown = found.slice(0, PAGE)
+  const last = found.length > PAGE ? shown.at(-1) : undefined
+  return tenantDesk(
+    request,
+    { title: user === undefined ? 'Revocations' : `Revocations of ${whoIs({ user })}`, at: '/tenant/revocations' },
+    <>
+      <Filter user={user} reason={reason} />
+      <Panel>
+        <Table label="Revocations" head={HEAD} rows={await Promise.all(shown.map((one) => row(request, one)))} none="No revocation matches." />
+        {last === undefined ? null : <Next request={request} before={sealedNumber(request, last.seq)} />}
+      </Panel>
+    </>,
+  )
+}
+
+const Filter = ({ user, reason }: { user: Subject | undefined; reason: Reason | undefined }) => (
+  <Panel>
+    <form class="search" method="get" action="/tenant/revocations">
+      {user === undefined ? null : <input type="hidden" name="user" value={user.sub} />}
+      <SelectField name="reason" label="Why" options={[['', 'Any reason'], ...REASONS.map((one) => [one, REASON[one]] as const)]} chosen={reason} />
+      <div class="row">
+        <Button>Show</Button>
+        <LinkButton kind="quiet" href="/tenant/revocations">
+          Show all
+        </LinkButton>
+      </div>
+    </form>
+    <p>
+      To find a user, <a href={USERS}>search for them</a>.{' '}
+      <a href="/tenant/revocations.csv" download="revocations.csv">
+        Download all as CSV
+      </a>
+    </p>
+  </Panel>
+)
+
+async function row(request: TenantRequest, one: LoggedRevocation): Promise<Child[]> {
+  const { deps } = request
+  const { by, isOwn } = await byWords(request, one.actor)
+  const total = totalOf(one.totals)
+  return [
+    when(one.at * 1000, deps.clock.nowMs()),
+    await covered(deps, one.selector),
+    REASON[one.reason],
+    by,
+    one.fanOut === 'pending' ? <span class="tag wait">not counted yet</span> : count(one.sessions),
+    total === 0 ? <span class="zero">none</span> : `${count(one.totals.delivered)} of ${count(total)}`,
+    isOwn ? (one.caseReference ?? '') : '',
+  ]
+}
+
+export function revocationsCsv(request: TenantRequest): Response {
+  const { deps, administrator } = request
+  async function* pages() {
+    for (let before: number | undefined; ;) {
+      const found = await deps.store.listRevocations({ tid: administrator.actor.tid, before, limit: PAGE })
+      const rows = found.map(async (one) => {
+        const { by, isOwn } = await byWords(request, one.actor)
+        const words = isOwn ? [one.caseReference, one.comment] : [undefined, undefined]
+        const sessions = one.fanOut === 'pending' ? undefined : one.sessions
+        return [isoTime(one.at), await covered(deps, one.selector), one.reason, by, sessions, one.totals.delivered, totalOf(one.totals), ...words]
+      })
+      yield await Promise.all(rows)
+      before = found.at(-1)?.seq
+      if (found.length < PAGE) return
+    }
+  }
+  return csvResponse('revocations', ['at', 'what', 'reason', 'by', 'sessions', 'delivered', 'deliveries', 'case_reference', 'comment'], pages())
+}

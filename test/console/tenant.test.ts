@@ -1,0 +1,326 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { assertedByTenantSetting } from '../../src/microsoft/tenants.ts'
+import { administratorRole, isAdministratorsSetting, sessionRoles } from '../../src/protocol/tenant-administrators.ts'
+import { ROLE } from '../../src/protocol/names.ts'
+import { type Browser, browserAt } from '../browser.ts'
+import { createRig, ISSUER, OTHER_TENANT, type Rig, TENANT } from '../rig.ts'
+import { OPS } from './console.ts'
+
+/** The administrator of a customer's tenant: their tenant's console on the public listener, and nothing else of the broker. */
+
+const GLOBAL_ADMINISTRATOR = '62e90394-69f5-4237-9190-012177145e10'
+const TINA = { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-0000000000c1', name: 'Tina Tenant', username: 'tina@fabrikam.example' }
+/** Of another tenant: nothing of it may ever be shown. */
+const CAROL = { tid: TENANT, oid: '00000000-0000-4000-8000-0000000000c2', name: 'Carol Contoso', username: 'carol@contoso.example' }
+
+let rig: Rig
+beforeEach(async () => {
+  rig = await createRig()
+})
+
+const administered = (administrators: string | undefined) => rig.store.changeTenant({ tid: OTHER_TENANT, change: { administrators } })
+
+async function signedIn(
+  user: typeof TINA,
+  roles: readonly string[],
+  at = ISSUER,
+): Promise<Browser & { sid: string; sub: string; cookieHeader: string }> {
+  const { session, cookieHeader } = await rig.openSession({ user, roles: [...roles], device: 'Firefox on Linux' })
+  return Object.assign(browserAt(rig, { at, cookies: cookieHeader }), { sid: session.sid, sub: session.sub })
+}
+const tina = () => signedIn(TINA, [ROLE.tenantAdministrator])
+
+describe('who administers a tenant', () => {
+  test('a user with the role that is set for their tenant, and nobody while none is set', async () => {
+    const browser = await tina()
+    expect((await browser.get('/tenant')).status).toBe(403)
+    await administered('app_role')
+    const page = await browser.get('/tenant')
+    expect([page.status, page.title]).toEqual([200, OTHER_TENANT])
+    expect(page.html).toContain(`Tina Tenant<small>administrator of ${OTHER_TENANT}</small>`)
+  })
+
+  test('each request asks anew: the role taken, the setting changed, the session revoked, the tenant removed', async () => {
+    await administered('app_role')
+    const browser = await tina()
+    expect((await browser.get('/tenant')).status).toBe(200)
+    await administered(`directory_role:${GLOBAL_ADMINISTRATOR}`)
+    expect((await browser.get('/tenant')).status).toBe(403)
+    await administered(undefined)
+    expect((await browser.get('/tenant')).status).toBe(403)
+    await administered('app_role')
+    await rig.store.revoke({
+      selector: { kind: 'session', sid: browser.sid },
+      reason: 'administrator',
+      actor: { kind: 'operator', id: 'x' },
+      now: rig.clock.now(),
+    })
+    const begun = await browser.send('/tenant')
+    expect([begun.status, begun.headers.get('location')]).toEqual([303, '/signin/start?return_to=%2Ftenant'])
+    const again = await tina()
+    await rig.store.removeTenant({ tid: OTHER_TENANT, actor: { kind: 'operator', id: 'x' }, now: rig.clock.now() })
+    expect((await again.send('/tenant')).status).toBe(303)
+  })
+
+  test('no user of the operators’ tenant, and none while there is no such tenant', async () => {
+    await rig.store.changeTenant({ tid: TENANT, change: { administrators: 'app_role' } })
+    expect((await (await signedIn(CAROL, [ROLE.tenantAdministrator])).get('/tenant')).status).toBe(403)
+    rig = await createRig({ config: { operatorTenant: undefined } })
+    await administered('app_role')
+    expect((await (await tina()).get('/tenant')).status).toBe(403)
+  })
+
+  test('roles of operators make none: Broker.Administrator of another tenant counts for nothing', async () => {
+    await administered('app_role')
+    const browser = await signedIn(TINA, [ROLE.administrator, ROLE.operator, ROLE.auditor])
+    expect((await browser.get('/tenant')).status).toBe(403)
+  })
+})
+
+describe('in their own tenant', () => {
+  const UMA = { tid: OTHER_TENANT, oid: '00000000-0000-4000-8000-0000000000c3', name: 'Uma User', username: 'uma@fabrikam.example' }
+  /** Case and comment of an operator: theirs alone. */
+  const OPERATORS = { actor: { kind: 'operator', id: 'adam' }, caseReference: 'CASE-OPERATORS', comment: 'secret of operators' } as const
+
+  async function scene() {
+    await administered('app_role')
+    const client = await rig.register('Sydney')
+    const [uma, carol] = [await rig.openSession({ user: UMA, device: 'Safari on iPhone' }), await rig.openSession({ user: CAROL })]
+    await rig.signInAt(uma.session.sid, client)
+    return { browser: await tina(), uma: uma.session, carol: carol.session }
+  }
+  const isLive = async (sid: string) => (await rig.store.standingBySid(sid, rig.clock.now())).state === 'live'
+  const locksOf = (tid: string) => rig.store.listLocks({ state: 'open', kind: 'user', key: tid, limit: 9 })
+
+  test('they find a user, sign out one session, and read what became of it; the log’s number is not shown', async () => {
+    const { browser, uma, carol } = await scene()
+    const found = await browser.get('/tenant/users?q=uma')
+    expect(found.links).toContain(`/tenant/users/${uma.sub}`)
+    expect((await browser.get('/tenant/users?q=carol')).text).toContain('No user of your tenant')
+    const user = await browser.get(`/tenant/users/${uma.sub}`)
+    expect(user.text).toContain('Safari on iPhone')
+    const check = await browser.get(`/tenant/revoke?session=${uma.sid}`)
+    expect(check.text).toContain('1 session, at 1 instance')
+    const done = await browser.submitTo(check, '/tenant/revoke', { case_reference: 'FAB-1', comment: 'lost telephone' })
+    expect([done.path, done.text.includes('Revoked.')]).toEqual([`/tenant/users/${uma.sub}?done=revoked`, true])
+    expect([await isLive(uma.sid), await isLive(carol.sid)]).toEqual([false, true])
+    const [entry] = await rig.store.listRevocations({ limit: 1 })
+    expect(entry).toMatchObject({ reason: 'administrator', actor: { kind: 'operator', id: browser.sub }, tid: OTHER_TENANT, caseReference: 'FAB-1' })
+    expect(await rig.store.listAudit({ act: 'revoke', limit: 1 })).toMatchObject([
+      { actor: { id: browser.sub }, via: 'console', details: { tid: OTHER_TENANT }, ended: { outcome: 'done' } },
+    ])
+    const log = await browser.get('/tenant/revocations')
+    expect(log.text).toMatch(/One session of Uma User.*Ended by an administrator.*Tina Tenant.*FAB-1/)
+    expect(log.html).not.toContain('/revocations/')
+    expect((await browser.get('/tenant/audit')).text).toMatch(/Tina Tenant.*revoke.*done FAB-1 lost telephone/)
+    expect((await browser.get('/tenant/revocations.csv')).html).toContain(
+      '"One session of Uma User · uma@fabrikam.example, Safari on iPhone",administrator',
+    )
+  })
+
+  test('they see the live sessions of their tenant, on the page and as CSV, and count none of another', async () => {
+    const { browser, uma, carol } = await scene()
+    const page = await browser.get('/tenant/sessions')
+    expect([page.text.includes('Uma User'), page.text.includes('Carol')]).toEqual([true, false])
+    const csv = (await browser.get('/tenant/sessions.csv')).html
+    expect(csv.trim().split('\r\n')).toHaveLength(3)
+    expect([csv.includes(uma.sid), csv.includes(carol.sid)]).toEqual([true, false])
+  })
+
+  test('they lock a user in their tenant alone, and lift what an administrator of it has locked', async () => {
+    const { browser, uma } = await scene()
+    const page = await browser.get(`/tenant/lock?user=${uma.sub}`)
+    expect((await browser.submitTo(page, '/tenant/lock', { hours: '' })).text).toContain('The user is locked and signed out.')
+    expect(await isLive(uma.sid)).toBe(false)
+    const [lock] = await locksOf(OTHER_TENANT)
+    expect(lock).toMatchObject({ target: { kind: 'user', tid: OTHER_TENANT, oid: UMA.oid }, endsAt: undefined })
+    const lift = await browser.press(await browser.get('/tenant/locks'), 'Lift')
+    expect((await browser.submitTo(lift, '/tenant/locks/lift')).text).toContain('The lock is lifted.')
+    expect(await locksOf(OTHER_TENANT)).toEqual([])
+    const self = await browser.get(`/tenant/lock?user=${browser.sub}`)
+    expect((await browser.submitTo(self, '/tenant/lock')).text).toContain('You cannot lock your own account')
+  })
+
+  test('of an operator’s lock and revocation they see neither words nor name, and they cannot lift it', async () => {
+    const { browser, uma } = await scene()
+    const now = rig.clock.now()
+    const target = { kind: 'user', tid: OTHER_TENANT, oid: UMA.oid } as const
+    const locked = await rig.store.lock({ ...OPERATORS, target, may: 'administer', operatorTenant: TENANT, now })
+    const id = locked.outcome === 'locked' ? locked.lock.id : ''
+    for (const path of ['/tenant/locks', '/tenant/revocations', `/tenant/users/${uma.sub}`, '/tenant/revocations.csv']) {
+      const { html } = await browser.get(path)
+      expect([path, html.includes('CASE-OPERATORS'), html.includes('secret of operators'), html.includes('adam')]).toEqual([
+        path,
+        false,
+        false,
+        false,
+      ])
+    }
+    expect((await browser.get('/tenant/locks')).text).toContain('An operator')
+    expect((await browser.get(`/tenant/locks/lift?id=${id}`)).status).toBe(404)
+    const actor = { kind: 'operator', id: browser.sub, tid: OTHER_TENANT } as const
+    expect(await rig.store.liftLock({ id, actor, now })).toEqual({ outcome: 'unknown' })
+    expect(await locksOf(OTHER_TENANT)).toHaveLength(1)
+  })
+
+  test('a name of another tenant’s user, session or lock answers as one that does not exist, in pages and in forms', async () => {
+    const { browser, uma, carol } = await scene()
+    const now = rig.clock.now()
+    const target = { kind: 'user', tid: TENANT, oid: CAROL.oid } as const
+    const locked = await rig.store.lock({ ...OPERATORS, target, may: 'administer', operatorTenant: undefined, now })
+    const id = locked.outcome === 'locked' ? locked.lock.id : ''
+    const before = await rig.store.head()
+    const own = await browser.get(`/tenant/revoke?user=${uma.sub}`)
+    const csrf = own.forms.find(({ action }) => action === '/tenant/revoke')?.fields.csrf ?? ''
+    for (const [path, theirs, none] of [
+      ['/tenant/users/', carol.sub, 'u_none'],
+      ['/tenant/revocations?user=', carol.sub, 'u_none'],
+      ['/tenant/revoke?user=', carol.sub, 'u_none'],
+      ['/tenant/revoke?session=', carol.sid, 's_none'],
+      ['/tenant/lock?user=', carol.sub, 'u_none'],
+      ['/tenant/locks/lift?id=', id, 'l_none'],
+    ] as const) {
+      const [theirPage, noPage] = [await browser.get(path + theirs), await browser.get(path + none)]
+      expect([path, theirPage.status, theirPage.text]).toEqual([path, 404, noPage.text])
+      const [to = '', field = ''] = path.split(/[?=]/)
+      if (field === '' || to === '/tenant/revocations') continue
+      const [theirAnswer, noAnswer] = [await browser.post(to, { csrf, [field]: theirs }), await browser.post(to, { csrf, [field]: none })]
+      expect([to, theirAnswer.status, theirAnswer.text]).toEqual([to, 404, noAnswer.text])
+    }
+    expect(await rig.store.head()).toEqual(before)
+  })
+
+  test('an act needs a recent sign-in, and a form that came from this browser’s page', async () => {
+    const { browser, uma } = await scene()
+    rig.clock.advance(301)
+    const page = await browser.get(`/tenant/revoke?user=${uma.sub}`)
+    expect(page.text).toContain('no older than 5 minutes')
+    expect((await browser.submitTo(page, '/tenant/revoke')).text).toContain('sign in again first')
+    expect((await browser.post('/tenant/revoke', { user: uma.sub })).text).toContain('did not come from a page')
+    expect(await isLive(uma.sid)).toBe(true)
+  })
+
+  test('they read who asserted MFA for their tenant, an operator’s name aside, and find the link by which it is asserted', async () => {
+    const { browser } = await scene()
+    const asserted = (by: string) => rig.store.changeTenant({ tid: OTHER_TENANT, change: { proofAssertedBy: by, proofAssertedAt: rig.clock.now() } })
+    await asserted('Olga Operator')
+    const home = await browser.get('/tenant')
+    expect([home.text.includes('An operator'), home.text.includes('Olga')]).toEqual([true, false])
+    expect(home.text).toContain('No administrator of your tenant has asserted')
+    const invited = await browser.press(home, 'Assert the proof of MFA')
+    expect([invited.status, invited.text.includes(OTHER_TENANT)]).toEqual([200, true])
+    await asserted('Tina Tenant (Global Administrator)')
+    await rig.store.setSetting(assertedByTenantSetting(OTHER_TENANT), String(rig.clock.now()))
+    const after = await browser.get('/tenant')
+    expect([after.text.includes('Tina Tenant (Global Administrator)'), after.text.includes('has asserted')]).toEqual([true, false])
+  })
+})
+
+describe('the role that is set (protocol/tenant-administrators)', () => {
+  test('is the app role, or a directory role that not every user has; anything else opens nothing', () => {
+    expect(administratorRole('app_role')).toBe('Broker.TenantAdministrator')
+    expect(administratorRole(`directory_role:${GLOBAL_ADMINISTRATOR}`)).toBe(`Broker.TenantAdministrator:${GLOBAL_ADMINISTRATOR}`)
+    for (const wrong of [
+      undefined,
+      '',
+      'App_Role',
+      'directory_role:',
+      'directory_role:*',
+      `directory_role:${GLOBAL_ADMINISTRATOR.toUpperCase()}`,
+      'directory_role:b79fbf4d-3ef9-4689-8143-76b194e85509',
+    ]) {
+      expect([wrong, administratorRole(wrong)]).toEqual([wrong, undefined])
+      expect(isAdministratorsSetting(wrong ?? '')).toBe(false)
+    }
+  })
+
+  test('a directory role is worth something in the session only if the tenant’s setting names it, and no app role of its name is', () => {
+    const setting = `directory_role:${GLOBAL_ADMINISTRATOR}`
+    const role = `Broker.TenantAdministrator:${GLOBAL_ADMINISTRATOR}`
+    const identity = { roles: ['CaseManager.User', role], directoryRoles: [GLOBAL_ADMINISTRATOR.toUpperCase(), 'other'] }
+    expect(sessionRoles(identity, setting)).toEqual(['CaseManager.User', role])
+    expect(sessionRoles({ ...identity, directoryRoles: [] }, setting)).toEqual(['CaseManager.User'])
+    expect(sessionRoles(identity, 'app_role')).toEqual(['CaseManager.User'])
+    expect(sessionRoles(identity, undefined)).toEqual(['CaseManager.User'])
+  })
+})
+
+describe('everything else of the broker is invisible to the administrator of a tenant', () => {
+  /** What a page of another tenant's would show. */
+  const FOREIGN = ['Carol', 'carol@', CAROL.oid, 'CASE-CONTOSO', 'Sydney', 'sydney']
+
+  /** Another tenant with all that the broker keeps; the values of path parameters. */
+  async function contoso(): Promise<Record<string, string>> {
+    const client = await rig.register('Sydney')
+    const { session } = await rig.openSession({ user: CAROL })
+    await rig.signInAt(session.sid, client)
+    const now = rig.clock.now()
+    const by = { actor: { kind: 'operator', id: 'x' }, caseReference: 'CASE-CONTOSO', now } as const
+    const revoked = await rig.store.revoke({ ...by, selector: { kind: 'session', sid: session.sid }, reason: 'administrator' })
+    const locked = await rig.store.lock({
+      ...by,
+      target: { kind: 'user', tid: TENANT, oid: CAROL.oid },
+      may: 'administer',
+      operatorTenant: undefined,
+    })
+    const seq = revoked.outcome === 'revoked' ? String(revoked.committed.revocation.seq) : ''
+    return { sub: session.sub, seq, tid: TENANT, id: locked.outcome === 'locked' ? locked.lock.id : '', sid: session.sid, client_id: client.clientId }
+  }
+
+  const addressed = (path: string, values: Record<string, string>): string =>
+    path.replace(/[:{](\w+)(?:\{[^}]*\}|\})?/g, (_, name: string) => encodeURIComponent(values[name] ?? values.id ?? 'x')).replace('*', 'x')
+
+  /** Open to whoever reaches the listener, and without a word about users: docs/deploy.md keeps it from the public. */
+  const OF_EVERYBODY = /^\/(?:healthz|livez|readyz|metrics|openapi\.json|assets|ops\/assets|ops\/signed-out|brand)/
+
+  test('no page, form or endpoint of the operators’ listener is open, whatever it names', async () => {
+    const values = await contoso()
+    await administered('app_role')
+    const browser = await signedIn(TINA, [ROLE.tenantAdministrator], OPS)
+    expect((await browser.get('/ops/sign-in')).title).toBe('The console is not open to you')
+    const routes = rig.opsApp.routes.filter(({ path }) => !path.endsWith('*') && !OF_EVERYBODY.test(path))
+    const methods = (method: string) => (method === 'ALL' ? ['GET', 'POST'] : [method])
+    const asked = new Set(routes.flatMap(({ method, path }) => methods(method).map((one) => `${one} ${path}`)))
+    expect([...asked]).toEqual(
+      expect.arrayContaining(['GET /ops/users/:sub', 'GET /admin/v1/sessions', 'POST /ops/revoke', 'GET /setup/tenants/:tid']),
+    )
+    for (const one of asked) {
+      const [method = '', path = ''] = one.split(' ')
+      const answer = await browser.send(addressed(path, values), method === 'GET' ? {} : { method, body: '' })
+      const text = await answer.text()
+      // /setup shows its entrance to everybody; /ops/sign-in leads to the sign-in.
+      const isClosed = answer.status >= 400 || /^\/setup|^\/ops\/(?:sign-in|callback)/.test(path)
+      expect([one, isClosed, FOREIGN.filter((word) => text.includes(word))]).toEqual([one, true, []])
+    }
+    expect((await rig.store.listRevocations({ limit: 9 })).length).toBe(2)
+  })
+
+  test('no endpoint of the public listener’s document shows anything of another tenant', async () => {
+    const values = await contoso()
+    await administered('app_role')
+    const browser = await tina()
+    const document = (await (await rig.app.request(`${ISSUER}/openapi.json`)).json()) as { paths: Record<string, Record<string, unknown>> }
+    const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => [method.toUpperCase(), path] as const),
+    )
+    expect(operations.length).toBeGreaterThan(15)
+    for (const [method, path] of operations.filter(([, path]) => !path.startsWith('/admin') && path !== '/feed')) {
+      const answer = await browser.send(addressed(path, values), method === 'GET' ? {} : { method, body: '' })
+      const text = answer.headers.get('content-type')?.includes('event-stream') ? '' : await answer.text()
+      expect([method, path, FOREIGN.filter((word) => text.includes(word))]).toEqual([method, path, []])
+    }
+  })
+
+  test('every page of their console, with the names of another tenant in it, is empty of that tenant', async () => {
+    const values = await contoso()
+    await administered('app_role')
+    const browser = await tina()
+    const pages = rig.app.routes.filter(({ method, path }) => method === 'GET' && path.startsWith('/tenant') && !path.includes('/assets/'))
+    const query = new URLSearchParams({ ...values, q: 'carol', user: values.sub ?? '', session: values.sid ?? '', case: 'CASE-CONTOSO' })
+    expect(pages.length).toBeGreaterThan(1)
+    for (const path of new Set(pages.map((one) => one.path))) {
+      const page = await browser.get(`${addressed(path, values)}?${query}`)
+      expect([path, FOREIGN.filter((word) => page.text.includes(word) && word !== 'carol')]).toEqual([path, []])
+    }
+  })
+})
