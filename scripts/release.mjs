@@ -108,10 +108,12 @@ export function billOfMaterials(lock, { serial, timestamp }) {
   }
 }
 
-/** The guard's package, the bill of materials, and the notes. */
+/** The packages that a release publishes, the bill of materials, and the notes. */
 function writeArtifacts(directory, notes) {
   mkdirSync(directory, { recursive: true })
-  npm('pack', '--silent', '--ignore-scripts', '--workspace', 'guard', '--pack-destination', directory)
+  execFileSync(process.execPath, [join(ROOT, 'scripts', 'build-broker-dev.mjs')], { stdio: 'inherit' })
+  for (const workspace of ['guard', 'broker-dev'])
+    npm('pack', '--silent', '--ignore-scripts', '--workspace', workspace, '--pack-destination', directory)
   const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
   const bill = billOfMaterials(lock, { serial: randomUUID(), timestamp: new Date().toISOString() })
   writeFileSync(join(directory, 'sbom.cdx.json'), `${JSON.stringify(bill, null, 2)}\n`)

@@ -32,16 +32,16 @@ export function auditCommand(program: Command, context: Context): void {
   examples(
     program
       .command('audit')
-      .description('What operators did, newest first: who, by which way, what, and how it ended.')
-      .option('--actor <id>', 'only what this one did')
+      .description('Show what operators did, newest first: who, by which interface, what, and the outcome.')
+      .option('--actor <id>', 'only acts of this actor')
       .option('--act <act>', 'only this: revoke, redrive, client.add, key.rotate …')
-      .option('--target <target>', 'only what was done to this: "session s_…", "client sydney"')
+      .option('--target <target>', 'only acts on this target: "session s_…", "client sydney"')
       .option('--case <reference>', 'only with this case reference')
       .addOption(fromOption())
       .addOption(toOption())
       .option('--limit <n>', 'how many at most', '100')
       .addOption(before())
-      .addOption(new Option('--export', 'all of it, oldest first, as JSON lines').conflicts(['limit', 'before']))
+      .addOption(new Option('--export', 'the whole log, oldest first, as JSON lines').conflicts(['limit', 'before']))
       .addOption(asJson())
       .action((options: Options, command: Command) => list(context, options, command)),
     'cmb audit --actor "cmb@olga (unverified)"',

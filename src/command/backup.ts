@@ -8,7 +8,7 @@ export function backupCommand(program: Command, context: Context): void {
     program
       .command('backup <file>')
       .description(
-        'Copy the whole store into a new file, while the broker serves. What is secret in it stays sealed under BROKER_SECRET: keep that too.',
+        'Copy the whole store into a new file, while the broker serves. Secrets in it stay sealed under BROKER_SECRET: keep that too.',
       )
       .addOption(asJson())
       .action(async (file: string, _options: unknown, command: Command) => {

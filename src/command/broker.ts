@@ -92,7 +92,7 @@ function notReached(error: NodeJS.ErrnoException, dataDir: string): CommandFailu
     )
   return new CommandFailure(
     EXIT.notRunning,
-    `No broker is running on ${dataDir} (${error.code ?? error.message}).\nStart it with npm start (or cmb serve). If it keeps its data elsewhere, say where: --data-dir DIR or BROKER_DATA_DIR=DIR.`,
+    `No broker is running on ${dataDir} (${error.code ?? error.message}).\nStart it with npm start (or cmb serve). If it keeps its data elsewhere, add --data-dir DIR or set BROKER_DATA_DIR=DIR.`,
   )
 }
 

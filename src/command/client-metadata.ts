@@ -19,19 +19,19 @@ export interface MetadataOptions {
 
 export const withMetadata = (command: Command): Command =>
   command
-    .option('--metadata <file>', 'a registration as JSON or YAML (names of RFC 7591; docs/clients.md); - reads standard input. Options beside it win')
+    .option('--metadata <file>', 'a registration as JSON or YAML (names of RFC 7591; docs/clients.md); - reads standard input. Other options override it')
     .option('--name <name>', 'shown to users')
     .option('--redirect-uri <uri>', 'where sign-in returns to; an exact match (repeatable)', repeated)
     .option('--post-logout-redirect-uri <uri>', 'where sign-out may return to (repeatable)', repeated)
-    .option('--logout-uri <uri>', 'where logout tokens are delivered (repeatable: each is told)', repeated)
+    .option('--logout-uri <uri>', 'where logout tokens are delivered (repeatable: each gets every token)', repeated)
     .addOption(
       new Option('--logout-by <claim>', "what a logout token names: each session's sid, or sub once (with the guard)").choices(['sid', 'sub']),
     )
     .addOption(
       new Option('--auth-method <method>', 'how it authenticates').choices(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none']),
     )
-    .option('--grant <type>', 'a grant type it may use (repeatable)', repeated)
-    .option('--scope <scopes>', 'scopes it may ask for, separated by spaces')
+    .option('--grant <type>', 'a grant type that it may use (repeatable)', repeated)
+    .option('--scope <scopes>', 'scopes that it may ask for, separated by spaces')
     .option('--audience <uri>', 'the aud of its access tokens')
     .addOption(asJson())
 

@@ -19,7 +19,7 @@ type ClientShown = Json & {
 
 /** Instances: registering them, their secrets, removing them. */
 export function clientCommands(program: Command, context: Context): void {
-  const clients = program.command('clients').description('Case Manager instances (OAuth clients).')
+  const clients = program.command('clients').description('Manage Case Manager instances (OAuth clients).')
   readingCommands(clients, context)
   addCommand(clients, context)
   updateCommand(clients, context)
@@ -32,7 +32,7 @@ export function clientCommands(program: Command, context: Context): void {
 function readingCommands(clients: Command, context: Context): void {
   clients
     .command('list')
-    .description('Every client that is registered.')
+    .description('List every registered client.')
     .addOption(asJson())
     .action(async (_options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<{ clients: ClientShown[] }>('/clients')
@@ -53,7 +53,7 @@ function readingCommands(clients: Command, context: Context): void {
     })
   clients
     .command('show <client>')
-    .description('One client, with all that it is registered with (no secret: those are shown once, when they are made).')
+    .description('Show the registration of one client. A secret is shown only when it is made.')
     .addOption(asJson())
     .action(async (client: string, _options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<ClientShown>(`/clients/${encodeURIComponent(client)}`)
@@ -89,7 +89,7 @@ function addCommand(clients: Command, context: Context): void {
 function updateCommand(clients: Command, context: Context): void {
   examples(
     withMetadata(
-      clients.command('update <client>').description('Change what is named, and keep the rest. A list replaces the list there was.'),
+      clients.command('update <client>').description('Change the given fields and keep the others. A list replaces the former list.'),
     ).action(async (client: string, options: MetadataOptions, command: Command) => {
       const metadata = await metadataOf(context, options)
       if (Object.keys(metadata).length === 0) throw new CommandFailure(EXIT.usage, 'Say what to change; cmb clients update --help lists what can be.')
@@ -104,7 +104,7 @@ function secretCommands(clients: Command, context: Context): void {
   examples(
     clients
       .command('rotate-secret <client>')
-      .description('Make another secret, printed once. The one before stays good beside it; a third ends the first.')
+      .description('Make another secret, printed once. The former one stays valid; a third secret removes the first.')
       .addOption(asJson())
       .action(async (client: string, _options: unknown, command: Command) => {
         const answer = await (await context.broker(command)).send<ClientShown>('POST', `/clients/${encodeURIComponent(client)}/secrets`)
@@ -119,7 +119,7 @@ function secretCommands(clients: Command, context: Context): void {
   )
   clients
     .command('new-secret')
-    .description('Make a secret and its hash for the clients file. Asks no broker and registers nothing.')
+    .description('Make a secret and its hash for the clients file. Needs no broker and registers nothing.')
     .addOption(asJson())
     .action((_options: unknown, command: Command) => {
       const { secret, hash } = newClientSecret(randomBytes, 0)
@@ -136,7 +136,7 @@ function removeSecretCommand(clients: Command, context: Context): void {
   examples(
     clients
       .command('remove-secret <client> <secret>')
-      .description('End one secret of a client at once, by its id: cmb clients show lists them, the older first..')
+      .description('Remove one secret of a client at once, by its id: cmb clients show lists them, the older first..')
       .addOption(asJson())
       .action(async (client: string, secret: string, _options: unknown, command: Command) => {
         const path = `/clients/${encodeURIComponent(client)}/secrets/${encodeURIComponent(secret)}`
@@ -150,7 +150,7 @@ function removeSecretCommand(clients: Command, context: Context): void {
 function schemaCommand(clients: Command, context: Context): void {
   clients
     .command('schema')
-    .description('Print the JSON Schema of the clients file. Asks no broker.')
+    .description('Print the JSON Schema of the clients file. Needs no broker.')
     .action(() => context.terminal.out(json(clientsFileJsonSchema())))
 }
 
@@ -158,7 +158,7 @@ function removeCommand(clients: Command, context: Context): void {
   examples(
     clients
       .command('remove <client>')
-      .description('Remove a client and end all it holds: its tokens are refused at once, and it is told.')
+      .description('Remove a client and revoke its tokens at once. The broker sends it logout tokens.')
       .addOption(new Option('--source <source>', 'where it was registered, if not by this command').choices(['file', 'command', 'api', 'demo']))
       .option('--yes', 'do not ask')
       .addOption(asJson())

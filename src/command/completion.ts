@@ -9,7 +9,7 @@ export function completionCommand(program: Command, context: Context): void {
   examples(
     program
       .command('completion')
-      .description('Prints a script that completes commands and options in a shell.')
+      .description('Print a script that completes commands and options in a shell.')
       .addArgument(new Argument('<shell>', 'the shell').choices(Object.keys(SHELLS)))
       .action((shell: keyof typeof SHELLS) => context.terminal.out(SHELLS[shell](tableOf(program)))),
     'source <(cmb completion bash)',

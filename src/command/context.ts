@@ -52,13 +52,13 @@ export function examples(command: Command, ...texts: string[]): Command {
 }
 
 /** Where the next page of a list begins. */
-export const before = (): Option => new Option('--before <cursor>', 'the page after the one whose end named this')
+export const before = (): Option => new Option('--before <cursor>', 'the next page: the cursor that the page before printed')
 /** @param next the cursor that the broker answered, null at the end of the list */
 export const nextPage = (next: string | number | null): string => (next === null ? '' : `There are more: repeat the command with --before ${next}\n`)
 
 /** What goes into the audit log with an act. */
 export const caseOption = (): Option => new Option('--case <reference>', 'your case reference, kept in the audit log')
-export const commentOption = (): Option => new Option('--comment <text>', 'your words, kept in the audit log')
+export const commentOption = (): Option => new Option('--comment <text>', 'a comment, kept in the audit log')
 export interface Said {
   case?: string
   comment?: string
@@ -66,8 +66,8 @@ export interface Said {
 export const saidOf = (options: Said) => ({ case_reference: options.case, comment: options.comment })
 
 /** The period that a list is narrowed to. */
-export const fromOption = (): Option => new Option('--from <time>', 'only from then on: 2026-12-04, or 2026-12-04T17:00+01:00').argParser(readPast)
-export const toOption = (): Option => new Option('--to <time>', 'only what was before then').argParser(readPast)
+export const fromOption = (): Option => new Option('--from <time>', 'only entries from this time on: 2026-12-04, or 2026-12-04T17:00+01:00').argParser(readPast)
+export const toOption = (): Option => new Option('--to <time>', 'only entries before this time').argParser(readPast)
 
 export const repeated = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]
 

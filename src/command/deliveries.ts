@@ -5,11 +5,11 @@ import { columns, timeMs, type Cell } from './show.ts'
 
 /** What is owed to instances, and trying again what was given up. */
 export function deliveryCommands(program: Command, context: Context): void {
-  const deliveries = program.command('deliveries').description('Logout tokens: pending, delivered, rejected and failed.')
+  const deliveries = program.command('deliveries').description('List, redrive and close deliveries: pending, delivered, rejected and failed.')
   examples(
     deliveries
       .command('list')
-      .description('The newest first.')
+      .description('List them, newest first.')
       .option('--state <state>', 'pending, delivered, rejected, failed, superseded or closed')
       .option('--client <id>', 'only those to this client')
       .option('--seq <seq>', 'only those of one revocation')
@@ -51,7 +51,7 @@ function redriveCommand(deliveries: Command, context: Context): void {
       .description('Retry rejected and failed deliveries: one delivery, a client, a logout address, or all.')
       .option('--client <id>', 'all to this client')
       .option('--target <id>', 'all to one logout address, by its target id')
-      .option('--all', 'all there are')
+      .option('--all', 'all of them')
       .addOption(asJson())
       .action(async (delivery: string | undefined, options: { client?: string; target?: string; all?: boolean }, command: Command) => {
         const wanted = { id: delivery, client_id: options.client, target_id: options.target, all: options.all }
@@ -72,7 +72,7 @@ function closeCommand(deliveries: Command, context: Context): void {
     deliveries
       .command('close [delivery]')
       .description(
-        'Close pending, rejected or failed deliveries with a reason: nothing is sent any more. One delivery, a client, or a logout address.',
+        'Close pending, rejected or failed deliveries with a reason: the broker no longer sends them. One delivery, a client, or a logout address.',
       )
       .option('--client <id>', 'all to this client')
       .option('--target <id>', 'all to one logout address, by its target id')

@@ -9,12 +9,12 @@ import { lines, time } from './show.ts'
 
 /** Evidence of a revocation or of the audit log: written to a file by the broker, verified without it. */
 export function evidenceCommands(program: Command, context: Context): void {
-  const evidence = program.command('evidence').description('Signed evidence of a revocation or of the audit log: for auditors.')
+  const evidence = program.command('evidence').description('Export and verify signed evidence of a revocation or of the audit log, for auditors.')
   exportCommand(evidence, context)
   examples(
     evidence
       .command('verify <file>')
-      .description('Check a file of evidence without the broker: any line that was changed, removed, added or moved is found.')
+      .description('Verify a file of evidence without the broker. It finds every changed, removed, added or moved line.')
       .option('--keys <file>', "the broker's public keys, saved from /.well-known/signing-keys-archive; without it, those in the file itself")
       .addOption(asJson())
       .action((file: string, options: { keys?: string }, command: Command) => verify(context, command, file, options.keys)),
@@ -37,7 +37,7 @@ function exportCommand(evidence: Command, context: Context): void {
     evidence
       .command('export')
       .description(
-        'Write signed evidence: of a revocation its row in the chain, its deliveries with their attempts, and what guards reported; of the audit log its entries and how each act ended.',
+        'Export signed evidence: of a revocation, its row in the chain, its deliveries with their attempts, and what guards reported; of the audit log, its entries and the outcome of each act.',
       )
       .addOption(new Option('--revocation <seq>', 'one revocation, by its number in the log').conflicts('audit'))
       .option('--audit', 'the audit log: all of it, or the range that the next four options name')
@@ -67,7 +67,7 @@ function evidencePath({ revocation, audit, from, to, since, until }: Asked): str
   if (audit !== true || revocation !== undefined)
     throw new CommandFailure(
       EXIT.usage,
-      'Say what to export: --revocation <seq>; or --audit, with --from, --to, --since and --until as you need them.',
+      'Name what to export: --revocation <seq>; or --audit, with --from, --to, --since and --until as you need them.',
     )
   return `/audit/evidence${queryOf({ from_id: from, to_id: to, since_ms: millisecondsOf('--since', since), until_ms: millisecondsOf('--until', until) })}`
 }

@@ -13,11 +13,11 @@ interface WaiveOptions {
 
 /** Fresh sign-in after a revocation, where it cannot be proved (docs/fresh-sign-in.md). */
 export function freshSignInCommands(program: Command, context: Context): void {
-  const group = program.command('fresh-sign-in').description('What a user has to prove after their sessions were revoked.')
+  const group = program.command('fresh-sign-in').description('Waive the fresh sign-in that users need after their sessions were revoked.')
   examples(
     group
       .command('waive')
-      .description('Let a user, or the users of a tenant, in without entering their password again, for a while. Later revocations are not covered.')
+      .description('For some hours, let a user or the users of a tenant sign in without entering the password again. Later revocations are not covered.')
       .option('--subject <sub>', 'one user')
       .option('--tenant <tid>', 'the users of one Microsoft tenant')
       .requiredOption('--hours <n>', 'for how long, 1 to 168')

@@ -5,10 +5,10 @@ import { columns, time, type Cell } from './show.ts'
 
 /** Signing keys. */
 export function keyCommands(program: Command, context: Context): void {
-  const keys = program.command('keys').description('Signing keys: what is published, and rotation.')
+  const keys = program.command('keys').description('List, rotate and retire signing keys.')
   keys
     .command('list')
-    .description('Every key: next (published ahead), active (signs), retiring (published still), retired.')
+    .description('List every key: next (published ahead), active (signs), retiring (still published), retired.')
     .addOption(asJson())
     .action(async (_options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<{ keys: Record<string, Cell>[] }>('/keys')
@@ -23,7 +23,7 @@ export function keyCommands(program: Command, context: Context): void {
   examples(
     keys
       .command('retire <kid>')
-      .description('Stop publishing a key at once: what it signed is refused from now on.')
+      .description('Stop publishing a key at once: from now on every token that it signed is refused.')
       .addOption(asJson())
       .action(async (kid: string, _options: unknown, command: Command) => {
         const answer = await (await context.broker(command)).send('POST', `/keys/${encodeURIComponent(kid)}/retire`)
@@ -55,9 +55,9 @@ function rotateCommand(keys: Command, context: Context): void {
     keys
       .command('rotate')
       .addArgument(new Argument('<alg>', 'which key').choices(['ES256', 'RS256']))
-      .description('Publish the next key; it signs a day later, by itself. (Every 90 days the broker does this alone.)')
-      .option('--activate', 'let it sign at once; the old one stays published until what it signed has expired')
-      .option('--emergency', 'let it sign at once, and retire all others at once: every token they signed is refused')
+      .description('Publish the next key; the broker signs with it a day later. (The broker does this by itself every 90 days.)')
+      .option('--activate', 'sign with it at once; the former key stays published until its tokens have expired')
+      .option('--emergency', 'sign with it at once, and retire all other keys: every token that they signed is refused')
       .addOption(caseOption())
       .addOption(commentOption())
       .option('--yes', 'do not ask (--emergency asks)')

@@ -42,10 +42,10 @@ interface UserOptions extends LockOptions {
 const options = (command: Command): Command =>
   command
     .option('--until <time>', 'the broker lifts it then: 2026-12-04T17:00+01:00, or +8h', (value) => readMoment(value))
-    .option('--at <time>', 'not now but then', (value) => readMoment(value))
+    .option('--at <time>', 'do it at this time instead of now', (value) => readMoment(value))
     .addOption(caseOption())
     .addOption(commentOption())
-    .option('--dry-run', 'say whom it would sign out, and do nothing')
+    .option('--dry-run', 'show whom it would sign out, and change nothing')
     .addOption(asJson())
 
 function lockUser(lock: Command, context: Context): void {
@@ -57,7 +57,7 @@ function lockUser(lock: Command, context: Context): void {
         .option('--subject <sub>', 'by the sub of their tokens')
         .option('--tid <tid>', 'by their Microsoft tenant, with --oid')
         .option('--oid <oid>', 'their object id there')
-        .option('--replaces <lock>', 'in the place of this open lock'),
+        .option('--replaces <lock>', 'replace this open lock'),
     ).action((given: UserOptions, self: Command) => lockAs(context, self, userOf(given), given)),
     'cmb lock user --subject u_9fK… --case INC-4711 --until +24h',
     'cmb lock user --tid 6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11 --oid 0d9f… --at 2026-12-04T17:00+01:00',
@@ -142,10 +142,10 @@ function listCommand(program: Command, context: Context): void {
   examples(
     program
       .command('locks')
-      .description('Locks of users, tenants and clients.')
+      .description('List locks of users, tenants and clients.')
       .command('list')
-      .description('Open locks, the newest first.')
-      .option('--all', 'lifted ones too')
+      .description('List open locks, newest first.')
+      .option('--all', 'also lifted ones')
       .option('--kind <kind>', 'user, tenant or client')
       .option('--case <reference>', 'of one case')
       .option('--limit <n>', 'how many at most', '50')

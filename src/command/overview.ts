@@ -8,7 +8,7 @@ export function overviewCommands(program: Command, context: Context): void {
   examples(
     program
       .command('status')
-      .description('What is up, what is down, and which deliveries are pending.')
+      .description('Show what is up, what is down, and which deliveries are pending.')
       .addOption(asJson())
       .action(async (_options: unknown, command: Command) => {
         const answer = await (await context.broker(command)).get<Status>('/status')
@@ -20,7 +20,7 @@ export function overviewCommands(program: Command, context: Context): void {
   )
   program
     .command('guards')
-    .description('Every guard: whether it is connected, how far it enforces the log, its version, what it does without the broker, and its clock.')
+    .description('List every guard: whether it is connected, how far it enforces the log, its version, what it does without the broker, and its clock.')
     .addOption(asJson())
     .action(async (_options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<{ guards: GuardShown[] }>('/guards')

@@ -57,7 +57,7 @@ const COMMANDS = [
 /** `cmb`, put together. It decides nothing: it asks the running broker, and prints what it says. */
 function createProgram(terminal: Terminal): Command {
   const program = new Command('cmb')
-    .description('Case Manager Identity Broker: runs the broker, and operates one that runs.')
+    .description('Case Manager Identity Broker: run the broker, and operate a running one.')
     .version(version(), '--version', 'print the version')
     .option('--data-dir <dir>', "the broker's data directory (default: BROKER_DATA_DIR, else ./data)")
     .option('--url <url>', "another machine's broker: the address of its operators' listener (CMB_URL)")

@@ -21,7 +21,7 @@ export function restoreCommand(program: Command, context: Context): void {
     program
       .command('restore [file]')
       .description(
-        'Put a backup in the place of the store of a broker that is stopped. Every user is signed out: the backup lacks the revocations made since.',
+        'Replace the store of a stopped broker with a backup. This signs every user out, because the backup lacks the revocations made since.',
       )
       .option('--to <url>', 'into this Postgres database, prepared by cmb migrate and empty (default: BROKER_DATABASE_URL; not set: SQLite)')
       .option('--adopt', 'instead of a file: serve from the Postgres database as it is, after a recovery, a loaded dump or a promotion')

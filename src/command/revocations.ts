@@ -45,7 +45,7 @@ const filterOf = (options: ListOptions): Record<string, string | undefined> => (
 /** Ending sessions, and what has been ended. */
 export function revocationCommands(program: Command, context: Context): void {
   revokeCommand(program, context)
-  const log = program.command('revocations').description('The log of revocations, with the deliveries of each and their proof.')
+  const log = program.command('revocations').description('Show the log of revocations, with the deliveries of each and their proof.')
   listCommand(log, context)
   showCommand(log, context)
   for (const decision of DECISIONS) examples(decideCommand(log, context, decision), `cmb revocations ${decision.name} a_0mi8…`)
@@ -55,12 +55,12 @@ function listCommand(log: Command, context: Context): void {
   examples(
     log
       .command('list')
-      .description('The newest first.')
-      .option('--subject <sub>', 'only of this user: what ended a session or a grant of theirs too')
-      .option('--client <id>', 'only of this client, or of its part in one session')
+      .description('List them, newest first.')
+      .option('--subject <sub>', 'only of this user, also what ended one of their sessions or grants')
+      .option('--client <id>', 'only of this client, also of its grant in one session')
       .option('--case <reference>', 'only with this case reference')
       .option('--reason <reason>', 'only for this reason: administrator, locked …')
-      .option('--actor <id>', 'only what this one asked for')
+      .option('--actor <id>', 'only revocations of this actor')
       .addOption(fromOption())
       .addOption(toOption())
       .option('--limit <n>', 'how many at most', '50')
@@ -83,7 +83,7 @@ function listCommand(log: Command, context: Context): void {
 function showCommand(log: Command, context: Context): void {
   log
     .command('show <seq>')
-    .description('One revocation: each delivery with its attempts, and which guards enforce it.')
+    .description('Show one revocation: each delivery with its attempts, and which guards enforce it.')
     .addOption(before())
     .addOption(asJson())
     .action(async (seq: string, options: { before?: string }, command: Command) => {
@@ -102,7 +102,7 @@ const DECISIONS = [
 function revokeCommand(program: Command, context: Context): void {
   const command = program
     .command('revoke')
-    .description('End sessions: at once for the broker, and told to every instance that took part.')
+    .description('Revoke sessions and tokens: effective at once, with a logout token for every instance that took part.')
     .option('--session <sid>', 'one session')
     .option('--grant <sid>', "one client's part of a session: with --client")
     .option('--subject <sub>', 'everything of one user')
@@ -111,8 +111,8 @@ function revokeCommand(program: Command, context: Context): void {
     .option('--everything', 'every user, everywhere')
     .addOption(caseOption())
     .addOption(commentOption())
-    .option('--dry-run', 'say how many would be signed out, and do nothing')
-    .option('--at <time>', 'not now but then: 2026-12-04T17:00+01:00, or +8h', (value) => readMoment(value))
+    .option('--dry-run', 'show how many users it would sign out, and change nothing')
+    .option('--at <time>', 'do it at this time instead of now: 2026-12-04T17:00+01:00, or +8h', (value) => readMoment(value))
     .option('--yes', 'do not ask (wide revocations ask)')
     .addOption(asJson())
     .action((options: RevokeOptions, self: Command) => revokeNow(context, self, options))
@@ -157,7 +157,7 @@ function selectorOf(options: RevokeOptions): WireSelector {
   if (given.length !== 1)
     throw new CommandFailure(
       EXIT.usage,
-      'Say what to revoke, exactly one of: --session, --grant with --client, --subject, --client, --tenant, --everything.',
+      'Name what to revoke by exactly one of: --session, --grant with --client, --subject, --client, --tenant, --everything.',
     )
   if (grant !== undefined) {
     if (client === undefined) throw new CommandFailure(EXIT.usage, '--grant needs --client: whose part of the session is to end?')

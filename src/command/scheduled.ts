@@ -4,11 +4,11 @@ import { columns, time } from './show.ts'
 
 /** What waits: for its time, or for a second administrator. */
 export function scheduledCommands(program: Command, context: Context): void {
-  const scheduled = program.command('scheduled').description('Revocations and locks that wait for their time, or for a second administrator.')
+  const scheduled = program.command('scheduled').description('List, confirm and cancel revocations and locks that wait for their time or for a second administrator.')
   examples(
     scheduled
       .command('list')
-      .description('The newest first.')
+      .description('List them, newest first.')
       .option('--state <state>', 'proposed, scheduled, done, failed, cancelled, expired or held')
       .option('--limit <n>', 'how many at most', '50')
       .addOption(before())

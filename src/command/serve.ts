@@ -12,7 +12,7 @@ export function serveCommands(program: Command, context: Context): void {
   examples(
     program
       .command('serve')
-      .description('Run the broker, until Ctrl-C or SIGTERM. It does the background work too, unless BROKER_WORK says otherwise.')
+      .description('Run the broker, until Ctrl-C or SIGTERM. It does the background work too, unless BROKER_WORK is set.')
       .action((_options: unknown, command: Command) => run(command, 'broker')),
     'BROKER_ISSUER=https://login.case-manager.example BROKER_SECRET_FILE=/run/secrets/broker cmb serve',
     'BROKER_WORK=none cmb serve   # where cmb work runs too',

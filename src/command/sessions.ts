@@ -14,12 +14,12 @@ interface SessionShown {
 
 /** Who is signed in. */
 export function sessionCommands(program: Command, context: Context): void {
-  const sessions = program.command('sessions').description('Who is signed in.')
+  const sessions = program.command('sessions').description('List users who are signed in.')
   examples(
     sessions
       .command('list')
-      .description('Live sessions, newest first.')
-      .option('--user <text>', 'letters of a name or username, or a whole oid')
+      .description('List live sessions, newest first.')
+      .option('--user <text>', 'beginnings of words of a name or username, or a whole oid')
       // Deprecated: the former name (docs/names.md).
       .addOption(new Option('--person <text>').hideHelp())
       .option('--sub <sub>', 'one user, by the sub of their tokens')

@@ -12,7 +12,7 @@ const methodOf = ({ method }: Shown): string => (method.endsWith('8935') ? 'push
 const withCase = (command: Command): Command => command.addOption(caseOption()).addOption(commentOption()).addOption(asJson())
 
 export function streamCommands(program: Command, context: Context): void {
-  const streams = program.command('streams').description('Streams of Shared Signals receivers (docs/shared-signals.md).')
+  const streams = program.command('streams').description('Manage streams of Shared Signals receivers (docs/shared-signals.md).')
   readingCommands(streams, context)
   changingCommands(streams, context)
 }
@@ -20,7 +20,7 @@ export function streamCommands(program: Command, context: Context): void {
 function readingCommands(streams: Command, context: Context): void {
   streams
     .command('list')
-    .description('Every stream.')
+    .description('List every stream.')
     .addOption(asJson())
     .action(async (_options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<{ streams: Shown[] }>('/streams')
@@ -35,7 +35,7 @@ function readingCommands(streams: Command, context: Context): void {
     })
   streams
     .command('show <stream>')
-    .description('One stream.')
+    .description('Show one stream.')
     .addOption(asJson())
     .action(async (id: string, _options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<Shown>(pathOf(id))
@@ -46,7 +46,7 @@ function readingCommands(streams: Command, context: Context): void {
 function changingCommands(streams: Command, context: Context): void {
   examples(
     withCase(
-      streams.command('disable <stream> <reason>').description('Send nothing more, and close what is pending. The receiver is sent the reason.'),
+      streams.command('disable <stream> <reason>').description('Disable a stream and close its pending events. The broker sends the reason to the receiver.'),
     ).action(async (id: string, reason: string, options: Said, command: Command) => {
       const answer = await (await context.broker(command)).send<Shown>('POST', pathOf(id, '/disable'), { reason, ...saidOf(options) })
       context.print(command, answer, () => members(answer))
@@ -54,7 +54,7 @@ function changingCommands(streams: Command, context: Context): void {
     'cmb streams disable st_9fK… "the endpoint answers 500 since Monday"',
   )
   examples(
-    withCase(streams.command('remove <stream>').description('Remove a stream, and close what is pending for it.')).action(
+    withCase(streams.command('remove <stream>').description('Remove a stream, and close its pending events.')).action(
       async (id: string, options: Said, command: Command) => {
         const answer = await (await context.broker(command)).send('DELETE', `${pathOf(id)}${queryOf(saidOf(options))}`)
         context.print(command, answer, () => `${id} is removed.\n`)

@@ -7,7 +7,7 @@ import { columns, time, type Cell } from './show.ts'
 export function tenantCommands(program: Command, context: Context): void {
   const tenants = program
     .command('tenants')
-    .description('The Microsoft tenants whose users may sign in.')
+    .description('Manage the Microsoft tenants whose users may sign in.')
     .addOption(asJson())
     .action(async (_options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<{ tenants: Record<string, Cell>[]; differences: string[] }>('/tenants')
@@ -113,7 +113,7 @@ function resumeCommand(tenants: Command, context: Context): void {
   examples(
     tenants
       .command('resume-probe <tid>')
-      .description('Let the probe of a tenant go on after its alarm (cmb status says why it was paused).')
+      .description('Resume the probe of a tenant after its alarm (cmb status shows why it was paused).')
       .addOption(asJson())
       .action(async (tid: string, _options: unknown, command: Command) => {
         const answer = await (await context.broker(command)).send('POST', `/tenants/${encodeURIComponent(tid)}/probe/resume`)
@@ -149,8 +149,8 @@ function setupCommands(program: Command, context: Context): void {
   examples(
     program
       .command('setup')
-      .description('Print the one-time token for the first visit to /setup, where the broker is connected to Microsoft.')
-      .option('--recover', 'although there is an administrator: when none can sign in')
+      .description('Print a one-time token for /setup, where an operator connects the broker to Microsoft.')
+      .option('--recover', 'also if there is an administrator, when none can sign in')
       .addOption(asJson())
       .action(async (options: { recover?: true }, command: Command) => {
         const path = options.recover === true ? '/setup/recovery-token' : '/setup/token'
@@ -163,7 +163,7 @@ function setupCommands(program: Command, context: Context): void {
       }),
     'cmb setup',
   )
-  const entra = program.command('entra').description('What is registered for the broker in Microsoft Entra ID.')
+  const entra = program.command('entra').description('Show what to register for the broker in Microsoft Entra ID.')
   examples(
     entra
       .command('manifest')

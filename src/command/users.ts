@@ -13,7 +13,7 @@ interface Options {
 
 /** Users, where they ask what is held about them, or to be forgotten. */
 export function userCommands(program: Command, context: Context): void {
-  const users = program.command('users').description('Users whom the broker knows.')
+  const users = program.command('users').description('Export or erase what the broker holds about a user.')
   exportCommand(users, context)
   eraseCommand(users, context)
   // Deprecated: the former name (docs/names.md).
@@ -31,12 +31,12 @@ function exportCommand(parent: Command, context: Context): void {
     parent
       .command('export')
       .description(
-        'Everything that is held about a user, as one JSON document: sessions, history, locks, consents, deliveries, revocations, audit entries.',
+        'Print everything that the broker holds about a user, as one JSON document: sessions, history, locks, consents, deliveries, revocations, audit entries.',
       )
       .option('--user <tid/oid>', 'their Microsoft tenant and object id')
       .option('--subject <sub>', 'or the sub of their tokens')
       .addOption(caseOption())
-      .option('--comment <text>', 'your words, kept in the audit log: do not name them')
+      .option('--comment <text>', 'a comment, kept in the audit log: do not name the user')
       .action(async ({ user, subject, case: reference, comment }: ExportOptions, command: Command) => {
         const who = exportedUser(user, subject)
         const broker = await context.broker(command)
@@ -65,12 +65,12 @@ function eraseCommand(parent: Command, context: Context): void {
   examples(
     parent
       .command('erase')
-      .description('Sign a user out everywhere, then forget their name, username, email, devices, and what Microsoft said of them. Ids stay.')
+      .description('Sign a user out everywhere, then delete their name, username, email, devices and Microsoft data. Ids stay.')
       .option('--subject <sub>', 'by the sub of their tokens')
       .option('--tid <tid>', 'by their Microsoft tenant, with --oid')
       .option('--oid <oid>', 'their object id there')
       .addOption(caseOption())
-      .option('--comment <text>', 'your words, kept in the log: do not name them')
+      .option('--comment <text>', 'a comment, kept in the log: do not name the user')
       .option('--yes', 'do not ask')
       .addOption(asJson())
       .action(async (options: Options, command: Command) => {

@@ -24,7 +24,7 @@ interface Settings extends Said {
 }
 
 export function webhookCommands(program: Command, context: Context): void {
-  const webhooks = program.command('webhooks').description('Webhook endpoints: systems that the broker tells of events (docs/webhooks.md).')
+  const webhooks = program.command('webhooks').description('Manage webhook endpoints: systems to which the broker sends events (docs/webhooks.md).')
   readingCommands(webhooks, context)
   addCommand(webhooks, context)
   changeCommand(webhooks, context)
@@ -63,7 +63,7 @@ function words({ secret, ...shown }: Shown): string {
 function readingCommands(webhooks: Command, context: Context): void {
   webhooks
     .command('list')
-    .description('Every endpoint.')
+    .description('List every endpoint.')
     .addOption(asJson())
     .action(async (_options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<{ webhooks: Shown[] }>('/webhooks')
@@ -78,7 +78,7 @@ function readingCommands(webhooks: Command, context: Context): void {
     })
   webhooks
     .command('show <webhook>')
-    .description('One endpoint. Its secret is shown only when it is made.')
+    .description('Show one endpoint. Its secret is shown only when it is made.')
     .addOption(asJson())
     .action(async (id: string, _options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<Shown>(pathOf(id))
@@ -86,7 +86,7 @@ function readingCommands(webhooks: Command, context: Context): void {
     })
   webhooks
     .command('schema')
-    .description('Print the JSON Schema of the messages. Asks no broker.')
+    .description('Print the JSON Schema of the messages. Needs no broker.')
     .action(() => context.terminal.out(json(webhookJsonSchema())))
 }
 
@@ -106,10 +106,10 @@ function addCommand(webhooks: Command, context: Context): void {
 
 function changeCommand(webhooks: Command, context: Context): void {
   examples(
-    withSettings(webhooks.command('change <webhook>').description('Change what is named, and keep the rest. A list replaces the list there was.'))
+    withSettings(webhooks.command('change <webhook>').description('Change the given fields and keep the others. A list replaces the former list.'))
       .option('--url <url>', 'another address')
       .option('--enable', 'send events again')
-      .option('--disable <reason>', 'send nothing more, and close what is pending')
+      .option('--disable <reason>', 'send no more events, and close pending ones')
       .action(async (id: string, options: Settings & { enable?: boolean; disable?: string }, command: Command) => {
         const { enable, disable } = options
         if (enable === true && disable !== undefined) throw new CommandFailure(EXIT.usage, 'Use --enable or --disable, not both.')
@@ -126,7 +126,7 @@ function changeCommand(webhooks: Command, context: Context): void {
 function rotateCommand(webhooks: Command, context: Context): void {
   examples(
     withCase(webhooks.command('rotate-secret <webhook>').description('Make a new secret, printed once. Both sign until the overlap ends.'))
-      .option('--overlap <seconds>', 'how long the secret before signs too; 0 ends it at once', '86400')
+      .option('--overlap <seconds>', 'how long the former secret signs too; 0: it ends at once', '86400')
       .action(async (id: string, options: Said & { overlap: string }, command: Command) => {
         const body = { overlap_seconds: Number(options.overlap), ...saidOf(options) }
         const answer = await (await context.broker(command)).send<Shown>('POST', pathOf(id, '/secrets'), body)
@@ -141,7 +141,7 @@ function testCommand(webhooks: Command, context: Context): void {
   examples(
     webhooks
       .command('test <webhook>')
-      .description('Send a test event, whatever events the endpoint wants.')
+      .description('Send a test event, whichever events the endpoint gets.')
       .addOption(asJson())
       .action(async (id: string, _options: unknown, command: Command) => {
         const answer = await (await context.broker(command)).send<{ delivery_id: string }>('POST', pathOf(id, '/test'))
@@ -153,7 +153,7 @@ function testCommand(webhooks: Command, context: Context): void {
 
 function removeCommand(webhooks: Command, context: Context): void {
   examples(
-    withCase(webhooks.command('remove <webhook>').description('Remove an endpoint, and close what is pending for it.')).action(
+    withCase(webhooks.command('remove <webhook>').description('Remove an endpoint, and close its pending deliveries.')).action(
       async (id: string, options: Said, command: Command) => {
         const answer = await (await context.broker(command)).send('DELETE', `${pathOf(id)}${queryOf(saidOf(options))}`)
         context.print(command, answer, () => `${id} is removed.\n`)

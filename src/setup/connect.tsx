@@ -68,17 +68,17 @@ function Present({ current: { clientId, credential, credentialFrom, tenants } }:
 
 function CredentialFields({ current: { credential, credentialFrom }, draft }: { current: Current; draft: Draft }) {
   if (credentialFrom === 'environment')
-    return <Notice title="The credential comes from the broker’s settings.">It is changed there, and the broker is started again.</Notice>
+    return <Notice title="The credential comes from the broker’s settings.">Change it there, then restart the broker.</Notice>
   return (
     <>
       <Choices
-        legend="What the broker proves itself with"
+        legend="How the broker authenticates"
         name="kind"
         chosen={draft?.kind ?? (credential === undefined ? 'secret' : 'keep')}
         options={[
           ...(credential === undefined ? [] : [{ value: 'keep', label: 'What was entered before' }]),
-          { value: 'secret', label: 'A client secret', hint: 'It ends after two years at most. Entra shows it once.' },
-          { value: 'pem', label: 'A certificate', hint: 'Nothing secret was ever at Entra: its public half is uploaded there.' },
+          { value: 'secret', label: 'A client secret', hint: 'It expires after two years at most. Entra shows it once.' },
+          { value: 'pem', label: 'A certificate', hint: 'The private key never leaves the broker: you upload the certificate to Entra.' },
         ]}
       />
       <TextField
@@ -111,7 +111,7 @@ function FirstTenantFields({ draft }: { draft: Draft }) {
         required
       />
       <TextField label="What you call the tenant" name="name" value={draft?.name} hint="For you and other operators, “Contoso” for instance." />
-      <p class="soft small">The first tenant is also the operators’: its app roles Broker.Operator and Broker.Administrator count.</p>
+      <p class="soft small">The first tenant is also the operator tenant: its app roles Broker.Operator and Broker.Administrator count.</p>
     </>
   )
 }

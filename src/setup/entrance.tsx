@@ -16,8 +16,8 @@ import { givePass } from './visitor.ts'
 const PURPOSE = 'setup token'
 const RUN_SETUP = (
   <>
-    This broker has no administrator yet. On the machine where it runs, type <code>cmb setup</code> (or <code>npx cmb setup</code>): it prints a token
-    that is valid once, for 15 minutes. Type that token here.
+    This broker has no administrator yet. On the machine where it runs, run <code>cmb setup</code> (or <code>npx cmb setup</code>): it prints a token
+    that is valid once, for 15 minutes. Enter that token here.
   </>
 )
 
@@ -43,10 +43,10 @@ function SignInEntrance({ c }: { c: Context }) {
     <>
       {asserted ? (
         <Notice kind="good" title="Microsoft is connected: the proof of MFA is set, and users can sign in now.">
-          The token has done its work. From now on an administrator signs in here.
+          The token is no longer needed. From now on administrators sign in here.
         </Notice>
       ) : null}
-      <p>This is for administrators of the broker: users of the operators’ tenant with the app role Broker.Administrator.</p>
+      <p>This is for administrators of the broker: users of the operator tenant with the app role Broker.Administrator.</p>
       <div class="row">
         <LinkButton href={`/ops/sign-in?${signIn}`}>Sign in</LinkButton>
       </div>
@@ -57,10 +57,10 @@ function SignInEntrance({ c }: { c: Context }) {
 function TokenEntrance({ csrf, recovery, rejected }: { csrf: string; recovery: boolean; rejected: boolean }) {
   return (
     <>
-      <p>{recovery ? 'A recovery token was made with cmb setup --recover. It is valid once, for 15 minutes. Type that token here.' : RUN_SETUP}</p>
+      <p>{recovery ? 'A recovery token was made with cmb setup --recover. It is valid once, for 15 minutes. Enter that token here.' : RUN_SETUP}</p>
       {rejected ? (
         <div class="notice bad" role="alert">
-          <strong>That token is not good.</strong>
+          <strong>That token is not valid.</strong>
           <div>
             It may have been used, be older than 15 minutes, or be mistyped. Make a new one with `cmb setup` or, once the broker has an administrator,
             `cmb setup --recover`.

@@ -18,7 +18,7 @@ import { proofToAssert, type Seen, seenOf } from './seen.ts'
 
 const DAYS = 7
 
-/** To be sent to them, good for a week and for that tenant alone. */
+/** The link for the administrator, valid for a week and for that tenant alone. */
 export const invitationAddress = (deps: Pick<Deps, 'sealer' | 'config'>, tid: string, now: number): string =>
   invitationAddressAgain(deps, { tid, until: now + DAYS * 86_400 }, now)
 
@@ -44,7 +44,7 @@ export async function invitationPage(deps: Deps, c: Context, now: number): Promi
   const said = saidFor(c.req.query('said'))
   return page(
     c,
-    { title: 'Allowing Case Manager for your organisation', config: deps.config },
+    { title: 'Allow Case Manager for your organization', config: deps.config },
     <>
       {said === undefined ? null : (
         <Notice kind={said.kind} title={said.title}>
@@ -98,9 +98,9 @@ function ProofStep({ seen, href }: { seen: Seen; href: (proof: string) => string
 
 const ConfirmStep = ({ href, confirmed, returned }: { href: string; confirmed: boolean; returned: boolean }) => (
   <Answer question="2. Confirm that it was you" is={confirmed ? 'yes' : 'no'}>
-    <p class="soft">Sign in once as an administrator of your tenant. Nothing is kept but your name and that you confirmed it.</p>
+    <p class="soft">Sign in once as an administrator of your tenant. The broker stores only your name and your confirmation.</p>
     {confirmed ? (
-      <p>Done. Tell the person who sent you this link.</p>
+      <p>Done. Inform the operator who sent you this link.</p>
     ) : (
       <div class="row">
         <LinkButton href={href} kind={returned ? 'primary' : 'quiet'}>
@@ -132,9 +132,9 @@ export async function settle(deps: Deps, administration: Administration, outcome
 
 export const invitationTooOld = (deps: Deps, c: Context): Response =>
   messagePage(c, {
-    title: 'This link is good no more',
+    title: 'This link is no longer valid',
     status: 400,
-    what: 'It was sent more than a week ago, is incomplete, or the tenant it is about is not connected any more.',
-    next: 'Ask who sent it to you for a new one.',
+    what: 'It was sent more than a week ago, is incomplete, or its tenant is no longer connected.',
+    next: 'Ask the operator who sent it for a new one.',
     config: deps.config,
   })

@@ -7,7 +7,7 @@ import { allSeen, type Seen } from './seen.ts'
 /** The steps, each done or not, and the one that comes next. */
 
 const stateOf = (seen: Seen): { is: 'yes' | 'no'; words: string } => {
-  if (seen.proposedProof !== undefined) return { is: 'no', words: 'Its administrator has to assert the proof of MFA.' }
+  if (seen.proposedProof !== undefined) return { is: 'no', words: 'Its administrator must assert the proof of MFA.' }
   if (!seen.decided)
     return { is: 'no', words: seen.row.consentConfirmedAt === undefined ? 'Consent and proof of MFA remain.' : 'The proof of MFA remains.' }
   return { is: 'yes', words: `Its users can sign in; MFA is proved by ${seen.row.mfaProof}.` }
@@ -60,7 +60,7 @@ const Branding = ({ hasLogo }: { hasLogo: boolean }) => (
 
 const Differences = ({ differences }: { differences: readonly string[] }) =>
   differences.length === 0 ? null : (
-    <Notice kind="warn" title="The settings say otherwise than what is in use">
+    <Notice kind="warn" title="The settings differ from the connection in use">
       <ul class="bullets">
         {differences.map((words) => (
           <li>{words}</li>
@@ -101,7 +101,7 @@ const FirstSignIn = ({ request, operator }: { request: SetupRequest; operator: b
     <p>
       {operator
         ? 'An administrator has. Other users check their own readiness at the address below.'
-        : 'Sign in as the first administrator of the broker: your account needs the app role Broker.Administrator (Enterprise applications, Case Manager, Users and groups). From then on this page asks for that role, and setup tokens are good no more.'}
+        : 'Sign in as the first administrator of the broker: your account needs the app role Broker.Administrator (Enterprise applications, Case Manager, Users and groups). From then on this page requires that role, and setup tokens no longer work.'}
     </p>
     <div class="row">
       {operator ? null : <LinkButton href="/ops/sign-in?return_to=/setup">Sign in as an administrator</LinkButton>}

@@ -44,7 +44,7 @@ const connectionSteps = (values: Registration): Child[] => [
   </Step>,
   <Step title="Authentication, Front-channel logout URL">
     <Value name="the front-channel logout URL">{values.logoutUrl}</Value>
-    <p class="soft">Leave both boxes for the implicit grant empty.</p>
+    <p class="soft">Do not tick the boxes for the implicit grant.</p>
   </Step>,
   <Step title="Certificates & secrets">
     <p>Add a certificate, or a client secret. The secret’s value is shown once: keep it for the next step of this set-up.</p>
@@ -68,7 +68,7 @@ const permissionSteps = (values: Registration): Child[] => [
     </ul>
   </Step>,
   <Step title="App roles, Create app role">
-    <p>Allowed member types: Users/Groups. The value counts; the names are yours.</p>
+    <p>Allowed member types: Users/Groups. Use exactly these values; choose the names yourself.</p>
     <ul class="bullets">
       {values.appRoles.map((role) => (
         <li>
@@ -123,7 +123,7 @@ export function registerPage(request: SetupRequest): Response {
     { title: 'Registering Case Manager in Microsoft Entra', script: COPY },
     <>
       <p>
-        In the Microsoft Entra admin center, as an Application Administrator or a Global Administrator. Either by hand, or with the script further
+        Do this in the Microsoft Entra admin center, as an Application Administrator or a Global Administrator: by hand, or with the script further
         below, which does all of it.
       </p>
       <Steps items={[...connectionSteps(values), ...permissionSteps(values)]} />

@@ -72,7 +72,7 @@ const SAID: Readonly<Record<string, Said>> = {
     words: 'Now confirm it: an administrator of the tenant signs in once.',
   },
   confirmed: { kind: 'good', title: 'Consent is confirmed.' },
-  tried: { kind: 'good', title: 'The sign-in went through. What arrived stands below.' },
+  tried: { kind: 'good', title: 'The sign-in went through. See below what arrived.' },
   no_role: {
     kind: 'warn',
     title: 'The sign-in went through, and it confirms no consent.',

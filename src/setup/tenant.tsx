@@ -117,7 +117,7 @@ function TheirAssertion({ request, seen }: { request: SetupRequest; seen: Seen }
   return (
     <>
       <p>
-        No administrator of this tenant has asserted <code>{proof}</code>. They alone see its policies: send them the link.
+        No administrator of this tenant has asserted <code>{proof}</code>. Only they can read its policies: send them the link.
       </p>
       <InvitationLink request={request} tid={seen.row.tid} />
     </>
@@ -126,12 +126,12 @@ function TheirAssertion({ request, seen }: { request: SetupRequest; seen: Seen }
 
 const MakeOperators = ({ request, seen: { row } }: { request: SetupRequest; seen: Seen }) => (
   <details>
-    <summary>Make this the operators’ tenant</summary>
+    <summary>Make this the operator tenant</summary>
     <Form request={request} action={`/setup/tenants/${row.tid}/operators`}>
-      <p>From then on only its users operate the broker, you perhaps not among them.</p>
-      <Tick name="sure" label="Its app roles Broker.Operator and Broker.Administrator shall count, and no other tenant’s" />
+      <p>From then on only its users can operate the broker. You may lose access.</p>
+      <Tick name="sure" label="Only its app roles Broker.Operator and Broker.Administrator shall count" />
       <div class="row">
-        <Button kind="danger">Change the operators’ tenant</Button>
+        <Button kind="danger">Change the operator tenant</Button>
       </div>
     </Form>
   </details>

@@ -52,7 +52,7 @@ describe('npm run release', () => {
     expect(isNewer(version, current)).toBe(newer)
   })
 
-  test('--dry-run builds the guard’s package, a CycloneDX bill of materials and the notes, and changes nothing', () => {
+  test('--dry-run builds the packages of the guard and of broker-dev, a CycloneDX bill of materials and the notes, and changes nothing', () => {
     const dir = mkdtempSync(join(tmpdir(), 'cmb-release-test-'))
     onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
     const before = readFileSync(join(ROOT, 'package.json'), 'utf8')
@@ -60,7 +60,8 @@ describe('npm run release', () => {
     execFileSync(process.execPath, ['scripts/release.mjs', '--dry-run'], { cwd: ROOT, env, stdio: ['ignore', 'ignore', 'inherit'] })
     expect(readFileSync(join(ROOT, 'package.json'), 'utf8')).toBe(before)
     const out = join(dir, readdirSync(dir).find((name) => name.startsWith('cmb-release-')) ?? '')
-    expect(readdirSync(out).sort()).toEqual([expect.stringMatching(/^case-manager-guard-.*\.tgz$/), 'notes.md', 'sbom.cdx.json'])
+    const tarball = (name: string): unknown => expect.stringMatching(new RegExp(`^case-manager-${name}-\\d.*\\.tgz$`))
+    expect(readdirSync(out).sort()).toEqual([tarball('broker-dev'), tarball('guard'), 'notes.md', 'sbom.cdx.json'])
     const bill = JSON.parse(readFileSync(join(out, 'sbom.cdx.json'), 'utf8')) as {
       bomFormat: string
       metadata: { component: { name: string } }

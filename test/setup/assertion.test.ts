@@ -119,7 +119,7 @@ test('what the settings or an operator said of another tenant is a warning until
     state: 'warning',
     found: expect.stringContaining('No administrator of that tenant has asserted it') as string,
   })
-  expect((await browser.get(tenantPath(FABRIKAM.tid))).text).toContain('They alone see its policies: send them the link')
+  expect((await browser.get(tenantPath(FABRIKAM.tid))).text).toContain('Only they can read its policies: send them the link')
   await felix.submit(await felix.press(await felix.get(link), ASSERT), { asserted: 'yes' }, 'Assert it')
   expect((await check())?.state).toBe('ok')
   expect((await row()).proofAssertedBy).toContain('Felix Farrow')
