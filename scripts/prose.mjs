@@ -1,4 +1,4 @@
-// `npm run prose`: finds the words that our texts do not use, and says which to use. The terms are those of docs/glossary.md.
+// `npm run prose`: finds the words that our texts do not use, and says which to use; and lines that are too long. The terms are those of docs/glossary.md.
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -11,8 +11,9 @@ const WORDS = [
   ['(?:is|are|was|were|be|been|being) told(?! apart)', 'delivered, informed, gets'],
   ['given up', 'failed'],
   ['(?:tried|said) again', 'retried'],
+  ['be(?:gin|gun) anew', 'start again'],
   ['letter by letter', 'exact match'],
-  ['nobody|somebody|anybody|whoever|people', 'the user, the operator, the client, the attacker'],
+  ['nobody|somebody|anybody|everybody|whoever|people', 'the user, the operator, the client, the attacker'],
   ['mend(?:s|ed|ing)?', 'fix'],
   ['stands', 'is'],
   ['slips?', 'mistake, invalid value'],
@@ -43,12 +44,23 @@ export function findings(path, text) {
     )
 }
 
-/** The texts that users, operators and developers read. A decision record is not rewritten. */
+const WIDTH = 120
+/** A line that nothing can break, an address or a command for instance, may be longer; a row of a table, a heading and code too. @returns the lines that are too long */
+export function longLines(text) {
+  const breakable = (line) => / /.test(line.replace(/^\s*(?:[-*]|\d+\.)\s+/, '').replaceAll(/`[^`]*`/g, 'code'))
+  return text
+    .replace(/^( *)```[^]*?^\1```/gm, blank)
+    .split('\n')
+    .flatMap((line, index) => (line.trimEnd().length > WIDTH && !/^[|#]/.test(line) && breakable(line) ? [index + 1] : []))
+}
+
+const inside = (folder, pattern) =>
+  readdirSync(join(ROOT, folder))
+    .filter((name) => pattern.test(name))
+    .map((name) => join(folder, name))
+
+/** The texts that users, operators and developers read. The words of a decision record are not changed. */
 export function texts() {
-  const inside = (folder, pattern) =>
-    readdirSync(join(ROOT, folder))
-      .filter((name) => pattern.test(name))
-      .map((name) => join(folder, name))
   const guides = readdirSync(join(ROOT, 'examples'), { withFileTypes: true })
     .filter((one) => one.isDirectory())
     .flatMap(({ name }) => inside(join('examples', name), /\.md$/))
@@ -63,10 +75,14 @@ export function texts() {
   ]
 }
 
-export const report = () =>
-  texts().flatMap((path) =>
-    findings(path, readFileSync(join(ROOT, path), 'utf8')).map(({ line, word, better }) => `${path}:${line}: "${word}". Say: ${better}.`),
-  )
+const read = (path) => readFileSync(join(ROOT, path), 'utf8')
+
+export const report = () => [
+  ...texts().flatMap((path) => findings(path, read(path)).map(({ line, word, better }) => `${path}:${line}: "${word}". Say: ${better}.`)),
+  ...[...texts().filter((path) => path.endsWith('.md')), ...inside('docs/decisions', /\.md$/)].flatMap((path) =>
+    longLines(read(path)).map((line) => `${path}:${line}: longer than ${WIDTH} characters. Break it.`),
+  ),
+]
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const found = report()

@@ -68,7 +68,7 @@ const broker = {
     defaultText: 'none',
     schema: parse.whole(0, 1_000_000_000),
     example: '500',
-    text: 'A revocation of an instance, a tenant or everybody that ends more sessions than this waits for a second administrator, for at most 30 minutes. The revocation of one user or one session never waits. Not set: none waits.',
+    text: 'A revocation of an instance, a tenant or every user that ends more sessions than this waits for a second administrator, for at most 30 minutes. The revocation of one user or one session never waits. Not set: none waits.',
   }),
   runbookUrl: setting({
     name: 'BROKER_RUNBOOK_URL',

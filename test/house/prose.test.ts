@@ -4,10 +4,11 @@ import { describe, expect, test } from 'vitest'
 
 interface Prose {
   findings(path: string, text: string): { line: number; word: string; better: string }[]
+  longLines(text: string): number[]
   texts(): string[]
   report(): string[]
 }
-const { findings, texts, report } = (await import(new URL('../../scripts/prose.mjs', import.meta.url).href)) as Prose
+const { findings, longLines, texts, report } = (await import(new URL('../../scripts/prose.mjs', import.meta.url).href)) as Prose
 const found = (path: string, text: string): string[] => findings(path, text).map(({ line, word }) => `${line} ${word}`)
 
 describe('the words of our texts', () => {
@@ -19,6 +20,13 @@ describe('the words of our texts', () => {
   test('a word is found as a whole word, in any case, with its line', () => {
     expect(found('a.md', 'Fine.\n\nNobody mends what is owed.\nIt is told apart.')).toEqual(['3 owed', '3 Nobody', '3 mends'])
     expect(findings('a.md', 'They honour it.')).toEqual([{ line: 1, word: 'honour', better: 'the American spelling: -or' }])
+  })
+
+  test('a line has at most 120 characters, but for code, headings, tables and what nothing can break', () => {
+    const long = 'word '.repeat(30)
+    expect(
+      longLines(`${long}\n\n- ${long}\n# ${long}\n| ${long} |\n\`\`\`sh\n${long}\n\`\`\`\n1. \`${long}\`\n(https://${'x'.repeat(130)})`),
+    ).toEqual([1, 3])
   })
 
   test('code keeps its words, and what follows it keeps its line', () => {
