@@ -3,6 +3,7 @@ import { hitCount, type Hits, LONGEST_SEARCH, searched } from '../acts/search.ts
 import { desk, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { covered, plural, REASON, when, whoIs } from './format.ts'
 import { caseLink, clientLink, linkOf, sessionLink, userLink } from './links.ts'
+import { SessionState } from './sessions.tsx'
 
 /** What the box in the header finds: by kind; a single hit leads straight there. */
 
@@ -96,7 +97,7 @@ const sessionsOf = ({ sessions }: Hits, nowMs: number): Group => ({
   head: ['Session', 'State', 'User', 'Device', 'Signed in'],
   rows: sessions.map(({ session, state }) => [
     <a href={sessionLink(session.sub, session.sid)}>{session.sid}</a>,
-    <span class={state === 'ended' ? 'tag calm' : 'tag'}>{state === 'ended' ? 'ended' : 'live'}</span>,
+    <SessionState state={state} />,
     whoIs(session),
     session.device,
     when(session.openedAt * 1000, nowMs),

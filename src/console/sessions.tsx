@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx'
-import type { Participant, Session } from '../../db/types.ts'
+import type { Participant, Session, Standing } from '../../db/types.ts'
 import { Button } from '../page/components.tsx'
 import { readSessionCursor, SESSION_CURSOR, sessionCursor } from '../acts/session-cursor.ts'
 import { SelectField, TextField } from '../page/fields.tsx'
@@ -7,6 +7,10 @@ import { desk, isAdministrator, Panel, Table, type ConsoleRequest } from './desk
 import { instances, nameOf, plural, when, whoIs } from './format.ts'
 import { pageOf, Pages, placeOf } from './pages.tsx'
 import { asked, linkOf, userLink } from './links.ts'
+
+/** Whether a session is live; one with a mark to end soon counts as live. */
+export const SessionState = ({ state }: { state: Standing['state'] }) =>
+  state === 'ended' ? <span class="tag calm">ended</span> : <span class="tag">live</span>
 
 /** Live sessions by user, instance and device. The page lists none before a search. */
 

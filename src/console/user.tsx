@@ -8,6 +8,7 @@ import { untilOf } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { pageOf, Pages, placeOf } from './pages.tsx'
 import { linkOf, sessionLink } from './links.ts'
+import { SessionState } from './sessions.tsx'
 
 /** One user: who they are, whether they are locked, where they are signed in, and what happened before. Revoking and locking begin here. */
 
@@ -108,7 +109,7 @@ function OneSession({ request, standing, sub }: { request: ConsoleRequest; stand
       <Facts
         items={[
           ['Session', <code>{session.sid}</code>],
-          ['State', <span class={state === 'ended' ? 'tag calm' : 'tag'}>{state === 'ended' ? 'ended' : 'live'}</span>],
+          ['State', <SessionState state={state} />],
           ['Device', session.device],
           ['Signed in', when(session.openedAt * 1000, nowMs)],
           ['Last used', when(session.lastActiveAt * 1000, nowMs)],
