@@ -7,9 +7,7 @@ export function backupCommand(program: Command, context: Context): void {
   examples(
     program
       .command('backup <file>')
-      .description(
-        'Copy the whole store into a new file, while the broker serves. Secrets in it stay sealed under BROKER_SECRET: keep that too.',
-      )
+      .description('Copy the whole store into a new file, while the broker serves. Secrets in it stay sealed under BROKER_SECRET: keep that too.')
       .addOption(asJson())
       .action(async (file: string, _options: unknown, command: Command) => {
         const broker = await context.broker(command)

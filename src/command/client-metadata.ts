@@ -19,7 +19,10 @@ export interface MetadataOptions {
 
 export const withMetadata = (command: Command): Command =>
   command
-    .option('--metadata <file>', 'a registration as JSON or YAML (names of RFC 7591; docs/clients.md); - reads standard input. Other options override it')
+    .option(
+      '--metadata <file>',
+      'a registration as JSON or YAML (names of RFC 7591; docs/clients.md); - reads standard input. Other options override it',
+    )
     .option('--name <name>', 'shown to users')
     .option('--redirect-uri <uri>', 'where sign-in returns to; an exact match (repeatable)', repeated)
     .option('--post-logout-redirect-uri <uri>', 'where sign-out may return to (repeatable)', repeated)

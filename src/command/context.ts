@@ -66,7 +66,8 @@ export interface Said {
 export const saidOf = (options: Said) => ({ case_reference: options.case, comment: options.comment })
 
 /** The period that a list is narrowed to. */
-export const fromOption = (): Option => new Option('--from <time>', 'only entries from this time on: 2026-12-04, or 2026-12-04T17:00+01:00').argParser(readPast)
+export const fromOption = (): Option =>
+  new Option('--from <time>', 'only entries from this time on: 2026-12-04, or 2026-12-04T17:00+01:00').argParser(readPast)
 export const toOption = (): Option => new Option('--to <time>', 'only entries before this time').argParser(readPast)
 
 export const repeated = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value]

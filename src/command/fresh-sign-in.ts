@@ -17,7 +17,9 @@ export function freshSignInCommands(program: Command, context: Context): void {
   examples(
     group
       .command('waive')
-      .description('For some hours, let a user or the users of a tenant sign in without entering the password again. Later revocations are not covered.')
+      .description(
+        'For some hours, let a user or the users of a tenant sign in without entering the password again. Later revocations are not covered.',
+      )
       .option('--subject <sub>', 'one user')
       .option('--tenant <tid>', 'the users of one Microsoft tenant')
       .requiredOption('--hours <n>', 'for how long, 1 to 168')

@@ -20,7 +20,7 @@ export function overviewCommands(program: Command, context: Context): void {
   )
   program
     .command('guards')
-    .description('List every guard: whether it is connected, how far it enforces the log, its version, what it does without the broker, and its clock.')
+    .description('List the guards: connection, how far each enforces the log, version, what it does without the broker, clock.')
     .addOption(asJson())
     .action(async (_options: unknown, command: Command) => {
       const answer = await (await context.broker(command)).get<{ guards: GuardShown[] }>('/guards')

@@ -4,7 +4,9 @@ import { columns, time } from './show.ts'
 
 /** What waits: for its time, or for a second administrator. */
 export function scheduledCommands(program: Command, context: Context): void {
-  const scheduled = program.command('scheduled').description('List, confirm and cancel revocations and locks that wait for their time or for a second administrator.')
+  const scheduled = program
+    .command('scheduled')
+    .description('List, confirm and cancel revocations and locks that wait for their time or for a second administrator.')
   examples(
     scheduled
       .command('list')

@@ -46,7 +46,9 @@ function readingCommands(streams: Command, context: Context): void {
 function changingCommands(streams: Command, context: Context): void {
   examples(
     withCase(
-      streams.command('disable <stream> <reason>').description('Disable a stream and close its pending events. The broker sends the reason to the receiver.'),
+      streams
+        .command('disable <stream> <reason>')
+        .description('Disable a stream and close its pending events. The broker sends the reason to the receiver.'),
     ).action(async (id: string, reason: string, options: Said, command: Command) => {
       const answer = await (await context.broker(command)).send<Shown>('POST', pathOf(id, '/disable'), { reason, ...saidOf(options) })
       context.print(command, answer, () => members(answer))

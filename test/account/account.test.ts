@@ -33,7 +33,7 @@ const state = async (one: typeof laptop) => (await rig.store.standingBySid(one.s
 const formOf = (shown: { forms: { fields: Record<string, string> }[] }, sid: string) => shown.forms.findIndex((form) => form.fields.sid === sid)
 
 describe('where am I signed in', () => {
-  test('lists a user’s own devices with instance, since and last used, this one first, and nobody else’s', async () => {
+  test('lists a user’s own devices with instance, since and last used, this one first, and no other user’s', async () => {
     rig.clock.advance(3 * 3600)
     const shown = await browser.get('/account')
     expect(shown.status).toBe(200)
@@ -130,7 +130,7 @@ describe('where am I signed in', () => {
 })
 
 describe('setting yourself up', () => {
-  test('without a session explains and offers to sign in, and tells nothing about anybody', async () => {
+  test('without a session explains and offers to sign in, and says nothing about any user', async () => {
     await rig.register('Melbourne', { appRole: 'CaseManager.Melbourne' })
     const shown = await browserAt(rig).get('/account/ready')
     expect(shown.status).toBe(200)
@@ -147,7 +147,7 @@ describe('setting yourself up', () => {
     expect(shown.html).not.toContain('/signin/start')
   })
 
-  test('answers three times yes to somebody who is ready', async () => {
+  test('answers three times yes to a user who is ready', async () => {
     const shown = await browser.get('/account/ready')
     expect(shown.text).toContain('You are ready to use Case Manager.')
     expect(shown.text.match(/Yes\./g)).toHaveLength(3)

@@ -76,7 +76,7 @@ describe('/readyz', () => {
     })
   })
 
-  test('Microsoft is asked once in 20 s, however often somebody looks', async () => {
+  test('Microsoft is asked once in 20 s, however often the checks are read', async () => {
     const rig = await createRig()
     rig.microsoft.examined = { ...rig.microsoft.examined, authorize: { ok: false, problem: 'rejected' } }
     const examine = vi.spyOn(rig.microsoft, 'examine')
@@ -95,7 +95,7 @@ describe('/readyz', () => {
 })
 
 describe('/metrics', () => {
-  test('gauges are read at the scrape: live sessions, what is owed, and since when', async () => {
+  test('gauges are read at the scrape: live sessions, what is pending, and since when', async () => {
     const rig = await createRig()
     const sydney = await rig.register('Sydney')
     const { session } = await rig.openSession()

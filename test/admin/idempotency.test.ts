@@ -81,7 +81,7 @@ describe('a revocation with Idempotency-Key', () => {
     expect(await post('/revocations', body, KEY)).toMatchObject({ status: 201, replayed: 'true' })
   })
 
-  test('leaves its key free when it was rejected, and not when nobody knows what became of it', async () => {
+  test('leaves its key free when it was rejected, and not when its outcome is unknown', async () => {
     const { rig, post } = await world()
     const { session } = await rig.openSession()
     const unknown = { selector: { kind: 'session', sid: 's_none' } }

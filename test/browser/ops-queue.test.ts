@@ -37,7 +37,7 @@ describe.each(QUEUE_ENGINES)('the queue’s own view, on $engine', ({ path }) =>
     rig = await createRig({ deps: { queue } })
   })
 
-  test('is not for whoever is not at the console: not the page, not its files, not its data', async () => {
+  test('is only for users of the console: not the page, not its files, not its data', async () => {
     for (const who of ['operator', 'nobody'] as const)
       for (const path of ['/ops/queue', '/ops/queue/api/queues', '/ops/queue/static/js/main.js'])
         expect([path, (await (await browserOf(rig, who)).send(path)).status]).toEqual([path, 401])

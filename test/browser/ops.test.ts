@@ -285,7 +285,7 @@ test('a part with the focus is left as it is, the page says so, and it is renewe
   expect(window.complaints).toEqual([])
 })
 
-test('what is owed changes on the page while it stands there, and somebody whose session is revoked is out', async () => {
+test('what is pending changes on the open page, and a user whose session is revoked is out', async () => {
   await using window = await open({ width: 1280, who: 'operator' })
   const { page } = window
   await page.getByText('Live.', { exact: true }).waitFor()

@@ -155,7 +155,7 @@ describe('by keyboard alone', () => {
   })
 })
 
-test('the signed-out page shows how far the instances have been told, while it stands there', async () => {
+test('the signed-out page shows how far the instances are informed, while it is open', async () => {
   await using window = await open({ width: 960, signedIn: true })
   const { page } = window
   await page.goto(`${base}/logout`)

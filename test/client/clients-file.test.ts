@@ -126,7 +126,7 @@ describe('the clients file is followed', () => {
     }
   })
 
-  test('an invalid file changes nothing and is said; mended, it counts again', async () => {
+  test('an invalid file changes nothing and is reported; fixed, it counts again', async () => {
     writeFileSync(file, GOOD)
     await watchIt()
     writeFileSync(file, `clients:\n${CLIENT('sydney', 'Changed')}  - client_id: perth\n`)

@@ -77,7 +77,7 @@ describe('reading a registration (RFC 7591 §2)', () => {
       expect(problems({ redirect_uris: [uri] }, { allowLoopback: true })).toHaveLength(1)
   })
 
-  test('an address is kept letter by letter', () => {
+  test('an address is kept exactly', () => {
     const uri = 'https://SYDNEY.example:443/a/../cb?x=%7e'
     const parsed = parseClientMetadata({ ...SYDNEY, redirect_uris: [uri] })
     expect(parsed.ok && parsed.metadata.redirectUris).toEqual([uri])

@@ -35,7 +35,7 @@ describe('cmb backup and restore', () => {
     expect((await type(['backup', join(dir, 'nowhere', 'broker.db')])).err).toContain('ENOENT')
   })
 
-  test('restored on another machine: everybody is signed out, and it says so', async () => {
+  test('restored on another machine: every user is signed out, and it says so', async () => {
     const file = join(dir, 'broker.db')
     await type(['backup', file])
     const dataDir = join(dir, 'data')
@@ -51,7 +51,7 @@ describe('cmb backup and restore', () => {
     await store.close()
   })
 
-  test('is asked about; where nobody can answer it needs --yes', async () => {
+  test('asks; without a terminal it needs --yes', async () => {
     const file = join(dir, 'broker.db')
     await type(['backup', file])
     const dataDir = join(dir, 'data')
@@ -88,7 +88,7 @@ describe('cmb users erase', () => {
     expect(rig.lines.join('\n')).toContain('"event":"revoked"')
   })
 
-  test('by tenant and object id; nobody of that name, and half a name, are refused', async () => {
+  test('by tenant and object id; an unknown name, and half a name, are refused', async () => {
     const { tid, oid } = rig.microsoft.user
     expect(await type(['users', 'erase', '--tid', tid, '--oid', oid, '--yes'])).toMatchObject({ code: 0 })
     expect(await type(['users', 'erase', '--subject', 'u_nobody', '--yes'])).toMatchObject({

@@ -123,7 +123,7 @@ describe('cmb', () => {
 })
 
 describe('cmb doctor', () => {
-  test('without a broker: every problem of the settings with how to mend it, and exit 1', async () => {
+  test('without a broker: every problem of the settings with how to fix it, and exit 1', async () => {
     const ran = await cmb(['doctor'], { dataDir: emptyDir() })
     expect(ran.code).toBe(1)
     expect(ran.out).toContain('BROKER_ISSUER')

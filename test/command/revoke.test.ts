@@ -107,7 +107,7 @@ describe('cmb revoke', () => {
     expect(await type(['revoke', option, value, '--dry-run'])).toMatchObject({ code: 1, out: '', err: expect.stringContaining(words) as string })
   })
 
-  test('a wide one is asked about; without anybody to answer it has to be said beforehand', async () => {
+  test('a wide one is asked about; without a terminal it needs --yes', async () => {
     expect(await type(['revoke', '--everything'])).toMatchObject({ code: 2, err: expect.stringContaining('--yes') as string })
     expect(await type(['revoke', '--everything'], { answer: 'no' })).toMatchObject({ code: 1 })
     expect(await state(alice)).toBe('live')

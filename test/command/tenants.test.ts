@@ -15,7 +15,7 @@ beforeEach(async () => {
 })
 
 describe('cmb tenants', () => {
-  test('add connects at once; without a proof of MFA nobody gets in yet', async () => {
+  test('add connects at once; without a proof of MFA no user gets in yet', async () => {
     const added = await type(['tenants', 'add', THIRD.toUpperCase(), '--name', 'Northwind'])
     expect(added).toMatchObject({ code: 0, out: expect.stringContaining('proof of MFA remain') as string })
     expect(rig.deps.connection.current().tenants).toEqual([TENANT, OTHER_TENANT, THIRD])
@@ -83,7 +83,7 @@ describe('cmb tenants', () => {
     expect((await rig.store.findTenant(THIRD))?.administrators).toBeUndefined()
   })
 
-  test('redrive asks Microsoft again what was given up, and cmb status shows that there is such', async () => {
+  test('redrive retries failed requests to Microsoft, which cmb status shows', async () => {
     const nowMs = rig.clock.nowMs()
     await rig.store.askMicrosoft([{ kind: 'revoke_sessions', tid: TENANT, oid: 'p-1' }], nowMs)
     for (const pending of await rig.store.claimMicrosoftWork({ tid: TENANT, nowMs, untilMs: 0, limit: 1 }))
@@ -137,7 +137,7 @@ describe('cmb tenants', () => {
 })
 
 describe('cmb setup', () => {
-  test('prints a token that is good once, and says where to type it; it stands in no log', async () => {
+  test('prints a token that is valid once, and says where to enter it; no log has it', async () => {
     const { out, code } = await type(['setup'])
     const token = /^ {2}([0-9A-Z-]{29})$/m.exec(out)?.[1] ?? expect.unreachable()
     expect([code, out]).toEqual([0, expect.stringContaining('http://localhost:7401/setup')])

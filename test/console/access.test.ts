@@ -9,7 +9,7 @@ beforeEach(async () => {
 })
 
 describe('who is let in to the console', () => {
-  test('nobody without signing in: the page says what it is, and the way in leads through the broker (RFC 6749 §4.1, RFC 7636)', async () => {
+  test('not without signing in: the page says what it is, and the sign-in leads through the broker (RFC 6749 §4.1, RFC 7636)', async () => {
     const stranger = await browserOf(rig, 'operator')
     const door = await stranger.get('/ops/deliveries?state=failed')
     expect([door.status, door.title]).toEqual([401, 'Operators’ console'])
@@ -57,7 +57,7 @@ describe('who is let in to the console', () => {
     expect(page.text).toContain('acts on that tenant alone')
   })
 
-  test('somebody with none of the roles is not, and learns whom to ask for which', async () => {
+  test('a user with none of the roles is not, and learns whom to ask for which', async () => {
     const page = await (await browserOf(rig, 'nobody')).get('/ops/sign-in')
     expect(page.status).toBe(403)
     expect(page.text).toContain('none of the app roles Broker.Auditor, Broker.Operator and Broker.Administrator')

@@ -76,7 +76,7 @@ describe('the page of a user', () => {
     expect(seen.html).not.toMatch(/\/ops\/(?:revoke|lock)\?/)
   })
 
-  test('of somebody whom the broker does not know is a page that says so', async () => {
+  test('of an unknown user is a page that says so', async () => {
     const olga = await atConsole(rig, 'operator')
     expect((await olga.get('/ops/users/u_nobody')).status).toBe(404)
     expect((await olga.get('/ops/clients/nothing')).status).toBe(404)

@@ -34,7 +34,7 @@ describe('/ops/locks', () => {
     ])
   })
 
-  test('an old sign-in locks and lifts nothing, and nobody locks themselves', async () => {
+  test('an old sign-in locks and lifts nothing, and no operator locks their own account', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Ulla'])
     const adam = await atConsole(rig, 'administrator')
     const own = await adam.get(`/ops/lock/check?${new URLSearchParams({ user: adam.sub, hours: '' })}`)

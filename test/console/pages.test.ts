@@ -12,7 +12,7 @@ beforeEach(async () => {
 })
 
 describe('deliveries', () => {
-  test('what was refused or given up is listed with its last answer, and tried again: one, an address, all', async () => {
+  test('what was rejected or failed is listed with its last answer, and redriven: one, an address, all', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol', 'Dave', 'Erin'])
     for (const { sid } of sessions)
       await rig.store.revoke({
@@ -158,7 +158,7 @@ describe('what is seen', () => {
     )
   })
 
-  test('sessions by user, instance and device; nobody before somebody is searched for', async () => {
+  test('sessions by user, instance and device; none before a search', async () => {
     await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
     const olga = await atConsole(rig, 'operator')
     expect((await olga.get('/ops/sessions')).text).not.toContain('Carol')
@@ -192,7 +192,7 @@ describe('what is seen', () => {
     expect(page.text).not.toContain('n 599')
   })
 
-  test('what was given up at Microsoft is shown, and asked again, with its record', async () => {
+  test('what failed at Microsoft is shown, and retried, with its record', async () => {
     const olga = await atConsole(rig, 'operator')
     expect((await olga.get('/ops')).text).not.toContain('Failed at Microsoft')
     const work = { kind: 'revoke_sessions', tid: TENANT, oid: 'p-1' } as const

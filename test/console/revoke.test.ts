@@ -104,7 +104,7 @@ describe('revoking', () => {
     expect(await rig.store.listRevocations({ limit: 1 })).toMatchObject([{ comment: 'kept', caseReference: 'INC-8' }])
   })
 
-  test('where Microsoft did not say when somebody signed in, that is not fresh', async () => {
+  test('where Microsoft did not say when a user signed in, that is not fresh', async () => {
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const adam = await atConsole(rig, 'administrator')
     rig.clock.advance(600)
@@ -113,7 +113,7 @@ describe('revoking', () => {
     expect((await adam.submitTo(check, '/ops/revoke')).status).toBe(422)
   })
 
-  test('whoever would sign out many types what; the dry run counts', async () => {
+  test('to sign out many, the administrator types what; the dry run counts', async () => {
     await sessionsAt(rig, 'Sydney', ['Carol', 'Dave', 'Erin'])
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'client', client: 'sydney' })
@@ -128,7 +128,7 @@ describe('revoking', () => {
     expect(await rig.store.findRevocation(1)).toMatchObject({ selector: { kind: 'client', clientId: 'sydney' } })
   })
 
-  test('everything: the administrator is out with everybody else', async () => {
+  test('everything: the administrator is out with every other user', async () => {
     const adam = await atConsole(rig, 'administrator')
     const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'everything' })
     const done = await adam.submitTo(check, '/ops/revoke', { typed: 'everything' })
@@ -148,7 +148,7 @@ describe('revoking', () => {
     expect([answer.status, answer.text]).toEqual([422, expect.stringContaining(words)])
   })
 
-  test('what nobody is called is said so', async () => {
+  test('an unknown id is reported', async () => {
     const adam = await atConsole(rig, 'administrator')
     const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
     const check = await adam.submitTo(await adam.get('/ops/revoke'), '/ops/revoke/check', { kind: 'session', value: sessions[0]?.sid ?? '' })

@@ -52,7 +52,7 @@ describe('the control API', () => {
     expect(at.world.userOf('alice@contoso.example')!.accountEnabled).toBe(true)
   })
 
-  test('the administrator’s page lists everybody, and its buttons work', async () => {
+  test('the administrator’s page lists every user, and its buttons work', async () => {
     const at = await entra()
     const page = await (await fetch(`${at.origin}/`)).text()
     expect(page).toContain('Alice Adams')

@@ -68,7 +68,7 @@ const notifications = (to: Receiver) => to.got.filter((one) => one.validationTok
 const delivered = (to: Receiver): string[] => [...new Set(notifications(to).map((one) => `${one.changeType} ${one.resourceData.sequenceNumber}`))]
 
 describe('Graph users', () => {
-  test('what was selected; nobody signed out at birth; 404 when deleted or of another tenant', async () => {
+  test('what was selected; no user signed out at first; 404 when deleted or of another tenant', async () => {
     const at = await entra()
     const call = await graph(at)
     const select = '?$select=id,accountEnabled,signInSessionsValidFromDateTime'
@@ -104,7 +104,7 @@ describe('Graph users', () => {
     expect((await call(`/users/${ALICE}`)).status).toBe(503)
   })
 
-  test('delta: everybody by pages, then only who changed, deleted ones as @removed; a malformed link is refused', async () => {
+  test('delta: every user by pages, then only those who changed, deleted ones as @removed; a malformed link is refused', async () => {
     const at = await entra()
     const call = await graph(at)
     let page = await call('/users/delta?$select=id,accountEnabled&$top=3')

@@ -48,7 +48,7 @@ describe('sign-out of Microsoft', () => {
     )
   })
 
-  test('a return address that nobody registered is not followed', async () => {
+  test('a return address that is not registered is not followed', async () => {
     const { at, browser } = await signedIn(['alice@contoso.example'])
     const page = await browser.get(logoutUrl(at.origin, { post_logout_redirect_uri: 'http://localhost:9999/' }))
     expect(page.left).toBeUndefined()

@@ -141,7 +141,7 @@ describe('sign-in with msal-node 7', () => {
 })
 
 describe('proof of MFA', () => {
-  test('no policy on the application, none asked: somebody without MFA gets in, and nothing in the token says so', async () => {
+  test('no policy on the application, none asked: a user without MFA gets in, and nothing in the token says so', async () => {
     const at = await entra()
     const app = await application(at)
     const { url, redeem } = await attempt(app, {}, null)
@@ -158,7 +158,7 @@ describe('proof of MFA', () => {
     expect(claims['acrs']).toEqual(['c1'])
   })
 
-  test('bound, somebody without MFA has to set it up on Microsoft’s page; without pages it is AADSTS50079', async () => {
+  test('bound, a user without MFA has to set it up on Microsoft’s page; without pages it is AADSTS50079', async () => {
     const at = await entra()
     const app = await application(at)
     const browser = new Browser()
@@ -198,7 +198,7 @@ describe('who is not let in', () => {
     expect(silent.left?.searchParams.get('error_description')).toContain(code)
   })
 
-  test('somebody unknown, deleted, or with a personal account is told at the email', async () => {
+  test('an unknown or deleted user, or one with a personal account, reads so at the email', async () => {
     const at = await entra()
     at.world.userOf('bob@contoso.example')!.deleted = true
     const browser = new Browser()

@@ -147,7 +147,7 @@ describe('checking an access token (RFC 9068 §4)', () => {
     expect(guard.status().cachedTokens).toBe(0)
   })
 
-  test('no more tokens are remembered than it was told, the least recently used given up first', async () => {
+  test('no more tokens are remembered than it was told, the least recently used dropped first', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker, { maxCachedTokens: 3 })
     const tokens = await Promise.all(Array.from({ length: 5 }, () => broker.token()))

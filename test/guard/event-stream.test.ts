@@ -40,7 +40,7 @@ describe('reading server-sent events (HTML §9.2)', () => {
     )
   })
 
-  test('an event without end is given up, and so is the connection', async () => {
+  test('an event without end is dropped, and so is the connection', async () => {
     let cancelled = false
     const body = new ReadableStream<Uint8Array>({
       pull: (controller) => controller.enqueue(new TextEncoder().encode(`data: ${'x'.repeat(1024 * 1024)}\n`)),

@@ -366,7 +366,7 @@ describe('following the feed', () => {
 })
 
 describe('listening to revocations', () => {
-  test('each one is told once, when it is already enforced; what a listener throws hurts nobody', async () => {
+  test('each one is told once, when it is already enforced; what a listener throws affects no other', async () => {
     const broker = await startBroker()
     const guard = await startGuard(broker)
     const mine: Bearer[] = [

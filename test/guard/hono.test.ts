@@ -58,7 +58,7 @@ describe('guarding routes of a Hono app (RFC 6750)', () => {
     expect((await role.app.request('/api/me', bearer(await role.broker.token({ roles: undefined })))).status).toBe(403)
   })
 
-  test('while nobody can say: 503, to be tried again', async () => {
+  test('while the guard cannot decide: 503, to be retried', async () => {
     const { app, broker } = await instance()
     broker.clock.advance(36)
     const response = await app.request('/api/me', bearer(await broker.token()))

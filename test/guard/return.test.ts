@@ -67,7 +67,7 @@ describe('after a loss', () => {
     expect(guard.status().counters.connects).toBe(2)
   })
 
-  test('a stream that goes on without what a token proves to be there is given up after a second', async () => {
+  test('a stream that goes on without what a token proves to be there is dropped after a second', async () => {
     const clock = new TestClock('turned')
     const broker = await startBroker(clock)
     const gone: string[] = []

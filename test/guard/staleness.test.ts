@@ -36,7 +36,7 @@ describe('when the broker has not been heard for a while', () => {
     expect(await why(guard, token)).toBe('good')
   })
 
-  test('a connection that says nothing for 35 s is given up, though no error says that it is lost', async () => {
+  test('a connection that says nothing for 35 s is closed, though no error says that it is lost', async () => {
     const clock = new TestClock('turned')
     const broker = await startBroker(clock)
     const gone: string[] = []
@@ -49,7 +49,7 @@ describe('when the broker has not been heard for a while', () => {
     await eventually(() => expect(guard.status()).toMatchObject({ connected: true, stale: false, counters: { connects: 2 } }))
   })
 
-  test('a broker that takes the connection and answers nothing is given up after 5 s', async () => {
+  test('a broker that takes the connection and answers nothing is dropped after 5 s', async () => {
     const clock = new TestClock('turned')
     const broker = await startBroker(clock)
     const gone: string[] = []

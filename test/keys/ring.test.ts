@@ -147,7 +147,7 @@ describe('rotation without an outage', () => {
     expect(emergencies).toEqual([])
   })
 
-  test('after 90 days a key is replaced without anybody asking; ticking twice makes nothing twice', async () => {
+  test('after 90 days a key is replaced without a request; ticking twice makes nothing twice', async () => {
     const ring = await open()
     now += ROTATE_AFTER_SECONDS - PUBLISH_AHEAD_SECONDS
     await ring.tick(now)

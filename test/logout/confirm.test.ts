@@ -82,7 +82,7 @@ describe('signing out on this device', () => {
 })
 
 describe('signing out everywhere', () => {
-  test('ends every session of the user by one cutoff, and nobody else’s', async () => {
+  test('ends every session of the user by one cutoff, and no other user’s', async () => {
     const phone = await rig.openSession({ device: 'Safari on iPhone' })
     const bob = await rig.openSession({ user: { oid: '00000000-0000-4000-8000-000000000b0b', name: 'Bob' } })
     const asked = await browser.get('/logout')
@@ -302,7 +302,7 @@ describe('what a GET does', () => {
     expect(await log()).toHaveLength(0)
   })
 
-  test('the signed-out page does not say so to somebody who is signed in', async () => {
+  test('the signed-out page does not say so to a user who is signed in', async () => {
     expect((await browser.get('/logout/done')).title).toBe('You are signed in')
   })
 })

@@ -141,7 +141,7 @@ describe('what the certification suite checks', () => {
     expect(await standing()).toBe('ended')
   })
 
-  test.each(bad)('%s, and nobody signed in: never a redirect either', async (_, params) => {
+  test.each(bad)('%s, and no user signed in: never a redirect either', async (_, params) => {
     const shown = await browserAt(rig).get(query({ ...(await params()), state: 'lost' }))
     expect(shown.status).toBe(400)
     expect(shown.location).toBeNull()
@@ -205,14 +205,14 @@ describe('the request', () => {
   })
 })
 
-describe('nobody is signed in in this browser', () => {
+describe('no user is signed in in this browser', () => {
   test('there is no question: on to the address', async () => {
     const shown = await browserAt(rig).get(query({ id_token_hint: idToken(), post_logout_redirect_uri: RETURN, state: 's' }))
     expect(shown.location).toBe(`${RETURN}?state=s`)
     expect(await standing()).toBe('live')
   })
 
-  test('without an ID token the address stays a link, because nobody confirmed it (§3)', async () => {
+  test('without an ID token the address stays a link, because the user confirmed nothing (§3)', async () => {
     const shown = await browserAt(rig).get(query({ client_id: 'sydney', post_logout_redirect_uri: RETURN, state: 's' }))
     expect(shown.location).toBeNull()
     expect(shown.title).toBe('You are not signed in here')
@@ -225,8 +225,8 @@ describe('nobody is signed in in this browser', () => {
   })
 })
 
-describe('an ID token of somebody else', () => {
-  test('does not end whoever’s cookie this is silently: the page says who is signed in', async () => {
+describe('an ID token of another user', () => {
+  test('does not end this browser’s session silently: the page says who is signed in', async () => {
     const asked = await browser.get(query({ id_token_hint: idToken({ sub: 'u_bob', sid: 's_bob' }), post_logout_redirect_uri: RETURN }))
     expect(asked.text).toContain('Another user is signed in here')
     expect(asked.text).toContain('Alice Adams (alice@contoso.example)')

@@ -84,7 +84,7 @@ describe('what Microsoft’s refusals mean', () => {
     }
   })
 
-  test('an address anybody can write brings no claims challenge', () => {
+  test('an address that an attacker can write brings no claims challenge', () => {
     const answer = answerOfCallback(
       new Map([
         ['error', 'interaction_required'],

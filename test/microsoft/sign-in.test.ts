@@ -204,7 +204,7 @@ describe('an ID token that is not Microsoft’s word to us (OpenID Connect Core 
     expect(refusal.effect).toBe('nothing')
   })
 
-  test('a personal account is refused even where somebody put its tenant on the list', async () => {
+  test('a personal account is refused even if its tenant is on the list', async () => {
     const { entra, rejected } = await connect({ tenants: [TENANT, PERSONAL_TENANT] })
     entra.idToken = await entra.sign(entra.claims({ tid: PERSONAL_TENANT, iss: entra.issuer(PERSONAL_TENANT) }))
     expect((await rejected()).guidance).toBe('personal_account')
@@ -222,7 +222,7 @@ describe('an ID token that is not Microsoft’s word to us (OpenID Connect Core 
     await expect(redeem()).rejects.toMatchObject({ guidance: 'untrusted_token' })
   })
 
-  test('no token stands in what is thrown', async () => {
+  test('no token is in what is thrown', async () => {
     const { entra, rejected } = await connect()
     const token = await entra.sign(entra.claims({ aud: 'another' }))
     entra.idToken = token
@@ -265,7 +265,7 @@ describe('what Microsoft refuses', () => {
     expect(await rejected()).toMatchObject({ guidance: 'outage', effect: 'nothing' })
   })
 
-  test('a Microsoft that hangs is given up on by a time limit', async () => {
+  test('a Microsoft that hangs is ended by a time limit', async () => {
     const { entra, microsoft } = await connect({}, async (_url, init) => {
       expect(init.signal).toBeInstanceOf(AbortSignal)
       expect(init.redirect).toBe('manual')

@@ -26,7 +26,7 @@ const shown = async (options: Partial<PageOptions>, body: Parameters<typeof page
 const hashed = (script: string): string => `'sha256-${createHash('sha256').update(script).digest('base64')}'`
 
 describe('every page', () => {
-  test('has a policy that allows nothing but our own style sheet and script, and nobody may frame it', async () => {
+  test('has a policy that allows nothing but our own style sheet and script, and no site may frame it', async () => {
     const { response, policy } = await shown({})
     expect(policy).toEqual({
       'default-src': ["'none'"],
@@ -138,7 +138,7 @@ describe('the style sheet', () => {
     expect((await get('/assets/broker.css?v=old')).headers.get('cache-control')).toBe('public, no-cache')
   })
 
-  test('answers 304 to whoever has it', async () => {
+  test('answers 304 to a browser that has it', async () => {
     const etag = (await get(lookOf(CONFIG).sheet.href)).headers.get('etag') ?? ''
     const again = await get('/assets/broker.css', { 'if-none-match': `W/${etag}, "other"` })
     expect(again.status).toBe(304)

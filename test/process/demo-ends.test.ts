@@ -41,7 +41,7 @@ describe('the demo ends with npm', () => {
     expect(existsSync(directoryOf(demo))).toBe(false)
   })
 
-  test.each(['SIGKILL', 'SIGHUP'] as const)('%s to npm alone, which passes it on to nobody', async (signal) => {
+  test.each(['SIGKILL', 'SIGHUP'] as const)('%s to npm alone, which passes it on to no process', async (signal) => {
     const demo = await start('npm')
     await demo.end(signal)
     await everythingEnds(demo)

@@ -66,7 +66,7 @@ describe('an event at Microsoft, and the user is out at both instances', () => {
     expect(await rejected(bob)).toBe(false)
   })
 
-  test('Microsoft down, and back: nobody is out', async () => {
+  test('Microsoft down, and back: no user is signed out', async () => {
     world.entra.change(ALICE, { accountEnabled: true })
     const alice = await signedIn(ALICE)
     world.entra.set({ outage: ['token', 'graph', 'metadata'] })

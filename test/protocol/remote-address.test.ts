@@ -15,7 +15,7 @@ describe('where a request comes from', () => {
     expect(remoteAddress(peer, header, proxies)).toBe(expected)
   })
 
-  test('nobody is trusted unless named', () => {
+  test('no proxy is trusted unless named', () => {
     expect(remoteAddress('127.0.0.1', '198.51.100.1', trustedProxies([]))).toBe('127.0.0.1')
   })
 

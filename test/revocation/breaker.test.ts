@@ -31,7 +31,7 @@ describe('the breaker of a target', () => {
     expect(breaker.succeeded()).toBe(false)
   })
 
-  test('not called since the start it is suspect: what is owed from before may be waiting for its return', () => {
+  test('not called since the start it is suspect: deliveries from before may be waiting for its return', () => {
     const breaker = new Breaker()
     expect(breaker.state).toBe('unknown')
     expect(breaker.suspect).toBe(true)

@@ -335,7 +335,7 @@ describe('the stream', () => {
     expect(guard.events.slice(2).map(({ data }) => data['seq'])).toEqual(committed.map(({ revocation }) => revocation.seq))
   })
 
-  test('tells of changed keys, and names the retired ones to whoever connects later', async () => {
+  test('tells of changed keys, and names the retired ones to guards that connect later', async () => {
     const { rig, feed } = await broker()
     const guard = await feed()
     await guard.until('live')
@@ -349,7 +349,7 @@ describe('the stream', () => {
     expect((await later.until('snapshot')).data['retired_kids']).toEqual(retired)
   })
 
-  test('ends when its client is removed, which is then told nothing more', async () => {
+  test('ends when its client is removed, which then gets nothing more', async () => {
     const { rig, feed, url, client } = await broker()
     const guard = await feed()
     await guard.until('live')
@@ -369,7 +369,7 @@ describe('the stream', () => {
     await vi.waitFor(() => expect(rig.feed.streams()).toEqual([]), { timeout: 60_000 })
   })
 
-  test('that nobody reads is dropped, and delays no other', async () => {
+  test('without a reader is dropped, and delays no other', async () => {
     const { rig, feed, url, client } = await broker()
     const slow = connect(Number(new URL(url).port), '127.0.0.1')
     onTestFinished(() => void slow.destroy())

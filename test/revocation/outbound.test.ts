@@ -151,7 +151,7 @@ describe('a request', () => {
     expect(requests).toBe(1)
   })
 
-  test('reads no more than it was told to', async () => {
+  test('reads no more than its limit', async () => {
     const there = await receiver((_request, response) => {
       response.write('x'.repeat(5_000))
       const timer = setInterval(() => response.write('x'.repeat(5_000)), 20)
@@ -169,7 +169,7 @@ describe('a request', () => {
     expect(answer).toMatchObject({ status: 205, body: 'begun' })
   })
 
-  test('says what went wrong when nobody listens', async () => {
+  test('says what went wrong when no server listens', async () => {
     const gone = await receiver(() => {})
     const outbound = outboundWith()
     await expect(outbound.request('http://127.0.0.1:1/', post)).rejects.toThrow()

@@ -10,7 +10,7 @@ describe('an administrator by role', () => {
     return world.browser.press(page, 'Sign in with Microsoft')
   }
 
-  test('comes back to /setup after the console’s sign-in, and sees that somebody has signed in', async () => {
+  test('comes back to /setup after the console’s sign-in, and sees that an administrator has signed in', async () => {
     const world = await createWorld()
     const overview = await signInAsAdam(world)
     expect(overview.url).toBe(`${OPS}/setup`)
@@ -61,7 +61,7 @@ describe('an administrator by role', () => {
     expect([again.status, again.url.startsWith(`${ISSUER}/`)]).not.toEqual([200, true])
   })
 
-  test('makes no tenant the operators’ in which nobody has been seen who could operate: nobody would get in here again', async () => {
+  test('makes no tenant the operator tenant of which no administrator was seen: none could sign in here again', async () => {
     const world = await createWorld()
     const { rig, browser } = world
     await signInAsAdam(world)

@@ -41,7 +41,7 @@ describe('the application and the first tenant', () => {
     expect(world.rig.deps.connection.current()).toMatchObject({ tenants: [], clientId: undefined, credential: undefined })
   })
 
-  test('a tenant that is connected and not yet ready lets nobody in, though Entra would', async () => {
+  test('a tenant that is connected and not yet ready admits no user, though Entra would', async () => {
     const world = await createWorld()
     const { rig, entra, browser } = world
     await connect(world)

@@ -100,7 +100,7 @@ describe('what is rejected changes nothing, and says why', () => {
     expect(await world.rig.store.setting('branding')).toBeUndefined()
   })
 
-  test('a form of another site, and one of nobody', async () => {
+  test('a form of another site, and one without a session', async () => {
     const world = await open()
     expect((await save(world, { product: 'Evil' }, { origin: 'https://evil.example' })).status).toBe(403)
     expect((await save(world, { product: 'Evil', csrf: 'made-up' })).status).toBe(403)

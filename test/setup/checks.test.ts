@@ -25,7 +25,7 @@ describe('the checks', () => {
       expect(text).toContain(words)
   })
 
-  test('what is wrong is red, with how to mend it: credential, claims, permission, consent, proof', async () => {
+  test('what is wrong is red, with how to fix it: credential, claims, permission, consent, proof', async () => {
     const world = await createWorld()
     const { entra, browser, rig } = world
     await connect(world)

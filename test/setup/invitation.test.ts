@@ -31,7 +31,7 @@ test('the administrator of another tenant consents and confirms by a link, and n
   })
 })
 
-test('nobody without such a role, and nobody of another tenant, confirms anything by it', async () => {
+test('no user without such a role, or of another tenant, confirms anything by it', async () => {
   const { entra, link, felix, confirmed } = await invited()
   entra.auto('felix@fabrikam.example')
   const page = await felix.press(await felix.get(link), 'Granting consent')
@@ -43,7 +43,7 @@ test('nobody without such a role, and nobody of another tenant, confirms anythin
   expect(await confirmed()).toBeUndefined()
 })
 
-test('whoever has the link writes nothing over what the operators tried, and does not fill the audit log', async () => {
+test('a holder of the link overwrites nothing of what the operators tried, and does not fill the audit log', async () => {
   const { entra, rig, link, felix } = await invited()
   const trial = JSON.stringify({ at: 1, proof: 'amr', oid: 'o', who: 'Tried by an operator', acrs: [], amr: ['mfa'], claims: {}, roles: [] })
   await rig.store.setSetting(`setup/trial/${FABRIKAM.tid}`, trial)

@@ -6,7 +6,7 @@ const acts = async (world: Awaited<ReturnType<typeof createWorld>>): Promise<str
   (await world.rig.store.listAudit({ after: 0, limit: 100 })).map((entry) => `${entry.act} ${entry.ended?.outcome ?? 'unfinished'}`)
 
 describe('proof of MFA', () => {
-  test('is tried live, asserted by somebody who is written down, and lets users in from then on', async () => {
+  test('is tried live, asserted by a recorded user, and admits users from then on', async () => {
     const world = await createWorld()
     const { rig, entra, browser } = world
     const done = await connected(world)

@@ -109,7 +109,7 @@ describe('what is entered at /setup', () => {
     expect((await browser.get('/setup/connect')).forms[0]?.fields.name).toBeUndefined()
   })
 
-  test('a secret that is typed with a stale sign-in is still there after the new sign-in, for nobody else', async () => {
+  test('a secret that is typed with a stale sign-in is still there after the new sign-in, for no other visitor', async () => {
     const world = await createWorld()
     const { browser, clock, rig } = world
     await signedIn(world)

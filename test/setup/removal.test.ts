@@ -3,7 +3,7 @@ import { disconnectTenant } from '../../src/microsoft/tenants.ts'
 import { createRig, TENANT } from '../rig.ts'
 import { authorizePath, createBrowser, signIn } from '../signin/browser.ts'
 
-test('a tenant that is removed while one of its users is on the way in: nobody is left signed in, whichever commits first', async () => {
+test('a tenant that is removed while one of its users is signing in: no user is left signed in, whichever commits first', async () => {
   const rig = await createRig()
   const client = await rig.register('Sydney')
   const browser = createBrowser(rig)

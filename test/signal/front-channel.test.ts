@@ -28,7 +28,7 @@ describe('Entra’s front-channel logout', () => {
     expect(await world.head()).toBe(head)
   })
 
-  test('may be framed by Microsoft and by nobody else, is never stored, and looks the same whoever is meant', async () => {
+  test('may be framed by Microsoft and by no other site, is never stored, and looks the same for every user', async () => {
     const rig = await createRig()
     await rig.openSession({ microsoftSid: 'm-1' })
     const answers = [await reached(rig, '?sid=m-1'), await reached(rig, '?sid=nobody'), await reached(rig, ''), await reached(rig, '?sid=a&sid=b')]

@@ -154,7 +154,7 @@ describe('a change notification', () => {
     expect(await world.refreshes(again)).toEqual(GOOD)
   })
 
-  test('is answered 202 and kept, before anybody asks Graph; Graph’s own outage ends nothing and loses nothing', async () => {
+  test('is answered 202 and kept, before a request to Graph; Graph’s own outage ends nothing and loses nothing', async () => {
     const world = await listening()
     world.rig.queue.up = false
     world.entra.set({ outage: ['graph'] })
@@ -215,7 +215,7 @@ describe('a change notification', () => {
     expect((await world.notify(`{"value":["${'x'.repeat(600_000)}"]}`)).status).toBe(413)
   })
 
-  test('somebody who is not signed in here costs no call to Graph', async () => {
+  test('a user who is not signed in here costs no call to Graph', async () => {
     const world = await listening()
     await world.notify(world.about('00000000-0000-4000-8000-0000000000ff'))
     world.entra.set({ outage: ['graph'] })
@@ -283,7 +283,7 @@ describe('the subscription', () => {
     await world.settled('microsoft_account_disabled')
   })
 
-  test('after a restart what changed while nobody listened is read; without a link from before, everybody signed in is looked at', async () => {
+  test('after a restart what changed meanwhile is read; without a link from before, every signed-in user is asked about', async () => {
     const world = await listening()
     world.entra.set({ dropNotifications: true })
     world.entra.change(ALICE, { accountEnabled: false })
@@ -308,7 +308,7 @@ describe('the subscription', () => {
     )
   })
 
-  test('no permission: it is tried again later, said in the log, and nobody is signed out', async () => {
+  test('no permission: it is retried later and logged, and no user is signed out', async () => {
     const world = await openWorld({ graph: true })
     world.entra.set({ consent: { [TENANT]: 'admin' } })
     await world.tend()
@@ -335,7 +335,7 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     return { ...world, out, validFrom }
   }
 
-  test('owed in the same transaction, tried until it is done, once', async () => {
+  test('pending in the same transaction, retried until it is done, once', async () => {
     const world = await everywhere('all')
     const before = world.validFrom()
     world.entra.set({ outage: ['graph'] })
@@ -350,7 +350,7 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     expect(await world.pending()).toEqual([])
   })
 
-  test('not where nobody asked for it; and who is back in meanwhile is left alone', async () => {
+  test('not without a request; and a user who has signed in again is left alone', async () => {
     const none = await everywhere([])
     await none.out()
     expect(await none.pending()).toEqual([])
@@ -366,7 +366,7 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     expect(await world.refreshes(again)).toEqual(GOOD)
   })
 
-  test('a sign-in that Microsoft does not date spares nobody: it may be the attacker’s', async () => {
+  test('a sign-in that Microsoft does not date spares no session: it may be the attacker’s', async () => {
     const world = await everywhere([TENANT])
     world.entra.set({ outage: ['graph'], authTime: false })
     await world.out()
@@ -379,7 +379,7 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     expect(await world.signals('revoke_at_microsoft', 'asked')).toBe(1)
   })
 
-  test('a user who reported a sign-in that was not theirs is signed out there whoever is signed in here meanwhile: it may be the attacker', async () => {
+  test('a user who reported a sign-in that was not theirs is signed out there also if a user is signed in here meanwhile: it may be the attacker', async () => {
     const world = await everywhere('all')
     const before = world.validFrom()
     const { rig, alice } = world
@@ -421,7 +421,7 @@ describe('signing out everywhere goes on to Microsoft, where a tenant wants it',
     expect(await world.refreshes(again)).toEqual(GOOD)
   })
 
-  test('after a day it is given up, and is there to be seen', async () => {
+  test('after a day it fails, and is listed', async () => {
     const world = await everywhere('all')
     world.entra.set({ outage: ['graph'] })
     await world.out()

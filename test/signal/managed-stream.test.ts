@@ -44,7 +44,7 @@ describe('a stream at a transmitter (§8.1.1)', () => {
     expect(await state()).toBe('failed')
   })
 
-  test('of another receiver is left alone: the fault is logged, and tried again after a minute', async () => {
+  test('of another receiver is left alone: the fault is logged, and retried after a minute', async () => {
     const { there, stream, tend, advance, problems, signIn } = await managed('push')
     const other = { id: 'st_other', clientId: 'gateway', method: 'poll', eventsRequested: [], status: 'enabled', statusBy: 'receiver' } as const
     const now = there.clock.now()

@@ -27,7 +27,7 @@ describe('limits and alarms', () => {
     expect(world.asked).toHaveLength(asked)
   })
 
-  test('more than 5 % of a tenant within ten minutes, five users at least: it is paused and said aloud, and nobody more is signed out', async () => {
+  test('more than 5 % of a tenant within ten minutes, five users at least: it is paused and said aloud, and no further user is signed out', async () => {
     const world = await openMany(500)
     world.answers(() => refusal('not_assigned', 50105, 'session'))
     await world.pass(ROUND)
@@ -103,7 +103,7 @@ describe('limits and alarms', () => {
     expect(await world.rig.store.setting(`probe_paused/${TENANT}`)).toBeUndefined()
   })
 
-  test('a tenant that is paused keeps nobody of another from being looked at', async () => {
+  test('a tenant that is paused does not keep users of another from being probed', async () => {
     const { rig, asked } = await openMany(1)
     const probing = createProbing(rig.deps)
     await rig.store.putTenant({ tid: OTHER_TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { openMany, outage, ROUND, STEP, VOUCHED } from './many.ts'
 
 describe('the probe over 10,000 live sessions', () => {
-  test('an even load, each session once a round; no burst after a restart; Microsoft down for an hour and back, and nobody is signed out', async () => {
+  test('an even load, each session once a round; no burst after a restart; Microsoft down for an hour and back, and no user is signed out', async () => {
     const world = await openMany(10_000)
     const mean = (10_000 * STEP) / ROUND
     const even = (load: number[]) => {

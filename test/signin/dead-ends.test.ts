@@ -37,7 +37,7 @@ describe('an authorization request that must not redirect', () => {
     expect(linkOf(html, 'Go to your apps')).toBe(`${ISSUER}/`)
   })
 
-  test('too often, the page can be tried again', async () => {
+  test('too often, the page offers a retry', async () => {
     const { browser, sydney } = await open({}, { config: { rates: { ...OFF, authorize: { perSecond: 0.01, burst: 1 } } } })
     await browser.get(authorizePath(sydney))
     const limited = await browser.get(authorizePath(sydney))

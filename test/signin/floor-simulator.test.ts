@@ -100,7 +100,7 @@ describe('a phone with a session at Microsoft, after a revocation', () => {
     ['auth_time is old whatever was entered', { authTimeSays: 'old' }],
     ['its clock is 120 s ahead', { clockSkewSeconds: 120 }],
   ]
-  test.each(closed)('where %s, nobody gets in', async (_what, switches) => {
+  test.each(closed)('where %s, no user gets in', async (_what, switches) => {
     const { signIn, phone } = await revoked(switches)
     expect(await signIn(phone, { thief: true })).toMatchObject({ in: false })
     expect(await signIn(phone)).toMatchObject({ in: false, status: 403 })

@@ -398,7 +398,7 @@ describe('who may use an instance', () => {
     expect(rig.microsoft.started[0]?.tid).toBe(OTHER_TENANT)
   })
 
-  test('single sign-on admits nobody either: no code, no loop; prompt=none is access_denied', async () => {
+  test('single sign-on admits no user either: no code, no loop; prompt=none is access_denied', async () => {
     const rig = await createRig()
     const [sydney, perth] = [await rig.register('Sydney'), await rig.register('Perth', { appRole: 'CaseManager.Perth' })]
     const browser = createBrowser(rig)

@@ -58,7 +58,7 @@ describe('proof of MFA', () => {
     })
   })
 
-  test('a tenant’s own policy decides for its users, and one that cannot be read lets nobody in', async () => {
+  test('a tenant’s own policy decides for its users, and one that cannot be read admits no user', async () => {
     const { rig, client, browser } = await arrive()
     await rig.store.putTenant({ tid: TENANT, mfaProof: 'amr', connectedAt: rig.clock.now() })
     const response = await signIn(rig, browser, authorizePath(client))
@@ -68,7 +68,7 @@ describe('proof of MFA', () => {
     expect(judgeMfa(mfaPolicy(rig.config, tenant), { acrs: ['c1'], amr: ['mfa'] }, true)).toEqual({ proved: false })
   })
 
-  test('a tenant that was disconnected lets nobody in', async () => {
+  test('a tenant that was disconnected admits no user', async () => {
     const { rig, client, browser } = await arrive()
     await rig.store.putTenant({ tid: TENANT, mfaProof: 'auth_context:c1', connectedAt: rig.clock.now(), removedAt: rig.clock.now() })
     expect((await signIn(rig, browser, authorizePath(client))).status).toBe(403)
@@ -198,7 +198,7 @@ describe('which account', () => {
     expect(rig.microsoft.started[1]?.loginHint).toBeUndefined()
   })
 
-  test('after an explicit sign-out it is the chooser, whatever the instance hints at, until somebody has signed in', async () => {
+  test('after an explicit sign-out it is the chooser, whatever the instance hints at, until a user has signed in', async () => {
     const { rig, client, browser } = await arrive()
     browser.addCookies('__Host-cmb_choose=1')
     await signIn(rig, browser, authorizePath(client, { login_hint: 'alice@contoso.example' }))

@@ -25,7 +25,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
     expect(second.headers.get('location')).toBeNull()
   })
 
-  test('hold what a request needs and no more: anybody may push in the name of a public client, and it is kept (§2.3)', async () => {
+  test('hold what a request needs and no more: any caller may push in the name of a public client, and it is kept (§2.3)', async () => {
     const { rig, client } = await signedIn()
     const response = await push(rig, client, { of_nobody: 'x'.repeat(10_000) })
     expect([response.status, ((await response.json()) as { error: string }).error]).toEqual([413, 'invalid_request'])
@@ -53,7 +53,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
     expect((await browser.get(path(client, uri))).status).toBe(400)
   })
 
-  test('are used up by whoever goes on to Microsoft with them', async () => {
+  test('are consumed by the sign-in that goes on to Microsoft with them', async () => {
     const rig = await createRig()
     const client = await rig.register('Sydney')
     const browser = createBrowser(rig)
@@ -62,7 +62,7 @@ describe('pushed authorization requests (RFC 9126)', () => {
     expect((await browser.get(path(client, uri))).status).toBe(400)
   })
 
-  test('are nobody else’s, and parameters beside the request_uri do not count (§4)', async () => {
+  test('belong to one client, and parameters beside the request_uri do not count (§4)', async () => {
     const { rig, client, other, browser } = await signedIn()
     const uri = await uriOf(await push(rig, client))
     expect((await browser.get(path(other, uri))).status).toBe(400)

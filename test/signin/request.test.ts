@@ -111,7 +111,7 @@ describe('a request that is good', () => {
     return (await response.json()) as { scope: string; access_token: string; refresh_token?: string; id_token?: string }
   }
 
-  test('ignores parameters that nobody knows, and empty ones (RFC 6749 §3.1)', async () => {
+  test('ignores unknown parameters, and empty ones (RFC 6749 §3.1)', async () => {
     const { ask } = await signedIn()
     expect(delivered(await ask({ ui_locales: 'en', display: 'popup', utm: 'x', max_age: '', prompt: '' }))).toHaveProperty('code')
   })
@@ -153,7 +153,7 @@ describe('a request that is good', () => {
     ).toMatchObject({ error: 'invalid_target' })
   })
 
-  test('acr_values that nobody knows are no demand (OIDC Core §3.1.2.1)', async () => {
+  test('unknown acr_values are no demand (OIDC Core §3.1.2.1)', async () => {
     const { ask } = await signedIn()
     expect(delivered(await ask({ acr_values: '1 2' }))).toHaveProperty('code')
     expect(delivered(await ask({ acr_values: ACR_MFA }))).toHaveProperty('code')

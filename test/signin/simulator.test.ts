@@ -56,7 +56,7 @@ describe('with the simulated Microsoft', () => {
     expect(delivered(await signInAs('alice@contoso.example', { prompt: 'login', max_age: '0' }))).toHaveProperty('code')
   })
 
-  test.each(FORGERIES)('a forged ID token lets nobody in: %s', async (forge) => {
+  test.each(FORGERIES)('a forged ID token admits no user: %s', async (forge) => {
     const { rig, entra, clock, signInAs } = await broker({ tenants: [TENANT, OTHER_TENANT] })
     entra.set({ forge })
     expect((await signInAs('alice@contoso.example')).status).toBe(403)
@@ -77,7 +77,7 @@ describe('with the simulated Microsoft', () => {
     expect(await rig.store.liveSessionCount(clock.now())).toBe(0)
   })
 
-  test('by the policy amr nobody is let in whose token holds none, as v2 tokens do, and nobody without mfa in it', async () => {
+  test('by the policy amr no user is admitted whose token has none, as v2 tokens do, or none with mfa', async () => {
     const { rig, entra, clock, signInAs } = await broker({ mfaProof: { kind: 'amr' } })
     expect((await signInAs('alice@contoso.example')).status).toBe(403)
     entra.set({ amr: true, requireMfa: 'registered' })

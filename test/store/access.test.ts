@@ -3,7 +3,7 @@ import { benches, codeFor, redemptionOf, STORES, T0, TENANT } from './fixture.ts
 
 const UNKNOWN = { outcome: 'rejected', why: 'unknown' }
 
-describe.each(STORES)('whether an access token still stands, on %s', (_name, make) => {
+describe.each(STORES)('whether an access token is still valid, on %s', (_name, make) => {
   const open = benches(make)
 
   test.each([
@@ -69,7 +69,7 @@ describe.each(STORES)('whether an access token still stands, on %s', (_name, mak
     expect(await check(true)).toEqual({ outcome: 'rejected', why: 'expired' })
   })
 
-  test('token exchange makes the target a participant, in the same act, only if the source token stands (RFC 8693)', async () => {
+  test('token exchange makes the target a participant, in the same act, only if the source token is valid (RFC 8693)', async () => {
     const b = await open()
     for (const one of ['sydney', 'melbourne']) await b.client(one)
     const { session } = await b.signIn('alice')

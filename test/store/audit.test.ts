@@ -102,7 +102,7 @@ describe.each(STORES)('the audit log, on %s', (_name, make) => {
 })
 
 describe('the audit log in its file', () => {
-  test('refuses every change, replacement and hole, whoever writes', async () => {
+  test('refuses every change, replacement and hole, by every writer', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'cmb-audit-'))
     onTestFinished(() => rmSync(dir, { recursive: true, force: true }))
     const file = join(dir, 'broker.db')
@@ -131,7 +131,7 @@ describe('the audit log in its file', () => {
 describe.each(STORES)('how long revocations took, on %s', (_name, make) => {
   const open = benches(make)
 
-  test('until the last target had answered, and until the last guard enforced it; one that is still owed has no time', async () => {
+  test('until the last target had answered, and until the last guard enforced it; a pending one has no time', async () => {
     const b = await open()
     await b.client('sydney')
     const { epoch } = await b.store.head()

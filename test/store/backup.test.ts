@@ -108,7 +108,7 @@ describe('backup', () => {
     expect(fileAlone()).toEqual([session.sid])
   })
 
-  test('under way when the store closes, it is given up and leaves nothing', async () => {
+  test('under way when the store closes, it is abandoned and leaves nothing', async () => {
     await Promise.all(Array.from({ length: 400 }, (_, n) => b.signIn(`user-${n}`, { session: { device: 'x'.repeat(8_000) } })))
     const copying = b.store.backup(backup).then(
       (made) => made.outcome,
@@ -121,7 +121,7 @@ describe('backup', () => {
 })
 
 describe('restore', () => {
-  test('revives nobody: neither who signed out since the backup nor who was signed in then', async () => {
+  test('revives no session: neither who signed out since the backup nor who was signed in then', async () => {
     const alice = await b.signIn('alice')
     const bob = await b.signIn('bob')
     const { family: hers } = await b.exchange(alice.session.sid, 'sydney')
@@ -151,7 +151,7 @@ describe('restore', () => {
     for (const who of ['alice', 'bob']) expect(await b.tryToSignIn(who, { provenSeq: seq })).toMatchObject({ outcome: 'signed_in' })
   })
 
-  test('begins a new log, ahead of all that the former one issued: no token of it stands', async () => {
+  test('begins a new log, ahead of all that the former one issued: no token of it is valid', async () => {
     await b.store.backup(backup)
     for (let n = 0; n < 20; n++) await b.revoke({ kind: 'tenant', tid: `t-${n}` })
     const former = await b.store.head()

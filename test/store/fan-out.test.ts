@@ -19,7 +19,7 @@ const all = async (b: Bench) =>
 describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
   const open = benches(make)
 
-  test('everybody is out at the commit, whatever the size; deliveries follow in batches, resumable, each session once', async () => {
+  test('every user is out at the commit, whatever the size; deliveries follow in batches, resumable, each session once', async () => {
     const b = await open()
     await b.client('sydney')
     const sessions = await crowd(b, 25)
@@ -95,7 +95,7 @@ describe.each(STORES)('what wide revocations owe, on %s', (_name, make) => {
     expect(await b.store.findRevocation(1)).toMatchObject({ fanOut: 'complete', sessions: 12, totals: { pending: 12 } })
   })
 
-  test('a batch that ends within what it had read leaves nobody out', async () => {
+  test('a batch that ends within what it had read leaves no user out', async () => {
     const b = await open()
     for (const one of ['sydney', 'perth']) await b.client(one)
     const sessions = await crowd(b, 6)

@@ -40,7 +40,7 @@ describe.each(STORES)('the log as guards follow it, on %s', (_name, make) => {
     expect(await since(T0 + 200)).toEqual([])
   })
 
-  test('whatever the clock does and whoever asks, exactly what is after a position and young enough, in order', async () => {
+  test('whatever the clock does and for every client, exactly what is after a position and young enough, in order', async () => {
     const clock = fc.array(fc.integer({ min: -3, max: 5 }), { minLength: 1, maxLength: 30 })
     const questions = fc.array(fc.record({ after: fc.nat(30), back: fc.nat(12), limit: fc.integer({ min: 1, max: 40 }) }), { maxLength: 4 })
     await fc.assert(

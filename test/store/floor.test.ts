@@ -86,7 +86,7 @@ describe.each(STORES)('the floor, on %s', (_name, make) => {
     ])
   })
 
-  test('the context is demanded for a floor of the tenant, of everybody and of the home account too, and a waiver covers it', async () => {
+  test('the context is demanded for a floor of the tenant, of every user and of the home account too, and a waiver covers it', async () => {
     const b = await open()
     const homeId = 'oid-alice.tid-home'
     const { session } = expectOutcome(await attempt(b, 0, { homeId }), 'signed_in')

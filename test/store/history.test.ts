@@ -50,7 +50,7 @@ describe.each(STORES)('the security history of a user, on %s', (_name, make) => 
     expect(events[1]?.sid).toBeUndefined()
   })
 
-  test('has a session that a wide revocation ended once, whoever writes it, and no session that was opened later', async () => {
+  test('has a session that a wide revocation ended once, by whichever act, and no session that was opened later', async () => {
     const b = await open()
     const alice = await signInFrom(b, 'alice')
     const { sub } = alice.session

@@ -87,7 +87,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(new Set(sidsOf(await Promise.all([1, 2, 3].map(() => take(later, { rounds: 12 }))))).size).toBe(60)
   })
 
-  test('a page that nobody has finished in a whole round is not taken again: the round has come by', async () => {
+  test('an unfinished page of a whole round ago is not taken again', async () => {
     const b = await open()
     for (let i = 0; i < 5; i++) await b.signIn(`p${i}`, { session: { microsoftCacheSealed: `tokens ${i}` } })
     const take = (end: number, nowMs: number, begunMs = b.now * 1000) =>
@@ -172,7 +172,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await b.store.failedMicrosoftWork(10)).toEqual([])
   })
 
-  test('two that ask for work at once take disjoint pages; none of it is anybody else’s until the lease has run out', async () => {
+  test('two that ask for work at once take disjoint pages; none of it is another’s until the lease has run out', async () => {
     const b = await open()
     const nowMs = b.now * 1000
     const untilMs = nowMs + 60_000
@@ -215,7 +215,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await claim()).toMatchObject([{ generation: 2 }])
   })
 
-  test('what is owed for a tenant goes with it: connected anew a year later, nobody is signed out by an old wish', async () => {
+  test('pending work for a tenant goes with it: connected again a year later, no user is signed out by an old request', async () => {
     const b = await open()
     const OTHER = '99999999-2222-4333-8444-555555555555'
     for (const tid of [TENANT, OTHER]) await b.store.putTenant({ tid, mfaProof: 'amr', connectedAt: b.now })
@@ -226,7 +226,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await b.store.hasPendingMicrosoftWork(of(OTHER))).toBe(true)
   })
 
-  test('what was given up is owed again where somebody wants it, with a day before it; what is owed is left alone', async () => {
+  test('failed work is pending again on request, for another day; pending work is left alone', async () => {
     const b = await open()
     const OTHER = '99999999-2222-4333-8444-555555555555'
     const nowMs = b.now * 1000
@@ -274,7 +274,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(await claim(OTHER, later)).toHaveLength(20)
   })
 
-  test('everybody of a tenant who is signed in is asked about, once each', async () => {
+  test('every signed-in user of a tenant is asked about, once each', async () => {
     const b = await open()
     await b.signIn('alice')
     await b.signIn('alice')
@@ -287,7 +287,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     ])
   })
 
-  test('everybody of a large tenant is asked about page by page, and the event loop goes on meanwhile', async () => {
+  test('every user of a large tenant is asked about page by page, and the event loop goes on meanwhile', async () => {
     const b = await open()
     for (let first = 0; first < 1_100; first += 100) await Promise.all(Array.from({ length: 100 }, (_, i) => b.signIn(`user-${first + i}`)))
     let turns = 0
@@ -302,7 +302,7 @@ describe.each(STORES)('what Microsoft says, in the store: %s', (_name, make) => 
     expect(turns).toBeGreaterThanOrEqual(3)
   })
 
-  test('signing somebody out at Microsoft is owed with the revocation, in tenants that want it', async () => {
+  test('signing a user out at Microsoft is pending with the revocation, in tenants that want it', async () => {
     const b = await open()
     const { session } = await b.signIn('alice')
     const out = (alsoAtMicrosoft: string[] | 'all') =>

@@ -47,7 +47,7 @@ describe('what is read', () => {
     for (const held of [0, 1]) await expect(reading(held).fenced(async () => 'read')).rejects.toThrow('not confirmed')
   })
 
-  test('is read again where the connections were given up meanwhile, and in the end not answered', async () => {
+  test('is read again where the connections were closed meanwhile, and in the end not answered', async () => {
     const { pool, fenced } = reading(100)
     let reads = 0
     const after = (drops: number) => async () => (++reads <= drops && pool.generation++, reads)

@@ -42,7 +42,7 @@ describe.each(STORES)('registrations, on %s', (_name, make) => {
     expect(await b.store.findClient('none')).toBeUndefined()
   })
 
-  test('whoever does not own it may neither change nor remove it', async () => {
+  test('a source that does not own it may neither change nor remove it', async () => {
     const b = await open()
     await put(b, { source: 'file' })
     expect(await put(b, { source: 'api' })).toEqual({ outcome: 'foreign', source: 'file' })

@@ -74,7 +74,7 @@ describe.each(STORES)('retention, on %s', (_name, make) => {
     expect(await kept(4)).toEqual([false, false, false])
   })
 
-  test('the log and settled deliveries go after 90 days, with their proof; what is owed stays, and so does its revocation', async () => {
+  test('the log and settled deliveries go after 90 days, with their proof; what is pending stays, and so does its revocation', async () => {
     const b = await open()
     await b.client('sydney')
     await b.client('perth')

@@ -12,7 +12,7 @@ async function inThree(b: Bench) {
 describe.each(STORES)('revoking, on %s', (_name, make) => {
   const open = benches(make)
 
-  test('a session ends in the act, and each participant’s every address is owed one logout token by sid', async () => {
+  test('a session ends in the act, and one logout token by sid is pending for each address of each participant', async () => {
     const b = await open()
     const session = await inThree(b)
     await b.client('perth', { logoutUris: ['https://perth.example/one', 'https://perth.example/two'] })

@@ -18,7 +18,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect(third.session.sid).toBe(session.sid)
   })
 
-  test('4 simultaneous uses of one token, 200 times: nobody signed out, all got the same successor', async () => {
+  test('4 simultaneous uses of one token, 200 times: no user signed out, all got the same successor', async () => {
     const b = await open()
     const session = await signedIn(b)
     let current = family((await b.exchange(session.sid, 'sydney')).family)
@@ -112,7 +112,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect(await b.refresh(thiefs)).toEqual(REJECTED)
   })
 
-  test('a hundred rotations within half a minute harm nobody whose request was under way', async () => {
+  test('a hundred rotations within half a minute harm no request that was under way', async () => {
     const b = await open()
     const session = await signedIn(b)
     let current = family((await b.exchange(session.sid, 'sydney')).family)
@@ -125,7 +125,7 @@ describe.each(STORES)('refresh token rotation (RFC 9700 §4.14.2), on %s', (_nam
     expect((await b.refresh(current)).outcome).toBe('rotated')
   })
 
-  test("a generation that was never issued, another client's token and an unknown family are refused and harm nobody", async () => {
+  test("a generation that was never issued, another client's token and an unknown family are refused and harm no session", async () => {
     const b = await open()
     const session = await signedIn(b)
     const first = family((await b.exchange(session.sid, 'sydney')).family)

@@ -40,7 +40,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     expect(await b.store.standingByCookie(sha(renewed.cookie), b.now)).toMatchObject({ state: 'live' })
   })
 
-  test("another user on the same browser ends the former session as 'replaced', its participants owed in the same act", async () => {
+  test("another user on the same browser ends the former session as 'replaced', its logout tokens pending in the same act", async () => {
     const b = await open()
     await b.client('sydney')
     const alice = await b.signIn('alice')
@@ -115,7 +115,7 @@ describe.each(STORES)('signing in, on %s', (_name, make) => {
     expect(await at(T0 + 700)).toMatchObject({ state: 'ended', why: 'marked' })
   })
 
-  test('whoever took part stays on the record, and live sessions are listed with them, newest first', async () => {
+  test('a participant stays on the record, and live sessions are listed with them, newest first', async () => {
     const b = await open()
     await b.client('sydney')
     await b.client('melbourne')

@@ -89,7 +89,7 @@ describe('a database of the version before, opened by this one', () => {
     expect((await store.attemptsOf('d_owed')).map(({ outcome }) => outcome)).toEqual(['delivered', 'retry', 'rejected', 'failed', 'superseded'])
   })
 
-  test('what was owed is due, what was dead or refused is redriven, and what was pending is written', async () => {
+  test('what was pending is due, what had failed or was rejected is redriven, and what was pending is written', async () => {
     expect(await store.pendingTargets()).toMatchObject([{ targetId: 't_1', pending: 1 }])
     expect(await store.dueDeliveries({ targetId: 't_1', nowMs: MS, limit: 10 })).toMatchObject({ refs: [{ id: 'd_owed', attempt: 1 }] })
     expect((await store.redrive({})).map(({ id }) => id).toSorted()).toEqual(['d_dead', 'd_refused'])

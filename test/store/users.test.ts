@@ -51,7 +51,7 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     expect(await b.store.listLocks({ state: 'open', limit: 2 })).toMatchObject([{ target, comment: undefined }])
   })
 
-  test('nobody else is touched', async () => {
+  test('no other user is touched', async () => {
     const b = await open()
     const [alice, bob] = [await b.signIn('alice'), await b.signIn('bob')]
     await b.store.eraseUser({ sub: alice.session.sub, actor: OPERATOR, now: b.now })
@@ -71,7 +71,7 @@ describe.each(STORES)('a user who is to be forgotten, on %s', (_name, make) => {
     expect(await b.store.standingBySid(after.session.sid, b.now)).toMatchObject({ state: 'live', session: { user: { name: 'alice' } } })
   })
 
-  test('nobody of that name: nothing is revoked', async () => {
+  test('an unknown user: nothing is revoked', async () => {
     const b = await open()
     expect(await b.store.eraseUser({ sub: 'u_nobody', actor: OPERATOR, now: b.now })).toEqual({ outcome: 'unknown' })
     expect((await b.store.head()).seq).toBe(0)

@@ -48,7 +48,7 @@ describe('the client credentials grant (RFC 6749 §4.4)', () => {
     expect(claimsOf((await tokensOf(ask({ resources: [resource] }, { resource }))).access_token).aud).toBe(resource)
   })
 
-  test('broker:* scopes are for the admin API alone, whoever asks and however', async () => {
+  test('broker:* scopes are for the admin API alone, for every client and request', async () => {
     const changes = { scopes: ['cases:read', 'broker:operate', 'broker:administer'] }
     expect(claimsOf((await tokensOf(ask(changes, { scope: 'broker:operate' }))).access_token)).toMatchObject({ aud: ADMIN, scope: 'broker:operate' })
     expect(claimsOf((await tokensOf(ask(changes, { resource: ADMIN }))).access_token)).toMatchObject({

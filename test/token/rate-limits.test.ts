@@ -71,7 +71,7 @@ describe('failed client authentication', () => {
     expect((await form(rig, '/token', TOKEN, wrong)).status).toBe(401)
   })
 
-  test('locks nobody out: correct credentials pass, from the same address too', async () => {
+  test('locks no client out: correct credentials pass, from the same address too', async () => {
     const rig = await limited({ clientFailures: TWO })
     const { basic: right } = await rig.register('Sydney')
     for (let i = 0; i < 50; i++) await form(rig, '/introspect', { token: 'x' }, wrong)

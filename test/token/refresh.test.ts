@@ -32,7 +32,7 @@ describe('the refresh token grant (RFC 6749 §6)', () => {
     expect((await tokensOf(refresh(rig, client, next.refresh_token))).scope).toBe(tokens.scope)
   })
 
-  test('a wider scope is invalid_scope and costs nobody their token', async () => {
+  test('a wider scope is invalid_scope and does not use up the token', async () => {
     const rig = await createRig()
     const { client, tokens } = await signedIn(rig, {}, 'openid offline_access')
     expect(await outcome(refresh(rig, client, tokens.refresh_token, { scope: 'openid email' }))).toEqual([400, 'invalid_scope'])
@@ -124,7 +124,7 @@ describe('the refresh token grant (RFC 6749 §6)', () => {
 })
 
 describe('rotation (RFC 9700 §4.14.2)', () => {
-  test('4 simultaneous uses of one refresh token, 200 times: nobody is signed out, and all get the same successor', async () => {
+  test('4 simultaneous uses of one refresh token, 200 times: no user is signed out, and all get the same successor', async () => {
     const rig = await createRig()
     const { client, session, tokens } = await signedIn(rig)
     let current = tokens.refresh_token
@@ -138,7 +138,7 @@ describe('rotation (RFC 9700 §4.14.2)', () => {
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
   })
 
-  test('a lost answer signs nobody out: the one before gives the same successor until that has been used', async () => {
+  test('a lost answer signs no user out: the one before gives the same successor until that has been used', async () => {
     const rig = await createRig()
     const { client, session, tokens } = await signedIn(rig)
     const lost = await tokensOf(refresh(rig, client, tokens.refresh_token))

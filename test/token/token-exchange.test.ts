@@ -80,7 +80,7 @@ describe('token exchange (RFC 8693)', () => {
     expect((await rig.store.participants(session.sid)).map((each) => each.clientId)).toContain('melbourne')
   })
 
-  test('the target becomes a participant, and is owed a logout token when the user signs out', async () => {
+  test('the target becomes a participant, and gets a logout token when the user signs out', async () => {
     const { rig, sydney, session, tokens } = await instances()
     await tokensOf(exchange(rig, sydney, tokens.access_token, 'melbourne'))
     expect((await rig.store.participants(session.sid)).map((each) => each.clientId).toSorted()).toEqual(['melbourne', 'sydney'])
@@ -157,7 +157,7 @@ describe('token exchange (RFC 8693)', () => {
     expect(await outcome(exchange(rig, sydney, tokens.access_token, 'melbourne'))).toEqual([400, 'invalid_request'])
   })
 
-  test('a user whom the target does not take, or whose authentication is too old for it, is refused, and nobody becomes a participant', async () => {
+  test('a user whom the target does not take, or whose authentication is too old for it, is refused, and no client becomes a participant', async () => {
     for (const [changes, error] of [
       [{ tenants: [OTHER_TENANT] }, 'invalid_target'],
       [{ appRole: 'CaseManager.Lead' }, 'invalid_target'],

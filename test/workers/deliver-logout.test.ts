@@ -172,7 +172,7 @@ describe('one attempt', () => {
     expect(queue.jobs).toEqual([])
   })
 
-  test('rejected in the 10 minutes after an emergency rotation: tried again, because a receiver may keep the JWKS without the new key', async () => {
+  test('rejected in the 10 minutes after an emergency rotation: retried, because a receiver may keep the JWKS without the new key', async () => {
     const { rig, queue } = await broker({ unannounced: true })
     const receiver = await startReceiver(status(400, '{"error":"invalid_request","error_description":"unknown kid"}'))
     const { session } = await signedIn(rig, receiver)
@@ -338,7 +338,7 @@ describe('the workers', () => {
     await delivered(receiver, 1)
   })
 
-  test('what nobody announced is found by the relay at start', async () => {
+  test('what was not announced is found by the relay at start', async () => {
     const { rig } = await broker({ unannounced: true })
     const receiver = await startReceiver()
     const { session } = await signedIn(rig, receiver)
@@ -402,7 +402,7 @@ describe('the workers', () => {
     await expect.poll(() => rig.deps.queue.targets()).toMatchObject([{ breaker: 'closed', waiting: 0, running: 0 }])
   })
 
-  test('one that hangs delays nobody else', async () => {
+  test('one that hangs delays no other', async () => {
     const { rig } = await broker()
     const hanging = await startReceiver(hang)
     const healthy = await startReceiver()

@@ -53,7 +53,7 @@ describe('announcing', () => {
     )
   })
 
-  test('a listener that throws keeps it from nobody else, and never reaches the user who signs out', async () => {
+  test('a listener that throws keeps it from no other listener, and never reaches the user who signs out', async () => {
     const rig = await createRig()
     rig.feed.subscribe(() => {
       throw new Error('a listener of no use')
@@ -62,7 +62,7 @@ describe('announcing', () => {
     expect(rig.queue.added).toEqual(one.pending)
   })
 
-  test('what covers nothing is announced to nobody', async () => {
+  test('what covers nothing is not announced', async () => {
     const rig = await createRig()
     expect(
       await revoke(rig.deps, { selector: { kind: 'session', sid: 's_unknown' }, reason: 'signed_out', actor: OLIVIA, now: rig.clock.now() }),
@@ -72,7 +72,7 @@ describe('announcing', () => {
 })
 
 describe('fan-out-deliveries', () => {
-  test('ran twice: each session is owed once', async () => {
+  test('ran twice: each session has one pending token', async () => {
     const rig = await createRig()
     await users(rig, 7)
     await revoke(rig.deps, { selector: { kind: 'tenant', tid: TENANT }, reason: 'administrator', actor: OLIVIA, now: rig.clock.now() })

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { ISSUER } from '../rig.ts'
 import { APP_CLIENT_ID, connected, CONTOSO, createBrowser, createWorld, enter, OPS, tenantPath } from './world.ts'
 
-describe('the door of /setup', () => {
-  test('every page and form is closed to a stranger: the door is all there is', async () => {
+describe('the entrance of /setup', () => {
+  test('every page and form is closed to a stranger, who sees only the entrance', async () => {
     const { rig, browser } = await createWorld()
     for (const path of [
       '/setup',
@@ -64,7 +64,7 @@ describe('the door of /setup', () => {
     expect(answers.map((one) => one.status).toSorted()).toEqual([200, 403])
   })
 
-  test('forms of another site, of another browser, or of nobody change nothing', async () => {
+  test('forms of another site, of another browser, or without a session change nothing', async () => {
     const world = await createWorld()
     const { rig, browser } = world
     await enter(world)
@@ -76,7 +76,7 @@ describe('the door of /setup', () => {
     expect(rig.deps.connection.current().tenants).toEqual([])
   })
 
-  test('once an administrator has been at the broker, tokens are good no more: neither new ones, nor one that was made before, nor a pass', async () => {
+  test('once an administrator has been at the broker, tokens no longer work: neither new ones, nor one that was made before, nor a pass', async () => {
     const world = await createWorld()
     const before = await world.token()
     const unused = createBrowser(world.rig, world.entra)
