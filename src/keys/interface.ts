@@ -22,6 +22,8 @@ export const JWKS_MAX_AGE_SECONDS = 300
 export interface KeyRing {
   /** Signs with the active key of that algorithm. The only place that does. Compact JWS. */
   sign(alg: SigningAlg, typ: string, claims: Record<string, unknown>): string
+  /** The same in a thread beside the event loop, for tokens of which many are signed at once: an RSA signature takes longer than two refreshes. */
+  signAside(alg: SigningAlg, typ: string, claims: Record<string, unknown>): Promise<string>
   /** What is published: next, active and retiring keys, public parts only (RFC 7517). */
   jwks(): { keys: Record<string, unknown>[] }
   /**

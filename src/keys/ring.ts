@@ -11,7 +11,7 @@ import { JWKS_MAX_AGE_SECONDS, type KeyRing, type Sealer } from './interface.ts'
 import { importPublic, readUnverified, sameType, verifyCompact } from './jws.ts'
 import type { PublicKey } from './jws.ts'
 import { adoptFiles, loadKeyFiles } from './key-files.ts'
-import { ALGS, exportPkcs8, importPkcs8, makeSigningKey, signCompact } from './signing-key.ts'
+import { ALGS, exportPkcs8, importPkcs8, makeSigningKey, signCompact, signCompactAside, signingInput } from './signing-key.ts'
 import type { SigningKey } from './signing-key.ts'
 
 /** A next key is published this long before it signs: longer than clients cache a JWKS. */
@@ -89,6 +89,16 @@ class Ring implements KeyRing {
   }
 
   sign(alg: SigningAlg, typ: string, claims: Record<string, unknown>): string {
+    return signCompact(...this.#signing(alg, typ, claims))
+  }
+
+  async signAside(alg: SigningAlg, typ: string, claims: Record<string, unknown>): Promise<string> {
+    // ES256 takes no longer than the way to a thread.
+    return (alg === 'RS256' ? signCompactAside : signCompact)(...this.#signing(alg, typ, claims))
+  }
+
+  /** The key that signs, and what it signs. */
+  #signing(alg: SigningAlg, typ: string, claims: Record<string, unknown>): [key: SigningKey, input: string] {
     const key = this.#active.get(alg)
     // For moments, while keys are made in place of those that a restore has retired.
     if (!key) throw new StoreUnavailable(`There is no active ${alg} key. Try again; if the error stays, run cmb keys list.`)
@@ -98,7 +108,7 @@ class Ring implements KeyRing {
       header = Buffer.from(JSON.stringify({ alg, typ, kid: key.kid })).toString('base64url')
       this.#headers.set(name, header)
     }
-    return signCompact(key, header, claims.iss === undefined ? { iss: this.#input.issuer, ...claims } : claims)
+    return [key, signingInput(header, claims.iss === undefined ? { iss: this.#input.issuer, ...claims } : claims)]
   }
 
   jwks(): { keys: Record<string, unknown>[] } {

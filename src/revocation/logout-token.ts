@@ -16,7 +16,7 @@ export const logoutTokens = (deps: Pick<Deps, 'config' | 'random' | 'keys' | 'cl
     async mint(delivery, now) {
       // A `jti` of its own: a receiver that burned the last one before its own failure must be able to take this one.
       const jti = newId(deps.random)
-      const token = deps.keys.sign(await algOf(deps, delivery.clientId), TYP.logoutToken, claims(deps.config.issuer, delivery, jti, now))
+      const token = await deps.keys.signAside(await algOf(deps, delivery.clientId), TYP.logoutToken, claims(deps.config.issuer, delivery, jti, now))
       return {
         // §2.5: this parameter and no other.
         headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },

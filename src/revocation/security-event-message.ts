@@ -75,7 +75,7 @@ export async function mintSet(
 ): Promise<string> {
   const { issuer } = deps.config
   const subject = about === undefined ? opaque(streamId) : subjectOf(issuer, about, await emailOf(deps, clientId, about))
-  return deps.keys.sign('RS256', TYP.securityEvent, {
+  return deps.keys.signAside('RS256', TYP.securityEvent, {
     iss: issuer,
     aud: streamAudience(issuer, clientId),
     iat: Math.floor(createdAtMs / 1000),
