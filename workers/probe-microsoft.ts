@@ -1,7 +1,7 @@
 import type { ProbeDue, ProbeTaken, Session } from '../db/types.ts'
 import type { Deps } from '../src/deps.ts'
 import { probePause } from '../src/microsoft/probe-pause.ts'
-import { createProbeAlarm } from '../src/signal/alarm.ts'
+import { createProbeAlarm } from '../src/signal/probe-alarm.ts'
 import { probeSession } from '../src/signal/probe-session.ts'
 
 /**

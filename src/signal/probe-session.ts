@@ -6,7 +6,7 @@ import { pauseProbe, probePause } from '../microsoft/probe-pause.ts'
 import type { Reason } from '../protocol/revocation.ts'
 import { sessionRoles } from '../protocol/tenant-administrators.ts'
 import { openFromSession, sealForSession } from '../session/sealed.ts'
-import type { ProbeAlarm, ProbeVerdict } from './alarm.ts'
+import type { ProbeAlarm, ProbeVerdict } from './probe-alarm.ts'
 import { graphTenants } from './tenants.ts'
 
 /**

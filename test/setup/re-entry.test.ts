@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { MicrosoftRefusal } from '../../src/microsoft/interface.ts'
-import { createProbeAlarm } from '../../src/signal/alarm.ts'
+import { createProbeAlarm } from '../../src/signal/probe-alarm.ts'
 import { probeSession } from '../../src/signal/probe-session.ts'
 import { createRig, TENANT } from '../rig.ts'
 import { sealForSession } from '../../src/session/sealed.ts'

@@ -1,7 +1,6 @@
 /**
- * Whether what probes say of a tenant is believable as a whole. Where more than 5 % of its users would be signed out within ten minutes, it
- * is more likely that a policy refuses the broker's own address than that they all have left. What Microsoft says outright of a user, that
- * they were revoked or disabled, is believed of however many; it is counted apart, and told.
+ * Whether the results of a tenant's probes are credible as a whole. If more than 5 % of its users would be signed out within ten minutes, a policy
+ * probably blocks the broker's own address. Microsoft's own word that users were revoked or disabled is always believed; it is counted apart.
  */
 
 const WINDOW_SECONDS = 600
