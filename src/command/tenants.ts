@@ -83,7 +83,7 @@ interface Changed {
 /** @throws CommandFailure where nothing is to be changed, or the age is no number */
 function changeOf({ maxAuthenticationAge: age, administrators }: Changed): Record<string, unknown> {
   if (age === undefined && administrators === undefined)
-    throw new CommandFailure(EXIT.usage, 'Say what to change: --max-authentication-age, or --administrators.')
+    throw new CommandFailure(EXIT.usage, 'Name what to change: --max-authentication-age, or --administrators.')
   if (age !== undefined && age !== 'none' && !/^\d{1,9}$/.test(age))
     throw new CommandFailure(EXIT.usage, '--max-authentication-age: give seconds, or none.')
   return {

@@ -42,13 +42,13 @@ const ChangeForm = ({ request, tid, set, id }: Chosen) => (
         legend="Users of this tenant see, sign out and lock its users if they have"
         name="who"
         options={[
-          { value: '', label: 'No role: operators alone do', hint: 'The console of this tenant is closed.' },
+          { value: '', label: 'No role: only operators do', hint: 'The console of this tenant is closed.' },
           {
             value: APP_ROLE,
             label: `The app role ${ROLE.tenantAdministrator}`,
             hint: 'Assigned in their tenant, under Enterprise applications.',
           },
-          { value: DIRECTORY_ROLE, label: 'A directory role of their tenant', hint: 'Every user with it; give its template ID below.' },
+          { value: DIRECTORY_ROLE, label: 'A directory role of their tenant', hint: 'Covers every user who has it. Enter its template ID below.' },
         ]}
         chosen={id === undefined ? (set ?? '') : DIRECTORY_ROLE}
       />

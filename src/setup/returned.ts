@@ -115,7 +115,7 @@ const SAID: Readonly<Record<string, Said>> = {
     kind: 'bad',
     title: 'That role makes no administrator of this tenant.',
     words:
-      'Nothing was changed. Give the template ID (a GUID) of a directory role that is assigned to users; roles that every user has are refused. Operators administer the users of the operators’ own tenant.',
+      'Nothing was changed. Give the template ID (a GUID) of a directory role that is assigned to users; the broker rejects roles that every user has. Operators administer the users of the operator tenant.',
   },
   no_limit: {
     kind: 'bad',

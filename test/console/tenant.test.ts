@@ -196,7 +196,7 @@ describe('in their own tenant', () => {
     const page = await browser.get(`/tenant/revoke?user=${uma.sub}`)
     expect(page.text).toContain('no older than 5 minutes')
     expect((await browser.submitTo(page, '/tenant/revoke')).text).toContain('sign in again first')
-    expect((await browser.post('/tenant/revoke', { user: uma.sub })).text).toContain('did not come from a page')
+    expect((await browser.post('/tenant/revoke', { user: uma.sub })).text).toContain('does not come from a page')
     expect(await isLive(uma.sid)).toBe(true)
   })
 

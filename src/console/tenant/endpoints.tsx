@@ -42,7 +42,7 @@ export function tenantConsole(deps: Deps, invitation: InvitationAddress): Hono {
   take('/tenant/lock', lockNow)
   show('/tenant/locks/lift', (request) => liftPage(request))
   take('/tenant/locks/lift', liftNow)
-  endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'It could not be written down, so nothing was done.' }))
+  endpoints.onError(pageErrors(deps, { title: 'Nothing was changed', what: 'The audit log could not be written, so nothing was done.' }))
   return endpoints
 }
 
@@ -53,7 +53,7 @@ function forAdministrators(endpoints: Hono, deps: Deps) {
       return request instanceof Response ? request : render(request)
     })
   }
-  const limit = bodyLimit({ maxSize: 64 * 1024, onError: (c) => c.text('Nothing was changed: the request is longer than any that is needed.', 413) })
+  const limit = bodyLimit({ maxSize: 64 * 1024, onError: (c) => c.text('The request is too long. Nothing was changed.', 413) })
   const take = (path: string, act: (request: TenantRequest, form: URLSearchParams) => Promise<Response>): void => {
     endpoints.post(path, inEnglish, limit, async (c) => {
       const request = await enter(deps, c)
@@ -65,7 +65,7 @@ function forAdministrators(endpoints: Hono, deps: Deps) {
   return { show, take }
 }
 
-const NOT_OURS = 'The request did not come from a page that this browser was shown. Nothing was changed.'
+const NOT_OURS = 'The request does not come from a page of the console in this browser. Nothing was changed. Open the page again.'
 
 /** Who asks; or the way to sign in, or the page that says why it is not open to them. */
 async function enter(deps: Deps, c: Context): Promise<TenantRequest | Response> {

@@ -56,6 +56,6 @@ export const freshPage = (request: TenantRequest): Response =>
     request,
     { title: 'You have signed in again', at: TENANT_HOME },
     <Panel class="narrow">
-      <p>Close this tab and continue in the tab before. You have {FRESH_SECONDS / 60} minutes.</p>
+      <p>Close this tab and continue in the other tab. You have {FRESH_SECONDS / 60} minutes.</p>
     </Panel>,
   )

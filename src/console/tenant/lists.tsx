@@ -15,7 +15,7 @@ export const asked = ({ c }: Pick<TenantRequest, 'c'>, name: string): string | u
   c.req.query(name)?.replaceAll('\0', '').trim().slice(0, 400) || undefined
 
 const DONE: Readonly<Record<string, string>> = {
-  revoked: 'Revoked. The broker has refused it since; its logout tokens are being delivered.',
+  revoked: 'Revoked. The broker now refuses what it covers, and is delivering the logout tokens.',
   locked: 'The user is locked and signed out.',
   lifted: 'The lock is lifted. The user can sign in again.',
 }

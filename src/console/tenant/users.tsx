@@ -40,7 +40,7 @@ export async function usersPage(request: TenantRequest): Promise<Response> {
             rows={users.map((user) => [<a href={userPath(user.sub)}>{whoIs({ user })}</a>, <span class="small">{user.oid}</span>])}
             none="No user of your tenant who has signed in here matches."
           />
-          {more ? <p class="soft">Other users match too. Add a word.</p> : null}
+          {more ? <p class="soft">More users match than are shown. Add a word to the search.</p> : null}
         </Panel>
       )}
     </>,
@@ -78,7 +78,7 @@ export async function userPage(request: TenantRequest, sub: string): Promise<Res
           label="Security history"
           head={HISTORY_HEAD}
           rows={shown.map((one) => eventRow(request, one))}
-          none="Nothing is kept about this user."
+          none="The broker has no entry about this user."
         />
         {last === undefined ? null : <Next request={request} before={`${last.at}.${last.id}`} />}
       </Panel>
