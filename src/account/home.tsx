@@ -3,7 +3,9 @@ import type { Session } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import { MicrosoftButton } from '../page/components.tsx'
 import { page } from '../page/layout.tsx'
-import { textsOf } from '../page/texts.ts'
+import { ANOTHER_ACCOUNT } from '../page/places.ts'
+import { textsOf, type Texts } from '../page/texts.ts'
+import type { ClientMetadata } from '../protocol/client-metadata.ts'
 import { appsOf } from './apps.ts'
 import { AccountNav } from './nav.tsx'
 
@@ -28,26 +30,31 @@ export function homeFor(deps: Deps, c: Context, session: Session): Response {
   return page(
     c,
     { title: t.home.title, config: deps.config, wide: true, nav: <AccountNav at="/" /> },
-    open.length === 0 ? (
-      <p>{t.ready.noApps}</p>
-    ) : (
-      <ul class="apps">
-        {open.map(({ name, uri }) => (
-          <li>
-            {uri === undefined ? (
-              <span class="app">
-                <strong>{name}</strong>
-                <span class="soft small">{t.home.noAddress}</span>
-              </span>
-            ) : (
-              <a class="app" href={uri}>
-                <strong>{name}</strong>
-                <span class="soft small">{new URL(uri).host}</span>
-              </a>
-            )}
-          </li>
-        ))}
-      </ul>
-    ),
+    <>
+      {open.length === 0 ? <p>{t.ready.noApps}</p> : <Apps apps={open} t={t} />}
+      <p class="small">
+        <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
+      </p>
+    </>,
   )
 }
+
+const Apps = ({ apps, t }: { apps: readonly ClientMetadata[]; t: Texts }) => (
+  <ul class="apps">
+    {apps.map(({ name, uri }) => (
+      <li>
+        {uri === undefined ? (
+          <span class="app">
+            <strong>{name}</strong>
+            <span class="soft small">{t.home.noAddress}</span>
+          </span>
+        ) : (
+          <a class="app" href={uri}>
+            <strong>{name}</strong>
+            <span class="soft small">{new URL(uri).host}</span>
+          </a>
+        )}
+      </li>
+    ))}
+  </ul>
+)

@@ -1,5 +1,4 @@
 import { PageLinks } from '../page/components.tsx'
-import { ANOTHER_ACCOUNT } from '../page/places.ts'
 import { useTexts } from '../page/texts.ts'
 
 /** The ways between the pages of an account, on each of them. */
@@ -18,10 +17,9 @@ export const AccountNav = ({ at }: { at: AccountPath | undefined }) => {
   return (
     <nav class="tabs" aria-label={t.nav.label}>
       <PageLinks links={ways} at={at} />
-      <div class="leave">
-        <a href={ANOTHER_ACCOUNT}>{t.offers.another_account}</a>
-        <a href="/logout">{t.shared.signOut}</a>
-      </div>
+      <a class="leave" href="/logout">
+        {t.shared.signOut}
+      </a>
     </nav>
   )
 }

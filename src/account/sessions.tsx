@@ -5,7 +5,7 @@ import type { Deps } from '../deps.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD, csrfToken } from '../page/csrf.ts'
 import { page } from '../page/layout.tsx'
-import { homeOf } from '../page/places.ts'
+import { ANOTHER_ACCOUNT, homeOf } from '../page/places.ts'
 import { textsOf, type Texts } from '../page/texts.ts'
 import { ago, Moment } from '../page/times.tsx'
 import { DeviceIcon } from './device.tsx'
@@ -33,7 +33,12 @@ export async function sessionsPage(deps: Deps, c: Context, current: Session, now
     <>
       {done === undefined ? null : <Notice kind="good" title={done} focused />}
       {current.absoluteAt - now > WARN_SECONDS ? null : <EndsSoon at={current.absoluteAt} t={t} />}
-      <p class="soft">{whose(current)}</p>
+      <div class="row apart">
+        <p class="soft">{whose(current)}</p>
+        <a class="small" href={ANOTHER_ACCOUNT}>
+          {t.offers.another_account}
+        </a>
+      </div>
       <ul class="rows">
         {[...here, ...others].map((one) => (
           <Row deps={deps} live={one} current={one.session.sid === current.sid} csrf={csrf} now={now} t={t} />

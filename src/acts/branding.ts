@@ -10,7 +10,7 @@ import { brandingSetting } from '../protocol/setting-names.ts'
  * start, and again when the registry changes.
  */
 
-export const BRAND_TEXTS = ['product', 'organization', 'accent', 'support', 'privacy', 'terms', 'accessibility'] as const
+export const BRAND_TEXTS = ['product', 'organization', 'accent', 'background', 'support', 'privacy', 'terms', 'accessibility'] as const
 export type BrandText = (typeof BRAND_TEXTS)[number]
 export const BRAND_IMAGES = ['logo', 'darkLogo', 'icon'] as const
 export type BrandImage = (typeof BRAND_IMAGES)[number]

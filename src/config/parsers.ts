@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { judgeAccent } from '../protocol/contrast.ts'
+import { judgeAccent, judgeBackground } from '../protocol/contrast.ts'
 import { DOMAIN } from '../protocol/email-address.ts'
 import { isGuid } from '../protocol/guid.ts'
 import { FRESH_CONTEXT_EXPECTED, parseFreshContext, type FreshContext } from '../protocol/fresh-context.ts'
@@ -231,8 +231,11 @@ export const contact = z.string().transform((value, c) => {
 })
 
 /** Lower case. */
-export const accent = z.string().transform((value, c) => {
-  const problem = judgeAccent(value.toLowerCase())
-  if (problem !== undefined) c.addIssue(problem)
-  return value.toLowerCase()
-})
+const color = (judge: (color: string) => string | undefined) =>
+  z.string().transform((value, c) => {
+    const problem = judge(value.toLowerCase())
+    if (problem !== undefined) c.addIssue(problem)
+    return value.toLowerCase()
+  })
+export const accent = color(judgeAccent)
+export const background = color(judgeBackground)

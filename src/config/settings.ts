@@ -534,6 +534,14 @@ const look = {
     example: '/etc/broker/icon.png',
     text: 'The icon of the browser’s tab: a square PNG or WebP, at most 100 kB.',
   }),
+  background: setting({
+    name: 'BROKER_BACKGROUND_COLOR',
+    section: 'look',
+    default: '#f4f6f8',
+    schema: parse.background,
+    example: '#eef2f7',
+    text: 'The background of users’ pages, as `#rrggbb`. It must be light enough for the text on it (WCAG 2.2, 1.4.3: 4.5:1). Browsers that are set to dark keep the dark background.',
+  }),
   accent: setting({
     name: 'BROKER_ACCENT_COLOR',
     section: 'look',

@@ -145,7 +145,7 @@ function Document({ options, scripts, forUsers, t, children }: DocumentProps) {
   return (
     <html lang={t.language} dir={t.direction === 'rtl' ? 'rtl' : undefined}>
       <Head {...options} />
-      <body class={desk === undefined ? undefined : 'desk'}>
+      <body class={desk !== undefined ? 'desk' : forUsers ? 'users' : undefined}>
         <a class="skip" href="#content">
           {t.layout.skip}
         </a>

@@ -18,10 +18,11 @@ const ICON = readAsset(import.meta.url, './icon.svg')
 
 const variables = ({ act, over, on }: Accent): string => `:root{--act:${act};--act-over:${over};--on-act:${on}}`
 
-/** The accent was checked when it was read: it holds nothing but a color. */
-function sheetOf(accent: string): Asset {
+/** Both colors were checked when they were read: they hold nothing else. */
+function sheetOf({ accent, background }: Config['look']): Asset {
   const { light, dark } = accentsOf(accent)
-  return styleSheet('/assets/broker.css', `${CSS}\n${variables(light)}\n@media (prefers-color-scheme:dark){${variables(dark)}}\n`)
+  const ground = `@media not all and (prefers-color-scheme:dark){.users{--ground:${background}}}`
+  return styleSheet('/assets/broker.css', `${CSS}\n${variables(light)}\n@media (prefers-color-scheme:dark){${variables(dark)}}\n${ground}\n`)
 }
 
 const imageAt = (path: string, image: Image | undefined): Asset | undefined =>
@@ -33,7 +34,7 @@ export function lookOf({ look }: Pick<Config, 'look'>): Look {
   const known = looks.get(look)
   if (known !== undefined) return known
   const made = {
-    sheet: sheetOf(look.accent),
+    sheet: sheetOf(look),
     icon: imageAt('/assets/icon', look.icon) ?? asset('/assets/icon.svg', 'image/svg+xml', ICON.replace('#0b5563', look.accent)),
     logo: imageAt('/assets/logo', look.logo),
     darkLogo: imageAt('/assets/logo-dark', look.darkLogo),

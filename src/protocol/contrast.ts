@@ -31,6 +31,17 @@ export const READABLE = 4.5
 export const LIGHT_GROUND = '#e9f1f4'
 const DARK_GROUND = '#1f2a33'
 
+/** Text that stands on the background itself, beside the cards: its palest color on light pages, `--soft` of the style sheet. */
+export const GROUND_TEXT = '#515b6b'
+
+/** @returns what is wrong with a background: completes the sentence "The color …" */
+export function judgeBackground(color: string): string | undefined {
+  if (!/^#[0-9a-f]{6}$/.test(color)) return 'must be a color such as #eef2f7'
+  const ratio = contrast(color, GROUND_TEXT)
+  if (ratio >= READABLE) return undefined
+  return `must be lighter: the contrast of text on it is ${ratio.toFixed(1)}:1, and text needs ${READABLE}:1`
+}
+
 /** @returns what is wrong with an accent color: completes the sentence "The color …" */
 export function judgeAccent(color: string): string | undefined {
   if (!/^#[0-9a-f]{6}$/.test(color)) return 'must be a color such as #1d4ed8'

@@ -15,7 +15,7 @@ import { readAsset } from '../page/assets.ts'
 import { Button, Tick } from '../page/components.tsx'
 import { TextField } from '../page/fields.tsx'
 import { lookOf } from '../page/look.ts'
-import { LIGHT_GROUND, READABLE } from '../protocol/contrast.ts'
+import { GROUND_TEXT, LIGHT_GROUND, READABLE } from '../protocol/contrast.ts'
 import { Form, goOn, recorded, setupPage, type SetupRequest } from './frame.tsx'
 
 /** What users see of the organization that runs the broker: names, links, a color and images, with a preview that follows what is typed. */
@@ -27,6 +27,7 @@ const LABELS: Record<BrandText, string> = {
   product: 'Product name',
   organization: 'Organization',
   accent: 'Color of buttons and links',
+  background: 'Background of users’ pages',
   support: 'Help: a mailto:, tel: or https address',
   privacy: 'Privacy statement',
   terms: 'Terms of use',
@@ -111,7 +112,14 @@ function Preview({ request: { deps } }: { request: SetupRequest }) {
   const { look } = deps.config
   const { logo } = lookOf(deps.config)
   return (
-    <figure class="preview" id="preview" data-ground={LIGHT_GROUND} data-needs={READABLE} aria-label="Preview of the sign-in page">
+    <figure
+      class="preview"
+      id="preview"
+      data-ground={LIGHT_GROUND}
+      data-text={GROUND_TEXT}
+      data-needs={READABLE}
+      aria-label="Preview of the sign-in page"
+    >
       <div class="brand">
         <img id="preview-logo" src={logo?.href} alt="" hidden={logo === undefined} />
         <span id="preview-mark" hidden={logo !== undefined}>
@@ -130,6 +138,8 @@ function Preview({ request: { deps } }: { request: SetupRequest }) {
       </p>
       <figcaption class="soft small">
         Contrast of the color to the background: <span id="preview-contrast">shown where scripts run, and checked when you save</span>
+        <br />
+        Contrast of text on the background: <span id="preview-background">shown where scripts run, and checked when you save</span>
       </figcaption>
     </figure>
   )
@@ -161,7 +171,7 @@ function readText(name: BrandText, form: FormData, { texts, problems }: Typed): 
   texts[name] = text
   const problem = brandTextProblem(name, text)
   if (problem !== undefined) problems[name] = problem
-  else if (name === 'accent') texts[name] = SETTINGS.look.accent.schema.parse(text)
+  else if (name === 'accent' || name === 'background') texts[name] = SETTINGS.look[name].schema.parse(text)
 }
 
 /** Undefined: none was chosen. A text says what is wrong with it. */

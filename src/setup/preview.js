@@ -18,17 +18,19 @@
     const part = document.getElementById(id)
     if (part) part.textContent = text || fallback
   }
+  const measure = (name, property, beside, shown) => {
+    const color = (field(name).value || field(name).placeholder).toLowerCase()
+    const known = /^#[0-9a-f]{6}$/.test(color)
+    if (known) preview.style.setProperty(property, color)
+    const ratio = known ? contrast(color, beside) : 0
+    say(shown, known ? `${ratio.toFixed(1)}:1 (text needs ${preview.dataset.needs}:1)` : 'not a color such as #1d4ed8', '')
+  }
   const follow = () => {
     const product = field('product')
     for (const part of document.querySelectorAll('[data-shows="product"]')) part.textContent = product.value || product.placeholder
     say('preview-organization', field('organization').value, field('organization').placeholder)
-    const accent = (field('accent').value || field('accent').placeholder).toLowerCase()
-    const known = /^#[0-9a-f]{6}$/.test(accent)
-    if (known) preview.style.setProperty('--act', accent)
-    const { ground, needs } = preview.dataset
-    const ratio = known ? contrast(accent, ground) : 0
-    const words = known ? `${ratio.toFixed(1)}:1 (text needs ${needs}:1)` : 'not a color such as #1d4ed8'
-    say('preview-contrast', words, '')
+    measure('accent', '--act', preview.dataset.ground, 'preview-contrast')
+    measure('background', '--ground', preview.dataset.text, 'preview-background')
   }
   document.addEventListener('input', follow)
 

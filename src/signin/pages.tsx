@@ -91,7 +91,8 @@ function Other({ deps, c, errand, now, t }: { deps: Need; c: Context; errand: Er
         {expectsUser(errand) ? <li>{link(t.offers.another_account, { account: 'another' })}</li> : null}
         {sharedComputer === 'offer' && !shared ? (
           <li>
-            {link(t.sharedComputer.use, { computer: 'shared' })} <span class="soft">{t.sharedComputer.hint(minutes)}</span>
+            {link(t.sharedComputer.use, { computer: 'shared' })}
+            <p class="soft">{t.sharedComputer.hint(minutes)}</p>
           </li>
         ) : null}
         {sharedComputer === 'offer' && shared ? <li>{link(t.sharedComputer.own, { computer: 'own' })}</li> : null}

@@ -7,7 +7,7 @@ import { ConfigError, loadConfig } from '../../src/config/config.ts'
 import { page } from '../../src/page/layout.tsx'
 import { pageAssets } from '../../src/page/look.ts'
 import { messagePage } from '../../src/page/message.tsx'
-import { accentsOf, contrast, judgeAccent } from '../../src/protocol/contrast.ts'
+import { accentsOf, contrast, GROUND_TEXT, judgeAccent } from '../../src/protocol/contrast.ts'
 
 /** What users see of whoever runs the broker: names, links, images and a color, from the settings. */
 
@@ -124,6 +124,16 @@ describe('the look of pages', () => {
     const [light = '', dark = ''] = [...css.matchAll(/:root\{--act:(#[0-9a-f]{6})/g)].map(([, color = '']) => color)
     expect(light).toBe('#7a1fa2')
     expect(contrast(dark, '#1a2027')).toBeGreaterThanOrEqual(4.5)
+  })
+
+  test('a background that text cannot be read on is rejected with its contrast; one that can be is that of users’ pages in light alone', async () => {
+    expect(problemsOf({ BROKER_BACKGROUND_COLOR: '#0b5563' })).toMatch(/the contrast of text on it is 1\.\d:1, and text needs 4\.5:1/)
+    expect(problemsOf({ BROKER_BACKGROUND_COLOR: 'url(x)' })).toContain('must be a color such as')
+    const { app, html } = await shown({ BROKER_BACKGROUND_COLOR: '#FFF4E0' })
+    expect(html).toContain('<body class="users">')
+    const css = await (await app.request(/rel="stylesheet" href="([^"]+)"/.exec(html)?.[1] ?? '')).text()
+    expect(css).toContain('@media not all and (prefers-color-scheme:dark){.users{--ground:#fff4e0}}')
+    expect(css).toContain(`--soft: ${GROUND_TEXT};`)
   })
 
   test('whatever color is accepted, text in it and on it can be read in light and dark', () => {

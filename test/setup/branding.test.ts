@@ -32,7 +32,14 @@ describe('what is saved', () => {
   test('is on the next page of users: names, links, color and a logo recognized by its bytes', async () => {
     const world = await open()
     const { rig, browser } = world
-    const fields = { product: 'Contoso Cases', organization: 'Contoso Ltd', support: 'mailto:help@contoso.example', accent: '#1D4ED8', logo: PNG }
+    const fields = {
+      product: 'Contoso Cases',
+      organization: 'Contoso Ltd',
+      support: 'mailto:help@contoso.example',
+      accent: '#1D4ED8',
+      background: '#FFF4E0',
+      logo: PNG,
+    }
     expect((await save(world, fields)).status).toBe(303)
     const html = await pageOf(world)
     for (const shown of ['<title>Your apps · Contoso Cases</title>', 'Contoso Ltd', 'href="mailto:help@contoso.example"'])
@@ -42,7 +49,7 @@ describe('what is saved', () => {
     expect([image.headers.get('content-type'), image.headers.get('x-content-type-options')]).toEqual(['image/png', 'nosniff'])
     expect(Buffer.from(await image.arrayBuffer())).toEqual(PNG)
     const sheet = /rel="stylesheet" href="([^"]+)"/.exec(html)?.[1] ?? expect.unreachable()
-    expect(await (await rig.app.request(`${ISSUER}${sheet}`)).text()).toContain('--act:#1d4ed8')
+    expect(await (await rig.app.request(`${ISSUER}${sheet}`)).text()).toMatch(/--act:#1d4ed8.*--ground:#fff4e0/s)
     expect((await browser.get(`${PATH}?said=saved`)).text).toContain('Every broker shows it within a second.')
   })
 
@@ -87,6 +94,7 @@ describe('what is saved', () => {
 describe('what is rejected changes nothing, and says why', () => {
   test.each([
     [{ accent: '#7dd3fc' }, /its contrast to the pages’ background is 1\.\d:1, and text needs 4\.5:1/],
+    [{ background: '#0b5563' }, /the contrast of text on it is 1\.\d:1, and text needs 4\.5:1/],
     [{ product: '<b>' }, /must hold neither control characters nor/],
     [{ support: 'javascript:alert(1)' }, /must be a mailto:, tel: or https address/],
     [{ privacy: 'http://contoso.example' }, /must be an https address/],
