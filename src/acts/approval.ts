@@ -26,8 +26,9 @@ export async function revokeOrRequest(
   what: Selector,
   asked: Revoking,
 ): Promise<Answered | { outcome: 'proposed'; act: ScheduledAct }> {
-  await mustBeThere(deps, what, asked.now)
+  // Rejects an unknown target itself, and records that.
   if (!(await needsApproval(deps, what, asked.now))) return revokeAs(deps, caller, what, asked)
+  await mustBeThere(deps, what, asked.now)
   const wanted = { ...asked, what: { act: 'revoke', selector: what }, dueAt: undefined, confirmSeconds: APPROVAL_SECONDS } as const
   return { outcome: 'proposed', act: await scheduleAs(deps, caller, wanted) }
 }
