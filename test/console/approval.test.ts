@@ -25,7 +25,7 @@ async function asked() {
 describe('a revocation that needs approval', () => {
   test('waits, is shown to other administrators, and covers what there is when one of them approves it', async () => {
     const { client, sids, adam, waits, act } = await asked()
-    expect(waits.text).toMatch(/Nothing is done yet.*You have proposed this\. Another administrator has to confirm it\./)
+    expect(waits.text).toMatch(/Nothing is done yet.*You proposed this\. Another administrator must confirm it\./)
     expect(waits.forms.flatMap(({ buttons }) => buttons.map(({ label }) => label))).not.toContain('Confirm')
     expect(await rig.store.listRevocations({ limit: 1 })).toEqual([])
     const own = await adam.submitTo(waits, '/ops/scheduled', { decision: 'confirm' })
