@@ -615,6 +615,8 @@ export interface DeliveryActs {
   pendingTargets(): Promise<{ targetId: string; clientId: string; uri: string; pending: number; oldestAtMs: number }[]>
   /** Failed and rejected ones become pending again, attempts counted anew. */
   redrive(input: { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined }): Promise<DeliveryRef[]>
+  /** The next attempt of a pending one is due now. Undefined: it is not pending, or it is held for its receiver. */
+  tryNow(input: { id: string }): Promise<DeliveryRef | undefined>
   /** Closes pending, rejected and failed ones: nothing is sent any more. The reason becomes part of each one's proof. How many. */
   closeDeliveries(input: { id?: string | undefined; targetId?: string | undefined; clientId?: string | undefined; reason: string }): Promise<number>
   listDeliveries(input: {

@@ -1,7 +1,7 @@
 import type { Engine } from '../engine/act.ts'
 import type { DeliveryActs } from '../store.ts'
 import { attemptsOf, findDelivery, record, release } from './attempts.ts'
-import { closeDeliveries, redrive } from './decisions.ts'
+import { closeDeliveries, redrive, tryNow } from './decisions.ts'
 import { dueDeliveries, earlyDeliveries, pendingTargetIds } from './due.ts'
 import { lease } from './lease.ts'
 import { deliveryCountsNow, listDeliveries } from './lists.ts'
@@ -20,6 +20,7 @@ export function deliveryActs(engine: Engine): DeliveryActs {
     pendingTargetIds: () => read(pendingTargetIds),
     pendingTargets: () => pendingTargets(engine),
     redrive: (which) => redrive(engine, which),
+    tryNow: (input) => write(() => tryNow(input)),
     closeDeliveries: (which) => closeDeliveries(engine, which),
     listDeliveries: (asked) => listDeliveries(engine, asked),
     attemptsOf: (id) => read(() => attemptsOf(id)),

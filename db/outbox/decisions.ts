@@ -55,6 +55,10 @@ const makePending = command(
     sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'pending', attempts: 0, nextAttemptAtMs: whenRedriven, leasedUntilMs: 0, settledAtMs: null })}
       WHERE ${isOneOf(deliveries.id, p.ids)}`,
 )
+const bringForward = command(
+  (p: Takes<{ id: string }>) => sql`UPDATE ${deliveries} SET ${assign(deliveries, { nextAttemptAtMs: AT_ONCE })}
+    WHERE ${deliveries.id} = ${p.id} AND ${deliveries.state} = 'pending' AND ${deliveries.nextAttemptAtMs} < ${sql.raw(String(HELD))}`,
+)
 const close = command(
   (p: Takes<{ ids: string; atMs: number }>) =>
     sql`UPDATE ${deliveries} SET ${assign(deliveries, { state: 'closed', settledAtMs: p.atMs, payload: null })} WHERE ${isOneOf(deliveries.id, p.ids)}`,
@@ -135,6 +139,13 @@ export async function redrive(engine: Engine, which: Which): Promise<DeliveryRef
   const decided = (rows: Row[]): void => void refs.push(...rows.map((row) => refOf({ ...row, attempts: 0 })))
   await decideEach(engine, ['failed', 'rejected'], which, { decide: makeAllPending, decided })
   return refs
+}
+
+/** The next attempt of a pending delivery is due now; how many it has left, and every other delivery, stay as they are. */
+export function* tryNow({ id }: { id: string }): Act<DeliveryRef | undefined> {
+  if ((yield* bringForward.run({ id })) === 0) return undefined
+  const row = yield* byId.get({ id })
+  return row && refOf(row)
 }
 
 export async function closeDeliveries(engine: Engine, { reason, ...which }: Which & { reason: string }): Promise<number> {

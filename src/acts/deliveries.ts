@@ -25,6 +25,25 @@ export async function redriveAs(deps: Deps, caller: Caller, wanted: WhichDeliver
   return refs.length
 }
 
+/**
+ * Brings the next attempt of a pending delivery forward. The lane makes it when it may call the target: where the target does not answer, as its
+ * next probe. @returns whether there is one
+ */
+export async function tryNowAs(deps: Deps, caller: Caller, id: string): Promise<boolean> {
+  const entry = { act: 'try_now', target: `id ${id}` }
+  const ref = await recorded(
+    deps,
+    caller,
+    entry,
+    () => deps.store.tryNow({ id }),
+    (found) => ({ brought_forward: found !== undefined }),
+  )
+  if (ref === undefined) return false
+  deps.queue.hurry([ref])
+  deps.log.info('delivery_tried_now', { delivery: id, actorKind: caller.actor.kind, actor: caller.actor.id })
+  return true
+}
+
 /** Pending, rejected and failed deliveries closed: nothing is sent any more. Recorded with the reason. @returns how many */
 export async function closeAs(
   deps: Pick<Deps, 'store' | 'log'>,

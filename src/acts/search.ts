@@ -1,3 +1,4 @@
+import type { Store } from '../../db/store.ts'
 import type { LoggedRevocation, Session, Standing, Subject } from '../../db/types.ts'
 import type { Deps } from '../deps.ts'
 import type { Client } from '../protocol/client-metadata.ts'
@@ -46,6 +47,29 @@ async function usersFor({ store, connection }: Pick<Deps, 'store' | 'connection'
     : [text.startsWith('u_') ? await store.findSubject(text) : undefined]
   const users = byId.filter((one) => one !== undefined)
   return users.length > 0 ? { users, more: false } : store.searchUsers({ text, limit: MOST })
+}
+
+type SessionSearch = Parameters<Store['searchSessions']>[0] & { text: string }
+
+/**
+ * Live sessions of the users whom a text names, newest first. Where it names few users their sessions are looked up, so that a name that fits
+ * nobody reads no session. `text` is a name's words by their beginnings, or a whole sub, sid or object id.
+ */
+export async function sessionsOfNamed(
+  deps: Pick<Deps, 'store' | 'connection'>,
+  { text, before, limit, ...filters }: SessionSearch,
+): Promise<Awaited<ReturnType<Store['searchSessions']>>> {
+  const { store } = deps
+  const standing = text.startsWith('s_') ? await store.standingBySid(text, filters.now) : undefined
+  const named =
+    standing === undefined || standing.state === 'unknown' ? await usersFor(deps, text) : { users: [{ sub: standing.session.sub }], more: false }
+  if (named.more) return store.searchSessions({ ...filters, text, before, limit })
+  const each = await Promise.all(named.users.map(({ sub }) => store.searchSessions({ ...filters, sub, before, limit })))
+  return each
+    .flat()
+    .filter(({ session }) => standing === undefined || session.sid === text)
+    .toSorted((a, b) => b.session.openedAt - a.session.openedAt || (a.session.sid < b.session.sid ? 1 : -1))
+    .slice(0, limit)
 }
 
 async function sessionsFor({ store }: Pick<Deps, 'store'>, text: string, now: number): Promise<Hits['sessions']> {

@@ -7,7 +7,7 @@ import type { AdminEnv } from './caller.ts'
 import { limit, ok, route, seqNumber, shape } from './route.ts'
 import { noSuchClient } from '../acts/clients.ts'
 import { Problem } from '../acts/problem.ts'
-import { closeAs, redriveAs, type WhichDeliveries } from '../acts/deliveries.ts'
+import { closeAs, redriveAs, tryNowAs, type WhichDeliveries } from '../acts/deliveries.ts'
 import { storedText } from '../protocol/stored-text.ts'
 
 /** What is owed to instances and what came of it; and trying again what was given up. */
@@ -100,6 +100,7 @@ export function deliveryRoutes(deps: Deps): Hono<AdminEnv> {
     return c.json(deliveryShown(delivery, await deps.store.attemptsOf(delivery.id)))
   })
   redriveRoute(deps, routes)
+  tryNowRoute(deps, routes)
   closeRoute(deps, routes)
   return routes
 }
@@ -116,6 +117,26 @@ function redriveRoute(deps: Deps, routes: Hono<AdminEnv>): void {
   route(routes, 'post', '/deliveries/redrive', about, async ({ caller, body: wanted }, c) => {
     await mustExist(deps, wanted)
     return c.json({ redriven: await redriveAs(deps, caller, wanted) })
+  })
+}
+
+function tryNowRoute(deps: Deps, routes: Hono<AdminEnv>): void {
+  const about = {
+    id: 'tryDeliveryNow',
+    summary: 'Brings the next attempt of a pending delivery forward; other deliveries keep their order and their times',
+    may: 'operate' as const,
+    body: z.strictObject({ id: one }),
+    answers: { 200: ok('Its next attempt is due now.', z.object({ id: z.string() })) },
+    rejects: [404, 409] as const,
+  }
+  route(routes, 'post', '/deliveries/try', about, async ({ caller, body: { id } }, c) => {
+    await knownDelivery(deps, id)
+    if (await tryNowAs(deps, caller, id)) return c.json({ id })
+    throw new Problem(
+      409,
+      'Not pending',
+      'Only a pending delivery can be tried now; POST /admin/v1/deliveries/redrive retries a rejected or failed one.',
+    )
   })
 }
 

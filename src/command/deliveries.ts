@@ -26,6 +26,17 @@ export function deliveryCommands(program: Command, context: Context): void {
   )
   redriveCommand(deliveries, context)
   closeCommand(deliveries, context)
+  examples(
+    deliveries
+      .command('try <delivery>')
+      .description('Make the next attempt of a pending delivery now. Other deliveries keep their order and their times.')
+      .addOption(asJson())
+      .action(async (id: string, _given: unknown, command: Command) => {
+        const answer = await (await context.broker(command)).send<{ id: string }>('POST', '/deliveries/try', { id })
+        context.print(command, answer, () => 'Its next attempt is due now. cmb deliveries list shows what comes of it.\n')
+      }),
+    'cmb deliveries try d_0mi8…',
+  )
 }
 
 function deliveryWords(deliveries: Record<string, Cell>[], next: string | null): string {

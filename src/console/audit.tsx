@@ -23,6 +23,7 @@ const ACTS = [
   'scheduled.announce',
   'scheduled.run',
   'redrive',
+  'try_now',
   'close',
   'microsoft.redrive',
   'console.sign_in',

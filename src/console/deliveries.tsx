@@ -3,7 +3,7 @@ import type { Delivery, DeliveryState, Session } from '../../db/types.ts'
 import { Button, HiddenFields, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
 import { SelectField } from '../page/fields.tsx'
-import { redriveAs } from '../acts/deliveries.ts'
+import { redriveAs, tryNowAs } from '../acts/deliveries.ts'
 import { Close, closedWords, OPEN } from './close.tsx'
 import { desk, formToken, isAdministrator, Live, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { addressOf, count, nameOf, plural, STATE, when, whoIs } from './format.ts'
@@ -30,11 +30,13 @@ export async function deliveriesPage(request: ConsoleRequest): Promise<Response>
   const about = await sessionsOf(request, shown)
   const redriven = /^\d{1,9}$/.exec(c.req.query('redriven') ?? '')?.[0]
   const closed = /^\d{1,9}$/.exec(c.req.query('closed') ?? '')?.[0]
+  const tried = TRIED[c.req.query('tried') ?? '']
   return desk(
     request,
     { title: 'Deliveries', at: '/ops/deliveries', live: true },
     <>
       {redriven === undefined ? null : <Notice kind="good" title={`${plural(Number(redriven), 'delivery', 'deliveries')} will be retried now.`} />}
+      {tried === undefined ? null : <Notice kind="good" title={tried} />}
       {closed === undefined ? null : <Notice kind="good" title={closedWords(Number(closed))} />}
       <Filters request={request} state={state} clientId={clientId} counts={counts} />
       <Live id="deliveries">
@@ -49,6 +51,10 @@ export async function deliveriesPage(request: ConsoleRequest): Promise<Response>
   )
 }
 
+const TRIED: Readonly<Record<string, string>> = {
+  yes: 'The next attempt is due now. If the instance does not answer, it is made as the next probe.',
+  no: 'This delivery is not pending any more. Nothing was changed.',
+}
 const stateTitle = (state: DeliveryState): string => STATE[state].words.replace(/^./, (letter) => letter.toUpperCase())
 const HEAD = ['Instance', 'Session', 'Revocation', 'Attempts', 'Last answer', 'Next attempt', 'Address', 'Again']
 
@@ -129,6 +135,8 @@ function row(request: ConsoleRequest, one: Delivery, about: ReadonlyMap<string, 
       <Redrive request={request} fields={{ id: one.id }} small label={again(request, one)}>
         Try again
       </Redrive>
+    ) : one.state === 'pending' ? (
+      <TryNow request={request} delivery={one} />
     ) : (
       ''
     ),
@@ -170,6 +178,20 @@ function Redrive(props: { request: ConsoleRequest; fields: Record<string, string
       </Button>
     </form>
   )
+}
+
+const TryNow = ({ request, delivery }: { request: ConsoleRequest; delivery: Delivery }) => (
+  <form method="post" action="/ops/deliveries/try">
+    <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), id: delivery.id }} />
+    <Button kind="quiet" small label={again(request, delivery)}>
+      Try now
+    </Button>
+  </form>
+)
+
+export async function tryNow({ deps, c, operator }: ConsoleRequest, form: URLSearchParams): Promise<Response> {
+  const tried = await tryNowAs(deps, operator.caller, (form.get('id') ?? '').slice(0, 200))
+  return c.redirect(linkOf('/ops/deliveries', { state: 'pending', tried: tried ? 'yes' : 'no' }), 303)
 }
 
 /** Exactly one of them, or nothing is done. */

@@ -8,7 +8,7 @@ import type { Checks } from '../checks/checks.ts'
 import { auditDownload, auditPage } from './audit.tsx'
 import { clientPage } from './client.tsx'
 import { closeDeliveries } from './close.tsx'
-import { deliveriesPage, redrive } from './deliveries.tsx'
+import { deliveriesPage, redrive, tryNow } from './deliveries.tsx'
 import { decideNow, decidePage, liftNow, liftPage } from './decide.tsx'
 import { CONSOLE_SHEET, formHolds, type ConsoleRequest } from './desk.tsx'
 import { redriveFailed } from './failed-work.tsx'
@@ -137,6 +137,7 @@ function mountForms(endpoints: Hono, deps: Deps): void {
     })
   }
   take('/ops/deliveries/redrive', redrive)
+  take('/ops/deliveries/try', tryNow)
   take('/ops/deliveries/close', closeDeliveries)
   take('/ops/microsoft/redrive', redriveFailed)
   take('/ops/streams', changeStream)

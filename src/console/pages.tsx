@@ -72,4 +72,4 @@ export function Pages({ request, of, place: { before, back }, next, list = '' }:
 }
 
 /** What a page says once, after an act. */
-const ONCE = ['done', 'closed', 'redriven', 'again']
+const ONCE = ['done', 'closed', 'redriven', 'tried', 'again']

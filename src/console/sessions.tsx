@@ -1,6 +1,7 @@
 import type { Child } from 'hono/jsx'
 import type { Participant, Session, Standing } from '../../db/types.ts'
 import { Button } from '../page/components.tsx'
+import { sessionsOfNamed } from '../acts/search.ts'
 import { readSessionCursor, SESSION_CURSOR, sessionCursor } from '../acts/session-cursor.ts'
 import { SelectField, TextField } from '../page/fields.tsx'
 import { desk, isAdministrator, Panel, Table, type ConsoleRequest } from './desk.tsx'
@@ -23,7 +24,9 @@ export async function sessionsPage(request: ConsoleRequest): Promise<Response> {
   const sent = ['user', 'person', 'client', 'device'].some((name) => c.req.query(name) !== undefined)
   const place = placeOf(request, SESSION_CURSOR)
   const before = readSessionCursor(place.before)
-  const found = searched ? await deps.store.searchSessions({ text, clientId, device, before, now, limit: PAGE + 1 }) : []
+  const filters = { clientId, device, before, now, limit: PAGE + 1 }
+  const search = () => (text === undefined ? deps.store.searchSessions(filters) : sessionsOfNamed(deps, { ...filters, text }))
+  const found = searched ? await search() : []
   const { shown, next } = pageOf(found, PAGE, ({ session }) => sessionCursor(session))
   const whole = place.before === undefined && next === undefined
   return desk(

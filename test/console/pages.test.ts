@@ -46,6 +46,31 @@ describe('deliveries', () => {
   })
 })
 
+describe('a pending delivery', () => {
+  test('is tried now by an operator, and the audit log says so; a delivered one is not', async () => {
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol'])
+    const by = { reason: 'administrator', actor: { kind: 'operator', id: 'test' }, now: rig.clock.now() } as const
+    await rig.store.revoke({ selector: { kind: 'session', sid: sessions[0]?.sid ?? '' }, ...by })
+    const [delivery] = await rig.store.listDeliveries({ limit: 2 })
+    const id = delivery?.id ?? ''
+    const later = rig.clock.nowMs() + 3_600_000
+    const attempt = { attempt: 1, atMs: rig.clock.nowMs(), outcome: 'retry', status: 503, latencyMs: 12, error: 'answered 503' } as const
+    await rig.store.recordDelivery({ id, result: { outcome: 'retry', nextAttemptAtMs: later, attempt } })
+    rig.queue.added.length = 0
+    const olga = await atConsole(rig, 'operator')
+    const tried = await olga.submitTo(await olga.get('/ops/deliveries?state=pending'), '/ops/deliveries/try')
+    expect(tried.text).toContain('The next attempt is due now.')
+    expect(await rig.store.findDelivery(id)).toMatchObject({ state: 'pending', attempts: 1, nextAttemptAtMs: rig.clock.nowMs() })
+    expect(rig.queue.added).toMatchObject([{ id, attempt: 2 }])
+    await attempted(rig, id, 'delivered')
+    expect((await olga.submitTo(tried, '/ops/deliveries/try')).text).toContain('This delivery is not pending any more.')
+    expect((await rig.store.listAudit({ act: 'try_now', limit: 9 })).map(({ target, ended }) => [target, ended?.result])).toEqual([
+      [`id ${id}`, { brought_forward: false }],
+      [`id ${id}`, { brought_forward: true }],
+    ])
+  })
+})
+
 describe('webhooks', () => {
   test('each endpoint is listed with what is not delivered, and its deliveries are found; no page shows the path of its address', async () => {
     const one = { events: ['revocation.wide' as const], include: [], secretSealed: 'x', position: 0, createdAt: 0, updatedAt: 0 }
@@ -159,12 +184,19 @@ describe('what is seen', () => {
   })
 
   test('sessions by user, instance and device; none before a search', async () => {
-    await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
+    const { sessions } = await sessionsAt(rig, 'Sydney', ['Carol', 'Dave'])
     const olga = await atConsole(rig, 'operator')
     expect((await olga.get('/ops/sessions')).text).not.toContain('Carol')
     const byName = await olga.get('/ops/sessions?user=caro')
     expect(byName.text).toContain('Carol')
     expect(byName.text).not.toContain('Dave')
+    for (const id of [sessions[1]?.sid, sessions[1]?.sub, sessions[1]?.user.oid]) {
+      const byId = await olga.get(`/ops/sessions?user=${id}`)
+      expect(byId.text).toMatch(/1 live session .*Dave/)
+      expect(byId.text).not.toContain('Carol')
+    }
+    expect((await olga.get('/ops/sessions?user=contoso')).text).toMatch(/Dave.*Carol|Carol.*Dave/)
+    expect((await olga.get('/ops/sessions?user=nobody')).text).toContain('No live session matches.')
     expect((await olga.get('/ops/sessions?client=sydney')).text).toContain('2 live sessions')
     expect((await olga.get('/ops/sessions?device=iphone&user=dave')).text).toContain('1 live session')
     expect(byName.html).not.toContain('/ops/revoke?')

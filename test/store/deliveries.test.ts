@@ -169,6 +169,19 @@ describe.each(STORES)('deliveries, on %s', (_name, make) => {
     expect((await b.store.earlyDeliveries({ ...input, nowMs: MS + 3_600_000 })).refs).toEqual([])
   })
 
+  test('a pending one is tried now: it is due, its attempts go on, and no other delivery is touched', async () => {
+    const b = await open()
+    const [sydney, perth] = await pending(b, 'sydney', 'perth').then((refs) => refs.toSorted((a, z) => a.id.localeCompare(z.id)))
+    const later = MS + 3_600_000
+    for (const ref of [sydney, perth]) await b.store.recordDelivery({ id: ref?.id ?? '', result: retry(1, later) })
+    expect(await b.due(MS)).toEqual([])
+    expect(await b.store.tryNow({ id: sydney?.id ?? '' })).toEqual({ ...sydney, attempt: 2 })
+    expect((await b.due(MS)).map(({ id }) => id)).toEqual([sydney?.id])
+    expect(await b.store.findDelivery(perth?.id ?? '')).toMatchObject({ attempts: 1, nextAttemptAtMs: later })
+    await b.store.recordDelivery({ id: sydney?.id ?? '', result: done(2, 'delivered') })
+    expect([await b.store.tryNow({ id: sydney?.id ?? '' }), await b.store.tryNow({ id: 'none' })]).toEqual([undefined, undefined])
+  })
+
   test('dead and rejected ones stay visible and are redriven, by one, by target or by client; attempts count anew', async () => {
     const b = await open()
     const [sydney, perth] = await pending(b, 'sydney', 'perth').then((refs) => refs.toSorted((a, z) => a.id.localeCompare(z.id)))
