@@ -34,12 +34,12 @@ const hostOf = (address: string): string | undefined => (URL.canParse(address) ?
  * A link and not a form: browsers hold every redirect that follows a form against the page's form-action, and where a tenant's own identity
  * provider sends its users is nothing we can list. It changes nothing by itself, and leads nowhere in another browser.
  */
-function startAddress(deps: Need, c: Context, errand: Errand, now: number, more: Chosen = {}): string {
+function startAddress(deps: Need, c: Context, errand: Errand, now: number, more?: Chosen): string {
   return `/signin/microsoft?${new URLSearchParams({ request: seal(deps, c, 'start', errand, now), ...more })}`
 }
 
 /** What the user chose beside signing in. */
-type Chosen = { account: 'another' } | { computer: 'shared' | 'own' } | Record<never, never>
+type Chosen = { account: 'another' } | { computer: 'shared' | 'own' }
 
 export const againAddress = (deps: Need, c: Context, errand: Errand, now: number): string =>
   `/signin/continue?${new URLSearchParams({ request: seal(deps, c, 'again', errand, now) })}`

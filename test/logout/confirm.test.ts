@@ -257,7 +257,7 @@ describe('an app that asks is not gone back to before the user has read what it 
     ['reported_by_user', 'Your sign-in in this browser had already been ended from elsewhere.'],
     ['microsoft_account_disabled', 'because your Microsoft account or its access to Case Manager changed'],
   ] as const)('a session that %s had ended: before the question, and after it', async (reason, words) => {
-    const [form, hint] = [await browser.get(LEAVE), await idToken()]
+    const [form, hint] = [await browser.get(LEAVE), idToken()]
     const selector = { kind: 'session', sid: laptop.session.sid } as const
     await rig.store.revoke({ selector, reason, actor: { kind: 'operator', id: 'olga' }, now: rig.clock.now() })
     for (const page of [await browser.get(`${LEAVE}&id_token_hint=${hint}`), await browser.submit(form, { scope: 'device' })]) {
@@ -267,7 +267,7 @@ describe('an app that asks is not gone back to before the user has read what it 
   })
 
   test('a session that time had ended: straight back', async () => {
-    const hint = await idToken()
+    const hint = idToken()
     rig.clock.advance(9 * 3600)
     expect((await browser.get(`${LEAVE}&id_token_hint=${hint}`)).location).toBe(`${RETURN}?state=s`)
   })
