@@ -10,7 +10,7 @@ import { notAllowed, queried } from './revoke.tsx'
 /** Picking the users of one revocation, by a form without a script: each search keeps those that are ticked. */
 
 /** In one revocation: so that their dry run stays bounded. */
-export const MOST_PICKED = 50
+const MOST_PICKED = 50
 const FOUND = 20
 
 /** The subs that the address or a form names, each once. */
