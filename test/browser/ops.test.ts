@@ -5,6 +5,7 @@ import { setSessionCookie } from '../../src/session/cookie.ts'
 import { revoke } from '../../src/revocation/revoke.ts'
 import { attempted, USERS, type Somebody } from '../console/console.ts'
 import { createRig, type Rig, TENANT } from '../rig.ts'
+import { busyDay } from './busy-day.ts'
 import { launchChromium, objections, openWindow, picture } from './window.ts'
 
 /**
@@ -36,58 +37,6 @@ beforeEach(async () => {
   rig.config.opsOrigin = ops
   wanted = await busyDay(rig)
 })
-
-const NAMES = ['Carol Chen', 'Dave Doyle', 'Erin Ellis', 'Farid Farouk', 'Grace Green', 'Hugo Hill', 'Ines Ito', 'Jack Jones']
-
-/** What operators see on a busy day: much that was told, something owed, something given up, a guard that lags. @returns somebody's live session */
-async function busyDay(one: Rig): Promise<string> {
-  const sydney = await one.register('Sydney', { logoutUris: ['https://sydney.case-manager.example/oidc/backchannel-logout'] })
-  const melbourne = await one.register('Melbourne')
-  await one.register('Perth', { logoutUris: [] })
-  const { epoch } = await one.store.head()
-  const guard = (clientId: string, guardId: string, enforcedSeq: number) =>
-    one.store.recordEnforced({ clientId, guardId, epoch, enforcedSeq, reportedAtMs: one.clock.nowMs() })
-  await guard('sydney', 'sydney-1', 0)
-  await guard('sydney', 'sydney-2', 0)
-  const client = one.clients.find('sydney')
-  if (client !== undefined) for (const guardId of ['sydney-1', 'sydney-2']) one.feed.open({ client, guardId, retiredKids: [] })
-  const states = { sydney: 'closed', melbourne: 'open' } as const
-  const targets = (await one.store.listTargets()).map(({ targetId, clientId }) => {
-    const breaker = states[clientId as keyof typeof states]
-    return { targetId, breaker, failuresInARow: breaker === 'open' ? 7 : 0, waiting: 0, running: 0 }
-  })
-  one.queue.targets = () => targets as never
-  let live = ''
-  for (const [index, name] of NAMES.entries()) {
-    const oid = `00000000-0000-4000-8000-0000000001${String(index).padStart(2, '0')}`
-    const { session } = await one.openSession({
-      user: { oid, name, username: `${name.split(' ')[0]?.toLowerCase()}@contoso.example` },
-      device: index % 2 === 0 ? 'Safari on iPhone' : 'Edge on Windows',
-    })
-    await one.signInAt(session.sid, sydney)
-    await one.signInAt(session.sid, melbourne)
-    if (index === NAMES.length - 1) {
-      live = session.sid
-      break
-    }
-    const by = { actor: { kind: 'user', id: session.sub }, now: one.clock.now() } as const
-    await revoke(one.deps, {
-      selector: { kind: 'session', sid: session.sid },
-      reason: index === 3 ? 'microsoft_account_disabled' : 'signed_out',
-      ...by,
-    })
-    const seq = index + 1
-    one.clock.advance(0.004 + index * 0.003)
-    for (const delivery of await one.store.listDeliveries({ seq, limit: 5 })) {
-      if (index < 5 || delivery.clientId === 'sydney') await attempted(one, delivery.id, 'delivered')
-      else if (index === 5) await attempted(one, delivery.id, 'failed')
-    }
-    await guard('sydney', 'sydney-1', seq)
-    if (index < 4) await guard('sydney', 'sydney-2', seq)
-    one.clock.advance(40)
-  }
-  return live
-}
 
 async function open(options: { width: number; dark?: boolean; who: Somebody }) {
   const window = await openWindow(browser, { ...options, height: 800 })

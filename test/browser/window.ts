@@ -12,10 +12,10 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const SCREENSHOTS = process.env.BROKER_SCREENSHOTS
 
 /** Its first start on a machine reads it from a cold disk, which may take a minute. */
-export const launchChromium = (): Promise<Browser> =>
+export const launchChromium = (more: readonly string[] = []): Promise<Browser> =>
   chromium.launch({
     executablePath: CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', ...more],
     timeout: 110_000,
   })
 
@@ -25,10 +25,18 @@ export interface Looks {
   dark?: boolean | undefined
   /** What the browser accepts. */
   language?: string | undefined
+  /** For what the test itself adds to a page. */
+  bypassCSP?: boolean | undefined
 }
 
-export async function openWindow(browser: Browser, { width, height = 720, dark, language = 'en' }: Looks) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light', locale: language })
+export async function openWindow(browser: Browser, { width, height = 720, dark, language = 'en', bypassCSP = false }: Looks) {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: dark ? 'dark' : 'light',
+    locale: language,
+    timezoneId: 'UTC',
+    bypassCSP,
+  })
   context.setDefaultTimeout(60_000)
   const page = await context.newPage()
   const complaints: string[] = []
