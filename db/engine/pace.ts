@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
  */
 
 /** A page may hold the event loop for about so long. A page on Postgres holds it for less, so pages there stay large. */
-const TURN_MS = 2
-const LEAST_ROWS = 4
+const TURN_MS = 1.5
+const LEAST_ROWS = 2
 const FIRST_ROWS = 20
 const MOST_GROWTH = 1.5
 
