@@ -18,9 +18,13 @@ const generate = promisify(generateKeyPair)
 export const ALGS: readonly SigningAlg[] = ['ES256', 'RS256']
 const RSA_BITS = 2048
 
+/** Its kid does not begin with a dash: `cmb keys retire` would take it for an option. */
 export async function makeSigningKey(alg: SigningAlg): Promise<SigningKey> {
-  const { privateKey } = alg === 'ES256' ? await generate('ec', { namedCurve: 'P-256' }) : await generate('rsa', { modulusLength: RSA_BITS })
-  return describeKey(privateKey)
+  for (;;) {
+    const { privateKey } = alg === 'ES256' ? await generate('ec', { namedCurve: 'P-256' }) : await generate('rsa', { modulusLength: RSA_BITS })
+    const key = describeKey(privateKey)
+    if (!key.kid.startsWith('-')) return key
+  }
 }
 
 /** @throws Error in words for an operator, where the key is neither P-256 nor RSA of at least 2048 bits */

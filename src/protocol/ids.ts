@@ -31,7 +31,12 @@ export function pooledRandom(draw: Random = randomBytes): Random {
 export const newSub = (random: Random): string => `u_${random(16).toString('base64url')}`
 /** A session id: 128 random bits. Not a secret: it travels in tokens and logout tokens. */
 export const newSid = (random: Random): string => `s_${random(16).toString('base64url')}`
-/** An id for rows and for `jti`: 128 random bits. */
-export const newId = (random: Random): string => random(16).toString('base64url')
+/** An id for rows and for `jti`: 128 random bits, of which none begins with a dash: `cmb` would take it for an option. */
+export function newId(random: Random): string {
+  for (;;) {
+    const id = random(16).toString('base64url')
+    if (!id.startsWith('-')) return id
+  }
+}
 /** A secret to be handed out once and kept as a hash: 256 random bits. */
 export const newSecret = (random: Random): string => random(32).toString('base64url')

@@ -76,7 +76,6 @@ describe('a revocation with Idempotency-Key', () => {
     await begun.promise
     expect(await post('/revocations', body, KEY)).toMatchObject({ status: 409, body: { title: 'The first request runs' } })
     goOn.resolve()
-    expect(await post('/revocations', body, KEY)).toMatchObject({ status: 409 })
     expect(await first).toMatchObject({ status: 201 })
     expect(await post('/revocations', body, KEY)).toMatchObject({ status: 201, replayed: 'true' })
   })

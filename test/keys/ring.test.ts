@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { calculateJwkThumbprint, createLocalJWKSet, generateKeyPair, jwtVerify, SignJWT } from 'jose'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { openKeyRing, KEEP_RETIRING_SECONDS, PUBLISH_AHEAD_SECONDS, ROTATE_AFTER_SECONDS } from '../../src/keys/ring.ts'
+import { makeSigningKey } from '../../src/keys/signing-key.ts'
 import { createSealer } from '../../src/keys/sealer.ts'
 import { memoryKeys } from './memory-keys.ts'
 
@@ -45,6 +46,11 @@ describe('signing keys at first start', () => {
     expect(createPublicKey({ key: rsa as Record<string, string>, format: 'jwk' }).asymmetricKeyDetails?.modulusLength).toBe(2048)
     expect(published(await open())).toEqual(published(ring))
     expect(store.rows.every((row) => row.privateSealed !== null && row.state === 'active')).toBe(true)
+  })
+
+  test('no kid begins with a dash, which cmb would take for an option', async () => {
+    const kids = await Promise.all(Array.from({ length: 500 }, async () => (await makeSigningKey('ES256')).kid))
+    expect(kids.filter((kid) => kid.startsWith('-'))).toEqual([])
   })
 
   test('the kid is the RFC 7638 thumbprint', async () => {

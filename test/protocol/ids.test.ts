@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { pooledRandom } from '../../src/protocol/ids.ts'
+import { newId, pooledRandom } from '../../src/protocol/ids.ts'
 
 test('random bytes are drawn once for many values, no byte is handed out twice, and the pool keeps none of them', () => {
   const drawn: Buffer[] = []
@@ -20,4 +20,9 @@ test('random bytes are drawn once for many values, no byte is handed out twice, 
   // A value that is longer than the pool is the buffer that was drawn for it.
   const pools = drawn.filter((pool) => pool.length === 4_096)
   for (const value of values.slice(0, -2)) for (const pool of pools) expect(pool.includes(value)).toBe(false)
+})
+
+test('no id begins with a dash, which cmb would take for an option', () => {
+  const draws = [Buffer.alloc(16, 0xf8), Buffer.alloc(16, 0xfb), Buffer.alloc(16, 0x41)]
+  expect(newId(() => draws.shift() ?? Buffer.alloc(16))).toBe(Buffer.alloc(16, 0x41).toString('base64url'))
 })
