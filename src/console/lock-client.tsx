@@ -3,17 +3,17 @@ import { Problem } from '../acts/problem.ts'
 import { scheduleAs } from '../acts/scheduled.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
-import { TextField } from '../page/fields.tsx'
 import type { LockTarget } from '../protocol/lock-target.ts'
 import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
-import { SignInAgain } from './fresh-sign-in.tsx'
+import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
 import { clientLink, linkOf } from './links.ts'
 import { targetWords } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { howMany } from './revocations.tsx'
+import { SaidFields } from './said.tsx'
 import { queried } from './revoke.tsx'
-import { type Draft, readDraft, wordsIn } from './revoke-wanted.ts'
+import { type Draft, readDraft, saidOf, wordsIn } from './revoke-wanted.ts'
 
 /** Asking for the lock of an instance, from its page: a dry run, and a proposal that another administrator confirms. */
 
@@ -61,15 +61,7 @@ export async function lockClientPage(request: ConsoleRequest, source = queried(r
 const Ask = ({ request, clientId, draft }: { request: ConsoleRequest; clientId: string; draft: Draft }) => (
   <form class="stack" method="post" action="/ops/lock/client">
     <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), client: clientId }} />
-    <TextField
-      name="case_reference"
-      label="Case reference"
-      hint="Kept in the log and in the audit log."
-      value={draft.caseReference}
-      maxlength={200}
-      literal
-    />
-    <TextField name="comment" label="Comment" lines={3} maxlength={2000} value={draft.comment} />
+    <SaidFields said={draft} />
     <div class="row">
       <Button kind="danger">Ask for the lock</Button>
       <LinkButton kind="quiet" href={clientLink(clientId)}>
@@ -83,9 +75,9 @@ export async function lockClientNow(request: ConsoleRequest, form: URLSearchPara
   const { deps, c, operator, now } = request
   if (!isAdministrator(request)) return notAllowed(request)
   const [target, draft] = [targetIn(form), readDraft(form)]
-  const problem = isFresh(operator.session, now) ? wordsIn(draft)[0] : 'Nothing was done yet: sign in again first.'
+  const problem = isFresh(operator.session, now) ? wordsIn(draft)[0] : NOT_FRESH
   if (problem !== undefined) return lockClientPage(request, form, problem)
-  const said = { caseReference: draft.caseReference || undefined, comment: draft.comment || undefined, now }
+  const said = { ...saidOf(draft), now }
   try {
     const act = await scheduleAs(deps, operator.caller, { what: { act: 'lock', target, endsAt: undefined }, dueAt: undefined, ...said })
     return c.redirect(linkOf('/ops/scheduled', { id: act.id, asked: 'yes' }), 303)

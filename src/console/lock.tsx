@@ -1,4 +1,4 @@
-import { lockAs, OPERATOR_LOCK_SECONDS, previewedLock } from '../acts/locks.ts'
+import { lockAs, previewedLock } from '../acts/locks.ts'
 import { Problem } from '../acts/problem.ts'
 import { Button, Facts, HiddenFields, LinkButton, Notice } from '../page/components.tsx'
 import { CSRF_FIELD } from '../page/csrf.ts'
@@ -7,11 +7,13 @@ import { isGuid } from '../protocol/guid.ts'
 import type { LockTarget } from '../protocol/lock-target.ts'
 import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
-import { SignInAgain } from './fresh-sign-in.tsx'
+import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
+import { endOf, HOUR_CHOICES, UNTIL_LIFTED } from './lock-hours.ts'
 import { targetWords } from './locks.tsx'
 import { howMany } from './revocations.tsx'
 import { queried } from './revoke.tsx'
 import { linkOf } from './links.ts'
+import { SaidFields, saidIn } from './said.tsx'
 
 /** Locking one user: a form, a dry run that says how many sessions end, and the deed. */
 
@@ -20,19 +22,10 @@ interface Draft {
   hours: string
 }
 
-const HOURS = ['1', '8', '24'] as const
 const readDraft = (source: URLSearchParams): Draft => ({ user: (source.get('user') ?? '').trim(), hours: source.get('hours') ?? '24' })
 
 /** Until lifted, for administrators alone. */
-const choices = (request: ConsoleRequest) => [
-  ...HOURS.map((hours) => [hours, hours === '1' ? '1 hour' : `${hours} hours`] as const),
-  ...(isAdministrator(request) ? [['', 'Until an administrator lifts it'] as const] : []),
-]
-
-function endOf({ hours }: Draft, now: number): number | undefined {
-  const known = HOURS.find((one) => one === hours)
-  return known === undefined ? undefined : now + Math.min(Number(known) * 3600, OPERATOR_LOCK_SECONDS)
-}
+const choices = (request: ConsoleRequest) => [...HOUR_CHOICES, ...(isAdministrator(request) ? [UNTIL_LIFTED] : [])]
 
 /** A sub, or tenant and object id with a space between. */
 async function targetOf({ deps }: ConsoleRequest, { user }: Draft): Promise<LockTarget | undefined> {
@@ -80,7 +73,7 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, problem?: stri
   if (target === undefined) return formPage(request, draft, UNKNOWN)
   try {
     const { wouldEnd, open } = await previewedLock(deps, target, now)
-    const until = endOf(draft, now)
+    const until = endOf(draft.hours, now)
     return desk(
       request,
       { title: 'Check before you lock', at: '/ops/locks', status: problem === undefined ? 200 : 422 },
@@ -97,8 +90,7 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, problem?: stri
         {isFresh(operator.session, now) ? null : <SignInAgain what="Locking" />}
         <form class="stack" method="post" action="/ops/lock">
           <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), ...draft }} />
-          <TextField name="case_reference" label="Case reference" hint="Kept in the log and in the audit log." maxlength={200} literal />
-          <TextField name="comment" label="Comment" lines={3} maxlength={2000} />
+          <SaidFields />
           <div class="row">
             <Button kind="danger">Lock now</Button>
             <LinkButton kind="quiet" href={linkOf('/ops/lock', { ...draft })}>
@@ -126,10 +118,9 @@ export async function lockNow(request: ConsoleRequest, form: URLSearchParams): P
   const draft = readDraft(form)
   const target = await targetOf(request, draft)
   if (target === undefined) return formPage(request, draft, UNKNOWN)
-  if (!isFresh(operator.session, now)) return confirmPage(request, draft, 'Nothing was done yet: sign in again first.')
-  const said = (name: string, most: number) => (form.get(name) ?? '').trim().slice(0, most) || undefined
+  if (!isFresh(operator.session, now)) return confirmPage(request, draft, NOT_FRESH)
   try {
-    const asked = { target, endsAt: endOf(draft, now), caseReference: said('case_reference', 200), comment: said('comment', 2000), now }
+    const asked = { target, endsAt: endOf(draft.hours, now), ...saidIn(form), now }
     const { outcome } = await lockAs(deps, operator.caller, asked)
     return c.redirect(`/ops/locks?done=${outcome}`, 303)
   } catch (error) {

@@ -9,9 +9,10 @@ import type { Selector } from '../protocol/revocation.ts'
 import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, isAdministrator, Panel, type ConsoleRequest } from './desk.tsx'
 import { covered, plural, REASON, whoIs } from './format.ts'
-import { SignInAgain } from './fresh-sign-in.tsx'
+import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
 import { nothingHere } from './nothing.tsx'
 import { howMany } from './revocations.tsx'
+import { SaidFields } from './said.tsx'
 import { notAllowed, queried, revokePage } from './revoke.tsx'
 import { type Draft, readDraft, typedFor, type Wanted, wantedOf } from './revoke-wanted.ts'
 import { linkOf } from './links.ts'
@@ -137,15 +138,7 @@ function ConfirmForm({ request, draft, typed, seen, waits }: ConfirmFormProps) {
   return (
     <form class="stack" method="post" action="/ops/revoke">
       <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), kind, value, client, seen: String(seen) }} />
-      <TextField
-        name="case_reference"
-        label="Case reference"
-        hint="Kept in the log and in the audit log."
-        value={draft.caseReference}
-        maxlength={200}
-        literal
-      />
-      <TextField name="comment" label="Comment" lines={3} maxlength={2000} value={draft.comment} />
+      <SaidFields said={draft} />
       {typed === undefined ? null : (
         <TextField
           name="typed"
@@ -183,8 +176,7 @@ export async function revokeNow(request: ConsoleRequest, form: URLSearchParams):
   const done = await carriedOut(request, selector, seen)
   if (done !== undefined) return c.redirect(`/ops/revocations/${done}?done=before`, 303)
   try {
-    if (!isFresh(operator.session, now))
-      return await confirmPage(request, draft, read.wanted, { seen, problem: 'Nothing was done yet: sign in again first.' })
+    if (!isFresh(operator.session, now)) return await confirmPage(request, draft, read.wanted, { seen, problem: NOT_FRESH })
     const typed = typedFor(selector)
     if (typed !== undefined && form.get('typed')?.trim() !== typed)
       return await confirmPage(request, draft, read.wanted, { seen, problem: `Nothing was done: what was typed is not ${typed}.` })

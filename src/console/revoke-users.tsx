@@ -8,13 +8,14 @@ import { TextField } from '../page/fields.tsx'
 import { isFresh } from '../session/fresh.ts'
 import { desk, formToken, isAdministrator, Panel, Table, type ConsoleRequest } from './desk.tsx'
 import { covered, plural, REASON, whoIs } from './format.ts'
-import { SignInAgain } from './fresh-sign-in.tsx'
+import { NOT_FRESH, SignInAgain } from './fresh-sign-in.tsx'
 import { userLink } from './links.ts'
 import { PickedFields, pickedIn, pickUsersPage } from './pick-users.tsx'
 import { howMany } from './revocations.tsx'
+import { SaidFields } from './said.tsx'
 import { carriedOut, seenIn } from './revoke-check.tsx'
 import { notAllowed, queried } from './revoke.tsx'
-import { type Draft, readDraft, wordsIn } from './revoke-wanted.ts'
+import { type Draft, readDraft, saidOf, wordsIn } from './revoke-wanted.ts'
 
 /** Revoking several users: a dry run that names them, and the deed, which is one revocation for each user. */
 
@@ -101,15 +102,7 @@ function ConfirmForm({ request, subs, draft, seen }: { request: ConsoleRequest; 
     <form class="stack" method="post" action="/ops/revoke/users">
       <HiddenFields fields={{ [CSRF_FIELD]: formToken(request), seen: String(seen) }} />
       <PickedFields subs={subs} />
-      <TextField
-        name="case_reference"
-        label="Case reference"
-        hint="Kept in the log and in the audit log."
-        value={draft.caseReference}
-        maxlength={200}
-        literal
-      />
-      <TextField name="comment" label="Comment" lines={3} maxlength={2000} value={draft.comment} />
+      <SaidFields said={draft} />
       {subs.length === 1 ? null : (
         <TextField
           name="typed"
@@ -141,12 +134,12 @@ export async function revokeUsersNow(request: ConsoleRequest, form: URLSearchPar
   const [draft, seen] = [readDraft(form), seenIn(form) ?? Number.MAX_SAFE_INTEGER]
   const typed = users.length === 1 || form.get('typed')?.trim() === String(users.length)
   const problem = !isFresh(operator.session, now)
-    ? 'Nothing was done yet: sign in again first.'
+    ? NOT_FRESH
     : typed
       ? wordsIn(draft)[0]
       : `Nothing was done: the number of users is ${users.length}.`
   if (problem !== undefined) return confirmPage(request, users, { draft, seen, problem })
-  const said = { caseReference: draft.caseReference || undefined, comment: draft.comment || undefined, now }
+  const said = { ...saidOf(draft), now }
   const done: number[] = []
   for (const { sub } of users) {
     const selector = { kind: 'subject', sub } as const

@@ -44,12 +44,18 @@ export const wordsIn = ({ caseReference, comment }: Draft): string[] => [
   ...(comment.length > COMMENT_LETTERS ? [`The comment has at most ${COMMENT_LETTERS} characters.`] : []),
 ]
 
+/** For the audit log. */
+export const saidOf = ({ caseReference, comment }: Draft): Pick<Wanted, 'caseReference' | 'comment'> => ({
+  caseReference: caseReference || undefined,
+  comment: comment || undefined,
+})
+
 export function wantedOf(deps: Pick<Deps, 'clients'>, draft: Draft): { wanted: Wanted } | { problems: string[] } {
   const problems: string[] = []
   const selector = selectorOf(deps, draft, problems)
   problems.push(...wordsIn(draft))
   if (selector === undefined || problems.length > 0) return { problems }
-  return { wanted: { selector, caseReference: draft.caseReference || undefined, comment: draft.comment || undefined } }
+  return { wanted: { selector, ...saidOf(draft) } }
 }
 
 function selectorOf(deps: Pick<Deps, 'clients'>, { kind, value, client }: Draft, problems: string[]): Selector | undefined {

@@ -2,18 +2,20 @@ import type { Child } from 'hono/jsx'
 import type { Subject } from '../../../db/types.ts'
 import { fellowOf, lockIn, liftIn, lockOf, revokeIn, sessionOf, userOf } from '../../acts/tenant.ts'
 import { Button, Facts, LinkButton, Notice } from '../../page/components.tsx'
-import { SelectField, TextField } from '../../page/fields.tsx'
+import { SelectField } from '../../page/fields.tsx'
 import type { Selector } from '../../protocol/revocation.ts'
-import { FRESH_SECONDS, isFresh } from '../../session/fresh.ts'
+import { isFresh } from '../../session/fresh.ts'
 import { Panel } from '../desk.tsx'
 import { plural, whoIs } from '../format.ts'
+import { NOT_FRESH, SignInAgain } from '../fresh-sign-in.tsx'
+import { endOf, HOUR_CHOICES, UNTIL_LIFTED } from '../lock-hours.ts'
+import { SaidFields, saidIn } from '../said.tsx'
 import { Hidden, nothingOfTenant, tenantDesk, type TenantRequest, type TenantWay } from './desk.tsx'
 import { userPath, USERS } from './lists.tsx'
 
 /** Revoking, locking and lifting in one tenant: what it would end, and the deed, for an administrator who signed in a short time ago. */
 
 const LOCKS = '/tenant/locks'
-const HOURS = ['1', '8', '24'] as const
 const GONE = 'Your tenant has no such user, session or lock here. Nothing was changed.'
 
 /** What a request names, within the tenant. */
@@ -36,12 +38,7 @@ async function namedIn({ deps, administrator, now }: TenantRequest, source: URLS
 }
 
 const queried = ({ c }: TenantRequest): URLSearchParams => new URL(c.req.url).searchParams
-const said = (form: URLSearchParams) => {
-  const words = (name: string, most: number) => (form.get(name) ?? '').trim().slice(0, most) || undefined
-  return { caseReference: words('case_reference', 200), comment: words('comment', 2000) }
-}
 const fresh = ({ administrator, now }: TenantRequest): boolean => isFresh(administrator.session, now)
-const STALE = 'Nothing was done yet: sign in again first.'
 
 interface Confirm {
   title: string
@@ -61,12 +58,11 @@ function confirmPage(request: TenantRequest, { title, at, action, facts, fields,
     <Panel class="narrow">
       {problem === undefined ? null : <Notice kind="bad" title={problem} />}
       <Facts items={facts} />
-      {fresh(request) ? null : <SignInAgain />}
+      {fresh(request) ? null : <SignInAgain what="This" href="/signin/start?return_to=/tenant/fresh&fresh=yes" />}
       <form class="stack" method="post" action={action}>
         <Hidden request={request} fields={fields} />
         {more}
-        <TextField name="case_reference" label="Case reference" hint="Kept in the log and in the audit log." maxlength={200} literal />
-        <TextField name="comment" label="Comment" lines={3} maxlength={2000} />
+        <SaidFields />
         <div class="row">
           <Button kind="danger">{button}</Button>
           <LinkButton kind="quiet" href={at}>
@@ -77,17 +73,6 @@ function confirmPage(request: TenantRequest, { title, at, action, facts, fields,
     </Panel>,
   )
 }
-
-const SignInAgain = () => (
-  <Notice kind="warn" title={`This needs a sign-in that is no older than ${FRESH_SECONDS / 60} minutes`}>
-    <p>
-      <a href="/signin/start?return_to=/tenant/fresh&fresh=yes" target="_blank" rel="noopener">
-        Sign in again (in a new tab)
-      </a>
-      , then come back here and go on. What you filled in stays.
-    </p>
-  </Notice>
-)
 
 const endsNow = async ({ deps, now }: TenantRequest, selector: Selector): Promise<string> => {
   const { sessions, clients } = await deps.store.previewRevocation(selector, now)
@@ -115,8 +100,8 @@ export async function revokePage(request: TenantRequest, source = queried(reques
 export async function revokeNow(request: TenantRequest, form: URLSearchParams): Promise<Response> {
   const named = await namedIn(request, form)
   if (named === undefined) return nothingOfTenant(request, GONE, USERS)
-  if (!fresh(request)) return revokePage(request, form, STALE)
-  const done = await revokeIn(request.deps, request.administrator.actor, named.selector, { ...said(form), now: request.now })
+  if (!fresh(request)) return revokePage(request, form, NOT_FRESH)
+  const done = await revokeIn(request.deps, request.administrator.actor, named.selector, { ...saidIn(form), now: request.now })
   if (!done) return nothingOfTenant(request, 'That had ended already. Nothing was revoked.', USERS, 422)
   return request.c.redirect(`${userPath(named.user.sub)}?done=revoked`, 303)
 }
@@ -134,14 +119,7 @@ export async function lockPage(request: TenantRequest, source = queried(request)
       ['Then', 'No sign-in to Case Manager by this user of your tenant, until the lock is lifted.'],
     ],
     fields: named.fields,
-    more: (
-      <SelectField
-        name="hours"
-        label="For how long?"
-        options={[...HOURS.map((hours) => [hours, hours === '1' ? '1 hour' : `${hours} hours`] as const), ['', 'Until an administrator lifts it']]}
-        chosen={source.get('hours') ?? '24'}
-      />
-    ),
+    more: <SelectField name="hours" label="For how long?" options={[...HOUR_CHOICES, UNTIL_LIFTED]} chosen={source.get('hours') ?? '24'} />,
     button: 'Lock now',
     problem,
   })
@@ -151,12 +129,10 @@ export async function lockNow(request: TenantRequest, form: URLSearchParams): Pr
   const { now, administrator } = request
   const named = await namedIn(request, form)
   if (named?.selector.kind !== 'subject') return nothingOfTenant(request, GONE, USERS)
-  if (!fresh(request)) return lockPage(request, form, STALE)
+  if (!fresh(request)) return lockPage(request, form, NOT_FRESH)
   if (named.user.sub === administrator.session.sub)
     return nothingOfTenant(request, 'You cannot lock your own account. Ask another administrator of your tenant.', USERS, 422)
-  const hours = HOURS.find((one) => one === form.get('hours'))
-  const endsAt = hours === undefined ? undefined : now + Number(hours) * 3600
-  const done = await lockIn(request.deps, administrator.actor, named.user, { ...said(form), endsAt, now })
+  const done = await lockIn(request.deps, administrator.actor, named.user, { ...saidIn(form), endsAt: endOf(form.get('hours'), now), now })
   if (!done) return nothingOfTenant(request, 'This user is locked already, or cannot be locked. Nothing was changed.', LOCKS, 422)
   return request.c.redirect(`${userPath(named.user.sub)}?done=locked`, 303)
 }
@@ -191,7 +167,7 @@ export async function liftPage(request: TenantRequest, source = queried(request)
 export async function liftNow(request: TenantRequest, form: URLSearchParams): Promise<Response> {
   const found = await liftable(request, form)
   if (found === undefined) return nothingOfTenant(request, GONE, LOCKS)
-  if (!fresh(request)) return liftPage(request, form, STALE)
-  await liftIn(request.deps, request.administrator.actor, found.lock.id, { ...said(form), now: request.now })
+  if (!fresh(request)) return liftPage(request, form, NOT_FRESH)
+  await liftIn(request.deps, request.administrator.actor, found.lock.id, { ...saidIn(form), now: request.now })
   return request.c.redirect(found.sub === undefined ? LOCKS : `${userPath(found.sub)}?done=lifted`, 303)
 }
