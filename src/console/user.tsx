@@ -3,7 +3,8 @@ import type { Lock, Participant, SecurityEvent, Session, Standing, Subject } fro
 import { Facts, LinkButton, Notice } from '../page/components.tsx'
 import { lockKey } from '../protocol/lock-target.ts'
 import { desk, isAdministrator, Live, mayAct, Panel, Table, type ConsoleRequest } from './desk.tsx'
-import { isReason, nameOf, REASON, when, whoIs } from './format.ts'
+import { nameOf, REASON, when, whoIs } from './format.ts'
+import { beforeOf, cursorOf, happened, HISTORY_CURSOR, HISTORY_ENTRIES, whyOf } from './history.ts'
 import { untilOf } from './locks.tsx'
 import { nothingHere } from './nothing.tsx'
 import { pageOf, Pages, placeOf } from './pages.tsx'
@@ -12,25 +13,21 @@ import { SessionState } from './sessions.tsx'
 
 /** One user: who they are, whether they are locked, where they are signed in, and what happened before. Revoking and locking begin here. */
 
-const HISTORY = 30
 const MOST_LOCKS = 20
-/** Of the security history. */
-const EVENT = /^(\d{1,12})\.([\w-]{1,60})$/
 
 export async function userPage(request: ConsoleRequest, sub: string): Promise<Response> {
   const { deps, c, now } = request
   const user = sub.length > 200 ? undefined : await deps.store.findSubject(sub)
   if (user === undefined) return nothingHere(request, 'The broker knows no user of that ID. Search for a name in the box above.', '/ops')
-  const place = placeOf(request, EVENT, 'history_')
-  const [, at, id = ''] = EVENT.exec(place.before ?? '') ?? []
+  const place = placeOf(request, HISTORY_CURSOR, 'history_')
   const asked = c.req.query('session')
   const [live, locks, found, standing] = await Promise.all([
     deps.store.liveSessionsOf(sub, now),
     deps.store.listLocks({ state: 'all', ...lockKey({ kind: 'user', tid: user.tid, oid: user.oid }), limit: MOST_LOCKS }),
-    deps.store.securityHistory({ sub, before: at === undefined ? undefined : { at: Number(at), id }, limit: HISTORY + 1 }),
+    deps.store.securityHistory({ sub, before: beforeOf(place.before), limit: HISTORY_ENTRIES + 1 }),
     asked === undefined ? undefined : deps.store.standingBySid(asked, now),
   ])
-  const history = pageOf(found, HISTORY, (one) => `${one.at}.${one.id}`)
+  const history = pageOf(found, HISTORY_ENTRIES, cursorOf)
   return desk(
     request,
     { title: whoIs({ user }), at: '/ops/sessions', live: true },
@@ -174,18 +171,11 @@ const Locks = ({ request, locks }: { request: ConsoleRequest; locks: readonly Lo
 }
 
 const HISTORY_HEAD = ['When', 'What', 'Device', 'Instance', 'Why', 'Revocation']
-const KIND: Record<SecurityEvent['kind'], string> = {
-  signed_in: 'Signed in',
-  renewed: 'Signed in again',
-  sign_in_rejected: 'Sign-in rejected',
-  ended: 'Session ended',
-  reported: 'Reported by the user',
-}
 
 /** Without the address: only its user sees it. */
 const eventRow = (request: ConsoleRequest, one: SecurityEvent): Child[] => [
   when(one.at * 1000, request.deps.clock.nowMs()),
-  one.kind === 'ended' && one.clientId !== undefined ? 'Part of a session ended' : KIND[one.kind],
+  happened(one),
   <>
     {one.device}
     {one.sid === undefined ? null : (
@@ -195,6 +185,6 @@ const eventRow = (request: ConsoleRequest, one: SecurityEvent): Child[] => [
     )}
   </>,
   one.clientId === undefined ? '' : nameOf(request.deps, one.clientId),
-  one.why === undefined ? '' : isReason(one.why) ? REASON[one.why] : one.why,
+  whyOf(one),
   one.seq === undefined ? '' : <a href={`/ops/revocations/${one.seq}`}>{one.seq}</a>,
 ]

@@ -1,5 +1,6 @@
 import { Panel, Table } from '../desk.tsx'
 import { when } from '../format.ts'
+import { pageOf } from '../pages.tsx'
 import { tenantDesk, type TenantRequest } from './desk.tsx'
 import { byWords, Next, numberBefore, sealedNumber } from './lists.tsx'
 
@@ -11,8 +12,7 @@ const OUTCOME = { done: 'done', rejected: 'rejected', failed: 'failed' } as cons
 export async function auditPage(request: TenantRequest): Promise<Response> {
   const { deps, administrator } = request
   const found = await deps.store.listAudit({ tid: administrator.actor.tid, before: numberBefore(request), limit: PAGE + 1 })
-  const shown = found.slice(0, PAGE)
-  const last = found.length > PAGE ? shown.at(-1) : undefined
+  const { shown, next } = pageOf(found, PAGE, (last) => sealedNumber(request, last.id))
   const rows = shown.map(async (one) => [
     when(one.atMs, deps.clock.nowMs()),
     (await byWords(request, one.actor)).by,
@@ -32,7 +32,7 @@ export async function auditPage(request: TenantRequest): Promise<Response> {
         rows={await Promise.all(rows)}
         none="No administrator of your tenant has done anything here yet."
       />
-      {last === undefined ? null : <Next request={request} before={sealedNumber(request, last.id)} />}
+      <Next request={request} before={next} />
     </Panel>,
   )
 }

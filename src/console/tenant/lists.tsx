@@ -34,8 +34,9 @@ export function numberBefore(request: TenantRequest): number | undefined {
   return opened === undefined ? undefined : Number(opened.toString('utf8'))
 }
 
-/** The link to the next page of a list. */
-export function Next({ request, before }: { request: TenantRequest; before: string }) {
+/** The link to the next page of a list, if there is one. */
+export function Next({ request, before }: { request: TenantRequest; before: string | undefined }) {
+  if (before === undefined) return null
   const url = new URL(request.c.req.url)
   url.searchParams.delete('done')
   url.searchParams.set('before', before)

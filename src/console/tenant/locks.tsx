@@ -4,6 +4,7 @@ import { Panel, Table } from '../desk.tsx'
 import { when, whoIs } from '../format.ts'
 import { linkOf } from '../links.ts'
 import { untilOf } from '../locks.tsx'
+import { pageOf } from '../pages.tsx'
 import { tenantDesk, type TenantRequest } from './desk.tsx'
 import { asked, byWords, Next, userPath } from './lists.tsx'
 
@@ -22,8 +23,7 @@ export async function locksPage(request: TenantRequest): Promise<Response> {
     before: before !== undefined && LOCK_ID.test(before) ? before : undefined,
     limit: PAGE + 1,
   })
-  const shown = found.slice(0, PAGE)
-  const last = found.length > PAGE ? shown.at(-1) : undefined
+  const { shown, next } = pageOf(found, PAGE, (last) => last.id)
   return tenantDesk(
     request,
     { title: 'Locks', at: '/tenant/locks' },
@@ -34,7 +34,7 @@ export async function locksPage(request: TenantRequest): Promise<Response> {
         rows={await Promise.all(shown.map((one) => row(request, one)))}
         none="No user of your tenant is locked."
       />
-      {last === undefined ? null : <Next request={request} before={last.id} />}
+      <Next request={request} before={next} />
     </Panel>,
   )
 }

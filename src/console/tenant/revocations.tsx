@@ -7,6 +7,7 @@ import { SelectField } from '../../page/fields.tsx'
 import { type Reason, REASONS } from '../../protocol/revocation.ts'
 import { Panel, Table } from '../desk.tsx'
 import { count, covered, isReason, REASON, when, whoIs } from '../format.ts'
+import { pageOf } from '../pages.tsx'
 import { nothingOfTenant, tenantDesk, type TenantRequest } from './desk.tsx'
 import { asked, byWords, csvResponse, isoTime, Next, numberBefore, sealedNumber, USERS } from './lists.tsx'
 import { NO_USER } from './users.tsx'
@@ -28,8 +29,7 @@ export async function revocationsPage(request: TenantRequest): Promise<Response>
   if (sub !== undefined && user === undefined) return nothingOfTenant(request, NO_USER, '/tenant/revocations')
   const reason = given !== undefined && isReason(given) ? given : undefined
   const found = await deps.store.listRevocations({ tid: actor.tid, sub: user?.sub, reason, before: numberBefore(request), limit: PAGE + 1 })
-  const shown = found.slice(0, PAGE)
-  const last = found.length > PAGE ? shown.at(-1) : undefined
+  const { shown, next } = pageOf(found, PAGE, (last) => sealedNumber(request, last.seq))
   return tenantDesk(
     request,
     { title: user === undefined ? 'Revocations' : `Revocations of ${whoIs({ user })}`, at: '/tenant/revocations' },
@@ -37,7 +37,7 @@ export async function revocationsPage(request: TenantRequest): Promise<Response>
       <Filter user={user} reason={reason} />
       <Panel>
         <Table label="Revocations" head={HEAD} rows={await Promise.all(shown.map((one) => row(request, one)))} none="No revocation matches." />
-        {last === undefined ? null : <Next request={request} before={sealedNumber(request, last.seq)} />}
+        <Next request={request} before={next} />
       </Panel>
     </>,
   )

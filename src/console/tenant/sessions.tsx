@@ -2,6 +2,7 @@ import { Button } from '../../page/components.tsx'
 import { TextField } from '../../page/fields.tsx'
 import { Panel, Table } from '../desk.tsx'
 import { nameOf, whoIs } from '../format.ts'
+import { pageOf } from '../pages.tsx'
 import { tenantDesk, type TenantRequest } from './desk.tsx'
 import { asked, csvResponse, isoTime, Next, userPath } from './lists.tsx'
 import { RevokeLink, times } from './users.tsx'
@@ -16,8 +17,7 @@ export async function sessionsPage(request: TenantRequest): Promise<Response> {
   const [text, before] = [asked(request, 'q'), asked(request, 'before')]
   const after = before !== undefined && SID.test(before) ? before : undefined
   const found = await deps.store.sessionsOfTenant({ tid: administrator.actor.tid, text, after, now, limit: PAGE + 1 })
-  const shown = found.slice(0, PAGE)
-  const last = found.length > PAGE ? shown.at(-1) : undefined
+  const { shown, next } = pageOf(found, PAGE, (last) => last.session.sid)
   return tenantDesk(
     request,
     { title: 'Sessions', at: '/tenant/sessions' },
@@ -46,7 +46,7 @@ export async function sessionsPage(request: TenantRequest): Promise<Response> {
           ])}
           none="No live session matches."
         />
-        {last === undefined ? null : <Next request={request} before={last.session.sid} />}
+        <Next request={request} before={next} />
       </Panel>
     </>,
   )

@@ -5,8 +5,10 @@ import { Button, Facts, LinkButton, Notice } from '../../page/components.tsx'
 import { TextField } from '../../page/fields.tsx'
 import { lockKey } from '../../protocol/lock-target.ts'
 import { Panel, Table } from '../desk.tsx'
-import { isReason, nameOf, REASON, when, whoIs } from '../format.ts'
+import { nameOf, REASON, when, whoIs } from '../format.ts'
+import { beforeOf, cursorOf, happened, HISTORY_ENTRIES, whyOf } from '../history.ts'
 import { linkOf } from '../links.ts'
+import { pageOf } from '../pages.tsx'
 import { untilOf } from '../locks.tsx'
 import { nothingOfTenant, tenantDesk, type TenantRequest } from './desk.tsx'
 import { asked, doneNotice, Next, USERS, userPath } from './lists.tsx'
@@ -14,8 +16,6 @@ import { asked, doneNotice, Next, USERS, userPath } from './lists.tsx'
 /** The users of one tenant, and one of them: sessions, locks and history. */
 
 const MOST = 50
-const HISTORY = 30
-const EVENT = /^(\d{1,12})\.([\w-]{1,60})$/
 
 export async function usersPage(request: TenantRequest): Promise<Response> {
   const { store } = request.deps
@@ -53,17 +53,14 @@ export async function userPage(request: TenantRequest, sub: string): Promise<Res
   const { deps, now, administrator } = request
   const user = await userOf(deps, administrator.actor, sub)
   if (user === undefined) return nothingOfTenant(request, NO_USER, USERS)
-  const [, at, id = ''] = EVENT.exec(asked(request, 'before') ?? '') ?? []
-  const before = at === undefined ? undefined : { at: Number(at), id }
   const sid = asked(request, 'session')
-  const [live, locks, history, looked] = await Promise.all([
+  const [live, locks, found, looked] = await Promise.all([
     deps.store.liveSessionsOf(sub, now),
     deps.store.listLocks({ state: 'all', ...lockKey({ kind: 'user', tid: user.tid, oid: user.oid }), limit: 20 }),
-    deps.store.securityHistory({ sub, before, limit: HISTORY + 1 }),
+    deps.store.securityHistory({ sub, before: beforeOf(asked(request, 'before')), limit: HISTORY_ENTRIES + 1 }),
     sid === undefined ? undefined : sessionOf(deps, administrator.actor, sid, now),
   ])
-  const shown = history.slice(0, HISTORY)
-  const last = history.length > HISTORY ? shown.at(-1) : undefined
+  const history = pageOf(found, HISTORY_ENTRIES, cursorOf)
   return tenantDesk(
     request,
     { title: whoIs({ user }), at: USERS },
@@ -77,10 +74,10 @@ export async function userPage(request: TenantRequest, sub: string): Promise<Res
         <Table
           label="Security history"
           head={HISTORY_HEAD}
-          rows={shown.map((one) => eventRow(request, one))}
+          rows={history.shown.map((one) => eventRow(request, one))}
           none="The broker has no entry about this user."
         />
-        {last === undefined ? null : <Next request={request} before={`${last.at}.${last.id}`} />}
+        <Next request={request} before={history.next} />
       </Panel>
     </>,
   )
@@ -170,19 +167,12 @@ export const RevokeLink = ({ session, whose }: { session: Session; whose: string
 )
 
 const HISTORY_HEAD = ['When', 'What', 'Device', 'Instance', 'Why']
-const KIND: Record<SecurityEvent['kind'], string> = {
-  signed_in: 'Signed in',
-  renewed: 'Signed in again',
-  sign_in_rejected: 'Sign-in rejected',
-  ended: 'Session ended',
-  reported: 'Reported by the user',
-}
 
 /** Without the address, which only its user sees, and without the number in the log: it would tell how much happens in other tenants. */
 const eventRow = ({ deps }: TenantRequest, one: SecurityEvent): Child[] => [
   when(one.at * 1000, deps.clock.nowMs()),
-  one.kind === 'ended' && one.clientId !== undefined ? 'Part of a session ended' : KIND[one.kind],
+  happened(one),
   one.sid === undefined ? one.device : <a href={`${userPath(one.sub)}?session=${one.sid}`}>{one.device ?? one.sid}</a>,
   one.clientId === undefined ? '' : nameOf(deps, one.clientId),
-  one.why === undefined ? '' : isReason(one.why) ? REASON[one.why] : one.why,
+  whyOf(one),
 ]
