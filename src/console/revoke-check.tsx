@@ -120,7 +120,7 @@ async function confirmPage(request: ConsoleRequest, draft: Draft, wanted: Wanted
 
 const Waits = ({ most }: { most: number }) => (
   <Notice kind="warn" title={`This ends more than ${plural(most, 'session')}, so a second administrator must approve it.`}>
-    <p>Nothing is revoked before. The request waits for at most 30 minutes; it then covers what there is when it is approved.</p>
+    <p>Nothing is revoked until then. The request waits for at most 30 minutes, and covers what there is when it is approved.</p>
     <p>The revocation of one user or one session does not wait.</p>
   </Notice>
 )
