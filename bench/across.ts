@@ -3,7 +3,7 @@ import { ms } from './machine.ts'
 import { createMigrated, startPostgres, SYNCED } from './postgres.ts'
 import { QueueProcess } from './queue.ts'
 import { Receivers } from './receivers.ts'
-import { signOuts, startGuards, type SignOuts } from './sign-out.ts'
+import { inlineSignOuts, signOuts, startGuards, type SignOuts } from './sign-out.ts'
 import { freePort, openStage, waitFor, type Stage } from './stage.ts'
 
 /**
@@ -13,6 +13,8 @@ import { freePort, openStage, waitFor, type Stage } from './stage.ts'
 
 export interface Across extends SignOuts {
   brokers: number
+  /** The same signatures and POSTs by one process that stores nothing, on the brokers' core. */
+  limit: Omit<SignOuts, 'lastGuard'>
 }
 
 interface Parts {
@@ -40,7 +42,8 @@ async function acrossBrokers({ core, brokers, instances, rounds, warmUp, alg }: 
     const guards = await startGuards(first, clients, last)
     closing.push(() => Promise.all(guards.map((guard) => guard.stop())))
     await signOuts({ stage: first, receivers, clients, guards, rounds: warmUp })
-    return { brokers, ...(await signOuts({ stage: first, receivers, clients, guards, rounds })) }
+    const measured = await signOuts({ stage: first, receivers, clients, guards, rounds })
+    return { brokers, ...measured, limit: await inlineSignOuts({ core, receivers, count: instances, rounds, alg }) }
   } finally {
     for (const close of closing.reverse()) await close()
   }
@@ -78,5 +81,6 @@ export async function measureAcross(parts: Parts): Promise<Across> {
   const across = await acrossBrokers(parts)
   const guard = across.lastGuard === undefined ? '' : `; last guard refuses ${ms(across.lastGuard)}`
   console.log(`   user waits ${ms(across.waited)}; last delivery ${ms(across.lastDelivered)}${guard} after the commit (aim: 150 ms)`)
+  console.log(`   the same signatures and POSTs, nothing stored: last delivery ${ms(across.limit.lastDelivered)}`)
   return across
 }

@@ -25,7 +25,7 @@ export function setBasedActs(engine: Engine, pool: Connecting, fenced: Fenced): 
     // Where grants may have to end, the log's head is taken first.
     redeemAuthorizationCode: (input) => (input.sessionLimit === undefined ? redeemGrouped(input) : redeemAlone(input)),
     rotateRefreshToken: groupCommit({ together: rotateTogether(pool), alone: (input) => engine.write(() => rotate(engine, input)) }),
-    leaseDelivery: groupCommit({ together: leaseTogether(pool, engine), alone: (input) => engine.write(() => lease(engine, input)) }),
+    leaseDelivery: groupCommit({ together: leaseTogether(pool, fenced, engine), alone: (input) => engine.write(() => lease(engine, input)) }),
     // The results of one revocation change the same sums, and would commit one after another.
     recordDelivery: groupCommit({
       together: (inputs) => engine.write(() => recordAll(inputs)),

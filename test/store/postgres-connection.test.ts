@@ -3,7 +3,9 @@ import { createPool } from '../../db/postgres/connect.ts'
 import { fencedBy } from '../../db/postgres/engine.ts'
 import { StoreUnavailable } from '../../db/store.ts'
 import { committed, withConnection } from '../../db/postgres/transact.ts'
+import { openPostgresStore } from '../../db/postgres/store.ts'
 import { createDatabase, HAS_POSTGRES, sql } from '../postgres.ts'
+import { bench, expectOutcome } from './fixture.ts'
 
 /** Connections that end while something has them: a failover, a pooler's restart, an administrator. */
 
@@ -57,3 +59,43 @@ describe('what is read', () => {
     expect(reads).toBe(4)
   })
 })
+
+describe.skipIf(!HAS_POSTGRES)('a commit', () => {
+  test('of a lease waits for no disk and no standby; that of a revocation and that of a result do', async () => {
+    const database = await createDatabase()
+    const b = await bench({ open: (nowMs) => openPostgresStore({ url: database.url, nowMs }), remove: () => database.drop() })
+    onTestFinished(() => b.close())
+    await sql(
+      database.url,
+      `CREATE TABLE public.commits (act text, waits text);
+      CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO public.commits VALUES (TG_ARGV[0], current_setting('synchronous_commit'));
+        RETURN NULL;
+      END $$;
+      ${noted('revocation', 'INSERT ON broker.revocations')}
+      ${noted('lease', 'UPDATE OF leased_until_ms ON broker.deliveries')}
+      ${noted('result', 'INSERT ON broker.delivery_attempts')}`,
+    )
+    await b.client('sydney')
+    const { session } = await b.signIn('alice')
+    await b.exchange(session.sid, 'sydney')
+    const { committed: ended } = expectOutcome(await b.revoke({ kind: 'session', sid: session.sid }), 'revoked')
+    const { id = '' } = ended.pending[0] ?? {}
+    const nowMs = b.now * 1000
+    expect(await b.store.leaseDelivery({ id, attempt: 1, nowMs, untilMs: nowMs + 10_000 })).toMatchObject({ outcome: 'leased' })
+    const pool = createPool(database.url)
+    onTestFinished(() => pool.end())
+    const commits = async () => (await pool.query('SELECT DISTINCT act, waits FROM public.commits ORDER BY act')).rows
+    expect(await commits()).toEqual([
+      { act: 'lease', waits: 'off' },
+      { act: 'revocation', waits: 'on' },
+    ])
+    const attempt = { attempt: 1, atMs: nowMs, outcome: 'delivered', status: 200, latencyMs: 1, jti: 'jti' } as const
+    expect(await b.store.recordDelivery({ id, result: { outcome: 'delivered', attempt } })).toBe(true)
+    expect(await commits()).toContainEqual({ act: 'result', waits: 'on' })
+  })
+})
+
+/** Deferred: it reads the setting at the commit, which is when Postgres does. */
+const noted = (act: string, event: string): string =>
+  `CREATE CONSTRAINT TRIGGER note_${act} AFTER ${event} DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.note('${act}');`
