@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { Client, type Pool } from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { connectionConfig } from '../../db/postgres/connect.ts'
+import { fencedBy } from '../../db/postgres/engine.ts'
 import { runAct } from '../../db/postgres/executor.ts'
 import { openPostgresStore } from '../../db/postgres/store.ts'
 import { leaseTogether } from '../../db/postgres/lease-deliveries.ts'
@@ -16,7 +17,7 @@ import { checkAccess } from '../../db/token/access.ts'
 import { redeem, type Redemption } from '../../db/token/codes.ts'
 import { rotate, type Input } from '../../db/token/rotate.ts'
 import { createDatabase, HAS_POSTGRES, type Database } from '../postgres.ts'
-import type { Store } from '../../db/store.ts'
+import { StoreUnavailable, type Store } from '../../db/store.ts'
 import type { Session, TokenFamily } from '../../db/types.ts'
 import { bench, CHALLENGE, codeFor, family, redemptionOf, T0, VERIFIER, type Bench } from './fixture.ts'
 
@@ -158,7 +159,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     await redeemTogether(taking as unknown as Pool)([
       { codeHash: 'h', clientId: 'c', redirectUri: 'https://c.example', verifier: VERIFIER, familyId: 'f', now: T0 },
     ])
-    await leaseTogether(taking as unknown as Pool, ambient)([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
+    await leaseTogether(taking as unknown as Pool, (read) => read(), ambient)([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
     await client.query('SET plan_cache_mode = force_generic_plan')
     for (const [i, text] of texts.entries()) {
       await client.query(`PREPARE together_${i} AS ${text}`)
@@ -261,7 +262,7 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
           return twice ? [one, one] : [one]
         })
         const left = () => client.query<object>('SELECT * FROM deliveries ORDER BY id').then((result) => result.rows)
-        const answered = await tried(async () => ({ answers: await leaseTogether(here, ambient)(inputs), rows: await left() }))
+        const answered = await tried(async () => ({ answers: await leaseTogether(here, (read) => read(), ambient)(inputs), rows: await left() }))
         const together = answered.answers
         const alone = await tried(async () => {
           const answers = []
@@ -280,6 +281,16 @@ describe.skipIf(!HAS_POSTGRES)('acts together on Postgres', () => {
     })
     await fc.assert(property, { numRuns: 60 })
     expect(settled).toBeGreaterThan(20)
+  })
+
+  test('no delivery is leased by a process whose own lease has run out, which may be asking an isolated old primary', async () => {
+    let asked = 0
+    const mustBeFenced = (): void => {
+      if (++asked === 2) throw new StoreUnavailable('not confirmed')
+    }
+    const fenced = fencedBy({ pool: { generation: 0 }, mustBeFenced })
+    const leases = leaseTogether(here, fenced, ambient)([{ id: 'd', attempt: 1, nowMs: 0, untilMs: 1 }])
+    await expect(leases).rejects.toThrow('not confirmed')
   })
 
   test('redemptions together answer and write what the act does, and leave everything else to it', async () => {
