@@ -53,19 +53,30 @@ const MOST_TENANTS = 50
 const EMAIL_DOMAINS = 'a list of domains for each tenant id, e.g. {"6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11": ["contoso.example"]}'
 const domainSchema = z.string('a domain, e.g. "contoso.example"').toLowerCase().max(253).regex(DOMAIN, 'a domain, e.g. "contoso.example"')
 
+/** In any case: a record would silently keep the last of two spellings of one tenant. */
+const tenantInAnyCase = z.string().regex(new RegExp(GUID.source, 'i'), 'a tenant id, e.g. "6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11"')
+
 /** Domains by tenant. A domain belongs to one tenant, as at Microsoft. */
 export const emailDomainsSchema = z
-  .record(tenantSchema, z.array(domainSchema).min(1, 'at least one domain, or leave the tenant out').max(20, 'at most 20'), EMAIL_DOMAINS)
+  .record(tenantInAnyCase, z.array(domainSchema).min(1, 'at least one domain, or leave the tenant out').max(20, 'at most 20'), EMAIL_DOMAINS)
   .superRefine((tied, c) => {
+    const problem = (message: string, ...path: string[]): void => c.addIssue({ code: 'custom', path, message })
     const owners = new Map<string, string>()
-    if (Object.keys(tied).length > MOST_TENANTS) c.addIssue({ code: 'custom', message: `at most ${MOST_TENANTS} tenants` })
-    for (const [tid, domains] of Object.entries(tied))
+    const spellings = new Map<string, string>()
+    if (Object.keys(tied).length > MOST_TENANTS) problem(`at most ${MOST_TENANTS} tenants`)
+    for (const [spelling, domains] of Object.entries(tied)) {
+      const tid = spelling.toLowerCase()
+      const before = spellings.get(tid)
+      if (before !== undefined) problem(`is the same tenant as ${before}; write it once, with the domains of both`, spelling)
+      spellings.set(tid, spelling)
       for (const domain of new Set(domains)) {
         const owner = owners.get(domain)
-        if (owner !== undefined) c.addIssue({ code: 'custom', path: [tid], message: `${domain} is tied to ${owner} too. A domain has one tenant` })
+        if (owner !== undefined && owner !== tid) problem(`${domain} is tied to ${owner} too. A domain has one tenant`, spelling)
         owners.set(domain, tid)
       }
+    }
   })
+  .overwrite((tied) => Object.fromEntries(Object.entries(tied).map(([tid, domains]) => [tid.toLowerCase(), domains])))
 
 const PRIVATE_PARTS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 

@@ -25,8 +25,26 @@ export async function whoIsMeant(deps: SubjectDeps, issuer: KnownIssuer, identif
   // A complex subject: its `session` is one of ours, its `user` a user.
   const sid = isObject(session) ? text(session.id) : undefined
   if (sid !== undefined) return ofSession(deps, issuer, sid)
-  return ofUser(deps, issuer, isObject(user) ? { ...user, ...tenantOf(identifier) } : identifier)
+  return isObject(user) ? ofAliases(deps, issuer, user, tenantOf(identifier)) : ofAliases(deps, issuer, identifier, {})
 }
+
+/** A transmitter may name one user in several ways at once. */
+const MOST_ALIASES = 10
+/** Ways to name a user by which the broker looks up nobody: an address or a number can be another user's by now. */
+const NOT_LOOKED_UP: readonly unknown[] = ['email', 'phone_number']
+
+/** RFC 9493 §3.2.8: every identifier in `aliases` must name the same user, and none is `aliases` or a complex subject itself. */
+async function ofAliases(deps: SubjectDeps, issuer: KnownIssuer, given: Identifier, tenant: Identifier): Promise<Meant | undefined> {
+  if (given.format !== 'aliases') return ofUser(deps, issuer, { ...given, ...tenant })
+  const { identifiers } = given
+  if (!Array.isArray(identifiers) || identifiers.length > MOST_ALIASES || !identifiers.every(isSimple)) return undefined
+  const named = identifiers.filter(({ format }) => !NOT_LOOKED_UP.includes(format))
+  const users = await Promise.all(named.map((one) => ofUser(deps, issuer, { ...one, ...tenant })))
+  return users.every((user) => user?.sub === users[0]?.sub) ? users[0] : undefined
+}
+
+const isSimple = (value: unknown): value is Identifier =>
+  isObject(value) && text(value.format) !== undefined && value.format !== 'aliases' && value.format !== 'complex'
 
 const tenantOf = ({ tenant }: Identifier): Identifier => (isObject(tenant) && text(tenant.id) !== undefined ? { tid: tenant.id } : {})
 

@@ -9,6 +9,8 @@ const SYDNEY = {
 }
 const CONTOSO = '6f0c2d0e-7a43-4a52-9b1d-2f8f6a3c9e11'
 const FABRIKAM = '0b3a4f0c-52d8-4b8e-9d8f-0a6a9d1f7c22'
+/** What makes a client a receiver of security events. */
+const RECEIVER = { grant_types: ['client_credentials'], scope: 'ssf.read', redirect_uris: [] }
 const JWK = { kty: 'EC', crv: 'P-256', x: 'x', y: 'y', kid: '1' }
 
 const problems = (changes: Record<string, unknown>, options = {}) => {
@@ -140,6 +142,21 @@ describe('reading a registration (RFC 7591 §2)', () => {
       { tenants: [CONTOSO], ssf_email_domains: { [FABRIKAM]: ['fabrikam.example'] } },
       /not among the tenants of this client/,
     ],
+    [
+      'two spellings of one tenant with email domains',
+      { ...RECEIVER, ssf_email_domains: { [CONTOSO]: ['contoso.example'], [CONTOSO.toUpperCase()]: ['contoso.test'] } },
+      /^ssf_email_domains\.6F0C2D0E-.*: is the same tenant as 6f0c2d0e-.*; write it once, with the domains of both$/,
+    ],
+    [
+      'an email domain of a client that receives no security events',
+      { ssf_email_domains: { [CONTOSO]: ['contoso.example'] } },
+      /^ssf_email_domains: has no effect without the scope ssf\.manage or ssf\.read; add one to scope, or remove ssf_email_domains$/,
+    ],
+    [
+      'a push origin of a client that receives no security events',
+      { scope: 'openid', ssf_push_origins: ['https://sydney.case-manager.example'] },
+      /^ssf_push_origins: has no effect without the scope/,
+    ],
   ])('%s is refused', (_what, changes, text) => {
     expect(problems(changes).join('\n')).toMatch(text)
   })
@@ -165,7 +182,11 @@ describe('reading a registration (RFC 7591 §2)', () => {
   })
 
   test('tenants and domains of ssf_email_domains are kept in lower case, each domain once', () => {
-    const parsed = parseClientMetadata({ ...SYDNEY, ssf_email_domains: { [CONTOSO.toUpperCase()]: ['Contoso.Example', 'contoso.example'] } })
+    const parsed = parseClientMetadata({
+      ...SYDNEY,
+      ...RECEIVER,
+      ssf_email_domains: { [CONTOSO.toUpperCase()]: ['Contoso.Example', 'contoso.example'] },
+    })
     expect(parsed.ok && parsed.metadata.ssfEmailDomains).toEqual({ [CONTOSO]: ['contoso.example'] })
   })
 
@@ -182,7 +203,7 @@ describe('reading a registration (RFC 7591 §2)', () => {
       token_endpoint_auth_method: 'private_key_jwt',
       jwks_uri: 'https://sydney.case-manager.example/jwks',
       grant_types: ['authorization_code', 'refresh_token', 'client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
-      scope: 'openid cases:read',
+      scope: 'openid cases:read ssf.manage',
       resources: ['urn:x:y'],
       exchange_from: ['melbourne'],
       tenants: [CONTOSO],

@@ -156,6 +156,43 @@ describe('security events (RFC 8417, pushed by RFC 8935)', () => {
     expect(await alice.refresh()).toBe(400)
   })
 
+  const here = (sub: string) => ({ format: 'iss_sub', iss: ISSUER, sub })
+  const atMicrosoft = { format: 'iss_sub', iss: `https://login.microsoftonline.com/${TENANT}/v2.0`, sub: OID }
+  const mail = { format: 'email', email: 'bob@contoso.example' }
+  test.each<[string, (sub: string) => unknown]>([
+    ['one', (sub) => [here(sub)]],
+    ['the same user twice', (sub) => [here(sub), atMicrosoft]],
+    ['an address beside it, which the broker looks nobody up by', (sub) => [mail, here(sub)]],
+  ])('aliases name a user (RFC 9493 §3.2.8): %s', async (_what, identifiers) => {
+    const { transmitter, open, push } = await world({ subject: 'iss_sub' })
+    for (const shape of [(user: object) => user, (user: object) => ({ format: 'complex', user })]) {
+      const alice = await open()
+      const subject = shape({ format: 'aliases', identifiers: identifiers(alice.session.sub) })
+      await push(await set(transmitter, { ...event(`${CAEP}session-revoked`), sub_id: subject }))
+      expect(await alice.refresh()).toBe(400)
+    }
+  })
+
+  test.each<[string, (sub: string) => unknown]>([
+    ['another user too', (sub) => [here(sub), here('u_bob')]],
+    ['another user of another way', (sub) => [here(sub), { ...atMicrosoft, sub: 'unknown' }]],
+    ['an address alone', () => [mail]],
+    ['none', () => []],
+    ['no list', (sub) => here(sub)],
+    ['what is no identifier', (sub) => [here(sub), 7]],
+    ['an identifier without a format', (sub) => [here(sub), { iss: ISSUER, sub }]],
+    ['a format that the broker does not read', (sub) => [here(sub), { format: 'did', url: 'did:example:1' }]],
+    ['aliases within', (sub) => [here(sub), { format: 'aliases', identifiers: [here(sub)] }]],
+    ['a complex subject within', (sub) => [{ format: 'complex', user: here(sub) }]],
+    ['more than ten', (sub) => Array.from({ length: 11 }, () => here(sub))],
+  ])('aliases that name %s end nothing', async (_what, identifiers) => {
+    const { transmitter, open, push } = await world({ subject: 'iss_sub' })
+    const alice = await open()
+    const subject = { format: 'aliases', identifiers: identifiers(alice.session.sub) }
+    expect((await push(await set(transmitter, { ...event(`${CAEP}session-revoked`), sub_id: subject }))).status).toBe(202)
+    expect(await alice.refresh()).toBe(200)
+  })
+
   test('an issuer speaks of its own tenants alone', async () => {
     const { transmitter, open, push } = await world({ tenants: [OTHER_TENANT] })
     const alice = await open()
