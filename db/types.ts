@@ -1,7 +1,7 @@
 import type { Link } from '../src/protocol/evidence-chain.ts'
 import type { LockTarget } from '../src/protocol/lock-target.ts'
 import type { Actor, Reason, Selector } from '../src/protocol/revocation.ts'
-import type { WebhookSwitch, WebhookType } from '../src/protocol/webhook-event.ts'
+import type { WebhookSwitch, WebhookType } from '../src/protocol/webhook-types.ts'
 
 /** The rows of the store as the rest of the broker sees them. `…At` is epoch seconds unless it says milliseconds. */
 

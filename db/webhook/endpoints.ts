@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { WEBHOOK_TYPES, type WebhookSwitch, type WebhookType } from '../../src/protocol/webhook-event.ts'
+import { WEBHOOK_TYPES, type WebhookSwitch, type WebhookType } from '../../src/protocol/webhook-types.ts'
 import type { Act, Ambient, Engine } from '../engine/act.ts'
 import { forUpdate } from '../engine/dialect.ts'
 import { assign, columnsOf, command, insertInto, query } from '../engine/statement.ts'

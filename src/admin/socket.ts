@@ -8,6 +8,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Deps } from '../deps.ts'
 import { adminApi } from './api.ts'
 import type { AdminEnv } from './caller.ts'
+import { pointer, socketPath } from './socket-path.ts'
 import { type Checks, createChecks } from '../checks/checks.ts'
 import { secretSince } from '../checks/secrets.ts'
 
@@ -18,9 +19,6 @@ import { secretSince } from '../checks/secrets.ts'
 
 /** Linux keeps 107 bytes for the path of a unix socket, macOS 103. */
 const MAX_PATH_BYTES = 103
-export const socketPath = (dataDir: string): string => join(dataDir, 'broker.sock')
-/** Where the data directory's own path is too long: this file in it says where the socket is instead. */
-const pointer = (path: string): string => `${path}.path`
 
 export async function serveAdminSocket(
   deps: Deps,
@@ -50,13 +48,6 @@ export async function serveAdminSocket(
       }
     },
   }
-}
-
-/** Where a broker on this data directory listens. */
-export async function findSocket(dataDir: string): Promise<string> {
-  const path = socketPath(dataDir)
-  const elsewhere = await readFile(pointer(path), 'utf8').catch(() => '')
-  return elsewhere.trim() || path
 }
 
 /** The path itself, or one in a new directory of its own (0700, with a random name) that the pointer file names. */

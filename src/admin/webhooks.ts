@@ -13,7 +13,7 @@ import {
 import { webAddress } from '../client/metadata-fields.ts'
 import type { Deps } from '../deps.ts'
 import { seconds } from '../protocol/described.ts'
-import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../protocol/webhook-event.ts'
+import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../protocol/webhook-types.ts'
 import type { AdminEnv } from './caller.ts'
 import { named, ok, route, said, shape } from './route.ts'
 import { storedText } from '../protocol/stored-text.ts'

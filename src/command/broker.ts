@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import { resolve } from 'node:path'
-import { findSocket } from '../admin/socket.ts'
+import { findSocket } from '../admin/socket-path.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Talks to the running broker: through the unix socket in its data directory, which only its own user and root can open, or over HTTPS (remote.ts). */

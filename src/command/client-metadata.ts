@@ -1,6 +1,5 @@
 import { Option, type Command } from 'commander'
 import { readFile } from 'node:fs/promises'
-import { parse } from 'yaml'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
 import { asJson, repeated, type Context } from './context.ts'
 
@@ -64,6 +63,7 @@ async function readMetadata(context: Context, file: string): Promise<Json> {
       : await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) =>
           Promise.reject(unusable(`it cannot be read (${error.code ?? 'error'}).`)),
         )
+  const { parse } = await import('yaml')
   let value: unknown
   try {
     value = parse(text)

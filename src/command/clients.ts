@@ -1,7 +1,6 @@
 import { Option, type Command } from 'commander'
 import { randomBytes } from 'node:crypto'
 import { newClientSecret } from '../client/secret.ts'
-import { clientsFileJsonSchema } from '../client/clients-file-schema.ts'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
 import { metadataOf, withMetadata, type MetadataOptions } from './client-metadata.ts'
 import { asJson, examples, queryOf, type Context } from './context.ts'
@@ -151,7 +150,10 @@ function schemaCommand(clients: Command, context: Context): void {
   clients
     .command('schema')
     .description('Print the JSON Schema of the clients file. Needs no broker.')
-    .action(() => context.terminal.out(json(clientsFileJsonSchema())))
+    .action(async () => {
+      const { clientsFileJsonSchema } = await import('../client/clients-file-schema.ts')
+      context.terminal.out(json(clientsFileJsonSchema()))
+    })
 }
 
 function removeCommand(clients: Command, context: Context): void {

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import { access, constants, stat, statfs } from 'node:fs/promises'
-import { ConfigError, loadConfig, type Config } from '../config/config.ts'
-import { examineClientsFile } from '../checks/broker.ts'
+import type { Config } from '../config/config.ts'
 import { failed, type Finding, type Found, ok, warning } from '../checks/finding.ts'
 import { CommandFailure, EXIT, openBroker } from './broker.ts'
 import { asJson, examples, type Context } from './context.ts'
@@ -28,15 +27,21 @@ export function doctorCommand(program: Command, context: Context): void {
 async function look(context: Context, dataDir: string): Promise<Finding[]> {
   const inside = await fromBroker(context, dataDir)
   const running = !inside.some((one) => one.check === 'broker' && one.state === 'failed')
-  const { config, findings } = settings(context, dataDir, running)
-  const file = running || config === undefined ? [] : named('clients-file', await examineClientsFile(config, false))
+  const { config, findings } = await settings(context, dataDir, running)
+  const file = running || config === undefined ? [] : named('clients-file', await clientsFile(config))
   return [...findings, ...named('data-directory', [await directory(dataDir, config?.databaseUrl !== undefined)]), ...file, ...inside]
 }
 
 const named = (check: string, found: readonly Found[]): Finding[] => found.map((one) => ({ check, ...one }))
 
+async function clientsFile(config: Config): Promise<Found[]> {
+  const { examineClientsFile } = await import('../checks/broker.ts')
+  return examineClientsFile(config, false)
+}
+
 /** A shell beside a running broker rarely has its environment: what is missing there is only a warning. */
-function settings(context: Context, dataDir: string, running: boolean): { config?: Config; findings: Finding[] } {
+async function settings(context: Context, dataDir: string, running: boolean): Promise<{ config?: Config; findings: Finding[] }> {
+  const { ConfigError, loadConfig } = await import('../config/config.ts')
   try {
     const config = loadConfig({ ...context.terminal.env, BROKER_DATA_DIR: dataDir })
     const warnings = config.warnings.map(({ name, problem, example }) =>

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { type Command, Option } from 'commander'
-import { readUnverified, verifyForeign } from '../keys/jws.ts'
 import { evidenceCsv, evidenceLines } from '../protocol/evidence-file.ts'
 import { type CheckSignature, keyTimeProblem, type KeyTimes, type Verified, verifyEvidence } from '../protocol/evidence-verify.ts'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
@@ -84,6 +83,7 @@ function millisecondsOf(option: string, text: string | undefined): string | unde
 }
 
 async function verify(context: Context, command: Command, file: string, keysFile: string | undefined): Promise<void> {
+  const { readUnverified, verifyForeign } = await import('../keys/jws.ts')
   const content = await read(file)
   try {
     const found = evidenceLines(content)

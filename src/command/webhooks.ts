@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import { WEBHOOK_SWITCHES, WEBHOOK_TYPES, webhookJsonSchema } from '../protocol/webhook-event.ts'
+import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../protocol/webhook-types.ts'
 import { CommandFailure, EXIT, type Json } from './broker.ts'
 import { asJson, caseOption, commentOption, type Context, examples, queryOf, repeated, type Said, saidOf } from './context.ts'
 import { columns, json, members } from './show.ts'
@@ -87,7 +87,10 @@ function readingCommands(webhooks: Command, context: Context): void {
   webhooks
     .command('schema')
     .description('Print the JSON Schema of the messages. Needs no broker.')
-    .action(() => context.terminal.out(json(webhookJsonSchema())))
+    .action(async () => {
+      const { webhookJsonSchema } = await import('../protocol/webhook-event.ts')
+      context.terminal.out(json(webhookJsonSchema()))
+    })
 }
 
 function addCommand(webhooks: Command, context: Context): void {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { selectorSchema } from './selector.ts'
+import { SWITCHES, WEBHOOK_SWITCHES, WEBHOOK_TYPES, type WebhookSwitch, type WebhookType } from './webhook-types.ts'
 
 /** Webhook events: what each of them says. docs/webhooks.md is made from this table. */
 
@@ -32,16 +33,6 @@ const revocation = {
   ...actor,
   ...words,
 }
-
-export const SWITCHES = {
-  names: ['name', 'username', 'actor'],
-  ip_addresses: ['ip_address'],
-  comments: ['comment'],
-  case_references: ['case_reference'],
-  setting_values: ['value'],
-} as const satisfies Record<string, readonly string[]>
-export type WebhookSwitch = keyof typeof SWITCHES
-export const WEBHOOK_SWITCHES = Object.keys(SWITCHES) as WebhookSwitch[]
 
 /** By type: when it is sent, and its `data`. */
 export const WEBHOOK_EVENTS = {
@@ -93,10 +84,8 @@ export const WEBHOOK_EVENTS = {
     }),
   },
   'webhook.test': { when: 'An administrator asked for a test event.', data: z.object({}) },
-} as const satisfies Record<string, { when: string; data: z.ZodObject }>
+} as const satisfies Record<WebhookType, { when: string; data: z.ZodObject }>
 
-export type WebhookType = keyof typeof WEBHOOK_EVENTS
-export const WEBHOOK_TYPES = Object.keys(WEBHOOK_EVENTS) as WebhookType[]
 export type WebhookEvent = { [K in WebhookType]: { type: K; data: z.input<(typeof WEBHOOK_EVENTS)[K]['data']> } }[WebhookType]
 
 const body = (type: WebhookType, { when, data }: { when: string; data: z.ZodObject }) =>

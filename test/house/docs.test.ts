@@ -8,7 +8,8 @@ import { clientsFileJsonSchema } from '../../src/client/clients-file-schema.ts'
 import { parseClientMetadata } from '../../src/client/metadata.ts'
 import { variablesOf } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
-import { SWITCHES, WEBHOOK_EVENTS, WEBHOOK_SWITCHES, WEBHOOK_TYPES, webhookJsonSchema } from '../../src/protocol/webhook-event.ts'
+import { WEBHOOK_EVENTS, webhookJsonSchema } from '../../src/protocol/webhook-event.ts'
+import { SWITCHES, WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../src/protocol/webhook-types.ts'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const text = (path: string): string => readFileSync(join(root, path), 'utf8')

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SessionLimit } from '../../db/store.ts'
 import type { EmailContent, EmailPolicy } from '../../db/types.ts'
-import { WEBHOOK_SWITCHES } from '../../src/protocol/webhook-event.ts'
+import { WEBHOOK_SWITCHES } from '../../src/protocol/webhook-types.ts'
 import { benches, expectOutcome, STORES, T0, TENANT } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { DeliveryRef, WebhookEndpoint } from '../../db/types.ts'
 import type { Selector } from '../../src/protocol/revocation.ts'
-import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../src/protocol/webhook-event.ts'
+import { WEBHOOK_SWITCHES, WEBHOOK_TYPES } from '../../src/protocol/webhook-types.ts'
 import { benches, STORES, T0, TENANT } from './fixture.ts'
 import type { Bench } from './fixture.ts'
 
